@@ -1,0 +1,70 @@
+/** Every way a request can fail, as the client sees it in `extensions.code`. */
+export enum ErrorCode {
+  BAD_USER_INPUT = 'BAD_USER_INPUT',
+  INVALID_TENSOR = 'INVALID_TENSOR',
+  INVALID_MODEL = 'INVALID_MODEL',
+  INVALID_PATH = 'INVALID_PATH',
+  URL_NOT_ALLOWED = 'URL_NOT_ALLOWED',
+  UNAUTHENTICATED = 'UNAUTHENTICATED',
+  FORBIDDEN = 'FORBIDDEN',
+  NOT_FOUND = 'NOT_FOUND',
+  CONFLICT = 'CONFLICT',
+  GATE_NOT_PASSED = 'GATE_NOT_PASSED',
+  QUERY_TOO_COMPLEX = 'QUERY_TOO_COMPLEX',
+  DEADLINE_EXCEEDED = 'DEADLINE_EXCEEDED',
+  RESOURCE_EXHAUSTED = 'RESOURCE_EXHAUSTED',
+  UNAVAILABLE = 'UNAVAILABLE',
+  INTERNAL = 'INTERNAL',
+}
+
+export interface ErrorDetails {
+  /** Path of the offending input, e.g. `input.config.features[2]`. */
+  field?: string;
+  /** What would have been accepted. */
+  expected?: string;
+  /** What came instead, shortened. */
+  got?: string;
+  [key: string]: unknown;
+}
+
+/** The one error that services, domain rules and adapters raise on purpose. Anything else is a bug and is masked. */
+export class AppError extends Error {
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    readonly details: ErrorDetails = {},
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.name = 'AppError';
+  }
+}
+
+const SHOWN_LENGTH = 120;
+
+/** A value as an error may quote it: JSON, one line, at most 120 characters. */
+export function quote(value: unknown): string {
+  let text: string | undefined;
+  try {
+    text = typeof value === 'bigint' ? value.toString() : JSON.stringify(value);
+  } catch {
+    text = String(value);
+  }
+  text = text ?? String(value);
+  return text.length > SHOWN_LENGTH ? `${text.slice(0, SHOWN_LENGTH)}…` : text;
+}
+
+/** The value of `field` is not acceptable. */
+export function badInput(field: string, expected: string, got: unknown): AppError {
+  const shown = quote(got);
+  return new AppError(ErrorCode.BAD_USER_INPUT, `${field}: expected ${expected}, got ${shown}.`, { field, expected, got: shown });
+}
+
+/** Absent and foreign ids give this same error. */
+export function notFound(kind: string, id: string): AppError {
+  return new AppError(ErrorCode.NOT_FOUND, `No ${kind} with id ${quote(id)}.`, { got: quote(id) });
+}
+
+export function conflict(message: string, details: ErrorDetails = {}): AppError {
+  return new AppError(ErrorCode.CONFLICT, message, details);
+}

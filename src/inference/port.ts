@@ -1,0 +1,36 @@
+import type { Signature, Tensor } from '../domain/tensor.js';
+
+export interface ModelSource {
+  /** Stable id of the model's bytes, the version's id. */
+  modelId: string;
+  /** Local path of the .onnx file. */
+  path: string;
+}
+
+export interface InferOptions {
+  /** Milliseconds from now; past it the call fails with DEADLINE_EXCEEDED and the host that hangs is killed. */
+  deadlineMs: number;
+}
+
+export interface InferResult {
+  /** First dimension = rows of the request. */
+  outputs: Tensor[];
+  /** From the call to the answer, queueing and batching included. */
+  latencyMs: number;
+  /** Rows of the batch that this request ran in. */
+  batchRows: number;
+}
+
+/**
+ * Runs models. Inputs must already agree with the signature (`domain/tensor-check.ts`).
+ * Errors: NOT_FOUND (not loaded), DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED (memory or queue), UNAVAILABLE (quarantined or host lost),
+ * INVALID_TENSOR (the runtime refused the values).
+ */
+export interface InferenceEngine {
+  readonly name: string;
+  /** Loads and warms; idempotent. */
+  load(model: ModelSource): Promise<Signature>;
+  unload(modelId: string): Promise<void>;
+  infer(modelId: string, inputs: Tensor[], options: InferOptions): Promise<InferResult>;
+  close(): Promise<void>;
+}

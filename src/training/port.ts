@@ -1,0 +1,68 @@
+import type { DatasetFormat } from '../domain/dataset-schema.js';
+import type { ReferenceProfile } from '../domain/drift.js';
+import type { Signature } from '../domain/tensor.js';
+import type { TrainingConfig } from '../domain/training-config.js';
+
+export interface TrainingRequest {
+  config: TrainingConfig;
+  /** A local, readable file. */
+  dataPath: string;
+  dataFormat: DatasetFormat;
+  /** An existing folder of this training alone; everything it writes lies here. The caller removes it. */
+  workDir: string;
+  /** A checkpoint of the same config to continue from. */
+  resumeFromPath?: string;
+}
+
+export interface EpochReport {
+  /** 1-based. */
+  epoch: number;
+  epochs: number;
+  /** e.g. `train.loss`, `validation.loss`, `validation.roc_auc`; finite numbers. */
+  metrics: Record<string, number>;
+}
+
+export interface CheckpointReport {
+  epoch: number;
+  path: string;
+  sizeBytes: number;
+  /** Hex. */
+  sha256: string;
+}
+
+/** Each hook is awaited before training goes on, so that a slow receiver slows the trainer instead of losing reports. */
+export interface TrainingHooks {
+  /** Every 100–250 ms of work; `fraction` of the whole in [0, 1]. */
+  onProgress(fraction: number, message: string): void;
+  onEpoch(report: EpochReport): Promise<void>;
+  onCheckpoint(report: CheckpointReport): Promise<void>;
+}
+
+export interface TrainingOutcome {
+  /** The finished model.onnx, preprocessing folded in. */
+  modelPath: string;
+  signature: Signature;
+  /** Final metrics by name, e.g. `holdout.log_loss`. */
+  metrics: Record<string, number>;
+  epochsRun: number;
+  bestEpoch: number;
+  stoppedEarly: boolean;
+  rows: { train: number; validation: number; holdout: number };
+  /** Largest absolute difference between the trainer's own outputs and ONNX Runtime's on the exported model. */
+  agreementMaxAbsDiff: number;
+  /** Distributions of the training features and of holdout predictions, for drift monitoring. */
+  reference: ReferenceProfile;
+}
+
+export interface RunningTraining {
+  /** Rejects with an AppError; after `cancel` with code CONFLICT and details.cancelled = true. */
+  outcome: Promise<TrainingOutcome>;
+  /** Ends the work at once. */
+  cancel(): void;
+}
+
+/** Trains a model from a dataset. Implementations: this machine's child processes, a Ray cluster. */
+export interface TrainingBackend {
+  readonly name: string;
+  start(request: TrainingRequest, hooks: TrainingHooks): RunningTraining;
+}

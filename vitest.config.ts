@@ -1,0 +1,28 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const shared = {
+  // type-graphql reads the decorator metadata that tsc would emit.
+  oxc: { decorator: { legacy: true, emitDecoratorMetadata: true } },
+  // Without one path for both module systems, graphql is loaded twice and refuses to work with itself.
+  resolve: { alias: { graphql: fileURLToPath(new URL('node_modules/graphql/index.js', import.meta.url)) } },
+};
+
+export default defineConfig({
+  test: {
+    projects: [
+      { ...shared, test: { name: 'unit', include: ['test/domain/**/*.test.ts', 'test/training/**/*.test.ts', 'test/inference/**/*.test.ts', 'test/features/**/*.test.ts'], testTimeout: 60_000 } },
+      {
+        ...shared,
+        test: {
+          name: 'api',
+          include: ['test/api/**/*.test.ts', 'test/jobs/**/*.test.ts', 'test/adapters/**/*.test.ts'],
+          globalSetup: ['test/support/global-setup.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+    maxWorkers: 2,
+  },
+});
