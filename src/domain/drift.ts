@@ -36,3 +36,106 @@ export interface ReferenceProfile {
   features: Record<string, NumericReference | CategoricalReference>;
   prediction: PredictionReference;
 }
+
+const QUANTILE_BINS = 10;
+const MAX_SAMPLE = 2000;
+const MAX_CATEGORIES = 200;
+/** Half a million rows at 50 a block keep the profile below a few hundred kilobytes. */
+const MAX_BLOCKS = 10_000;
+
+/** Values that are NaN or infinite count as missing. */
+export function buildNumericReference(values: Float64Array): NumericReference {
+  const sorted = values.filter((value) => Number.isFinite(value)).sort();
+  const present = sorted.length;
+  const edges = quantileEdges(sorted);
+  const counts = countBins(sorted, edges);
+  const sampleSize = Math.min(present, MAX_SAMPLE);
+  const { mean, std } = moments(sorted);
+  return {
+    kind: 'NUMERIC',
+    edges,
+    shares: counts.map((count) => (present > 0 ? count / present : 0)),
+    missingShare: values.length > 0 ? 1 - present / values.length : 0,
+    mean,
+    std,
+    sample: Array.from({ length: sampleSize }, (_, i) => sorted[Math.floor(((i + 0.5) * present) / sampleSize)]!),
+    rows: values.length,
+  };
+}
+
+/** Deciles without repeats. Bin i holds the values in (edge i−1, edge i], so an edge at the maximum would leave an empty bin. */
+function quantileEdges(sorted: Float64Array): number[] {
+  const present = sorted.length;
+  if (present === 0) return [];
+  const lowest = sorted[0]!;
+  const highest = sorted[present - 1]!;
+  // A constant column gets a bin below and one above its value, or no other value could ever be told from it.
+  if (lowest === highest) return [lowest - Math.max(1e-9, Math.abs(lowest) * 1e-9), highest];
+  const edges: number[] = [];
+  for (let bin = 1; bin < QUANTILE_BINS; bin++) {
+    const edge = sorted[Math.ceil((bin * present) / QUANTILE_BINS) - 1] ?? lowest;
+    if (edge < highest && edge !== edges.at(-1)) edges.push(edge);
+  }
+  return edges;
+}
+
+/** Values per bin of a reference; bin i holds (edge i−1, edge i]. */
+export function countBins(values: Float64Array, edges: readonly number[]): number[] {
+  const counts = new Array<number>(edges.length + 1).fill(0);
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    let low = 0;
+    let high = edges.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (edges[middle]! < value) low = middle + 1;
+      else high = middle;
+    }
+    counts[low]!++;
+  }
+  return counts;
+}
+
+/** Null is a missing value. */
+export function buildCategoricalReference(values: readonly (string | null)[]): CategoricalReference {
+  const counts = new Map<string, number>();
+  let missing = 0;
+  for (const value of values) {
+    if (value === null) missing++;
+    else counts.set(value, (counts.get(value) ?? 0) + 1);
+  }
+  const byFrequency = [...counts].sort(([nameA, a], [nameB, b]) => b - a || (nameA < nameB ? -1 : 1));
+  const kept = byFrequency.slice(0, MAX_CATEGORIES);
+  return {
+    kind: 'CATEGORICAL',
+    // fromEntries makes `__proto__` an ordinary key.
+    counts: Object.fromEntries(kept),
+    otherCount: byFrequency.slice(MAX_CATEGORIES).reduce((sum, [, count]) => sum + count, 0),
+    missingShare: values.length > 0 ? missing / values.length : 0,
+    rows: values.length,
+  };
+}
+
+/**
+ * `scores` in the time order of their rows. The rows that do not fill a last block are left out, and of very many rows only the
+ * latest 10,000 blocks are kept. Fewer rows than one block make one block of them all.
+ */
+export function buildPredictionReference(scores: Float64Array, blockRows = 50): PredictionReference {
+  const size = Math.max(1, Math.min(blockRows, scores.length));
+  const blocks = Math.min(Math.floor(scores.length / size), MAX_BLOCKS);
+  const used = scores.subarray(Math.floor(scores.length / size) * size - blocks * size, Math.floor(scores.length / size) * size);
+  const blockMeans = Array.from({ length: blocks }, (_, b) => moments(used.subarray(b * size, (b + 1) * size)).mean);
+  return { blockRows: size, blockMeans, ...moments(used) };
+}
+
+/** Mean and sample standard deviation; zeros for no values. */
+function moments(values: Float64Array): { mean: number; std: number } {
+  const count = values.length;
+  if (count === 0) return { mean: 0, std: 0 };
+  let sum = 0;
+  for (let i = 0; i < count; i++) sum += values[i]!;
+  const mean = sum / count;
+  let squares = 0;
+  for (let i = 0; i < count; i++) squares += (values[i]! - mean) ** 2;
+  return { mean, std: count > 1 ? Math.sqrt(squares / (count - 1)) : 0 };
+}

@@ -1,0 +1,218 @@
+import { sampleIndices } from './random.js';
+import { rankingMetrics } from './ranking.js';
+
+export interface ClassPredictions {
+  /** True class per row, in [0, classCount). */
+  labels: Int32Array;
+  /** rows × classCount, row-major; each row sums to 1. */
+  probabilities: Float32Array;
+  classCount: number;
+}
+
+/**
+ * Null where a metric is undefined: no rows, NaN among the probabilities, or, for the ranking metrics, a class without any row.
+ * Precision, recall and F1 are those of class 1 for two classes and the unweighted mean over the classes seen for more.
+ */
+export interface ClassificationMetrics {
+  accuracy: number | null;
+  precision: number | null;
+  recall: number | null;
+  f1: number | null;
+  /** Of class 1 for two classes, one-versus-rest mean for more. */
+  rocAuc: number | null;
+  averagePrecision: number | null;
+  /** In nats. */
+  logLoss: number | null;
+  /** Mean (p₁ − y)² for two classes, mean Σ (pₖ − yₖ)² for more. */
+  brier: number | null;
+}
+
+export interface RegressionMetrics {
+  rmse: number | null;
+  mae: number | null;
+  /** Null for a constant target too. */
+  r2: number | null;
+}
+
+/** Float32's machine epsilon: scikit-learn's clipping of single-precision probabilities in log_loss. */
+const PROBABILITY_FLOOR = 2 ** -23;
+
+export function classificationMetrics(input: ClassPredictions): ClassificationMetrics {
+  const rows = input.labels.length;
+  const matrix = confusionMatrix(input);
+  const { accuracy, precision, recall, f1 } = confusionMetrics(matrix);
+  const { rocAuc, averagePrecision } = rankingOfClasses(input);
+  const finite = hasOnlyNumbers(input.probabilities);
+  return {
+    accuracy,
+    precision,
+    recall,
+    f1,
+    rocAuc,
+    averagePrecision,
+    logLoss: rows > 0 && finite ? mean(logLossRows(input)) : null,
+    brier: rows > 0 && finite ? mean(brierRows(input)) : null,
+  };
+}
+
+/** The class with the highest probability per row; the lowest index among equals. */
+export function predictedClasses({ labels, probabilities, classCount }: ClassPredictions): Int32Array {
+  const predicted = new Int32Array(labels.length);
+  for (let row = 0, at = 0; row < labels.length; row++, at += classCount) {
+    let best = 0;
+    let bestProbability = probabilities[at]!;
+    for (let k = 1; k < classCount; k++) {
+      const probability = probabilities[at + k]!;
+      if (probability > bestProbability) {
+        best = k;
+        bestProbability = probability;
+      }
+    }
+    predicted[row] = best;
+  }
+  return predicted;
+}
+
+/** Rows of the matrix are true classes, columns predicted ones. */
+export function confusionMatrix(input: ClassPredictions): number[][] {
+  const predicted = predictedClasses(input);
+  const flat = new Float64Array(input.classCount ** 2);
+  for (let row = 0; row < predicted.length; row++) flat[input.labels[row]! * input.classCount + predicted[row]!]!++;
+  return Array.from({ length: input.classCount }, (_, k) => [...flat.subarray(k * input.classCount, (k + 1) * input.classCount)]);
+}
+
+export interface ConfusionMetrics {
+  accuracy: number | null;
+  precision: number | null;
+  recall: number | null;
+  f1: number | null;
+}
+
+/** A ratio with nothing below its line counts 0, as scikit-learn's zero_division does. Counts may be weights. */
+export function confusionMetrics(matrix: readonly (readonly number[])[]): ConfusionMetrics {
+  const classCount = matrix.length;
+  const actual = matrix.map((row) => row.reduce((sum, count) => sum + count, 0));
+  const predicted = matrix.map((_, k) => matrix.reduce((sum, row) => sum + row[k]!, 0));
+  const total = actual.reduce((sum, count) => sum + count, 0);
+  if (total === 0) return { accuracy: null, precision: null, recall: null, f1: null };
+
+  const seen = matrix.map((_, k) => k).filter((k) => actual[k]! > 0 || predicted[k]! > 0);
+  const averaged = classCount === 2 ? [1] : seen;
+  const average = (of: (k: number) => number): number => averaged.reduce((sum, k) => sum + of(k), 0) / averaged.length;
+  const ratio = (part: number, whole: number): number => (whole > 0 ? part / whole : 0);
+  return {
+    accuracy: matrix.reduce((sum, row, k) => sum + row[k]!, 0) / total,
+    precision: average((k) => ratio(matrix[k]![k]!, predicted[k]!)),
+    recall: average((k) => ratio(matrix[k]![k]!, actual[k]!)),
+    f1: average((k) => ratio(2 * matrix[k]![k]!, actual[k]! + predicted[k]!)),
+  };
+}
+
+function rankingOfClasses({ labels, probabilities, classCount }: ClassPredictions): {
+  rocAuc: number | null;
+  averagePrecision: number | null;
+} {
+  let rocAuc = 0;
+  let averagePrecision = 0;
+  const ranked = classCount === 2 ? [1] : Array.from({ length: classCount }, (_, k) => k);
+  for (const k of ranked) {
+    const metrics = rankingMetrics(
+      labels.length,
+      (row) => probabilities[row * classCount + k]!,
+      (row) => labels[row] === k,
+    );
+    if (metrics === null) return { rocAuc: null, averagePrecision: null };
+    rocAuc += metrics.rocAuc / ranked.length;
+    averagePrecision += metrics.averagePrecision / ranked.length;
+  }
+  return { rocAuc, averagePrecision };
+}
+
+/** −ln of the true class's probability per row, clipped to [ε, 1 − ε]. */
+export function logLossRows({ labels, probabilities, classCount }: ClassPredictions): Float64Array {
+  const losses = new Float64Array(labels.length);
+  for (let row = 0; row < labels.length; row++) {
+    const probability = probabilities[row * classCount + labels[row]!]!;
+    losses[row] = -Math.log(Math.min(1 - PROBABILITY_FLOOR, Math.max(PROBABILITY_FLOOR, probability)));
+  }
+  return losses;
+}
+
+export function brierRows({ labels, probabilities, classCount }: ClassPredictions): Float64Array {
+  const losses = new Float64Array(labels.length);
+  for (let row = 0; row < labels.length; row++) {
+    let sum = 0;
+    for (let k = classCount === 2 ? 1 : 0; k < classCount; k++) {
+      sum += (probabilities[row * classCount + k]! - (labels[row] === k ? 1 : 0)) ** 2;
+    }
+    losses[row] = sum;
+  }
+  return losses;
+}
+
+export function squaredErrorRows(actual: Float64Array, predicted: Float64Array): Float64Array {
+  return actual.map((value, row) => (value - predicted[row]!) ** 2);
+}
+
+export function regressionMetrics({ actual, predicted }: { actual: Float64Array; predicted: Float64Array }): RegressionMetrics {
+  const rows = actual.length;
+  if (rows === 0) return { rmse: null, mae: null, r2: null };
+  const center = mean(actual);
+  let squared = 0;
+  let absolute = 0;
+  let total = 0;
+  for (let row = 0; row < rows; row++) {
+    const error = actual[row]! - predicted[row]!;
+    squared += error * error;
+    absolute += Math.abs(error);
+    total += (actual[row]! - center) ** 2;
+  }
+  if (!Number.isFinite(squared)) return { rmse: null, mae: null, r2: null };
+  return { rmse: Math.sqrt(squared / rows), mae: absolute / rows, r2: total > 0 ? 1 - squared / total : null };
+}
+
+/**
+ * Mean silhouette, Euclidean, of points (rows × dims, row-major) in clusters; a point alone in its cluster counts 0.
+ * Null for fewer than two clusters. Every pair is compared, so above `maxRows` a seeded sample of that many rows stands for all.
+ */
+export function silhouette(points: Float32Array, dims: number, labels: Int32Array, maxRows = 2000, seed = 1): number | null {
+  const chosen = sampleIndices(labels.length, maxRows, seed);
+  const clusterIds = [...new Set(chosen.map((row) => labels[row]!))];
+  if (clusterIds.length < 2) return null;
+  const indexOfCluster = new Map(clusterIds.map((id, index) => [id, index]));
+  const cluster = chosen.map((row) => indexOfCluster.get(labels[row]!)!);
+  const sizes = new Int32Array(clusterIds.length);
+  for (const index of cluster) sizes[index]!++;
+
+  let sum = 0;
+  const distanceSums = new Float64Array(clusterIds.length);
+  for (let i = 0; i < chosen.length; i++) {
+    const own = cluster[i]!;
+    if (sizes[own] === 1) continue;
+    distanceSums.fill(0);
+    for (let j = 0; j < chosen.length; j++) distanceSums[cluster[j]!]! += distance(points, dims, chosen[i]!, chosen[j]!);
+    const within = distanceSums[own]! / (sizes[own]! - 1);
+    let nearest = Infinity;
+    for (let k = 0; k < sizes.length; k++) if (k !== own) nearest = Math.min(nearest, distanceSums[k]! / sizes[k]!);
+    const widest = Math.max(within, nearest);
+    if (widest > 0) sum += (nearest - within) / widest;
+  }
+  return Number.isFinite(sum) ? sum / chosen.length : null;
+}
+
+function distance(points: Float32Array, dims: number, i: number, j: number): number {
+  let squared = 0;
+  for (let d = 0, a = i * dims, b = j * dims; d < dims; d++, a++, b++) squared += (points[a]! - points[b]!) ** 2;
+  return Math.sqrt(squared);
+}
+
+export function mean(values: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i]!;
+  return sum / values.length;
+}
+
+function hasOnlyNumbers(values: Float32Array): boolean {
+  for (let i = 0; i < values.length; i++) if (Number.isNaN(values[i]!)) return false;
+  return true;
+}
