@@ -1,0 +1,266 @@
+import { AppError, ErrorCode, quote } from '../errors.js';
+import type { Datatype, Signature, Tensor, TensorData, TensorSpec } from './tensor.js';
+
+export interface TensorLimits {
+  /** Largest number of rows of one request. */
+  maxRows: number;
+}
+
+/** A value of a rendered row; integers beyond 2^53 are decimal strings. */
+export type PlainValue = number | string | boolean;
+
+const INTEGER_RANGE: Partial<Record<Datatype, [number, number]>> = {
+  INT8: [-128, 127],
+  INT16: [-32_768, 32_767],
+  INT32: [-2_147_483_648, 2_147_483_647],
+  INT64: [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
+  UINT8: [0, 255],
+};
+
+/** Keys that would reach an object's prototype, were they ever assigned to one. */
+const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
+
+const ISO_TIMESTAMP = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})?)?$/;
+
+function invalid(field: string, expected: string, got: unknown): AppError {
+  const shown = typeof got === 'string' ? got : quote(typeof got === 'number' && !Number.isFinite(got) ? String(got) : got);
+  return new AppError(ErrorCode.INVALID_TENSOR, `${field}: expected ${expected}, got ${shown}.`, { field, expected, got: shown });
+}
+
+function elementsOf(shape: readonly number[]): number {
+  return shape.reduce((product, dimension) => product * dimension, 1);
+}
+
+function showShape(shape: readonly number[]): string {
+  return `[${shape.map((dimension) => (dimension === -1 ? 'any' : dimension)).join(', ')}]`;
+}
+
+function isOfDatatype(data: TensorData, datatype: Datatype): boolean {
+  switch (datatype) {
+    case 'BOOL':
+    case 'UINT8':
+      return data instanceof Uint8Array;
+    case 'INT8':
+      return data instanceof Int8Array;
+    case 'INT16':
+      return data instanceof Int16Array;
+    case 'INT32':
+      return data instanceof Int32Array;
+    case 'INT64':
+      return data instanceof BigInt64Array;
+    case 'FP32':
+      return data instanceof Float32Array;
+    case 'FP64':
+      return data instanceof Float64Array;
+    case 'BYTES':
+      return Array.isArray(data) && data.every((value) => typeof value === 'string');
+  }
+}
+
+/** A zeroed buffer for `length` elements. */
+export function allocate(datatype: Datatype, length: number): TensorData {
+  switch (datatype) {
+    case 'BOOL':
+    case 'UINT8':
+      return new Uint8Array(length);
+    case 'INT8':
+      return new Int8Array(length);
+    case 'INT16':
+      return new Int16Array(length);
+    case 'INT32':
+      return new Int32Array(length);
+    case 'INT64':
+      return new BigInt64Array(length);
+    case 'FP32':
+      return new Float32Array(length);
+    case 'FP64':
+      return new Float64Array(length);
+    case 'BYTES':
+      return new Array<string>(length).fill('');
+  }
+}
+
+/** The runtime takes NaN silently: it means "missing" where the model imputes, and is a mistake anywhere else. Infinity always is. */
+function checkFinite(field: string, spec: TensorSpec, data: Float32Array | Float64Array): void {
+  const nanAllowed = spec.semantic === 'NUMERIC';
+  for (let index = 0; index < data.length; index += 1) {
+    const value = data[index]!;
+    if (!Number.isFinite(value) && !(nanAllowed && Number.isNaN(value))) {
+      throw invalid(`${field}[${index}]`, nanAllowed ? 'a finite number, or NaN for a missing value' : 'a finite number', value);
+    }
+  }
+}
+
+function checkShape(field: string, spec: TensorSpec, shape: readonly number[]): void {
+  if (shape.length !== spec.shape.length) {
+    throw invalid(field, `rank ${spec.shape.length}, shape ${showShape(spec.shape)}`, `rank ${shape.length}, shape ${showShape(shape)}`);
+  }
+  shape.forEach((dimension, axis) => {
+    if (!Number.isSafeInteger(dimension) || dimension < 1) throw invalid(`${field}[${axis}]`, 'a dimension of at least 1', dimension);
+    const wanted = spec.shape[axis]!;
+    if (wanted !== -1 && wanted !== dimension) throw invalid(`${field}[${axis}]`, `${wanted} of shape ${showShape(spec.shape)}`, dimension);
+  });
+}
+
+/**
+ * Checks the inputs of a request against the model's signature, before the runtime sees them: it ignores extra inputs and takes NaN.
+ * Errors: INVALID_TENSOR with the field (`inputs[1].shape[0]`), what was expected and what came.
+ */
+export function checkTensors(signature: Signature, tensors: readonly Tensor[], limits: TensorLimits): { rows: number } {
+  const specs = new Map(signature.inputs.map((spec) => [spec.name, spec]));
+  const seen = new Set<string>();
+  let rows: number | undefined;
+  tensors.forEach((tensor, index) => {
+    const field = `inputs[${index}]`;
+    const spec = specs.get(tensor.name);
+    if (!spec) throw invalid(`${field}.name`, `one of the model's inputs ${quote([...specs.keys()])}`, tensor.name);
+    if (seen.has(tensor.name)) throw invalid(`${field}.name`, 'each input once', tensor.name);
+    seen.add(tensor.name);
+    if (tensor.datatype !== spec.datatype) throw invalid(`${field}.datatype`, spec.datatype, tensor.datatype);
+    checkShape(`${field}.shape`, spec, tensor.shape);
+    const own = tensor.shape[0] ?? 1;
+    if (own > limits.maxRows) throw invalid(`${field}.shape[0]`, `at most ${limits.maxRows} rows`, own);
+    if (rows !== undefined && rows !== own) throw invalid(`${field}.shape[0]`, `${rows} rows, as the other inputs have`, own);
+    rows = own;
+    if (!isOfDatatype(tensor.data, tensor.datatype)) throw invalid(`${field}.data`, `${tensor.datatype} elements`, tensor.data.constructor.name);
+    const wanted = elementsOf(tensor.shape);
+    if (tensor.data.length !== wanted) throw invalid(`${field}.data`, `${wanted} elements for shape ${showShape(tensor.shape)}`, tensor.data.length);
+    if (tensor.data instanceof Float32Array || tensor.data instanceof Float64Array) checkFinite(`${field}.data`, spec, tensor.data);
+  });
+  for (const spec of signature.inputs) {
+    if (!seen.has(spec.name)) throw invalid('inputs', `input ${quote(spec.name)} (${spec.datatype} ${showShape(spec.shape)})`, 'none of that name');
+  }
+  return { rows: rows ?? 1 };
+}
+
+function floatElement(field: string, datatype: Datatype, value: unknown): number {
+  if (typeof value !== 'number') throw invalid(field, 'a number', value);
+  const stored = datatype === 'FP32' ? Math.fround(value) : value;
+  if (Number.isFinite(value) && !Number.isFinite(stored)) throw invalid(field, 'a number that fits 32-bit floating point', value);
+  return stored;
+}
+
+function integerElement(field: string, datatype: Datatype, value: unknown): number | bigint {
+  const [min, max] = INTEGER_RANGE[datatype]!;
+  if (typeof value === 'bigint' && datatype === 'INT64' && BigInt.asIntN(64, value) === value) return value;
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
+    throw invalid(field, `an integer from ${min} to ${max} (${datatype})`, value);
+  }
+  return datatype === 'INT64' ? BigInt(value) : value;
+}
+
+function setElement(data: TensorData, index: number, field: string, datatype: Datatype, value: unknown): void {
+  if (datatype === 'BYTES') {
+    if (typeof value !== 'string') throw invalid(field, 'a string', value);
+    (data as string[])[index] = value;
+  } else if (datatype === 'BOOL') {
+    if (value !== true && value !== false && value !== 0 && value !== 1) throw invalid(field, 'true or false', value);
+    (data as Uint8Array)[index] = value === true || value === 1 ? 1 : 0;
+  } else if (datatype === 'INT64') {
+    (data as BigInt64Array)[index] = integerElement(field, datatype, value) as bigint;
+  } else if (datatype === 'FP32' || datatype === 'FP64') {
+    (data as Float32Array | Float64Array)[index] = floatElement(field, datatype, value);
+  } else {
+    (data as Int32Array)[index] = integerElement(field, datatype, value) as number;
+  }
+}
+
+/**
+ * A tensor from plain values in row-major order, as JSON and GraphQL carry them.
+ * Errors: INVALID_TENSOR naming `<field>[7]`: wrong kind of value, integer out of the datatype's range or beyond 2^53.
+ */
+export function tensorFromValues(field: string, name: string, datatype: Datatype, shape: number[], values: readonly unknown[]): Tensor {
+  const data = allocate(datatype, values.length);
+  values.forEach((value, index) => setElement(data, index, `${field}[${index}]`, datatype, value));
+  return { name, datatype, shape, data };
+}
+
+/** Milliseconds since 1970 of an ISO 8601 text; one without a zone is UTC. */
+function timestampMs(field: string, value: unknown): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return value;
+  const match = typeof value === 'string' ? ISO_TIMESTAMP.exec(value) : null;
+  const text = String(value).replace(' ', 'T');
+  const parsed = match ? Date.parse(text.length > 10 && !match[1] ? `${text}Z` : text) : Number.NaN;
+  if (Number.isNaN(parsed)) throw invalid(field, 'an ISO 8601 timestamp or integer milliseconds since 1970 (UTC)', value);
+  return parsed;
+}
+
+/** One element from a named row: null is "missing" where the model knows how to impute. */
+function plainElement(field: string, spec: TensorSpec, value: unknown): unknown {
+  switch (spec.semantic) {
+    case 'NUMERIC':
+      if (value === null) return Number.NaN;
+      if (typeof value === 'boolean') return value ? 1 : 0;
+      if (typeof value !== 'number' || !Number.isFinite(value)) throw invalid(field, 'a finite number, or null for a missing value', value);
+      return value;
+    case 'CATEGORICAL':
+      if (value === null) return '';
+      if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+      if (typeof value !== 'string') throw invalid(field, 'a string, or null for a missing value', value);
+      return value;
+    case 'TIMESTAMP_MS':
+      return timestampMs(field, value);
+    case undefined:
+      if (typeof value === 'number' && !Number.isFinite(value)) throw invalid(field, 'a finite number', value);
+      return value;
+  }
+}
+
+function checkKeys(field: string, row: Record<string, unknown>, signature: Signature): void {
+  const names = signature.inputs.map((spec) => spec.name);
+  for (const key of Object.keys(row)) {
+    if (FORBIDDEN_KEYS.has(key) || !names.includes(key)) throw invalid(`${field}.${key}`, `one of the model's inputs ${quote(names)}`, key);
+  }
+}
+
+/**
+ * Named rows to one tensor per input. A value is a scalar, or a flat array where the input has more than one element per row.
+ * NUMERIC: number or null (missing, NaN); CATEGORICAL: string or null (missing, ''); TIMESTAMP_MS: ISO 8601 text or integer.
+ * Errors: INVALID_TENSOR naming `rows[3].distance`.
+ */
+export function rowsToTensors(signature: Signature, rows: readonly Record<string, unknown>[], limits: TensorLimits): Tensor[] {
+  if (rows.length === 0) throw invalid('rows', 'at least one row', rows.length);
+  if (rows.length > limits.maxRows) throw invalid('rows', `at most ${limits.maxRows} rows`, rows.length);
+  rows.forEach((row, index) => {
+    if (typeof row !== 'object' || row === null || Array.isArray(row)) throw invalid(`rows[${index}]`, 'an object of column values', row);
+    checkKeys(`rows[${index}]`, row, signature);
+  });
+  return signature.inputs.map((spec) => {
+    const inner = spec.shape.slice(1);
+    if (inner.includes(-1)) throw invalid(`rows[].${spec.name}`, `typed tensors, for its shape ${showShape(spec.shape)} is not fixed`, 'named rows');
+    const perRow = elementsOf(inner);
+    const data = allocate(spec.datatype, rows.length * perRow);
+    rows.forEach((row, rowIndex) => {
+      const field = `rows[${rowIndex}].${spec.name}`;
+      if (!Object.hasOwn(row, spec.name) || row[spec.name] === undefined) throw invalid(field, 'a value', 'nothing');
+      const value = row[spec.name];
+      const values: readonly unknown[] = Array.isArray(value) ? value : [value];
+      if (values.length !== perRow) throw invalid(field, `${perRow} value${perRow === 1 ? '' : 's'}`, `${values.length}`);
+      values.forEach((element, offset) => {
+        const where = Array.isArray(value) ? `${field}[${offset}]` : field;
+        setElement(data, rowIndex * perRow + offset, where, spec.datatype, plainElement(where, spec, element));
+      });
+    });
+    return { name: spec.name, datatype: spec.datatype, shape: [rows.length, ...inner], data };
+  });
+}
+
+/** A tensor's elements as JSON can carry them; 64-bit integers become numbers, or decimal strings beyond 2^53. */
+export function plainValues(tensor: Tensor): PlainValue[] {
+  if (tensor.data instanceof BigInt64Array) {
+    return Array.from(tensor.data, (value) => (BigInt.asIntN(54, value) === value ? Number(value) : value.toString()));
+  }
+  if (tensor.datatype === 'BOOL') return Array.from(tensor.data as Uint8Array, (value) => value !== 0);
+  return Array.from(tensor.data as ArrayLike<number | string>);
+}
+
+/** Tensors whose first dimension is the batch, as one object per row; an output of more than one element per row is a flat array. */
+export function tensorsToRows(tensors: readonly Tensor[]): Record<string, PlainValue | PlainValue[]>[] {
+  const count = tensors[0]?.shape[0] ?? 0;
+  const columns = tensors.map((tensor) => ({ name: tensor.name, perRow: elementsOf(tensor.shape.slice(1)), values: plainValues(tensor) }));
+  return Array.from({ length: count }, (_, row) =>
+    Object.fromEntries(
+      columns.map(({ name, perRow, values }) => [name, perRow === 1 ? values[row]! : values.slice(row * perRow, (row + 1) * perRow)]),
+    ),
+  );
+}
