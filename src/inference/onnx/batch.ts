@@ -1,0 +1,67 @@
+/** Joining requests of one model along the first dimension, and cutting the answer apart again. */
+import type { Signature, Tensor, TensorData } from '../../domain/tensor.js';
+import type { OutgoingTensor } from './wire.js';
+
+/** Inputs in the order of the signature, or undefined when one is missing. */
+export function inSignatureOrder(signature: Signature, inputs: readonly Tensor[]): Tensor[] | undefined {
+  const ordered = signature.inputs.map((spec) => inputs.find((tensor) => tensor.name === spec.name));
+  return ordered.every((tensor) => tensor !== undefined) ? ordered : undefined;
+}
+
+/** Requests are joined only when their shapes agree beyond the first dimension. */
+export function innerShapeKey(inputs: readonly Tensor[]): string {
+  return inputs.map(({ shape }) => shape.slice(1).join('x')).join();
+}
+
+export function join(requests: readonly (readonly Tensor[])[], rows: number): OutgoingTensor[] {
+  return requests[0]!.map(({ name, datatype, shape }, input) => ({
+    name,
+    datatype,
+    shape: requests.length === 1 ? shape : [rows, ...shape.slice(1)],
+    parts: requests.map((tensors) => tensors[input]!.data),
+  }));
+}
+
+function cut(data: TensorData, from: number, to: number): TensorData {
+  return data.slice(from, to);
+}
+
+/** Rows [from, from + rows) of each tensor, copied: a small answer must not hold a whole batch in memory. */
+export function sliceRows(tensors: readonly Tensor[], from: number, rows: number): Tensor[] {
+  return tensors.map(({ name, datatype, shape, data }) => {
+    const perRow = data.length / shape[0]!;
+    return { name, datatype, shape: [rows, ...shape.slice(1)], data: cut(data, from * perRow, (from + rows) * perRow) };
+  });
+}
+
+function concat(parts: readonly TensorData[]): TensorData {
+  if (Array.isArray(parts[0])) return (parts as string[][]).flat();
+  const arrays = parts as Exclude<TensorData, string[]>[];
+  const joined = Buffer.from(new ArrayBuffer(arrays.reduce((sum, { byteLength }) => sum + byteLength, 0)));
+  let at = 0;
+  for (const { buffer, byteOffset, byteLength } of arrays) {
+    joined.set(new Uint8Array(buffer, byteOffset, byteLength), at);
+    at += byteLength;
+  }
+  const Elements = arrays[0]!.constructor as new (buffer: ArrayBufferLike) => TensorData;
+  return new Elements(joined.buffer);
+}
+
+/** The outputs of consecutive chunks as if they had run at once. */
+export function concatRows(chunks: readonly (readonly Tensor[])[]): Tensor[] {
+  return chunks[0]!.map(({ name, datatype, shape }, output) => {
+    const rows = chunks.reduce((sum, tensors) => sum + tensors[output]!.shape[0]!, 0);
+    return { name, datatype, shape: [rows, ...shape.slice(1)], data: concat(chunks.map((tensors) => tensors[output]!.data)) };
+  });
+}
+
+/** Whether every output has one entry per row of the batch. */
+export function hasRows(tensors: readonly Tensor[], rows: number): boolean {
+  return tensors.every(({ shape }) => shape[0] === rows);
+}
+
+/** Bytes of one row over all inputs; a string counts as 32. */
+export function bytesPerRow(inputs: readonly Tensor[], rows: number): number {
+  const bytes = inputs.reduce((sum, { data }) => sum + (Array.isArray(data) ? data.length * 32 : data.byteLength), 0);
+  return Math.max(1, Math.ceil(bytes / rows));
+}

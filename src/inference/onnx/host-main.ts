@@ -1,0 +1,114 @@
+/** Entry point of an inference host: a process that loads models and runs them, one request at a time, and may be killed at any moment. */
+import { statSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { Worker } from 'node:worker_threads';
+import type { HostSettings } from './host-limits.js';
+import { HostModel, UnusableModel } from './host-model.js';
+import { encodeFrame, FrameReader, type Frame, type HostErrorCode, type HostReply, type HostRequest, type OutgoingTensor } from './wire.js';
+
+const CHANNEL_FD = 3;
+const OUT_OF_MEMORY = /bad_alloc|failed to allocate|out of memory|allocation failed|invalid array length|array buffer allocation/i;
+
+const settings = JSON.parse(process.argv[2]!) as HostSettings;
+const models = new Map<string, { model: HostModel; bytes: number }>();
+const channel = new Socket({ fd: CHANNEL_FD, readable: true, writable: true });
+
+class HostError extends Error {
+  constructor(
+    readonly code: HostErrorCode,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+function toReply(id: number, kind: HostRequest['kind'], error: unknown): HostReply {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof HostError) return { id, kind: 'error', code: error.code, message };
+  if (OUT_OF_MEMORY.test(message)) return { id, kind: 'error', code: 'RESOURCE_EXHAUSTED', message };
+  return { id, kind: 'error', code: error instanceof UnusableModel || kind === 'load' ? 'INVALID_MODEL' : 'INVALID_TENSOR', message };
+}
+
+async function makeRoom(neededBytes: number): Promise<string[]> {
+  const evicted: string[] = [];
+  let held = [...models.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+  for (const [modelId, { model, bytes }] of models) {
+    if (models.size < settings.maxLoadedModels && held + neededBytes <= settings.maxLoadedBytes) break;
+    models.delete(modelId);
+    await model.close();
+    held -= bytes;
+    evicted.push(modelId);
+  }
+  return evicted;
+}
+
+async function load(id: number, modelId: string, path: string): Promise<HostReply> {
+  let entry = models.get(modelId);
+  const evicted: string[] = [];
+  if (!entry) {
+    const fileBytes = statSync(path).size;
+    evicted.push(...(await makeRoom(fileBytes)));
+    const before = process.memoryUsage.rss();
+    const model = await HostModel.open(path);
+    entry = { model, bytes: Math.max(fileBytes, process.memoryUsage.rss() - before) };
+    models.set(modelId, entry);
+  }
+  const { signature, batchable, slowestRunMs } = entry.model;
+  return { id, kind: 'loaded', signature, batchable, slowestRunMs, evicted };
+}
+
+async function run(modelId: string, frame: Frame<HostRequest>): Promise<OutgoingTensor[]> {
+  const entry = models.get(modelId);
+  if (!entry) throw new HostError('NOT_FOUND', 'the model is not loaded in this host');
+  // Map order is order of use: the first is the one to drop.
+  models.delete(modelId);
+  models.set(modelId, entry);
+  const outputs = await entry.model.run(frame.tensors);
+  const bytes = outputs.reduce((sum, { data }) => sum + (Array.isArray(data) ? data.length : data.byteLength), 0);
+  if (bytes > settings.maxFrameBytes / 2) throw new HostError('RESOURCE_EXHAUSTED', `the outputs take ${bytes} bytes, more than may be returned at once`);
+  return outputs.map(({ name, datatype, shape, data }) => ({ name, datatype, shape, parts: [data] }));
+}
+
+async function handle(frame: Frame<HostRequest>): Promise<void> {
+  const { header } = frame;
+  let outputs: OutgoingTensor[] = [];
+  let reply: HostReply;
+  try {
+    switch (header.kind) {
+      case 'load':
+        reply = await load(header.id, header.modelId, header.path);
+        break;
+      case 'unload':
+        await models.get(header.modelId)?.model.close();
+        models.delete(header.modelId);
+        reply = { id: header.id, kind: 'done' };
+        break;
+      case 'run':
+        outputs = await run(header.modelId, frame);
+        reply = { id: header.id, kind: 'result' };
+        break;
+    }
+  } catch (error) {
+    reply = toReply(header.id, header.kind, error);
+  }
+  channel.write(encodeFrame(reply, outputs));
+}
+
+// Signals to the whole group are the service's business: it drains, then ends its hosts.
+process.on('SIGINT', () => undefined);
+process.on('SIGTERM', () => undefined);
+
+const watchdog = new Worker(new URL('./host-watchdog.js', import.meta.url), {
+  workerData: { parentPid: settings.parentPid, maxResidentBytes: settings.maxResidentBytes },
+  resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 4, stackSizeMb: 1 },
+});
+watchdog.on('online', () => {
+  let queue: Promise<void> = Promise.resolve();
+  const reader = new FrameReader<HostRequest>(settings.maxFrameBytes, (frame) => {
+    queue = queue.then(() => handle(frame));
+  });
+  channel.on('data', (chunk: Buffer) => reader.push(chunk));
+  channel.on('close', () => process.exit(0));
+  channel.on('error', () => process.exit(0));
+  channel.write(encodeFrame({ id: 0, kind: 'ready' }));
+});

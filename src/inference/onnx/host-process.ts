@@ -1,0 +1,178 @@
+/** One inference host, seen from the service: a child process with an empty environment that is asked one thing at a time. */
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { MEMORY_MARK, type HostSettings } from './host-limits.js';
+import { encodeFrame, FrameReader, type Frame, type HostReply, type HostRequest, type OutgoingTensor } from './wire.js';
+
+export interface HostProcessOptions extends Omit<HostSettings, 'parentPid'> {
+  /** An existing, empty folder. */
+  cwd: string;
+  startTimeoutMs: number;
+  /** Cuts the host off from the network, where this machine lets us. */
+  isolateNetwork: boolean;
+}
+
+export type HostLossReason = 'TIMEOUT' | 'MEMORY' | 'CRASH' | 'CLOSED';
+
+/** The host ended while it was asked something. */
+export class HostLost extends Error {
+  constructor(
+    readonly reason: HostLossReason,
+    detail: string,
+  ) {
+    super(detail);
+  }
+}
+
+type RequestBody = HostRequest extends infer Request ? (Request extends HostRequest ? Omit<Request, 'id'> : never) : never;
+
+interface Waiting {
+  id: number;
+  resolve(frame: Frame<HostReply>): void;
+  reject(error: Error): void;
+  timer: NodeJS.Timeout;
+}
+
+const KIBIBYTE = 1024;
+/** What Node.js maps writable but hardly touches (its heaps and thread stacks): 0.58 GiB seen with Node 24. */
+const NODE_DATA_BYTES = 768 * KIBIBYTE ** 2;
+const MAX_OPEN_FILES = 64;
+const STDERR_KEPT_CHARS = 2000;
+const HEAP_EXHAUSTED = /heap out of memory|Fatal process out of memory|bad_alloc|failed to reserve/i;
+
+/**
+ * Limits set by the shell before it becomes the host: data segment (a single huge allocation fails at once), no file written, no core dump.
+ * The system's out-of-memory killer takes a host first.
+ */
+const SHELL_LIMITS =
+  'echo 1000 2>/dev/null >/proc/self/oom_score_adj; ulimit -c 0; ulimit -f 0; ulimit -n "$1"; ulimit -d "$2" 2>/dev/null; shift 2; exec "$@"';
+
+/** Under a test runner this file is the TypeScript source; a host always runs the compiled one. */
+function entryPath(): string {
+  const compiled = new URL('./host-main.js', import.meta.url);
+  const path = fileURLToPath(import.meta.url.endsWith('.ts') ? new URL('../../../dist/inference/onnx/host-main.js', import.meta.url) : compiled);
+  if (!existsSync(path)) throw new Error(`The inference host is not compiled: ${path} is missing.`);
+  return path;
+}
+
+let networkIsolation: string[] | undefined;
+
+/** A network namespace of its own: as root, or through a user namespace. Nothing where neither is allowed. */
+function networkIsolationCommand(): string[] {
+  if (networkIsolation) return networkIsolation;
+  const candidates = [['unshare', '--net'], ['unshare', '--map-current-user', '--net']];
+  networkIsolation =
+    process.platform !== 'linux'
+      ? []
+      : (candidates.find(([command, ...args]) => {
+          try {
+            execFileSync(command!, [...args, 'true'], { stdio: 'ignore', timeout: 2000 });
+            return true;
+          } catch {
+            return false;
+          }
+        }) ?? []);
+  return networkIsolation;
+}
+
+function commandLine(options: HostProcessOptions): string[] {
+  const { maxResidentBytes, maxLoadedModels, maxLoadedBytes, maxFrameBytes } = options;
+  const settings: HostSettings = { parentPid: process.pid, maxResidentBytes, maxLoadedModels, maxLoadedBytes, maxFrameBytes };
+  const node = [process.execPath, '--no-warnings', entryPath(), JSON.stringify(settings)];
+  if (process.platform === 'win32') return node;
+  const isolation = options.isolateNetwork ? networkIsolationCommand() : [];
+  const dataKibibytes = Math.ceil((maxResidentBytes + NODE_DATA_BYTES) / KIBIBYTE);
+  return [...isolation, '/bin/sh', '-c', SHELL_LIMITS, 'sh', String(MAX_OPEN_FILES), String(dataKibibytes), ...node];
+}
+
+export class HostProcess {
+  /** Rejects with HostLost when the host does not come up. */
+  readonly ready: Promise<void>;
+  readonly exited: Promise<void>;
+  private readonly child: ChildProcess;
+  private readonly channel: Socket;
+  private waiting: Waiting | undefined;
+  private lastId = 0;
+  private stderr = '';
+  private killedFor: HostLossReason | undefined;
+  private lost: HostLost | undefined;
+
+  constructor(options: HostProcessOptions) {
+    const [command, ...args] = commandLine(options);
+    this.child = spawn(command!, args, { cwd: options.cwd, env: {}, stdio: ['ignore', 'ignore', 'pipe', 'pipe'] });
+    this.channel = this.child.stdio[3] as Socket;
+    this.child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr = (this.stderr + text).slice(-STDERR_KEPT_CHARS);
+    });
+    // An error here is the host's end, which 'close' reports.
+    this.channel.on('error', () => undefined);
+    const reader = new FrameReader<HostReply>(options.maxFrameBytes, (frame) => this.answer(frame));
+    this.channel.on('data', (chunk: Buffer) => {
+      try {
+        reader.push(chunk);
+      } catch {
+        this.kill('CRASH');
+      }
+    });
+    this.exited = new Promise((resolve) => {
+      this.child.once('error', (error) => this.onEnd(`could not start: ${error.message}`, resolve));
+      this.child.once('close', (code, signal) => this.onEnd(`ended with ${signal ?? `code ${code}`}`, resolve));
+    });
+    this.ready = new Promise<void>((resolve, reject) => {
+      this.expect(0, options.startTimeoutMs, () => resolve(), reject);
+    });
+    // The owner learns of a loss by `exited` as well.
+    this.ready.catch(() => undefined);
+  }
+
+  get pid(): number | undefined {
+    return this.child.pid;
+  }
+
+  /**
+   * Asks the host; past `timeoutMs` it is killed. One request at a time.
+   * Rejects with HostLost when the host ends before it answered.
+   */
+  request(body: RequestBody, tensors: readonly OutgoingTensor[], timeoutMs: number): Promise<Frame<HostReply>> {
+    if (this.lost) return Promise.reject(this.lost);
+    const id = ++this.lastId;
+    return new Promise((resolve, reject) => {
+      this.expect(id, timeoutMs, resolve, reject);
+      this.channel.write(encodeFrame({ ...body, id }, tensors));
+    });
+  }
+
+  kill(reason: HostLossReason = 'CLOSED'): void {
+    this.killedFor ??= reason;
+    this.child.kill('SIGKILL');
+  }
+
+  private expect(id: number, timeoutMs: number, resolve: Waiting['resolve'], reject: Waiting['reject']): void {
+    if (this.waiting) throw new Error('An inference host is asked one thing at a time.');
+    this.waiting = { id, resolve, reject, timer: setTimeout(() => this.kill('TIMEOUT'), timeoutMs) };
+  }
+
+  private answer(frame: Frame<HostReply>): void {
+    const { waiting } = this;
+    // An answer that crosses with the kill is no answer any more.
+    if (!waiting || waiting.id !== frame.header.id || this.killedFor) return;
+    clearTimeout(waiting.timer);
+    this.waiting = undefined;
+    waiting.resolve(frame);
+  }
+
+  private onEnd(what: string, resolve: () => void): void {
+    const outOfMemory = this.stderr.includes(MEMORY_MARK) || HEAP_EXHAUSTED.test(this.stderr);
+    const reason = outOfMemory ? 'MEMORY' : (this.killedFor ?? 'CRASH');
+    this.lost ??= new HostLost(reason, `${what}${this.stderr ? `: ${this.stderr.trim().split('\n').at(-1)}` : ''}`);
+    if (this.waiting) {
+      clearTimeout(this.waiting.timer);
+      this.waiting.reject(this.lost);
+      this.waiting = undefined;
+    }
+    this.channel.destroy();
+    resolve();
+  }
+}

@@ -1,0 +1,70 @@
+/** A place for one host: starts it, starts it again when it ends, and knows which models it holds. */
+import { HostProcess, type HostProcessOptions } from './host-process.js';
+
+const FIRST_BACKOFF_MS = 50;
+const MAX_BACKOFF_MS = 5000;
+
+export class HostSlot {
+  readonly loaded = new Set<string>();
+  host: HostProcess | undefined;
+  /** A task holds this slot. */
+  busy = false;
+  restarts = 0;
+  /** Why the last start failed, while none has succeeded since. */
+  startFailure: string | undefined;
+  private failedStarts = 0;
+  private closed = false;
+  private retry: NodeJS.Timeout | undefined;
+  private current: HostProcess | undefined;
+
+  constructor(
+    private readonly options: HostProcessOptions,
+    private readonly onReady: () => void,
+  ) {
+    this.start();
+  }
+
+  get idle(): boolean {
+    return this.host !== undefined && !this.busy;
+  }
+
+  /** Ends the present host, so that a fresh one takes its place. */
+  recycle(): void {
+    this.host = undefined;
+    this.current?.kill();
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    clearTimeout(this.retry);
+    this.current?.kill();
+    await this.current?.exited;
+  }
+
+  private start(): void {
+    const host = new HostProcess(this.options);
+    this.current = host;
+    host.ready.then(
+      () => {
+        this.failedStarts = 0;
+        this.startFailure = undefined;
+        this.host = host;
+        this.onReady();
+      },
+      (error: Error) => {
+        this.failedStarts += 1;
+        this.startFailure = error.message;
+      },
+    );
+    void host.exited.then(() => this.ended());
+  }
+
+  private ended(): void {
+    this.host = undefined;
+    this.loaded.clear();
+    if (this.closed) return;
+    this.restarts += 1;
+    const backoffMs = this.failedStarts === 0 ? 0 : Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.failedStarts);
+    this.retry = setTimeout(() => this.start(), backoffMs);
+  }
+}

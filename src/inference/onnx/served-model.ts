@@ -1,0 +1,142 @@
+/** A model as the engine sees it: what waits for it, how it has behaved, and what of it may run next. */
+import { AppError, ErrorCode } from '../../errors.js';
+import type { Signature, Tensor } from '../../domain/tensor.js';
+import type { ModelSource } from '../port.js';
+
+/**
+ * How a request may run. JOINED: beside others. SUSPECT: its batch was lost, so it runs alone for a part of its time, that the innocent get
+ * their turn. ALONE: with all the time it has left; what goes wrong now is its own fault.
+ */
+export type Attempt = 'JOINED' | 'SUSPECT' | 'ALONE';
+
+export interface PendingAnswer {
+  outputs: Tensor[];
+  batchRows: number;
+}
+
+export interface Pending {
+  inputs: Tensor[];
+  rows: number;
+  /** Requests of one key may be joined. */
+  shapeKey: string;
+  deadlineMs: number;
+  /** On the clock of performance.now(). */
+  deadlineAt: number;
+  attempt: Attempt;
+  /** Answered, whatever a host may still be doing for it. */
+  settled: boolean;
+  resolve(answer: PendingAnswer): void;
+  reject(error: Error): void;
+}
+
+export interface QuarantinePolicy {
+  baseMs: number;
+  maxMs: number;
+}
+
+/** A run is never called hung before this, so that a hasty client cannot have a healthy model locked away. */
+const MIN_RUN_BUDGET_MS = 100;
+const SLOW_RUN_FACTOR = 3;
+
+export class ServedModel {
+  signature: Signature | undefined;
+  batchable = false;
+  /** Slowest run of late. */
+  slowestRunMs = 0;
+  /** Halved when a batch had to be killed, doubled by each that succeeds. */
+  batchRowsCap = Number.POSITIVE_INFINITY;
+  runningHosts = 0;
+  private queue: Pending[] = [];
+  private suspects: Pending[] = [];
+  private failures = 0;
+  private quarantinedUntil = 0;
+
+  constructor(
+    readonly source: ModelSource,
+    private readonly quarantine: QuarantinePolicy,
+  ) {}
+
+  get hasWork(): boolean {
+    return this.queue.length > 0 || this.suspects.length > 0;
+  }
+
+  enqueue(pending: Pending): void {
+    if (pending.attempt === 'JOINED') this.queue.push(pending);
+    else this.suspects.push(pending);
+  }
+
+  /** Takes what runs together next: one suspect, or the head of the queue and what may be joined with it. */
+  take(maxRows: number): Pending[] {
+    const suspect = this.suspects.shift();
+    if (suspect) return [suspect];
+    const head = this.queue[0];
+    if (!head) return [];
+    let rows = head.rows;
+    let count = 1;
+    const cap = this.batchable ? Math.min(maxRows, this.batchRowsCap) : 0;
+    for (; count < this.queue.length; count += 1) {
+      const next = this.queue[count]!;
+      if (rows + next.rows > cap || next.shapeKey !== head.shapeKey) break;
+      rows += next.rows;
+    }
+    return this.queue.splice(0, count);
+  }
+
+  /** How long a run of these requests may take before its host is judged hung. */
+  runBudgetMs(batch: readonly Pending[], now: number): number {
+    const earliest = batch.reduce((first, pending) => (pending.deadlineAt < first.deadlineAt ? pending : first));
+    const left = earliest.deadlineAt - now;
+    const floor = Math.max(MIN_RUN_BUDGET_MS, SLOW_RUN_FACTOR * this.slowestRunMs);
+    if (earliest.attempt === 'SUSPECT') return Math.max(left / 4, floor);
+    // A batch leaves half of the time to run its requests one by one.
+    if (batch.length > 1) return Math.max(left / 2, floor);
+    return Math.max(left, floor);
+  }
+
+  succeeded(rows: number, runMs: number): void {
+    this.failures = 0;
+    this.quarantinedUntil = 0;
+    this.slowestRunMs = Math.max(runMs, this.slowestRunMs * 0.99);
+    if (rows >= this.batchRowsCap) this.batchRowsCap *= 2;
+  }
+
+  /** A run ended its host. Back-off doubles with each in a row; what waits is refused, but for the suspects of the same batch. */
+  failed(now: number): void {
+    this.failures += 1;
+    this.quarantinedUntil = now + Math.min(this.quarantine.maxMs, this.quarantine.baseMs * 2 ** (this.failures - 1));
+    const refusal = this.refusal(now);
+    if (refusal) for (const pending of this.queue.splice(0)) pending.reject(refusal);
+  }
+
+  /** Why a request is not taken now, if it is not. */
+  refusal(now: number): AppError | undefined {
+    const retryAfterMs = Math.ceil(this.quarantinedUntil - now);
+    if (retryAfterMs <= 0) return undefined;
+    const times = this.failures === 1 ? 'its last run' : `its last ${this.failures} runs`;
+    return new AppError(
+      ErrorCode.UNAVAILABLE,
+      `The model is set aside for ${retryAfterMs} ms, because ${times} hung or ended the process that ran it.`,
+      { retryAfterMs, failures: this.failures },
+    );
+  }
+
+  /** Rejects what waits and has run out of time. */
+  expire(now: number): void {
+    const alive = (pending: Pending): boolean => {
+      if (!pending.settled && pending.deadlineAt <= now) pending.reject(deadlineExceeded(pending));
+      return !pending.settled;
+    };
+    if (this.queue.some((pending) => pending.settled || pending.deadlineAt <= now)) this.queue = this.queue.filter(alive);
+    if (this.suspects.some((pending) => pending.settled || pending.deadlineAt <= now)) this.suspects = this.suspects.filter(alive);
+  }
+
+  rejectAll(error: Error): void {
+    for (const pending of [...this.queue.splice(0), ...this.suspects.splice(0)]) pending.reject(error);
+  }
+}
+
+export function deadlineExceeded(pending: Pick<Pending, 'deadlineMs'>): AppError {
+  return new AppError(ErrorCode.DEADLINE_EXCEEDED, `The model did not answer within ${pending.deadlineMs} ms.`, {
+    expected: `an answer within ${pending.deadlineMs} ms`,
+  });
+}

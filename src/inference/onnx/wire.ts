@@ -1,0 +1,159 @@
+/**
+ * Frames between the service and its inference hosts, over one stream:
+ * u32 body length, u32 header length, then the body: JSON header, zero bytes up to a multiple of 8, and each tensor's elements, padded alike.
+ * Little-endian. Numeric tensors travel as raw bytes, BYTES as a JSON array. Nothing of a frame is ever evaluated or revived.
+ */
+import type { Datatype, Signature, Tensor, TensorData } from '../../domain/tensor.js';
+
+/** What the service asks of a host. */
+export type HostRequest =
+  | { id: number; kind: 'load'; modelId: string; path: string }
+  | { id: number; kind: 'unload'; modelId: string }
+  | { id: number; kind: 'run'; modelId: string };
+
+export type HostErrorCode = 'INVALID_MODEL' | 'INVALID_TENSOR' | 'RESOURCE_EXHAUSTED' | 'NOT_FOUND';
+
+/** What a host answers. `ready` comes once, unasked, with id 0. */
+export type HostReply =
+  | { id: number; kind: 'ready' }
+  | {
+      id: number;
+      kind: 'loaded';
+      signature: Signature;
+      /** Requests may be joined along the first dimension without changing any row's answer. */
+      batchable: boolean;
+      /** Duration of the slowest trial run. */
+      slowestRunMs: number;
+      /** Models dropped to make room. */
+      evicted: string[];
+    }
+  | { id: number; kind: 'done' }
+  | { id: number; kind: 'result' }
+  | { id: number; kind: 'error'; code: HostErrorCode; message: string };
+
+export interface Frame<Header> {
+  header: Header;
+  tensors: Tensor[];
+}
+
+/** A tensor to send, its elements in parts that are joined on the way. */
+export interface OutgoingTensor {
+  name: string;
+  datatype: Datatype;
+  shape: number[];
+  parts: TensorData[];
+}
+
+interface TensorHeader {
+  name: string;
+  datatype: Datatype;
+  shape: number[];
+  byteLength: number;
+}
+
+const PREFIX_BYTES = 8;
+
+const padded = (bytes: number): number => (bytes + 7) & ~7;
+
+const bytesOf = (part: Exclude<TensorData, string[]>): Uint8Array => new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
+
+function payload(tensor: OutgoingTensor): Uint8Array[] {
+  if (tensor.datatype === 'BYTES') return [Buffer.from(JSON.stringify(tensor.parts.length === 1 ? tensor.parts[0] : tensor.parts.flat()))];
+  return (tensor.parts as Exclude<TensorData, string[]>[]).map(bytesOf);
+}
+
+/** One frame, ready to write. */
+export function encodeFrame(header: HostRequest | HostReply, tensors: readonly OutgoingTensor[] = []): Buffer {
+  const payloads = tensors.map(payload);
+  const byteLengths = payloads.map((parts) => parts.reduce((sum, part) => sum + part.byteLength, 0));
+  const tensorHeaders: TensorHeader[] = tensors.map(({ name, datatype, shape }, index) => ({ name, datatype, shape, byteLength: byteLengths[index]! }));
+  const head = Buffer.from(JSON.stringify({ header, tensors: tensorHeaders }));
+  const bodyBytes = byteLengths.reduce((sum, bytes) => sum + padded(bytes), padded(head.byteLength));
+  const frame = Buffer.allocUnsafe(PREFIX_BYTES + bodyBytes);
+  frame.writeUInt32LE(bodyBytes, 0);
+  frame.writeUInt32LE(head.byteLength, 4);
+  frame.set(head, PREFIX_BYTES);
+  let offset = PREFIX_BYTES + padded(head.byteLength);
+  payloads.forEach((parts, index) => {
+    let at = offset;
+    for (const part of parts) {
+      frame.set(part, at);
+      at += part.byteLength;
+    }
+    offset += padded(byteLengths[index]!);
+  });
+  return frame;
+}
+
+function view(datatype: Datatype, body: ArrayBuffer, offset: number, byteLength: number): TensorData {
+  switch (datatype) {
+    case 'BOOL':
+    case 'UINT8':
+      return new Uint8Array(body, offset, byteLength);
+    case 'INT8':
+      return new Int8Array(body, offset, byteLength);
+    case 'INT16':
+      return new Int16Array(body, offset, byteLength / 2);
+    case 'INT32':
+      return new Int32Array(body, offset, byteLength / 4);
+    case 'INT64':
+      return new BigInt64Array(body, offset, byteLength / 8);
+    case 'FP32':
+      return new Float32Array(body, offset, byteLength / 4);
+    case 'FP64':
+      return new Float64Array(body, offset, byteLength / 8);
+    case 'BYTES':
+      return JSON.parse(Buffer.from(body, offset, byteLength).toString('utf8')) as string[];
+  }
+}
+
+function decodeBody<Header>(body: ArrayBuffer, headBytes: number): Frame<Header> {
+  const head = JSON.parse(Buffer.from(body, 0, headBytes).toString('utf8')) as { header: Header; tensors: TensorHeader[] };
+  let offset = padded(headBytes);
+  const tensors = head.tensors.map(({ name, datatype, shape, byteLength }) => {
+    const data = view(datatype, body, offset, byteLength);
+    offset += padded(byteLength);
+    return { name, datatype, shape, data };
+  });
+  return { header: head.header, tensors };
+}
+
+/** Cuts a stream into frames. Elements are views into the frame's own buffer. */
+export class FrameReader<Header> {
+  private readonly prefix = Buffer.alloc(PREFIX_BYTES);
+  private prefixFilled = 0;
+  private body: Uint8Array<ArrayBuffer> | undefined;
+  private bodyFilled = 0;
+
+  constructor(
+    private readonly maxFrameBytes: number,
+    private readonly onFrame: (frame: Frame<Header>) => void,
+  ) {}
+
+  /** Throws on a frame over the limit or one that cannot be read; the stream is of no use after that. */
+  push(chunk: Buffer): void {
+    let at = 0;
+    while (at < chunk.length) {
+      if (!this.body) {
+        const taken = Math.min(PREFIX_BYTES - this.prefixFilled, chunk.length - at);
+        chunk.copy(this.prefix, this.prefixFilled, at, at + taken);
+        this.prefixFilled += taken;
+        at += taken;
+        if (this.prefixFilled < PREFIX_BYTES) return;
+        const bodyBytes = this.prefix.readUInt32LE(0);
+        if (bodyBytes > this.maxFrameBytes) throw new RangeError(`a frame of ${bodyBytes} bytes, where ${this.maxFrameBytes} are allowed`);
+        this.body = new Uint8Array(bodyBytes);
+        this.bodyFilled = 0;
+      }
+      const taken = Math.min(this.body.length - this.bodyFilled, chunk.length - at);
+      this.body.set(chunk.subarray(at, at + taken), this.bodyFilled);
+      this.bodyFilled += taken;
+      at += taken;
+      if (this.bodyFilled < this.body.length) return;
+      const body = this.body;
+      this.body = undefined;
+      this.prefixFilled = 0;
+      this.onFrame(decodeBody<Header>(body.buffer, this.prefix.readUInt32LE(4)));
+    }
+  }
+}
