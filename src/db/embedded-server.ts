@@ -98,11 +98,7 @@ export class EmbeddedServer {
   private async adopt(): Promise<Running | null> {
     const left = readPidFile(this.folder);
     const identity = left && processIdentity(left.pid);
-    if (!left || !identity) return null;
-    if (!isServerOf(left.pid, this.folder)) {
-      await this.disownPidFile();
-      return null;
-    }
+    if (!left || !identity || !isServerOf(left.pid, this.folder)) return null;
     const running = { pid: left.pid, identity, port: left.port };
     if (this.options.port && this.options.port !== left.port) {
       this.options.log.warn(`Stopping the database that a killed process left on port ${left.port}.`);
@@ -115,27 +111,42 @@ export class EmbeddedServer {
   }
 
   /**
-   * The file names a process that is not this server: the number was given to another after a reboot. PostgreSQL would refuse to start,
-   * except over its own parent's number. The file must stay: its last lines find backends that outlived their server.
+   * The file of a server that is gone can name a process that still counts: an unreaped zombie, or, after a reboot, another program.
+   * PostgreSQL would refuse to start, except over its own parent's number, so that is written there. The file must stay:
+   * its last lines find backends that outlived their server.
    */
   private async disownPidFile(): Promise<void> {
     const path = pidFile(this.folder);
-    await writeFile(path, (await readFile(path, 'utf8')).replace(/^\d+/, String(process.pid)));
+    if (existsSync(path)) await writeFile(path, (await readFile(path, 'utf8')).replace(/^\d+/, String(process.pid)));
   }
 
   private async launchOnFreePort(): Promise<Running> {
     const wanted = this.options.port;
     if (wanted) {
       if (!(await tryPort(wanted))) throw portBusy(wanted);
-      return this.launch(wanted);
+      return this.launchPatiently(wanted);
     }
     const { port: last } = await readConnection(this.folder);
     const port = (last && (await tryPort(last))) || (await tryPort(0));
     if (!port) throw unavailable('No TCP port of 127.0.0.1 is free for the embedded database.');
-    return this.launch(port);
+    return this.launchPatiently(port);
+  }
+
+  /** Backends of a killed server take a moment to notice; until then PostgreSQL refuses to start beside them. */
+  private async launchPatiently(port: number): Promise<Running> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.launch(port);
+      } catch (error) {
+        const isPassing = error instanceof AppError && /still in use|already exists/.test(error.message);
+        if (!isPassing || attempt >= 50) throw error;
+        await sleep(200);
+      }
+    }
   }
 
   private async launch(port: number): Promise<Running> {
+    await this.disownPidFile();
     const settings = Object.entries({ ...SETTINGS, ...this.options.settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
     const launch = launchAs(this.folder.user, this.binaries.postgres, ['-D', this.folder.cluster, '-p', String(port), ...settings]);
     const size = await stat(this.folder.log).then((found) => found.size, () => 0);
@@ -202,11 +213,10 @@ export class EmbeddedServer {
     this.options.log.warn('The embedded database ended unexpectedly and is being restarted.');
     for (let waitMs = 100; !this.stopping; waitMs = Math.min(waitMs * 2, 5_000)) {
       try {
-        this.running = await this.launch(port);
+        this.running = await this.launchPatiently(port);
         this.options.log.info(`The embedded database is back on port ${port}.`);
         return;
       } catch (error) {
-        // Backends of the dead server may take a moment to notice; until then PostgreSQL refuses to start.
         this.options.log.warn(error instanceof Error ? error.message : String(error));
         await sleep(waitMs);
       }

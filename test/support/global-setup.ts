@@ -22,10 +22,16 @@ export default async function setup(project: TestProject): Promise<() => Promise
   // Nothing outlives the run, so nothing needs to reach the disk.
   const settings = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
   const server = await startEmbeddedPostgres({ dataDir, log, settings });
-  await ensureTemplate(server.url, buildTemplate);
-  project.provide('MATIH_TEST_DATABASE_ADMIN_URL', server.url);
-  return async () => {
+  const tearDown = async () => {
     await server.stop();
     await rm(dataDir, { recursive: true, force: true });
   };
+  try {
+    await ensureTemplate(server.url, buildTemplate);
+  } catch (error) {
+    await tearDown();
+    throw error;
+  }
+  project.provide('MATIH_TEST_DATABASE_ADMIN_URL', server.url);
+  return tearDown;
 }
