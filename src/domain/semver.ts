@@ -1,0 +1,33 @@
+import { badInput } from '../errors.js';
+import type { Signature, TensorSpec } from './tensor.js';
+
+/** What makes a version differ from the one before it. */
+export type VersionChange = 'SIGNATURE' | 'TRAINING' | 'EXPORT';
+
+const SEMANTIC_VERSION = /^(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})$/;
+
+/** Callers must adapt to a new signature (major); a new training answers differently (minor); a re-export answers the same (patch). */
+export function nextSemanticVersion(previous: string | null, change: VersionChange): string {
+  if (previous === null) return '1.0.0';
+  const parts = SEMANTIC_VERSION.exec(previous);
+  if (parts === null) throw badInput('semanticVersion', 'MAJOR.MINOR.PATCH', previous);
+  const [major, minor, patch] = parts.slice(1).map(Number) as [number, number, number];
+  switch (change) {
+    case 'SIGNATURE':
+      return `${major + 1}.0.0`;
+    case 'TRAINING':
+      return `${major}.${minor + 1}.0`;
+    case 'EXPORT':
+      return `${major}.${minor}.${patch + 1}`;
+  }
+}
+
+/** Whether two signatures differ for a caller; the order of named tensors does not matter. */
+export function signaturesDiffer(a: Signature, b: Signature): boolean {
+  return describe(a.inputs) !== describe(b.inputs) || describe(a.outputs) !== describe(b.outputs);
+}
+
+function describe(specs: readonly TensorSpec[]): string {
+  const byName = [...specs].sort((x, y) => (x.name < y.name ? -1 : 1));
+  return JSON.stringify(byName.map(({ name, datatype, shape, semantic }) => [name, datatype, shape, semantic ?? null]));
+}
