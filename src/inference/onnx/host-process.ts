@@ -1,7 +1,9 @@
 /** One inference host, seen from the service: a child process with an empty environment that is asked one thing at a time. */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MEMORY_MARK, type HostSettings } from './host-limits.js';
 import { encodeFrame, FrameReader, type Frame, type HostReply, type HostRequest, type OutgoingTensor } from './wire.js';
@@ -10,8 +12,11 @@ export interface HostProcessOptions extends Omit<HostSettings, 'parentPid'> {
   /** An existing, empty folder. */
   cwd: string;
   startTimeoutMs: number;
-  /** Cuts the host off from the network, where this machine lets us. */
-  isolateNetwork: boolean;
+  /**
+   * For a file that nobody has looked at yet: no compiled JavaScript (so no writable code), Node.js's permission model, and no network
+   * where this machine lets us. Three times the overhead per run.
+   */
+  hardened: boolean;
 }
 
 export type HostLossReason = 'TIMEOUT' | 'MEMORY' | 'CRASH' | 'CLOSED';
@@ -36,8 +41,12 @@ interface Waiting {
 }
 
 const KIBIBYTE = 1024;
-/** What Node.js maps writable but hardly touches (its heaps and thread stacks): 0.58 GiB seen with Node 24. */
-const NODE_DATA_BYTES = 768 * KIBIBYTE ** 2;
+/**
+ * Private writable memory that Node.js 24 maps at its start and hardly touches: 1.09 GiB, nearly all of it room for compiled JavaScript,
+ * and 0.06 GiB without a compiler. The data limit counts it.
+ */
+const NODE_DATA_BYTES = 1280 * KIBIBYTE ** 2;
+const JITLESS_NODE_DATA_BYTES = 192 * KIBIBYTE ** 2;
 const MAX_OPEN_FILES = 64;
 const STDERR_KEPT_CHARS = 2000;
 const HEAP_EXHAUSTED = /heap out of memory|Fatal process out of memory|bad_alloc|failed to reserve/i;
@@ -77,13 +86,20 @@ function networkIsolationCommand(): string[] {
   return networkIsolation;
 }
 
+/** JavaScript may read the program alone; native code, the runtime's too, is not bound by this. */
+function nodeFlags({ hardened, cwd }: HostProcessOptions): string[] {
+  if (!hardened) return ['--no-warnings'];
+  const readable = [cwd, dirname(dirname(dirname(entryPath()))), dirname(dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json')))];
+  return ['--no-warnings', '--jitless', '--permission', '--allow-addons', '--allow-worker', ...readable.map((folder) => `--allow-fs-read=${folder}`)];
+}
+
 function commandLine(options: HostProcessOptions): string[] {
   const { maxResidentBytes, maxLoadedModels, maxLoadedBytes, maxFrameBytes } = options;
   const settings: HostSettings = { parentPid: process.pid, maxResidentBytes, maxLoadedModels, maxLoadedBytes, maxFrameBytes };
-  const node = [process.execPath, '--no-warnings', entryPath(), JSON.stringify(settings)];
+  const node = [process.execPath, ...nodeFlags(options), entryPath(), JSON.stringify(settings)];
   if (process.platform === 'win32') return node;
-  const isolation = options.isolateNetwork ? networkIsolationCommand() : [];
-  const dataKibibytes = Math.ceil((maxResidentBytes + NODE_DATA_BYTES) / KIBIBYTE);
+  const isolation = options.hardened ? networkIsolationCommand() : [];
+  const dataKibibytes = Math.ceil((maxResidentBytes + (options.hardened ? JITLESS_NODE_DATA_BYTES : NODE_DATA_BYTES)) / KIBIBYTE);
   return [...isolation, '/bin/sh', '-c', SHELL_LIMITS, 'sh', String(MAX_OPEN_FILES), String(dataKibibytes), ...node];
 }
 

@@ -6,6 +6,8 @@ const MAX_BACKOFF_MS = 5000;
 
 export class HostSlot {
   readonly loaded = new Set<string>();
+  /** Models to drop before anything else is asked. */
+  readonly unwanted = new Set<string>();
   host: HostProcess | undefined;
   /** A task holds this slot. */
   busy = false;
@@ -62,6 +64,7 @@ export class HostSlot {
   private ended(): void {
     this.host = undefined;
     this.loaded.clear();
+    this.unwanted.clear();
     if (this.closed) return;
     this.restarts += 1;
     const backoffMs = this.failedStarts === 0 ? 0 : Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.failedStarts);

@@ -86,7 +86,7 @@ export class OnnxEngine implements InferenceEngine {
 
   constructor(options: Partial<OnnxEngineOptions> = {}) {
     this.options = { ...DEFAULTS, ...options };
-    const hostOptions = { ...this.options, cwd: this.folder, isolateNetwork: false };
+    const hostOptions = { ...this.options, cwd: this.folder, hardened: false };
     this.slots = Array.from({ length: this.options.hosts }, () => new HostSlot(hostOptions, () => this.planDispatch()));
   }
 
@@ -229,8 +229,8 @@ export class OnnxEngine implements InferenceEngine {
   }
 
   private async unloadFrom(slot: HostSlot, modelId: string): Promise<void> {
-    if (!slot.loaded.delete(modelId) || slot.busy || !slot.host) return;
-    await this.hold(slot, (host) => host.request({ kind: 'unload', modelId }, [], this.options.loadTimeoutMs));
+    if (slot.loaded.delete(modelId)) slot.unwanted.add(modelId);
+    if (slot.idle) await this.hold(slot, () => Promise.resolve());
   }
 
   /** Once per turn of the event loop: what arrived during the turn is joined. */
@@ -271,8 +271,13 @@ export class OnnxEngine implements InferenceEngine {
 
   private async hold(slot: HostSlot, task: (host: HostProcess) => Promise<unknown>): Promise<void> {
     slot.busy = true;
+    const host = slot.host!;
     try {
-      await task(slot.host!);
+      for (const modelId of slot.unwanted) {
+        slot.unwanted.delete(modelId);
+        await host.request({ kind: 'unload', modelId }, [], this.options.loadTimeoutMs);
+      }
+      await task(host);
     } catch (error) {
       // A host that is lost in between is replaced; what it was asked has been dealt with by the task.
       if (!(error instanceof HostLost)) throw error;
