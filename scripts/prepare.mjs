@@ -93,7 +93,8 @@ async function install() {
   // Inside an npm script, npm_execpath is the npm that runs us, which need not be on the PATH.
   const npm = process.env.npm_execpath?.endsWith('npm-cli.js') ? [process.execPath, process.env.npm_execpath] : ['npm'];
   // ONNX Runtime's own install script would download CUDA libraries; the CPU runtime is in the package.
-  const done = await run(npm[0], [...npm.slice(1), 'ci', '--no-audit', '--no-fund'], { ONNXRUNTIME_NODE_INSTALL: 'skip' });
+  const flags = ['--no-audit', '--no-fund', '--loglevel=error', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=10000'];
+  const done = await run(npm[0], [...npm.slice(1), 'ci', ...flags], { ONNXRUNTIME_NODE_INSTALL: 'skip' });
   if (done.missing) throw new PrepareError('npm was not found: install Node.js 20 or newer together with npm.');
   if (done.code === 0) return;
   const reason = INSTALL_FAULTS.find(([pattern]) => pattern.test(done.output))?.[1];
