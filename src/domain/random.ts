@@ -15,7 +15,7 @@ export class SeededRandom {
       let z = state;
       z = Math.imul(z ^ (z >>> 16), 0x21f0aaad);
       z = Math.imul(z ^ (z >>> 15), 0x735a2d97);
-      return (z ^ (z >>> 15)) >>> 0;
+      return z ^ (z >>> 15); // a signed integer: fields of one machine word stay unboxed
     };
     this.a = mix();
     this.b = mix();
