@@ -1,0 +1,73 @@
+import { Tensor as RuntimeTensor } from 'onnxruntime-node';
+import { type Column, takeRows, toTensors } from '../domain/dataset-column.js';
+import type { Tensor } from '../domain/tensor.js';
+import { AppError, ErrorCode } from '../errors.js';
+import type { ExportedModel } from './graphs/export-graph.js';
+import type { Head } from './graphs/heads.js';
+import type { Predictions } from './learner.js';
+import { createSession } from './session.js';
+
+const MAX_DIFFERENCE = 1e-4;
+
+function runtimeTensor({ datatype, data, shape }: Tensor): RuntimeTensor {
+  if (Array.isArray(data)) return new RuntimeTensor('string', data, shape);
+  if (data instanceof BigInt64Array) return new RuntimeTensor('int64', data, shape);
+  if (data instanceof Float32Array) return new RuntimeTensor('float32', data, shape);
+  throw new Error(`The trainer exports no ${datatype} inputs.`);
+}
+
+/**
+ * The largest difference between the trainer's predictions for these rows and those of the exported model on the raw columns.
+ * Probabilities and distances are compared as they are, values in units of the larger of 1, the target's deviation and themselves:
+ * single precision holds a price of millions to some tenths only. Errors: INVALID_MODEL above 1e-4.
+ */
+export async function checkAgreement(
+  model: ExportedModel,
+  columns: ReadonlyMap<string, Column>,
+  rows: Int32Array,
+  own: Predictions,
+  head: Head,
+): Promise<number> {
+  const chosen = new Map(model.signature.inputs.map(({ name }) => [name, takeRows(columns.get(name)!, rows)]));
+  const session = await createSession(model.bytes);
+  const inputs = toTensors(chosen, model.signature);
+  const outputs = await session.run(Object.fromEntries(inputs.map((tensor) => [tensor.name, runtimeTensor(tensor)])));
+  const difference = largestDifference(own, head, (name) => outputs[name]!.data as Float32Array, rows.length);
+  if (!(difference <= MAX_DIFFERENCE)) {
+    throw new AppError(ErrorCode.INVALID_MODEL, 'The exported model does not agree with its trainer.', {
+      expected: `a difference of at most ${MAX_DIFFERENCE}`,
+      got: String(difference),
+    });
+  }
+  return difference;
+}
+
+function largestDifference(own: Predictions, head: Head, output: (name: string) => Float32Array, rows: number): number {
+  let largest = 0;
+  // NaN must not pass as agreement, hence no Math.max.
+  const see = (difference: number): void => {
+    if (!(difference <= largest)) largest = difference;
+  };
+  switch (own.kind) {
+    case 'CLASSES': {
+      const theirs = output('probabilities');
+      own.probabilities.forEach((probability, i) => see(Math.abs(probability - theirs[i]!)));
+      break;
+    }
+    case 'VALUE': {
+      const theirs = output('prediction');
+      const std = head.kind === 'VALUE' ? head.std : 1;
+      own.values.forEach((value, i) => see(Math.abs(value - theirs[i]!) / Math.max(1, std, Math.abs(value))));
+      break;
+    }
+    case 'CLUSTERS': {
+      const theirs = output('distances');
+      const clusters = theirs.length / rows;
+      own.squaredDistances.forEach((squared, row) => {
+        const nearest = theirs.subarray(row * clusters, (row + 1) * clusters).reduce((a, b) => Math.min(a, b), Infinity);
+        see(Math.abs(Math.sqrt(squared) - nearest));
+      });
+    }
+  }
+  return largest;
+}

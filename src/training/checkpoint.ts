@@ -1,0 +1,87 @@
+import { createHash } from 'node:crypto';
+import { open, readFile, rename } from 'node:fs/promises';
+import { AppError, ErrorCode } from '../errors.js';
+
+/** Where a training stands after an epoch. Weights and optimiser state are vectors of the same layout for the same config. */
+export interface TrainingState {
+  epoch: number;
+  /** Optimiser steps so far. Shuffles are drawn from (seed, epoch), so that this and `epoch` are the whole random state. */
+  step: number;
+  bestEpoch: number;
+  bestLoss: number | null;
+  epochsSinceBest: number;
+  finished: boolean;
+  vectors: Record<string, Float32Array>;
+}
+
+const MAGIC = Buffer.from('MATIHCK1');
+const DIGEST_BYTES = 32;
+const LENGTH_BYTES = 4;
+
+interface Header extends Omit<TrainingState, 'vectors'> {
+  /** Of the config and the encoded data: a checkpoint continues only the training that it came from. */
+  fingerprint: string;
+  vectors: { name: string; length: number }[];
+}
+
+function sha256(...parts: Uint8Array[]): Buffer {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return hash.digest();
+}
+
+/** One file: magic, header length, header, vectors, SHA-256 of all before. It appears under its name only when whole and on disk. */
+export async function writeCheckpoint(path: string, fingerprint: string, state: TrainingState): Promise<{ sizeBytes: number; sha256: string }> {
+  const { vectors, ...progress } = state;
+  const header: Header = { ...progress, fingerprint, vectors: Object.entries(vectors).map(([name, { length }]) => ({ name, length })) };
+  const headerBytes = Buffer.from(JSON.stringify(header));
+  const length = Buffer.alloc(LENGTH_BYTES);
+  length.writeUInt32LE(headerBytes.length);
+  const parts = [MAGIC, length, headerBytes, ...Object.values(vectors).map((v) => new Uint8Array(v.buffer, v.byteOffset, v.byteLength))];
+  const bytes = Buffer.concat([...parts, sha256(...parts)]);
+  const unfinished = `${path}.unfinished`;
+  const file = await open(unfinished, 'w');
+  try {
+    await file.writeFile(bytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(unfinished, path);
+  return { sizeBytes: bytes.length, sha256: sha256(bytes).toString('hex') };
+}
+
+function unusable(reason: string): AppError {
+  return new AppError(ErrorCode.BAD_USER_INPUT, `The checkpoint cannot be continued from: ${reason}.`, {
+    field: 'checkpoint',
+    expected: 'a whole checkpoint of this training',
+    got: reason,
+  });
+}
+
+/** Errors: BAD_USER_INPUT for a truncated or altered file, and for one of another config or dataset. */
+export async function readCheckpoint(path: string, fingerprint: string): Promise<TrainingState> {
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(path);
+  } catch {
+    throw unusable('the file is not there');
+  }
+  if (bytes.length < MAGIC.length + LENGTH_BYTES + DIGEST_BYTES) throw unusable('the file is truncated');
+  if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) throw unusable('the file is no checkpoint');
+  const body = bytes.subarray(0, -DIGEST_BYTES);
+  if (!sha256(body).equals(bytes.subarray(-DIGEST_BYTES))) throw unusable('the file is truncated or altered, its SHA-256 does not match');
+  const headerStart = MAGIC.length + LENGTH_BYTES;
+  const headerEnd = headerStart + bytes.readUInt32LE(MAGIC.length);
+  const header = JSON.parse(body.toString('utf8', headerStart, headerEnd)) as Header;
+  if (header.fingerprint !== fingerprint) throw unusable('it belongs to another configuration or dataset');
+  let offset = headerEnd;
+  const vectors: Record<string, Float32Array> = {};
+  for (const { name, length } of header.vectors) {
+    const size = length * Float32Array.BYTES_PER_ELEMENT;
+    vectors[name] = new Float32Array(new Uint8Array(body.subarray(offset, offset + size)).buffer);
+    offset += size;
+  }
+  const { fingerprint: _, ...progress } = header;
+  return { ...progress, vectors };
+}

@@ -1,0 +1,61 @@
+import type { GraphBuilder } from '../../onnx/graph-builder.js';
+import { type EncodedBatch, encodedProduct } from './forward.js';
+import { type NetworkShape, type Parameter, parametersOf } from './network.js';
+
+/** Classification, regression, clustering: what stands at the end of a network. */
+export type Head =
+  | { kind: 'CLASSES'; classes: readonly string[]; datatype: 'INT64' | 'BYTES' }
+  /** The network's own output is in standard units of the target. */
+  | { kind: 'VALUE'; mean: number; std: number }
+  | { kind: 'CLUSTERS' };
+
+const DOUBLE = 11;
+const FLOAT = 1;
+
+/** A k-means model is a first layer without biases, its weights being the centroids. */
+export function parametersFor(shape: NetworkShape, head: Head): Parameter[] {
+  const parameters = parametersOf(shape);
+  return head.kind === 'CLUSTERS' ? parameters.filter(({ kind }) => kind === 'WEIGHT') : parameters;
+}
+
+export function probabilities(b: GraphBuilder, logits: string): string {
+  return b.node('Softmax', [logits], { axis: { int: -1 } });
+}
+
+/** From standard units back to the target's own, one value per row. */
+export function targetValue(b: GraphBuilder, logits: string, { mean, std }: { mean: number; std: number }): string {
+  const scaled = b.node('Add', [b.node('Mul', [logits, b.float(std)]), b.float(mean)]);
+  return b.node('Reshape', [scaled, b.ints(-1)]);
+}
+
+/**
+ * Squared Euclidean distances to every centroid, rows × clusters, as ‖x‖² − 2x·c + ‖c‖². In double precision, since the difference
+ * of nearly equal squares would lose what tells close points apart.
+ */
+export function squaredDistances(b: GraphBuilder, shape: NetworkShape, batch: EncodedBatch, weights: ReadonlyMap<string, string>): string {
+  const double = (value: string | undefined): string | undefined => (value === undefined ? undefined : b.node('Cast', [value], { to: { int: DOUBLE } }));
+  const numericWeights = double(weights.get('numeric_0'));
+  const table = double(weights.get('indicator_0'));
+  const numeric = double(batch.numeric);
+  const product = encodedProduct(b, { numeric, indicators: batch.indicators }, numericWeights, table);
+  const squares = [numericWeights, table].filter((value) => value !== undefined).map((value) => sumOfSquares(b, value, 0));
+  const centroidSquares = squares.length === 2 ? b.node('Add', [squares[0]!, squares[1]!]) : squares[0]!;
+  // A row's indicators are as many ones as it has slots.
+  const slots = b.constant(Float64Array.of(shape.indicatorSlots), []);
+  const rowSquares = numeric === undefined ? slots : b.node('Add', [sumOfSquares(b, numeric, 1), slots]);
+  const twice = b.node('Mul', [product, b.constant(Float64Array.of(-2), [])]);
+  const distances = b.node('Add', [b.node('Add', [twice, centroidSquares]), rowSquares]);
+  return b.node('Max', [distances, b.constant(Float64Array.of(0), [])]);
+}
+
+export function toFloat(b: GraphBuilder, value: string): string {
+  return b.node('Cast', [value], { to: { int: FLOAT } });
+}
+
+function sumOfSquares(b: GraphBuilder, value: string, axis: number): string {
+  return b.node('ReduceSum', [b.node('Mul', [value, value]), b.ints(axis)], { keepdims: { int: 1 } });
+}
+
+export function nearest(b: GraphBuilder, distances: string): string {
+  return b.node('ArgMin', [distances], { axis: { int: -1 }, keepdims: { int: 0 } });
+}

@@ -1,0 +1,52 @@
+import { createHash } from 'node:crypto';
+import type { TrainingConfig } from '../domain/training-config.js';
+import type { TrainingState } from './checkpoint.js';
+import type { EncodedRows } from './encoding.js';
+import type { Head } from './graphs/heads.js';
+import type { NetworkShape } from './graphs/network.js';
+import type { Predictor } from './predictor.js';
+
+/** What a model says about rows, in the form that metrics take. */
+export type Predictions =
+  | { kind: 'CLASSES'; classCount: number; probabilities: Float32Array }
+  | { kind: 'VALUE'; values: Float64Array }
+  | { kind: 'CLUSTERS'; clusters: Int32Array; squaredDistances: Float64Array };
+
+/** Encoded rows with their truth: class indices, values, or nothing for clustering. */
+export interface LabelledRows extends EncodedRows {
+  truth: { kind: 'CLASSES'; labels: Int32Array } | { kind: 'VALUE'; values: Float64Array } | { kind: 'NONE' };
+}
+
+export interface TrainingProblem {
+  config: TrainingConfig;
+  shape: NetworkShape;
+  head: Head;
+  train: LabelledRows;
+  validation: LabelledRows;
+  /** Indicators that no training row has: their weights stay zero. */
+  unseenIndicators: readonly number[];
+}
+
+/** One epoch at a time from a state to the next; `state.vectors.weights` is the model. */
+export interface Learner {
+  initialState(): TrainingState;
+  /** Advances the state by one epoch, its weights included. `report` hears the done share of the epoch every 100–250 ms. */
+  runEpoch(state: TrainingState, report: (share: number) => void): Promise<Record<string, number>>;
+}
+
+export type LearnerFactory = (problem: TrainingProblem, predictor: Predictor) => Promise<Learner>;
+
+/** Identifies config and data, so that a checkpoint is not continued with others. */
+export function fingerprintOf({ config, shape, train, validation }: TrainingProblem): string {
+  const hash = createHash('sha256').update(JSON.stringify([config, shape]));
+  for (const { numeric, indicators, truth } of [train, validation]) {
+    hash.update(bytesOf(numeric)).update(bytesOf(indicators));
+    if (truth.kind === 'CLASSES') hash.update(bytesOf(truth.labels));
+    if (truth.kind === 'VALUE') hash.update(bytesOf(truth.values));
+  }
+  return hash.digest('hex');
+}
+
+function bytesOf(values: Float32Array | Float64Array | Int32Array): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}

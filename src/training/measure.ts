@@ -1,0 +1,67 @@
+import { classificationMetrics, regressionMetrics, silhouette } from '../domain/metrics.js';
+import { sampleIndices } from '../domain/random.js';
+import type { EncodedRows } from './encoding.js';
+import type { Head } from './graphs/heads.js';
+import type { NetworkShape } from './graphs/network.js';
+import type { LabelledRows, Predictions } from './learner.js';
+
+/** Products that a silhouette may take: every pair of rows times every encoded dimension. */
+const SILHOUETTE_WORK = 400_000_000;
+
+export interface MeasureOptions {
+  /** EPOCH: what a curve shows, cheaply. FINAL: all. */
+  detail: 'EPOCH' | 'FINAL';
+  seed: number;
+}
+
+/**
+ * Metrics by their short names. `loss` is what training minimises: the log loss in nats, the mean squared error in units of the
+ * target's variance, the mean squared distance to the own centroid. Undefined metrics are left out.
+ */
+export function measure(
+  shape: NetworkShape,
+  head: Head,
+  rows: LabelledRows,
+  predictions: Predictions,
+  { detail, seed }: MeasureOptions,
+): Record<string, number> {
+  const metrics: Record<string, number | null> = {};
+  if (predictions.kind === 'CLASSES' && rows.truth.kind === 'CLASSES') {
+    const { probabilities } = predictions;
+    const all = classificationMetrics({ labels: rows.truth.labels, probabilities, classCount: shape.outputs });
+    Object.assign(metrics, { loss: all.logLoss, log_loss: all.logLoss, accuracy: all.accuracy, f1: all.f1, roc_auc: all.rocAuc });
+    if (detail === 'FINAL') {
+      Object.assign(metrics, { precision: all.precision, recall: all.recall, average_precision: all.averagePrecision, brier: all.brier });
+    }
+  } else if (predictions.kind === 'VALUE' && rows.truth.kind === 'VALUE' && head.kind === 'VALUE') {
+    const { rmse, mae, r2 } = regressionMetrics({ actual: rows.truth.values, predicted: predictions.values });
+    Object.assign(metrics, { loss: rmse === null ? null : (rmse / head.std) ** 2, rmse, mae, r2 });
+  } else if (predictions.kind === 'CLUSTERS') {
+    const inertia = predictions.squaredDistances.reduce((sum, distance) => sum + distance, 0);
+    const maxRows = detail === 'FINAL' ? 2000 : 500;
+    Object.assign(metrics, { loss: inertia / rows.rows, inertia, silhouette: sampledSilhouette(shape, rows, predictions.clusters, maxRows, seed) });
+  }
+  return Object.fromEntries(Object.entries(metrics).filter((entry): entry is [string, number] => Number.isFinite(entry[1])));
+}
+
+export function prefixed(prefix: string, metrics: Record<string, number>): Record<string, number> {
+  return Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`${prefix}.${name}`, value]));
+}
+
+function sampledSilhouette(shape: NetworkShape, rows: EncodedRows, clusters: Int32Array, maxRows: number, seed: number): number | null {
+  const dims = shape.numericWidth + shape.indicatorCount;
+  const affordable = Math.max(50, Math.floor(Math.sqrt(SILHOUETTE_WORK / dims)));
+  const chosen = sampleIndices(rows.rows, Math.min(maxRows, affordable), seed);
+  return silhouette(densePoints(shape, rows, chosen), dims, chosen.map((row) => clusters[row]!), chosen.length, seed);
+}
+
+/** One-hot rows: as the distances see them. */
+function densePoints({ numericWidth: width, indicatorSlots: slots, indicatorCount }: NetworkShape, rows: EncodedRows, chosen: Int32Array): Float32Array {
+  const dims = width + indicatorCount;
+  const points = new Float32Array(chosen.length * dims);
+  chosen.forEach((row, i) => {
+    points.set(rows.numeric.subarray(row * width, (row + 1) * width), i * dims);
+    for (let s = 0; s < slots; s++) points[i * dims + width + rows.indicators[row * slots + s]!] = 1;
+  });
+  return points;
+}

@@ -1,0 +1,34 @@
+import { categoryAt, type Column, takeRows } from '../domain/dataset-column.js';
+import { buildCategoricalReference, buildNumericReference, buildPredictionReference, type ReferenceProfile } from '../domain/drift.js';
+import type { TrainingConfig } from '../domain/training-config.js';
+import type { Predictions } from './learner.js';
+
+/** Training rows that describe a feature; evenly spaced where there are more. */
+const MAX_REFERENCE_ROWS = 200_000;
+
+/** What monitoring compares live traffic with. Timestamps are left out: time always drifts. */
+export function buildReference(config: TrainingConfig, columns: ReadonlyMap<string, Column>, train: Int32Array, holdout: Predictions): ReferenceProfile {
+  const stride = Math.max(1, train.length / MAX_REFERENCE_ROWS);
+  const rows = Int32Array.from({ length: Math.min(train.length, MAX_REFERENCE_ROWS) }, (_, i) => train[Math.floor(i * stride)]!);
+  const features: ReferenceProfile['features'] = {};
+  for (const { column: name, kind } of config.features) {
+    const column = takeRows(columns.get(name)!, rows);
+    if (kind === 'NUMERIC') features[name] = buildNumericReference(column.values as Float64Array);
+    if (kind === 'CATEGORICAL') {
+      features[name] = buildCategoricalReference(Array.from({ length: rows.length }, (_, row) => categoryAt(column, row) || null));
+    }
+  }
+  return { features, prediction: buildPredictionReference(scoresOf(holdout)) };
+}
+
+/** One number per prediction: class 1's probability, or the top class's of several; the value; the distance to the own centroid. */
+function scoresOf(predictions: Predictions): Float64Array {
+  if (predictions.kind === 'VALUE') return predictions.values;
+  if (predictions.kind === 'CLUSTERS') return predictions.squaredDistances.map(Math.sqrt);
+  const { probabilities, classCount } = predictions;
+  const rows = probabilities.length / classCount;
+  return Float64Array.from({ length: rows }, (_, row) => {
+    const shares = probabilities.subarray(row * classCount, (row + 1) * classCount);
+    return classCount === 2 ? shares[1]! : shares.reduce((a, b) => Math.max(a, b), 0);
+  });
+}

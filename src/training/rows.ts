@@ -1,0 +1,126 @@
+import { type Column, categoryAt } from '../domain/dataset-column.js';
+import type { DatasetFormat } from '../domain/dataset-schema.js';
+import { SeededRandom } from '../domain/random.js';
+import { checkSplitSizes, MAX_CLASSES, splitSizes } from '../domain/training-check.js';
+import { TASK_OF, type TrainingConfig } from '../domain/training-config.js';
+import { badInput } from '../errors.js';
+import { countRows, type ReadOptions, readColumns } from '../features/dataset-reader.js';
+
+/** What is to be learnt, a value per row. Classes are in ascending order; `labels` are indices into them. */
+export type Target =
+  | { kind: 'CLASSES'; classes: string[]; datatype: 'INT64' | 'BYTES'; labels: Int32Array }
+  | { kind: 'VALUES'; values: Float64Array };
+
+export interface Split {
+  train: Int32Array;
+  validation: Int32Array;
+  holdout: Int32Array;
+}
+
+/** The rows that a training uses: positions of `split` count within them. */
+export interface TrainingRows {
+  columns: ReadonlyMap<string, Column>;
+  rowNumbers: Float64Array;
+  target: Target | undefined;
+  split: Split;
+  droppedMissingTarget: number;
+  droppedMissingTime: number;
+}
+
+/** The same config and file always give the same rows, order and split. Errors: BAD_USER_INPUT naming the field. */
+export async function loadRows(
+  path: string,
+  format: DatasetFormat,
+  config: TrainingConfig,
+  featureColumns: readonly string[] = config.features.map(({ column }) => column),
+): Promise<TrainingRows> {
+  const targetColumn = config.target?.column;
+  const timeColumn = config.split.by === 'TIME' ? config.split.column : undefined;
+  const names = [...new Set([...featureColumns, ...(targetColumn === undefined ? [] : [targetColumn])])];
+  const present = [targetColumn, timeColumn].filter((name) => name !== undefined);
+  const options: ReadOptions = { columns: names, present, window: config.window, orderBy: timeColumn };
+  if (config.sampleRows > 0) options.sample = { rows: config.sampleRows, seed: config.seed };
+  const batch = await readColumns(path, format, options);
+  const columns = new Map(batch.columns.map((column) => [column.name, column]));
+  const sizes = splitSizes(config, batch.rowCount);
+  checkSplitSizes(config, sizes);
+  const split = config.split.by === 'TIME' ? orderedSplit(sizes) : shuffledSplit(sizes, config.seed);
+  const target = targetColumn === undefined ? undefined : buildTarget(config, columns.get(targetColumn)!, split.train);
+
+  const { window } = config;
+  const all = present.length > 0 ? await countRows(path, format, { window }) : 0;
+  const withTarget = targetColumn === undefined ? all : await countRows(path, format, { window, present: [targetColumn] });
+  const withBoth = timeColumn === undefined ? withTarget : await countRows(path, format, { window, present });
+  return {
+    columns,
+    rowNumbers: batch.rowNumbers,
+    target,
+    split,
+    droppedMissingTarget: all - withTarget,
+    droppedMissingTime: withTarget - withBoth,
+  };
+}
+
+function orderedSplit({ train, validation, holdout }: { train: number; validation: number; holdout: number }): Split {
+  const range = (from: number, length: number): Int32Array => Int32Array.from({ length }, (_, i) => from + i);
+  return { train: range(0, train), validation: range(train, validation), holdout: range(train + validation, holdout) };
+}
+
+function shuffledSplit(sizes: { train: number; validation: number; holdout: number }, seed: number): Split {
+  const rows = Int32Array.from({ length: sizes.train + sizes.validation + sizes.holdout }, (_, i) => i);
+  shuffle(rows, new SeededRandom(seed));
+  const { train, validation } = sizes;
+  return {
+    train: rows.slice(0, train).sort(),
+    validation: rows.slice(train, train + validation).sort(),
+    holdout: rows.slice(train + validation).sort(),
+  };
+}
+
+/** Fisher–Yates, in place. */
+export function shuffle(values: Int32Array, random: SeededRandom): void {
+  for (let i = values.length - 1; i > 0; i--) {
+    const j = random.below(i + 1);
+    const held = values[i]!;
+    values[i] = values[j]!;
+    values[j] = held;
+  }
+}
+
+function buildTarget(config: TrainingConfig, column: Column, train: Int32Array): Target {
+  if (TASK_OF[config.modelType] === 'REGRESSION') {
+    if (column.type !== 'NUMBER') throw badInput('config.target.column', 'a NUMBER column', `${column.name} (${column.type})`);
+    const { values } = column;
+    if (train.every((row) => values[row] === values[train[0]!])) {
+      throw badInput('config.target.column', 'different values in the training rows', `${column.name}, always ${values[train[0]!]}`);
+    }
+    return { kind: 'VALUES', values };
+  }
+  const target = config.target?.greaterThan === undefined ? classTarget(column) : thresholdTarget(column, config.target.greaterThan);
+  if (train.every((row) => target.labels[row] === target.labels[train[0]!])) {
+    const only = target.classes[target.labels[train[0]!]!];
+    throw badInput('config.target.column', 'at least two classes in the training rows', `${column.name}, always ${only}`);
+  }
+  return target;
+}
+
+function thresholdTarget(column: Column, threshold: number): Target & { kind: 'CLASSES' } {
+  if (column.type !== 'NUMBER') throw badInput('config.target.column', 'a NUMBER column, as greaterThan needs', `${column.name} (${column.type})`);
+  const labels = Int32Array.from(column.values, (value) => (value > threshold ? 1 : 0));
+  return { kind: 'CLASSES', classes: ['0', '1'], datatype: 'INT64', labels };
+}
+
+function classTarget(column: Column): Target & { kind: 'CLASSES' } {
+  const numeric = column.type === 'NUMBER';
+  if (numeric) {
+    const odd = column.values.find((value) => !Number.isSafeInteger(value));
+    if (odd !== undefined) throw badInput('config.target.column', 'whole numbers as classes, or target.greaterThan', `${column.name} with ${odd}`);
+  }
+  const found = new Set<string>();
+  const texts = Array.from({ length: column.values.length }, (_, row) => categoryAt(column, row));
+  for (const text of texts) found.add(text);
+  if (found.size > MAX_CLASSES) throw badInput('config.target.column', `at most ${MAX_CLASSES} classes`, `${column.name} (${found.size})`);
+  const classes = numeric ? [...found].sort((a, b) => Number(a) - Number(b)) : [...found].sort();
+  const indexOf = new Map(classes.map((name, index) => [name, index]));
+  return { kind: 'CLASSES', classes, datatype: numeric ? 'INT64' : 'BYTES', labels: Int32Array.from(texts, (text) => indexOf.get(text)!) };
+}
