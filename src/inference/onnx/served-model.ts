@@ -2,6 +2,7 @@
 import { AppError, ErrorCode } from '../../errors.js';
 import type { Signature, Tensor } from '../../domain/tensor.js';
 import type { ModelSource } from '../port.js';
+import { deadlineExceeded } from './engine-errors.js';
 
 /**
  * How a request may run. JOINED: beside others. SUSPECT: its batch was lost, so it runs alone for a part of its time, that the innocent get
@@ -46,6 +47,8 @@ export class ServedModel {
   /** Halved when a batch had to be killed, doubled by each that succeeds. */
   batchRowsCap = Number.POSITIVE_INFINITY;
   runningHosts = 0;
+  /** Hosts lost while loading it, in a row. */
+  loadLosses = 0;
   private queue: Pending[] = [];
   private suspects: Pending[] = [];
   private failures = 0;
@@ -123,7 +126,7 @@ export class ServedModel {
   /** Rejects what waits and has run out of time. */
   expire(now: number): void {
     const alive = (pending: Pending): boolean => {
-      if (!pending.settled && pending.deadlineAt <= now) pending.reject(deadlineExceeded(pending));
+      if (!pending.settled && pending.deadlineAt <= now) pending.reject(deadlineExceeded(pending.deadlineMs));
       return !pending.settled;
     };
     if (this.queue.some((pending) => pending.settled || pending.deadlineAt <= now)) this.queue = this.queue.filter(alive);
@@ -133,10 +136,4 @@ export class ServedModel {
   rejectAll(error: Error): void {
     for (const pending of [...this.queue.splice(0), ...this.suspects.splice(0)]) pending.reject(error);
   }
-}
-
-export function deadlineExceeded(pending: Pick<Pending, 'deadlineMs'>): AppError {
-  return new AppError(ErrorCode.DEADLINE_EXCEEDED, `The model did not answer within ${pending.deadlineMs} ms.`, {
-    expected: `an answer within ${pending.deadlineMs} ms`,
-  });
 }

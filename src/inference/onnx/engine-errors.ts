@@ -1,0 +1,44 @@
+import { AppError, ErrorCode, quote } from '../../errors.js';
+import { HostLost } from './host-process.js';
+import type { HostReply } from './wire.js';
+
+export function notLoaded(modelId: string): AppError {
+  return new AppError(ErrorCode.NOT_FOUND, `The model ${quote(modelId)} is not loaded for inference.`, { got: quote(modelId) });
+}
+
+export function engineClosed(): AppError {
+  return new AppError(ErrorCode.UNAVAILABLE, 'The inference engine is shutting down.');
+}
+
+export function queueFull(queuedRows: number, maxQueueRows: number): AppError {
+  return new AppError(ErrorCode.RESOURCE_EXHAUSTED, `${queuedRows} rows are waiting for inference already; try again later.`, {
+    expected: `at most ${maxQueueRows} rows waiting`,
+    got: `${queuedRows}`,
+  });
+}
+
+export function deadlineExceeded(deadlineMs: number): AppError {
+  return new AppError(ErrorCode.DEADLINE_EXCEEDED, `The model did not answer within ${deadlineMs} ms.`, { expected: `an answer within ${deadlineMs} ms` });
+}
+
+/** What a host's refusal means to the caller. */
+export function fromReply(header: HostReply): AppError {
+  if (header.kind !== 'error') return new AppError(ErrorCode.INTERNAL, `An inference host answered with "${header.kind}".`);
+  const message = header.code === 'RESOURCE_EXHAUSTED' ? `The model needs more memory than a host may hold: ${header.message}` : header.message;
+  return new AppError(ErrorCode[header.code], message);
+}
+
+/** What the loss of a host means to who was asking; `expected` completes "did not …". Anything but a loss is a bug and thrown on. */
+export function fromLoss(cause: unknown, expected: string): AppError {
+  if (!(cause instanceof HostLost)) throw cause;
+  switch (cause.reason) {
+    case 'TIMEOUT':
+      return new AppError(ErrorCode.DEADLINE_EXCEEDED, `The model did not ${expected}; the process that ran it was ended.`, { expected });
+    case 'MEMORY':
+      return new AppError(ErrorCode.RESOURCE_EXHAUSTED, 'The model needs more memory than a host may hold; the process that ran it was ended.');
+    case 'CRASH':
+      return new AppError(ErrorCode.UNAVAILABLE, `The process that ran the model ended: ${cause.message}.`);
+    case 'CLOSED':
+      return engineClosed();
+  }
+}
