@@ -86,22 +86,24 @@ export function errorRateSignal(
     verdict: requests < minRequests ? 'TOO_FEW' : low > maxShare ? 'BREACHED' : 'CLEAN',
     value: share,
     threshold: maxShare,
-    message: `${errors} of ${requests} requests failed (${percent(share)}, at least ${percent(low)} with 95 % confidence), limit ${percent(maxShare)}.`,
+    message:
+      `${errors} of ${requests} requests failed ` +
+      `(${percent(share)}, at least ${percent(low)} with 95 % confidence), limit ${percent(maxShare)}.`,
   };
 }
 
-/** Breached when the predictions or any feature drifted; clean only when all could be judged. */
+/** Breached when the predictions or any feature drifted. A window of too few rows clears nothing. */
 export function driftSignal(comparison: WindowComparison): Signal {
   const drifted = comparison.features.filter((feature) => feature.drifted);
   const { prediction } = comparison;
-  const judged = prediction.sufficient && comparison.features.every((feature) => feature.sufficient);
+  const few = comparison.rows < comparison.thresholds.minRows;
   const breached = drifted.length > 0 || prediction.drifted;
   const parts = drifted.map((feature) => `${feature.feature} (PSI ${feature.psi.toFixed(2)})`);
   if (prediction.drifted) parts.unshift(`predictions (${prediction.sigmas.toFixed(1)} standard deviations)`);
   const strongest = drifted.reduce((highest, feature) => Math.max(highest, feature.psi), 0);
   return {
     kind: 'DRIFT',
-    verdict: breached ? 'BREACHED' : judged ? 'CLEAN' : 'TOO_FEW',
+    verdict: breached ? 'BREACHED' : few ? 'TOO_FEW' : 'CLEAN',
     value: prediction.drifted || drifted.length === 0 ? Math.abs(prediction.sigmas) : strongest,
     threshold: prediction.drifted || drifted.length === 0 ? comparison.thresholds.predictionSigmas : comparison.thresholds.psi,
     message: breached ? `Drift in ${parts.join(', ')}.` : `No drift over ${comparison.rows} rows.`,

@@ -13,13 +13,13 @@ const SHARE_FLOOR = 1e-4;
  * Risk Scorecards (2006): below 0.1 stable, above 0.25 shifted. Both lists hold shares of the same bins.
  */
 export function psi(expectedShares: readonly number[], actualShares: readonly number[]): number {
-  let sum = 0;
+  let index = 0;
   for (let bin = 0; bin < expectedShares.length; bin++) {
     const expected = Math.max(SHARE_FLOOR, expectedShares[bin]!);
     const actual = Math.max(SHARE_FLOOR, actualShares[bin]!);
-    sum += (actual - expected) * Math.log(actual / expected);
+    index += (actual - expected) * Math.log(actual / expected);
   }
-  return sum;
+  return index;
 }
 
 /**

@@ -120,7 +120,7 @@ interface Compared extends TestResult {
   missingShare: number;
 }
 
-/** The index runs over the bins and the missing values; the p-value is the lesser of Kolmogorov–Smirnov's and the missing share's, times 2. */
+/** The index runs over bins and missing values; the p-value is twice the lesser of Kolmogorov–Smirnov's and the missing share's. */
 function compareNumeric(reference: NumericReference, values: Float64Array): Compared {
   const sorted = values.filter((value) => Number.isFinite(value)).sort();
   const missing = values.length - sorted.length;

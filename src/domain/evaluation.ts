@@ -39,7 +39,10 @@ export interface LossComparison {
 
 interface CommonReport {
   rows: number;
-  /** By name: accuracy, precision, recall, f1, roc_auc, average_precision, log_loss, brier; rmse, mae, r2; silhouette. Undefined ones are absent. */
+  /**
+   * By name: accuracy, precision, recall, f1, roc_auc, average_precision, log_loss, brier; rmse, mae, r2; silhouette, inertia.
+   * Undefined ones are absent.
+   */
   metrics: Record<string, MetricEstimate>;
 }
 

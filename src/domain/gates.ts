@@ -49,7 +49,7 @@ export const gatePolicySchema = z.strictObject({
       /** Mirrored requests that were answered or failed. */
       minRequests: z.int().min(1).default(200),
       maxErrors: z.int().min(0).default(0),
-      /** Share of rows in which the candidate's answer differs from production's: another class, or a value off by more than the tolerance. */
+      /** Share of rows in which the candidate's answer differs from production's (`disagreeingRows`). */
       maxDisagreementShare: z.number().min(0).max(1).default(0.3),
       /** Quality bound: the candidate's mean loss may not be provably (95 %) above the production version's by more than this. */
       maxLossIncrease: z.number().min(0).default(0),
@@ -97,7 +97,7 @@ export type GateEvidence = EvaluationEvidence | ValidationEvidence | ShadowEvide
 
 export function decideGate(evidence: GateEvidence, policy: GatePolicy = DEFAULT_GATE_POLICY): GateDecision {
   const checks = checksOf(evidence, policy);
-  return { passed: checks.every((check) => check.passed), checks };
+  return { passed: checks.every(({ passed }) => passed), checks };
 }
 
 function checksOf(evidence: GateEvidence, policy: GatePolicy): GateCheck[] {
@@ -126,7 +126,7 @@ function evaluationChecks({ report }: EvaluationEvidence, policy: GatePolicy['ev
           difference.high < -policy.minImprovement,
           `upper end of the loss difference < ${show(-policy.minImprovement)}`,
           show(difference.high),
-          `${metric} ${show(candidate)} against ${show(reference)} of ${opponent}; mean loss difference ${show(difference.mean)}, 95 % interval ${show(difference.low)} to ${show(difference.high)}.`,
+          `${metric} ${show(candidate)} against ${show(reference)} of ${opponent}; ${showDifference(difference)}.`,
         ),
       ];
     }
@@ -190,7 +190,7 @@ function shadowChecks(evidence: ShadowEvidence, policy: GatePolicy['shadow']): G
         difference.low <= policy.maxLossIncrease,
         `lower end of the loss difference ≤ ${show(policy.maxLossIncrease)}`,
         show(difference.low),
-        `${metric} ${show(candidate)} against ${show(reference)} in production; 95 % interval of the mean loss difference ${show(difference.low)} to ${show(difference.high)}.`,
+        `${metric} ${show(candidate)} against ${show(reference)} in production; ${showDifference(difference)}.`,
       ),
     );
   } else if (policy.requireEvaluation) {
@@ -207,11 +207,21 @@ function check(name: string, passed: boolean, expected: string, got: string, mes
 
 /** An absent or NaN value passes no bound. */
 function atLeast(name: string, value: number | null, bound: number, what: string): GateCheck {
-  return check(name, value !== null && value >= bound, `≥ ${show(bound)}`, show(value), `${what}: ${show(value)}, at least ${show(bound)}.`);
+  return check(
+    name,
+    value !== null && value >= bound,
+    `≥ ${show(bound)}`,
+    show(value),
+    `${what}: ${show(value)}, at least ${show(bound)}.`,
+  );
 }
 
 function atMost(name: string, value: number | null, bound: number, what: string): GateCheck {
   return check(name, value !== null && value <= bound, `≤ ${show(bound)}`, show(value), `${what}: ${show(value)}, at most ${show(bound)}.`);
+}
+
+function showDifference({ mean, low, high }: LossComparison['difference']): string {
+  return `mean loss difference ${show(mean)}, 95 % interval ${show(low)} to ${show(high)}`;
 }
 
 function show(value: number | null): string {

@@ -14,9 +14,10 @@ export interface ReportMeta {
 
 /** A Markdown page that a person reads; names that users chose are escaped. */
 export function renderEvaluationMarkdown(report: EvaluationReport, meta: ReportMeta): string {
+  const createdAt = meta.createdAt.toISOString().replace('T', ' ').slice(0, 16);
   return [
     `# Evaluation of ${escapeMarkdown(meta.modelName)}, version ${escapeMarkdown(meta.version)}`,
-    `${count(report.rows)} holdout rows of ${escapeMarkdown(meta.datasetName)} · ${meta.createdAt.toISOString().replace('T', ' ').slice(0, 16)} UTC`,
+    `${count(report.rows)} holdout rows of ${escapeMarkdown(meta.datasetName)} · ${createdAt} UTC`,
     ...sections(report, meta),
   ]
     .join('\n\n')
@@ -45,15 +46,18 @@ function sections(report: EvaluationReport, meta: ReportMeta): string[] {
 }
 
 function comparisonSection(comparisons: readonly (LossComparison | null)[], meta: ReportMeta): string[] {
-  const lines = comparisons.filter((comparison) => comparison !== null).map((comparison) => {
-    const { metric, candidate, reference, difference } = comparison;
-    const opponent = comparison.against === 'BASE_RATE' ? 'the base rate' : `version ${escapeMarkdown(meta.baselineVersion ?? '')}`.trim();
-    const loss = metric === 'rmse' ? 'mean squared error' : 'log loss';
-    return (
-      `- **${verdictText(comparison)} ${opponent}**: ${metricTitle(metric)} ${figure(candidate)} against ${figure(reference)}. ` +
-      `Difference of the ${loss}: ${figure(difference.mean)} (95 % interval ${figure(difference.low)} to ${figure(difference.high)}).`
-    );
-  });
+  const lines = comparisons
+    .filter((comparison) => comparison !== null)
+    .map((comparison) => {
+      const { metric, candidate, reference, difference } = comparison;
+      const opponent =
+        comparison.against === 'BASE_RATE' ? 'the base rate' : `version ${escapeMarkdown(meta.baselineVersion ?? '')}`.trim();
+      const loss = metric === 'rmse' ? 'mean squared error' : 'log loss';
+      return (
+        `- **${verdictText(comparison)} ${opponent}**: ${metricTitle(metric)} ${figure(candidate)} against ${figure(reference)}. ` +
+        `Difference of the ${loss}: ${figure(difference.mean)} (95 % interval ${figure(difference.low)} to ${figure(difference.high)}).`
+      );
+    });
   return ['## Verdict', lines.join('\n')];
 }
 
@@ -73,8 +77,10 @@ function metricsSection(metrics: Record<string, MetricEstimate>, baseline: Recor
     metricTitle(name),
     figure(value),
     low === null || high === null ? '–' : `${figure(low)} to ${figure(high)}`,
-    ...(baseline ? [baseline[name] === undefined ? '–' : figure(baseline[name])] : []),
   ]);
+  if (baseline)
+    for (const [index, name] of Object.keys(metrics).entries())
+      rows[index]!.push(baseline[name] === undefined ? '–' : figure(baseline[name]));
   return `## Metrics\n\n${table(['Metric', 'Value', '95 % interval', ...(baseline ? ['Baseline'] : [])], rows)}`;
 }
 
@@ -91,7 +97,8 @@ function confusionSection({ classNames, confusion }: ClassificationReport): stri
 
 function calibrationSection(calibration: Calibration | null, classNames: readonly string[]): string[] {
   if (calibration === null) return [];
-  const subject = classNames.length === 2 ? `the probability of ${escapeMarkdown(classNames[1]!)}` : 'the probability of the predicted class';
+  const subject =
+    classNames.length === 2 ? `the probability of ${escapeMarkdown(classNames[1]!)}` : 'the probability of the predicted class';
   const rows = calibration.bins.map((bin) => [count(bin.rows), figure(bin.meanScore), figure(bin.observed)]);
   return [
     `## Calibration\n\nFor ${subject}; expected calibration error ${figure(calibration.expectedCalibrationError)}.\n\n` +
@@ -108,7 +115,10 @@ function slicesSection({ slices, omitted, minRows }: SlicesReport, shown: readon
     ...shown.map((name) => (metrics[name] === undefined ? '–' : figure(metrics[name]))),
   ]);
   const notes = omitted.map(({ column, tooSmall, tooMany }) => {
-    const parts = [tooSmall > 0 ? `${count(tooSmall)} with fewer than ${minRows} rows` : '', tooMany > 0 ? `${count(tooMany)} beyond the largest shown` : ''];
+    const parts = [
+      tooSmall > 0 ? `${count(tooSmall)} with fewer than ${minRows} rows` : '',
+      tooMany > 0 ? `${count(tooMany)} beyond the largest shown` : '',
+    ];
     return `${escapeMarkdown(column)}: ${parts.filter(Boolean).join(', ')} left out.`;
   });
   return [['## Slices', table(['Column', 'Value', 'Rows', ...shown.map(metricTitle)], rows), ...notes].join('\n\n')];

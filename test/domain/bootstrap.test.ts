@@ -44,7 +44,13 @@ describe('bootstrap', () => {
   });
 
   it('agrees with scipy.stats.bootstrap(method="percentile")', () => {
-    interface Case { lossA: number[]; lossB: number[]; low: number; high: number; standardError: number }
+    interface Case {
+      lossA: number[];
+      lossB: number[];
+      low: number;
+      high: number;
+      standardError: number;
+    }
     for (const { lossA, lossB, low, high, standardError } of fixture<Case>('bootstrap')) {
       const interval = bootstrapMeanDifference(Float64Array.from(lossA), Float64Array.from(lossB), { seed: 11, resamples: 4000 })!;
       expect(Math.abs(interval.low - low) / standardError).toBeLessThan(0.15);
@@ -63,7 +69,10 @@ describe('bootstrap', () => {
         expect(forward.mean).toBeLessThanOrEqual(forward.high + 1e-12);
         const backward = bootstrapMeanDifference(b, a, { seed, resamples: 200 })!;
         expect(backward.low).toBeCloseTo(-forward.high, 9);
-        const moved = bootstrapMean(a.map((value) => value + 5), { seed, resamples: 200 })!;
+        const moved = bootstrapMean(
+          a.map((value) => value + 5),
+          { seed, resamples: 200 },
+        )!;
         expect(moved.low).toBeCloseTo(bootstrapMean(a, { seed, resamples: 200 })!.low + 5, 9);
       }),
       { numRuns: 40 },
@@ -100,7 +109,12 @@ describe('bootstrap', () => {
 
 describe('calibration', () => {
   it('bins agree with scikit-learn calibration_curve(strategy="quantile")', () => {
-    interface Case { labels: number[]; scores: number[]; observed: number[]; predicted: number[] }
+    interface Case {
+      labels: number[];
+      scores: number[];
+      observed: number[];
+      predicted: number[];
+    }
     const [example] = fixture<Case>('calibration') as [Case];
     const { bins, expectedCalibrationError } = calibrate(Float32Array.from(example.scores), Uint8Array.from(example.labels))!;
     expect(bins.map((bin) => bin.rows)).toEqual(Array(10).fill(50));
@@ -116,7 +130,10 @@ describe('calibration', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.integer({ min: 0, max: 8 }), fc.boolean()), { minLength: 1, maxLength: 60 }), (rows) => {
         const scores = Float32Array.from(rows, ([score]) => score / 8);
-        const { bins, expectedCalibrationError } = calibrate(scores, Uint8Array.from(rows, ([, positive]) => Number(positive)))!;
+        const { bins, expectedCalibrationError } = calibrate(
+          scores,
+          Uint8Array.from(rows, ([, positive]) => Number(positive)),
+        )!;
         expect(bins.reduce((total, bin) => total + bin.rows, 0)).toBe(rows.length);
         expect(bins.length).toBeLessThanOrEqual(Math.min(10, new Set(scores).size));
         expect(expectedCalibrationError).toBeLessThanOrEqual(1);

@@ -9,7 +9,9 @@ const ascending = (values: number[]): Float64Array => Float64Array.from(values).
 
 describe('Kolmogorov–Smirnov', () => {
   it('agrees with scipy ks_2samp(method="asymp")', () => {
-    for (const { a, b, statistic, pValue } of fixture<{ a: number[]; b: number[]; statistic: number; pValue: number }>('kolmogorov-smirnov')) {
+    for (const { a, b, statistic, pValue } of fixture<{ a: number[]; b: number[]; statistic: number; pValue: number }>(
+      'kolmogorov-smirnov',
+    )) {
       const result = kolmogorovSmirnov(ascending(a), ascending(b));
       expect(result.statistic).toBeCloseTo(statistic, 12);
       if (pValue < 0.02) expect(result.pValue / pValue).toBeCloseTo(1, 6);
@@ -57,7 +59,13 @@ describe('Kolmogorov–Smirnov', () => {
 
 describe('chi-square', () => {
   it('agrees with scipy chi2_contingency(correction=False)', () => {
-    interface Case { reference: number[]; window: number[]; statistic: number; pValue: number; dof: number }
+    interface Case {
+      reference: number[];
+      window: number[];
+      statistic: number;
+      pValue: number;
+      dof: number;
+    }
     for (const { reference, window, statistic, pValue, dof } of fixture<Case>('chi-square')) {
       const result = chiSquareTwoSample(reference, window);
       expect(result.statistic).toBeCloseTo(statistic, 8);

@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { buildCategoricalReference, buildNumericReference, buildPredictionReference, countBins, type ReferenceProfile } from '../../src/domain/drift.js';
+import {
+  buildCategoricalReference,
+  buildNumericReference,
+  buildPredictionReference,
+  countBins,
+  type ReferenceProfile,
+} from '../../src/domain/drift.js';
 import { compareWindow, predictionShift } from '../../src/domain/drift-window.js';
 import { sum } from '../../src/domain/drift-statistics.js';
 import { SeededRandom } from '../../src/domain/random.js';
@@ -64,7 +70,10 @@ describe('references', () => {
     const values = [...Array.from({ length: 300 }, (_, i) => `c${i}`), '__proto__', '__proto__', 'constructor', 'constructor', null];
     const reference = buildCategoricalReference(values);
     expect(Object.keys(reference.counts)).toHaveLength(200);
-    expect(Object.entries(reference.counts).slice(0, 2)).toEqual([['__proto__', 2], ['constructor', 2]]);
+    expect(Object.entries(reference.counts).slice(0, 2)).toEqual([
+      ['__proto__', 2],
+      ['constructor', 2],
+    ]);
     expect(reference).toMatchObject({ otherCount: 102, rows: 305 });
     expect(reference.missingShare).toBeCloseTo(1 / 305, 12);
     const unknown = compareWindow(
@@ -78,7 +87,10 @@ describe('references', () => {
     expect(buildPredictionReference(Float64Array.of(1, 2, 3, 4, 5), 2)).toMatchObject({ blockRows: 2, blockMeans: [1.5, 3.5], mean: 2.5 });
     expect(buildPredictionReference(Float64Array.of(1, 3))).toMatchObject({ blockRows: 2, blockMeans: [2], mean: 2 });
     expect(buildPredictionReference(new Float64Array(0))).toMatchObject({ blockMeans: [], mean: 0, std: 0 });
-    const many = buildPredictionReference(Float64Array.from({ length: 10_003 }, (_, i) => i), 1);
+    const many = buildPredictionReference(
+      Float64Array.from({ length: 10_003 }, (_, i) => i),
+      1,
+    );
     expect(many.blockMeans).toHaveLength(10_000);
     expect(many.blockMeans[0]).toBe(3);
   });
@@ -101,9 +113,18 @@ describe('compareWindow', () => {
   it('notices a shifted column, other categories, and a shifted prediction', () => {
     const window = usual(500, 7);
     const shifted = compareWindow(profile, { ...window, features: { ...window.features, distance: normals(500, 8, 0.8) } });
-    expect(shifted.features.map(({ feature, drifted }) => [feature, drifted])).toEqual([['distance', true], ['origin', false]]);
-    const elsewhere = compareWindow(profile, { ...window, features: { ...window.features, origin: categories(500, 9, { SFO: 0.1, OAK: 0.9 }) } });
-    expect(elsewhere.features.map(({ feature, drifted }) => [feature, drifted])).toEqual([['distance', false], ['origin', true]]);
+    expect(shifted.features.map(({ feature, drifted }) => [feature, drifted])).toEqual([
+      ['distance', true],
+      ['origin', false],
+    ]);
+    const elsewhere = compareWindow(profile, {
+      ...window,
+      features: { ...window.features, origin: categories(500, 9, { SFO: 0.1, OAK: 0.9 }) },
+    });
+    expect(elsewhere.features.map(({ feature, drifted }) => [feature, drifted])).toEqual([
+      ['distance', false],
+      ['origin', true],
+    ]);
     const later = compareWindow(profile, { ...window, scores: normals(500, 10, 0.25, 0.1) });
     expect(later).toMatchObject({ drifted: true, prediction: { drifted: true, sufficient: true } });
     expect(later.prediction.sigmas).toBeGreaterThan(5);
@@ -122,7 +143,10 @@ describe('compareWindow', () => {
   });
 
   it('judges nothing on few rows, and is plain JSON', () => {
-    const few = compareWindow(profile, { features: { distance: normals(50, 1, 9), origin: Array<string>(50).fill('OAK') }, scores: normals(50, 1, 9) });
+    const few = compareWindow(profile, {
+      features: { distance: normals(50, 1, 9), origin: Array<string>(50).fill('OAK') },
+      scores: normals(50, 1, 9),
+    });
     expect(few.drifted).toBe(false);
     expect([few.prediction, ...few.features].map((part) => part.sufficient)).toEqual([false, false, false]);
     expect(JSON.parse(JSON.stringify(few))).toEqual(few);
@@ -135,7 +159,13 @@ describe('compareWindow', () => {
     const numbers = buildNumericReference(Float64Array.from({ length: 1000 }, (_, i) => i % 7));
     const comparison = compareWindow(
       { features: { codes, numbers }, prediction: profile.prediction },
-      { features: { codes: Float64Array.from({ length: 200 }, (_, i) => i % 2), numbers: Array.from({ length: 196 }, (_, i) => `${i % 7}`) }, scores: usual(200, 1).scores },
+      {
+        features: {
+          codes: Float64Array.from({ length: 200 }, (_, i) => i % 2),
+          numbers: Array.from({ length: 196 }, (_, i) => `${i % 7}`),
+        },
+        scores: usual(200, 1).scores,
+      },
     );
     for (const feature of comparison.features) expect(feature.psi).toBeLessThan(0.01);
   });
@@ -146,8 +176,8 @@ describe('predictionShift', () => {
     const reference = buildPredictionReference(normals(100_000, 20));
     for (const rows of [50, 75, 200, 520, 1000]) {
       const { sigmas } = predictionShift(reference, new Float64Array(rows).fill(reference.mean + 3 / Math.sqrt(rows)));
-      expect(sigmas, `${rows} rows`).toBeGreaterThan(2.6);
-      expect(sigmas, `${rows} rows`).toBeLessThan(3.4);
+      expect(sigmas).toBeGreaterThan(2.6);
+      expect(sigmas).toBeLessThan(3.4);
     }
   });
 
@@ -169,7 +199,8 @@ describe('predictionShift', () => {
   it('agrees with the plain computation over sliding windows', () => {
     const reference = buildPredictionReference(normals(5000, 23), 50);
     const means: number[] = [];
-    for (let start = 0; start + 4 <= reference.blockMeans.length; start++) means.push(sum(reference.blockMeans.slice(start, start + 4)) / 4);
+    for (let start = 0; start + 4 <= reference.blockMeans.length; start++)
+      means.push(sum(reference.blockMeans.slice(start, start + 4)) / 4);
     const deviation = Math.sqrt(sum(means.map((mean) => (mean - reference.mean) ** 2)) / (means.length - 1));
     const { sigmas } = predictionShift(reference, new Float64Array(200).fill(0.3));
     expect(sigmas).toBeCloseTo((0.3 - reference.mean) / deviation, 8);

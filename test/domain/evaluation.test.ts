@@ -73,8 +73,8 @@ describe('evaluation of a classifier', () => {
     expect(Object.keys(report.metrics).sort()).toEqual([...names].sort());
     for (const name of names) {
       const { value, low, high } = report.metrics[name]!;
-      expect(low!, name).toBeLessThanOrEqual(value);
-      expect(high!, name).toBeGreaterThanOrEqual(value);
+      expect(low!).toBeLessThanOrEqual(value);
+      expect(high!).toBeGreaterThanOrEqual(value);
       if (name === 'roc_auc') expect(high! - low!).toBeGreaterThan(0.005);
     }
     expect(report.confusion.flat().reduce((total, cell) => total + cell, 0)).toBe(4000);
@@ -132,7 +132,12 @@ describe('evaluation of others', () => {
     const random = new SeededRandom(8);
     const actual = Float64Array.from({ length: 1000 }, () => 20_000 + 5000 * random.next());
     const predicted = actual.map((value) => value + 1000 * (random.next() - 0.5));
-    const report = evaluateRegression({ actual, predicted, trainingMean: 22_500, slices: { half: Array.from(actual, (_, row) => String(row % 2)) } });
+    const report = evaluateRegression({
+      actual,
+      predicted,
+      trainingMean: 22_500,
+      slices: { half: Array.from(actual, (_, row) => String(row % 2)) },
+    });
     expect(report.baseRate).toMatchObject({ metric: 'rmse', verdict: 'BETTER' });
     expect(report.baseRate.candidate).toBeCloseTo(report.metrics['rmse']!.value, 9);
     for (const { value, low, high } of Object.values(report.metrics)) {

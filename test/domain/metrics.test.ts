@@ -24,7 +24,7 @@ describe('classification metrics', () => {
     const metrics = classificationMetrics(input(example)) as unknown as Record<string, number>;
     for (const [name, value] of Object.entries(example.expected)) {
       // scikit-learn sums single-precision log losses in single precision.
-      expect(metrics[name], name).toBeCloseTo(value, name === 'logLoss' || name === 'brier' ? 5 : 12);
+      expect(metrics[name]).toBeCloseTo(value, name === 'logLoss' || name === 'brier' ? 5 : 12);
     }
     expect(confusionMatrix(input(example))).toEqual(example.confusion);
   });
@@ -45,7 +45,10 @@ describe('classification metrics', () => {
   });
 });
 
-const scoredRows = fc.array(fc.record({ score: fc.integer({ min: -20, max: 20 }), positive: fc.boolean() }), { minLength: 1, maxLength: 60 });
+const scoredRows = fc.array(fc.record({ score: fc.integer({ min: -20, max: 20 }), positive: fc.boolean() }), {
+  minLength: 1,
+  maxLength: 60,
+});
 const rank = (rows: { score: number; positive: boolean }[], of = (score: number) => score) =>
   rankingMetrics(
     rows.length,
@@ -89,7 +92,7 @@ describe('ranking metrics', () => {
 
   it('a million rows take well under two seconds', () => {
     const rows = 1_000_000;
-    const labels = Int32Array.from({ length: rows }, (_, row) => (row * 7919) % 5 === 0 ? 1 : 0);
+    const labels = Int32Array.from({ length: rows }, (_, row) => ((row * 7919) % 5 === 0 ? 1 : 0));
     const probabilities = new Float32Array(rows * 2);
     for (let row = 0; row < rows; row++) {
       probabilities[row * 2 + 1] = ((row * 104_729) % rows) / rows;
@@ -111,7 +114,7 @@ describe('regression metrics', () => {
     )) {
       const metrics = regressionMetrics({ actual: Float64Array.from(actual), predicted: Float64Array.from(predicted) });
       for (const [name, value] of Object.entries(expected)) {
-        expect(metrics[name as keyof typeof metrics]! / value, name).toBeCloseTo(1, 10);
+        expect(metrics[name as keyof typeof metrics]! / value).toBeCloseTo(1, 10);
       }
     }
   });

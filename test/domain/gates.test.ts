@@ -1,0 +1,152 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { evaluateClassification, evaluateClustering, evaluateRegression, type LossComparison } from '../../src/domain/evaluation.js';
+import { decideGate, DEFAULT_GATE_POLICY, gatePolicySchema, type ShadowEvidence, type ValidationEvidence } from '../../src/domain/gates.js';
+import { disagreeingRows } from '../../src/domain/shadow.js';
+
+const failed = (decision: ReturnType<typeof decideGate>): string[] =>
+  decision.checks.filter((check) => !check.passed).map((check) => check.name);
+
+describe('evaluation gate', () => {
+  const labels = Int32Array.from({ length: 400 }, (_, row) => (row % 4 === 0 ? 1 : 0));
+  const classifier = (right: number) =>
+    evaluateClassification({
+      labels,
+      probabilities: Float32Array.from({ length: 800 }, (_, at) => (labels[at >> 1] === at % 2 ? right : 1 - right)),
+      classNames: ['no', 'yes'],
+      trainingShares: [0.75, 0.25],
+    });
+
+  it('passes what is below the base rate by its interval', () => {
+    expect(decideGate({ gate: 'EVALUATION', report: classifier(0.9) })).toMatchObject({ passed: true });
+    const refused = decideGate({ gate: 'EVALUATION', report: classifier(0.5) });
+    expect(failed(refused)).toEqual(['log_loss_below_baseline']);
+    expect(refused.checks[1]!.message).toContain('of the base rate');
+  });
+
+  it('compares with a version where there is one', () => {
+    const report = evaluateRegression({
+      actual: Float64Array.from({ length: 300 }, (_, row) => row),
+      predicted: Float64Array.from({ length: 300 }, (_, row) => row + 2),
+      trainingMean: 150,
+      baseline: { versionId: 'v1', predicted: Float64Array.from({ length: 300 }, (_, row) => row + 1) },
+    });
+    expect(report.baseRate.verdict).toBe('BETTER');
+    expect(failed(decideGate({ gate: 'EVALUATION', report }))).toEqual(['rmse_below_baseline']);
+  });
+
+  it('needs an evaluation and rows enough, and takes the silhouette of clusters', () => {
+    expect(failed(decideGate({ gate: 'EVALUATION', report: null }))).toEqual(['evaluated']);
+    expect(decideGate({ gate: 'EVALUATION', report: evaluateClustering({ rows: 500, silhouette: 0.3, inertia: 1 }) }).passed).toBe(true);
+    expect(failed(decideGate({ gate: 'EVALUATION', report: evaluateClustering({ rows: 50, silhouette: null, inertia: 1 }) }))).toEqual([
+      'rows',
+      'silhouette',
+    ]);
+  });
+});
+
+describe('validation gate', () => {
+  const good: ValidationEvidence = {
+    gate: 'VALIDATION',
+    signatureProblems: [],
+    sample: { rows: 16, failures: 0 },
+    latencyP95Ms: 3,
+    agreementMaxAbsDiff: 2e-6,
+    holdoutMetrics: { roc_auc: 0.7, log_loss: 0.5 },
+  };
+
+  it('passes a sound version and names every fault', () => {
+    expect(failed(decideGate(good))).toEqual([]);
+    expect(failed(decideGate({ ...good, signatureProblems: ['input age is missing'] }))).toEqual(['signature']);
+    expect(failed(decideGate({ ...good, sample: { rows: 0, failures: 0 } }))).toEqual(['sample_predictions']);
+    expect(failed(decideGate({ ...good, latencyP95Ms: 51 }))).toEqual(['latency_p95_ms']);
+    expect(failed(decideGate({ ...good, latencyP95Ms: NaN }))).toEqual(['latency_p95_ms']);
+    expect(failed(decideGate({ ...good, agreementMaxAbsDiff: 1.1e-4 }))).toEqual(['agreement_max_abs_diff']);
+    expect(decideGate({ ...good, agreementMaxAbsDiff: 1e-4 }).passed).toBe(true);
+    expect(failed(decideGate({ ...good, holdoutMetrics: { roc_auc: 0.5 } }))).toEqual(['holdout_roc_auc_min']);
+    expect(failed(decideGate({ ...good, holdoutMetrics: {} }))).toEqual(['holdout_metrics']);
+  });
+
+  it('takes an uploaded model without a trainer, and other bounds', () => {
+    expect(decideGate({ ...good, agreementMaxAbsDiff: null }).checks.map((check) => check.name)).not.toContain('agreement_max_abs_diff');
+    const policy = gatePolicySchema.parse({ validation: { metrics: { log_loss: { max: 0.4 } } } });
+    expect(failed(decideGate(good, policy))).toEqual(['holdout_log_loss_max']);
+    const lax = gatePolicySchema.parse({ validation: { requireHoldoutMetrics: false } });
+    expect(decideGate({ ...good, holdoutMetrics: {} }, lax).passed).toBe(true);
+  });
+});
+
+describe('shadow gate', () => {
+  const comparison: LossComparison = {
+    against: 'VERSION',
+    versionId: 'v1',
+    metric: 'log_loss',
+    candidate: 0.5,
+    reference: 0.49,
+    difference: { mean: 0.01, low: -0.002, high: 0.022 },
+    verdict: 'NO_DIFFERENCE',
+  };
+  const good: ShadowEvidence = {
+    gate: 'SHADOW',
+    requests: 200,
+    errors: 0,
+    latencyP95Ms: 8,
+    slaLatencyP95Ms: 50,
+    comparedRows: 200,
+    disagreeingRows: 20,
+    comparison,
+  };
+
+  it('passes a sound shadow and names every fault', () => {
+    expect(failed(decideGate(good))).toEqual([]);
+    expect(failed(decideGate({ ...good, requests: 199 }))).toEqual(['requests']);
+    expect(failed(decideGate({ ...good, errors: 1 }))).toEqual(['errors']);
+    expect(failed(decideGate({ ...good, latencyP95Ms: 51 }))).toEqual(['latency_p95_ms']);
+    expect(failed(decideGate({ ...good, disagreeingRows: 61 }))).toEqual(['disagreement_share']);
+    expect(failed(decideGate({ ...good, comparedRows: 0, disagreeingRows: 0 }))).toEqual(['disagreement_share']);
+    expect(failed(decideGate({ ...good, comparison: { ...comparison, difference: { mean: 0.02, low: 0.001, high: 0.04 } } }))).toEqual([
+      'quality',
+    ]);
+    expect(failed(decideGate({ ...good, comparison: null }))).toEqual(['quality']);
+    expect(decideGate({ ...good, comparison: null }, gatePolicySchema.parse({ shadow: { requireEvaluation: false } })).passed).toBe(true);
+  });
+
+  it('better evidence never turns a pass into a failure', () => {
+    const evidence = fc.record({
+      requests: fc.nat(400),
+      errors: fc.nat(2),
+      latencyP95Ms: fc.nat(100),
+      disagreeingRows: fc.nat(200),
+    });
+    fc.assert(
+      fc.property(evidence, (part) => {
+        const now = decideGate({ ...good, ...part });
+        expect(now.passed).toBe(now.checks.every((check) => check.passed));
+        const better = {
+          requests: part.requests + 1,
+          errors: 0,
+          latencyP95Ms: part.latencyP95Ms / 2,
+          disagreeingRows: part.disagreeingRows >> 1,
+        };
+        if (now.passed) expect(decideGate({ ...good, ...better }).passed).toBe(true);
+      }),
+    );
+  });
+
+  it('the default policy is the parsed empty one and refuses unknown names', () => {
+    expect(DEFAULT_GATE_POLICY.shadow.minRequests).toBe(200);
+    expect(DEFAULT_GATE_POLICY.validation.maxDisagreement).toBe(1e-4);
+    expect(() => gatePolicySchema.parse({ shadow: { minRequest: 3 } })).toThrow();
+  });
+});
+
+describe('disagreement of two answers', () => {
+  it('by class, by value, and by which rows are together', () => {
+    const ints = (...values: number[]) => Int32Array.from(values);
+    expect(disagreeingRows({ task: 'CLASSIFICATION', production: ints(0, 1, 1), candidate: ints(0, 0, 1) })).toBe(1);
+    expect(disagreeingRows({ task: 'CLUSTERING', production: ints(0, 0, 1, 1), candidate: ints(5, 5, 2, 5) })).toBe(1);
+    expect(disagreeingRows({ task: 'CLUSTERING', production: ints(), candidate: ints() })).toBe(0);
+    const values = { production: Float64Array.of(1, 2, 3), candidate: Float64Array.of(1.5, 2.6, NaN) };
+    expect(disagreeingRows({ task: 'REGRESSION', ...values, tolerance: 0.5 })).toBe(2);
+  });
+});
