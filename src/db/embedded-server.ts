@@ -185,7 +185,7 @@ export class EmbeddedServer {
     const { dataDir, log } = this.folder;
     const bind = /could not bind .*port|could not bind IPv4 address "[^"]*": Address already in use/i.test(output);
     if (bind) return portBusy(Number(/port (\d+)/.exec(output)?.[1] ?? this.options.port ?? 0));
-    if (/no space left on device|disk quota exceeded/i.test(output)) {
+    if (/no space left on device|disk quota exceeded|wrote only \d+ of \d+ bytes/i.test(output)) {
       return unavailable(`The disk of the data folder ${dataDir} is full: free some space or set DATA_DIR to another disk.`);
     }
     if (/setpriv:/.test(output) || (this.folder.user.needsPassage && /permission denied/i.test(output))) {

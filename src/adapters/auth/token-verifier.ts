@@ -1,0 +1,81 @@
+import { createRemoteJWKSet, errors, jwtVerify, SignJWT, type JWTPayload } from 'jose';
+import { z } from 'zod';
+import { Role, type Principal } from '../../domain/principal.js';
+import { AppError, ErrorCode } from '../../errors.js';
+
+const claimsSchema = z.object({
+  sub: z.string().min(1).max(200),
+  tenant: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/),
+  role: z.enum(Role),
+  exp: z.number(),
+});
+
+export interface TokenOptions {
+  issuer: string;
+  audience: string;
+}
+
+/** Verifies bearer tokens; every refusal is the same UNAUTHENTICATED, so that nothing is learnt from it. */
+export interface TokenVerifier {
+  verify(token: string): Promise<Principal>;
+}
+
+export class SecretTokenVerifier implements TokenVerifier {
+  private readonly key: Uint8Array;
+
+  constructor(
+    secret: string,
+    private readonly options: TokenOptions,
+  ) {
+    this.key = new TextEncoder().encode(secret);
+  }
+
+  verify(token: string): Promise<Principal> {
+    return verified(async () => (await jwtVerify(token, this.key, { ...this.options, algorithms: ['HS256'] })).payload);
+  }
+
+  /** A token of our own; the embedded mode hands one out at start. */
+  issue(principal: { subject: string; tenant: string; role: Role }, lifetimeSeconds: number): Promise<string> {
+    return new SignJWT({ tenant: principal.tenant, role: principal.role })
+      .setProtectedHeader({ alg: 'HS256' })
+      .setSubject(principal.subject)
+      .setIssuer(this.options.issuer)
+      .setAudience(this.options.audience)
+      .setIssuedAt()
+      .setExpirationTime(Math.floor(Date.now() / 1000) + lifetimeSeconds)
+      .sign(this.key);
+  }
+}
+
+export class JwksTokenVerifier implements TokenVerifier {
+  private readonly keys: ReturnType<typeof createRemoteJWKSet>;
+
+  constructor(
+    url: string,
+    private readonly options: TokenOptions,
+  ) {
+    this.keys = createRemoteJWKSet(new URL(url));
+  }
+
+  verify(token: string): Promise<Principal> {
+    return verified(
+      async () => (await jwtVerify(token, this.keys, { ...this.options, algorithms: ['RS256', 'RS512', 'PS256', 'ES256', 'EdDSA'] })).payload,
+    );
+  }
+}
+
+async function verified(decode: () => Promise<JWTPayload>): Promise<Principal> {
+  try {
+    const claims = claimsSchema.parse(await decode());
+    return { subject: claims.sub, tenant: claims.tenant, role: claims.role, expiresAt: new Date(claims.exp * 1000) };
+  } catch (error) {
+    if (error instanceof errors.JWKSTimeout || error instanceof TypeError) {
+      throw new AppError(ErrorCode.UNAVAILABLE, 'The keys that tokens are verified with cannot be reached.', {}, { cause: error });
+    }
+    throw unauthenticated(error);
+  }
+}
+
+export function unauthenticated(cause?: unknown): AppError {
+  return new AppError(ErrorCode.UNAUTHENTICATED, 'A valid bearer token is needed: send the header "Authorization: Bearer <token>".', {}, { cause });
+}

@@ -1,0 +1,102 @@
+import { createPostgresBackend, Queue, withBackend, Worker, type JobsOptions } from 'bullmq';
+import { Redis } from 'ioredis';
+import pg from 'pg';
+import type { Logger } from 'pino';
+import type { JobQueue, QueuedJob } from './port.js';
+
+/** Keeps BullMQ's tables apart from ours. */
+const SCHEMA = 'bullmq';
+
+// The job table remembers what ended; BullMQ drops a job whose id it still knows, so it must forget at once.
+const JOB_OPTIONS: JobsOptions = { removeOnComplete: true, removeOnFail: true, attempts: 1 };
+const WORKER_OPTIONS = { lockDuration: 30_000, stalledInterval: 15_000, maxStalledCount: 5 };
+
+interface BullQueue {
+  add(name: string, job: QueuedJob, options: JobsOptions): Promise<unknown>;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  close(): Promise<void>;
+}
+
+interface BullWorker {
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  waitUntilReady(): Promise<unknown>;
+  close(): Promise<void>;
+}
+
+interface Backend {
+  queue(kind: string): BullQueue;
+  worker(kind: string, concurrency: number, handle: (job: QueuedJob) => Promise<void>): BullWorker;
+  close(): Promise<void>;
+}
+
+/** BullMQ over either of its backends. */
+class BullMqJobQueue implements JobQueue {
+  readonly name = 'bullmq';
+  private readonly queues = new Map<string, BullQueue>();
+  private readonly workers: BullWorker[] = [];
+
+  constructor(
+    private readonly backend: Backend,
+    private readonly logger: Logger,
+  ) {}
+
+  async enqueue(kind: string, job: QueuedJob): Promise<void> {
+    let queue = this.queues.get(kind);
+    if (!queue) {
+      queue = this.backend.queue(kind);
+      queue.on('error', (error) => this.logger.warn({ err: error, kind }, 'job queue'));
+      this.queues.set(kind, queue);
+    }
+    await queue.add(kind, job, { ...JOB_OPTIONS, jobId: `${job.jobId}-${job.attempt}` });
+  }
+
+  async consume(kind: string, concurrency: number, handle: (job: QueuedJob) => Promise<void>): Promise<void> {
+    const worker = this.backend.worker(kind, concurrency, handle);
+    worker.on('error', (error) => this.logger.warn({ err: error, kind }, 'job worker'));
+    this.workers.push(worker);
+    await worker.waitUntilReady();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.workers.map((worker) => worker.close()));
+    await Promise.all([...this.queues.values()].map((queue) => queue.close()));
+    await this.backend.close();
+  }
+}
+
+/** BullMQ on PostgreSQL, in a schema of its own. */
+export async function createPostgresJobQueue(url: string, logger: Logger): Promise<JobQueue> {
+  const setup = new pg.Client({ connectionString: url });
+  await setup.connect();
+  await setup.query('select pg_advisory_lock(hashtext($1))', ['matih.bullmq']);
+  await setup.query(`create schema if not exists ${SCHEMA}`);
+  const { Queue: PgQueue, Worker: PgWorker } = withBackend(createPostgresBackend);
+  const migrating = new PgQueue<QueuedJob>('migrate', { connection: { connectionString: url, schema: SCHEMA, max: 1, migrate: true } });
+  await migrating.waitUntilReady();
+  await migrating.close();
+  await setup.end();
+  const connection = { connectionString: url, schema: SCHEMA, max: 3, keepAlive: true };
+  return new BullMqJobQueue(
+    {
+      queue: (kind) => new PgQueue<QueuedJob>(kind, { connection }),
+      worker: (kind, concurrency, handle) => new PgWorker<QueuedJob>(kind, (job) => handle(job.data), { connection, concurrency, ...WORKER_OPTIONS }),
+      close: async () => undefined,
+    },
+    logger,
+  );
+}
+
+/** BullMQ on Redis. */
+export async function createRedisJobQueue(url: string, logger: Logger): Promise<JobQueue> {
+  const connection = new Redis(url, { maxRetriesPerRequest: null });
+  connection.on('error', (error) => logger.warn({ err: error }, 'redis'));
+  return new BullMqJobQueue(
+    {
+      queue: (kind) => new Queue<QueuedJob>(kind, { connection, prefix: 'matih' }),
+      worker: (kind, concurrency, handle) =>
+        new Worker<QueuedJob>(kind, (job) => handle(job.data), { connection, concurrency, prefix: 'matih', ...WORKER_OPTIONS }),
+      close: async () => connection.disconnect(),
+    },
+    logger,
+  );
+}

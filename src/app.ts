@@ -1,0 +1,59 @@
+import type { Logger } from 'pino';
+import type { Config } from './config.js';
+import { createContext, type AppContext } from './context.js';
+import { createHandlers } from './jobs/handlers.js';
+import { consumeJobs } from './jobs/kit.js';
+import { startDispatch, startTicks } from './jobs/worker.js';
+import { startHttp, type HttpServer } from './server/http.js';
+
+export interface RunningApp {
+  context: AppContext;
+  /** Absent in ROLE=worker. */
+  http: HttpServer | null;
+  /** Drains: nothing new is taken, what runs may finish. */
+  close(): Promise<void>;
+}
+
+export interface AppOptions {
+  databaseUrl: string;
+  onStatement?: (sql: string) => void;
+}
+
+const SWEEP_INTERVAL_MS = 60_000;
+
+/** One process of the service in its role. */
+export async function startApp(config: Config, logger: Logger, options: AppOptions): Promise<RunningApp> {
+  const context = await createContext(config, logger, options);
+  const { services } = context;
+  const stops: (() => Promise<void>)[] = [];
+  try {
+    services.events.start();
+    if (config.ROLE !== 'api') {
+      await consumeJobs({ ...context, jobs: services.jobs }, createHandlers(services), config.WORKER_CONCURRENCY);
+      const ticks = startTicks(
+        [
+          { name: 'reconcile', intervalMs: config.RECONCILE_INTERVAL_MS, run: () => services.jobs.reconcile(config.JOB_HEARTBEAT_TIMEOUT_MS) },
+          { name: 'sweep', intervalMs: SWEEP_INTERVAL_MS, run: () => services.uploads.sweep() },
+        ],
+        logger,
+      );
+      stops.push(() => ticks.stop());
+      const dispatch = startDispatch(services.jobs, context.live, logger);
+      stops.push(() => dispatch.stop());
+    }
+    const http = config.ROLE === 'worker' ? null : await startHttp(context);
+    return {
+      context,
+      http,
+      close: async () => {
+        await http?.close();
+        for (const stop of stops) await stop();
+        await context.close();
+      },
+    };
+  } catch (error) {
+    for (const stop of stops) await stop();
+    await context.close();
+    throw error;
+  }
+}

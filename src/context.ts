@@ -1,0 +1,124 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Registry } from '@prometheus-io/client';
+import type { Logger } from 'pino';
+import { JwksTokenVerifier, SecretTokenVerifier, type TokenVerifier } from './adapters/auth/token-verifier.js';
+import type { JobQueue } from './adapters/job-queue/port.js';
+import type { LiveEvents } from './adapters/live-events/port.js';
+import type { ObjectStore } from './adapters/object-store/port.js';
+import type { Config } from './config.js';
+import { Database } from './db/database.js';
+import { EventService } from './services/platform/event.service.js';
+import { ExperimentService } from './services/tracking/experiment.service.js';
+import { JobService } from './services/platform/job.service.js';
+import { LiveFeeds } from './services/platform/live-feed.js';
+import { RunService } from './services/tracking/run.service.js';
+import type { Services } from './services/services.js';
+import { UploadService } from './services/tracking/upload.service.js';
+
+/** Everything a process of the service is made of. */
+export interface AppContext {
+  config: Config;
+  logger: Logger;
+  db: Database;
+  live: LiveEvents;
+  queue: JobQueue;
+  objects: ObjectStore;
+  tokens: TokenVerifier;
+  services: Services;
+  /** Adds the gauges and histograms of this process to what /metrics shows. */
+  registerMetrics(registry: Registry): void;
+  close(): Promise<void>;
+}
+
+export interface ContextOptions {
+  databaseUrl: string;
+  onStatement?: (sql: string) => void;
+}
+
+/** The composition root: the only place that chooses implementations. */
+export async function createContext(config: Config, logger: Logger, options: ContextOptions): Promise<AppContext> {
+  const db = await Database.connect({ url: options.databaseUrl, poolSize: config.DATABASE_POOL_SIZE, onStatement: options.onStatement });
+  await db.migrate();
+  const live = await createLiveEvents(config, options.databaseUrl, logger);
+  const queue = await createJobQueue(config, options.databaseUrl, logger);
+  const objects = await createObjectStore(config);
+  const tokens = await createTokenVerifier(config);
+
+  const events = new EventService(db, live, logger);
+  const jobs = new JobService(live, queue, db, logger);
+  const experiments = new ExperimentService();
+  const runs = new RunService(live, experiments);
+  const uploads = new UploadService(db, objects, config.MAX_UPLOAD_BYTES);
+  const services: Services = { events, experiments, feeds: new LiveFeeds(live), jobs, runs, uploads };
+
+  return {
+    config,
+    logger,
+    db,
+    live,
+    queue,
+    objects,
+    tokens,
+    services,
+    registerMetrics: () => undefined,
+    close: async () => {
+      await events.stop();
+      await queue.close();
+      await live.close();
+      await db.close();
+    },
+  };
+}
+
+async function createLiveEvents(config: Config, databaseUrl: string, logger: Logger): Promise<LiveEvents> {
+  if (config.REDIS_URL) {
+    const { RedisLiveEvents } = await import('./adapters/live-events/redis-live-events.js');
+    const live = new RedisLiveEvents(config.REDIS_URL, logger);
+    await live.connect();
+    return live;
+  }
+  const { PostgresLiveEvents } = await import('./adapters/live-events/postgres-live-events.js');
+  const live = new PostgresLiveEvents(databaseUrl, logger);
+  await live.connect();
+  return live;
+}
+
+async function createJobQueue(config: Config, databaseUrl: string, logger: Logger): Promise<JobQueue> {
+  const { createPostgresJobQueue, createRedisJobQueue } = await import('./adapters/job-queue/bullmq-job-queue.js');
+  return config.REDIS_URL ? createRedisJobQueue(config.REDIS_URL, logger) : createPostgresJobQueue(databaseUrl, logger);
+}
+
+async function createObjectStore(config: Config): Promise<ObjectStore> {
+  if (config.S3_ENDPOINT && config.S3_ACCESS_KEY && config.S3_SECRET_KEY) {
+    const { S3ObjectStore } = await import('./adapters/object-store/s3-object-store.js');
+    const store = new S3ObjectStore({
+      endpoint: config.S3_ENDPOINT,
+      accessKey: config.S3_ACCESS_KEY,
+      secretKey: config.S3_SECRET_KEY,
+      bucket: config.S3_BUCKET,
+      cacheDir: join(config.DATA_DIR, 'cache', 's3'),
+    });
+    await store.prepare();
+    return store;
+  }
+  const { FolderObjectStore } = await import('./adapters/object-store/folder-object-store.js');
+  return new FolderObjectStore(join(config.DATA_DIR, 'artifacts'));
+}
+
+async function createTokenVerifier(config: Config): Promise<TokenVerifier> {
+  const options = { issuer: config.AUTH_ISSUER, audience: config.AUTH_AUDIENCE };
+  if (config.AUTH_JWKS_URL) return new JwksTokenVerifier(config.AUTH_JWKS_URL, options);
+  return new SecretTokenVerifier(config.AUTH_JWT_SECRET ?? (await ownSecret(config.DATA_DIR)), options);
+}
+
+/** The embedded mode's secret: made at the first start, readable by its owner only. */
+async function ownSecret(dataDir: string): Promise<string> {
+  const path = join(dataDir, 'jwt-secret');
+  await mkdir(dataDir, { recursive: true });
+  await writeFile(path, randomBytes(32).toString('hex'), { mode: 0o600, flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
+  return (await readFile(path, 'utf8')).trim();
+}

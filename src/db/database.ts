@@ -1,0 +1,122 @@
+import type { SessionContext } from '@mikro-orm/core';
+import { Migrator } from '@mikro-orm/migrations';
+import { MikroORM, type EntityManager } from '@mikro-orm/postgresql';
+import type { Principal } from '../domain/principal.js';
+import { AppError, ErrorCode } from '../errors.js';
+import { entities } from './entities/index.js';
+import { Migration0001 } from './migrations/0001-foundation.js';
+
+/** A handle on one transaction, as one tenant. Services take it and never open their own. */
+export interface Session {
+  em: EntityManager;
+  tenant: string;
+  principal: Principal;
+  requestId: string;
+  /** Runs once the transaction has committed; never when it rolled back. */
+  afterCommit(action: () => void): void;
+}
+
+export interface Actor {
+  principal: Principal;
+  requestId: string;
+}
+
+export interface DatabaseOptions {
+  url: string;
+  poolSize: number;
+  /** Sees every SQL statement; tests count them. */
+  onStatement?: (sql: string) => void;
+}
+
+/** The roles under which row-level security is enforced; neither can bypass it. */
+const APP_ROLE = 'matih_app';
+const SYSTEM_ROLE = 'matih_system';
+
+export class Database {
+  private constructor(private readonly orm: MikroORM) {}
+
+  static async connect(options: DatabaseOptions): Promise<Database> {
+    const orm = await MikroORM.init({
+      clientUrl: options.url,
+      entities,
+      pool: { min: 0, max: options.poolSize, idleTimeoutMillis: 30_000 },
+      extensions: [Migrator],
+      migrations: { migrationsList: [{ name: '0001-foundation', class: Migration0001 }], snapshot: false, silent: true, tableName: 'schema_migration' },
+      ignoreUndefinedInQuery: true,
+    });
+    await orm.connect();
+    if (options.onStatement) await watchStatements(orm, options.onStatement);
+    const check = await orm.checkConnection();
+    if (!check.ok) {
+      await orm.close(true);
+      throw new AppError(ErrorCode.UNAVAILABLE, `Cannot reach PostgreSQL at ${describeUrl(options.url)}: ${check.reason}. Check DATABASE_URL.`, {
+        field: 'DATABASE_URL',
+      });
+    }
+    return new Database(orm);
+  }
+
+  /** Brings the schema up to date; several processes may call it at once. */
+  async migrate(): Promise<void> {
+    const lock = this.orm.em.fork();
+    await lock.transactional(async (em) => {
+      await em.execute(`select pg_advisory_xact_lock(hashtext('matih.migrate'))`);
+      await this.orm.migrator.up();
+    });
+  }
+
+  async migrateDown(): Promise<void> {
+    await this.orm.migrator.down({ to: 0 });
+  }
+
+  /** One use case: commits when `work` returns, rolls back when it throws. */
+  async transact<T>(actor: Actor, work: (session: Session) => Promise<T>): Promise<T> {
+    const tenant = actor.principal.tenant;
+    const actions: (() => void)[] = [];
+    const result = await this.run({ role: APP_ROLE, variables: { 'matih.tenant': tenant } }, (em) =>
+      work({ em, tenant, principal: actor.principal, requestId: actor.requestId, afterCommit: (action) => actions.push(action) }),
+    );
+    for (const action of actions) action();
+    return result;
+  }
+
+  /** Work of the service itself, over all tenants: relays, reconcilers, sweepers. Never on behalf of a request. */
+  async asSystem<T>(work: (em: EntityManager) => Promise<T>): Promise<T> {
+    return this.run({ role: SYSTEM_ROLE }, work);
+  }
+
+  private run<T>(sessionContext: SessionContext, work: (em: EntityManager) => Promise<T>): Promise<T> {
+    return this.orm.em.fork().transactional((em) => work(em), { sessionContext });
+  }
+
+  async ping(): Promise<boolean> {
+    return (await this.orm.checkConnection()).ok;
+  }
+
+  close(): Promise<void> {
+    return this.orm.close(true);
+  }
+}
+
+async function watchStatements(orm: MikroORM, onStatement: (sql: string) => void): Promise<void> {
+  const pool = await orm.driver.getConnection().getNativeClient();
+  pool.on('connect', (client) => {
+    const query = client.query.bind(client) as (...args: unknown[]) => unknown;
+    Object.assign(client, {
+      query: (...args: unknown[]) => {
+        onStatement(String((args[0] as { text?: string }).text ?? args[0]));
+        return query(...args);
+      },
+    });
+  });
+}
+
+/** The address without its password. */
+function describeUrl(url: string): string {
+  try {
+    const { hostname, port, pathname } = new URL(url);
+    return `${hostname}:${port || 5432}${pathname}`;
+  } catch {
+    return 'a malformed address';
+  }
+}

@@ -1,0 +1,19 @@
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+import { v7 as uuidv7 } from 'uuid';
+
+export const MonitoringWindow = defineEntity({
+  name: 'MonitoringWindow',
+  tableName: 'monitoring_window',
+  properties: {
+    id: p.uuid().primary().onCreate(() => uuidv7()),
+    tenant: p.text(),
+    createdAt: p.datetime().onCreate(() => new Date()),
+    deploymentId: p.uuid(),
+    windowFrom: p.datetime(),
+    windowTo: p.datetime(),
+    rows: p.integer(),
+    requests: p.bigint('number'),
+    report: p.json<Record<string, unknown>>(),
+  },
+});
+export type MonitoringWindow = InferEntity<typeof MonitoringWindow>;

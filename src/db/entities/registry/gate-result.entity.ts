@@ -1,0 +1,19 @@
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+import { v7 as uuidv7 } from 'uuid';
+import type { GateCheck } from '../../../domain/gates.js';
+
+export const GateResult = defineEntity({
+  name: 'GateResult',
+  tableName: 'gate_result',
+  properties: {
+    id: p.uuid().primary().onCreate(() => uuidv7()),
+    tenant: p.text(),
+    createdAt: p.datetime().onCreate(() => new Date()),
+    modelVersionId: p.uuid(),
+    gate: p.enum(['EVALUATION', 'VALIDATION', 'SHADOW']),
+    passed: p.boolean(),
+    checks: p.json<GateCheck[]>(),
+    createdBy: p.text(),
+  },
+});
+export type GateResult = InferEntity<typeof GateResult>;

@@ -1,0 +1,32 @@
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+import { v7 as uuidv7 } from 'uuid';
+import type { ReferenceProfile } from '../../../domain/drift.js';
+import type { Signature } from '../../../domain/tensor.js';
+
+export const ModelVersion = defineEntity({
+  name: 'ModelVersion',
+  tableName: 'model_version',
+  properties: {
+    id: p.uuid().primary().onCreate(() => uuidv7()),
+    tenant: p.text(),
+    createdAt: p.datetime().onCreate(() => new Date()),
+    modelId: p.uuid(),
+    version: p.integer(),
+    semanticVersion: p.text(),
+    stage: p.enum(['DEVELOPMENT', 'STAGING', 'PRODUCTION', 'ARCHIVED']).default('DEVELOPMENT'),
+    status: p.enum(['PENDING', 'READY', 'FAILED']).default('PENDING'),
+    description: p.text().default(''),
+    runId: p.uuid().nullable(),
+    objectKey: p.text(),
+    sizeBytes: p.bigint('number'),
+    sha256: p.text(),
+    signature: p.json<Signature>(),
+    metrics: p.json<Record<string, number>>().onCreate(() => ({})),
+    reference: p.json<ReferenceProfile>().nullable(),
+    agreementMaxAbsDiff: p.float().nullable(),
+    tags: p.json<Record<string, string>>().onCreate(() => ({})),
+    createdBy: p.text(),
+    updatedAt: p.datetime().onCreate(() => new Date()).onUpdate(() => new Date()),
+  },
+});
+export type ModelVersion = InferEntity<typeof ModelVersion>;

@@ -1,0 +1,21 @@
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+import { v7 as uuidv7 } from 'uuid';
+
+export const Model = defineEntity({
+  name: 'Model',
+  tableName: 'model',
+  properties: {
+    id: p.uuid().primary().onCreate(() => uuidv7()),
+    tenant: p.text(),
+    createdAt: p.datetime().onCreate(() => new Date()),
+    name: p.text(),
+    description: p.text().default(''),
+    modelType: p.text(),
+    framework: p.text(),
+    task: p.enum(['CLASSIFICATION', 'REGRESSION', 'CLUSTERING', 'OTHER']),
+    tags: p.json<Record<string, string>>().onCreate(() => ({})),
+    createdBy: p.text(),
+    updatedAt: p.datetime().onCreate(() => new Date()).onUpdate(() => new Date()),
+  },
+});
+export type Model = InferEntity<typeof Model>;

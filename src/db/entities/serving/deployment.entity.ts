@@ -1,0 +1,23 @@
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+import { v7 as uuidv7 } from 'uuid';
+
+export const Deployment = defineEntity({
+  name: 'Deployment',
+  tableName: 'deployment',
+  properties: {
+    id: p.uuid().primary().onCreate(() => uuidv7()),
+    tenant: p.text(),
+    createdAt: p.datetime().onCreate(() => new Date()),
+    endpointId: p.uuid(),
+    modelVersionId: p.uuid(),
+    mode: p.enum(['LIVE', 'SHADOW']),
+    weightBps: p.integer().default(0),
+    engine: p.text(),
+    status: p.enum(['PENDING', 'READY', 'FAILED', 'STOPPED']).default('PENDING'),
+    error: p.text().nullable(),
+    endedAt: p.datetime().nullable(),
+    createdBy: p.text(),
+    updatedAt: p.datetime().onCreate(() => new Date()).onUpdate(() => new Date()),
+  },
+});
+export type Deployment = InferEntity<typeof Deployment>;

@@ -1,0 +1,20 @@
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+import { v7 as uuidv7 } from 'uuid';
+
+export const Endpoint = defineEntity({
+  name: 'Endpoint',
+  tableName: 'endpoint',
+  properties: {
+    id: p.uuid().primary().onCreate(() => uuidv7()),
+    tenant: p.text(),
+    createdAt: p.datetime().onCreate(() => new Date()),
+    name: p.text(),
+    modelId: p.uuid(),
+    followStage: p.enum(['STAGING', 'PRODUCTION']).nullable(),
+    slaLatencyP95Ms: p.float(),
+    logSampleRate: p.float(),
+    createdBy: p.text(),
+    updatedAt: p.datetime().onCreate(() => new Date()).onUpdate(() => new Date()),
+  },
+});
+export type Endpoint = InferEntity<typeof Endpoint>;

@@ -1,0 +1,25 @@
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+import { v7 as uuidv7 } from 'uuid';
+import { type ColumnSchema, DATASET_FORMATS } from '../../../domain/dataset-schema.js';
+
+export const Dataset = defineEntity({
+  name: 'Dataset',
+  tableName: 'dataset',
+  properties: {
+    id: p.uuid().primary().onCreate(() => uuidv7()),
+    tenant: p.text(),
+    createdAt: p.datetime().onCreate(() => new Date()),
+    name: p.text(),
+    version: p.integer(),
+    description: p.text().default(''),
+    format: p.enum(DATASET_FORMATS),
+    objectKey: p.text(),
+    sizeBytes: p.bigint('number'),
+    sha256: p.text(),
+    rowCount: p.bigint('number'),
+    columns: p.json<ColumnSchema[]>(),
+    source: p.text(),
+    createdBy: p.text(),
+  },
+});
+export type Dataset = InferEntity<typeof Dataset>;

@@ -1,0 +1,19 @@
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+import { v7 as uuidv7 } from 'uuid';
+
+export const Experiment = defineEntity({
+  name: 'Experiment',
+  tableName: 'experiment',
+  properties: {
+    id: p.uuid().primary().onCreate(() => uuidv7()),
+    tenant: p.text(),
+    createdAt: p.datetime().onCreate(() => new Date()),
+    name: p.text(),
+    description: p.text().default(''),
+    tags: p.json<Record<string, string>>().onCreate(() => ({})),
+    state: p.enum(['ACTIVE', 'DELETED']).default('ACTIVE'),
+    createdBy: p.text(),
+    updatedAt: p.datetime().onCreate(() => new Date()).onUpdate(() => new Date()),
+  },
+});
+export type Experiment = InferEntity<typeof Experiment>;

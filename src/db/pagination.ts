@@ -1,0 +1,96 @@
+import type { EntityName, FilterQuery, QueryOrderMap } from '@mikro-orm/core';
+import { badInput } from '../errors.js';
+import type { Session } from './database.js';
+
+export const MAX_PAGE_SIZE = 500;
+export const DEFAULT_PAGE_SIZE = 50;
+
+export interface PageRequest {
+  /** 1 to 500; 50 when absent. */
+  first?: number | null;
+  /** The `endCursor` of the page before. */
+  after?: string | null;
+}
+
+export interface Order<Field extends string> {
+  field: Field;
+  direction: 'ASC' | 'DESC';
+}
+
+export interface Page<T> {
+  nodes: T[];
+  cursors: string[];
+  hasNextPage: boolean;
+  /** Counts only when asked. */
+  totalCount(session: Session): Promise<number>;
+}
+
+interface KeysetRow {
+  id: string;
+}
+
+/** One keyset page of an entity, ordered by a non-null column and then by id, so that equal values keep their places. */
+export async function paginate<T extends KeysetRow, Field extends keyof T & string>(
+  session: Session,
+  entity: EntityName<T>,
+  where: FilterQuery<T>,
+  page: PageRequest,
+  order: Order<Field>,
+): Promise<Page<T>> {
+  const first = checkPageSize(page.first);
+  const conditions: FilterQuery<T>[] = [where];
+  if (page.after != null) conditions.push(afterCursor<T, Field>(page.after, order));
+  const rows = await session.em.find(entity, { $and: conditions } as FilterQuery<T>, {
+    orderBy: [{ [order.field]: order.direction }, { id: order.direction }] as QueryOrderMap<T>[],
+    limit: first + 1,
+  });
+  const nodes = rows.slice(0, first) as T[];
+  return {
+    nodes,
+    cursors: nodes.map((node) => encodeCursor(order, node[order.field], node.id)),
+    hasNextPage: rows.length > first,
+    totalCount: (reader) => reader.em.count(entity, where),
+  };
+}
+
+export function checkPageSize(first: number | null | undefined): number {
+  const size = first ?? DEFAULT_PAGE_SIZE;
+  if (!Number.isInteger(size) || size < 1 || size > MAX_PAGE_SIZE) throw badInput('first', `an integer from 1 to ${MAX_PAGE_SIZE}`, size);
+  return size;
+}
+
+export function encodeCursor(order: Order<string>, value: unknown, id: string): string {
+  const plain = value instanceof Date ? value.toISOString() : value;
+  return Buffer.from(JSON.stringify([order.field, order.direction, plain, id])).toString('base64url');
+}
+
+/** The order value and id that a cursor stands for; refuses cursors of another order and forged ones. */
+export function decodeCursor(cursor: string, order: Order<string>): { value: string | number | boolean; id: string } {
+  let parts: unknown;
+  try {
+    parts = JSON.parse(Buffer.from(cursor, 'base64url').toString());
+  } catch {
+    parts = undefined;
+  }
+  const [field, direction, value, id] = Array.isArray(parts) ? (parts as unknown[]) : [];
+  const scalar = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+  if (field !== order.field || direction !== order.direction || !scalar || typeof id !== 'string' || !UUID.test(id)) {
+    throw badInput('after', 'the endCursor of a page with the same order', cursor);
+  }
+  return { value, id };
+}
+
+export const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+const ISO_INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+
+function afterCursor<T, Field extends string>(cursor: string, order: Order<Field>): FilterQuery<T> {
+  const { value, id } = decodeCursor(cursor, order);
+  const isDate = order.field.endsWith('At');
+  if (isDate && !(typeof value === 'string' && ISO_INSTANT.test(value))) throw badInput('after', 'the endCursor of a page', cursor);
+  const bound = isDate ? new Date(value as string) : value;
+  const operator = order.direction === 'ASC' ? '$gt' : '$lt';
+  return {
+    $or: [{ [order.field]: { [operator]: bound } }, { [order.field]: bound, id: { [operator]: id } }],
+  } as FilterQuery<T>;
+}

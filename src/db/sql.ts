@@ -1,0 +1,22 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { CompiledQuery } from 'kysely';
+
+/**
+ * Runs SQL of our own in the transaction of `em`, for bulk and windowed statements that an ORM would only get in the way of.
+ * `?` stand for parameters, which travel apart from the text; arrays are PostgreSQL arrays. Columns whose names end in `At` are
+ * timestamps and come back as Dates.
+ */
+export async function sql<T extends object>(em: EntityManager, text: string, params: unknown[] = []): Promise<T[]> {
+  let n = 0;
+  const numbered = text.replaceAll('?', () => `$${++n}`);
+  const { rows } = await em.getKysely().executeQuery<T>(CompiledQuery.raw(numbered, params));
+  for (const row of rows) toDates(row as Record<string, unknown>);
+  return rows;
+}
+
+function toDates(row: Record<string, unknown>): void {
+  for (const key in row) {
+    const value = row[key];
+    if (typeof value === 'string' && key.endsWith('At')) row[key] = new Date(value);
+  }
+}

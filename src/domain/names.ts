@@ -1,0 +1,37 @@
+import { badInput } from '../errors.js';
+
+const MAX_NAME_LENGTH = 250;
+// Control characters, zero-width and direction marks make two names look alike.
+const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u;
+
+/** A name that people can see and type: 1 to 250 characters, none of them invisible, no space at either end. */
+export function checkName(field: string, name: string): string {
+  if (name.length === 0 || name.length > MAX_NAME_LENGTH || name.trim() !== name || INVISIBLE.test(name)) {
+    throw badInput(field, `1 to ${MAX_NAME_LENGTH} visible characters without spaces at the ends`, name);
+  }
+  return name;
+}
+
+/** A name that is also part of a stored path and of an address. */
+export function checkPathName(field: string, name: string): string {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(name)) {
+    throw badInput(field, 'letters, digits and ._- (at most 128, a letter or digit first)', name);
+  }
+  return name;
+}
+
+const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
+const MAX_TAGS = 100;
+
+/** Tags or parameters as a checked, plain record. */
+export function checkTags(field: string, entries: { key: string; value: string }[]): Record<string, string> {
+  if (entries.length > MAX_TAGS) throw badInput(field, `at most ${MAX_TAGS} entries`, entries.length);
+  return Object.fromEntries(
+    entries.map(({ key, value }, i) => {
+      if (FORBIDDEN_KEYS.has(key)) throw badInput(`${field}[${i}].key`, 'another key', key);
+      checkName(`${field}[${i}].key`, key);
+      if (value.length > 5_000) throw badInput(`${field}[${i}].value`, 'at most 5000 characters', value.length);
+      return [key, value];
+    }),
+  );
+}

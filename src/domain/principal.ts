@@ -1,0 +1,21 @@
+/** What a token's bearer may do; each role includes the ones before it. */
+export enum Role {
+  VIEWER = 'VIEWER',
+  ENGINEER = 'ENGINEER',
+  ADMIN = 'ADMIN',
+}
+
+const RANK: Record<Role, number> = { [Role.VIEWER]: 0, [Role.ENGINEER]: 1, [Role.ADMIN]: 2 };
+
+export function includesRole(held: Role, needed: Role): boolean {
+  return RANK[held] >= RANK[needed];
+}
+
+/** Who acts, as the verified token says. */
+export interface Principal {
+  subject: string;
+  tenant: string;
+  role: Role;
+  /** When the token ends; subscriptions end with it. */
+  expiresAt: Date;
+}

@@ -1,0 +1,141 @@
+import type { Logger } from 'pino';
+import type { JobQueue } from '../adapters/job-queue/port.js';
+import type { LiveEvents } from '../adapters/live-events/port.js';
+import type { Job } from '../db/entities/platform/job.entity.js';
+import type { Actor, Database, Session } from '../db/database.js';
+import { JOB_CATALOG, type RowJobKind } from '../domain/job-catalog.js';
+import { Role } from '../domain/principal.js';
+import { AppError, ErrorCode } from '../errors.js';
+import { jobTopic, StaleAttempt, type JobService } from '../services/platform/job.service.js';
+
+/** One attempt at a job, as its handler sees it. */
+export interface JobRun {
+  job: Job;
+  attempt: number;
+  logger: Logger;
+  /** Aborts when the job was cancelled, overtaken by another attempt, or ran out of time. */
+  signal: AbortSignal;
+  /** One transaction as the job's owner, refused when another attempt has overtaken this one. */
+  write<T>(work: (session: Session) => Promise<T>): Promise<T>;
+  /** A transaction that changes nothing. */
+  read<T>(work: (session: Session) => Promise<T>): Promise<T>;
+  /** Reports progress, at most a few times a second; `fraction` in [0, 1]. */
+  progress(fraction: number, message: string): void;
+  /** Ends the job with its result, in the transaction of `work`. */
+  succeed(result: Record<string, unknown>, work?: (session: Session) => Promise<void>): Promise<void>;
+}
+
+export type JobHandler = (run: JobRun) => Promise<void>;
+export type JobHandlers = Record<RowJobKind, JobHandler>;
+
+export interface JobRuntime {
+  db: Database;
+  live: LiveEvents;
+  queue: JobQueue;
+  logger: Logger;
+  jobs: JobService;
+}
+
+const HEARTBEAT_MS = 2_000;
+const PROGRESS_MS = 250;
+
+/** Lets this process work on jobs of every kind. The handlers are typed by the catalogue, so that none can be missing. */
+export async function consumeJobs(runtime: JobRuntime, handlers: JobHandlers, maxConcurrency: number): Promise<void> {
+  for (const [kind, handler] of Object.entries(handlers) as [RowJobKind, JobHandler][]) {
+    const { payload, concurrency } = JOB_CATALOG[kind];
+    await runtime.queue.consume(kind, Math.min(concurrency, maxConcurrency), async (queued) => {
+      const { jobId, attempt } = payload.parse(queued);
+      const job = await runtime.jobs.claim(jobId, attempt);
+      if (job) await runAttempt(runtime, job, handler, JOB_CATALOG[kind].timeoutMs);
+    });
+  }
+}
+
+async function runAttempt(runtime: JobRuntime, job: Job, handler: JobHandler, timeoutMs: number): Promise<void> {
+  const { db, jobs, live } = runtime;
+  const attempt = job.attempt;
+  const logger = runtime.logger.child({ jobId: job.id, kind: job.kind, attempt });
+  const actor: Actor = {
+    principal: { subject: job.createdBy, tenant: job.tenant, role: Role.ENGINEER, expiresAt: new Date(Date.now() + timeoutMs) },
+    requestId: job.id,
+  };
+  const stale = new AbortController();
+  const signal = AbortSignal.any([stale.signal, AbortSignal.timeout(timeoutMs)]);
+  const beat = () =>
+    void jobs.heartbeat(job.id, attempt).then(
+      (alive) => alive || stale.abort(new StaleAttempt(job.id, attempt)),
+      (error: unknown) => logger.warn({ err: error }, 'no heartbeat'),
+    );
+  const timer = setInterval(beat, HEARTBEAT_MS);
+  const unsubscribe = live.subscribe(jobTopic(job.id), beat);
+  const report = throttledProgress(runtime, actor, job, logger);
+  const run: JobRun = {
+    job,
+    attempt,
+    logger,
+    signal,
+    read: (work) => db.transact(actor, work),
+    write: (work) =>
+      db.transact(actor, async (session) => {
+        await jobs.fence(session, job.id, attempt);
+        return work(session);
+      }),
+    progress: report.progress,
+    succeed: async (result, work) => {
+      await report.flush();
+      await db.transact(actor, async (session) => {
+        await jobs.fence(session, job.id, attempt);
+        await work?.(session);
+        await session.em.flush();
+        await jobs.succeed(session, job.id, attempt, result);
+      });
+    },
+  };
+  logger.info('job started');
+  try {
+    await handler(run);
+    logger.info('job done');
+  } catch (error) {
+    if (stale.signal.aborted || error instanceof StaleAttempt) {
+      logger.info('attempt ended: cancelled or overtaken');
+      return;
+    }
+    const reason = signal.aborted ? new AppError(ErrorCode.DEADLINE_EXCEEDED, `The job took longer than ${timeoutMs / 60_000} minutes.`) : error;
+    logger.error({ err: reason }, 'job failed');
+    await jobs.attemptFailed(job, reason);
+  } finally {
+    clearInterval(timer);
+    unsubscribe();
+  }
+}
+
+/** Keeps the last report and writes at most one every 250 ms. */
+function throttledProgress(runtime: JobRuntime, actor: Actor, job: Job, logger: Logger) {
+  let latest: { fraction: number; message: string } | null = null;
+  let writing: Promise<void> | null = null;
+  const write = async () => {
+    while (latest) {
+      const { fraction, message } = latest;
+      latest = null;
+      try {
+        await runtime.db.transact(actor, (session) => runtime.jobs.progress(session, job.id, job.attempt, fraction, message));
+      } catch (error) {
+        if (!(error instanceof StaleAttempt)) logger.warn({ err: error }, 'progress not written');
+        return;
+      }
+      await new Promise((resolve) => setTimeout(resolve, PROGRESS_MS));
+    }
+  };
+  return {
+    progress(fraction: number, message: string): void {
+      latest = { fraction, message };
+      writing ??= write().finally(() => {
+        writing = null;
+      });
+    },
+    async flush(): Promise<void> {
+      latest = null;
+      await writing;
+    },
+  };
+}

@@ -1,0 +1,63 @@
+import { Arg, Args, Ctx, Query, Resolver, Root, Subscription } from 'type-graphql';
+import { eventTopic, type EventFilter, type EventRow } from '../../services/platform/event.service.js';
+import { abortable } from '../../services/platform/live-feed.js';
+import type { RequestContext } from '../request-context.js';
+import { OrderDirection } from '../types/common.types.js';
+import { PageArgs, toConnection } from '../types/connection.js';
+import { EventFilterInput, LifecycleEventConnection, LifecycleEventType } from './event.types.js';
+import { SafeInt } from '../types/scalars.js';
+
+@Resolver(() => LifecycleEventType)
+export class EventResolver {
+  @Query(() => LifecycleEventConnection, { description: 'Lifecycle events of the tenant, newest first.' })
+  async events(
+    @Ctx() ctx: RequestContext,
+    @Args(() => PageArgs) page: PageArgs,
+    @Arg('filter', () => EventFilterInput, { nullable: true, description: 'Which events; all when absent.' }) filter?: EventFilterInput,
+  ): Promise<object> {
+    const result = await ctx.run((session) =>
+      ctx.services.events.list(session, filter ?? {}, page, { field: 'createdAt', direction: OrderDirection.DESC }),
+    );
+    return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
+  }
+
+  @Subscription(() => LifecycleEventType, {
+    description: 'Lifecycle events as they happen, each exactly once and in the order of `seq`. Reconnect with the last `seq` as `after`.',
+    subscribe: ({ args, context }) => followEvents(context as RequestContext, args as { filter?: EventFilter; after?: number }),
+  })
+  lifecycleEvents(
+    @Root() event: LifecycleEventType,
+    @Arg('filter', () => EventFilterInput, { nullable: true, description: 'Which events; all when absent.' }) _filter?: EventFilterInput,
+    @Arg('after', () => SafeInt, { nullable: true, description: 'Events with a greater `seq` are sent, past ones first; 0 for all; only new ones when absent.' })
+    _after?: number,
+  ): LifecycleEventType {
+    return event;
+  }
+}
+
+/** Events of the caller's tenant that match, from one log that all its followers share. */
+export function followEvents(
+  ctx: RequestContext,
+  { filter, after }: { filter?: EventFilter | null; after?: number | null },
+): AsyncIterableIterator<EventRow> {
+  const topic = eventTopic(ctx.principal.tenant);
+  return abortable(async function* (signal) {
+    const rows = ctx.services.feeds.follow(
+      topic,
+      topic,
+      (seq, limit) => ctx.run((session) => ctx.services.events.after(session, seq, limit)),
+      after ?? null,
+      signal,
+    );
+    for await (const row of rows) if (matches(row, filter ?? {})) yield row;
+  });
+}
+
+function matches(row: EventRow, filter: EventFilter): boolean {
+  return (
+    (!filter.types?.length || filter.types.includes(row.type)) &&
+    (filter.modelId == null || filter.modelId === row.modelId) &&
+    (filter.endpointId == null || filter.endpointId === row.endpointId) &&
+    (filter.subjectId == null || filter.subjectId === row.subjectId)
+  );
+}

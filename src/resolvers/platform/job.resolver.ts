@@ -1,0 +1,70 @@
+import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
+import { hasEnded, jobTopic } from '../../services/platform/job.service.js';
+import { abortable } from '../../services/platform/live-feed.js';
+import type { RequestContext } from '../request-context.js';
+import { OrderDirection } from '../types/common.types.js';
+import { PageArgs, toConnection } from '../types/connection.js';
+import { CancelJobInput, JobConnection, JobEvent, JobFilterInput, JobOrderInput, JobPayload, JobType } from './job.types.js';
+import { RunType } from '../tracking/run.types.js';
+import { SafeInt } from '../types/scalars.js';
+
+@Resolver(() => JobType)
+export class JobResolver {
+  @Query(() => JobType, { description: 'One background job. NOT_FOUND when there is none with this id.' })
+  job(@Ctx() ctx: RequestContext, @Arg('id', () => ID, { description: 'Id of the job.' }) id: string): Promise<JobType> {
+    return ctx.run((session) => ctx.services.jobs.get(session, id));
+  }
+
+  @Query(() => JobConnection, { description: 'Background jobs of the tenant, newest first unless ordered otherwise.' })
+  jobs(
+    @Ctx() ctx: RequestContext,
+    @Args(() => PageArgs) page: PageArgs,
+    @Arg('filter', () => JobFilterInput, { nullable: true, description: 'Which jobs; all when absent.' }) filter?: JobFilterInput,
+    @Arg('orderBy', () => JobOrderInput, { nullable: true, description: 'Order; newest first when absent.' }) orderBy?: JobOrderInput,
+  ): Promise<object> {
+    return listJobs(ctx, page, filter ?? {}, orderBy);
+  }
+
+  @Mutation(() => JobPayload, { description: 'Ends a queued or running job at once. CONFLICT when it has ended.' })
+  async cancelJob(@Ctx() ctx: RequestContext, @Arg('input', () => CancelJobInput, { description: 'The job.' }) input: CancelJobInput): Promise<JobPayload> {
+    return { job: await ctx.run((session) => ctx.services.jobs.cancel(session, input.jobId)) };
+  }
+
+  @Subscription(() => JobEvent, {
+    description: 'Steps of a job as they happen, each exactly once and in the order of `seq`; ends with the job. Reconnect with the last `seq` as `after`.',
+    subscribe: ({ args, context }) => followJob(context as RequestContext, args as { jobId: string; after?: number }),
+  })
+  jobProgress(
+    @Root() event: JobEvent,
+    @Arg('jobId', () => ID, { description: 'The job. NOT_FOUND when there is none.' }) _jobId: string,
+    @Arg('after', () => SafeInt, { nullable: true, description: 'Steps with a greater `seq` are sent, past ones first; all when absent.' }) _after?: number,
+  ): JobEvent {
+    return event;
+  }
+
+  @FieldResolver(() => RunType, { nullable: true, description: 'The run that it writes to; null for jobs without one.' })
+  run(@Root() job: JobType, @Ctx() ctx: RequestContext): Promise<RunType | null> | null {
+    return job.runId ? ctx.loaders.run.load(job.runId) : null;
+  }
+}
+
+/** Shared by `jobs` and the lists of one kind. */
+export async function listJobs(ctx: RequestContext, page: PageArgs, filter: JobFilterInput, orderBy?: JobOrderInput): Promise<object> {
+  const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
+  const result = await ctx.run((session) => ctx.services.jobs.list(session, filter, page, order));
+  return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
+}
+
+async function followJob(ctx: RequestContext, { jobId, after }: { jobId: string; after?: number }): Promise<AsyncIterableIterator<JobEvent>> {
+  await ctx.run((session) => ctx.services.jobs.get(session, jobId));
+  return abortable((signal) =>
+    ctx.services.feeds.follow(
+      jobTopic(jobId),
+      jobTopic(jobId),
+      (seq, limit) => ctx.run((session) => ctx.services.jobs.eventsAfter(session, jobId, seq, limit)),
+      after ?? 0,
+      signal,
+      (event) => hasEnded(event.status),
+    ),
+  );
+}

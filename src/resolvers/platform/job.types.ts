@@ -1,0 +1,138 @@
+import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
+import { describeEnum, describeOrderFields, OrderDirection } from '../types/common.types.js';
+import { connectionOf } from '../types/connection.js';
+import { DateTime, Json, SafeInt } from '../types/scalars.js';
+
+export const JobKindEnum = describeEnum('JobKind', 'What a background job does.', {
+  TRAINING: 'Trains a model from a dataset.',
+  EVALUATION: 'Measures a version on a holdout and compares it with its baseline.',
+  VALIDATION: 'Checks a version: signature, sample predictions, thresholds, latency, agreement.',
+  BATCH_INFERENCE: 'Predicts for every row of a dataset.',
+});
+
+export const JobStatusEnum = describeEnum('JobStatus', 'Where a background job stands.', {
+  QUEUED: 'Waits for a worker.',
+  RUNNING: 'A worker is at it.',
+  SUCCEEDED: 'Done; `result` holds what came out.',
+  FAILED: 'Given up; `errorCode` and `errorMessage` say why.',
+  CANCELLED: 'Ended by a person.',
+});
+
+export const JobOrderField = describeOrderFields<'createdAt'>('JobOrderField', 'What jobs can be ordered by.', {
+  CREATED_AT: ['createdAt', 'When they were created.'],
+});
+
+@ObjectType('Job', { description: 'A piece of background work that survives crashes, shows its progress and can be cancelled.' })
+export class JobType {
+  @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
+  id!: string;
+
+  @Field(() => JobKindEnum, { description: 'What it does.' })
+  kind!: keyof typeof JobKindEnum;
+
+  @Field(() => JobStatusEnum, { description: 'Where it stands.' })
+  status!: keyof typeof JobStatusEnum;
+
+  @Field(() => Float, { description: 'Share of the work that is done, 0 to 1.' })
+  progress!: number;
+
+  @Field(() => String, { description: 'What it is doing, in words.' })
+  message!: string;
+
+  @Field(() => Int, { description: 'Number of the present attempt, from 1; a lost worker leads to another attempt.' })
+  attempt!: number;
+
+  @Field(() => Json, { description: 'What was asked for.' })
+  config!: Record<string, unknown>;
+
+  @Field(() => Json, { nullable: true, description: 'What came out; null until it has succeeded.' })
+  result?: Record<string, unknown> | null;
+
+  @Field(() => String, { nullable: true, description: 'Code of the error that ended it; null unless FAILED.' })
+  errorCode?: string | null;
+
+  @Field(() => String, { nullable: true, description: 'What went wrong, in words; null unless FAILED.' })
+  errorMessage?: string | null;
+
+  @Field(() => String, { description: 'Subject of the token that asked for it.' })
+  createdBy!: string;
+
+  @Field(() => DateTime, { description: 'When it was asked for, UTC.' })
+  createdAt!: Date;
+
+  @Field(() => DateTime, { nullable: true, description: 'When a worker first took it, UTC.' })
+  startedAt?: Date | null;
+
+  @Field(() => DateTime, { nullable: true, description: 'When it ended, UTC.' })
+  endedAt?: Date | null;
+
+  /** Shown as objects. */
+  runId?: string | null;
+  modelVersionId?: string | null;
+  datasetId?: string | null;
+}
+
+export const JobConnection = connectionOf(JobType, 'Job', 'jobs');
+
+@ObjectType({ description: 'A step of a job.' })
+export class JobEvent {
+  @Field(() => ID, { description: 'The job.' })
+  jobId!: string;
+
+  @Field(() => SafeInt, { description: 'Sequence number within the job; pass the last one as `after` to go on.' })
+  seq!: number;
+
+  @Field(() => JobStatusEnum, { description: 'Where the job stood then.' })
+  status!: keyof typeof JobStatusEnum;
+
+  @Field(() => Int, { description: 'Attempt that it belongs to.' })
+  attempt!: number;
+
+  @Field(() => Float, { description: 'Share of the work done, 0 to 1.' })
+  progress!: number;
+
+  @Field(() => String, { description: 'What happened, in words.' })
+  message!: string;
+
+  @Field(() => DateTime, { description: 'When, UTC.' })
+  loggedAt!: Date;
+}
+
+@InputType({ description: 'Which jobs to list; every given field must hold.' })
+export class JobFilterInput {
+  @Field(() => JobKindEnum, { nullable: true, description: 'Jobs of this kind.' })
+  kind?: keyof typeof JobKindEnum | null;
+
+  @Field(() => [JobStatusEnum], { nullable: true, description: 'Jobs in one of these states.' })
+  status?: (keyof typeof JobStatusEnum)[] | null;
+
+  @Field(() => ID, { nullable: true, description: 'Jobs of this run.' })
+  runId?: string | null;
+
+  @Field(() => ID, { nullable: true, description: 'Jobs of this model version.' })
+  modelVersionId?: string | null;
+
+  @Field(() => ID, { nullable: true, description: 'Jobs over this dataset.' })
+  datasetId?: string | null;
+}
+
+@InputType({ description: 'How to order jobs.' })
+export class JobOrderInput {
+  @Field(() => JobOrderField, { description: 'What to order by.' })
+  field!: 'createdAt';
+
+  @Field(() => OrderDirection, { description: 'Which end comes first.' })
+  direction!: OrderDirection;
+}
+
+@InputType({ description: 'A job to cancel.' })
+export class CancelJobInput {
+  @Field(() => ID, { description: 'The job. NOT_FOUND when there is none, CONFLICT when it has ended.' })
+  jobId!: string;
+}
+
+@ObjectType({ description: 'The job after the mutation.' })
+export class JobPayload {
+  @Field(() => JobType, { description: 'The job as it is now.' })
+  job!: JobType;
+}

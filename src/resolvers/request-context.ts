@@ -1,0 +1,14 @@
+import type { Session } from '../db/database.js';
+import type { Principal } from '../domain/principal.js';
+import type { Services } from '../services/services.js';
+import type { Loaders } from './loaders.js';
+
+/** What every resolver is handed. */
+export interface RequestContext {
+  principal: Principal;
+  requestId: string;
+  services: Services;
+  loaders: Loaders;
+  /** One use case in one transaction, as the caller's tenant. */
+  run<T>(work: (session: Session) => Promise<T>): Promise<T>;
+}

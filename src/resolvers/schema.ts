@@ -1,0 +1,27 @@
+import 'reflect-metadata';
+import type { GraphQLSchema } from 'graphql';
+import { buildSchema, type NonEmptyArray } from 'type-graphql';
+import { ExperimentResolver } from './tracking/experiment.resolver.js';
+import { EventResolver } from './platform/event.resolver.js';
+import { guardSchema } from './guard.js';
+import { JobResolver } from './platform/job.resolver.js';
+import { RunResolver } from './tracking/run.resolver.js';
+
+// A new resolver is listed here once; the guard then covers it.
+const RESOLVERS: NonEmptyArray<Function> = [EventResolver, ExperimentResolver, JobResolver, RunResolver];
+
+let built: Promise<GraphQLSchema> | null = null;
+
+/** type-graphql demands one; here every subscription brings its own stream, because a replay cannot come from a bus. */
+const NO_PUB_SUB = {
+  publish: () => undefined,
+  subscribe: () => {
+    throw new Error('a subscription without `subscribe`');
+  },
+};
+
+/** The schema of the service, guarded. Built once per process: type-graphql's metadata is global. */
+export function createSchema(): Promise<GraphQLSchema> {
+  built ??= buildSchema({ resolvers: RESOLVERS, validate: false, emitSchemaFile: false, pubSub: NO_PUB_SUB }).then(guardSchema);
+  return built;
+}

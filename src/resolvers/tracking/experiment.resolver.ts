@@ -1,0 +1,54 @@
+import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import type { RequestContext } from '../request-context.js';
+import { KeyValue, OrderDirection, toKeyValues } from '../types/common.types.js';
+import { PageArgs, toConnection } from '../types/connection.js';
+import {
+  CreateExperimentInput,
+  ExperimentConnection,
+  ExperimentFilterInput,
+  ExperimentOrderInput,
+  ExperimentPayload,
+  ExperimentType,
+  UpdateExperimentInput,
+} from './experiment.types.js';
+
+@Resolver(() => ExperimentType)
+export class ExperimentResolver {
+  @Query(() => ExperimentType, { description: 'One experiment. NOT_FOUND when there is none with this id.' })
+  experiment(@Ctx() ctx: RequestContext, @Arg('id', () => ID, { description: 'Id of the experiment.' }) id: string): Promise<ExperimentType> {
+    return ctx.run((session) => ctx.services.experiments.get(session, id));
+  }
+
+  @Query(() => ExperimentConnection, { description: 'Experiments of the tenant, newest first unless ordered otherwise.' })
+  async experiments(
+    @Ctx() ctx: RequestContext,
+    @Args(() => PageArgs) page: PageArgs,
+    @Arg('filter', () => ExperimentFilterInput, { nullable: true, description: 'Which experiments; active ones when absent.' }) filter?: ExperimentFilterInput,
+    @Arg('orderBy', () => ExperimentOrderInput, { nullable: true, description: 'Order; newest first when absent.' }) orderBy?: ExperimentOrderInput,
+  ): Promise<object> {
+    const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
+    const result = await ctx.run((session) => ctx.services.experiments.list(session, filter ?? {}, page, order));
+    return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
+  }
+
+  @Mutation(() => ExperimentPayload, { description: 'Creates an experiment. CONFLICT when the name is taken.' })
+  async createExperiment(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => CreateExperimentInput, { description: 'The new experiment.' }) input: CreateExperimentInput,
+  ): Promise<ExperimentPayload> {
+    return { experiment: await ctx.run((session) => ctx.services.experiments.create(session, input)) };
+  }
+
+  @Mutation(() => ExperimentPayload, { description: 'Changes an experiment. NOT_FOUND when there is none, CONFLICT when the name is taken.' })
+  async updateExperiment(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => UpdateExperimentInput, { description: 'What to change.' }) input: UpdateExperimentInput,
+  ): Promise<ExperimentPayload> {
+    return { experiment: await ctx.run((session) => ctx.services.experiments.update(session, input)) };
+  }
+
+  @FieldResolver(() => [KeyValue], { description: 'Tags, in the order they were given.' })
+  tags(@Root() experiment: ExperimentType): KeyValue[] {
+    return toKeyValues(experiment.tags);
+  }
+}

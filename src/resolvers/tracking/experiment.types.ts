@@ -1,0 +1,96 @@
+import { Field, ID, InputType, ObjectType } from 'type-graphql';
+import { connectionOf } from '../types/connection.js';
+import { describeEnum, describeOrderFields, KeyValueInput, OrderDirection } from '../types/common.types.js';
+import { DateTime } from '../types/scalars.js';
+
+export const ExperimentState = describeEnum('ExperimentState', 'Whether an experiment is in use.', {
+  ACTIVE: 'In use.',
+  DELETED: 'Put aside; its runs are kept but no new ones start.',
+});
+
+export const ExperimentOrderField = describeOrderFields<'createdAt' | 'updatedAt' | 'name'>('ExperimentOrderField', 'What experiments can be ordered by.', {
+  CREATED_AT: ['createdAt', 'When they were created.'],
+  UPDATED_AT: ['updatedAt', 'When they last changed.'],
+  NAME: ['name', 'Their names, in code point order.'],
+});
+
+@ObjectType('Experiment', { description: 'A named group of runs that answer one question.' })
+export class ExperimentType {
+  @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
+  id!: string;
+
+  @Field(() => String, { description: 'Name, unique in the tenant; 1 to 250 characters.' })
+  name!: string;
+
+  @Field(() => String, { description: 'What the experiment is about, as Markdown; may be empty.' })
+  description!: string;
+
+  @Field(() => ExperimentState, { description: 'Whether the experiment is in use.' })
+  state!: keyof typeof ExperimentState;
+
+  @Field(() => String, { description: 'Subject of the token that created it.' })
+  createdBy!: string;
+
+  @Field(() => DateTime, { description: 'When it was created, UTC.' })
+  createdAt!: Date;
+
+  @Field(() => DateTime, { description: 'When it last changed, UTC.' })
+  updatedAt!: Date;
+
+  /** Shown as entries. */
+  tags!: Record<string, string>;
+}
+
+export const ExperimentConnection = connectionOf(ExperimentType, 'Experiment', 'experiments');
+
+@InputType({ description: 'Which experiments to list; every given field must hold.' })
+export class ExperimentFilterInput {
+  @Field(() => String, { nullable: true, description: 'Text that the name contains, whatever its case; at most 200 characters.' })
+  search?: string | null;
+
+  @Field(() => ExperimentState, { nullable: true, description: 'State; ACTIVE when absent.' })
+  state?: keyof typeof ExperimentState | null;
+}
+
+@InputType({ description: 'How to order experiments.' })
+export class ExperimentOrderInput {
+  @Field(() => ExperimentOrderField, { description: 'What to order by.' })
+  field!: 'createdAt' | 'updatedAt' | 'name';
+
+  @Field(() => OrderDirection, { description: 'Which end comes first.' })
+  direction!: OrderDirection;
+}
+
+@InputType({ description: 'A new experiment.' })
+export class CreateExperimentInput {
+  @Field(() => String, { description: 'Name, unique in the tenant: 1 to 250 visible characters. CONFLICT when taken.' })
+  name!: string;
+
+  @Field(() => String, { nullable: true, description: 'What it is about, as Markdown.' })
+  description?: string | null;
+
+  @Field(() => [KeyValueInput], { nullable: true, description: 'At most 100 tags.' })
+  tags?: KeyValueInput[] | null;
+}
+
+@InputType({ description: 'Changes to an experiment; absent fields stay as they are.' })
+export class UpdateExperimentInput {
+  @Field(() => ID, { description: 'The experiment. NOT_FOUND when there is none.' })
+  id!: string;
+
+  @Field(() => String, { nullable: true, description: 'New name: 1 to 250 visible characters. CONFLICT when taken.' })
+  name?: string | null;
+
+  @Field(() => String, { nullable: true, description: 'New description, as Markdown.' })
+  description?: string | null;
+
+  @Field(() => [KeyValueInput], { nullable: true, description: 'All tags from now on, at most 100.' })
+  tags?: KeyValueInput[] | null;
+}
+
+@ObjectType({ description: 'The experiment after the mutation.' })
+export class ExperimentPayload {
+  @Field(() => ExperimentType, { description: 'The experiment as it is now.' })
+  experiment!: ExperimentType;
+}
+

@@ -1,0 +1,139 @@
+import { Arg, Args, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
+import { abortable } from '../../services/platform/live-feed.js';
+import { metricsTopic } from '../../services/tracking/run.service.js';
+import type { RequestContext } from '../request-context.js';
+import { KeyValue, OrderDirection } from '../types/common.types.js';
+import { PageArgs, toConnection } from '../types/connection.js';
+import { ExperimentType } from './experiment.types.js';
+import {
+  CreateRunInput,
+  FinishRunInput,
+  LatestMetric,
+  LogMetricsInput,
+  LogMetricsPayload,
+  LogParamsInput,
+  MetricPoint,
+  RunConnection,
+  RunFilterInput,
+  RunOrderInput,
+  RunPayload,
+  RunType,
+  SetRunTagsInput,
+} from './run.types.js';
+import { SafeInt } from '../types/scalars.js';
+
+@Resolver(() => RunType)
+export class RunResolver {
+  @Query(() => RunType, { description: 'One run. NOT_FOUND when there is none with this id.' })
+  run(@Ctx() ctx: RequestContext, @Arg('id', () => ID, { description: 'Id of the run.' }) id: string): Promise<RunType> {
+    return ctx.run((session) => ctx.services.runs.get(session, id));
+  }
+
+  @Query(() => RunConnection, { description: 'Runs of the tenant, newest first unless ordered otherwise.' })
+  async runs(
+    @Ctx() ctx: RequestContext,
+    @Args(() => PageArgs) page: PageArgs,
+    @Arg('filter', () => RunFilterInput, { nullable: true, description: 'Which runs; all when absent.' }) filter?: RunFilterInput,
+    @Arg('orderBy', () => RunOrderInput, { nullable: true, description: 'Order; newest first when absent.' }) orderBy?: RunOrderInput,
+  ): Promise<object> {
+    const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
+    const result = await ctx.run((session) => ctx.services.runs.list(session, filter ?? {}, page, order));
+    return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
+  }
+
+  @Mutation(() => RunPayload, { description: 'Starts a run that code outside this service logs to.' })
+  async createRun(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => CreateRunInput, { description: 'The new run.' }) input: CreateRunInput,
+  ): Promise<RunPayload> {
+    return { run: await ctx.run((session) => ctx.services.runs.create(session, input)) };
+  }
+
+  @Mutation(() => RunPayload, { description: 'Ends a run.' })
+  async finishRun(@Ctx() ctx: RequestContext, @Arg('input', () => FinishRunInput, { description: 'The run and how it ended.' }) input: FinishRunInput): Promise<RunPayload> {
+    return { run: await ctx.run((session) => ctx.services.runs.finish(session, input.runId, input.status)) };
+  }
+
+  @Mutation(() => LogMetricsPayload, { description: 'Logs metric values in bulk; followers of the run see them within milliseconds.' })
+  async logMetrics(@Ctx() ctx: RequestContext, @Arg('input', () => LogMetricsInput, { description: 'The run and its points.' }) input: LogMetricsInput): Promise<LogMetricsPayload> {
+    return { addedCount: await ctx.run((session) => ctx.services.runs.logMetrics(session, input.runId, input.metrics)) };
+  }
+
+  @Mutation(() => RunPayload, { description: 'Logs parameters of a run. The same value again is allowed, another is CONFLICT.' })
+  async logParams(@Ctx() ctx: RequestContext, @Arg('input', () => LogParamsInput, { description: 'The run and its parameters.' }) input: LogParamsInput): Promise<RunPayload> {
+    return {
+      run: await ctx.run(async (session) => {
+        await ctx.services.runs.logParams(session, input.runId, input.params);
+        return ctx.services.runs.get(session, input.runId);
+      }),
+    };
+  }
+
+  @Mutation(() => RunPayload, { description: 'Sets tags of a run.' })
+  async setRunTags(@Ctx() ctx: RequestContext, @Arg('input', () => SetRunTagsInput, { description: 'The run and its tags.' }) input: SetRunTagsInput): Promise<RunPayload> {
+    return {
+      run: await ctx.run(async (session) => {
+        await ctx.services.runs.setTags(session, input.runId, input.tags);
+        return ctx.services.runs.get(session, input.runId);
+      }),
+    };
+  }
+
+  @Subscription(() => MetricPoint, {
+    description: 'Metric points of a run as they are logged, each exactly once and in the order of `seq`. Reconnect with the last `seq` as `after`.',
+    subscribe: ({ args, context }) => followMetrics(context as RequestContext, args as { runId: string; after?: number }),
+  })
+  runMetrics(
+    @Root() point: MetricPoint,
+    @Arg('runId', () => ID, { description: 'The run. NOT_FOUND when there is none.' }) _runId: string,
+    @Arg('after', () => SafeInt, { nullable: true, description: 'Points with a greater `seq` are sent, past ones first; 0 for all; only new ones when absent.' })
+    _after?: number,
+  ): MetricPoint {
+    return point;
+  }
+
+  @FieldResolver(() => ExperimentType, { description: 'The experiment that it belongs to.' })
+  experiment(@Root() run: RunType, @Ctx() ctx: RequestContext): Promise<ExperimentType | null> {
+    return ctx.loaders.experiment.load(run.experimentId);
+  }
+
+  @FieldResolver(() => [KeyValue], { description: 'Parameters, by key.' })
+  params(@Root() run: RunType, @Ctx() ctx: RequestContext): Promise<KeyValue[]> {
+    return ctx.loaders.runParams.load(run.id);
+  }
+
+  @FieldResolver(() => [KeyValue], { description: 'Tags, by key.' })
+  tags(@Root() run: RunType, @Ctx() ctx: RequestContext): Promise<KeyValue[]> {
+    return ctx.loaders.runTags.load(run.id);
+  }
+
+  @FieldResolver(() => [LatestMetric], { description: 'The newest value of every metric, by key.' })
+  metrics(@Root() run: RunType, @Ctx() ctx: RequestContext): Promise<LatestMetric[]> {
+    return ctx.loaders.runLatestMetrics.load(run.id);
+  }
+
+  @FieldResolver(() => [MetricPoint], {
+    description: 'History of one metric in step order, thinned in the database to about `maxPoints` by keeping the smallest and largest value of each stretch.',
+  })
+  metricHistory(
+    @Root() run: RunType,
+    @Ctx() ctx: RequestContext,
+    @Arg('key', () => String, { description: 'Name of the metric.' }) key: string,
+    @Arg('maxPoints', () => Int, { defaultValue: 1000, description: 'About how many points at most, 2 to 10,000.' }) maxPoints: number,
+  ): Promise<MetricPoint[]> {
+    return ctx.run((session) => ctx.services.runs.metricHistory(session, run.id, key, maxPoints));
+  }
+}
+
+async function followMetrics(ctx: RequestContext, { runId, after }: { runId: string; after?: number }): Promise<AsyncIterableIterator<MetricPoint>> {
+  await ctx.run((session) => ctx.services.runs.get(session, runId));
+  return abortable((signal) =>
+    ctx.services.feeds.follow(
+      metricsTopic(runId),
+      metricsTopic(runId),
+      (seq, limit) => ctx.run((session) => ctx.services.runs.metricsAfter(session, runId, seq, limit)),
+      after ?? null,
+      signal,
+    ),
+  );
+}

@@ -1,0 +1,206 @@
+import { Field, ID, InputType, ObjectType } from 'type-graphql';
+import { describeEnum, describeOrderFields, KeyValueInput, OrderDirection } from '../types/common.types.js';
+import { connectionOf } from '../types/connection.js';
+import { DateTime, MetricValue, SafeInt } from '../types/scalars.js';
+
+export const RunStatus = describeEnum('RunStatus', 'Where a run stands.', {
+  QUEUED: 'Waits for a worker.',
+  RUNNING: 'Logs are still coming.',
+  FINISHED: 'Ended well.',
+  FAILED: 'Ended with an error.',
+  KILLED: 'Was cancelled.',
+});
+
+export const FinalRunStatus = describeEnum('FinalRunStatus', 'How a run can end.', {
+  FINISHED: 'Ended well.',
+  FAILED: 'Ended with an error.',
+  KILLED: 'Was cancelled.',
+});
+
+export const RunOrderField = describeOrderFields<'createdAt' | 'name'>('RunOrderField', 'What runs can be ordered by.', {
+  CREATED_AT: ['createdAt', 'When they were created.'],
+  NAME: ['name', 'Their names, in code point order.'],
+});
+
+@ObjectType({ description: 'One logged value of a metric.' })
+export class MetricPoint {
+  @Field(() => String, { description: 'Name of the metric, e.g. `validation.loss`.' })
+  key!: string;
+
+  @Field(() => MetricValue, { description: 'The value; may be NaN or infinite.' })
+  value!: number;
+
+  @Field(() => SafeInt, { description: 'Step it was logged at, 0 or more; an epoch in trainings of this service.' })
+  step!: number;
+
+  @Field(() => DateTime, { description: 'When it was measured, UTC.' })
+  loggedAt!: Date;
+
+  @Field(() => SafeInt, { description: 'Sequence number within the run; pass the last one as `after` to go on with a subscription.' })
+  seq!: number;
+}
+
+@ObjectType({ description: 'The newest value of a metric: that of the greatest step.' })
+export class LatestMetric {
+  @Field(() => String, { description: 'Name of the metric.' })
+  key!: string;
+
+  @Field(() => MetricValue, { description: 'The value; may be NaN or infinite.' })
+  value!: number;
+
+  @Field(() => SafeInt, { description: 'Step of this value.' })
+  step!: number;
+
+  @Field(() => DateTime, { description: 'When it was measured, UTC.' })
+  loggedAt!: Date;
+}
+
+@ObjectType('Run', { description: 'One execution: what it was made with (parameters), what came out (metrics, artifacts), when and by whom.' })
+export class RunType {
+  @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
+  id!: string;
+
+  @Field(() => String, { description: 'Name for people; need not be unique.' })
+  name!: string;
+
+  @Field(() => RunStatus, { description: 'Where it stands.' })
+  status!: keyof typeof RunStatus;
+
+  @Field(() => String, { description: 'Subject of the token that started it.' })
+  createdBy!: string;
+
+  @Field(() => DateTime, { description: 'When it was created, UTC.' })
+  createdAt!: Date;
+
+  @Field(() => DateTime, { description: 'When it started, UTC.' })
+  startedAt!: Date;
+
+  @Field(() => DateTime, { nullable: true, description: 'When it ended, UTC; null while it goes on.' })
+  endedAt?: Date | null;
+
+  /** Shown as `experiment`. */
+  experimentId!: string;
+}
+
+export const RunConnection = connectionOf(RunType, 'Run', 'runs');
+
+@InputType({ description: 'A bound on the newest value of a metric.' })
+export class MetricFilterInput {
+  @Field(() => String, { description: 'Name of the metric.' })
+  key!: string;
+
+  @Field(() => Number, { nullable: true, description: 'Smallest value, inclusive; none when absent.' })
+  min?: number | null;
+
+  @Field(() => Number, { nullable: true, description: 'Largest value, inclusive; none when absent.' })
+  max?: number | null;
+}
+
+@InputType({ description: 'Which runs to list; every given field must hold. At most 20 terms on parameters, tags and metrics.' })
+export class RunFilterInput {
+  @Field(() => [ID], { nullable: true, description: 'Runs of one of these experiments.' })
+  experimentIds?: string[] | null;
+
+  @Field(() => [RunStatus], { nullable: true, description: 'Runs in one of these states.' })
+  status?: (keyof typeof RunStatus)[] | null;
+
+  @Field(() => String, { nullable: true, description: 'Text that the name contains, whatever its case; at most 200 characters.' })
+  search?: string | null;
+
+  @Field(() => [KeyValueInput], { nullable: true, description: 'Parameters that a run has with exactly these values.' })
+  params?: KeyValueInput[] | null;
+
+  @Field(() => [KeyValueInput], { nullable: true, description: 'Tags that a run has with exactly these values.' })
+  tags?: KeyValueInput[] | null;
+
+  @Field(() => [MetricFilterInput], { nullable: true, description: 'Bounds on newest metric values.' })
+  metrics?: MetricFilterInput[] | null;
+}
+
+@InputType({ description: 'How to order runs.' })
+export class RunOrderInput {
+  @Field(() => RunOrderField, { description: 'What to order by.' })
+  field!: 'createdAt' | 'name';
+
+  @Field(() => OrderDirection, { description: 'Which end comes first.' })
+  direction!: OrderDirection;
+}
+
+@InputType({ description: 'A new run of code outside this service.' })
+export class CreateRunInput {
+  @Field(() => ID, { description: 'Experiment that it belongs to. NOT_FOUND when there is none.' })
+  experimentId!: string;
+
+  @Field(() => String, { nullable: true, description: 'Name: 1 to 250 visible characters; made from the time when absent.' })
+  name?: string | null;
+
+  @Field(() => [KeyValueInput], { nullable: true, description: 'Parameters, at most 100; they do not change later.' })
+  params?: KeyValueInput[] | null;
+
+  @Field(() => [KeyValueInput], { nullable: true, description: 'Tags, at most 100.' })
+  tags?: KeyValueInput[] | null;
+}
+
+@InputType({ description: 'One value of a metric.' })
+export class MetricInput {
+  @Field(() => String, { description: 'Name of the metric: 1 to 250 visible characters.' })
+  key!: string;
+
+  @Field(() => MetricValue, { description: 'The value; NaN and infinities as strings.' })
+  value!: number;
+
+  @Field(() => SafeInt, { nullable: true, description: 'Step, 0 or more; 0 when absent.' })
+  step?: number | null;
+
+  @Field(() => DateTime, { nullable: true, description: 'When it was measured; now when absent.' })
+  loggedAt?: Date | null;
+}
+
+@InputType({ description: 'Metric values of a run, in bulk.' })
+export class LogMetricsInput {
+  @Field(() => ID, { description: 'The run. NOT_FOUND when there is none.' })
+  runId!: string;
+
+  @Field(() => [MetricInput], { description: '1 to 10,000 points. The same point again (key, step, time, value) adds nothing, so that a call can be repeated.' })
+  metrics!: MetricInput[];
+}
+
+@ObjectType({ description: 'What logging metrics did.' })
+export class LogMetricsPayload {
+  @Field(() => SafeInt, { description: 'Points that were new.' })
+  addedCount!: number;
+}
+
+@InputType({ description: 'Parameters of a run.' })
+export class LogParamsInput {
+  @Field(() => ID, { description: 'The run. NOT_FOUND when there is none.' })
+  runId!: string;
+
+  @Field(() => [KeyValueInput], { description: 'At most 100. CONFLICT when a key already has another value.' })
+  params!: KeyValueInput[];
+}
+
+@InputType({ description: 'Tags of a run.' })
+export class SetRunTagsInput {
+  @Field(() => ID, { description: 'The run. NOT_FOUND when there is none.' })
+  runId!: string;
+
+  @Field(() => [KeyValueInput], { description: 'At most 100; a key that exists gets the new value.' })
+  tags!: KeyValueInput[];
+}
+
+@InputType({ description: 'The end of a run.' })
+export class FinishRunInput {
+  @Field(() => ID, { description: 'The run. NOT_FOUND when there is none.' })
+  runId!: string;
+
+  @Field(() => FinalRunStatus, { description: 'How it ended.' })
+  status!: keyof typeof FinalRunStatus;
+}
+
+@ObjectType({ description: 'The run after the mutation.' })
+export class RunPayload {
+  @Field(() => RunType, { description: 'The run as it is now.' })
+  run!: RunType;
+}
+

@@ -1,0 +1,56 @@
+import { Field, InputType, ObjectType, registerEnumType } from 'type-graphql';
+
+@ObjectType({ description: 'A key and its text: a tag or a parameter.' })
+export class KeyValue {
+  @Field(() => String, { description: 'The key, unique where it stands; 1 to 250 characters.' })
+  key!: string;
+
+  @Field(() => String, { description: 'The text, at most 5,000 characters.' })
+  value!: string;
+}
+
+@InputType({ description: 'A key and its text: a tag or a parameter.' })
+export class KeyValueInput {
+  @Field(() => String, { description: 'The key: 1 to 250 visible characters.' })
+  key!: string;
+
+  @Field(() => String, { description: 'The text, at most 5,000 characters.' })
+  value!: string;
+}
+
+export enum OrderDirection {
+  ASC = 'ASC',
+  DESC = 'DESC',
+}
+registerEnumType(OrderDirection, {
+  name: 'OrderDirection',
+  description: 'Which end of an order comes first.',
+  valuesConfig: { ASC: { description: 'Smallest, oldest or first in the alphabet first.' }, DESC: { description: 'Largest, newest or last in the alphabet first.' } },
+});
+
+/** A record as the list of its entries. */
+export function toKeyValues(record: Record<string, string>): KeyValue[] {
+  return Object.entries(record).map(([key, value]) => ({ key, value }));
+}
+
+/** Registers a closed set with a description for each of its values. */
+export function describeEnum<T extends string>(name: string, description: string, values: Record<T, string>): Record<T, T> {
+  const enumObject = Object.fromEntries(Object.keys(values).map((key) => [key, key])) as Record<T, T>;
+  registerEnumType(enumObject, {
+    name,
+    description,
+    valuesConfig: Object.fromEntries(Object.entries<string>(values).map(([key, text]) => [key, { description: text }])) as Record<T, { description: string }>,
+  });
+  return enumObject;
+}
+
+/** Registers the orders of a list: the GraphQL name, the entity's property behind it, and a description. */
+export function describeOrderFields<Field extends string>(name: string, about: string, fields: Record<string, [Field, string]>): Record<string, Field> {
+  const enumObject = Object.fromEntries(Object.entries(fields).map(([key, [property]]) => [key, property]));
+  registerEnumType(enumObject, {
+    name,
+    description: about,
+    valuesConfig: Object.fromEntries(Object.entries(fields).map(([key, [, description]]) => [key, { description }])),
+  });
+  return enumObject;
+}

@@ -1,0 +1,52 @@
+import { GraphQLError, GraphQLScalarType, Kind } from 'graphql';
+import { GraphQLDateTimeISO, GraphQLJSON } from 'graphql-scalars';
+import { quote } from '../../errors.js';
+
+function scalarError(name: string, expected: string, got: unknown): GraphQLError {
+  return new GraphQLError(`${name}: expected ${expected}, got ${quote(got)}.`, { extensions: { expected, got: quote(got) } });
+}
+
+function safeInteger(value: unknown): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value)) throw scalarError('SafeInt', 'an integer from -(2^53 - 1) to 2^53 - 1', value);
+  return value;
+}
+
+/** Integers beyond 32 bits: steps, sizes, counts, sequence numbers. */
+export const SafeInt = new GraphQLScalarType<number, number>({
+  name: 'SafeInt',
+  description: 'An integer from -(2^53 - 1) to 2^53 - 1, for steps, sizes in bytes, counts and sequence numbers, which the 32 bits of Int do not hold.',
+  parseValue: safeInteger,
+  parseLiteral: (node) => {
+    if (node.kind !== Kind.INT) throw scalarError('SafeInt', 'an integer', 'value' in node ? node.value : node.kind);
+    return safeInteger(Number(node.value));
+  },
+  serialize: (value) => safeInteger(Number(value)),
+});
+
+const SPECIAL: Record<string, number> = { NaN, Infinity, '-Infinity': -Infinity };
+
+function metricValue(value: unknown): number {
+  const number = typeof value === 'string' ? SPECIAL[value] : value;
+  if (typeof number !== 'number') throw scalarError('MetricValue', 'a number, "NaN", "Infinity" or "-Infinity"', value);
+  return number;
+}
+
+/** Float refuses what a diverging training logs. */
+export const MetricValue = new GraphQLScalarType<number, number | string>({
+  name: 'MetricValue',
+  description: 'A 64-bit float, where NaN and the infinities, which a diverging training logs, are written as the strings "NaN", "Infinity" and "-Infinity".',
+  parseValue: metricValue,
+  parseLiteral: (node) => {
+    if (node.kind === Kind.STRING) return metricValue(node.value);
+    if (node.kind !== Kind.INT && node.kind !== Kind.FLOAT) throw scalarError('MetricValue', 'a number', node.kind);
+    const value = Number(node.value);
+    if (!Number.isFinite(value)) throw scalarError('MetricValue', 'a number that 64 bits hold', node.value);
+    return value;
+  },
+  serialize: (value) => {
+    const number = Number(value);
+    return Number.isFinite(number) ? number : String(number);
+  },
+});
+
+export { GraphQLDateTimeISO as DateTime, GraphQLJSON as Json };

@@ -1,0 +1,174 @@
+import type { Server } from 'node:http';
+import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
+import { unwrapResolverError } from '@apollo/server/errors';
+import fastifyApollo from '@as-integrations/fastify';
+import type { FastifyInstance } from 'fastify';
+import { execute, GraphQLError, parse, specifiedRules, subscribe, validate, type GraphQLSchema } from 'graphql';
+import { useServer } from 'graphql-ws/use/ws';
+import type { Logger } from 'pino';
+import { WebSocketServer } from 'ws';
+import type { TokenVerifier } from '../adapters/auth/token-verifier.js';
+import { unauthenticated } from '../adapters/auth/token-verifier.js';
+import { AppError, ErrorCode } from '../errors.js';
+import type { RequestContext } from '../resolvers/request-context.js';
+import type { Principal } from '../domain/principal.js';
+import { toClientError } from './client-error.js';
+import { checkQueryLimits, MAX_TOKENS, type QueryLimits } from './query-limits.js';
+
+export interface GraphQLOptions {
+  schema: GraphQLSchema;
+  tokens: TokenVerifier;
+  limits: QueryLimits;
+  allowedOrigins: string[];
+  maxBodyBytes: number;
+  logger: Logger;
+  newContext(principal: Principal, requestId: string): RequestContext;
+  newRequestId(): string;
+}
+
+const MAX_SUBSCRIPTIONS_PER_SOCKET = 100;
+
+/** GraphQL over HTTP at POST /graphql. */
+export async function registerGraphQL(app: FastifyInstance, options: GraphQLOptions): Promise<void> {
+  const limitsPlugin: ApolloServerPlugin<RequestContext> = {
+    async requestDidStart() {
+      return {
+        async didResolveOperation({ document, request }) {
+          asGraphQLError(() => checkQueryLimits(options.schema, document, request.variables ?? {}, options.limits));
+        },
+      };
+    },
+  };
+  const apollo = new ApolloServer<RequestContext>({
+    schema: options.schema,
+    plugins: [limitsPlugin],
+    introspection: true,
+    includeStacktraceInErrorResponses: false,
+    csrfPrevention: true,
+    parseOptions: { maxTokens: MAX_TOKENS },
+    stopOnTerminationSignals: false,
+    formatError: (formatted, error) => {
+      const requestId = String(formatted.extensions?.['requestId'] ?? options.newRequestId());
+      const cause = unwrapResolverError(error);
+      const known = error instanceof GraphQLError ? error : new GraphQLError(formatted.message, { originalError: cause as Error });
+      return toClientError(known, options.logger, requestId).toJSON();
+    },
+  });
+  await apollo.start();
+  await app.register(fastifyApollo(apollo), {
+    path: '/graphql',
+    method: ['POST'],
+    context: async (request) => options.newContext(await authenticate(options.tokens, request.headers.authorization), request.id),
+  });
+}
+
+/** The bearer of an Authorization header. */
+export async function authenticate(tokens: TokenVerifier, header: unknown): Promise<Principal> {
+  const match = typeof header === 'string' ? /^Bearer (\S+)$/i.exec(header) : null;
+  if (!match?.[1]) {
+    const refused = unauthenticated();
+    throw new GraphQLError(refused.message, { originalError: refused, extensions: { code: refused.code, http: { status: 401 } } });
+  }
+  try {
+    return await tokens.verify(match[1]);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    const status = error.code === ErrorCode.UNAVAILABLE ? 503 : 401;
+    throw new GraphQLError(error.message, { originalError: error, extensions: { code: error.code, http: { status } } });
+  }
+}
+
+/** GraphQL over WebSocket (graphql-transport-ws) on the same address; the token comes in connectionParams.authorization or .token. */
+export function attachSubscriptions(server: Server, options: GraphQLOptions): { close(): Promise<void>; sockets(): number } {
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: options.maxBodyBytes });
+  server.on('upgrade', (request, socket, head) => {
+    const path = new URL(request.url ?? '/', 'http://localhost').pathname;
+    const origin = request.headers.origin;
+    const sameOrigin = origin !== undefined && URL.canParse(origin) && new URL(origin).host === request.headers.host;
+    if (path !== '/graphql') socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
+    else if (origin !== undefined && !sameOrigin && !options.allowedOrigins.includes(origin)) {
+      socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n');
+    } else sockets.handleUpgrade(request, socket, head, (client) => sockets.emit('connection', client, request));
+  });
+  const perSocket = new WeakMap<object, Set<string>>();
+  const disposable = useServer<Record<string, unknown>, { principal: Principal }>(
+    {
+      schema: options.schema,
+      isProd: true,
+      connectionInitWaitTimeout: 10_000,
+      onConnect: async ({ connectionParams, extra }) => {
+        const header = connectionParams?.['authorization'] ?? connectionParams?.['Authorization'];
+        const token = connectionParams?.['token'];
+        try {
+          extra.principal = await authenticate(options.tokens, header ?? (typeof token === 'string' ? `Bearer ${token}` : undefined));
+          return true;
+        } catch {
+          return false;
+        }
+      },
+      onSubscribe: ({ extra }, id, payload) => {
+        const requestId = options.newRequestId();
+        try {
+          const open = perSocket.get(extra.socket) ?? new Set();
+          perSocket.set(extra.socket, open);
+          if (open.size >= MAX_SUBSCRIPTIONS_PER_SOCKET) {
+            throw new AppError(
+              ErrorCode.RESOURCE_EXHAUSTED,
+              `A socket carries at most ${MAX_SUBSCRIPTIONS_PER_SOCKET} operations at once; open another or end some.`,
+            );
+          }
+          const principal = extra.principal;
+          if (!principal || principal.expiresAt.getTime() <= Date.now()) throw unauthenticated();
+          const document = parse(payload.query, { maxTokens: MAX_TOKENS });
+          checkQueryLimits(options.schema, document, payload.variables ?? {}, options.limits);
+          const errors = validate(options.schema, document, specifiedRules, { maxErrors: 10 });
+          if (errors.length > 0) return errors.map((error) => toClientError(error, options.logger, requestId));
+          open.add(id);
+          return {
+            schema: options.schema,
+            document,
+            operationName: payload.operationName,
+            variableValues: payload.variables,
+            contextValue: options.newContext(principal, requestId),
+            execute,
+            subscribe,
+          };
+        } catch (error) {
+          return [toClientError(error instanceof GraphQLError ? error : wrap(error), options.logger, requestId)];
+        }
+      },
+      onComplete: ({ extra }, id) => {
+        perSocket.get(extra.socket)?.delete(id);
+      },
+      onNext: (_context, _id, _payload, args, result) => {
+        if (!result.errors) return undefined;
+        const { requestId } = args.contextValue as RequestContext;
+        return { ...result, errors: result.errors.map((error) => toClientError(error, options.logger, requestId)) };
+      },
+      onError: ({ extra }, id, _payload, errors) => {
+        perSocket.get(extra.socket)?.delete(id);
+        return errors.map((error) => toClientError(error, options.logger, String(error.extensions?.['requestId'] ?? options.newRequestId())).toJSON());
+      },
+    },
+    sockets,
+  );
+  return {
+    sockets: () => sockets.clients.size,
+    close: async () => {
+      for (const client of sockets.clients) client.close(1001, 'Going away: reconnect and pass your last seq as `after`.');
+      await disposable.dispose();
+    },
+  };
+}
+
+function wrap(error: unknown): GraphQLError {
+  return new GraphQLError(error instanceof Error ? error.message : String(error), { originalError: error as Error });
+}
+
+function asGraphQLError(check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    throw wrap(error);
+  }
+}

@@ -1,0 +1,113 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import fastifyCors from '@fastify/cors';
+import fastifyStatic from '@fastify/static';
+import { Registry, collectDefaultMetrics } from '@prometheus-io/client';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import type { AppContext } from '../context.js';
+import { AppError, ErrorCode } from '../errors.js';
+import { registerOps } from '../protocols/ops.js';
+import { registerUploads } from '../protocols/uploads.js';
+import { createLoaders } from '../resolvers/loaders.js';
+import type { RequestContext } from '../resolvers/request-context.js';
+import { createSchema } from '../resolvers/schema.js';
+import { attachSubscriptions, registerGraphQL, type GraphQLOptions } from './graphql.js';
+import { httpStatus } from './http-status.js';
+
+export interface HttpServer {
+  url: string;
+  port: number;
+  /** Stops taking requests, lets those in flight finish, closes WebSockets with 1001. */
+  close(): Promise<void>;
+}
+
+const GRAPHIQL_DIR = fileURLToPath(new URL('../../dist/graphiql/', import.meta.url));
+
+/** The API of the service on one port. */
+export async function startHttp(app: AppContext): Promise<HttpServer> {
+  const { config, logger } = app;
+  let draining = false;
+  const requestLogger: FastifyBaseLogger = logger.child({ part: 'http' }, { level: config.LOG_LEVEL === 'debug' ? 'debug' : 'warn' });
+  const fastify: FastifyInstance = Fastify({
+    loggerInstance: requestLogger,
+    genReqId: () => randomUUID(),
+    bodyLimit: config.MAX_BODY_BYTES,
+    forceCloseConnections: 'idle',
+    return503OnClosing: true,
+  });
+  fastify.addHook('onSend', async (request, reply) => {
+    reply.header('x-request-id', request.id);
+    if (draining) reply.header('connection', 'close');
+  });
+  fastify.setErrorHandler((error, request, reply) => {
+    const known = error instanceof AppError ? error : null;
+    const status = known ? httpStatus(known.code) : ((error as { statusCode?: number }).statusCode ?? 500);
+    if (status >= 500) logger.error({ err: error, requestId: request.id }, 'request failed');
+    const message = known?.message ?? (status < 500 && error instanceof Error ? error.message : 'Something went wrong on our side.');
+    const code = known?.code ?? (status < 500 ? ErrorCode.BAD_USER_INPUT : ErrorCode.INTERNAL);
+    void reply.code(status).send({ error: { code, message, ...known?.details, requestId: request.id } });
+  });
+  await fastify.register(fastifyCors, { origin: config.ALLOWED_ORIGINS, methods: ['GET', 'POST', 'PUT'] });
+
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  app.registerMetrics(registry);
+  registerOps(fastify, {
+    registry,
+    notReady: async () => (draining ? ['draining'] : (await app.db.ping()) ? [] : ['database']),
+  });
+  registerUploads(fastify, app);
+  await registerGraphiql(fastify);
+
+  const graphql: GraphQLOptions = {
+    schema: await createSchema(),
+    tokens: app.tokens,
+    limits: { maxDepth: config.MAX_QUERY_DEPTH, maxCost: config.MAX_QUERY_COST, maxAliases: 30, maxDirectives: 50 },
+    allowedOrigins: config.ALLOWED_ORIGINS,
+    maxBodyBytes: config.MAX_BODY_BYTES,
+    logger,
+    newRequestId: randomUUID,
+    newContext: (principal, requestId): RequestContext => {
+      const run: RequestContext['run'] = (work) => app.db.transact({ principal, requestId }, work);
+      return { principal, requestId, services: app.services, loaders: createLoaders(run), run };
+    },
+  };
+  await registerGraphQL(fastify, graphql);
+  const subscriptions = attachSubscriptions(fastify.server, graphql);
+
+  try {
+    await fastify.listen({ port: config.PORT, host: config.HOST });
+  } catch (error) {
+    await fastify.close();
+    throw cannotListen(error as NodeJS.ErrnoException, config.HOST, config.PORT);
+  }
+  const address = fastify.server.address();
+  const port = typeof address === 'object' && address ? address.port : config.PORT;
+  const host = config.HOST === '0.0.0.0' || config.HOST === '::' ? '127.0.0.1' : config.HOST;
+  return {
+    port,
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    close: async () => {
+      draining = true;
+      await subscriptions.close();
+      await fastify.close();
+    },
+  };
+}
+
+async function registerGraphiql(fastify: FastifyInstance): Promise<void> {
+  if (!existsSync(GRAPHIQL_DIR)) return;
+  await fastify.register(fastifyStatic, { root: GRAPHIQL_DIR, prefix: '/graphiql/', redirect: true });
+  fastify.get('/', (_request, reply) => reply.redirect('/graphiql/'));
+}
+
+function cannotListen(error: NodeJS.ErrnoException, host: string, port: number): AppError {
+  const reason =
+    error.code === 'EADDRINUSE'
+      ? `Port ${port} on ${host} is in use. Stop what uses it, or choose another: PORT=8001 npm start (PORT=0 takes any free one).`
+      : error.code === 'EACCES'
+        ? `Port ${port} on ${host} needs more rights. Choose one above 1023: PORT=8000 npm start.`
+        : `Cannot listen on ${host}:${port}: ${error.message}. Check HOST and PORT.`;
+  return new AppError(ErrorCode.UNAVAILABLE, reason, { field: 'PORT' }, { cause: error });
+}

@@ -1,0 +1,97 @@
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import { Event } from '../../db/entities/platform/event.entity.js';
+import type { Database, Session } from '../../db/database.js';
+import type { Logger } from 'pino';
+import type { EventType } from '../../domain/events.js';
+import { coalesced } from './coalesced.js';
+import type { Sequenced } from './live-feed.js';
+import { EVENTS_WAITING } from './use-case.js';
+import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
+import { sql } from '../../db/sql.js';
+import type { FilterQuery } from '@mikro-orm/core';
+
+export const eventTopic = (tenant: string) => `events:${tenant}`;
+
+export interface EventFilter {
+  types?: EventType[] | null;
+  modelId?: string | null;
+  endpointId?: string | null;
+  subjectId?: string | null;
+}
+
+export interface EventRow extends Sequenced {
+  id: string;
+  type: EventType;
+  subjectType: string;
+  subjectId: string;
+  modelId: string | null;
+  endpointId: string | null;
+  payload: Record<string, unknown>;
+  createdAt: Date;
+}
+
+const POLL_MS = 1_000;
+
+/** Gives committed events their sequence numbers, one transaction at a time, so that a reader never sees a number appear behind its back. */
+export class EventService {
+  private readonly stops: (() => void)[] = [];
+  private readonly relay = coalesced(() => this.relayWaiting());
+
+  constructor(
+    private readonly db: Database,
+    private readonly live: LiveEvents,
+    private readonly logger: Logger,
+  ) {}
+
+  start(): void {
+    this.stops.push(this.live.subscribe(EVENTS_WAITING, () => this.relay.kick()));
+    const poll = setInterval(() => this.relay.kick(), POLL_MS);
+    this.stops.push(() => clearInterval(poll));
+  }
+
+  async stop(): Promise<void> {
+    for (const stop of this.stops) stop();
+    await this.relay.idle();
+  }
+
+  list(session: Session, filter: EventFilter, page: PageRequest, order: Order<'createdAt'>): Promise<Page<Event>> {
+    const where: FilterQuery<Event> = { tenant: session.tenant };
+    if (filter.types?.length) Object.assign(where, { type: { $in: filter.types } });
+    for (const field of ['modelId', 'endpointId', 'subjectId'] as const) {
+      if (filter[field] != null) Object.assign(where, { [field]: filter[field] });
+    }
+    return paginate(session, Event, where, page, order);
+  }
+
+  /** Numbered events past `seq`; -1 asks for the newest alone. */
+  async after(session: Session, seq: number, limit: number): Promise<EventRow[]> {
+    return sql<EventRow>(session.em, 
+      `select id, seq::float8 as seq, type, subject_type as "subjectType", subject_id as "subjectId", model_id as "modelId",
+         endpoint_id as "endpointId", payload, created_at as "createdAt"
+       from event where tenant = ? and seq > ? order by seq ${seq < 0 ? 'desc' : 'asc'} limit ?`,
+      [session.tenant, seq, limit],
+    );
+  }
+
+  private async relayWaiting(): Promise<void> {
+    try {
+      for (const tenant of await this.number()) this.live.publish(eventTopic(tenant));
+    } catch (error) {
+      this.logger.warn({ err: error }, 'events not numbered yet');
+    }
+  }
+
+  private async number(): Promise<string[]> {
+    return this.db.asSystem(async (em) => {
+      const [waiting] = await sql<{ some: boolean }>(em, 'select exists(select 1 from event where seq is null) as some');
+      if (!waiting?.some) return [];
+      await sql(em, `select pg_advisory_xact_lock(hashtext('matih.events'))`);
+      const rows = await sql<{ tenant: string }>(em, 
+        `update event set seq = numbered.n from (
+           select id, nextval('event_seq') as n from (select id from event where seq is null order by created_at, id) ordered
+         ) numbered where event.id = numbered.id returning event.tenant`,
+      );
+      return [...new Set(rows.map((row) => row.tenant))];
+    });
+  }
+}

@@ -1,0 +1,251 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Logger } from 'pino';
+import type { JobQueue } from '../../adapters/job-queue/port.js';
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import { Job } from '../../db/entities/platform/job.entity.js';
+import { Run } from '../../db/entities/tracking/run.entity.js';
+import type { Database, Session } from '../../db/database.js';
+import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
+import { sql } from '../../db/sql.js';
+import type { FilterQuery } from '@mikro-orm/core';
+import { AppError, conflict, ErrorCode, notFound } from '../../errors.js';
+import type { Sequenced } from './live-feed.js';
+import { audit } from './use-case.js';
+
+export type JobKind = Job['kind'];
+export type JobStatus = Job['status'];
+
+export interface NewJob {
+  kind: JobKind;
+  config: Record<string, unknown>;
+  runId?: string | null;
+  modelVersionId?: string | null;
+  datasetId?: string | null;
+  alertId?: string | null;
+}
+
+export interface JobFilter {
+  kind?: JobKind | null;
+  status?: JobStatus[] | null;
+  runId?: string | null;
+  modelVersionId?: string | null;
+  datasetId?: string | null;
+}
+
+/** A step of a job, as its followers see it. */
+export interface JobEventRow extends Sequenced {
+  jobId: string;
+  status: JobStatus;
+  attempt: number;
+  progress: number;
+  message: string;
+  loggedAt: Date;
+}
+
+/** Failed or lost attempts without progress in between, after which a job is given up. */
+const MAX_FAILURES = 3;
+const ENDED: readonly JobStatus[] = ['SUCCEEDED', 'FAILED', 'CANCELLED'];
+/** A queued job that no worker took for so long is offered to the queue again, which ignores what it still holds. */
+const REQUEUE_AFTER_MS = 15_000;
+export const JOBS_WAITING = 'jobs-waiting';
+
+export const jobTopic = (jobId: string) => `job:${jobId}`;
+
+export function hasEnded(status: JobStatus): boolean {
+  return ENDED.includes(status);
+}
+
+/** Thrown inside an attempt that another attempt, a cancellation or an end has overtaken: its writes are refused. */
+export class StaleAttempt extends Error {
+  constructor(jobId: string, attempt: number) {
+    super(`Attempt ${attempt} of job ${jobId} has been overtaken.`);
+    this.name = 'StaleAttempt';
+  }
+}
+
+/** The life of background jobs: the table is the truth, the queue only carries its rows to workers. */
+export class JobService {
+  constructor(
+    private readonly live: LiveEvents,
+    private readonly queue: JobQueue,
+    private readonly db: Database,
+    private readonly logger: Logger,
+  ) {}
+
+  create(session: Session, job: NewJob): Job {
+    const row = session.em.create(Job, { ...job, tenant: session.tenant, createdBy: session.principal.subject });
+    session.afterCommit(() => this.live.publish(JOBS_WAITING));
+    return row;
+  }
+
+  async get(session: Session, id: string, kind?: JobKind): Promise<Job> {
+    const job = await session.em.findOne(Job, { id, tenant: session.tenant, ...(kind && { kind }) });
+    if (!job) throw notFound(kind ? `${kind.toLowerCase().replace('_', '-')} job` : 'job', id);
+    return job;
+  }
+
+  list(session: Session, filter: JobFilter, page: PageRequest, order: Order<'createdAt'>): Promise<Page<Job>> {
+    const { status, ...equal } = filter;
+    const where: FilterQuery<Job> = { tenant: session.tenant };
+    for (const [field, value] of Object.entries(equal)) if (value != null) Object.assign(where, { [field]: value });
+    if (status?.length) Object.assign(where, { status: { $in: status } });
+    return paginate(session, Job, where, page, order);
+  }
+
+  /** Ends a job at once, wherever it is; its worker notices by the wake-up. */
+  async cancel(session: Session, id: string): Promise<Job> {
+    const job = await this.get(session, id);
+    await session.em.lock(job, 4);
+    await session.em.refresh(job);
+    if (hasEnded(job.status)) throw conflict(`Job ${id} has already ended (${job.status}).`, { expected: 'a queued or running job', got: job.status });
+    const before = { status: job.status };
+    await this.step(session.em, job.id, { status: 'CANCELLED', message: `Cancelled by ${session.principal.subject}` });
+    await this.endRun(session.em, job, 'KILLED');
+    audit(session, 'cancelJob', { type: 'job', id }, before, { status: 'CANCELLED' });
+    session.afterCommit(() => this.live.publish(jobTopic(id)));
+    await session.em.refresh(job);
+    return job;
+  }
+
+  /** Takes a delivered attempt. Null when there is nothing to do: already taken, overtaken or ended. */
+  async claim(id: string, attempt: number): Promise<Job | null> {
+    const claimed = await this.db.asSystem(async (em) => {
+      const [row] = await sql<{ id: string }>(em, 
+        `update job set status = 'RUNNING', heartbeat_at = now(), started_at = coalesce(started_at, now())
+         where id = ? and attempt = ? and status = 'QUEUED' returning id`,
+        [id, attempt],
+      );
+      if (!row) return null;
+      await this.step(em, id, { message: attempt === 1 ? 'Started' : `Continued by attempt ${attempt}` });
+      return em.findOneOrFail(Job, { id });
+    });
+    if (claimed) this.live.publish(jobTopic(id));
+    return claimed;
+  }
+
+  /** A sign of life; false when the attempt has been overtaken. */
+  async heartbeat(id: string, attempt: number): Promise<boolean> {
+    const rows = await this.db.asSystem((em) =>
+      sql<{ id: string }>(em, `update job set heartbeat_at = now() where id = ? and attempt = ? and status = 'RUNNING' returning id`, [id, attempt]),
+    );
+    return rows.length > 0;
+  }
+
+  /** Call first in every transaction of an attempt: locks the job and refuses an overtaken one. */
+  async fence(session: Session, id: string, attempt: number): Promise<void> {
+    const rows = await sql<{ id: string }>(session.em, 
+      `select id from job where id = ? and tenant = ? and attempt = ? and status = 'RUNNING' for update`,
+      [id, session.tenant, attempt],
+    );
+    if (rows.length === 0) throw new StaleAttempt(id, attempt);
+  }
+
+  async progress(session: Session, id: string, attempt: number, fraction: number, message: string): Promise<void> {
+    await this.fence(session, id, attempt);
+    await this.step(session.em, id, { progress: Math.min(1, Math.max(0, fraction)), message });
+    session.afterCommit(() => this.live.publish(jobTopic(id)));
+  }
+
+  /** Progress that survives a crash: what failed before no longer counts against the job. */
+  async forgiveFailures(session: Session, id: string): Promise<void> {
+    await sql(session.em, 'update job set failures = 0 where id = ? and tenant = ?', [id, session.tenant]);
+  }
+
+  /** In the transaction of the job's outcome. */
+  async succeed(session: Session, id: string, attempt: number, result: Record<string, unknown>): Promise<void> {
+    await this.fence(session, id, attempt);
+    await sql(session.em, 'update job set result = ? where id = ? and tenant = ?', [JSON.stringify(result), id, session.tenant]);
+    await this.step(session.em, id, { status: 'SUCCEEDED', progress: 1, message: 'Done' });
+    session.afterCommit(() => this.live.publish(jobTopic(id)));
+  }
+
+  /** After an attempt threw: another try, or the end with a readable reason. A user's mistake is not tried again. */
+  async attemptFailed(job: Job, error: unknown): Promise<void> {
+    const known = error instanceof AppError;
+    const final = known && error.code !== ErrorCode.UNAVAILABLE && error.code !== ErrorCode.INTERNAL;
+    const code = known ? error.code : ErrorCode.INTERNAL;
+    const message = known ? error.message : 'The worker met an unexpected error; its log has the details.';
+    await this.db.asSystem((em) => this.retryOrEnd(em, job.id, job.attempt, code, message, final));
+    this.live.publish(jobTopic(job.id));
+    this.live.publish(JOBS_WAITING);
+  }
+
+  /** Offers waiting jobs to the queue. */
+  async dispatch(): Promise<void> {
+    const waiting = await this.db.asSystem((em) =>
+      sql<{ id: string; tenant: string; kind: string; attempt: number }>(em, 
+        `select id, tenant, kind, attempt from job where status = 'QUEUED'
+         and (enqueued_attempt < attempt or enqueued_at < now() - ? * interval '1 millisecond') order by created_at limit 500`,
+        [REQUEUE_AFTER_MS],
+      ),
+    );
+    for (const { id, tenant, kind, attempt } of waiting) {
+      await this.queue.enqueue(kind, { tenant, jobId: id, attempt });
+      await this.db.asSystem((em) =>
+        sql(em, 'update job set enqueued_attempt = ?, enqueued_at = now() where id = ? and attempt = ?', [attempt, id, attempt]),
+      );
+    }
+  }
+
+  /** Finds running jobs without a sign of life and gives them to another attempt. */
+  async reconcile(heartbeatTimeoutMs: number): Promise<void> {
+    const lost = await this.db.asSystem(async (em) => {
+      const rows = await sql<{ id: string; attempt: number }>(em, 
+        `select id, attempt from job where status = 'RUNNING' and heartbeat_at < now() - ? * interval '1 millisecond' limit 100 for update skip locked`,
+        [heartbeatTimeoutMs],
+      );
+      for (const { id, attempt } of rows) {
+        await this.retryOrEnd(em, id, attempt, ErrorCode.UNAVAILABLE, 'Its worker was lost', false);
+      }
+      return rows;
+    });
+    for (const { id, attempt } of lost) {
+      this.logger.warn({ jobId: id, attempt }, 'job lost its worker');
+      this.live.publish(jobTopic(id));
+    }
+    await this.dispatch();
+  }
+
+  /** The steps of a job after a sequence number; -1 asks for the newest alone. */
+  async eventsAfter(session: Session, jobId: string, seq: number, limit: number): Promise<JobEventRow[]> {
+    const order = seq < 0 ? 'desc' : 'asc';
+    return sql<JobEventRow>(session.em, 
+      `select job_id as "jobId", seq::float8 as seq, status, attempt, progress, message, created_at as "loggedAt" from job_event
+       where tenant = ? and job_id = ? and seq > ? order by seq ${order} limit ?`,
+      [session.tenant, jobId, seq, limit],
+    );
+  }
+
+  private async retryOrEnd(em: EntityManager, id: string, attempt: number, code: ErrorCode, message: string, final: boolean): Promise<void> {
+    const job = await em.findOne(Job, { id, attempt, status: 'RUNNING' });
+    if (!job) return;
+    const failures = job.failures + 1;
+    if (final || failures >= MAX_FAILURES) {
+      await sql(em, 'update job set failures = ?, error_code = ?, error_message = ? where id = ?', [failures, code, message, id]);
+      await this.step(em, id, { status: 'FAILED', message });
+      await this.endRun(em, job, 'FAILED');
+    } else {
+      await sql(em, 'update job set failures = ?, attempt = attempt + 1 where id = ?', [failures, id]);
+      await this.step(em, id, { status: 'QUEUED', message: `${message}; attempt ${attempt + 1} follows` });
+    }
+  }
+
+  private async endRun(em: EntityManager, job: Job, status: 'FAILED' | 'KILLED'): Promise<void> {
+    if (job.kind !== 'TRAINING' || !job.runId) return;
+    await em.nativeUpdate(Run, { id: job.runId, status: { $in: ['QUEUED', 'RUNNING'] } }, { status, endedAt: new Date() });
+  }
+
+  /** Changes a job and leaves the step in its log, numbered by the job's own row, so that numbers commit in order. */
+  private async step(em: EntityManager, id: string, change: { status?: JobStatus; progress?: number; message: string }): Promise<void> {
+    const ended = change.status !== undefined && hasEnded(change.status);
+    await sql(em, 
+      `with changed as (
+         update job set event_seq = event_seq + 1, status = coalesce(?, status), progress = coalesce(?, progress), message = ?,
+           ended_at = case when ? then now() else ended_at end
+         where id = ? returning tenant, id, event_seq, status, attempt, progress, message)
+       insert into job_event (tenant, job_id, seq, status, attempt, progress, message)
+       select tenant, id, event_seq, status, attempt, progress, message from changed`,
+      [change.status ?? null, change.progress ?? null, change.message, ended, id],
+    );
+  }
+}

@@ -1,0 +1,203 @@
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import { AppError, ErrorCode } from '../../errors.js';
+
+/** A row of a log with a sequence number that grows with its commits. */
+export interface Sequenced {
+  seq: number;
+}
+
+const RECENT_ROWS = 1_000;
+const PAGE_ROWS = 500;
+/** A lost wake-up delays a row by this much at most. */
+const POLL_MS = 2_000;
+
+type ReadAfter<T> = (seq: number, limit: number) => Promise<T[]>;
+
+/**
+ * Live logs for many followers: a replay from the database plus a wake-up. One reader per log keeps its last thousand rows;
+ * who is further behind reads the database at its own pace, so that a slow follower costs no memory and misses nothing.
+ */
+export class LiveFeeds {
+  private readonly logs = new Map<string, SharedLog<Sequenced>>();
+
+  constructor(private readonly live: LiveEvents) {}
+
+  /** Rows of the log with seq > after, each exactly once and in order, until `signal` aborts or `until` holds for a row. */
+  async *follow<T extends Sequenced>(
+    key: string,
+    topic: string,
+    read: ReadAfter<T>,
+    after: number | null,
+    signal: AbortSignal,
+    until: (row: T) => boolean = () => false,
+  ): AsyncGenerator<T> {
+    const log = this.open<T>(key, topic, read);
+    try {
+      let position = after ?? (await log.head());
+      while (!signal.aborted) {
+        const rows = await log.after(position, signal);
+        for (const row of rows) {
+          if (signal.aborted) return;
+          yield row;
+          position = row.seq;
+          if (until(row)) return;
+        }
+      }
+    } finally {
+      if (log.release()) this.logs.delete(key);
+    }
+  }
+
+  private open<T extends Sequenced>(key: string, topic: string, read: ReadAfter<T>): SharedLog<T> {
+    let log = this.logs.get(key);
+    if (!log) {
+      log = new SharedLog<Sequenced>(read, (listener) => this.live.subscribe(topic, listener));
+      this.logs.set(key, log);
+    }
+    log.retain();
+    // A key names one log, and a log has one row type.
+    return log as unknown as SharedLog<T>;
+  }
+}
+
+class SharedLog<T extends Sequenced> {
+  private recent: T[] = [];
+  /** Every row with a greater seq than this, up to `end`, is in `recent`. */
+  private start: number | null = null;
+  private end = 0;
+  private followers = 0;
+  private reading: Promise<void> | null = null;
+  private stale = true;
+  private waiters = new Set<() => void>();
+  private readonly unsubscribe: () => void;
+  private readonly poll: NodeJS.Timeout;
+
+  constructor(
+    private readonly read: ReadAfter<T>,
+    subscribe: (listener: () => void) => () => void,
+  ) {
+    this.unsubscribe = subscribe(() => this.wake());
+    this.poll = setInterval(() => this.wake(), POLL_MS);
+    this.poll.unref();
+  }
+
+  retain(): void {
+    this.followers++;
+  }
+
+  /** True when the last follower has gone. */
+  release(): boolean {
+    if (--this.followers > 0) return false;
+    clearInterval(this.poll);
+    this.unsubscribe();
+    return true;
+  }
+
+  /** The greatest seq now. */
+  async head(): Promise<number> {
+    if (this.start === null) {
+      let last = 0;
+      // A negative seq asks for the newest row alone.
+      for (const row of await this.read(-1, 1)) last = row.seq;
+      if (this.start === null) {
+        this.start = last;
+        this.end = last;
+      }
+    }
+    await this.refresh();
+    return this.end;
+  }
+
+  /** Waits for rows past `position`. */
+  async after(position: number, signal: AbortSignal): Promise<T[]> {
+    while (!signal.aborted) {
+      if (this.start === null || position < this.start) {
+        const rows = await this.read(position, PAGE_ROWS);
+        if (rows.length > 0) return rows;
+        // Nothing lies between: from here on the shared reader serves.
+        this.start ??= this.end = position;
+        position = Math.max(position, this.start);
+      }
+      await this.refresh();
+      if (position < this.end && position >= (this.start ?? 0)) return this.recent.slice(firstAfter(this.recent, position));
+      if (position >= this.end && !this.stale) await this.change(signal);
+    }
+    return [];
+  }
+
+  private wake(): void {
+    this.stale = true;
+    for (const waiter of this.waiters) waiter();
+  }
+
+  private change(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        this.waiters.delete(done);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      this.waiters.add(done);
+      signal.addEventListener('abort', done);
+      if (signal.aborted) done();
+    });
+  }
+
+  private async refresh(): Promise<void> {
+    while (this.stale) {
+      this.reading ??= this.fetch().finally(() => {
+        this.reading = null;
+      });
+      await this.reading;
+    }
+  }
+
+  private async fetch(): Promise<void> {
+    this.stale = false;
+    try {
+      const rows = await this.read(this.end, PAGE_ROWS);
+      const last = rows.at(-1);
+      if (last) {
+        this.recent.push(...rows);
+        this.end = last.seq;
+        const dropped = this.recent.splice(0, Math.max(0, this.recent.length - RECENT_ROWS)).at(-1);
+        if (dropped) this.start = dropped.seq;
+      }
+      if (rows.length === PAGE_ROWS) this.stale = true;
+    } catch (error) {
+      this.stale = true;
+      throw new AppError(ErrorCode.UNAVAILABLE, 'The live log could not be read; subscribe again with `after` set to the last seq you have.', {}, { cause: error });
+    }
+  }
+}
+
+function firstAfter(rows: Sequenced[], position: number): number {
+  let low = 0;
+  let high = rows.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((rows[middle]?.seq ?? Infinity) > position) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/** An async iterable whose `return` also ends a wait inside it; a plain generator would only notice with its next row. */
+export function abortable<T>(generate: (signal: AbortSignal) => AsyncGenerator<T>): AsyncIterableIterator<T> {
+  const controller = new AbortController();
+  const inner = generate(controller.signal);
+  return {
+    next: () => inner.next(),
+    return: async () => {
+      controller.abort();
+      return inner.return(undefined);
+    },
+    throw: async (error: unknown) => {
+      controller.abort();
+      return inner.throw(error);
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}

@@ -1,0 +1,229 @@
+import { raw, type FilterQuery } from '@mikro-orm/core';
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import { Run } from '../../db/entities/tracking/run.entity.js';
+import type { Session } from '../../db/database.js';
+import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
+import { sql } from '../../db/sql.js';
+import { checkName, checkTags } from '../../domain/names.js';
+import { badInput, conflict, notFound } from '../../errors.js';
+import type { ExperimentService, TagEntry } from './experiment.service.js';
+import type { Sequenced } from '../platform/live-feed.js';
+import { containsText } from '../platform/search.js';
+import { audit } from '../platform/use-case.js';
+
+export type RunStatus = Run['status'];
+
+export interface MetricInput {
+  key: string;
+  value: number;
+  step?: number | null;
+  loggedAt?: Date | null;
+}
+
+export interface MetricRow extends Sequenced {
+  runId: string;
+  key: string;
+  value: number;
+  step: number;
+  loggedAt: Date;
+}
+
+export interface NumberFilter {
+  key: string;
+  min?: number | null;
+  max?: number | null;
+}
+
+export interface RunFilter {
+  experimentIds?: string[] | null;
+  status?: RunStatus[] | null;
+  search?: string | null;
+  params?: TagEntry[] | null;
+  tags?: TagEntry[] | null;
+  metrics?: NumberFilter[] | null;
+}
+
+export const MAX_METRICS_PER_CALL = 10_000;
+
+export const metricsTopic = (runId: string) => `run-metrics:${runId}`;
+
+/** Runs and what they log: parameters, tags, metric histories. */
+export class RunService {
+  constructor(
+    private readonly live: LiveEvents,
+    private readonly experiments: ExperimentService,
+  ) {}
+
+  async create(
+    session: Session,
+    input: { experimentId: string; name?: string | null; params?: TagEntry[] | null; tags?: TagEntry[] | null; status?: RunStatus },
+  ): Promise<Run> {
+    const experiment = await this.experiments.get(session, input.experimentId);
+    if (experiment.state !== 'ACTIVE') throw badInput('input.experimentId', 'an active experiment', experiment.state);
+    const run = session.em.create(Run, {
+      tenant: session.tenant,
+      experimentId: experiment.id,
+      name: input.name == null ? `run-${new Date().toISOString().slice(0, 19).replaceAll(':', '')}` : checkName('input.name', input.name),
+      status: input.status ?? 'RUNNING',
+      createdBy: session.principal.subject,
+    });
+    await session.em.flush();
+    await sql(session.em, 'insert into run_counter (tenant, run_id) values (?, ?)', [session.tenant, run.id]);
+    if (input.params?.length) await this.logParams(session, run.id, input.params);
+    if (input.tags?.length) await this.setTags(session, run.id, input.tags);
+    audit(session, 'createRun', { type: 'run', id: run.id }, null, { name: run.name, experimentId: experiment.id });
+    return run;
+  }
+
+  async get(session: Session, id: string): Promise<Run> {
+    const run = await session.em.findOne(Run, { id, tenant: session.tenant });
+    if (!run) throw notFound('run', id);
+    return run;
+  }
+
+  async list(session: Session, filter: RunFilter, page: PageRequest, order: Order<'createdAt' | 'name'>): Promise<Page<Run>> {
+    return paginate(session, Run, this.condition(session, filter), page, order);
+  }
+
+  async finish(session: Session, id: string, status: 'FINISHED' | 'FAILED' | 'KILLED'): Promise<Run> {
+    const run = await this.get(session, id);
+    const before = { status: run.status };
+    run.status = status;
+    run.endedAt = new Date();
+    audit(session, 'finishRun', { type: 'run', id }, before, { status });
+    return run;
+  }
+
+  /** A parameter says what a run was made with: it can be logged again with the same value, not changed. */
+  async logParams(session: Session, runId: string, params: TagEntry[]): Promise<void> {
+    const record = checkTags('input.params', params);
+    await this.insertPairs(session, 'run_param', runId, record, 'on conflict (run_id, key) do nothing');
+    const [different] = await sql<{ key: string; value: string }>(session.em, 
+      `select p.key, p.value from run_param p join unnest(?::text[], ?::text[]) as n(key, value) on n.key = p.key and n.value <> p.value
+       where p.tenant = ? and p.run_id = ? limit 1`,
+      [Object.keys(record), Object.values(record), session.tenant, runId],
+    );
+    if (different) {
+      throw conflict(`Parameter "${different.key}" of this run is already "${different.value.slice(0, 80)}"; parameters do not change.`, {
+        field: 'input.params',
+        expected: different.value.slice(0, 80),
+        got: record[different.key]?.slice(0, 80),
+      });
+    }
+  }
+
+  async setTags(session: Session, runId: string, tags: TagEntry[]): Promise<void> {
+    const record = checkTags('input.tags', tags);
+    await this.insertPairs(session, 'run_tag', runId, record, 'on conflict (run_id, key) do update set value = excluded.value');
+  }
+
+  /**
+   * Appends metric points in one statement. A point is identified by (run, key, step, time, value): the same again adds nothing.
+   * Returns how many were new.
+   */
+  async logMetrics(session: Session, runId: string, metrics: MetricInput[]): Promise<number> {
+    if (metrics.length === 0 || metrics.length > MAX_METRICS_PER_CALL) {
+      throw badInput('input.metrics', `1 to ${MAX_METRICS_PER_CALL} points`, metrics.length);
+    }
+    const now = new Date();
+    metrics.forEach(({ key, step }, i) => {
+      checkName(`input.metrics[${i}].key`, key);
+      if (step != null && step < 0) throw badInput(`input.metrics[${i}].step`, 'an integer from 0 to 2^53 - 1', step);
+    });
+    const [logged] = await sql<{ run: number; added: number }>(session.em, 
+      `with counter as (
+         update run_counter set last_seq = last_seq + ?::bigint where tenant = ? and run_id = ? returning last_seq - ?::bigint as base),
+       points as (
+         select key, step, logged_at, value, counter.base + n as seq
+         from counter, unnest(?::text[], ?::bigint[], ?::timestamptz[], ?::float8[]) with ordinality as p(key, step, logged_at, value, n)),
+       added as (
+         insert into metric_point (tenant, run_id, key, step, logged_at, value, seq)
+         select ?::text, ?::uuid, key, step, logged_at, value, seq from points
+         on conflict do nothing returning key, step, logged_at, value),
+       latest as (
+         insert into metric_latest (tenant, run_id, key, step, logged_at, value)
+         select distinct on (key) ?::text, ?::uuid, key, step, logged_at, value from added order by key, step desc, logged_at desc, value desc
+         on conflict (run_id, key) do update set step = excluded.step, logged_at = excluded.logged_at, value = excluded.value
+         where (excluded.step, excluded.logged_at, excluded.value) > (metric_latest.step, metric_latest.logged_at, metric_latest.value))
+       select (select count(*) from counter)::int as run, (select count(*) from added)::int as added`,
+      [
+        metrics.length,
+        session.tenant,
+        runId,
+        metrics.length,
+        metrics.map((metric) => metric.key),
+        metrics.map((metric) => metric.step ?? 0),
+        metrics.map((metric) => metric.loggedAt ?? now),
+        metrics.map((metric) => metric.value),
+        session.tenant,
+        runId,
+        session.tenant,
+        runId,
+      ],
+    );
+    if (!logged?.run) throw notFound('run', runId);
+    session.afterCommit(() => this.live.publish(metricsTopic(runId)));
+    return logged.added;
+  }
+
+  /** Points past a sequence number; -1 asks for the newest alone. */
+  async metricsAfter(session: Session, runId: string, seq: number, limit: number): Promise<MetricRow[]> {
+    return sql<MetricRow>(session.em, 
+      `select run_id as "runId", key, value, step::float8 as step, logged_at as "loggedAt", seq::float8 as seq from metric_point
+       where tenant = ? and run_id = ? and seq > ? order by seq ${seq < 0 ? 'desc' : 'asc'} limit ?`,
+      [session.tenant, runId, seq, limit],
+    );
+  }
+
+  /**
+   * A metric's history in step order, thinned to about `maxPoints` by keeping each bucket's smallest and largest value, so that
+   * peaks stay visible.
+   */
+  async metricHistory(session: Session, runId: string, key: string, maxPoints: number): Promise<MetricRow[]> {
+    if (maxPoints < 2 || maxPoints > 10_000) throw badInput('maxPoints', 'an integer from 2 to 10000', maxPoints);
+    return sql<MetricRow>(session.em, 
+      `with points as (
+         select key, value, step, logged_at, seq, row_number() over w - 1 as n, count(*) over () as total
+         from metric_point where tenant = ? and run_id = ? and key = ? window w as (order by step, logged_at, seq)),
+       ranked as (
+         select *, row_number() over (partition by bucket order by value, n) as low, row_number() over (partition by bucket order by value desc, n) as high
+         from (select *, case when total <= ? then n else n * (?::bigint / 2) / total end as bucket from points) b)
+       select ?::uuid as "runId", key, value, step::float8 as step, logged_at as "loggedAt", seq::float8 as seq
+       from ranked where low = 1 or high = 1 order by n`,
+      [session.tenant, runId, key, maxPoints, maxPoints, runId],
+    );
+  }
+
+  private condition(session: Session, filter: RunFilter): FilterQuery<Run> {
+    const where: FilterQuery<Run> = { tenant: session.tenant };
+    if (filter.experimentIds?.length) Object.assign(where, { experimentId: { $in: filter.experimentIds } });
+    if (filter.status?.length) Object.assign(where, { status: { $in: filter.status } });
+    if (filter.search) Object.assign(where, { name: containsText('filter.search', filter.search) });
+    const terms = [...(filter.params ?? []), ...(filter.tags ?? []), ...(filter.metrics ?? [])];
+    if (terms.length > 20) throw badInput('filter', 'at most 20 terms', terms.length);
+    const related = [
+      ...(filter.params ?? []).map((pair) => runIds('run_param', 'key = ? and value = ?', [session.tenant, pair.key, pair.value])),
+      ...(filter.tags ?? []).map((pair) => runIds('run_tag', 'key = ? and value = ?', [session.tenant, pair.key, pair.value])),
+      ...(filter.metrics ?? []).map(({ key, min, max }) =>
+        runIds('metric_latest', 'key = ? and value >= ? and value <= ?', [session.tenant, key, min ?? -Infinity, max ?? Infinity]),
+      ),
+    ];
+    return related.length > 0 ? ({ $and: [where, ...related] } as FilterQuery<Run>) : where;
+  }
+
+  private async insertPairs(session: Session, table: string, runId: string, record: Record<string, string>, onConflict: string): Promise<void> {
+    const inserted = await sql<{ found: number }>(session.em, 
+      `with target as (select id from run where tenant = ? and id = ?),
+       pairs as (insert into ${table} (tenant, run_id, key, value)
+         select ?, target.id, p.key, p.value from target, unnest(?::text[], ?::text[]) as p(key, value) ${onConflict})
+       select count(*)::int as found from target`,
+      [session.tenant, runId, session.tenant, Object.keys(record), Object.values(record)],
+    );
+    if (!inserted[0]?.found) throw notFound('run', runId);
+  }
+}
+
+function runIds(table: string, condition: string, params: unknown[]): FilterQuery<Run> {
+  const fragment = raw((alias) => `${alias}.id in (select run_id from ${table} where tenant = ? and ${condition})`, params);
+  return { [fragment]: [] } as FilterQuery<Run>;
+}

@@ -1,0 +1,152 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createClient, type Client } from 'graphql-ws';
+import { pino } from 'pino';
+import WebSocket from 'ws';
+import { expect } from 'vitest';
+import { SecretTokenVerifier } from '../../src/adapters/auth/token-verifier.js';
+import { startApp, type RunningApp } from '../../src/app.js';
+import { readConfig } from '../../src/config.js';
+import { Role } from '../../src/domain/principal.js';
+import { createDatabaseFromTemplate, type TestDatabase } from './database.js';
+
+export const SECRET = 'a-secret-for-tests-of-at-least-32-characters';
+
+export interface GraphQLErrorShape {
+  message: string;
+  path?: (string | number)[];
+  extensions: { code: string; field?: string; expected?: string; got?: string; [key: string]: unknown };
+}
+
+export interface GraphQLResult<T> {
+  status: number;
+  data: T | null;
+  errors?: GraphQLErrorShape[];
+}
+
+export interface CallerOptions {
+  tenant?: string;
+  role?: Role;
+  subject?: string;
+  lifetimeSeconds?: number;
+}
+
+/** A client of the service as one principal, speaking GraphQL over HTTP and WebSocket. */
+export class Caller {
+  constructor(
+    readonly url: string,
+    readonly token: string,
+  ) {}
+
+  async send<T = Record<string, never>>(query: string, variables: Record<string, unknown> = {}): Promise<GraphQLResult<T>> {
+    const response = await fetch(`${this.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${this.token}` },
+      body: JSON.stringify({ query, variables }),
+    });
+    return { status: response.status, ...((await response.json()) as Omit<GraphQLResult<T>, 'status'>) };
+  }
+
+  /** The data of a request that must succeed. */
+  async ok<T = Record<string, never>>(query: string, variables: Record<string, unknown> = {}): Promise<T> {
+    const { data, errors } = await this.send<T>(query, variables);
+    expect(errors, JSON.stringify(errors)).toBeUndefined();
+    return data as T;
+  }
+
+  /** The first error of a request that must fail. */
+  async fails(query: string, variables: Record<string, unknown> = {}): Promise<GraphQLErrorShape> {
+    const { errors } = await this.send(query, variables);
+    expect(errors, 'the request was expected to fail').toBeDefined();
+    return errors?.[0] as GraphQLErrorShape;
+  }
+
+  async upload(fileName: string, body: Buffer | string): Promise<{ uploadId: string; sizeBytes: number; sha256: string }> {
+    const response = await fetch(`${this.url}/uploads?fileName=${encodeURIComponent(fileName)}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/octet-stream', authorization: `Bearer ${this.token}` },
+      body,
+    });
+    expect(response.status).toBe(200);
+    return (await response.json()) as { uploadId: string; sizeBytes: number; sha256: string };
+  }
+
+  /** A WebSocket of its own. */
+  socket(options: { retryAttempts?: number } = {}): Client {
+    return createClient({
+      url: `${this.url.replace('http', 'ws')}/graphql`,
+      webSocketImpl: WebSocket,
+      connectionParams: { token: this.token },
+      retryAttempts: options.retryAttempts ?? 0,
+    });
+  }
+
+  /** Items of a subscription until `enough` of them have come; closes its socket. */
+  async collect<T>(query: string, variables: Record<string, unknown>, enough: (items: T[]) => boolean, timeoutMs = 30_000): Promise<T[]> {
+    const client = this.socket();
+    const items: T[] = [];
+    const subscription = client.iterate<Record<string, T>>({ query, variables });
+    const timer = setTimeout(() => void client.dispose(), timeoutMs);
+    try {
+      for await (const { data, errors } of subscription) {
+        if (errors) throw new Error(JSON.stringify(errors));
+        items.push(Object.values(data ?? {})[0] as T);
+        if (enough(items)) break;
+      }
+    } finally {
+      clearTimeout(timer);
+      await client.dispose();
+    }
+    return items;
+  }
+}
+
+export interface TestService {
+  url: string;
+  app: RunningApp;
+  database: TestDatabase;
+  /** SQL statements since the last `statements.length = 0`. */
+  statements: string[];
+  as(options?: CallerOptions): Promise<Caller>;
+  close(): Promise<void>;
+}
+
+/** The whole service on a database of its own, in this process. `settings` are those of the environment. */
+export async function startTestService(settings: Record<string, string> = {}, database?: TestDatabase): Promise<TestService> {
+  const own = database ?? (await createDatabaseFromTemplate());
+  const dataDir = settings['DATA_DIR'] ?? (await mkdtemp(join(tmpdir(), 'matih-test-')));
+  const config = readConfig({
+    PORT: '0',
+    DATA_DIR: dataDir,
+    DATABASE_URL: own.url,
+    AUTH_JWT_SECRET: SECRET,
+    LOG_LEVEL: 'error',
+    DATABASE_POOL_SIZE: '10',
+    INFERENCE_HOSTS: '1',
+    RECONCILE_INTERVAL_MS: '500',
+    DATASET_DIRS: join(process.cwd(), 'node_modules/vega-datasets/data'),
+    ...settings,
+  });
+  const statements: string[] = [];
+  const logger = pino({ level: config.LOG_LEVEL }, pino.destination({ dest: 2, sync: true }));
+  const app = await startApp(config, logger, { databaseUrl: own.url, onStatement: (sql) => void statements.push(sql) });
+  const url = app.http?.url ?? '';
+  return {
+    url,
+    app,
+    database: own,
+    statements,
+    as: async (options = {}) => new Caller(url, await tokenFor(options)),
+    close: async () => {
+      await app.close();
+      if (!database) await own.drop();
+      if (!settings['DATA_DIR']) await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A token of the tests' secret. */
+export function tokenFor({ tenant = 'acme', role = Role.ENGINEER, subject = 'tess', lifetimeSeconds = 3600 }: CallerOptions = {}): Promise<string> {
+  return new SecretTokenVerifier(SECRET, { issuer: 'matih', audience: 'matih-ml' }).issue({ subject, tenant, role }, lifetimeSeconds);
+}

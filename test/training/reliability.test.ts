@@ -1,0 +1,200 @@
+import { execFileSync, fork } from 'node:child_process';
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { trainingConfigSchema } from '../../src/domain/training-config.js';
+import { type ConfigInput, type Dataset, ensureBuilt, fixturePath, sha256Of, start, temporaryFolder, trainModel, vegaPath } from './support.js';
+
+const cars: Dataset = { path: vegaPath('cars.json'), format: 'JSON' };
+const iris: Dataset = { path: fixturePath('iris.csv'), format: 'CSV' };
+
+const network: ConfigInput = {
+  modelType: 'MLP_REGRESSOR',
+  target: { column: 'Miles_per_Gallon' },
+  features: [
+    { column: 'Horsepower', kind: 'NUMERIC' },
+    { column: 'Weight_in_lbs', kind: 'NUMERIC' },
+    { column: 'Origin', kind: 'CATEGORICAL' },
+    { column: 'Year', kind: 'TIMESTAMP' },
+  ],
+  split: { by: 'RATIO', validation: 0.2, holdout: 0.2 },
+  hyperparameters: { epochs: 12, batchSize: 16, learningRate: 0.01, hiddenLayers: [16, 8] },
+  seed: 7,
+};
+
+/** Children of this process that run the trainer. */
+function trainerPids(): number[] {
+  const processes = execFileSync('ps', ['-o', 'pid=,args=', '--ppid', String(process.pid)], { encoding: 'utf8' });
+  return processes
+    .split('\n')
+    .filter((line) => line.includes('local-child.js'))
+    .map((line) => Number.parseInt(line, 10));
+}
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (let waited = 0; waited < 10_000; waited += 20) {
+    if (await condition()) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error('The condition did not come true within 10 s.');
+}
+
+describe('a local training', () => {
+  beforeAll(ensureBuilt);
+
+  it('gives the same bytes for the same seed, and others for another', async () => {
+    const [first, second, other] = [await trainModel(cars, network), await trainModel(cars, network), await trainModel(cars, { ...network, seed: 8 })];
+    expect(sha256Of(second.outcome.modelPath)).toBe(sha256Of(first.outcome.modelPath));
+    expect(second.epochs).toEqual(first.epochs);
+    expect(sha256Of(other.outcome.modelPath)).not.toBe(sha256Of(first.outcome.modelPath));
+  });
+
+  it.each<[string, Dataset, ConfigInput]>([
+    ['network with early stopping', cars, { ...network, earlyStopping: { patience: 20 } }],
+    [
+      'k-means',
+      iris,
+      {
+        modelType: 'KMEANS',
+        features: [
+          { column: 'petal_length', kind: 'NUMERIC' },
+          { column: 'target', kind: 'CATEGORICAL' },
+        ],
+        split: { by: 'RATIO', validation: 0.2, holdout: 0.2 },
+        hyperparameters: { clusters: 6, epochs: 40 },
+        seed: 3,
+      },
+    ],
+  ])('killed with -9 and resumed, ends as if never broken: %s', async (_, dataset, config) => {
+    const whole = await trainModel(dataset, config);
+    const killAt = Math.max(1, Math.floor(whole.outcome.epochsRun / 2));
+    const broken = start(dataset, config, {
+      async onCheckpoint({ epoch }) {
+        if (epoch === killAt) for (const pid of trainerPids()) process.kill(pid, 'SIGKILL');
+      },
+    });
+    await expect(broken.running.outcome).rejects.toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining('SIGKILL') });
+    const last = broken.checkpoints.at(-1)!;
+    expect(last.epoch).toBe(killAt);
+    expect(sha256Of(last.path)).toBe(last.sha256);
+    expect(readFileSync(last.path)).toHaveLength(last.sizeBytes);
+
+    const resumed = await trainModel(dataset, config, last.path);
+    expect(resumed.epochs.map(({ epoch }) => epoch)).toEqual(whole.epochs.map(({ epoch }) => epoch).slice(killAt));
+    expect(resumed.epochs).toEqual(whole.epochs.slice(killAt));
+    expect(sha256Of(resumed.outcome.modelPath)).toBe(sha256Of(whole.outcome.modelPath));
+    expect(resumed.outcome.metrics).toEqual(whole.outcome.metrics);
+  });
+
+  it('is cancelled at once, and its process is gone', async () => {
+    let begun: () => void;
+    const firstEpoch = new Promise<void>((resolve) => {
+      begun = resolve;
+    });
+    const started = start(cars, { ...network, hyperparameters: { epochs: 10_000 }, checkpointEveryEpochs: 10_000 }, { onEpoch: async () => begun() });
+    await firstEpoch;
+    const pids = trainerPids();
+    expect(pids).toHaveLength(1);
+    const cancelledAt = performance.now();
+    started.running.cancel();
+    await expect(started.running.outcome).rejects.toMatchObject({ code: 'CONFLICT', details: { cancelled: true } });
+    expect(performance.now() - cancelledAt).toBeLessThan(500);
+    expect(pids.some(isAlive)).toBe(false);
+  });
+
+  it('waits for slow receivers and fails with their error', async () => {
+    const { running, epochs } = start(cars, network, {
+      async onEpoch({ epoch }) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        if (epoch === 3) throw new Error('the database is away');
+      },
+    });
+    await expect(running.outcome).rejects.toThrow('the database is away');
+    expect(epochs.map(({ epoch }) => epoch)).toEqual([1, 2, 3]);
+    await until(() => trainerPids().length === 0);
+  });
+
+  it('ends when its parent is gone', async () => {
+    const workDir = temporaryFolder();
+    const config = trainingConfigSchema.parse({ ...network, hyperparameters: { epochs: 10_000 }, checkpointEveryEpochs: 10_000 });
+    const backend = new URL('../../dist/training/local-backend.js', import.meta.url);
+    const script = path.join(workDir, 'parent.mjs');
+    writeFileSync(
+      script,
+      `import { execFileSync } from 'node:child_process';
+       import { LocalTrainingBackend } from ${JSON.stringify(backend.href)};
+       const request = ${JSON.stringify({ config, dataPath: cars.path, dataFormat: cars.format, workDir })};
+       new LocalTrainingBackend().start(request, { onProgress() {}, async onCheckpoint() {}, async onEpoch({ epoch }) {
+         if (epoch !== 1) return;
+         process.send(Number(execFileSync('ps', ['-o', 'pid=', '-C', 'node', '--ppid', String(process.pid)], { encoding: 'utf8' }).trim().split('\\n')
+           .find((pid) => execFileSync('ps', ['-o', 'args=', '-p', pid.trim()], { encoding: 'utf8' }).includes('local-child.js'))));
+       } });`,
+    );
+    const parent = fork(script, [], { execArgv: [] });
+    const child = await new Promise<number>((resolve) => parent.once('message', (pid) => resolve(Number(pid))));
+    expect(isAlive(child)).toBe(true);
+    parent.kill('SIGKILL');
+    await until(() => !isAlive(child));
+  });
+
+  it('refuses a truncated, an altered and a foreign checkpoint', async () => {
+    const { checkpoints } = await trainModel(cars, network);
+    const [file] = checkpoints.slice(-1).map((report) => report.path);
+    const bytes = readFileSync(file!);
+    const resume = (config: ConfigInput = network): Promise<unknown> => trainModel(cars, config, file);
+    const refused = (reason: string): unknown => ({ code: 'BAD_USER_INPUT', message: expect.stringContaining(reason) });
+
+    await expect(resume({ ...network, seed: 1 })).rejects.toMatchObject(refused('another configuration'));
+    truncateSync(file!, bytes.length - 100);
+    await expect(resume()).rejects.toMatchObject(refused('truncated'));
+    truncateSync(file!, 10);
+    await expect(resume()).rejects.toMatchObject(refused('truncated'));
+    const altered = Buffer.from(bytes);
+    altered[bytes.length - 200]! ^= 1;
+    writeFileSync(file!, altered);
+    await expect(resume()).rejects.toMatchObject(refused('SHA-256'));
+    writeFileSync(file!, Buffer.alloc(500));
+    await expect(resume()).rejects.toMatchObject(refused('no checkpoint'));
+    await expect(trainModel(cars, network, '/nowhere/checkpoint.bin')).rejects.toMatchObject(refused('not there'));
+  });
+
+  it('stops early and keeps the best epoch', async () => {
+    const patience = 3;
+    const { outcome, epochs, config, workDir } = await trainModel(cars, {
+      ...network,
+      hyperparameters: { ...network.hyperparameters, epochs: 300, learningRate: 0.05 },
+      earlyStopping: { patience, minDelta: 0.001 },
+    });
+    expect(outcome.stoppedEarly).toBe(true);
+    expect(outcome.epochsRun).toBeLessThan(300);
+    expect(outcome.bestEpoch).toBe(outcome.epochsRun - patience);
+    // The same training without early stopping, ended at the best epoch, is the same model.
+    const ended = await trainModel(cars, {
+      ...config,
+      earlyStopping: undefined,
+      hyperparameters: { ...config.hyperparameters, epochs: outcome.bestEpoch },
+    });
+    expect(sha256Of(ended.outcome.modelPath)).toBe(sha256Of(outcome.modelPath));
+    const losses = epochs.map(({ metrics }) => metrics['validation.loss']!);
+    expect(losses[outcome.bestEpoch - 1]).toBeLessThan(losses.at(-1)! + 0.001);
+    expect((await readdir(workDir)).filter((name) => name.startsWith('checkpoint-')).length).toBeLessThanOrEqual(2);
+  });
+
+  it('says so when the learning rate makes it diverge', async () => {
+    const diverging = { ...network, hyperparameters: { ...network.hyperparameters, learningRate: 10, epochs: 200, hiddenLayers: [64, 64, 64, 64, 64, 64] } };
+    await expect(trainModel(cars, diverging)).rejects.toMatchObject({
+      code: 'BAD_USER_INPUT',
+      details: { field: 'config.hyperparameters.learningRate' },
+    });
+  });
+});

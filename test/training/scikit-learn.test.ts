@@ -1,0 +1,145 @@
+import { readFileSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { toTensors } from '../../src/domain/dataset-column.js';
+import type { TrainingConfig } from '../../src/domain/training-config.js';
+import { loadHoldout } from '../../src/training/holdout.js';
+import { type ConfigInput, type Dataset, ensureBuilt, fixturePath, runModel, trainModel, vegaPath } from './support.js';
+
+interface ClassificationReference {
+  probabilities: number[][];
+  log_loss: number;
+  accuracy: number;
+  roc_auc: number;
+}
+
+interface RegressionReference {
+  predictions: number[];
+  rmse: number;
+  mae: number;
+  r2: number;
+}
+
+const reference = JSON.parse(readFileSync(fixturePath('scikit-learn.json'), 'utf8')) as {
+  l2: number;
+  split: { validation: number; holdout: number };
+  iris: ClassificationReference;
+  breastCancer: ClassificationReference;
+  penguins: ClassificationReference;
+  diabetes: RegressionReference;
+  cars: RegressionReference;
+  irisClusters: { inertia: number; holdout_labels: number[]; holdout_inertia: number };
+};
+
+const csv = (name: string): Dataset => ({ path: fixturePath(name), format: 'CSV' });
+const numeric = (...columns: string[]): ConfigInput['features'] => columns.map((column) => ({ column, kind: 'NUMERIC' }));
+const categorical = (...columns: string[]): ConfigInput['features'] => columns.map((column) => ({ column, kind: 'CATEGORICAL' }));
+/** Full batches: Adam then walks to the optimum that scikit-learn's solvers find. */
+const hyperparameters = { epochs: 1500, batchSize: 65_536, learningRate: 0.03, l2: reference.l2 };
+const shared = { split: { by: 'TIME', column: 'moment', ...reference.split }, hyperparameters, checkpointEveryEpochs: 10_000 } as const;
+
+async function holdoutOutputs(dataset: Dataset, config: TrainingConfig, modelPath: string, signature: Parameters<typeof toTensors>[1]) {
+  const holdout = await loadHoldout(dataset.path, dataset.format, config);
+  return runModel(modelPath, toTensors(holdout.columns, signature));
+}
+
+async function trainAndRun(dataset: Dataset, input: ConfigInput) {
+  const { outcome, config, epochs } = await trainModel(dataset, input);
+  const outputs = await holdoutOutputs(dataset, config, outcome.modelPath, outcome.signature);
+  const values = (name: string): number[] => Array.from(outputs[name]!.data as Float32Array, Number);
+  return { outcome, epochs, values };
+}
+
+function largestDifference(ours: readonly number[], theirs: readonly number[]): number {
+  expect(ours).toHaveLength(theirs.length);
+  return Math.max(...ours.map((value, i) => Math.abs(value - theirs[i]!)));
+}
+
+describe('the local trainer finds what scikit-learn finds on the same rows', () => {
+  beforeAll(ensureBuilt);
+
+  it.each<[string, Dataset, ConfigInput['features'], string, ClassificationReference]>([
+    ['iris', csv('iris.csv'), numeric('sepal_length', 'sepal_width', 'petal_length', 'petal_width'), 'target', reference.iris],
+    [
+      'breast cancer',
+      csv('breast-cancer.csv'),
+      numeric(
+        ...['radius', 'texture', 'perimeter', 'area', 'smoothness', 'compactness', 'concavity', 'concave_points', 'symmetry', 'fractal_dimension'],
+      ),
+      'target',
+      reference.breastCancer,
+    ],
+    [
+      'penguins, with missing values and categories',
+      csv('penguins.csv'),
+      [...numeric('beak_length', 'beak_depth', 'flipper_length', 'body_mass'), ...categorical('island', 'sex')],
+      'species',
+      reference.penguins,
+    ],
+  ])('LogisticRegression: %s', async (_, dataset, features, column, expected) => {
+    const { outcome, values } = await trainAndRun(dataset, { modelType: 'LOGISTIC_REGRESSION', target: { column }, features, ...shared });
+    expect(largestDifference(values('probabilities'), expected.probabilities.flat())).toBeLessThan(2e-3);
+    expect(outcome.metrics['holdout.log_loss']).toBeCloseTo(expected.log_loss, 3);
+    expect(outcome.metrics['holdout.accuracy']).toBeCloseTo(expected.accuracy, 6);
+    expect(outcome.metrics['holdout.roc_auc']).toBeCloseTo(expected.roc_auc, 6);
+    expect(outcome.agreementMaxAbsDiff).toBeLessThan(1e-4);
+  });
+
+  it.each<[string, Dataset, ConfigInput['features'], string, number, RegressionReference, string]>([
+    [
+      'Ridge: diabetes',
+      csv('diabetes.csv'),
+      numeric('age', 'sex', 'bmi', 'bp', 's1', 's2', 's3', 's4', 's5', 's6'),
+      'target',
+      reference.l2,
+      reference.diabetes,
+      'moment',
+    ],
+    [
+      'LinearRegression: cars, rows without a target dropped',
+      { path: vegaPath('cars.json'), format: 'JSON' },
+      [...numeric('Horsepower', 'Weight_in_lbs', 'Acceleration'), ...categorical('Origin')],
+      'Miles_per_Gallon',
+      0,
+      reference.cars,
+      'Year',
+    ],
+  ])('%s', async (_, dataset, features, column, l2, expected, time) => {
+    const { outcome, values } = await trainAndRun(dataset, {
+      modelType: 'LINEAR_REGRESSION',
+      target: { column },
+      features,
+      ...shared,
+      split: { ...shared.split, column: time },
+      hyperparameters: { ...hyperparameters, l2 },
+    });
+    const spread = Math.max(...expected.predictions) - Math.min(...expected.predictions);
+    expect(largestDifference(values('prediction'), expected.predictions) / spread).toBeLessThan(1e-3);
+    expect(Math.abs(outcome.metrics['holdout.rmse']! / expected.rmse - 1)).toBeLessThan(1e-3);
+    expect(Math.abs(outcome.metrics['holdout.mae']! / expected.mae - 1)).toBeLessThan(1e-3);
+    expect(Math.abs(outcome.metrics['holdout.r2']! - expected.r2)).toBeLessThan(5e-3);
+  });
+
+  it('KMeans: iris', async () => {
+    const features = numeric('sepal_length', 'sepal_width', 'petal_length', 'petal_width');
+    const { outcome, epochs, values } = await trainAndRun(csv('iris.csv'), {
+      ...shared,
+      modelType: 'KMEANS',
+      features,
+      hyperparameters: { clusters: 3, epochs: 100 },
+    });
+    expect(outcome.stoppedEarly).toBe(true);
+    const { inertia, holdout_inertia, holdout_labels } = reference.irisClusters;
+    // scikit-learn keeps the best of twenty starts; one start may end in a neighbouring optimum that is as good but for one row.
+    expect(epochs.at(-1)!.metrics['train.inertia']! / inertia).toBeLessThan(1.002);
+    expect(Math.abs(outcome.metrics['holdout.inertia']! / holdout_inertia - 1)).toBeLessThan(0.01);
+    const agreeing = new Map<string, number>();
+    values('cluster').forEach((cluster, row) => {
+      const pair = `${cluster}=${holdout_labels[row]}`;
+      agreeing.set(pair, (agreeing.get(pair) ?? 0) + 1);
+    });
+    const matched = [...agreeing.values()].sort((a, b) => b - a).slice(0, 3);
+    expect(matched.reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(holdout_labels.length - 1);
+    const distances = values('distances');
+    expect(values('cluster').every((cluster, row) => distances[row * 3 + cluster] === Math.min(...distances.slice(row * 3, row * 3 + 3)))).toBe(true);
+  });
+});

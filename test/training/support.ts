@@ -1,0 +1,103 @@
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { InferenceSession, Tensor as RuntimeTensor } from 'onnxruntime-node';
+import { onTestFinished } from 'vitest';
+import type { z } from 'zod';
+import type { DatasetFormat } from '../../src/domain/dataset-schema.js';
+import type { Tensor } from '../../src/domain/tensor.js';
+import { type TrainingConfig, trainingConfigSchema } from '../../src/domain/training-config.js';
+import { LocalTrainingBackend } from '../../src/training/local-backend.js';
+import type { CheckpointReport, EpochReport, RunningTraining, TrainingHooks, TrainingOutcome } from '../../src/training/port.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** The training process runs from dist: build it where `npm test` has not, or where a source is newer. */
+export function ensureBuilt(): void {
+  const entry = path.join(root, 'dist/training/local-child.js');
+  const sources = globSync('src/{training,features,onnx,domain}/**/*.ts', { cwd: root });
+  const newest = Math.max(...sources.map((source) => statSync(path.join(root, source)).mtimeMs));
+  if (existsSync(entry) && newest <= statSync(path.join(root, 'dist/.tsbuildinfo')).mtimeMs) return;
+  execFileSync(process.execPath, [path.join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json'], { cwd: root, stdio: 'inherit' });
+}
+
+export function fixturePath(name: string): string {
+  return path.join(root, 'test/fixtures/training', name);
+}
+
+export function vegaPath(name: string): string {
+  return path.join(root, 'node_modules/vega-datasets/data', name);
+}
+
+/** Removed when the test ends. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(path.join(tmpdir(), 'matih-training-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+export function sha256Of(file: string): string {
+  return createHash('sha256').update(readFileSync(file)).digest('hex');
+}
+
+export type ConfigInput = z.input<typeof trainingConfigSchema>;
+
+export interface Dataset {
+  path: string;
+  format: DatasetFormat;
+}
+
+export interface Finished {
+  outcome: TrainingOutcome;
+  epochs: EpochReport[];
+  checkpoints: CheckpointReport[];
+  config: TrainingConfig;
+  workDir: string;
+}
+
+export interface Started extends Omit<Finished, 'outcome'> {
+  running: RunningTraining;
+  progress: number[];
+}
+
+export function start(dataset: Dataset, input: ConfigInput, hooks: Partial<TrainingHooks> = {}, resumeFromPath?: string): Started {
+  const config = trainingConfigSchema.parse(input);
+  const workDir = temporaryFolder();
+  const epochs: EpochReport[] = [];
+  const checkpoints: CheckpointReport[] = [];
+  const progress: number[] = [];
+  const request = { config, dataPath: dataset.path, dataFormat: dataset.format, workDir, resumeFromPath };
+  const running = new LocalTrainingBackend().start(request, {
+    onProgress(fraction, message) {
+      progress.push(fraction);
+      hooks.onProgress?.(fraction, message);
+    },
+    async onEpoch(report) {
+      epochs.push(report);
+      await hooks.onEpoch?.(report);
+    },
+    async onCheckpoint(report) {
+      checkpoints.push(report);
+      await hooks.onCheckpoint?.(report);
+    },
+  });
+  return { running, epochs, checkpoints, progress, config, workDir };
+}
+
+export async function trainModel(dataset: Dataset, input: ConfigInput, resumeFromPath?: string): Promise<Finished> {
+  const started = start(dataset, input, {}, resumeFromPath);
+  return { ...started, outcome: await started.running.outcome };
+}
+
+/** The exported model in ONNX Runtime, as any client would run it. */
+export async function runModel(modelPath: string, inputs: readonly Tensor[]): Promise<Record<string, RuntimeTensor>> {
+  const session = await InferenceSession.create(modelPath);
+  const feeds = inputs.map(({ name, datatype, data, shape }) => {
+    const types = { FP32: 'float32', INT64: 'int64', BYTES: 'string' } as const;
+    return [name, new RuntimeTensor(types[datatype as keyof typeof types], data as Float32Array, shape)] as const;
+  });
+  return session.run(Object.fromEntries(feeds));
+}
