@@ -1,0 +1,34 @@
+// Finds a program, or installs the Debian package that brings it. Only the tests against real engines need this.
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+function onPath(names) {
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+  for (const path of names.flatMap((name) => folders.map((folder) => join(folder, name)))) {
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      continue;
+    }
+  }
+  return undefined;
+}
+
+/** Path of the first of `names` on this machine; installs `debianPackage` when there is none. */
+export function findOrInstall(names, debianPackage) {
+  const found = onPath(names);
+  if (found) return found;
+  const refusal = `${names[0]} is not installed: install it (Debian: apt-get install ${debianPackage}) and run this again.`;
+  if (process.getuid?.() !== 0 || !onPath(['apt-get'])) throw new Error(refusal);
+  console.error(`Installing ${debianPackage} …`);
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const install = () => spawnSync('apt-get', ['install', '-y', '--no-install-recommends', debianPackage], { env, encoding: 'utf8' });
+  // The package lists of a fresh machine are empty or old, so they are fetched once the first try has failed.
+  if (install().status !== 0) spawnSync('apt-get', ['update'], { env });
+  if (!onPath(names)) install();
+  const installed = onPath(names);
+  if (!installed) throw new Error(refusal);
+  return installed;
+}
