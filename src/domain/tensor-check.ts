@@ -7,7 +7,7 @@ export interface TensorLimits {
 }
 
 /** A value of a rendered row; integers beyond 2^53 are decimal strings. */
-export type PlainValue = number | string | boolean;
+type PlainValue = number | string | boolean;
 
 const INTEGER_RANGE: Partial<Record<Datatype, [number, number]>> = {
   INT8: [-128, 127],

@@ -1,12 +1,15 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Tensor } from '../../src/domain/tensor.js';
 import { ErrorCode } from '../../src/errors.js';
 import { OnnxEngine } from '../../src/inference/onnx/onnx-engine.js';
-import { allocates16GiB, allocatesAbove1000, batchMean, hangsAbove1000, linear } from '../fixtures/models/build.js';
+import { allocates16GiB, allocatesAbove1000, batchMean, hangsAbove1000, linear, multilayer } from '../fixtures/models/build.js';
 
 const MEBIBYTE = 1024 ** 2;
 const DEADLINE = { deadlineMs: 10_000 };
@@ -38,6 +41,11 @@ const code = (promise: Promise<unknown>): Promise<unknown> =>
     () => 'answered',
     (error: { code?: ErrorCode }) => error.code ?? error,
   );
+
+/** A process whose parent is gone may stay as a zombie where nothing reaps it. */
+function isRunning(pid: number): boolean {
+  return existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+}
 
 describe('onnx engine', () => {
   it('answers 200 requests at once in a few runs, each with its own rows', async () => {
@@ -182,6 +190,63 @@ describe('onnx engine', () => {
     expect(await code(engine.infer('linear', x([1]), DEADLINE))).toBe(ErrorCode.NOT_FOUND);
     await serve('linear', linear([3], 0));
     expect(await y('linear', x([1]))).toEqual([3]);
+  });
+
+  it('a hasty client cannot have a healthy model set aside', async () => {
+    engine = new OnnxEngine();
+    await serve('linear', linear([2], 0));
+    const codes = await Promise.all(Array.from({ length: 200 }, (_, i) => code(engine.infer('linear', x([i]), { deadlineMs: i % 2 ? 0.01 : 5000 }))));
+    expect(codes.filter((each, i) => i % 2 === 0 && each !== 'answered')).toEqual([]);
+    expect(engine.stats().hostRestarts).toBe(0);
+    expect(await y('linear', x([3]))).toEqual([6]);
+  });
+
+  it('refuses inputs larger than one run may take', async () => {
+    engine = new OnnxEngine({ maxFrameBytes: 2 * MEBIBYTE, maxBatchBytes: 64 });
+    await serve('mean', batchMean());
+    expect(await code(engine.infer('mean', x(new Array<number>(400_000).fill(0), 2), DEADLINE))).toBe(ErrorCode.RESOURCE_EXHAUSTED);
+    expect(await y('mean', x([1, 2], 2))).toEqual([0, 0]);
+  });
+
+  it('says so when no host can be started', async () => {
+    engine = new OnnxEngine({ startTimeoutMs: 1 });
+    expect(await code(serve('linear', linear([2], 0)))).toBe(ErrorCode.UNAVAILABLE);
+  });
+
+  it('stays responsive under 64 callers', async () => {
+    engine = new OnnxEngine();
+    await serve('network', multilayer([32, 64, 32, 1]));
+    const delay = monitorEventLoopDelay({ resolution: 1 });
+    const until = performance.now() + 1500;
+    let answers = 0;
+    delay.enable();
+    await Promise.all(
+      Array.from({ length: 64 }, async () => {
+        for (; performance.now() < until; answers += 1) await engine.infer('network', x(new Array<number>(32).fill(0.5), 32), DEADLINE);
+      }),
+    );
+    delay.disable();
+    console.log(`64 callers: ${Math.round(answers / 1.5)} requests/s, event-loop delay p99 ${(delay.percentile(99) / 1e6).toFixed(1)} ms`);
+    // A fraction of what an idle machine gives, so that a busy one passes.
+    expect(answers).toBeGreaterThan(5000);
+  });
+
+  it('hosts end with the service, even in a run that never ends', async () => {
+    engine = new OnnxEngine();
+    const path = join(folder, 'loop.onnx');
+    writeFileSync(path, hangsAbove1000());
+    const program = `
+      import { OnnxEngine } from ${JSON.stringify(new URL('../../dist/inference/onnx/onnx-engine.js', import.meta.url).href)};
+      const engine = new OnnxEngine();
+      await engine.load({ modelId: 'loop', path: ${JSON.stringify(path)} });
+      void engine.infer('loop', [{ name: 'x', datatype: 'FP32', shape: [1, 1], data: Float32Array.of(5000) }], { deadlineMs: 60000 });
+      setTimeout(() => console.log(JSON.stringify(engine.hostPids())), 300);`;
+    const service = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const [line] = (await once(service.stdout, 'data')) as [Buffer];
+    const pids = JSON.parse(line.toString()) as number[];
+    expect(pids).toHaveLength(2);
+    service.kill('SIGKILL');
+    await expect.poll(() => pids.filter(isRunning), { timeout: 5000 }).toEqual([]);
   });
 
   it('keeps serving more models than a host may hold', async () => {

@@ -60,8 +60,16 @@ export function hasRows(tensors: readonly Tensor[], rows: number): boolean {
   return tensors.every(({ shape }) => shape[0] === rows);
 }
 
-/** Bytes of one row over all inputs; a string counts as 32. */
-export function bytesPerRow(inputs: readonly Tensor[], rows: number): number {
-  const bytes = inputs.reduce((sum, { data }) => sum + (Array.isArray(data) ? data.length * 32 : data.byteLength), 0);
-  return Math.max(1, Math.ceil(bytes / rows));
+/** A control character takes six bytes as JSON, and each string two quotes and a comma. */
+const MOST_BYTES_PER_CHAR = 6;
+const STRING_EXTRA_BYTES = 3;
+
+/** Bytes that inputs take on their way to a host, at most. */
+export function wireBytes(inputs: readonly Tensor[]): number {
+  let bytes = 0;
+  for (const { data } of inputs) {
+    if (!Array.isArray(data)) bytes += data.byteLength;
+    else for (const text of data) bytes += text.length * MOST_BYTES_PER_CHAR + STRING_EXTRA_BYTES;
+  }
+  return bytes;
 }

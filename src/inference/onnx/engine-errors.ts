@@ -10,6 +10,19 @@ export function engineClosed(): AppError {
   return new AppError(ErrorCode.UNAVAILABLE, 'The inference engine is shutting down.');
 }
 
+/** No host comes up at all. */
+export function noHost(why: string): AppError {
+  return new AppError(ErrorCode.UNAVAILABLE, `No inference process can be started: ${why}.`);
+}
+
+export function requestTooLarge(bytes: number, maxBytes: number): AppError {
+  return new AppError(ErrorCode.RESOURCE_EXHAUSTED, `The inputs take up to ${bytes} bytes, where one run may take ${maxBytes}; send fewer rows.`, {
+    field: 'inputs',
+    expected: `at most ${maxBytes} bytes`,
+    got: `${bytes} bytes`,
+  });
+}
+
 export function queueFull(queuedRows: number, maxQueueRows: number): AppError {
   return new AppError(ErrorCode.RESOURCE_EXHAUSTED, `${queuedRows} rows are waiting for inference already; try again later.`, {
     expected: `at most ${maxQueueRows} rows waiting`,

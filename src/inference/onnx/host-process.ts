@@ -1,6 +1,5 @@
 /** One inference host, seen from the service: a child process with an empty environment that is asked one thing at a time. */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
@@ -19,7 +18,7 @@ export interface HostProcessOptions extends Omit<HostSettings, 'parentPid'> {
   hardened: boolean;
 }
 
-export type HostLossReason = 'TIMEOUT' | 'MEMORY' | 'CRASH' | 'CLOSED';
+type HostLossReason = 'TIMEOUT' | 'MEMORY' | 'CRASH' | 'CLOSED';
 
 /** The host ended while it was asked something. */
 export class HostLost extends Error {
@@ -60,10 +59,8 @@ const SHELL_LIMITS =
 
 /** Under a test runner this file is the TypeScript source; a host always runs the compiled one. */
 function entryPath(): string {
-  const compiled = new URL('./host-main.js', import.meta.url);
-  const path = fileURLToPath(import.meta.url.endsWith('.ts') ? new URL('../../../dist/inference/onnx/host-main.js', import.meta.url) : compiled);
-  if (!existsSync(path)) throw new Error(`The inference host is not compiled: ${path} is missing.`);
-  return path;
+  const relative = import.meta.url.endsWith('.ts') ? '../../../dist/inference/onnx/host-main.js' : './host-main.js';
+  return fileURLToPath(new URL(relative, import.meta.url));
 }
 
 let networkIsolation: string[] | undefined;
@@ -182,7 +179,9 @@ export class HostProcess {
   private onEnd(what: string, resolve: () => void): void {
     const outOfMemory = this.stderr.includes(MEMORY_MARK) || HEAP_EXHAUSTED.test(this.stderr);
     const reason = outOfMemory ? 'MEMORY' : (this.killedFor ?? 'CRASH');
-    this.lost ??= new HostLost(reason, `${what}${this.stderr ? `: ${this.stderr.trim().split('\n').at(-1)}` : ''}`);
+    const lines = this.stderr.trim().split('\n');
+    const telling = lines.find((line) => line.includes('Error')) ?? lines.at(-1);
+    this.lost ??= new HostLost(reason, telling ? `${what}: ${telling}` : what);
     if (this.waiting) {
       clearTimeout(this.waiting.timer);
       this.waiting.reject(this.lost);

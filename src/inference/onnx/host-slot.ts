@@ -22,6 +22,7 @@ export class HostSlot {
   constructor(
     private readonly options: HostProcessOptions,
     private readonly onReady: () => void,
+    private readonly onStartFailure: () => void,
   ) {
     this.start();
   }
@@ -56,6 +57,7 @@ export class HostSlot {
       (error: Error) => {
         this.failedStarts += 1;
         this.startFailure = error.message;
+        this.onStartFailure();
       },
     );
     void host.exited.then(() => this.ended());

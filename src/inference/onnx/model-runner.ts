@@ -8,7 +8,7 @@ import type { HostSlot } from './host-slot.js';
 import type { Pending, ServedModel } from './served-model.js';
 import type { Frame, HostReply } from './wire.js';
 
-export interface LoadObserver {
+interface LoadObserver {
   loaded(model: ServedModel): void;
   /** The first load failed for good. */
   loadFailed(model: ServedModel, error: AppError): void;
@@ -21,7 +21,7 @@ export class ModelRunner {
   private readonly running = new Set<Pending[]>();
 
   constructor(
-    private readonly options: Pick<OnnxEngineOptions, 'maxBatchRows' | 'loadTimeoutMs'>,
+    private readonly options: Pick<OnnxEngineOptions, 'maxBatchRows' | 'maxBatchBytes' | 'loadTimeoutMs'>,
     private readonly observer: LoadObserver,
   ) {}
 
@@ -35,7 +35,7 @@ export class ModelRunner {
     try {
       if (!slot.loaded.has(model.source.modelId) && !(await this.load(slot, host, model))) return;
       // Taken only now, with all that arrived during the load.
-      const batch = model.take(this.options.maxBatchRows).filter((pending) => !pending.settled);
+      const batch = model.take(this.options.maxBatchRows, this.options.maxBatchBytes).filter((pending) => !pending.settled);
       if (batch.length > 0) await this.run(slot, host, model, batch);
     } finally {
       model.runningHosts -= 1;

@@ -4,8 +4,8 @@ import { join as joinPath } from 'node:path';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { Signature, Tensor } from '../../domain/tensor.js';
 import type { InferenceEngine, InferOptions, InferResult, ModelSource } from '../port.js';
-import { bytesPerRow, concatRows, innerShapeKey, inSignatureOrder, sliceRows } from './batch.js';
-import { deadlineExceeded, engineClosed, notLoaded, queueFull } from './engine-errors.js';
+import { concatRows, innerShapeKey, inSignatureOrder, sliceRows, wireBytes } from './batch.js';
+import { deadlineExceeded, engineClosed, noHost, notLoaded, queueFull, requestTooLarge } from './engine-errors.js';
 import { DEFAULT_ENGINE_OPTIONS, type OnnxEngineOptions, type OnnxEngineStats } from './engine-options.js';
 import { HostLost, type HostProcess } from './host-process.js';
 import { HostSlot } from './host-slot.js';
@@ -14,6 +14,8 @@ import { ServedModel, type Pending, type PendingAnswer } from './served-model.js
 
 /** How often requests that wait are checked for their deadline. */
 const SWEEP_EVERY_MS = 20;
+/** Room for names and shapes beside the elements. */
+const FRAME_HEADER_BYTES = 1024 ** 2;
 
 interface LoadWaiter {
   resolve(signature: Signature): void;
@@ -54,7 +56,7 @@ export class OnnxEngine implements InferenceEngine {
       loadFailed: (model, error) => this.forget(model, error),
     });
     const hostOptions = { ...this.options, cwd: this.folder, hardened: false };
-    this.slots = Array.from({ length: this.options.hosts }, () => new HostSlot(hostOptions, () => this.planDispatch()));
+    this.slots = Array.from({ length: this.options.hosts }, () => new HostSlot(hostOptions, () => this.planDispatch(), () => this.giveUpWithoutHosts()));
   }
 
   stats(): OnnxEngineStats {
@@ -103,7 +105,7 @@ export class OnnxEngine implements InferenceEngine {
     if (!ordered?.[0]) throw new AppError(ErrorCode.INVALID_TENSOR, 'An input of the model is missing.', { field: 'inputs' });
     const rows = ordered[0].shape[0] ?? 1;
     const deadline = { deadlineMs, deadlineAt: startedAt + deadlineMs };
-    const maxRows = Math.max(1, Math.min(this.options.maxBatchRows, Math.floor(this.options.maxBatchBytes / bytesPerRow(ordered, rows))));
+    const maxRows = Math.max(1, Math.min(this.options.maxBatchRows, Math.floor((this.options.maxBatchBytes * rows) / (wireBytes(ordered) + 1))));
     const answer =
       rows <= maxRows || !model.batchable
         ? await this.submit(model, ordered, rows, deadline)
@@ -135,7 +137,8 @@ export class OnnxEngine implements InferenceEngine {
   }
 
   private submit(model: ServedModel, inputs: Tensor[], rows: number, deadline: Deadline): Promise<PendingAnswer> {
-    const refusal = this.refusal(model, rows);
+    const bytes = wireBytes(inputs);
+    const refusal = this.refusal(model, rows, bytes);
     if (refusal) return Promise.reject(refusal);
     this.queuedRows += rows;
     this.outstanding += 1;
@@ -151,6 +154,7 @@ export class OnnxEngine implements InferenceEngine {
         ...deadline,
         inputs,
         rows,
+        bytes,
         shapeKey: innerShapeKey(inputs),
         attempt: 'JOINED',
         settled: false,
@@ -164,8 +168,10 @@ export class OnnxEngine implements InferenceEngine {
     });
   }
 
-  private refusal(model: ServedModel, rows: number): AppError | undefined {
+  private refusal(model: ServedModel, rows: number, bytes: number): AppError | undefined {
     if (this.closed) return engineClosed();
+    const maxBytes = this.options.maxFrameBytes - FRAME_HEADER_BYTES;
+    if (bytes > maxBytes) return requestTooLarge(bytes, maxBytes);
     // One request alone may be longer than the queue.
     const full = this.queuedRows > 0 && this.queuedRows + rows > this.options.maxQueueRows;
     return model.refusal(performance.now()) ?? (full ? queueFull(this.queuedRows, this.options.maxQueueRows) : undefined);
@@ -176,6 +182,14 @@ export class OnnxEngine implements InferenceEngine {
     for (const model of this.models.values()) model.expire(now);
     for (const pending of this.runner.inFlight()) if (pending.deadlineAt <= now) pending.reject(deadlineExceeded(pending.deadlineMs));
     this.sweep = this.outstanding > 0 ? setTimeout(() => this.expire(), SWEEP_EVERY_MS) : undefined;
+  }
+
+  private giveUpWithoutHosts(): void {
+    const failures = this.slots.flatMap((slot) => slot.startFailure ?? []);
+    if (failures.length < this.slots.length) return;
+    const error = noHost(failures[0]!);
+    for (const model of [...this.loading.keys()]) this.forget(model, error);
+    for (const model of this.models.values()) model.rejectAll(error);
   }
 
   private forget(model: ServedModel, error: Error): void {

@@ -8,7 +8,7 @@ import { deadlineExceeded } from './engine-errors.js';
  * How a request may run. JOINED: beside others. SUSPECT: its batch was lost, so it runs alone for a part of its time, that the innocent get
  * their turn. ALONE: with all the time it has left; what goes wrong now is its own fault.
  */
-export type Attempt = 'JOINED' | 'SUSPECT' | 'ALONE';
+type Attempt = 'JOINED' | 'SUSPECT' | 'ALONE';
 
 export interface PendingAnswer {
   outputs: Tensor[];
@@ -18,6 +18,8 @@ export interface PendingAnswer {
 export interface Pending {
   inputs: Tensor[];
   rows: number;
+  /** On the wire, at most. */
+  bytes: number;
   /** Requests of one key may be joined. */
   shapeKey: string;
   deadlineMs: number;
@@ -30,7 +32,7 @@ export interface Pending {
   reject(error: Error): void;
 }
 
-export interface QuarantinePolicy {
+interface QuarantinePolicy {
   baseMs: number;
   maxMs: number;
 }
@@ -69,18 +71,19 @@ export class ServedModel {
   }
 
   /** Takes what runs together next: one suspect, or the head of the queue and what may be joined with it. */
-  take(maxRows: number): Pending[] {
+  take(maxRows: number, maxBytes: number): Pending[] {
     const suspect = this.suspects.shift();
     if (suspect) return [suspect];
     const head = this.queue[0];
     if (!head) return [];
-    let rows = head.rows;
+    let { rows, bytes } = head;
     let count = 1;
     const cap = this.batchable ? Math.min(maxRows, this.batchRowsCap) : 0;
     for (; count < this.queue.length; count += 1) {
       const next = this.queue[count]!;
-      if (rows + next.rows > cap || next.shapeKey !== head.shapeKey) break;
+      if (rows + next.rows > cap || bytes + next.bytes > maxBytes || next.shapeKey !== head.shapeKey) break;
       rows += next.rows;
+      bytes += next.bytes;
     }
     return this.queue.splice(0, count);
   }
