@@ -152,7 +152,7 @@ describe('a local training', () => {
     const [file] = checkpoints.slice(-1).map((report) => report.path);
     const bytes = readFileSync(file!);
     const resume = (config: ConfigInput = network): Promise<unknown> => trainModel(cars, config, file);
-    const refused = (reason: string): unknown => ({ code: 'BAD_USER_INPUT', message: expect.stringContaining(reason) });
+    const refused = (reason: string): object => ({ code: 'BAD_USER_INPUT', message: expect.stringContaining(reason) });
 
     await expect(resume({ ...network, seed: 1 })).rejects.toMatchObject(refused('another configuration'));
     truncateSync(file!, bytes.length - 100);
@@ -191,7 +191,7 @@ describe('a local training', () => {
   });
 
   it('says so when the learning rate makes it diverge', async () => {
-    const diverging = { ...network, hyperparameters: { ...network.hyperparameters, learningRate: 10, epochs: 200, hiddenLayers: [64, 64, 64, 64, 64, 64] } };
+    const diverging = { ...network, hyperparameters: { ...network.hyperparameters, learningRate: 10, hiddenLayers: Array<number>(8).fill(256) } };
     await expect(trainModel(cars, diverging)).rejects.toMatchObject({
       code: 'BAD_USER_INPUT',
       details: { field: 'config.hyperparameters.learningRate' },
