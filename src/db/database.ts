@@ -1,6 +1,7 @@
 import type { SessionContext } from '@mikro-orm/core';
 import { Migrator } from '@mikro-orm/migrations';
 import { MikroORM, type EntityManager } from '@mikro-orm/postgresql';
+import type { Pool } from 'pg';
 import type { Principal } from '../domain/principal.js';
 import { AppError, ErrorCode } from '../errors.js';
 import { entities } from './entities/index.js';
@@ -43,9 +44,9 @@ export class Database {
       extensions: [Migrator],
       migrations: { migrationsList: [{ name: '0001-foundation', class: Migration0001 }], snapshot: false, silent: true, tableName: 'schema_migration' },
       ignoreUndefinedInQuery: true,
+      ...(options.onStatement && { driverOptions: { onPoolCreated: watchStatements(options.onStatement) } }),
     });
     await orm.connect();
-    if (options.onStatement) await watchStatements(orm, options.onStatement);
     const check = await orm.checkConnection();
     if (!check.ok) {
       await orm.close(true);
@@ -98,17 +99,18 @@ export class Database {
   }
 }
 
-async function watchStatements(orm: MikroORM, onStatement: (sql: string) => void): Promise<void> {
-  const pool = await orm.driver.getConnection().getNativeClient();
-  pool.on('connect', (client) => {
-    const query = client.query.bind(client) as (...args: unknown[]) => unknown;
-    Object.assign(client, {
-      query: (...args: unknown[]) => {
-        onStatement(String((args[0] as { text?: string }).text ?? args[0]));
-        return query(...args);
-      },
+/** Shows every statement on its way to the server. */
+function watchStatements(onStatement: (sql: string) => void): (pool: Pool) => void {
+  return (pool) =>
+    pool.on('connect', (client) => {
+      const query = client.query.bind(client) as (...args: unknown[]) => unknown;
+      Object.assign(client, {
+        query: (...args: unknown[]) => {
+          onStatement(String((args[0] as { text?: string }).text ?? args[0]));
+          return query(...args);
+        },
+      });
     });
-  });
 }
 
 /** The address without its password. */

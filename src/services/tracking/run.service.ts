@@ -204,9 +204,10 @@ export class RunService {
     const related = [
       ...(filter.params ?? []).map((pair) => runIds('run_param', 'key = ? and value = ?', [session.tenant, pair.key, pair.value])),
       ...(filter.tags ?? []).map((pair) => runIds('run_tag', 'key = ? and value = ?', [session.tenant, pair.key, pair.value])),
-      ...(filter.metrics ?? []).map(({ key, min, max }) =>
-        runIds('metric_latest', 'key = ? and value >= ? and value <= ?', [session.tenant, key, min ?? -Infinity, max ?? Infinity]),
-      ),
+      ...(filter.metrics ?? []).map(({ key, min, max }) => {
+        const bounds = [...(min == null ? [] : ['value >= ?']), ...(max == null ? [] : ['value <= ?'])];
+        return runIds('metric_latest', ['key = ?', ...bounds].join(' and '), [session.tenant, key, min, max].filter((value) => value != null));
+      }),
     ];
     return related.length > 0 ? ({ $and: [where, ...related] } as FilterQuery<Run>) : where;
   }
