@@ -99,7 +99,7 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
 async function registerGraphiql(fastify: FastifyInstance): Promise<void> {
   if (!existsSync(GRAPHIQL_DIR)) return;
   await fastify.register(fastifyStatic, { root: GRAPHIQL_DIR, prefix: '/graphiql/', redirect: true });
-  fastify.get('/', (_request, reply) => reply.redirect('/graphiql/'));
+  for (const path of ['/', '/graphiql']) fastify.get(path, (_request, reply) => reply.redirect('/graphiql/'));
 }
 
 function cannotListen(error: NodeJS.ErrnoException, host: string, port: number): AppError {
