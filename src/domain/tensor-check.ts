@@ -122,13 +122,16 @@ export function checkTensors(signature: Signature, tensors: readonly Tensor[], l
     if (own > limits.maxRows) throw invalid(`${field}.shape[0]`, `at most ${limits.maxRows} rows`, own);
     if (rows !== undefined && rows !== own) throw invalid(`${field}.shape[0]`, `${rows} rows, as the other inputs have`, own);
     rows = own;
-    if (!isOfDatatype(tensor.data, tensor.datatype)) throw invalid(`${field}.data`, `${tensor.datatype} elements`, tensor.data.constructor.name);
+    if (!isOfDatatype(tensor.data, tensor.datatype))
+      throw invalid(`${field}.data`, `${tensor.datatype} elements`, tensor.data.constructor.name);
     const wanted = elementsOf(tensor.shape);
-    if (tensor.data.length !== wanted) throw invalid(`${field}.data`, `${wanted} elements for shape ${showShape(tensor.shape)}`, tensor.data.length);
+    if (tensor.data.length !== wanted)
+      throw invalid(`${field}.data`, `${wanted} elements for shape ${showShape(tensor.shape)}`, tensor.data.length);
     if (tensor.data instanceof Float32Array || tensor.data instanceof Float64Array) checkFinite(`${field}.data`, spec, tensor.data);
   });
   for (const spec of signature.inputs) {
-    if (!seen.has(spec.name)) throw invalid('inputs', `input ${quote(spec.name)} (${spec.datatype} ${showShape(spec.shape)})`, 'none of that name');
+    if (!seen.has(spec.name))
+      throw invalid('inputs', `input ${quote(spec.name)} (${spec.datatype} ${showShape(spec.shape)})`, 'none of that name');
   }
   return { rows: rows ?? 1 };
 }
@@ -227,7 +230,8 @@ export function rowsToTensors(signature: Signature, rows: readonly Record<string
   });
   return signature.inputs.map((spec) => {
     const inner = spec.shape.slice(1);
-    if (inner.includes(-1)) throw invalid(`rows[].${spec.name}`, `typed tensors, for its shape ${showShape(spec.shape)} is not fixed`, 'named rows');
+    if (inner.includes(-1))
+      throw invalid(`rows[].${spec.name}`, `typed tensors, for its shape ${showShape(spec.shape)} is not fixed`, 'named rows');
     const perRow = elementsOf(inner);
     const data = allocate(spec.datatype, rows.length * perRow);
     rows.forEach((row, rowIndex) => {

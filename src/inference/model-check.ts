@@ -33,7 +33,10 @@ async function readWhole(path: string, maxSizeBytes: number): Promise<Buffer> {
   await using file = await open(path, 'r');
   const { size } = await file.stat();
   if (size > maxSizeBytes) {
-    throw invalidModel(`The file has ${size} bytes; at most ${maxSizeBytes} are accepted.`, { expected: `at most ${maxSizeBytes} bytes`, got: `${size} bytes` });
+    throw invalidModel(`The file has ${size} bytes; at most ${maxSizeBytes} are accepted.`, {
+      expected: `at most ${maxSizeBytes} bytes`,
+      got: `${size} bytes`,
+    });
   }
   return await file.readFile();
 }

@@ -31,9 +31,15 @@ const MAX_METADATA_ENTRIES = 1000;
 
 const OTHER_FORMATS: readonly { starts: readonly number[]; message: string }[] = [
   { starts: [0x80], message: 'This is a Python pickle, not an ONNX file; export the model, e.g. with skl2onnx or torch.onnx.export.' },
-  { starts: [0x50, 0x4b], message: 'This is a zip archive (PyTorch and Keras save such), not an ONNX file; upload the model.onnx inside it, or export one.' },
+  {
+    starts: [0x50, 0x4b],
+    message: 'This is a zip archive (PyTorch and Keras save such), not an ONNX file; upload the model.onnx inside it, or export one.',
+  },
   { starts: [0x1f, 0x8b], message: 'This file is compressed with gzip; upload the unpacked ONNX file.' },
-  { starts: [0x89, 0x48, 0x44, 0x46], message: 'This is an HDF5 file (Keras saves such), not an ONNX file; convert it, e.g. with tf2onnx.' },
+  {
+    starts: [0x89, 0x48, 0x44, 0x46],
+    message: 'This is an HDF5 file (Keras saves such), not an ONNX file; convert it, e.g. with tf2onnx.',
+  },
 ];
 
 export function invalidModel(message: string, details: { expected?: string; got?: string } = {}): AppError {
@@ -85,10 +91,13 @@ class OnnxInspection {
     });
     const missing = [...this.customOperators].find((operator) => !this.functions.has(operator));
     if (missing !== undefined) {
-      throw invalidModel(`The model uses the custom operator ${quote(missing)}; only the standard operators of ai.onnx and ai.onnx.ml can be run.`, {
-        expected: 'operators of ai.onnx and ai.onnx.ml',
-        got: quote(missing),
-      });
+      throw invalidModel(
+        `The model uses the custom operator ${quote(missing)}; only the standard operators of ai.onnx and ai.onnx.ml can be run.`,
+        {
+          expected: 'operators of ai.onnx and ai.onnx.ml',
+          got: quote(missing),
+        },
+      );
     }
   }
 
@@ -200,7 +209,8 @@ class OnnxInspection {
     if (depth > MAX_TYPE_DEPTH) throw invalidModel(`The model nests types more than ${MAX_TYPE_DEPTH} deep.`);
     this.inner(field, (part) => {
       if (part.number === TYPE.tensor || part.number === TYPE.sparseTensor) this.tensorType(part);
-      else if (part.number === TYPE.sequence || part.number === TYPE.optional) this.inner(part, (own) => own.number === 1 && this.type(own, depth + 1));
+      else if (part.number === TYPE.sequence || part.number === TYPE.optional)
+        this.inner(part, (own) => own.number === 1 && this.type(own, depth + 1));
       else if (part.number === TYPE.map) this.inner(part, (own) => own.number === 2 && this.type(own, depth + 1));
     });
   }
@@ -235,7 +245,8 @@ class OnnxInspection {
       else if (part.number === 2) value = this.walk.string(part);
     });
     this.metadata.set(key, value);
-    if (this.metadata.size > MAX_METADATA_ENTRIES) throw invalidModel(`The model carries more than ${MAX_METADATA_ENTRIES} metadata entries.`);
+    if (this.metadata.size > MAX_METADATA_ENTRIES)
+      throw invalidModel(`The model carries more than ${MAX_METADATA_ENTRIES} metadata entries.`);
   }
 }
 
@@ -263,7 +274,8 @@ export function inspectOnnxFile(bytes: Uint8Array, limits: OnnxFileLimits): Onnx
     if (!(error instanceof MalformedMessage)) throw error;
     throw invalidModel(`This is not an ONNX file, or it is damaged or cut off (${error.message}); export or upload it again.`);
   }
-  if (inspection.graphs !== 1) throw invalidModel('The file holds no model graph: it is not an ONNX file, or it is damaged; export it again.');
+  if (inspection.graphs !== 1)
+    throw invalidModel('The file holds no model graph: it is not an ONNX file, or it is damaged; export it again.');
   checkRange('IR version', inspection.irVersion, IR_VERSIONS);
   checkRange('operator set', inspection.opset, OPSETS);
   return {

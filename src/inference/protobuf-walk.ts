@@ -70,7 +70,7 @@ export class ProtobufWalk {
   integers(field: Field): number[] {
     if (!field.isBytes) return [field.value];
     const values: number[] = [];
-    for (let at = field.start; at < field.end; ) {
+    for (let at = field.start; at < field.end;) {
       const { value, next } = this.varint(at, field.end);
       values.push(value);
       at = next;

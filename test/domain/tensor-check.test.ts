@@ -35,7 +35,8 @@ function refusal(run: () => unknown): { field?: string; expected?: string; got?:
   throw new Error('accepted');
 }
 
-const changed = (index: number, change: Partial<Tensor>): Tensor[] => good().map((tensor, at) => (at === index ? { ...tensor, ...change } : tensor));
+const changed = (index: number, change: Partial<Tensor>): Tensor[] =>
+  good().map((tensor, at) => (at === index ? { ...tensor, ...change } : tensor));
 
 describe('checkTensors', () => {
   it('accepts what agrees with the signature, in any order', () => {
@@ -57,7 +58,13 @@ describe('checkTensors', () => {
     ['too many rows', changed(0, { shape: [5, 1], data: new Float32Array(5) }), 'inputs[0].shape[0]', 'at most 4 rows', '5'],
     ['unequal rows', changed(1, { shape: [1, 1], data: ['a'] }), 'inputs[1].shape[0]', /2 rows/, '1'],
     ['Infinity', changed(0, { data: Float32Array.of(1, Infinity) }), 'inputs[0].data[1]', /finite/, 'Infinity'],
-    ['NaN that means nothing', changed(3, { data: Float32Array.of(0, 0, Number.NaN, 0, 0, 0) }), 'inputs[3].data[2]', 'a finite number', 'NaN'],
+    [
+      'NaN that means nothing',
+      changed(3, { data: Float32Array.of(0, 0, Number.NaN, 0, 0, 0) }),
+      'inputs[3].data[2]',
+      'a finite number',
+      'NaN',
+    ],
   ])('refuses %s', (_name, tensors, field, expected, got) => {
     const details = refusal(() => checkTensors(signature, tensors, limits));
     expect(details.field).toBe(field);

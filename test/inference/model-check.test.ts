@@ -32,7 +32,8 @@ async function refusal(bytes: Uint8Array, limits: Partial<ModelCheckLimits> = {}
 
 const LIMITS = { maxGraphDepth: 16, maxNodes: 1000 };
 const scalarOutput = [build.float('y', ['N', 1])];
-const graphOf = (parts: Parameters<typeof build.model>[0]): Uint8Array => build.model({ input: [build.float('x', ['N', 1])], output: scalarOutput, ...parts });
+const graphOf = (parts: Parameters<typeof build.model>[0]): Uint8Array =>
+  build.model({ input: [build.float('x', ['N', 1])], output: scalarOutput, ...parts });
 
 describe('model check', () => {
   it('accepts a good model and says what it takes and gives', async () => {
@@ -52,9 +53,19 @@ describe('model check', () => {
 
   it('accepts functions that the file defines itself', async () => {
     const functions = [
-      { name: 'Twice', domain: 'local', input: ['a'], output: ['b'], node: [build.node('Add', ['a', 'a'], ['b'])], opsetImport: [{ domain: '', version: 17 }] },
+      {
+        name: 'Twice',
+        domain: 'local',
+        input: ['a'],
+        output: ['b'],
+        node: [build.node('Add', ['a', 'a'], ['b'])],
+        opsetImport: [{ domain: '', version: 17 }],
+      },
     ];
-    const opsetImport = [{ domain: '', version: 17 }, { domain: 'local', version: 1 }];
+    const opsetImport = [
+      { domain: '', version: 17 },
+      { domain: 'local', version: 1 },
+    ];
     const bytes = build.model(
       { input: [build.float('x', ['N', 1])], output: scalarOutput, node: [build.node('Twice', ['x'], ['y'], [], 'local')] },
       { functions, opsetImport },
@@ -69,30 +80,71 @@ describe('model check', () => {
     ['a pickle', () => Buffer.from('\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00cposix\nsystem\n', 'latin1'), /pickle/],
     ['a zip archive', () => Buffer.from('PK\x03\x04aaaaaaaaaaaaaaa', 'latin1'), /zip/],
     ['JSON', () => Buffer.from('{"model": 1}'), /not an ONNX file/],
-    ['external data', () => graphOf({ initializer: [build.externalTensor('w', 'secrets.bin')], node: [build.node('Add', ['x', 'w'], ['y'])] }), /external data/],
-    ['external data by absolute path', () => graphOf({ initializer: [build.externalTensor('w', '/etc/passwd')], node: [build.node('Add', ['x', 'w'], ['y'])] }), /external data/],
+    [
+      'external data',
+      () => graphOf({ initializer: [build.externalTensor('w', 'secrets.bin')], node: [build.node('Add', ['x', 'w'], ['y'])] }),
+      /external data/,
+    ],
+    [
+      'external data by absolute path',
+      () => graphOf({ initializer: [build.externalTensor('w', '/etc/passwd')], node: [build.node('Add', ['x', 'w'], ['y'])] }),
+      /external data/,
+    ],
     ['external data in a nested graph', () => build.nested(3, { initializer: [build.externalTensor('w', '../x')] }), /external data/],
     [
       'external data in a sparse tensor',
-      () => graphOf({ sparseInitializer: [{ values: build.externalTensor('w', 'x'), indices: build.integers('i', [1], [0]), dims: [4] }], node: [] }),
+      () =>
+        graphOf({
+          sparseInitializer: [{ values: build.externalTensor('w', 'x'), indices: build.integers('i', [1], [0]), dims: [4] }],
+          node: [],
+        }),
       /external data/,
     ],
     [
       'external data in a function',
       () =>
-        build.model({ input: [build.float('x', ['N', 1])], output: scalarOutput, node: [build.node('Identity', ['x'], ['y'])] }, {
-          functions: [{ name: 'F', domain: 'local', node: [build.node('Constant', [], ['c'], [{ name: 'value', type: 4, t: build.externalTensor('w', 'x') }])] }],
-        }),
+        build.model(
+          { input: [build.float('x', ['N', 1])], output: scalarOutput, node: [build.node('Identity', ['x'], ['y'])] },
+          {
+            functions: [
+              {
+                name: 'F',
+                domain: 'local',
+                node: [build.node('Constant', [], ['c'], [{ name: 'value', type: 4, t: build.externalTensor('w', 'x') }])],
+              },
+            ],
+          },
+        ),
       /external data/,
     ],
     ['graphs nested too deep', () => build.nested(40), /16 deep/],
     ['a custom operator', () => graphOf({ node: [build.node('RunShell', ['x'], ['y'], [], 'evil.corp')] }), /evil\.corp\.RunShell/],
-    ['an operator that loads files', () => graphOf({ node: [build.node('EPContext', ['x'], ['y'], [], 'com.microsoft')] }), /custom operator/],
+    [
+      'an operator that loads files',
+      () => graphOf({ node: [build.node('EPContext', ['x'], ['y'], [], 'com.microsoft')] }),
+      /custom operator/,
+    ],
     ['an unknown standard operator', () => graphOf({ node: [build.node('NoSuchOp', ['x'], ['y'])] }), /NoSuchOp/],
-    ['absurd dimensions', () => graphOf({ initializer: [{ name: 'w', dims: [2 ** 40, 2 ** 40], dataType: 1 }], node: [build.node('Add', ['x', 'w'], ['y'])] }), /no machine/],
-    ['negative dimensions', () => graphOf({ initializer: [{ name: 'w', dims: [-5], dataType: 1 }], node: [build.node('Add', ['x', 'w'], ['y'])] }), /no machine/],
-    ['weights that are not there', () => graphOf({ initializer: [{ name: 'w', dims: [1_000_000], dataType: 1 }], node: [build.node('Add', ['x', 'w'], ['y'])] }), /1000000 elements/],
-    ['an absurd input', () => build.model({ input: [build.float('x', ['N', 2 ** 40])], output: scalarOutput, node: [build.node('Identity', ['x'], ['y'])] }), /no machine/],
+    [
+      'absurd dimensions',
+      () => graphOf({ initializer: [{ name: 'w', dims: [2 ** 40, 2 ** 40], dataType: 1 }], node: [build.node('Add', ['x', 'w'], ['y'])] }),
+      /no machine/,
+    ],
+    [
+      'negative dimensions',
+      () => graphOf({ initializer: [{ name: 'w', dims: [-5], dataType: 1 }], node: [build.node('Add', ['x', 'w'], ['y'])] }),
+      /no machine/,
+    ],
+    [
+      'weights that are not there',
+      () => graphOf({ initializer: [{ name: 'w', dims: [1_000_000], dataType: 1 }], node: [build.node('Add', ['x', 'w'], ['y'])] }),
+      /1000000 elements/,
+    ],
+    [
+      'an absurd input',
+      () => build.model({ input: [build.float('x', ['N', 2 ** 40])], output: scalarOutput, node: [build.node('Identity', ['x'], ['y'])] }),
+      /no machine/,
+    ],
     ['an operator set from the future', () => build.linear([1], 0, { opsetImport: [{ domain: '', version: 99 }] }), /operator set 99/],
     ['an IR version from the future', () => build.linear([1], 0, { irVersion: 99 }), /IR version 99/],
     ['an infinite loop', () => build.infiniteLoop(), /within 1500 ms/],

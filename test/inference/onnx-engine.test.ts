@@ -66,7 +66,10 @@ describe('onnx engine', () => {
   it('never mixes rows, whatever the sizes and the order', async () => {
     engine = new OnnxEngine({ maxBatchRows: 16 });
     await serve('linear', linear([2, -1], 0));
-    const request = fc.array(fc.tuple(fc.integer({ min: -1000, max: 1000 }), fc.integer({ min: -1000, max: 1000 })), { minLength: 1, maxLength: 40 });
+    const request = fc.array(fc.tuple(fc.integer({ min: -1000, max: 1000 }), fc.integer({ min: -1000, max: 1000 })), {
+      minLength: 1,
+      maxLength: 40,
+    });
     await fc.assert(
       fc.asyncProperty(fc.array(request, { minLength: 1, maxLength: 12 }), async (requests) => {
         const answers = await Promise.all(requests.map((rows) => y('linear', x(rows.flat(), 2))));
@@ -110,7 +113,9 @@ describe('onnx engine', () => {
     await new Promise((resolve) => setTimeout(resolve, 350));
     expect(await y('loop', x([7]))).toEqual([7]);
     expect(await y('loop', x([8]))).toEqual([8]);
-    console.log(`hang: ${neighbours} answers of the neighbour meanwhile, slowest ${slowestMs.toFixed(0)} ms; restarts ${engine.stats().hostRestarts}`);
+    console.log(
+      `hang: ${neighbours} answers of the neighbour meanwhile, slowest ${slowestMs.toFixed(0)} ms; restarts ${engine.stats().hostRestarts}`,
+    );
   });
 
   it('a run that allocates 16 GiB fails alone', async () => {
@@ -137,7 +142,14 @@ describe('onnx engine', () => {
   it('refuses to load what allocates 16 GiB at its first run, and what is no model', async () => {
     engine = new OnnxEngine({ maxResidentBytes: 512 * MEBIBYTE });
     expect(await code(serve('big', allocates16GiB()))).toBe(ErrorCode.RESOURCE_EXHAUSTED);
-    expect(await code(serve('noise', Uint8Array.from({ length: 50 }, (_, i) => i * 37)))).toBe(ErrorCode.INVALID_MODEL);
+    expect(
+      await code(
+        serve(
+          'noise',
+          Uint8Array.from({ length: 50 }, (_, i) => i * 37),
+        ),
+      ),
+    ).toBe(ErrorCode.INVALID_MODEL);
     await serve('linear', linear([2], 0));
     expect(await y('linear', x([3]))).toEqual([6]);
   });
@@ -195,7 +207,9 @@ describe('onnx engine', () => {
   it('a hasty client cannot have a healthy model set aside', async () => {
     engine = new OnnxEngine();
     await serve('linear', linear([2], 0));
-    const codes = await Promise.all(Array.from({ length: 200 }, (_, i) => code(engine.infer('linear', x([i]), { deadlineMs: i % 2 ? 0.01 : 5000 }))));
+    const codes = await Promise.all(
+      Array.from({ length: 200 }, (_, i) => code(engine.infer('linear', x([i]), { deadlineMs: i % 2 ? 0.01 : 5000 }))),
+    );
     expect(codes.filter((each, i) => i % 2 === 0 && each !== 'answered')).toEqual([]);
     expect(engine.stats().hostRestarts).toBe(0);
     expect(await y('linear', x([3]))).toEqual([6]);

@@ -16,11 +16,15 @@ export function noHost(why: string): AppError {
 }
 
 export function requestTooLarge(bytes: number, maxBytes: number): AppError {
-  return new AppError(ErrorCode.RESOURCE_EXHAUSTED, `The inputs take up to ${bytes} bytes, where one run may take ${maxBytes}; send fewer rows.`, {
-    field: 'inputs',
-    expected: `at most ${maxBytes} bytes`,
-    got: `${bytes} bytes`,
-  });
+  return new AppError(
+    ErrorCode.RESOURCE_EXHAUSTED,
+    `The inputs take up to ${bytes} bytes, where one run may take ${maxBytes}; send fewer rows.`,
+    {
+      field: 'inputs',
+      expected: `at most ${maxBytes} bytes`,
+      got: `${bytes} bytes`,
+    },
+  );
 }
 
 export function queueFull(queuedRows: number, maxQueueRows: number): AppError {
@@ -31,13 +35,16 @@ export function queueFull(queuedRows: number, maxQueueRows: number): AppError {
 }
 
 export function deadlineExceeded(deadlineMs: number): AppError {
-  return new AppError(ErrorCode.DEADLINE_EXCEEDED, `The model did not answer within ${deadlineMs} ms.`, { expected: `an answer within ${deadlineMs} ms` });
+  return new AppError(ErrorCode.DEADLINE_EXCEEDED, `The model did not answer within ${deadlineMs} ms.`, {
+    expected: `an answer within ${deadlineMs} ms`,
+  });
 }
 
 /** What a host's refusal means to the caller. */
 export function fromReply(header: HostReply): AppError {
   if (header.kind !== 'error') return new AppError(ErrorCode.INTERNAL, `An inference host answered with "${header.kind}".`);
-  const message = header.code === 'RESOURCE_EXHAUSTED' ? `The model needs more memory than a host may hold: ${header.message}` : header.message;
+  const message =
+    header.code === 'RESOURCE_EXHAUSTED' ? `The model needs more memory than a host may hold: ${header.message}` : header.message;
   return new AppError(ErrorCode[header.code], message);
 }
 
@@ -48,7 +55,10 @@ export function fromLoss(cause: unknown, expected: string): AppError {
     case 'TIMEOUT':
       return new AppError(ErrorCode.DEADLINE_EXCEEDED, `The model did not ${expected}; the process that ran it was ended.`, { expected });
     case 'MEMORY':
-      return new AppError(ErrorCode.RESOURCE_EXHAUSTED, 'The model needs more memory than a host may hold; the process that ran it was ended.');
+      return new AppError(
+        ErrorCode.RESOURCE_EXHAUSTED,
+        'The model needs more memory than a host may hold; the process that ran it was ended.',
+      );
     case 'CRASH':
       return new AppError(ErrorCode.UNAVAILABLE, `The process that ran the model ended: ${cause.message}.`);
     case 'CLOSED':

@@ -65,7 +65,8 @@ async function run(modelId: string, frame: Frame<HostRequest>): Promise<Outgoing
   models.set(modelId, entry);
   const outputs = await entry.model.run(frame.tensors);
   const bytes = outputs.reduce((sum, { data }) => sum + (Array.isArray(data) ? data.length : data.byteLength), 0);
-  if (bytes > settings.maxFrameBytes / 2) throw new HostError('RESOURCE_EXHAUSTED', `the outputs take ${bytes} bytes, more than may be returned at once`);
+  if (bytes > settings.maxFrameBytes / 2)
+    throw new HostError('RESOURCE_EXHAUSTED', `the outputs take ${bytes} bytes, more than may be returned at once`);
   return outputs.map(({ name, datatype, shape, data }) => ({ name, datatype, shape, parts: [data] }));
 }
 

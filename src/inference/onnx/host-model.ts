@@ -35,11 +35,20 @@ export class UnusableModel extends Error {}
 
 function toSpec(kind: 'input' | 'output', meta: InferenceSession.ValueMetadata): TensorSpec {
   if (!meta.isTensor) {
-    throw new UnusableModel(`${kind} "${meta.name}" is not a tensor (a sequence or map): export the model with plain tensors, e.g. zipmap=False.`);
+    throw new UnusableModel(
+      `${kind} "${meta.name}" is not a tensor (a sequence or map): export the model with plain tensors, e.g. zipmap=False.`,
+    );
   }
   const datatype = DATATYPE_OF[meta.type];
-  if (!datatype) throw new UnusableModel(`${kind} "${meta.name}" has datatype ${meta.type}: cast it to one of ${Object.values(DATATYPE_OF).join(', ')}.`);
-  return { name: meta.name, datatype, shape: meta.shape.map((dimension) => (typeof dimension === 'number' && dimension >= 0 ? dimension : -1)) };
+  if (!datatype)
+    throw new UnusableModel(
+      `${kind} "${meta.name}" has datatype ${meta.type}: cast it to one of ${Object.values(DATATYPE_OF).join(', ')}.`,
+    );
+  return {
+    name: meta.name,
+    datatype,
+    shape: meta.shape.map((dimension) => (typeof dimension === 'number' && dimension >= 0 ? dimension : -1)),
+  };
 }
 
 function toDomain(name: string, tensor: RuntimeTensor): Tensor {
@@ -51,7 +60,10 @@ function toDomain(name: string, tensor: RuntimeTensor): Tensor {
 /** `rows` rows for an input: zeros, or numbers that differ between rows. A dimension of any length is 1. */
 function trialInput(spec: TensorSpec, rows: number, seed: number): Tensor {
   const shape = spec.shape.map((dimension, axis) => (dimension === -1 ? (axis === 0 ? rows : 1) : dimension));
-  const data = allocate(spec.datatype, shape.reduce((product, dimension) => product * dimension, 1));
+  const data = allocate(
+    spec.datatype,
+    shape.reduce((product, dimension) => product * dimension, 1),
+  );
   if (seed > 0 && (data instanceof Float32Array || data instanceof Float64Array)) {
     for (let index = 0; index < data.length; index += 1) data[index] = Math.sin(12.9898 * (index + 1) * seed);
   }
@@ -108,7 +120,8 @@ export class HostModel {
 
   async run(inputs: readonly Tensor[]): Promise<Tensor[]> {
     const feeds: Record<string, RuntimeTensor> = Object.create(null);
-    for (const { name, datatype, data, shape } of inputs) feeds[name] = new RuntimeTensor(RUNTIME_TYPE[datatype], data as Float32Array, shape);
+    for (const { name, datatype, data, shape } of inputs)
+      feeds[name] = new RuntimeTensor(RUNTIME_TYPE[datatype], data as Float32Array, shape);
     const results = await this.session.run(feeds);
     return this.signature.outputs.map(({ name }) => toDomain(name, results[name]!));
   }
@@ -140,7 +153,9 @@ export class HostModel {
     // Exporters may leave an output's shape out; what came back is better than nothing.
     this.signature.outputs = this.signature.outputs.map((spec, index) => {
       const real = single[index]!.shape;
-      return spec.shape.length === real.length ? spec : { ...spec, shape: real.map((dimension, axis) => (axis === 0 && anyBatch ? -1 : dimension)) };
+      return spec.shape.length === real.length
+        ? spec
+        : { ...spec, shape: real.map((dimension, axis) => (axis === 0 && anyBatch ? -1 : dimension)) };
     });
   }
 
@@ -154,7 +169,10 @@ export class HostModel {
         const half = data.length / 2;
         return apart.every((row, rowIndex) => {
           const own = row[output]!.data;
-          return own.length === half && Array.from(own as ArrayLike<number>).every((value, index) => sameElement(value, data[rowIndex * half + index]));
+          return (
+            own.length === half &&
+            Array.from(own as ArrayLike<number>).every((value, index) => sameElement(value, data[rowIndex * half + index]))
+          );
         });
       });
     } catch {

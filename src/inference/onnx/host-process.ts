@@ -68,7 +68,10 @@ let networkIsolation: string[] | undefined;
 /** A network namespace of its own: as root, or through a user namespace. Nothing where neither is allowed. */
 function networkIsolationCommand(): string[] {
   if (networkIsolation) return networkIsolation;
-  const candidates = [['unshare', '--net'], ['unshare', '--map-current-user', '--net']];
+  const candidates = [
+    ['unshare', '--net'],
+    ['unshare', '--map-current-user', '--net'],
+  ];
   networkIsolation =
     process.platform !== 'linux'
       ? []
@@ -86,8 +89,19 @@ function networkIsolationCommand(): string[] {
 /** JavaScript may read the program alone; native code, the runtime's too, is not bound by this. */
 function nodeFlags({ hardened, cwd }: HostProcessOptions): string[] {
   if (!hardened) return ['--no-warnings'];
-  const readable = [cwd, dirname(dirname(dirname(entryPath()))), dirname(dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json')))];
-  return ['--no-warnings', '--jitless', '--permission', '--allow-addons', '--allow-worker', ...readable.map((folder) => `--allow-fs-read=${folder}`)];
+  const readable = [
+    cwd,
+    dirname(dirname(dirname(entryPath()))),
+    dirname(dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'))),
+  ];
+  return [
+    '--no-warnings',
+    '--jitless',
+    '--permission',
+    '--allow-addons',
+    '--allow-worker',
+    ...readable.map((folder) => `--allow-fs-read=${folder}`),
+  ];
 }
 
 function commandLine(options: HostProcessOptions): string[] {

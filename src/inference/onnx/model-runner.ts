@@ -79,7 +79,10 @@ export class ModelRunner {
 
   private async run(slot: HostSlot, host: HostProcess, model: ServedModel, batch: Pending[]): Promise<void> {
     const rows = batch.reduce((sum, pending) => sum + pending.rows, 0);
-    const tensors = join(batch.map((pending) => pending.inputs), rows);
+    const tensors = join(
+      batch.map((pending) => pending.inputs),
+      rows,
+    );
     const startedAt = performance.now();
     this.running.add(batch);
     try {

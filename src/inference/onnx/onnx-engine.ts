@@ -56,7 +56,15 @@ export class OnnxEngine implements InferenceEngine {
       loadFailed: (model, error) => this.forget(model, error),
     });
     const hostOptions = { ...this.options, cwd: this.folder, hardened: false };
-    this.slots = Array.from({ length: this.options.hosts }, () => new HostSlot(hostOptions, () => this.planDispatch(), () => this.giveUpWithoutHosts()));
+    this.slots = Array.from(
+      { length: this.options.hosts },
+      () =>
+        new HostSlot(
+          hostOptions,
+          () => this.planDispatch(),
+          () => this.giveUpWithoutHosts(),
+        ),
+    );
   }
 
   stats(): OnnxEngineStats {
@@ -105,7 +113,10 @@ export class OnnxEngine implements InferenceEngine {
     if (!ordered?.[0]) throw new AppError(ErrorCode.INVALID_TENSOR, 'An input of the model is missing.', { field: 'inputs' });
     const rows = ordered[0].shape[0] ?? 1;
     const deadline = { deadlineMs, deadlineAt: startedAt + deadlineMs };
-    const maxRows = Math.max(1, Math.min(this.options.maxBatchRows, Math.floor((this.options.maxBatchBytes * rows) / (wireBytes(ordered) + 1))));
+    const maxRows = Math.max(
+      1,
+      Math.min(this.options.maxBatchRows, Math.floor((this.options.maxBatchBytes * rows) / (wireBytes(ordered) + 1))),
+    );
     const answer =
       rows <= maxRows || !model.batchable
         ? await this.submit(model, ordered, rows, deadline)
@@ -123,7 +134,13 @@ export class OnnxEngine implements InferenceEngine {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  private async submitInChunks(model: ServedModel, inputs: Tensor[], rows: number, maxRows: number, deadline: Deadline): Promise<PendingAnswer> {
+  private async submitInChunks(
+    model: ServedModel,
+    inputs: Tensor[],
+    rows: number,
+    maxRows: number,
+    deadline: Deadline,
+  ): Promise<PendingAnswer> {
     const chunks: Tensor[][] = [];
     let batchRows = 0;
     // One after the other, so that a long request takes its turn among the short ones.

@@ -66,7 +66,12 @@ function payload(tensor: OutgoingTensor): Uint8Array[] {
 export function encodeFrame(header: HostRequest | HostReply, tensors: readonly OutgoingTensor[] = []): Buffer {
   const payloads = tensors.map(payload);
   const byteLengths = payloads.map((parts) => parts.reduce((sum, part) => sum + part.byteLength, 0));
-  const tensorHeaders: TensorHeader[] = tensors.map(({ name, datatype, shape }, index) => ({ name, datatype, shape, byteLength: byteLengths[index]! }));
+  const tensorHeaders: TensorHeader[] = tensors.map(({ name, datatype, shape }, index) => ({
+    name,
+    datatype,
+    shape,
+    byteLength: byteLengths[index]!,
+  }));
   const head = Buffer.from(JSON.stringify({ header, tensors: tensorHeaders }));
   const bodyBytes = byteLengths.reduce((sum, bytes) => sum + padded(bytes), padded(head.byteLength));
   const frame = Buffer.allocUnsafe(PREFIX_BYTES + bodyBytes);
