@@ -255,7 +255,10 @@ describe('onnx engine', () => {
       await engine.load({ modelId: 'loop', path: ${JSON.stringify(path)} });
       void engine.infer('loop', [{ name: 'x', datatype: 'FP32', shape: [1, 1], data: Float32Array.of(5000) }], { deadlineMs: 60000 });
       setTimeout(() => console.log(JSON.stringify(engine.hostPids())), 300);`;
-    const service = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const service = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      env: { TMPDIR: folder },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     const [line] = (await once(service.stdout, 'data')) as [Buffer];
     const pids = JSON.parse(line.toString()) as number[];
     expect(pids).toHaveLength(2);
