@@ -43,7 +43,11 @@ function guardField(type: GraphQLObjectType, field: GraphQLField<unknown, Reques
   if (type.name === 'Subscription' && subscribe) {
     field.subscribe = async (source, args, context, info) => {
       check(args, context);
-      return untilExpiry((await subscribe(source, args, context, info)) as AsyncIterableIterator<unknown>, context.principal.expiresAt);
+      return withLastError((await subscribe(source, args, context, info)) as AsyncIterableIterator<unknown>, context.principal.expiresAt);
+    };
+    field.resolve = (item, args, context, info) => {
+      if (item instanceof Error) throw item;
+      return resolve ? resolve(item, args, context, info) : item;
     };
   } else if (resolve) {
     field.resolve = (source, args, context, info) => {
@@ -89,27 +93,38 @@ function checkJson(path: string, value: unknown, depth: number): void {
   }
 }
 
-/** The same items, ended by UNAUTHENTICATED when the token ends. */
-function untilExpiry(source: AsyncIterableIterator<unknown>, expiresAt: Date): AsyncIterableIterator<unknown> {
-  let expired = false;
+/**
+ * The same items. When the source fails or the token ends, the error comes as one last item, which the field's resolver throws:
+ * the client gets it in order, with its code, instead of a closed socket.
+ */
+function withLastError(source: AsyncIterableIterator<unknown>, expiresAt: Date): AsyncIterableIterator<unknown> {
+  let failure: Error | null = null;
+  let over = false;
   // setTimeout holds 24 days; a token that lives longer is checked again when its client reconnects.
   const timer = setTimeout(
     () => {
-      expired = true;
+      failure = unauthenticated();
       void source.return?.();
     },
     Math.min(Math.max(0, expiresAt.getTime() - Date.now()), 2 ** 31 - 1),
   );
   timer.unref();
-  const end = async () => {
+  const end = async (): Promise<IteratorResult<unknown>> => {
+    over = true;
     clearTimeout(timer);
-    return (await source.return?.()) ?? { done: true as const, value: undefined };
+    await source.return?.();
+    return { done: true, value: undefined };
   };
   return {
     next: async () => {
-      const item = await source.next();
-      if (expired) throw unauthenticated();
-      return item;
+      if (over) return end();
+      const item = await source.next().catch((error: unknown) => {
+        failure = error instanceof Error ? error : new Error(String(error));
+        return { done: true as const, value: undefined };
+      });
+      if (!failure) return item;
+      over = true;
+      return { done: false, value: failure };
     },
     return: end,
     throw: end,

@@ -13,8 +13,17 @@ const KNOWN_CODES: Record<string, ErrorCode> = {
   PERSISTED_QUERY_NOT_FOUND: ErrorCode.BAD_USER_INPUT,
 };
 
+const shown = new WeakSet<GraphQLError>();
+
 /** The one error boundary: what a client may see of an error. Everything unknown is logged and masked. */
 export function toClientError(error: unknown, logger: Logger, requestId: string): GraphQLError {
+  if (error instanceof GraphQLError && shown.has(error)) return error;
+  const client = describe(error, logger, requestId);
+  shown.add(client);
+  return client;
+}
+
+function describe(error: unknown, logger: Logger, requestId: string): GraphQLError {
   const graphqlError = error instanceof GraphQLError ? error : new GraphQLError(String(error), { originalError: error as Error });
   const original = findAppError(graphqlError);
   const place = { nodes: graphqlError.nodes, source: graphqlError.source, positions: graphqlError.positions, path: graphqlError.path };

@@ -120,9 +120,9 @@ export function attachSubscriptions(server: Server, options: GraphQLOptions): { 
           const principal = extra.principal;
           if (!principal || principal.expiresAt.getTime() <= Date.now()) throw unauthenticated();
           const document = parse(payload.query, { maxTokens: MAX_TOKENS });
-          checkQueryLimits(options.schema, document, payload.variables ?? {}, options.limits);
           const errors = validate(options.schema, document, specifiedRules, { maxErrors: 10 });
           if (errors.length > 0) return errors.map((error) => toClientError(error, options.logger, requestId));
+          checkQueryLimits(options.schema, document, payload.variables ?? {}, options.limits);
           open.add(id);
           return {
             schema: options.schema,
