@@ -58,19 +58,17 @@ export function advanceAlert(open: OpenAlert | null, signal: Signal, policy: Ale
   }
 }
 
-/** `latenciesMs`: one per answered request of the window, in any order. */
 export function latencySignal(
-  { latenciesMs, slaP95Ms }: { latenciesMs: Float64Array; slaP95Ms: number },
+  { requests, p95Ms, slaP95Ms }: { requests: number; p95Ms: number; slaP95Ms: number },
   policy: AlertPolicy = DEFAULT_ALERT_POLICY,
 ): Signal {
-  const p95Ms = percentile(latenciesMs.slice().sort(), 0.95);
-  const few = latenciesMs.length < policy.latency.minRequests;
+  const few = requests < policy.latency.minRequests;
   return {
     kind: 'LATENCY',
     verdict: few ? 'TOO_FEW' : p95Ms > slaP95Ms ? 'BREACHED' : 'CLEAN',
     value: p95Ms,
     threshold: slaP95Ms,
-    message: `p95 latency ${p95Ms.toFixed(1)} ms over ${latenciesMs.length} requests, SLA ${slaP95Ms} ms.`,
+    message: `p95 latency ${p95Ms.toFixed(1)} ms over ${requests} requests, SLA ${slaP95Ms} ms.`,
   };
 }
 
