@@ -5,6 +5,9 @@ import { AppError, conflict, ErrorCode } from '../errors.js';
 import type { FromChild, ToChild } from './local-messages.js';
 import type { RunningTraining, TrainingBackend, TrainingHooks, TrainingOutcome, TrainingRequest } from './port.js';
 
+/** What the process wrote to its standard error last, kept as the cause of its end. */
+const COMPLAINT_CHARACTERS = 4000;
+
 /** The compiled child, wherever this module runs from: beside it in dist, or src under a test runner. */
 function childEntry(): string {
   const compiled = import.meta.url.endsWith('.ts') ? '../../dist/training/local-child.js' : './local-child.js';
@@ -13,11 +16,16 @@ function childEntry(): string {
   return entry;
 }
 
+export interface LocalTraining extends RunningTraining {
+  /** Of the training's process; undefined if it could not be started. */
+  pid: number | undefined;
+}
+
 /** Trains on this machine, each training in a process of its own. */
 export class LocalTrainingBackend implements TrainingBackend {
   readonly name = 'local';
 
-  start(request: TrainingRequest, hooks: TrainingHooks): RunningTraining {
+  start(request: TrainingRequest, hooks: TrainingHooks): LocalTraining {
     // An empty environment: a training needs no setting and no secret of the service.
     const child = fork(childEntry(), [], { serialization: 'advanced', cwd: request.workDir, env: {}, execArgv: [], stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
     let cancelled = false;
@@ -26,7 +34,8 @@ export class LocalTrainingBackend implements TrainingBackend {
       complaint = (complaint + text).slice(-COMPLAINT_CHARACTERS);
     });
     const tell = (message: ToChild): void => {
-      if (child.connected) child.send(message);
+      // To a process that has just died a message cannot be delivered: its exit is what will be reported.
+      if (child.connected) child.send(message, () => {});
     };
 
     const outcome = new Promise<TrainingOutcome>((resolve, reject) => {
@@ -64,6 +73,7 @@ export class LocalTrainingBackend implements TrainingBackend {
       tell({ type: 'start', request });
     });
     return {
+      pid: child.pid,
       outcome,
       cancel: () => {
         cancelled = true;
@@ -72,5 +82,3 @@ export class LocalTrainingBackend implements TrainingBackend {
     };
   }
 }
-
-const COMPLAINT_CHARACTERS = 4000;

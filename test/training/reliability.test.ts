@@ -1,4 +1,4 @@
-import { execFileSync, fork } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
@@ -22,15 +22,6 @@ const network: ConfigInput = {
   hyperparameters: { epochs: 12, batchSize: 16, learningRate: 0.01, hiddenLayers: [16, 8] },
   seed: 7,
 };
-
-/** Children of this process that run the trainer. */
-function trainerPids(): number[] {
-  const processes = execFileSync('ps', ['-o', 'pid=,args=', '--ppid', String(process.pid)], { encoding: 'utf8' });
-  return processes
-    .split('\n')
-    .filter((line) => line.includes('local-child.js'))
-    .map((line) => Number.parseInt(line, 10));
-}
 
 const isAlive = (pid: number): boolean => {
   try {
@@ -80,7 +71,7 @@ describe('a local training', () => {
     const killAt = Math.max(1, Math.floor(whole.outcome.epochsRun / 2));
     const broken = start(dataset, config, {
       async onCheckpoint({ epoch }) {
-        if (epoch === killAt) for (const pid of trainerPids()) process.kill(pid, 'SIGKILL');
+        if (epoch === killAt) process.kill(broken.running.pid!, 'SIGKILL');
       },
     });
     await expect(broken.running.outcome).rejects.toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining('SIGKILL') });
@@ -103,13 +94,12 @@ describe('a local training', () => {
     });
     const started = start(cars, { ...network, hyperparameters: { epochs: 10_000 }, checkpointEveryEpochs: 10_000 }, { onEpoch: async () => begun() });
     await firstEpoch;
-    const pids = trainerPids();
-    expect(pids).toHaveLength(1);
+    expect(isAlive(started.running.pid!)).toBe(true);
     const cancelledAt = performance.now();
     started.running.cancel();
     await expect(started.running.outcome).rejects.toMatchObject({ code: 'CONFLICT', details: { cancelled: true } });
     expect(performance.now() - cancelledAt).toBeLessThan(500);
-    expect(pids.some(isAlive)).toBe(false);
+    expect(isAlive(started.running.pid!)).toBe(false);
   });
 
   it('waits for slow receivers and fails with their error', async () => {
@@ -121,7 +111,7 @@ describe('a local training', () => {
     });
     await expect(running.outcome).rejects.toThrow('the database is away');
     expect(epochs.map(({ epoch }) => epoch)).toEqual([1, 2, 3]);
-    await until(() => trainerPids().length === 0);
+    await until(() => !isAlive(running.pid!));
   });
 
   it('ends when its parent is gone', async () => {
@@ -131,14 +121,13 @@ describe('a local training', () => {
     const script = path.join(workDir, 'parent.mjs');
     writeFileSync(
       script,
-      `import { execFileSync } from 'node:child_process';
-       import { LocalTrainingBackend } from ${JSON.stringify(backend.href)};
+      `import { LocalTrainingBackend } from ${JSON.stringify(backend.href)};
        const request = ${JSON.stringify({ config, dataPath: cars.path, dataFormat: cars.format, workDir })};
-       new LocalTrainingBackend().start(request, { onProgress() {}, async onCheckpoint() {}, async onEpoch({ epoch }) {
-         if (epoch !== 1) return;
-         process.send(Number(execFileSync('ps', ['-o', 'pid=', '-C', 'node', '--ppid', String(process.pid)], { encoding: 'utf8' }).trim().split('\\n')
-           .find((pid) => execFileSync('ps', ['-o', 'args=', '-p', pid.trim()], { encoding: 'utf8' }).includes('local-child.js'))));
-       } });`,
+       const training = new LocalTrainingBackend().start(request, {
+         onProgress() {},
+         async onCheckpoint() {},
+         async onEpoch({ epoch }) { if (epoch === 1) process.send(training.pid); },
+       });`,
     );
     const parent = fork(script, [], { execArgv: [] });
     const child = await new Promise<number>((resolve) => parent.once('message', (pid) => resolve(Number(pid))));

@@ -10,8 +10,8 @@ import type { z } from 'zod';
 import type { DatasetFormat } from '../../src/domain/dataset-schema.js';
 import type { Tensor } from '../../src/domain/tensor.js';
 import { type TrainingConfig, trainingConfigSchema } from '../../src/domain/training-config.js';
-import { LocalTrainingBackend } from '../../src/training/local-backend.js';
-import type { CheckpointReport, EpochReport, RunningTraining, TrainingHooks, TrainingOutcome } from '../../src/training/port.js';
+import { type LocalTraining, LocalTrainingBackend } from '../../src/training/local-backend.js';
+import type { CheckpointReport, EpochReport, TrainingHooks, TrainingOutcome } from '../../src/training/port.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -59,7 +59,7 @@ export interface Finished {
 }
 
 export interface Started extends Omit<Finished, 'outcome'> {
-  running: RunningTraining;
+  running: LocalTraining;
   progress: number[];
 }
 
