@@ -8,7 +8,7 @@ import { EXAMPLES, GREETING } from './welcome.js';
 
 const OPENING_TABS = EXAMPLES.slice(0, 3).map(({ query, variables }, index) => ({
   query: index === 0 ? `${GREETING}\n${query}` : query,
-  variables: variables ?? null,
+  variables: variables ? JSON.stringify(variables, null, 2) : null,
 }));
 
 const plugins = [HISTORY_PLUGIN, guide];
@@ -30,7 +30,6 @@ export function App() {
           visiblePlugin={guide}
           defaultTabs={OPENING_TABS}
           isHeadersEditorEnabled={false}
-          defaultEditorToolsVisibility="variables"
         >
           <GraphiQL.Logo>
             <span />

@@ -14,7 +14,7 @@ function Guide() {
   useEffect(() => {
     if (pending === null || tabCount <= pending.tabCount) return;
     queryEditor?.setValue(pending.example.query);
-    variableEditor?.setValue(pending.example.variables ?? '');
+    variableEditor?.setValue(pending.example.variables ? JSON.stringify(pending.example.variables, null, 2) : '');
     setPending(null);
   }, [pending, tabCount, queryEditor, variableEditor]);
 

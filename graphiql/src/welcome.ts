@@ -1,25 +1,81 @@
-/** What the page offers first: the opening tabs and the guide in the side panel. */
+/** What the page offers first: the opening tabs and the guide in the side panel. A test checks every operation against the schema. */
 export interface Example {
   title: string;
   /** One sentence: what it shows. */
   why: string;
   query: string;
-  variables?: string;
+  variables?: Record<string, unknown>;
 }
 
 export const GREETING = `# Welcome to the MATIH ML Service.
 #
-#   1. Paste a token at the top ("npm start" and "npm run demo" print one).
-#   2. Press ▶ or Ctrl-Enter to run the operation under the cursor.
-#   3. The guide on the left opens ready-made operations; the book icon shows the documented schema.
-#   4. Ctrl-Space completes fields and arguments; hovering over one explains it.
+# 1. Your token is at the top; the
+#    terminal printed one at the start.
+# 2. ▶ or Ctrl-Enter runs the operation.
+# 3. "Start here" on the left opens
+#    ready-made operations, the book
+#    shows the documented schema.
+# 4. Ctrl-Space completes; hovering
+#    over a field explains it.
 `;
 
 export const EXAMPLES: Example[] = [
   {
-    title: 'Who answers?',
-    why: 'The smallest query: it proves that the address and the token are right.',
-    query: `query Hello {\n  __typename\n}\n`,
+    title: 'See the experiments',
+    why: 'Lists are connections: ask for a page, its cursor and, if you need it, the total.',
+    query: `query Experiments {
+  experiments(first: 10) {
+    totalCount
+    nodes { id name description createdBy createdAt }
+    pageInfo { hasNextPage endCursor }
+  }
+}
+`,
+  },
+  {
+    title: 'Start an experiment',
+    why: 'Mutations take one input and answer with what they made. Needs the role ENGINEER.',
+    query: `mutation StartExperiment($input: CreateExperimentInput!) {
+  createExperiment(input: $input) {
+    experiment { id name createdAt }
+  }
+}
+`,
+    variables: { input: { name: 'my-first-experiment', description: 'Made in GraphiQL' } },
+  },
+  {
+    title: 'Compare runs',
+    why: 'Parameters and the latest value of every metric, side by side.',
+    query: `query Runs {
+  runs(first: 10) {
+    nodes {
+      id
+      name
+      status
+      experiment { name }
+      params { key value }
+      metrics { key value step }
+    }
+  }
+}
+`,
+  },
+  {
+    title: 'Watch a run learn',
+    why: 'A subscription: each metric point as it is logged, past ones first. Put in a run id.',
+    query: `subscription WatchRun($runId: ID!) {
+  runMetrics(runId: $runId, after: 0) { seq key step value }
+}
+`,
+    variables: { runId: 'paste the id of a run' },
+  },
+  {
+    title: 'Follow what happens',
+    why: 'Every lifecycle event as it happens: trainings, registrations, promotions, deployments, drift.',
+    query: `subscription Follow {
+  lifecycleEvents(after: 0) { seq type subjectType subjectId createdAt payload }
+}
+`,
   },
   {
     title: 'What can I ask?',
