@@ -29,7 +29,8 @@ export async function startApp(config: Config, logger: Logger, options: AppOptio
   try {
     services.events.start();
     if (config.ROLE !== 'api') {
-      await consumeJobs({ ...context, jobs: services.jobs }, createHandlers(services), config.WORKER_CONCURRENCY);
+      const runtime = { ...context, jobs: services.jobs, heartbeatTimeoutMs: config.JOB_HEARTBEAT_TIMEOUT_MS };
+      await consumeJobs(runtime, createHandlers(services), config.WORKER_CONCURRENCY);
       const ticks = startTicks(
         [
           { name: 'reconcile', intervalMs: config.RECONCILE_INTERVAL_MS, run: () => services.jobs.reconcile(config.JOB_HEARTBEAT_TIMEOUT_MS) },

@@ -2,28 +2,12 @@ import type { Logger } from 'pino';
 import type { JobQueue } from '../adapters/job-queue/port.js';
 import type { LiveEvents } from '../adapters/live-events/port.js';
 import type { Job } from '../db/entities/platform/job.entity.js';
-import type { Actor, Database, Session } from '../db/database.js';
+import type { Actor, Database } from '../db/database.js';
 import { JOB_CATALOG, type RowJobKind } from '../domain/job-catalog.js';
 import { Role } from '../domain/principal.js';
 import { AppError, ErrorCode } from '../errors.js';
+import type { JobRun } from '../services/platform/job-run.js';
 import { jobTopic, StaleAttempt, type JobService } from '../services/platform/job.service.js';
-
-/** One attempt at a job, as its handler sees it. */
-export interface JobRun {
-  job: Job;
-  attempt: number;
-  logger: Logger;
-  /** Aborts when the job was cancelled, overtaken by another attempt, or ran out of time. */
-  signal: AbortSignal;
-  /** One transaction as the job's owner, refused when another attempt has overtaken this one. */
-  write<T>(work: (session: Session) => Promise<T>): Promise<T>;
-  /** A transaction that changes nothing. */
-  read<T>(work: (session: Session) => Promise<T>): Promise<T>;
-  /** Reports progress, at most a few times a second; `fraction` in [0, 1]. */
-  progress(fraction: number, message: string): void;
-  /** Ends the job with its result, in the transaction of `work`. */
-  succeed(result: Record<string, unknown>, work?: (session: Session) => Promise<void>): Promise<void>;
-}
 
 export type JobHandler = (run: JobRun) => Promise<void>;
 export type JobHandlers = Record<RowJobKind, JobHandler>;
@@ -34,9 +18,13 @@ export interface JobRuntime {
   queue: JobQueue;
   logger: Logger;
   jobs: JobService;
+  /** A running job without a sign of life for so long is given to another worker. */
+  heartbeatTimeoutMs: number;
 }
 
-const HEARTBEAT_MS = 2_000;
+const MAX_HEARTBEAT_MS = 2_000;
+/** Several signs of life fit in the time after which a job counts as lost. */
+const HEARTBEATS_PER_TIMEOUT = 5;
 const PROGRESS_MS = 250;
 
 /** Lets this process work on jobs of every kind. The handlers are typed by the catalogue, so that none can be missing. */
@@ -66,7 +54,7 @@ async function runAttempt(runtime: JobRuntime, job: Job, handler: JobHandler, ti
       (alive) => alive || stale.abort(new StaleAttempt(job.id, attempt)),
       (error: unknown) => logger.warn({ err: error }, 'no heartbeat'),
     );
-  const timer = setInterval(beat, HEARTBEAT_MS);
+  const timer = setInterval(beat, Math.min(MAX_HEARTBEAT_MS, runtime.heartbeatTimeoutMs / HEARTBEATS_PER_TIMEOUT));
   const unsubscribe = live.subscribe(jobTopic(job.id), beat);
   const report = throttledProgress(runtime, actor, job, logger);
   const run: JobRun = {
@@ -84,10 +72,8 @@ async function runAttempt(runtime: JobRuntime, job: Job, handler: JobHandler, ti
     succeed: async (result, work) => {
       await report.flush();
       await db.transact(actor, async (session) => {
-        await jobs.fence(session, job.id, attempt);
-        await work?.(session);
-        await session.em.flush();
         await jobs.succeed(session, job.id, attempt, result);
+        await work?.(session);
       });
     },
   };
