@@ -155,6 +155,7 @@ const TABLES: Record<string, string> = {
     event_seq bigint not null default 0,
     heartbeat_at timestamptz,
     enqueued_at timestamptz,
+    not_before timestamptz,
     started_at timestamptz,
     ended_at timestamptz,
     created_by text not null,
@@ -247,6 +248,8 @@ const BULK_TABLES: Record<string, string> = {
   run_counter: `
     tenant text not null, run_id uuid primary key, last_seq bigint not null default 0,
     foreign key (tenant, run_id) references run (tenant, id) on delete cascade`,
+  staged_object: `
+    tenant text not null, object_key text primary key, created_at timestamptz not null default clock_timestamp()`,
   metric_point: `
     tenant text not null, run_id uuid not null, key text not null, step bigint not null, logged_at timestamptz not null,
     value double precision not null, seq bigint not null,
@@ -292,6 +295,7 @@ const INDEXES = [
   `create index deployment_by_endpoint on deployment (tenant, endpoint_id, created_at)`,
   `create index deployment_by_version on deployment (tenant, model_version_id)`,
   `create index endpoint_by_model on endpoint (tenant, model_id)`,
+  `create index staged_object_by_age on staged_object (created_at)`,
   `create index job_by_kind on job (tenant, kind, created_at desc, id desc)`,
   `create index job_by_run on job (tenant, run_id)`,
   `create index job_by_version on job (tenant, model_version_id)`,

@@ -1,5 +1,5 @@
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
-import { hasEnded, jobTopic } from '../../services/platform/job.service.js';
+import { jobTopic } from '../../services/platform/job.service.js';
 import { abortable } from '../../services/platform/live-feed.js';
 import type { RequestContext } from '../request-context.js';
 import { OrderDirection } from '../types/common.types.js';
@@ -64,7 +64,7 @@ async function followJob(ctx: RequestContext, { jobId, after }: { jobId: string;
       (seq, limit) => ctx.run((session) => ctx.services.jobs.eventsAfter(session, jobId, seq, limit)),
       after ?? 0,
       signal,
-      (event) => hasEnded(event.status),
+      (event) => event.isLast,
     ),
   );
 }

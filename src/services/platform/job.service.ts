@@ -2,15 +2,18 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Logger } from 'pino';
 import type { JobQueue } from '../../adapters/job-queue/port.js';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
+import { Event } from '../../db/entities/platform/event.entity.js';
 import { Job } from '../../db/entities/platform/job.entity.js';
 import { Run } from '../../db/entities/tracking/run.entity.js';
 import type { Database, Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { sql } from '../../db/sql.js';
 import type { FilterQuery } from '@mikro-orm/core';
+import { EventType } from '../../domain/events.js';
+import { JOB_CATALOG } from '../../domain/job-catalog.js';
 import { AppError, conflict, ErrorCode, notFound } from '../../errors.js';
 import type { Sequenced } from './live-feed.js';
-import { audit } from './use-case.js';
+import { audit, EVENTS_WAITING } from './use-case.js';
 
 export type JobKind = Job['kind'];
 export type JobStatus = Job['status'];
@@ -40,6 +43,17 @@ export interface JobEventRow extends Sequenced {
   progress: number;
   message: string;
   loggedAt: Date;
+  /** Whether the job has ended with this step. */
+  isLast: boolean;
+}
+
+/** Why an attempt ended; a final failure would come again in the same way. */
+interface Failure {
+  code: ErrorCode;
+  message: string;
+  final: boolean;
+  /** Time before the next attempt. */
+  backoffMs: number;
 }
 
 /** Failed or lost attempts without progress in between, after which a job is given up. */
@@ -50,10 +64,6 @@ const REQUEUE_AFTER_MS = 15_000;
 export const JOBS_WAITING = 'jobs-waiting';
 
 export const jobTopic = (jobId: string) => `job:${jobId}`;
-
-export function hasEnded(status: JobStatus): boolean {
-  return ENDED.includes(status);
-}
 
 /** Thrown inside an attempt that another attempt, a cancellation or an end has overtaken: its writes are refused. */
 export class StaleAttempt extends Error {
@@ -97,12 +107,36 @@ export class JobService {
     const job = await this.get(session, id);
     await session.em.lock(job, 4);
     await session.em.refresh(job);
-    if (hasEnded(job.status)) throw conflict(`Job ${id} has already ended (${job.status}).`, { expected: 'a queued or running job', got: job.status });
+    if (ENDED.includes(job.status)) throw conflict(`Job ${id} has already ended (${job.status}).`, { expected: 'a queued or running job', got: job.status });
     const before = { status: job.status };
     await this.step(session.em, job.id, { status: 'CANCELLED', message: `Cancelled by ${session.principal.subject}` });
     await this.endRun(session.em, job, 'KILLED');
     audit(session, 'cancelJob', { type: 'job', id }, before, { status: 'CANCELLED' });
     session.afterCommit(() => this.live.publish(jobTopic(id)));
+    await session.em.refresh(job);
+    return job;
+  }
+
+  /** Gives a job that was given up or cancelled another attempt, with a clean slate of failures. */
+  async resume(session: Session, id: string, kind: JobKind): Promise<Job> {
+    const job = await this.get(session, id, kind);
+    await session.em.lock(job, 4);
+    await session.em.refresh(job);
+    if (job.status !== 'FAILED' && job.status !== 'CANCELLED') {
+      throw conflict(`Job ${id} is ${job.status}.`, { expected: 'a failed or cancelled job', got: job.status });
+    }
+    await sql(
+      session.em,
+      `update job set attempt = attempt + 1, failures = 0, error_code = null, error_message = null, ended_at = null, not_before = null
+       where id = ? and tenant = ?`,
+      [id, session.tenant],
+    );
+    await this.step(session.em, id, { status: 'QUEUED', message: `Continued by ${session.principal.subject}` });
+    audit(session, 'resumeJob', { type: 'job', id }, { status: job.status }, { status: 'QUEUED' });
+    session.afterCommit(() => {
+      this.live.publish(jobTopic(id));
+      this.live.publish(JOBS_WAITING);
+    });
     await session.em.refresh(job);
     return job;
   }
@@ -165,16 +199,17 @@ export class JobService {
     const final = known && error.code !== ErrorCode.UNAVAILABLE && error.code !== ErrorCode.INTERNAL;
     const code = known ? error.code : ErrorCode.INTERNAL;
     const message = known ? error.message : 'The worker met an unexpected error; its log has the details.';
-    await this.db.asSystem((em) => this.retryOrEnd(em, job.id, job.attempt, code, message, final));
+    const backoffMs = JOB_CATALOG[job.kind].backoffMs * (job.failures + 1);
+    await this.db.asSystem((em) => this.retryOrEnd(em, job.id, job.attempt, { code, message, final, backoffMs }));
     this.live.publish(jobTopic(job.id));
-    this.live.publish(JOBS_WAITING);
+    this.live.publish(EVENTS_WAITING);
   }
 
   /** Offers waiting jobs to the queue. */
   async dispatch(): Promise<void> {
     const waiting = await this.db.asSystem((em) =>
       sql<{ id: string; tenant: string; kind: string; attempt: number }>(em, 
-        `select id, tenant, kind, attempt from job where status = 'QUEUED'
+        `select id, tenant, kind, attempt from job where status = 'QUEUED' and (not_before is null or not_before <= now())
          and (enqueued_attempt < attempt or enqueued_at < now() - ? * interval '1 millisecond') order by created_at limit 500`,
         [REQUEUE_AFTER_MS],
       ),
@@ -195,13 +230,14 @@ export class JobService {
         [heartbeatTimeoutMs],
       );
       for (const { id, attempt } of rows) {
-        await this.retryOrEnd(em, id, attempt, ErrorCode.UNAVAILABLE, 'Its worker was lost', false);
+        await this.retryOrEnd(em, id, attempt, { code: ErrorCode.UNAVAILABLE, message: 'Its worker was lost', final: false, backoffMs: 0 });
       }
       return rows;
     });
     for (const { id, attempt } of lost) {
       this.logger.warn({ jobId: id, attempt }, 'job lost its worker');
       this.live.publish(jobTopic(id));
+      this.live.publish(EVENTS_WAITING);
     }
     await this.dispatch();
   }
@@ -210,13 +246,15 @@ export class JobService {
   async eventsAfter(session: Session, jobId: string, seq: number, limit: number): Promise<JobEventRow[]> {
     const order = seq < 0 ? 'desc' : 'asc';
     return sql<JobEventRow>(session.em, 
-      `select job_id as "jobId", seq::float8 as seq, status, attempt, progress, message, created_at as "loggedAt" from job_event
-       where tenant = ? and job_id = ? and seq > ? order by seq ${order} limit ?`,
+      `select e.job_id as "jobId", e.seq::float8 as seq, e.status, e.attempt, e.progress, e.message, e.created_at as "loggedAt",
+         e.seq = j.event_seq and j.ended_at is not null as "isLast"
+       from job_event e join job j on j.id = e.job_id
+       where e.tenant = ? and e.job_id = ? and e.seq > ? order by e.seq ${order} limit ?`,
       [session.tenant, jobId, seq, limit],
     );
   }
 
-  private async retryOrEnd(em: EntityManager, id: string, attempt: number, code: ErrorCode, message: string, final: boolean): Promise<void> {
+  private async retryOrEnd(em: EntityManager, id: string, attempt: number, { code, message, final, backoffMs }: Failure): Promise<void> {
     const job = await em.findOne(Job, { id, attempt, status: 'RUNNING' });
     if (!job) return;
     const failures = job.failures + 1;
@@ -224,8 +262,20 @@ export class JobService {
       await sql(em, 'update job set failures = ?, error_code = ?, error_message = ? where id = ?', [failures, code, message, id]);
       await this.step(em, id, { status: 'FAILED', message });
       await this.endRun(em, job, 'FAILED');
+      if (job.kind === 'TRAINING') {
+        em.create(Event, {
+          tenant: job.tenant,
+          type: EventType.MODEL_TRAINING_FAILED,
+          subjectType: 'job',
+          subjectId: id,
+          payload: { runId: job.runId, errorCode: code, errorMessage: message },
+        });
+      }
     } else {
-      await sql(em, 'update job set failures = ?, attempt = attempt + 1 where id = ?', [failures, id]);
+      await sql(em, 
+        `update job set failures = ?, attempt = attempt + 1, not_before = now() + ? * interval '1 millisecond' where id = ?`,
+        [failures, backoffMs, id],
+      );
       await this.step(em, id, { status: 'QUEUED', message: `${message}; attempt ${attempt + 1} follows` });
     }
   }
@@ -237,7 +287,7 @@ export class JobService {
 
   /** Changes a job and leaves the step in its log, numbered by the job's own row, so that numbers commit in order. */
   private async step(em: EntityManager, id: string, change: { status?: JobStatus; progress?: number; message: string }): Promise<void> {
-    const ended = change.status !== undefined && hasEnded(change.status);
+    const ended = change.status !== undefined && ENDED.includes(change.status);
     await sql(em, 
       `with changed as (
          update job set event_seq = event_seq + 1, status = coalesce(?, status), progress = coalesce(?, progress), message = ?,

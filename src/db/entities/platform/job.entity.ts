@@ -26,6 +26,8 @@ export const Job = defineEntity({
     eventSeq: p.bigint('number').default(0),
     heartbeatAt: p.datetime().nullable(),
     enqueuedAt: p.datetime().nullable(),
+    /** A failed attempt's successor waits until then. */
+    notBefore: p.datetime().nullable(),
     startedAt: p.datetime().nullable(),
     endedAt: p.datetime().nullable(),
     createdBy: p.text(),
