@@ -42,7 +42,8 @@ export function checkConfigAgainstSchema(config: TrainingConfig, profile: Datase
   if (config.window) {
     timestampAt('config.window.column', config.window.column);
     const { from, to } = config.window;
-    if (from !== undefined && to !== undefined && Date.parse(from) >= Date.parse(to)) throw badInput('config.window.to', `an instant after ${from}`, to);
+    if (from !== undefined && to !== undefined && Date.parse(from) >= Date.parse(to))
+      throw badInput('config.window.to', `an instant after ${from}`, to);
   }
   if (config.split.by === 'TIME') usableRows -= timestampAt('config.split.column', config.split.column).missingCount;
   if (config.split.validation + config.split.holdout >= 1) {
@@ -61,7 +62,11 @@ function checkFeatures(config: TrainingConfig, profile: DatasetProfile, columnAt
     seen.add(name);
     if (name === config.target?.column) throw badInput(field, 'a column other than the target', name);
     if (name === '' || OUTPUT_NAMES[TASK_OF[config.modelType]].includes(name)) {
-      throw badInput(field, `a name that is not empty and not an output of the model (${OUTPUT_NAMES[TASK_OF[config.modelType]].join(', ')})`, name);
+      throw badInput(
+        field,
+        `a name that is not empty and not an output of the model (${OUTPUT_NAMES[TASK_OF[config.modelType]].join(', ')})`,
+        name,
+      );
     }
     if (!ACCEPTED_TYPES[kind].includes(column.type)) {
       throw badInput(`config.features[${i}].kind`, `${kindsFor(column.type).join(' or ')} for the ${column.type} column ${name}`, kind);
@@ -84,10 +89,12 @@ function checkTarget(config: TrainingConfig, columnAt: (field: string, name: str
   const field = 'config.target.column';
   const column = columnAt(field, config.target.column);
   const described = `${column.name} (${column.type})`;
-  if (column.distinctCount < 2) throw badInput(field, 'a column with at least two different values', `${column.name} (${column.distinctCount})`);
+  if (column.distinctCount < 2)
+    throw badInput(field, 'a column with at least two different values', `${column.name} (${column.distinctCount})`);
   if (task === 'REGRESSION') {
     if (column.type !== 'NUMBER') throw badInput(field, 'a NUMBER column', described);
-    if (config.target.greaterThan !== undefined) throw badInput('config.target.greaterThan', 'nothing for regression', config.target.greaterThan);
+    if (config.target.greaterThan !== undefined)
+      throw badInput('config.target.greaterThan', 'nothing for regression', config.target.greaterThan);
     return column;
   }
   if (config.target.greaterThan !== undefined) {
@@ -102,7 +109,8 @@ function checkTarget(config: TrainingConfig, columnAt: (field: string, name: str
   if (column.type === 'NUMBER' && ![column.min, column.max].every((bound) => Number.isInteger(Number(bound)))) {
     throw badInput(field, 'whole numbers as classes, or target.greaterThan', `${column.name} from ${column.min} to ${column.max}`);
   }
-  if (column.distinctCount > MAX_CLASSES) throw badInput(field, `at most ${MAX_CLASSES} classes`, `${column.name} (${column.distinctCount})`);
+  if (column.distinctCount > MAX_CLASSES)
+    throw badInput(field, `at most ${MAX_CLASSES} classes`, `${column.name} (${column.distinctCount})`);
   return column;
 }
 

@@ -4,31 +4,7 @@ import type { Column } from '../domain/dataset-column.js';
 import { badInput } from '../errors.js';
 import { type DatasetSource, openSource, presentExpression, type SourceColumn, sourceColumn, valueExpression } from './dataset-source.js';
 import { identifier, openDuckDb, readError, withDuckDb } from './duckdb.js';
-
-export interface RowFilter {
-  /** Rows whose timestamp lies in [from, to), ISO 8601. */
-  window?: { column: string; from?: string; to?: string };
-  /** Rows that have a value (for numbers: a finite one) in each of these columns. */
-  present?: readonly string[];
-}
-
-export interface ReadOptions extends RowFilter {
-  columns: readonly string[];
-  /** Rows to skip and to read, after filter, sample and order. */
-  offset?: number;
-  limit?: number;
-  /** Ascending by this column, then by file order; without it, file order. Missing values come last. */
-  orderBy?: string;
-  /** A seeded random sample of this many of the filtered rows. */
-  sample?: { rows: number; seed: number };
-}
-
-export interface ColumnBatch {
-  rowCount: number;
-  /** 0-based positions in the file. */
-  rowNumbers: Float64Array;
-  columns: Column[];
-}
+import type { ChunkOptions, ColumnBatch, PreviewValue, ReadOptions, RowFilter } from './port.js';
 
 const ROW = '"matih row number"';
 /** Beyond this many different strings in a column, equal ones are no longer made one object. */
@@ -190,14 +166,6 @@ export async function countRows(path: string, format: DatasetFormat, filter: Row
   });
 }
 
-export interface ChunkOptions {
-  columns: readonly string[];
-  /** Rows per batch; the last may be shorter. */
-  chunkRows?: number;
-  /** Rows of the file to skip, to go on where an earlier reader stopped. */
-  startRow?: number;
-}
-
 /** The whole file in its order, a batch at a time: memory stays flat however long it is. */
 export async function* readChunks(path: string, format: DatasetFormat, options: ChunkOptions): AsyncGenerator<ColumnBatch> {
   const chunkRows = options.chunkRows ?? 8192;
@@ -219,8 +187,6 @@ export async function* readChunks(path: string, format: DatasetFormat, options: 
   }
 }
 
-export type PreviewValue = number | string | boolean | null;
-
 /** The first rows as JSON values; timestamps in ISO 8601, UTC. */
 export async function preview(path: string, format: DatasetFormat, limit: number): Promise<Record<string, PreviewValue>[]> {
   const names = await withDuckDb({ paths: [path] }, async (connection) => {
@@ -231,7 +197,9 @@ export async function preview(path: string, format: DatasetFormat, limit: number
     }
   });
   const { columns, rowCount } = await readColumns(path, format, { columns: names, limit });
-  return Array.from({ length: rowCount }, (_, row) => Object.fromEntries(columns.map((column) => [column.name, previewValue(column, row)])));
+  return Array.from({ length: rowCount }, (_, row) =>
+    Object.fromEntries(columns.map((column) => [column.name, previewValue(column, row)])),
+  );
 }
 
 function previewValue(column: Column, row: number): PreviewValue {

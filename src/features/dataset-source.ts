@@ -80,7 +80,9 @@ export async function openSource(connection: DuckDBConnection, path: string, for
 async function nameBrokenRow(connection: DuckDBConnection, path: string): Promise<void> {
   const header = await csvHeaderOf(path);
   const columns = Array.from({ length: header.columnCount }, (_, i) => `c${i}: 'VARCHAR'`).join(', ');
-  await connection.run(`SELECT count(*) FROM read_csv(${literal(path)}, ${csvOptions(header)}, auto_detect = false, columns = {${columns}})`);
+  await connection.run(
+    `SELECT count(*) FROM read_csv(${literal(path)}, ${csvOptions(header)}, auto_detect = false, columns = {${columns}})`,
+  );
 }
 
 export function sourceColumn(source: DatasetSource, name: string, field: string): SourceColumn {

@@ -1,11 +1,19 @@
 import { rename, rm } from 'node:fs/promises';
-import { BOOLEAN, BIGINT, DOUBLE, DuckDBDataChunk, DuckDBTimestampValue, type DuckDBType, type DuckDBValue, TIMESTAMP, VARCHAR } from '@duckdb/node-api';
-import type { Column } from '../domain/dataset-column.js';
+import {
+  BOOLEAN,
+  BIGINT,
+  DOUBLE,
+  type DuckDBConnection,
+  DuckDBDataChunk,
+  DuckDBTimestampValue,
+  type DuckDBType,
+  type DuckDBValue,
+  TIMESTAMP,
+  VARCHAR,
+} from '@duckdb/node-api';
 import { AppError, ErrorCode } from '../errors.js';
 import { identifier, literal, withDuckDb } from './duckdb.js';
-
-/** Besides a dataset's columns, whole numbers, as class and cluster indices are. */
-export type OutputColumn = Column | { name: string; type: 'INTEGER'; values: BigInt64Array | Int32Array } | { name: string; type: 'NUMBER'; values: Float32Array };
+import type { OutputColumn } from './port.js';
 
 const CHUNK_ROWS = 2048;
 
@@ -34,7 +42,11 @@ function sqlValue(column: OutputColumn, row: number): DuckDBValue {
 }
 
 /** Writes beside the target and renames, so that a file of that name is always whole. */
-async function writeWhole(path: string, readable: readonly string[], write: (target: string, connection: Connection) => Promise<void>): Promise<void> {
+async function writeWhole(
+  path: string,
+  readable: readonly string[],
+  write: (target: string, connection: DuckDBConnection) => Promise<void>,
+): Promise<void> {
   const unfinished = `${path}.unfinished`;
   try {
     await withDuckDb({ paths: [unfinished, ...readable] }, (connection) => write(unfinished, connection));
@@ -45,13 +57,12 @@ async function writeWhole(path: string, readable: readonly string[], write: (tar
   }
 }
 
-type Connection = Parameters<Parameters<typeof withDuckDb>[1]>[0];
-
 /** Columns of equal length to a Parquet file; NaN becomes NULL. */
 export async function writeParquet(columns: readonly OutputColumn[], path: string): Promise<void> {
   const rowCount = columns[0]?.values.length ?? 0;
   const odd = columns.find((column) => column.values.length !== rowCount);
-  if (odd || columns.length === 0) throw new AppError(ErrorCode.INTERNAL, `Columns of different lengths cannot make a table: ${odd?.name ?? 'none'}.`);
+  if (odd || columns.length === 0)
+    throw new AppError(ErrorCode.INTERNAL, `Columns of different lengths cannot make a table: ${odd?.name ?? 'none'}.`);
   const types = columns.map(sqlTypeOf);
   await writeWhole(path, [], async (target, connection) => {
     const definitions = columns.map(({ name }, i) => `${identifier(name)} ${types[i]!.toString()}`);
@@ -60,7 +71,12 @@ export async function writeParquet(columns: readonly OutputColumn[], path: strin
     for (let start = 0; start < rowCount; start += CHUNK_ROWS) {
       const rows = Math.min(CHUNK_ROWS, rowCount - start);
       const chunk = DuckDBDataChunk.create(types, rows);
-      columns.forEach((column, i) => chunk.setColumnValues(i, Array.from({ length: rows }, (_, row) => sqlValue(column, start + row))));
+      columns.forEach((column, i) =>
+        chunk.setColumnValues(
+          i,
+          Array.from({ length: rows }, (_, row) => sqlValue(column, start + row)),
+        ),
+      );
       appender.appendDataChunk(chunk);
     }
     appender.closeSync();

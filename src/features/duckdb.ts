@@ -67,12 +67,22 @@ export function readError(error: unknown, path: string): AppError {
     .join(' ')
     .replace(/^(?:Invalid Input|Conversion|Parser|Binder|IO|Out of Range) Error: /, '');
   if (kind.startsWith('Out of Memory')) {
-    return new AppError(ErrorCode.RESOURCE_EXHAUSTED, 'The dataset does not fit the memory of this machine: sample it.', {}, { cause: error });
+    return new AppError(
+      ErrorCode.RESOURCE_EXHAUSTED,
+      'The dataset does not fit the memory of this machine: sample it.',
+      {},
+      { cause: error },
+    );
   }
   const USER_FAULTS = ['Invalid Input Error', 'Conversion Error', 'Parser Error', 'Binder Error', 'IO Error', 'Out of Range Error'];
   if (!USER_FAULTS.includes(kind) && !message.includes('CSV Error') && !message.includes('JSON')) {
     return new AppError(ErrorCode.INTERNAL, 'The dataset could not be read.', {}, { cause: error });
   }
   const expected = 'a well-formed file';
-  return new AppError(ErrorCode.BAD_USER_INPUT, `file: expected ${expected}, got ${shown}`, { field: 'file', expected, got: shown }, { cause: error });
+  return new AppError(
+    ErrorCode.BAD_USER_INPUT,
+    `file: expected ${expected}, got ${shown}`,
+    { field: 'file', expected, got: shown },
+    { cause: error },
+  );
 }

@@ -31,7 +31,11 @@ function sha256(...parts: Uint8Array[]): Buffer {
 }
 
 /** One file: magic, header length, header, vectors, SHA-256 of all before. It appears under its name only when whole and on disk. */
-export async function writeCheckpoint(path: string, fingerprint: string, state: TrainingState): Promise<{ sizeBytes: number; sha256: string }> {
+export async function writeCheckpoint(
+  path: string,
+  fingerprint: string,
+  state: TrainingState,
+): Promise<{ sizeBytes: number; sha256: string }> {
   const { vectors, ...progress } = state;
   const header: Header = { ...progress, fingerprint, vectors: Object.entries(vectors).map(([name, { length }]) => ({ name, length })) };
   const headerBytes = Buffer.from(JSON.stringify(header));

@@ -58,7 +58,7 @@ export async function gradientLearner(problem: TrainingProblem): Promise<Learner
       shuffle(order, new SeededRandom(config.seed + EPOCH_SEED_STRIDE * (state.epoch + 1)));
       const fullSteps = Math.floor(train.rows / batchSize);
       let lossSum = 0;
-      for (let step = 0; step < fullSteps; ) {
+      for (let step = 0; step < fullSteps;) {
         const steps = Math.min(stepsPerRun, fullSteps - step);
         const startedAt = performance.now();
         lossSum = await runSteps(state, order.subarray(step * batchSize, (step + steps) * batchSize), steps, batchSize, lossSum);
@@ -103,5 +103,9 @@ function targetTensor({ head, train }: TrainingProblem) {
   if (train.truth.kind === 'CLASSES') return integers(train.truth.labels);
   if (train.truth.kind !== 'VALUE' || head.kind !== 'VALUE') throw new Error('A gradient learner needs a target.');
   const { mean, std } = head;
-  return floats(Float32Array.from(train.truth.values, (value) => (value - mean) / std), train.rows, 1);
+  return floats(
+    Float32Array.from(train.truth.values, (value) => (value - mean) / std),
+    train.rows,
+    1,
+  );
 }

@@ -27,7 +27,13 @@ export class LocalTrainingBackend implements TrainingBackend {
 
   start(request: TrainingRequest, hooks: TrainingHooks): LocalTraining {
     // An empty environment: a training needs no setting and no secret of the service.
-    const child = fork(childEntry(), [], { serialization: 'advanced', cwd: request.workDir, env: {}, execArgv: [], stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+    const child = fork(childEntry(), [], {
+      serialization: 'advanced',
+      cwd: request.workDir,
+      env: {},
+      execArgv: [],
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    });
     let cancelled = false;
     let complaint = '';
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {

@@ -39,7 +39,11 @@ export function measure(
   } else if (predictions.kind === 'CLUSTERS') {
     const inertia = predictions.squaredDistances.reduce((sum, distance) => sum + distance, 0);
     const maxRows = detail === 'FINAL' ? 2000 : 500;
-    Object.assign(metrics, { loss: inertia / rows.rows, inertia, silhouette: sampledSilhouette(shape, rows, predictions.clusters, maxRows, seed) });
+    Object.assign(metrics, {
+      loss: inertia / rows.rows,
+      inertia,
+      silhouette: sampledSilhouette(shape, rows, predictions.clusters, maxRows, seed),
+    });
   }
   return Object.fromEntries(Object.entries(metrics).filter((entry): entry is [string, number] => Number.isFinite(entry[1])));
 }
@@ -52,11 +56,21 @@ function sampledSilhouette(shape: NetworkShape, rows: EncodedRows, clusters: Int
   const dims = shape.numericWidth + shape.indicatorCount;
   const affordable = Math.max(50, Math.floor(Math.sqrt(SILHOUETTE_WORK / dims)));
   const chosen = sampleIndices(rows.rows, Math.min(maxRows, affordable), seed);
-  return silhouette(densePoints(shape, rows, chosen), dims, chosen.map((row) => clusters[row]!), chosen.length, seed);
+  return silhouette(
+    densePoints(shape, rows, chosen),
+    dims,
+    chosen.map((row) => clusters[row]!),
+    chosen.length,
+    seed,
+  );
 }
 
 /** One-hot rows: as the distances see them. */
-function densePoints({ numericWidth: width, indicatorSlots: slots, indicatorCount }: NetworkShape, rows: EncodedRows, chosen: Int32Array): Float32Array {
+function densePoints(
+  { numericWidth: width, indicatorSlots: slots, indicatorCount }: NetworkShape,
+  rows: EncodedRows,
+  chosen: Int32Array,
+): Float32Array {
   const dims = width + indicatorCount;
   const points = new Float32Array(chosen.length * dims);
   chosen.forEach((row, i) => {

@@ -1,3 +1,4 @@
+import type { Column } from '../domain/dataset-column.js';
 import type { DatasetFormat } from '../domain/dataset-schema.js';
 import type { ReferenceProfile } from '../domain/drift.js';
 import type { Signature } from '../domain/tensor.js';
@@ -66,3 +67,30 @@ export interface TrainingBackend {
   readonly name: string;
   start(request: TrainingRequest, hooks: TrainingHooks): RunningTraining;
 }
+
+/** What is to be learnt, a value per row. Classes are in ascending order; `labels` are indices into them. */
+export type Target =
+  | { kind: 'CLASSES'; classes: string[]; datatype: 'INT64' | 'BYTES'; labels: Int32Array }
+  | { kind: 'VALUES'; values: Float64Array };
+
+/** The rows that a training never saw: in time order where the split is by time, in file order else. */
+export interface Holdout {
+  rowCount: number;
+  /** 0-based positions in the file. */
+  rowNumbers: Float64Array;
+  /** Those asked for, and the target's. `toTensors` of domain/dataset-column.ts makes a model's inputs of them. */
+  columns: ReadonlyMap<string, Column>;
+  /** None for clustering. */
+  target: Target | undefined;
+}
+
+/**
+ * Rebuilds the holdout of a training, with any columns of the file, so that another model can be judged by the same rows: by default
+ * the config's features, else those of `columns` (a model's inputs). Errors: as reading the dataset for training has.
+ */
+export type LoadHoldout = (
+  dataPath: string,
+  format: DatasetFormat,
+  config: TrainingConfig,
+  columns?: readonly string[],
+) => Promise<Holdout>;

@@ -34,7 +34,12 @@ export class Predictor {
   async predict(weights: Float32Array, rows: EncodedRows): Promise<Predictions> {
     const perRow = this.outputNames().map(() => [] as (Float32Array | BigInt64Array)[]);
     const { shape } = this;
-    const widest = Math.max(shape.numericWidth, shape.outputs, (shape.hiddenLayers[0] ?? shape.outputs) * (shape.indicatorSlots + 1), ...shape.hiddenLayers);
+    const widest = Math.max(
+      shape.numericWidth,
+      shape.outputs,
+      (shape.hiddenLayers[0] ?? shape.outputs) * (shape.indicatorSlots + 1),
+      ...shape.hiddenLayers,
+    );
     const runRows = Math.max(1, Math.min(MAX_RUN_ROWS, Math.floor(RUN_VALUES / widest)));
     for (let start = 0; start < rows.rows; start += runRows) {
       const feeds = encodedFeeds(shape, rows, start, Math.min(rows.rows, start + runRows));
@@ -44,13 +49,20 @@ export class Predictor {
     const [first, second] = perRow;
     switch (this.head.kind) {
       case 'CLASSES':
-        return { kind: 'CLASSES', classCount: this.shape.outputs, probabilities: joined(first as Float32Array[], (length) => new Float32Array(length)) };
+        return {
+          kind: 'CLASSES',
+          classCount: this.shape.outputs,
+          probabilities: joined(first as Float32Array[], (length) => new Float32Array(length)),
+        };
       case 'VALUE':
         return { kind: 'VALUE', values: joined(first as Float32Array[], (length) => new Float64Array(length)) };
       case 'CLUSTERS':
         return {
           kind: 'CLUSTERS',
-          clusters: joined((first as BigInt64Array[]).map((part) => Float64Array.from(part, Number)), (length) => new Int32Array(length)),
+          clusters: joined(
+            (first as BigInt64Array[]).map((part) => Float64Array.from(part, Number)),
+            (length) => new Int32Array(length),
+          ),
           squaredDistances: joined(second as Float32Array[], (length) => new Float64Array(length)),
         };
     }

@@ -7,7 +7,12 @@ import type { Predictions } from './learner.js';
 const MAX_REFERENCE_ROWS = 200_000;
 
 /** What monitoring compares live traffic with. Timestamps are left out: time always drifts. */
-export function buildReference(config: TrainingConfig, columns: ReadonlyMap<string, Column>, train: Int32Array, holdout: Predictions): ReferenceProfile {
+export function buildReference(
+  config: TrainingConfig,
+  columns: ReadonlyMap<string, Column>,
+  train: Int32Array,
+  holdout: Predictions,
+): ReferenceProfile {
   const stride = Math.max(1, train.length / MAX_REFERENCE_ROWS);
   const rows = Int32Array.from({ length: Math.min(train.length, MAX_REFERENCE_ROWS) }, (_, i) => train[Math.floor(i * stride)]!);
   const features: ReferenceProfile['features'] = {};

@@ -4,12 +4,9 @@ import { SeededRandom } from '../domain/random.js';
 import { checkSplitSizes, MAX_CLASSES, splitSizes } from '../domain/training-check.js';
 import { TASK_OF, type TrainingConfig } from '../domain/training-config.js';
 import { badInput } from '../errors.js';
-import { countRows, type ReadOptions, readColumns } from '../features/dataset-reader.js';
-
-/** What is to be learnt, a value per row. Classes are in ascending order; `labels` are indices into them. */
-export type Target =
-  | { kind: 'CLASSES'; classes: string[]; datatype: 'INT64' | 'BYTES'; labels: Int32Array }
-  | { kind: 'VALUES'; values: Float64Array };
+import { countRows, readColumns } from '../features/dataset-reader.js';
+import type { ReadOptions } from '../features/port.js';
+import type { Target } from './port.js';
 
 export interface Split {
   train: Int32Array;
@@ -105,7 +102,8 @@ function buildTarget(config: TrainingConfig, column: Column, train: Int32Array):
 }
 
 function thresholdTarget(column: Column, threshold: number): Target & { kind: 'CLASSES' } {
-  if (column.type !== 'NUMBER') throw badInput('config.target.column', 'a NUMBER column, as greaterThan needs', `${column.name} (${column.type})`);
+  if (column.type !== 'NUMBER')
+    throw badInput('config.target.column', 'a NUMBER column, as greaterThan needs', `${column.name} (${column.type})`);
   const labels = Int32Array.from(column.values, (value) => (value > threshold ? 1 : 0));
   return { kind: 'CLASSES', classes: ['0', '1'], datatype: 'INT64', labels };
 }
@@ -114,7 +112,8 @@ function classTarget(column: Column): Target & { kind: 'CLASSES' } {
   const numeric = column.type === 'NUMBER';
   if (numeric) {
     const odd = column.values.find((value) => !Number.isSafeInteger(value));
-    if (odd !== undefined) throw badInput('config.target.column', 'whole numbers as classes, or target.greaterThan', `${column.name} with ${odd}`);
+    if (odd !== undefined)
+      throw badInput('config.target.column', 'whole numbers as classes, or target.greaterThan', `${column.name} with ${odd}`);
   }
   const found = new Set<string>();
   const texts = Array.from({ length: column.values.length }, (_, row) => categoryAt(column, row));

@@ -11,10 +11,10 @@ import type { NetworkShape } from './graphs/network.js';
 import { kmeansLearner } from './kmeans-learner.js';
 import { fingerprintOf, type LabelledRows, type TrainingProblem } from './learner.js';
 import { measure, prefixed } from './measure.js';
-import type { TrainingHooks, TrainingOutcome, TrainingRequest } from './port.js';
+import type { Target, TrainingHooks, TrainingOutcome, TrainingRequest } from './port.js';
 import { Predictor } from './predictor.js';
 import { buildReference } from './reference.js';
-import { loadRows, type Target, type TrainingRows } from './rows.js';
+import { loadRows, type TrainingRows } from './rows.js';
 
 /** Training rows whose metrics every epoch shows. */
 const TRAIN_SAMPLE_ROWS = 20_000;
@@ -164,9 +164,15 @@ function sampleOf(rows: LabelledRows, { numericWidth: width, indicatorSlots: slo
     indicators.set(rows.indicators.subarray(row * slots, (row + 1) * slots), i * slots);
   });
   const { truth } = rows;
-  if (truth.kind === 'CLASSES') return { rows: chosen.length, numeric, indicators, truth: { ...truth, labels: chosen.map((row) => truth.labels[row]!) } };
+  if (truth.kind === 'CLASSES')
+    return { rows: chosen.length, numeric, indicators, truth: { ...truth, labels: chosen.map((row) => truth.labels[row]!) } };
   if (truth.kind === 'VALUE') {
-    return { rows: chosen.length, numeric, indicators, truth: { ...truth, values: Float64Array.from(chosen, (row) => truth.values[row]!) } };
+    return {
+      rows: chosen.length,
+      numeric,
+      indicators,
+      truth: { ...truth, values: Float64Array.from(chosen, (row) => truth.values[row]!) },
+    };
   }
   return { rows: chosen.length, numeric, indicators, truth };
 }

@@ -153,9 +153,16 @@ describe('readColumns', () => {
 
   it('quotes column names and names unknown ones', async () => {
     const source = file('names.json', JSON.stringify([{ 'a"; DROP TABLE x; --': 1, "b'": 'v', __proto__x: 2 }]));
-    const { columns } = await readColumns(source, 'JSON', { columns: ['a"; DROP TABLE x; --', "b'"], present: ["b'"], orderBy: 'a"; DROP TABLE x; --' });
+    const { columns } = await readColumns(source, 'JSON', {
+      columns: ['a"; DROP TABLE x; --', "b'"],
+      present: ["b'"],
+      orderBy: 'a"; DROP TABLE x; --',
+    });
     expect(columns.map(({ values }) => values[0])).toEqual([1, 'v']);
-    await expect(readColumns(source, 'JSON', { columns: ['c'] })).rejects.toMatchObject({ code: 'BAD_USER_INPUT', details: { got: '"c"' } });
+    await expect(readColumns(source, 'JSON', { columns: ['c'] })).rejects.toMatchObject({
+      code: 'BAD_USER_INPUT',
+      details: { got: '"c"' },
+    });
   });
 });
 
@@ -165,7 +172,10 @@ describe('readChunks', () => {
     let inOrder = true;
     let before = 0;
     let largest = 0;
-    for await (const { rowCount, rowNumbers, columns } of readChunks(flights, 'PARQUET', { columns: ['distance', 'origin'], chunkRows: 20_000 })) {
+    for await (const { rowCount, rowNumbers, columns } of readChunks(flights, 'PARQUET', {
+      columns: ['distance', 'origin'],
+      chunkRows: 20_000,
+    })) {
       if (rows === 0) before = process.memoryUsage().rss;
       inOrder &&= rowNumbers[0] === rows && rowNumbers[rowCount - 1] === rows + rowCount - 1 && columns[1]!.values.length === rowCount;
       rows += rowCount;

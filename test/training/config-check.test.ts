@@ -28,7 +28,11 @@ function check(changes: Partial<ConfigInput>, on = profile): void {
 describe('checkConfigAgainstSchema', () => {
   it('accepts what can be trained', () => {
     check({});
-    check({ modelType: 'LINEAR_REGRESSION', target: { column: 'Acceleration' }, split: { by: 'TIME', column: 'Year', validation: 0.1, holdout: 0.1 } });
+    check({
+      modelType: 'LINEAR_REGRESSION',
+      target: { column: 'Acceleration' },
+      split: { by: 'TIME', column: 'Year', validation: 0.1, holdout: 0.1 },
+    });
     check({ target: { column: 'Miles_per_Gallon', greaterThan: 25 } });
     check({ modelType: 'KMEANS', target: undefined });
   });
@@ -42,20 +46,55 @@ describe('checkConfigAgainstSchema', () => {
       'config.features[3].column: expected one of Name, Miles_per_Gallon, Cylinders, Displacement, Horsepower, Weight_in_lbs, ' +
         'Acceleration, Year, Origin, got "Horsepowr".',
     ],
-    ['text as a number', { features: [{ column: 'Name', kind: 'NUMERIC' }] }, 'config.features[0].kind', 'expected CATEGORICAL for the STRING column Name'],
-    ['number as a time', { features: [{ column: 'Horsepower', kind: 'TIMESTAMP' }] }, 'config.features[0].kind', 'expected NUMERIC or CATEGORICAL'],
+    [
+      'text as a number',
+      { features: [{ column: 'Name', kind: 'NUMERIC' }] },
+      'config.features[0].kind',
+      'expected CATEGORICAL for the STRING column Name',
+    ],
+    [
+      'number as a time',
+      { features: [{ column: 'Horsepower', kind: 'TIMESTAMP' }] },
+      'config.features[0].kind',
+      'expected NUMERIC or CATEGORICAL',
+    ],
     ['a feature twice', { features: [valid.features[0]!, valid.features[0]!] }, 'config.features[1].column', 'each column once'],
-    ['the target as a feature', { features: [{ column: 'Origin', kind: 'CATEGORICAL' }] }, 'config.features[0].column', 'other than the target'],
+    [
+      'the target as a feature',
+      { features: [{ column: 'Origin', kind: 'CATEGORICAL' }] },
+      'config.features[0].column',
+      'other than the target',
+    ],
     ['unknown target', { target: { column: 'origin' } }, 'config.target.column', 'expected one of'],
     ['no target', { target: undefined }, 'config.target', 'expected a target column for MLP_CLASSIFIER'],
     ['a target for clustering', { modelType: 'KMEANS' }, 'config.target', 'expected nothing for KMEANS'],
     ['regression of text', regression, 'config.target.column', 'expected a NUMBER column, got "Origin (STRING)"'],
-    ['regression with a threshold', { ...regression, target: { column: 'Acceleration', greaterThan: 3 } }, 'config.target.greaterThan', 'nothing'],
+    [
+      'regression with a threshold',
+      { ...regression, target: { column: 'Acceleration', greaterThan: 3 } },
+      'config.target.greaterThan',
+      'nothing',
+    ],
     ['fractions as classes', { target: { column: 'Acceleration' } }, 'config.target.column', 'whole numbers as classes'],
-    ['time as classes', { features: [valid.features[0]!], target: { column: 'Year' } }, 'config.target.column', 'expected a STRING, BOOLEAN or NUMBER column'],
+    [
+      'time as classes',
+      { features: [valid.features[0]!], target: { column: 'Year' } },
+      'config.target.column',
+      'expected a STRING, BOOLEAN or NUMBER column',
+    ],
     ['a threshold on text', { target: { column: 'Origin', greaterThan: 3 } }, 'config.target.column', 'expected a NUMBER column'],
-    ['a threshold above all', { target: { column: 'Acceleration', greaterThan: 24.8 } }, 'config.target.greaterThan', 'from 8.0 to below 24.8'],
-    ['split by a number', { split: { by: 'TIME', column: 'Horsepower', validation: 0.1, holdout: 0.1 } }, 'config.split.column', 'TIMESTAMP'],
+    [
+      'a threshold above all',
+      { target: { column: 'Acceleration', greaterThan: 24.8 } },
+      'config.target.greaterThan',
+      'from 8.0 to below 24.8',
+    ],
+    [
+      'split by a number',
+      { split: { by: 'TIME', column: 'Horsepower', validation: 0.1, holdout: 0.1 } },
+      'config.split.column',
+      'TIMESTAMP',
+    ],
     ['shares of all', { split: { by: 'RATIO', validation: 0.5, holdout: 0.5 } }, 'config.split', 'below 1'],
     ['window on nothing', { window: { column: 'Yaer' } }, 'config.window.column', 'expected one of'],
     [
@@ -92,6 +131,8 @@ describe('checkConfigAgainstSchema', () => {
     expect(() => check({ target: { column: 'constant' } }, odd)).toThrow('at least two different values');
     expect(() => check({ target: { column: 'many' } }, odd)).toThrow('at most 1000 classes');
     expect(() => check({ features: [{ column: 'empty', kind: 'CATEGORICAL' }] }, odd)).toThrow('a column with values');
-    expect(() => check({ features: [{ column: 'label', kind: 'CATEGORICAL' }] }, odd)).toThrow('not an output of the model (label, probabilities)');
+    expect(() => check({ features: [{ column: 'label', kind: 'CATEGORICAL' }] }, odd)).toThrow(
+      'not an output of the model (label, probabilities)',
+    );
   });
 });

@@ -16,8 +16,14 @@ async function largestGradientError(shape: NetworkShape, loss: Loss, l2: number)
   const targets =
     loss === 'CROSS_ENTROPY'
       ? integers(Int32Array.from({ length: ROWS }, () => random.below(shape.outputs)))
-      : floats(Float32Array.from({ length: ROWS }, () => random.next() * 2 - 1), ROWS, 1);
-  const weights = initialWeights({ ...shape, hiddenLayers: [...shape.hiddenLayers] }, random).map((weight) => weight || random.next() * 0.4 - 0.2);
+      : floats(
+          Float32Array.from({ length: ROWS }, () => random.next() * 2 - 1),
+          ROWS,
+          1,
+        );
+  const weights = initialWeights({ ...shape, hiddenLayers: [...shape.hiddenLayers] }, random).map(
+    (weight) => weight || random.next() * 0.4 - 0.2,
+  );
   const zeros = (): Float32Array => new Float32Array(weights.length);
 
   const step = async (at: Float32Array): Promise<{ loss: number; gradient: Float32Array }> => {
@@ -25,7 +31,11 @@ async function largestGradientError(shape: NetworkShape, loss: Loss, l2: number)
       ...(shape.numericWidth > 0 && { numeric: floats(numeric, ROWS, shape.numericWidth) }),
       ...(shape.indicatorSlots > 0 && { indicators: integers(indicators, ROWS, shape.indicatorSlots) }),
       targets,
-      order: integers(Int32Array.from({ length: ROWS }, (_, row) => row), 1, ROWS),
+      order: integers(
+        Int32Array.from({ length: ROWS }, (_, row) => row),
+        1,
+        ROWS,
+      ),
       schedule: floats(Float32Array.of(0, 1e-8), 1, 2),
       weights: floats(at),
       moment1: floats(zeros()),

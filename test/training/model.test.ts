@@ -76,7 +76,13 @@ describe('a model over numbers, categories and times', () => {
     const sunday = BigInt(Date.UTC(1970, 1, 8, 3));
     const { label } = await runModel(
       outcome.modelPath,
-      inputs([5, Number.NaN, 5, 5, 5], ['1', '1', '1', '', '4'], Array<string>(5).fill('true'), [monday(3), monday(20), sunday, monday(3), monday(3)]),
+      inputs([5, Number.NaN, 5, 5, 5], ['1', '1', '1', '', '4'], Array<string>(5).fill('true'), [
+        monday(3),
+        monday(20),
+        sunday,
+        monday(3),
+        monday(3),
+      ]),
     );
     expect(label!.data).toEqual(['early', 'late', 'late', 'late', 'late']);
 
@@ -113,7 +119,13 @@ describe('kinds of targets', () => {
   const hyperparameters = { epochs: 40, learningRate: 0.05, batchSize: 32 };
 
   it('answers with the numbers of a numeric target', async () => {
-    const { outcome, config } = await trainModel(cars, { modelType: 'LOGISTIC_REGRESSION', target: { column: 'Cylinders' }, features, split, hyperparameters });
+    const { outcome, config } = await trainModel(cars, {
+      modelType: 'LOGISTIC_REGRESSION',
+      target: { column: 'Cylinders' },
+      features,
+      split,
+      hyperparameters,
+    });
     expect(outcome.signature.outputs[0]).toEqual({ name: 'label', datatype: 'INT64', shape: [-1] });
     const holdout = await loadHoldout(cars.path, cars.format, config);
     const { label } = await runModel(outcome.modelPath, toTensors(holdout.columns, outcome.signature));
@@ -155,11 +167,20 @@ describe('kinds of targets', () => {
   });
 
   it('refuses a target with one class in the training rows, and one that is constant there', async () => {
-    const lines = ['x,y,z,at', ...Array.from({ length: 50 }, (_, i) => `${i},${i < 48 ? 'a' : 'b'},${i < 48 ? 1 : 2},2024-01-${String((i % 27) + 1).padStart(2, '0')}`)];
+    const lines = [
+      'x,y,z,at',
+      ...Array.from(
+        { length: 50 },
+        (_, i) => `${i},${i < 48 ? 'a' : 'b'},${i < 48 ? 1 : 2},2024-01-${String((i % 27) + 1).padStart(2, '0')}`,
+      ),
+    ];
     const byTime = lines.map((line, i) => (i === 0 ? line : line.replace(/[^,]*$/, new Date(Date.UTC(2024, 0, i)).toISOString())));
     const file = path.join(temporaryFolder(), 'constant.csv');
     writeFileSync(file, byTime.join('\n'));
-    const input = { features: [{ column: 'x', kind: 'NUMERIC' as const }], split: { by: 'TIME', column: 'at', validation: 0.1, holdout: 0.1 } as const };
+    const input = {
+      features: [{ column: 'x', kind: 'NUMERIC' as const }],
+      split: { by: 'TIME', column: 'at', validation: 0.1, holdout: 0.1 } as const,
+    };
     const dataset = { path: file, format: 'CSV' } as const;
     await expect(trainModel(dataset, { ...input, modelType: 'LOGISTIC_REGRESSION', target: { column: 'y' } })).rejects.toThrow(
       'config.target.column: expected at least two classes in the training rows, got "y, always a".',

@@ -4,7 +4,17 @@ import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { trainingConfigSchema } from '../../src/domain/training-config.js';
-import { type ConfigInput, type Dataset, ensureBuilt, fixturePath, sha256Of, start, temporaryFolder, trainModel, vegaPath } from './support.js';
+import {
+  type ConfigInput,
+  type Dataset,
+  ensureBuilt,
+  fixturePath,
+  sha256Of,
+  start,
+  temporaryFolder,
+  trainModel,
+  vegaPath,
+} from './support.js';
 
 const cars: Dataset = { path: vegaPath('cars.json'), format: 'JSON' };
 const iris: Dataset = { path: fixturePath('iris.csv'), format: 'CSV' };
@@ -44,7 +54,11 @@ describe('a local training', () => {
   beforeAll(ensureBuilt);
 
   it('gives the same bytes for the same seed, and others for another', async () => {
-    const [first, second, other] = [await trainModel(cars, network), await trainModel(cars, network), await trainModel(cars, { ...network, seed: 8 })];
+    const [first, second, other] = [
+      await trainModel(cars, network),
+      await trainModel(cars, network),
+      await trainModel(cars, { ...network, seed: 8 }),
+    ];
     expect(sha256Of(second.outcome.modelPath)).toBe(sha256Of(first.outcome.modelPath));
     expect(second.epochs).toEqual(first.epochs);
     expect(sha256Of(other.outcome.modelPath)).not.toBe(sha256Of(first.outcome.modelPath));
@@ -92,7 +106,11 @@ describe('a local training', () => {
     const firstEpoch = new Promise<void>((resolve) => {
       begun = resolve;
     });
-    const started = start(cars, { ...network, hyperparameters: { epochs: 10_000 }, checkpointEveryEpochs: 10_000 }, { onEpoch: async () => begun() });
+    const started = start(
+      cars,
+      { ...network, hyperparameters: { epochs: 10_000 }, checkpointEveryEpochs: 10_000 },
+      { onEpoch: async () => begun() },
+    );
     await firstEpoch;
     expect(isAlive(started.running.pid!)).toBe(true);
     const cancelledAt = performance.now();
@@ -180,7 +198,10 @@ describe('a local training', () => {
   });
 
   it('says so when the learning rate makes it diverge', async () => {
-    const diverging = { ...network, hyperparameters: { ...network.hyperparameters, learningRate: 10, hiddenLayers: Array<number>(8).fill(256) } };
+    const diverging = {
+      ...network,
+      hyperparameters: { ...network.hyperparameters, learningRate: 10, hiddenLayers: Array<number>(8).fill(256) },
+    };
     await expect(trainModel(cars, diverging)).rejects.toMatchObject({
       code: 'BAD_USER_INPUT',
       details: { field: 'config.hyperparameters.learningRate' },

@@ -63,7 +63,18 @@ describe('the local trainer finds what scikit-learn finds on the same rows', () 
       'breast cancer',
       csv('breast-cancer.csv'),
       numeric(
-        ...['radius', 'texture', 'perimeter', 'area', 'smoothness', 'compactness', 'concavity', 'concave_points', 'symmetry', 'fractal_dimension'],
+        ...[
+          'radius',
+          'texture',
+          'perimeter',
+          'area',
+          'smoothness',
+          'compactness',
+          'concavity',
+          'concave_points',
+          'symmetry',
+          'fractal_dimension',
+        ],
       ),
       'target',
       reference.breastCancer,
@@ -140,6 +151,8 @@ describe('the local trainer finds what scikit-learn finds on the same rows', () 
     const matched = [...agreeing.values()].sort((a, b) => b - a).slice(0, 3);
     expect(matched.reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(holdout_labels.length - 2);
     const distances = values('distances');
-    expect(values('cluster').every((cluster, row) => distances[row * 3 + cluster] === Math.min(...distances.slice(row * 3, row * 3 + 3)))).toBe(true);
+    expect(
+      values('cluster').every((cluster, row) => distances[row * 3 + cluster] === Math.min(...distances.slice(row * 3, row * 3 + 3))),
+    ).toBe(true);
   });
 });

@@ -21,7 +21,10 @@ export function ensureBuilt(): void {
   const sources = globSync('src/{training,features,onnx,domain}/**/*.ts', { cwd: root });
   const newest = Math.max(...sources.map((source) => statSync(path.join(root, source)).mtimeMs));
   if (existsSync(entry) && newest <= statSync(path.join(root, 'dist/.tsbuildinfo')).mtimeMs) return;
-  execFileSync(process.execPath, [path.join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json'], { cwd: root, stdio: 'inherit' });
+  execFileSync(process.execPath, [path.join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json'], {
+    cwd: root,
+    stdio: 'inherit',
+  });
 }
 
 export function fixturePath(name: string): string {

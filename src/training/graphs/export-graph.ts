@@ -40,7 +40,13 @@ export function exportGraph(input: ExportInput): ExportedModel {
   });
   const batch = {
     numeric: encoding.numeric.length > 0 ? scaledNumbers(b, encoding) : undefined,
-    indicators: encoding.slots.length > 0 ? concatenate(b, encoding.slots.map((slot) => slotIndices(b, slot))) : undefined,
+    indicators:
+      encoding.slots.length > 0
+        ? concatenate(
+            b,
+            encoding.slots.map((slot) => slotIndices(b, slot)),
+          )
+        : undefined,
   };
   const outputs = writeOutputs(b, input, batch, weightConstants(b, input));
   const signature: Signature = { inputs, outputs };
@@ -59,9 +65,18 @@ function concatenate(b: GraphBuilder, columns: string[]): string {
 
 /** (x − mean) / std, missing and infinite values standing at the mean. */
 function scaledNumbers(b: GraphBuilder, { numeric }: Encoding): string {
-  const raw = concatenate(b, numeric.map(({ column }) => column));
-  const means = b.constant(Float32Array.from(numeric, ({ mean }) => mean), [1, numeric.length]);
-  const inverseStds = b.constant(Float32Array.from(numeric, ({ inverseStd }) => inverseStd), [1, numeric.length]);
+  const raw = concatenate(
+    b,
+    numeric.map(({ column }) => column),
+  );
+  const means = b.constant(
+    Float32Array.from(numeric, ({ mean }) => mean),
+    [1, numeric.length],
+  );
+  const inverseStds = b.constant(
+    Float32Array.from(numeric, ({ inverseStd }) => inverseStd),
+    [1, numeric.length],
+  );
   const missing = b.node('Or', [b.node('IsNaN', [raw]), b.node('IsInf', [raw])]);
   return b.node('Mul', [b.node('Sub', [b.node('Where', [missing, means, raw]), means]), inverseStds]);
 }
@@ -81,7 +96,10 @@ function slotIndices(b: GraphBuilder, slot: SlotEncoding): string {
   const index =
     slot.kind === 'HOUR'
       ? b.node('Div', [withinDay, b.int64(BigInt(HOUR_MS))])
-      : b.node('Mod', [b.node('Add', [b.node('Div', [b.node('Sub', [slot.column, withinDay]), dayMs]), b.int64(BigInt(EPOCH_WEEKDAY))]), b.int64(7n)]);
+      : b.node('Mod', [
+          b.node('Add', [b.node('Div', [b.node('Sub', [slot.column, withinDay]), dayMs]), b.int64(BigInt(EPOCH_WEEKDAY))]),
+          b.int64(7n),
+        ]);
   const absent = b.node('LessOrEqual', [slot.column, b.int64(MISSING_TIMESTAMP_MS)]);
   return b.node('Where', [absent, b.int64(BigInt(missing)), b.node('Add', [index, b.int64(BigInt(slot.offset))])]);
 }

@@ -14,12 +14,21 @@ export function splitParameters(builder: GraphBuilder, flat: string, parameters:
       ? [flat]
       : builder.multi('Split', [flat, builder.ints(...parameters.map(({ size }) => size))], parameters.length, { axis: { int: 0 } });
   return new Map(
-    parameters.map(({ name, dims }, i) => [name, dims.length === 1 ? pieces[i]! : builder.node('Reshape', [pieces[i]!, builder.ints(...dims)])]),
+    parameters.map(({ name, dims }, i) => [
+      name,
+      dims.length === 1 ? pieces[i]! : builder.node('Reshape', [pieces[i]!, builder.ints(...dims)]),
+    ]),
   );
 }
 
 /** numeric · W + Σ table rows: the first layer without its bias. */
-export function encodedProduct(builder: GraphBuilder, batch: EncodedBatch, numericWeights?: string, indicatorTable?: string, bias?: string): string {
+export function encodedProduct(
+  builder: GraphBuilder,
+  batch: EncodedBatch,
+  numericWeights?: string,
+  indicatorTable?: string,
+  bias?: string,
+): string {
   let sum: string | undefined;
   if (batch.numeric !== undefined && numericWeights !== undefined) {
     sum = builder.node('Gemm', bias === undefined ? [batch.numeric, numericWeights] : [batch.numeric, numericWeights, bias]);

@@ -33,7 +33,8 @@ export function targetValue(b: GraphBuilder, logits: string, { mean, std }: { me
  * of nearly equal squares would lose what tells close points apart.
  */
 export function squaredDistances(b: GraphBuilder, shape: NetworkShape, batch: EncodedBatch, weights: ReadonlyMap<string, string>): string {
-  const double = (value: string | undefined): string | undefined => (value === undefined ? undefined : b.node('Cast', [value], { to: { int: DOUBLE } }));
+  const double = (value: string | undefined): string | undefined =>
+    value === undefined ? undefined : b.node('Cast', [value], { to: { int: DOUBLE } });
   const numericWeights = double(weights.get('numeric_0'));
   const table = double(weights.get('indicator_0'));
   const numeric = double(batch.numeric);

@@ -62,7 +62,8 @@ function stepBody(shape: NetworkShape, parameters: readonly Parameter[], loss: L
   const { mean, gradient } = loss === 'CROSS_ENTROPY' ? crossEntropy(b, logits, targets, shape.outputs) : squaredError(b, logits, targets);
   const gradients = backwardPass(b, shape, batch, byName, activations, gradient);
 
-  let flat = parameters.length === 1 ? b.node('Reshape', [gradients.get(parameters[0]!.name)!, b.ints(-1)]) : flatten(b, parameters, gradients);
+  let flat =
+    parameters.length === 1 ? b.node('Reshape', [gradients.get(parameters[0]!.name)!, b.ints(-1)]) : flatten(b, parameters, gradients);
   if (l2 > 0) flat = b.node('Add', [flat, b.node('Mul', [weights, penaltyMask(b, parameters, l2)])]);
   const nextMoment1 = b.node('Add', [b.node('Mul', [moment1, b.float(ADAM_BETA1)]), flat]);
   const nextMoment2 = b.node('Add', [b.node('Mul', [moment2, b.float(ADAM_BETA2)]), b.node('Mul', [flat, flat])]);

@@ -1,0 +1,15 @@
+import { profileDataset } from './dataset-profile.js';
+import { countRows, preview, readChunks, readColumns } from './dataset-reader.js';
+import { concatParquet, writeParquet } from './dataset-writer.js';
+import type { DatasetFiles } from './port.js';
+
+/** Dataset files by DuckDB, each in a database of its own that sees that file only. */
+export const duckDbDatasets: DatasetFiles = {
+  profile: profileDataset,
+  preview,
+  countRows,
+  readColumns,
+  readChunks,
+  writeParquet,
+  concatParquet,
+};
