@@ -10,8 +10,8 @@ export interface Example {
 export const GREETING = `# Welcome to the MATIH ML Service.
 #
 # 1. Your token is at the top; the
-#    terminal printed one at the start.
-# 2. ▶ or Ctrl-Enter runs the operation.
+#    terminal printed one.
+# 2. ▶ or Ctrl-Enter runs it.
 # 3. "Start here" on the left opens
 #    ready-made operations, the book
 #    shows the documented schema.
@@ -26,8 +26,16 @@ export const EXAMPLES: Example[] = [
     query: `query Experiments {
   experiments(first: 10) {
     totalCount
-    nodes { id name description createdBy createdAt }
-    pageInfo { hasNextPage endCursor }
+    nodes {
+      id
+      name
+      createdBy
+      createdAt
+    }
+    pageInfo {
+      hasNextPage
+      endCursor
+    }
   }
 }
 `,
@@ -37,7 +45,11 @@ export const EXAMPLES: Example[] = [
     why: 'Mutations take one input and answer with what they made. Needs the role ENGINEER.',
     query: `mutation StartExperiment($input: CreateExperimentInput!) {
   createExperiment(input: $input) {
-    experiment { id name createdAt }
+    experiment {
+      id
+      name
+      createdAt
+    }
   }
 }
 `,
@@ -64,7 +76,12 @@ export const EXAMPLES: Example[] = [
     title: 'Watch a run learn',
     why: 'A subscription: each metric point as it is logged, past ones first. Put in a run id.',
     query: `subscription WatchRun($runId: ID!) {
-  runMetrics(runId: $runId, after: 0) { seq key step value }
+  runMetrics(runId: $runId, after: 0) {
+    seq
+    key
+    step
+    value
+  }
 }
 `,
     variables: { runId: 'paste the id of a run' },
@@ -73,7 +90,14 @@ export const EXAMPLES: Example[] = [
     title: 'Follow what happens',
     why: 'Every lifecycle event as it happens: trainings, registrations, promotions, deployments, drift.',
     query: `subscription Follow {
-  lifecycleEvents(after: 0) { seq type subjectType subjectId createdAt payload }
+  lifecycleEvents(after: 0) {
+    seq
+    type
+    subjectType
+    subjectId
+    createdAt
+    payload
+  }
 }
 `,
   },

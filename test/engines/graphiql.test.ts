@@ -78,6 +78,16 @@ it('follows a subscription', async () => {
     await expect.poll(answer).toContain(String(step / 8));
   }
   await screenshot('graphiql-subscription');
+  await page.getByRole('button', { name: /stop query/i }).click();
+});
+
+it('opens an example of the guide with its variables, ready to run', async () => {
+  await page.getByRole('button', { name: 'Start an experiment' }).click();
+  await expect.poll(() => page.getByRole('tab', { name: 'StartExperiment' }).count()).toBe(2);
+  await page.locator('.graphiql-query-editor .monaco-editor').first().click();
+  await page.keyboard.press('Control+Enter');
+  await expect.poll(answer).toContain('my-first-experiment');
+  await screenshot('graphiql-example');
 });
 
 it('asks no other host for anything, and logs no error', () => {
