@@ -46,11 +46,12 @@ export class Database {
       ignoreUndefinedInQuery: true,
       ...(options.onStatement && { driverOptions: { onPoolCreated: watchStatements(options.onStatement) } }),
     });
-    await orm.connect();
-    const check = await orm.checkConnection();
-    if (!check.ok) {
+    try {
+      await orm.connect();
+    } catch (error) {
       await orm.close(true);
-      throw new AppError(ErrorCode.UNAVAILABLE, `Cannot reach PostgreSQL at ${describeUrl(options.url)}: ${check.reason}. Check DATABASE_URL.`, {
+      const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
+      throw new AppError(ErrorCode.UNAVAILABLE, `Cannot reach PostgreSQL at ${describeUrl(options.url)}: ${reason}. Check DATABASE_URL.`, {
         field: 'DATABASE_URL',
       });
     }

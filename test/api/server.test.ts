@@ -4,7 +4,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import WebSocket from 'ws';
 import { Role } from '../../src/domain/principal.js';
-import { Caller, SECRET, startTestService, tokenFor, type TestService } from '../support/service.js';
+import { Caller, SECRET, startTestService, tokenFor, type GraphQLErrorShape, type TestService } from '../support/service.js';
 
 let service: TestService;
 let tess: Caller;
@@ -83,7 +83,7 @@ describe('documents that cost too much', () => {
       const client = tess.socket();
       const viaSocket = await new Promise<unknown>((resolve) => client.subscribe({ query: document }, { next: resolve, error: resolve, complete: () => resolve('complete') }));
       await client.dispose();
-      expect(viaSocket).toMatchObject([{ extensions: { code: viaHttp } }]);
+      expect((viaSocket as GraphQLErrorShape[])[0]).toMatchObject({ extensions: { code: viaHttp } });
     });
   }
 
