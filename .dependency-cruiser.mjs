@@ -42,7 +42,8 @@ export default {
     {
       name: 'edge-calls-services',
       severity: 'error',
-      comment: 'Resolvers and protocol handlers authorise, call one service method and return: no rules, SQL or engines. They may know entities as types.',
+      comment:
+        'Resolvers and protocol handlers authorise, call one service method and return: no rules, SQL or engines. They may know entities as types.',
       from: { path: '^src/(resolvers|protocols)/' },
       to: { ...outside('resolvers/', 'protocols/', 'services/', 'domain/', errors), dependencyTypesNot: ['type-only'] },
     },
@@ -63,7 +64,8 @@ export default {
     {
       name: 'services-do-not-know-callers',
       severity: 'error',
-      comment: 'Services enqueue through the outbox by the job catalogue’s names; importing a job or a resolver would turn the layers around.',
+      comment:
+        'Services enqueue through the outbox by the job catalogue’s names; importing a job or a resolver would turn the layers around.',
       from: { path: '^src/services/' },
       to: { path: '^src/(jobs|resolvers|protocols|server|context|main|worker|config)' },
     },
@@ -77,7 +79,8 @@ export default {
     {
       name: 'engines-stand-alone',
       severity: 'error',
-      comment: 'Engines and adapters know domain, errors, their SDK and what they are handed, so that one can be replaced without the others.',
+      comment:
+        'Engines and adapters know domain, errors, their SDK and what they are handed, so that one can be replaced without the others.',
       from: { path: '^src/(training|inference|features|adapters|onnx)/' },
       to: outside('domain/', 'training/', 'inference/', 'features/', 'adapters/', 'onnx/', errors),
     },

@@ -11,7 +11,14 @@ const shared = {
 export default defineConfig({
   test: {
     projects: [
-      { ...shared, test: { name: 'unit', include: ['test/domain/**/*.test.ts', 'test/training/**/*.test.ts', 'test/inference/**/*.test.ts', 'test/features/**/*.test.ts'], testTimeout: 60_000 } },
+      {
+        ...shared,
+        test: {
+          name: 'unit',
+          include: ['test/domain/**/*.test.ts', 'test/training/**/*.test.ts', 'test/inference/**/*.test.ts', 'test/features/**/*.test.ts'],
+          testTimeout: 60_000,
+        },
+      },
       {
         ...shared,
         test: {

@@ -39,7 +39,9 @@ function isInstalled() {
   const present = readJson(at('node_modules', '.package-lock.json'))?.packages;
   if (!present) return false;
   const same = (path) => present[path]?.version === wanted[path]?.version && present[path]?.integrity === wanted[path]?.integrity;
-  const required = Object.keys(wanted).filter((path) => path !== '' && !wanted[path].optional && !wanted[path].devOptional && !wanted[path].link);
+  const required = Object.keys(wanted).filter(
+    (path) => path !== '' && !wanted[path].optional && !wanted[path].devOptional && !wanted[path].link,
+  );
   return required.every(same) && Object.keys(present).every(same);
 }
 
@@ -99,7 +101,9 @@ async function install() {
   if (done.code === 0) return;
   const reason = INSTALL_FAULTS.find(([pattern]) => pattern.test(done.output))?.[1];
   if (reason) throw new PrepareError(`The packages could not be installed: ${reason}.`);
-  throw new PrepareError(`The packages could not be installed: npm ci ended with code ${done.code} (its output is above).`, { cause: done.output.trim() });
+  throw new PrepareError(`The packages could not be installed: npm ci ended with code ${done.code} (its output is above).`, {
+    cause: done.output.trim(),
+  });
 }
 
 function checkNode() {
@@ -165,6 +169,10 @@ try {
 } catch (error) {
   if (error.cause) console.error(error.cause);
   const faults = { EROFS: 'the disk is read-only', ENOSPC: 'the disk is full', EACCES: 'this user may not write there' };
-  console.error(error instanceof PrepareError ? error.message : `Preparing ${root} failed: ${faults[error.code] ?? error.message} (${error.path ?? error.code ?? error.name}).`);
+  console.error(
+    error instanceof PrepareError
+      ? error.message
+      : `Preparing ${root} failed: ${faults[error.code] ?? error.message} (${error.path ?? error.code ?? error.name}).`,
+  );
   process.exitCode = 1;
 }

@@ -24,13 +24,7 @@ export function App() {
     <>
       <TokenBar token={token} onToken={changeToken} />
       <main>
-        <GraphiQL
-          fetcher={fetcher}
-          plugins={plugins}
-          visiblePlugin={guide}
-          defaultTabs={OPENING_TABS}
-          isHeadersEditorEnabled={false}
-        >
+        <GraphiQL fetcher={fetcher} plugins={plugins} visiblePlugin={guide} defaultTabs={OPENING_TABS} isHeadersEditorEnabled={false}>
           <GraphiQL.Logo>
             <span />
           </GraphiQL.Logo>

@@ -22,8 +22,8 @@ function Guide() {
     <section className="guide">
       <h2>Start here</h2>
       <p>
-        The service carries a model through its whole life: experiment → training → evaluation → registry → deployment → monitoring → retraining. Open an
-        operation, read it, run it with <kbd>Ctrl</kbd>-<kbd>Enter</kbd>.
+        The service carries a model through its whole life: experiment → training → evaluation → registry → deployment → monitoring →
+        retraining. Open an operation, read it, run it with <kbd>Ctrl</kbd>-<kbd>Enter</kbd>.
       </p>
       <ol>
         {EXAMPLES.map((example) => (

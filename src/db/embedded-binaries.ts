@@ -76,7 +76,8 @@ export function ensurePostgresUser(): { uid: number; gid: number } {
   spawnSync('useradd', ['--system', '--user-group', '--no-create-home', '--shell', '/usr/sbin/nologin', 'postgres']);
   const created = lookUp();
   if (created) return created;
-  const message = 'PostgreSQL refuses to run as root and the user "postgres" cannot be created: create it, run as an ordinary user, or set DATABASE_URL.';
+  const message =
+    'PostgreSQL refuses to run as root and the user "postgres" cannot be created: create it, run as an ordinary user, or set DATABASE_URL.';
   throw new AppError(ErrorCode.UNAVAILABLE, message);
 }
 

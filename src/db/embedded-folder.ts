@@ -78,7 +78,9 @@ async function serverUser(cluster: string): Promise<ServerUser> {
   const owner = existsSync(cluster) ? await stat(cluster) : null;
   if (uid !== 0) {
     if (owner && owner.uid !== uid) {
-      throw unavailable(`The database in ${cluster} belongs to another user (uid ${owner.uid}): start as that user or set DATA_DIR to another folder.`);
+      throw unavailable(
+        `The database in ${cluster} belongs to another user (uid ${owner.uid}): start as that user or set DATA_DIR to another folder.`,
+      );
     }
     return {};
   }
@@ -108,7 +110,9 @@ export async function needsInit(folder: Folder): Promise<boolean> {
     throw unavailable(message);
   }
   if (!existsSync(folder.connection)) {
-    throw unavailable(`${folder.connection}, which holds the password of the database beside it, is missing: restore it, or set DATA_DIR to another folder.`);
+    throw unavailable(
+      `${folder.connection}, which holds the password of the database beside it, is missing: restore it, or set DATA_DIR to another folder.`,
+    );
   }
   return false;
 }
@@ -117,7 +121,10 @@ export async function needsInit(folder: Folder): Promise<boolean> {
  * Makes a cluster beside its place and moves it there whole, so that an interrupted start leaves nothing half-made behind.
  * `initialise` fills the folder it is given.
  */
-export async function initialiseCluster(folder: Folder, initialise: (target: string, passwordFile: string) => Promise<void>): Promise<void> {
+export async function initialiseCluster(
+  folder: Folder,
+  initialise: (target: string, passwordFile: string) => Promise<void>,
+): Promise<void> {
   const base = join(folder.cluster, '..');
   const { uid, gid } = folder.user;
   const target = `${folder.cluster}.init-${process.pid}`;
@@ -176,8 +183,12 @@ export function processIdentity(pid: number): string | null {
   }
   try {
     // The name in parentheses may hold anything; the fields after it are: state, …, start time in ticks since boot.
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
-    return fields[0] === 'Z' || fields[0] === 'X' ? null : `${fields[19]}@${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}`;
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ');
+    return fields[0] === 'Z' || fields[0] === 'X'
+      ? null
+      : `${fields[19]}@${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}`;
   } catch {
     return null;
   }

@@ -6,7 +6,15 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError, ErrorCode } from '../errors.js';
 import { launchAs, type Binaries } from './embedded-binaries.js';
-import { initialiseCluster, needsInit, processIdentity, readConnection, unavailable, writeConnection, type Folder } from './embedded-folder.js';
+import {
+  initialiseCluster,
+  needsInit,
+  processIdentity,
+  readConnection,
+  unavailable,
+  writeConnection,
+  type Folder,
+} from './embedded-folder.js';
 
 export interface EmbeddedLog {
   info(message: string): void;
@@ -149,7 +157,10 @@ export class EmbeddedServer {
     await this.disownPidFile();
     const settings = Object.entries({ ...SETTINGS, ...this.options.settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
     const launch = launchAs(this.folder.user, this.binaries.postgres, ['-D', this.folder.cluster, '-p', String(port), ...settings]);
-    const size = await stat(this.folder.log).then((found) => found.size, () => 0);
+    const size = await stat(this.folder.log).then(
+      (found) => found.size,
+      () => 0,
+    );
     if (size > LOG_LIMIT_BYTES) await rename(this.folder.log, `${this.folder.log}.1`);
     const log = await open(this.folder.log, 'a', 0o600);
     const from = (await log.stat()).size;
@@ -192,7 +203,8 @@ export class EmbeddedServer {
       const message = `The user "postgres" cannot pass the folders above ${dataDir} or this checkout: open them with chmod o+x, run as an ordinary user, or set DATABASE_URL.`;
       return unavailable(message);
     }
-    if (/permission denied|read-only file system/i.test(output)) return unavailable(`PostgreSQL may not write in the data folder ${dataDir}: set DATA_DIR.`);
+    if (/permission denied|read-only file system/i.test(output))
+      return unavailable(`PostgreSQL may not write in the data folder ${dataDir}: set DATA_DIR.`);
     const reason = /(?:FATAL|PANIC|initdb: error): *(.*)/.exec(output)?.[1] ?? otherwise;
     return unavailable(`The embedded database in ${dataDir} cannot start: ${reason} (more in ${log}).`);
   }
@@ -246,12 +258,15 @@ async function endProcess({ pid, identity }: Running): Promise<void> {
   const isAlive = () => processIdentity(pid) === identity;
   for (const signal of ['SIGINT', 'SIGQUIT', 'SIGKILL'] as const) {
     if (isAlive()) process.kill(pid, signal);
-    for (const deadlineMs = Date.now() + STOP_TIMEOUT_MS; isAlive() && Date.now() < deadlineMs; ) await sleep(10);
+    for (const deadlineMs = Date.now() + STOP_TIMEOUT_MS; isAlive() && Date.now() < deadlineMs;) await sleep(10);
   }
 }
 
 function portBusy(port: number): AppError {
-  return new AppError(ErrorCode.UNAVAILABLE, `Port ${port} of 127.0.0.1, wanted for the embedded database, is used by another program: choose another.`);
+  return new AppError(
+    ErrorCode.UNAVAILABLE,
+    `Port ${port} of 127.0.0.1, wanted for the embedded database, is used by another program: choose another.`,
+  );
 }
 
 /** Listens for a moment; gives the port that it got, or null when that one is taken. */

@@ -53,7 +53,10 @@ async function ensureDatabase(url: string): Promise<void> {
     const found = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [DATABASE]);
     if (found.rowCount === 0) await client.query(`CREATE DATABASE ${DATABASE}`);
   } catch (error) {
-    throw unavailable(`The embedded database started but does not answer: ${error instanceof Error ? error.message : String(error)}.`, error);
+    throw unavailable(
+      `The embedded database started but does not answer: ${error instanceof Error ? error.message : String(error)}.`,
+      error,
+    );
   } finally {
     await client.end();
   }

@@ -77,22 +77,27 @@ describe('life', () => {
     await sql(server.url, 'CREATE TABLE kept AS SELECT 42 AS n');
     const killedMs = performance.now();
     process.kill(await serverPid(), 'SIGKILL');
-    await expect.poll(() => sql(server.url, 'SELECT n FROM kept').catch(() => null), { timeout: 10_000, interval: 50 }).toEqual([{ n: 42 }]);
+    await expect
+      .poll(() => sql(server.url, 'SELECT n FROM kept').catch(() => null), { timeout: 10_000, interval: 50 })
+      .toEqual([{ n: 42 }]);
     console.log(`embedded PostgreSQL killed: back after ${(performance.now() - killedMs).toFixed(0)} ms`);
   });
 
-  it.runIf(isRoot && canReach({ uid: NOBODY, gid: NOBODY }, [process.cwd(), process.execPath]))('runs for an ordinary user, and for root on that folder', async () => {
-    await chmod(dataDir, 0o755);
-    await chown(dataDir, NOBODY, NOBODY);
-    const owner = await startOwner(dataDir, { uid: NOBODY });
-    expect(owner.answer).toHaveProperty('url');
-    await end(owner.child, 'SIGTERM');
-    const asRoot = await start();
-    await asRoot.stop();
-    const again = await startOwner(dataDir, { uid: NOBODY });
-    expect(again.answer).toEqual(owner.answer);
-    await end(again.child, 'SIGTERM');
-  });
+  it.runIf(isRoot && canReach({ uid: NOBODY, gid: NOBODY }, [process.cwd(), process.execPath]))(
+    'runs for an ordinary user, and for root on that folder',
+    async () => {
+      await chmod(dataDir, 0o755);
+      await chown(dataDir, NOBODY, NOBODY);
+      const owner = await startOwner(dataDir, { uid: NOBODY });
+      expect(owner.answer).toHaveProperty('url');
+      await end(owner.child, 'SIGTERM');
+      const asRoot = await start();
+      await asRoot.stop();
+      const again = await startOwner(dataDir, { uid: NOBODY });
+      expect(again.answer).toEqual(owner.answer);
+      await end(again.child, 'SIGTERM');
+    },
+  );
 });
 
 describe('one owner', () => {
@@ -161,8 +166,12 @@ describe('one owner', () => {
 describe('faults, each one sentence', () => {
   it('a port that is taken', async () => {
     const other = createServer().listen(0, '127.0.0.1');
-    const address = await new Promise<{ port: number }>((resolve) => other.once('listening', () => resolve(other.address() as { port: number })));
-    await expect(start({ port: address.port })).rejects.toEqual(sentence(new RegExp(`^Port ${address.port} .* is used by another program`)));
+    const address = await new Promise<{ port: number }>((resolve) =>
+      other.once('listening', () => resolve(other.address() as { port: number })),
+    );
+    await expect(start({ port: address.port })).rejects.toEqual(
+      sentence(new RegExp(`^Port ${address.port} .* is used by another program`)),
+    );
     other.close();
     await start();
   });
@@ -172,18 +181,29 @@ describe('faults, each one sentence', () => {
     await expect(startEmbeddedPostgres({ dataDir: join(dataDir, 'file'), log: silent })).rejects.toEqual(sentence(/file is not a folder/));
   });
 
-  it.runIf(!isRoot || canReach({ uid: NOBODY, gid: NOBODY }, [process.cwd(), process.execPath]))('a data folder that is not writable', async () => {
-    await chmod(dataDir, 0o555);
-    const { answer } = await startOwner(dataDir, isRoot ? { uid: NOBODY } : {});
-    expect(answer).toEqual(sentence(/is not writable by this user: set DATA_DIR/));
-    await chmod(dataDir, 0o755);
-  });
+  it.runIf(!isRoot || canReach({ uid: NOBODY, gid: NOBODY }, [process.cwd(), process.execPath]))(
+    'a data folder that is not writable',
+    async () => {
+      await chmod(dataDir, 0o555);
+      const { answer } = await startOwner(dataDir, isRoot ? { uid: NOBODY } : {});
+      expect(answer).toEqual(sentence(/is not writable by this user: set DATA_DIR/));
+      await chmod(dataDir, 0o755);
+    },
+  );
 
   it.each([
     ['half-initialised: no PG_VERSION', { base: '' }, /half-initialised.*Move it away/],
     ['half-initialised: no pg_control', { PG_VERSION: '18\n' }, /half-initialised.*Move it away/],
-    ['newer', { PG_VERSION: '19\n', 'global/pg_control': '' }, /was written by PostgreSQL 19 and this is PostgreSQL 18: start the newer service/],
-    ['older', { PG_VERSION: '15\n', 'global/pg_control': '' }, /was written by PostgreSQL 15 and this is PostgreSQL 18: move it with pg_dump/],
+    [
+      'newer',
+      { PG_VERSION: '19\n', 'global/pg_control': '' },
+      /was written by PostgreSQL 19 and this is PostgreSQL 18: start the newer service/,
+    ],
+    [
+      'older',
+      { PG_VERSION: '15\n', 'global/pg_control': '' },
+      /was written by PostgreSQL 15 and this is PostgreSQL 18: move it with pg_dump/,
+    ],
     ['without its password', { PG_VERSION: '18\n', 'global/pg_control': '' }, /connection.json.* is missing/],
   ])('a foreign folder: %s', async (_, files, message) => {
     const cluster = join(dataDir, 'postgres', 'cluster');

@@ -52,7 +52,9 @@ it('shows whose token it is and takes it out of the address', async () => {
 });
 
 it('runs a query', async () => {
-  await engineer.ok('mutation ($input: CreateExperimentInput!) { createExperiment(input: $input) { experiment { id } } }', { input: { name: 'from-graphiql' } });
+  await engineer.ok('mutation ($input: CreateExperimentInput!) { createExperiment(input: $input) { experiment { id } } }', {
+    input: { name: 'from-graphiql' },
+  });
   await write('Made', 'query Made { experiments(first: 5) { nodes { name } } }');
   await page.keyboard.press('Control+Enter');
   await expect.poll(answer).toContain('from-graphiql');

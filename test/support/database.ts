@@ -35,5 +35,8 @@ export async function createDatabaseFromTemplate(): Promise<TestDatabase> {
   const adminUrl = inject('MATIH_TEST_DATABASE_ADMIN_URL');
   const name = `test_${randomBytes(6).toString('hex')}`;
   await asAdmin(adminUrl, `CREATE DATABASE ${escapeIdentifier(name)} TEMPLATE ${TEMPLATE}`);
-  return { url: withDatabase(adminUrl, name), drop: () => asAdmin(adminUrl, `DROP DATABASE IF EXISTS ${escapeIdentifier(name)} WITH (FORCE)`) };
+  return {
+    url: withDatabase(adminUrl, name),
+    drop: () => asAdmin(adminUrl, `DROP DATABASE IF EXISTS ${escapeIdentifier(name)} WITH (FORCE)`),
+  };
 }

@@ -4,7 +4,12 @@ import { startEmbeddedPostgres } from '../../dist/db/embedded.js';
 const [dataDir, port] = process.argv.slice(2);
 const log = { info: () => {}, warn: (message) => process.stderr.write(`${message}\n`) };
 try {
-  const server = await startEmbeddedPostgres({ dataDir, log, ...(port ? { port: Number(port) } : {}), settings: { synchronous_commit: 'on' } });
+  const server = await startEmbeddedPostgres({
+    dataDir,
+    log,
+    ...(port ? { port: Number(port) } : {}),
+    settings: { synchronous_commit: 'on' },
+  });
   process.stdout.write(`${JSON.stringify({ url: server.url, port: server.port })}\n`);
   process.on('SIGTERM', async () => {
     await server.stop();

@@ -15,7 +15,10 @@ export interface OwnerOptions {
 }
 
 /** Starts a process that owns an embedded database and waits for its address, or for its refusal. */
-export async function startOwner(dataDir: string, { port, uid }: OwnerOptions = {}): Promise<{ child: ChildProcess; answer: z.infer<typeof answer> }> {
+export async function startOwner(
+  dataDir: string,
+  { port, uid }: OwnerOptions = {},
+): Promise<{ child: ChildProcess; answer: z.infer<typeof answer> }> {
   const args = [SCRIPT, dataDir, ...(port ? [String(port)] : [])];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], ...(uid === undefined ? {} : { uid, gid: uid }) });
   const line = once(createInterface({ input: child.stdout }), 'line').then(([text]) => answer.parse(JSON.parse(String(text))));
