@@ -20,6 +20,21 @@ export function requireFullWeights(deployments: readonly WeightedDeployment[], f
 }
 
 /**
+ * Weights in the same proportions that sum to `total` basis points, equal ones where all were 0. What rounding leaves goes to the largest
+ * remainders.
+ */
+export function rescaleWeights(weightsBps: readonly number[], total: number): number[] {
+  if (weightsBps.length === 0) return [];
+  const sum = weightsBps.reduce((a, b) => a + b, 0);
+  const exact = weightsBps.map((weight) => (sum > 0 ? (weight * total) / sum : total / weightsBps.length));
+  const scaled = exact.map(Math.floor);
+  const byRemainder = exact.map((weight, i) => ({ i, remainder: weight - scaled[i]! })).sort((a, b) => b.remainder - a.remainder || a.i - b.i);
+  const left = total - scaled.reduce((a, b) => a + b, 0);
+  for (const { i } of byRemainder.slice(0, left)) scaled[i]!++;
+  return scaled;
+}
+
+/**
  * The deployment that serves a routing key; null when none has weight. The same key gets the same deployment as long as the weights
  * stay, and raising one deployment's weight moves keys only towards it: weighted rendezvous hashing (the highest −weight / ln(hash) wins).
  */

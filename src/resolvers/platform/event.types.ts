@@ -16,6 +16,8 @@ registerEnumType(EventType, {
     MODEL_STAGE_CHANGED: { description: 'A version went to another stage.' },
     MODEL_DEPLOYED: { description: 'A deployment became ready to serve.' },
     MODEL_UNDEPLOYED: { description: 'A deployment was stopped.' },
+    MODEL_DEPLOYMENT_FAILED: { description: 'A deployment could not be loaded; the payload says why.' },
+    TRAFFIC_CHANGED: { description: 'An endpoint’s traffic was split anew among its live deployments.' },
     MODEL_DRIFT_DETECTED: { description: 'Live traffic differs from the training data.' },
     SHADOW_EVALUATED: { description: 'The shadow gate of a version was decided, passed or not.' },
     BATCH_INFERENCE_COMPLETED: { description: 'A batch inference ended well.' },
