@@ -68,3 +68,8 @@ export function notFound(kind: string, id: string): AppError {
 export function conflict(message: string, details: ErrorDetails = {}): AppError {
   return new AppError(ErrorCode.CONFLICT, message, details);
 }
+
+/** The same for every refused token, so that nothing is learnt from it. */
+export function unauthenticated(cause?: unknown): AppError {
+  return new AppError(ErrorCode.UNAUTHENTICATED, 'A valid bearer token is needed: send the header "Authorization: Bearer <token>".', {}, { cause });
+}

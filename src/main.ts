@@ -1,7 +1,6 @@
-import 'reflect-metadata';
 import { pino } from 'pino';
 import { SecretTokenVerifier } from './adapters/auth/token-verifier.js';
-import { startApp, type RunningApp } from './app.js';
+import type { RunningApp } from './app.js';
 import { describeSettings, readConfig, readFlags, type CommandLine, type Config } from './config.js';
 import type { EmbeddedPostgres } from './db/embedded.js';
 import { Role } from './domain/principal.js';
@@ -38,11 +37,14 @@ async function main(): Promise<void> {
   process.on('SIGTERM', () => stop('SIGTERM'));
   process.on('SIGINT', () => stop('SIGINT'));
   try {
+    // A wrong setting is told at once; what takes long to load is loaded while the database starts.
+    const loading = import('./app.js');
     if (config.DATABASE_URL === undefined) {
       const { startEmbeddedPostgres } = await import('./db/embedded.js');
       const log = { info: (message: string) => logger.info(message), warn: (message: string) => logger.warn(message) };
       embedded = await startEmbeddedPostgres({ dataDir: config.DATA_DIR, log });
     }
+    const { startApp } = await loading;
     app = await startApp(config, logger, { databaseUrl: embedded?.url ?? config.DATABASE_URL ?? '' });
   } catch (error) {
     await embedded?.stop();

@@ -1,4 +1,5 @@
 import type { EntityName, FilterQuery, QueryOrderMap } from '@mikro-orm/core';
+import { UUID } from '../domain/ids.js';
 import { badInput } from '../errors.js';
 import type { Session } from './database.js';
 
@@ -79,8 +80,6 @@ export function decodeCursor(cursor: string, order: Order<string>): { value: str
   }
   return { value, id };
 }
-
-export const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 const ISO_INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 

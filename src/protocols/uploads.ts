@@ -1,9 +1,8 @@
 import type { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import type { TokenVerifier } from '../adapters/auth/token-verifier.js';
-import { unauthenticated } from '../adapters/auth/token-verifier.js';
 import { includesRole, Role } from '../domain/principal.js';
-import { AppError, badInput, ErrorCode } from '../errors.js';
+import { AppError, badInput, ErrorCode, unauthenticated } from '../errors.js';
 import type { UploadService } from '../services/tracking/upload.service.js';
 
 export interface UploadRoute {

@@ -8,10 +8,9 @@ import {
   type GraphQLObjectType,
   type GraphQLSchema,
 } from 'graphql';
-import { UUID } from '../db/pagination.js';
+import { UUID } from '../domain/ids.js';
 import { includesRole, Role } from '../domain/principal.js';
-import { AppError, badInput, ErrorCode } from '../errors.js';
-import { unauthenticated } from '../adapters/auth/token-verifier.js';
+import { AppError, badInput, ErrorCode, unauthenticated } from '../errors.js';
 import type { RequestContext } from './request-context.js';
 
 const MAX_STRING_LENGTH = 100_000;

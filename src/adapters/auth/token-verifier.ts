@@ -1,7 +1,7 @@
 import { createRemoteJWKSet, errors, jwtVerify, SignJWT, type JWTPayload } from 'jose';
 import { z } from 'zod';
 import { Role, type Principal } from '../../domain/principal.js';
-import { AppError, ErrorCode } from '../../errors.js';
+import { AppError, ErrorCode, unauthenticated } from '../../errors.js';
 
 const claimsSchema = z.object({
   sub: z.string().min(1).max(200),
@@ -74,8 +74,4 @@ async function verified(decode: () => Promise<JWTPayload>): Promise<Principal> {
     }
     throw unauthenticated(error);
   }
-}
-
-export function unauthenticated(cause?: unknown): AppError {
-  return new AppError(ErrorCode.UNAUTHENTICATED, 'A valid bearer token is needed: send the header "Authorization: Bearer <token>".', {}, { cause });
 }

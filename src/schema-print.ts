@@ -1,0 +1,16 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { lexicographicSortSchema, printSchema } from 'graphql';
+import { createSchema } from './resolvers/schema.js';
+
+const PATH = fileURLToPath(new URL('../schema/schema.graphql', import.meta.url));
+
+/** The schema as text, in an order that does not depend on how the code is written. */
+export async function printedSchema(): Promise<string> {
+  return `${printSchema(lexicographicSortSchema(await createSchema()))}\n`;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await mkdir(fileURLToPath(new URL('../schema/', import.meta.url)), { recursive: true });
+  await writeFile(PATH, await printedSchema());
+}
