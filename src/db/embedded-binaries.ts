@@ -97,6 +97,8 @@ export function launchAs(user: ServerUser, command: string, args: string[]): Lau
   const { uid, gid } = user;
   if (uid === undefined || gid === undefined) return { command, args, options: { cwd: '/', env } };
   if (!user.needsPassage) return { command, args, options: { uid, gid, cwd: '/', env } };
-  const drop = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--inh-caps=+dac_override', '--ambient-caps=+dac_override', '--'];
-  return { command: 'setpriv', args: [...drop, command, ...args], options: { cwd: '/', env } };
+  // Without the secure bit, access(2), by which initdb looks for its programs, would disregard the capability.
+  const rights = ['--securebits=+no_setuid_fixup', '--inh-caps=+dac_override', '--ambient-caps=+dac_override'];
+  const privileges = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', ...rights, '--'];
+  return { command: 'setpriv', args: [...privileges, command, ...args], options: { cwd: '/', env } };
 }
