@@ -16,7 +16,11 @@ export const ModelVersion = defineEntity({
     stage: p.enum(['DEVELOPMENT', 'STAGING', 'PRODUCTION', 'ARCHIVED']).default('DEVELOPMENT'),
     status: p.enum(['PENDING', 'READY', 'FAILED']).default('PENDING'),
     description: p.text().default(''),
+    /** Why the version FAILED. */
+    error: p.text().nullable(),
     runId: p.uuid().nullable(),
+    /** Where its file is copied from. */
+    sourceKey: p.text(),
     objectKey: p.text(),
     sizeBytes: p.bigint('number'),
     sha256: p.text(),

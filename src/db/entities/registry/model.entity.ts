@@ -13,6 +13,8 @@ export const Model = defineEntity({
     modelType: p.text(),
     framework: p.text(),
     task: p.enum(['CLASSIFICATION', 'REGRESSION', 'CLUSTERING', 'OTHER']),
+    /** Versions are numbered from here, never twice. */
+    lastVersion: p.integer().default(0),
     tags: p.json<Record<string, string>>().onCreate(() => ({})),
     createdBy: p.text(),
     updatedAt: p.datetime().onCreate(() => new Date()).onUpdate(() => new Date()),

@@ -1,0 +1,22 @@
+import type { ReferenceProfile } from './drift.js';
+import type { Signature } from './tensor.js';
+import type { TrainingConfig } from './training-config.js';
+
+/** What a TRAINING job leaves as its result. */
+export interface TrainingResult {
+  /** The trained model.onnx in the object store. */
+  modelKey: string;
+  sizeBytes: number;
+  /** Hex. */
+  sha256: string;
+  signature: Signature;
+  /** Final metrics by name, e.g. `holdout.log_loss`. */
+  metrics: Record<string, number>;
+  reference: ReferenceProfile;
+  agreementMaxAbsDiff: number;
+  rows: { train: number; validation: number; holdout: number };
+  epochsRun: number;
+  bestEpoch: number;
+  stoppedEarly: boolean;
+  config: TrainingConfig;
+}

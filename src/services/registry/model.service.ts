@@ -1,0 +1,109 @@
+import type { FilterQuery } from '@mikro-orm/core';
+import { raw } from '@mikro-orm/core';
+import { Model } from '../../db/entities/registry/model.entity.js';
+import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
+import type { Session } from '../../db/database.js';
+import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
+import { checkName, checkPathName, checkTags } from '../../domain/names.js';
+import type { Stage } from '../../domain/stages.js';
+import { conflict, notFound } from '../../errors.js';
+import { containsText } from '../platform/search.js';
+import { audit } from '../platform/use-case.js';
+import type { TagEntry } from '../tracking/experiment.service.js';
+import type { VersionRemoval } from './version-removal.js';
+
+export interface NewModel {
+  name: string;
+  description?: string | null;
+  modelType: string;
+  framework?: string | null;
+  task: Model['task'];
+  tags?: TagEntry[] | null;
+}
+
+export interface ModelFilter {
+  search?: string | null;
+  stage?: Stage | null;
+  framework?: string | null;
+  modelType?: string | null;
+  task?: Model['task'] | null;
+  tags?: TagEntry[] | null;
+}
+
+/** Registered models: the names under which versions succeed each other. */
+export class ModelService {
+  constructor(private readonly removal: VersionRemoval) {}
+
+  async create(session: Session, input: NewModel): Promise<Model> {
+    const name = checkPathName('input.name', input.name);
+    if (await session.em.findOne(Model, { tenant: session.tenant, name })) {
+      throw conflict(`A model named "${name}" already exists.`, { field: 'input.name', expected: 'a free name', got: name });
+    }
+    const model = session.em.create(Model, {
+      tenant: session.tenant,
+      name,
+      description: input.description ?? '',
+      modelType: checkName('input.modelType', input.modelType),
+      framework: checkName('input.framework', input.framework ?? 'onnx'),
+      task: input.task,
+      tags: checkTags('input.tags', input.tags ?? []),
+      createdBy: session.principal.subject,
+    });
+    audit(session, 'createModel', { type: 'model', id: model.id }, null, { name, modelType: model.modelType, task: model.task });
+    return model;
+  }
+
+  /** The name stays: it is part of stored paths. */
+  async update(session: Session, input: { id: string; description?: string | null; tags?: TagEntry[] | null }): Promise<Model> {
+    const model = await this.get(session, input.id);
+    const before = { description: model.description, tags: model.tags };
+    if (input.description != null) model.description = input.description;
+    if (input.tags != null) model.tags = checkTags('input.tags', input.tags);
+    audit(session, 'updateModel', { type: 'model', id: model.id }, before, { description: model.description, tags: model.tags });
+    return model;
+  }
+
+  /** With all its versions, none of which may belong to the history of production or be deployed. */
+  async delete(session: Session, id: string): Promise<Model> {
+    const model = await this.lock(session, id);
+    const endpoints = await session.em.find(Endpoint, { tenant: session.tenant, modelId: id }, { limit: 3 });
+    if (endpoints.length > 0) {
+      const names = endpoints.map(({ name }) => name).join(', ');
+      throw conflict(`Model "${model.name}" is served by endpoints (${names}): delete them first.`, { expected: 'a model without endpoints', got: names });
+    }
+    const versions = await session.em.find(ModelVersion, { tenant: session.tenant, modelId: id });
+    await this.removal.remove(session, versions);
+    await session.em.nativeDelete(Model, { tenant: session.tenant, id });
+    audit(session, 'deleteModel', { type: 'model', id }, { name: model.name, versions: versions.length }, null);
+    return model;
+  }
+
+  async get(session: Session, id: string): Promise<Model> {
+    const model = await session.em.findOne(Model, { id, tenant: session.tenant });
+    if (!model) throw notFound('model', id);
+    return model;
+  }
+
+  /** The model, with everyone else who would change its versions or stages waiting. */
+  async lock(session: Session, id: string): Promise<Model> {
+    const model = await session.em.findOne(Model, { id, tenant: session.tenant }, { lockMode: 4, refresh: true });
+    if (!model) throw notFound('model', id);
+    return model;
+  }
+
+  list(session: Session, filter: ModelFilter, page: PageRequest, order: Order<'createdAt' | 'updatedAt' | 'name'>): Promise<Page<Model>> {
+    const conditions: FilterQuery<Model>[] = [{ tenant: session.tenant }];
+    if (filter.search) conditions.push({ name: containsText('filter.search', filter.search) });
+    for (const field of ['framework', 'modelType', 'task'] as const) {
+      if (filter[field] != null) conditions.push({ [field]: filter[field] } as FilterQuery<Model>);
+    }
+    if (filter.stage != null) {
+      conditions.push({ [raw('id in (select model_id from model_version where tenant = ? and stage = ?)', [session.tenant, filter.stage])]: [] });
+    }
+    if (filter.tags?.length) {
+      conditions.push({ [raw('tags @> ?::jsonb', [JSON.stringify(checkTags('filter.tags', filter.tags))])]: [] });
+    }
+    return paginate(session, Model, { $and: conditions } as FilterQuery<Model>, page, order);
+  }
+}
