@@ -30,8 +30,15 @@ export function categoryAt(column: Column, row: number): string {
 
 /** The column's values at these positions, in their order. */
 export function takeRows(column: Column, rows: Int32Array): Column {
-  if (column.type === 'STRING') return { ...column, values: Array.from(rows, (row) => column.values[row]!) };
-  return { ...column, values: Float64Array.from(rows, (row) => column.values[row]!) };
+  // Plain loops: `from` with a function is several times slower, and there may be millions of rows.
+  if (column.type === 'STRING') {
+    const values = new Array<string | null>(rows.length);
+    for (let i = 0; i < rows.length; i++) values[i] = column.values[rows[i]!]!;
+    return { ...column, values };
+  }
+  const values = new Float64Array(rows.length);
+  for (let i = 0; i < rows.length; i++) values[i] = column.values[rows[i]!]!;
+  return { ...column, values };
 }
 
 /**

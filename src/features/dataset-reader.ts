@@ -15,9 +15,9 @@ interface Statement {
   values: DuckDBValue[];
 }
 
-function filterClause(source: DatasetSource, filter: RowFilter): Statement {
+/** The filter as an SQL condition; its values are appended to `values`. */
+function condition(source: DatasetSource, filter: RowFilter, values: DuckDBValue[]): string {
   const conditions = (filter.present ?? []).map((name) => presentExpression(sourceColumn(source, name, 'column')));
-  const values: DuckDBValue[] = [];
   if (filter.window) {
     const { column: name, from, to } = filter.window;
     const column = sourceColumn(source, name, 'window.column');
@@ -31,11 +31,12 @@ function filterClause(source: DatasetSource, filter: RowFilter): Statement {
     if (from !== undefined) bound('>=', from);
     if (to !== undefined) bound('<', to);
   }
-  return { sql: conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : '', values };
+  return conditions.length > 0 ? conditions.join(' AND ') : 'true';
 }
 
 function selectStatement(source: DatasetSource, columns: readonly SourceColumn[], options: ReadOptions): Statement {
-  const { sql: where, values } = filterClause(source, options);
+  const values: DuckDBValue[] = [];
+  const where = condition(source, options, values);
   const parameter = (value: number): string => {
     values.push(BigInt(value));
     return `CAST($${values.length} AS BIGINT)`;
@@ -51,7 +52,7 @@ function selectStatement(source: DatasetSource, columns: readonly SourceColumn[]
   const offset = options.offset === undefined ? '' : `OFFSET ${parameter(options.offset)}`;
   const selected = [`CAST(${ROW} AS DOUBLE)`, ...columns.map(valueExpression)].join(', ');
   const numbered = `SELECT *, row_number() OVER () - 1 AS ${ROW} FROM ${source.relation}`;
-  return { sql: `SELECT ${selected} FROM (SELECT * FROM (${numbered}) ${where} ${sample}) ${order} ${limit} ${offset}`, values };
+  return { sql: `SELECT ${selected} FROM (SELECT * FROM (${numbered}) WHERE ${where} ${sample}) ${order} ${limit} ${offset}`, values };
 }
 
 /** Grows columns from DuckDB's chunks. */
@@ -153,17 +154,24 @@ export async function readColumns(path: string, format: DatasetFormat, options: 
   });
 }
 
-export async function countRows(path: string, format: DatasetFormat, filter: RowFilter = {}): Promise<number> {
+/** Rows that pass each of the filters, from one pass over the file. */
+export async function countEach(path: string, format: DatasetFormat, filters: readonly RowFilter[]): Promise<number[]> {
   return withDuckDb({ paths: [path] }, async (connection) => {
     try {
       const source = await openSource(connection, path, format);
-      const { sql, values } = filterClause(source, filter);
-      const counted = await connection.runAndReadAll(`SELECT CAST(count(*) AS DOUBLE) FROM ${source.relation} ${sql}`, values);
-      return Number(counted.getRowsJS()[0]![0]);
+      const values: DuckDBValue[] = [];
+      const counts = filters.map((filter) => `CAST(count(*) FILTER (${condition(source, filter, values)}) AS DOUBLE)`);
+      const counted = await connection.runAndReadAll(`SELECT ${counts.join(', ')} FROM ${source.relation}`, values);
+      return counted.getRowsJS()[0]!.map(Number);
     } catch (error) {
       throw readError(error, path);
     }
   });
+}
+
+export async function countRows(path: string, format: DatasetFormat, filter: RowFilter = {}): Promise<number> {
+  const [count] = await countEach(path, format, [filter]);
+  return count!;
 }
 
 /** The whole file in its order, a batch at a time: memory stays flat however long it is. */

@@ -4,7 +4,6 @@ import type { TrainingState } from './checkpoint.js';
 import type { EncodedRows } from './encoding.js';
 import type { Head } from './graphs/heads.js';
 import type { NetworkShape } from './graphs/network.js';
-import type { Predictor } from './predictor.js';
 
 /** What a model says about rows, in the form that metrics take. */
 export type Predictions =
@@ -33,8 +32,6 @@ export interface Learner {
   /** Advances the state by one epoch, its weights included. `report` hears the done share of the epoch every 100–250 ms. */
   runEpoch(state: TrainingState, report: (share: number) => void): Promise<Record<string, number>>;
 }
-
-export type LearnerFactory = (problem: TrainingProblem, predictor: Predictor) => Promise<Learner>;
 
 /** Identifies config and data, so that a checkpoint is not continued with others. */
 export function fingerprintOf({ config, shape, train, validation }: TrainingProblem): string {

@@ -10,6 +10,17 @@ function send(message: FromChild): Promise<void> {
   });
 }
 
+const PROGRESS_INTERVAL_MS = 100;
+let progressSentAt = -Infinity;
+
+/** Short epochs would flood the parent. */
+function sendProgress(fraction: number, message: string): void {
+  const now = performance.now();
+  if (fraction > 0 && fraction < 1 && now - progressSentAt < PROGRESS_INTERVAL_MS) return;
+  progressSentAt = now;
+  void send({ type: 'progress', fraction, message });
+}
+
 let received: (() => void) | undefined;
 
 /** Waits until the parent has dealt with the report. */
@@ -30,7 +41,7 @@ function failure(error: unknown): FromChild {
 async function run(request: Parameters<typeof train>[0]): Promise<void> {
   try {
     const outcome = await train(request, {
-      onProgress: (fraction, message) => void send({ type: 'progress', fraction, message }),
+      onProgress: sendProgress,
       onEpoch: (report) => sendAndWait({ type: 'epoch', report }),
       onCheckpoint: (report) => sendAndWait({ type: 'checkpoint', report }),
     });

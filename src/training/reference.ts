@@ -4,7 +4,7 @@ import type { TrainingConfig } from '../domain/training-config.js';
 import type { Predictions } from './learner.js';
 
 /** Training rows that describe a feature; evenly spaced where there are more. */
-const MAX_REFERENCE_ROWS = 200_000;
+const MAX_REFERENCE_ROWS = 50_000;
 
 /** What monitoring compares live traffic with. Timestamps are left out: time always drifts. */
 export function buildReference(

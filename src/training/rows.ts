@@ -1,10 +1,11 @@
+import { totalmem } from 'node:os';
 import { type Column, categoryAt } from '../domain/dataset-column.js';
 import type { DatasetFormat } from '../domain/dataset-schema.js';
 import { SeededRandom } from '../domain/random.js';
 import { checkSplitSizes, MAX_CLASSES, splitSizes } from '../domain/training-check.js';
 import { TASK_OF, type TrainingConfig } from '../domain/training-config.js';
-import { badInput } from '../errors.js';
-import { countRows, readColumns } from '../features/dataset-reader.js';
+import { AppError, badInput, ErrorCode } from '../errors.js';
+import { countEach, readColumns } from '../features/dataset-reader.js';
 import type { ReadOptions } from '../features/port.js';
 import type { Target } from './port.js';
 
@@ -37,6 +38,10 @@ export async function loadRows(
   const present = [targetColumn, timeColumn].filter((name) => name !== undefined);
   const options: ReadOptions = { columns: names, present, window: config.window, orderBy: timeColumn };
   if (config.sampleRows > 0) options.sample = { rows: config.sampleRows, seed: config.seed };
+  const { window } = config;
+  const wanted = [{ window }, { window, present: present.slice(0, targetColumn === undefined ? 0 : 1) }, { window, present }];
+  const [all, withTarget, usable] = await countEach(path, format, wanted);
+  checkMemory(Math.min(usable!, config.sampleRows || Infinity), names.length);
   const batch = await readColumns(path, format, options);
   const columns = new Map(batch.columns.map((column) => [column.name, column]));
   const sizes = splitSizes(config, batch.rowCount);
@@ -44,18 +49,30 @@ export async function loadRows(
   const split = config.split.by === 'TIME' ? orderedSplit(sizes) : shuffledSplit(sizes, config.seed);
   const target = targetColumn === undefined ? undefined : buildTarget(config, columns.get(targetColumn)!, split.train);
 
-  const { window } = config;
-  const all = present.length > 0 ? await countRows(path, format, { window }) : 0;
-  const withTarget = targetColumn === undefined ? all : await countRows(path, format, { window, present: [targetColumn] });
-  const withBoth = timeColumn === undefined ? withTarget : await countRows(path, format, { window, present });
   return {
     columns,
     rowNumbers: batch.rowNumbers,
     target,
     split,
-    droppedMissingTarget: all - withTarget,
-    droppedMissingTime: withTarget - withBoth,
+    droppedMissingTarget: all! - withTarget!,
+    droppedMissingTime: withTarget! - usable!,
   };
+}
+
+/** A value is held raw and encoded, and while it is read in a copy. */
+const BYTES_PER_VALUE = 24;
+const MEMORY_SHARE = 0.6;
+
+function checkMemory(rows: number, columns: number): void {
+  const neededBytes = rows * columns * BYTES_PER_VALUE;
+  const availableBytes = totalmem() * MEMORY_SHARE;
+  if (neededBytes <= availableBytes) return;
+  const affordable = Math.floor(availableBytes / columns / BYTES_PER_VALUE);
+  throw new AppError(ErrorCode.RESOURCE_EXHAUSTED, `${rows} rows of ${columns} columns do not fit this machine's memory.`, {
+    field: 'config.sampleRows',
+    expected: `at most ${affordable}`,
+    got: String(rows),
+  });
 }
 
 function orderedSplit({ train, validation, holdout }: { train: number; validation: number; holdout: number }): Split {

@@ -111,7 +111,7 @@ async function fit(request: TrainingRequest, hooks: TrainingHooks, problem: Trai
 
 function trackBest({ config: { earlyStopping } }: TrainingProblem, state: TrainingState, loss: number): void {
   if (!earlyStopping) return;
-  if (state.bestLoss === null || loss < state.bestLoss - earlyStopping.minDelta) {
+  if (loss < (state.bestLoss ?? Infinity) - earlyStopping.minDelta) {
     state.bestLoss = loss;
     state.bestEpoch = state.epoch;
     state.epochsSinceBest = 0;
