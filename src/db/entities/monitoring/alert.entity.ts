@@ -1,5 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
+import { ALERT_KINDS } from '../../../domain/alerting.js';
 
 export const Alert = defineEntity({
   name: 'Alert',
@@ -8,7 +9,7 @@ export const Alert = defineEntity({
     id: p.uuid().primary().onCreate(() => uuidv7()),
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
-    kind: p.enum(['DRIFT', 'LATENCY', 'ERROR_RATE']),
+    kind: p.enum(ALERT_KINDS),
     status: p.enum(['OPEN', 'RESOLVED']).default('OPEN'),
     modelId: p.uuid(),
     endpointId: p.uuid(),

@@ -1,5 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
+import type { WindowReport } from '../../../domain/traffic-window.js';
 
 export const MonitoringWindow = defineEntity({
   name: 'MonitoringWindow',
@@ -13,7 +14,7 @@ export const MonitoringWindow = defineEntity({
     windowTo: p.datetime(),
     rows: p.integer(),
     requests: p.bigint('number'),
-    report: p.json<Record<string, unknown>>(),
+    report: p.json<WindowReport>(),
   },
 });
 export type MonitoringWindow = InferEntity<typeof MonitoringWindow>;

@@ -1,5 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
+import type { AlertKind } from '../../../domain/alerting.js';
 
 export const RetrainingPolicy = defineEntity({
   name: 'RetrainingPolicy',
@@ -11,7 +12,7 @@ export const RetrainingPolicy = defineEntity({
     modelId: p.uuid(),
     datasetName: p.text(),
     enabled: p.boolean().default(true),
-    alertKinds: p.json<string[]>(),
+    alertKinds: p.json<AlertKind[]>(),
     cooldownMs: p.bigint('number'),
     budgetPer30Days: p.integer(),
     createdBy: p.text(),

@@ -1,0 +1,78 @@
+import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
+import { Model } from '../../db/entities/registry/model.entity.js';
+import type { EventType } from '../../domain/events.js';
+import type { EventRow } from '../../services/platform/event.service.js';
+import { requireOwn } from '../../services/platform/ownership.js';
+import { followEvents } from '../platform/event.resolver.js';
+import type { RequestContext } from '../request-context.js';
+import { OrderDirection } from '../types/common.types.js';
+import { PageArgs, toConnection } from '../types/connection.js';
+import { SafeInt } from '../types/scalars.js';
+import {
+  ALERT_CHANGES,
+  AlertConnection,
+  AlertEvent,
+  AlertFilterInput,
+  AlertOrderInput,
+  AlertPayload,
+  AlertType,
+  ResolveAlertInput,
+} from './alert.types.js';
+
+@Resolver(() => AlertType)
+export class AlertResolver {
+  @Query(() => AlertType, { description: 'One alert. NOT_FOUND when there is none with this id.' })
+  alert(@Ctx() ctx: RequestContext, @Arg('id', () => ID, { description: 'Id of the alert.' }) id: string): Promise<AlertType> {
+    return ctx.run((session) => ctx.services.alerts.get(session, id));
+  }
+
+  @Query(() => AlertConnection, { description: 'Alerts of the tenant, the last opened first unless ordered otherwise.' })
+  async alerts(
+    @Ctx() ctx: RequestContext,
+    @Args(() => PageArgs) page: PageArgs,
+    @Arg('filter', () => AlertFilterInput, { nullable: true, description: 'Which alerts; all when absent.' }) filter?: AlertFilterInput,
+    @Arg('orderBy', () => AlertOrderInput, { nullable: true, description: 'Order; the last opened first when absent.' }) orderBy?: AlertOrderInput,
+  ): Promise<object> {
+    const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
+    const result = await ctx.run((session) => ctx.services.alerts.list(session, filter ?? {}, page, order));
+    return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
+  }
+
+  @Mutation(() => AlertPayload, { description: 'Resolves an open alert by hand. The next window that breaches opens another.' })
+  async resolveAlert(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => ResolveAlertInput, { description: 'The alert and the reason.' }) input: ResolveAlertInput,
+  ): Promise<AlertPayload> {
+    return { alert: await ctx.run((session) => ctx.services.alerts.resolve(session, input.alertId, input.reason)) };
+  }
+
+  @Subscription(() => AlertEvent, {
+    description: 'Alerts as they open, change and resolve, each change exactly once and in the order of `seq`. Reconnect with the last `seq` as `after`.',
+    subscribe: ({ args, context }) => followAlerts(context as RequestContext, args as { modelId?: string; after?: number }),
+  })
+  alertEvents(
+    @Root() event: EventRow,
+    @Arg('modelId', () => ID, { nullable: true, description: 'Alerts about this model alone. NOT_FOUND when there is none.' }) _modelId?: string,
+    @Arg('after', () => SafeInt, { nullable: true, description: 'Changes with a greater `seq` are sent, past ones first; 0 for all; only new ones when absent.' })
+    _after?: number,
+  ): AlertEvent {
+    // The alert service writes the payload with these figures.
+    const { kind, value, threshold, message } = event.payload as unknown as Pick<AlertEvent, 'kind' | 'value' | 'threshold' | 'message'>;
+    const change = ALERT_CHANGES[event.type as keyof typeof ALERT_CHANGES];
+    return { seq: event.seq, change, kind, value, threshold, message, createdAt: event.createdAt, alertId: event.subjectId };
+  }
+}
+
+@Resolver(() => AlertEvent)
+export class AlertEventResolver {
+  /** Not through a loader: those of a subscription live as long as it, and would show the alert as it was long ago. */
+  @FieldResolver(() => AlertType, { description: 'The alert as it is now.' })
+  alert(@Root() event: AlertEvent, @Ctx() ctx: RequestContext): Promise<AlertType> {
+    return ctx.run((session) => ctx.services.alerts.get(session, event.alertId));
+  }
+}
+
+async function followAlerts(ctx: RequestContext, { modelId, after }: { modelId?: string; after?: number }): Promise<AsyncIterableIterator<EventRow>> {
+  await ctx.run((session) => requireOwn(session, Model, 'model', [modelId]));
+  return followEvents(ctx, { filter: { types: Object.keys(ALERT_CHANGES) as EventType[], modelId }, after });
+}

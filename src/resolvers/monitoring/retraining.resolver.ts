@@ -1,0 +1,37 @@
+import { Arg, Ctx, ID, Mutation, Query, Resolver } from 'type-graphql';
+import type { RequestContext } from '../request-context.js';
+import {
+  DeleteRetrainingPolicyInput,
+  DeleteRetrainingPolicyPayload,
+  RetrainingPolicyPayload,
+  RetrainingPolicyType,
+  SetRetrainingPolicyInput,
+} from './retraining.types.js';
+
+@Resolver(() => RetrainingPolicyType)
+export class RetrainingResolver {
+  @Query(() => RetrainingPolicyType, { nullable: true, description: 'The retraining policy of a model; null when it has none.' })
+  retrainingPolicy(
+    @Ctx() ctx: RequestContext,
+    @Arg('modelId', () => ID, { description: 'The model. NOT_FOUND when there is none.' }) modelId: string,
+  ): Promise<RetrainingPolicyType | null> {
+    return ctx.run((session) => ctx.services.retraining.policy(session, modelId));
+  }
+
+  @Mutation(() => RetrainingPolicyPayload, { description: 'Says which alerts of a model start a training on fresh data, how often at most, and on which dataset.' })
+  async setRetrainingPolicy(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => SetRetrainingPolicyInput, { description: 'The model and its policy.' }) input: SetRetrainingPolicyInput,
+  ): Promise<RetrainingPolicyPayload> {
+    return { policy: await ctx.run((session) => ctx.services.retraining.setPolicy(session, input)) };
+  }
+
+  @Mutation(() => DeleteRetrainingPolicyPayload, { description: 'Deletes a retraining policy; trainings that it started go on.' })
+  async deleteRetrainingPolicy(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => DeleteRetrainingPolicyInput, { description: 'The model.' }) input: DeleteRetrainingPolicyInput,
+  ): Promise<DeleteRetrainingPolicyPayload> {
+    await ctx.run((session) => ctx.services.retraining.deletePolicy(session, input.modelId));
+    return { modelId: input.modelId };
+  }
+}

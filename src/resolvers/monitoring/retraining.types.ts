@@ -1,0 +1,75 @@
+import { Field, ID, InputType, Int, ObjectType } from 'type-graphql';
+import { DEFAULT_RETRAINING_POLICY } from '../../domain/retraining.js';
+import { DateTime, SafeInt } from '../types/scalars.js';
+import { AlertKindEnum } from './alert.types.js';
+
+@ObjectType('RetrainingPolicy', {
+  description: 'Which alerts of a model start a training on fresh data, at most one per alert. The training repeats that of the production version on the newest version of a dataset, and registers a version that awaits its gates.',
+})
+export class RetrainingPolicyType {
+  @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
+  id!: string;
+
+  @Field(() => String, { description: 'Name of the dataset whose newest version is trained on.' })
+  datasetName!: string;
+
+  @Field(() => [AlertKindEnum], { description: 'Alerts that may start a training.' })
+  alertKinds!: (keyof typeof AlertKindEnum)[];
+
+  @Field(() => SafeInt, { description: 'Least time between the starts of two retrainings, in milliseconds.' })
+  cooldownMs!: number;
+
+  @Field(() => Int, { description: 'Most retrainings within 30 days, failed ones included.' })
+  budgetPer30Days!: number;
+
+  @Field(() => Boolean, { description: 'False: alerts start nothing.' })
+  enabled!: boolean;
+
+  @Field(() => String, { description: 'Subject of the token that first set it.' })
+  createdBy!: string;
+
+  @Field(() => DateTime, { description: 'When it was last changed, UTC.' })
+  updatedAt!: Date;
+}
+
+@InputType({ description: 'A retraining policy; it replaces the one that the model has.' })
+export class SetRetrainingPolicyInput {
+  @Field(() => ID, { description: 'The model. NOT_FOUND when there is none.' })
+  modelId!: string;
+
+  @Field(() => String, { description: 'Name of a registered dataset with the columns of the model’s training; its newest version is trained on. A training window that ended at a date is opened at that end.' })
+  datasetName!: string;
+
+  @Field(() => [AlertKindEnum], { defaultValue: [...DEFAULT_RETRAINING_POLICY.alertKinds], description: 'Alerts that may start a training, at least one; DRIFT when absent.' })
+  alertKinds!: (keyof typeof AlertKindEnum)[];
+
+  @Field(() => SafeInt, {
+    defaultValue: DEFAULT_RETRAINING_POLICY.cooldownMs,
+    description: 'Least time between the starts of two retrainings in milliseconds, 0 to 365 days; a day when absent.',
+  })
+  cooldownMs!: number;
+
+  @Field(() => Int, { defaultValue: DEFAULT_RETRAINING_POLICY.budgetPer30Days, description: 'Most retrainings within 30 days, 1 to 1,000, failed ones included; 4 when absent.' })
+  budgetPer30Days!: number;
+
+  @Field(() => Boolean, { defaultValue: true, description: 'False keeps the policy but starts nothing; true when absent.' })
+  enabled!: boolean;
+}
+
+@ObjectType({ description: 'The policy after the mutation.' })
+export class RetrainingPolicyPayload {
+  @Field(() => RetrainingPolicyType, { description: 'The policy as it is now.' })
+  policy!: RetrainingPolicyType;
+}
+
+@InputType({ description: 'A model whose retraining policy is to go.' })
+export class DeleteRetrainingPolicyInput {
+  @Field(() => ID, { description: 'The model. NOT_FOUND when there is none, or when it has no policy.' })
+  modelId!: string;
+}
+
+@ObjectType({ description: 'What was deleted.' })
+export class DeleteRetrainingPolicyPayload {
+  @Field(() => ID, { description: 'The model that has no retraining policy now.' })
+  modelId!: string;
+}
