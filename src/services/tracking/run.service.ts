@@ -166,6 +166,33 @@ export class RunService {
     return logged.added;
   }
 
+  /** The metrics of one step, each at most once: an attempt that repeats a step of an earlier one adds nothing. */
+  async logStep(session: Session, runId: string, step: number, metrics: Record<string, number>): Promise<void> {
+    const logged = await sql<{ key: string }>(session.em, 'select key from metric_point where tenant = ? and run_id = ? and step = ?', [
+      session.tenant,
+      runId,
+      step,
+    ]);
+    const known = new Set(logged.map(({ key }) => key));
+    const fresh = Object.entries(metrics).filter(([key]) => !known.has(key));
+    if (fresh.length === 0) return;
+    await this.logMetrics(
+      session,
+      runId,
+      fresh.map(([key, value]) => ({ key, value, step })),
+    );
+  }
+
+  /** What was logged for the rows that a training learns from and is watched by, step by step. */
+  stepHistory(session: Session, runId: string): Promise<{ step: number; metrics: Record<string, number> }[]> {
+    return sql(
+      session.em,
+      `select step::float8 as step, jsonb_object_agg(key, value) as metrics from metric_point
+       where tenant = ? and run_id = ? and (key like 'train.%' or key like 'validation.%') group by step order by step`,
+      [session.tenant, runId],
+    );
+  }
+
   /** Points past a sequence number; -1 asks for the newest alone. */
   async metricsAfter(session: Session, runId: string, seq: number, limit: number): Promise<MetricRow[]> {
     return sql<MetricRow>(session.em, 

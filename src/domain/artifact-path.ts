@@ -1,0 +1,29 @@
+import { AppError, ErrorCode, quote } from '../errors.js';
+
+const MAX_PATH_LENGTH = 500;
+const SEGMENT = /^[A-Za-z0-9_][A-Za-z0-9._ @=+,()[\]-]{0,199}$/;
+
+/** Where an artifact stands among those of its run: segments of letters, digits and ._-@=+,()[] parted by slashes. INVALID_PATH. */
+export function checkArtifactPath(field: string, path: string): string {
+  if (path.length > MAX_PATH_LENGTH || !path.split('/').every((segment) => SEGMENT.test(segment) && !segment.endsWith(' '))) {
+    const expected = 'a relative path like plots/roc.png: segments of letters, digits and ._-@=+,()[] that do not begin with a dot';
+    throw new AppError(ErrorCode.INVALID_PATH, `${field}: expected ${expected}, got ${quote(path)}.`, { field, expected, got: quote(path) });
+  }
+  return path;
+}
+
+const CONTENT_TYPES: Record<string, string> = {
+  csv: 'text/csv',
+  json: 'application/json',
+  log: 'text/plain; charset=utf-8',
+  md: 'text/markdown; charset=utf-8',
+  onnx: 'application/octet-stream',
+  parquet: 'application/vnd.apache.parquet',
+  png: 'image/png',
+  txt: 'text/plain; charset=utf-8',
+};
+
+/** By the extension; what a browser might run is only bytes. */
+export function contentTypeOf(path: string): string {
+  return CONTENT_TYPES[path.split('.').at(-1)?.toLowerCase() ?? ''] ?? 'application/octet-stream';
+}

@@ -1,0 +1,75 @@
+import type { Logger } from 'pino';
+import type { ObjectStore } from '../../adapters/object-store/port.js';
+import type { Database, Session } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
+import { AppError, ErrorCode } from '../../errors.js';
+
+/** Longer than any file may take to be stored. */
+const SWEPT_AFTER_MS = 24 * 60 * 60 * 1000;
+const SWEEP_BATCH = 100;
+
+/**
+ * Keys of the object store that no row names yet, or no more: `stage` before a file is stored, `settle` in the transaction of the row
+ * that names it. What a crash leaves between the two, the sweeper removes.
+ */
+export class StagedObjects {
+  constructor(
+    private readonly db: Database,
+    private readonly objects: ObjectStore,
+    private readonly logger: Logger,
+  ) {}
+
+  /** False when the key was staged before. */
+  async stage(session: Session, key: string): Promise<boolean> {
+    const [row] = await sql<{ isNew: boolean }>(
+      session.em,
+      `insert into staged_object (tenant, object_key) values (?, ?)
+       on conflict (object_key) do update set created_at = clock_timestamp() returning xmax = 0 as "isNew"`,
+      [session.tenant, key],
+    );
+    return row?.isNew ?? false;
+  }
+
+  /** UNAVAILABLE when the sweeper was faster: the file is gone. */
+  async settle(session: Session, keys: string[]): Promise<void> {
+    const settled = await sql<{ object_key: string }>(
+      session.em,
+      'delete from staged_object where tenant = ? and object_key = any(?::text[]) returning object_key',
+      [session.tenant, keys],
+    );
+    if (settled.length < keys.length) throw new AppError(ErrorCode.UNAVAILABLE, 'Storing the file took too long; try again.');
+  }
+
+  /** In the transaction that removes the last row that names these files; they go after its commit. */
+  async release(session: Session, keys: string[]): Promise<void> {
+    for (const key of keys) await this.stage(session, key);
+    session.afterCommit(() => {
+      for (const key of keys) void this.discard(key);
+    });
+  }
+
+  /** Removes a staged file now; what cannot be removed is left to the sweeper. */
+  async discard(key: string): Promise<void> {
+    try {
+      await this.objects.delete(key);
+      await this.db.asSystem((em) => sql(em, 'delete from staged_object where object_key = ?', [key]));
+    } catch (error) {
+      this.logger.warn({ err: error, key }, 'stored file not removed yet');
+    }
+  }
+
+  /** Removes what was staged long ago and never settled. */
+  async sweep(): Promise<number> {
+    return this.db.asSystem(async (em) => {
+      const old = await sql<{ key: string }>(
+        em,
+        `select object_key as key from staged_object where created_at < now() - ? * interval '1 millisecond'
+         order by created_at limit ${SWEEP_BATCH} for update skip locked`,
+        [SWEPT_AFTER_MS],
+      );
+      for (const { key } of old) await this.objects.delete(key);
+      await sql(em, 'delete from staged_object where object_key = any(?::text[])', [old.map(({ key }) => key)]);
+      return old.length;
+    });
+  }
+}

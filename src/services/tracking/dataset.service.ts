@@ -1,0 +1,210 @@
+import { createHash } from 'node:crypto';
+import { constants, createReadStream } from 'node:fs';
+import { open, realpath, stat } from 'node:fs/promises';
+import { basename, extname, isAbsolute, relative } from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { raw, type FilterQuery } from '@mikro-orm/core';
+import { LRUCache } from 'lru-cache';
+import type { ObjectStore } from '../../adapters/object-store/port.js';
+import type { Actor, Database, Session } from '../../db/database.js';
+import { Dataset } from '../../db/entities/tracking/dataset.entity.js';
+import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
+import type { DatasetFormat } from '../../domain/dataset-schema.js';
+import { checkPathName } from '../../domain/names.js';
+import { AppError, badInput, ErrorCode, notFound, quote } from '../../errors.js';
+import type { DatasetFiles, PreviewValue } from '../../features/port.js';
+import { containsText } from '../platform/search.js';
+import type { StagedObjects } from '../platform/staged-objects.js';
+import { audit } from '../platform/use-case.js';
+import type { UploadService } from './upload.service.js';
+
+export interface RegisterDatasetInput {
+  name: string;
+  description?: string | null;
+  format?: DatasetFormat | null;
+  source: { uploadId?: string | null; path?: string | null };
+}
+
+export interface DatasetFilter {
+  search?: string | null;
+  name?: string | null;
+  format?: DatasetFormat[] | null;
+  latestOnly?: boolean | null;
+}
+
+export type DatasetOrder = Order<'createdAt' | 'name' | 'rowCount' | 'sizeBytes'>;
+
+export interface DatasetServiceOptions {
+  db: Database;
+  objects: ObjectStore;
+  staged: StagedObjects;
+  uploads: UploadService;
+  files: DatasetFiles;
+  /** Folders whose files may be registered by path. */
+  allowedDirs: readonly string[];
+  maxBytes: number;
+}
+
+/** A file to register, opened. */
+interface Source {
+  fileName: string;
+  description: string;
+  read(): Promise<Readable>;
+  close(): Promise<void>;
+}
+
+const FORMATS: Record<string, DatasetFormat> = {
+  '.csv': 'CSV',
+  '.tsv': 'CSV',
+  '.json': 'JSON',
+  '.jsonl': 'JSON',
+  '.ndjson': 'JSON',
+  '.parquet': 'PARQUET',
+};
+const MAX_DESCRIPTION_LENGTH = 10_000;
+const MAX_PREVIEW_ROWS = 100;
+
+/** Tables to train on and to predict for: files in the object store with their inferred columns, versioned under a name. */
+export class DatasetService {
+  /** Local files whose hash was checked, by path, size and time of change. */
+  private readonly checked = new LRUCache<string, true>({ max: 1000 });
+
+  constructor(private readonly options: DatasetServiceOptions) {}
+
+  /** Stores a copy of the file and reads its columns; the row is written last. BAD_USER_INPUT for a malformed file, INVALID_PATH. */
+  async register(actor: Actor, input: RegisterDatasetInput): Promise<Dataset> {
+    const { db, objects, staged, files, maxBytes } = this.options;
+    const name = checkPathName('input.name', input.name);
+    const description = input.description ?? '';
+    if (description.length > MAX_DESCRIPTION_LENGTH) throw badInput('input.description', `at most ${MAX_DESCRIPTION_LENGTH} characters`, description.length);
+    const source = await this.open(actor, input.source);
+    let reserved: string | null = null;
+    try {
+      const format = input.format ?? formatOf(source.fileName);
+      const { version, objectKey } = await db.transact(actor, (session) => this.reserveVersion(session, name, format));
+      reserved = objectKey;
+      const stored = await objects.put(objectKey, await source.read(), { maxBytes });
+      const profile = await files.profile(await objects.localPath(objectKey), format);
+      return await db.transact(actor, async (session) => {
+        await staged.settle(session, [objectKey]);
+        const { tenant, principal } = session;
+        const file = { format, objectKey, ...stored, ...profile, source: source.description };
+        const dataset = session.em.create(Dataset, { tenant, name, version, description, ...file, createdBy: principal.subject });
+        audit(session, 'registerDataset', { type: 'dataset', id: dataset.id }, null, { name, version, sha256: stored.sha256 });
+        return dataset;
+      });
+    } catch (error) {
+      if (reserved) await staged.discard(reserved);
+      throw error;
+    } finally {
+      await source.close();
+    }
+  }
+
+  async get(session: Session, id: string): Promise<Dataset> {
+    const dataset = await session.em.findOne(Dataset, { id, tenant: session.tenant });
+    if (!dataset) throw notFound('dataset', id);
+    return dataset;
+  }
+
+  /** The newest version under a name; null when there is none. */
+  latest(session: Session, name: string): Promise<Dataset | null> {
+    return session.em.findOne(Dataset, { tenant: session.tenant, name }, { orderBy: { version: 'DESC' } });
+  }
+
+  list(session: Session, filter: DatasetFilter, page: PageRequest, order: DatasetOrder): Promise<Page<Dataset>> {
+    const where: FilterQuery<Dataset> = { tenant: session.tenant };
+    if (filter.name != null) Object.assign(where, { name: filter.name });
+    if (filter.search) Object.assign(where, { name: { ...containsText('filter.search', filter.search), ...(filter.name != null && { $eq: filter.name }) } });
+    if (filter.format?.length) Object.assign(where, { format: { $in: filter.format } });
+    if (filter.latestOnly) {
+      const newest = raw((alias) => `${alias}.version = (select max(d.version) from dataset d where d.tenant = ${alias}.tenant and d.name = ${alias}.name)`);
+      Object.assign(where, { [newest]: [] });
+    }
+    return paginate(session, Dataset, where, page, order);
+  }
+
+  async preview(dataset: Dataset, rows: number): Promise<Record<string, PreviewValue>[]> {
+    if (rows < 1 || rows > MAX_PREVIEW_ROWS) throw badInput('first', `an integer from 1 to ${MAX_PREVIEW_ROWS}`, rows);
+    return this.options.files.preview(await this.localPath(dataset), dataset.format, rows);
+  }
+
+  /** The file on this machine, checked against its hash. UNAVAILABLE when it is gone or altered. */
+  async localPath(dataset: Dataset): Promise<string> {
+    const lost = (what: string, cause?: unknown) =>
+      new AppError(ErrorCode.UNAVAILABLE, `The stored file of dataset ${dataset.name}, version ${dataset.version}, ${what}.`, {}, { cause });
+    let path: string;
+    try {
+      path = await this.options.objects.localPath(dataset.objectKey);
+    } catch (error) {
+      if (error instanceof AppError && error.code === ErrorCode.NOT_FOUND) throw lost('is gone', error);
+      throw error;
+    }
+    const { size, mtimeMs } = await stat(path);
+    const seen = `${path}\n${size}\n${mtimeMs}`;
+    if (!this.checked.has(seen)) {
+      if (size !== dataset.sizeBytes || (await sha256Of(path)) !== dataset.sha256) throw lost('is not what was registered: its SHA-256 differs');
+      this.checked.set(seen, true);
+    }
+    return path;
+  }
+
+  /** The next version that nobody else is about to store. */
+  private async reserveVersion(session: Session, name: string, format: DatasetFormat): Promise<{ version: number; objectKey: string }> {
+    const newest = await this.latest(session, name);
+    for (let version = (newest?.version ?? 0) + 1; ; version++) {
+      const objectKey = `${session.tenant}/datasets/${name}/${version}/data.${format.toLowerCase()}`;
+      if (await this.options.staged.stage(session, objectKey)) return { version, objectKey };
+    }
+  }
+
+  private async open(actor: Actor, { uploadId, path }: RegisterDatasetInput['source']): Promise<Source> {
+    if ((uploadId == null) === (path == null)) throw badInput('input.source', 'exactly one of uploadId and path', { uploadId, path });
+    if (path != null) return this.openPath(path);
+    const upload = await this.options.db.transact(actor, (session) => this.options.uploads.get(session, uploadId as string));
+    return { fileName: upload.fileName, description: `upload ${upload.fileName}`, read: () => this.options.objects.get(upload.objectKey), close: async () => undefined };
+  }
+
+  /** The file is opened first and then found inside an allowed folder, so that a link exchanged in between gains nothing. */
+  private async openPath(path: string): Promise<Source> {
+    const refused = () =>
+      new AppError(ErrorCode.INVALID_PATH, 'input.source.path: expected the absolute path of a file inside one of the folders of DATASET_DIRS.', {
+        field: 'input.source.path',
+        expected: 'an absolute path of a file inside an allowed folder',
+        got: quote(path),
+      });
+    if (!isAbsolute(path)) throw refused();
+    // A pipe would block the plain open for ever.
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(() => null);
+    if (!file) throw refused();
+    try {
+      const real = await realpath(path);
+      const [opened, found] = [await file.stat(), await stat(real)];
+      const allowed = await Promise.all(this.options.allowedDirs.map((folder) => realpath(folder).catch(() => null)));
+      const inside = allowed.some((folder) => folder !== null && isInside(folder, real));
+      if (!inside || !opened.isFile() || opened.ino !== found.ino || opened.dev !== found.dev) throw refused();
+    } catch (error) {
+      await file.close();
+      throw error instanceof AppError ? error : refused();
+    }
+    return { fileName: basename(path), description: `file ${path}`, read: async () => file.createReadStream(), close: () => file.close() };
+  }
+}
+
+function isInside(folder: string, path: string): boolean {
+  const way = relative(folder, path);
+  return way !== '' && !way.startsWith('..') && !isAbsolute(way);
+}
+
+function formatOf(fileName: string): DatasetFormat {
+  const format = FORMATS[extname(fileName).toLowerCase()];
+  if (!format) throw badInput('input.format', 'CSV, JSON or PARQUET, as the name of the file does not say it', fileName);
+  return format;
+}
+
+async function sha256Of(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  return hash.digest('hex');
+}

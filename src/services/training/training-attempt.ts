@@ -1,0 +1,148 @@
+import { createReadStream } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ObjectStore, StoredObject } from '../../adapters/object-store/port.js';
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import { Run } from '../../db/entities/tracking/run.entity.js';
+import type { Session } from '../../db/database.js';
+import { EventType } from '../../domain/events.js';
+import type { EpochReport, TrainingBackend, TrainingOutcome } from '../../training/port.js';
+import type { JobRun } from '../platform/job-run.js';
+import type { StagedObjects } from '../platform/staged-objects.js';
+import { emitEvent } from '../platform/use-case.js';
+import type { ArtifactService } from '../tracking/artifact.service.js';
+import type { DatasetService } from '../tracking/dataset.service.js';
+import type { RunService } from '../tracking/run.service.js';
+import type { CheckpointService } from './checkpoint.service.js';
+import type { RunRegistrar } from './run-registrar.js';
+import type { TrainingJobConfig, TrainingResult } from './training-result.js';
+
+export interface TrainingParts {
+  live: LiveEvents;
+  objects: ObjectStore;
+  staged: StagedObjects;
+  backend: TrainingBackend;
+  runs: RunService;
+  datasets: DatasetService;
+  artifacts: ArtifactService;
+  checkpoints: CheckpointService;
+  registrar: RunRegistrar;
+}
+
+/** A file of the run: its path there, its key, and once stored its size and hash. */
+interface RunFile {
+  path: string;
+  key: string;
+  stored: StoredObject;
+}
+
+/** One attempt at a training, from its last sound checkpoint to the stored model. */
+export class TrainingAttempt {
+  private readonly log: string[] = [];
+  private readonly runId: string;
+  private readonly config: TrainingJobConfig;
+
+  constructor(
+    private readonly parts: TrainingParts,
+    private readonly run: JobRun,
+    private readonly workDir: string,
+  ) {
+    // A TRAINING job is only ever made together with its run, dataset and config.
+    this.runId = run.job.runId!;
+    this.config = run.job.config as unknown as TrainingJobConfig;
+  }
+
+  async execute(): Promise<void> {
+    await mkdir(this.workDir, { recursive: true });
+    try {
+      await this.run.write((session) => this.begin(session));
+      const outcome = await this.train();
+      await this.finish(outcome);
+    } finally {
+      await rm(this.workDir, { recursive: true, force: true });
+    }
+  }
+
+  private async begin(session: Session): Promise<void> {
+    const run = await this.parts.runs.get(session, this.runId);
+    if (run.status === 'QUEUED') run.startedAt = new Date();
+    run.status = 'RUNNING';
+    run.endedAt = null;
+  }
+
+  private async train(): Promise<TrainingOutcome> {
+    const { run, parts } = this;
+    const dataset = await run.read((session) => parts.datasets.get(session, run.job.datasetId!));
+    const dataPath = await parts.datasets.localPath(dataset);
+    this.note(`attempt ${run.attempt} on ${dataset.name}, version ${dataset.version}, SHA-256 ${dataset.sha256}`);
+    const resumePath = join(this.workDir, 'resume.ckpt');
+    const checkpoint = await parts.checkpoints.restore(run, resumePath);
+    if (checkpoint) this.note(`continued from the checkpoint of epoch ${checkpoint.epoch}, SHA-256 ${checkpoint.sha256}`);
+    run.signal.throwIfAborted();
+    const training = parts.backend.start(
+      {
+        config: this.config.training,
+        dataPath,
+        dataFormat: dataset.format,
+        workDir: this.workDir,
+        ...(checkpoint && { resumeFromPath: resumePath }),
+      },
+      {
+        onProgress: (fraction, message) => run.progress(fraction, message),
+        onEpoch: (report) => this.logEpoch(report),
+        onCheckpoint: (report) => parts.checkpoints.save(run, this.runId, report),
+      },
+    );
+    run.signal.addEventListener('abort', training.cancel, { once: true });
+    try {
+      return await training.outcome;
+    } finally {
+      run.signal.removeEventListener('abort', training.cancel);
+    }
+  }
+
+  private async logEpoch({ epoch, epochs, metrics }: EpochReport): Promise<void> {
+    this.note(`epoch ${epoch} of ${epochs}: ${Object.entries(metrics).map(([key, value]) => `${key}=${value}`).join(' ')}`);
+    await this.run.write((session) => this.parts.runs.logStep(session, this.runId, epoch, metrics));
+  }
+
+  private async finish(outcome: TrainingOutcome): Promise<void> {
+    const { run, parts } = this;
+    const history = await run.read((session) => parts.runs.stepHistory(session, this.runId));
+    this.note(`trained ${outcome.epochsRun} epochs, the best was ${outcome.bestEpoch}${outcome.stoppedEarly ? '; stopped early' : ''}`);
+    const model = await this.store('model/model.onnx', () => createReadStream(outcome.modelPath));
+    const files = [
+      model,
+      await this.store('metrics/history.json', () => Buffer.from(JSON.stringify({ epochs: history, final: outcome.metrics }, null, 2))),
+      await this.store(`logs/attempt-${run.attempt}.log`, () => Buffer.from(`${this.log.join('\n')}\n`)),
+    ];
+    const { signature, metrics, reference, agreementMaxAbsDiff, rows, epochsRun, bestEpoch, stoppedEarly } = outcome;
+    const result: TrainingResult = {
+      modelKey: model.key,
+      ...model.stored,
+      ...{ signature, metrics, reference, agreementMaxAbsDiff, rows, epochsRun, bestEpoch, stoppedEarly },
+      config: this.config.training,
+    };
+    await run.succeed({ ...result }, async (session) => {
+      for (const { path, key, stored } of files) await parts.artifacts.record(session, { runId: this.runId }, path, key, stored);
+      await parts.runs.logStep(session, this.runId, epochsRun, metrics);
+      await session.em.nativeUpdate(Run, { id: this.runId, tenant: session.tenant }, { status: 'FINISHED', endedAt: new Date() });
+      const modelId = this.config.registerModelId;
+      const subject = { type: 'job', id: run.job.id };
+      const payload = { runId: this.runId, datasetId: run.job.datasetId, sha256: model.stored.sha256, metrics, epochsRun, stoppedEarly };
+      emitEvent(session, parts.live, EventType.MODEL_TRAINING_COMPLETED, subject, payload, { modelId });
+      await session.em.flush();
+      if (modelId) await parts.registrar.registerFromRun(session, { modelId, runId: this.runId });
+    });
+  }
+
+  private async store(path: string, content: () => Parameters<ObjectStore['put']>[1]): Promise<RunFile> {
+    const key = `${this.run.job.tenant}/runs/${this.runId}/${path}`;
+    await this.run.write((session) => this.parts.staged.stage(session, key));
+    return { path, key, stored: await this.parts.objects.put(key, content()) };
+  }
+
+  private note(text: string): void {
+    this.log.push(`${new Date().toISOString()} ${text}`);
+  }
+}

@@ -1,0 +1,105 @@
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Database, Session } from '../../db/database.js';
+import { Job } from '../../db/entities/platform/job.entity.js';
+import { Model } from '../../db/entities/registry/model.entity.js';
+import { Run } from '../../db/entities/tracking/run.entity.js';
+import { RunDataset } from '../../db/entities/tracking/run-dataset.entity.js';
+import { EventType } from '../../domain/events.js';
+import { checkConfigAgainstSchema } from '../../domain/training-check.js';
+import { TASK_OF } from '../../domain/training-config.js';
+import { configParams, parseTrainingConfig, type TrainingConfigInput } from '../../domain/training-input.js';
+import { AppError, badInput, notFound } from '../../errors.js';
+import type { JobRun } from '../platform/job-run.js';
+import type { JobService } from '../platform/job.service.js';
+import { audit, emitEvent } from '../platform/use-case.js';
+import { TrainingAttempt, type TrainingParts } from './training-attempt.js';
+import type { TrainingJobConfig } from './training-result.js';
+
+export interface StartTrainingInput {
+  experimentId: string;
+  datasetId: string;
+  config: TrainingConfigInput;
+  runName?: string | null;
+  /** Registers a version of this model when the training has ended well. */
+  registerModelId?: string | null;
+  /** The alert that asked for it. */
+  alertId?: string | null;
+}
+
+/** Folders of attempts: job id and attempt. */
+const ATTEMPT_FOLDER = /^[0-9a-f-]{36}-\d+$/;
+
+/** Trainings: a run that says what was made, and a job that makes it. */
+export class TrainingService {
+  constructor(
+    private readonly db: Database,
+    private readonly jobs: JobService,
+    private readonly parts: TrainingParts,
+    /** Holds a folder per attempt. */
+    private readonly workRoot: string,
+  ) {}
+
+  /** Checks the configuration against the dataset and queues the training. BAD_USER_INPUT names the field, NOT_FOUND the id. */
+  async start(session: Session, input: StartTrainingInput): Promise<Job> {
+    const training = parseTrainingConfig('input.config', input.config);
+    const dataset = await this.parts.datasets.get(session, input.datasetId);
+    belowInput(() => checkConfigAgainstSchema(training, dataset));
+    const modelId = input.registerModelId ?? null;
+    if (modelId !== null) await this.checkModel(session, modelId, TASK_OF[training.modelType]);
+    const { experimentId, runName: name } = input;
+    const run = await this.parts.runs.create(session, { experimentId, name, status: 'QUEUED', params: configParams(training) });
+    session.em.create(RunDataset, { tenant: session.tenant, runId: run.id, datasetId: dataset.id, role: 'TRAINING' });
+    const config: TrainingJobConfig = { training, registerModelId: modelId };
+    const job = this.jobs.create(session, { kind: 'TRAINING', config: { ...config }, runId: run.id, datasetId: dataset.id, alertId: input.alertId });
+    await session.em.flush();
+    audit(session, 'startTraining', { type: 'job', id: job.id }, null, { runId: run.id, datasetId: dataset.id, modelType: training.modelType });
+    this.announce(session, job);
+    return job;
+  }
+
+  /** Another attempt at a failed or cancelled training, from its last sound checkpoint. CONFLICT in any other state. */
+  async resume(session: Session, jobId: string): Promise<Job> {
+    const job = await this.jobs.resume(session, jobId, 'TRAINING');
+    await session.em.nativeUpdate(Run, { id: job.runId!, tenant: session.tenant }, { status: 'QUEUED', endedAt: null });
+    this.announce(session, job);
+    return job;
+  }
+
+  /** One attempt; ends when the model is stored, the training failed, or `run.signal` aborted. */
+  execute(run: JobRun): Promise<void> {
+    return new TrainingAttempt(this.parts, run, join(this.workRoot, `${run.job.id}-${run.attempt}`)).execute();
+  }
+
+  /** Removes what attempts left behind when their process was killed. */
+  async sweep(): Promise<void> {
+    const folders = (await readdir(this.workRoot).catch(() => [])).filter((name) => ATTEMPT_FOLDER.test(name));
+    if (folders.length === 0) return;
+    const running = await this.db.asSystem((em) => em.find(Job, { status: 'RUNNING' }, { fields: ['id', 'attempt'] }));
+    const live = new Set(running.map(({ id, attempt }) => `${id}-${attempt}`));
+    for (const folder of folders) if (!live.has(folder)) await rm(join(this.workRoot, folder), { recursive: true, force: true });
+  }
+
+  private async checkModel(session: Session, modelId: string, task: Model['task']): Promise<void> {
+    const model = await session.em.findOne(Model, { id: modelId, tenant: session.tenant });
+    if (!model) throw notFound('model', modelId);
+    if (model.task !== task && model.task !== 'OTHER') throw badInput('input.registerModelId', `a model for ${task}`, `${model.name} (${model.task})`);
+  }
+
+  private announce(session: Session, job: Job): void {
+    const { training, registerModelId } = job.config as unknown as TrainingJobConfig;
+    const payload = { runId: job.runId, datasetId: job.datasetId, modelType: training.modelType, attempt: job.attempt };
+    emitEvent(session, this.parts.live, EventType.MODEL_TRAINING_STARTED, { type: 'job', id: job.id }, payload, { modelId: registerModelId });
+  }
+}
+
+/** Fields of the configuration as the client wrote them: below `input`. */
+function belowInput(check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    if (!(error instanceof AppError) || error.details.field === undefined) throw error;
+    const { field, expected = '', got = '' } = error.details;
+    throw new AppError(error.code, `input.${field}: expected ${expected}, got ${got}.`, { ...error.details, field: `input.${field}` });
+  }
+}
