@@ -34,3 +34,14 @@ export interface InferenceEngine {
   infer(modelId: string, inputs: Tensor[], options: InferOptions): Promise<InferResult>;
   close(): Promise<void>;
 }
+
+/** What the check of an uploaded file finds; it may know more. */
+export interface ModelFacts {
+  signature: Signature;
+}
+
+/**
+ * Checks an uploaded file, which may be hostile, by reading its bytes and then trying it in a killable process.
+ * Errors: INVALID_MODEL with a sentence that says what is wrong and what to do.
+ */
+export type ModelChecker = (path: string) => Promise<ModelFacts>;

@@ -16,6 +16,8 @@ export class VersionRemoval {
     if (versions.length === 0) return;
     const ids = versions.map(({ id }) => id);
     for (const { stage } of versions) requireDeletable(stage);
+    const pending = versions.find(({ status }) => status === 'PENDING');
+    if (pending) throw mustStay(versions, pending.id, 'is still being stored');
     const served = await session.em.findOne(StageTransition, { tenant: session.tenant, modelVersionId: { $in: ids }, toStage: 'PRODUCTION' });
     if (served) throw mustStay(versions, served.modelVersionId, 'was in PRODUCTION and belongs to its history');
     const deployed = await session.em.findOne(Deployment, { tenant: session.tenant, modelVersionId: { $in: ids }, status: { $in: ['PENDING', 'READY'] } });

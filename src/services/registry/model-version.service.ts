@@ -1,0 +1,247 @@
+import type { FilterQuery } from '@mikro-orm/core';
+import { raw } from '@mikro-orm/core';
+import type { Logger } from 'pino';
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import type { ObjectStore } from '../../adapters/object-store/port.js';
+import { Model } from '../../db/entities/registry/model.entity.js';
+import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import { Run } from '../../db/entities/tracking/run.entity.js';
+import type { Actor, Database, Session } from '../../db/database.js';
+import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
+import { EventType } from '../../domain/events.js';
+import { checkTags } from '../../domain/names.js';
+import { Role } from '../../domain/principal.js';
+import { nextSemanticVersion, signaturesDiffer, type VersionChange } from '../../domain/semver.js';
+import type { Stage } from '../../domain/stages.js';
+import { TASK_OF } from '../../domain/training-config.js';
+import { AppError, conflict, ErrorCode, notFound } from '../../errors.js';
+import type { ModelChecker } from '../../inference/port.js';
+import type { ObjectDeletionService } from '../platform/object-deletion.service.js';
+import { audit, emitEvent } from '../platform/use-case.js';
+import type { TagEntry } from '../tracking/experiment.service.js';
+import type { UploadService } from '../tracking/upload.service.js';
+import type { ModelService } from './model.service.js';
+import { trainingOf } from './training-source.js';
+import { cardFactsOf, recordArtifact, storeVersionFiles } from './version-files.js';
+import { folderOf, type VersionRemoval } from './version-removal.js';
+
+export interface VersionAttributes {
+  description?: string | null;
+  tags?: TagEntry[] | null;
+}
+
+export interface ModelVersionFilter {
+  modelId?: string | null;
+  runId?: string | null;
+  stage?: Stage[] | null;
+  status?: ModelVersion['status'] | null;
+  framework?: string | null;
+  modelType?: string | null;
+  tags?: TagEntry[] | null;
+}
+
+/** What a version is made from. */
+type VersionSource = Pick<ModelVersion, 'sourceKey' | 'sizeBytes' | 'sha256' | 'signature'> &
+  Partial<Pick<ModelVersion, 'runId' | 'metrics' | 'reference' | 'agreementMaxAbsDiff'>>;
+
+interface Dependencies {
+  db: Database;
+  live: LiveEvents;
+  objects: ObjectStore;
+  uploads: UploadService;
+  models: ModelService;
+  removal: VersionRemoval;
+  deletions: ObjectDeletionService;
+  checkModel: ModelChecker;
+  logger: Logger;
+}
+
+/** A PENDING version that nobody stored for so long was left by a crash. */
+const STORE_AFTER_MS = 60_000;
+
+/** Versions of models: registered PENDING, then READY once their files are stored. */
+export class ModelVersionService {
+  private readonly storing = new Map<string, Promise<void>>();
+
+  constructor(private readonly deps: Dependencies) {}
+
+  /** A PENDING version of the model that the run trained; its files follow after the commit. */
+  async registerFromRun(session: Session, input: { modelId: string; runId: string } & VersionAttributes): Promise<ModelVersion> {
+    const model = await this.deps.models.lock(session, input.modelId);
+    const run = await session.em.findOne(Run, { id: input.runId, tenant: session.tenant });
+    if (!run) throw notFound('run', input.runId);
+    const training = await trainingOf(session, input.runId);
+    if (!training) {
+      throw conflict('The run has no finished training to register.', { field: 'input.runId', expected: 'a run whose TRAINING job SUCCEEDED', got: input.runId });
+    }
+    const { modelKey, sizeBytes, sha256, signature, metrics, reference, agreementMaxAbsDiff, config } = training.result;
+    const task = TASK_OF[config.modelType];
+    if (model.task !== 'OTHER' && model.task !== task) {
+      throw conflict(`Model "${model.name}" is for ${model.task}; the run trained a ${task}.`, { field: 'input.runId', expected: model.task, got: task });
+    }
+    const source = { sourceKey: modelKey, sizeBytes, sha256, signature, metrics, reference, agreementMaxAbsDiff, runId: input.runId };
+    return this.register(session, model, source, input);
+  }
+
+  /** Tries the uploaded file in a process of its own first. Errors: INVALID_MODEL with what is wrong and what to do. */
+  async registerFromUpload(actor: Actor, input: { modelId: string; uploadId: string } & VersionAttributes): Promise<ModelVersion> {
+    const { db, models, uploads, objects, checkModel } = this.deps;
+    const upload = await db.transact(actor, async (session) => {
+      await models.get(session, input.modelId);
+      return uploads.get(session, input.uploadId);
+    });
+    const { signature } = await checkModel(await objects.localPath(upload.objectKey));
+    const { objectKey, sizeBytes, sha256 } = upload;
+    return db.transact(actor, async (session) =>
+      this.register(session, await models.lock(session, input.modelId), { sourceKey: objectKey, sizeBytes, sha256, signature }, input),
+    );
+  }
+
+  /** The version once this process has stored its files, or has failed to for now. */
+  async settled(actor: Actor, id: string): Promise<ModelVersion> {
+    await this.storing.get(id);
+    return this.deps.db.transact(actor, (session) => this.get(session, id));
+  }
+
+  async update(session: Session, input: { id: string } & VersionAttributes): Promise<ModelVersion> {
+    const version = await this.get(session, input.id);
+    const before = { description: version.description, tags: version.tags };
+    if (input.description != null) version.description = input.description;
+    if (input.tags != null) version.tags = checkTags('input.tags', input.tags);
+    audit(session, 'updateModelVersion', { type: 'modelVersion', id: version.id }, before, { description: version.description, tags: version.tags });
+    return version;
+  }
+
+  async delete(session: Session, id: string): Promise<ModelVersion> {
+    const { modelId } = await this.get(session, id);
+    await this.deps.models.lock(session, modelId);
+    const version = await session.em.findOne(ModelVersion, { id, tenant: session.tenant }, { refresh: true });
+    if (!version) throw notFound('model version', id);
+    await this.deps.removal.remove(session, [version]);
+    audit(session, 'deleteModelVersion', { type: 'modelVersion', id }, { modelId, version: version.version, stage: version.stage, sha256: version.sha256 }, null);
+    return version;
+  }
+
+  async get(session: Session, id: string): Promise<ModelVersion> {
+    const version = await session.em.findOne(ModelVersion, { id, tenant: session.tenant });
+    if (!version) throw notFound('model version', id);
+    return version;
+  }
+
+  /** A version whose files are stored. */
+  async getReady(session: Session, id: string): Promise<ModelVersion> {
+    const version = await this.get(session, id);
+    if (version.status !== 'READY') throw conflict(`Version ${version.version} is ${version.status}.`, { expected: 'a READY version', got: version.status });
+    return version;
+  }
+
+  /** A readable local file with the model. */
+  modelPath(version: ModelVersion): Promise<string> {
+    return this.deps.objects.localPath(version.objectKey);
+  }
+
+  list(session: Session, filter: ModelVersionFilter, page: PageRequest, order: Order<'createdAt' | 'updatedAt' | 'version'>): Promise<Page<ModelVersion>> {
+    const { tenant } = session;
+    const conditions: FilterQuery<ModelVersion>[] = [{ tenant }];
+    for (const field of ['modelId', 'runId', 'status'] as const) {
+      if (filter[field] != null) conditions.push({ [field]: filter[field] } as FilterQuery<ModelVersion>);
+    }
+    if (filter.stage?.length) conditions.push({ stage: { $in: filter.stage } });
+    if (filter.framework != null) conditions.push({ [raw('model_id in (select id from model where tenant = ? and framework = ?)', [tenant, filter.framework])]: [] });
+    if (filter.modelType != null) conditions.push({ [raw('model_id in (select id from model where tenant = ? and model_type = ?)', [tenant, filter.modelType])]: [] });
+    if (filter.tags?.length) conditions.push({ [raw('tags @> ?::jsonb', [JSON.stringify(checkTags('filter.tags', filter.tags))])]: [] });
+    return paginate(session, ModelVersion, { $and: conditions } as FilterQuery<ModelVersion>, page, order);
+  }
+
+  /** Stores the files of versions that a crash left PENDING, or gives them up. */
+  async sweep(olderThanMs = STORE_AFTER_MS): Promise<number> {
+    const left = await this.deps.db.asSystem((em) =>
+      em.find(ModelVersion, { status: 'PENDING', createdAt: { $lte: new Date(Date.now() - olderThanMs) } }, { fields: ['id', 'tenant', 'createdBy'], limit: 100 }),
+    );
+    for (const { id, tenant, createdBy } of left) await this.startStoring(id, systemActor(tenant, createdBy, id));
+    return left.length;
+  }
+
+  async idle(): Promise<void> {
+    await Promise.all(this.storing.values());
+  }
+
+  private async register(session: Session, model: Model, source: VersionSource, attributes: VersionAttributes): Promise<ModelVersion> {
+    const [previous] = await session.em.find(ModelVersion, { tenant: session.tenant, modelId: model.id, status: { $ne: 'FAILED' } }, { orderBy: { version: 'DESC' }, limit: 1 });
+    model.lastVersion += 1;
+    const folder = `${session.tenant}/models/${model.name}/${model.lastVersion}/`;
+    const version = session.em.create(ModelVersion, {
+      ...source,
+      tenant: session.tenant,
+      modelId: model.id,
+      version: model.lastVersion,
+      semanticVersion: nextSemanticVersion(previous?.semanticVersion ?? null, previous ? changeFrom(previous, source) : 'TRAINING'),
+      description: attributes.description ?? '',
+      tags: checkTags('input.tags', attributes.tags ?? []),
+      objectKey: `${folder}model.onnx`,
+      createdBy: session.principal.subject,
+    });
+    await this.deps.deletions.callOff(session, folder);
+    audit(session, 'registerModelVersion', { type: 'modelVersion', id: version.id }, null, {
+      modelId: model.id,
+      version: version.version,
+      semanticVersion: version.semanticVersion,
+      runId: source.runId ?? null,
+      sha256: source.sha256,
+    });
+    const actor = { principal: session.principal, requestId: session.requestId };
+    session.afterCommit(() => void this.startStoring(version.id, actor));
+    return version;
+  }
+
+  private startStoring(id: string, actor: Actor): Promise<void> {
+    const stored =
+      this.storing.get(id) ??
+      this.store(id, actor)
+        .catch((error: unknown) => this.deps.logger.warn({ err: error, modelVersionId: id }, 'model version not stored yet'))
+        .finally(() => this.storing.delete(id));
+    this.storing.set(id, stored);
+    return stored;
+  }
+
+  private async store(id: string, actor: Actor): Promise<void> {
+    const { db, objects } = this.deps;
+    const { version, facts } = await db.transact(actor, async (session) => {
+      const found = await this.get(session, id);
+      return { version: found, facts: await cardFactsOf(session, found) };
+    });
+    try {
+      const files = await storeVersionFiles(objects, version, facts);
+      await db.transact(actor, async (session) => {
+        if (!(await this.end(session, id, { status: 'READY' }))) return;
+        for (const file of files) recordArtifact(session, id, file);
+        const payload = { modelName: facts.modelName, version: version.version, semanticVersion: version.semanticVersion, runId: version.runId ?? null };
+        emitEvent(session, this.deps.live, EventType.MODEL_REGISTERED, { type: 'modelVersion', id }, payload, { modelId: version.modelId });
+      });
+    } catch (error) {
+      // What will not be otherwise next time is given up; the rest is the sweeper's.
+      const lost = error instanceof AppError && (error.code === ErrorCode.NOT_FOUND || error.code === ErrorCode.INVALID_MODEL);
+      if (!lost) throw error;
+      await db.transact(actor, async (session) => {
+        if (await this.end(session, id, { status: 'FAILED', error: error.message })) await this.deps.deletions.plan(session, folderOf(version.objectKey));
+      });
+    }
+  }
+
+  /** False when another process was first. */
+  private async end(session: Session, id: string, change: { status: 'READY' } | { status: 'FAILED'; error: string }): Promise<boolean> {
+    const changed = await session.em.nativeUpdate(ModelVersion, { id, tenant: session.tenant, status: 'PENDING' }, { ...change, updatedAt: new Date() });
+    return changed === 1;
+  }
+}
+
+function changeFrom(previous: ModelVersion, source: VersionSource): VersionChange {
+  if (signaturesDiffer(previous.signature, source.signature)) return 'SIGNATURE';
+  const again = previous.sha256 === source.sha256 || (source.runId != null && previous.runId === source.runId);
+  return again ? 'EXPORT' : 'TRAINING';
+}
+
+/** The one who asked for what a crash left undone. */
+function systemActor(tenant: string, subject: string, requestId: string): Actor {
+  return { principal: { subject, tenant, role: Role.ENGINEER, expiresAt: new Date(Date.now() + STORE_AFTER_MS) }, requestId };
+}
