@@ -2,7 +2,7 @@ import { beforeAll, expect, it } from 'vitest';
 import { loadHoldout } from '../../src/training/holdout.js';
 import { ensureBuilt, trainModel, vegaPath } from './support.js';
 
-beforeAll(ensureBuilt);
+beforeAll(ensureBuilt, 60_000);
 
 it('learns from earlier flights which later ones will be late', async () => {
   const flights = { path: vegaPath('flights-3m.parquet'), format: 'PARQUET' } as const;
@@ -37,4 +37,4 @@ it('learns from earlier flights which later ones will be late', async () => {
   // The holdout's own rate: not even who knew it beforehand would do better with it alone.
   const baseRateLoss = -(late * Math.log(late) + (1 - late) * Math.log(1 - late));
   expect(outcome.metrics['holdout.log_loss']).toBeLessThan(baseRateLoss);
-}, 20_000);
+});

@@ -9,7 +9,7 @@ import { decodeModel, metadataOf } from '../../src/onnx/proto.js';
 import { loadHoldout } from '../../src/training/holdout.js';
 import { type ConfigInput, ensureBuilt, type Finished, fixturePath, runModel, temporaryFolder, trainModel, vegaPath } from './support.js';
 
-beforeAll(ensureBuilt);
+beforeAll(ensureBuilt, 60_000);
 
 describe('a model over numbers, categories and times', () => {
   const features: ConfigInput['features'] = [

@@ -51,7 +51,7 @@ async function until(condition: () => boolean | Promise<boolean>): Promise<void>
 }
 
 describe('a local training', () => {
-  beforeAll(ensureBuilt);
+  beforeAll(ensureBuilt, 60_000);
 
   it('gives the same bytes for the same seed, and others for another', async () => {
     const [first, second, other] = [

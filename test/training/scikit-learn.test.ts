@@ -55,7 +55,7 @@ function largestDifference(ours: readonly number[], theirs: readonly number[]): 
 }
 
 describe('the local trainer finds what scikit-learn finds on the same rows', () => {
-  beforeAll(ensureBuilt);
+  beforeAll(ensureBuilt, 60_000);
 
   it.each<[string, Dataset, ConfigInput['features'], string, ClassificationReference]>([
     ['iris', csv('iris.csv'), numeric('sepal_length', 'sepal_width', 'petal_length', 'petal_width'), 'target', reference.iris],
