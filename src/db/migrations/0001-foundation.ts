@@ -269,9 +269,6 @@ const BULK_TABLES: Record<string, string> = {
     status text not null, attempt int not null, progress double precision not null, message text not null,
     primary key (job_id, seq),
     foreign key (tenant, job_id) references job (tenant, id) on delete cascade`,
-  object_deletion: `
-    tenant text not null, prefix text not null, created_at timestamptz not null default now(),
-    primary key (tenant, prefix)`,
   deployment_minute: `
     tenant text not null, deployment_id uuid not null, minute timestamptz not null,
     requests bigint not null default 0, rows bigint not null default 0, errors bigint not null default 0,

@@ -16,14 +16,15 @@ import type { Stage } from '../../domain/stages.js';
 import { TASK_OF } from '../../domain/training-config.js';
 import { AppError, conflict, ErrorCode, notFound } from '../../errors.js';
 import type { ModelChecker } from '../../inference/port.js';
-import type { ObjectDeletionService } from '../platform/object-deletion.service.js';
+import type { StagedObjects } from '../platform/staged-objects.js';
 import { audit, emitEvent } from '../platform/use-case.js';
+import type { ArtifactService } from '../tracking/artifact.service.js';
 import type { TagEntry } from '../tracking/experiment.service.js';
 import type { UploadService } from '../tracking/upload.service.js';
 import type { ModelService } from './model.service.js';
 import { trainingOf } from './training-source.js';
-import { cardFactsOf, recordArtifact, storeVersionFiles } from './version-files.js';
-import { folderOf, type VersionRemoval } from './version-removal.js';
+import { cardFactsOf, storeVersionFiles, versionKeys } from './version-files.js';
+import type { VersionRemoval } from './version-removal.js';
 
 export interface VersionAttributes {
   description?: string | null;
@@ -51,7 +52,8 @@ interface Dependencies {
   uploads: UploadService;
   models: ModelService;
   removal: VersionRemoval;
-  deletions: ObjectDeletionService;
+  staged: StagedObjects;
+  artifacts: ArtifactService;
   checkModel: ModelChecker;
   logger: Logger;
 }
@@ -168,8 +170,7 @@ export class ModelVersionService {
 
   private async register(session: Session, model: Model, source: VersionSource, attributes: VersionAttributes): Promise<ModelVersion> {
     const [previous] = await session.em.find(ModelVersion, { tenant: session.tenant, modelId: model.id, status: { $ne: 'FAILED' } }, { orderBy: { version: 'DESC' }, limit: 1 });
-    model.lastVersion += 1;
-    const folder = `${session.tenant}/models/${model.name}/${model.lastVersion}/`;
+    const objectKey = await this.reserveVersion(session, model);
     const version = session.em.create(ModelVersion, {
       ...source,
       tenant: session.tenant,
@@ -178,10 +179,9 @@ export class ModelVersionService {
       semanticVersion: nextSemanticVersion(previous?.semanticVersion ?? null, previous ? changeFrom(previous, source) : 'TRAINING'),
       description: attributes.description ?? '',
       tags: checkTags('input.tags', attributes.tags ?? []),
-      objectKey: `${folder}model.onnx`,
+      objectKey,
       createdBy: session.principal.subject,
     });
-    await this.deps.deletions.callOff(session, folder);
     audit(session, 'registerModelVersion', { type: 'modelVersion', id: version.id }, null, {
       modelId: model.id,
       version: version.version,
@@ -204,34 +204,52 @@ export class ModelVersionService {
     return stored;
   }
 
+  /** The next number whose place in the store no deletion under way holds. */
+  private async reserveVersion(session: Session, model: Model): Promise<string> {
+    for (;;) {
+      model.lastVersion += 1;
+      const objectKey = `${session.tenant}/models/${model.name}/${model.lastVersion}/model.onnx`;
+      if (await this.deps.staged.stage(session, objectKey)) return objectKey;
+    }
+  }
+
   private async store(id: string, actor: Actor): Promise<void> {
-    const { db, objects } = this.deps;
-    const { version, facts } = await db.transact(actor, async (session) => {
-      const found = await this.get(session, id);
-      return { version: found, facts: await cardFactsOf(session, found) };
+    const { db, live, objects, staged, artifacts } = this.deps;
+    const pending = await db.transact(actor, async (session) => {
+      const version = await this.lockPending(session, id);
+      if (!version) return null;
+      const keys = versionKeys(version);
+      for (const key of Object.values(keys)) await staged.stage(session, key);
+      return { version, keys, facts: await cardFactsOf(session, version) };
     });
+    if (!pending) return;
+    const { version, keys, facts } = pending;
     try {
       const files = await storeVersionFiles(objects, version, facts);
       await db.transact(actor, async (session) => {
-        if (!(await this.end(session, id, { status: 'READY' }))) return;
-        for (const file of files) recordArtifact(session, id, file);
+        const stored = await this.lockPending(session, id);
+        if (!stored) return;
+        stored.status = 'READY';
+        for (const [path, file] of Object.entries(files)) await artifacts.record(session, { modelVersionId: id }, path, keys[path]!, file);
         const payload = { modelName: facts.modelName, version: version.version, semanticVersion: version.semanticVersion, runId: version.runId ?? null };
-        emitEvent(session, this.deps.live, EventType.MODEL_REGISTERED, { type: 'modelVersion', id }, payload, { modelId: version.modelId });
+        emitEvent(session, live, EventType.MODEL_REGISTERED, { type: 'modelVersion', id }, payload, { modelId: version.modelId });
       });
     } catch (error) {
       // What will not be otherwise next time is given up; the rest is the sweeper's.
       const lost = error instanceof AppError && (error.code === ErrorCode.NOT_FOUND || error.code === ErrorCode.INVALID_MODEL);
       if (!lost) throw error;
       await db.transact(actor, async (session) => {
-        if (await this.end(session, id, { status: 'FAILED', error: error.message })) await this.deps.deletions.plan(session, folderOf(version.objectKey));
+        const failed = await this.lockPending(session, id);
+        if (!failed) return;
+        Object.assign(failed, { status: 'FAILED', error: error.message });
+        await staged.release(session, Object.values(keys));
       });
     }
   }
 
-  /** False when another process was first. */
-  private async end(session: Session, id: string, change: { status: 'READY' } | { status: 'FAILED'; error: string }): Promise<boolean> {
-    const changed = await session.em.nativeUpdate(ModelVersion, { id, tenant: session.tenant, status: 'PENDING' }, { ...change, updatedAt: new Date() });
-    return changed === 1;
+  /** Null when the version is stored, given up or gone. */
+  private lockPending(session: Session, id: string): Promise<ModelVersion | null> {
+    return session.em.findOne(ModelVersion, { id, tenant: session.tenant, status: 'PENDING' }, { lockMode: 4, refresh: true });
   }
 }
 

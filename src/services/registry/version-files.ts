@@ -1,5 +1,4 @@
 import type { ObjectStore, StoredObject } from '../../adapters/object-store/port.js';
-import { Artifact } from '../../db/entities/tracking/artifact.entity.js';
 import { Dataset } from '../../db/entities/tracking/dataset.entity.js';
 import { Model } from '../../db/entities/registry/model.entity.js';
 import type { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
@@ -7,35 +6,31 @@ import type { Session } from '../../db/database.js';
 import { MODEL_REQUIREMENTS, type ModelCardFacts, renderModelCard } from '../../domain/model-card.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import { trainingOf } from './training-source.js';
-import { folderOf } from './version-removal.js';
 
-export interface StoredFile extends StoredObject {
-  path: string;
-  objectKey: string;
-  contentType: string;
+const REQUIREMENTS = 'requirements.txt';
+const CARD = 'model_card.md';
+
+/** Key of a file beside the version's model. */
+export function siblingKey(version: ModelVersion, path: string): string {
+  return version.objectKey.slice(0, version.objectKey.lastIndexOf('/') + 1) + path;
 }
 
-/** Copies and writes the files of a version under their keys; doing it twice gives the same. Errors: INVALID_MODEL when the bytes have changed. */
-export async function storeVersionFiles(objects: ObjectStore, version: ModelVersion, facts: ModelCardFacts): Promise<StoredFile[]> {
-  const folder = folderOf(version.objectKey);
+/** Every file that a version has from the start, by its path. */
+export function versionKeys(version: ModelVersion): Record<string, string> {
+  return { 'model.onnx': version.objectKey, [REQUIREMENTS]: siblingKey(version, REQUIREMENTS), [CARD]: siblingKey(version, CARD) };
+}
+
+/** Stores the files under their keys; doing it twice gives the same. Errors: NOT_FOUND when the source is gone, INVALID_MODEL when it has changed. */
+export async function storeVersionFiles(objects: ObjectStore, version: ModelVersion, facts: ModelCardFacts): Promise<Record<string, StoredObject>> {
   const model = await objects.put(version.objectKey, await objects.get(version.sourceKey));
   if (model.sha256 !== version.sha256) {
-    await objects.delete(version.objectKey);
-    throw new AppError(ErrorCode.INVALID_MODEL, 'The stored model file is not the one that was registered.', { expected: version.sha256, got: model.sha256 });
+    throw new AppError(ErrorCode.INVALID_MODEL, 'The model file has changed since it was registered.', { expected: version.sha256, got: model.sha256 });
   }
-  const text = async (path: string, contentType: string, content: string): Promise<StoredFile> => {
-    const objectKey = folder + path;
-    return { path, objectKey, contentType, ...(await objects.put(objectKey, Buffer.from(content))) };
+  return {
+    'model.onnx': model,
+    [REQUIREMENTS]: await objects.put(siblingKey(version, REQUIREMENTS), Buffer.from(MODEL_REQUIREMENTS)),
+    [CARD]: await objects.put(siblingKey(version, CARD), Buffer.from(renderModelCard(facts))),
   };
-  return [
-    { path: 'model.onnx', objectKey: version.objectKey, contentType: 'application/octet-stream', ...model },
-    await text('requirements.txt', 'text/plain; charset=utf-8', MODEL_REQUIREMENTS),
-    await text('model_card.md', 'text/markdown; charset=utf-8', renderModelCard(facts)),
-  ];
-}
-
-export function recordArtifact(session: Session, modelVersionId: string, file: StoredFile): void {
-  session.em.create(Artifact, { tenant: session.tenant, modelVersionId, ...file });
 }
 
 /** What the card of a version tells. */

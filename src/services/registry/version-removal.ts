@@ -1,15 +1,16 @@
 import { Job } from '../../db/entities/platform/job.entity.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import { StageTransition } from '../../db/entities/registry/stage-transition.entity.js';
+import { Artifact } from '../../db/entities/tracking/artifact.entity.js';
 import { Deployment } from '../../db/entities/serving/deployment.entity.js';
 import type { Session } from '../../db/database.js';
 import { requireDeletable } from '../../domain/stages.js';
 import { conflict } from '../../errors.js';
-import type { ObjectDeletionService } from '../platform/object-deletion.service.js';
+import type { StagedObjects } from '../platform/staged-objects.js';
 
 /** Versions whose rows and files may go. The caller holds the model's lock. */
 export class VersionRemoval {
-  constructor(private readonly files: ObjectDeletionService) {}
+  constructor(private readonly staged: StagedObjects) {}
 
   /** CONFLICT, with nothing changed, when one of them must stay. */
   async remove(session: Session, versions: readonly ModelVersion[]): Promise<void> {
@@ -24,15 +25,11 @@ export class VersionRemoval {
     if (deployed) throw mustStay(versions, deployed.modelVersionId, 'is deployed: stop its deployments first');
     const busy = await session.em.findOne(Job, { tenant: session.tenant, modelVersionId: { $in: ids }, status: { $in: ['QUEUED', 'RUNNING'] } });
     if (busy) throw mustStay(versions, busy.modelVersionId!, 'has a job under way: cancel it first');
+    const files = await session.em.find(Artifact, { tenant: session.tenant, modelVersionId: { $in: ids } });
     await session.em.nativeDelete(Deployment, { tenant: session.tenant, modelVersionId: { $in: ids } });
     await session.em.nativeDelete(ModelVersion, { tenant: session.tenant, id: { $in: ids } });
-    for (const { objectKey } of versions) await this.files.plan(session, folderOf(objectKey));
+    await this.staged.release(session, files.map(({ objectKey }) => objectKey));
   }
-}
-
-/** Where the files of a version lie, with the slash at its end. */
-export function folderOf(objectKey: string): string {
-  return objectKey.slice(0, objectKey.lastIndexOf('/') + 1);
 }
 
 function mustStay(versions: readonly ModelVersion[], id: string, reason: string): Error {
