@@ -35,6 +35,7 @@ export async function startApp(config: Config, logger: Logger, options: AppOptio
         [
           { name: 'reconcile', intervalMs: config.RECONCILE_INTERVAL_MS, run: () => services.jobs.reconcile(config.JOB_HEARTBEAT_TIMEOUT_MS) },
           { name: 'sweep', intervalMs: SWEEP_INTERVAL_MS, run: () => services.uploads.sweep() },
+          { name: 'monitoring', intervalMs: config.MONITORING_INTERVAL_MS, run: () => services.monitoring.tick() },
         ],
         logger,
       );

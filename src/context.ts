@@ -9,6 +9,10 @@ import type { LiveEvents } from './adapters/live-events/port.js';
 import type { ObjectStore } from './adapters/object-store/port.js';
 import type { Config } from './config.js';
 import { Database } from './db/database.js';
+import { AlertService } from './services/monitoring/alert.service.js';
+import { MonitoringService } from './services/monitoring/monitoring.service.js';
+import { RetrainingPolicyService } from './services/monitoring/retraining-policy.service.js';
+import { AuditLogService } from './services/platform/audit-log.service.js';
 import { EventService } from './services/platform/event.service.js';
 import { ExperimentService } from './services/tracking/experiment.service.js';
 import { JobService } from './services/platform/job.service.js';
@@ -51,7 +55,20 @@ export async function createContext(config: Config, logger: Logger, options: Con
   const experiments = new ExperimentService();
   const runs = new RunService(live, experiments);
   const uploads = new UploadService(db, objects, config.MAX_UPLOAD_BYTES);
-  const services: Services = { events, experiments, feeds: new LiveFeeds(live), jobs, runs, uploads };
+  const alerts = new AlertService(live);
+  const monitoring = new MonitoringService(db, alerts, logger, config.MONITORING_MIN_ROWS);
+  const services: Services = {
+    alerts,
+    auditLog: new AuditLogService(),
+    events,
+    experiments,
+    feeds: new LiveFeeds(live),
+    jobs,
+    monitoring,
+    retrainingPolicies: new RetrainingPolicyService(),
+    runs,
+    uploads,
+  };
 
   return {
     config,

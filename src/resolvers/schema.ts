@@ -1,6 +1,10 @@
 import 'reflect-metadata';
 import type { GraphQLSchema } from 'graphql';
 import { buildSchema, type NonEmptyArray } from 'type-graphql';
+import { AlertEventResolver, AlertResolver } from './monitoring/alert.resolver.js';
+import { MonitoringResolver } from './monitoring/monitoring.resolver.js';
+import { RetrainingResolver } from './monitoring/retraining.resolver.js';
+import { AuditLogResolver } from './platform/audit-log.resolver.js';
 import { ExperimentResolver } from './tracking/experiment.resolver.js';
 import { EventResolver } from './platform/event.resolver.js';
 import { guardSchema } from './guard.js';
@@ -8,7 +12,17 @@ import { JobResolver } from './platform/job.resolver.js';
 import { RunResolver } from './tracking/run.resolver.js';
 
 // A new resolver is listed here once; the guard then covers it.
-const RESOLVERS: NonEmptyArray<Function> = [EventResolver, ExperimentResolver, JobResolver, RunResolver];
+const RESOLVERS: NonEmptyArray<Function> = [
+  AlertEventResolver,
+  AlertResolver,
+  AuditLogResolver,
+  EventResolver,
+  ExperimentResolver,
+  JobResolver,
+  MonitoringResolver,
+  RetrainingResolver,
+  RunResolver,
+];
 
 let built: Promise<GraphQLSchema> | null = null;
 

@@ -1,16 +1,24 @@
+import type { AlertService } from './monitoring/alert.service.js';
+import type { AuditLogService } from './platform/audit-log.service.js';
 import type { EventService } from './platform/event.service.js';
 import type { ExperimentService } from './tracking/experiment.service.js';
 import type { JobService } from './platform/job.service.js';
 import type { LiveFeeds } from './platform/live-feed.js';
+import type { MonitoringService } from './monitoring/monitoring.service.js';
+import type { RetrainingPolicyService } from './monitoring/retraining-policy.service.js';
 import type { RunService } from './tracking/run.service.js';
 import type { UploadService } from './tracking/upload.service.js';
 
 /** Every use case, for resolvers, protocols and jobs. */
 export interface Services {
+  alerts: AlertService;
+  auditLog: AuditLogService;
   events: EventService;
   experiments: ExperimentService;
   feeds: LiveFeeds;
   jobs: JobService;
+  monitoring: MonitoringService;
+  retrainingPolicies: RetrainingPolicyService;
   runs: RunService;
   uploads: UploadService;
 }

@@ -15,7 +15,7 @@ export class RetrainingResolver {
     @Ctx() ctx: RequestContext,
     @Arg('modelId', () => ID, { description: 'The model. NOT_FOUND when there is none.' }) modelId: string,
   ): Promise<RetrainingPolicyType | null> {
-    return ctx.run((session) => ctx.services.retraining.policy(session, modelId));
+    return ctx.run((session) => ctx.services.retrainingPolicies.get(session, modelId));
   }
 
   @Mutation(() => RetrainingPolicyPayload, { description: 'Says which alerts of a model start a training on fresh data, how often at most, and on which dataset.' })
@@ -23,7 +23,7 @@ export class RetrainingResolver {
     @Ctx() ctx: RequestContext,
     @Arg('input', () => SetRetrainingPolicyInput, { description: 'The model and its policy.' }) input: SetRetrainingPolicyInput,
   ): Promise<RetrainingPolicyPayload> {
-    return { policy: await ctx.run((session) => ctx.services.retraining.setPolicy(session, input)) };
+    return { policy: await ctx.run((session) => ctx.services.retrainingPolicies.set(session, input)) };
   }
 
   @Mutation(() => DeleteRetrainingPolicyPayload, { description: 'Deletes a retraining policy; trainings that it started go on.' })
@@ -31,7 +31,7 @@ export class RetrainingResolver {
     @Ctx() ctx: RequestContext,
     @Arg('input', () => DeleteRetrainingPolicyInput, { description: 'The model.' }) input: DeleteRetrainingPolicyInput,
   ): Promise<DeleteRetrainingPolicyPayload> {
-    await ctx.run((session) => ctx.services.retraining.deletePolicy(session, input.modelId));
+    await ctx.run((session) => ctx.services.retrainingPolicies.delete(session, input.modelId));
     return { modelId: input.modelId };
   }
 }

@@ -4,19 +4,18 @@ import type { LiveEvents } from '../../adapters/live-events/port.js';
 import { Alert } from '../../db/entities/monitoring/alert.entity.js';
 import { RetrainingPolicy } from '../../db/entities/monitoring/retraining-policy.entity.js';
 import { Job } from '../../db/entities/platform/job.entity.js';
-import { Model } from '../../db/entities/registry/model.entity.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import { Deployment } from '../../db/entities/serving/deployment.entity.js';
 import { Dataset } from '../../db/entities/tracking/dataset.entity.js';
 import { Run } from '../../db/entities/tracking/run.entity.js';
 import type { Database, Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
-import type { AlertKind } from '../../domain/alerting.js';
 import { EventType } from '../../domain/events.js';
 import { decideRetraining } from '../../domain/retraining.js';
-import { type TrainingConfig, trainingConfigSchema } from '../../domain/training-config.js';
-import { AppError, badInput, notFound } from '../../errors.js';
+import type { TrainingConfig } from '../../domain/training-config.js';
+import { AppError } from '../../errors.js';
 import { audit, emitEvent } from '../platform/use-case.js';
+import { trainingOf } from '../registry/training-source.js';
 import { monitoringActor } from './monitoring.service.js';
 
 /** What retraining needs of the training service. */
@@ -27,19 +26,6 @@ export interface TrainingStarter {
   ): Promise<Job>;
 }
 
-export interface RetrainingPolicyInput {
-  modelId: string;
-  datasetName: string;
-  alertKinds: AlertKind[];
-  cooldownMs: number;
-  budgetPer30Days: number;
-  enabled: boolean;
-}
-
-const DAY_MS = 24 * 60 * 60 * 1000;
-const MAX_COOLDOWN_MS = 365 * DAY_MS;
-const MAX_BUDGET = 1_000;
-
 /** Trainings that alerts start by policy, at most one per alert. */
 export class RetrainingService {
   constructor(
@@ -48,42 +34,6 @@ export class RetrainingService {
     private readonly trainings: TrainingStarter,
     private readonly logger: Logger,
   ) {}
-
-  async setPolicy(session: Session, input: RetrainingPolicyInput): Promise<RetrainingPolicy> {
-    const { modelId, ...settings } = input;
-    await this.checkModel(session, modelId);
-    if (settings.alertKinds.length === 0) throw badInput('input.alertKinds', 'at least one kind of alert', settings.alertKinds);
-    if (settings.cooldownMs < 0 || settings.cooldownMs > MAX_COOLDOWN_MS) {
-      throw badInput('input.cooldownMs', `0 to ${MAX_COOLDOWN_MS} milliseconds (365 days)`, settings.cooldownMs);
-    }
-    if (settings.budgetPer30Days < 1 || settings.budgetPer30Days > MAX_BUDGET) {
-      throw badInput('input.budgetPer30Days', `1 to ${MAX_BUDGET}; to stop retraining, set enabled to false`, settings.budgetPer30Days);
-    }
-    if (!(await session.em.count(Dataset, { tenant: session.tenant, name: settings.datasetName }))) {
-      throw badInput('input.datasetName', 'the name of a registered dataset', settings.datasetName);
-    }
-    const values = { ...settings, alertKinds: [...new Set(settings.alertKinds)] };
-    const policy = await session.em.findOne(RetrainingPolicy, { tenant: session.tenant, modelId });
-    const before = policy && view(policy);
-    const saved = policy
-      ? Object.assign(policy, values)
-      : session.em.create(RetrainingPolicy, { tenant: session.tenant, modelId, ...values, createdBy: session.principal.subject });
-    audit(session, 'setRetrainingPolicy', { type: 'model', id: modelId }, before, view(saved));
-    return saved;
-  }
-
-  /** Null when the model has none. */
-  async policy(session: Session, modelId: string): Promise<RetrainingPolicy | null> {
-    await this.checkModel(session, modelId);
-    return session.em.findOne(RetrainingPolicy, { tenant: session.tenant, modelId });
-  }
-
-  async deletePolicy(session: Session, modelId: string): Promise<void> {
-    const policy = await this.policy(session, modelId);
-    if (!policy) throw notFound('retraining policy of model', modelId);
-    session.em.remove(policy);
-    audit(session, 'deleteRetrainingPolicy', { type: 'model', id: modelId }, view(policy), null);
-  }
 
   /** Considers every open alert of a model with a policy. Several processes may do so at once. */
   async tick(): Promise<void> {
@@ -179,16 +129,10 @@ export class RetrainingService {
     const version =
       (await em.findOne(ModelVersion, { tenant, modelId: alert.modelId, stage: 'PRODUCTION' })) ??
       (await em.findOneOrFail(ModelVersion, { id: deployment.modelVersionId, tenant }));
-    if (!version.runId) return null;
-    const job = await em.findOne(Job, { tenant, runId: version.runId, kind: 'TRAINING', status: 'SUCCEEDED' });
-    if (!job) return null;
+    const training = await trainingOf(session, version.runId);
+    if (!training || !version.runId) return null;
     const run = await em.findOneOrFail(Run, { id: version.runId, tenant });
-    const config = trainingConfigSchema.parse(job.result?.['config']);
-    return { experimentId: run.experimentId, config: withOpenEnd(config) };
-  }
-
-  private async checkModel(session: Session, id: string): Promise<void> {
-    if (!(await session.em.count(Model, { id, tenant: session.tenant }))) throw notFound('model', id);
+    return { experimentId: run.experimentId, config: withOpenEnd(training.result.config) };
   }
 }
 
@@ -197,8 +141,4 @@ function withOpenEnd(config: TrainingConfig): TrainingConfig {
   if (!config.window) return config;
   const { to: _end, ...window } = config.window;
   return { ...config, window };
-}
-
-function view({ datasetName, alertKinds, cooldownMs, budgetPer30Days, enabled }: RetrainingPolicy): Omit<RetrainingPolicyInput, 'modelId'> {
-  return { datasetName, alertKinds, cooldownMs, budgetPer30Days, enabled };
 }
