@@ -2,7 +2,7 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
-import { startEmbeddedPostgres } from '../../src/db/embedded.js';
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/db/embedded.js';
 import { ensureTemplate } from './database.js';
 import { buildTemplate } from './template.js';
 
@@ -21,17 +21,18 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const log = { info: () => undefined, warn: (message: string) => console.warn(message) };
   // Nothing outlives the run, so nothing needs to reach the disk.
   const settings = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
-  const server = await startEmbeddedPostgres({ dataDir, log, settings });
+  let server: EmbeddedPostgres | null = null;
   const tearDown = async () => {
-    await server.stop();
+    await server?.stop();
     await rm(dataDir, { recursive: true, force: true });
   };
   try {
+    server = await startEmbeddedPostgres({ dataDir, log, settings });
     await ensureTemplate(server.url, buildTemplate);
+    project.provide('MATIH_TEST_DATABASE_ADMIN_URL', server.url);
   } catch (error) {
     await tearDown();
     throw error;
   }
-  project.provide('MATIH_TEST_DATABASE_ADMIN_URL', server.url);
   return tearDown;
 }
