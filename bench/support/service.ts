@@ -1,0 +1,105 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+
+export interface Service {
+  url: string;
+  graphqlUrl: string;
+  wsUrl: string;
+  token: string;
+  pid: number;
+  /** From the start of the process to its line that says it is ready, in milliseconds. */
+  readyMs: number;
+  /** GraphQL over HTTP; throws on any error in the answer. */
+  send<T>(query: string, variables: Record<string, unknown>): Promise<T>;
+  /** Superuser's address of its embedded database. */
+  databaseUrl(): Promise<string>;
+  /** The value of one line of /metrics. */
+  metric(name: string): Promise<number>;
+  stop(): Promise<void>;
+}
+
+export interface ServiceOptions {
+  settings?: Record<string, string>;
+  /** Flags of Node for the service's process. */
+  execArgv?: string[];
+}
+
+/** A data folder that is gone when `work` ends. */
+export async function withDataDir<T>(work: (dataDir: string) => Promise<T>): Promise<T> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'matih-bench-'));
+  // Root's database runs as another user, who must come through.
+  await chmod(dataDir, 0o755);
+  try {
+    return await work(dataDir);
+  } finally {
+    await rm(dataDir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+  }
+}
+
+/** The real service as a process of its own, with its embedded database in `dataDir`. */
+export async function startService(dataDir: string, { settings = {}, execArgv = [] }: ServiceOptions = {}): Promise<Service> {
+  const started = performance.now();
+  const child = spawn(process.execPath, [...execArgv, MAIN, '--json'], {
+    env: { ...process.env, PORT: '0', DATA_DIR: dataDir, LOG_LEVEL: 'error', ...settings },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const line = await firstLine(child);
+  const readyMs = performance.now() - started;
+  const ready = JSON.parse(line) as Pick<Service, 'url' | 'graphqlUrl' | 'wsUrl' | 'token'>;
+  return {
+    ...ready,
+    pid: child.pid ?? 0,
+    readyMs,
+    send: async <T>(query: string, variables: Record<string, unknown>) => {
+      const response = await fetch(ready.graphqlUrl, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${ready.token}` },
+        body: JSON.stringify({ query, variables }),
+      });
+      const { data, errors } = (await response.json()) as { data: T; errors?: { message: string }[] };
+      if (errors) throw new Error(errors.map((error) => error.message).join('; '));
+      return data;
+    },
+    databaseUrl: async () => {
+      const { password, port } = JSON.parse(await readFile(join(dataDir, 'postgres', 'connection.json'), 'utf8')) as {
+        password: string;
+        port: number;
+      };
+      return `postgresql://matih:${password}@127.0.0.1:${port}/matih`;
+    },
+    metric: async (name) => {
+      const text = await (await fetch(`${ready.url}/metrics`)).text();
+      const found = text.split('\n').find((row) => row.startsWith(`${name} `) || row.startsWith(`${name}{`));
+      return Number(found?.split(' ').at(-1));
+    },
+    stop: () => stopChild(child),
+  };
+}
+
+/** A server of the bench itself, the peer that the service is measured against; its first line is what it reports. */
+export async function startPeer<T>(script: URL, args: string[] = []): Promise<{ ready: T; pid: number; stop(): Promise<void> }> {
+  const child = spawn(process.execPath, [fileURLToPath(script), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  return { ready: JSON.parse(await firstLine(child)) as T, pid: child.pid ?? 0, stop: () => stopChild(child) };
+}
+
+async function firstLine(child: ChildProcess): Promise<string> {
+  if (!child.stdout) throw new Error('the child has no output');
+  const lines = createInterface({ input: child.stdout });
+  const ended = once(child, 'exit').then(([code]) => Promise.reject(new Error(`the process ended with code ${String(code)} before it was ready`)));
+  const [line] = await Promise.race([once(lines, 'line'), ended]);
+  return String(line);
+}
+
+async function stopChild(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill('SIGTERM');
+  await ended;
+}
