@@ -91,7 +91,11 @@ export function rowPredictions(answers: Answers): RowPrediction[] {
       return Array.from(answers.values, (value) => ({ label: null, value, probabilities: null }));
     case 'CLUSTERS': {
       const distance = scoresOf(answers);
-      return Array.from(answers.clusters, (cluster, row) => ({ label: String(cluster), value: distance[row] ?? null, probabilities: null }));
+      return Array.from<number | bigint, RowPrediction>(answers.clusters, (cluster, row) => ({
+        label: String(cluster),
+        value: distance[row] ?? null,
+        probabilities: null,
+      }));
     }
     case 'OTHER':
       return [];
@@ -116,7 +120,7 @@ export function compareAnswers(production: readonly Tensor[], candidate: readonl
     return { comparedRows: rows, disagreements: disagreeingRows({ task: 'CLASSIFICATION', production: coded(a.labels), candidate: coded(b.labels) }) };
   }
   if (a.kind === 'CLUSTERS' && b.kind === 'CLUSTERS') {
-    const numbers = (clusters: BigInt64Array | Int32Array) => Int32Array.from(Array.from(clusters, Number));
+    const numbers = (clusters: Iterable<number | bigint>) => Int32Array.from(clusters, Number);
     return { comparedRows: rows, disagreements: disagreeingRows({ task: 'CLUSTERING', production: numbers(a.clusters), candidate: numbers(b.clusters) }) };
   }
   if (a.kind === 'VALUES' && b.kind === 'VALUES') {

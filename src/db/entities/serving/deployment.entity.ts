@@ -12,6 +12,8 @@ export const Deployment = defineEntity({
     modelVersionId: p.uuid(),
     mode: p.enum(['LIVE', 'SHADOW']),
     weightBps: p.integer().default(0),
+    /** The stage whose version it was made for, when its endpoint follows one. */
+    followedStage: p.enum(['STAGING', 'PRODUCTION']).nullable(),
     engine: p.text(),
     status: p.enum(['PENDING', 'READY', 'FAILED', 'STOPPED']).default('PENDING'),
     error: p.text().nullable(),

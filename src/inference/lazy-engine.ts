@@ -1,0 +1,39 @@
+import { AppError, ErrorCode } from '../errors.js';
+import type { Signature, Tensor } from '../domain/tensor.js';
+import type { InferenceEngine, InferOptions, InferResult, ModelSource } from './port.js';
+
+/** An engine that is started by the first model it is asked to load: a process that serves none pays nothing. */
+export class LazyEngine implements InferenceEngine {
+  private engine: InferenceEngine | null = null;
+  private closed = false;
+
+  constructor(
+    readonly name: string,
+    private readonly create: () => InferenceEngine,
+  ) {}
+
+  /** Null before the first model. */
+  get started(): InferenceEngine | null {
+    return this.engine;
+  }
+
+  async load(model: ModelSource): Promise<Signature> {
+    if (this.closed) throw new AppError(ErrorCode.UNAVAILABLE, 'The inference engine is shutting down.');
+    this.engine ??= this.create();
+    return this.engine.load(model);
+  }
+
+  async unload(modelId: string): Promise<void> {
+    await this.engine?.unload(modelId);
+  }
+
+  async infer(modelId: string, inputs: Tensor[], options: InferOptions): Promise<InferResult> {
+    if (!this.engine) throw new AppError(ErrorCode.NOT_FOUND, 'No model is loaded for inference.');
+    return this.engine.infer(modelId, inputs, options);
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    await this.engine?.close();
+  }
+}

@@ -1,0 +1,108 @@
+import type { FilterQuery } from '@mikro-orm/core';
+import { Model } from '../../db/entities/registry/model.entity.js';
+import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
+import type { Session } from '../../db/database.js';
+import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
+import { checkPathName } from '../../domain/names.js';
+import { badInput, conflict, notFound } from '../../errors.js';
+import { requireOwn } from '../platform/ownership.js';
+import { containsText } from '../platform/search.js';
+import { audit } from '../platform/use-case.js';
+import type { DeploymentService } from './deployment.service.js';
+
+export interface EndpointSettings {
+  followStage?: Endpoint['followStage'] | null;
+  slaLatencyP95Ms?: number | null;
+  logSampleRate?: number | null;
+}
+
+export interface EndpointFilter {
+  search?: string | null;
+  modelId?: string | null;
+}
+
+const DEFAULT_SLA_LATENCY_P95_MS = 100;
+const DEFAULT_LOG_SAMPLE_RATE = 1;
+const MAX_SLA_MS = 600_000;
+
+/** Endpoints: the stable names that clients call, whatever versions serve them. */
+export class EndpointService {
+  constructor(private readonly deployments: DeploymentService) {}
+
+  async create(session: Session, input: EndpointSettings & { name: string; modelId: string }): Promise<Endpoint> {
+    const name = checkPathName('input.name', input.name);
+    checkSettings(input);
+    await this.lockModel(session, input.modelId);
+    if (await session.em.findOne(Endpoint, { tenant: session.tenant, name })) {
+      throw conflict(`An endpoint named "${name}" already exists.`, { field: 'input.name', expected: 'a free name', got: name });
+    }
+    const endpoint = session.em.create(Endpoint, {
+      tenant: session.tenant,
+      name,
+      modelId: input.modelId,
+      followStage: input.followStage ?? null,
+      slaLatencyP95Ms: input.slaLatencyP95Ms ?? DEFAULT_SLA_LATENCY_P95_MS,
+      logSampleRate: input.logSampleRate ?? DEFAULT_LOG_SAMPLE_RATE,
+      createdBy: session.principal.subject,
+    });
+    await session.em.flush();
+    await this.deployments.follow(session, endpoint);
+    audit(session, 'createEndpoint', { type: 'endpoint', id: endpoint.id }, null, { name, modelId: input.modelId, ...settingsOf(endpoint) });
+    return endpoint;
+  }
+
+  /** `followStage: null` ends the following and leaves what serves; absent settings stay. */
+  async update(session: Session, input: EndpointSettings & { id: string }): Promise<Endpoint> {
+    checkSettings(input);
+    const { modelId } = await this.get(session, input.id);
+    await this.lockModel(session, modelId);
+    const endpoint = await this.deployments.lock(session, input.id);
+    const before = settingsOf(endpoint);
+    if (input.followStage !== undefined) endpoint.followStage = input.followStage;
+    if (input.slaLatencyP95Ms != null) endpoint.slaLatencyP95Ms = input.slaLatencyP95Ms;
+    if (input.logSampleRate != null) endpoint.logSampleRate = input.logSampleRate;
+    await session.em.flush();
+    if (input.followStage) await this.deployments.follow(session, endpoint);
+    this.deployments.routeChanged(session, endpoint.id);
+    audit(session, 'updateEndpoint', { type: 'endpoint', id: endpoint.id }, before, settingsOf(endpoint));
+    return endpoint;
+  }
+
+  /** With its deployments, their counters, logs and alerts. */
+  async delete(session: Session, id: string): Promise<Endpoint> {
+    const endpoint = await this.deployments.lock(session, id);
+    await this.deployments.stopAll(session, endpoint);
+    await session.em.nativeDelete(Endpoint, { id, tenant: session.tenant });
+    this.deployments.routeChanged(session, id);
+    audit(session, 'deleteEndpoint', { type: 'endpoint', id }, { name: endpoint.name, modelId: endpoint.modelId, ...settingsOf(endpoint) }, null);
+    return endpoint;
+  }
+
+  async get(session: Session, id: string): Promise<Endpoint> {
+    const endpoint = await session.em.findOne(Endpoint, { id, tenant: session.tenant });
+    if (!endpoint) throw notFound('endpoint', id);
+    return endpoint;
+  }
+
+  async list(session: Session, filter: EndpointFilter, page: PageRequest, order: Order<'createdAt' | 'updatedAt' | 'name'>): Promise<Page<Endpoint>> {
+    await requireOwn(session, Model, 'model', [filter.modelId]);
+    const where: FilterQuery<Endpoint> = { tenant: session.tenant };
+    if (filter.modelId != null) Object.assign(where, { modelId: filter.modelId });
+    if (filter.search) Object.assign(where, { name: containsText('filter.search', filter.search) });
+    return paginate(session, Endpoint, where, page, order);
+  }
+
+  /** A promotion holds this lock too, so that none can pass between the reading of a stage and its following. */
+  private async lockModel(session: Session, modelId: string): Promise<void> {
+    if (!(await session.em.findOne(Model, { id: modelId, tenant: session.tenant }, { lockMode: 4 }))) throw notFound('model', modelId);
+  }
+}
+
+function settingsOf({ followStage, slaLatencyP95Ms, logSampleRate }: Endpoint): object {
+  return { followStage, slaLatencyP95Ms, logSampleRate };
+}
+
+function checkSettings({ slaLatencyP95Ms: slaMs, logSampleRate: rate }: EndpointSettings): void {
+  if (slaMs != null && !(slaMs > 0 && slaMs <= MAX_SLA_MS)) throw badInput('input.slaLatencyP95Ms', `milliseconds above 0, at most ${MAX_SLA_MS}`, slaMs);
+  if (rate != null && !(rate >= 0 && rate <= 1)) throw badInput('input.logSampleRate', 'a share from 0 to 1', rate);
+}

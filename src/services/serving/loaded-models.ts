@@ -1,0 +1,97 @@
+import type { ObjectStore } from '../../adapters/object-store/port.js';
+import type { Tensor } from '../../domain/tensor.js';
+import { AppError, ErrorCode } from '../../errors.js';
+import type { InferenceEngine, InferResult } from '../../inference/port.js';
+
+/** What of a version its loading needs. */
+export interface ServableVersion {
+  id: string;
+  objectKey: string;
+}
+
+/** A model that nobody has called for so long makes room; the next call loads it again. */
+const IDLE_UNLOAD_MS = 10 * 60_000;
+
+interface Shelved {
+  loading: Promise<void>;
+  isLoaded: boolean;
+  lastUsedAt: number;
+}
+
+/** The models of this process on one engine: loaded when first needed, once for all who wait. */
+export class LoadedModels {
+  private readonly shelf = new Map<string, Shelved>();
+
+  constructor(
+    readonly engine: InferenceEngine,
+    private readonly objects: ObjectStore,
+  ) {}
+
+  isLoaded(versionId: string): boolean {
+    return this.shelf.get(versionId)?.isLoaded ?? false;
+  }
+
+  /** Loads and warms. Errors: those of the engine, and UNAVAILABLE when the stored file is gone. */
+  load(version: ServableVersion): Promise<void> {
+    const known = this.shelf.get(version.id);
+    if (known) return known.loading;
+    const entry: Shelved = { loading: Promise.resolve(), isLoaded: false, lastUsedAt: Date.now() };
+    entry.loading = this.start(version).then(
+      () => {
+        entry.isLoaded = true;
+      },
+      (error: unknown) => {
+        if (this.shelf.get(version.id) === entry) this.shelf.delete(version.id);
+        throw error;
+      },
+    );
+    this.shelf.set(version.id, entry);
+    return entry.loading;
+  }
+
+  async infer(version: ServableVersion, inputs: Tensor[], deadlineMs: number): Promise<InferResult> {
+    const entry = this.shelf.get(version.id);
+    if (!entry?.isLoaded) {
+      const startedAt = performance.now();
+      await withinDeadline(this.load(version), deadlineMs);
+      return this.infer(version, inputs, Math.max(1, deadlineMs - (performance.now() - startedAt)));
+    }
+    entry.lastUsedAt = Date.now();
+    return this.engine.infer(version.id, inputs, { deadlineMs });
+  }
+
+  async unloadIdle(): Promise<void> {
+    const before = Date.now() - IDLE_UNLOAD_MS;
+    for (const [versionId, entry] of this.shelf) {
+      if (!entry.isLoaded || entry.lastUsedAt > before) continue;
+      this.shelf.delete(versionId);
+      await this.engine.unload(versionId);
+    }
+  }
+
+  private async start({ id, objectKey }: ServableVersion): Promise<void> {
+    let path: string;
+    try {
+      path = await this.objects.localPath(objectKey);
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== ErrorCode.NOT_FOUND) throw error;
+      throw new AppError(ErrorCode.UNAVAILABLE, 'The stored file of this model version is gone.', {}, { cause: error });
+    }
+    await this.engine.load({ modelId: id, path });
+  }
+}
+
+async function withinDeadline<T>(work: Promise<T>, deadlineMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(
+      () => reject(new AppError(ErrorCode.DEADLINE_EXCEEDED, `The model was not loaded within ${deadlineMs} ms; it may be at the next call.`)),
+      deadlineMs,
+    );
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,118 @@
+import { v7 as uuidv7 } from 'uuid';
+import type { Database } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
+import type { Tensor } from '../../domain/tensor.js';
+import { plainValues } from '../../domain/tensor-check.js';
+
+/** One answered or failed request, as it may be logged. */
+export interface LoggedPrediction {
+  tenant: string;
+  endpointId: string;
+  deploymentId: string;
+  modelVersionId: string;
+  mode: 'LIVE' | 'SHADOW';
+  requestId: string;
+  rows: number;
+  latencyMs: number;
+  errorCode: string | null;
+  inputs: readonly Tensor[];
+  scores: Float64Array;
+}
+
+/** Rows of one request that are logged; the first ones. */
+const MAX_ROWS_PER_REQUEST = 1_000;
+/** Elements of one input in one row. */
+const MAX_VALUES_PER_ROW = 64;
+const MAX_TEXT_CHARACTERS = 200;
+const MAX_WAITING_REQUESTS = 5_000;
+const MAX_WAITING_VALUES = 1_000_000;
+const REQUESTS_PER_STATEMENT = 250;
+
+/** Sampled requests on their way to the log: bounded in memory, written in bulk behind the traffic. */
+export class PredictionLogBuffer {
+  private waiting: LoggedPrediction[] = [];
+  private waitingValues = 0;
+  /** Requests that found the buffer full. */
+  dropped = 0;
+
+  constructor(private readonly db: Database) {}
+
+  get size(): number {
+    return this.waiting.length;
+  }
+
+  offer(prediction: LoggedPrediction): void {
+    const values = valuesOf(prediction);
+    if (this.waiting.length >= MAX_WAITING_REQUESTS || this.waitingValues + values > MAX_WAITING_VALUES) {
+      this.dropped++;
+      return;
+    }
+    this.waiting.push(prediction);
+    this.waitingValues += values;
+  }
+
+  /** Writes what waits. What cannot be written waits for the next call, in the same bounds. */
+  async flush(): Promise<void> {
+    while (this.waiting.length > 0) {
+      const batch = this.waiting.slice(0, REQUESTS_PER_STATEMENT);
+      await this.write(batch);
+      this.waiting.splice(0, batch.length);
+      for (const prediction of batch) this.waitingValues -= valuesOf(prediction);
+      // The event loop's other work comes between.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  private async write(batch: readonly LoggedPrediction[]): Promise<void> {
+    const column = <K extends keyof LoggedPrediction>(key: K) => batch.map((prediction) => prediction[key]);
+    await this.db.asSystem((em) =>
+      sql(
+        em,
+        `insert into prediction_log (id, tenant, endpoint_id, deployment_id, model_version_id, mode, request_id, rows, latency_ms, error_code, inputs, scores)
+         select p.* from unnest(?::uuid[], ?::text[], ?::uuid[], ?::uuid[], ?::uuid[], ?::text[], ?::text[], ?::int[], ?::float8[], ?::text[], ?::jsonb[], ?::jsonb[])
+           as p(id, tenant, endpoint_id, deployment_id, model_version_id, mode, request_id, rows, latency_ms, error_code, inputs, scores)
+         join deployment d on d.tenant = p.tenant and d.id = p.deployment_id`,
+        [
+          batch.map(() => uuidv7()),
+          column('tenant'),
+          column('endpointId'),
+          column('deploymentId'),
+          column('modelVersionId'),
+          column('mode'),
+          column('requestId'),
+          batch.map(loggedRows),
+          column('latencyMs'),
+          column('errorCode'),
+          batch.map((prediction) => JSON.stringify(inputColumns(prediction))),
+          batch.map((prediction) => JSON.stringify(Array.from(prediction.scores.subarray(0, loggedRows(prediction))))),
+        ],
+      ),
+    );
+  }
+}
+
+function loggedRows({ rows }: LoggedPrediction): number {
+  return Math.min(rows, MAX_ROWS_PER_REQUEST);
+}
+
+function valuesOf({ inputs, scores }: LoggedPrediction): number {
+  return inputs.reduce((sum, { data }) => sum + data.length, scores.length);
+}
+
+/** One array per input with an entry per row; an input with several elements per row gives arrays. NaN becomes null. */
+function inputColumns(prediction: LoggedPrediction): Record<string, unknown[]> {
+  const rows = loggedRows(prediction);
+  return Object.fromEntries(
+    prediction.inputs.map((tensor) => {
+      const perRow = tensor.data.length / prediction.rows;
+      const values = plainValues({ ...tensor, data: tensor.data.slice(0, rows * perRow) }).map(shorten);
+      if (perRow === 1) return [tensor.name, values];
+      return [tensor.name, Array.from({ length: rows }, (_, row) => values.slice(row * perRow, row * perRow + Math.min(perRow, MAX_VALUES_PER_ROW)))];
+    }),
+  );
+}
+
+/** Also what PostgreSQL's JSON cannot hold goes: one odd text must not keep a whole batch from being written. */
+function shorten(value: number | string | boolean): number | string | boolean {
+  return typeof value === 'string' ? value.slice(0, MAX_TEXT_CHARACTERS).toWellFormed().replaceAll('\0', '') : value;
+}

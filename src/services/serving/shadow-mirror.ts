@@ -1,0 +1,117 @@
+import { compareAnswers } from '../../domain/answers.js';
+import type { Tensor } from '../../domain/tensor.js';
+import { checkTensors } from '../../domain/tensor-check.js';
+import type { LoadedModels } from './loaded-models.js';
+import type { Route, Target } from './routes.js';
+import type { TrafficRecorder } from './traffic-recorder.js';
+
+/** A request that production has answered. */
+export interface Mirrored {
+  route: Route;
+  production: Target;
+  requestId: string;
+  rows: number;
+  inputs: Tensor[];
+  outputs: Tensor[];
+}
+
+interface Waiting extends Mirrored {
+  shadow: Target;
+}
+
+const MAX_WAITING_REQUESTS = 2_000;
+const MAX_WAITING_VALUES = 4_000_000;
+/** Requests of one shadow that run at once. */
+const MAX_RUNNING = 32;
+
+interface Lane {
+  waiting: Waiting[];
+  running: number;
+}
+
+/**
+ * Sends copies of live traffic to shadow deployments, after the answer, on an engine of their own: a shadow that hangs, fails or falls
+ * behind is felt by nobody. What does not fit the queue is dropped and counted.
+ */
+export class ShadowMirror {
+  private readonly lanes = new Map<string, Lane>();
+  private waitingRequests = 0;
+  private waitingValues = 0;
+  private underWay = new Set<Promise<void>>();
+  dropped = 0;
+
+  constructor(
+    private readonly models: LoadedModels,
+    private readonly recorder: TrafficRecorder,
+    private readonly deadlineMs: number,
+  ) {}
+
+  get size(): number {
+    return this.waitingRequests;
+  }
+
+  offer(mirrored: Mirrored): void {
+    for (const shadow of mirrored.route.shadows) {
+      const values = valuesOf(mirrored);
+      if (this.waitingRequests >= MAX_WAITING_REQUESTS || this.waitingValues + values > MAX_WAITING_VALUES) {
+        this.dropped++;
+        continue;
+      }
+      this.waitingRequests++;
+      this.waitingValues += values;
+      const lane = this.lanes.get(shadow.id) ?? { waiting: [], running: 0 };
+      this.lanes.set(shadow.id, lane);
+      lane.waiting.push({ ...mirrored, shadow });
+      // Not in the turn that answers.
+      if (lane.waiting.length === 1) setImmediate(() => this.advance(shadow.id, lane));
+    }
+  }
+
+  /** Drops what waits and waits for what runs. */
+  async stop(): Promise<void> {
+    for (const lane of this.lanes.values()) for (const waiting of lane.waiting.splice(0)) this.leave(waiting);
+    await Promise.all(this.underWay);
+  }
+
+  private advance(deploymentId: string, lane: Lane): void {
+    while (lane.running < MAX_RUNNING) {
+      const next = lane.waiting.shift();
+      if (!next) break;
+      lane.running++;
+      const work = this.run(next).finally(() => {
+        this.underWay.delete(work);
+        this.leave(next);
+        lane.running--;
+        this.advance(deploymentId, lane);
+      });
+      this.underWay.add(work);
+    }
+    if (lane.running === 0 && lane.waiting.length === 0) this.lanes.delete(deploymentId);
+  }
+
+  private leave(waiting: Waiting): void {
+    this.waitingRequests--;
+    this.waitingValues -= valuesOf(waiting);
+  }
+
+  private async run({ route, production, shadow, requestId, rows, inputs, outputs }: Waiting): Promise<void> {
+    const startedAt = performance.now();
+    const served = { target: shadow, requestId, rows, inputs, logSampleRate: route.endpoint.logSampleRate };
+    try {
+      // The candidate may take other inputs than production: that is for the gate to hear of.
+      checkTensors(shadow.version.signature, inputs, { maxRows: rows });
+      const answer = await this.models.infer(shadow.version, inputs, this.deadlineMs);
+      const comparison = compareAnswers(outputs, answer.outputs, rows, production.valueTolerance);
+      this.recorder.answered({ ...served, latencyMs: performance.now() - startedAt, comparison }, answer.outputs);
+    } catch (error) {
+      this.recorder.failed({ ...served, latencyMs: performance.now() - startedAt }, error);
+    }
+  }
+}
+
+function valuesOf({ inputs, outputs }: Mirrored): number {
+  let values = 0;
+  for (const { data } of inputs) values += data.length;
+  for (const { data } of outputs) values += data.length;
+  return values;
+}
