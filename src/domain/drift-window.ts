@@ -122,12 +122,14 @@ interface Compared extends TestResult {
 
 /** The index runs over bins and missing values; the p-value is twice the lesser of Kolmogorov–Smirnov's and the missing share's. */
 function compareNumeric(reference: NumericReference, values: Float64Array): Compared {
-  const sorted = values.filter((value) => Number.isFinite(value)).sort();
+  // Models take numbers in single precision, and so they are logged: 0.1 and its single-precision neighbour must be one value.
+  const sorted = values.filter((value) => Number.isFinite(value)).map(Math.fround).sort();
+  const edges = reference.edges.map(Math.fround);
   const missing = values.length - sorted.length;
   const rows = Math.max(1, values.length);
   const expected = [...reference.shares.map((share) => share * (1 - reference.missingShare)), reference.missingShare];
-  const actual = [...countBins(sorted, reference.edges).map((count) => count / rows), missing / rows];
-  const ks = kolmogorovSmirnov(reference.sample, sorted);
+  const actual = [...countBins(sorted, edges).map((count) => count / rows), missing / rows];
+  const ks = kolmogorovSmirnov(reference.sample.map(Math.fround), sorted);
   const referenceMissing = Math.round(reference.missingShare * reference.rows);
   const missingTest = chiSquareTwoSample([reference.rows - referenceMissing, referenceMissing], [sorted.length, missing]);
   const pValue = missing + referenceMissing > 0 ? Math.min(1, 2 * Math.min(ks.pValue, missingTest.pValue)) : ks.pValue;

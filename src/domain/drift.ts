@@ -69,8 +69,8 @@ function quantileEdges(sorted: Float64Array): number[] {
   if (present === 0) return [];
   const lowest = sorted[0]!;
   const highest = sorted[present - 1]!;
-  // A constant column gets a bin below and one above its value, or no other value could ever be told from it.
-  if (lowest === highest) return [lowest - Math.max(1e-9, Math.abs(lowest) * 1e-9), highest];
+  // A constant column gets a bin below and one above its value, or no other value could ever be told from it; in single precision, too.
+  if (lowest === highest) return [lowest - Math.max(1e-9, Math.abs(lowest) * 1e-6), highest];
   const edges: number[] = [];
   for (let bin = 1; bin < QUANTILE_BINS; bin++) {
     const edge = sorted[Math.ceil((bin * present) / QUANTILE_BINS) - 1] ?? lowest;

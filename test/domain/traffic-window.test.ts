@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest';
+import { buildCategoricalReference, buildNumericReference, buildPredictionReference, type ReferenceProfile } from '../../src/domain/drift.js';
+import { compareWindow } from '../../src/domain/drift-window.js';
+import { SeededRandom } from '../../src/domain/random.js';
+import { countedSince, toTrafficWindow, windowSignals } from '../../src/domain/traffic-window.js';
+
+const random = new SeededRandom(7);
+const tenths = (count: number) => Float64Array.from({ length: count }, () => Math.floor(random.next() * 5) / 10 + 0.1);
+const profile: ReferenceProfile = {
+  features: {
+    rating: buildNumericReference(tenths(5_000)),
+    fee: buildNumericReference(new Float64Array(5_000).fill(19.99)),
+    origin: buildCategoricalReference(Array.from({ length: 5_000 }, (_, i) => (i % 3 === 0 ? null : 'SFO'))),
+  },
+  prediction: buildPredictionReference(tenths(5_000)),
+};
+
+describe('logged traffic as a window', () => {
+  it('shows no drift where single precision is all that differs', () => {
+    const log = Array.from({ length: 400 }, (_, i) => ({
+      rows: 1,
+      inputs: { rating: [Math.fround(tenths(1)[0]!)], fee: [Math.fround(19.99)], origin: [i % 3 === 0 ? '' : 'SFO'] },
+      scores: [tenths(1)[0]!],
+    }));
+    const { features } = compareWindow(profile, toTrafficWindow(log, profile));
+    expect(features.map(({ feature, drifted }) => ({ feature, drifted }))).toEqual([
+      { feature: 'rating', drifted: false },
+      { feature: 'fee', drifted: false },
+      { feature: 'origin', drifted: false },
+    ]);
+    for (const { psi, pValue } of features) {
+      expect(psi).toBeLessThan(0.1);
+      expect(pValue).toBeGreaterThan(0.01);
+    }
+  });
+
+  it('takes absent columns, short ones and values of other kinds as missing', () => {
+    const log = [
+      { rows: 3, inputs: { rating: [1, null, 'x'], origin: ['SFO'] }, scores: [0.5, null, 0.25] },
+      { rows: 1, inputs: { fee: [true], origin: [7] }, scores: [1] },
+    ];
+    const { features, scores } = toTrafficWindow(log, profile);
+    expect(features['rating']).toEqual(Float64Array.of(1, NaN, NaN, NaN));
+    expect(features['fee']).toEqual(Float64Array.of(NaN, NaN, NaN, 1));
+    expect(features['origin']).toEqual(['SFO', null, null, '7']);
+    expect(scores).toEqual(Float64Array.of(0.5, NaN, 0.25, 1));
+  });
+
+  it('says nothing about a part without a judgement, and counts no request twice', () => {
+    expect(windowSignals({ traffic: null, drift: null }, 50)).toEqual([]);
+    const traffic = { from: '2026-01-01T00:00:00.000Z', requests: 100, errors: 50, latencyP95Ms: 80 };
+    expect(windowSignals({ traffic, drift: null }, 50).map(({ kind, verdict }) => `${kind} ${verdict}`)).toEqual(['LATENCY BREACHED', 'ERROR_RATE BREACHED']);
+    const earlier = { requests: 5, errors: 1, latencyCounts: [1, 4] };
+    expect(countedSince({ requests: 9, errors: 1, latencyCounts: [2, 6, 1] }, earlier)).toEqual({ requests: 4, errors: 0, latencyCounts: [1, 2, 1] });
+  });
+});
