@@ -29,12 +29,15 @@ export async function startApp(config: Config, logger: Logger, options: AppOptio
   try {
     services.events.start();
     if (config.ROLE !== 'api') {
+      await services.trainings.sweep();
       const runtime = { ...context, jobs: services.jobs, heartbeatTimeoutMs: config.JOB_HEARTBEAT_TIMEOUT_MS };
       await consumeJobs(runtime, createHandlers(services), config.WORKER_CONCURRENCY);
       const ticks = startTicks(
         [
           { name: 'reconcile', intervalMs: config.RECONCILE_INTERVAL_MS, run: () => services.jobs.reconcile(config.JOB_HEARTBEAT_TIMEOUT_MS) },
           { name: 'sweep', intervalMs: SWEEP_INTERVAL_MS, run: () => services.uploads.sweep() },
+          { name: 'sweep-staged', intervalMs: SWEEP_INTERVAL_MS, run: () => services.staged.sweep() },
+          { name: 'sweep-trainings', intervalMs: SWEEP_INTERVAL_MS, run: () => services.trainings.sweep() },
           { name: 'monitoring', intervalMs: config.MONITORING_INTERVAL_MS, run: () => services.monitoring.tick() },
         ],
         logger,

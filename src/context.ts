@@ -17,6 +17,13 @@ import { EventService } from './services/platform/event.service.js';
 import { ExperimentService } from './services/tracking/experiment.service.js';
 import { JobService } from './services/platform/job.service.js';
 import { LiveFeeds } from './services/platform/live-feed.js';
+import { duckDbDatasets } from './features/duckdb-datasets.js';
+import { ArtifactService } from './services/tracking/artifact.service.js';
+import { DatasetService } from './services/tracking/dataset.service.js';
+import { CheckpointService } from './services/training/checkpoint.service.js';
+import { TrainingService } from './services/training/training.service.js';
+import { StagedObjects } from './services/platform/staged-objects.js';
+import { LocalTrainingBackend } from './training/local-backend.js';
 import { RunService } from './services/tracking/run.service.js';
 import type { Services } from './services/services.js';
 import { UploadService } from './services/tracking/upload.service.js';
@@ -55,11 +62,22 @@ export async function createContext(config: Config, logger: Logger, options: Con
   const experiments = new ExperimentService();
   const runs = new RunService(live, experiments);
   const uploads = new UploadService(db, objects, config.MAX_UPLOAD_BYTES);
+  const staged = new StagedObjects(db, objects, logger);
+  const artifacts = new ArtifactService(db, objects, staged, uploads, runs);
+  const allowedDirs = config.DATASET_DIRS;
+  const datasets = new DatasetService({ db, objects, staged, uploads, files: duckDbDatasets, allowedDirs, maxBytes: config.MAX_UPLOAD_BYTES });
+  const backend = new LocalTrainingBackend();
+  const checkpoints = new CheckpointService(objects, staged, jobs);
+  const registrar = { registerFromRun: () => Promise.reject(new Error('the registry is not there yet')) };
+  const training = { live, objects, staged, backend, runs, datasets, artifacts, checkpoints, registrar };
+  const trainings = new TrainingService(db, jobs, training, join(config.DATA_DIR, 'work'));
   const alerts = new AlertService(live);
   const monitoring = new MonitoringService(db, alerts, logger, config.MONITORING_MIN_ROWS);
   const services: Services = {
     alerts,
+    artifacts,
     auditLog: new AuditLogService(),
+    datasets,
     events,
     experiments,
     feeds: new LiveFeeds(live),
@@ -67,6 +85,8 @@ export async function createContext(config: Config, logger: Logger, options: Con
     monitoring,
     retrainingPolicies: new RetrainingPolicyService(),
     runs,
+    staged,
+    trainings,
     uploads,
   };
 
@@ -108,17 +128,21 @@ async function createJobQueue(config: Config, databaseUrl: string, logger: Logge
 }
 
 async function createObjectStore(config: Config): Promise<ObjectStore> {
+  const store = await chooseObjectStore(config);
+  await store.prepare();
+  return store;
+}
+
+async function chooseObjectStore(config: Config): Promise<ObjectStore> {
   if (config.S3_ENDPOINT && config.S3_ACCESS_KEY && config.S3_SECRET_KEY) {
     const { S3ObjectStore } = await import('./adapters/object-store/s3-object-store.js');
-    const store = new S3ObjectStore({
+    return new S3ObjectStore({
       endpoint: config.S3_ENDPOINT,
       accessKey: config.S3_ACCESS_KEY,
       secretKey: config.S3_SECRET_KEY,
       bucket: config.S3_BUCKET,
       cacheDir: join(config.DATA_DIR, 'cache', 's3'),
     });
-    await store.prepare();
-    return store;
   }
   const { FolderObjectStore } = await import('./adapters/object-store/folder-object-store.js');
   return new FolderObjectStore(join(config.DATA_DIR, 'artifacts'));

@@ -4,7 +4,7 @@ import type { JobHandlers } from './kit.js';
 /** Which use case each kind of job is. A kind without a handler does not compile. */
 export function createHandlers(services: Services): JobHandlers {
   return {
-    TRAINING: (run) => services.jobs.heartbeat(run.job.id, run.attempt).then(() => undefined),
+    TRAINING: (run) => services.trainings.execute(run),
     EVALUATION: (run) => services.jobs.heartbeat(run.job.id, run.attempt).then(() => undefined),
     VALIDATION: (run) => services.jobs.heartbeat(run.job.id, run.attempt).then(() => undefined),
     BATCH_INFERENCE: (run) => services.jobs.heartbeat(run.job.id, run.attempt).then(() => undefined),

@@ -5,6 +5,9 @@ import { AlertEventResolver, AlertResolver } from './monitoring/alert.resolver.j
 import { MonitoringResolver } from './monitoring/monitoring.resolver.js';
 import { RetrainingResolver } from './monitoring/retraining.resolver.js';
 import { AuditLogResolver } from './platform/audit-log.resolver.js';
+import { ArtifactResolver, RunFilesResolver } from './tracking/artifact.resolver.js';
+import { DatasetResolver } from './tracking/dataset.resolver.js';
+import { TrainingResolver } from './training/training.resolver.js';
 import { ExperimentResolver } from './tracking/experiment.resolver.js';
 import { EventResolver } from './platform/event.resolver.js';
 import { guardSchema } from './guard.js';
@@ -15,13 +18,17 @@ import { RunResolver } from './tracking/run.resolver.js';
 const RESOLVERS: NonEmptyArray<Function> = [
   AlertEventResolver,
   AlertResolver,
+  ArtifactResolver,
   AuditLogResolver,
+  DatasetResolver,
   EventResolver,
   ExperimentResolver,
   JobResolver,
   MonitoringResolver,
   RetrainingResolver,
+  RunFilesResolver,
   RunResolver,
+  TrainingResolver,
 ];
 
 let built: Promise<GraphQLSchema> | null = null;

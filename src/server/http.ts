@@ -7,6 +7,7 @@ import { Registry, collectDefaultMetrics } from '@prometheus-io/client';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import type { AppContext } from '../context.js';
 import { AppError, ErrorCode } from '../errors.js';
+import { registerArtifacts } from '../protocols/artifacts.js';
 import { registerOps } from '../protocols/ops.js';
 import { registerUploads } from '../protocols/uploads.js';
 import { createLoaders } from '../resolvers/loaders.js';
@@ -58,6 +59,7 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
     notReady: async () => (draining ? ['draining'] : (await app.db.ping()) ? [] : ['database']),
   });
   registerUploads(fastify, app);
+  registerArtifacts(fastify, app);
   await registerGraphiql(fastify);
 
   const graphql: GraphQLOptions = {

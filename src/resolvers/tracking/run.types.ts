@@ -96,13 +96,16 @@ export class MetricFilterInput {
   max?: number | null;
 }
 
-@InputType({ description: 'Which runs to list; every given field must hold. At most 20 terms on parameters, tags and metrics.' })
+@InputType({ description: 'Which runs to list; every given field must hold. At most 20 terms on parameters, tags, metrics and datasets.' })
 export class RunFilterInput {
   @Field(() => [ID], { nullable: true, description: 'Runs of one of these experiments.' })
   experimentIds?: string[] | null;
 
   @Field(() => [RunStatus], { nullable: true, description: 'Runs in one of these states.' })
   status?: (keyof typeof RunStatus)[] | null;
+
+  @Field(() => [ID], { nullable: true, description: 'Runs that used one of these datasets. NOT_FOUND for an id that is none.' })
+  datasetIds?: string[] | null;
 
   @Field(() => String, { nullable: true, description: 'Text that the name contains, whatever its case; at most 200 characters.' })
   search?: string | null;

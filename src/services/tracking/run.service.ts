@@ -1,5 +1,7 @@
 import { raw, type FilterQuery } from '@mikro-orm/core';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
+import { Dataset } from '../../db/entities/tracking/dataset.entity.js';
+import { Experiment } from '../../db/entities/tracking/experiment.entity.js';
 import { Run } from '../../db/entities/tracking/run.entity.js';
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
@@ -8,6 +10,7 @@ import { checkName, checkTags } from '../../domain/names.js';
 import { badInput, conflict, notFound } from '../../errors.js';
 import type { ExperimentService, TagEntry } from './experiment.service.js';
 import type { Sequenced } from '../platform/live-feed.js';
+import { requireOwn } from '../platform/ownership.js';
 import { containsText } from '../platform/search.js';
 import { audit } from '../platform/use-case.js';
 
@@ -37,6 +40,7 @@ export interface NumberFilter {
 export interface RunFilter {
   experimentIds?: string[] | null;
   status?: RunStatus[] | null;
+  datasetIds?: string[] | null;
   search?: string | null;
   params?: TagEntry[] | null;
   tags?: TagEntry[] | null;
@@ -82,6 +86,8 @@ export class RunService {
   }
 
   async list(session: Session, filter: RunFilter, page: PageRequest, order: Order<'createdAt' | 'name'>): Promise<Page<Run>> {
+    await requireOwn(session, Experiment, 'experiment', filter.experimentIds ?? []);
+    await requireOwn(session, Dataset, 'dataset', filter.datasetIds ?? []);
     return paginate(session, Run, this.condition(session, filter), page, order);
   }
 
@@ -226,9 +232,10 @@ export class RunService {
     if (filter.experimentIds?.length) Object.assign(where, { experimentId: { $in: filter.experimentIds } });
     if (filter.status?.length) Object.assign(where, { status: { $in: filter.status } });
     if (filter.search) Object.assign(where, { name: containsText('filter.search', filter.search) });
-    const terms = [...(filter.params ?? []), ...(filter.tags ?? []), ...(filter.metrics ?? [])];
+    const terms = [...(filter.params ?? []), ...(filter.tags ?? []), ...(filter.metrics ?? []), ...(filter.datasetIds ?? [])];
     if (terms.length > 20) throw badInput('filter', 'at most 20 terms', terms.length);
     const related = [
+      ...(filter.datasetIds?.length ? [runIds('run_dataset', `dataset_id in (${filter.datasetIds.map(() => '?').join(', ')})`, [session.tenant, ...filter.datasetIds])] : []),
       ...(filter.params ?? []).map((pair) => runIds('run_param', 'key = ? and value = ?', [session.tenant, pair.key, pair.value])),
       ...(filter.tags ?? []).map((pair) => runIds('run_tag', 'key = ? and value = ?', [session.tenant, pair.key, pair.value])),
       ...(filter.metrics ?? []).map(({ key, min, max }) => {

@@ -6,6 +6,8 @@ import type { LiveEvents } from '../../adapters/live-events/port.js';
 import { Run } from '../../db/entities/tracking/run.entity.js';
 import type { Session } from '../../db/database.js';
 import { EventType } from '../../domain/events.js';
+import type { TrainingResult } from '../../domain/training-result.js';
+import { AppError, ErrorCode } from '../../errors.js';
 import type { EpochReport, TrainingBackend, TrainingOutcome } from '../../training/port.js';
 import type { JobRun } from '../platform/job-run.js';
 import type { StagedObjects } from '../platform/staged-objects.js';
@@ -15,7 +17,7 @@ import type { DatasetService } from '../tracking/dataset.service.js';
 import type { RunService } from '../tracking/run.service.js';
 import type { CheckpointService } from './checkpoint.service.js';
 import type { RunRegistrar } from './run-registrar.js';
-import type { TrainingJobConfig, TrainingResult } from './training-result.js';
+import type { TrainingJobConfig } from './training-job-config.js';
 
 export interface TrainingParts {
   live: LiveEvents;
@@ -132,8 +134,18 @@ export class TrainingAttempt {
       const payload = { runId: this.runId, datasetId: run.job.datasetId, sha256: model.stored.sha256, metrics, epochsRun, stoppedEarly };
       emitEvent(session, parts.live, EventType.MODEL_TRAINING_COMPLETED, subject, payload, { modelId });
       await session.em.flush();
-      if (modelId) await parts.registrar.registerFromRun(session, { modelId, runId: this.runId });
+      if (modelId) await this.register(session, modelId);
     });
+  }
+
+  /** A model that was deleted or changed meanwhile costs the version, not the training. */
+  private async register(session: Session, modelId: string): Promise<void> {
+    try {
+      await this.parts.registrar.registerFromRun(session, { modelId, runId: this.runId });
+    } catch (error) {
+      if (!(error instanceof AppError) || (error.code !== ErrorCode.NOT_FOUND && error.code !== ErrorCode.CONFLICT)) throw error;
+      this.run.logger.warn({ err: error, modelId }, 'trained, but not registered');
+    }
   }
 
   private async store(path: string, content: () => Parameters<ObjectStore['put']>[1]): Promise<RunFile> {

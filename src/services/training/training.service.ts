@@ -14,7 +14,7 @@ import type { JobRun } from '../platform/job-run.js';
 import type { JobService } from '../platform/job.service.js';
 import { audit, emitEvent } from '../platform/use-case.js';
 import { TrainingAttempt, type TrainingParts } from './training-attempt.js';
-import type { TrainingJobConfig } from './training-result.js';
+import type { TrainingJobConfig } from './training-job-config.js';
 
 export interface StartTrainingInput {
   experimentId: string;

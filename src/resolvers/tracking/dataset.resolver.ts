@@ -1,0 +1,64 @@
+import { Arg, Args, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
+import type { Dataset } from '../../db/entities/tracking/dataset.entity.js';
+import type { RequestContext } from '../request-context.js';
+import { OrderDirection } from '../types/common.types.js';
+import { PageArgs, toConnection } from '../types/connection.js';
+import { Json } from '../types/scalars.js';
+import {
+  DatasetConnection,
+  DatasetFilterInput,
+  DatasetOrderInput,
+  DatasetPayload,
+  DatasetRunUse,
+  DatasetType,
+  RegisterDatasetInput,
+} from './dataset.types.js';
+
+@Resolver(() => DatasetType)
+export class DatasetResolver {
+  @Query(() => DatasetType, { description: 'One version of a dataset. NOT_FOUND when there is none with this id.' })
+  dataset(@Ctx() ctx: RequestContext, @Arg('id', () => ID, { description: 'Id of the version.' }) id: string): Promise<DatasetType> {
+    return ctx.run((session) => ctx.services.datasets.get(session, id));
+  }
+
+  @Query(() => DatasetConnection, { description: 'Datasets of the tenant, newest first unless ordered otherwise.' })
+  async datasets(
+    @Ctx() ctx: RequestContext,
+    @Args(() => PageArgs) page: PageArgs,
+    @Arg('filter', () => DatasetFilterInput, { nullable: true, description: 'Which datasets; every version of all when absent.' }) filter?: DatasetFilterInput,
+    @Arg('orderBy', () => DatasetOrderInput, { nullable: true, description: 'Order; newest first when absent.' }) orderBy?: DatasetOrderInput,
+  ): Promise<object> {
+    const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
+    const result = await ctx.run((session) => ctx.services.datasets.list(session, filter ?? {}, page, order));
+    return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
+  }
+
+  @Mutation(() => DatasetPayload, {
+    description: 'Copies a CSV, JSON or Parquet file into the service and infers its columns. BAD_USER_INPUT names the row of a malformed file as far as it can be known.',
+  })
+  async registerDataset(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => RegisterDatasetInput, { description: 'The dataset and its file.' }) input: RegisterDatasetInput,
+  ): Promise<DatasetPayload> {
+    return { dataset: await ctx.services.datasets.register(ctx, input) };
+  }
+
+  @FieldResolver(() => [Json], { description: 'The first rows, each an object by column; timestamps in ISO 8601 (UTC), missing values null.' })
+  preview(
+    @Root() dataset: DatasetType,
+    @Ctx() ctx: RequestContext,
+    @Arg('first', () => Int, { defaultValue: 10, description: 'How many rows, 1 to 100.' }) first: number,
+  ): Promise<object[]> {
+    return ctx.services.datasets.preview(dataset as Dataset, first);
+  }
+
+  @FieldResolver(() => [DatasetRunUse], { description: 'The newest 100 runs that used this version, newest first; `runs` with the filter `datasetIds` lists all.' })
+  async runs(@Root() dataset: DatasetType, @Ctx() ctx: RequestContext): Promise<DatasetRunUse[]> {
+    const uses = await ctx.loaders.datasetRuns.load(dataset.id);
+    const runs = await ctx.loaders.run.loadMany(uses.map(({ runId }) => runId));
+    return uses.flatMap(({ role }, i) => {
+      const run = runs[i];
+      return run && !(run instanceof Error) ? [{ role, run }] : [];
+    });
+  }
+}

@@ -1,0 +1,77 @@
+import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import type { Job } from '../../db/entities/platform/job.entity.js';
+import type { TrainingConfigInput as RawTrainingConfig } from '../../domain/training-input.js';
+import { listJobs } from '../platform/job.resolver.js';
+import { JobConnection, JobOrderInput, JobType } from '../platform/job.types.js';
+import type { RequestContext } from '../request-context.js';
+import { DatasetType } from '../tracking/dataset.types.js';
+import type { RunType } from '../tracking/run.types.js';
+import { PageArgs } from '../types/connection.js';
+import { ResumeTrainingInput, StartTrainingInput, TrainingCheckpoint, TrainingJobFilterInput, TrainingPayload } from './training.types.js';
+
+@Resolver(() => JobType)
+export class TrainingResolver {
+  @Query(() => JobType, { description: 'One training. NOT_FOUND when there is no training with this id.' })
+  trainingJob(@Ctx() ctx: RequestContext, @Arg('id', () => ID, { description: 'Id of the job.' }) id: string): Promise<JobType> {
+    return ctx.run((session) => ctx.services.jobs.get(session, id, 'TRAINING'));
+  }
+
+  @Query(() => JobConnection, { description: 'Trainings of the tenant, newest first unless ordered otherwise.' })
+  trainingJobs(
+    @Ctx() ctx: RequestContext,
+    @Args(() => PageArgs) page: PageArgs,
+    @Arg('filter', () => TrainingJobFilterInput, { nullable: true, description: 'Which trainings; all when absent.' }) filter?: TrainingJobFilterInput,
+    @Arg('orderBy', () => JobOrderInput, { nullable: true, description: 'Order; newest first when absent.' }) orderBy?: JobOrderInput,
+  ): Promise<object> {
+    return listJobs(ctx, page, { ...filter, kind: 'TRAINING' }, orderBy);
+  }
+
+  @Mutation(() => TrainingPayload, {
+    description: 'Checks the configuration against the dataset, makes a run and queues its training. BAD_USER_INPUT names the first wrong field.',
+  })
+  startTraining(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => StartTrainingInput, { description: 'What to train, on what and how.' }) input: StartTrainingInput,
+  ): Promise<TrainingPayload> {
+    // The service parses it: what a client may leave out or set to null is checked there.
+    const config = present(input.config) as RawTrainingConfig;
+    return withRun(ctx, (session) => ctx.services.trainings.start(session, { ...input, config }));
+  }
+
+  @Mutation(() => TrainingPayload, {
+    description: 'Continues a failed or cancelled training from its last sound checkpoint; the result is that of an unbroken one.',
+  })
+  resumeTraining(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => ResumeTrainingInput, { description: 'The training.' }) input: ResumeTrainingInput,
+  ): Promise<TrainingPayload> {
+    return withRun(ctx, (session) => ctx.services.trainings.resume(session, input.jobId));
+  }
+
+  @FieldResolver(() => [TrainingCheckpoint], { description: 'Checkpoints of a training that are kept (the last three), newest first; empty for other jobs.' })
+  checkpoints(@Root() job: JobType, @Ctx() ctx: RequestContext): Promise<TrainingCheckpoint[]> {
+    return ctx.loaders.jobCheckpoints.load(job.id);
+  }
+
+  @FieldResolver(() => DatasetType, { nullable: true, description: 'The dataset that it works on; null for jobs without one.' })
+  dataset(@Root() job: JobType, @Ctx() ctx: RequestContext): Promise<DatasetType | null> | null {
+    return job.datasetId ? ctx.loaders.dataset.load(job.datasetId) : null;
+  }
+}
+
+function withRun(ctx: RequestContext, work: (session: Parameters<Parameters<RequestContext['run']>[0]>[0]) => Promise<Job>): Promise<TrainingPayload> {
+  return ctx.run(async (session) => {
+    const job = await work(session);
+    const run: RunType = await ctx.services.runs.get(session, job.runId!);
+    return { job, run };
+  });
+}
+
+/** The same input as plain objects, without what is null, and with instants as text. */
+function present(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(present);
+  if (value instanceof Date) return value.toISOString();
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).filter(([, inner]) => inner !== null && inner !== undefined);
+  return Object.fromEntries(entries.map(([key, inner]) => [key, present(inner)]));
+}

@@ -1,0 +1,199 @@
+import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
+import { FEATURE_KINDS, MODEL_TYPES } from '../../domain/training-config.js';
+import { JobStatusEnum, JobType } from '../platform/job.types.js';
+import { RunType } from '../tracking/run.types.js';
+import { describeEnum } from '../types/common.types.js';
+import { DateTime, SafeInt } from '../types/scalars.js';
+
+export const ModelTypeEnum = describeEnum<(typeof MODEL_TYPES)[number]>('ModelType', 'What is trained.', {
+  LOGISTIC_REGRESSION: 'Classification by a linear softmax; probabilities per class.',
+  LINEAR_REGRESSION: 'Regression by a linear function.',
+  MLP_CLASSIFIER: 'Classification by a multilayer perceptron.',
+  MLP_REGRESSOR: 'Regression by a multilayer perceptron.',
+  KMEANS: 'Clustering by k-means.',
+});
+
+export const FeatureKindEnum = describeEnum<(typeof FEATURE_KINDS)[number]>('FeatureKind', 'How a column enters a model.', {
+  NUMERIC: 'A NUMBER or BOOLEAN column, imputed by its mean and scaled.',
+  CATEGORICAL: 'A STRING, BOOLEAN or NUMBER column, one indicator per category.',
+  TIMESTAMP: 'A TIMESTAMP column, as indicators of hour and weekday (UTC).',
+});
+
+export const SplitBy = describeEnum('SplitBy', 'How rows are set apart for validation and holdout.', {
+  RATIO: 'A seeded shuffle.',
+  TIME: 'Order of a timestamp column: the latest rows are the holdout.',
+});
+
+@InputType({ description: 'What is to be learnt.' })
+export class TargetInput {
+  @Field(() => String, { description: 'Column of the dataset.' })
+  column!: string;
+
+  @Field(() => Float, { nullable: true, description: 'Makes two classes of a NUMBER column: 1 where its value is greater, 0 elsewhere. Classification only.' })
+  greaterThan?: number | null;
+}
+
+@InputType({ description: 'A column that the model is given.' })
+export class FeatureInput {
+  @Field(() => String, { description: 'Column of the dataset; an input of the model by the same name.' })
+  column!: string;
+
+  @Field(() => FeatureKindEnum, { description: 'How it enters the model; must suit the type of the column.' })
+  kind!: keyof typeof FeatureKindEnum;
+}
+
+@InputType({ description: 'Shares of rows that are not learnt from; what they leave is.' })
+export class SplitInput {
+  @Field(() => SplitBy, { description: 'How the rows are chosen.' })
+  by!: keyof typeof SplitBy;
+
+  @Field(() => String, { nullable: true, description: 'TIMESTAMP column to order by; with TIME only, and then needed.' })
+  column?: string | null;
+
+  @Field(() => Float, { description: 'Share that is watched during training, above 0 and below 1.' })
+  validation!: number;
+
+  @Field(() => Float, { description: 'Share that is kept for the last measurement, above 0 and below 1.' })
+  holdout!: number;
+}
+
+@InputType({ description: 'A stretch of time to take rows from: from ≤ value < to.' })
+export class TimeWindowInput {
+  @Field(() => String, { description: 'TIMESTAMP column of the dataset.' })
+  column!: string;
+
+  @Field(() => DateTime, { nullable: true, description: 'First instant, inclusive; open when absent.' })
+  from?: Date | null;
+
+  @Field(() => DateTime, { nullable: true, description: 'Last instant, exclusive; open when absent.' })
+  to?: Date | null;
+}
+
+@InputType({ description: 'How the model is fitted; each has a default.' })
+export class HyperparametersInput {
+  @Field(() => Int, { nullable: true, description: 'Passes over the training rows, 1 to 10,000; 20 when absent.' })
+  epochs?: number | null;
+
+  @Field(() => Int, { nullable: true, description: 'Rows per step, 1 to 65,536; 128 when absent.' })
+  batchSize?: number | null;
+
+  @Field(() => Float, { nullable: true, description: 'Step size of Adam, above 0, at most 10; 0.001 when absent.' })
+  learningRate?: number | null;
+
+  @Field(() => Float, { nullable: true, description: 'L2 penalty on weights, 0 to 10; 0 when absent.' })
+  l2?: number | null;
+
+  @Field(() => [Int], { nullable: true, description: 'Widths of the hidden layers of a perceptron, at most 8 of 1 to 4,096; [64, 32] when absent.' })
+  hiddenLayers?: number[] | null;
+
+  @Field(() => Int, { nullable: true, description: 'Clusters of k-means, 2 to 1,000; 8 when absent.' })
+  clusters?: number | null;
+
+  @Field(() => Int, { nullable: true, description: 'Categories that are told apart per column, most frequent first, 1 to 2,000; 100 when absent. The rest is one.' })
+  maxCategories?: number | null;
+}
+
+@InputType({ description: 'When to stop before the last epoch; the best epoch’s weights are kept.' })
+export class EarlyStoppingInput {
+  @Field(() => Int, { description: 'Epochs without improvement of the validation loss, 1 to 1,000.' })
+  patience!: number;
+
+  @Field(() => Float, { nullable: true, description: 'Smallest decrease that counts as improvement, 0 or more; 0 when absent.' })
+  minDelta?: number | null;
+}
+
+@InputType({ description: 'What to train, on which columns and how. A wrong field is BAD_USER_INPUT with its path, what was expected and what came.' })
+export class TrainingConfigInput {
+  @Field(() => ModelTypeEnum, { description: 'What to train.' })
+  modelType!: keyof typeof ModelTypeEnum;
+
+  @Field(() => TargetInput, { nullable: true, description: 'What is to be learnt; needed but for KMEANS, which takes none.' })
+  target?: TargetInput | null;
+
+  @Field(() => [FeatureInput], { description: '1 to 1,000 columns, each once, not the target.' })
+  features!: FeatureInput[];
+
+  @Field(() => SplitInput, { description: 'Rows for validation and holdout.' })
+  split!: SplitInput;
+
+  @Field(() => TimeWindowInput, { nullable: true, description: 'Rows of this time only; all when absent.' })
+  window?: TimeWindowInput | null;
+
+  @Field(() => Int, { nullable: true, description: 'A seeded random sample of so many rows, at most 100,000,000; 0 or absent for all.' })
+  sampleRows?: number | null;
+
+  @Field(() => HyperparametersInput, { nullable: true, description: 'How to fit; defaults when absent.' })
+  hyperparameters?: HyperparametersInput | null;
+
+  @Field(() => EarlyStoppingInput, { nullable: true, description: 'When to stop early; never when absent.' })
+  earlyStopping?: EarlyStoppingInput | null;
+
+  @Field(() => Int, { nullable: true, description: 'Epochs between two checkpoints, 1 to 10,000; 1 when absent.' })
+  checkpointEveryEpochs?: number | null;
+
+  @Field(() => Int, { nullable: true, description: 'Seed of split, sample, weights and order, 0 to 2^31 - 1; 42 when absent. Equal seeds give equal models.' })
+  seed?: number | null;
+}
+
+@InputType({ description: 'A training to start.' })
+export class StartTrainingInput {
+  @Field(() => ID, { description: 'Experiment of the new run. NOT_FOUND when there is none.' })
+  experimentId!: string;
+
+  @Field(() => ID, { description: 'Dataset version to train on. NOT_FOUND when there is none.' })
+  datasetId!: string;
+
+  @Field(() => TrainingConfigInput, { description: 'What to train and how.' })
+  config!: TrainingConfigInput;
+
+  @Field(() => String, { nullable: true, description: 'Name of the run: 1 to 250 visible characters; made from the time when absent.' })
+  runName?: string | null;
+
+  @Field(() => ID, { nullable: true, description: 'Model that gets the result as a new version when the training ends well. NOT_FOUND when there is none.' })
+  registerModelId?: string | null;
+}
+
+@InputType({ description: 'A training to continue.' })
+export class ResumeTrainingInput {
+  @Field(() => ID, { description: 'The job. NOT_FOUND when there is no such training, CONFLICT unless it is FAILED or CANCELLED.' })
+  jobId!: string;
+}
+
+@ObjectType({ description: 'The training after the mutation.' })
+export class TrainingPayload {
+  @Field(() => JobType, { description: 'The job that makes it; `jobProgress` follows it.' })
+  job!: JobType;
+
+  @Field(() => RunType, { description: 'The run that keeps its parameters, metrics and files; `runMetrics` follows it.' })
+  run!: RunType;
+}
+
+@ObjectType({ description: 'A point that a training can be continued from.' })
+export class TrainingCheckpoint {
+  @Field(() => Int, { description: 'Last epoch that it contains, from 1.' })
+  epoch!: number;
+
+  @Field(() => Int, { description: 'Attempt that wrote it, from 1.' })
+  attempt!: number;
+
+  @Field(() => SafeInt, { description: 'Size in bytes.' })
+  sizeBytes!: number;
+
+  @Field(() => String, { description: 'SHA-256 of the file, hexadecimal; checked before a training continues from it.' })
+  sha256!: string;
+
+  @Field(() => DateTime, { description: 'When it was stored, UTC.' })
+  createdAt!: Date;
+}
+
+@InputType({ description: 'Which trainings to list; every given field must hold.' })
+export class TrainingJobFilterInput {
+  @Field(() => [JobStatusEnum], { nullable: true, description: 'Trainings in one of these states.' })
+  status?: (keyof typeof JobStatusEnum)[] | null;
+
+  @Field(() => ID, { nullable: true, description: 'The training of this run.' })
+  runId?: string | null;
+
+  @Field(() => ID, { nullable: true, description: 'Trainings on this dataset version.' })
+  datasetId?: string | null;
+}
