@@ -74,7 +74,7 @@ export default {
       severity: 'error',
       comment: 'A service works with any engine: it knows the port, and the composition root hands it the implementation.',
       from: { path: '^src/services/' },
-      to: { path: '^src/(training|inference|features|adapters)/', pathNot: ['/port\\.ts$'] },
+      to: { path: '^src/(training|inference|features|adapters|evaluation)/', pathNot: ['/port\\.ts$'] },
     },
     {
       name: 'engines-stand-alone',
@@ -83,6 +83,20 @@ export default {
         'Engines and adapters know domain, errors, their SDK and what they are handed, so that one can be replaced without the others.',
       from: { path: '^src/(training|inference|features|adapters|onnx)/' },
       to: outside('domain/', 'training/', 'inference/', 'features/', 'adapters/', 'onnx/', errors),
+    },
+    {
+      name: 'evaluation-joins-engines',
+      severity: 'error',
+      comment: 'Measuring a model needs the rows of a training and an engine to run it: here, in a process of its own, they meet.',
+      from: { path: '^src/evaluation/' },
+      to: outside('evaluation/', 'domain/', 'training/', 'inference/', 'features/', errors),
+    },
+    {
+      name: 'engines-do-not-know-evaluation',
+      severity: 'error',
+      comment: 'What is measured must not depend on who measures it.',
+      from: { path: '^src/(training|inference|features|adapters|onnx|domain|db)/' },
+      to: { path: '^src/evaluation/' },
     },
     {
       name: 'engines-do-not-know-each-other',

@@ -8,6 +8,9 @@ import type { LabelledRows, Predictions } from './learner.js';
 /** Products that a silhouette may take: every pair of rows times every encoded dimension. */
 const SILHOUETTE_WORK = 400_000_000;
 
+/** How wide an encoded row is. */
+export type EncodedShape = Pick<NetworkShape, 'numericWidth' | 'indicatorSlots' | 'indicatorCount'>;
+
 export interface MeasureOptions {
   /** EPOCH: what a curve shows, cheaply. FINAL: all. */
   detail: 'EPOCH' | 'FINAL';
@@ -52,7 +55,8 @@ export function prefixed(prefix: string, metrics: Record<string, number>): Recor
   return Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`${prefix}.${name}`, value]));
 }
 
-function sampledSilhouette(shape: NetworkShape, rows: EncodedRows, clusters: Int32Array, maxRows: number, seed: number): number | null {
+/** Of the encoded rows, a seeded sample standing for very many. */
+export function sampledSilhouette(shape: EncodedShape, rows: EncodedRows, clusters: Int32Array, maxRows: number, seed: number): number | null {
   const dims = shape.numericWidth + shape.indicatorCount;
   const affordable = Math.max(50, Math.floor(Math.sqrt(SILHOUETTE_WORK / dims)));
   const chosen = sampleIndices(rows.rows, Math.min(maxRows, affordable), seed);
@@ -67,7 +71,7 @@ function sampledSilhouette(shape: NetworkShape, rows: EncodedRows, clusters: Int
 
 /** One-hot rows: as the distances see them. */
 function densePoints(
-  { numericWidth: width, indicatorSlots: slots, indicatorCount }: NetworkShape,
+  { numericWidth: width, indicatorSlots: slots, indicatorCount }: EncodedShape,
   rows: EncodedRows,
   chosen: Int32Array,
 ): Float32Array {

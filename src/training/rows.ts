@@ -3,7 +3,7 @@ import { type Column, categoryAt } from '../domain/dataset-column.js';
 import type { DatasetFormat } from '../domain/dataset-schema.js';
 import { SeededRandom } from '../domain/random.js';
 import { checkSplitSizes, MAX_CLASSES, splitSizes } from '../domain/training-check.js';
-import { TASK_OF, type TrainingConfig } from '../domain/training-config.js';
+import { type Task, TASK_OF, type TrainingConfig } from '../domain/training-config.js';
 import { AppError, badInput, ErrorCode } from '../errors.js';
 import { countEach, readColumns } from '../features/dataset-reader.js';
 import type { ReadOptions } from '../features/port.js';
@@ -102,20 +102,23 @@ export function shuffle(values: Int32Array, random: SeededRandom): void {
 }
 
 function buildTarget(config: TrainingConfig, column: Column, train: Int32Array): Target {
-  if (TASK_OF[config.modelType] === 'REGRESSION') {
-    if (column.type !== 'NUMBER') throw badInput('config.target.column', 'a NUMBER column', `${column.name} (${column.type})`);
-    const { values } = column;
-    if (train.every((row) => values[row] === values[train[0]!])) {
-      throw badInput('config.target.column', 'different values in the training rows', `${column.name}, always ${values[train[0]!]}`);
-    }
-    return { kind: 'VALUES', values };
-  }
-  const target = config.target?.greaterThan === undefined ? classTarget(column) : thresholdTarget(column, config.target.greaterThan);
-  if (train.every((row) => target.labels[row] === target.labels[train[0]!])) {
-    const only = target.classes[target.labels[train[0]!]!];
-    throw badInput('config.target.column', 'at least two classes in the training rows', `${column.name}, always ${only}`);
+  const target = targetOf(TASK_OF[config.modelType], config.target?.greaterThan, column);
+  const values: ArrayLike<number> = target.kind === 'VALUES' ? target.values : target.labels;
+  if (train.every((row) => values[row] === values[train[0]!])) {
+    const only = values[train[0]!]!;
+    if (target.kind === 'VALUES') throw badInput('config.target.column', 'different values in the training rows', `${column.name}, always ${only}`);
+    throw badInput('config.target.column', 'at least two classes in the training rows', `${column.name}, always ${target.classes[only]}`);
   }
   return target;
+}
+
+/** A column as a target; its classes are those that occur in it. */
+export function targetOf(task: Task, greaterThan: number | undefined, column: Column): Target {
+  if (task === 'REGRESSION') {
+    if (column.type !== 'NUMBER') throw badInput('config.target.column', 'a NUMBER column', `${column.name} (${column.type})`);
+    return { kind: 'VALUES', values: column.values };
+  }
+  return greaterThan === undefined ? classTarget(column) : thresholdTarget(column, greaterThan);
 }
 
 function thresholdTarget(column: Column, threshold: number): Target & { kind: 'CLASSES' } {

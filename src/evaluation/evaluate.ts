@@ -1,0 +1,116 @@
+import { categoryAt } from '../domain/dataset-column.js';
+import { type EvaluationReport, evaluateClassification, evaluateClustering, evaluateRegression } from '../domain/evaluation.js';
+import type { SliceColumns } from '../domain/slices.js';
+import { AppError, ErrorCode } from '../errors.js';
+import type { InferenceEngine } from '../inference/port.js';
+import { type Answers, answersOf } from './answers.js';
+import { type JudgedRows, loadJudgedRows } from './judged-rows.js';
+import type { EvaluationOutcome, EvaluationRequest, JudgedData, ModelFile } from './port.js';
+
+const MAX_SLICE_COLUMNS = 10;
+/** More different values make no slices that a person reads. */
+const MAX_SLICE_VALUES = 500;
+
+export async function evaluate(request: EvaluationRequest, engine: InferenceEngine): Promise<EvaluationOutcome> {
+  const { candidate, baseline, data } = request;
+  const inputs = new Set([candidate, ...(baseline ? [baseline] : [])].flatMap(({ signature }) => signature.inputs.map(({ name }) => name)));
+  let rows: JudgedRows;
+  let baselineProblem: string | null = null;
+  try {
+    rows = await loadJudgedRows(data, [...inputs]);
+  } catch (error) {
+    // The candidate's own columns may all be there.
+    if (!baseline || !isMismatch(error)) throw error;
+    baselineProblem = error.message;
+    rows = await loadJudgedRows(data, candidate.signature.inputs.map(({ name }) => name));
+  }
+  const answers = await answersOf(engine, 'candidate', candidate, rows);
+  let baselineAnswers: { versionId: string; answers: Answers } | undefined;
+  if (baseline && baselineProblem === null && answers.task !== 'CLUSTERING') {
+    try {
+      const theirs = await answersOf(engine, 'baseline', baseline, rows);
+      if (classesOf(theirs) !== classesOf(answers)) throw mismatch(`${classesOf(answers)} classes`, `${classesOf(theirs)}`);
+      baselineAnswers = { versionId: baseline.versionId, answers: theirs };
+    } catch (error) {
+      if (!isMismatch(error)) throw error;
+      baselineProblem = error.message;
+    }
+  }
+  return { report: reportOf(request, rows, answers, baselineAnswers), baselineProblem };
+}
+
+function reportOf({ candidate, data }: EvaluationRequest, rows: JudgedRows, answers: Answers, baseline?: { versionId: string; answers: Answers }): EvaluationReport {
+  const slices = sliceColumnsOf(candidate, rows);
+  const { target, baseRate } = rows;
+  switch (answers.task) {
+    case 'CLASSIFICATION': {
+      if (target?.kind !== 'CLASSES' || baseRate?.kind !== 'SHARES') throw new Error('classes need a target of classes');
+      if (answers.classCount !== target.classes.length) throw mismatch(`probabilities of ${target.classes.length} classes`, `${answers.classCount}`);
+      return evaluateClassification({
+        labels: target.labels,
+        probabilities: answers.probabilities,
+        classNames: classNamesOf(data, target.classes),
+        trainingShares: baseRate.shares,
+        slices,
+        ...(baseline?.answers.task === 'CLASSIFICATION' && { baseline: { versionId: baseline.versionId, probabilities: baseline.answers.probabilities } }),
+      });
+    }
+    case 'REGRESSION': {
+      if (target?.kind !== 'VALUES' || baseRate?.kind !== 'MEAN') throw new Error('values need a target of values');
+      return evaluateRegression({
+        actual: target.values,
+        predicted: answers.predicted,
+        trainingMean: baseRate.mean,
+        slices,
+        ...(baseline?.answers.task === 'REGRESSION' && { baseline: { versionId: baseline.versionId, predicted: baseline.answers.predicted } }),
+      });
+    }
+    case 'CLUSTERING': {
+      const { clusters, inertia } = nearestOf(answers, rows.rowCount);
+      return evaluateClustering({ rows: rows.rowCount, silhouette: rows.silhouetteOf(clusters), inertia });
+    }
+  }
+}
+
+function nearestOf({ distances, clusterCount }: Extract<Answers, { task: 'CLUSTERING' }>, rowCount: number): { clusters: Int32Array; inertia: number } {
+  const clusters = new Int32Array(rowCount);
+  let inertia = 0;
+  for (let row = 0; row < rowCount; row++) {
+    const own = distances.subarray(row * clusterCount, (row + 1) * clusterCount);
+    const nearest = own.reduce((best, distance, k) => (distance < own[best]! ? k : best), 0);
+    clusters[row] = nearest;
+    inertia += own[nearest]! ** 2;
+  }
+  return { clusters, inertia };
+}
+
+/** Categories among the model's inputs. */
+function sliceColumnsOf({ signature }: ModelFile, rows: JudgedRows): SliceColumns {
+  const slices: Record<string, (string | null)[]> = {};
+  for (const { name, datatype } of signature.inputs) {
+    const column = rows.columns.get(name);
+    if (datatype !== 'BYTES' || !column || Object.keys(slices).length >= MAX_SLICE_COLUMNS) continue;
+    const values = Array.from({ length: rows.rowCount }, (_, row) => categoryAt(column, row) || null);
+    if (new Set(values).size <= MAX_SLICE_VALUES) slices[name] = values;
+  }
+  return slices;
+}
+
+/** A threshold's two classes say what they mean. */
+function classNamesOf(data: JudgedData, classes: readonly string[]): string[] {
+  const target = data.kind === 'ALL' ? data.target : data.config.target;
+  if (target?.greaterThan === undefined) return [...classes];
+  return [`${target.column} ≤ ${target.greaterThan}`, `${target.column} > ${target.greaterThan}`];
+}
+
+function classesOf(answers: Answers): number {
+  return answers.task === 'CLASSIFICATION' ? answers.classCount : 1;
+}
+
+function mismatch(expected: string, got: string): AppError {
+  return new AppError(ErrorCode.INVALID_TENSOR, `The model does not fit these rows: expected ${expected}, got ${got}.`, { field: 'outputs', expected, got });
+}
+
+function isMismatch(error: unknown): error is AppError {
+  return error instanceof AppError && (error.code === ErrorCode.INVALID_TENSOR || error.code === ErrorCode.BAD_USER_INPUT);
+}

@@ -1,0 +1,64 @@
+import type { DatasetFormat } from '../domain/dataset-schema.js';
+import type { EvaluationReport } from '../domain/evaluation.js';
+import type { Signature } from '../domain/tensor.js';
+import type { Task, TrainingConfig } from '../domain/training-config.js';
+
+/** Local, readable files. */
+export interface DataFile {
+  path: string;
+  format: DatasetFormat;
+}
+
+export interface ModelFile {
+  path: string;
+  /** As registered. */
+  sha256: string;
+  signature: Signature;
+}
+
+export interface TargetColumn {
+  column: string;
+  /** Two classes: 1 where the value is greater. */
+  greaterThan?: number;
+}
+
+/** The rows to judge by. Base rates come from the training rows where there are any, else from the judged rows. */
+export type JudgedData =
+  /** What the training never saw, or all rows of `other`, which must have the same columns. */
+  | { kind: 'HOLDOUT'; config: TrainingConfig; training: DataFile; other: DataFile | null }
+  | { kind: 'ALL'; task: Task; target: TargetColumn; file: DataFile };
+
+export interface EvaluationRequest {
+  candidate: ModelFile;
+  baseline: (ModelFile & { versionId: string }) | null;
+  data: JudgedData;
+}
+
+export interface EvaluationOutcome {
+  report: EvaluationReport;
+  /** Why the baseline could not answer for these rows, and the report is without it; null when it could, or there is none. */
+  baselineProblem: string | null;
+}
+
+export interface ProbeRequest {
+  model: ModelFile;
+  /** Sample rows come from here; zeros and empty texts without. */
+  data: DataFile | null;
+}
+
+export interface ProbeOutcome {
+  /** What differs between the file and its record; empty when nothing does. */
+  signatureProblems: string[];
+  sample: { rows: number; failures: number };
+  /** Of single-row predictions, one after the other. */
+  latencyP95Ms: number;
+}
+
+/**
+ * Measures stored models, outside the process that asks and with the models outside the process that measures. Aborting ends the work
+ * at once. Errors: BAD_USER_INPUT and INVALID_TENSOR when model and data do not fit, and those of the inference engine.
+ */
+export interface ModelEvaluator {
+  evaluate(request: EvaluationRequest, signal: AbortSignal): Promise<EvaluationOutcome>;
+  probe(request: ProbeRequest, signal: AbortSignal): Promise<ProbeOutcome>;
+}
