@@ -1,0 +1,226 @@
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import type { ObjectStore } from '../../adapters/object-store/port.js';
+import { Dataset } from '../../db/entities/tracking/dataset.entity.js';
+import { Evaluation } from '../../db/entities/registry/evaluation.entity.js';
+import { Model } from '../../db/entities/registry/model.entity.js';
+import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import type { Job } from '../../db/entities/platform/job.entity.js';
+import type { Session } from '../../db/database.js';
+import { paginate, type Page, type PageRequest } from '../../db/pagination.js';
+import type { EvaluationReport, LossComparison } from '../../domain/evaluation.js';
+import { EventType } from '../../domain/events.js';
+import { decideGate } from '../../domain/gates.js';
+import { renderEvaluationMarkdown } from '../../domain/report.js';
+import type { Task } from '../../domain/training-config.js';
+import { badInput, conflict, notFound } from '../../errors.js';
+import type { JudgedData, ModelEvaluator, ModelFile, TargetColumn } from '../../evaluation/port.js';
+import type { JobRun } from '../platform/job-run.js';
+import type { JobService } from '../platform/job.service.js';
+import type { StagedObjects } from '../platform/staged-objects.js';
+import { audit, emitEvent } from '../platform/use-case.js';
+import type { ArtifactService } from '../tracking/artifact.service.js';
+import type { DatasetService } from '../tracking/dataset.service.js';
+import type { GateService } from './gate.service.js';
+import type { ModelVersionService } from './model-version.service.js';
+import { trainingOf } from './training-source.js';
+import { siblingKey } from './version-files.js';
+
+export interface EvaluationInput {
+  modelVersionId: string;
+  /** All rows of this dataset instead of the training's holdout. */
+  datasetId?: string | null;
+  /** The version in production when absent; without one, the base rate alone. */
+  baselineVersionId?: string | null;
+  /** For an uploaded version, which no training tells the target of. */
+  target?: { column: string; greaterThan?: number | null } | null;
+}
+
+/** What the job was asked, with the baseline chosen when it was. */
+interface EvaluationJobConfig {
+  baselineVersionId: string | null;
+  baselineRequired: boolean;
+  target: TargetColumn | null;
+}
+
+interface Dependencies {
+  live: LiveEvents;
+  jobs: JobService;
+  objects: ObjectStore;
+  staged: StagedObjects;
+  artifacts: ArtifactService;
+  datasets: DatasetService;
+  versions: ModelVersionService;
+  gates: GateService;
+  evaluator: ModelEvaluator;
+}
+
+/** Everything that an attempt needs, read in one transaction. */
+interface Plan {
+  version: ModelVersion;
+  model: Model;
+  baseline: ModelVersion | null;
+  /** The judged rows' dataset. */
+  dataset: Dataset;
+  trainingDataset: Dataset | null;
+  training: Awaited<ReturnType<typeof trainingOf>>;
+}
+
+/** Measures versions on rows that they never saw, beside the version in production; the result is the EVALUATION gate. */
+export class EvaluationService {
+  constructor(private readonly deps: Dependencies) {}
+
+  async start(session: Session, input: EvaluationInput): Promise<Job> {
+    const { versions, datasets, jobs } = this.deps;
+    const version = await versions.getReady(session, input.modelVersionId);
+    const training = await trainingOf(session, version.runId);
+    const target = await this.checkedTarget(session, version, input, training !== null);
+    const datasetId = input.datasetId ?? training?.datasetId;
+    if (!datasetId) throw badInput('input.datasetId', 'a dataset, as the version was uploaded', input.datasetId);
+    await datasets.get(session, datasetId);
+    const baseline = await this.baselineFor(session, version, input.baselineVersionId);
+    const config: EvaluationJobConfig = { baselineVersionId: baseline?.id ?? null, baselineRequired: input.baselineVersionId != null, target };
+    const job = jobs.create(session, { kind: 'EVALUATION', config: { ...config }, modelVersionId: version.id, datasetId, runId: version.runId });
+    await session.em.flush();
+    audit(session, 'evaluateModelVersion', { type: 'job', id: job.id }, null, { modelVersionId: version.id, datasetId, baselineVersionId: config.baselineVersionId });
+    return job;
+  }
+
+  /** One attempt. The evaluation has the job's id, so that it exists once however often the job is tried. */
+  async execute(run: JobRun): Promise<void> {
+    const { objects, staged, evaluator } = this.deps;
+    const config = run.job.config as unknown as EvaluationJobConfig;
+    const plan = await run.read((session) => this.plan(session, run.job, config));
+    run.progress(0.1, `Measuring version ${plan.version.version} on ${plan.dataset.name}`);
+    const { report, baselineProblem } = await evaluator.evaluate(
+      {
+        candidate: await this.fileOf(plan.version),
+        baseline: plan.baseline && { ...(await this.fileOf(plan.baseline)), versionId: plan.baseline.id },
+        data: await this.dataOf(plan, config),
+      },
+      run.signal,
+    );
+    if (baselineProblem !== null && config.baselineRequired) throw badInput('input.baselineVersionId', 'a version that can answer for the same rows', baselineProblem);
+    run.progress(0.9, 'Writing the report');
+    const path = `evaluations/${run.job.id}.md`;
+    const markdownKey = siblingKey(plan.version, path);
+    await run.write((session) => staged.stage(session, markdownKey));
+    const stored = await objects.put(markdownKey, Buffer.from(this.markdown(plan, report)));
+    const decision = decideGate({ gate: 'EVALUATION', report });
+    const metrics = Object.fromEntries(Object.entries(report.metrics).map(([name, { value }]) => [name, value]));
+    const result = { evaluationId: run.job.id, passed: decision.passed, rows: report.rows, metrics, baselineVersionId: config.baselineVersionId, baselineProblem };
+    await run.succeed(result, async (session) => {
+      const { version, dataset } = plan;
+      await this.deps.artifacts.record(session, { modelVersionId: version.id }, path, markdownKey, stored);
+      session.em.create(Evaluation, {
+        id: run.job.id,
+        tenant: session.tenant,
+        modelVersionId: version.id,
+        baselineVersionId: comparedWith(report),
+        datasetId: dataset.id,
+        report,
+        markdownKey,
+        createdBy: session.principal.subject,
+      });
+      this.deps.gates.record(session, { modelVersionId: version.id, gate: 'EVALUATION', ...decision });
+      const payload = { evaluationId: run.job.id, passed: decision.passed, metrics };
+      emitEvent(session, this.deps.live, EventType.MODEL_EVALUATED, { type: 'modelVersion', id: version.id }, payload, { modelId: version.modelId });
+    });
+  }
+
+  async get(session: Session, id: string): Promise<Evaluation> {
+    const evaluation = await session.em.findOne(Evaluation, { id, tenant: session.tenant });
+    if (!evaluation) throw notFound('evaluation', id);
+    return evaluation;
+  }
+
+  list(session: Session, modelVersionId: string, page: PageRequest): Promise<Page<Evaluation>> {
+    return paginate(session, Evaluation, { tenant: session.tenant, modelVersionId }, page, { field: 'createdAt', direction: 'DESC' });
+  }
+
+  /** The newest report of a version; null when it was never evaluated. */
+  async latest(session: Session, modelVersionId: string): Promise<Evaluation | null> {
+    return session.em.findOne(Evaluation, { tenant: session.tenant, modelVersionId }, { orderBy: { createdAt: 'DESC', id: 'DESC' } });
+  }
+
+  /** The newest comparison of a version with another; null when they were never compared. */
+  async comparison(session: Session, modelVersionId: string, baselineVersionId: string): Promise<LossComparison | null> {
+    const found = await session.em.findOne(
+      Evaluation,
+      { tenant: session.tenant, modelVersionId, baselineVersionId },
+      { orderBy: { createdAt: 'DESC', id: 'DESC' } },
+    );
+    return found && found.report.task !== 'CLUSTERING' ? found.report.baseline : null;
+  }
+
+  private async checkedTarget(session: Session, version: ModelVersion, input: EvaluationInput, isTrained: boolean): Promise<TargetColumn | null> {
+    if (isTrained) {
+      if (input.target) throw badInput('input.target', 'nothing: the training of the version tells the target', input.target.column);
+      return null;
+    }
+    const { task } = await session.em.findOneOrFail(Model, { id: version.modelId, tenant: session.tenant });
+    if (task !== 'CLASSIFICATION' && task !== 'REGRESSION') {
+      throw conflict(`An uploaded version of a ${task} model cannot be evaluated.`, { field: 'input.modelVersionId', expected: 'a CLASSIFICATION or REGRESSION model, or a version from a run', got: task });
+    }
+    if (!input.target) throw badInput('input.target', 'the target column, as the version was uploaded', input.target);
+    return { column: input.target.column, ...(input.target.greaterThan != null && { greaterThan: input.target.greaterThan }) };
+  }
+
+  private async baselineFor(session: Session, version: ModelVersion, asked: string | null | undefined): Promise<ModelVersion | null> {
+    if (asked == null) {
+      const production = await session.em.findOne(ModelVersion, { tenant: session.tenant, modelId: version.modelId, stage: 'PRODUCTION' });
+      return production?.id === version.id ? null : production;
+    }
+    const baseline = await this.deps.versions.getReady(session, asked);
+    if (baseline.modelId !== version.modelId || baseline.id === version.id) {
+      throw badInput('input.baselineVersionId', 'another version of the same model', asked);
+    }
+    return baseline;
+  }
+
+  private async plan(session: Session, job: Job, { baselineVersionId }: EvaluationJobConfig): Promise<Plan> {
+    const { versions, datasets } = this.deps;
+    const version = await versions.getReady(session, job.modelVersionId ?? '');
+    const training = await trainingOf(session, version.runId);
+    return {
+      version,
+      training,
+      model: await session.em.findOneOrFail(Model, { id: version.modelId, tenant: session.tenant }),
+      baseline: baselineVersionId === null ? null : await versions.getReady(session, baselineVersionId),
+      dataset: await datasets.get(session, job.datasetId ?? ''),
+      trainingDataset: training && (await datasets.get(session, training.datasetId)),
+    };
+  }
+
+  private async dataOf({ training, trainingDataset, dataset, model }: Plan, { target }: EvaluationJobConfig): Promise<JudgedData> {
+    const fileOf = async (of: Dataset) => ({ path: await this.deps.datasets.localPath(of), format: of.format });
+    if (!training || !trainingDataset) {
+      if (!target) throw badInput('input.target', 'the target column, as the version was uploaded', target);
+      return { kind: 'ALL', task: model.task as Task, target, file: await fileOf(dataset) };
+    }
+    return {
+      kind: 'HOLDOUT',
+      config: training.result.config,
+      training: await fileOf(trainingDataset),
+      other: dataset.id === trainingDataset.id ? null : await fileOf(dataset),
+    };
+  }
+
+  private async fileOf(version: ModelVersion): Promise<ModelFile> {
+    return { path: await this.deps.versions.modelPath(version), sha256: version.sha256, signature: version.signature };
+  }
+
+  private markdown({ version, model, baseline, dataset }: Plan, report: EvaluationReport): string {
+    const named = (of: ModelVersion): string => `${of.version} (${of.semanticVersion})`;
+    return renderEvaluationMarkdown(report, {
+      modelName: model.name,
+      version: named(version),
+      datasetName: `${dataset.name}, version ${dataset.version}`,
+      createdAt: new Date(),
+      baselineVersion: baseline && comparedWith(report) ? named(baseline) : null,
+    });
+  }
+}
+
+function comparedWith(report: EvaluationReport): string | null {
+  return report.task === 'CLUSTERING' ? null : (report.baseline?.versionId ?? null);
+}
