@@ -3,8 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-function onPath(names) {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+function onPath(names, moreFolders) {
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin', ...moreFolders()];
   for (const path of names.flatMap((name) => folders.map((folder) => join(folder, name)))) {
     try {
       accessSync(path, constants.X_OK);
@@ -16,19 +16,19 @@ function onPath(names) {
   return undefined;
 }
 
-/** Path of the first of `names` on this machine; installs `debianPackage` when there is none. */
-export function findOrInstall(names, debianPackage) {
-  const found = onPath(names);
+/** Path of the first of `names` on this machine, `moreFolders()` included; installs `debianPackage` when there is none. */
+export function findOrInstall(names, debianPackage, moreFolders = () => []) {
+  const found = onPath(names, moreFolders);
   if (found) return found;
   const refusal = `${names[0]} is not installed: install it (Debian: apt-get install ${debianPackage}) and run this again.`;
-  if (process.getuid?.() !== 0 || !onPath(['apt-get'])) throw new Error(refusal);
+  if (process.getuid?.() !== 0 || !onPath(['apt-get'], () => [])) throw new Error(refusal);
   console.error(`Installing ${debianPackage} …`);
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   const install = () => spawnSync('apt-get', ['install', '-y', '--no-install-recommends', debianPackage], { env, encoding: 'utf8' });
   // The package lists of a fresh machine are empty or old, so they are fetched once the first try has failed.
   if (install().status !== 0) spawnSync('apt-get', ['update'], { env });
-  if (!onPath(names)) install();
-  const installed = onPath(names);
+  if (!onPath(names, moreFolders)) install();
+  const installed = onPath(names, moreFolders);
   if (!installed) throw new Error(refusal);
   return installed;
 }

@@ -1,14 +1,17 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { request as httpRequest, type ClientRequest, type IncomingMessage, type RequestOptions } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Client } from 'minio';
 import { AppError, ErrorCode } from '../../errors.js';
-import { Meter } from './folder-object-store.js';
-import { checkKey } from './keys.js';
-import type { ByteRange, ObjectStore, StoredObject } from './port.js';
+import { absent, checkFolder, checkKey, checkRange, pastTheEnd, pathTaken } from './keys.js';
+import { ABANDONED_AFTER_MS, type ByteRange, type ObjectStore, type PutOptions, type StoredObject } from './port.js';
+import { listKeys } from './s3-list.js';
+import { upload } from './s3-upload.js';
 
 export interface S3Options {
   endpoint: string;
@@ -17,12 +20,18 @@ export interface S3Options {
   bucket: string;
   /** Where `localPath` keeps its downloads. */
   cacheDir: string;
+  /** A store that is silent for so long counts as out of reach. */
+  silenceTimeoutMs?: number;
 }
+
+const SILENCE_TIMEOUT_MS = 30_000;
 
 /** Any S3 through the minio client: multipart uploads with flat memory, ranged reads. */
 export class S3ObjectStore implements ObjectStore {
   readonly name = 's3';
   private readonly client: Client;
+  /** Downloads under way, so that a file wanted twice at once comes once. */
+  private readonly downloads = new Map<string, Promise<void>>();
 
   constructor(private readonly options: S3Options) {
     const { hostname, port, protocol } = new URL(options.endpoint);
@@ -34,53 +43,73 @@ export class S3ObjectStore implements ObjectStore {
       accessKey: options.accessKey,
       secretKey: options.secretKey,
       pathStyle: true,
+      transport: { request: impatient(useSSL ? httpsRequest : httpRequest, options.silenceTimeoutMs ?? SILENCE_TIMEOUT_MS) },
     });
   }
 
-  /** Makes the bucket when it is missing. */
   async prepare(): Promise<void> {
     const { bucket } = this.options;
     await reachable(async () => {
-      if (!(await this.client.bucketExists(bucket))) await this.client.makeBucket(bucket);
+      if (!(await this.client.bucketExists(bucket))) await this.makeBucket();
+      const before = Date.now() - ABANDONED_AFTER_MS;
+      for await (const { key, uploadId, initiated } of this.client.listIncompleteUploads(bucket, '', true)) {
+        if (new Date(initiated).getTime() < before) await this.client.abortMultipartUpload(bucket, key, uploadId);
+      }
     });
   }
 
-  async put(key: string, content: Readable | Buffer, options: { maxBytes?: number } = {}): Promise<StoredObject> {
+  async put(key: string, content: Readable | Buffer, { maxBytes = Infinity }: PutOptions = {}): Promise<StoredObject> {
     checkKey(key);
-    const meter = new Meter(options.maxBytes ?? Infinity);
-    const source = Buffer.isBuffer(content) ? Readable.from([content]) : content;
-    // A failed source ends the upload, and an S3 upload that is not completed leaves no key.
-    await Promise.all([pipeline(source, meter), reachable(() => this.client.putObject(this.options.bucket, key, meter))]);
-    return meter.result();
+    return reachable(() => upload(this.client, { bucket: this.options.bucket, key }, content, maxBytes), key);
   }
 
   async get(key: string, range?: ByteRange): Promise<Readable> {
     checkKey(key);
+    if (range) checkRange(range);
     const { bucket } = this.options;
-    return reachable(
-      () => (range ? this.client.getPartialObject(bucket, key, range.start, range.end - range.start + 1) : this.client.getObject(bucket, key)),
+    const length = range && range.end - range.start + 1;
+    const body = await reachable(
+      () => (range ? this.client.getPartialObject(bucket, key, range.start, length) : this.client.getObject(bucket, key)),
       key,
+      range,
     );
+    return Readable.from(withReadableFaults(body), { objectMode: false });
   }
 
   async sizeBytes(key: string): Promise<number> {
-    return (await reachable(() => this.client.statObject(this.options.bucket, checkKey(key)), key)).size;
+    return (await this.stat(key)).size;
   }
 
   async delete(key: string): Promise<void> {
-    await reachable(() => this.client.removeObject(this.options.bucket, checkKey(key)));
+    checkKey(key);
+    await reachable(() => this.client.removeObject(this.options.bucket, key), key).catch((error: unknown) => {
+      if (!(error instanceof AppError) || (error.code !== ErrorCode.NOT_FOUND && error.code !== ErrorCode.INVALID_PATH)) throw error;
+    });
   }
 
-  async *list(prefix: string): AsyncIterable<string> {
-    for await (const item of this.client.listObjectsV2(this.options.bucket, prefix, true)) {
-      if (item.name) yield item.name;
+  async *list(folder: string): AsyncIterable<string> {
+    const name = checkFolder(folder);
+    try {
+      for await (const key of listKeys(this.client, this.options.bucket, name && `${name}/`)) {
+        // Some servers also list the folders themselves.
+        if (!key.endsWith('/')) yield key;
+      }
+    } catch (error) {
+      throw meaning(error);
     }
   }
 
   async localPath(key: string): Promise<string> {
-    const { etag } = await reachable(() => this.client.statObject(this.options.bucket, checkKey(key)), key);
+    const { etag } = await this.stat(key);
     const path = join(this.options.cacheDir, createHash('sha256').update(`${key}\n${etag}`).digest('hex'));
     if (await stat(path).catch(() => null)) return path;
+    const download = this.downloads.get(path) ?? this.download(key, path).finally(() => this.downloads.delete(path));
+    this.downloads.set(path, download);
+    await download;
+    return path;
+  }
+
+  private async download(key: string, path: string): Promise<void> {
     await mkdir(this.options.cacheDir, { recursive: true });
     const partial = `${path}.${randomUUID()}`;
     try {
@@ -90,19 +119,63 @@ export class S3ObjectStore implements ObjectStore {
       await rm(partial, { force: true });
       throw error;
     }
-    return path;
+  }
+
+  private async stat(key: string): Promise<{ size: number; etag: string }> {
+    checkKey(key);
+    return reachable(() => this.client.statObject(this.options.bucket, key), key);
+  }
+
+  private async makeBucket(): Promise<void> {
+    try {
+      await this.client.makeBucket(this.options.bucket);
+    } catch (error) {
+      // Another process of the service was faster.
+      if (codeOf(error) !== 'BucketAlreadyOwnedByYou' && codeOf(error) !== 'BucketAlreadyExists') throw error;
+    }
   }
 }
 
-async function reachable<T>(call: () => Promise<T>, key?: string): Promise<T> {
+/** The minio client waits for ever; this gives up when nothing moves on the connection. */
+function impatient(send: typeof httpRequest, silenceTimeoutMs: number): typeof httpRequest {
+  const request = (options: RequestOptions, onResponse: (response: IncomingMessage) => void): ClientRequest => {
+    const sent = send(options, onResponse);
+    return sent.setTimeout(silenceTimeoutMs, () => sent.destroy(new Error(`silent for ${silenceTimeoutMs / 1000} s`)));
+  };
+  // The client calls it in this one of its forms only.
+  return request as typeof httpRequest;
+}
+
+async function* withReadableFaults(body: Readable): AsyncGenerator<Buffer> {
+  try {
+    yield* body as AsyncIterable<Buffer>;
+  } catch (error) {
+    throw meaning(error);
+  }
+}
+
+async function reachable<T>(call: () => Promise<T>, key?: string, range?: ByteRange): Promise<T> {
   try {
     return await call();
   } catch (error) {
-    if (error instanceof AppError) throw error;
-    const { code, message } = error as { code?: string; message?: string };
-    if (key !== undefined && (code === 'NoSuchKey' || code === 'NotFound')) {
-      throw new AppError(ErrorCode.NOT_FOUND, `No stored file ${key}.`, { got: key }, { cause: error });
-    }
-    throw new AppError(ErrorCode.UNAVAILABLE, `The object store did not answer: ${message ?? code ?? 'unknown reason'}.`, {}, { cause: error });
+    throw meaning(error, key, range);
   }
+}
+
+function codeOf(error: unknown): string {
+  return (error as { code?: string }).code ?? '';
+}
+
+/** What a fault of the store means to the caller. */
+function meaning(error: unknown, key?: string, range?: ByteRange): Error {
+  if (error instanceof AppError) return error;
+  const code = codeOf(error);
+  if (key !== undefined) {
+    if (code === 'NoSuchKey' || code === 'NotFound') return absent(key, error);
+    if (code === 'InvalidRange' && range) return pastTheEnd(key, range);
+    // Stores on a file system cannot hold a key and keys below it.
+    if (/^(ObjectParentIsFile|ObjectIsDirectory|ExistingObjectIsDirectory|XMinioParentIsObject|XMinioObjectExistsAsDirectory)/.test(code)) return pathTaken(key, error);
+  }
+  const reason = (error instanceof Error && error.message) || code || 'unknown reason';
+  return new AppError(ErrorCode.UNAVAILABLE, `The object store did not answer: ${reason}.`, {}, { cause: error });
 }

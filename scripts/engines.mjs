@@ -1,0 +1,122 @@
+// The real engines of the tests: each found or installed, started on a free port of this machine, and ended with its data.
+import { spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { findOrInstall } from './debian.mjs';
+
+const START_TIMEOUT_MS = 20_000;
+const STOP_TIMEOUT_MS = 5_000;
+/** Built once and kept outside the checkout, so that another checkout finds it. */
+const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'matih-engines');
+
+async function freePort() {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
+
+async function accepts(port) {
+  const socket = connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Starts a server and waits until its port accepts connections. */
+async function serve(name, port, command, args, options = {}) {
+  const server = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'], ...options });
+  let said = '';
+  server.stderr.on('data', (chunk) => (said = `${said}${chunk}`.slice(-4_000)));
+  server.once('error', (error) => (said += error.message));
+  for (const deadlineMs = Date.now() + START_TIMEOUT_MS; Date.now() < deadlineMs; await sleep(50)) {
+    if (await accepts(port)) return () => end(server);
+    if (server.exitCode !== null || server.pid === undefined) break;
+  }
+  server.kill('SIGKILL');
+  throw new Error(`${name} did not start: ${said.trim() || 'it said nothing'}`);
+}
+
+async function end(server) {
+  if (server.exitCode !== null || server.signalCode !== null) return;
+  const ended = once(server, 'exit');
+  server.kill('SIGTERM');
+  const killer = setTimeout(() => server.kill('SIGKILL'), STOP_TIMEOUT_MS);
+  await ended;
+  clearTimeout(killer);
+}
+
+/** Redis from Debian, with the settings that production needs: nothing is evicted, every write is on disk. */
+export async function startRedis(folder) {
+  const port = await freePort();
+  const settings = ['--port', port, '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'yes', '--maxmemory-policy', 'noeviction'];
+  const stop = await serve('redis-server', port, findOrInstall(['redis-server'], 'redis-server'), settings.map(String));
+  return { env: { REDIS_URL: `redis://127.0.0.1:${port}` }, stop };
+}
+
+const VERSITYGW = 'github.com/versity/versitygw/cmd/versitygw@v1.7.0';
+
+function versitygw() {
+  const version = VERSITYGW.split('@')[1];
+  const bin = join(CACHE, `versitygw-${version}`);
+  const path = join(bin, 'versitygw');
+  if (existsSync(path)) return path;
+  const go = findOrInstall(['go'], 'golang-go', () => ['/usr/local/go/bin']);
+  console.error(`Building versitygw ${version} (once; a few minutes) …`);
+  mkdirSync(bin, { recursive: true });
+  const built = spawnSync(go, ['install', VERSITYGW], { env: { ...process.env, GOBIN: bin, GOFLAGS: '' }, encoding: 'utf8' });
+  if (!existsSync(path)) throw new Error(`versitygw could not be built: ${built.stderr?.trim().split('\n').at(-1) ?? built.error?.message}`);
+  return path;
+}
+
+/** An S3 server over a folder. */
+export async function startS3(folder) {
+  const port = await freePort();
+  const data = join(folder, 's3');
+  mkdirSync(data);
+  const [key, secret] = [randomBytes(8).toString('hex'), randomBytes(16).toString('hex')];
+  const env = { ...process.env, ROOT_ACCESS_KEY: key, ROOT_SECRET_KEY: secret };
+  const stop = await serve('versitygw', port, versitygw(), ['--quiet', '--keep-alive', '--port', `127.0.0.1:${port}`, 'posix', data], { env });
+  return { env: { S3_ENDPOINT: `http://127.0.0.1:${port}`, S3_ACCESS_KEY: key, S3_SECRET_KEY: secret }, stop };
+}
+
+/** Debian keeps PostgreSQL's server programs off the PATH. */
+function postgresFolders() {
+  const root = '/usr/lib/postgresql';
+  return existsSync(root) ? readdirSync(root).sort((a, b) => Number(b) - Number(a)).map((version) => join(root, version, 'bin')) : [];
+}
+
+/** PostgreSQL from Debian, as a user has it; its superuser is for the tests alone. */
+export async function startPostgres(folder) {
+  const port = await freePort();
+  const initdb = findOrInstall(['initdb'], 'postgresql', postgresFolders);
+  const data = join(folder, 'postgres');
+  mkdirSync(data, { mode: 0o700 });
+  // PostgreSQL refuses to run as root.
+  const asUser = process.getuid?.() === 0 ? postgresUser() : {};
+  if (asUser.uid !== undefined) chownSync(data, asUser.uid, asUser.gid);
+  const options = { ...asUser, cwd: data };
+  const made = spawnSync(initdb, ['-D', data, '-U', 'postgres', '--auth=trust', '--no-sync', '--encoding=UTF8', '--locale=C'], { ...options, encoding: 'utf8' });
+  if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr ?? made.error?.message}`);
+  const settings = ['-p', port, '-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', '-c', 'fsync=off'].map(String);
+  const stop = await serve('postgres', port, join(initdb, '..', 'postgres'), ['-D', data, ...settings], options);
+  return { env: { MATIH_POSTGRES_ADMIN_URL: `postgresql://postgres@127.0.0.1:${port}/postgres` }, stop };
+}
+
+function postgresUser() {
+  const [, , uid, gid] = readFileSync('/etc/passwd', 'utf8').split('\n').find((line) => line.startsWith('postgres:'))?.split(':') ?? [];
+  if (uid === undefined) throw new Error('There is no user "postgres" to run PostgreSQL as: install the Debian package postgresql.');
+  return { uid: Number(uid), gid: Number(gid) };
+}

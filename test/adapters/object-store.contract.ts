@@ -1,0 +1,226 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ObjectStore } from '../../src/adapters/object-store/port.js';
+
+export interface OpenStore {
+  store: ObjectStore;
+  close(): Promise<void>;
+}
+
+/** Megabytes of the file that must stream with flat memory; 2000 for the full test. */
+const LARGE_MB = Number(process.env['MATIH_LARGE_FILE_MB'] ?? 200);
+/** A few parts in flight, far from the file's size. */
+const RSS_GROWTH_MB = 160;
+const MIB = 1024 ** 2;
+
+const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
+const failure = (code: string) => expect.objectContaining({ name: 'AppError', code });
+
+export async function keysOf(store: ObjectStore, folder: string): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const key of store.list(folder)) keys.push(key);
+  return keys.toSorted();
+}
+
+/** Bytes that differ from chunk to chunk, made as they are read. */
+async function* chunks(count: number, chunkBytes = MIB): AsyncGenerator<Buffer> {
+  const base = randomBytes(chunkBytes);
+  for (let i = 0; i < count; i++) {
+    const chunk = Buffer.from(base);
+    chunk.writeUInt32BE(i);
+    yield chunk;
+  }
+}
+
+/** How far the process grew while `work` ran, in megabytes. */
+async function rssGrowthMb(work: () => Promise<void>): Promise<number> {
+  const before = process.memoryUsage.rss();
+  let peak = before;
+  const sampler = setInterval(() => (peak = Math.max(peak, process.memoryUsage.rss())), 10);
+  await work().finally(() => clearInterval(sampler));
+  return (peak - before) / MIB;
+}
+
+/** What every object store must do; `open` gives an empty one. */
+export function objectStoreContract(name: string, open: () => Promise<OpenStore>): void {
+  describe(`object store: ${name}`, () => {
+    let opened: OpenStore;
+    let store: ObjectStore;
+    beforeAll(async () => {
+      opened = await open();
+      store = opened.store;
+      await store.prepare();
+    });
+    afterAll(() => opened?.close());
+
+    it('keeps what it was given, from a buffer or a stream, and replaces it whole', async () => {
+      const first = randomBytes(100_000);
+      expect(await store.put('acme/models/a/1/model.onnx', first)).toEqual({ sizeBytes: first.length, sha256: sha256(first) });
+      expect(await buffer(await store.get('acme/models/a/1/model.onnx'))).toEqual(first);
+      const second = Buffer.from('grüße');
+      expect(await store.put('acme/models/a/1/model.onnx', Readable.from([second.subarray(0, 3), second.subarray(3)]))).toEqual({
+        sizeBytes: second.length,
+        sha256: sha256(second),
+      });
+      expect(await buffer(await store.get('acme/models/a/1/model.onnx'))).toEqual(second);
+      expect(await store.sizeBytes('acme/models/a/1/model.onnx')).toBe(second.length);
+    });
+
+    it('keeps an empty file', async () => {
+      expect(await store.put('empty', Readable.from([]))).toEqual({ sizeBytes: 0, sha256: sha256(Buffer.alloc(0)) });
+      expect(await store.sizeBytes('empty')).toBe(0);
+      expect(await buffer(await store.get('empty'))).toEqual(Buffer.alloc(0));
+    });
+
+    it('keeps sizes around the size of a part', async () => {
+      for (const extra of [-1, 0, 1]) {
+        const content = randomBytes(16 * MIB + extra);
+        await store.put('part', Readable.from([content.subarray(0, 5), content.subarray(5)]));
+        expect(sha256(await buffer(await store.get('part')))).toBe(sha256(content));
+      }
+    });
+
+    it(`streams ${LARGE_MB} MB in and out with flat memory`, async () => {
+      const started = performance.now();
+      const written = { sizeBytes: 0, sha256: '' };
+      const growingIn = await rssGrowthMb(async () => void Object.assign(written, await store.put('large', Readable.from(chunks(LARGE_MB), { objectMode: false }))));
+      const writtenMs = performance.now() - started;
+      const hash = createHash('sha256');
+      const growingOut = await rssGrowthMb(async () => {
+        for await (const chunk of await store.get('large')) hash.update(chunk as Buffer);
+      });
+      const readMs = performance.now() - started - writtenMs;
+      const rate = (ms: number) => `${Math.round((LARGE_MB / ms) * 1000)} MB/s`;
+      console.log(`${name}: ${LARGE_MB} MB in at ${rate(writtenMs)}, RSS +${growingIn.toFixed(0)} MB; out at ${rate(readMs)}, RSS +${growingOut.toFixed(0)} MB`);
+      expect(written).toEqual({ sizeBytes: LARGE_MB * MIB, sha256: hash.digest('hex') });
+      expect(growingIn).toBeLessThan(RSS_GROWTH_MB);
+      expect(growingOut).toBeLessThan(RSS_GROWTH_MB);
+      await store.delete('large');
+    });
+
+    it('reads ranges, clipped at the end, and refuses one that begins past it', async () => {
+      const content = Buffer.from('0123456789');
+      await store.put('ranged', content);
+      const read = async (start: number, end: number) => (await buffer(await store.get('ranged', { start, end }))).toString();
+      expect(await read(0, 0)).toBe('0');
+      expect(await read(3, 5)).toBe('345');
+      expect(await read(8, 100)).toBe('89');
+      await expect(store.get('ranged', { start: 10, end: 20 })).rejects.toEqual(failure('BAD_USER_INPUT'));
+      await expect(store.get('ranged', { start: 5, end: 4 })).rejects.toEqual(failure('BAD_USER_INPUT'));
+      await expect(store.get('ranged', { start: -1, end: 4 })).rejects.toEqual(failure('BAD_USER_INPUT'));
+    });
+
+    it('has no key after an upload that broke, at its begin or after many parts, and keeps what was there', async () => {
+      const broken = (count: number) =>
+        Readable.from(
+          (async function* () {
+            yield* chunks(count);
+            throw new Error('the client went away');
+          })(),
+          { objectMode: false },
+        );
+      for (const count of [1, 40]) {
+        const source = broken(count);
+        await expect(store.put('broken/file', source)).rejects.toThrow(/the client went away/);
+        expect(source.destroyed).toBe(true);
+        await expect(store.sizeBytes('broken/file')).rejects.toEqual(failure('NOT_FOUND'));
+        expect(await keysOf(store, 'broken')).toEqual([]);
+      }
+      await store.put('broken/file', Buffer.from('kept'));
+      await expect(store.put('broken/file', broken(2))).rejects.toThrow();
+      expect((await buffer(await store.get('broken/file'))).toString()).toBe('kept');
+    });
+
+    it('ends an upload whose source is destroyed half-way', async () => {
+      const source = Readable.from(chunks(1000), { objectMode: false });
+      const putting = store.put('destroyed', source);
+      setTimeout(() => source.destroy(), 50);
+      await expect(putting).rejects.toThrow();
+      await expect(store.sizeBytes('destroyed')).rejects.toEqual(failure('NOT_FOUND'));
+    });
+
+    it('stops at the limit of bytes', async () => {
+      const source = Readable.from(chunks(1000), { objectMode: false });
+      await expect(store.put('limited', source, { maxBytes: 3 * MIB })).rejects.toEqual(failure('RESOURCE_EXHAUSTED'));
+      expect(source.destroyed).toBe(true);
+      await expect(store.get('limited')).rejects.toEqual(failure('NOT_FOUND'));
+      expect((await store.put('limited', Buffer.alloc(3 * MIB), { maxBytes: 3 * MIB })).sizeBytes).toBe(3 * MIB);
+    });
+
+    it('holds one whole content when two put the same key at once', async () => {
+      const contents = [1, 2].map((fill) => Buffer.alloc(20 * MIB, fill));
+      await Promise.allSettled(contents.map((content) => store.put('raced', Readable.from([content]))));
+      const kept = sha256(await buffer(await store.get('raced')));
+      expect(contents.map(sha256)).toContain(kept);
+    });
+
+    const hostile = ['', '..', '../x', 'a/../../x', '/etc/passwd', 'a//b', 'a/', './a', '.hidden', 'a\\b', '..\\x', '%2e%2e/x', '%252e%252e/x', 'a\0b', 'a\nb', 'a\u202Eb', 'a\uD800b', 'C:/x', `${'x'.repeat(251)}`, `${'x/'.repeat(500)}x`, 'ü'.repeat(126)];
+    it(`refuses ${hostile.length} hostile keys in every call, without a trace`, async () => {
+      const before = await keysOf(store, '');
+      for (const key of hostile) {
+        await expect(store.put(key, Buffer.from('x')), key).rejects.toEqual(failure('INVALID_PATH'));
+        await expect(store.get(key), key).rejects.toEqual(failure('INVALID_PATH'));
+        await expect(store.sizeBytes(key), key).rejects.toEqual(failure('INVALID_PATH'));
+        await expect(store.delete(key), key).rejects.toEqual(failure('INVALID_PATH'));
+        await expect(store.localPath(key), key).rejects.toEqual(failure('INVALID_PATH'));
+        if (key !== '' && key !== 'a/') await expect(keysOf(store, key), key).rejects.toEqual(failure('INVALID_PATH'));
+      }
+      expect(await keysOf(store, '')).toEqual(before);
+    });
+
+    it('takes the letters that names may have', async () => {
+      for (const key of ['größe/模型 v1+2/a=b@c,(d)[e].json', 'ü'.repeat(125)]) {
+        await store.put(key, Buffer.from(key));
+        expect((await buffer(await store.get(key))).toString()).toBe(key);
+        expect(await keysOf(store, key.includes('/') ? 'größe' : '')).toContain(key);
+      }
+    });
+
+    it('says NOT_FOUND for what is not there, folders and keys below a key included', async () => {
+      await store.put('folder/key', Buffer.from('x'));
+      for (const key of ['missing', 'folder', 'folder/other', 'folder/key/below']) {
+        await expect(store.get(key), key).rejects.toEqual(failure('NOT_FOUND'));
+        await expect(store.sizeBytes(key), key).rejects.toEqual(failure('NOT_FOUND'));
+        await expect(store.localPath(key), key).rejects.toEqual(failure('NOT_FOUND'));
+      }
+    });
+
+    it('lists a folder at any depth, and not its neighbours', async () => {
+      for (const key of ['lists/a/1', 'lists/a/b/2', 'lists/ab/3']) await store.put(key, Buffer.from(key));
+      expect(await keysOf(store, 'lists/a')).toEqual(['lists/a/1', 'lists/a/b/2']);
+      expect(await keysOf(store, 'lists/a/')).toEqual(['lists/a/1', 'lists/a/b/2']);
+      expect(await keysOf(store, 'lists')).toHaveLength(3);
+      expect(await keysOf(store, 'lists/none')).toEqual([]);
+      expect(await keysOf(store, '')).toEqual(expect.arrayContaining(['lists/a/1', 'lists/ab/3']));
+    });
+
+    it('lists more keys than one page of a remote store holds', async () => {
+      for (let from = 0; from < 1_100; from += 50) {
+        await Promise.all(Array.from({ length: 50 }, (_, i) => store.put(`many/${from + i}`, Buffer.from('x'))));
+      }
+      expect(await keysOf(store, 'many')).toHaveLength(1_100);
+    });
+
+    it('deletes, once or twice, and what never was', async () => {
+      await store.put('deleted/key', Buffer.from('x'));
+      for (const key of ['deleted/key', 'deleted/key', 'deleted/none', 'never/was']) await store.delete(key);
+      await expect(store.get('deleted/key')).rejects.toEqual(failure('NOT_FOUND'));
+      expect(await keysOf(store, 'deleted')).toEqual([]);
+    });
+
+    it('gives a local file, the same one while the content is the same', async () => {
+      await store.put('local/file', Buffer.from('first'));
+      const [path, again] = await Promise.all([store.localPath('local/file'), store.localPath('local/file')]);
+      expect(again).toBe(path);
+      expect(await readFile(path, 'utf8')).toBe('first');
+      // Entity tags of one second may be told apart by size alone.
+      await sleep(10);
+      await store.put('local/file', Buffer.from('second'));
+      expect(await readFile(await store.localPath('local/file'), 'utf8')).toBe('second');
+    });
+  });
+}
