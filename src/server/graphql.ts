@@ -32,8 +32,13 @@ export async function registerGraphQL(app: FastifyInstance, options: GraphQLOpti
   const limitsPlugin: ApolloServerPlugin<RequestContext> = {
     async requestDidStart() {
       return {
-        async didResolveOperation({ document, request }) {
-          asGraphQLError(() => checkQueryLimits(options.schema, document, request.variables ?? {}, options.limits));
+        async didResolveOperation({ document, operation, request }) {
+          asGraphQLError(() => {
+            if (operation.operation === 'subscription') {
+              throw new AppError(ErrorCode.BAD_USER_INPUT, 'Subscriptions go over WebSocket (graphql-transport-ws) on this same address.');
+            }
+            checkQueryLimits(options.schema, document, request.variables ?? {}, options.limits);
+          });
         },
       };
     },

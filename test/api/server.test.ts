@@ -87,6 +87,10 @@ describe('documents that cost too much', () => {
     });
   }
 
+  it('a subscription over HTTP is told where to go', async () => {
+    expect((await tess.fails('subscription { lifecycleEvents { id } }')).message).toContain('WebSocket');
+  });
+
   it('fragment cycles, batches and large bodies are refused', async () => {
     expect((await tess.fails('{ experiments { nodes { ...A } } } fragment A on Experiment { id ...A }')).extensions.code).toBe('BAD_USER_INPUT');
     expect((await post('[{"query":"{__typename}"}]', { authorization: `Bearer ${tess.token}` })).status).toBe(400);

@@ -66,7 +66,7 @@ export class Caller {
     const response = await fetch(`${this.url}/uploads?fileName=${encodeURIComponent(fileName)}`, {
       method: 'POST',
       headers: { 'content-type': 'application/octet-stream', authorization: `Bearer ${this.token}` },
-      body,
+      body: typeof body === 'string' ? body : new Uint8Array(body),
     });
     expect(response.status).toBe(200);
     return (await response.json()) as { uploadId: string; sizeBytes: number; sha256: string };
