@@ -14,7 +14,7 @@ export const RetrainingPolicy = defineEntity({
     enabled: p.boolean().default(true),
     alertKinds: p.json<AlertKind[]>(),
     cooldownMs: p.bigint('number'),
-    budgetPer30Days: p.integer(),
+    budgetPer30Days: p.integer().fieldName('budget_per_30_days'),
     createdBy: p.text(),
     updatedAt: p.datetime().onCreate(() => new Date()).onUpdate(() => new Date()),
   },

@@ -11,7 +11,7 @@ export const Endpoint = defineEntity({
     name: p.text(),
     modelId: p.uuid(),
     followStage: p.enum(['STAGING', 'PRODUCTION']).nullable(),
-    slaLatencyP95Ms: p.float(),
+    slaLatencyP95Ms: p.float().fieldName('sla_latency_p95_ms'),
     logSampleRate: p.float(),
     createdBy: p.text(),
     updatedAt: p.datetime().onCreate(() => new Date()).onUpdate(() => new Date()),
