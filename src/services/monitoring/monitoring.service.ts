@@ -193,9 +193,9 @@ export class MonitoringService {
   private async counters(session: Session, deploymentId: string, since: string): Promise<{ total: TrafficCounts; settled: TrafficCounts; settledFrom: string }> {
     const rows = await sql<{ requests: number; errors: number; latencyCounts: number[]; young: boolean; settledFrom: string }>(
       session.em,
-      `select requests::float8 as requests, errors::float8 as errors, latency_counts::float8[] as "latencyCounts",
-         minute >= settled.minute as young, settled.minute::text as "settledFrom"
-       from (select greatest(?::timestamptz, date_trunc('minute', now()) - ? * interval '1 minute') as minute) settled
+      `select m.requests::float8 as requests, m.errors::float8 as errors, to_jsonb(m.latency_counts) as "latencyCounts",
+         m.minute >= settled.edge as young, settled.edge::text as "settledFrom"
+       from (select greatest(?::timestamptz, date_trunc('minute', now()) - ? * interval '1 minute') as edge) settled
        left join deployment_minute m on m.tenant = ? and m.deployment_id = ? and m.minute >= ?::timestamptz`,
       [since, COUNTERS_SETTLE_MINUTES, session.tenant, deploymentId, since],
     );
