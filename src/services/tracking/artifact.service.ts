@@ -14,7 +14,7 @@ import type { UploadService } from './upload.service.js';
 /** Folders of a training's run that the service itself fills. */
 const OWN_FOLDERS = ['model', 'metrics', 'logs', 'checkpoints'];
 
-/** Files of runs and model versions: size and SHA-256 on record, content in the object store. */
+/** Files of runs, model versions and jobs: size and SHA-256 on record, content in the object store. */
 export class ArtifactService {
   constructor(
     private readonly db: Database,
@@ -62,7 +62,7 @@ export class ArtifactService {
   /** Writes the row of a staged file that now is stored. */
   async record(
     session: Session,
-    owner: { runId: string } | { modelVersionId: string },
+    owner: { runId: string } | { modelVersionId: string } | { jobId: string },
     path: string,
     objectKey: string,
     stored: StoredObject,

@@ -10,6 +10,7 @@ export const Artifact = defineEntity({
     createdAt: p.datetime().onCreate(() => new Date()),
     runId: p.uuid().nullable(),
     modelVersionId: p.uuid().nullable(),
+    jobId: p.uuid().nullable(),
     path: p.text(),
     objectKey: p.text(),
     sizeBytes: p.bigint('number'),

@@ -1,0 +1,67 @@
+import { readAnswers } from './answers.js';
+import type { Column } from './dataset-column.js';
+import type { Tensor } from './tensor.js';
+
+/** A column of a batch inference's result. */
+export type PredictionColumn =
+  | Column
+  | { name: string; type: 'INTEGER'; values: BigInt64Array | Int32Array }
+  | { name: string; type: 'NUMBER'; values: Float32Array };
+
+/** Row numbers of the dataset, from 0: the key that every result has. */
+export const ROW_NUMBER_COLUMN = 'row_number';
+const PREFIX = 'prediction_';
+
+/** Beyond so many classes or values only the first ones get columns of their own. */
+const MAX_COLUMNS_PER_OUTPUT = 100;
+
+/** Whether a dataset's column would be taken for one that the result adds. */
+export function isReservedColumn(name: string): boolean {
+  return name === ROW_NUMBER_COLUMN || name.startsWith(PREFIX);
+}
+
+/**
+ * A model's answers as columns: `prediction_label` and `prediction_probability_0` …, `prediction_value`, `prediction_cluster` and
+ * `prediction_distance_0` …; other outputs as `prediction_<output>`, numbered when they have several values per row.
+ */
+export function predictionColumns(outputs: readonly Tensor[], rows: number): PredictionColumn[] {
+  const answers = readAnswers(outputs, rows);
+  switch (answers.kind) {
+    case 'CLASSES':
+      return [labelColumn(`${PREFIX}label`, answers.labels), ...matrixColumns('probability', answers.probabilities, rows)];
+    case 'VALUES':
+      return [numbers(`${PREFIX}value`, answers.values)];
+    case 'CLUSTERS':
+      return [{ name: `${PREFIX}cluster`, type: 'INTEGER', values: answers.clusters }, ...matrixColumns('distance', answers.distances, rows)];
+    case 'OTHER':
+      return outputs.flatMap((output) => otherColumns(output, rows));
+  }
+}
+
+function otherColumns({ name, data }: Tensor, rows: number): PredictionColumn[] {
+  if (data.length % rows !== 0) return [];
+  if (data instanceof Float32Array || data instanceof Float64Array) {
+    return data.length === rows ? [numbers(`${PREFIX}${name}`, data)] : matrixColumns(name, data, rows);
+  }
+  return data.length === rows ? [labelColumn(`${PREFIX}${name}`, data as ArrayLike<string | number | bigint>)] : [];
+}
+
+function matrixColumns(name: string, values: Float32Array | Float64Array | null, rows: number): PredictionColumn[] {
+  if (!values) return [];
+  const perRow = values.length / rows;
+  return Array.from({ length: Math.min(perRow, MAX_COLUMNS_PER_OUTPUT) }, (_, i) =>
+    numbers(
+      `${PREFIX}${name}_${i}`,
+      Float64Array.from({ length: rows }, (_value, row) => values[row * perRow + i]!),
+    ),
+  );
+}
+
+function labelColumn(name: string, labels: ArrayLike<string | number | bigint>): PredictionColumn {
+  if (labels instanceof BigInt64Array || labels instanceof Int32Array) return { name, type: 'INTEGER', values: labels };
+  return { name, type: 'STRING', values: Array.from(labels, String) };
+}
+
+function numbers(name: string, values: Float32Array | Float64Array): PredictionColumn {
+  return { name, type: 'NUMBER', values: Float64Array.from(values) };
+}

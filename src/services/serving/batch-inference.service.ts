@@ -1,0 +1,223 @@
+import { createReadStream } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { v7 as uuidv7 } from 'uuid';
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import type { ObjectStore } from '../../adapters/object-store/port.js';
+import { Job } from '../../db/entities/platform/job.entity.js';
+import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import { Dataset } from '../../db/entities/tracking/dataset.entity.js';
+import { Checkpoint } from '../../db/entities/training/checkpoint.entity.js';
+import type { Database, Session } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
+import { isReservedColumn, predictionColumns, ROW_NUMBER_COLUMN } from '../../domain/batch-output.js';
+import { toTensors } from '../../domain/dataset-column.js';
+import { EventType } from '../../domain/events.js';
+import { Role } from '../../domain/principal.js';
+import { AppError, badInput, conflict, ErrorCode, notFound } from '../../errors.js';
+import type { DatasetFiles, OutputColumn } from '../../features/port.js';
+import type { JobRun } from '../platform/job-run.js';
+import type { JobService } from '../platform/job.service.js';
+import type { StagedObjects } from '../platform/staged-objects.js';
+import { audit, emitEvent } from '../platform/use-case.js';
+import type { ArtifactService } from '../tracking/artifact.service.js';
+import type { DatasetService } from '../tracking/dataset.service.js';
+import type { LoadedModels } from './loaded-models.js';
+
+export interface BatchInferenceInput {
+  modelVersionId: string;
+  datasetId: string;
+  keyColumns?: string[] | null;
+}
+
+interface Dependencies {
+  db: Database;
+  live: LiveEvents;
+  objects: ObjectStore;
+  staged: StagedObjects;
+  artifacts: ArtifactService;
+  datasets: DatasetService;
+  jobs: JobService;
+  files: DatasetFiles;
+  models: LoadedModels;
+}
+
+/** Rows of one part, about: what a crash costs at most, and what is in memory at once. */
+const PART_ROWS = 16_384;
+const PART_DEADLINE_MS = 300_000;
+const MAX_KEY_COLUMNS = 100;
+const RESULT_PATH = 'predictions.parquet';
+const SWEEP_JOBS = 20;
+
+/** Predicts for every row of a dataset, a part at a time; parts that are stored outlive a crash. */
+export class BatchInferenceService {
+  constructor(private readonly deps: Dependencies) {}
+
+  async start(session: Session, { modelVersionId, datasetId, keyColumns }: BatchInferenceInput): Promise<Job> {
+    const version = await session.em.findOne(ModelVersion, { id: modelVersionId, tenant: session.tenant });
+    if (!version) throw notFound('model version', modelVersionId);
+    if (version.status !== 'READY') throw conflict(`Version ${version.version} is ${version.status}.`, { expected: 'READY', got: version.status });
+    const dataset = await this.deps.datasets.get(session, datasetId);
+    const keys = checkKeys(keyColumns ?? [], dataset);
+    checkInputs(version, dataset);
+    const job = this.deps.jobs.create(session, { kind: 'BATCH_INFERENCE', config: { keyColumns: keys }, modelVersionId, datasetId });
+    await session.em.flush();
+    audit(session, 'startBatchInference', { type: 'job', id: job.id }, null, { modelVersionId, datasetId, keyColumns: keys });
+    return job;
+  }
+
+  async execute(run: JobRun): Promise<void> {
+    const { job } = run;
+    const { version, dataset } = await run.read(async (session) => ({
+      version: await session.em.findOneOrFail(ModelVersion, { id: job.modelVersionId!, tenant: job.tenant }),
+      dataset: await session.em.findOneOrFail(Dataset, { id: job.datasetId!, tenant: job.tenant }),
+    }));
+    const rowsDone = await this.keepSoundParts(run);
+    const workDir = await mkdtemp(join(tmpdir(), 'matih-batch-'));
+    try {
+      await this.predictFrom(run, rowsDone, version, dataset, workDir);
+      await this.finish(run, version, dataset, workDir);
+    } finally {
+      await rm(workDir, { recursive: true, force: true });
+    }
+  }
+
+  /** Removes parts of jobs that ended without a result. */
+  async sweep(): Promise<number> {
+    const ended = await this.deps.db.asSystem((em) =>
+      sql<{ id: string; tenant: string; createdBy: string }>(
+        em,
+        `select id, tenant, created_by as "createdBy" from job where kind = 'BATCH_INFERENCE' and status in ('FAILED', 'CANCELLED')
+           and exists (select 1 from checkpoint where checkpoint.job_id = job.id) limit ?`,
+        [SWEEP_JOBS],
+      ),
+    );
+    for (const { id, tenant, createdBy } of ended) {
+      const actor = { principal: { subject: createdBy, tenant, role: Role.ENGINEER, expiresAt: new Date() }, requestId: id };
+      await this.deps.db.transact(actor, async (session) => this.release(session, await partsOf(session, id)));
+    }
+    return ended.length;
+  }
+
+  /** Rows that earlier attempts have stored. A damaged part goes, and those behind it. */
+  private async keepSoundParts(run: JobRun): Promise<number> {
+    const parts = await run.read((session) => partsOf(session, run.job.id));
+    let sound = 0;
+    for (const { objectKey, sizeBytes } of parts) {
+      if ((await this.deps.objects.sizeBytes(objectKey).catch(() => -1)) !== sizeBytes) break;
+      sound++;
+    }
+    const damaged = parts.slice(sound);
+    if (damaged.length > 0) await run.write((session) => this.release(session, damaged));
+    if (parts.length > 0) run.logger.info({ sound, damaged: damaged.length }, 'batch inference resumed');
+    return parts[sound - 1]?.epoch ?? 0;
+  }
+
+  private async predictFrom(run: JobRun, rowsDone: number, version: ModelVersion, dataset: Dataset, workDir: string): Promise<void> {
+    const { files, datasets, models } = this.deps;
+    const keys = keysOf(run.job);
+    const columns = [...new Set([...version.signature.inputs.map(({ name }) => name), ...keys])];
+    const path = await datasets.localPath(dataset);
+    const local = join(workDir, 'part.parquet');
+    let rows = rowsDone;
+    for await (const batch of files.readChunks(path, dataset.format, { columns, chunkRows: PART_ROWS, startRow: rows })) {
+      const named = new Map(batch.columns.map((column) => [column.name, column]));
+      const { outputs } = await untilAborted(run.signal, models.infer(version, toTensors(named, version.signature), PART_DEADLINE_MS));
+      const rowNumbers: OutputColumn = { name: ROW_NUMBER_COLUMN, type: 'INTEGER', values: BigInt64Array.from(batch.rowNumbers, BigInt) };
+      await files.writeParquet([rowNumbers, ...keys.map((name) => named.get(name)!), ...predictionColumns(outputs, batch.rowCount)], local);
+      rows += batch.rowCount;
+      await this.storePart(run, rows, local);
+      run.progress((rows / dataset.rowCount) * 0.98, `${rows} of ${dataset.rowCount} rows`);
+    }
+  }
+
+  /** A part is known by the row behind its last. Its key carries the attempt: a worker that was thought dead replaces nothing. */
+  private async storePart(run: JobRun, endRow: number, local: string): Promise<void> {
+    const { staged, objects, jobs } = this.deps;
+    const { job, attempt } = run;
+    const objectKey = `${folderOf(job)}/parts/${endRow}-attempt-${attempt}.parquet`;
+    await run.write((session) => staged.stage(session, objectKey));
+    const stored = await objects.put(objectKey, createReadStream(local));
+    await run.write(async (session) => {
+      await staged.settle(session, [objectKey]);
+      session.em.create(Checkpoint, { tenant: job.tenant, jobId: job.id, attempt, epoch: endRow, objectKey, ...stored });
+      await session.em.flush();
+      await jobs.forgiveFailures(session, job.id);
+    });
+  }
+
+  private async finish(run: JobRun, version: ModelVersion, dataset: Dataset, workDir: string): Promise<void> {
+    const { files, objects, staged, artifacts, live } = this.deps;
+    const { job } = run;
+    const parts = await run.read((session) => partsOf(session, job.id));
+    const whole = join(workDir, RESULT_PATH);
+    await files.concatParquet(await Promise.all(parts.map(({ objectKey }) => objects.localPath(objectKey))), whole);
+    const rows = await files.countRows(whole, 'PARQUET');
+    if (rows !== dataset.rowCount) throw new AppError(ErrorCode.INTERNAL, `The result has ${rows} rows where the dataset has ${dataset.rowCount}.`);
+    const objectKey = `${folderOf(job)}/${run.attempt}/${RESULT_PATH}`;
+    await run.write((session) => staged.stage(session, objectKey));
+    const stored = await objects.put(objectKey, createReadStream(whole));
+    const artifactId = uuidv7();
+    const result = { artifactId, objectKey, rows, ...stored, parts: parts.length, downloadUrl: `/artifacts/${artifactId}` };
+    await run.succeed(result, async (session) => {
+      await artifacts.record(session, { jobId: job.id }, RESULT_PATH, objectKey, stored, artifactId);
+      await this.release(session, parts);
+      const payload = { modelVersionId: version.id, datasetId: dataset.id, ...result };
+      emitEvent(session, live, EventType.BATCH_INFERENCE_COMPLETED, { type: 'job', id: job.id }, payload, { modelId: version.modelId });
+    });
+  }
+
+  private async release(session: Session, parts: readonly Checkpoint[]): Promise<void> {
+    await session.em.nativeDelete(Checkpoint, { tenant: session.tenant, id: { $in: parts.map(({ id }) => id) } });
+    await this.deps.staged.release(session, parts.map(({ objectKey }) => objectKey));
+  }
+}
+
+/** A cancelled job ends at once, whatever the engine is still at. */
+async function untilAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason as Error);
+  signal.addEventListener('abort', abort);
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
+
+function folderOf({ tenant, id }: Job): string {
+  return `${tenant}/batch-inference/${id}`;
+}
+
+function keysOf(job: Job): string[] {
+  return job.config['keyColumns'] as string[];
+}
+
+/** In the order of their rows, without a gap: each attempt goes on where the one before stopped. */
+function partsOf(session: Session, jobId: string): Promise<Checkpoint[]> {
+  return session.em.find(Checkpoint, { tenant: session.tenant, jobId }, { orderBy: { epoch: 'ASC' } });
+}
+
+function checkKeys(keyColumns: string[], dataset: Dataset): string[] {
+  if (keyColumns.length > MAX_KEY_COLUMNS) throw badInput('input.keyColumns', `at most ${MAX_KEY_COLUMNS} columns`, keyColumns.length);
+  keyColumns.forEach((name, i) => {
+    const field = `input.keyColumns[${i}]`;
+    if (!dataset.columns.some((column) => column.name === name)) throw badInput(field, `one of ${dataset.columns.map((column) => column.name).join(', ')}`, name);
+    if (isReservedColumn(name)) throw badInput(field, 'a column that the result does not add itself', name);
+    if (keyColumns.indexOf(name) < i) throw badInput(field, 'each column once', name);
+  });
+  return keyColumns;
+}
+
+/** Each input needs a column of its name, numbers where the model takes numbers. */
+function checkInputs({ signature }: ModelVersion, dataset: Dataset): void {
+  const refuse = (expected: string, got: string) => badInput('input.datasetId', expected, got);
+  for (const { name, datatype, shape } of signature.inputs) {
+    if (shape.slice(1).some((length) => length !== 1)) throw refuse('a model with one value per row and input', `input ${name} of shape [${shape.join(', ')}]`);
+    const column = dataset.columns.find((candidate) => candidate.name === name);
+    if (!column) throw refuse(`a dataset with the columns ${signature.inputs.map((input) => input.name).join(', ')}`, `none named ${name}`);
+    if (datatype !== 'BYTES' && column.type === 'STRING') throw refuse(`numbers (${datatype}) in column ${name}`, 'text');
+  }
+}
