@@ -39,6 +39,7 @@ export async function startApp(config: Config, logger: Logger, options: AppOptio
           { name: 'sweep-staged', intervalMs: SWEEP_INTERVAL_MS, run: () => services.staged.sweep() },
           { name: 'sweep-trainings', intervalMs: SWEEP_INTERVAL_MS, run: () => services.trainings.sweep() },
           { name: 'monitoring', intervalMs: config.MONITORING_INTERVAL_MS, run: () => services.monitoring.tick() },
+          { name: 'retraining', intervalMs: config.MONITORING_INTERVAL_MS, run: () => services.retraining.tick() },
         ],
         logger,
       );

@@ -11,6 +11,7 @@ import type { Config } from './config.js';
 import { Database } from './db/database.js';
 import { AlertService } from './services/monitoring/alert.service.js';
 import { MonitoringService } from './services/monitoring/monitoring.service.js';
+import { RetrainingService } from './services/monitoring/retraining.service.js';
 import { RetrainingPolicyService } from './services/monitoring/retraining-policy.service.js';
 import { AuditLogService } from './services/platform/audit-log.service.js';
 import { EventService } from './services/platform/event.service.js';
@@ -48,9 +49,17 @@ export interface ContextOptions {
   onStatement?: (sql: string) => void;
 }
 
+/** Longer than any step between two statements of one transaction. */
+const MIN_IDLE_IN_TRANSACTION_MS = 5_000;
+
 /** The composition root: the only place that chooses implementations. */
 export async function createContext(config: Config, logger: Logger, options: ContextOptions): Promise<AppContext> {
-  const db = await Database.connect({ url: options.databaseUrl, poolSize: config.DATABASE_POOL_SIZE, onStatement: options.onStatement });
+  const db = await Database.connect({
+    url: options.databaseUrl,
+    poolSize: config.DATABASE_POOL_SIZE,
+    idleInTransactionTimeoutMs: Math.max(MIN_IDLE_IN_TRANSACTION_MS, config.JOB_HEARTBEAT_TIMEOUT_MS),
+    onStatement: options.onStatement,
+  });
   await db.migrate();
   const live = await createLiveEvents(config, options.databaseUrl, logger);
   const queue = await createJobQueue(config, options.databaseUrl, logger);
@@ -83,6 +92,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
     feeds: new LiveFeeds(live),
     jobs,
     monitoring,
+    retraining: new RetrainingService(db, live, trainings, datasets, logger),
     retrainingPolicies: new RetrainingPolicyService(),
     runs,
     staged,

@@ -7,6 +7,7 @@ import type { ExperimentService } from './tracking/experiment.service.js';
 import type { JobService } from './platform/job.service.js';
 import type { LiveFeeds } from './platform/live-feed.js';
 import type { MonitoringService } from './monitoring/monitoring.service.js';
+import type { RetrainingService } from './monitoring/retraining.service.js';
 import type { RetrainingPolicyService } from './monitoring/retraining-policy.service.js';
 import type { RunService } from './tracking/run.service.js';
 import type { StagedObjects } from './platform/staged-objects.js';
@@ -24,6 +25,7 @@ export interface Services {
   feeds: LiveFeeds;
   jobs: JobService;
   monitoring: MonitoringService;
+  retraining: RetrainingService;
   retrainingPolicies: RetrainingPolicyService;
   runs: RunService;
   staged: StagedObjects;

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { buildCategoricalReference, buildNumericReference, buildPredictionReference, type ReferenceProfile } from '../../src/domain/drift.js';
 import { compareWindow } from '../../src/domain/drift-window.js';
 import { SeededRandom } from '../../src/domain/random.js';
-import { countedSince, toTrafficWindow, windowSignals } from '../../src/domain/traffic-window.js';
+import { countedSince, type LoggedRequest, toTrafficWindow, windowSignals } from '../../src/domain/traffic-window.js';
 
 const random = new SeededRandom(7);
 const tenths = (count: number) => Float64Array.from({ length: count }, () => Math.floor(random.next() * 5) / 10 + 0.1);
@@ -35,7 +35,7 @@ describe('logged traffic as a window', () => {
   });
 
   it('takes absent columns, short ones and values of other kinds as missing', () => {
-    const log = [
+    const log: LoggedRequest[] = [
       { rows: 3, inputs: { rating: [1, null, 'x'], origin: ['SFO'] }, scores: [0.5, null, 0.25] },
       { rows: 1, inputs: { fee: [true], origin: [7] }, scores: [1] },
     ];

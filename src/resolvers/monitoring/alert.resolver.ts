@@ -1,8 +1,6 @@
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
-import { Model } from '../../db/entities/registry/model.entity.js';
 import type { EventType } from '../../domain/events.js';
 import type { EventRow } from '../../services/platform/event.service.js';
-import { requireOwn } from '../../services/platform/ownership.js';
 import { followEvents } from '../platform/event.resolver.js';
 import type { RequestContext } from '../request-context.js';
 import { OrderDirection } from '../types/common.types.js';
@@ -72,7 +70,6 @@ export class AlertEventResolver {
   }
 }
 
-async function followAlerts(ctx: RequestContext, { modelId, after }: { modelId?: string; after?: number }): Promise<AsyncIterableIterator<EventRow>> {
-  await ctx.run((session) => requireOwn(session, Model, 'model', [modelId]));
+function followAlerts(ctx: RequestContext, { modelId, after }: { modelId?: string; after?: number }): Promise<AsyncIterableIterator<EventRow>> {
   return followEvents(ctx, { filter: { types: Object.keys(ALERT_CHANGES) as EventType[], modelId }, after });
 }

@@ -36,10 +36,11 @@ export class EventResolver {
 }
 
 /** Events of the caller's tenant that match, from one log that all its followers share. */
-export function followEvents(
+export async function followEvents(
   ctx: RequestContext,
   { filter, after }: { filter?: EventFilter | null; after?: number | null },
-): AsyncIterableIterator<EventRow> {
+): Promise<AsyncIterableIterator<EventRow>> {
+  await ctx.run((session) => ctx.services.events.checkFilter(session, filter ?? {}));
   const topic = eventTopic(ctx.principal.tenant);
   return abortable(async function* (signal) {
     const rows = ctx.services.feeds.follow(

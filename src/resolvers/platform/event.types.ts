@@ -66,12 +66,12 @@ export class EventFilterInput {
   @Field(() => [EventType], { nullable: true, description: 'Events of one of these types.' })
   types?: EventType[] | null;
 
-  @Field(() => ID, { nullable: true, description: 'Events that concern this model.' })
+  @Field(() => ID, { nullable: true, description: 'Events that concern this model. NOT_FOUND when there is none.' })
   modelId?: string | null;
 
-  @Field(() => ID, { nullable: true, description: 'Events that concern this endpoint.' })
+  @Field(() => ID, { nullable: true, description: 'Events that concern this endpoint. NOT_FOUND when there is none.' })
   endpointId?: string | null;
 
-  @Field(() => ID, { nullable: true, description: 'Events that happened to this thing.' })
+  @Field(() => ID, { nullable: true, description: 'Events that happened to this thing. NOT_FOUND when nothing ever did.' })
   subjectId?: string | null;
 }

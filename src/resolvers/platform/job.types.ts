@@ -106,13 +106,13 @@ export class JobFilterInput {
   @Field(() => [JobStatusEnum], { nullable: true, description: 'Jobs in one of these states.' })
   status?: (keyof typeof JobStatusEnum)[] | null;
 
-  @Field(() => ID, { nullable: true, description: 'Jobs of this run.' })
+  @Field(() => ID, { nullable: true, description: 'Jobs of this run. NOT_FOUND when there is none.' })
   runId?: string | null;
 
-  @Field(() => ID, { nullable: true, description: 'Jobs of this model version.' })
+  @Field(() => ID, { nullable: true, description: 'Jobs of this model version. NOT_FOUND when there is none.' })
   modelVersionId?: string | null;
 
-  @Field(() => ID, { nullable: true, description: 'Jobs over this dataset.' })
+  @Field(() => ID, { nullable: true, description: 'Jobs over this dataset. NOT_FOUND when there is none.' })
   datasetId?: string | null;
 }
 

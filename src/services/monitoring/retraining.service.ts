@@ -6,7 +6,6 @@ import { RetrainingPolicy } from '../../db/entities/monitoring/retraining-policy
 import { Job } from '../../db/entities/platform/job.entity.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import { Deployment } from '../../db/entities/serving/deployment.entity.js';
-import { Dataset } from '../../db/entities/tracking/dataset.entity.js';
 import { Run } from '../../db/entities/tracking/run.entity.js';
 import type { Database, Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
@@ -16,6 +15,7 @@ import type { TrainingConfig } from '../../domain/training-config.js';
 import { AppError } from '../../errors.js';
 import { audit, emitEvent } from '../platform/use-case.js';
 import { trainingOf } from '../registry/training-source.js';
+import type { DatasetService } from '../tracking/dataset.service.js';
 import { monitoringActor } from './monitoring.service.js';
 
 /** What retraining needs of the training service. */
@@ -32,6 +32,7 @@ export class RetrainingService {
     private readonly db: Database,
     private readonly live: LiveEvents,
     private readonly trainings: TrainingStarter,
+    private readonly datasets: DatasetService,
     private readonly logger: Logger,
   ) {}
 
@@ -79,11 +80,7 @@ export class RetrainingService {
   private async start(session: Session, alert: Alert, policy: RetrainingPolicy, reason: string): Promise<void> {
     const trained = await this.lastTraining(session, alert);
     if (!trained) return this.skip(session, alert, 'The serving version was not trained here, so that there is no training to repeat.');
-    const [dataset] = await session.em.find(
-      Dataset,
-      { tenant: session.tenant, name: policy.datasetName },
-      { orderBy: { version: 'DESC' }, limit: 1 },
-    );
+    const dataset = await this.datasets.latest(session, policy.datasetName);
     if (!dataset) return this.skip(session, alert, `There is no dataset "${policy.datasetName}".`);
     const job = await this.trainings.start(session, {
       ...trained,

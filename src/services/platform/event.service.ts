@@ -1,10 +1,14 @@
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 import { Event } from '../../db/entities/platform/event.entity.js';
+import { Model } from '../../db/entities/registry/model.entity.js';
+import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import type { Database, Session } from '../../db/database.js';
 import type { Logger } from 'pino';
 import type { EventType } from '../../domain/events.js';
+import { notFound } from '../../errors.js';
 import { coalesced } from './coalesced.js';
 import type { Sequenced } from './live-feed.js';
+import { requireOwn } from './ownership.js';
 import { EVENTS_WAITING } from './use-case.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { sql } from '../../db/sql.js';
@@ -54,7 +58,16 @@ export class EventService {
     await this.relay.idle();
   }
 
-  list(session: Session, filter: EventFilter, page: PageRequest, order: Order<'createdAt'>): Promise<Page<Event>> {
+  /** NOT_FOUND for a filter by something that the tenant does not have, or to which nothing ever happened. */
+  async checkFilter(session: Session, filter: EventFilter): Promise<void> {
+    await requireOwn(session, Model, 'model', [filter.modelId]);
+    await requireOwn(session, Endpoint, 'endpoint', [filter.endpointId]);
+    const { subjectId } = filter;
+    if (subjectId != null && !(await session.em.findOne(Event, { tenant: session.tenant, subjectId }, { fields: ['id'] }))) throw notFound('event about', subjectId);
+  }
+
+  async list(session: Session, filter: EventFilter, page: PageRequest, order: Order<'createdAt'>): Promise<Page<Event>> {
+    await this.checkFilter(session, filter);
     const where: FilterQuery<Event> = { tenant: session.tenant };
     if (filter.types?.length) Object.assign(where, { type: { $in: filter.types } });
     for (const field of ['modelId', 'endpointId', 'subjectId'] as const) {

@@ -4,6 +4,8 @@ import type { JobQueue } from '../../adapters/job-queue/port.js';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 import { Event } from '../../db/entities/platform/event.entity.js';
 import { Job } from '../../db/entities/platform/job.entity.js';
+import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import { Dataset } from '../../db/entities/tracking/dataset.entity.js';
 import { Run } from '../../db/entities/tracking/run.entity.js';
 import type { Database, Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
@@ -13,6 +15,7 @@ import { EventType } from '../../domain/events.js';
 import { JOB_CATALOG } from '../../domain/job-catalog.js';
 import { AppError, conflict, ErrorCode, notFound } from '../../errors.js';
 import type { Sequenced } from './live-feed.js';
+import { requireOwn } from './ownership.js';
 import { audit, EVENTS_WAITING } from './use-case.js';
 
 export type JobKind = Job['kind'];
@@ -94,7 +97,10 @@ export class JobService {
     return job;
   }
 
-  list(session: Session, filter: JobFilter, page: PageRequest, order: Order<'createdAt'>): Promise<Page<Job>> {
+  async list(session: Session, filter: JobFilter, page: PageRequest, order: Order<'createdAt'>): Promise<Page<Job>> {
+    await requireOwn(session, Run, 'run', [filter.runId]);
+    await requireOwn(session, ModelVersion, 'model version', [filter.modelVersionId]);
+    await requireOwn(session, Dataset, 'dataset', [filter.datasetId]);
     const { status, ...equal } = filter;
     const where: FilterQuery<Job> = { tenant: session.tenant };
     for (const [field, value] of Object.entries(equal)) if (value != null) Object.assign(where, { [field]: value });
