@@ -1,3 +1,4 @@
+import './production.js';
 import { pino } from 'pino';
 import { SecretTokenVerifier } from './adapters/auth/token-verifier.js';
 import type { RunningApp } from './app.js';

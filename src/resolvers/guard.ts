@@ -1,19 +1,8 @@
-import {
-  getNamedType,
-  isInputObjectType,
-  isListType,
-  isNonNullType,
-  type GraphQLField,
-  type GraphQLInputType,
-  type GraphQLObjectType,
-  type GraphQLSchema,
-} from 'graphql';
-import { UUID } from '../domain/ids.js';
+import type { GraphQLField, GraphQLObjectType, GraphQLSchema } from 'graphql';
 import { includesRole, Role } from '../domain/principal.js';
-import { AppError, badInput, ErrorCode, unauthenticated } from '../errors.js';
+import { AppError, ErrorCode, unauthenticated } from '../errors.js';
+import { compileArgumentCheck } from './argument-check.js';
 import type { RequestContext } from './request-context.js';
-
-const MAX_STRING_LENGTH = 100_000;
 
 /**
  * The one place where requests are authorised and their arguments checked: it wraps every root field of the finished schema,
@@ -29,6 +18,7 @@ export function guardSchema(schema: GraphQLSchema): GraphQLSchema {
 
 function guardField(type: GraphQLObjectType, field: GraphQLField<unknown, RequestContext>): void {
   const needed = (field.extensions['minRole'] as Role | undefined) ?? (type.name === 'Mutation' ? Role.ENGINEER : Role.VIEWER);
+  const checkArguments = compileArgumentCheck(field.args);
   const check = (args: Record<string, unknown>, context: RequestContext) => {
     if (!includesRole(context.principal.role, needed)) {
       throw new AppError(ErrorCode.FORBIDDEN, `${field.name} needs the role ${needed}; this token has ${context.principal.role}.`, {
@@ -36,7 +26,7 @@ function guardField(type: GraphQLObjectType, field: GraphQLField<unknown, Reques
         got: context.principal.role,
       });
     }
-    for (const argument of field.args) checkValue(argument.name, argument.type, args[argument.name]);
+    checkArguments(args);
   };
   const { resolve, subscribe } = field;
   if (type.name === 'Subscription' && subscribe) {
@@ -53,42 +43,6 @@ function guardField(type: GraphQLObjectType, field: GraphQLField<unknown, Reques
       check(args, context);
       return resolve(source, args, context, info);
     };
-  }
-}
-
-function checkValue(path: string, type: GraphQLInputType, value: unknown): void {
-  if (value === null || value === undefined) return;
-  if (isNonNullType(type)) checkValue(path, type.ofType, value);
-  else if (isListType(type)) (value as unknown[]).forEach((item, i) => checkValue(`${path}[${i}]`, type.ofType, item));
-  else if (isInputObjectType(type)) {
-    for (const field of Object.values(type.getFields())) checkValue(`${path}.${field.name}`, field.type, (value as Record<string, unknown>)[field.name]);
-  } else checkScalar(path, getNamedType(type).name, value);
-}
-
-function checkScalar(path: string, typeName: string, value: unknown): void {
-  if (typeName === 'ID' && !UUID.test(String(value))) throw badInput(path, 'an id as this API gives them (a UUID)', value);
-  if (typeof value === 'string') checkText(path, value);
-  if (typeName === 'Float' && !Number.isFinite(value)) throw badInput(path, 'a finite number', String(value));
-  if (typeName === 'JSON') checkJson(path, value, 0);
-}
-
-function checkText(path: string, text: string): void {
-  if (text.length > MAX_STRING_LENGTH) throw badInput(path, `at most ${MAX_STRING_LENGTH} characters`, `${text.length} characters`);
-  if (text.includes('\0')) throw badInput(path, 'text without NUL characters', text);
-  if (!text.isWellFormed()) throw badInput(path, 'well-formed Unicode text', text);
-}
-
-const MAX_JSON_DEPTH = 32;
-
-function checkJson(path: string, value: unknown, depth: number): void {
-  if (depth > MAX_JSON_DEPTH) throw badInput(path, `JSON nested at most ${MAX_JSON_DEPTH} deep`, 'deeper nesting');
-  if (typeof value === 'string') checkText(path, value);
-  if (typeof value === 'number' && !Number.isFinite(value)) throw badInput(path, 'finite numbers', String(value));
-  if (typeof value !== 'object' || value === null) return;
-  for (const [key, item] of Object.entries(value)) {
-    checkText(path, key);
-    if (key === '__proto__') throw badInput(path, 'keys other than __proto__', key);
-    checkJson(Array.isArray(value) ? `${path}[${key}]` : `${path}.${key}`, item, depth + 1);
   }
 }
 

@@ -1,4 +1,5 @@
 import { createRemoteJWKSet, errors, jwtVerify, SignJWT, type JWTPayload } from 'jose';
+import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { Role, type Principal } from '../../domain/principal.js';
 import { AppError, ErrorCode, unauthenticated } from '../../errors.js';
@@ -22,6 +23,7 @@ export interface TokenVerifier {
 
 export class SecretTokenVerifier implements TokenVerifier {
   private readonly key: Uint8Array;
+  private readonly known = newKnownTokens();
 
   constructor(
     secret: string,
@@ -31,7 +33,7 @@ export class SecretTokenVerifier implements TokenVerifier {
   }
 
   verify(token: string): Promise<Principal> {
-    return verified(async () => (await jwtVerify(token, this.key, { ...this.options, algorithms: ['HS256'] })).payload);
+    return verified(this.known, token, async () => (await jwtVerify(token, this.key, { ...this.options, algorithms: ['HS256'] })).payload);
   }
 
   /** A token of our own; the embedded mode hands one out at start. */
@@ -49,6 +51,7 @@ export class SecretTokenVerifier implements TokenVerifier {
 
 export class JwksTokenVerifier implements TokenVerifier {
   private readonly keys: ReturnType<typeof createRemoteJWKSet>;
+  private readonly known = newKnownTokens();
 
   constructor(
     url: string,
@@ -59,15 +62,24 @@ export class JwksTokenVerifier implements TokenVerifier {
 
   verify(token: string): Promise<Principal> {
     return verified(
+      this.known,
+      token,
       async () => (await jwtVerify(token, this.keys, { ...this.options, algorithms: ['RS256', 'RS512', 'PS256', 'ES256', 'EdDSA'] })).payload,
     );
   }
 }
 
-async function verified(decode: () => Promise<JWTPayload>): Promise<Principal> {
+/** Tokens that were verified within the last minute, for no longer than they live: a client sends the same one thousands of times. */
+const newKnownTokens = () => new LRUCache<string, Principal>({ max: 1_000, ttl: 60_000 });
+
+async function verified(known: LRUCache<string, Principal>, token: string, decode: () => Promise<JWTPayload>): Promise<Principal> {
+  const principal = known.get(token);
+  if (principal && principal.expiresAt.getTime() > Date.now()) return principal;
   try {
     const claims = claimsSchema.parse(await decode());
-    return { subject: claims.sub, tenant: claims.tenant, role: claims.role, expiresAt: new Date(claims.exp * 1000) };
+    const fresh = { subject: claims.sub, tenant: claims.tenant, role: claims.role, expiresAt: new Date(claims.exp * 1000) };
+    known.set(token, fresh);
+    return fresh;
   } catch (error) {
     if (error instanceof errors.JWKSTimeout || error instanceof TypeError) {
       throw new AppError(ErrorCode.UNAVAILABLE, 'The keys that tokens are verified with cannot be reached.', {}, { cause: error });

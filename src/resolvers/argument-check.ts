@@ -1,0 +1,108 @@
+import {
+  isInputObjectType,
+  isListType,
+  isNonNullType,
+  type GraphQLArgument,
+  type GraphQLInputObjectType,
+  type GraphQLInputType,
+} from 'graphql';
+import { UUID } from '../domain/ids.js';
+import { badInput } from '../errors.js';
+
+const MAX_STRING_LENGTH = 100_000;
+const MAX_JSON_DEPTH = 32;
+
+/** Where a value lies; spelled out only for a refusal, because a call can carry a hundred thousand values. */
+interface Place {
+  parent: Place | null;
+  key: string | number;
+}
+
+type Check = (value: unknown, parent: Place | null, key: string | number) => void;
+
+const compiled = new WeakMap<GraphQLInputObjectType, [name: string, check: Check][]>();
+
+/** Checks what the types of a field's arguments cannot say: forms of ids, text that is really text, finite numbers, tame JSON. */
+export function compileArgumentCheck(args: readonly GraphQLArgument[]): (values: Record<string, unknown>) => void {
+  const checks = args.map((arg): [string, Check] => [arg.name, compile(arg.type)]);
+  return (values) => {
+    for (const [name, check] of checks) check(values[name], null, name);
+  };
+}
+
+function compile(type: GraphQLInputType): Check {
+  const check = compileNonNull(isNonNullType(type) ? type.ofType : type);
+  return (value, parent, key) => {
+    if (value !== null && value !== undefined) check(value, parent, key);
+  };
+}
+
+function compileNonNull(type: GraphQLInputType): Check {
+  if (isListType(type)) {
+    const check = compile(type.ofType);
+    return (value, parent, key) => {
+      const place = { parent, key };
+      (value as unknown[]).forEach((item, i) => check(item, place, i));
+    };
+  }
+  if (isInputObjectType(type)) {
+    return (value, parent, key) => {
+      const place = { parent, key };
+      for (const [name, check] of fieldChecks(type)) check((value as Record<string, unknown>)[name], place, name);
+    };
+  }
+  switch ('name' in type ? type.name : '') {
+    case 'ID':
+      return (value, parent, key) => {
+        if (!UUID.test(String(value))) throw badInput(path(parent, key), 'an id as this API gives them (a UUID)', value);
+      };
+    case 'Float':
+      return (value, parent, key) => {
+        if (!Number.isFinite(value)) throw badInput(path(parent, key), 'a finite number', String(value));
+      };
+    case 'JSON':
+      return (value, parent, key) => checkJson(value, parent, key, 0);
+    default:
+      return (value, parent, key) => {
+        if (typeof value === 'string') checkText(value, parent, key);
+      };
+  }
+}
+
+/** Compiled at the first use: an input type may contain itself. */
+function fieldChecks(type: GraphQLInputObjectType): [string, Check][] {
+  let checks = compiled.get(type);
+  if (!checks) {
+    checks = Object.values(type.getFields()).map((field) => [field.name, compile(field.type)]);
+    compiled.set(type, checks);
+  }
+  return checks;
+}
+
+function checkText(text: string, parent: Place | null, key: string | number): void {
+  if (text.length > MAX_STRING_LENGTH) throw badInput(path(parent, key), `at most ${MAX_STRING_LENGTH} characters`, `${text.length} characters`);
+  if (text.includes('\0')) throw badInput(path(parent, key), 'text without NUL characters', text);
+  if (!text.isWellFormed()) throw badInput(path(parent, key), 'well-formed Unicode text', text);
+}
+
+function checkJson(value: unknown, parent: Place | null, key: string | number, depth: number): void {
+  if (depth > MAX_JSON_DEPTH) throw badInput(path(parent, key), `JSON nested at most ${MAX_JSON_DEPTH} deep`, 'deeper nesting');
+  if (typeof value === 'string') checkText(value, parent, key);
+  else if (typeof value === 'number' && !Number.isFinite(value)) throw badInput(path(parent, key), 'finite numbers', String(value));
+  if (typeof value !== 'object' || value === null) return;
+  const place = { parent, key };
+  if (Array.isArray(value)) value.forEach((item, i) => checkJson(item, place, i, depth + 1));
+  else {
+    for (const [name, item] of Object.entries(value)) {
+      checkText(name, parent, key);
+      if (name === '__proto__') throw badInput(path(parent, key), 'keys other than __proto__', name);
+      checkJson(item, place, name, depth + 1);
+    }
+  }
+}
+
+function path(parent: Place | null, key: string | number): string {
+  if (!parent) return String(key);
+  const before = path(parent.parent, parent.key);
+  return typeof key === 'number' ? `${before}[${key}]` : `${before}.${key}`;
+}

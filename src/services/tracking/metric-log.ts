@@ -1,0 +1,92 @@
+import type { Session } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
+import { checkName } from '../../domain/names.js';
+import { badInput, notFound } from '../../errors.js';
+
+export interface MetricInput {
+  key: string;
+  value: number;
+  step?: number | null;
+  loggedAt?: Date | null;
+}
+
+/** Points as columns, the way one statement takes thousands of them: a key is an index into the distinct keys. */
+interface Columns {
+  keys: string[];
+  keyNumbers: number[];
+  steps: number[];
+  timesMs: number[];
+  values: number[];
+  /** Position of the greatest (step, time, value) of each key. */
+  latest: number[];
+}
+
+/**
+ * Appends metric points in one statement, and returns how many were new. A point is identified by (run, key, step, time, value):
+ * the same again adds nothing. The run's counter row is locked first, so that sequence numbers commit in order.
+ */
+export async function appendMetrics(session: Session, runId: string, metrics: MetricInput[]): Promise<number> {
+  const { keys, keyNumbers, steps, timesMs, values, latest } = toColumns(metrics);
+  const pick = (column: number[]) => list(latest.map((at) => column[at] ?? 0));
+  const [appended] = await sql<{ run: number; added: number }>(
+    session.em,
+    `with counter as (
+       update run_counter set last_seq = last_seq + ?::bigint where tenant = ? and run_id = ? returning tenant, run_id, last_seq - ?::bigint as base),
+     added as (
+       insert into metric_point (tenant, run_id, key, step, logged_at, value, seq)
+       select tenant, run_id, (?::text[])[k], step, ${TIME}, value, base + n
+       from counter, unnest(?::int[], ?::bigint[], ?::float8[], ?::float8[]) with ordinality as p(k, step, ms, value, n)
+       on conflict do nothing returning 1),
+     latest as (
+       insert into metric_latest (tenant, run_id, key, step, logged_at, value)
+       select tenant, run_id, key, step, ${TIME}, value
+       from counter, unnest(?::text[], ?::bigint[], ?::float8[], ?::float8[]) as p(key, step, ms, value)
+       on conflict (run_id, key) do update set step = excluded.step, logged_at = excluded.logged_at, value = excluded.value
+       where (excluded.step, excluded.logged_at, excluded.value) > (metric_latest.step, metric_latest.logged_at, metric_latest.value))
+     select (select count(*) from counter)::int as run, (select count(*) from added)::int as added`,
+    [
+      ...[metrics.length, session.tenant, runId, metrics.length],
+      ...[keys, list(keyNumbers), list(steps), list(timesMs), list(values)],
+      ...[keys, pick(steps), pick(timesMs), pick(values)],
+    ],
+  );
+  if (!appended?.run) throw notFound('run', runId);
+  return appended.added;
+}
+
+/** Milliseconds since 1970 as a timestamp: to read a number costs the server a fraction of reading a date. */
+const TIME = `timestamptz 'epoch' + ms * interval '1 millisecond'`;
+
+/** A PostgreSQL array of numbers in one step, where the driver would quote each. */
+const list = (numbers: number[]) => `{${numbers.join(',')}}`;
+
+function toColumns(metrics: MetricInput[]): Columns {
+  const now = Date.now();
+  const numbers = new Map<string, number>();
+  const columns: Columns = { keys: [], keyNumbers: [], steps: [], timesMs: [], values: [], latest: [] };
+  const { steps, timesMs, values, latest } = columns;
+  metrics.forEach(({ key, value, step, loggedAt }, i) => {
+    if (step != null && step < 0) throw badInput(`input.metrics[${i}].step`, 'an integer from 0 to 2^53 - 1', step);
+    steps.push(step ?? 0);
+    timesMs.push(loggedAt?.getTime() ?? now);
+    values.push(value);
+    let number = numbers.get(key);
+    if (number === undefined) {
+      number = columns.keys.push(checkName(`input.metrics[${i}].key`, key));
+      numbers.set(key, number);
+      latest.push(i);
+    } else if (isLater(columns, i, latest[number - 1] ?? 0)) latest[number - 1] = i;
+    columns.keyNumbers.push(number);
+  });
+  return columns;
+}
+
+/** Orders as the database does: by step, time and value, NaN above all. */
+function isLater({ steps, timesMs, values }: Columns, a: number, b: number): boolean {
+  for (const column of [steps, timesMs, values]) {
+    const [x, y] = [column[a] ?? 0, column[b] ?? 0];
+    if (x === y || (Number.isNaN(x) && Number.isNaN(y))) continue;
+    return Number.isNaN(x) || x > y;
+  }
+  return false;
+}
