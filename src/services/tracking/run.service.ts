@@ -9,19 +9,13 @@ import { sql } from '../../db/sql.js';
 import { checkName, checkTags } from '../../domain/names.js';
 import { badInput, conflict, notFound } from '../../errors.js';
 import type { ExperimentService, TagEntry } from './experiment.service.js';
+import { appendMetrics, type MetricInput } from './metric-log.js';
 import type { Sequenced } from '../platform/live-feed.js';
 import { requireOwn } from '../platform/ownership.js';
 import { containsText } from '../platform/search.js';
 import { audit } from '../platform/use-case.js';
 
 export type RunStatus = Run['status'];
-
-export interface MetricInput {
-  key: string;
-  value: number;
-  step?: number | null;
-  loggedAt?: Date | null;
-}
 
 export interface MetricRow extends Sequenced {
   runId: string;
@@ -123,53 +117,14 @@ export class RunService {
     await this.insertPairs(session, 'run_tag', runId, record, 'on conflict (run_id, key) do update set value = excluded.value');
   }
 
-  /**
-   * Appends metric points in one statement. A point is identified by (run, key, step, time, value): the same again adds nothing.
-   * Returns how many were new.
-   */
+  /** Appends metric points; the same point again adds nothing. Returns how many were new. */
   async logMetrics(session: Session, runId: string, metrics: MetricInput[]): Promise<number> {
     if (metrics.length === 0 || metrics.length > MAX_METRICS_PER_CALL) {
       throw badInput('input.metrics', `1 to ${MAX_METRICS_PER_CALL} points`, metrics.length);
     }
-    const now = new Date();
-    metrics.forEach(({ key, step }, i) => {
-      checkName(`input.metrics[${i}].key`, key);
-      if (step != null && step < 0) throw badInput(`input.metrics[${i}].step`, 'an integer from 0 to 2^53 - 1', step);
-    });
-    const [logged] = await sql<{ run: number; added: number }>(session.em, 
-      `with counter as (
-         update run_counter set last_seq = last_seq + ?::bigint where tenant = ? and run_id = ? returning last_seq - ?::bigint as base),
-       points as (
-         select key, step, logged_at, value, counter.base + n as seq
-         from counter, unnest(?::text[], ?::bigint[], ?::timestamptz[], ?::float8[]) with ordinality as p(key, step, logged_at, value, n)),
-       added as (
-         insert into metric_point (tenant, run_id, key, step, logged_at, value, seq)
-         select ?::text, ?::uuid, key, step, logged_at, value, seq from points
-         on conflict do nothing returning key, step, logged_at, value),
-       latest as (
-         insert into metric_latest (tenant, run_id, key, step, logged_at, value)
-         select distinct on (key) ?::text, ?::uuid, key, step, logged_at, value from added order by key, step desc, logged_at desc, value desc
-         on conflict (run_id, key) do update set step = excluded.step, logged_at = excluded.logged_at, value = excluded.value
-         where (excluded.step, excluded.logged_at, excluded.value) > (metric_latest.step, metric_latest.logged_at, metric_latest.value))
-       select (select count(*) from counter)::int as run, (select count(*) from added)::int as added`,
-      [
-        metrics.length,
-        session.tenant,
-        runId,
-        metrics.length,
-        metrics.map((metric) => metric.key),
-        metrics.map((metric) => metric.step ?? 0),
-        metrics.map((metric) => metric.loggedAt ?? now),
-        metrics.map((metric) => metric.value),
-        session.tenant,
-        runId,
-        session.tenant,
-        runId,
-      ],
-    );
-    if (!logged?.run) throw notFound('run', runId);
+    const addedCount = await appendMetrics(session, runId, metrics);
     session.afterCommit(() => this.live.publish(metricsTopic(runId)));
-    return logged.added;
+    return addedCount;
   }
 
   /** The metrics of one step, each at most once: an attempt that repeats a step of an earlier one adds nothing. */
