@@ -25,6 +25,8 @@ export interface Actor {
 export interface DatabaseOptions {
   url: string;
   poolSize: number;
+  /** A transaction that does nothing for so long is ended: a frozen process must not keep its locks. Never when absent. */
+  idleInTransactionTimeoutMs?: number;
   /** Sees every SQL statement; tests count them. */
   onStatement?: (sql: string) => void;
 }
@@ -44,7 +46,10 @@ export class Database {
       extensions: [Migrator],
       migrations: { migrationsList: [{ name: '0001-foundation', class: Migration0001 }], snapshot: false, silent: true, tableName: 'schema_migration' },
       ignoreUndefinedInQuery: true,
-      ...(options.onStatement && { driverOptions: { onPoolCreated: watchStatements(options.onStatement) } }),
+      driverOptions: {
+        idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs,
+        ...(options.onStatement && { onPoolCreated: watchStatements(options.onStatement) }),
+      },
     });
     try {
       await orm.connect();
