@@ -37,6 +37,7 @@ export async function startApp(config: Config, logger: Logger, options: AppOptio
           { name: 'reconcile', intervalMs: config.RECONCILE_INTERVAL_MS, run: () => services.jobs.reconcile(config.JOB_HEARTBEAT_TIMEOUT_MS) },
           { name: 'sweep', intervalMs: SWEEP_INTERVAL_MS, run: () => services.uploads.sweep() },
           { name: 'sweep-staged', intervalMs: SWEEP_INTERVAL_MS, run: () => services.staged.sweep() },
+          { name: 'sweep-batch-inference', intervalMs: SWEEP_INTERVAL_MS, run: () => services.batchInference.sweep() },
           { name: 'sweep-trainings', intervalMs: SWEEP_INTERVAL_MS, run: () => services.trainings.sweep() },
           { name: 'monitoring', intervalMs: config.MONITORING_INTERVAL_MS, run: () => services.monitoring.tick() },
           { name: 'retraining', intervalMs: config.MONITORING_INTERVAL_MS, run: () => services.retraining.tick() },
@@ -47,6 +48,7 @@ export async function startApp(config: Config, logger: Logger, options: AppOptio
       const dispatch = startDispatch(services.jobs, context.live, logger);
       stops.push(() => dispatch.stop());
     }
+    if (config.ROLE !== 'worker') context.serving.start();
     const http = config.ROLE === 'worker' ? null : await startHttp(context);
     return {
       context,

@@ -13,6 +13,15 @@ import { AlertService } from './services/monitoring/alert.service.js';
 import { MonitoringService } from './services/monitoring/monitoring.service.js';
 import { RetrainingService } from './services/monitoring/retraining.service.js';
 import { RetrainingPolicyService } from './services/monitoring/retraining-policy.service.js';
+import type { InferenceEngine } from './inference/port.js';
+import { LazyEngine } from './inference/lazy-engine.js';
+import { OnnxEngine } from './inference/onnx/onnx-engine.js';
+import { GateService } from './services/registry/gate.service.js';
+import { BatchInferenceService } from './services/serving/batch-inference.service.js';
+import { DeploymentService } from './services/serving/deployment.service.js';
+import { EndpointService } from './services/serving/endpoint.service.js';
+import { Serving } from './services/serving/serving.js';
+import { ShadowService } from './services/serving/shadow.service.js';
 import { AuditLogService } from './services/platform/audit-log.service.js';
 import { EventService } from './services/platform/event.service.js';
 import { ExperimentService } from './services/tracking/experiment.service.js';
@@ -39,6 +48,7 @@ export interface AppContext {
   objects: ObjectStore;
   tokens: TokenVerifier;
   services: Services;
+  serving: Serving;
   /** Adds the gauges and histograms of this process to what /metrics shows. */
   registerMetrics(registry: Registry): void;
   close(): Promise<void>;
@@ -51,6 +61,8 @@ export interface ContextOptions {
 
 /** Longer than any step between two statements of one transaction. */
 const MIN_IDLE_IN_TRANSACTION_MS = 5_000;
+
+const BACKGROUND_HOSTS = 2;
 
 /** The composition root: the only place that chooses implementations. */
 export async function createContext(config: Config, logger: Logger, options: ContextOptions): Promise<AppContext> {
@@ -82,20 +94,32 @@ export async function createContext(config: Config, logger: Logger, options: Con
   const trainings = new TrainingService(db, jobs, training, join(config.DATA_DIR, 'work'));
   const alerts = new AlertService(live);
   const monitoring = new MonitoringService(db, alerts, logger, config.MONITORING_MIN_ROWS);
+  const engine = createEngine(config, config.INFERENCE_HOSTS);
+  // Two: a shadow that hangs leaves one for the others.
+  const backgroundEngine = createEngine(config, BACKGROUND_HOSTS);
+  const deployments = new DeploymentService(live, engine.name);
+  const serving = new Serving({ db, live, objects, logger, deployments, engine, backgroundEngine, predictDeadlineMs: config.PREDICT_DEADLINE_MS });
+  const batch = { db, live, objects, staged, artifacts, datasets, jobs, files: duckDbDatasets, models: serving.backgroundModels };
   const services: Services = {
     alerts,
     artifacts,
     auditLog: new AuditLogService(),
+    batchInference: new BatchInferenceService(batch),
     datasets,
+    deployments,
+    endpoints: new EndpointService(deployments),
     events,
     experiments,
     feeds: new LiveFeeds(live),
     jobs,
     monitoring,
+    predictions: serving.predictions,
     retraining: new RetrainingService(db, live, trainings, datasets, logger),
     retrainingPolicies: new RetrainingPolicyService(),
     runs,
+    shadows: new ShadowService(live, deployments, new GateService()),
     staged,
+    traffic: serving.traffic,
     trainings,
     uploads,
   };
@@ -109,14 +133,20 @@ export async function createContext(config: Config, logger: Logger, options: Con
     objects,
     tokens,
     services,
+    serving,
     registerMetrics: () => undefined,
     close: async () => {
+      await serving.stop();
       await events.stop();
       await queue.close();
       await live.close();
       await db.close();
     },
   };
+}
+
+function createEngine(config: Config, hosts: number): InferenceEngine {
+  return new LazyEngine('onnx', () => new OnnxEngine({ hosts, maxResidentBytes: config.INFERENCE_MEMORY_BYTES }));
 }
 
 async function createLiveEvents(config: Config, databaseUrl: string, logger: Logger): Promise<LiveEvents> {

@@ -7,6 +7,6 @@ export function createHandlers(services: Services): JobHandlers {
     TRAINING: (run) => services.trainings.execute(run),
     EVALUATION: (run) => services.jobs.heartbeat(run.job.id, run.attempt).then(() => undefined),
     VALIDATION: (run) => services.jobs.heartbeat(run.job.id, run.attempt).then(() => undefined),
-    BATCH_INFERENCE: (run) => services.jobs.heartbeat(run.job.id, run.attempt).then(() => undefined),
+    BATCH_INFERENCE: (run) => services.batchInference.execute(run),
   };
 }

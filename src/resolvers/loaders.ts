@@ -3,8 +3,13 @@ import DataLoader from 'dataloader';
 import { Dataset } from '../db/entities/tracking/dataset.entity.js';
 import { Experiment } from '../db/entities/tracking/experiment.entity.js';
 import { Run } from '../db/entities/tracking/run.entity.js';
+import { Model } from '../db/entities/registry/model.entity.js';
+import { ModelVersion } from '../db/entities/registry/model-version.entity.js';
+import { Deployment } from '../db/entities/serving/deployment.entity.js';
+import { Endpoint } from '../db/entities/serving/endpoint.entity.js';
 import type { Session } from '../db/database.js';
 import { sql } from '../db/sql.js';
+import { readTraffic, type Traffic } from '../services/serving/traffic.service.js';
 
 type RunInSession = <T>(work: (session: Session) => Promise<T>) => Promise<T>;
 
@@ -43,10 +48,22 @@ export interface CheckpointRow {
   createdAt: Date;
 }
 
+export interface DeploymentTrafficKey {
+  deploymentId: string;
+  from: Date | null;
+  to: Date | null;
+}
+
 /** Per request: the reads of one turn become one statement per kind. */
 export interface Loaders {
   dataset: DataLoader<string, Dataset | null>;
+  deploymentTraffic: DataLoader<DeploymentTrafficKey, Traffic>;
+  endpoint: DataLoader<string, Endpoint | null>;
+  /** PENDING and READY ones, oldest first. */
+  endpointDeployments: DataLoader<string, Deployment[]>;
   experiment: DataLoader<string, Experiment | null>;
+  model: DataLoader<string, Model | null>;
+  modelVersion: DataLoader<string, ModelVersion | null>;
   run: DataLoader<string, Run | null>;
   runParams: DataLoader<string, KeyValueRow[]>;
   runTags: DataLoader<string, KeyValueRow[]>;
@@ -87,7 +104,12 @@ export function createLoaders(run: RunInSession): Loaders {
     );
   return {
     dataset: byId(Dataset),
+    deploymentTraffic: new DataLoader((keys) => run((session) => loadTraffic(session, keys)), { cacheKeyFn: (key) => JSON.stringify(key) as never }),
+    endpoint: byId(Endpoint),
+    endpointDeployments: new DataLoader((ids) => run((session) => loadDeployments(session, ids))),
     experiment: byId(Experiment),
+    model: byId(Model),
+    modelVersion: byId(ModelVersion),
     run: byId(Run),
     runParams: grouped<KeyValueRow>('run_param', 'run_id', 'key, value', 'key'),
     runTags: grouped<KeyValueRow>('run_tag', 'run_id', 'key, value', 'key'),
@@ -97,4 +119,21 @@ export function createLoaders(run: RunInSession): Loaders {
     jobCheckpoints: grouped<CheckpointRow>('checkpoint', 'job_id', CHECKPOINT, 'epoch desc, attempt desc'),
     runLatestMetrics: grouped<LatestMetricRow>('metric_latest', 'run_id', 'key, value, step::float8 as step, logged_at as "loggedAt"', 'key'),
   };
+}
+
+/** One statement per period. */
+async function loadTraffic(session: Session, keys: readonly DeploymentTrafficKey[]): Promise<Traffic[]> {
+  const found = new Map<DeploymentTrafficKey, Traffic>();
+  for (const [, same] of Map.groupBy(keys, ({ from, to }) => `${from?.getTime()} ${to?.getTime()}`)) {
+    const traffic = await readTraffic(session, same.map(({ deploymentId }) => deploymentId), same[0]!);
+    same.forEach((key, i) => found.set(key, traffic[i]!));
+  }
+  return keys.map((key) => found.get(key)!);
+}
+
+async function loadDeployments(session: Session, endpointIds: readonly string[]): Promise<Deployment[][]> {
+  const where = { tenant: session.tenant, endpointId: { $in: [...endpointIds] }, status: { $in: ['PENDING' as const, 'READY' as const] } };
+  const rows = await session.em.find(Deployment, where, { orderBy: { createdAt: 'ASC', id: 'ASC' } });
+  const groups = Map.groupBy(rows, ({ endpointId }) => endpointId);
+  return endpointIds.map((id) => groups.get(id) ?? []);
 }

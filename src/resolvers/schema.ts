@@ -4,6 +4,10 @@ import { buildSchema, type NonEmptyArray } from 'type-graphql';
 import { AlertEventResolver, AlertResolver } from './monitoring/alert.resolver.js';
 import { MonitoringResolver } from './monitoring/monitoring.resolver.js';
 import { RetrainingResolver } from './monitoring/retraining.resolver.js';
+import { BatchInferenceResolver } from './serving/batch-inference.resolver.js';
+import { DeploymentResolver } from './serving/deployment.resolver.js';
+import { EndpointResolver } from './serving/endpoint.resolver.js';
+import { PredictResolver } from './serving/predict.resolver.js';
 import { AuditLogResolver } from './platform/audit-log.resolver.js';
 import { ArtifactResolver, RunFilesResolver } from './tracking/artifact.resolver.js';
 import { DatasetResolver } from './tracking/dataset.resolver.js';
@@ -20,11 +24,15 @@ const RESOLVERS: NonEmptyArray<Function> = [
   AlertResolver,
   ArtifactResolver,
   AuditLogResolver,
+  BatchInferenceResolver,
   DatasetResolver,
+  DeploymentResolver,
+  EndpointResolver,
   EventResolver,
   ExperimentResolver,
   JobResolver,
   MonitoringResolver,
+  PredictResolver,
   RetrainingResolver,
   RunFilesResolver,
   RunResolver,

@@ -2,7 +2,7 @@ import { GraphQLError, GraphQLScalarType, Kind } from 'graphql';
 import { GraphQLDateTimeISO, GraphQLJSON } from 'graphql-scalars';
 import { quote } from '../../errors.js';
 
-function scalarError(name: string, expected: string, got: unknown): GraphQLError {
+export function scalarError(name: string, expected: string, got: unknown): GraphQLError {
   return new GraphQLError(`${name}: expected ${expected}, got ${quote(got)}.`, { extensions: { expected, got: quote(got) } });
 }
 

@@ -1,0 +1,128 @@
+import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
+import { EventType } from '../../domain/events.js';
+import type { EventRow } from '../../services/platform/event.service.js';
+import { ModelVersionType } from '../registry/model-version.types.js';
+import { LifecycleEventType } from '../platform/event.types.js';
+import { followEvents } from '../platform/event.resolver.js';
+import type { RequestContext } from '../request-context.js';
+import { OrderDirection } from '../types/common.types.js';
+import { PageArgs, toConnection } from '../types/connection.js';
+import { SafeInt } from '../types/scalars.js';
+import {
+  DecideShadowInput,
+  DecideShadowPayload,
+  DeployModelVersionInput,
+  DeploymentConnection,
+  DeploymentFilterInput,
+  DeploymentOrderInput,
+  DeploymentPayload,
+  DeploymentTraffic,
+  DeploymentType,
+  SetTrafficWeightsInput,
+  SetTrafficWeightsPayload,
+  TrafficArgs,
+  UndeployInput,
+} from './deployment.types.js';
+import { EndpointType } from './endpoint.types.js';
+
+const DEPLOYMENT_EVENTS = [
+  EventType.MODEL_DEPLOYED,
+  EventType.MODEL_UNDEPLOYED,
+  EventType.MODEL_DEPLOYMENT_FAILED,
+  EventType.TRAFFIC_CHANGED,
+  EventType.SHADOW_EVALUATED,
+];
+
+@Resolver(() => DeploymentType)
+export class DeploymentResolver {
+  @Query(() => DeploymentType, { description: 'One deployment. NOT_FOUND when there is none with this id.' })
+  deployment(@Ctx() ctx: RequestContext, @Arg('id', () => ID, { description: 'Id of the deployment.' }) id: string): Promise<DeploymentType> {
+    return ctx.run((session) => ctx.services.deployments.get(session, id));
+  }
+
+  @Query(() => DeploymentConnection, { description: 'Deployments of the tenant, past ones included, newest first unless ordered otherwise.' })
+  async deployments(
+    @Ctx() ctx: RequestContext,
+    @Args(() => PageArgs) page: PageArgs,
+    @Arg('filter', () => DeploymentFilterInput, { nullable: true, description: 'Which deployments; all when absent.' }) filter?: DeploymentFilterInput,
+    @Arg('orderBy', () => DeploymentOrderInput, { nullable: true, description: 'Order; newest first when absent.' }) orderBy?: DeploymentOrderInput,
+  ): Promise<object> {
+    const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
+    const result = await ctx.run((session) => ctx.services.deployments.list(session, filter ?? {}, page, order));
+    return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
+  }
+
+  @Mutation(() => DeploymentPayload, {
+    description: 'Serves a model version at an endpoint, live or as a shadow. It takes effect when the model is loaded: MODEL_DEPLOYED or MODEL_DEPLOYMENT_FAILED tells.',
+  })
+  async deployModelVersion(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => DeployModelVersionInput, { description: 'The version and the endpoint.' }) input: DeployModelVersionInput,
+  ): Promise<DeploymentPayload> {
+    return { deployment: await ctx.run((session) => ctx.services.deployments.deploy(session, input)) };
+  }
+
+  @Mutation(() => SetTrafficWeightsPayload, {
+    description: 'Splits an endpoint’s traffic among its live deployments anew. Routing keys move only towards deployments whose share grew.',
+  })
+  async setTrafficWeights(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => SetTrafficWeightsInput, { description: 'The endpoint and its weights.' }) input: SetTrafficWeightsInput,
+  ): Promise<SetTrafficWeightsPayload> {
+    return { endpoint: await ctx.run((session) => ctx.services.deployments.setWeights(session, input)) };
+  }
+
+  @Mutation(() => DeploymentPayload, { description: 'Stops a deployment. What traffic it had goes to the other live ones of its endpoint in their proportions.' })
+  async undeploy(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => UndeployInput, { description: 'The deployment.' }) input: UndeployInput,
+  ): Promise<DeploymentPayload> {
+    return { deployment: await ctx.run((session) => ctx.services.deployments.undeploy(session, input.deploymentId)) };
+  }
+
+  @Mutation(() => DecideShadowPayload, {
+    description:
+      'Judges a shadow by the traffic that it got: enough requests, no errors, p95 within the endpoint’s promise, answers like the live ones, and no provable loss against the version in PRODUCTION by its newest evaluation. The SHADOW gate is recorded, passed or not; its checks say what is missing.',
+  })
+  async decideShadow(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => DecideShadowInput, { description: 'The shadow deployment.' }) input: DecideShadowInput,
+  ): Promise<DecideShadowPayload> {
+    await ctx.services.traffic.flush();
+    return { gateResult: await ctx.run((session) => ctx.services.shadows.decide(session, input.deploymentId)) };
+  }
+
+  @Subscription(() => LifecycleEventType, {
+    description:
+      'What happens to the deployments of an endpoint, each event exactly once and in the order of `seq`: MODEL_DEPLOYED, MODEL_UNDEPLOYED, MODEL_DEPLOYMENT_FAILED, TRAFFIC_CHANGED, SHADOW_EVALUATED. Reconnect with the last `seq` as `after`.',
+    subscribe: ({ args, context }) => followDeployments(context as RequestContext, args as { endpointId: string; after?: number }),
+  })
+  deploymentEvents(
+    @Root() event: LifecycleEventType,
+    @Arg('endpointId', () => ID, { description: 'The endpoint. NOT_FOUND when there is none.' }) _endpointId: string,
+    @Arg('after', () => SafeInt, { nullable: true, description: 'Events with a greater `seq` are sent, past ones first; 0 for all; only new ones when absent.' })
+    _after?: number,
+  ): LifecycleEventType {
+    return event;
+  }
+
+  @FieldResolver(() => EndpointType, { description: 'The endpoint that it serves.' })
+  endpoint(@Root() deployment: DeploymentType, @Ctx() ctx: RequestContext): Promise<EndpointType | null> {
+    return ctx.loaders.endpoint.load(deployment.endpointId);
+  }
+
+  @FieldResolver(() => ModelVersionType, { description: 'The version that it serves.' })
+  modelVersion(@Root() deployment: DeploymentType, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> {
+    return ctx.loaders.modelVersion.load(deployment.modelVersionId);
+  }
+
+  @FieldResolver(() => DeploymentTraffic, { description: 'What it has served, in a period or since its beginning.' })
+  traffic(@Root() deployment: DeploymentType, @Ctx() ctx: RequestContext, @Args(() => TrafficArgs) { from, to }: TrafficArgs): Promise<DeploymentTraffic> {
+    return ctx.loaders.deploymentTraffic.load({ deploymentId: deployment.id, from: from ?? null, to: to ?? null });
+  }
+}
+
+async function followDeployments(ctx: RequestContext, { endpointId, after }: { endpointId: string; after?: number }): Promise<AsyncIterableIterator<EventRow>> {
+  const { id } = await ctx.run((session) => ctx.services.endpoints.get(session, endpointId));
+  return followEvents(ctx, { filter: { endpointId: id, types: DEPLOYMENT_EVENTS }, after });
+}

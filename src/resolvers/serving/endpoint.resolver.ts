@@ -1,0 +1,72 @@
+import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import type { RequestContext } from '../request-context.js';
+import { OrderDirection } from '../types/common.types.js';
+import { PageArgs, toConnection } from '../types/connection.js';
+import { ModelType } from '../registry/model.types.js';
+import { DeploymentType } from './deployment.types.js';
+import {
+  CreateEndpointInput,
+  DeleteEndpointInput,
+  DeleteEndpointPayload,
+  EndpointConnection,
+  EndpointFilterInput,
+  EndpointOrderInput,
+  EndpointPayload,
+  EndpointType,
+  UpdateEndpointInput,
+} from './endpoint.types.js';
+
+@Resolver(() => EndpointType)
+export class EndpointResolver {
+  @Query(() => EndpointType, { description: 'One endpoint. NOT_FOUND when there is none with this id.' })
+  endpoint(@Ctx() ctx: RequestContext, @Arg('id', () => ID, { description: 'Id of the endpoint.' }) id: string): Promise<EndpointType> {
+    return ctx.run((session) => ctx.services.endpoints.get(session, id));
+  }
+
+  @Query(() => EndpointConnection, { description: 'Endpoints of the tenant, newest first unless ordered otherwise.' })
+  async endpoints(
+    @Ctx() ctx: RequestContext,
+    @Args(() => PageArgs) page: PageArgs,
+    @Arg('filter', () => EndpointFilterInput, { nullable: true, description: 'Which endpoints; all when absent.' }) filter?: EndpointFilterInput,
+    @Arg('orderBy', () => EndpointOrderInput, { nullable: true, description: 'Order; newest first when absent.' }) orderBy?: EndpointOrderInput,
+  ): Promise<object> {
+    const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
+    const result = await ctx.run((session) => ctx.services.endpoints.list(session, filter ?? {}, page, order));
+    return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
+  }
+
+  @Mutation(() => EndpointPayload, { description: 'Creates an endpoint. CONFLICT when the name is taken.' })
+  async createEndpoint(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => CreateEndpointInput, { description: 'The new endpoint.' }) input: CreateEndpointInput,
+  ): Promise<EndpointPayload> {
+    return { endpoint: await ctx.run((session) => ctx.services.endpoints.create(session, input)) };
+  }
+
+  @Mutation(() => EndpointPayload, { description: 'Changes the settings of an endpoint, for requests from the next second on at the latest.' })
+  async updateEndpoint(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => UpdateEndpointInput, { description: 'What to change.' }) input: UpdateEndpointInput,
+  ): Promise<EndpointPayload> {
+    return { endpoint: await ctx.run((session) => ctx.services.endpoints.update(session, input)) };
+  }
+
+  @Mutation(() => DeleteEndpointPayload, { description: 'Deletes an endpoint with all that it served: its clients get NOT_FOUND from the next second on at the latest.' })
+  async deleteEndpoint(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => DeleteEndpointInput, { description: 'The endpoint.' }) input: DeleteEndpointInput,
+  ): Promise<DeleteEndpointPayload> {
+    const { id } = await ctx.run((session) => ctx.services.endpoints.delete(session, input.id));
+    return { deletedId: id };
+  }
+
+  @FieldResolver(() => [DeploymentType], { description: 'Deployments that are PENDING or READY, oldest first; `deployments` lists past ones too.' })
+  deployments(@Root() endpoint: EndpointType, @Ctx() ctx: RequestContext): Promise<DeploymentType[]> {
+    return ctx.loaders.endpointDeployments.load(endpoint.id);
+  }
+
+  @FieldResolver(() => ModelType, { description: 'The model whose versions serve it.' })
+  model(@Root() endpoint: EndpointType, @Ctx() ctx: RequestContext): Promise<ModelType | null> {
+    return ctx.loaders.model.load(endpoint.modelId);
+  }
+}

@@ -1,0 +1,121 @@
+import { Field, Float, ID, InputType, ObjectType } from 'type-graphql';
+import { connectionOf } from '../types/connection.js';
+import { describeEnum, describeOrderFields, OrderDirection } from '../types/common.types.js';
+import { DateTime } from '../types/scalars.js';
+
+export const FollowedStage = describeEnum('FollowedStage', 'A stage whose version an endpoint can follow.', {
+  STAGING: 'The highest version in STAGING.',
+  PRODUCTION: 'The version in PRODUCTION.',
+});
+
+type EndpointOrderBy = 'createdAt' | 'updatedAt' | 'name';
+
+export const EndpointOrderField = describeOrderFields<EndpointOrderBy>('EndpointOrderField', 'What endpoints can be ordered by.', {
+  CREATED_AT: ['createdAt', 'When they were created.'],
+  UPDATED_AT: ['updatedAt', 'When their settings last changed.'],
+  NAME: ['name', 'Their names, in code point order.'],
+});
+
+@ObjectType('Endpoint', { description: 'The stable name under which clients call a model, whatever versions serve it.' })
+export class EndpointType {
+  @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
+  id!: string;
+
+  @Field(() => String, { description: 'Name, unique in the tenant: letters, digits and ._-, at most 128.' })
+  name!: string;
+
+  @Field(() => FollowedStage, {
+    nullable: true,
+    description: 'Stage whose version serves it: a promotion or rollback moves its traffic, the new version loaded before the old one leaves. Null when people decide.',
+  })
+  followStage?: keyof typeof FollowedStage | null;
+
+  @Field(() => Float, { description: 'What it promises: 95 % of the requests answered within so many milliseconds. Alerts and the shadow gate hold it against this.' })
+  slaLatencyP95Ms!: number;
+
+  @Field(() => Float, { description: 'Share of its requests, 0 to 1, whose inputs and scores are logged for monitoring.' })
+  logSampleRate!: number;
+
+  @Field(() => String, { description: 'Subject of the token that created it.' })
+  createdBy!: string;
+
+  @Field(() => DateTime, { description: 'When it was created, UTC.' })
+  createdAt!: Date;
+
+  @Field(() => DateTime, { description: 'When its settings last changed, UTC.' })
+  updatedAt!: Date;
+
+  /** Shown as an object. */
+  modelId!: string;
+}
+
+export const EndpointConnection = connectionOf(EndpointType, 'Endpoint', 'endpoints');
+
+@InputType({ description: 'Which endpoints to list; every given field must hold.' })
+export class EndpointFilterInput {
+  @Field(() => String, { nullable: true, description: 'Text that the name contains, whatever its case; at most 200 characters.' })
+  search?: string | null;
+
+  @Field(() => ID, { nullable: true, description: 'Endpoints of this model. NOT_FOUND when there is none.' })
+  modelId?: string | null;
+}
+
+@InputType({ description: 'How to order endpoints.' })
+export class EndpointOrderInput {
+  @Field(() => EndpointOrderField, { description: 'What to order by.' })
+  field!: EndpointOrderBy;
+
+  @Field(() => OrderDirection, { description: 'Which end comes first.' })
+  direction!: OrderDirection;
+}
+
+@InputType({ description: 'A new endpoint.' })
+export class CreateEndpointInput {
+  @Field(() => String, { description: 'Name, unique in the tenant: letters, digits and ._-, at most 128, a letter or digit first. CONFLICT when taken.' })
+  name!: string;
+
+  @Field(() => ID, { description: 'Model whose versions serve it. NOT_FOUND when there is none.' })
+  modelId!: string;
+
+  @Field(() => FollowedStage, { nullable: true, description: 'Stage to follow: its version, if there is one, is deployed at once. Absent: deploy versions yourself.' })
+  followStage?: keyof typeof FollowedStage | null;
+
+  @Field(() => Float, { nullable: true, description: '95th percentile of the latency to promise, in milliseconds: above 0, at most 600,000; 100 when absent.' })
+  slaLatencyP95Ms?: number | null;
+
+  @Field(() => Float, { nullable: true, description: 'Share of requests to log, 0 to 1; 1 when absent.' })
+  logSampleRate?: number | null;
+}
+
+@InputType({ description: 'Changes to an endpoint; absent fields stay as they are.' })
+export class UpdateEndpointInput {
+  @Field(() => ID, { description: 'The endpoint. NOT_FOUND when there is none.' })
+  id!: string;
+
+  @Field(() => FollowedStage, { nullable: true, description: 'Stage to follow from now on; null stops following and leaves what serves now.' })
+  followStage?: keyof typeof FollowedStage | null;
+
+  @Field(() => Float, { nullable: true, description: '95th percentile of the latency to promise, in milliseconds: above 0, at most 600,000.' })
+  slaLatencyP95Ms?: number | null;
+
+  @Field(() => Float, { nullable: true, description: 'Share of requests to log, 0 to 1.' })
+  logSampleRate?: number | null;
+}
+
+@InputType({ description: 'An endpoint to delete.' })
+export class DeleteEndpointInput {
+  @Field(() => ID, { description: 'The endpoint. NOT_FOUND when there is none.' })
+  id!: string;
+}
+
+@ObjectType({ description: 'The endpoint after the mutation.' })
+export class EndpointPayload {
+  @Field(() => EndpointType, { description: 'The endpoint as it is now.' })
+  endpoint!: EndpointType;
+}
+
+@ObjectType({ description: 'What was deleted.' })
+export class DeleteEndpointPayload {
+  @Field(() => ID, { description: 'Id of the endpoint that is gone, with its deployments, their counters, logs and alerts.' })
+  deletedId!: string;
+}

@@ -1,0 +1,40 @@
+import { Arg, Ctx, Extensions, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
+import { readAnswers, rowPredictions } from '../../domain/answers.js';
+import { Role } from '../../domain/principal.js';
+import type { RequestContext } from '../request-context.js';
+import { ModelVersionType } from '../registry/model-version.types.js';
+import { DeploymentType } from './deployment.types.js';
+import { PredictInput, PredictPayload, RowPrediction } from './predict.types.js';
+import { toOutputTensor } from './tensor.types.js';
+
+@Resolver(() => PredictPayload)
+export class PredictResolver {
+  @Extensions({ minRole: Role.VIEWER })
+  @Mutation(() => PredictPayload, {
+    description:
+      'Predicts for rows at an endpoint. VIEWER may call endpoints whose live versions are all in PRODUCTION (FORBIDDEN otherwise). UNAVAILABLE when nothing is live, DEADLINE_EXCEEDED when the model took too long, RESOURCE_EXHAUSTED when it needs too much memory or too many rows wait.',
+  })
+  async predict(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => PredictInput, { description: 'The endpoint and the rows.' }) input: PredictInput,
+  ): Promise<PredictPayload> {
+    const prediction = await ctx.services.predictions.predict(ctx.principal, input, ctx.requestId);
+    const { requestId, rows, latencyMs, batchRows, outputs } = prediction;
+    return { requestId, rows, latencyMs, batchRows, outputs: outputs.map(toOutputTensor), prediction };
+  }
+
+  @FieldResolver(() => [RowPrediction], { description: 'The answers row by row; empty when the outputs are neither a classification, a regression nor a clustering.' })
+  predictions(@Root() { prediction }: PredictPayload): RowPrediction[] {
+    return rowPredictions(readAnswers(prediction.outputs, prediction.rows));
+  }
+
+  @FieldResolver(() => DeploymentType, { description: 'The deployment that answered.' })
+  deployment(@Root() { prediction }: PredictPayload): DeploymentType {
+    return prediction.target.deployment;
+  }
+
+  @FieldResolver(() => ModelVersionType, { description: 'The version that answered.' })
+  modelVersion(@Root() { prediction }: PredictPayload): ModelVersionType {
+    return prediction.target.version;
+  }
+}

@@ -1,0 +1,68 @@
+import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
+import { Json } from '../types/scalars.js';
+import type { Prediction } from '../../services/serving/predict.service.js';
+import { OutputTensor, TensorInput } from './tensor.types.js';
+
+@InputType({ description: 'Rows to predict for at an endpoint, named or as tensors. Exactly one of endpointId and endpointName, and one of rows and tensors.' })
+export class PredictInput {
+  @Field(() => ID, { nullable: true, description: 'The endpoint by its id. NOT_FOUND when there is none.' })
+  endpointId?: string | null;
+
+  @Field(() => String, { nullable: true, description: 'The endpoint by its name. NOT_FOUND when there is none.' })
+  endpointName?: string | null;
+
+  @Field(() => [Json], {
+    nullable: true,
+    description:
+      '1 to 10,000 objects with a value per input of the model: a number or text, null for a missing one where the model fills it in, ISO 8601 text or epoch milliseconds for timestamps, a flat list for inputs of several elements per row. INVALID_TENSOR names the first wrong value, e.g. `rows[3].distance`.',
+  })
+  rows?: Record<string, unknown>[] | null;
+
+  @Field(() => [TensorInput], { nullable: true, description: 'One tensor per input of the model, all with the same number of rows. INVALID_TENSOR names what is wrong.' })
+  tensors?: TensorInput[] | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'Requests of one key are answered by the same version as long as the weights stay: a customer’s id, say. 1 to 250 characters; the request’s id when absent.',
+  })
+  routingKey?: string | null;
+
+  @Field(() => Float, { nullable: true, description: 'Longest that it may take, in milliseconds, from 1; the setting PREDICT_DEADLINE_MS bounds it and is the default.' })
+  deadlineMs?: number | null;
+
+  @Field(() => String, { nullable: true, description: 'Your id of the request, 1 to 250 characters, kept in the prediction log; made up when absent.' })
+  requestId?: string | null;
+}
+
+@ObjectType({ description: 'The answer to one row, read from the outputs by their names and shapes.', simpleResolvers: true })
+export class RowPrediction {
+  @Field(() => String, { nullable: true, description: 'Predicted class, or number of the cluster; null for regressions.' })
+  label!: string | null;
+
+  @Field(() => Float, { nullable: true, description: 'Predicted value, or distance to the cluster’s centre; null for classifications and where it is not finite.' })
+  value!: number | null;
+
+  @Field(() => [Float], { nullable: true, description: 'Probability of each class in the model’s order, 0 to 1; null unless it is a classification with probabilities.' })
+  probabilities!: number[] | null;
+}
+
+@ObjectType({ description: 'What a model answered.' })
+export class PredictPayload {
+  @Field(() => String, { description: 'Your id of the request, or the one that was made up.' })
+  requestId!: string;
+
+  @Field(() => Int, { description: 'Rows that were predicted.' })
+  rows!: number;
+
+  @Field(() => Float, { description: 'From the arrival of the checked request to the answer of the model, in milliseconds: routing, waiting, batching and running.' })
+  latencyMs!: number;
+
+  @Field(() => Int, { description: 'Rows of the batch that the request ran in, together with others that came at the same time.' })
+  batchRows!: number;
+
+  @Field(() => [OutputTensor], { description: 'Every output of the model, in its order.' })
+  outputs!: OutputTensor[];
+
+  /** Shown as objects. */
+  prediction!: Prediction;
+}

@@ -1,0 +1,72 @@
+import type { Logger } from 'pino';
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import type { ObjectStore } from '../../adapters/object-store/port.js';
+import type { Database } from '../../db/database.js';
+import type { InferenceEngine } from '../../inference/port.js';
+import { DeploymentActivator } from './deployment-activator.js';
+import type { DeploymentService } from './deployment.service.js';
+import { LoadedModels } from './loaded-models.js';
+import { PredictService } from './predict.service.js';
+import { PredictionLogBuffer } from './prediction-log.js';
+import { Routes } from './routes.js';
+import { ShadowMirror } from './shadow-mirror.js';
+import { TrafficCounters } from './traffic-counters.js';
+import { TrafficRecorder } from './traffic-recorder.js';
+
+export interface ServingOptions {
+  db: Database;
+  live: LiveEvents;
+  objects: ObjectStore;
+  logger: Logger;
+  deployments: DeploymentService;
+  /** Answers requests. */
+  engine: InferenceEngine;
+  /** Runs what nobody waits for: shadows and batch inferences. */
+  backgroundEngine: InferenceEngine;
+  predictDeadlineMs: number;
+}
+
+const UNLOAD_INTERVAL_MS = 60_000;
+
+/** What a process that answers predictions is made of, and its background work. */
+export class Serving {
+  readonly models: LoadedModels;
+  readonly backgroundModels: LoadedModels;
+  readonly traffic: TrafficRecorder;
+  readonly mirror: ShadowMirror;
+  readonly predictions: PredictService;
+  private readonly routes: Routes;
+  private readonly activator: DeploymentActivator;
+  private unloading: NodeJS.Timeout | null = null;
+
+  constructor({ db, live, objects, logger, deployments, engine, backgroundEngine, predictDeadlineMs: deadlineMs }: ServingOptions) {
+    this.models = new LoadedModels(engine, objects);
+    this.backgroundModels = new LoadedModels(backgroundEngine, objects);
+    this.traffic = new TrafficRecorder(new TrafficCounters(db), new PredictionLogBuffer(db), logger);
+    this.mirror = new ShadowMirror(this.backgroundModels, this.traffic, deadlineMs);
+    this.routes = new Routes(db, live, this.models, logger);
+    this.predictions = new PredictService({ routes: this.routes, models: this.models, recorder: this.traffic, mirror: this.mirror, deadlineMs });
+    this.activator = new DeploymentActivator(db, live, deployments, { LIVE: this.models, SHADOW: this.backgroundModels }, logger);
+  }
+
+  /** In processes that serve the API. */
+  start(): void {
+    this.activator.start();
+    this.traffic.start();
+    this.unloading = setInterval(() => {
+      void this.models.unloadIdle();
+      void this.backgroundModels.unloadIdle();
+    }, UNLOAD_INTERVAL_MS);
+  }
+
+  /** After the last request: what was counted and logged is written. */
+  async stop(): Promise<void> {
+    if (this.unloading) clearInterval(this.unloading);
+    await this.activator.stop();
+    await this.mirror.stop();
+    await this.traffic.stop();
+    this.routes.close();
+    await this.models.engine.close();
+    await this.backgroundModels.engine.close();
+  }
+}
