@@ -1,0 +1,56 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createSchema } from '../../src/resolvers/schema.js';
+import { callOf } from '../support/id-sites.js';
+import { startTestService, type TestService } from '../support/service.js';
+import { TrafficWriter } from '../support/traffic.js';
+import { MUTATION_ARGUMENTS, World } from '../support/world.js';
+
+let service: TestService;
+let traffic: TrafficWriter;
+let world: World;
+
+/** Mutations that leave no row, and why. */
+const WITHOUT_AUDIT: Record<string, string> = {
+  logMetrics: 'thousands of points a second; each point is itself a record with its time',
+  predict: 'changes nothing; the prediction log keeps a sample',
+};
+
+beforeAll(async () => {
+  service = await startTestService({ MONITORING_INTERVAL_MS: '3600000' });
+  traffic = await TrafficWriter.connect(service.database.url);
+  world = await World.create(service, traffic, 'acme');
+});
+afterAll(async () => {
+  await traffic?.end();
+  await service?.close();
+});
+
+describe('the audit log', () => {
+  it('has a row of every mutation that was made, with its request', async () => {
+    const mutations = Object.values((await createSchema()).getMutationType()!.getFields());
+    const wrong: string[] = [];
+    let audited = 0;
+    for (const mutation of mutations) {
+      const argumentsOf = MUTATION_ARGUMENTS[mutation.name]?.[0];
+      if (!argumentsOf) {
+        wrong.push(`${mutation.name}: no arguments for it in test/support/world.ts`);
+        continue;
+      }
+      const args = await argumentsOf(world);
+      const { errors } = await world.caller.send(callOf('mutation', mutation, args), args);
+      if (errors) {
+        wrong.push(`${mutation.name}: ${errors[0]!.message}`);
+        continue;
+      }
+      const { auditLog } = await world.caller.ok<{ auditLog: { nodes: { actor: string; requestId: string }[] } }>(
+        `query ($action: String!) { auditLog(first: 1, filter: { action: $action }) { nodes { actor requestId } } }`,
+        { action: mutation.name },
+      );
+      const found = auditLog.nodes[0]?.actor === 'owner-of-acme';
+      if (found === mutation.name in WITHOUT_AUDIT) wrong.push(`${mutation.name}: ${found ? 'an audit row, though listed as without' : 'no audit row'}`);
+      if (found) audited++;
+    }
+    console.log(`audit: ${audited} of ${mutations.length} mutations leave a row, ${Object.keys(WITHOUT_AUDIT).join(' and ')} need none`);
+    expect(wrong).toEqual([]);
+  });
+});

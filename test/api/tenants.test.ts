@@ -1,0 +1,88 @@
+import type { GraphQLSchema } from 'graphql';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createSchema } from '../../src/resolvers/schema.js';
+import { callOf, type IdSite, idSites, nestedIdSites, siteName, valueAt, withValueAt } from '../support/id-sites.js';
+import type { Caller, GraphQLErrorShape } from '../support/service.js';
+import { startTestService, type TestService } from '../support/service.js';
+import { TrafficWriter } from '../support/traffic.js';
+import { MUTATION_ARGUMENTS, READ_ARGUMENTS, World } from '../support/world.js';
+
+let service: TestService;
+let traffic: TrafficWriter;
+let schema: GraphQLSchema;
+let owner: World;
+let stranger: World;
+
+const ARGUMENTS = { ...READ_ARGUMENTS, ...MUTATION_ARGUMENTS };
+/** Long enough for a subscription to be refused. */
+const REFUSED_WITHIN_MS = 300;
+
+beforeAll(async () => {
+  service = await startTestService({ MONITORING_INTERVAL_MS: '3600000' });
+  traffic = await TrafficWriter.connect(service.database.url);
+  [schema, owner, stranger] = await Promise.all([createSchema(), World.create(service, traffic, 'owner'), World.create(service, traffic, 'stranger')]);
+});
+afterAll(async () => {
+  await traffic?.end();
+  await service?.close();
+});
+
+/** The codes of the errors that a call gives; none when it works. */
+async function codesOf(caller: Caller, site: IdSite, args: Record<string, unknown>): Promise<string[]> {
+  const query = callOf(site.operation, schema.getRootType(site.operation as never)!.getFields()[site.field]!, args);
+  if (site.operation !== 'subscription') return ((await caller.send(query, args)).errors ?? []).map(({ extensions }) => extensions.code);
+  return subscriptionErrors(caller, query, args);
+}
+
+async function subscriptionErrors(caller: Caller, query: string, variables: Record<string, unknown>): Promise<string[]> {
+  const client = caller.socket();
+  try {
+    return await new Promise<string[]>((resolve) => {
+      const waited = setTimeout(() => resolve([]), REFUSED_WITHIN_MS);
+      client.subscribe(
+        { query, variables },
+        {
+          next: ({ errors }) => resolve((errors ?? []).map(({ extensions }) => String(extensions?.['code']))),
+          error: (errors) => resolve((errors as unknown as GraphQLErrorShape[]).map(({ extensions }) => extensions.code)),
+          complete: () => (clearTimeout(waited), resolve([])),
+        },
+      );
+    });
+  } finally {
+    await client.dispose();
+  }
+}
+
+describe('another tenant’s ids', () => {
+  it('give NOT_FOUND at every id argument of the schema, and their owner gets through', async () => {
+    const sites = idSites(schema);
+    const wrong: string[] = [];
+    for (const site of sites) {
+      const variants = ARGUMENTS[site.field] ?? [];
+      let tried = 0;
+      for (const argumentsOf of variants) {
+        const foreign = valueAt(await argumentsOf(owner), site.path);
+        if (foreign === undefined) continue;
+        tried++;
+        const args = withValueAt(await argumentsOf(stranger), site.path, foreign);
+        const codes = await codesOf(stranger.caller, site, args);
+        if (codes.length !== 1 || codes[0] !== 'NOT_FOUND') wrong.push(`${siteName(site)}: a stranger gets ${codes.join(', ') || 'an answer'}`);
+      }
+      if (tried === 0) wrong.push(`${siteName(site)}: no arguments for it in test/support/world.ts`);
+    }
+    // After the strangers, since it uses things up.
+    const fields = [...new Map(sites.map((site) => [`${site.operation} ${site.field}`, site])).values()];
+    for (const site of fields) {
+      for (const argumentsOf of ARGUMENTS[site.field] ?? []) {
+        const codes = await codesOf(owner.caller, site, await argumentsOf(owner));
+        if (codes.includes('NOT_FOUND')) wrong.push(`${site.operation} ${site.field}: its owner gets ${codes.join(', ')}`);
+      }
+    }
+    console.log(`tenants: ${sites.length} id arguments of ${fields.length} root fields tried with another tenant's ids`);
+    expect(wrong).toEqual([]);
+  });
+
+  it('can be given to root fields alone, which one guard covers', () => {
+    expect(nestedIdSites(schema)).toEqual([]);
+  });
+});
