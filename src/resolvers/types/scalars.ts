@@ -49,4 +49,12 @@ export const MetricValue = new GraphQLScalarType<number, number | string>({
   },
 });
 
-export { GraphQLDateTimeISO as DateTime, GraphQLJSON as Json };
+const PLAIN_UTC = /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,3})?Z$/;
+
+/** The usual form, which every month has, is read at once: a bulk request brings thousands. The library checks all others. */
+export const DateTime = new GraphQLScalarType<Date, string>({
+  ...GraphQLDateTimeISO.toConfig(),
+  parseValue: (value) => (typeof value === 'string' && PLAIN_UTC.test(value) ? new Date(value) : GraphQLDateTimeISO.parseValue(value)),
+});
+
+export { GraphQLJSON as Json };
