@@ -16,7 +16,6 @@ import { RetrainingPolicyService } from './services/monitoring/retraining-policy
 import type { InferenceEngine } from './inference/port.js';
 import { LazyEngine } from './inference/lazy-engine.js';
 import { OnnxEngine } from './inference/onnx/onnx-engine.js';
-import { GateService } from './services/registry/gate.service.js';
 import { BatchInferenceService } from './services/serving/batch-inference.service.js';
 import { DeploymentService } from './services/serving/deployment.service.js';
 import { EndpointService } from './services/serving/endpoint.service.js';
@@ -34,6 +33,15 @@ import { CheckpointService } from './services/training/checkpoint.service.js';
 import { TrainingService } from './services/training/training.service.js';
 import { StagedObjects } from './services/platform/staged-objects.js';
 import { LocalTrainingBackend } from './training/local-backend.js';
+import { LocalEvaluator } from './evaluation/local-evaluator.js';
+import { checkModel } from './inference/model-check.js';
+import { EvaluationService } from './services/registry/evaluation.service.js';
+import { GateService } from './services/registry/gate.service.js';
+import { ModelService } from './services/registry/model.service.js';
+import { ModelVersionService } from './services/registry/model-version.service.js';
+import { StageService } from './services/registry/stage.service.js';
+import { ValidationService } from './services/registry/validation.service.js';
+import { VersionRemoval } from './services/registry/version-removal.js';
 import { RunService } from './services/tracking/run.service.js';
 import type { Services } from './services/services.js';
 import { UploadService } from './services/tracking/upload.service.js';
@@ -89,8 +97,14 @@ export async function createContext(config: Config, logger: Logger, options: Con
   const datasets = new DatasetService({ db, objects, staged, uploads, files: duckDbDatasets, allowedDirs, maxBytes: config.MAX_UPLOAD_BYTES });
   const backend = new LocalTrainingBackend();
   const checkpoints = new CheckpointService(objects, staged, jobs);
-  const registrar = { registerFromRun: () => Promise.reject(new Error('the registry is not there yet')) };
-  const training = { live, objects, staged, backend, runs, datasets, artifacts, checkpoints, registrar };
+  const removal = new VersionRemoval(staged);
+  const models = new ModelService(removal);
+  const modelVersions = new ModelVersionService({ db, live, objects, uploads, models, removal, staged, artifacts, checkModel, logger });
+  const gates = new GateService();
+  const evaluator = new LocalEvaluator();
+  const evaluations = new EvaluationService({ live, jobs, objects, staged, artifacts, datasets, versions: modelVersions, gates, evaluator });
+  const validations = new ValidationService({ live, jobs, datasets, versions: modelVersions, evaluations, gates, evaluator });
+  const training = { live, objects, staged, backend, runs, datasets, artifacts, checkpoints, registrar: modelVersions };
   const trainings = new TrainingService(db, jobs, training, join(config.DATA_DIR, 'work'));
   const alerts = new AlertService(live);
   const monitoring = new MonitoringService(db, alerts, logger, config.MONITORING_MIN_ROWS);
@@ -100,6 +114,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
   const deployments = new DeploymentService(live, engine.name);
   const serving = new Serving({ db, live, objects, logger, deployments, engine, backgroundEngine, predictDeadlineMs: config.PREDICT_DEADLINE_MS });
   const batch = { db, live, objects, staged, artifacts, datasets, jobs, files: duckDbDatasets, models: serving.backgroundModels };
+  const stages = new StageService(live, models, modelVersions, gates, deployments);
   const services: Services = {
     alerts,
     artifacts,
@@ -108,20 +123,26 @@ export async function createContext(config: Config, logger: Logger, options: Con
     datasets,
     deployments,
     endpoints: new EndpointService(deployments),
+    evaluations,
     events,
     experiments,
     feeds: new LiveFeeds(live),
+    gates,
     jobs,
+    models,
+    modelVersions,
     monitoring,
     predictions: serving.predictions,
     retraining: new RetrainingService(db, live, trainings, datasets, logger),
     retrainingPolicies: new RetrainingPolicyService(),
     runs,
-    shadows: new ShadowService(live, deployments, new GateService()),
+    shadows: new ShadowService(live, deployments, gates),
     staged,
+    stages,
     traffic: serving.traffic,
     trainings,
     uploads,
+    validations,
   };
 
   return {
@@ -137,6 +158,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
     registerMetrics: () => undefined,
     close: async () => {
       await serving.stop();
+      await modelVersions.idle();
       await events.stop();
       await queue.close();
       await live.close();

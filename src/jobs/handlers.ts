@@ -5,8 +5,8 @@ import type { JobHandlers } from './kit.js';
 export function createHandlers(services: Services): JobHandlers {
   return {
     TRAINING: (run) => services.trainings.execute(run),
-    EVALUATION: (run) => services.jobs.heartbeat(run.job.id, run.attempt).then(() => undefined),
-    VALIDATION: (run) => services.jobs.heartbeat(run.job.id, run.attempt).then(() => undefined),
+    EVALUATION: (run) => services.evaluations.execute(run),
+    VALIDATION: (run) => services.validations.execute(run),
     BATCH_INFERENCE: (run) => services.batchInference.execute(run),
   };
 }

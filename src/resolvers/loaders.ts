@@ -8,6 +8,9 @@ import { ModelVersion } from '../db/entities/registry/model-version.entity.js';
 import { Deployment } from '../db/entities/serving/deployment.entity.js';
 import { Endpoint } from '../db/entities/serving/endpoint.entity.js';
 import type { Session } from '../db/database.js';
+import type { EvaluationReport } from '../domain/evaluation.js';
+import type { Gate, GateCheck } from '../domain/gates.js';
+import type { Stage } from '../domain/stages.js';
 import { sql } from '../db/sql.js';
 import { readTraffic, type Traffic } from '../services/serving/traffic.service.js';
 
@@ -54,6 +57,35 @@ export interface DeploymentTrafficKey {
   to: Date | null;
 }
 
+export interface GateResultRow {
+  id: string;
+  gate: Gate;
+  passed: boolean;
+  checks: GateCheck[];
+  createdAt: Date;
+}
+
+export interface StageTransitionRow {
+  id: string;
+  modelVersionId: string;
+  fromStage: Stage;
+  toStage: Stage;
+  reason: string;
+  override: boolean;
+  createdBy: string;
+  createdAt: Date;
+}
+
+export interface EvaluationRow {
+  id: string;
+  modelVersionId: string;
+  baselineVersionId: string | null;
+  datasetId: string;
+  report: EvaluationReport;
+  createdBy: string;
+  createdAt: Date;
+}
+
 /** Per request: the reads of one turn become one statement per kind. */
 export interface Loaders {
   dataset: DataLoader<string, Dataset | null>;
@@ -64,6 +96,8 @@ export interface Loaders {
   experiment: DataLoader<string, Experiment | null>;
   model: DataLoader<string, Model | null>;
   modelVersion: DataLoader<string, ModelVersion | null>;
+  /** By model. */
+  productionVersion: DataLoader<string, ModelVersion | null>;
   run: DataLoader<string, Run | null>;
   runParams: DataLoader<string, KeyValueRow[]>;
   runTags: DataLoader<string, KeyValueRow[]>;
@@ -73,6 +107,12 @@ export interface Loaders {
   /** The newest hundred runs of each dataset. */
   datasetRuns: DataLoader<string, RunDatasetRow[]>;
   jobCheckpoints: DataLoader<string, CheckpointRow[]>;
+  versionArtifacts: DataLoader<string, ArtifactRow[]>;
+  /** The newest twenty of each version. */
+  versionEvaluations: DataLoader<string, EvaluationRow[]>;
+  /** The newest result of each gate. */
+  versionGates: DataLoader<string, GateResultRow[]>;
+  versionTransitions: DataLoader<string, StageTransitionRow[]>;
 }
 
 const LINEAGE = 'run_id as "runId", dataset_id as "datasetId", role';
@@ -80,6 +120,16 @@ const NEWEST_LINEAGE = `(select * from (
   select *, row_number() over (partition by tenant, dataset_id order by created_at desc, id desc) as n from run_dataset) numbered where n <= 100) newest`;
 const ARTIFACT = 'id, path, size_bytes::float8 as "sizeBytes", sha256, content_type as "contentType", created_at as "createdAt"';
 const CHECKPOINT = 'epoch, attempt, size_bytes::float8 as "sizeBytes", sha256, created_at as "createdAt"';
+
+const GATE_RESULT = 'id, gate, passed, checks, created_at as "createdAt"';
+const NEWEST_GATE_RESULTS = `(select * from (
+  select *, row_number() over (partition by tenant, model_version_id, gate order by created_at desc, id desc) as n from gate_result) numbered where n = 1) newest`;
+const STAGE_TRANSITION =
+  'id, model_version_id as "modelVersionId", from_stage as "fromStage", to_stage as "toStage", reason, override, created_by as "createdBy", created_at as "createdAt"';
+const EVALUATION =
+  'id, model_version_id as "modelVersionId", baseline_version_id as "baselineVersionId", dataset_id as "datasetId", report, created_by as "createdBy", created_at as "createdAt"';
+const NEWEST_EVALUATIONS = `(select * from (
+  select *, row_number() over (partition by tenant, model_version_id order by created_at desc, id desc) as n from evaluation) numbered where n <= 20) newest`;
 
 export function createLoaders(run: RunInSession): Loaders {
   const byId = <T extends { id: string; tenant: string }>(entity: EntityName<T>) =>
@@ -110,6 +160,7 @@ export function createLoaders(run: RunInSession): Loaders {
     experiment: byId(Experiment),
     model: byId(Model),
     modelVersion: byId(ModelVersion),
+    productionVersion: new DataLoader((modelIds) => run((session) => loadProductionVersions(session, modelIds))),
     run: byId(Run),
     runParams: grouped<KeyValueRow>('run_param', 'run_id', 'key, value', 'key'),
     runTags: grouped<KeyValueRow>('run_tag', 'run_id', 'key, value', 'key'),
@@ -117,6 +168,10 @@ export function createLoaders(run: RunInSession): Loaders {
     runArtifacts: grouped<ArtifactRow>('artifact', 'run_id', ARTIFACT, 'path'),
     datasetRuns: grouped<RunDatasetRow>(NEWEST_LINEAGE, 'dataset_id', LINEAGE, 'created_at desc, id desc'),
     jobCheckpoints: grouped<CheckpointRow>('checkpoint', 'job_id', CHECKPOINT, 'epoch desc, attempt desc'),
+    versionArtifacts: grouped<ArtifactRow>('artifact', 'model_version_id', ARTIFACT, 'path'),
+    versionEvaluations: grouped<EvaluationRow>(NEWEST_EVALUATIONS, 'model_version_id', EVALUATION, 'created_at desc, id desc'),
+    versionGates: grouped<GateResultRow>(NEWEST_GATE_RESULTS, 'model_version_id', GATE_RESULT, 'gate'),
+    versionTransitions: grouped<StageTransitionRow>('stage_transition', 'model_version_id', STAGE_TRANSITION, 'created_at desc, id desc'),
     runLatestMetrics: grouped<LatestMetricRow>('metric_latest', 'run_id', 'key, value, step::float8 as step, logged_at as "loggedAt"', 'key'),
   };
 }
@@ -136,4 +191,10 @@ async function loadDeployments(session: Session, endpointIds: readonly string[])
   const rows = await session.em.find(Deployment, where, { orderBy: { createdAt: 'ASC', id: 'ASC' } });
   const groups = Map.groupBy(rows, ({ endpointId }) => endpointId);
   return endpointIds.map((id) => groups.get(id) ?? []);
+}
+
+async function loadProductionVersions(session: Session, modelIds: readonly string[]): Promise<(ModelVersion | null)[]> {
+  const rows = await session.em.find(ModelVersion, { tenant: session.tenant, modelId: { $in: [...modelIds] }, stage: 'PRODUCTION' });
+  const found = new Map(rows.map((row) => [row.modelId, row]));
+  return modelIds.map((id) => found.get(id) ?? null);
 }

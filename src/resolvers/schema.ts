@@ -17,6 +17,10 @@ import { EventResolver } from './platform/event.resolver.js';
 import { guardSchema } from './guard.js';
 import { JobResolver } from './platform/job.resolver.js';
 import { RunResolver } from './tracking/run.resolver.js';
+import { EvaluationResolver } from './registry/evaluation.resolver.js';
+import { JobModelVersionResolver, ModelVersionResolver } from './registry/model-version.resolver.js';
+import { ModelResolver, StageTransitionResolver } from './registry/model.resolver.js';
+import { StageResolver } from './registry/stage.resolver.js';
 
 // A new resolver is listed here once; the guard then covers it.
 const RESOLVERS: NonEmptyArray<Function> = [
@@ -28,14 +32,20 @@ const RESOLVERS: NonEmptyArray<Function> = [
   DatasetResolver,
   DeploymentResolver,
   EndpointResolver,
+  EvaluationResolver,
   EventResolver,
   ExperimentResolver,
+  JobModelVersionResolver,
   JobResolver,
+  ModelResolver,
+  ModelVersionResolver,
   MonitoringResolver,
   PredictResolver,
   RetrainingResolver,
   RunFilesResolver,
   RunResolver,
+  StageResolver,
+  StageTransitionResolver,
   TrainingResolver,
 ];
 

@@ -5,10 +5,16 @@ import type { BatchInferenceService } from './serving/batch-inference.service.js
 import type { DatasetService } from './tracking/dataset.service.js';
 import type { DeploymentService } from './serving/deployment.service.js';
 import type { EndpointService } from './serving/endpoint.service.js';
+import type { EvaluationService } from './registry/evaluation.service.js';
 import type { EventService } from './platform/event.service.js';
 import type { ExperimentService } from './tracking/experiment.service.js';
 import type { JobService } from './platform/job.service.js';
 import type { LiveFeeds } from './platform/live-feed.js';
+import type { ModelService } from './registry/model.service.js';
+import type { ModelVersionService } from './registry/model-version.service.js';
+import type { GateService } from './registry/gate.service.js';
+import type { StageService } from './registry/stage.service.js';
+import type { ValidationService } from './registry/validation.service.js';
 import type { MonitoringService } from './monitoring/monitoring.service.js';
 import type { PredictService } from './serving/predict.service.js';
 import type { RetrainingService } from './monitoring/retraining.service.js';
@@ -29,10 +35,14 @@ export interface Services {
   datasets: DatasetService;
   deployments: DeploymentService;
   endpoints: EndpointService;
+  evaluations: EvaluationService;
   events: EventService;
   experiments: ExperimentService;
   feeds: LiveFeeds;
+  gates: GateService;
   jobs: JobService;
+  models: ModelService;
+  modelVersions: ModelVersionService;
   monitoring: MonitoringService;
   predictions: PredictService;
   retraining: RetrainingService;
@@ -40,7 +50,9 @@ export interface Services {
   runs: RunService;
   shadows: ShadowService;
   staged: StagedObjects;
+  stages: StageService;
   traffic: TrafficRecorder;
   trainings: TrainingService;
   uploads: UploadService;
+  validations: ValidationService;
 }

@@ -1,0 +1,125 @@
+import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { badInput } from '../../errors.js';
+import { JobType } from '../platform/job.types.js';
+import type { RequestContext } from '../request-context.js';
+import { ArtifactType } from '../tracking/artifact.types.js';
+import { RunType } from '../tracking/run.types.js';
+import { KeyValue, OrderDirection, toKeyValues } from '../types/common.types.js';
+import { PageArgs, toConnection } from '../types/connection.js';
+import { EvaluationType } from './evaluation.types.js';
+import {
+  DeleteModelVersionInput,
+  GateResultType,
+  ModelVersionConnection,
+  ModelVersionFilterInput,
+  ModelVersionOrderInput,
+  ModelVersionPayload,
+  ModelVersionType,
+  NamedMetric,
+  RegisterModelVersionInput,
+  UpdateModelVersionInput,
+} from './model-version.types.js';
+import { DeletedPayload, ModelType, StageTransitionType } from './model.types.js';
+
+@Resolver(() => ModelVersionType)
+export class ModelVersionResolver {
+  @Query(() => ModelVersionType, { description: 'One model version. NOT_FOUND when there is none with this id.' })
+  modelVersion(@Ctx() ctx: RequestContext, @Arg('id', () => ID, { description: 'Id of the version.' }) id: string): Promise<ModelVersionType> {
+    return ctx.run((session) => ctx.services.modelVersions.get(session, id));
+  }
+
+  @Query(() => ModelVersionConnection, { description: 'Model versions of the tenant, newest first unless ordered otherwise.' })
+  async modelVersions(
+    @Ctx() ctx: RequestContext,
+    @Args(() => PageArgs) page: PageArgs,
+    @Arg('filter', () => ModelVersionFilterInput, { nullable: true, description: 'Which versions; all when absent.' }) filter?: ModelVersionFilterInput,
+    @Arg('orderBy', () => ModelVersionOrderInput, { nullable: true, description: 'Order; newest first when absent.' }) orderBy?: ModelVersionOrderInput,
+  ): Promise<object> {
+    const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
+    const result = await ctx.run((session) => ctx.services.modelVersions.list(session, filter ?? {}, page, order));
+    return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
+  }
+
+  @Mutation(() => ModelVersionPayload, {
+    description: 'Registers the model of a run or an uploaded ONNX file as the next version, with model.onnx, requirements.txt and model_card.md as its artifacts.',
+  })
+  async registerModelVersion(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => RegisterModelVersionInput, { description: 'The model and where the file comes from.' }) input: RegisterModelVersionInput,
+  ): Promise<ModelVersionPayload> {
+    const { modelVersions } = ctx.services;
+    const { runId, uploadId, ...rest } = input;
+    if ((runId == null) === (uploadId == null)) throw badInput('input', 'exactly one of runId and uploadId', { runId, uploadId });
+    const { id } =
+      runId == null
+        ? await modelVersions.registerFromUpload(ctx, { ...rest, uploadId: uploadId as string })
+        : await ctx.run((session) => modelVersions.registerFromRun(session, { ...rest, runId }));
+    return { modelVersion: await modelVersions.settled(ctx, id) };
+  }
+
+  @Mutation(() => ModelVersionPayload, { description: 'Changes a version’s description or tags. NOT_FOUND when there is none.' })
+  async updateModelVersion(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => UpdateModelVersionInput, { description: 'What to change.' }) input: UpdateModelVersionInput,
+  ): Promise<ModelVersionPayload> {
+    return { modelVersion: await ctx.run((session) => ctx.services.modelVersions.update(session, input)) };
+  }
+
+  @Mutation(() => DeletedPayload, { description: 'Deletes a version with its files. CONFLICT outside DEVELOPMENT and STAGING, or while something needs it.' })
+  async deleteModelVersion(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => DeleteModelVersionInput, { description: 'The version.' }) input: DeleteModelVersionInput,
+  ): Promise<DeletedPayload> {
+    await ctx.run((session) => ctx.services.modelVersions.delete(session, input.id));
+    return { deletedId: input.id };
+  }
+
+  @FieldResolver(() => ModelType, { description: 'The model that it is a version of.' })
+  model(@Root() version: ModelVersionType, @Ctx() ctx: RequestContext): Promise<ModelType | null> {
+    return ctx.loaders.model.load(version.modelId);
+  }
+
+  @FieldResolver(() => RunType, { nullable: true, description: 'The run that trained it; null for an uploaded file.' })
+  run(@Root() version: ModelVersionType, @Ctx() ctx: RequestContext): Promise<RunType | null> | null {
+    return version.runId ? ctx.loaders.run.load(version.runId) : null;
+  }
+
+  @FieldResolver(() => [NamedMetric], { description: 'What its training measured, by name; empty for an uploaded file.' })
+  metrics(@Root() version: ModelVersionType): NamedMetric[] {
+    return Object.entries(version.metrics).map(([name, value]) => ({ name, value }));
+  }
+
+  @FieldResolver(() => [KeyValue], { description: 'Tags, in the order they were given.' })
+  tags(@Root() version: ModelVersionType): KeyValue[] {
+    return toKeyValues(version.tags);
+  }
+
+  @FieldResolver(() => [GateResultType], { description: 'The newest result of each gate that it has met.' })
+  gates(@Root() version: ModelVersionType, @Ctx() ctx: RequestContext): Promise<GateResultType[]> {
+    return ctx.loaders.versionGates.load(version.id);
+  }
+
+  @FieldResolver(() => [StageTransitionType], { description: 'Its steps from stage to stage, newest first.' })
+  stageHistory(@Root() version: ModelVersionType, @Ctx() ctx: RequestContext): Promise<StageTransitionType[]> {
+    return ctx.loaders.versionTransitions.load(version.id);
+  }
+
+  @FieldResolver(() => [ArtifactType], { description: 'Its files, by path: model.onnx, requirements.txt, model_card.md, and a report per evaluation.' })
+  artifacts(@Root() version: ModelVersionType, @Ctx() ctx: RequestContext): Promise<ArtifactType[]> {
+    return ctx.loaders.versionArtifacts.load(version.id);
+  }
+
+  @FieldResolver(() => [EvaluationType], { description: 'Its evaluations, newest first, at most twenty.' })
+  evaluations(@Root() version: ModelVersionType, @Ctx() ctx: RequestContext): Promise<EvaluationType[]> {
+    return ctx.loaders.versionEvaluations.load(version.id);
+  }
+}
+
+/** What jobs tell of versions. */
+@Resolver(() => JobType)
+export class JobModelVersionResolver {
+  @FieldResolver(() => ModelVersionType, { nullable: true, description: 'The version that it is about; null for jobs without one, and when it has been deleted.' })
+  modelVersion(@Root() job: JobType, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> | null {
+    return job.modelVersionId ? ctx.loaders.modelVersion.load(job.modelVersionId) : null;
+  }
+}

@@ -1,0 +1,249 @@
+import { Field, ID, InputType, Int, ObjectType } from 'type-graphql';
+import type { Signature } from '../../domain/tensor.js';
+import { describeEnum, describeOrderFields, KeyValueInput, OrderDirection } from '../types/common.types.js';
+import { connectionOf } from '../types/connection.js';
+import { DateTime, MetricValue, SafeInt } from '../types/scalars.js';
+import { StageEnum, type StageName } from './model.types.js';
+
+export const VersionStatusEnum = describeEnum('ModelVersionStatus', 'Whether the files of a version are stored.', {
+  PENDING: 'Being stored; after a crash the service goes on by itself.',
+  READY: 'Stored whole: it can be evaluated, promoted and deployed.',
+  FAILED: 'Given up; `error` says why.',
+});
+
+export const GateEnum = describeEnum('Gate', 'Evidence that a stage asks for.', {
+  EVALUATION: 'Better than the baseline on rows that it never saw; for the first production version.',
+  VALIDATION: 'Signature, sample predictions, holdout metrics, latency and agreement; for STAGING.',
+  SHADOW: 'Answered a copy of production’s traffic well; for PRODUCTION beside a version that is there.',
+});
+
+export const TensorSemanticEnum = describeEnum('TensorSemantic', 'How a plain value of a named row becomes a tensor element.', {
+  NUMERIC: 'A number; null is a missing value.',
+  CATEGORICAL: 'A text; null is a missing value.',
+  TIMESTAMP_MS: 'An ISO 8601 text, or milliseconds since 1970, UTC.',
+});
+
+export const DatatypeEnum = describeEnum('Datatype', 'Element type of a tensor, by its Open Inference Protocol name.', {
+  BOOL: 'True or false.',
+  INT8: 'Integers of 8 bits.',
+  INT16: 'Integers of 16 bits.',
+  INT32: 'Integers of 32 bits.',
+  INT64: 'Integers of 64 bits; in JSON up to 2^53 - 1, outputs beyond that as decimal strings.',
+  UINT8: 'Integers from 0 to 255.',
+  FP32: 'Floats of 32 bits.',
+  FP64: 'Floats of 64 bits.',
+  BYTES: 'Text in UTF-8.',
+});
+
+export const ModelVersionOrderField = describeOrderFields<'createdAt' | 'updatedAt' | 'version'>('ModelVersionOrderField', 'What model versions can be ordered by.', {
+  CREATED_AT: ['createdAt', 'When they were registered.'],
+  UPDATED_AT: ['updatedAt', 'When they last changed, stages included.'],
+  VERSION: ['version', 'Their numbers, which begin with 1 in each model.'],
+});
+
+@ObjectType('TensorSpec', { description: 'An input or output of a model.' })
+export class TensorSpecType {
+  @Field(() => String, { description: 'Name; for models trained here, inputs are named as the dataset’s columns.' })
+  name!: string;
+
+  @Field(() => DatatypeEnum, { description: 'Type of its elements.' })
+  datatype!: keyof typeof DatatypeEnum;
+
+  @Field(() => [Int], { description: 'Length of each dimension, the batch first; -1 stands for any.' })
+  shape!: number[];
+
+  @Field(() => TensorSemanticEnum, { nullable: true, description: 'What an element means; null when the file does not say.' })
+  semantic?: keyof typeof TensorSemanticEnum | null;
+}
+
+@ObjectType('ModelSignature', { description: 'What a model takes and gives.' })
+export class ModelSignatureType {
+  @Field(() => [TensorSpecType], { description: 'Inputs, in the file’s order.' })
+  inputs!: TensorSpecType[];
+
+  @Field(() => [TensorSpecType], { description: 'Outputs, in the file’s order.' })
+  outputs!: TensorSpecType[];
+}
+
+@ObjectType({ description: 'A metric of a version.' })
+export class NamedMetric {
+  @Field(() => String, { description: 'Name, e.g. `holdout.roc_auc`.' })
+  name!: string;
+
+  @Field(() => MetricValue, { description: 'Its value; losses are in nats or in units of the target.' })
+  value!: number;
+}
+
+@ObjectType('GateCheck', { description: 'One condition of a gate.' })
+export class GateCheckType {
+  @Field(() => String, { description: 'Stable name, e.g. `latency_p95_ms`.' })
+  name!: string;
+
+  @Field(() => Boolean, { description: 'Whether it holds.' })
+  passed!: boolean;
+
+  @Field(() => String, { description: 'What would have been enough.' })
+  expected!: string;
+
+  @Field(() => String, { description: 'What was found.' })
+  got!: string;
+
+  @Field(() => String, { description: 'The finding as a sentence.' })
+  message!: string;
+}
+
+@ObjectType('GateResult', { description: 'The newest decision of a gate about a version.' })
+export class GateResultType {
+  @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
+  id!: string;
+
+  @Field(() => GateEnum, { description: 'Which gate.' })
+  gate!: keyof typeof GateEnum;
+
+  @Field(() => Boolean, { description: 'True when every check passed.' })
+  passed!: boolean;
+
+  @Field(() => [GateCheckType], { description: 'Its conditions, in order.' })
+  checks!: GateCheckType[];
+
+  @Field(() => DateTime, { description: 'When it was decided, UTC.' })
+  createdAt!: Date;
+}
+
+@ObjectType('ModelVersion', { description: 'One model file with what is known about it; the file never changes.' })
+export class ModelVersionType {
+  @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
+  id!: string;
+
+  @Field(() => Int, { description: 'Number within the model, from 1, never given twice.' })
+  version!: number;
+
+  @Field(() => String, {
+    description: 'MAJOR.MINOR.PATCH: major for a signature to which callers must adapt, minor for a new training, patch for the same training again.',
+  })
+  semanticVersion!: string;
+
+  @Field(() => StageEnum, { description: 'Where it stands.' })
+  stage!: StageName;
+
+  @Field(() => VersionStatusEnum, { description: 'Whether its files are stored.' })
+  status!: keyof typeof VersionStatusEnum;
+
+  @Field(() => String, { nullable: true, description: 'Why it FAILED; null otherwise.' })
+  error?: string | null;
+
+  @Field(() => String, { description: 'What is particular about it, as Markdown; may be empty.' })
+  description!: string;
+
+  @Field(() => SafeInt, { description: 'Size of model.onnx in bytes.' })
+  sizeBytes!: number;
+
+  @Field(() => String, { description: 'SHA-256 of model.onnx, hexadecimal.' })
+  sha256!: string;
+
+  @Field(() => ModelSignatureType, { description: 'What it takes and gives.' })
+  signature!: Signature;
+
+  @Field(() => MetricValue, {
+    nullable: true,
+    description: 'Largest absolute difference between the trainer’s outputs and the runtime’s; null for an uploaded file, which has no trainer here.',
+  })
+  agreementMaxAbsDiff?: number | null;
+
+  @Field(() => String, { description: 'Subject of the token that registered it.' })
+  createdBy!: string;
+
+  @Field(() => DateTime, { description: 'When it was registered, UTC.' })
+  createdAt!: Date;
+
+  @Field(() => DateTime, { description: 'When it last changed, stages included, UTC.' })
+  updatedAt!: Date;
+
+  /** Shown otherwise. */
+  modelId!: string;
+  runId?: string | null;
+  metrics!: Record<string, number>;
+  tags!: Record<string, string>;
+}
+
+export const ModelVersionConnection = connectionOf(ModelVersionType, 'ModelVersion', 'model versions');
+
+@InputType({ description: 'Which model versions to list; every given field must hold.' })
+export class ModelVersionFilterInput {
+  @Field(() => ID, { nullable: true, description: 'Versions of this model.' })
+  modelId?: string | null;
+
+  @Field(() => ID, { nullable: true, description: 'Versions that this run trained.' })
+  runId?: string | null;
+
+  @Field(() => [StageEnum], { nullable: true, description: 'Versions in one of these stages.' })
+  stage?: StageName[] | null;
+
+  @Field(() => VersionStatusEnum, { nullable: true, description: 'Versions whose files are so far.' })
+  status?: keyof typeof VersionStatusEnum | null;
+
+  @Field(() => String, { nullable: true, description: 'Versions of models with exactly this framework.' })
+  framework?: string | null;
+
+  @Field(() => String, { nullable: true, description: 'Versions of models of exactly this kind.' })
+  modelType?: string | null;
+
+  @Field(() => [KeyValueInput], { nullable: true, description: 'Tags that the version carries, all of them; at most 100.' })
+  tags?: KeyValueInput[] | null;
+}
+
+@InputType({ description: 'How to order model versions.' })
+export class ModelVersionOrderInput {
+  @Field(() => ModelVersionOrderField, { description: 'What to order by.' })
+  field!: 'createdAt' | 'updatedAt' | 'version';
+
+  @Field(() => OrderDirection, { description: 'Which end comes first.' })
+  direction!: OrderDirection;
+}
+
+@InputType({ description: 'A version to register: from a run or from an upload, exactly one of the two.' })
+export class RegisterModelVersionInput {
+  @Field(() => ID, { description: 'The model. NOT_FOUND when there is none.' })
+  modelId!: string;
+
+  @Field(() => ID, { nullable: true, description: 'Run whose training made the file. NOT_FOUND when there is none; CONFLICT without a finished training, or when it trained for another task.' })
+  runId?: string | null;
+
+  @Field(() => ID, {
+    nullable: true,
+    description: '`uploadId` of an ONNX file that POST /uploads answered. It is tried in a process of its own first: INVALID_MODEL says what is wrong with it.',
+  })
+  uploadId?: string | null;
+
+  @Field(() => String, { nullable: true, description: 'What is particular about it, as Markdown.' })
+  description?: string | null;
+
+  @Field(() => [KeyValueInput], { nullable: true, description: 'At most 100 tags.' })
+  tags?: KeyValueInput[] | null;
+}
+
+@InputType({ description: 'Changes to a version; absent fields stay as they are.' })
+export class UpdateModelVersionInput {
+  @Field(() => ID, { description: 'The version. NOT_FOUND when there is none.' })
+  id!: string;
+
+  @Field(() => String, { nullable: true, description: 'New description, as Markdown.' })
+  description?: string | null;
+
+  @Field(() => [KeyValueInput], { nullable: true, description: 'All tags from now on, at most 100.' })
+  tags?: KeyValueInput[] | null;
+}
+
+@InputType({ description: 'A version to delete.' })
+export class DeleteModelVersionInput {
+  @Field(() => ID, {
+    description: 'The version. NOT_FOUND when there is none; CONFLICT unless it is in DEVELOPMENT or STAGING, never was in PRODUCTION, and is neither deployed nor at work.',
+  })
+  id!: string;
+}
+
+@ObjectType({ description: 'The version after the mutation.' })
+export class ModelVersionPayload {
+  @Field(() => ModelVersionType, { description: 'The version as it is now.' })
+  modelVersion!: ModelVersionType;
+}

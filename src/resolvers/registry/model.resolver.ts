@@ -1,0 +1,113 @@
+import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import type { RequestContext } from '../request-context.js';
+import { KeyValue, OrderDirection, toKeyValues } from '../types/common.types.js';
+import { PageArgs, toConnection } from '../types/connection.js';
+import { DateTime } from '../types/scalars.js';
+import { ModelVersionConnection, ModelVersionOrderInput, ModelVersionType } from './model-version.types.js';
+import {
+  CreateModelInput,
+  DeletedPayload,
+  DeleteModelInput,
+  ModelConnection,
+  ModelFilterInput,
+  ModelOrderInput,
+  ModelPayload,
+  ModelType,
+  StageTransitionConnection,
+  StageTransitionType,
+  UpdateModelInput,
+} from './model.types.js';
+
+@Resolver(() => ModelType)
+export class ModelResolver {
+  @Query(() => ModelType, { description: 'One model. NOT_FOUND when there is none with this id.' })
+  model(@Ctx() ctx: RequestContext, @Arg('id', () => ID, { description: 'Id of the model.' }) id: string): Promise<ModelType> {
+    return ctx.run((session) => ctx.services.models.get(session, id));
+  }
+
+  @Query(() => ModelConnection, { description: 'Models of the tenant, newest first unless ordered otherwise.' })
+  async models(
+    @Ctx() ctx: RequestContext,
+    @Args(() => PageArgs) page: PageArgs,
+    @Arg('filter', () => ModelFilterInput, { nullable: true, description: 'Which models; all when absent.' }) filter?: ModelFilterInput,
+    @Arg('orderBy', () => ModelOrderInput, { nullable: true, description: 'Order; newest first when absent.' }) orderBy?: ModelOrderInput,
+  ): Promise<object> {
+    const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
+    const result = await ctx.run((session) => ctx.services.models.list(session, filter ?? {}, page, order));
+    return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
+  }
+
+  @Query(() => ModelVersionType, { nullable: true, description: 'The version of a model that was in PRODUCTION at an instant; null for none.' })
+  productionVersionAt(
+    @Ctx() ctx: RequestContext,
+    @Arg('modelId', () => ID, { description: 'The model. NOT_FOUND when there is none.' }) modelId: string,
+    @Arg('at', () => DateTime, { description: 'The instant, UTC; a change counts from its own instant on.' }) at: Date,
+  ): Promise<ModelVersionType | null> {
+    return ctx.run((session) => ctx.services.stages.productionAt(session, modelId, at));
+  }
+
+  @Query(() => StageTransitionConnection, { description: 'Every step of a model’s versions from stage to stage, newest first: who, when, why.' })
+  async modelHistory(
+    @Ctx() ctx: RequestContext,
+    @Arg('modelId', () => ID, { description: 'The model. NOT_FOUND when there is none.' }) modelId: string,
+    @Args(() => PageArgs) page: PageArgs,
+  ): Promise<object> {
+    const result = await ctx.run((session) => ctx.services.stages.history(session, modelId, page));
+    return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
+  }
+
+  @Mutation(() => ModelPayload, { description: 'Creates a model, as yet without versions. CONFLICT when the name is taken.' })
+  async createModel(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => CreateModelInput, { description: 'The new model.' }) input: CreateModelInput,
+  ): Promise<ModelPayload> {
+    return { model: await ctx.run((session) => ctx.services.models.create(session, input)) };
+  }
+
+  @Mutation(() => ModelPayload, { description: 'Changes a model’s description or tags. NOT_FOUND when there is none.' })
+  async updateModel(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => UpdateModelInput, { description: 'What to change.' }) input: UpdateModelInput,
+  ): Promise<ModelPayload> {
+    return { model: await ctx.run((session) => ctx.services.models.update(session, input)) };
+  }
+
+  @Mutation(() => DeletedPayload, { description: 'Deletes a model with its versions and their files. CONFLICT while the history of production or an endpoint needs it.' })
+  async deleteModel(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => DeleteModelInput, { description: 'The model.' }) input: DeleteModelInput,
+  ): Promise<DeletedPayload> {
+    await ctx.run((session) => ctx.services.models.delete(session, input.id));
+    return { deletedId: input.id };
+  }
+
+  @FieldResolver(() => [KeyValue], { description: 'Tags, in the order they were given.' })
+  tags(@Root() model: ModelType): KeyValue[] {
+    return toKeyValues(model.tags);
+  }
+
+  @FieldResolver(() => ModelVersionType, { nullable: true, description: 'The version in PRODUCTION; null for none.' })
+  productionVersion(@Root() model: ModelType, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> {
+    return ctx.loaders.productionVersion.load(model.id);
+  }
+
+  @FieldResolver(() => ModelVersionConnection, { description: 'Its versions, highest number first unless ordered otherwise.' })
+  async versions(
+    @Root() model: ModelType,
+    @Ctx() ctx: RequestContext,
+    @Args(() => PageArgs) page: PageArgs,
+    @Arg('orderBy', () => ModelVersionOrderInput, { nullable: true, description: 'Order; highest number first when absent.' }) orderBy?: ModelVersionOrderInput,
+  ): Promise<object> {
+    const order = orderBy ?? { field: 'version' as const, direction: OrderDirection.DESC };
+    const result = await ctx.run((session) => ctx.services.modelVersions.list(session, { modelId: model.id }, page, order));
+    return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
+  }
+}
+
+@Resolver(() => StageTransitionType)
+export class StageTransitionResolver {
+  @FieldResolver(() => ModelVersionType, { description: 'The version that took the step.' })
+  modelVersion(@Root() transition: StageTransitionType, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> {
+    return ctx.loaders.modelVersion.load(transition.modelVersionId);
+  }
+}

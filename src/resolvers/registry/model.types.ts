@@ -1,0 +1,173 @@
+import { Field, ID, InputType, ObjectType } from 'type-graphql';
+import { describeEnum, describeOrderFields, KeyValueInput, OrderDirection } from '../types/common.types.js';
+import { connectionOf } from '../types/connection.js';
+import { DateTime } from '../types/scalars.js';
+
+export const StageEnum = describeEnum('Stage', 'Where a model version stands on its way to production and out of it.', {
+  DEVELOPMENT: 'New, or sent back: nothing is proven.',
+  STAGING: 'Passed the validation pipeline.',
+  PRODUCTION: 'Serves; one version per model at most.',
+  ARCHIVED: 'Was in production and has been replaced or taken out.',
+});
+export type StageName = keyof typeof StageEnum;
+
+export const ModelTaskEnum = describeEnum('ModelTask', 'What a model’s answers are.', {
+  CLASSIFICATION: 'One of several classes, with probabilities.',
+  REGRESSION: 'A number.',
+  CLUSTERING: 'The cluster that a row lies in.',
+  OTHER: 'Anything else; such versions cannot be evaluated here.',
+});
+
+export const ModelOrderField = describeOrderFields<'createdAt' | 'updatedAt' | 'name'>('ModelOrderField', 'What models can be ordered by.', {
+  CREATED_AT: ['createdAt', 'When they were created.'],
+  UPDATED_AT: ['updatedAt', 'When they last changed, new versions included.'],
+  NAME: ['name', 'Their names, in code point order.'],
+});
+
+@ObjectType('Model', { description: 'A registered model: the name under which versions succeed each other.' })
+export class ModelType {
+  @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
+  id!: string;
+
+  @Field(() => String, { description: 'Name, unique in the tenant and part of stored paths: letters, digits and ._-, at most 128.' })
+  name!: string;
+
+  @Field(() => String, { description: 'What the model is for, as Markdown; may be empty.' })
+  description!: string;
+
+  @Field(() => ModelTaskEnum, { description: 'What its answers are.' })
+  task!: keyof typeof ModelTaskEnum;
+
+  @Field(() => String, { description: 'Kind of model, e.g. `MLP_CLASSIFIER`; free text, 1 to 250 characters.' })
+  modelType!: string;
+
+  @Field(() => String, { description: 'What its versions are stored as, e.g. `onnx`.' })
+  framework!: string;
+
+  @Field(() => String, { description: 'Subject of the token that created it.' })
+  createdBy!: string;
+
+  @Field(() => DateTime, { description: 'When it was created, UTC.' })
+  createdAt!: Date;
+
+  @Field(() => DateTime, { description: 'When it last changed, new versions included, UTC.' })
+  updatedAt!: Date;
+
+  /** Shown as entries. */
+  tags!: Record<string, string>;
+}
+
+export const ModelConnection = connectionOf(ModelType, 'Model', 'models');
+
+@InputType({ description: 'Which models to list; every given field must hold.' })
+export class ModelFilterInput {
+  @Field(() => String, { nullable: true, description: 'Text that the name contains, whatever its case; at most 200 characters.' })
+  search?: string | null;
+
+  @Field(() => StageEnum, { nullable: true, description: 'Models with a version in this stage.' })
+  stage?: StageName | null;
+
+  @Field(() => String, { nullable: true, description: 'Exact framework, e.g. `onnx`.' })
+  framework?: string | null;
+
+  @Field(() => String, { nullable: true, description: 'Exact kind of model, e.g. `KMEANS`.' })
+  modelType?: string | null;
+
+  @Field(() => ModelTaskEnum, { nullable: true, description: 'Models for this task.' })
+  task?: keyof typeof ModelTaskEnum | null;
+
+  @Field(() => [KeyValueInput], { nullable: true, description: 'Tags that the model carries, all of them; at most 100.' })
+  tags?: KeyValueInput[] | null;
+}
+
+@InputType({ description: 'How to order models.' })
+export class ModelOrderInput {
+  @Field(() => ModelOrderField, { description: 'What to order by.' })
+  field!: 'createdAt' | 'updatedAt' | 'name';
+
+  @Field(() => OrderDirection, { description: 'Which end comes first.' })
+  direction!: OrderDirection;
+}
+
+@InputType({ description: 'A new model.' })
+export class CreateModelInput {
+  @Field(() => String, { description: 'Name for good, unique in the tenant: letters, digits and ._-, at most 128, a letter or digit first. CONFLICT when taken.' })
+  name!: string;
+
+  @Field(() => String, { nullable: true, description: 'What it is for, as Markdown.' })
+  description?: string | null;
+
+  @Field(() => ModelTaskEnum, { description: 'What its answers are; versions from runs must agree, unless it is OTHER.' })
+  task!: keyof typeof ModelTaskEnum;
+
+  @Field(() => String, { description: 'Kind of model, e.g. `MLP_CLASSIFIER`: 1 to 250 visible characters.' })
+  modelType!: string;
+
+  @Field(() => String, { nullable: true, description: 'What its versions are stored as; `onnx` when absent.' })
+  framework?: string | null;
+
+  @Field(() => [KeyValueInput], { nullable: true, description: 'At most 100 tags.' })
+  tags?: KeyValueInput[] | null;
+}
+
+@InputType({ description: 'Changes to a model; absent fields stay as they are. The name, being part of stored paths, never changes.' })
+export class UpdateModelInput {
+  @Field(() => ID, { description: 'The model. NOT_FOUND when there is none.' })
+  id!: string;
+
+  @Field(() => String, { nullable: true, description: 'New description, as Markdown.' })
+  description?: string | null;
+
+  @Field(() => [KeyValueInput], { nullable: true, description: 'All tags from now on, at most 100.' })
+  tags?: KeyValueInput[] | null;
+}
+
+@InputType({ description: 'A model to delete.' })
+export class DeleteModelInput {
+  @Field(() => ID, {
+    description: 'The model. NOT_FOUND when there is none; CONFLICT when an endpoint serves it or a version is or was in PRODUCTION, is ARCHIVED, deployed or at work.',
+  })
+  id!: string;
+}
+
+@ObjectType({ description: 'The model after the mutation.' })
+export class ModelPayload {
+  @Field(() => ModelType, { description: 'The model as it is now.' })
+  model!: ModelType;
+}
+
+@ObjectType({ description: 'What was deleted.' })
+export class DeletedPayload {
+  @Field(() => ID, { description: 'Id of what is gone.' })
+  deletedId!: string;
+}
+
+@ObjectType('StageTransition', { description: 'A version’s step from one stage to another, kept for good.' })
+export class StageTransitionType {
+  @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
+  id!: string;
+
+  @Field(() => StageEnum, { description: 'Stage before.' })
+  fromStage!: StageName;
+
+  @Field(() => StageEnum, { description: 'Stage after.' })
+  toStage!: StageName;
+
+  @Field(() => String, { description: 'Reason that was given; may be empty.' })
+  reason!: string;
+
+  @Field(() => Boolean, { description: 'True when an ADMIN passed gates without their evidence.' })
+  override!: boolean;
+
+  @Field(() => String, { description: 'Subject of the token that asked for it.' })
+  createdBy!: string;
+
+  @Field(() => DateTime, { description: 'When, UTC; all steps of one change share the instant.' })
+  createdAt!: Date;
+
+  /** Shown as an object. */
+  modelVersionId!: string;
+}
+
+export const StageTransitionConnection = connectionOf(StageTransitionType, 'StageTransition', 'stage transitions');
+
