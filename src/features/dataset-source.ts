@@ -39,7 +39,7 @@ async function csvHeaderOf(path: string): Promise<CsvHeader> {
 }
 
 function csvOptions({ delimiter }: CsvHeader): string {
-  return `delim = ${literal(delimiter)}, quote = '"', escape = '"', header = true, strict_mode = true`;
+  return `delim = ${literal(delimiter)}, quote = '"', escape = '"', header = true, skip = 0, strict_mode = true`;
 }
 
 async function relationOf(path: string, format: DatasetFormat): Promise<string> {

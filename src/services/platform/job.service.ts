@@ -10,7 +10,7 @@ import { Run } from '../../db/entities/tracking/run.entity.js';
 import type { Database, Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { sql } from '../../db/sql.js';
-import type { FilterQuery } from '@mikro-orm/core';
+import { LockMode, type FilterQuery } from '@mikro-orm/core';
 import { EventType } from '../../domain/events.js';
 import { JOB_CATALOG } from '../../domain/job-catalog.js';
 import { AppError, conflict, ErrorCode, notFound } from '../../errors.js';
@@ -111,7 +111,7 @@ export class JobService {
   /** Ends a job at once, wherever it is; its worker notices by the wake-up. */
   async cancel(session: Session, id: string): Promise<Job> {
     const job = await this.get(session, id);
-    await session.em.lock(job, 4);
+    await session.em.lock(job, LockMode.PESSIMISTIC_WRITE);
     await session.em.refresh(job);
     if (ENDED.includes(job.status)) throw conflict(`Job ${id} has already ended (${job.status}).`, { expected: 'a queued or running job', got: job.status });
     const before = { status: job.status };
@@ -126,7 +126,7 @@ export class JobService {
   /** Gives a job that was given up or cancelled another attempt, with a clean slate of failures. */
   async resume(session: Session, id: string, kind: JobKind): Promise<Job> {
     const job = await this.get(session, id, kind);
-    await session.em.lock(job, 4);
+    await session.em.lock(job, LockMode.PESSIMISTIC_WRITE);
     await session.em.refresh(job);
     if (job.status !== 'FAILED' && job.status !== 'CANCELLED') {
       throw conflict(`Job ${id} is ${job.status}.`, { expected: 'a failed or cancelled job', got: job.status });

@@ -1,4 +1,4 @@
-import type { FilterQuery } from '@mikro-orm/core';
+import { LockMode, type FilterQuery } from '@mikro-orm/core';
 import { raw } from '@mikro-orm/core';
 import type { Logger } from 'pino';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
@@ -249,7 +249,7 @@ export class ModelVersionService {
 
   /** Null when the version is stored, given up or gone. */
   private lockPending(session: Session, id: string): Promise<ModelVersion | null> {
-    return session.em.findOne(ModelVersion, { id, tenant: session.tenant, status: 'PENDING' }, { lockMode: 4, refresh: true });
+    return session.em.findOne(ModelVersion, { id, tenant: session.tenant, status: 'PENDING' }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
   }
 }
 

@@ -1,4 +1,4 @@
-import type { FilterQuery } from '@mikro-orm/core';
+import { LockMode, type FilterQuery } from '@mikro-orm/core';
 import { raw } from '@mikro-orm/core';
 import { Model } from '../../db/entities/registry/model.entity.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
@@ -87,7 +87,7 @@ export class ModelService {
 
   /** The model, with everyone else who would change its versions or stages waiting. */
   async lock(session: Session, id: string): Promise<Model> {
-    const model = await session.em.findOne(Model, { id, tenant: session.tenant }, { lockMode: 4, refresh: true });
+    const model = await session.em.findOne(Model, { id, tenant: session.tenant }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
     if (!model) throw notFound('model', id);
     return model;
   }

@@ -1,4 +1,4 @@
-import type { FilterQuery } from '@mikro-orm/core';
+import { LockMode, type FilterQuery } from '@mikro-orm/core';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import { Deployment } from '../../db/entities/serving/deployment.entity.js';
@@ -125,7 +125,7 @@ export class DeploymentService implements StageFollower {
   /** Endpoints that follow a stage go with it. Each old version serves until the new one is loaded. */
   async stageChanged(session: Session, modelId: string): Promise<void> {
     await session.em.flush();
-    const endpoints = await session.em.find(Endpoint, { tenant: session.tenant, modelId }, { orderBy: { id: 'ASC' }, lockMode: 4, refresh: true });
+    const endpoints = await session.em.find(Endpoint, { tenant: session.tenant, modelId }, { orderBy: { id: 'ASC' }, lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
     for (const endpoint of endpoints) {
       await this.follow(session, endpoint);
       // Who may call an endpoint depends on the stage of its live version, followed or not.
@@ -195,7 +195,7 @@ export class DeploymentService implements StageFollower {
 
   /** The endpoint, with everyone else who would change it or its deployments waiting. */
   async lock(session: Session, endpointId: string): Promise<Endpoint> {
-    const endpoint = await session.em.findOne(Endpoint, { id: endpointId, tenant: session.tenant }, { lockMode: 4, refresh: true });
+    const endpoint = await session.em.findOne(Endpoint, { id: endpointId, tenant: session.tenant }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
     if (!endpoint) throw notFound('endpoint', endpointId);
     return endpoint;
   }

@@ -1,4 +1,4 @@
-import type { FilterQuery } from '@mikro-orm/core';
+import { LockMode, type FilterQuery } from '@mikro-orm/core';
 import { Model } from '../../db/entities/registry/model.entity.js';
 import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import type { Session } from '../../db/database.js';
@@ -94,7 +94,7 @@ export class EndpointService {
 
   /** A promotion holds this lock too, so that none can pass between the reading of a stage and its following. */
   private async lockModel(session: Session, modelId: string): Promise<void> {
-    if (!(await session.em.findOne(Model, { id: modelId, tenant: session.tenant }, { lockMode: 4 }))) throw notFound('model', modelId);
+    if (!(await session.em.findOne(Model, { id: modelId, tenant: session.tenant }, { lockMode: LockMode.PESSIMISTIC_WRITE }))) throw notFound('model', modelId);
   }
 }
 

@@ -1,3 +1,4 @@
+import { LockMode } from '@mikro-orm/core';
 import type { Readable } from 'node:stream';
 import { v7 as uuidv7 } from 'uuid';
 import type { ByteRange, ObjectStore, StoredObject } from '../../adapters/object-store/port.js';
@@ -43,7 +44,7 @@ export class ArtifactService {
       const stored = await this.objects.put(objectKey, await this.objects.get(upload.objectKey));
       return await this.db.transact(actor, async (session) => {
         const run = await this.runs.get(session, input.runId);
-        await session.em.lock(run, 4);
+        await session.em.lock(run, LockMode.PESSIMISTIC_WRITE);
         const existing = await this.existing(session, run.id, path, stored.sha256);
         if (existing) {
           await this.staged.release(session, [objectKey]);
