@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Registry } from '@prometheus-io/client';
 import type { Logger } from 'pino';
 import { JwksTokenVerifier, SecretTokenVerifier, type TokenVerifier } from './adapters/auth/token-verifier.js';
+import { ServiceMetrics } from './adapters/metrics/service-metrics.js';
 import type { JobQueue } from './adapters/job-queue/port.js';
 import type { LiveEvents } from './adapters/live-events/port.js';
 import type { ObjectStore } from './adapters/object-store/port.js';
@@ -22,6 +23,7 @@ import { EndpointService } from './services/serving/endpoint.service.js';
 import { Serving } from './services/serving/serving.js';
 import { ShadowService } from './services/serving/shadow.service.js';
 import { AuditLogService } from './services/platform/audit-log.service.js';
+import { readFigures } from './services/platform/figures.js';
 import { EventService } from './services/platform/event.service.js';
 import { ExperimentService } from './services/tracking/experiment.service.js';
 import { JobService } from './services/platform/job.service.js';
@@ -57,8 +59,9 @@ export interface AppContext {
   tokens: TokenVerifier;
   services: Services;
   serving: Serving;
-  /** Adds the gauges and histograms of this process to what /metrics shows. */
-  registerMetrics(registry: Registry): void;
+  metrics: ServiceMetrics;
+  /** Adds what this process counts to what /metrics shows. */
+  registerMetrics(registry: Registry, websockets: { sockets(): number; running(): number }): void;
   close(): Promise<void>;
 }
 
@@ -86,6 +89,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
   const objects = await createObjectStore(config);
   const tokens = await createTokenVerifier(config);
 
+  const metrics = new ServiceMetrics();
   const events = new EventService(db, live, logger);
   const jobs = new JobService(live, queue, db, logger);
   const experiments = new ExperimentService();
@@ -112,7 +116,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
   // Two: a shadow that hangs leaves one for the others.
   const backgroundEngine = createEngine(config, BACKGROUND_HOSTS);
   const deployments = new DeploymentService(live, engine.name);
-  const serving = new Serving({ db, live, objects, logger, deployments, engine, backgroundEngine, predictDeadlineMs: config.PREDICT_DEADLINE_MS });
+  const serving = new Serving({ db, live, objects, logger, deployments, engine, backgroundEngine, predictDeadlineMs: config.PREDICT_DEADLINE_MS, observe: metrics });
   const batch = { db, live, objects, staged, artifacts, datasets, jobs, files: duckDbDatasets, models: serving.backgroundModels };
   const stages = new StageService(live, models, modelVersions, gates, deployments);
   const services: Services = {
@@ -155,7 +159,15 @@ export async function createContext(config: Config, logger: Logger, options: Con
     tokens,
     services,
     serving,
-    registerMetrics: () => undefined,
+    metrics,
+    registerMetrics: (registry, websockets) =>
+      metrics.register(registry, {
+        figures: () => readFigures(db),
+        engines: { online: () => engine.stats(), background: () => backgroundEngine.stats() },
+        pool: () => db.poolUse(),
+        sockets: () => websockets.sockets(),
+        subscriptions: () => websockets.running(),
+      }),
     close: async () => {
       await serving.stop();
       await modelVersions.idle();

@@ -96,6 +96,12 @@ export class Database {
     return this.orm.em.fork().transactional((em) => work(em), { sessionContext });
   }
 
+  /** Connections that transactions hold now, and transactions that wait for one. */
+  async poolUse(): Promise<{ inUse: number; waiting: number }> {
+    const pool = await this.orm.driver.getConnection().getNativeClient();
+    return { inUse: pool.totalCount - pool.idleCount, waiting: pool.waitingCount };
+  }
+
   async ping(): Promise<boolean> {
     return (await this.orm.checkConnection()).ok;
   }

@@ -1,6 +1,6 @@
 import { AppError, ErrorCode } from '../errors.js';
 import type { Signature, Tensor } from '../domain/tensor.js';
-import type { InferenceEngine, InferOptions, InferResult, ModelSource } from './port.js';
+import type { EngineStats, InferenceEngine, InferOptions, InferResult, ModelSource } from './port.js';
 
 /** An engine that is started by the first model it is asked to load: a process that serves none pays nothing. */
 export class LazyEngine implements InferenceEngine {
@@ -30,6 +30,10 @@ export class LazyEngine implements InferenceEngine {
   async infer(modelId: string, inputs: Tensor[], options: InferOptions): Promise<InferResult> {
     if (!this.engine) throw new AppError(ErrorCode.NOT_FOUND, 'No model is loaded for inference.');
     return this.engine.infer(modelId, inputs, options);
+  }
+
+  stats(): EngineStats {
+    return this.engine?.stats() ?? { queuedRows: 0, hostRestarts: 0, readyHosts: 0 };
   }
 
   async close(): Promise<void> {

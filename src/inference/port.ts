@@ -21,6 +21,14 @@ export interface InferResult {
   batchRows: number;
 }
 
+export interface EngineStats {
+  /** Rows that wait for a host. */
+  queuedRows: number;
+  /** Hosts that had to be replaced since the start. */
+  hostRestarts: number;
+  readyHosts: number;
+}
+
 /**
  * Runs models. Inputs must already agree with the signature (`domain/tensor-check.ts`).
  * Errors: NOT_FOUND (not loaded), DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED (memory or queue), UNAVAILABLE (quarantined or host lost),
@@ -32,6 +40,7 @@ export interface InferenceEngine {
   load(model: ModelSource): Promise<Signature>;
   unload(modelId: string): Promise<void>;
   infer(modelId: string, inputs: Tensor[], options: InferOptions): Promise<InferResult>;
+  stats(): EngineStats;
   close(): Promise<void>;
 }
 

@@ -3,7 +3,7 @@ import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
 import { unwrapResolverError } from '@apollo/server/errors';
 import fastifyApollo from '@as-integrations/fastify';
 import type { FastifyInstance } from 'fastify';
-import { execute, GraphQLError, parse, specifiedRules, subscribe, validate, type GraphQLSchema } from 'graphql';
+import { execute, GraphQLError, Kind, type OperationDefinitionNode, parse, specifiedRules, subscribe, validate, type GraphQLSchema } from 'graphql';
 import { useServer } from 'graphql-ws/use/ws';
 import type { Logger } from 'pino';
 import { WebSocketServer } from 'ws';
@@ -23,6 +23,8 @@ export interface GraphQLOptions {
   logger: Logger;
   newContext(principal: Principal, requestId: string): RequestContext;
   newRequestId(): string;
+  /** Told of each operation over HTTP: its first root field, OK or the code of its first error, and how long it took. */
+  observe(field: string, code: string, seconds: number): void;
 }
 
 const MAX_SUBSCRIPTIONS_PER_SOCKET = 100;
@@ -31,10 +33,16 @@ const MAX_SUBSCRIPTIONS_PER_SOCKET = 100;
 export async function registerGraphQL(app: FastifyInstance, options: GraphQLOptions): Promise<void> {
   const limitsPlugin: ApolloServerPlugin<RequestContext> = {
     async requestDidStart() {
+      const startedAt = performance.now();
       return {
+        async willSendResponse({ operation, response }) {
+          const result = response.body.kind === 'single' ? response.body.singleResult : response.body.initialResult;
+          const code = String(result.errors?.[0]?.extensions?.['code'] ?? 'OK');
+          options.observe(rootField(operation), code, (performance.now() - startedAt) / 1000);
+        },
         async didResolveOperation({ document, operation, request }) {
           asGraphQLError(() => {
-            if (operation.operation === 'subscription') {
+            if (operation?.operation === 'subscription') {
               throw new AppError(ErrorCode.BAD_USER_INPUT, 'Subscriptions go over WebSocket (graphql-transport-ws) on this same address.');
             }
             checkQueryLimits(options.schema, document, request.variables ?? {}, options.limits);
@@ -66,6 +74,12 @@ export async function registerGraphQL(app: FastifyInstance, options: GraphQLOpti
   });
 }
 
+/** The first root field: a name of the schema, since the operation is valid; operations that are not have no such name. */
+function rootField(operation: OperationDefinitionNode | undefined): string {
+  const [first] = operation?.selectionSet.selections ?? [];
+  return first?.kind === Kind.FIELD ? first.name.value : 'other';
+}
+
 /** The bearer of an Authorization header. */
 export async function authenticate(tokens: TokenVerifier, header: unknown): Promise<Principal> {
   const match = typeof header === 'string' ? /^Bearer (\S+)$/i.exec(header) : null;
@@ -83,7 +97,7 @@ export async function authenticate(tokens: TokenVerifier, header: unknown): Prom
 }
 
 /** GraphQL over WebSocket (graphql-transport-ws) on the same address; the token comes in connectionParams.authorization or .token. */
-export function attachSubscriptions(server: Server, options: GraphQLOptions): { close(): Promise<void>; sockets(): number } {
+export function attachSubscriptions(server: Server, options: GraphQLOptions): { close(): Promise<void>; sockets(): number; running(): number } {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: options.maxBodyBytes });
   server.on('upgrade', (request, socket, head) => {
     const path = new URL(request.url ?? '/', 'http://localhost').pathname;
@@ -158,6 +172,7 @@ export function attachSubscriptions(server: Server, options: GraphQLOptions): { 
   );
   return {
     sockets: () => sockets.clients.size,
+    running: () => [...sockets.clients].reduce((sum, client) => sum + (perSocket.get(client)?.size ?? 0), 0),
     close: async () => {
       for (const client of sockets.clients) client.close(1001, 'Going away: reconnect and pass your last seq as `after`.');
       await disposable.dispose();

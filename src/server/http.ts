@@ -53,7 +53,6 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
 
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  app.registerMetrics(registry);
   registerOps(fastify, {
     registry,
     notReady: async () => (draining ? ['draining'] : (await app.db.ping()) ? [] : ['database']),
@@ -70,6 +69,7 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
     maxBodyBytes: config.MAX_BODY_BYTES,
     logger,
     newRequestId: randomUUID,
+    observe: (field, code, seconds) => app.metrics.observeOperation(field, code, seconds),
     newContext: (principal, requestId): RequestContext => {
       const run: RequestContext['run'] = (work) => app.db.transact({ principal, requestId }, work);
       return { principal, requestId, services: app.services, loaders: createLoaders(run), run };
@@ -77,6 +77,7 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
   };
   await registerGraphQL(fastify, graphql);
   const subscriptions = attachSubscriptions(fastify.server, graphql);
+  app.registerMetrics(registry, subscriptions);
 
   try {
     await fastify.listen({ port: config.PORT, host: config.HOST });

@@ -313,6 +313,7 @@ const INDEXES = [
   `create index job_by_run on job (tenant, run_id)`,
   `create index job_by_version on job (tenant, model_version_id)`,
   `create unique index job_one_per_alert on job (tenant, alert_id) where alert_id is not null`,
+  `create index job_by_end on job (ended_at) where ended_at is not null`,
   `create index job_unfinished on job (status, heartbeat_at) where status in ('QUEUED', 'RUNNING')`,
   `create index prediction_log_by_deployment on prediction_log (tenant, deployment_id, created_at)`,
   `create index monitoring_window_by_deployment on monitoring_window (tenant, deployment_id, window_to desc)`,

@@ -11,7 +11,7 @@ import { PredictionLogBuffer } from './prediction-log.js';
 import { Routes } from './routes.js';
 import { ShadowMirror } from './shadow-mirror.js';
 import { TrafficCounters } from './traffic-counters.js';
-import { TrafficRecorder } from './traffic-recorder.js';
+import { type PredictionObserver, TrafficRecorder } from './traffic-recorder.js';
 
 export interface ServingOptions {
   db: Database;
@@ -24,6 +24,7 @@ export interface ServingOptions {
   /** Runs what nobody waits for: shadows and batch inferences. */
   backgroundEngine: InferenceEngine;
   predictDeadlineMs: number;
+  observe: PredictionObserver;
 }
 
 const UNLOAD_INTERVAL_MS = 60_000;
@@ -39,10 +40,10 @@ export class Serving {
   private readonly activator: DeploymentActivator;
   private unloading: NodeJS.Timeout | null = null;
 
-  constructor({ db, live, objects, logger, deployments, engine, backgroundEngine, predictDeadlineMs: deadlineMs }: ServingOptions) {
+  constructor({ db, live, objects, logger, deployments, engine, backgroundEngine, predictDeadlineMs: deadlineMs, observe }: ServingOptions) {
     this.models = new LoadedModels(engine, objects);
     this.backgroundModels = new LoadedModels(backgroundEngine, objects);
-    this.traffic = new TrafficRecorder(new TrafficCounters(db), new PredictionLogBuffer(db), logger);
+    this.traffic = new TrafficRecorder(new TrafficCounters(db), new PredictionLogBuffer(db), observe, logger);
     this.mirror = new ShadowMirror(this.backgroundModels, this.traffic, deadlineMs);
     this.routes = new Routes(db, live, this.models, logger);
     this.predictions = new PredictService({ routes: this.routes, models: this.models, recorder: this.traffic, mirror: this.mirror, deadlineMs });

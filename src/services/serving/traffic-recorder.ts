@@ -20,6 +20,11 @@ export interface Served {
   comparison?: Pick<Counted, 'comparedRows' | 'disagreements'>;
 }
 
+/** Told of every request, for the metrics of the process. */
+export interface PredictionObserver {
+  observePrediction(mode: string, errorCode: string | null, rows: number, latencyMs: number): void;
+}
+
 const FLUSH_MS = 1_000;
 
 /** Faults of a model or of this service. A request that could not be right is its sender's, and counts nowhere. */
@@ -44,6 +49,7 @@ export class TrafficRecorder {
   constructor(
     readonly counters: TrafficCounters,
     readonly log: PredictionLogBuffer,
+    private readonly observer: PredictionObserver,
     private readonly logger: Logger,
   ) {}
 
@@ -77,6 +83,7 @@ export class TrafficRecorder {
     const { deployment } = target;
     const { tenant, id: deploymentId, endpointId, modelVersionId, mode } = deployment;
     const { rows, latencyMs, requestId, inputs } = served;
+    this.observer.observePrediction(mode, errorCode, rows, latencyMs);
     this.counters.count({ tenant, deploymentId, rows, latencyMs, failed: errorCode !== null, scoreSum, ...comparison });
     if (!inSample(served.logSampleRate, requestId)) return;
     this.log.offer({ tenant, endpointId, deploymentId, modelVersionId, mode, requestId, rows, latencyMs, errorCode, inputs, scores });

@@ -1,0 +1,165 @@
+import { Counter, Gauge, Histogram, type Registry } from '@prometheus-io/client';
+
+/** Rows of the database that are shown as gauges. */
+export interface ServiceFigures {
+  jobs: { kind: string; status: string; count: number }[];
+  openAlerts: { kind: string; count: number }[];
+}
+
+export interface EngineFigures {
+  queuedRows: number;
+  hostRestarts: number;
+  readyHosts: number;
+}
+
+/** Where the gauges read what they show, at each scrape. */
+export interface MetricsSources {
+  figures(): Promise<ServiceFigures>;
+  /** By the engine's task. */
+  engines: Record<string, () => EngineFigures>;
+  pool(): Promise<{ inUse: number; waiting: number }>;
+  sockets(): number;
+  subscriptions(): number;
+}
+
+const PREDICT_BUCKETS_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const OPERATION_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60];
+/** /metrics needs no token: however often it is asked, the database is asked this often at most. */
+const FIGURES_LIFETIME_MS = 5_000;
+
+/** What one process has done, for Prometheus. No label holds a name that a client chose, so that their number is bounded. */
+export class ServiceMetrics {
+  private readonly operations = new Counter({
+    name: 'matih_graphql_operations_total',
+    help: 'GraphQL operations over HTTP by their first root field and how they ended: OK or the code of their first error.',
+    labelNames: ['field', 'code'],
+    registers: [],
+  });
+  private readonly operationSeconds = new Histogram({
+    name: 'matih_graphql_operation_duration_seconds',
+    help: 'Time from a GraphQL operation to its answer, over HTTP, by its first root field.',
+    labelNames: ['field'],
+    buckets: OPERATION_BUCKETS_SECONDS,
+    registers: [],
+  });
+  private readonly predictions = new Counter({
+    name: 'matih_predictions_total',
+    help: 'Prediction requests that reached a model, by mode (LIVE or SHADOW) and code (OK, or what failed).',
+    labelNames: ['mode', 'code'],
+    registers: [],
+  });
+  private readonly predictedRows = new Counter({
+    name: 'matih_predicted_rows_total',
+    help: 'Rows that were answered, by mode.',
+    labelNames: ['mode'],
+    registers: [],
+  });
+  private readonly predictSeconds = new Histogram({
+    name: 'matih_predict_duration_seconds',
+    help: 'Time from a prediction request to the answer of its model, queueing and batching included, by mode.',
+    labelNames: ['mode'],
+    buckets: PREDICT_BUCKETS_SECONDS,
+    registers: [],
+  });
+
+  observeOperation(field: string, code: string, seconds: number): void {
+    this.operations.inc({ field, code });
+    this.operationSeconds.observe({ field }, seconds);
+  }
+
+  observePrediction(mode: string, errorCode: string | null, rows: number, latencyMs: number): void {
+    this.predictions.inc({ mode, code: errorCode ?? 'OK' });
+    if (errorCode === null) this.predictedRows.inc({ mode }, rows);
+    this.predictSeconds.observe({ mode }, latencyMs / 1000);
+  }
+
+  register(registry: Registry, sources: MetricsSources): void {
+    registry.registerMetric(this.operations);
+    registry.registerMetric(this.operationSeconds);
+    registry.registerMetric(this.predictions);
+    registry.registerMetric(this.predictedRows);
+    registry.registerMetric(this.predictSeconds);
+    const registers = [registry];
+    const gauge = (name: string, help: string, read: () => number) =>
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          this.set(read());
+        },
+      });
+    gauge('matih_websockets', 'Open WebSockets.', () => sources.sockets());
+    gauge('matih_subscriptions', 'Operations that run on WebSockets.', () => sources.subscriptions());
+    registerEngines(registers, sources.engines);
+    registerPool(registers, sources.pool);
+    registerFigures(registers, remembered(sources.figures, FIGURES_LIFETIME_MS));
+  }
+}
+
+function registerEngines(registers: Registry[], engines: MetricsSources['engines']): void {
+  const gauge = (name: string, help: string, read: (figures: EngineFigures) => number) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['engine'],
+      registers,
+      collect() {
+        for (const [engine, figures] of Object.entries(engines)) this.set({ engine }, read(figures()));
+      },
+    });
+  gauge('matih_inference_queue_rows', 'Rows that wait for a model host.', (figures) => figures.queuedRows);
+  gauge('matih_inference_hosts', 'Model hosts that are up.', (figures) => figures.readyHosts);
+  gauge('matih_inference_host_restarts', 'Model hosts that had to be replaced since the start of this process.', (figures) => figures.hostRestarts);
+}
+
+function registerPool(registers: Registry[], pool: MetricsSources['pool']): void {
+  new Gauge({
+    name: 'matih_database_connections',
+    help: 'Database connections in use, and requests that wait for one.',
+    labelNames: ['state'],
+    registers,
+    async collect() {
+      const { inUse, waiting } = await pool();
+      this.set({ state: 'in_use' }, inUse);
+      this.set({ state: 'waiting' }, waiting);
+    },
+  });
+}
+
+/** Without the database there are no figures; the others are shown all the same. */
+function registerFigures(registers: Registry[], figures: () => Promise<ServiceFigures | null>): void {
+  new Gauge({
+    name: 'matih_jobs',
+    help: 'Background jobs of all tenants by kind and state; ended ones of the last hour.',
+    labelNames: ['kind', 'status'],
+    registers,
+    async collect() {
+      this.reset();
+      for (const { kind, status, count } of (await figures())?.jobs ?? []) this.set({ kind, status }, count);
+    },
+  });
+  new Gauge({
+    name: 'matih_open_alerts',
+    help: 'Open alerts of all tenants by kind.',
+    labelNames: ['kind'],
+    registers,
+    async collect() {
+      this.reset();
+      for (const { kind, count } of (await figures())?.openAlerts ?? []) this.set({ kind }, count);
+    },
+  });
+}
+
+/** The last answer for a while; null when there is none to be had. */
+function remembered<T>(read: () => Promise<T>, lifetimeMs: number): () => Promise<T | null> {
+  let last: Promise<T | null> = Promise.resolve(null);
+  let readAt = -Infinity;
+  return () => {
+    if (Date.now() - readAt >= lifetimeMs) {
+      readAt = Date.now();
+      last = read().catch(() => null);
+    }
+    return last;
+  };
+}
