@@ -1,0 +1,300 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestService, type Caller, type TestService } from '../support/service.js';
+import { CARS_CONFIG, createExperiment, fixtureBytes, registerDataset, startTraining, vegaPath } from '../support/training.js';
+
+let service: TestService;
+let tess: Caller;
+let folder: string;
+let outside: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'matih-datasets-'));
+  outside = await mkdtemp(join(tmpdir(), 'matih-outside-'));
+  service = await startTestService({ DATASET_DIRS: `${folder},${vegaPath('')}` });
+  tess = await service.as();
+});
+afterAll(async () => {
+  await service?.close();
+  for (const path of [folder, outside]) await rm(path, { recursive: true, force: true });
+});
+
+const REGISTER = `mutation ($input: RegisterDatasetInput!) { registerDataset(input: $input) {
+  dataset { id name version format sizeBytes sha256 rowCount source columns { name type missingCount distinctCount min max } preview(first: 2) } } }`;
+
+interface DatasetView {
+  id: string;
+  version: number;
+  format: string;
+  sizeBytes: number;
+  sha256: string;
+  rowCount: number;
+  source: string;
+  columns: { name: string; type: string; missingCount: number; distinctCount: number; min: string | null; max: string | null }[];
+  preview: Record<string, unknown>[];
+}
+
+async function register(input: object): Promise<DatasetView> {
+  return (await tess.ok<{ registerDataset: { dataset: DatasetView } }>(REGISTER, { input })).registerDataset.dataset;
+}
+
+const stored = (name: string, version: number, extension: string) =>
+  existsSync(join(service.app.context.config.DATA_DIR, 'artifacts/objects/acme/datasets', name, String(version), `data.${extension}`));
+
+describe('a registered dataset', () => {
+  it('shows the columns, rows, size and hash of an uploaded CSV', async () => {
+    const bytes = fixtureBytes('penguins.csv');
+    const { uploadId } = await tess.upload('penguins.csv', bytes);
+    const dataset = await register({ name: 'penguins', source: { uploadId } });
+    expect(dataset).toMatchObject({ version: 1, format: 'CSV', rowCount: 344, sizeBytes: bytes.length, source: 'upload penguins.csv' });
+    expect(dataset.sha256).toBe(createHash('sha256').update(bytes).digest('hex'));
+    expect(dataset.columns.find(({ name }) => name === 'species')).toMatchObject({ type: 'STRING', distinctCount: 3, min: 'Adelie', max: 'Gentoo' });
+    expect(dataset.columns.find(({ name }) => name === 'body_mass')).toMatchObject({ type: 'NUMBER', missingCount: 2 });
+    expect(dataset.preview).toHaveLength(2);
+    expect(stored('penguins', 1, 'csv')).toBe(true);
+  });
+
+  it('reads JSON and Parquet under an allowed folder', async () => {
+    const cars = await register({ name: 'cars', source: { path: vegaPath('cars.json') } });
+    expect(cars).toMatchObject({ format: 'JSON', rowCount: 406 });
+    expect(cars.columns.find(({ name }) => name === 'Year')).toMatchObject({ type: 'TIMESTAMP' });
+    const started = performance.now();
+    const flights = await register({ name: 'flights', source: { path: vegaPath('flights-3m.parquet') } });
+    expect(flights).toMatchObject({ format: 'PARQUET', rowCount: 3_000_000 });
+    console.log(`flights-3m.parquet: ${flights.sizeBytes} bytes registered and profiled in ${Math.round(performance.now() - started)} ms`);
+  });
+
+  it('gets the next version under the same name, however many come at once', async () => {
+    const path = join(folder, 'numbers.csv');
+    await writeFile(path, 'a,b\n1,x\n2,y\n');
+    const many = await Promise.all(Array.from({ length: 6 }, () => register({ name: 'numbers', source: { path } })));
+    expect(many.map(({ version }) => version).toSorted()).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(new Set(many.map(({ sha256 }) => sha256)).size).toBe(1);
+    const list = `query ($filter: DatasetFilterInput) { datasets(filter: $filter, orderBy: { field: NAME, direction: ASC }) { totalCount nodes { name version } } }`;
+    const { datasets } = await tess.ok<{ datasets: { totalCount: number; nodes: object[] } }>(list, { filter: { name: 'numbers', latestOnly: true } });
+    expect(datasets).toEqual({ totalCount: 1, nodes: [{ name: 'numbers', version: 6 }] });
+    const { datasets: all } = await tess.ok<{ datasets: { totalCount: number } }>(list, { filter: { search: 'UMBER', format: ['CSV'] } });
+    expect(all.totalCount).toBe(6);
+    expect((await tess.ok<{ datasets: { totalCount: number } }>(list, { filter: { search: '%' } })).datasets.totalCount).toBe(0);
+  });
+
+  it('is a copy: later changes to the file do not reach it, and damage to the copy is noticed', async () => {
+    const path = join(folder, 'changing.csv');
+    await writeFile(path, 'a\n1\n');
+    const { id } = await register({ name: 'changing', source: { path } });
+    await writeFile(path, 'a\n2\n');
+    const preview = `query ($id: ID!) { dataset(id: $id) { preview } }`;
+    expect(await tess.ok(preview, { id })).toEqual({ dataset: { preview: [{ a: 1 }] } });
+    const copy = join(service.app.context.config.DATA_DIR, 'artifacts/objects/acme/datasets/changing/1/data.csv');
+    await writeFile(copy, 'a\n3\n');
+    expect(await tess.fails(preview, { id })).toMatchObject({ message: expect.stringContaining('SHA-256'), extensions: { code: 'UNAVAILABLE' } });
+    await rm(copy);
+    expect(await tess.fails(preview, { id })).toMatchObject({ message: expect.stringContaining('gone'), extensions: { code: 'UNAVAILABLE' } });
+  });
+
+  it('knows the runs that used it, and they know it', async () => {
+    const datasetId = await registerDataset(tess, { name: 'lineage', path: vegaPath('cars.json') });
+    const { runId } = await startTraining(tess, { experimentId: await createExperiment(tess), datasetId, config: CARS_CONFIG });
+    const { dataset, run, runs } = await tess.ok(
+      `query ($d: ID!, $r: ID!) {
+        dataset(id: $d) { runs { role run { id } } }
+        run(id: $r) { datasets { role dataset { id name version } } }
+        runs(filter: { datasetIds: [$d] }) { nodes { id } } }`,
+      { d: datasetId, r: runId },
+    );
+    expect(dataset).toEqual({ runs: [{ role: 'TRAINING', run: { id: runId } }] });
+    expect(run).toEqual({ datasets: [{ role: 'TRAINING', dataset: { id: datasetId, name: 'lineage', version: 1 } }] });
+    expect(runs).toEqual({ nodes: [{ id: runId }] });
+  });
+});
+
+describe('a dataset that cannot be registered leaves nothing behind', () => {
+  const refused: [string, string, string, string, RegExp?][] = [
+    ['an empty file', 'empty.csv', '', 'BAD_USER_INPUT'],
+    ['a header alone', 'header.csv', 'a,b\n', 'BAD_USER_INPUT', /at least one row/],
+    ['a row with too many values', 'broken.csv', 'a,b\n1,2\n3,4,5\n', 'BAD_USER_INPUT', /3/],
+    ['JSON cut short', 'cut.json', '[{"a": 1}, {"a"', 'BAD_USER_INPUT'],
+    ['text called Parquet', 'fake.parquet', 'PAR1 not really', 'BAD_USER_INPUT'],
+    ['an extension that says nothing', 'data.xls', 'a\n1\n', 'BAD_USER_INPUT', /input\.format/],
+  ];
+  for (const [what, fileName, content, code, message] of refused) {
+    it(what, async () => {
+      const path = join(folder, fileName);
+      await writeFile(path, content);
+      const error = await tess.fails(REGISTER, { input: { name: 'refused', source: { path } } });
+      expect(error.extensions.code).toBe(code);
+      expect(error.message).not.toContain(service.app.context.config.DATA_DIR);
+      if (message) expect(error.message).toMatch(message);
+      const { datasets } = await tess.ok<{ datasets: { totalCount: number } }>(`{ datasets(filter: { name: "refused" }) { totalCount } }`);
+      expect(datasets.totalCount).toBe(0);
+      for (const extension of ['csv', 'json', 'parquet']) expect(stored('refused', 1, extension)).toBe(false);
+    });
+  }
+
+  it('names, sources and paths that are not allowed', async () => {
+    await writeFile(join(outside, 'secret.csv'), 'password\nhunter2\n');
+    await writeFile(join(folder, 'fine.csv'), 'a\n1\n');
+    await symlink(join(outside, 'secret.csv'), join(folder, 'link.csv'));
+    await symlink(outside, join(folder, 'linked-folder'));
+    const paths = [
+      join(outside, 'secret.csv'),
+      `${folder}/../${outside.split('/').at(-1)}/secret.csv`,
+      join(folder, 'link.csv'),
+      join(folder, 'linked-folder/secret.csv'),
+      join(folder, 'missing.csv'),
+      folder,
+      'fine.csv',
+      `file://${folder}/fine.csv`,
+      '/proc/self/environ',
+      '/dev/zero',
+      `${folder}/%2e%2e/fine.csv`,
+    ];
+    const messages = new Set<string>();
+    for (const path of paths) {
+      const error = await tess.fails(REGISTER, { input: { name: 'stolen', format: 'CSV', source: { path } } });
+      expect(error.extensions, path).toMatchObject({ code: 'INVALID_PATH', field: 'input.source.path' });
+      messages.add(error.message);
+    }
+    // Absent and forbidden look the same.
+    expect(messages.size).toBe(1);
+    const path = join(folder, 'fine.csv');
+    for (const name of ['', '..', 'a/b', 'ünder', ' x', 'a'.repeat(129), 'x\u200b', "x'; drop table dataset; --"]) {
+      expect((await tess.fails(REGISTER, { input: { name, source: { path } } })).extensions, name).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.name' });
+    }
+    const { uploadId } = await tess.upload('fine.csv', 'a\n1\n');
+    for (const source of [{}, { path, uploadId }, { path: null, uploadId: null }]) {
+      expect((await tess.fails(REGISTER, { input: { name: 'fine', source } })).extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.source' });
+    }
+    for (const first of [0, -1, 101, 2 ** 31 - 1]) {
+      const { id } = await register({ name: 'fine', source: { path } });
+      expect((await tess.fails(`query ($id: ID!, $first: Int!) { dataset(id: $id) { preview(first: $first) } }`, { id, first })).extensions).toMatchObject({ field: 'first' });
+    }
+  });
+
+  it('the uploads and datasets of other tenants, which look like none', async () => {
+    const other = await service.as({ tenant: 'other' });
+    const { uploadId } = await other.upload('theirs.csv', 'a\n1\n');
+    expect((await tess.fails(REGISTER, { input: { name: 'theirs', source: { uploadId } } })).extensions.code).toBe('NOT_FOUND');
+    const theirs = await registerDataset(other, { name: 'theirs', uploadId });
+    const foreign = await tess.fails(`query ($id: ID!) { dataset(id: $id) { name } }`, { id: theirs });
+    const absent = await tess.fails(`query ($id: ID!) { dataset(id: $id) { name } }`, { id: '00000000-0000-7000-8000-000000000000' });
+    expect(foreign.extensions.code).toBe('NOT_FOUND');
+    expect(foreign.message.replace(theirs, '')).toBe(absent.message.replace('00000000-0000-7000-8000-000000000000', ''));
+    expect((await tess.fails(`query ($id: ID!) { runs(filter: { datasetIds: [$id] }) { nodes { id } } }`, { id: theirs })).extensions.code).toBe('NOT_FOUND');
+    const { datasets } = await tess.ok<{ datasets: { totalCount: number } }>(`{ datasets(filter: { name: "theirs" }) { totalCount } }`);
+    expect(datasets.totalCount).toBe(0);
+    const viewer = await service.as({ role: 'VIEWER' as never });
+    expect((await viewer.fails(REGISTER, { input: { name: 'x', source: { uploadId } } })).extensions.code).toBe('FORBIDDEN');
+  });
+});
+
+describe('artifacts of a run', () => {
+  const LOG = `mutation ($input: LogArtifactInput!) { logArtifact(input: $input) { artifact { id path sizeBytes sha256 contentType downloadUrl } } }`;
+
+  async function newRun(caller = tess): Promise<string> {
+    const experimentId = await createExperiment(caller);
+    const { createRun } = await caller.ok<{ createRun: { run: { id: string } } }>(
+      `mutation ($e: ID!) { createRun(input: { experimentId: $e }) { run { id } } }`,
+      { e: experimentId },
+    );
+    return createRun.run.id;
+  }
+
+  const get = (path: string, headers: Record<string, string> = {}, caller = tess) =>
+    fetch(`${service.url}${path}`, { headers: { authorization: `Bearer ${caller.token}`, ...headers } });
+
+  it('are kept with size and hash, and downloaded whole or in part', async () => {
+    const runId = await newRun();
+    const bytes = Buffer.from(Array.from({ length: 1000 }, (_, i) => i % 256));
+    const { uploadId } = await tess.upload('x', bytes);
+    const input = { runId, path: 'plots/roc curve (1).html', uploadId };
+    const { logArtifact } = await tess.ok<{ logArtifact: { artifact: { id: string; downloadUrl: string } } }>(LOG, { input });
+    const { artifact } = logArtifact;
+    expect(artifact).toMatchObject({ path: input.path, sizeBytes: 1000, contentType: 'application/octet-stream', sha256: createHash('sha256').update(bytes).digest('hex') });
+    const whole = await get(artifact.downloadUrl);
+    expect(Buffer.from(await whole.arrayBuffer()).equals(bytes)).toBe(true);
+    expect(Object.fromEntries(whole.headers)).toMatchObject({
+      'content-disposition': `attachment; filename="roc_curve__1_.html"; filename*=UTF-8''roc%20curve%20(1).html`,
+      'content-length': '1000',
+      'x-content-type-options': 'nosniff',
+    });
+    const ranges: [string, number, string | null, number][] = [
+      ['bytes=0-9', 206, 'bytes 0-9/1000', 10],
+      ['bytes=990-', 206, 'bytes 990-999/1000', 10],
+      ['bytes=-5', 206, 'bytes 995-999/1000', 5],
+      ['bytes=990-5000', 206, 'bytes 990-999/1000', 10],
+      ['bytes=1000-', 416, 'bytes */1000', -1],
+      ['bytes=-0', 416, 'bytes */1000', -1],
+      ['bytes=5-2', 200, null, 1000],
+      ['bytes=0-1,4-5', 200, null, 1000],
+      ['lines=1-2', 200, null, 1000],
+    ];
+    for (const [range, status, contentRange, length] of ranges) {
+      const part = await get(artifact.downloadUrl, { range });
+      const body = Buffer.from(await part.arrayBuffer());
+      expect([part.status, part.headers.get('content-range')], range).toEqual([status, contentRange]);
+      if (status !== 416) expect(body.length, range).toBe(length);
+      if (status === 206) expect(body.equals(bytes.subarray(Number(/bytes (\d+)/.exec(contentRange!)![1])).subarray(0, length)), range).toBe(true);
+    }
+    // The same again changes nothing; other bytes there are refused.
+    const again = await tess.ok<{ logArtifact: { artifact: { id: string } } }>(LOG, { input });
+    expect(again.logArtifact.artifact.id).toBe(artifact.id);
+    const different = await tess.upload('x', 'other');
+    expect((await tess.fails(LOG, { input: { ...input, uploadId: different.uploadId } })).extensions.code).toBe('CONFLICT');
+    const { run } = await tess.ok<{ run: { artifacts: object[] } }>(`query ($id: ID!) { run(id: $id) { artifacts { id path } } }`, { id: runId });
+    expect(run.artifacts).toEqual([{ id: artifact.id, path: input.path }]);
+  });
+
+  it('logged twice at once are one', async () => {
+    const runId = await newRun();
+    const { uploadId } = await tess.upload('x', 'same');
+    const both = await Promise.all([1, 2, 3].map(() => tess.ok<{ logArtifact: { artifact: { id: string } } }>(LOG, { input: { runId, path: 'a.txt', uploadId } })));
+    expect(new Set(both.map(({ logArtifact }) => logArtifact.artifact.id)).size).toBe(1);
+  });
+
+  it('refuse paths that lead elsewhere, and the ids of others', async () => {
+    const runId = await newRun();
+    const { uploadId } = await tess.upload('x', 'content');
+    for (const path of ['', '..', '../x', 'a/../b', '/etc/passwd', 'a//b', 'a/', '.hidden', 'a\\b', '%2e%2e/x', '%252e%252e', 'a\nb', 'x"y', 'ä', 'C:/x', 'a'.repeat(501)]) {
+      expect((await tess.fails(LOG, { input: { runId, path, uploadId } })).extensions, path).toMatchObject({ code: 'INVALID_PATH', field: 'input.path' });
+    }
+    const other = await service.as({ tenant: 'other' });
+    const theirUpload = await other.upload('x', 'theirs');
+    const theirRun = await newRun(other);
+    expect((await tess.fails(LOG, { input: { runId: theirRun, path: 'x', uploadId } })).extensions.code).toBe('NOT_FOUND');
+    expect((await tess.fails(LOG, { input: { runId, path: 'x', uploadId: theirUpload.uploadId } })).extensions.code).toBe('NOT_FOUND');
+    const { logArtifact } = await tess.ok<{ logArtifact: { artifact: { downloadUrl: string } } }>(LOG, { input: { runId, path: 'x', uploadId } });
+    const { downloadUrl } = logArtifact.artifact;
+    expect((await get(downloadUrl)).status).toBe(200);
+    expect((await get(downloadUrl, {}, other)).status).toBe(404);
+    expect((await get('/artifacts/not-an-id')).status).toBe(400);
+    expect((await get('/artifacts/00000000-0000-7000-8000-000000000000')).status).toBe(404);
+    expect((await fetch(`${service.url}${downloadUrl}`)).status).toBe(401);
+    expect((await fetch(`${service.url}${downloadUrl}`, { headers: { authorization: 'Bearer x.y.z' } })).status).toBe(401);
+  });
+});
+
+describe('files that a crash left', () => {
+  it('are swept, and those of rows are not', async () => {
+    const { staged, objects } = { ...service.app.context, ...service.app.context.services };
+    const context = service.app.context;
+    const actor = { principal: await context.tokens.verify(tess.token), requestId: 'test' };
+    const key = 'acme/datasets/crashed/1/data.csv';
+    await context.db.transact(actor, (session) => staged.stage(session, key));
+    await objects.put(key, Buffer.from('a\n1\n'));
+    expect(await staged.sweep()).toBe(0);
+    await context.db.asSystem((em) => em.execute(`update staged_object set created_at = now() - interval '25 hours'`));
+    const swept = await staged.sweep();
+    expect(swept).toBe(1);
+    await expect(objects.sizeBytes(key)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    const { datasets } = await tess.ok<{ datasets: { nodes: { preview: object[] }[] } }>(`{ datasets(first: 1, filter: { name: "penguins" }) { nodes { preview } } }`);
+    expect(datasets.nodes[0]?.preview.length).toBeGreaterThan(0);
+    // One who comes back after the sweep is told.
+    await expect(context.db.transact(actor, (session) => staged.settle(session, [key]))).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect((await readFile(vegaPath('cars.json'))).length).toBeGreaterThan(0);
+  });
+});
