@@ -16,6 +16,7 @@ import type { Stage } from '../../domain/stages.js';
 import { TASK_OF } from '../../domain/training-config.js';
 import { AppError, conflict, ErrorCode, notFound } from '../../errors.js';
 import type { ModelChecker } from '../../inference/port.js';
+import { requireOwn } from '../platform/ownership.js';
 import type { StagedObjects } from '../platform/staged-objects.js';
 import { audit, emitEvent } from '../platform/use-case.js';
 import type { ArtifactService } from '../tracking/artifact.service.js';
@@ -142,8 +143,10 @@ export class ModelVersionService {
     return this.deps.objects.localPath(version.objectKey);
   }
 
-  list(session: Session, filter: ModelVersionFilter, page: PageRequest, order: Order<'createdAt' | 'updatedAt' | 'version'>): Promise<Page<ModelVersion>> {
+  async list(session: Session, filter: ModelVersionFilter, page: PageRequest, order: Order<'createdAt' | 'updatedAt' | 'version'>): Promise<Page<ModelVersion>> {
     const { tenant } = session;
+    await requireOwn(session, Model, 'model', [filter.modelId]);
+    await requireOwn(session, Run, 'run', [filter.runId]);
     const conditions: FilterQuery<ModelVersion>[] = [{ tenant }];
     for (const field of ['modelId', 'runId', 'status'] as const) {
       if (filter[field] != null) conditions.push({ [field]: filter[field] } as FilterQuery<ModelVersion>);

@@ -1,0 +1,291 @@
+import { createHash } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Role } from '../../src/domain/principal.js';
+import { onnx } from 'onnx-proto';
+import { allocates16GiB, externalTensor, float, infiniteLoop, linear, model, nested, node } from '../fixtures/models/build.js';
+import { createModel, forceToProduction, register, REGISTER, registerUpload, trainTumours, type VersionView } from '../support/registry.js';
+import { startTestService, type Caller, type TestService } from '../support/service.js';
+
+let service: TestService;
+let tess: Caller;
+let admin: Caller;
+let runId: string;
+let datasetId: string;
+
+beforeAll(async () => {
+  service = await startTestService();
+  tess = await service.as();
+  admin = await service.as({ role: Role.ADMIN, subject: 'ada' });
+  ({ runId, datasetId } = await trainTumours(tess));
+});
+afterAll(() => service?.close());
+
+async function download(caller: Caller, url: string): Promise<Buffer> {
+  const response = await fetch(`${caller.url}${url}`, { headers: { authorization: `Bearer ${caller.token}` } });
+  expect(response.status).toBe(200);
+  return Buffer.from(await response.arrayBuffer());
+}
+
+const deleteVersion = 'mutation ($id: ID!) { deleteModelVersion(input: { id: $id }) { deletedId } }';
+const deleteModel = 'mutation ($id: ID!) { deleteModel(input: { id: $id }) { deletedId } }';
+const versionById = 'query ($id: ID!) { modelVersion(id: $id) { id stage status error } }';
+
+describe('models', () => {
+  it('are created, found and changed', async () => {
+    const name = 'late-flights';
+    const id = await createModel(tess, { name, task: 'REGRESSION', modelType: 'LINEAR_REGRESSION', framework: 'onnx', tags: [{ key: 'team', value: 'air' }] });
+    const find = 'query ($filter: ModelFilterInput) { models(filter: $filter, orderBy: { field: NAME, direction: ASC }) { totalCount nodes { id name tags { key value } } } }';
+    for (const filter of [{ search: 'LATE' }, { modelType: 'LINEAR_REGRESSION' }, { tags: [{ key: 'team', value: 'air' }] }, { task: 'REGRESSION' }]) {
+      const { models } = await tess.ok<{ models: { totalCount: number; nodes: { id: string }[] } }>(find, { filter });
+      expect(models.nodes.map((found) => found.id), JSON.stringify(filter)).toEqual([id]);
+      expect(models.totalCount).toBe(1);
+    }
+    for (const filter of [{ search: 'l%e' }, { framework: 'torch' }, { tags: [{ key: 'team', value: 'sea' }] }, { stage: 'PRODUCTION', search: 'late' }]) {
+      expect((await tess.ok<{ models: { nodes: unknown[] } }>(find, { filter })).models.nodes, JSON.stringify(filter)).toEqual([]);
+    }
+    const { updateModel } = await tess.ok<{ updateModel: unknown }>(
+      'mutation ($id: ID!) { updateModel(input: { id: $id, description: "**late?**", tags: [] }) { model { name description tags { key } } } }',
+      { id },
+    );
+    expect(updateModel).toEqual({ model: { name, description: '**late?**', tags: [] } });
+    const again = await tess.fails('mutation { createModel(input: { name: "late-flights", task: OTHER, modelType: "x" }) { model { id } } }');
+    expect(again.extensions).toMatchObject({ code: 'CONFLICT', field: 'input.name' });
+  });
+
+  it('refuse names that are no safe path', async () => {
+    for (const name of ['', '..', '../x', '.hidden', 'a/b', 'a\\b', 'ａ', 'a b', 'a\u200bb', '%2e%2e', 'x'.repeat(129), '-a']) {
+      const error = await tess.fails('mutation ($name: String!) { createModel(input: { name: $name, task: OTHER, modelType: "x" }) { model { id } } }', { name });
+      expect(error.extensions, JSON.stringify(name)).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.name' });
+    }
+  });
+});
+
+describe('a version from a run', () => {
+  it('has its files, signature, metrics and card at the platform’s paths', async () => {
+    const modelId = await createModel(tess, { name: 'tumours', description: 'Benign? <script>alert(1)</script>' });
+    const version = await register(tess, { modelId, runId, description: 'first *try*', tags: [{ key: 'data', value: 'wisconsin' }] });
+    expect(version).toMatchObject({ version: 1, semanticVersion: '1.0.0', stage: 'DEVELOPMENT', status: 'READY', error: null });
+    const { modelVersion } = await tess.ok<{ modelVersion: Record<string, never> & { artifacts: { path: string; downloadUrl: string; sha256: string }[]; sha256: string; metrics: { name: string; value: number }[] } }>(
+      `query ($id: ID!) { modelVersion(id: $id) { model { name productionVersion { id } } run { id } sha256 sizeBytes agreementMaxAbsDiff tags { key value }
+        signature { inputs { name datatype shape semantic } outputs { name datatype shape } } metrics { name value } gates { gate } stageHistory { id }
+        artifacts { path downloadUrl sha256 } evaluations { id } } }`,
+      { id: version.id },
+    );
+    expect(modelVersion).toMatchObject({
+      model: { name: 'tumours', productionVersion: null },
+      run: { id: runId },
+      gates: [],
+      stageHistory: [],
+      signature: {
+        inputs: ['radius', 'texture', 'smoothness', 'concavity', 'symmetry'].map((name) => ({ name, datatype: 'FP32', shape: [-1, 1], semantic: 'NUMERIC' })),
+        outputs: [
+          { name: 'label', datatype: 'INT64', shape: [-1] },
+          { name: 'probabilities', datatype: 'FP32', shape: [-1, 2] },
+        ],
+      },
+    });
+    expect(modelVersion.metrics.find(({ name }) => name === 'holdout.roc_auc')!.value).toBeGreaterThan(0.9);
+    const { artifacts } = modelVersion;
+    expect(artifacts.map(({ path }) => path)).toEqual(['model.onnx', 'model_card.md', 'requirements.txt']);
+    const [file, card, requirements] = await Promise.all(artifacts.map(({ downloadUrl }) => download(tess, downloadUrl)));
+    expect(createHash('sha256').update(file!).digest('hex')).toBe(modelVersion.sha256);
+    expect(onnx.ModelProto.decode(file!).graph?.output?.map(({ name }) => name)).toEqual(['label', 'probabilities']);
+    expect(requirements!.toString()).toContain('onnxruntime');
+    const { dataset } = await tess.ok<{ dataset: { name: string; sha256: string } }>('query ($id: ID!) { dataset(id: $id) { name sha256 } }', { id: datasetId });
+    const text = card!.toString();
+    for (const part of ['# tumours, version 1 (1.0.0)', dataset.sha256, 'holdout', 'radius', '## Limits', 'target', runId, 'first \\*try\\*']) expect(text).toContain(part);
+    expect(text).not.toContain('<script>');
+    const keys: string[] = [];
+    for await (const key of service.app.context.objects.list('acme/models/tumours')) keys.push(key);
+    expect(keys.sort()).toEqual(['model.onnx', 'model_card.md', 'requirements.txt'].map((path) => `acme/models/tumours/1/${path}`));
+    const { events } = await tess.ok<{ events: { nodes: unknown[] } }>(
+      'query ($id: ID!) { events(filter: { types: [MODEL_REGISTERED], modelId: $id }) { nodes { subjectId payload } } }',
+      { id: modelId },
+    );
+    expect(events.nodes).toEqual([{ subjectId: version.id, payload: { modelName: 'tumours', version: 1, semanticVersion: '1.0.0', runId } }]);
+  });
+
+  it('gets numbers of its own however many are registered at once, and a semantic version by what changed', async () => {
+    const modelId = await createModel(tess);
+    const versions = await Promise.all(Array.from({ length: 5 }, () => register(tess, { modelId, runId })));
+    expect(versions.map(({ version }) => version).sort()).toEqual([1, 2, 3, 4, 5]);
+    expect(versions.map(({ semanticVersion }) => semanticVersion).sort()).toEqual(['1.0.0', '1.0.1', '1.0.2', '1.0.3', '1.0.4']);
+    const trained = await trainTumours(tess, { seed: 9 });
+    expect((await register(tess, { modelId, runId: trained.runId })).semanticVersion).toBe('1.1.0');
+    expect((await registerUpload(tess, modelId, linear([1, 2], 0))).semanticVersion).toBe('2.0.0');
+    const { modelVersions } = await tess.ok<{ modelVersions: { totalCount: number; nodes: { version: number }[] } }>(
+      'query ($f: ModelVersionFilterInput) { modelVersions(filter: $f, first: 3, orderBy: { field: VERSION, direction: DESC }) { totalCount nodes { version } } }',
+      { f: { modelId, stage: ['DEVELOPMENT'], framework: 'onnx', modelType: 'LOGISTIC_REGRESSION', status: 'READY' } },
+    );
+    expect(modelVersions).toEqual({ totalCount: 7, nodes: [{ version: 7 }, { version: 6 }, { version: 5 }] });
+  });
+
+  it('is refused without a finished training, for another task, and without exactly one source', async () => {
+    const modelId = await createModel(tess);
+    const { createRun } = await tess.ok<{ createRun: { run: { id: string } } }>(
+      'mutation ($e: ID!) { createRun(input: { experimentId: $e }) { run { id } } }',
+      { e: (await tess.ok<{ run: { experiment: { id: string } } }>('query ($id: ID!) { run(id: $id) { experiment { id } } }', { id: runId })).run.experiment.id },
+    );
+    expect((await tess.fails(REGISTER, { input: { modelId, runId: createRun.run.id } })).extensions).toMatchObject({ code: 'CONFLICT', field: 'input.runId' });
+    const regression = await createModel(tess, { task: 'REGRESSION' });
+    expect((await tess.fails(REGISTER, { input: { modelId: regression, runId } })).extensions).toMatchObject({ code: 'CONFLICT', expected: 'REGRESSION', got: 'CLASSIFICATION' });
+    expect((await tess.fails(REGISTER, { input: { modelId } })).extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input' });
+    expect((await tess.fails(REGISTER, { input: { modelId, runId, uploadId: runId } })).extensions).toMatchObject({ code: 'BAD_USER_INPUT' });
+  });
+
+  it('and everything about it is NOT_FOUND for another tenant', async () => {
+    const other = await service.as({ tenant: 'globex' });
+    const modelId = await createModel(tess);
+    const { id } = await register(tess, { modelId, runId });
+    const theirs = await createModel(other);
+    for (const [query, variables] of [
+      [versionById, { id }],
+      ['query ($id: ID!) { model(id: $id) { id } }', { id: modelId }],
+      ['query ($id: ID!) { modelHistory(modelId: $id) { totalCount } }', { id: modelId }],
+      ['query ($id: ID!) { productionVersionAt(modelId: $id, at: "2026-01-01T00:00:00Z") { id } }', { id: modelId }],
+      [REGISTER, { input: { modelId, runId } }],
+      [REGISTER, { input: { modelId: theirs, runId } }],
+      ['query ($f: ModelVersionFilterInput) { modelVersions(filter: $f) { nodes { id } } }', { f: { modelId } }],
+      ['query ($f: ModelVersionFilterInput) { modelVersions(filter: $f) { nodes { id } } }', { f: { runId } }],
+      [deleteVersion, { id }],
+      [deleteModel, { id: modelId }],
+    ] as const) {
+      expect((await other.fails(query, variables)).extensions.code, query).toBe('NOT_FOUND');
+    }
+  });
+});
+
+describe('an uploaded file', () => {
+  it('is tried in a sandbox and then registered with its own signature', async () => {
+    const modelId = await createModel(tess);
+    const version = await registerUpload(tess, modelId, linear([0.5, -1], 2));
+    expect(version).toMatchObject({ status: 'READY', version: 1 });
+    const { modelVersion } = await tess.ok<{ modelVersion: unknown }>(
+      'query ($id: ID!) { modelVersion(id: $id) { run { id } metrics { name } agreementMaxAbsDiff signature { inputs { name datatype shape semantic } outputs { name shape } } } }',
+      { id: version.id },
+    );
+    expect(modelVersion).toEqual({
+      run: null,
+      metrics: [],
+      agreementMaxAbsDiff: null,
+      signature: { inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 2], semantic: null }], outputs: [{ name: 'y', shape: [-1, 1] }] },
+    });
+  });
+
+  const external = model({
+    input: [float('x', ['N', 1])],
+    output: [float('y', ['N', 1])],
+    initializer: [externalTensor('w', '/etc/passwd')],
+    node: [node('Add', ['x', 'w'], ['y'])],
+  });
+  const customOp = model({ input: [float('x', ['N', 1])], output: [float('y', ['N', 1])], node: [node('Steal', ['x'], ['y'], [], 'evil.corp')] });
+  const hostile: Record<string, Uint8Array> = {
+    'random bytes': Buffer.from(Array.from({ length: 500 }, (_, i) => (i * 7919) % 251)),
+    'a pickle': Buffer.from('\x80\x04\x95cos\nsystem\n'),
+    'a zip archive': Buffer.from('PK\x03\x04aaaaaaaa'),
+    'a truncated model': linear([1, 2, 3], 1).slice(0, 60),
+    'external data': external,
+    'a custom operator': customOp,
+    'nesting without end': nested(40),
+    'a loop without end': infiniteLoop(),
+    '16 GiB at the first run': allocates16GiB(),
+  };
+  it.each(Object.entries(hostile))('of %s is INVALID_MODEL, and nothing is registered', async (_name, bytes) => {
+    const modelId = await createModel(tess);
+    const { uploadId } = await tess.upload('model.onnx', Buffer.from(bytes));
+    const error = await tess.fails(REGISTER, { input: { modelId, uploadId } });
+    expect(error.extensions.code).toBe('INVALID_MODEL');
+    expect(error.message).not.toMatch(/\/tmp|node_modules|at Object|\.ts/);
+    const { model: untouched } = await tess.ok<{ model: { versions: { totalCount: number } } }>('query ($id: ID!) { model(id: $id) { versions { totalCount } } }', { id: modelId });
+    expect(untouched.versions.totalCount).toBe(0);
+  });
+});
+
+describe('deletion', () => {
+  it('takes versions of DEVELOPMENT with their files, and never a number twice', async () => {
+    const modelId = await createModel(tess, { name: 'short-lived' });
+    const first = await register(tess, { modelId, runId });
+    const second = await register(tess, { modelId, runId });
+    await tess.ok(deleteVersion, { id: second.id });
+    expect((await tess.fails(versionById, { id: second.id })).extensions.code).toBe('NOT_FOUND');
+    expect((await tess.fails(deleteVersion, { id: second.id })).extensions.code).toBe('NOT_FOUND');
+    await expect.poll(() => keysBelow('acme/models/short-lived/2')).toEqual([]);
+    expect((await keysBelow('acme/models/short-lived/1')).length).toBe(3);
+    expect((await register(tess, { modelId, runId })).version).toBe(3);
+    await tess.ok(deleteModel, { id: modelId });
+    expect((await tess.fails(versionById, { id: first.id })).extensions.code).toBe('NOT_FOUND');
+    await expect.poll(() => keysBelow('acme/models/short-lived')).toEqual([]);
+    const reborn = await createModel(tess, { name: 'short-lived' });
+    expect(await register(tess, { modelId: reborn, runId })).toMatchObject({ status: 'READY', version: 1 });
+  });
+
+  it('is refused for what belongs to production or its history', async () => {
+    const modelId = await createModel(tess);
+    const first = await register(tess, { modelId, runId });
+    const second = await register(tess, { modelId, runId });
+    await forceToProduction(admin, first.id, null);
+    expect((await tess.fails(deleteVersion, { id: first.id })).extensions).toMatchObject({ code: 'CONFLICT', got: 'PRODUCTION' });
+    await forceToProduction(admin, second.id, first.id);
+    expect((await tess.fails(deleteVersion, { id: first.id })).extensions).toMatchObject({ code: 'CONFLICT', got: 'ARCHIVED' });
+    await tess.ok('mutation ($id: ID!) { demoteModelVersion(input: { modelVersionId: $id }) { modelVersion { stage } } }', { id: first.id });
+    expect((await tess.fails(deleteVersion, { id: first.id })).message).toContain('history');
+    expect((await tess.fails(deleteModel, { id: modelId })).extensions.code).toBe('CONFLICT');
+  });
+});
+
+describe('a crash between the row and its files', () => {
+  async function leavePending(modelId: string): Promise<VersionView> {
+    const version = await register(tess, { modelId, runId });
+    const { db, objects } = service.app.context;
+    await db.asSystem(async (em) => {
+      await em.execute(`update model_version set status = 'PENDING' where id = ?`, [version.id]);
+      await em.execute(`delete from artifact where model_version_id = ?`, [version.id]);
+    });
+    for (const key of await keysBelow(`acme/models/${await nameOf(modelId)}/${version.version}`)) await objects.delete(key);
+    return version;
+  }
+
+  it('is finished by the sweeper', async () => {
+    const modelId = await createModel(tess);
+    const left = await leavePending(modelId);
+    expect((await tess.fails('mutation ($id: ID!) { validateModelVersion(input: { modelVersionId: $id }) { job { id } } }', { id: left.id })).extensions).toMatchObject({ code: 'CONFLICT', got: 'PENDING' });
+    expect((await tess.fails(deleteVersion, { id: left.id })).extensions.code).toBe('CONFLICT');
+    const { modelVersions } = service.app.context.services;
+    expect(await modelVersions.sweep()).toBe(0);
+    expect(await modelVersions.sweep(0)).toBe(1);
+    expect((await tess.ok<{ modelVersion: unknown }>(versionById, { id: left.id })).modelVersion).toMatchObject({ status: 'READY' });
+    expect((await keysBelow(`acme/models/${await nameOf(modelId)}/1`)).length).toBe(3);
+    expect(await modelVersions.sweep(0)).toBe(0);
+  });
+
+  it('is given up with a reason when the source is gone or altered', async () => {
+    const { modelVersions } = service.app.context.services;
+    const { db, objects } = service.app.context;
+    for (const [source, reason] of [
+      ['acme/uploads/nothing-here', 'No stored file'],
+      ['acme/uploads/altered', 'has changed'],
+    ] as const) {
+      await objects.put('acme/uploads/altered', Buffer.from('not the model'));
+      const modelId = await createModel(tess);
+      const left = await leavePending(modelId);
+      await db.asSystem((em) => em.execute('update model_version set source_key = ? where id = ?', [source, left.id]));
+      await modelVersions.sweep(0);
+      const { modelVersion } = await tess.ok<{ modelVersion: { status: string; error: string } }>(versionById, { id: left.id });
+      expect(modelVersion.status).toBe('FAILED');
+      expect(modelVersion.error).toContain(reason);
+      const folder = `acme/models/${await nameOf(modelId)}`;
+      await expect.poll(() => keysBelow(folder)).toEqual([]);
+      expect(await tess.ok(deleteVersion, { id: left.id })).toEqual({ deleteModelVersion: { deletedId: left.id } });
+    }
+  });
+});
+
+async function keysBelow(folder: string): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const key of service.app.context.objects.list(folder)) keys.push(key);
+  return keys;
+}
+
+async function nameOf(modelId: string): Promise<string> {
+  return (await tess.ok<{ model: { name: string } }>('query ($id: ID!) { model(id: $id) { name } }', { id: modelId })).model.name;
+}

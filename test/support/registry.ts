@@ -1,0 +1,106 @@
+import { expect } from 'vitest';
+import type { Caller } from './service.js';
+import { createExperiment, fixtureBytes, registerDataset, startTraining, trainingEnd } from './training.js';
+
+export interface VersionView {
+  id: string;
+  version: number;
+  semanticVersion: string;
+  stage: string;
+  status: string;
+  error: string | null;
+}
+
+export const VERSION_FIELDS = 'id version semanticVersion stage status error';
+
+export const REGISTER = `mutation ($input: RegisterModelVersionInput!) { registerModelVersion(input: $input) { modelVersion { ${VERSION_FIELDS} } } }`;
+export const PROMOTE = `mutation ($input: PromoteModelVersionInput!) { promoteModelVersion(input: $input) { modelVersion { ${VERSION_FIELDS} } } }`;
+export const ROLL_BACK = `mutation ($input: RollbackModelInput!) { rollbackModel(input: $input) { restored { id stage } replaced { id stage } } }`;
+
+/** Whether a tumour is benign, by logistic regression: good after an epoch or two. */
+export const TUMOUR_CONFIG = {
+  modelType: 'LOGISTIC_REGRESSION',
+  target: { column: 'target' },
+  features: ['radius', 'texture', 'smoothness', 'concavity', 'symmetry'].map((column) => ({ column, kind: 'NUMERIC' })),
+  split: { by: 'RATIO', validation: 0.2, holdout: 0.3 },
+  hyperparameters: { epochs: 20, batchSize: 16, learningRate: 0.02 },
+  seed: 3,
+};
+
+export async function createModel(caller: Caller, input: Record<string, unknown> = {}): Promise<string> {
+  const { createModel: created } = await caller.ok<{ createModel: { model: { id: string } } }>(
+    `mutation ($input: CreateModelInput!) { createModel(input: $input) { model { id } } }`,
+    { input: { name: `m-${Math.random().toString(36).slice(2)}`, task: 'CLASSIFICATION', modelType: 'LOGISTIC_REGRESSION', ...input } },
+  );
+  return created.model.id;
+}
+
+export async function trainTumours(caller: Caller, overrides: Record<string, unknown> = {}): Promise<{ runId: string; datasetId: string; jobId: string }> {
+  const { uploadId } = await caller.upload('tumours.csv', fixtureBytes('breast-cancer.csv'));
+  const datasetId = await registerDataset(caller, { name: `tumours-${Math.random().toString(36).slice(2)}`, uploadId });
+  return { datasetId, ...(await trainOn(caller, datasetId, { ...TUMOUR_CONFIG, ...overrides })) };
+}
+
+export async function trainOn(caller: Caller, datasetId: string, config: Record<string, unknown>): Promise<{ runId: string; jobId: string }> {
+  const started = await startTraining(caller, { experimentId: await createExperiment(caller), datasetId, config });
+  await trainingEnd(caller, started.jobId);
+  return started;
+}
+
+export async function register(caller: Caller, input: Record<string, unknown>): Promise<VersionView> {
+  const { registerModelVersion } = await caller.ok<{ registerModelVersion: { modelVersion: VersionView } }>(REGISTER, { input });
+  return registerModelVersion.modelVersion;
+}
+
+export async function registerUpload(caller: Caller, modelId: string, bytes: Uint8Array, rest: Record<string, unknown> = {}): Promise<VersionView> {
+  const { uploadId } = await caller.upload('model.onnx', Buffer.from(bytes));
+  return register(caller, { modelId, uploadId, ...rest });
+}
+
+export interface JobView {
+  status: string;
+  result: Record<string, unknown> | null;
+  errorCode: string | null;
+  errorMessage: string | null;
+}
+
+export async function jobEnd(caller: Caller, id: string, status = 'SUCCEEDED', timeoutMs = 60_000): Promise<JobView> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    const { job } = await caller.ok<{ job: JobView }>('query ($id: ID!) { job(id: $id) { status result errorCode errorMessage } }', { id });
+    if (['SUCCEEDED', 'FAILED', 'CANCELLED'].includes(job.status)) {
+      expect(job.status, `${job.errorCode}: ${job.errorMessage}`).toBe(status);
+      return job;
+    }
+    if (Date.now() > deadline) throw new Error(`The job is still ${job.status} after ${timeoutMs} ms.`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+export async function evaluate(caller: Caller, input: Record<string, unknown>, status?: string): Promise<JobView & { id: string }> {
+  const { evaluateModelVersion } = await caller.ok<{ evaluateModelVersion: { job: { id: string } } }>(
+    'mutation ($input: EvaluateModelVersionInput!) { evaluateModelVersion(input: $input) { job { id } } }',
+    { input },
+  );
+  return { id: evaluateModelVersion.job.id, ...(await jobEnd(caller, evaluateModelVersion.job.id, status)) };
+}
+
+export async function validate(caller: Caller, modelVersionId: string): Promise<JobView> {
+  const { validateModelVersion } = await caller.ok<{ validateModelVersion: { job: { id: string } } }>(
+    'mutation ($id: ID!) { validateModelVersion(input: { modelVersionId: $id }) { job { id } } }',
+    { id: modelVersionId },
+  );
+  return jobEnd(caller, validateModelVersion.job.id);
+}
+
+export async function promote(caller: Caller, modelVersionId: string, toStage: string, rest: Record<string, unknown> = {}): Promise<VersionView> {
+  const { promoteModelVersion } = await caller.ok<{ promoteModelVersion: { modelVersion: VersionView } }>(PROMOTE, { input: { modelVersionId, toStage, ...rest } });
+  return promoteModelVersion.modelVersion;
+}
+
+/** Into production past the gates, by an ADMIN. */
+export async function forceToProduction(admin: Caller, modelVersionId: string, expectedProductionVersionId: string | null): Promise<void> {
+  const rest = { override: true, reason: 'a fixture of the tests' };
+  await promote(admin, modelVersionId, 'STAGING', rest);
+  await promote(admin, modelVersionId, 'PRODUCTION', { ...rest, expectedProductionVersionId });
+}
