@@ -26,11 +26,12 @@ export async function startApp(config: Config, logger: Logger, options: AppOptio
   const context = await createContext(config, logger, options);
   const { services } = context;
   const stops: (() => Promise<void>)[] = [];
+  const leaving = new AbortController();
   try {
     services.events.start();
     if (config.ROLE !== 'api') {
       await services.trainings.sweep();
-      const runtime = { ...context, jobs: services.jobs, heartbeatTimeoutMs: config.JOB_HEARTBEAT_TIMEOUT_MS };
+      const runtime = { ...context, jobs: services.jobs, heartbeatTimeoutMs: config.JOB_HEARTBEAT_TIMEOUT_MS, leaving: leaving.signal };
       await consumeJobs(runtime, createHandlers(services), config.WORKER_CONCURRENCY);
       const ticks = startTicks(
         [
@@ -57,6 +58,7 @@ export async function startApp(config: Config, logger: Logger, options: AppOptio
       close: async () => {
         await http?.close();
         for (const stop of stops) await stop();
+        leaving.abort();
         await context.close();
       },
     };

@@ -17,13 +17,13 @@ const HOUR_MS = 60 * MINUTE_MS;
 
 /**
  * Every job: its payload, how often it is tried, after which time it counts as hung, and how many run at once in one worker process.
- * Trainings run one at a time because each uses the cores of its machine.
+ * A resumable one is handed on when its process stops; the others are waited for. Trainings run one at a time because each uses the cores of its machine.
  */
 export const JOB_CATALOG = {
-  TRAINING: { payload: jobPayload, attempts: 3, backoffMs: 5 * SECOND_MS, timeoutMs: 24 * HOUR_MS, concurrency: 1 },
-  EVALUATION: { payload: jobPayload, attempts: 3, backoffMs: 5 * SECOND_MS, timeoutMs: HOUR_MS, concurrency: 2 },
-  VALIDATION: { payload: jobPayload, attempts: 3, backoffMs: 5 * SECOND_MS, timeoutMs: 15 * MINUTE_MS, concurrency: 2 },
-  BATCH_INFERENCE: { payload: jobPayload, attempts: 3, backoffMs: 5 * SECOND_MS, timeoutMs: 24 * HOUR_MS, concurrency: 2 },
+  TRAINING: { payload: jobPayload, attempts: 3, backoffMs: 5 * SECOND_MS, timeoutMs: 24 * HOUR_MS, concurrency: 1, resumable: true },
+  EVALUATION: { payload: jobPayload, attempts: 3, backoffMs: 5 * SECOND_MS, timeoutMs: HOUR_MS, concurrency: 2, resumable: false },
+  VALIDATION: { payload: jobPayload, attempts: 3, backoffMs: 5 * SECOND_MS, timeoutMs: 15 * MINUTE_MS, concurrency: 2, resumable: false },
+  BATCH_INFERENCE: { payload: jobPayload, attempts: 3, backoffMs: 5 * SECOND_MS, timeoutMs: 24 * HOUR_MS, concurrency: 2, resumable: true },
   /** Compares the last window of every deployment with its reference. */
   MONITORING: { payload: tickPayload, attempts: 1, backoffMs: 0, timeoutMs: 5 * MINUTE_MS, concurrency: 1 },
   /** Finishes or undoes what a crash left, and re-enqueues what a queue forgot. */

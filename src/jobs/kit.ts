@@ -20,6 +20,8 @@ export interface JobRuntime {
   jobs: JobService;
   /** A running job without a sign of life for so long is given to another worker. */
   heartbeatTimeoutMs: number;
+  /** Aborts when this process stops: what can go on elsewhere is handed back. */
+  leaving: AbortSignal;
 }
 
 const MAX_HEARTBEAT_MS = 2_000;
@@ -34,13 +36,14 @@ export async function consumeJobs(runtime: JobRuntime, handlers: JobHandlers, ma
     await runtime.queue.consume(kind, Math.min(concurrency, maxConcurrency), async (queued) => {
       const { jobId, attempt } = payload.parse(queued);
       const job = await runtime.jobs.claim(jobId, attempt);
-      if (job) await runAttempt(runtime, job, handler, JOB_CATALOG[kind].timeoutMs);
+      if (job) await runAttempt(runtime, job, handler);
     });
   }
 }
 
-async function runAttempt(runtime: JobRuntime, job: Job, handler: JobHandler, timeoutMs: number): Promise<void> {
+async function runAttempt(runtime: JobRuntime, job: Job, handler: JobHandler): Promise<void> {
   const { db, jobs, live } = runtime;
+  const { timeoutMs, resumable } = JOB_CATALOG[job.kind];
   const attempt = job.attempt;
   const logger = runtime.logger.child({ jobId: job.id, kind: job.kind, attempt });
   const actor: Actor = {
@@ -48,7 +51,7 @@ async function runAttempt(runtime: JobRuntime, job: Job, handler: JobHandler, ti
     requestId: job.id,
   };
   const stale = new AbortController();
-  const signal = AbortSignal.any([stale.signal, AbortSignal.timeout(timeoutMs)]);
+  const signal = AbortSignal.any([stale.signal, AbortSignal.timeout(timeoutMs), ...(resumable ? [runtime.leaving] : [])]);
   const beat = () =>
     void jobs.heartbeat(job.id, attempt).then(
       (alive) => alive || stale.abort(new StaleAttempt(job.id, attempt)),
@@ -84,6 +87,11 @@ async function runAttempt(runtime: JobRuntime, job: Job, handler: JobHandler, ti
   } catch (error) {
     if (stale.signal.aborted || error instanceof StaleAttempt) {
       logger.info('attempt ended: cancelled or overtaken');
+      return;
+    }
+    if (resumable && runtime.leaving.aborted) {
+      logger.info('attempt handed back: this process stops');
+      await jobs.handBack(job);
       return;
     }
     const reason = signal.aborted ? new AppError(ErrorCode.DEADLINE_EXCEEDED, `The job took longer than ${timeoutMs / 60_000} minutes.`) : error;

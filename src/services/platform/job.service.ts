@@ -14,41 +14,9 @@ import { LockMode, type FilterQuery } from '@mikro-orm/core';
 import { EventType } from '../../domain/events.js';
 import { JOB_CATALOG } from '../../domain/job-catalog.js';
 import { AppError, conflict, ErrorCode, notFound } from '../../errors.js';
-import type { Sequenced } from './live-feed.js';
+import type { JobEventRow, JobFilter, JobKind, JobStatus, NewJob } from './job-rows.js';
 import { requireOwn } from './ownership.js';
 import { audit, EVENTS_WAITING } from './use-case.js';
-
-export type JobKind = Job['kind'];
-export type JobStatus = Job['status'];
-
-export interface NewJob {
-  kind: JobKind;
-  config: Record<string, unknown>;
-  runId?: string | null;
-  modelVersionId?: string | null;
-  datasetId?: string | null;
-  alertId?: string | null;
-}
-
-export interface JobFilter {
-  kind?: JobKind | null;
-  status?: JobStatus[] | null;
-  runId?: string | null;
-  modelVersionId?: string | null;
-  datasetId?: string | null;
-}
-
-/** A step of a job, as its followers see it. */
-export interface JobEventRow extends Sequenced {
-  jobId: string;
-  status: JobStatus;
-  attempt: number;
-  progress: number;
-  message: string;
-  loggedAt: Date;
-  /** Whether the job has ended with this step. */
-  isLast: boolean;
-}
 
 /** Why an attempt ended; a final failure would come again in the same way. */
 interface Failure {
@@ -209,6 +177,18 @@ export class JobService {
     await this.db.asSystem((em) => this.retryOrEnd(em, job.id, job.attempt, { code, message, final, backoffMs }));
     this.live.publish(jobTopic(job.id));
     this.live.publish(EVENTS_WAITING);
+  }
+
+  /** Ends an attempt whose process is leaving; another goes on, and nothing counts as a failure. */
+  async handBack({ id, attempt }: Job): Promise<void> {
+    await this.db.asSystem(async (em) => {
+      const job = await em.findOne(Job, { id, attempt, status: 'RUNNING' }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+      if (!job) return;
+      await sql(em, 'update job set attempt = attempt + 1, not_before = null where id = ?', [id]);
+      await this.step(em, id, { status: 'QUEUED', message: `Its worker stopped; attempt ${attempt + 1} follows` });
+    });
+    this.live.publish(jobTopic(id));
+    this.live.publish(JOBS_WAITING);
   }
 
   /** Offers waiting jobs to the queue. */
