@@ -1,0 +1,119 @@
+import { createHash } from 'node:crypto';
+import { expect } from 'vitest';
+import { Model } from '../../src/db/entities/registry/model.entity.js';
+import { ModelVersion } from '../../src/db/entities/registry/model-version.entity.js';
+import { Role } from '../../src/domain/principal.js';
+import type { ReferenceProfile } from '../../src/domain/drift.js';
+import type { Signature, TensorSpec } from '../../src/domain/tensor.js';
+import type { Caller, TestService } from './service.js';
+
+export interface NewVersion {
+  bytes: Uint8Array;
+  signature: Signature;
+  stage?: ModelVersion['stage'];
+  modelId?: string;
+  task?: Model['task'];
+  tenant?: string;
+  reference?: ReferenceProfile;
+}
+
+export interface MadeVersion {
+  modelId: string;
+  versionId: string;
+}
+
+let made = 0;
+
+/** A READY version with its file, of a new model unless one is named: without the checks and gates of the registry. */
+export async function makeVersion(service: TestService, version: NewVersion): Promise<MadeVersion> {
+  const { tenant = 'acme', bytes, signature, stage = 'DEVELOPMENT', task = 'OTHER' } = version;
+  const { db, objects } = service.app.context;
+  const actor = { principal: { subject: 'maker', tenant, role: Role.ENGINEER, expiresAt: new Date(Date.now() + 60_000) }, requestId: 'test' };
+  const number = ++made;
+  const objectKey = `${tenant}/models/made/${number}/model.onnx`;
+  const stored = await objects.put(objectKey, Buffer.from(bytes));
+  return db.transact(actor, async ({ em }) => {
+    const model = version.modelId
+      ? await em.findOneOrFail(Model, { id: version.modelId })
+      : em.create(Model, { tenant, name: `made-${number}`, modelType: 'TEST', framework: 'onnx', task, createdBy: 'maker' });
+    await em.flush();
+    const row = em.create(ModelVersion, {
+      tenant,
+      modelId: model.id,
+      version: number,
+      semanticVersion: `1.${number}.0`,
+      stage,
+      status: 'READY',
+      sourceKey: objectKey,
+      objectKey,
+      ...stored,
+      sha256: createHash('sha256').update(bytes).digest('hex'),
+      signature,
+      reference: version.reference ?? null,
+      createdBy: 'maker',
+    });
+    await em.flush();
+    return { modelId: model.id, versionId: row.id };
+  });
+}
+
+export const floats = (name: string, columns: number): TensorSpec => ({ name, datatype: 'FP32', shape: [-1, columns] });
+
+/** Of the made models with one float matrix in and one out. */
+export const xToY = (inputs: number, outputs = 1): Signature => ({ inputs: [floats('x', inputs)], outputs: [floats('y', outputs)] });
+
+export async function createEndpoint(caller: Caller, input: Record<string, unknown>): Promise<{ id: string; name: string }> {
+  const { createEndpoint: created } = await caller.ok<{ createEndpoint: { endpoint: { id: string; name: string } } }>(
+    `mutation ($input: CreateEndpointInput!) { createEndpoint(input: $input) { endpoint { id name } } }`,
+    { input: { name: `endpoint-${++made}`, ...input } },
+  );
+  return created.endpoint;
+}
+
+export const DEPLOY = `mutation ($input: DeployModelVersionInput!) { deployModelVersion(input: $input) { deployment { id status } } }`;
+
+/** Deploys and waits until it serves. */
+export async function deploy(caller: Caller, input: { endpointId: string; modelVersionId: string; mode?: 'LIVE' | 'SHADOW'; weightBps?: number }): Promise<string> {
+  const { deployModelVersion } = await caller.ok<{ deployModelVersion: { deployment: { id: string } } }>(DEPLOY, { input: { mode: 'LIVE', ...input } });
+  const { id } = deployModelVersion.deployment;
+  await untilReady(caller, id);
+  return id;
+}
+
+export async function untilReady(caller: Caller, deploymentId: string): Promise<void> {
+  const status = async () => (await caller.ok<{ deployment: { status: string } }>(`query ($id: ID!) { deployment(id: $id) { status error } }`, { id: deploymentId })).deployment.status;
+  await expect.poll(status, { timeout: 20_000, interval: 20 }).toBe('READY');
+}
+
+/** An endpoint of its own with one live version. */
+export async function serve(service: TestService, caller: Caller, version: NewVersion, settings: Record<string, unknown> = {}): Promise<MadeVersion & { endpointId: string; deploymentId: string }> {
+  const found = await makeVersion(service, version);
+  const { id: endpointId } = await createEndpoint(caller, { modelId: found.modelId, ...settings });
+  return { ...found, endpointId, deploymentId: await deploy(caller, { endpointId, modelVersionId: found.versionId }) };
+}
+
+export interface Answer {
+  requestId: string;
+  rows: number;
+  latencyMs: number;
+  batchRows: number;
+  outputs: { name: string; datatype: string; shape: number[]; data: unknown[] }[];
+  predictions: { label: string | null; value: number | null; probabilities: number[] | null }[];
+  modelVersion: { id: string; version: number };
+  deployment: { id: string };
+}
+
+export const PREDICT = `mutation ($input: PredictInput!) { predict(input: $input) { requestId rows latencyMs batchRows
+  outputs { name datatype shape data } predictions { label value probabilities } modelVersion { id version } deployment { id } } }`;
+
+export async function predict(caller: Caller, input: Record<string, unknown>): Promise<Answer> {
+  return (await caller.ok<{ predict: Answer }>(PREDICT, { input })).predict;
+}
+
+/** A tensor `x` of floats, as the API takes it. */
+export const x = (values: (number | null)[], columns = 1): Record<string, unknown> => ({
+  name: 'x',
+  datatype: 'FP32',
+  shape: [values.length / columns, columns],
+  data: values,
+});
