@@ -6,6 +6,8 @@ import type { Principal } from '../domain/principal.js';
 import { AppError, ErrorCode } from '../errors.js';
 import { entities } from './entities/index.js';
 import { Migration0001 } from './migrations/0001-foundation.js';
+import { asOutage } from './outage.js';
+import { giveBackDeadConnections, watchStatements } from './pool.js';
 
 /** A handle on one transaction, as one tenant. Services take it and never open their own. */
 export interface Session {
@@ -34,6 +36,8 @@ export interface DatabaseOptions {
 /** The roles under which row-level security is enforced; neither can bypass it. */
 const APP_ROLE = 'matih_app';
 const SYSTEM_ROLE = 'matih_system';
+/** Longest wait for a connection, new or out of the pool. */
+const CONNECT_TIMEOUT_MS = 15_000;
 
 export class Database {
   private constructor(private readonly orm: MikroORM) {}
@@ -48,7 +52,12 @@ export class Database {
       ignoreUndefinedInQuery: true,
       driverOptions: {
         idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs,
-        ...(options.onStatement && { onPoolCreated: watchStatements(options.onStatement) }),
+        connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+        keepAlive: true,
+        onPoolCreated: (pool: Pool) => {
+          giveBackDeadConnections(pool);
+          if (options.onStatement) watchStatements(pool, options.onStatement);
+        },
       },
     });
     try {
@@ -92,8 +101,12 @@ export class Database {
     return this.run({ role: SYSTEM_ROLE }, work);
   }
 
-  private run<T>(sessionContext: SessionContext, work: (em: EntityManager) => Promise<T>): Promise<T> {
-    return this.orm.em.fork().transactional((em) => work(em), { sessionContext });
+  private async run<T>(sessionContext: SessionContext, work: (em: EntityManager) => Promise<T>): Promise<T> {
+    try {
+      return await this.orm.em.fork().transactional((em) => work(em), { sessionContext });
+    } catch (error) {
+      throw asOutage(error);
+    }
   }
 
   /** Connections that transactions hold now, and transactions that wait for one. */
@@ -109,20 +122,6 @@ export class Database {
   close(): Promise<void> {
     return this.orm.close(true);
   }
-}
-
-/** Shows every statement on its way to the server. */
-function watchStatements(onStatement: (sql: string) => void): (pool: Pool) => void {
-  return (pool) =>
-    pool.on('connect', (client) => {
-      const query = client.query.bind(client) as (...args: unknown[]) => unknown;
-      Object.assign(client, {
-        query: (...args: unknown[]) => {
-          onStatement(String((args[0] as { text?: string }).text ?? args[0]));
-          return query(...args);
-        },
-      });
-    });
 }
 
 /** The address without its password. */

@@ -9,7 +9,7 @@ const SCHEMA = 'bullmq';
 
 // The job table remembers what ended; BullMQ drops a job whose id it still knows, so it must forget at once.
 const JOB_OPTIONS: JobsOptions = { removeOnComplete: true, removeOnFail: true, attempts: 1 };
-const WORKER_OPTIONS = { lockDuration: 30_000, stalledInterval: 15_000, maxStalledCount: 5 };
+const WORKER_OPTIONS = { lockDuration: 30_000, stalledInterval: 15_000, maxStalledCount: 5, runRetryDelay: 1_000 };
 
 interface BullQueue {
   add(name: string, job: QueuedJob, options: JobsOptions): Promise<unknown>;

@@ -5,7 +5,7 @@ import { Meter } from './meter.js';
 import type { StoredObject } from './port.js';
 
 /** Held in memory by each upload. */
-const PART_BYTES = 16 * 1024 ** 2;
+const PART_BYTES = 8 * 1024 ** 2;
 /** S3 takes no more. */
 const MAX_PARTS = 10_000;
 

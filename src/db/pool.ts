@@ -1,0 +1,38 @@
+import type { Pool, PoolClient } from 'pg';
+
+/**
+ * The query builder never gives a connection back whose BEGIN, COMMIT or ROLLBACK failed, as they do when the server goes away. Without
+ * this, each fault would shrink the pool, until nothing is left and every request waits for ever.
+ */
+export function giveBackDeadConnections(pool: Pool): void {
+  const connect = pool.connect.bind(pool) as () => Promise<PoolClient>;
+  const connectAndWatch = async (): Promise<PoolClient> => {
+    const client = await connect();
+    const release = client.release;
+    let isOut = true;
+    const giveBack = (broken?: Error | boolean) => {
+      if (!isOut) return;
+      isOut = false;
+      client.off('end', onEnd);
+      release(broken);
+    };
+    const onEnd = () => giveBack(true);
+    client.on('end', onEnd);
+    client.release = giveBack;
+    return client;
+  };
+  Object.assign(pool, { connect: connectAndWatch });
+}
+
+/** Shows every statement on its way to the server. */
+export function watchStatements(pool: Pool, onStatement: (sql: string) => void): void {
+  pool.on('connect', (client) => {
+    const query = client.query.bind(client) as (...args: unknown[]) => unknown;
+    Object.assign(client, {
+      query: (...args: unknown[]) => {
+        onStatement(String((args[0] as { text?: string }).text ?? args[0]));
+        return query(...args);
+      },
+    });
+  });
+}

@@ -1,0 +1,167 @@
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/db/embedded.js';
+import { sql } from '../support/embedded.js';
+import { startTestService, type Caller, type TestService } from '../support/service.js';
+
+let dataDir: string;
+let server: EmbeddedPostgres;
+let service: TestService;
+let tess: Caller;
+
+beforeAll(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'matih-faults-'));
+  await chmod(dataDir, 0o755);
+  const log = { info: () => undefined, warn: () => undefined };
+  // A killed server loses nothing that it handed to the operating system; only a power cut asks for fsync.
+  server = await startEmbeddedPostgres({ dataDir, log, settings: { fsync: 'off' } });
+  service = await startTestService({ LOG_LEVEL: 'silent' }, { url: server.url, drop: async () => undefined });
+  tess = await service.as();
+});
+afterAll(async () => {
+  await service?.close();
+  await server?.stop();
+  if (dataDir) await rm(dataDir, { recursive: true, force: true });
+});
+
+async function serverPid(): Promise<number> {
+  const pidFile = await readFile(join(dataDir, 'postgres', 'cluster', 'postmaster.pid'), 'utf8').catch(() => '');
+  return Number(pidFile.split('\n')[0]);
+}
+
+/** Ends the server, which its owner then starts anew. */
+async function endServer(signal: NodeJS.Signals): Promise<void> {
+  process.kill(await serverPid(), signal);
+}
+
+/** Ends the server and waits until it is back. */
+async function replaceServer(signal: NodeJS.Signals): Promise<void> {
+  const before = await serverPid();
+  await endServer(signal);
+  await expect.poll(serverPid, { timeout: 10_000, interval: 20 }).not.toBe(before);
+  await expect.poll(() => sql(server.url, 'select 1 as one').catch(() => null), { timeout: 10_000, interval: 20 }).toEqual([{ one: 1 }]);
+}
+
+async function newRun(): Promise<string> {
+  const { createExperiment } = await tess.ok<{ createExperiment: { experiment: { id: string } } }>(
+    'mutation ($name: String!) { createExperiment(input: { name: $name }) { experiment { id } } }',
+    { name: `faults-${Math.random()}` },
+  );
+  const { createRun } = await tess.ok<{ createRun: { run: { id: string } } }>(
+    'mutation ($input: CreateRunInput!) { createRun(input: $input) { run { id } } }',
+    { input: { experimentId: createExperiment.experiment.id, name: 'r' } },
+  );
+  return createRun.run.id;
+}
+
+const LOG = 'mutation ($input: LogMetricsInput!) { logMetrics(input: $input) { addedCount } }';
+const FOLLOW = 'subscription ($runId: ID!, $after: SafeInt) { runMetrics(runId: $runId, after: $after) { seq step } }';
+
+/** Logs a step at a time, each until it is acknowledged; tells how long the longest took and what was refused meanwhile. */
+function startWriter(runId: string) {
+  let stopped = false;
+  const acknowledged: number[] = [];
+  const refusals = new Map<string, number>();
+  let longestMs = 0;
+  const done = (async () => {
+    for (let step = 0; !stopped; step++) {
+      const begun = performance.now();
+      for (;;) {
+        const { errors } = await tess.send(LOG, { input: { runId, metrics: [{ key: 'loss', value: 1, step, loggedAt: '2026-01-01T00:00:00.000Z' }] } });
+        if (!errors) break;
+        const code = errors[0]?.extensions.code ?? '';
+        refusals.set(code, (refusals.get(code) ?? 0) + 1);
+        await sleep(20);
+      }
+      acknowledged.push(step);
+      longestMs = Math.max(longestMs, performance.now() - begun);
+    }
+  })();
+  const stop = async () => {
+    stopped = true;
+    await done;
+    return { acknowledged, refusals, longestMs };
+  };
+  return { acknowledged, stop };
+}
+
+/** Follows a run as a client does: after an error that asks for it, it subscribes again with the last sequence number. */
+function startFollower(runId: string) {
+  const seen: number[] = [];
+  let resumed = 0;
+  let stopped = false;
+  const done = (async () => {
+    let after = 0;
+    while (!stopped) {
+      await tess
+        .collect<{ seq: number; step: number }>(FOLLOW, { runId, after }, (items) => {
+          const item = items.at(-1);
+          if (item) seen.push(item.step);
+          if (item) after = item.seq;
+          return stopped;
+        })
+        .catch(() => resumed++);
+      await sleep(20);
+    }
+  })();
+  return {
+    seen,
+    stop: async () => {
+      stopped = true;
+      await done;
+      return resumed;
+    },
+  };
+}
+
+describe.each([
+  ['killed', 'SIGKILL'],
+  ['restarted', 'SIGINT'],
+] as const)('PostgreSQL %s under the service', (what, signal) => {
+  it('loses no acknowledged row, is reconnected within 10 s, and subscribers go on without a gap', async () => {
+    const runId = await newRun();
+    const writer = startWriter(runId);
+    const follower = startFollower(runId);
+    await expect.poll(() => writer.acknowledged.length, { timeout: 10_000 }).toBeGreaterThan(20);
+    await endServer(signal);
+    const atFault = writer.acknowledged.length;
+    await expect.poll(() => writer.acknowledged.length, { timeout: 20_000 }).toBeGreaterThan(atFault + 20);
+    const { acknowledged, refusals, longestMs } = await writer.stop();
+    await expect.poll(() => follower.seen.length, { timeout: 10_000 }).toBe(acknowledged.length);
+    // One more wakes the follower to its end.
+    const ending = follower.stop();
+    await tess.ok(LOG, { input: { runId, metrics: [{ key: 'loss', value: 1, step: acknowledged.length, loggedAt: '2026-01-01T00:00:00.000Z' }] } });
+    const resumed = await ending;
+    console.log(
+      `PostgreSQL ${what}: written again after ${longestMs.toFixed(0)} ms; ${acknowledged.length} acknowledged rows present; ` +
+        `refused meanwhile: ${JSON.stringify(Object.fromEntries(refusals))}; subscription resumed ${resumed} times`,
+    );
+    expect(longestMs).toBeLessThan(10_000);
+    expect([...refusals.keys()].filter((code) => code !== 'UNAVAILABLE')).toEqual([]);
+    const rows = (await sql(server.url, `select step::int from metric_point where run_id = '${runId}' order by step`)) as { step: number }[];
+    expect(rows.map(({ step }) => step)).toEqual([...acknowledged, acknowledged.length]);
+    expect(follower.seen).toEqual(rows.map(({ step }) => step));
+  });
+
+  it('leaves the queues, the wake-ups and readiness in order', async () => {
+    const { live, queue } = service.app.context;
+    await replaceServer(signal);
+    let woken = 0;
+    const unsubscribe = live.subscribe('after-the-fault', () => woken++);
+    await expect.poll(() => fetch(`${service.url}/readyz`).then(({ status }) => status), { timeout: 10_000 }).toBe(200);
+    expect((await fetch(`${service.url}/healthz`)).status).toBe(200);
+    const other = await startTestService({ LOG_LEVEL: 'silent', ROLE: 'api' }, { url: server.url, drop: async () => undefined });
+    const delivered: number[] = [];
+    await queue.consume(`after-${what}`, 1, async ({ attempt }) => void delivered.push(attempt));
+    await other.app.context.queue.enqueue(`after-${what}`, { tenant: 'acme', jobId: 'job', attempt: 7 });
+    await expect.poll(() => delivered, { timeout: 10_000 }).toEqual([7]);
+    const before = woken;
+    other.app.context.live.publish('after-the-fault');
+    await expect.poll(() => woken, { timeout: 5_000 }).toBeGreaterThan(before);
+    unsubscribe();
+    await other.close();
+  });
+});
