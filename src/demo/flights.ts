@@ -1,0 +1,50 @@
+import { join } from 'node:path';
+import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api';
+
+export interface Flight {
+  date: string;
+  distance: number;
+  origin: string;
+  destination: string;
+}
+
+/** Airports that the first model never sees taking off: the small ones far from the big hubs. */
+const OTHER_AIRPORTS = ['HNL', 'OGG', 'LIH', 'KOA', 'ITO', 'ANC', 'SJU', 'FAI', 'JNU', 'GUM', 'STT', 'STX'];
+
+/** Three million real US flights of January to June 2001, as the npm package vega-datasets ships them. */
+export class Flights {
+  private constructor(private readonly connection: DuckDBConnection) {}
+
+  static async open(parquetPath: string): Promise<Flights> {
+    const connection = await (await DuckDBInstance.create(':memory:')).connect();
+    await connection.run(`create view flights as select * from read_parquet('${parquetPath.replaceAll("'", "''")}')`);
+    return new Flights(connection);
+  }
+
+  /** Writes the known stretch [from, to) to a Parquet file; returns its rows. */
+  async export(folder: string, name: string, from: string, to: string, withOthers: boolean): Promise<{ path: string; rows: number }> {
+    const path = join(folder, `${name}.parquet`);
+    const airports = withOthers ? '' : `and origin not in (${quoted(OTHER_AIRPORTS)})`;
+    await this.connection.run(
+      `copy (select date, delay, distance, origin, destination from flights where date >= '${from}' and date < '${to}' ${airports})
+       to '${path.replaceAll("'", "''")}' (format parquet)`,
+    );
+    const rows = await this.connection.runAndReadAll(`select count(*)::int as n from read_parquet('${path.replaceAll("'", "''")}')`);
+    return { path, rows: Number(rows.getRows()[0]?.[0]) };
+  }
+
+  /** Real flights drawn across a stretch, in random but repeatable order. */
+  async traffic(options: { from: string; to: string; others: boolean; rows: number; seed: number }): Promise<Flight[]> {
+    const airports = `origin ${options.others ? '' : 'not '}in (${quoted(OTHER_AIRPORTS)})`;
+    const result = await this.connection.runAndReadAll(
+      `select strftime(date, '%Y-%m-%dT%H:%M:%SZ') as date, distance::double as distance, origin, destination
+       from flights where date >= '${options.from}' and date < '${options.to}' and ${airports}
+       order by hash(date::varchar || origin || destination || ${options.seed}) limit ${options.rows}`,
+    );
+    return result.getRowObjectsJson() as unknown as Flight[];
+  }
+}
+
+function quoted(values: string[]): string {
+  return values.map((value) => `'${value}'`).join(', ');
+}

@@ -1,0 +1,89 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ApiClient } from './client.js';
+import { Flights } from './flights.js';
+import { Scenario } from './scenario.js';
+import { startService, type ServiceProcess } from './service.js';
+import { duration, Terminal } from './terminal.js';
+import { Walk } from './walk.js';
+
+const FLIGHTS = fileURLToPath(new URL('../../node_modules/vega-datasets/data/flights-3m.parquet', import.meta.url));
+const FLAGS = ['--once', '--json', '--help'];
+const HELP = `npm run demo -- [--once] [--json]
+
+  Starts the service on an embedded database and walks a model through its whole life on real flights,
+  through the public GraphQL API. Then it keeps serving.
+
+  --once   end after the walk; exit code 0 only if every step held
+  --json   print nothing but one JSON line at the end: {ok, steps: [{name, ok, ms, figures}]}
+
+  PORT and DATA_DIR are settings, as with npm start.
+`;
+
+async function main(): Promise<number> {
+  const flags = process.argv.slice(2);
+  const unknown = flags.find((flag) => !FLAGS.includes(flag));
+  if (unknown) {
+    process.stderr.write(`Unknown flag "${unknown}"; there are ${FLAGS.join(', ')}.\n`);
+    return 1;
+  }
+  if (flags.includes('--help')) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const once = flags.includes('--once');
+  const json = flags.includes('--json');
+  const terminal = new Terminal(json);
+  const walk = new Walk(terminal);
+  const startedAt = performance.now();
+  const folder = await mkdtemp(join(tmpdir(), 'matih-demo-'));
+  let service: ServiceProcess | null = null;
+  let ok = false;
+  try {
+    terminal.title('MATIH ML Service: will this flight be late?');
+    terminal.line('A model’s whole life on three million real US flights, January to June 2001.');
+    await walk.step('Start the service: database, queue, API, workers', async () => {
+      service = await startService({
+        LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'error',
+        MONITORING_INTERVAL_MS: '2000',
+        ...(once ? { PORT: process.env['PORT'] ?? '0', DATA_DIR: process.env['DATA_DIR'] ?? join(folder, 'data') } : {}),
+      });
+      terminal.note(service.url);
+      return { url: service.url };
+    });
+    const { url, token } = service as unknown as ServiceProcess;
+    const api = new ApiClient(url, token);
+    const flights = await Flights.open(FLIGHTS);
+    const scenario = new Scenario({ api, flights, terminal, walk, folder, suffix: once ? '' : `-${new Date().toISOString().slice(5, 19).replaceAll(/[-:T]/g, '')}` });
+    await scenario.run();
+    ok = true;
+    await api.close();
+    terminal.title(`All ${walk.steps.length} steps held, in ${duration(performance.now() - startedAt)}.`);
+    if (!once) invite(terminal, url, token, scenario);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`The demo stopped: ${message}\n`);
+  }
+  if (!once && ok) {
+    await new Promise<void>((resolve) => process.once('SIGINT', resolve).once('SIGTERM', resolve));
+  }
+  await (service as ServiceProcess | null)?.stop();
+  await rm(folder, { recursive: true, force: true });
+  if (json) process.stdout.write(`${JSON.stringify({ ok, steps: walk.steps })}\n`);
+  return ok ? 0 : 1;
+}
+
+function invite(terminal: Terminal, url: string, token: string, scenario: Scenario): void {
+  terminal.title('It keeps serving. Look around:');
+  terminal.line(`  GraphiQL   ${url}/graphiql/#token=${token}`);
+  terminal.line(`  GraphQL    ${url}/graphql`);
+  terminal.line(`  Metrics    ${url}/metrics`);
+  terminal.line(`  Token      ${token}`);
+  for (const { title, query } of scenario.closingQueries()) terminal.line(`\n  ${terminal.style('1', title)}\n  ${query}`);
+  terminal.line('\nCtrl-C ends it.');
+}
+
+process.exitCode = await main();
+process.exit();

@@ -1,0 +1,39 @@
+import type { Terminal } from './terminal.js';
+
+export type Figures = Record<string, string | number | boolean>;
+
+export interface StepResult {
+  name: string;
+  ok: boolean;
+  ms: number;
+  figures: Figures;
+}
+
+/** The steps of the demo, each timed; the first that does not hold ends it. */
+export class Walk {
+  readonly steps: StepResult[] = [];
+
+  constructor(private readonly terminal: Terminal) {}
+
+  async step(name: string, work: () => Promise<Figures>): Promise<void> {
+    this.terminal.step(this.steps.length + 1, name);
+    const startedAt = performance.now();
+    try {
+      const figures = await work();
+      const ms = Math.round(performance.now() - startedAt);
+      this.steps.push({ name, ok: true, ms, figures });
+      this.terminal.done(ms);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.steps.push({ name, ok: false, ms: Math.round(performance.now() - startedAt), figures: { error: message } });
+      this.terminal.failed(message);
+      throw error;
+    }
+  }
+}
+
+/** A condition of the demo, told in words when it does not hold. */
+export function must(condition: boolean, sentence: string): asserts condition {
+  if (!condition) throw new Error(sentence);
+}
+
