@@ -1,0 +1,82 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse, validate } from 'graphql';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describeSettings } from '../../src/config.js';
+import { ErrorCode } from '../../src/errors.js';
+import { createSchema } from '../../src/resolvers/schema.js';
+import { writeGuide } from '../support/guide.js';
+import { normalised, operations, type Guide } from '../support/guide/recorder.js';
+import { blocksOf, firstDifference } from '../support/guide/text.js';
+import { startTestService, type TestService } from '../support/service.js';
+
+const UPDATE = process.env['UPDATE_DOCS'] === '1';
+const GUIDE = 'docs/api-guide.md';
+const PAGES = ['README.md', 'CONTRIBUTING.md', ...readdirSync('docs').filter((file) => file.endsWith('.md')).map((file) => join('docs', file))];
+
+/** The committed text must say what was produced; with UPDATE_DOCS=1 it is made to. */
+function expectDocument(path: string, produced: string): void {
+  const committed = existsSync(path) ? readFileSync(path, 'utf8') : '';
+  const difference = firstDifference(committed, produced);
+  if (difference !== null && UPDATE) writeFileSync(path, produced);
+  else expect(difference, `${path} is out of date; UPDATE_DOCS=1 writes it anew`).toBeNull();
+}
+
+describe('the documents', () => {
+  let service: TestService;
+  let guide: Guide;
+
+  beforeAll(async () => {
+    service = await startTestService({ MONITORING_INTERVAL_MS: '3600000' });
+    const startedMs = performance.now();
+    guide = await writeGuide(service);
+    console.log(`guide: ${guide.used.size} operations, ${((performance.now() - startedMs) / 1_000).toFixed(1)} s`);
+  }, 300_000);
+  afterAll(() => service?.close());
+
+  it('show what the service answers', () => {
+    expectDocument(GUIDE, guide.markdown);
+  });
+
+  it('show GraphQL that runs', async () => {
+    const shared = new Set([...operations.values()].map(normalised));
+    for (const page of PAGES) {
+      for (const { line, text } of blocksOf(readFileSync(page, 'utf8'), 'graphql')) {
+        const where = `${page}:${line}`;
+        expect(validate(await createSchema(), parse(text)), where).toEqual([]);
+        if (!shared.has(normalised(text))) await guide.try(text, where);
+      }
+    }
+  });
+
+  it('and the operations that they share are all used', () => {
+    const demo = readdirSync('src/demo').map((file) => readFileSync(join('src/demo', file), 'utf8')).join('\n');
+    const unused = [...operations.keys()].filter((name) => !guide.used.has(name) && !new RegExp(`['"\`/]${name}['"\`.]`).test(demo));
+    expect(unused).toEqual([]);
+  });
+});
+
+it('every shared operation fits the schema', async () => {
+  for (const [name, document] of operations) expect(validate(await createSchema(), parse(document)), name).toEqual([]);
+});
+
+it('the table of settings is that of the code', () => {
+  const path = 'docs/configuration.md';
+  const page = readFileSync(path, 'utf8');
+  const rows = describeSettings().map(({ name, default: value, about }) => `| \`${name}\` | ${value === '—' ? '—' : `\`${value}\``} | ${about} |`);
+  const table = `| Setting | Default | What it is |\n|---|---|---|\n${rows.join('\n')}`;
+  expectDocument(path, page.replace(/\| Setting \|[\s\S]*?(?=\n\n)/, table));
+});
+
+it('every error code is explained', () => {
+  const page = readFileSync('docs/errors.md', 'utf8');
+  expect(Object.values(ErrorCode).filter((code) => !page.includes(`| \`${code}\` |`))).toEqual([]);
+});
+
+it('links lead to files that are there', () => {
+  for (const page of [...PAGES, ...readdirSync('docs/adr').map((file) => join('docs/adr', file))]) {
+    for (const [, target = ''] of readFileSync(page, 'utf8').matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)) {
+      expect(existsSync(join(page, '..', target)), `${page} links to ${target}`).toBe(true);
+    }
+  }
+});

@@ -1,0 +1,28 @@
+import { Guide } from './guide/recorder.js';
+import { eventsChapter, monitoringChapter } from './guide/monitoring.js';
+import { historyChapter, registryChapter } from './guide/registry.js';
+import { servingChapter, splitChapter } from './guide/serving.js';
+import { datasetChapter, trackingChapter, trainingChapter } from './guide/tracking.js';
+import type { TestService } from './service.js';
+
+const INTRODUCTION = `# API guide
+
+Every common task as a GraphQL document with its answer. The documents are the files of [schema/operations](../schema/operations): copy them, or send them as they are. A test runs this whole page, in order, against a real service; \`UPDATE_DOCS=1 npx vitest run --project api test/api/documents.test.ts\` writes it anew.
+
+Send documents to \`POST /graphql\` with the header \`Authorization: Bearer $TOKEN\`, or try them in GraphiQL at \`/graphiql\`. Answers below are what stands in \`data\`, errors what stands in \`errors[0]\`; ids, times and measured milliseconds are replaced by words in angle brackets. What errors mean and what to do about them: [errors](errors.md). What the words mean: [concepts](concepts.md).`;
+
+/** Runs the guide's story on a service; the page comes out. */
+export async function writeGuide(service: TestService): Promise<Guide> {
+  const guide = await Guide.on(service);
+  guide.say(INTRODUCTION);
+  const { experimentId } = await trackingChapter(guide);
+  const { datasetId } = await datasetChapter(guide);
+  const { runId } = await trainingChapter(guide, { experimentId, datasetId });
+  const registry = await registryChapter(guide, { runId });
+  const { endpointId, productionVersionId } = await servingChapter(guide, { ...registry, experimentId, datasetId });
+  await splitChapter(guide, registry, productionVersionId);
+  await monitoringChapter(guide, { modelId: registry.modelId, endpointId });
+  await historyChapter(guide, registry);
+  await eventsChapter(guide, registry);
+  return guide;
+}

@@ -1,0 +1,60 @@
+const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
+const INSTANT = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
+const HASH = /\b[0-9a-f]{64}\b/g;
+/** Milliseconds and bytes that were measured, not set. */
+const MEASURED = /^(latency(P95|P50)?Ms|durationMs|queueMs|sizeBytes|elapsedMs)$/;
+const SHOWN_ITEMS = 3;
+
+/** Turns what differs from run to run into words that stay: ids, times, hashes, measured times and sizes. */
+export class Placeholders {
+  private readonly names = new Map<string, string>();
+  private readonly counts = new Map<string, number>();
+
+  /** Names an id before it is first shown. */
+  name(id: string, label: string): void {
+    this.names.set(id, `<id of ${label}>`);
+  }
+
+  /** The value of a name given by `name`, for documents that use it as a variable. */
+  idOf(label: string): string | undefined {
+    return [...this.names].find(([, name]) => name === `<id of ${label}>`)?.[0];
+  }
+
+  apply(value: unknown, key = '', parent = ''): unknown {
+    if (typeof value === 'string') return this.text(value, key === 'id' ? parent : key.replace(/Ids?$/, ''));
+    if (typeof value === 'number') return MEASURED.test(key) ? `<${key.endsWith('Bytes') ? 'bytes' : 'ms'}>` : rounded(value);
+    if (Array.isArray(value)) {
+      const shown = value.length > SHOWN_ITEMS + 1 ? value.slice(0, SHOWN_ITEMS) : value;
+      const items = shown.map((item) => this.apply(item, key, key === 'nodes' || key === 'edges' ? parent : key));
+      return shown.length === value.length ? items : [...items, `… ${value.length - SHOWN_ITEMS} more`];
+    }
+    if (value === null || typeof value !== 'object') return value;
+    const owner = key === 'nodes' || key === 'edges' || key === 'node' ? parent : key;
+    // Ids first: what follows may quote them.
+    const entries = Object.entries(value).map(([name, item]) => [name, this.apply(item, name, owner)]);
+    return Object.fromEntries(entries);
+  }
+
+  private text(text: string, subject: string): string {
+    return text
+      .replace(UUID, (id) => this.placeholder(id, subject))
+      .replace(INSTANT, '<time>')
+      .replace(HASH, '<sha256>')
+      .replace(/http:\/\/127\.0\.0\.1:\d+/g, 'http://127.0.0.1:8000');
+  }
+
+  private placeholder(id: string, subject: string): string {
+    const known = this.names.get(id);
+    if (known) return known;
+    const words = subject.replace(/s$/, '').replace(/([A-Z])/g, ' $1').toLowerCase() || 'object';
+    const count = (this.counts.get(words) ?? 0) + 1;
+    this.counts.set(words, count);
+    const name = `<id of ${words === 'request' ? 'the request' : `${words} ${count}`}>`;
+    this.names.set(id, name);
+    return name;
+  }
+}
+
+function rounded(value: number): number {
+  return Number.isInteger(value) ? value : Number(value.toPrecision(3));
+}

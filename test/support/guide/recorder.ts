@@ -1,0 +1,162 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parse, print } from 'graphql';
+import { expect } from 'vitest';
+import type { Caller, GraphQLErrorShape, TestService } from '../service.js';
+import { Role } from '../../../src/domain/principal.js';
+import { Placeholders } from './placeholders.js';
+import { compactJson } from './text.js';
+
+const OPERATIONS = fileURLToPath(new URL('../../../schema/operations/', import.meta.url));
+
+/** The documents that guide, demo and quickstart share, by file name. */
+export const operations: ReadonlyMap<string, string> = new Map(
+  readdirSync(OPERATIONS)
+    .filter((file) => file.endsWith('.graphql'))
+    .sort()
+    .map((file) => [file.replace('.graphql', ''), readFileSync(OPERATIONS + file, 'utf8').trim()]),
+);
+
+/** A document without the freedom of its layout. */
+export const normalised = (document: string): string => print(parse(document));
+
+type Variables = Record<string, unknown>;
+
+interface Shown {
+  as?: Role;
+  /** False: run it, show nothing. */
+  show?: boolean;
+}
+
+/** Runs operations against a real service and writes down what it did. */
+export class Guide {
+  readonly placeholders = new Placeholders();
+  readonly used = new Set<string>();
+  private readonly parts: string[] = [];
+
+  private constructor(
+    readonly service: TestService,
+    private readonly callers: Record<Role, Caller>,
+  ) {}
+
+  static async on(service: TestService): Promise<Guide> {
+    const as = (role: Role, subject: string) => service.as({ role, subject });
+    const callers = { [Role.VIEWER]: await as(Role.VIEWER, 'vera'), [Role.ENGINEER]: await as(Role.ENGINEER, 'tess'), [Role.ADMIN]: await as(Role.ADMIN, 'ada') };
+    return new Guide(service, callers);
+  }
+
+  get markdown(): string {
+    return `${this.parts.join('\n\n')}\n`;
+  }
+
+  caller(role: Role = Role.ENGINEER): Caller {
+    return this.callers[role];
+  }
+
+  chapter(title: string, text?: string): void {
+    this.parts.push(`## ${title}`);
+    if (text) this.parts.push(text);
+  }
+
+  task(title: string, text?: string): void {
+    this.parts.push(`### ${title}`);
+    if (text) this.parts.push(text);
+  }
+
+  say(text: string): void {
+    this.parts.push(text);
+  }
+
+  /** Runs an operation that must succeed. */
+  async run<T>(operation: string, variables: Variables = {}, { as = Role.ENGINEER, show = true }: Shown = {}): Promise<T> {
+    const data = await this.caller(as).ok<T>(this.document(operation), variables);
+    if (show) {
+      this.question(operation, variables);
+      this.json(data);
+    }
+    return data;
+  }
+
+  /** Runs an operation that must be refused, and shows the error. */
+  async refused(operation: string, variables: Variables, as: Role = Role.ENGINEER): Promise<GraphQLErrorShape> {
+    const error = await this.caller(as).fails(this.document(operation), variables);
+    this.question(operation, variables, 'Refused:');
+    this.json({ message: error.message, extensions: error.extensions });
+    return error;
+  }
+
+  /** Follows a subscription until `enough`; shows the items that `shown` picks. */
+  async follow<T>(operation: string, variables: Variables, enough: (items: T[]) => boolean, shown: (items: T[]) => T[] = (items) => items): Promise<T[]> {
+    const items = await this.caller().collect<T>(this.document(operation), variables, enough, 60_000);
+    this.question(operation, variables, 'Comes, one after the other:');
+    const lines = shown(items).map((item) => compactJson(this.placeholders.apply(item), '', Infinity));
+    this.parts.push(fenced('json', lines.join('\n')));
+    return items;
+  }
+
+  /** Asks again and again until the answer is as wanted; shows the last one. */
+  async until<T>(operation: string, variables: Variables, wanted: (data: T) => boolean, shown: Shown & { timeoutMs?: number } = {}): Promise<T> {
+    const deadline = Date.now() + (shown.timeoutMs ?? 60_000);
+    for (;;) {
+      const data = await this.run<T>(operation, variables, { ...shown, show: false });
+      if (wanted(data)) return shown.show === false ? data : this.run<T>(operation, variables, shown);
+      if (Date.now() > deadline) throw new Error(`${operation} did not come there: ${JSON.stringify(data)}`);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+
+  /** Sends a plain HTTP request and shows it as a curl command. */
+  async http(path: string, init: { method?: 'POST'; file?: string; headers?: Record<string, string> } = {}): Promise<Response> {
+    const headers: Record<string, string> = { ...init.headers, ...(init.file ? { 'content-type': 'application/octet-stream' } : {}) };
+    const body = init.file ? new Uint8Array(readFileSync(init.file)) : undefined;
+    const response = await fetch(`${this.service.url}${path}`, {
+      method: init.method ?? 'GET',
+      headers: { ...headers, authorization: `Bearer ${this.caller().token}` },
+      body,
+    });
+    expect(response.ok, `${path} answered ${response.status}`).toBe(true);
+    const flags = ['-H "Authorization: Bearer $TOKEN"', ...Object.entries(headers).map(([name, value]) => `-H '${name}: ${value}'`)];
+    if (init.file) flags.push(`--data-binary @${init.file}`);
+    const address = String(this.placeholders.apply(`${this.service.url}${path}`));
+    this.parts.push(fenced('bash', `curl -sS ${flags.join(' \\\n  ')} \\\n  '${address}'`));
+    return response;
+  }
+
+  /** Runs a document of another page with the ids that the guide has made: `$runId` is that of the first run. */
+  async try(document: string, where: string): Promise<void> {
+    const definition = parse(document).definitions.find((one) => one.kind === 'OperationDefinition');
+    const variables: Variables = {};
+    for (const { variable, defaultValue } of definition?.variableDefinitions ?? []) {
+      const name = variable.name.value;
+      if (defaultValue) continue;
+      const value = this.placeholders.idOf(`${name.replace(/Id$/, '').replace(/([A-Z])/g, ' $1').toLowerCase()} 1`);
+      if (value === undefined) throw new Error(`${where}: the guide has no value for $${name}; use a document of schema/operations.`);
+      variables[name] = value;
+    }
+    await this.caller(Role.ADMIN).ok(document, variables);
+  }
+
+  json(value: unknown): void {
+    this.parts.push(fenced('json', compactJson(this.placeholders.apply(value))));
+  }
+
+  private question(operation: string, variables: Variables, answer = 'Answer:'): void {
+    this.parts.push(fenced('graphql', this.document(operation)));
+    if (Object.keys(variables).length > 0) {
+      this.parts.push('Variables:');
+      this.json(variables);
+    }
+    this.parts.push(answer);
+  }
+
+  private document(operation: string): string {
+    const document = operations.get(operation);
+    if (!document) throw new Error(`There is no schema/operations/${operation}.graphql.`);
+    this.used.add(operation);
+    return document;
+  }
+}
+
+function fenced(language: string, text: string): string {
+  return `\`\`\`${language}\n${text}\n\`\`\``;
+}
