@@ -19,13 +19,17 @@ interface Waiting extends Mirrored {
   shadow: Target;
 }
 
+/** Copies that wait for one shadow, and their values: one that falls behind leaves room for the others. */
 const MAX_WAITING_REQUESTS = 2_000;
-const MAX_WAITING_VALUES = 4_000_000;
+const MAX_WAITING_VALUES = 1_000_000;
+/** Values that wait for all of them. */
+const MAX_WAITING_VALUES_TOTAL = 8_000_000;
 /** Requests of one shadow that run at once. */
 const MAX_RUNNING = 32;
 
 interface Lane {
   waiting: Waiting[];
+  values: number;
   running: number;
 }
 
@@ -35,8 +39,7 @@ interface Lane {
  */
 export class ShadowMirror {
   private readonly lanes = new Map<string, Lane>();
-  private waitingRequests = 0;
-  private waitingValues = 0;
+  private values = 0;
   private underWay = new Set<Promise<void>>();
   dropped = 0;
 
@@ -46,20 +49,24 @@ export class ShadowMirror {
     private readonly deadlineMs: number,
   ) {}
 
+  /** Copies that wait or run. */
   get size(): number {
-    return this.waitingRequests;
+    let size = 0;
+    for (const lane of this.lanes.values()) size += lane.waiting.length + lane.running;
+    return size;
   }
 
   offer(mirrored: Mirrored): void {
     for (const shadow of mirrored.route.shadows) {
       const values = valuesOf(mirrored);
-      if (this.waitingRequests >= MAX_WAITING_REQUESTS || this.waitingValues + values > MAX_WAITING_VALUES) {
+      const lane = this.lanes.get(shadow.id) ?? { waiting: [], values: 0, running: 0 };
+      const isFull = lane.waiting.length >= MAX_WAITING_REQUESTS || (lane.values > 0 && lane.values + values > MAX_WAITING_VALUES);
+      if (isFull || this.values + values > MAX_WAITING_VALUES_TOTAL) {
         this.dropped++;
         continue;
       }
-      this.waitingRequests++;
-      this.waitingValues += values;
-      const lane = this.lanes.get(shadow.id) ?? { waiting: [], running: 0 };
+      lane.values += values;
+      this.values += values;
       this.lanes.set(shadow.id, lane);
       lane.waiting.push({ ...mirrored, shadow });
       // Not in the turn that answers.
@@ -69,7 +76,7 @@ export class ShadowMirror {
 
   /** Drops what waits and waits for what runs. */
   async stop(): Promise<void> {
-    for (const lane of this.lanes.values()) for (const waiting of lane.waiting.splice(0)) this.leave(waiting);
+    for (const lane of this.lanes.values()) for (const waiting of lane.waiting.splice(0)) this.leave(lane, waiting);
     await Promise.all(this.underWay);
   }
 
@@ -80,7 +87,7 @@ export class ShadowMirror {
       lane.running++;
       const work = this.run(next).finally(() => {
         this.underWay.delete(work);
-        this.leave(next);
+        this.leave(lane, next);
         lane.running--;
         this.advance(deploymentId, lane);
       });
@@ -89,9 +96,10 @@ export class ShadowMirror {
     if (lane.running === 0 && lane.waiting.length === 0) this.lanes.delete(deploymentId);
   }
 
-  private leave(waiting: Waiting): void {
-    this.waitingRequests--;
-    this.waitingValues -= valuesOf(waiting);
+  private leave(lane: Lane, waiting: Waiting): void {
+    const values = valuesOf(waiting);
+    lane.values -= values;
+    this.values -= values;
   }
 
   private async run({ route, production, shadow, requestId, rows, inputs, outputs }: Waiting): Promise<void> {
