@@ -7,7 +7,11 @@ const SEGMENT = /^[A-Za-z0-9_][A-Za-z0-9._ @=+,()[\]-]{0,199}$/;
 export function checkArtifactPath(field: string, path: string): string {
   if (path.length > MAX_PATH_LENGTH || !path.split('/').every((segment) => SEGMENT.test(segment) && !segment.endsWith(' '))) {
     const expected = 'a relative path like plots/roc.png: segments of letters, digits and ._-@=+,()[] that do not begin with a dot';
-    throw new AppError(ErrorCode.INVALID_PATH, `${field}: expected ${expected}, got ${quote(path)}.`, { field, expected, got: quote(path) });
+    throw new AppError(ErrorCode.INVALID_PATH, `${field}: expected ${expected}, got ${quote(path)}.`, {
+      field,
+      expected,
+      got: quote(path),
+    });
   }
   return path;
 }

@@ -50,10 +50,14 @@ const MAX_PARAM_LENGTH = 5_000;
 export function configParams(config: TrainingConfig): { key: string; value: string }[] {
   const { features, ...rest } = config;
   const listed = features.map(({ column }) => column).join(', ');
-  return [...leaves('', rest), { key: 'features', value: listed.length > MAX_PARAM_LENGTH ? `${listed.slice(0, MAX_PARAM_LENGTH - 1)}…` : listed }];
+  return [
+    ...leaves('', rest),
+    { key: 'features', value: listed.length > MAX_PARAM_LENGTH ? `${listed.slice(0, MAX_PARAM_LENGTH - 1)}…` : listed },
+  ];
 }
 
 function leaves(path: string, value: unknown): { key: string; value: string }[] {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return [{ key: path, value: Array.isArray(value) ? value.join(', ') : String(value) }];
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    return [{ key: path, value: Array.isArray(value) ? value.join(', ') : String(value) }];
   return Object.entries(value).flatMap(([key, inner]) => leaves(path === '' ? key : `${path}.${key}`, inner));
 }

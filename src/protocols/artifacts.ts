@@ -31,7 +31,11 @@ export function registerArtifacts(fastify: FastifyInstance, { tokens, db, servic
       'content-security-policy': "default-src 'none'; sandbox",
     });
     if (range === 'UNSATISFIABLE') {
-      return reply.code(416).header('content-range', `bytes */${artifact.sizeBytes}`).type('application/json').send({ error: { code: 'BAD_USER_INPUT', message: `Range: the file has ${artifact.sizeBytes} bytes.` } });
+      return reply
+        .code(416)
+        .header('content-range', `bytes */${artifact.sizeBytes}`)
+        .type('application/json')
+        .send({ error: { code: 'BAD_USER_INPUT', message: `Range: the file has ${artifact.sizeBytes} bytes.` } });
     }
     const content = await services.artifacts.read(artifact, range);
     if (range) reply.code(206).header('content-range', `bytes ${range.start}-${range.end}/${artifact.sizeBytes}`);

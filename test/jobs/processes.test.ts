@@ -26,7 +26,10 @@ const LONG_CONFIG = { ...CARS_CONFIG, hyperparameters: { ...CARS_CONFIG.hyperpar
 
 /** Points that share run, key and step. */
 async function duplicatePoints(runId: string): Promise<unknown[]> {
-  return sql(group.database.url, `select key, step, count(*) from metric_point where run_id = '${runId}' group by key, step having count(*) > 1`);
+  return sql(
+    group.database.url,
+    `select key, step, count(*) from metric_point where run_id = '${runId}' group by key, step having count(*) > 1`,
+  );
 }
 
 async function countPoints(runId: string): Promise<number> {
@@ -65,7 +68,29 @@ describe('a training whose worker is lost', () => {
     expect(await countPoints(runId)).toBe(whole.points);
     const continued = /continued from the checkpoint of epoch (\d+)/.exec(await trainingLog(runId, 2));
     expect(Number(continued?.[1])).toBeGreaterThanOrEqual(before.checkpoints[0]!.epoch);
-    console.log(`worker killed -9: resumed after ${resumedMs} ms from epoch ${continued?.[1]} of 150, same model, 0 of ${whole.points} points twice`);
+    console.log(
+      `worker killed -9: resumed after ${resumedMs} ms from epoch ${continued?.[1]} of 150, same model, 0 of ${whole.points} points twice`,
+    );
+  });
+
+  it('told to stop: it hands the training on at once and leaves in peace', async () => {
+    const first = await group.start('worker');
+    const whole = await unbroken();
+    const { jobId, runId } = await startTraining(tess, { experimentId, datasetId, config: LONG_CONFIG });
+    await trainingWhen(tess, jobId, ({ checkpoints }) => (checkpoints[0]?.epoch ?? 0) >= 15);
+    await group.start('worker');
+    const toldAt = Date.now();
+    const exit = first.end('SIGTERM');
+    await trainingWhen(tess, jobId, ({ attempt, status }) => attempt === 2 && status === 'RUNNING');
+    const resumedMs = Date.now() - toldAt;
+    expect(await exit).toBe(0);
+    const exitMs = Date.now() - toldAt;
+    const job = await trainingEnd(tess, jobId);
+    expect(job.result!.sha256).toBe(whole.sha256);
+    expect(await duplicatePoints(runId)).toEqual([]);
+    const [row] = await sql(group.database.url, `select failures from job where id = '${jobId}'`);
+    expect(row).toEqual({ failures: 0 });
+    console.log(`worker told to stop: training went on elsewhere after ${resumedMs} ms, exit 0 after ${exitMs} ms`);
   });
 
   it('frozen and thawed: what the stale attempt still writes is refused', async () => {
@@ -76,7 +101,10 @@ describe('a training whose worker is lost', () => {
     first.signal('SIGSTOP');
     await group.start('worker');
     await trainingWhen(tess, jobId, ({ attempt, status }) => attempt === 2 && status === 'RUNNING');
-    const frozenCheckpoints = await sql(group.database.url, `select epoch from checkpoint where job_id = '${jobId}' and attempt = 1 order by epoch desc limit 1`);
+    const frozenCheckpoints = await sql(
+      group.database.url,
+      `select epoch from checkpoint where job_id = '${jobId}' and attempt = 1 order by epoch desc limit 1`,
+    );
     first.signal('SIGCONT');
     const job = await trainingEnd(tess, jobId);
     const refusal = await eventually(() => first.log.find(({ msg, jobId: id }) => id === jobId && msg.startsWith('attempt ended')));
@@ -85,7 +113,10 @@ describe('a training whose worker is lost', () => {
     expect(job.result!.sha256).toBe(whole.sha256);
     expect(await duplicatePoints(runId)).toEqual([]);
     expect(await countPoints(runId)).toBe(whole.points);
-    const staleAfter = (await sql(group.database.url, `select max(epoch) as epoch from checkpoint where job_id = '${jobId}' and attempt = 1`)) as { epoch: number | null }[];
+    const staleAfter = (await sql(
+      group.database.url,
+      `select max(epoch) as epoch from checkpoint where job_id = '${jobId}' and attempt = 1`,
+    )) as { epoch: number | null }[];
     expect(staleAfter[0]?.epoch ?? 0).toBeLessThanOrEqual((frozenCheckpoints[0] as { epoch: number } | undefined)?.epoch ?? 0);
     console.log(`worker frozen past its heartbeat and thawed: attempt 1 refused, attempt 2 gave the same model`);
   });
@@ -97,7 +128,9 @@ describe('two api and two worker processes on one database', () => {
     const other = await group.as(second);
     const started = [];
     for (let i = 0; i < 6; i++) {
-      started.push(await startTraining(i % 2 ? tess : other, { experimentId, datasetId, config: { ...LONG_CONFIG, seed: i }, runName: `shared ${i}` }));
+      started.push(
+        await startTraining(i % 2 ? tess : other, { experimentId, datasetId, config: { ...LONG_CONFIG, seed: i }, runName: `shared ${i}` }),
+      );
     }
     // Followed at one api, started at the other.
     const last = started.at(-1)!;
@@ -129,7 +162,10 @@ describe('two api and two worker processes on one database', () => {
     for (let i = 0; i < 8; i++) await queue.add('TRAINING', { tenant: 'acme', jobId, attempt: 1 }, { ...options, jobId: `copy-${i}` });
     await trainingEnd(tess, jobId);
     for (let i = 8; i < 12; i++) await queue.add('TRAINING', { tenant: 'acme', jobId, attempt: 1 }, { ...options, jobId: `copy-${i}` });
-    await eventually(async () => ((await queue.getJobCounts('wait', 'active'))['wait'] === 0 && (await queue.getJobCounts('active'))['active'] === 0) || undefined);
+    await eventually(
+      async () =>
+        ((await queue.getJobCounts('wait', 'active'))['wait'] === 0 && (await queue.getJobCounts('active'))['active'] === 0) || undefined,
+    );
     await queue.close();
     expect(workers.flatMap(begun)).toEqual([jobId]);
     expect(await duplicatePoints(runId)).toEqual([]);

@@ -27,12 +27,17 @@ export class ServiceProcess {
 
   /** Resolves when the process says that it is ready. */
   static async start(env: Record<string, string>): Promise<ServiceProcess> {
-    const child = spawn(process.execPath, ['dist/main.js', '--json'], { env: { PATH: process.env['PATH'], ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, ['dist/main.js', '--json'], {
+      env: { PATH: process.env['PATH'], ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     const said: string[] = [];
     const lines = createInterface({ input: child.stderr });
     lines.on('line', (line) => said.push(line));
     const ready = once(createInterface({ input: child.stdout }), 'line').then(([line]) => JSON.parse(String(line)) as { url?: string });
-    const ended = once(child, 'exit').then(() => Promise.reject<{ url?: string }>(new Error(`The process ended at its start: ${said.join('\n')}`)));
+    const ended = once(child, 'exit').then(() =>
+      Promise.reject<{ url?: string }>(new Error(`The process ended at its start: ${said.join('\n')}`)),
+    );
     const { url } = await Promise.race([ready, ended]);
     // From here on an end is the test's doing.
     ended.catch(() => undefined);

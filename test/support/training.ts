@@ -12,7 +12,14 @@ export interface TrainingView {
   message: string;
   errorCode: string | null;
   errorMessage: string | null;
-  result: { modelKey: string; sha256: string; sizeBytes: number; epochsRun: number; metrics: Record<string, number>; agreementMaxAbsDiff: number } | null;
+  result: {
+    modelKey: string;
+    sha256: string;
+    sizeBytes: number;
+    epochsRun: number;
+    metrics: Record<string, number>;
+    agreementMaxAbsDiff: number;
+  } | null;
   checkpoints: { epoch: number; attempt: number; sizeBytes: number; sha256: string }[];
   run: { id: string; status: string; metrics: { key: string; value: number; step: number }[] };
 }
@@ -33,7 +40,10 @@ export async function createExperiment(caller: Caller): Promise<string> {
   return created.experiment.id;
 }
 
-export async function registerDataset(caller: Caller, input: { name: string; path?: string; uploadId?: string; format?: string }): Promise<string> {
+export async function registerDataset(
+  caller: Caller,
+  input: { name: string; path?: string; uploadId?: string; format?: string },
+): Promise<string> {
   const { path, uploadId, ...rest } = input;
   const { registerDataset: registered } = await caller.ok<{ registerDataset: { dataset: { id: string } } }>(
     `mutation ($input: RegisterDatasetInput!) { registerDataset(input: $input) { dataset { id } } }`,
@@ -65,17 +75,26 @@ export async function startTraining(caller: Caller, input: Record<string, unknow
 }
 
 export async function trainingJob(caller: Caller, id: string): Promise<TrainingView> {
-  const { trainingJob: job } = await caller.ok<{ trainingJob: TrainingView }>(`query ($id: ID!) { trainingJob(id: $id) { ${JOB_FIELDS} } }`, { id });
+  const { trainingJob: job } = await caller.ok<{ trainingJob: TrainingView }>(
+    `query ($id: ID!) { trainingJob(id: $id) { ${JOB_FIELDS} } }`,
+    { id },
+  );
   return job;
 }
 
 /** Asks until the training is as wanted. */
-export async function trainingWhen(caller: Caller, id: string, wanted: (job: TrainingView) => boolean, timeoutMs = 60_000): Promise<TrainingView> {
+export async function trainingWhen(
+  caller: Caller,
+  id: string,
+  wanted: (job: TrainingView) => boolean,
+  timeoutMs = 60_000,
+): Promise<TrainingView> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     const job = await trainingJob(caller, id);
     if (wanted(job)) return job;
-    if (Date.now() > deadline) throw new Error(`The training did not come there in ${timeoutMs} ms; it is ${JSON.stringify({ ...job, result: null, run: null })}.`);
+    if (Date.now() > deadline)
+      throw new Error(`The training did not come there in ${timeoutMs} ms; it is ${JSON.stringify({ ...job, result: null, run: null })}.`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

@@ -6,7 +6,9 @@ import { RunType } from './run.types.js';
 
 @Resolver(() => ArtifactType)
 export class ArtifactResolver {
-  @Mutation(() => ArtifactPayload, { description: 'Keeps an uploaded file with a run. The same content under the same path again changes nothing.' })
+  @Mutation(() => ArtifactPayload, {
+    description: 'Keeps an uploaded file with a run. The same content under the same path again changes nothing.',
+  })
   async logArtifact(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => LogArtifactInput, { description: 'The run, the path and the upload.' }) input: LogArtifactInput,

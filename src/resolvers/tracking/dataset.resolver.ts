@@ -25,8 +25,10 @@ export class DatasetResolver {
   async datasets(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('filter', () => DatasetFilterInput, { nullable: true, description: 'Which datasets; every version of all when absent.' }) filter?: DatasetFilterInput,
-    @Arg('orderBy', () => DatasetOrderInput, { nullable: true, description: 'Order; newest first when absent.' }) orderBy?: DatasetOrderInput,
+    @Arg('filter', () => DatasetFilterInput, { nullable: true, description: 'Which datasets; every version of all when absent.' })
+    filter?: DatasetFilterInput,
+    @Arg('orderBy', () => DatasetOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    orderBy?: DatasetOrderInput,
   ): Promise<object> {
     const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
     const result = await ctx.run((session) => ctx.services.datasets.list(session, filter ?? {}, page, order));
@@ -34,7 +36,8 @@ export class DatasetResolver {
   }
 
   @Mutation(() => DatasetPayload, {
-    description: 'Copies a CSV, JSON or Parquet file into the service and infers its columns. BAD_USER_INPUT names the row of a malformed file as far as it can be known.',
+    description:
+      'Copies a CSV, JSON or Parquet file into the service and infers its columns. BAD_USER_INPUT names the row of a malformed file as far as it can be known.',
   })
   async registerDataset(
     @Ctx() ctx: RequestContext,
@@ -43,7 +46,9 @@ export class DatasetResolver {
     return { dataset: await ctx.services.datasets.register(ctx, input) };
   }
 
-  @FieldResolver(() => [Json], { description: 'The first rows, each an object by column; timestamps in ISO 8601 (UTC), missing values null.' })
+  @FieldResolver(() => [Json], {
+    description: 'The first rows, each an object by column; timestamps in ISO 8601 (UTC), missing values null.',
+  })
   preview(
     @Root() dataset: DatasetType,
     @Ctx() ctx: RequestContext,
@@ -52,7 +57,9 @@ export class DatasetResolver {
     return ctx.services.datasets.preview(dataset as Dataset, first);
   }
 
-  @FieldResolver(() => [DatasetRunUse], { description: 'The newest 100 runs that used this version, newest first; `runs` with the filter `datasetIds` lists all.' })
+  @FieldResolver(() => [DatasetRunUse], {
+    description: 'The newest 100 runs that used this version, newest first; `runs` with the filter `datasetIds` lists all.',
+  })
   async runs(@Root() dataset: DatasetType, @Ctx() ctx: RequestContext): Promise<DatasetRunUse[]> {
     const uses = await ctx.loaders.datasetRuns.load(dataset.id);
     const runs = await ctx.loaders.run.loadMany(uses.map(({ runId }) => runId));

@@ -144,20 +144,26 @@ export class DatasetSourceInput {
 
   @Field(() => String, {
     nullable: true,
-    description: 'Absolute path on the machine of the service, inside one of the folders of the setting DATASET_DIRS; INVALID_PATH anywhere else.',
+    description:
+      'Absolute path on the machine of the service, inside one of the folders of the setting DATASET_DIRS; INVALID_PATH anywhere else.',
   })
   path?: string | null;
 }
 
 @InputType({ description: 'A dataset to register.' })
 export class RegisterDatasetInput {
-  @Field(() => String, { description: 'Name: letters, digits and ._-, at most 128, a letter or digit first. A name in use gets its next version.' })
+  @Field(() => String, {
+    description: 'Name: letters, digits and ._-, at most 128, a letter or digit first. A name in use gets its next version.',
+  })
   name!: string;
 
   @Field(() => String, { nullable: true, description: 'What it holds, as Markdown; at most 10,000 characters.' })
   description?: string | null;
 
-  @Field(() => DatasetFormatEnum, { nullable: true, description: 'How the file is written; by its extension (csv, tsv, json, jsonl, ndjson, parquet) when absent.' })
+  @Field(() => DatasetFormatEnum, {
+    nullable: true,
+    description: 'How the file is written; by its extension (csv, tsv, json, jsonl, ndjson, parquet) when absent.',
+  })
   format?: keyof typeof DatasetFormatEnum | null;
 
   @Field(() => DatasetSourceInput, { description: 'The file; it is copied, so that later changes to it are another version.' })

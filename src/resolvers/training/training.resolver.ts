@@ -20,14 +20,16 @@ export class TrainingResolver {
   trainingJobs(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('filter', () => TrainingJobFilterInput, { nullable: true, description: 'Which trainings; all when absent.' }) filter?: TrainingJobFilterInput,
+    @Arg('filter', () => TrainingJobFilterInput, { nullable: true, description: 'Which trainings; all when absent.' })
+    filter?: TrainingJobFilterInput,
     @Arg('orderBy', () => JobOrderInput, { nullable: true, description: 'Order; newest first when absent.' }) orderBy?: JobOrderInput,
   ): Promise<object> {
     return listJobs(ctx, page, { ...filter, kind: 'TRAINING' }, orderBy);
   }
 
   @Mutation(() => TrainingPayload, {
-    description: 'Checks the configuration against the dataset, makes a run and queues its training. BAD_USER_INPUT names the first wrong field.',
+    description:
+      'Checks the configuration against the dataset, makes a run and queues its training. BAD_USER_INPUT names the first wrong field.',
   })
   startTraining(
     @Ctx() ctx: RequestContext,
@@ -48,7 +50,9 @@ export class TrainingResolver {
     return withRun(ctx, (session) => ctx.services.trainings.resume(session, input.jobId));
   }
 
-  @FieldResolver(() => [TrainingCheckpoint], { description: 'Checkpoints of a training that are kept (the last three), newest first; empty for other jobs.' })
+  @FieldResolver(() => [TrainingCheckpoint], {
+    description: 'Checkpoints of a training that are kept (the last three), newest first; empty for other jobs.',
+  })
   checkpoints(@Root() job: JobType, @Ctx() ctx: RequestContext): Promise<TrainingCheckpoint[]> {
     return ctx.loaders.jobCheckpoints.load(job.id);
   }
@@ -59,7 +63,10 @@ export class TrainingResolver {
   }
 }
 
-function withRun(ctx: RequestContext, work: (session: Parameters<Parameters<RequestContext['run']>[0]>[0]) => Promise<Job>): Promise<TrainingPayload> {
+function withRun(
+  ctx: RequestContext,
+  work: (session: Parameters<Parameters<RequestContext['run']>[0]>[0]) => Promise<Job>,
+): Promise<TrainingPayload> {
   return ctx.run(async (session) => {
     const job = await work(session);
     const run: RunType = await ctx.services.runs.get(session, job.runId!);

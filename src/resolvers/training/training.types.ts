@@ -29,7 +29,10 @@ export class TargetInput {
   @Field(() => String, { description: 'Column of the dataset.' })
   column!: string;
 
-  @Field(() => Float, { nullable: true, description: 'Makes two classes of a NUMBER column: 1 where its value is greater, 0 elsewhere. Classification only.' })
+  @Field(() => Float, {
+    nullable: true,
+    description: 'Makes two classes of a NUMBER column: 1 where its value is greater, 0 elsewhere. Classification only.',
+  })
   greaterThan?: number | null;
 }
 
@@ -83,13 +86,19 @@ export class HyperparametersInput {
   @Field(() => Float, { nullable: true, description: 'L2 penalty on weights, 0 to 10; 0 when absent.' })
   l2?: number | null;
 
-  @Field(() => [Int], { nullable: true, description: 'Widths of the hidden layers of a perceptron, at most 8 of 1 to 4,096; [64, 32] when absent.' })
+  @Field(() => [Int], {
+    nullable: true,
+    description: 'Widths of the hidden layers of a perceptron, at most 8 of 1 to 4,096; [64, 32] when absent.',
+  })
   hiddenLayers?: number[] | null;
 
   @Field(() => Int, { nullable: true, description: 'Clusters of k-means, 2 to 1,000; 8 when absent.' })
   clusters?: number | null;
 
-  @Field(() => Int, { nullable: true, description: 'Categories that are told apart per column, most frequent first, 1 to 2,000; 100 when absent. The rest is one.' })
+  @Field(() => Int, {
+    nullable: true,
+    description: 'Categories that are told apart per column, most frequent first, 1 to 2,000; 100 when absent. The rest is one.',
+  })
   maxCategories?: number | null;
 }
 
@@ -102,7 +111,9 @@ export class EarlyStoppingInput {
   minDelta?: number | null;
 }
 
-@InputType({ description: 'What to train, on which columns and how. A wrong field is BAD_USER_INPUT with its path, what was expected and what came.' })
+@InputType({
+  description: 'What to train, on which columns and how. A wrong field is BAD_USER_INPUT with its path, what was expected and what came.',
+})
 export class TrainingConfigInput {
   @Field(() => ModelTypeEnum, { description: 'What to train.' })
   modelType!: keyof typeof ModelTypeEnum;
@@ -131,7 +142,10 @@ export class TrainingConfigInput {
   @Field(() => Int, { nullable: true, description: 'Epochs between two checkpoints, 1 to 10,000; 1 when absent.' })
   checkpointEveryEpochs?: number | null;
 
-  @Field(() => Int, { nullable: true, description: 'Seed of split, sample, weights and order, 0 to 2^31 - 1; 42 when absent. Equal seeds give equal models.' })
+  @Field(() => Int, {
+    nullable: true,
+    description: 'Seed of split, sample, weights and order, 0 to 2^31 - 1; 42 when absent. Equal seeds give equal models.',
+  })
   seed?: number | null;
 }
 
@@ -149,7 +163,10 @@ export class StartTrainingInput {
   @Field(() => String, { nullable: true, description: 'Name of the run: 1 to 250 visible characters; made from the time when absent.' })
   runName?: string | null;
 
-  @Field(() => ID, { nullable: true, description: 'Model that gets the result as a new version when the training ends well. NOT_FOUND when there is none.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'Model that gets the result as a new version when the training ends well. NOT_FOUND when there is none.',
+  })
   registerModelId?: string | null;
 }
 

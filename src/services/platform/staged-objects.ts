@@ -19,7 +19,7 @@ export class StagedObjects {
     private readonly logger: Logger,
   ) {}
 
-  /** False when the key was staged before. */
+  /** False when the key was staged before: by another, or by an earlier attempt at the same work. */
   async stage(session: Session, key: string): Promise<boolean> {
     const [row] = await sql<{ isNew: boolean }>(
       session.em,

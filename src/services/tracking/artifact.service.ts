@@ -70,7 +70,15 @@ export class ArtifactService {
     id?: string,
   ): Promise<Artifact> {
     await this.staged.settle(session, [objectKey]);
-    return session.em.create(Artifact, { ...(id && { id }), tenant: session.tenant, ...owner, path, objectKey, ...stored, contentType: contentTypeOf(path) });
+    return session.em.create(Artifact, {
+      ...(id && { id }),
+      tenant: session.tenant,
+      ...owner,
+      path,
+      objectKey,
+      ...stored,
+      contentType: contentTypeOf(path),
+    });
   }
 
   async get(session: Session, id: string): Promise<Artifact> {
@@ -93,7 +101,11 @@ export class ArtifactService {
     const artifact = await session.em.findOne(Artifact, { tenant: session.tenant, runId, path });
     if (artifact && artifact.sha256 !== sha256) {
       const expected = `a free path, or the content with SHA-256 ${artifact.sha256}`;
-      throw conflict(`This run already has another file at ${path}; artifacts do not change.`, { field: 'input.path', expected, got: path });
+      throw conflict(`This run already has another file at ${path}; artifacts do not change.`, {
+        field: 'input.path',
+        expected,
+        got: path,
+      });
     }
     return artifact;
   }

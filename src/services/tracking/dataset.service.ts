@@ -11,6 +11,7 @@ import type { Actor, Database, Session } from '../../db/database.js';
 import { Dataset } from '../../db/entities/tracking/dataset.entity.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import type { DatasetFormat } from '../../domain/dataset-schema.js';
+import { sql } from '../../db/sql.js';
 import { checkPathName } from '../../domain/names.js';
 import { AppError, badInput, ErrorCode, notFound, quote } from '../../errors.js';
 import type { DatasetFiles, PreviewValue } from '../../features/port.js';
@@ -77,7 +78,8 @@ export class DatasetService {
     const { db, objects, staged, files, maxBytes } = this.options;
     const name = checkPathName('input.name', input.name);
     const description = input.description ?? '';
-    if (description.length > MAX_DESCRIPTION_LENGTH) throw badInput('input.description', `at most ${MAX_DESCRIPTION_LENGTH} characters`, description.length);
+    if (description.length > MAX_DESCRIPTION_LENGTH)
+      throw badInput('input.description', `at most ${MAX_DESCRIPTION_LENGTH} characters`, description.length);
     const source = await this.open(actor, input.source);
     let reserved: string | null = null;
     try {
@@ -116,10 +118,13 @@ export class DatasetService {
   list(session: Session, filter: DatasetFilter, page: PageRequest, order: DatasetOrder): Promise<Page<Dataset>> {
     const where: FilterQuery<Dataset> = { tenant: session.tenant };
     if (filter.name != null) Object.assign(where, { name: filter.name });
-    if (filter.search) Object.assign(where, { name: { ...containsText('filter.search', filter.search), ...(filter.name != null && { $eq: filter.name }) } });
+    if (filter.search)
+      Object.assign(where, { name: { ...containsText('filter.search', filter.search), ...(filter.name != null && { $eq: filter.name }) } });
     if (filter.format?.length) Object.assign(where, { format: { $in: filter.format } });
     if (filter.latestOnly) {
-      const newest = raw((alias) => `${alias}.version = (select max(d.version) from dataset d where d.tenant = ${alias}.tenant and d.name = ${alias}.name)`);
+      const newest = raw(
+        (alias) => `${alias}.version = (select max(d.version) from dataset d where d.tenant = ${alias}.tenant and d.name = ${alias}.name)`,
+      );
       Object.assign(where, { [newest]: [] });
     }
     return paginate(session, Dataset, where, page, order);
@@ -133,7 +138,12 @@ export class DatasetService {
   /** The file on this machine, checked against its hash. UNAVAILABLE when it is gone or altered. */
   async localPath(dataset: Dataset): Promise<string> {
     const lost = (what: string, cause?: unknown) =>
-      new AppError(ErrorCode.UNAVAILABLE, `The stored file of dataset ${dataset.name}, version ${dataset.version}, ${what}.`, {}, { cause });
+      new AppError(
+        ErrorCode.UNAVAILABLE,
+        `The stored file of dataset ${dataset.name}, version ${dataset.version}, ${what}.`,
+        {},
+        { cause },
+      );
     let path: string;
     try {
       path = await this.options.objects.localPath(dataset.objectKey);
@@ -144,36 +154,55 @@ export class DatasetService {
     const { size, mtimeMs } = await stat(path);
     const seen = `${path}\n${size}\n${mtimeMs}`;
     if (!this.checked.has(seen)) {
-      if (size !== dataset.sizeBytes || (await sha256Of(path)) !== dataset.sha256) throw lost('is not what was registered: its SHA-256 differs');
+      if (size !== dataset.sizeBytes || (await sha256Of(path)) !== dataset.sha256)
+        throw lost('is not what was registered: its SHA-256 differs');
       this.checked.set(seen, true);
     }
     return path;
   }
 
-  /** The next version that nobody else is about to store. */
+  /** The next version that nobody has or is about to store, whatever its format. */
   private async reserveVersion(session: Session, name: string, format: DatasetFormat): Promise<{ version: number; objectKey: string }> {
-    const newest = await this.latest(session, name);
-    for (let version = (newest?.version ?? 0) + 1; ; version++) {
-      const objectKey = `${session.tenant}/datasets/${name}/${version}/data.${format.toLowerCase()}`;
-      if (await this.options.staged.stage(session, objectKey)) return { version, objectKey };
-    }
+    const folder = `${session.tenant}/datasets/${name}/`;
+    await sql(session.em, 'select pg_advisory_xact_lock(hashtextextended(?, 0))', [folder]);
+    // One statement, one snapshot: a version that ceases to be staged is seen as a row.
+    const [next] = await sql<{ version: number }>(
+      session.em,
+      `select 1 + greatest(
+         (select max(version) from dataset where tenant = ? and name = ?),
+         (select max(split_part(object_key, '/', 4)::int) from staged_object where tenant = ? and starts_with(object_key, ?)), 0) as version`,
+      [session.tenant, name, session.tenant, folder],
+    );
+    const version = next?.version ?? 1;
+    const objectKey = `${folder}${version}/data.${format.toLowerCase()}`;
+    await this.options.staged.stage(session, objectKey);
+    return { version, objectKey };
   }
 
   private async open(actor: Actor, { uploadId, path }: RegisterDatasetInput['source']): Promise<Source> {
     if ((uploadId == null) === (path == null)) throw badInput('input.source', 'exactly one of uploadId and path', { uploadId, path });
     if (path != null) return this.openPath(path);
     const upload = await this.options.db.transact(actor, (session) => this.options.uploads.get(session, uploadId as string));
-    return { fileName: upload.fileName, description: `upload ${upload.fileName}`, read: () => this.options.objects.get(upload.objectKey), close: async () => undefined };
+    return {
+      fileName: upload.fileName,
+      description: `upload ${upload.fileName}`,
+      read: () => this.options.objects.get(upload.objectKey),
+      close: async () => undefined,
+    };
   }
 
   /** The file is opened first and then found inside an allowed folder, so that a link exchanged in between gains nothing. */
   private async openPath(path: string): Promise<Source> {
     const refused = () =>
-      new AppError(ErrorCode.INVALID_PATH, 'input.source.path: expected the absolute path of a file inside one of the folders of DATASET_DIRS.', {
-        field: 'input.source.path',
-        expected: 'an absolute path of a file inside an allowed folder',
-        got: quote(path),
-      });
+      new AppError(
+        ErrorCode.INVALID_PATH,
+        'input.source.path: expected the absolute path of a file inside one of the folders of DATASET_DIRS.',
+        {
+          field: 'input.source.path',
+          expected: 'an absolute path of a file inside an allowed folder',
+          got: quote(path),
+        },
+      );
     if (!isAbsolute(path)) throw refused();
     // A pipe would block the plain open for ever.
     const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(() => null);

@@ -28,7 +28,8 @@ export class CheckpointService {
     const objectKey = `${job.tenant}/runs/${runId}/checkpoints/epoch-${report.epoch}-attempt-${attempt}.ckpt`;
     await run.write((session) => this.staged.stage(session, objectKey));
     const stored = await this.objects.put(objectKey, createReadStream(report.path));
-    if (stored.sha256 !== report.sha256) throw new AppError(ErrorCode.UNAVAILABLE, `The checkpoint of epoch ${report.epoch} changed on its way to the object store.`);
+    if (stored.sha256 !== report.sha256)
+      throw new AppError(ErrorCode.UNAVAILABLE, `The checkpoint of epoch ${report.epoch} changed on its way to the object store.`);
     await run.write(async (session) => {
       await this.staged.settle(session, [objectKey]);
       session.em.create(Checkpoint, { tenant: job.tenant, jobId: job.id, attempt, epoch: report.epoch, objectKey, ...stored });

@@ -104,7 +104,11 @@ export class TrainingAttempt {
   }
 
   private async logEpoch({ epoch, epochs, metrics }: EpochReport): Promise<void> {
-    this.note(`epoch ${epoch} of ${epochs}: ${Object.entries(metrics).map(([key, value]) => `${key}=${value}`).join(' ')}`);
+    this.note(
+      `epoch ${epoch} of ${epochs}: ${Object.entries(metrics)
+        .map(([key, value]) => `${key}=${value}`)
+        .join(' ')}`,
+    );
     await this.run.write((session) => this.parts.runs.logStep(session, this.runId, epoch, metrics));
   }
 

@@ -51,9 +51,19 @@ export class TrainingService {
     const run = await this.parts.runs.create(session, { experimentId, name, status: 'QUEUED', params: configParams(training) });
     session.em.create(RunDataset, { tenant: session.tenant, runId: run.id, datasetId: dataset.id, role: 'TRAINING' });
     const config: TrainingJobConfig = { training, registerModelId: modelId };
-    const job = this.jobs.create(session, { kind: 'TRAINING', config: { ...config }, runId: run.id, datasetId: dataset.id, alertId: input.alertId });
+    const job = this.jobs.create(session, {
+      kind: 'TRAINING',
+      config: { ...config },
+      runId: run.id,
+      datasetId: dataset.id,
+      alertId: input.alertId,
+    });
     await session.em.flush();
-    audit(session, 'startTraining', { type: 'job', id: job.id }, null, { runId: run.id, datasetId: dataset.id, modelType: training.modelType });
+    audit(session, 'startTraining', { type: 'job', id: job.id }, null, {
+      runId: run.id,
+      datasetId: dataset.id,
+      modelType: training.modelType,
+    });
     this.announce(session, job);
     return job;
   }
@@ -83,13 +93,16 @@ export class TrainingService {
   private async checkModel(session: Session, modelId: string, task: Model['task']): Promise<void> {
     const model = await session.em.findOne(Model, { id: modelId, tenant: session.tenant });
     if (!model) throw notFound('model', modelId);
-    if (model.task !== task && model.task !== 'OTHER') throw badInput('input.registerModelId', `a model for ${task}`, `${model.name} (${model.task})`);
+    if (model.task !== task && model.task !== 'OTHER')
+      throw badInput('input.registerModelId', `a model for ${task}`, `${model.name} (${model.task})`);
   }
 
   private announce(session: Session, job: Job): void {
     const { training, registerModelId } = job.config as unknown as TrainingJobConfig;
     const payload = { runId: job.runId, datasetId: job.datasetId, modelType: training.modelType, attempt: job.attempt };
-    emitEvent(session, this.parts.live, EventType.MODEL_TRAINING_STARTED, { type: 'job', id: job.id }, payload, { modelId: registerModelId });
+    emitEvent(session, this.parts.live, EventType.MODEL_TRAINING_STARTED, { type: 'job', id: job.id }, payload, {
+      modelId: registerModelId,
+    });
   }
 }
 
