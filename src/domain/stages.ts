@@ -22,7 +22,7 @@ export function canTransition(from: Stage, to: Stage): boolean {
   return nextStages(from).includes(to);
 }
 
-export function requireTransition(from: Stage, to: Stage, field = 'input.stage'): void {
+export function requireTransition(from: Stage, to: Stage, field = 'input.toStage'): void {
   if (canTransition(from, to)) return;
   const expected = nextStages(from).join(' or ');
   throw conflict(`A version in ${from} can go to ${expected}, not to ${to}.`, { field, expected, got: to });

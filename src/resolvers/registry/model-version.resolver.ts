@@ -89,7 +89,7 @@ export class ModelVersionResolver {
     return Object.entries(version.metrics).map(([name, value]) => ({ name, value }));
   }
 
-  @FieldResolver(() => [KeyValue], { description: 'Tags, in the order they were given.' })
+  @FieldResolver(() => [KeyValue], { description: 'Its tags, each key once.' })
   tags(@Root() version: ModelVersionType): KeyValue[] {
     return toKeyValues(version.tags);
   }

@@ -81,7 +81,7 @@ export class ModelResolver {
     return { deletedId: input.id };
   }
 
-  @FieldResolver(() => [KeyValue], { description: 'Tags, in the order they were given.' })
+  @FieldResolver(() => [KeyValue], { description: 'Its tags, each key once.' })
   tags(@Root() model: ModelType): KeyValue[] {
     return toKeyValues(model.tags);
   }

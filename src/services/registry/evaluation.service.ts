@@ -76,7 +76,7 @@ export class EvaluationService {
     const target = await this.checkedTarget(session, version, input, training !== null);
     const datasetId = input.datasetId ?? training?.datasetId;
     if (!datasetId) throw badInput('input.datasetId', 'a dataset, as the version was uploaded', input.datasetId);
-    await datasets.get(session, datasetId);
+    requireColumns(await datasets.get(session, datasetId), version, target);
     const baseline = await this.baselineFor(session, version, input.baselineVersionId);
     const config: EvaluationJobConfig = { baselineVersionId: baseline?.id ?? null, baselineRequired: input.baselineVersionId != null, target };
     const job = jobs.create(session, { kind: 'EVALUATION', config: { ...config }, modelVersionId: version.id, datasetId, runId: version.runId });
@@ -223,4 +223,13 @@ export class EvaluationService {
 
 function comparedWith(report: EvaluationReport): string | null {
   return report.task === 'CLUSTERING' ? null : (report.baseline?.versionId ?? null);
+}
+
+/** What can be known before the job: the dataset has what the model takes and what it predicts. */
+function requireColumns(dataset: Dataset, { signature }: ModelVersion, target: TargetColumn | null): void {
+  const names = dataset.columns.map(({ name }) => name);
+  const shown = names.slice(0, 20).join(', ');
+  if (target && !names.includes(target.column)) throw badInput('input.target.column', `a column of ${dataset.name} (${shown})`, target.column);
+  const missing = signature.inputs.find(({ name }) => !names.includes(name));
+  if (missing) throw badInput('input.datasetId', `a dataset with the model's input ${missing.name}`, `${dataset.name} (${shown})`);
 }

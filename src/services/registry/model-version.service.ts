@@ -61,10 +61,13 @@ interface Dependencies {
 
 /** A PENDING version that nobody stored for so long was left by a crash. */
 const STORE_AFTER_MS = 60_000;
+const MAX_WAITING_CHECKS = 20;
 
 /** Versions of models: registered PENDING, then READY once their files are stored. */
 export class ModelVersionService {
   private readonly storing = new Map<string, Promise<void>>();
+  private lastCheck: Promise<void> = Promise.resolve();
+  private waitingChecks = 0;
 
   constructor(private readonly deps: Dependencies) {}
 
@@ -93,7 +96,8 @@ export class ModelVersionService {
       await models.get(session, input.modelId);
       return uploads.get(session, input.uploadId);
     });
-    const { signature } = await checkModel(await objects.localPath(upload.objectKey));
+    const path = await objects.localPath(upload.objectKey);
+    const { signature } = await this.inTurn(() => checkModel(path));
     const { objectKey, sizeBytes, sha256 } = upload;
     return db.transact(actor, async (session) =>
       this.register(session, await models.lock(session, input.modelId), { sourceKey: objectKey, sizeBytes, sha256, signature }, input),
@@ -195,6 +199,22 @@ export class ModelVersionService {
     const actor = { principal: session.principal, requestId: session.requestId };
     session.afterCommit(() => void this.startStoring(version.id, actor));
     return version;
+  }
+
+  /** Tries one uploaded file after the other: each may take seconds and a gigabyte. */
+  private async inTurn<T>(check: () => Promise<T>): Promise<T> {
+    if (this.waitingChecks >= MAX_WAITING_CHECKS) {
+      throw new AppError(ErrorCode.RESOURCE_EXHAUSTED, `${MAX_WAITING_CHECKS} uploaded models are waiting to be checked; try again in a minute.`);
+    }
+    this.waitingChecks += 1;
+    const turn = this.lastCheck.then(check);
+    this.lastCheck = turn.then(
+      () => undefined,
+      () => undefined,
+    );
+    return turn.finally(() => {
+      this.waitingChecks -= 1;
+    });
   }
 
   private startStoring(id: string, actor: Actor): Promise<void> {

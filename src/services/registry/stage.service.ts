@@ -190,7 +190,7 @@ function requireProduction(production: ModelVersion | null, expected: string | n
 }
 
 function gateNotPassed(version: ModelVersion, toStage: Stage, missing: readonly MissingGate[]): AppError {
-  const lines = missing.map(({ gate, problem, next }) => `gate ${gate} ${problem}. Next: ${next}`);
+  const lines = missing.map(({ gate, problem, next }) => `gate ${gate} ${problem}. Next: ${next}.`);
   return new AppError(ErrorCode.GATE_NOT_PASSED, `Version ${version.version} cannot go to ${toStage}: ${lines.join(' ')}`, {
     field: 'input.modelVersionId',
     expected: missing.map(({ gate }) => gate).join(', '),
@@ -203,10 +203,10 @@ function nextCall(gate: Gate, version: ModelVersion, production: ModelVersion | 
   const input = `modelVersionId: "${version.id}"`;
   switch (gate) {
     case 'VALIDATION':
-      return `validateModelVersion(input: {${input}}).`;
+      return `validateModelVersion(input: {${input}})`;
     case 'EVALUATION':
-      return `evaluateModelVersion(input: {${input}}).`;
+      return `evaluateModelVersion(input: {${input}})`;
     case 'SHADOW':
-      return `evaluateModelVersion(input: {${input}}), then deploy it in mode SHADOW beside version ${production?.version ?? ''} on an endpoint with traffic, and decide the shadow gate.`;
+      return `evaluateModelVersion(input: {${input}}), then deploy it in mode SHADOW beside version ${production?.version ?? ''} at an endpoint with traffic, and decideShadow(input: {deploymentId: …})`;
   }
 }

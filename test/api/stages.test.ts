@@ -1,0 +1,204 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Role } from '../../src/domain/principal.js';
+import { createModel, evaluate, forceToProduction, promote, PROMOTE, register, ROLL_BACK, trainTumours, validate } from '../support/registry.js';
+import { startTestService, type Caller, type TestService } from '../support/service.js';
+
+let service: TestService;
+let tess: Caller;
+let admin: Caller;
+let runId: string;
+
+beforeAll(async () => {
+  service = await startTestService();
+  tess = await service.as();
+  admin = await service.as({ role: Role.ADMIN, subject: 'ada' });
+  ({ runId } = await trainTumours(tess));
+});
+afterAll(() => service?.close());
+
+const STAGE = 'query ($id: ID!) { modelVersion(id: $id) { stage } }';
+const AT = 'query ($id: ID!, $at: DateTimeISO!) { productionVersionAt(modelId: $id, at: $at) { id } }';
+
+async function stageOf(id: string): Promise<string> {
+  return (await tess.ok<{ modelVersion: { stage: string } }>(STAGE, { id })).modelVersion.stage;
+}
+
+async function newModel(versions: number): Promise<{ modelId: string; ids: string[] }> {
+  const modelId = await createModel(tess);
+  const ids: string[] = [];
+  for (let i = 0; i < versions; i++) ids.push((await register(tess, { modelId, runId })).id);
+  return { modelId, ids };
+}
+
+/** The evidence that another part of the service would have recorded. */
+async function passShadow(modelVersionId: string): Promise<void> {
+  const { db, services } = service.app.context;
+  const principal = { subject: 'tess', tenant: 'acme', role: Role.ENGINEER, expiresAt: new Date(Date.now() + 60_000) };
+  await db.transact({ principal, requestId: 'test' }, async (session) => {
+    services.gates.record(session, { modelVersionId, gate: 'SHADOW', passed: true, checks: [] });
+  });
+}
+
+describe('promotion', () => {
+  it('is refused without evidence, naming each gate and what to call next, and goes on once it is there', async () => {
+    const { modelId, ids } = await newModel(2);
+    const [first, second] = ids as [string, string];
+    const refused = await tess.fails(PROMOTE, { input: { modelVersionId: first, toStage: 'STAGING' } });
+    expect(refused.extensions).toMatchObject({ code: 'GATE_NOT_PASSED', missing: [{ gate: 'VALIDATION', problem: 'has no result yet' }] });
+    expect(refused.message).toContain(`validateModelVersion(input: {modelVersionId: "${first}"})`);
+
+    const validated = await validate(tess, first);
+    expect(validated.result).toMatchObject({ passed: true, failedChecks: [] });
+    expect(await promote(tess, first, 'STAGING')).toMatchObject({ stage: 'STAGING' });
+
+    const early = await tess.fails(PROMOTE, { input: { modelVersionId: first, toStage: 'PRODUCTION' } });
+    expect(early.extensions).toMatchObject({ code: 'GATE_NOT_PASSED', missing: [{ gate: 'EVALUATION' }] });
+    expect(early.message).toContain('evaluateModelVersion');
+    expect((await evaluate(tess, { modelVersionId: first })).result).toMatchObject({ passed: true });
+    expect(await promote(tess, first, 'PRODUCTION')).toMatchObject({ stage: 'PRODUCTION' });
+
+    await validate(tess, second);
+    await promote(tess, second, 'STAGING');
+    await evaluate(tess, { modelVersionId: second });
+    const unshadowed = await tess.fails(PROMOTE, { input: { modelVersionId: second, toStage: 'PRODUCTION', expectedProductionVersionId: first } });
+    expect(unshadowed.extensions).toMatchObject({ code: 'GATE_NOT_PASSED', missing: [{ gate: 'SHADOW' }] });
+    await passShadow(second);
+    expect(await promote(tess, second, 'PRODUCTION', { expectedProductionVersionId: first, reason: 'better' })).toMatchObject({ stage: 'PRODUCTION' });
+    expect(await stageOf(first)).toBe('ARCHIVED');
+    const { modelHistory, model } = await tess.ok<{ modelHistory: { nodes: unknown[] }; model: unknown }>(
+      `query ($id: ID!) { model(id: $id) { productionVersion { id } }
+         modelHistory(modelId: $id, first: 3) { totalCount nodes { fromStage toStage reason override createdBy modelVersion { version } } } }`,
+      { id: modelId },
+    );
+    expect(model).toEqual({ productionVersion: { id: second } });
+    const step = (version: number, fromStage: string, toStage: string, reason = '') => ({ fromStage, toStage, reason, override: false, createdBy: 'tess', modelVersion: { version } });
+    expect(modelHistory.nodes).toEqual([step(2, 'STAGING', 'PRODUCTION', 'better'), step(1, 'PRODUCTION', 'ARCHIVED', 'better'), step(2, 'DEVELOPMENT', 'STAGING')]);
+  });
+
+  it('takes one stage at a time, and nothing from PRODUCTION', async () => {
+    const { ids } = await newModel(1);
+    const [id] = ids as [string];
+    expect((await tess.fails(PROMOTE, { input: { modelVersionId: id, toStage: 'PRODUCTION' } })).extensions).toMatchObject({ code: 'CONFLICT', field: 'input.toStage', got: 'PRODUCTION' });
+    await forceToProduction(admin, id, null);
+    expect((await tess.fails(PROMOTE, { input: { modelVersionId: id, toStage: 'PRODUCTION', expectedProductionVersionId: id } })).extensions.code).toBe('CONFLICT');
+    expect((await tess.fails(PROMOTE, { input: { modelVersionId: id, toStage: 'STAGING' } })).extensions.code).toBe('CONFLICT');
+  });
+
+  it('over something that changed meanwhile is CONFLICT', async () => {
+    const { ids } = await newModel(3);
+    const [first, second, third] = ids as [string, string, string];
+    await forceToProduction(admin, first, null);
+    const rest = { override: true, reason: 'a fixture of the tests' };
+    await promote(admin, second, 'STAGING', rest);
+    for (const expectedProductionVersionId of [null, undefined, third]) {
+      const error = await admin.fails(PROMOTE, { input: { modelVersionId: second, toStage: 'PRODUCTION', expectedProductionVersionId, ...rest } });
+      expect(error.extensions).toMatchObject({ code: 'CONFLICT', field: 'input.expectedProductionVersionId', got: first });
+    }
+    expect(await stageOf(second)).toBe('STAGING');
+    expect(await stageOf(first)).toBe('PRODUCTION');
+  });
+
+  it('past the gates is for ADMIN alone, with a reason, and audited', async () => {
+    const { ids } = await newModel(1);
+    const [id] = ids as [string];
+    const input = { modelVersionId: id, toStage: 'STAGING', override: true };
+    expect((await tess.fails(PROMOTE, { input: { ...input, reason: 'because I can, really' } })).extensions.code).toBe('FORBIDDEN');
+    for (const reason of [undefined, null, '', 'soon', '          x']) {
+      expect((await admin.fails(PROMOTE, { input: { ...input, reason } })).extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.reason' });
+    }
+    await promote(admin, id, 'STAGING', { override: true, reason: 'The validator is down.' });
+    const { modelVersion, auditLog } = await admin.ok<{ modelVersion: unknown; auditLog: { nodes: unknown[] } }>(
+      `query ($id: ID!) { modelVersion(id: $id) { stageHistory { override reason createdBy } }
+         auditLog(filter: { subjectId: $id, action: "promoteModelVersion" }) { nodes { actor before after } } }`,
+      { id },
+    );
+    expect(modelVersion).toEqual({ stageHistory: [{ override: true, reason: 'The validator is down.', createdBy: 'ada' }] });
+    expect(auditLog.nodes).toEqual([
+      { actor: 'ada', before: { stage: 'DEVELOPMENT' }, after: { stage: 'STAGING', reason: 'The validator is down.', override: true, gatesNotPassed: ['VALIDATION'] } },
+    ]);
+  });
+
+  it('is refused to viewers and to other tenants', async () => {
+    const { ids } = await newModel(1);
+    const input = { modelVersionId: ids[0]!, toStage: 'STAGING' };
+    expect((await (await service.as({ role: Role.VIEWER })).fails(PROMOTE, { input })).extensions.code).toBe('FORBIDDEN');
+    const globex = await service.as({ tenant: 'globex', role: Role.ADMIN });
+    expect((await globex.fails(PROMOTE, { input: { ...input, override: true, reason: 'a good reason' } })).extensions.code).toBe('NOT_FOUND');
+  });
+});
+
+describe('rollback', () => {
+  it('goes there and back again on the earlier evidence', async () => {
+    const { modelId, ids } = await newModel(2);
+    const [first, second] = ids as [string, string];
+    expect((await tess.fails(ROLL_BACK, { input: { modelId } })).extensions.code).toBe('CONFLICT');
+    await forceToProduction(admin, first, null);
+    expect((await tess.fails(ROLL_BACK, { input: { modelId } })).message).toContain('No other version');
+    for (const id of ids) await validate(tess, id);
+    await promote(tess, second, 'STAGING');
+    await passShadow(second);
+    await promote(tess, second, 'PRODUCTION', { expectedProductionVersionId: first });
+
+    expect((await tess.fails(ROLL_BACK, { input: { modelId, expectedProductionVersionId: first } })).extensions).toMatchObject({ code: 'CONFLICT', got: second });
+    expect(await tess.ok(ROLL_BACK, { input: { modelId, expectedProductionVersionId: second, reason: 'too slow' } })).toEqual({
+      rollbackModel: { restored: { id: first, stage: 'PRODUCTION' }, replaced: { id: second, stage: 'DEVELOPMENT' } },
+    });
+    // Forward again by the front door: its gates still count.
+    await promote(tess, second, 'STAGING');
+    await promote(tess, second, 'PRODUCTION', { expectedProductionVersionId: first });
+    expect(await stageOf(first)).toBe('ARCHIVED');
+    // And by two rollbacks.
+    for (const [restored, replaced] of [
+      [first, second],
+      [second, first],
+    ]) {
+      expect(await tess.ok(ROLL_BACK, { input: { modelId } })).toEqual({
+        rollbackModel: { restored: { id: restored, stage: 'PRODUCTION' }, replaced: { id: replaced, stage: 'DEVELOPMENT' } },
+      });
+    }
+  });
+});
+
+describe('history', () => {
+  it('tells who was in production at any instant', async () => {
+    const { modelId, ids } = await newModel(2);
+    const [first, second] = ids as [string, string];
+    const before = new Date();
+    await forceToProduction(admin, first, null);
+    await forceToProduction(admin, second, first);
+    await tess.ok(ROLL_BACK, { input: { modelId } });
+    const archived = await tess.ok<{ archiveModelVersion: unknown }>(
+      'mutation ($id: ID!) { archiveModelVersion(input: { modelVersionId: $id, reason: "retired" }) { modelVersion { stage } } }',
+      { id: first },
+    );
+    expect(archived.archiveModelVersion).toEqual({ modelVersion: { stage: 'ARCHIVED' } });
+    const { modelHistory } = await tess.ok<{ modelHistory: { nodes: { toStage: string; createdAt: string; modelVersion: { id: string } }[] } }>(
+      'query ($id: ID!) { modelHistory(modelId: $id) { nodes { toStage createdAt modelVersion { id } } } }',
+      { id: modelId },
+    );
+    const changes = modelHistory.nodes.filter(({ toStage }) => toStage === 'PRODUCTION').reverse();
+    expect(changes.map(({ modelVersion }) => modelVersion.id)).toEqual([first, second, first]);
+    const at = async (instant: Date) => (await tess.ok<{ productionVersionAt: { id: string } | null }>(AT, { id: modelId, at: instant.toISOString() })).productionVersionAt?.id ?? null;
+    expect(await at(before)).toBeNull();
+    for (const { createdAt, modelVersion } of changes) {
+      expect(await at(new Date(createdAt))).toBe(modelVersion.id);
+      const earlier = await at(new Date(Date.parse(createdAt) - 1));
+      expect(earlier).not.toBe(modelVersion.id);
+    }
+    expect(await at(new Date(Date.now() + 1000))).toBeNull();
+  });
+
+  it('puts the change into events and leaves one PRODUCTION version by an index of the database', async () => {
+    const { modelId, ids } = await newModel(2);
+    const [first, second] = ids as [string, string];
+    await forceToProduction(admin, first, null);
+    await forceToProduction(admin, second, first);
+    const { events } = await tess.ok<{ events: { nodes: { subjectId: string; payload: { toStage: string } }[] } }>(
+      'query ($id: ID!) { events(filter: { types: [MODEL_STAGE_CHANGED], modelId: $id }) { nodes { subjectId payload } } }',
+      { id: modelId },
+    );
+    expect(events.nodes.map(({ payload }) => payload.toStage).sort()).toEqual(['ARCHIVED', 'PRODUCTION', 'PRODUCTION', 'STAGING', 'STAGING']);
+    const raw = service.app.context.db.asSystem((em) => em.execute(`update model_version set stage = 'PRODUCTION' where id = ?`, [first]));
+    await expect(raw).rejects.toThrow(/model_version_one_production/);
+  });
+});
