@@ -186,9 +186,7 @@ function createEngine(config: Config, hosts: number): InferenceEngine {
 async function createLiveEvents(config: Config, databaseUrl: string, logger: Logger): Promise<LiveEvents> {
   if (config.REDIS_URL) {
     const { RedisLiveEvents } = await import('./adapters/live-events/redis-live-events.js');
-    const live = new RedisLiveEvents(config.REDIS_URL, logger);
-    await live.connect();
-    return live;
+    return RedisLiveEvents.connect(config.REDIS_URL, logger);
   }
   const { PostgresLiveEvents } = await import('./adapters/live-events/postgres-live-events.js');
   const live = new PostgresLiveEvents(databaseUrl, logger);

@@ -1,15 +1,18 @@
 import { createPostgresBackend, Queue, withBackend, Worker, type JobsOptions } from 'bullmq';
-import { Redis } from 'ioredis';
 import pg from 'pg';
 import type { Logger } from 'pino';
+import { connectRedis } from '../redis.js';
 import type { JobQueue, QueuedJob } from './port.js';
 
-/** Keeps BullMQ's tables apart from ours. */
+/** Keeps BullMQ's tables and keys apart from others. */
 const SCHEMA = 'bullmq';
+const PREFIX = 'matih';
 
 // The job table remembers what ended; BullMQ drops a job whose id it still knows, so it must forget at once.
 const JOB_OPTIONS: JobsOptions = { removeOnComplete: true, removeOnFail: true, attempts: 1 };
-const WORKER_OPTIONS = { lockDuration: 30_000, stalledInterval: 15_000, maxStalledCount: 5, runRetryDelay: 1_000 };
+const WORKER_OPTIONS = { maxStalledCount: 5, runRetryDelay: 1_000 };
+/** A job whose worker has not renewed its lock for so long is given to another; the job table's heartbeats are mostly faster. */
+const TIMINGS = { lockDuration: 30_000, stalledInterval: 15_000 };
 
 interface BullQueue {
   add(name: string, job: QueuedJob, options: JobsOptions): Promise<unknown>;
@@ -65,21 +68,26 @@ class BullMqJobQueue implements JobQueue {
 }
 
 /** BullMQ on PostgreSQL, in a schema of its own. */
-export async function createPostgresJobQueue(url: string, logger: Logger): Promise<JobQueue> {
+export async function createPostgresJobQueue(url: string, logger: Logger, timings = TIMINGS): Promise<JobQueue> {
+  const { Queue: PgQueue, Worker: PgWorker } = withBackend(createPostgresBackend);
   const setup = new pg.Client({ connectionString: url });
   await setup.connect();
-  await setup.query('select pg_advisory_lock(hashtext($1))', ['matih.bullmq']);
-  await setup.query(`create schema if not exists ${SCHEMA}`);
-  const { Queue: PgQueue, Worker: PgWorker } = withBackend(createPostgresBackend);
-  const migrating = new PgQueue<QueuedJob>('migrate', { connection: { connectionString: url, schema: SCHEMA, max: 1, migrate: true } });
-  await migrating.waitUntilReady();
-  await migrating.close();
-  await setup.end();
-  const connection = { connectionString: url, schema: SCHEMA, max: 3, keepAlive: true };
+  try {
+    await setup.query('select pg_advisory_lock(hashtext($1))', ['matih.bullmq']);
+    await setup.query(`create schema if not exists ${SCHEMA}`);
+    const migrating = new PgQueue<QueuedJob>('migrate', { connection: { connectionString: url, schema: SCHEMA, max: 1, migrate: true } });
+    await migrating.waitUntilReady();
+    await migrating.close();
+  } finally {
+    await setup.end();
+  }
+  // Every queue and worker holds its own, and a worker one more to listen on: few, so that many processes fit on one server.
+  const connection = (max: number) => ({ connectionString: url, schema: SCHEMA, max, keepAlive: true });
+  const options = { connection: connection(2), ...WORKER_OPTIONS, ...timings };
   return new BullMqJobQueue(
     {
-      queue: (kind) => new PgQueue<QueuedJob>(kind, { connection }),
-      worker: (kind, concurrency, handle) => new PgWorker<QueuedJob>(kind, (job) => handle(job.data), { connection, concurrency, ...WORKER_OPTIONS }),
+      queue: (kind) => new PgQueue<QueuedJob>(kind, { connection: connection(1) }),
+      worker: (kind, concurrency, handle) => new PgWorker<QueuedJob>(kind, (job) => handle(job.data), { ...options, concurrency }),
       close: async () => undefined,
     },
     logger,
@@ -87,15 +95,19 @@ export async function createPostgresJobQueue(url: string, logger: Logger): Promi
 }
 
 /** BullMQ on Redis. */
-export async function createRedisJobQueue(url: string, logger: Logger): Promise<JobQueue> {
-  const connection = new Redis(url, { maxRetriesPerRequest: null });
-  connection.on('error', (error) => logger.warn({ err: error }, 'redis'));
+export async function createRedisJobQueue(url: string, logger: Logger, timings = TIMINGS): Promise<JobQueue> {
+  // Who enqueues is told at once that Redis is away, and tries again later; who works waits for it.
+  const producer = await connectRedis(url, logger, { maxRetriesPerRequest: 0, enableOfflineQueue: false });
+  const consumer = await connectRedis(url, logger, { maxRetriesPerRequest: null });
+  const options = { connection: consumer, prefix: PREFIX, ...WORKER_OPTIONS, ...timings };
   return new BullMqJobQueue(
     {
-      queue: (kind) => new Queue<QueuedJob>(kind, { connection, prefix: 'matih' }),
-      worker: (kind, concurrency, handle) =>
-        new Worker<QueuedJob>(kind, (job) => handle(job.data), { connection, concurrency, prefix: 'matih', ...WORKER_OPTIONS }),
-      close: async () => connection.disconnect(),
+      queue: (kind) => new Queue<QueuedJob>(kind, { connection: producer, prefix: PREFIX }),
+      worker: (kind, concurrency, handle) => new Worker<QueuedJob>(kind, (job) => handle(job.data), { ...options, concurrency }),
+      close: async () => {
+        producer.disconnect();
+        consumer.disconnect();
+      },
     },
     logger,
   );

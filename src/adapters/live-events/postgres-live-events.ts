@@ -8,6 +8,9 @@ const CHANNEL = 'matih_live';
 /** NOTIFY carries at most 8,000 bytes. */
 const MAX_PAYLOAD_BYTES = 7_900;
 const RECONNECT_MS = 500;
+const TIMEOUT_MS = 5_000;
+/** This connection is silent for long, and its end must not go unnoticed. */
+const KEEP_ALIVE_MS = 10_000;
 
 /** Wake-ups over LISTEN/NOTIFY on one connection of their own, outside every writing transaction. */
 export class PostgresLiveEvents implements LiveEvents {
@@ -23,15 +26,27 @@ export class PostgresLiveEvents implements LiveEvents {
   ) {}
 
   async connect(): Promise<void> {
-    const client = new pg.Client({ connectionString: this.url, keepAlive: true, application_name: 'matih-live' });
+    const client = new pg.Client({
+      connectionString: this.url,
+      application_name: 'matih-live',
+      connectionTimeoutMillis: TIMEOUT_MS,
+      query_timeout: TIMEOUT_MS,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
+    });
     client.on('error', (error) => this.lost(client, error));
     client.on('end', () => this.lost(client, null));
     client.on('notification', ({ payload }) => {
       const [origin, ...topics] = (payload ?? '').split('\n');
       if (origin !== this.origin) for (const topic of topics) this.topics.wake(topic);
     });
-    await client.connect();
-    await client.query(`listen ${CHANNEL}`);
+    try {
+      await client.connect();
+      await client.query(`listen ${CHANNEL}`);
+    } catch (error) {
+      void client.end().catch(() => undefined);
+      throw error;
+    }
     this.client = client;
     this.topics.wakeAll();
   }
@@ -45,23 +60,34 @@ export class PostgresLiveEvents implements LiveEvents {
   }
 
   async close(): Promise<void> {
+    await this.topics.flushed();
     this.closed = true;
     if (this.reconnect) clearTimeout(this.reconnect);
     await this.client?.end().catch(() => undefined);
   }
 
-  private send(topics: string[]): void {
+  private async send(topics: string[]): Promise<void> {
+    const client = this.client;
+    if (!client) return;
+    try {
+      for (const payload of this.payloads(topics)) await client.query('select pg_notify($1, $2)', [CHANNEL, payload]);
+    } catch (error) {
+      this.logger.warn({ err: error }, 'wake-up not sent');
+      // A connection that takes too long is as good as lost; its end makes a new one.
+      void client.end().catch(() => undefined);
+    }
+  }
+
+  private *payloads(topics: string[]): Generator<string> {
     let payload = this.origin;
-    const flush = () => {
-      const text = payload;
-      this.client?.query('select pg_notify($1, $2)', [CHANNEL, text]).catch((error: unknown) => this.logger.warn({ err: error }, 'wake-up not sent'));
-      payload = this.origin;
-    };
     for (const topic of topics) {
-      if (Buffer.byteLength(payload) + topic.length + 1 > MAX_PAYLOAD_BYTES) flush();
+      if (Buffer.byteLength(payload) + Buffer.byteLength(topic) + 1 > MAX_PAYLOAD_BYTES) {
+        yield payload;
+        payload = this.origin;
+      }
       payload += `\n${topic}`;
     }
-    flush();
+    yield payload;
   }
 
   private lost(client: pg.Client, error: Error | null): void {

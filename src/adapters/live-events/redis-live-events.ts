@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
+import { connectRedis } from '../redis.js';
 import type { LiveEvents } from './port.js';
 import { Topics } from './topics.js';
 
@@ -9,27 +10,28 @@ const CHANNEL = 'matih:live';
 /** Wake-ups over Redis publish/subscribe. */
 export class RedisLiveEvents implements LiveEvents {
   private readonly origin = randomUUID().slice(0, 8);
-  private readonly publisher: Redis;
-  private readonly subscriber: Redis;
   private readonly topics = new Topics((topics) => this.send(topics));
 
-  constructor(
-    url: string,
+  private constructor(
+    private readonly publisher: Redis,
+    private readonly subscriber: Redis,
     private readonly logger: Logger,
   ) {
-    this.publisher = new Redis(url, { maxRetriesPerRequest: 3 });
-    this.subscriber = new Redis(url, { maxRetriesPerRequest: null });
-    this.publisher.on('error', (error) => logger.warn({ err: error }, 'wake-up connection'));
-    this.subscriber.on('error', (error) => logger.warn({ err: error }, 'wake-up connection'));
-    this.subscriber.on('message', (_channel: string, message: string) => {
+    subscriber.on('message', (_channel: string, message: string) => {
       const [origin, ...topics] = message.split('\n');
       if (origin !== this.origin) for (const topic of topics) this.topics.wake(topic);
     });
-    this.subscriber.on('ready', () => this.topics.wakeAll());
+    // Subscribing again is left to us, so that it is done before everybody looks again.
+    subscriber.on('ready', () => void this.listen().catch((error: unknown) => logger.warn({ err: error }, 'wake-ups not heard')));
   }
 
-  async connect(): Promise<void> {
-    await this.subscriber.subscribe(CHANNEL);
+  static async connect(url: string, logger: Logger): Promise<RedisLiveEvents> {
+    // A wake-up that cannot go now is worth nothing later.
+    const publisher = await connectRedis(url, logger, { maxRetriesPerRequest: 0, enableOfflineQueue: false });
+    const subscriber = await connectRedis(url, logger, { autoResubscribe: false, maxRetriesPerRequest: null });
+    const live = new RedisLiveEvents(publisher, subscriber, logger);
+    await live.listen();
+    return live;
   }
 
   publish(topic: string): void {
@@ -41,13 +43,21 @@ export class RedisLiveEvents implements LiveEvents {
   }
 
   async close(): Promise<void> {
+    await this.topics.flushed();
     this.publisher.disconnect();
     this.subscriber.disconnect();
   }
 
-  private send(topics: string[]): void {
-    this.publisher
-      .publish(CHANNEL, [this.origin, ...topics].join('\n'))
-      .catch((error: unknown) => this.logger.warn({ err: error }, 'wake-up not sent'));
+  private async listen(): Promise<void> {
+    await this.subscriber.subscribe(CHANNEL);
+    this.topics.wakeAll();
+  }
+
+  private async send(topics: string[]): Promise<void> {
+    try {
+      await this.publisher.publish(CHANNEL, [this.origin, ...topics].join('\n'));
+    } catch (error) {
+      this.logger.warn({ err: error }, 'wake-up not sent');
+    }
   }
 }

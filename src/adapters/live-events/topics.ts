@@ -1,21 +1,19 @@
-/** Listeners of this process by topic, and the outgoing wake-ups of this turn of the event loop. */
+/**
+ * Listeners of this process by topic, and the outgoing wake-ups. Those of one turn of the event loop go together, and those that come
+ * while others are being sent wait as one set, so that a slow connection costs no memory.
+ */
 export class Topics {
   private readonly listeners = new Map<string, Set<() => void>>();
-  private outgoing = new Set<string>();
+  private readonly fresh = new Set<string>();
+  private readonly unsent = new Set<string>();
+  private sending: Promise<void> | null = null;
 
-  constructor(private readonly send: (topics: string[]) => void) {}
+  /** `send` does not reject: a wake-up may be lost. */
+  constructor(private readonly send: (topics: string[]) => Promise<void>) {}
 
   publish(topic: string): void {
-    if (this.outgoing.size === 0) {
-      setImmediate(() => {
-        const topics = [...this.outgoing];
-        this.outgoing = new Set();
-        // Neighbours in this process need not wait for the round trip.
-        for (const own of topics) this.wake(own);
-        this.send(topics);
-      });
-    }
-    this.outgoing.add(topic);
+    if (this.fresh.size === 0) setImmediate(() => this.endTurn());
+    this.fresh.add(topic);
   }
 
   subscribe(topic: string, listener: () => void): () => void {
@@ -34,5 +32,32 @@ export class Topics {
   /** After a lost connection any topic may have changed. */
   wakeAll(): void {
     for (const topic of [...this.listeners.keys()]) this.wake(topic);
+  }
+
+  /** Resolves when everything published so far is on its way. */
+  async flushed(): Promise<void> {
+    if (this.fresh.size > 0) await new Promise((resolve) => setImmediate(resolve));
+    while (this.sending) await this.sending;
+  }
+
+  private endTurn(): void {
+    const topics = [...this.fresh];
+    this.fresh.clear();
+    for (const topic of topics) {
+      // Neighbours in this process need not wait for the round trip.
+      this.wake(topic);
+      this.unsent.add(topic);
+    }
+    this.sending ??= this.drain().finally(() => {
+      this.sending = null;
+    });
+  }
+
+  private async drain(): Promise<void> {
+    while (this.unsent.size > 0) {
+      const topics = [...this.unsent];
+      this.unsent.clear();
+      await this.send(topics);
+    }
   }
 }

@@ -1,0 +1,30 @@
+import { Redis } from 'ioredis';
+import { pino } from 'pino';
+import { expect, it } from 'vitest';
+import { RedisLiveEvents } from '../../src/adapters/live-events/redis-live-events.js';
+import { liveEventsContract } from '../adapters/live-events.contract.js';
+import { engine } from './engines.js';
+
+const logger = pino({ level: 'silent' });
+
+liveEventsContract({
+  name: 'Redis',
+  url: () => engine('REDIS_URL'),
+  connect: (url) => RedisLiveEvents.connect(url, logger),
+  cutAll: async () => {
+    const admin = new Redis(engine('REDIS_URL'));
+    for (const type of ['pubsub', 'normal']) await admin.call('client', 'kill', 'type', type);
+    await admin.quit();
+  },
+});
+
+it('a Redis that cannot be used is one clear sentence', async () => {
+  const admin = new Redis(engine('REDIS_URL'));
+  const { host } = new URL(engine('REDIS_URL'));
+  await expect(RedisLiveEvents.connect('redis://127.0.0.1:1', logger)).rejects.toThrow(/^Cannot reach Redis at 127\.0\.0\.1:1: .*ECONNREFUSED.* Check REDIS_URL\.$/);
+  await admin.call('acl', 'setuser', 'guest', 'on', '>right', '~*', '&*', '+@all');
+  await expect(RedisLiveEvents.connect(`redis://guest:wrong@${host}`, logger)).rejects.toThrow(/^Cannot reach Redis at 127\.0\.0\.1:\d+: .*WRONGPASS.*Check REDIS_URL\.$/);
+  await (await RedisLiveEvents.connect(`redis://guest:right@${host}`, logger)).close();
+  await admin.call('acl', 'deluser', 'guest');
+  await admin.quit();
+});
