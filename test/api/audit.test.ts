@@ -3,7 +3,7 @@ import { createSchema } from '../../src/resolvers/schema.js';
 import { callOf } from '../support/id-sites.js';
 import { startTestService, type TestService } from '../support/service.js';
 import { TrafficWriter } from '../support/traffic.js';
-import { MUTATION_ARGUMENTS, World } from '../support/world.js';
+import { argumentsFrom, MUTATION_ARGUMENTS, World } from '../support/world.js';
 
 let service: TestService;
 let traffic: TrafficWriter;
@@ -21,6 +21,7 @@ beforeAll(async () => {
   world = await World.create(service, traffic, 'acme');
 });
 afterAll(async () => {
+  await world?.close();
   await traffic?.end();
   await service?.close();
 });
@@ -36,7 +37,7 @@ describe('the audit log', () => {
         wrong.push(`${mutation.name}: no arguments for it in test/support/world.ts`);
         continue;
       }
-      const args = await argumentsOf(world);
+      const args = await argumentsFrom(world, argumentsOf);
       const { errors } = await world.caller.send(callOf('mutation', mutation, args), args);
       if (errors) {
         wrong.push(`${mutation.name}: ${errors[0]!.message}`);

@@ -5,7 +5,7 @@ import { callOf, type IdSite, idSites, nestedIdSites, siteName, valueAt, withVal
 import type { Caller, GraphQLErrorShape } from '../support/service.js';
 import { startTestService, type TestService } from '../support/service.js';
 import { TrafficWriter } from '../support/traffic.js';
-import { MUTATION_ARGUMENTS, READ_ARGUMENTS, World } from '../support/world.js';
+import { argumentsFrom, MUTATION_ARGUMENTS, READ_ARGUMENTS, World } from '../support/world.js';
 
 let service: TestService;
 let traffic: TrafficWriter;
@@ -23,6 +23,8 @@ beforeAll(async () => {
   [schema, owner, stranger] = await Promise.all([createSchema(), World.create(service, traffic, 'owner'), World.create(service, traffic, 'stranger')]);
 });
 afterAll(async () => {
+  await owner?.close();
+  await stranger?.close();
   await traffic?.end();
   await service?.close();
 });
@@ -61,10 +63,10 @@ describe('another tenant’s ids', () => {
       const variants = ARGUMENTS[site.field] ?? [];
       let tried = 0;
       for (const argumentsOf of variants) {
-        const foreign = valueAt(await argumentsOf(owner), site.path);
+        const foreign = valueAt(await argumentsFrom(owner, argumentsOf), site.path);
         if (foreign === undefined) continue;
         tried++;
-        const args = withValueAt(await argumentsOf(stranger), site.path, foreign);
+        const args = withValueAt(await argumentsFrom(stranger, argumentsOf), site.path, foreign);
         const codes = await codesOf(stranger.caller, site, args);
         if (codes.length !== 1 || codes[0] !== 'NOT_FOUND') wrong.push(`${siteName(site)}: a stranger gets ${codes.join(', ') || 'an answer'}`);
       }
@@ -74,7 +76,7 @@ describe('another tenant’s ids', () => {
     const fields = [...new Map(sites.map((site) => [`${site.operation} ${site.field}`, site])).values()];
     for (const site of fields) {
       for (const argumentsOf of ARGUMENTS[site.field] ?? []) {
-        const codes = await codesOf(owner.caller, site, await argumentsOf(owner));
+        const codes = await codesOf(owner.caller, site, await argumentsFrom(owner, argumentsOf));
         if (codes.includes('NOT_FOUND')) wrong.push(`${site.operation} ${site.field}: its owner gets ${codes.join(', ')}`);
       }
     }

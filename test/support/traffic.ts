@@ -120,7 +120,7 @@ export class TrafficWriter {
   }
 
   /** Counts requests of the present minute, on top of what is counted. */
-  async count(served: ServedModel, { requests, errors = 0, latencyMs = 2 }: { requests: number; errors?: number; latencyMs?: number }): Promise<void> {
+  async count(served: Pick<ServedModel, 'tenant' | 'deploymentId'>, { requests, errors = 0, latencyMs = 2 }: { requests: number; errors?: number; latencyMs?: number }): Promise<void> {
     const counts = new Array<number>(LATENCY_BUCKETS).fill(0);
     counts[latencyBucket(latencyMs)] = requests;
     await this.query(

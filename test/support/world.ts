@@ -1,131 +1,283 @@
 import { randomUUID } from 'node:crypto';
 import { Role } from '../../src/domain/principal.js';
 import type { Caller, TestService } from './service.js';
-import { type ServedModel, TrafficWriter } from './traffic.js';
+import type { TrafficWriter } from './traffic.js';
 import { CARS_CONFIG, createExperiment, registerDataset, startTraining, trainingEnd, vegaPath } from './training.js';
 
-export const QUICK_CONFIG = { ...CARS_CONFIG, hyperparameters: { epochs: 1, batchSize: 64, learningRate: 0.01, hiddenLayers: [4] } };
+const QUICK_CONFIG = { ...CARS_CONFIG, hyperparameters: { epochs: 1, batchSize: 64, learningRate: 0.01, hiddenLayers: [4] } };
+const CAR = { Horsepower: 130, Weight_in_lbs: 3504, Origin: 'USA', Year: '1970-01-01T00:00:00.000Z' };
 
-/** One tenant with a thing of every type. */
+/** A thing of every type that a tenant has from the start. */
+interface Things {
+  experimentId: string;
+  datasetId: string;
+  /** A finished training and its run. */
+  jobId: string;
+  runId: string;
+  modelId: string;
+  /** In PRODUCTION. */
+  versionId: string;
+  endpointId: string;
+  deploymentId: string;
+  evaluationId: string;
+  batchJobId: string;
+  alertId: string;
+}
+
+/** One tenant with a thing of every type, all made through the public API; only slow traffic is written by hand. */
 export class World {
+  things!: Things;
+
   private constructor(
-    readonly tenant: string,
     readonly caller: Caller,
-    readonly traffic: TrafficWriter,
-    readonly experimentId: string,
-    readonly datasetId: string,
-    /** A finished training. */
-    readonly jobId: string,
-    readonly runId: string,
-    readonly served: ServedModel,
-    readonly alertId: string,
+    private readonly traffic: TrafficWriter,
   ) {}
 
   static async create(service: TestService, traffic: TrafficWriter, tenant: string): Promise<World> {
-    const caller = await service.as({ tenant, role: Role.ADMIN, subject: `owner-of-${tenant}` });
+    const world = new World(await service.as({ tenant, role: Role.ADMIN, subject: `owner-of-${tenant}` }), traffic);
+    const { caller } = world;
     const experimentId = await createExperiment(caller);
     const datasetId = await registerDataset(caller, { name: 'cars', path: vegaPath('cars.json') });
     const { jobId, runId } = await startTraining(caller, { experimentId, datasetId, config: QUICK_CONFIG });
     await trainingEnd(caller, jobId);
-    const served = await traffic.serve(null, { tenant, slaMs: 1, runId });
-    const alertId = await openAlert(caller, traffic, served);
-    return new World(tenant, caller, traffic, experimentId, datasetId, jobId, runId, served, alertId);
+    const modelId = await world.newModel();
+    const versionId = await world.newVersion(modelId, runId);
+    await world.promote(versionId, null);
+    const endpointId = await world.newEndpoint(modelId);
+    const deploymentId = await world.newDeployment(endpointId, versionId);
+    const { evaluateModelVersion } = await world.mutate<{ job: { id: string } }>('evaluateModelVersion', 'EvaluateModelVersionInput', { modelVersionId: versionId }, 'job { id }');
+    await world.reach('job', evaluateModelVersion!.job.id, 'SUCCEEDED');
+    const { modelVersion } = await caller.ok<{ modelVersion: { evaluations: { id: string }[] } }>(
+      `query ($id: ID!) { modelVersion(id: $id) { evaluations { id } } }`,
+      { id: versionId },
+    );
+    const { startBatchInference } = await world.mutate<{ job: { id: string } }>('startBatchInference', 'StartBatchInferenceInput', { modelVersionId: versionId, datasetId }, 'job { id }');
+    const batchJobId = startBatchInference!.job.id;
+    const evaluationId = modelVersion.evaluations[0]!.id;
+    world.things = { experimentId, datasetId, jobId, runId, modelId, versionId, endpointId, deploymentId, evaluationId, batchJobId, alertId: '' };
+    world.things.alertId = await world.newAlert(deploymentId);
+    return world;
+  }
+
+  /** Ends what still runs, so that the service can close. */
+  async close(): Promise<void> {
+    const { jobs } = await this.caller.ok<{ jobs: { nodes: { id: string }[] } }>(`{ jobs(first: 500, filter: { status: [QUEUED, RUNNING] }) { nodes { id } } }`);
+    for (const { id } of jobs.nodes) await this.caller.send(`mutation ($id: ID!) { cancelJob(input: { jobId: $id }) { job { id } } }`, { id });
   }
 
   async newRun(): Promise<string> {
-    const created = await this.caller.ok<{ createRun: { run: { id: string } } }>(`mutation ($e: ID!) { createRun(input: { experimentId: $e }) { run { id } } }`, {
-      e: this.experimentId,
-    });
-    return created.createRun.run.id;
+    const { createRun } = await this.mutate<{ run: { id: string } }>('createRun', 'CreateRunInput', { experimentId: this.things.experimentId }, 'run { id }');
+    return createRun!.run.id;
   }
 
-  async newUpload(text = 'a,b\n1,2\n'): Promise<string> {
-    return (await this.caller.upload('table.csv', text)).uploadId;
+  async newUpload(): Promise<string> {
+    return (await this.caller.upload('table.csv', 'a,b\n1,2\n')).uploadId;
   }
 
-  /** A training that will not end by itself while a test looks. */
+  /** A training that does not end while a test looks. */
   async newTraining(): Promise<string> {
     const config = { ...QUICK_CONFIG, hyperparameters: { ...QUICK_CONFIG.hyperparameters, epochs: 10_000 }, checkpointEveryEpochs: 10_000 };
-    return (await startTraining(this.caller, { experimentId: this.experimentId, datasetId: this.datasetId, config })).jobId;
+    const { experimentId, datasetId } = this.things;
+    return (await startTraining(this.caller, { experimentId, datasetId, config })).jobId;
   }
 
-  async cancel(jobId: string): Promise<void> {
-    await this.caller.ok(`mutation ($id: ID!) { cancelJob(input: { jobId: $id }) { job { id } } }`, { id: jobId });
+  async cancelledTraining(): Promise<string> {
+    const jobId = await this.newTraining();
+    await this.mutate('cancelJob', 'CancelJobInput', { jobId }, 'job { id }');
+    return jobId;
   }
 
-  async newServed(): Promise<ServedModel> {
-    return this.traffic.serve(null, { tenant: this.tenant, slaMs: 1, runId: this.runId });
+  async newModel(): Promise<string> {
+    const { createModel } = await this.mutate<{ model: { id: string } }>(
+      'createModel',
+      'CreateModelInput',
+      { name: `m-${randomUUID()}`, task: 'REGRESSION', modelType: 'MLP_REGRESSOR' },
+      'model { id }',
+    );
+    return createModel!.model.id;
   }
 
-  async newAlert(): Promise<string> {
-    return openAlert(this.caller, this.traffic, await this.newServed());
+  async newVersion(modelId = this.things.modelId, runId = this.things.runId): Promise<string> {
+    const { registerModelVersion } = await this.mutate<{ modelVersion: { id: string } }>('registerModelVersion', 'RegisterModelVersionInput', { modelId, runId }, 'modelVersion { id }');
+    const { id } = registerModelVersion!.modelVersion;
+    await this.reach('modelVersion', id, 'READY');
+    return id;
   }
-}
 
-async function openAlert(caller: Caller, traffic: TrafficWriter, served: ServedModel): Promise<string> {
-  await traffic.count(served, { requests: 60, latencyMs: 90 });
-  const { runMonitoring } = await caller.ok<{ runMonitoring: { alerts: { id: string }[] } }>(
-    `mutation ($id: ID!) { runMonitoring(input: { deploymentId: $id }) { alerts { id } } }`,
-    { id: served.deploymentId },
-  );
-  return runMonitoring.alerts[0]!.id;
+  /** To PRODUCTION in two steps, past the gates. */
+  async promote(modelVersionId: string, expectedProductionVersionId: string | null): Promise<void> {
+    const override = { modelVersionId, override: true, reason: 'needed by a test' };
+    await this.mutate('promoteModelVersion', 'PromoteModelVersionInput', { ...override, toStage: 'STAGING' }, '__typename');
+    await this.mutate('promoteModelVersion', 'PromoteModelVersionInput', { ...override, toStage: 'PRODUCTION', expectedProductionVersionId }, '__typename');
+  }
+
+  /** A model whose second version has taken over from its first. */
+  async modelWithPast(): Promise<{ modelId: string; versionId: string }> {
+    const modelId = await this.newModel();
+    const first = await this.newVersion(modelId);
+    await this.promote(first, null);
+    const versionId = await this.newVersion(modelId);
+    await this.promote(versionId, first);
+    return { modelId, versionId };
+  }
+
+  async newEndpoint(modelId = this.things.modelId): Promise<string> {
+    const { createEndpoint } = await this.mutate<{ endpoint: { id: string } }>('createEndpoint', 'CreateEndpointInput', { name: `e-${randomUUID()}`, modelId }, 'endpoint { id }');
+    return createEndpoint!.endpoint.id;
+  }
+
+  async newDeployment(endpointId: string, modelVersionId = this.things.versionId, mode = 'LIVE'): Promise<string> {
+    const input = { endpointId, modelVersionId, mode };
+    const { deployModelVersion } = await this.mutate<{ deployment: { id: string } }>('deployModelVersion', 'DeployModelVersionInput', input, 'deployment { id }');
+    const { id } = deployModelVersion!.deployment;
+    await this.reach('deployment', id, 'READY');
+    return id;
+  }
+
+  /** An alert about answers that took too long. */
+  async newAlert(deploymentId?: string): Promise<string> {
+    const id = deploymentId ?? (await this.newDeployment(await this.newEndpoint()));
+    const [row] = await this.traffic.query<{ tenant: string }>('select tenant from deployment where id = $1', [id]);
+    await this.traffic.count({ tenant: row!.tenant, deploymentId: id }, { requests: 60, latencyMs: 900 });
+    const { runMonitoring } = await this.mutate<{ alerts: { id: string }[] }>('runMonitoring', 'RunMonitoringInput', { deploymentId: id }, 'alerts { id }');
+    return runMonitoring!.alerts[0]!.id;
+  }
+
+  async setPolicy(modelId: string): Promise<void> {
+    await this.mutate('setRetrainingPolicy', 'SetRetrainingPolicyInput', { modelId, datasetName: 'cars' }, '__typename');
+  }
+
+  private mutate<T>(name: string, inputType: string, input: object, selection: string): Promise<Record<string, T>> {
+    return this.caller.ok(`mutation ($input: ${inputType}!) { ${name}(input: $input) { ${selection} } }`, { input });
+  }
+
+  private async reach(field: string, id: string, wanted: string): Promise<void> {
+    const deadline = Date.now() + 60_000;
+    for (;;) {
+      const answer = await this.caller.ok<Record<string, { status: string }>>(`query ($id: ID!) { ${field}(id: $id) { status } }`, { id });
+      const { status } = answer[field]!;
+      if (status === wanted) return;
+      if (status === 'FAILED' || Date.now() > deadline) throw new Error(`The ${field} is ${status}, not ${wanted}.`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
 }
 
 type Arguments = Record<string, unknown>;
+type ArgumentsOf = (things: Things, world: World) => Arguments | Promise<Arguments>;
 
 /**
- * Arguments that name a thing of the world at every place that takes an id, by root field; several where not all places can be
- * filled at once. Queries and subscriptions.
+ * Arguments of every root field that takes an id, with an id of the world at every place that takes one; several where not all
+ * places can be filled at once.
  */
-export const READ_ARGUMENTS: Record<string, ((world: World) => Arguments | Promise<Arguments>)[]> = {
+export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   alert: [({ alertId }) => ({ id: alertId })],
-  alertEvents: [({ served }) => ({ modelId: served.modelId })],
-  alerts: [({ served }) => ({ filter: { modelId: served.modelId, endpointId: served.endpointId, deploymentId: served.deploymentId } })],
+  alertEvents: [({ modelId }) => ({ modelId })],
+  alerts: [({ modelId, endpointId, deploymentId }) => ({ filter: { modelId, endpointId, deploymentId } })],
   auditLog: [({ runId }) => ({ filter: { subjectId: runId } })],
+  batchInferenceJob: [({ batchJobId }) => ({ id: batchJobId })],
+  batchInferenceJobs: [({ runId, versionId, datasetId }) => ({ filter: { runId, modelVersionId: versionId, datasetId } })],
   dataset: [({ datasetId }) => ({ id: datasetId })],
-  events: [({ served, alertId }) => ({ filter: { modelId: served.modelId, endpointId: served.endpointId, subjectId: alertId } })],
+  deployment: [({ deploymentId }) => ({ id: deploymentId })],
+  deploymentEvents: [({ endpointId }) => ({ endpointId })],
+  deployments: [({ endpointId, versionId }) => ({ filter: { endpointId, modelVersionId: versionId } })],
+  endpoint: [({ endpointId }) => ({ id: endpointId })],
+  endpoints: [({ modelId }) => ({ filter: { modelId } })],
+  evaluation: [({ evaluationId }) => ({ id: evaluationId })],
+  events: [({ modelId, endpointId, alertId }) => ({ filter: { modelId, endpointId, subjectId: alertId } })],
   experiment: [({ experimentId }) => ({ id: experimentId })],
   job: [({ jobId }) => ({ id: jobId })],
   jobProgress: [({ jobId }) => ({ jobId })],
-  jobs: [({ runId, datasetId, served }) => ({ filter: { runId, datasetId, modelVersionId: served.versionId } })],
-  lifecycleEvents: [({ served, alertId }) => ({ filter: { modelId: served.modelId, endpointId: served.endpointId, subjectId: alertId } })],
-  monitoringWindows: [({ served }) => ({ deploymentId: served.deploymentId })],
-  retrainingPolicy: [({ served }) => ({ modelId: served.modelId })],
+  jobs: [({ runId, datasetId, versionId }) => ({ filter: { runId, datasetId, modelVersionId: versionId } })],
+  lifecycleEvents: [({ modelId, endpointId, alertId }) => ({ filter: { modelId, endpointId, subjectId: alertId } })],
+  model: [({ modelId }) => ({ id: modelId })],
+  modelHistory: [({ modelId }) => ({ modelId })],
+  modelVersion: [({ versionId }) => ({ id: versionId })],
+  modelVersions: [({ modelId, runId }) => ({ filter: { modelId, runId } })],
+  monitoringWindows: [({ deploymentId }) => ({ deploymentId })],
+  productionVersionAt: [({ modelId }) => ({ modelId, at: new Date().toISOString() })],
+  retrainingPolicy: [({ modelId }) => ({ modelId })],
   run: [({ runId }) => ({ id: runId })],
   runMetrics: [({ runId }) => ({ runId })],
   runs: [({ experimentId, datasetId }) => ({ filter: { experimentIds: [experimentId], datasetIds: [datasetId] } })],
   trainingJob: [({ jobId }) => ({ id: jobId })],
-  trainingJobs: [({ runId, datasetId }) => ({ filter: { runId, datasetId } })],
+  trainingJobs: [({ runId, datasetId, versionId }) => ({ filter: { runId, datasetId, modelVersionId: versionId } })],
 };
 
-/** The same of mutations; each call is meant to succeed, with things made for it where it uses them up. */
-export const MUTATION_ARGUMENTS: Record<string, ((world: World) => Arguments | Promise<Arguments>)[]> = {
-  cancelJob: [async (world) => ({ input: { jobId: await world.newTraining() } })],
+/** The same of every mutation, meant to succeed: what a call uses up is made for it. */
+export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
+  archiveModelVersion: [
+    async (_, world) => {
+      const modelVersionId = await world.newVersion(await world.newModel());
+      await world.promote(modelVersionId, null);
+      return { input: { modelVersionId } };
+    },
+  ],
+  cancelJob: [async (_, world) => ({ input: { jobId: await world.newTraining() } })],
+  createEndpoint: [({ modelId }) => ({ input: { name: `e-${randomUUID()}`, modelId } })],
   createExperiment: [() => ({ input: { name: `e-${randomUUID()}` } })],
+  createModel: [() => ({ input: { name: `m-${randomUUID()}`, task: 'REGRESSION', modelType: 'MLP_REGRESSOR' } })],
   createRun: [({ experimentId }) => ({ input: { experimentId } })],
+  decideShadow: [async ({ endpointId }, world) => ({ input: { deploymentId: await world.newDeployment(endpointId, await world.newVersion(), 'SHADOW') } })],
+  deleteEndpoint: [async (_, world) => ({ input: { id: await world.newEndpoint() } })],
+  deleteModel: [async (_, world) => ({ input: { id: await world.newModel() } })],
+  deleteModelVersion: [async (_, world) => ({ input: { id: await world.newVersion() } })],
   deleteRetrainingPolicy: [
-    async (world) => {
-      const { modelId } = await world.newServed();
-      await world.caller.ok(`mutation ($m: ID!) { setRetrainingPolicy(input: { modelId: $m, datasetName: "cars" }) { policy { id } } }`, { m: modelId });
+    async (_, world) => {
+      const modelId = await world.newModel();
+      await world.setPolicy(modelId);
       return { input: { modelId } };
     },
   ],
-  finishRun: [async (world) => ({ input: { runId: await world.newRun(), status: 'FINISHED' } })],
-  logArtifact: [async (world) => ({ input: { runId: await world.newRun(), path: 'table.csv', uploadId: await world.newUpload() } })],
-  logMetrics: [async (world) => ({ input: { runId: await world.newRun(), metrics: [{ key: 'loss', value: 1 }] } })],
-  logParams: [async (world) => ({ input: { runId: await world.newRun(), params: [{ key: 'p', value: 'v' }] } })],
-  registerDataset: [async (world) => ({ input: { name: `d-${randomUUID()}`, source: { uploadId: await world.newUpload() } } })],
-  resolveAlert: [async (world) => ({ input: { alertId: await world.newAlert(), reason: 'seen' } })],
-  resumeTraining: [
-    async (world) => {
-      const jobId = await world.newTraining();
-      await world.cancel(jobId);
-      return { input: { jobId } };
+  demoteModelVersion: [
+    async (_, world) => {
+      const modelVersionId = await world.newVersion(await world.newModel());
+      await world.promote(modelVersionId, null);
+      return { input: { modelVersionId } };
     },
   ],
-  runMonitoring: [({ served }) => ({ input: { deploymentId: served.deploymentId } })],
-  setRetrainingPolicy: [({ served }) => ({ input: { modelId: served.modelId, datasetName: 'cars', enabled: false } })],
-  setRunTags: [async (world) => ({ input: { runId: await world.newRun(), tags: [{ key: 't', value: 'v' }] } })],
-  startTraining: [({ experimentId, datasetId, served }) => ({ input: { experimentId, datasetId, registerModelId: served.modelId, config: QUICK_CONFIG } })],
+  deployModelVersion: [async ({ versionId }, world) => ({ input: { endpointId: await world.newEndpoint(), modelVersionId: versionId, mode: 'LIVE' } })],
+  evaluateModelVersion: [async ({ versionId, datasetId }, world) => ({ input: { modelVersionId: await world.newVersion(), datasetId, baselineVersionId: versionId } })],
+  finishRun: [async (_, world) => ({ input: { runId: await world.newRun(), status: 'FINISHED' } })],
+  logArtifact: [async (_, world) => ({ input: { runId: await world.newRun(), path: 'table.csv', uploadId: await world.newUpload() } })],
+  logMetrics: [async (_, world) => ({ input: { runId: await world.newRun(), metrics: [{ key: 'loss', value: 1 }] } })],
+  logParams: [async (_, world) => ({ input: { runId: await world.newRun(), params: [{ key: 'p', value: 'v' }] } })],
+  predict: [({ endpointId }) => ({ input: { endpointId, rows: [CAR] } })],
+  promoteModelVersion: [
+    async (_, world) => {
+      const { modelId, versionId } = await world.modelWithPast();
+      const modelVersionId = await world.newVersion(modelId);
+      return { input: { modelVersionId, toStage: 'STAGING', expectedProductionVersionId: versionId, override: true, reason: 'needed by a test' } };
+    },
+  ],
+  registerDataset: [async (_, world) => ({ input: { name: `d-${randomUUID()}`, source: { uploadId: await world.newUpload() } } })],
+  registerModelVersion: [
+    async ({ runId }, world) => ({ input: { modelId: await world.newModel(), runId } }),
+    async (_, world) => ({ input: { modelId: await world.newModel(), uploadId: await world.newUpload() } }),
+  ],
+  resolveAlert: [async (_, world) => ({ input: { alertId: await world.newAlert(), reason: 'seen' } })],
+  resumeTraining: [async (_, world) => ({ input: { jobId: await world.cancelledTraining() } })],
+  rollbackModel: [
+    async (_, world) => {
+      const { modelId, versionId } = await world.modelWithPast();
+      return { input: { modelId, expectedProductionVersionId: versionId } };
+    },
+  ],
+  runMonitoring: [({ deploymentId }) => ({ input: { deploymentId } })],
+  setRetrainingPolicy: [({ modelId }) => ({ input: { modelId, datasetName: 'cars', enabled: false } })],
+  setRunTags: [async (_, world) => ({ input: { runId: await world.newRun(), tags: [{ key: 't', value: 'v' }] } })],
+  setTrafficWeights: [({ endpointId, deploymentId }) => ({ input: { endpointId, weights: [{ deploymentId, weightBps: 10_000 }] } })],
+  startBatchInference: [({ versionId, datasetId }) => ({ input: { modelVersionId: versionId, datasetId } })],
+  startTraining: [({ experimentId, datasetId, modelId }) => ({ input: { experimentId, datasetId, registerModelId: modelId, config: QUICK_CONFIG } })],
+  undeploy: [async (_, world) => ({ input: { deploymentId: await world.newDeployment(await world.newEndpoint()) } })],
+  updateEndpoint: [({ endpointId }) => ({ input: { id: endpointId, logSampleRate: 0.5 } })],
   updateExperiment: [({ experimentId }) => ({ input: { id: experimentId, description: 'changed' } })],
+  updateModel: [({ modelId }) => ({ input: { id: modelId, description: 'changed' } })],
+  updateModelVersion: [({ versionId }) => ({ input: { id: versionId, description: 'changed' } })],
+  validateModelVersion: [({ versionId }) => ({ input: { modelVersionId: versionId } })],
 };
+
+/** Arguments of one call, made for it. */
+export async function argumentsFrom(world: World, argumentsOf: ArgumentsOf): Promise<Arguments> {
+  return argumentsOf(world.things, world);
+}
