@@ -3,16 +3,19 @@ import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
 import { unwrapResolverError } from '@apollo/server/errors';
 import fastifyApollo from '@as-integrations/fastify';
 import type { FastifyInstance } from 'fastify';
-import { execute, GraphQLError, Kind, type OperationDefinitionNode, parse, specifiedRules, subscribe, validate, type GraphQLSchema } from 'graphql';
+import { GraphQLError, Kind, parse, specifiedRules, validate, type DocumentNode, type GraphQLSchema, type OperationDefinitionNode } from 'graphql';
 import { useServer } from 'graphql-ws/use/ws';
+import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
-import { WebSocketServer } from 'ws';
+import { WebSocketServer, type WebSocket } from 'ws';
 import type { TokenVerifier } from '../adapters/auth/token-verifier.js';
 import { AppError, ErrorCode, unauthenticated } from '../errors.js';
 import type { RequestContext } from '../resolvers/request-context.js';
 import type { Principal } from '../domain/principal.js';
 import { toClientError } from './client-error.js';
 import { checkQueryLimits, MAX_TOKENS, type QueryLimits } from './query-limits.js';
+import { SocketWriter, TurnBudget } from './socket-writer.js';
+import { SubscriptionHub, type SubscriptionArgs } from './subscription-hub.js';
 
 export interface GraphQLOptions {
   schema: GraphQLSchema;
@@ -99,6 +102,12 @@ export async function authenticate(tokens: TokenVerifier, header: unknown): Prom
 /** GraphQL over WebSocket (graphql-transport-ws) on the same address; the token comes in connectionParams.authorization or .token. */
 export function attachSubscriptions(server: Server, options: GraphQLOptions): { close(): Promise<void>; sockets(): number; running(): number } {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: options.maxBodyBytes });
+  const budget = new TurnBudget();
+  const writers = new WeakMap<WebSocket, SocketWriter>();
+  const hub = new SubscriptionHub({
+    newContext: ({ principal, requestId }) => options.newContext(principal, requestId),
+    toClientErrors: (errors, { requestId }) => errors.map((error) => toClientError(error, options.logger, requestId)),
+  });
   server.on('upgrade', (request, socket, head) => {
     const path = new URL(request.url ?? '/', 'http://localhost').pathname;
     const origin = request.headers.origin;
@@ -106,13 +115,22 @@ export function attachSubscriptions(server: Server, options: GraphQLOptions): { 
     if (path !== '/graphql') socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
     else if (origin !== undefined && !sameOrigin && !options.allowedOrigins.includes(origin)) {
       socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n');
-    } else sockets.handleUpgrade(request, socket, head, (client) => sockets.emit('connection', client, request));
+    } else {
+      sockets.handleUpgrade(request, socket, head, (client) => {
+        writers.set(client, new SocketWriter(client, socket, budget));
+        sockets.emit('connection', client, request);
+      });
+    }
   });
   const perSocket = new WeakMap<object, Set<string>>();
+  /** Valid documents by their text. */
+  const documents = new LRUCache<string, DocumentNode>({ maxSize: 4 * 1024 ** 2, sizeCalculation: (_document, text) => text.length + 1 });
   const disposable = useServer<Record<string, unknown>, { principal: Principal }>(
     {
       schema: options.schema,
       isProd: true,
+      // `onSubscribe` below made the arguments.
+      subscribe: (args) => hub.subscribe(args as SubscriptionArgs),
       connectionInitWaitTimeout: 10_000,
       onConnect: async ({ connectionParams, extra }) => {
         const header = connectionParams?.['authorization'] ?? connectionParams?.['Authorization'];
@@ -137,9 +155,13 @@ export function attachSubscriptions(server: Server, options: GraphQLOptions): { 
           }
           const principal = extra.principal;
           if (!principal || principal.expiresAt.getTime() <= Date.now()) throw unauthenticated();
-          const document = parse(payload.query, { maxTokens: MAX_TOKENS });
-          const errors = validate(options.schema, document, specifiedRules, { maxErrors: 10 });
-          if (errors.length > 0) return errors.map((error) => toClientError(error, options.logger, requestId));
+          let document = documents.get(payload.query);
+          if (!document) {
+            document = parse(payload.query, { maxTokens: MAX_TOKENS });
+            const errors = validate(options.schema, document, specifiedRules, { maxErrors: 10 });
+            if (errors.length > 0) return errors.map((error) => toClientError(error, options.logger, requestId));
+            documents.set(payload.query, document);
+          }
           checkQueryLimits(options.schema, document, payload.variables ?? {}, options.limits);
           open.add(id);
           return {
@@ -148,8 +170,9 @@ export function attachSubscriptions(server: Server, options: GraphQLOptions): { 
             operationName: payload.operationName,
             variableValues: payload.variables,
             contextValue: options.newContext(principal, requestId),
-            execute,
-            subscribe,
+            query: payload.query,
+            id,
+            writer: writers.get(extra.socket),
           };
         } catch (error) {
           return [toClientError(error instanceof GraphQLError ? error : wrap(error), options.logger, requestId)];

@@ -32,10 +32,13 @@ export class LiveFeeds {
     until: (row: T) => boolean = () => false,
   ): AsyncGenerator<T> {
     const log = this.open<T>(key, topic, read);
+    const sleeper: Sleeper = { wake: null };
+    const stop = () => sleeper.wake?.();
+    signal.addEventListener('abort', stop);
     try {
       let position = after ?? (await log.head());
       while (!signal.aborted) {
-        const rows = await log.after(position, signal);
+        const rows = await log.after(position, sleeper);
         for (const row of rows) {
           if (signal.aborted) return;
           yield row;
@@ -44,6 +47,7 @@ export class LiveFeeds {
         }
       }
     } finally {
+      signal.removeEventListener('abort', stop);
       if (log.release()) this.logs.delete(key);
     }
   }
@@ -60,6 +64,11 @@ export class LiveFeeds {
   }
 }
 
+/** A follower that waits; `wake` ends its wait. */
+interface Sleeper {
+  wake: (() => void) | null;
+}
+
 class SharedLog<T extends Sequenced> {
   private recent: T[] = [];
   /** Every row with a greater seq than this, up to `end`, is in `recent`. */
@@ -68,7 +77,7 @@ class SharedLog<T extends Sequenced> {
   private followers = 0;
   private reading: Promise<void> | null = null;
   private stale = true;
-  private waiters = new Set<() => void>();
+  private readonly sleepers = new Set<Sleeper>();
   private readonly unsubscribe: () => void;
   private readonly poll: NodeJS.Timeout;
 
@@ -95,61 +104,51 @@ class SharedLog<T extends Sequenced> {
 
   /** The greatest seq now. */
   async head(): Promise<number> {
-    if (this.start === null) {
-      let last = 0;
-      // A negative seq asks for the newest row alone.
-      for (const row of await this.read(-1, 1)) last = row.seq;
-      if (this.start === null) {
-        this.start = last;
-        this.end = last;
-      }
-    }
-    await this.refresh();
-    return this.end;
+    if (this.start !== null && !this.stale) return this.end;
+    // A negative seq asks for the newest row alone.
+    const [newest] = await this.read(-1, 1);
+    const last = newest?.seq ?? 0;
+    if (this.start === null) this.start = this.end = last;
+    return Math.max(this.end, last);
   }
 
-  /** Waits for rows past `position`. */
-  async after(position: number, signal: AbortSignal): Promise<T[]> {
-    while (!signal.aborted) {
-      if (this.start === null || position < this.start) {
-        const rows = await this.read(position, PAGE_ROWS);
-        if (rows.length > 0) return rows;
-        // Nothing lies between: from here on the shared reader serves.
-        this.start ??= this.end = position;
-        position = Math.max(position, this.start);
-      }
-      await this.refresh();
-      if (position < this.end && position >= (this.start ?? 0)) return this.recent.slice(firstAfter(this.recent, position));
-      if (position >= this.end && !this.stale) await this.change(signal);
+  /** Rows past `position`: waits for them until there are some or the sleeper is woken for good, and then may be none. */
+  async after(position: number, sleeper: Sleeper): Promise<T[]> {
+    const start = this.start ?? (await this.head());
+    if (position < start) {
+      const rows = await this.read(position, PAGE_ROWS);
+      if (rows.length > 0) return rows;
+      position = start;
     }
-    return [];
+    if (position >= this.end) {
+      // Whoever is at the end reads the next page for all, so that the rows run ahead of the quickest follower alone.
+      if (this.stale) await this.refresh();
+      else await this.change(sleeper);
+    }
+    return position < this.end ? this.recent.slice(firstAfter(this.recent, position)) : [];
   }
 
   private wake(): void {
     this.stale = true;
-    for (const waiter of this.waiters) waiter();
+    for (const sleeper of this.sleepers) sleeper.wake?.();
   }
 
-  private change(signal: AbortSignal): Promise<void> {
+  private change(sleeper: Sleeper): Promise<void> {
     return new Promise((resolve) => {
-      const done = () => {
-        this.waiters.delete(done);
-        signal.removeEventListener('abort', done);
+      this.sleepers.add(sleeper);
+      sleeper.wake = () => {
+        this.sleepers.delete(sleeper);
+        sleeper.wake = null;
         resolve();
       };
-      this.waiters.add(done);
-      signal.addEventListener('abort', done);
-      if (signal.aborted) done();
     });
   }
 
-  private async refresh(): Promise<void> {
-    while (this.stale) {
-      this.reading ??= this.fetch().finally(() => {
-        this.reading = null;
-      });
-      await this.reading;
-    }
+  private refresh(): Promise<void> {
+    this.reading ??= this.fetch().finally(() => {
+      this.reading = null;
+    });
+    return this.reading;
   }
 
   private async fetch(): Promise<void> {

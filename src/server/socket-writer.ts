@@ -1,0 +1,89 @@
+import type { Duplex } from 'node:stream';
+import type { WebSocket } from 'ws';
+
+/** Unsent bytes of one socket beyond which its subscriptions wait: some hundred events, whatever the client does. */
+const MAX_BUFFERED_BYTES = 32 * 1024;
+/** A client that takes nothing for so long is behind for good. */
+const STALLED_AFTER_MS = 10_000;
+/** Frames written in one turn of the event loop before requests get theirs: about ten milliseconds. */
+const MAX_FRAMES_PER_TURN = 4_000;
+
+/** Shares the event loop between fan-out and everything else. */
+export class TurnBudget {
+  private frames = 0;
+  private turn: Promise<void> | null = null;
+  private endTurn: () => void = () => undefined;
+
+  count(): void {
+    if (this.frames++ > 0) return;
+    setImmediate(() => {
+      this.frames = 0;
+      this.turn = null;
+      this.endTurn();
+    });
+  }
+
+  /** The end of this turn when it has written enough, else null. */
+  spent(): Promise<void> | null {
+    if (this.frames < MAX_FRAMES_PER_TURN) return null;
+    this.turn ??= new Promise((resolve) => (this.endTurn = resolve));
+    return this.turn;
+  }
+}
+
+/** Writes frames of many subscriptions to one socket: those of one turn in one system call, and never more than its client takes. */
+export class SocketWriter {
+  private corked = false;
+  private blocked: { over: Promise<void>; end(): void } | null = null;
+  private stalled = false;
+
+  constructor(
+    private readonly socket: WebSocket,
+    private readonly stream: Duplex,
+    private readonly budget: TurnBudget,
+  ) {}
+
+  send(text: string): void {
+    this.budget.count();
+    if (!this.corked) {
+      this.corked = true;
+      this.stream.cork();
+      // Runs when all promises that are ready have been followed, thus after the last frame of this turn.
+      process.nextTick(() => {
+        this.corked = false;
+        this.stream.uncork();
+      });
+    }
+    if (this.blocked === null && this.socket.bufferedAmount + text.length < MAX_BUFFERED_BYTES) this.socket.send(text);
+    else this.socket.send(text, this.block().end);
+  }
+
+  /** What to wait for before the next frame; null to go on. */
+  wait(): Promise<void> | null {
+    return this.blocked?.over ?? this.budget.spent();
+  }
+
+  /** True once the client has taken nothing for ten seconds; its subscriptions are then over. */
+  get isStalled(): boolean {
+    return this.stalled;
+  }
+
+  private block(): { over: Promise<void>; end(): void } {
+    if (this.blocked) return this.blocked;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(() => {
+      this.stalled = true;
+      resolve();
+    }, STALLED_AFTER_MS);
+    const block = {
+      over: promise,
+      end: () => {
+        clearTimeout(timer);
+        if (this.blocked === block) this.blocked = null;
+        resolve();
+      },
+    };
+    this.blocked = block;
+    return block;
+  }
+}
