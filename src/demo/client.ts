@@ -12,7 +12,12 @@ export class ApiClient {
     private readonly url: string,
     private readonly token: string,
   ) {
-    this.socket = createClient({ url: `${url.replace('http', 'ws')}/graphql`, webSocketImpl: WebSocket, connectionParams: { token }, retryAttempts: 5 });
+    this.socket = createClient({
+      url: `${url.replace('http', 'ws')}/graphql`,
+      webSocketImpl: WebSocket,
+      connectionParams: { token },
+      retryAttempts: 5,
+    });
   }
 
   async request<T>(query: string, variables: Record<string, unknown> = {}): Promise<T> {

@@ -56,7 +56,14 @@ async function main(): Promise<number> {
     const { url, token } = service as unknown as ServiceProcess;
     const api = new ApiClient(url, token);
     const flights = await Flights.open(FLIGHTS);
-    const scenario = new Scenario({ api, flights, terminal, walk, folder, suffix: once ? '' : `-${new Date().toISOString().slice(5, 19).replaceAll(/[-:T]/g, '')}` });
+    const scenario = new Scenario({
+      api,
+      flights,
+      terminal,
+      walk,
+      folder,
+      suffix: once ? '' : `-${new Date().toISOString().slice(5, 19).replaceAll(/[-:T]/g, '')}`,
+    });
     await scenario.run();
     ok = true;
     await api.close();

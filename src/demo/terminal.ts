@@ -46,7 +46,9 @@ export class Terminal {
   table(rows: string[][]): void {
     const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
     rows.forEach((row, i) => {
-      const text = row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join('   ');
+      const text = row
+        .map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
+        .join('   ');
       this.note(i === 0 ? this.style('2', text) : text);
     });
   }

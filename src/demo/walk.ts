@@ -36,4 +36,3 @@ export class Walk {
 export function must(condition: boolean, sentence: string): asserts condition {
   if (!condition) throw new Error(sentence);
 }
-

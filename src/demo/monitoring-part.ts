@@ -1,0 +1,114 @@
+import { document } from './documents.js';
+import { Part } from './part.js';
+import { count } from './terminal.js';
+import { pause, type Version } from './views.js';
+import { must, type Figures } from './walk.js';
+
+/** Windows, alerts, retraining. */
+export class MonitoringPart extends Part {
+  /** The window of traffic since the last one; null while there is not enough. */
+  async monitor(): Promise<{ drifted: boolean; table: string[][] } | null> {
+    const { runMonitoring } = await this.options.api.request<{
+      runMonitoring: {
+        window: {
+          drift: {
+            rows: number;
+            drifted: boolean;
+            prediction: { sigmas: number; drifted: boolean };
+            features: { feature: string; psi: number; adjustedPValue: number; drifted: boolean }[];
+          } | null;
+        } | null;
+      };
+    }>(document('runMonitoring'), { deploymentId: this.state.deploymentId });
+    const drift = runMonitoring.window?.drift;
+    if (!drift) return null;
+    const table = [
+      ['', 'PSI', 'p', 'drifted'],
+      ...drift.features.map((feature) => [
+        feature.feature,
+        feature.psi.toFixed(3),
+        feature.adjustedPValue.toExponential(1),
+        feature.drifted ? 'yes' : 'no',
+      ]),
+      ['mean prediction', `${drift.prediction.sigmas.toFixed(1)} σ`, '', drift.prediction.drifted ? 'yes' : 'no'],
+    ];
+    return { drifted: drift.features.some((feature) => feature.drifted), table };
+  }
+
+  async monitorQuiet(): Promise<Figures> {
+    const { api, terminal } = this.options;
+    let window = null;
+    for (let tries = 0; tries < 20 && !window; tries++) {
+      await pause(500);
+      window = await this.monitor();
+    }
+    const { monitoringWindows } = await api.request<{ monitoringWindows: { totalCount: number } }>(document('monitoringWindows'), {
+      deploymentId: this.state.deploymentId,
+    });
+    const { alerts } = await api.request<{ alerts: { totalCount: number } }>(document('alerts'), {
+      filter: { endpointId: this.state.endpointId, status: 'OPEN' },
+    });
+    if (window) terminal.table(window.table);
+    must(monitoringWindows.totalCount > 0, 'no monitoring window was written');
+    must(!window?.drifted, 'drift was reported on traffic like the training data');
+    terminal.note(`${monitoringWindows.totalCount} windows, ${alerts.totalCount} open alerts`);
+    return { windows: monitoringWindows.totalCount, openAlerts: alerts.totalCount };
+  }
+
+  async sendUntilDrift(send: () => Promise<Figures>): Promise<{ alertId: string; figures: Figures }> {
+    const { api, terminal } = this.options;
+    let alertId = '';
+    let message = '';
+    const { events } = await api.request<{ events: { nodes: { seq: number | null }[] } }>(document('newestEvent'));
+    const noticed = api.follow<{ change: string; kind: string; message: string; alert: { id: string } }>(
+      document('followAlerts'),
+      { modelId: this.state.modelId, after: events.nodes[0]?.seq ?? 0 },
+      (event) => {
+        if (event.change !== 'OPENED' || event.kind !== 'DRIFT') return false;
+        alertId = event.alert.id;
+        message = event.message;
+        return true;
+      },
+    );
+    let rows = 0;
+    for (let rounds = 0; rounds < 20 && !alertId; rounds++) {
+      const sent = await send();
+      rows += Number(sent['rows']);
+      await Promise.race([noticed, pause(1_000)]);
+      if (!alertId) await this.monitor();
+      await Promise.race([noticed, pause(1_000)]);
+    }
+    must(alertId !== '', `no drift was noticed over ${rows} different flights`);
+    terminal.note(`alert after ${count(rows)} flights: ${message}`);
+    return { alertId, figures: { rowsUntilAlert: rows, alert: message } };
+  }
+
+  async awaitRetraining(alertId: string): Promise<{ version: Version; figures: Figures }> {
+    const { api, terminal } = this.options;
+    let jobId = '';
+    for (let tries = 0; tries < 120 && !jobId; tries++) {
+      const { events } = await api.request<{ events: { nodes: { type: string; payload: Record<string, unknown> }[] } }>(
+        document('retrainingEvents'),
+        { alertId },
+      );
+      const event = events.nodes[0];
+      must(event?.type !== 'RETRAINING_SKIPPED', `the retraining was skipped: ${String(event?.payload['reason'])}`);
+      jobId = String(event?.payload['jobId'] ?? '');
+      if (!jobId) await pause(500);
+    }
+    must(jobId !== '', 'the alert started no training');
+    await this.awaitJob(jobId);
+    let version: Version | undefined;
+    for (let tries = 0; tries < 60 && !version; tries++) {
+      const { modelVersions } = await api.request<{ modelVersions: { nodes: (Version & { status: string })[] } }>(
+        document('versionsOfModel'),
+        { modelId: this.state.modelId },
+      );
+      version = modelVersions.nodes.find((candidate) => candidate.version === 2 && candidate.status === 'READY');
+      if (!version) await pause(250);
+    }
+    must(version !== undefined, 'the retraining registered no version');
+    terminal.note(`version ${version.version} (${version.semanticVersion}) awaits its gates`);
+    return { version, figures: { version: version.version, semanticVersion: version.semanticVersion, stage: version.stage } };
+  }
+}

@@ -1,0 +1,150 @@
+import { rm } from 'node:fs/promises';
+import { document } from './documents.js';
+import { Part } from './part.js';
+import { bar, count, sparkline } from './terminal.js';
+import { round, type DatasetView } from './views.js';
+import { must, type Figures } from './walk.js';
+
+const FEATURES = [
+  { column: 'date', kind: 'TIMESTAMP' },
+  { column: 'distance', kind: 'NUMERIC' },
+  { column: 'origin', kind: 'CATEGORICAL' },
+  { column: 'destination', kind: 'CATEGORICAL' },
+];
+
+/** Datasets, trainings with live curves, comparison. */
+export class TrainingPart extends Part {
+  /** Exports the stretch [from, to) to a file, uploads it, registers it. */
+  async registerDataset(name: string, from: string, to: string, withOthers: boolean): Promise<{ dataset: DatasetView; figures: Figures }> {
+    const { api, flights, folder, terminal } = this.options;
+    const { path, rows } = await flights.export(folder, `${name}-${from}-${to}`, from, to, withOthers);
+    const uploadId = await api.upload(path);
+    await rm(path);
+    const { dataset } = (await api.request<{ registerDataset: { dataset: DatasetView } }>(document('registerDataset'), { name, uploadId }))
+      .registerDataset;
+    must(dataset.rowCount === rows, `the service counted ${dataset.rowCount} rows, the file has ${rows}`);
+    terminal.table([
+      ['column', 'type', 'missing', 'different', 'from', 'to'],
+      ...dataset.columns.map((column) => [
+        column.name,
+        column.type,
+        count(column.missingCount),
+        count(column.distinctCount),
+        column.min ?? '',
+        column.max ?? '',
+      ]),
+    ]);
+    terminal.note(`${name} version ${dataset.version}: ${count(rows)} rows, sha256 ${dataset.sha256.slice(0, 12)}…`);
+    return { dataset, figures: { rows, version: dataset.version, sha256: dataset.sha256 } };
+  }
+
+  async train(name: string, modelType: string): Promise<{ runId: string; figures: Figures }> {
+    const { api, terminal } = this.options;
+    if (!this.state.experimentId) {
+      const { createExperiment } = await api.request<{ createExperiment: { experiment: { id: string } } }>(document('createExperiment'), {
+        name: `Late flights${this.options.suffix}`,
+        description: 'Which flights are more than 15 minutes late?',
+      });
+      this.state.experimentId = createExperiment.experiment.id;
+    }
+    const { datasets } = await api.request<{ datasets: { nodes: { id: string }[] } }>(document('searchDatasets'), {
+      filter: { search: this.state.datasetName, latestOnly: true },
+    });
+    const { startTraining } = await api.request<{ startTraining: { job: { id: string }; run: { id: string } } }>(
+      document('startTraining'),
+      {
+        input: {
+          experimentId: this.state.experimentId,
+          datasetId: datasets.nodes[0]?.id,
+          runName: name,
+          config: {
+            modelType,
+            target: { column: 'delay', greaterThan: 15 },
+            features: FEATURES,
+            split: { by: 'TIME', column: 'date', validation: 0.15, holdout: 0.15 },
+            sampleRows: 300_000,
+            hyperparameters: { epochs: 8, batchSize: 512, learningRate: 0.002, hiddenLayers: [32, 16], maxCategories: 250, l2: 0.0001 },
+            earlyStopping: { patience: 3 },
+            seed: 7,
+          },
+        },
+      },
+    );
+    const { job, run } = startTraining;
+    await this.followTraining(job.id, run.id);
+    const { metrics } = await this.metricsOf(run.id);
+    const figures: Figures = {};
+    for (const key of ['holdout.log_loss', 'holdout.roc_auc', 'holdout.accuracy', 'holdout.f1']) {
+      const value = metrics.get(key);
+      if (value !== undefined) figures[key] = round(value);
+    }
+    terminal.note(
+      Object.entries(figures)
+        .map(([key, value]) => `${key} ${value}`)
+        .join('   '),
+    );
+    return { runId: run.id, figures };
+  }
+
+  private async followTraining(jobId: string, runId: string): Promise<void> {
+    const { api, terminal } = this.options;
+    const losses = { train: [] as number[], validation: [] as number[] };
+    let progress = 0;
+    let message = 'Queued';
+    const draw = () =>
+      terminal.live([
+        `train      ${sparkline(losses.train).padEnd(20)} ${losses.train.at(-1)?.toFixed(4) ?? ''}`,
+        `validation ${sparkline(losses.validation).padEnd(20)} ${losses.validation.at(-1)?.toFixed(4) ?? ''}`,
+        `${bar(progress)}  ${message.slice(0, 60)}`,
+      ]);
+    let ended = false;
+    const metrics = api.follow<{ key: string; value: number }>(document('followRunMetrics'), { runId, after: 0 }, ({ key, value }) => {
+      if (key === 'train.loss') losses.train.push(value);
+      if (key === 'validation.loss') losses.validation.push(value);
+      draw();
+      return ended || key.startsWith('holdout.');
+    });
+    metrics.catch(() => undefined);
+    await api.follow<{ status: string; progress: number; message: string }>(document('followJob'), { jobId }, (step) => {
+      ({ progress, message } = step);
+      draw();
+      return ['SUCCEEDED', 'FAILED', 'CANCELLED'].includes(step.status);
+    });
+    ended = true;
+    await this.succeeded(jobId);
+    await metrics;
+    draw();
+    terminal.note(`loss: train ${losses.train.map((loss) => loss.toFixed(4)).join(' → ')}`);
+    must(losses.train.length > 0 && losses.validation.length === losses.train.length, 'no loss came live');
+  }
+
+  async compareRuns(): Promise<{ bestRunId: string; figures: Figures }> {
+    const { api, terminal } = this.options;
+    const { runs } = await api.request<{ runs: { nodes: { id: string; name: string; metrics: { key: string; value: number }[] }[] } }>(
+      document('runsOfExperiment'),
+      {
+        experimentId: this.state.experimentId,
+      },
+    );
+    const shown = ['holdout.log_loss', 'holdout.roc_auc', 'holdout.accuracy', 'holdout.f1'];
+    const of = (run: (typeof runs.nodes)[number], key: string) => run.metrics.find((metric) => metric.key === key)?.value ?? NaN;
+    terminal.table([['run', ...shown], ...runs.nodes.map((run) => [run.name, ...shown.map((key) => of(run, key).toFixed(4))])]);
+    const best = [...runs.nodes].sort((a, b) => of(a, 'holdout.log_loss') - of(b, 'holdout.log_loss'))[0];
+    must(best !== undefined && runs.nodes.length === 2, 'both runs are expected in the list');
+    return {
+      bestRunId: best.id,
+      figures: { best: best.name, logLoss: round(of(best, 'holdout.log_loss')), rocAuc: round(of(best, 'holdout.roc_auc')) },
+    };
+  }
+
+  private async metricsOf(runId: string): Promise<{ metrics: Map<string, number> }> {
+    const { runs } = await this.options.api.request<{ runs: { nodes: { id: string; metrics: { key: string; value: number }[] }[] } }>(
+      document('runsOfExperiment'),
+      {
+        experimentId: this.state.experimentId,
+      },
+    );
+    const run = runs.nodes.find((candidate) => candidate.id === runId);
+    return { metrics: new Map(run?.metrics.map((metric) => [metric.key, metric.value])) };
+  }
+}
