@@ -9,6 +9,7 @@ import type { Gate } from '../../domain/gates.js';
 import { Role } from '../../domain/principal.js';
 import { planRollback, planTransition, requiredGates, requireOverride, type Stage, type StageChange } from '../../domain/stages.js';
 import { AppError, conflict, ErrorCode, notFound } from '../../errors.js';
+import { requireOwn } from '../platform/ownership.js';
 import { audit, emitEvent } from '../platform/use-case.js';
 import type { GateService } from './gate.service.js';
 import type { ModelService } from './model.service.js';
@@ -45,8 +46,10 @@ export class StageService {
 
   /** Errors: CONFLICT (stage, or who is in production), GATE_NOT_PASSED with what is missing, FORBIDDEN for an override by others than ADMIN. */
   async promote(session: Session, input: Promotion): Promise<ModelVersion> {
+    await requireOwn(session, ModelVersion, 'model version', [input.expectedProductionVersionId]);
     const { version, production } = await this.lock(session, input.modelVersionId);
-    if (version.status !== 'READY') throw conflict(`Version ${version.version} is ${version.status}.`, { expected: 'a READY version', got: version.status });
+    if (version.status !== 'READY')
+      throw conflict(`Version ${version.version} is ${version.status}.`, { expected: 'a READY version', got: version.status });
     if (input.toStage === 'PRODUCTION') requireProduction(production, input.expectedProductionVersionId ?? null);
     const plan = planTransition([version, ...(production && production !== version ? [production] : [])], version.id, input.toStage);
     const needed = requiredGates(version.stage, input.toStage, { firstProduction: production === null });
@@ -59,10 +62,15 @@ export class StageService {
   }
 
   /** Out of PRODUCTION without a successor, or back to DEVELOPMENT. */
-  async demote(session: Session, input: { modelVersionId: string; toStage: 'DEVELOPMENT' | 'ARCHIVED'; reason?: string | null }): Promise<ModelVersion> {
+  async demote(
+    session: Session,
+    input: { modelVersionId: string; toStage: 'DEVELOPMENT' | 'ARCHIVED'; reason?: string | null },
+  ): Promise<ModelVersion> {
     const { version } = await this.lock(session, input.modelVersionId);
     const plan = planTransition([version], version.id, input.toStage);
-    await this.apply(session, input.toStage === 'ARCHIVED' ? 'archiveModelVersion' : 'demoteModelVersion', version.modelId, plan, { reason: input.reason ?? '' });
+    await this.apply(session, input.toStage === 'ARCHIVED' ? 'archiveModelVersion' : 'demoteModelVersion', version.modelId, plan, {
+      reason: input.reason ?? '',
+    });
     return this.fresh(session, version.id);
   }
 
@@ -71,13 +79,16 @@ export class StageService {
     session: Session,
     input: { modelId: string; expectedProductionVersionId?: string | null; reason?: string | null },
   ): Promise<{ restored: ModelVersion; replaced: ModelVersion }> {
+    await requireOwn(session, ModelVersion, 'model version', [input.expectedProductionVersionId]);
     await this.models.lock(session, input.modelId);
     const production = await this.production(session, input.modelId);
     if (!production) throw conflict('The model has no version in PRODUCTION to roll back from.', { field: 'input.modelId' });
     if (input.expectedProductionVersionId != null) requireProduction(production, input.expectedProductionVersionId);
     const previous = await this.previousProduction(session, production);
     if (!previous) throw conflict('No other version of the model has been in PRODUCTION.', { field: 'input.modelId' });
-    await this.apply(session, 'rollbackModel', input.modelId, planRollback([production, previous], previous.id), { reason: input.reason ?? '' });
+    await this.apply(session, 'rollbackModel', input.modelId, planRollback([production, previous], previous.id), {
+      reason: input.reason ?? '',
+    });
     return { restored: await this.fresh(session, previous.id), replaced: await this.fresh(session, production.id) };
   }
 
@@ -124,13 +135,20 @@ export class StageService {
     return left && session.em.findOne(ModelVersion, { id: left.modelVersionId, tenant: session.tenant }, { refresh: true });
   }
 
-  private async missingGates(session: Session, version: ModelVersion, production: ModelVersion | null, needed: readonly Gate[]): Promise<MissingGate[]> {
+  private async missingGates(
+    session: Session,
+    version: ModelVersion,
+    production: ModelVersion | null,
+    needed: readonly Gate[],
+  ): Promise<MissingGate[]> {
     const results = await this.gates.latest(session, version.id);
     return needed.flatMap((gate) => {
       const result = results.get(gate);
       if (result?.passed) return [];
       const failed = result?.checks.filter((check) => !check.passed) ?? [];
-      const problem = result ? `failed: ${failed.map(({ name, expected, got }) => `${name} (expected ${expected}, got ${got})`).join('; ')}` : 'has no result yet';
+      const problem = result
+        ? `failed: ${failed.map(({ name, expected, got }) => `${name} (expected ${expected}, got ${got})`).join('; ')}`
+        : 'has no result yet';
       return [{ gate, problem, next: nextCall(gate, version, production) }];
     });
   }
@@ -146,7 +164,11 @@ export class StageService {
     const createdAt = await this.nextInstant(session, modelId);
     for (const { versionId, from, to } of plan) {
       // One statement each, in the plan's order: the index allows one version in production at any time.
-      const changed = await session.em.nativeUpdate(ModelVersion, { id: versionId, tenant: session.tenant, stage: from }, { stage: to, updatedAt: new Date() });
+      const changed = await session.em.nativeUpdate(
+        ModelVersion,
+        { id: versionId, tenant: session.tenant, stage: from },
+        { stage: to, updatedAt: new Date() },
+      );
       if (changed !== 1) throw conflict('The version’s stage was changed by someone else.', { got: versionId });
       session.em.create(StageTransition, {
         tenant: session.tenant,
