@@ -22,7 +22,7 @@ beforeEach(async () => {
 afterEach(() => group?.close());
 
 /** Some seconds of epochs. */
-const LONG_CONFIG = { ...CARS_CONFIG, hyperparameters: { ...CARS_CONFIG.hyperparameters, epochs: 150 }, checkpointEveryEpochs: 5 };
+const LONG_CONFIG = { ...CARS_CONFIG, hyperparameters: { ...CARS_CONFIG.hyperparameters, epochs: 100 }, checkpointEveryEpochs: 5 };
 
 /** Points that share run, key and step. */
 async function duplicatePoints(runId: string): Promise<unknown[]> {
@@ -69,7 +69,7 @@ describe('a training whose worker is lost', () => {
     const continued = /continued from the checkpoint of epoch (\d+)/.exec(await trainingLog(runId, 2));
     expect(Number(continued?.[1])).toBeGreaterThanOrEqual(before.checkpoints[0]!.epoch);
     console.log(
-      `worker killed -9: resumed after ${resumedMs} ms from epoch ${continued?.[1]} of 150, same model, 0 of ${whole.points} points twice`,
+      `worker killed -9: resumed after ${resumedMs} ms from epoch ${continued?.[1]} of 100, same model, 0 of ${whole.points} points twice`,
     );
   });
 

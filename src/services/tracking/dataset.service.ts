@@ -71,6 +71,8 @@ export class DatasetService {
   /** Local files whose hash was checked, by path, size and time of change. */
   private readonly checked = new LRUCache<string, true>({ max: 1000 });
 
+  private lastPreview: Promise<unknown> = Promise.resolve();
+
   constructor(private readonly options: DatasetServiceOptions) {}
 
   /** Stores a copy of the file and reads its columns; the row is written last. BAD_USER_INPUT for a malformed file, INVALID_PATH. */
@@ -130,9 +132,12 @@ export class DatasetService {
     return paginate(session, Dataset, where, page, order);
   }
 
+  /** The first rows. One file is read after the other: a page of datasets may ask for hundreds. */
   async preview(dataset: Dataset, rows: number): Promise<Record<string, PreviewValue>[]> {
     if (rows < 1 || rows > MAX_PREVIEW_ROWS) throw badInput('first', `an integer from 1 to ${MAX_PREVIEW_ROWS}`, rows);
-    return this.options.files.preview(await this.localPath(dataset), dataset.format, rows);
+    const turn = this.lastPreview.then(async () => this.options.files.preview(await this.localPath(dataset), dataset.format, rows));
+    this.lastPreview = turn.catch(() => undefined);
+    return turn;
   }
 
   /** The file on this machine, checked against its hash. UNAVAILABLE when it is gone or altered. */
