@@ -1,7 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/domain/principal.js';
 import { hangsAbove1000, linear, multilayer } from '../fixtures/models/build.js';
-import { createModel, evaluate, forceToProduction, jobEnd, register, registerUpload, trainOn, trainTumours, TUMOUR_CONFIG, validate } from '../support/registry.js';
+import {
+  createModel,
+  evaluate,
+  forceToProduction,
+  jobEnd,
+  register,
+  registerUpload,
+  trainOn,
+  trainTumours,
+  TUMOUR_CONFIG,
+  validate,
+} from '../support/registry.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { CARS_CONFIG, fixtureBytes, registerDataset, vegaPath } from '../support/training.js';
 
@@ -41,7 +52,12 @@ interface EvaluationView {
   slices: { column: string; value: string | null; rows: number; metrics: { name: string }[] }[];
   baselineVersion: { id: string } | null;
   dataset: { id: string };
-  modelVersion: { metrics: { name: string; value: number }[]; gates: GateView[]; artifacts: { path: string; downloadUrl: string }[]; evaluations: { id: string }[] };
+  modelVersion: {
+    metrics: { name: string; value: number }[];
+    gates: GateView[];
+    artifacts: { path: string; downloadUrl: string }[];
+    evaluations: { id: string }[];
+  };
 }
 
 interface GateView {
@@ -73,7 +89,13 @@ describe('an evaluation', () => {
     const version = await register(tess, { modelId, runId: tumours.runId });
     const job = await evaluate(tess, { modelVersionId: version.id });
     const found = await evaluationOf(job.id);
-    expect(found).toMatchObject({ task: 'CLASSIFICATION', rows: 171, againstBaseline: null, baselineVersion: null, dataset: { id: tumours.datasetId } });
+    expect(found).toMatchObject({
+      task: 'CLASSIFICATION',
+      rows: 171,
+      againstBaseline: null,
+      baselineVersion: null,
+      dataset: { id: tumours.datasetId },
+    });
     // The same rows and the same model as in the training: the same metrics.
     for (const { name, value } of found.modelVersion.metrics) {
       const metric = name.startsWith('holdout.') && name !== 'holdout.loss' ? metricOf(found, name.slice('holdout.'.length)) : undefined;
@@ -87,11 +109,21 @@ describe('an evaluation', () => {
     expect(found.confusionMatrix!.classNames).toEqual(['0', '1']);
     expect(found.confusionMatrix!.counts.flat().reduce((sum, count) => sum + count, 0)).toBe(171);
     expect(found.calibration!.bins.reduce((sum, { rows }) => sum + rows, 0)).toBe(171);
-    expect(found.modelVersion.gates).toMatchObject([{ gate: 'EVALUATION', passed: true, checks: [{ name: 'rows' }, { name: 'log_loss_below_baseline' }] }]);
+    expect(found.modelVersion.gates).toMatchObject([
+      { gate: 'EVALUATION', passed: true, checks: [{ name: 'rows' }, { name: 'log_loss_below_baseline' }] },
+    ]);
     expect(found.modelVersion.evaluations).toEqual([{ id: job.id }]);
     const page = found.modelVersion.artifacts.find(({ path }) => path === `evaluations/${job.id}.md`)!;
     const text = await (await fetch(`${tess.url}${page.downloadUrl}`, { headers: { authorization: `Bearer ${tess.token}` } })).text();
-    for (const part of ['# Evaluation of tumours, version 1 \\(1.0.0\\)', '171 holdout rows', 'Better than the base rate', 'ROC-AUC', '## Confusion matrix', '## Calibration']) expect(text).toContain(part);
+    for (const part of [
+      '# Evaluation of tumours, version 1 \\(1.0.0\\)',
+      '171 holdout rows',
+      'Better than the base rate',
+      'ROC-AUC',
+      '## Confusion matrix',
+      '## Calibration',
+    ])
+      expect(text).toContain(part);
     const { events } = await tess.ok<{ events: { nodes: { payload: unknown }[] } }>(
       'query ($id: ID!) { events(filter: { types: [MODEL_EVALUATED], modelId: $id }) { nodes { payload } } }',
       { id: modelId },
@@ -101,7 +133,11 @@ describe('an evaluation', () => {
 
   it('compares with the version in production on the same rows', async () => {
     const modelId = await createModel(tess);
-    const worse = await trainOn(tess, tumours.datasetId, { ...TUMOUR_CONFIG, features: [{ column: 'symmetry', kind: 'NUMERIC' }], hyperparameters: { epochs: 1, batchSize: 64, learningRate: 0.001 } });
+    const worse = await trainOn(tess, tumours.datasetId, {
+      ...TUMOUR_CONFIG,
+      features: [{ column: 'symmetry', kind: 'NUMERIC' }],
+      hyperparameters: { epochs: 1, batchSize: 64, learningRate: 0.001 },
+    });
     const first = await register(tess, { modelId, runId: worse.runId });
     const second = await register(tess, { modelId, runId: tumours.runId });
     expect((await evaluate(tess, { modelVersionId: first.id })).result).toMatchObject({ passed: false });
@@ -151,7 +187,12 @@ describe('an evaluation', () => {
     const { uploadId } = await tess.upload('iris.csv', fixtureBytes('iris.csv'));
     const datasetId = await registerDataset(tess, { name: 'iris', uploadId });
     const features = ['sepal_length', 'sepal_width', 'petal_length', 'petal_width'].map((column) => ({ column, kind: 'NUMERIC' }));
-    const config = { modelType: 'KMEANS', features, split: { by: 'RATIO', validation: 0.1, holdout: 0.5 }, hyperparameters: { epochs: 10, clusters: 3 } };
+    const config = {
+      modelType: 'KMEANS',
+      features,
+      split: { by: 'RATIO', validation: 0.1, holdout: 0.5 },
+      hyperparameters: { epochs: 10, clusters: 3 },
+    };
     const version = await register(tess, { modelId, runId: (await trainOn(tess, datasetId, config)).runId });
     const found = await evaluationOf((await evaluate(tess, { modelVersionId: version.id })).id);
     expect(found).toMatchObject({ task: 'CLUSTERING', rows: 75, againstBaseRate: null, slices: [] });
@@ -163,11 +204,19 @@ describe('an evaluation', () => {
 
   it('of an uploaded version needs dataset and target, and its outputs must fit them', async () => {
     const modelId = await createModel(tess, { task: 'REGRESSION', modelType: 'LINEAR_REGRESSION' });
-    const { uploadId } = await tess.upload('points.csv', `x,y\n${Array.from({ length: 300 }, (_, i) => `${i / 10},${i / 5 + 3 + Math.sin(i)}`).join('\n')}\n`);
+    const { uploadId } = await tess.upload(
+      'points.csv',
+      `x,y\n${Array.from({ length: 300 }, (_, i) => `${i / 10},${i / 5 + 3 + Math.sin(i)}`).join('\n')}\n`,
+    );
     const datasetId = await registerDataset(tess, { name: 'points', uploadId });
     const version = await registerUpload(tess, modelId, linear([2], 3));
-    expect((await tess.fails(START_EVALUATION, { input: { modelVersionId: version.id, target: { column: 'y' } } })).extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.datasetId' });
-    expect((await tess.fails(START_EVALUATION, { input: { modelVersionId: version.id, datasetId } })).extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.target' });
+    expect(
+      (await tess.fails(START_EVALUATION, { input: { modelVersionId: version.id, target: { column: 'y' } } })).extensions,
+    ).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.datasetId' });
+    expect((await tess.fails(START_EVALUATION, { input: { modelVersionId: version.id, datasetId } })).extensions).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      field: 'input.target',
+    });
     const job = await evaluate(tess, { modelVersionId: version.id, datasetId, target: { column: 'y' } });
     const found = await evaluationOf(job.id);
     expect(found.rows).toBe(300);
@@ -193,10 +242,17 @@ describe('an evaluation', () => {
       [{ datasetId: tumours.runId }, { code: 'NOT_FOUND' }],
       [{ target: { column: 'target' } }, { code: 'BAD_USER_INPUT', field: 'input.target' }],
     ];
-    for (const [input, expected] of refusals) expect((await tess.fails(START_EVALUATION, { input: { modelVersionId: version.id, ...input } })).extensions).toMatchObject(expected);
+    for (const [input, expected] of refusals)
+      expect((await tess.fails(START_EVALUATION, { input: { modelVersionId: version.id, ...input } })).extensions).toMatchObject(expected);
     const globex = await service.as({ tenant: 'globex' });
     expect((await globex.fails(START_EVALUATION, { input: { modelVersionId: version.id } })).extensions.code).toBe('NOT_FOUND');
-    expect((await globex.fails('mutation ($id: ID!) { validateModelVersion(input: { modelVersionId: $id }) { job { id } } }', { id: version.id })).extensions.code).toBe('NOT_FOUND');
+    expect(
+      (
+        await globex.fails('mutation ($id: ID!) { validateModelVersion(input: { modelVersionId: $id }) { job { id } } }', {
+          id: version.id,
+        })
+      ).extensions.code,
+    ).toBe('NOT_FOUND');
     const { id } = await evaluate(tess, { modelVersionId: version.id });
     expect((await globex.fails('query ($id: ID!) { evaluation(id: $id) { rows } }', { id })).extensions.code).toBe('NOT_FOUND');
   });
@@ -209,7 +265,13 @@ describe('the validation pipeline', () => {
     expect(await validate(tess, version.id)).toMatchObject({ result: { passed: true, sampleRows: 200 } });
     const [gate] = await gatesOf(version.id);
     expect(gate).toMatchObject({ gate: 'VALIDATION', passed: true });
-    expect(gate!.checks.map(({ name }) => name)).toEqual(['signature', 'sample_predictions', 'latency_p95_ms', 'agreement_max_abs_diff', 'holdout_roc_auc_min']);
+    expect(gate!.checks.map(({ name }) => name)).toEqual([
+      'signature',
+      'sample_predictions',
+      'latency_p95_ms',
+      'agreement_max_abs_diff',
+      'holdout_roc_auc_min',
+    ]);
     console.log(`validation: p95 of single-row predictions ${gate!.checks[2]!.got} ms`);
   });
 
@@ -235,10 +297,9 @@ describe('the validation pipeline', () => {
     const version = await registerUpload(tess, modelId, hangsAbove1000());
     const { uploadId } = await tess.upload('huge.csv', `x,y\n${'5000,1\n'.repeat(50)}`);
     const datasetId = await registerDataset(tess, { name: 'huge', uploadId });
-    const { evaluateModelVersion } = await tess.ok<{ evaluateModelVersion: { job: { id: string } } }>(
-      START_EVALUATION,
-      { input: { modelVersionId: version.id, datasetId, target: { column: 'y' } } },
-    );
+    const { evaluateModelVersion } = await tess.ok<{ evaluateModelVersion: { job: { id: string } } }>(START_EVALUATION, {
+      input: { modelVersionId: version.id, datasetId, target: { column: 'y' } },
+    });
     const { id } = evaluateModelVersion.job;
     await new Promise((resolve) => setTimeout(resolve, 2_000));
     const startedAt = performance.now();

@@ -58,10 +58,10 @@ describe('predict', () => {
       [{ tensors: [] }, 'inputs', 'missing input'],
       [{ tensors: [x([1, 2], 2), { ...x([1, 2], 2), name: 'z' }] }, 'inputs[1].name', 'extra input'],
       [{ tensors: [x([1, 2], 2), x([1, 2], 2)] }, 'inputs[1].name', 'doubled input'],
-      [{ tensors: [x([1, null], 2)] }, 'input.tensors[0].data[1]', 'null where nothing may miss'],
-      [{ tensors: [{ ...x([1, 2], 2), data: [1, '2'] }] }, 'input.tensors[0].data[1]', 'text for a number'],
-      [{ tensors: [{ ...x([1, 2], 2), data: [[1, 2]] }] }, 'input.tensors[0].data[0]', 'nested data'],
-      [{ tensors: [{ ...x([1, 2], 2), data: [1, 1e300] }] }, 'input.tensors[0].data[1]', 'beyond 32 bits'],
+      [{ tensors: [x([1, null], 2)] }, 'inputs[0].data[1]', 'null where nothing may miss'],
+      [{ tensors: [{ ...x([1, 2], 2), data: [1, '2'] }] }, 'inputs[0].data[1]', 'text for a number'],
+      [{ tensors: [{ ...x([1, 2], 2), data: [[1, 2]] }] }, 'inputs[0].data[0]', 'nested data'],
+      [{ tensors: [{ ...x([1, 2], 2), data: [1, 1e300] }] }, 'inputs[0].data[1]', 'beyond 32 bits'],
       [{ tensors: [{ ...x([1, 2], 2), shape: [10_001, 2], data: new Array(20_002).fill(0) }] }, 'inputs[0].shape[0]', 'too many rows'],
       [{ rows: [] }, 'rows', 'no rows'],
       [{ rows: [{ x: [1, 2] }, { x: [1] }] }, 'rows[1].x', 'too few values'],
@@ -79,7 +79,7 @@ describe('predict', () => {
     const other = await createEndpoint(tess, { modelId: wide.modelId });
     await deploy(tess, { endpointId: other.id, modelVersionId: wide.versionId });
     const beyond = await tess.fails(PREDICT, { input: { endpointId: other.id, tensors: [{ ...x([1]), datatype: 'INT64', data: [2 ** 53 + 2] }] } });
-    expect(beyond.extensions).toMatchObject({ code: 'INVALID_TENSOR', field: 'input.tensors[0].data[0]' });
+    expect(beyond.extensions).toMatchObject({ code: 'INVALID_TENSOR', field: 'inputs[0].data[0]' });
     for (const [input, field] of [
       [{ rows: [{ x: [1, 2] }], tensors: [x([1, 2], 2)] }, 'input'],
       [{}, 'input'],

@@ -16,46 +16,55 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-it(`${RACES} races of two promotions leave one PRODUCTION version each, and CONFLICT for the loser`, { timeout: 60_000 + RACES * 1_000 }, async () => {
-  const modelId = await createModel(ada);
-  const { runId } = await trainTumours(ada);
-  const ids: string[] = [];
-  for (let i = 0; i < 3; i++) ids.push((await register(ada, { modelId, runId })).id);
-  let production: string | null = null;
-  let won = 0;
-  let conflicts = 0;
-  const others: string[] = [];
-  const startedAt = performance.now();
-  for (let race = 0; race < RACES; race++) {
-    // The third is in production from the first race on; the other two, back in DEVELOPMENT, run for its place.
-    const rivals: string[] = ids.filter((id) => id !== production).slice(0, 2);
-    for (const id of rivals) {
-      const { modelVersion } = await ada.ok<{ modelVersion: { stage: string } }>('query ($id: ID!) { modelVersion(id: $id) { stage } }', { id });
-      if (modelVersion.stage === 'ARCHIVED') await ada.ok('mutation ($id: ID!) { demoteModelVersion(input: { modelVersionId: $id }) { modelVersion { id } } }', { id });
-      if (modelVersion.stage !== 'STAGING') await promote(ada, id, 'STAGING', OVERRIDE);
+it(
+  `${RACES} races of two promotions leave one PRODUCTION version each, and CONFLICT for the loser`,
+  { timeout: 60_000 + RACES * 1_000 },
+  async () => {
+    const modelId = await createModel(ada);
+    const { runId } = await trainTumours(ada);
+    const ids: string[] = [];
+    for (let i = 0; i < 3; i++) ids.push((await register(ada, { modelId, runId })).id);
+    let production: string | null = null;
+    let won = 0;
+    let conflicts = 0;
+    const others: string[] = [];
+    const startedAt = performance.now();
+    for (let race = 0; race < RACES; race++) {
+      // The third is in production from the first race on; the other two, back in DEVELOPMENT, run for its place.
+      const rivals: string[] = ids.filter((id) => id !== production).slice(0, 2);
+      for (const id of rivals) {
+        const { modelVersion } = await ada.ok<{ modelVersion: { stage: string } }>('query ($id: ID!) { modelVersion(id: $id) { stage } }', {
+          id,
+        });
+        if (modelVersion.stage === 'ARCHIVED')
+          await ada.ok('mutation ($id: ID!) { demoteModelVersion(input: { modelVersionId: $id }) { modelVersion { id } } }', { id });
+        if (modelVersion.stage !== 'STAGING') await promote(ada, id, 'STAGING', OVERRIDE);
+      }
+      const answers = await Promise.all(
+        rivals.map((modelVersionId) =>
+          ada.send<{ promoteModelVersion: { modelVersion: { id: string } } }>(PROMOTE, {
+            input: { modelVersionId, toStage: 'PRODUCTION', expectedProductionVersionId: production, ...OVERRIDE },
+          }),
+        ),
+      );
+      const winners = answers.flatMap(({ data }) => (data?.promoteModelVersion ? [data.promoteModelVersion.modelVersion.id] : []));
+      for (const { errors } of answers) {
+        if (errors?.[0]?.extensions.code === 'CONFLICT') conflicts++;
+        else if (errors) others.push(JSON.stringify(errors[0]));
+      }
+      const { modelVersions } = await ada.ok<{ modelVersions: { nodes: { id: string }[] } }>(
+        'query ($m: ID!) { modelVersions(filter: { modelId: $m, stage: [PRODUCTION] }) { nodes { id } } }',
+        { m: modelId },
+      );
+      expect(winners, others.join('\n')).toHaveLength(1);
+      expect(modelVersions.nodes.map(({ id }) => id)).toEqual(winners);
+      production = winners[0]!;
+      won++;
     }
-    const answers = await Promise.all(
-      rivals.map((modelVersionId) =>
-        ada.send<{ promoteModelVersion: { modelVersion: { id: string } } }>(PROMOTE, {
-          input: { modelVersionId, toStage: 'PRODUCTION', expectedProductionVersionId: production, ...OVERRIDE },
-        }),
-      ),
+    const seconds = (performance.now() - startedAt) / 1000;
+    console.log(
+      `promotion race: ${RACES} races, ${won} with exactly one PRODUCTION version, ${conflicts} losers with CONFLICT, ${others.length} other errors, ${seconds.toFixed(1)} s`,
     );
-    const winners = answers.flatMap(({ data }) => (data?.promoteModelVersion ? [data.promoteModelVersion.modelVersion.id] : []));
-    for (const { errors } of answers) {
-      if (errors?.[0]?.extensions.code === 'CONFLICT') conflicts++;
-      else if (errors) others.push(JSON.stringify(errors[0]));
-    }
-    const { modelVersions } = await ada.ok<{ modelVersions: { nodes: { id: string }[] } }>(
-      'query ($m: ID!) { modelVersions(filter: { modelId: $m, stage: [PRODUCTION] }) { nodes { id } } }',
-      { m: modelId },
-    );
-    expect(winners, others.join('\n')).toHaveLength(1);
-    expect(modelVersions.nodes.map(({ id }) => id)).toEqual(winners);
-    production = winners[0]!;
-    won++;
-  }
-  const seconds = (performance.now() - startedAt) / 1000;
-  console.log(`promotion race: ${RACES} races, ${won} with exactly one PRODUCTION version, ${conflicts} losers with CONFLICT, ${others.length} other errors, ${seconds.toFixed(1)} s`);
-  expect({ won, conflicts, others }).toEqual({ won: RACES, conflicts: RACES, others: [] });
-});
+    expect({ won, conflicts, others }).toEqual({ won: RACES, conflicts: RACES, others: [] });
+  },
+);

@@ -26,6 +26,8 @@ async function download(caller: Caller, url: string): Promise<Buffer> {
   return Buffer.from(await response.arrayBuffer());
 }
 
+/** Statements of the list, and not of what works in the background. */
+const OF_THE_LIST = /^select[^]* from "?(model|model_version|gate_result|stage_transition|artifact|evaluation|run)\b/;
 const deleteVersion = 'mutation ($id: ID!) { deleteModelVersion(input: { id: $id }) { deletedId } }';
 const deleteModel = 'mutation ($id: ID!) { deleteModel(input: { id: $id }) { deletedId } }';
 const versionById = 'query ($id: ID!) { modelVersion(id: $id) { id stage status error } }';
@@ -33,14 +35,34 @@ const versionById = 'query ($id: ID!) { modelVersion(id: $id) { id stage status 
 describe('models', () => {
   it('are created, found and changed', async () => {
     const name = 'late-flights';
-    const id = await createModel(tess, { name, task: 'REGRESSION', modelType: 'LINEAR_REGRESSION', framework: 'onnx', tags: [{ key: 'team', value: 'air' }] });
-    const find = 'query ($filter: ModelFilterInput) { models(filter: $filter, orderBy: { field: NAME, direction: ASC }) { totalCount nodes { id name tags { key value } } } }';
-    for (const filter of [{ search: 'LATE' }, { modelType: 'LINEAR_REGRESSION' }, { tags: [{ key: 'team', value: 'air' }] }, { task: 'REGRESSION' }]) {
+    const id = await createModel(tess, {
+      name,
+      task: 'REGRESSION',
+      modelType: 'LINEAR_REGRESSION',
+      framework: 'onnx',
+      tags: [{ key: 'team', value: 'air' }],
+    });
+    const find =
+      'query ($filter: ModelFilterInput) { models(filter: $filter, orderBy: { field: NAME, direction: ASC }) { totalCount nodes { id name tags { key value } } } }';
+    for (const filter of [
+      { search: 'LATE' },
+      { modelType: 'LINEAR_REGRESSION' },
+      { tags: [{ key: 'team', value: 'air' }] },
+      { task: 'REGRESSION' },
+    ]) {
       const { models } = await tess.ok<{ models: { totalCount: number; nodes: { id: string }[] } }>(find, { filter });
-      expect(models.nodes.map((found) => found.id), JSON.stringify(filter)).toEqual([id]);
+      expect(
+        models.nodes.map((found) => found.id),
+        JSON.stringify(filter),
+      ).toEqual([id]);
       expect(models.totalCount).toBe(1);
     }
-    for (const filter of [{ search: 'l%e' }, { framework: 'torch' }, { tags: [{ key: 'team', value: 'sea' }] }, { stage: 'PRODUCTION', search: 'late' }]) {
+    for (const filter of [
+      { search: 'l%e' },
+      { framework: 'torch' },
+      { tags: [{ key: 'team', value: 'sea' }] },
+      { stage: 'PRODUCTION', search: 'late' },
+    ]) {
       expect((await tess.ok<{ models: { nodes: unknown[] } }>(find, { filter })).models.nodes, JSON.stringify(filter)).toEqual([]);
     }
     const { updateModel } = await tess.ok<{ updateModel: unknown }>(
@@ -48,13 +70,47 @@ describe('models', () => {
       { id },
     );
     expect(updateModel).toEqual({ model: { name, description: '**late?**', tags: [] } });
-    const again = await tess.fails('mutation { createModel(input: { name: "late-flights", task: OTHER, modelType: "x" }) { model { id } } }');
+    const again = await tess.fails(
+      'mutation { createModel(input: { name: "late-flights", task: OTHER, modelType: "x" }) { model { id } } }',
+    );
     expect(again.extensions).toMatchObject({ code: 'CONFLICT', field: 'input.name' });
+  });
+
+  it('are listed with their versions in a fixed number of statements', async () => {
+    const counts: number[] = [];
+    for (const models of [2, 4]) {
+      for (let i = 0; i < models; i++) {
+        const modelId = await createModel(tess, { framework: `f${models}` });
+        for (let j = 0; j < 3; j++) await register(tess, { modelId, runId });
+      }
+      service.statements.length = 0;
+      const query = `query ($f: String) { models(filter: { framework: $f }) { nodes { name productionVersion { id }
+        versions(first: 2) { pageInfo { hasNextPage endCursor } nodes { version model { name } run { name } gates { gate } stageHistory { toStage } artifacts { path } evaluations { id } } } } } }`;
+      const { models: found } = await tess.ok<{
+        models: { nodes: { name: string; versions: { pageInfo: { endCursor: string }; nodes: { version: number }[] } }[] };
+      }>(query, {
+        f: `f${models}`,
+      });
+      counts.push(service.statements.filter((statement) => OF_THE_LIST.test(statement)).length);
+      expect(found.nodes.map(({ versions }) => versions.nodes.map(({ version }) => version))).toEqual(
+        Array.from({ length: models }, () => [3, 2]),
+      );
+      const rest = await tess.ok<{ models: { nodes: { versions: { nodes: unknown[]; pageInfo: unknown } }[] } }>(
+        `query ($f: String, $after: String) { models(filter: { framework: $f }, first: 1) { nodes { versions(first: 2, after: $after) { nodes { version } pageInfo { hasNextPage } } } } }`,
+        { f: `f${models}`, after: found.nodes[0]!.versions.pageInfo.endCursor },
+      );
+      expect(rest.models.nodes[0]!.versions).toEqual({ nodes: [{ version: 1 }], pageInfo: { hasNextPage: false } });
+    }
+    expect(counts[1]).toBe(counts[0]);
+    console.log(`models with versions, gates, history, files and evaluations: ${counts[0]} statements however many models`);
   });
 
   it('refuse names that are no safe path', async () => {
     for (const name of ['', '..', '../x', '.hidden', 'a/b', 'a\\b', 'ａ', 'a b', 'a\u200bb', '%2e%2e', 'x'.repeat(129), '-a']) {
-      const error = await tess.fails('mutation ($name: String!) { createModel(input: { name: $name, task: OTHER, modelType: "x" }) { model { id } } }', { name });
+      const error = await tess.fails(
+        'mutation ($name: String!) { createModel(input: { name: $name, task: OTHER, modelType: "x" }) { model { id } } }',
+        { name },
+      );
       expect(error.extensions, JSON.stringify(name)).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.name' });
     }
   });
@@ -65,7 +121,13 @@ describe('a version from a run', () => {
     const modelId = await createModel(tess, { name: 'tumours', description: 'Benign? <script>alert(1)</script>' });
     const version = await register(tess, { modelId, runId, description: 'first *try*', tags: [{ key: 'data', value: 'wisconsin' }] });
     expect(version).toMatchObject({ version: 1, semanticVersion: '1.0.0', stage: 'DEVELOPMENT', status: 'READY', error: null });
-    const { modelVersion } = await tess.ok<{ modelVersion: Record<string, never> & { artifacts: { path: string; downloadUrl: string; sha256: string }[]; sha256: string; metrics: { name: string; value: number }[] } }>(
+    const { modelVersion } = await tess.ok<{
+      modelVersion: Record<string, never> & {
+        artifacts: { path: string; downloadUrl: string; sha256: string }[];
+        sha256: string;
+        metrics: { name: string; value: number }[];
+      };
+    }>(
       `query ($id: ID!) { modelVersion(id: $id) { model { name productionVersion { id } } run { id } sha256 sizeBytes agreementMaxAbsDiff tags { key value }
         signature { inputs { name datatype shape semantic } outputs { name datatype shape } } metrics { name value } gates { gate } stageHistory { id }
         artifacts { path downloadUrl sha256 } evaluations { id } } }`,
@@ -77,7 +139,12 @@ describe('a version from a run', () => {
       gates: [],
       stageHistory: [],
       signature: {
-        inputs: ['radius', 'texture', 'smoothness', 'concavity', 'symmetry'].map((name) => ({ name, datatype: 'FP32', shape: [-1, 1], semantic: 'NUMERIC' })),
+        inputs: ['radius', 'texture', 'smoothness', 'concavity', 'symmetry'].map((name) => ({
+          name,
+          datatype: 'FP32',
+          shape: [-1, 1],
+          semantic: 'NUMERIC',
+        })),
         outputs: [
           { name: 'label', datatype: 'INT64', shape: [-1] },
           { name: 'probabilities', datatype: 'FP32', shape: [-1, 2] },
@@ -91,9 +158,22 @@ describe('a version from a run', () => {
     expect(createHash('sha256').update(file!).digest('hex')).toBe(modelVersion.sha256);
     expect(onnx.ModelProto.decode(file!).graph?.output?.map(({ name }) => name)).toEqual(['label', 'probabilities']);
     expect(requirements!.toString()).toContain('onnxruntime');
-    const { dataset } = await tess.ok<{ dataset: { name: string; sha256: string } }>('query ($id: ID!) { dataset(id: $id) { name sha256 } }', { id: datasetId });
+    const { dataset } = await tess.ok<{ dataset: { name: string; sha256: string } }>(
+      'query ($id: ID!) { dataset(id: $id) { name sha256 } }',
+      { id: datasetId },
+    );
     const text = card!.toString();
-    for (const part of ['# tumours, version 1 (1.0.0)', dataset.sha256, 'holdout', 'radius', '## Limits', 'target', runId, 'first \\*try\\*']) expect(text).toContain(part);
+    for (const part of [
+      '# tumours, version 1 (1.0.0)',
+      dataset.sha256,
+      'holdout',
+      'radius',
+      '## Limits',
+      'target',
+      runId,
+      'first \\*try\\*',
+    ])
+      expect(text).toContain(part);
     expect(text).not.toContain('<script>');
     const keys: string[] = [];
     for await (const key of service.app.context.objects.list('acme/models/tumours')) keys.push(key);
@@ -102,7 +182,9 @@ describe('a version from a run', () => {
       'query ($id: ID!) { events(filter: { types: [MODEL_REGISTERED], modelId: $id }) { nodes { subjectId payload } } }',
       { id: modelId },
     );
-    expect(events.nodes).toEqual([{ subjectId: version.id, payload: { modelName: 'tumours', version: 1, semanticVersion: '1.0.0', runId } }]);
+    expect(events.nodes).toEqual([
+      { subjectId: version.id, payload: { modelName: 'tumours', version: 1, semanticVersion: '1.0.0', runId } },
+    ]);
   });
 
   it('gets numbers of its own however many are registered at once, and a semantic version by what changed', async () => {
@@ -124,13 +206,26 @@ describe('a version from a run', () => {
     const modelId = await createModel(tess);
     const { createRun } = await tess.ok<{ createRun: { run: { id: string } } }>(
       'mutation ($e: ID!) { createRun(input: { experimentId: $e }) { run { id } } }',
-      { e: (await tess.ok<{ run: { experiment: { id: string } } }>('query ($id: ID!) { run(id: $id) { experiment { id } } }', { id: runId })).run.experiment.id },
+      {
+        e: (
+          await tess.ok<{ run: { experiment: { id: string } } }>('query ($id: ID!) { run(id: $id) { experiment { id } } }', { id: runId })
+        ).run.experiment.id,
+      },
     );
-    expect((await tess.fails(REGISTER, { input: { modelId, runId: createRun.run.id } })).extensions).toMatchObject({ code: 'CONFLICT', field: 'input.runId' });
+    expect((await tess.fails(REGISTER, { input: { modelId, runId: createRun.run.id } })).extensions).toMatchObject({
+      code: 'CONFLICT',
+      field: 'input.runId',
+    });
     const regression = await createModel(tess, { task: 'REGRESSION' });
-    expect((await tess.fails(REGISTER, { input: { modelId: regression, runId } })).extensions).toMatchObject({ code: 'CONFLICT', expected: 'REGRESSION', got: 'CLASSIFICATION' });
+    expect((await tess.fails(REGISTER, { input: { modelId: regression, runId } })).extensions).toMatchObject({
+      code: 'CONFLICT',
+      expected: 'REGRESSION',
+      got: 'CLASSIFICATION',
+    });
     expect((await tess.fails(REGISTER, { input: { modelId } })).extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input' });
-    expect((await tess.fails(REGISTER, { input: { modelId, runId, uploadId: runId } })).extensions).toMatchObject({ code: 'BAD_USER_INPUT' });
+    expect((await tess.fails(REGISTER, { input: { modelId, runId, uploadId: runId } })).extensions).toMatchObject({
+      code: 'BAD_USER_INPUT',
+    });
   });
 
   it('and everything about it is NOT_FOUND for another tenant', async () => {
@@ -178,7 +273,11 @@ describe('an uploaded file', () => {
     initializer: [externalTensor('w', '/etc/passwd')],
     node: [node('Add', ['x', 'w'], ['y'])],
   });
-  const customOp = model({ input: [float('x', ['N', 1])], output: [float('y', ['N', 1])], node: [node('Steal', ['x'], ['y'], [], 'evil.corp')] });
+  const customOp = model({
+    input: [float('x', ['N', 1])],
+    output: [float('y', ['N', 1])],
+    node: [node('Steal', ['x'], ['y'], [], 'evil.corp')],
+  });
   const hostile: Record<string, Uint8Array> = {
     'random bytes': Buffer.from(Array.from({ length: 500 }, (_, i) => (i * 7919) % 251)),
     'a pickle': Buffer.from('\x80\x04\x95cos\nsystem\n'),
@@ -196,7 +295,10 @@ describe('an uploaded file', () => {
     const error = await tess.fails(REGISTER, { input: { modelId, uploadId } });
     expect(error.extensions.code).toBe('INVALID_MODEL');
     expect(error.message).not.toMatch(/\/tmp|node_modules|at Object|\.ts/);
-    const { model: untouched } = await tess.ok<{ model: { versions: { totalCount: number } } }>('query ($id: ID!) { model(id: $id) { versions { totalCount } } }', { id: modelId });
+    const { model: untouched } = await tess.ok<{ model: { versions: { totalCount: number } } }>(
+      'query ($id: ID!) { model(id: $id) { versions { totalCount } } }',
+      { id: modelId },
+    );
     expect(untouched.versions.totalCount).toBe(0);
   });
 });
@@ -227,7 +329,9 @@ describe('deletion', () => {
     expect((await tess.fails(deleteVersion, { id: first.id })).extensions).toMatchObject({ code: 'CONFLICT', got: 'PRODUCTION' });
     await forceToProduction(admin, second.id, first.id);
     expect((await tess.fails(deleteVersion, { id: first.id })).extensions).toMatchObject({ code: 'CONFLICT', got: 'ARCHIVED' });
-    await tess.ok('mutation ($id: ID!) { demoteModelVersion(input: { modelVersionId: $id }) { modelVersion { stage } } }', { id: first.id });
+    await tess.ok('mutation ($id: ID!) { demoteModelVersion(input: { modelVersionId: $id }) { modelVersion { stage } } }', {
+      id: first.id,
+    });
     expect((await tess.fails(deleteVersion, { id: first.id })).message).toContain('history');
     expect((await tess.fails(deleteModel, { id: modelId })).extensions.code).toBe('CONFLICT');
   });
@@ -248,18 +352,21 @@ describe('a crash between the row and its files', () => {
   it('is finished by the sweeper', async () => {
     const modelId = await createModel(tess);
     const left = await leavePending(modelId);
-    expect((await tess.fails('mutation ($id: ID!) { validateModelVersion(input: { modelVersionId: $id }) { job { id } } }', { id: left.id })).extensions).toMatchObject({ code: 'CONFLICT', got: 'PENDING' });
+    expect(
+      (await tess.fails('mutation ($id: ID!) { validateModelVersion(input: { modelVersionId: $id }) { job { id } } }', { id: left.id }))
+        .extensions,
+    ).toMatchObject({ code: 'CONFLICT', got: 'PENDING' });
     expect((await tess.fails(deleteVersion, { id: left.id })).extensions.code).toBe('CONFLICT');
-    const { modelVersions } = service.app.context.services;
-    expect(await modelVersions.sweep()).toBe(0);
-    expect(await modelVersions.sweep(0)).toBe(1);
+    const { versionStorage } = service.app.context.services;
+    expect(await versionStorage.sweep()).toBe(0);
+    expect(await versionStorage.sweep(0)).toBe(1);
     expect((await tess.ok<{ modelVersion: unknown }>(versionById, { id: left.id })).modelVersion).toMatchObject({ status: 'READY' });
     expect((await keysBelow(`acme/models/${await nameOf(modelId)}/1`)).length).toBe(3);
-    expect(await modelVersions.sweep(0)).toBe(0);
+    expect(await versionStorage.sweep(0)).toBe(0);
   });
 
   it('is given up with a reason when the source is gone or altered', async () => {
-    const { modelVersions } = service.app.context.services;
+    const { versionStorage } = service.app.context.services;
     const { db, objects } = service.app.context;
     for (const [source, reason] of [
       ['acme/uploads/nothing-here', 'No stored file'],
@@ -269,7 +376,7 @@ describe('a crash between the row and its files', () => {
       const modelId = await createModel(tess);
       const left = await leavePending(modelId);
       await db.asSystem((em) => em.execute('update model_version set source_key = ? where id = ?', [source, left.id]));
-      await modelVersions.sweep(0);
+      await versionStorage.sweep(0);
       const { modelVersion } = await tess.ok<{ modelVersion: { status: string; error: string } }>(versionById, { id: left.id });
       expect(modelVersion.status).toBe('FAILED');
       expect(modelVersion.error).toContain(reason);

@@ -1,6 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/domain/principal.js';
-import { createModel, evaluate, forceToProduction, promote, PROMOTE, register, ROLL_BACK, trainTumours, validate } from '../support/registry.js';
+import {
+  createModel,
+  evaluate,
+  forceToProduction,
+  promote,
+  PROMOTE,
+  register,
+  ROLL_BACK,
+  trainTumours,
+  validate,
+} from '../support/registry.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 
 let service: TestService;
@@ -60,10 +70,14 @@ describe('promotion', () => {
     await validate(tess, second);
     await promote(tess, second, 'STAGING');
     await evaluate(tess, { modelVersionId: second });
-    const unshadowed = await tess.fails(PROMOTE, { input: { modelVersionId: second, toStage: 'PRODUCTION', expectedProductionVersionId: first } });
+    const unshadowed = await tess.fails(PROMOTE, {
+      input: { modelVersionId: second, toStage: 'PRODUCTION', expectedProductionVersionId: first },
+    });
     expect(unshadowed.extensions).toMatchObject({ code: 'GATE_NOT_PASSED', missing: [{ gate: 'SHADOW' }] });
     await passShadow(second);
-    expect(await promote(tess, second, 'PRODUCTION', { expectedProductionVersionId: first, reason: 'better' })).toMatchObject({ stage: 'PRODUCTION' });
+    expect(await promote(tess, second, 'PRODUCTION', { expectedProductionVersionId: first, reason: 'better' })).toMatchObject({
+      stage: 'PRODUCTION',
+    });
     expect(await stageOf(first)).toBe('ARCHIVED');
     const { modelHistory, model } = await tess.ok<{ modelHistory: { nodes: unknown[] }; model: unknown }>(
       `query ($id: ID!) { model(id: $id) { productionVersion { id } }
@@ -71,16 +85,34 @@ describe('promotion', () => {
       { id: modelId },
     );
     expect(model).toEqual({ productionVersion: { id: second } });
-    const step = (version: number, fromStage: string, toStage: string, reason = '') => ({ fromStage, toStage, reason, override: false, createdBy: 'tess', modelVersion: { version } });
-    expect(modelHistory.nodes).toEqual([step(2, 'STAGING', 'PRODUCTION', 'better'), step(1, 'PRODUCTION', 'ARCHIVED', 'better'), step(2, 'DEVELOPMENT', 'STAGING')]);
+    const step = (version: number, fromStage: string, toStage: string, reason = '') => ({
+      fromStage,
+      toStage,
+      reason,
+      override: false,
+      createdBy: 'tess',
+      modelVersion: { version },
+    });
+    expect(modelHistory.nodes).toEqual([
+      step(2, 'STAGING', 'PRODUCTION', 'better'),
+      step(1, 'PRODUCTION', 'ARCHIVED', 'better'),
+      step(2, 'DEVELOPMENT', 'STAGING'),
+    ]);
   });
 
   it('takes one stage at a time, and nothing from PRODUCTION', async () => {
     const { ids } = await newModel(1);
     const [id] = ids as [string];
-    expect((await tess.fails(PROMOTE, { input: { modelVersionId: id, toStage: 'PRODUCTION' } })).extensions).toMatchObject({ code: 'CONFLICT', field: 'input.toStage', got: 'PRODUCTION' });
+    expect((await tess.fails(PROMOTE, { input: { modelVersionId: id, toStage: 'PRODUCTION' } })).extensions).toMatchObject({
+      code: 'CONFLICT',
+      field: 'input.toStage',
+      got: 'PRODUCTION',
+    });
     await forceToProduction(admin, id, null);
-    expect((await tess.fails(PROMOTE, { input: { modelVersionId: id, toStage: 'PRODUCTION', expectedProductionVersionId: id } })).extensions.code).toBe('CONFLICT');
+    expect(
+      (await tess.fails(PROMOTE, { input: { modelVersionId: id, toStage: 'PRODUCTION', expectedProductionVersionId: id } })).extensions
+        .code,
+    ).toBe('CONFLICT');
     expect((await tess.fails(PROMOTE, { input: { modelVersionId: id, toStage: 'STAGING' } })).extensions.code).toBe('CONFLICT');
   });
 
@@ -91,7 +123,9 @@ describe('promotion', () => {
     const rest = { override: true, reason: 'a fixture of the tests' };
     await promote(admin, second, 'STAGING', rest);
     for (const expectedProductionVersionId of [null, undefined, third]) {
-      const error = await admin.fails(PROMOTE, { input: { modelVersionId: second, toStage: 'PRODUCTION', expectedProductionVersionId, ...rest } });
+      const error = await admin.fails(PROMOTE, {
+        input: { modelVersionId: second, toStage: 'PRODUCTION', expectedProductionVersionId, ...rest },
+      });
       expect(error.extensions).toMatchObject({ code: 'CONFLICT', field: 'input.expectedProductionVersionId', got: first });
     }
     expect(await stageOf(second)).toBe('STAGING');
@@ -104,7 +138,10 @@ describe('promotion', () => {
     const input = { modelVersionId: id, toStage: 'STAGING', override: true };
     expect((await tess.fails(PROMOTE, { input: { ...input, reason: 'because I can, really' } })).extensions.code).toBe('FORBIDDEN');
     for (const reason of [undefined, null, '', 'soon', '          x']) {
-      expect((await admin.fails(PROMOTE, { input: { ...input, reason } })).extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.reason' });
+      expect((await admin.fails(PROMOTE, { input: { ...input, reason } })).extensions).toMatchObject({
+        code: 'BAD_USER_INPUT',
+        field: 'input.reason',
+      });
     }
     await promote(admin, id, 'STAGING', { override: true, reason: 'The validator is down.' });
     const { modelVersion, auditLog } = await admin.ok<{ modelVersion: unknown; auditLog: { nodes: unknown[] } }>(
@@ -114,7 +151,11 @@ describe('promotion', () => {
     );
     expect(modelVersion).toEqual({ stageHistory: [{ override: true, reason: 'The validator is down.', createdBy: 'ada' }] });
     expect(auditLog.nodes).toEqual([
-      { actor: 'ada', before: { stage: 'DEVELOPMENT' }, after: { stage: 'STAGING', reason: 'The validator is down.', override: true, gatesNotPassed: ['VALIDATION'] } },
+      {
+        actor: 'ada',
+        before: { stage: 'DEVELOPMENT' },
+        after: { stage: 'STAGING', reason: 'The validator is down.', override: true, gatesNotPassed: ['VALIDATION'] },
+      },
     ]);
   });
 
@@ -123,7 +164,9 @@ describe('promotion', () => {
     const input = { modelVersionId: ids[0]!, toStage: 'STAGING' };
     expect((await (await service.as({ role: Role.VIEWER })).fails(PROMOTE, { input })).extensions.code).toBe('FORBIDDEN');
     const globex = await service.as({ tenant: 'globex', role: Role.ADMIN });
-    expect((await globex.fails(PROMOTE, { input: { ...input, override: true, reason: 'a good reason' } })).extensions.code).toBe('NOT_FOUND');
+    expect((await globex.fails(PROMOTE, { input: { ...input, override: true, reason: 'a good reason' } })).extensions.code).toBe(
+      'NOT_FOUND',
+    );
   });
 });
 
@@ -139,7 +182,10 @@ describe('rollback', () => {
     await passShadow(second);
     await promote(tess, second, 'PRODUCTION', { expectedProductionVersionId: first });
 
-    expect((await tess.fails(ROLL_BACK, { input: { modelId, expectedProductionVersionId: first } })).extensions).toMatchObject({ code: 'CONFLICT', got: second });
+    expect((await tess.fails(ROLL_BACK, { input: { modelId, expectedProductionVersionId: first } })).extensions).toMatchObject({
+      code: 'CONFLICT',
+      got: second,
+    });
     expect(await tess.ok(ROLL_BACK, { input: { modelId, expectedProductionVersionId: second, reason: 'too slow' } })).toEqual({
       rollbackModel: { restored: { id: first, stage: 'PRODUCTION' }, replaced: { id: second, stage: 'DEVELOPMENT' } },
     });
@@ -172,13 +218,14 @@ describe('history', () => {
       { id: first },
     );
     expect(archived.archiveModelVersion).toEqual({ modelVersion: { stage: 'ARCHIVED' } });
-    const { modelHistory } = await tess.ok<{ modelHistory: { nodes: { toStage: string; createdAt: string; modelVersion: { id: string } }[] } }>(
-      'query ($id: ID!) { modelHistory(modelId: $id) { nodes { toStage createdAt modelVersion { id } } } }',
-      { id: modelId },
-    );
+    const { modelHistory } = await tess.ok<{
+      modelHistory: { nodes: { toStage: string; createdAt: string; modelVersion: { id: string } }[] };
+    }>('query ($id: ID!) { modelHistory(modelId: $id) { nodes { toStage createdAt modelVersion { id } } } }', { id: modelId });
     const changes = modelHistory.nodes.filter(({ toStage }) => toStage === 'PRODUCTION').reverse();
     expect(changes.map(({ modelVersion }) => modelVersion.id)).toEqual([first, second, first]);
-    const at = async (instant: Date) => (await tess.ok<{ productionVersionAt: { id: string } | null }>(AT, { id: modelId, at: instant.toISOString() })).productionVersionAt?.id ?? null;
+    const at = async (instant: Date) =>
+      (await tess.ok<{ productionVersionAt: { id: string } | null }>(AT, { id: modelId, at: instant.toISOString() })).productionVersionAt
+        ?.id ?? null;
     expect(await at(before)).toBeNull();
     for (const { createdAt, modelVersion } of changes) {
       expect(await at(new Date(createdAt))).toBe(modelVersion.id);
@@ -197,7 +244,13 @@ describe('history', () => {
       'query ($id: ID!) { events(filter: { types: [MODEL_STAGE_CHANGED], modelId: $id }) { nodes { subjectId payload } } }',
       { id: modelId },
     );
-    expect(events.nodes.map(({ payload }) => payload.toStage).sort()).toEqual(['ARCHIVED', 'PRODUCTION', 'PRODUCTION', 'STAGING', 'STAGING']);
+    expect(events.nodes.map(({ payload }) => payload.toStage).sort()).toEqual([
+      'ARCHIVED',
+      'PRODUCTION',
+      'PRODUCTION',
+      'STAGING',
+      'STAGING',
+    ]);
     const raw = service.app.context.db.asSystem((em) => em.execute(`update model_version set stage = 'PRODUCTION' where id = ?`, [first]));
     await expect(raw).rejects.toThrow(/model_version_one_production/);
   });

@@ -118,7 +118,7 @@ function pick(route: Route, principal: Principal, routingKey: string): Target {
 function readInputs(signature: Signature, { rows, tensors }: PredictInput): { tensors: Tensor[]; rows: number } {
   if ((rows == null) === (tensors == null)) throw badInput('input', 'exactly one of rows and tensors', rows == null ? 'neither' : 'both');
   if (rows) return { tensors: rowsToTensors(signature, rows, { maxRows: MAX_ROWS_PER_REQUEST }), rows: rows.length };
-  const parsed = tensors!.map((tensor, i) => readTensor(signature, tensor, `input.tensors[${i}]`));
+  const parsed = tensors!.map((tensor, i) => readTensor(signature, tensor, `inputs[${i}]`));
   return { tensors: parsed, rows: checkTensors(signature, parsed, { maxRows: MAX_ROWS_PER_REQUEST }).rows };
 }
 
