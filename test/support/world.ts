@@ -5,6 +5,7 @@ import type { TrafficWriter } from './traffic.js';
 import { CARS_CONFIG, createExperiment, registerDataset, startTraining, trainingEnd, vegaPath } from './training.js';
 
 const QUICK_CONFIG = { ...CARS_CONFIG, hyperparameters: { epochs: 1, batchSize: 64, learningRate: 0.01, hiddenLayers: [4] } };
+const OVERRIDE = { override: true, reason: 'needed by a test' };
 const CAR = { Horsepower: 130, Weight_in_lbs: 3504, Origin: 'USA', Year: '1970-01-01T00:00:00.000Z' };
 
 /** A thing of every type that a tenant has from the start. */
@@ -106,9 +107,13 @@ export class World {
 
   /** To PRODUCTION in two steps, past the gates. */
   async promote(modelVersionId: string, expectedProductionVersionId: string | null): Promise<void> {
-    const override = { modelVersionId, override: true, reason: 'needed by a test' };
-    await this.mutate('promoteModelVersion', 'PromoteModelVersionInput', { ...override, toStage: 'STAGING' }, '__typename');
-    await this.mutate('promoteModelVersion', 'PromoteModelVersionInput', { ...override, toStage: 'PRODUCTION', expectedProductionVersionId }, '__typename');
+    await this.stage(modelVersionId);
+    const input = { modelVersionId, toStage: 'PRODUCTION', expectedProductionVersionId, ...OVERRIDE };
+    await this.mutate('promoteModelVersion', 'PromoteModelVersionInput', input, '__typename');
+  }
+
+  async stage(modelVersionId: string): Promise<void> {
+    await this.mutate('promoteModelVersion', 'PromoteModelVersionInput', { modelVersionId, toStage: 'STAGING', ...OVERRIDE }, '__typename');
   }
 
   /** A model whose second version has taken over from its first. */
@@ -201,7 +206,7 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   runMetrics: [({ runId }) => ({ runId })],
   runs: [({ experimentId, datasetId }) => ({ filter: { experimentIds: [experimentId], datasetIds: [datasetId] } })],
   trainingJob: [({ jobId }) => ({ id: jobId })],
-  trainingJobs: [({ runId, datasetId, versionId }) => ({ filter: { runId, datasetId, modelVersionId: versionId } })],
+  trainingJobs: [({ runId, datasetId }) => ({ filter: { runId, datasetId } })],
 };
 
 /** The same of every mutation, meant to succeed: what a call uses up is made for it. */
@@ -247,7 +252,8 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
     async (_, world) => {
       const { modelId, versionId } = await world.modelWithPast();
       const modelVersionId = await world.newVersion(modelId);
-      return { input: { modelVersionId, toStage: 'STAGING', expectedProductionVersionId: versionId, override: true, reason: 'needed by a test' } };
+      await world.stage(modelVersionId);
+      return { input: { modelVersionId, toStage: 'PRODUCTION', expectedProductionVersionId: versionId, ...OVERRIDE } };
     },
   ],
   registerDataset: [async (_, world) => ({ input: { name: `d-${randomUUID()}`, source: { uploadId: await world.newUpload() } } })],

@@ -92,7 +92,7 @@ export class JobService {
   }
 
   /** Gives a job that was given up or cancelled another attempt, with a clean slate of failures. */
-  async resume(session: Session, id: string, kind: JobKind): Promise<Job> {
+  async resume(session: Session, action: string, id: string, kind: JobKind): Promise<Job> {
     const job = await this.get(session, id, kind);
     await session.em.lock(job, LockMode.PESSIMISTIC_WRITE);
     await session.em.refresh(job);
@@ -106,7 +106,7 @@ export class JobService {
       [id, session.tenant],
     );
     await this.step(session.em, id, { status: 'QUEUED', message: `Continued by ${session.principal.subject}` });
-    audit(session, 'resumeJob', { type: 'job', id }, { status: job.status }, { status: 'QUEUED' });
+    audit(session, action, { type: 'job', id }, { status: job.status }, { status: 'QUEUED' });
     session.afterCommit(() => {
       this.live.publish(jobTopic(id));
       this.live.publish(JOBS_WAITING);

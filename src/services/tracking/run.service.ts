@@ -67,8 +67,8 @@ export class RunService {
     });
     await session.em.flush();
     await sql(session.em, 'insert into run_counter (tenant, run_id) values (?, ?)', [session.tenant, run.id]);
-    if (input.params?.length) await this.logParams(session, run.id, input.params);
-    if (input.tags?.length) await this.setTags(session, run.id, input.tags);
+    if (input.params?.length) await this.addParams(session, run.id, input.params);
+    if (input.tags?.length) await this.putTags(session, run.id, input.tags);
     audit(session, 'createRun', { type: 'run', id: run.id }, null, { name: run.name, experimentId: experiment.id });
     return run;
   }
@@ -96,6 +96,18 @@ export class RunService {
 
   /** A parameter says what a run was made with: it can be logged again with the same value, not changed. */
   async logParams(session: Session, runId: string, params: TagEntry[]): Promise<void> {
+    const added = await this.addParams(session, runId, params);
+    audit(session, 'logParams', { type: 'run', id: runId }, null, added);
+  }
+
+  async setTags(session: Session, runId: string, tags: TagEntry[]): Promise<void> {
+    const keys = tags.map(({ key }) => key);
+    const before = await sql<TagEntry>(session.em, 'select key, value from run_tag where tenant = ? and run_id = ? and key = any(?::text[])', [session.tenant, runId, keys]);
+    const after = await this.putTags(session, runId, tags);
+    audit(session, 'setRunTags', { type: 'run', id: runId }, Object.fromEntries(before.map(({ key, value }) => [key, value])), after);
+  }
+
+  private async addParams(session: Session, runId: string, params: TagEntry[]): Promise<Record<string, string>> {
     const record = checkTags('input.params', params);
     await this.insertPairs(session, 'run_param', runId, record, 'on conflict (run_id, key) do nothing');
     const [different] = await sql<{ key: string; value: string }>(session.em, 
@@ -110,11 +122,13 @@ export class RunService {
         got: record[different.key]?.slice(0, 80),
       });
     }
+    return record;
   }
 
-  async setTags(session: Session, runId: string, tags: TagEntry[]): Promise<void> {
+  private async putTags(session: Session, runId: string, tags: TagEntry[]): Promise<Record<string, string>> {
     const record = checkTags('input.tags', tags);
     await this.insertPairs(session, 'run_tag', runId, record, 'on conflict (run_id, key) do update set value = excluded.value');
+    return record;
   }
 
   /** Appends metric points; the same point again adds nothing. Returns how many were new. */

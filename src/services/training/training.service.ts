@@ -70,7 +70,7 @@ export class TrainingService {
 
   /** Another attempt at a failed or cancelled training, from its last sound checkpoint. CONFLICT in any other state. */
   async resume(session: Session, jobId: string): Promise<Job> {
-    const job = await this.jobs.resume(session, jobId, 'TRAINING');
+    const job = await this.jobs.resume(session, 'resumeTraining', jobId, 'TRAINING');
     await session.em.nativeUpdate(Run, { id: job.runId!, tenant: session.tenant }, { status: 'QUEUED', endedAt: null });
     this.announce(session, job);
     return job;
