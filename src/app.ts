@@ -39,7 +39,7 @@ export async function startApp(config: Config, logger: Logger, options: AppOptio
           { name: 'sweep', intervalMs: SWEEP_INTERVAL_MS, run: () => services.uploads.sweep() },
           { name: 'sweep-staged', intervalMs: SWEEP_INTERVAL_MS, run: () => services.staged.sweep() },
           { name: 'sweep-batch-inference', intervalMs: SWEEP_INTERVAL_MS, run: () => services.batchInference.sweep() },
-          { name: 'sweep-versions', intervalMs: SWEEP_INTERVAL_MS, run: () => services.modelVersions.sweep() },
+          { name: 'sweep-versions', intervalMs: SWEEP_INTERVAL_MS, run: () => services.versionStorage.sweep() },
           { name: 'sweep-trainings', intervalMs: SWEEP_INTERVAL_MS, run: () => services.trainings.sweep() },
           { name: 'monitoring', intervalMs: config.MONITORING_INTERVAL_MS, run: () => services.monitoring.tick() },
           { name: 'retraining', intervalMs: config.MONITORING_INTERVAL_MS, run: () => services.retraining.tick() },

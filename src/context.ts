@@ -44,6 +44,7 @@ import { ModelVersionService } from './services/registry/model-version.service.j
 import { StageService } from './services/registry/stage.service.js';
 import { ValidationService } from './services/registry/validation.service.js';
 import { VersionRemoval } from './services/registry/version-removal.js';
+import { VersionStorage } from './services/registry/version-storage.js';
 import { RunService } from './services/tracking/run.service.js';
 import type { Services } from './services/services.js';
 import { UploadService } from './services/tracking/upload.service.js';
@@ -103,7 +104,8 @@ export async function createContext(config: Config, logger: Logger, options: Con
   const checkpoints = new CheckpointService(objects, staged, jobs);
   const removal = new VersionRemoval(staged);
   const models = new ModelService(removal);
-  const modelVersions = new ModelVersionService({ db, live, objects, uploads, models, removal, staged, artifacts, checkModel, logger });
+  const versionStorage = new VersionStorage(db, live, objects, staged, artifacts, logger);
+  const modelVersions = new ModelVersionService({ db, objects, uploads, models, removal, storage: versionStorage, checkModel });
   const gates = new GateService();
   const evaluator = new LocalEvaluator();
   const evaluations = new EvaluationService({ live, jobs, objects, staged, artifacts, datasets, versions: modelVersions, gates, evaluator });
@@ -147,6 +149,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
     trainings,
     uploads,
     validations,
+    versionStorage,
   };
 
   return {
@@ -170,7 +173,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
       }),
     close: async () => {
       await serving.stop();
-      await modelVersions.idle();
+      await versionStorage.idle();
       await events.stop();
       await queue.close();
       await live.close();

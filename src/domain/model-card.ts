@@ -20,7 +20,14 @@ export interface ModelCardFacts {
   metrics: Record<string, number>;
   agreementMaxAbsDiff: number | null;
   /** Null for an uploaded model. */
-  training: { config: TrainingConfig; rows: { train: number; validation: number; holdout: number }; runId: string; datasetName: string; datasetVersion: number; datasetSha256: string } | null;
+  training: {
+    config: TrainingConfig;
+    rows: { train: number; validation: number; holdout: number };
+    runId: string;
+    datasetName: string;
+    datasetVersion: number;
+    datasetSha256: string;
+  } | null;
 }
 
 /** What a person should know before using the model, as Markdown; texts that users chose are escaped. */
@@ -53,8 +60,12 @@ function dataSection({ training }: ModelCardFacts): string {
     `Dataset ${escapeMarkdown(training.datasetName)}, version ${training.datasetVersion}, SHA-256 \`${training.datasetSha256}\``,
     `Run ${training.runId}`,
     `${count(rows.train)} training, ${count(rows.validation)} validation and ${count(rows.holdout)} holdout rows, split by ${split.by === 'TIME' ? `time (${escapeMarkdown(split.column)}; the latest are the holdout)` : 'a seeded shuffle'}`,
-    ...(window ? [`Rows whose ${escapeMarkdown(window.column)} lies from ${window.from ?? 'the beginning'} to before ${window.to ?? 'the end'}`] : []),
-    ...(target ? [`Target: ${escapeMarkdown(target.column)}${target.greaterThan === undefined ? '' : ` above ${target.greaterThan}`}`] : []),
+    ...(window
+      ? [`Rows whose ${escapeMarkdown(window.column)} lies from ${window.from ?? 'the beginning'} to before ${window.to ?? 'the end'}`]
+      : []),
+    ...(target
+      ? [`Target: ${escapeMarkdown(target.column)}${target.greaterThan === undefined ? '' : ` above ${target.greaterThan}`}`]
+      : []),
     `Features: ${config.features.map(({ column, kind }) => `${escapeMarkdown(column)} (${kind.toLowerCase()})`).join(', ')}`,
   ]);
 }
@@ -62,19 +73,30 @@ function dataSection({ training }: ModelCardFacts): string {
 function metricsSection(metrics: Record<string, number>): string {
   const entries = Object.entries(metrics);
   if (entries.length === 0) return 'None yet: evaluate the version.';
-  return table(['Metric', 'Value'], entries.map(([name, value]) => [escapeMarkdown(name), String(Number(value.toPrecision(6)))]));
+  return table(
+    ['Metric', 'Value'],
+    entries.map(([name, value]) => [escapeMarkdown(name), String(Number(value.toPrecision(6)))]),
+  );
 }
 
 function tensorTable(specs: readonly TensorSpec[]): string {
   return table(
     ['Name', 'Type', 'Shape', 'Means'],
-    specs.map(({ name, datatype, shape, semantic }) => [escapeMarkdown(name), datatype, shape.join(' × ').replaceAll('-', '−') || 'scalar', semantic?.toLowerCase() ?? '–']),
+    specs.map(({ name, datatype, shape, semantic }) => [
+      escapeMarkdown(name),
+      datatype,
+      shape.join(' × ').replaceAll('-', '−') || 'scalar',
+      semantic?.toLowerCase() ?? '–',
+    ]),
   );
 }
 
 function limits({ training, agreementMaxAbsDiff }: ModelCardFacts): string[] {
   if (!training) {
-    return ['Its answers have been checked for form only; evaluate it on data like yours before it decides anything.', 'Without a training profile, drift of its inputs cannot be told.'];
+    return [
+      'Its answers have been checked for form only; evaluate it on data like yours before it decides anything.',
+      'Without a training profile, drift of its inputs cannot be told.',
+    ];
   }
   return [
     `Judged on ${count(training.rows.holdout)} holdout rows of one dataset; data from elsewhere or later may differ, which drift monitoring watches for.`,

@@ -40,13 +40,21 @@ function outputFor(task: Task, outputs: readonly TensorSpec[]): TensorSpec {
   const wide = task !== 'REGRESSION';
   const fitting = outputs.filter(({ datatype, shape }) => {
     const perRow = shape.slice(1).reduce((product, size) => product * size, 1);
-    return (datatype === 'FP32' || datatype === 'FP64') && shape.length <= 2 && (wide ? shape.length === 2 && (perRow > 1 || perRow < 0) : perRow === 1);
+    return (
+      (datatype === 'FP32' || datatype === 'FP64') &&
+      shape.length <= 2 &&
+      (wide ? shape.length === 2 && (perRow > 1 || perRow < 0) : perRow === 1)
+    );
   });
   const found = fitting.find(({ name }) => name === OUTPUT_NAMES[task]) ?? (fitting.length === 1 ? fitting[0] : undefined);
   if (found) return found;
   const expected = `an output ${OUTPUT_NAMES[task]} of FP32, ${wide ? 'more than one value' : 'one value'} per row`;
   const got = outputs.map(({ name, datatype, shape }) => `${name} ${datatype} [${shape.join(', ')}]`).join('; ');
-  throw new AppError(ErrorCode.INVALID_TENSOR, `The model cannot be judged as ${task}: expected ${expected}, got ${got}.`, { field: 'outputs', expected, got });
+  throw new AppError(ErrorCode.INVALID_TENSOR, `The model cannot be judged as ${task}: expected ${expected}, got ${got}.`, {
+    field: 'outputs',
+    expected,
+    got,
+  });
 }
 
 function numbersOf({ name, data }: Tensor, rowCount: number): Float32Array | Float64Array {
@@ -54,5 +62,9 @@ function numbersOf({ name, data }: Tensor, rowCount: number): Float32Array | Flo
   const odd = data.findIndex((value) => !Number.isFinite(value));
   if (data.length % rowCount === 0 && odd < 0) return data;
   const got = odd < 0 ? `${data.length} values for ${rowCount} rows` : `${data[odd]} for row ${Math.floor((odd * rowCount) / data.length)}`;
-  throw new AppError(ErrorCode.INVALID_TENSOR, `Output ${name}: expected a finite number for every row, got ${got}.`, { field: name, expected: 'finite numbers', got });
+  throw new AppError(ErrorCode.INVALID_TENSOR, `Output ${name}: expected a finite number for every row, got ${got}.`, {
+    field: name,
+    expected: 'finite numbers',
+    got,
+  });
 }

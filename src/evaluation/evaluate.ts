@@ -22,7 +22,10 @@ export async function evaluate(request: EvaluationRequest, engine: InferenceEngi
     // The candidate's own columns may all be there.
     if (!baseline || !isMismatch(error)) throw error;
     baselineProblem = error.message;
-    rows = await loadJudgedRows(data, candidate.signature.inputs.map(({ name }) => name));
+    rows = await loadJudgedRows(
+      data,
+      candidate.signature.inputs.map(({ name }) => name),
+    );
   }
   const answers = await answersOf(engine, 'candidate', candidate, rows);
   let baselineAnswers: { versionId: string; answers: Answers } | undefined;
@@ -39,20 +42,28 @@ export async function evaluate(request: EvaluationRequest, engine: InferenceEngi
   return { report: reportOf(request, rows, answers, baselineAnswers), baselineProblem };
 }
 
-function reportOf({ candidate, data }: EvaluationRequest, rows: JudgedRows, answers: Answers, baseline?: { versionId: string; answers: Answers }): EvaluationReport {
+function reportOf(
+  { candidate, data }: EvaluationRequest,
+  rows: JudgedRows,
+  answers: Answers,
+  baseline?: { versionId: string; answers: Answers },
+): EvaluationReport {
   const slices = sliceColumnsOf(candidate, rows);
   const { target, baseRate } = rows;
   switch (answers.task) {
     case 'CLASSIFICATION': {
       if (target?.kind !== 'CLASSES' || baseRate?.kind !== 'SHARES') throw new Error('classes need a target of classes');
-      if (answers.classCount !== target.classes.length) throw mismatch(`probabilities of ${target.classes.length} classes`, `${answers.classCount}`);
+      if (answers.classCount !== target.classes.length)
+        throw mismatch(`probabilities of ${target.classes.length} classes`, `${answers.classCount}`);
       return evaluateClassification({
         labels: target.labels,
         probabilities: answers.probabilities,
         classNames: classNamesOf(data, target.classes),
         trainingShares: baseRate.shares,
         slices,
-        ...(baseline?.answers.task === 'CLASSIFICATION' && { baseline: { versionId: baseline.versionId, probabilities: baseline.answers.probabilities } }),
+        ...(baseline?.answers.task === 'CLASSIFICATION' && {
+          baseline: { versionId: baseline.versionId, probabilities: baseline.answers.probabilities },
+        }),
       });
     }
     case 'REGRESSION': {
@@ -62,7 +73,9 @@ function reportOf({ candidate, data }: EvaluationRequest, rows: JudgedRows, answ
         predicted: answers.predicted,
         trainingMean: baseRate.mean,
         slices,
-        ...(baseline?.answers.task === 'REGRESSION' && { baseline: { versionId: baseline.versionId, predicted: baseline.answers.predicted } }),
+        ...(baseline?.answers.task === 'REGRESSION' && {
+          baseline: { versionId: baseline.versionId, predicted: baseline.answers.predicted },
+        }),
       });
     }
     case 'CLUSTERING': {
@@ -72,7 +85,10 @@ function reportOf({ candidate, data }: EvaluationRequest, rows: JudgedRows, answ
   }
 }
 
-function nearestOf({ distances, clusterCount }: Extract<Answers, { task: 'CLUSTERING' }>, rowCount: number): { clusters: Int32Array; inertia: number } {
+function nearestOf(
+  { distances, clusterCount }: Extract<Answers, { task: 'CLUSTERING' }>,
+  rowCount: number,
+): { clusters: Int32Array; inertia: number } {
   const clusters = new Int32Array(rowCount);
   let inertia = 0;
   for (let row = 0; row < rowCount; row++) {
@@ -108,7 +124,11 @@ function classesOf(answers: Answers): number {
 }
 
 function mismatch(expected: string, got: string): AppError {
-  return new AppError(ErrorCode.INVALID_TENSOR, `The model does not fit these rows: expected ${expected}, got ${got}.`, { field: 'outputs', expected, got });
+  return new AppError(ErrorCode.INVALID_TENSOR, `The model does not fit these rows: expected ${expected}, got ${got}.`, {
+    field: 'outputs',
+    expected,
+    got,
+  });
 }
 
 function isMismatch(error: unknown): error is AppError {

@@ -28,7 +28,14 @@ const noSilhouette = (): null => null;
 export async function loadJudgedRows(data: JudgedData, inputs: readonly string[]): Promise<JudgedRows> {
   if (data.kind === 'ALL') {
     const { columns, rowCount, target } = await readAll(data.file, inputs, data.task, data.target);
-    return { task: data.task, rowCount, columns, target, baseRate: target && baseRateOf(target, everyRow(rowCount)), silhouetteOf: noSilhouette };
+    return {
+      task: data.task,
+      rowCount,
+      columns,
+      target,
+      baseRate: target && baseRateOf(target, everyRow(rowCount)),
+      silhouetteOf: noSilhouette,
+    };
   }
   const { config, training, other } = data;
   const task = TASK_OF[config.modelType];
@@ -81,7 +88,8 @@ function inTermsOf(trained: Target, other: Target): Target {
   if (trained.kind === 'VALUES' || other.kind === 'VALUES') return other;
   const indices = other.classes.map((name) => {
     const index = trained.classes.indexOf(name);
-    if (index < 0) throw badInput('input.datasetId', `a dataset with the training's classes (${trained.classes.slice(0, 10).join(', ')})`, name);
+    if (index < 0)
+      throw badInput('input.datasetId', `a dataset with the training's classes (${trained.classes.slice(0, 10).join(', ')})`, name);
     return index;
   });
   return { ...trained, labels: other.labels.map((label) => indices[label]!) };

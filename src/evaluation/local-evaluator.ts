@@ -50,7 +50,13 @@ async function perform(work: Work, signal: AbortSignal): Promise<Answer> {
 
 function answerOf(work: Work, folder: string, signal: AbortSignal): Promise<Answer> {
   // An evaluation needs no setting and no secret of the service; its temporary files go with the folder, even when it is killed.
-  const child = fork(childEntry(), [], { serialization: 'advanced', cwd: folder, env: { TMPDIR: folder }, execArgv: [], stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+  const child = fork(childEntry(), [], {
+    serialization: 'advanced',
+    cwd: folder,
+    env: { TMPDIR: folder },
+    execArgv: [],
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  });
   let complaint = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     complaint = (complaint + text).slice(-COMPLAINT_CHARACTERS);
@@ -62,7 +68,9 @@ function answerOf(work: Work, folder: string, signal: AbortSignal): Promise<Answ
     child.on('message', (message: Answer) => {
       answer = message;
     });
-    child.on('error', (error) => reject(new AppError(ErrorCode.UNAVAILABLE, 'The evaluation process could not run.', {}, { cause: error })));
+    child.on('error', (error) =>
+      reject(new AppError(ErrorCode.UNAVAILABLE, 'The evaluation process could not run.', {}, { cause: error })),
+    );
     child.on('close', (exitCode, killedBy) => {
       if (signal.aborted) reject(signal.reason);
       else if (answer) resolve(answer);

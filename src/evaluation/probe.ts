@@ -80,7 +80,15 @@ async function sampleRows(signature: Signature, { path, format }: NonNullable<Pr
 function zeroRows({ inputs }: Signature): Tensor[][] {
   const row = inputs.map(({ name, datatype, shape }): Tensor => {
     const dims = shape.map((size) => (size < 0 ? 1 : size));
-    return { name, datatype, shape: dims, data: allocate(datatype, dims.reduce((product, size) => product * size, 1)) };
+    return {
+      name,
+      datatype,
+      shape: dims,
+      data: allocate(
+        datatype,
+        dims.reduce((product, size) => product * size, 1),
+      ),
+    };
   });
   return Array.from({ length: SAMPLE_ROWS }, () => row);
 }

@@ -11,7 +11,9 @@ import type { Session } from '../db/database.js';
 import type { EvaluationReport } from '../domain/evaluation.js';
 import type { Gate, GateCheck } from '../domain/gates.js';
 import type { Stage } from '../domain/stages.js';
+import type { Page } from '../db/pagination.js';
 import { sql } from '../db/sql.js';
+import { firstVersions } from '../services/registry/first-versions.js';
 import { readTraffic, type Traffic } from '../services/serving/traffic.service.js';
 
 type RunInSession = <T>(work: (session: Session) => Promise<T>) => Promise<T>;
@@ -49,6 +51,11 @@ export interface CheckpointRow {
   sizeBytes: number;
   sha256: string;
   createdAt: Date;
+}
+
+export interface ModelVersionsKey {
+  modelId: string;
+  first: number | null;
 }
 
 export interface DeploymentTrafficKey {
@@ -96,6 +103,8 @@ export interface Loaders {
   experiment: DataLoader<string, Experiment | null>;
   model: DataLoader<string, Model | null>;
   modelVersion: DataLoader<string, ModelVersion | null>;
+  /** First pages, highest number first. */
+  modelVersions: DataLoader<ModelVersionsKey, Page<ModelVersion>>;
   /** By model. */
   productionVersion: DataLoader<string, ModelVersion | null>;
   run: DataLoader<string, Run | null>;
@@ -160,6 +169,7 @@ export function createLoaders(run: RunInSession): Loaders {
     experiment: byId(Experiment),
     model: byId(Model),
     modelVersion: byId(ModelVersion),
+    modelVersions: new DataLoader((keys) => run((session) => loadFirstVersions(session, keys)), { cacheKeyFn: (key) => JSON.stringify(key) as never }),
     productionVersion: new DataLoader((modelIds) => run((session) => loadProductionVersions(session, modelIds))),
     run: byId(Run),
     runParams: grouped<KeyValueRow>('run_param', 'run_id', 'key, value', 'key'),
@@ -191,6 +201,16 @@ async function loadDeployments(session: Session, endpointIds: readonly string[])
   const rows = await session.em.find(Deployment, where, { orderBy: { createdAt: 'ASC', id: 'ASC' } });
   const groups = Map.groupBy(rows, ({ endpointId }) => endpointId);
   return endpointIds.map((id) => groups.get(id) ?? []);
+}
+
+/** Two statements per page size. */
+async function loadFirstVersions(session: Session, keys: readonly ModelVersionsKey[]): Promise<Page<ModelVersion>[]> {
+  const found = new Map<ModelVersionsKey, Page<ModelVersion>>();
+  for (const [first, same] of Map.groupBy(keys, (key) => key.first)) {
+    const pages = await firstVersions(session, same.map(({ modelId }) => modelId), first);
+    same.forEach((key, i) => found.set(key, pages[i]!));
+  }
+  return keys.map((key) => found.get(key)!);
 }
 
 async function loadProductionVersions(session: Session, modelIds: readonly string[]): Promise<(ModelVersion | null)[]> {

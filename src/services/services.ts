@@ -15,6 +15,7 @@ import type { ModelVersionService } from './registry/model-version.service.js';
 import type { GateService } from './registry/gate.service.js';
 import type { StageService } from './registry/stage.service.js';
 import type { ValidationService } from './registry/validation.service.js';
+import type { VersionStorage } from './registry/version-storage.js';
 import type { MonitoringService } from './monitoring/monitoring.service.js';
 import type { PredictService } from './serving/predict.service.js';
 import type { RetrainingService } from './monitoring/retraining.service.js';
@@ -55,4 +56,5 @@ export interface Services {
   trainings: TrainingService;
   uploads: UploadService;
   validations: ValidationService;
+  versionStorage: VersionStorage;
 }

@@ -35,13 +35,20 @@ export async function createModel(caller: Caller, input: Record<string, unknown>
   return created.model.id;
 }
 
-export async function trainTumours(caller: Caller, overrides: Record<string, unknown> = {}): Promise<{ runId: string; datasetId: string; jobId: string }> {
+export async function trainTumours(
+  caller: Caller,
+  overrides: Record<string, unknown> = {},
+): Promise<{ runId: string; datasetId: string; jobId: string }> {
   const { uploadId } = await caller.upload('tumours.csv', fixtureBytes('breast-cancer.csv'));
   const datasetId = await registerDataset(caller, { name: `tumours-${Math.random().toString(36).slice(2)}`, uploadId });
   return { datasetId, ...(await trainOn(caller, datasetId, { ...TUMOUR_CONFIG, ...overrides })) };
 }
 
-export async function trainOn(caller: Caller, datasetId: string, config: Record<string, unknown>): Promise<{ runId: string; jobId: string }> {
+export async function trainOn(
+  caller: Caller,
+  datasetId: string,
+  config: Record<string, unknown>,
+): Promise<{ runId: string; jobId: string }> {
   const started = await startTraining(caller, { experimentId: await createExperiment(caller), datasetId, config });
   await trainingEnd(caller, started.jobId);
   return started;
@@ -52,7 +59,12 @@ export async function register(caller: Caller, input: Record<string, unknown>): 
   return registerModelVersion.modelVersion;
 }
 
-export async function registerUpload(caller: Caller, modelId: string, bytes: Uint8Array, rest: Record<string, unknown> = {}): Promise<VersionView> {
+export async function registerUpload(
+  caller: Caller,
+  modelId: string,
+  bytes: Uint8Array,
+  rest: Record<string, unknown> = {},
+): Promise<VersionView> {
   const { uploadId } = await caller.upload('model.onnx', Buffer.from(bytes));
   return register(caller, { modelId, uploadId, ...rest });
 }
@@ -93,8 +105,15 @@ export async function validate(caller: Caller, modelVersionId: string): Promise<
   return jobEnd(caller, validateModelVersion.job.id);
 }
 
-export async function promote(caller: Caller, modelVersionId: string, toStage: string, rest: Record<string, unknown> = {}): Promise<VersionView> {
-  const { promoteModelVersion } = await caller.ok<{ promoteModelVersion: { modelVersion: VersionView } }>(PROMOTE, { input: { modelVersionId, toStage, ...rest } });
+export async function promote(
+  caller: Caller,
+  modelVersionId: string,
+  toStage: string,
+  rest: Record<string, unknown> = {},
+): Promise<VersionView> {
+  const { promoteModelVersion } = await caller.ok<{ promoteModelVersion: { modelVersion: VersionView } }>(PROMOTE, {
+    input: { modelVersionId, toStage, ...rest },
+  });
   return promoteModelVersion.modelVersion;
 }
 

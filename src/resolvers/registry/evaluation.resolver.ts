@@ -21,7 +21,10 @@ import { ModelTaskEnum } from './model.types.js';
 @Resolver(() => EvaluationType)
 export class EvaluationResolver {
   @Query(() => EvaluationType, { description: 'One evaluation. NOT_FOUND when there is none with this id.' })
-  evaluation(@Ctx() ctx: RequestContext, @Arg('id', () => ID, { description: 'Id of the evaluation.' }) id: string): Promise<EvaluationType> {
+  evaluation(
+    @Ctx() ctx: RequestContext,
+    @Arg('id', () => ID, { description: 'Id of the evaluation.' }) id: string,
+  ): Promise<EvaluationType> {
     return ctx.run((session) => ctx.services.evaluations.get(session, id));
   }
 
@@ -31,13 +34,15 @@ export class EvaluationResolver {
   })
   async evaluateModelVersion(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => EvaluateModelVersionInput, { description: 'The version, the rows and the baseline.' }) input: EvaluateModelVersionInput,
+    @Arg('input', () => EvaluateModelVersionInput, { description: 'The version, the rows and the baseline.' })
+    input: EvaluateModelVersionInput,
   ): Promise<JobPayload> {
     return { job: await ctx.run((session) => ctx.services.evaluations.start(session, input)) };
   }
 
   @Mutation(() => JobPayload, {
-    description: 'Queues the validation pipeline: signature, sample predictions, holdout metrics, latency, agreement. Its result is the gate VALIDATION.',
+    description:
+      'Queues the validation pipeline: signature, sample predictions, holdout metrics, latency, agreement. Its result is the gate VALIDATION.',
   })
   async validateModelVersion(
     @Ctx() ctx: RequestContext,
@@ -77,7 +82,10 @@ export class EvaluationResolver {
     return Object.entries(report.metrics).map(([name, estimate]) => ({ name, ...estimate, baseline: baseline?.[name] ?? null }));
   }
 
-  @FieldResolver(() => LossComparisonType, { nullable: true, description: 'Against answering every row with the training’s class shares or mean; null for clustering.' })
+  @FieldResolver(() => LossComparisonType, {
+    nullable: true,
+    description: 'Against answering every row with the training’s class shares or mean; null for clustering.',
+  })
   againstBaseRate(@Root() { report }: EvaluationType): LossComparisonType | null {
     return report.task === 'CLUSTERING' ? null : flat(report.baseRate);
   }
@@ -92,12 +100,17 @@ export class EvaluationResolver {
     return report.task === 'CLASSIFICATION' ? { classNames: report.classNames, counts: report.confusion } : null;
   }
 
-  @FieldResolver(() => CalibrationType, { nullable: true, description: 'How far promised probabilities come true; null unless CLASSIFICATION.' })
+  @FieldResolver(() => CalibrationType, {
+    nullable: true,
+    description: 'How far promised probabilities come true; null unless CLASSIFICATION.',
+  })
   calibration(@Root() { report }: EvaluationType): CalibrationType | null {
     return report.task === 'CLASSIFICATION' ? report.calibration : null;
   }
 
-  @FieldResolver(() => [EvaluationSlice], { description: 'Metrics by value of the categorical inputs, at most twenty values a column, the largest first.' })
+  @FieldResolver(() => [EvaluationSlice], {
+    description: 'Metrics by value of the categorical inputs, at most twenty values a column, the largest first.',
+  })
   slices(@Root() { report }: EvaluationType): EvaluationSlice[] {
     if (report.task === 'CLUSTERING') return [];
     return report.slices.slices.map(({ metrics, ...slice }) => ({

@@ -1,7 +1,6 @@
 import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
 import type { EvaluationReport } from '../../domain/evaluation.js';
 import { describeEnum } from '../types/common.types.js';
-import { connectionOf } from '../types/connection.js';
 import { DateTime, Json, SafeInt } from '../types/scalars.js';
 
 export const VerdictEnum = describeEnum('Verdict', 'What the 95 % interval of a loss difference says.', {
@@ -12,7 +11,9 @@ export const VerdictEnum = describeEnum('Verdict', 'What the 95 % interval of a 
 
 @ObjectType('MetricEstimate', { description: 'A metric of the judged rows with its 95 % bootstrap interval.' })
 export class MetricEstimateType {
-  @Field(() => String, { description: 'Name: accuracy, precision, recall, f1, roc_auc, average_precision, log_loss, brier; rmse, mae, r2; silhouette, inertia.' })
+  @Field(() => String, {
+    description: 'Name: accuracy, precision, recall, f1, roc_auc, average_precision, log_loss, brier; rmse, mae, r2; silhouette, inertia.',
+  })
   name!: string;
 
   @Field(() => Float, { description: 'The metric.' })
@@ -73,7 +74,9 @@ export class ReliabilityBinType {
   observed!: number;
 }
 
-@ObjectType('Calibration', { description: 'How far promised probabilities come true: of the second class for two classes, of the predicted class for more.' })
+@ObjectType('Calibration', {
+  description: 'How far promised probabilities come true: of the second class for two classes, of the predicted class for more.',
+})
 export class CalibrationType {
   @Field(() => [ReliabilityBinType], { description: 'At most ten bins of equal counts, in ascending order of score.' })
   bins!: ReliabilityBinType[];
@@ -117,8 +120,6 @@ export class EvaluationType {
   datasetId!: string;
 }
 
-export const EvaluationConnection = connectionOf(EvaluationType, 'Evaluation', 'evaluations');
-
 @InputType({ description: 'The column that an uploaded model predicts.' })
 export class EvaluationTargetInput {
   @Field(() => String, { description: 'Name of the column. BAD_USER_INPUT when the dataset has none of that name.' })
@@ -133,13 +134,22 @@ export class EvaluateModelVersionInput {
   @Field(() => ID, { description: 'The version, which must be READY. NOT_FOUND when there is none.' })
   modelVersionId!: string;
 
-  @Field(() => ID, { nullable: true, description: 'All rows of this dataset judge; the holdout of the version’s training when absent. Uploaded versions need it.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'All rows of this dataset judge; the holdout of the version’s training when absent. Uploaded versions need it.',
+  })
   datasetId?: string | null;
 
-  @Field(() => ID, { nullable: true, description: 'Version of the same model to compare with; the one in PRODUCTION when absent, and the base rate in any case.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'Version of the same model to compare with; the one in PRODUCTION when absent, and the base rate in any case.',
+  })
   baselineVersionId?: string | null;
 
-  @Field(() => EvaluationTargetInput, { nullable: true, description: 'For uploaded versions: the target. BAD_USER_INPUT for others, whose training tells it.' })
+  @Field(() => EvaluationTargetInput, {
+    nullable: true,
+    description: 'For uploaded versions: the target. BAD_USER_INPUT for others, whose training tells it.',
+  })
   target?: EvaluationTargetInput | null;
 }
 

@@ -24,7 +24,10 @@ import { DeletedPayload, ModelType, StageTransitionType } from './model.types.js
 @Resolver(() => ModelVersionType)
 export class ModelVersionResolver {
   @Query(() => ModelVersionType, { description: 'One model version. NOT_FOUND when there is none with this id.' })
-  modelVersion(@Ctx() ctx: RequestContext, @Arg('id', () => ID, { description: 'Id of the version.' }) id: string): Promise<ModelVersionType> {
+  modelVersion(
+    @Ctx() ctx: RequestContext,
+    @Arg('id', () => ID, { description: 'Id of the version.' }) id: string,
+  ): Promise<ModelVersionType> {
     return ctx.run((session) => ctx.services.modelVersions.get(session, id));
   }
 
@@ -32,8 +35,10 @@ export class ModelVersionResolver {
   async modelVersions(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('filter', () => ModelVersionFilterInput, { nullable: true, description: 'Which versions; all when absent.' }) filter?: ModelVersionFilterInput,
-    @Arg('orderBy', () => ModelVersionOrderInput, { nullable: true, description: 'Order; newest first when absent.' }) orderBy?: ModelVersionOrderInput,
+    @Arg('filter', () => ModelVersionFilterInput, { nullable: true, description: 'Which versions; all when absent.' })
+    filter?: ModelVersionFilterInput,
+    @Arg('orderBy', () => ModelVersionOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    orderBy?: ModelVersionOrderInput,
   ): Promise<object> {
     const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
     const result = await ctx.run((session) => ctx.services.modelVersions.list(session, filter ?? {}, page, order));
@@ -41,11 +46,13 @@ export class ModelVersionResolver {
   }
 
   @Mutation(() => ModelVersionPayload, {
-    description: 'Registers the model of a run or an uploaded ONNX file as the next version, with model.onnx, requirements.txt and model_card.md as its artifacts.',
+    description:
+      'Registers the model of a run or an uploaded ONNX file as the next version, with model.onnx, requirements.txt and model_card.md as its artifacts.',
   })
   async registerModelVersion(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => RegisterModelVersionInput, { description: 'The model and where the file comes from.' }) input: RegisterModelVersionInput,
+    @Arg('input', () => RegisterModelVersionInput, { description: 'The model and where the file comes from.' })
+    input: RegisterModelVersionInput,
   ): Promise<ModelVersionPayload> {
     const { modelVersions } = ctx.services;
     const { runId, uploadId, ...rest } = input;
@@ -65,7 +72,9 @@ export class ModelVersionResolver {
     return { modelVersion: await ctx.run((session) => ctx.services.modelVersions.update(session, input)) };
   }
 
-  @Mutation(() => DeletedPayload, { description: 'Deletes a version with its files. CONFLICT outside DEVELOPMENT and STAGING, or while something needs it.' })
+  @Mutation(() => DeletedPayload, {
+    description: 'Deletes a version with its files. CONFLICT outside DEVELOPMENT and STAGING, or while something needs it.',
+  })
   async deleteModelVersion(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => DeleteModelVersionInput, { description: 'The version.' }) input: DeleteModelVersionInput,
@@ -104,7 +113,9 @@ export class ModelVersionResolver {
     return ctx.loaders.versionTransitions.load(version.id);
   }
 
-  @FieldResolver(() => [ArtifactType], { description: 'Its files, by path: model.onnx, requirements.txt, model_card.md, and a report per evaluation.' })
+  @FieldResolver(() => [ArtifactType], {
+    description: 'Its files, by path: model.onnx, requirements.txt, model_card.md, and a report per evaluation.',
+  })
   artifacts(@Root() version: ModelVersionType, @Ctx() ctx: RequestContext): Promise<ArtifactType[]> {
     return ctx.loaders.versionArtifacts.load(version.id);
   }
@@ -118,7 +129,10 @@ export class ModelVersionResolver {
 /** What jobs tell of versions. */
 @Resolver(() => JobType)
 export class JobModelVersionResolver {
-  @FieldResolver(() => ModelVersionType, { nullable: true, description: 'The version that it is about; null for jobs without one, and when it has been deleted.' })
+  @FieldResolver(() => ModelVersionType, {
+    nullable: true,
+    description: 'The version that it is about; null for jobs without one, and when it has been deleted.',
+  })
   modelVersion(@Root() job: JobType, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> | null {
     return job.modelVersionId ? ctx.loaders.modelVersion.load(job.modelVersionId) : null;
   }

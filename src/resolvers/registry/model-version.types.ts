@@ -35,11 +35,15 @@ export const DatatypeEnum = describeEnum('Datatype', 'Element type of a tensor, 
   BYTES: 'Text in UTF-8.',
 });
 
-export const ModelVersionOrderField = describeOrderFields<'createdAt' | 'updatedAt' | 'version'>('ModelVersionOrderField', 'What model versions can be ordered by.', {
-  CREATED_AT: ['createdAt', 'When they were registered.'],
-  UPDATED_AT: ['updatedAt', 'When they last changed, stages included.'],
-  VERSION: ['version', 'Their numbers, which begin with 1 in each model.'],
-});
+export const ModelVersionOrderField = describeOrderFields<'createdAt' | 'updatedAt' | 'version'>(
+  'ModelVersionOrderField',
+  'What model versions can be ordered by.',
+  {
+    CREATED_AT: ['createdAt', 'When they were registered.'],
+    UPDATED_AT: ['updatedAt', 'When they last changed, stages included.'],
+    VERSION: ['version', 'Their numbers, which begin with 1 in each model.'],
+  },
+);
 
 @ObjectType('TensorSpec', { description: 'An input or output of a model.' })
 export class TensorSpecType {
@@ -119,7 +123,8 @@ export class ModelVersionType {
   version!: number;
 
   @Field(() => String, {
-    description: 'MAJOR.MINOR.PATCH: major for a signature to which callers must adapt, minor for a new training, patch for the same training again.',
+    description:
+      'MAJOR.MINOR.PATCH: major for a signature to which callers must adapt, minor for a new training, patch for the same training again.',
   })
   semanticVersion!: string;
 
@@ -146,7 +151,8 @@ export class ModelVersionType {
 
   @Field(() => MetricValue, {
     nullable: true,
-    description: 'Largest absolute difference between the trainer’s outputs and the runtime’s; null for an uploaded file, which has no trainer here.',
+    description:
+      'Largest absolute difference between the trainer’s outputs and the runtime’s; null for an uploaded file, which has no trainer here.',
   })
   agreementMaxAbsDiff?: number | null;
 
@@ -206,12 +212,17 @@ export class RegisterModelVersionInput {
   @Field(() => ID, { description: 'The model. NOT_FOUND when there is none.' })
   modelId!: string;
 
-  @Field(() => ID, { nullable: true, description: 'Run whose training made the file. NOT_FOUND when there is none; CONFLICT without a finished training, or when it trained for another task.' })
+  @Field(() => ID, {
+    nullable: true,
+    description:
+      'Run whose training made the file. NOT_FOUND when there is none; CONFLICT without a finished training, or when it trained for another task.',
+  })
   runId?: string | null;
 
   @Field(() => ID, {
     nullable: true,
-    description: '`uploadId` of an ONNX file that POST /uploads answered. It is tried in a process of its own first: INVALID_MODEL says what is wrong with it.',
+    description:
+      '`uploadId` of an ONNX file that POST /uploads answered. It is tried in a process of its own first: INVALID_MODEL says what is wrong with it.',
   })
   uploadId?: string | null;
 
@@ -237,7 +248,8 @@ export class UpdateModelVersionInput {
 @InputType({ description: 'A version to delete.' })
 export class DeleteModelVersionInput {
   @Field(() => ID, {
-    description: 'The version. NOT_FOUND when there is none; CONFLICT unless it is in DEVELOPMENT or STAGING, never was in PRODUCTION, and is neither deployed nor at work.',
+    description:
+      'The version. NOT_FOUND when there is none; CONFLICT unless it is in DEVELOPMENT or STAGING, never was in PRODUCTION, and is neither deployed nor at work.',
   })
   id!: string;
 }

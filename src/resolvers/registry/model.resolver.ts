@@ -37,7 +37,10 @@ export class ModelResolver {
     return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
   }
 
-  @Query(() => ModelVersionType, { nullable: true, description: 'The version of a model that was in PRODUCTION at an instant; null for none.' })
+  @Query(() => ModelVersionType, {
+    nullable: true,
+    description: 'The version of a model that was in PRODUCTION at an instant; null for none.',
+  })
   productionVersionAt(
     @Ctx() ctx: RequestContext,
     @Arg('modelId', () => ID, { description: 'The model. NOT_FOUND when there is none.' }) modelId: string,
@@ -46,7 +49,9 @@ export class ModelResolver {
     return ctx.run((session) => ctx.services.stages.productionAt(session, modelId, at));
   }
 
-  @Query(() => StageTransitionConnection, { description: 'Every step of a model’s versions from stage to stage, newest first: who, when, why.' })
+  @Query(() => StageTransitionConnection, {
+    description: 'Every step of a model’s versions from stage to stage, newest first: who, when, why.',
+  })
   async modelHistory(
     @Ctx() ctx: RequestContext,
     @Arg('modelId', () => ID, { description: 'The model. NOT_FOUND when there is none.' }) modelId: string,
@@ -72,7 +77,9 @@ export class ModelResolver {
     return { model: await ctx.run((session) => ctx.services.models.update(session, input)) };
   }
 
-  @Mutation(() => DeletedPayload, { description: 'Deletes a model with its versions and their files. CONFLICT while the history of production or an endpoint needs it.' })
+  @Mutation(() => DeletedPayload, {
+    description: 'Deletes a model with its versions and their files. CONFLICT while the history of production or an endpoint needs it.',
+  })
   async deleteModel(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => DeleteModelInput, { description: 'The model.' }) input: DeleteModelInput,
@@ -96,10 +103,14 @@ export class ModelResolver {
     @Root() model: ModelType,
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('orderBy', () => ModelVersionOrderInput, { nullable: true, description: 'Order; highest number first when absent.' }) orderBy?: ModelVersionOrderInput,
+    @Arg('orderBy', () => ModelVersionOrderInput, { nullable: true, description: 'Order; highest number first when absent.' })
+    orderBy?: ModelVersionOrderInput,
   ): Promise<object> {
     const order = orderBy ?? { field: 'version' as const, direction: OrderDirection.DESC };
-    const result = await ctx.run((session) => ctx.services.modelVersions.list(session, { modelId: model.id }, page, order));
+    const isFirst = orderBy == null && page.after == null;
+    const result = isFirst
+      ? await ctx.loaders.modelVersions.load({ modelId: model.id, first: page.first ?? null })
+      : await ctx.run((session) => ctx.services.modelVersions.list(session, { modelId: model.id }, page, order));
     return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
   }
 }

@@ -18,11 +18,15 @@ export const ModelTaskEnum = describeEnum('ModelTask', 'What a model’s answers
   OTHER: 'Anything else; such versions cannot be evaluated here.',
 });
 
-export const ModelOrderField = describeOrderFields<'createdAt' | 'updatedAt' | 'name'>('ModelOrderField', 'What models can be ordered by.', {
-  CREATED_AT: ['createdAt', 'When they were created.'],
-  UPDATED_AT: ['updatedAt', 'When they last changed, new versions included.'],
-  NAME: ['name', 'Their names, in code point order.'],
-});
+export const ModelOrderField = describeOrderFields<'createdAt' | 'updatedAt' | 'name'>(
+  'ModelOrderField',
+  'What models can be ordered by.',
+  {
+    CREATED_AT: ['createdAt', 'When they were created.'],
+    UPDATED_AT: ['updatedAt', 'When they last changed, new versions included.'],
+    NAME: ['name', 'Their names, in code point order.'],
+  },
+);
 
 @ObjectType('Model', { description: 'A registered model: the name under which versions succeed each other.' })
 export class ModelType {
@@ -91,7 +95,9 @@ export class ModelOrderInput {
 
 @InputType({ description: 'A new model.' })
 export class CreateModelInput {
-  @Field(() => String, { description: 'Name for good, unique in the tenant: letters, digits and ._-, at most 128, a letter or digit first. CONFLICT when taken.' })
+  @Field(() => String, {
+    description: 'Name for good, unique in the tenant: letters, digits and ._-, at most 128, a letter or digit first. CONFLICT when taken.',
+  })
   name!: string;
 
   @Field(() => String, { nullable: true, description: 'What it is for, as Markdown.' })
@@ -125,7 +131,8 @@ export class UpdateModelInput {
 @InputType({ description: 'A model to delete.' })
 export class DeleteModelInput {
   @Field(() => ID, {
-    description: 'The model. NOT_FOUND when there is none; CONFLICT when an endpoint serves it or a version is or was in PRODUCTION, is ARCHIVED, deployed or at work.',
+    description:
+      'The model. NOT_FOUND when there is none; CONFLICT when an endpoint serves it or a version is or was in PRODUCTION, is ARCHIVED, deployed or at work.',
   })
   id!: string;
 }
@@ -170,4 +177,3 @@ export class StageTransitionType {
 }
 
 export const StageTransitionConnection = connectionOf(StageTransitionType, 'StageTransition', 'stage transitions');
-

@@ -16,7 +16,9 @@ export class StageResolver {
     return { modelVersion: await ctx.run((session) => ctx.services.stages.promote(session, input)) };
   }
 
-  @Mutation(() => ModelVersionPayload, { description: 'Takes the version in PRODUCTION out of it, without a successor. CONFLICT when it is not there.' })
+  @Mutation(() => ModelVersionPayload, {
+    description: 'Takes the version in PRODUCTION out of it, without a successor. CONFLICT when it is not there.',
+  })
   async archiveModelVersion(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => DemoteModelVersionInput, { description: 'The version.' }) input: DemoteModelVersionInput,
@@ -24,7 +26,9 @@ export class StageResolver {
     return { modelVersion: await ctx.run((session) => ctx.services.stages.demote(session, { ...input, toStage: 'ARCHIVED' })) };
   }
 
-  @Mutation(() => ModelVersionPayload, { description: 'Sends a version back to DEVELOPMENT from any other stage; what its gates proved stays valid.' })
+  @Mutation(() => ModelVersionPayload, {
+    description: 'Sends a version back to DEVELOPMENT from any other stage; what its gates proved stays valid.',
+  })
   async demoteModelVersion(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => DemoteModelVersionInput, { description: 'The version.' }) input: DemoteModelVersionInput,
@@ -33,7 +37,8 @@ export class StageResolver {
   }
 
   @Mutation(() => RollbackPayload, {
-    description: 'Brings the version that was in PRODUCTION before back on its earlier evidence; the present one goes to DEVELOPMENT. Doing it twice is there and back.',
+    description:
+      'Brings the version that was in PRODUCTION before back on its earlier evidence; the present one goes to DEVELOPMENT. Doing it twice is there and back.',
   })
   rollbackModel(
     @Ctx() ctx: RequestContext,

@@ -17,14 +17,21 @@ export class PromoteModelVersionInput {
 
   @Field(() => ID, {
     nullable: true,
-    description: 'To PRODUCTION: id of the version that is there now, which will be archived; null or absent for none. CONFLICT when it is another by now.',
+    description:
+      'To PRODUCTION: id of the version that is there now, which will be archived; null or absent for none. CONFLICT when it is another by now.',
   })
   expectedProductionVersionId?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Why, for the history; at most 2,000 characters are kept. With `override` at least 10.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Why, for the history; at most 2,000 characters are kept. With `override` at least 10.',
+  })
   reason?: string | null;
 
-  @Field(() => Boolean, { nullable: true, description: 'True passes gates without their evidence: role ADMIN alone (FORBIDDEN), with a reason, audited.' })
+  @Field(() => Boolean, {
+    nullable: true,
+    description: 'True passes gates without their evidence: role ADMIN alone (FORBIDDEN), with a reason, audited.',
+  })
   override?: boolean | null;
 }
 
@@ -42,7 +49,10 @@ export class RollbackModelInput {
   @Field(() => ID, { description: 'The model. NOT_FOUND when there is none; CONFLICT without a version in production, or one before it.' })
   modelId!: string;
 
-  @Field(() => ID, { nullable: true, description: 'Id of the version that is in production now. CONFLICT when it is another by now; not checked when absent.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'Id of the version that is in production now. CONFLICT when it is another by now; not checked when absent.',
+  })
   expectedProductionVersionId?: string | null;
 
   @Field(() => String, { nullable: true, description: 'Why, for the history; at most 2,000 characters are kept.' })

@@ -6,8 +6,7 @@ import { Model } from '../../db/entities/registry/model.entity.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Job } from '../../db/entities/platform/job.entity.js';
 import type { Session } from '../../db/database.js';
-import { paginate, type Page, type PageRequest } from '../../db/pagination.js';
-import type { EvaluationReport, LossComparison } from '../../domain/evaluation.js';
+import type { EvaluationReport } from '../../domain/evaluation.js';
 import { EventType } from '../../domain/events.js';
 import { decideGate } from '../../domain/gates.js';
 import { renderEvaluationMarkdown } from '../../domain/report.js';
@@ -78,10 +77,24 @@ export class EvaluationService {
     if (!datasetId) throw badInput('input.datasetId', 'a dataset, as the version was uploaded', input.datasetId);
     requireColumns(await datasets.get(session, datasetId), version, target);
     const baseline = await this.baselineFor(session, version, input.baselineVersionId);
-    const config: EvaluationJobConfig = { baselineVersionId: baseline?.id ?? null, baselineRequired: input.baselineVersionId != null, target };
-    const job = jobs.create(session, { kind: 'EVALUATION', config: { ...config }, modelVersionId: version.id, datasetId, runId: version.runId });
+    const config: EvaluationJobConfig = {
+      baselineVersionId: baseline?.id ?? null,
+      baselineRequired: input.baselineVersionId != null,
+      target,
+    };
+    const job = jobs.create(session, {
+      kind: 'EVALUATION',
+      config: { ...config },
+      modelVersionId: version.id,
+      datasetId,
+      runId: version.runId,
+    });
     await session.em.flush();
-    audit(session, 'evaluateModelVersion', { type: 'job', id: job.id }, null, { modelVersionId: version.id, datasetId, baselineVersionId: config.baselineVersionId });
+    audit(session, 'evaluateModelVersion', { type: 'job', id: job.id }, null, {
+      modelVersionId: version.id,
+      datasetId,
+      baselineVersionId: config.baselineVersionId,
+    });
     return job;
   }
 
@@ -99,7 +112,8 @@ export class EvaluationService {
       },
       run.signal,
     );
-    if (baselineProblem !== null && config.baselineRequired) throw badInput('input.baselineVersionId', 'a version that can answer for the same rows', baselineProblem);
+    if (baselineProblem !== null && config.baselineRequired)
+      throw badInput('input.baselineVersionId', 'a version that can answer for the same rows', baselineProblem);
     run.progress(0.9, 'Writing the report');
     const path = `evaluations/${run.job.id}.md`;
     const markdownKey = siblingKey(plan.version, path);
@@ -107,7 +121,14 @@ export class EvaluationService {
     const stored = await objects.put(markdownKey, Buffer.from(this.markdown(plan, report)));
     const decision = decideGate({ gate: 'EVALUATION', report });
     const metrics = Object.fromEntries(Object.entries(report.metrics).map(([name, { value }]) => [name, value]));
-    const result = { evaluationId: run.job.id, passed: decision.passed, rows: report.rows, metrics, baselineVersionId: config.baselineVersionId, baselineProblem };
+    const result = {
+      evaluationId: run.job.id,
+      passed: decision.passed,
+      rows: report.rows,
+      metrics,
+      baselineVersionId: config.baselineVersionId,
+      baselineProblem,
+    };
     await run.succeed(result, async (session) => {
       const { version, dataset } = plan;
       await this.deps.artifacts.record(session, { modelVersionId: version.id }, path, markdownKey, stored);
@@ -123,7 +144,9 @@ export class EvaluationService {
       });
       this.deps.gates.record(session, { modelVersionId: version.id, gate: 'EVALUATION', ...decision });
       const payload = { evaluationId: run.job.id, passed: decision.passed, metrics };
-      emitEvent(session, this.deps.live, EventType.MODEL_EVALUATED, { type: 'modelVersion', id: version.id }, payload, { modelId: version.modelId });
+      emitEvent(session, this.deps.live, EventType.MODEL_EVALUATED, { type: 'modelVersion', id: version.id }, payload, {
+        modelId: version.modelId,
+      });
     });
   }
 
@@ -133,33 +156,28 @@ export class EvaluationService {
     return evaluation;
   }
 
-  list(session: Session, modelVersionId: string, page: PageRequest): Promise<Page<Evaluation>> {
-    return paginate(session, Evaluation, { tenant: session.tenant, modelVersionId }, page, { field: 'createdAt', direction: 'DESC' });
-  }
-
   /** The newest report of a version; null when it was never evaluated. */
   async latest(session: Session, modelVersionId: string): Promise<Evaluation | null> {
     return session.em.findOne(Evaluation, { tenant: session.tenant, modelVersionId }, { orderBy: { createdAt: 'DESC', id: 'DESC' } });
   }
 
-  /** The newest comparison of a version with another; null when they were never compared. */
-  async comparison(session: Session, modelVersionId: string, baselineVersionId: string): Promise<LossComparison | null> {
-    const found = await session.em.findOne(
-      Evaluation,
-      { tenant: session.tenant, modelVersionId, baselineVersionId },
-      { orderBy: { createdAt: 'DESC', id: 'DESC' } },
-    );
-    return found && found.report.task !== 'CLUSTERING' ? found.report.baseline : null;
-  }
-
-  private async checkedTarget(session: Session, version: ModelVersion, input: EvaluationInput, isTrained: boolean): Promise<TargetColumn | null> {
+  private async checkedTarget(
+    session: Session,
+    version: ModelVersion,
+    input: EvaluationInput,
+    isTrained: boolean,
+  ): Promise<TargetColumn | null> {
     if (isTrained) {
       if (input.target) throw badInput('input.target', 'nothing: the training of the version tells the target', input.target.column);
       return null;
     }
     const { task } = await session.em.findOneOrFail(Model, { id: version.modelId, tenant: session.tenant });
     if (task !== 'CLASSIFICATION' && task !== 'REGRESSION') {
-      throw conflict(`An uploaded version of a ${task} model cannot be evaluated.`, { field: 'input.modelVersionId', expected: 'a CLASSIFICATION or REGRESSION model, or a version from a run', got: task });
+      throw conflict(`An uploaded version of a ${task} model cannot be evaluated.`, {
+        field: 'input.modelVersionId',
+        expected: 'a CLASSIFICATION or REGRESSION model, or a version from a run',
+        got: task,
+      });
     }
     if (!input.target) throw badInput('input.target', 'the target column, as the version was uploaded', input.target);
     return { column: input.target.column, ...(input.target.greaterThan != null && { greaterThan: input.target.greaterThan }) };
@@ -229,7 +247,8 @@ function comparedWith(report: EvaluationReport): string | null {
 function requireColumns(dataset: Dataset, { signature }: ModelVersion, target: TargetColumn | null): void {
   const names = dataset.columns.map(({ name }) => name);
   const shown = names.slice(0, 20).join(', ');
-  if (target && !names.includes(target.column)) throw badInput('input.target.column', `a column of ${dataset.name} (${shown})`, target.column);
+  if (target && !names.includes(target.column))
+    throw badInput('input.target.column', `a column of ${dataset.name} (${shown})`, target.column);
   const missing = signature.inputs.find(({ name }) => !names.includes(name));
   if (missing) throw badInput('input.datasetId', `a dataset with the model's input ${missing.name}`, `${dataset.name} (${shown})`);
 }

@@ -1,31 +1,25 @@
-import { LockMode, type FilterQuery } from '@mikro-orm/core';
-import { raw } from '@mikro-orm/core';
-import type { Logger } from 'pino';
-import type { LiveEvents } from '../../adapters/live-events/port.js';
+import { raw, type FilterQuery } from '@mikro-orm/core';
 import type { ObjectStore } from '../../adapters/object-store/port.js';
 import { Model } from '../../db/entities/registry/model.entity.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import { Run } from '../../db/entities/tracking/run.entity.js';
 import type { Actor, Database, Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
-import { EventType } from '../../domain/events.js';
 import { checkTags } from '../../domain/names.js';
-import { Role } from '../../domain/principal.js';
 import { nextSemanticVersion, signaturesDiffer, type VersionChange } from '../../domain/semver.js';
 import type { Stage } from '../../domain/stages.js';
 import { TASK_OF } from '../../domain/training-config.js';
-import { AppError, conflict, ErrorCode, notFound } from '../../errors.js';
+import { conflict, notFound } from '../../errors.js';
 import type { ModelChecker } from '../../inference/port.js';
 import { requireOwn } from '../platform/ownership.js';
-import type { StagedObjects } from '../platform/staged-objects.js';
-import { audit, emitEvent } from '../platform/use-case.js';
-import type { ArtifactService } from '../tracking/artifact.service.js';
+import { InTurn } from '../platform/in-turn.js';
+import { audit } from '../platform/use-case.js';
 import type { TagEntry } from '../tracking/experiment.service.js';
 import type { UploadService } from '../tracking/upload.service.js';
 import type { ModelService } from './model.service.js';
 import { trainingOf } from './training-source.js';
-import { cardFactsOf, storeVersionFiles, versionKeys } from './version-files.js';
 import type { VersionRemoval } from './version-removal.js';
+import type { VersionStorage } from './version-storage.js';
 
 export interface VersionAttributes {
   description?: string | null;
@@ -48,26 +42,20 @@ type VersionSource = Pick<ModelVersion, 'sourceKey' | 'sizeBytes' | 'sha256' | '
 
 interface Dependencies {
   db: Database;
-  live: LiveEvents;
   objects: ObjectStore;
   uploads: UploadService;
   models: ModelService;
   removal: VersionRemoval;
-  staged: StagedObjects;
-  artifacts: ArtifactService;
+  storage: VersionStorage;
   checkModel: ModelChecker;
-  logger: Logger;
 }
 
-/** A PENDING version that nobody stored for so long was left by a crash. */
-const STORE_AFTER_MS = 60_000;
 const MAX_WAITING_CHECKS = 20;
 
 /** Versions of models: registered PENDING, then READY once their files are stored. */
 export class ModelVersionService {
-  private readonly storing = new Map<string, Promise<void>>();
-  private lastCheck: Promise<void> = Promise.resolve();
-  private waitingChecks = 0;
+  /** Each may take seconds and a gigabyte. */
+  private readonly checks = new InTurn('uploaded models to be checked', MAX_WAITING_CHECKS);
 
   constructor(private readonly deps: Dependencies) {}
 
@@ -78,12 +66,20 @@ export class ModelVersionService {
     if (!run) throw notFound('run', input.runId);
     const training = await trainingOf(session, input.runId);
     if (!training) {
-      throw conflict('The run has no finished training to register.', { field: 'input.runId', expected: 'a run whose TRAINING job SUCCEEDED', got: input.runId });
+      throw conflict('The run has no finished training to register.', {
+        field: 'input.runId',
+        expected: 'a run whose TRAINING job SUCCEEDED',
+        got: input.runId,
+      });
     }
     const { modelKey, sizeBytes, sha256, signature, metrics, reference, agreementMaxAbsDiff, config } = training.result;
     const task = TASK_OF[config.modelType];
     if (model.task !== 'OTHER' && model.task !== task) {
-      throw conflict(`Model "${model.name}" is for ${model.task}; the run trained a ${task}.`, { field: 'input.runId', expected: model.task, got: task });
+      throw conflict(`Model "${model.name}" is for ${model.task}; the run trained a ${task}.`, {
+        field: 'input.runId',
+        expected: model.task,
+        got: task,
+      });
     }
     const source = { sourceKey: modelKey, sizeBytes, sha256, signature, metrics, reference, agreementMaxAbsDiff, runId: input.runId };
     return this.register(session, model, source, input);
@@ -97,7 +93,7 @@ export class ModelVersionService {
       return uploads.get(session, input.uploadId);
     });
     const path = await objects.localPath(upload.objectKey);
-    const { signature } = await this.inTurn(() => checkModel(path));
+    const { signature } = await this.checks.run(() => checkModel(path));
     const { objectKey, sizeBytes, sha256 } = upload;
     return db.transact(actor, async (session) =>
       this.register(session, await models.lock(session, input.modelId), { sourceKey: objectKey, sizeBytes, sha256, signature }, input),
@@ -106,7 +102,7 @@ export class ModelVersionService {
 
   /** The version once this process has stored its files, or has failed to for now. */
   async settled(actor: Actor, id: string): Promise<ModelVersion> {
-    await this.storing.get(id);
+    await this.deps.storage.settled(id);
     return this.deps.db.transact(actor, (session) => this.get(session, id));
   }
 
@@ -115,7 +111,10 @@ export class ModelVersionService {
     const before = { description: version.description, tags: version.tags };
     if (input.description != null) version.description = input.description;
     if (input.tags != null) version.tags = checkTags('input.tags', input.tags);
-    audit(session, 'updateModelVersion', { type: 'modelVersion', id: version.id }, before, { description: version.description, tags: version.tags });
+    audit(session, 'updateModelVersion', { type: 'modelVersion', id: version.id }, before, {
+      description: version.description,
+      tags: version.tags,
+    });
     return version;
   }
 
@@ -125,7 +124,13 @@ export class ModelVersionService {
     const version = await session.em.findOne(ModelVersion, { id, tenant: session.tenant }, { refresh: true });
     if (!version) throw notFound('model version', id);
     await this.deps.removal.remove(session, [version]);
-    audit(session, 'deleteModelVersion', { type: 'modelVersion', id }, { modelId, version: version.version, stage: version.stage, sha256: version.sha256 }, null);
+    audit(
+      session,
+      'deleteModelVersion',
+      { type: 'modelVersion', id },
+      { modelId, version: version.version, stage: version.stage, sha256: version.sha256 },
+      null,
+    );
     return version;
   }
 
@@ -138,7 +143,8 @@ export class ModelVersionService {
   /** A version whose files are stored. */
   async getReady(session: Session, id: string): Promise<ModelVersion> {
     const version = await this.get(session, id);
-    if (version.status !== 'READY') throw conflict(`Version ${version.version} is ${version.status}.`, { expected: 'a READY version', got: version.status });
+    if (version.status !== 'READY')
+      throw conflict(`Version ${version.version} is ${version.status}.`, { expected: 'a READY version', got: version.status });
     return version;
   }
 
@@ -147,7 +153,12 @@ export class ModelVersionService {
     return this.deps.objects.localPath(version.objectKey);
   }
 
-  async list(session: Session, filter: ModelVersionFilter, page: PageRequest, order: Order<'createdAt' | 'updatedAt' | 'version'>): Promise<Page<ModelVersion>> {
+  async list(
+    session: Session,
+    filter: ModelVersionFilter,
+    page: PageRequest,
+    order: Order<'createdAt' | 'updatedAt' | 'version'>,
+  ): Promise<Page<ModelVersion>> {
     const { tenant } = session;
     await requireOwn(session, Model, 'model', [filter.modelId]);
     await requireOwn(session, Run, 'run', [filter.runId]);
@@ -156,37 +167,29 @@ export class ModelVersionService {
       if (filter[field] != null) conditions.push({ [field]: filter[field] } as FilterQuery<ModelVersion>);
     }
     if (filter.stage?.length) conditions.push({ stage: { $in: filter.stage } });
-    if (filter.framework != null) conditions.push({ [raw('model_id in (select id from model where tenant = ? and framework = ?)', [tenant, filter.framework])]: [] });
-    if (filter.modelType != null) conditions.push({ [raw('model_id in (select id from model where tenant = ? and model_type = ?)', [tenant, filter.modelType])]: [] });
+    if (filter.framework != null)
+      conditions.push({ [raw('model_id in (select id from model where tenant = ? and framework = ?)', [tenant, filter.framework])]: [] });
+    if (filter.modelType != null)
+      conditions.push({ [raw('model_id in (select id from model where tenant = ? and model_type = ?)', [tenant, filter.modelType])]: [] });
     if (filter.tags?.length) conditions.push({ [raw('tags @> ?::jsonb', [JSON.stringify(checkTags('filter.tags', filter.tags))])]: [] });
     return paginate(session, ModelVersion, { $and: conditions } as FilterQuery<ModelVersion>, page, order);
   }
 
-  /** Stores the files of versions that a crash left PENDING, or gives them up. */
-  async sweep(olderThanMs = STORE_AFTER_MS): Promise<number> {
-    const left = await this.deps.db.asSystem((em) =>
-      em.find(ModelVersion, { status: 'PENDING', createdAt: { $lte: new Date(Date.now() - olderThanMs) } }, { fields: ['id', 'tenant', 'createdBy'], limit: 100 }),
-    );
-    for (const { id, tenant, createdBy } of left) await this.startStoring(id, systemActor(tenant, createdBy, id));
-    return left.length;
-  }
-
-  async idle(): Promise<void> {
-    await Promise.all(this.storing.values());
-  }
-
   private async register(session: Session, model: Model, source: VersionSource, attributes: VersionAttributes): Promise<ModelVersion> {
-    const [previous] = await session.em.find(ModelVersion, { tenant: session.tenant, modelId: model.id, status: { $ne: 'FAILED' } }, { orderBy: { version: 'DESC' }, limit: 1 });
-    const objectKey = await this.reserveVersion(session, model);
+    const [previous] = await session.em.find(
+      ModelVersion,
+      { tenant: session.tenant, modelId: model.id, status: { $ne: 'FAILED' } },
+      { orderBy: { version: 'DESC' }, limit: 1 },
+    );
+    const reserved = await this.deps.storage.reserve(session, model);
     const version = session.em.create(ModelVersion, {
       ...source,
       tenant: session.tenant,
+      ...reserved,
       modelId: model.id,
-      version: model.lastVersion,
       semanticVersion: nextSemanticVersion(previous?.semanticVersion ?? null, previous ? changeFrom(previous, source) : 'TRAINING'),
       description: attributes.description ?? '',
       tags: checkTags('input.tags', attributes.tags ?? []),
-      objectKey,
       createdBy: session.principal.subject,
     });
     audit(session, 'registerModelVersion', { type: 'modelVersion', id: version.id }, null, {
@@ -197,82 +200,8 @@ export class ModelVersionService {
       sha256: source.sha256,
     });
     const actor = { principal: session.principal, requestId: session.requestId };
-    session.afterCommit(() => void this.startStoring(version.id, actor));
+    session.afterCommit(() => void this.deps.storage.begin(version.id, actor));
     return version;
-  }
-
-  /** Tries one uploaded file after the other: each may take seconds and a gigabyte. */
-  private async inTurn<T>(check: () => Promise<T>): Promise<T> {
-    if (this.waitingChecks >= MAX_WAITING_CHECKS) {
-      throw new AppError(ErrorCode.RESOURCE_EXHAUSTED, `${MAX_WAITING_CHECKS} uploaded models are waiting to be checked; try again in a minute.`);
-    }
-    this.waitingChecks += 1;
-    const turn = this.lastCheck.then(check);
-    this.lastCheck = turn.then(
-      () => undefined,
-      () => undefined,
-    );
-    return turn.finally(() => {
-      this.waitingChecks -= 1;
-    });
-  }
-
-  private startStoring(id: string, actor: Actor): Promise<void> {
-    const stored =
-      this.storing.get(id) ??
-      this.store(id, actor)
-        .catch((error: unknown) => this.deps.logger.warn({ err: error, modelVersionId: id }, 'model version not stored yet'))
-        .finally(() => this.storing.delete(id));
-    this.storing.set(id, stored);
-    return stored;
-  }
-
-  /** The next number whose place in the store no deletion under way holds. */
-  private async reserveVersion(session: Session, model: Model): Promise<string> {
-    for (;;) {
-      model.lastVersion += 1;
-      const objectKey = `${session.tenant}/models/${model.name}/${model.lastVersion}/model.onnx`;
-      if (await this.deps.staged.stage(session, objectKey)) return objectKey;
-    }
-  }
-
-  private async store(id: string, actor: Actor): Promise<void> {
-    const { db, live, objects, staged, artifacts } = this.deps;
-    const pending = await db.transact(actor, async (session) => {
-      const version = await this.lockPending(session, id);
-      if (!version) return null;
-      const keys = versionKeys(version);
-      for (const key of Object.values(keys)) await staged.stage(session, key);
-      return { version, keys, facts: await cardFactsOf(session, version) };
-    });
-    if (!pending) return;
-    const { version, keys, facts } = pending;
-    try {
-      const files = await storeVersionFiles(objects, version, facts);
-      await db.transact(actor, async (session) => {
-        const stored = await this.lockPending(session, id);
-        if (!stored) return;
-        stored.status = 'READY';
-        for (const [path, file] of Object.entries(files)) await artifacts.record(session, { modelVersionId: id }, path, keys[path]!, file);
-        const payload = { modelName: facts.modelName, version: version.version, semanticVersion: version.semanticVersion, runId: version.runId ?? null };
-        emitEvent(session, live, EventType.MODEL_REGISTERED, { type: 'modelVersion', id }, payload, { modelId: version.modelId });
-      });
-    } catch (error) {
-      // What will not be otherwise next time is given up; the rest is the sweeper's.
-      const lost = error instanceof AppError && (error.code === ErrorCode.NOT_FOUND || error.code === ErrorCode.INVALID_MODEL);
-      if (!lost) throw error;
-      await db.transact(actor, async (session) => {
-        const failed = await this.lockPending(session, id);
-        if (!failed) return;
-        Object.assign(failed, { status: 'FAILED', error: error.message });
-        await staged.release(session, Object.values(keys));
-      });
-    }
-  }
-
-  /** Null when the version is stored, given up or gone. */
-  private lockPending(session: Session, id: string): Promise<ModelVersion | null> {
-    return session.em.findOne(ModelVersion, { id, tenant: session.tenant, status: 'PENDING' }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
   }
 }
 
@@ -280,9 +209,4 @@ function changeFrom(previous: ModelVersion, source: VersionSource): VersionChang
   if (signaturesDiffer(previous.signature, source.signature)) return 'SIGNATURE';
   const again = previous.sha256 === source.sha256 || (source.runId != null && previous.runId === source.runId);
   return again ? 'EXPORT' : 'TRAINING';
-}
-
-/** The one who asked for what a crash left undone. */
-function systemActor(tenant: string, subject: string, requestId: string): Actor {
-  return { principal: { subject, tenant, role: Role.ENGINEER, expiresAt: new Date(Date.now() + STORE_AFTER_MS) }, requestId };
 }

@@ -70,7 +70,10 @@ export class ModelService {
     const endpoints = await session.em.find(Endpoint, { tenant: session.tenant, modelId: id }, { limit: 3 });
     if (endpoints.length > 0) {
       const names = endpoints.map(({ name }) => name).join(', ');
-      throw conflict(`Model "${model.name}" is served by endpoints (${names}): delete them first.`, { expected: 'a model without endpoints', got: names });
+      throw conflict(`Model "${model.name}" is served by endpoints (${names}): delete them first.`, {
+        expected: 'a model without endpoints',
+        got: names,
+      });
     }
     const versions = await session.em.find(ModelVersion, { tenant: session.tenant, modelId: id });
     await this.removal.remove(session, versions);
@@ -99,7 +102,9 @@ export class ModelService {
       if (filter[field] != null) conditions.push({ [field]: filter[field] } as FilterQuery<Model>);
     }
     if (filter.stage != null) {
-      conditions.push({ [raw('id in (select model_id from model_version where tenant = ? and stage = ?)', [session.tenant, filter.stage])]: [] });
+      conditions.push({
+        [raw('id in (select model_id from model_version where tenant = ? and stage = ?)', [session.tenant, filter.stage])]: [],
+      });
     }
     if (filter.tags?.length) {
       conditions.push({ [raw('tags @> ?::jsonb', [JSON.stringify(checkTags('filter.tags', filter.tags))])]: [] });

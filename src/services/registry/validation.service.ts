@@ -33,7 +33,8 @@ export class ValidationService {
   async start(session: Session, modelVersionId: string): Promise<Job> {
     const version = await this.deps.versions.getReady(session, modelVersionId);
     const { runId } = version;
-    const datasetId = (await trainingOf(session, runId))?.datasetId ?? (await this.deps.evaluations.latest(session, version.id))?.datasetId ?? null;
+    const datasetId =
+      (await trainingOf(session, runId))?.datasetId ?? (await this.deps.evaluations.latest(session, version.id))?.datasetId ?? null;
     const job = this.deps.jobs.create(session, { kind: 'VALIDATION', config: {}, modelVersionId: version.id, datasetId, runId });
     await session.em.flush();
     audit(session, 'validateModelVersion', { type: 'job', id: job.id }, null, { modelVersionId: version.id });
@@ -48,7 +49,9 @@ export class ValidationService {
       return {
         version: found,
         dataset: run.job.datasetId ? await datasets.get(session, run.job.datasetId) : null,
-        holdoutMetrics: report ? Object.fromEntries(Object.entries(report.metrics).map(([name, { value }]) => [name, value])) : holdoutMetricsOf(found),
+        holdoutMetrics: report
+          ? Object.fromEntries(Object.entries(report.metrics).map(([name, { value }]) => [name, value]))
+          : holdoutMetricsOf(found),
       };
     });
     run.progress(0.1, `Trying version ${version.version} on sample rows`);
@@ -69,7 +72,12 @@ export class ValidationService {
     });
     const failedChecks = decision.checks.filter(({ passed }) => !passed).map(({ name }) => name);
     // JSON has no infinity, which stands for no answer at all.
-    const result = { passed: decision.passed, failedChecks, latencyP95Ms: Number.isFinite(latencyP95Ms) ? latencyP95Ms : null, sampleRows: sample.rows };
+    const result = {
+      passed: decision.passed,
+      failedChecks,
+      latencyP95Ms: Number.isFinite(latencyP95Ms) ? latencyP95Ms : null,
+      sampleRows: sample.rows,
+    };
     await run.succeed(result, async (session) => {
       gates.record(session, { modelVersionId: version.id, gate: 'VALIDATION', ...decision });
       emitEvent(session, live, EventType.MODEL_VALIDATED, { type: 'modelVersion', id: version.id }, result, { modelId: version.modelId });
@@ -80,6 +88,8 @@ export class ValidationService {
 /** What the training measured, when nothing newer has. */
 function holdoutMetricsOf({ metrics }: ModelVersion): Record<string, number> {
   return Object.fromEntries(
-    Object.entries(metrics).flatMap(([name, value]) => (name.startsWith(HOLDOUT_PREFIX) ? [[name.slice(HOLDOUT_PREFIX.length), value]] : [])),
+    Object.entries(metrics).flatMap(([name, value]) =>
+      name.startsWith(HOLDOUT_PREFIX) ? [[name.slice(HOLDOUT_PREFIX.length), value]] : [],
+    ),
   );
 }

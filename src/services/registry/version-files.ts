@@ -21,10 +21,17 @@ export function versionKeys(version: ModelVersion): Record<string, string> {
 }
 
 /** Stores the files under their keys; doing it twice gives the same. Errors: NOT_FOUND when the source is gone, INVALID_MODEL when it has changed. */
-export async function storeVersionFiles(objects: ObjectStore, version: ModelVersion, facts: ModelCardFacts): Promise<Record<string, StoredObject>> {
+export async function storeVersionFiles(
+  objects: ObjectStore,
+  version: ModelVersion,
+  facts: ModelCardFacts,
+): Promise<Record<string, StoredObject>> {
   const model = await objects.put(version.objectKey, await objects.get(version.sourceKey));
   if (model.sha256 !== version.sha256) {
-    throw new AppError(ErrorCode.INVALID_MODEL, 'The model file has changed since it was registered.', { expected: version.sha256, got: model.sha256 });
+    throw new AppError(ErrorCode.INVALID_MODEL, 'The model file has changed since it was registered.', {
+      expected: version.sha256,
+      got: model.sha256,
+    });
   }
   return {
     'model.onnx': model,

@@ -19,16 +19,31 @@ export class VersionRemoval {
     for (const { stage } of versions) requireDeletable(stage);
     const pending = versions.find(({ status }) => status === 'PENDING');
     if (pending) throw mustStay(versions, pending.id, 'is still being stored');
-    const served = await session.em.findOne(StageTransition, { tenant: session.tenant, modelVersionId: { $in: ids }, toStage: 'PRODUCTION' });
+    const served = await session.em.findOne(StageTransition, {
+      tenant: session.tenant,
+      modelVersionId: { $in: ids },
+      toStage: 'PRODUCTION',
+    });
     if (served) throw mustStay(versions, served.modelVersionId, 'was in PRODUCTION and belongs to its history');
-    const deployed = await session.em.findOne(Deployment, { tenant: session.tenant, modelVersionId: { $in: ids }, status: { $in: ['PENDING', 'READY'] } });
+    const deployed = await session.em.findOne(Deployment, {
+      tenant: session.tenant,
+      modelVersionId: { $in: ids },
+      status: { $in: ['PENDING', 'READY'] },
+    });
     if (deployed) throw mustStay(versions, deployed.modelVersionId, 'is deployed: stop its deployments first');
-    const busy = await session.em.findOne(Job, { tenant: session.tenant, modelVersionId: { $in: ids }, status: { $in: ['QUEUED', 'RUNNING'] } });
+    const busy = await session.em.findOne(Job, {
+      tenant: session.tenant,
+      modelVersionId: { $in: ids },
+      status: { $in: ['QUEUED', 'RUNNING'] },
+    });
     if (busy) throw mustStay(versions, busy.modelVersionId!, 'has a job under way: cancel it first');
     const files = await session.em.find(Artifact, { tenant: session.tenant, modelVersionId: { $in: ids } });
     await session.em.nativeDelete(Deployment, { tenant: session.tenant, modelVersionId: { $in: ids } });
     await session.em.nativeDelete(ModelVersion, { tenant: session.tenant, id: { $in: ids } });
-    await this.staged.release(session, files.map(({ objectKey }) => objectKey));
+    await this.staged.release(
+      session,
+      files.map(({ objectKey }) => objectKey),
+    );
   }
 }
 
