@@ -12,7 +12,13 @@ import { startTestService, type TestService } from '../support/service.js';
 
 const UPDATE = process.env['UPDATE_DOCS'] === '1';
 const GUIDE = 'docs/api-guide.md';
-const PAGES = ['README.md', 'CONTRIBUTING.md', ...readdirSync('docs').filter((file) => file.endsWith('.md')).map((file) => join('docs', file))];
+const PAGES = [
+  'README.md',
+  'CONTRIBUTING.md',
+  ...readdirSync('docs')
+    .filter((file) => file.endsWith('.md'))
+    .map((file) => join('docs', file)),
+];
 
 /** The committed text must say what was produced; with UPDATE_DOCS=1 it is made to. */
 function expectDocument(path: string, produced: string): void {
@@ -50,7 +56,9 @@ describe('the documents', () => {
   });
 
   it('and the operations that they share are all used', () => {
-    const demo = readdirSync('src/demo').map((file) => readFileSync(join('src/demo', file), 'utf8')).join('\n');
+    const demo = readdirSync('src/demo')
+      .map((file) => readFileSync(join('src/demo', file), 'utf8'))
+      .join('\n');
     const unused = [...operations.keys()].filter((name) => !guide.used.has(name) && !new RegExp(`['"\`/]${name}['"\`.]`).test(demo));
     expect(unused).toEqual([]);
   });
@@ -63,7 +71,9 @@ it('every shared operation fits the schema', async () => {
 it('the table of settings is that of the code', () => {
   const path = 'docs/configuration.md';
   const page = readFileSync(path, 'utf8');
-  const rows = describeSettings().map(({ name, default: value, about }) => `| \`${name}\` | ${value === '—' ? '—' : `\`${value}\``} | ${about} |`);
+  const rows = describeSettings().map(
+    ({ name, default: value, about }) => `| \`${name}\` | ${value === '—' ? '—' : `\`${value}\``} | ${about} |`,
+  );
   const table = `| Setting | Default | What it is |\n|---|---|---|\n${rows.join('\n')}`;
   expectDocument(path, page.replace(/\| Setting \|[\s\S]*?(?=\n\n)/, table));
 });

@@ -2,7 +2,7 @@ import type { Guide } from './recorder.js';
 import { penguinRows, sendTraffic } from './serving.js';
 
 interface Endpoints {
-  endpoint: { deployments: { id: string; mode: string; status: string }[] };
+  endpoint: { deployments: { id: string; mode: string; status: string; modelVersion: { version: number } }[] };
 }
 interface Look {
   runMonitoring: { window: unknown; alerts: { id: string }[] };
@@ -10,14 +10,22 @@ interface Look {
 
 /** Traffic that is not what the model learnt from: the alert, what it starts, and its end. */
 export async function monitoringChapter(guide: Guide, { modelId, endpointId }: { modelId: string; endpointId: string }): Promise<void> {
-  guide.chapter('Monitoring', 'Logged traffic is compared, window by window, with the reference that the training left. The service looks by itself (`MONITORING_INTERVAL_MS`), or when told to.');
-  guide.task('Retrain on drift', 'The policy names the alerts that start a training on the newest version of a dataset, how often at most, and how many in 30 days.');
+  guide.chapter(
+    'Monitoring',
+    'Logged traffic is compared, window by window, with the reference that the training left. The service looks by itself (`MONITORING_INTERVAL_MS`), or when told to.',
+  );
+  guide.task(
+    'Retrain on drift',
+    'The policy names the alerts that start a training on the newest version of a dataset, how often at most, and how many in 30 days.',
+  );
   await guide.run('setRetrainingPolicy', {
     input: { modelId, enabled: true, alertKinds: ['DRIFT'], datasetName: 'penguins', cooldownMs: 86_400_000, budgetPer30Days: 4 },
   });
   guide.task('Look at the traffic now', 'Here after 210 requests for penguins as heavy as none that were measured.');
-  const { endpoint } = await guide.run<Endpoints>('endpointTraffic', { endpointId }, { show: false });
-  const deploymentId = endpoint.deployments.find(({ mode, status }) => mode === 'LIVE' && status === 'READY')?.id ?? '';
+  const live = ({ endpoint }: Endpoints) =>
+    endpoint.deployments.find(({ mode, status, modelVersion }) => mode === 'LIVE' && status === 'READY' && modelVersion.version === 2);
+  const deploymentId =
+    live(await guide.until<Endpoints>('endpointTraffic', { endpointId }, (data) => live(data) !== undefined, { show: false }))?.id ?? '';
   const heavy = penguinRows()
     .slice(0, 210)
     .map((row) => ({ ...row, body_mass: Number(row['body_mass'] ?? 4_000) * 1.6, island: 'Biscoe' }));
@@ -26,8 +34,15 @@ export async function monitoringChapter(guide: Guide, { modelId, endpointId }: {
   await guide.run('monitoringWindows', { deploymentId, first: 1 });
   guide.task('Alerts', 'One alert per deployment and kind is open at a time. It resolves by itself after two clean windows, or by hand.');
   await guide.run('alerts', { filter: { modelId, status: 'OPEN' } });
-  await guide.run('resolveAlert', { alertId: runMonitoring.alerts[0]?.id, reason: 'A scale was broken.' });
-  await guide.follow<{ change: string }>('followAlerts', { modelId, after: 0 }, (items) => items.some(({ change }) => change === 'RESOLVED'));
+  const alertId = runMonitoring.alerts[0]?.id ?? '';
+  guide.say('The policy has started a training:');
+  await guide.service.app.context.services.retraining.tick();
+  const { events } = await guide.run<{ events: { nodes: { payload: { jobId: string } }[] } }>('retrainingEvents', { alertId });
+  await guide.run('cancelJob', { jobId: events.nodes[0]?.payload.jobId }, { show: false });
+  await guide.run('resolveAlert', { alertId, reason: 'A scale was broken.' });
+  await guide.follow<{ change: string }>('followAlerts', { modelId, after: 0 }, (items) =>
+    items.some(({ change }) => change === 'RESOLVED'),
+  );
 }
 
 /** Everything that happened, as a stream that can be resumed. */

@@ -3,26 +3,32 @@ const INSTANT = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
 const HASH = /\b[0-9a-f]{64}\b/g;
 /** Milliseconds and bytes that were measured, not set. */
 const MEASURED = /^(latency(P95|P50)?Ms|durationMs|queueMs|sizeBytes|elapsedMs)$/;
+const LATENCY_CHECK = 'latency_p95_ms';
 const SHOWN_ITEMS = 3;
 
 /** Turns what differs from run to run into words that stay: ids, times, hashes, measured times and sizes. */
 export class Placeholders {
   private readonly names = new Map<string, string>();
   private readonly counts = new Map<string, number>();
+  /** Numbers of the log that is being shown: they depend on what else happened meanwhile. */
+  private sequence = new Map<number, string>();
+  private isExact = false;
 
-  /** Names an id before it is first shown. */
-  name(id: string, label: string): void {
-    this.names.set(id, `<id of ${label}>`);
+  /** Begins to count sequence numbers anew; those of an exact log are shown as they are. */
+  newLog(isExact: boolean): void {
+    this.sequence = new Map();
+    this.isExact = isExact;
   }
 
-  /** The value of a name given by `name`, for documents that use it as a variable. */
+  /** The id behind a placeholder, such as `run 1`. */
   idOf(label: string): string | undefined {
     return [...this.names].find(([, name]) => name === `<id of ${label}>`)?.[0];
   }
 
   apply(value: unknown, key = '', parent = ''): unknown {
+    if (key === 'endCursor' && value !== null) return '<cursor>';
     if (typeof value === 'string') return this.text(value, key === 'id' ? parent : key.replace(/Ids?$/, ''));
-    if (typeof value === 'number') return MEASURED.test(key) ? `<${key.endsWith('Bytes') ? 'bytes' : 'ms'}>` : rounded(value);
+    if (typeof value === 'number') return this.number(value, key);
     if (Array.isArray(value)) {
       const shown = value.length > SHOWN_ITEMS + 1 ? value.slice(0, SHOWN_ITEMS) : value;
       const items = shown.map((item) => this.apply(item, key, key === 'nodes' || key === 'edges' ? parent : key));
@@ -30,9 +36,23 @@ export class Placeholders {
     }
     if (value === null || typeof value !== 'object') return value;
     const owner = key === 'nodes' || key === 'edges' || key === 'node' ? parent : key;
-    // Ids first: what follows may quote them.
-    const entries = Object.entries(value).map(([name, item]) => [name, this.apply(item, name, owner)]);
-    return Object.fromEntries(entries);
+    const fields = Object.entries(value);
+    if (fields.some(([, item]) => item === LATENCY_CHECK)) return { ...value, got: '<ms>' };
+    // A subject is called by what it is where the same answer says it.
+    const last = fields.filter(([name]) => name === 'subjectId');
+    const shown = new Map(
+      [...fields.filter(([name]) => name !== 'subjectId'), ...last].map(([name, item]) => [name, this.apply(item, name, owner)]),
+    );
+    return Object.fromEntries(fields.map(([name]) => [name, shown.get(name)]));
+  }
+
+  private number(value: number, key: string): unknown {
+    if (MEASURED.test(key)) return `<${key.endsWith('Bytes') ? 'bytes' : 'ms'}>`;
+    if (!this.isExact && (key === 'seq' || (key === 'after' && value > 0))) {
+      if (!this.sequence.has(value)) this.sequence.set(value, `<seq ${this.sequence.size + 1}>`);
+      return this.sequence.get(value);
+    }
+    return rounded(value);
   }
 
   private text(text: string, subject: string): string {
@@ -46,7 +66,11 @@ export class Placeholders {
   private placeholder(id: string, subject: string): string {
     const known = this.names.get(id);
     if (known) return known;
-    const words = subject.replace(/s$/, '').replace(/([A-Z])/g, ' $1').toLowerCase() || 'object';
+    const words =
+      subject
+        .replace(/s$/, '')
+        .replace(/([A-Z])/g, ' $1')
+        .toLowerCase() || 'object';
     const count = (this.counts.get(words) ?? 0) + 1;
     this.counts.set(words, count);
     const name = `<id of ${words === 'request' ? 'the request' : `${words} ${count}`}>`;

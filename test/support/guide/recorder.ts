@@ -33,6 +33,8 @@ export class Guide {
   readonly placeholders = new Placeholders();
   readonly used = new Set<string>();
   private readonly parts: string[] = [];
+  private readonly shown = new Set<string>();
+  private log = '';
 
   private constructor(
     readonly service: TestService,
@@ -41,7 +43,11 @@ export class Guide {
 
   static async on(service: TestService): Promise<Guide> {
     const as = (role: Role, subject: string) => service.as({ role, subject });
-    const callers = { [Role.VIEWER]: await as(Role.VIEWER, 'vera'), [Role.ENGINEER]: await as(Role.ENGINEER, 'tess'), [Role.ADMIN]: await as(Role.ADMIN, 'ada') };
+    const callers = {
+      [Role.VIEWER]: await as(Role.VIEWER, 'vera'),
+      [Role.ENGINEER]: await as(Role.ENGINEER, 'tess'),
+      [Role.ADMIN]: await as(Role.ADMIN, 'ada'),
+    };
     return new Guide(service, callers);
   }
 
@@ -86,8 +92,15 @@ export class Guide {
   }
 
   /** Follows a subscription until `enough`; shows the items that `shown` picks. */
-  async follow<T>(operation: string, variables: Variables, enough: (items: T[]) => boolean, shown: (items: T[]) => T[] = (items) => items): Promise<T[]> {
+  async follow<T>(
+    operation: string,
+    variables: Variables,
+    enough: (items: T[]) => boolean,
+    shown: (items: T[]) => T[] = (items) => items,
+  ): Promise<T[]> {
     const items = await this.caller().collect<T>(this.document(operation), variables, enough, 60_000);
+    if (this.log !== operation) this.placeholders.newLog(operation === 'followRunMetrics');
+    this.log = operation;
     this.question(operation, variables, 'Comes, one after the other:');
     const lines = shown(items).map((item) => compactJson(this.placeholders.apply(item), '', Infinity));
     this.parts.push(fenced('json', lines.join('\n')));
@@ -95,7 +108,12 @@ export class Guide {
   }
 
   /** Asks again and again until the answer is as wanted; shows the last one. */
-  async until<T>(operation: string, variables: Variables, wanted: (data: T) => boolean, shown: Shown & { timeoutMs?: number } = {}): Promise<T> {
+  async until<T>(
+    operation: string,
+    variables: Variables,
+    wanted: (data: T) => boolean,
+    shown: Shown & { timeoutMs?: number } = {},
+  ): Promise<T> {
     const deadline = Date.now() + (shown.timeoutMs ?? 60_000);
     for (;;) {
       const data = await this.run<T>(operation, variables, { ...shown, show: false });
@@ -106,7 +124,10 @@ export class Guide {
   }
 
   /** Sends a plain HTTP request and shows it as a curl command. */
-  async http(path: string, init: { method?: 'POST'; file?: string; headers?: Record<string, string> } = {}): Promise<Response> {
+  async http(
+    path: string,
+    init: { method?: 'POST'; file?: string; headers?: Record<string, string>; saveAs?: string } = {},
+  ): Promise<Response> {
     const headers: Record<string, string> = { ...init.headers, ...(init.file ? { 'content-type': 'application/octet-stream' } : {}) };
     const body = init.file ? new Uint8Array(readFileSync(init.file)) : undefined;
     const response = await fetch(`${this.service.url}${path}`, {
@@ -117,6 +138,7 @@ export class Guide {
     expect(response.ok, `${path} answered ${response.status}`).toBe(true);
     const flags = ['-H "Authorization: Bearer $TOKEN"', ...Object.entries(headers).map(([name, value]) => `-H '${name}: ${value}'`)];
     if (init.file) flags.push(`--data-binary @${init.file}`);
+    if (init.saveAs) flags.push(`-o ${init.saveAs}`);
     const address = String(this.placeholders.apply(`${this.service.url}${path}`));
     this.parts.push(fenced('bash', `curl -sS ${flags.join(' \\\n  ')} \\\n  '${address}'`));
     return response;
@@ -129,7 +151,12 @@ export class Guide {
     for (const { variable, defaultValue } of definition?.variableDefinitions ?? []) {
       const name = variable.name.value;
       if (defaultValue) continue;
-      const value = this.placeholders.idOf(`${name.replace(/Id$/, '').replace(/([A-Z])/g, ' $1').toLowerCase()} 1`);
+      const value = this.placeholders.idOf(
+        `${name
+          .replace(/Id$/, '')
+          .replace(/([A-Z])/g, ' $1')
+          .toLowerCase()} 1`,
+      );
       if (value === undefined) throw new Error(`${where}: the guide has no value for $${name}; use a document of schema/operations.`);
       variables[name] = value;
     }
@@ -141,9 +168,11 @@ export class Guide {
   }
 
   private question(operation: string, variables: Variables, answer = 'Answer:'): void {
-    this.parts.push(fenced('graphql', this.document(operation)));
+    const isAgain = this.shown.has(operation);
+    this.parts.push(isAgain ? `\`${operation}\` again, now with` : fenced('graphql', this.document(operation)));
+    this.shown.add(operation);
     if (Object.keys(variables).length > 0) {
-      this.parts.push('Variables:');
+      if (!isAgain) this.parts.push('Variables:');
       this.json(variables);
     }
     this.parts.push(answer);

@@ -26,10 +26,18 @@ async function finished(guide: Guide, operation: string, field: string, modelVer
 
 /** The first version, from the run to production. */
 export async function registryChapter(guide: Guide, { runId }: { runId: string }): Promise<Registry> {
-  guide.chapter('Registry', 'A model has numbered versions; each is one file that never changes. Stages say how far it may be trusted, gates what has been shown.');
+  guide.chapter(
+    'Registry',
+    'A model has numbered versions; each is one file that never changes. Stages say how far it may be trusted, gates what has been shown.',
+  );
   guide.task('Create a model and register a run');
   const { createModel } = await guide.run<{ createModel: { model: Named } }>('createModel', {
-    input: { name: 'penguin-species', task: 'CLASSIFICATION', modelType: 'LOGISTIC_REGRESSION', tags: [{ key: 'team', value: 'antarctica' }] },
+    input: {
+      name: 'penguin-species',
+      task: 'CLASSIFICATION',
+      modelType: 'LOGISTIC_REGRESSION',
+      tags: [{ key: 'team', value: 'antarctica' }],
+    },
   });
   const modelId = createModel.model.id;
   const { registerModelVersion } = await guide.run<Registered>('registerModelVersion', { modelId, runId });
@@ -39,17 +47,31 @@ export async function registryChapter(guide: Guide, { runId }: { runId: string }
   guide.task('A gate that is not passed', 'Every refusal names the missing evidence and, in `missing`, the call that brings it.');
   await guide.refused('promoteModelVersion', { modelVersionId, toStage: 'STAGING' });
 
-  guide.task('Evaluate', 'On the holdout that the training never saw, against the base rate and, when there is one, the version in PRODUCTION. The job’s id is the evaluation’s.');
+  guide.task(
+    'Evaluate',
+    'On the holdout that the training never saw, against the base rate and, when there is one, the version in PRODUCTION. The job’s id is the evaluation’s.',
+  );
   const evaluationId = await finished(guide, 'evaluateModelVersion', 'evaluateModelVersion', modelVersionId);
   await guide.run('evaluation', { id: evaluationId });
 
-  guide.task('Validate', 'Signature, sample predictions, latency, holdout metrics, and agreement of trainer and runtime: the gate to STAGING.');
+  guide.task(
+    'Validate',
+    'Signature, sample predictions, latency, holdout metrics, and agreement of trainer and runtime: the gate to STAGING.',
+  );
   await finished(guide, 'validateModelVersion', 'validateModelVersion', modelVersionId);
   await guide.run('gates', { modelVersionId });
 
-  guide.task('Promote', '`expectedProductionVersionId` says what you believe is in PRODUCTION (null for nothing). When somebody was quicker, you get CONFLICT instead of replacing their version.');
+  guide.task(
+    'Promote',
+    '`expectedProductionVersionId` says what you believe is in PRODUCTION (null for nothing). When somebody was quicker, you get CONFLICT instead of replacing their version.',
+  );
   await guide.run('promoteModelVersion', { modelVersionId, toStage: 'STAGING' }, { show: false });
-  await guide.run('promoteModelVersion', { modelVersionId, toStage: 'PRODUCTION', expectedProductionVersionId: null, reason: 'first version' });
+  await guide.run('promoteModelVersion', {
+    modelVersionId,
+    toStage: 'PRODUCTION',
+    expectedProductionVersionId: null,
+    reason: 'first version',
+  });
   await guide.run('searchModels', { filter: { stage: 'PRODUCTION', tags: [{ key: 'team', value: 'antarctica' }] } });
   return { modelId, firstVersionId: modelVersionId };
 }
@@ -60,7 +82,13 @@ export async function secondVersion(
   { modelId, experimentId, datasetId }: { modelId: string; experimentId: string; datasetId: string },
 ): Promise<string> {
   const hyperparameters = { ...PENGUIN_TRAINING.hyperparameters, epochs: 12 };
-  const input = { experimentId, datasetId, runName: 'softmax, longer', config: { ...PENGUIN_TRAINING, hyperparameters }, registerModelId: modelId };
+  const input = {
+    experimentId,
+    datasetId,
+    runName: 'softmax, longer',
+    config: { ...PENGUIN_TRAINING, hyperparameters },
+    registerModelId: modelId,
+  };
   const { startTraining } = await guide.run<{ startTraining: { job: Named; run: Named } }>('startTraining', { input }, { show: false });
   await guide.until<{ trainingJob: { status: string } }>(
     'trainingJob',
@@ -83,8 +111,14 @@ export async function secondVersion(
 
 /** What an auditor asks. */
 export async function historyChapter(guide: Guide, { modelId }: Registry): Promise<void> {
-  guide.chapter('History and audit', 'Who promoted what, when and why; what was in production at a time, and which data it was trained on.');
-  guide.task('Roll back', 'The version that was in PRODUCTION before comes back on its earlier evidence, and its traffic with it. Rolling back again brings the other one back.');
+  guide.chapter(
+    'History and audit',
+    'Who promoted what, when and why; what was in production at a time, and which data it was trained on.',
+  );
+  guide.task(
+    'Roll back',
+    'The version that was in PRODUCTION before comes back on its earlier evidence, and its traffic with it. Rolling back again brings the other one back.',
+  );
   await guide.run('rollbackModel', { modelId, reason: 'complaints about Chinstraps' });
   const between = new Date().toISOString();
   await guide.run('rollbackModel', { modelId, reason: 'it was the data' });

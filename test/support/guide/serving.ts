@@ -25,14 +25,21 @@ export function penguinRows(): Record<string, unknown>[] {
   const number = (text: string | undefined) => (text && Number.isFinite(Number(text)) ? Number(text) : null);
   return lines.map((line) => {
     const cell = Object.fromEntries(line.split(',').map((text, i) => [names[i], text]));
-    return { beak_length: number(cell['beak_length']), beak_depth: number(cell['beak_depth']), body_mass: number(cell['body_mass']), island: cell['island'] };
+    return {
+      beak_length: number(cell['beak_length']),
+      beak_depth: number(cell['beak_depth']),
+      body_mass: number(cell['body_mass']),
+      island: cell['island'],
+    };
   });
 }
 
 /** One request per row, as a client would send them. */
 export async function sendTraffic(guide: Guide, rows: Record<string, unknown>[]): Promise<void> {
   for (let from = 0; from < rows.length; from += PARALLEL) {
-    const requests = rows.slice(from, from + PARALLEL).map((row) => guide.run('predict', { endpoint: ENDPOINT, rows: [row] }, { show: false }));
+    const requests = rows
+      .slice(from, from + PARALLEL)
+      .map((row) => guide.run('predict', { endpoint: ENDPOINT, rows: [row] }, { show: false }));
     await Promise.all(requests);
   }
   // What was served is counted and logged some seconds later at most; the page waits for it.
@@ -40,19 +47,31 @@ export async function sendTraffic(guide: Guide, rows: Record<string, unknown>[])
 }
 
 function ready(guide: Guide, endpointId: string, mode: string, requests = 0): Promise<Endpoints> {
-  const isThere = ({ endpoint }: Endpoints) => endpoint.deployments.some((one) => one.mode === mode && one.status === 'READY' && one.traffic.requests >= requests);
+  const isThere = ({ endpoint }: Endpoints) =>
+    endpoint.deployments.some((one) => one.mode === mode && one.status === 'READY' && one.traffic.requests >= requests);
   return guide.until<Endpoints>('endpointTraffic', { endpointId }, isThere, { show: false });
 }
 
 /** An endpoint, predictions, a shadow and its gate, a batch. */
-export async function servingChapter(guide: Guide, ids: Registry & { experimentId: string; datasetId: string }): Promise<{ endpointId: string; productionVersionId: string }> {
-  guide.chapter('Serving', 'An endpoint is the stable name that clients call. Deployments stand behind it: LIVE with a share of the traffic, or SHADOW with a copy of it.');
-  guide.task('Create an endpoint', 'One that follows PRODUCTION deploys the version there at once, and every later promotion or rollback moves its traffic.');
+export async function servingChapter(
+  guide: Guide,
+  ids: Registry & { experimentId: string; datasetId: string },
+): Promise<{ endpointId: string; productionVersionId: string }> {
+  guide.chapter(
+    'Serving',
+    'An endpoint is the stable name that clients call. Deployments stand behind it: LIVE with a share of the traffic, or SHADOW with a copy of it.',
+  );
+  guide.task(
+    'Create an endpoint',
+    'One that follows PRODUCTION deploys the version there at once, and every later promotion or rollback moves its traffic.',
+  );
   const { createEndpoint } = await guide.run<{ createEndpoint: { endpoint: Named } }>('createEndpoint', {
     input: { name: ENDPOINT, modelId: ids.modelId, followStage: 'PRODUCTION', slaLatencyP95Ms: 2_000 },
   });
   const endpointId = createEndpoint.endpoint.id;
-  await guide.follow<{ type: string }>('followDeployments', { endpointId, after: 0 }, (items) => items.some(({ type }) => type === 'MODEL_DEPLOYED'));
+  await guide.follow<{ type: string }>('followDeployments', { endpointId, after: 0 }, (items) =>
+    items.some(({ type }) => type === 'MODEL_DEPLOYED'),
+  );
 
   guide.task('Predict with rows', 'Values by the names of the dataset’s columns. VIEWER may call it, as what is live is in PRODUCTION.');
   await ready(guide, endpointId, 'LIVE');
@@ -67,7 +86,10 @@ export async function servingChapter(guide: Guide, ids: Registry & { experimentI
   await guide.run('predictTensors', { endpoint: ENDPOINT, tensors });
   await guide.refused('predict', { endpoint: ENDPOINT, rows: [{ ...ROW, body_mass: 'heavy' }] });
 
-  guide.task('Shadow a second version', 'A second version was trained, evaluated, validated and promoted to STAGING like the first. Deployed as SHADOW, it gets a copy of every answered request.');
+  guide.task(
+    'Shadow a second version',
+    'A second version was trained, evaluated, validated and promoted to STAGING like the first. Deployed as SHADOW, it gets a copy of every answered request.',
+  );
   const modelVersionId = await secondVersion(guide, ids);
   const { deployModelVersion } = await guide.run<Deployed>('deployModelVersion', { endpointId, modelVersionId, mode: 'SHADOW' });
   const deploymentId = deployModelVersion.deployment.id;
@@ -79,11 +101,16 @@ export async function servingChapter(guide: Guide, ids: Registry & { experimentI
   const seen = ({ endpoint }: Endpoints) => endpoint.deployments.every((one) => one.traffic.requests >= traffic.length);
   await guide.until<Endpoints>('endpointTraffic', { endpointId }, seen);
   await guide.run('decideShadow', { deploymentId });
-  guide.say('The gate passed, so the version may replace the one in PRODUCTION; the endpoint follows.');
+  guide.say('The gate passed, so the version may replace the one in PRODUCTION. Whoever does not know which that is, is refused:');
+  await guide.refused('promoteModelVersion', { modelVersionId, toStage: 'PRODUCTION', expectedProductionVersionId: null });
+  guide.say('Named, it is replaced, and the endpoint’s traffic moves:');
   const expectedProductionVersionId = ids.firstVersionId;
   await guide.run('promoteModelVersion', { modelVersionId, toStage: 'PRODUCTION', expectedProductionVersionId, reason: 'shadow passed' });
 
-  guide.task('Predict for a whole dataset', 'A job; its result is a Parquet file with the row number, the columns you name and the predictions.');
+  guide.task(
+    'Predict for a whole dataset',
+    'A job; its result is a Parquet file with the row number, the columns you name and the predictions.',
+  );
   const { startBatchInference } = await guide.run<{ startBatchInference: { job: Named } }>('startBatchInference', {
     input: { modelVersionId, datasetId: ids.datasetId, keyColumns: ['moment'] },
   });
@@ -92,13 +119,16 @@ export async function servingChapter(guide: Guide, ids: Registry & { experimentI
     { id: startBatchInference.job.id },
     (data) => data.job.status !== 'QUEUED' && data.job.status !== 'RUNNING',
   );
-  await guide.http(new URL(job.result.downloadUrl, guide.service.url).pathname);
+  await guide.http(new URL(job.result.downloadUrl, guide.service.url).pathname, { saveAs: 'predictions.parquet' });
   return { endpointId, productionVersionId: modelVersionId };
 }
 
 /** Two versions behind one name, the traffic split by hand. */
 export async function splitChapter(guide: Guide, { modelId, firstVersionId }: Registry, productionVersionId: string): Promise<void> {
-  guide.task('Split traffic between two versions', 'At an endpoint that follows no stage. Weights are basis points; a routing key keeps its version while they stay.');
+  guide.task(
+    'Split traffic between two versions',
+    'At an endpoint that follows no stage. Weights are basis points; a routing key keeps its version while they stay.',
+  );
   const { createEndpoint } = await guide.run<{ createEndpoint: { endpoint: Named } }>(
     'createEndpoint',
     { input: { name: 'penguins-ab', modelId } },
@@ -106,10 +136,18 @@ export async function splitChapter(guide: Guide, { modelId, firstVersionId }: Re
   );
   const endpointId = createEndpoint.endpoint.id;
   const weights: { deploymentId: string; weightBps: number }[] = [];
-  for (const [modelVersionId, weightBps] of [[productionVersionId, 9_000], [firstVersionId, 1_000]] as const) {
-    const { deployModelVersion } = await guide.run<Deployed>('deployModelVersion', { endpointId, modelVersionId, mode: 'LIVE' }, { show: false });
+  for (const [modelVersionId, weightBps] of [
+    [productionVersionId, 9_000],
+    [firstVersionId, 1_000],
+  ] as const) {
+    const { deployModelVersion } = await guide.run<Deployed>(
+      'deployModelVersion',
+      { endpointId, modelVersionId, mode: 'LIVE' },
+      { show: false },
+    );
     weights.push({ deploymentId: deployModelVersion.deployment.id, weightBps });
-    const isUp = ({ endpoint }: Endpoints) => endpoint.deployments.length === weights.length && endpoint.deployments.every(({ status }) => status === 'READY');
+    const isUp = ({ endpoint }: Endpoints) =>
+      endpoint.deployments.length === weights.length && endpoint.deployments.every(({ status }) => status === 'READY');
     await guide.until<Endpoints>('endpointTraffic', { endpointId }, isUp, { show: false });
   }
   await guide.run('setTrafficWeights', { endpointId, weights });

@@ -24,7 +24,10 @@ interface Named {
 
 /** Experiments, hand-logged runs and their files. */
 export async function trackingChapter(guide: Guide): Promise<{ experimentId: string }> {
-  guide.chapter('Experiments and runs', 'An experiment is a folder of runs; a run keeps parameters, metrics, tags and files of one attempt.');
+  guide.chapter(
+    'Experiments and runs',
+    'An experiment is a folder of runs; a run keeps parameters, metrics, tags and files of one attempt.',
+  );
   guide.task('Create an experiment');
   const { createExperiment } = await guide.run<{ createExperiment: { experiment: Named } }>('createExperiment', {
     name: 'penguins',
@@ -32,7 +35,10 @@ export async function trackingChapter(guide: Guide): Promise<{ experimentId: str
   });
   const experimentId = createExperiment.experiment.id;
 
-  guide.task('Log a run of your own', 'For training that happens elsewhere. Metrics go in bulk; the same point again adds nothing, so a retry is safe.');
+  guide.task(
+    'Log a run of your own',
+    'For training that happens elsewhere. Metrics go in bulk; the same point again adds nothing, so a retry is safe.',
+  );
   const { createRun } = await guide.run<{ createRun: { run: Named } }>('createRun', {
     input: { experimentId, name: 'by-hand', params: [{ key: 'learning_rate', value: '0.01' }] },
   });
@@ -55,7 +61,10 @@ export async function trackingChapter(guide: Guide): Promise<{ experimentId: str
   await guide.run('runFiles', { runId });
   await guide.run('finishRun', { input: { runId, status: 'FINISHED' } });
 
-  guide.task('Find runs', 'Filters hold together. Pages go on with `after: pageInfo.endCursor`; `totalCount` is counted only when asked for.');
+  guide.task(
+    'Find runs',
+    'Filters hold together. Pages go on with `after: pageInfo.endCursor`; `totalCount` is counted only when asked for.',
+  );
   await guide.run('searchRuns', {
     filter: { experimentIds: [experimentId], tags: [{ key: 'reviewed', value: 'yes' }], metrics: [{ key: 'loss', max: 0.4 }] },
     first: 20,
@@ -93,8 +102,14 @@ const LAST_EPOCH = PENGUIN_TRAINING.hyperparameters.epochs;
 const isLast = ({ key, step }: Point) => key === 'validation.loss' && step === LAST_EPOCH;
 
 /** A training watched live, a wrong one, one that is cancelled and resumed. */
-export async function trainingChapter(guide: Guide, { experimentId, datasetId }: { experimentId: string; datasetId: string }): Promise<{ runId: string }> {
-  guide.chapter('Training', 'Training runs in a process of its own. It ends in a model file that has been compared with the trainer’s own outputs.');
+export async function trainingChapter(
+  guide: Guide,
+  { experimentId, datasetId }: { experimentId: string; datasetId: string },
+): Promise<{ runId: string }> {
+  guide.chapter(
+    'Training',
+    'Training runs in a process of its own. It ends in a model file that has been compared with the trainer’s own outputs.',
+  );
   guide.task('Start a training');
   const input = { experimentId, datasetId, runName: 'softmax', config: PENGUIN_TRAINING };
   const { startTraining } = await guide.run<StartedTraining>('startTraining', { input });
@@ -104,14 +119,25 @@ export async function trainingChapter(guide: Guide, { experimentId, datasetId }:
     'Watch it learn',
     'A subscription over the WebSocket at `/graphql` (protocol `graphql-transport-ws`, token in `connectionParams`). `after: 0` sends what has been first; after a lost connection, give the last `seq` that came, and nothing comes twice or is missed.',
   );
-  await guide.follow<Point>('followRunMetrics', { runId: run.id, after: 0 }, (items) => items.some(isLast), (items) => [
-    ...items.slice(0, 2),
-    ...items.filter(isLast),
-  ]);
-  await guide.follow<{ status: string }>('followJob', { jobId: job.id, after: 0 }, (items) => items.at(-1)?.status === 'SUCCEEDED', (items) => items.slice(-1));
+  await guide.follow<Point>(
+    'followRunMetrics',
+    { runId: run.id, after: 0 },
+    (items) => items.some(isLast),
+    (items) => [...items.slice(0, 2), ...items.filter(isLast)],
+  );
+  await guide.follow<{ status: string }>(
+    'followJob',
+    { jobId: job.id, after: 0 },
+    (items) => items.at(-1)?.status === 'SUCCEEDED',
+    (items) => items.slice(-1),
+  );
 
   guide.task('Ask where it stands');
-  await guide.until<{ trainingJob: { status: string } }>('trainingJob', { id: job.id }, ({ trainingJob }) => trainingJob.status === 'SUCCEEDED');
+  await guide.until<{ trainingJob: { status: string } }>(
+    'trainingJob',
+    { id: job.id },
+    ({ trainingJob }) => trainingJob.status === 'SUCCEEDED',
+  );
   await guide.run('datasetLineage', { datasetId });
 
   guide.task('Compare runs');
@@ -121,9 +147,16 @@ export async function trainingChapter(guide: Guide, { experimentId, datasetId }:
   const features = [{ column: 'beak_lenght', kind: 'NUMERIC' }];
   await guide.refused('startTraining', { input: { experimentId, datasetId, config: { ...PENGUIN_TRAINING, features } } });
 
-  guide.task('Cancel and resume', 'Cancelling ends the process at once. Resuming goes on from the last checkpoint to the result of an unbroken training.');
+  guide.task(
+    'Cancel and resume',
+    'Cancelling ends the process at once. Resuming goes on from the last checkpoint to the result of an unbroken training.',
+  );
   const long = { ...PENGUIN_TRAINING, hyperparameters: { ...PENGUIN_TRAINING.hyperparameters, epochs: 5_000 }, checkpointEveryEpochs: 50 };
-  const second = await guide.run<StartedTraining>('startTraining', { input: { experimentId, datasetId, runName: 'long', config: long } }, { show: false });
+  const second = await guide.run<StartedTraining>(
+    'startTraining',
+    { input: { experimentId, datasetId, runName: 'long', config: long } },
+    { show: false },
+  );
   const jobId = second.startTraining.job.id;
   await guide.until<JobAnswer>('job', { id: jobId }, (data) => data.job.status === 'RUNNING', { show: false });
   await guide.run('cancelJob', { jobId });
