@@ -48,11 +48,10 @@ export class StagedObjects {
     });
   }
 
-  /** Removes a staged file now; what cannot be removed is left to the sweeper. */
+  /** Removes a file that is still staged, after the transaction that stored it failed; what cannot be removed is left to the sweeper. */
   async discard(key: string): Promise<void> {
     try {
-      await this.objects.delete(key);
-      await this.db.asSystem((em) => sql(em, 'delete from staged_object where object_key = ?', [key]));
+      await this.remove(key, 0);
     } catch (error) {
       this.logger.warn({ err: error, key }, 'stored file not removed yet');
     }
@@ -60,16 +59,27 @@ export class StagedObjects {
 
   /** Removes what was staged long ago and never settled. */
   async sweep(): Promise<number> {
-    return this.db.asSystem(async (em) => {
-      const old = await sql<{ key: string }>(
+    const old = await this.db.asSystem((em) =>
+      sql<{ key: string }>(
         em,
-        `select object_key as key from staged_object where created_at < now() - ? * interval '1 millisecond'
-         order by created_at limit ${SWEEP_BATCH} for update skip locked`,
+        `select object_key as key from staged_object where created_at < now() - ? * interval '1 millisecond' order by created_at limit ${SWEEP_BATCH}`,
         [SWEPT_AFTER_MS],
+      ),
+    );
+    for (const { key } of old) await this.remove(key, SWEPT_AFTER_MS);
+    return old.length;
+  }
+
+  /** Nothing happens to a key that a row names by now: a commit whose answer was lost has settled it. */
+  private async remove(key: string, olderThanMs: number): Promise<void> {
+    await this.db.asSystem(async (em) => {
+      const staged = await sql(
+        em,
+        `delete from staged_object where object_key = ? and created_at <= clock_timestamp() - ? * interval '1 millisecond' returning object_key`,
+        [key, olderThanMs],
       );
-      for (const { key } of old) await this.objects.delete(key);
-      await sql(em, 'delete from staged_object where object_key = any(?::text[])', [old.map(({ key }) => key)]);
-      return old.length;
+      // The row goes with the file or not at all: a failure here keeps it for the sweeper.
+      if (staged.length > 0) await this.objects.delete(key);
     });
   }
 }
