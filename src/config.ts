@@ -22,7 +22,7 @@ export const SETTINGS = {
   HOST: setting(z.string().min(1).default('127.0.0.1'), 'Address to listen on; 0.0.0.0 for all.'),
   DATA_DIR: setting(z.string().min(1).default('.data').transform((path) => resolve(path)), 'Folder of the embedded database, artifacts and caches.'),
   DATABASE_URL: setting(url('postgres:', 'postgresql:').optional(), 'Your PostgreSQL (15 or newer); absent: an embedded one in DATA_DIR.'),
-  DATABASE_POOL_SIZE: setting(positiveInt.max(500).default(20), 'Connections that this process may hold to PostgreSQL.'),
+  DATABASE_POOL_SIZE: setting(positiveInt.min(2).max(500).default(20), 'Connections that this process may hold to PostgreSQL.'),
   REDIS_URL: setting(url('redis:', 'rediss:').optional(), 'Your Redis, for queues, wake-ups and caches; absent: PostgreSQL does it.'),
   S3_ENDPOINT: setting(url('http:', 'https:').optional(), 'Your S3 or MinIO; absent: a folder in DATA_DIR.'),
   S3_ACCESS_KEY: setting(z.string().min(1).optional(), 'Access key of S3_ENDPOINT.'),

@@ -8,6 +8,8 @@ import { entities } from './entities/index.js';
 import { Migration0001 } from './migrations/0001-foundation.js';
 import { asOutage } from './outage.js';
 import { giveBackDeadConnections, watchStatements } from './pool.js';
+import { APP_ROLE, checkServer, ensureRoles, explainRefusal, isRace, SYSTEM_ROLE } from './preparation.js';
+import { sql } from './sql.js';
 
 /** A handle on one transaction, as one tenant. Services take it and never open their own. */
 export interface Session {
@@ -33,9 +35,8 @@ export interface DatabaseOptions {
   onStatement?: (sql: string) => void;
 }
 
-/** The roles under which row-level security is enforced; neither can bypass it. */
-const APP_ROLE = 'matih_app';
-const SYSTEM_ROLE = 'matih_system';
+const MIGRATION_TABLE = 'schema_migration';
+const MIGRATIONS = [{ name: '0001-foundation', class: Migration0001 }];
 /** Longest wait for a connection, new or out of the pool. */
 const CONNECT_TIMEOUT_MS = 15_000;
 
@@ -48,7 +49,7 @@ export class Database {
       entities,
       pool: { min: 0, max: options.poolSize, idleTimeoutMillis: 30_000 },
       extensions: [Migrator],
-      migrations: { migrationsList: [{ name: '0001-foundation', class: Migration0001 }], snapshot: false, silent: true, tableName: 'schema_migration' },
+      migrations: { migrationsList: MIGRATIONS, snapshot: false, silent: true, tableName: MIGRATION_TABLE },
       ignoreUndefinedInQuery: true,
       driverOptions: {
         idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs,
@@ -72,15 +73,30 @@ export class Database {
     return new Database(orm);
   }
 
-  /** Brings the schema up to date; several processes may call it at once. */
+  /** Makes the roles and brings the schema up to date; several processes may call it at once. */
   async migrate(): Promise<void> {
-    const lock = this.orm.em.fork();
-    await lock.transactional(async (em) => {
-      await em.execute(`select pg_advisory_xact_lock(hashtext('matih.migrate'))`);
-      await this.orm.migrator.up();
-    });
+    const em = this.orm.em.fork();
+    await checkServer(em);
+    for (let tries = 3; ; tries--) {
+      try {
+        await em.fork().transactional((transaction) => ensureRoles(transaction));
+        break;
+      } catch (error) {
+        if (tries === 0 || !isRace(error)) throw error;
+      }
+    }
+    try {
+      await em.transactional(async (locked) => {
+        await locked.execute(`select pg_advisory_xact_lock(hashtext('matih.migrate'))`);
+        await refuseNewer(locked);
+        await this.orm.migrator.up({ transaction: locked.getTransactionContext() });
+      });
+    } catch (error) {
+      throw await explainRefusal(em, error);
+    }
   }
 
+  /** Takes the schema back to nothing. */
   async migrateDown(): Promise<void> {
     await this.orm.migrator.down({ to: 0 });
   }
@@ -122,6 +138,17 @@ export class Database {
   close(): Promise<void> {
     return this.orm.close(true);
   }
+}
+
+/** A schema with migrations that this version does not know is not for it. */
+async function refuseNewer(em: EntityManager): Promise<void> {
+  const [{ exists } = { exists: false }] = await sql<{ exists: boolean }>(em, 'select to_regclass(?) is not null as exists', [MIGRATION_TABLE]);
+  if (!exists) return;
+  const executed = await sql<{ name: string }>(em, `select name from ${MIGRATION_TABLE} order by name desc`);
+  const newer = executed.find(({ name }) => !MIGRATIONS.some((migration) => migration.name === name));
+  if (!newer) return;
+  const message = `The database was set up by a newer version of the service (its schema has ${newer.name}): run that version, or restore a backup.`;
+  throw new AppError(ErrorCode.UNAVAILABLE, message, { field: 'DATABASE_URL' });
 }
 
 /** The address without its password. */

@@ -325,10 +325,8 @@ const INDEXES = [
 
 export class Migration0001 extends Migration {
   override async up(): Promise<void> {
-    // Roles belong to the whole cluster; a second database finds them made.
-    this.addSql(`do $$ begin create role matih_app nologin nobypassrls; exception when duplicate_object or unique_violation then null; end $$`);
-    this.addSql(`do $$ begin create role matih_system nologin nobypassrls; exception when duplicate_object or unique_violation then null; end $$`);
-    this.addSql(`grant matih_app, matih_system to current_user`);
+    // A server may have taken this from everybody.
+    this.addSql(`grant usage on schema public to matih_app, matih_system`);
     for (const [table, columns] of Object.entries(TABLES)) {
       this.addSql(`create table ${table} (
         id uuid primary key,

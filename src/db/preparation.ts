@@ -1,0 +1,98 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { AppError, ErrorCode } from '../errors.js';
+import { sql } from './sql.js';
+
+/** The roles under which row-level security is enforced; neither can bypass it. */
+export const APP_ROLE = 'matih_app';
+export const SYSTEM_ROLE = 'matih_system';
+const ROLES = [APP_ROLE, SYSTEM_ROLE];
+
+const MIN_VERSION = 150_000;
+
+interface Server {
+  version: number;
+  encoding: string;
+  user: string;
+  database: string;
+  schema: string | null;
+}
+
+interface Role {
+  name: string;
+  bypasses: boolean;
+  usable: boolean;
+}
+
+/** Each thing that the service cannot do without, as one sentence that says what to do. */
+export async function checkServer(em: EntityManager): Promise<void> {
+  const { version, encoding, schema, user } = await describeServer(em);
+  if (version < MIN_VERSION) throw unusable(`PostgreSQL ${MIN_VERSION / 10_000} or newer is needed, this is ${Math.floor(version / 10_000)}`);
+  if (encoding !== 'UTF8') throw unusable(`The database must have the encoding UTF8, this one has ${encoding}`);
+  if (schema !== 'public') {
+    throw unusable(`Tables of the user ${identifier(user)} would go to the schema ${schema ?? '(none)'}: run ALTER ROLE ${identifier(user)} SET search_path = public`);
+  }
+}
+
+/**
+ * Roles belong to the whole server: another database of it may have made them already, and a restored one may find them missing. The user
+ * of DATABASE_URL need not be a superuser, but must be able to become either.
+ */
+export async function ensureRoles(em: EntityManager): Promise<void> {
+  const { user, version } = await describeServer(em);
+  const roles = await sql<Role>(
+    em,
+    `select rolname as name, rolsuper or rolbypassrls as bypasses, pg_has_role(current_user, oid, ?) as usable from pg_roles where rolname = any(?::text[])`,
+    [version >= 160_000 ? 'SET' : 'MEMBER', ROLES],
+  );
+  const bypassing = roles.find(({ bypasses }) => bypasses);
+  if (bypassing) throw unusable(`The role ${bypassing.name} could bypass row-level security: run ALTER ROLE ${bypassing.name} NOSUPERUSER NOBYPASSRLS`);
+  const missing = ROLES.filter((name) => !roles.some((role) => role.name === name));
+  const unusableRoles = ROLES.filter((name) => !roles.some((role) => role.name === name && role.usable));
+  const statements = missing.map((name) => `CREATE ROLE ${name} NOLOGIN`);
+  if (unusableRoles.length > 0) statements.push(`GRANT ${unusableRoles.join(', ')} TO ${identifier(user)}`);
+  try {
+    for (const statement of statements) await em.execute(statement);
+  } catch (error) {
+    if (!isRefused(error)) throw error;
+    throw unusable(`The user ${identifier(user)} may not set up the roles of the service: give it CREATEROLE, or run as a superuser: ${statements.join('; ')}`, error);
+  }
+}
+
+/** What a refusal in the middle of the migration means. */
+export async function explainRefusal(em: EntityManager, error: unknown): Promise<unknown> {
+  if (!isRefused(error)) return error;
+  const { user, database } = await describeServer(em);
+  const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
+  return unusable(
+    `The user ${identifier(user)} may not set up its tables (${reason}): run as a superuser: ALTER DATABASE ${identifier(database)} OWNER TO ${identifier(user)}`,
+    error,
+  );
+}
+
+/** Several databases of one server may be set up at once; whoever comes second tries again and finds the roles there. */
+export function isRace(error: unknown): boolean {
+  const { code, message } = error as { code?: string; message?: string };
+  return code === '42710' || code === '23505' || /tuple concurrently updated/.test(message ?? '');
+}
+
+async function describeServer(em: EntityManager): Promise<Server> {
+  const [server] = await sql<Server>(
+    em,
+    `select current_setting('server_version_num')::int as version, current_setting('server_encoding') as encoding, current_user as "user",
+       current_database() as database, current_schema() as schema`,
+  );
+  if (!server) throw new Error('The server did not describe itself.');
+  return server;
+}
+
+function isRefused(error: unknown): boolean {
+  return (error as { code?: string }).code === '42501';
+}
+
+function identifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+function unusable(sentence: string, cause?: unknown): AppError {
+  return new AppError(ErrorCode.UNAVAILABLE, `${sentence}.`, { field: 'DATABASE_URL' }, { cause });
+}

@@ -1,0 +1,242 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client } from 'pg';
+import { afterEach, describe, expect, it } from 'vitest';
+import { Database } from '../../src/db/database.js';
+import { sql } from '../../src/db/sql.js';
+import { Role } from '../../src/domain/principal.js';
+import { createDatabaseFromTemplate, type TestDatabase } from '../support/database.js';
+
+const cleanups: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+async function newDatabase(): Promise<{ database: TestDatabase; admin: Client }> {
+  const database = await createDatabaseFromTemplate();
+  const admin = new Client({ connectionString: database.url });
+  await admin.connect();
+  cleanups.push(() => database.drop(), () => admin.end());
+  return { database, admin };
+}
+
+async function connect(database: TestDatabase, poolSize = 2): Promise<Database> {
+  const db = await Database.connect({ url: database.url, poolSize });
+  cleanups.push(() => db.close());
+  return db;
+}
+
+const IN_SCHEMA = `n.nspname not in ('pg_catalog', 'information_schema') and n.nspname not like 'pg_toast%'`;
+
+/** Everything that a migration makes, from the catalogue. */
+async function describeSchema(admin: Client): Promise<Record<string, unknown[]>> {
+  const queries = {
+    columns: `select table_name, column_name, data_type, is_nullable, column_default from information_schema.columns where table_schema = 'public' order by 1, 2`,
+    constraints: `select conrelid::regclass::text as "on", conname, pg_get_constraintdef(oid) as is from pg_constraint where connamespace = 'public'::regnamespace order by 1, 2`,
+    indexes: `select indexdef from pg_indexes where schemaname = 'public' order by 1`,
+    policies: `select tablename, policyname, roles::text[], cmd, qual, with_check from pg_policies order by 1, 2`,
+    security: `select relname, relrowsecurity, relforcerowsecurity from pg_class c join pg_namespace n on n.oid = relnamespace where relkind = 'r' and ${IN_SCHEMA} order by 1`,
+    grants: `select table_name, grantee, privilege_type from information_schema.role_table_grants where table_schema = 'public' order by 1, 2, 3`,
+    sequences: `select sequence_name, data_type from information_schema.sequences where sequence_schema = 'public' order by 1`,
+    functions: `select proname, prosrc, prosecdef from pg_proc where pronamespace = 'public'::regnamespace order by 1`,
+    schema: `select nspacl::text from pg_namespace where nspname = 'public'`,
+  };
+  const all: Record<string, unknown[]> = {};
+  for (const [name, query] of Object.entries(queries)) all[name] = (await admin.query(query)).rows;
+  return all;
+}
+
+describe('migrations', () => {
+  it('up, down and up again give the same schema, and down leaves nothing', async () => {
+    const { database, admin } = await newDatabase();
+    const db = await connect(database);
+    const before = await describeSchema(admin);
+    expect(before['columns']?.length).toBeGreaterThan(100);
+    await db.migrateDown();
+    const tables = await admin.query(`select relname from pg_class c join pg_namespace n on n.oid = relnamespace where relkind in ('r', 'S', 'v') and ${IN_SCHEMA} and relname not like 'schema_migration%'`);
+    expect(tables.rows).toEqual([]);
+    await db.migrate();
+    expect(await describeSchema(admin)).toEqual(before);
+    console.log(`up, down, up: ${before['columns']?.length} columns, ${before['constraints']?.length} constraints, ${before['indexes']?.length} indexes, ${before['policies']?.length} policies the same`);
+  });
+
+  it('may be run by many processes at once, over nothing', async () => {
+    const { database } = await newDatabase();
+    await (await connect(database)).migrateDown();
+    const processes = await Promise.all(Array.from({ length: 4 }, () => connect(database)));
+    await Promise.all(processes.map((db) => db.migrate()));
+  });
+
+  it('refuse a database of a newer version', async () => {
+    const { database, admin } = await newDatabase();
+    await admin.query(`insert into schema_migration (name) values ('9999-from-the-future')`);
+    await expect((await connect(database)).migrate()).rejects.toThrow(/^The database was set up by a newer version of the service \(its schema has 9999-from-the-future\)/);
+  });
+});
+
+interface Table {
+  name: string;
+  isForced: boolean;
+  /** A role of the service may do something with it. */
+  isReachable: boolean;
+  hasPolicy: boolean;
+}
+
+async function tablesOf(admin: Client): Promise<Table[]> {
+  const anything = 'select, insert, update, delete, truncate, references, trigger';
+  const { rows } = await admin.query<Table>(
+    `select c.oid::regclass::text as name, relrowsecurity and relforcerowsecurity as "isForced",
+       (has_schema_privilege('matih_app', n.oid, 'usage') and has_table_privilege('matih_app', c.oid, '${anything}'))
+         or (has_schema_privilege('matih_system', n.oid, 'usage') and has_table_privilege('matih_system', c.oid, '${anything}')) as "isReachable",
+       exists(select 1 from pg_policy where polrelid = c.oid and 'matih_app'::regrole = any(polroles)) as "hasPolicy"
+     from pg_class c join pg_namespace n on n.oid = relnamespace where relkind in ('r', 'p', 'v', 'm', 'f') and ${IN_SCHEMA} order by 1`,
+  );
+  return rows;
+}
+
+/** Tables that a role of the service can reach without forced row-level security. */
+async function leaks(admin: Client): Promise<string[]> {
+  return (await tablesOf(admin)).filter(({ isReachable, isForced, hasPolicy }) => isReachable && !(isForced && hasPolicy)).map(({ name }) => name);
+}
+
+/** A value that fits a column of this type; `n` tells rows apart. */
+function valueFor(type: string, n: number): string {
+  const values: Record<string, string> = {
+    text: `'v${n}'`,
+    uuid: 'gen_random_uuid()',
+    json: `'{}'`,
+    jsonb: `'{}'`,
+    boolean: 'true',
+    integer: `${n}`,
+    bigint: `${n}`,
+    'double precision': `${n}`,
+    'timestamp with time zone': `'2026-01-01'::timestamptz + ${n} * interval '1 hour'`,
+    'bigint[]': `'{}'`,
+  };
+  const value = values[type];
+  if (value === undefined) throw new Error(`There is no sample value for the type ${type}: add one to this test.`);
+  return value;
+}
+
+async function insertInto(admin: Client, table: string, tenant: string, n: number): Promise<string> {
+  const { rows } = await admin.query<{ name: string; type: string }>(
+    `select attname as name, format_type(atttypid, null) as type from pg_attribute where attrelid = $1::regclass and attnum > 0 and not attisdropped and attgenerated = ''`,
+    [table],
+  );
+  const names = rows.map(({ name }) => `"${name}"`).join(', ');
+  return `insert into ${table} (${names}) values (${rows.map(({ name, type }) => (name === 'tenant' ? `'${tenant}'` : valueFor(type, n))).join(', ')})`;
+}
+
+describe('row-level security', () => {
+  it('is forced on every table that the roles of the service can reach, and a new table without it is found', async () => {
+    const { admin } = await newDatabase();
+    expect(await leaks(admin)).toEqual([]);
+    const tables = await tablesOf(admin);
+    expect(tables.filter(({ isReachable }) => !isReachable).map(({ name }) => name)).toEqual(['schema_migration']);
+    await admin.query('create table forgotten (tenant text); grant select on forgotten to matih_app');
+    expect(await leaks(admin)).toEqual(['forgotten']);
+    await admin.query('alter table forgotten enable row level security; create policy p on forgotten to matih_app using (true)');
+    expect(await leaks(admin)).toEqual(['forgotten']);
+  });
+
+  it('stands behind roles that cannot get around it', async () => {
+    const { admin } = await newDatabase();
+    const { rows } = await admin.query(`select rolname, rolsuper, rolbypassrls, rolcreaterole, rolcanlogin from pg_roles where rolname like 'matih\\_%' order by 1`);
+    const powerless = { rolsuper: false, rolbypassrls: false, rolcreaterole: false, rolcanlogin: false };
+    expect(rows).toEqual([{ rolname: 'matih_app', ...powerless }, { rolname: 'matih_system', ...powerless }]);
+    const members = await admin.query(`select 1 from pg_auth_members where member in ('matih_app'::regrole, 'matih_system'::regrole)`);
+    expect(members.rows).toEqual([]);
+    const definers = await admin.query(`select proname from pg_proc p join pg_namespace n on n.oid = pronamespace where prosecdef and ${IN_SCHEMA}`);
+    expect(definers.rows).toEqual([]);
+  });
+
+  it('every foreign key carries the tenant on both of its sides', async () => {
+    const { admin } = await newDatabase();
+    const { rows } = await admin.query<{ name: string; is: string }>(
+      `select conrelid::regclass || '.' || conname as name, pg_get_constraintdef(oid) as is from pg_constraint where contype = 'f' and connamespace = 'public'::regnamespace`,
+    );
+    expect(rows.length).toBeGreaterThan(20);
+    expect(rows.filter(({ is }) => !/^FOREIGN KEY \(tenant, [^)]+\) REFERENCES \w+\(tenant, /.test(is))).toEqual([]);
+  });
+
+  it('shows no row of another tenant in any table, and lets none be written, changed, moved or removed', async () => {
+    const { admin } = await newDatabase();
+    const tables = (await tablesOf(admin)).filter(({ isReachable }) => isReachable).map(({ name }) => name);
+    // Row-level security alone must hold: other rules go, which would want rows that make sense.
+    const { rows: rules } = await admin.query<{ drop: string }>(
+      `select format('alter table %s drop constraint %I cascade', conrelid::regclass, conname) as drop from pg_constraint where contype in ('c', 'f') and connamespace = 'public'::regnamespace`,
+    );
+    for (const { drop } of rules) await admin.query(drop).catch(() => undefined);
+    for (const table of tables) {
+      await admin.query(await insertInto(admin, table, 'acme', 1));
+      await admin.query(await insertInto(admin, table, 'other', 2));
+    }
+    /** Rows touched, or the SQL state of the refusal; everything is undone. */
+    const as = async (tenant: string | null, statement: string): Promise<number | string> => {
+      await admin.query('begin');
+      try {
+        await admin.query('set local role matih_app');
+        if (tenant !== null) await admin.query(`select set_config('matih.tenant', $1, true)`, [tenant]);
+        return (await admin.query(statement)).rowCount ?? 0;
+      } catch (error) {
+        return (error as { code: string }).code;
+      } finally {
+        await admin.query('rollback');
+      }
+    };
+    const REFUSED = '42501';
+    let tries = 0;
+    const holds = async (table: string, tenant: string | null, statement: string, ...allowed: (number | string)[]) => {
+      tries++;
+      expect(allowed, `${table} as ${tenant}: ${statement}`).toContain(await as(tenant, statement));
+    };
+    for (const table of tables) {
+      const alien = await insertInto(admin, table, 'other', 3);
+      const own = await insertInto(admin, table, 'acme', 3);
+      await holds(table, 'acme', `select 1 from ${table}`, 1);
+      await holds(table, 'acme', `select 1 from ${table} where tenant <> 'acme'`, 0);
+      await holds(table, 'acme', own, 1);
+      await holds(table, 'acme', alien, REFUSED);
+      await holds(table, 'acme', `update ${table} set tenant = tenant where tenant = 'other'`, 0, REFUSED);
+      await holds(table, 'acme', `update ${table} set tenant = 'other'`, REFUSED);
+      await holds(table, 'acme', `delete from ${table} where tenant = 'other'`, 0, REFUSED);
+      await holds(table, 'acme', `truncate ${table}`, REFUSED);
+      for (const nobody of [null, '']) {
+        await holds(table, nobody, `select 1 from ${table}`, 0);
+        await holds(table, nobody, own, REFUSED);
+        await holds(table, nobody, `delete from ${table}`, 0, REFUSED);
+      }
+    }
+    console.log(`row-level security: ${tries} statements tried on ${tables.length} tables`);
+    expect(tables.length).toBeGreaterThan(25);
+  });
+
+  it('does not leak a tenant from one transaction to the next on the same connection', async () => {
+    const { database } = await newDatabase();
+    const db = await connect(database, 3);
+    const tenants = ['acme', 'other', 'third', 'fourth', 'fifth'];
+    const actor = (tenant: string) => ({ principal: { subject: 'tess', tenant, role: Role.ENGINEER, expiresAt: new Date(Date.now() + 60_000) }, requestId: 'r' });
+    const INSERT = `insert into experiment (id, tenant, name, created_by) values (gen_random_uuid(), ?, ?, 'tess')`;
+    const work = async (i: number) => {
+      const tenant = tenants[i % tenants.length] ?? '';
+      if (i % 7 === 3) {
+        const [row] = await db.asSystem((em) => sql<{ tenant: string | null; role: string }>(em, `select nullif(current_setting('matih.tenant', true), '') as tenant, current_user as role`));
+        expect(row).toEqual({ tenant: null, role: 'matih_system' });
+        return;
+      }
+      const fails = i % 5 === 2;
+      const done = db.transact(actor(tenant), async ({ em }) => {
+        await sql(em, INSERT, [tenant, `e-${i}`]);
+        if (i % 3 === 0) await sleep(2);
+        const rows = await sql<{ tenant: string }>(em, 'select distinct tenant from experiment');
+        expect(rows).toEqual([{ tenant }]);
+        if (fails) await sql(em, INSERT, ['somebody', 'else']);
+        const [state] = await sql<{ tenant: string; role: string }>(em, `select current_setting('matih.tenant') as tenant, current_user as role`);
+        expect(state).toEqual({ tenant, role: 'matih_app' });
+      });
+      if (fails) await expect(done).rejects.toThrow(/row-level security/);
+      else await done;
+    };
+    await Promise.all(Array.from({ length: 300 }, (_, i) => work(i)));
+    expect(await db.poolUse()).toMatchObject({ inUse: 0, waiting: 0 });
+  });
+});
