@@ -1,15 +1,11 @@
-import { type Column, takeRows } from '../domain/dataset-column.js';
+import type { Column } from '../domain/dataset-column.js';
 import { TASK_OF, type Task } from '../domain/training-config.js';
 import { badInput } from '../errors.js';
 import { readColumns } from '../features/dataset-reader.js';
-import { encodeRows, fitEncoding } from '../training/encoding.js';
-import { sampledSilhouette } from '../training/measure.js';
-import type { Target } from '../training/port.js';
-import { loadRows, targetOf, type TrainingRows } from '../training/rows.js';
+import { baseRateOf, loadHoldout } from '../training/holdout.js';
+import type { BaseRate, Target } from '../training/port.js';
+import { targetOf } from '../training/rows.js';
 import type { DataFile, JudgedData, TargetColumn } from './port.js';
-
-/** What a model that knows nothing would answer: each class's share, or the mean, of the training rows. */
-export type BaseRate = { kind: 'SHARES'; shares: number[] } | { kind: 'MEAN'; mean: number };
 
 export interface JudgedRows {
   task: Task;
@@ -18,45 +14,31 @@ export interface JudgedRows {
   /** Both undefined for clustering. */
   target: Target | undefined;
   baseRate: BaseRate | undefined;
-  /** Mean silhouette of clusters of these rows, in the space that the training saw them in. */
+  /** Mean silhouette of clusters of these rows; null where there is no training to tell the space. */
   silhouetteOf(clusters: Int32Array): number | null;
 }
-
-const noSilhouette = (): null => null;
 
 /** `inputs` are columns that models will be given. Errors: BAD_USER_INPUT. */
 export async function loadJudgedRows(data: JudgedData, inputs: readonly string[]): Promise<JudgedRows> {
   if (data.kind === 'ALL') {
-    const { columns, rowCount, target } = await readAll(data.file, inputs, data.task, data.target);
-    return {
-      task: data.task,
-      rowCount,
-      columns,
-      target,
-      baseRate: target && baseRateOf(target, everyRow(rowCount)),
-      silhouetteOf: noSilhouette,
-    };
+    const rows = await readAll(data.file, inputs, data.task, data.target);
+    const baseRate =
+      rows.target &&
+      baseRateOf(
+        rows.target,
+        Int32Array.from({ length: rows.rowCount }, (_, row) => row),
+      );
+    return { task: data.task, ...rows, baseRate, silhouetteOf: () => null };
   }
   const { config, training, other } = data;
   const task = TASK_OF[config.modelType];
-  const features = config.features.map(({ column }) => column);
-  const neededInTraining = task === 'CLUSTERING' ? features : [];
-  const rows = await loadRows(training.path, training.format, config, [...new Set([...(other ? [] : inputs), ...neededInTraining])]);
-  const baseRate = rows.target && baseRateOf(rows.target, rows.split.train);
-  if (other) {
-    const read = await readAll(other, [...new Set([...inputs, ...neededInTraining])], task, config.target);
-    const target = read.target && rows.target && inTermsOf(rows.target, read.target);
-    return { task, ...read, target, baseRate, silhouetteOf: silhouetteFor(rows, config, read.columns, everyRow(read.rowCount)) };
-  }
-  const { holdout } = rows.split;
-  return {
-    task,
-    rowCount: holdout.length,
-    columns: new Map(Array.from(rows.columns, ([name, column]) => [name, takeRows(column, holdout)])),
-    target: rows.target && targetAt(rows.target, holdout),
-    baseRate,
-    silhouetteOf: silhouetteFor(rows, config, rows.columns, holdout),
-  };
+  const holdout = await loadHoldout(training.path, training.format, config, other ? [] : inputs);
+  const { baseRate } = holdout;
+  if (!other) return { task, ...holdout, silhouetteOf: (clusters) => holdout.silhouetteOf(holdout.columns, clusters) };
+  const features = task === 'CLUSTERING' ? config.features.map(({ column }) => column) : [];
+  const rows = await readAll(other, [...new Set([...inputs, ...features])], task, config.target);
+  const target = rows.target && holdout.target && inTermsOf(holdout.target, rows.target);
+  return { task, ...rows, target, baseRate, silhouetteOf: (clusters) => holdout.silhouetteOf(rows.columns, clusters) };
 }
 
 async function readAll(file: DataFile, inputs: readonly string[], task: Task, target: TargetColumn | undefined) {
@@ -65,22 +47,6 @@ async function readAll(file: DataFile, inputs: readonly string[], task: Task, ta
   if (batch.rowCount === 0) throw badInput('input.datasetId', 'a dataset with rows whose target is known', 'none');
   const columns = new Map(batch.columns.map((column) => [column.name, column]));
   return { columns, rowCount: batch.rowCount, target: target && targetOf(task, target.greaterThan, columns.get(target.column)!) };
-}
-
-function everyRow(count: number): Int32Array {
-  return Int32Array.from({ length: count }, (_, row) => row);
-}
-
-function baseRateOf(target: Target, rows: Int32Array): BaseRate {
-  if (target.kind === 'VALUES') return { kind: 'MEAN', mean: rows.reduce((sum, row) => sum + target.values[row]!, 0) / rows.length };
-  const counts = target.classes.map(() => 0);
-  for (const row of rows) counts[target.labels[row]!]!++;
-  return { kind: 'SHARES', shares: counts.map((count) => count / rows.length) };
-}
-
-function targetAt(target: Target, rows: Int32Array): Target {
-  if (target.kind === 'CLASSES') return { ...target, labels: rows.map((row) => target.labels[row]!) };
-  return { ...target, values: Float64Array.from(rows, (row) => target.values[row]!) };
 }
 
 /** Other rows' classes as indices into those that the model was trained on. */
@@ -93,18 +59,4 @@ function inTermsOf(trained: Target, other: Target): Target {
     return index;
   });
   return { ...trained, labels: other.labels.map((label) => indices[label]!) };
-}
-
-function silhouetteFor(
-  rows: TrainingRows,
-  config: Parameters<typeof fitEncoding>[0],
-  columns: ReadonlyMap<string, Column>,
-  positions: Int32Array,
-): JudgedRows['silhouetteOf'] {
-  if (TASK_OF[config.modelType] !== 'CLUSTERING') return noSilhouette;
-  return (clusters) => {
-    const encoding = fitEncoding(config, rows.columns, rows.split.train);
-    const shape = { numericWidth: encoding.numeric.length, indicatorSlots: encoding.slots.length, indicatorCount: encoding.indicatorCount };
-    return sampledSilhouette(shape, encodeRows(encoding, columns, positions), clusters, 2000, config.seed);
-  };
 }

@@ -1,19 +1,45 @@
-import { takeRows } from '../domain/dataset-column.js';
-import type { LoadHoldout, Target } from './port.js';
-import { loadRows } from './rows.js';
+import { type Column, takeRows } from '../domain/dataset-column.js';
+import { TASK_OF, type TrainingConfig } from '../domain/training-config.js';
+import { encodeRows, fitEncoding } from './encoding.js';
+import { sampledSilhouette } from './measure.js';
+import type { BaseRate, Holdout, LoadHoldout, Target } from './port.js';
+import { loadRows, type TrainingRows } from './rows.js';
+
+const SILHOUETTE_ROWS = 2000;
 
 export const loadHoldout: LoadHoldout = async (dataPath, format, config, columns) => {
-  const rows = await loadRows(dataPath, format, config, columns);
+  const isClustering = TASK_OF[config.modelType] === 'CLUSTERING';
+  const features = config.features.map(({ column }) => column);
+  const rows = await loadRows(dataPath, format, config, columns && [...new Set([...columns, ...(isClustering ? features : [])])]);
   const { holdout } = rows.split;
   return {
     rowCount: holdout.length,
     rowNumbers: Float64Array.from(holdout, (row) => rows.rowNumbers[row]!),
     columns: new Map(Array.from(rows.columns, ([name, column]) => [name, takeRows(column, holdout)])),
     target: rows.target && targetAt(rows.target, holdout),
+    baseRate: rows.target && baseRateOf(rows.target, rows.split.train),
+    silhouetteOf: isClustering ? silhouetteFor(rows, config) : () => null,
   };
 };
+
+/** Of these rows. */
+export function baseRateOf(target: Target, rows: Int32Array): BaseRate {
+  if (target.kind === 'VALUES') return { kind: 'MEAN', mean: rows.reduce((sum, row) => sum + target.values[row]!, 0) / rows.length };
+  const counts = target.classes.map(() => 0);
+  for (const row of rows) counts[target.labels[row]!]!++;
+  return { kind: 'SHARES', shares: counts.map((count) => count / rows.length) };
+}
 
 function targetAt(target: Target, rows: Int32Array): Target {
   if (target.kind === 'CLASSES') return { ...target, labels: rows.map((row) => target.labels[row]!) };
   return { ...target, values: Float64Array.from(rows, (row) => target.values[row]!) };
+}
+
+function silhouetteFor(rows: TrainingRows, config: TrainingConfig): Holdout['silhouetteOf'] {
+  const encoding = fitEncoding(config, rows.columns, rows.split.train);
+  const shape = { numericWidth: encoding.numeric.length, indicatorSlots: encoding.slots.length, indicatorCount: encoding.indicatorCount };
+  return (columns: ReadonlyMap<string, Column>, clusters) => {
+    const encoded = encodeRows(encoding, columns, Int32Array.from(clusters.keys()));
+    return sampledSilhouette(shape, encoded, clusters, SILHOUETTE_ROWS, config.seed);
+  };
 }

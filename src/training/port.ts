@@ -73,6 +73,9 @@ export type Target =
   | { kind: 'CLASSES'; classes: string[]; datatype: 'INT64' | 'BYTES'; labels: Int32Array }
   | { kind: 'VALUES'; values: Float64Array };
 
+/** What a model that knows nothing would answer: each class's share, or the mean, of the training rows. */
+export type BaseRate = { kind: 'SHARES'; shares: number[] } | { kind: 'MEAN'; mean: number };
+
 /** The rows that a training never saw: in time order where the split is by time, in file order else. */
 export interface Holdout {
   rowCount: number;
@@ -82,6 +85,9 @@ export interface Holdout {
   columns: ReadonlyMap<string, Column>;
   /** None for clustering. */
   target: Target | undefined;
+  baseRate: BaseRate | undefined;
+  /** For clustering: mean silhouette of rows with all features among `columns`, in the space that the training saw rows in. */
+  silhouetteOf(columns: ReadonlyMap<string, Column>, clusters: Int32Array): number | null;
 }
 
 /**

@@ -200,6 +200,10 @@ describe('an evaluation', () => {
       const trained = found.modelVersion.metrics.find((metric) => metric.name === `holdout.${name}`)!.value;
       expect(metricOf(found, name).value, name).toBeCloseTo(trained, 3);
     }
+    const again = await registerDataset(tess, { name: 'iris-again', uploadId });
+    const onAll = await evaluationOf((await evaluate(tess, { modelVersionId: version.id, datasetId: again })).id);
+    expect(onAll.rows).toBe(150);
+    expect(metricOf(onAll, 'silhouette').value).toBeCloseTo(metricOf(found, 'silhouette').value, 1);
   });
 
   it('of an uploaded version needs dataset and target, and its outputs must fit them', async () => {
