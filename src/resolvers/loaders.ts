@@ -1,5 +1,7 @@
 import type { EntityName, FilterQuery } from '@mikro-orm/core';
 import DataLoader from 'dataloader';
+import { Alert } from '../db/entities/monitoring/alert.entity.js';
+import { RetrainingPolicy } from '../db/entities/monitoring/retraining-policy.entity.js';
 import { Dataset } from '../db/entities/tracking/dataset.entity.js';
 import { Experiment } from '../db/entities/tracking/experiment.entity.js';
 import { Run } from '../db/entities/tracking/run.entity.js';
@@ -96,6 +98,9 @@ export interface EvaluationRow {
 /** Per request: the reads of one turn become one statement per kind. */
 export interface Loaders {
   dataset: DataLoader<string, Dataset | null>;
+  deployment: DataLoader<string, Deployment | null>;
+  /** Open alerts of a deployment, by kind. */
+  deploymentAlerts: DataLoader<string, Alert[]>;
   deploymentTraffic: DataLoader<DeploymentTrafficKey, Traffic>;
   endpoint: DataLoader<string, Endpoint | null>;
   /** PENDING and READY ones, oldest first. */
@@ -107,6 +112,8 @@ export interface Loaders {
   modelVersions: DataLoader<ModelVersionsKey, Page<ModelVersion>>;
   /** By model. */
   productionVersion: DataLoader<string, ModelVersion | null>;
+  /** By model. */
+  retrainingPolicy: DataLoader<string, RetrainingPolicy | null>;
   run: DataLoader<string, Run | null>;
   runParams: DataLoader<string, KeyValueRow[]>;
   runTags: DataLoader<string, KeyValueRow[]>;
@@ -163,6 +170,8 @@ export function createLoaders(run: RunInSession): Loaders {
     );
   return {
     dataset: byId(Dataset),
+    deployment: byId(Deployment),
+    deploymentAlerts: new DataLoader((ids) => run((session) => loadOpenAlerts(session, ids))),
     deploymentTraffic: new DataLoader((keys) => run((session) => loadTraffic(session, keys)), { cacheKeyFn: (key) => JSON.stringify(key) as never }),
     endpoint: byId(Endpoint),
     endpointDeployments: new DataLoader((ids) => run((session) => loadDeployments(session, ids))),
@@ -171,6 +180,7 @@ export function createLoaders(run: RunInSession): Loaders {
     modelVersion: byId(ModelVersion),
     modelVersions: new DataLoader((keys) => run((session) => loadFirstVersions(session, keys)), { cacheKeyFn: (key) => JSON.stringify(key) as never }),
     productionVersion: new DataLoader((modelIds) => run((session) => loadProductionVersions(session, modelIds))),
+    retrainingPolicy: new DataLoader((modelIds) => run((session) => loadPolicies(session, modelIds))),
     run: byId(Run),
     runParams: grouped<KeyValueRow>('run_param', 'run_id', 'key, value', 'key'),
     runTags: grouped<KeyValueRow>('run_tag', 'run_id', 'key, value', 'key'),
@@ -211,6 +221,18 @@ async function loadFirstVersions(session: Session, keys: readonly ModelVersionsK
     same.forEach((key, i) => found.set(key, pages[i]!));
   }
   return keys.map((key) => found.get(key)!);
+}
+
+async function loadOpenAlerts(session: Session, deploymentIds: readonly string[]): Promise<Alert[][]> {
+  const where = { tenant: session.tenant, deploymentId: { $in: [...deploymentIds] }, status: 'OPEN' as const };
+  const groups = Map.groupBy(await session.em.find(Alert, where, { orderBy: { kind: 'ASC' } }), ({ deploymentId }) => deploymentId);
+  return deploymentIds.map((id) => groups.get(id) ?? []);
+}
+
+async function loadPolicies(session: Session, modelIds: readonly string[]): Promise<(RetrainingPolicy | null)[]> {
+  const rows = await session.em.find(RetrainingPolicy, { tenant: session.tenant, modelId: { $in: [...modelIds] } });
+  const found = new Map(rows.map((row) => [row.modelId, row]));
+  return modelIds.map((id) => found.get(id) ?? null);
 }
 
 async function loadProductionVersions(session: Session, modelIds: readonly string[]): Promise<(ModelVersion | null)[]> {

@@ -1,9 +1,9 @@
 import 'reflect-metadata';
 import type { GraphQLSchema } from 'graphql';
 import { buildSchema, type NonEmptyArray } from 'type-graphql';
-import { AlertEventResolver, AlertResolver } from './monitoring/alert.resolver.js';
+import { AlertEventResolver, AlertResolver, DeploymentAlertsResolver } from './monitoring/alert.resolver.js';
 import { MonitoringResolver } from './monitoring/monitoring.resolver.js';
-import { RetrainingResolver } from './monitoring/retraining.resolver.js';
+import { ModelRetrainingResolver, RetrainingResolver } from './monitoring/retraining.resolver.js';
 import { BatchInferenceResolver } from './serving/batch-inference.resolver.js';
 import { DeploymentResolver } from './serving/deployment.resolver.js';
 import { EndpointResolver } from './serving/endpoint.resolver.js';
@@ -26,6 +26,8 @@ import { StageResolver } from './registry/stage.resolver.js';
 const RESOLVERS: NonEmptyArray<Function> = [
   AlertEventResolver,
   AlertResolver,
+  DeploymentAlertsResolver,
+  ModelRetrainingResolver,
   ArtifactResolver,
   AuditLogResolver,
   BatchInferenceResolver,

@@ -2,7 +2,10 @@ import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root, Sub
 import type { EventType } from '../../domain/events.js';
 import type { EventRow } from '../../services/platform/event.service.js';
 import { followEvents } from '../platform/event.resolver.js';
+import { ModelType } from '../registry/model.types.js';
 import type { RequestContext } from '../request-context.js';
+import { DeploymentType } from '../serving/deployment.types.js';
+import { EndpointType } from '../serving/endpoint.types.js';
 import { OrderDirection } from '../types/common.types.js';
 import { PageArgs, toConnection } from '../types/connection.js';
 import { SafeInt } from '../types/scalars.js';
@@ -44,6 +47,21 @@ export class AlertResolver {
     return { alert: await ctx.run((session) => ctx.services.alerts.resolve(session, input.alertId, input.reason)) };
   }
 
+  @FieldResolver(() => ModelType, { description: 'The model whose version it is about.' })
+  model(@Root() alert: AlertType, @Ctx() ctx: RequestContext): Promise<ModelType | null> {
+    return ctx.loaders.model.load(alert.modelId);
+  }
+
+  @FieldResolver(() => EndpointType, { description: 'The endpoint of the deployment.' })
+  endpoint(@Root() alert: AlertType, @Ctx() ctx: RequestContext): Promise<EndpointType | null> {
+    return ctx.loaders.endpoint.load(alert.endpointId);
+  }
+
+  @FieldResolver(() => DeploymentType, { description: 'The deployment that it is about.' })
+  deployment(@Root() alert: AlertType, @Ctx() ctx: RequestContext): Promise<DeploymentType | null> {
+    return ctx.loaders.deployment.load(alert.deploymentId);
+  }
+
   @Subscription(() => AlertEvent, {
     description: 'Alerts as they open, change and resolve, each change exactly once and in the order of `seq`. Reconnect with the last `seq` as `after`.',
     subscribe: ({ args, context }) => followAlerts(context as RequestContext, args as { modelId?: string; after?: number }),
@@ -58,6 +76,14 @@ export class AlertResolver {
     const { kind, value, threshold, message } = event.payload as unknown as Pick<AlertEvent, 'kind' | 'value' | 'threshold' | 'message'>;
     const change = ALERT_CHANGES[event.type as keyof typeof ALERT_CHANGES];
     return { seq: event.seq, change, kind, value, threshold, message, createdAt: event.createdAt, alertId: event.subjectId };
+  }
+}
+
+@Resolver(() => DeploymentType)
+export class DeploymentAlertsResolver {
+  @FieldResolver(() => [AlertType], { description: 'Its open alerts, at most one of each kind.' })
+  openAlerts(@Root() deployment: DeploymentType, @Ctx() ctx: RequestContext): Promise<AlertType[]> {
+    return ctx.loaders.deploymentAlerts.load(deployment.id);
   }
 }
 

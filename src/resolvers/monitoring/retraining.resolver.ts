@@ -1,4 +1,5 @@
-import { Arg, Ctx, ID, Mutation, Query, Resolver } from 'type-graphql';
+import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { ModelType } from '../registry/model.types.js';
 import type { RequestContext } from '../request-context.js';
 import {
   DeleteRetrainingPolicyInput,
@@ -33,5 +34,13 @@ export class RetrainingResolver {
   ): Promise<DeleteRetrainingPolicyPayload> {
     await ctx.run((session) => ctx.services.retrainingPolicies.delete(session, input.modelId));
     return { modelId: input.modelId };
+  }
+}
+
+@Resolver(() => ModelType)
+export class ModelRetrainingResolver {
+  @FieldResolver(() => RetrainingPolicyType, { nullable: true, description: 'Which alerts start a training of it; null when none does.' })
+  retrainingPolicy(@Root() model: ModelType, @Ctx() ctx: RequestContext): Promise<RetrainingPolicyType | null> {
+    return ctx.loaders.retrainingPolicy.load(model.id);
   }
 }

@@ -57,7 +57,7 @@ export class RetrainingService {
         // What the attempt wrote is rolled back; the reason is kept.
         await this.db.transact(monitoringActor(tenant), async (session) => {
           const alert = await this.lockOpenAlert(session, id);
-          if (alert) this.skip(session, alert, error.message);
+          if (alert) this.skip(session, alert, `The training was refused: ${error.message}`);
         });
       }
     }
