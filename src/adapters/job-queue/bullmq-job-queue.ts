@@ -1,6 +1,7 @@
 import { createPostgresBackend, Queue, withBackend, Worker, type JobsOptions } from 'bullmq';
 import pg from 'pg';
 import type { Logger } from 'pino';
+import { AppError, ErrorCode } from '../../errors.js';
 import { connectRedis } from '../redis.js';
 import type { JobQueue, QueuedJob } from './port.js';
 
@@ -74,7 +75,7 @@ export async function createPostgresJobQueue(url: string, logger: Logger, timing
   await setup.connect();
   try {
     await setup.query('select pg_advisory_lock(hashtext($1))', ['matih.bullmq']);
-    await setup.query(`create schema if not exists ${SCHEMA}`);
+    await makeSchema(setup);
     const migrating = new PgQueue<QueuedJob>('migrate', { connection: { connectionString: url, schema: SCHEMA, max: 1, migrate: true } });
     await migrating.waitUntilReady();
     await migrating.close();
@@ -92,6 +93,17 @@ export async function createPostgresJobQueue(url: string, logger: Logger, timing
     },
     logger,
   );
+}
+
+async function makeSchema(client: pg.Client): Promise<void> {
+  try {
+    await client.query(`create schema if not exists ${SCHEMA}`);
+  } catch (error) {
+    if ((error as { code?: string }).code !== '42501') throw error;
+    const { rows } = await client.query<{ remedy: string }>(`select format('GRANT CREATE ON DATABASE %I TO %I', current_database(), current_user) as remedy`);
+    const message = `The user of DATABASE_URL may not create the schema ${SCHEMA} for the job queues: run as a superuser: ${rows[0]?.remedy}.`;
+    throw new AppError(ErrorCode.UNAVAILABLE, message, { field: 'DATABASE_URL' }, { cause: error });
+  }
 }
 
 /** BullMQ on Redis. */
