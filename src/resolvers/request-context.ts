@@ -1,7 +1,7 @@
 import type { Session } from '../db/database.js';
 import type { Principal } from '../domain/principal.js';
 import type { Services } from '../services/services.js';
-import type { Loaders } from './loaders.js';
+import type { Loaders } from '../services/loaders.js';
 
 /** What every resolver is handed. */
 export interface RequestContext {

@@ -6,13 +6,16 @@ import fastifyStatic from '@fastify/static';
 import { Registry, collectDefaultMetrics } from '@prometheus-io/client';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import type { AppContext } from '../context.js';
+import type { Session } from '../db/database.js';
+import type { Principal } from '../domain/principal.js';
 import { AppError, ErrorCode } from '../errors.js';
 import { registerArtifacts } from '../protocols/artifacts.js';
 import { registerOps } from '../protocols/ops.js';
 import { registerUploads } from '../protocols/uploads.js';
-import { createLoaders } from '../resolvers/loaders.js';
+import { createLoaders, type Loaders } from '../services/loaders.js';
 import type { RequestContext } from '../resolvers/request-context.js';
 import { createSchema } from '../resolvers/schema.js';
+import type { Services } from '../services/services.js';
 import { attachSubscriptions, registerGraphQL, type GraphQLOptions } from './graphql.js';
 import { httpStatus } from './http-status.js';
 
@@ -70,10 +73,7 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
     logger,
     newRequestId: randomUUID,
     observe: (field, code, seconds) => app.metrics.observeOperation(field, code, seconds),
-    newContext: (principal, requestId): RequestContext => {
-      const run: RequestContext['run'] = (work) => app.db.transact({ principal, requestId }, work);
-      return { principal, requestId, services: app.services, loaders: createLoaders(run), run };
-    },
+    newContext: (principal, requestId) => new OperationContext(app, principal, requestId),
   };
   await registerGraphQL(fastify, graphql);
   const subscriptions = attachSubscriptions(fastify.server, graphql);
@@ -97,6 +97,28 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
       await fastify.close();
     },
   };
+}
+
+/** Apollo copies it, own fields alone: what is expensive and seldom needed waits behind the prototype. */
+class OperationContext implements RequestContext {
+  readonly services: Services;
+  private made: Loaders | undefined;
+
+  constructor(
+    private readonly app: AppContext,
+    readonly principal: Principal,
+    readonly requestId: string,
+  ) {
+    this.services = app.services;
+  }
+
+  get loaders(): Loaders {
+    return (this.made ??= createLoaders((work) => this.run(work)));
+  }
+
+  run<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    return this.app.db.transact({ principal: this.principal, requestId: this.requestId }, work);
+  }
 }
 
 async function registerGraphiql(fastify: FastifyInstance): Promise<void> {

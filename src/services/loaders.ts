@@ -15,8 +15,8 @@ import type { Gate, GateCheck } from '../domain/gates.js';
 import type { Stage } from '../domain/stages.js';
 import type { Page } from '../db/pagination.js';
 import { sql } from '../db/sql.js';
-import { firstVersions } from '../services/registry/first-versions.js';
-import { readTraffic, type Traffic } from '../services/serving/traffic.service.js';
+import { firstVersions } from './registry/first-versions.js';
+import { readTraffic, type Traffic } from './serving/traffic.service.js';
 
 type RunInSession = <T>(work: (session: Session) => Promise<T>) => Promise<T>;
 

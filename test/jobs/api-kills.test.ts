@@ -1,0 +1,114 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ServiceProcess } from '../support/processes.js';
+import { Caller, SECRET, tokenFor } from '../support/service.js';
+
+/** How often the whole service is killed; the full count runs with `npm run test:faults`. */
+const KILLS = Number(process.env['MATIH_FAULT_KILLS'] ?? 3);
+const CLIENTS = 4;
+const LOG = `mutation ($input: LogMetricsInput!) { logMetrics(input: $input) { addedCount } }`;
+
+let dataDir: string;
+let service: ServiceProcess;
+
+const start = () => ServiceProcess.start({ PORT: '0', DATA_DIR: dataDir, AUTH_JWT_SECRET: SECRET, LOG_LEVEL: 'error', INFERENCE_HOSTS: '1' });
+const caller = async () => new Caller(service.url, await tokenFor());
+
+beforeAll(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'matih-kills-'));
+  await chmod(dataDir, 0o755);
+  service = await start();
+});
+afterAll(async () => {
+  await service?.end('SIGTERM');
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+async function newRun(): Promise<string> {
+  const tess = await caller();
+  const { createExperiment } = await tess.ok<{ createExperiment: { experiment: { id: string } } }>('mutation { createExperiment(input: { name: "kills" }) { experiment { id } } }');
+  const { createRun } = await tess.ok<{ createRun: { run: { id: string } } }>('mutation ($e: ID!) { createRun(input: { experimentId: $e }) { run { id } } }', {
+    e: createExperiment.experiment.id,
+  });
+  return createRun.run.id;
+}
+
+describe('the service, killed at random', () => {
+  it(`keeps every write that it acknowledged, ${KILLS} times`, { timeout: 60_000 + KILLS * 20_000 }, async () => {
+    const runId = await newRun();
+    const acknowledged: number[] = [];
+    const readyMs: number[] = [];
+    let step = 0;
+    for (let kill = 0; kill < KILLS; kill++) {
+      const tess = await caller();
+      let killed = false;
+      const writers = Array.from({ length: CLIENTS }, async () => {
+        while (!killed) {
+          const mine = step++;
+          const answer = await tess.send(LOG, { input: { runId, metrics: [{ key: 'loss', value: mine, step: mine }] } }).catch(() => null);
+          if (answer?.data) acknowledged.push(mine);
+        }
+      });
+      await new Promise((resolve) => setTimeout(resolve, 200 + Math.random() * 800));
+      await service.end('SIGKILL');
+      killed = true;
+      await Promise.all(writers);
+      const startedAt = performance.now();
+      service = await start();
+      readyMs.push(performance.now() - startedAt);
+    }
+    const tess = await caller();
+    const { run } = await tess.ok<{ run: { metricHistory: { step: number; value: number }[] } }>(
+      'query ($id: ID!) { run(id: $id) { metricHistory(key: "loss", maxPoints: 10000) { step value } } }',
+      { id: runId },
+    );
+    const kept = new Set(run.metricHistory.map((point) => point.step));
+    const lost = acknowledged.filter((mine) => !kept.has(mine));
+    readyMs.sort((a, b) => a - b);
+    console.log(
+      `${KILLS} kills: ${acknowledged.length} writes acknowledged, ${lost.length} lost; ready again after ${Math.round(readyMs[readyMs.length >> 1] ?? 0)} ms (median), ${Math.round(readyMs.at(-1) ?? 0)} ms (longest)`,
+    );
+    expect(acknowledged.length).toBeGreaterThan(KILLS);
+    expect(lost).toEqual([]);
+    expect(run.metricHistory.length).toBe(kept.size);
+  });
+
+  it('finishes what is in flight when it is asked to end under load', async () => {
+    const runId = await newRun().catch(async () => {
+      const { runs } = await (await caller()).ok<{ runs: { nodes: { id: string }[] } }>('{ runs(first: 1) { nodes { id } } }');
+      return runs.nodes[0]?.id ?? '';
+    });
+    const tess = await caller();
+    const client = tess.socket();
+    const closed = new Promise<number>((resolve) => client.on('closed', (event) => resolve((event as { code: number }).code)));
+    client.subscribe({ query: 'subscription { lifecycleEvents { id } }' }, { next: () => undefined, error: () => undefined, complete: () => undefined });
+    let asked = false;
+    const broken: unknown[] = [];
+    const writers = Array.from({ length: CLIENTS }, async () => {
+      for (let n = 0; ; n++) {
+        const late = asked;
+        try {
+          const answer = await tess.send(LOG, { input: { runId, metrics: [{ key: 'drain', value: n, step: n }] } });
+          if (answer.errors) throw answer.errors[0];
+        } catch (error) {
+          // A request sent after the signal may find the door closed; one sent before must be answered.
+          if (!late) broken.push(error);
+          return;
+        }
+      }
+    });
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    asked = true;
+    const startedAt = performance.now();
+    const code = await service.end('SIGTERM');
+    await Promise.all(writers);
+    console.log(`ended ${Math.round(performance.now() - startedAt)} ms after SIGTERM under load, code ${code}`);
+    expect(code).toBe(0);
+    expect(await closed).toBe(1001);
+    expect(broken).toEqual([]);
+    await client.dispose();
+    service = await start();
+  });
+});
