@@ -38,8 +38,6 @@ export interface WindowReport {
   drift: DriftReport | null;
 }
 
-export const NO_TRAFFIC: TrafficCounts = { requests: 0, errors: 0, latencyCounts: [] };
-
 /** What was counted after an earlier reading of the same counters. */
 export function countedSince(now: TrafficCounts, earlier: TrafficCounts): TrafficCounts {
   return {
@@ -63,7 +61,13 @@ export function toTrafficWindow(log: readonly LoggedRequest[], profile: Referenc
     });
     features[feature] = kind === 'NUMERIC' ? Float64Array.from(values, toNumber) : values.map(toCategory);
   }
-  return { features, scores: Float64Array.from(log.flatMap(({ scores }) => scores), (score) => score ?? NaN) };
+  return {
+    features,
+    scores: Float64Array.from(
+      log.flatMap(({ scores }) => scores),
+      (score) => score ?? NaN,
+    ),
+  };
 }
 
 function toNumber(value: unknown): number {

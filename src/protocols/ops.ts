@@ -1,4 +1,4 @@
-import { Gauge, collectDefaultMetrics, Counter, Histogram, Registry } from '@prometheus-io/client';
+import type { Registry } from '@prometheus-io/client';
 import type { FastifyInstance } from 'fastify';
 
 export interface OpsOptions {
@@ -20,5 +20,3 @@ export function registerOps(app: FastifyInstance, { notReady, registry }: OpsOpt
     return registry.metrics();
   });
 }
-
-export { Counter, Gauge, Histogram, Registry, collectDefaultMetrics };

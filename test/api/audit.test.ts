@@ -48,7 +48,8 @@ describe('the audit log', () => {
         { action: mutation.name },
       );
       const found = auditLog.nodes[0]?.actor === 'owner-of-acme';
-      if (found === mutation.name in WITHOUT_AUDIT) wrong.push(`${mutation.name}: ${found ? 'an audit row, though listed as without' : 'no audit row'}`);
+      if (found === mutation.name in WITHOUT_AUDIT)
+        wrong.push(`${mutation.name}: ${found ? 'an audit row, though listed as without' : 'no audit row'}`);
       if (found) audited++;
     }
     console.log(`audit: ${audited} of ${mutations.length} mutations leave a row, ${Object.keys(WITHOUT_AUDIT).join(' and ')} need none`);

@@ -24,15 +24,25 @@ afterAll(() => service?.close());
 /** Flights of April, in random order. */
 async function april(): Promise<Flight[]> {
   const window = { column: 'date', from: '2001-04-01T00:00:00.000Z', to: '2001-05-01T00:00:00.000Z' };
-  const { columns, rowCount } = await readColumns(FLIGHTS, 'PARQUET', { columns: ['date', 'distance', 'origin'], window, sample: { rows: 20_000, seed: 5 } });
+  const { columns, rowCount } = await readColumns(FLIGHTS, 'PARQUET', {
+    columns: ['date', 'distance', 'origin'],
+    window,
+    sample: { rows: 20_000, seed: 5 },
+  });
   const [date, distance, origin] = columns;
-  const flights = Array.from({ length: rowCount }, (_, row) => ({ date: date!.values[row] as number, distance: distance!.values[row] as number, origin: origin!.values[row] as string }));
+  const flights = Array.from({ length: rowCount }, (_, row) => ({
+    date: date!.values[row] as number,
+    distance: distance!.values[row] as number,
+    origin: origin!.values[row] as string,
+  }));
   // A stride that shares no factor with the count visits each row once.
   return flights.map((_, i) => flights[(i * 7_919) % flights.length]!);
 }
 
 async function create<T>(name: string, inputType: string, input: object, selection: string): Promise<T> {
-  return (await tess.ok<Record<string, T>>(`mutation ($input: ${inputType}!) { ${name}(input: $input) { ${selection} } }`, { input }))[name]!;
+  return (await tess.ok<Record<string, T>>(`mutation ($input: ${inputType}!) { ${name}(input: $input) { ${selection} } }`, { input }))[
+    name
+  ]!;
 }
 
 async function predict(endpointId: string, flights: readonly Flight[]): Promise<void> {
@@ -43,7 +53,12 @@ async function predict(endpointId: string, flights: readonly Flight[]): Promise<
 }
 
 interface WindowShape {
-  drift: { rows: number; drifted: boolean; features: { feature: string; psi: number; drifted: boolean }[]; prediction: { sigmas: number } } | null;
+  drift: {
+    rows: number;
+    drifted: boolean;
+    features: { feature: string; psi: number; drifted: boolean }[];
+    prediction: { sigmas: number };
+  } | null;
 }
 
 async function windows(deploymentId: string): Promise<WindowShape[]> {
@@ -75,11 +90,27 @@ it('a model trained and served here is watched by itself: quiet on April flights
     },
   });
   await trainingEnd(tess, jobId);
-  const { model } = await create<{ model: { id: string } }>('createModel', 'CreateModelInput', { name: 'late', task: 'CLASSIFICATION', modelType: 'LOGISTIC_REGRESSION' }, 'model { id }');
-  const { modelVersion } = await create<{ modelVersion: { id: string } }>('registerModelVersion', 'RegisterModelVersionInput', { modelId: model.id, runId }, 'modelVersion { id }');
-  const status = (field: string, id: string) => async () => (await tess.ok<Record<string, { status: string }>>(`query ($id: ID!) { ${field}(id: $id) { status } }`, { id }))[field]!.status;
+  const { model } = await create<{ model: { id: string } }>(
+    'createModel',
+    'CreateModelInput',
+    { name: 'late', task: 'CLASSIFICATION', modelType: 'LOGISTIC_REGRESSION' },
+    'model { id }',
+  );
+  const { modelVersion } = await create<{ modelVersion: { id: string } }>(
+    'registerModelVersion',
+    'RegisterModelVersionInput',
+    { modelId: model.id, runId },
+    'modelVersion { id }',
+  );
+  const status = (field: string, id: string) => async () =>
+    (await tess.ok<Record<string, { status: string }>>(`query ($id: ID!) { ${field}(id: $id) { status } }`, { id }))[field]!.status;
   await expect.poll(status('modelVersion', modelVersion.id), { timeout: 20_000 }).toBe('READY');
-  const { endpoint } = await create<{ endpoint: { id: string } }>('createEndpoint', 'CreateEndpointInput', { name: 'late', modelId: model.id, slaLatencyP95Ms: 60_000 }, 'endpoint { id }');
+  const { endpoint } = await create<{ endpoint: { id: string } }>(
+    'createEndpoint',
+    'CreateEndpointInput',
+    { name: 'late', modelId: model.id, slaLatencyP95Ms: 60_000 },
+    'endpoint { id }',
+  );
   const { deployment } = await create<{ deployment: { id: string } }>(
     'deployModelVersion',
     'DeployModelVersionInput',
@@ -99,12 +130,17 @@ it('a model trained and served here is watched by itself: quiet on April flights
   const judge = async (rows: readonly Flight[]) => {
     const before = (await windows(deployment.id)).reduce((sum, { drift }) => sum + drift!.rows, 0);
     await predict(endpoint.id, rows);
-    await expect.poll(async () => (await windows(deployment.id)).reduce((sum, { drift }) => sum + drift!.rows, 0), { timeout: 20_000 }).toBe(before + rows.length);
+    await expect
+      .poll(async () => (await windows(deployment.id)).reduce((sum, { drift }) => sum + drift!.rows, 0), { timeout: 20_000 })
+      .toBe(before + rows.length);
   };
   await judge(flights.slice(0, 400));
   await judge(flights.slice(400, 800));
   const quiet = await windows(deployment.id);
-  expect(quiet.flatMap(({ drift }) => drift!.features.filter(({ drifted }) => drifted)), JSON.stringify(quiet)).toEqual([]);
+  expect(
+    quiet.flatMap(({ drift }) => drift!.features.filter(({ drifted }) => drifted)),
+    JSON.stringify(quiet),
+  ).toEqual([]);
   expect(quiet[0]!.drift!.features.map(({ feature }) => feature).toSorted()).toEqual(['distance', 'origin']);
 
   const west = flights.filter(({ origin }) => WEST.has(origin));

@@ -31,7 +31,12 @@ interface AlertShape {
 
 interface WindowShape {
   id: string;
-  drift: { rows: number; drifted: boolean; features: { feature: string; kind: string; psi: number; drifted: boolean }[]; prediction: { sigmas: number; drifted: boolean } } | null;
+  drift: {
+    rows: number;
+    drifted: boolean;
+    features: { feature: string; kind: string; psi: number; drifted: boolean }[];
+    prediction: { sigmas: number; drifted: boolean };
+  } | null;
   traffic: { requests: number; errors: number; latencyP95Ms: number } | null;
 }
 
@@ -90,13 +95,16 @@ describe('drift of real flights', () => {
       { m: served.modelId },
     );
     expect(found.events.nodes).toHaveLength(1);
-    const { monitoringWindows } = await tess.ok<{ monitoringWindows: { totalCount: number; nodes: WindowShape[]; pageInfo: { hasNextPage: boolean } } }>(
-      `query ($d: ID!) { monitoringWindows(deploymentId: $d, first: 3) { totalCount nodes { ${WINDOW} } pageInfo { hasNextPage } } }`,
-      { d: served.deploymentId },
-    );
+    const { monitoringWindows } = await tess.ok<{
+      monitoringWindows: { totalCount: number; nodes: WindowShape[]; pageInfo: { hasNextPage: boolean } };
+    }>(`query ($d: ID!) { monitoringWindows(deploymentId: $d, first: 3) { totalCount nodes { ${WINDOW} } pageInfo { hasNextPage } } }`, {
+      d: served.deploymentId,
+    });
     expect(monitoringWindows).toMatchObject({ totalCount: 7, pageInfo: { hasNextPage: true } });
     const origin = drift!.features.find(({ feature }) => feature === 'origin')!;
-    console.log(`other airports: PSI of origin ${origin.psi.toFixed(2)}, predictions ${drift!.prediction.sigmas.toFixed(1)} σ; 5 windows of the same distribution raised 0 alerts`);
+    console.log(
+      `other airports: PSI of origin ${origin.psi.toFixed(2)}, predictions ${drift!.prediction.sigmas.toFixed(1)} σ; 5 windows of the same distribution raised 0 alerts`,
+    );
   });
 
   it('waits and adds up until there are rows enough, and judges each row once', async () => {
@@ -171,13 +179,17 @@ describe('alerts', () => {
         deployments.push(served);
       }
       await Promise.all([...services, ...services].map(({ monitoring }) => monitoring.tick()));
-      const alerts = await traffic.query<{ n: number }>(`select count(*)::int as n from alert where deployment_id = any($1) group by deployment_id, kind`, [
-        deployments.map(({ deploymentId }) => deploymentId),
-      ]);
-      const [windows] = await traffic.query<{ n: number }>(`select count(*)::int as n from monitoring_window where deployment_id = any($1)`, [
-        deployments.map(({ deploymentId }) => deploymentId),
-      ]);
-      console.log(`4 looks at once from 2 processes over ${rounds} deployments: ${windows!.n} windows, ${alerts.length} alerts, none twice`);
+      const alerts = await traffic.query<{ n: number }>(
+        `select count(*)::int as n from alert where deployment_id = any($1) group by deployment_id, kind`,
+        [deployments.map(({ deploymentId }) => deploymentId)],
+      );
+      const [windows] = await traffic.query<{ n: number }>(
+        `select count(*)::int as n from monitoring_window where deployment_id = any($1)`,
+        [deployments.map(({ deploymentId }) => deploymentId)],
+      );
+      console.log(
+        `4 looks at once from 2 processes over ${rounds} deployments: ${windows!.n} windows, ${alerts.length} alerts, none twice`,
+      );
       expect(alerts.map(({ n }) => n)).toEqual(new Array(2 * rounds).fill(1));
       expect(windows!.n).toBe(rounds);
     } finally {
@@ -191,7 +203,10 @@ describe('alerts', () => {
     await breach();
     const [alert] = (await look(served)).alerts;
     const resolve = `mutation ($id: ID!, $reason: String!) { resolveAlert(input: { alertId: $id, reason: $reason }) { alert { status resolvedAt details } } }`;
-    expect((await tess.fails(resolve, { id: alert!.id, reason: ' ' })).extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.reason' });
+    expect((await tess.fails(resolve, { id: alert!.id, reason: ' ' })).extensions).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      field: 'input.reason',
+    });
     const viewer = await service.as({ role: Role.VIEWER });
     expect((await viewer.fails(resolve, { id: alert!.id, reason: 'known' })).extensions.code).toBe('FORBIDDEN');
     const done = await tess.ok<{ resolveAlert: { alert: AlertShape } }>(resolve, { id: alert!.id, reason: 'known' });
@@ -239,10 +254,16 @@ describe('the audit log', () => {
     expect((await tess.fails(query, { filter })).extensions.code).toBe('FORBIDDEN');
     const admin = await service.as({ role: Role.ADMIN, subject: 'ada' });
     const { auditLog } = await admin.ok<{ auditLog: { totalCount: number; nodes: object[] } }>(query, { filter });
-    expect(auditLog).toMatchObject({ totalCount: 1, nodes: [{ actor: 'tess', role: 'ENGINEER', action: 'runMonitoring', subjectId: served.deploymentId }] });
+    expect(auditLog).toMatchObject({
+      totalCount: 1,
+      nodes: [{ actor: 'tess', role: 'ENGINEER', action: 'runMonitoring', subjectId: served.deploymentId }],
+    });
     const range = { from: '2020-01-01T00:00:00.000Z', to: '2020-01-02T00:00:00.000Z' };
     expect((await admin.ok<{ auditLog: { totalCount: number } }>(query, { filter: range })).auditLog.totalCount).toBe(0);
-    expect((await admin.fails(query, { filter: { from: range.to, to: range.from } })).extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'filter.to' });
+    expect((await admin.fails(query, { filter: { from: range.to, to: range.from } })).extensions).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      field: 'filter.to',
+    });
     expect((await admin.fails(query, { filter: { subjectId: served.modelId } })).extensions.code).toBe('NOT_FOUND');
     const foreign = await service.as({ role: Role.ADMIN, tenant: 'other' });
     expect((await foreign.ok<{ auditLog: { totalCount: number } }>(query)).auditLog.totalCount).toBe(0);

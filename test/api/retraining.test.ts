@@ -94,7 +94,9 @@ it('the cool-down, the budget and the switch hold it back, each told once', asyn
   await tick();
   const told = await eventsOf(alertId);
   expect(told.map(({ type }) => type)).toEqual(new Array(4).fill('RETRAINING_SKIPPED'));
-  expect(told.map(({ payload }) => payload.reason).join(' | ')).toMatch(/cool-down until .* \| .*budget of 1 .* \| .*switched off.* \| .*only on DRIFT/);
+  expect(told.map(({ payload }) => payload.reason).join(' | ')).toMatch(
+    /cool-down until .* \| .*budget of 1 .* \| .*switched off.* \| .*only on DRIFT/,
+  );
   expect(await jobsOf(alertId)).toEqual([]);
   // Past the cool-down the same alert, still open, gets its training.
   await setPolicy({ cooldownMs: 0, budgetPer30Days: 9 });
@@ -119,7 +121,8 @@ it('a dataset without the columns starts nothing and says which is missing', asy
 
 it('a policy is checked, shown with its model, changed and deleted', async () => {
   const { modelId } = world.things;
-  const refused = async (settings: object) => (await world.caller.fails(SET, { input: { modelId, datasetName: 'cars', ...settings } })).extensions;
+  const refused = async (settings: object) =>
+    (await world.caller.fails(SET, { input: { modelId, datasetName: 'cars', ...settings } })).extensions;
   expect(await refused({ datasetName: 'nothing' })).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.datasetName' });
   expect(await refused({ alertKinds: [] })).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.alertKinds' });
   expect(await refused({ cooldownMs: -1 })).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.cooldownMs' });
@@ -142,7 +145,9 @@ it('alerts show what they are about, in as many statements for many as for one',
     service.statements.length = 0;
     const { alerts } = await world.caller.ok<{ alerts: { nodes: object[] } }>(query, { n });
     expect(alerts.nodes).toHaveLength(n);
-    return service.statements.filter((sql) => /^select/i.test(sql) && /from "?(alert|model|endpoint|deployment|model_version|retraining_policy)"?/i.test(sql)).length;
+    return service.statements.filter(
+      (sql) => /^select/i.test(sql) && /from "?(alert|model|endpoint|deployment|model_version|retraining_policy)"?/i.test(sql),
+    ).length;
   };
   // The service's own looks at its tables may fall in between.
   const least = async (n: number) => Math.min(await count(n), await count(n), await count(n));

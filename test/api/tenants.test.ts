@@ -20,7 +20,11 @@ const REFUSED_WITHIN_MS = 300;
 beforeAll(async () => {
   service = await startTestService({ MONITORING_INTERVAL_MS: '3600000' });
   traffic = await TrafficWriter.connect(service.database.url);
-  [schema, owner, stranger] = await Promise.all([createSchema(), World.create(service, traffic, 'owner'), World.create(service, traffic, 'stranger')]);
+  [schema, owner, stranger] = await Promise.all([
+    createSchema(),
+    World.create(service, traffic, 'owner'),
+    World.create(service, traffic, 'stranger'),
+  ]);
 });
 afterAll(async () => {
   await owner?.close();
@@ -68,7 +72,8 @@ describe('another tenant’s ids', () => {
         tried++;
         const args = withValueAt(await argumentsFrom(stranger, argumentsOf), site.path, foreign);
         const codes = await codesOf(stranger.caller, site, args);
-        if (codes.length !== 1 || codes[0] !== 'NOT_FOUND') wrong.push(`${siteName(site)}: a stranger gets ${codes.join(', ') || 'an answer'}`);
+        if (codes.length !== 1 || codes[0] !== 'NOT_FOUND')
+          wrong.push(`${siteName(site)}: a stranger gets ${codes.join(', ') || 'an answer'}`);
       }
       if (tried === 0) wrong.push(`${siteName(site)}: no arguments for it in test/support/world.ts`);
     }

@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { buildCategoricalReference, buildNumericReference, buildPredictionReference, type ReferenceProfile } from '../../src/domain/drift.js';
+import {
+  buildCategoricalReference,
+  buildNumericReference,
+  buildPredictionReference,
+  type ReferenceProfile,
+} from '../../src/domain/drift.js';
 import { compareWindow } from '../../src/domain/drift-window.js';
 import { SeededRandom } from '../../src/domain/random.js';
 import { countedSince, type LoggedRequest, toTrafficWindow, windowSignals } from '../../src/domain/traffic-window.js';
@@ -49,8 +54,15 @@ describe('logged traffic as a window', () => {
   it('says nothing about a part without a judgement, and counts no request twice', () => {
     expect(windowSignals({ traffic: null, drift: null }, 50)).toEqual([]);
     const traffic = { from: '2026-01-01T00:00:00.000Z', requests: 100, errors: 50, latencyP95Ms: 80 };
-    expect(windowSignals({ traffic, drift: null }, 50).map(({ kind, verdict }) => `${kind} ${verdict}`)).toEqual(['LATENCY BREACHED', 'ERROR_RATE BREACHED']);
+    expect(windowSignals({ traffic, drift: null }, 50).map(({ kind, verdict }) => `${kind} ${verdict}`)).toEqual([
+      'LATENCY BREACHED',
+      'ERROR_RATE BREACHED',
+    ]);
     const earlier = { requests: 5, errors: 1, latencyCounts: [1, 4] };
-    expect(countedSince({ requests: 9, errors: 1, latencyCounts: [2, 6, 1] }, earlier)).toEqual({ requests: 4, errors: 0, latencyCounts: [1, 2, 1] });
+    expect(countedSince({ requests: 9, errors: 1, latencyCounts: [2, 6, 1] }, earlier)).toEqual({
+      requests: 4,
+      errors: 0,
+      latencyCounts: [1, 2, 1],
+    });
   });
 });

@@ -49,7 +49,9 @@ export function nestedIdSites(schema: GraphQLSchema): string[] {
     .filter((type) => isObjectType(type) && !roots.has(type.name) && !type.name.startsWith('__'))
     .flatMap((type) =>
       isObjectType(type)
-        ? Object.values(type.getFields()).flatMap((field) => field.args.flatMap((arg) => idPaths(arg).map((path) => `${type.name}.${field.name}(${path.join('.')})`)))
+        ? Object.values(type.getFields()).flatMap((field) =>
+            field.args.flatMap((arg) => idPaths(arg).map((path) => `${type.name}.${field.name}(${path.join('.')})`)),
+          )
         : [],
     );
 }

@@ -2,7 +2,12 @@ import { join } from 'node:path';
 import { Client } from 'pg';
 import { v7 as uuidv7 } from 'uuid';
 import type { Column } from '../../src/domain/dataset-column.js';
-import { buildCategoricalReference, buildNumericReference, buildPredictionReference, type ReferenceProfile } from '../../src/domain/drift.js';
+import {
+  buildCategoricalReference,
+  buildNumericReference,
+  buildPredictionReference,
+  type ReferenceProfile,
+} from '../../src/domain/drift.js';
 import { LATENCY_BUCKETS, latencyBucket } from '../../src/domain/latency-histogram.js';
 import { readColumns } from '../../src/features/dataset-reader.js';
 
@@ -27,8 +32,13 @@ const WEST = new Set(['HNL', 'OGG', 'ANC', 'LIH', 'KOA', 'SEA', 'PDX', 'SJC', 'O
 /** Real flights: a reference profile over half of a sample, and the other half as traffic. */
 export async function flightWorld(): Promise<FlightWorld> {
   const window = { column: 'date', from: '2001-01-01T00:00:00.000Z', to: '2001-03-01T00:00:00.000Z' };
-  const read = await readColumns(FLIGHTS, 'PARQUET', { columns: ['distance', 'origin', 'delay'], window, sample: { rows: 60_000, seed: 1 } });
-  const numbers = (name: string) => (read.columns.find((column) => column.name === name) as Extract<Column, { values: Float64Array }>).values;
+  const read = await readColumns(FLIGHTS, 'PARQUET', {
+    columns: ['distance', 'origin', 'delay'],
+    window,
+    sample: { rows: 60_000, seed: 1 },
+  });
+  const numbers = (name: string) =>
+    (read.columns.find((column) => column.name === name) as Extract<Column, { values: Float64Array }>).values;
   const origins = read.columns.find((column) => column.name === 'origin')!.values as string[];
   const distances = numbers('distance');
   const delays = numbers('delay');
@@ -82,7 +92,10 @@ export class TrafficWriter {
   }
 
   /** A model with a version, an endpoint and a deployment of it that takes all traffic. */
-  async serve(reference: ReferenceProfile | null, { tenant = 'acme', slaMs = 50, runId = null as string | null } = {}): Promise<ServedModel> {
+  async serve(
+    reference: ReferenceProfile | null,
+    { tenant = 'acme', slaMs = 50, runId = null as string | null } = {},
+  ): Promise<ServedModel> {
     const [modelId, versionId, endpointId, deploymentId] = [uuidv7(), uuidv7(), uuidv7(), uuidv7()];
     const name = `m-${modelId.slice(-12)}`;
     await this.query(
@@ -114,13 +127,25 @@ export class TrafficWriter {
       await this.query(
         `insert into prediction_log (id, tenant, endpoint_id, deployment_id, model_version_id, mode, request_id, rows, latency_ms, inputs, scores)
          values ($1, $2, $3, $4, $5, 'LIVE', 'r', $6, 1, $7, $8)`,
-        [uuidv7(), served.tenant, served.endpointId, served.deploymentId, served.versionId, rows.length, JSON.stringify(inputs), JSON.stringify(rows.map(({ score }) => score))],
+        [
+          uuidv7(),
+          served.tenant,
+          served.endpointId,
+          served.deploymentId,
+          served.versionId,
+          rows.length,
+          JSON.stringify(inputs),
+          JSON.stringify(rows.map(({ score }) => score)),
+        ],
       );
     }
   }
 
   /** Counts requests of the present minute, on top of what is counted. */
-  async count(served: Pick<ServedModel, 'tenant' | 'deploymentId'>, { requests, errors = 0, latencyMs = 2 }: { requests: number; errors?: number; latencyMs?: number }): Promise<void> {
+  async count(
+    served: Pick<ServedModel, 'tenant' | 'deploymentId'>,
+    { requests, errors = 0, latencyMs = 2 }: { requests: number; errors?: number; latencyMs?: number },
+  ): Promise<void> {
     const counts = new Array<number>(LATENCY_BUCKETS).fill(0);
     counts[latencyBucket(latencyMs)] = requests;
     await this.query(

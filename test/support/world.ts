@@ -46,28 +46,58 @@ export class World {
     await world.promote(versionId, null);
     const endpointId = await world.newEndpoint(modelId);
     const deploymentId = await world.newDeployment(endpointId, versionId);
-    const { evaluateModelVersion } = await world.mutate<{ job: { id: string } }>('evaluateModelVersion', 'EvaluateModelVersionInput', { modelVersionId: versionId }, 'job { id }');
+    const { evaluateModelVersion } = await world.mutate<{ job: { id: string } }>(
+      'evaluateModelVersion',
+      'EvaluateModelVersionInput',
+      { modelVersionId: versionId },
+      'job { id }',
+    );
     await world.reach('job', evaluateModelVersion!.job.id, 'SUCCEEDED');
     const { modelVersion } = await caller.ok<{ modelVersion: { evaluations: { id: string }[] } }>(
       `query ($id: ID!) { modelVersion(id: $id) { evaluations { id } } }`,
       { id: versionId },
     );
-    const { startBatchInference } = await world.mutate<{ job: { id: string } }>('startBatchInference', 'StartBatchInferenceInput', { modelVersionId: versionId, datasetId }, 'job { id }');
+    const { startBatchInference } = await world.mutate<{ job: { id: string } }>(
+      'startBatchInference',
+      'StartBatchInferenceInput',
+      { modelVersionId: versionId, datasetId },
+      'job { id }',
+    );
     const batchJobId = startBatchInference!.job.id;
     const evaluationId = modelVersion.evaluations[0]!.id;
-    world.things = { experimentId, datasetId, jobId, runId, modelId, versionId, endpointId, deploymentId, evaluationId, batchJobId, alertId: '' };
+    world.things = {
+      experimentId,
+      datasetId,
+      jobId,
+      runId,
+      modelId,
+      versionId,
+      endpointId,
+      deploymentId,
+      evaluationId,
+      batchJobId,
+      alertId: '',
+    };
     world.things.alertId = await world.newAlert(deploymentId);
     return world;
   }
 
   /** Ends what still runs, so that the service can close. */
   async close(): Promise<void> {
-    const { jobs } = await this.caller.ok<{ jobs: { nodes: { id: string }[] } }>(`{ jobs(first: 500, filter: { status: [QUEUED, RUNNING] }) { nodes { id } } }`);
-    for (const { id } of jobs.nodes) await this.caller.send(`mutation ($id: ID!) { cancelJob(input: { jobId: $id }) { job { id } } }`, { id });
+    const { jobs } = await this.caller.ok<{ jobs: { nodes: { id: string }[] } }>(
+      `{ jobs(first: 500, filter: { status: [QUEUED, RUNNING] }) { nodes { id } } }`,
+    );
+    for (const { id } of jobs.nodes)
+      await this.caller.send(`mutation ($id: ID!) { cancelJob(input: { jobId: $id }) { job { id } } }`, { id });
   }
 
   async newRun(): Promise<string> {
-    const { createRun } = await this.mutate<{ run: { id: string } }>('createRun', 'CreateRunInput', { experimentId: this.things.experimentId }, 'run { id }');
+    const { createRun } = await this.mutate<{ run: { id: string } }>(
+      'createRun',
+      'CreateRunInput',
+      { experimentId: this.things.experimentId },
+      'run { id }',
+    );
     return createRun!.run.id;
   }
 
@@ -99,7 +129,12 @@ export class World {
   }
 
   async newVersion(modelId = this.things.modelId, runId = this.things.runId): Promise<string> {
-    const { registerModelVersion } = await this.mutate<{ modelVersion: { id: string } }>('registerModelVersion', 'RegisterModelVersionInput', { modelId, runId }, 'modelVersion { id }');
+    const { registerModelVersion } = await this.mutate<{ modelVersion: { id: string } }>(
+      'registerModelVersion',
+      'RegisterModelVersionInput',
+      { modelId, runId },
+      'modelVersion { id }',
+    );
     const { id } = registerModelVersion!.modelVersion;
     await this.reach('modelVersion', id, 'READY');
     return id;
@@ -127,13 +162,23 @@ export class World {
   }
 
   async newEndpoint(modelId = this.things.modelId): Promise<string> {
-    const { createEndpoint } = await this.mutate<{ endpoint: { id: string } }>('createEndpoint', 'CreateEndpointInput', { name: `e-${randomUUID()}`, modelId }, 'endpoint { id }');
+    const { createEndpoint } = await this.mutate<{ endpoint: { id: string } }>(
+      'createEndpoint',
+      'CreateEndpointInput',
+      { name: `e-${randomUUID()}`, modelId },
+      'endpoint { id }',
+    );
     return createEndpoint!.endpoint.id;
   }
 
   async newDeployment(endpointId: string, modelVersionId = this.things.versionId, mode = 'LIVE'): Promise<string> {
     const input = { endpointId, modelVersionId, mode };
-    const { deployModelVersion } = await this.mutate<{ deployment: { id: string } }>('deployModelVersion', 'DeployModelVersionInput', input, 'deployment { id }');
+    const { deployModelVersion } = await this.mutate<{ deployment: { id: string } }>(
+      'deployModelVersion',
+      'DeployModelVersionInput',
+      input,
+      'deployment { id }',
+    );
     const { id } = deployModelVersion!.deployment;
     await this.reach('deployment', id, 'READY');
     return id;
@@ -144,7 +189,12 @@ export class World {
     const id = deploymentId ?? (await this.newDeployment(await this.newEndpoint()));
     const [row] = await this.traffic.query<{ tenant: string }>('select tenant from deployment where id = $1', [id]);
     await this.traffic.count({ tenant: row!.tenant, deploymentId: id }, { requests: 60, latencyMs: 900 });
-    const { runMonitoring } = await this.mutate<{ alerts: { id: string }[] }>('runMonitoring', 'RunMonitoringInput', { deploymentId: id }, 'alerts { id }');
+    const { runMonitoring } = await this.mutate<{ alerts: { id: string }[] }>(
+      'runMonitoring',
+      'RunMonitoringInput',
+      { deploymentId: id },
+      'alerts { id }',
+    );
     return runMonitoring!.alerts[0]!.id;
   }
 
@@ -223,7 +273,11 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   createExperiment: [() => ({ input: { name: `e-${randomUUID()}` } })],
   createModel: [() => ({ input: { name: `m-${randomUUID()}`, task: 'REGRESSION', modelType: 'MLP_REGRESSOR' } })],
   createRun: [({ experimentId }) => ({ input: { experimentId } })],
-  decideShadow: [async ({ endpointId }, world) => ({ input: { deploymentId: await world.newDeployment(endpointId, await world.newVersion(), 'SHADOW') } })],
+  decideShadow: [
+    async ({ endpointId }, world) => ({
+      input: { deploymentId: await world.newDeployment(endpointId, await world.newVersion(), 'SHADOW') },
+    }),
+  ],
   deleteEndpoint: [async (_, world) => ({ input: { id: await world.newEndpoint() } })],
   deleteModel: [async (_, world) => ({ input: { id: await world.newModel() } })],
   deleteModelVersion: [async (_, world) => ({ input: { id: await world.newVersion() } })],
@@ -241,8 +295,14 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
       return { input: { modelVersionId } };
     },
   ],
-  deployModelVersion: [async ({ versionId }, world) => ({ input: { endpointId: await world.newEndpoint(), modelVersionId: versionId, mode: 'LIVE' } })],
-  evaluateModelVersion: [async ({ versionId, datasetId }, world) => ({ input: { modelVersionId: await world.newVersion(), datasetId, baselineVersionId: versionId } })],
+  deployModelVersion: [
+    async ({ versionId }, world) => ({ input: { endpointId: await world.newEndpoint(), modelVersionId: versionId, mode: 'LIVE' } }),
+  ],
+  evaluateModelVersion: [
+    async ({ versionId, datasetId }, world) => ({
+      input: { modelVersionId: await world.newVersion(), datasetId, baselineVersionId: versionId },
+    }),
+  ],
   finishRun: [async (_, world) => ({ input: { runId: await world.newRun(), status: 'FINISHED' } })],
   logArtifact: [async (_, world) => ({ input: { runId: await world.newRun(), path: 'table.csv', uploadId: await world.newUpload() } })],
   logMetrics: [async (_, world) => ({ input: { runId: await world.newRun(), metrics: [{ key: 'loss', value: 1 }] } })],
@@ -274,7 +334,9 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   setRunTags: [async (_, world) => ({ input: { runId: await world.newRun(), tags: [{ key: 't', value: 'v' }] } })],
   setTrafficWeights: [({ endpointId, deploymentId }) => ({ input: { endpointId, weights: [{ deploymentId, weightBps: 10_000 }] } })],
   startBatchInference: [({ versionId, datasetId }) => ({ input: { modelVersionId: versionId, datasetId } })],
-  startTraining: [({ experimentId, datasetId, modelId }) => ({ input: { experimentId, datasetId, registerModelId: modelId, config: QUICK_CONFIG } })],
+  startTraining: [
+    ({ experimentId, datasetId, modelId }) => ({ input: { experimentId, datasetId, registerModelId: modelId, config: QUICK_CONFIG } }),
+  ],
   undeploy: [async (_, world) => ({ input: { deploymentId: await world.newDeployment(await world.newEndpoint()) } })],
   updateEndpoint: [({ endpointId }) => ({ input: { id: endpointId, logSampleRate: 0.5 } })],
   updateExperiment: [({ experimentId }) => ({ input: { id: experimentId, description: 'changed' } })],

@@ -79,76 +79,91 @@ export class ServiceMetrics {
     registry.registerMetric(this.predictions);
     registry.registerMetric(this.predictedRows);
     registry.registerMetric(this.predictSeconds);
-    const registers = [registry];
     const gauge = (name: string, help: string, read: () => number) =>
-      new Gauge({
-        name,
-        help,
-        registers,
-        collect() {
-          this.set(read());
-        },
-      });
+      registry.registerMetric(
+        new Gauge({
+          name,
+          help,
+          registers: [],
+          collect() {
+            this.set(read());
+          },
+        }),
+      );
     gauge('matih_websockets', 'Open WebSockets.', () => sources.sockets());
     gauge('matih_subscriptions', 'Operations that run on WebSockets.', () => sources.subscriptions());
-    registerEngines(registers, sources.engines);
-    registerPool(registers, sources.pool);
-    registerFigures(registers, remembered(sources.figures, FIGURES_LIFETIME_MS));
+    registerEngines(registry, sources.engines);
+    registerPool(registry, sources.pool);
+    registerFigures(registry, remembered(sources.figures, FIGURES_LIFETIME_MS));
   }
 }
 
-function registerEngines(registers: Registry[], engines: MetricsSources['engines']): void {
+function registerEngines(registry: Registry, engines: MetricsSources['engines']): void {
   const gauge = (name: string, help: string, read: (figures: EngineFigures) => number) =>
-    new Gauge({
-      name,
-      help,
-      labelNames: ['engine'],
-      registers,
-      collect() {
-        for (const [engine, figures] of Object.entries(engines)) this.set({ engine }, read(figures()));
-      },
-    });
+    registry.registerMetric(
+      new Gauge({
+        name,
+        help,
+        labelNames: ['engine'],
+        registers: [],
+        collect() {
+          for (const [engine, figures] of Object.entries(engines)) this.set({ engine }, read(figures()));
+        },
+      }),
+    );
   gauge('matih_inference_queue_rows', 'Rows that wait for a model host.', (figures) => figures.queuedRows);
   gauge('matih_inference_hosts', 'Model hosts that are up.', (figures) => figures.readyHosts);
-  gauge('matih_inference_host_restarts', 'Model hosts that had to be replaced since the start of this process.', (figures) => figures.hostRestarts);
+  gauge(
+    'matih_inference_host_restarts',
+    'Model hosts that had to be replaced since the start of this process.',
+    (figures) => figures.hostRestarts,
+  );
 }
 
-function registerPool(registers: Registry[], pool: MetricsSources['pool']): void {
-  new Gauge({
-    name: 'matih_database_connections',
-    help: 'Database connections in use, and requests that wait for one.',
-    labelNames: ['state'],
-    registers,
-    async collect() {
-      const { inUse, waiting } = await pool();
-      this.set({ state: 'in_use' }, inUse);
-      this.set({ state: 'waiting' }, waiting);
-    },
-  });
+function registerPool(registry: Registry, pool: MetricsSources['pool']): void {
+  registry.registerMetric(
+    new Gauge({
+      name: 'matih_database_connections',
+      help: 'Database connections in use, and requests that wait for one.',
+      labelNames: ['state'],
+      registers: [],
+      async collect() {
+        const { inUse, waiting } = await pool();
+        this.set({ state: 'in_use' }, inUse);
+        this.set({ state: 'waiting' }, waiting);
+      },
+    }),
+  );
 }
 
 /** Without the database there are no figures; the others are shown all the same. */
-function registerFigures(registers: Registry[], figures: () => Promise<ServiceFigures | null>): void {
-  new Gauge({
-    name: 'matih_jobs',
-    help: 'Background jobs of all tenants by kind and state; ended ones of the last hour.',
-    labelNames: ['kind', 'status'],
-    registers,
-    async collect() {
-      this.reset();
-      for (const { kind, status, count } of (await figures())?.jobs ?? []) this.set({ kind, status }, count);
-    },
-  });
-  new Gauge({
-    name: 'matih_open_alerts',
-    help: 'Open alerts of all tenants by kind.',
-    labelNames: ['kind'],
-    registers,
-    async collect() {
-      this.reset();
-      for (const { kind, count } of (await figures())?.openAlerts ?? []) this.set({ kind }, count);
-    },
-  });
+function registerFigures(registry: Registry, figures: () => Promise<ServiceFigures | null>): void {
+  registry.registerMetric(
+    new Gauge({
+      name: 'matih_jobs',
+      help: 'Background jobs of all tenants by kind and state; ended ones of the last hour.',
+      labelNames: ['kind', 'status'],
+      registers: [],
+      async collect() {
+        const jobs = (await figures())?.jobs ?? [];
+        this.reset();
+        for (const { kind, status, count } of jobs) this.set({ kind, status }, count);
+      },
+    }),
+  );
+  registry.registerMetric(
+    new Gauge({
+      name: 'matih_open_alerts',
+      help: 'Open alerts of all tenants by kind.',
+      labelNames: ['kind'],
+      registers: [],
+      async collect() {
+        const openAlerts = (await figures())?.openAlerts ?? [];
+        this.reset();
+        for (const { kind, count } of openAlerts) this.set({ kind }, count);
+      },
+    }),
+  );
 }
 
 /** The last answer for a while; null when there is none to be had. */

@@ -32,7 +32,8 @@ export class AlertResolver {
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
     @Arg('filter', () => AlertFilterInput, { nullable: true, description: 'Which alerts; all when absent.' }) filter?: AlertFilterInput,
-    @Arg('orderBy', () => AlertOrderInput, { nullable: true, description: 'Order; the last opened first when absent.' }) orderBy?: AlertOrderInput,
+    @Arg('orderBy', () => AlertOrderInput, { nullable: true, description: 'Order; the last opened first when absent.' })
+    orderBy?: AlertOrderInput,
   ): Promise<object> {
     const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
     const result = await ctx.run((session) => ctx.services.alerts.list(session, filter ?? {}, page, order));
@@ -63,13 +64,18 @@ export class AlertResolver {
   }
 
   @Subscription(() => AlertEvent, {
-    description: 'Alerts as they open, change and resolve, each change exactly once and in the order of `seq`. Reconnect with the last `seq` as `after`.',
+    description:
+      'Alerts as they open, change and resolve, each change exactly once and in the order of `seq`. Reconnect with the last `seq` as `after`.',
     subscribe: ({ args, context }) => followAlerts(context as RequestContext, args as { modelId?: string; after?: number }),
   })
   alertEvents(
     @Root() event: EventRow,
-    @Arg('modelId', () => ID, { nullable: true, description: 'Alerts about this model alone. NOT_FOUND when there is none.' }) _modelId?: string,
-    @Arg('after', () => SafeInt, { nullable: true, description: 'Changes with a greater `seq` are sent, past ones first; 0 for all; only new ones when absent.' })
+    @Arg('modelId', () => ID, { nullable: true, description: 'Alerts about this model alone. NOT_FOUND when there is none.' })
+    _modelId?: string,
+    @Arg('after', () => SafeInt, {
+      nullable: true,
+      description: 'Changes with a greater `seq` are sent, past ones first; 0 for all; only new ones when absent.',
+    })
     _after?: number,
   ): AlertEvent {
     // The alert service writes the payload with these figures.
@@ -96,6 +102,9 @@ export class AlertEventResolver {
   }
 }
 
-function followAlerts(ctx: RequestContext, { modelId, after }: { modelId?: string; after?: number }): Promise<AsyncIterableIterator<EventRow>> {
+function followAlerts(
+  ctx: RequestContext,
+  { modelId, after }: { modelId?: string; after?: number },
+): Promise<AsyncIterableIterator<EventRow>> {
   return followEvents(ctx, { filter: { types: Object.keys(ALERT_CHANGES) as EventType[], modelId }, after });
 }

@@ -21,7 +21,8 @@ export const AlertOrderField = describeOrderFields<'createdAt' | 'updatedAt'>('A
 });
 
 @ObjectType('Alert', {
-  description: 'A warning about a deployment. At most one of a kind is open per deployment: it gets new figures while the trouble lasts, and resolves.',
+  description:
+    'A warning about a deployment. At most one of a kind is open per deployment: it gets new figures while the trouble lasts, and resolves.',
 })
 export class AlertType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
@@ -34,7 +35,8 @@ export class AlertType {
   status!: keyof typeof AlertStatusEnum;
 
   @Field(() => Float, {
-    description: 'Newest figure: DRIFT the largest population stability index, or the shift in standard deviations when the predictions drifted; LATENCY milliseconds; ERROR_RATE a share, 0 to 1.',
+    description:
+      'Newest figure: DRIFT the largest population stability index, or the shift in standard deviations when the predictions drifted; LATENCY milliseconds; ERROR_RATE a share, 0 to 1.',
   })
   value!: number;
 
@@ -45,7 +47,8 @@ export class AlertType {
   message!: string;
 
   @Field(() => Json, {
-    description: 'Evidence: `windowId` of the newest breached window, drifted `features`, `predictionSigmas`, `retraining` (what it led to), `resolution` (who or what ended it).',
+    description:
+      'Evidence: `windowId` of the newest breached window, drifted `features`, `predictionSigmas`, `retraining` (what it led to), `resolution` (who or what ended it).',
   })
   details!: Record<string, unknown>;
 

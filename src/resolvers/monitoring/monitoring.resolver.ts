@@ -1,7 +1,14 @@
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 import type { RequestContext } from '../request-context.js';
 import { PageArgs, toConnection } from '../types/connection.js';
-import { DriftFindings, MonitoringWindowConnection, MonitoringWindowType, RunMonitoringInput, RunMonitoringPayload, TrafficFindings } from './monitoring.types.js';
+import {
+  DriftFindings,
+  MonitoringWindowConnection,
+  MonitoringWindowType,
+  RunMonitoringInput,
+  RunMonitoringPayload,
+  TrafficFindings,
+} from './monitoring.types.js';
 
 @Resolver(() => MonitoringWindowType)
 export class MonitoringResolver {
@@ -16,7 +23,8 @@ export class MonitoringResolver {
   }
 
   @Mutation(() => RunMonitoringPayload, {
-    description: 'Judges the new traffic of a live deployment now instead of at the next regular look: drift, latency and errors, each from its least count on.',
+    description:
+      'Judges the new traffic of a live deployment now instead of at the next regular look: drift, latency and errors, each from its least count on.',
   })
   runMonitoring(
     @Ctx() ctx: RequestContext,
@@ -25,7 +33,10 @@ export class MonitoringResolver {
     return ctx.run((session) => ctx.services.monitoring.run(session, input.deploymentId));
   }
 
-  @FieldResolver(() => DriftFindings, { nullable: true, description: 'Drift of features and predictions; null with too few logged rows, or when the version has no reference profile.' })
+  @FieldResolver(() => DriftFindings, {
+    nullable: true,
+    description: 'Drift of features and predictions; null with too few logged rows, or when the version has no reference profile.',
+  })
   drift(@Root() { report }: MonitoringWindowType): DriftFindings | null {
     return report.drift && { ...report.drift, from: new Date(report.drift.from) };
   }

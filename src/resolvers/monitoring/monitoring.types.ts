@@ -45,7 +45,10 @@ export class PredictionShift {
   @Field(() => Float, { description: 'Mean prediction over the reference.' })
   referenceMean!: number;
 
-  @Field(() => Float, { description: 'Their difference in standard deviations of the means of reference windows of the same size; negative when the window is below.' })
+  @Field(() => Float, {
+    description:
+      'Their difference in standard deviations of the means of reference windows of the same size; negative when the window is below.',
+  })
   sigmas!: number;
 
   @Field(() => Boolean, { description: 'True beyond 2 standard deviations, over at least 100 rows.' })
@@ -86,7 +89,8 @@ export class TrafficFindings {
 }
 
 @ObjectType('MonitoringWindow', {
-  description: 'A stretch of a deployment’s live traffic and what it was found to be. A part without enough traffic is null, and its traffic goes into a later window.',
+  description:
+    'A stretch of a deployment’s live traffic and what it was found to be. A part without enough traffic is null, and its traffic goes into a later window.',
 })
 export class MonitoringWindowType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })

@@ -19,7 +19,9 @@ export class RetrainingResolver {
     return ctx.run((session) => ctx.services.retrainingPolicies.get(session, modelId));
   }
 
-  @Mutation(() => RetrainingPolicyPayload, { description: 'Says which alerts of a model start a training on fresh data, how often at most, and on which dataset.' })
+  @Mutation(() => RetrainingPolicyPayload, {
+    description: 'Says which alerts of a model start a training on fresh data, how often at most, and on which dataset.',
+  })
   async setRetrainingPolicy(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => SetRetrainingPolicyInput, { description: 'The model and its policy.' }) input: SetRetrainingPolicyInput,

@@ -4,7 +4,8 @@ import { DateTime, SafeInt } from '../types/scalars.js';
 import { AlertKindEnum } from './alert.types.js';
 
 @ObjectType('RetrainingPolicy', {
-  description: 'Which alerts of a model start a training on fresh data, at most one per alert. The training repeats that of the production version on the newest version of a dataset, and registers a version that awaits its gates.',
+  description:
+    'Which alerts of a model start a training on fresh data, at most one per alert. The training repeats that of the production version on the newest version of a dataset, and registers a version that awaits its gates.',
 })
 export class RetrainingPolicyType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
@@ -37,10 +38,16 @@ export class SetRetrainingPolicyInput {
   @Field(() => ID, { description: 'The model. NOT_FOUND when there is none.' })
   modelId!: string;
 
-  @Field(() => String, { description: 'Name of a registered dataset with the columns of the model’s training; its newest version is trained on. A training window that ended at a date is opened at that end.' })
+  @Field(() => String, {
+    description:
+      'Name of a registered dataset with the columns of the model’s training; its newest version is trained on. A training window that ended at a date is opened at that end.',
+  })
   datasetName!: string;
 
-  @Field(() => [AlertKindEnum], { defaultValue: [...DEFAULT_RETRAINING_POLICY.alertKinds], description: 'Alerts that may start a training, at least one; DRIFT when absent.' })
+  @Field(() => [AlertKindEnum], {
+    defaultValue: [...DEFAULT_RETRAINING_POLICY.alertKinds],
+    description: 'Alerts that may start a training, at least one; DRIFT when absent.',
+  })
   alertKinds!: (keyof typeof AlertKindEnum)[];
 
   @Field(() => SafeInt, {
@@ -49,7 +56,10 @@ export class SetRetrainingPolicyInput {
   })
   cooldownMs!: number;
 
-  @Field(() => Int, { defaultValue: DEFAULT_RETRAINING_POLICY.budgetPer30Days, description: 'Most retrainings within 30 days, 1 to 1,000, failed ones included; 4 when absent.' })
+  @Field(() => Int, {
+    defaultValue: DEFAULT_RETRAINING_POLICY.budgetPer30Days,
+    description: 'Most retrainings within 30 days, 1 to 1,000, failed ones included; 4 when absent.',
+  })
   budgetPer30Days!: number;
 
   @Field(() => Boolean, { defaultValue: true, description: 'False keeps the policy but starts nothing; true when absent.' })

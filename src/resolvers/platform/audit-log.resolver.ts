@@ -8,7 +8,9 @@ import { AuditEntryConnection, AuditEntryType, AuditFilterInput, AuditOrderInput
 @Resolver(() => AuditEntryType)
 export class AuditLogResolver {
   @Extensions({ minRole: Role.ADMIN })
-  @Query(() => AuditEntryConnection, { description: 'Who changed what in the tenant, newest first unless ordered otherwise. FORBIDDEN below the role ADMIN.' })
+  @Query(() => AuditEntryConnection, {
+    description: 'Who changed what in the tenant, newest first unless ordered otherwise. FORBIDDEN below the role ADMIN.',
+  })
   async auditLog(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,

@@ -13,7 +13,9 @@ export const AuditOrderField = describeOrderFields<'createdAt'>('AuditOrderField
   CREATED_AT: ['createdAt', 'When it was done.'],
 });
 
-@ObjectType('AuditEntry', { description: 'One change that somebody made. Entries are written in the transaction of the change and cannot be altered.' })
+@ObjectType('AuditEntry', {
+  description: 'One change that somebody made. Entries are written in the transaction of the change and cannot be altered.',
+})
 export class AuditEntryType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
   id!: string;

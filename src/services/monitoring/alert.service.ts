@@ -72,7 +72,8 @@ export class AlertService {
       Object.assign(open, { value, threshold, message, details: { ...open.details, ...details } });
       this.emit(session, EventType.ALERT_UPDATED, open);
     }
-    if (step.action === 'RESOLVE') this.end(session, open, { by: 'monitoring', reason: `${step.cleanWindows} clean windows in a row. ${message}` });
+    if (step.action === 'RESOLVE')
+      this.end(session, open, { by: 'monitoring', reason: `${step.cleanWindows} clean windows in a row. ${message}` });
     return open;
   }
 

@@ -79,10 +79,16 @@ export class MonitoringService {
   async run(session: Session, deploymentId: string): Promise<MonitoringOutcome> {
     const deployment = await this.deployment(session, deploymentId);
     if (deployment.mode !== 'LIVE' || deployment.status !== 'READY') {
-      throw conflict('Only a live, ready deployment has traffic to judge.', { expected: 'LIVE, READY', got: `${deployment.mode}, ${deployment.status}` });
+      throw conflict('Only a live, ready deployment has traffic to judge.', {
+        expected: 'LIVE, READY',
+        got: `${deployment.mode}, ${deployment.status}`,
+      });
     }
     const outcome = await this.evaluate(session, deploymentId, true);
-    audit(session, 'runMonitoring', { type: 'deployment', id: deploymentId }, null, { windowId: outcome.window?.id ?? null, reason: outcome.reason });
+    audit(session, 'runMonitoring', { type: 'deployment', id: deploymentId }, null, {
+      windowId: outcome.window?.id ?? null,
+      reason: outcome.reason,
+    });
     return outcome;
   }
 
@@ -118,7 +124,10 @@ export class MonitoringService {
     const report: WindowReport = {
       traffic: enoughTraffic ? trafficReport(counts, new Date(cursor.countedSince).toISOString()) : null,
       drift: enoughRows
-        ? { ...compareWindow(version.reference!, toTrafficWindow(log, version.reference!)), from: new Date(cursor.loggedAfter).toISOString() }
+        ? {
+            ...compareWindow(version.reference!, toTrafficWindow(log, version.reference!)),
+            from: new Date(cursor.loggedAfter).toISOString(),
+          }
         : null,
     };
     const froms = [report.traffic?.from, report.drift?.from].filter((from) => from !== undefined);
@@ -148,7 +157,9 @@ export class MonitoringService {
     for (const signal of windowSignals(window.report, endpoint.slaLatencyP95Ms)) {
       const details: Record<string, unknown> = { windowId: window.id };
       if (signal.kind === 'DRIFT' && drift) {
-        details['features'] = drift.features.filter((feature) => feature.drifted).map(({ feature, psi, adjustedPValue }) => ({ feature, psi, adjustedPValue }));
+        details['features'] = drift.features
+          .filter((feature) => feature.drifted)
+          .map(({ feature, psi, adjustedPValue }) => ({ feature, psi, adjustedPValue }));
         details['predictionSigmas'] = drift.prediction.sigmas;
       }
       const alert = await this.alerts.advance(session, subject, signal, details);
@@ -159,7 +170,10 @@ export class MonitoringService {
 
   private tooLittle(requests: number, loggedRows: number | null): string {
     const traffic = `${requests} new requests of the ${DEFAULT_ALERT_POLICY.errorRate.minRequests} that latency and errors need`;
-    const drift = loggedRows === null ? 'the version has no reference profile to compare with' : `${loggedRows} new logged rows of the ${this.minRows} that drift needs`;
+    const drift =
+      loggedRows === null
+        ? 'the version has no reference profile to compare with'
+        : `${loggedRows} new logged rows of the ${this.minRows} that drift needs`;
     return `Too little to judge yet: ${traffic}; ${drift}.`;
   }
 
@@ -190,7 +204,11 @@ export class MonitoringService {
   }
 
   /** The counters since a minute, and of those the ones that may still grow, which the next look subtracts. */
-  private async counters(session: Session, deploymentId: string, since: string): Promise<{ total: TrafficCounts; settled: TrafficCounts; settledFrom: string }> {
+  private async counters(
+    session: Session,
+    deploymentId: string,
+    since: string,
+  ): Promise<{ total: TrafficCounts; settled: TrafficCounts; settledFrom: string }> {
     const rows = await sql<{ requests: number; errors: number; latencyCounts: number[]; young: boolean; settledFrom: string }>(
       session.em,
       `select m.requests::float8 as requests, m.errors::float8 as errors, to_jsonb(m.latency_counts) as "latencyCounts",
@@ -220,7 +238,9 @@ export class MonitoringService {
   }
 
   private liveDeployments(): Promise<{ tenant: string; id: string }[]> {
-    return this.db.asSystem((em) => sql(em, `select tenant, id from deployment where mode = 'LIVE' and status = 'READY' order by tenant, id`));
+    return this.db.asSystem((em) =>
+      sql(em, `select tenant, id from deployment where mode = 'LIVE' and status = 'READY' order by tenant, id`),
+    );
   }
 
   private stoppedWithAlerts(): Promise<{ tenant: string; id: string }[]> {
@@ -236,7 +256,10 @@ export class MonitoringService {
 
 /** Who acts when the service itself looks after a tenant's deployments. */
 export function monitoringActor(tenant: string): Actor {
-  return { principal: { subject: 'monitoring', tenant, role: Role.ENGINEER, expiresAt: new Date(Date.now() + 60_000) }, requestId: randomUUID() };
+  return {
+    principal: { subject: 'monitoring', tenant, role: Role.ENGINEER, expiresAt: new Date(Date.now() + 60_000) },
+    requestId: randomUUID(),
+  };
 }
 
 function nothing(reason: string): MonitoringOutcome {

@@ -49,9 +49,13 @@ export class RetrainingPolicyService {
     audit(session, 'deleteRetrainingPolicy', { type: 'model', id: modelId }, view(policy), null);
   }
 
-  private async check(session: Session, { alertKinds, cooldownMs, budgetPer30Days, datasetName }: Omit<RetrainingPolicyInput, 'modelId'>): Promise<void> {
+  private async check(
+    session: Session,
+    { alertKinds, cooldownMs, budgetPer30Days, datasetName }: Omit<RetrainingPolicyInput, 'modelId'>,
+  ): Promise<void> {
     if (alertKinds.length === 0) throw badInput('input.alertKinds', 'at least one kind of alert', alertKinds);
-    if (cooldownMs < 0 || cooldownMs > MAX_COOLDOWN_MS) throw badInput('input.cooldownMs', `0 to ${MAX_COOLDOWN_MS} milliseconds (365 days)`, cooldownMs);
+    if (cooldownMs < 0 || cooldownMs > MAX_COOLDOWN_MS)
+      throw badInput('input.cooldownMs', `0 to ${MAX_COOLDOWN_MS} milliseconds (365 days)`, cooldownMs);
     if (budgetPer30Days < 1 || budgetPer30Days > MAX_BUDGET) {
       throw badInput('input.budgetPer30Days', `1 to ${MAX_BUDGET}; to stop retraining, set enabled to false`, budgetPer30Days);
     }

@@ -22,7 +22,14 @@ import { monitoringActor } from './monitoring.service.js';
 export interface TrainingStarter {
   start(
     session: Session,
-    training: { experimentId: string; datasetId: string; config: TrainingConfig; runName?: string | null; registerModelId?: string | null; alertId?: string | null },
+    training: {
+      experimentId: string;
+      datasetId: string;
+      config: TrainingConfig;
+      runName?: string | null;
+      registerModelId?: string | null;
+      alertId?: string | null;
+    },
   ): Promise<Job>;
 }
 
@@ -68,7 +75,11 @@ export class RetrainingService {
     const alert = await session.em.findOne(Alert, { id: alertId, tenant: session.tenant });
     if (!alert) return;
     const { modelId } = alert;
-    const policy = await session.em.findOne(RetrainingPolicy, { tenant: session.tenant, modelId }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+    const policy = await session.em.findOne(
+      RetrainingPolicy,
+      { tenant: session.tenant, modelId },
+      { lockMode: LockMode.PESSIMISTIC_WRITE },
+    );
     const locked = await this.lockOpenAlert(session, alertId);
     if (!policy || !locked) return;
     const history = await this.history(session, modelId);
@@ -116,7 +127,10 @@ export class RetrainingService {
        where j.tenant = ? and a.model_id = ? order by j.created_at desc limit 2000`,
       [session.tenant, modelId],
     );
-    return { startedAtMs: jobs.map((job) => job.createdAt.getTime()), running: jobs.some(({ status }) => status === 'QUEUED' || status === 'RUNNING') };
+    return {
+      startedAtMs: jobs.map((job) => job.createdAt.getTime()),
+      running: jobs.some(({ status }) => status === 'QUEUED' || status === 'RUNNING'),
+    };
   }
 
   /** How the production version was made, or, without one, the version that the alert is about. */
