@@ -1,4 +1,4 @@
-/** What the page offers first: the opening tabs and the guide in the side panel. A test checks every operation against the schema. */
+/** What the page offers first: the opening tabs and the guide in the side panel. A test runs every operation. */
 export interface Example {
   title: string;
   /** One sentence: what it shows. */
@@ -85,6 +85,51 @@ export const EXAMPLES: Example[] = [
 }
 `,
     variables: { runId: 'paste the id of a run' },
+  },
+  {
+    title: 'See the models',
+    why: 'What is in production, what each version has proven, where it came from.',
+    query: `query Models {
+  models(first: 10) {
+    nodes {
+      id
+      name
+      productionVersion { id version semanticVersion }
+      versions(first: 5) {
+        nodes {
+          version
+          stage
+          gates { gate passed }
+          run { id name }
+        }
+      }
+    }
+  }
+}
+`,
+  },
+  {
+    title: 'Watch the traffic',
+    why: 'Endpoints with what stands behind them, and what monitoring has found.',
+    query: `query Traffic {
+  endpoints(first: 10) {
+    nodes {
+      name
+      followStage
+      deployments {
+        mode
+        status
+        weightBps
+        modelVersion { version stage }
+        traffic { requests errors latencyP95Ms }
+      }
+    }
+  }
+  alerts(filter: { status: OPEN }) {
+    nodes { kind message createdAt }
+  }
+}
+`,
   },
   {
     title: 'Follow what happens',

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { parse, print } from 'graphql';
+import { getOperationAST, Kind, parse, print } from 'graphql';
 import { expect } from 'vitest';
 import type { Caller, GraphQLErrorShape, TestService } from '../service.js';
 import { Role } from '../../../src/domain/principal.js';
@@ -144,23 +144,26 @@ export class Guide {
     return response;
   }
 
-  /** Runs a document of another page with the ids that the guide has made: `$runId` is that of the first run. */
-  async try(document: string, where: string): Promise<void> {
-    const definition = parse(document).definitions.find((one) => one.kind === 'OperationDefinition');
-    const variables: Variables = {};
-    for (const { variable, defaultValue } of definition?.variableDefinitions ?? []) {
+  /** Runs a document from elsewhere, with its own values and with the ids that the guide has made: `$runId` is that of the first run. */
+  async try(document: string, where: string, given: Variables = {}): Promise<void> {
+    const operation = getOperationAST(parse(document));
+    const variables = { ...given };
+    for (const { variable, type } of operation?.variableDefinitions ?? []) {
       const name = variable.name.value;
-      if (defaultValue) continue;
-      const value = this.placeholders.idOf(
+      const known = this.placeholders.idOf(
         `${name
           .replace(/Id$/, '')
           .replace(/([A-Z])/g, ' $1')
           .toLowerCase()} 1`,
       );
-      if (value === undefined) throw new Error(`${where}: the guide has no value for $${name}; use a document of schema/operations.`);
-      variables[name] = value;
+      if (known) variables[name] = known;
+      else if (type.kind === Kind.NON_NULL_TYPE && !(name in given)) {
+        throw new Error(`${where}: the guide has no value for $${name}; use a document of schema/operations.`);
+      }
     }
-    await this.caller(Role.ADMIN).ok(document, variables);
+    const caller = this.caller(Role.ADMIN);
+    if (operation?.operation === 'subscription') await caller.collect(document, variables, (items) => items.length > 0);
+    else await caller.ok(document, variables);
   }
 
   json(value: unknown): void {
