@@ -1,3 +1,4 @@
+// one file because a migration is one version of the schema.
 import { Migration } from '@mikro-orm/migrations';
 
 /** Every table carries its tenant, and forced row-level security stands behind the services' own checks. */
