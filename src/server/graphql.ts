@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
 import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
 import { unwrapResolverError } from '@apollo/server/errors';
+import { ApolloServerPluginCacheControlDisabled } from '@apollo/server/plugin/disabled';
 import fastifyApollo from '@as-integrations/fastify';
 import type { FastifyInstance } from 'fastify';
 import { GraphQLError, Kind, parse, specifiedRules, validate, type DocumentNode, type GraphQLSchema, type OperationDefinitionNode } from 'graphql';
@@ -56,7 +57,8 @@ export async function registerGraphQL(app: FastifyInstance, options: GraphQLOpti
   };
   const apollo = new ApolloServer<RequestContext>({
     schema: options.schema,
-    plugins: [limitsPlugin],
+    // Cache hints are not used, and for them Apollo would wrap every field of the schema.
+    plugins: [limitsPlugin, ApolloServerPluginCacheControlDisabled()],
     introspection: true,
     includeStacktraceInErrorResponses: false,
     csrfPrevention: true,
@@ -109,7 +111,9 @@ export function attachSubscriptions(server: Server, options: GraphQLOptions): { 
     toClientErrors: (errors, { requestId }) => errors.map((error) => toClientError(error, options.logger, requestId)),
   });
   server.on('upgrade', (request, socket, head) => {
-    const path = new URL(request.url ?? '/', 'http://localhost').pathname;
+    // Node's server has let go of this socket: an error that nobody listens to would end the process.
+    socket.on('error', () => socket.destroy());
+    const [path] = (request.url ?? '/').split('?', 1);
     const origin = request.headers.origin;
     const sameOrigin = origin !== undefined && URL.canParse(origin) && new URL(origin).host === request.headers.host;
     if (path !== '/graphql') socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');

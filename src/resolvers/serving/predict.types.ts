@@ -46,7 +46,7 @@ export class RowPrediction {
   probabilities!: number[] | null;
 }
 
-@ObjectType({ description: 'What a model answered.' })
+@ObjectType({ description: 'What a model answered.', simpleResolvers: true })
 export class PredictPayload {
   @Field(() => String, { description: 'Your id of the request, or the one that was made up.' })
   requestId!: string;
