@@ -27,7 +27,6 @@ export const splitSchema = z.discriminatedUnion('by', [
   /** Ordered by a timestamp column, the latest rows being the holdout, so that no future leaks into training. */
   z.strictObject({ by: z.literal('TIME'), column: z.string(), validation: fraction, holdout: fraction }),
 ]);
-export type SplitConfig = z.infer<typeof splitSchema>;
 
 /** Turns a numeric column into a two-class target: 1 where value > threshold. */
 export const targetSchema = z.strictObject({
@@ -47,7 +46,6 @@ export const hyperparametersSchema = z.strictObject({
   /** Categories kept per column, the rest being one "other"; most frequent first. */
   maxCategories: z.int().min(1).max(2000).default(100),
 });
-export type Hyperparameters = z.infer<typeof hyperparametersSchema>;
 
 /** What `startTraining` asks for, already checked for shape and range; columns are checked against the dataset. */
 export const trainingConfigSchema = z.strictObject({

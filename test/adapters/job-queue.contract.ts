@@ -43,7 +43,7 @@ function held() {
 export function jobQueueContract({ name, engine, url, connect }: QueueUnderTest): void {
   describe(`job queue: ${name}`, () => {
     const open: JobQueue[] = [];
-    const process_ = async (timings?: Timings) => {
+    const member = async (timings?: Timings) => {
       const queue = await connect(url(), timings);
       open.push(queue);
       return queue;
@@ -54,7 +54,7 @@ export function jobQueueContract({ name, engine, url, connect }: QueueUnderTest)
     });
 
     it('delivers every job to one of the processes that work on its kind, and to no other kind', async () => {
-      const [producer, first, second] = [await process_(), await process_(), await process_()];
+      const [producer, first, second] = [await member(), await member(), await member()];
       const [mine, others] = [kind(), kind()];
       const delivered: string[] = [];
       const byProcess = [0, 0];
@@ -81,12 +81,12 @@ export function jobQueueContract({ name, engine, url, connect }: QueueUnderTest)
       for (const job of sent) await producer.enqueue(mine, job);
       await producer.close();
       const got: QueuedJob[] = [];
-      await (await process_()).consume(mine, 1, async (job) => void got.push(job));
+      await (await member()).consume(mine, 1, async (job) => void got.push(job));
       await expect.poll(() => got, { timeout: 5_000 }).toEqual(sent);
     });
 
     it('takes a job once that is enqueued again while it waits or runs, and again once it has ended', async () => {
-      const queue = await process_();
+      const queue = await member();
       const mine = kind();
       const job = only(jobs(1));
       let deliveries = 0;
@@ -111,7 +111,7 @@ export function jobQueueContract({ name, engine, url, connect }: QueueUnderTest)
     });
 
     it('runs no more jobs at once than it may', async () => {
-      const queue = await process_();
+      const queue = await member();
       const mine = kind();
       let [running, most, done] = [0, 0, 0];
       await queue.consume(mine, 3, async () => {
@@ -126,7 +126,7 @@ export function jobQueueContract({ name, engine, url, connect }: QueueUnderTest)
     });
 
     it('goes on after a handler that threw, and forgets that job', async () => {
-      const queue = await process_();
+      const queue = await member();
       const mine = kind();
       const [bad, good] = jobs(2) as [QueuedJob, QueuedJob];
       const got: string[] = [];
@@ -142,7 +142,7 @@ export function jobQueueContract({ name, engine, url, connect }: QueueUnderTest)
     });
 
     it('takes no new job while it closes, waits for the running one, and leaves the rest to others', async () => {
-      const [closing, other] = [await connect(url()), await process_()];
+      const [closing, other] = [await connect(url()), await member()];
       const mine = kind();
       const hold = held();
       const got: string[] = [];
@@ -170,7 +170,7 @@ export function jobQueueContract({ name, engine, url, connect }: QueueUnderTest)
       const job = only(jobs(1));
       const child = spawn(process.execPath, [WORKER, engine, url(), mine, JSON.stringify(QUICK)], { stdio: ['ignore', 'pipe', 'inherit'] });
       const taken = once(createInterface({ input: child.stdout }), 'line');
-      const queue = await process_(QUICK);
+      const queue = await member(QUICK);
       await queue.enqueue(mine, job);
       expect(await taken).toEqual([job.jobId]);
       child.kill('SIGKILL');
@@ -182,7 +182,7 @@ export function jobQueueContract({ name, engine, url, connect }: QueueUnderTest)
     });
 
     it('does not give away a job that runs longer than its lock', async () => {
-      const [first, second] = [await process_(QUICK), await process_(QUICK)];
+      const [first, second] = [await member(QUICK), await member(QUICK)];
       const mine = kind();
       let deliveries = 0;
       const handle = async () => {

@@ -16,7 +16,7 @@ export interface LiveEventsUnderTest {
 export function liveEventsContract({ name, url, connect, cutAll }: LiveEventsUnderTest): void {
   describe(`live events: ${name}`, () => {
     const cleanups: (() => Promise<unknown>)[] = [];
-    const process_ = async (address = url()) => {
+    const member = async (address = url()) => {
       const live = await connect(address);
       cleanups.push(() => live.close());
       return live;
@@ -30,7 +30,7 @@ export function liveEventsContract({ name, url, connect, cutAll }: LiveEventsUnd
     });
 
     it('wake every process once, the own one too, and nobody on another topic', async () => {
-      const processes = [await process_(), await process_(), await process_()] as const;
+      const processes = [await member(), await member(), await member()] as const;
       const heard = processes.map((live) => listen(live, 'run:1'));
       const others = processes.map((live) => listen(live, 'run:10'));
       const begun = performance.now();
@@ -43,7 +43,7 @@ export function liveEventsContract({ name, url, connect, cutAll }: LiveEventsUnd
     });
 
     it('are coalesced: a topic published over and over wakes few times', async () => {
-      const [sender, receiver] = [await process_(), await process_()];
+      const [sender, receiver] = [await member(), await member()];
       const heard = listen(receiver, 'hot');
       for (let i = 0; i < 1_000; i++) sender.publish('hot');
       await expect.poll(() => heard.count).toBe(1);
@@ -58,7 +58,7 @@ export function liveEventsContract({ name, url, connect, cutAll }: LiveEventsUnd
     });
 
     it('carry more topics at once than one message holds', async () => {
-      const [sender, receiver] = [await process_(), await process_()];
+      const [sender, receiver] = [await member(), await member()];
       const topics = Array.from({ length: 2_000 }, (_, i) => `events:grüße-${String(i).padStart(50, '0')}`);
       const heard = topics.map((topic) => listen(receiver, topic));
       for (const topic of topics) sender.publish(topic);
@@ -66,7 +66,7 @@ export function liveEventsContract({ name, url, connect, cutAll }: LiveEventsUnd
     });
 
     it('are not heard any more by who has stopped listening', async () => {
-      const [sender, receiver] = [await process_(), await process_()];
+      const [sender, receiver] = [await member(), await member()];
       const [first, second] = [listen(receiver, 'topic'), listen(receiver, 'topic')];
       first.stop();
       sender.publish('topic');
@@ -78,7 +78,7 @@ export function liveEventsContract({ name, url, connect, cutAll }: LiveEventsUnd
     });
 
     it('that were published before closing are sent', async () => {
-      const [sender, receiver] = [await connect(url()), await process_()];
+      const [sender, receiver] = [await connect(url()), await member()];
       const heard = listen(receiver, 'last');
       sender.publish('last');
       await sender.close();
@@ -86,7 +86,7 @@ export function liveEventsContract({ name, url, connect, cutAll }: LiveEventsUnd
     });
 
     it('come again after the server cut every connection, and everybody looks once more', async () => {
-      const [sender, receiver] = [await process_(), await process_()];
+      const [sender, receiver] = [await member(), await member()];
       const heard = listen(receiver, 'cut');
       await cutAll();
       const begun = performance.now();
@@ -109,7 +109,7 @@ export function liveEventsContract({ name, url, connect, cutAll }: LiveEventsUnd
       const { hostname, port } = new URL(url());
       const proxy = await startTcpProxy({ host: hostname, port: Number(port) });
       cleanups.push(proxy.close);
-      const [sender, receiver] = [await process_(Object.assign(new URL(url()), { hostname: '127.0.0.1', port: String(proxy.port) }).href), await process_()];
+      const [sender, receiver] = [await member(Object.assign(new URL(url()), { hostname: '127.0.0.1', port: String(proxy.port) }).href), await member()];
       const heard = listen(receiver, 'away');
       proxy[how]();
       for (let i = 0; i < 20; i++) {
