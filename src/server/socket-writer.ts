@@ -63,7 +63,7 @@ export class SocketWriter {
     return this.blocked?.over ?? this.budget.spent();
   }
 
-  /** True once the client has taken nothing for ten seconds; its subscriptions are then over. */
+  /** True while the client takes nothing since ten seconds; the subscriptions that wait are then over. */
   get isStalled(): boolean {
     return this.stalled;
   }
@@ -80,6 +80,7 @@ export class SocketWriter {
       end: () => {
         clearTimeout(timer);
         if (this.blocked === block) this.blocked = null;
+        this.stalled = false;
         resolve();
       },
     };

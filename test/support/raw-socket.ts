@@ -1,0 +1,51 @@
+import { once } from 'node:events';
+import WebSocket from 'ws';
+import type { Caller, GraphQLErrorShape } from './service.js';
+
+export interface Frame<T> {
+  id: string;
+  type: 'next' | 'error' | 'complete';
+  payload: { data: T | null; errors?: GraphQLErrorShape[] };
+}
+
+/** graphql-transport-ws by hand, for what a good client never does: vanish, or stop reading. */
+export class RawSocket {
+  private readonly listeners = new Map<string, (frame: Frame<never>, sizeBytes: number) => void>();
+
+  private constructor(private readonly socket: WebSocket) {
+    socket.on('error', () => undefined);
+    socket.on('message', (data: Buffer) => {
+      const frame = JSON.parse(data.toString()) as Frame<never>;
+      this.listeners.get(frame.id)?.(frame, data.length);
+    });
+  }
+
+  static async open({ url, token }: Caller): Promise<RawSocket> {
+    const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
+    await once(socket, 'open');
+    socket.send(JSON.stringify({ type: 'connection_init', payload: { token } }));
+    await once(socket, 'message');
+    return new RawSocket(socket);
+  }
+
+  subscribe<T>(query: string, variables: Record<string, unknown>, listener: (frame: Frame<T>, sizeBytes: number) => void): void {
+    const id = crypto.randomUUID();
+    this.listeners.set(id, listener);
+    this.socket.send(JSON.stringify({ id, type: 'subscribe', payload: { query, variables } }));
+  }
+
+  /** Takes nothing more from the network. */
+  pause(): void {
+    this.socket.pause();
+  }
+
+  resume(): void {
+    this.socket.resume();
+  }
+
+  /** Breaks the connection without a word. */
+  cut(): void {
+    this.listeners.clear();
+    this.socket.terminate();
+  }
+}
