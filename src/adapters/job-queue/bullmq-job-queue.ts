@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { createPostgresBackend, Queue, withBackend, Worker, type JobsOptions } from 'bullmq';
 import pg from 'pg';
 import type { Logger } from 'pino';
@@ -14,6 +15,9 @@ const JOB_OPTIONS: JobsOptions = { removeOnComplete: true, removeOnFail: true, a
 const WORKER_OPTIONS = { maxStalledCount: 5, runRetryDelay: 1_000 };
 /** A job whose worker has not renewed its lock for so long is given to another; the job table's heartbeats are mostly faster. */
 const TIMINGS = { lockDuration: 30_000, stalledInterval: 15_000 };
+
+/** What the engine is given to answer once the last job has ended. */
+const CLOSE_PATIENCE_MS = 3_000;
 
 interface BullQueue {
   add(name: string, job: QueuedJob, options: JobsOptions): Promise<unknown>;
@@ -38,6 +42,7 @@ class BullMqJobQueue implements JobQueue {
   readonly name = 'bullmq';
   private readonly queues = new Map<string, BullQueue>();
   private readonly workers: BullWorker[] = [];
+  private readonly running = new Set<Promise<void>>();
 
   constructor(
     private readonly backend: Backend,
@@ -55,16 +60,31 @@ class BullMqJobQueue implements JobQueue {
   }
 
   async consume(kind: string, concurrency: number, handle: (job: QueuedJob) => Promise<void>): Promise<void> {
-    const worker = this.backend.worker(kind, concurrency, handle);
+    const worker = this.backend.worker(kind, concurrency, (job) => this.track(handle(job)));
     worker.on('error', (error) => this.logger.warn({ err: error, kind }, 'job worker'));
     this.workers.push(worker);
     await worker.waitUntilReady();
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.workers.map((worker) => worker.close()));
+    const closed = Promise.all(this.workers.map((worker) => worker.close()));
+    // A worker whose engine is away never ends; once its jobs have ended there is nothing left to wait for.
+    const isDone = await Promise.race([closed.then(() => true), this.idle().then(() => delay(CLOSE_PATIENCE_MS, false, { ref: false }))]);
+    if (!isDone) {
+      this.logger.warn('the queues do not answer and are left as they are');
+      closed.catch(() => undefined);
+    }
     await Promise.all([...this.queues.values()].map((queue) => queue.close()));
     await this.backend.close();
+  }
+
+  private async track(job: Promise<void>): Promise<void> {
+    this.running.add(job);
+    await job.finally(() => this.running.delete(job));
+  }
+
+  private async idle(): Promise<void> {
+    while (this.running.size > 0) await Promise.allSettled(this.running);
   }
 }
 
