@@ -4,19 +4,20 @@ import { abortable } from '../../services/platform/live-feed.js';
 import type { RequestContext } from '../request-context.js';
 import { OrderDirection } from '../types/common.types.js';
 import { PageArgs, toConnection } from '../types/connection.js';
-import { EventFilterInput, LifecycleEventConnection, LifecycleEventType } from './event.types.js';
+import { EventFilterInput, EventOrderInput, LifecycleEventConnection, LifecycleEventType } from './event.types.js';
 import { SafeInt } from '../types/scalars.js';
 
 @Resolver(() => LifecycleEventType)
 export class EventResolver {
-  @Query(() => LifecycleEventConnection, { description: 'Lifecycle events of the tenant, newest first.' })
+  @Query(() => LifecycleEventConnection, { description: 'Lifecycle events of the tenant, newest first unless ordered otherwise.' })
   async events(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
     @Arg('filter', () => EventFilterInput, { nullable: true, description: 'Which events; all when absent.' }) filter?: EventFilterInput,
+    @Arg('orderBy', () => EventOrderInput, { nullable: true, description: 'Order; newest first when absent.' }) orderBy?: EventOrderInput,
   ): Promise<object> {
     const result = await ctx.run((session) =>
-      ctx.services.events.list(session, filter ?? {}, page, { field: 'createdAt', direction: OrderDirection.DESC }),
+      ctx.services.events.list(session, filter ?? {}, page, orderBy ?? { field: 'createdAt', direction: OrderDirection.DESC }),
     );
     return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
   }

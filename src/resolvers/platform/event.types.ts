@@ -1,5 +1,6 @@
 import { Field, ID, InputType, ObjectType, registerEnumType } from 'type-graphql';
 import { EventType } from '../../domain/events.js';
+import { describeOrderFields, OrderDirection } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
 import { DateTime, Json, SafeInt } from '../types/scalars.js';
 
@@ -74,4 +75,17 @@ export class EventFilterInput {
 
   @Field(() => ID, { nullable: true, description: 'Events that happened to this thing. NOT_FOUND when nothing ever did.' })
   subjectId?: string | null;
+}
+
+export const EventOrderField = describeOrderFields<'createdAt'>('EventOrderField', 'What events can be ordered by.', {
+  CREATED_AT: ['createdAt', 'When they happened.'],
+});
+
+@InputType({ description: 'How to order events.' })
+export class EventOrderInput {
+  @Field(() => EventOrderField, { description: 'What to order by.' })
+  field!: 'createdAt';
+
+  @Field(() => OrderDirection, { description: 'Which end comes first.' })
+  direction!: OrderDirection;
 }
