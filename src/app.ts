@@ -42,6 +42,7 @@ export async function startApp(config: Config, logger: Logger, options: AppOptio
           { name: 'sweep-versions', intervalMs: SWEEP_INTERVAL_MS, run: () => services.versionStorage.sweep() },
           { name: 'sweep-trainings', intervalMs: SWEEP_INTERVAL_MS, run: () => services.trainings.sweep() },
           { name: 'monitoring', intervalMs: config.MONITORING_INTERVAL_MS, run: () => services.monitoring.tick() },
+          { name: 'prune-monitoring', intervalMs: SWEEP_INTERVAL_MS, run: () => services.monitoring.prune() },
           { name: 'retraining', intervalMs: config.MONITORING_INTERVAL_MS, run: () => services.retraining.tick() },
         ],
         logger,

@@ -132,6 +132,31 @@ describe('drift of real flights', () => {
   });
 });
 
+describe('what is long judged', () => {
+  it('is forgotten: log after 30 days, windows after 90', async () => {
+    const served = await traffic.serve(world.reference);
+    await traffic.log(served, usual(400));
+    await look(served);
+    const ages = async (table: string) =>
+      (await traffic.query<{ n: number }>(`select count(*)::int as n from ${table} where deployment_id = $1`, [served.deploymentId]))[0]!.n;
+    await traffic.query(
+      `update prediction_log set created_at = now() - interval '31 days' where id in (select id from prediction_log where deployment_id = $1 limit 15)`,
+      [served.deploymentId],
+    );
+    await traffic.query(`update monitoring_window set created_at = now() - interval '89 days' where deployment_id = $1`, [
+      served.deploymentId,
+    ]);
+    const { monitoring } = service.app.context.services;
+    await monitoring.prune();
+    expect([await ages('prediction_log'), await ages('monitoring_window')]).toEqual([25, 1]);
+    await traffic.query(`update monitoring_window set created_at = now() - interval '91 days' where deployment_id = $1`, [
+      served.deploymentId,
+    ]);
+    await monitoring.prune();
+    expect(await ages('monitoring_window')).toBe(0);
+  });
+});
+
 describe('latency and errors', () => {
   it('raise alerts from their least count on, beside one another', async () => {
     const served = await traffic.serve(null, { slaMs: 50 });

@@ -317,6 +317,7 @@ const INDEXES = [
   `create index job_by_end on job (ended_at) where ended_at is not null`,
   `create index job_unfinished on job (status, heartbeat_at) where status in ('QUEUED', 'RUNNING')`,
   `create index prediction_log_by_deployment on prediction_log (tenant, deployment_id, created_at)`,
+  `create index prediction_log_by_age on prediction_log using brin (created_at)`,
   `create index monitoring_window_by_deployment on monitoring_window (tenant, deployment_id, window_to desc)`,
   `create index alert_by_model on alert (tenant, model_id, created_at desc)`,
   `create index event_by_seq on event (tenant, seq)`,

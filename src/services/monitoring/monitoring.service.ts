@@ -19,7 +19,6 @@ import {
   type TrafficCounts,
   trafficReport,
   windowSignals,
-  type WindowReport,
 } from '../../domain/traffic-window.js';
 import { conflict, notFound } from '../../errors.js';
 import { audit } from '../platform/use-case.js';
@@ -52,6 +51,11 @@ const MAX_WINDOW_ROWS = 5_000;
 const MAX_WINDOW_CELLS = 1_000_000;
 /** Counters are written behind the traffic: minutes younger than this may still grow. */
 const COUNTERS_SETTLE_MINUTES = 2;
+/** Fewest requests that say something about latency or errors. */
+const MIN_REQUESTS = Math.min(DEFAULT_ALERT_POLICY.latency.minRequests, DEFAULT_ALERT_POLICY.errorRate.minRequests);
+/** How long what monitoring reads and writes is kept. */
+const RETENTION_DAYS = { prediction_log: 30, monitoring_window: 90 };
+const PRUNED_AT_ONCE = 20_000;
 const NIL_UUID = '00000000-0000-0000-0000-000000000000';
 
 /** Windows of live traffic: compared with what the version was trained on, with its latency promise and with the limit on errors. */
@@ -66,13 +70,30 @@ export class MonitoringService {
   /** Looks at every live deployment of every tenant. Several processes may do so at once: each deployment is looked at by one. */
   async tick(): Promise<void> {
     for (const { tenant, id } of await this.liveDeployments()) {
-      await this.db
-        .transact(monitoringActor(tenant), (session) => this.evaluate(session, id, false))
-        .catch((error: unknown) => this.logger.error({ err: error, deploymentId: id }, 'deployment not monitored'));
+      await this.as(tenant, id, (session) => this.evaluate(session, id, false));
     }
     for (const { tenant, id } of await this.stoppedWithAlerts()) {
-      await this.db.transact(monitoringActor(tenant), (session) => this.alerts.resolveStopped(session, id));
+      await this.as(tenant, id, (session) => this.alerts.resolveStopped(session, id));
     }
+  }
+
+  /** Forgets logged predictions and windows that are long judged, a bounded number at a time. */
+  async prune(): Promise<void> {
+    for (const [table, days] of Object.entries(RETENTION_DAYS)) {
+      await this.db.asSystem((em) =>
+        sql(em, `delete from ${table} where id in (select id from ${table} where created_at < now() - ? * interval '1 day' limit ?)`, [
+          days,
+          PRUNED_AT_ONCE,
+        ]),
+      );
+    }
+  }
+
+  /** One deployment's trouble keeps none of the others from being looked at. */
+  private async as(tenant: string, deploymentId: string, work: (session: Session) => Promise<unknown>): Promise<void> {
+    await this.db
+      .transact(monitoringActor(tenant), work)
+      .catch((error: unknown) => this.logger.error({ err: error, deploymentId }, 'deployment not monitored'));
   }
 
   /** Looks at one deployment now. CONFLICT when it takes no live traffic. */
@@ -111,39 +132,34 @@ export class MonitoringService {
     const endpoint = await session.em.findOneOrFail(Endpoint, { id: deployment.endpointId, tenant: session.tenant });
     const version = await session.em.findOneOrFail(ModelVersion, { id: deployment.modelVersionId, tenant: session.tenant });
 
+    const reference = version.reference ?? null;
     const now = new Date();
     const { total, settled, settledFrom } = await this.counters(session, deploymentId, cursor.countedSince);
     const counts = countedSince(total, cursor.counted);
-    const log = version.reference ? await this.newestLogged(session, deploymentId, cursor, version.reference) : [];
+    const log = reference ? await this.newestLogged(session, deploymentId, cursor, reference) : [];
     const loggedRows = log.reduce((sum, { rows }) => sum + rows, 0);
 
-    const enoughTraffic = counts.requests >= Math.min(DEFAULT_ALERT_POLICY.latency.minRequests, DEFAULT_ALERT_POLICY.errorRate.minRequests);
-    const enoughRows = version.reference !== null && version.reference !== undefined && loggedRows >= this.minRows;
-    if (!enoughTraffic && !enoughRows) return nothing(this.tooLittle(counts.requests, version.reference ? loggedRows : null));
+    const traffic = counts.requests >= MIN_REQUESTS ? trafficReport(counts, toIso(cursor.countedSince)) : null;
+    const drift =
+      reference && loggedRows >= this.minRows
+        ? { ...compareWindow(reference, toTrafficWindow(log, reference)), from: toIso(cursor.loggedAfter) }
+        : null;
+    if (!traffic && !drift) return nothing(this.tooLittle(counts.requests, reference ? loggedRows : null));
 
-    const report: WindowReport = {
-      traffic: enoughTraffic ? trafficReport(counts, new Date(cursor.countedSince).toISOString()) : null,
-      drift: enoughRows
-        ? {
-            ...compareWindow(version.reference!, toTrafficWindow(log, version.reference!)),
-            from: new Date(cursor.loggedAfter).toISOString(),
-          }
-        : null,
-    };
-    const froms = [report.traffic?.from, report.drift?.from].filter((from) => from !== undefined);
+    const froms = [traffic?.from, drift?.from].filter((from) => from !== undefined);
     const window = session.em.create(MonitoringWindow, {
       tenant: session.tenant,
       deploymentId,
       windowFrom: new Date(froms.sort()[0]!),
       windowTo: now,
-      rows: report.drift?.rows ?? 0,
-      requests: report.traffic?.requests ?? 0,
-      report,
+      rows: drift?.rows ?? 0,
+      requests: traffic?.requests ?? 0,
+      report: { traffic, drift },
     });
     await session.em.flush();
-    const newest = enoughRows ? log.at(-1) : undefined;
+    const newest = drift ? log.at(-1) : undefined;
     await this.moveCursor(session, deploymentId, {
-      ...(enoughTraffic ? { countedSince: settledFrom, counted: settled } : cursor),
+      ...(traffic ? { countedSince: settledFrom, counted: settled } : cursor),
       loggedAfter: newest?.createdAtText ?? cursor.loggedAfter,
       loggedAfterId: newest?.id ?? cursor.loggedAfterId,
     });
@@ -169,7 +185,7 @@ export class MonitoringService {
   }
 
   private tooLittle(requests: number, loggedRows: number | null): string {
-    const traffic = `${requests} new requests of the ${DEFAULT_ALERT_POLICY.errorRate.minRequests} that latency and errors need`;
+    const traffic = `${requests} new requests of the ${MIN_REQUESTS} that latency and errors need`;
     const drift =
       loggedRows === null
         ? 'the version has no reference profile to compare with'
@@ -260,6 +276,11 @@ export function monitoringActor(tenant: string): Actor {
     principal: { subject: 'monitoring', tenant, role: Role.ENGINEER, expiresAt: new Date(Date.now() + 60_000) },
     requestId: randomUUID(),
   };
+}
+
+/** PostgreSQL's text of an instant as ISO 8601. */
+function toIso(instant: string): string {
+  return new Date(instant).toISOString();
 }
 
 function nothing(reason: string): MonitoringOutcome {
