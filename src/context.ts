@@ -18,9 +18,11 @@ import type { InferenceEngine } from './inference/port.js';
 import { LazyEngine } from './inference/lazy-engine.js';
 import { OnnxEngine } from './inference/onnx/onnx-engine.js';
 import { BatchInferenceService } from './services/serving/batch-inference.service.js';
+import { DeploymentRows } from './services/serving/deployment-rows.js';
 import { DeploymentService } from './services/serving/deployment.service.js';
 import { EndpointService } from './services/serving/endpoint.service.js';
 import { Serving } from './services/serving/serving.js';
+import { StageFollowing } from './services/serving/stage-following.js';
 import { ShadowService } from './services/serving/shadow.service.js';
 import { AuditLogService } from './services/platform/audit-log.service.js';
 import { readFigures } from './services/platform/figures.js';
@@ -99,7 +101,15 @@ export async function createContext(config: Config, logger: Logger, options: Con
   const staged = new StagedObjects(db, objects, logger);
   const artifacts = new ArtifactService(db, objects, staged, uploads, runs);
   const allowedDirs = config.DATASET_DIRS;
-  const datasets = new DatasetService({ db, objects, staged, uploads, files: duckDbDatasets, allowedDirs, maxBytes: config.MAX_UPLOAD_BYTES });
+  const datasets = new DatasetService({
+    db,
+    objects,
+    staged,
+    uploads,
+    files: duckDbDatasets,
+    allowedDirs,
+    maxBytes: config.MAX_UPLOAD_BYTES,
+  });
   const backend = new LocalTrainingBackend();
   const checkpoints = new CheckpointService(objects, staged, jobs);
   const removal = new VersionRemoval(staged);
@@ -108,7 +118,17 @@ export async function createContext(config: Config, logger: Logger, options: Con
   const modelVersions = new ModelVersionService({ db, objects, uploads, models, removal, storage: versionStorage, checkModel });
   const gates = new GateService();
   const evaluator = new LocalEvaluator();
-  const evaluations = new EvaluationService({ live, jobs, objects, staged, artifacts, datasets, versions: modelVersions, gates, evaluator });
+  const evaluations = new EvaluationService({
+    live,
+    jobs,
+    objects,
+    staged,
+    artifacts,
+    datasets,
+    versions: modelVersions,
+    gates,
+    evaluator,
+  });
   const validations = new ValidationService({ live, jobs, datasets, versions: modelVersions, evaluations, gates, evaluator });
   const training = { live, objects, staged, backend, runs, datasets, artifacts, checkpoints, registrar: modelVersions };
   const trainings = new TrainingService(db, jobs, training, join(config.DATA_DIR, 'work'));
@@ -117,10 +137,22 @@ export async function createContext(config: Config, logger: Logger, options: Con
   const engine = createEngine(config, config.INFERENCE_HOSTS);
   // Two: a shadow that hangs leaves one for the others.
   const backgroundEngine = createEngine(config, BACKGROUND_HOSTS);
-  const deployments = new DeploymentService(live, engine.name);
-  const serving = new Serving({ db, live, objects, logger, deployments, engine, backgroundEngine, predictDeadlineMs: config.PREDICT_DEADLINE_MS, observe: metrics });
+  const deploymentRows = new DeploymentRows(live, engine.name);
+  const deployments = new DeploymentService(deploymentRows);
+  const following = new StageFollowing(deploymentRows);
+  const serving = new Serving({
+    db,
+    live,
+    objects,
+    logger,
+    deployments,
+    engine,
+    backgroundEngine,
+    predictDeadlineMs: config.PREDICT_DEADLINE_MS,
+    observe: metrics,
+  });
   const batch = { db, live, objects, staged, artifacts, datasets, jobs, files: duckDbDatasets, models: serving.backgroundModels };
-  const stages = new StageService(live, models, modelVersions, gates, deployments);
+  const stages = new StageService(live, models, modelVersions, gates, following);
   const services: Services = {
     alerts,
     artifacts,
@@ -128,7 +160,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
     batchInference: new BatchInferenceService(batch),
     datasets,
     deployments,
-    endpoints: new EndpointService(deployments),
+    endpoints: new EndpointService(deploymentRows, following),
     evaluations,
     events,
     experiments,

@@ -4,9 +4,21 @@ import type { Task } from './training-config.js';
 
 /** What a model's outputs say about each row, as far as their names and shapes tell. */
 export type Answers =
-  | { kind: 'CLASSES'; rows: number; labels: ArrayLike<string | number | bigint>; probabilities: Float32Array | Float64Array | null; classCount: number }
+  | {
+      kind: 'CLASSES';
+      rows: number;
+      labels: ArrayLike<string | number | bigint>;
+      probabilities: Float32Array | Float64Array | null;
+      classCount: number;
+    }
   | { kind: 'VALUES'; rows: number; values: Float32Array | Float64Array }
-  | { kind: 'CLUSTERS'; rows: number; clusters: BigInt64Array | Int32Array; distances: Float32Array | Float64Array | null; clusterCount: number }
+  | {
+      kind: 'CLUSTERS';
+      rows: number;
+      clusters: BigInt64Array | Int32Array;
+      distances: Float32Array | Float64Array | null;
+      clusterCount: number;
+    }
   | { kind: 'OTHER'; rows: number };
 
 type Floats = Tensor & { data: Float32Array | Float64Array };
@@ -19,7 +31,13 @@ export function readAnswers(outputs: readonly Tensor[], rows: number): Answers {
   const clusters = outputs.find((output) => output.name === 'cluster');
   const distances = outputs.find((output): output is Floats => output.name === 'distances' && isFloats(output));
   if (clusters && onePerRow(clusters, rows) && (clusters.data instanceof BigInt64Array || clusters.data instanceof Int32Array)) {
-    return { kind: 'CLUSTERS', rows, clusters: clusters.data, distances: distances?.data ?? null, clusterCount: distances ? distances.data.length / rows : 0 };
+    return {
+      kind: 'CLUSTERS',
+      rows,
+      clusters: clusters.data,
+      distances: distances?.data ?? null,
+      clusterCount: distances ? distances.data.length / rows : 0,
+    };
   }
   const labels = outputs.find((output) => onePerRow(output, rows) && ['INT64', 'INT32', 'BYTES'].includes(output.datatype));
   const matrix = outputs.find((output): output is Floats => isFloats(output) && output.shape[0] === rows && output.data.length > rows);
@@ -111,17 +129,29 @@ export interface AnswerComparison {
  * Rows that production and a candidate answer differently. Two answers of different kinds disagree in every row; answers that are only
  * tensors are compared value by value.
  */
-export function compareAnswers(production: readonly Tensor[], candidate: readonly Tensor[], rows: number, valueTolerance: number): AnswerComparison {
+export function compareAnswers(
+  production: readonly Tensor[],
+  candidate: readonly Tensor[],
+  rows: number,
+  valueTolerance: number,
+): AnswerComparison {
   const a = readAnswers(production, rows);
   const b = readAnswers(candidate, rows);
   if (a.kind === 'CLASSES' && b.kind === 'CLASSES') {
     const codes = new Map<string, number>();
-    const coded = (labels: ArrayLike<string | number | bigint>) => Int32Array.from(Array.from(labels, String), (label) => codeOf(codes, label));
-    return { comparedRows: rows, disagreements: disagreeingRows({ task: 'CLASSIFICATION', production: coded(a.labels), candidate: coded(b.labels) }) };
+    const coded = (labels: ArrayLike<string | number | bigint>) =>
+      Int32Array.from(Array.from(labels, String), (label) => codeOf(codes, label));
+    return {
+      comparedRows: rows,
+      disagreements: disagreeingRows({ task: 'CLASSIFICATION', production: coded(a.labels), candidate: coded(b.labels) }),
+    };
   }
   if (a.kind === 'CLUSTERS' && b.kind === 'CLUSTERS') {
     const numbers = (clusters: Iterable<number | bigint>) => Int32Array.from(clusters, Number);
-    return { comparedRows: rows, disagreements: disagreeingRows({ task: 'CLUSTERING', production: numbers(a.clusters), candidate: numbers(b.clusters) }) };
+    return {
+      comparedRows: rows,
+      disagreements: disagreeingRows({ task: 'CLUSTERING', production: numbers(a.clusters), candidate: numbers(b.clusters) }),
+    };
   }
   if (a.kind === 'VALUES' && b.kind === 'VALUES') {
     const answers = { production: Float64Array.from(a.values), candidate: Float64Array.from(b.values), tolerance: valueTolerance };

@@ -32,7 +32,10 @@ export function predictionColumns(outputs: readonly Tensor[], rows: number): Pre
     case 'VALUES':
       return [numbers(`${PREFIX}value`, answers.values)];
     case 'CLUSTERS':
-      return [{ name: `${PREFIX}cluster`, type: 'INTEGER', values: answers.clusters }, ...matrixColumns('distance', answers.distances, rows)];
+      return [
+        { name: `${PREFIX}cluster`, type: 'INTEGER', values: answers.clusters },
+        ...matrixColumns('distance', answers.distances, rows),
+      ];
     case 'OTHER':
       return outputs.flatMap((output) => otherColumns(output, rows));
   }

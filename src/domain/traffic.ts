@@ -28,7 +28,9 @@ export function rescaleWeights(weightsBps: readonly number[], total: number): nu
   const sum = weightsBps.reduce((a, b) => a + b, 0);
   const exact = weightsBps.map((weight) => (sum > 0 ? (weight * total) / sum : total / weightsBps.length));
   const scaled = exact.map(Math.floor);
-  const byRemainder = exact.map((weight, i) => ({ i, remainder: weight - scaled[i]! })).sort((a, b) => b.remainder - a.remainder || a.i - b.i);
+  const byRemainder = exact
+    .map((weight, i) => ({ i, remainder: weight - scaled[i]! }))
+    .sort((a, b) => b.remainder - a.remainder || a.i - b.i);
   const left = total - scaled.reduce((a, b) => a + b, 0);
   for (const { i } of byRemainder.slice(0, left)) scaled[i]!++;
   return scaled;

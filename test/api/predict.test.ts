@@ -26,10 +26,19 @@ describe('predict', () => {
     const { y: direct } = await session.run({ x: new ort.Tensor('float32', Float32Array.from(values), [10, 3]) });
     const byTensor = await predict(tess, { endpointId, tensors: [x(values, 3)], requestId: 'mine' });
     expect(byTensor.outputs).toEqual([{ name: 'y', datatype: 'FP32', shape: [10, 2], data: Array.from(direct!.data as Float32Array) }]);
-    expect(byTensor).toMatchObject({ requestId: 'mine', rows: 10, batchRows: 10, modelVersion: { id: versionId }, deployment: { id: deploymentId }, predictions: [] });
+    expect(byTensor).toMatchObject({
+      requestId: 'mine',
+      rows: 10,
+      batchRows: 10,
+      modelVersion: { id: versionId },
+      deployment: { id: deploymentId },
+      predictions: [],
+    });
     expect(byTensor.latencyMs).toBeGreaterThan(0);
     const rows = Array.from({ length: 10 }, (_, row) => ({ x: values.slice(row * 3, row * 3 + 3) }));
-    const { endpoint } = await tess.ok<{ endpoint: { name: string } }>(`query ($id: ID!) { endpoint(id: $id) { name } }`, { id: endpointId });
+    const { endpoint } = await tess.ok<{ endpoint: { name: string } }>(`query ($id: ID!) { endpoint(id: $id) { name } }`, {
+      id: endpointId,
+    });
     const byName = await predict(tess, { endpointName: endpoint.name, rows });
     expect(byName.outputs).toEqual(byTensor.outputs);
     const literal = await tess.ok<{ predict: Answer }>(
@@ -75,10 +84,15 @@ describe('predict', () => {
       expect(error.extensions, what).toMatchObject({ code: 'INVALID_TENSOR', field });
       expect(error.extensions.expected, what).toBeTruthy();
     }
-    const wide = await makeVersion(service, { bytes: linear([1], 0), signature: { inputs: [{ name: 'x', datatype: 'INT64', shape: [-1, 1] }], outputs: [floats('y', 1)] } });
+    const wide = await makeVersion(service, {
+      bytes: linear([1], 0),
+      signature: { inputs: [{ name: 'x', datatype: 'INT64', shape: [-1, 1] }], outputs: [floats('y', 1)] },
+    });
     const other = await createEndpoint(tess, { modelId: wide.modelId });
     await deploy(tess, { endpointId: other.id, modelVersionId: wide.versionId });
-    const beyond = await tess.fails(PREDICT, { input: { endpointId: other.id, tensors: [{ ...x([1]), datatype: 'INT64', data: [2 ** 53 + 2] }] } });
+    const beyond = await tess.fails(PREDICT, {
+      input: { endpointId: other.id, tensors: [{ ...x([1]), datatype: 'INT64', data: [2 ** 53 + 2] }] },
+    });
     expect(beyond.extensions).toMatchObject({ code: 'INVALID_TENSOR', field: 'inputs[0].data[0]' });
     for (const [input, field] of [
       [{ rows: [{ x: [1, 2] }], tensors: [x([1, 2], 2)] }, 'input'],
@@ -107,15 +121,27 @@ describe('predict', () => {
     }
     const candidate = await makeVersion(service, { bytes: linear([2], 0), signature: xToY(1), modelId: inProduction.modelId });
     await deploy(tess, { endpointId: inProduction.endpointId, modelVersionId: candidate.versionId, weightBps: 1 });
-    expect((await vera.fails(PREDICT, { input: { endpointId: inProduction.endpointId, rows: [{ x: 5 }] } })).extensions.code).toBe('FORBIDDEN');
-    expect((await vera.fails(`mutation { undeploy(input: { deploymentId: "${inProduction.deploymentId}" }) { deployment { id } } }`)).extensions.code).toBe('FORBIDDEN');
+    expect((await vera.fails(PREDICT, { input: { endpointId: inProduction.endpointId, rows: [{ x: 5 }] } })).extensions.code).toBe(
+      'FORBIDDEN',
+    );
+    expect(
+      (await vera.fails(`mutation { undeploy(input: { deploymentId: "${inProduction.deploymentId}" }) { deployment { id } } }`)).extensions
+        .code,
+    ).toBe('FORBIDDEN');
   });
 
   it('knows no endpoint of another tenant, by id or by name, warm or cold', async () => {
-    const { endpointId } = await serve(service, tess, { bytes: linear([1], 0), signature: xToY(1), stage: 'PRODUCTION' }, { name: 'shared-name' });
+    const { endpointId } = await serve(
+      service,
+      tess,
+      { bytes: linear([1], 0), signature: xToY(1), stage: 'PRODUCTION' },
+      { name: 'shared-name' },
+    );
     await predict(tess, { endpointName: 'shared-name', rows: [{ x: 1 }] });
     const other = await service.as({ tenant: 'other' });
-    const absent = await other.fails(PREDICT, { input: { endpointId: endpointId.replace(/^./, (digit) => (digit === '0' ? '1' : '0')), rows: [{ x: 1 }] } });
+    const absent = await other.fails(PREDICT, {
+      input: { endpointId: endpointId.replace(/^./, (digit) => (digit === '0' ? '1' : '0')), rows: [{ x: 1 }] },
+    });
     const foreign = await other.fails(PREDICT, { input: { endpointId, rows: [{ x: 1 }] } });
     expect(foreign.extensions.code).toBe('NOT_FOUND');
     expect(absent.extensions.code).toBe('NOT_FOUND');
@@ -144,7 +170,9 @@ describe('predict', () => {
     const healthy = await serve(service, tess, { bytes: linear([2], 0), signature: xToY(1) });
     expect(y(await predict(tess, { endpointId: hanging.endpointId, rows: [{ x: 1 }] }))).toEqual([1]);
     let done = false;
-    const guilty = tess.fails(PREDICT, { input: { endpointId: hanging.endpointId, rows: [{ x: 5000 }], deadlineMs: 1500 } }).finally(() => (done = true));
+    const guilty = tess
+      .fails(PREDICT, { input: { endpointId: hanging.endpointId, rows: [{ x: 5000 }], deadlineMs: 1500 } })
+      .finally(() => (done = true));
     let neighbours = 0;
     let slowestMs = 0;
     while (!done) {
@@ -156,7 +184,10 @@ describe('predict', () => {
     expect((await guilty).extensions.code).toBe('DEADLINE_EXCEEDED');
     console.log(`hanging model: ${neighbours} answers of the neighbour meanwhile, slowest ${slowestMs.toFixed(0)} ms`);
     expect(neighbours).toBeGreaterThan(20);
-    const again = () => tess.send(PREDICT, { input: { endpointId: hanging.endpointId, rows: [{ x: 7 }] } }).then(({ errors }) => errors?.[0]?.extensions.code ?? 'answered');
+    const again = () =>
+      tess
+        .send(PREDICT, { input: { endpointId: hanging.endpointId, rows: [{ x: 7 }] } })
+        .then(({ errors }) => errors?.[0]?.extensions.code ?? 'answered');
     await expect.poll(again, { timeout: 10_000 }).toBe('answered');
     const { deployments } = await trafficOf(hanging.endpointId);
     expect(deployments[0]!.traffic.errors).toBeGreaterThanOrEqual(1);
@@ -175,18 +206,36 @@ describe('predict', () => {
   it('counts every request exactly and logs all of a full sample and none of an empty one', async () => {
     const logged = await serve(service, tess, { bytes: linear([2], 0), signature: xToY(1) });
     const silent = await serve(service, tess, { bytes: linear([2], 0), signature: xToY(1) }, { logSampleRate: 0 });
-    await Promise.all(Array.from({ length: 40 }, (_, i) => predict(tess, { endpointId: logged.endpointId, rows: [{ x: i }, { x: 1 }], requestId: `r${i}` })));
+    await Promise.all(
+      Array.from({ length: 40 }, (_, i) =>
+        predict(tess, { endpointId: logged.endpointId, rows: [{ x: i }, { x: 1 }], requestId: `r${i}` }),
+      ),
+    );
     await Promise.all(Array.from({ length: 10 }, (_, i) => predict(tess, { endpointId: silent.endpointId, rows: [{ x: i }] })));
     const { deployments } = await trafficOf(logged.endpointId);
-    expect(deployments[0]!.traffic).toMatchObject({ requests: 40, rows: 80, errors: 0, errorRate: 0, comparedRows: 0, disagreementRate: null });
+    expect(deployments[0]!.traffic).toMatchObject({
+      requests: 40,
+      rows: 80,
+      errors: 0,
+      errorRate: 0,
+      comparedRows: 0,
+      disagreementRate: null,
+    });
     expect(deployments[0]!.traffic.latencyP95Ms).toBeGreaterThanOrEqual(deployments[0]!.traffic.latencyP50Ms!);
     expect((await trafficOf(silent.endpointId)).deployments[0]!.traffic).toMatchObject({ requests: 10, rows: 10 });
     const log = await rowsOf<{ request_id: string; rows: number; inputs: object; scores: number[]; deployment_id: string }>(
       `select request_id, rows, inputs, scores, deployment_id from prediction_log where endpoint_id in ('${logged.endpointId}', '${silent.endpointId}') order by request_id`,
     );
     expect(log).toHaveLength(40);
-    expect(log.find(({ request_id }) => request_id === 'r7')).toMatchObject({ rows: 2, inputs: { x: [7, 1] }, scores: [14, 2], deployment_id: logged.deploymentId });
-    const [sums] = await rowsOf<{ score_sum: number }>(`select sum(score_sum) as score_sum from deployment_minute where deployment_id = '${logged.deploymentId}'`);
+    expect(log.find(({ request_id }) => request_id === 'r7')).toMatchObject({
+      rows: 2,
+      inputs: { x: [7, 1] },
+      scores: [14, 2],
+      deployment_id: logged.deploymentId,
+    });
+    const [sums] = await rowsOf<{ score_sum: number }>(
+      `select sum(score_sum) as score_sum from deployment_minute where deployment_id = '${logged.deploymentId}'`,
+    );
     expect(sums!.score_sum).toBe(2 * ((39 * 40) / 2 + 40));
   });
 
@@ -194,15 +243,29 @@ describe('predict', () => {
     const { endpointId, deploymentId, versionId } = await serve(service, tess, { bytes: linear([1], 0), signature: xToY(1) });
     const buffer = new PredictionLogBuffer(service.app.context.db);
     const rows = 10_000;
-    const inputs = [{ name: 'x', datatype: 'BYTES' as const, shape: [rows, 1], data: new Array<string>(rows).fill(`\0\ud800${'long '.repeat(200)}`) }];
-    const request = { tenant: 'acme', endpointId, deploymentId, modelVersionId: versionId, mode: 'LIVE', requestId: 'r', rows, latencyMs: 1, errorCode: null } as const;
+    const inputs = [
+      { name: 'x', datatype: 'BYTES' as const, shape: [rows, 1], data: new Array<string>(rows).fill(`\0\ud800${'long '.repeat(200)}`) },
+    ];
+    const request = {
+      tenant: 'acme',
+      endpointId,
+      deploymentId,
+      modelVersionId: versionId,
+      mode: 'LIVE',
+      requestId: 'r',
+      rows,
+      latencyMs: 1,
+      errorCode: null,
+    } as const;
     for (let i = 0; i < 80; i++) buffer.offer({ ...request, inputs, scores: new Float64Array(rows).fill(NaN) });
     console.log(`prediction log: of 80 requests of 10,000 rows ${buffer.size} wait and ${buffer.dropped} were dropped`);
     expect(buffer.size).toBe(50);
     expect(buffer.dropped).toBe(30);
     await buffer.flush();
     expect(buffer.size).toBe(0);
-    const stored = await rowsOf<{ rows: number; inputs: { x: string[] }; scores: null[] }>(`select rows, inputs, scores from prediction_log where endpoint_id = '${endpointId}'`);
+    const stored = await rowsOf<{ rows: number; inputs: { x: string[] }; scores: null[] }>(
+      `select rows, inputs, scores from prediction_log where endpoint_id = '${endpointId}'`,
+    );
     expect(stored).toHaveLength(50);
     expect(stored[0]!.inputs.x).toHaveLength(1_000);
     expect(stored[0]!.inputs.x[0]).toHaveLength(199);

@@ -39,7 +39,9 @@ async function traffic(deploymentId: string): Promise<Traffic> {
   return found.deployment.traffic;
 }
 
-const mirrored = (deploymentId: string, requests: number) => expect.poll(async () => (await traffic(deploymentId)).requests, { timeout: 20_000 }).toBe(requests);
+async function mirrored(deploymentId: string, requests: number): Promise<void> {
+  await expect.poll(async () => (await traffic(deploymentId)).requests, { timeout: 20_000 }).toBe(requests);
+}
 
 interface Gate {
   id: string;
@@ -62,7 +64,19 @@ const failing = ({ checks }: Gate) => checks.filter(({ passed }) => !passed).map
 async function evaluate(candidate: MadeVersion, baselineVersionId: string, factor: number): Promise<void> {
   const actor = { principal: { subject: 'tess', tenant: 'acme', role: Role.ENGINEER, expiresAt: new Date() }, requestId: 'test' };
   await service.app.context.db.transact(actor, async ({ em, tenant }) => {
-    const dataset = em.create(Dataset, { tenant, name: `d${Math.random()}`, version: 1, format: 'CSV', objectKey: 'none', sizeBytes: 1, sha256: '0', rowCount: 1, columns: [], source: 'test', createdBy: 'tess' });
+    const dataset = em.create(Dataset, {
+      tenant,
+      name: `d${Math.random()}`,
+      version: 1,
+      format: 'CSV',
+      objectKey: 'none',
+      sizeBytes: 1,
+      sha256: '0',
+      rowCount: 1,
+      columns: [],
+      source: 'test',
+      createdBy: 'tess',
+    });
     await em.flush();
     const values = Float64Array.from({ length: 500 }, (_, i) => i % 20);
     const errors = values.map((_, i) => Math.sin(i * 1.7));
@@ -72,7 +86,15 @@ async function evaluate(candidate: MadeVersion, baselineVersionId: string, facto
       trainingMean: 10,
       baseline: { versionId: baselineVersionId, predicted: values.map((value, i) => value + errors[i]!) },
     });
-    em.create(Evaluation, { tenant, modelVersionId: candidate.versionId, baselineVersionId, datasetId: dataset.id, report, markdownKey: 'none', createdBy: 'tess' });
+    em.create(Evaluation, {
+      tenant,
+      modelVersionId: candidate.versionId,
+      baselineVersionId,
+      datasetId: dataset.id,
+      report,
+      markdownKey: 'none',
+      createdBy: 'tess',
+    });
   });
 }
 
@@ -81,7 +103,9 @@ describe('a shadow', () => {
     const live = await serve(service, tess, production);
     const candidate = await makeVersion(service, { ...production, stage: 'STAGING', bytes: linear([1.5], 0), modelId: live.modelId });
     const shadow = await deploy(tess, { endpointId: live.endpointId, modelVersionId: candidate.versionId, mode: 'SHADOW' });
-    const answers = await Promise.all(Array.from({ length: 40 }, (_, i) => predict(tess, { endpointId: live.endpointId, tensors: [x([i % 20, i % 20])] })));
+    const answers = await Promise.all(
+      Array.from({ length: 40 }, (_, i) => predict(tess, { endpointId: live.endpointId, tensors: [x([i % 20, i % 20])] })),
+    );
     answers.forEach(({ outputs, deployment }, i) => {
       expect(outputs[0]!.data).toEqual([i % 20, i % 20]);
       expect(deployment.id).toBe(live.deploymentId);
@@ -90,7 +114,11 @@ describe('a shadow', () => {
     // 1.5·x differs from x by more than 2.9 from x = 6 on: 14 of 20 values.
     expect(await traffic(shadow)).toMatchObject({ rows: 80, errors: 0, comparedRows: 80, disagreements: 56, disagreementRate: 0.7 });
     expect(await traffic(live.deploymentId)).toMatchObject({ requests: 40, comparedRows: 0, disagreementRate: null });
-    const rows = await service.app.context.db.asSystem((em) => em.execute<{ mode: string; n: number }[]>(`select mode, count(*)::int as n from prediction_log where endpoint_id = '${live.endpointId}' group by mode order by mode`));
+    const rows = await service.app.context.db.asSystem((em) =>
+      em.execute<{ mode: string; n: number }[]>(
+        `select mode, count(*)::int as n from prediction_log where endpoint_id = '${live.endpointId}' group by mode order by mode`,
+      ),
+    );
     expect(rows).toEqual([
       { mode: 'LIVE', n: 40 },
       { mode: 'SHADOW', n: 40 },
@@ -124,7 +152,13 @@ describe('a shadow', () => {
 
   it('of another signature only fails by itself', async () => {
     const live = await serve(service, tess, production);
-    const candidate = await makeVersion(service, { ...production, stage: 'STAGING', bytes: linear([1, 1], 0), signature: xToY(2), modelId: live.modelId });
+    const candidate = await makeVersion(service, {
+      ...production,
+      stage: 'STAGING',
+      bytes: linear([1, 1], 0),
+      signature: xToY(2),
+      modelId: live.modelId,
+    });
     const shadow = await deploy(tess, { endpointId: live.endpointId, modelVersionId: candidate.versionId, mode: 'SHADOW' });
     expect((await predict(tess, { endpointId: live.endpointId, rows: [{ x: 1 }] })).outputs[0]!.data).toEqual([1]);
     await mirrored(shadow, 1);
@@ -140,13 +174,19 @@ describe('a shadow', () => {
     const startedAt = performance.now();
     let most = 0;
     for (let wave = 0; wave < 10; wave++) {
-      await Promise.all(Array.from({ length: 400 }, (_, i) => services.predictions.predict(principal, { endpointId: live.endpointId, rows: [{ x: 5_000 }] }, `w${wave}-${i}`)));
+      await Promise.all(
+        Array.from({ length: 400 }, (_, i) =>
+          services.predictions.predict(principal, { endpointId: live.endpointId, rows: [{ x: 5_000 }] }, `w${wave}-${i}`),
+        ),
+      );
       most = Math.max(most, serving.mirror.size);
     }
     const answeredMs = performance.now() - startedAt;
     await expect.poll(() => serving.mirror.size, { timeout: 20_000 }).toBe(0);
     const { requests } = await traffic(shadow);
-    console.log(`4000 answers in ${answeredMs.toFixed(0)} ms beside a shadow that hangs: ${requests} copies tried, ${serving.mirror.dropped} dropped, at most ${most} waiting`);
+    console.log(
+      `4000 answers in ${answeredMs.toFixed(0)} ms beside a shadow that hangs: ${requests} copies tried, ${serving.mirror.dropped} dropped, at most ${most} waiting`,
+    );
     expect(requests + serving.mirror.dropped).toBe(4_000);
     expect(serving.mirror.dropped).toBeGreaterThan(0);
     expect(most).toBeLessThanOrEqual(2_032);
@@ -160,7 +200,8 @@ describe('the shadow gate', () => {
     const candidate = await makeVersion(service, { ...production, stage: 'STAGING', bytes: linear([1.01], 0), modelId: live.modelId });
     const shadow = await deploy(tess, { endpointId: live.endpointId, modelVersionId: candidate.versionId, mode: 'SHADOW' });
     expect(failing(await decide(shadow))).toEqual(['requests', 'latency_p95_ms', 'disagreement_share', 'quality']);
-    for (let wave = 0; wave < 5; wave++) await Promise.all(Array.from({ length: 44 }, (_, i) => predict(tess, { endpointId: live.endpointId, rows: [{ x: i % 20 }] })));
+    for (let wave = 0; wave < 5; wave++)
+      await Promise.all(Array.from({ length: 44 }, (_, i) => predict(tess, { endpointId: live.endpointId, rows: [{ x: i % 20 }] })));
     await mirrored(shadow, 220);
     expect(failing(await decide(shadow))).toEqual(['quality']);
     await evaluate(candidate, live.versionId, 2);
@@ -169,17 +210,20 @@ describe('the shadow gate', () => {
     const passed = await decide(shadow);
     expect(passed).toMatchObject({ gate: 'SHADOW', passed: true });
     console.log(`shadow gate: ${passed.checks.map(({ name, got }) => `${name} ${got}`).join(', ')}`);
-    const { events } = await tess.ok<{ events: { nodes: { type: string; subjectId: string; payload: { passed: boolean; gateResultId: string } }[] } }>(
-      `query ($e: ID!) { events(filter: { endpointId: $e, types: [SHADOW_EVALUATED] }) { nodes { type subjectId payload } } }`,
-      { e: live.endpointId },
-    );
+    const { events } = await tess.ok<{
+      events: { nodes: { type: string; subjectId: string; payload: { passed: boolean; gateResultId: string } }[] };
+    }>(`query ($e: ID!) { events(filter: { endpointId: $e, types: [SHADOW_EVALUATED] }) { nodes { type subjectId payload } } }`, {
+      e: live.endpointId,
+    });
     expect(events.nodes.map(({ payload }) => payload.passed)).toEqual([true, false, false, false]);
     expect(events.nodes[0]).toMatchObject({ subjectId: candidate.versionId, payload: { gateResultId: passed.id } });
   });
 
   it('is not for live deployments', async () => {
     const live = await serve(service, tess, production);
-    const refused = await tess.fails(`mutation ($id: ID!) { decideShadow(input: { deploymentId: $id }) { gateResult { id } } }`, { id: live.deploymentId });
+    const refused = await tess.fails(`mutation ($id: ID!) { decideShadow(input: { deploymentId: $id }) { gateResult { id } } }`, {
+      id: live.deploymentId,
+    });
     expect(refused.extensions).toMatchObject({ code: 'CONFLICT', field: 'input.deploymentId', got: 'LIVE' });
   });
 });

@@ -26,7 +26,11 @@ interface Served {
 
 /** Trains, registers and serves, all through the API; and the same file in a session of its own. */
 async function serveTrained(task: string, config: Record<string, unknown>): Promise<Served> {
-  const { runId, jobId } = await startTraining(tess, { experimentId, datasetId, config: { split: { by: 'RATIO', validation: 0.2, holdout: 0.2 }, seed: 3, ...config } });
+  const { runId, jobId } = await startTraining(tess, {
+    experimentId,
+    datasetId,
+    config: { split: { by: 'RATIO', validation: 0.2, holdout: 0.2 }, seed: 3, ...config },
+  });
   await trainingEnd(tess, jobId);
   const { createModel } = await tess.ok<{ createModel: { model: { id: string } } }>(
     `mutation ($input: CreateModelInput!) { createModel(input: $input) { model { id } } }`,
@@ -42,7 +46,9 @@ async function serveTrained(task: string, config: Record<string, unknown>): Prom
   const { id: endpointId } = await createEndpoint(tess, { modelId });
   await deploy(tess, { endpointId, modelVersionId: version.id });
   const { objectKey } = await service.app.context.db.asSystem((em) =>
-    em.execute<{ objectKey: string }[]>(`select object_key as "objectKey" from model_version where id = '${version.id}'`).then((rows) => rows[0]!),
+    em
+      .execute<{ objectKey: string }[]>(`select object_key as "objectKey" from model_version where id = '${version.id}'`)
+      .then((rows) => rows[0]!),
   );
   return { endpointId, session: await ort.InferenceSession.create(await service.app.context.objects.localPath(objectKey)) };
 }
@@ -67,7 +73,10 @@ function feeds(columns = Object.keys(BIRDS[0]!) as (keyof (typeof BIRDS)[number]
       const values = BIRDS.map((bird) => bird[name]);
       const isNumeric = name === 'flipper_length' || name === 'body_mass';
       const data = isNumeric ? Float32Array.from(values, (value) => Number(value ?? NaN)) : values.map((value) => String(value ?? ''));
-      return [name, isNumeric ? new ort.Tensor('float32', data as Float32Array, [4, 1]) : new ort.Tensor('string', data as string[], [4, 1])];
+      return [
+        name,
+        isNumeric ? new ort.Tensor('float32', data as Float32Array, [4, 1]) : new ort.Tensor('string', data as string[], [4, 1]),
+      ];
     }),
   );
 }
@@ -104,9 +113,16 @@ describe('a model trained here', () => {
     expect(wrong.extensions).toMatchObject({ code: 'INVALID_TENSOR', field: 'rows[0].body_mass', got: 'heavy' });
     const [logged] = await service.app.context.db.asSystem(async (em) => {
       await service.app.context.services.traffic.flush();
-      return em.execute<{ inputs: Record<string, unknown[]>; scores: number[] }[]>(`select inputs, scores from prediction_log where endpoint_id = '${endpointId}' order by id limit 1`);
+      return em.execute<{ inputs: Record<string, unknown[]>; scores: number[] }[]>(
+        `select inputs, scores from prediction_log where endpoint_id = '${endpointId}' order by id limit 1`,
+      );
     });
-    expect(logged!.inputs).toEqual({ flipper_length: [181, 217, 195, null], body_mass: [3750, 5200, null, 3600], island: BIRDS.map((bird) => bird.island ?? ''), sex: BIRDS.map((bird) => bird.sex ?? '') });
+    expect(logged!.inputs).toEqual({
+      flipper_length: [181, 217, 195, null],
+      body_mass: [3750, 5200, null, 3600],
+      island: BIRDS.map((bird) => bird.island ?? ''),
+      sex: BIRDS.map((bird) => bird.sex ?? ''),
+    });
     expect(logged!.scores[1]).toBeCloseTo(Math.max(...probabilities.subarray(3, 6)), 6);
   });
 
@@ -122,8 +138,15 @@ describe('a model trained here', () => {
     const direct = await regression.session.run(feeds(['flipper_length', 'island', 'sex']));
     expect(answer.predictions.map(({ value }) => value)).toEqual(Array.from(direct['prediction']!.data as Float32Array));
     expect(answer.predictions[1]!.value).toBeGreaterThan(4_500);
-    const clustering = await serveTrained('CLUSTERING', { modelType: 'KMEANS', features: features.slice(0, 2), hyperparameters: { epochs: 10, clusters: 3 } });
-    const clusters = await predict(tess, { endpointId: clustering.endpointId, rows: BIRDS.map(({ flipper_length, body_mass }) => ({ flipper_length, body_mass })) });
+    const clustering = await serveTrained('CLUSTERING', {
+      modelType: 'KMEANS',
+      features: features.slice(0, 2),
+      hyperparameters: { epochs: 10, clusters: 3 },
+    });
+    const clusters = await predict(tess, {
+      endpointId: clustering.endpointId,
+      rows: BIRDS.map(({ flipper_length, body_mass }) => ({ flipper_length, body_mass })),
+    });
     const own = await clustering.session.run(feeds(['flipper_length', 'body_mass']));
     expect(clusters.predictions.map(({ label }) => label)).toEqual(Array.from(own['cluster']!.data as BigInt64Array, String));
     const distances = own['distances']!.data as Float32Array;

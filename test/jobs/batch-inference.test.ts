@@ -33,7 +33,12 @@ async function start(input: Record<string, unknown>): Promise<string> {
 }
 
 async function job(id: string): Promise<JobView> {
-  return (await tess.ok<{ batchInferenceJob: JobView }>(`query ($id: ID!) { batchInferenceJob(id: $id) { id status attempt progress errorCode errorMessage result } }`, { id })).batchInferenceJob;
+  return (
+    await tess.ok<{ batchInferenceJob: JobView }>(
+      `query ($id: ID!) { batchInferenceJob(id: $id) { id status attempt progress errorCode errorMessage result } }`,
+      { id },
+    )
+  ).batchInferenceJob;
 }
 
 async function ended(id: string): Promise<JobView> {
@@ -42,7 +47,9 @@ async function ended(id: string): Promise<JobView> {
 }
 
 const parts = (id: string) =>
-  service.app.context.db.asSystem((em) => em.execute<{ object_key: string; epoch: number }[]>(`select object_key, epoch from checkpoint where job_id = '${id}' order by epoch`));
+  service.app.context.db.asSystem((em) =>
+    em.execute<{ object_key: string; epoch: number }[]>(`select object_key, epoch from checkpoint where job_id = '${id}' order by epoch`),
+  );
 
 /** sum = delay + distance, and so of the size of neither. */
 const sum = {
@@ -111,7 +118,10 @@ describe('batch inference', () => {
     console.log(
       `batch inference of ${broken.result!.rows} rows: killed after ${stored} of ${broken.result!.parts} parts, done ${(resumedMs / 1000).toFixed(1)} s later, same content as unbroken; equal bytes: ${broken.result!.sha256 === whole.result!.sha256}; ${kept.size} steps of progress seen`,
     );
-    const { events } = await tess.ok<{ events: { nodes: { type: string; payload: { rows: number } }[] } }>(`query ($id: ID!) { events(filter: { subjectId: $id }) { nodes { type payload } } }`, { id });
+    const { events } = await tess.ok<{ events: { nodes: { type: string; payload: { rows: number } }[] } }>(
+      `query ($id: ID!) { events(filter: { subjectId: $id }) { nodes { type payload } } }`,
+      { id },
+    );
     expect(events.nodes).toMatchObject([{ type: 'BATCH_INFERENCE_COMPLETED', payload: { rows: broken.result!.rows } }]);
     const listed = await tess.ok<{ batchInferenceJobs: { totalCount: number; nodes: { kind: string }[] } }>(
       `query ($d: ID!) { batchInferenceJobs(filter: { datasetId: $d, kind: TRAINING, status: [SUCCEEDED] }) { totalCount nodes { kind } } }`,
@@ -125,7 +135,8 @@ describe('batch inference', () => {
   });
 
   it('ends at once when cancelled, even in a run that never ends, and its parts are swept', async () => {
-    const hanging = (await makeVersion(service, { bytes: hangsAbove1000(), signature: { ...xToY(1), inputs: [floats('x', 1)] } })).versionId;
+    const hanging = (await makeVersion(service, { bytes: hangsAbove1000(), signature: { ...xToY(1), inputs: [floats('x', 1)] } }))
+      .versionId;
     const csv = `x\n${Array.from({ length: 40_000 }, (_, i) => (i < 20_000 ? 1 : 5_000)).join('\n')}\n`;
     const { uploadId } = await tess.upload('x.csv', csv);
     const datasetId = await registerDataset(tess, { name: 'x', uploadId });
@@ -145,11 +156,18 @@ describe('batch inference', () => {
   it('refuses datasets that do not fit the model, naming what is missing', async () => {
     const birds = await registerDataset(tess, { name: 'birds', path: vegaPath('birdstrikes.csv') });
     const cases: [Record<string, unknown>, Record<string, unknown>][] = [
-      [{ modelVersionId: version, datasetId: birds }, { field: 'input.datasetId', got: '"none named delay"' }],
+      [
+        { modelVersionId: version, datasetId: birds },
+        { field: 'input.datasetId', got: '"none named delay"' },
+      ],
       [{ modelVersionId: version, datasetId: flights, keyColumns: ['nothing'] }, { field: 'input.keyColumns[0]' }],
       [{ modelVersionId: version, datasetId: flights, keyColumns: ['delay', 'delay'] }, { field: 'input.keyColumns[1]' }],
-      [{ modelVersionId: (await makeVersion(service, { ...sum, signature: xToY(2) })).versionId, datasetId: flights }, { field: 'input.datasetId' }],
+      [
+        { modelVersionId: (await makeVersion(service, { ...sum, signature: xToY(2) })).versionId, datasetId: flights },
+        { field: 'input.datasetId' },
+      ],
     ];
-    for (const [input, expected] of cases) expect((await tess.fails(START, { input })).extensions).toMatchObject({ code: 'BAD_USER_INPUT', ...expected });
+    for (const [input, expected] of cases)
+      expect((await tess.fails(START, { input })).extensions).toMatchObject({ code: 'BAD_USER_INPUT', ...expected });
   });
 });

@@ -23,7 +23,9 @@ afterAll(async () => {
 const times = (weight: number) => ({ bytes: linear([weight], 0), signature: xToY(1) });
 
 async function answer(caller: Caller, endpointId: string): Promise<unknown> {
-  const { data, errors } = await caller.send<{ predict: { outputs: { data: unknown[] }[] } }>(PREDICT, { input: { endpointId, rows: [{ x: 1 }] } });
+  const { data, errors } = await caller.send<{ predict: { outputs: { data: unknown[] }[] } }>(PREDICT, {
+    input: { endpointId, rows: [{ x: 1 }] },
+  });
   return errors?.[0]?.extensions.code ?? data!.predict.outputs[0]!.data[0];
 }
 
@@ -34,7 +36,13 @@ describe('two API processes', () => {
     const second = await makeVersion(service, { ...times(2), modelId });
     const newer = await deploy(there, { endpointId, modelVersionId: second.versionId });
     await there.ok(`mutation ($input: SetTrafficWeightsInput!) { setTrafficWeights(input: $input) { endpoint { id } } }`, {
-      input: { endpointId, weights: [{ deploymentId, weightBps: 0 }, { deploymentId: newer, weightBps: 10_000 }] },
+      input: {
+        endpointId,
+        weights: [
+          { deploymentId, weightBps: 0 },
+          { deploymentId: newer, weightBps: 10_000 },
+        ],
+      },
     });
     const startedAt = performance.now();
     await expect.poll(() => answer(here, endpointId), { timeout: 5_000, interval: 5 }).toBe(2);
@@ -57,10 +65,15 @@ describe('two API processes', () => {
     let live = first.deploymentId;
     for (let round = 2; round <= 5; round++) {
       const version = await makeVersion(service, { ...times(round), modelId: first.modelId });
-      const next = await deploy(round % 2 ? here : there, { endpointId: first.endpointId, modelVersionId: version.versionId, weightBps: 10_000 });
+      const next = await deploy(round % 2 ? here : there, {
+        endpointId: first.endpointId,
+        modelVersionId: version.versionId,
+        weightBps: 10_000,
+      });
       await here.ok(`mutation ($id: ID!) { undeploy(input: { deploymentId: $id }) { deployment { id } } }`, { id: live });
       live = next;
-      for (const caller of [here, there]) await expect.poll(() => answer(caller, first.endpointId), { timeout: 10_000, interval: 10 }).toBe(round);
+      for (const caller of [here, there])
+        await expect.poll(() => answer(caller, first.endpointId), { timeout: 10_000, interval: 10 }).toBe(round);
     }
     done = true;
     await Promise.all(callers);
@@ -71,7 +84,13 @@ describe('two API processes', () => {
   it('count together', async () => {
     const { endpointId, deploymentId } = await serve(service, here, times(1));
     await Promise.all(Array.from({ length: 60 }, (_, i) => predict(i % 2 ? here : there, { endpointId, rows: [{ x: i }] })));
-    const requests = async () => (await there.ok<{ deployment: { traffic: { requests: number } } }>(`query ($id: ID!) { deployment(id: $id) { traffic { requests } } }`, { id: deploymentId })).deployment.traffic.requests;
+    const requests = async () =>
+      (
+        await there.ok<{ deployment: { traffic: { requests: number } } }>(
+          `query ($id: ID!) { deployment(id: $id) { traffic { requests } } }`,
+          { id: deploymentId },
+        )
+      ).deployment.traffic.requests;
     await expect.poll(requests, { timeout: 5_000 }).toBe(60);
     const other = await makeVersion(service, { ...times(3), tenant: 'other' });
     const stranger = await service.as({ tenant: 'other' });

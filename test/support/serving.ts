@@ -28,7 +28,10 @@ let made = 0;
 export async function makeVersion(service: TestService, version: NewVersion): Promise<MadeVersion> {
   const { tenant = 'acme', bytes, signature, stage = 'DEVELOPMENT', task = 'OTHER' } = version;
   const { db, objects } = service.app.context;
-  const actor = { principal: { subject: 'maker', tenant, role: Role.ENGINEER, expiresAt: new Date(Date.now() + 60_000) }, requestId: 'test' };
+  const actor = {
+    principal: { subject: 'maker', tenant, role: Role.ENGINEER, expiresAt: new Date(Date.now() + 60_000) },
+    requestId: 'test',
+  };
   const number = ++made;
   const objectKey = `${tenant}/models/made/${number}/model.onnx`;
   const stored = await objects.put(objectKey, Buffer.from(bytes));
@@ -73,20 +76,32 @@ export async function createEndpoint(caller: Caller, input: Record<string, unkno
 export const DEPLOY = `mutation ($input: DeployModelVersionInput!) { deployModelVersion(input: $input) { deployment { id status } } }`;
 
 /** Deploys and waits until it serves. */
-export async function deploy(caller: Caller, input: { endpointId: string; modelVersionId: string; mode?: 'LIVE' | 'SHADOW'; weightBps?: number }): Promise<string> {
-  const { deployModelVersion } = await caller.ok<{ deployModelVersion: { deployment: { id: string } } }>(DEPLOY, { input: { mode: 'LIVE', ...input } });
+export async function deploy(
+  caller: Caller,
+  input: { endpointId: string; modelVersionId: string; mode?: 'LIVE' | 'SHADOW'; weightBps?: number },
+): Promise<string> {
+  const { deployModelVersion } = await caller.ok<{ deployModelVersion: { deployment: { id: string } } }>(DEPLOY, {
+    input: { mode: 'LIVE', ...input },
+  });
   const { id } = deployModelVersion.deployment;
   await untilReady(caller, id);
   return id;
 }
 
 export async function untilReady(caller: Caller, deploymentId: string): Promise<void> {
-  const status = async () => (await caller.ok<{ deployment: { status: string } }>(`query ($id: ID!) { deployment(id: $id) { status error } }`, { id: deploymentId })).deployment.status;
+  const status = async () =>
+    (await caller.ok<{ deployment: { status: string } }>(`query ($id: ID!) { deployment(id: $id) { status error } }`, { id: deploymentId }))
+      .deployment.status;
   await expect.poll(status, { timeout: 20_000, interval: 20 }).toBe('READY');
 }
 
 /** An endpoint of its own with one live version. */
-export async function serve(service: TestService, caller: Caller, version: NewVersion, settings: Record<string, unknown> = {}): Promise<MadeVersion & { endpointId: string; deploymentId: string }> {
+export async function serve(
+  service: TestService,
+  caller: Caller,
+  version: NewVersion,
+  settings: Record<string, unknown> = {},
+): Promise<MadeVersion & { endpointId: string; deploymentId: string }> {
   const found = await makeVersion(service, version);
   const { id: endpointId } = await createEndpoint(caller, { modelId: found.modelId, ...settings });
   return { ...found, endpointId, deploymentId: await deploy(caller, { endpointId, modelVersionId: found.versionId }) };

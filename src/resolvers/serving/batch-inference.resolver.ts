@@ -8,7 +8,8 @@ import { StartBatchInferenceInput } from './batch-inference.types.js';
 @Resolver(() => JobType)
 export class BatchInferenceResolver {
   @Query(() => JobType, {
-    description: 'One batch inference. Its `result`: artifactId, objectKey, rows, sizeBytes, sha256, parts, downloadUrl (GET it with your token). NOT_FOUND when there is none.',
+    description:
+      'One batch inference. Its `result`: artifactId, objectKey, rows, sizeBytes, sha256, parts, downloadUrl (GET it with your token). NOT_FOUND when there is none.',
   })
   batchInferenceJob(@Ctx() ctx: RequestContext, @Arg('id', () => ID, { description: 'Id of the job.' }) id: string): Promise<JobType> {
     return ctx.run((session) => ctx.services.jobs.get(session, id, 'BATCH_INFERENCE'));
@@ -18,7 +19,8 @@ export class BatchInferenceResolver {
   batchInferenceJobs(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('filter', () => JobFilterInput, { nullable: true, description: 'Which of them; all when absent. Its `kind` is ignored.' }) filter?: JobFilterInput,
+    @Arg('filter', () => JobFilterInput, { nullable: true, description: 'Which of them; all when absent. Its `kind` is ignored.' })
+    filter?: JobFilterInput,
     @Arg('orderBy', () => JobOrderInput, { nullable: true, description: 'Order; newest first when absent.' }) orderBy?: JobOrderInput,
   ): Promise<object> {
     return listJobs(ctx, page, { ...filter, kind: 'BATCH_INFERENCE' }, orderBy);

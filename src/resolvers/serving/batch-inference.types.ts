@@ -6,10 +6,14 @@ export class StartBatchInferenceInput {
   modelVersionId!: string;
 
   @Field(() => ID, {
-    description: 'The rows: a dataset with a column for every input of the model, by name, numbers where it takes numbers. NOT_FOUND when there is none.',
+    description:
+      'The rows: a dataset with a column for every input of the model, by name, numbers where it takes numbers. NOT_FOUND when there is none.',
   })
   datasetId!: string;
 
-  @Field(() => [String], { nullable: true, description: 'Columns of the dataset to carry over into the result, at most 100, beside `row_number` (from 0), which it always has.' })
+  @Field(() => [String], {
+    nullable: true,
+    description: 'Columns of the dataset to carry over into the result, at most 100, beside `row_number` (from 0), which it always has.',
+  })
   keyColumns?: string[] | null;
 }

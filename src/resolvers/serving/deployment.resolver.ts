@@ -36,16 +36,23 @@ const DEPLOYMENT_EVENTS = [
 @Resolver(() => DeploymentType)
 export class DeploymentResolver {
   @Query(() => DeploymentType, { description: 'One deployment. NOT_FOUND when there is none with this id.' })
-  deployment(@Ctx() ctx: RequestContext, @Arg('id', () => ID, { description: 'Id of the deployment.' }) id: string): Promise<DeploymentType> {
+  deployment(
+    @Ctx() ctx: RequestContext,
+    @Arg('id', () => ID, { description: 'Id of the deployment.' }) id: string,
+  ): Promise<DeploymentType> {
     return ctx.run((session) => ctx.services.deployments.get(session, id));
   }
 
-  @Query(() => DeploymentConnection, { description: 'Deployments of the tenant, past ones included, newest first unless ordered otherwise.' })
+  @Query(() => DeploymentConnection, {
+    description: 'Deployments of the tenant, past ones included, newest first unless ordered otherwise.',
+  })
   async deployments(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('filter', () => DeploymentFilterInput, { nullable: true, description: 'Which deployments; all when absent.' }) filter?: DeploymentFilterInput,
-    @Arg('orderBy', () => DeploymentOrderInput, { nullable: true, description: 'Order; newest first when absent.' }) orderBy?: DeploymentOrderInput,
+    @Arg('filter', () => DeploymentFilterInput, { nullable: true, description: 'Which deployments; all when absent.' })
+    filter?: DeploymentFilterInput,
+    @Arg('orderBy', () => DeploymentOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    orderBy?: DeploymentOrderInput,
   ): Promise<object> {
     const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
     const result = await ctx.run((session) => ctx.services.deployments.list(session, filter ?? {}, page, order));
@@ -53,7 +60,8 @@ export class DeploymentResolver {
   }
 
   @Mutation(() => DeploymentPayload, {
-    description: 'Serves a model version at an endpoint, live or as a shadow. It takes effect when the model is loaded: MODEL_DEPLOYED or MODEL_DEPLOYMENT_FAILED tells.',
+    description:
+      'Serves a model version at an endpoint, live or as a shadow. It takes effect when the model is loaded: MODEL_DEPLOYED or MODEL_DEPLOYMENT_FAILED tells.',
   })
   async deployModelVersion(
     @Ctx() ctx: RequestContext,
@@ -63,7 +71,8 @@ export class DeploymentResolver {
   }
 
   @Mutation(() => SetTrafficWeightsPayload, {
-    description: 'Splits an endpoint’s traffic among its live deployments anew. Routing keys move only towards deployments whose share grew.',
+    description:
+      'Splits an endpoint’s traffic among its live deployments anew. Routing keys move only towards deployments whose share grew.',
   })
   async setTrafficWeights(
     @Ctx() ctx: RequestContext,
@@ -72,7 +81,9 @@ export class DeploymentResolver {
     return { endpoint: await ctx.run((session) => ctx.services.deployments.setWeights(session, input)) };
   }
 
-  @Mutation(() => DeploymentPayload, { description: 'Stops a deployment. What traffic it had goes to the other live ones of its endpoint in their proportions.' })
+  @Mutation(() => DeploymentPayload, {
+    description: 'Stops a deployment. What traffic it had goes to the other live ones of its endpoint in their proportions.',
+  })
   async undeploy(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => UndeployInput, { description: 'The deployment.' }) input: UndeployInput,
@@ -100,7 +111,10 @@ export class DeploymentResolver {
   deploymentEvents(
     @Root() event: LifecycleEventType,
     @Arg('endpointId', () => ID, { description: 'The endpoint. NOT_FOUND when there is none.' }) _endpointId: string,
-    @Arg('after', () => SafeInt, { nullable: true, description: 'Events with a greater `seq` are sent, past ones first; 0 for all; only new ones when absent.' })
+    @Arg('after', () => SafeInt, {
+      nullable: true,
+      description: 'Events with a greater `seq` are sent, past ones first; 0 for all; only new ones when absent.',
+    })
     _after?: number,
   ): LifecycleEventType {
     return event;
@@ -117,12 +131,19 @@ export class DeploymentResolver {
   }
 
   @FieldResolver(() => DeploymentTraffic, { description: 'What it has served, in a period or since its beginning.' })
-  traffic(@Root() deployment: DeploymentType, @Ctx() ctx: RequestContext, @Args(() => TrafficArgs) { from, to }: TrafficArgs): Promise<DeploymentTraffic> {
+  traffic(
+    @Root() deployment: DeploymentType,
+    @Ctx() ctx: RequestContext,
+    @Args(() => TrafficArgs) { from, to }: TrafficArgs,
+  ): Promise<DeploymentTraffic> {
     return ctx.loaders.deploymentTraffic.load({ deploymentId: deployment.id, from: from ?? null, to: to ?? null });
   }
 }
 
-async function followDeployments(ctx: RequestContext, { endpointId, after }: { endpointId: string; after?: number }): Promise<AsyncIterableIterator<EventRow>> {
+async function followDeployments(
+  ctx: RequestContext,
+  { endpointId, after }: { endpointId: string; after?: number },
+): Promise<AsyncIterableIterator<EventRow>> {
   const { id } = await ctx.run((session) => ctx.services.endpoints.get(session, endpointId));
   return followEvents(ctx, { filter: { endpointId: id, types: DEPLOYMENT_EVENTS }, after });
 }

@@ -36,7 +36,8 @@ export class DeploymentType {
   status!: keyof typeof DeploymentStatus;
 
   @Field(() => Int, {
-    description: 'Share of the endpoint’s requests in basis points, 0 to 10,000; while PENDING the share that it will take. 0 for shadows and stopped ones.',
+    description:
+      'Share of the endpoint’s requests in basis points, 0 to 10,000; while PENDING the share that it will take. 0 for shadows and stopped ones.',
   })
   weightBps!: number;
 
@@ -74,7 +75,9 @@ export class TrafficArgs {
   to?: Date | null;
 }
 
-@ObjectType('DeploymentTraffic', { description: 'What a deployment has served, by exact counters of whole minutes that are at most some seconds behind.' })
+@ObjectType('DeploymentTraffic', {
+  description: 'What a deployment has served, by exact counters of whole minutes that are at most some seconds behind.',
+})
 export class DeploymentTraffic {
   @Field(() => SafeInt, { description: 'Requests answered or failed; a shadow’s are copies.' })
   requests!: number;
@@ -91,13 +94,19 @@ export class DeploymentTraffic {
   @Field(() => Float, { nullable: true, description: 'Median latency in milliseconds, within 19 %; null without requests.' })
   latencyP50Ms!: number | null;
 
-  @Field(() => Float, { nullable: true, description: '95th percentile of the latency in milliseconds, within 19 %; null without requests.' })
+  @Field(() => Float, {
+    nullable: true,
+    description: '95th percentile of the latency in milliseconds, within 19 %; null without requests.',
+  })
   latencyP95Ms!: number | null;
 
   @Field(() => SafeInt, { description: 'Rows that a shadow and the live version both answered; 0 for live deployments.' })
   comparedRows!: number;
 
-  @Field(() => SafeInt, { description: 'Of those, rows that the shadow answered differently: another class, a value off by half a standard deviation, another cluster.' })
+  @Field(() => SafeInt, {
+    description:
+      'Of those, rows that the shadow answered differently: another class, a value off by half a standard deviation, another cluster.',
+  })
   disagreements!: number;
 
   @Field(() => Float, { nullable: true, description: 'Disagreements per compared row, 0 to 1; null when no row was compared.' })
@@ -130,10 +139,15 @@ export class DeploymentOrderInput {
 
 @InputType({ description: 'A model version to serve at an endpoint.' })
 export class DeployModelVersionInput {
-  @Field(() => ID, { description: 'The endpoint. NOT_FOUND when there is none; CONFLICT for a LIVE deployment at one that follows a stage.' })
+  @Field(() => ID, {
+    description: 'The endpoint. NOT_FOUND when there is none; CONFLICT for a LIVE deployment at one that follows a stage.',
+  })
   endpointId!: string;
 
-  @Field(() => ID, { description: 'A READY version, in any stage, of the endpoint’s model. NOT_FOUND when there is none, CONFLICT when it is deployed there already.' })
+  @Field(() => ID, {
+    description:
+      'A READY version, in any stage, of the endpoint’s model. NOT_FOUND when there is none, CONFLICT when it is deployed there already.',
+  })
   modelVersionId!: string;
 
   @Field(() => DeploymentMode, { description: 'Whether it answers requests or shadows them.' })
@@ -141,7 +155,8 @@ export class DeployModelVersionInput {
 
   @Field(() => Int, {
     nullable: true,
-    description: 'Share that a LIVE deployment takes once it is ready, in basis points, 0 to 10,000; the others keep their proportions. 0 when absent. Where nothing else is live it takes all.',
+    description:
+      'Share that a LIVE deployment takes once it is ready, in basis points, 0 to 10,000; the others keep their proportions. 0 when absent. Where nothing else is live it takes all.',
   })
   weightBps?: number | null;
 }
@@ -166,7 +181,9 @@ export class SetTrafficWeightsInput {
 
 @InputType({ description: 'A deployment to stop.' })
 export class UndeployInput {
-  @Field(() => ID, { description: 'The deployment. NOT_FOUND when there is none, CONFLICT when it has ended or its endpoint follows a stage.' })
+  @Field(() => ID, {
+    description: 'The deployment. NOT_FOUND when there is none, CONFLICT when it has ended or its endpoint follows a stage.',
+  })
   deploymentId!: string;
 }
 

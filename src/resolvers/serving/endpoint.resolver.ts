@@ -27,8 +27,10 @@ export class EndpointResolver {
   async endpoints(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('filter', () => EndpointFilterInput, { nullable: true, description: 'Which endpoints; all when absent.' }) filter?: EndpointFilterInput,
-    @Arg('orderBy', () => EndpointOrderInput, { nullable: true, description: 'Order; newest first when absent.' }) orderBy?: EndpointOrderInput,
+    @Arg('filter', () => EndpointFilterInput, { nullable: true, description: 'Which endpoints; all when absent.' })
+    filter?: EndpointFilterInput,
+    @Arg('orderBy', () => EndpointOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    orderBy?: EndpointOrderInput,
   ): Promise<object> {
     const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
     const result = await ctx.run((session) => ctx.services.endpoints.list(session, filter ?? {}, page, order));
@@ -43,7 +45,9 @@ export class EndpointResolver {
     return { endpoint: await ctx.run((session) => ctx.services.endpoints.create(session, input)) };
   }
 
-  @Mutation(() => EndpointPayload, { description: 'Changes the settings of an endpoint, for requests from the next second on at the latest.' })
+  @Mutation(() => EndpointPayload, {
+    description: 'Changes the settings of an endpoint, for requests from the next second on at the latest.',
+  })
   async updateEndpoint(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => UpdateEndpointInput, { description: 'What to change.' }) input: UpdateEndpointInput,
@@ -51,7 +55,9 @@ export class EndpointResolver {
     return { endpoint: await ctx.run((session) => ctx.services.endpoints.update(session, input)) };
   }
 
-  @Mutation(() => DeleteEndpointPayload, { description: 'Deletes an endpoint with all that it served: its clients get NOT_FOUND from the next second on at the latest.' })
+  @Mutation(() => DeleteEndpointPayload, {
+    description: 'Deletes an endpoint with all that it served: its clients get NOT_FOUND from the next second on at the latest.',
+  })
   async deleteEndpoint(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => DeleteEndpointInput, { description: 'The endpoint.' }) input: DeleteEndpointInput,
@@ -60,7 +66,9 @@ export class EndpointResolver {
     return { deletedId: id };
   }
 
-  @FieldResolver(() => [DeploymentType], { description: 'Deployments that are PENDING or READY, oldest first; `deployments` lists past ones too.' })
+  @FieldResolver(() => [DeploymentType], {
+    description: 'Deployments that are PENDING or READY, oldest first; `deployments` lists past ones too.',
+  })
   deployments(@Root() endpoint: EndpointType, @Ctx() ctx: RequestContext): Promise<DeploymentType[]> {
     return ctx.loaders.endpointDeployments.load(endpoint.id);
   }

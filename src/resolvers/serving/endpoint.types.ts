@@ -26,11 +26,15 @@ export class EndpointType {
 
   @Field(() => FollowedStage, {
     nullable: true,
-    description: 'Stage whose version serves it: a promotion or rollback moves its traffic, the new version loaded before the old one leaves. Null when people decide.',
+    description:
+      'Stage whose version serves it: a promotion or rollback moves its traffic, the new version loaded before the old one leaves. Null when people decide.',
   })
   followStage?: keyof typeof FollowedStage | null;
 
-  @Field(() => Float, { description: 'What it promises: 95 % of the requests answered within so many milliseconds. Alerts and the shadow gate hold it against this.' })
+  @Field(() => Float, {
+    description:
+      'What it promises: 95 % of the requests answered within so many milliseconds. Alerts and the shadow gate hold it against this.',
+  })
   slaLatencyP95Ms!: number;
 
   @Field(() => Float, { description: 'Share of its requests, 0 to 1, whose inputs and scores are logged for monitoring.' })
@@ -71,16 +75,24 @@ export class EndpointOrderInput {
 
 @InputType({ description: 'A new endpoint.' })
 export class CreateEndpointInput {
-  @Field(() => String, { description: 'Name, unique in the tenant: letters, digits and ._-, at most 128, a letter or digit first. CONFLICT when taken.' })
+  @Field(() => String, {
+    description: 'Name, unique in the tenant: letters, digits and ._-, at most 128, a letter or digit first. CONFLICT when taken.',
+  })
   name!: string;
 
   @Field(() => ID, { description: 'Model whose versions serve it. NOT_FOUND when there is none.' })
   modelId!: string;
 
-  @Field(() => FollowedStage, { nullable: true, description: 'Stage to follow: its version, if there is one, is deployed at once. Absent: deploy versions yourself.' })
+  @Field(() => FollowedStage, {
+    nullable: true,
+    description: 'Stage to follow: its version, if there is one, is deployed at once. Absent: deploy versions yourself.',
+  })
   followStage?: keyof typeof FollowedStage | null;
 
-  @Field(() => Float, { nullable: true, description: '95th percentile of the latency to promise, in milliseconds: above 0, at most 600,000; 100 when absent.' })
+  @Field(() => Float, {
+    nullable: true,
+    description: '95th percentile of the latency to promise, in milliseconds: above 0, at most 600,000; 100 when absent.',
+  })
   slaLatencyP95Ms?: number | null;
 
   @Field(() => Float, { nullable: true, description: 'Share of requests to log, 0 to 1; 1 when absent.' })
@@ -92,10 +104,16 @@ export class UpdateEndpointInput {
   @Field(() => ID, { description: 'The endpoint. NOT_FOUND when there is none.' })
   id!: string;
 
-  @Field(() => FollowedStage, { nullable: true, description: 'Stage to follow from now on; null stops following and leaves what serves now.' })
+  @Field(() => FollowedStage, {
+    nullable: true,
+    description: 'Stage to follow from now on; null stops following and leaves what serves now.',
+  })
   followStage?: keyof typeof FollowedStage | null;
 
-  @Field(() => Float, { nullable: true, description: '95th percentile of the latency to promise, in milliseconds: above 0, at most 600,000.' })
+  @Field(() => Float, {
+    nullable: true,
+    description: '95th percentile of the latency to promise, in milliseconds: above 0, at most 600,000.',
+  })
   slaLatencyP95Ms?: number | null;
 
   @Field(() => Float, { nullable: true, description: 'Share of requests to log, 0 to 1.' })

@@ -23,7 +23,9 @@ export class PredictResolver {
     return { requestId, rows, latencyMs, batchRows, outputs: outputs.map(toOutputTensor), prediction };
   }
 
-  @FieldResolver(() => [RowPrediction], { description: 'The answers row by row; empty when the outputs are neither a classification, a regression nor a clustering.' })
+  @FieldResolver(() => [RowPrediction], {
+    description: 'The answers row by row; empty when the outputs are neither a classification, a regression nor a clustering.',
+  })
   predictions(@Root() { prediction }: PredictPayload): RowPrediction[] {
     return rowPredictions(readAnswers(prediction.outputs, prediction.rows));
   }

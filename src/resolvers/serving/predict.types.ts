@@ -3,7 +3,10 @@ import { Json } from '../types/scalars.js';
 import type { Prediction } from '../../services/serving/predict.service.js';
 import { OutputTensor, TensorInput } from './tensor.types.js';
 
-@InputType({ description: 'Rows to predict for at an endpoint, named or as tensors. Exactly one of endpointId and endpointName, and one of rows and tensors.' })
+@InputType({
+  description:
+    'Rows to predict for at an endpoint, named or as tensors. Exactly one of endpointId and endpointName, and one of rows and tensors.',
+})
 export class PredictInput {
   @Field(() => ID, { nullable: true, description: 'The endpoint by its id. NOT_FOUND when there is none.' })
   endpointId?: string | null;
@@ -18,19 +21,29 @@ export class PredictInput {
   })
   rows?: Record<string, unknown>[] | null;
 
-  @Field(() => [TensorInput], { nullable: true, description: 'One tensor per input of the model, all with the same number of rows. INVALID_TENSOR names what is wrong.' })
+  @Field(() => [TensorInput], {
+    nullable: true,
+    description: 'One tensor per input of the model, all with the same number of rows. INVALID_TENSOR names what is wrong.',
+  })
   tensors?: TensorInput[] | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Requests of one key are answered by the same version as long as the weights stay: a customer’s id, say. 1 to 250 characters; the request’s id when absent.',
+    description:
+      'Requests of one key are answered by the same version as long as the weights stay: a customer’s id, say. 1 to 250 characters; the request’s id when absent.',
   })
   routingKey?: string | null;
 
-  @Field(() => Float, { nullable: true, description: 'Longest that it may take, in milliseconds, from 1; the setting PREDICT_DEADLINE_MS bounds it and is the default.' })
+  @Field(() => Float, {
+    nullable: true,
+    description: 'Longest that it may take, in milliseconds, from 1; the setting PREDICT_DEADLINE_MS bounds it and is the default.',
+  })
   deadlineMs?: number | null;
 
-  @Field(() => String, { nullable: true, description: 'Your id of the request, 1 to 250 characters, kept in the prediction log; made up when absent.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Your id of the request, 1 to 250 characters, kept in the prediction log; made up when absent.',
+  })
   requestId?: string | null;
 }
 
@@ -39,10 +52,16 @@ export class RowPrediction {
   @Field(() => String, { nullable: true, description: 'Predicted class, or number of the cluster; null for regressions.' })
   label!: string | null;
 
-  @Field(() => Float, { nullable: true, description: 'Predicted value, or distance to the cluster’s centre; null for classifications and where it is not finite.' })
+  @Field(() => Float, {
+    nullable: true,
+    description: 'Predicted value, or distance to the cluster’s centre; null for classifications and where it is not finite.',
+  })
   value!: number | null;
 
-  @Field(() => [Float], { nullable: true, description: 'Probability of each class in the model’s order, 0 to 1; null unless it is a classification with probabilities.' })
+  @Field(() => [Float], {
+    nullable: true,
+    description: 'Probability of each class in the model’s order, 0 to 1; null unless it is a classification with probabilities.',
+  })
   probabilities!: number[] | null;
 }
 
@@ -54,7 +73,10 @@ export class PredictPayload {
   @Field(() => Int, { description: 'Rows that were predicted.' })
   rows!: number;
 
-  @Field(() => Float, { description: 'From the arrival of the checked request to the answer of the model, in milliseconds: routing, waiting, batching and running.' })
+  @Field(() => Float, {
+    description:
+      'From the arrival of the checked request to the answer of the model, in milliseconds: routing, waiting, batching and running.',
+  })
   latencyMs!: number;
 
   @Field(() => Int, { description: 'Rows of the batch that the request ran in, together with others that came at the same time.' })

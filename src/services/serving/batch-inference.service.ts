@@ -57,7 +57,8 @@ export class BatchInferenceService {
   async start(session: Session, { modelVersionId, datasetId, keyColumns }: BatchInferenceInput): Promise<Job> {
     const version = await session.em.findOne(ModelVersion, { id: modelVersionId, tenant: session.tenant });
     if (!version) throw notFound('model version', modelVersionId);
-    if (version.status !== 'READY') throw conflict(`Version ${version.version} is ${version.status}.`, { expected: 'READY', got: version.status });
+    if (version.status !== 'READY')
+      throw conflict(`Version ${version.version} is ${version.status}.`, { expected: 'READY', got: version.status });
     const dataset = await this.deps.datasets.get(session, datasetId);
     const keys = checkKeys(keyColumns ?? [], dataset);
     checkInputs(version, dataset);
@@ -154,7 +155,8 @@ export class BatchInferenceService {
     const whole = join(workDir, RESULT_PATH);
     await files.concatParquet(await Promise.all(parts.map(({ objectKey }) => objects.localPath(objectKey))), whole);
     const rows = await files.countRows(whole, 'PARQUET');
-    if (rows !== dataset.rowCount) throw new AppError(ErrorCode.INTERNAL, `The result has ${rows} rows where the dataset has ${dataset.rowCount}.`);
+    if (rows !== dataset.rowCount)
+      throw new AppError(ErrorCode.INTERNAL, `The result has ${rows} rows where the dataset has ${dataset.rowCount}.`);
     const objectKey = `${folderOf(job)}/${run.attempt}/${RESULT_PATH}`;
     await run.write((session) => staged.stage(session, objectKey));
     const stored = await objects.put(objectKey, createReadStream(whole));
@@ -170,7 +172,10 @@ export class BatchInferenceService {
 
   private async release(session: Session, parts: readonly Checkpoint[]): Promise<void> {
     await session.em.nativeDelete(Checkpoint, { tenant: session.tenant, id: { $in: parts.map(({ id }) => id) } });
-    await this.deps.staged.release(session, parts.map(({ objectKey }) => objectKey));
+    await this.deps.staged.release(
+      session,
+      parts.map(({ objectKey }) => objectKey),
+    );
   }
 }
 
@@ -204,7 +209,8 @@ function checkKeys(keyColumns: string[], dataset: Dataset): string[] {
   if (keyColumns.length > MAX_KEY_COLUMNS) throw badInput('input.keyColumns', `at most ${MAX_KEY_COLUMNS} columns`, keyColumns.length);
   keyColumns.forEach((name, i) => {
     const field = `input.keyColumns[${i}]`;
-    if (!dataset.columns.some((column) => column.name === name)) throw badInput(field, `one of ${dataset.columns.map((column) => column.name).join(', ')}`, name);
+    if (!dataset.columns.some((column) => column.name === name))
+      throw badInput(field, `one of ${dataset.columns.map((column) => column.name).join(', ')}`, name);
     if (isReservedColumn(name)) throw badInput(field, 'a column that the result does not add itself', name);
     if (keyColumns.indexOf(name) < i) throw badInput(field, 'each column once', name);
   });
@@ -215,7 +221,8 @@ function checkKeys(keyColumns: string[], dataset: Dataset): string[] {
 function checkInputs({ signature }: ModelVersion, dataset: Dataset): void {
   const refuse = (expected: string, got: string) => badInput('input.datasetId', expected, got);
   for (const { name, datatype, shape } of signature.inputs) {
-    if (shape.slice(1).some((length) => length !== 1)) throw refuse('a model with one value per row and input', `input ${name} of shape [${shape.join(', ')}]`);
+    if (shape.slice(1).some((length) => length !== 1))
+      throw refuse('a model with one value per row and input', `input ${name} of shape [${shape.join(', ')}]`);
     const column = dataset.columns.find((candidate) => candidate.name === name);
     if (!column) throw refuse(`a dataset with the columns ${signature.inputs.map((input) => input.name).join(', ')}`, `none named ${name}`);
     if (datatype !== 'BYTES' && column.type === 'STRING') throw refuse(`numbers (${datatype}) in column ${name}`, 'text');

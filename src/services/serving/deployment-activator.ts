@@ -6,7 +6,8 @@ import type { Actor, Database } from '../../db/database.js';
 import { Role } from '../../domain/principal.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import { coalesced } from '../platform/coalesced.js';
-import { DEPLOYMENTS_WAITING, type DeploymentService } from './deployment.service.js';
+import { DEPLOYMENTS_WAITING } from './deployment-rows.js';
+import type { DeploymentService } from './deployment.service.js';
 import type { LoadedModels } from './loaded-models.js';
 
 const POLL_MS = 1_000;
@@ -41,7 +42,9 @@ export class DeploymentActivator {
 
   private async activateWaiting(): Promise<void> {
     try {
-      const waiting = await this.db.asSystem((em) => em.find(Deployment, { status: 'PENDING' }, { orderBy: { createdAt: 'ASC' }, limit: 100 }));
+      const waiting = await this.db.asSystem((em) =>
+        em.find(Deployment, { status: 'PENDING' }, { orderBy: { createdAt: 'ASC' }, limit: 100 }),
+      );
       for (const deployment of waiting) {
         if (this.underWay.has(deployment.id)) continue;
         this.underWay.set(
@@ -55,7 +58,10 @@ export class DeploymentActivator {
   }
 
   private async activate({ id, tenant, mode, modelVersionId, createdBy, createdAt }: Deployment): Promise<void> {
-    const actor: Actor = { principal: { subject: createdBy, tenant, role: Role.ENGINEER, expiresAt: new Date(Date.now() + PATIENCE_MS) }, requestId: id };
+    const actor: Actor = {
+      principal: { subject: createdBy, tenant, role: Role.ENGINEER, expiresAt: new Date(Date.now() + PATIENCE_MS) },
+      requestId: id,
+    };
     try {
       const version = await this.db.transact(actor, (session) => session.em.findOneOrFail(ModelVersion, { id: modelVersionId, tenant }));
       await this.models[mode].load(version);

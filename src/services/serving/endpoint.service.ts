@@ -8,7 +8,8 @@ import { badInput, conflict, notFound } from '../../errors.js';
 import { requireOwn } from '../platform/ownership.js';
 import { containsText } from '../platform/search.js';
 import { audit } from '../platform/use-case.js';
-import type { DeploymentService } from './deployment.service.js';
+import type { DeploymentRows } from './deployment-rows.js';
+import type { StageFollowing } from './stage-following.js';
 
 export interface EndpointSettings {
   followStage?: Endpoint['followStage'] | null;
@@ -27,7 +28,10 @@ const MAX_SLA_MS = 600_000;
 
 /** Endpoints: the stable names that clients call, whatever versions serve them. */
 export class EndpointService {
-  constructor(private readonly deployments: DeploymentService) {}
+  constructor(
+    private readonly rows: DeploymentRows,
+    private readonly following: StageFollowing,
+  ) {}
 
   async create(session: Session, input: EndpointSettings & { name: string; modelId: string }): Promise<Endpoint> {
     const name = checkPathName('input.name', input.name);
@@ -46,8 +50,12 @@ export class EndpointService {
       createdBy: session.principal.subject,
     });
     await session.em.flush();
-    await this.deployments.follow(session, endpoint);
-    audit(session, 'createEndpoint', { type: 'endpoint', id: endpoint.id }, null, { name, modelId: input.modelId, ...settingsOf(endpoint) });
+    await this.following.follow(session, endpoint);
+    audit(session, 'createEndpoint', { type: 'endpoint', id: endpoint.id }, null, {
+      name,
+      modelId: input.modelId,
+      ...settingsOf(endpoint),
+    });
     return endpoint;
   }
 
@@ -56,25 +64,32 @@ export class EndpointService {
     checkSettings(input);
     const { modelId } = await this.get(session, input.id);
     await this.lockModel(session, modelId);
-    const endpoint = await this.deployments.lock(session, input.id);
+    const endpoint = await this.rows.lock(session, input.id);
     const before = settingsOf(endpoint);
     if (input.followStage !== undefined) endpoint.followStage = input.followStage;
     if (input.slaLatencyP95Ms != null) endpoint.slaLatencyP95Ms = input.slaLatencyP95Ms;
     if (input.logSampleRate != null) endpoint.logSampleRate = input.logSampleRate;
     await session.em.flush();
-    if (input.followStage) await this.deployments.follow(session, endpoint);
-    this.deployments.routeChanged(session, endpoint.id);
+    if (input.followStage) await this.following.follow(session, endpoint);
+    this.rows.routeChanged(session, endpoint.id);
     audit(session, 'updateEndpoint', { type: 'endpoint', id: endpoint.id }, before, settingsOf(endpoint));
     return endpoint;
   }
 
   /** With its deployments, their counters, logs and alerts. */
   async delete(session: Session, id: string): Promise<Endpoint> {
-    const endpoint = await this.deployments.lock(session, id);
-    await this.deployments.stopAll(session, endpoint);
+    const endpoint = await this.rows.lock(session, id);
+    for (const deployment of await this.rows.active(session, endpoint)) this.rows.stop(session, endpoint, deployment);
+    await session.em.flush();
     await session.em.nativeDelete(Endpoint, { id, tenant: session.tenant });
-    this.deployments.routeChanged(session, id);
-    audit(session, 'deleteEndpoint', { type: 'endpoint', id }, { name: endpoint.name, modelId: endpoint.modelId, ...settingsOf(endpoint) }, null);
+    this.rows.routeChanged(session, id);
+    audit(
+      session,
+      'deleteEndpoint',
+      { type: 'endpoint', id },
+      { name: endpoint.name, modelId: endpoint.modelId, ...settingsOf(endpoint) },
+      null,
+    );
     return endpoint;
   }
 
@@ -84,7 +99,12 @@ export class EndpointService {
     return endpoint;
   }
 
-  async list(session: Session, filter: EndpointFilter, page: PageRequest, order: Order<'createdAt' | 'updatedAt' | 'name'>): Promise<Page<Endpoint>> {
+  async list(
+    session: Session,
+    filter: EndpointFilter,
+    page: PageRequest,
+    order: Order<'createdAt' | 'updatedAt' | 'name'>,
+  ): Promise<Page<Endpoint>> {
     await requireOwn(session, Model, 'model', [filter.modelId]);
     const where: FilterQuery<Endpoint> = { tenant: session.tenant };
     if (filter.modelId != null) Object.assign(where, { modelId: filter.modelId });
@@ -94,7 +114,8 @@ export class EndpointService {
 
   /** A promotion holds this lock too, so that none can pass between the reading of a stage and its following. */
   private async lockModel(session: Session, modelId: string): Promise<void> {
-    if (!(await session.em.findOne(Model, { id: modelId, tenant: session.tenant }, { lockMode: LockMode.PESSIMISTIC_WRITE }))) throw notFound('model', modelId);
+    if (!(await session.em.findOne(Model, { id: modelId, tenant: session.tenant }, { lockMode: LockMode.PESSIMISTIC_WRITE })))
+      throw notFound('model', modelId);
   }
 }
 
@@ -103,6 +124,7 @@ function settingsOf({ followStage, slaLatencyP95Ms, logSampleRate }: Endpoint): 
 }
 
 function checkSettings({ slaLatencyP95Ms: slaMs, logSampleRate: rate }: EndpointSettings): void {
-  if (slaMs != null && !(slaMs > 0 && slaMs <= MAX_SLA_MS)) throw badInput('input.slaLatencyP95Ms', `milliseconds above 0, at most ${MAX_SLA_MS}`, slaMs);
+  if (slaMs != null && !(slaMs > 0 && slaMs <= MAX_SLA_MS))
+    throw badInput('input.slaLatencyP95Ms', `milliseconds above 0, at most ${MAX_SLA_MS}`, slaMs);
   if (rate != null && !(rate >= 0 && rate <= 1)) throw badInput('input.logSampleRate', 'a share from 0 to 1', rate);
 }

@@ -85,7 +85,8 @@ async function withinDeadline<T>(work: Promise<T>, deadlineMs: number): Promise<
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(
-      () => reject(new AppError(ErrorCode.DEADLINE_EXCEEDED, `The model was not loaded within ${deadlineMs} ms; it may be at the next call.`)),
+      () =>
+        reject(new AppError(ErrorCode.DEADLINE_EXCEEDED, `The model was not loaded within ${deadlineMs} ms; it may be at the next call.`)),
       deadlineMs,
     );
   });

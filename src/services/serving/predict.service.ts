@@ -70,14 +70,21 @@ export class PredictService {
     const { recorder, mirror } = this.options;
     const served = { target, requestId, rows, inputs: tensors, logSampleRate: route.endpoint.logSampleRate };
     try {
-      const { outputs, batchRows } = await this.options.models.infer(target.version, tensors, Math.max(1, deadlineMs - (performance.now() - startedAt)));
+      const { outputs, batchRows } = await this.options.models.infer(
+        target.version,
+        tensors,
+        Math.max(1, deadlineMs - (performance.now() - startedAt)),
+      );
       const latencyMs = performance.now() - startedAt;
       recorder.answered({ ...served, latencyMs }, outputs);
       if (route.shadows.length > 0) mirror.offer({ route, production: target, requestId, rows, inputs: tensors, outputs });
       return { requestId, target, outputs, rows, latencyMs, batchRows };
     } catch (error) {
       // A deadline below the endpoint's own promise is the caller's wish, not the model's fault.
-      const isHasty = error instanceof AppError && error.code === ErrorCode.DEADLINE_EXCEEDED && deadlineMs < Math.min(route.endpoint.slaLatencyP95Ms, this.options.deadlineMs);
+      const isHasty =
+        error instanceof AppError &&
+        error.code === ErrorCode.DEADLINE_EXCEEDED &&
+        deadlineMs < Math.min(route.endpoint.slaLatencyP95Ms, this.options.deadlineMs);
       if (isFault(error) && !isHasty) recorder.failed({ ...served, latencyMs: performance.now() - startedAt }, error);
       throw error;
     }
@@ -92,7 +99,8 @@ export class PredictService {
 }
 
 function refOf({ endpointId, endpointName }: PredictInput): EndpointRef {
-  if ((endpointId == null) === (endpointName == null)) throw badInput('input', 'exactly one of endpointId and endpointName', { endpointId, endpointName });
+  if ((endpointId == null) === (endpointName == null))
+    throw badInput('input', 'exactly one of endpointId and endpointName', { endpointId, endpointName });
   return endpointId != null ? { id: endpointId } : { name: endpointName as string };
 }
 
@@ -106,12 +114,19 @@ function pick(route: Route, principal: Principal, routingKey: string): Target {
   const { endpoint, live } = route;
   const target = live.length === 1 ? live[0] : pickDeployment(live, routingKey);
   if (!route.viewersMayCall && !includesRole(principal.role, Role.ENGINEER)) {
-    throw new AppError(ErrorCode.FORBIDDEN, `Endpoint "${endpoint.name}" serves a version that is not in PRODUCTION; it needs the role ${Role.ENGINEER}.`, {
-      expected: Role.ENGINEER,
-      got: principal.role,
-    });
+    throw new AppError(
+      ErrorCode.FORBIDDEN,
+      `Endpoint "${endpoint.name}" serves a version that is not in PRODUCTION; it needs the role ${Role.ENGINEER}.`,
+      {
+        expected: Role.ENGINEER,
+        got: principal.role,
+      },
+    );
   }
-  if (!target) throw new AppError(ErrorCode.UNAVAILABLE, `Endpoint "${endpoint.name}" has no live deployment that is ready.`, { expected: 'a LIVE deployment that is READY' });
+  if (!target)
+    throw new AppError(ErrorCode.UNAVAILABLE, `Endpoint "${endpoint.name}" has no live deployment that is ready.`, {
+      expected: 'a LIVE deployment that is READY',
+    });
   return target;
 }
 
@@ -131,7 +146,10 @@ function readTensor(signature: Signature, { name, datatype, shape, data }: Plain
     const odd = values.findIndex((value) => typeof value === 'string' && (value.includes('\0') || !value.isWellFormed()));
     if (odd >= 0) {
       const expected = 'well-formed text without NUL characters';
-      throw new AppError(ErrorCode.INVALID_TENSOR, `${field}.data[${odd}]: expected ${expected}.`, { field: `${field}.data[${odd}]`, expected });
+      throw new AppError(ErrorCode.INVALID_TENSOR, `${field}.data[${odd}]: expected ${expected}.`, {
+        field: `${field}.data[${odd}]`,
+        expected,
+      });
     }
   }
   return tensorFromValues(`${field}.data`, name, datatype, shape, values);

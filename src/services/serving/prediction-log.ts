@@ -107,7 +107,10 @@ function inputColumns(prediction: LoggedPrediction): Record<string, unknown[]> {
       const perRow = tensor.data.length / prediction.rows;
       const values = plainValues({ ...tensor, data: tensor.data.slice(0, rows * perRow) }).map(shorten);
       if (perRow === 1) return [tensor.name, values];
-      return [tensor.name, Array.from({ length: rows }, (_, row) => values.slice(row * perRow, row * perRow + Math.min(perRow, MAX_VALUES_PER_ROW)))];
+      return [
+        tensor.name,
+        Array.from({ length: rows }, (_, row) => values.slice(row * perRow, row * perRow + Math.min(perRow, MAX_VALUES_PER_ROW))),
+      ];
     }),
   );
 }

@@ -9,7 +9,7 @@ import { sql } from '../../db/sql.js';
 import { Role } from '../../domain/principal.js';
 import { VALUE_TOLERANCE_STDS } from '../../domain/shadow.js';
 import { AppError, ErrorCode, notFound } from '../../errors.js';
-import { routeTopic } from './deployment.service.js';
+import { routeTopic } from './deployment-rows.js';
 import type { LoadedModels } from './loaded-models.js';
 
 /** A deployment that is ready, with what calling it needs. */
@@ -88,7 +88,14 @@ export class Routes {
     if (!opening) {
       opening = this.read(tenant, ref)
         .then((route) => {
-          const entry: Entry = { route, checkedAt: Date.now(), reading: null, warming: null, warmed: new Set(), unsubscribe: () => undefined };
+          const entry: Entry = {
+            route,
+            checkedAt: Date.now(),
+            reading: null,
+            warming: null,
+            warmed: new Set(),
+            unsubscribe: () => undefined,
+          };
           entry.unsubscribe = this.live.subscribe(routeTopic(route.endpoint.id), () => this.invalidate(key, entry));
           this.entries.set(key, entry);
           return route;
@@ -122,7 +129,10 @@ export class Routes {
     try {
       const next = await this.read(entry.route.tenant, { id: entry.route.endpoint.id });
       entry.checkedAt = startedAt;
-      const cold = entry.route.live.length > 0 ? next.live.filter(({ version }) => !this.models.isLoaded(version.id) && !entry.warmed.has(version.id)) : [];
+      const cold =
+        entry.route.live.length > 0
+          ? next.live.filter(({ version }) => !this.models.isLoaded(version.id) && !entry.warmed.has(version.id))
+          : [];
       if (cold.length === 0) entry.route = next;
       else {
         // The old versions answer until the new ones can.
@@ -151,7 +161,10 @@ export class Routes {
     const principal = { subject: 'serving', tenant, role: Role.VIEWER, expiresAt: new Date(Date.now() + MAX_AGE_MS) };
     return this.db.transact({ principal, requestId: 'route' }, async (session) => {
       const endpoint = await session.em.findOne(Endpoint, { tenant, ...ref });
-      if (!endpoint) throw 'id' in ref ? notFound('endpoint', ref.id) : new AppError(ErrorCode.NOT_FOUND, `No endpoint named "${ref.name}".`, { got: ref.name });
+      if (!endpoint)
+        throw 'id' in ref
+          ? notFound('endpoint', ref.id)
+          : new AppError(ErrorCode.NOT_FOUND, `No endpoint named "${ref.name}".`, { got: ref.name });
       const targets = await readTargets(session, endpoint);
       const live = targets.filter(({ deployment, weightBps }) => deployment.mode === 'LIVE' && weightBps > 0);
       const shadows = targets.filter(({ deployment }) => deployment.mode === 'SHADOW');

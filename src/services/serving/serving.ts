@@ -40,13 +40,29 @@ export class Serving {
   private readonly activator: DeploymentActivator;
   private unloading: NodeJS.Timeout | null = null;
 
-  constructor({ db, live, objects, logger, deployments, engine, backgroundEngine, predictDeadlineMs: deadlineMs, observe }: ServingOptions) {
+  constructor({
+    db,
+    live,
+    objects,
+    logger,
+    deployments,
+    engine,
+    backgroundEngine,
+    predictDeadlineMs: deadlineMs,
+    observe,
+  }: ServingOptions) {
     this.models = new LoadedModels(engine, objects);
     this.backgroundModels = new LoadedModels(backgroundEngine, objects);
     this.traffic = new TrafficRecorder(new TrafficCounters(db), new PredictionLogBuffer(db), observe, logger);
     this.mirror = new ShadowMirror(this.backgroundModels, this.traffic, deadlineMs);
     this.routes = new Routes(db, live, this.models, logger);
-    this.predictions = new PredictService({ routes: this.routes, models: this.models, recorder: this.traffic, mirror: this.mirror, deadlineMs });
+    this.predictions = new PredictService({
+      routes: this.routes,
+      models: this.models,
+      recorder: this.traffic,
+      mirror: this.mirror,
+      deadlineMs,
+    });
     this.activator = new DeploymentActivator(db, live, deployments, { LIVE: this.models, SHADOW: this.backgroundModels }, logger);
   }
 

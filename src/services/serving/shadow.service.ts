@@ -26,7 +26,12 @@ export class ShadowService {
   /** Records the SHADOW gate of the version, passed or not; the checks of one that is not say what is missing. CONFLICT for a live deployment. */
   async decide(session: Session, deploymentId: string): Promise<GateResult> {
     const deployment = await this.deployments.get(session, deploymentId);
-    if (deployment.mode !== 'SHADOW') throw conflict('Only a shadow deployment can be judged as one.', { field: 'input.deploymentId', expected: 'SHADOW', got: deployment.mode });
+    if (deployment.mode !== 'SHADOW')
+      throw conflict('Only a shadow deployment can be judged as one.', {
+        field: 'input.deploymentId',
+        expected: 'SHADOW',
+        got: deployment.mode,
+      });
     const { tenant, em } = session;
     const endpoint = await em.findOneOrFail(Endpoint, { id: deployment.endpointId, tenant });
     const { task } = await em.findOneOrFail(Model, { id: endpoint.modelId, tenant });
