@@ -16,7 +16,7 @@ export function checkArtifactPath(field: string, path: string): string {
   return path;
 }
 
-const CONTENT_TYPES: Record<string, string> = {
+const CONTENT_TYPES = new Map(Object.entries({
   csv: 'text/csv',
   json: 'application/json',
   log: 'text/plain; charset=utf-8',
@@ -25,9 +25,9 @@ const CONTENT_TYPES: Record<string, string> = {
   parquet: 'application/vnd.apache.parquet',
   png: 'image/png',
   txt: 'text/plain; charset=utf-8',
-};
+}));
 
 /** By the extension; what a browser might run is only bytes. */
 export function contentTypeOf(path: string): string {
-  return CONTENT_TYPES[path.split('.').at(-1)?.toLowerCase() ?? ''] ?? 'application/octet-stream';
+  return CONTENT_TYPES.get(path.split('.').at(-1)?.toLowerCase() ?? '') ?? 'application/octet-stream';
 }

@@ -60,6 +60,11 @@ function compileNonNull(type: GraphQLInputType): Check {
       return (value, parent, key) => {
         if (!Number.isFinite(value)) throw badInput(path(parent, key), 'a finite number', String(value));
       };
+    case 'DateTimeISO':
+      return (value, parent, key) => {
+        // PostgreSQL has no year 0, which ISO 8601 has.
+        if ((value as Date).getUTCFullYear() < 1) throw badInput(path(parent, key), 'a time from the year 1 to 9999', value);
+      };
     case 'JSON':
       return (value, parent, key) => checkJson(value, parent, key, 0);
     default:

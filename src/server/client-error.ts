@@ -1,6 +1,6 @@
 import { GraphQLError } from 'graphql';
 import type { Logger } from 'pino';
-import { AppError, ErrorCode } from '../errors.js';
+import { AppError, ErrorCode, type ErrorDetails } from '../errors.js';
 
 /** GraphQL's own refusals (syntax, validation, coercion) and Apollo's, by the code that the client sees. */
 const KNOWN_CODES: Record<string, ErrorCode> = {
@@ -28,20 +28,52 @@ function describe(error: unknown, logger: Logger, requestId: string): GraphQLErr
   const original = findAppError(graphqlError);
   const place = { nodes: graphqlError.nodes, source: graphqlError.source, positions: graphqlError.positions, path: graphqlError.path };
   if (original) {
-    return new GraphQLError(original.message, { ...place, extensions: { code: original.code, ...original.details, requestId } });
+    const { message, details } = shownParts(original);
+    return new GraphQLError(message, { ...place, extensions: { code: original.code, ...details, requestId } });
   }
-  const { code, expected, got } = graphqlError.extensions;
+  const { code, ...given } = graphqlError.extensions;
   const known = KNOWN_CODES[String(code)] ?? (graphqlError.originalError ? undefined : ErrorCode.BAD_USER_INPUT);
   const coercion = graphqlError.originalError instanceof GraphQLError;
   if (known || coercion) {
-    const message = graphqlError.message.replace(/\s*Did you mean .*$/s, (hint) => hint.slice(0, 200)).slice(0, 500);
-    return new GraphQLError(message, { ...place, extensions: { code: known ?? ErrorCode.BAD_USER_INPUT, expected, got, requestId } });
+    const { message, ...details } = readCoercion(graphqlError.message);
+    const { expected, got } = { ...details, ...given };
+    return new GraphQLError(message, { ...place, extensions: { code: known ?? ErrorCode.BAD_USER_INPUT, field: details.field, expected, got, requestId } });
   }
   logger.error({ err: graphqlError.originalError ?? graphqlError, path: graphqlError.path, requestId }, 'unexpected error');
   return new GraphQLError(`Something went wrong on our side. Quote request ${requestId} when you report it.`, {
     ...place,
     extensions: { code: ErrorCode.INTERNAL, requestId },
   });
+}
+
+/** What a client may read of an error of ours: one line, not much longer than what we wrote ourselves, whatever a caller sent. */
+export function shownParts({ message, details }: AppError): { message: string; details: ErrorDetails } {
+  const shown = Object.entries(details).map(([name, value]) => [name, typeof value === 'string' ? shorten(value) : value]);
+  return { message: shorten(message), details: Object.fromEntries(shown) as ErrorDetails };
+}
+
+const SHOWN_LENGTH = 500;
+const SHOWN_VALUE_LENGTH = 120;
+
+function shorten(text: string, length = SHOWN_LENGTH): string {
+  const line = text.slice(0, length).replace(/\p{Cc}+/gu, ' ').toWellFormed();
+  return text.length > length ? `${line}…` : line;
+}
+
+const WRONG_VALUE = /^Variable "\$(\w+)" got invalid value ([^]*?)(?: at "([^"]{1,500})")?; ([^]*)$/;
+const NO_VALUE = /^Variable "\$(\w+)" of (?:required|non-null) type "([^"]*)"/;
+
+/** graphql-js says only in words where a variable is wrong, and quotes the whole value before. */
+function readCoercion(text: string): { message: string; field?: string; expected?: string; got?: string } {
+  const [, variable, value = '', path, reason = ''] = WRONG_VALUE.exec(text) ?? [];
+  if (variable !== undefined) {
+    const field = path ?? variable;
+    const got = shorten(value, SHOWN_VALUE_LENGTH);
+    const expected = shorten(reason);
+    return { message: `Variable "$${variable}" got invalid value ${got} at "${field}"; ${expected}`, field, expected, got };
+  }
+  const [, missing, type] = NO_VALUE.exec(text) ?? [];
+  return { message: shorten(text), ...(missing !== undefined && { field: missing, expected: type, got: 'nothing' }) };
 }
 
 function findAppError(error: unknown): AppError | null {

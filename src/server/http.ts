@@ -16,6 +16,7 @@ import { createLoaders, type Loaders } from '../services/loaders.js';
 import type { RequestContext } from '../resolvers/request-context.js';
 import { createSchema } from '../resolvers/schema.js';
 import type { Services } from '../services/services.js';
+import { shownParts } from './client-error.js';
 import { attachSubscriptions, registerGraphQL, type GraphQLOptions } from './graphql.js';
 import { httpStatus } from './http-status.js';
 
@@ -48,9 +49,10 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
     const known = error instanceof AppError ? error : null;
     const status = known ? httpStatus(known.code) : ((error as { statusCode?: number }).statusCode ?? 500);
     if (status >= 500) logger.error({ err: error, requestId: request.id }, 'request failed');
-    const message = known?.message ?? (status < 500 && error instanceof Error ? error.message : 'Something went wrong on our side.');
+    const own = known && shownParts(known);
+    const message = own?.message ?? (status < 500 && error instanceof Error ? error.message : 'Something went wrong on our side.');
     const code = known?.code ?? (status < 500 ? ErrorCode.BAD_USER_INPUT : ErrorCode.INTERNAL);
-    void reply.code(status).send({ error: { code, message, ...known?.details, requestId: request.id } });
+    void reply.code(status).send({ error: { code, message, ...own?.details, requestId: request.id } });
   });
   await fastify.register(fastifyCors, { origin: config.ALLOWED_ORIGINS, methods: ['GET', 'POST', 'PUT'] });
 
