@@ -1,0 +1,136 @@
+// `predict` through GraphQL, against a minimal Fastify server over the same inference pool and batching: requests of one row and of
+// sixteen, 64 clients. ratio = the worse of the two. Beside it: the bare runtime in a loop, and how long the event loop was held.
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { load, postRequest } from './support/http-load.ts';
+import { multilayer } from './support/network.ts';
+import { median, percentile, report, type Figures } from './support/report.ts';
+import { startPeer, startService, withDataDir, type Service } from './support/service.ts';
+
+const WIDTHS = [100, 128, 64, 5];
+const INPUTS = WIDTHS[0] ?? 0;
+const CLIENTS = 64;
+const ROUNDS = 4;
+const ROUND_MS = 2_500;
+const ROWS_PER_REQUEST = [1, 16];
+const HOSTS = 2;
+/** A busy endpoint logs a sample for its monitoring. */
+const LOG_SAMPLE_RATE = 0.01;
+const EVENT_LOOP_GOAL_MS = 10;
+/** The delay histogram samples every ten milliseconds and counts them in. */
+const EVENT_LOOP_SAMPLING_MS = 10;
+
+const PREDICT = 'mutation ($input: PredictInput!) { predict(input: $input) { outputs { name datatype shape data } } }';
+
+/** An endpoint that serves the model; its id. */
+async function deploy(service: Service, model: Uint8Array): Promise<string> {
+  const uploaded = await fetch(`${service.url}/uploads?fileName=model.onnx`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/octet-stream', authorization: `Bearer ${service.token}` },
+    body: Buffer.from(model),
+  });
+  const { uploadId } = (await uploaded.json()) as { uploadId: string };
+  const { createModel } = await service.send<{ createModel: { model: { id: string } } }>(
+    'mutation { createModel(input: { name: "bench", modelType: "MLP", task: OTHER }) { model { id } } }',
+    {},
+  );
+  const modelId = createModel.model.id;
+  const { registerModelVersion } = await service.send<{ registerModelVersion: { modelVersion: { id: string } } }>(
+    'mutation ($input: RegisterModelVersionInput!) { registerModelVersion(input: $input) { modelVersion { id } } }',
+    { input: { modelId, uploadId } },
+  );
+  const { createEndpoint } = await service.send<{ createEndpoint: { endpoint: { id: string } } }>(
+    'mutation ($input: CreateEndpointInput!) { createEndpoint(input: $input) { endpoint { id } } }',
+    { input: { modelId, name: 'bench', logSampleRate: LOG_SAMPLE_RATE } },
+  );
+  const endpointId = createEndpoint.endpoint.id;
+  const { deployModelVersion } = await service.send<{ deployModelVersion: { deployment: { id: string } } }>(
+    'mutation ($input: DeployModelVersionInput!) { deployModelVersion(input: $input) { deployment { id } } }',
+    { input: { endpointId, modelVersionId: registerModelVersion.modelVersion.id, mode: 'LIVE', weightBps: 10_000 } },
+  );
+  for (;;) {
+    const { deployment } = await service.send<{ deployment: { status: string } }>('query ($id: ID!) { deployment(id: $id) { status } }', {
+      id: deployModelVersion.deployment.id,
+    });
+    if (deployment.status === 'READY') return endpointId;
+    if (deployment.status !== 'PENDING') throw new Error(`the deployment is ${deployment.status}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+function values(rows: number, seed: number): number[] {
+  return Array.from({ length: rows * INPUTS }, (_, i) => Number(Math.sin(i + seed).toFixed(5)));
+}
+
+async function compare(service: Service, endpointId: string, peerPort: number, rows: number): Promise<Figures & { ratio: number }> {
+  const shape = [rows, INPUTS];
+  const inputs = Array.from({ length: 50 }, (_, seed) => ({ shape, data: values(rows, seed) }));
+  const graphql = inputs.map((input) =>
+    postRequest(
+      '/graphql',
+      JSON.stringify({ query: PREDICT, variables: { input: { endpointId, tensors: [{ name: 'x', datatype: 'FP32', ...input }] } } }),
+      { authorization: `Bearer ${service.token}` },
+    ),
+  );
+  const plain = inputs.map((input) => postRequest('/predict', JSON.stringify(input)));
+  const check = (body: string) => {
+    const answer = JSON.parse(body) as { data?: { predict: { outputs: { data: number[] }[] } }; outputs?: { data: number[] }[] };
+    const [output] = answer.outputs ?? answer.data?.predict.outputs ?? [];
+    if (output?.data.length !== rows * (WIDTHS.at(-1) ?? 0)) throw new Error(`a wrong answer: ${body.slice(0, 300)}`);
+  };
+  const options = { connections: CLIENTS, durationMs: ROUND_MS, check };
+  const rates: Record<'graphql' | 'fastify', number[]> = { graphql: [], fastify: [] };
+  const latenciesMs: number[] = [];
+  const delaysMs: number[] = [];
+  for (let round = 0; round <= ROUNDS; round++) {
+    // Reading it begins a new measurement.
+    await service.metric('nodejs_eventloop_lag_p99_seconds');
+    const ours = await load({ port: Number(new URL(service.url).port), requests: graphql, ...options });
+    const delayMs = (await service.metric('nodejs_eventloop_lag_p99_seconds')) * 1000 - EVENT_LOOP_SAMPLING_MS;
+    const theirs = await load({ port: peerPort, requests: plain, ...options });
+    // Round 0 warms up and does not count.
+    if (round === 0) continue;
+    rates.graphql.push(ours.requestsPerSecond);
+    rates.fastify.push(theirs.requestsPerSecond);
+    latenciesMs.push(...ours.latenciesMs);
+    delaysMs.push(delayMs);
+  }
+  const ratios = rates.graphql.map((rate, i) => rate / (rates.fastify[i] ?? NaN));
+  return {
+    ratio: median(ratios),
+    graphqlRequestsPerSecond: median(rates.graphql),
+    fastifyRequestsPerSecond: median(rates.fastify),
+    graphqlRowsPerSecond: median(rates.graphql) * rows,
+    latencyP50Ms: percentile(latenciesMs, 0.5),
+    latencyP99Ms: percentile(latenciesMs, 0.99),
+    eventLoopDelayP99Ms: median(delaysMs),
+    ratios,
+  };
+}
+
+await withDataDir(async (dataDir) => {
+  const model = await multilayer(WIDTHS);
+  const path = join(dataDir, 'bench.onnx');
+  await writeFile(path, model);
+  const bare = await startPeer<{ rowsPerSecond: number }>(new URL('support/bare-runtime.ts', import.meta.url), [path, String(INPUTS), '512', '2']);
+  await bare.stop();
+  const service = await startService(join(dataDir, 'service'), { settings: { INFERENCE_HOSTS: String(HOSTS) } });
+  const peer = await startPeer<{ port: number }>(new URL('support/peer-fastify.ts', import.meta.url), [path, String(HOSTS)]);
+  try {
+    const endpointId = await deploy(service, model);
+    const bySize: Record<string, Figures & { ratio: number }> = {};
+    for (const rows of ROWS_PER_REQUEST) bySize[`rows${rows}`] = await compare(service, endpointId, peer.ready.port, rows);
+    const figures = Object.values(bySize);
+    const eventLoopDelayP99Ms = Math.max(...figures.map((figure) => Number(figure['eventLoopDelayP99Ms'])));
+    report('predict', Math.min(...figures.map((figure) => figure.ratio)), 0.5, 'higher', {
+      clients: CLIENTS,
+      network: WIDTHS.join('-'),
+      eventLoopDelayP99Ms,
+      eventLoopOk: eventLoopDelayP99Ms < EVENT_LOOP_GOAL_MS,
+      ...bySize,
+      bareRuntimeRowsPerSecond: bare.ready.rowsPerSecond,
+    });
+  } finally {
+    await Promise.all([service.stop(), peer.stop()]);
+  }
+});
