@@ -4,6 +4,9 @@ import { getOperationAST, parse, validate } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EXAMPLES } from '../../graphiql/src/welcome.js';
 import { describeSettings } from '../../src/config.js';
+import { DEFAULT_ALERT_POLICY } from '../../src/domain/alerting.js';
+import { DEFAULT_DRIFT_THRESHOLDS } from '../../src/domain/drift-window.js';
+import { DEFAULT_GATE_POLICY } from '../../src/domain/gates.js';
 import { Role } from '../../src/domain/principal.js';
 import { ErrorCode } from '../../src/errors.js';
 import { createSchema } from '../../src/resolvers/schema.js';
@@ -99,6 +102,29 @@ it('the table of settings is that of the code', () => {
   const table = `| Setting | Default | What it is |\n|---|---|---|\n${rows.join('\n')}`;
   if (UPDATE) writeFileSync(path, page.replace(/\| Setting \|[\s\S]*?(?=\n\n)/, table));
   expect(readFileSync(path, 'utf8')).toContain(`${table}\n\n`);
+});
+
+it('the numbers of gates and alerts are those of the code', () => {
+  const page = readFileSync('docs/concepts.md', 'utf8');
+  const { evaluation, validation, shadow } = DEFAULT_GATE_POLICY;
+  const { psi, alpha, predictionSigmas } = DEFAULT_DRIFT_THRESHOLDS;
+  const { latency, errorRate } = DEFAULT_ALERT_POLICY;
+  const minRows = describeSettings().find(({ name }) => name === 'MONITORING_MIN_ROWS')?.default;
+  const claims = [
+    `p95 of single rows ≤ ${validation.maxLatencyP95Ms} ms`,
+    `agree to 10⁻${'⁰¹²³⁴⁵⁶⁷⁸⁹'[-Math.log10(validation.maxDisagreement)]}`,
+    `ROC-AUC ≥ ${validation.metrics['roc_auc']?.min}, R² ≥ ${validation.metrics['r2']?.min} or silhouette ≥ ${validation.metrics['silhouette']?.min}`,
+    `at least ${evaluation.minRows} holdout rows`,
+    `at least ${shadow.minRequests} mirrored requests`,
+    `at most ${shadow.maxDisagreementShare * 100} % of the rows`,
+    `PSI is above ${psi} and its test (Kolmogorov–Smirnov or chi-square, corrected over all features) below ${alpha}`,
+    `more than ${predictionSigmas} standard deviations`,
+    `${minRows} logged rows`,
+    `${latency.minRequests} requests`,
+    `${errorRate.minRequests} requests`,
+    `above ${errorRate.maxShare * 100} % with 95 % confidence`,
+  ];
+  expect(claims.filter((claim) => !page.includes(claim))).toEqual([]);
 });
 
 it('every error code is explained', () => {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { getOperationAST, parse } from 'graphql';
 import { expect } from 'vitest';
 import type { Caller } from '../service.js';
+import { inWords } from './text.js';
 
 interface Block {
   language: string;
@@ -59,7 +60,7 @@ async function ask(caller: Caller, document: string, variables: Record<string, u
 function remember(ids: Map<string, string>, value: unknown, name = ''): void {
   if (value === null || typeof value !== 'object') return;
   for (const [key, item] of Object.entries(value)) {
-    if (key === 'id' && typeof item === 'string') ids.set(name.replace(/([A-Z])/g, ' $1').toLowerCase(), item);
+    if (key === 'id' && typeof item === 'string') ids.set(inWords(name), item);
     else remember(ids, item, key);
   }
 }

@@ -1,8 +1,10 @@
+import { inWords } from './text.js';
+
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 const INSTANT = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
 const HASH = /\b[0-9a-f]{64}\b/g;
 /** Milliseconds and bytes that were measured, not set. */
-const MEASURED = /^(latency(P95|P50)?Ms|durationMs|queueMs|sizeBytes|elapsedMs)$/;
+const MEASURED = /^(latency(P95)?Ms|sizeBytes)$/;
 const LATENCY_CHECK = 'latency_p95_ms';
 const SHOWN_ITEMS = 3;
 
@@ -66,11 +68,7 @@ export class Placeholders {
   private placeholder(id: string, subject: string): string {
     const known = this.names.get(id);
     if (known) return known;
-    const words =
-      subject
-        .replace(/s$/, '')
-        .replace(/([A-Z])/g, ' $1')
-        .toLowerCase() || 'object';
+    const words = inWords(subject.replace(/s$/, '')) || 'object';
     const count = (this.counts.get(words) ?? 0) + 1;
     this.counts.set(words, count);
     const name = `<id of ${words === 'request' ? 'the request' : `${words} ${count}`}>`;

@@ -2,10 +2,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { getOperationAST, Kind, parse, print } from 'graphql';
 import { expect } from 'vitest';
-import type { Caller, GraphQLErrorShape, TestService } from '../service.js';
+import type { Caller, TestService } from '../service.js';
 import { Role } from '../../../src/domain/principal.js';
 import { Placeholders } from './placeholders.js';
-import { compactJson } from './text.js';
+import { compactJson, inWords } from './text.js';
 
 const OPERATIONS = fileURLToPath(new URL('../../../schema/operations/', import.meta.url));
 
@@ -19,6 +19,8 @@ export const operations: ReadonlyMap<string, string> = new Map(
 
 /** A document without the freedom of its layout. */
 export const normalised = (document: string): string => print(parse(document));
+
+const PATIENCE_MS = 60_000;
 
 type Variables = Record<string, unknown>;
 
@@ -84,11 +86,10 @@ export class Guide {
   }
 
   /** Runs an operation that must be refused, and shows the error. */
-  async refused(operation: string, variables: Variables, as: Role = Role.ENGINEER): Promise<GraphQLErrorShape> {
-    const error = await this.caller(as).fails(this.document(operation), variables);
+  async refused(operation: string, variables: Variables): Promise<void> {
+    const error = await this.caller().fails(this.document(operation), variables);
     this.question(operation, variables, 'Refused:');
     this.json({ message: error.message, extensions: error.extensions });
-    return error;
   }
 
   /** Follows a subscription until `enough`; shows the items that `shown` picks. */
@@ -98,7 +99,7 @@ export class Guide {
     enough: (items: T[]) => boolean,
     shown: (items: T[]) => T[] = (items) => items,
   ): Promise<T[]> {
-    const items = await this.caller().collect<T>(this.document(operation), variables, enough, 60_000);
+    const items = await this.caller().collect<T>(this.document(operation), variables, enough, PATIENCE_MS);
     if (this.log !== operation) this.placeholders.newLog(operation === 'followRunMetrics');
     this.log = operation;
     this.question(operation, variables, 'Comes, one after the other:');
@@ -108,13 +109,8 @@ export class Guide {
   }
 
   /** Asks again and again until the answer is as wanted; shows the last one. */
-  async until<T>(
-    operation: string,
-    variables: Variables,
-    wanted: (data: T) => boolean,
-    shown: Shown & { timeoutMs?: number } = {},
-  ): Promise<T> {
-    const deadline = Date.now() + (shown.timeoutMs ?? 60_000);
+  async until<T>(operation: string, variables: Variables, wanted: (data: T) => boolean, shown: Shown = {}): Promise<T> {
+    const deadline = Date.now() + PATIENCE_MS;
     for (;;) {
       const data = await this.run<T>(operation, variables, { ...shown, show: false });
       if (wanted(data)) return shown.show === false ? data : this.run<T>(operation, variables, shown);
@@ -150,12 +146,7 @@ export class Guide {
     const variables = { ...given };
     for (const { variable, type } of operation?.variableDefinitions ?? []) {
       const name = variable.name.value;
-      const known = this.placeholders.idOf(
-        `${name
-          .replace(/Id$/, '')
-          .replace(/([A-Z])/g, ' $1')
-          .toLowerCase()} 1`,
-      );
+      const known = this.placeholders.idOf(`${inWords(name.replace(/Id$/, ''))} 1`);
       if (known) variables[name] = known;
       else if (type.kind === Kind.NON_NULL_TYPE && !(name in given)) {
         throw new Error(`${where}: the guide has no value for $${name}; use a document of schema/operations.`);

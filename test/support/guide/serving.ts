@@ -16,7 +16,7 @@ interface Endpoints {
 
 const ENDPOINT = 'penguins';
 const ROW = { beak_length: 39.1, beak_depth: 18.7, body_mass: 3750, island: 'Torgersen' };
-const PARALLEL = 20;
+const PARALLEL = 10;
 
 /** The rows of the file as the model takes them; "NA" and the like stand for missing values. */
 export function penguinRows(): Record<string, unknown>[] {
