@@ -8,6 +8,9 @@ const shared = {
   resolve: { alias: { graphql: fileURLToPath(new URL('node_modules/graphql/index.js', import.meta.url)) } },
 };
 
+/** What touches queues, wake-ups and stored files. */
+const ON_ENGINES = ['artifact', 'dataset', 'registry', 'run', 'subscription-cuts', 'trained-predict', 'training'];
+
 export default defineConfig({
   test: {
     projects: [
@@ -35,6 +38,18 @@ export default defineConfig({
           // scripts/test-engines.mjs starts the engines and hands over their addresses.
           name: 'engines',
           include: ['test/engines/**/*.test.ts'],
+          globalSetup: ['test/support/global-setup.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        ...shared,
+        test: {
+          // The same tests of the API once more, on Redis and S3.
+          name: 'on-engines',
+          include: ON_ENGINES.map((name) => `test/api/${name}.test.ts`),
+          env: { MATIH_ON_ENGINES: '1' },
           globalSetup: ['test/support/global-setup.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,

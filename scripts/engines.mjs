@@ -62,6 +62,8 @@ async function end(server) {
 export async function startRedis(folder) {
   const port = await freePort();
   const settings = ['--port', port, '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'yes', '--maxmemory-policy', 'noeviction'];
+  // One for every service that the tests start beside each other.
+  settings.push('--databases', 10_000);
   const stop = await serve('redis-server', port, findOrInstall(['redis-server'], 'redis-server'), settings.map(String));
   return { env: { REDIS_URL: `redis://127.0.0.1:${port}` }, stop };
 }

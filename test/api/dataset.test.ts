@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -43,8 +42,12 @@ async function register(input: object): Promise<DatasetView> {
   return (await tess.ok<{ registerDataset: { dataset: DatasetView } }>(REGISTER, { input })).registerDataset.dataset;
 }
 
-const stored = (name: string, version: number, extension: string) =>
-  existsSync(join(service.app.context.config.DATA_DIR, 'artifacts/objects/acme/datasets', name, String(version), `data.${extension}`));
+const storedKey = (name: string, version: number, extension: string) => `acme/datasets/${name}/${version}/data.${extension}`;
+const stored = (name: string, version: number, extension: string): Promise<boolean> =>
+  service.app.context.objects.sizeBytes(storedKey(name, version, extension)).then(
+    () => true,
+    () => false,
+  );
 
 describe('a registered dataset', () => {
   it('shows the columns, rows, size and hash of an uploaded CSV', async () => {
@@ -61,7 +64,7 @@ describe('a registered dataset', () => {
     });
     expect(dataset.columns.find(({ name }) => name === 'body_mass')).toMatchObject({ type: 'NUMBER', missingCount: 2 });
     expect(dataset.preview).toHaveLength(2);
-    expect(stored('penguins', 1, 'csv')).toBe(true);
+    expect(await stored('penguins', 1, 'csv')).toBe(true);
   });
 
   it('reads JSON and Parquet under an allowed folder', async () => {
@@ -101,13 +104,13 @@ describe('a registered dataset', () => {
     await writeFile(path, 'a\n2\n');
     const preview = `query ($id: ID!) { dataset(id: $id) { preview } }`;
     expect(await tess.ok(preview, { id })).toEqual({ dataset: { preview: [{ a: 1 }] } });
-    const copy = join(service.app.context.config.DATA_DIR, 'artifacts/objects/acme/datasets/changing/1/data.csv');
-    await writeFile(copy, 'a\n3\n');
+    const { objects } = service.app.context;
+    await objects.put(storedKey('changing', 1, 'csv'), Buffer.from('a\n3\n'));
     expect(await tess.fails(preview, { id })).toMatchObject({
       message: expect.stringContaining('SHA-256'),
       extensions: { code: 'UNAVAILABLE' },
     });
-    await rm(copy);
+    await objects.delete(storedKey('changing', 1, 'csv'));
     expect(await tess.fails(preview, { id })).toMatchObject({
       message: expect.stringContaining('gone'),
       extensions: { code: 'UNAVAILABLE' },
@@ -149,7 +152,7 @@ describe('a dataset that cannot be registered leaves nothing behind', () => {
       if (message) expect(error.message).toMatch(message);
       const { datasets } = await tess.ok<{ datasets: { totalCount: number } }>(`{ datasets(filter: { name: "refused" }) { totalCount } }`);
       expect(datasets.totalCount).toBe(0);
-      for (const extension of ['csv', 'json', 'parquet']) expect(stored('refused', 1, extension)).toBe(false);
+      for (const extension of ['csv', 'json', 'parquet']) expect(await stored('refused', 1, extension)).toBe(false);
     });
   }
 

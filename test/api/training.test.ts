@@ -1,5 +1,6 @@
-import { mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import {
@@ -180,7 +181,7 @@ async function download(path: string): Promise<string> {
   return response.text();
 }
 
-const storedPath = (key: string) => join(service.app.context.config.DATA_DIR, 'artifacts/objects', key);
+const stored = async (key: string) => buffer(await service.app.context.objects.get(key));
 
 /** Long enough to be interrupted. */
 const ENDLESS = { ...CARS_CONFIG, hyperparameters: { ...CARS_CONFIG.hyperparameters, epochs: 10_000 } };
@@ -224,12 +225,13 @@ describe('a training that is interrupted', () => {
     const { checkpoints, status } = await trainingJob(tess, jobId);
     expect(status).toBe('CANCELLED');
     // The newest is cut short, the one before it altered: the third serves.
-    const path = (epoch: number) => storedPath(`acme/runs/${runId}/checkpoints/epoch-${epoch}-attempt-1.ckpt`);
+    const { objects } = service.app.context;
+    const key = (epoch: number) => `acme/runs/${runId}/checkpoints/epoch-${epoch}-attempt-1.ckpt`;
     const [newest, second, third] = checkpoints.map(({ epoch }) => epoch) as [number, number, number];
-    await truncate(path(newest), 100);
-    const altered = await readFile(path(second));
+    await objects.put(key(newest), (await stored(key(newest))).subarray(0, 100));
+    const altered = await stored(key(second));
     altered[altered.length - 50]! ^= 1;
-    await writeFile(path(second), altered);
+    await objects.put(key(second), altered);
     expect(await tess.ok(RESUME, { id: jobId })).toEqual({
       resumeTraining: { job: { status: 'QUEUED', attempt: 2 }, run: { status: 'QUEUED' } },
     });
@@ -244,7 +246,7 @@ describe('a training that is interrupted', () => {
     const job = await trainingEnd(tess, jobId);
     expect(job.result!.sha256).toBe(result!.sha256);
     expect(job.run.status).toBe('FINISHED');
-    expect(await readFile(storedPath(`acme/runs/${runId}/logs/attempt-2.log`), 'utf8')).toContain(
+    expect(String(await stored(`acme/runs/${runId}/logs/attempt-2.log`))).toContain(
       `continued from the checkpoint of epoch ${third},`,
     );
     for (const wrong of [jobId, whole.jobId]) expect((await tess.fails(RESUME, { id: wrong })).extensions.code).toBe('CONFLICT');
@@ -253,7 +255,7 @@ describe('a training that is interrupted', () => {
 
   it('by poison gives up after three attempts with a readable reason, while others go on', async () => {
     const datasetId = await registerDataset(tess, { name: 'poison', path: vegaPath('cars.json') });
-    await rm(storedPath('acme/datasets/poison/1/data.json'));
+    await service.app.context.objects.delete('acme/datasets/poison/1/data.json');
     const poison = await startTraining(tess, { experimentId, datasetId, config: CARS_CONFIG });
     const fine = await startTraining(tess, { experimentId, datasetId: cars, config: CARS_CONFIG });
     await trainingEnd(tess, fine.jobId);
@@ -273,7 +275,7 @@ describe('a training that is interrupted', () => {
     ]);
     console.log(`poison job: FAILED after ${job.attempt} attempts, another training done meanwhile`);
     // Mended, it can be resumed.
-    await writeFile(storedPath('acme/datasets/poison/1/data.json'), await readFile(vegaPath('cars.json')));
+    await service.app.context.objects.put('acme/datasets/poison/1/data.json', await readFile(vegaPath('cars.json')));
     await tess.ok(RESUME, { id: poison.jobId });
     const mended = await trainingEnd(tess, poison.jobId);
     expect(mended).toMatchObject({ attempt: 4, errorCode: null, errorMessage: null });

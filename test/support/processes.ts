@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { createDatabaseFromTemplate, type TestDatabase } from './database.js';
+import { engineSettings } from './engine-settings.js';
 import { Caller, type CallerOptions, SECRET, tokenFor } from './service.js';
 import { vegaPath } from './training.js';
 
@@ -65,6 +66,7 @@ export class ServiceProcess {
 /** Processes of one service: a database and a folder that they share. */
 export class ServiceGroup {
   private readonly processes: ServiceProcess[] = [];
+  private readonly engines = engineSettings();
 
   private constructor(
     readonly database: TestDatabase,
@@ -87,6 +89,7 @@ export class ServiceGroup {
       RECONCILE_INTERVAL_MS: '300',
       JOB_HEARTBEAT_TIMEOUT_MS: '2000',
       DATASET_DIRS: vegaPath(''),
+      ...this.engines,
       ...settings,
     });
     this.processes.push(service);

@@ -10,6 +10,7 @@ import { startApp, type RunningApp } from '../../src/app.js';
 import { readConfig } from '../../src/config.js';
 import { Role } from '../../src/domain/principal.js';
 import { createDatabaseFromTemplate, type TestDatabase } from './database.js';
+import { engineSettings } from './engine-settings.js';
 
 export const SECRET = 'a-secret-for-tests-of-at-least-32-characters';
 
@@ -126,6 +127,7 @@ export async function startTestService(settings: Record<string, string> = {}, da
     INFERENCE_HOSTS: '1',
     RECONCILE_INTERVAL_MS: '500',
     DATASET_DIRS: join(process.cwd(), 'node_modules/vega-datasets/data'),
+    ...engineSettings(),
     ...settings,
   });
   const statements: string[] = [];
