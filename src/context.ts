@@ -200,6 +200,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
         figures: () => readFigures(db),
         engines: { online: () => engine.stats(), background: () => backgroundEngine.stats() },
         pool: () => db.poolUse(),
+        dropped: () => serving.dropped(),
         sockets: () => websockets.sockets(),
         subscriptions: () => websockets.running(),
       }),

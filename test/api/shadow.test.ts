@@ -189,6 +189,8 @@ describe('a shadow', () => {
     );
     expect(requests + serving.mirror.dropped).toBe(4_000);
     expect(serving.mirror.dropped).toBeGreaterThan(0);
+    const metrics = await (await fetch(`${service.url}/metrics`)).text();
+    expect(metrics).toContain(`matih_dropped{what="shadow_copy"} ${serving.mirror.dropped}`);
     expect(most).toBeLessThanOrEqual(2_032);
     expect(await traffic(live.deploymentId)).toMatchObject({ requests: 4_000, errors: 0 });
   });

@@ -87,7 +87,7 @@ async function resultOf({ result }: JobView): Promise<Record<string, Float64Arra
 }
 
 describe('batch inference', () => {
-  it('goes on after kill -9 of its worker, and comes to the same as an unbroken run', async () => {
+  it('goes on after kill -9 of its worker and after SIGTERM of the next, and comes to the same as an unbroken run', async () => {
     const id = await start({ modelVersionId: version, datasetId: flights, keyColumns: ['delay', 'distance'] });
     const steps = tess.collect<{ seq: number; status: string; progress: number }>(
       `subscription ($id: ID!) { jobProgress(jobId: $id) { seq status attempt progress message } }`,
@@ -100,11 +100,15 @@ describe('batch inference', () => {
     await first.end('SIGKILL');
     const stored = (await parts(id)).length;
     expect((await job(id)).status).toBe('RUNNING');
-    const killedAt = Date.now();
+    const second = await group.start('worker');
+    await expect.poll(async () => (await parts(id)).length, { timeout: 30_000, interval: 5 }).toBeGreaterThanOrEqual(stored + 2);
+    expect(await second.end('SIGTERM')).toBe(0);
+    const handedOn = (await parts(id)).length;
+    const handedOnAt = Date.now();
     await group.start('worker');
     const broken = await ended(id);
-    const resumedMs = Date.now() - killedAt;
-    expect(broken).toMatchObject({ status: 'SUCCEEDED', attempt: 2, progress: 1 });
+    const resumedMs = Date.now() - handedOnAt;
+    expect(broken).toMatchObject({ status: 'SUCCEEDED', attempt: 3, progress: 1 });
     const kept = new Set((await steps).map(({ progress }) => progress));
     const whole = await ended(await start({ modelVersionId: version, datasetId: flights, keyColumns: ['delay', 'distance'] }));
     expect(whole).toMatchObject({ status: 'SUCCEEDED', attempt: 1 });
@@ -116,7 +120,7 @@ describe('batch inference', () => {
     });
     expect(await parts(id)).toEqual([]);
     console.log(
-      `batch inference of ${broken.result!.rows} rows: killed after ${stored} of ${broken.result!.parts} parts, done ${(resumedMs / 1000).toFixed(1)} s later, same content as unbroken; equal bytes: ${broken.result!.sha256 === whole.result!.sha256}; ${kept.size} steps of progress seen`,
+      `batch inference of ${broken.result!.rows} rows: killed after ${stored} of ${broken.result!.parts} parts, handed on after ${handedOn}, done ${(resumedMs / 1000).toFixed(1)} s later, same content as unbroken; equal bytes: ${broken.result!.sha256 === whole.result!.sha256}; ${kept.size} steps of progress seen`,
     );
     const { events } = await tess.ok<{ events: { nodes: { type: string; payload: { rows: number } }[] } }>(
       `query ($id: ID!) { events(filter: { subjectId: $id }) { nodes { type payload } } }`,

@@ -18,6 +18,8 @@ export interface MetricsSources {
   /** By the engine's task. */
   engines: Record<string, () => EngineFigures>;
   pool(): Promise<{ inUse: number; waiting: number }>;
+  /** Of the buffers behind predictions: what found them full. */
+  dropped(): Record<'prediction_log' | 'shadow_copy' | 'counted_minute', number>;
   sockets(): number;
   subscriptions(): number;
 }
@@ -92,10 +94,25 @@ export class ServiceMetrics {
       );
     gauge('matih_websockets', 'Open WebSockets.', () => sources.sockets());
     gauge('matih_subscriptions', 'Operations that run on WebSockets.', () => sources.subscriptions());
+    registerDropped(registry, sources.dropped);
     registerEngines(registry, sources.engines);
     registerPool(registry, sources.pool);
     registerFigures(registry, remembered(sources.figures, FIGURES_LIFETIME_MS));
   }
+}
+
+function registerDropped(registry: Registry, dropped: MetricsSources['dropped']): void {
+  registry.registerMetric(
+    new Gauge({
+      name: 'matih_dropped',
+      help: 'Dropped by full buffers behind predictions since the start of this process: requests not logged, copies not sent to a shadow, minutes not counted.',
+      labelNames: ['what'],
+      registers: [],
+      collect() {
+        for (const [what, count] of Object.entries(dropped())) this.set({ what }, count);
+      },
+    }),
+  );
 }
 
 function registerEngines(registry: Registry, engines: MetricsSources['engines']): void {

@@ -66,6 +66,15 @@ export class Serving {
     this.activator = new DeploymentActivator(db, live, deployments, { LIVE: this.models, SHADOW: this.backgroundModels }, logger);
   }
 
+  /** What full buffers have cost since the start of this process. */
+  dropped(): { prediction_log: number; shadow_copy: number; counted_minute: number } {
+    return {
+      prediction_log: this.traffic.log.dropped,
+      shadow_copy: this.mirror.dropped,
+      counted_minute: this.traffic.counters.droppedMinutes,
+    };
+  }
+
   /** In processes that serve the API. */
   start(): void {
     this.activator.start();
