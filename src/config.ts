@@ -2,7 +2,11 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { AppError, ErrorCode, quote } from './errors.js';
 
-const positiveInt = z.coerce.number().int().positive();
+/** A whole number in a range; the sentence is the same whatever is wrong with what came. */
+const whole = (min: number, max = Number.MAX_SAFE_INTEGER) => {
+  const error = max === Number.MAX_SAFE_INTEGER ? `a whole number from ${min}` : `a whole number from ${min} to ${max}`;
+  return z.coerce.number({ error }).int(error).min(min, error).max(max, error);
+};
 const url = (...protocols: string[]) =>
   z.string().refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), `an address that begins with ${protocols.join(' or ')}//`);
 const list = z.string().transform((text) => text.split(',').map((item) => item.trim()).filter(Boolean));
@@ -18,11 +22,11 @@ const setting = <T extends z.ZodType>(schema: T, about: string): Setting<T> => (
 /** Every setting of the service: the name in the environment, how it is read, what it is for. */
 export const SETTINGS = {
   ROLE: setting(z.enum(['all', 'api', 'worker']).default('all'), 'What this process does: everything, only the API, or only background jobs.'),
-  PORT: setting(z.coerce.number().int().min(0).max(65_535).default(8000), 'TCP port of the API; 0 takes any free one.'),
+  PORT: setting(whole(0, 65_535).default(8000), 'TCP port of the API; 0 takes any free one.'),
   HOST: setting(z.string().min(1).default('127.0.0.1'), 'Address to listen on; 0.0.0.0 for all.'),
   DATA_DIR: setting(z.string().min(1).default('.data').transform((path) => resolve(path)), 'Folder of the embedded database, artifacts and caches.'),
   DATABASE_URL: setting(url('postgres:', 'postgresql:').optional(), 'Your PostgreSQL (15 or newer); absent: an embedded one in DATA_DIR.'),
-  DATABASE_POOL_SIZE: setting(positiveInt.min(2).max(500).default(20), 'Connections that this process may hold to PostgreSQL.'),
+  DATABASE_POOL_SIZE: setting(whole(2).max(500).default(20), 'Connections that this process may hold to PostgreSQL.'),
   REDIS_URL: setting(url('redis:', 'rediss:').optional(), 'Your Redis, for queues, wake-ups and caches; absent: PostgreSQL does it.'),
   S3_ENDPOINT: setting(url('http:', 'https:').optional(), 'Your S3 or MinIO; absent: a folder in DATA_DIR.'),
   S3_ACCESS_KEY: setting(z.string().min(1).optional(), 'Access key of S3_ENDPOINT.'),
@@ -35,19 +39,19 @@ export const SETTINGS = {
   ALLOWED_ORIGINS: setting(list.default(['http://localhost:3001', 'http://127.0.0.1:3001']), 'Web origins that may call from a browser, separated by commas.'),
   DATASET_DIRS: setting(list.default([]).transform((paths) => paths.map((path) => resolve(path))), 'Folders on this machine whose files may be registered as datasets, separated by commas.'),
   LOG_LEVEL: setting(z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'), 'Least severity that is logged.'),
-  MAX_UPLOAD_BYTES: setting(positiveInt.default(5 * 1024 ** 3), 'Largest uploaded file, in bytes.'),
-  MAX_BODY_BYTES: setting(positiveInt.default(8 * 1024 ** 2), 'Largest GraphQL request, in bytes.'),
-  MAX_QUERY_DEPTH: setting(positiveInt.default(14), 'Deepest nesting of a GraphQL document.'),
-  MAX_QUERY_COST: setting(positiveInt.default(50_000), 'Largest estimated cost of a GraphQL document (fields, times page sizes).'),
-  WORKER_CONCURRENCY: setting(positiveInt.max(64).default(2), 'Background jobs that run at once in this process.'),
-  INFERENCE_HOSTS: setting(positiveInt.max(64).default(2), 'Processes that run models for online predictions.'),
-  INFERENCE_MEMORY_BYTES: setting(positiveInt.default(2 * 1024 ** 3), 'Resident memory that one of them may reach, in bytes.'),
-  PREDICT_DEADLINE_MS: setting(positiveInt.max(600_000).default(5_000), 'Longest that one prediction may take, in milliseconds.'),
-  MONITORING_INTERVAL_MS: setting(positiveInt.min(200).default(15_000), 'Time between two looks at live traffic, in milliseconds.'),
-  MONITORING_MIN_ROWS: setting(positiveInt.default(200), 'Fewest logged rows that make a window for drift.'),
-  RECONCILE_INTERVAL_MS: setting(positiveInt.min(100).default(5_000), 'Time between two looks for lost or stalled jobs, in milliseconds.'),
-  JOB_HEARTBEAT_TIMEOUT_MS: setting(positiveInt.min(1_000).default(20_000), 'A running job without a sign of life for so long is given to another worker, in milliseconds.'),
-  SHUTDOWN_GRACE_MS: setting(positiveInt.default(20_000), 'Longest that work in flight may take after SIGTERM, in milliseconds.'),
+  MAX_UPLOAD_BYTES: setting(whole(1).default(5 * 1024 ** 3), 'Largest uploaded file, in bytes.'),
+  MAX_BODY_BYTES: setting(whole(1).default(8 * 1024 ** 2), 'Largest GraphQL request, in bytes.'),
+  MAX_QUERY_DEPTH: setting(whole(1).default(14), 'Deepest nesting of a GraphQL document.'),
+  MAX_QUERY_COST: setting(whole(1).default(50_000), 'Largest estimated cost of a GraphQL document (fields, times page sizes).'),
+  WORKER_CONCURRENCY: setting(whole(1, 64).default(2), 'Background jobs that run at once in this process.'),
+  INFERENCE_HOSTS: setting(whole(1, 64).default(2), 'Processes that run models for online predictions.'),
+  INFERENCE_MEMORY_BYTES: setting(whole(1).default(2 * 1024 ** 3), 'Resident memory that one of them may reach, in bytes.'),
+  PREDICT_DEADLINE_MS: setting(whole(1, 600_000).default(5_000), 'Longest that one prediction may take, in milliseconds.'),
+  MONITORING_INTERVAL_MS: setting(whole(200).default(15_000), 'Time between two looks at live traffic, in milliseconds.'),
+  MONITORING_MIN_ROWS: setting(whole(1).default(200), 'Fewest logged rows that make a window for drift.'),
+  RECONCILE_INTERVAL_MS: setting(whole(100).default(5_000), 'Time between two looks for lost or stalled jobs, in milliseconds.'),
+  JOB_HEARTBEAT_TIMEOUT_MS: setting(whole(1_000).default(20_000), 'A running job without a sign of life for so long is given to another worker, in milliseconds.'),
+  SHUTDOWN_GRACE_MS: setting(whole(1).default(20_000), 'Longest that work in flight may take after SIGTERM, in milliseconds.'),
 } as const satisfies Record<string, Setting>;
 
 type SettingName = keyof typeof SETTINGS;

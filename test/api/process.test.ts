@@ -49,7 +49,7 @@ describe('a start that cannot work is one clear sentence and an exit code', () =
   const own = { DATABASE_URL: 'postgresql://nobody:wrong@127.0.0.1:1/none', AUTH_JWT_SECRET: SECRET };
   const cases: [string, Record<string, string>, string[], RegExp][] = [
     ['an unknown flag', {}, ['--jsno'], /^Unknown flag "--jsno"; there are --help and --json\./],
-    ['a malformed value', { PORT: 'http' }, [], /^Setting PORT is "http": .*number/],
+    ['a malformed value', { PORT: 'http' }, [], /^Setting PORT is "http": a whole number from 0 to 65535\.$/],
     ['a value out of range', { PORT: '99999' }, [], /^Setting PORT is "99999": /],
     ['a near miss of a name', { DATABSE_URL: 'x' }, [], /^There is no setting DATABSE_URL; did you mean DATABASE_URL\?$/],
     ['a short secret', { AUTH_JWT_SECRET: 'short' }, [], /^Setting AUTH_JWT_SECRET is \(hidden\): at least 32 characters\.$/],
