@@ -16,7 +16,7 @@ async function main(): Promise<void> {
     return;
   }
   const config = readConfig(process.env);
-  const logger = pino({ level: config.LOG_LEVEL, base: { role: config.ROLE } }, pino.destination({ dest: 2, sync: false }));
+  const logger = pino({ level: config.LOG_LEVEL, base: { role: config.ROLE }, serializers: { err: describeError } }, pino.destination({ dest: 2, sync: false }));
   let embedded: EmbeddedPostgres | null = null;
   let app: RunningApp | null = null;
   let stopping: Promise<void> | null = null;
@@ -72,6 +72,14 @@ async function announce(app: RunningApp, config: Config, flags: CommandLine, emb
   if (embedded) lines.push(`  Database   ${embedded.url.replace(/:[^:@/]+@/, ':***@')} (embedded in ${config.DATA_DIR})`);
   if (token) lines.push(`  Token      ${token}`, '             (ADMIN of tenant "default", for 12 hours)');
   process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+/** What is worth a line of an error: drivers hang their whole connection on it, password included. */
+function describeError(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const { name, message, stack, cause } = error;
+  const { code } = error as { code?: unknown };
+  return { type: name, message, code, stack, ...(cause instanceof Error && { cause: describeError(cause) }) };
 }
 
 function printHelp(): void {

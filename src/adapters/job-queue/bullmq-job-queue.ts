@@ -43,6 +43,7 @@ class BullMqJobQueue implements JobQueue {
   private readonly queues = new Map<string, BullQueue>();
   private readonly workers: BullWorker[] = [];
   private readonly running = new Set<Promise<void>>();
+  private closing = false;
 
   constructor(
     private readonly backend: Backend,
@@ -61,12 +62,14 @@ class BullMqJobQueue implements JobQueue {
 
   async consume(kind: string, concurrency: number, handle: (job: QueuedJob) => Promise<void>): Promise<void> {
     const worker = this.backend.worker(kind, concurrency, (job) => this.track(handle(job)));
-    worker.on('error', (error) => this.logger.warn({ err: error, kind }, 'job worker'));
+    // At a shutdown the database may go before the last connection that listens to it.
+    worker.on('error', (error) => this.logger[this.closing ? 'debug' : 'warn']({ err: error, kind }, 'job worker'));
     this.workers.push(worker);
     await worker.waitUntilReady();
   }
 
   async close(): Promise<void> {
+    this.closing = true;
     const closed = Promise.all(this.workers.map((worker) => worker.close()));
     // A worker whose engine is away never ends; once its jobs have ended there is nothing left to wait for.
     const isDone = await Promise.race([closed.then(() => true), this.idle().then(() => delay(CLOSE_PATIENCE_MS, false, { ref: false }))]);
