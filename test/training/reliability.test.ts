@@ -116,7 +116,7 @@ describe('a local training', () => {
     const cancelledAt = performance.now();
     started.running.cancel();
     await expect(started.running.outcome).rejects.toMatchObject({ code: 'CONFLICT', details: { cancelled: true } });
-    expect(performance.now() - cancelledAt).toBeLessThan(500);
+    expect(performance.now() - cancelledAt).toBeLessThan(5_000);
     expect(isAlive(started.running.pid!)).toBe(false);
   });
 
