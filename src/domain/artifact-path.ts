@@ -16,16 +16,18 @@ export function checkArtifactPath(field: string, path: string): string {
   return path;
 }
 
-const CONTENT_TYPES = new Map(Object.entries({
-  csv: 'text/csv',
-  json: 'application/json',
-  log: 'text/plain; charset=utf-8',
-  md: 'text/markdown; charset=utf-8',
-  onnx: 'application/octet-stream',
-  parquet: 'application/vnd.apache.parquet',
-  png: 'image/png',
-  txt: 'text/plain; charset=utf-8',
-}));
+const CONTENT_TYPES = new Map(
+  Object.entries({
+    csv: 'text/csv',
+    json: 'application/json',
+    log: 'text/plain; charset=utf-8',
+    md: 'text/markdown; charset=utf-8',
+    onnx: 'application/octet-stream',
+    parquet: 'application/vnd.apache.parquet',
+    png: 'image/png',
+    txt: 'text/plain; charset=utf-8',
+  }),
+);
 
 /** By the extension; what a browser might run is only bytes. */
 export function contentTypeOf(path: string): string {

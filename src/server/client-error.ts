@@ -37,7 +37,10 @@ function describe(error: unknown, logger: Logger, requestId: string): GraphQLErr
   if (known || coercion) {
     const { message, ...details } = readCoercion(graphqlError.message);
     const { expected, got } = { ...details, ...given };
-    return new GraphQLError(message, { ...place, extensions: { code: known ?? ErrorCode.BAD_USER_INPUT, field: details.field, expected, got, requestId } });
+    return new GraphQLError(message, {
+      ...place,
+      extensions: { code: known ?? ErrorCode.BAD_USER_INPUT, field: details.field, expected, got, requestId },
+    });
   }
   logger.error({ err: graphqlError.originalError ?? graphqlError, path: graphqlError.path, requestId }, 'unexpected error');
   return new GraphQLError(`Something went wrong on our side. Quote request ${requestId} when you report it.`, {
@@ -56,7 +59,10 @@ const SHOWN_LENGTH = 500;
 const SHOWN_VALUE_LENGTH = 120;
 
 function shorten(text: string, length = SHOWN_LENGTH): string {
-  const line = text.slice(0, length).replace(/\p{Cc}+/gu, ' ').toWellFormed();
+  const line = text
+    .slice(0, length)
+    .replace(/\p{Cc}+/gu, ' ')
+    .toWellFormed();
   return text.length > length ? `${line}…` : line;
 }
 

@@ -2,21 +2,32 @@ import type { Server } from 'node:http';
 import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
 import { unwrapResolverError } from '@apollo/server/errors';
 import { ApolloServerPluginCacheControlDisabled } from '@apollo/server/plugin/disabled';
-import fastifyApollo from '@as-integrations/fastify';
-import type { FastifyInstance } from 'fastify';
-import { GraphQLError, Kind, parse, specifiedRules, validate, type DocumentNode, type GraphQLSchema, type OperationDefinitionNode } from 'graphql';
-import { useServer } from 'graphql-ws/use/ws';
+import { fastifyApolloHandler } from '@as-integrations/fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import {
+  GraphQLError,
+  Kind,
+  parse,
+  specifiedRules,
+  validate,
+  type DocumentNode,
+  type GraphQLSchema,
+  type OperationDefinitionNode,
+} from 'graphql';
+import { handleProtocols, makeServer } from 'graphql-ws';
 import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import { WebSocketServer, type WebSocket } from 'ws';
 import type { TokenVerifier } from '../adapters/auth/token-verifier.js';
-import { AppError, ErrorCode, unauthenticated } from '../errors.js';
+import { AppError, badInput, ErrorCode, unauthenticated } from '../errors.js';
 import type { RequestContext } from '../resolvers/request-context.js';
 import type { Principal } from '../domain/principal.js';
 import { toClientError } from './client-error.js';
 import { checkQueryLimits, MAX_TOKENS, type QueryLimits } from './query-limits.js';
+import { RepeatedOperations } from './repeated-operations.js';
 import { SocketWriter, TurnBudget } from './socket-writer.js';
 import { SubscriptionHub, type SubscriptionArgs } from './subscription-hub.js';
+import { carryProtocol, type SocketExtra } from './subscription-socket.js';
 
 export interface GraphQLOptions {
   schema: GraphQLSchema;
@@ -32,9 +43,15 @@ export interface GraphQLOptions {
 }
 
 const MAX_SUBSCRIPTIONS_PER_SOCKET = 100;
+const MAX_OPERATION_ID_LENGTH = 250;
+/** Time for a client to answer the closing of its socket. */
+const CLOSE_GRACE_MS = 3_000;
 
 /** GraphQL over HTTP at POST /graphql. */
 export async function registerGraphQL(app: FastifyInstance, options: GraphQLOptions): Promise<void> {
+  const contextOf = async (request: FastifyRequest) =>
+    options.newContext(await authenticate(options.tokens, request.headers.authorization), request.id);
+  const repeated = new RepeatedOperations(options, contextOf);
   const limitsPlugin: ApolloServerPlugin<RequestContext> = {
     async requestDidStart() {
       const startedAt = performance.now();
@@ -50,6 +67,7 @@ export async function registerGraphQL(app: FastifyInstance, options: GraphQLOpti
               throw new AppError(ErrorCode.BAD_USER_INPUT, 'Subscriptions go over WebSocket (graphql-transport-ws) on this same address.');
             }
             checkQueryLimits(options.schema, document, request.variables ?? {}, options.limits);
+            if (request.query) repeated.learn(request.query, request.operationName, { document, field: rootField(operation) });
           });
         },
       };
@@ -72,10 +90,12 @@ export async function registerGraphQL(app: FastifyInstance, options: GraphQLOpti
     },
   });
   await apollo.start();
-  await app.register(fastifyApollo(apollo), {
-    path: '/graphql',
-    method: ['POST'],
-    context: async (request) => options.newContext(await authenticate(options.tokens, request.headers.authorization), request.id),
+  const viaApollo = fastifyApolloHandler(apollo, { context: contextOf });
+  app.post('/graphql', async (request, reply) => {
+    const answer = await repeated.answer(request);
+    if (answer === null) return viaApollo.call(app, request, reply);
+    reply.header('content-type', 'application/json; charset=utf-8').header('cache-control', 'no-store');
+    return answer;
   });
 }
 
@@ -102,8 +122,12 @@ export async function authenticate(tokens: TokenVerifier, header: unknown): Prom
 }
 
 /** GraphQL over WebSocket (graphql-transport-ws) on the same address; the token comes in connectionParams.authorization or .token. */
-export function attachSubscriptions(server: Server, options: GraphQLOptions): { close(): Promise<void>; sockets(): number; running(): number } {
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: options.maxBodyBytes });
+export function attachSubscriptions(
+  server: Server,
+  options: GraphQLOptions,
+): { close(): Promise<void>; sockets(): number; running(): number } {
+  // One message at a time, so that a flood on one socket waits its turn.
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: options.maxBodyBytes, handleProtocols, allowSynchronousEvents: false });
   const budget = new TurnBudget();
   const writers = new WeakMap<WebSocket, SocketWriter>();
   const hub = new SubscriptionHub({
@@ -122,89 +146,99 @@ export function attachSubscriptions(server: Server, options: GraphQLOptions): { 
     } else {
       sockets.handleUpgrade(request, socket, head, (client) => {
         writers.set(client, new SocketWriter(client, socket, budget));
-        sockets.emit('connection', client, request);
+        carryProtocol(protocol, { socket: client, request }, socket, options.logger);
       });
     }
   });
   const perSocket = new WeakMap<object, Set<string>>();
-  /** Valid documents by their text. */
-  const documents = new LRUCache<string, DocumentNode>({ maxSize: 4 * 1024 ** 2, sizeCalculation: (_document, text) => text.length + 1 });
-  const disposable = useServer<Record<string, unknown>, { principal: Principal }>(
-    {
-      schema: options.schema,
-      isProd: true,
-      // `onSubscribe` below made the arguments.
-      subscribe: (args) => hub.subscribe(args as SubscriptionArgs),
-      connectionInitWaitTimeout: 10_000,
-      onConnect: async ({ connectionParams, extra }) => {
-        const header = connectionParams?.['authorization'] ?? connectionParams?.['Authorization'];
-        const token = connectionParams?.['token'];
-        try {
-          extra.principal = await authenticate(options.tokens, header ?? (typeof token === 'string' ? `Bearer ${token}` : undefined));
-          return true;
-        } catch {
-          return false;
-        }
-      },
-      onSubscribe: ({ extra }, id, payload) => {
-        const requestId = options.newRequestId();
-        try {
-          const open = perSocket.get(extra.socket) ?? new Set();
-          perSocket.set(extra.socket, open);
-          if (open.size >= MAX_SUBSCRIPTIONS_PER_SOCKET) {
-            throw new AppError(
-              ErrorCode.RESOURCE_EXHAUSTED,
-              `A socket carries at most ${MAX_SUBSCRIPTIONS_PER_SOCKET} operations at once; open another or end some.`,
-            );
-          }
-          const principal = extra.principal;
-          if (!principal || principal.expiresAt.getTime() <= Date.now()) throw unauthenticated();
-          let document = documents.get(payload.query);
-          if (!document) {
-            document = parse(payload.query, { maxTokens: MAX_TOKENS });
-            const errors = validate(options.schema, document, specifiedRules, { maxErrors: 10 });
-            if (errors.length > 0) return errors.map((error) => toClientError(error, options.logger, requestId));
-            documents.set(payload.query, document);
-          }
-          checkQueryLimits(options.schema, document, payload.variables ?? {}, options.limits);
-          open.add(id);
-          return {
-            schema: options.schema,
-            document,
-            operationName: payload.operationName,
-            variableValues: payload.variables,
-            contextValue: options.newContext(principal, requestId),
-            query: payload.query,
-            id,
-            writer: writers.get(extra.socket),
-          };
-        } catch (error) {
-          return [toClientError(error instanceof GraphQLError ? error : wrap(error), options.logger, requestId)];
-        }
-      },
-      onComplete: ({ extra }, id) => {
-        perSocket.get(extra.socket)?.delete(id);
-      },
-      onNext: (_context, _id, _payload, args, result) => {
-        if (!result.errors) return undefined;
-        const { requestId } = args.contextValue as RequestContext;
-        return { ...result, errors: result.errors.map((error) => toClientError(error, options.logger, requestId)) };
-      },
-      onError: ({ extra }, id, _payload, errors) => {
-        perSocket.get(extra.socket)?.delete(id);
-        return errors.map((error) => toClientError(error, options.logger, String(error.extensions?.['requestId'] ?? options.newRequestId())).toJSON());
-      },
+  /** Valid documents by their text; each takes some two hundred times its text. */
+  const documents = new LRUCache<string, DocumentNode>({ maxSize: 1024 ** 2, sizeCalculation: (_document, text) => text.length + 1 });
+  const protocol = makeServer<Record<string, unknown>, SocketExtra>({
+    schema: options.schema,
+    // `onSubscribe` below made the arguments.
+    subscribe: (args) => hub.subscribe(args as SubscriptionArgs),
+    connectionInitWaitTimeout: 10_000,
+    onConnect: async ({ connectionParams, extra }) => {
+      const header = connectionParams?.['authorization'] ?? connectionParams?.['Authorization'];
+      const token = connectionParams?.['token'];
+      try {
+        extra.principal = await authenticate(options.tokens, header ?? (typeof token === 'string' ? `Bearer ${token}` : undefined));
+        return true;
+      } catch {
+        return false;
+      }
     },
-    sockets,
-  );
+    onSubscribe: ({ extra }, id, payload) => {
+      const requestId = options.newRequestId();
+      try {
+        const open = perSocket.get(extra.socket) ?? new Set();
+        perSocket.set(extra.socket, open);
+        if (open.size >= MAX_SUBSCRIPTIONS_PER_SOCKET) {
+          throw new AppError(
+            ErrorCode.RESOURCE_EXHAUSTED,
+            `A socket carries at most ${MAX_SUBSCRIPTIONS_PER_SOCKET} operations at once; open another or end some.`,
+          );
+        }
+        if (id.length > MAX_OPERATION_ID_LENGTH)
+          throw badInput('id', `at most ${MAX_OPERATION_ID_LENGTH} characters`, `${id.length} characters`);
+        const principal = extra.principal;
+        if (!principal || principal.expiresAt.getTime() <= Date.now()) throw unauthenticated();
+        const known = documents.get(payload.query);
+        const document = known ?? parse(payload.query, { maxTokens: MAX_TOKENS });
+        const errors = known ? [] : validate(options.schema, document, specifiedRules, { maxErrors: 10 });
+        if (errors.length > 0) return errors.map((error) => toClientError(error, options.logger, requestId));
+        const variableValues = declaredOf(document, payload.variables ?? {});
+        checkQueryLimits(options.schema, document, variableValues, options.limits);
+        documents.set(payload.query, document);
+        // graphql-ws keeps the message as long as the operation lives.
+        Object.assign(payload, { variables: variableValues, extensions: null });
+        open.add(id);
+        return {
+          schema: options.schema,
+          document,
+          operationName: payload.operationName,
+          variableValues,
+          contextValue: options.newContext(principal, requestId),
+          query: payload.query,
+          id,
+          writer: writers.get(extra.socket),
+        };
+      } catch (error) {
+        return [toClientError(error instanceof GraphQLError ? error : wrap(error), options.logger, requestId)];
+      }
+    },
+    onComplete: ({ extra }, id) => {
+      perSocket.get(extra.socket)?.delete(id);
+    },
+    onNext: (_context, _id, _payload, args, result) => {
+      if (!result.errors) return undefined;
+      const { requestId } = args.contextValue as RequestContext;
+      return { ...result, errors: result.errors.map((error) => toClientError(error, options.logger, requestId)) };
+    },
+    onError: ({ extra }, id, _payload, errors) => {
+      perSocket.get(extra.socket)?.delete(id);
+      return errors.map((error) =>
+        toClientError(error, options.logger, String(error.extensions?.['requestId'] ?? options.newRequestId())).toJSON(),
+      );
+    },
+  });
   return {
     sockets: () => sockets.clients.size,
     running: () => [...sockets.clients].reduce((sum, client) => sum + (perSocket.get(client)?.size ?? 0), 0),
     close: async () => {
       for (const client of sockets.clients) client.close(1001, 'Going away: reconnect and pass your last seq as `after`.');
-      await disposable.dispose();
+      const deadline = setTimeout(() => sockets.clients.forEach((client) => client.terminate()), CLOSE_GRACE_MS);
+      await new Promise<void>((resolve) => sockets.close(() => resolve()));
+      clearTimeout(deadline);
     },
   };
+}
+
+/** The variables that a document declares. */
+function declaredOf(document: DocumentNode, variables: Record<string, unknown>): Record<string, unknown> {
+  const operations = document.definitions.filter((definition) => definition.kind === Kind.OPERATION_DEFINITION);
+  const names = operations.flatMap(({ variableDefinitions = [] }) => variableDefinitions.map(({ variable }) => variable.name.value));
+  return Object.fromEntries(names.filter((name) => Object.hasOwn(variables, name)).map((name) => [name, variables[name]]));
 }
 
 function wrap(error: unknown): GraphQLError {

@@ -23,6 +23,9 @@ export interface QueryLimits {
 /** Tokens of a document; the parser stops there, before anything else costs time. */
 export const MAX_TOKENS = 4_000;
 
+/** Characters of a document: a subscription keeps its text as long as it lives. */
+const MAX_CHARACTERS = 200_000;
+
 interface Walk {
   schema: GraphQLSchema;
   fragments: Map<string, FragmentDefinitionNode>;
@@ -43,6 +46,8 @@ export function checkQueryLimits(
   variables: Record<string, unknown>,
   limits: QueryLimits,
 ): void {
+  const characters = document.loc?.source.body.length ?? 0;
+  if (characters > MAX_CHARACTERS) throw tooComplex('number of characters', MAX_CHARACTERS, characters);
   const fragments = new Map<string, FragmentDefinitionNode>();
   for (const definition of document.definitions) {
     if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
@@ -50,7 +55,15 @@ export function checkQueryLimits(
   for (const definition of document.definitions) {
     if (definition.kind !== Kind.OPERATION_DEFINITION) continue;
     const root = schema.getRootType(definition.operation);
-    const walk: Walk = { schema, fragments, variables, limits, aliases: 0, directives: definition.directives?.length ?? 0, open: new Set() };
+    const walk: Walk = {
+      schema,
+      fragments,
+      variables,
+      limits,
+      aliases: 0,
+      directives: definition.directives?.length ?? 0,
+      open: new Set(),
+    };
     const cost = costOf(walk, definition.selectionSet, root ?? undefined, 1);
     if (cost > limits.maxCost) throw tooComplex('cost', limits.maxCost, cost);
   }
@@ -93,13 +106,18 @@ function costOfField(walk: Walk, field: FieldNode, type: GraphQLNamedType | unde
 
 function pageSize(walk: Walk, field: FieldNode): number {
   const value = field.arguments?.find((argument) => argument.name.value === 'first')?.value;
-  const size = value?.kind === Kind.INT ? Number(value.value) : value?.kind === Kind.VARIABLE ? Number(walk.variables[value.name.value]) : NaN;
+  const size =
+    value?.kind === Kind.INT ? Number(value.value) : value?.kind === Kind.VARIABLE ? Number(walk.variables[value.name.value]) : NaN;
   return Number.isFinite(size) ? Math.max(1, size) : DEFAULT_PAGE_SIZE;
 }
 
 function tooComplex(what: string, limit: number, got: number): AppError {
-  return new AppError(ErrorCode.QUERY_TOO_COMPLEX, `The ${what} of this document is ${got}, above the limit of ${limit}. Ask for less at a time.`, {
-    expected: `at most ${limit}`,
-    got: String(got),
-  });
+  return new AppError(
+    ErrorCode.QUERY_TOO_COMPLEX,
+    `The ${what} of this document is ${got}, above the limit of ${limit}. Ask for less at a time.`,
+    {
+      expected: `at most ${limit}`,
+      got: String(got),
+    },
+  );
 }

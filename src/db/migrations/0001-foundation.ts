@@ -242,14 +242,17 @@ const TABLES: Record<string, string> = {
     request_id text not null`,
 };
 
+/** A value can be longer than an index takes. A column and not an expression: row-level security keeps expressions from indexes. */
+const VALUE_HASH = 'value_hash bigint not null generated always as (hashtextextended(value, 0)) stored';
+
 /** Tables without an id of their own: bulk rows keyed by what they belong to. */
 const BULK_TABLES: Record<string, string> = {
   run_param: `
-    tenant text not null, run_id uuid not null, key text not null, value text not null,
+    tenant text not null, run_id uuid not null, key text not null, value text not null, ${VALUE_HASH},
     primary key (run_id, key),
     foreign key (tenant, run_id) references run (tenant, id) on delete cascade`,
   run_tag: `
-    tenant text not null, run_id uuid not null, key text not null, value text not null,
+    tenant text not null, run_id uuid not null, key text not null, value text not null, ${VALUE_HASH},
     primary key (run_id, key),
     foreign key (tenant, run_id) references run (tenant, id) on delete cascade`,
   run_counter: `
@@ -295,8 +298,8 @@ const INDEXES = [
   `create index run_by_status on run (tenant, status, created_at desc, id desc)`,
   `create index metric_point_by_seq on metric_point (run_id, seq)`,
   `create index metric_latest_by_value on metric_latest (tenant, key, value, run_id)`,
-  `create index run_param_by_value on run_param (tenant, key, value, run_id)`,
-  `create index run_tag_by_value on run_tag (tenant, key, value, run_id)`,
+  `create index run_param_by_value on run_param (tenant, key, value_hash, run_id)`,
+  `create index run_tag_by_value on run_tag (tenant, key, value_hash, run_id)`,
   `create index run_dataset_by_dataset on run_dataset (tenant, dataset_id)`,
   `create index dataset_by_sha256 on dataset (tenant, sha256)`,
   `create index model_version_by_stage on model_version (tenant, stage, model_id)`,

@@ -1,5 +1,5 @@
 import type { LiveEvents } from '../../adapters/live-events/port.js';
-import { AppError, ErrorCode } from '../../errors.js';
+import { AppError, badInput, ErrorCode } from '../../errors.js';
 
 /** A row of a log with a sequence number that grows with its commits. */
 export interface Sequenced {
@@ -36,6 +36,7 @@ export class LiveFeeds {
     const stop = () => sleeper.wake?.();
     signal.addEventListener('abort', stop);
     try {
+      if (after !== null && after < 0) throw badInput('after', 'a seq of 0 or more', after);
       let position = after ?? (await log.head());
       while (!signal.aborted) {
         const rows = await log.after(position, sleeper);

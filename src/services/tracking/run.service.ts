@@ -43,6 +43,9 @@ export interface RunFilter {
 
 export const MAX_METRICS_PER_CALL = 10_000;
 
+/** Values can be longer than an index takes. */
+const HAS_PAIR = 'key = ? and value_hash = hashtextextended(?, 0) and value = ?';
+
 export const metricsTopic = (runId: string) => `run-metrics:${runId}`;
 
 /** Runs and what they log: parameters, tags, metric histories. */
@@ -205,8 +208,8 @@ export class RunService {
     if (terms.length > 20) throw badInput('filter', 'at most 20 terms', terms.length);
     const related = [
       ...(filter.datasetIds?.length ? [runIds('run_dataset', `dataset_id in (${filter.datasetIds.map(() => '?').join(', ')})`, [session.tenant, ...filter.datasetIds])] : []),
-      ...(filter.params ?? []).map((pair) => runIds('run_param', 'key = ? and value = ?', [session.tenant, pair.key, pair.value])),
-      ...(filter.tags ?? []).map((pair) => runIds('run_tag', 'key = ? and value = ?', [session.tenant, pair.key, pair.value])),
+      ...(filter.params ?? []).map((pair) => runIds('run_param', HAS_PAIR, [session.tenant, pair.key, pair.value, pair.value])),
+      ...(filter.tags ?? []).map((pair) => runIds('run_tag', HAS_PAIR, [session.tenant, pair.key, pair.value, pair.value])),
       ...(filter.metrics ?? []).map(({ key, min, max }) => {
         const bounds = [...(min == null ? [] : ['value >= ?']), ...(max == null ? [] : ['value <= ?'])];
         return runIds('metric_latest', ['key = ?', ...bounds].join(' and '), [session.tenant, key, min, max].filter((value) => value != null));
