@@ -9,18 +9,16 @@ import { toOutputTensor } from './tensor.types.js';
 
 @Resolver(() => PredictPayload)
 export class PredictResolver {
-  @Extensions({ minRole: Role.VIEWER })
+  @Extensions({ minRole: Role.VIEWER, direct: predict })
   @Mutation(() => PredictPayload, {
     description:
       'Predicts for rows at an endpoint. VIEWER may call endpoints whose live versions are all in PRODUCTION (FORBIDDEN otherwise). UNAVAILABLE when nothing is live, DEADLINE_EXCEEDED when the model took too long, RESOURCE_EXHAUSTED when it needs too much memory or too many rows wait.',
   })
-  async predict(
+  predict(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => PredictInput, { description: 'The endpoint and the rows.' }) input: PredictInput,
   ): Promise<PredictPayload> {
-    const prediction = await ctx.services.predictions.predict(ctx.principal, input, ctx.requestId);
-    const { requestId, rows, latencyMs, batchRows, outputs } = prediction;
-    return { requestId, rows, latencyMs, batchRows, outputs: outputs.map(toOutputTensor), prediction };
+    return predict(ctx, input);
   }
 
   @FieldResolver(() => [RowPrediction], {
@@ -39,4 +37,10 @@ export class PredictResolver {
   modelVersion(@Root() { prediction }: PredictPayload): ModelVersionType {
     return prediction.target.version;
   }
+}
+
+async function predict(ctx: RequestContext, input: PredictInput): Promise<PredictPayload> {
+  const prediction = await ctx.services.predictions.predict(ctx.principal, input, ctx.requestId);
+  const { requestId, rows, latencyMs, batchRows, outputs } = prediction;
+  return { requestId, rows, latencyMs, batchRows, outputs: outputs.map(toOutputTensor), prediction };
 }

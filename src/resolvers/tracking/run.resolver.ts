@@ -1,4 +1,4 @@
-import { Arg, Args, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
+import { Arg, Args, Ctx, Extensions, FieldResolver, ID, Int, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
 import { abortable } from '../../services/platform/live-feed.js';
 import { metricsTopic } from '../../services/tracking/run.service.js';
 import type { RequestContext } from '../request-context.js';
@@ -54,9 +54,13 @@ export class RunResolver {
     return { run: await ctx.run((session) => ctx.services.runs.finish(session, input.runId, input.status)) };
   }
 
+  @Extensions({ direct: logMetrics })
   @Mutation(() => LogMetricsPayload, { description: 'Logs metric values in bulk; followers of the run see them within milliseconds.' })
-  async logMetrics(@Ctx() ctx: RequestContext, @Arg('input', () => LogMetricsInput, { description: 'The run and its points.' }) input: LogMetricsInput): Promise<LogMetricsPayload> {
-    return { addedCount: await ctx.run((session) => ctx.services.runs.logMetrics(session, input.runId, input.metrics)) };
+  logMetrics(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => LogMetricsInput, { description: 'The run and its points.' }) input: LogMetricsInput,
+  ): Promise<LogMetricsPayload> {
+    return logMetrics(ctx, input);
   }
 
   @Mutation(() => RunPayload, { description: 'Logs parameters of a run. The same value again is allowed, another is CONFLICT.' })
@@ -123,6 +127,10 @@ export class RunResolver {
   ): Promise<MetricPoint[]> {
     return ctx.run((session) => ctx.services.runs.metricHistory(session, run.id, key, maxPoints));
   }
+}
+
+async function logMetrics(ctx: RequestContext, { runId, metrics }: LogMetricsInput): Promise<LogMetricsPayload> {
+  return { addedCount: await ctx.run((session) => ctx.services.runs.logMetrics(session, runId, metrics)) };
 }
 
 async function followMetrics(ctx: RequestContext, { runId, after }: { runId: string; after?: number }): Promise<AsyncIterableIterator<MetricPoint>> {
