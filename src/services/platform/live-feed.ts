@@ -122,8 +122,9 @@ class SharedLog<T extends Sequenced> {
       position = start;
     }
     if (position >= this.end) {
-      // Whoever is at the end reads the next page for all, so that the rows run ahead of the quickest follower alone.
-      if (this.stale) await this.refresh();
+      // Whoever is at the end reads the next page for all, so that the rows run ahead of the quickest follower alone. Who comes while it is
+      // being read waits for it: the wake-up that it answers will not come again.
+      if (this.stale || this.reading) await this.refresh();
       else await this.change(sleeper);
     }
     return position < this.end ? this.recent.slice(firstAfter(this.recent, position)) : [];
