@@ -65,6 +65,8 @@ export async function startApp(config: Config, logger: Logger, options: AppOptio
     };
   } catch (error) {
     for (const stop of stops) await stop();
+    // A training that was just taken up must not keep the reason for the failed start from being told.
+    leaving.abort();
     await context.close();
     throw error;
   }

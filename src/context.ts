@@ -206,9 +206,10 @@ export async function createContext(config: Config, logger: Logger, options: Con
       }),
     close: async () => {
       await serving.stop();
+      await queue.close();
+      // What the last jobs have begun and told.
       await versionStorage.idle();
       await events.stop();
-      await queue.close();
       await live.close();
       await db.close();
     },

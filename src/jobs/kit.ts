@@ -3,14 +3,14 @@ import type { JobQueue } from '../adapters/job-queue/port.js';
 import type { LiveEvents } from '../adapters/live-events/port.js';
 import type { Job } from '../db/entities/platform/job.entity.js';
 import type { Actor, Database } from '../db/database.js';
-import { JOB_CATALOG, type RowJobKind } from '../domain/job-catalog.js';
+import { JOB_CATALOG, type JobKind } from '../domain/job-catalog.js';
 import { Role } from '../domain/principal.js';
 import { AppError, ErrorCode } from '../errors.js';
 import type { JobRun } from '../services/platform/job-run.js';
 import { jobTopic, StaleAttempt, type JobService } from '../services/platform/job.service.js';
 
 export type JobHandler = (run: JobRun) => Promise<void>;
-export type JobHandlers = Record<RowJobKind, JobHandler>;
+export type JobHandlers = Record<JobKind, JobHandler>;
 
 export interface JobRuntime {
   db: Database;
@@ -31,7 +31,7 @@ const PROGRESS_MS = 250;
 
 /** Lets this process work on jobs of every kind. The handlers are typed by the catalogue, so that none can be missing. */
 export async function consumeJobs(runtime: JobRuntime, handlers: JobHandlers, maxConcurrency: number): Promise<void> {
-  for (const [kind, handler] of Object.entries(handlers) as [RowJobKind, JobHandler][]) {
+  for (const [kind, handler] of Object.entries(handlers) as [JobKind, JobHandler][]) {
     const { payload, concurrency } = JOB_CATALOG[kind];
     await runtime.queue.consume(kind, Math.min(concurrency, maxConcurrency), async (queued) => {
       const { jobId, attempt } = payload.parse(queued);

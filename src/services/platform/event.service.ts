@@ -55,6 +55,7 @@ export class EventService {
 
   async stop(): Promise<void> {
     for (const stop of this.stops) stop();
+    this.relay.kick();
     await this.relay.idle();
   }
 

@@ -14,6 +14,7 @@ import { LockMode, type FilterQuery } from '@mikro-orm/core';
 import { EventType } from '../../domain/events.js';
 import { JOB_CATALOG } from '../../domain/job-catalog.js';
 import { AppError, conflict, ErrorCode, notFound } from '../../errors.js';
+import type { TrainingJobConfig } from '../training/training-job-config.js';
 import type { JobEventRow, JobFilter, JobKind, JobStatus, NewJob } from './job-rows.js';
 import { requireOwn } from './ownership.js';
 import { audit, EVENTS_WAITING } from './use-case.js';
@@ -27,8 +28,6 @@ interface Failure {
   backoffMs: number;
 }
 
-/** Failed or lost attempts without progress in between, after which a job is given up. */
-const MAX_FAILURES = 3;
 const ENDED: readonly JobStatus[] = ['SUCCEEDED', 'FAILED', 'CANCELLED'];
 /** A queued job that no worker took for so long is offered to the queue again, which ignores what it still holds. */
 const REQUEUE_AFTER_MS = 15_000;
@@ -191,12 +190,13 @@ export class JobService {
     this.live.publish(JOBS_WAITING);
   }
 
-  /** Offers waiting jobs to the queue. */
+  /** Offers waiting jobs to the queue; first those that it was never offered, however many others wait for a worker. */
   async dispatch(): Promise<void> {
     const waiting = await this.db.asSystem((em) =>
       sql<{ id: string; tenant: string; kind: string; attempt: number }>(em, 
         `select id, tenant, kind, attempt from job where status = 'QUEUED' and (not_before is null or not_before <= now())
-         and (enqueued_attempt < attempt or enqueued_at < now() - ? * interval '1 millisecond') order by created_at limit 500`,
+         and (enqueued_attempt < attempt or enqueued_at < now() - ? * interval '1 millisecond')
+         order by enqueued_attempt = attempt, created_at limit 500`,
         [REQUEUE_AFTER_MS],
       ),
     );
@@ -241,10 +241,11 @@ export class JobService {
   }
 
   private async retryOrEnd(em: EntityManager, id: string, attempt: number, { code, message, final, backoffMs }: Failure): Promise<void> {
-    const job = await em.findOne(Job, { id, attempt, status: 'RUNNING' });
+    // Locked, or a cancellation that commits meanwhile would be undone.
+    const job = await em.findOne(Job, { id, attempt, status: 'RUNNING' }, { lockMode: LockMode.PESSIMISTIC_WRITE });
     if (!job) return;
     const failures = job.failures + 1;
-    if (final || failures >= MAX_FAILURES) {
+    if (final || failures >= JOB_CATALOG[job.kind].attempts) {
       await sql(em, 'update job set failures = ?, error_code = ?, error_message = ? where id = ?', [failures, code, message, id]);
       await this.step(em, id, { status: 'FAILED', message });
       await this.endRun(em, job, 'FAILED');
@@ -254,6 +255,7 @@ export class JobService {
           type: EventType.MODEL_TRAINING_FAILED,
           subjectType: 'job',
           subjectId: id,
+          modelId: (job.config as unknown as TrainingJobConfig).registerModelId,
           payload: { runId: job.runId, errorCode: code, errorMessage: message },
         });
       }

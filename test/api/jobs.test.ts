@@ -1,0 +1,72 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Actor } from '../../src/db/database.js';
+import { sql } from '../../src/db/sql.js';
+import { Role } from '../../src/domain/principal.js';
+import { AppError, ErrorCode } from '../../src/errors.js';
+import { startTestService, type TestService } from '../support/service.js';
+
+let service: TestService;
+let actor: Actor;
+beforeAll(async () => {
+  // No worker: the attempts are the tests' own.
+  service = await startTestService({ ROLE: 'api' });
+  actor = {
+    principal: { subject: 'tess', tenant: 'acme', role: Role.ENGINEER, expiresAt: new Date(Date.now() + 60_000) },
+    requestId: 'test',
+  };
+});
+afterAll(() => service?.close());
+
+const db = () => service.app.context.db;
+const jobs = () => service.app.context.services.jobs;
+
+async function newJob(kind: 'TRAINING' | 'VALIDATION', config = {}): Promise<string> {
+  return db().transact(actor, async (session) => jobs().create(session, { kind, config }).id);
+}
+
+async function statusOf(id: string): Promise<unknown> {
+  const { status, attempt } = await db().transact(actor, (session) => jobs().get(session, id));
+  return { status, attempt };
+}
+
+describe('a job', () => {
+  it('that is cancelled while its attempt fails stays cancelled', async () => {
+    const id = await newJob('VALIDATION');
+    const job = (await jobs().claim(id, 1))!;
+    let failed: Promise<void> | undefined;
+    await db().transact(actor, async (session) => {
+      await jobs().cancel(session, id);
+      failed = jobs().attemptFailed(job, new Error('boom'));
+      // Time for the failure to read the job before the cancellation commits.
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    });
+    await failed;
+    expect(await statusOf(id)).toEqual({ status: 'CANCELLED', attempt: 1 });
+  });
+
+  it('that failed tells of the model that its training was for', async () => {
+    const modelId = randomUUID();
+    const id = await newJob('TRAINING', { registerModelId: modelId });
+    const job = (await jobs().claim(id, 1))!;
+    await jobs().attemptFailed(job, new AppError(ErrorCode.BAD_USER_INPUT, 'No such column.'));
+    const [event] = await db().asSystem((em) =>
+      sql<{ type: string; modelId: string }>(em, 'select type, model_id as "modelId" from event where subject_id = ?', [id]),
+    );
+    expect(event).toEqual({ type: 'MODEL_TRAINING_FAILED', modelId });
+  });
+
+  it('that is new is offered to the queue before those that wait there already', async () => {
+    await db().asSystem((em) =>
+      sql(
+        em,
+        `insert into job (id, tenant, kind, config, created_by, created_at, enqueued_attempt, enqueued_at)
+         select gen_random_uuid(), 'acme', 'VALIDATION', '{}', 'tess', now() - interval '1 hour', 1, now() - interval '1 hour' from generate_series(1, 500)`,
+      ),
+    );
+    const id = await newJob('VALIDATION');
+    await jobs().dispatch();
+    const { enqueuedAttempt } = await db().transact(actor, (session) => jobs().get(session, id));
+    expect(enqueuedAttempt).toBe(1);
+  });
+});
