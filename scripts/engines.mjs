@@ -61,7 +61,20 @@ async function end(server) {
 /** Redis from Debian, with the settings that production needs: nothing is evicted, every write is on disk. */
 export async function startRedis(folder) {
   const port = await freePort();
-  const settings = ['--port', port, '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'yes', '--maxmemory-policy', 'noeviction'];
+  const settings = [
+    '--port',
+    port,
+    '--bind',
+    '127.0.0.1',
+    '--dir',
+    folder,
+    '--save',
+    '',
+    '--appendonly',
+    'yes',
+    '--maxmemory-policy',
+    'noeviction',
+  ];
   // One for every service that the tests start beside each other.
   settings.push('--databases', 10_000);
   const stop = await serve('redis-server', port, findOrInstall(['redis-server'], 'redis-server'), settings.map(String));
@@ -79,7 +92,8 @@ function versitygw() {
   console.error(`Building versitygw ${version} (once; a few minutes) …`);
   mkdirSync(bin, { recursive: true });
   const built = spawnSync(go, ['install', VERSITYGW], { env: { ...process.env, GOBIN: bin, GOFLAGS: '' }, encoding: 'utf8' });
-  if (!existsSync(path)) throw new Error(`versitygw could not be built: ${built.stderr?.trim().split('\n').at(-1) ?? built.error?.message}`);
+  if (!existsSync(path))
+    throw new Error(`versitygw could not be built: ${built.stderr?.trim().split('\n').at(-1) ?? built.error?.message}`);
   return path;
 }
 
@@ -90,14 +104,20 @@ export async function startS3(folder) {
   mkdirSync(data);
   const [key, secret] = [randomBytes(8).toString('hex'), randomBytes(16).toString('hex')];
   const env = { ...process.env, ROOT_ACCESS_KEY: key, ROOT_SECRET_KEY: secret };
-  const stop = await serve('versitygw', port, versitygw(), ['--quiet', '--keep-alive', '--port', `127.0.0.1:${port}`, 'posix', data], { env });
+  const stop = await serve('versitygw', port, versitygw(), ['--quiet', '--keep-alive', '--port', `127.0.0.1:${port}`, 'posix', data], {
+    env,
+  });
   return { env: { S3_ENDPOINT: `http://127.0.0.1:${port}`, S3_ACCESS_KEY: key, S3_SECRET_KEY: secret }, stop };
 }
 
 /** Debian keeps PostgreSQL's server programs off the PATH. */
 function postgresFolders() {
   const root = '/usr/lib/postgresql';
-  return existsSync(root) ? readdirSync(root).sort((a, b) => Number(b) - Number(a)).map((version) => join(root, version, 'bin')) : [];
+  return existsSync(root)
+    ? readdirSync(root)
+        .sort((a, b) => Number(b) - Number(a))
+        .map((version) => join(root, version, 'bin'))
+    : [];
 }
 
 /** PostgreSQL from Debian, as a user has it; its superuser is for the tests alone. */
@@ -110,7 +130,10 @@ export async function startPostgres(folder) {
   const asUser = process.getuid?.() === 0 ? postgresUser() : {};
   if (asUser.uid !== undefined) chownSync(data, asUser.uid, asUser.gid);
   const options = { ...asUser, cwd: data };
-  const made = spawnSync(initdb, ['-D', data, '-U', 'postgres', '--auth=trust', '--no-sync', '--encoding=UTF8', '--locale=C'], { ...options, encoding: 'utf8' });
+  const made = spawnSync(initdb, ['-D', data, '-U', 'postgres', '--auth=trust', '--no-sync', '--encoding=UTF8', '--locale=C'], {
+    ...options,
+    encoding: 'utf8',
+  });
   if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr ?? made.error?.message}`);
   const settings = ['-p', port, '-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', '-c', 'fsync=off'].map(String);
   const stop = await serve('postgres', port, join(initdb, '..', 'postgres'), ['-D', data, ...settings], options);
@@ -118,7 +141,11 @@ export async function startPostgres(folder) {
 }
 
 function postgresUser() {
-  const [, , uid, gid] = readFileSync('/etc/passwd', 'utf8').split('\n').find((line) => line.startsWith('postgres:'))?.split(':') ?? [];
+  const [, , uid, gid] =
+    readFileSync('/etc/passwd', 'utf8')
+      .split('\n')
+      .find((line) => line.startsWith('postgres:'))
+      ?.split(':') ?? [];
   if (uid === undefined) throw new Error('There is no user "postgres" to run PostgreSQL as: install the Debian package postgresql.');
   return { uid: Number(uid), gid: Number(gid) };
 }

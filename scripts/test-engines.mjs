@@ -14,7 +14,10 @@ const running = [];
 try {
   for (const start of [startRedis, startS3, startPostgres]) running.push(await start(folder));
   const env = Object.assign({ ...process.env, MATIH_CHROMIUM: chromiumPath() }, ...running.map((engine) => engine.env));
-  const vitest = spawn('vitest', ['run', '--project', 'engines', '--project', 'on-engines', ...process.argv.slice(2)], { env, stdio: 'inherit' });
+  const vitest = spawn('vitest', ['run', '--project', 'engines', '--project', 'on-engines', ...process.argv.slice(2)], {
+    env,
+    stdio: 'inherit',
+  });
   const [code] = await once(vitest, 'exit');
   process.exitCode = code ?? 1;
 } catch (error) {

@@ -29,7 +29,12 @@ export async function connectRedis(url: string, logger: Logger, options: RedisOp
     const { hostname, port } = new URL(url);
     // The error of a failed connect says only that it is closed.
     const why = (reason ?? String(error)).replace(/\.$/, '');
-    throw new AppError(ErrorCode.UNAVAILABLE, `Cannot reach Redis at ${hostname}:${port || 6379}: ${why}. Check REDIS_URL.`, { field: 'REDIS_URL' }, { cause: error });
+    throw new AppError(
+      ErrorCode.UNAVAILABLE,
+      `Cannot reach Redis at ${hostname}:${port || 6379}: ${why}. Check REDIS_URL.`,
+      { field: 'REDIS_URL' },
+      { cause: error },
+    );
   }
   return redis;
 }

@@ -142,7 +142,9 @@ export class Database {
 
 /** A schema with migrations that this version does not know is not for it. */
 async function refuseNewer(em: EntityManager): Promise<void> {
-  const [{ exists } = { exists: false }] = await sql<{ exists: boolean }>(em, 'select to_regclass(?) is not null as exists', [MIGRATION_TABLE]);
+  const [{ exists } = { exists: false }] = await sql<{ exists: boolean }>(em, 'select to_regclass(?) is not null as exists', [
+    MIGRATION_TABLE,
+  ]);
   if (!exists) return;
   const executed = await sql<{ name: string }>(em, `select name from ${MIGRATION_TABLE} order by name desc`);
   const newer = executed.find(({ name }) => !MIGRATIONS.some((migration) => migration.name === name));

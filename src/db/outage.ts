@@ -4,7 +4,8 @@ import { AppError, ErrorCode } from '../errors.js';
 const SQL_STATES = /^(08|53|57|40)...$|^25P03$/;
 const SYSTEM_CODES = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN'];
 /** The driver gives these no code. */
-const MESSAGES = /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect|Client was closed)/;
+const MESSAGES =
+  /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect|Client was closed)/;
 
 /** What the database's being out of reach means to a caller: UNAVAILABLE, nothing was changed or a repetition is harmless. Others pass. */
 export function asOutage(error: unknown): unknown {

@@ -26,10 +26,13 @@ interface Role {
 /** Each thing that the service cannot do without, as one sentence that says what to do. */
 export async function checkServer(em: EntityManager): Promise<void> {
   const { version, encoding, schema, user } = await describeServer(em);
-  if (version < MIN_VERSION) throw unusable(`PostgreSQL ${MIN_VERSION / 10_000} or newer is needed, this is ${Math.floor(version / 10_000)}`);
+  if (version < MIN_VERSION)
+    throw unusable(`PostgreSQL ${MIN_VERSION / 10_000} or newer is needed, this is ${Math.floor(version / 10_000)}`);
   if (encoding !== 'UTF8') throw unusable(`The database must have the encoding UTF8, this one has ${encoding}`);
   if (schema !== 'public') {
-    throw unusable(`Tables of the user ${identifier(user)} would go to the schema ${schema ?? '(none)'}: run ALTER ROLE ${identifier(user)} SET search_path = public`);
+    throw unusable(
+      `Tables of the user ${identifier(user)} would go to the schema ${schema ?? '(none)'}: run ALTER ROLE ${identifier(user)} SET search_path = public`,
+    );
   }
 }
 
@@ -45,7 +48,8 @@ export async function ensureRoles(em: EntityManager): Promise<void> {
     [version >= 160_000 ? 'SET' : 'MEMBER', ROLES],
   );
   const bypassing = roles.find(({ bypasses }) => bypasses);
-  if (bypassing) throw unusable(`The role ${bypassing.name} could bypass row-level security: run ALTER ROLE ${bypassing.name} NOSUPERUSER NOBYPASSRLS`);
+  if (bypassing)
+    throw unusable(`The role ${bypassing.name} could bypass row-level security: run ALTER ROLE ${bypassing.name} NOSUPERUSER NOBYPASSRLS`);
   const missing = ROLES.filter((name) => !roles.some((role) => role.name === name));
   const unusableRoles = ROLES.filter((name) => !roles.some((role) => role.name === name && role.usable));
   const statements = missing.map((name) => `CREATE ROLE ${name} NOLOGIN`);
@@ -54,7 +58,10 @@ export async function ensureRoles(em: EntityManager): Promise<void> {
     for (const statement of statements) await em.execute(statement);
   } catch (error) {
     if (!isRefused(error)) throw error;
-    throw unusable(`The user ${identifier(user)} may not set up the roles of the service: give it CREATEROLE, or run as a superuser: ${statements.join('; ')}`, error);
+    throw unusable(
+      `The user ${identifier(user)} may not set up the roles of the service: give it CREATEROLE, or run as a superuser: ${statements.join('; ')}`,
+      error,
+    );
   }
 }
 

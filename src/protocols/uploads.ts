@@ -25,7 +25,8 @@ export function registerUploads(fastify: FastifyInstance, { tokens, services }: 
       const token = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
       if (!token) throw unauthenticated();
       const principal = await tokens.verify(token);
-      if (!includesRole(principal.role, Role.ENGINEER)) throw new AppError(ErrorCode.FORBIDDEN, 'Uploading needs the role ENGINEER.', { expected: Role.ENGINEER, got: principal.role });
+      if (!includesRole(principal.role, Role.ENGINEER))
+        throw new AppError(ErrorCode.FORBIDDEN, 'Uploading needs the role ENGINEER.', { expected: Role.ENGINEER, got: principal.role });
       const { fileName } = request.query as { fileName?: unknown };
       if (typeof fileName !== 'string') throw badInput('fileName', 'a query parameter ?fileName=…', fileName);
       if (!request.body) throw badInput('body', 'the file as the request body, with a content-type header', 'nothing');

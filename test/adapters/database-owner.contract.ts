@@ -13,7 +13,9 @@ export function databaseOwnerContract(name: string, adminUrl: () => string): voi
     const databases: string[] = [];
 
     async function admin(statement: string, database?: string): Promise<Record<string, unknown>[]> {
-      const client = new Client({ connectionString: database ? Object.assign(new URL(adminUrl()), { pathname: `/${database}` }).href : adminUrl() });
+      const client = new Client({
+        connectionString: database ? Object.assign(new URL(adminUrl()), { pathname: `/${database}` }).href : adminUrl(),
+      });
       await client.connect();
       try {
         return (await client.query<Record<string, unknown>>(statement)).rows;
@@ -30,7 +32,11 @@ export function databaseOwnerContract(name: string, adminUrl: () => string): voi
       databases.push(database);
       await admin(`create role "${login}" login password '${PASSWORD}' ${attributes}`);
       await admin(`create database ${database} ${owns ? `owner "${login}"` : ''} ${options}`);
-      const url = Object.assign(new URL(adminUrl()), { username: encodeURIComponent(login), password: PASSWORD, pathname: `/${database}` }).href;
+      const url = Object.assign(new URL(adminUrl()), {
+        username: encodeURIComponent(login),
+        password: PASSWORD,
+        pathname: `/${database}`,
+      }).href;
       return { url, login, database };
     }
 
@@ -119,7 +125,9 @@ export function databaseOwnerContract(name: string, adminUrl: () => string): voi
     it('who may not create tables gets one sentence, and what it says to run is enough', async () => {
       const { url } = await user('createrole', { owns: false });
       const { sentence, remedy } = await refusal(url);
-      expect(sentence).toMatch(/^The user "Owner \w+" may not set up its tables \(.*permission denied for schema public\): run as a superuser: ALTER DATABASE "database_\w+" OWNER TO "Owner \w+"\.$/);
+      expect(sentence).toMatch(
+        /^The user "Owner \w+" may not set up its tables \(.*permission denied for schema public\): run as a superuser: ALTER DATABASE "database_\w+" OWNER TO "Owner \w+"\.$/,
+      );
       await admin(remedy);
       await works(url);
     });
@@ -131,7 +139,9 @@ export function databaseOwnerContract(name: string, adminUrl: () => string): voi
         () => null,
         (caught: unknown) => caught as Error,
       );
-      expect(error?.message).toMatch(/^The user of DATABASE_URL may not create the schema bullmq for the job queues: run as a superuser: GRANT CREATE ON DATABASE database_\w+ TO "Owner \w+"\.$/);
+      expect(error?.message).toMatch(
+        /^The user of DATABASE_URL may not create the schema bullmq for the job queues: run as a superuser: GRANT CREATE ON DATABASE database_\w+ TO "Owner \w+"\.$/,
+      );
       await admin(/superuser: (.*)\.$/.exec(error?.message ?? '')?.[1] ?? '');
       await works(url);
     });
@@ -147,7 +157,9 @@ export function databaseOwnerContract(name: string, adminUrl: () => string): voi
     });
 
     it('is refused a database of another encoding, and tables in another schema', async () => {
-      const ascii = await user('createrole', { options: `encoding 'SQL_ASCII' template template0 locale_provider libc lc_collate 'C' lc_ctype 'C'` });
+      const ascii = await user('createrole', {
+        options: `encoding 'SQL_ASCII' template template0 locale_provider libc lc_collate 'C' lc_ctype 'C'`,
+      });
       expect((await refusal(ascii.url)).sentence).toBe('The database must have the encoding UTF8, this one has SQL_ASCII.');
       const elsewhere = await user('createrole');
       await admin(`create schema "${elsewhere.login}"`, elsewhere.database);

@@ -178,7 +178,9 @@ export function jobQueueContract({ name, engine, url, connect }: QueueUnderTest)
       const got: QueuedJob[] = [];
       await queue.consume(mine, 1, async (delivered) => void got.push(delivered));
       await expect.poll(() => got, { timeout: 20_000, interval: 20 }).toEqual([job]);
-      console.log(`${name}: job of a killed worker delivered again after ${(performance.now() - killedAt).toFixed(0)} ms (locks of ${QUICK.lockDuration} ms)`);
+      console.log(
+        `${name}: job of a killed worker delivered again after ${(performance.now() - killedAt).toFixed(0)} ms (locks of ${QUICK.lockDuration} ms)`,
+      );
     });
 
     it('does not give away a job that runs longer than its lock', async () => {

@@ -109,7 +109,10 @@ export function liveEventsContract({ name, url, connect, cutAll }: LiveEventsUnd
       const { hostname, port } = new URL(url());
       const proxy = await startTcpProxy({ host: hostname, port: Number(port) });
       cleanups.push(proxy.close);
-      const [sender, receiver] = [await member(Object.assign(new URL(url()), { hostname: '127.0.0.1', port: String(proxy.port) }).href), await member()];
+      const [sender, receiver] = [
+        await member(Object.assign(new URL(url()), { hostname: '127.0.0.1', port: String(proxy.port) }).href),
+        await member(),
+      ];
       const heard = listen(receiver, 'away');
       proxy[how]();
       for (let i = 0; i < 20; i++) {

@@ -20,6 +20,9 @@ liveEventsContract({
     return live;
   },
   cutAll: async () => {
-    await sql(database.url, `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'matih-live' and datname = current_database()`);
+    await sql(
+      database.url,
+      `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'matih-live' and datname = current_database()`,
+    );
   },
 });

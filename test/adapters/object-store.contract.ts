@@ -87,7 +87,9 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
     it(`streams ${LARGE_MB} MB in and out with flat memory`, async () => {
       const started = performance.now();
       const written = { sizeBytes: 0, sha256: '' };
-      const growingIn = await rssGrowthMb(async () => void Object.assign(written, await store.put('large', Readable.from(chunks(LARGE_MB), { objectMode: false }))));
+      const growingIn = await rssGrowthMb(
+        async () => void Object.assign(written, await store.put('large', Readable.from(chunks(LARGE_MB), { objectMode: false }))),
+      );
       const writtenMs = performance.now() - started;
       const hash = createHash('sha256');
       const growingOut = await rssGrowthMb(async () => {
@@ -95,7 +97,9 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
       });
       const readMs = performance.now() - started - writtenMs;
       const rate = (ms: number) => `${Math.round((LARGE_MB / ms) * 1000)} MB/s`;
-      console.log(`${name}: ${LARGE_MB} MB in at ${rate(writtenMs)}, RSS +${growingIn.toFixed(0)} MB; out at ${rate(readMs)}, RSS +${growingOut.toFixed(0)} MB`);
+      console.log(
+        `${name}: ${LARGE_MB} MB in at ${rate(writtenMs)}, RSS +${growingIn.toFixed(0)} MB; out at ${rate(readMs)}, RSS +${growingOut.toFixed(0)} MB`,
+      );
       expect(written).toEqual({ sizeBytes: LARGE_MB * MIB, sha256: hash.digest('hex') });
       expect(growingIn).toBeLessThan(RSS_GROWTH_MB);
       expect(growingOut).toBeLessThan(RSS_GROWTH_MB);
@@ -158,7 +162,29 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
       expect(contents.map(sha256)).toContain(kept);
     });
 
-    const hostile = ['', '..', '../x', 'a/../../x', '/etc/passwd', 'a//b', 'a/', './a', '.hidden', 'a\\b', '..\\x', '%2e%2e/x', '%252e%252e/x', 'a\0b', 'a\nb', 'a\u202Eb', 'a\uD800b', 'C:/x', `${'x'.repeat(251)}`, `${'x/'.repeat(500)}x`, 'ü'.repeat(126)];
+    const hostile = [
+      '',
+      '..',
+      '../x',
+      'a/../../x',
+      '/etc/passwd',
+      'a//b',
+      'a/',
+      './a',
+      '.hidden',
+      'a\\b',
+      '..\\x',
+      '%2e%2e/x',
+      '%252e%252e/x',
+      'a\0b',
+      'a\nb',
+      'a\u202Eb',
+      'a\uD800b',
+      'C:/x',
+      `${'x'.repeat(251)}`,
+      `${'x/'.repeat(500)}x`,
+      'ü'.repeat(126),
+    ];
     it(`refuses ${hostile.length} hostile keys in every call, without a trace`, async () => {
       const before = await keysOf(store, '');
       for (const key of hostile) {

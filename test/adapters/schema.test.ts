@@ -15,7 +15,10 @@ async function newDatabase(): Promise<{ database: TestDatabase; admin: Client }>
   const database = await createDatabaseFromTemplate();
   const admin = new Client({ connectionString: database.url });
   await admin.connect();
-  cleanups.push(() => database.drop(), () => admin.end());
+  cleanups.push(
+    () => database.drop(),
+    () => admin.end(),
+  );
   return { database, admin };
 }
 
@@ -52,11 +55,15 @@ describe('migrations', () => {
     const before = await describeSchema(admin);
     expect(before['columns']?.length).toBeGreaterThan(100);
     await db.migrateDown();
-    const tables = await admin.query(`select relname from pg_class c join pg_namespace n on n.oid = relnamespace where relkind in ('r', 'S', 'v') and ${IN_SCHEMA} and relname not like 'schema_migration%'`);
+    const tables = await admin.query(
+      `select relname from pg_class c join pg_namespace n on n.oid = relnamespace where relkind in ('r', 'S', 'v') and ${IN_SCHEMA} and relname not like 'schema_migration%'`,
+    );
     expect(tables.rows).toEqual([]);
     await db.migrate();
     expect(await describeSchema(admin)).toEqual(before);
-    console.log(`up, down, up: ${before['columns']?.length} columns, ${before['constraints']?.length} constraints, ${before['indexes']?.length} indexes, ${before['policies']?.length} policies the same`);
+    console.log(
+      `up, down, up: ${before['columns']?.length} columns, ${before['constraints']?.length} constraints, ${before['indexes']?.length} indexes, ${before['policies']?.length} policies the same`,
+    );
   });
 
   it('may be run by many processes at once, over nothing', async () => {
@@ -69,7 +76,9 @@ describe('migrations', () => {
   it('refuse a database of a newer version', async () => {
     const { database, admin } = await newDatabase();
     await admin.query(`insert into schema_migration (name) values ('9999-from-the-future')`);
-    await expect((await connect(database)).migrate()).rejects.toThrow(/^The database was set up by a newer version of the service \(its schema has 9999-from-the-future\)/);
+    await expect((await connect(database)).migrate()).rejects.toThrow(
+      /^The database was set up by a newer version of the service \(its schema has 9999-from-the-future\)/,
+    );
   });
 });
 
@@ -95,7 +104,9 @@ async function tablesOf(admin: Client): Promise<Table[]> {
 
 /** Tables that a role of the service can reach without forced row-level security. */
 async function leaks(admin: Client): Promise<string[]> {
-  return (await tablesOf(admin)).filter(({ isReachable, isForced, hasPolicy }) => isReachable && !(isForced && hasPolicy)).map(({ name }) => name);
+  return (await tablesOf(admin))
+    .filter(({ isReachable, isForced, hasPolicy }) => isReachable && !(isForced && hasPolicy))
+    .map(({ name }) => name);
 }
 
 /** A value that fits a column of this type; `n` tells rows apart. */
@@ -140,12 +151,19 @@ describe('row-level security', () => {
 
   it('stands behind roles that cannot get around it', async () => {
     const { admin } = await newDatabase();
-    const { rows } = await admin.query(`select rolname, rolsuper, rolbypassrls, rolcreaterole, rolcanlogin from pg_roles where rolname like 'matih\\_%' order by 1`);
+    const { rows } = await admin.query(
+      `select rolname, rolsuper, rolbypassrls, rolcreaterole, rolcanlogin from pg_roles where rolname like 'matih\\_%' order by 1`,
+    );
     const powerless = { rolsuper: false, rolbypassrls: false, rolcreaterole: false, rolcanlogin: false };
-    expect(rows).toEqual([{ rolname: 'matih_app', ...powerless }, { rolname: 'matih_system', ...powerless }]);
+    expect(rows).toEqual([
+      { rolname: 'matih_app', ...powerless },
+      { rolname: 'matih_system', ...powerless },
+    ]);
     const members = await admin.query(`select 1 from pg_auth_members where member in ('matih_app'::regrole, 'matih_system'::regrole)`);
     expect(members.rows).toEqual([]);
-    const definers = await admin.query(`select proname from pg_proc p join pg_namespace n on n.oid = pronamespace where prosecdef and ${IN_SCHEMA}`);
+    const definers = await admin.query(
+      `select proname from pg_proc p join pg_namespace n on n.oid = pronamespace where prosecdef and ${IN_SCHEMA}`,
+    );
     expect(definers.rows).toEqual([]);
   });
 
@@ -214,12 +232,20 @@ describe('row-level security', () => {
     const { database } = await newDatabase();
     const db = await connect(database, 3);
     const tenants = ['acme', 'other', 'third', 'fourth', 'fifth'];
-    const actor = (tenant: string) => ({ principal: { subject: 'tess', tenant, role: Role.ENGINEER, expiresAt: new Date(Date.now() + 60_000) }, requestId: 'r' });
+    const actor = (tenant: string) => ({
+      principal: { subject: 'tess', tenant, role: Role.ENGINEER, expiresAt: new Date(Date.now() + 60_000) },
+      requestId: 'r',
+    });
     const INSERT = `insert into experiment (id, tenant, name, created_by) values (gen_random_uuid(), ?, ?, 'tess')`;
     const work = async (i: number) => {
       const tenant = tenants[i % tenants.length] ?? '';
       if (i % 7 === 3) {
-        const [row] = await db.asSystem((em) => sql<{ tenant: string | null; role: string }>(em, `select nullif(current_setting('matih.tenant', true), '') as tenant, current_user as role`));
+        const [row] = await db.asSystem((em) =>
+          sql<{ tenant: string | null; role: string }>(
+            em,
+            `select nullif(current_setting('matih.tenant', true), '') as tenant, current_user as role`,
+          ),
+        );
         expect(row).toEqual({ tenant: null, role: 'matih_system' });
         return;
       }
@@ -230,7 +256,10 @@ describe('row-level security', () => {
         const rows = await sql<{ tenant: string }>(em, 'select distinct tenant from experiment');
         expect(rows).toEqual([{ tenant }]);
         if (fails) await sql(em, INSERT, ['somebody', 'else']);
-        const [state] = await sql<{ tenant: string; role: string }>(em, `select current_setting('matih.tenant') as tenant, current_user as role`);
+        const [state] = await sql<{ tenant: string; role: string }>(
+          em,
+          `select current_setting('matih.tenant') as tenant, current_user as role`,
+        );
         expect(state).toEqual({ tenant, role: 'matih_app' });
       });
       if (fails) await expect(done).rejects.toThrow(/row-level security/);

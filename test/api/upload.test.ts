@@ -15,8 +15,15 @@ afterAll(() => service?.close());
 
 const LARGE = Buffer.alloc(10_000_000);
 
-async function send(headers: Record<string, string>, path = '/uploads?fileName=a.csv'): Promise<{ status: number; error: Record<string, unknown> }> {
-  const response = await fetch(`${service.url}${path}`, { method: 'POST', headers: { 'content-type': 'application/octet-stream', ...headers }, body: LARGE });
+async function send(
+  headers: Record<string, string>,
+  path = '/uploads?fileName=a.csv',
+): Promise<{ status: number; error: Record<string, unknown> }> {
+  const response = await fetch(`${service.url}${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/octet-stream', ...headers },
+    body: LARGE,
+  });
   return { status: response.status, error: ((await response.json()) as { error: Record<string, unknown> }).error };
 }
 
@@ -24,12 +31,18 @@ it('that is refused while it is still coming in gets its answer, and leaves noth
   const viewer = await service.as({ role: Role.VIEWER });
   const bearer = (of: string) => ({ authorization: `Bearer ${of}` });
   for (let i = 0; i < 3; i++) {
-    expect(await send(bearer(token))).toMatchObject({ status: 413, error: { code: 'RESOURCE_EXHAUSTED', expected: 'at most 1000000 bytes' } });
+    expect(await send(bearer(token))).toMatchObject({
+      status: 413,
+      error: { code: 'RESOURCE_EXHAUSTED', expected: 'at most 1000000 bytes' },
+    });
     expect(await send({})).toMatchObject({ status: 401, error: { code: 'UNAUTHENTICATED' } });
     expect(await send(bearer(viewer.token))).toMatchObject({ status: 403, error: { code: 'FORBIDDEN', got: 'VIEWER' } });
     expect(await send(bearer(token), '/uploads')).toMatchObject({ status: 400, error: { code: 'BAD_USER_INPUT', field: 'fileName' } });
   }
-  const gone = request(`${service.url}/uploads?fileName=a.csv`, { method: 'POST', headers: { 'content-type': 'application/octet-stream', ...bearer(token) } });
+  const gone = request(`${service.url}/uploads?fileName=a.csv`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/octet-stream', ...bearer(token) },
+  });
   gone.on('error', () => undefined);
   gone.write(Buffer.alloc(100_000));
   setTimeout(() => gone.destroy(), 100);

@@ -21,9 +21,13 @@ liveEventsContract({
 it('a Redis that cannot be used is one clear sentence', async () => {
   const admin = new Redis(engine('REDIS_URL'));
   const { host } = new URL(engine('REDIS_URL'));
-  await expect(RedisLiveEvents.connect('redis://127.0.0.1:1', logger)).rejects.toThrow(/^Cannot reach Redis at 127\.0\.0\.1:1: .*ECONNREFUSED.* Check REDIS_URL\.$/);
+  await expect(RedisLiveEvents.connect('redis://127.0.0.1:1', logger)).rejects.toThrow(
+    /^Cannot reach Redis at 127\.0\.0\.1:1: .*ECONNREFUSED.* Check REDIS_URL\.$/,
+  );
   await admin.call('acl', 'setuser', 'guest', 'on', '>right', '~*', '&*', '+@all');
-  await expect(RedisLiveEvents.connect(`redis://guest:wrong@${host}`, logger)).rejects.toThrow(/^Cannot reach Redis at 127\.0\.0\.1:\d+: .*WRONGPASS.*Check REDIS_URL\.$/);
+  await expect(RedisLiveEvents.connect(`redis://guest:wrong@${host}`, logger)).rejects.toThrow(
+    /^Cannot reach Redis at 127\.0\.0\.1:\d+: .*WRONGPASS.*Check REDIS_URL\.$/,
+  );
   await (await RedisLiveEvents.connect(`redis://guest:right@${host}`, logger)).close();
   await admin.call('acl', 'deluser', 'guest');
   await admin.quit();

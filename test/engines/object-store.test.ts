@@ -79,7 +79,10 @@ describe('a store out of reach', () => {
 
   it('that goes down in mid-upload ends the upload and its source, leaves no key, and takes the retry', async () => {
     const { store, proxy, bucket } = await proxied();
-    const source = Readable.from(slowly(80, (i) => i === 40 && proxy.cut()), { objectMode: false });
+    const source = Readable.from(
+      slowly(80, (i) => i === 40 && proxy.cut()),
+      { objectMode: false },
+    );
     await expect(store.put('model', source)).rejects.toEqual(unavailable);
     expect(source.destroyed).toBe(true);
     proxy.restore();

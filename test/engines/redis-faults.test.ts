@@ -33,7 +33,10 @@ const LONG = { ...CARS_CONFIG, hyperparameters: { ...CARS_CONFIG.hyperparameters
 const train = (config: object) => startTraining(tess, { experimentId, datasetId, config });
 
 async function waitingInRedis(): Promise<number> {
-  const [row] = (await sql(group.database.url, `select count(*)::int as n from job where status = 'QUEUED' and enqueued_attempt = attempt`)) as [{ n: number }];
+  const [row] = (await sql(
+    group.database.url,
+    `select count(*)::int as n from job where status = 'QUEUED' and enqueued_attempt = attempt`,
+  )) as [{ n: number }];
   return row.n;
 }
 
@@ -46,7 +49,9 @@ it('FLUSHALL: jobs that only Redis knew as waiting are queued again and end, onc
   const flushedAt = Date.now();
   for (const { jobId } of [running, ...waiting]) expect((await trainingEnd(tess, jobId)).attempt).toBe(1);
   const tookMs = Date.now() - flushedAt;
-  console.log(`Redis FLUSHALL with 1 training running and ${waiting.length} waiting: all done ${(tookMs / 1000).toFixed(1)} s later, none tried twice`);
+  console.log(
+    `Redis FLUSHALL with 1 training running and ${waiting.length} waiting: all done ${(tookMs / 1000).toFixed(1)} s later, none tried twice`,
+  );
   expect(tookMs).toBeLessThan(60_000);
   const begun = worker.log.filter(({ msg }) => msg === 'job started').map(({ jobId }) => jobId);
   expect(begun.toSorted()).toEqual([running, ...waiting].map(({ jobId }) => jobId).toSorted());
@@ -75,7 +80,9 @@ it('Redis killed: what needs none of it goes on, trainings are taken, and run wh
   await redis.up();
   const upAt = Date.now();
   await trainingEnd(tess, accepted.jobId);
-  console.log(`Redis killed: slowest write ${slowestMs.toFixed(0)} ms meanwhile; a training taken meanwhile done ${((Date.now() - upAt) / 1000).toFixed(1)} s after it was back`);
+  console.log(
+    `Redis killed: slowest write ${slowestMs.toFixed(0)} ms meanwhile; a training taken meanwhile done ${((Date.now() - upAt) / 1000).toFixed(1)} s after it was back`,
+  );
   expect(api.child.exitCode).toBeNull();
   expect(worker.child.exitCode).toBeNull();
 });
@@ -90,5 +97,7 @@ it('SIGTERM while Redis is away: both processes drain and exit 0', async () => {
 
 it('a start without its Redis is one clear sentence', async () => {
   await redis.kill();
-  await expect(group.start('worker', { REDIS_URL: redis.url })).rejects.toThrow(/^The process ended at its start: Cannot reach Redis at 127\.0\.0\.1:\d+: .*ECONNREFUSED.* Check REDIS_URL\.$/);
+  await expect(group.start('worker', { REDIS_URL: redis.url })).rejects.toThrow(
+    /^The process ended at its start: Cannot reach Redis at 127\.0\.0\.1:\d+: .*ECONNREFUSED.* Check REDIS_URL\.$/,
+  );
 });

@@ -88,7 +88,9 @@ it('metrics logged at one api reach a subscriber of the other', async () => {
   expect((await following).map(({ step }) => step)).toEqual(Array.from({ length: COUNT }, (_, i) => i + 1));
   const sorted = delays.toSorted((a, b) => a - b);
   const at = (share: number) => sorted[Math.floor(sorted.length * share)]!.toFixed(1);
-  console.log(`metrics from one api to a subscriber of the other over Redis: p50 ${at(0.5)} ms, p95 ${at(0.95)} ms from the request's begin`);
+  console.log(
+    `metrics from one api to a subscriber of the other over Redis: p50 ${at(0.5)} ms, p95 ${at(0.95)} ms from the request's begin`,
+  );
 });
 
 it('a file uploaded at one api trains on a worker and is served by the other, all through S3', async () => {
@@ -134,7 +136,9 @@ it('a file uploaded at one api trains on a worker and is served by the other, al
 
 it('a store that goes down in mid-upload: UNAVAILABLE, no upload; and the retry succeeds', async () => {
   const uploads = async () => {
-    const client = new Client({ connectionString: Object.assign(new URL(engine('MATIH_POSTGRES_ADMIN_URL')), { pathname: `/${name}` }).href });
+    const client = new Client({
+      connectionString: Object.assign(new URL(engine('MATIH_POSTGRES_ADMIN_URL')), { pathname: `/${name}` }).href,
+    });
     await client.connect();
     const { rows } = await client.query<{ n: number }>('select count(*)::int as n from upload').finally(() => client.end());
     return rows[0]!.n;

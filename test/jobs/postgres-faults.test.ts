@@ -21,8 +21,8 @@ beforeAll(async () => {
   service = await startTestService({ LOG_LEVEL: 'silent' }, { url: server.url, drop: async () => undefined });
   tess = await service.as();
 });
+// The last test ends the service and its database.
 afterAll(async () => {
-  await service?.close();
   await server?.stop();
   if (dataDir) await rm(dataDir, { recursive: true, force: true });
 });
@@ -70,7 +70,9 @@ function startWriter(runId: string) {
     for (let step = 0; !stopped; step++) {
       const begun = performance.now();
       for (;;) {
-        const { errors } = await tess.send(LOG, { input: { runId, metrics: [{ key: 'loss', value: 1, step, loggedAt: '2026-01-01T00:00:00.000Z' }] } });
+        const { errors } = await tess.send(LOG, {
+          input: { runId, metrics: [{ key: 'loss', value: 1, step, loggedAt: '2026-01-01T00:00:00.000Z' }] },
+        });
         if (!errors) break;
         const code = errors[0]?.extensions.code ?? '';
         refusals.set(code, (refusals.get(code) ?? 0) + 1);
@@ -133,7 +135,9 @@ describe.each([
     await expect.poll(() => follower.seen.length, { timeout: 10_000 }).toBe(acknowledged.length);
     // One more wakes the follower to its end.
     const ending = follower.stop();
-    await tess.ok(LOG, { input: { runId, metrics: [{ key: 'loss', value: 1, step: acknowledged.length, loggedAt: '2026-01-01T00:00:00.000Z' }] } });
+    await tess.ok(LOG, {
+      input: { runId, metrics: [{ key: 'loss', value: 1, step: acknowledged.length, loggedAt: '2026-01-01T00:00:00.000Z' }] },
+    });
     const resumed = await ending;
     console.log(
       `PostgreSQL ${what}: written again after ${longestMs.toFixed(0)} ms; ${acknowledged.length} acknowledged rows present; ` +
@@ -141,7 +145,9 @@ describe.each([
     );
     expect(longestMs).toBeLessThan(10_000);
     expect([...refusals.keys()].filter((code) => code !== 'UNAVAILABLE')).toEqual([]);
-    const rows = (await sql(server.url, `select step::int from metric_point where run_id = '${runId}' order by step`)) as { step: number }[];
+    const rows = (await sql(server.url, `select step::int from metric_point where run_id = '${runId}' order by step`)) as {
+      step: number;
+    }[];
     expect(rows.map(({ step }) => step)).toEqual([...acknowledged, acknowledged.length]);
     expect(follower.seen).toEqual(rows.map(({ step }) => step));
   });
@@ -164,4 +170,36 @@ describe.each([
     unsubscribe();
     await other.close();
   });
+});
+
+it('connections cut again and again under load are all replaced, and none is lost from the pool', async () => {
+  const CUTS = 20;
+  const runId = await newRun();
+  const writers = Array.from({ length: 8 }, () => startWriter(runId));
+  for (let i = 0; i < CUTS; i++) {
+    await sleep(50);
+    await sql(
+      server.url,
+      'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
+    );
+  }
+  const results = await Promise.all(writers.map((writer) => writer.stop()));
+  const refused = results.flatMap(({ refusals }) => [...refusals.values()]).reduce((a, b) => a + b, 0);
+  console.log(`${CUTS} times all connections cut under 8 writers: ${refused} requests refused, none otherwise than UNAVAILABLE`);
+  expect(results.flatMap(({ refusals }) => [...refusals.keys()]).filter((code) => code !== 'UNAVAILABLE')).toEqual([]);
+  await expect.poll(() => service.app.context.db.poolUse(), { timeout: 10_000 }).toEqual({ inUse: 0, waiting: 0 });
+  // The whole pool still serves.
+  await Promise.all(Array.from({ length: 30 }, () => tess.ok('{ experiments(first: 1) { nodes { id } } }')));
+});
+
+it('without its database a service is not ready, answers UNAVAILABLE, and ends in time', async () => {
+  await server.stop();
+  expect((await fetch(`${service.url}/readyz`)).status).toBe(503);
+  expect((await fetch(`${service.url}/healthz`)).status).toBe(200);
+  expect((await tess.fails('{ experiments(first: 1) { nodes { id } } }')).extensions.code).toBe('UNAVAILABLE');
+  const begun = performance.now();
+  await service.close();
+  const tookMs = performance.now() - begun;
+  console.log(`service without its database ended in ${tookMs.toFixed(0)} ms`);
+  expect(tookMs).toBeLessThan(10_000);
 });

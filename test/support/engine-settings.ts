@@ -6,5 +6,11 @@ export function engineSettings(): Record<string, string> {
   if (!MATIH_ON_ENGINES) return {};
   // A Redis database and a bucket belong to one service.
   const redisDatabase = randomInt(1, 10_000);
-  return { REDIS_URL: `${REDIS_URL}/${redisDatabase}`, S3_ENDPOINT, S3_ACCESS_KEY, S3_SECRET_KEY, S3_BUCKET: `test-${randomBytes(6).toString('hex')}` };
+  return {
+    REDIS_URL: `${REDIS_URL}/${redisDatabase}`,
+    S3_ENDPOINT,
+    S3_ACCESS_KEY,
+    S3_SECRET_KEY,
+    S3_BUCKET: `test-${randomBytes(6).toString('hex')}`,
+  };
 }

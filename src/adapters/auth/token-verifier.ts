@@ -64,7 +64,8 @@ export class JwksTokenVerifier implements TokenVerifier {
     return verified(
       this.known,
       token,
-      async () => (await jwtVerify(token, this.keys, { ...this.options, algorithms: ['RS256', 'RS512', 'PS256', 'ES256', 'EdDSA'] })).payload,
+      async () =>
+        (await jwtVerify(token, this.keys, { ...this.options, algorithms: ['RS256', 'RS512', 'PS256', 'ES256', 'EdDSA'] })).payload,
     );
   }
 }

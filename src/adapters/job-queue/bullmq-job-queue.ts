@@ -123,7 +123,9 @@ async function makeSchema(client: pg.Client): Promise<void> {
     await client.query(`create schema if not exists ${SCHEMA}`);
   } catch (error) {
     if ((error as { code?: string }).code !== '42501') throw error;
-    const { rows } = await client.query<{ remedy: string }>(`select format('GRANT CREATE ON DATABASE %I TO %I', current_database(), current_user) as remedy`);
+    const { rows } = await client.query<{ remedy: string }>(
+      `select format('GRANT CREATE ON DATABASE %I TO %I', current_database(), current_user) as remedy`,
+    );
     const message = `The user of DATABASE_URL may not create the schema ${SCHEMA} for the job queues: run as a superuser: ${rows[0]?.remedy}.`;
     throw new AppError(ErrorCode.UNAVAILABLE, message, { field: 'DATABASE_URL' }, { cause: error });
   }

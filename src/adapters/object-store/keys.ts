@@ -9,11 +9,15 @@ const MAX_SEGMENT_BYTES = 250;
 export function checkKey(key: string): string {
   const isSafe = (segment: string) => Buffer.byteLength(segment) <= MAX_SEGMENT_BYTES && SEGMENT.test(segment);
   if (Buffer.byteLength(key) > MAX_KEY_BYTES || !key.split('/').every(isSafe)) {
-    throw new AppError(ErrorCode.INVALID_PATH, `Path ${quote(key)} is not allowed: use letters, digits and ._-=@ in segments parted by /.`, {
-      field: 'path',
-      expected: 'relative path of safe segments',
-      got: quote(key),
-    });
+    throw new AppError(
+      ErrorCode.INVALID_PATH,
+      `Path ${quote(key)} is not allowed: use letters, digits and ._-=@ in segments parted by /.`,
+      {
+        field: 'path',
+        expected: 'relative path of safe segments',
+        got: quote(key),
+      },
+    );
   }
   return key;
 }
@@ -29,7 +33,12 @@ export function absent(key: string, cause?: unknown): AppError {
 
 /** The key is a folder of others, or below another key. */
 export function pathTaken(key: string, cause?: unknown): AppError {
-  return new AppError(ErrorCode.INVALID_PATH, `Path ${quote(key)} crosses another stored file: one would be a folder of the other.`, { field: 'path', got: quote(key) }, { cause });
+  return new AppError(
+    ErrorCode.INVALID_PATH,
+    `Path ${quote(key)} crosses another stored file: one would be a folder of the other.`,
+    { field: 'path', got: quote(key) },
+    { cause },
+  );
 }
 
 export function checkRange({ start, end }: ByteRange): void {

@@ -174,7 +174,8 @@ function meaning(error: unknown, key?: string, range?: ByteRange): Error {
     if (code === 'NoSuchKey' || code === 'NotFound') return absent(key, error);
     if (code === 'InvalidRange' && range) return pastTheEnd(key, range);
     // Stores on a file system cannot hold a key and keys below it.
-    if (/^(ObjectParentIsFile|ObjectIsDirectory|ExistingObjectIsDirectory|XMinioParentIsObject|XMinioObjectExistsAsDirectory)/.test(code)) return pathTaken(key, error);
+    if (/^(ObjectParentIsFile|ObjectIsDirectory|ExistingObjectIsDirectory|XMinioParentIsObject|XMinioObjectExistsAsDirectory)/.test(code))
+      return pathTaken(key, error);
   }
   const reason = (error instanceof Error && error.message) || code || 'unknown reason';
   return new AppError(ErrorCode.UNAVAILABLE, `The object store did not answer: ${reason}.`, {}, { cause: error });
