@@ -97,8 +97,8 @@ export async function createContext(config: Config, logger: Logger, options: Con
   const jobs = new JobService(live, queue, db, logger);
   const experiments = new ExperimentService();
   const runs = new RunService(live, experiments);
-  const uploads = new UploadService(db, objects, config.MAX_UPLOAD_BYTES);
   const staged = new StagedObjects(db, objects, logger);
+  const uploads = new UploadService(db, objects, staged, config.MAX_UPLOAD_BYTES);
   const artifacts = new ArtifactService(db, objects, staged, uploads, runs);
   const allowedDirs = config.DATASET_DIRS;
   const datasets = new DatasetService({

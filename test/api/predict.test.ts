@@ -1,10 +1,13 @@
 import * as ort from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/domain/principal.js';
+import { routeTopic } from '../../src/services/serving/deployment-rows.js';
 import { PredictionLogBuffer } from '../../src/services/serving/prediction-log.js';
 import { allocatesAbove1000, hangsAbove1000, linear, multilayer } from '../fixtures/models/build.js';
+import { createDatabaseFromTemplate } from '../support/database.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
 import { type Answer, createEndpoint, deploy, floats, makeVersion, PREDICT, predict, serve, x, xToY } from '../support/serving.js';
+import { startTcpProxy } from '../support/tcp-proxy.js';
 
 let service: TestService;
 let tess: Caller;
@@ -296,3 +299,31 @@ async function trafficOf(endpointId: string): Promise<{ deployments: { id: strin
 async function rowsOf<T extends object>(sql: string): Promise<T[]> {
   return service.app.context.db.asSystem((em) => em.execute(sql));
 }
+
+it('goes on while the database is cut off or hangs, also when told that something changed', async () => {
+  const database = await createDatabaseFromTemplate();
+  const url = new URL(database.url);
+  const proxy = await startTcpProxy({ host: url.hostname, port: Number(url.port) });
+  url.port = String(proxy.port);
+  const cutOff = await startTestService({ LOG_LEVEL: 'silent' }, { url: url.href, drop: () => database.drop() });
+  try {
+    const caller = await cutOff.as();
+    const { endpointId } = await serve(cutOff, caller, { bytes: linear([2], 1), signature: xToY(1) });
+    const answers = async () => expect(y(await predict(caller, { endpointId, tensors: [x([4])] }))).toEqual([9]);
+    await answers();
+    for (const fault of ['cut', 'swallow'] as const) {
+      proxy[fault]();
+      cutOff.app.context.live.publish(routeTopic(endpointId));
+      for (let i = 0; i < 3; i++) {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        await answers();
+      }
+      proxy.restore();
+    }
+  } finally {
+    proxy.cut();
+    proxy.restore();
+    await cutOff.close();
+    await proxy.close();
+  }
+}, 30_000);

@@ -40,6 +40,8 @@ interface Entry {
   route: Route;
   /** When the database last said so, by Date.now(). */
   checkedAt: number;
+  /** Told to be out of date since it was last read. */
+  isStale: boolean;
   reading: Promise<Route> | null;
   /** New versions on their way into memory, while the old ones go on serving. */
   warming: Promise<unknown> | null;
@@ -55,6 +57,8 @@ const REFRESH_AFTER_MS = 500;
 const MAX_AGE_MS = 1_000;
 /** As long as the database does not answer, what was last known goes on serving. */
 const MAX_AGE_WITHOUT_DATABASE_MS = 60_000;
+/** … and one that hangs holds up no prediction for longer than this. */
+const READING_PATIENCE_MS = 500;
 
 /** The routes that this process serves, in memory: a prediction touches no database. The key holds the tenant. */
 export class Routes {
@@ -73,10 +77,10 @@ export class Routes {
     const key = 'id' in ref ? `id:${ref.id.toLowerCase()}\u0000${tenant}` : `name:${ref.name}\u0000${tenant}`;
     const entry = this.entries.get(key);
     if (!entry) return this.open(key, tenant, ref);
-    const ageMs = Date.now() - entry.checkedAt;
+    const ageMs = entry.isStale ? Infinity : Date.now() - entry.checkedAt;
     if (ageMs < REFRESH_AFTER_MS) return entry.route;
     const reading = this.refresh(key, entry);
-    return ageMs < MAX_AGE_MS ? entry.route : reading;
+    return ageMs < MAX_AGE_MS ? entry.route : soon(reading, () => entry.route);
   }
 
   close(): void {
@@ -91,6 +95,7 @@ export class Routes {
           const entry: Entry = {
             route,
             checkedAt: Date.now(),
+            isStale: false,
             reading: null,
             warming: null,
             warmed: new Set(),
@@ -107,7 +112,7 @@ export class Routes {
   }
 
   private invalidate(key: string, entry: Entry): void {
-    entry.checkedAt = 0;
+    entry.isStale = true;
     this.refresh(key, entry).catch(() => undefined);
   }
 
@@ -126,6 +131,7 @@ export class Routes {
   private async reread(key: string, entry: Entry): Promise<Route> {
     const knownSince = entry.checkedAt;
     const startedAt = Date.now();
+    entry.isStale = false;
     try {
       const next = await this.read(entry.route.tenant, { id: entry.route.endpoint.id });
       entry.checkedAt = startedAt;
@@ -140,6 +146,7 @@ export class Routes {
         entry.warming ??= this.warm(key, entry, cold);
       }
     } catch (error) {
+      entry.isStale = true;
       const isGone = error instanceof AppError && error.code === ErrorCode.NOT_FOUND;
       if (isGone || Date.now() - knownSince > MAX_AGE_WITHOUT_DATABASE_MS) {
         this.entries.delete(key);
@@ -170,6 +177,17 @@ export class Routes {
       const shadows = targets.filter(({ deployment }) => deployment.mode === 'SHADOW');
       return { tenant, endpoint, live, shadows, viewersMayCall: live.every((target) => isProduction(endpoint, target)) };
     });
+  }
+}
+
+/** What is being read, or what was known before when that takes long. */
+async function soon(reading: Promise<Route>, known: () => Route): Promise<Route> {
+  const late = Promise.withResolvers<Route>();
+  const timer = setTimeout(() => late.resolve(known()), READING_PATIENCE_MS);
+  try {
+    return await Promise.race([reading, late.promise]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -7,6 +7,7 @@ import { Upload } from '../../db/entities/tracking/upload.entity.js';
 import type { Actor, Database, Session } from '../../db/database.js';
 import { checkName } from '../../domain/names.js';
 import { notFound } from '../../errors.js';
+import type { StagedObjects } from '../platform/staged-objects.js';
 
 /** An upload that nothing uses after so long is removed. */
 const UNUSED_AFTER_MS = 24 * 60 * 60 * 1000;
@@ -16,18 +17,26 @@ export class UploadService {
   constructor(
     private readonly db: Database,
     private readonly objects: ObjectStore,
+    private readonly staged: StagedObjects,
     private readonly maxBytes: number,
   ) {}
 
-  /** Streams first and writes the row last: a broken upload leaves no row, and the sweeper removes what bytes it left. */
+  /** Streams first and writes the row last: a broken upload leaves no row, and its key is staged, so that no crash leaves its bytes. */
   async receive(actor: Actor, fileName: string, content: Readable): Promise<Upload> {
     const name = checkName('fileName', basename(fileName));
     const id = uuidv7();
     const objectKey = `${actor.principal.tenant}/uploads/${id}/${randomUUID()}`;
-    const stored = await this.objects.put(objectKey, content, { maxBytes: this.maxBytes });
-    return this.db.transact(actor, async (session) => {
-      return session.em.create(Upload, { id, tenant: session.tenant, fileName: name, objectKey, ...stored, createdBy: session.principal.subject });
-    });
+    await this.db.transact(actor, (session) => this.staged.stage(session, objectKey));
+    try {
+      const stored = await this.objects.put(objectKey, content, { maxBytes: this.maxBytes });
+      return await this.db.transact(actor, async (session) => {
+        await this.staged.settle(session, [objectKey]);
+        return session.em.create(Upload, { id, tenant: session.tenant, fileName: name, objectKey, ...stored, createdBy: session.principal.subject });
+      });
+    } catch (error) {
+      await this.staged.discard(objectKey);
+      throw error;
+    }
   }
 
   async get(session: Session, id: string): Promise<Upload> {
