@@ -12,12 +12,12 @@ import { startPeer, startService, withDataDir, type Service } from './support/se
 
 const WIDTHS = [100, 128, 64, 5];
 const INPUTS = 100;
-const ROWS = 20_000;
+const ROWS = 50_000;
 const SHARE_APART = 0.1;
-const EPOCHS = 6;
+const EPOCHS = 3;
 const BATCH_SIZE = 32;
 const LEARNING_RATE = 0.001;
-const ROUNDS = 2;
+const ROUNDS = 3;
 const TRAIN_ROWS = ROWS - 2 * ROWS * SHARE_APART;
 const PEER_DIR = fileURLToPath(new URL('tensorflow/', import.meta.url));
 

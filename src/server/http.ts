@@ -36,7 +36,6 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
   const requestLogger: FastifyBaseLogger = logger.child({ part: 'http' }, { level: config.LOG_LEVEL === 'debug' ? 'debug' : 'warn' });
   const fastify: FastifyInstance = Fastify({
     loggerInstance: requestLogger,
-    disableRequestLogging: config.LOG_LEVEL !== 'debug',
     // GraphQL takes the fields that it knows, and the guard refuses such keys in open JSON; looking for them in the text costs more than reading it.
     onProtoPoisoning: 'ignore',
     onConstructorPoisoning: 'ignore',
