@@ -61,24 +61,20 @@ async function end(server) {
 /** Redis from Debian, with the settings that production needs: nothing is evicted, every write is on disk. */
 export async function startRedis(folder) {
   const port = await freePort();
-  const settings = [
-    '--port',
+  const program = findOrInstall(['redis-server'], 'redis-server');
+  // A database for every service that the tests start beside each other.
+  const settings = {
     port,
-    '--bind',
-    '127.0.0.1',
-    '--dir',
-    folder,
-    '--save',
-    '',
-    '--appendonly',
-    'yes',
-    '--maxmemory-policy',
-    'noeviction',
-  ];
-  // One for every service that the tests start beside each other.
-  settings.push('--databases', 10_000);
-  const stop = await serve('redis-server', port, findOrInstall(['redis-server'], 'redis-server'), settings.map(String));
-  return { env: { REDIS_URL: `redis://127.0.0.1:${port}` }, stop };
+    bind: '127.0.0.1',
+    dir: folder,
+    save: '',
+    appendonly: 'yes',
+    'maxmemory-policy': 'noeviction',
+    databases: 10_000,
+  };
+  const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const stop = await serve('redis-server', port, program, args);
+  return { env: { REDIS_URL: `redis://127.0.0.1:${port}`, MATIH_REDIS_SERVER: program }, stop };
 }
 
 const VERSITYGW = 'github.com/versity/versitygw/cmd/versitygw@v1.7.0';

@@ -18,6 +18,8 @@ try {
     env,
     stdio: 'inherit',
   });
+  // Whoever ends this run, its engines end with it.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => vitest.kill('SIGTERM'));
   const [code] = await once(vitest, 'exit');
   process.exitCode = code ?? 1;
 } catch (error) {

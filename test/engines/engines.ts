@@ -1,6 +1,13 @@
 /** The address of an engine that scripts/test-engines.mjs has started. */
 export function engine(
-  name: 'REDIS_URL' | 'S3_ENDPOINT' | 'S3_ACCESS_KEY' | 'S3_SECRET_KEY' | 'MATIH_POSTGRES_ADMIN_URL' | 'MATIH_CHROMIUM',
+  name:
+    | 'REDIS_URL'
+    | 'MATIH_REDIS_SERVER'
+    | 'S3_ENDPOINT'
+    | 'S3_ACCESS_KEY'
+    | 'S3_SECRET_KEY'
+    | 'MATIH_POSTGRES_ADMIN_URL'
+    | 'MATIH_CHROMIUM',
 ): string {
   const value = process.env[name];
   if (!value) throw new Error(`${name} is not set: run npm run test:engines.`);

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { sql } from '../support/embedded.js';
 import { ServiceGroup, type ServiceProcess } from '../support/processes.js';
-import { RedisServer } from '../support/redis-server.js';
 import { LOG_METRICS, newRun } from '../support/runs.js';
 import type { Caller } from '../support/service.js';
 import { CARS_CONFIG, createExperiment, registerDataset, startTraining, trainingEnd, trainingWhen, vegaPath } from '../support/training.js';
+import { RedisServer } from './redis-server.js';
 
 let redis: RedisServer;
 let group: ServiceGroup;

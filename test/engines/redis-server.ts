@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { expect } from 'vitest';
+import { engine } from './engines.js';
 
 /** A Redis of a test's own, to be emptied, killed and started again; it keeps its keys in an append-only file. */
 export class RedisServer {
@@ -32,7 +33,7 @@ export class RedisServer {
 
   async up(): Promise<void> {
     const settings = ['--bind', '127.0.0.1', '--save', '', '--appendonly', 'yes', '--maxmemory-policy', 'noeviction'];
-    this.child = spawn('redis-server', ['--port', String(this.port), '--dir', this.folder, ...settings], { stdio: 'ignore' });
+    this.child = spawn(engine('MATIH_REDIS_SERVER'), ['--port', String(this.port), '--dir', this.folder, ...settings], { stdio: 'ignore' });
     await expect.poll(() => this.command('ping').catch(() => null), { timeout: 10_000, interval: 20 }).toBe('PONG');
   }
 
