@@ -42,6 +42,10 @@ function describe(error: unknown, logger: Logger, requestId: string): GraphQLErr
       extensions: { code: known ?? ErrorCode.BAD_USER_INPUT, field: details.field, expected, got, requestId },
     });
   }
+  if (isRace(graphqlError)) {
+    const message = 'What this change depends on was made or removed by another request at the same moment: look again, then repeat it.';
+    return new GraphQLError(message, { ...place, extensions: { code: ErrorCode.CONFLICT, requestId } });
+  }
   logger.error({ err: graphqlError.originalError ?? graphqlError, path: graphqlError.path, requestId }, 'unexpected error');
   return new GraphQLError(`Something went wrong on our side. Quote request ${requestId} when you report it.`, {
     ...place,
@@ -83,9 +87,21 @@ function readCoercion(text: string): { message: string; field?: string; expected
 }
 
 function findAppError(error: unknown): AppError | null {
-  for (let at: unknown = error, depth = 0; at instanceof Error && depth < 5; depth++) {
-    if (at instanceof AppError) return at;
+  return causesOf(error).find((cause) => cause instanceof AppError) ?? null;
+}
+
+/** PostgreSQL's unique and foreign keys, behind the services' own checks: two requests met between such a check and its write. */
+const RACE_STATES = ['23505', '23503'];
+
+function isRace(error: unknown): boolean {
+  return causesOf(error).some((cause) => RACE_STATES.includes(String((cause as { code?: unknown }).code)));
+}
+
+function causesOf(error: unknown): Error[] {
+  const causes: Error[] = [];
+  for (let at: unknown = error; at instanceof Error && causes.length < 5;) {
+    causes.push(at);
     at = at instanceof GraphQLError ? at.originalError : at.cause;
   }
-  return null;
+  return causes;
 }

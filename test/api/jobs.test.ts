@@ -45,6 +45,16 @@ describe('a job', () => {
     expect(await statusOf(id)).toEqual({ status: 'CANCELLED', attempt: 1 });
   });
 
+  it('that has ended ends the subscription of a client that knows its last step', async () => {
+    const id = await newJob('VALIDATION');
+    const { eventSeq } = await db().transact(actor, (session) => jobs().cancel(session, id));
+    const tess = await service.as();
+    const query = 'subscription ($id: ID!, $after: SafeInt) { jobProgress(jobId: $id, after: $after) { seq } }';
+    const never = () => false;
+    expect(await tess.collect(query, { id, after: eventSeq - 1 }, never)).toEqual([{ seq: eventSeq }]);
+    expect(await tess.collect(query, { id, after: eventSeq }, never)).toEqual([]);
+  }, 10_000);
+
   it('that failed tells of the model that its training was for', async () => {
     const modelId = randomUUID();
     const id = await newJob('TRAINING', { registerModelId: modelId });

@@ -76,6 +76,13 @@ describe('models', () => {
     expect(again.extensions).toMatchObject({ code: 'CONFLICT', field: 'input.name' });
   });
 
+  it('of one name are made once, however many ask at the same moment', async () => {
+    const create = 'mutation { createModel(input: { name: "at-once", task: OTHER, modelType: "x" }) { model { id } } }';
+    const answers = await Promise.all(Array.from({ length: 8 }, () => tess.send(create)));
+    const codes = answers.map(({ errors }) => errors?.[0]?.extensions.code ?? 'OK').sort();
+    expect(codes).toEqual([...new Array<string>(7).fill('CONFLICT'), 'OK']);
+  });
+
   it('are listed with their versions in a fixed number of statements', async () => {
     const counts: number[] = [];
     for (const models of [2, 4]) {

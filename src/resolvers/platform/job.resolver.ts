@@ -26,18 +26,23 @@ export class JobResolver {
   }
 
   @Mutation(() => JobPayload, { description: 'Ends a queued or running job at once. CONFLICT when it has ended.' })
-  async cancelJob(@Ctx() ctx: RequestContext, @Arg('input', () => CancelJobInput, { description: 'The job.' }) input: CancelJobInput): Promise<JobPayload> {
+  async cancelJob(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => CancelJobInput, { description: 'The job.' }) input: CancelJobInput,
+  ): Promise<JobPayload> {
     return { job: await ctx.run((session) => ctx.services.jobs.cancel(session, input.jobId)) };
   }
 
   @Subscription(() => JobEvent, {
-    description: 'Steps of a job as they happen, each exactly once and in the order of `seq`; ends with the job. Reconnect with the last `seq` as `after`.',
+    description:
+      'Steps of a job as they happen, each exactly once and in the order of `seq`; ends with the job. Reconnect with the last `seq` as `after`.',
     subscribe: ({ args, context }) => followJob(context as RequestContext, args as { jobId: string; after?: number }),
   })
   jobProgress(
     @Root() event: JobEvent,
     @Arg('jobId', () => ID, { description: 'The job. NOT_FOUND when there is none.' }) _jobId: string,
-    @Arg('after', () => SafeInt, { nullable: true, description: 'Steps with a greater `seq` are sent, past ones first; all when absent.' }) _after?: number,
+    @Arg('after', () => SafeInt, { nullable: true, description: 'Steps with a greater `seq` are sent, past ones first; all when absent.' })
+    _after?: number,
   ): JobEvent {
     return event;
   }
@@ -55,16 +60,25 @@ export async function listJobs(ctx: RequestContext, page: PageArgs, filter: JobF
   return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
 }
 
-async function followJob(ctx: RequestContext, { jobId, after }: { jobId: string; after?: number }): Promise<AsyncIterableIterator<JobEvent>> {
-  await ctx.run((session) => ctx.services.jobs.get(session, jobId));
+async function followJob(
+  ctx: RequestContext,
+  { jobId, after }: { jobId: string; after?: number },
+): Promise<AsyncIterableIterator<JobEvent>> {
+  const job = await ctx.run((session) => ctx.services.jobs.get(session, jobId));
+  const isTold = job.endedAt != null && (after ?? 0) >= job.eventSeq;
   return abortable((signal) =>
-    ctx.services.feeds.follow(
-      jobTopic(jobId),
-      jobTopic(jobId),
-      (seq, limit) => ctx.run((session) => ctx.services.jobs.eventsAfter(session, jobId, seq, limit)),
-      after ?? 0,
-      signal,
-      (event) => event.isLast,
-    ),
+    // Who has the last step already gets none and the end.
+    isTold
+      ? nothing()
+      : ctx.services.feeds.follow(
+          jobTopic(jobId),
+          jobTopic(jobId),
+          (seq, limit) => ctx.run((session) => ctx.services.jobs.eventsAfter(session, jobId, seq, limit)),
+          after ?? 0,
+          signal,
+          (event) => event.isLast,
+        ),
   );
 }
+
+async function* nothing(): AsyncGenerator<never> {}

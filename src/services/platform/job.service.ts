@@ -31,6 +31,7 @@ interface Failure {
 const ENDED: readonly JobStatus[] = ['SUCCEEDED', 'FAILED', 'CANCELLED'];
 /** A queued job that no worker took for so long is offered to the queue again, which ignores what it still holds. */
 const REQUEUE_AFTER_MS = 15_000;
+const OFFERED_AT_ONCE = 50;
 export const JOBS_WAITING = 'jobs-waiting';
 
 export const jobTopic = (jobId: string) => `job:${jobId}`;
@@ -200,10 +201,16 @@ export class JobService {
         [REQUEUE_AFTER_MS],
       ),
     );
-    for (const { id, tenant, kind, attempt } of waiting) {
-      await this.queue.enqueue(kind, { tenant, jobId: id, attempt });
+    for (let from = 0; from < waiting.length; from += OFFERED_AT_ONCE) {
+      const offered = waiting.slice(from, from + OFFERED_AT_ONCE);
+      await Promise.all(offered.map(({ id, tenant, kind, attempt }) => this.queue.enqueue(kind, { tenant, jobId: id, attempt })));
       await this.db.asSystem((em) =>
-        sql(em, 'update job set enqueued_attempt = ?, enqueued_at = now() where id = ? and attempt = ?', [attempt, id, attempt]),
+        sql(
+          em,
+          `update job set enqueued_attempt = job.attempt, enqueued_at = now() from unnest(?::uuid[], ?::int[]) as offered(id, attempt)
+           where job.id = offered.id and job.attempt = offered.attempt`,
+          [offered.map(({ id }) => id), offered.map(({ attempt }) => attempt)],
+        ),
       );
     }
   }

@@ -14,6 +14,6 @@ export async function requireOwn<T extends { id: string; tenant: string }>(
   const where = { id: { $in: wanted }, tenant: session.tenant } as unknown as FilterQuery<T>;
   const found = (await session.em.find(entity, where, { fields: ['id'] as never })) as unknown as { id: string }[];
   const known = new Set(found.map(({ id }) => id));
-  const missing = wanted.find((id) => !known.has(id.toLowerCase()));
+  const missing = wanted.find((id) => !known.has(id));
   if (missing) throw notFound(kind, missing);
 }

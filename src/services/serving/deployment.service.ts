@@ -85,7 +85,7 @@ export class DeploymentService {
       'input.weights',
     );
     const live = (await this.rows.active(session, endpoint)).filter(({ mode, status }) => mode === 'LIVE' && status === 'READY');
-    const wanted = new Map(input.weights.map(({ deploymentId, weightBps }) => [deploymentId.toLowerCase(), weightBps]));
+    const wanted = new Map(input.weights.map(({ deploymentId, weightBps }) => [deploymentId, weightBps]));
     if (wanted.size !== input.weights.length) throw badInput('input.weights', 'each deployment once', input.weights.length);
     const missing = live.find(({ id }) => !wanted.has(id));
     if (missing) throw badInput('input.weights', 'a weight for every live, ready deployment of the endpoint', `none for ${missing.id}`);

@@ -3,6 +3,7 @@ import type { Database } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import type { Tensor } from '../../domain/tensor.js';
 import { plainValues } from '../../domain/tensor-check.js';
+import { AppError, ErrorCode } from '../../errors.js';
 
 /** One answered or failed request, as it may be logged. */
 export interface LoggedPrediction {
@@ -32,7 +33,7 @@ const REQUESTS_PER_STATEMENT = 250;
 export class PredictionLogBuffer {
   private waiting: LoggedPrediction[] = [];
   private waitingValues = 0;
-  /** Requests that found the buffer full. */
+  /** Requests that found the buffer full, or that the database refused. */
   dropped = 0;
 
   constructor(private readonly db: Database) {}
@@ -51,13 +52,22 @@ export class PredictionLogBuffer {
     this.waitingValues += values;
   }
 
-  /** Writes what waits. What cannot be written waits for the next call, in the same bounds. */
+  /** Writes what waits. While the database is away it waits for the next call, in the same bounds. */
   async flush(): Promise<void> {
     while (this.waiting.length > 0) {
       const batch = this.waiting.slice(0, REQUESTS_PER_STATEMENT);
-      await this.write(batch);
+      const refusal = await this.write(batch).then(
+        () => null,
+        (error: unknown) => error,
+      );
+      if (refusal instanceof AppError && refusal.code === ErrorCode.UNAVAILABLE) throw refusal;
       this.waiting.splice(0, batch.length);
       for (const prediction of batch) this.waitingValues -= valuesOf(prediction);
+      if (refusal) {
+        // Refused once is refused for ever: kept, it would hold up all that comes after it.
+        this.dropped += batch.length;
+        throw refusal;
+      }
       // The event loop's other work comes between.
       await new Promise((resolve) => setImmediate(resolve));
     }

@@ -74,7 +74,7 @@ export class Routes {
 
   /** At once when known; NOT_FOUND when the tenant has no such endpoint. */
   find(tenant: string, ref: EndpointRef): Route | Promise<Route> {
-    const key = 'id' in ref ? `id:${ref.id.toLowerCase()}\u0000${tenant}` : `name:${ref.name}\u0000${tenant}`;
+    const key = 'id' in ref ? `id:${ref.id}\u0000${tenant}` : `name:${ref.name}\u0000${tenant}`;
     const entry = this.entries.get(key);
     if (!entry) return this.open(key, tenant, ref);
     const ageMs = entry.isStale ? Infinity : Date.now() - entry.checkedAt;
