@@ -94,6 +94,11 @@ async function runAttempt(runtime: JobRuntime, job: Job, handler: JobHandler): P
       await jobs.handBack(job);
       return;
     }
+    // A process that was frozen wakes to broken connections before it hears that it has been overtaken.
+    if (!(await jobs.heartbeat(job.id, attempt).catch(() => true))) {
+      logger.info({ err: error }, 'attempt ended: cancelled or overtaken');
+      return;
+    }
     const reason = signal.aborted ? new AppError(ErrorCode.DEADLINE_EXCEEDED, `The job took longer than ${timeoutMs / 60_000} minutes.`) : error;
     logger.error({ err: reason }, 'job failed');
     await jobs.attemptFailed(job, reason);
