@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import fastifyCors from '@fastify/cors';
 import fastifyStatic from '@fastify/static';
 import { Registry, collectDefaultMetrics } from '@prometheus-io/client';
-import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import type { AppContext } from '../context.js';
 import type { Session } from '../db/database.js';
 import type { Principal } from '../domain/principal.js';
