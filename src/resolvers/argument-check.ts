@@ -85,7 +85,8 @@ function fieldChecks(type: GraphQLInputObjectType): [string, Check][] {
 }
 
 function checkText(text: string, parent: Place | null, key: string | number): void {
-  if (text.length > MAX_STRING_LENGTH) throw badInput(path(parent, key), `at most ${MAX_STRING_LENGTH} characters`, `${text.length} characters`);
+  if (text.length > MAX_STRING_LENGTH)
+    throw badInput(path(parent, key), `at most ${MAX_STRING_LENGTH} characters`, `${text.length} characters`);
   if (text.includes('\0')) throw badInput(path(parent, key), 'text without NUL characters', text);
   if (!text.isWellFormed()) throw badInput(path(parent, key), 'well-formed Unicode text', text);
 }

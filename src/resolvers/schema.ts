@@ -61,8 +61,22 @@ const NO_PUB_SUB = {
   },
 };
 
+const ABOUT_ROOTS: Record<string, string> = {
+  Query: 'Reads of the token’s tenant. Lists are connections: `first` and `after` page through them. Needs VIEWER.',
+  Mutation: 'Changes, one business action each, with one `input` and a payload of its own. Needs ENGINEER unless a field says otherwise.',
+  Subscription:
+    'Live logs over WebSocket (graphql-transport-ws). Whoever reconnects with the last `seq` as `after` gets every item exactly once. Needs VIEWER.',
+};
+
+function describeRoots(schema: GraphQLSchema): GraphQLSchema {
+  for (const [name, text] of Object.entries(ABOUT_ROOTS)) Object.assign(schema.getType(name)!, { description: text });
+  return schema;
+}
+
 /** The schema of the service, guarded. Built once per process: type-graphql's metadata is global. */
 export function createSchema(): Promise<GraphQLSchema> {
-  built ??= buildSchema({ resolvers: RESOLVERS, validate: false, emitSchemaFile: false, pubSub: NO_PUB_SUB }).then(guardSchema);
+  built ??= buildSchema({ resolvers: RESOLVERS, validate: false, emitSchemaFile: false, pubSub: NO_PUB_SUB })
+    .then(describeRoots)
+    .then(guardSchema);
   return built;
 }

@@ -1,6 +1,15 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { getOperationAST, parse, validate } from 'graphql';
+import {
+  getOperationAST,
+  isEnumType,
+  isInputObjectType,
+  isInterfaceType,
+  isObjectType,
+  isSpecifiedScalarType,
+  parse,
+  validate,
+} from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EXAMPLES } from '../../graphiql/src/welcome.js';
 import { describeSettings } from '../../src/config.js';
@@ -25,6 +34,10 @@ const PAGES = [
     .filter((file) => file.endsWith('.md'))
     .map((file) => join('docs', file)),
 ];
+
+/** Words that add nothing to a name. */
+const FILLERS = new Set('a an and as by for in is it its of one or that the this to with'.split(' '));
+const wordsOf = (text: string): string[] => text.toLowerCase().match(/[a-z0-9]+/g) ?? [];
 
 const nameOf = (document: string): string => getOperationAST(parse(document))?.name?.value ?? '';
 
@@ -130,6 +143,30 @@ it('the numbers of gates and alerts are those of the code', () => {
 it('every error code is explained', () => {
   const page = readFileSync('docs/errors.md', 'utf8');
   expect(Object.values(ErrorCode).filter((code) => !page.includes(`| \`${code}\` |`))).toEqual([]);
+});
+
+it('every part of the schema is described by more than its name', async () => {
+  const bare: string[] = [];
+  let parts = 0;
+  const look = (path: string, name: string, description: string | null | undefined) => {
+    parts++;
+    const own = new Set(wordsOf(name.replace(/([A-Z])/g, ' $1')));
+    if (wordsOf(description ?? '').filter((word) => !FILLERS.has(word) && !own.has(word)).length < 2) bare.push(`${path}: ${description}`);
+  };
+  for (const type of Object.values((await createSchema()).getTypeMap())) {
+    if (type.name.startsWith('__') || isSpecifiedScalarType(type)) continue;
+    look(type.name, type.name, type.description);
+    if (isEnumType(type)) for (const { name, description } of type.getValues()) look(`${type.name}.${name}`, name, description);
+    if (isInputObjectType(type))
+      for (const { name, description } of Object.values(type.getFields())) look(`${type.name}.${name}`, name, description);
+    if (!isObjectType(type) && !isInterfaceType(type)) continue;
+    for (const { name, description, args } of Object.values(type.getFields())) {
+      look(`${type.name}.${name}`, name, description);
+      for (const arg of args) look(`${type.name}.${name}(${arg.name})`, arg.name, arg.description);
+    }
+  }
+  console.log(`${parts} types, fields, arguments and values of the schema are described`);
+  expect(bare).toEqual([]);
 });
 
 it('links and paths lead to files that are there', () => {

@@ -23,7 +23,11 @@ import {
 @Resolver(() => AlertType)
 export class AlertResolver {
   @Query(() => AlertType, { description: 'One alert. NOT_FOUND when there is none with this id.' })
-  alert(@Ctx() ctx: RequestContext, @Arg('id', () => ID, { description: 'Id of the alert.' }) id: string): Promise<AlertType> {
+  alert(
+    @Ctx() ctx: RequestContext,
+    @Arg('id', () => ID, { description: 'Id (UUID) of the alert; NOT_FOUND for one of another tenant, as for one that never was.' })
+    id: string,
+  ): Promise<AlertType> {
     return ctx.run((session) => ctx.services.alerts.get(session, id));
   }
 
@@ -53,12 +57,12 @@ export class AlertResolver {
     return ctx.loaders.model.load(alert.modelId);
   }
 
-  @FieldResolver(() => EndpointType, { description: 'The endpoint of the deployment.' })
+  @FieldResolver(() => EndpointType, { description: 'Where the traffic comes in that it is about.' })
   endpoint(@Root() alert: AlertType, @Ctx() ctx: RequestContext): Promise<EndpointType | null> {
     return ctx.loaders.endpoint.load(alert.endpointId);
   }
 
-  @FieldResolver(() => DeploymentType, { description: 'The deployment that it is about.' })
+  @FieldResolver(() => DeploymentType, { description: 'Whose live traffic it warns of.' })
   deployment(@Root() alert: AlertType, @Ctx() ctx: RequestContext): Promise<DeploymentType | null> {
     return ctx.loaders.deployment.load(alert.deploymentId);
   }
@@ -96,7 +100,7 @@ export class DeploymentAlertsResolver {
 @Resolver(() => AlertEvent)
 export class AlertEventResolver {
   /** Not through a loader: those of a subscription live as long as it, and would show the alert as it was long ago. */
-  @FieldResolver(() => AlertType, { description: 'The alert as it is now.' })
+  @FieldResolver(() => AlertType, { description: 'The alert, which may have changed again since this event.' })
   alert(@Root() event: AlertEvent, @Ctx() ctx: RequestContext): Promise<AlertType> {
     return ctx.run((session) => ctx.services.alerts.get(session, event.alertId));
   }

@@ -74,7 +74,7 @@ export class AlertFilterInput {
   @Field(() => AlertStatusEnum, { nullable: true, description: 'Alerts that stand here.' })
   status?: keyof typeof AlertStatusEnum | null;
 
-  @Field(() => AlertKindEnum, { nullable: true, description: 'Alerts of this kind.' })
+  @Field(() => AlertKindEnum, { nullable: true, description: 'Alerts about this alone: drift, latency or errors.' })
   kind?: keyof typeof AlertKindEnum | null;
 
   @Field(() => ID, { nullable: true, description: 'Alerts about versions of this model. NOT_FOUND when there is none.' })
@@ -87,7 +87,7 @@ export class AlertFilterInput {
   deploymentId?: string | null;
 }
 
-@InputType({ description: 'How to order alerts.' })
+@InputType({ description: 'The order of a list of alerts: by what, and which end comes first. Equal ones are in the order of their ids.' })
 export class AlertOrderInput {
   @Field(() => AlertOrderField, { description: 'What to order by.' })
   field!: 'createdAt' | 'updatedAt';
@@ -96,7 +96,7 @@ export class AlertOrderInput {
   direction!: OrderDirection;
 }
 
-@InputType({ description: 'An alert to resolve by hand.' })
+@InputType({ description: 'An open alert that a person ends, and why.' })
 export class ResolveAlertInput {
   @Field(() => ID, { description: 'The alert. NOT_FOUND when there is none, CONFLICT when it is already resolved.' })
   alertId!: string;
@@ -107,14 +107,14 @@ export class ResolveAlertInput {
 
 @ObjectType({ description: 'The alert after the mutation.' })
 export class AlertPayload {
-  @Field(() => AlertType, { description: 'The alert as it is now.' })
+  @Field(() => AlertType, { description: 'The alert after this change, as a query would show it now.' })
   alert!: AlertType;
 }
 
 export const AlertChangeEnum = describeEnum('AlertChange', 'What happened to an alert.', {
   OPENED: 'It was opened.',
   UPDATED: 'A further window breached; the figures are its.',
-  RESOLVED: 'It ended.',
+  RESOLVED: 'Clean windows, a person, or the end of the deployment ended it.',
 });
 
 @ObjectType({ description: 'A change of an alert, with its figures at that time.' })

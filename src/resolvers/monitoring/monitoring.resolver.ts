@@ -28,7 +28,7 @@ export class MonitoringResolver {
   })
   runMonitoring(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => RunMonitoringInput, { description: 'The deployment.' }) input: RunMonitoringInput,
+    @Arg('input', () => RunMonitoringInput, { description: 'The live deployment whose traffic is judged now.' }) input: RunMonitoringInput,
   ): Promise<RunMonitoringPayload> {
     return ctx.run((session) => ctx.services.monitoring.run(session, input.deploymentId));
   }

@@ -69,7 +69,7 @@ export class DriftFindings {
   @Field(() => [FeatureDrift], { description: 'One result per feature. Timestamps are left out, since time always moves on.' })
   features!: FeatureDrift[];
 
-  @Field(() => PredictionShift, { description: 'The shift of the predictions.' })
+  @Field(() => PredictionShift, { description: 'How far their mean moved from that of the training data.' })
   prediction!: PredictionShift;
 }
 

@@ -32,7 +32,8 @@ export class RetrainingResolver {
   @Mutation(() => DeleteRetrainingPolicyPayload, { description: 'Deletes a retraining policy; trainings that it started go on.' })
   async deleteRetrainingPolicy(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DeleteRetrainingPolicyInput, { description: 'The model.' }) input: DeleteRetrainingPolicyInput,
+    @Arg('input', () => DeleteRetrainingPolicyInput, { description: 'The model that alerts shall no longer retrain.' })
+    input: DeleteRetrainingPolicyInput,
   ): Promise<DeleteRetrainingPolicyPayload> {
     await ctx.run((session) => ctx.services.retrainingPolicies.delete(session, input.modelId));
     return { modelId: input.modelId };

@@ -68,7 +68,7 @@ export class SetRetrainingPolicyInput {
 
 @ObjectType({ description: 'The policy after the mutation.' })
 export class RetrainingPolicyPayload {
-  @Field(() => RetrainingPolicyType, { description: 'The policy as it is now.' })
+  @Field(() => RetrainingPolicyType, { description: 'The policy after this change, as a query would show it now.' })
   policy!: RetrainingPolicyType;
 }
 

@@ -71,7 +71,9 @@ export class AuditFilterInput {
   to?: Date | null;
 }
 
-@InputType({ description: 'How to order audit entries.' })
+@InputType({
+  description: 'The order of a list of audit entries: by what, and which end comes first. Equal ones are in the order of their ids.',
+})
 export class AuditOrderInput {
   @Field(() => AuditOrderField, { description: 'What to order by.' })
   field!: 'createdAt';

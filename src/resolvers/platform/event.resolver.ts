@@ -29,7 +29,10 @@ export class EventResolver {
   lifecycleEvents(
     @Root() event: LifecycleEventType,
     @Arg('filter', () => EventFilterInput, { nullable: true, description: 'Which events; all when absent.' }) _filter?: EventFilterInput,
-    @Arg('after', () => SafeInt, { nullable: true, description: 'Events with a greater `seq` are sent, past ones first; 0 for all; only new ones when absent.' })
+    @Arg('after', () => SafeInt, {
+      nullable: true,
+      description: 'Events with a greater `seq` are sent, past ones first; 0 for all; only new ones when absent.',
+    })
     _after?: number,
   ): LifecycleEventType {
     return event;

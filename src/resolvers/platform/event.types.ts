@@ -38,7 +38,10 @@ export class LifecycleEventType {
   @Field(() => EventType, { description: 'What happened.' })
   type!: EventType;
 
-  @Field(() => SafeInt, { nullable: true, description: 'Sequence number, growing over all tenants with gaps; null for the instant before it is numbered.' })
+  @Field(() => SafeInt, {
+    nullable: true,
+    description: 'Sequence number, growing over all tenants with gaps; null for the instant before it is numbered.',
+  })
   seq?: number | null;
 
   @Field(() => String, { description: 'Kind of thing that it happened to, e.g. `modelVersion`.' })
@@ -81,7 +84,7 @@ export const EventOrderField = describeOrderFields<'createdAt'>('EventOrderField
   CREATED_AT: ['createdAt', 'When they happened.'],
 });
 
-@InputType({ description: 'How to order events.' })
+@InputType({ description: 'The order of a list of events: by what, and which end comes first. Equal ones are in the order of their ids.' })
 export class EventOrderInput {
   @Field(() => EventOrderField, { description: 'What to order by.' })
   field!: 'createdAt';

@@ -11,7 +11,11 @@ import { SafeInt } from '../types/scalars.js';
 @Resolver(() => JobType)
 export class JobResolver {
   @Query(() => JobType, { description: 'One background job. NOT_FOUND when there is none with this id.' })
-  job(@Ctx() ctx: RequestContext, @Arg('id', () => ID, { description: 'Id of the job.' }) id: string): Promise<JobType> {
+  job(
+    @Ctx() ctx: RequestContext,
+    @Arg('id', () => ID, { description: 'Id (UUID) of the job; NOT_FOUND for one of another tenant, as for one that never was.' })
+    id: string,
+  ): Promise<JobType> {
     return ctx.run((session) => ctx.services.jobs.get(session, id));
   }
 
@@ -28,7 +32,7 @@ export class JobResolver {
   @Mutation(() => JobPayload, { description: 'Ends a queued or running job at once. CONFLICT when it has ended.' })
   async cancelJob(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => CancelJobInput, { description: 'The job.' }) input: CancelJobInput,
+    @Arg('input', () => CancelJobInput, { description: 'The job to end: QUEUED or RUNNING, of any kind.' }) input: CancelJobInput,
   ): Promise<JobPayload> {
     return { job: await ctx.run((session) => ctx.services.jobs.cancel(session, input.jobId)) };
   }

@@ -74,9 +74,9 @@ export class JobType {
 
 export const JobConnection = connectionOf(JobType, 'Job', 'jobs');
 
-@ObjectType({ description: 'A step of a job.' })
+@ObjectType({ description: 'What became of a job at one moment: its status, progress and message then.' })
 export class JobEvent {
-  @Field(() => ID, { description: 'The job.' })
+  @Field(() => ID, { description: 'The job that took this step.' })
   jobId!: string;
 
   @Field(() => SafeInt, { description: 'Sequence number within the job; pass the last one as `after` to go on.' })
@@ -85,7 +85,7 @@ export class JobEvent {
   @Field(() => JobStatusEnum, { description: 'Where the job stood then.' })
   status!: keyof typeof JobStatusEnum;
 
-  @Field(() => Int, { description: 'Attempt that it belongs to.' })
+  @Field(() => Int, { description: 'Which try took the step, from 1; a lost or failed one is followed by the next.' })
   attempt!: number;
 
   @Field(() => Float, { description: 'Share of the work done, 0 to 1.' })
@@ -100,7 +100,7 @@ export class JobEvent {
 
 @InputType({ description: 'Which jobs to list; every given field must hold.' })
 export class JobFilterInput {
-  @Field(() => JobKindEnum, { nullable: true, description: 'Jobs of this kind.' })
+  @Field(() => JobKindEnum, { nullable: true, description: 'Only trainings, only evaluations, and so on.' })
   kind?: keyof typeof JobKindEnum | null;
 
   @Field(() => [JobStatusEnum], { nullable: true, description: 'Jobs in one of these states.' })
@@ -116,7 +116,7 @@ export class JobFilterInput {
   datasetId?: string | null;
 }
 
-@InputType({ description: 'How to order jobs.' })
+@InputType({ description: 'The order of a list of jobs: by what, and which end comes first. Equal ones are in the order of their ids.' })
 export class JobOrderInput {
   @Field(() => JobOrderField, { description: 'What to order by.' })
   field!: 'createdAt';
@@ -125,7 +125,7 @@ export class JobOrderInput {
   direction!: OrderDirection;
 }
 
-@InputType({ description: 'A job to cancel.' })
+@InputType({ description: 'Which background work to end before it is done.' })
 export class CancelJobInput {
   @Field(() => ID, { description: 'The job. NOT_FOUND when there is none, CONFLICT when it has ended.' })
   jobId!: string;
@@ -133,6 +133,6 @@ export class CancelJobInput {
 
 @ObjectType({ description: 'The job after the mutation.' })
 export class JobPayload {
-  @Field(() => JobType, { description: 'The job as it is now.' })
+  @Field(() => JobType, { description: 'The job after this change, as a query would show it now.' })
   job!: JobType;
 }

@@ -23,7 +23,8 @@ export class EvaluationResolver {
   @Query(() => EvaluationType, { description: 'One evaluation. NOT_FOUND when there is none with this id.' })
   evaluation(
     @Ctx() ctx: RequestContext,
-    @Arg('id', () => ID, { description: 'Id of the evaluation.' }) id: string,
+    @Arg('id', () => ID, { description: 'Id (UUID) of the evaluation; NOT_FOUND for one of another tenant, as for one that never was.' })
+    id: string,
   ): Promise<EvaluationType> {
     return ctx.run((session) => ctx.services.evaluations.get(session, id));
   }
@@ -46,7 +47,8 @@ export class EvaluationResolver {
   })
   async validateModelVersion(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => ValidateModelVersionInput, { description: 'The version.' }) input: ValidateModelVersionInput,
+    @Arg('input', () => ValidateModelVersionInput, { description: 'The READY version that is put through the pipeline.' })
+    input: ValidateModelVersionInput,
   ): Promise<JobPayload> {
     return { job: await ctx.run((session) => ctx.services.validations.start(session, input.modelVersionId)) };
   }
@@ -71,7 +73,7 @@ export class EvaluationResolver {
     return report.task;
   }
 
-  @FieldResolver(() => SafeInt, { description: 'Judged rows.' })
+  @FieldResolver(() => SafeInt, { description: 'How many judged rows its figures rest on.' })
   rows(@Root() { report }: EvaluationType): number {
     return report.rows;
   }

@@ -16,7 +16,7 @@ export class MetricEstimateType {
   })
   name!: string;
 
-  @Field(() => Float, { description: 'The metric.' })
+  @Field(() => Float, { description: 'Its value on the judged rows, in the unit of the metric.' })
   value!: number;
 
   @Field(() => Float, { nullable: true, description: 'Lower end of its interval; null where there is none.' })
@@ -64,7 +64,7 @@ export class ConfusionMatrix {
 
 @ObjectType('ReliabilityBin', { description: 'Rows of neighbouring scores: what the model promised beside what came.' })
 export class ReliabilityBinType {
-  @Field(() => SafeInt, { description: 'Rows in the bin.' })
+  @Field(() => SafeInt, { description: 'How many judged rows had a probability within it.' })
   rows!: number;
 
   @Field(() => Float, { description: 'Mean promised probability, 0 to 1.' })
@@ -87,13 +87,13 @@ export class CalibrationType {
 
 @ObjectType({ description: 'Metrics of the rows that share a value of a categorical input; at least 100 rows.' })
 export class EvaluationSlice {
-  @Field(() => String, { description: 'The column.' })
+  @Field(() => String, { description: 'Column of the dataset whose values make the slices.' })
   column!: string;
 
   @Field(() => String, { nullable: true, description: 'The value; null for the rows without one.' })
   value?: string | null;
 
-  @Field(() => SafeInt, { description: 'Rows with it.' })
+  @Field(() => SafeInt, { description: 'How many judged rows had this value.' })
   rows!: number;
 
   @Field(() => [MetricEstimateType], { description: 'Their metrics, without intervals.' })
@@ -129,7 +129,7 @@ export class EvaluationTargetInput {
   greaterThan?: number | null;
 }
 
-@InputType({ description: 'A version to measure.' })
+@InputType({ description: 'Which version to measure, on which rows, beside which other.' })
 export class EvaluateModelVersionInput {
   @Field(() => ID, { description: 'The version, which must be READY. NOT_FOUND when there is none.' })
   modelVersionId!: string;
@@ -153,7 +153,7 @@ export class EvaluateModelVersionInput {
   target?: EvaluationTargetInput | null;
 }
 
-@InputType({ description: 'A version to validate.' })
+@InputType({ description: 'Which version goes through the checks before STAGING.' })
 export class ValidateModelVersionInput {
   @Field(() => ID, { description: 'The version, which must be READY. NOT_FOUND when there is none.' })
   modelVersionId!: string;
@@ -161,7 +161,7 @@ export class ValidateModelVersionInput {
 
 @ObjectType({ description: 'Values of a column that have no slice of their own.' })
 export class SliceOmission {
-  @Field(() => String, { description: 'The column.' })
+  @Field(() => String, { description: 'Column of the dataset that was not sliced by.' })
   column!: string;
 
   @Field(() => Int, { description: 'Values left out for having fewer than 100 rows.' })

@@ -26,7 +26,8 @@ export class ModelVersionResolver {
   @Query(() => ModelVersionType, { description: 'One model version. NOT_FOUND when there is none with this id.' })
   modelVersion(
     @Ctx() ctx: RequestContext,
-    @Arg('id', () => ID, { description: 'Id of the version.' }) id: string,
+    @Arg('id', () => ID, { description: 'Id (UUID) of the version; NOT_FOUND for one of another tenant, as for one that never was.' })
+    id: string,
   ): Promise<ModelVersionType> {
     return ctx.run((session) => ctx.services.modelVersions.get(session, id));
   }
@@ -77,13 +78,14 @@ export class ModelVersionResolver {
   })
   async deleteModelVersion(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DeleteModelVersionInput, { description: 'The version.' }) input: DeleteModelVersionInput,
+    @Arg('input', () => DeleteModelVersionInput, { description: 'The version to remove, in DEVELOPMENT or STAGING.' })
+    input: DeleteModelVersionInput,
   ): Promise<DeletedPayload> {
     await ctx.run((session) => ctx.services.modelVersions.delete(session, input.id));
     return { deletedId: input.id };
   }
 
-  @FieldResolver(() => ModelType, { description: 'The model that it is a version of.' })
+  @FieldResolver(() => ModelType, { description: 'The name under which it succeeds others.' })
   model(@Root() version: ModelVersionType, @Ctx() ctx: RequestContext): Promise<ModelType | null> {
     return ctx.loaders.model.load(version.modelId);
   }

@@ -69,7 +69,7 @@ export class ModelSignatureType {
   outputs!: TensorSpecType[];
 }
 
-@ObjectType({ description: 'A metric of a version.' })
+@ObjectType({ description: 'What the training measured, such as `holdout.log_loss`.' })
 export class NamedMetric {
   @Field(() => String, { description: 'Name, e.g. `holdout.roc_auc`.' })
   name!: string;
@@ -78,7 +78,7 @@ export class NamedMetric {
   value!: number;
 }
 
-@ObjectType('GateCheck', { description: 'One condition of a gate.' })
+@ObjectType('GateCheck', { description: 'One thing that was demanded, with what was found.' })
 export class GateCheckType {
   @Field(() => String, { description: 'Stable name, e.g. `latency_p95_ms`.' })
   name!: string;
@@ -101,7 +101,7 @@ export class GateResultType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
   id!: string;
 
-  @Field(() => GateEnum, { description: 'Which gate.' })
+  @Field(() => GateEnum, { description: 'What was judged: evaluation, validation or shadow.' })
   gate!: keyof typeof GateEnum;
 
   @Field(() => Boolean, { description: 'True when every check passed.' })
@@ -176,7 +176,7 @@ export const ModelVersionConnection = connectionOf(ModelVersionType, 'ModelVersi
 
 @InputType({ description: 'Which model versions to list; every given field must hold.' })
 export class ModelVersionFilterInput {
-  @Field(() => ID, { nullable: true, description: 'Versions of this model.' })
+  @Field(() => ID, { nullable: true, description: 'Versions under this name alone; NOT_FOUND when the tenant has no such model.' })
   modelId?: string | null;
 
   @Field(() => ID, { nullable: true, description: 'Versions that this run trained.' })
@@ -198,7 +198,9 @@ export class ModelVersionFilterInput {
   tags?: KeyValueInput[] | null;
 }
 
-@InputType({ description: 'How to order model versions.' })
+@InputType({
+  description: 'The order of a list of model versions: by what, and which end comes first. Equal ones are in the order of their ids.',
+})
 export class ModelVersionOrderInput {
   @Field(() => ModelVersionOrderField, { description: 'What to order by.' })
   field!: 'createdAt' | 'updatedAt' | 'version';
@@ -245,7 +247,7 @@ export class UpdateModelVersionInput {
   tags?: KeyValueInput[] | null;
 }
 
-@InputType({ description: 'A version to delete.' })
+@InputType({ description: 'Which version to remove together with its files.' })
 export class DeleteModelVersionInput {
   @Field(() => ID, {
     description:
@@ -256,6 +258,6 @@ export class DeleteModelVersionInput {
 
 @ObjectType({ description: 'The version after the mutation.' })
 export class ModelVersionPayload {
-  @Field(() => ModelVersionType, { description: 'The version as it is now.' })
+  @Field(() => ModelVersionType, { description: 'The version after this change, as a query would show it now.' })
   modelVersion!: ModelVersionType;
 }

@@ -21,7 +21,11 @@ import {
 @Resolver(() => ModelType)
 export class ModelResolver {
   @Query(() => ModelType, { description: 'One model. NOT_FOUND when there is none with this id.' })
-  model(@Ctx() ctx: RequestContext, @Arg('id', () => ID, { description: 'Id of the model.' }) id: string): Promise<ModelType> {
+  model(
+    @Ctx() ctx: RequestContext,
+    @Arg('id', () => ID, { description: 'Id (UUID) of the model; NOT_FOUND for one of another tenant, as for one that never was.' })
+    id: string,
+  ): Promise<ModelType> {
     return ctx.run((session) => ctx.services.models.get(session, id));
   }
 
@@ -82,7 +86,7 @@ export class ModelResolver {
   })
   async deleteModel(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DeleteModelInput, { description: 'The model.' }) input: DeleteModelInput,
+    @Arg('input', () => DeleteModelInput, { description: 'The model to remove, without endpoints.' }) input: DeleteModelInput,
   ): Promise<DeletedPayload> {
     await ctx.run((session) => ctx.services.models.delete(session, input.id));
     return { deletedId: input.id };

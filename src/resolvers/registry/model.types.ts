@@ -13,7 +13,7 @@ export type StageName = keyof typeof StageEnum;
 
 export const ModelTaskEnum = describeEnum('ModelTask', 'What a model’s answers are.', {
   CLASSIFICATION: 'One of several classes, with probabilities.',
-  REGRESSION: 'A number.',
+  REGRESSION: 'Predicts a quantity, as a number per row.',
   CLUSTERING: 'The cluster that a row lies in.',
   OTHER: 'Anything else; such versions cannot be evaluated here.',
 });
@@ -77,14 +77,17 @@ export class ModelFilterInput {
   @Field(() => String, { nullable: true, description: 'Exact kind of model, e.g. `KMEANS`.' })
   modelType?: string | null;
 
-  @Field(() => ModelTaskEnum, { nullable: true, description: 'Models for this task.' })
+  @Field(() => ModelTaskEnum, {
+    nullable: true,
+    description: 'Only models that predict classes, numbers or clusters, or do something else.',
+  })
   task?: keyof typeof ModelTaskEnum | null;
 
   @Field(() => [KeyValueInput], { nullable: true, description: 'Tags that the model carries, all of them; at most 100.' })
   tags?: KeyValueInput[] | null;
 }
 
-@InputType({ description: 'How to order models.' })
+@InputType({ description: 'The order of a list of models: by what, and which end comes first. Equal ones are in the order of their ids.' })
 export class ModelOrderInput {
   @Field(() => ModelOrderField, { description: 'What to order by.' })
   field!: 'createdAt' | 'updatedAt' | 'name';
@@ -93,7 +96,7 @@ export class ModelOrderInput {
   direction!: OrderDirection;
 }
 
-@InputType({ description: 'A new model.' })
+@InputType({ description: 'A name for versions to come, and what they will be for.' })
 export class CreateModelInput {
   @Field(() => String, {
     description: 'Name for good, unique in the tenant: letters, digits and ._-, at most 128, a letter or digit first. CONFLICT when taken.',
@@ -128,7 +131,7 @@ export class UpdateModelInput {
   tags?: KeyValueInput[] | null;
 }
 
-@InputType({ description: 'A model to delete.' })
+@InputType({ description: 'Which model to remove together with its versions.' })
 export class DeleteModelInput {
   @Field(() => ID, {
     description:
@@ -139,7 +142,7 @@ export class DeleteModelInput {
 
 @ObjectType({ description: 'The model after the mutation.' })
 export class ModelPayload {
-  @Field(() => ModelType, { description: 'The model as it is now.' })
+  @Field(() => ModelType, { description: 'The model after this change, as a query would show it now.' })
   model!: ModelType;
 }
 
@@ -154,10 +157,10 @@ export class StageTransitionType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
   id!: string;
 
-  @Field(() => StageEnum, { description: 'Stage before.' })
+  @Field(() => StageEnum, { description: 'Where the version was until then.' })
   fromStage!: StageName;
 
-  @Field(() => StageEnum, { description: 'Stage after.' })
+  @Field(() => StageEnum, { description: 'Where it was from then on.' })
   toStage!: StageName;
 
   @Field(() => String, { description: 'Reason that was given; may be empty.' })

@@ -21,7 +21,7 @@ export class StageResolver {
   })
   async archiveModelVersion(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DemoteModelVersionInput, { description: 'The version.' }) input: DemoteModelVersionInput,
+    @Arg('input', () => DemoteModelVersionInput, { description: 'The version that leaves, and why.' }) input: DemoteModelVersionInput,
   ): Promise<ModelVersionPayload> {
     return { modelVersion: await ctx.run((session) => ctx.services.stages.demote(session, { ...input, toStage: 'ARCHIVED' })) };
   }
@@ -31,7 +31,7 @@ export class StageResolver {
   })
   async demoteModelVersion(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DemoteModelVersionInput, { description: 'The version.' }) input: DemoteModelVersionInput,
+    @Arg('input', () => DemoteModelVersionInput, { description: 'The version that leaves, and why.' }) input: DemoteModelVersionInput,
   ): Promise<ModelVersionPayload> {
     return { modelVersion: await ctx.run((session) => ctx.services.stages.demote(session, { ...input, toStage: 'DEVELOPMENT' })) };
   }
@@ -42,7 +42,7 @@ export class StageResolver {
   })
   rollbackModel(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => RollbackModelInput, { description: 'The model.' }) input: RollbackModelInput,
+    @Arg('input', () => RollbackModelInput, { description: 'The model, why, and who is in production now.' }) input: RollbackModelInput,
   ): Promise<RollbackPayload> {
     return ctx.run((session) => ctx.services.stages.rollback(session, input));
   }

@@ -11,7 +11,11 @@ export class BatchInferenceResolver {
     description:
       'One batch inference. Its `result`: artifactId, objectKey, rows, sizeBytes, sha256, parts, downloadUrl (GET it with your token). NOT_FOUND when there is none.',
   })
-  batchInferenceJob(@Ctx() ctx: RequestContext, @Arg('id', () => ID, { description: 'Id of the job.' }) id: string): Promise<JobType> {
+  batchInferenceJob(
+    @Ctx() ctx: RequestContext,
+    @Arg('id', () => ID, { description: 'Id (UUID) of the job; NOT_FOUND for one of another tenant, as for one that never was.' })
+    id: string,
+  ): Promise<JobType> {
     return ctx.run((session) => ctx.services.jobs.get(session, id, 'BATCH_INFERENCE'));
   }
 

@@ -38,7 +38,8 @@ export class DeploymentResolver {
   @Query(() => DeploymentType, { description: 'One deployment. NOT_FOUND when there is none with this id.' })
   deployment(
     @Ctx() ctx: RequestContext,
-    @Arg('id', () => ID, { description: 'Id of the deployment.' }) id: string,
+    @Arg('id', () => ID, { description: 'Id (UUID) of the deployment; NOT_FOUND for one of another tenant, as for one that never was.' })
+    id: string,
   ): Promise<DeploymentType> {
     return ctx.run((session) => ctx.services.deployments.get(session, id));
   }
@@ -86,7 +87,7 @@ export class DeploymentResolver {
   })
   async undeploy(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => UndeployInput, { description: 'The deployment.' }) input: UndeployInput,
+    @Arg('input', () => UndeployInput, { description: 'The deployment to stop: PENDING or READY.' }) input: UndeployInput,
   ): Promise<DeploymentPayload> {
     return { deployment: await ctx.run((session) => ctx.services.deployments.undeploy(session, input.deploymentId)) };
   }
@@ -120,12 +121,12 @@ export class DeploymentResolver {
     return event;
   }
 
-  @FieldResolver(() => EndpointType, { description: 'The endpoint that it serves.' })
+  @FieldResolver(() => EndpointType, { description: 'Whose requests it gets.' })
   endpoint(@Root() deployment: DeploymentType, @Ctx() ctx: RequestContext): Promise<EndpointType | null> {
     return ctx.loaders.endpoint.load(deployment.endpointId);
   }
 
-  @FieldResolver(() => ModelVersionType, { description: 'The version that it serves.' })
+  @FieldResolver(() => ModelVersionType, { description: 'What answers them.' })
   modelVersion(@Root() deployment: DeploymentType, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> {
     return ctx.loaders.modelVersion.load(deployment.modelVersionId);
   }

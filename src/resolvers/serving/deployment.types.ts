@@ -12,7 +12,7 @@ export const DeploymentMode = describeEnum('DeploymentMode', 'What a deployment 
 
 export const DeploymentStatus = describeEnum('DeploymentStatus', 'Where a deployment stands.', {
   PENDING: 'Its model is being loaded.',
-  READY: 'Serves.',
+  READY: 'Loaded, and answering what its mode and weight give it.',
   FAILED: 'Its model could not be loaded; `error` says why.',
   STOPPED: 'Was undeployed, or gave way to a newer version.',
 });
@@ -82,7 +82,7 @@ export class DeploymentTraffic {
   @Field(() => SafeInt, { description: 'Requests answered or failed; a shadow’s are copies.' })
   requests!: number;
 
-  @Field(() => SafeInt, { description: 'Rows predicted.' })
+  @Field(() => SafeInt, { description: 'Rows of the requests that were answered.' })
   rows!: number;
 
   @Field(() => SafeInt, { description: 'Requests that failed by fault of the model or of this service; wrong inputs do not count.' })
@@ -128,7 +128,9 @@ export class DeploymentFilterInput {
   mode?: keyof typeof DeploymentMode | null;
 }
 
-@InputType({ description: 'How to order deployments.' })
+@InputType({
+  description: 'The order of a list of deployments: by what, and which end comes first. Equal ones are in the order of their ids.',
+})
 export class DeploymentOrderInput {
   @Field(() => DeploymentOrderField, { description: 'What to order by.' })
   field!: DeploymentOrderBy;
@@ -195,7 +197,10 @@ export class DecideShadowInput {
 
 @ObjectType({ description: 'The deployment after the mutation.' })
 export class DeploymentPayload {
-  @Field(() => DeploymentType, { description: 'The deployment as it is now. PENDING at first: `deploymentEvents` tells when it is ready.' })
+  @Field(() => DeploymentType, {
+    description:
+      'The deployment after this change, as a query would show it now. PENDING at first: `deploymentEvents` tells when it is ready.',
+  })
   deployment!: DeploymentType;
 }
 

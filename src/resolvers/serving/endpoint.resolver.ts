@@ -19,7 +19,11 @@ import {
 @Resolver(() => EndpointType)
 export class EndpointResolver {
   @Query(() => EndpointType, { description: 'One endpoint. NOT_FOUND when there is none with this id.' })
-  endpoint(@Ctx() ctx: RequestContext, @Arg('id', () => ID, { description: 'Id of the endpoint.' }) id: string): Promise<EndpointType> {
+  endpoint(
+    @Ctx() ctx: RequestContext,
+    @Arg('id', () => ID, { description: 'Id (UUID) of the endpoint; NOT_FOUND for one of another tenant, as for one that never was.' })
+    id: string,
+  ): Promise<EndpointType> {
     return ctx.run((session) => ctx.services.endpoints.get(session, id));
   }
 
@@ -60,7 +64,8 @@ export class EndpointResolver {
   })
   async deleteEndpoint(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DeleteEndpointInput, { description: 'The endpoint.' }) input: DeleteEndpointInput,
+    @Arg('input', () => DeleteEndpointInput, { description: 'The endpoint to remove; its calls are NOT_FOUND from then on.' })
+    input: DeleteEndpointInput,
   ): Promise<DeleteEndpointPayload> {
     const { id } = await ctx.run((session) => ctx.services.endpoints.delete(session, input.id));
     return { deletedId: id };

@@ -64,7 +64,9 @@ export class EndpointFilterInput {
   modelId?: string | null;
 }
 
-@InputType({ description: 'How to order endpoints.' })
+@InputType({
+  description: 'The order of a list of endpoints: by what, and which end comes first. Equal ones are in the order of their ids.',
+})
 export class EndpointOrderInput {
   @Field(() => EndpointOrderField, { description: 'What to order by.' })
   field!: EndpointOrderBy;
@@ -73,7 +75,7 @@ export class EndpointOrderInput {
   direction!: OrderDirection;
 }
 
-@InputType({ description: 'A new endpoint.' })
+@InputType({ description: 'A stable name for clients to call, and what it promises them.' })
 export class CreateEndpointInput {
   @Field(() => String, {
     description: 'Name, unique in the tenant: letters, digits and ._-, at most 128, a letter or digit first. CONFLICT when taken.',
@@ -120,7 +122,7 @@ export class UpdateEndpointInput {
   logSampleRate?: number | null;
 }
 
-@InputType({ description: 'An endpoint to delete.' })
+@InputType({ description: 'Which endpoint to remove together with its deployments, counters and logs.' })
 export class DeleteEndpointInput {
   @Field(() => ID, { description: 'The endpoint. NOT_FOUND when there is none.' })
   id!: string;
@@ -128,7 +130,7 @@ export class DeleteEndpointInput {
 
 @ObjectType({ description: 'The endpoint after the mutation.' })
 export class EndpointPayload {
-  @Field(() => EndpointType, { description: 'The endpoint as it is now.' })
+  @Field(() => EndpointType, { description: 'The endpoint after this change, as a query would show it now.' })
   endpoint!: EndpointType;
 }
 

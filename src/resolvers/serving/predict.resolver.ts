@@ -28,12 +28,12 @@ export class PredictResolver {
     return rowPredictions(readAnswers(prediction.outputs, prediction.rows));
   }
 
-  @FieldResolver(() => DeploymentType, { description: 'The deployment that answered.' })
+  @FieldResolver(() => DeploymentType, { description: 'Which of the live ones the routing key fell to.' })
   deployment(@Root() { prediction }: PredictPayload): DeploymentType {
     return prediction.target.deployment;
   }
 
-  @FieldResolver(() => ModelVersionType, { description: 'The version that answered.' })
+  @FieldResolver(() => ModelVersionType, { description: 'What computed the outputs.' })
   modelVersion(@Root() { prediction }: PredictPayload): ModelVersionType {
     return prediction.target.version;
   }

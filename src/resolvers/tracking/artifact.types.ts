@@ -9,7 +9,7 @@ export class ArtifactType {
   @Field(() => String, { description: 'Where it stands among the files of its owner, e.g. `metrics/history.json`.' })
   path!: string;
 
-  @Field(() => SafeInt, { description: 'Size in bytes.' })
+  @Field(() => SafeInt, { description: 'Bytes of the stored file, as a download will bring.' })
   sizeBytes!: number;
 
   @Field(() => String, { description: 'SHA-256 of the content, hexadecimal.' })

@@ -17,7 +17,11 @@ import {
 @Resolver(() => DatasetType)
 export class DatasetResolver {
   @Query(() => DatasetType, { description: 'One version of a dataset. NOT_FOUND when there is none with this id.' })
-  dataset(@Ctx() ctx: RequestContext, @Arg('id', () => ID, { description: 'Id of the version.' }) id: string): Promise<DatasetType> {
+  dataset(
+    @Ctx() ctx: RequestContext,
+    @Arg('id', () => ID, { description: 'Id (UUID) of the version; NOT_FOUND for one of another tenant, as for one that never was.' })
+    id: string,
+  ): Promise<DatasetType> {
     return ctx.run((session) => ctx.services.datasets.get(session, id));
   }
 

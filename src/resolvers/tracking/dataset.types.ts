@@ -35,7 +35,7 @@ export const DatasetOrderField = describeOrderFields<DatasetOrderBy>('DatasetOrd
 
 @ObjectType('DatasetColumn', { description: 'A column of a dataset, as it was inferred from the whole file.' })
 export class DatasetColumn {
-  @Field(() => String, { description: 'Name, as in the file.' })
+  @Field(() => String, { description: 'What the header or schema of the file calls it; case matters.' })
   name!: string;
 
   @Field(() => ColumnTypeEnum, { description: 'What its values are.' })
@@ -71,7 +71,7 @@ export class DatasetType {
   @Field(() => DatasetFormatEnum, { description: 'How its file is written.' })
   format!: keyof typeof DatasetFormatEnum;
 
-  @Field(() => SafeInt, { description: 'Size of the file in bytes.' })
+  @Field(() => SafeInt, { description: 'Bytes of the stored file.' })
   sizeBytes!: number;
 
   @Field(() => String, { description: 'SHA-256 of the file, hexadecimal; checked whenever it is read.' })
@@ -95,21 +95,21 @@ export class DatasetType {
 
 export const DatasetConnection = connectionOf(DatasetType, 'Dataset', 'datasets');
 
-@ObjectType({ description: 'A dataset that a run used.' })
+@ObjectType({ description: 'Lineage: what a run read, and for what.' })
 export class RunDatasetUse {
-  @Field(() => DatasetRoleEnum, { description: 'What for.' })
+  @Field(() => DatasetRoleEnum, { description: 'Whether it was learnt from, judged on or predicted for.' })
   role!: keyof typeof DatasetRoleEnum;
 
   @Field(() => DatasetType, { description: 'The version that was used.' })
   dataset!: DatasetType;
 }
 
-@ObjectType({ description: 'A run that used a dataset.' })
+@ObjectType({ description: 'Lineage: who read the dataset, and for what.' })
 export class DatasetRunUse {
-  @Field(() => DatasetRoleEnum, { description: 'What for.' })
+  @Field(() => DatasetRoleEnum, { description: 'Whether it was learnt from, judged on or predicted for.' })
   role!: keyof typeof DatasetRoleEnum;
 
-  @Field(() => RunType, { description: 'The run.' })
+  @Field(() => RunType, { description: 'What read it, with its parameters and metrics.' })
   run!: RunType;
 }
 
@@ -128,7 +128,9 @@ export class DatasetFilterInput {
   latestOnly?: boolean | null;
 }
 
-@InputType({ description: 'How to order datasets.' })
+@InputType({
+  description: 'The order of a list of datasets: by what, and which end comes first. Equal ones are in the order of their ids.',
+})
 export class DatasetOrderInput {
   @Field(() => DatasetOrderField, { description: 'What to order by.' })
   field!: DatasetOrderBy;
@@ -150,7 +152,7 @@ export class DatasetSourceInput {
   path?: string | null;
 }
 
-@InputType({ description: 'A dataset to register.' })
+@InputType({ description: 'A file that becomes the next version under a name.' })
 export class RegisterDatasetInput {
   @Field(() => String, {
     description: 'Name: letters, digits and ._-, at most 128, a letter or digit first. A name in use gets its next version.',

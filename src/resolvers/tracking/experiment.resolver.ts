@@ -15,7 +15,11 @@ import {
 @Resolver(() => ExperimentType)
 export class ExperimentResolver {
   @Query(() => ExperimentType, { description: 'One experiment. NOT_FOUND when there is none with this id.' })
-  experiment(@Ctx() ctx: RequestContext, @Arg('id', () => ID, { description: 'Id of the experiment.' }) id: string): Promise<ExperimentType> {
+  experiment(
+    @Ctx() ctx: RequestContext,
+    @Arg('id', () => ID, { description: 'Id (UUID) of the experiment; NOT_FOUND for one of another tenant, as for one that never was.' })
+    id: string,
+  ): Promise<ExperimentType> {
     return ctx.run((session) => ctx.services.experiments.get(session, id));
   }
 
@@ -23,8 +27,10 @@ export class ExperimentResolver {
   async experiments(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('filter', () => ExperimentFilterInput, { nullable: true, description: 'Which experiments; active ones when absent.' }) filter?: ExperimentFilterInput,
-    @Arg('orderBy', () => ExperimentOrderInput, { nullable: true, description: 'Order; newest first when absent.' }) orderBy?: ExperimentOrderInput,
+    @Arg('filter', () => ExperimentFilterInput, { nullable: true, description: 'Which experiments; active ones when absent.' })
+    filter?: ExperimentFilterInput,
+    @Arg('orderBy', () => ExperimentOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    orderBy?: ExperimentOrderInput,
   ): Promise<object> {
     const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
     const result = await ctx.run((session) => ctx.services.experiments.list(session, filter ?? {}, page, order));
@@ -39,7 +45,9 @@ export class ExperimentResolver {
     return { experiment: await ctx.run((session) => ctx.services.experiments.create(session, input)) };
   }
 
-  @Mutation(() => ExperimentPayload, { description: 'Changes an experiment. NOT_FOUND when there is none, CONFLICT when the name is taken.' })
+  @Mutation(() => ExperimentPayload, {
+    description: 'Changes an experiment. NOT_FOUND when there is none, CONFLICT when the name is taken.',
+  })
   async updateExperiment(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => UpdateExperimentInput, { description: 'What to change.' }) input: UpdateExperimentInput,

@@ -4,15 +4,19 @@ import { describeEnum, describeOrderFields, KeyValueInput, OrderDirection } from
 import { DateTime } from '../types/scalars.js';
 
 export const ExperimentState = describeEnum('ExperimentState', 'Whether an experiment is in use.', {
-  ACTIVE: 'In use.',
+  ACTIVE: 'Takes new runs.',
   DELETED: 'Put aside; its runs are kept but no new ones start.',
 });
 
-export const ExperimentOrderField = describeOrderFields<'createdAt' | 'updatedAt' | 'name'>('ExperimentOrderField', 'What experiments can be ordered by.', {
-  CREATED_AT: ['createdAt', 'When they were created.'],
-  UPDATED_AT: ['updatedAt', 'When they last changed.'],
-  NAME: ['name', 'Their names, in code point order.'],
-});
+export const ExperimentOrderField = describeOrderFields<'createdAt' | 'updatedAt' | 'name'>(
+  'ExperimentOrderField',
+  'What experiments can be ordered by.',
+  {
+    CREATED_AT: ['createdAt', 'When they were created.'],
+    UPDATED_AT: ['updatedAt', 'When they last changed.'],
+    NAME: ['name', 'Their names, in code point order.'],
+  },
+);
 
 @ObjectType('Experiment', { description: 'A named group of runs that answer one question.' })
 export class ExperimentType {
@@ -52,7 +56,9 @@ export class ExperimentFilterInput {
   state?: keyof typeof ExperimentState | null;
 }
 
-@InputType({ description: 'How to order experiments.' })
+@InputType({
+  description: 'The order of a list of experiments: by what, and which end comes first. Equal ones are in the order of their ids.',
+})
 export class ExperimentOrderInput {
   @Field(() => ExperimentOrderField, { description: 'What to order by.' })
   field!: 'createdAt' | 'updatedAt' | 'name';
@@ -61,7 +67,7 @@ export class ExperimentOrderInput {
   direction!: OrderDirection;
 }
 
-@InputType({ description: 'A new experiment.' })
+@InputType({ description: 'A named group for runs to come.' })
 export class CreateExperimentInput {
   @Field(() => String, { description: 'Name, unique in the tenant: 1 to 250 visible characters. CONFLICT when taken.' })
   name!: string;
@@ -90,7 +96,6 @@ export class UpdateExperimentInput {
 
 @ObjectType({ description: 'The experiment after the mutation.' })
 export class ExperimentPayload {
-  @Field(() => ExperimentType, { description: 'The experiment as it is now.' })
+  @Field(() => ExperimentType, { description: 'The experiment after this change, as a query would show it now.' })
   experiment!: ExperimentType;
 }
-

@@ -25,7 +25,11 @@ import { SafeInt } from '../types/scalars.js';
 @Resolver(() => RunType)
 export class RunResolver {
   @Query(() => RunType, { description: 'One run. NOT_FOUND when there is none with this id.' })
-  run(@Ctx() ctx: RequestContext, @Arg('id', () => ID, { description: 'Id of the run.' }) id: string): Promise<RunType> {
+  run(
+    @Ctx() ctx: RequestContext,
+    @Arg('id', () => ID, { description: 'Id (UUID) of the run; NOT_FOUND for one of another tenant, as for one that never was.' })
+    id: string,
+  ): Promise<RunType> {
     return ctx.run((session) => ctx.services.runs.get(session, id));
   }
 
@@ -49,8 +53,11 @@ export class RunResolver {
     return { run: await ctx.run((session) => ctx.services.runs.create(session, input)) };
   }
 
-  @Mutation(() => RunPayload, { description: 'Ends a run.' })
-  async finishRun(@Ctx() ctx: RequestContext, @Arg('input', () => FinishRunInput, { description: 'The run and how it ended.' }) input: FinishRunInput): Promise<RunPayload> {
+  @Mutation(() => RunPayload, { description: 'Says how a run ended, and when: now. Its metrics, parameters and tags stay.' })
+  async finishRun(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => FinishRunInput, { description: 'The run and how it ended.' }) input: FinishRunInput,
+  ): Promise<RunPayload> {
     return { run: await ctx.run((session) => ctx.services.runs.finish(session, input.runId, input.status)) };
   }
 
@@ -64,7 +71,10 @@ export class RunResolver {
   }
 
   @Mutation(() => RunPayload, { description: 'Logs parameters of a run. The same value again is allowed, another is CONFLICT.' })
-  async logParams(@Ctx() ctx: RequestContext, @Arg('input', () => LogParamsInput, { description: 'The run and its parameters.' }) input: LogParamsInput): Promise<RunPayload> {
+  async logParams(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => LogParamsInput, { description: 'The run and its parameters.' }) input: LogParamsInput,
+  ): Promise<RunPayload> {
     return {
       run: await ctx.run(async (session) => {
         await ctx.services.runs.logParams(session, input.runId, input.params);
@@ -73,8 +83,11 @@ export class RunResolver {
     };
   }
 
-  @Mutation(() => RunPayload, { description: 'Sets tags of a run.' })
-  async setRunTags(@Ctx() ctx: RequestContext, @Arg('input', () => SetRunTagsInput, { description: 'The run and its tags.' }) input: SetRunTagsInput): Promise<RunPayload> {
+  @Mutation(() => RunPayload, { description: 'Adds tags to a run, or gives them other values; tags that are not named stay.' })
+  async setRunTags(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => SetRunTagsInput, { description: 'The run and its tags.' }) input: SetRunTagsInput,
+  ): Promise<RunPayload> {
     return {
       run: await ctx.run(async (session) => {
         await ctx.services.runs.setTags(session, input.runId, input.tags);
@@ -84,19 +97,23 @@ export class RunResolver {
   }
 
   @Subscription(() => MetricPoint, {
-    description: 'Metric points of a run as they are logged, each exactly once and in the order of `seq`. Reconnect with the last `seq` as `after`.',
+    description:
+      'Metric points of a run as they are logged, each exactly once and in the order of `seq`. Reconnect with the last `seq` as `after`.',
     subscribe: ({ args, context }) => followMetrics(context as RequestContext, args as { runId: string; after?: number }),
   })
   runMetrics(
     @Root() point: MetricPoint,
     @Arg('runId', () => ID, { description: 'The run. NOT_FOUND when there is none.' }) _runId: string,
-    @Arg('after', () => SafeInt, { nullable: true, description: 'Points with a greater `seq` are sent, past ones first; 0 for all; only new ones when absent.' })
+    @Arg('after', () => SafeInt, {
+      nullable: true,
+      description: 'Points with a greater `seq` are sent, past ones first; 0 for all; only new ones when absent.',
+    })
     _after?: number,
   ): MetricPoint {
     return point;
   }
 
-  @FieldResolver(() => ExperimentType, { description: 'The experiment that it belongs to.' })
+  @FieldResolver(() => ExperimentType, { description: 'The named group of runs that it was started in.' })
   experiment(@Root() run: RunType, @Ctx() ctx: RequestContext): Promise<ExperimentType | null> {
     return ctx.loaders.experiment.load(run.experimentId);
   }
@@ -106,7 +123,7 @@ export class RunResolver {
     return ctx.loaders.runParams.load(run.id);
   }
 
-  @FieldResolver(() => [KeyValue], { description: 'Tags, by key.' })
+  @FieldResolver(() => [KeyValue], { description: 'Free labels, in the order of their keys; `setRunTags` changes them.' })
   tags(@Root() run: RunType, @Ctx() ctx: RequestContext): Promise<KeyValue[]> {
     return ctx.loaders.runTags.load(run.id);
   }
@@ -117,7 +134,8 @@ export class RunResolver {
   }
 
   @FieldResolver(() => [MetricPoint], {
-    description: 'History of one metric in step order, thinned in the database to about `maxPoints` by keeping the smallest and largest value of each stretch.',
+    description:
+      'History of one metric in step order, thinned in the database to about `maxPoints` by keeping the smallest and largest value of each stretch.',
   })
   metricHistory(
     @Root() run: RunType,
@@ -133,7 +151,10 @@ async function logMetrics(ctx: RequestContext, { runId, metrics }: LogMetricsInp
   return { addedCount: await ctx.run((session) => ctx.services.runs.logMetrics(session, runId, metrics)) };
 }
 
-async function followMetrics(ctx: RequestContext, { runId, after }: { runId: string; after?: number }): Promise<AsyncIterableIterator<MetricPoint>> {
+async function followMetrics(
+  ctx: RequestContext,
+  { runId, after }: { runId: string; after?: number },
+): Promise<AsyncIterableIterator<MetricPoint>> {
   await ctx.run((session) => ctx.services.runs.get(session, runId));
   return abortable((signal) =>
     ctx.services.feeds.follow(

@@ -48,14 +48,16 @@ export class LatestMetric {
   @Field(() => MetricValue, { description: 'The value; may be NaN or infinite.' })
   value!: number;
 
-  @Field(() => SafeInt, { description: 'Step of this value.' })
+  @Field(() => SafeInt, { description: 'Greatest step that the metric was logged at, 0 to 2^53 - 1.' })
   step!: number;
 
   @Field(() => DateTime, { description: 'When it was measured, UTC.' })
   loggedAt!: Date;
 }
 
-@ObjectType('Run', { description: 'One execution: what it was made with (parameters), what came out (metrics, artifacts), when and by whom.' })
+@ObjectType('Run', {
+  description: 'One execution: what it was made with (parameters), what came out (metrics, artifacts), when and by whom.',
+})
 export class RunType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
   id!: string;
@@ -120,7 +122,7 @@ export class RunFilterInput {
   metrics?: MetricFilterInput[] | null;
 }
 
-@InputType({ description: 'How to order runs.' })
+@InputType({ description: 'The order of a list of runs: by what, and which end comes first. Equal ones are in the order of their ids.' })
 export class RunOrderInput {
   @Field(() => RunOrderField, { description: 'What to order by.' })
   field!: 'createdAt' | 'name';
@@ -144,7 +146,7 @@ export class CreateRunInput {
   tags?: KeyValueInput[] | null;
 }
 
-@InputType({ description: 'One value of a metric.' })
+@InputType({ description: 'One point: a value with its step and time. The same point again adds nothing.' })
 export class MetricInput {
   @Field(() => String, { description: 'Name of the metric: 1 to 250 visible characters.' })
   key!: string;
@@ -164,7 +166,9 @@ export class LogMetricsInput {
   @Field(() => ID, { description: 'The run. NOT_FOUND when there is none.' })
   runId!: string;
 
-  @Field(() => [MetricInput], { description: '1 to 10,000 points. The same point again (key, step, time, value) adds nothing, so that a call can be repeated.' })
+  @Field(() => [MetricInput], {
+    description: '1 to 10,000 points. The same point again (key, step, time, value) adds nothing, so that a call can be repeated.',
+  })
   metrics!: MetricInput[];
 }
 
@@ -183,7 +187,7 @@ export class LogParamsInput {
   params!: KeyValueInput[];
 }
 
-@InputType({ description: 'Tags of a run.' })
+@InputType({ description: 'Labels to add or to change.' })
 export class SetRunTagsInput {
   @Field(() => ID, { description: 'The run. NOT_FOUND when there is none.' })
   runId!: string;
@@ -192,7 +196,7 @@ export class SetRunTagsInput {
   tags!: KeyValueInput[];
 }
 
-@InputType({ description: 'The end of a run.' })
+@InputType({ description: 'Which run is over, and how it went.' })
 export class FinishRunInput {
   @Field(() => ID, { description: 'The run. NOT_FOUND when there is none.' })
   runId!: string;
@@ -203,7 +207,6 @@ export class FinishRunInput {
 
 @ObjectType({ description: 'The run after the mutation.' })
 export class RunPayload {
-  @Field(() => RunType, { description: 'The run as it is now.' })
+  @Field(() => RunType, { description: 'The run after this change, as a query would show it now.' })
   run!: RunType;
 }
-

@@ -12,7 +12,11 @@ import { ResumeTrainingInput, StartTrainingInput, TrainingCheckpoint, TrainingJo
 @Resolver(() => JobType)
 export class TrainingResolver {
   @Query(() => JobType, { description: 'One training. NOT_FOUND when there is no training with this id.' })
-  trainingJob(@Ctx() ctx: RequestContext, @Arg('id', () => ID, { description: 'Id of the job.' }) id: string): Promise<JobType> {
+  trainingJob(
+    @Ctx() ctx: RequestContext,
+    @Arg('id', () => ID, { description: 'Id (UUID) of the job; NOT_FOUND for one of another tenant, as for one that never was.' })
+    id: string,
+  ): Promise<JobType> {
     return ctx.run((session) => ctx.services.jobs.get(session, id, 'TRAINING'));
   }
 
@@ -45,7 +49,7 @@ export class TrainingResolver {
   })
   resumeTraining(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => ResumeTrainingInput, { description: 'The training.' }) input: ResumeTrainingInput,
+    @Arg('input', () => ResumeTrainingInput, { description: 'The FAILED or CANCELLED training to go on with.' }) input: ResumeTrainingInput,
   ): Promise<TrainingPayload> {
     return withRun(ctx, (session) => ctx.services.trainings.resume(session, input.jobId));
   }

@@ -26,7 +26,7 @@ export const SplitBy = describeEnum('SplitBy', 'How rows are set apart for valid
 
 @InputType({ description: 'What is to be learnt.' })
 export class TargetInput {
-  @Field(() => String, { description: 'Column of the dataset.' })
+  @Field(() => String, { description: 'The column of the dataset that is predicted; case matters.' })
   column!: string;
 
   @Field(() => Float, {
@@ -149,7 +149,7 @@ export class TrainingConfigInput {
   seed?: number | null;
 }
 
-@InputType({ description: 'A training to start.' })
+@InputType({ description: 'What to train on what, for which experiment, and what to do with the model.' })
 export class StartTrainingInput {
   @Field(() => ID, { description: 'Experiment of the new run. NOT_FOUND when there is none.' })
   experimentId!: string;
@@ -170,7 +170,7 @@ export class StartTrainingInput {
   registerModelId?: string | null;
 }
 
-@InputType({ description: 'A training to continue.' })
+@InputType({ description: 'A failed or cancelled training that goes on from its last sound checkpoint.' })
 export class ResumeTrainingInput {
   @Field(() => ID, { description: 'The job. NOT_FOUND when there is no such training, CONFLICT unless it is FAILED or CANCELLED.' })
   jobId!: string;
@@ -193,7 +193,7 @@ export class TrainingCheckpoint {
   @Field(() => Int, { description: 'Attempt that wrote it, from 1.' })
   attempt!: number;
 
-  @Field(() => SafeInt, { description: 'Size in bytes.' })
+  @Field(() => SafeInt, { description: 'Bytes of the stored file, as checked before it is used again.' })
   sizeBytes!: number;
 
   @Field(() => String, { description: 'SHA-256 of the file, hexadecimal; checked before a training continues from it.' })
@@ -208,7 +208,7 @@ export class TrainingJobFilterInput {
   @Field(() => [JobStatusEnum], { nullable: true, description: 'Trainings in one of these states.' })
   status?: (keyof typeof JobStatusEnum)[] | null;
 
-  @Field(() => ID, { nullable: true, description: 'The training of this run.' })
+  @Field(() => ID, { nullable: true, description: 'The one that logs to this run; NOT_FOUND for a run that the tenant does not have.' })
   runId?: string | null;
 
   @Field(() => ID, { nullable: true, description: 'Trainings on this dataset version.' })

@@ -25,7 +25,10 @@ export enum OrderDirection {
 registerEnumType(OrderDirection, {
   name: 'OrderDirection',
   description: 'Which end of an order comes first.',
-  valuesConfig: { ASC: { description: 'Smallest, oldest or first in the alphabet first.' }, DESC: { description: 'Largest, newest or last in the alphabet first.' } },
+  valuesConfig: {
+    ASC: { description: 'Smallest, oldest or first in the alphabet first.' },
+    DESC: { description: 'Largest, newest or last in the alphabet first.' },
+  },
 });
 
 /** A record as the list of its entries. */
@@ -39,13 +42,20 @@ export function describeEnum<T extends string>(name: string, description: string
   registerEnumType(enumObject, {
     name,
     description,
-    valuesConfig: Object.fromEntries(Object.entries<string>(values).map(([key, text]) => [key, { description: text }])) as Record<T, { description: string }>,
+    valuesConfig: Object.fromEntries(Object.entries<string>(values).map(([key, text]) => [key, { description: text }])) as Record<
+      T,
+      { description: string }
+    >,
   });
   return enumObject;
 }
 
 /** Registers the orders of a list: the GraphQL name, the entity's property behind it, and a description. */
-export function describeOrderFields<Field extends string>(name: string, about: string, fields: Record<string, [Field, string]>): Record<string, Field> {
+export function describeOrderFields<Field extends string>(
+  name: string,
+  about: string,
+  fields: Record<string, [Field, string]>,
+): Record<string, Field> {
   const enumObject = Object.fromEntries(Object.entries(fields).map(([key, [property]]) => [key, property]));
   registerEnumType(enumObject, {
     name,

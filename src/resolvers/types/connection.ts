@@ -4,7 +4,10 @@ import { SafeInt } from './scalars.js';
 
 @ObjectType({ description: 'Where a page ends and whether another follows.' })
 export class PageInfo {
-  @Field(() => String, { nullable: true, description: 'Cursor of the last edge; pass it as `after` for the next page. Null on an empty page.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Cursor of the last edge; pass it as `after` for the next page. Null on an empty page.',
+  })
   endCursor!: string | null;
 
   @Field(() => Boolean, { description: 'True when a page follows.' })
@@ -20,7 +23,6 @@ export class PageArgs {
   after?: string | null;
 }
 
-
 /** The Relay connection of a node type: `edges`, `nodes`, `pageInfo` and a `totalCount` that is counted only when selected. */
 export function connectionOf<T extends object>(node: ClassType<T>, name: string, plural: string): ClassType<object> {
   @ObjectType(`${name}Edge`, { description: `One of the ${plural} on a page.` })
@@ -32,7 +34,7 @@ export function connectionOf<T extends object>(node: ClassType<T>, name: string,
     node!: T;
   }
 
-  @ObjectType(`${name}Connection`, { description: `A page of ${plural}.`, simpleResolvers: true })
+  @ObjectType(`${name}Connection`, { description: `Up to \`first\` ${plural} of a list, with where to go on.`, simpleResolvers: true })
   class PageOf {
     @Field(() => [Edge], { description: 'The items with their cursors, in order.' })
     edges!: Edge[];
@@ -58,4 +60,3 @@ export function toConnection<T>(page: Page<T>, count: () => Promise<number>): ob
     totalCount: count,
   };
 }
-

@@ -7,14 +7,16 @@ export function scalarError(name: string, expected: string, got: unknown): Graph
 }
 
 function safeInteger(value: unknown): number {
-  if (typeof value !== 'number' || !Number.isSafeInteger(value)) throw scalarError('SafeInt', 'an integer from -(2^53 - 1) to 2^53 - 1', value);
+  if (typeof value !== 'number' || !Number.isSafeInteger(value))
+    throw scalarError('SafeInt', 'an integer from -(2^53 - 1) to 2^53 - 1', value);
   return value;
 }
 
 /** Integers beyond 32 bits: steps, sizes, counts, sequence numbers. */
 export const SafeInt = new GraphQLScalarType<number, number>({
   name: 'SafeInt',
-  description: 'An integer from -(2^53 - 1) to 2^53 - 1, for steps, sizes in bytes, counts and sequence numbers, which the 32 bits of Int do not hold.',
+  description:
+    'An integer from -(2^53 - 1) to 2^53 - 1, for steps, sizes in bytes, counts and sequence numbers, which the 32 bits of Int do not hold.',
   parseValue: safeInteger,
   parseLiteral: (node) => {
     if (node.kind !== Kind.INT) throw scalarError('SafeInt', 'an integer', 'value' in node ? node.value : node.kind);
@@ -34,7 +36,8 @@ function metricValue(value: unknown): number {
 /** Float refuses what a diverging training logs. */
 export const MetricValue = new GraphQLScalarType<number, number | string>({
   name: 'MetricValue',
-  description: 'A 64-bit float, where NaN and the infinities, which a diverging training logs, are written as the strings "NaN", "Infinity" and "-Infinity".',
+  description:
+    'A 64-bit float, where NaN and the infinities, which a diverging training logs, are written as the strings "NaN", "Infinity" and "-Infinity".',
   parseValue: metricValue,
   parseLiteral: (node) => {
     if (node.kind === Kind.STRING) return metricValue(node.value);
