@@ -13,14 +13,13 @@ const HOUR_MS = 60 * MINUTE_MS;
 
 /**
  * Every job: its payload, how many attempts may fail without progress in between, the time before the next one, after which time it
- * counts as hung, and how many run at once in one worker process. A resumable one is handed on when its process stops; the others are
- * waited for. Trainings run one at a time because each uses the cores of its machine.
+ * counts as hung, and how many run at once in one worker process. Trainings run one at a time because each uses the cores of its machine.
  */
 export const JOB_CATALOG = {
-  TRAINING: { payload: jobPayload, attempts: 3, backoffMs: 5 * SECOND_MS, timeoutMs: 24 * HOUR_MS, concurrency: 1, resumable: true },
-  EVALUATION: { payload: jobPayload, attempts: 3, backoffMs: 5 * SECOND_MS, timeoutMs: HOUR_MS, concurrency: 2, resumable: false },
-  VALIDATION: { payload: jobPayload, attempts: 3, backoffMs: 5 * SECOND_MS, timeoutMs: 15 * MINUTE_MS, concurrency: 2, resumable: false },
-  BATCH_INFERENCE: { payload: jobPayload, attempts: 3, backoffMs: 5 * SECOND_MS, timeoutMs: 24 * HOUR_MS, concurrency: 2, resumable: true },
+  TRAINING: { payload: jobPayload, attempts: 3, backoffMs: 5 * SECOND_MS, timeoutMs: 24 * HOUR_MS, concurrency: 1 },
+  EVALUATION: { payload: jobPayload, attempts: 3, backoffMs: 5 * SECOND_MS, timeoutMs: HOUR_MS, concurrency: 2 },
+  VALIDATION: { payload: jobPayload, attempts: 3, backoffMs: 5 * SECOND_MS, timeoutMs: 15 * MINUTE_MS, concurrency: 2 },
+  BATCH_INFERENCE: { payload: jobPayload, attempts: 3, backoffMs: 5 * SECOND_MS, timeoutMs: 24 * HOUR_MS, concurrency: 2 },
 } as const;
 
 export type JobKind = keyof typeof JOB_CATALOG;

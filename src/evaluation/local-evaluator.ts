@@ -63,6 +63,8 @@ function answerOf(work: Work, folder: string, signal: AbortSignal): Promise<Answ
   });
   const end = (): void => void child.kill('SIGKILL');
   signal.addEventListener('abort', end, { once: true });
+  // It may have been aborted while the folder was made, which nobody would tell.
+  if (signal.aborted) end();
   return new Promise<Answer>((resolve, reject) => {
     let answer: Answer | undefined;
     child.on('message', (message: Answer) => {

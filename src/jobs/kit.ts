@@ -20,7 +20,7 @@ export interface JobRuntime {
   jobs: JobService;
   /** A running job without a sign of life for so long is given to another worker. */
   heartbeatTimeoutMs: number;
-  /** Aborts when this process stops: what can go on elsewhere is handed back. */
+  /** Aborts when this process stops: its jobs are handed back, to go on elsewhere. */
   leaving: AbortSignal;
 }
 
@@ -43,7 +43,7 @@ export async function consumeJobs(runtime: JobRuntime, handlers: JobHandlers, ma
 
 async function runAttempt(runtime: JobRuntime, job: Job, handler: JobHandler): Promise<void> {
   const { db, jobs, live } = runtime;
-  const { timeoutMs, resumable } = JOB_CATALOG[job.kind];
+  const { timeoutMs } = JOB_CATALOG[job.kind];
   const attempt = job.attempt;
   const logger = runtime.logger.child({ jobId: job.id, kind: job.kind, attempt });
   const actor: Actor = {
@@ -51,7 +51,7 @@ async function runAttempt(runtime: JobRuntime, job: Job, handler: JobHandler): P
     requestId: job.id,
   };
   const stale = new AbortController();
-  const signal = AbortSignal.any([stale.signal, AbortSignal.timeout(timeoutMs), ...(resumable ? [runtime.leaving] : [])]);
+  const signal = AbortSignal.any([stale.signal, AbortSignal.timeout(timeoutMs), runtime.leaving]);
   const beat = () =>
     void jobs.heartbeat(job.id, attempt).then(
       (alive) => alive || stale.abort(new StaleAttempt(job.id, attempt)),
@@ -89,7 +89,7 @@ async function runAttempt(runtime: JobRuntime, job: Job, handler: JobHandler): P
       logger.info('attempt ended: cancelled or overtaken');
       return;
     }
-    if (resumable && runtime.leaving.aborted) {
+    if (runtime.leaving.aborted) {
       logger.info('attempt handed back: this process stops');
       await jobs.handBack(job);
       return;

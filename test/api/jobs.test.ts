@@ -4,6 +4,8 @@ import type { Actor } from '../../src/db/database.js';
 import { sql } from '../../src/db/sql.js';
 import { Role } from '../../src/domain/principal.js';
 import { AppError, ErrorCode } from '../../src/errors.js';
+import { consumeJobs } from '../../src/jobs/kit.js';
+import type { JobRun } from '../../src/services/platform/job-run.js';
 import { startTestService, type TestService } from '../support/service.js';
 
 let service: TestService;
@@ -54,6 +56,29 @@ describe('a job', () => {
     expect(await tess.collect(query, { id, after: eventSeq - 1 }, never)).toEqual([{ seq: eventSeq }]);
     expect(await tess.collect(query, { id, after: eventSeq }, never)).toEqual([]);
   }, 10_000);
+
+  it('of any kind is handed back when its process stops, and nothing counts as a failure', async () => {
+    const leaving = new AbortController();
+    const worker = await startTestService({ ROLE: 'api', RECONCILE_INTERVAL_MS: '60000' });
+    try {
+      const { context } = worker.app;
+      const handler = (run: JobRun) =>
+        new Promise<void>((_resolve, reject) => run.signal.addEventListener('abort', () => reject(new Error('ended'))));
+      const handlers = { TRAINING: handler, EVALUATION: handler, VALIDATION: handler, BATCH_INFERENCE: handler };
+      const runtime = { ...context, jobs: context.services.jobs, heartbeatTimeoutMs: 20_000, leaving: leaving.signal };
+      const ids = await context.db.transact(actor, async (session) =>
+        (['EVALUATION', 'VALIDATION'] as const).map((kind) => context.services.jobs.create(session, { kind, config: {} }).id),
+      );
+      const read = () => context.db.transact(actor, (session) => Promise.all(ids.map((id) => context.services.jobs.get(session, id))));
+      await consumeJobs(runtime, handlers, 2);
+      await context.services.jobs.dispatch();
+      await expect.poll(async () => (await read()).map(({ status }) => status), { timeout: 10_000 }).toEqual(['RUNNING', 'RUNNING']);
+      leaving.abort();
+      await expect.poll(read, { timeout: 10_000 }).toMatchObject(ids.map(() => ({ status: 'QUEUED', attempt: 2, failures: 0 })));
+    } finally {
+      await worker.close();
+    }
+  });
 
   it('that failed tells of the model that its training was for', async () => {
     const modelId = randomUUID();
