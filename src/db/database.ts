@@ -105,7 +105,8 @@ export class Database {
   async transact<T>(actor: Actor, work: (session: Session) => Promise<T>): Promise<T> {
     const tenant = actor.principal.tenant;
     const actions: (() => void)[] = [];
-    const result = await this.run({ role: APP_ROLE, variables: { 'matih.tenant': tenant } }, (em) =>
+    // The role as a variable, so that both are set in one statement.
+    const result = await this.run({ variables: { 'matih.tenant': tenant, role: APP_ROLE } }, (em) =>
       work({ em, tenant, principal: actor.principal, requestId: actor.requestId, afterCommit: (action) => actions.push(action) }),
     );
     for (const action of actions) action();
