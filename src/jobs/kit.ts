@@ -28,6 +28,7 @@ const MAX_HEARTBEAT_MS = 2_000;
 /** Several signs of life fit in the time after which a job counts as lost. */
 const HEARTBEATS_PER_TIMEOUT = 5;
 const PROGRESS_MS = 250;
+const RETRY_MS = 250;
 
 /** Lets this process work on jobs of every kind. The handlers are typed by the catalogue, so that none can be missing. */
 export async function consumeJobs(runtime: JobRuntime, handlers: JobHandlers, maxConcurrency: number): Promise<void> {
@@ -99,12 +100,25 @@ async function runAttempt(runtime: JobRuntime, job: Job, handler: JobHandler): P
       logger.info({ err: error }, 'attempt ended: cancelled or overtaken');
       return;
     }
-    const reason = signal.aborted ? new AppError(ErrorCode.DEADLINE_EXCEEDED, `The job took longer than ${timeoutMs / 60_000} minutes.`) : error;
+    const reason = signal.aborted
+      ? new AppError(ErrorCode.DEADLINE_EXCEEDED, `The job took longer than ${timeoutMs / 60_000} minutes.`)
+      : error;
     logger.error({ err: reason }, 'job failed');
-    await jobs.attemptFailed(job, reason);
+    await patiently(() => jobs.attemptFailed(job, reason), runtime.heartbeatTimeoutMs);
   } finally {
     clearInterval(timer);
     unsubscribe();
+  }
+}
+
+/** Tries again while the database is away, which may be why the attempt failed; after `forMs` the reconciler takes the job for lost. */
+async function patiently(work: () => Promise<void>, forMs: number): Promise<void> {
+  for (const deadlineMs = Date.now() + forMs; ; await new Promise((resolve) => setTimeout(resolve, RETRY_MS))) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== ErrorCode.UNAVAILABLE || Date.now() > deadlineMs) throw error;
+    }
   }
 }
 

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/db/embedded.js';
 import { sql } from '../support/embedded.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
+import { CARS_CONFIG, createExperiment, registerDataset, startTraining, trainingEnd, trainingWhen, vegaPath } from '../support/training.js';
 
 let dataDir: string;
 let server: EmbeddedPostgres;
@@ -172,8 +173,25 @@ describe.each([
   });
 });
 
+it('a training under way when PostgreSQL is killed comes to its end, every point once', async () => {
+  const experimentId = await createExperiment(tess);
+  const datasetId = await registerDataset(tess, { name: 'cars', path: vegaPath('cars.json') });
+  const config = { ...CARS_CONFIG, hyperparameters: { ...CARS_CONFIG.hyperparameters, epochs: 60 }, checkpointEveryEpochs: 5 };
+  const { jobId, runId } = await startTraining(tess, { experimentId, datasetId, config });
+  await trainingWhen(tess, jobId, ({ checkpoints }) => checkpoints.length > 0);
+  await replaceServer('SIGKILL');
+  const backAt = performance.now();
+  const { attempt, result } = await trainingEnd(tess, jobId);
+  console.log(
+    `training through a kill of PostgreSQL: done by attempt ${attempt}, ${(performance.now() - backAt).toFixed(0)} ms after it was back`,
+  );
+  expect(result?.epochsRun).toBe(60);
+  const points = `select count(*)::int as n, count(distinct step)::int as steps from metric_point where run_id = '${runId}' and key = 'train.loss'`;
+  expect(await sql(server.url, points)).toEqual([{ n: 60, steps: 60 }]);
+});
+
 it('connections cut again and again under load are all replaced, and none is lost from the pool', async () => {
-  const CUTS = 20;
+  const CUTS = 10;
   const runId = await newRun();
   const writers = Array.from({ length: 8 }, () => startWriter(runId));
   for (let i = 0; i < CUTS; i++) {

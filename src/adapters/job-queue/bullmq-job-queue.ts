@@ -16,6 +16,8 @@ const WORKER_OPTIONS = { maxStalledCount: 5, runRetryDelay: 1_000 };
 /** A job whose worker has not renewed its lock for so long is given to another; the job table's heartbeats are mostly faster. */
 const TIMINGS = { lockDuration: 30_000, stalledInterval: 15_000 };
 
+/** On PostgreSQL; most of them rest. */
+const MAX_CONNECTIONS = 16;
 /** What the engine is given to answer once the last job has ended. */
 const CLOSE_PATIENCE_MS = 3_000;
 
@@ -78,7 +80,9 @@ class BullMqJobQueue implements JobQueue {
       closed.catch(() => undefined);
     }
     await Promise.all([...this.queues.values()].map((queue) => queue.close()));
-    await this.backend.close();
+    const released = this.backend.close();
+    if (isDone) await released;
+    else released.catch(() => undefined);
   }
 
   private async track(job: Promise<void>): Promise<void> {
@@ -95,6 +99,8 @@ class BullMqJobQueue implements JobQueue {
 export async function createPostgresJobQueue(url: string, logger: Logger, timings = TIMINGS): Promise<JobQueue> {
   const { Queue: PgQueue, Worker: PgWorker } = withBackend(createPostgresBackend);
   const setup = new pg.Client({ connectionString: url });
+  // A failing statement says the same.
+  setup.on('error', () => undefined);
   await setup.connect();
   try {
     await setup.query('select pg_advisory_lock(hashtext($1))', ['matih.bullmq']);
@@ -105,17 +111,27 @@ export async function createPostgresJobQueue(url: string, logger: Logger, timing
   } finally {
     await setup.end();
   }
-  // Every queue and worker holds its own, and a worker one more to listen on: few, so that many processes fit on one server.
-  const connection = (max: number) => ({ connectionString: url, schema: SCHEMA, max, keepAlive: true });
-  const options = { connection: connection(2), ...WORKER_OPTIONS, ...timings };
+  const connection = queuePool(url, logger);
+  const options = { connection, ...WORKER_OPTIONS, ...timings };
   return new BullMqJobQueue(
     {
-      queue: (kind) => new PgQueue<QueuedJob>(kind, { connection: connection(1) }),
+      queue: (kind) => new PgQueue<QueuedJob>(kind, { connection }),
       worker: (kind, concurrency, handle) => new PgWorker<QueuedJob>(kind, (job) => handle(job.data), { ...options, concurrency }),
-      close: async () => undefined,
+      close: () => connection.end(),
     },
     logger,
   );
+}
+
+/** Shared by all queues and workers of this process; each worker keeps one of its connections to listen on. */
+function queuePool(url: string, logger: Logger): pg.Pool {
+  const pool = new pg.Pool({ connectionString: url, max: MAX_CONNECTIONS, keepAlive: true, options: `-c search_path=${SCHEMA}` });
+  // Each queue and worker listens too.
+  pool.setMaxListeners(0);
+  pool.on('error', (error) => logger.warn({ err: error }, 'job queue connection'));
+  // BullMQ hears of a new connection a moment late; one that ends in that moment would take the process with it.
+  pool.on('connect', (client) => client.on('error', () => undefined));
+  return pool;
 }
 
 async function makeSchema(client: pg.Client): Promise<void> {
