@@ -7,14 +7,14 @@ import { identifier, readError, withDuckDb } from './duckdb.js';
 /** Up to here different values are counted exactly. */
 const EXACT_DISTINCT_LIMIT = 5000;
 const SHOWN_CHARACTERS = 200;
-const MAX_COLUMNS = 10_000;
+/** Of one pass over the file: the time of a pass grows with the square of what it measures. */
+const COLUMNS_PER_PASS = 50;
 
 /** What the file holds. Errors: BAD_USER_INPUT for a malformed or empty file, naming the row as far as it can be known. */
 export async function profileDataset(path: string, format: DatasetFormat): Promise<DatasetProfile> {
-  return withDuckDb({ paths: [path] }, async (connection) => {
+  return withDuckDb({ paths: [path], memoryLimit: '2GB' }, async (connection) => {
     try {
       const source = await openSource(connection, path, format);
-      if (source.columns.length > MAX_COLUMNS) throw badInput('file', `at most ${MAX_COLUMNS} columns`, source.columns.length);
       return await profileSource(connection, source);
     } catch (error) {
       throw readError(error, path);
@@ -41,25 +41,40 @@ function extreme(aggregate: 'min' | 'max', { name, type }: SourceColumn): string
   }
 }
 
+/** Text with NUL goes into no other system, this one's database included. */
+function holdsNul({ name, type }: SourceColumn): string {
+  return type === 'STRING' ? `coalesce(bool_or(contains(CAST(${identifier(name)} AS VARCHAR), chr(0))), false)` : 'false';
+}
+
 async function profileSource(connection: DuckDBConnection, source: DatasetSource): Promise<DatasetProfile> {
-  const measures = source.columns.flatMap((column) => [
+  const passes: DatasetProfile[] = [];
+  for (let start = 0; start < source.columns.length; start += COLUMNS_PER_PASS) {
+    passes.push(await profileColumns(connection, source.relation, source.columns.slice(start, start + COLUMNS_PER_PASS)));
+  }
+  return { rowCount: passes[0]?.rowCount ?? 0, columns: passes.flatMap((pass) => pass.columns) };
+}
+
+async function profileColumns(connection: DuckDBConnection, relation: string, measured: SourceColumn[]): Promise<DatasetProfile> {
+  const measures = measured.flatMap((column) => [
     missing(column),
     `approx_count_distinct(${identifier(column.name)})`,
     extreme('min', column),
     extreme('max', column),
+    holdsNul(column),
   ]);
-  const measured = await connection.runAndReadAll(`SELECT count(*), ${measures.join(', ')} FROM ${source.relation}`);
-  const [rows, ...values] = measured.getRowsJS()[0]!;
+  const answer = await connection.runAndReadAll(`SELECT count(*), ${measures.join(', ')} FROM ${relation}`);
+  const [rows, ...values] = answer.getRowsJS()[0]!;
   const rowCount = Number(rows);
   if (rowCount === 0) throw badInput('file', 'at least one row of data', 'no rows');
-  const columns = source.columns.map(({ name, type }, i): ColumnSchema => {
-    const [missingCount, distinctCount, min, max] = values.slice(i * 4, i * 4 + 4);
+  const columns = measured.map(({ name, type }, i): ColumnSchema => {
+    const [missingCount, distinctCount, min, max, hasNul] = values.slice(i * 5, i * 5 + 5);
+    if (hasNul) throw badInput('file', 'text without NUL characters', `some in column ${name}`);
     return { name, type, missingCount: Number(missingCount), distinctCount: Number(distinctCount), min: textOf(min), max: textOf(max) };
   });
   const few = columns.filter((column) => column.distinctCount <= EXACT_DISTINCT_LIMIT);
   if (few.length > 0) {
     const counts = few.map((column) => `count(DISTINCT ${identifier(column.name)})`);
-    const exact = (await connection.runAndReadAll(`SELECT ${counts.join(', ')} FROM ${source.relation}`)).getRowsJS()[0]!;
+    const exact = (await connection.runAndReadAll(`SELECT ${counts.join(', ')} FROM ${relation}`)).getRowsJS()[0]!;
     few.forEach((column, i) => {
       column.distinctCount = Number(exact[i]);
     });

@@ -15,7 +15,9 @@ export interface SourceColumn {
   type: ColumnType;
 }
 
-const HEADER_BYTES = 65_536;
+const HEADER_BYTES = 262_144;
+const MAX_COLUMNS = 2_000;
+const MAX_COLUMN_NAME_LENGTH = 1_000;
 const DELIMITERS = [',', ';', '\t', '|'];
 
 interface CsvHeader {
@@ -32,6 +34,10 @@ async function csvHeaderOf(path: string): Promise<CsvHeader> {
     const bare = header.replaceAll(/"(?:[^"]|"")*"/g, '');
     const counts = DELIMITERS.map((delimiter) => bare.split(delimiter).length);
     const columnCount = Math.max(...counts);
+    checkColumnCount(columnCount);
+    if (bytesRead === HEADER_BYTES && header.length >= buffer.toString('utf8').length) {
+      throw badInput('file', `a header line of at most ${HEADER_BYTES} bytes`, 'a longer first line');
+    }
     return { delimiter: DELIMITERS[counts.indexOf(columnCount)]!, columnCount };
   } finally {
     await file.close();
@@ -69,10 +75,24 @@ export async function openSource(connection: DuckDBConnection, path: string, for
   const relation = await relationOf(path, format);
   try {
     const described = await connection.runAndReadAll(`DESCRIBE SELECT * FROM ${relation}`);
-    return { relation, columns: described.getRowsJS().map(([name, type]) => ({ name: String(name), type: columnTypeOf(String(type)) })) };
+    const columns = described.getRowsJS().map(([name, type]) => ({ name: String(name), type: columnTypeOf(String(type)) }));
+    checkColumnCount(columns.length);
+    columns.forEach(({ name }) => checkColumnName(name));
+    return { relation, columns };
   } catch (error) {
-    if (format === 'CSV') await nameBrokenRow(connection, path);
+    if (format === 'CSV' && !(error instanceof AppError)) await nameBrokenRow(connection, path);
     throw error;
+  }
+}
+
+/** Far more columns bring the reader itself down. */
+function checkColumnCount(count: number): void {
+  if (count > MAX_COLUMNS) throw badInput('file', `at most ${MAX_COLUMNS} columns`, count);
+}
+
+function checkColumnName(name: string): void {
+  if (name.length > MAX_COLUMN_NAME_LENGTH || name.includes('\0')) {
+    throw badInput('file', `column names of at most ${MAX_COLUMN_NAME_LENGTH} characters without NUL`, name);
   }
 }
 

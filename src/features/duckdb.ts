@@ -4,6 +4,8 @@ import { AppError, ErrorCode } from '../errors.js';
 /** What a query may touch: nothing else on this machine or beyond is reachable from it. */
 export interface FileAccess {
   paths: readonly string[];
+  /** Like 2GB; most of this machine's memory when absent. */
+  memoryLimit?: string;
 }
 
 /** `text` as an SQL string literal. For paths and options, which DuckDB takes as literals only; values go as parameters. */
@@ -17,12 +19,13 @@ export function identifier(name: string): string {
 }
 
 /** An in-memory database that sees the given files only. The caller closes it. */
-export async function openDuckDb({ paths }: FileAccess): Promise<{ connection: DuckDBConnection; close: () => void }> {
+export async function openDuckDb({ paths, memoryLimit }: FileAccess): Promise<{ connection: DuckDBConnection; close: () => void }> {
   const instance = await DuckDBInstance.create(':memory:', {
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
     temp_directory: '',
     threads: '2',
+    ...(memoryLimit && { memory_limit: memoryLimit }),
   });
   const connection = await instance.connect();
   const close = (): void => {

@@ -32,6 +32,12 @@ function describe(error: unknown, logger: Logger, requestId: string): GraphQLErr
     return new GraphQLError(message, { ...place, extensions: { code: original.code, ...details, requestId } });
   }
   const { code, ...given } = graphqlError.extensions;
+  if (isTooDeepToRead(graphqlError)) {
+    return new GraphQLError('This document is nested too deep to be read.', {
+      ...place,
+      extensions: { code: ErrorCode.QUERY_TOO_COMPLEX, requestId },
+    });
+  }
   const known = KNOWN_CODES[String(code)] ?? (graphqlError.originalError ? undefined : ErrorCode.BAD_USER_INPUT);
   const coercion = graphqlError.originalError instanceof GraphQLError;
   if (known || coercion) {
@@ -51,6 +57,11 @@ function describe(error: unknown, logger: Logger, requestId: string): GraphQLErr
     ...place,
     extensions: { code: ErrorCode.INTERNAL, requestId },
   });
+}
+
+/** The parser and the validation of a document call themselves once per level; an execution has a path. */
+function isTooDeepToRead({ originalError, message, path }: GraphQLError): boolean {
+  return path === undefined && (originalError instanceof RangeError || message.endsWith('Maximum call stack size exceeded'));
 }
 
 /** What a client may read of an error of ours: one line, not much longer than what we wrote ourselves, whatever a caller sent. */

@@ -249,6 +249,9 @@ function asGraphQLError(check: () => void): void {
   try {
     check();
   } catch (error) {
-    throw wrap(error);
+    const refused = wrap(error);
+    // Apollo would call what a plugin throws a fault of the server.
+    refused.extensions['http'] = { status: 400 };
+    throw refused;
   }
 }
