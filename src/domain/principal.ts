@@ -11,6 +11,11 @@ export function includesRole(held: Role, needed: Role): boolean {
   return RANK[held] >= RANK[needed];
 }
 
+/** The token of an Authorization header; null for any other header. */
+export function bearerOf(header: unknown): string | null {
+  return (typeof header === 'string' && /^Bearer (\S+)$/i.exec(header)?.[1]) || null;
+}
+
 /** Who acts, as the verified token says. */
 export interface Principal {
   subject: string;

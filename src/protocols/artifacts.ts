@@ -1,8 +1,9 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { TokenVerifier } from '../adapters/auth/token-verifier.js';
 import type { ByteRange } from '../adapters/object-store/port.js';
 import type { Database } from '../db/database.js';
 import { UUID } from '../domain/ids.js';
+import { bearerOf } from '../domain/principal.js';
 import { badInput, unauthenticated } from '../errors.js';
 import type { ArtifactService } from '../services/tracking/artifact.service.js';
 
@@ -15,7 +16,9 @@ export interface ArtifactRoute {
 /** GET /artifacts/:id streams the content of an artifact of the caller's tenant; a single Range is heeded. */
 export function registerArtifacts(fastify: FastifyInstance, { tokens, db, services }: ArtifactRoute): void {
   fastify.get('/artifacts/:id', { exposeHeadRoute: false }, async (request, reply) => {
-    const principal = await tokens.verify(bearerOf(request));
+    const token = bearerOf(request.headers.authorization);
+    if (!token) throw unauthenticated();
+    const principal = await tokens.verify(token);
     const { id } = request.params as { id: string };
     if (!UUID.test(id)) throw badInput('id', 'an id as this API gives them (a UUID)', id);
     const artifact = await db.transact({ principal, requestId: request.id }, (session) => services.artifacts.get(session, id));
@@ -42,12 +45,6 @@ export function registerArtifacts(fastify: FastifyInstance, { tokens, db, servic
     reply.header('content-length', range ? range.end - range.start + 1 : artifact.sizeBytes);
     return reply.send(content);
   });
-}
-
-function bearerOf(request: FastifyRequest): string {
-  const token = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
-  if (!token) throw unauthenticated();
-  return token;
 }
 
 /** One range of bytes; several, or another unit, are ignored as RFC 9110 allows. */

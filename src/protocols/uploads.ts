@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { PassThrough, type Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import type { TokenVerifier } from '../adapters/auth/token-verifier.js';
-import { includesRole, Role } from '../domain/principal.js';
+import { bearerOf, includesRole, Role } from '../domain/principal.js';
 import { AppError, badInput, ErrorCode, unauthenticated } from '../errors.js';
 import type { UploadService } from '../services/tracking/upload.service.js';
 
@@ -22,7 +22,7 @@ export function registerUploads(fastify: FastifyInstance, { tokens, services }: 
     scope.addContentTypeParser('*', (_request, payload, done) => done(null, detached(payload)));
     scope.addHook('onError', async (request) => discardRest(request.raw));
     scope.post('/uploads', { bodyLimit: Number.MAX_SAFE_INTEGER }, async (request) => {
-      const token = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+      const token = bearerOf(request.headers.authorization);
       if (!token) throw unauthenticated();
       const principal = await tokens.verify(token);
       if (!includesRole(principal.role, Role.ENGINEER))

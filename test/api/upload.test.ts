@@ -53,6 +53,17 @@ it('that is refused while it is still coming in gets its answer, and leaves noth
   expect(await sql(service.database.url, 'select id from upload')).toEqual([]);
 });
 
+it('is known to the sweeper before its first byte is stored, so that a crash leaves nothing for ever', async () => {
+  const staged = () => sql(service.database.url, 'select object_key from staged_object');
+  const headers = { 'content-type': 'application/octet-stream', authorization: `Bearer ${token}` };
+  const upload = request(`${service.url}/uploads?fileName=a.csv`, { method: 'POST', headers });
+  upload.on('error', () => undefined);
+  upload.write('a,b');
+  await expect.poll(staged, { timeout: 10_000 }).toHaveLength(1);
+  upload.destroy();
+  await expect.poll(staged, { timeout: 10_000 }).toHaveLength(0);
+});
+
 it('that was refused does not keep the server from ending', async () => {
   const begun = performance.now();
   await service.app.http?.close();

@@ -118,7 +118,7 @@ export class EvaluationService {
     const path = `evaluations/${run.job.id}.md`;
     const markdownKey = siblingKey(plan.version, path);
     await run.write((session) => staged.stage(session, markdownKey));
-    const stored = await objects.put(markdownKey, Buffer.from(this.markdown(plan, report)));
+    const stored = await objects.put(markdownKey, Buffer.from(this.markdown(plan, report, run.job.createdAt)));
     const decision = decideGate({ gate: 'EVALUATION', report });
     const metrics = Object.fromEntries(Object.entries(report.metrics).map(([name, { value }]) => [name, value]));
     const result = {
@@ -227,13 +227,14 @@ export class EvaluationService {
     return { path: await this.deps.versions.modelPath(version), sha256: version.sha256, signature: version.signature };
   }
 
-  private markdown({ version, model, baseline, dataset }: Plan, report: EvaluationReport): string {
+  /** The same for every attempt: one that was thought dead may store it once more. */
+  private markdown({ version, model, baseline, dataset }: Plan, report: EvaluationReport, createdAt: Date): string {
     const named = (of: ModelVersion): string => `${of.version} (${of.semanticVersion})`;
     return renderEvaluationMarkdown(report, {
       modelName: model.name,
       version: named(version),
       datasetName: `${dataset.name}, version ${dataset.version}`,
-      createdAt: new Date(),
+      createdAt,
       baselineVersion: baseline && comparedWith(report) ? named(baseline) : null,
     });
   }

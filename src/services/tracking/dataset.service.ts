@@ -15,6 +15,7 @@ import { sql } from '../../db/sql.js';
 import { checkPathName } from '../../domain/names.js';
 import { AppError, badInput, ErrorCode, notFound, quote } from '../../errors.js';
 import type { DatasetFiles, PreviewValue } from '../../features/port.js';
+import { InTurn } from '../platform/in-turn.js';
 import { containsText } from '../platform/search.js';
 import type { StagedObjects } from '../platform/staged-objects.js';
 import { audit } from '../platform/use-case.js';
@@ -65,13 +66,14 @@ const FORMATS: Record<string, DatasetFormat> = {
 };
 const MAX_DESCRIPTION_LENGTH = 10_000;
 const MAX_PREVIEW_ROWS = 100;
+const MAX_WAITING_PREVIEWS = 2_000;
 
 /** Tables to train on and to predict for: files in the object store with their inferred columns, versioned under a name. */
 export class DatasetService {
   /** Local files whose hash was checked, by path, size and time of change. */
   private readonly checked = new LRUCache<string, true>({ max: 1000 });
 
-  private lastPreview: Promise<unknown> = Promise.resolve();
+  private readonly previews = new InTurn('previews of datasets', MAX_WAITING_PREVIEWS);
 
   constructor(private readonly options: DatasetServiceOptions) {}
 
@@ -135,9 +137,7 @@ export class DatasetService {
   /** The first rows. One file is read after the other: a page of datasets may ask for hundreds. */
   async preview(dataset: Dataset, rows: number): Promise<Record<string, PreviewValue>[]> {
     if (rows < 1 || rows > MAX_PREVIEW_ROWS) throw badInput('first', `an integer from 1 to ${MAX_PREVIEW_ROWS}`, rows);
-    const turn = this.lastPreview.then(async () => this.options.files.preview(await this.localPath(dataset), dataset.format, rows));
-    this.lastPreview = turn.catch(() => undefined);
-    return turn;
+    return this.previews.run(async () => this.options.files.preview(await this.localPath(dataset), dataset.format, rows));
   }
 
   /** The file on this machine, checked against its hash. UNAVAILABLE when it is gone or altered. */
