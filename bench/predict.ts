@@ -112,7 +112,12 @@ await withDataDir(async (dataDir) => {
   const model = await multilayer(WIDTHS);
   const path = join(dataDir, 'bench.onnx');
   await writeFile(path, model);
-  const bare = await startPeer<{ rowsPerSecond: number }>(new URL('support/bare-runtime.ts', import.meta.url), [path, String(INPUTS), '512', '2']);
+  const bare = await startPeer<{ rowsPerSecond: number }>(new URL('support/bare-runtime.ts', import.meta.url), [
+    path,
+    String(INPUTS),
+    '512',
+    '2',
+  ]);
   await bare.stop();
   const service = await startService(join(dataDir, 'service'), { settings: { INFERENCE_HOSTS: String(HOSTS) } });
   const peer = await startPeer<{ port: number }>(new URL('support/peer-fastify.ts', import.meta.url), [path, String(HOSTS)]);

@@ -22,12 +22,19 @@ type Log = (runId: string, points: Point[], firstSeq: number) => Promise<void>;
 
 function makePoints(count: number, firstStep: number): Point[] {
   const loggedAt = new Date().toISOString();
-  return Array.from({ length: count }, (_, i) => ({ key: KEYS[i % KEYS.length] ?? 'loss', value: Math.random(), step: firstStep + Math.floor(i / KEYS.length), loggedAt }));
+  return Array.from({ length: count }, (_, i) => ({
+    key: KEYS[i % KEYS.length] ?? 'loss',
+    value: Math.random(),
+    step: firstStep + Math.floor(i / KEYS.length),
+    loggedAt,
+  }));
 }
 
 /** Rows per second of all clients together, each with a run of its own. */
 async function rate(log: Log, runIds: string[], batchSize: number, firstStep: number): Promise<number> {
-  const perClient = Array.from({ length: ROWS_PER_ROUND / CLIENTS / batchSize }, (_, i) => makePoints(batchSize, firstStep + i * batchSize));
+  const perClient = Array.from({ length: ROWS_PER_ROUND / CLIENTS / batchSize }, (_, i) =>
+    makePoints(batchSize, firstStep + i * batchSize),
+  );
   const started = performance.now();
   await Promise.all(
     runIds.map(async (runId) => {
@@ -62,7 +69,10 @@ async function compare(service: Service, pool: pg.Pool, batchSize: number): Prom
   // Round 0 warms up and does not count.
   for (let round = 0; round <= ROUNDS; round++) {
     const firstStep = round * ROWS_PER_ROUND;
-    const measured = { api: await rate(throughApi(service), runIds, batchSize, firstStep), raw: await rate(raw(pool), runIds, batchSize, firstStep) };
+    const measured = {
+      api: await rate(throughApi(service), runIds, batchSize, firstStep),
+      raw: await rate(raw(pool), runIds, batchSize, firstStep),
+    };
     if (round > 0) for (const side of ['api', 'raw'] as const) rates[side].push(measured[side]);
   }
   const ratios = rates.api.map((api, i) => api / (rates.raw[i] ?? NaN));

@@ -123,12 +123,18 @@ async function trainThere(file: string): Promise<Trained & { backend: string }> 
   await peer.stop();
   const { backend, epochEndsMs, validationLogLoss } = peer.ready;
   const [firstMs = NaN, lastMs = NaN] = [epochEndsMs[0], epochEndsMs.at(-1)];
-  return { backend, rowsPerSecond: (TRAIN_ROWS * (EPOCHS - 1)) / ((lastMs - firstMs) / 1000), wholeSeconds: lastMs / 1000, validationLogLoss };
+  return {
+    backend,
+    rowsPerSecond: (TRAIN_ROWS * (EPOCHS - 1)) / ((lastMs - firstMs) / 1000),
+    wholeSeconds: lastMs / 1000,
+    validationLogLoss,
+  };
 }
 
 /** TensorFlow.js is a dependency of this benchmark alone. */
 async function installPeer(): Promise<void> {
-  const lock = (path: string) => (existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as { packages: Record<string, { version?: string }> }).packages : null);
+  const lock = (path: string) =>
+    existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as { packages: Record<string, { version?: string }> }).packages : null;
   const wanted = lock(join(PEER_DIR, 'package-lock.json')) ?? {};
   const present = lock(join(PEER_DIR, 'node_modules/.package-lock.json'));
   if (present && Object.entries(wanted).every(([path, { version }]) => path === '' || present[path]?.version === version)) return;

@@ -9,7 +9,11 @@ const sockets = new WebSocketServer({ server: http, perMessageDeflate: false });
 let seq = 0;
 answerEmit(http, (batchSize) => {
   for (let i = 0; i < batchSize; i++) {
-    const text = JSON.stringify({ id: 'a3a2b1c4-55d6-4e0b-9f4a-1f0a2b3c4d5e', type: 'next', payload: { data: { runMetrics: point(++seq) } } });
+    const text = JSON.stringify({
+      id: 'a3a2b1c4-55d6-4e0b-9f4a-1f0a2b3c4d5e',
+      type: 'next',
+      payload: { data: { runMetrics: point(++seq) } },
+    });
     for (const client of sockets.clients) client.send(text);
   }
 });

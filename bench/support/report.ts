@@ -20,7 +20,9 @@ export function report(bench: string, ratio: number, goal: number, better: 'high
   const ok = better === 'higher' ? ratio >= goal : ratio <= goal;
   const result: Figures = { bench, ratio, goal, better, ok, ...figures };
   if (process.argv.includes('--json')) {
-    process.stdout.write(`${JSON.stringify(result, (_key, value: unknown) => (typeof value === 'number' ? Number(value.toPrecision(4)) : value))}\n`);
+    process.stdout.write(
+      `${JSON.stringify(result, (_key, value: unknown) => (typeof value === 'number' ? Number(value.toPrecision(4)) : value))}\n`,
+    );
     return;
   }
   const rows = flatten(result);

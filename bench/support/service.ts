@@ -92,7 +92,9 @@ export async function startPeer<T>(script: URL, args: string[] = []): Promise<{ 
 async function firstLine(child: ChildProcess): Promise<string> {
   if (!child.stdout) throw new Error('the child has no output');
   const lines = createInterface({ input: child.stdout });
-  const ended = once(child, 'exit').then(([code]) => Promise.reject(new Error(`the process ended with code ${String(code)} before it was ready`)));
+  const ended = once(child, 'exit').then(([code]) =>
+    Promise.reject(new Error(`the process ended with code ${String(code)} before it was ready`)),
+  );
   const [line] = await Promise.race([once(lines, 'line'), ended]);
   return String(line);
 }

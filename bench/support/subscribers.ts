@@ -9,7 +9,11 @@ export class Subscribers {
   private fault: Error | null = null;
 
   /** `operation` absent: raw sockets, which are subscribed by being open. */
-  static async open(url: string, count: number, operation?: { token?: string; query: string; variables: Record<string, unknown> }): Promise<Subscribers> {
+  static async open(
+    url: string,
+    count: number,
+    operation?: { token?: string; query: string; variables: Record<string, unknown> },
+  ): Promise<Subscribers> {
     const subscribers = new Subscribers();
     for (let i = 0; i < count; i++) subscribers.sockets.push(await subscribers.connect(url, i % 50 === 0, operation));
     return subscribers;
@@ -32,7 +36,11 @@ export class Subscribers {
     for (const socket of this.sockets) socket.terminate();
   }
 
-  private async connect(url: string, checked: boolean, operation?: { token?: string; query: string; variables: Record<string, unknown> }): Promise<WebSocket> {
+  private async connect(
+    url: string,
+    checked: boolean,
+    operation?: { token?: string; query: string; variables: Record<string, unknown> },
+  ): Promise<WebSocket> {
     const socket = new WebSocket(url, 'graphql-transport-ws', { perMessageDeflate: false, skipUTF8Validation: true });
     let lastSeq: number | null = null;
     await new Promise<void>((resolve, reject) => {
@@ -58,7 +66,8 @@ export class Subscribers {
   private check(data: Buffer, lastSeq: number | null): number {
     const text = data.toString();
     const seq = Number(/"seq":(\d+)/.exec(text)?.[1]);
-    if (!text.includes('"type":"next"') || (lastSeq !== null && seq !== lastSeq + 1)) this.fault ??= new Error(`after seq ${lastSeq} came ${text.slice(0, 300)}`);
+    if (!text.includes('"type":"next"') || (lastSeq !== null && seq !== lastSeq + 1))
+      this.fault ??= new Error(`after seq ${lastSeq} came ${text.slice(0, 300)}`);
     return seq;
   }
 }

@@ -33,7 +33,9 @@ const [x, y] = part(0, trainRows);
 const validationData = part(trainRows, validationRows);
 const model = layers.sequential();
 widths.slice(1).forEach((units, i) => {
-  model.add(layers.layers.dense({ units, activation: i < widths.length - 2 ? 'relu' : 'softmax', ...(i === 0 && { inputShape: [inputs] }) }));
+  model.add(
+    layers.layers.dense({ units, activation: i < widths.length - 2 ? 'relu' : 'softmax', ...(i === 0 && { inputShape: [inputs] }) }),
+  );
 });
 model.compile({ optimizer: tf.train.adam(learningRate), loss: 'categoricalCrossentropy' });
 const epochEndsMs = [];

@@ -44,7 +44,9 @@ it(`${CUTS} cuts of a subscription lose nothing and repeat nothing`, { timeout: 
     await expect.poll(() => seen.length, { timeout: 30_000 }).toBeGreaterThanOrEqual(logged);
     await pause(200);
     socket.cut();
-    console.log(`subscription cuts: ${CUTS}, of which ${brokenInMidStream} after deliveries; ${logged} points logged, ${seen.length} delivered`);
+    console.log(
+      `subscription cuts: ${CUTS}, of which ${brokenInMidStream} after deliveries; ${logged} points logged, ${seen.length} delivered`,
+    );
     expect(seen).toEqual(Array.from({ length: logged }, (_, i) => i + 1));
     expect(brokenInMidStream).toBeGreaterThan(CUTS / 4);
   } finally {

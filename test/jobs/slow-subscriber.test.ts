@@ -56,40 +56,44 @@ async function logAll(runId: string): Promise<void> {
 
 const all = Array.from({ length: POINTS }, (_, i) => i + 1);
 
-it('a subscriber that stops reading costs no memory: it lags without loss, and after ten seconds is told how to resume', { timeout: 180_000 }, async () => {
-  // The same work with a subscriber who keeps up, so that what grows afterwards is for those who do not.
-  const quickRunId = await newRun(tess);
-  const quick = new Follower();
-  const quickSocket = await quick.follow(quickRunId);
-  await logAll(quickRunId);
-  await expect.poll(() => quick.seqs.length, { timeout: 60_000 }).toBe(POINTS);
-  quickSocket.cut();
-  const runId = await newRun(tess);
-  const [brief, long] = [new Follower(), new Follower()];
-  const [briefSocket, longSocket] = [await brief.follow(runId), await long.follow(runId)];
-  const beforeBytes = await residentBytes();
-  briefSocket.pause();
-  longSocket.pause();
-  const pausedAt = performance.now();
-  await logAll(runId);
-  const grownBytes = (await residentBytes()) - beforeBytes;
-  briefSocket.resume();
+it(
+  'a subscriber that stops reading costs no memory: it lags without loss, and after ten seconds is told how to resume',
+  { timeout: 180_000 },
+  async () => {
+    // The same work with a subscriber who keeps up, so that what grows afterwards is for those who do not.
+    const quickRunId = await newRun(tess);
+    const quick = new Follower();
+    const quickSocket = await quick.follow(quickRunId);
+    await logAll(quickRunId);
+    await expect.poll(() => quick.seqs.length, { timeout: 60_000 }).toBe(POINTS);
+    quickSocket.cut();
+    const runId = await newRun(tess);
+    const [brief, long] = [new Follower(), new Follower()];
+    const [briefSocket, longSocket] = [await brief.follow(runId), await long.follow(runId)];
+    const beforeBytes = await residentBytes();
+    briefSocket.pause();
+    longSocket.pause();
+    const pausedAt = performance.now();
+    await logAll(runId);
+    const grownBytes = (await residentBytes()) - beforeBytes;
+    briefSocket.resume();
 
-  await pause(Math.max(0, 12_000 - (performance.now() - pausedAt)));
-  longSocket.resume();
-  await expect.poll(() => long.complete, { timeout: 30_000, interval: 200 }).toBe(true);
-  const before = long.seqs.length;
-  expect(long.error).toMatchObject({ extensions: { code: 'RESOURCE_EXHAUSTED' }, message: expect.stringContaining('`after`') });
-  expect(long.seqs).toEqual(all.slice(0, before));
-  const resumedSocket = await long.follow(runId);
-  await expect.poll(() => Math.min(brief.seqs.length, long.seqs.length), { timeout: 90_000, interval: 200 }).toBe(POINTS);
-  expect(long.seqs).toEqual(all);
-  expect(brief.seqs).toEqual(all);
-  expect(brief.error).toBeNull();
-  const megabytes = (bytes: number) => (bytes / 1024 ** 2).toFixed(0);
-  console.log(
-    `slow subscribers: ${megabytes(brief.receivedBytes)} MB of events for each, service grew by ${megabytes(grownBytes)} MB; closed after ${before} of ${POINTS} events, then resumed`,
-  );
-  expect(grownBytes).toBeLessThan(40 * 1024 ** 2);
-  for (const socket of [briefSocket, longSocket, resumedSocket]) socket.cut();
-});
+    await pause(Math.max(0, 12_000 - (performance.now() - pausedAt)));
+    longSocket.resume();
+    await expect.poll(() => long.complete, { timeout: 30_000, interval: 200 }).toBe(true);
+    const before = long.seqs.length;
+    expect(long.error).toMatchObject({ extensions: { code: 'RESOURCE_EXHAUSTED' }, message: expect.stringContaining('`after`') });
+    expect(long.seqs).toEqual(all.slice(0, before));
+    const resumedSocket = await long.follow(runId);
+    await expect.poll(() => Math.min(brief.seqs.length, long.seqs.length), { timeout: 90_000, interval: 200 }).toBe(POINTS);
+    expect(long.seqs).toEqual(all);
+    expect(brief.seqs).toEqual(all);
+    expect(brief.error).toBeNull();
+    const megabytes = (bytes: number) => (bytes / 1024 ** 2).toFixed(0);
+    console.log(
+      `slow subscribers: ${megabytes(brief.receivedBytes)} MB of events for each, service grew by ${megabytes(grownBytes)} MB; closed after ${before} of ${POINTS} events, then resumed`,
+    );
+    expect(grownBytes).toBeLessThan(40 * 1024 ** 2);
+    for (const socket of [briefSocket, longSocket, resumedSocket]) socket.cut();
+  },
+);
