@@ -35,7 +35,6 @@ test('one wake-up brings a row to every follower of a log, with one reading and 
     expect((await Promise.all(next)).map(({ value }) => value?.seq)).toEqual(new Array(FOLLOWERS).fill(seq));
     expect(readings).toBeLessThanOrEqual(2);
   }
-  expect(await Promise.all(followers.map((follower) => follower.next()))).toEqual(
-    new Array(FOLLOWERS).fill({ done: true, value: undefined }),
-  );
+  const ends = await Promise.all(followers.map((follower) => follower.next()));
+  expect(ends.every(({ done }) => done)).toBe(true);
 }, 10_000);
