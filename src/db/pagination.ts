@@ -41,9 +41,14 @@ export async function paginate<T extends KeysetRow, Field extends keyof T & stri
   const first = checkPageSize(page.first);
   const conditions: FilterQuery<T>[] = [where];
   if (page.after != null) conditions.push(afterCursor<T, Field>(page.after, order));
-  const rows = await session.em.find(entity, { $and: conditions } as FilterQuery<T>, {
+  const found = session.em.find(entity, { $and: conditions } as FilterQuery<T>, {
     orderBy: [{ [order.field]: order.direction }, { id: order.direction }] as QueryOrderMap<T>[],
     limit: first + 1,
+  });
+  const rows = await found.catch((error: unknown) => {
+    throw page.after != null && isOfAnotherType(error)
+      ? badInput('after', 'the endCursor of a page with the same order', page.after)
+      : error;
   });
   const nodes = rows.slice(0, first) as T[];
   return {
@@ -75,18 +80,29 @@ export function decodeCursor(cursor: string, order: Order<string>): { value: str
   }
   const [field, direction, value, id] = Array.isArray(parts) ? (parts as unknown[]) : [];
   const scalar = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
-  if (field !== order.field || direction !== order.direction || !scalar || typeof id !== 'string' || !UUID.test(id)) {
+  const isText = typeof value !== 'string' || (value.isWellFormed() && !value.includes('\0'));
+  if (field !== order.field || direction !== order.direction || !scalar || !isText || typeof id !== 'string' || !UUID.test(id)) {
     throw badInput('after', 'the endCursor of a page with the same order', cursor);
   }
   return { value, id };
 }
 
-const ISO_INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+/** A forged cursor can hold a value that its column cannot: bad data (22), and an operator that does not exist. */
+function isOfAnotherType(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return /^22...$|^42883$/.test(code);
+}
+
+/** As `toISOString` writes it, and PostgreSQL takes it: there is no year 0. */
+function isInstant(text: string): boolean {
+  const instant = new Date(text);
+  return !Number.isNaN(instant.getTime()) && instant.toISOString() === text && instant.getUTCFullYear() > 0;
+}
 
 function afterCursor<T, Field extends string>(cursor: string, order: Order<Field>): FilterQuery<T> {
   const { value, id } = decodeCursor(cursor, order);
   const isDate = order.field.endsWith('At');
-  if (isDate && !(typeof value === 'string' && ISO_INSTANT.test(value))) throw badInput('after', 'the endCursor of a page', cursor);
+  if (isDate && !(typeof value === 'string' && isInstant(value))) throw badInput('after', 'the endCursor of a page', cursor);
   const bound = isDate ? new Date(value as string) : value;
   const operator = order.direction === 'ASC' ? '$gt' : '$lt';
   return {

@@ -42,7 +42,21 @@ const PROTO: unknown = JSON.parse('{"__PROTO__": 1}');
 
 /** Values that a place of this type must always refuse. */
 const WRONG: Record<string, unknown[]> = {
-  ID: ['', 'x', '1e400', NUL, SURROGATE, `' or 1=1 --`, '../../etc/passwd', 'x'.repeat(200_000), 7, true, {}, [], '01a1fedb-904e-7148-ad0f-33f9595d7d0f\n'],
+  ID: [
+    '',
+    'x',
+    '1e400',
+    NUL,
+    SURROGATE,
+    `' or 1=1 --`,
+    '../../etc/passwd',
+    'x'.repeat(200_000),
+    7,
+    true,
+    {},
+    [],
+    '01a1fedb-904e-7148-ad0f-33f9595d7d0f\n',
+  ],
   String: [NUL, SURROGATE, 'x'.repeat(120_000), 7, true, {}, [], ['x']],
   Int: [1.5, '1', 2 ** 31, -(2 ** 31) - 1, INFINITE, true, {}, []],
   Float: ['1', INFINITE, true, {}, [], 'NaN'],
@@ -56,7 +70,21 @@ const WRONG: Record<string, unknown[]> = {
 
 /** Values that some places take and others do not; none may be a fault of the service. */
 const ODD: Record<string, unknown[]> = {
-  String: ['', ' ', '\u200b', 'a\nb', '%'.repeat(300), `'; drop table run; --`, '__proto__', 'constructor', '../x', 'x'.repeat(5_000), NOISE, '<script>alert(1)</script>', '=1+1'],
+  String: [
+    '',
+    ' ',
+    '\u200b',
+    'a\nb',
+    '%'.repeat(300),
+    `'; drop table run; --`,
+    '__proto__',
+    'constructor',
+    '../x',
+    'x'.repeat(5_000),
+    NOISE,
+    '<script>alert(1)</script>',
+    '=1+1',
+  ],
   Int: [0, -1, 2 ** 31 - 1, -(2 ** 31)],
   Float: [0, -1, 1e308, -1e308, 5e-324],
   SafeInt: [0, -1, 2 ** 53 - 1, -(2 ** 53 - 1)],
@@ -79,7 +107,8 @@ function places(type: GraphQLInputType, path: string[], depth = 0): { path: stri
   const here = { path, type };
   if (depth > 8) return [here];
   if (isListType(bare)) return [here, ...places(bare.ofType, [...path, '*'], depth + 1)];
-  if (isInputObjectType(bare)) return [here, ...Object.values(bare.getFields()).flatMap((field) => places(field.type, [...path, field.name], depth + 1))];
+  if (isInputObjectType(bare))
+    return [here, ...Object.values(bare.getFields()).flatMap((field) => places(field.type, [...path, field.name], depth + 1))];
   return [here];
 }
 
@@ -108,12 +137,17 @@ function sample(type: GraphQLInputType): unknown {
 }
 
 /** Makes the way to a place, so that a value can be put there. */
-function withWay(args: Record<string, unknown>, path: readonly string[], type: (path: readonly string[]) => GraphQLInputType): Record<string, unknown> {
+function withWay(
+  args: Record<string, unknown>,
+  path: readonly string[],
+  type: (path: readonly string[]) => GraphQLInputType,
+): Record<string, unknown> {
   let filled = args;
   for (let length = 1; length < path.length; length++) {
     const way = path.slice(0, length);
     const value = valueAt(filled, way);
-    if (value === undefined || value === null || (Array.isArray(value) && value.length === 0)) filled = withValueAt(filled, way, sample(type(way)));
+    if (value === undefined || value === null || (Array.isArray(value) && value.length === 0))
+      filled = withValueAt(filled, way, sample(type(way)));
   }
   return filled;
 }
@@ -126,7 +160,12 @@ function values(type: GraphQLInputType): { value: unknown; mustFail: boolean }[]
   if (isListType(bare)) {
     const item = getNullableType(bare.ofType);
     const isScalarList = !isInputObjectType(item);
-    return [...nothing, ...(isNonNullType(bare.ofType) ? wrong([[null]]) : []), ...(isScalarList ? [] : wrong(['x', 7])), ...odd([[], Array.from({ length: 10_001 }, () => sample(bare.ofType))])];
+    return [
+      ...nothing,
+      ...(isNonNullType(bare.ofType) ? wrong([[null]]) : []),
+      ...(isScalarList ? [] : wrong(['x', 7])),
+      ...odd([[], Array.from({ length: 10_001 }, () => sample(bare.ofType))]),
+    ];
   }
   if (isInputObjectType(bare)) return [...nothing, ...wrong(['x', 7, [], { ...(sample(bare) as object), nope: 1 }])];
   if (isEnumType(bare)) return [...nothing, ...wrong(['NOPE', '__proto__', 'constructor', '', 7, {}, [], NUL])];
@@ -147,7 +186,8 @@ async function send(query: string, variables: Record<string, unknown>): Promise<
     body,
   });
   const answer = (await response.json()) as { errors?: GraphQLErrorShape[]; error?: { code: string; message: string } };
-  if (answer.error) return { status: response.status, errors: [{ message: answer.error.message, extensions: { code: answer.error.code, field: 'body' } }] };
+  if (answer.error)
+    return { status: response.status, errors: [{ message: answer.error.message, extensions: { code: answer.error.code, field: 'body' } }] };
   return { status: response.status, errors: answer.errors ?? [] };
 }
 
@@ -182,8 +222,10 @@ async function judge({ site, args, what, mustFail }: Try): Promise<string[]> {
   if (first.extensions.code === 'INTERNAL') faults.push(`${place}: INTERNAL`);
   if (first.message.length > 1_000) faults.push(`${place}: an error of ${first.message.length} characters`);
   if (/[\0\n]/.test(first.message)) faults.push(`${place}: an error of several lines: ${show(first.message)}`);
-  if (mustFail && !['BAD_USER_INPUT', 'INVALID_TENSOR', 'QUERY_TOO_COMPLEX', 'INVALID_PATH'].includes(first.extensions.code)) faults.push(`${place}: ${first.extensions.code} ${first.message}`);
-  else if (first.extensions.code === 'BAD_USER_INPUT' && !first.extensions.field) faults.push(`${place}: no field: ${first.message.slice(0, 200)}`);
+  if (mustFail && !['BAD_USER_INPUT', 'INVALID_TENSOR', 'QUERY_TOO_COMPLEX', 'INVALID_PATH'].includes(first.extensions.code))
+    faults.push(`${place}: ${first.extensions.code} ${first.message}`);
+  else if (first.extensions.code === 'BAD_USER_INPUT' && !first.extensions.field)
+    faults.push(`${place}: no field: ${first.message.slice(0, 200)}`);
   return faults;
 }
 
@@ -202,4 +244,100 @@ describe('one hostile value at every place of every argument', () => {
       expect(faults).toEqual([]);
     });
   }
+});
+
+describe('a forged cursor', () => {
+  const id = '01a1fedb-904e-7148-ad0f-33f9595d7d0f';
+  const forge = (parts: unknown) => Buffer.from(JSON.stringify(parts)).toString('base64url');
+  const VALUES: unknown[] = [
+    '2026-13-45T00:00:00.000Z',
+    '0000-01-01T00:00:00.000Z',
+    'x',
+    'a\0',
+    SURROGATE,
+    `' or 1=1 --`,
+    5,
+    1.5,
+    1e300,
+    -1e300,
+    true,
+    null,
+    {},
+    [],
+  ];
+
+  it('is refused by every list, or only says where to begin', async () => {
+    const faults: string[] = [];
+    const lists = Object.values(schema.getQueryType()!.getFields()).filter(({ args }) => args.some(({ name }) => name === 'after'));
+    let calls = 0;
+    for (const field of lists) {
+      const base =
+        READ_ARGUMENTS[field.name]?.[0] && field.args.some(({ type }) => isNonNullType(type))
+          ? await argumentsFrom(world, READ_ARGUMENTS[field.name]![0]!)
+          : {};
+      const order = field.args.find(({ name }) => name === 'orderBy');
+      const orderType = order && getNullableType(order.type);
+      const fieldType = isInputObjectType(orderType) ? getNullableType(orderType.getFields()['field']!.type) : null;
+      const names = isEnumType(fieldType)
+        ? fieldType.getValues().map(({ name, value }) => ({ name, column: String(value) }))
+        : [
+            { name: '', column: 'createdAt' },
+            { name: '', column: 'seq' },
+          ];
+      const cursors = names.flatMap(({ name, column }) =>
+        VALUES.map((value) => ({
+          after: forge([column, 'DESC', value, id]),
+          ...(name && { orderBy: { field: name, direction: 'DESC' } }),
+        })),
+      );
+      for (const cursor of [
+        ...cursors,
+        ...['', 'x', '5', forge(null), forge({}), forge([]), 'x'.repeat(50_000)].map((after) => ({ after })),
+      ]) {
+        const args = { ...base, first: 1, ...cursor };
+        const { errors } = await send(callOf('query', field, args), args);
+        calls++;
+        const [first] = errors;
+        if (first && (first.extensions.code !== 'BAD_USER_INPUT' || first.extensions.field !== 'after')) {
+          faults.push(
+            `${field.name} ${Buffer.from(cursor.after, 'base64url').toString().slice(0, 80)}: ${first.extensions.code} ${first.message}`,
+          );
+        }
+      }
+    }
+    console.log(`forged cursors: ${calls} calls of ${lists.length} lists`);
+    expect(faults).toEqual([]);
+  });
+});
+
+describe('calls at once', () => {
+  const call = <T>(name: string, type: string, input: object, selection: string) =>
+    world.caller.send<Record<string, T>>(`mutation ($input: ${type}!) { ${name}(input: $input) { ${selection} } }`, { input });
+
+  it('that set the same tags in another order all succeed', async () => {
+    const runId = await world.newRun();
+    const keys = Array.from({ length: 40 }, (_, i) => `tag-${i}`);
+    const answers = await Promise.all(
+      Array.from({ length: 16 }, (_, i) => {
+        const tags = (i % 2 ? keys : keys.toReversed()).map((key) => ({ key, value: String(i) }));
+        return call('setRunTags', 'SetRunTagsInput', { runId, tags }, '__typename');
+      }),
+    );
+    expect(answers.flatMap(({ errors }) => errors ?? [])).toEqual([]);
+  });
+
+  it('that deploy a version and delete it leave it or refuse it, never both', async () => {
+    const modelId = await world.newModel();
+    const outcomes: string[] = [];
+    for (let i = 0; i < 4; i++) {
+      const [modelVersionId, endpointId] = [await world.newVersion(modelId), await world.newEndpoint(modelId)];
+      const [deployed, deleted] = await Promise.all([
+        call('deployModelVersion', 'DeployModelVersionInput', { endpointId, modelVersionId, mode: 'LIVE' }, '__typename'),
+        call('deleteModelVersion', 'DeleteModelVersionInput', { id: modelVersionId }, '__typename'),
+      ]);
+      outcomes.push([deployed, deleted].map(({ errors }) => errors?.[0]?.extensions.code ?? 'OK').join(' '));
+    }
+    console.log(`deploy and delete at once: ${outcomes.join(', ')}`);
+    for (const outcome of outcomes) expect(['OK CONFLICT', 'NOT_FOUND OK']).toContain(outcome);
+  });
 });

@@ -88,13 +88,16 @@ const upgrade = (path: string) =>
 
 describe('an upgrade', () => {
   it('to an address that is none is refused, and the service lives on', async () => {
-    for (const path of ['//', '//:99999999', 'http://', '*', '/nope', '/%00']) expect(await raw(upgrade(path)), path).toContain('404 Not Found');
+    for (const path of ['//', '//:99999999', 'http://', '*', '/nope', '/%00'])
+      expect(await raw(upgrade(path)), path).toContain('404 Not Found');
     await waitOfOthers();
   });
 
   it('whose client vanishes hurts nobody', async () => {
     const text = 'x'.repeat(100_000);
-    await Promise.all(['/nope', '/graphql'].flatMap((path) => Array.from({ length: 20 }, () => raw(upgrade(path) + text, { thenReset: true }))));
+    await Promise.all(
+      ['/nope', '/graphql'].flatMap((path) => Array.from({ length: 20 }, () => raw(upgrade(path) + text, { thenReset: true }))),
+    );
     await waitOfOthers();
   });
 });
@@ -103,10 +106,17 @@ describe('a socket is closed for', () => {
   const cases: Record<string, [code: number, act: (hostile: Hostile) => void, payload?: unknown]> = {
     garbage: [4400, (hostile) => hostile.send('garbage')],
     'an operation without a document': [4400, (hostile) => hostile.send({ id: '1', type: 'subscribe', payload: {} })],
-    'variables that are a list': [4400, (hostile) => hostile.send({ id: '1', type: 'subscribe', payload: { query: EVENTS, variables: [1] } })],
+    'variables that are a list': [
+      4400,
+      (hostile) => hostile.send({ id: '1', type: 'subscribe', payload: { query: EVENTS, variables: [1] } }),
+    ],
     'a second connection_init': [4429, (hostile) => hostile.send({ type: 'connection_init', payload: { token: tess.token } })],
     'an operation before the token': [4401, (hostile) => hostile.send({ id: '1', type: 'subscribe', payload: { query: EVENTS } }), null],
-    'a long message before the token': [4400, (hostile) => hostile.send({ type: 'connection_init', payload: { x: 'x'.repeat(100_000) } }), null],
+    'a long message before the token': [
+      4400,
+      (hostile) => hostile.send({ type: 'connection_init', payload: { x: 'x'.repeat(100_000) } }),
+      null,
+    ],
     'a token that is an object': [4403, () => undefined, { token: { toString: 1 } }],
     'the same operation id twice': [
       4409,
@@ -127,8 +137,12 @@ describe('a socket is closed for', () => {
 describe('an operation', () => {
   it('with variables that it does not declare runs without them, however deep they are', async () => {
     const hostile = await Hostile.open();
-    hostile.send(`{"id":"deep","type":"subscribe","payload":{"query":"{ experiments { totalCount } }","variables":{"x":${nested(100_000)}},"extensions":{"x":${nested(100_000)}}}}`);
-    hostile.send(`{"id":"live","type":"subscribe","payload":{"query":"subscription { lifecycleEvents(after: 0) { id } }","variables":{"x":${nested(100_000)}}}}`);
+    hostile.send(
+      `{"id":"deep","type":"subscribe","payload":{"query":"{ experiments { totalCount } }","variables":{"x":${nested(100_000)}},"extensions":{"x":${nested(100_000)}}}}`,
+    );
+    hostile.send(
+      `{"id":"live","type":"subscribe","payload":{"query":"subscription { lifecycleEvents(after: 0) { id } }","variables":{"x":${nested(100_000)}}}}`,
+    );
     hostile.send({ id: 'after', type: 'subscribe', payload: { query: '{ experiments { totalCount } }' } });
     expect(await hostile.answer('deep')).toMatchObject({ type: 'next', payload: { data: { experiments: { totalCount: 0 } } } });
     await hostile.answer('after');
@@ -144,7 +158,9 @@ describe('an operation', () => {
     hostile.send({ id: 'long', type: 'subscribe', payload: { query: `${EVENTS} #${'x'.repeat(300_000)}` } });
     expect(await hostile.answer('long')).toMatchObject({ type: 'error', payload: [{ extensions: { code: 'QUERY_TOO_COMPLEX' } }] });
     hostile.send({ id: 'past', type: 'subscribe', payload: { query: 'subscription { lifecycleEvents(after: -1) { id } }' } });
-    expect(await hostile.answer('past')).toMatchObject({ payload: { errors: [{ extensions: { code: 'BAD_USER_INPUT', field: 'after' } }] } });
+    expect(await hostile.answer('past')).toMatchObject({
+      payload: { errors: [{ extensions: { code: 'BAD_USER_INPUT', field: 'after' } }] },
+    });
     hostile.end();
   });
 });

@@ -1,3 +1,4 @@
+import { LockMode } from '@mikro-orm/core';
 import { Job } from '../../db/entities/platform/job.entity.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import { StageTransition } from '../../db/entities/registry/stage-transition.entity.js';
@@ -16,6 +17,8 @@ export class VersionRemoval {
   async remove(session: Session, versions: readonly ModelVersion[]): Promise<void> {
     if (versions.length === 0) return;
     const ids = versions.map(({ id }) => id);
+    // Waits for a deployment that is just being made, and keeps others from being begun.
+    await session.em.find(ModelVersion, { tenant: session.tenant, id: { $in: ids } }, { lockMode: LockMode.PESSIMISTIC_WRITE });
     for (const { stage } of versions) requireDeletable(stage);
     const pending = versions.find(({ status }) => status === 'PENDING');
     if (pending) throw mustStay(versions, pending.id, 'is still being stored');

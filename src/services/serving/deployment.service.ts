@@ -1,4 +1,5 @@
 import type { FilterQuery } from '@mikro-orm/core';
+import { sql } from '../../db/sql.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import { Deployment } from '../../db/entities/serving/deployment.entity.js';
 import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
@@ -37,6 +38,8 @@ export class DeploymentService {
   /** Takes effect once the model is loaded: the deployment is PENDING until then. */
   async deploy(session: Session, input: DeployInput): Promise<Deployment> {
     const endpoint = await this.rows.lock(session, input.endpointId);
+    // A version is not deleted while it is being deployed; its stage may change.
+    await sql(session.em, 'select id from model_version where id = ? and tenant = ? for key share', [input.modelVersionId, session.tenant]);
     const version = await session.em.findOne(ModelVersion, { id: input.modelVersionId, tenant: session.tenant });
     if (!version) throw notFound('model version', input.modelVersionId);
     if (version.modelId !== endpoint.modelId) {

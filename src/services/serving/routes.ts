@@ -8,7 +8,7 @@ import type { Database, Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { Role } from '../../domain/principal.js';
 import { VALUE_TOLERANCE_STDS } from '../../domain/shadow.js';
-import { AppError, ErrorCode, notFound } from '../../errors.js';
+import { AppError, ErrorCode, notFound, quote } from '../../errors.js';
 import { routeTopic } from './deployment-rows.js';
 import type { LoadedModels } from './loaded-models.js';
 
@@ -171,7 +171,7 @@ export class Routes {
       if (!endpoint)
         throw 'id' in ref
           ? notFound('endpoint', ref.id)
-          : new AppError(ErrorCode.NOT_FOUND, `No endpoint named "${ref.name}".`, { got: ref.name });
+          : new AppError(ErrorCode.NOT_FOUND, `No endpoint named ${quote(ref.name)}.`, { got: quote(ref.name) });
       const targets = await readTargets(session, endpoint);
       const live = targets.filter(({ deployment, weightBps }) => deployment.mode === 'LIVE' && weightBps > 0);
       const shadows = targets.filter(({ deployment }) => deployment.mode === 'SHADOW');

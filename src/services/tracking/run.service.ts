@@ -219,12 +219,14 @@ export class RunService {
   }
 
   private async insertPairs(session: Session, table: string, runId: string, record: Record<string, string>, onConflict: string): Promise<void> {
+    // In one order, so that two calls with the same keys never wait for each other.
+    const keys = Object.keys(record).sort();
     const inserted = await sql<{ found: number }>(session.em, 
       `with target as (select id from run where tenant = ? and id = ?),
        pairs as (insert into ${table} (tenant, run_id, key, value)
          select ?, target.id, p.key, p.value from target, unnest(?::text[], ?::text[]) as p(key, value) ${onConflict})
        select count(*)::int as found from target`,
-      [session.tenant, runId, session.tenant, Object.keys(record), Object.values(record)],
+      [session.tenant, runId, session.tenant, keys, keys.map((key) => record[key])],
     );
     if (!inserted[0]?.found) throw notFound('run', runId);
   }
