@@ -94,7 +94,7 @@ export async function registerGraphQL(app: FastifyInstance, options: GraphQLOpti
   app.post('/graphql', async (request, reply) => {
     const answer = await repeated.answer(request);
     if (answer === null) return viaApollo.call(app, request, reply);
-    reply.header('content-type', 'application/json; charset=utf-8').header('cache-control', 'no-store');
+    reply.header('content-type', 'application/json; charset=utf-8');
     return answer;
   });
 }
