@@ -167,7 +167,12 @@ class SharedLog<T extends Sequenced> {
       if (rows.length === PAGE_ROWS) this.stale = true;
     } catch (error) {
       this.stale = true;
-      throw new AppError(ErrorCode.UNAVAILABLE, 'The live log could not be read; subscribe again with `after` set to the last seq you have.', {}, { cause: error });
+      throw new AppError(
+        ErrorCode.UNAVAILABLE,
+        'The live log could not be read; subscribe again with `after` set to the last seq you have.',
+        {},
+        { cause: error },
+      );
     }
   }
 }

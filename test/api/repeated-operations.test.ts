@@ -1,0 +1,116 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Role } from '../../src/domain/principal.js';
+import { newRun } from '../support/runs.js';
+import { startTestService, tokenFor, type TestService } from '../support/service.js';
+
+let service: TestService;
+let token: string;
+let runId: string;
+
+beforeAll(async () => {
+  service = await startTestService();
+  token = await tokenFor();
+  runId = await newRun(await service.as());
+});
+afterAll(() => service?.close());
+
+interface Answer {
+  status: number;
+  type: string | null;
+  cache: string | null;
+  body: string;
+}
+
+async function post(body: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+  const response = await fetch(`${service.url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}`, ...headers },
+    body: JSON.stringify(body),
+  });
+  const text = (await response.text()).trim().replaceAll(/[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g, '<request>');
+  // The order of `data` and `errors` says nothing.
+  const parts = text.startsWith('{') ? Object.entries(JSON.parse(text) as object).toSorted(([a], [b]) => a.localeCompare(b)) : text;
+  return {
+    status: response.status,
+    type: response.headers.get('content-type'),
+    cache: response.headers.get('cache-control'),
+    body: JSON.stringify(parts),
+  };
+}
+
+const RUN = 'query Run($id: ID!, $n: Int) { run(id: $id) { id name } runs(first: $n) { nodes { id } } }';
+const TWO = 'query A { __typename } query B($id: ID!) { run(id: $id) { name } }';
+
+/** What comes after the same document has been answered well by Apollo. */
+const cases: Record<
+  string,
+  { body: Record<string, unknown>; headers?: () => Promise<Record<string, string>>; code?: string; status?: number }
+> = {
+  data: { body: { query: RUN, variables: { id: 'RUN', n: 1 } } },
+  'data without variables that may be left out': { body: { query: RUN, variables: { id: 'RUN' } } },
+  'an error of a service': { body: { query: RUN, variables: { id: '01a1fedb-904e-7148-ad0f-33f9595d7d0f' } }, code: 'NOT_FOUND' },
+  'a malformed id': { body: { query: RUN, variables: { id: 'x' } }, code: 'BAD_USER_INPUT' },
+  'a missing variable': { body: { query: RUN, variables: {} }, code: 'BAD_USER_INPUT', status: 400 },
+  'a variable of the wrong type': { body: { query: RUN, variables: { id: 'RUN', n: 'many' } }, code: 'BAD_USER_INPUT', status: 400 },
+  'a page that costs too much': { body: { query: RUN, variables: { id: 'RUN', n: 100_000 } }, code: 'QUERY_TOO_COMPLEX' },
+  'one of several operations': { body: { query: TWO, operationName: 'B', variables: { id: 'RUN' } } },
+  'none of several operations': { body: { query: TWO, variables: { id: 'RUN' } }, code: 'BAD_USER_INPUT', status: 400 },
+  'an operation that is not there': { body: { query: TWO, operationName: 'C', variables: { id: 'RUN' } }, code: 'BAD_USER_INPUT' },
+  'variables that are a list': { body: { query: RUN, variables: ['RUN'] }, status: 400 },
+  'no token': {
+    body: { query: RUN, variables: { id: 'RUN' } },
+    headers: async () => ({ authorization: '' }),
+    code: 'UNAUTHENTICATED',
+    status: 401,
+  },
+  'another tenant': {
+    body: { query: RUN, variables: { id: 'RUN' } },
+    headers: async () => ({ authorization: `Bearer ${await tokenFor({ tenant: 'other' })}` }),
+    code: 'NOT_FOUND',
+  },
+  'a role that may not': {
+    body: {
+      query: 'mutation ($id: ID!) { finishRun(input: { runId: $id, status: FINISHED }) { run { name } } }',
+      variables: { id: 'RUN' },
+    },
+    headers: async () => ({ authorization: `Bearer ${await tokenFor({ role: Role.VIEWER })}` }),
+    code: 'FORBIDDEN',
+  },
+  'another media type': {
+    body: { query: RUN, variables: { id: 'RUN' } },
+    headers: async () => ({ accept: 'application/graphql-response+json' }),
+  },
+  'no media type that there is': {
+    body: { query: RUN, variables: { id: 'RUN' } },
+    headers: async () => ({ accept: 'text/html' }),
+    status: 406,
+  },
+};
+
+describe('a document that has been answered before is answered alike:', () => {
+  for (const [what, { body, headers, code, status }] of Object.entries(cases)) {
+    it(what, async () => {
+      const filled = JSON.parse(JSON.stringify(body).replaceAll('"RUN"', JSON.stringify(runId))) as Record<string, unknown>;
+      const own = (await headers?.()) ?? {};
+      // A comment makes it another document, which Apollo sees for the first time.
+      const first = await post({ ...filled, query: `${String(filled['query'])} # ${what}` }, own);
+      for (const operationName of ['A', 'B', undefined]) await post({ query: TWO, operationName, variables: { id: runId } });
+      await post({ query: filled['query'], variables: { id: runId, n: 1 } });
+      const again = await post(filled, own);
+      expect(again).toEqual(first);
+      if (code) expect(again.body).toContain(`"code":"${code}"`);
+      if (status) expect(again.status).toBe(status);
+    });
+  }
+
+  it('and each is counted once', async () => {
+    const count = async () => {
+      const text = await (await fetch(`${service.url}/metrics`)).text();
+      const lines = text.split('\n').filter((line) => line.includes('_count') && line.includes('"experiments"'));
+      return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+    };
+    const before = await count();
+    for (let i = 0; i < 5; i++) expect((await post({ query: '{ experiments { totalCount } }' })).status).toBe(200);
+    expect((await count()) - before).toBe(5);
+  });
+});
