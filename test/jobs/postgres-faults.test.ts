@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/db/embedded.js';
 import { sql } from '../support/embedded.js';
+import { LOG_METRICS, newRun } from '../support/runs.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { CARS_CONFIG, createExperiment, registerDataset, startTraining, trainingEnd, trainingWhen, vegaPath } from '../support/training.js';
 
@@ -46,19 +47,6 @@ async function replaceServer(signal: NodeJS.Signals): Promise<void> {
   await expect.poll(() => sql(server.url, 'select 1 as one').catch(() => null), { timeout: 10_000, interval: 20 }).toEqual([{ one: 1 }]);
 }
 
-async function newRun(): Promise<string> {
-  const { createExperiment } = await tess.ok<{ createExperiment: { experiment: { id: string } } }>(
-    'mutation ($name: String!) { createExperiment(input: { name: $name }) { experiment { id } } }',
-    { name: `faults-${Math.random()}` },
-  );
-  const { createRun } = await tess.ok<{ createRun: { run: { id: string } } }>(
-    'mutation ($input: CreateRunInput!) { createRun(input: $input) { run { id } } }',
-    { input: { experimentId: createExperiment.experiment.id, name: 'r' } },
-  );
-  return createRun.run.id;
-}
-
-const LOG = 'mutation ($input: LogMetricsInput!) { logMetrics(input: $input) { addedCount } }';
 const FOLLOW = 'subscription ($runId: ID!, $after: SafeInt) { runMetrics(runId: $runId, after: $after) { seq step } }';
 
 /** Logs a step at a time, each until it is acknowledged; tells how long the longest took and what was refused meanwhile. */
@@ -71,7 +59,7 @@ function startWriter(runId: string) {
     for (let step = 0; !stopped; step++) {
       const begun = performance.now();
       for (;;) {
-        const { errors } = await tess.send(LOG, {
+        const { errors } = await tess.send(LOG_METRICS, {
           input: { runId, metrics: [{ key: 'loss', value: 1, step, loggedAt: '2026-01-01T00:00:00.000Z' }] },
         });
         if (!errors) break;
@@ -125,7 +113,7 @@ describe.each([
   ['restarted', 'SIGINT'],
 ] as const)('PostgreSQL %s under the service', (what, signal) => {
   it('loses no acknowledged row, is reconnected within 10 s, and subscribers go on without a gap', async () => {
-    const runId = await newRun();
+    const runId = await newRun(tess);
     const writer = startWriter(runId);
     const follower = startFollower(runId);
     await expect.poll(() => writer.acknowledged.length, { timeout: 10_000 }).toBeGreaterThan(20);
@@ -136,7 +124,7 @@ describe.each([
     await expect.poll(() => follower.seen.length, { timeout: 10_000 }).toBe(acknowledged.length);
     // One more wakes the follower to its end.
     const ending = follower.stop();
-    await tess.ok(LOG, {
+    await tess.ok(LOG_METRICS, {
       input: { runId, metrics: [{ key: 'loss', value: 1, step: acknowledged.length, loggedAt: '2026-01-01T00:00:00.000Z' }] },
     });
     const resumed = await ending;
@@ -192,7 +180,7 @@ it('a training under way when PostgreSQL is killed comes to its end, every point
 
 it('connections cut again and again under load are all replaced, and none is lost from the pool', async () => {
   const CUTS = 10;
-  const runId = await newRun();
+  const runId = await newRun(tess);
   const writers = Array.from({ length: 8 }, () => startWriter(runId));
   for (let i = 0; i < CUTS; i++) {
     await sleep(50);
