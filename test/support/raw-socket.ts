@@ -28,8 +28,12 @@ export class RawSocket {
     return new RawSocket(socket);
   }
 
-  subscribe<T>(query: string, variables: Record<string, unknown>, listener: (frame: Frame<T>, sizeBytes: number) => void): void {
-    const id = crypto.randomUUID();
+  subscribe<T>(
+    query: string,
+    variables: Record<string, unknown>,
+    listener: (frame: Frame<T>, sizeBytes: number) => void,
+    id: string = crypto.randomUUID(),
+  ): void {
     this.listeners.set(id, listener);
     this.socket.send(JSON.stringify({ id, type: 'subscribe', payload: { query, variables } }));
   }
