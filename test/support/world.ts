@@ -23,6 +23,7 @@ interface Things {
   evaluationId: string;
   batchJobId: string;
   alertId: string;
+  eventId: string;
 }
 
 /** One tenant with a thing of every type, all made through the public API; only slow traffic is written by hand. */
@@ -65,6 +66,7 @@ export class World {
     );
     const batchJobId = startBatchInference!.job.id;
     const evaluationId = modelVersion.evaluations[0]!.id;
+    const { events } = await caller.ok<{ events: { nodes: { id: string }[] } }>(`{ events(first: 1) { nodes { id } } }`);
     world.things = {
       experimentId,
       datasetId,
@@ -77,6 +79,7 @@ export class World {
       evaluationId,
       batchJobId,
       alertId: '',
+      eventId: events.nodes[0]!.id,
     };
     world.things.alertId = await world.newAlert(deploymentId);
     return world;
@@ -239,6 +242,7 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   endpoint: [({ endpointId }) => ({ id: endpointId })],
   endpoints: [({ modelId }) => ({ filter: { modelId } })],
   evaluation: [({ evaluationId }) => ({ id: evaluationId })],
+  event: [({ eventId }) => ({ id: eventId })],
   events: [({ modelId, endpointId, alertId }) => ({ filter: { modelId, endpointId, subjectId: alertId } })],
   experiment: [({ experimentId }) => ({ id: experimentId })],
   job: [({ jobId }) => ({ id: jobId })],

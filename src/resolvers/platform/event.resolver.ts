@@ -1,4 +1,4 @@
-import { Arg, Args, Ctx, Query, Resolver, Root, Subscription } from 'type-graphql';
+import { Arg, Args, Ctx, ID, Query, Resolver, Root, Subscription } from 'type-graphql';
 import { eventTopic, type EventFilter, type EventRow } from '../../services/platform/event.service.js';
 import { abortable } from '../../services/platform/live-feed.js';
 import type { RequestContext } from '../request-context.js';
@@ -9,6 +9,15 @@ import { SafeInt } from '../types/scalars.js';
 
 @Resolver(() => LifecycleEventType)
 export class EventResolver {
+  @Query(() => LifecycleEventType, { description: 'One lifecycle event. NOT_FOUND when there is none with this id.' })
+  event(
+    @Ctx() ctx: RequestContext,
+    @Arg('id', () => ID, { description: 'Id (UUID) of the event; NOT_FOUND for one of another tenant, as for one that never was.' })
+    id: string,
+  ): Promise<object> {
+    return ctx.run((session) => ctx.services.events.get(session, id));
+  }
+
   @Query(() => LifecycleEventConnection, { description: 'Lifecycle events of the tenant, newest first unless ordered otherwise.' })
   async events(
     @Ctx() ctx: RequestContext,

@@ -67,6 +67,12 @@ export class EventService {
     if (subjectId != null && !(await session.em.findOne(Event, { tenant: session.tenant, subjectId }, { fields: ['id'] }))) throw notFound('event about', subjectId);
   }
 
+  async get(session: Session, id: string): Promise<Event> {
+    const event = await session.em.findOne(Event, { id, tenant: session.tenant });
+    if (!event) throw notFound('event', id);
+    return event;
+  }
+
   async list(session: Session, filter: EventFilter, page: PageRequest, order: Order<'createdAt'>): Promise<Page<Event>> {
     await this.checkFilter(session, filter);
     const where: FilterQuery<Event> = { tenant: session.tenant };
