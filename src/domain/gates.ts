@@ -187,7 +187,8 @@ function shadowChecks(evidence: ShadowEvidence, policy: GatePolicy['shadow']): G
     checks.push(
       check(
         'quality',
-        difference.low <= policy.maxLossIncrease,
+        // An infinite loss comes back from its JSON as null, which would count as 0.
+        Number.isFinite(difference.low) && difference.low <= policy.maxLossIncrease,
         `lower end of the loss difference ≤ ${show(policy.maxLossIncrease)}`,
         show(difference.low),
         `${metric} ${show(candidate)} against ${show(reference)} in production; ${showDifference(difference)}.`,

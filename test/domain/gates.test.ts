@@ -107,6 +107,8 @@ describe('shadow gate', () => {
     expect(failed(decideGate({ ...good, comparison: { ...comparison, difference: { mean: 0.02, low: 0.001, high: 0.04 } } }))).toEqual([
       'quality',
     ]);
+    const infinite = { ...comparison, difference: { mean: Infinity, low: Infinity, high: Infinity } };
+    expect(failed(decideGate({ ...good, comparison: JSON.parse(JSON.stringify(infinite)) as LossComparison }))).toEqual(['quality']);
     expect(failed(decideGate({ ...good, comparison: null }))).toEqual(['quality']);
     expect(decideGate({ ...good, comparison: null }, gatePolicySchema.parse({ shadow: { requireEvaluation: false } })).passed).toBe(true);
   });
