@@ -1,4 +1,5 @@
 import {
+  getNamedType,
   isInputObjectType,
   isListType,
   isNonNullType,
@@ -11,6 +12,8 @@ import { badInput } from '../errors.js';
 
 const MAX_STRING_LENGTH = 100_000;
 const MAX_JSON_DEPTH = 32;
+/** Items of a list of ids, names or numbers; lists of rows and points have limits of their own. */
+const MAX_PLAIN_ITEMS = 1_000;
 
 /** Where a value lies; spelled out only for a refusal, because a call can carry a hundred thousand values. */
 interface Place {
@@ -40,8 +43,12 @@ function compile(type: GraphQLInputType): Check {
 function compileNonNull(type: GraphQLInputType): Check {
   if (isListType(type)) {
     const check = compile(type.ofType);
+    const item = getNamedType(type.ofType);
+    const maxItems = isInputObjectType(item) || item.name === 'JSON' ? Infinity : MAX_PLAIN_ITEMS;
     return (value, parent, key) => {
       const place = { parent, key };
+      const { length } = value as unknown[];
+      if (length > maxItems) throw badInput(path(parent, key), `at most ${maxItems} items`, `${length} items`);
       (value as unknown[]).forEach((item, i) => check(item, place, i));
     };
   }

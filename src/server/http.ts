@@ -27,6 +27,8 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
+/** Neither side has sent a byte for so long: a body that never comes ends, an answer that is being worked on has its time. */
+const IDLE_CONNECTION_MS = 10 * 60_000;
 const GRAPHIQL_DIR = fileURLToPath(new URL('../../dist/graphiql/', import.meta.url));
 
 /** The API of the service on one port. */
@@ -41,6 +43,7 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
     onConstructorPoisoning: 'ignore',
     genReqId: () => randomUUID(),
     bodyLimit: config.MAX_BODY_BYTES,
+    connectionTimeout: IDLE_CONNECTION_MS,
     forceCloseConnections: 'idle',
     return503OnClosing: true,
   });
