@@ -1,6 +1,6 @@
-import { toTensors } from '../domain/dataset-column.js';
-import type { Tensor, TensorSpec } from '../domain/tensor.js';
-import type { Task } from '../domain/training-config.js';
+import { toTensors } from '../domain/tracking/dataset-column.js';
+import type { Tensor, TensorSpec } from '../domain/serving/tensor.js';
+import type { Task } from '../domain/training/training-config.js';
 import { AppError, ErrorCode } from '../errors.js';
 import type { InferenceEngine } from '../inference/port.js';
 import type { JudgedRows } from './judged-rows.js';

@@ -1,6 +1,6 @@
-import { categoryAt } from '../domain/dataset-column.js';
-import { type EvaluationReport, evaluateClassification, evaluateClustering, evaluateRegression } from '../domain/evaluation.js';
-import type { SliceColumns } from '../domain/slices.js';
+import { categoryAt } from '../domain/tracking/dataset-column.js';
+import { type EvaluationReport, evaluateClassification, evaluateClustering, evaluateRegression } from '../domain/registry/evaluation.js';
+import type { SliceColumns } from '../domain/registry/slices.js';
 import { AppError, ErrorCode } from '../errors.js';
 import type { InferenceEngine } from '../inference/port.js';
 import { type Answers, answersOf } from './answers.js';

@@ -1,5 +1,5 @@
-import type { Column } from '../domain/dataset-column.js';
-import { TASK_OF, type Task } from '../domain/training-config.js';
+import type { Column } from '../domain/tracking/dataset-column.js';
+import { TASK_OF, type Task } from '../domain/training/training-config.js';
 import { badInput } from '../errors.js';
 import { readColumns } from '../features/dataset-reader.js';
 import { baseRateOf, loadHoldout } from '../training/holdout.js';

@@ -1,7 +1,7 @@
-import type { DatasetFormat } from '../domain/dataset-schema.js';
-import type { EvaluationReport } from '../domain/evaluation.js';
-import type { Signature } from '../domain/tensor.js';
-import type { Task, TrainingConfig } from '../domain/training-config.js';
+import type { DatasetFormat } from '../domain/tracking/dataset-schema.js';
+import type { EvaluationReport } from '../domain/registry/evaluation.js';
+import type { Signature } from '../domain/serving/tensor.js';
+import type { Task, TrainingConfig } from '../domain/training/training-config.js';
 
 /** Local, readable files. */
 export interface DataFile {

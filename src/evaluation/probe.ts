@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
-import { toTensors } from '../domain/dataset-column.js';
-import { allocate } from '../domain/tensor-check.js';
-import type { Signature, Tensor, TensorSpec } from '../domain/tensor.js';
+import { toTensors } from '../domain/tracking/dataset-column.js';
+import { allocate } from '../domain/serving/tensor-check.js';
+import type { Signature, Tensor, TensorSpec } from '../domain/serving/tensor.js';
 import { AppError } from '../errors.js';
 import { readColumns } from '../features/dataset-reader.js';
 import type { InferenceEngine } from '../inference/port.js';

@@ -1,5 +1,5 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
-import type { ColumnSchema, DatasetFormat, DatasetProfile } from '../domain/dataset-schema.js';
+import type { ColumnSchema, DatasetFormat, DatasetProfile } from '../domain/tracking/dataset-schema.js';
 import { badInput } from '../errors.js';
 import { type DatasetSource, openSource, type SourceColumn } from './dataset-source.js';
 import { identifier, readError, withDuckDb } from './duckdb.js';

@@ -1,6 +1,6 @@
 import type { DuckDBConnection, DuckDBDataChunk, DuckDBValue } from '@duckdb/node-api';
-import type { DatasetFormat } from '../domain/dataset-schema.js';
-import type { Column } from '../domain/dataset-column.js';
+import type { DatasetFormat } from '../domain/tracking/dataset-schema.js';
+import type { Column } from '../domain/tracking/dataset-column.js';
 import { badInput } from '../errors.js';
 import { type DatasetSource, openSource, presentExpression, type SourceColumn, sourceColumn, valueExpression } from './dataset-source.js';
 import { identifier, openDuckDb, readError, withDuckDb } from './duckdb.js';

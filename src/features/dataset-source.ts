@@ -1,6 +1,6 @@
 import { access, constants, open } from 'node:fs/promises';
 import type { DuckDBConnection } from '@duckdb/node-api';
-import type { ColumnType, DatasetFormat } from '../domain/dataset-schema.js';
+import type { ColumnType, DatasetFormat } from '../domain/tracking/dataset-schema.js';
 import { AppError, badInput, ErrorCode } from '../errors.js';
 import { identifier, literal } from './duckdb.js';
 

@@ -1,5 +1,5 @@
-import type { Column } from '../domain/dataset-column.js';
-import type { DatasetFormat, DatasetProfile } from '../domain/dataset-schema.js';
+import type { Column } from '../domain/tracking/dataset-column.js';
+import type { DatasetFormat, DatasetProfile } from '../domain/tracking/dataset-schema.js';
 
 export interface RowFilter {
   /** Rows whose timestamp lies in [from, to), ISO 8601. */

@@ -2,7 +2,7 @@ import { fork } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import type { DatasetFormat, DatasetProfile } from '../domain/dataset-schema.js';
+import type { DatasetFormat, DatasetProfile } from '../domain/tracking/dataset-schema.js';
 import { AppError, badInput, ErrorCode } from '../errors.js';
 import type { ProfileAnswer, ProfileRequest } from './profile-child.js';
 

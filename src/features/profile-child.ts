@@ -1,4 +1,4 @@
-import type { DatasetFormat, DatasetProfile } from '../domain/dataset-schema.js';
+import type { DatasetFormat, DatasetProfile } from '../domain/tracking/dataset-schema.js';
 import { AppError, type ErrorCode, type ErrorDetails } from '../errors.js';
 import { profileDataset } from './dataset-profile.js';
 

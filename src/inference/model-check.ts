@@ -1,7 +1,7 @@
 import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Signature } from '../domain/tensor.js';
+import type { Signature } from '../domain/serving/tensor.js';
 import { HostLost, HostProcess } from './onnx/host-process.js';
 import type { HostReply } from './onnx/wire.js';
 import { inspectOnnxFile, invalidModel, type OnnxFileFacts, type OnnxFileLimits } from './onnx-file.js';

@@ -1,4 +1,4 @@
-import type { Signature, Tensor } from '../domain/tensor.js';
+import type { Signature, Tensor } from '../domain/serving/tensor.js';
 
 export interface ModelSource {
   /** Stable id of the model's bytes, the version's id. */
@@ -30,7 +30,7 @@ export interface EngineStats {
 }
 
 /**
- * Runs models. Inputs must already agree with the signature (`domain/tensor-check.ts`).
+ * Runs models. Inputs must already agree with the signature (`domain/serving/tensor-check.ts`).
  * Errors: NOT_FOUND (not loaded), DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED (memory or queue), UNAVAILABLE (quarantined or host lost),
  * INVALID_TENSOR (the runtime refused the values).
  */

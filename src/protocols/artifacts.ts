@@ -2,8 +2,8 @@ import type { FastifyInstance } from 'fastify';
 import type { TokenVerifier } from '../adapters/auth/token-verifier.js';
 import type { ByteRange } from '../adapters/object-store/port.js';
 import type { Database } from '../db/database.js';
-import { UUID } from '../domain/ids.js';
-import { bearerOf } from '../domain/principal.js';
+import { UUID } from '../domain/platform/ids.js';
+import { bearerOf } from '../domain/platform/principal.js';
 import { badInput, unauthenticated } from '../errors.js';
 import type { ArtifactService } from '../services/tracking/artifact.service.js';
 

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { PassThrough, type Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import type { TokenVerifier } from '../adapters/auth/token-verifier.js';
-import { bearerOf, includesRole, Role } from '../domain/principal.js';
+import { bearerOf, includesRole, Role } from '../domain/platform/principal.js';
 import { AppError, badInput, ErrorCode, unauthenticated } from '../errors.js';
 import type { UploadService } from '../services/tracking/upload.service.js';
 

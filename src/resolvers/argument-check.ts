@@ -7,7 +7,7 @@ import {
   type GraphQLInputObjectType,
   type GraphQLInputType,
 } from 'graphql';
-import { UUID } from '../domain/ids.js';
+import { UUID } from '../domain/platform/ids.js';
 import { badInput } from '../errors.js';
 
 const MAX_STRING_LENGTH = 100_000;
@@ -43,8 +43,8 @@ function compile(type: GraphQLInputType): Check {
 function compileNonNull(type: GraphQLInputType): Check {
   if (isListType(type)) {
     const check = compile(type.ofType);
-    const item = getNamedType(type.ofType);
-    const maxItems = isInputObjectType(item) || item.name === 'JSON' ? Infinity : MAX_PLAIN_ITEMS;
+    const itemType = getNamedType(type.ofType);
+    const maxItems = isInputObjectType(itemType) || itemType.name === 'JSON' ? Infinity : MAX_PLAIN_ITEMS;
     return (value, parent, key) => {
       const place = { parent, key };
       const { length } = value as unknown[];

@@ -1,5 +1,5 @@
 import type { GraphQLField, GraphQLObjectType, GraphQLSchema } from 'graphql';
-import { includesRole, Role } from '../domain/principal.js';
+import { includesRole, Role } from '../domain/platform/principal.js';
 import { AppError, ErrorCode, unauthenticated } from '../errors.js';
 import { compileArgumentCheck } from './argument-check.js';
 import type { RequestContext } from './request-context.js';

@@ -1,5 +1,5 @@
 import type { Session } from '../db/database.js';
-import type { Principal } from '../domain/principal.js';
+import type { Principal } from '../domain/platform/principal.js';
 import type { Services } from '../services/services.js';
 import type { Loaders } from '../services/loaders.js';
 

@@ -21,7 +21,7 @@ import { WebSocketServer, type WebSocket } from 'ws';
 import type { TokenVerifier } from '../adapters/auth/token-verifier.js';
 import { AppError, badInput, ErrorCode, unauthenticated } from '../errors.js';
 import type { RequestContext } from '../resolvers/request-context.js';
-import type { Principal } from '../domain/principal.js';
+import type { Principal } from '../domain/platform/principal.js';
 import { toClientError } from './client-error.js';
 import { checkQueryLimits, MAX_TOKENS, type QueryLimits } from './query-limits.js';
 import { RepeatedOperations } from './repeated-operations.js';

@@ -7,7 +7,7 @@ import { Registry, collectDefaultMetrics } from '@prometheus-io/client';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import type { AppContext } from '../context.js';
 import type { Session } from '../db/database.js';
-import type { Principal } from '../domain/principal.js';
+import type { Principal } from '../domain/platform/principal.js';
 import { AppError, ErrorCode } from '../errors.js';
 import { registerArtifacts } from '../protocols/artifacts.js';
 import { registerOps } from '../protocols/ops.js';

@@ -1,5 +1,5 @@
-import { type Column, categoryAt } from '../domain/dataset-column.js';
-import type { TrainingConfig } from '../domain/training-config.js';
+import { type Column, categoryAt } from '../domain/tracking/dataset-column.js';
+import type { TrainingConfig } from '../domain/training/training-config.js';
 import { badInput } from '../errors.js';
 
 export const HOUR_MS = 3_600_000;

@@ -1,4 +1,4 @@
-import { SeededRandom } from '../domain/random.js';
+import { SeededRandom } from '../domain/statistics/random.js';
 import { badInput } from '../errors.js';
 import type { TrainingState } from './checkpoint.js';
 import { initialWeights, type NetworkShape, parametersOf } from './graphs/network.js';

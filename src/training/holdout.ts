@@ -1,5 +1,5 @@
-import { type Column, takeRows } from '../domain/dataset-column.js';
-import { TASK_OF, type TrainingConfig } from '../domain/training-config.js';
+import { type Column, takeRows } from '../domain/tracking/dataset-column.js';
+import { TASK_OF, type TrainingConfig } from '../domain/training/training-config.js';
 import { encodeRows, fitEncoding } from './encoding.js';
 import { sampledSilhouette } from './measure.js';
 import type { BaseRate, Holdout, LoadHoldout, Target } from './port.js';

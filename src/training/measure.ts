@@ -1,5 +1,5 @@
-import { classificationMetrics, regressionMetrics, silhouette } from '../domain/metrics.js';
-import { sampleIndices } from '../domain/random.js';
+import { classificationMetrics, regressionMetrics, silhouette } from '../domain/statistics/metrics.js';
+import { sampleIndices } from '../domain/statistics/random.js';
 import type { EncodedRows } from './encoding.js';
 import type { Head } from './graphs/heads.js';
 import type { NetworkShape } from './graphs/network.js';

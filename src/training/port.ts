@@ -1,8 +1,8 @@
-import type { Column } from '../domain/dataset-column.js';
-import type { DatasetFormat } from '../domain/dataset-schema.js';
-import type { ReferenceProfile } from '../domain/drift.js';
-import type { Signature } from '../domain/tensor.js';
-import type { TrainingConfig } from '../domain/training-config.js';
+import type { Column } from '../domain/tracking/dataset-column.js';
+import type { DatasetFormat } from '../domain/tracking/dataset-schema.js';
+import type { ReferenceProfile } from '../domain/monitoring/drift.js';
+import type { Signature } from '../domain/serving/tensor.js';
+import type { TrainingConfig } from '../domain/training/training-config.js';
 
 export interface TrainingRequest {
   config: TrainingConfig;
@@ -81,7 +81,7 @@ export interface Holdout {
   rowCount: number;
   /** 0-based positions in the file. */
   rowNumbers: Float64Array;
-  /** Those asked for, and the target's. `toTensors` of domain/dataset-column.ts makes a model's inputs of them. */
+  /** Those asked for, and the target's. `toTensors` of domain/tracking/dataset-column.ts makes a model's inputs of them. */
   columns: ReadonlyMap<string, Column>;
   /** None for clustering. */
   target: Target | undefined;

@@ -1,6 +1,11 @@
-import { categoryAt, type Column, takeRows } from '../domain/dataset-column.js';
-import { buildCategoricalReference, buildNumericReference, buildPredictionReference, type ReferenceProfile } from '../domain/drift.js';
-import type { TrainingConfig } from '../domain/training-config.js';
+import { categoryAt, type Column, takeRows } from '../domain/tracking/dataset-column.js';
+import {
+  buildCategoricalReference,
+  buildNumericReference,
+  buildPredictionReference,
+  type ReferenceProfile,
+} from '../domain/monitoring/drift.js';
+import type { TrainingConfig } from '../domain/training/training-config.js';
 import type { Predictions } from './learner.js';
 
 /** Training rows that describe a feature; evenly spaced where there are more. */

@@ -1,9 +1,9 @@
 import { totalmem } from 'node:os';
-import { type Column, categoryAt } from '../domain/dataset-column.js';
-import type { DatasetFormat } from '../domain/dataset-schema.js';
-import { SeededRandom } from '../domain/random.js';
-import { checkSplitSizes, MAX_CLASSES, splitSizes } from '../domain/training-check.js';
-import { type Task, TASK_OF, type TrainingConfig } from '../domain/training-config.js';
+import { type Column, categoryAt } from '../domain/tracking/dataset-column.js';
+import type { DatasetFormat } from '../domain/tracking/dataset-schema.js';
+import { SeededRandom } from '../domain/statistics/random.js';
+import { checkSplitSizes, MAX_CLASSES, splitSizes } from '../domain/training/training-check.js';
+import { type Task, TASK_OF, type TrainingConfig } from '../domain/training/training-config.js';
 import { AppError, badInput, ErrorCode } from '../errors.js';
 import { countEach, readColumns } from '../features/dataset-reader.js';
 import type { ReadOptions } from '../features/port.js';

@@ -1,6 +1,6 @@
 import { open, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { sampleIndices } from '../domain/random.js';
+import { sampleIndices } from '../domain/statistics/random.js';
 import { readCheckpoint, type TrainingState, writeCheckpoint } from './checkpoint.js';
 import { checkAgreement } from './agreement.js';
 import { encodeRows, type Encoding, fitEncoding } from './encoding.js';

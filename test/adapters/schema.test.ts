@@ -3,7 +3,7 @@ import { Client } from 'pg';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Database } from '../../src/db/database.js';
 import { sql } from '../../src/db/sql.js';
-import { Role } from '../../src/domain/principal.js';
+import { Role } from '../../src/domain/platform/principal.js';
 import { createDatabaseFromTemplate, type TestDatabase } from '../support/database.js';
 
 const cleanups: (() => Promise<unknown>)[] = [];

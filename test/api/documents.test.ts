@@ -13,10 +13,10 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EXAMPLES } from '../../graphiql/src/welcome.js';
 import { describeSettings } from '../../src/config.js';
-import { DEFAULT_ALERT_POLICY } from '../../src/domain/alerting.js';
-import { DEFAULT_DRIFT_THRESHOLDS } from '../../src/domain/drift-window.js';
-import { DEFAULT_GATE_POLICY } from '../../src/domain/gates.js';
-import { Role } from '../../src/domain/principal.js';
+import { DEFAULT_ALERT_POLICY } from '../../src/domain/monitoring/alerting.js';
+import { DEFAULT_DRIFT_THRESHOLDS } from '../../src/domain/monitoring/drift-window.js';
+import { DEFAULT_GATE_POLICY } from '../../src/domain/registry/gates.js';
+import { Role } from '../../src/domain/platform/principal.js';
 import { ErrorCode } from '../../src/errors.js';
 import { createSchema } from '../../src/resolvers/schema.js';
 import { writeGuide } from '../support/guide.js';

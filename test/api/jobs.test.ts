@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Actor } from '../../src/db/database.js';
 import { sql } from '../../src/db/sql.js';
-import { Role } from '../../src/domain/principal.js';
+import { Role } from '../../src/domain/platform/principal.js';
 import { AppError, ErrorCode } from '../../src/errors.js';
 import { consumeJobs } from '../../src/jobs/kit.js';
 import type { JobRun } from '../../src/services/platform/job-run.js';

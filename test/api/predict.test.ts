@@ -1,6 +1,6 @@
 import * as ort from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Role } from '../../src/domain/principal.js';
+import { Role } from '../../src/domain/platform/principal.js';
 import { routeTopic } from '../../src/services/serving/deployment-rows.js';
 import { PredictionLogBuffer } from '../../src/services/serving/prediction-log.js';
 import { allocatesAbove1000, hangsAbove1000, linear, multilayer } from '../fixtures/models/build.js';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Role } from '../../src/domain/principal.js';
+import { Role } from '../../src/domain/platform/principal.js';
 import { onnx } from 'onnx-proto';
 import { allocates16GiB, externalTensor, float, infiniteLoop, linear, model, nested, node } from '../fixtures/models/build.js';
 import { createModel, forceToProduction, register, REGISTER, registerUpload, trainTumours, type VersionView } from '../support/registry.js';

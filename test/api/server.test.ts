@@ -3,7 +3,7 @@ import { SignJWT, UnsecuredJWT } from 'jose';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import WebSocket from 'ws';
-import { Role } from '../../src/domain/principal.js';
+import { Role } from '../../src/domain/platform/principal.js';
 import { Caller, SECRET, startTestService, tokenFor, type GraphQLErrorShape, type TestService } from '../support/service.js';
 
 let service: TestService;

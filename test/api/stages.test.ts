@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Role } from '../../src/domain/principal.js';
+import { Role } from '../../src/domain/platform/principal.js';
 import {
   createModel,
   evaluate,

@@ -8,11 +8,11 @@ import {
   type OpenAlert,
   percentile,
   type Signal,
-} from '../../src/domain/alerting.js';
-import { buildNumericReference, buildPredictionReference } from '../../src/domain/drift.js';
-import { compareWindow } from '../../src/domain/drift-window.js';
-import { JOB_CATALOG } from '../../src/domain/job-catalog.js';
-import { decideRetraining, DEFAULT_RETRAINING_POLICY } from '../../src/domain/retraining.js';
+} from '../../src/domain/monitoring/alerting.js';
+import { buildNumericReference, buildPredictionReference } from '../../src/domain/monitoring/drift.js';
+import { compareWindow } from '../../src/domain/monitoring/drift-window.js';
+import { JOB_CATALOG } from '../../src/domain/platform/job-catalog.js';
+import { decideRetraining, DEFAULT_RETRAINING_POLICY } from '../../src/domain/monitoring/retraining.js';
 
 const signal = (verdict: Signal['verdict']): Signal => ({ kind: 'LATENCY', verdict, value: 1, threshold: 1, message: '' });
 

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bootstrapMean, bootstrapMeanDifference, drawCounts, percentileInterval } from '../../src/domain/bootstrap.js';
-import { ascendingOrder, calibrate } from '../../src/domain/calibration.js';
-import { mean } from '../../src/domain/metrics.js';
-import { sampleIndices, SeededRandom } from '../../src/domain/random.js';
+import { bootstrapMean, bootstrapMeanDifference, drawCounts, percentileInterval } from '../../src/domain/statistics/bootstrap.js';
+import { ascendingOrder, calibrate } from '../../src/domain/statistics/calibration.js';
+import { mean } from '../../src/domain/statistics/metrics.js';
+import { sampleIndices, SeededRandom } from '../../src/domain/statistics/random.js';
 import { fixture } from './fixture.js';
 
 describe('seeded random numbers', () => {

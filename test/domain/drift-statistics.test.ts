@@ -1,8 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { chiSquareTwoSample, holmAdjusted, kolmogorovSmirnov, poolSparseCells, psi, sum } from '../../src/domain/drift-statistics.js';
-import { wilsonInterval } from '../../src/domain/intervals.js';
-import { chiSquareTail, kolmogorovTail, logGamma } from '../../src/domain/special-functions.js';
+import {
+  chiSquareTwoSample,
+  holmAdjusted,
+  kolmogorovSmirnov,
+  poolSparseCells,
+  psi,
+  sum,
+} from '../../src/domain/statistics/drift-statistics.js';
+import { wilsonInterval } from '../../src/domain/statistics/intervals.js';
+import { chiSquareTail, kolmogorovTail, logGamma } from '../../src/domain/statistics/special-functions.js';
 import { fixture } from './fixture.js';
 
 const ascending = (values: number[]): Float64Array => Float64Array.from(values).sort();

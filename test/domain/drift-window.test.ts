@@ -6,10 +6,10 @@ import {
   buildPredictionReference,
   countBins,
   type ReferenceProfile,
-} from '../../src/domain/drift.js';
-import { compareWindow, predictionShift } from '../../src/domain/drift-window.js';
-import { sum } from '../../src/domain/drift-statistics.js';
-import { SeededRandom } from '../../src/domain/random.js';
+} from '../../src/domain/monitoring/drift.js';
+import { compareWindow, predictionShift } from '../../src/domain/monitoring/drift-window.js';
+import { sum } from '../../src/domain/statistics/drift-statistics.js';
+import { SeededRandom } from '../../src/domain/statistics/random.js';
 
 function normals(count: number, seed: number, mean = 0, std = 1): Float64Array {
   const random = new SeededRandom(seed);

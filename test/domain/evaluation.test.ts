@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { evaluateClassification, evaluateClustering, evaluateRegression } from '../../src/domain/evaluation.js';
-import { classificationIntervals } from '../../src/domain/metric-intervals.js';
-import { SeededRandom } from '../../src/domain/random.js';
-import { escapeMarkdown, renderEvaluationMarkdown } from '../../src/domain/report.js';
+import { evaluateClassification, evaluateClustering, evaluateRegression } from '../../src/domain/registry/evaluation.js';
+import { classificationIntervals } from '../../src/domain/statistics/metric-intervals.js';
+import { SeededRandom } from '../../src/domain/statistics/random.js';
+import { escapeMarkdown, renderEvaluationMarkdown } from '../../src/domain/registry/report.js';
 
 /** Rows whose true probability is known; the model knows it up to `noise`. */
 function late(rows: number, seed: number, noise: number) {

@@ -1,8 +1,19 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { evaluateClassification, evaluateClustering, evaluateRegression, type LossComparison } from '../../src/domain/evaluation.js';
-import { decideGate, DEFAULT_GATE_POLICY, gatePolicySchema, type ShadowEvidence, type ValidationEvidence } from '../../src/domain/gates.js';
-import { disagreeingRows } from '../../src/domain/shadow.js';
+import {
+  evaluateClassification,
+  evaluateClustering,
+  evaluateRegression,
+  type LossComparison,
+} from '../../src/domain/registry/evaluation.js';
+import {
+  decideGate,
+  DEFAULT_GATE_POLICY,
+  gatePolicySchema,
+  type ShadowEvidence,
+  type ValidationEvidence,
+} from '../../src/domain/registry/gates.js';
+import { disagreeingRows } from '../../src/domain/serving/shadow.js';
 
 const failed = (decision: ReturnType<typeof decideGate>): string[] =>
   decision.checks.filter((check) => !check.passed).map((check) => check.name);

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { classificationMetrics, confusionMatrix, regressionMetrics, silhouette } from '../../src/domain/metrics.js';
-import { rankingMetrics } from '../../src/domain/ranking.js';
+import { classificationMetrics, confusionMatrix, regressionMetrics, silhouette } from '../../src/domain/statistics/metrics.js';
+import { rankingMetrics } from '../../src/domain/statistics/ranking.js';
 import { fixture } from './fixture.js';
 
 interface ClassificationCase {

@@ -14,9 +14,9 @@ import {
   type StageChange,
   type StagedVersion,
   STAGES,
-} from '../../src/domain/stages.js';
-import { nextSemanticVersion, signaturesDiffer } from '../../src/domain/semver.js';
-import type { Signature } from '../../src/domain/tensor.js';
+} from '../../src/domain/registry/stages.js';
+import { nextSemanticVersion, signaturesDiffer } from '../../src/domain/registry/semver.js';
+import type { Signature } from '../../src/domain/serving/tensor.js';
 
 function codeOf(action: () => unknown): ErrorCode | null {
   try {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { checkTensors, plainValues, rowsToTensors, tensorFromValues, tensorsToRows } from '../../src/domain/tensor-check.js';
-import type { Signature, Tensor } from '../../src/domain/tensor.js';
+import { checkTensors, plainValues, rowsToTensors, tensorFromValues, tensorsToRows } from '../../src/domain/serving/tensor-check.js';
+import type { Signature, Tensor } from '../../src/domain/serving/tensor.js';
 import { AppError, ErrorCode } from '../../src/errors.js';
 
 const signature: Signature = {

@@ -4,10 +4,10 @@ import {
   buildNumericReference,
   buildPredictionReference,
   type ReferenceProfile,
-} from '../../src/domain/drift.js';
-import { compareWindow } from '../../src/domain/drift-window.js';
-import { SeededRandom } from '../../src/domain/random.js';
-import { countedSince, type LoggedRequest, toTrafficWindow, windowSignals } from '../../src/domain/traffic-window.js';
+} from '../../src/domain/monitoring/drift.js';
+import { compareWindow } from '../../src/domain/monitoring/drift-window.js';
+import { SeededRandom } from '../../src/domain/statistics/random.js';
+import { countedSince, type LoggedRequest, toTrafficWindow, windowSignals } from '../../src/domain/monitoring/traffic-window.js';
 
 const random = new SeededRandom(7);
 const tenths = (count: number) => Float64Array.from({ length: count }, () => Math.floor(random.next() * 5) / 10 + 0.1);

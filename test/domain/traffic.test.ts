@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { inSample, pickDeployment, requireFullWeights, type WeightedDeployment } from '../../src/domain/traffic.js';
+import { inSample, pickDeployment, requireFullWeights, type WeightedDeployment } from '../../src/domain/serving/traffic.js';
 
 const keys = Array.from({ length: 20_000 }, (_, i) => `user-${i}`);
 const weights = fc

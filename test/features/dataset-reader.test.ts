@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { DatasetFormat } from '../../src/domain/dataset-schema.js';
+import type { DatasetFormat } from '../../src/domain/tracking/dataset-schema.js';
 import { profileDataset } from '../../src/features/dataset-profile.js';
 import { countRows, preview, readChunks, readColumns } from '../../src/features/dataset-reader.js';
 import { concatParquet, writeParquet } from '../../src/features/dataset-writer.js';

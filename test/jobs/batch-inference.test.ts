@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { NumberColumn } from '../../src/domain/dataset-column.js';
+import type { NumberColumn } from '../../src/domain/tracking/dataset-column.js';
 import { readColumns } from '../../src/features/dataset-reader.js';
 import { float, hangsAbove1000, model, node } from '../fixtures/models/build.js';
 import { ServiceGroup } from '../support/processes.js';

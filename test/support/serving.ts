@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { expect } from 'vitest';
 import { Model } from '../../src/db/entities/registry/model.entity.js';
 import { ModelVersion } from '../../src/db/entities/registry/model-version.entity.js';
-import { Role } from '../../src/domain/principal.js';
-import type { ReferenceProfile } from '../../src/domain/drift.js';
-import type { Signature, TensorSpec } from '../../src/domain/tensor.js';
+import { Role } from '../../src/domain/platform/principal.js';
+import type { ReferenceProfile } from '../../src/domain/monitoring/drift.js';
+import type { Signature, TensorSpec } from '../../src/domain/serving/tensor.js';
 import type { Caller, TestService } from './service.js';
 
 export interface NewVersion {

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { DatasetProfile } from '../../src/domain/dataset-schema.js';
-import { checkConfigAgainstSchema } from '../../src/domain/training-check.js';
-import { trainingConfigSchema } from '../../src/domain/training-config.js';
+import type { DatasetProfile } from '../../src/domain/tracking/dataset-schema.js';
+import { checkConfigAgainstSchema } from '../../src/domain/training/training-check.js';
+import { trainingConfigSchema } from '../../src/domain/training/training-config.js';
 import { profileDataset } from '../../src/features/dataset-profile.js';
 import { type ConfigInput, vegaPath } from './support.js';
 

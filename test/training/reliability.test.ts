@@ -3,7 +3,7 @@ import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { trainingConfigSchema } from '../../src/domain/training-config.js';
+import { trainingConfigSchema } from '../../src/domain/training/training-config.js';
 import {
   type ConfigInput,
   type Dataset,

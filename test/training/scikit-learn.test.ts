@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { toTensors } from '../../src/domain/dataset-column.js';
-import type { TrainingConfig } from '../../src/domain/training-config.js';
+import { toTensors } from '../../src/domain/tracking/dataset-column.js';
+import type { TrainingConfig } from '../../src/domain/training/training-config.js';
 import { loadHoldout } from '../../src/training/holdout.js';
 import { type ConfigInput, type Dataset, ensureBuilt, fixturePath, runModel, trainModel, vegaPath } from './support.js';
 

@@ -7,9 +7,9 @@ import { fileURLToPath } from 'node:url';
 import { InferenceSession, Tensor as RuntimeTensor } from 'onnxruntime-node';
 import { onTestFinished } from 'vitest';
 import type { z } from 'zod';
-import type { DatasetFormat } from '../../src/domain/dataset-schema.js';
-import type { Tensor } from '../../src/domain/tensor.js';
-import { type TrainingConfig, trainingConfigSchema } from '../../src/domain/training-config.js';
+import type { DatasetFormat } from '../../src/domain/tracking/dataset-schema.js';
+import type { Tensor } from '../../src/domain/serving/tensor.js';
+import { type TrainingConfig, trainingConfigSchema } from '../../src/domain/training/training-config.js';
 import { type LocalTraining, LocalTrainingBackend } from '../../src/training/local-backend.js';
 import type { CheckpointReport, EpochReport, TrainingHooks, TrainingOutcome } from '../../src/training/port.js';
 

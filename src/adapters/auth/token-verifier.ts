@@ -1,7 +1,7 @@
 import { createRemoteJWKSet, errors, jwtVerify, SignJWT, type JWTPayload } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
-import { Role, type Principal } from '../../domain/principal.js';
+import { Role, type Principal } from '../../domain/platform/principal.js';
 import { AppError, ErrorCode, unauthenticated } from '../../errors.js';
 
 const claimsSchema = z.object({

@@ -1,7 +1,7 @@
 /** A model inside a host: its session, its signature, and the trial runs that show how it may be used. */
 import { InferenceSession, Tensor as RuntimeTensor } from 'onnxruntime-node';
-import { allocate } from '../../domain/tensor-check.js';
-import type { Datatype, Signature, Tensor, TensorData, TensorSpec } from '../../domain/tensor.js';
+import { allocate } from '../../domain/serving/tensor-check.js';
+import type { Datatype, Signature, Tensor, TensorData, TensorSpec } from '../../domain/serving/tensor.js';
 
 const DATATYPE_OF: Partial<Record<RuntimeTensor.Type, Datatype>> = {
   bool: 'BOOL',

@@ -3,7 +3,7 @@
  * u32 body length, u32 header length, then the body: JSON header, zero bytes up to a multiple of 8, and each tensor's elements, padded alike.
  * Little-endian. Numeric tensors travel as raw bytes, BYTES as a JSON array. Nothing of a frame is ever evaluated or revived.
  */
-import type { Datatype, Signature, Tensor, TensorData } from '../../domain/tensor.js';
+import type { Datatype, Signature, Tensor, TensorData } from '../../domain/serving/tensor.js';
 
 /** What the service asks of a host. */
 export type HostRequest =

@@ -1,5 +1,5 @@
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
-import type { EventType } from '../../domain/events.js';
+import type { EventType } from '../../domain/platform/events.js';
 import type { EventRow } from '../../services/platform/event.service.js';
 import { followEvents } from '../platform/event.resolver.js';
 import { ModelType } from '../registry/model.types.js';

@@ -1,5 +1,5 @@
 import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
-import type { WindowReport } from '../../domain/traffic-window.js';
+import type { WindowReport } from '../../domain/monitoring/traffic-window.js';
 import { AlertType } from './alert.types.js';
 import { describeEnum } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';

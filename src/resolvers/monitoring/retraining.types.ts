@@ -1,5 +1,5 @@
 import { Field, ID, InputType, Int, ObjectType } from 'type-graphql';
-import { DEFAULT_RETRAINING_POLICY } from '../../domain/retraining.js';
+import { DEFAULT_RETRAINING_POLICY } from '../../domain/monitoring/retraining.js';
 import { DateTime, SafeInt } from '../types/scalars.js';
 import { AlertKindEnum } from './alert.types.js';
 

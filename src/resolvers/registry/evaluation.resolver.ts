@@ -1,5 +1,5 @@
 import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
-import type { LossComparison } from '../../domain/evaluation.js';
+import type { LossComparison } from '../../domain/registry/evaluation.js';
 import { JobPayload } from '../platform/job.types.js';
 import type { RequestContext } from '../request-context.js';
 import { DatasetType } from '../tracking/dataset.types.js';

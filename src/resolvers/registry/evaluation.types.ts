@@ -1,5 +1,5 @@
 import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
-import type { EvaluationReport } from '../../domain/evaluation.js';
+import type { EvaluationReport } from '../../domain/registry/evaluation.js';
 import { describeEnum } from '../types/common.types.js';
 import { DateTime, Json, SafeInt } from '../types/scalars.js';
 

@@ -1,5 +1,5 @@
 import { Field, ID, InputType, Int, ObjectType } from 'type-graphql';
-import type { Signature } from '../../domain/tensor.js';
+import type { Signature } from '../../domain/serving/tensor.js';
 import { describeEnum, describeOrderFields, KeyValueInput, OrderDirection } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
 import { DateTime, MetricValue, SafeInt } from '../types/scalars.js';

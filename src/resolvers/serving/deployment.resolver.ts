@@ -1,5 +1,5 @@
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
-import { EventType } from '../../domain/events.js';
+import { EventType } from '../../domain/platform/events.js';
 import type { EventRow } from '../../services/platform/event.service.js';
 import { ModelVersionType } from '../registry/model-version.types.js';
 import { LifecycleEventType } from '../platform/event.types.js';

@@ -1,6 +1,6 @@
 import { Arg, Ctx, Extensions, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
-import { readAnswers, rowPredictions } from '../../domain/answers.js';
-import { Role } from '../../domain/principal.js';
+import { readAnswers, rowPredictions } from '../../domain/serving/answers.js';
+import { Role } from '../../domain/platform/principal.js';
 import type { RequestContext } from '../request-context.js';
 import { ModelVersionType } from '../registry/model-version.types.js';
 import { DeploymentType } from './deployment.types.js';

@@ -1,7 +1,7 @@
 import { GraphQLScalarType, Kind, type ValueNode } from 'graphql';
 import { Field, InputType, Int, ObjectType } from 'type-graphql';
-import type { Tensor } from '../../domain/tensor.js';
-import { plainValues } from '../../domain/tensor-check.js';
+import type { Tensor } from '../../domain/serving/tensor.js';
+import { plainValues } from '../../domain/serving/tensor-check.js';
 import { DatatypeEnum } from '../registry/model-version.types.js';
 import { scalarError } from '../types/scalars.js';
 

@@ -1,6 +1,6 @@
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 import type { Job } from '../../db/entities/platform/job.entity.js';
-import type { TrainingConfigInput as RawTrainingConfig } from '../../domain/training-input.js';
+import type { TrainingConfigInput as RawTrainingConfig } from '../../domain/training/training-input.js';
 import { listJobs } from '../platform/job.resolver.js';
 import { JobConnection, JobOrderInput, JobType } from '../platform/job.types.js';
 import type { RequestContext } from '../request-context.js';

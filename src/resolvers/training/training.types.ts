@@ -1,5 +1,5 @@
 import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
-import { FEATURE_KINDS, MODEL_TYPES } from '../../domain/training-config.js';
+import { FEATURE_KINDS, MODEL_TYPES } from '../../domain/training/training-config.js';
 import { JobStatusEnum, JobType } from '../platform/job.types.js';
 import { RunType } from '../tracking/run.types.js';
 import { describeEnum } from '../types/common.types.js';

@@ -8,10 +8,10 @@ import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import type { Actor, Database, Session } from '../../db/database.js';
 import { paginate, type Page, type PageRequest } from '../../db/pagination.js';
 import { sql } from '../../db/sql.js';
-import { DEFAULT_ALERT_POLICY } from '../../domain/alerting.js';
-import type { ReferenceProfile } from '../../domain/drift.js';
-import { compareWindow } from '../../domain/drift-window.js';
-import { Role } from '../../domain/principal.js';
+import { DEFAULT_ALERT_POLICY } from '../../domain/monitoring/alerting.js';
+import type { ReferenceProfile } from '../../domain/monitoring/drift.js';
+import { compareWindow } from '../../domain/monitoring/drift-window.js';
+import { Role } from '../../domain/platform/principal.js';
 import {
   countedSince,
   type LoggedRequest,
@@ -19,7 +19,7 @@ import {
   type TrafficCounts,
   trafficReport,
   windowSignals,
-} from '../../domain/traffic-window.js';
+} from '../../domain/monitoring/traffic-window.js';
 import { conflict, notFound } from '../../errors.js';
 import { audit } from '../platform/use-case.js';
 import type { AlertService } from './alert.service.js';

@@ -2,7 +2,7 @@ import { RetrainingPolicy } from '../../db/entities/monitoring/retraining-policy
 import { Model } from '../../db/entities/registry/model.entity.js';
 import { Dataset } from '../../db/entities/tracking/dataset.entity.js';
 import type { Session } from '../../db/database.js';
-import type { AlertKind } from '../../domain/alerting.js';
+import type { AlertKind } from '../../domain/monitoring/alerting.js';
 import { badInput, notFound } from '../../errors.js';
 import { requireOwn } from '../platform/ownership.js';
 import { audit } from '../platform/use-case.js';

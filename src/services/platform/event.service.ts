@@ -4,7 +4,7 @@ import { Model } from '../../db/entities/registry/model.entity.js';
 import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import type { Database, Session } from '../../db/database.js';
 import type { Logger } from 'pino';
-import type { EventType } from '../../domain/events.js';
+import type { EventType } from '../../domain/platform/events.js';
 import { notFound } from '../../errors.js';
 import { coalesced } from './coalesced.js';
 import type { Sequenced } from './live-feed.js';

@@ -1,7 +1,7 @@
 import { AuditLog } from '../../db/entities/platform/audit-log.entity.js';
 import { Event } from '../../db/entities/platform/event.entity.js';
 import type { Session } from '../../db/database.js';
-import type { EventType } from '../../domain/events.js';
+import type { EventType } from '../../domain/platform/events.js';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 
 /** Topic on which every process hears that events wait for their sequence numbers. */

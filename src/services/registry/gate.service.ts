@@ -1,6 +1,6 @@
 import { GateResult } from '../../db/entities/registry/gate-result.entity.js';
 import type { Session } from '../../db/database.js';
-import type { Gate, GateDecision } from '../../domain/gates.js';
+import type { Gate, GateDecision } from '../../domain/registry/gates.js';
 
 /** Evidence of a version's quality: the results of its gates, newest counting. */
 export class GateService {

@@ -5,10 +5,10 @@ import { ModelVersion } from '../../db/entities/registry/model-version.entity.js
 import { Run } from '../../db/entities/tracking/run.entity.js';
 import type { Actor, Database, Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
-import { checkTags } from '../../domain/names.js';
-import { nextSemanticVersion, signaturesDiffer, type VersionChange } from '../../domain/semver.js';
-import type { Stage } from '../../domain/stages.js';
-import { TASK_OF } from '../../domain/training-config.js';
+import { checkTags } from '../../domain/platform/names.js';
+import { nextSemanticVersion, signaturesDiffer, type VersionChange } from '../../domain/registry/semver.js';
+import type { Stage } from '../../domain/registry/stages.js';
+import { TASK_OF } from '../../domain/training/training-config.js';
 import { conflict, notFound } from '../../errors.js';
 import type { ModelChecker } from '../../inference/port.js';
 import { requireOwn } from '../platform/ownership.js';

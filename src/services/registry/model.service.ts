@@ -5,8 +5,8 @@ import { ModelVersion } from '../../db/entities/registry/model-version.entity.js
 import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
-import { checkName, checkPathName, checkTags } from '../../domain/names.js';
-import type { Stage } from '../../domain/stages.js';
+import { checkName, checkPathName, checkTags } from '../../domain/platform/names.js';
+import type { Stage } from '../../domain/registry/stages.js';
 import { conflict, notFound } from '../../errors.js';
 import { containsText } from '../platform/search.js';
 import { audit } from '../platform/use-case.js';

@@ -4,10 +4,17 @@ import { StageTransition } from '../../db/entities/registry/stage-transition.ent
 import type { Session } from '../../db/database.js';
 import { paginate, type Page, type PageRequest } from '../../db/pagination.js';
 import { sql } from '../../db/sql.js';
-import { EventType } from '../../domain/events.js';
-import type { Gate } from '../../domain/gates.js';
-import { Role } from '../../domain/principal.js';
-import { planRollback, planTransition, requiredGates, requireOverride, type Stage, type StageChange } from '../../domain/stages.js';
+import { EventType } from '../../domain/platform/events.js';
+import type { Gate } from '../../domain/registry/gates.js';
+import { Role } from '../../domain/platform/principal.js';
+import {
+  planRollback,
+  planTransition,
+  requiredGates,
+  requireOverride,
+  type Stage,
+  type StageChange,
+} from '../../domain/registry/stages.js';
 import { AppError, conflict, ErrorCode, notFound } from '../../errors.js';
 import { requireOwn } from '../platform/ownership.js';
 import { audit, emitEvent } from '../platform/use-case.js';

@@ -1,6 +1,6 @@
 import { Job } from '../../db/entities/platform/job.entity.js';
 import type { Session } from '../../db/database.js';
-import type { TrainingResult } from '../../domain/training-result.js';
+import type { TrainingResult } from '../../domain/training/training-result.js';
 
 export interface TrainingSource {
   datasetId: string;

@@ -3,7 +3,7 @@ import { Dataset } from '../../db/entities/tracking/dataset.entity.js';
 import { Model } from '../../db/entities/registry/model.entity.js';
 import type { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Session } from '../../db/database.js';
-import { MODEL_REQUIREMENTS, type ModelCardFacts, renderModelCard } from '../../domain/model-card.js';
+import { MODEL_REQUIREMENTS, type ModelCardFacts, renderModelCard } from '../../domain/registry/model-card.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import { trainingOf } from './training-source.js';
 

@@ -5,7 +5,7 @@ import { StageTransition } from '../../db/entities/registry/stage-transition.ent
 import { Artifact } from '../../db/entities/tracking/artifact.entity.js';
 import { Deployment } from '../../db/entities/serving/deployment.entity.js';
 import type { Session } from '../../db/database.js';
-import { requireDeletable } from '../../domain/stages.js';
+import { requireDeletable } from '../../domain/registry/stages.js';
 import { conflict } from '../../errors.js';
 import type { StagedObjects } from '../platform/staged-objects.js';
 

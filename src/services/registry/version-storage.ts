@@ -5,9 +5,9 @@ import type { ObjectStore, StoredObject } from '../../adapters/object-store/port
 import { Model } from '../../db/entities/registry/model.entity.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Actor, Database, Session } from '../../db/database.js';
-import { EventType } from '../../domain/events.js';
-import type { ModelCardFacts } from '../../domain/model-card.js';
-import { Role } from '../../domain/principal.js';
+import { EventType } from '../../domain/platform/events.js';
+import type { ModelCardFacts } from '../../domain/registry/model-card.js';
+import { Role } from '../../domain/platform/principal.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { StagedObjects } from '../platform/staged-objects.js';
 import { emitEvent } from '../platform/use-case.js';

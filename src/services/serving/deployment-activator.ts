@@ -3,7 +3,7 @@ import type { LiveEvents } from '../../adapters/live-events/port.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import { Deployment } from '../../db/entities/serving/deployment.entity.js';
 import type { Actor, Database } from '../../db/database.js';
-import { Role } from '../../domain/principal.js';
+import { Role } from '../../domain/platform/principal.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import { coalesced } from '../platform/coalesced.js';
 import { DEPLOYMENTS_WAITING } from './deployment-rows.js';

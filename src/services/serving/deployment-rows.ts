@@ -4,7 +4,7 @@ import { ModelVersion } from '../../db/entities/registry/model-version.entity.js
 import { Deployment } from '../../db/entities/serving/deployment.entity.js';
 import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import type { Session } from '../../db/database.js';
-import { EventType } from '../../domain/events.js';
+import { EventType } from '../../domain/platform/events.js';
 import { notFound } from '../../errors.js';
 import { emitEvent } from '../platform/use-case.js';
 

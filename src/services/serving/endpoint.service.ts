@@ -3,7 +3,7 @@ import { Model } from '../../db/entities/registry/model.entity.js';
 import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
-import { checkPathName } from '../../domain/names.js';
+import { checkPathName } from '../../domain/platform/names.js';
 import { badInput, conflict, notFound } from '../../errors.js';
 import { requireOwn } from '../platform/ownership.js';
 import { containsText } from '../platform/search.js';

@@ -1,5 +1,5 @@
 import type { ObjectStore } from '../../adapters/object-store/port.js';
-import type { Tensor } from '../../domain/tensor.js';
+import type { Tensor } from '../../domain/serving/tensor.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { InferenceEngine, InferResult } from '../../inference/port.js';
 

@@ -1,8 +1,8 @@
-import type { Principal } from '../../domain/principal.js';
-import { includesRole, Role } from '../../domain/principal.js';
-import type { Datatype, Signature, Tensor } from '../../domain/tensor.js';
-import { checkTensors, rowsToTensors, tensorFromValues } from '../../domain/tensor-check.js';
-import { pickDeployment } from '../../domain/traffic.js';
+import type { Principal } from '../../domain/platform/principal.js';
+import { includesRole, Role } from '../../domain/platform/principal.js';
+import type { Datatype, Signature, Tensor } from '../../domain/serving/tensor.js';
+import { checkTensors, rowsToTensors, tensorFromValues } from '../../domain/serving/tensor-check.js';
+import { pickDeployment } from '../../domain/serving/traffic.js';
 import { AppError, badInput, ErrorCode } from '../../errors.js';
 import type { LoadedModels } from './loaded-models.js';
 import type { EndpointRef, Route, Routes, Target } from './routes.js';

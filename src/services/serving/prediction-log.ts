@@ -1,8 +1,8 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { Database } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
-import type { Tensor } from '../../domain/tensor.js';
-import { plainValues } from '../../domain/tensor-check.js';
+import type { Tensor } from '../../domain/serving/tensor.js';
+import { plainValues } from '../../domain/serving/tensor-check.js';
 import { AppError, ErrorCode } from '../../errors.js';
 
 /** One answered or failed request, as it may be logged. */

@@ -1,6 +1,6 @@
-import { compareAnswers } from '../../domain/answers.js';
-import type { Tensor } from '../../domain/tensor.js';
-import { checkTensors } from '../../domain/tensor-check.js';
+import { compareAnswers } from '../../domain/serving/answers.js';
+import type { Tensor } from '../../domain/serving/tensor.js';
+import { checkTensors } from '../../domain/serving/tensor-check.js';
 import type { LoadedModels } from './loaded-models.js';
 import type { Route, Target } from './routes.js';
 import type { TrafficRecorder } from './traffic-recorder.js';

@@ -2,7 +2,7 @@ import { LockMode } from '@mikro-orm/core';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import type { Session } from '../../db/database.js';
-import { FULL_WEIGHT_BPS } from '../../domain/traffic.js';
+import { FULL_WEIGHT_BPS } from '../../domain/serving/traffic.js';
 import type { StageFollower } from '../registry/stage-follower.js';
 import type { DeploymentRows } from './deployment-rows.js';
 

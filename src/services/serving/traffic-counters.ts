@@ -1,6 +1,6 @@
 import type { Database } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
-import { LATENCY_BUCKETS, latencyBucket } from '../../domain/latency-histogram.js';
+import { LATENCY_BUCKETS, latencyBucket } from '../../domain/serving/latency-histogram.js';
 
 /** One request that a deployment answered or failed. */
 export interface Counted {

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
-import { readAnswers, scoresOf } from '../../domain/answers.js';
-import { inSample } from '../../domain/traffic.js';
-import type { Tensor } from '../../domain/tensor.js';
+import { readAnswers, scoresOf } from '../../domain/serving/answers.js';
+import { inSample } from '../../domain/serving/traffic.js';
+import type { Tensor } from '../../domain/serving/tensor.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import { coalesced } from '../platform/coalesced.js';
 import type { PredictionLogBuffer } from './prediction-log.js';

@@ -1,6 +1,6 @@
 import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
-import { latencyPercentileMs } from '../../domain/latency-histogram.js';
+import { latencyPercentileMs } from '../../domain/serving/latency-histogram.js';
 
 export interface TrafficPeriod {
   /** Whole minutes that begin at or after it; from the first when absent. */

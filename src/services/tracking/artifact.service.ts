@@ -5,7 +5,7 @@ import type { ByteRange, ObjectStore, StoredObject } from '../../adapters/object
 import type { Actor, Database, Session } from '../../db/database.js';
 import { Job } from '../../db/entities/platform/job.entity.js';
 import { Artifact } from '../../db/entities/tracking/artifact.entity.js';
-import { checkArtifactPath, contentTypeOf } from '../../domain/artifact-path.js';
+import { checkArtifactPath, contentTypeOf } from '../../domain/tracking/artifact-path.js';
 import { AppError, conflict, ErrorCode, notFound } from '../../errors.js';
 import type { StagedObjects } from '../platform/staged-objects.js';
 import { audit } from '../platform/use-case.js';

@@ -2,7 +2,7 @@ import type { FilterQuery } from '@mikro-orm/core';
 import { Experiment } from '../../db/entities/tracking/experiment.entity.js';
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
-import { checkName, checkTags } from '../../domain/names.js';
+import { checkName, checkTags } from '../../domain/platform/names.js';
 import { conflict, notFound } from '../../errors.js';
 import { audit } from '../platform/use-case.js';
 import { containsText } from '../platform/search.js';

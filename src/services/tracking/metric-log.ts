@@ -1,6 +1,6 @@
 import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
-import { checkName } from '../../domain/names.js';
+import { checkName } from '../../domain/platform/names.js';
 import { badInput, notFound } from '../../errors.js';
 
 export interface MetricInput {

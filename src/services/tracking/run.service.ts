@@ -6,7 +6,7 @@ import { Run } from '../../db/entities/tracking/run.entity.js';
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { sql } from '../../db/sql.js';
-import { checkName, checkTags } from '../../domain/names.js';
+import { checkName, checkTags } from '../../domain/platform/names.js';
 import { badInput, conflict, notFound } from '../../errors.js';
 import type { ExperimentService, TagEntry } from './experiment.service.js';
 import { appendMetrics, type MetricInput } from './metric-log.js';

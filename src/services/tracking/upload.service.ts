@@ -5,7 +5,7 @@ import { v7 as uuidv7 } from 'uuid';
 import type { ObjectStore } from '../../adapters/object-store/port.js';
 import { Upload } from '../../db/entities/tracking/upload.entity.js';
 import type { Actor, Database, Session } from '../../db/database.js';
-import { checkName } from '../../domain/names.js';
+import { checkName } from '../../domain/platform/names.js';
 import { notFound } from '../../errors.js';
 import type { StagedObjects } from '../platform/staged-objects.js';
 

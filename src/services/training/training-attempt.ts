@@ -5,8 +5,8 @@ import type { ObjectStore, StoredObject } from '../../adapters/object-store/port
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 import { Run } from '../../db/entities/tracking/run.entity.js';
 import type { Session } from '../../db/database.js';
-import { EventType } from '../../domain/events.js';
-import type { TrainingResult } from '../../domain/training-result.js';
+import { EventType } from '../../domain/platform/events.js';
+import type { TrainingResult } from '../../domain/training/training-result.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { EpochReport, TrainingBackend, TrainingOutcome } from '../../training/port.js';
 import type { JobRun } from '../platform/job-run.js';

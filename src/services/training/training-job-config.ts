@@ -1,4 +1,4 @@
-import type { TrainingConfig } from '../../domain/training-config.js';
+import type { TrainingConfig } from '../../domain/training/training-config.js';
 
 /** `config` of a TRAINING job. */
 export interface TrainingJobConfig {

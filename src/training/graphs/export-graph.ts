@@ -1,6 +1,6 @@
-import { MISSING_TIMESTAMP_MS } from '../../domain/dataset-column.js';
-import type { Signature, TensorSpec } from '../../domain/tensor.js';
-import type { TrainingConfig } from '../../domain/training-config.js';
+import { MISSING_TIMESTAMP_MS } from '../../domain/tracking/dataset-column.js';
+import type { Signature, TensorSpec } from '../../domain/serving/tensor.js';
+import type { TrainingConfig } from '../../domain/training/training-config.js';
 import { GraphBuilder } from '../../onnx/graph-builder.js';
 import { DAY_MS, type Encoding, EPOCH_WEEKDAY, HOUR_MS, type SlotEncoding } from '../encoding.js';
 import { forwardPass } from './forward.js';

@@ -1,6 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
-import { ALERT_KINDS } from '../../../domain/alerting.js';
+import { ALERT_KINDS } from '../../../domain/monitoring/alerting.js';
 
 export const Alert = defineEntity({
   name: 'Alert',

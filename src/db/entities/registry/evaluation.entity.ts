@@ -1,6 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
-import type { EvaluationReport } from '../../../domain/evaluation.js';
+import type { EvaluationReport } from '../../../domain/registry/evaluation.js';
 
 export const Evaluation = defineEntity({
   name: 'Evaluation',

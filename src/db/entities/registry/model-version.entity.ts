@@ -1,7 +1,7 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
-import type { ReferenceProfile } from '../../../domain/drift.js';
-import type { Signature } from '../../../domain/tensor.js';
+import type { ReferenceProfile } from '../../../domain/monitoring/drift.js';
+import type { Signature } from '../../../domain/serving/tensor.js';
 
 export const ModelVersion = defineEntity({
   name: 'ModelVersion',

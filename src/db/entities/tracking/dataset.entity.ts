@@ -1,6 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
-import { type ColumnSchema, DATASET_FORMATS } from '../../../domain/dataset-schema.js';
+import { type ColumnSchema, DATASET_FORMATS } from '../../../domain/tracking/dataset-schema.js';
 
 export const Dataset = defineEntity({
   name: 'Dataset',

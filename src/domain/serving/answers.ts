@@ -1,6 +1,6 @@
 import { disagreeingRows } from './shadow.js';
 import type { Tensor } from './tensor.js';
-import type { Task } from './training-config.js';
+import type { Task } from '../training/training-config.js';
 
 /** What a model's outputs say about each row, as far as their names and shapes tell. */
 export type Answers =

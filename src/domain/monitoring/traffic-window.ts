@@ -1,7 +1,7 @@
 import { driftSignal, errorRateSignal, latencySignal, type Signal } from './alerting.js';
 import type { ReferenceProfile } from './drift.js';
 import type { TrafficWindow, WindowComparison } from './drift-window.js';
-import { latencyPercentileMs } from './latency-histogram.js';
+import { latencyPercentileMs } from '../serving/latency-histogram.js';
 
 /** One logged request: its inputs by column and the scores of its rows. */
 export interface LoggedRequest {

@@ -1,5 +1,5 @@
-import { badInput } from '../errors.js';
-import type { Signature, TensorSpec } from './tensor.js';
+import { badInput } from '../../errors.js';
+import type { Signature, TensorSpec } from '../serving/tensor.js';
 
 /** What makes a version differ from the one before it. */
 export type VersionChange = 'SIGNATURE' | 'TRAINING' | 'EXPORT';

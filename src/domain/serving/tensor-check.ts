@@ -1,4 +1,4 @@
-import { AppError, ErrorCode, quote } from '../errors.js';
+import { AppError, ErrorCode, quote } from '../../errors.js';
 import type { Datatype, Signature, Tensor, TensorData, TensorSpec } from './tensor.js';
 
 export interface TensorLimits {

@@ -1,4 +1,4 @@
-import { AppError, badInput, conflict, ErrorCode } from '../errors.js';
+import { AppError, badInput, conflict, ErrorCode } from '../../errors.js';
 import type { Gate } from './gates.js';
 
 export const STAGES = ['DEVELOPMENT', 'STAGING', 'PRODUCTION', 'ARCHIVED'] as const;

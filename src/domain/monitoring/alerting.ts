@@ -1,5 +1,5 @@
 import type { WindowComparison } from './drift-window.js';
-import { wilsonInterval } from './intervals.js';
+import { wilsonInterval } from '../statistics/intervals.js';
 
 export const ALERT_KINDS = ['DRIFT', 'LATENCY', 'ERROR_RATE'] as const;
 export type AlertKind = (typeof ALERT_KINDS)[number];

@@ -1,5 +1,5 @@
 import { readAnswers } from './answers.js';
-import type { Column } from './dataset-column.js';
+import type { Column } from '../tracking/dataset-column.js';
 import type { Tensor } from './tensor.js';
 
 /** A column of a batch inference's result. */

@@ -1,5 +1,5 @@
-import type { ReferenceProfile } from './drift.js';
-import type { Signature } from './tensor.js';
+import type { ReferenceProfile } from '../monitoring/drift.js';
+import type { Signature } from '../serving/tensor.js';
 import type { TrainingConfig } from './training-config.js';
 
 /** What a TRAINING job leaves as its result. */

@@ -1,5 +1,5 @@
-import { AppError, ErrorCode, quote } from '../errors.js';
-import type { Signature, Tensor, TensorData, TensorSpec } from './tensor.js';
+import { AppError, ErrorCode, quote } from '../../errors.js';
+import type { Signature, Tensor, TensorData, TensorSpec } from '../serving/tensor.js';
 
 /** Numbers; booleans as 0 and 1; timestamps as epoch milliseconds (UTC). Missing is NaN. */
 export interface NumberColumn {

@@ -1,4 +1,4 @@
-import { badInput } from '../errors.js';
+import { badInput } from '../../errors.js';
 
 /** Weights are basis points: hundredths of a percent. */
 export const FULL_WEIGHT_BPS = 10_000;

@@ -1,7 +1,7 @@
-import { bootstrapMeanDifference, type MeanInterval } from './bootstrap.js';
-import { calibrate, type Calibration } from './calibration.js';
-import type { Interval } from './intervals.js';
-import { classificationIntervals, regressionIntervals } from './metric-intervals.js';
+import { bootstrapMeanDifference, type MeanInterval } from '../statistics/bootstrap.js';
+import { calibrate, type Calibration } from '../statistics/calibration.js';
+import type { Interval } from '../statistics/intervals.js';
+import { classificationIntervals, regressionIntervals } from '../statistics/metric-intervals.js';
 import {
   classificationMetrics,
   type ClassPredictions,
@@ -11,7 +11,7 @@ import {
   predictedClasses,
   regressionMetrics,
   squaredErrorRows,
-} from './metrics.js';
+} from '../statistics/metrics.js';
 import { type SliceColumns, type SlicesReport, sliceRows } from './slices.js';
 
 /** A metric with its 95 % bootstrap interval; null where it could not be had. */

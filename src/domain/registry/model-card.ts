@@ -1,6 +1,6 @@
 import { escapeMarkdown } from './report.js';
-import type { Signature, TensorSpec } from './tensor.js';
-import type { TrainingConfig } from './training-config.js';
+import type { Signature, TensorSpec } from '../serving/tensor.js';
+import type { TrainingConfig } from '../training/training-config.js';
 
 export interface ModelCardFacts {
   modelName: string;

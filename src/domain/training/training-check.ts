@@ -1,5 +1,5 @@
-import { badInput } from '../errors.js';
-import type { ColumnSchema, ColumnType, DatasetProfile } from './dataset-schema.js';
+import { badInput } from '../../errors.js';
+import type { ColumnSchema, ColumnType, DatasetProfile } from '../tracking/dataset-schema.js';
 import { type FeatureKind, TASK_OF, type Task, type TrainingConfig } from './training-config.js';
 
 export const MAX_CLASSES = 1000;

@@ -1,6 +1,6 @@
 import { type CategoricalReference, countBins, type NumericReference, type PredictionReference, type ReferenceProfile } from './drift.js';
-import { chiSquareTwoSample, holmAdjusted, kolmogorovSmirnov, poolSparseCells, psi, sum, type TestResult } from './drift-statistics.js';
-import { mean as meanOf } from './metrics.js';
+import { chiSquareTwoSample, holmAdjusted, kolmogorovSmirnov, poolSparseCells, psi, sum, type TestResult } from '../statistics/drift-statistics.js';
+import { mean as meanOf } from '../statistics/metrics.js';
 
 export interface DriftThresholds {
   /** A feature drifted when its population stability index is above this … */

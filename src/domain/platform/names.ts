@@ -1,4 +1,4 @@
-import { badInput } from '../errors.js';
+import { badInput } from '../../errors.js';
 
 const MAX_NAME_LENGTH = 250;
 // Control characters, zero-width and direction marks make two names look alike.

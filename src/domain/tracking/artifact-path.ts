@@ -1,4 +1,4 @@
-import { AppError, ErrorCode, quote } from '../errors.js';
+import { AppError, ErrorCode, quote } from '../../errors.js';
 
 const MAX_PATH_LENGTH = 500;
 const SEGMENT = /^[A-Za-z0-9_][A-Za-z0-9._ @=+,()[\]-]{0,199}$/;

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { badInput } from '../errors.js';
+import { badInput } from '../../errors.js';
 import { type TrainingConfig, trainingConfigSchema } from './training-config.js';
 
 /** A training's configuration before defaults and checks. */

@@ -1,4 +1,4 @@
-import type { Calibration } from './calibration.js';
+import type { Calibration } from '../statistics/calibration.js';
 import type { ClassificationReport, EvaluationReport, LossComparison, MetricEstimate } from './evaluation.js';
 import type { SlicesReport } from './slices.js';
 
