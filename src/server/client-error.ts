@@ -66,8 +66,8 @@ function isTooDeepToRead({ originalError, message, path }: GraphQLError): boolea
 
 /** What a client may read of an error of ours: one line, not much longer than what we wrote ourselves, whatever a caller sent. */
 export function shownParts({ message, details }: AppError): { message: string; details: ErrorDetails } {
-  const shown = Object.entries(details).map(([name, value]) => [name, typeof value === 'string' ? shorten(value) : value]);
-  return { message: shorten(message), details: Object.fromEntries(shown) as ErrorDetails };
+  const entries = Object.entries(details).map(([name, value]) => [name, typeof value === 'string' ? shorten(value) : value]);
+  return { message: shorten(message), details: Object.fromEntries(entries) as ErrorDetails };
 }
 
 const SHOWN_LENGTH = 500;
