@@ -67,7 +67,7 @@ export async function registerGraphQL(app: FastifyInstance, options: GraphQLOpti
               throw new AppError(ErrorCode.BAD_USER_INPUT, 'Subscriptions go over WebSocket (graphql-transport-ws) on this same address.');
             }
             checkQueryLimits(options.schema, document, request.variables ?? {}, options.limits);
-            if (request.query) repeated.learn(request.query, request.operationName, { document, field: rootField(operation) });
+            if (request.query) repeated.learn(request.query, request.operationName, document, rootField(operation));
           });
         },
       };

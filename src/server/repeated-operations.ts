@@ -3,6 +3,7 @@ import { execute, type DocumentNode } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import type { RequestContext } from '../resolvers/request-context.js';
 import { toClientError } from './client-error.js';
+import { CompiledVariables } from './compiled-variables.js';
 import type { GraphQLOptions } from './graphql.js';
 import { checkQueryLimits } from './query-limits.js';
 
@@ -10,6 +11,8 @@ interface Operation {
   document: DocumentNode;
   /** First root field, for the service's metrics. */
   field: string;
+  /** The same document with variables that are coerced faster; null when it has none of that kind. */
+  rewritten: DocumentNode | null;
 }
 
 const PLAIN_ACCEPT = new Set([undefined, '*/*', 'application/json']);
@@ -21,13 +24,18 @@ const PLAIN_ACCEPT = new Set([undefined, '*/*', 'application/json']);
 export class RepeatedOperations {
   private readonly known = new LRUCache<string, Operation>({ maxSize: 1024 ** 2, sizeCalculation: (_operation, key) => key.length });
 
+  private readonly variables: CompiledVariables;
+
   constructor(
     private readonly options: GraphQLOptions,
     private readonly contextOf: (request: FastifyRequest) => Promise<RequestContext>,
-  ) {}
+  ) {
+    this.variables = new CompiledVariables(options.schema);
+  }
 
-  learn(query: string, operationName: string | undefined | null, operation: Operation): void {
-    this.known.set(keyOf(query, operationName), operation);
+  learn(query: string, operationName: string | undefined | null, document: DocumentNode, field: string): void {
+    const key = keyOf(query, operationName);
+    if (!this.known.has(key)) this.known.set(key, { document, field, rewritten: this.variables.rewrite(document) });
   }
 
   /** The answer as JSON; null when Apollo has to answer. */
@@ -40,7 +48,7 @@ export class RepeatedOperations {
     const operation = this.known.get(keyOf(query, operationName));
     if (!operation) return null;
     const { schema, limits, logger, observe } = this.options;
-    const { document, field } = operation;
+    const { document, field, rewritten } = operation;
     const variableValues = (variables ?? {}) as Record<string, unknown>;
     let contextValue;
     try {
@@ -49,7 +57,8 @@ export class RepeatedOperations {
     } catch {
       return null;
     }
-    const { data, errors } = await execute({ schema, document, contextValue, variableValues, operationName });
+    const what = rewritten ? { schema: this.variables.schema, document: rewritten } : { schema, document };
+    const { data, errors } = await execute({ ...what, contextValue, variableValues, operationName });
     // Without data nothing has run: the variables were refused.
     if (data === undefined) return null;
     const shown = errors?.map((error) => toClientError(error, logger, request.id));

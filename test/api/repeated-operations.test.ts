@@ -39,6 +39,9 @@ async function post(body: unknown, headers: Record<string, string> = {}): Promis
 }
 
 const RUN = 'query Run($id: ID!, $n: Int) { run(id: $id) { id name } runs(first: $n) { nodes { id } } }';
+const FILTER =
+  'query ($filter: RunFilterInput, $orderBy: RunOrderInput, $more: [KeyValueInput!]) { runs(first: 2, filter: $filter, orderBy: $orderBy) { nodes { id } } a: runs(filter: { params: $more }) { totalCount } }';
+const order = { field: 'NAME', direction: 'ASC' };
 const TWO = 'query A { __typename } query B($id: ID!) { run(id: $id) { name } }';
 
 /** What comes after the same document has been answered well by Apollo. */
@@ -53,6 +56,40 @@ const cases: Record<
   'a missing variable': { body: { query: RUN, variables: {} }, code: 'BAD_USER_INPUT', status: 400 },
   'a variable of the wrong type': { body: { query: RUN, variables: { id: 'RUN', n: 'many' } }, code: 'BAD_USER_INPUT', status: 400 },
   'a page that costs too much': { body: { query: RUN, variables: { id: 'RUN', n: 100_000 } }, code: 'QUERY_TOO_COMPLEX' },
+  'the schema itself': {
+    body: { query: 'query ($filter: RunFilterInput) { __schema { types { name } } runs(filter: $filter) { totalCount } }', variables: {} },
+  },
+  'input objects': {
+    body: {
+      query: FILTER,
+      variables: {
+        filter: { status: ['RUNNING'], params: [{ key: 'a', value: 'b' }], metrics: [{ key: 'm', min: 1, max: null }], search: null },
+        orderBy: order,
+        more: [{ key: 'a', value: 'b' }],
+      },
+    },
+  },
+  'input objects that are null': { body: { query: FILTER, variables: { filter: null, orderBy: null, more: null } } },
+  'a single value for a list': { body: { query: FILTER, variables: { filter: { status: 'RUNNING' }, more: { key: 'a', value: 'b' } } } },
+  'a text for an object': { body: { query: FILTER, variables: { filter: 'RUNNING' } }, code: 'BAD_USER_INPUT', status: 400 },
+  'an unknown value of an enum': {
+    body: { query: FILTER, variables: { orderBy: { ...order, field: 'AGE' } } },
+    code: 'BAD_USER_INPUT',
+    status: 400,
+  },
+  'an unknown field': { body: { query: FILTER, variables: { orderBy: { ...order, by: 'x' } } }, code: 'BAD_USER_INPUT', status: 400 },
+  'a missing field': { body: { query: FILTER, variables: { orderBy: { field: 'NAME' } } }, code: 'BAD_USER_INPUT', status: 400 },
+  'null where something must be': { body: { query: FILTER, variables: { more: [null] } }, code: 'BAD_USER_INPUT', status: 400 },
+  'a wrong value deep inside': {
+    body: { query: FILTER, variables: { filter: { metrics: [{ key: 'm', min: 'low' }] } } },
+    code: 'BAD_USER_INPUT',
+    status: 400,
+  },
+  'a malformed id inside': {
+    body: { query: FILTER, variables: { filter: { experimentIds: ['x'] } } },
+    code: 'BAD_USER_INPUT',
+    status: 200,
+  },
   'one of several operations': { body: { query: TWO, operationName: 'B', variables: { id: 'RUN' } } },
   'none of several operations': { body: { query: TWO, variables: { id: 'RUN' } }, code: 'BAD_USER_INPUT', status: 400 },
   'an operation that is not there': { body: { query: TWO, operationName: 'C', variables: { id: 'RUN' } }, code: 'BAD_USER_INPUT' },
