@@ -13,7 +13,8 @@ const LOG = `mutation ($input: LogMetricsInput!) { logMetrics(input: $input) { a
 let dataDir: string;
 let service: ServiceProcess;
 
-const start = () => ServiceProcess.start({ PORT: '0', DATA_DIR: dataDir, AUTH_JWT_SECRET: SECRET, LOG_LEVEL: 'error', INFERENCE_HOSTS: '1' });
+const start = () =>
+  ServiceProcess.start({ PORT: '0', DATA_DIR: dataDir, AUTH_JWT_SECRET: SECRET, LOG_LEVEL: 'error', INFERENCE_HOSTS: '1' });
 const caller = async () => new Caller(service.url, await tokenFor());
 
 beforeAll(async () => {
@@ -28,27 +29,36 @@ afterAll(async () => {
 
 async function newRun(): Promise<string> {
   const tess = await caller();
-  const { createExperiment } = await tess.ok<{ createExperiment: { experiment: { id: string } } }>('mutation { createExperiment(input: { name: "kills" }) { experiment { id } } }');
-  const { createRun } = await tess.ok<{ createRun: { run: { id: string } } }>('mutation ($e: ID!) { createRun(input: { experimentId: $e }) { run { id } } }', {
-    e: createExperiment.experiment.id,
-  });
+  const { createExperiment } = await tess.ok<{ createExperiment: { experiment: { id: string } } }>(
+    'mutation { createExperiment(input: { name: "kills" }) { experiment { id } } }',
+  );
+  const { createRun } = await tess.ok<{ createRun: { run: { id: string } } }>(
+    'mutation ($e: ID!) { createRun(input: { experimentId: $e }) { run { id } } }',
+    {
+      e: createExperiment.experiment.id,
+    },
+  );
   return createRun.run.id;
 }
 
 describe('the service, killed at random', () => {
   it(`keeps every write that it acknowledged, ${KILLS} times`, { timeout: 60_000 + KILLS * 20_000 }, async () => {
     const runId = await newRun();
-    const acknowledged: number[] = [];
+    /** By kill: a history of more than 10,000 points would come thinned. */
+    const acknowledged: number[][] = [];
     const readyMs: number[] = [];
-    let step = 0;
     for (let kill = 0; kill < KILLS; kill++) {
       const tess = await caller();
       let killed = false;
+      let step = 0;
+      const mine: number[] = [];
+      acknowledged.push(mine);
       const writers = Array.from({ length: CLIENTS }, async () => {
         while (!killed) {
-          const mine = step++;
-          const answer = await tess.send(LOG, { input: { runId, metrics: [{ key: 'loss', value: mine, step: mine }] } }).catch(() => null);
-          if (answer?.data) acknowledged.push(mine);
+          const next = step++;
+          const metrics = [{ key: `loss-${kill}`, value: next, step: next }];
+          const answer = await tess.send(LOG, { input: { runId, metrics } }).catch(() => null);
+          if (answer?.data) mine.push(next);
         }
       });
       await new Promise((resolve) => setTimeout(resolve, 200 + Math.random() * 800));
@@ -60,19 +70,24 @@ describe('the service, killed at random', () => {
       readyMs.push(performance.now() - startedAt);
     }
     const tess = await caller();
-    const { run } = await tess.ok<{ run: { metricHistory: { step: number; value: number }[] } }>(
-      'query ($id: ID!) { run(id: $id) { metricHistory(key: "loss", maxPoints: 10000) { step value } } }',
-      { id: runId },
-    );
-    const kept = new Set(run.metricHistory.map((point) => point.step));
-    const lost = acknowledged.filter((mine) => !kept.has(mine));
+    let lost = 0;
+    let twice = 0;
+    for (const [kill, steps] of acknowledged.entries()) {
+      const { run } = await tess.ok<{ run: { metricHistory: { step: number }[] } }>(
+        'query ($id: ID!, $key: String!) { run(id: $id) { metricHistory(key: $key, maxPoints: 10000) { step } } }',
+        { id: runId, key: `loss-${kill}` },
+      );
+      const kept = new Set(run.metricHistory.map((point) => point.step));
+      lost += steps.filter((step) => !kept.has(step)).length;
+      twice += run.metricHistory.length - kept.size;
+    }
+    const total = acknowledged.flat().length;
     readyMs.sort((a, b) => a - b);
     console.log(
-      `${KILLS} kills: ${acknowledged.length} writes acknowledged, ${lost.length} lost; ready again after ${Math.round(readyMs[readyMs.length >> 1] ?? 0)} ms (median), ${Math.round(readyMs.at(-1) ?? 0)} ms (longest)`,
+      `${KILLS} kills: ${total} writes acknowledged, ${lost} lost; ready again after ${Math.round(readyMs[readyMs.length >> 1] ?? 0)} ms (median), ${Math.round(readyMs.at(-1) ?? 0)} ms (longest)`,
     );
-    expect(acknowledged.length).toBeGreaterThan(KILLS);
-    expect(lost).toEqual([]);
-    expect(run.metricHistory.length).toBe(kept.size);
+    expect(total).toBeGreaterThan(KILLS);
+    expect({ lost, twice }).toEqual({ lost: 0, twice: 0 });
   });
 
   it('finishes what is in flight when it is asked to end under load', async () => {
@@ -83,7 +98,10 @@ describe('the service, killed at random', () => {
     const tess = await caller();
     const client = tess.socket();
     const closed = new Promise<number>((resolve) => client.on('closed', (event) => resolve((event as { code: number }).code)));
-    client.subscribe({ query: 'subscription { lifecycleEvents { id } }' }, { next: () => undefined, error: () => undefined, complete: () => undefined });
+    client.subscribe(
+      { query: 'subscription { lifecycleEvents { id } }' },
+      { next: () => undefined, error: () => undefined, complete: () => undefined },
+    );
     let asked = false;
     const broken: unknown[] = [];
     const writers = Array.from({ length: CLIENTS }, async () => {

@@ -1,0 +1,69 @@
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestService, type Caller, type TestService } from '../support/service.js';
+
+const RUNS = 100_000;
+
+let service: TestService;
+let tess: Caller;
+let admin: pg.Client;
+
+beforeAll(async () => {
+  service = await startTestService();
+  tess = await service.as();
+  admin = new pg.Client({ connectionString: service.database.url });
+  await admin.connect();
+  await tess.ok('mutation { createExperiment(input: { name: "large" }) { experiment { id } } }');
+  await admin.query(
+    `insert into run (id, tenant, experiment_id, name, status, created_by, created_at)
+     select gen_random_uuid(), 'acme', e.id, 'run-' || n, 'FINISHED', 'tess', timestamptz '2026-01-01' + n * interval '1 second'
+     from experiment e, generate_series(1, $1) n`,
+    [RUNS],
+  );
+  await admin.query(
+    `insert into metric_latest (tenant, run_id, key, step, logged_at, value) select tenant, id, 'loss', 1, now(), random() from run`,
+  );
+  await admin.query(`insert into run_param (tenant, run_id, key, value) select tenant, id, 'lr', (1000 * random())::int::text from run`);
+  await admin.query('analyze');
+});
+afterAll(async () => {
+  await admin?.end();
+  await service?.close();
+});
+
+/** The plan of the statement that read the page, as the request's role and tenant would get it. */
+async function planOf(statement: string): Promise<string> {
+  await admin.query('begin');
+  await admin.query(`select set_config('matih.tenant', 'acme', true), set_config('role', 'matih_app', true)`);
+  const { rows } = await admin.query<{ 'QUERY PLAN': string }>(`explain ${statement}`);
+  await admin.query('rollback');
+  return rows.map((row) => row['QUERY PLAN']).join('\n');
+}
+
+describe('runs of an experiment with 100,000', () => {
+  const documents: Record<string, string> = {
+    'newest first': '{ runs(first: 100) { nodes { id params { key } metrics { key value } } } }',
+    'by state': '{ runs(first: 100, filter: { status: [FINISHED] }) { nodes { id } } }',
+    'by parameter': '{ runs(first: 100, filter: { params: [{ key: "lr", value: "17" }] }) { nodes { id } } }',
+  };
+  for (const [what, document] of Object.entries(documents)) {
+    it(`are read through an index: ${what}`, async () => {
+      service.statements.length = 0;
+      const { runs } = await tess.ok<{ runs: { nodes: unknown[] } }>(document);
+      expect(runs.nodes.length).toBeGreaterThan(20);
+      const page = service.statements.find((statement) => /^select .* from "run" /.test(statement)) ?? '';
+      const plan = await planOf(page);
+      expect(plan).toMatch(/Index|Bitmap/);
+      expect(plan).not.toMatch(/Seq Scan on run\b/);
+    });
+  }
+
+  it('are counted only when the count is selected', async () => {
+    const counts = () => service.statements.filter((statement) => /count\(/i.test(statement)).length;
+    service.statements.length = 0;
+    await tess.ok('{ runs(first: 1) { nodes { id } } }');
+    expect(counts()).toBe(0);
+    expect(await tess.ok('{ runs(first: 1) { totalCount } }')).toEqual({ runs: { totalCount: RUNS } });
+    expect(counts()).toBe(1);
+  });
+});
