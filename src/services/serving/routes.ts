@@ -40,8 +40,10 @@ interface Entry {
   route: Route;
   /** When the database last said so, by Date.now(). */
   checkedAt: number;
-  /** Told to be out of date since it was last read. */
-  isStale: boolean;
+  /** How often it was told to be out of date, … */
+  changes: number;
+  /** … and how many of those the present route has seen: a read that began before a change does not show it. */
+  seenChanges: number;
   reading: Promise<Route> | null;
   /** New versions on their way into memory, while the old ones go on serving. */
   warming: Promise<unknown> | null;
@@ -77,7 +79,7 @@ export class Routes {
     const key = 'id' in ref ? `id:${ref.id}\u0000${tenant}` : `name:${ref.name}\u0000${tenant}`;
     const entry = this.entries.get(key);
     if (!entry) return this.open(key, tenant, ref);
-    const ageMs = entry.isStale ? Infinity : Date.now() - entry.checkedAt;
+    const ageMs = entry.seenChanges < entry.changes ? Infinity : Date.now() - entry.checkedAt;
     if (ageMs < REFRESH_AFTER_MS) return entry.route;
     const reading = this.refresh(key, entry);
     return ageMs < MAX_AGE_MS ? entry.route : soon(reading, () => entry.route);
@@ -95,7 +97,8 @@ export class Routes {
           const entry: Entry = {
             route,
             checkedAt: Date.now(),
-            isStale: false,
+            changes: 0,
+            seenChanges: 0,
             reading: null,
             warming: null,
             warmed: new Set(),
@@ -112,7 +115,7 @@ export class Routes {
   }
 
   private invalidate(key: string, entry: Entry): void {
-    entry.isStale = true;
+    entry.changes++;
     this.refresh(key, entry).catch(() => undefined);
   }
 
@@ -131,10 +134,11 @@ export class Routes {
   private async reread(key: string, entry: Entry): Promise<Route> {
     const knownSince = entry.checkedAt;
     const startedAt = Date.now();
-    entry.isStale = false;
+    const { changes } = entry;
     try {
       const next = await this.read(entry.route.tenant, { id: entry.route.endpoint.id });
       entry.checkedAt = startedAt;
+      entry.seenChanges = changes;
       const cold =
         entry.route.live.length > 0
           ? next.live.filter(({ version }) => !this.models.isLoaded(version.id) && !entry.warmed.has(version.id))
@@ -146,7 +150,7 @@ export class Routes {
         entry.warming ??= this.warm(key, entry, cold);
       }
     } catch (error) {
-      entry.isStale = true;
+      entry.changes++;
       const isGone = error instanceof AppError && error.code === ErrorCode.NOT_FOUND;
       if (isGone || Date.now() - knownSince > MAX_AGE_WITHOUT_DATABASE_MS) {
         this.entries.delete(key);
