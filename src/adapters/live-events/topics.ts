@@ -1,3 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Between two messages; the first after silence goes at once. */
+const PAUSE_MS = 5;
+
 /**
  * Listeners of this process by topic, and the outgoing wake-ups. Those of one turn of the event loop go together, and those that come
  * while others are being sent wait as one set, so that a slow connection costs no memory.
@@ -58,6 +63,8 @@ export class Topics {
       const topics = [...this.unsent];
       this.unsent.clear();
       await this.send(topics);
+      // What comes in the meantime goes together: a flood needs no more wake-ups than listeners can follow.
+      await sleep(PAUSE_MS);
     }
   }
 }
