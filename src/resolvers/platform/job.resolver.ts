@@ -68,14 +68,15 @@ async function followJob(
   ctx: RequestContext,
   { jobId, after }: { jobId: string; after?: number },
 ): Promise<AsyncIterableIterator<JobEvent>> {
-  const job = await ctx.run((session) => ctx.services.jobs.get(session, jobId));
+  const key = `${ctx.principal.tenant}/${jobTopic(jobId)}`;
+  const job = await ctx.services.feeds.together(key, () => ctx.run((session) => ctx.services.jobs.get(session, jobId)));
   const isTold = job.endedAt != null && (after ?? 0) >= job.eventSeq;
   return abortable((signal) =>
     // Who has the last step already gets none and the end.
     isTold
       ? nothing()
       : ctx.services.feeds.follow(
-          jobTopic(jobId),
+          key,
           jobTopic(jobId),
           (seq, limit) => ctx.run((session) => ctx.services.jobs.eventsAfter(session, jobId, seq, limit)),
           after ?? 0,

@@ -155,10 +155,11 @@ async function followMetrics(
   ctx: RequestContext,
   { runId, after }: { runId: string; after?: number },
 ): Promise<AsyncIterableIterator<MetricPoint>> {
-  await ctx.run((session) => ctx.services.runs.get(session, runId));
+  const key = `${ctx.principal.tenant}/${metricsTopic(runId)}`;
+  await ctx.services.feeds.together(key, () => ctx.run((session) => ctx.services.runs.get(session, runId)));
   return abortable((signal) =>
     ctx.services.feeds.follow(
-      metricsTopic(runId),
+      key,
       metricsTopic(runId),
       (seq, limit) => ctx.run((session) => ctx.services.runs.metricsAfter(session, runId, seq, limit)),
       after ?? null,

@@ -19,8 +19,14 @@ type ReadAfter<T> = (seq: number, limit: number) => Promise<T[]>;
  */
 export class LiveFeeds {
   private readonly logs = new Map<string, SharedLog<Sequenced>>();
+  private readonly looks = new Map<string, Promise<unknown>>();
 
   constructor(private readonly live: LiveEvents) {}
+
+  /** One look for all who ask the same at the same time: thousands that come back after a cut must not queue for the database. */
+  together<T>(key: string, look: () => Promise<T>): Promise<T> {
+    return shared(this.looks as Map<string, Promise<T>>, key, look);
+  }
 
   /** Rows of the log with seq > after, each exactly once and in order, until `signal` aborts or `until` holds for a row. */
   async *follow<T extends Sequenced>(
@@ -79,6 +85,8 @@ class SharedLog<T extends Sequenced> {
   private reading: Promise<void> | null = null;
   private stale = true;
   private readonly sleepers = new Set<Sleeper>();
+  /** Past pages that are being read, by the position before them. */
+  private readonly pages = new Map<number, Promise<T[]>>();
   private readonly unsubscribe: () => void;
   private readonly poll: NodeJS.Timeout;
 
@@ -117,7 +125,7 @@ class SharedLog<T extends Sequenced> {
   async after(position: number, sleeper: Sleeper): Promise<T[]> {
     const start = this.start ?? (await this.head());
     if (position < start) {
-      const rows = await this.read(position, PAGE_ROWS);
+      const rows = await shared(this.pages, position, () => this.read(position, PAGE_ROWS));
       if (rows.length > 0) return rows;
       position = start;
     }
@@ -175,6 +183,16 @@ class SharedLog<T extends Sequenced> {
       );
     }
   }
+}
+
+/** The work that is under way for a key, or a new one. */
+function shared<K, T>(underWay: Map<K, Promise<T>>, key: K, work: () => Promise<T>): Promise<T> {
+  let promise = underWay.get(key);
+  if (!promise) {
+    promise = work().finally(() => underWay.delete(key));
+    underWay.set(key, promise);
+  }
+  return promise;
 }
 
 function firstAfter(rows: Sequenced[], position: number): number {
