@@ -101,7 +101,8 @@ export default {
     {
       name: 'engines-do-not-know-each-other',
       severity: 'error',
-      comment: 'Training, inference and features meet in a service; of one another they know a port, or the type of what they are handed. The reader of dataset files is shared: nobody can hand one to a training’s child process.',
+      comment:
+        'Training, inference and features meet in a service; of one another they know a port, or the type of what they are handed. The reader of dataset files is shared: nobody can hand one to a training’s child process.',
       from: { path: '^src/(training|inference|features|adapters)/' },
       to: {
         path: '^src/(training|inference|features|adapters)/',

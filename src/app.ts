@@ -35,7 +35,11 @@ export async function startApp(config: Config, logger: Logger, options: AppOptio
       await consumeJobs(runtime, createHandlers(services), config.WORKER_CONCURRENCY);
       const ticks = startTicks(
         [
-          { name: 'reconcile', intervalMs: config.RECONCILE_INTERVAL_MS, run: () => services.jobs.reconcile(config.JOB_HEARTBEAT_TIMEOUT_MS) },
+          {
+            name: 'reconcile',
+            intervalMs: config.RECONCILE_INTERVAL_MS,
+            run: () => services.jobs.reconcile(config.JOB_HEARTBEAT_TIMEOUT_MS),
+          },
           { name: 'sweep', intervalMs: SWEEP_INTERVAL_MS, run: () => services.uploads.sweep() },
           { name: 'sweep-staged', intervalMs: SWEEP_INTERVAL_MS, run: () => services.staged.sweep() },
           { name: 'sweep-batch-inference', intervalMs: SWEEP_INTERVAL_MS, run: () => services.batchInference.sweep() },

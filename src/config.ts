@@ -8,8 +8,18 @@ const whole = (min: number, max = Number.MAX_SAFE_INTEGER) => {
   return z.coerce.number({ error }).int(error).min(min, error).max(max, error);
 };
 const url = (...protocols: string[]) =>
-  z.string().refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), `an address that begins with ${protocols.join(' or ')}//`);
-const list = z.string().transform((text) => text.split(',').map((item) => item.trim()).filter(Boolean));
+  z
+    .string()
+    .refine(
+      (text) => URL.canParse(text) && protocols.includes(new URL(text).protocol),
+      `an address that begins with ${protocols.join(' or ')}//`,
+    );
+const list = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean),
+);
 
 interface Setting<T extends z.ZodType = z.ZodType> {
   schema: T;
@@ -21,23 +31,48 @@ const setting = <T extends z.ZodType>(schema: T, about: string): Setting<T> => (
 
 /** Every setting of the service: the name in the environment, how it is read, what it is for. */
 export const SETTINGS = {
-  ROLE: setting(z.enum(['all', 'api', 'worker']).default('all'), 'What this process does: everything, only the API, or only background jobs.'),
+  ROLE: setting(
+    z.enum(['all', 'api', 'worker']).default('all'),
+    'What this process does: everything, only the API, or only background jobs.',
+  ),
   PORT: setting(whole(0, 65_535).default(8000), 'TCP port of the API; 0 takes any free one.'),
   HOST: setting(z.string().min(1).default('127.0.0.1'), 'Address to listen on; 0.0.0.0 for all.'),
-  DATA_DIR: setting(z.string().min(1).default('.data').transform((path) => resolve(path)), 'Folder of the embedded database, artifacts and caches.'),
+  DATA_DIR: setting(
+    z
+      .string()
+      .min(1)
+      .default('.data')
+      .transform((path) => resolve(path)),
+    'Folder of the embedded database, artifacts and caches.',
+  ),
   DATABASE_URL: setting(url('postgres:', 'postgresql:').optional(), 'Your PostgreSQL (15 or newer); absent: an embedded one in DATA_DIR.'),
   DATABASE_POOL_SIZE: setting(whole(2).max(500).default(20), 'Connections that this process may hold to PostgreSQL.'),
   REDIS_URL: setting(url('redis:', 'rediss:').optional(), 'Your Redis, for queues, wake-ups and caches; absent: PostgreSQL does it.'),
   S3_ENDPOINT: setting(url('http:', 'https:').optional(), 'Your S3 or MinIO; absent: a folder in DATA_DIR.'),
   S3_ACCESS_KEY: setting(z.string().min(1).optional(), 'Access key of S3_ENDPOINT.'),
   S3_SECRET_KEY: setting(z.string().min(1).optional(), 'Secret key of S3_ENDPOINT.'),
-  S3_BUCKET: setting(z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'a bucket name of 3 to 63 lower-case letters, digits, dots and dashes').default('matih-ml'), 'Bucket of all artifacts.'),
-  AUTH_JWT_SECRET: setting(z.string().min(32, 'at least 32 characters').optional(), 'HS256 secret of the bearer tokens; absent with the embedded database: made once and kept in DATA_DIR.'),
+  S3_BUCKET: setting(
+    z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'a bucket name of 3 to 63 lower-case letters, digits, dots and dashes')
+      .default('matih-ml'),
+    'Bucket of all artifacts.',
+  ),
+  AUTH_JWT_SECRET: setting(
+    z.string().min(32, 'at least 32 characters').optional(),
+    'HS256 secret of the bearer tokens; absent with the embedded database: made once and kept in DATA_DIR.',
+  ),
   AUTH_JWKS_URL: setting(url('https:', 'http:').optional(), 'Public keys (JWKS) of the bearer tokens, instead of AUTH_JWT_SECRET.'),
   AUTH_ISSUER: setting(z.string().min(1).default('matih'), 'The iss that a token must carry.'),
   AUTH_AUDIENCE: setting(z.string().min(1).default('matih-ml'), 'The aud that a token must carry.'),
-  ALLOWED_ORIGINS: setting(list.default(['http://localhost:3001', 'http://127.0.0.1:3001']), 'Web origins that may call from a browser, separated by commas.'),
-  DATASET_DIRS: setting(list.default([]).transform((paths) => paths.map((path) => resolve(path))), 'Folders on this machine whose files may be registered as datasets, separated by commas.'),
+  ALLOWED_ORIGINS: setting(
+    list.default(['http://localhost:3001', 'http://127.0.0.1:3001']),
+    'Web origins that may call from a browser, separated by commas.',
+  ),
+  DATASET_DIRS: setting(
+    list.default([]).transform((paths) => paths.map((path) => resolve(path))),
+    'Folders on this machine whose files may be registered as datasets, separated by commas.',
+  ),
   LOG_LEVEL: setting(z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'), 'Least severity that is logged.'),
   MAX_UPLOAD_BYTES: setting(whole(1).default(5 * 1024 ** 3), 'Largest uploaded file, in bytes.'),
   MAX_BODY_BYTES: setting(whole(1).default(8 * 1024 ** 2), 'Largest GraphQL request, in bytes.'),
@@ -50,7 +85,10 @@ export const SETTINGS = {
   MONITORING_INTERVAL_MS: setting(whole(200).default(15_000), 'Time between two looks at live traffic, in milliseconds.'),
   MONITORING_MIN_ROWS: setting(whole(1).default(200), 'Fewest logged rows that make a window for drift.'),
   RECONCILE_INTERVAL_MS: setting(whole(100).default(5_000), 'Time between two looks for lost or stalled jobs, in milliseconds.'),
-  JOB_HEARTBEAT_TIMEOUT_MS: setting(whole(1_000).default(20_000), 'A running job without a sign of life for so long is given to another worker, in milliseconds.'),
+  JOB_HEARTBEAT_TIMEOUT_MS: setting(
+    whole(1_000).default(20_000),
+    'A running job without a sign of life for so long is given to another worker, in milliseconds.',
+  ),
   SHUTDOWN_GRACE_MS: setting(whole(1).default(20_000), 'Longest that work in flight may take after SIGTERM, in milliseconds.'),
 } as const satisfies Record<string, Setting>;
 
@@ -91,7 +129,10 @@ function checkTogether(config: Config): void {
     throw refuse('AUTH_JWKS_URL', 'Set AUTH_JWT_SECRET or AUTH_JWKS_URL, not both.');
   }
   if (!config.embedded && !config.AUTH_JWKS_URL && !config.AUTH_JWT_SECRET) {
-    throw refuse('AUTH_JWT_SECRET', 'With DATABASE_URL, set AUTH_JWT_SECRET (32 characters or more) or AUTH_JWKS_URL: there is no default secret.');
+    throw refuse(
+      'AUTH_JWT_SECRET',
+      'With DATABASE_URL, set AUTH_JWT_SECRET (32 characters or more) or AUTH_JWKS_URL: there is no default secret.',
+    );
   }
   if (config.S3_ENDPOINT && !(config.S3_ACCESS_KEY && config.S3_SECRET_KEY)) {
     throw refuse('S3_ACCESS_KEY', 'S3_ENDPOINT needs S3_ACCESS_KEY and S3_SECRET_KEY.');
@@ -103,14 +144,17 @@ function refuseNearMisses(env: NodeJS.ProcessEnv): void {
   for (const name of Object.keys(env)) {
     if (name in SETTINGS) continue;
     const meant = known.find((candidate) => editDistance(name, candidate) <= (candidate.length >= 8 ? 2 : 1));
-    if (meant) throw new AppError(ErrorCode.BAD_USER_INPUT, `There is no setting ${name}; did you mean ${meant}?`, { field: name, expected: meant });
+    if (meant)
+      throw new AppError(ErrorCode.BAD_USER_INPUT, `There is no setting ${name}; did you mean ${meant}?`, { field: name, expected: meant });
   }
 }
 
 /** Optimal string alignment distance: insertions, deletions, substitutions and swaps of neighbours. */
 function editDistance(a: string, b: string): number {
   if (Math.abs(a.length - b.length) > 2) return 3;
-  const rows = Array.from({ length: a.length + 1 }, (_, i) => Array.from({ length: b.length + 1 }, (_, j) => (i === 0 ? j : j === 0 ? i : 0)));
+  const rows = Array.from({ length: a.length + 1 }, (_, i) =>
+    Array.from({ length: b.length + 1 }, (_, j) => (i === 0 ? j : j === 0 ? i : 0)),
+  );
   const at = (i: number, j: number) => rows[i]?.[j] ?? 0;
   for (let i = 1; i <= a.length; i++) {
     for (let j = 1; j <= b.length; j++) {
@@ -133,7 +177,11 @@ const FLAGS = ['--help', '--json'] as const;
 export function readFlags(args: string[]): CommandLine {
   for (const arg of args) {
     if (!(FLAGS as readonly string[]).includes(arg)) {
-      throw new AppError(ErrorCode.BAD_USER_INPUT, `Unknown flag ${quote(arg)}; there are ${FLAGS.join(' and ')}. Settings come from the environment: npm start -- --help lists them.`, { field: arg });
+      throw new AppError(
+        ErrorCode.BAD_USER_INPUT,
+        `Unknown flag ${quote(arg)}; there are ${FLAGS.join(' and ')}. Settings come from the environment: npm start -- --help lists them.`,
+        { field: arg },
+      );
     }
   }
   return { help: args.includes('--help'), json: args.includes('--json') };

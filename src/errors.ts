@@ -71,5 +71,10 @@ export function conflict(message: string, details: ErrorDetails = {}): AppError 
 
 /** The same for every refused token, so that nothing is learnt from it. */
 export function unauthenticated(cause?: unknown): AppError {
-  return new AppError(ErrorCode.UNAUTHENTICATED, 'A valid bearer token is needed: send the header "Authorization: Bearer <token>".', {}, { cause });
+  return new AppError(
+    ErrorCode.UNAUTHENTICATED,
+    'A valid bearer token is needed: send the header "Authorization: Bearer <token>".',
+    {},
+    { cause },
+  );
 }

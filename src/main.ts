@@ -16,7 +16,10 @@ async function main(): Promise<void> {
     return;
   }
   const config = readConfig(process.env);
-  const logger = pino({ level: config.LOG_LEVEL, base: { role: config.ROLE }, serializers: { err: describeError } }, pino.destination({ dest: 2, sync: false }));
+  const logger = pino(
+    { level: config.LOG_LEVEL, base: { role: config.ROLE }, serializers: { err: describeError } },
+    pino.destination({ dest: 2, sync: false }),
+  );
   let embedded: EmbeddedPostgres | null = null;
   let app: RunningApp | null = null;
   let stopping: Promise<void> | null = null;
@@ -68,7 +71,12 @@ async function announce(app: RunningApp, config: Config, flags: CommandLine, emb
     return;
   }
   const lines = [`MATIH ML Service is ready (${config.ROLE}).`];
-  if (url) lines.push(`  GraphQL    ${url}/graphql`, `  GraphiQL   ${url}/graphiql/${token ? `#token=${token}` : ''}`, `  Metrics    ${url}/metrics`);
+  if (url)
+    lines.push(
+      `  GraphQL    ${url}/graphql`,
+      `  GraphiQL   ${url}/graphiql/${token ? `#token=${token}` : ''}`,
+      `  Metrics    ${url}/metrics`,
+    );
   if (embedded) lines.push(`  Database   ${embedded.url.replace(/:[^:@/]+@/, ':***@')} (embedded in ${config.DATA_DIR})`);
   if (token) lines.push(`  Token      ${token}`, '             (ADMIN of tenant "default", for 12 hours)');
   process.stdout.write(`${lines.join('\n')}\n`);

@@ -160,7 +160,8 @@ export function createLoaders(run: RunInSession): Loaders {
   const grouped = <Row>(table: string, owner: string, columns: string, order: string) =>
     new DataLoader<string, Row[]>((ids) =>
       run(async (session) => {
-        const rows = await sql<(Row & { owner_id: string })>(session.em, 
+        const rows = await sql<Row & { owner_id: string }>(
+          session.em,
           `select ${owner} as owner_id, ${columns} from ${table} where tenant = ? and ${owner} = any(?::uuid[]) order by ${order}`,
           [session.tenant, [...ids]],
         );
@@ -172,13 +173,17 @@ export function createLoaders(run: RunInSession): Loaders {
     dataset: byId(Dataset),
     deployment: byId(Deployment),
     deploymentAlerts: new DataLoader((ids) => run((session) => loadOpenAlerts(session, ids))),
-    deploymentTraffic: new DataLoader((keys) => run((session) => loadTraffic(session, keys)), { cacheKeyFn: (key) => JSON.stringify(key) as never }),
+    deploymentTraffic: new DataLoader((keys) => run((session) => loadTraffic(session, keys)), {
+      cacheKeyFn: (key) => JSON.stringify(key) as never,
+    }),
     endpoint: byId(Endpoint),
     endpointDeployments: new DataLoader((ids) => run((session) => loadDeployments(session, ids))),
     experiment: byId(Experiment),
     model: byId(Model),
     modelVersion: byId(ModelVersion),
-    modelVersions: new DataLoader((keys) => run((session) => loadFirstVersions(session, keys)), { cacheKeyFn: (key) => JSON.stringify(key) as never }),
+    modelVersions: new DataLoader((keys) => run((session) => loadFirstVersions(session, keys)), {
+      cacheKeyFn: (key) => JSON.stringify(key) as never,
+    }),
     productionVersion: new DataLoader((modelIds) => run((session) => loadProductionVersions(session, modelIds))),
     retrainingPolicy: new DataLoader((modelIds) => run((session) => loadPolicies(session, modelIds))),
     run: byId(Run),
@@ -192,7 +197,12 @@ export function createLoaders(run: RunInSession): Loaders {
     versionEvaluations: grouped<EvaluationRow>(NEWEST_EVALUATIONS, 'model_version_id', EVALUATION, 'created_at desc, id desc'),
     versionGates: grouped<GateResultRow>(NEWEST_GATE_RESULTS, 'model_version_id', GATE_RESULT, 'gate'),
     versionTransitions: grouped<StageTransitionRow>('stage_transition', 'model_version_id', STAGE_TRANSITION, 'created_at desc, id desc'),
-    runLatestMetrics: grouped<LatestMetricRow>('metric_latest', 'run_id', 'key, value, step::float8 as step, logged_at as "loggedAt"', 'key'),
+    runLatestMetrics: grouped<LatestMetricRow>(
+      'metric_latest',
+      'run_id',
+      'key, value, step::float8 as step, logged_at as "loggedAt"',
+      'key',
+    ),
   };
 }
 
@@ -200,7 +210,11 @@ export function createLoaders(run: RunInSession): Loaders {
 async function loadTraffic(session: Session, keys: readonly DeploymentTrafficKey[]): Promise<Traffic[]> {
   const found = new Map<DeploymentTrafficKey, Traffic>();
   for (const [, same] of Map.groupBy(keys, ({ from, to }) => `${from?.getTime()} ${to?.getTime()}`)) {
-    const traffic = await readTraffic(session, same.map(({ deploymentId }) => deploymentId), same[0]!);
+    const traffic = await readTraffic(
+      session,
+      same.map(({ deploymentId }) => deploymentId),
+      same[0]!,
+    );
     same.forEach((key, i) => found.set(key, traffic[i]!));
   }
   return keys.map((key) => found.get(key)!);
@@ -217,7 +231,11 @@ async function loadDeployments(session: Session, endpointIds: readonly string[])
 async function loadFirstVersions(session: Session, keys: readonly ModelVersionsKey[]): Promise<Page<ModelVersion>[]> {
   const found = new Map<ModelVersionsKey, Page<ModelVersion>>();
   for (const [first, same] of Map.groupBy(keys, (key) => key.first)) {
-    const pages = await firstVersions(session, same.map(({ modelId }) => modelId), first);
+    const pages = await firstVersions(
+      session,
+      same.map(({ modelId }) => modelId),
+      first,
+    );
     same.forEach((key, i) => found.set(key, pages[i]!));
   }
   return keys.map((key) => found.get(key)!);

@@ -56,7 +56,13 @@ export function prefixed(prefix: string, metrics: Record<string, number>): Recor
 }
 
 /** Of the encoded rows, a seeded sample standing for very many. */
-export function sampledSilhouette(shape: EncodedShape, rows: EncodedRows, clusters: Int32Array, maxRows: number, seed: number): number | null {
+export function sampledSilhouette(
+  shape: EncodedShape,
+  rows: EncodedRows,
+  clusters: Int32Array,
+  maxRows: number,
+  seed: number,
+): number | null {
   const dims = shape.numericWidth + shape.indicatorCount;
   const affordable = Math.max(50, Math.floor(Math.sqrt(SILHOUETTE_WORK / dims)));
   const chosen = sampleIndices(rows.rows, Math.min(maxRows, affordable), seed);

@@ -106,7 +106,8 @@ function buildTarget(config: TrainingConfig, column: Column, train: Int32Array):
   const values: ArrayLike<number> = target.kind === 'VALUES' ? target.values : target.labels;
   if (train.every((row) => values[row] === values[train[0]!])) {
     const only = values[train[0]!]!;
-    if (target.kind === 'VALUES') throw badInput('config.target.column', 'different values in the training rows', `${column.name}, always ${only}`);
+    if (target.kind === 'VALUES')
+      throw badInput('config.target.column', 'different values in the training rows', `${column.name}, always ${only}`);
     throw badInput('config.target.column', 'at least two classes in the training rows', `${column.name}, always ${target.classes[only]}`);
   }
   return target;

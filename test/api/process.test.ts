@@ -19,8 +19,14 @@ interface Ended {
   stderr: string;
 }
 
-function start(env: Record<string, string>, args: string[] = []): { child: ChildProcess; ended: Promise<Ended>; firstLine: Promise<string> } {
-  const child = spawn(process.execPath, ['dist/main.js', ...args], { env: { PATH: process.env['PATH'], LOG_LEVEL: 'warn', PORT: '0', ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+function start(
+  env: Record<string, string>,
+  args: string[] = [],
+): { child: ChildProcess; ended: Promise<Ended>; firstLine: Promise<string> } {
+  const child = spawn(process.execPath, ['dist/main.js', ...args], {
+    env: { PATH: process.env['PATH'], LOG_LEVEL: 'warn', PORT: '0', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let stdout = '';
   let stderr = '';
   let tellFirstLine: (line: string) => void = () => undefined;
@@ -56,7 +62,12 @@ describe('a start that cannot work is one clear sentence and an exit code', () =
     ['a role without a database', { ROLE: 'worker' }, [], /^ROLE=worker needs DATABASE_URL/],
     ['no secret outside the embedded mode', { DATABASE_URL: own.DATABASE_URL }, [], /there is no default secret/],
     ['an address of no database', own, [], /^Cannot reach PostgreSQL at 127\.0\.0\.1:1\/none: .*Check DATABASE_URL\.$/],
-    ['an address of another kind', { ...own, DATABASE_URL: 'mysql://x' }, [], /^Setting DATABASE_URL is \(hidden\): an address that begins with postgres:/],
+    [
+      'an address of another kind',
+      { ...own, DATABASE_URL: 'mysql://x' },
+      [],
+      /^Setting DATABASE_URL is \(hidden\): an address that begins with postgres:/,
+    ],
     ['S3 without keys', { S3_ENDPOINT: 'http://127.0.0.1:9000' }, [], /^S3_ENDPOINT needs S3_ACCESS_KEY and S3_SECRET_KEY\.$/],
   ];
   for (const [what, env, args, sentence] of cases) {
@@ -76,7 +87,12 @@ describe('a start that cannot work is one clear sentence and an exit code', () =
     const { port } = taken.address() as { port: number };
     const database = await createDatabaseFromTemplate();
     cleanups.push(() => database.drop());
-    const { code, stderr } = await start({ PORT: String(port), DATABASE_URL: database.url, AUTH_JWT_SECRET: SECRET, DATA_DIR: await dataFolder() }).ended;
+    const { code, stderr } = await start({
+      PORT: String(port),
+      DATABASE_URL: database.url,
+      AUTH_JWT_SECRET: SECRET,
+      DATA_DIR: await dataFolder(),
+    }).ended;
     expect(stderr.trim()).toMatch(new RegExp(`^Port ${port} on 127\\.0\\.0\\.1 is in use\\.`));
     expect(code).toBe(1);
   });
@@ -108,7 +124,10 @@ describe('the process', () => {
     expect(await survivor.ok('{ experiments { nodes { name } } }')).toEqual({ experiments: { nodes: [{ name: 'kept' }] } });
     const subscription = survivor.socket();
     const closed = new Promise<number>((resolve) => subscription.on('closed', (event) => resolve((event as { code: number }).code)));
-    subscription.subscribe({ query: 'subscription { lifecycleEvents { id } }' }, { next: () => undefined, error: () => undefined, complete: () => undefined });
+    subscription.subscribe(
+      { query: 'subscription { lifecycleEvents { id } }' },
+      { next: () => undefined, error: () => undefined, complete: () => undefined },
+    );
     await new Promise((resolve) => subscription.on('connected', resolve));
     second.child.kill('SIGTERM');
     expect(await closed).toBe(1001);

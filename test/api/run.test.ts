@@ -83,10 +83,36 @@ describe('metrics of a run', () => {
     const fractional = await tess.fails(LOG, { input: { runId, metrics: [{ key: 'loss', value: 1, step: 0.5 }] } });
     expect(fractional.extensions.code).toBe('BAD_USER_INPUT');
     expect(fractional.message).toContain('input.metrics[0].step');
-    const changed = await tess.fails(`mutation ($r: ID!) { logParams(input: { runId: $r, params: [{ key: "lr", value: "0.2" }] }) { run { id } } }`, { r: runId });
+    const changed = await tess.fails(
+      `mutation ($r: ID!) { logParams(input: { runId: $r, params: [{ key: "lr", value: "0.2" }] }) { run { id } } }`,
+      { r: runId },
+    );
     expect(changed.extensions).toMatchObject({ code: 'CONFLICT', expected: '0.1', got: '0.2' });
     const foreign = await (await service.as({ tenant: 'other' })).fails(LOG, { input: { runId, metrics: [{ key: 'loss', value: 1 }] } });
     expect(foreign.extensions.code).toBe('NOT_FOUND');
+  });
+});
+
+describe('an experiment that is put aside', () => {
+  it('takes no new runs, leaves the list, and comes back', async () => {
+    const { createExperiment } = await tess.ok<{ createExperiment: { experiment: { id: string } } }>(
+      'mutation { createExperiment(input: { name: "aside" }) { experiment { id } } }',
+    );
+    const { id } = createExperiment.experiment;
+    const put = (state: string) =>
+      tess.ok(
+        'mutation ($id: ID!, $state: ExperimentState) { updateExperiment(input: { id: $id, state: $state }) { experiment { state } } }',
+        { id, state },
+      );
+    const listed = async () =>
+      (await tess.ok<{ experiments: { nodes: { id: string }[] } }>('{ experiments(filter: { search: "aside" }) { nodes { id } } }'))
+        .experiments.nodes;
+    expect(await put('DELETED')).toEqual({ updateExperiment: { experiment: { state: 'DELETED' } } });
+    expect(await listed()).toEqual([]);
+    const refused = await tess.fails('mutation ($e: ID!) { createRun(input: { experimentId: $e }) { run { id } } }', { e: id });
+    expect(refused.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.experimentId', expected: 'an active experiment' });
+    await put('ACTIVE');
+    expect(await listed()).toEqual([{ id }]);
   });
 });
 
@@ -103,7 +129,8 @@ describe('lists of runs', () => {
     const seen: string[] = [];
     let after: string | null = null;
     for (;;) {
-      const { runs }: { runs: { nodes: { id: string }[]; totalCount: number; pageInfo: { endCursor: string; hasNextPage: boolean } } } = await tess.ok(query, { after });
+      const { runs }: { runs: { nodes: { id: string }[]; totalCount: number; pageInfo: { endCursor: string; hasNextPage: boolean } } } =
+        await tess.ok(query, { after });
       expect(runs.totalCount).toBe(5);
       seen.push(...runs.nodes.map((node) => node.id));
       if (!runs.pageInfo.hasNextPage) break;
@@ -119,7 +146,8 @@ describe('lists of runs', () => {
     const count = async (n: number) => {
       service.statements.length = 0;
       await tess.ok(query, { n });
-      return service.statements.filter((sql) => /^select/i.test(sql) && /\b(run|experiment|run_param|run_tag|metric_latest)\b/.test(sql)).length;
+      return service.statements.filter((sql) => /^select/i.test(sql) && /\b(run|experiment|run_param|run_tag|metric_latest)\b/.test(sql))
+        .length;
     };
     expect(await count(1)).toBe(5);
     expect(await count(50)).toBe(5);

@@ -25,7 +25,14 @@ describe('tokens', () => {
   const key = new TextEncoder().encode(SECRET);
   const claims = { tenant: 'acme', role: 'ADMIN' };
   const sign = (change: (jwt: SignJWT) => SignJWT, secret = key) =>
-    change(new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).setSubject('eve').setIssuer('matih').setAudience('matih-ml').setExpirationTime(now + 60)).sign(secret);
+    change(
+      new SignJWT(claims)
+        .setProtectedHeader({ alg: 'HS256' })
+        .setSubject('eve')
+        .setIssuer('matih')
+        .setAudience('matih-ml')
+        .setExpirationTime(now + 60),
+    ).sign(secret);
 
   const hostile: Record<string, () => Promise<string> | string> = {
     expired: () => sign((jwt) => jwt.setExpirationTime(now - 10)),
@@ -33,9 +40,16 @@ describe('tokens', () => {
     'for another audience': () => sign((jwt) => jwt.setAudience('other')),
     'signed with another secret': () => sign((jwt) => jwt, new TextEncoder().encode('x'.repeat(40))),
     unsigned: () => new UnsecuredJWT({ ...claims, sub: 'eve', iss: 'matih', aud: 'matih-ml', exp: now + 60 }).encode(),
-    'without an end': () => new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).setSubject('eve').setIssuer('matih').setAudience('matih-ml').sign(key),
+    'without an end': () =>
+      new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).setSubject('eve').setIssuer('matih').setAudience('matih-ml').sign(key),
     'with an unknown role': () =>
-      new SignJWT({ tenant: 'acme', role: 'ROOT' }).setProtectedHeader({ alg: 'HS256' }).setSubject('eve').setIssuer('matih').setAudience('matih-ml').setExpirationTime(now + 60).sign(key),
+      new SignJWT({ tenant: 'acme', role: 'ROOT' })
+        .setProtectedHeader({ alg: 'HS256' })
+        .setSubject('eve')
+        .setIssuer('matih')
+        .setAudience('matih-ml')
+        .setExpirationTime(now + 60)
+        .sign(key),
     'that is no token': () => 'abc.def.ghi',
   };
   for (const [what, make] of Object.entries(hostile)) {
@@ -44,14 +58,21 @@ describe('tokens', () => {
       const caller = new Caller(service.url, token);
       const { status, errors } = await caller.send('{ experiments { nodes { id } } }');
       expect(status).toBe(401);
-      expect(errors?.[0]).toMatchObject({ message: 'A valid bearer token is needed: send the header "Authorization: Bearer <token>".', extensions: { code: 'UNAUTHENTICATED' } });
+      expect(errors?.[0]).toMatchObject({
+        message: 'A valid bearer token is needed: send the header "Authorization: Bearer <token>".',
+        extensions: { code: 'UNAUTHENTICATED' },
+      });
       await expect(caller.collect('subscription { lifecycleEvents { id } }', {}, () => true)).rejects.toMatchObject({ code: 4403 });
     });
   }
 
   it('decide what a caller may do', async () => {
     const viewer = await service.as({ role: Role.VIEWER });
-    expect((await viewer.fails(CREATE, { name: 'x' })).extensions).toMatchObject({ code: 'FORBIDDEN', expected: 'ENGINEER', got: 'VIEWER' });
+    expect((await viewer.fails(CREATE, { name: 'x' })).extensions).toMatchObject({
+      code: 'FORBIDDEN',
+      expected: 'ENGINEER',
+      got: 'VIEWER',
+    });
     await viewer.ok('{ experiments { nodes { id } } }');
   });
 
@@ -81,7 +102,9 @@ describe('documents that cost too much', () => {
       const viaHttp = (await tess.fails(document)).extensions.code;
       expect(['QUERY_TOO_COMPLEX', 'BAD_USER_INPUT']).toContain(viaHttp);
       const client = tess.socket();
-      const viaSocket = await new Promise<unknown>((resolve) => client.subscribe({ query: document }, { next: resolve, error: resolve, complete: () => resolve('complete') }));
+      const viaSocket = await new Promise<unknown>((resolve) =>
+        client.subscribe({ query: document }, { next: resolve, error: resolve, complete: () => resolve('complete') }),
+      );
       await client.dispose();
       expect((viaSocket as GraphQLErrorShape[])[0]).toMatchObject({ extensions: { code: viaHttp } });
     });
@@ -92,9 +115,14 @@ describe('documents that cost too much', () => {
   });
 
   it('fragment cycles, batches and large bodies are refused', async () => {
-    expect((await tess.fails('{ experiments { nodes { ...A } } } fragment A on Experiment { id ...A }')).extensions.code).toBe('BAD_USER_INPUT');
+    expect((await tess.fails('{ experiments { nodes { ...A } } } fragment A on Experiment { id ...A }')).extensions.code).toBe(
+      'BAD_USER_INPUT',
+    );
     expect((await post('[{"query":"{__typename}"}]', { authorization: `Bearer ${tess.token}` })).status).toBe(400);
-    expect((await post(JSON.stringify({ query: '{__typename}', padding: 'x'.repeat(300_000) }), { authorization: `Bearer ${tess.token}` })).status).toBe(413);
+    expect(
+      (await post(JSON.stringify({ query: '{__typename}', padding: 'x'.repeat(300_000) }), { authorization: `Bearer ${tess.token}` }))
+        .status,
+    ).toBe(413);
   });
 });
 
@@ -105,17 +133,27 @@ describe('browsers', () => {
       authorization: `Bearer ${tess.token}`,
     });
     expect(asText.status).toBeGreaterThanOrEqual(400);
-    const get = await fetch(`${service.url}/graphql?query=${encodeURIComponent('mutation { createExperiment(input: { name: "g" }) { experiment { id } } }')}`);
+    const get = await fetch(
+      `${service.url}/graphql?query=${encodeURIComponent('mutation { createExperiment(input: { name: "g" }) { experiment { id } } }')}`,
+    );
     expect(get.status).toBe(404);
-    const preflight = await fetch(`${service.url}/graphql`, { method: 'OPTIONS', headers: { origin: 'https://evil.example', 'access-control-request-method': 'POST' } });
+    const preflight = await fetch(`${service.url}/graphql`, {
+      method: 'OPTIONS',
+      headers: { origin: 'https://evil.example', 'access-control-request-method': 'POST' },
+    });
     expect(preflight.headers.get('access-control-allow-origin')).toBeNull();
-    const workbench = await fetch(`${service.url}/graphql`, { method: 'OPTIONS', headers: { origin: 'http://localhost:3001', 'access-control-request-method': 'POST' } });
+    const workbench = await fetch(`${service.url}/graphql`, {
+      method: 'OPTIONS',
+      headers: { origin: 'http://localhost:3001', 'access-control-request-method': 'POST' },
+    });
     expect(workbench.headers.get('access-control-allow-origin')).toBe('http://localhost:3001');
   });
 
   it('open no WebSocket from a foreign origin', async () => {
     const status = await new Promise((resolve) => {
-      const socket = new WebSocket(`${service.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', { origin: 'https://evil.example' });
+      const socket = new WebSocket(`${service.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', {
+        origin: 'https://evil.example',
+      });
       socket.on('unexpected-response', (_request, response) => resolve(response.statusCode));
       socket.on('error', () => undefined);
       socket.on('open', () => resolve('open'));
@@ -126,10 +164,18 @@ describe('browsers', () => {
 
 describe('a socket', () => {
   it('carries at most a hundred operations at once', async () => {
-    const client = createClient({ url: `${service.url.replace('http', 'ws')}/graphql`, webSocketImpl: WebSocket, connectionParams: { token: tess.token }, lazy: false });
+    const client = createClient({
+      url: `${service.url.replace('http', 'ws')}/graphql`,
+      webSocketImpl: WebSocket,
+      connectionParams: { token: tess.token },
+      lazy: false,
+    });
     let refused: unknown = null;
     for (let i = 0; i < 101; i++) {
-      client.subscribe({ query: 'subscription { lifecycleEvents { id } }' }, { next: () => undefined, error: (error) => (refused = error), complete: () => undefined });
+      client.subscribe(
+        { query: 'subscription { lifecycleEvents { id } }' },
+        { next: () => undefined, error: (error) => (refused = error), complete: () => undefined },
+      );
     }
     await expect.poll(() => refused, { timeout: 10_000 }).toMatchObject([{ extensions: { code: 'RESOURCE_EXHAUSTED' } }]);
     await client.dispose();
@@ -152,13 +198,26 @@ describe('hostile text', () => {
   }
 
   it('in other places is named too', async () => {
-    expect((await tess.fails(CREATE, { name: 'p', tags: [{ key: '__proto__', value: 'x' }] })).extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.tags[0].key' });
+    expect((await tess.fails(CREATE, { name: 'p', tags: [{ key: '__proto__', value: 'x' }] })).extensions).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      field: 'input.tags[0].key',
+    });
     expect((await tess.fails('{ experiment(id: "1e400") { id } }')).extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'id' });
     expect((await tess.fails('{ runs(first: 1000000000) { nodes { id } } }')).extensions.code).toMatch(/BAD_USER_INPUT|QUERY_TOO_COMPLEX/);
-    expect((await tess.fails('{ experiments(filter: { search: "' + '%'.repeat(500) + '" }) { nodes { id } } }')).extensions).toMatchObject({ field: 'filter.search' });
-    expect((await tess.fails('mutation { logMetrics(input: { runId: "01a1fedb-904e-7148-ad0f-33f9595d7d0f", metrics: [{ key: "x", value: 1e400 }] }) { addedCount } }')).extensions.code).toBe('BAD_USER_INPUT');
+    expect((await tess.fails('{ experiments(filter: { search: "' + '%'.repeat(500) + '" }) { nodes { id } } }')).extensions).toMatchObject({
+      field: 'filter.search',
+    });
+    expect(
+      (
+        await tess.fails(
+          'mutation { logMetrics(input: { runId: "01a1fedb-904e-7148-ad0f-33f9595d7d0f", metrics: [{ key: "x", value: 1e400 }] }) { addedCount } }',
+        )
+      ).extensions.code,
+    ).toBe('BAD_USER_INPUT');
     await tess.ok(CREATE, { name: `'; drop table experiment; --` });
-    expect(await tess.ok('{ experiments(filter: { search: "drop table" }) { nodes { name } } }')).toEqual({ experiments: { nodes: [{ name: `'; drop table experiment; --` }] } });
+    expect(await tess.ok('{ experiments(filter: { search: "drop table" }) { nodes { name } } }')).toEqual({
+      experiments: { nodes: [{ name: `'; drop table experiment; --` }] },
+    });
   });
 });
 
@@ -169,9 +228,12 @@ describe('an unexpected error', () => {
     await admin.query('alter table run_tag rename to run_tag_away');
     await tess.ok(CREATE, { name: 'masked' });
     const { experiments } = await tess.ok<{ experiments: { nodes: { id: string }[] } }>('{ experiments(first: 1) { nodes { id } } }');
-    const error = await tess.fails(`mutation ($e: ID!) { createRun(input: { experimentId: $e, tags: [{ key: "a", value: "b" }] }) { run { id } } }`, {
-      e: experiments.nodes[0]?.id,
-    });
+    const error = await tess.fails(
+      `mutation ($e: ID!) { createRun(input: { experimentId: $e, tags: [{ key: "a", value: "b" }] }) { run { id } } }`,
+      {
+        e: experiments.nodes[0]?.id,
+      },
+    );
     await admin.query('alter table run_tag_away rename to run_tag');
     await admin.end();
     expect(error.extensions.code).toBe('INTERNAL');

@@ -246,9 +246,7 @@ describe('a training that is interrupted', () => {
     const job = await trainingEnd(tess, jobId);
     expect(job.result!.sha256).toBe(result!.sha256);
     expect(job.run.status).toBe('FINISHED');
-    expect(String(await stored(`acme/runs/${runId}/logs/attempt-2.log`))).toContain(
-      `continued from the checkpoint of epoch ${third},`,
-    );
+    expect(String(await stored(`acme/runs/${runId}/logs/attempt-2.log`))).toContain(`continued from the checkpoint of epoch ${third},`);
     for (const wrong of [jobId, whole.jobId]) expect((await tess.fails(RESUME, { id: wrong })).extensions.code).toBe('CONFLICT');
     console.log(`checkpoints of epochs ${newest} and ${second} damaged: continued from ${third}, same model`);
   });

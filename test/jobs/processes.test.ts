@@ -136,7 +136,12 @@ describe('two api and two worker processes on one database', () => {
     const started = [];
     for (let i = 0; i < 6; i++) {
       started.push(
-        await startTraining(i % 2 ? tess : other, { experimentId, datasetId, config: { ...CARS_CONFIG, hyperparameters: { ...CARS_CONFIG.hyperparameters, epochs: 50 }, seed: i }, runName: `shared ${i}` }),
+        await startTraining(i % 2 ? tess : other, {
+          experimentId,
+          datasetId,
+          config: { ...CARS_CONFIG, hyperparameters: { ...CARS_CONFIG.hyperparameters, epochs: 50 }, seed: i },
+          runName: `shared ${i}`,
+        }),
       );
     }
     // Followed at one api, started at the other.

@@ -149,6 +149,11 @@ export async function startTestService(settings: Record<string, string> = {}, da
 }
 
 /** A token of the tests' secret. */
-export function tokenFor({ tenant = 'acme', role = Role.ENGINEER, subject = 'tess', lifetimeSeconds = 3600 }: CallerOptions = {}): Promise<string> {
+export function tokenFor({
+  tenant = 'acme',
+  role = Role.ENGINEER,
+  subject = 'tess',
+  lifetimeSeconds = 3600,
+}: CallerOptions = {}): Promise<string> {
   return new SecretTokenVerifier(SECRET, { issuer: 'matih', audience: 'matih-ml' }).issue({ subject, tenant, role }, lifetimeSeconds);
 }

@@ -1,5 +1,13 @@
 import { type CategoricalReference, countBins, type NumericReference, type PredictionReference, type ReferenceProfile } from './drift.js';
-import { chiSquareTwoSample, holmAdjusted, kolmogorovSmirnov, poolSparseCells, psi, sum, type TestResult } from '../statistics/drift-statistics.js';
+import {
+  chiSquareTwoSample,
+  holmAdjusted,
+  kolmogorovSmirnov,
+  poolSparseCells,
+  psi,
+  sum,
+  type TestResult,
+} from '../statistics/drift-statistics.js';
 import { mean as meanOf } from '../statistics/metrics.js';
 
 export interface DriftThresholds {
@@ -123,7 +131,10 @@ interface Compared extends TestResult {
 /** The index runs over bins and missing values; the p-value is twice the lesser of Kolmogorov–Smirnov's and the missing share's. */
 function compareNumeric(reference: NumericReference, values: Float64Array): Compared {
   // Models take numbers in single precision, and so they are logged: 0.1 and its single-precision neighbour must be one value.
-  const sorted = values.filter((value) => Number.isFinite(value)).map(Math.fround).sort();
+  const sorted = values
+    .filter((value) => Number.isFinite(value))
+    .map(Math.fround)
+    .sort();
   const edges = reference.edges.map(Math.fround);
   const missing = values.length - sorted.length;
   const rows = Math.max(1, values.length);

@@ -25,7 +25,10 @@ const ISO_TIMESTAMP = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9}
 const MAX_SHOWN_CHARACTERS = 200;
 
 function invalid(field: string, expected: string, got: unknown): AppError {
-  const shown = typeof got === 'string' && got.length <= MAX_SHOWN_CHARACTERS ? got : quote(typeof got === 'number' && !Number.isFinite(got) ? String(got) : got);
+  const shown =
+    typeof got === 'string' && got.length <= MAX_SHOWN_CHARACTERS
+      ? got
+      : quote(typeof got === 'number' && !Number.isFinite(got) ? String(got) : got);
   return new AppError(ErrorCode.INVALID_TENSOR, `${field}: expected ${expected}, got ${shown}.`, { field, expected, got: shown });
 }
 

@@ -52,7 +52,10 @@ export const trainingConfigSchema = z.strictObject({
   modelType: z.enum(MODEL_TYPES),
   /** Absent for clustering only. */
   target: targetSchema.optional(),
-  features: z.array(z.strictObject({ column: z.string(), kind: z.enum(FEATURE_KINDS) })).min(1).max(1000),
+  features: z
+    .array(z.strictObject({ column: z.string(), kind: z.enum(FEATURE_KINDS) }))
+    .min(1)
+    .max(1000),
   split: splitSchema,
   /** Only rows whose timestamp column lies in [from, to), ISO 8601; either end may be open. */
   window: z.strictObject({ column: z.string(), from: z.iso.datetime().optional(), to: z.iso.datetime().optional() }).optional(),
@@ -62,6 +65,10 @@ export const trainingConfigSchema = z.strictObject({
   /** Stop when the validation loss has not improved by minDelta for `patience` epochs; the best epoch's weights are kept. */
   earlyStopping: z.strictObject({ patience: z.int().min(1).max(1000), minDelta: z.number().min(0).default(0) }).optional(),
   checkpointEveryEpochs: z.int().min(1).max(10_000).default(1),
-  seed: z.int().min(0).max(2 ** 31 - 1).default(42),
+  seed: z
+    .int()
+    .min(0)
+    .max(2 ** 31 - 1)
+    .default(42),
 });
 export type TrainingConfig = z.infer<typeof trainingConfigSchema>;

@@ -92,6 +92,12 @@ export class UpdateExperimentInput {
 
   @Field(() => [KeyValueInput], { nullable: true, description: 'All tags from now on, at most 100.' })
   tags?: KeyValueInput[] | null;
+
+  @Field(() => ExperimentState, {
+    nullable: true,
+    description: 'DELETED puts it aside: its runs are kept and no new ones start; ACTIVE brings it back.',
+  })
+  state?: keyof typeof ExperimentState | null;
 }
 
 @ObjectType({ description: 'The experiment after the mutation.' })

@@ -64,7 +64,8 @@ export class EventService {
     await requireOwn(session, Model, 'model', [filter.modelId]);
     await requireOwn(session, Endpoint, 'endpoint', [filter.endpointId]);
     const { subjectId } = filter;
-    if (subjectId != null && !(await session.em.findOne(Event, { tenant: session.tenant, subjectId }, { fields: ['id'] }))) throw notFound('event about', subjectId);
+    if (subjectId != null && !(await session.em.findOne(Event, { tenant: session.tenant, subjectId }, { fields: ['id'] })))
+      throw notFound('event about', subjectId);
   }
 
   async get(session: Session, id: string): Promise<Event> {
@@ -85,7 +86,8 @@ export class EventService {
 
   /** Numbered events past `seq`; -1 asks for the newest alone. */
   async after(session: Session, seq: number, limit: number): Promise<EventRow[]> {
-    return sql<EventRow>(session.em, 
+    return sql<EventRow>(
+      session.em,
       `select id, seq::float8 as seq, type, subject_type as "subjectType", subject_id as "subjectId", model_id as "modelId",
          endpoint_id as "endpointId", payload, created_at as "createdAt"
        from event where tenant = ? and seq > ? order by seq ${seq < 0 ? 'desc' : 'asc'} limit ?`,
@@ -106,7 +108,8 @@ export class EventService {
       const [waiting] = await sql<{ some: boolean }>(em, 'select exists(select 1 from event where seq is null) as some');
       if (!waiting?.some) return [];
       await sql(em, `select pg_advisory_xact_lock(hashtext('matih.events'))`);
-      const rows = await sql<{ tenant: string }>(em, 
+      const rows = await sql<{ tenant: string }>(
+        em,
         `update event set seq = numbered.n from (
            select id, nextval('event_seq') as n from (select id from event where seq is null order by created_at, id) ordered
          ) numbered where event.id = numbered.id returning event.tenant`,

@@ -81,7 +81,8 @@ export class JobService {
     const job = await this.get(session, id);
     await session.em.lock(job, LockMode.PESSIMISTIC_WRITE);
     await session.em.refresh(job);
-    if (ENDED.includes(job.status)) throw conflict(`Job ${id} has already ended (${job.status}).`, { expected: 'a queued or running job', got: job.status });
+    if (ENDED.includes(job.status))
+      throw conflict(`Job ${id} has already ended (${job.status}).`, { expected: 'a queued or running job', got: job.status });
     const before = { status: job.status };
     await this.step(session.em, job.id, { status: 'CANCELLED', message: `Cancelled by ${session.principal.subject}` });
     await this.endRun(session.em, job, 'KILLED');
@@ -118,7 +119,8 @@ export class JobService {
   /** Takes a delivered attempt. Null when there is nothing to do: already taken, overtaken or ended. */
   async claim(id: string, attempt: number): Promise<Job | null> {
     const claimed = await this.db.asSystem(async (em) => {
-      const [row] = await sql<{ id: string }>(em, 
+      const [row] = await sql<{ id: string }>(
+        em,
         `update job set status = 'RUNNING', heartbeat_at = now(), started_at = coalesce(started_at, now())
          where id = ? and attempt = ? and status = 'QUEUED' returning id`,
         [id, attempt],
@@ -134,14 +136,18 @@ export class JobService {
   /** A sign of life; false when the attempt has been overtaken. */
   async heartbeat(id: string, attempt: number): Promise<boolean> {
     const rows = await this.db.asSystem((em) =>
-      sql<{ id: string }>(em, `update job set heartbeat_at = now() where id = ? and attempt = ? and status = 'RUNNING' returning id`, [id, attempt]),
+      sql<{ id: string }>(em, `update job set heartbeat_at = now() where id = ? and attempt = ? and status = 'RUNNING' returning id`, [
+        id,
+        attempt,
+      ]),
     );
     return rows.length > 0;
   }
 
   /** Call first in every transaction of an attempt: locks the job and refuses an overtaken one. */
   async fence(session: Session, id: string, attempt: number): Promise<void> {
-    const rows = await sql<{ id: string }>(session.em, 
+    const rows = await sql<{ id: string }>(
+      session.em,
       `select id from job where id = ? and tenant = ? and attempt = ? and status = 'RUNNING' for update`,
       [id, session.tenant, attempt],
     );
@@ -194,7 +200,8 @@ export class JobService {
   /** Offers waiting jobs to the queue; first those that it was never offered, however many others wait for a worker. */
   async dispatch(): Promise<void> {
     const waiting = await this.db.asSystem((em) =>
-      sql<{ id: string; tenant: string; kind: string; attempt: number }>(em, 
+      sql<{ id: string; tenant: string; kind: string; attempt: number }>(
+        em,
         `select id, tenant, kind, attempt from job where status = 'QUEUED' and (not_before is null or not_before <= now())
          and (enqueued_attempt < attempt or enqueued_at < now() - ? * interval '1 millisecond')
          order by enqueued_attempt = attempt, created_at limit 500`,
@@ -218,7 +225,8 @@ export class JobService {
   /** Finds running jobs without a sign of life and gives them to another attempt. */
   async reconcile(heartbeatTimeoutMs: number): Promise<void> {
     const lost = await this.db.asSystem(async (em) => {
-      const rows = await sql<{ id: string; attempt: number }>(em, 
+      const rows = await sql<{ id: string; attempt: number }>(
+        em,
         `select id, attempt from job where status = 'RUNNING' and heartbeat_at < now() - ? * interval '1 millisecond' limit 100 for update skip locked`,
         [heartbeatTimeoutMs],
       );
@@ -238,7 +246,8 @@ export class JobService {
   /** The steps of a job after a sequence number; -1 asks for the newest alone. */
   async eventsAfter(session: Session, jobId: string, seq: number, limit: number): Promise<JobEventRow[]> {
     const order = seq < 0 ? 'desc' : 'asc';
-    return sql<JobEventRow>(session.em, 
+    return sql<JobEventRow>(
+      session.em,
       `select e.job_id as "jobId", e.seq::float8 as seq, e.status, e.attempt, e.progress, e.message, e.created_at as "loggedAt",
          e.seq = j.event_seq and j.ended_at is not null as "isLast"
        from job_event e join job j on j.id = e.job_id
@@ -267,10 +276,11 @@ export class JobService {
         });
       }
     } else {
-      await sql(em, 
-        `update job set failures = ?, attempt = attempt + 1, not_before = now() + ? * interval '1 millisecond' where id = ?`,
-        [failures, backoffMs, id],
-      );
+      await sql(em, `update job set failures = ?, attempt = attempt + 1, not_before = now() + ? * interval '1 millisecond' where id = ?`, [
+        failures,
+        backoffMs,
+        id,
+      ]);
       await this.step(em, id, { status: 'QUEUED', message: `${message}; attempt ${attempt + 1} follows` });
     }
   }
@@ -283,7 +293,8 @@ export class JobService {
   /** Changes a job and leaves the step in its log, numbered by the job's own row, so that numbers commit in order. */
   private async step(em: EntityManager, id: string, change: { status?: JobStatus; progress?: number; message: string }): Promise<void> {
     const ended = change.status !== undefined && ENDED.includes(change.status);
-    await sql(em, 
+    await sql(
+      em,
       `with changed as (
          update job set event_seq = event_seq + 1, status = coalesce(?, status), progress = coalesce(?, progress), message = ?,
            ended_at = case when ? then now() else ended_at end

@@ -37,10 +37,10 @@ export class ExperimentService {
 
   async update(
     session: Session,
-    input: { id: string; name?: string | null; description?: string | null; tags?: TagEntry[] | null },
+    input: { id: string; name?: string | null; description?: string | null; tags?: TagEntry[] | null; state?: Experiment['state'] | null },
   ): Promise<Experiment> {
     const experiment = await this.get(session, input.id);
-    const before = { name: experiment.name, description: experiment.description, tags: experiment.tags };
+    const before = changeable(experiment);
     if (input.name != null && input.name !== experiment.name) {
       const name = checkName('input.name', input.name);
       if (await session.em.findOne(Experiment, { tenant: session.tenant, name })) {
@@ -50,7 +50,8 @@ export class ExperimentService {
     }
     if (input.description != null) experiment.description = input.description;
     if (input.tags != null) experiment.tags = checkTags('input.tags', input.tags);
-    audit(session, 'updateExperiment', { type: 'experiment', id: experiment.id }, before, { name: experiment.name, description: experiment.description, tags: experiment.tags });
+    if (input.state != null) experiment.state = input.state;
+    audit(session, 'updateExperiment', { type: 'experiment', id: experiment.id }, before, changeable(experiment));
     return experiment;
   }
 
@@ -60,9 +61,18 @@ export class ExperimentService {
     return experiment;
   }
 
-  list(session: Session, filter: ExperimentFilter, page: PageRequest, order: Order<'createdAt' | 'name' | 'updatedAt'>): Promise<Page<Experiment>> {
+  list(
+    session: Session,
+    filter: ExperimentFilter,
+    page: PageRequest,
+    order: Order<'createdAt' | 'name' | 'updatedAt'>,
+  ): Promise<Page<Experiment>> {
     const where: FilterQuery<Experiment> = { tenant: session.tenant, state: filter.state ?? 'ACTIVE' };
     if (filter.search) Object.assign(where, { name: containsText('filter.search', filter.search) });
     return paginate(session, Experiment, where, page, order);
   }
+}
+
+function changeable({ name, description, tags, state }: Experiment): object {
+  return { name, description, tags, state };
 }

@@ -105,7 +105,11 @@ export class RunService {
 
   async setTags(session: Session, runId: string, tags: TagEntry[]): Promise<void> {
     const keys = tags.map(({ key }) => key);
-    const before = await sql<TagEntry>(session.em, 'select key, value from run_tag where tenant = ? and run_id = ? and key = any(?::text[])', [session.tenant, runId, keys]);
+    const before = await sql<TagEntry>(
+      session.em,
+      'select key, value from run_tag where tenant = ? and run_id = ? and key = any(?::text[])',
+      [session.tenant, runId, keys],
+    );
     const after = await this.putTags(session, runId, tags);
     audit(session, 'setRunTags', { type: 'run', id: runId }, Object.fromEntries(before.map(({ key, value }) => [key, value])), after);
   }
@@ -113,7 +117,8 @@ export class RunService {
   private async addParams(session: Session, runId: string, params: TagEntry[]): Promise<Record<string, string>> {
     const record = checkTags('input.params', params);
     await this.insertPairs(session, 'run_param', runId, record, 'on conflict (run_id, key) do nothing');
-    const [different] = await sql<{ key: string; value: string }>(session.em, 
+    const [different] = await sql<{ key: string; value: string }>(
+      session.em,
       `select p.key, p.value from run_param p join unnest(?::text[], ?::text[]) as n(key, value) on n.key = p.key and n.value <> p.value
        where p.tenant = ? and p.run_id = ? limit 1`,
       [Object.keys(record), Object.values(record), session.tenant, runId],
@@ -173,7 +178,8 @@ export class RunService {
 
   /** Points past a sequence number; -1 asks for the newest alone. */
   async metricsAfter(session: Session, runId: string, seq: number, limit: number): Promise<MetricRow[]> {
-    return sql<MetricRow>(session.em, 
+    return sql<MetricRow>(
+      session.em,
       `select run_id as "runId", key, value, step::float8 as step, logged_at as "loggedAt", seq::float8 as seq from metric_point
        where tenant = ? and run_id = ? and seq > ? order by seq ${seq < 0 ? 'desc' : 'asc'} limit ?`,
       [session.tenant, runId, seq, limit],
@@ -186,7 +192,8 @@ export class RunService {
    */
   async metricHistory(session: Session, runId: string, key: string, maxPoints: number): Promise<MetricRow[]> {
     if (maxPoints < 2 || maxPoints > 10_000) throw badInput('maxPoints', 'an integer from 2 to 10000', maxPoints);
-    return sql<MetricRow>(session.em, 
+    return sql<MetricRow>(
+      session.em,
       `with points as (
          select key, value, step, logged_at, seq, row_number() over w - 1 as n, count(*) over () as total
          from metric_point where tenant = ? and run_id = ? and key = ? window w as (order by step, logged_at, seq)),
@@ -207,21 +214,34 @@ export class RunService {
     const terms = [...(filter.params ?? []), ...(filter.tags ?? []), ...(filter.metrics ?? []), ...(filter.datasetIds ?? [])];
     if (terms.length > 20) throw badInput('filter', 'at most 20 terms', terms.length);
     const related = [
-      ...(filter.datasetIds?.length ? [runIds('run_dataset', `dataset_id in (${filter.datasetIds.map(() => '?').join(', ')})`, [session.tenant, ...filter.datasetIds])] : []),
+      ...(filter.datasetIds?.length
+        ? [runIds('run_dataset', `dataset_id in (${filter.datasetIds.map(() => '?').join(', ')})`, [session.tenant, ...filter.datasetIds])]
+        : []),
       ...(filter.params ?? []).map((pair) => runIds('run_param', HAS_PAIR, [session.tenant, pair.key, pair.value, pair.value])),
       ...(filter.tags ?? []).map((pair) => runIds('run_tag', HAS_PAIR, [session.tenant, pair.key, pair.value, pair.value])),
       ...(filter.metrics ?? []).map(({ key, min, max }) => {
         const bounds = [...(min == null ? [] : ['value >= ?']), ...(max == null ? [] : ['value <= ?'])];
-        return runIds('metric_latest', ['key = ?', ...bounds].join(' and '), [session.tenant, key, min, max].filter((value) => value != null));
+        return runIds(
+          'metric_latest',
+          ['key = ?', ...bounds].join(' and '),
+          [session.tenant, key, min, max].filter((value) => value != null),
+        );
       }),
     ];
     return related.length > 0 ? ({ $and: [where, ...related] } as FilterQuery<Run>) : where;
   }
 
-  private async insertPairs(session: Session, table: string, runId: string, record: Record<string, string>, onConflict: string): Promise<void> {
+  private async insertPairs(
+    session: Session,
+    table: string,
+    runId: string,
+    record: Record<string, string>,
+    onConflict: string,
+  ): Promise<void> {
     // In one order, so that two calls with the same keys never wait for each other.
     const keys = Object.keys(record).sort();
-    const inserted = await sql<{ found: number }>(session.em, 
+    const inserted = await sql<{ found: number }>(
+      session.em,
       `with target as (select id from run where tenant = ? and id = ?),
        pairs as (insert into ${table} (tenant, run_id, key, value)
          select ?, target.id, p.key, p.value from target, unnest(?::text[], ?::text[]) as p(key, value) ${onConflict})

@@ -31,7 +31,14 @@ export class UploadService {
       const stored = await this.objects.put(objectKey, content, { maxBytes: this.maxBytes });
       return await this.db.transact(actor, async (session) => {
         await this.staged.settle(session, [objectKey]);
-        return session.em.create(Upload, { id, tenant: session.tenant, fileName: name, objectKey, ...stored, createdBy: session.principal.subject });
+        return session.em.create(Upload, {
+          id,
+          tenant: session.tenant,
+          fileName: name,
+          objectKey,
+          ...stored,
+          createdBy: session.principal.subject,
+        });
       });
     } catch (error) {
       await this.staged.discard(objectKey);
@@ -47,7 +54,9 @@ export class UploadService {
 
   /** Removes uploads that were never used. Objects that became a dataset, model or artifact keep their key there, not here. */
   async sweep(): Promise<number> {
-    const old = await this.db.asSystem((em) => em.find(Upload, { createdAt: { $lt: new Date(Date.now() - UNUSED_AFTER_MS) } }, { limit: 100 }));
+    const old = await this.db.asSystem((em) =>
+      em.find(Upload, { createdAt: { $lt: new Date(Date.now() - UNUSED_AFTER_MS) } }, { limit: 100 }),
+    );
     for (const upload of old) {
       await this.objects.delete(upload.objectKey);
       await this.db.asSystem((em) => em.nativeDelete(Upload, { id: upload.id }));

@@ -6,7 +6,10 @@ export const Alert = defineEntity({
   name: 'Alert',
   tableName: 'alert',
   properties: {
-    id: p.uuid().primary().onCreate(() => uuidv7()),
+    id: p
+      .uuid()
+      .primary()
+      .onCreate(() => uuidv7()),
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
     kind: p.enum(ALERT_KINDS),
@@ -19,7 +22,10 @@ export const Alert = defineEntity({
     message: p.text(),
     details: p.json<Record<string, unknown>>().onCreate(() => ({})),
     cleanWindows: p.integer().default(0),
-    updatedAt: p.datetime().onCreate(() => new Date()).onUpdate(() => new Date()),
+    updatedAt: p
+      .datetime()
+      .onCreate(() => new Date())
+      .onUpdate(() => new Date()),
     resolvedAt: p.datetime().nullable(),
   },
 });

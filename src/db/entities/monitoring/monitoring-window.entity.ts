@@ -6,7 +6,10 @@ export const MonitoringWindow = defineEntity({
   name: 'MonitoringWindow',
   tableName: 'monitoring_window',
   properties: {
-    id: p.uuid().primary().onCreate(() => uuidv7()),
+    id: p
+      .uuid()
+      .primary()
+      .onCreate(() => uuidv7()),
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
     deploymentId: p.uuid(),

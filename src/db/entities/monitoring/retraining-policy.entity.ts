@@ -6,7 +6,10 @@ export const RetrainingPolicy = defineEntity({
   name: 'RetrainingPolicy',
   tableName: 'retraining_policy',
   properties: {
-    id: p.uuid().primary().onCreate(() => uuidv7()),
+    id: p
+      .uuid()
+      .primary()
+      .onCreate(() => uuidv7()),
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
     modelId: p.uuid(),
@@ -16,7 +19,10 @@ export const RetrainingPolicy = defineEntity({
     cooldownMs: p.bigint('number'),
     budgetPer30Days: p.integer().fieldName('budget_per_30_days'),
     createdBy: p.text(),
-    updatedAt: p.datetime().onCreate(() => new Date()).onUpdate(() => new Date()),
+    updatedAt: p
+      .datetime()
+      .onCreate(() => new Date())
+      .onUpdate(() => new Date()),
   },
 });
 export type RetrainingPolicy = InferEntity<typeof RetrainingPolicy>;

@@ -5,7 +5,10 @@ export const AuditLog = defineEntity({
   name: 'AuditLog',
   tableName: 'audit_log',
   properties: {
-    id: p.uuid().primary().onCreate(() => uuidv7()),
+    id: p
+      .uuid()
+      .primary()
+      .onCreate(() => uuidv7()),
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
     actor: p.text(),

@@ -5,7 +5,10 @@ export const Event = defineEntity({
   name: 'Event',
   tableName: 'event',
   properties: {
-    id: p.uuid().primary().onCreate(() => uuidv7()),
+    id: p
+      .uuid()
+      .primary()
+      .onCreate(() => uuidv7()),
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
     type: p.text(),

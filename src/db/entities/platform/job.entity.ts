@@ -5,7 +5,10 @@ export const Job = defineEntity({
   name: 'Job',
   tableName: 'job',
   properties: {
-    id: p.uuid().primary().onCreate(() => uuidv7()),
+    id: p
+      .uuid()
+      .primary()
+      .onCreate(() => uuidv7()),
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
     kind: p.enum(['TRAINING', 'EVALUATION', 'VALIDATION', 'BATCH_INFERENCE']),

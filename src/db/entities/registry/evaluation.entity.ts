@@ -6,7 +6,10 @@ export const Evaluation = defineEntity({
   name: 'Evaluation',
   tableName: 'evaluation',
   properties: {
-    id: p.uuid().primary().onCreate(() => uuidv7()),
+    id: p
+      .uuid()
+      .primary()
+      .onCreate(() => uuidv7()),
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
     modelVersionId: p.uuid(),

@@ -6,7 +6,10 @@ export const GateResult = defineEntity({
   name: 'GateResult',
   tableName: 'gate_result',
   properties: {
-    id: p.uuid().primary().onCreate(() => uuidv7()),
+    id: p
+      .uuid()
+      .primary()
+      .onCreate(() => uuidv7()),
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
     modelVersionId: p.uuid(),

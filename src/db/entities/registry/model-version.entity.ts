@@ -7,7 +7,10 @@ export const ModelVersion = defineEntity({
   name: 'ModelVersion',
   tableName: 'model_version',
   properties: {
-    id: p.uuid().primary().onCreate(() => uuidv7()),
+    id: p
+      .uuid()
+      .primary()
+      .onCreate(() => uuidv7()),
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
     modelId: p.uuid(),
@@ -30,7 +33,10 @@ export const ModelVersion = defineEntity({
     agreementMaxAbsDiff: p.float().nullable(),
     tags: p.json<Record<string, string>>().onCreate(() => ({})),
     createdBy: p.text(),
-    updatedAt: p.datetime().onCreate(() => new Date()).onUpdate(() => new Date()),
+    updatedAt: p
+      .datetime()
+      .onCreate(() => new Date())
+      .onUpdate(() => new Date()),
   },
 });
 export type ModelVersion = InferEntity<typeof ModelVersion>;

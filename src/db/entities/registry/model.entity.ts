@@ -5,7 +5,10 @@ export const Model = defineEntity({
   name: 'Model',
   tableName: 'model',
   properties: {
-    id: p.uuid().primary().onCreate(() => uuidv7()),
+    id: p
+      .uuid()
+      .primary()
+      .onCreate(() => uuidv7()),
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
     name: p.text(),
@@ -17,7 +20,10 @@ export const Model = defineEntity({
     lastVersion: p.integer().default(0),
     tags: p.json<Record<string, string>>().onCreate(() => ({})),
     createdBy: p.text(),
-    updatedAt: p.datetime().onCreate(() => new Date()).onUpdate(() => new Date()),
+    updatedAt: p
+      .datetime()
+      .onCreate(() => new Date())
+      .onUpdate(() => new Date()),
   },
 });
 export type Model = InferEntity<typeof Model>;

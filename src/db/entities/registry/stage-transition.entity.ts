@@ -5,7 +5,10 @@ export const StageTransition = defineEntity({
   name: 'StageTransition',
   tableName: 'stage_transition',
   properties: {
-    id: p.uuid().primary().onCreate(() => uuidv7()),
+    id: p
+      .uuid()
+      .primary()
+      .onCreate(() => uuidv7()),
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
     modelId: p.uuid(),

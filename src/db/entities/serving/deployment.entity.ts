@@ -5,7 +5,10 @@ export const Deployment = defineEntity({
   name: 'Deployment',
   tableName: 'deployment',
   properties: {
-    id: p.uuid().primary().onCreate(() => uuidv7()),
+    id: p
+      .uuid()
+      .primary()
+      .onCreate(() => uuidv7()),
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
     endpointId: p.uuid(),
@@ -19,7 +22,10 @@ export const Deployment = defineEntity({
     error: p.text().nullable(),
     endedAt: p.datetime().nullable(),
     createdBy: p.text(),
-    updatedAt: p.datetime().onCreate(() => new Date()).onUpdate(() => new Date()),
+    updatedAt: p
+      .datetime()
+      .onCreate(() => new Date())
+      .onUpdate(() => new Date()),
   },
 });
 export type Deployment = InferEntity<typeof Deployment>;

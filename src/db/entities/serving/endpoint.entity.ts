@@ -5,7 +5,10 @@ export const Endpoint = defineEntity({
   name: 'Endpoint',
   tableName: 'endpoint',
   properties: {
-    id: p.uuid().primary().onCreate(() => uuidv7()),
+    id: p
+      .uuid()
+      .primary()
+      .onCreate(() => uuidv7()),
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
     name: p.text(),
@@ -14,7 +17,10 @@ export const Endpoint = defineEntity({
     slaLatencyP95Ms: p.float().fieldName('sla_latency_p95_ms'),
     logSampleRate: p.float(),
     createdBy: p.text(),
-    updatedAt: p.datetime().onCreate(() => new Date()).onUpdate(() => new Date()),
+    updatedAt: p
+      .datetime()
+      .onCreate(() => new Date())
+      .onUpdate(() => new Date()),
   },
 });
 export type Endpoint = InferEntity<typeof Endpoint>;

@@ -5,7 +5,10 @@ export const PredictionLog = defineEntity({
   name: 'PredictionLog',
   tableName: 'prediction_log',
   properties: {
-    id: p.uuid().primary().onCreate(() => uuidv7()),
+    id: p
+      .uuid()
+      .primary()
+      .onCreate(() => uuidv7()),
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
     endpointId: p.uuid(),

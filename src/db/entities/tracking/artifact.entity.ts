@@ -5,7 +5,10 @@ export const Artifact = defineEntity({
   name: 'Artifact',
   tableName: 'artifact',
   properties: {
-    id: p.uuid().primary().onCreate(() => uuidv7()),
+    id: p
+      .uuid()
+      .primary()
+      .onCreate(() => uuidv7()),
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
     runId: p.uuid().nullable(),

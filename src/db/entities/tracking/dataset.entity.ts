@@ -6,7 +6,10 @@ export const Dataset = defineEntity({
   name: 'Dataset',
   tableName: 'dataset',
   properties: {
-    id: p.uuid().primary().onCreate(() => uuidv7()),
+    id: p
+      .uuid()
+      .primary()
+      .onCreate(() => uuidv7()),
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
     name: p.text(),

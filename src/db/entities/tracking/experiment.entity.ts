@@ -5,7 +5,10 @@ export const Experiment = defineEntity({
   name: 'Experiment',
   tableName: 'experiment',
   properties: {
-    id: p.uuid().primary().onCreate(() => uuidv7()),
+    id: p
+      .uuid()
+      .primary()
+      .onCreate(() => uuidv7()),
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
     name: p.text(),
@@ -13,7 +16,10 @@ export const Experiment = defineEntity({
     tags: p.json<Record<string, string>>().onCreate(() => ({})),
     state: p.enum(['ACTIVE', 'DELETED']).default('ACTIVE'),
     createdBy: p.text(),
-    updatedAt: p.datetime().onCreate(() => new Date()).onUpdate(() => new Date()),
+    updatedAt: p
+      .datetime()
+      .onCreate(() => new Date())
+      .onUpdate(() => new Date()),
   },
 });
 export type Experiment = InferEntity<typeof Experiment>;

@@ -5,7 +5,10 @@ export const RunDataset = defineEntity({
   name: 'RunDataset',
   tableName: 'run_dataset',
   properties: {
-    id: p.uuid().primary().onCreate(() => uuidv7()),
+    id: p
+      .uuid()
+      .primary()
+      .onCreate(() => uuidv7()),
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
     runId: p.uuid(),

@@ -5,7 +5,10 @@ export const Run = defineEntity({
   name: 'Run',
   tableName: 'run',
   properties: {
-    id: p.uuid().primary().onCreate(() => uuidv7()),
+    id: p
+      .uuid()
+      .primary()
+      .onCreate(() => uuidv7()),
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
     experimentId: p.uuid(),

@@ -5,7 +5,10 @@ export const Upload = defineEntity({
   name: 'Upload',
   tableName: 'upload',
   properties: {
-    id: p.uuid().primary().onCreate(() => uuidv7()),
+    id: p
+      .uuid()
+      .primary()
+      .onCreate(() => uuidv7()),
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
     fileName: p.text(),

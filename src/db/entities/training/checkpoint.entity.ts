@@ -5,7 +5,10 @@ export const Checkpoint = defineEntity({
   name: 'Checkpoint',
   tableName: 'checkpoint',
   properties: {
-    id: p.uuid().primary().onCreate(() => uuidv7()),
+    id: p
+      .uuid()
+      .primary()
+      .onCreate(() => uuidv7()),
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
     jobId: p.uuid(),
