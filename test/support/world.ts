@@ -1,3 +1,4 @@
+// one file because it is one world: a thing of every type, made in the order in which they need each other.
 import { randomUUID } from 'node:crypto';
 import { Role } from '../../src/domain/platform/principal.js';
 import type { Caller, TestService } from './service.js';

@@ -1,3 +1,4 @@
+// one file because a job's life is one state machine: every change of its row stands here.
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Logger } from 'pino';
 import type { JobQueue } from '../../adapters/job-queue/port.js';
