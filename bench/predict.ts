@@ -10,8 +10,8 @@ import { startPeer, startService, withDataDir, type Service } from './support/se
 const WIDTHS = [100, 128, 64, 5];
 const INPUTS = WIDTHS[0] ?? 0;
 const CLIENTS = 64;
-const ROUNDS = 4;
-const ROUND_MS = 2_500;
+const ROUNDS = 5;
+const ROUND_MS = 2_000;
 const ROWS_PER_REQUEST = [1, 16];
 const HOSTS = 2;
 /** A busy endpoint logs a sample for its monitoring. */

@@ -47,6 +47,8 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
     forceCloseConnections: 'idle',
     return503OnClosing: true,
   });
+  // Nothing logs through a request, and a logger of its own costs each of them.
+  if (config.LOG_LEVEL !== 'debug') fastify.setChildLoggerFactory((parent) => parent);
   fastify.addHook('onSend', (request, reply, payload, done) => {
     reply.header('x-request-id', request.id);
     if (draining) reply.header('connection', 'close');
