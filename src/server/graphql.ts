@@ -21,7 +21,7 @@ import { WebSocketServer, type WebSocket } from 'ws';
 import type { TokenVerifier } from '../adapters/auth/token-verifier.js';
 import { AppError, badInput, ErrorCode, unauthenticated } from '../errors.js';
 import type { RequestContext } from '../resolvers/request-context.js';
-import type { Principal } from '../domain/platform/principal.js';
+import { bearerOf, type Principal } from '../domain/platform/principal.js';
 import { toClientError } from './client-error.js';
 import { checkQueryLimits, MAX_TOKENS, type QueryLimits } from './query-limits.js';
 import { RepeatedOperations } from './repeated-operations.js';
@@ -105,15 +105,15 @@ function rootField(operation: OperationDefinitionNode | undefined): string {
   return first?.kind === Kind.FIELD ? first.name.value : 'other';
 }
 
-/** The bearer of an Authorization header. */
+/** Whom an Authorization header stands for; a refusal carries its HTTP status. */
 export async function authenticate(tokens: TokenVerifier, header: unknown): Promise<Principal> {
-  const match = typeof header === 'string' ? /^Bearer (\S+)$/i.exec(header) : null;
-  if (!match?.[1]) {
+  const token = bearerOf(header);
+  if (!token) {
     const refused = unauthenticated();
     throw new GraphQLError(refused.message, { originalError: refused, extensions: { code: refused.code, http: { status: 401 } } });
   }
   try {
-    return await tokens.verify(match[1]);
+    return await tokens.verify(token);
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     const status = error.code === ErrorCode.UNAVAILABLE ? 503 : 401;
