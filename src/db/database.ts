@@ -6,6 +6,7 @@ import type { Principal } from '../domain/platform/principal.js';
 import { AppError, ErrorCode } from '../errors.js';
 import { entities } from './entities/index.js';
 import { Migration0001 } from './migrations/0001-foundation.js';
+import { Migration0002 } from './migrations/0002-tracking-and-registry.js';
 import { asOutage } from './outage.js';
 import { giveBackDeadConnections, watchStatements } from './pool.js';
 import { APP_ROLE, checkServer, ensureRoles, explainRefusal, isRace, SYSTEM_ROLE } from './preparation.js';
@@ -36,7 +37,10 @@ export interface DatabaseOptions {
 }
 
 const MIGRATION_TABLE = 'schema_migration';
-const MIGRATIONS = [{ name: '0001-foundation', class: Migration0001 }];
+const MIGRATIONS = [
+  { name: '0001-foundation', class: Migration0001 },
+  { name: '0002-tracking-and-registry', class: Migration0002 },
+];
 /** Longest wait for a connection, new or out of the pool. */
 const CONNECT_TIMEOUT_MS = 15_000;
 

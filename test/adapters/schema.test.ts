@@ -116,7 +116,7 @@ function valueFor(type: string, n: number): string {
     uuid: 'gen_random_uuid()',
     json: `'{}'`,
     jsonb: `'{}'`,
-    boolean: 'true',
+    boolean: `${n === 1}`,
     integer: `${n}`,
     bigint: `${n}`,
     'double precision': `${n}`,

@@ -3,8 +3,16 @@ import { Upload } from './tracking/upload.entity.js';
 import { Dataset } from './tracking/dataset.entity.js';
 import { Run } from './tracking/run.entity.js';
 import { RunDataset } from './tracking/run-dataset.entity.js';
+import { LoggedDataset } from './tracking/logged-dataset.entity.js';
+import { LoggedModel } from './tracking/logged-model.entity.js';
+import { RunModel } from './tracking/run-model.entity.js';
 import { Model } from './registry/model.entity.js';
 import { ModelVersion } from './registry/model-version.entity.js';
+import { ModelAlias } from './registry/model-alias.entity.js';
+import { Approval } from './registry/approval.entity.js';
+import { ModelComment } from './registry/model-comment.entity.js';
+import { Webhook } from './registry/webhook.entity.js';
+import { WebhookDelivery } from './registry/webhook-delivery.entity.js';
 import { StageTransition } from './registry/stage-transition.entity.js';
 import { GateResult } from './registry/gate-result.entity.js';
 import { Evaluation } from './registry/evaluation.entity.js';
@@ -17,6 +25,7 @@ import { PredictionLog } from './serving/prediction-log.entity.js';
 import { MonitoringWindow } from './monitoring/monitoring-window.entity.js';
 import { Alert } from './monitoring/alert.entity.js';
 import { RetrainingPolicy } from './monitoring/retraining-policy.entity.js';
+import { ExternalRef } from './platform/external-ref.entity.js';
 import { Event } from './platform/event.entity.js';
 import { AuditLog } from './platform/audit-log.entity.js';
 
@@ -27,8 +36,16 @@ export const entities = [
   Dataset,
   Run,
   RunDataset,
+  LoggedDataset,
+  LoggedModel,
+  RunModel,
   Model,
   ModelVersion,
+  ModelAlias,
+  Approval,
+  ModelComment,
+  Webhook,
+  WebhookDelivery,
   StageTransition,
   GateResult,
   Evaluation,
@@ -43,4 +60,5 @@ export const entities = [
   RetrainingPolicy,
   Event,
   AuditLog,
+  ExternalRef,
 ];

@@ -1,7 +1,7 @@
 // one file because a migration is one version of the schema.
 import { Migration } from '@mikro-orm/migrations';
+import { createTables, dropTables } from './tables.js';
 
-/** Every table carries its tenant, and forced row-level security stands behind the services' own checks. */
 const TABLES: Record<string, string> = {
   experiment: `
     name text not null,
@@ -332,34 +332,13 @@ export class Migration0001 extends Migration {
   override async up(): Promise<void> {
     // A server may have taken this from everybody.
     this.addSql(`grant usage on schema public to matih_app, matih_system`);
-    for (const [table, columns] of Object.entries(TABLES)) {
-      this.addSql(`create table ${table} (
-        id uuid primary key,
-        tenant text not null check (tenant <> ''),
-        created_at timestamptz not null default date_trunc('milliseconds', clock_timestamp()),
-        ${columns.trim()},
-        unique (tenant, id))`);
-      this.addSql(`create index ${table}_by_created on ${table} (tenant, created_at desc, id desc)`);
-    }
-    for (const [table, columns] of Object.entries(BULK_TABLES)) {
-      this.addSql(`create table ${table} (${columns})`);
-    }
+    for (const statement of createTables(TABLES, BULK_TABLES)) this.addSql(statement);
     for (const index of INDEXES) this.addSql(index);
     this.addSql(`create sequence event_seq owned by event.seq`);
-    for (const table of [...Object.keys(TABLES), ...Object.keys(BULK_TABLES)]) {
-      this.addSql(`alter table ${table} enable row level security`);
-      this.addSql(`alter table ${table} force row level security`);
-      this.addSql(`create policy tenant on ${table} to matih_app using (tenant = current_setting('matih.tenant', true))`);
-      this.addSql(`create policy system on ${table} to matih_system using (true)`);
-      const verbs = table === 'audit_log' ? 'select, insert' : 'select, insert, update, delete';
-      this.addSql(`grant ${verbs} on ${table} to matih_app, matih_system`);
-    }
     this.addSql(`grant usage on sequence event_seq to matih_system`);
   }
 
   override async down(): Promise<void> {
-    for (const table of [...Object.keys(BULK_TABLES), ...Object.keys(TABLES)].reverse()) {
-      this.addSql(`drop table ${table} cascade`);
-    }
+    for (const statement of dropTables(TABLES, BULK_TABLES)) this.addSql(statement);
   }
 }

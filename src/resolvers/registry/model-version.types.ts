@@ -140,14 +140,17 @@ export class ModelVersionType {
   @Field(() => String, { description: 'What is particular about it, as Markdown; may be empty.' })
   description!: string;
 
-  @Field(() => SafeInt, { description: 'Size of model.onnx in bytes.' })
-  sizeBytes!: number;
+  @Field(() => SafeInt, { nullable: true, description: 'Size of model.onnx in bytes; null as long as there is none.' })
+  sizeBytes?: number | null;
 
-  @Field(() => String, { description: 'SHA-256 of model.onnx, hexadecimal.' })
-  sha256!: string;
+  @Field(() => String, { nullable: true, description: 'SHA-256 of model.onnx, hexadecimal; null as long as there is none.' })
+  sha256?: string | null;
 
-  @Field(() => ModelSignatureType, { description: 'What it takes and gives.' })
-  signature!: Signature;
+  @Field(() => ModelSignatureType, {
+    nullable: true,
+    description: 'What model.onnx takes and gives; null as long as there is none, for a version that came with files of another framework.',
+  })
+  signature?: Signature | null;
 
   @Field(() => MetricValue, {
     nullable: true,

@@ -3,7 +3,7 @@ import type { ObjectStore } from '../../adapters/object-store/port.js';
 import { Dataset } from '../../db/entities/tracking/dataset.entity.js';
 import { Evaluation } from '../../db/entities/registry/evaluation.entity.js';
 import { Model } from '../../db/entities/registry/model.entity.js';
-import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import { ModelVersion, type OnnxVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Job } from '../../db/entities/platform/job.entity.js';
 import type { Session } from '../../db/database.js';
 import type { EvaluationReport } from '../../domain/registry/evaluation.js';
@@ -55,9 +55,9 @@ interface Dependencies {
 
 /** Everything that an attempt needs, read in one transaction. */
 interface Plan {
-  version: ModelVersion;
+  version: OnnxVersion;
   model: Model;
-  baseline: ModelVersion | null;
+  baseline: OnnxVersion | null;
   /** The judged rows' dataset. */
   dataset: Dataset;
   trainingDataset: Dataset | null;
@@ -223,7 +223,7 @@ export class EvaluationService {
     };
   }
 
-  private async fileOf(version: ModelVersion): Promise<ModelFile> {
+  private async fileOf(version: OnnxVersion): Promise<ModelFile> {
     return { path: await this.deps.versions.modelPath(version), sha256: version.sha256, signature: version.signature };
   }
 
@@ -245,7 +245,7 @@ function comparedWith(report: EvaluationReport): string | null {
 }
 
 /** What can be known before the job: the dataset has what the model takes and what it predicts. */
-function requireColumns(dataset: Dataset, { signature }: ModelVersion, target: TargetColumn | null): void {
+function requireColumns(dataset: Dataset, { signature }: OnnxVersion, target: TargetColumn | null): void {
   const names = dataset.columns.map(({ name }) => name);
   const shown = names.slice(0, 20).join(', ');
   if (target && !names.includes(target.column))

@@ -1,7 +1,7 @@
 import { raw, type FilterQuery } from '@mikro-orm/core';
 import type { ObjectStore } from '../../adapters/object-store/port.js';
 import { Model } from '../../db/entities/registry/model.entity.js';
-import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import { ModelVersion, type OnnxVersion } from '../../db/entities/registry/model-version.entity.js';
 import { Run } from '../../db/entities/tracking/run.entity.js';
 import type { Actor, Database, Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
@@ -17,6 +17,7 @@ import { audit } from '../platform/use-case.js';
 import type { TagEntry } from '../tracking/experiment.service.js';
 import type { UploadService } from '../tracking/upload.service.js';
 import type { ModelService } from './model.service.js';
+import { requireReady } from './onnx-version.js';
 import { trainingOf } from './training-source.js';
 import type { VersionRemoval } from './version-removal.js';
 import type { VersionStorage } from './version-storage.js';
@@ -37,7 +38,7 @@ export interface ModelVersionFilter {
 }
 
 /** What a version is made from. */
-type VersionSource = Pick<ModelVersion, 'sourceKey' | 'sizeBytes' | 'sha256' | 'signature'> &
+type VersionSource = Pick<OnnxVersion, 'sourceKey' | 'sizeBytes' | 'sha256' | 'signature'> &
   Partial<Pick<ModelVersion, 'runId' | 'metrics' | 'reference' | 'agreementMaxAbsDiff'>>;
 
 interface Dependencies {
@@ -140,16 +141,13 @@ export class ModelVersionService {
     return version;
   }
 
-  /** A version whose files are stored. */
-  async getReady(session: Session, id: string): Promise<ModelVersion> {
-    const version = await this.get(session, id);
-    if (version.status !== 'READY')
-      throw conflict(`Version ${version.version} is ${version.status}.`, { expected: 'a READY version', got: version.status });
-    return version;
+  /** A version whose model.onnx is stored. */
+  async getReady(session: Session, id: string): Promise<OnnxVersion> {
+    return requireReady(await this.get(session, id));
   }
 
   /** A readable local file with the model. */
-  modelPath(version: ModelVersion): Promise<string> {
+  modelPath(version: OnnxVersion): Promise<string> {
     return this.deps.objects.localPath(version.objectKey);
   }
 
@@ -206,7 +204,7 @@ export class ModelVersionService {
 }
 
 function changeFrom(previous: ModelVersion, source: VersionSource): VersionChange {
-  if (signaturesDiffer(previous.signature, source.signature)) return 'SIGNATURE';
+  if (previous.signature && signaturesDiffer(previous.signature, source.signature)) return 'SIGNATURE';
   const again = previous.sha256 === source.sha256 || (source.runId != null && previous.runId === source.runId);
   return again ? 'EXPORT' : 'TRAINING';
 }

@@ -1,7 +1,7 @@
 import type { ObjectStore, StoredObject } from '../../adapters/object-store/port.js';
 import { Dataset } from '../../db/entities/tracking/dataset.entity.js';
 import { Model } from '../../db/entities/registry/model.entity.js';
-import type { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import type { OnnxVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Session } from '../../db/database.js';
 import { MODEL_REQUIREMENTS, type ModelCardFacts, renderModelCard } from '../../domain/registry/model-card.js';
 import { AppError, ErrorCode } from '../../errors.js';
@@ -11,19 +11,19 @@ const REQUIREMENTS = 'requirements.txt';
 const CARD = 'model_card.md';
 
 /** Key of a file beside the version's model. */
-export function siblingKey(version: ModelVersion, path: string): string {
+export function siblingKey(version: OnnxVersion, path: string): string {
   return version.objectKey.slice(0, version.objectKey.lastIndexOf('/') + 1) + path;
 }
 
 /** Every file that a version has from the start, by its path. */
-export function versionKeys(version: ModelVersion): Record<string, string> {
+export function versionKeys(version: OnnxVersion): Record<string, string> {
   return { 'model.onnx': version.objectKey, [REQUIREMENTS]: siblingKey(version, REQUIREMENTS), [CARD]: siblingKey(version, CARD) };
 }
 
 /** Stores the files under their keys; doing it twice gives the same. Errors: NOT_FOUND when the source is gone, INVALID_MODEL when it has changed. */
 export async function storeVersionFiles(
   objects: ObjectStore,
-  version: ModelVersion,
+  version: OnnxVersion,
   facts: ModelCardFacts,
 ): Promise<Record<string, StoredObject>> {
   const model = await objects.put(version.objectKey, await objects.get(version.sourceKey));
@@ -41,7 +41,7 @@ export async function storeVersionFiles(
 }
 
 /** What the card of a version tells. */
-export async function cardFactsOf(session: Session, version: ModelVersion): Promise<ModelCardFacts> {
+export async function cardFactsOf(session: Session, version: OnnxVersion): Promise<ModelCardFacts> {
   const model = await session.em.findOneOrFail(Model, { id: version.modelId, tenant: session.tenant });
   const training = await trainingOf(session, version.runId);
   const dataset = training && (await session.em.findOneOrFail(Dataset, { id: training.datasetId, tenant: session.tenant }));

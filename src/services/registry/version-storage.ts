@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 import type { ObjectStore, StoredObject } from '../../adapters/object-store/port.js';
 import { Model } from '../../db/entities/registry/model.entity.js';
-import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import { ModelVersion, type OnnxVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Actor, Database, Session } from '../../db/database.js';
 import { EventType } from '../../domain/platform/events.js';
 import type { ModelCardFacts } from '../../domain/registry/model-card.js';
@@ -12,6 +12,7 @@ import { AppError, ErrorCode } from '../../errors.js';
 import type { StagedObjects } from '../platform/staged-objects.js';
 import { emitEvent } from '../platform/use-case.js';
 import type { ArtifactService } from '../tracking/artifact.service.js';
+import { requireOnnx } from './onnx-version.js';
 import { cardFactsOf, storeVersionFiles, versionKeys } from './version-files.js';
 
 /** A PENDING version that nobody stored for so long was left by a crash. */
@@ -19,7 +20,7 @@ const STORE_AFTER_MS = 60_000;
 
 /** What a version stored under its keys is about to become. */
 interface PendingVersion {
-  version: ModelVersion;
+  version: OnnxVersion;
   keys: Record<string, string>;
   facts: ModelCardFacts;
 }
@@ -92,8 +93,9 @@ export class VersionStorage {
   }
 
   private async prepare(session: Session, id: string): Promise<PendingVersion | null> {
-    const version = await this.lockPending(session, id);
-    if (!version) return null;
+    const found = await this.lockPending(session, id);
+    if (!found) return null;
+    const version = requireOnnx(found);
     const keys = versionKeys(version);
     for (const key of Object.values(keys)) await this.staged.stage(session, key);
     return { version, keys, facts: await cardFactsOf(session, version) };

@@ -6,7 +6,7 @@ import { v7 as uuidv7 } from 'uuid';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 import type { ObjectStore } from '../../adapters/object-store/port.js';
 import { Job } from '../../db/entities/platform/job.entity.js';
-import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import { ModelVersion, type OnnxVersion } from '../../db/entities/registry/model-version.entity.js';
 import { Dataset } from '../../db/entities/tracking/dataset.entity.js';
 import { Checkpoint } from '../../db/entities/training/checkpoint.entity.js';
 import type { Database, Session } from '../../db/database.js';
@@ -15,7 +15,7 @@ import { isReservedColumn, predictionColumns, ROW_NUMBER_COLUMN } from '../../do
 import { toTensors } from '../../domain/tracking/dataset-column.js';
 import { EventType } from '../../domain/platform/events.js';
 import { Role } from '../../domain/platform/principal.js';
-import { AppError, badInput, conflict, ErrorCode, notFound } from '../../errors.js';
+import { AppError, badInput, ErrorCode, notFound } from '../../errors.js';
 import type { DatasetFiles, OutputColumn } from '../../features/port.js';
 import type { JobRun } from '../platform/job-run.js';
 import type { JobService } from '../platform/job.service.js';
@@ -23,6 +23,7 @@ import type { StagedObjects } from '../platform/staged-objects.js';
 import { audit, emitEvent } from '../platform/use-case.js';
 import type { ArtifactService } from '../tracking/artifact.service.js';
 import type { DatasetService } from '../tracking/dataset.service.js';
+import { requireOnnx, requireReady } from '../registry/onnx-version.js';
 import type { LoadedModels } from './loaded-models.js';
 
 export interface BatchInferenceInput {
@@ -55,10 +56,9 @@ export class BatchInferenceService {
   constructor(private readonly deps: Dependencies) {}
 
   async start(session: Session, { modelVersionId, datasetId, keyColumns }: BatchInferenceInput): Promise<Job> {
-    const version = await session.em.findOne(ModelVersion, { id: modelVersionId, tenant: session.tenant });
-    if (!version) throw notFound('model version', modelVersionId);
-    if (version.status !== 'READY')
-      throw conflict(`Version ${version.version} is ${version.status}.`, { expected: 'READY', got: version.status });
+    const found = await session.em.findOne(ModelVersion, { id: modelVersionId, tenant: session.tenant });
+    if (!found) throw notFound('model version', modelVersionId);
+    const version = requireReady(found);
     const dataset = await this.deps.datasets.get(session, datasetId);
     const keys = checkKeys(keyColumns ?? [], dataset);
     checkInputs(version, dataset);
@@ -71,7 +71,7 @@ export class BatchInferenceService {
   async execute(run: JobRun): Promise<void> {
     const { job } = run;
     const { version, dataset } = await run.read(async (session) => ({
-      version: await session.em.findOneOrFail(ModelVersion, { id: job.modelVersionId!, tenant: job.tenant }),
+      version: requireOnnx(await session.em.findOneOrFail(ModelVersion, { id: job.modelVersionId!, tenant: job.tenant })),
       dataset: await session.em.findOneOrFail(Dataset, { id: job.datasetId!, tenant: job.tenant }),
     }));
     const rowsDone = await this.keepSoundParts(run);
@@ -115,7 +115,7 @@ export class BatchInferenceService {
     return parts[sound - 1]?.epoch ?? 0;
   }
 
-  private async predictFrom(run: JobRun, rowsDone: number, version: ModelVersion, dataset: Dataset, workDir: string): Promise<void> {
+  private async predictFrom(run: JobRun, rowsDone: number, version: OnnxVersion, dataset: Dataset, workDir: string): Promise<void> {
     const { files, datasets, models } = this.deps;
     const keys = keysOf(run.job);
     const columns = [...new Set([...version.signature.inputs.map(({ name }) => name), ...keys])];
@@ -148,7 +148,7 @@ export class BatchInferenceService {
     });
   }
 
-  private async finish(run: JobRun, version: ModelVersion, dataset: Dataset, workDir: string): Promise<void> {
+  private async finish(run: JobRun, version: OnnxVersion, dataset: Dataset, workDir: string): Promise<void> {
     const { files, objects, staged, artifacts, live } = this.deps;
     const { job } = run;
     const parts = await run.read((session) => partsOf(session, job.id));
@@ -218,7 +218,7 @@ function checkKeys(keyColumns: string[], dataset: Dataset): string[] {
 }
 
 /** Each input needs a column of its name, numbers where the model takes numbers. */
-function checkInputs({ signature }: ModelVersion, dataset: Dataset): void {
+function checkInputs({ signature }: OnnxVersion, dataset: Dataset): void {
   const refuse = (expected: string, got: string) => badInput('input.datasetId', expected, got);
   for (const { name, datatype, shape } of signature.inputs) {
     if (shape.slice(1).some((length) => length !== 1))

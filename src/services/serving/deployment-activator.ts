@@ -6,6 +6,7 @@ import type { Actor, Database } from '../../db/database.js';
 import { Role } from '../../domain/platform/principal.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import { coalesced } from '../platform/coalesced.js';
+import { requireOnnx } from '../registry/onnx-version.js';
 import { DEPLOYMENTS_WAITING } from './deployment-rows.js';
 import type { DeploymentService } from './deployment.service.js';
 import type { LoadedModels } from './loaded-models.js';
@@ -64,7 +65,7 @@ export class DeploymentActivator {
     };
     try {
       const version = await this.db.transact(actor, (session) => session.em.findOneOrFail(ModelVersion, { id: modelVersionId, tenant }));
-      await this.models[mode].load(version);
+      await this.models[mode].load(requireOnnx(version));
       const won = await this.db.transact(actor, (session) => this.deployments.markReady(session, id));
       if (won) this.logger.info({ deploymentId: id, modelVersionId, mode }, 'deployment ready');
     } catch (error) {

@@ -10,6 +10,7 @@ import { FULL_WEIGHT_BPS, requireFullWeights, rescaleWeights } from '../../domai
 import { badInput, conflict, notFound } from '../../errors.js';
 import { requireOwn } from '../platform/ownership.js';
 import { audit } from '../platform/use-case.js';
+import { requireReady } from '../registry/onnx-version.js';
 import { ACTIVE, type DeploymentRows } from './deployment-rows.js';
 
 export interface DeployInput {
@@ -49,8 +50,7 @@ export class DeploymentService {
         `a version of model ${version.modelId}`,
       );
     }
-    if (version.status !== 'READY')
-      throw conflict(`Version ${version.version} is ${version.status} and cannot be deployed.`, { expected: 'READY', got: version.status });
+    requireReady(version);
     if (input.mode === 'LIVE') this.requireManual(endpoint);
     const weightBps = checkWeight(input);
     const active = await this.rows.active(session, endpoint);

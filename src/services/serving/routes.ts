@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
-import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import { ModelVersion, type OnnxVersion } from '../../db/entities/registry/model-version.entity.js';
 import { Deployment } from '../../db/entities/serving/deployment.entity.js';
 import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import type { Database, Session } from '../../db/database.js';
@@ -18,7 +18,7 @@ export interface Target {
   weightBps: number;
   deployment: Deployment;
   /** Without its reference profile, which is large. */
-  version: ModelVersion;
+  version: OnnxVersion;
   /** By how much a shadow's value may differ from this one's and still agree; 0 without a reference profile. */
   valueTolerance: number;
 }
@@ -213,7 +213,7 @@ async function readTargets(session: Session, endpoint: Endpoint): Promise<Target
     id: deployment.id,
     weightBps: deployment.weightBps,
     deployment,
-    version: versions.find(({ id }) => id === deployment.modelVersionId) as ModelVersion,
+    version: versions.find(({ id }) => id === deployment.modelVersionId) as OnnxVersion,
     valueTolerance: VALUE_TOLERANCE_STDS * (spreads.find(({ id }) => id === deployment.modelVersionId)?.std ?? 0),
   }));
 }

@@ -22,12 +22,17 @@ export const ModelVersion = defineEntity({
     /** Why the version FAILED. */
     error: p.text().nullable(),
     runId: p.uuid().nullable(),
-    /** Where its file is copied from. */
-    sourceKey: p.text(),
-    objectKey: p.text(),
-    sizeBytes: p.bigint('number'),
-    sha256: p.text(),
-    signature: p.json<Signature>(),
+    /** Where its model.onnx is copied from. This and what follows is null for a version that has none yet. */
+    sourceKey: p.text().nullable(),
+    objectKey: p.text().nullable(),
+    sizeBytes: p.bigint('number').nullable(),
+    sha256: p.text().nullable(),
+    signature: p.json<Signature>().nullable(),
+    /** Where the files of another framework are, as the client that registered it said. */
+    sourceUri: p.text().nullable(),
+    loggedModelId: p.uuid().nullable(),
+    /** Of the files it came with; null for that of its model. */
+    framework: p.text().nullable(),
     metrics: p.json<Record<string, number>>().onCreate(() => ({})),
     reference: p.json<ReferenceProfile>().nullable(),
     agreementMaxAbsDiff: p.float().nullable(),
@@ -40,3 +45,9 @@ export const ModelVersion = defineEntity({
   },
 });
 export type ModelVersion = InferEntity<typeof ModelVersion>;
+
+/** A version that has its model.onnx. */
+export type OnnxVersion = ModelVersion & { [field in 'sourceKey' | 'objectKey' | 'sha256']: string } & {
+  sizeBytes: number;
+  signature: Signature;
+};

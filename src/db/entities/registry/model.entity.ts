@@ -18,6 +18,8 @@ export const Model = defineEntity({
     task: p.enum(['CLASSIFICATION', 'REGRESSION', 'CLUSTERING', 'OTHER']),
     /** Versions are numbered from here, never twice. */
     lastVersion: p.integer().default(0),
+    /** Where it departs from the default gates; null for those. */
+    gatePolicy: p.json<Record<string, unknown>>().nullable(),
     tags: p.json<Record<string, string>>().onCreate(() => ({})),
     createdBy: p.text(),
     updatedAt: p

@@ -14,6 +14,7 @@ export const Artifact = defineEntity({
     runId: p.uuid().nullable(),
     modelVersionId: p.uuid().nullable(),
     jobId: p.uuid().nullable(),
+    loggedModelId: p.uuid().nullable(),
     path: p.text(),
     objectKey: p.text(),
     sizeBytes: p.bigint('number'),

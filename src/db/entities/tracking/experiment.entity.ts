@@ -15,6 +15,11 @@ export const Experiment = defineEntity({
     description: p.text().default(''),
     tags: p.json<Record<string, string>>().onCreate(() => ({})),
     state: p.enum(['ACTIVE', 'DELETED']).default('ACTIVE'),
+    /** The one that every tenant has: where runs go that name none. */
+    isDefault: p.boolean().default(false),
+    /** Where clients put artifacts of its runs themselves; null for this service's store. */
+    artifactLocation: p.text().nullable(),
+    deletedAt: p.datetime().nullable(),
     createdBy: p.text(),
     updatedAt: p
       .datetime()

@@ -16,6 +16,9 @@ export const Run = defineEntity({
     status: p.enum(['QUEUED', 'RUNNING', 'FINISHED', 'FAILED', 'KILLED']).default('RUNNING'),
     startedAt: p.datetime().onCreate(() => new Date()),
     endedAt: p.datetime().nullable(),
+    parentRunId: p.uuid().nullable(),
+    state: p.enum(['ACTIVE', 'DELETED']).default('ACTIVE'),
+    deletedAt: p.datetime().nullable(),
     createdBy: p.text(),
   },
 });

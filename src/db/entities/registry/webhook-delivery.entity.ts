@@ -1,0 +1,27 @@
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+import { v7 as uuidv7 } from 'uuid';
+
+export const WebhookDelivery = defineEntity({
+  name: 'WebhookDelivery',
+  tableName: 'webhook_delivery',
+  properties: {
+    id: p
+      .uuid()
+      .primary()
+      .onCreate(() => uuidv7()),
+    tenant: p.text(),
+    createdAt: p.datetime().onCreate(() => new Date()),
+    webhookId: p.uuid(),
+    eventId: p.uuid(),
+    /** 0 for the first delivery, then one more each time that somebody asks for it again. */
+    redelivery: p.integer().default(0),
+    status: p.enum(['PENDING', 'DELIVERED', 'FAILED']).default('PENDING'),
+    attempts: p.integer().default(0),
+    nextAttemptAt: p.datetime().onCreate(() => new Date()),
+    responseStatus: p.integer().nullable(),
+    error: p.text().nullable(),
+    durationMs: p.float().nullable(),
+    endedAt: p.datetime().nullable(),
+  },
+});
+export type WebhookDelivery = InferEntity<typeof WebhookDelivery>;

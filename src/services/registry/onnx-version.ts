@@ -1,0 +1,20 @@
+import type { ModelVersion, OnnxVersion } from '../../db/entities/registry/model-version.entity.js';
+import { conflict } from '../../errors.js';
+
+/** CONFLICT for a version that came with another framework's files and was not converted yet. */
+export function requireOnnx(version: ModelVersion): OnnxVersion {
+  if (version.objectKey == null || version.signature == null) {
+    throw conflict(`Version ${version.version} has no model.onnx: convert it first (convertModelVersion).`, {
+      expected: 'a version with a model.onnx',
+      got: version.framework ?? 'files of another framework',
+    });
+  }
+  return version as OnnxVersion;
+}
+
+/** A version that can be deployed and evaluated: its files are stored, model.onnx among them. CONFLICT otherwise. */
+export function requireReady(version: ModelVersion): OnnxVersion {
+  if (version.status !== 'READY')
+    throw conflict(`Version ${version.version} is ${version.status}.`, { expected: 'a READY version', got: version.status });
+  return requireOnnx(version);
+}
