@@ -1,8 +1,17 @@
 import type { FastifyRequest } from 'fastify';
-import { execute, type DocumentNode } from 'graphql';
+import {
+  execute,
+  getVariableValues,
+  Kind,
+  type DocumentNode,
+  type ExecutionArgs,
+  type ExecutionResult,
+  type VariableDefinitionNode,
+} from 'graphql';
 import { LRUCache } from 'lru-cache';
 import type { RequestContext } from '../resolvers/request-context.js';
 import { toClientError } from './client-error.js';
+import { CompiledAnswers, type CompiledAnswer } from './compiled-answers.js';
 import { CompiledVariables } from './compiled-variables.js';
 import type { GraphQLOptions } from './graphql.js';
 import { checkQueryLimits } from './query-limits.js';
@@ -13,7 +22,11 @@ interface Operation {
   field: string;
   /** The same document with variables that are coerced faster; null when it has none of that kind. */
   rewritten: DocumentNode | null;
+  /** Null for what graphql-js has to run. */
+  compiled: { answer: CompiledAnswer; variables: readonly VariableDefinitionNode[] } | null;
 }
+
+type Given = Pick<ExecutionArgs, 'operationName'> & { contextValue: RequestContext; variableValues: Record<string, unknown> };
 
 const PLAIN_ACCEPT = new Set([undefined, '*/*', 'application/json']);
 
@@ -25,17 +38,23 @@ export class RepeatedOperations {
   private readonly known = new LRUCache<string, Operation>({ maxSize: 1024 ** 2, sizeCalculation: (_operation, key) => key.length });
 
   private readonly variables: CompiledVariables;
+  private readonly answers: CompiledAnswers;
 
   constructor(
     private readonly options: GraphQLOptions,
     private readonly contextOf: (request: FastifyRequest) => Promise<RequestContext>,
   ) {
     this.variables = new CompiledVariables(options.schema);
+    this.answers = new CompiledAnswers(options.schema);
   }
 
   learn(query: string, operationName: string | undefined | null, document: DocumentNode, field: string): void {
     const key = keyOf(query, operationName);
-    if (!this.known.has(key)) this.known.set(key, { document, field, rewritten: this.variables.rewrite(document) });
+    if (this.known.has(key)) return;
+    const rewritten = this.variables.rewrite(document);
+    const answer = this.answers.compile(document);
+    const operation = (rewritten ?? document).definitions.find((definition) => definition.kind === Kind.OPERATION_DEFINITION);
+    this.known.set(key, { document, field, rewritten, compiled: answer && { answer, variables: operation?.variableDefinitions ?? [] } });
   }
 
   /** The answer as JSON; null when Apollo has to answer. */
@@ -48,7 +67,7 @@ export class RepeatedOperations {
     const operation = this.known.get(keyOf(query, operationName));
     if (!operation) return null;
     const { schema, limits, logger, observe } = this.options;
-    const { document, field, rewritten } = operation;
+    const { document, field } = operation;
     const variableValues = (variables ?? {}) as Record<string, unknown>;
     let contextValue;
     try {
@@ -57,13 +76,26 @@ export class RepeatedOperations {
     } catch {
       return null;
     }
-    const what = rewritten ? { schema: this.variables.schema, document: rewritten } : { schema, document };
-    const { data, errors } = await execute({ ...what, contextValue, variableValues, operationName });
-    // Without data nothing has run: the variables were refused.
-    if (data === undefined) return null;
-    const shown = errors?.map((error) => toClientError(error, logger, request.id));
+    const result = await this.run(operation, { contextValue, variableValues, operationName });
+    if (result === null) return null;
+    const isWritten = typeof result === 'string';
+    const shown = isWritten ? undefined : result.errors?.map((error) => toClientError(error, logger, request.id));
     observe(field, String(shown?.[0]?.extensions['code'] ?? 'OK'), (performance.now() - startedAt) / 1000);
-    return JSON.stringify({ errors: shown, data });
+    return isWritten ? result : JSON.stringify({ errors: shown, data: result.data });
+  }
+
+  /** The answer, as JSON already when it was compiled and all is well; null when the variables were refused, and nothing has run. */
+  private async run({ document, rewritten, compiled }: Operation, given: Given): Promise<string | ExecutionResult | null> {
+    const schema = rewritten ? this.variables.schema : this.options.schema;
+    if (compiled) {
+      const { coerced } = getVariableValues(schema, compiled.variables, given.variableValues);
+      if (!coerced) return null;
+      const outcome = await compiled.answer(given.contextValue, coerced);
+      if ('json' in outcome) return outcome.json;
+      return execute({ schema: this.answers.schema, document, ...given, rootValue: outcome.rootValue });
+    }
+    const result = await execute({ schema, document: rewritten ?? document, ...given });
+    return result.data === undefined ? null : result;
   }
 }
 
