@@ -39,6 +39,7 @@ import { StagedObjects } from './services/platform/staged-objects.js';
 import { LocalTrainingBackend } from './training/local-backend.js';
 import { LocalEvaluator } from './evaluation/local-evaluator.js';
 import { checkModel } from './inference/model-check.js';
+import { AliasService } from './services/registry/alias.service.js';
 import { EvaluationService } from './services/registry/evaluation.service.js';
 import { GateService } from './services/registry/gate.service.js';
 import { ModelService } from './services/registry/model.service.js';
@@ -155,6 +156,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
   const stages = new StageService(live, models, modelVersions, gates, following);
   const services: Services = {
     alerts,
+    aliases: new AliasService(live, models),
     artifacts,
     auditLog: new AuditLogService(),
     batchInference: new BatchInferenceService(batch),

@@ -17,6 +17,7 @@ import { EventResolver } from './platform/event.resolver.js';
 import { guardSchema } from './guard.js';
 import { JobResolver } from './platform/job.resolver.js';
 import { RunResolver } from './tracking/run.resolver.js';
+import { AliasResolver, ModelAliasesResolver, VersionAliasesResolver } from './registry/alias.resolver.js';
 import { EvaluationResolver } from './registry/evaluation.resolver.js';
 import { JobModelVersionResolver, ModelVersionResolver } from './registry/model-version.resolver.js';
 import { ModelResolver, StageTransitionResolver } from './registry/model.resolver.js';
@@ -26,6 +27,7 @@ import { StageResolver } from './registry/stage.resolver.js';
 const RESOLVERS: NonEmptyArray<Function> = [
   AlertEventResolver,
   AlertResolver,
+  AliasResolver,
   DeploymentAlertsResolver,
   ModelRetrainingResolver,
   ArtifactResolver,
@@ -39,6 +41,7 @@ const RESOLVERS: NonEmptyArray<Function> = [
   ExperimentResolver,
   JobModelVersionResolver,
   JobResolver,
+  ModelAliasesResolver,
   ModelResolver,
   ModelVersionResolver,
   MonitoringResolver,
@@ -49,6 +52,7 @@ const RESOLVERS: NonEmptyArray<Function> = [
   StageResolver,
   StageTransitionResolver,
   TrainingResolver,
+  VersionAliasesResolver,
 ];
 
 let built: Promise<GraphQLSchema> | null = null;

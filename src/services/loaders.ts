@@ -85,6 +85,16 @@ export interface StageTransitionRow {
   createdAt: Date;
 }
 
+export interface ModelAliasRow {
+  id: string;
+  modelId: string;
+  modelVersionId: string;
+  alias: string;
+  createdBy: string;
+  createdAt: Date;
+  updatedAt: Date;
+}
+
 export interface EvaluationRow {
   id: string;
   modelVersionId: string;
@@ -107,6 +117,8 @@ export interface Loaders {
   endpointDeployments: DataLoader<string, Deployment[]>;
   experiment: DataLoader<string, Experiment | null>;
   model: DataLoader<string, Model | null>;
+  /** By alias. */
+  modelAliases: DataLoader<string, ModelAliasRow[]>;
   modelVersion: DataLoader<string, ModelVersion | null>;
   /** First pages, highest number first. */
   modelVersions: DataLoader<ModelVersionsKey, Page<ModelVersion>>;
@@ -123,6 +135,8 @@ export interface Loaders {
   /** The newest hundred runs of each dataset. */
   datasetRuns: DataLoader<string, RunDatasetRow[]>;
   jobCheckpoints: DataLoader<string, CheckpointRow[]>;
+  /** By alias. */
+  versionAliases: DataLoader<string, ModelAliasRow[]>;
   versionArtifacts: DataLoader<string, ArtifactRow[]>;
   /** The newest twenty of each version. */
   versionEvaluations: DataLoader<string, EvaluationRow[]>;
@@ -142,6 +156,8 @@ const NEWEST_GATE_RESULTS = `(select * from (
   select *, row_number() over (partition by tenant, model_version_id, gate order by created_at desc, id desc) as n from gate_result) numbered where n = 1) newest`;
 const STAGE_TRANSITION =
   'id, model_version_id as "modelVersionId", from_stage as "fromStage", to_stage as "toStage", reason, override, created_by as "createdBy", created_at as "createdAt"';
+const MODEL_ALIAS =
+  'id, model_id as "modelId", model_version_id as "modelVersionId", alias, created_by as "createdBy", created_at as "createdAt", updated_at as "updatedAt"';
 const EVALUATION =
   'id, model_version_id as "modelVersionId", baseline_version_id as "baselineVersionId", dataset_id as "datasetId", report, created_by as "createdBy", created_at as "createdAt"';
 const NEWEST_EVALUATIONS = `(select * from (
@@ -180,6 +196,7 @@ export function createLoaders(run: RunInSession): Loaders {
     endpointDeployments: new DataLoader((ids) => run((session) => loadDeployments(session, ids))),
     experiment: byId(Experiment),
     model: byId(Model),
+    modelAliases: grouped<ModelAliasRow>('model_alias', 'model_id', MODEL_ALIAS, 'alias collate "C"'),
     modelVersion: byId(ModelVersion),
     modelVersions: new DataLoader((keys) => run((session) => loadFirstVersions(session, keys)), {
       cacheKeyFn: (key) => JSON.stringify(key) as never,
@@ -193,6 +210,7 @@ export function createLoaders(run: RunInSession): Loaders {
     runArtifacts: grouped<ArtifactRow>('artifact', 'run_id', ARTIFACT, 'path'),
     datasetRuns: grouped<RunDatasetRow>(NEWEST_LINEAGE, 'dataset_id', LINEAGE, 'created_at desc, id desc'),
     jobCheckpoints: grouped<CheckpointRow>('checkpoint', 'job_id', CHECKPOINT, 'epoch desc, attempt desc'),
+    versionAliases: grouped<ModelAliasRow>('model_alias', 'model_version_id', MODEL_ALIAS, 'alias collate "C"'),
     versionArtifacts: grouped<ArtifactRow>('artifact', 'model_version_id', ARTIFACT, 'path'),
     versionEvaluations: grouped<EvaluationRow>(NEWEST_EVALUATIONS, 'model_version_id', EVALUATION, 'created_at desc, id desc'),
     versionGates: grouped<GateResultRow>(NEWEST_GATE_RESULTS, 'model_version_id', GATE_RESULT, 'gate'),

@@ -1,3 +1,4 @@
+import type { AliasService } from './registry/alias.service.js';
 import type { AlertService } from './monitoring/alert.service.js';
 import type { ArtifactService } from './tracking/artifact.service.js';
 import type { AuditLogService } from './platform/audit-log.service.js';
@@ -30,6 +31,7 @@ import type { UploadService } from './tracking/upload.service.js';
 /** Every use case, for resolvers, protocols and jobs. */
 export interface Services {
   alerts: AlertService;
+  aliases: AliasService;
   artifacts: ArtifactService;
   auditLog: AuditLogService;
   batchInference: BatchInferenceService;

@@ -206,6 +206,12 @@ export class World {
     await this.mutate('setRetrainingPolicy', 'SetRetrainingPolicyInput', { modelId, datasetName: 'cars' }, '__typename');
   }
 
+  async newAlias(modelId: string, modelVersionId: string): Promise<string> {
+    const alias = `a-${randomUUID()}`;
+    await this.mutate('setModelAlias', 'SetModelAliasInput', { modelId, modelVersionId, alias }, '__typename');
+    return alias;
+  }
+
   private mutate<T>(name: string, inputType: string, input: object, selection: string): Promise<Record<string, T>> {
     return this.caller.ok(`mutation ($input: ${inputType}!) { ${name}(input: $input) { ${selection} } }`, { input });
   }
@@ -253,6 +259,7 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   model: [({ modelId }) => ({ id: modelId })],
   modelHistory: [({ modelId }) => ({ modelId })],
   modelVersion: [({ versionId }) => ({ id: versionId })],
+  modelVersionByAlias: [async ({ modelId, versionId }, world) => ({ modelId, alias: await world.newAlias(modelId, versionId) })],
   modelVersions: [({ modelId, runId }) => ({ filter: { modelId, runId } })],
   monitoringWindows: [({ deploymentId }) => ({ deploymentId })],
   productionVersionAt: [({ modelId }) => ({ modelId, at: new Date().toISOString() })],
@@ -284,6 +291,7 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
     }),
   ],
   deleteEndpoint: [async (_, world) => ({ input: { id: await world.newEndpoint() } })],
+  deleteModelAlias: [async ({ modelId, versionId }, world) => ({ input: { modelId, alias: await world.newAlias(modelId, versionId) } })],
   deleteModel: [async (_, world) => ({ input: { id: await world.newModel() } })],
   deleteModelVersion: [async (_, world) => ({ input: { id: await world.newVersion() } })],
   deleteRetrainingPolicy: [
@@ -335,6 +343,7 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
     },
   ],
   runMonitoring: [({ deploymentId }) => ({ input: { deploymentId } })],
+  setModelAlias: [({ modelId, versionId }) => ({ input: { modelId, modelVersionId: versionId, alias: `a-${randomUUID()}` } })],
   setRetrainingPolicy: [({ modelId }) => ({ input: { modelId, datasetName: 'cars', enabled: false } })],
   setRunTags: [async (_, world) => ({ input: { runId: await world.newRun(), tags: [{ key: 't', value: 'v' }] } })],
   setTrafficWeights: [({ endpointId, deploymentId }) => ({ input: { endpointId, weights: [{ deploymentId, weightBps: 10_000 }] } })],

@@ -15,6 +15,7 @@ registerEnumType(EventType, {
     MODEL_EVALUATED: { description: 'A version was measured on a holdout and compared with its baseline.' },
     MODEL_VALIDATED: { description: 'The validation pipeline of a version ended, passed or not.' },
     MODEL_STAGE_CHANGED: { description: 'A version went to another stage.' },
+    MODEL_ALIAS_CHANGED: { description: 'An alias was pointed to a version, or taken from it (payload: version null).' },
     MODEL_DEPLOYED: { description: 'A deployment became ready to serve.' },
     MODEL_UNDEPLOYED: { description: 'A deployment was stopped.' },
     MODEL_DEPLOYMENT_FAILED: { description: 'A deployment could not be loaded; the payload says why.' },

@@ -7,7 +7,7 @@ import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { checkName, checkPathName, checkTags } from '../../domain/platform/names.js';
 import type { Stage } from '../../domain/registry/stages.js';
-import { conflict, notFound } from '../../errors.js';
+import { AppError, conflict, ErrorCode, notFound, quote } from '../../errors.js';
 import { containsText } from '../platform/search.js';
 import { audit } from '../platform/use-case.js';
 import type { TagEntry } from '../tracking/experiment.service.js';
@@ -85,6 +85,12 @@ export class ModelService {
   async get(session: Session, id: string): Promise<Model> {
     const model = await session.em.findOne(Model, { id, tenant: session.tenant });
     if (!model) throw notFound('model', id);
+    return model;
+  }
+
+  async getByName(session: Session, name: string): Promise<Model> {
+    const model = await session.em.findOne(Model, { name, tenant: session.tenant });
+    if (!model) throw new AppError(ErrorCode.NOT_FOUND, `No model named ${quote(name)}.`, { got: quote(name) });
     return model;
   }
 

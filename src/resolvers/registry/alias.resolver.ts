@@ -1,0 +1,71 @@
+import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { badInput } from '../../errors.js';
+import type { RequestContext } from '../request-context.js';
+import { DeleteModelAliasInput, ModelAliasPayload, ModelAliasType, SetModelAliasInput } from './alias.types.js';
+import { ModelVersionType } from './model-version.types.js';
+import { DeletedPayload, ModelType } from './model.types.js';
+
+@Resolver(() => ModelAliasType)
+export class AliasResolver {
+  @Query(() => ModelVersionType, {
+    description: 'The version of a model that an alias points to. NOT_FOUND when there is no such model or alias.',
+  })
+  modelVersionByAlias(
+    @Ctx() ctx: RequestContext,
+    @Arg('alias', () => String, { description: 'Its name, e.g. `champion`; case matters.' }) alias: string,
+    @Arg('modelId', () => ID, { nullable: true, description: 'The model by its id; this or `modelName`.' }) modelId?: string,
+    @Arg('modelName', () => String, { nullable: true, description: 'The model by its name; this or `modelId`.' }) modelName?: string,
+  ): Promise<ModelVersionType> {
+    if ((modelId == null) === (modelName == null))
+      throw badInput('modelId', 'exactly one of modelId and modelName', { modelId, modelName });
+    const of = modelId == null ? { modelName: modelName as string } : { modelId };
+    return ctx.run((session) => ctx.services.aliases.resolve(session, of, alias));
+  }
+
+  @Mutation(() => ModelAliasPayload, {
+    description: 'Points an alias of a model to one of its versions; from the version that had it, if any, it is taken.',
+  })
+  async setModelAlias(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => SetModelAliasInput, { description: 'The alias and its version.' }) input: SetModelAliasInput,
+  ): Promise<ModelAliasPayload> {
+    return { modelAlias: await ctx.run((session) => ctx.services.aliases.set(session, input)) };
+  }
+
+  @Mutation(() => DeletedPayload, { description: 'Takes an alias from its model; the version that it pointed to stays as it is.' })
+  async deleteModelAlias(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => DeleteModelAliasInput, { description: 'Which alias of which model.' }) input: DeleteModelAliasInput,
+  ): Promise<DeletedPayload> {
+    const { id } = await ctx.run((session) => ctx.services.aliases.delete(session, input));
+    return { deletedId: id };
+  }
+
+  @FieldResolver(() => ModelType, { description: 'The model among whose versions it points.' })
+  model(@Root() alias: ModelAliasType, @Ctx() ctx: RequestContext): Promise<ModelType | null> {
+    return ctx.loaders.model.load(alias.modelId);
+  }
+
+  @FieldResolver(() => ModelVersionType, { description: 'The version that it points to.' })
+  modelVersion(@Root() alias: ModelAliasType, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> {
+    return ctx.loaders.modelVersion.load(alias.modelVersionId);
+  }
+}
+
+/** Aliases of a model. */
+@Resolver(() => ModelType)
+export class ModelAliasesResolver {
+  @FieldResolver(() => [ModelAliasType], { description: 'Names that point to its versions, in code point order.' })
+  aliases(@Root() model: ModelType, @Ctx() ctx: RequestContext): Promise<ModelAliasType[]> {
+    return ctx.loaders.modelAliases.load(model.id);
+  }
+}
+
+/** Aliases of a version. */
+@Resolver(() => ModelVersionType)
+export class VersionAliasesResolver {
+  @FieldResolver(() => [String], { description: 'Names of its model that point to it, in code point order.' })
+  async aliases(@Root() version: ModelVersionType, @Ctx() ctx: RequestContext): Promise<string[]> {
+    return (await ctx.loaders.versionAliases.load(version.id)).map(({ alias }) => alias);
+  }
+}
