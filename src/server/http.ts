@@ -10,6 +10,7 @@ import type { Session } from '../db/database.js';
 import type { Principal } from '../domain/platform/principal.js';
 import { AppError, ErrorCode } from '../errors.js';
 import { registerArtifacts } from '../protocols/artifacts.js';
+import { registerMlflow } from '../protocols/mlflow/register.js';
 import { registerOps } from '../protocols/ops.js';
 import { registerUploads } from '../protocols/uploads.js';
 import { createLoaders, type Loaders } from '../services/loaders.js';
@@ -73,6 +74,7 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
   });
   registerUploads(fastify, app);
   registerArtifacts(fastify, app);
+  registerMlflow(fastify, app);
   await registerGraphiql(fastify);
 
   const graphql: GraphQLOptions = {

@@ -1,0 +1,82 @@
+import { AppError, ErrorCode } from '../../errors.js';
+
+/** The error codes of MLflow's protocol that this service answers with, and their HTTP statuses. */
+const HTTP_STATUS = {
+  INVALID_PARAMETER_VALUE: 400,
+  RESOURCE_ALREADY_EXISTS: 400,
+  UNAUTHENTICATED: 401,
+  PERMISSION_DENIED: 403,
+  RESOURCE_DOES_NOT_EXIST: 404,
+  ENDPOINT_NOT_FOUND: 404,
+  NOT_FOUND: 404,
+  ABORTED: 409,
+  INVALID_STATE: 500,
+  INTERNAL_ERROR: 500,
+  NOT_IMPLEMENTED: 501,
+  TEMPORARILY_UNAVAILABLE: 503,
+  DEADLINE_EXCEEDED: 504,
+} as const;
+
+export type MlflowErrorCode = keyof typeof HTTP_STATUS;
+
+/** A refusal in the words of MLflow's own server, where its clients know them. */
+export class MlflowError extends Error {
+  constructor(
+    readonly code: MlflowErrorCode,
+    message: string,
+  ) {
+    super(message);
+    this.name = 'MlflowError';
+  }
+
+  get status(): number {
+    return HTTP_STATUS[this.code];
+  }
+}
+
+export const invalidParameter = (message: string) => new MlflowError('INVALID_PARAMETER_VALUE', message);
+export const doesNotExist = (message: string) => new MlflowError('RESOURCE_DOES_NOT_EXIST', message);
+
+/** What MLflow calls the errors of this service. Clients repeat 429 and 5xx for minutes: a mistake of a caller is never one of those. */
+function codeOf(code: ErrorCode): MlflowErrorCode {
+  switch (code) {
+    case ErrorCode.BAD_USER_INPUT:
+    case ErrorCode.INVALID_TENSOR:
+    case ErrorCode.INVALID_MODEL:
+    case ErrorCode.INVALID_PATH:
+    case ErrorCode.URL_NOT_ALLOWED:
+    case ErrorCode.QUERY_TOO_COMPLEX:
+    case ErrorCode.GATE_NOT_PASSED:
+    case ErrorCode.RESOURCE_EXHAUSTED:
+      return 'INVALID_PARAMETER_VALUE';
+    case ErrorCode.CONFLICT:
+      return 'RESOURCE_ALREADY_EXISTS';
+    case ErrorCode.UNAUTHENTICATED:
+      return 'UNAUTHENTICATED';
+    case ErrorCode.FORBIDDEN:
+      return 'PERMISSION_DENIED';
+    case ErrorCode.NOT_FOUND:
+      return 'RESOURCE_DOES_NOT_EXIST';
+    case ErrorCode.INTERNAL:
+      return 'INTERNAL_ERROR';
+    case ErrorCode.UNAVAILABLE:
+      return 'TEMPORARILY_UNAVAILABLE';
+    case ErrorCode.DEADLINE_EXCEEDED:
+      return 'DEADLINE_EXCEEDED';
+  }
+}
+
+/** PostgreSQL's unique and foreign keys, behind the services' own checks: two requests met between such a check and its write. */
+const RACES: Record<string, MlflowErrorCode> = { '23505': 'RESOURCE_ALREADY_EXISTS', '23503': 'RESOURCE_DOES_NOT_EXIST' };
+
+/** Any error as MLflow's protocol tells it; null for one that is a fault of this service. */
+export function toMlflowError(error: unknown): MlflowError | null {
+  if (error instanceof MlflowError) return error;
+  if (error instanceof AppError) return new MlflowError(codeOf(error.code), error.message);
+  const { statusCode, code, message } = error as { statusCode?: number; code?: string; message?: string };
+  const race = code === undefined ? undefined : RACES[code];
+  if (race) return new MlflowError(race, 'What this request depends on was made or removed by another one at the same moment.');
+  // Fastify's own refusals: a body that is too large or cut off.
+  if (statusCode !== undefined && statusCode < 500) return invalidParameter(message ?? 'The request cannot be read.');
+  return null;
+}

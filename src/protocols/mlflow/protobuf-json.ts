@@ -1,0 +1,168 @@
+import { z } from 'zod';
+import { invalidParameter } from './errors.js';
+
+// Pieces of schemas as protobuf reads JSON: null is absent, an absent field has its type's zero, integers may come as text,
+// unknown fields are ignored.
+
+/** A string that must be given and not be empty. */
+export const requiredString = z.string().min(1);
+export const string = z
+  .string()
+  .nullish()
+  .transform((value) => value ?? '');
+/** Keeps apart what was not given from what is empty. */
+export const optionalString = z.string().nullish();
+export const boolean = z
+  .boolean()
+  .nullish()
+  .transform((value) => value ?? false);
+
+const INTEGER = /^[-+]?\d{1,19}(\.0*)?$/;
+
+/** An int64, as far as a number can hold it exactly. */
+export const requiredInteger = z.unknown().transform((value, context) => {
+  const number = typeof value === 'string' && INTEGER.test(value) ? Number(value) : value;
+  if (typeof number === 'number' && Number.isSafeInteger(number)) return number;
+  context.addIssue({ code: 'custom' });
+  return z.NEVER;
+});
+/** null when not given. */
+export const integer = z.unknown().transform((value, context) => {
+  if (value == null) return null;
+  const parsed = requiredInteger.safeParse(value);
+  if (parsed.success) return parsed.data;
+  context.addIssue({ code: 'custom' });
+  return z.NEVER;
+});
+
+const NON_FINITE: Record<string, number> = { NaN: Number.NaN, Infinity: Number.POSITIVE_INFINITY, '-Infinity': Number.NEGATIVE_INFINITY };
+const DECIMAL = /^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$/;
+
+/** A double: a number, or text as protobuf writes one. */
+export const requiredDouble = z.unknown().transform((value, context) => {
+  if (typeof value === 'number') return value;
+  const number = typeof value === 'string' ? (NON_FINITE[value] ?? (DECIMAL.test(value) ? Number(value) : undefined)) : undefined;
+  if (number !== undefined) return number;
+  context.addIssue({ code: 'custom' });
+  return z.NEVER;
+});
+
+export const repeated = <Item extends z.ZodType>(item: Item) =>
+  z
+    .array(item)
+    .nullish()
+    .transform((value) => value ?? []);
+
+export const keyValue = z.object({ key: requiredString, value: string });
+
+/** A number in an answer: JSON has no NaN and no infinity, protobuf writes them as text. */
+export function doubleToJson(value: number): number | string {
+  return Number.isFinite(value) ? value : String(value);
+}
+
+const MORE = ' See the API docs for more information about request parameters.';
+
+/** The checked input of an endpoint; refuses in MLflow's words. */
+export function parseRequest(schema: z.ZodObject, input: Record<string, unknown>): unknown {
+  const parsed = schema.safeParse(input);
+  if (parsed.success) return parsed.data;
+  const path = parsed.error.issues[0]?.path ?? [];
+  let value: unknown = input;
+  for (const key of path) value = (value as Record<PropertyKey, unknown> | null | undefined)?.[key];
+  const shown = path.map((key, i) => (typeof key === 'number' ? `[${key}]` : i === 0 ? String(key) : `.${String(key)}`)).join('');
+  if (value == null || value === '') throw invalidParameter(`Missing value for required parameter '${shown}'.${MORE}`);
+  const [name] = path as [string];
+  throw invalidParameter(
+    `Invalid value ${pythonJson(input[name])} for parameter '${name}' supplied:  Hint: Value was of type '${pythonType(input[name])}'.${MORE}`,
+  );
+}
+
+const SHOWN_LENGTH = 2_000;
+
+/** As Python's json.dumps(value, sort_keys=True) writes it, and no longer than somebody reads. */
+function pythonJson(value: unknown): string {
+  const sorted = JSON.stringify(value, (_key, item: unknown) =>
+    item !== null && typeof item === 'object' && !Array.isArray(item)
+      ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : item,
+  );
+  return sorted.length > SHOWN_LENGTH ? `${sorted.slice(0, SHOWN_LENGTH)}…` : sorted;
+}
+
+function pythonType(value: unknown): string {
+  if (Array.isArray(value)) return 'list';
+  switch (typeof value) {
+    case 'string':
+      return 'str';
+    case 'boolean':
+      return 'bool';
+    case 'number':
+      return Number.isInteger(value) ? 'int' : 'float';
+    default:
+      return 'dict';
+  }
+}
+
+/** The query of a GET by the schema's types: a repeated field keeps all its values, others have their first. */
+export function fromQuery(schema: z.ZodObject, query: URLSearchParams): Record<string, unknown> {
+  const input: Record<string, unknown> = {};
+  for (const [name, field] of Object.entries(schema.shape)) {
+    const [first] = query.getAll(name);
+    if (first === undefined) continue;
+    const type = innerType(field as z.ZodType);
+    input[name] = type === 'array' ? query.getAll(name) : type === 'boolean' ? readBoolean(first) : first;
+    refuseUnstorable(input[name]);
+  }
+  return input;
+}
+
+function readBoolean(text: string): boolean {
+  const lower = text.toLowerCase();
+  if (lower !== 'true' && lower !== 'false') throw invalidParameter(`Invalid boolean value: ${text}, must be 'true' or 'false'.`);
+  return lower === 'true';
+}
+
+function innerType(field: z.ZodType): string {
+  let at = field as z.ZodType & { def: { type: string; innerType?: z.ZodType; in?: z.ZodType } };
+  for (let next = at.def.innerType ?? at.def.in; next; next = at.def.innerType ?? at.def.in) at = next as typeof at;
+  return at.def.type;
+}
+
+/** Escapes that text can hold and this service does not keep. */
+const UNSTORABLE = /\\u(?:0000|[dD][89a-fA-F])/;
+/** Python's json writes what no JSON has. */
+const BARE_NUMBER = /"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g;
+
+/** The object that a body holds; one that is no JSON counts as empty, as MLflow's server has it. */
+export function fromBody(text: string): Record<string, unknown> {
+  let value = parseJson(text);
+  // Old clients send their JSON as a string of JSON.
+  if (typeof value === 'string') value = parseJson(value);
+  if (value == null) return {};
+  if (typeof value !== 'object' || Array.isArray(value)) throw invalidParameter(`The request must be a JSON object.${MORE}`);
+  if (UNSTORABLE.test(text)) refuseUnstorable(value);
+  return value as Record<string, unknown>;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    try {
+      return JSON.parse(text.replace(BARE_NUMBER, (token) => (token.startsWith('"') ? token : `"${token}"`)));
+    } catch {
+      return null;
+    }
+  }
+}
+
+/** Text with a NUL or half of a surrogate pair, at any depth: a stack of its own, since nesting may be deep. */
+export function refuseUnstorable(value: unknown): void {
+  const rest: unknown[] = [value];
+  while (rest.length > 0) {
+    const item = rest.pop();
+    if (typeof item === 'string') {
+      if (item.includes('\0') || !item.isWellFormed()) throw invalidParameter('Text must not contain NUL characters or lone surrogates.');
+    } else if (item !== null && typeof item === 'object') for (const [key, inner] of Object.entries(item)) rest.push(key, inner);
+  }
+}

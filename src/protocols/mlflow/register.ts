@@ -1,0 +1,141 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import type { TokenVerifier } from '../../adapters/auth/token-verifier.js';
+import type { Database } from '../../db/database.js';
+import { includesRole, type Principal } from '../../domain/platform/principal.js';
+import { unauthenticated } from '../../errors.js';
+import type { Services } from '../../services/services.js';
+import { tokenOf } from './credentials.js';
+import { ENDPOINTS } from './endpoints.js';
+import type { Call, Endpoint, JsonEndpoint, StreamEndpoint } from './endpoint.js';
+import { invalidParameter, MlflowError, toMlflowError } from './errors.js';
+import { fromBody, fromQuery, parseRequest, refuseUnstorable } from './protobuf-json.js';
+
+export interface MlflowParts {
+  tokens: TokenVerifier;
+  db: Database;
+  services: Services;
+  logger: Logger;
+}
+
+/** The version of MLflow whose protocol this is: its client asks, and chooses what it sends. */
+const PROTOCOL_VERSION = '3.17.2';
+const PREFIXES = ['/api', '/ajax-api'];
+/** What is under these and is no endpoint is ENDPOINT_NOT_FOUND: traces, prompts, gateways. */
+const VERSIONS = ['2.0', '3.0', '4.0'];
+/** A log of a thousand metrics has 100 kB; the profiles of many datasets may come in one request. */
+const MAX_JSON_BYTES = 32 * 1024 ** 2;
+
+/** MLflow's REST protocol, so that its clients log straight to this service. */
+export function registerMlflow(fastify: FastifyInstance, parts: MlflowParts): void {
+  registerProbes(fastify);
+  void fastify.register(async (scope) => {
+    const principals = new WeakMap<FastifyRequest, Principal>();
+    // The one place where callers are known: nothing in this scope answers before it.
+    scope.addHook('onRequest', async (request) => {
+      const token = tokenOf(request.headers.authorization);
+      if (!token) throw unauthenticated();
+      principals.set(request, await parts.tokens.verify(token));
+    });
+    scope.setErrorHandler((error, request, reply) => {
+      const known = toMlflowError(error);
+      if (!known) parts.logger.error({ err: error, requestId: request.id }, 'MLflow request failed');
+      const shown = known ?? new MlflowError('INTERNAL_ERROR', `Something went wrong on our side. Quote request ${request.id}.`);
+      if (shown.code === 'UNAUTHENTICATED') reply.header('www-authenticate', 'Basic realm="mlflow"');
+      return reply.code(shown.status).send({ error_code: shown.code, message: shown.message });
+    });
+    const open = (request: FastifyRequest, endpoint: Endpoint): Call => {
+      const principal = principals.get(request);
+      if (!principal) throw unauthenticated();
+      if (!includesRole(principal.role, endpoint.role)) {
+        throw new MlflowError('PERMISSION_DENIED', `This needs the role ${endpoint.role}; the token has ${principal.role}.`);
+      }
+      const actor = { principal, requestId: request.id };
+      return { ...actor, services: parts.services, run: (work) => parts.db.transact(actor, work) };
+    };
+    await scope.register(async (json) => registerJson(json, open));
+    await scope.register(async (streams) => registerStreams(streams, open));
+    for (const prefix of PREFIXES) {
+      for (const version of VERSIONS) {
+        scope.all(`${prefix}/${version}/*`, async (request) => {
+          throw new MlflowError('ENDPOINT_NOT_FOUND', `This service has no endpoint ${request.method} ${request.url.split('?')[0]}.`);
+        });
+      }
+    }
+  });
+}
+
+type Open = (request: FastifyRequest, endpoint: Endpoint) => Call;
+
+const urlsOf = ({ path, version = '2.0' }: Endpoint) => PREFIXES.map((prefix) => `${prefix}/${version}${path}`);
+
+function registerJson(scope: FastifyInstance, open: Open): void {
+  scope.removeAllContentTypeParsers();
+  scope.addContentTypeParser('*', { parseAs: 'string', bodyLimit: MAX_JSON_BYTES }, (_request, body, done) => done(null, body));
+  for (const endpoint of ENDPOINTS.filter((any): any is JsonEndpoint => any.kind === 'JSON')) {
+    const { methods, schema, handle } = endpoint;
+    for (const url of urlsOf(endpoint)) {
+      scope.route({
+        method: methods,
+        url,
+        exposeHeadRoute: false,
+        handler: async (request, reply) => {
+          const call = open(request, endpoint);
+          checkContentType(request);
+          const path = request.params as Record<string, string>;
+          refuseUnstorable(path);
+          const input =
+            request.method === 'GET'
+              ? fromQuery(schema, new URLSearchParams(request.url.split('?')[1]))
+              : fromBody(typeof request.body === 'string' ? request.body : '');
+          reply.type('application/json');
+          return JSON.stringify(await handle(call, parseRequest(schema, { ...input, ...path })));
+        },
+      });
+    }
+  }
+}
+
+/** A page of another site can send forms and plain text with a browser's credentials; JSON it cannot. */
+function checkContentType({ method, headers }: FastifyRequest): void {
+  if (method !== 'POST' && method !== 'PUT') return;
+  const type = headers['content-type'];
+  if (type === undefined) throw invalidParameter('Bad Request. Content-Type header is missing.');
+  if (type.split(';')[0] !== 'application/json') {
+    throw invalidParameter("Bad Request. Content-Type must be one of ['application/json'].");
+  }
+}
+
+function registerStreams(scope: FastifyInstance, open: Open): void {
+  scope.removeAllContentTypeParsers();
+  scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
+  for (const endpoint of ENDPOINTS.filter((any): any is StreamEndpoint => any.kind === 'STREAM')) {
+    for (const url of urlsOf(endpoint)) {
+      scope.route({
+        method: endpoint.methods,
+        url,
+        exposeHeadRoute: false,
+        bodyLimit: Number.MAX_SAFE_INTEGER,
+        handler: async (request, reply) => endpoint.handle(open(request, endpoint), request, reply),
+      });
+    }
+  }
+}
+
+/** What clients ask before they say who they are. */
+function registerProbes(fastify: FastifyInstance): void {
+  fastify.get('/version', async (_request, reply) => reply.type('text/plain; charset=utf-8').send(PROTOCOL_VERSION));
+  fastify.get('/health', async (_request, reply) => reply.type('text/plain; charset=utf-8').send('OK'));
+  for (const prefix of PREFIXES) {
+    fastify.get(`${prefix}/3.0/mlflow/server-info`, async () => ({
+      store_type: 'SqlStore',
+      workspaces_enabled: false,
+      trace_archival_enabled: false,
+      multipart_uploads_enabled: false,
+      multipart_downloads_enabled: false,
+      presigned_upload_run_id_supported: false,
+      presigned_upload_model_id_supported: false,
+      features_enabled: { gateway: false },
+    }));
+  }
+}
