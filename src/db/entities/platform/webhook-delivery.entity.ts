@@ -12,13 +12,17 @@ export const WebhookDelivery = defineEntity({
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
     webhookId: p.uuid(),
-    eventId: p.uuid(),
+    /** Null for a ping. */
+    eventId: p.uuid().nullable(),
     /** 0 for the first delivery, then one more each time that somebody asks for it again. */
     redelivery: p.integer().default(0),
     status: p.enum(['PENDING', 'DELIVERED', 'FAILED']).default('PENDING'),
     attempts: p.integer().default(0),
+    /** When it is due; while it is being sent, when it is given up for lost. */
     nextAttemptAt: p.datetime().onCreate(() => new Date()),
     responseStatus: p.integer().nullable(),
+    /** Its beginning. */
+    responseBody: p.text().nullable(),
     error: p.text().nullable(),
     durationMs: p.float().nullable(),
     endedAt: p.datetime().nullable(),

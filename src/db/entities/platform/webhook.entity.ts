@@ -17,7 +17,11 @@ export const Webhook = defineEntity({
     eventTypes: p.json<EventType[]>(),
     /** Events of this model alone. */
     modelId: p.uuid().nullable(),
-    secret: p.text(),
+    /** `whsec_` and the key in base64. Kept in the clear, because it signs; no query, audit row or log line shows it. */
+    secret: p.text().hidden(),
+    /** What it was before it was rotated: signs as well until then, so that receivers can follow. */
+    previousSecret: p.text().nullable().hidden(),
+    previousSecretUntil: p.datetime().nullable(),
     enabled: p.boolean().default(true),
     createdBy: p.text(),
     updatedAt: p

@@ -1,0 +1,124 @@
+import { lookup, type LookupAddress } from 'node:dns';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import type { LookupFunction } from 'node:net';
+import { checkResolved, checkWebhookUrl, type WebhookPolicy } from '../../domain/platform/webhook-url.js';
+import { KEPT_RESPONSE_BYTES, WEBHOOK_TIMEOUT_MS } from '../../domain/platform/webhooks.js';
+import { AppError, ErrorCode } from '../../errors.js';
+import type { WebhookAnswer, WebhookSender } from './port.js';
+
+export type Resolve = (host: string) => Promise<LookupAddress[]>;
+
+export interface SenderOptions {
+  policy: WebhookPolicy;
+  timeoutMs?: number;
+  resolve?: Resolve;
+}
+
+/** Sends over HTTP(S), to addresses that were checked after DNS and to no others: the connection takes them from the check. */
+export class HttpWebhookSender implements WebhookSender {
+  private readonly policy: WebhookPolicy;
+  private readonly timeoutMs: number;
+  private readonly resolve: Resolve;
+
+  constructor({ policy, timeoutMs = WEBHOOK_TIMEOUT_MS, resolve = resolveAll }: SenderOptions) {
+    this.policy = policy;
+    this.timeoutMs = timeoutMs;
+    this.resolve = resolve;
+  }
+
+  async send(address: string, headers: Record<string, string>, body: string): Promise<WebhookAnswer> {
+    const url = checkWebhookUrl('url', address, this.policy);
+    const signal = AbortSignal.timeout(this.timeoutMs);
+    try {
+      return await this.post(url, headers, body, signal);
+    } catch (error) {
+      if (error instanceof AppError) throw error;
+      const sentence = signal.aborted ? `No answer within ${this.timeoutMs / 1000} s.` : `No answer: ${describe(error)}.`;
+      throw new AppError(ErrorCode.UNAVAILABLE, sentence, {}, { cause: error });
+    }
+  }
+
+  private post(url: URL, headers: Record<string, string>, body: string, signal: AbortSignal): Promise<WebhookAnswer> {
+    return new Promise((resolve, reject) => {
+      const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
+      // No agent: a kept connection would have been checked for another delivery.
+      const request = send(url, {
+        method: 'POST',
+        agent: false,
+        signal,
+        lookup: this.checkedLookup(),
+        headers: { ...headers, 'content-length': Buffer.byteLength(body) },
+      });
+      request.on('error', reject);
+      request.on('response', (response) => {
+        readBeginning(response).then((text) => resolve({ status: response.statusCode ?? 0, body: text }), reject);
+      });
+      request.end(body);
+    });
+  }
+
+  /** Not asked for when the host is an address, which the check of the URL has judged. */
+  private checkedLookup(): LookupFunction {
+    return (host, options, callback) => {
+      this.resolve(host).then(
+        (addresses) => {
+          try {
+            checkResolved(
+              host,
+              addresses.map(({ address }) => address),
+              this.policy,
+            );
+          } catch (error) {
+            callback(error as Error, []);
+            return;
+          }
+          const [first] = addresses;
+          if (!first) callback(new Error(`${host} has no address`), []);
+          else if (options.all) callback(null, addresses);
+          else callback(null, first.address, first.family);
+        },
+        (error: unknown) => callback(error as Error, []),
+      );
+    };
+  }
+}
+
+function resolveAll(host: string): Promise<LookupAddress[]> {
+  return new Promise((resolve, reject) => lookup(host, { all: true }, (error, addresses) => (error ? reject(error) : resolve(addresses))));
+}
+
+/** The first bytes of an answer; the rest is not waited for. */
+async function readBeginning(response: IncomingMessage): Promise<string> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const part of response as AsyncIterable<Buffer>) {
+      parts.push(part);
+      bytes += part.length;
+      if (bytes >= KEPT_RESPONSE_BYTES) break;
+    }
+  } finally {
+    response.destroy();
+  }
+  return Buffer.concat(parts).subarray(0, KEPT_RESPONSE_BYTES).toString().replaceAll('\0', '\uFFFD');
+}
+
+const SENTENCES: Record<string, string> = {
+  ENOTFOUND: 'the host name does not exist',
+  EAI_AGAIN: 'the host name could not be resolved',
+  ECONNREFUSED: 'the connection was refused',
+  ECONNRESET: 'the connection was cut',
+  EHOSTUNREACH: 'the host cannot be reached',
+  ENETUNREACH: 'the network cannot be reached',
+  CERT_HAS_EXPIRED: 'the certificate has expired',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'the certificate is self-signed',
+  SELF_SIGNED_CERT_IN_CHAIN: 'the certificate’s chain ends in an unknown authority',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'the certificate’s authority is unknown',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'the certificate is for another host',
+};
+
+function describe(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return SENTENCES[code] ?? (code ? `the connection failed (${code})` : 'the connection failed');
+}
