@@ -48,6 +48,7 @@ import { StageService } from './services/registry/stage.service.js';
 import { ValidationService } from './services/registry/validation.service.js';
 import { VersionRemoval } from './services/registry/version-removal.js';
 import { VersionStorage } from './services/registry/version-storage.js';
+import { RunLifecycleService } from './services/tracking/run-lifecycle.service.js';
 import { RunService } from './services/tracking/run.service.js';
 import type { Services } from './services/services.js';
 import { UploadService } from './services/tracking/upload.service.js';
@@ -98,6 +99,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
   const jobs = new JobService(live, queue, db, logger);
   const experiments = new ExperimentService();
   const runs = new RunService(live, experiments);
+  const runLifecycle = new RunLifecycleService(runs);
   const staged = new StagedObjects(db, objects, logger);
   const uploads = new UploadService(db, objects, staged, config.MAX_UPLOAD_BYTES);
   const artifacts = new ArtifactService(db, objects, staged, uploads, runs);
@@ -175,6 +177,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
     predictions: serving.predictions,
     retraining: new RetrainingService(db, live, trainings, datasets, logger),
     retrainingPolicies: new RetrainingPolicyService(),
+    runLifecycle,
     runs,
     shadows: new ShadowService(live, deployments, gates),
     staged,

@@ -30,7 +30,7 @@ export function checkTags(field: string, entries: { key: string; value: string }
     entries.map(({ key, value }, i) => {
       if (FORBIDDEN_KEYS.has(key)) throw badInput(`${field}[${i}].key`, 'another key', key);
       checkName(`${field}[${i}].key`, key);
-      if (value.length > 5_000) throw badInput(`${field}[${i}].value`, 'at most 5000 characters', value.length);
+      if (value.length > 8_000) throw badInput(`${field}[${i}].value`, 'at most 8000 characters', value.length);
       return [key, value];
     }),
   );

@@ -1,4 +1,5 @@
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { RUN_TAGS } from '../../domain/tracking/run-tags.js';
 import type { RequestContext } from '../request-context.js';
 import { KeyValue, OrderDirection, toKeyValues } from '../types/common.types.js';
 import { PageArgs, toConnection } from '../types/connection.js';
@@ -55,8 +56,8 @@ export class ExperimentResolver {
     return { experiment: await ctx.run((session) => ctx.services.experiments.update(session, input)) };
   }
 
-  @FieldResolver(() => [KeyValue], { description: 'Tags, in the order they were given.' })
+  @FieldResolver(() => [KeyValue], { description: 'Tags, in the order they were given; the description is a field, not shown here.' })
   tags(@Root() experiment: ExperimentType): KeyValue[] {
-    return toKeyValues(experiment.tags);
+    return toKeyValues(experiment.tags).filter(({ key }) => key !== RUN_TAGS.note);
   }
 }

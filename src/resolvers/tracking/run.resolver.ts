@@ -1,4 +1,5 @@
 import { Arg, Args, Ctx, Extensions, FieldResolver, ID, Int, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
+import { SHOWN_AS_FIELDS } from '../../domain/tracking/run-tags.js';
 import { abortable } from '../../services/platform/live-feed.js';
 import { metricsTopic } from '../../services/tracking/run.service.js';
 import type { RequestContext } from '../request-context.js';
@@ -58,7 +59,7 @@ export class RunResolver {
     @Ctx() ctx: RequestContext,
     @Arg('input', () => FinishRunInput, { description: 'The run and how it ended.' }) input: FinishRunInput,
   ): Promise<RunPayload> {
-    return { run: await ctx.run((session) => ctx.services.runs.finish(session, input.runId, input.status)) };
+    return { run: await ctx.run((session) => ctx.services.runLifecycle.finish(session, input.runId, input.status)) };
   }
 
   @Extensions({ direct: logMetrics })
@@ -123,9 +124,11 @@ export class RunResolver {
     return ctx.loaders.runParams.load(run.id);
   }
 
-  @FieldResolver(() => [KeyValue], { description: 'Free labels, in the order of their keys; `setRunTags` changes them.' })
-  tags(@Root() run: RunType, @Ctx() ctx: RequestContext): Promise<KeyValue[]> {
-    return ctx.loaders.runTags.load(run.id);
+  @FieldResolver(() => [KeyValue], {
+    description: 'Free labels, in the order of their keys; `setRunTags` changes them. Name and parent are fields, not shown here.',
+  })
+  async tags(@Root() run: RunType, @Ctx() ctx: RequestContext): Promise<KeyValue[]> {
+    return (await ctx.loaders.runTags.load(run.id)).filter(({ key }) => !SHOWN_AS_FIELDS.includes(key));
   }
 
   @FieldResolver(() => [LatestMetric], { description: 'The newest value of every metric, by key.' })

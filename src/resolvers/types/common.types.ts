@@ -5,7 +5,7 @@ export class KeyValue {
   @Field(() => String, { description: 'The key, unique where it stands; 1 to 250 characters.' })
   key!: string;
 
-  @Field(() => String, { description: 'The text, at most 5,000 characters.' })
+  @Field(() => String, { description: 'The text, at most 8,000 characters.' })
   value!: string;
 }
 
@@ -14,7 +14,7 @@ export class KeyValueInput {
   @Field(() => String, { description: 'The key: 1 to 250 visible characters.' })
   key!: string;
 
-  @Field(() => String, { description: 'The text, at most 5,000 characters.' })
+  @Field(() => String, { description: 'The text, at most 8,000 characters.' })
   value!: string;
 }
 

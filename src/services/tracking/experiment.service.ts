@@ -1,15 +1,21 @@
-import type { FilterQuery } from '@mikro-orm/core';
+import { LockMode, type FilterQuery } from '@mikro-orm/core';
+import { v7 as uuidv7 } from 'uuid';
 import { Experiment } from '../../db/entities/tracking/experiment.entity.js';
+import { Run } from '../../db/entities/tracking/run.entity.js';
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
+import { sql } from '../../db/sql.js';
 import { checkName, checkTags } from '../../domain/platform/names.js';
+import { RUN_TAGS } from '../../domain/tracking/run-tags.js';
 import { conflict, notFound } from '../../errors.js';
 import { audit } from '../platform/use-case.js';
 import { containsText } from '../platform/search.js';
 
 export interface ExperimentFilter {
   search?: string | null;
+  /** ACTIVE ones when both are absent. */
   state?: Experiment['state'] | null;
+  states?: Experiment['state'][] | null;
 }
 
 export interface TagEntry {
@@ -17,22 +23,54 @@ export interface TagEntry {
   value: string;
 }
 
+export interface NewExperiment {
+  /** Only of an import, which keeps the ids of what it brings. */
+  id?: string;
+  name: string;
+  description?: string | null;
+  tags?: TagEntry[] | null;
+  /** Where clients put artifacts themselves; absent for this service's store. */
+  artifactLocation?: string | null;
+}
+
+const DEFAULT_NAME = 'Default';
+/** MLflow's tag for the description; the column and the tag are kept equal here. */
+const NOTE = RUN_TAGS.note;
+
 /** Experiments: the named groups of runs. */
 export class ExperimentService {
-  async create(session: Session, input: { name: string; description?: string | null; tags?: TagEntry[] | null }): Promise<Experiment> {
-    const name = checkName('input.name', input.name);
-    if (await session.em.findOne(Experiment, { tenant: session.tenant, name })) {
-      throw conflict(`An experiment named "${name}" already exists.`, { field: 'input.name', expected: 'a free name', got: name });
-    }
+  async create(session: Session, input: NewExperiment): Promise<Experiment> {
+    const name = await this.freeName(session, input.name);
+    const tags = checkTags('input.tags', input.tags ?? []);
+    const description = input.description ?? tags[NOTE] ?? '';
     const experiment = session.em.create(Experiment, {
+      ...(input.id != null && { id: input.id }),
       tenant: session.tenant,
       name,
-      description: input.description ?? '',
-      tags: checkTags('input.tags', input.tags ?? []),
+      description,
+      tags: withNote(tags, description),
+      artifactLocation: input.artifactLocation ?? null,
       createdBy: session.principal.subject,
     });
     audit(session, 'createExperiment', { type: 'experiment', id: experiment.id }, null, { name });
     return experiment;
+  }
+
+  /** The one that every tenant has, made when it is first needed: where runs go that name none. */
+  async default(session: Session): Promise<Experiment> {
+    const where = { tenant: session.tenant, isDefault: true };
+    const known = await session.em.findOne(Experiment, where);
+    if (known) return known;
+    // An experiment that has the name already becomes it; of two calls at once, the second finds the first's.
+    await sql(
+      session.em,
+      `insert into experiment (id, tenant, name, is_default, created_by) values (?, ?, ?, true, ?)
+       on conflict (tenant, name) do update set is_default = true`,
+      [uuidv7(), session.tenant, DEFAULT_NAME, session.principal.subject],
+    );
+    const made = await session.em.findOneOrFail(Experiment, where, { refresh: true });
+    audit(session, 'createExperiment', { type: 'experiment', id: made.id }, null, { name: made.name, isDefault: true });
+    return made;
   }
 
   async update(
@@ -41,22 +79,64 @@ export class ExperimentService {
   ): Promise<Experiment> {
     const experiment = await this.get(session, input.id);
     const before = changeable(experiment);
-    if (input.name != null && input.name !== experiment.name) {
-      const name = checkName('input.name', input.name);
-      if (await session.em.findOne(Experiment, { tenant: session.tenant, name })) {
-        throw conflict(`An experiment named "${name}" already exists.`, { field: 'input.name', expected: 'a free name', got: name });
-      }
-      experiment.name = name;
+    if (input.state === 'ACTIVE' && experiment.state === 'DELETED') await this.restore(session, experiment.id);
+    if (input.name != null || input.description != null || input.tags != null) {
+      this.requireActive(experiment);
+      if (input.name != null && input.name !== experiment.name) experiment.name = await this.freeName(session, input.name);
+      const tags = input.tags == null ? experiment.tags : checkTags('input.tags', input.tags);
+      // The description stays unless it is named: the tags that a client sees do not have it.
+      const description = input.description ?? (input.tags == null ? undefined : tags[NOTE]) ?? experiment.description;
+      Object.assign(experiment, { description, tags: withNote(tags, description) });
     }
-    if (input.description != null) experiment.description = input.description;
-    if (input.tags != null) experiment.tags = checkTags('input.tags', input.tags);
-    if (input.state != null) experiment.state = input.state;
+    await session.em.flush();
+    if (input.state === 'DELETED' && experiment.state === 'ACTIVE') await this.remove(session, experiment.id);
     audit(session, 'updateExperiment', { type: 'experiment', id: experiment.id }, before, changeable(experiment));
     return experiment;
   }
 
-  async get(session: Session, id: string): Promise<Experiment> {
-    const experiment = await session.em.findOne(Experiment, { id, tenant: session.tenant });
+  /** Adds or changes some tags and leaves the others. */
+  async setTags(session: Session, id: string, tags: TagEntry[]): Promise<void> {
+    const record = checkTags('input.tags', tags);
+    await this.changeTags(session, id, 'setExperimentTags', (before) => ({ ...before, ...record }));
+  }
+
+  /** NOT_FOUND when it has no such tag. */
+  async deleteTag(session: Session, id: string, key: string): Promise<void> {
+    await this.changeTags(session, id, 'deleteExperimentTag', (before) => {
+      if (!Object.hasOwn(before, key)) throw notFound('tag', key);
+      return Object.fromEntries(Object.entries(before).filter(([other]) => other !== key));
+    });
+  }
+
+  /** Puts it aside with its active runs, all at one instant, by which `restore` knows them. */
+  async remove(session: Session, id: string): Promise<Experiment> {
+    const experiment = await this.locked(session, id);
+    this.requireActive(experiment);
+    const runs: FilterQuery<Run> = { tenant: session.tenant, experimentId: id, state: 'ACTIVE' };
+    await this.refuseTrainings(session, id);
+    const deletedAt = new Date();
+    Object.assign(experiment, { state: 'DELETED', deletedAt });
+    await session.em.nativeUpdate(Run, runs, { state: 'DELETED', deletedAt });
+    audit(session, 'deleteExperiment', { type: 'experiment', id }, { state: 'ACTIVE' }, { state: 'DELETED' });
+    return experiment;
+  }
+
+  /** Brings it back with the runs that were put aside with it; runs that had been deleted before stay so. */
+  async restore(session: Session, id: string): Promise<Experiment> {
+    const experiment = await this.locked(session, id);
+    if (experiment.state === 'ACTIVE') throw conflict(`Experiment ${id} is active.`, { expected: 'a deleted experiment', got: 'ACTIVE' });
+    const { deletedAt } = experiment;
+    Object.assign(experiment, { state: 'ACTIVE', deletedAt: null });
+    if (deletedAt) {
+      const where = { tenant: session.tenant, experimentId: id, state: 'DELETED' as const, deletedAt };
+      await session.em.nativeUpdate(Run, where, { state: 'ACTIVE', deletedAt: null });
+    }
+    audit(session, 'restoreExperiment', { type: 'experiment', id }, { state: 'DELETED' }, { state: 'ACTIVE' });
+    return experiment;
+  }
+
+  async get(session: Session, id: string, lockMode?: LockMode): Promise<Experiment> {
+    const experiment = await session.em.findOne(Experiment, { id, tenant: session.tenant }, lockMode ? { lockMode, refresh: true } : {});
     if (!experiment) throw notFound('experiment', id);
     return experiment;
   }
@@ -67,10 +147,65 @@ export class ExperimentService {
     page: PageRequest,
     order: Order<'createdAt' | 'name' | 'updatedAt'>,
   ): Promise<Page<Experiment>> {
-    const where: FilterQuery<Experiment> = { tenant: session.tenant, state: filter.state ?? 'ACTIVE' };
+    const states = filter.states?.length ? filter.states : [filter.state ?? ('ACTIVE' as const)];
+    const where: FilterQuery<Experiment> = { tenant: session.tenant, state: { $in: states } };
     if (filter.search) Object.assign(where, { name: containsText('filter.search', filter.search) });
     return paginate(session, Experiment, where, page, order);
   }
+
+  /** Names of deleted experiments are taken too, until garbage collection. */
+  private async freeName(session: Session, wanted: string): Promise<string> {
+    const name = checkName('input.name', wanted);
+    const holder = await session.em.findOne(Experiment, { tenant: session.tenant, name }, { fields: ['state'] });
+    if (holder) {
+      const aside = holder.state === 'DELETED' ? ' It is deleted: restore it, or have it collected as garbage.' : '';
+      throw conflict(`An experiment named "${name}" already exists.${aside}`, { field: 'input.name', expected: 'a free name', got: name });
+    }
+    return name;
+  }
+
+  private async changeTags(
+    session: Session,
+    id: string,
+    action: string,
+    change: (before: Record<string, string>) => Record<string, string>,
+  ): Promise<void> {
+    const experiment = await this.locked(session, id);
+    this.requireActive(experiment);
+    const before = experiment.tags;
+    const tags = change(before);
+    Object.assign(experiment, { tags, description: tags[NOTE] ?? '' });
+    audit(session, action, { type: 'experiment', id }, { tags: before }, { tags });
+  }
+
+  /** Locked, so that of two changes at once the second sees the first. */
+  private locked(session: Session, id: string): Promise<Experiment> {
+    return this.get(session, id, LockMode.PESSIMISTIC_WRITE);
+  }
+
+  private requireActive({ id, state }: Experiment): void {
+    if (state === 'ACTIVE') return;
+    throw conflict(`Experiment ${id} is deleted; restore it to change it.`, { expected: 'an active experiment', got: state });
+  }
+
+  private async refuseTrainings(session: Session, experimentId: string): Promise<void> {
+    const [job] = await sql<{ id: string }>(
+      session.em,
+      `select j.id from job j join run r on r.tenant = j.tenant and r.id = j.run_id
+       where j.tenant = ? and r.experiment_id = ? and j.kind = 'TRAINING' and j.status in ('QUEUED', 'RUNNING') limit 1`,
+      [session.tenant, experimentId],
+    );
+    if (!job) return;
+    throw conflict(`Training ${job.id} still works in experiment ${experimentId}; cancel it first.`, {
+      expected: 'an experiment without an unfinished training',
+      got: `training ${job.id}`,
+    });
+  }
+}
+
+function withNote(tags: Record<string, string>, description: string): Record<string, string> {
+  const others = Object.fromEntries(Object.entries(tags).filter(([key]) => key !== NOTE));
+  return description === '' ? others : { ...others, [NOTE]: description };
 }
 
 function changeable({ name, description, tags, state }: Experiment): object {

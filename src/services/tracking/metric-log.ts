@@ -1,7 +1,8 @@
 import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { checkName } from '../../domain/platform/names.js';
-import { badInput, notFound } from '../../errors.js';
+import { badInput } from '../../errors.js';
+import { ACTIVE_RUN, refuseWrite } from './run-pairs.js';
 
 export interface MetricInput {
   key: string;
@@ -47,7 +48,7 @@ async function insert(session: Session, runId: string, columns: Columns, onConfl
   const [appended] = await sql<{ run: number; added: number }>(
     session.em,
     `with counter as (
-       update run_counter set last_seq = last_seq + ?::bigint where tenant = ? and run_id = ? returning tenant, run_id, last_seq - ?::bigint as base),
+       update run_counter set last_seq = last_seq + ?::bigint where tenant = ? and run_id = (${ACTIVE_RUN}) returning tenant, run_id, last_seq - ?::bigint as base),
      added as (
        insert into metric_point (tenant, run_id, key, step, logged_at, value, seq)
        select tenant, run_id, (?::text[])[k], step, ${TIME}, value, base + n
@@ -61,12 +62,12 @@ async function insert(session: Session, runId: string, columns: Columns, onConfl
        where (excluded.step, excluded.logged_at, excluded.value) > (metric_latest.step, metric_latest.logged_at, metric_latest.value))
      select (select count(*) from counter)::int as run, (select count(*) from added)::int as added`,
     [
-      ...[values.length, session.tenant, runId, values.length],
+      ...[values.length, session.tenant, session.tenant, runId, values.length],
       ...[keys, list(keyNumbers), list(steps), list(timesMs), list(values)],
       ...[keys, pick(steps), pick(timesMs), pick(values)],
     ],
   );
-  if (!appended?.run) throw notFound('run', runId);
+  if (!appended?.run) return refuseWrite(session, runId);
   return appended.added;
 }
 

@@ -1,4 +1,4 @@
-import { raw, type FilterQuery } from '@mikro-orm/core';
+import { LockMode, raw, type FilterQuery } from '@mikro-orm/core';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 import { Dataset } from '../../db/entities/tracking/dataset.entity.js';
 import { Experiment } from '../../db/entities/tracking/experiment.entity.js';
@@ -6,10 +6,12 @@ import { Run } from '../../db/entities/tracking/run.entity.js';
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { sql } from '../../db/sql.js';
-import { checkName, checkTags } from '../../domain/platform/names.js';
-import { badInput, conflict, notFound } from '../../errors.js';
+import { checkName } from '../../domain/platform/names.js';
+import { RUN_TAGS, tagsOfSource, toHexId, type RunSource } from '../../domain/tracking/run-tags.js';
+import { badInput, notFound } from '../../errors.js';
 import type { ExperimentService, TagEntry } from './experiment.service.js';
 import { appendMetrics, type MetricInput } from './metric-log.js';
+import { addParams, dropTag, putTags } from './run-pairs.js';
 import type { Sequenced } from '../platform/live-feed.js';
 import { requireOwn } from '../platform/ownership.js';
 import { containsText } from '../platform/search.js';
@@ -25,6 +27,20 @@ export interface MetricRow extends Sequenced {
   loggedAt: Date;
 }
 
+export interface NewRun {
+  /** Only of an import, which keeps the ids of what it brings. */
+  id?: string;
+  experimentId: string;
+  name?: string | null;
+  parentRunId?: string | null;
+  startedAt?: Date | null;
+  status?: RunStatus;
+  description?: string | null;
+  source?: RunSource | null;
+  params?: TagEntry[] | null;
+  tags?: TagEntry[] | null;
+}
+
 export interface NumberFilter {
   key: string;
   min?: number | null;
@@ -34,6 +50,9 @@ export interface NumberFilter {
 export interface RunFilter {
   experimentIds?: string[] | null;
   status?: RunStatus[] | null;
+  /** ACTIVE ones when absent. */
+  states?: Run['state'][] | null;
+  parentRunId?: string | null;
   datasetIds?: string[] | null;
   search?: string | null;
   params?: TagEntry[] | null;
@@ -55,24 +74,32 @@ export class RunService {
     private readonly experiments: ExperimentService,
   ) {}
 
-  async create(
-    session: Session,
-    input: { experimentId: string; name?: string | null; params?: TagEntry[] | null; tags?: TagEntry[] | null; status?: RunStatus },
-  ): Promise<Run> {
-    const experiment = await this.experiments.get(session, input.experimentId);
+  async create(session: Session, input: NewRun): Promise<Run> {
+    // Shared with other new runs; the experiment's deletion waits, and then finds this one.
+    const experiment = await this.experiments.get(session, input.experimentId, LockMode.PESSIMISTIC_READ);
     if (experiment.state !== 'ACTIVE') throw badInput('input.experimentId', 'an active experiment', experiment.state);
+    const parent = input.parentRunId == null ? null : await this.get(session, input.parentRunId);
+    const name = nameOf(input);
     const run = session.em.create(Run, {
+      ...(input.id != null && { id: input.id }),
+      ...(input.startedAt != null && { startedAt: input.startedAt }),
       tenant: session.tenant,
       experimentId: experiment.id,
-      name: input.name == null ? `run-${new Date().toISOString().slice(0, 19).replaceAll(':', '')}` : checkName('input.name', input.name),
+      name,
       status: input.status ?? 'RUNNING',
       createdBy: session.principal.subject,
     });
     await session.em.flush();
     await sql(session.em, 'insert into run_counter (tenant, run_id) values (?, ?)', [session.tenant, run.id]);
-    if (input.params?.length) await this.addParams(session, run.id, input.params);
-    if (input.tags?.length) await this.putTags(session, run.id, input.tags);
-    audit(session, 'createRun', { type: 'run', id: run.id }, null, { name: run.name, experimentId: experiment.id });
+    if (input.params?.length) await addParams(session, run.id, input.params);
+    await putTags(session, run.id, [
+      ...(input.tags ?? []),
+      ...tagsOfSource(input.source ?? {}),
+      ...(input.description == null ? [] : [{ key: RUN_TAGS.note, value: input.description }]),
+      ...(parent ? [{ key: RUN_TAGS.parent, value: toHexId(parent.id) }] : []),
+      { key: RUN_TAGS.name, value: name },
+    ]);
+    audit(session, 'createRun', { type: 'run', id: run.id }, null, { name, experimentId: experiment.id, parentRunId: run.parentRunId });
     return run;
   }
 
@@ -85,21 +112,13 @@ export class RunService {
   async list(session: Session, filter: RunFilter, page: PageRequest, order: Order<'createdAt' | 'name'>): Promise<Page<Run>> {
     await requireOwn(session, Experiment, 'experiment', filter.experimentIds ?? []);
     await requireOwn(session, Dataset, 'dataset', filter.datasetIds ?? []);
+    await requireOwn(session, Run, 'run', [filter.parentRunId]);
     return paginate(session, Run, this.condition(session, filter), page, order);
-  }
-
-  async finish(session: Session, id: string, status: 'FINISHED' | 'FAILED' | 'KILLED'): Promise<Run> {
-    const run = await this.get(session, id);
-    const before = { status: run.status };
-    run.status = status;
-    run.endedAt = new Date();
-    audit(session, 'finishRun', { type: 'run', id }, before, { status });
-    return run;
   }
 
   /** A parameter says what a run was made with: it can be logged again with the same value, not changed. */
   async logParams(session: Session, runId: string, params: TagEntry[]): Promise<void> {
-    const added = await this.addParams(session, runId, params);
+    const added = await addParams(session, runId, params);
     audit(session, 'logParams', { type: 'run', id: runId }, null, added);
   }
 
@@ -110,33 +129,14 @@ export class RunService {
       'select key, value from run_tag where tenant = ? and run_id = ? and key = any(?::text[])',
       [session.tenant, runId, keys],
     );
-    const after = await this.putTags(session, runId, tags);
+    const after = await putTags(session, runId, tags);
     audit(session, 'setRunTags', { type: 'run', id: runId }, Object.fromEntries(before.map(({ key, value }) => [key, value])), after);
   }
 
-  private async addParams(session: Session, runId: string, params: TagEntry[]): Promise<Record<string, string>> {
-    const record = checkTags('input.params', params);
-    await this.insertPairs(session, 'run_param', runId, record, 'on conflict (run_id, key) do nothing');
-    const [different] = await sql<{ key: string; value: string }>(
-      session.em,
-      `select p.key, p.value from run_param p join unnest(?::text[], ?::text[]) as n(key, value) on n.key = p.key and n.value <> p.value
-       where p.tenant = ? and p.run_id = ? limit 1`,
-      [Object.keys(record), Object.values(record), session.tenant, runId],
-    );
-    if (different) {
-      throw conflict(`Parameter "${different.key}" of this run is already "${different.value.slice(0, 80)}"; parameters do not change.`, {
-        field: 'input.params',
-        expected: different.value.slice(0, 80),
-        got: record[different.key]?.slice(0, 80),
-      });
-    }
-    return record;
-  }
-
-  private async putTags(session: Session, runId: string, tags: TagEntry[]): Promise<Record<string, string>> {
-    const record = checkTags('input.tags', tags);
-    await this.insertPairs(session, 'run_tag', runId, record, 'on conflict (run_id, key) do update set value = excluded.value');
-    return record;
+  /** NOT_FOUND when the run has no such tag. */
+  async deleteTag(session: Session, runId: string, key: string): Promise<void> {
+    const value = await dropTag(session, runId, key);
+    audit(session, 'deleteRunTag', { type: 'run', id: runId }, { [key]: value }, null);
   }
 
   /** Appends metric points; the same point again adds nothing. Returns how many were new. */
@@ -207,7 +207,8 @@ export class RunService {
   }
 
   private condition(session: Session, filter: RunFilter): FilterQuery<Run> {
-    const where: FilterQuery<Run> = { tenant: session.tenant };
+    const where: FilterQuery<Run> = { tenant: session.tenant, state: { $in: filter.states?.length ? filter.states : ['ACTIVE'] } };
+    if (filter.parentRunId != null) Object.assign(where, { parentRunId: filter.parentRunId });
     if (filter.experimentIds?.length) Object.assign(where, { experimentId: { $in: filter.experimentIds } });
     if (filter.status?.length) Object.assign(where, { status: { $in: filter.status } });
     if (filter.search) Object.assign(where, { name: containsText('filter.search', filter.search) });
@@ -230,26 +231,13 @@ export class RunService {
     ];
     return related.length > 0 ? ({ $and: [where, ...related] } as FilterQuery<Run>) : where;
   }
+}
 
-  private async insertPairs(
-    session: Session,
-    table: string,
-    runId: string,
-    record: Record<string, string>,
-    onConflict: string,
-  ): Promise<void> {
-    // In one order, so that two calls with the same keys never wait for each other.
-    const keys = Object.keys(record).sort();
-    const inserted = await sql<{ found: number }>(
-      session.em,
-      `with target as (select id from run where tenant = ? and id = ?),
-       pairs as (insert into ${table} (tenant, run_id, key, value)
-         select ?, target.id, p.key, p.value from target, unnest(?::text[], ?::text[]) as p(key, value) ${onConflict})
-       select count(*)::int as found from target`,
-      [session.tenant, runId, session.tenant, keys, keys.map((key) => record[key])],
-    );
-    if (!inserted[0]?.found) throw notFound('run', runId);
-  }
+function nameOf({ name, tags }: NewRun): string {
+  const tag = tags?.findLast(({ key }) => key === RUN_TAGS.name)?.value;
+  if (name != null && tag !== undefined && name !== tag) throw badInput('input.name', `the value of its tag ${RUN_TAGS.name}`, name);
+  const given = name ?? tag;
+  return given == null ? `run-${new Date().toISOString().slice(0, 19).replaceAll(':', '')}` : checkName('input.name', given);
 }
 
 function runIds(table: string, condition: string, params: unknown[]): FilterQuery<Run> {
