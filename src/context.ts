@@ -48,6 +48,7 @@ import { StageService } from './services/registry/stage.service.js';
 import { ValidationService } from './services/registry/validation.service.js';
 import { VersionRemoval } from './services/registry/version-removal.js';
 import { VersionStorage } from './services/registry/version-storage.js';
+import { RunDatasetService } from './services/tracking/run-dataset.service.js';
 import { RunLifecycleService } from './services/tracking/run-lifecycle.service.js';
 import { RunService } from './services/tracking/run.service.js';
 import type { Services } from './services/services.js';
@@ -177,6 +178,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
     predictions: serving.predictions,
     retraining: new RetrainingService(db, live, trainings, datasets, logger),
     retrainingPolicies: new RetrainingPolicyService(),
+    runDatasets: new RunDatasetService(),
     runLifecycle,
     runs,
     shadows: new ShadowService(live, deployments, gates),

@@ -21,6 +21,7 @@ import type { MonitoringService } from './monitoring/monitoring.service.js';
 import type { PredictService } from './serving/predict.service.js';
 import type { RetrainingService } from './monitoring/retraining.service.js';
 import type { RetrainingPolicyService } from './monitoring/retraining-policy.service.js';
+import type { RunDatasetService } from './tracking/run-dataset.service.js';
 import type { RunLifecycleService } from './tracking/run-lifecycle.service.js';
 import type { RunService } from './tracking/run.service.js';
 import type { ShadowService } from './serving/shadow.service.js';
@@ -51,6 +52,7 @@ export interface Services {
   predictions: PredictService;
   retraining: RetrainingService;
   retrainingPolicies: RetrainingPolicyService;
+  runDatasets: RunDatasetService;
   runLifecycle: RunLifecycleService;
   runs: RunService;
   shadows: ShadowService;
