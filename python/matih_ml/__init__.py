@@ -1,0 +1,1 @@
+"""What the MATIH ML Service runs in Python."""

@@ -1,0 +1,125 @@
+"""The way from a folder with an MLmodel file to a checked model.onnx."""
+
+import os
+from importlib import import_module, metadata
+from importlib.util import find_spec
+
+import numpy as np
+import onnx
+import yaml
+
+from .sample import Sample, read_sample
+
+# What each framework's conversion imports, by the name of its extra.
+NEEDED = {
+    "sklearn": ["sklearn", "skl2onnx", "pandas"],
+    "xgboost": ["xgboost", "onnxmltools", "skl2onnx", "sklearn", "pandas"],
+    "lightgbm": ["lightgbm", "onnxmltools", "skl2onnx", "sklearn", "pandas"],
+    "pytorch": ["torch", "onnxscript"],
+    "tensorflow": ["tensorflow", "tf2onnx"],
+}
+FLAVORS = {"sklearn": "sklearn", "xgboost": "xgboost", "lightgbm": "lightgbm", "pytorch": "pytorch", "tensorflow": "tensorflow", "keras": "tensorflow"}
+
+MAX_REASON_CHARACTERS = 2000
+
+
+class ConversionFailed(Exception):
+    """Ends a conversion with a result that says why."""
+
+    def __init__(self, state: str, **facts):
+        super().__init__(state)
+        self.result = {"state": state, **facts}
+
+
+def convert(model_dir: str, output: str, sample_rows: dict | None, tolerance: float) -> dict:
+    with open(os.path.join(model_dir, "MLmodel"), encoding="utf-8") as file:
+        mlmodel = yaml.safe_load(file)
+    flavors = mlmodel.get("flavors") or {}
+    flavor = next((name for name in FLAVORS if name in flavors), None)
+    if flavor is None:
+        known = ", ".join(FLAVORS)
+        raise ConversionFailed("UNSUPPORTED", reason=f"The model has the flavors {', '.join(flavors) or 'none'}; one of {known} is needed.")
+    framework = FLAVORS[flavor]
+    missing = [name for name in NEEDED[framework] if find_spec(name) is None]
+    if missing:
+        raise ConversionFailed(
+            "MISSING_CONVERTER", framework=framework, missing=missing, install=f"pip install 'matih-ml[{framework}]'"
+        )
+    converter = import_module(f".{framework}", __package__)
+    model = converter.load(model_dir, flavors[flavor])
+    sample = read_sample(model_dir, mlmodel, sample_rows, lambda: converter.feature_count(model))
+    try:
+        expected = converter.predict(model, sample)
+    except Exception as error:
+        if sample.source != "GENERATED":
+            raise
+        raise ConversionFailed("NEEDS_SAMPLE", reason=f"The model does not take random rows ({error})."[:MAX_REASON_CHARACTERS]) from error
+    best: dict = {}
+    reasons = []
+    for precision in converter.PRECISIONS:
+        path = f"{output}.{precision}"
+        try:
+            found = attempt(converter, model, sample, expected, path, precision)
+        except Exception as error:
+            reasons.append(f"{type(error).__name__}: {error}"[:MAX_REASON_CHARACTERS])
+            continue
+        if not best or found["maxScaledDiff"] < best["maxScaledDiff"]:
+            best = found
+            os.replace(path, output)
+        if best["maxScaledDiff"] <= tolerance:
+            break
+    if not best:
+        raise ConversionFailed("FAILED", reason=reasons[0])
+    return {
+        "state": "CONVERTED" if best["maxScaledDiff"] <= tolerance else "DISAGREES",
+        "framework": framework,
+        "frameworkVersion": version_of(NEEDED[framework][0]),
+        "converter": f"{converter.CONVERTER} {version_of(converter.CONVERTER)}",
+        "sampleRows": len(sample),
+        "sampleSource": sample.source,
+        **best,
+    }
+
+
+def attempt(converter, model, sample: Sample, expected: list[np.ndarray], path: str, precision: str) -> dict:
+    """One try in one precision: single is what most engines prefer, double agrees where single rounds across a threshold."""
+    converter.export(model, sample, path, precision)
+    absolute, scaled = differences(expected, run_onnx(path, sample, precision))
+    opsets = {entry.domain or "ai.onnx": entry.version for entry in onnx.load(path, load_external_data=False).opset_import}
+    return {"precision": precision, "opsets": opsets, "maxAbsDiff": absolute, "maxScaledDiff": scaled}
+
+
+def run_onnx(path: str, sample: Sample, precision: str) -> list[np.ndarray]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return [np.asarray(answer) for answer in session.run(None, sample.feed(session.get_inputs(), precision))]
+
+
+def differences(expected: list[np.ndarray], got: list[np.ndarray]) -> tuple[float, float]:
+    """Largest |a - b| and |a - b| / max(1, |a|) over all outputs; labels that differ count as 1."""
+    if len(expected) != len(got):
+        raise ValueError(f"the original gives {len(expected)} outputs, the converted model {len(got)}")
+    absolute = scaled = 0.0
+    for ours, theirs in zip(expected, got):
+        ours = np.asarray(ours)
+        if ours.size != theirs.size:
+            raise ValueError(f"an output has the shape {ours.shape}, that of the converted model {theirs.shape}")
+        theirs = theirs.reshape(ours.shape)
+        if not np.issubdtype(ours.dtype, np.number):
+            share = float(np.any(ours.astype(str) != theirs.astype(str)))
+            absolute, scaled = max(absolute, share), max(scaled, share)
+            continue
+        a, b = ours.astype(np.float64), theirs.astype(np.float64)
+        same = (a == b) | (np.isnan(a) & np.isnan(b))
+        with np.errstate(invalid="ignore"):
+            distance = np.where(same, 0.0, np.abs(a - b))
+        distance = np.where(np.isnan(distance), np.inf, distance)
+        absolute = max(absolute, float(distance.max(initial=0.0)))
+        scaled = max(scaled, float((distance / np.maximum(1.0, np.where(np.isfinite(a), np.abs(a), 1.0))).max(initial=0.0)))
+    return absolute, scaled
+
+
+def version_of(module: str) -> str:
+    names = metadata.packages_distributions().get(module, [module])
+    return metadata.version(names[0])
