@@ -1,23 +1,38 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { createReadStream, createWriteStream, type Stats } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { link, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { AppError, ErrorCode } from '../../errors.js';
+import { checkPartNumber, FolderParts } from './folder-parts.js';
 import { absent, checkFolder, checkKey, checkRange, pastTheEnd, pathTaken } from './keys.js';
 import { Meter } from './meter.js';
-import { ABANDONED_AFTER_MS, type ByteRange, type ObjectStore, type PutOptions, type StoredObject } from './port.js';
+import {
+  ABANDONED_AFTER_MS,
+  type ByteRange,
+  type ObjectStore,
+  type PutOptions,
+  type SignedRequest,
+  type SignedRequests,
+  type StoredObject,
+  type StoredPart,
+} from './port.js';
+import { signUrl, verifyUrl } from './signed-urls.js';
 
 /** Files in a folder: written beside, synced and renamed, so that a key is whole or absent. */
 export class FolderObjectStore implements ObjectStore {
   readonly name = 'folder';
   private readonly incoming: string;
   private readonly objects: string;
+  private readonly parts: FolderParts;
+  /** Of the signed addresses; in the folder, so that all who share it share it. */
+  private secret: Buffer | null = null;
 
-  constructor(root: string) {
+  constructor(private readonly root: string) {
     this.incoming = join(root, 'incoming');
     this.objects = join(root, 'objects');
+    this.parts = new FolderParts(join(root, 'parts'));
   }
 
   async prepare(): Promise<void> {
@@ -28,6 +43,8 @@ export class FolderObjectStore implements ObjectStore {
       const written = await stat(path).catch(() => null);
       if (written && written.mtimeMs < before) await rm(path, { force: true });
     }
+    await this.parts.prepare();
+    this.secret = await this.ownSecret();
   }
 
   async put(key: string, content: Readable | Buffer, { maxBytes = Infinity }: PutOptions = {}): Promise<StoredObject> {
@@ -76,9 +93,66 @@ export class FolderObjectStore implements ObjectStore {
     }
   }
 
+  async beginParts(key: string): Promise<string> {
+    checkKey(key);
+    return this.parts.begin();
+  }
+
+  async partUrl(key: string, uploadId: string, partNumber: number, expiresInSeconds: number): Promise<string> {
+    checkPartNumber(partNumber);
+    return this.sign('PUT', { key: checkKey(key), uploadId, partNumber }, expiresInSeconds);
+  }
+
+  async listParts(key: string, uploadId: string): Promise<StoredPart[]> {
+    checkKey(key);
+    return this.parts.parts(uploadId);
+  }
+
+  async completeParts(key: string, uploadId: string, parts: readonly StoredPart[]): Promise<void> {
+    checkKey(key);
+    await this.parts.parts(uploadId);
+    await this.put(key, this.parts.content(uploadId, parts));
+    await this.parts.remove(uploadId);
+  }
+
+  async abortParts(key: string, uploadId: string): Promise<void> {
+    checkKey(key);
+    await this.parts.remove(uploadId);
+  }
+
+  async downloadUrl(key: string, expiresInSeconds: number): Promise<string> {
+    await this.stat(key);
+    return this.sign('GET', { key, uploadId: '', partNumber: 0 }, expiresInSeconds);
+  }
+
+  readonly signedRequests: SignedRequests = {
+    verify: (method, url) => {
+      // Without one, nothing was ever signed here: any answers no.
+      return verifyUrl(this.secret ?? randomBytes(32), method, url);
+    },
+    putPart: ({ uploadId, partNumber }: SignedRequest, content, maxBytes) => this.parts.put(uploadId, partNumber, content, maxBytes),
+  };
+
   async localPath(key: string): Promise<string> {
     await this.stat(key);
     return this.path(key);
+  }
+
+  /** Written whole beside and linked in, so that another process never reads half of it. */
+  private async ownSecret(): Promise<Buffer> {
+    const path = join(this.root, 'url-secret');
+    const own = join(this.incoming, randomUUID());
+    await writeFile(own, randomBytes(32), { mode: 0o600 });
+    await link(own, path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
+    await rm(own);
+    return readFile(path);
+  }
+
+  private sign(method: string, request: SignedRequest, expiresInSeconds: number): string {
+    if (!this.secret) throw new Error('The store was not prepared.');
+    return signUrl(this.secret, method, request, Math.floor(Date.now() / 1000) + expiresInSeconds);
   }
 
   private async stat(key: string): Promise<Stats> {

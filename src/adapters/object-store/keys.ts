@@ -50,3 +50,12 @@ export function checkRange({ start, end }: ByteRange): void {
 export function pastTheEnd(key: string, range: ByteRange): AppError {
   return badInput('range', `a start within ${key}`, range);
 }
+
+export function absentUpload(uploadId: string, cause?: unknown): AppError {
+  return new AppError(
+    ErrorCode.NOT_FOUND,
+    `No upload ${quote(uploadId)} is open: it was completed, aborted or has expired.`,
+    {},
+    { cause },
+  );
+}

@@ -20,6 +20,32 @@ export interface PutOptions {
   maxBytes?: number;
 }
 
+/** A part of an upload in parts, as the store has it. */
+export interface StoredPart {
+  /** From 1. */
+  partNumber: number;
+  /** What the store answered in the ETag header when the part was PUT, without quotes. */
+  etag: string;
+  sizeBytes: number;
+}
+
+/** S3 knows no more. */
+export const MAX_PARTS = 10_000;
+
+/** Requests at signed addresses of this service, for a store that has no server of its own. */
+export interface SignedRequests {
+  /** Whether the address was signed by this store for this method and has not expired; FORBIDDEN otherwise. */
+  verify(method: 'GET' | 'PUT', url: URL): SignedRequest;
+  /** Streams a part in, in place of one with its number; the answer is its ETag. NOT_FOUND when the upload has ended. */
+  putPart(request: SignedRequest, content: Readable, maxBytes: number): Promise<string>;
+}
+
+export interface SignedRequest {
+  key: string;
+  uploadId: string;
+  partNumber: number;
+}
+
 /**
  * Files by key. Keys are relative paths of safe segments (INVALID_PATH otherwise), and no key is a folder of another.
  * A key appears only once its content is whole. Errors: NOT_FOUND (no such key), RESOURCE_EXHAUSTED (over maxBytes, disk full),
@@ -38,6 +64,24 @@ export interface ObjectStore {
   delete(key: string): Promise<void>;
   /** Keys below a folder ('' for all), at any depth. */
   list(folder: string): AsyncIterable<string>;
+  /**
+   * Begins an upload whose parts clients PUT straight to the store, at addresses that need no token. Until it is completed there is no
+   * key, and after that none of its addresses changes anything any more: whoever kept one cannot replace what was checked. Abandoned
+   * ones go with `prepare`. The answer is the upload's id.
+   */
+  beginParts(key: string): Promise<string>;
+  /** Where to PUT a part: an absolute URL, or a path of this service (`signedRequests`). A part may be sent again until the completion. */
+  partUrl(key: string, uploadId: string, partNumber: number, expiresInSeconds: number): Promise<string>;
+  /** By their numbers. NOT_FOUND when there is no such upload, or no more. */
+  listParts(key: string, uploadId: string): Promise<StoredPart[]>;
+  /** Makes the key of the parts; each but the last has 5 MiB or more. NOT_FOUND when there is no such upload; a second time it is that, or nothing. */
+  completeParts(key: string, uploadId: string, parts: readonly StoredPart[]): Promise<void>;
+  /** Absent uploads are no error. */
+  abortParts(key: string, uploadId: string): Promise<void>;
+  /** Where to GET the content without a token, as for `partUrl`; ranges are heeded. */
+  downloadUrl(key: string, expiresInSeconds: number): Promise<string>;
+  /** Null for a store with a server of its own. */
+  readonly signedRequests: SignedRequests | null;
   /** A readable local file with the content, valid while the process lives; remote stores download once. */
   localPath(key: string): Promise<string>;
 }

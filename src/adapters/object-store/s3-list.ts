@@ -1,5 +1,6 @@
 import { text } from 'node:stream/consumers';
 import type { Client } from 'minio';
+import type { StoredPart } from './port.js';
 
 /**
  * Keys that begin with `prefix`, page by page. The minio client's own listing takes every key as URL-encoded, as it asks for; a server that
@@ -19,6 +20,24 @@ export async function* listKeys(client: Client, bucket: string, prefix: string):
     }
     token = /<IsTruncated>true</.test(page) ? unescapeXml(/<NextContinuationToken>([^<]+)</.exec(page)?.[1] ?? '') : undefined;
   } while (token);
+}
+
+/** The parts of an open upload by their numbers; the minio client keeps its own listing of them to itself. */
+export async function listParts(client: Client, bucketName: string, objectName: string, uploadId: string): Promise<StoredPart[]> {
+  const parts: StoredPart[] = [];
+  let marker = '0';
+  do {
+    const query = `uploadId=${encodeURIComponent(uploadId)}&part-number-marker=${marker}`;
+    const page = await text(await client.makeRequestAsync({ method: 'GET', bucketName, objectName, query }));
+    for (const [, part = ''] of page.matchAll(/<Part>(.*?)<\/Part>/gs)) {
+      const field = (name: string) => unescapeXml(new RegExp(`<${name}>([^<]*)</${name}>`).exec(part)?.[1] ?? '');
+      const etag = field('ETag').replaceAll('"', '');
+      parts.push({ partNumber: Number(field('PartNumber')), etag, sizeBytes: Number(field('Size')) });
+    }
+    const next = /<NextPartNumberMarker>(\d+)</.exec(page)?.[1];
+    marker = /<IsTruncated>true</.test(page) && next ? next : '';
+  } while (marker);
+  return parts.toSorted((a, b) => a.partNumber - b.partNumber);
 }
 
 const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };

@@ -8,9 +8,9 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Client } from 'minio';
 import { AppError, ErrorCode } from '../../errors.js';
-import { absent, checkFolder, checkKey, checkRange, pastTheEnd, pathTaken } from './keys.js';
-import { ABANDONED_AFTER_MS, type ByteRange, type ObjectStore, type PutOptions, type StoredObject } from './port.js';
-import { listKeys } from './s3-list.js';
+import { absent, absentUpload, checkFolder, checkKey, checkRange, pastTheEnd, pathTaken } from './keys.js';
+import { ABANDONED_AFTER_MS, type ByteRange, type ObjectStore, type PutOptions, type StoredObject, type StoredPart } from './port.js';
+import { listKeys, listParts } from './s3-list.js';
 import { upload } from './s3-upload.js';
 
 export interface S3Options {
@@ -29,6 +29,7 @@ const SILENCE_TIMEOUT_MS = 30_000;
 /** Any S3 through the minio client: multipart uploads with flat memory, ranged reads. */
 export class S3ObjectStore implements ObjectStore {
   readonly name = 's3';
+  readonly signedRequests = null;
   private readonly client: Client;
   /** Downloads under way, so that a file wanted twice at once comes once. */
   private readonly downloads = new Map<string, Promise<void>>();
@@ -99,6 +100,42 @@ export class S3ObjectStore implements ObjectStore {
     }
   }
 
+  async beginParts(key: string): Promise<string> {
+    checkKey(key);
+    return reachable(() => this.client.initiateNewMultipartUpload(this.options.bucket, key, {}), key);
+  }
+
+  async partUrl(key: string, uploadId: string, partNumber: number, expiresInSeconds: number): Promise<string> {
+    checkKey(key);
+    const query = { partNumber: String(partNumber), uploadId };
+    return reachable(() => this.client.presignedUrl('PUT', this.options.bucket, key, expiresInSeconds, query));
+  }
+
+  async listParts(key: string, uploadId: string): Promise<StoredPart[]> {
+    checkKey(key);
+    return ofUpload(uploadId, () => listParts(this.client, this.options.bucket, key, uploadId));
+  }
+
+  async completeParts(key: string, uploadId: string, parts: readonly StoredPart[]): Promise<void> {
+    checkKey(key);
+    const etags = parts.map(({ partNumber, etag }) => ({ part: partNumber, etag }));
+    await ofUpload(uploadId, () => this.client.completeMultipartUpload(this.options.bucket, key, uploadId, etags));
+  }
+
+  async abortParts(key: string, uploadId: string): Promise<void> {
+    checkKey(key);
+    await ofUpload(uploadId, () => this.client.abortMultipartUpload(this.options.bucket, key, uploadId)).catch((error: unknown) => {
+      if (!(error instanceof AppError) || error.code !== ErrorCode.NOT_FOUND) throw error;
+    });
+  }
+
+  async downloadUrl(key: string, expiresInSeconds: number): Promise<string> {
+    await this.stat(key);
+    // What a client stored is never a page.
+    const answer = { 'response-content-disposition': 'attachment', 'response-content-type': 'application/octet-stream' };
+    return reachable(() => this.client.presignedUrl('GET', this.options.bucket, key, expiresInSeconds, answer));
+  }
+
   async localPath(key: string): Promise<string> {
     const { etag } = await this.stat(key);
     const path = join(this.options.cacheDir, createHash('sha256').update(`${key}\n${etag}`).digest('hex'));
@@ -159,6 +196,14 @@ async function reachable<T>(call: () => Promise<T>, key?: string, range?: ByteRa
     return await call();
   } catch (error) {
     throw meaning(error, key, range);
+  }
+}
+
+async function ofUpload<T>(uploadId: string, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw codeOf(error) === 'NoSuchUpload' ? absentUpload(uploadId, error) : meaning(error);
   }
 }
 
