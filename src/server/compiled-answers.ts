@@ -138,7 +138,12 @@ function objectWriter(type: GraphQLObjectType, selected: SelectionSetNode | unde
     if (node.kind !== Kind.FIELD || node.directives?.length) return null;
     const key = node.alias?.value ?? node.name.value;
     const field: GraphQLField<unknown, unknown> | undefined = type.getFields()[node.name.value];
-    const write = field && !field.resolve ? writer(field.type, node.selectionSet) : null;
+    const write =
+      node.name.value === '__typename'
+        ? () => JSON.stringify(type.name)
+        : field && !field.resolve
+          ? writer(field.type, node.selectionSet)
+          : null;
     if (!write || parts.has(key)) return null;
     parts.set(key, { name: node.name.value, write });
   }

@@ -41,6 +41,8 @@ async function post(body: unknown, headers: Record<string, string> = {}): Promis
 const RUN = 'query Run($id: ID!, $n: Int) { run(id: $id) { id name } runs(first: $n) { nodes { id } } }';
 const FILTER =
   'query ($filter: RunFilterInput, $orderBy: RunOrderInput, $more: [KeyValueInput!]) { runs(first: 2, filter: $filter, orderBy: $orderBy) { nodes { id } } a: runs(filter: { params: $more }) { totalCount } }';
+const PREDICT = 'mutation ($input: PredictInput!) { predict(input: $input) { rows outputs { name data } } }';
+const NO_SUCH_ENDPOINT = { endpointId: '01a1fedb-904e-7148-ad0f-33f9595d7d0f', rows: [{ x: 1 }] };
 const order = { field: 'NAME', direction: 'ASC' };
 const TWO = 'query A { __typename } query B($id: ID!) { run(id: $id) { name } }';
 
@@ -89,6 +91,17 @@ const cases: Record<
     body: { query: FILTER, variables: { filter: { experimentIds: ['x'] } } },
     code: 'BAD_USER_INPUT',
     status: 200,
+  },
+  'an error of a service at the only field': { body: { query: PREDICT, variables: { input: NO_SUCH_ENDPOINT } }, code: 'NOT_FOUND' },
+  'a refused argument of the only field': {
+    body: { query: PREDICT, variables: { input: { ...NO_SUCH_ENDPOINT, endpointId: 'x' } } },
+    code: 'BAD_USER_INPUT',
+    status: 200,
+  },
+  'a missing variable of the only field': { body: { query: PREDICT, variables: {} }, code: 'BAD_USER_INPUT', status: 400 },
+  'another operation than the only one': {
+    body: { query: PREDICT, operationName: 'P', variables: { input: NO_SUCH_ENDPOINT } },
+    code: 'BAD_USER_INPUT',
   },
   'one of several operations': { body: { query: TWO, operationName: 'B', variables: { id: 'RUN' } } },
   'none of several operations': { body: { query: TWO, variables: { id: 'RUN' } }, code: 'BAD_USER_INPUT', status: 400 },
