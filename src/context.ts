@@ -8,8 +8,10 @@ import { ServiceMetrics } from './adapters/metrics/service-metrics.js';
 import type { JobQueue } from './adapters/job-queue/port.js';
 import type { LiveEvents } from './adapters/live-events/port.js';
 import type { ObjectStore } from './adapters/object-store/port.js';
+import { HttpWebhookSender } from './adapters/webhook-sender/http-webhook-sender.js';
 import type { Config } from './config.js';
 import { Database } from './db/database.js';
+import { checkAllowedHosts } from './domain/platform/webhook-url.js';
 import { AlertService } from './services/monitoring/alert.service.js';
 import { MonitoringService } from './services/monitoring/monitoring.service.js';
 import { RetrainingService } from './services/monitoring/retraining.service.js';
@@ -30,6 +32,8 @@ import { EventService } from './services/platform/event.service.js';
 import { ExperimentService } from './services/tracking/experiment.service.js';
 import { JobService } from './services/platform/job.service.js';
 import { LiveFeeds } from './services/platform/live-feed.js';
+import { WebhookDeliveryService } from './services/platform/webhook-delivery.service.js';
+import { WebhookService } from './services/platform/webhook.service.js';
 import { duckDbDatasets } from './features/duckdb-datasets.js';
 import { ArtifactService } from './services/tracking/artifact.service.js';
 import { DatasetService } from './services/tracking/dataset.service.js';
@@ -39,6 +43,7 @@ import { StagedObjects } from './services/platform/staged-objects.js';
 import { LocalTrainingBackend } from './training/local-backend.js';
 import { LocalEvaluator } from './evaluation/local-evaluator.js';
 import { checkModel } from './inference/model-check.js';
+import { ApprovalService } from './services/registry/approval.service.js';
 import { AliasService } from './services/registry/alias.service.js';
 import { EvaluationService } from './services/registry/evaluation.service.js';
 import { GateService } from './services/registry/gate.service.js';
@@ -83,6 +88,10 @@ const BACKGROUND_HOSTS = 2;
 
 /** The composition root: the only place that chooses implementations. */
 export async function createContext(config: Config, logger: Logger, options: ContextOptions): Promise<AppContext> {
+  const webhookPolicy = {
+    allowHttp: config.WEBHOOK_ALLOW_HTTP,
+    allowedHosts: checkAllowedHosts('WEBHOOK_ALLOWED_HOSTS', config.WEBHOOK_ALLOWED_HOSTS),
+  };
   const db = await Database.connect({
     url: options.databaseUrl,
     poolSize: config.DATABASE_POOL_SIZE,
@@ -156,10 +165,12 @@ export async function createContext(config: Config, logger: Logger, options: Con
     observe: metrics,
   });
   const batch = { db, live, objects, staged, artifacts, datasets, jobs, files: duckDbDatasets, models: serving.backgroundModels };
-  const stages = new StageService(live, models, modelVersions, gates, following);
+  const approvals = new ApprovalService(live, models, modelVersions);
+  const stages = new StageService(live, models, modelVersions, gates, approvals, following);
   const services: Services = {
     alerts,
     aliases: new AliasService(live, models),
+    approvals,
     artifacts,
     auditLog: new AuditLogService(),
     batchInference: new BatchInferenceService(batch),
@@ -189,6 +200,12 @@ export async function createContext(config: Config, logger: Logger, options: Con
     uploads,
     validations,
     versionStorage,
+    webhookDeliveries: new WebhookDeliveryService(db, live, new HttpWebhookSender({ policy: webhookPolicy }), logger, {
+      concurrency: config.WEBHOOK_CONCURRENCY,
+      backoffMs: config.WEBHOOK_BACKOFF_MS,
+      keepDays: config.WEBHOOK_LOG_DAYS,
+    }),
+    webhooks: new WebhookService(live, webhookPolicy),
   };
 
   return {

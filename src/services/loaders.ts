@@ -10,12 +10,15 @@ import { ModelVersion } from '../db/entities/registry/model-version.entity.js';
 import { Deployment } from '../db/entities/serving/deployment.entity.js';
 import { Endpoint } from '../db/entities/serving/endpoint.entity.js';
 import type { Session } from '../db/database.js';
+import type { ApprovalDecision, ApprovalStage } from '../domain/registry/approvals.js';
 import type { EvaluationReport } from '../domain/registry/evaluation.js';
-import type { Gate, GateCheck } from '../domain/registry/gates.js';
+import type { Gate } from '../domain/registry/gate-policy.js';
+import type { GateCheck } from '../domain/registry/gates.js';
 import type { Stage } from '../domain/registry/stages.js';
 import type { Page } from '../db/pagination.js';
 import { sql } from '../db/sql.js';
 import { firstVersions } from './registry/first-versions.js';
+import { firstChildRuns, type ChildRunsKey } from './tracking/child-runs.js';
 import { readTraffic, type Traffic } from './serving/traffic.service.js';
 
 type RunInSession = <T>(work: (session: Session) => Promise<T>) => Promise<T>;
@@ -36,6 +39,19 @@ export interface RunDatasetRow {
   runId: string;
   datasetId: string;
   role: 'TRAINING' | 'EVALUATION' | 'BATCH_INPUT';
+}
+
+export interface LoggedDatasetRow {
+  id: string;
+  direction: 'INPUT' | 'OUTPUT';
+  name: string;
+  digest: string;
+  sourceType: string;
+  source: string;
+  schema: string | null;
+  profile: string | null;
+  tags: Record<string, string>;
+  datasetId: string | null;
 }
 
 export interface ArtifactRow {
@@ -71,6 +87,7 @@ export interface GateResultRow {
   gate: Gate;
   passed: boolean;
   checks: GateCheck[];
+  comparedWithId: string | null;
   createdAt: Date;
 }
 
@@ -93,6 +110,16 @@ export interface ModelAliasRow {
   createdBy: string;
   createdAt: Date;
   updatedAt: Date;
+}
+
+export interface ApprovalRow {
+  id: string;
+  modelVersionId: string;
+  toStage: ApprovalStage;
+  decision: ApprovalDecision;
+  reason: string;
+  createdBy: string;
+  createdAt: Date;
 }
 
 export interface EvaluationRow {
@@ -130,7 +157,10 @@ export interface Loaders {
   runParams: DataLoader<string, KeyValueRow[]>;
   runTags: DataLoader<string, KeyValueRow[]>;
   runLatestMetrics: DataLoader<string, LatestMetricRow[]>;
+  /** First pages, newest first. */
+  childRuns: DataLoader<ChildRunsKey, Page<Run>>;
   runDatasets: DataLoader<string, RunDatasetRow[]>;
+  runLoggedDatasets: DataLoader<string, LoggedDatasetRow[]>;
   runArtifacts: DataLoader<string, ArtifactRow[]>;
   /** The newest hundred runs of each dataset. */
   datasetRuns: DataLoader<string, RunDatasetRow[]>;
@@ -138,6 +168,8 @@ export interface Loaders {
   /** By alias. */
   versionAliases: DataLoader<string, ModelAliasRow[]>;
   versionArtifacts: DataLoader<string, ArtifactRow[]>;
+  /** The newest hundred words about each version. */
+  versionApprovals: DataLoader<string, ApprovalRow[]>;
   /** The newest twenty of each version. */
   versionEvaluations: DataLoader<string, EvaluationRow[]>;
   /** The newest result of each gate. */
@@ -148,16 +180,22 @@ export interface Loaders {
 const LINEAGE = 'run_id as "runId", dataset_id as "datasetId", role';
 const NEWEST_LINEAGE = `(select * from (
   select *, row_number() over (partition by tenant, dataset_id order by created_at desc, id desc) as n from run_dataset) numbered where n <= 100) newest`;
+const LOGGED_DATASET =
+  'id, direction, name, digest, source_type as "sourceType", source, schema, profile, tags, dataset_id as "datasetId"';
 const ARTIFACT = 'id, path, size_bytes::float8 as "sizeBytes", sha256, content_type as "contentType", created_at as "createdAt"';
 const CHECKPOINT = 'epoch, attempt, size_bytes::float8 as "sizeBytes", sha256, created_at as "createdAt"';
 
-const GATE_RESULT = 'id, gate, passed, checks, created_at as "createdAt"';
+const GATE_RESULT = 'id, gate, passed, checks, compared_with_id as "comparedWithId", created_at as "createdAt"';
 const NEWEST_GATE_RESULTS = `(select * from (
   select *, row_number() over (partition by tenant, model_version_id, gate order by created_at desc, id desc) as n from gate_result) numbered where n = 1) newest`;
 const STAGE_TRANSITION =
   'id, model_version_id as "modelVersionId", from_stage as "fromStage", to_stage as "toStage", reason, override, created_by as "createdBy", created_at as "createdAt"';
 const MODEL_ALIAS =
   'id, model_id as "modelId", model_version_id as "modelVersionId", alias, created_by as "createdBy", created_at as "createdAt", updated_at as "updatedAt"';
+const APPROVAL =
+  'id, model_version_id as "modelVersionId", to_stage as "toStage", decision, reason, created_by as "createdBy", created_at as "createdAt"';
+const NEWEST_APPROVALS = `(select * from (
+  select *, row_number() over (partition by tenant, model_version_id order by created_at desc, id desc) as n from approval) numbered where n <= 100) newest`;
 const EVALUATION =
   'id, model_version_id as "modelVersionId", baseline_version_id as "baselineVersionId", dataset_id as "datasetId", report, created_by as "createdBy", created_at as "createdAt"';
 const NEWEST_EVALUATIONS = `(select * from (
@@ -206,12 +244,17 @@ export function createLoaders(run: RunInSession): Loaders {
     run: byId(Run),
     runParams: grouped<KeyValueRow>('run_param', 'run_id', 'key, value', 'key'),
     runTags: grouped<KeyValueRow>('run_tag', 'run_id', 'key, value', 'key'),
+    childRuns: new DataLoader((keys) => run((session) => firstChildRuns(session, keys)), {
+      cacheKeyFn: (key) => JSON.stringify(key) as never,
+    }),
+    runLoggedDatasets: grouped<LoggedDatasetRow>('logged_dataset', 'run_id', LOGGED_DATASET, 'created_at, id'),
     runDatasets: grouped<RunDatasetRow>('run_dataset', 'run_id', LINEAGE, 'created_at, id'),
     runArtifacts: grouped<ArtifactRow>('artifact', 'run_id', ARTIFACT, 'path'),
     datasetRuns: grouped<RunDatasetRow>(NEWEST_LINEAGE, 'dataset_id', LINEAGE, 'created_at desc, id desc'),
     jobCheckpoints: grouped<CheckpointRow>('checkpoint', 'job_id', CHECKPOINT, 'epoch desc, attempt desc'),
     versionAliases: grouped<ModelAliasRow>('model_alias', 'model_version_id', MODEL_ALIAS, 'alias collate "C"'),
     versionArtifacts: grouped<ArtifactRow>('artifact', 'model_version_id', ARTIFACT, 'path'),
+    versionApprovals: grouped<ApprovalRow>(NEWEST_APPROVALS, 'model_version_id', APPROVAL, 'created_at desc, id desc'),
     versionEvaluations: grouped<EvaluationRow>(NEWEST_EVALUATIONS, 'model_version_id', EVALUATION, 'created_at desc, id desc'),
     versionGates: grouped<GateResultRow>(NEWEST_GATE_RESULTS, 'model_version_id', GATE_RESULT, 'gate'),
     versionTransitions: grouped<StageTransitionRow>('stage_transition', 'model_version_id', STAGE_TRANSITION, 'created_at desc, id desc'),

@@ -1,3 +1,4 @@
+import type { ApprovalService } from './registry/approval.service.js';
 import type { AliasService } from './registry/alias.service.js';
 import type { AlertService } from './monitoring/alert.service.js';
 import type { ArtifactService } from './tracking/artifact.service.js';
@@ -29,11 +30,14 @@ import type { StagedObjects } from './platform/staged-objects.js';
 import type { TrafficRecorder } from './serving/traffic-recorder.js';
 import type { TrainingService } from './training/training.service.js';
 import type { UploadService } from './tracking/upload.service.js';
+import type { WebhookDeliveryService } from './platform/webhook-delivery.service.js';
+import type { WebhookService } from './platform/webhook.service.js';
 
 /** Every use case, for resolvers, protocols and jobs. */
 export interface Services {
   alerts: AlertService;
   aliases: AliasService;
+  approvals: ApprovalService;
   artifacts: ArtifactService;
   auditLog: AuditLogService;
   batchInference: BatchInferenceService;
@@ -63,4 +67,6 @@ export interface Services {
   uploads: UploadService;
   validations: ValidationService;
   versionStorage: VersionStorage;
+  webhookDeliveries: WebhookDeliveryService;
+  webhooks: WebhookService;
 }

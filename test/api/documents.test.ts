@@ -15,7 +15,7 @@ import { EXAMPLES } from '../../graphiql/src/welcome.js';
 import { describeSettings } from '../../src/config.js';
 import { DEFAULT_ALERT_POLICY } from '../../src/domain/monitoring/alerting.js';
 import { DEFAULT_DRIFT_THRESHOLDS } from '../../src/domain/monitoring/drift-window.js';
-import { DEFAULT_GATE_POLICY } from '../../src/domain/registry/gates.js';
+import { DEFAULT_GATE_POLICY } from '../../src/domain/registry/gate-policy.js';
 import { Role } from '../../src/domain/platform/principal.js';
 import { ErrorCode } from '../../src/errors.js';
 import { createSchema } from '../../src/resolvers/schema.js';

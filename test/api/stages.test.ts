@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/domain/platform/principal.js';
+import { DEFAULT_GATE_POLICY } from '../../src/domain/registry/gate-policy.js';
 import {
   createModel,
   evaluate,
@@ -41,11 +42,18 @@ async function newModel(versions: number): Promise<{ modelId: string; ids: strin
 }
 
 /** The evidence that another part of the service would have recorded. */
-async function passShadow(modelVersionId: string): Promise<void> {
+async function passShadow(modelVersionId: string, comparedWithId: string): Promise<void> {
   const { db, services } = service.app.context;
   const principal = { subject: 'tess', tenant: 'acme', role: Role.ENGINEER, expiresAt: new Date(Date.now() + 60_000) };
   await db.transact({ principal, requestId: 'test' }, async (session) => {
-    services.gates.record(session, { modelVersionId, gate: 'SHADOW', passed: true, checks: [] });
+    services.gates.record(session, {
+      modelVersionId,
+      gate: 'SHADOW',
+      passed: true,
+      checks: [],
+      policy: DEFAULT_GATE_POLICY,
+      comparedWithId,
+    });
   });
 }
 
@@ -74,7 +82,7 @@ describe('promotion', () => {
       input: { modelVersionId: second, toStage: 'PRODUCTION', expectedProductionVersionId: first },
     });
     expect(unshadowed.extensions).toMatchObject({ code: 'GATE_NOT_PASSED', missing: [{ gate: 'SHADOW' }] });
-    await passShadow(second);
+    await passShadow(second, first);
     expect(await promote(tess, second, 'PRODUCTION', { expectedProductionVersionId: first, reason: 'better' })).toMatchObject({
       stage: 'PRODUCTION',
     });
@@ -179,7 +187,7 @@ describe('rollback', () => {
     expect((await tess.fails(ROLL_BACK, { input: { modelId } })).message).toContain('No other version');
     for (const id of ids) await validate(tess, id);
     await promote(tess, second, 'STAGING');
-    await passShadow(second);
+    await passShadow(second, first);
     await promote(tess, second, 'PRODUCTION', { expectedProductionVersionId: first });
 
     expect((await tess.fails(ROLL_BACK, { input: { modelId, expectedProductionVersionId: first } })).extensions).toMatchObject({

@@ -6,15 +6,11 @@ import {
   evaluateRegression,
   type LossComparison,
 } from '../../src/domain/registry/evaluation.js';
-import {
-  decideGate,
-  DEFAULT_GATE_POLICY,
-  gatePolicySchema,
-  type ShadowEvidence,
-  type ValidationEvidence,
-} from '../../src/domain/registry/gates.js';
+import { DEFAULT_GATE_POLICY, gatePolicySchema } from '../../src/domain/registry/gate-policy.js';
+import { decideGate, type GateEvidence, type ShadowEvidence, type ValidationEvidence } from '../../src/domain/registry/gates.js';
 import { disagreeingRows } from '../../src/domain/serving/shadow.js';
 
+const decide = (evidence: GateEvidence, policy = DEFAULT_GATE_POLICY) => decideGate(evidence, policy);
 const failed = (decision: ReturnType<typeof decideGate>): string[] =>
   decision.checks.filter((check) => !check.passed).map((check) => check.name);
 
@@ -29,8 +25,8 @@ describe('evaluation gate', () => {
     });
 
   it('passes what is below the base rate by its interval', () => {
-    expect(decideGate({ gate: 'EVALUATION', report: classifier(0.9) })).toMatchObject({ passed: true });
-    const refused = decideGate({ gate: 'EVALUATION', report: classifier(0.5) });
+    expect(decide({ gate: 'EVALUATION', report: classifier(0.9) })).toMatchObject({ passed: true });
+    const refused = decide({ gate: 'EVALUATION', report: classifier(0.5) });
     expect(failed(refused)).toEqual(['log_loss_below_baseline']);
     expect(refused.checks[1]!.message).toContain('of the base rate');
   });
@@ -43,13 +39,13 @@ describe('evaluation gate', () => {
       baseline: { versionId: 'v1', predicted: Float64Array.from({ length: 300 }, (_, row) => row + 1) },
     });
     expect(report.baseRate.verdict).toBe('BETTER');
-    expect(failed(decideGate({ gate: 'EVALUATION', report }))).toEqual(['rmse_below_baseline']);
+    expect(failed(decide({ gate: 'EVALUATION', report }))).toEqual(['rmse_below_baseline']);
   });
 
   it('needs an evaluation and rows enough, and takes the silhouette of clusters', () => {
-    expect(failed(decideGate({ gate: 'EVALUATION', report: null }))).toEqual(['evaluated']);
-    expect(decideGate({ gate: 'EVALUATION', report: evaluateClustering({ rows: 500, silhouette: 0.3, inertia: 1 }) }).passed).toBe(true);
-    expect(failed(decideGate({ gate: 'EVALUATION', report: evaluateClustering({ rows: 50, silhouette: null, inertia: 1 }) }))).toEqual([
+    expect(failed(decide({ gate: 'EVALUATION', report: null }))).toEqual(['evaluated']);
+    expect(decide({ gate: 'EVALUATION', report: evaluateClustering({ rows: 500, silhouette: 0.3, inertia: 1 }) }).passed).toBe(true);
+    expect(failed(decide({ gate: 'EVALUATION', report: evaluateClustering({ rows: 50, silhouette: null, inertia: 1 }) }))).toEqual([
       'rows',
       'silhouette',
     ]);
@@ -67,23 +63,23 @@ describe('validation gate', () => {
   };
 
   it('passes a sound version and names every fault', () => {
-    expect(failed(decideGate(good))).toEqual([]);
-    expect(failed(decideGate({ ...good, signatureProblems: ['input age is missing'] }))).toEqual(['signature']);
-    expect(failed(decideGate({ ...good, sample: { rows: 0, failures: 0 } }))).toEqual(['sample_predictions']);
-    expect(failed(decideGate({ ...good, latencyP95Ms: 51 }))).toEqual(['latency_p95_ms']);
-    expect(failed(decideGate({ ...good, latencyP95Ms: NaN }))).toEqual(['latency_p95_ms']);
-    expect(failed(decideGate({ ...good, agreementMaxAbsDiff: 1.1e-4 }))).toEqual(['agreement_max_abs_diff']);
-    expect(decideGate({ ...good, agreementMaxAbsDiff: 1e-4 }).passed).toBe(true);
-    expect(failed(decideGate({ ...good, holdoutMetrics: { roc_auc: 0.5 } }))).toEqual(['holdout_roc_auc_min']);
-    expect(failed(decideGate({ ...good, holdoutMetrics: {} }))).toEqual(['holdout_metrics']);
+    expect(failed(decide(good))).toEqual([]);
+    expect(failed(decide({ ...good, signatureProblems: ['input age is missing'] }))).toEqual(['signature']);
+    expect(failed(decide({ ...good, sample: { rows: 0, failures: 0 } }))).toEqual(['sample_predictions']);
+    expect(failed(decide({ ...good, latencyP95Ms: 51 }))).toEqual(['latency_p95_ms']);
+    expect(failed(decide({ ...good, latencyP95Ms: NaN }))).toEqual(['latency_p95_ms']);
+    expect(failed(decide({ ...good, agreementMaxAbsDiff: 1.1e-4 }))).toEqual(['agreement_max_abs_diff']);
+    expect(decide({ ...good, agreementMaxAbsDiff: 1e-4 }).passed).toBe(true);
+    expect(failed(decide({ ...good, holdoutMetrics: { roc_auc: 0.5 } }))).toEqual(['holdout_roc_auc_min']);
+    expect(failed(decide({ ...good, holdoutMetrics: {} }))).toEqual(['holdout_metrics']);
   });
 
   it('takes an uploaded model without a trainer, and other bounds', () => {
-    expect(decideGate({ ...good, agreementMaxAbsDiff: null }).checks.map((check) => check.name)).not.toContain('agreement_max_abs_diff');
+    expect(decide({ ...good, agreementMaxAbsDiff: null }).checks.map((check) => check.name)).not.toContain('agreement_max_abs_diff');
     const policy = gatePolicySchema.parse({ validation: { metrics: { log_loss: { max: 0.4 } } } });
-    expect(failed(decideGate(good, policy))).toEqual(['holdout_log_loss_max']);
+    expect(failed(decide(good, policy))).toEqual(['holdout_log_loss_max']);
     const lax = gatePolicySchema.parse({ validation: { requireHoldoutMetrics: false } });
-    expect(decideGate({ ...good, holdoutMetrics: {} }, lax).passed).toBe(true);
+    expect(decide({ ...good, holdoutMetrics: {} }, lax).passed).toBe(true);
   });
 });
 
@@ -103,25 +99,27 @@ describe('shadow gate', () => {
     errors: 0,
     latencyP95Ms: 8,
     slaLatencyP95Ms: 50,
+    besideProduction: true,
     comparedRows: 200,
     disagreeingRows: 20,
     comparison,
   };
 
   it('passes a sound shadow and names every fault', () => {
-    expect(failed(decideGate(good))).toEqual([]);
-    expect(failed(decideGate({ ...good, requests: 199 }))).toEqual(['requests']);
-    expect(failed(decideGate({ ...good, errors: 1 }))).toEqual(['errors']);
-    expect(failed(decideGate({ ...good, latencyP95Ms: 51 }))).toEqual(['latency_p95_ms']);
-    expect(failed(decideGate({ ...good, disagreeingRows: 61 }))).toEqual(['disagreement_share']);
-    expect(failed(decideGate({ ...good, comparedRows: 0, disagreeingRows: 0 }))).toEqual(['disagreement_share']);
-    expect(failed(decideGate({ ...good, comparison: { ...comparison, difference: { mean: 0.02, low: 0.001, high: 0.04 } } }))).toEqual([
+    expect(failed(decide(good))).toEqual([]);
+    expect(failed(decide({ ...good, requests: 199 }))).toEqual(['requests']);
+    expect(failed(decide({ ...good, besideProduction: false }))).toEqual(['beside_production']);
+    expect(failed(decide({ ...good, errors: 1 }))).toEqual(['errors']);
+    expect(failed(decide({ ...good, latencyP95Ms: 51 }))).toEqual(['latency_p95_ms']);
+    expect(failed(decide({ ...good, disagreeingRows: 61 }))).toEqual(['disagreement_share']);
+    expect(failed(decide({ ...good, comparedRows: 0, disagreeingRows: 0 }))).toEqual(['disagreement_share']);
+    expect(failed(decide({ ...good, comparison: { ...comparison, difference: { mean: 0.02, low: 0.001, high: 0.04 } } }))).toEqual([
       'quality',
     ]);
     const infinite = { ...comparison, difference: { mean: Infinity, low: Infinity, high: Infinity } };
-    expect(failed(decideGate({ ...good, comparison: JSON.parse(JSON.stringify(infinite)) as LossComparison }))).toEqual(['quality']);
-    expect(failed(decideGate({ ...good, comparison: null }))).toEqual(['quality']);
-    expect(decideGate({ ...good, comparison: null }, gatePolicySchema.parse({ shadow: { requireEvaluation: false } })).passed).toBe(true);
+    expect(failed(decide({ ...good, comparison: JSON.parse(JSON.stringify(infinite)) as LossComparison }))).toEqual(['quality']);
+    expect(failed(decide({ ...good, comparison: null }))).toEqual(['quality']);
+    expect(decide({ ...good, comparison: null }, gatePolicySchema.parse({ shadow: { requireEvaluation: false } })).passed).toBe(true);
   });
 
   it('better evidence never turns a pass into a failure', () => {
@@ -133,7 +131,7 @@ describe('shadow gate', () => {
     });
     fc.assert(
       fc.property(evidence, (part) => {
-        const now = decideGate({ ...good, ...part });
+        const now = decide({ ...good, ...part });
         expect(now.passed).toBe(now.checks.every((check) => check.passed));
         const better = {
           requests: part.requests + 1,
@@ -141,7 +139,7 @@ describe('shadow gate', () => {
           latencyP95Ms: part.latencyP95Ms / 2,
           disagreeingRows: part.disagreeingRows >> 1,
         };
-        if (now.passed) expect(decideGate({ ...good, ...better }).passed).toBe(true);
+        if (now.passed) expect(decide({ ...good, ...better }).passed).toBe(true);
       }),
     );
   });

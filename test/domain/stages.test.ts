@@ -15,6 +15,7 @@ import {
   type StagedVersion,
   STAGES,
 } from '../../src/domain/registry/stages.js';
+import { DEFAULT_GATE_POLICY } from '../../src/domain/registry/gate-policy.js';
 import { nextSemanticVersion, signaturesDiffer } from '../../src/domain/registry/semver.js';
 import type { Signature } from '../../src/domain/serving/tensor.js';
 
@@ -39,6 +40,8 @@ function apply(versions: StagedVersion[], changes: StageChange[]): void {
 }
 
 describe('stages', () => {
+  const policy = DEFAULT_GATE_POLICY;
+
   it('allow exactly the designed transitions', () => {
     const allowed = STAGES.flatMap((from) => STAGES.filter((to) => canTransition(from, to)).map((to) => `${from} → ${to}`));
     expect(allowed).toEqual([
@@ -53,11 +56,11 @@ describe('stages', () => {
   });
 
   it('demand their gates', () => {
-    expect(requiredGates('DEVELOPMENT', 'STAGING', { firstProduction: true })).toEqual(['VALIDATION']);
-    expect(requiredGates('STAGING', 'PRODUCTION', { firstProduction: true })).toEqual(['EVALUATION']);
-    expect(requiredGates('STAGING', 'PRODUCTION', { firstProduction: false })).toEqual(['SHADOW']);
-    expect(requiredGates('PRODUCTION', 'DEVELOPMENT', { firstProduction: false })).toEqual([]);
-    expect(codeOf(() => requiredGates('ARCHIVED', 'PRODUCTION', { firstProduction: false }))).toBe(ErrorCode.CONFLICT);
+    expect(requiredGates('DEVELOPMENT', 'STAGING', { firstProduction: true, policy })).toEqual(['VALIDATION']);
+    expect(requiredGates('STAGING', 'PRODUCTION', { firstProduction: true, policy })).toEqual(['EVALUATION']);
+    expect(requiredGates('STAGING', 'PRODUCTION', { firstProduction: false, policy })).toEqual(['SHADOW']);
+    expect(requiredGates('PRODUCTION', 'DEVELOPMENT', { firstProduction: false, policy })).toEqual([]);
+    expect(codeOf(() => requiredGates('ARCHIVED', 'PRODUCTION', { firstProduction: false, policy }))).toBe(ErrorCode.CONFLICT);
   });
 
   it('let go only what never served', () => {

@@ -1,8 +1,5 @@
-import { z } from 'zod';
 import type { EvaluationReport, LossComparison } from './evaluation.js';
-
-export const GATES = ['EVALUATION', 'VALIDATION', 'SHADOW'] as const;
-export type Gate = (typeof GATES)[number];
+import type { GatePolicy } from './gate-policy.js';
 
 export interface GateCheck {
   /** Stable, e.g. `latency_p95_ms`. */
@@ -17,50 +14,6 @@ export interface GateDecision {
   passed: boolean;
   checks: GateCheck[];
 }
-
-const thresholdSchema = z.strictObject({ min: z.number().optional(), max: z.number().optional() });
-
-/** What the gates demand. Every number is a default that a deployment may set otherwise. */
-export const gatePolicySchema = z.strictObject({
-  evaluation: z
-    .strictObject({
-      /** The upper end of the 95 % interval of the mean loss difference must lie below minus this (nats, or squared target units). */
-      minImprovement: z.number().min(0).default(0),
-      /** Fewer holdout rows than this prove nothing. */
-      minRows: z.int().min(1).default(100),
-      /** Least mean silhouette of a clustering, which has no loss to compare. */
-      minSilhouette: z.number().min(-1).max(1).default(0.05),
-    })
-    .prefault({}),
-  validation: z
-    .strictObject({
-      /** Largest absolute difference between the trainer's outputs and the runtime's on the exported model. */
-      maxDisagreement: z.number().min(0).default(1e-4),
-      /** p95 of single-row predictions, in milliseconds. */
-      maxLatencyP95Ms: z.number().positive().default(50),
-      /** Bounds on holdout metrics by name; those that the model's task does not have are passed over. */
-      metrics: z.record(z.string(), thresholdSchema).default({ roc_auc: { min: 0.55 }, r2: { min: 0 }, silhouette: { min: 0.05 } }),
-      /** Without any holdout metric the gate fails, unless this is false. */
-      requireHoldoutMetrics: z.boolean().default(true),
-    })
-    .prefault({}),
-  shadow: z
-    .strictObject({
-      /** Mirrored requests that were answered or failed. */
-      minRequests: z.int().min(1).default(200),
-      maxErrors: z.int().min(0).default(0),
-      /** Share of rows in which the candidate's answer differs from production's (`disagreeingRows`). */
-      maxDisagreementShare: z.number().min(0).max(1).default(0.3),
-      /** Quality bound: the candidate's mean loss may not be provably (95 %) above the production version's by more than this. */
-      maxLossIncrease: z.number().min(0).default(0),
-      /** Without an evaluation against the production version the gate fails, unless this is false. */
-      requireEvaluation: z.boolean().default(true),
-    })
-    .prefault({}),
-});
-export type GatePolicy = z.infer<typeof gatePolicySchema>;
-
-export const DEFAULT_GATE_POLICY: GatePolicy = gatePolicySchema.parse({});
 
 export interface EvaluationEvidence {
   gate: 'EVALUATION';
@@ -86,6 +39,8 @@ export interface ShadowEvidence {
   errors: number;
   latencyP95Ms: number;
   slaLatencyP95Ms: number;
+  /** Whether the version in production is among those whose answers it was compared with. */
+  besideProduction: boolean;
   /** Rows answered by both. */
   comparedRows: number;
   disagreeingRows: number;
@@ -95,7 +50,7 @@ export interface ShadowEvidence {
 
 export type GateEvidence = EvaluationEvidence | ValidationEvidence | ShadowEvidence;
 
-export function decideGate(evidence: GateEvidence, policy: GatePolicy = DEFAULT_GATE_POLICY): GateDecision {
+export function decideGate(evidence: GateEvidence, policy: GatePolicy): GateDecision {
   const checks = checksOf(evidence, policy);
   return { passed: checks.every(({ passed }) => passed), checks };
 }
@@ -172,6 +127,13 @@ function validationChecks(evidence: ValidationEvidence, policy: GatePolicy['vali
 function shadowChecks(evidence: ShadowEvidence, policy: GatePolicy['shadow']): GateCheck[] {
   const { comparedRows, disagreeingRows, comparison } = evidence;
   const checks = [
+    check(
+      'beside_production',
+      evidence.besideProduction,
+      'the version in PRODUCTION live at the endpoint',
+      evidence.besideProduction ? 'live' : 'not live',
+      'The shadow is compared with the version in PRODUCTION.',
+    ),
     atLeast('requests', evidence.requests, policy.minRequests, 'Mirrored requests'),
     atMost('errors', evidence.errors, policy.maxErrors, 'Failed mirrored requests'),
     atMost('latency_p95_ms', evidence.latencyP95Ms, evidence.slaLatencyP95Ms, "p95 latency in ms against the endpoint's SLA"),

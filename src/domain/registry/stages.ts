@@ -1,5 +1,5 @@
 import { AppError, badInput, conflict, ErrorCode } from '../../errors.js';
-import type { Gate } from './gates.js';
+import type { Gate, GatePolicy } from './gate-policy.js';
 
 export const STAGES = ['DEVELOPMENT', 'STAGING', 'PRODUCTION', 'ARCHIVED'] as const;
 export type Stage = (typeof STAGES)[number];
@@ -29,14 +29,17 @@ export function requireTransition(from: Stage, to: Stage, field = 'input.toStage
 }
 
 /** Evidence that a transition needs; an administrator's override replaces it (`requireOverride`). */
-export function requiredGates(from: Stage, to: Stage, { firstProduction }: { firstProduction: boolean }): readonly Gate[] {
+export function requiredGates(
+  from: Stage,
+  to: Stage,
+  { firstProduction, policy }: { firstProduction: boolean; policy: GatePolicy },
+): readonly Gate[] {
   requireTransition(from, to);
   switch (to) {
     case 'STAGING':
-      return ['VALIDATION'];
+      return policy.staging.gates;
     case 'PRODUCTION':
-      // Nothing to run beside yet: the first version is compared with the base rate instead.
-      return firstProduction ? ['EVALUATION'] : ['SHADOW'];
+      return firstProduction ? policy.production.firstGates : policy.production.gates;
     case 'DEVELOPMENT':
     case 'ARCHIVED':
       return [];

@@ -8,6 +8,7 @@ import type { Job } from '../../db/entities/platform/job.entity.js';
 import type { Session } from '../../db/database.js';
 import type { EvaluationReport } from '../../domain/registry/evaluation.js';
 import { EventType } from '../../domain/platform/events.js';
+import { gatePolicyOf } from '../../domain/registry/gate-policy.js';
 import { decideGate } from '../../domain/registry/gates.js';
 import { renderEvaluationMarkdown } from '../../domain/registry/report.js';
 import type { Task } from '../../domain/training/training-config.js';
@@ -119,7 +120,8 @@ export class EvaluationService {
     const markdownKey = siblingKey(plan.version, path);
     await run.write((session) => staged.stage(session, markdownKey));
     const stored = await objects.put(markdownKey, Buffer.from(this.markdown(plan, report, run.job.createdAt)));
-    const decision = decideGate({ gate: 'EVALUATION', report });
+    const policy = gatePolicyOf(plan.model);
+    const decision = decideGate({ gate: 'EVALUATION', report }, policy);
     const metrics = Object.fromEntries(Object.entries(report.metrics).map(([name, { value }]) => [name, value]));
     const result = {
       evaluationId: run.job.id,
@@ -142,7 +144,8 @@ export class EvaluationService {
         markdownKey,
         createdBy: session.principal.subject,
       });
-      this.deps.gates.record(session, { modelVersionId: version.id, gate: 'EVALUATION', ...decision });
+      const comparedWithId = comparedWith(report);
+      this.deps.gates.record(session, { modelVersionId: version.id, gate: 'EVALUATION', ...decision, policy, comparedWithId });
       const payload = { evaluationId: run.job.id, passed: decision.passed, metrics };
       emitEvent(session, this.deps.live, EventType.MODEL_EVALUATED, { type: 'modelVersion', id: version.id }, payload, {
         modelId: version.modelId,

@@ -122,8 +122,7 @@ export class ModelVersionService {
   async delete(session: Session, id: string): Promise<ModelVersion> {
     const { modelId } = await this.get(session, id);
     await this.deps.models.lock(session, modelId);
-    const version = await session.em.findOne(ModelVersion, { id, tenant: session.tenant }, { refresh: true });
-    if (!version) throw notFound('model version', id);
+    const version = await this.getFresh(session, id);
     await this.deps.removal.remove(session, [version]);
     audit(
       session,
@@ -137,6 +136,13 @@ export class ModelVersionService {
 
   async get(session: Session, id: string): Promise<ModelVersion> {
     const version = await session.em.findOne(ModelVersion, { id, tenant: session.tenant });
+    if (!version) throw notFound('model version', id);
+    return version;
+  }
+
+  /** As it is now, whatever this transaction has read of it before it held the model's lock. */
+  async getFresh(session: Session, id: string): Promise<ModelVersion> {
+    const version = await session.em.findOne(ModelVersion, { id, tenant: session.tenant }, { refresh: true });
     if (!version) throw notFound('model version', id);
     return version;
   }

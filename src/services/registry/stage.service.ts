@@ -1,11 +1,12 @@
 import type { LiveEvents } from '../../adapters/live-events/port.js';
+import type { Model } from '../../db/entities/registry/model.entity.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import { StageTransition } from '../../db/entities/registry/stage-transition.entity.js';
 import type { Session } from '../../db/database.js';
 import { paginate, type Page, type PageRequest } from '../../db/pagination.js';
 import { sql } from '../../db/sql.js';
 import { EventType } from '../../domain/platform/events.js';
-import type { Gate } from '../../domain/registry/gates.js';
+import { gatePolicyOf } from '../../domain/registry/gate-policy.js';
 import { Role } from '../../domain/platform/principal.js';
 import {
   planRollback,
@@ -15,10 +16,11 @@ import {
   type Stage,
   type StageChange,
 } from '../../domain/registry/stages.js';
-import { AppError, conflict, ErrorCode, notFound } from '../../errors.js';
+import { AppError, conflict, ErrorCode } from '../../errors.js';
 import { requireOwn } from '../platform/ownership.js';
 import { audit, emitEvent } from '../platform/use-case.js';
-import type { GateService } from './gate.service.js';
+import type { ApprovalService } from './approval.service.js';
+import type { GateService, MissingGate } from './gate.service.js';
 import type { ModelService } from './model.service.js';
 import type { ModelVersionService } from './model-version.service.js';
 import type { StageFollower } from './stage-follower.js';
@@ -32,13 +34,6 @@ export interface Promotion {
   override?: boolean | null;
 }
 
-export interface MissingGate {
-  gate: Gate;
-  problem: string;
-  /** What to call next. */
-  next: string;
-}
-
 const MAX_REASON_CHARACTERS = 2_000;
 
 /** Stages of versions: gated, one change of a model at a time, each with its event, its audit row and its place in the history. */
@@ -48,19 +43,22 @@ export class StageService {
     private readonly models: ModelService,
     private readonly versions: ModelVersionService,
     private readonly gates: GateService,
+    private readonly approvals: ApprovalService,
     private readonly follower: StageFollower,
   ) {}
 
   /** Errors: CONFLICT (stage, or who is in production), GATE_NOT_PASSED with what is missing, FORBIDDEN for an override by others than ADMIN. */
   async promote(session: Session, input: Promotion): Promise<ModelVersion> {
     await requireOwn(session, ModelVersion, 'model version', [input.expectedProductionVersionId]);
-    const { version, production } = await this.lock(session, input.modelVersionId);
+    const { model, version, production } = await this.lock(session, input.modelVersionId);
     if (version.status !== 'READY')
       throw conflict(`Version ${version.version} is ${version.status}.`, { expected: 'a READY version', got: version.status });
     if (input.toStage === 'PRODUCTION') requireProduction(production, input.expectedProductionVersionId ?? null);
     const plan = planTransition([version, ...(production && production !== version ? [production] : [])], version.id, input.toStage);
-    const needed = requiredGates(version.stage, input.toStage, { firstProduction: production === null });
-    const missing = await this.missingGates(session, version, production, needed);
+    const needed = requiredGates(version.stage, input.toStage, { firstProduction: production === null, policy: gatePolicyOf(model) });
+    const missing = await this.gates.missing(session, needed, { model, version, production });
+    const unapproved = await this.approvals.missing(session, model, version, input.toStage);
+    if (unapproved) missing.push(unapproved);
     const reason = input.reason ?? '';
     if (input.override === true) requireOverride({ isAdmin: session.principal.role === Role.ADMIN, reason });
     else if (missing.length > 0) throw gateNotPassed(version, input.toStage, missing);
@@ -120,12 +118,14 @@ export class StageService {
   }
 
   /** The version and the one in production, with every other change of the model's stages waiting. */
-  private async lock(session: Session, versionId: string): Promise<{ version: ModelVersion; production: ModelVersion | null }> {
+  private async lock(
+    session: Session,
+    versionId: string,
+  ): Promise<{ model: Model; version: ModelVersion; production: ModelVersion | null }> {
     const { modelId } = await this.versions.get(session, versionId);
-    await this.models.lock(session, modelId);
-    const version = await session.em.findOne(ModelVersion, { id: versionId, tenant: session.tenant }, { refresh: true });
-    if (!version) throw notFound('model version', versionId);
-    return { version, production: await this.production(session, modelId) };
+    const model = await this.models.lock(session, modelId);
+    const version = await this.versions.getFresh(session, versionId);
+    return { model, version, production: await this.production(session, modelId) };
   }
 
   private production(session: Session, modelId: string): Promise<ModelVersion | null> {
@@ -140,24 +140,6 @@ export class StageService {
       { orderBy: { createdAt: 'DESC', id: 'DESC' } },
     );
     return left && session.em.findOne(ModelVersion, { id: left.modelVersionId, tenant: session.tenant }, { refresh: true });
-  }
-
-  private async missingGates(
-    session: Session,
-    version: ModelVersion,
-    production: ModelVersion | null,
-    needed: readonly Gate[],
-  ): Promise<MissingGate[]> {
-    const results = await this.gates.latest(session, version.id);
-    return needed.flatMap((gate) => {
-      const result = results.get(gate);
-      if (result?.passed) return [];
-      const failed = result?.checks.filter((check) => !check.passed) ?? [];
-      const problem = result
-        ? `failed: ${failed.map(({ name, expected, got }) => `${name} (expected ${expected}, got ${got})`).join('; ')}`
-        : 'has no result yet';
-      return [{ gate, problem, next: nextCall(gate, version, production) }];
-    });
   }
 
   private async apply(
@@ -188,7 +170,7 @@ export class StageService {
         override,
         createdBy: session.principal.subject,
       });
-      const payload = { fromStage: from, toStage: to, reason: why, override };
+      const payload = { fromStage: from, toStage: to, reason: why, override, by: session.principal.subject };
       emitEvent(session, this.live, EventType.MODEL_STAGE_CHANGED, { type: 'modelVersion', id: versionId }, payload, { modelId });
       const after = { stage: to, reason: why, override, ...(override && { gatesNotPassed: missing.map(({ gate }) => gate) }) };
       audit(session, action, { type: 'modelVersion', id: versionId }, { stage: from }, after);
@@ -219,23 +201,11 @@ function requireProduction(production: ModelVersion | null, expected: string | n
 }
 
 function gateNotPassed(version: ModelVersion, toStage: Stage, missing: readonly MissingGate[]): AppError {
-  const lines = missing.map(({ gate, problem, next }) => `gate ${gate} ${problem}. Next: ${next}.`);
+  const lines = missing.map(({ gate, problem, next }) => `${gate === 'APPROVALS' ? 'it' : `gate ${gate}`} ${problem}. Next: ${next}.`);
   return new AppError(ErrorCode.GATE_NOT_PASSED, `Version ${version.version} cannot go to ${toStage}: ${lines.join(' ')}`, {
     field: 'input.modelVersionId',
     expected: missing.map(({ gate }) => gate).join(', '),
     got: missing.map(({ gate, problem }) => `${gate} ${problem}`).join('; '),
     missing,
   });
-}
-
-function nextCall(gate: Gate, version: ModelVersion, production: ModelVersion | null): string {
-  const input = `modelVersionId: "${version.id}"`;
-  switch (gate) {
-    case 'VALIDATION':
-      return `validateModelVersion(input: {${input}})`;
-    case 'EVALUATION':
-      return `evaluateModelVersion(input: {${input}})`;
-    case 'SHADOW':
-      return `evaluateModelVersion(input: {${input}}), then deploy it in mode SHADOW beside version ${production?.version ?? ''} at an endpoint with traffic, and decideShadow(input: {deploymentId: …})`;
-  }
 }

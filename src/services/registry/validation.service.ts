@@ -1,8 +1,10 @@
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 import type { Job } from '../../db/entities/platform/job.entity.js';
+import { Model } from '../../db/entities/registry/model.entity.js';
 import type { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Session } from '../../db/database.js';
 import { EventType } from '../../domain/platform/events.js';
+import { gatePolicyOf } from '../../domain/registry/gate-policy.js';
 import { decideGate } from '../../domain/registry/gates.js';
 import type { ModelEvaluator } from '../../evaluation/port.js';
 import type { JobRun } from '../platform/job-run.js';
@@ -43,11 +45,12 @@ export class ValidationService {
 
   async execute(run: JobRun): Promise<void> {
     const { versions, datasets, evaluations, evaluator, gates, live } = this.deps;
-    const { version, dataset, holdoutMetrics } = await run.read(async (session) => {
+    const { version, policy, dataset, holdoutMetrics } = await run.read(async (session) => {
       const found = await versions.getReady(session, run.job.modelVersionId ?? '');
       const report = (await evaluations.latest(session, found.id))?.report;
       return {
         version: found,
+        policy: gatePolicyOf(await session.em.findOneOrFail(Model, { id: found.modelId, tenant: session.tenant })),
         dataset: run.job.datasetId ? await datasets.get(session, run.job.datasetId) : null,
         holdoutMetrics: report
           ? Object.fromEntries(Object.entries(report.metrics).map(([name, { value }]) => [name, value]))
@@ -62,14 +65,11 @@ export class ValidationService {
       },
       run.signal,
     );
-    const decision = decideGate({
-      gate: 'VALIDATION',
-      signatureProblems,
-      sample,
-      latencyP95Ms,
-      agreementMaxAbsDiff: version.agreementMaxAbsDiff ?? null,
-      holdoutMetrics,
-    });
+    const agreementMaxAbsDiff = version.agreementMaxAbsDiff ?? null;
+    const decision = decideGate(
+      { gate: 'VALIDATION', signatureProblems, sample, latencyP95Ms, agreementMaxAbsDiff, holdoutMetrics },
+      policy,
+    );
     const failedChecks = decision.checks.filter(({ passed }) => !passed).map(({ name }) => name);
     // JSON has no infinity, which stands for no answer at all.
     const result = {
@@ -79,7 +79,7 @@ export class ValidationService {
       sampleRows: sample.rows,
     };
     await run.succeed(result, async (session) => {
-      gates.record(session, { modelVersionId: version.id, gate: 'VALIDATION', ...decision });
+      gates.record(session, { modelVersionId: version.id, gate: 'VALIDATION', ...decision, policy, comparedWithId: null });
       emitEvent(session, live, EventType.MODEL_VALIDATED, { type: 'modelVersion', id: version.id }, result, { modelId: version.modelId });
     });
   }

@@ -16,6 +16,10 @@ export const GateResult = defineEntity({
     gate: p.enum(['EVALUATION', 'VALIDATION', 'SHADOW']),
     passed: p.boolean(),
     checks: p.json<GateCheck[]>(),
+    /** What the gate's policy demanded then; null for the defaults of a service that had no others. */
+    demands: p.json<Record<string, unknown>>().nullable(),
+    /** The version that was in production, when it was measured against that. */
+    comparedWithId: p.uuid().nullable(),
     createdBy: p.text(),
   },
 });

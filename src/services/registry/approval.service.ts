@@ -1,0 +1,123 @@
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import { Approval } from '../../db/entities/registry/approval.entity.js';
+import type { Model } from '../../db/entities/registry/model.entity.js';
+import type { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import { StageTransition } from '../../db/entities/registry/stage-transition.entity.js';
+import type { Session } from '../../db/database.js';
+import { EventType } from '../../domain/platform/events.js';
+import {
+  type ApprovalDecision,
+  type ApprovalStage,
+  type ApprovalState,
+  approvalsNeeded,
+  countApprovals,
+  isApproved,
+  requireApprover,
+} from '../../domain/registry/approvals.js';
+import { gatePolicyOf } from '../../domain/registry/gate-policy.js';
+import { requireTransition } from '../../domain/registry/stages.js';
+import { badInput } from '../../errors.js';
+import { audit, emitEvent } from '../platform/use-case.js';
+import type { MissingGate } from './gate.service.js';
+import type { ModelService } from './model.service.js';
+import type { ModelVersionService } from './model-version.service.js';
+
+export interface ApprovalInput {
+  modelVersionId: string;
+  toStage: ApprovalStage;
+  reason?: string | null;
+}
+
+const MAX_REASON_CHARACTERS = 2_000;
+
+/** What people decide about a version's next stage. A word counts from the version's arrival in its stage until it leaves it. */
+export class ApprovalService {
+  constructor(
+    private readonly live: LiveEvents,
+    private readonly models: ModelService,
+    private readonly versions: ModelVersionService,
+  ) {}
+
+  /** Errors: CONFLICT when it is not the version's next stage, FORBIDDEN for who registered it, unless the policy lets him. */
+  async approve(session: Session, input: ApprovalInput): Promise<ModelVersion> {
+    return this.decide(session, input, 'APPROVED');
+  }
+
+  /** Keeps the version back until the same person approves, an ADMIN overrides, or the version leaves its stage. */
+  async reject(session: Session, input: ApprovalInput): Promise<ModelVersion> {
+    return this.decide(session, input, 'REJECTED');
+  }
+
+  /** What a promotion still lacks; null when those who decide agree. */
+  async missing(session: Session, model: Model, version: ModelVersion, toStage: ApprovalStage): Promise<MissingGate | null> {
+    const state = await this.state(session, model, version, toStage);
+    if (isApproved(state)) return null;
+    const { needed, approvedBy, rejectedBy, missing } = state;
+    const parts = [
+      ...(missing > 0 ? [`has ${approvedBy.length} of ${needed} approvals, ${missing} missing`] : []),
+      ...(rejectedBy.length > 0 ? [`is rejected by ${rejectedBy.join(', ')}`] : []),
+    ];
+    const who = gatePolicyOf(model).authorMayApprove ? '' : ` by somebody other than ${version.createdBy}`;
+    return {
+      gate: 'APPROVALS',
+      problem: parts.join(' and '),
+      next: `approveModelVersion(input: {modelVersionId: "${version.id}", toStage: ${toStage}})${who}`,
+    };
+  }
+
+  private async decide(session: Session, input: ApprovalInput, decision: ApprovalDecision): Promise<ModelVersion> {
+    const reason = input.reason ?? '';
+    if (reason.length > MAX_REASON_CHARACTERS)
+      throw badInput('input.reason', `at most ${MAX_REASON_CHARACTERS} characters`, `${reason.length} characters`);
+    const { modelId } = await this.versions.get(session, input.modelVersionId);
+    const model = await this.models.lock(session, modelId);
+    const version = await this.versions.getFresh(session, input.modelVersionId);
+    requireTransition(version.stage, input.toStage);
+    const { authorMayApprove } = gatePolicyOf(model);
+    const person = session.principal.subject;
+    if (decision === 'APPROVED') requireApprover(person, { author: version.createdBy, authorMayApprove });
+    session.em.create(Approval, {
+      tenant: session.tenant,
+      createdAt: await this.nextInstant(session, version.id),
+      modelVersionId: version.id,
+      toStage: input.toStage,
+      decision,
+      reason,
+      createdBy: person,
+    });
+    const state = await this.state(session, model, version, input.toStage);
+    const payload = { modelName: model.name, version: version.version, toStage: input.toStage, reason, by: person, ...state };
+    const subject = { type: 'modelVersion', id: version.id };
+    const type = decision === 'APPROVED' ? EventType.MODEL_APPROVED : EventType.MODEL_REJECTED;
+    emitEvent(session, this.live, type, subject, payload, { modelId: model.id });
+    const action = decision === 'APPROVED' ? 'approveModelVersion' : 'rejectModelVersion';
+    audit(session, action, subject, null, { toStage: input.toStage, decision, reason });
+    return version;
+  }
+
+  private async state(session: Session, model: Model, version: ModelVersion, toStage: ApprovalStage): Promise<ApprovalState> {
+    const policy = gatePolicyOf(model);
+    const words = await session.em.find(
+      Approval,
+      { tenant: session.tenant, modelVersionId: version.id, toStage, createdAt: { $gt: await this.arrival(session, version.id) } },
+      { orderBy: { createdAt: 'ASC', id: 'ASC' } },
+    );
+    const { authorMayApprove } = policy;
+    return countApprovals(words, { needed: approvalsNeeded(toStage, policy), author: version.createdBy, authorMayApprove });
+  }
+
+  /** When the version came to its stage. */
+  private async arrival(session: Session, modelVersionId: string): Promise<Date> {
+    const where = { tenant: session.tenant, modelVersionId };
+    const last = await session.em.findOne(StageTransition, where, { orderBy: { createdAt: 'DESC', id: 'DESC' } });
+    return last?.createdAt ?? new Date(0);
+  }
+
+  /** Later than the version's arrival and than any word before: what is newest is never in doubt. */
+  private async nextInstant(session: Session, modelVersionId: string): Promise<Date> {
+    const where = { tenant: session.tenant, modelVersionId };
+    const last = await session.em.findOne(Approval, where, { orderBy: { createdAt: 'DESC', id: 'DESC' } });
+    const arrival = await this.arrival(session, modelVersionId);
+    return new Date(Math.max(Date.now(), arrival.getTime() + 1, (last?.createdAt.getTime() ?? 0) + 1));
+  }
+}

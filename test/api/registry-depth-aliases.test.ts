@@ -1,0 +1,148 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Role } from '../../src/domain/platform/principal.js';
+import { createModel, register, trainTumours } from '../support/registry.js';
+import { startTestService, type Caller, type TestService } from '../support/service.js';
+
+let service: TestService;
+let tess: Caller;
+let runId: string;
+
+beforeAll(async () => {
+  service = await startTestService();
+  tess = await service.as();
+  ({ runId } = await trainTumours(tess, { hyperparameters: { epochs: 1, batchSize: 64, learningRate: 0.02 } }));
+});
+afterAll(() => service?.close());
+
+const SET = `mutation ($input: SetModelAliasInput!) {
+  setModelAlias(input: $input) { modelAlias { id alias createdBy model { id } modelVersion { id aliases } } } }`;
+const DELETE = 'mutation ($input: DeleteModelAliasInput!) { deleteModelAlias(input: $input) { deletedId } }';
+const BY_ALIAS = `query ($alias: String!, $modelId: ID, $modelName: String) {
+  modelVersionByAlias(alias: $alias, modelId: $modelId, modelName: $modelName) { id } }`;
+
+interface Answer {
+  setModelAlias: { modelAlias: { id: string; alias: string; createdBy: string; modelVersion: { id: string; aliases: string[] } } };
+}
+
+async function modelWith(versions: number): Promise<{ modelId: string; ids: string[] }> {
+  const modelId = await createModel(tess);
+  const ids: string[] = [];
+  for (let i = 0; i < versions; i++) ids.push((await register(tess, { modelId, runId })).id);
+  return { modelId, ids };
+}
+
+const set = async (modelId: string, modelVersionId: string, alias: string) =>
+  (await tess.ok<Answer>(SET, { input: { modelId, modelVersionId, alias } })).setModelAlias.modelAlias;
+
+describe('aliases', () => {
+  it('point to one version at a time, move, and are told by model, version, id and name', async () => {
+    const { modelId, ids } = await modelWith(2);
+    const [first, second] = ids as [string, string];
+    const made = await set(modelId, first, 'champion');
+    expect(made).toMatchObject({
+      alias: 'champion',
+      createdBy: 'tess',
+      model: { id: modelId },
+      modelVersion: { id: first, aliases: ['champion'] },
+    });
+    await set(modelId, first, 'Blue_2-x');
+    expect(await tess.ok(BY_ALIAS, { alias: 'champion', modelId })).toEqual({ modelVersionByAlias: { id: first } });
+    const moved = await set(modelId, second, 'champion');
+    expect(moved).toMatchObject({ id: made.id, modelVersion: { id: second, aliases: ['champion'] } });
+    const { model } = await tess.ok<{ model: { name: string; aliases: unknown[]; versions: { nodes: unknown[] } } }>(
+      'query ($id: ID!) { model(id: $id) { name aliases { alias modelVersion { id } } versions { nodes { id aliases } } } }',
+      { id: modelId },
+    );
+    expect(model.aliases).toEqual([
+      { alias: 'Blue_2-x', modelVersion: { id: first } },
+      { alias: 'champion', modelVersion: { id: second } },
+    ]);
+    expect(model.versions.nodes).toEqual([
+      { id: second, aliases: ['champion'] },
+      { id: first, aliases: ['Blue_2-x'] },
+    ]);
+    expect(await tess.ok(BY_ALIAS, { alias: 'champion', modelName: model.name })).toEqual({ modelVersionByAlias: { id: second } });
+    // Case matters.
+    expect((await tess.fails(BY_ALIAS, { alias: 'Champion', modelId })).extensions.code).toBe('NOT_FOUND');
+  });
+
+  it('are events and audit rows, once per change', async () => {
+    const { modelId, ids } = await modelWith(2);
+    const [first, second] = ids as [string, string];
+    await set(modelId, first, 'live');
+    await set(modelId, first, 'live');
+    await set(modelId, second, 'live');
+    const { id } = await set(modelId, second, 'live');
+    expect(await tess.ok(DELETE, { input: { modelId, alias: 'live' } })).toEqual({ deleteModelAlias: { deletedId: id } });
+    expect((await tess.fails(DELETE, { input: { modelId, alias: 'live' } })).extensions.code).toBe('NOT_FOUND');
+    const { events } = await tess.ok<{ events: { nodes: { subjectId: string; payload: Record<string, unknown> }[] } }>(
+      'query ($id: ID!) { events(filter: { types: [MODEL_ALIAS_CHANGED], modelId: $id }) { nodes { subjectId payload } } }',
+      { id: modelId },
+    );
+    const told = events.nodes.map(({ subjectId, payload }) => [
+      subjectId,
+      payload['alias'],
+      payload['version'],
+      payload['previousVersionId'],
+    ]);
+    expect(told.reverse()).toEqual([
+      [first, 'live', 1, null],
+      [second, 'live', 2, first],
+      [second, 'live', null, second],
+    ]);
+    const admin = await service.as({ role: Role.ADMIN });
+    const { auditLog } = await admin.ok<{ auditLog: { nodes: unknown[] } }>(
+      'query ($id: ID!) { auditLog(filter: { subjectId: $id, action: "deleteModelAlias" }) { nodes { before after } } }',
+      { id: second },
+    );
+    expect(auditLog.nodes).toEqual([{ before: { alias: 'live', modelVersionId: second }, after: null }]);
+  });
+
+  it('keep MLflow’s rules', async () => {
+    const { modelId, ids } = await modelWith(1);
+    for (const alias of [
+      '',
+      'a b',
+      'a/b',
+      '../x',
+      'ä',
+      'a\n',
+      'v1',
+      'V22',
+      'latest',
+      'LATEST',
+      'x'.repeat(256),
+      '%',
+      "'; drop table model",
+    ]) {
+      const error = await tess.fails(SET, { input: { modelId, modelVersionId: ids[0], alias } });
+      expect(error.extensions, JSON.stringify(alias)).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.alias' });
+    }
+    for (const alias of ['v', 'v1x', 'latest2', '-', '_', '0', 'x'.repeat(255)]) await set(modelId, ids[0]!, alias);
+  });
+
+  it('stay within their model and tenant, and go with their version', async () => {
+    const { modelId, ids } = await modelWith(2);
+    const other = await modelWith(1);
+    expect((await tess.fails(SET, { input: { modelId, modelVersionId: other.ids[0], alias: 'a' } })).extensions).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      field: 'input.modelVersionId',
+    });
+    await set(modelId, ids[1]!, 'gone');
+    await set(modelId, ids[0]!, 'kept');
+    const globex = await service.as({ tenant: 'globex' });
+    expect((await globex.fails(BY_ALIAS, { alias: 'gone', modelId })).extensions.code).toBe('NOT_FOUND');
+    for (const which of [{}, { modelId, modelName: 'x' }])
+      expect((await tess.fails(BY_ALIAS, { alias: 'kept', ...which })).extensions.code).toBe('BAD_USER_INPUT');
+    await tess.ok('mutation ($id: ID!) { deleteModelVersion(input: { id: $id }) { deletedId } }', { id: ids[1] });
+    const { model } = await tess.ok<{ model: unknown }>('query ($id: ID!) { model(id: $id) { aliases { alias } } }', { id: modelId });
+    expect(model).toEqual({ aliases: [{ alias: 'kept' }] });
+    await tess.ok('mutation ($id: ID!) { deleteModel(input: { id: $id }) { deletedId } }', { id: modelId });
+  });
+
+  it('set by many at once are one row', async () => {
+    const { modelId, ids } = await modelWith(2);
+    const made = await Promise.all(Array.from({ length: 12 }, (_, i) => set(modelId, ids[i % 2]!, 'raced')));
+    expect(new Set(made.map(({ id }) => id)).size).toBe(1);
+  });
+});
