@@ -41,12 +41,14 @@ export async function startApp(config: Config, logger: Logger, options: AppOptio
             run: () => services.jobs.reconcile(config.JOB_HEARTBEAT_TIMEOUT_MS),
           },
           { name: 'sweep', intervalMs: SWEEP_INTERVAL_MS, run: () => services.uploads.sweep() },
+          { name: 'sweep-direct-uploads', intervalMs: SWEEP_INTERVAL_MS, run: () => services.directUploads.sweep() },
           { name: 'sweep-staged', intervalMs: SWEEP_INTERVAL_MS, run: () => services.staged.sweep() },
           { name: 'sweep-batch-inference', intervalMs: SWEEP_INTERVAL_MS, run: () => services.batchInference.sweep() },
           { name: 'sweep-versions', intervalMs: SWEEP_INTERVAL_MS, run: () => services.versionStorage.sweep() },
           { name: 'sweep-trainings', intervalMs: SWEEP_INTERVAL_MS, run: () => services.trainings.sweep() },
           { name: 'monitoring', intervalMs: config.MONITORING_INTERVAL_MS, run: () => services.monitoring.tick() },
           { name: 'prune-monitoring', intervalMs: SWEEP_INTERVAL_MS, run: () => services.monitoring.prune() },
+          { name: 'prune-webhook-deliveries', intervalMs: SWEEP_INTERVAL_MS, run: () => services.webhookDeliveries.prune() },
           { name: 'retraining', intervalMs: config.MONITORING_INTERVAL_MS, run: () => services.retraining.tick() },
         ],
         logger,
@@ -54,6 +56,8 @@ export async function startApp(config: Config, logger: Logger, options: AppOptio
       stops.push(() => ticks.stop());
       const dispatch = startDispatch(services.jobs, context.live, logger);
       stops.push(() => dispatch.stop());
+      services.webhookDeliveries.start();
+      stops.push(() => services.webhookDeliveries.stop());
     }
     if (config.ROLE !== 'worker') context.serving.start();
     const http = config.ROLE === 'worker' ? null : await startHttp(context);

@@ -21,6 +21,11 @@ const list = z.string().transform((text) =>
     .filter(Boolean),
 );
 
+const flag = z
+  .enum(['true', 'false'], { error: 'true or false' })
+  .default('false')
+  .transform((text) => text === 'true');
+
 interface Setting<T extends z.ZodType = z.ZodType> {
   schema: T;
   /** One sentence; units and default included where the name does not say them. */
@@ -89,6 +94,17 @@ export const SETTINGS = {
     whole(1_000).default(20_000),
     'A running job without a sign of life for so long is given to another worker, in milliseconds.',
   ),
+  WEBHOOK_ALLOW_HTTP: setting(flag, 'Whether webhooks may call http:// addresses besides https://.'),
+  WEBHOOK_ALLOWED_HOSTS: setting(
+    list.default([]),
+    'Host names, IP addresses and networks (10.1.0.0/16) that webhooks may call though they are private, separated by commas.',
+  ),
+  WEBHOOK_CONCURRENCY: setting(whole(1, 256).default(16), 'Webhook messages on their way at once from this process.'),
+  WEBHOOK_BACKOFF_MS: setting(
+    whole(1, 600_000).default(10_000),
+    'Time between the first two attempts at a webhook delivery, in milliseconds; each further wait is four times as long.',
+  ),
+  WEBHOOK_LOG_DAYS: setting(whole(1, 3_650).default(30), 'How long ended webhook deliveries are kept, in days.'),
   SHUTDOWN_GRACE_MS: setting(whole(1).default(20_000), 'Longest that work in flight may take after SIGTERM, in milliseconds.'),
 } as const satisfies Record<string, Setting>;
 

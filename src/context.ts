@@ -57,6 +57,7 @@ import { RunDatasetService } from './services/tracking/run-dataset.service.js';
 import { RunLifecycleService } from './services/tracking/run-lifecycle.service.js';
 import { RunService } from './services/tracking/run.service.js';
 import type { Services } from './services/services.js';
+import { DirectUploads } from './services/tracking/direct-uploads.js';
 import { UploadService } from './services/tracking/upload.service.js';
 
 /** Everything a process of the service is made of. */
@@ -111,7 +112,8 @@ export async function createContext(config: Config, logger: Logger, options: Con
   const runs = new RunService(live, experiments);
   const runLifecycle = new RunLifecycleService(runs);
   const staged = new StagedObjects(db, objects, logger);
-  const uploads = new UploadService(db, objects, staged, config.MAX_UPLOAD_BYTES);
+  const directUploads = new DirectUploads(db, objects, staged, config.MAX_UPLOAD_BYTES);
+  const uploads = new UploadService(db, objects, staged, directUploads, config.MAX_UPLOAD_BYTES);
   const artifacts = new ArtifactService(db, objects, staged, uploads, runs);
   const allowedDirs = config.DATASET_DIRS;
   const datasets = new DatasetService({
@@ -176,6 +178,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
     batchInference: new BatchInferenceService(batch),
     datasets,
     deployments,
+    directUploads,
     endpoints: new EndpointService(deploymentRows, following),
     evaluations,
     events,

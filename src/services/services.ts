@@ -29,6 +29,7 @@ import type { ShadowService } from './serving/shadow.service.js';
 import type { StagedObjects } from './platform/staged-objects.js';
 import type { TrafficRecorder } from './serving/traffic-recorder.js';
 import type { TrainingService } from './training/training.service.js';
+import type { DirectUploads } from './tracking/direct-uploads.js';
 import type { UploadService } from './tracking/upload.service.js';
 import type { WebhookDeliveryService } from './platform/webhook-delivery.service.js';
 import type { WebhookService } from './platform/webhook.service.js';
@@ -43,6 +44,7 @@ export interface Services {
   batchInference: BatchInferenceService;
   datasets: DatasetService;
   deployments: DeploymentService;
+  directUploads: DirectUploads;
   endpoints: EndpointService;
   evaluations: EvaluationService;
   events: EventService;

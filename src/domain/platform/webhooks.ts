@@ -3,7 +3,6 @@ import { createHmac, randomBytes } from 'node:crypto';
 export const WEBHOOK_TIMEOUT_MS = 10_000;
 /** The first try and seven more: over about 15 hours. */
 export const WEBHOOK_ATTEMPTS = 8;
-export const DEFAULT_WEBHOOK_BACKOFF_MS = 10_000;
 /** For so long after a rotation both secrets sign. */
 export const SECRET_OVERLAP_MS = 24 * 60 * 60 * 1000;
 export const MAX_WEBHOOKS = 100;

@@ -10,6 +10,7 @@ import { coalesced } from './coalesced.js';
 import type { Sequenced } from './live-feed.js';
 import { requireOwn } from './ownership.js';
 import { EVENTS_WAITING } from './use-case.js';
+import { createDeliveries, DELIVERIES_WAITING } from './webhook-deliveries.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { sql } from '../../db/sql.js';
 import type { FilterQuery } from '@mikro-orm/core';
@@ -97,24 +98,30 @@ export class EventService {
 
   private async relayWaiting(): Promise<void> {
     try {
-      for (const tenant of await this.number()) this.live.publish(eventTopic(tenant));
+      const { tenants, hasDeliveries } = await this.number();
+      for (const tenant of tenants) this.live.publish(eventTopic(tenant));
+      if (hasDeliveries) this.live.publish(DELIVERIES_WAITING);
     } catch (error) {
       this.logger.warn({ err: error }, 'events not numbered yet');
     }
   }
 
-  private async number(): Promise<string[]> {
+  private async number(): Promise<{ tenants: string[]; hasDeliveries: boolean }> {
     return this.db.asSystem(async (em) => {
       const [waiting] = await sql<{ some: boolean }>(em, 'select exists(select 1 from event where seq is null) as some');
-      if (!waiting?.some) return [];
+      if (!waiting?.some) return { tenants: [], hasDeliveries: false };
       await sql(em, `select pg_advisory_xact_lock(hashtext('matih.events'))`);
-      const rows = await sql<{ tenant: string }>(
+      const rows = await sql<{ id: string; tenant: string }>(
         em,
         `update event set seq = numbered.n from (
            select id, nextval('event_seq') as n from (select id from event where seq is null order by created_at, id) ordered
-         ) numbered where event.id = numbered.id returning event.tenant`,
+         ) numbered where event.id = numbered.id returning event.id, event.tenant`,
       );
-      return [...new Set(rows.map((row) => row.tenant))];
+      const hasDeliveries = await createDeliveries(
+        em,
+        rows.map(({ id }) => id),
+      );
+      return { tenants: [...new Set(rows.map((row) => row.tenant))], hasDeliveries };
     });
   }
 }
