@@ -38,7 +38,15 @@ export async function makeVersion(service: TestService, version: NewVersion): Pr
   return db.transact(actor, async ({ em }) => {
     const model = version.modelId
       ? await em.findOneOrFail(Model, { id: version.modelId })
-      : em.create(Model, { tenant, name: `made-${number}`, modelType: 'TEST', framework: 'onnx', task, createdBy: 'maker' });
+      : em.create(Model, {
+          tenant,
+          name: `made-${number}`,
+          folder: `made-${number}`,
+          modelType: 'TEST',
+          framework: 'onnx',
+          task,
+          createdBy: 'maker',
+        });
     await em.flush();
     const row = em.create(ModelVersion, {
       tenant,

@@ -99,7 +99,7 @@ export class TrafficWriter {
     const [modelId, versionId, endpointId, deploymentId] = [uuidv7(), uuidv7(), uuidv7(), uuidv7()];
     const name = `m-${modelId.slice(-12)}`;
     await this.query(
-      `insert into model (id, tenant, name, model_type, framework, task, created_by) values ($1, $2, $3, 'LOGISTIC_REGRESSION', 'matih', 'CLASSIFICATION', 'tess')`,
+      `insert into model (id, tenant, name, folder, model_type, framework, task, created_by) values ($1, $2, $3, $3, 'LOGISTIC_REGRESSION', 'matih', 'CLASSIFICATION', 'tess')`,
       [modelId, tenant, name],
     );
     await this.query(

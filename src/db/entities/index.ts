@@ -1,4 +1,5 @@
 import { Experiment } from './tracking/experiment.entity.js';
+import { DirectUpload } from './tracking/direct-upload.entity.js';
 import { Upload } from './tracking/upload.entity.js';
 import { Dataset } from './tracking/dataset.entity.js';
 import { Run } from './tracking/run.entity.js';
@@ -32,6 +33,7 @@ import { AuditLog } from './platform/audit-log.entity.js';
 /** Every entity, for the ORM's discovery. */
 export const entities = [
   Experiment,
+  DirectUpload,
   Upload,
   Dataset,
   Run,

@@ -35,3 +35,15 @@ export function checkTags(field: string, entries: { key: string; value: string }
     }),
   );
 }
+
+const MAX_MODEL_NAME_LENGTH = 256;
+
+/** A registered model's name, as MLflow allows it: it stands in addresses such as models:/name/1, so neither / nor : may be in it. */
+export function checkModelName(field: string, name: string): string {
+  const isPlain = name.length > 0 && name.length <= MAX_MODEL_NAME_LENGTH && name.trim() === name && !INVISIBLE.test(name);
+  if (!isPlain || /[/:]/.test(name) || name === '.' || name.startsWith('..')) {
+    const expected = `1 to ${MAX_MODEL_NAME_LENGTH} visible characters without / and :, no space at the ends, not . and not .. at the begin`;
+    throw badInput(field, expected, name);
+  }
+  return name;
+}

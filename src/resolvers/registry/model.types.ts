@@ -33,7 +33,7 @@ export class ModelType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
   id!: string;
 
-  @Field(() => String, { description: 'Name, unique in the tenant and part of stored paths: letters, digits and ._-, at most 128.' })
+  @Field(() => String, { description: 'Name, unique in the tenant and part of addresses such as `models:/churn/1`.' })
   name!: string;
 
   @Field(() => String, { description: 'What the model is for, as Markdown; may be empty.' })
@@ -99,7 +99,7 @@ export class ModelOrderInput {
 @InputType({ description: 'A name for versions to come, and what they will be for.' })
 export class CreateModelInput {
   @Field(() => String, {
-    description: 'Name for good, unique in the tenant: letters, digits and ._-, at most 128, a letter or digit first. CONFLICT when taken.',
+    description: 'Name, unique in the tenant: 1 to 256 visible characters without / and :, such as `churn`. CONFLICT when taken.',
   })
   name!: string;
 

@@ -5,12 +5,13 @@ import { ModelVersion } from '../../db/entities/registry/model-version.entity.js
 import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
-import { checkName, checkPathName, checkTags } from '../../domain/platform/names.js';
+import { checkName, checkModelName, checkTags } from '../../domain/platform/names.js';
 import type { Stage } from '../../domain/registry/stages.js';
 import { AppError, conflict, ErrorCode, notFound, quote } from '../../errors.js';
 import { containsText } from '../platform/search.js';
 import { audit } from '../platform/use-case.js';
 import type { TagEntry } from '../tracking/experiment.service.js';
+import { newModelFolder } from './model-folder.js';
 import type { VersionRemoval } from './version-removal.js';
 
 export interface NewModel {
@@ -36,13 +37,12 @@ export class ModelService {
   constructor(private readonly removal: VersionRemoval) {}
 
   async create(session: Session, input: NewModel): Promise<Model> {
-    const name = checkPathName('input.name', input.name);
-    if (await session.em.findOne(Model, { tenant: session.tenant, name })) {
-      throw conflict(`A model named "${name}" already exists.`, { field: 'input.name', expected: 'a free name', got: name });
-    }
+    const name = checkModelName('input.name', input.name);
+    await this.requireFree(session, name);
     const model = session.em.create(Model, {
       tenant: session.tenant,
       name,
+      folder: await newModelFolder(session, name),
       description: input.description ?? '',
       modelType: checkName('input.modelType', input.modelType),
       framework: checkName('input.framework', input.framework ?? 'onnx'),
@@ -54,13 +54,24 @@ export class ModelService {
     return model;
   }
 
-  /** The name stays: it is part of stored paths. */
-  async update(session: Session, input: { id: string; description?: string | null; tags?: TagEntry[] | null }): Promise<Model> {
+  /** A new name leaves the files where they are. */
+  async update(
+    session: Session,
+    input: { id: string; name?: string | null; description?: string | null; tags?: TagEntry[] | null },
+  ): Promise<Model> {
     const model = await this.get(session, input.id);
-    const before = { description: model.description, tags: model.tags };
+    const before = { name: model.name, description: model.description, tags: model.tags };
+    if (input.name != null && input.name !== model.name) {
+      await this.requireFree(session, checkModelName('input.name', input.name));
+      model.name = input.name;
+    }
     if (input.description != null) model.description = input.description;
     if (input.tags != null) model.tags = checkTags('input.tags', input.tags);
-    audit(session, 'updateModel', { type: 'model', id: model.id }, before, { description: model.description, tags: model.tags });
+    audit(session, 'updateModel', { type: 'model', id: model.id }, before, {
+      name: model.name,
+      description: model.description,
+      tags: model.tags,
+    });
     return model;
   }
 
@@ -80,6 +91,11 @@ export class ModelService {
     await session.em.nativeDelete(Model, { tenant: session.tenant, id });
     audit(session, 'deleteModel', { type: 'model', id }, { name: model.name, versions: versions.length }, null);
     return model;
+  }
+
+  private async requireFree(session: Session, name: string): Promise<void> {
+    if ((await session.em.count(Model, { tenant: session.tenant, name })) === 0) return;
+    throw conflict(`A model named "${name}" already exists.`, { field: 'input.name', expected: 'a free name', got: name });
   }
 
   async get(session: Session, id: string): Promise<Model> {

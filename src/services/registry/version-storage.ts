@@ -42,7 +42,7 @@ export class VersionStorage {
   async reserve(session: Session, model: Model): Promise<{ version: number; objectKey: string }> {
     for (;;) {
       model.lastVersion += 1;
-      const objectKey = `${session.tenant}/models/${model.name}/${model.lastVersion}/model.onnx`;
+      const objectKey = `${session.tenant}/models/${model.folder}/${model.lastVersion}/model.onnx`;
       if (await this.staged.stage(session, objectKey)) return { version: model.lastVersion, objectKey };
     }
   }

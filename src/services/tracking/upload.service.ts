@@ -2,15 +2,28 @@ import { randomUUID } from 'node:crypto';
 import { basename } from 'node:path';
 import type { Readable } from 'node:stream';
 import { v7 as uuidv7 } from 'uuid';
-import type { ObjectStore } from '../../adapters/object-store/port.js';
+import { MAX_PARTS, type ObjectStore } from '../../adapters/object-store/port.js';
+import type { DirectUpload } from '../../db/entities/tracking/direct-upload.entity.js';
 import { Upload } from '../../db/entities/tracking/upload.entity.js';
 import type { Actor, Database, Session } from '../../db/database.js';
 import { checkName } from '../../domain/platform/names.js';
-import { notFound } from '../../errors.js';
+import { AppError, badInput, ErrorCode, notFound } from '../../errors.js';
 import type { StagedObjects } from '../platform/staged-objects.js';
+import { audit } from '../platform/use-case.js';
+import { type DirectUploads, tooLarge } from './direct-uploads.js';
 
 /** An upload that nothing uses after so long is removed. */
 const UNUSED_AFTER_MS = 24 * 60 * 60 * 1000;
+/** What a client sends again after a cut, at worst. */
+const PART_BYTES = 64 * 1024 ** 2;
+
+/** A piece of the file and where to PUT it. */
+export interface UploadPart {
+  partNumber: number;
+  offsetBytes: number;
+  sizeBytes: number;
+  url: string;
+}
 
 /** Files on their way in: streamed to the object store, then used by a mutation that names the upload. */
 export class UploadService {
@@ -18,6 +31,7 @@ export class UploadService {
     private readonly db: Database,
     private readonly objects: ObjectStore,
     private readonly staged: StagedObjects,
+    private readonly direct: DirectUploads,
     private readonly maxBytes: number,
   ) {}
 
@@ -42,6 +56,58 @@ export class UploadService {
       });
     } catch (error) {
       await this.staged.discard(objectKey);
+      throw error;
+    }
+  }
+
+  /** For a file that its client sends straight to the object store, part by part. */
+  async create(
+    actor: Actor,
+    input: { fileName: string; sizeBytes: number },
+  ): Promise<{ uploadId: string; parts: UploadPart[]; expiresAt: Date }> {
+    const fileName = checkName('input.fileName', basename(input.fileName));
+    const { sizeBytes } = input;
+    if (sizeBytes < 0) throw badInput('input.sizeBytes', 'a size of 0 or more', sizeBytes);
+    if (sizeBytes > this.maxBytes) throw tooLarge(this.maxBytes);
+    const uploadId = uuidv7();
+    const partBytes = Math.max(PART_BYTES, Math.ceil(sizeBytes / MAX_PARTS));
+    const partCount = Math.max(1, Math.ceil(sizeBytes / partBytes));
+    const objectKey = `${actor.principal.tenant}/uploads/${uploadId}/${randomUUID()}`;
+    const { urls, expiresAt } = await this.direct.begin(
+      actor,
+      { id: uploadId, fileName, objectKey, partCount, sizeBytes },
+      async (session) => audit(session, 'createUpload', { type: 'upload', id: uploadId }, null, { fileName, sizeBytes }),
+    );
+    const parts = urls.map((url, i) => {
+      const offsetBytes = i * partBytes;
+      return { partNumber: i + 1, offsetBytes, sizeBytes: Math.min(partBytes, sizeBytes - offsetBytes), url };
+    });
+    return { uploadId, parts, expiresAt };
+  }
+
+  /** Once all parts are there. Doing it again gives the same. */
+  async complete(actor: Actor, id: string): Promise<Upload> {
+    const begun = await this.db.transact(actor, (session) => this.open(session, id));
+    if (begun === null) return this.db.transact(actor, (session) => this.get(session, id));
+    const stored = await this.direct.assemble(begun);
+    return this.db.transact(actor, async (session) => {
+      if (!(await this.direct.finish(session, begun))) return this.get(session, id);
+      const { fileName, objectKey, createdBy, tenant } = begun;
+      audit(session, 'completeUpload', { type: 'upload', id }, null, { fileName, ...stored });
+      return session.em.create(Upload, { id, tenant, fileName, objectKey, ...stored, createdBy });
+    });
+  }
+
+  /** Null for one that is complete. */
+  private async open(session: Session, id: string): Promise<DirectUpload | null> {
+    try {
+      const upload = await this.direct.get(session, id);
+      // What goes to an artifact's path is completed there.
+      if (upload.path != null) throw notFound('upload', id);
+      return upload;
+    } catch (error) {
+      const isComplete = (await session.em.count(Upload, { id, tenant: session.tenant })) > 0;
+      if (isComplete && error instanceof AppError && error.code === ErrorCode.NOT_FOUND) return null;
       throw error;
     }
   }

@@ -19,7 +19,7 @@ export const ModelVersion = defineEntity({
     stage: p.enum(['DEVELOPMENT', 'STAGING', 'PRODUCTION', 'ARCHIVED']).default('DEVELOPMENT'),
     status: p.enum(['PENDING', 'READY', 'FAILED']).default('PENDING'),
     description: p.text().default(''),
-    /** Why the version FAILED. */
+    /** Why the version FAILED, or why a READY one that brought a model.onnx has none. */
     error: p.text().nullable(),
     runId: p.uuid().nullable(),
     /** Where its model.onnx is copied from. This and what follows is null for a version that has none yet. */
@@ -30,6 +30,8 @@ export const ModelVersion = defineEntity({
     signature: p.json<Signature>().nullable(),
     /** Where the files of another framework are, as the client that registered it said. */
     sourceUri: p.text().nullable(),
+    /** Where people look at its run, when that is on another server. */
+    runLink: p.text().nullable(),
     loggedModelId: p.uuid().nullable(),
     /** Of the files it came with; null for that of its model. */
     framework: p.text().nullable(),

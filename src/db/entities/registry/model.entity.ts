@@ -12,6 +12,8 @@ export const Model = defineEntity({
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
     name: p.text(),
+    /** Where its versions' files are; what it was called first, and of no other model. */
+    folder: p.text(),
     description: p.text().default(''),
     modelType: p.text(),
     framework: p.text(),

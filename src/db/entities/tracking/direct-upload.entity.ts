@@ -1,0 +1,28 @@
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+import { v7 as uuidv7 } from 'uuid';
+
+export const DirectUpload = defineEntity({
+  name: 'DirectUpload',
+  tableName: 'direct_upload',
+  properties: {
+    id: p
+      .uuid()
+      .primary()
+      .onCreate(() => uuidv7()),
+    tenant: p.text(),
+    createdAt: p.datetime().onCreate(() => new Date()),
+    fileName: p.text(),
+    objectKey: p.text(),
+    /** What the object store calls it. */
+    storeUploadId: p.text(),
+    partCount: p.integer(),
+    /** As announced; null when it was not. */
+    sizeBytes: p.bigint('number').nullable(),
+    /** Where it goes; all null for an upload that a mutation will use. */
+    runId: p.uuid().nullable(),
+    loggedModelId: p.uuid().nullable(),
+    path: p.text().nullable(),
+    createdBy: p.text(),
+  },
+});
+export type DirectUpload = InferEntity<typeof DirectUpload>;
