@@ -16,12 +16,18 @@ import { ExperimentResolver } from './tracking/experiment.resolver.js';
 import { EventResolver } from './platform/event.resolver.js';
 import { guardSchema } from './guard.js';
 import { JobResolver } from './platform/job.resolver.js';
+import { LoggedDatasetResolver, RunDatasetsResolver } from './tracking/run-dataset.resolver.js';
+import { RunLifecycleResolver } from './tracking/run-lifecycle.resolver.js';
+import { UploadResolver } from './tracking/upload.resolver.js';
 import { RunResolver } from './tracking/run.resolver.js';
+import { ApprovalResolver, VersionApprovalsResolver } from './registry/approval.resolver.js';
+import { GatePolicyResolver } from './registry/gate-policy.resolver.js';
 import { AliasResolver, ModelAliasesResolver, VersionAliasesResolver } from './registry/alias.resolver.js';
 import { EvaluationResolver } from './registry/evaluation.resolver.js';
 import { JobModelVersionResolver, ModelVersionResolver } from './registry/model-version.resolver.js';
 import { ModelResolver, StageTransitionResolver } from './registry/model.resolver.js';
 import { StageResolver } from './registry/stage.resolver.js';
+import { WebhookDeliveryResolver, WebhookResolver } from './platform/webhook.resolver.js';
 
 // A new resolver is listed here once; the guard then covers it.
 const RESOLVERS: NonEmptyArray<Function> = [
@@ -30,6 +36,7 @@ const RESOLVERS: NonEmptyArray<Function> = [
   AliasResolver,
   DeploymentAlertsResolver,
   ModelRetrainingResolver,
+  ApprovalResolver,
   ArtifactResolver,
   AuditLogResolver,
   BatchInferenceResolver,
@@ -39,6 +46,7 @@ const RESOLVERS: NonEmptyArray<Function> = [
   EvaluationResolver,
   EventResolver,
   ExperimentResolver,
+  GatePolicyResolver,
   JobModelVersionResolver,
   JobResolver,
   ModelAliasesResolver,
@@ -47,12 +55,19 @@ const RESOLVERS: NonEmptyArray<Function> = [
   MonitoringResolver,
   PredictResolver,
   RetrainingResolver,
+  LoggedDatasetResolver,
+  RunDatasetsResolver,
   RunFilesResolver,
+  RunLifecycleResolver,
   RunResolver,
   StageResolver,
   StageTransitionResolver,
   TrainingResolver,
+  UploadResolver,
+  WebhookDeliveryResolver,
+  WebhookResolver,
   VersionAliasesResolver,
+  VersionApprovalsResolver,
 ];
 
 let built: Promise<GraphQLSchema> | null = null;

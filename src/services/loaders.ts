@@ -6,6 +6,9 @@ import { Dataset } from '../db/entities/tracking/dataset.entity.js';
 import { Experiment } from '../db/entities/tracking/experiment.entity.js';
 import { Run } from '../db/entities/tracking/run.entity.js';
 import { Model } from '../db/entities/registry/model.entity.js';
+import { Event } from '../db/entities/platform/event.entity.js';
+import { Webhook } from '../db/entities/platform/webhook.entity.js';
+import type { WebhookDelivery } from '../db/entities/platform/webhook-delivery.entity.js';
 import { ModelVersion } from '../db/entities/registry/model-version.entity.js';
 import { Deployment } from '../db/entities/serving/deployment.entity.js';
 import { Endpoint } from '../db/entities/serving/endpoint.entity.js';
@@ -17,6 +20,7 @@ import type { GateCheck } from '../domain/registry/gates.js';
 import type { Stage } from '../domain/registry/stages.js';
 import type { Page } from '../db/pagination.js';
 import { sql } from '../db/sql.js';
+import { firstDeliveries, type WebhookDeliveriesKey } from './platform/first-deliveries.js';
 import { firstVersions } from './registry/first-versions.js';
 import { firstChildRuns, type ChildRunsKey } from './tracking/child-runs.js';
 import { readTraffic, type Traffic } from './serving/traffic.service.js';
@@ -175,13 +179,16 @@ export interface Loaders {
   /** The newest result of each gate. */
   versionGates: DataLoader<string, GateResultRow[]>;
   versionTransitions: DataLoader<string, StageTransitionRow[]>;
+  event: DataLoader<string, Event | null>;
+  webhook: DataLoader<string, Webhook | null>;
+  /** First pages, newest first. */
+  webhookDeliveries: DataLoader<WebhookDeliveriesKey, Page<WebhookDelivery>>;
 }
 
 const LINEAGE = 'run_id as "runId", dataset_id as "datasetId", role';
 const NEWEST_LINEAGE = `(select * from (
   select *, row_number() over (partition by tenant, dataset_id order by created_at desc, id desc) as n from run_dataset) numbered where n <= 100) newest`;
-const LOGGED_DATASET =
-  'id, direction, name, digest, source_type as "sourceType", source, schema, profile, tags, dataset_id as "datasetId"';
+const LOGGED_DATASET = 'id, direction, name, digest, source_type as "sourceType", source, schema, profile, tags, dataset_id as "datasetId"';
 const ARTIFACT = 'id, path, size_bytes::float8 as "sizeBytes", sha256, content_type as "contentType", created_at as "createdAt"';
 const CHECKPOINT = 'epoch, attempt, size_bytes::float8 as "sizeBytes", sha256, created_at as "createdAt"';
 
@@ -241,6 +248,11 @@ export function createLoaders(run: RunInSession): Loaders {
     }),
     productionVersion: new DataLoader((modelIds) => run((session) => loadProductionVersions(session, modelIds))),
     retrainingPolicy: new DataLoader((modelIds) => run((session) => loadPolicies(session, modelIds))),
+    event: byId(Event),
+    webhook: byId(Webhook),
+    webhookDeliveries: new DataLoader((keys) => run((session) => firstDeliveries(session, keys)), {
+      cacheKeyFn: (key) => JSON.stringify(key) as never,
+    }),
     run: byId(Run),
     runParams: grouped<KeyValueRow>('run_param', 'run_id', 'key, value', 'key'),
     runTags: grouped<KeyValueRow>('run_tag', 'run_id', 'key, value', 'key'),

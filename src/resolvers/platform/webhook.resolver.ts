@@ -1,0 +1,180 @@
+import { Arg, Args, Ctx, Extensions, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { Role } from '../../domain/platform/principal.js';
+import { ModelType } from '../registry/model.types.js';
+import type { RequestContext } from '../request-context.js';
+import { OrderDirection } from '../types/common.types.js';
+import { PageArgs, toConnection } from '../types/connection.js';
+import { DateTime } from '../types/scalars.js';
+import { LifecycleEventType } from './event.types.js';
+import {
+  CreateWebhookInput,
+  DeletedWebhookPayload,
+  DeleteWebhookInput,
+  RedeliverWebhookDeliveryInput,
+  RotateWebhookSecretInput,
+  TestWebhookInput,
+  UpdateWebhookInput,
+  WebhookConnection,
+  WebhookDeliveryConnection,
+  WebhookDeliveryPayload,
+  WebhookDeliveryStatusEnum,
+  WebhookDeliveryType,
+  WebhookFilterInput,
+  WebhookOrderInput,
+  WebhookPayload,
+  WebhookSecretPayload,
+  WebhookType,
+} from './webhook.types.js';
+
+/** For admins alone: an address often holds a key of its receiver. */
+const ADMIN = { minRole: Role.ADMIN };
+
+@Resolver(() => WebhookType)
+export class WebhookResolver {
+  @Extensions(ADMIN)
+  @Query(() => WebhookType, { description: 'One webhook. NOT_FOUND when there is none with this id, FORBIDDEN below the role ADMIN.' })
+  webhook(
+    @Ctx() ctx: RequestContext,
+    @Arg('id', () => ID, { description: 'Id (UUID) of the webhook; NOT_FOUND for one of another tenant, as for one that never was.' })
+    id: string,
+  ): Promise<WebhookType> {
+    return ctx.run((session) => ctx.services.webhooks.get(session, id));
+  }
+
+  @Extensions(ADMIN)
+  @Query(() => WebhookConnection, {
+    description: 'Webhooks of the tenant, newest first unless ordered otherwise. FORBIDDEN below the role ADMIN.',
+  })
+  async webhooks(
+    @Ctx() ctx: RequestContext,
+    @Args(() => PageArgs) page: PageArgs,
+    @Arg('filter', () => WebhookFilterInput, { nullable: true, description: 'Which webhooks; all when absent.' })
+    filter?: WebhookFilterInput,
+    @Arg('orderBy', () => WebhookOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    orderBy?: WebhookOrderInput,
+  ): Promise<object> {
+    const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
+    const result = await ctx.run((session) => ctx.services.webhooks.list(session, filter ?? {}, page, order));
+    return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
+  }
+
+  @Extensions(ADMIN)
+  @Query(() => WebhookDeliveryType, {
+    description: 'One message to a receiver. NOT_FOUND when there is none with this id, FORBIDDEN below the role ADMIN.',
+  })
+  webhookDelivery(
+    @Ctx() ctx: RequestContext,
+    @Arg('id', () => ID, { description: 'Id (UUID) of the delivery; NOT_FOUND for one of another tenant, as for one that never was.' })
+    id: string,
+  ): Promise<WebhookDeliveryType> {
+    return ctx.run((session) => ctx.services.webhooks.getDelivery(session, id));
+  }
+
+  @Extensions(ADMIN)
+  @Mutation(() => WebhookSecretPayload, {
+    description:
+      'Has an address told of lifecycle events from now on, and gives out the secret that signs the messages, once. Needs ADMIN. URL_NOT_ALLOWED for an address that must not be called, CONFLICT when the name is taken or there are 100 already.',
+  })
+  async createWebhook(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => CreateWebhookInput, { description: 'Who is told of what.' }) input: CreateWebhookInput,
+  ): Promise<WebhookSecretPayload> {
+    return ctx.run((session) => ctx.services.webhooks.create(session, input));
+  }
+
+  @Extensions(ADMIN)
+  @Mutation(() => WebhookPayload, { description: 'Changes a webhook’s name, address or events, or switches it off and on. Needs ADMIN.' })
+  async updateWebhook(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => UpdateWebhookInput, { description: 'What to change.' }) input: UpdateWebhookInput,
+  ): Promise<WebhookPayload> {
+    return { webhook: await ctx.run((session) => ctx.services.webhooks.update(session, input)) };
+  }
+
+  @Extensions(ADMIN)
+  @Mutation(() => WebhookSecretPayload, {
+    description:
+      'Gives a webhook a new secret, shown once. For 24 hours every message carries two signatures, the other by the secret before, so that receivers can follow. Needs ADMIN.',
+  })
+  async rotateWebhookSecret(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => RotateWebhookSecretInput, { description: 'Whose secret.' }) input: RotateWebhookSecretInput,
+  ): Promise<WebhookSecretPayload> {
+    return ctx.run((session) => ctx.services.webhooks.rotateSecret(session, input.id));
+  }
+
+  @Extensions(ADMIN)
+  @Mutation(() => DeletedWebhookPayload, { description: 'Deletes a webhook with its log; messages that wait are not sent. Needs ADMIN.' })
+  async deleteWebhook(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => DeleteWebhookInput, { description: 'The webhook to remove.' }) input: DeleteWebhookInput,
+  ): Promise<DeletedWebhookPayload> {
+    await ctx.run((session) => ctx.services.webhooks.delete(session, input.id));
+    return { deletedId: input.id };
+  }
+
+  @Extensions(ADMIN)
+  @Mutation(() => WebhookDeliveryPayload, {
+    description: 'Sends a ping, a signed message of type PING, once and without retries, even while the webhook is disabled. Needs ADMIN.',
+  })
+  async testWebhook(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => TestWebhookInput, { description: 'The webhook to try.' }) input: TestWebhookInput,
+  ): Promise<WebhookDeliveryPayload> {
+    return { delivery: await ctx.run((session) => ctx.services.webhooks.test(session, input.id)) };
+  }
+
+  @Extensions(ADMIN)
+  @Mutation(() => WebhookDeliveryPayload, {
+    description:
+      'Sends the message of an ended delivery again, as a delivery of its own with a new id and eight attempts. Needs ADMIN. CONFLICT while it is pending or the webhook is disabled.',
+  })
+  async redeliverWebhookDelivery(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => RedeliverWebhookDeliveryInput, { description: 'Which message.' }) input: RedeliverWebhookDeliveryInput,
+  ): Promise<WebhookDeliveryPayload> {
+    return { delivery: await ctx.run((session) => ctx.services.webhooks.redeliver(session, input.deliveryId)) };
+  }
+
+  @FieldResolver(() => ModelType, { nullable: true, description: 'The one model whose events are sent; null for all models.' })
+  model(@Root() webhook: WebhookType, @Ctx() ctx: RequestContext): Promise<ModelType | null> | null {
+    return webhook.modelId == null ? null : ctx.loaders.model.load(webhook.modelId);
+  }
+
+  @FieldResolver(() => WebhookDeliveryConnection, { description: 'Messages to it, newest first: the log of deliveries.' })
+  async deliveries(
+    @Root() webhook: WebhookType,
+    @Ctx() ctx: RequestContext,
+    @Args(() => PageArgs) page: PageArgs,
+    @Arg('status', () => WebhookDeliveryStatusEnum, { nullable: true, description: 'Only those that have come so far; all when absent.' })
+    status?: keyof typeof WebhookDeliveryStatusEnum,
+  ): Promise<object> {
+    const key = { webhookId: webhook.id, status: status ?? null, first: page.first ?? null };
+    const result =
+      page.after == null
+        ? await ctx.loaders.webhookDeliveries.load(key)
+        : await ctx.run((session) => ctx.services.webhooks.listDeliveries(session, webhook.id, status, page));
+    return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
+  }
+}
+
+@Resolver(() => WebhookDeliveryType)
+export class WebhookDeliveryResolver {
+  @FieldResolver(() => WebhookType, { description: 'Whose message it is.' })
+  webhook(@Root() delivery: WebhookDeliveryType, @Ctx() ctx: RequestContext): Promise<WebhookType | null> {
+    return ctx.loaders.webhook.load(delivery.webhookId);
+  }
+
+  @FieldResolver(() => LifecycleEventType, { nullable: true, description: 'What it tells of; null for a ping.' })
+  event(@Root() delivery: WebhookDeliveryType, @Ctx() ctx: RequestContext): Promise<object | null> | null {
+    return delivery.eventId == null ? null : ctx.loaders.event.load(delivery.eventId);
+  }
+
+  @FieldResolver(() => DateTime, {
+    nullable: true,
+    description: 'When it is sent next, UTC; for one that is on its way, when it counts as lost. Null when it has ended.',
+  })
+  nextAttemptAt(@Root() delivery: WebhookDeliveryType): Date | null {
+    return delivery.status === 'PENDING' ? delivery.nextAttemptAt : null;
+  }
+}
