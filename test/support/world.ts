@@ -95,11 +95,20 @@ export class World {
       await this.caller.send(`mutation ($id: ID!) { cancelJob(input: { jobId: $id }) { job { id } } }`, { id });
   }
 
-  async newRun(): Promise<string> {
+  newExperiment(): Promise<string> {
+    return createExperiment(this.caller);
+  }
+
+  /** A mutation that makes way for another: what it answers does not matter. */
+  async putAside(name: string, inputType: string, input: object): Promise<void> {
+    await this.mutate(name, inputType, input, '__typename');
+  }
+
+  async newRun(...labels: string[]): Promise<string> {
     const { createRun } = await this.mutate<{ run: { id: string } }>(
       'createRun',
       'CreateRunInput',
-      { experimentId: this.things.experimentId },
+      { experimentId: this.things.experimentId, tags: labels.map((key) => ({ key, value: key })) },
       'run { id }',
     );
     return createRun!.run.id;
@@ -212,6 +221,14 @@ export class World {
     return alias;
   }
 
+  /** One that its author may approve. */
+  async newVersionForReview(): Promise<string> {
+    const modelId = await this.newModel();
+    const input = { modelId, policy: { authorMayApprove: true } };
+    await this.mutate('updateGatePolicy', 'UpdateGatePolicyInput', input, '__typename');
+    return this.newVersion(modelId);
+  }
+
   private mutate<T>(name: string, inputType: string, input: object, selection: string): Promise<Record<string, T>> {
     return this.caller.ok(`mutation ($input: ${inputType}!) { ${name}(input: $input) { ${selection} } }`, { input });
   }
@@ -266,13 +283,16 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   retrainingPolicy: [({ modelId }) => ({ modelId })],
   run: [({ runId }) => ({ id: runId })],
   runMetrics: [({ runId }) => ({ runId })],
-  runs: [({ experimentId, datasetId }) => ({ filter: { experimentIds: [experimentId], datasetIds: [datasetId] } })],
+  runs: [
+    ({ experimentId, datasetId, runId }) => ({ filter: { experimentIds: [experimentId], datasetIds: [datasetId], parentRunId: runId } }),
+  ],
   trainingJob: [({ jobId }) => ({ id: jobId })],
   trainingJobs: [({ runId, datasetId }) => ({ filter: { runId, datasetId } })],
 };
 
 /** The same of every mutation, meant to succeed: what a call uses up is made for it. */
 export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
+  approveModelVersion: [async (_, world) => ({ input: { modelVersionId: await world.newVersionForReview(), toStage: 'STAGING' } })],
   archiveModelVersion: [
     async (_, world) => {
       const modelVersionId = await world.newVersion(await world.newModel());
@@ -283,13 +303,17 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   cancelJob: [async (_, world) => ({ input: { jobId: await world.newTraining() } })],
   createEndpoint: [({ modelId }) => ({ input: { name: `e-${randomUUID()}`, modelId } })],
   createExperiment: [() => ({ input: { name: `e-${randomUUID()}` } })],
+  cloneRun: [({ runId, experimentId }) => ({ input: { runId, experimentId } })],
   createModel: [() => ({ input: { name: `m-${randomUUID()}`, task: 'REGRESSION', modelType: 'MLP_REGRESSOR' } })],
-  createRun: [({ experimentId }) => ({ input: { experimentId } })],
+  createRun: [({ experimentId, runId }) => ({ input: { experimentId, parentRunId: runId } })],
   decideShadow: [
     async ({ endpointId }, world) => ({
       input: { deploymentId: await world.newDeployment(endpointId, await world.newVersion(), 'SHADOW') },
     }),
   ],
+  deleteExperiment: [async (_, world) => ({ input: { id: await world.newExperiment() } })],
+  deleteRun: [async (_, world) => ({ input: { runId: await world.newRun() } })],
+  deleteRunTag: [async (_, world) => ({ input: { runId: await world.newRun('label'), key: 'label' } })],
   deleteEndpoint: [async (_, world) => ({ input: { id: await world.newEndpoint() } })],
   deleteModelAlias: [async ({ modelId, versionId }, world) => ({ input: { modelId, alias: await world.newAlias(modelId, versionId) } })],
   deleteModel: [async (_, world) => ({ input: { id: await world.newModel() } })],
@@ -319,6 +343,7 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   finishRun: [async (_, world) => ({ input: { runId: await world.newRun(), status: 'FINISHED' } })],
   logArtifact: [async (_, world) => ({ input: { runId: await world.newRun(), path: 'table.csv', uploadId: await world.newUpload() } })],
   logMetrics: [async (_, world) => ({ input: { runId: await world.newRun(), metrics: [{ key: 'loss', value: 1 }] } })],
+  logRunDatasets: [async ({ datasetId }, world) => ({ input: { runId: await world.newRun(), datasets: [{ datasetId }] } })],
   logParams: [async (_, world) => ({ input: { runId: await world.newRun(), params: [{ key: 'p', value: 'v' }] } })],
   predict: [({ endpointId }) => ({ input: { endpointId, rows: [CAR] } })],
   promoteModelVersion: [
@@ -333,6 +358,31 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   registerModelVersion: [
     async ({ runId }, world) => ({ input: { modelId: await world.newModel(), runId } }),
     async (_, world) => ({ input: { modelId: await world.newModel(), uploadId: await world.newUpload() } }),
+  ],
+  restoreExperiment: [
+    async (_, world) => {
+      const id = await world.newExperiment();
+      await world.putAside('deleteExperiment', 'DeleteExperimentInput', { id });
+      return { input: { id } };
+    },
+  ],
+  restoreRun: [
+    async (_, world) => {
+      const runId = await world.newRun();
+      await world.putAside('deleteRun', 'DeleteRunInput', { runId });
+      return { input: { runId } };
+    },
+  ],
+  resumeRun: [
+    async (_, world) => {
+      const runId = await world.newRun();
+      await world.putAside('finishRun', 'FinishRunInput', { runId, status: 'FINISHED' });
+      return { input: { runId } };
+    },
+  ],
+  updateRun: [async (_, world) => ({ input: { runId: await world.newRun(), name: 'renamed' } })],
+  rejectModelVersion: [
+    async (_, world) => ({ input: { modelVersionId: await world.newVersion(), toStage: 'STAGING', reason: 'too slow' } }),
   ],
   resolveAlert: [async (_, world) => ({ input: { alertId: await world.newAlert(), reason: 'seen' } })],
   resumeTraining: [async (_, world) => ({ input: { jobId: await world.cancelledTraining() } })],
@@ -354,6 +404,7 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   undeploy: [async (_, world) => ({ input: { deploymentId: await world.newDeployment(await world.newEndpoint()) } })],
   updateEndpoint: [({ endpointId }) => ({ input: { id: endpointId, logSampleRate: 0.5 } })],
   updateExperiment: [({ experimentId }) => ({ input: { id: experimentId, description: 'changed' } })],
+  updateGatePolicy: [({ modelId }) => ({ input: { modelId, policy: { evaluation: { minRows: 200 } } } })],
   updateModel: [({ modelId }) => ({ input: { id: modelId, description: 'changed' } })],
   updateModelVersion: [({ versionId }) => ({ input: { id: versionId, description: 'changed' } })],
   validateModelVersion: [({ versionId }) => ({ input: { modelVersionId: versionId } })],

@@ -14,6 +14,9 @@ export const RUN_TAGS = {
   clonedFrom: 'matih.clonedFromRunId',
 } as const;
 
+/** What a logged dataset was used for. */
+export const CONTEXT_TAG = 'mlflow.data.context';
+
 /** Tags of a run that its own fields show: they are not shown twice. */
 export const SHOWN_AS_FIELDS: readonly string[] = [RUN_TAGS.name, RUN_TAGS.parent];
 

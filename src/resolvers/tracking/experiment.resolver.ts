@@ -5,11 +5,13 @@ import { KeyValue, OrderDirection, toKeyValues } from '../types/common.types.js'
 import { PageArgs, toConnection } from '../types/connection.js';
 import {
   CreateExperimentInput,
+  DeleteExperimentInput,
   ExperimentConnection,
   ExperimentFilterInput,
   ExperimentOrderInput,
   ExperimentPayload,
   ExperimentType,
+  RestoreExperimentInput,
   UpdateExperimentInput,
 } from './experiment.types.js';
 
@@ -54,6 +56,24 @@ export class ExperimentResolver {
     @Arg('input', () => UpdateExperimentInput, { description: 'What to change.' }) input: UpdateExperimentInput,
   ): Promise<ExperimentPayload> {
     return { experiment: await ctx.run((session) => ctx.services.experiments.update(session, input)) };
+  }
+
+  @Mutation(() => ExperimentPayload, { description: 'Puts an experiment aside together with its active runs; nothing is lost yet.' })
+  async deleteExperiment(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => DeleteExperimentInput, { description: 'The experiment.' }) input: DeleteExperimentInput,
+  ): Promise<ExperimentPayload> {
+    return { experiment: await ctx.run((session) => ctx.services.experiments.remove(session, input.id)) };
+  }
+
+  @Mutation(() => ExperimentPayload, {
+    description: 'Brings an experiment back with the runs that were put aside with it; runs that were deleted before stay so.',
+  })
+  async restoreExperiment(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => RestoreExperimentInput, { description: 'The experiment.' }) input: RestoreExperimentInput,
+  ): Promise<ExperimentPayload> {
+    return { experiment: await ctx.run((session) => ctx.services.experiments.restore(session, input.id)) };
   }
 
   @FieldResolver(() => [KeyValue], { description: 'Tags, in the order they were given; the description is a field, not shown here.' })

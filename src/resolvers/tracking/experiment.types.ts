@@ -5,7 +5,7 @@ import { DateTime } from '../types/scalars.js';
 
 export const ExperimentState = describeEnum('ExperimentState', 'Whether an experiment is in use.', {
   ACTIVE: 'Takes new runs.',
-  DELETED: 'Put aside; its runs are kept but no new ones start.',
+  DELETED: 'Put aside with its runs until it is restored or collected as garbage; its name stays taken.',
 });
 
 export const ExperimentOrderField = describeOrderFields<'createdAt' | 'updatedAt' | 'name'>(
@@ -31,6 +31,12 @@ export class ExperimentType {
 
   @Field(() => ExperimentState, { description: 'Whether the experiment is in use.' })
   state!: keyof typeof ExperimentState;
+
+  @Field(() => Boolean, { description: 'Whether it is the one that every tenant has, for runs that name none (MLflow’s experiment 0).' })
+  isDefault!: boolean;
+
+  @Field(() => DateTime, { nullable: true, description: 'When it was put aside, UTC; null for one in use.' })
+  deletedAt?: Date | null;
 
   @Field(() => String, { description: 'Subject of the token that created it.' })
   createdBy!: string;
@@ -95,9 +101,21 @@ export class UpdateExperimentInput {
 
   @Field(() => ExperimentState, {
     nullable: true,
-    description: 'DELETED puts it aside: its runs are kept and no new ones start; ACTIVE brings it back.',
+    description: 'DELETED puts it aside as `deleteExperiment` does; ACTIVE brings it back as `restoreExperiment` does.',
   })
   state?: keyof typeof ExperimentState | null;
+}
+
+@InputType({ description: 'An experiment to put aside.' })
+export class DeleteExperimentInput {
+  @Field(() => ID, { description: 'The experiment. NOT_FOUND when there is none, CONFLICT when it is deleted or a training works in it.' })
+  id!: string;
+}
+
+@InputType({ description: 'A deleted experiment to bring back.' })
+export class RestoreExperimentInput {
+  @Field(() => ID, { description: 'The experiment. NOT_FOUND when there is none, CONFLICT when it is in use.' })
+  id!: string;
 }
 
 @ObjectType({ description: 'The experiment after the mutation.' })

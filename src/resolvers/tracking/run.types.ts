@@ -1,6 +1,7 @@
 import { Field, ID, InputType, ObjectType } from 'type-graphql';
 import { describeEnum, describeOrderFields, KeyValueInput, OrderDirection } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
+import { RunSourceInput } from './run-source.types.js';
 import { DateTime, MetricValue, SafeInt } from '../types/scalars.js';
 
 export const RunStatus = describeEnum('RunStatus', 'Where a run stands.', {
@@ -15,6 +16,11 @@ export const FinalRunStatus = describeEnum('FinalRunStatus', 'How a run can end.
   FINISHED: 'Ended well.',
   FAILED: 'Ended with an error.',
   KILLED: 'Was cancelled.',
+});
+
+export const RunState = describeEnum('RunState', 'Whether a run is in use.', {
+  ACTIVE: 'Shown in lists; can be logged to.',
+  DELETED: 'Put aside until it is restored or collected as garbage.',
 });
 
 export const RunOrderField = describeOrderFields<'createdAt' | 'name'>('RunOrderField', 'What runs can be ordered by.', {
@@ -80,8 +86,16 @@ export class RunType {
   @Field(() => DateTime, { nullable: true, description: 'When it ended, UTC; null while it goes on.' })
   endedAt?: Date | null;
 
+  @Field(() => RunState, { description: 'Whether it is in use, or was put aside.' })
+  state!: keyof typeof RunState;
+
+  @Field(() => DateTime, { nullable: true, description: 'When it was put aside, UTC; null for one in use.' })
+  deletedAt?: Date | null;
+
   /** Shown as `experiment`. */
   experimentId!: string;
+  /** Shown as `parent`. */
+  parentRunId?: string | null;
 }
 
 export const RunConnection = connectionOf(RunType, 'Run', 'runs');
@@ -105,6 +119,12 @@ export class RunFilterInput {
 
   @Field(() => [RunStatus], { nullable: true, description: 'Runs in one of these states.' })
   status?: (keyof typeof RunStatus)[] | null;
+
+  @Field(() => [RunState], { nullable: true, description: 'Runs in use, put aside, or both; those in use when absent.' })
+  states?: (keyof typeof RunState)[] | null;
+
+  @Field(() => ID, { nullable: true, description: 'Runs that are parts of this one. NOT_FOUND for an id that is none.' })
+  parentRunId?: string | null;
 
   @Field(() => [ID], { nullable: true, description: 'Runs that used one of these datasets. NOT_FOUND for an id that is none.' })
   datasetIds?: string[] | null;
@@ -138,6 +158,18 @@ export class CreateRunInput {
 
   @Field(() => String, { nullable: true, description: 'Name: 1 to 250 visible characters; made from the time when absent.' })
   name?: string | null;
+
+  @Field(() => ID, { nullable: true, description: 'Run that the new one is a part of. NOT_FOUND when there is none.' })
+  parentRunId?: string | null;
+
+  @Field(() => DateTime, { nullable: true, description: 'When it started, UTC; now when absent.' })
+  startedAt?: Date | null;
+
+  @Field(() => String, { nullable: true, description: 'Notes for people, as Markdown, at most 8,000 characters.' })
+  description?: string | null;
+
+  @Field(() => RunSourceInput, { nullable: true, description: 'Where its code comes from.' })
+  source?: RunSourceInput | null;
 
   @Field(() => [KeyValueInput], { nullable: true, description: 'Parameters, at most 100; they do not change later.' })
   params?: KeyValueInput[] | null;

@@ -9,6 +9,7 @@ import { checkArtifactPath, contentTypeOf } from '../../domain/tracking/artifact
 import { AppError, conflict, ErrorCode, notFound } from '../../errors.js';
 import type { StagedObjects } from '../platform/staged-objects.js';
 import { audit } from '../platform/use-case.js';
+import { requireWritable } from './run-pairs.js';
 import type { RunService } from './run.service.js';
 import type { UploadService } from './upload.service.js';
 
@@ -31,6 +32,7 @@ export class ArtifactService {
     const id = uuidv7();
     const start = await this.db.transact(actor, async (session) => {
       const run = await this.runs.get(session, input.runId);
+      await requireWritable(session, run.id);
       const upload = await this.uploads.get(session, input.uploadId);
       await this.refuseOwnFolders(session, run.id, path);
       const existing = await this.existing(session, run.id, path, upload.sha256);

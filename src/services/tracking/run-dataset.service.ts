@@ -3,6 +3,7 @@ import { Dataset } from '../../db/entities/tracking/dataset.entity.js';
 import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { checkTags } from '../../domain/platform/names.js';
+import { CONTEXT_TAG } from '../../domain/tracking/run-tags.js';
 import { badInput } from '../../errors.js';
 import { requireOwn } from '../platform/ownership.js';
 import { audit } from '../platform/use-case.js';
@@ -38,7 +39,6 @@ interface Row {
 }
 
 const MAX_PER_CALL = 1_000;
-export const CONTEXT_TAG = 'mlflow.data.context';
 /** As MLflow bounds them. */
 const MAX_LENGTHS = { name: 500, digest: 36, sourceType: 36, source: 65_535, schema: 1_048_575, profile: 16_777_215 } as const;
 /** Shorter ones are not SHA-256 but hashes of a client's own, and would match by chance. */

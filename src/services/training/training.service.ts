@@ -13,6 +13,7 @@ import { AppError, badInput, notFound } from '../../errors.js';
 import type { JobRun } from '../platform/job-run.js';
 import type { JobService } from '../platform/job.service.js';
 import { audit, emitEvent } from '../platform/use-case.js';
+import { requireWritable } from '../tracking/run-pairs.js';
 import { TrainingAttempt, type TrainingParts } from './training-attempt.js';
 import type { TrainingJobConfig } from './training-job-config.js';
 
@@ -71,6 +72,7 @@ export class TrainingService {
   /** Another attempt at a failed or cancelled training, from its last sound checkpoint. CONFLICT in any other state. */
   async resume(session: Session, jobId: string): Promise<Job> {
     const job = await this.jobs.resume(session, 'resumeTraining', jobId, 'TRAINING');
+    await requireWritable(session, job.runId!);
     await session.em.nativeUpdate(Run, { id: job.runId!, tenant: session.tenant }, { status: 'QUEUED', endedAt: null });
     this.announce(session, job);
     return job;

@@ -1,0 +1,310 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Caller, TestService } from '../support/service.js';
+import { startTestService } from '../support/service.js';
+import { createRun, mutate, query, refused } from '../support/tracking.js';
+import { createExperiment, registerDataset, startTraining, CARS_CONFIG, vegaPath } from '../support/training.js';
+
+let service: TestService;
+let tess: Caller;
+
+beforeAll(async () => {
+  service = await startTestService();
+  tess = await service.as();
+});
+afterAll(() => service?.close());
+
+const read = async <T>(id: string, selection: string): Promise<T> =>
+  (await tess.ok<{ run: T }>(`query ($id: ID!) { run(id: $id) { ${selection} } }`, { id })).run;
+
+const listed = async (filter: object): Promise<string[]> => {
+  const { runs } = await tess.ok<{ runs: { nodes: { id: string }[] } }>(
+    `query ($filter: RunFilterInput!) { runs(filter: $filter, orderBy: { field: CREATED_AT, direction: ASC }) { nodes { id } } }`,
+    { filter },
+  );
+  return runs.nodes.map(({ id }) => id);
+};
+
+describe('nested runs', () => {
+  it('show their parent and their children, page by page', async () => {
+    const experimentId = await createExperiment(tess);
+    const parent = await createRun(tess, { experimentId, name: 'sweep' });
+    const children = [];
+    for (let i = 0; i < 5; i++) children.push(await createRun(tess, { experimentId, name: `trial-${i}`, parentRunId: parent }));
+    const page = `id children(first: 2) { nodes { name parent { name } } totalCount pageInfo { endCursor hasNextPage } }`;
+    const { children: first } = await read<{ children: { nodes: object[]; pageInfo: { endCursor: string } } }>(parent, page);
+    expect(first).toMatchObject({ nodes: [{ name: 'trial-4', parent: { name: 'sweep' } }, { name: 'trial-3' }], totalCount: 5 });
+    const { run } = await tess.ok<{ run: { children: object } }>(
+      `query ($id: ID!, $after: String) { run(id: $id) { children(first: 3, after: $after) { nodes { name } pageInfo { hasNextPage } } } }`,
+      { id: parent, after: first.pageInfo.endCursor },
+    );
+    expect(run.children).toEqual({
+      nodes: [{ name: 'trial-2' }, { name: 'trial-1' }, { name: 'trial-0' }],
+      pageInfo: { hasNextPage: false },
+    });
+    expect(await listed({ parentRunId: parent })).toEqual(children);
+    await mutate(tess, 'deleteRun', { runId: children[0] }, '__typename');
+    expect(await listed({ parentRunId: parent })).toEqual(children.slice(1));
+    expect(await read(parent, 'children { totalCount }')).toEqual({ children: { totalCount: 4 } });
+  });
+
+  it('need the same few statements for one parent as for many', async () => {
+    const experimentId = await createExperiment(tess);
+    for (let i = 0; i < 4; i++) await createRun(tess, { experimentId, parentRunId: await createRun(tess, { experimentId }) });
+    const count = async (first: number) => {
+      service.statements.length = 0;
+      await tess.ok(
+        `query ($first: Int!) { runs(first: $first) { nodes { parent { id } children { nodes { id } } description source { name } } } }`,
+        {
+          first,
+        },
+      );
+      return service.statements.filter((sql) => /^select/i.test(sql) && /\brun(_tag)?\b/.test(sql)).length;
+    };
+    expect(await count(8)).toBe(await count(2));
+  });
+
+  it('follow MLflow’s tag, and are never in a circle', async () => {
+    const [a, b] = [await createRun(tess, { name: 'a' }), await createRun(tess, { name: 'b' })];
+    const hex = (id: string) => id.replaceAll('-', '');
+    const tag = (runId: string, value: string) =>
+      mutate(tess, 'setRunTags', { runId, tags: [{ key: 'mlflow.parentRunId', value }] }, '__typename');
+    await tag(b, hex(a));
+    expect(await read(b, 'parent { id } tags { key }')).toEqual({ parent: { id: a }, tags: [] });
+    await tag(a, hex(b));
+    expect(await read(a, 'parent { id }')).toEqual({ parent: null });
+    await tag(a, hex(a));
+    expect(await read(a, 'parent { id }')).toEqual({ parent: null });
+    await mutate(tess, 'deleteRunTag', { runId: b, key: 'mlflow.parentRunId' }, '__typename');
+    expect(await read(b, 'parent { id }')).toEqual({ parent: null });
+    const other = await service.as({ tenant: 'other' });
+    const foreign = await createRun(other);
+    await tag(b, hex(foreign));
+    expect(await read(b, 'parent { id }')).toEqual({ parent: null });
+    const experimentId = await createExperiment(tess);
+    expect((await refused(tess, 'createRun', { experimentId, parentRunId: foreign })).extensions.code).toBe('NOT_FOUND');
+  });
+
+  it('are named by MLflow’s tag as well', async () => {
+    const experimentId = await createExperiment(tess);
+    const id = await createRun(tess, { experimentId, tags: [{ key: 'mlflow.runName', value: 'tagged' }] });
+    expect(await read(id, 'name')).toEqual({ name: 'tagged' });
+    await mutate(tess, 'setRunTags', { runId: id, tags: [{ key: 'mlflow.runName', value: 'again' }] }, '__typename');
+    expect(await read(id, 'name')).toEqual({ name: 'again' });
+    await mutate(tess, 'updateRun', { runId: id, name: 'third' }, '__typename');
+    expect(await query(service, `select value from run_tag where run_id = $1 and key = 'mlflow.runName'`, [id])).toEqual([
+      { value: 'third' },
+    ]);
+    const error = await refused(tess, 'createRun', { experimentId, name: 'x', tags: [{ key: 'mlflow.runName', value: 'y' }] });
+    expect(error.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.name' });
+    const blank = await refused(tess, 'setRunTags', { runId: id, tags: [{ key: 'mlflow.runName', value: '' }] });
+    expect(blank.extensions.code).toBe('BAD_USER_INPUT');
+  });
+});
+
+describe('a run that has ended', () => {
+  it('goes on after resumeRun and ends again', async () => {
+    const id = await createRun(tess);
+    expect((await refused(tess, 'resumeRun', { runId: id })).extensions).toMatchObject({ code: 'CONFLICT' });
+    await mutate(tess, 'finishRun', { runId: id, status: 'FAILED' }, '__typename');
+    const { run } = await mutate<{ run: object }>(tess, 'resumeRun', { runId: id }, 'run { status endedAt }');
+    expect(run).toEqual({ status: 'RUNNING', endedAt: null });
+    await mutate(tess, 'logMetrics', { runId: id, metrics: [{ key: 'loss', value: 1 }] }, '__typename');
+    const endedAt = '2026-01-02T03:04:05.000Z';
+    const updated = await mutate<{ run: object }>(tess, 'updateRun', { runId: id, status: 'FINISHED', endedAt }, 'run { status endedAt }');
+    expect(updated.run).toEqual({ status: 'FINISHED', endedAt });
+  });
+
+  it('is not resumed when a training of this service made it', async () => {
+    const experimentId = await createExperiment(tess);
+    const datasetId = await registerDataset(tess, { name: 'cars', path: vegaPath('cars.json') });
+    const config = { ...CARS_CONFIG, hyperparameters: { epochs: 10_000, batchSize: 64, learningRate: 0.01, hiddenLayers: [4] } };
+    const { jobId, runId } = await startTraining(tess, { experimentId, datasetId, config });
+    for (const [name, input] of [
+      ['deleteRun', { runId }],
+      ['deleteExperiment', { id: experimentId }],
+    ] as const) {
+      const error = await refused(tess, name, input);
+      expect(error.extensions).toMatchObject({ code: 'CONFLICT', got: `training ${jobId}` });
+    }
+    await mutate(tess, 'cancelJob', { jobId }, '__typename');
+    expect((await refused(tess, 'resumeRun', { runId })).message).toContain('resumeTraining');
+    await mutate(tess, 'deleteRun', { runId }, '__typename');
+    expect((await refused(tess, 'resumeTraining', { jobId })).extensions.code).toBe('CONFLICT');
+    await mutate(tess, 'restoreRun', { runId }, '__typename');
+    await mutate(tess, 'resumeTraining', { jobId }, '__typename');
+    await mutate(tess, 'cancelJob', { jobId }, '__typename');
+  });
+
+  it('is cloned with parameters, tags, notes, source and data, not with what came out', async () => {
+    const experimentId = await createExperiment(tess);
+    const datasetId = await registerDataset(tess, { name: 'cars-too', path: vegaPath('cars.json') });
+    const id = await createRun(tess, {
+      experimentId,
+      name: 'original',
+      description: '# why',
+      source: { name: 'train.py', gitCommit: 'abc', type: 'LOCAL' },
+      params: [{ key: 'lr', value: '0.1' }],
+      tags: [{ key: 'team', value: 'a' }],
+    });
+    await mutate(tess, 'logRunDatasets', { runId: id, datasets: [{ datasetId, context: 'training' }] }, '__typename');
+    await mutate(tess, 'logMetrics', { runId: id, metrics: [{ key: 'loss', value: 1 }] }, '__typename');
+    const selection = `run { id name status description source { name gitCommit user } clonedFrom { id } params { key value }
+      tags { key value } metrics { key } loggedDatasets { name context dataset { id } } }`;
+    const { run } = await mutate<{ run: Record<string, unknown> }>(tess, 'cloneRun', { runId: id }, selection);
+    expect(run).toMatchObject({
+      name: 'original',
+      status: 'RUNNING',
+      description: '# why',
+      source: { name: 'train.py', gitCommit: 'abc', user: null },
+      clonedFrom: { id },
+      params: [{ key: 'lr', value: '0.1' }],
+      metrics: [],
+      loggedDatasets: [{ name: 'cars-too', context: 'training', dataset: { id: datasetId } }],
+    });
+    expect(run['tags']).toContainEqual({ key: 'team', value: 'a' });
+    const bare = await mutate<{ run: object }>(
+      tess,
+      'cloneRun',
+      { runId: id, withDatasets: false, name: 'bare' },
+      'run { name loggedDatasets { name } }',
+    );
+    expect(bare.run).toEqual({ name: 'bare', loggedDatasets: [] });
+  });
+});
+
+describe('notes', () => {
+  it('of a run are MLflow’s tag', async () => {
+    const id = await createRun(tess);
+    await mutate(tess, 'updateRun', { runId: id, description: 'a note' }, '__typename');
+    expect(await read(id, 'description tags { key value }')).toEqual({
+      description: 'a note',
+      tags: [{ key: 'mlflow.note.content', value: 'a note' }],
+    });
+    await mutate(tess, 'updateRun', { runId: id, description: '' }, '__typename');
+    expect(await read(id, 'description tags { key }')).toEqual({ description: '', tags: [] });
+  });
+
+  it('of an experiment are kept equal to MLflow’s tag', async () => {
+    const id = await createExperiment(tess);
+    const change = (input: object) =>
+      mutate<{ experiment: object }>(tess, 'updateExperiment', { id, ...input }, 'experiment { description tags { key value } }');
+    const tags = [{ key: 'team', value: 'a' }];
+    expect((await change({ description: 'about', tags })).experiment).toEqual({ description: 'about', tags });
+    expect((await change({ tags: [] })).experiment).toEqual({ description: 'about', tags: [] });
+    expect(await query(service, `select tags from experiment where id = $1`, [id])).toEqual([{ tags: { 'mlflow.note.content': 'about' } }]);
+    const byTag = await change({ tags: [{ key: 'mlflow.note.content', value: 'by tag' }] });
+    expect(byTag.experiment).toEqual({ description: 'by tag', tags: [] });
+  });
+});
+
+describe('deleted runs', () => {
+  it('are left out of lists, refuse every write with CONFLICT, and come back whole', async () => {
+    const experimentId = await createExperiment(tess);
+    const runId = await createRun(tess, { experimentId, tags: [{ key: 'k', value: 'v' }] });
+    const { uploadId } = await tess.upload('a.txt', 'a');
+    const { run } = await mutate<{ run: { deletedAt: string | null } }>(tess, 'deleteRun', { runId }, 'run { state deletedAt }');
+    expect(run).toMatchObject({ state: 'DELETED', deletedAt: expect.any(String) });
+    expect(await listed({ experimentIds: [experimentId] })).toEqual([]);
+    expect(await listed({ experimentIds: [experimentId], states: ['DELETED'] })).toEqual([runId]);
+    expect(await listed({ experimentIds: [experimentId], states: ['DELETED', 'ACTIVE'] })).toEqual([runId]);
+    const again = await mutate<{ run: object }>(tess, 'deleteRun', { runId }, 'run { deletedAt }');
+    expect(again.run).toEqual({ deletedAt: run.deletedAt });
+    const writes: Record<string, object> = {
+      logMetrics: { runId, metrics: [{ key: 'loss', value: 1 }] },
+      logParams: { runId, params: [{ key: 'a', value: 'b' }] },
+      setRunTags: { runId, tags: [{ key: 'a', value: 'b' }] },
+      deleteRunTag: { runId, key: 'k' },
+      finishRun: { runId, status: 'FINISHED' },
+      updateRun: { runId, name: 'x' },
+      resumeRun: { runId },
+      logRunDatasets: { runId, datasets: [{ name: 'd', digest: '1', sourceType: 'local', source: '' }] },
+      logArtifact: { runId, path: 'a.txt', uploadId },
+    };
+    for (const [name, input] of Object.entries(writes)) {
+      const { extensions } = await refused(tess, name, input);
+      expect(extensions, name).toMatchObject({ code: 'CONFLICT', expected: 'an active run', got: 'DELETED' });
+    }
+    await mutate(tess, 'restoreRun', { runId }, '__typename');
+    expect(await read(runId, 'state deletedAt status tags { key } metrics { key } artifacts { path }')).toEqual({
+      ...{ state: 'ACTIVE', deletedAt: null, status: 'RUNNING', tags: [{ key: 'k' }], metrics: [], artifacts: [] },
+    });
+    await mutate(tess, 'logMetrics', writes['logMetrics']!, '__typename');
+  });
+});
+
+describe('deleted experiments', () => {
+  it('take their active runs with them and bring exactly those back', async () => {
+    const { experiment } = await mutate<{ experiment: { id: string } }>(tess, 'createExperiment', { name: 'taken' }, 'experiment { id }');
+    const { id } = experiment;
+    const before = await createRun(tess, { experimentId: id });
+    const kept = [await createRun(tess, { experimentId: id }), await createRun(tess, { experimentId: id })];
+    await mutate(tess, 'deleteRun', { runId: before }, '__typename');
+    await mutate(tess, 'deleteExperiment', { id }, '__typename');
+    expect(await listed({ experimentIds: [id] })).toEqual([]);
+    expect(await listed({ experimentIds: [id], states: ['DELETED'] })).toEqual([before, ...kept]);
+    expect((await refused(tess, 'deleteExperiment', { id })).extensions).toMatchObject({ code: 'CONFLICT', got: 'DELETED' });
+    expect((await refused(tess, 'updateExperiment', { id, name: 'other' })).extensions).toMatchObject({ code: 'CONFLICT' });
+    expect((await refused(tess, 'createRun', { experimentId: id })).extensions).toMatchObject({ field: 'input.experimentId' });
+    const taken = await refused(tess, 'createExperiment', { name: 'taken' });
+    expect(taken.message).toContain('deleted');
+    await mutate(tess, 'restoreExperiment', { id }, '__typename');
+    expect((await refused(tess, 'restoreExperiment', { id })).extensions).toMatchObject({ code: 'CONFLICT', got: 'ACTIVE' });
+    expect(await listed({ experimentIds: [id] })).toEqual(kept);
+  });
+
+  it('get no new run, however the two calls meet', async () => {
+    for (let i = 0; i < 10; i++) {
+      const id = await createExperiment(tess);
+      const create = tess.send(`mutation ($e: ID!) { createRun(input: { experimentId: $e }) { run { id } } }`, { e: id });
+      const remove = mutate(tess, 'deleteExperiment', { id }, '__typename');
+      await Promise.all([create, remove]);
+      expect(await listed({ experimentIds: [id] })).toEqual([]);
+    }
+  });
+});
+
+describe('data of a run', () => {
+  it('is logged once, with its context, and linked by its digest', async () => {
+    const runId = await createRun(tess);
+    const datasetId = await registerDataset(tess, { name: 'linked', path: vegaPath('cars.json') });
+    const { dataset } = await tess.ok<{ dataset: { sha256: string } }>(`query ($id: ID!) { dataset(id: $id) { sha256 } }`, {
+      id: datasetId,
+    });
+    const reference = { name: 'other', digest: 'ab12cd34', sourceType: 's3', source: '{"uri":"s3://b/k"}', schema: '{}', profile: '{}' };
+    const datasets = [
+      { ...reference, context: 'eval' },
+      { ...reference, name: 'same', digest: dataset.sha256.slice(0, 36) },
+      { datasetId, direction: 'OUTPUT', tags: [{ key: 'k', value: 'v' }] },
+    ];
+    await mutate(tess, 'logRunDatasets', { runId, datasets }, '__typename');
+    await mutate(tess, 'logRunDatasets', { runId, datasets: [{ ...reference, tags: [{ key: 'more', value: '1' }] }] }, '__typename');
+    const { loggedDatasets } = await read<{ loggedDatasets: object[] }>(
+      runId,
+      'loggedDatasets { name digest direction context source tags { key value } dataset { id } }',
+    );
+    const linked = { dataset: { id: datasetId } };
+    expect(loggedDatasets).toHaveLength(3);
+    expect(loggedDatasets).toMatchObject([
+      { name: 'other', digest: 'ab12cd34', direction: 'INPUT', context: 'eval', tags: [{ key: 'more', value: '1' }], dataset: null },
+      { name: 'same', ...linked },
+      { name: 'linked', digest: dataset.sha256.slice(0, 36), direction: 'OUTPUT', tags: [{ key: 'k', value: 'v' }], ...linked },
+    ]);
+  });
+
+  it('is refused with the field that is wrong', async () => {
+    const runId = await createRun(tess);
+    const good = { name: 'd', digest: '1', sourceType: 'local', source: '' };
+    for (const [dataset, field] of [
+      [{ ...good, name: undefined }, 'name'],
+      [{ ...good, name: '' }, 'name'],
+      [{ ...good, digest: 'x'.repeat(37) }, 'digest'],
+      [{ ...good, source: undefined }, 'source'],
+      [{ ...good, tags: [{ key: '__proto__', value: 'v' }] }, 'tags[0].key'],
+    ] as const) {
+      const { extensions } = await refused(tess, 'logRunDatasets', { runId, datasets: [good, dataset] });
+      expect(extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: `input.datasets[1].${field}` });
+    }
+    expect((await refused(tess, 'logRunDatasets', { runId, datasets: [] })).extensions).toMatchObject({ field: 'input.datasets' });
+    expect(await read(runId, 'loggedDatasets { id }')).toEqual({ loggedDatasets: [] });
+  });
+});
