@@ -1,25 +1,22 @@
-import type { IncomingMessage } from 'node:http';
-import { PassThrough, type Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import type { TokenVerifier } from '../adapters/auth/token-verifier.js';
 import { bearerOf, includesRole, Role } from '../domain/platform/principal.js';
 import { AppError, badInput, ErrorCode, unauthenticated } from '../errors.js';
 import type { UploadService } from '../services/tracking/upload.service.js';
+import { detachedBody, discardRest } from './body.js';
 
 export interface UploadRoute {
   tokens: TokenVerifier;
   services: { uploads: UploadService };
 }
 
-/** A client that is refused in mid-upload may still send for so long. */
-const LINGER_MS = 5_000;
-
 /** POST /uploads?fileName=… with the file as the body, streamed; answers {uploadId, fileName, sizeBytes, sha256} for a mutation to use. */
 export function registerUploads(fastify: FastifyInstance, { tokens, services }: UploadRoute): void {
   void fastify.register(async (scope) => {
     scope.removeAllContentTypeParsers();
     // The body is handed on as the stream that it is.
-    scope.addContentTypeParser('*', (_request, payload, done) => done(null, detached(payload)));
+    scope.addContentTypeParser('*', (_request, payload, done) => done(null, detachedBody(payload)));
     scope.addHook('onError', async (request) => discardRest(request.raw));
     scope.post('/uploads', { bodyLimit: Number.MAX_SAFE_INTEGER }, async (request) => {
       const token = bearerOf(request.headers.authorization);
@@ -34,23 +31,4 @@ export function registerUploads(fastify: FastifyInstance, { tokens, services }: 
       return { uploadId: upload.id, fileName: upload.fileName, sizeBytes: upload.sizeBytes, sha256: upload.sha256 };
     });
   });
-}
-
-/** The content apart from its connection, over which the answer goes when the content is refused. */
-function detached(request: IncomingMessage): Readable {
-  const body = new PassThrough();
-  // Nobody reads it when the request is refused before.
-  body.on('error', () => undefined);
-  request.once('close', () => {
-    if (!request.complete) body.destroy(badInput('body', 'the whole file', 'a connection that ended before it'));
-  });
-  return request.pipe(body);
-}
-
-/** What a refused client still sends is read and thrown away, so that it sees its answer and the connection comes to an end. */
-function discardRest(request: IncomingMessage): void {
-  if (request.complete) return;
-  const timer = setTimeout(() => request.socket.destroy(), LINGER_MS);
-  request.once('close', () => clearTimeout(timer));
-  request.unpipe().resume();
 }

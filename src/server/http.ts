@@ -12,6 +12,7 @@ import { AppError, ErrorCode } from '../errors.js';
 import { registerArtifacts } from '../protocols/artifacts.js';
 import { registerMlflow } from '../protocols/mlflow/register.js';
 import { registerOps } from '../protocols/ops.js';
+import { registerSignedObjects } from '../protocols/signed-objects.js';
 import { registerUploads } from '../protocols/uploads.js';
 import { createLoaders, type Loaders } from '../services/loaders.js';
 import type { RequestContext } from '../resolvers/request-context.js';
@@ -74,6 +75,7 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
   });
   registerUploads(fastify, app);
   registerArtifacts(fastify, app);
+  registerSignedObjects(fastify, app);
   registerMlflow(fastify, app);
   await registerGraphiql(fastify);
 

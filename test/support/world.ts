@@ -118,6 +118,15 @@ export class World {
     return (await this.caller.upload('table.csv', 'a,b\n1,2\n')).uploadId;
   }
 
+  /** An upload that has all its parts. */
+  async sentUpload(): Promise<string> {
+    const { createUpload } = await this.caller.ok<{ createUpload: { uploadId: string; parts: { url: string }[] } }>(
+      `mutation { createUpload(input: { fileName: "table.csv", sizeBytes: 8 }) { uploadId parts { url } } }`,
+    );
+    await fetch(new URL(createUpload.parts[0]!.url, this.caller.url), { method: 'PUT', body: 'a,b\n1,2\n' });
+    return createUpload.uploadId;
+  }
+
   /** A training that does not end while a test looks. */
   async newTraining(): Promise<string> {
     const config = { ...QUICK_CONFIG, hyperparameters: { ...QUICK_CONFIG.hyperparameters, epochs: 10_000 }, checkpointEveryEpochs: 10_000 };
@@ -305,6 +314,8 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   createExperiment: [() => ({ input: { name: `e-${randomUUID()}` } })],
   cloneRun: [({ runId, experimentId }) => ({ input: { runId, experimentId } })],
   createModel: [() => ({ input: { name: `m-${randomUUID()}`, task: 'REGRESSION', modelType: 'MLP_REGRESSOR' } })],
+  completeUpload: [async (_, world) => ({ input: { uploadId: await world.sentUpload() } })],
+  createUpload: [() => ({ input: { fileName: 'table.csv', sizeBytes: 8 } })],
   createRun: [({ experimentId, runId }) => ({ input: { experimentId, parentRunId: runId } })],
   decideShadow: [
     async ({ endpointId }, world) => ({

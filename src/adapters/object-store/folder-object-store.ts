@@ -18,7 +18,7 @@ import {
   type StoredObject,
   type StoredPart,
 } from './port.js';
-import { signUrl, verifyUrl } from './signed-urls.js';
+import { SIGNED_PREFIX, signUrl, verifyUrl } from './signed-urls.js';
 
 /** Files in a folder: written beside, synced and renamed, so that a key is whole or absent. */
 export class FolderObjectStore implements ObjectStore {
@@ -126,6 +126,7 @@ export class FolderObjectStore implements ObjectStore {
   }
 
   readonly signedRequests: SignedRequests = {
+    prefix: SIGNED_PREFIX,
     verify: (method, url) => {
       // Without one, nothing was ever signed here: any answers no.
       return verifyUrl(this.secret ?? randomBytes(32), method, url);

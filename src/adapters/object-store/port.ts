@@ -34,6 +34,8 @@ export const MAX_PARTS = 10_000;
 
 /** Requests at signed addresses of this service, for a store that has no server of its own. */
 export interface SignedRequests {
+  /** Every signed path begins with it. */
+  readonly prefix: string;
   /** Whether the address was signed by this store for this method and has not expired; FORBIDDEN otherwise. */
   verify(method: 'GET' | 'PUT', url: URL): SignedRequest;
   /** Streams a part in, in place of one with its number; the answer is its ETag. NOT_FOUND when the upload has ended. */

@@ -57,7 +57,8 @@ export class ModelType {
   @Field(() => DateTime, { description: 'When it last changed, new versions included, UTC.' })
   updatedAt!: Date;
 
-  /** Shown as entries. */
+  /** Shown otherwise. */
+  gatePolicy?: Record<string, unknown> | null;
   tags!: Record<string, string>;
 }
 
@@ -119,10 +120,13 @@ export class CreateModelInput {
   tags?: KeyValueInput[] | null;
 }
 
-@InputType({ description: 'Changes to a model; absent fields stay as they are. The name, being part of stored paths, never changes.' })
+@InputType({ description: 'Changes to a model; absent fields stay as they are.' })
 export class UpdateModelInput {
   @Field(() => ID, { description: 'The model. NOT_FOUND when there is none.' })
   id!: string;
+
+  @Field(() => String, { nullable: true, description: 'New name; its files stay where they are stored. CONFLICT when taken.' })
+  name?: string | null;
 
   @Field(() => String, { nullable: true, description: 'New description, as Markdown.' })
   description?: string | null;

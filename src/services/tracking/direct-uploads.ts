@@ -1,6 +1,4 @@
-import { Writable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { Meter } from '../../adapters/object-store/meter.js';
+import { createHash } from 'node:crypto';
 import { MAX_PARTS, type ObjectStore, type StoredObject, type StoredPart } from '../../adapters/object-store/port.js';
 import { DirectUpload } from '../../db/entities/tracking/direct-upload.entity.js';
 import type { Actor, Database, Session } from '../../db/database.js';
@@ -82,12 +80,16 @@ export class DirectUploads {
       // Completed before, by a call whose answer was lost: then the file is there.
       if (!(error instanceof AppError) || error.code !== ErrorCode.NOT_FOUND) throw error;
     }
-    const meter = new Meter(this.maxBytes);
     const content = await this.objects.get(objectKey).catch((error: unknown) => {
       throw error instanceof AppError && error.code === ErrorCode.NOT_FOUND ? notFound('upload', upload.id) : error;
     });
-    await pipeline(content, meter, sink());
-    return meter.result();
+    const hash = createHash('sha256');
+    let sizeBytes = 0;
+    for await (const chunk of content as AsyncIterable<Buffer>) {
+      hash.update(chunk);
+      sizeBytes += chunk.length;
+    }
+    return { sizeBytes, sha256: hash.digest('hex') };
   }
 
   /** In the transaction of the row that names the file. False when another completion was faster. */
@@ -134,8 +136,4 @@ export function tooLarge(maxBytes: number): AppError {
   return new AppError(ErrorCode.RESOURCE_EXHAUSTED, `The file is larger than the ${maxBytes} bytes allowed.`, {
     expected: `at most ${maxBytes} bytes`,
   });
-}
-
-function sink(): Writable {
-  return new Writable({ write: (_chunk, _encoding, done) => done() });
 }

@@ -1,0 +1,134 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { Role } from '../../src/domain/platform/principal.js';
+import { sql } from '../support/embedded.js';
+import { startTestService, type Caller, type TestService } from '../support/service.js';
+
+const MIB = 1024 ** 2;
+const CREATE = `mutation ($input: CreateUploadInput!) { createUpload(input: $input) { uploadId expiresAt parts { partNumber offsetBytes sizeBytes url } } }`;
+const COMPLETE = `mutation ($id: ID!) { completeUpload(input: { uploadId: $id }) { upload { id fileName sizeBytes sha256 } } }`;
+
+interface Part {
+  partNumber: number;
+  offsetBytes: number;
+  sizeBytes: number;
+  url: string;
+}
+
+let service: TestService;
+let caller: Caller;
+beforeAll(async () => {
+  service = await startTestService({ MAX_UPLOAD_BYTES: String(200 * MIB), LOG_LEVEL: 'silent' });
+  caller = await service.as();
+});
+afterAll(() => service?.close());
+
+async function create(sizeBytes: number, fileName = 'table.csv'): Promise<{ uploadId: string; parts: Part[] }> {
+  return (await caller.ok<{ createUpload: { uploadId: string; parts: Part[] } }>(CREATE, { input: { fileName, sizeBytes } })).createUpload;
+}
+
+/** As a client without any token does it. */
+const send = (part: Part, content: Buffer) =>
+  fetch(new URL(part.url, service.url), {
+    method: 'PUT',
+    body: new Uint8Array(content.subarray(part.offsetBytes, part.offsetBytes + part.sizeBytes)),
+  });
+
+async function traces(): Promise<object[]> {
+  return [
+    ...(await sql(service.database.url, 'select object_key from staged_object')),
+    ...(await sql(service.database.url, 'select id from direct_upload')),
+  ];
+}
+
+it('goes part by part to addresses without a token, and becomes one file with its SHA-256', async () => {
+  const content = randomBytes(130 * MIB);
+  const { uploadId, parts } = await create(content.length);
+  expect(parts.map(({ partNumber, offsetBytes, sizeBytes }) => [partNumber, offsetBytes / MIB, sizeBytes / MIB])).toEqual([
+    [1, 0, 64],
+    [2, 64, 64],
+    [3, 128, 2],
+  ]);
+  const early = await caller.fails(COMPLETE, { id: uploadId });
+  expect(early).toMatchObject({ message: 'parts: expected 3 parts, got "no part 1 yet".', extensions: { code: 'BAD_USER_INPUT' } });
+  const answers = await Promise.all(parts.toReversed().map((part) => send(part, content)));
+  expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
+  const expected = { id: uploadId, fileName: 'table.csv', sizeBytes: content.length };
+  const { completeUpload } = await caller.ok(COMPLETE, { id: uploadId });
+  expect(completeUpload).toEqual({ upload: { ...expected, sha256: createHash('sha256').update(content).digest('hex') } });
+  expect(await caller.ok(COMPLETE, { id: uploadId })).toEqual({ completeUpload });
+  expect(await traces()).toEqual([]);
+  // Nobody changes it any more with an address that he kept.
+  expect((await send(parts[0]!, randomBytes(64 * MIB))).status).toBe(404);
+});
+
+it('is used like any upload, and completed once when two ask at once', async () => {
+  const content = Buffer.from('a,b\n1,2\n');
+  const { uploadId, parts } = await create(content.length, 'folder/table.csv');
+  await send(parts[0]!, content);
+  const both = await Promise.all([caller.ok(COMPLETE, { id: uploadId }), caller.ok(COMPLETE, { id: uploadId })]);
+  expect(both[0]).toEqual(both[1]);
+  const { registerDataset } = await caller.ok<{ registerDataset: { dataset: { rowCount: number } } }>(
+    `mutation ($id: ID!) { registerDataset(input: { name: "direct", source: { uploadId: $id } }) { dataset { rowCount } } }`,
+    { id: uploadId },
+  );
+  expect(registerDataset.dataset.rowCount).toBe(1);
+});
+
+it('takes an empty file', async () => {
+  const { uploadId, parts } = await create(0);
+  expect(parts).toHaveLength(1);
+  await send(parts[0]!, Buffer.alloc(0));
+  await caller.ok(COMPLETE, { id: uploadId });
+});
+
+it('refuses what was not announced, is too large, or is another tenant’s', async () => {
+  const { uploadId, parts } = await create(100);
+  await send(parts[0]!, randomBytes(99));
+  expect((await caller.fails(COMPLETE, { id: uploadId })).message).toBe('sizeBytes: expected 100 bytes, as announced, got 99.');
+  await send(parts[0]!, randomBytes(100));
+  const stranger = await service.as({ tenant: 'globex' });
+  expect((await stranger.fails(COMPLETE, { id: uploadId })).extensions.code).toBe('NOT_FOUND');
+  const viewer = await service.as({ role: Role.VIEWER });
+  expect((await viewer.fails(CREATE, { input: { fileName: 'a', sizeBytes: 1 } })).extensions.code).toBe('FORBIDDEN');
+  const large = await caller.fails(CREATE, { input: { fileName: 'a', sizeBytes: 300 * MIB } });
+  expect(large.extensions).toMatchObject({ code: 'RESOURCE_EXHAUSTED', expected: `at most ${200 * MIB} bytes` });
+  for (const [fileName, sizeBytes] of [
+    ['', 1],
+    ['a\0', 1],
+    ['a', -1],
+  ] as const)
+    expect((await caller.fails(CREATE, { input: { fileName, sizeBytes } })).extensions.code, fileName).toBe('BAD_USER_INPUT');
+  await caller.ok(COMPLETE, { id: uploadId });
+});
+
+it('leaves nothing of one that is never completed', async () => {
+  const { uploadId, parts } = await create(100);
+  await send(parts[0]!, randomBytes(100));
+  await sql(service.database.url, `update direct_upload set created_at = now() - interval '2 days' where id = '${uploadId}'`);
+  expect(await service.app.context.services.directUploads.sweep()).toBe(1);
+  expect(await traces()).toEqual([]);
+  expect((await send(parts[0]!, randomBytes(100))).status).toBe(404);
+  expect((await caller.fails(COMPLETE, { id: uploadId })).extensions.code).toBe('NOT_FOUND');
+});
+
+it('answers nothing at addresses that it has not signed', async () => {
+  const { parts } = await create(100);
+  const url = new URL(parts[0]!.url, service.url);
+  for (const [name, value] of [
+    ['signature', '0'.repeat(64)],
+    ['signature', 'zz'],
+    ['signature', ''],
+    ['expires', '99999999999'],
+    ['partNumber', '2'],
+    ['uploadId', '../../x'],
+  ] as const) {
+    const forged = new URL(url);
+    forged.searchParams.set(name, value);
+    const response = await fetch(forged, { method: 'PUT', body: 'x' });
+    expect(response.status, `${name}=${value}`).toBe(403);
+  }
+  expect((await fetch(url)).status).toBe(403);
+  for (const path of ['/objects/', '/objects/..%2f..%2fetc/passwd', '/objects/%2e%2e/x'])
+    expect((await fetch(`${service.url}${path}`)).status, path).toBeGreaterThanOrEqual(400);
+});
