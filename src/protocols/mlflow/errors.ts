@@ -48,9 +48,9 @@ function codeOf(code: ErrorCode): MlflowErrorCode {
     case ErrorCode.QUERY_TOO_COMPLEX:
     case ErrorCode.GATE_NOT_PASSED:
     case ErrorCode.RESOURCE_EXHAUSTED:
-      return 'INVALID_PARAMETER_VALUE';
+    // Where a name is taken, the endpoint itself answers RESOURCE_ALREADY_EXISTS.
     case ErrorCode.CONFLICT:
-      return 'RESOURCE_ALREADY_EXISTS';
+      return 'INVALID_PARAMETER_VALUE';
     case ErrorCode.UNAUTHENTICATED:
       return 'UNAUTHENTICATED';
     case ErrorCode.FORBIDDEN:

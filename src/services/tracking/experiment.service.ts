@@ -141,6 +141,16 @@ export class ExperimentService {
     return experiment;
   }
 
+  /** Of a deleted one too: its name stays its own. */
+  findByName(session: Session, name: string): Promise<Experiment | null> {
+    return session.em.findOne(Experiment, { tenant: session.tenant, name });
+  }
+
+  async byIds(session: Session, ids: string[]): Promise<Map<string, Experiment>> {
+    const found = await session.em.find(Experiment, { tenant: session.tenant, id: { $in: ids } });
+    return new Map(found.map((experiment) => [experiment.id, experiment]));
+  }
+
   list(
     session: Session,
     filter: ExperimentFilter,

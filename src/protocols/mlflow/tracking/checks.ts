@@ -1,0 +1,115 @@
+import { posix } from 'node:path';
+import { AppError, ErrorCode, quote } from '../../../errors.js';
+import type { TagEntry } from '../../../services/tracking/experiment.service.js';
+import { doesNotExist, invalidParameter } from '../errors.js';
+import { runIdOf } from '../ids.js';
+
+// The rules of MLflow's own server for what is logged, with its messages (mlflow/utils/validation.py).
+
+const MAX_KEY_LENGTH = 250;
+export const MAX_PARAM_VALUE_LENGTH = 6_000;
+export const MAX_TAG_VALUE_LENGTH = 8_000;
+const MAX_METRICS = 1_000;
+const MAX_PARAMS_AND_TAGS = 100;
+const MAX_ENTITIES = 1_000;
+/** The last millisecond that a timestamp of the database can hold is later. */
+const MAX_TIME_MS = 8.64e15;
+
+const KEY = /^[/\p{L}\p{N}\p{M}_.\- :]*$/u;
+
+/** A key of a parameter, metric or tag: some clients keep each in a file of that name. */
+export function checkKey(path: string, key: string): void {
+  const refuse = (reason: string) => invalidParameter(`Invalid value ${quote(key)} for parameter '${path}' supplied: ${reason}`);
+  if (!KEY.test(key)) {
+    throw refuse('Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and slashes (/).');
+  }
+  const normal = normalPath(key);
+  if (normal !== key || normal === '.' || normal.startsWith('..') || normal.startsWith('/')) {
+    throw refuse(
+      `Names may be treated as files in certain cases, and must not resolve to other names when treated as such. This name would resolve to '${normal}'`,
+    );
+  }
+}
+
+/** As Python has it, which keeps no slash at the end. */
+function normalPath(path: string): string {
+  const normal = posix.normalize(path);
+  return normal.length > 1 && normal.endsWith('/') ? normal.slice(0, -1) : normal;
+}
+
+export function checkLength(name: string, limit: number, text: string): void {
+  // A character outside the basic plane counts once, as in Python.
+  if (text.length > limit && [...text].length > limit)
+    throw invalidParameter(`'${name}' exceeds the maximum length of ${limit} characters`);
+}
+
+/** MLflow's server cuts long values of parameters and tags rather than refuse them. */
+function cut(text: string, limit: number): string {
+  return text.length > limit ? [...text].slice(0, limit).join('') : text;
+}
+
+export function checkedParam({ key, value }: TagEntry, path = ''): TagEntry {
+  checkKey(`${path}key`, key);
+  checkLength('Param key', MAX_KEY_LENGTH, key);
+  return { key, value: cut(value, MAX_PARAM_VALUE_LENGTH) };
+}
+
+export function checkedTag({ key, value }: TagEntry, path = ''): TagEntry {
+  checkKey(`${path}key`, key);
+  checkLength(`${path}key`, MAX_KEY_LENGTH, key);
+  return { key, value: cut(value, MAX_TAG_VALUE_LENGTH) };
+}
+
+export function checkMetric({ key, value, timestamp }: { key: string; value: number; timestamp: number }, path = ''): void {
+  checkKey(`${path}name`, key);
+  if (timestamp < 0 || timestamp > MAX_TIME_MS) {
+    throw invalidParameter(
+      `Invalid value ${timestamp} for parameter '${path}timestamp' supplied: metric '${key}' (value=${value}). Timestamp must be a nonnegative long (64-bit integer) `,
+    );
+  }
+  checkLength('Metric name', MAX_KEY_LENGTH, key);
+}
+
+export function checkBatchSize(metrics: unknown[], params: unknown[], tags: unknown[]): void {
+  const check = (name: string, limit: number, length: number) => {
+    if (length <= limit) return;
+    throw invalidParameter(
+      `A batch logging request can contain at most ${limit} ${name}. Got ${length} ${name}. Please split up ${name} across multiple requests and try again.`,
+    );
+  };
+  check('metrics', MAX_METRICS, metrics.length);
+  check('params', MAX_PARAMS_AND_TAGS, params.length);
+  check('tags', MAX_PARAMS_AND_TAGS, tags.length);
+  check('metrics, params, and tags', MAX_ENTITIES, metrics.length + params.length + tags.length);
+}
+
+export function checkUniqueKeys(params: TagEntry[]): void {
+  const seen = new Set<string>();
+  const repeated = params.filter(({ key }) => seen.has(key) || !seen.add(key)).map(({ key }) => `'${key}'`);
+  if (repeated.length === 0) return;
+  throw invalidParameter(
+    `Duplicate parameter keys have been submitted: [${repeated.join(', ')}]. Please ensure the request contains only one param value per param key.`,
+  );
+}
+
+/** A time that a client gives in milliseconds since 1970. */
+export function toTime(name: string, ms: number): Date {
+  if (ms < 0 || ms > MAX_TIME_MS)
+    throw invalidParameter(`Invalid value ${ms} for parameter '${name}' supplied: expected milliseconds since 1970.`);
+  return new Date(ms);
+}
+
+/** Work on the run that a text names; refusals for the run's sake are told in MLflow's words. */
+export async function onRun<T>(text: string, work: (runId: string) => Promise<T>): Promise<T> {
+  const runId = runIdOf(text);
+  try {
+    return await work(runId);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    if (error.code === ErrorCode.NOT_FOUND && error.details.got === quote(runId)) throw doesNotExist(`Run with id=${text} not found`);
+    if (error.code === ErrorCode.CONFLICT && error.details.got === 'DELETED') {
+      throw invalidParameter(`The run ${text} must be in the 'active' state. Current state is deleted.`);
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,124 @@
+import { z } from 'zod';
+import type { Session } from '../../../db/database.js';
+import type { Experiment } from '../../../db/entities/tracking/experiment.entity.js';
+import { Role } from '../../../domain/platform/principal.js';
+import { AppError, ErrorCode } from '../../../errors.js';
+import { jsonEndpoint, type Call, type Endpoint } from '../endpoint.js';
+import { doesNotExist, invalidParameter, MlflowError } from '../errors.js';
+import { toExperimentId } from '../ids.js';
+import { keyValue, optionalString, repeated, requiredString, string } from '../protobuf-json.js';
+import { checkKey, checkLength } from './checks.js';
+import { findActiveExperiment, findExperiment } from './lookup.js';
+import { toExperiment } from './views.js';
+
+const MAX_NAME_LENGTH = 500;
+const MAX_TAG_KEY_LENGTH = 250;
+const MAX_TAG_VALUE_LENGTH = 20_000;
+
+const named = z.object({ experiment_id: requiredString });
+
+export const experimentEndpoints: Endpoint[] = [
+  jsonEndpoint(
+    ['POST'],
+    '/mlflow/experiments/create',
+    Role.ENGINEER,
+    z.object({ name: requiredString, artifact_location: optionalString, tags: repeated(keyValue) }),
+    async (call, { name, artifact_location: location, tags }) => {
+      checkLength('name', MAX_NAME_LENGTH, name);
+      tags.forEach(checkTag);
+      const experiment = await call.run((session) =>
+        call.services.experiments.create(session, { name, tags, artifactLocation: location || null }).catch(alreadyExists(name)),
+      );
+      return { experiment_id: toExperimentId(experiment) };
+    },
+  ),
+  jsonEndpoint(['GET'], '/mlflow/experiments/get', Role.VIEWER, named, async (call, { experiment_id: id }) => ({
+    experiment: toExperiment(await call.run((session) => findExperiment(session, call.services, id))),
+  })),
+  jsonEndpoint(
+    ['GET'],
+    '/mlflow/experiments/get-by-name',
+    Role.VIEWER,
+    z.object({ experiment_name: requiredString }),
+    async (call, { experiment_name: name }) => {
+      const experiment = await call.run((session) => call.services.experiments.findByName(session, name));
+      if (!experiment) throw doesNotExist(`Could not find experiment with name '${name}'`);
+      return { experiment: toExperiment(experiment) };
+    },
+  ),
+  jsonEndpoint(
+    ['POST'],
+    '/mlflow/experiments/update',
+    Role.ENGINEER,
+    z.object({ experiment_id: requiredString, new_name: requiredString }),
+    async (call, { experiment_id: text, new_name: name }) => {
+      checkLength('name', MAX_NAME_LENGTH, name);
+      await call.run(async (session) => {
+        const { id, state } = await findExperiment(session, call.services, text);
+        if (state !== 'ACTIVE') throw invalidParameter('Cannot rename a non-active experiment.');
+        await call.services.experiments.update(session, { id, name }).catch(alreadyExists(name));
+      });
+      return {};
+    },
+  ),
+  jsonEndpoint(['POST'], '/mlflow/experiments/delete', Role.ENGINEER, named, (call, { experiment_id: text }) =>
+    moved(call, text, 'ACTIVE', (session, id) => call.services.experiments.remove(session, id)),
+  ),
+  jsonEndpoint(['POST'], '/mlflow/experiments/restore', Role.ENGINEER, named, (call, { experiment_id: text }) =>
+    moved(call, text, 'DELETED', (session, id) => call.services.experiments.restore(session, id)),
+  ),
+  jsonEndpoint(
+    ['POST'],
+    '/mlflow/experiments/set-experiment-tag',
+    Role.ENGINEER,
+    z.object({ experiment_id: requiredString, key: requiredString, value: string }),
+    async (call, { experiment_id: text, key, value }) => {
+      checkTag({ key, value });
+      await call.run(async (session) => {
+        const { id } = await findActiveExperiment(session, call.services, text);
+        await call.services.experiments.setTags(session, id, [{ key, value }]);
+      });
+      return {};
+    },
+  ),
+  jsonEndpoint(
+    ['POST'],
+    '/mlflow/experiments/delete-experiment-tag',
+    Role.ENGINEER,
+    z.object({ experiment_id: requiredString, key: requiredString }),
+    async (call, { experiment_id: text, key }) => {
+      await call.run(async (session) => {
+        const { id, tags } = await findActiveExperiment(session, call.services, text);
+        if (!Object.hasOwn(tags, key)) throw doesNotExist(`No tag with name: ${key} in experiment with id ${text}`);
+        await call.services.experiments.deleteTag(session, id, key);
+      });
+      return {};
+    },
+  ),
+];
+
+function checkTag({ key, value }: { key: string; value: string }): void {
+  checkKey('key', key);
+  checkLength('key', MAX_TAG_KEY_LENGTH, key);
+  checkLength('value', MAX_TAG_VALUE_LENGTH, value);
+}
+
+/** Deletes or restores an experiment, which must be in the other state: MLflow's server does not see it otherwise. */
+async function moved(
+  call: Call,
+  text: string,
+  from: Experiment['state'],
+  move: (session: Session, id: string) => Promise<unknown>,
+): Promise<object> {
+  await call.run(async (session) => {
+    const { id, state } = await findExperiment(session, call.services, text);
+    if (state !== from) throw doesNotExist(`No Experiment with id=${text} exists`);
+    await move(session, id);
+  });
+  return {};
+}
+
+const alreadyExists = (name: string) => (error: unknown) => {
+  if (!(error instanceof AppError) || error.code !== ErrorCode.CONFLICT) throw error;
+  throw new MlflowError('RESOURCE_ALREADY_EXISTS', `Experiment(name=${name}) already exists. ${error.message}`);
+};

@@ -1,0 +1,40 @@
+import type { Session } from '../../../db/database.js';
+import type { Experiment } from '../../../db/entities/tracking/experiment.entity.js';
+import type { Run } from '../../../db/entities/tracking/run.entity.js';
+import { AppError, ErrorCode } from '../../../errors.js';
+import type { Services } from '../../../services/services.js';
+import { readRunDetails } from '../../../services/tracking/run-details.js';
+import { doesNotExist, invalidParameter } from '../errors.js';
+import { DEFAULT_EXPERIMENT, experimentIdOf } from '../ids.js';
+import { toRun } from './views.js';
+
+/** The experiment that a text names; the tenant's default one for "0" and for nothing. */
+export async function findExperiment(session: Session, services: Services, text: string): Promise<Experiment> {
+  if (text === '' || text === DEFAULT_EXPERIMENT) return services.experiments.default(session);
+  const id = experimentIdOf(text);
+  try {
+    return await services.experiments.get(session, id);
+  } catch (error) {
+    if (error instanceof AppError && error.code === ErrorCode.NOT_FOUND) throw doesNotExist(`No Experiment with id=${text} exists`);
+    throw error;
+  }
+}
+
+export async function findActiveExperiment(session: Session, services: Services, text: string): Promise<Experiment> {
+  const experiment = await findExperiment(session, services, text);
+  if (experiment.state === 'ACTIVE') return experiment;
+  throw invalidParameter(`The experiment ${text} must be in the 'active' state. Current state is deleted.`);
+}
+
+/** Runs with all that was logged to them, as MLflow shows them. */
+export async function showRuns(session: Session, services: Services, runs: Run[]): Promise<object[]> {
+  const experiments = await services.experiments.byIds(session, [...new Set(runs.map(({ experimentId }) => experimentId))]);
+  const detailsOf = await readRunDetails(
+    session,
+    runs.map(({ id }) => id),
+  );
+  return runs.flatMap((run) => {
+    const experiment = experiments.get(run.experimentId);
+    return experiment ? [toRun(run, experiment, detailsOf(run.id))] : [];
+  });
+}

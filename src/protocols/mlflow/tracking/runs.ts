@@ -1,0 +1,90 @@
+import { z } from 'zod';
+import { Role } from '../../../domain/platform/principal.js';
+import { randomName } from '../../../domain/tracking/random-name.js';
+import { RUN_TAGS } from '../../../domain/tracking/run-tags.js';
+import { readRunDetails } from '../../../services/tracking/run-details.js';
+import { jsonEndpoint, type Endpoint } from '../endpoint.js';
+import { invalidParameter } from '../errors.js';
+import { integer, keyValue, optionalString, repeated, string } from '../protobuf-json.js';
+import { checkedTag, onRun, toTime } from './checks.js';
+import { findActiveExperiment, showRuns } from './lookup.js';
+import { fromStatus, toRunInfo } from './views.js';
+
+/** Old clients call it run_uuid. */
+export const ofRun = { run_id: optionalString, run_uuid: optionalString };
+
+/** The id that a request names its run by. */
+export function runOf(input: { run_id?: string | null | undefined; run_uuid?: string | null | undefined }): string {
+  const id = input.run_id || input.run_uuid;
+  if (!id) {
+    throw invalidParameter(
+      "Missing value for required parameter 'run_id'. See the API docs for more information about request parameters.",
+    );
+  }
+  return id;
+}
+
+export const runEndpoints: Endpoint[] = [
+  jsonEndpoint(
+    ['POST'],
+    '/mlflow/runs/create',
+    Role.ENGINEER,
+    z.object({ experiment_id: string, start_time: integer, run_name: string, tags: repeated(keyValue) }),
+    async (call, input) => {
+      const tags = input.tags.map((tag, i) => checkedTag(tag, `tags[${i}].`));
+      const tagged = tags.find(({ key }) => key === RUN_TAGS.name)?.value;
+      if (input.run_name && tagged && input.run_name !== tagged) {
+        throw invalidParameter(
+          `Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values (run_name='${input.run_name}', mlflow.runName='${tagged}').`,
+        );
+      }
+      const [run] = await call.run(async (session) => {
+        const experiment = await findActiveExperiment(session, call.services, input.experiment_id);
+        const created = await call.services.runs.create(session, {
+          experimentId: experiment.id,
+          name: input.run_name || tagged || randomName(),
+          startedAt: input.start_time === null ? null : toTime('start_time', input.start_time),
+          tags: tags.filter(({ key }) => key !== RUN_TAGS.name),
+        });
+        return showRuns(session, call.services, [created]);
+      });
+      return { run };
+    },
+  ),
+  jsonEndpoint(['GET'], '/mlflow/runs/get', Role.VIEWER, z.object(ofRun), async (call, input) => {
+    const [run] = await onRun(runOf(input), (id) =>
+      call.run(async (session) => showRuns(session, call.services, [await call.services.runs.get(session, id)])),
+    );
+    return { run };
+  }),
+  jsonEndpoint(
+    ['POST'],
+    '/mlflow/runs/update',
+    Role.ENGINEER,
+    z.object({ ...ofRun, status: z.union([z.string(), z.number()]).nullish(), end_time: integer, run_name: string }),
+    async (call, input) => {
+      const status = fromStatus(input.status);
+      const info = await onRun(runOf(input), (runId) =>
+        call.run(async (session) => {
+          const run = await call.services.runLifecycle.update(session, {
+            runId,
+            name: input.run_name || null,
+            status,
+            endedAt: input.end_time === null ? null : toTime('end_time', input.end_time),
+          });
+          const { tags } = (await readRunDetails(session, [runId]))(runId);
+          return toRunInfo(run, await call.services.experiments.get(session, run.experimentId), tags);
+        }),
+      );
+      return { run_info: info };
+    },
+  ),
+  jsonEndpoint(['POST'], '/mlflow/runs/delete', Role.ENGINEER, z.object(ofRun), async (call, input) => {
+    await onRun(runOf(input), (id) => call.run((session) => call.services.runLifecycle.remove(session, id)));
+    return {};
+  }),
+  jsonEndpoint(['POST'], '/mlflow/runs/restore', Role.ENGINEER, z.object(ofRun), async (call, input) => {
+    await onRun(runOf(input), (id) => call.run((session) => call.services.runLifecycle.restore(session, id)));
+    return {};
+  }),
+];

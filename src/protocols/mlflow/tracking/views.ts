@@ -1,0 +1,115 @@
+import type { Experiment } from '../../../db/entities/tracking/experiment.entity.js';
+import type { Run } from '../../../db/entities/tracking/run.entity.js';
+import { RUN_TAGS } from '../../../domain/tracking/run-tags.js';
+import type { MetricPoint } from '../../../services/tracking/metric-pages.js';
+import type { DatasetReference, RunDetails } from '../../../services/tracking/run-details.js';
+import { invalidParameter } from '../errors.js';
+import { toExperimentId, toHex, toModelId } from '../ids.js';
+
+// What MLflow's server answers for each thing. Fields that protobuf leaves out are left out: empty lists, what was never given.
+
+const LARGEST = Number.MAX_VALUE;
+
+/** As MLflow's SQL store keeps it: the infinities are its largest numbers, and NaN is told as text. */
+export function toMetricValue(value: number | string): number | 'NaN' {
+  const number = Number(value);
+  return Number.isNaN(number) ? 'NaN' : Math.min(LARGEST, Math.max(-LARGEST, number));
+}
+
+const list = <Name extends string, T>(name: Name, items: T[]) => (items.length > 0 ? { [name]: items } : {});
+
+export const toEntries = (record: Record<string, string>) => Object.entries(record).map(([key, value]) => ({ key, value }));
+
+const toStage = (state: 'ACTIVE' | 'DELETED') => state.toLowerCase();
+
+/** Where clients put the artifacts of an experiment's runs. */
+export function artifactRoot(experiment: Experiment): string {
+  return experiment.artifactLocation?.replace(/\/+$/, '') ?? `mlflow-artifacts:/${toExperimentId(experiment)}`;
+}
+
+export function toExperiment(experiment: Experiment): object {
+  return {
+    experiment_id: toExperimentId(experiment),
+    name: experiment.name,
+    artifact_location: artifactRoot(experiment),
+    lifecycle_stage: toStage(experiment.state),
+    last_update_time: experiment.updatedAt.getTime(),
+    creation_time: experiment.createdAt.getTime(),
+    ...list('tags', toEntries(experiment.tags)),
+    workspace: 'default',
+  };
+}
+
+type RunStatus = Run['status'];
+
+const toStatus = (status: RunStatus) => (status === 'QUEUED' ? 'SCHEDULED' : status);
+
+/** By protobuf's numbers, from 1. */
+const STATUSES: RunStatus[] = ['RUNNING', 'QUEUED', 'FINISHED', 'FAILED', 'KILLED'];
+
+/** A status as clients send it: the name or the number of MLflow's enum; null when absent. */
+export function fromStatus(sent: string | number | null | undefined): RunStatus | null {
+  if (sent == null) return null;
+  const status = typeof sent === 'number' ? STATUSES[sent - 1] : STATUSES.find((known) => toStatus(known) === sent);
+  if (status) return status;
+  throw invalidParameter(
+    `Invalid value ${JSON.stringify(sent)} for parameter 'status' supplied: expected ${STATUSES.map(toStatus).join(', ')}.`,
+  );
+}
+
+export function toRunInfo(run: Run, experiment: Experiment, tags: RunDetails['tags']): object {
+  const id = toHex(run.id);
+  return {
+    run_uuid: id,
+    experiment_id: toExperimentId(experiment),
+    run_name: run.name,
+    user_id: tags.find(({ key }) => key === RUN_TAGS.user)?.value ?? run.createdBy,
+    status: toStatus(run.status),
+    start_time: run.startedAt.getTime(),
+    ...(run.endedAt && { end_time: run.endedAt.getTime() }),
+    artifact_uri: `${artifactRoot(experiment)}/${id}/artifacts`,
+    lifecycle_stage: toStage(run.state),
+    run_id: id,
+  };
+}
+
+export function toRun(run: Run, experiment: Experiment, details: RunDetails): object {
+  const { metrics, params, tags, inputs, models } = details;
+  const read = models.filter(({ direction }) => direction === 'INPUT');
+  const made = models.filter(({ direction }) => direction === 'OUTPUT');
+  return {
+    info: toRunInfo(run, experiment, tags),
+    data: {
+      ...list(
+        'metrics',
+        metrics.map(({ key, value, step, timeMs }) => ({ key, value: toMetricValue(value), timestamp: timeMs, step })),
+      ),
+      ...list('params', params),
+      ...list('tags', tags),
+    },
+    inputs: {
+      ...list('dataset_inputs', inputs.map(toDatasetInput)),
+      ...list(
+        'model_inputs',
+        read.map(({ loggedModelId }) => ({ model_id: toModelId(loggedModelId) })),
+      ),
+    },
+    outputs: list(
+      'model_outputs',
+      made.map(({ loggedModelId, step }) => ({ model_id: toModelId(loggedModelId), step })),
+    ),
+  };
+}
+
+function toDatasetInput({ name, digest, sourceType, source, schema, profile, tags }: DatasetReference): object {
+  return {
+    ...list('tags', toEntries(tags)),
+    dataset: { name, digest, source_type: sourceType, source, ...(schema && { schema }), ...(profile && { profile }) },
+  };
+}
+
+export function toMetric(key: string, { value, step, timeMs }: MetricPoint): object {
+  return { key, value: toMetricValue(value), timestamp: timeMs, step };
+}
+
+export const toMetricOfRun = (key: string, point: MetricPoint) => ({ ...toMetric(key, point), run_id: toHex(point.runId) });
