@@ -21,7 +21,7 @@ import { RunLifecycleResolver } from './tracking/run-lifecycle.resolver.js';
 import { UploadResolver } from './tracking/upload.resolver.js';
 import { RunResolver } from './tracking/run.resolver.js';
 import { ApprovalResolver, VersionApprovalsResolver } from './registry/approval.resolver.js';
-import { GatePolicyResolver } from './registry/gate-policy.resolver.js';
+import { GatePolicyResolver, GateResultResolver } from './registry/gate-policy.resolver.js';
 import { AliasResolver, ModelAliasesResolver, VersionAliasesResolver } from './registry/alias.resolver.js';
 import { EvaluationResolver } from './registry/evaluation.resolver.js';
 import { JobModelVersionResolver, ModelVersionResolver } from './registry/model-version.resolver.js';
@@ -47,6 +47,7 @@ const RESOLVERS: NonEmptyArray<Function> = [
   EventResolver,
   ExperimentResolver,
   GatePolicyResolver,
+  GateResultResolver,
   JobModelVersionResolver,
   JobResolver,
   ModelAliasesResolver,

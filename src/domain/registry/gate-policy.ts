@@ -1,4 +1,7 @@
 import { z } from 'zod';
+import { badInput } from '../../errors.js';
+import { checkName } from '../platform/names.js';
+import { parseInput } from '../platform/parse.js';
 
 export const GATES = ['EVALUATION', 'VALIDATION', 'SHADOW'] as const;
 export type Gate = (typeof GATES)[number];
@@ -84,4 +87,38 @@ export function demandsOf(gate: Gate, policy: GatePolicy): Record<string, unknow
     case 'SHADOW':
       return policy.shadow;
   }
+}
+
+/** A policy as people write it: bounds as a list, and null for what stays at its default. */
+export interface GatePolicyEntries {
+  validation?: { metrics?: readonly { name: string; min?: number | null; max?: number | null }[] | null } | null;
+}
+
+/** A model's departures from the defaults, checked. BAD_USER_INPUT names the first wrong field. */
+export function parseGatePolicy(field: string, entries: GatePolicyEntries): Record<string, unknown> {
+  const departures = withoutNulls(entries) as { validation?: { metrics?: unknown } };
+  const bounds = entries.validation?.metrics;
+  if (departures.validation && bounds != null) departures.validation.metrics = boundsByName(`${field}.validation.metrics`, bounds);
+  parseInput(gatePolicySchema, field, departures);
+  return { ...departures };
+}
+
+const MAX_BOUNDS = 50;
+const FORBIDDEN_NAMES = new Set(['__proto__', 'constructor', 'prototype']);
+
+function boundsByName(field: string, bounds: readonly { name: string; min?: number | null; max?: number | null }[]): object {
+  if (bounds.length > MAX_BOUNDS) throw badInput(field, `at most ${MAX_BOUNDS} metrics`, `${bounds.length} metrics`);
+  const byName: Record<string, unknown> = {};
+  bounds.forEach(({ name, ...bound }, i) => {
+    checkName(`${field}[${i}].name`, name);
+    if (FORBIDDEN_NAMES.has(name) || Object.hasOwn(byName, name)) throw badInput(`${field}[${i}].name`, 'each metric once', name);
+    byName[name] = withoutNulls(bound);
+  });
+  return byName;
+}
+
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).flatMap(([key, inner]) => (inner == null ? [] : [[key, withoutNulls(inner)]])));
 }

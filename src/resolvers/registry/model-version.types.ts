@@ -112,6 +112,9 @@ export class GateResultType {
 
   @Field(() => DateTime, { description: 'When it was decided, UTC.' })
   createdAt!: Date;
+
+  /** Shown as an object. */
+  comparedWithId?: string | null;
 }
 
 @ObjectType('ModelVersion', { description: 'One model file with what is known about it; the file never changes.' })

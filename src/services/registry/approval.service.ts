@@ -9,7 +9,6 @@ import {
   type ApprovalDecision,
   type ApprovalStage,
   type ApprovalState,
-  approvalsNeeded,
   countApprovals,
   isApproved,
   requireApprover,
@@ -45,6 +44,7 @@ export class ApprovalService {
 
   /** Keeps the version back until the same person approves, an ADMIN overrides, or the version leaves its stage. */
   async reject(session: Session, input: ApprovalInput): Promise<ModelVersion> {
+    if (input.reason?.trim() === '') throw badInput('input.reason', 'a reason that somebody can act on', input.reason);
     return this.decide(session, input, 'REJECTED');
   }
 
@@ -73,9 +73,8 @@ export class ApprovalService {
     const model = await this.models.lock(session, modelId);
     const version = await this.versions.getFresh(session, input.modelVersionId);
     requireTransition(version.stage, input.toStage);
-    const { authorMayApprove } = gatePolicyOf(model);
     const person = session.principal.subject;
-    if (decision === 'APPROVED') requireApprover(person, { author: version.createdBy, authorMayApprove });
+    if (decision === 'APPROVED') requireApprover(person, { author: version.createdBy, policy: gatePolicyOf(model) });
     session.em.create(Approval, {
       tenant: session.tenant,
       createdAt: await this.nextInstant(session, version.id),
@@ -86,7 +85,7 @@ export class ApprovalService {
       createdBy: person,
     });
     const state = await this.state(session, model, version, input.toStage);
-    const payload = { modelName: model.name, version: version.version, toStage: input.toStage, reason, by: person, ...state };
+    const payload = { modelName: model.name, version: version.version, ...state, reason, by: person };
     const subject = { type: 'modelVersion', id: version.id };
     const type = decision === 'APPROVED' ? EventType.MODEL_APPROVED : EventType.MODEL_REJECTED;
     emitEvent(session, this.live, type, subject, payload, { modelId: model.id });
@@ -96,28 +95,23 @@ export class ApprovalService {
   }
 
   private async state(session: Session, model: Model, version: ModelVersion, toStage: ApprovalStage): Promise<ApprovalState> {
-    const policy = gatePolicyOf(model);
-    const words = await session.em.find(
-      Approval,
-      { tenant: session.tenant, modelVersionId: version.id, toStage, createdAt: { $gt: await this.arrival(session, version.id) } },
-      { orderBy: { createdAt: 'ASC', id: 'ASC' } },
-    );
-    const { authorMayApprove } = policy;
-    return countApprovals(words, { needed: approvalsNeeded(toStage, policy), author: version.createdBy, authorMayApprove });
+    const words = await session.em.find(Approval, { tenant: session.tenant, modelVersionId: version.id, toStage });
+    const arrivedAt = await this.arrival(session, version.id);
+    return countApprovals(words, { toStage, arrivedAt, author: version.createdBy, policy: gatePolicyOf(model) });
   }
 
-  /** When the version came to its stage. */
-  private async arrival(session: Session, modelVersionId: string): Promise<Date> {
+  /** When the version came to its stage; null for one that never left its first. */
+  private async arrival(session: Session, modelVersionId: string): Promise<Date | null> {
     const where = { tenant: session.tenant, modelVersionId };
     const last = await session.em.findOne(StageTransition, where, { orderBy: { createdAt: 'DESC', id: 'DESC' } });
-    return last?.createdAt ?? new Date(0);
+    return last?.createdAt ?? null;
   }
 
   /** Later than the version's arrival and than any word before: what is newest is never in doubt. */
   private async nextInstant(session: Session, modelVersionId: string): Promise<Date> {
     const where = { tenant: session.tenant, modelVersionId };
     const last = await session.em.findOne(Approval, where, { orderBy: { createdAt: 'DESC', id: 'DESC' } });
-    const arrival = await this.arrival(session, modelVersionId);
-    return new Date(Math.max(Date.now(), arrival.getTime() + 1, (last?.createdAt.getTime() ?? 0) + 1));
+    const arrivedAt = await this.arrival(session, modelVersionId);
+    return new Date(Math.max(Date.now(), (arrivedAt?.getTime() ?? 0) + 1, (last?.createdAt.getTime() ?? 0) + 1));
   }
 }

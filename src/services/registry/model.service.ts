@@ -6,6 +6,7 @@ import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { checkName, checkModelName, checkTags } from '../../domain/platform/names.js';
+import { type GatePolicyEntries, parseGatePolicy } from '../../domain/registry/gate-policy.js';
 import type { Stage } from '../../domain/registry/stages.js';
 import { AppError, conflict, ErrorCode, notFound, quote } from '../../errors.js';
 import { containsText } from '../platform/search.js';
@@ -72,6 +73,15 @@ export class ModelService {
       description: model.description,
       tags: model.tags,
     });
+    return model;
+  }
+
+  /** Replaces the model's departures from the default gates; null goes back to those. Decisions by other demands stop counting. */
+  async updateGatePolicy(session: Session, input: { modelId: string; policy?: GatePolicyEntries | null }): Promise<Model> {
+    const model = await this.lock(session, input.modelId);
+    const before = { gatePolicy: model.gatePolicy ?? null };
+    model.gatePolicy = input.policy == null ? null : parseGatePolicy('input.policy', input.policy);
+    audit(session, 'updateGatePolicy', { type: 'model', id: model.id }, before, { gatePolicy: model.gatePolicy });
     return model;
   }
 

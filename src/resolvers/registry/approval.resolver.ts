@@ -1,0 +1,56 @@
+import { Arg, Ctx, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
+import { countApprovals, nextApprovalStage } from '../../domain/registry/approvals.js';
+import { gatePolicyOf } from '../../domain/registry/gate-policy.js';
+import type { RequestContext } from '../request-context.js';
+import { ApprovalStateType, ApprovalType, ApproveModelVersionInput, RejectModelVersionInput } from './approval.types.js';
+import { ModelVersionPayload, ModelVersionType } from './model-version.types.js';
+
+@Resolver()
+export class ApprovalResolver {
+  @Mutation(() => ModelVersionPayload, {
+    description: 'Says yes to a version’s next stage. How many such words it needs, the model’s gate policy tells.',
+  })
+  async approveModelVersion(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => ApproveModelVersionInput, { description: 'The version, its next stage, and why.' }) input: ApproveModelVersionInput,
+  ): Promise<ModelVersionPayload> {
+    return { modelVersion: await ctx.run((session) => ctx.services.approvals.approve(session, input)) };
+  }
+
+  @Mutation(() => ModelVersionPayload, {
+    description:
+      'Says no to a version’s next stage: its promotion is GATE_NOT_PASSED until the same person approves or an ADMIN overrides.',
+  })
+  async rejectModelVersion(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => RejectModelVersionInput, { description: 'The version, its next stage, and why not.' })
+    input: RejectModelVersionInput,
+  ): Promise<ModelVersionPayload> {
+    return { modelVersion: await ctx.run((session) => ctx.services.approvals.reject(session, input)) };
+  }
+}
+
+/** What was decided about a version. */
+@Resolver(() => ModelVersionType)
+export class VersionApprovalsResolver {
+  @FieldResolver(() => [ApprovalType], { description: 'Approvals and rejections of all its stages, newest first, at most a hundred.' })
+  approvals(@Root() version: ModelVersionType, @Ctx() ctx: RequestContext): Promise<ApprovalType[]> {
+    return ctx.loaders.versionApprovals.load(version.id);
+  }
+
+  @FieldResolver(() => ApprovalStateType, {
+    nullable: true,
+    description: 'Who agrees to its next stage and how many are missing; null in PRODUCTION and ARCHIVED, from where none leads.',
+  })
+  async approvalState(@Root() version: ModelVersionType, @Ctx() ctx: RequestContext): Promise<ApprovalStateType | null> {
+    const toStage = nextApprovalStage(version.stage);
+    if (toStage === null) return null;
+    const [model, words, transitions] = await Promise.all([
+      ctx.loaders.model.load(version.modelId),
+      ctx.loaders.versionApprovals.load(version.id),
+      ctx.loaders.versionTransitions.load(version.id),
+    ]);
+    const arrivedAt = transitions[0]?.createdAt ?? null;
+    return countApprovals(words, { toStage, arrivedAt, author: version.createdBy, policy: gatePolicyOf(model ?? {}) });
+  }
+}

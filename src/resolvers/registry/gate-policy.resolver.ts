@@ -1,0 +1,43 @@
+import { isDeepStrictEqual } from 'node:util';
+import { Arg, Ctx, Extensions, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
+import { Role } from '../../domain/platform/principal.js';
+import { DEFAULT_GATE_POLICY, gatePolicyOf } from '../../domain/registry/gate-policy.js';
+import type { RequestContext } from '../request-context.js';
+import { GatePolicyType, UpdateGatePolicyInput } from './gate-policy.types.js';
+import { GateResultType, ModelVersionType } from './model-version.types.js';
+import { ModelPayload, ModelType } from './model.types.js';
+
+@Resolver(() => ModelType)
+export class GatePolicyResolver {
+  @Extensions({ minRole: Role.ADMIN })
+  @Mutation(() => ModelPayload, {
+    description: 'Sets what the gates of a model demand and how many must approve. Needs ADMIN.',
+  })
+  async updateGatePolicy(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => UpdateGatePolicyInput, { description: 'The model and its departures from the defaults.' })
+    input: UpdateGatePolicyInput,
+  ): Promise<ModelPayload> {
+    return { model: await ctx.run((session) => ctx.services.models.updateGatePolicy(session, input)) };
+  }
+
+  @FieldResolver(() => GatePolicyType, { description: 'What its gates demand and how many must approve, defaults filled in.' })
+  gatePolicy(@Root() model: ModelType): GatePolicyType {
+    const policy = gatePolicyOf(model);
+    const metrics = Object.entries(policy.validation.metrics).map(([name, bound]) => ({ name, ...bound }));
+    return { ...policy, validation: { ...policy.validation, metrics }, isDefault: isDeepStrictEqual(policy, DEFAULT_GATE_POLICY) };
+  }
+}
+
+/** What a gate's decision was about. */
+@Resolver(() => GateResultType)
+export class GateResultResolver {
+  @FieldResolver(() => ModelVersionType, {
+    nullable: true,
+    description:
+      'The version that it was measured against; null for the gates that measure alone. A promotion asks that it be the one in PRODUCTION.',
+  })
+  comparedWith(@Root() result: GateResultType, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> | null {
+    return result.comparedWithId ? ctx.loaders.modelVersion.load(result.comparedWithId) : null;
+  }
+}

@@ -1,0 +1,279 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DEFAULT_GATE_POLICY } from '../../src/domain/registry/gate-policy.js';
+import { Role } from '../../src/domain/platform/principal.js';
+import { createModel, evaluate, forceToProduction, promote, PROMOTE, register, trainTumours, validate } from '../support/registry.js';
+import { startTestService, type Caller, type TestService } from '../support/service.js';
+
+let service: TestService;
+let tess: Caller;
+let bob: Caller;
+let admin: Caller;
+let runId: string;
+
+beforeAll(async () => {
+  service = await startTestService();
+  tess = await service.as();
+  bob = await service.as({ subject: 'bob' });
+  admin = await service.as({ role: Role.ADMIN, subject: 'ada' });
+  ({ runId } = await trainTumours(tess));
+});
+afterAll(() => service?.close());
+
+const POLICY = `isDefault authorMayApprove staging { gates approvals } production { gates firstGates approvals }
+  evaluation { minImprovement minRows minSilhouette }
+  validation { maxDisagreement maxLatencyP95Ms metrics { name min max } requireHoldoutMetrics }
+  shadow { minRequests maxErrors maxDisagreementShare maxLossIncrease requireEvaluation }`;
+const SET = `mutation ($input: UpdateGatePolicyInput!) { updateGatePolicy(input: $input) { model { gatePolicy { ${POLICY} } } } }`;
+const APPROVE = `mutation ($input: ApproveModelVersionInput!) { approveModelVersion(input: $input) { modelVersion { id } } }`;
+const REJECT = `mutation ($input: RejectModelVersionInput!) { rejectModelVersion(input: $input) { modelVersion { id } } }`;
+const STATE = 'query ($id: ID!) { modelVersion(id: $id) { approvalState { toStage needed approvedBy rejectedBy missing } } }';
+
+async function setPolicy(modelId: string, policy: Record<string, unknown> | null): Promise<Record<string, unknown>> {
+  const { updateGatePolicy } = await admin.ok<{ updateGatePolicy: { model: { gatePolicy: Record<string, unknown> } } }>(SET, {
+    input: { modelId, policy },
+  });
+  return updateGatePolicy.model.gatePolicy;
+}
+
+async function newVersion(policy: Record<string, unknown> | null = null): Promise<{ modelId: string; id: string }> {
+  const modelId = await createModel(tess);
+  if (policy) await setPolicy(modelId, policy);
+  return { modelId, id: (await register(tess, { modelId, runId })).id };
+}
+
+async function stateOf(id: string): Promise<unknown> {
+  return (await tess.ok<{ modelVersion: { approvalState: unknown } }>(STATE, { id })).modelVersion.approvalState;
+}
+
+const missingOf = async (caller: Caller, input: Record<string, unknown>) => {
+  const { extensions } = await caller.fails(PROMOTE, { input });
+  expect(extensions.code).toBe('GATE_NOT_PASSED');
+  return (extensions as unknown as { missing: { gate: string; problem: string; next: string }[] }).missing;
+};
+
+describe('the gate policy of a model', () => {
+  it('is the default one until an ADMIN sets another, shown with its effective values, and audited', async () => {
+    const modelId = await createModel(tess);
+    const { model } = await tess.ok<{ model: { gatePolicy: Record<string, unknown> } }>(
+      `query ($id: ID!) { model(id: $id) { gatePolicy { ${POLICY} } } }`,
+      { id: modelId },
+    );
+    const { staging, production, shadow, evaluation } = DEFAULT_GATE_POLICY;
+    expect(model.gatePolicy).toMatchObject({ isDefault: true, authorMayApprove: false, staging, production, shadow, evaluation });
+    const set = await setPolicy(modelId, {
+      production: { approvals: 2 },
+      validation: { maxLatencyP95Ms: 5, metrics: [{ name: 'log_loss', max: 0.4 }] },
+      evaluation: null,
+    });
+    expect(set).toMatchObject({
+      isDefault: false,
+      production: { gates: ['SHADOW'], firstGates: ['EVALUATION'], approvals: 2 },
+      validation: { maxLatencyP95Ms: 5, maxDisagreement: 1e-4, metrics: [{ name: 'log_loss', min: null, max: 0.4 }] },
+      evaluation,
+    });
+    // The next one is in place of it, not beside it.
+    expect(await setPolicy(modelId, { shadow: { minRequests: 7 } })).toMatchObject({
+      production: { approvals: 0 },
+      shadow: { minRequests: 7 },
+    });
+    expect(await setPolicy(modelId, null)).toEqual(model.gatePolicy);
+    const { auditLog } = await admin.ok<{ auditLog: { nodes: unknown[] } }>(
+      'query ($id: ID!) { auditLog(filter: { subjectId: $id, action: "updateGatePolicy" }) { nodes { actor before after } } }',
+      { id: modelId },
+    );
+    expect(auditLog.nodes[0]).toEqual({
+      actor: 'ada',
+      before: { gatePolicy: { shadow: { minRequests: 7 } } },
+      after: { gatePolicy: null },
+    });
+    expect((await tess.fails(SET, { input: { modelId } })).extensions.code).toBe('FORBIDDEN');
+  });
+
+  it('refuses what makes no sense, naming the field', async () => {
+    const modelId = await createModel(tess);
+    const wrong: [Record<string, unknown>, string][] = [
+      [{ production: { approvals: 21 } }, 'input.policy.production.approvals'],
+      [{ staging: { approvals: -1 } }, 'input.policy.staging.approvals'],
+      [{ staging: { gates: ['VALIDATION', 'VALIDATION'] } }, 'input.policy.staging.gates'],
+      [{ evaluation: { minImprovement: -0.1 } }, 'input.policy.evaluation.minImprovement'],
+      [{ shadow: { maxDisagreementShare: 1.5 } }, 'input.policy.shadow.maxDisagreementShare'],
+      [{ validation: { maxLatencyP95Ms: 0 } }, 'input.policy.validation.maxLatencyP95Ms'],
+      [{ validation: { metrics: [{ name: 'r2' }] } }, 'input.policy.validation.metrics.r2'],
+      [{ validation: { metrics: [{ name: 'r2', min: 1, max: 0 }] } }, 'input.policy.validation.metrics.r2'],
+      [
+        {
+          validation: {
+            metrics: [
+              { name: 'r2', min: 0 },
+              { name: 'r2', max: 1 },
+            ],
+          },
+        },
+        'input.policy.validation.metrics[1].name',
+      ],
+      [{ validation: { metrics: [{ name: '__proto__', min: 0 }] } }, 'input.policy.validation.metrics[0].name'],
+      [{ validation: { metrics: [{ name: ' ', min: 0 }] } }, 'input.policy.validation.metrics[0].name'],
+    ];
+    for (const [policy, field] of wrong) {
+      const error = await admin.fails(SET, { input: { modelId, policy } });
+      expect(error.extensions, JSON.stringify(policy)).toMatchObject({ code: 'BAD_USER_INPUT', field });
+    }
+    // A version that is alone has nothing to run beside.
+    expect((await admin.fails(SET, { input: { modelId, policy: { staging: { gates: ['SHADOW'] } } } })).extensions.code).toBe(
+      'BAD_USER_INPUT',
+    );
+  });
+
+  it('decides the gates, and results by other numbers stop counting', async () => {
+    const { modelId, id } = await newVersion({ validation: { metrics: [{ name: 'roc_auc', min: 0.9999 }] } });
+    expect((await validate(tess, id)).result).toMatchObject({ passed: false, failedChecks: ['holdout_roc_auc_min'] });
+    expect(await missingOf(tess, { modelVersionId: id, toStage: 'STAGING' })).toMatchObject([
+      { gate: 'VALIDATION', problem: expect.stringContaining('holdout_roc_auc_min (expected ≥ 0.9999') as string },
+    ]);
+    await setPolicy(modelId, { validation: { metrics: [{ name: 'roc_auc', min: 0.6 }] } });
+    expect(await missingOf(tess, { modelVersionId: id, toStage: 'STAGING' })).toMatchObject([
+      {
+        gate: 'VALIDATION',
+        problem: 'was decided before the model’s gate policy was changed',
+        next: expect.stringContaining('validateModelVersion') as string,
+      },
+    ]);
+    await validate(tess, id);
+    expect(await promote(tess, id, 'STAGING')).toMatchObject({ stage: 'STAGING' });
+
+    // Another section leaves it as it is.
+    await setPolicy(modelId, { validation: { metrics: [{ name: 'roc_auc', min: 0.6 }] }, evaluation: { minImprovement: 50 } });
+    expect((await evaluate(tess, { modelVersionId: id })).result).toMatchObject({ passed: false });
+    await setPolicy(modelId, { production: { firstGates: [] } });
+    expect(await promote(tess, id, 'PRODUCTION')).toMatchObject({ stage: 'PRODUCTION' });
+  });
+
+  it('says which gates a stage asks for; evidence counts against the version in production now', async () => {
+    const { modelId, id: first } = await newVersion({ staging: { gates: [] }, production: { gates: ['EVALUATION'] } });
+    const second = (await register(tess, { modelId, runId })).id;
+    const third = (await register(tess, { modelId, runId })).id;
+    await promote(tess, second, 'STAGING');
+    // Against the base rate, as nothing is in production.
+    await evaluate(tess, { modelVersionId: second });
+    await forceToProduction(admin, first, null);
+    const input = { modelVersionId: second, toStage: 'PRODUCTION', expectedProductionVersionId: first };
+    expect(await missingOf(tess, input)).toMatchObject([
+      { gate: 'EVALUATION', problem: 'was measured against no version, and version 1 is in PRODUCTION now' },
+    ]);
+    await evaluate(tess, { modelVersionId: second });
+    // The same model is no better than itself.
+    expect((await missingOf(tess, input))[0]!.problem).toContain('log_loss_below_baseline');
+    const { modelVersion } = await tess.ok<{ modelVersion: unknown }>(
+      'query ($id: ID!) { modelVersion(id: $id) { gates { gate comparedWith { id } } } }',
+      { id: second },
+    );
+    expect(modelVersion).toEqual({ gates: [{ gate: 'EVALUATION', comparedWith: { id: first } }] });
+    await forceToProduction(admin, third, first);
+    expect((await missingOf(tess, { ...input, expectedProductionVersionId: third }))[0]!.problem).toBe(
+      'was measured against version 1, and version 3 is in PRODUCTION now',
+    );
+  });
+});
+
+describe('approvals', () => {
+  it('are counted by person, the author’s own apart, and a promotion says what is missing', async () => {
+    const { id } = await newVersion({ staging: { gates: [], approvals: 2 } });
+    const input = { modelVersionId: id, toStage: 'STAGING' };
+    expect((await tess.fails(APPROVE, { input })).extensions).toMatchObject({ code: 'FORBIDDEN', got: 'tess' });
+    expect(await stateOf(id)).toEqual({ toStage: 'STAGING', needed: 2, approvedBy: [], rejectedBy: [], missing: 2 });
+    await bob.ok(APPROVE, { input: { ...input, reason: 'looks good' } });
+    await bob.ok(APPROVE, { input });
+    expect(await missingOf(tess, input)).toEqual([
+      {
+        gate: 'APPROVALS',
+        problem: 'has 1 of 2 approvals, 1 missing',
+        next: `approveModelVersion(input: {modelVersionId: "${id}", toStage: STAGING}) by somebody other than tess`,
+      },
+    ]);
+    await admin.ok(APPROVE, { input });
+    await bob.ok(REJECT, { input: { ...input, reason: 'found a leak' } });
+    expect(await stateOf(id)).toEqual({ toStage: 'STAGING', needed: 2, approvedBy: ['ada'], rejectedBy: ['bob'], missing: 1 });
+    const refused = await tess.fails(PROMOTE, { input });
+    expect(refused.message).toContain('it has 1 of 2 approvals, 1 missing and is rejected by bob');
+    await bob.ok(APPROVE, { input: { ...input, reason: 'was none' } });
+    expect(await promote(tess, id, 'STAGING')).toMatchObject({ stage: 'STAGING' });
+    const { modelVersion, events } = await tess.ok<{ modelVersion: { approvals: unknown[] }; events: { nodes: unknown[] } }>(
+      `query ($id: ID!) { modelVersion(id: $id) { approvals { toStage decision reason createdBy } }
+         events(filter: { types: [MODEL_REJECTED], subjectId: $id }) { nodes { payload } } }`,
+      { id },
+    );
+    const word = (createdBy: string, decision: string, reason = '') => ({ toStage: 'STAGING', decision, reason, createdBy });
+    expect(modelVersion.approvals).toEqual([
+      word('bob', 'APPROVED', 'was none'),
+      word('bob', 'REJECTED', 'found a leak'),
+      word('ada', 'APPROVED'),
+      word('bob', 'APPROVED'),
+      word('bob', 'APPROVED', 'looks good'),
+    ]);
+    expect(events.nodes).toMatchObject([
+      { payload: { by: 'bob', reason: 'found a leak', toStage: 'STAGING', needed: 2, missing: 1, rejectedBy: ['bob'] } },
+    ]);
+  });
+
+  it('are given up when the version leaves the stage, and are for its next stage alone', async () => {
+    const { id } = await newVersion({ staging: { gates: [] }, production: { firstGates: [], approvals: 1 } });
+    const early = await bob.fails(APPROVE, { input: { modelVersionId: id, toStage: 'PRODUCTION' } });
+    expect(early.extensions).toMatchObject({ code: 'CONFLICT', field: 'input.toStage' });
+    await promote(tess, id, 'STAGING');
+    await bob.ok(APPROVE, { input: { modelVersionId: id, toStage: 'PRODUCTION' } });
+    expect(await stateOf(id)).toMatchObject({ toStage: 'PRODUCTION', approvedBy: ['bob'], missing: 0 });
+    await tess.ok('mutation ($id: ID!) { demoteModelVersion(input: { modelVersionId: $id }) { modelVersion { id } } }', { id });
+    await promote(tess, id, 'STAGING');
+    expect(await stateOf(id)).toMatchObject({ toStage: 'PRODUCTION', approvedBy: [], missing: 1 });
+    expect(await missingOf(tess, { modelVersionId: id, toStage: 'PRODUCTION' })).toMatchObject([{ gate: 'APPROVALS' }]);
+    await bob.ok(APPROVE, { input: { modelVersionId: id, toStage: 'PRODUCTION' } });
+    expect(await promote(tess, id, 'PRODUCTION')).toMatchObject({ stage: 'PRODUCTION' });
+    expect(await stateOf(id)).toBeNull();
+    expect((await bob.fails(APPROVE, { input: { modelVersionId: id, toStage: 'PRODUCTION' } })).extensions.code).toBe('CONFLICT');
+  });
+
+  it('may be the author’s own where the policy says so; a rejection stands even where none is needed; ADMIN overrides', async () => {
+    const { modelId, id } = await newVersion({ authorMayApprove: true, staging: { gates: [], approvals: 1 } });
+    const input = { modelVersionId: id, toStage: 'STAGING' };
+    await tess.ok(APPROVE, { input });
+    expect(await stateOf(id)).toMatchObject({ approvedBy: ['tess'], missing: 0 });
+    // What counted no longer does once the policy says otherwise.
+    await setPolicy(modelId, { staging: { gates: [], approvals: 1 } });
+    expect(await stateOf(id)).toMatchObject({ approvedBy: [], missing: 1 });
+    await setPolicy(modelId, { staging: { gates: [] } });
+    await tess.ok(REJECT, { input: { ...input, reason: 'my mistake' } });
+    expect(await missingOf(bob, input)).toMatchObject([{ gate: 'APPROVALS', problem: 'is rejected by tess' }]);
+    await promote(admin, id, 'STAGING', { override: true, reason: 'tess is on holiday' });
+    const { auditLog } = await admin.ok<{ auditLog: { nodes: { after: unknown }[] } }>(
+      'query ($id: ID!) { auditLog(filter: { subjectId: $id, action: "promoteModelVersion" }) { nodes { after } } }',
+      { id },
+    );
+    expect(auditLog.nodes[0]!.after).toMatchObject({ override: true, gatesNotPassed: ['APPROVALS'] });
+  });
+
+  it('are refused to viewers and other tenants, and without a reason for a no', async () => {
+    const { id } = await newVersion();
+    const input = { modelVersionId: id, toStage: 'STAGING' };
+    expect((await (await service.as({ role: Role.VIEWER })).fails(APPROVE, { input })).extensions.code).toBe('FORBIDDEN');
+    const globex = await service.as({ tenant: 'globex', role: Role.ADMIN });
+    expect((await globex.fails(APPROVE, { input })).extensions.code).toBe('NOT_FOUND');
+    for (const reason of ['', '  ', 'x'.repeat(2_001)])
+      expect((await bob.fails(REJECT, { input: { ...input, reason } })).extensions).toMatchObject({
+        code: 'BAD_USER_INPUT',
+        field: 'input.reason',
+      });
+  });
+
+  it('given by many at once and a promotion beside them leave one truth', async () => {
+    const { id } = await newVersion({ staging: { gates: [], approvals: 3 } });
+    const input = { modelVersionId: id, toStage: 'STAGING' };
+    const people = await Promise.all(['p1', 'p2', 'p3', 'p4'].map((subject) => service.as({ subject })));
+    await Promise.allSettled([...people.map((person) => person.send(APPROVE, { input })), tess.send(PROMOTE, { input })]);
+    const { modelVersion } = await tess.ok<{ modelVersion: { stage: string; approvals: { createdBy: string }[] } }>(
+      'query ($id: ID!) { modelVersion(id: $id) { stage approvals { createdBy } } }',
+      { id },
+    );
+    if (modelVersion.stage === 'DEVELOPMENT') await promote(tess, id, 'STAGING');
+    expect(new Set(modelVersion.approvals.map(({ createdBy }) => createdBy)).size).toBeGreaterThanOrEqual(3);
+  });
+});
