@@ -9,7 +9,7 @@ export interface WebhookPolicy {
 }
 
 const MAX_LENGTH = 2_000;
-const SHAPE = /^(https?):\/\/([^/?#]*)([/?].*)?$/i;
+const SHAPE = /^(https?):\/\/([^/?#]*)([/?][^#]*)?$/i;
 const LABEL = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
 /** At least two labels, the last of which no number can be: other spellings of addresses stay out. */
 const PUBLIC_NAME = new RegExp(`^(?=.{1,253}$)(?:${LABEL}\\.)+(?=[a-z])${LABEL}$`);
