@@ -35,6 +35,7 @@ import { LiveFeeds } from './services/platform/live-feed.js';
 import { WebhookDeliveryService } from './services/platform/webhook-delivery.service.js';
 import { WebhookService } from './services/platform/webhook.service.js';
 import { duckDbDatasets } from './features/duckdb-datasets.js';
+import { ArtifactFolderService } from './services/tracking/artifact-folder.service.js';
 import { ArtifactService } from './services/tracking/artifact.service.js';
 import { DatasetService } from './services/tracking/dataset.service.js';
 import { CheckpointService } from './services/training/checkpoint.service.js';
@@ -55,6 +56,8 @@ import { VersionRemoval } from './services/registry/version-removal.js';
 import { VersionStorage } from './services/registry/version-storage.js';
 import { RunDatasetService } from './services/tracking/run-dataset.service.js';
 import { RunLifecycleService } from './services/tracking/run-lifecycle.service.js';
+import { LoggedModelService } from './services/tracking/logged-model.service.js';
+import { RunLogService } from './services/tracking/run-log.service.js';
 import { RunService } from './services/tracking/run.service.js';
 import type { Services } from './services/services.js';
 import { DirectUploads } from './services/tracking/direct-uploads.js';
@@ -110,11 +113,21 @@ export async function createContext(config: Config, logger: Logger, options: Con
   const jobs = new JobService(live, queue, db, logger);
   const experiments = new ExperimentService();
   const runs = new RunService(live, experiments);
+  const loggedModels = new LoggedModelService(experiments);
+  const runLogs = new RunLogService(live);
   const runLifecycle = new RunLifecycleService(runs);
   const staged = new StagedObjects(db, objects, logger);
   const directUploads = new DirectUploads(db, objects, staged, config.MAX_UPLOAD_BYTES);
   const uploads = new UploadService(db, objects, staged, directUploads, config.MAX_UPLOAD_BYTES);
   const artifacts = new ArtifactService(db, objects, staged, uploads, runs);
+  const artifactFolders = new ArtifactFolderService({
+    db,
+    objects,
+    staged,
+    artifacts,
+    uploads: directUploads,
+    maxBytes: config.MAX_UPLOAD_BYTES,
+  });
   const allowedDirs = config.DATASET_DIRS;
   const datasets = new DatasetService({
     db,
@@ -173,6 +186,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
     alerts,
     aliases: new AliasService(live, models),
     approvals,
+    artifactFolders,
     artifacts,
     auditLog: new AuditLogService(),
     batchInference: new BatchInferenceService(batch),
@@ -186,6 +200,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
     feeds: new LiveFeeds(live),
     gates,
     jobs,
+    loggedModels,
     models,
     modelVersions,
     monitoring,
@@ -194,6 +209,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
     retrainingPolicies: new RetrainingPolicyService(),
     runDatasets: new RunDatasetService(),
     runLifecycle,
+    runLogs,
     runs,
     shadows: new ShadowService(live, deployments, gates),
     staged,

@@ -1,6 +1,7 @@
 import type { ApprovalService } from './registry/approval.service.js';
 import type { AliasService } from './registry/alias.service.js';
 import type { AlertService } from './monitoring/alert.service.js';
+import type { ArtifactFolderService } from './tracking/artifact-folder.service.js';
 import type { ArtifactService } from './tracking/artifact.service.js';
 import type { AuditLogService } from './platform/audit-log.service.js';
 import type { BatchInferenceService } from './serving/batch-inference.service.js';
@@ -12,6 +13,7 @@ import type { EventService } from './platform/event.service.js';
 import type { ExperimentService } from './tracking/experiment.service.js';
 import type { JobService } from './platform/job.service.js';
 import type { LiveFeeds } from './platform/live-feed.js';
+import type { LoggedModelService } from './tracking/logged-model.service.js';
 import type { ModelService } from './registry/model.service.js';
 import type { ModelVersionService } from './registry/model-version.service.js';
 import type { GateService } from './registry/gate.service.js';
@@ -24,6 +26,7 @@ import type { RetrainingService } from './monitoring/retraining.service.js';
 import type { RetrainingPolicyService } from './monitoring/retraining-policy.service.js';
 import type { RunDatasetService } from './tracking/run-dataset.service.js';
 import type { RunLifecycleService } from './tracking/run-lifecycle.service.js';
+import type { RunLogService } from './tracking/run-log.service.js';
 import type { RunService } from './tracking/run.service.js';
 import type { ShadowService } from './serving/shadow.service.js';
 import type { StagedObjects } from './platform/staged-objects.js';
@@ -39,6 +42,7 @@ export interface Services {
   alerts: AlertService;
   aliases: AliasService;
   approvals: ApprovalService;
+  artifactFolders: ArtifactFolderService;
   artifacts: ArtifactService;
   auditLog: AuditLogService;
   batchInference: BatchInferenceService;
@@ -52,6 +56,7 @@ export interface Services {
   feeds: LiveFeeds;
   gates: GateService;
   jobs: JobService;
+  loggedModels: LoggedModelService;
   models: ModelService;
   modelVersions: ModelVersionService;
   monitoring: MonitoringService;
@@ -60,6 +65,7 @@ export interface Services {
   retrainingPolicies: RetrainingPolicyService;
   runDatasets: RunDatasetService;
   runLifecycle: RunLifecycleService;
+  runLogs: RunLogService;
   runs: RunService;
   shadows: ShadowService;
   staged: StagedObjects;

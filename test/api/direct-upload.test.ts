@@ -34,7 +34,7 @@ const send = (part: Part, content: Buffer) =>
     body: new Uint8Array(content.subarray(part.offsetBytes, part.offsetBytes + part.sizeBytes)),
   });
 
-async function traces(): Promise<object[]> {
+async function traces(): Promise<unknown[]> {
   return [
     ...(await sql(service.database.url, 'select object_key from staged_object')),
     ...(await sql(service.database.url, 'select id from direct_upload')),

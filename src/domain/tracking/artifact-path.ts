@@ -16,6 +16,26 @@ export function checkArtifactPath(field: string, path: string): string {
   return path;
 }
 
+const MAX_ENCODINGS = 10;
+const MAX_FREE_PATH_LENGTH = 1_000;
+
+/**
+ * A path as clients' file systems have it, spaces, unicode and leading dots included. Decoded as often as somebody has percent-encoded
+ * it, so that nothing shows its meaning only later; '' is the folder itself. Null for what might lead out of its folder.
+ */
+export function freeArtifactPath(text: string): string | null {
+  let path = text;
+  for (let i = 0; i < MAX_ENCODINGS; i++) {
+    const decoded = path.replace(/(?:%[0-9a-f]{2})+/gi, (escapes) => Buffer.from(escapes.replaceAll('%', ''), 'hex').toString());
+    if (decoded === path) break;
+    path = decoded;
+  }
+  if (/%[0-9a-f]{2}/i.test(path) || path.length > MAX_FREE_PATH_LENGTH || !path.isWellFormed()) return null;
+  if (/[\p{Cc}\\#]/u.test(path) || /^(\/|file:|[a-z]:)/i.test(path)) return null;
+  const segments = path.split('/').filter((segment) => segment !== '' && segment !== '.');
+  return segments.includes('..') ? null : segments.join('/');
+}
+
 const CONTENT_TYPES = new Map(
   Object.entries({
     csv: 'text/csv',

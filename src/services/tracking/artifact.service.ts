@@ -34,7 +34,7 @@ export class ArtifactService {
       const run = await this.runs.get(session, input.runId);
       await requireWritable(session, run.id);
       const upload = await this.uploads.get(session, input.uploadId);
-      await this.refuseOwnFolders(session, run.id, path);
+      await refuseOwnFolders(session, run.id, path);
       const existing = await this.existing(session, run.id, path, upload.sha256);
       const objectKey = `${session.tenant}/runs/${run.id}/artifacts/${id}/${path}`;
       if (!existing) await this.staged.stage(session, objectKey);
@@ -65,7 +65,7 @@ export class ArtifactService {
   /** Writes the row of a staged file that now is stored. */
   async record(
     session: Session,
-    owner: { runId: string } | { modelVersionId: string } | { jobId: string },
+    owner: { runId: string } | { modelVersionId: string } | { jobId: string } | { loggedModelId: string },
     path: string,
     objectKey: string,
     stored: StoredObject,
@@ -111,11 +111,12 @@ export class ArtifactService {
     }
     return artifact;
   }
+}
 
-  private async refuseOwnFolders(session: Session, runId: string, path: string): Promise<void> {
-    if (!OWN_FOLDERS.includes(path.split('/')[0] ?? '')) return;
-    if ((await session.em.count(Job, { tenant: session.tenant, runId, kind: 'TRAINING' })) === 0) return;
-    const expected = `a path outside ${OWN_FOLDERS.join('/, ')}/`;
-    throw conflict(`The training of this run writes there itself: ${path}.`, { field: 'input.path', expected, got: path });
-  }
+/** CONFLICT for a folder that a training of this service fills itself. */
+export async function refuseOwnFolders(session: Session, runId: string, path: string): Promise<void> {
+  if (path !== '' && !OWN_FOLDERS.includes(path.split('/')[0] ?? '')) return;
+  if ((await session.em.count(Job, { tenant: session.tenant, runId, kind: 'TRAINING' })) === 0) return;
+  const expected = `a path outside ${OWN_FOLDERS.join('/, ')}/`;
+  throw conflict(`The training of this run writes there itself: ${path}.`, { field: 'input.path', expected, got: path });
 }

@@ -92,11 +92,9 @@ export class DirectUploads {
     return { sizeBytes, sha256: hash.digest('hex') };
   }
 
-  /** In the transaction of the row that names the file. False when another completion was faster. */
-  async finish(session: Session, upload: DirectUpload): Promise<boolean> {
-    if ((await session.em.nativeDelete(DirectUpload, { id: upload.id, tenant: session.tenant })) === 0) return false;
-    await this.staged.settle(session, [upload.objectKey]);
-    return true;
+  /** In the transaction of the row that names the file, which also settles its key. False when another completion was faster. */
+  async release(session: Session, { id }: DirectUpload): Promise<boolean> {
+    return (await session.em.nativeDelete(DirectUpload, { id, tenant: session.tenant })) > 0;
   }
 
   async abort(actor: Actor, id: string): Promise<void> {

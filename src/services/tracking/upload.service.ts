@@ -91,7 +91,8 @@ export class UploadService {
     if (begun === null) return this.db.transact(actor, (session) => this.get(session, id));
     const stored = await this.direct.assemble(begun);
     return this.db.transact(actor, async (session) => {
-      if (!(await this.direct.finish(session, begun))) return this.get(session, id);
+      if (!(await this.direct.release(session, begun))) return this.get(session, id);
+      await this.staged.settle(session, [begun.objectKey]);
       const { fileName, objectKey, createdBy, tenant } = begun;
       audit(session, 'completeUpload', { type: 'upload', id }, null, { fileName, ...stored });
       return session.em.create(Upload, { id, tenant, fileName, objectKey, ...stored, createdBy });

@@ -1,0 +1,182 @@
+import { LockMode } from '@mikro-orm/core';
+import type { Readable } from 'node:stream';
+import { v7 as uuidv7 } from 'uuid';
+import type { ObjectStore, StoredObject, StoredPart } from '../../adapters/object-store/port.js';
+import { Artifact } from '../../db/entities/tracking/artifact.entity.js';
+import type { DirectUpload } from '../../db/entities/tracking/direct-upload.entity.js';
+import { LoggedModel } from '../../db/entities/tracking/logged-model.entity.js';
+import { Run } from '../../db/entities/tracking/run.entity.js';
+import type { Actor, Database, Session } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
+import { AppError, ErrorCode, notFound } from '../../errors.js';
+import type { StagedObjects } from '../platform/staged-objects.js';
+import { audit } from '../platform/use-case.js';
+import { type ArtifactService, refuseOwnFolders } from './artifact.service.js';
+import type { DirectUploads } from './direct-uploads.js';
+
+export type FolderOwner = { runId: string } | { loggedModelId: string };
+
+/** A file, or a folder with files in it. */
+export interface FolderEntry {
+  name: string;
+  isFolder: boolean;
+  sizeBytes: number;
+}
+
+interface Dependencies {
+  db: Database;
+  objects: ObjectStore;
+  staged: StagedObjects;
+  artifacts: ArtifactService;
+  uploads: DirectUploads;
+  maxBytes: number;
+}
+
+/** The files of a run or a logged model as a folder whose client may put, replace and delete them; paths are checked before. */
+export class ArtifactFolderService {
+  constructor(private readonly deps: Dependencies) {}
+
+  /** The experiment that the owner belongs to. NOT_FOUND when there is no such owner. */
+  async experimentOf(session: Session, owner: FolderOwner): Promise<string> {
+    const [entity, id] = 'runId' in owner ? [Run, owner.runId] : [LoggedModel, owner.loggedModelId];
+    const found = await session.em.findOne(entity, { id, tenant: session.tenant });
+    if (!found) throw notFound(entity === Run ? 'run' : 'logged model', id);
+    return found.experimentId;
+  }
+
+  /** Streams a file in, in place of one at its path. */
+  async put(actor: Actor, owner: FolderOwner, path: string, content: Readable): Promise<Artifact> {
+    const { db, objects, staged, maxBytes } = this.deps;
+    const objectKey = keyOf(actor, owner, path);
+    await db.transact(actor, async (session) => {
+      await this.requirePlace(session, owner, path);
+      await staged.stage(session, objectKey);
+    });
+    try {
+      const stored = await objects.put(objectKey, content, { maxBytes });
+      return await db.transact(actor, (session) => this.replace(session, owner, path, objectKey, stored));
+    } catch (error) {
+      await staged.discard(objectKey);
+      throw error;
+    }
+  }
+
+  /** For a file whose parts its client sends straight to the object store; `complete` puts it in its place. */
+  async begin(actor: Actor, owner: FolderOwner, path: string, partCount: number): Promise<{ uploadId: string; urls: string[] }> {
+    const uploadId = uuidv7();
+    const fileName = path.split('/').at(-1) ?? '';
+    const upload = { id: uploadId, fileName, objectKey: keyOf(actor, owner, path), partCount, target: { ...owner, path } };
+    const { urls } = await this.deps.uploads.begin(actor, upload, (session) => this.requirePlace(session, owner, path));
+    return { uploadId, urls };
+  }
+
+  /** NOT_FOUND when no such upload to this path is open. */
+  async complete(
+    actor: Actor,
+    owner: FolderOwner,
+    path: string,
+    uploadId: string,
+    check: (parts: readonly StoredPart[]) => void,
+  ): Promise<Artifact> {
+    const { db, uploads } = this.deps;
+    const upload = await db.transact(actor, (session) => this.open(session, owner, path, uploadId));
+    const stored = await uploads.assemble(upload, check);
+    return db.transact(actor, async (session) => {
+      await this.lock(session, owner);
+      if (!(await uploads.release(session, upload))) throw notFound('upload', uploadId);
+      return this.replace(session, owner, path, upload.objectKey, stored);
+    });
+  }
+
+  async abort(actor: Actor, owner: FolderOwner, path: string, uploadId: string): Promise<void> {
+    await this.deps.db.transact(actor, (session) => this.open(session, owner, path, uploadId));
+    await this.deps.uploads.abort(actor, uploadId);
+  }
+
+  /** Null when there is no file at the path. */
+  find(session: Session, owner: FolderOwner, path: string): Promise<Artifact | null> {
+    return session.em.findOne(Artifact, { tenant: session.tenant, ...owner, path });
+  }
+
+  /** What is in a folder ('' for all), by name; nothing for a file and for what is not there. */
+  async list(session: Session, owner: FolderOwner, folder: string): Promise<FolderEntry[]> {
+    const prefix = folder === '' ? '' : `${folder}/`;
+    const [column, id] = 'runId' in owner ? ['run_id', owner.runId] : ['logged_model_id', owner.loggedModelId];
+    const rows = await sql<{ name: string; isFolder: boolean; sizeBytes: string }>(
+      session.em,
+      `select split_part(rest, '/', 1) as name, bool_or(position('/' in rest) > 0) as "isFolder", max(size_bytes) as "sizeBytes"
+       from (select substr(path, length(?) + 1) as rest, size_bytes from artifact
+             where tenant = ? and ${column} = ? and starts_with(path, ?)) below
+       group by 1 order by 1 collate "C"`,
+      [prefix, session.tenant, id, prefix],
+    );
+    return rows.map(({ name, isFolder, sizeBytes }) => ({ name, isFolder, sizeBytes: Number(sizeBytes) }));
+  }
+
+  /** The file at the path, or all files in the folder there; none is no error. */
+  async delete(session: Session, owner: FolderOwner, path: string): Promise<void> {
+    await this.lock(session, owner);
+    if ('runId' in owner) await refuseOwnFolders(session, owner.runId, path);
+    const all = await session.em.find(Artifact, { tenant: session.tenant, ...owner });
+    const gone = all.filter((artifact) => path === '' || artifact.path === path || artifact.path.startsWith(`${path}/`));
+    await this.remove(session, gone);
+    audit(session, 'deleteArtifacts', subjectOf(owner), { path, sha256: gone.map(({ sha256 }) => sha256).slice(0, 100) }, null);
+  }
+
+  private async open(session: Session, owner: FolderOwner, path: string, uploadId: string): Promise<DirectUpload> {
+    const upload = await this.deps.uploads.get(session, uploadId);
+    const isHere = 'runId' in owner ? upload.runId === owner.runId : upload.loggedModelId === owner.loggedModelId;
+    if (!isHere || upload.path !== path) throw notFound('upload', uploadId);
+    return upload;
+  }
+
+  /** Row and object in one transaction: the file that was there goes after the commit. */
+  private async replace(session: Session, owner: FolderOwner, path: string, objectKey: string, stored: StoredObject): Promise<Artifact> {
+    await this.lock(session, owner);
+    await this.requirePlace(session, owner, path);
+    const present = await this.find(session, owner, path);
+    if (present) await this.remove(session, [present]);
+    const artifact = await this.deps.artifacts.record(session, owner, path, objectKey, stored);
+    audit(session, 'logArtifact', subjectOf(owner), present && { path, sha256: present.sha256 }, { path, sha256: stored.sha256 });
+    return artifact;
+  }
+
+  private async remove(session: Session, artifacts: Artifact[]): Promise<void> {
+    await session.em.nativeDelete(Artifact, { tenant: session.tenant, id: { $in: artifacts.map(({ id }) => id) } });
+    await this.deps.staged.release(
+      session,
+      artifacts.map(({ objectKey }) => objectKey),
+    );
+  }
+
+  private async lock(session: Session, owner: FolderOwner): Promise<void> {
+    const [entity, id] = 'runId' in owner ? [Run, owner.runId] : [LoggedModel, owner.loggedModelId];
+    const locked = await session.em.findOne(entity, { id, tenant: session.tenant }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+    if (!locked) throw notFound(entity === Run ? 'run' : 'logged model', id);
+  }
+
+  /** No file may be a folder of another: clients have both on their disks. */
+  private async requirePlace(session: Session, owner: FolderOwner, path: string): Promise<void> {
+    if ('runId' in owner) await refuseOwnFolders(session, owner.runId, path);
+    const segments = path.split('/');
+    const folders = segments.slice(1).map((_, i) => segments.slice(0, i + 1).join('/'));
+    const above =
+      folders.length > 0 ? await session.em.findOne(Artifact, { tenant: session.tenant, ...owner, path: { $in: folders } }) : null;
+    if (!above && (await this.list(session, owner, path)).length === 0) return;
+    const problem = above ? `${above.path} is a file, not a folder.` : `${path} is a folder.`;
+    throw new AppError(ErrorCode.INVALID_PATH, problem, { field: 'path', expected: 'a path that crosses no other file', got: path });
+  }
+}
+
+const subjectOf = (owner: FolderOwner) =>
+  'runId' in owner ? { type: 'run', id: owner.runId } : { type: 'loggedModel', id: owner.loggedModelId };
+
+/** The user's path only gives it a readable end: what tells files apart is the id. */
+function keyOf({ principal }: Actor, owner: FolderOwner, path: string): string {
+  const place = 'runId' in owner ? `runs/${owner.runId}` : `logged-models/${owner.loggedModelId}`;
+  const name = (path.split('/').at(-1) ?? '')
+    .replace(/[^A-Za-z0-9._-]/g, '_')
+    .replace(/^\./, '_')
+    .slice(-100);
+  return `${principal.tenant}/${place}/artifacts/${uuidv7()}/${name || 'file'}`;
+}
