@@ -44,6 +44,7 @@ import { StagedObjects } from './services/platform/staged-objects.js';
 import { LocalTrainingBackend } from './training/local-backend.js';
 import { LocalEvaluator } from './evaluation/local-evaluator.js';
 import { checkModel } from './inference/model-check.js';
+import { RegistryTagService } from './services/registry/registry-tag.service.js';
 import { ApprovalService } from './services/registry/approval.service.js';
 import { AliasService } from './services/registry/alias.service.js';
 import { EvaluationService } from './services/registry/evaluation.service.js';
@@ -186,6 +187,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
     alerts,
     aliases: new AliasService(live, models),
     approvals,
+    registryTags: new RegistryTagService(models, modelVersions),
     artifactFolders,
     artifacts,
     auditLog: new AuditLogService(),

@@ -19,9 +19,11 @@ import { JobResolver } from './platform/job.resolver.js';
 import { LoggedDatasetResolver, RunDatasetsResolver } from './tracking/run-dataset.resolver.js';
 import { RunLifecycleResolver } from './tracking/run-lifecycle.resolver.js';
 import { UploadResolver } from './tracking/upload.resolver.js';
+import { RunLogResolver } from './tracking/run-log.resolver.js';
 import { RunResolver } from './tracking/run.resolver.js';
 import { ApprovalResolver, VersionApprovalsResolver } from './registry/approval.resolver.js';
 import { GatePolicyResolver, GateResultResolver } from './registry/gate-policy.resolver.js';
+import { RegistryTagResolver } from './registry/registry-tag.resolver.js';
 import { AliasResolver, ModelAliasesResolver, VersionAliasesResolver } from './registry/alias.resolver.js';
 import { EvaluationResolver } from './registry/evaluation.resolver.js';
 import { JobModelVersionResolver, ModelVersionResolver } from './registry/model-version.resolver.js';
@@ -55,11 +57,13 @@ const RESOLVERS: NonEmptyArray<Function> = [
   ModelVersionResolver,
   MonitoringResolver,
   PredictResolver,
+  RegistryTagResolver,
   RetrainingResolver,
   LoggedDatasetResolver,
   RunDatasetsResolver,
   RunFilesResolver,
   RunLifecycleResolver,
+  RunLogResolver,
   RunResolver,
   StageResolver,
   StageTransitionResolver,

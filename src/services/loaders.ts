@@ -23,6 +23,8 @@ import { sql } from '../db/sql.js';
 import { firstDeliveries, type WebhookDeliveriesKey } from './platform/first-deliveries.js';
 import { firstVersions } from './registry/first-versions.js';
 import { firstChildRuns, type ChildRunsKey } from './tracking/child-runs.js';
+import { logPages, type LogPageKey } from './tracking/run-log-pages.js';
+import type { LogLine } from './tracking/run-log.service.js';
 import { readTraffic, type Traffic } from './serving/traffic.service.js';
 
 type RunInSession = <T>(work: (session: Session) => Promise<T>) => Promise<T>;
@@ -163,6 +165,7 @@ export interface Loaders {
   runLatestMetrics: DataLoader<string, LatestMetricRow[]>;
   /** First pages, newest first. */
   childRuns: DataLoader<ChildRunsKey, Page<Run>>;
+  runLogPages: DataLoader<LogPageKey, Page<LogLine>>;
   runDatasets: DataLoader<string, RunDatasetRow[]>;
   runLoggedDatasets: DataLoader<string, LoggedDatasetRow[]>;
   runArtifacts: DataLoader<string, ArtifactRow[]>;
@@ -260,6 +263,9 @@ export function createLoaders(run: RunInSession): Loaders {
       cacheKeyFn: (key) => JSON.stringify(key) as never,
     }),
     runLoggedDatasets: grouped<LoggedDatasetRow>('logged_dataset', 'run_id', LOGGED_DATASET, 'created_at, id'),
+    runLogPages: new DataLoader((keys) => run((session) => logPages(session, keys)), {
+      cacheKeyFn: (key) => JSON.stringify(key) as never,
+    }),
     runDatasets: grouped<RunDatasetRow>('run_dataset', 'run_id', LINEAGE, 'created_at, id'),
     runArtifacts: grouped<ArtifactRow>('artifact', 'run_id', ARTIFACT, 'path'),
     datasetRuns: grouped<RunDatasetRow>(NEWEST_LINEAGE, 'dataset_id', LINEAGE, 'created_at desc, id desc'),

@@ -1,3 +1,4 @@
+import type { RegistryTagService } from './registry/registry-tag.service.js';
 import type { ApprovalService } from './registry/approval.service.js';
 import type { AliasService } from './registry/alias.service.js';
 import type { AlertService } from './monitoring/alert.service.js';
@@ -42,6 +43,7 @@ export interface Services {
   alerts: AlertService;
   aliases: AliasService;
   approvals: ApprovalService;
+  registryTags: RegistryTagService;
   artifactFolders: ArtifactFolderService;
   artifacts: ArtifactService;
   auditLog: AuditLogService;

@@ -238,6 +238,19 @@ export class World {
     return this.newVersion(modelId);
   }
 
+  async tagModel(modelId: string): Promise<void> {
+    await this.mutate('setModelTags', 'SetModelTagsInput', { modelId, tags: [{ key: 't', value: 'v' }] }, '__typename');
+  }
+
+  async tagVersion(modelVersionId: string): Promise<void> {
+    await this.mutate(
+      'setModelVersionTags',
+      'SetModelVersionTagsInput',
+      { modelVersionId, tags: [{ key: 't', value: 'v' }] },
+      '__typename',
+    );
+  }
+
   private mutate<T>(name: string, inputType: string, input: object, selection: string): Promise<Record<string, T>> {
     return this.caller.ok(`mutation ($input: ${inputType}!) { ${name}(input: $input) { ${selection} } }`, { input });
   }
@@ -291,6 +304,7 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   productionVersionAt: [({ modelId }) => ({ modelId, at: new Date().toISOString() })],
   retrainingPolicy: [({ modelId }) => ({ modelId })],
   run: [({ runId }) => ({ id: runId })],
+  runLogs: [({ runId }) => ({ runId })],
   runMetrics: [({ runId }) => ({ runId })],
   runs: [
     ({ experimentId, datasetId, runId }) => ({ filter: { experimentIds: [experimentId], datasetIds: [datasetId], parentRunId: runId } }),
@@ -302,6 +316,7 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
 /** The same of every mutation, meant to succeed: what a call uses up is made for it. */
 export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   approveModelVersion: [async (_, world) => ({ input: { modelVersionId: await world.newVersionForReview(), toStage: 'STAGING' } })],
+  appendRunLogs: [async (_, world) => ({ input: { runId: await world.newRun(), lines: [{ line: 'hello' }] } })],
   archiveModelVersion: [
     async (_, world) => {
       const modelVersionId = await world.newVersion(await world.newModel());
@@ -326,6 +341,20 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   deleteRun: [async (_, world) => ({ input: { runId: await world.newRun() } })],
   deleteRunTag: [async (_, world) => ({ input: { runId: await world.newRun('label'), key: 'label' } })],
   deleteEndpoint: [async (_, world) => ({ input: { id: await world.newEndpoint() } })],
+  deleteModelTag: [
+    async (_, world) => {
+      const modelId = await world.newModel();
+      await world.tagModel(modelId);
+      return { input: { modelId, key: 't' } };
+    },
+  ],
+  deleteModelVersionTag: [
+    async (_, world) => {
+      const modelVersionId = await world.newVersion();
+      await world.tagVersion(modelVersionId);
+      return { input: { modelVersionId, key: 't' } };
+    },
+  ],
   deleteModelAlias: [async ({ modelId, versionId }, world) => ({ input: { modelId, alias: await world.newAlias(modelId, versionId) } })],
   deleteModel: [async (_, world) => ({ input: { id: await world.newModel() } })],
   deleteModelVersion: [async (_, world) => ({ input: { id: await world.newVersion() } })],
@@ -404,6 +433,8 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
     },
   ],
   runMonitoring: [({ deploymentId }) => ({ input: { deploymentId } })],
+  setModelTags: [({ modelId }) => ({ input: { modelId, tags: [{ key: 't', value: 'v' }] } })],
+  setModelVersionTags: [({ versionId }) => ({ input: { modelVersionId: versionId, tags: [{ key: 't', value: 'v' }] } })],
   setModelAlias: [({ modelId, versionId }) => ({ input: { modelId, modelVersionId: versionId, alias: `a-${randomUUID()}` } })],
   setRetrainingPolicy: [({ modelId }) => ({ input: { modelId, datasetName: 'cars', enabled: false } })],
   setRunTags: [async (_, world) => ({ input: { runId: await world.newRun(), tags: [{ key: 't', value: 'v' }] } })],

@@ -1,0 +1,59 @@
+import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Resolver, Root, Subscription } from 'type-graphql';
+import { abortable } from '../../services/platform/live-feed.js';
+import { logsTopic } from '../../services/tracking/run-log.service.js';
+import type { RequestContext } from '../request-context.js';
+import { toConnection } from '../types/connection.js';
+import { SafeInt } from '../types/scalars.js';
+import { AppendRunLogsInput, AppendRunLogsPayload, RunLogArgs, RunLogConnection, RunLogLine } from './run-log.types.js';
+import { RunType } from './run.types.js';
+
+@Resolver(() => RunType)
+export class RunLogResolver {
+  @Mutation(() => AppendRunLogsPayload, { description: 'Appends lines to the log of a run; its followers see them within milliseconds.' })
+  async appendRunLogs(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => AppendRunLogsInput, { description: 'The run and its lines.' }) input: AppendRunLogsInput,
+  ): Promise<AppendRunLogsPayload> {
+    return { lastSeq: await ctx.run((session) => ctx.services.runLogs.appendAudited(session, input.runId, input.lines)) };
+  }
+
+  @Subscription(() => RunLogLine, {
+    description:
+      'Lines of a run as they are logged, each exactly once and in the order of `seq`. Reconnect with the last `seq` as `after`.',
+    subscribe: ({ args, context }) => followLogs(context as RequestContext, args as { runId: string; after?: number }),
+  })
+  runLogs(
+    @Root() line: RunLogLine,
+    @Arg('runId', () => ID, { description: 'The run. NOT_FOUND when there is none.' }) _runId: string,
+    @Arg('after', () => SafeInt, {
+      nullable: true,
+      description: 'Lines with a greater `seq` are sent, past ones first; 0 for all; only new ones when absent.',
+    })
+    _after?: number,
+  ): RunLogLine {
+    return line;
+  }
+
+  @FieldResolver(() => RunLogConnection, { description: 'What it printed, oldest line first; cursors are the lines’ `seq`.' })
+  async logs(@Root() run: RunType, @Ctx() ctx: RequestContext, @Args(() => RunLogArgs) page: RunLogArgs): Promise<object> {
+    const result = await ctx.loaders.runLogPages.load({ runId: run.id, page });
+    return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
+  }
+}
+
+async function followLogs(
+  ctx: RequestContext,
+  { runId, after }: { runId: string; after?: number },
+): Promise<AsyncIterableIterator<RunLogLine>> {
+  const key = `${ctx.principal.tenant}/${logsTopic(runId)}`;
+  await ctx.services.feeds.together(key, () => ctx.run((session) => ctx.services.runs.get(session, runId)));
+  return abortable((signal) =>
+    ctx.services.feeds.follow(
+      key,
+      logsTopic(runId),
+      (seq, limit) => ctx.run((session) => ctx.services.runLogs.after(session, runId, seq, limit)),
+      after ?? null,
+      signal,
+    ),
+  );
+}

@@ -1,0 +1,81 @@
+import { ArgsType, Field, ID, InputType, Int, ObjectType } from 'type-graphql';
+import { describeEnum } from '../types/common.types.js';
+import { connectionOf } from '../types/connection.js';
+import { DateTime, SafeInt } from '../types/scalars.js';
+
+export const LogStreamEnum = describeEnum('LogStream', 'Where a log line came from.', {
+  STDOUT: 'Standard output of the code.',
+  STDERR: 'Standard error of the code.',
+  SYSTEM: 'This service, about the run.',
+});
+
+@ObjectType({ description: 'One line that a run printed.' })
+export class RunLogLine {
+  @Field(() => SafeInt, { description: 'Sequence number within the run, from 1; pass the last one as `after` to go on.' })
+  seq!: number;
+
+  @Field(() => String, { description: 'The text, at most 8 KiB, without a line break.' })
+  line!: string;
+
+  @Field(() => LogStreamEnum, { description: 'Where it came from.' })
+  stream!: keyof typeof LogStreamEnum;
+
+  @Field(() => DateTime, { description: 'When it was printed, UTC.' })
+  loggedAt!: Date;
+}
+
+export const RunLogConnection = connectionOf(RunLogLine, 'RunLog', 'log lines');
+
+@ArgsType()
+export class RunLogArgs {
+  @Field(() => Int, {
+    nullable: true,
+    description: 'So many lines from the beginning or from `after` on, 1 to 500; 50 when `last` is absent too.',
+  })
+  first?: number | null;
+
+  @Field(() => SafeInt, { nullable: true, description: 'Only lines with a greater `seq`.' })
+  after?: number | null;
+
+  @Field(() => Int, {
+    nullable: true,
+    description: 'So many lines at the end or up to `before`, 1 to 500, oldest first; `hasNextPage` then says whether older ones are left.',
+  })
+  last?: number | null;
+
+  @Field(() => SafeInt, { nullable: true, description: 'Only lines with a smaller `seq`.' })
+  before?: number | null;
+
+  @Field(() => String, { nullable: true, description: 'Text that the line contains, whatever its case; at most 200 characters.' })
+  search?: string | null;
+
+  @Field(() => [LogStreamEnum], { nullable: true, description: 'Lines of these streams; all when absent.' })
+  streams?: (keyof typeof LogStreamEnum)[] | null;
+}
+
+@InputType({ description: 'A line to append.' })
+export class LogLineInput {
+  @Field(() => String, { description: 'The text: at most 8,192 bytes of UTF-8, no line break.' })
+  line!: string;
+
+  @Field(() => LogStreamEnum, { defaultValue: 'STDOUT', description: 'Where it came from.' })
+  stream!: keyof typeof LogStreamEnum;
+
+  @Field(() => DateTime, { nullable: true, description: 'When it was printed; now when absent.' })
+  loggedAt?: Date | null;
+}
+
+@InputType({ description: 'What a run printed since the last call.' })
+export class AppendRunLogsInput {
+  @Field(() => ID, { description: 'The run. NOT_FOUND when there is none, CONFLICT when it is deleted.' })
+  runId!: string;
+
+  @Field(() => [LogLineInput], { description: '1 to 1,000 lines, in order. A run keeps at most 1,000,000; then it is RESOURCE_EXHAUSTED.' })
+  lines!: LogLineInput[];
+}
+
+@ObjectType({ description: 'What appending log lines did.' })
+export class AppendRunLogsPayload {
+  @Field(() => SafeInt, { description: 'Sequence number that the last of the lines got.' })
+  lastSeq!: number;
+}
