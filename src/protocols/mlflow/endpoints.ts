@@ -1,6 +1,15 @@
 import type { Endpoint } from './endpoint.js';
 import { experimentEndpoints } from './tracking/experiments.js';
+import { loggedModelEndpoints } from './tracking/logged-models.js';
+import { loggingEndpoints } from './tracking/logging.js';
+import { metricHistoryEndpoints } from './tracking/metric-history.js';
 import { runEndpoints } from './tracking/runs.js';
 
 /** Every endpoint of the protocol that this service has; what is not here is ENDPOINT_NOT_FOUND. */
-export const ENDPOINTS: Endpoint[] = [...experimentEndpoints, ...runEndpoints];
+export const ENDPOINTS: Endpoint[] = [
+  ...experimentEndpoints,
+  ...runEndpoints,
+  ...loggingEndpoints,
+  ...metricHistoryEndpoints,
+  ...loggedModelEndpoints,
+];

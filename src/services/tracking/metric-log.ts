@@ -26,8 +26,8 @@ interface Columns {
  * Appends metric points in one statement, and returns how many were new. A point is identified by (run, key, step, time, value):
  * the same again adds nothing. The run's counter row is locked first, so that sequence numbers commit in order.
  */
-export async function appendMetrics(session: Session, runId: string, metrics: MetricInput[]): Promise<number> {
-  const columns = toColumns(metrics);
+export async function appendMetrics(session: Session, runId: string, metrics: MetricInput[], minStep: number): Promise<number> {
+  const columns = toColumns(metrics, minStep);
   // Most calls bring new points alone. To ask the index about each before inserting it costs half as much again, so only those pay
   // for it whose insert has failed.
   await sql(session.em, 'savepoint append_metrics');
@@ -77,13 +77,13 @@ const TIME = `timestamptz 'epoch' + ms * interval '1 millisecond'`;
 /** A PostgreSQL array of numbers in one step, where the driver would quote each. */
 const list = (numbers: number[]) => `{${numbers.join(',')}}`;
 
-function toColumns(metrics: MetricInput[]): Columns {
+function toColumns(metrics: MetricInput[], minStep: number): Columns {
   const now = Date.now();
   const numbers = new Map<string, number>();
   const columns: Columns = { keys: [], keyNumbers: [], steps: [], timesMs: [], values: [], latest: [] };
   const { steps, timesMs, values, latest } = columns;
   metrics.forEach(({ key, value, step, loggedAt }, i) => {
-    if (step != null && step < 0) throw badInput(`input.metrics[${i}].step`, 'an integer from 0 to 2^53 - 1', step);
+    if (step != null && step < minStep) throw badInput(`input.metrics[${i}].step`, 'an integer from 0 to 2^53 - 1', step);
     steps.push(step ?? 0);
     timesMs.push(loggedAt?.getTime() ?? now);
     values.push(value);

@@ -35,6 +35,7 @@ export async function addParams(session: Session, runId: string, params: TagEntr
   if (different) {
     throw conflict(`Parameter "${different.key}" of this run is already "${different.value.slice(0, 80)}"; parameters do not change.`, {
       field: 'input.params',
+      key: different.key,
       expected: different.value.slice(0, 80),
       got: record[different.key]?.slice(0, 80),
     });

@@ -109,6 +109,11 @@ export class RunService {
     return run;
   }
 
+  /** NOT_FOUND for the first that is none. */
+  requireAll(session: Session, ids: string[]): Promise<void> {
+    return requireOwn(session, Run, 'run', ids);
+  }
+
   async list(session: Session, filter: RunFilter, page: PageRequest, order: Order<'createdAt' | 'name'>): Promise<Page<Run>> {
     await requireOwn(session, Experiment, 'experiment', filter.experimentIds ?? []);
     await requireOwn(session, Dataset, 'dataset', filter.datasetIds ?? []);
@@ -133,18 +138,29 @@ export class RunService {
     audit(session, 'setRunTags', { type: 'run', id: runId }, Object.fromEntries(before.map(({ key, value }) => [key, value])), after);
   }
 
+  /** Makes a tag's new value of its old one (null for none), one caller after the other. */
+  async changeTag(session: Session, runId: string, key: string, change: (before: string | null) => string): Promise<void> {
+    await sql(session.em, 'select 1 from run where tenant = ? and id = ? for update', [session.tenant, runId]);
+    const [tag] = await sql<{ value: string }>(session.em, 'select value from run_tag where tenant = ? and run_id = ? and key = ?', [
+      session.tenant,
+      runId,
+      key,
+    ]);
+    await this.setTags(session, runId, [{ key, value: change(tag?.value ?? null) }]);
+  }
+
   /** NOT_FOUND when the run has no such tag. */
   async deleteTag(session: Session, runId: string, key: string): Promise<void> {
     const value = await dropTag(session, runId, key);
     audit(session, 'deleteRunTag', { type: 'run', id: runId }, { [key]: value }, null);
   }
 
-  /** Appends metric points; the same point again adds nothing. Returns how many were new. */
-  async logMetrics(session: Session, runId: string, metrics: MetricInput[]): Promise<number> {
+  /** Appends metric points; the same point again adds nothing. Returns how many were new. MLflow's clients may count steps from below 0. */
+  async logMetrics(session: Session, runId: string, metrics: MetricInput[], minStep = 0): Promise<number> {
     if (metrics.length === 0 || metrics.length > MAX_METRICS_PER_CALL) {
       throw badInput('input.metrics', `1 to ${MAX_METRICS_PER_CALL} points`, metrics.length);
     }
-    const addedCount = await appendMetrics(session, runId, metrics);
+    const addedCount = await appendMetrics(session, runId, metrics, minStep);
     session.afterCommit(() => this.live.publish(metricsTopic(runId)));
     return addedCount;
   }

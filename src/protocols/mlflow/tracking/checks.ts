@@ -100,15 +100,27 @@ export function toTime(name: string, ms: number): Date {
 }
 
 /** Work on the run that a text names; refusals for the run's sake are told in MLflow's words. */
-export async function onRun<T>(text: string, work: (runId: string) => Promise<T>): Promise<T> {
-  const runId = runIdOf(text);
+export function onRun<T>(text: string, work: (runId: string) => Promise<T>): Promise<T> {
+  const id = runIdOf(text);
+  return inWordsOfRuns([text], () => work(id));
+}
+
+export function onRuns<T>(texts: string[], work: (runIds: string[]) => Promise<T>): Promise<T> {
+  const ids = texts.map(runIdOf);
+  return inWordsOfRuns(texts, () => work(ids));
+}
+
+async function inWordsOfRuns<T>(texts: string[], work: () => Promise<T>): Promise<T> {
   try {
-    return await work(runId);
+    return await work();
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    if (error.code === ErrorCode.NOT_FOUND && error.details.got === quote(runId)) throw doesNotExist(`Run with id=${text} not found`);
+    if (error.code === ErrorCode.NOT_FOUND) {
+      const missing = texts.find((text) => error.details.got === quote(runIdOf(text)));
+      if (missing !== undefined) throw doesNotExist(`Run with id=${missing} not found`);
+    }
     if (error.code === ErrorCode.CONFLICT && error.details.got === 'DELETED') {
-      throw invalidParameter(`The run ${text} must be in the 'active' state. Current state is deleted.`);
+      throw invalidParameter(`The run ${texts.join(', ')} must be in the 'active' state. Current state is deleted.`);
     }
     throw error;
   }

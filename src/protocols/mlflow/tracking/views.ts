@@ -1,10 +1,10 @@
 import type { Experiment } from '../../../db/entities/tracking/experiment.entity.js';
 import type { Run } from '../../../db/entities/tracking/run.entity.js';
-import { RUN_TAGS } from '../../../domain/tracking/run-tags.js';
+import { RUN_TAGS, toHexId } from '../../../domain/tracking/run-tags.js';
 import type { MetricPoint } from '../../../services/tracking/metric-pages.js';
 import type { DatasetReference, RunDetails } from '../../../services/tracking/run-details.js';
 import { invalidParameter } from '../errors.js';
-import { toExperimentId, toHex, toModelId } from '../ids.js';
+import { toExperimentId, toModelId } from '../ids.js';
 
 // What MLflow's server answers for each thing. Fields that protobuf leaves out are left out: empty lists, what was never given.
 
@@ -58,7 +58,7 @@ export function fromStatus(sent: string | number | null | undefined): RunStatus 
 }
 
 export function toRunInfo(run: Run, experiment: Experiment, tags: RunDetails['tags']): object {
-  const id = toHex(run.id);
+  const id = toHexId(run.id);
   return {
     run_uuid: id,
     experiment_id: toExperimentId(experiment),
@@ -112,4 +112,4 @@ export function toMetric(key: string, { value, step, timeMs }: MetricPoint): obj
   return { key, value: toMetricValue(value), timestamp: timeMs, step };
 }
 
-export const toMetricOfRun = (key: string, point: MetricPoint) => ({ ...toMetric(key, point), run_id: toHex(point.runId) });
+export const toMetricOfRun = (key: string, point: MetricPoint) => ({ ...toMetric(key, point), run_id: toHexId(point.runId) });

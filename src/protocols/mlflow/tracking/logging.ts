@@ -1,0 +1,191 @@
+import { z } from 'zod';
+import { Role } from '../../../domain/platform/principal.js';
+import { AppError, ErrorCode } from '../../../errors.js';
+import type { TagEntry } from '../../../services/tracking/experiment.service.js';
+import { requireWritable } from '../../../services/tracking/run-pairs.js';
+import { jsonEndpoint, type Call, type Endpoint } from '../endpoint.js';
+import { doesNotExist, invalidParameter } from '../errors.js';
+import { loggedModelIdOf } from '../ids.js';
+import { integer, keyValue, optionalString, repeated, requiredDouble, requiredInteger, requiredString, string } from '../protobuf-json.js';
+import { checkBatchSize, checkedParam, checkedTag, checkMetric, checkUniqueKeys, onRun } from './checks.js';
+import { addToModelHistory, MODEL_HISTORY_TAG, modelEntry } from './model-history.js';
+import { ofRun, runOf } from './runs.js';
+
+const metric = z.object({
+  key: requiredString,
+  value: requiredDouble,
+  timestamp: requiredInteger,
+  step: integer,
+  model_id: optionalString,
+  dataset_name: optionalString,
+  dataset_digest: optionalString,
+});
+type Metric = z.output<typeof metric>;
+
+interface Batch {
+  metrics: Metric[];
+  params: TagEntry[];
+  tags: TagEntry[];
+}
+
+/** One transaction for all that a request logs. */
+function log(call: Call, run: string, { metrics, params, tags }: Batch): Promise<void> {
+  const points = metrics.map(({ key, value, timestamp, step }) => ({ key, value, step: step ?? 0, loggedAt: new Date(timestamp) }));
+  const ofModels = metrics.flatMap((one, i) =>
+    one.model_id
+      ? [{ ...points[i]!, loggedModelId: loggedModelIdOf(one.model_id), datasetName: one.dataset_name, datasetDigest: one.dataset_digest }]
+      : [],
+  );
+  const { runs, loggedModels } = call.services;
+  return onRun(run, (id) =>
+    call.run(async (session) => {
+      if (points.length + params.length + tags.length === 0) await requireWritable(session, id);
+      if (params.length > 0) await runs.logParams(session, id, params).catch(asChangedParam(run, params.length));
+      if (points.length > 0) await runs.logMetrics(session, id, points, Number.MIN_SAFE_INTEGER);
+      await loggedModels.logMetrics(session, id, ofModels);
+      if (tags.length > 0) await runs.setTags(session, id, tags);
+    }),
+  );
+}
+
+/** Another value for a parameter that has one, in MLflow's words for one parameter and for several. */
+const asChangedParam = (run: string, count: number) => (error: unknown) => {
+  if (!(error instanceof AppError) || error.code !== ErrorCode.CONFLICT || error.details.field !== 'input.params') throw error;
+  const { key, expected, got } = error.details;
+  throw invalidParameter(
+    count === 1
+      ? `Changing param values is not allowed. Param with key='${String(key)}' was already logged with value='${expected}' for run ID='${run}'. Attempted logging new value '${got}'.`
+      : `Changing param values is not allowed. Params were already logged='[{'key': '${String(key)}', 'old_value': '${expected}', 'new_value': '${got}'}]' for run ID='${run}'.`,
+  );
+};
+
+const datasetInput = z.object({
+  tags: repeated(keyValue),
+  dataset: z.object({
+    name: requiredString,
+    digest: requiredString,
+    source_type: requiredString,
+    source: requiredString,
+    schema: optionalString,
+    profile: optionalString,
+  }),
+});
+
+export const loggingEndpoints: Endpoint[] = [
+  jsonEndpoint(['POST'], '/mlflow/runs/log-metric', Role.ENGINEER, metric.extend(ofRun), async (call, input) => {
+    checkMetric(input);
+    await log(call, runOf(input), { metrics: [input], params: [], tags: [] });
+    return {};
+  }),
+  jsonEndpoint(
+    ['POST'],
+    '/mlflow/runs/log-parameter',
+    Role.ENGINEER,
+    z.object({ ...ofRun, key: requiredString, value: string }),
+    async (call, input) => {
+      await log(call, runOf(input), { metrics: [], params: [checkedParam(input)], tags: [] });
+      return {};
+    },
+  ),
+  jsonEndpoint(
+    ['POST'],
+    '/mlflow/runs/set-tag',
+    Role.ENGINEER,
+    z.object({ ...ofRun, key: requiredString, value: string }),
+    async (call, input) => {
+      await log(call, runOf(input), { metrics: [], params: [], tags: [checkedTag(input)] });
+      return {};
+    },
+  ),
+  jsonEndpoint(
+    ['POST'],
+    '/mlflow/runs/log-batch',
+    Role.ENGINEER,
+    z.object({ ...ofRun, metrics: repeated(metric), params: repeated(keyValue), tags: repeated(keyValue) }),
+    async (call, input) => {
+      const { metrics } = input;
+      metrics.forEach((one, i) => checkMetric(one, `metrics[${i}].`));
+      const params = input.params.map((param, i) => checkedParam(param, `params[${i}].`));
+      const tags = input.tags.map((tag, i) => checkedTag(tag, `tags[${i}].`));
+      checkBatchSize(metrics, params, tags);
+      checkUniqueKeys(params);
+      await log(call, runOf(input), { metrics, params, tags });
+      return {};
+    },
+  ),
+  jsonEndpoint(
+    ['POST'],
+    '/mlflow/runs/delete-tag',
+    Role.ENGINEER,
+    z.object({ ...ofRun, key: requiredString }),
+    async (call, { key, ...input }) => {
+      const run = runOf(input);
+      await onRun(run, (id) =>
+        call.run(async (session) => {
+          await requireWritable(session, id);
+          await call.services.runs.deleteTag(session, id, key).catch((error: unknown) => {
+            if (!(error instanceof AppError) || error.code !== ErrorCode.NOT_FOUND) throw error;
+            throw doesNotExist(`No tag with name: ${key} in run with id ${run}`);
+          });
+        }),
+      );
+      return {};
+    },
+  ),
+  jsonEndpoint(
+    ['POST'],
+    '/mlflow/runs/log-inputs',
+    Role.ENGINEER,
+    z.object({ ...ofRun, datasets: repeated(datasetInput), models: repeated(z.object({ model_id: requiredString })) }),
+    async (call, input) => {
+      const datasets = input.datasets.map(({ tags, dataset }) => ({
+        direction: 'INPUT' as const,
+        tags,
+        name: dataset.name,
+        digest: dataset.digest,
+        sourceType: dataset.source_type,
+        source: dataset.source,
+        schema: dataset.schema || null,
+        profile: dataset.profile || null,
+      }));
+      const models = input.models.map(({ model_id: id }) => ({ loggedModelId: loggedModelIdOf(id), step: 0 }));
+      await onRun(runOf(input), (id) =>
+        call.run(async (session) => {
+          await requireWritable(session, id);
+          if (datasets.length > 0) await call.services.runDatasets.log(session, id, datasets);
+          await call.services.loggedModels.linkToRun(session, id, 'INPUT', models);
+        }),
+      );
+      return {};
+    },
+  ),
+  jsonEndpoint(
+    ['POST'],
+    '/mlflow/runs/outputs',
+    Role.ENGINEER,
+    z.object({ ...ofRun, models: z.array(z.object({ model_id: requiredString, step: integer })) }),
+    async (call, input) => {
+      const models = input.models.map(({ model_id: id, step }) => ({ loggedModelId: loggedModelIdOf(id), step: step ?? 0 }));
+      await onRun(runOf(input), (id) =>
+        call.run(async (session) => {
+          await requireWritable(session, id);
+          await call.services.loggedModels.linkToRun(session, id, 'OUTPUT', models);
+        }),
+      );
+      return {};
+    },
+  ),
+  jsonEndpoint(
+    ['POST'],
+    '/mlflow/runs/log-model',
+    Role.ENGINEER,
+    z.object({ ...ofRun, model_json: requiredString }),
+    async (call, input) => {
+      const entry = modelEntry(input.model_json);
+      await onRun(runOf(input), (id) =>
+        call.run((session) => call.services.runs.changeTag(session, id, MODEL_HISTORY_TAG, (before) => addToModelHistory(before, entry))),
+      );
+      return {};
+    },
+  ),
+];

@@ -1,0 +1,93 @@
+import { z } from 'zod';
+import { Role } from '../../../domain/platform/principal.js';
+import { fromHexId } from '../../../domain/tracking/run-tags.js';
+import { readMetricOfRuns, readMetricPage, sampleMetricOfRuns } from '../../../services/tracking/metric-pages.js';
+import { jsonEndpoint, type Endpoint } from '../endpoint.js';
+import { invalidParameter } from '../errors.js';
+import { integer, repeated, requiredString, string } from '../protobuf-json.js';
+import { onRun, onRuns } from './checks.js';
+import { ofRun, runOf } from './runs.js';
+import { toMetric, toMetricOfRun } from './views.js';
+
+const MAX_BULK_RESULTS = 25_000;
+const MAX_RUNS_PER_REQUEST = 100;
+const MAX_RESULTS_PER_RUN = 2_500;
+
+export const metricHistoryEndpoints: Endpoint[] = [
+  jsonEndpoint(
+    ['GET'],
+    '/mlflow/metrics/get-history',
+    Role.VIEWER,
+    z.object({ ...ofRun, metric_key: requiredString, max_results: integer, page_token: string }),
+    async (call, { metric_key: key, max_results: limit, page_token: after, ...input }) => {
+      if (limit !== null && limit <= 0) {
+        throw invalidParameter(`Invalid value ${limit} for parameter 'max_results' supplied. It must be a positive integer.`);
+      }
+      const { points, next } = await onRun(runOf(input), (id) =>
+        call.run(async (session) => {
+          await call.services.runs.get(session, id);
+          return readMetricPage(session, id, key, { limit, after: after || null });
+        }),
+      );
+      return {
+        ...(points.length > 0 && { metrics: points.map((point) => toMetric(key, point)) }),
+        ...(next !== null && { next_page_token: next }),
+      };
+    },
+  ),
+  jsonEndpoint(
+    ['GET'],
+    '/mlflow/metrics/get-history-bulk',
+    Role.VIEWER,
+    z.object({ run_id: repeated(z.string()), metric_key: requiredString, max_results: integer }),
+    async (call, { run_id: texts, metric_key: key, max_results: limit }) => {
+      if (texts.length === 0) throw invalidParameter('GetMetricHistoryBulk request must specify at least one run_id.');
+      checkRunCount('GetMetricHistoryBulk', texts);
+      const count = Math.min(limit ?? MAX_BULK_RESULTS, MAX_BULK_RESULTS);
+      if (count < 1) throw invalidParameter(`Invalid value ${count} for parameter 'max_results' supplied. It must be a positive integer.`);
+      // Here alone, runs that do not exist have no points.
+      const ids = texts.map(fromHexId).filter((id) => id !== null);
+      const points = await call.run((session) => readMetricOfRuns(session, ids, key, count));
+      return { metrics: points.map((point) => toMetricOfRun(key, point)) };
+    },
+  ),
+  jsonEndpoint(
+    ['GET'],
+    '/mlflow/metrics/get-history-bulk-interval',
+    Role.VIEWER,
+    z.object({ run_ids: repeated(z.string()), metric_key: requiredString, start_step: integer, end_step: integer, max_results: integer }),
+    async (call, { run_ids: texts, metric_key: key, start_step: from, end_step: to, max_results: limit }) => {
+      if (texts.length === 0)
+        throw invalidParameter(
+          "Missing value for required parameter 'run_ids'. See the API docs for more information about request parameters.",
+        );
+      checkRunCount('GetMetricHistoryBulkInterval', texts);
+      const count = limit ?? MAX_RESULTS_PER_RUN;
+      if (count < 1 || count > MAX_RESULTS_PER_RUN) {
+        throw invalidParameter(
+          `max_results must be between 1 and ${MAX_RESULTS_PER_RUN}. See the API docs for more information about request parameters.`,
+        );
+      }
+      if ((from === null) !== (to === null))
+        throw invalidParameter('If either start step or end step are specified, both must be specified.');
+      if (from !== null && to !== null && from > to) {
+        throw invalidParameter(`end_step must be greater than start_step. Found start_step=${from} and end_step=${to}.`);
+      }
+      const steps = from === null || to === null ? null : { from, to };
+      const points = await onRuns(texts, (ids) =>
+        call.run(async (session) => {
+          await call.services.runs.requireAll(session, ids);
+          return sampleMetricOfRuns(session, ids, key, count, steps);
+        }),
+      );
+      return points.length > 0 ? { metrics: points.map((point) => toMetricOfRun(key, point)) } : {};
+    },
+  ),
+];
+
+function checkRunCount(name: string, runs: string[]): void {
+  if (runs.length <= MAX_RUNS_PER_REQUEST) return;
+  throw invalidParameter(
+    `${name} request ${name.endsWith('Interval') ? 'must specify at most' : 'cannot specify more than'} ${MAX_RUNS_PER_REQUEST} run_ids. Received ${runs.length} run_ids.`,
+  );
+}

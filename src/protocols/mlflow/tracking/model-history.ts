@@ -1,0 +1,63 @@
+import { invalidParameter } from '../errors.js';
+import { MAX_TAG_VALUE_LENGTH } from './checks.js';
+
+/** Where MLflow keeps, as a list in JSON, which models a run logged. */
+export const MODEL_HISTORY_TAG = 'mlflow.log-model.history';
+
+const REQUIRED = ['artifact_path', 'flavors', 'utc_time_created', 'run_id'];
+const KEPT = ['run_id', 'artifact_path', 'utc_time_created', 'model_uuid'];
+
+type Json = Record<string, unknown>;
+
+const isObject = (value: unknown): value is Json => value !== null && typeof value === 'object' && !Array.isArray(value);
+
+/** What the history keeps of a model, given the JSON of its MLmodel file. */
+export function modelEntry(text: string): Json {
+  let model: unknown;
+  try {
+    model = JSON.parse(text);
+  } catch {
+    throw invalidParameter(`Malformed model info. \n ${text.slice(0, 500)} \n is not a valid JSON.`);
+  }
+  if (!isObject(model)) throw invalidParameter('Model info must be a JSON object.');
+  const missing = REQUIRED.filter((field) => !(field in model)).map((field) => `'${field}'`);
+  if (missing.length > 0) throw invalidParameter(`Model json is missing mandatory fields: {${missing.join(', ')}}`);
+  const flavors = isObject(model['flavors']) ? model['flavors'] : {};
+  const shown = Object.entries(flavors).map(([flavor, config]) => [
+    flavor,
+    isObject(config) ? Object.fromEntries(Object.entries(config).filter(([key]) => key !== 'config')) : config,
+  ]);
+  return {
+    ...Object.fromEntries(KEPT.filter((field) => field in model).map((field) => [field, model[field]])),
+    flavors: Object.fromEntries(shown),
+  };
+}
+
+/** The history with one model more; the oldest go where it grows too long for a tag. */
+export function addToModelHistory(before: string | null, entry: Json): string {
+  const entries = [...parse(before), entry];
+  while (entries.length > 1 && pythonJson(entries).length > MAX_TAG_VALUE_LENGTH) entries.shift();
+  const history = pythonJson(entries);
+  if (history.length > MAX_TAG_VALUE_LENGTH)
+    throw invalidParameter(`The model info is longer than the ${MAX_TAG_VALUE_LENGTH} characters of a tag.`);
+  return history;
+}
+
+function parse(history: string | null): unknown[] {
+  try {
+    const entries: unknown = JSON.parse(history ?? '[]');
+    return Array.isArray(entries) ? entries : [];
+  } catch {
+    return [];
+  }
+}
+
+/** With a space after commas and colons, as MLflow's own server writes it. */
+function pythonJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(pythonJson).join(', ')}]`;
+  if (isObject(value))
+    return `{${Object.entries(value)
+      .map(([key, item]) => `${JSON.stringify(key)}: ${pythonJson(item)}`)
+      .join(', ')}}`;
+  return JSON.stringify(value);
+}
