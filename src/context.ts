@@ -42,6 +42,7 @@ import { CheckpointService } from './services/training/checkpoint.service.js';
 import { TrainingService } from './services/training/training.service.js';
 import { StagedObjects } from './services/platform/staged-objects.js';
 import { LocalTrainingBackend } from './training/local-backend.js';
+import { ImportanceApart } from './evaluation/importance-apart.js';
 import { LocalEvaluator } from './evaluation/local-evaluator.js';
 import { checkModel } from './inference/model-check.js';
 import { RegistryTagService } from './services/registry/registry-tag.service.js';
@@ -59,6 +60,8 @@ import { RunDatasetService } from './services/tracking/run-dataset.service.js';
 import { RunLifecycleService } from './services/tracking/run-lifecycle.service.js';
 import { LoggedModelService } from './services/tracking/logged-model.service.js';
 import { RunLogService } from './services/tracking/run-log.service.js';
+import { RunAnalysisService } from './services/tracking/run-analysis.service.js';
+import { RunComparisonService } from './services/tracking/run-comparison.service.js';
 import { RunService } from './services/tracking/run.service.js';
 import type { Services } from './services/services.js';
 import { DirectUploads } from './services/tracking/direct-uploads.js';
@@ -212,6 +215,8 @@ export async function createContext(config: Config, logger: Logger, options: Con
     runDatasets: new RunDatasetService(),
     runLifecycle,
     runLogs,
+    runAnalyses: new RunAnalysisService(runs, new ImportanceApart()),
+    runComparisons: new RunComparisonService(),
     runs,
     shadows: new ShadowService(live, deployments, gates),
     staged,

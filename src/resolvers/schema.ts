@@ -20,6 +20,14 @@ import { LoggedDatasetResolver, RunDatasetsResolver } from './tracking/run-datas
 import { RunLifecycleResolver } from './tracking/run-lifecycle.resolver.js';
 import { UploadResolver } from './tracking/upload.resolver.js';
 import { RunLogResolver } from './tracking/run-log.resolver.js';
+import { RunAnalysisResolver } from './tracking/run-analysis.resolver.js';
+import {
+  ComparedDatasetResolver,
+  ComparedMetricResolver,
+  CurveSeriesResolver,
+  GroupComparisonResolver,
+  RunComparisonResolver,
+} from './tracking/run-comparison.resolver.js';
 import { RunResolver } from './tracking/run.resolver.js';
 import { ApprovalResolver, VersionApprovalsResolver } from './registry/approval.resolver.js';
 import { GatePolicyResolver, GateResultResolver } from './registry/gate-policy.resolver.js';
@@ -42,12 +50,16 @@ const RESOLVERS: NonEmptyArray<Function> = [
   ArtifactResolver,
   AuditLogResolver,
   BatchInferenceResolver,
+  ComparedDatasetResolver,
+  ComparedMetricResolver,
+  CurveSeriesResolver,
   DatasetResolver,
   DeploymentResolver,
   EndpointResolver,
   EvaluationResolver,
   EventResolver,
   ExperimentResolver,
+  GroupComparisonResolver,
   GatePolicyResolver,
   GateResultResolver,
   JobModelVersionResolver,
@@ -59,6 +71,8 @@ const RESOLVERS: NonEmptyArray<Function> = [
   PredictResolver,
   RegistryTagResolver,
   RetrainingResolver,
+  RunAnalysisResolver,
+  RunComparisonResolver,
   LoggedDatasetResolver,
   RunDatasetsResolver,
   RunFilesResolver,

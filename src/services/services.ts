@@ -28,6 +28,8 @@ import type { RetrainingPolicyService } from './monitoring/retraining-policy.ser
 import type { RunDatasetService } from './tracking/run-dataset.service.js';
 import type { RunLifecycleService } from './tracking/run-lifecycle.service.js';
 import type { RunLogService } from './tracking/run-log.service.js';
+import type { RunAnalysisService } from './tracking/run-analysis.service.js';
+import type { RunComparisonService } from './tracking/run-comparison.service.js';
 import type { RunService } from './tracking/run.service.js';
 import type { ShadowService } from './serving/shadow.service.js';
 import type { StagedObjects } from './platform/staged-objects.js';
@@ -68,6 +70,8 @@ export interface Services {
   runDatasets: RunDatasetService;
   runLifecycle: RunLifecycleService;
   runLogs: RunLogService;
+  runAnalyses: RunAnalysisService;
+  runComparisons: RunComparisonService;
   runs: RunService;
   shadows: ShadowService;
   staged: StagedObjects;

@@ -25,6 +25,8 @@ interface Things {
   batchJobId: string;
   alertId: string;
   eventId: string;
+  webhookId: string;
+  webhookDeliveryId: string;
 }
 
 /** One tenant with a thing of every type, all made through the public API; only slow traffic is written by hand. */
@@ -80,6 +82,7 @@ export class World {
       evaluationId,
       batchJobId,
       alertId: '',
+      ...(await world.newDeliveredWebhook()),
       eventId: events.nodes[0]!.id,
     };
     world.things.alertId = await world.newAlert(deploymentId);
@@ -220,6 +223,21 @@ export class World {
     return runMonitoring!.alerts[0]!.id;
   }
 
+  async newWebhook(modelId?: string): Promise<string> {
+    const input = { name: `w-${randomUUID()}`, url: 'https://hooks.example.com/models', eventTypes: ['MODEL_DEPLOYED'], modelId };
+    const made = await this.mutate<{ webhook: { id: string } }>('createWebhook', 'CreateWebhookInput', input, 'webhook { id }');
+    return made['createWebhook']!.webhook.id;
+  }
+
+  /** A webhook with a message that found no receiver: nobody has this address. */
+  async newDeliveredWebhook(): Promise<{ webhookId: string; webhookDeliveryId: string }> {
+    const webhookId = await this.newWebhook();
+    const sent = await this.mutate<{ delivery: { id: string } }>('testWebhook', 'TestWebhookInput', { id: webhookId }, 'delivery { id }');
+    const webhookDeliveryId = sent['testWebhook']!.delivery.id;
+    await this.reach('webhookDelivery', webhookDeliveryId, 'FAILED');
+    return { webhookId, webhookDeliveryId };
+  }
+
   async setPolicy(modelId: string): Promise<void> {
     await this.mutate('setRetrainingPolicy', 'SetRetrainingPolicyInput', { modelId, datasetName: 'cars' }, '__typename');
   }
@@ -281,6 +299,7 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   auditLog: [({ runId }) => ({ filter: { subjectId: runId } })],
   batchInferenceJob: [({ batchJobId }) => ({ id: batchJobId })],
   batchInferenceJobs: [({ runId, versionId, datasetId }) => ({ filter: { runId, modelVersionId: versionId, datasetId } })],
+  compareRuns: [async ({ runId }, world) => ({ input: { runIds: [runId, await world.newRun()], baselineRunId: runId } })],
   dataset: [({ datasetId }) => ({ id: datasetId })],
   deployment: [({ deploymentId }) => ({ id: deploymentId })],
   deploymentEvents: [({ endpointId }) => ({ endpointId })],
@@ -311,6 +330,9 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   ],
   trainingJob: [({ jobId }) => ({ id: jobId })],
   trainingJobs: [({ runId, datasetId }) => ({ filter: { runId, datasetId } })],
+  webhook: [({ webhookId }) => ({ id: webhookId })],
+  webhookDelivery: [({ webhookDeliveryId }) => ({ id: webhookDeliveryId })],
+  webhooks: [({ modelId }) => ({ filter: { modelId } })],
 };
 
 /** The same of every mutation, meant to succeed: what a call uses up is made for it. */
@@ -332,6 +354,11 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   completeUpload: [async (_, world) => ({ input: { uploadId: await world.sentUpload() } })],
   createUpload: [() => ({ input: { fileName: 'table.csv', sizeBytes: 8 } })],
   createRun: [({ experimentId, runId }) => ({ input: { experimentId, parentRunId: runId } })],
+  createWebhook: [
+    ({ modelId }) => ({
+      input: { name: `w-${randomUUID()}`, url: 'https://hooks.example.com/models', eventTypes: ['MODEL_REGISTERED'], modelId },
+    }),
+  ],
   decideShadow: [
     async ({ endpointId }, world) => ({
       input: { deploymentId: await world.newDeployment(endpointId, await world.newVersion(), 'SHADOW') },
@@ -365,6 +392,7 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
       return { input: { modelId } };
     },
   ],
+  deleteWebhook: [async (_, world) => ({ input: { id: await world.newWebhook() } })],
   demoteModelVersion: [
     async (_, world) => {
       const modelVersionId = await world.newVersion(await world.newModel());
@@ -394,6 +422,7 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
       return { input: { modelVersionId, toStage: 'PRODUCTION', expectedProductionVersionId: versionId, ...OVERRIDE } };
     },
   ],
+  redeliverWebhookDelivery: [async (_, world) => ({ input: { deliveryId: (await world.newDeliveredWebhook()).webhookDeliveryId } })],
   registerDataset: [async (_, world) => ({ input: { name: `d-${randomUUID()}`, source: { uploadId: await world.newUpload() } } })],
   registerModelVersion: [
     async ({ runId }, world) => ({ input: { modelId: await world.newModel(), runId } }),
@@ -426,6 +455,7 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   ],
   resolveAlert: [async (_, world) => ({ input: { alertId: await world.newAlert(), reason: 'seen' } })],
   resumeTraining: [async (_, world) => ({ input: { jobId: await world.cancelledTraining() } })],
+  rotateWebhookSecret: [async (_, world) => ({ input: { id: await world.newWebhook() } })],
   rollbackModel: [
     async (_, world) => {
       const { modelId, versionId } = await world.modelWithPast();
@@ -443,12 +473,14 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   startTraining: [
     ({ experimentId, datasetId, modelId }) => ({ input: { experimentId, datasetId, registerModelId: modelId, config: QUICK_CONFIG } }),
   ],
+  testWebhook: [({ webhookId }) => ({ input: { id: webhookId } })],
   undeploy: [async (_, world) => ({ input: { deploymentId: await world.newDeployment(await world.newEndpoint()) } })],
   updateEndpoint: [({ endpointId }) => ({ input: { id: endpointId, logSampleRate: 0.5 } })],
   updateExperiment: [({ experimentId }) => ({ input: { id: experimentId, description: 'changed' } })],
   updateGatePolicy: [({ modelId }) => ({ input: { modelId, policy: { evaluation: { minRows: 200 } } } })],
   updateModel: [({ modelId }) => ({ input: { id: modelId, description: 'changed' } })],
   updateModelVersion: [({ versionId }) => ({ input: { id: versionId, description: 'changed' } })],
+  updateWebhook: [({ webhookId }) => ({ input: { id: webhookId, name: `w-${randomUUID()}` } })],
   validateModelVersion: [({ versionId }) => ({ input: { modelVersionId: versionId } })],
 };
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { badInput } from '../../errors.js';
-import { checkName } from '../platform/names.js';
+import { checkTagKey } from '../platform/names.js';
 import { parseInput } from '../platform/parse.js';
 
 export const GATES = ['EVALUATION', 'VALIDATION', 'SHADOW'] as const;
@@ -104,14 +104,13 @@ export function parseGatePolicy(field: string, entries: GatePolicyEntries): Reco
 }
 
 const MAX_BOUNDS = 50;
-const FORBIDDEN_NAMES = new Set(['__proto__', 'constructor', 'prototype']);
 
 function boundsByName(field: string, bounds: readonly { name: string; min?: number | null; max?: number | null }[]): object {
   if (bounds.length > MAX_BOUNDS) throw badInput(field, `at most ${MAX_BOUNDS} metrics`, `${bounds.length} metrics`);
   const byName: Record<string, unknown> = {};
   bounds.forEach(({ name, ...bound }, i) => {
-    checkName(`${field}[${i}].name`, name);
-    if (FORBIDDEN_NAMES.has(name) || Object.hasOwn(byName, name)) throw badInput(`${field}[${i}].name`, 'each metric once', name);
+    checkTagKey(`${field}[${i}].name`, name);
+    if (Object.hasOwn(byName, name)) throw badInput(`${field}[${i}].name`, 'each metric once', name);
     byName[name] = withoutNulls(bound);
   });
   return byName;

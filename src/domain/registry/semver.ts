@@ -6,6 +6,12 @@ export type VersionChange = 'SIGNATURE' | 'TRAINING' | 'EXPORT';
 
 const SEMANTIC_VERSION = /^(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})$/;
 
+/** MAJOR.MINOR.PATCH, each up to nine digits without leading zeros. */
+export function checkSemanticVersion(field: string, text: string): string {
+  if (!SEMANTIC_VERSION.test(text)) throw badInput(field, 'MAJOR.MINOR.PATCH, such as 2.0.1', text);
+  return text;
+}
+
 /** Callers must adapt to a new signature (major); a new training answers differently (minor); a re-export answers the same (patch). */
 export function nextSemanticVersion(previous: string | null, change: VersionChange): string {
   if (previous === null) return '1.0.0';

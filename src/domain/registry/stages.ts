@@ -65,6 +65,16 @@ export function requireDeletable(stage: Stage): void {
   });
 }
 
+/** Callers and reports know a version by its number once it has served. */
+export function requireRenumberable(stage: Stage): void {
+  if (stage === 'DEVELOPMENT' || stage === 'STAGING') return;
+  throw conflict(`The semantic version of a version in ${stage} stays: callers may know it by that.`, {
+    field: 'input.semanticVersion',
+    expected: 'a version in DEVELOPMENT or STAGING',
+    got: stage,
+  });
+}
+
 const MIN_REASON_CHARACTERS = 10;
 
 /** Passing a gate without its evidence: administrators alone, with a reason that an auditor can read. */

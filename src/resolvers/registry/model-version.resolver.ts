@@ -65,7 +65,9 @@ export class ModelVersionResolver {
     return { modelVersion: await modelVersions.settled(ctx, id) };
   }
 
-  @Mutation(() => ModelVersionPayload, { description: 'Changes a version’s description or tags. NOT_FOUND when there is none.' })
+  @Mutation(() => ModelVersionPayload, {
+    description: 'Changes a version’s description, tags or semantic version. NOT_FOUND when there is none.',
+  })
   async updateModelVersion(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => UpdateModelVersionInput, { description: 'What to change.' }) input: UpdateModelVersionInput,
@@ -93,6 +95,11 @@ export class ModelVersionResolver {
   @FieldResolver(() => RunType, { nullable: true, description: 'The run that trained it; null for an uploaded file.' })
   run(@Root() version: ModelVersionType, @Ctx() ctx: RequestContext): Promise<RunType | null> | null {
     return version.runId ? ctx.loaders.run.load(version.runId) : null;
+  }
+
+  @FieldResolver(() => String, { description: 'What it was made with, e.g. `sklearn`; that of its model unless it came with its own.' })
+  async framework(@Root() version: ModelVersionType, @Ctx() ctx: RequestContext): Promise<string> {
+    return version.framework ?? (await ctx.loaders.model.load(version.modelId))?.framework ?? '';
   }
 
   @FieldResolver(() => [NamedMetric], { description: 'What its training measured, by name; empty for an uploaded file.' })

@@ -127,7 +127,7 @@ export class ModelVersionType {
 
   @Field(() => String, {
     description:
-      'MAJOR.MINOR.PATCH: major for a signature to which callers must adapt, minor for a new training, patch for the same training again.',
+      'MAJOR.MINOR.PATCH, unique in the model: major for a signature to which callers must adapt, minor for a new training, patch for the same training again, or as somebody set it.',
   })
   semanticVersion!: string;
 
@@ -172,6 +172,7 @@ export class ModelVersionType {
   updatedAt!: Date;
 
   /** Shown otherwise. */
+  framework?: string | null;
   modelId!: string;
   runId?: string | null;
   metrics!: Record<string, number>;
@@ -182,6 +183,13 @@ export const ModelVersionConnection = connectionOf(ModelVersionType, 'ModelVersi
 
 @InputType({ description: 'Which model versions to list; every given field must hold.' })
 export class ModelVersionFilterInput {
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'Text that the description, semantic version, a tag’s key or value, or the model’s name contains, whatever its case; at most 200 characters.',
+  })
+  search?: string | null;
+
   @Field(() => ID, { nullable: true, description: 'Versions under this name alone; NOT_FOUND when the tenant has no such model.' })
   modelId?: string | null;
 
@@ -194,7 +202,10 @@ export class ModelVersionFilterInput {
   @Field(() => VersionStatusEnum, { nullable: true, description: 'Versions whose files are so far.' })
   status?: keyof typeof VersionStatusEnum | null;
 
-  @Field(() => String, { nullable: true, description: 'Versions of models with exactly this framework.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Versions with exactly this framework, their own or else their model’s, e.g. `sklearn`.',
+  })
   framework?: string | null;
 
   @Field(() => String, { nullable: true, description: 'Versions of models of exactly this kind.' })
@@ -234,6 +245,19 @@ export class RegisterModelVersionInput {
   })
   uploadId?: string | null;
 
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'MAJOR.MINOR.PATCH of your own, which no other version of the model has (CONFLICT). When absent: the next after the greatest, by what has changed.',
+  })
+  semanticVersion?: string | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'What it was made with before it became ONNX, e.g. `sklearn`: 1 to 250 visible characters; that of its model when absent.',
+  })
+  framework?: string | null;
+
   @Field(() => String, { nullable: true, description: 'What is particular about it, as Markdown.' })
   description?: string | null;
 
@@ -245,6 +269,13 @@ export class RegisterModelVersionInput {
 export class UpdateModelVersionInput {
   @Field(() => ID, { description: 'The version. NOT_FOUND when there is none.' })
   id!: string;
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'New MAJOR.MINOR.PATCH, in DEVELOPMENT and STAGING. CONFLICT in other stages, or when another version of the model has it. The model card keeps what it was registered with.',
+  })
+  semanticVersion?: string | null;
 
   @Field(() => String, { nullable: true, description: 'New description, as Markdown.' })
   description?: string | null;

@@ -18,13 +18,14 @@ export const ModelTaskEnum = describeEnum('ModelTask', 'What a model’s answers
   OTHER: 'Anything else; such versions cannot be evaluated here.',
 });
 
-export const ModelOrderField = describeOrderFields<'createdAt' | 'updatedAt' | 'name'>(
+export const ModelOrderField = describeOrderFields<'createdAt' | 'updatedAt' | 'name' | 'lastVersion'>(
   'ModelOrderField',
   'What models can be ordered by.',
   {
     CREATED_AT: ['createdAt', 'When they were created.'],
     UPDATED_AT: ['updatedAt', 'When they last changed, new versions included.'],
     NAME: ['name', 'Their names, in code point order.'],
+    LAST_VERSION: ['lastVersion', 'How many versions they have had: the number that was given last.'],
   },
 );
 
@@ -66,13 +67,23 @@ export const ModelConnection = connectionOf(ModelType, 'Model', 'models');
 
 @InputType({ description: 'Which models to list; every given field must hold.' })
 export class ModelFilterInput {
-  @Field(() => String, { nullable: true, description: 'Text that the name contains, whatever its case; at most 200 characters.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Text that the name, the description or a tag’s key or value contains, whatever its case; at most 200 characters.',
+  })
   search?: string | null;
 
   @Field(() => StageEnum, { nullable: true, description: 'Models with a version in this stage.' })
   stage?: StageName | null;
 
-  @Field(() => String, { nullable: true, description: 'Exact framework, e.g. `onnx`.' })
+  @Field(() => StageEnum, { nullable: true, description: 'Models whose version with the highest number is in this stage.' })
+  latestStage?: StageName | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'Exact framework of the model or of one of its versions, e.g. `onnx`, `sklearn`, `pytorch`, `tensorflow`, `xgboost`, `lightgbm`.',
+  })
   framework?: string | null;
 
   @Field(() => String, { nullable: true, description: 'Exact kind of model, e.g. `KMEANS`.' })
@@ -91,7 +102,7 @@ export class ModelFilterInput {
 @InputType({ description: 'The order of a list of models: by what, and which end comes first. Equal ones are in the order of their ids.' })
 export class ModelOrderInput {
   @Field(() => ModelOrderField, { description: 'What to order by.' })
-  field!: 'createdAt' | 'updatedAt' | 'name';
+  field!: 'createdAt' | 'updatedAt' | 'name' | 'lastVersion';
 
   @Field(() => OrderDirection, { description: 'Which end comes first.' })
   direction!: OrderDirection;

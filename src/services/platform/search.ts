@@ -4,6 +4,11 @@ const MAX_SEARCH_LENGTH = 200;
 
 /** A condition "contains this text, whatever its case"; % and _ of the user mean themselves. */
 export function containsText(field: string, text: string): { $ilike: string } {
+  return { $ilike: likePattern(field, text) };
+}
+
+/** The same as the right side of an `ilike` of our own. */
+export function likePattern(field: string, text: string): string {
   if (text.length > MAX_SEARCH_LENGTH) throw badInput(field, `at most ${MAX_SEARCH_LENGTH} characters`, `${text.length} characters`);
-  return { $ilike: `%${text.replace(/[\\%_]/g, '\\$&')}%` };
+  return `%${text.replace(/[\\%_]/g, '\\$&')}%`;
 }

@@ -1,23 +1,25 @@
-import { raw, type FilterQuery } from '@mikro-orm/core';
+import { LockMode, raw, type FilterQuery } from '@mikro-orm/core';
 import type { ObjectStore } from '../../adapters/object-store/port.js';
 import { Model } from '../../db/entities/registry/model.entity.js';
 import { ModelVersion, type OnnxVersion } from '../../db/entities/registry/model-version.entity.js';
 import { Run } from '../../db/entities/tracking/run.entity.js';
 import type { Actor, Database, Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
-import { checkTags } from '../../domain/platform/names.js';
-import { nextSemanticVersion, signaturesDiffer, type VersionChange } from '../../domain/registry/semver.js';
-import type { Stage } from '../../domain/registry/stages.js';
+import { checkName, checkTags } from '../../domain/platform/names.js';
+import { signaturesDiffer, type VersionChange } from '../../domain/registry/semver.js';
+import { requireRenumberable, type Stage } from '../../domain/registry/stages.js';
 import { TASK_OF } from '../../domain/training/training-config.js';
 import { conflict, notFound } from '../../errors.js';
 import type { ModelChecker } from '../../inference/port.js';
 import { requireOwn } from '../platform/ownership.js';
 import { InTurn } from '../platform/in-turn.js';
+import { likePattern } from '../platform/search.js';
 import { audit } from '../platform/use-case.js';
 import type { TagEntry } from '../tracking/experiment.service.js';
 import type { UploadService } from '../tracking/upload.service.js';
 import type { ModelService } from './model.service.js';
 import { requireReady } from './onnx-version.js';
+import { freeSemanticVersion, semanticVersionAfter } from './semantic-versions.js';
 import { trainingOf } from './training-source.js';
 import type { VersionRemoval } from './version-removal.js';
 import type { VersionStorage } from './version-storage.js';
@@ -25,9 +27,17 @@ import type { VersionStorage } from './version-storage.js';
 export interface VersionAttributes {
   description?: string | null;
   tags?: TagEntry[] | null;
+  /** By the rule of what changed when absent. */
+  semanticVersion?: string | null;
+}
+
+export interface NewVersionAttributes extends VersionAttributes {
+  /** What it was made with; that of its model when absent. */
+  framework?: string | null;
 }
 
 export interface ModelVersionFilter {
+  search?: string | null;
   modelId?: string | null;
   runId?: string | null;
   stage?: Stage[] | null;
@@ -52,6 +62,9 @@ interface Dependencies {
 }
 
 const MAX_WAITING_CHECKS = 20;
+/** Where a text is looked for. */
+const SEARCHED = `(description ilike ? or semantic_version ilike ? or exists (select 1 from jsonb_each_text(tags) t where t.key ilike ? or t.value ilike ?)
+  or model_id in (select m.id from model m where m.tenant = ? and m.name ilike ?))`;
 
 /** Versions of models: registered PENDING, then READY once their files are stored. */
 export class ModelVersionService {
@@ -61,7 +74,7 @@ export class ModelVersionService {
   constructor(private readonly deps: Dependencies) {}
 
   /** A PENDING version of the model that the run trained; its files follow after the commit. */
-  async registerFromRun(session: Session, input: { modelId: string; runId: string } & VersionAttributes): Promise<ModelVersion> {
+  async registerFromRun(session: Session, input: { modelId: string; runId: string } & NewVersionAttributes): Promise<ModelVersion> {
     const model = await this.deps.models.lock(session, input.modelId);
     const run = await session.em.findOne(Run, { id: input.runId, tenant: session.tenant });
     if (!run) throw notFound('run', input.runId);
@@ -87,7 +100,7 @@ export class ModelVersionService {
   }
 
   /** Tries the uploaded file in a process of its own first. Errors: INVALID_MODEL with what is wrong and what to do. */
-  async registerFromUpload(actor: Actor, input: { modelId: string; uploadId: string } & VersionAttributes): Promise<ModelVersion> {
+  async registerFromUpload(actor: Actor, input: { modelId: string; uploadId: string } & NewVersionAttributes): Promise<ModelVersion> {
     const { db, models, uploads, objects, checkModel } = this.deps;
     const upload = await db.transact(actor, async (session) => {
       await models.get(session, input.modelId);
@@ -108,14 +121,18 @@ export class ModelVersionService {
   }
 
   async update(session: Session, input: { id: string } & VersionAttributes): Promise<ModelVersion> {
-    const version = await this.get(session, input.id);
-    const before = { description: version.description, tags: version.tags };
+    const { modelId } = await this.get(session, input.id);
+    if (input.semanticVersion != null) await this.deps.models.lock(session, modelId);
+    const version = await this.lock(session, input.id);
+    const shown = ({ description, semanticVersion, tags }: ModelVersion) => ({ description, semanticVersion, tags });
+    const before = shown(version);
     if (input.description != null) version.description = input.description;
     if (input.tags != null) version.tags = checkTags('input.tags', input.tags);
-    audit(session, 'updateModelVersion', { type: 'modelVersion', id: version.id }, before, {
-      description: version.description,
-      tags: version.tags,
-    });
+    if (input.semanticVersion != null && input.semanticVersion !== version.semanticVersion) {
+      requireRenumberable(version.stage);
+      version.semanticVersion = await freeSemanticVersion(session, modelId, input.semanticVersion);
+    }
+    audit(session, 'updateModelVersion', { type: 'modelVersion', id: version.id }, before, shown(version));
     return version;
   }
 
@@ -147,6 +164,14 @@ export class ModelVersionService {
     return version;
   }
 
+  /** With everyone else who would change it waiting. */
+  async lock(session: Session, id: string): Promise<ModelVersion> {
+    const where = { id, tenant: session.tenant };
+    const version = await session.em.findOne(ModelVersion, where, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
+    if (!version) throw notFound('model version', id);
+    return version;
+  }
+
   /** A version whose model.onnx is stored. */
   async getReady(session: Session, id: string): Promise<OnnxVersion> {
     return requireReady(await this.get(session, id));
@@ -167,31 +192,45 @@ export class ModelVersionService {
     await requireOwn(session, Model, 'model', [filter.modelId]);
     await requireOwn(session, Run, 'run', [filter.runId]);
     const conditions: FilterQuery<ModelVersion>[] = [{ tenant }];
+    if (filter.search) {
+      const like = likePattern('filter.search', filter.search);
+      conditions.push({ [raw(SEARCHED, [like, like, like, like, tenant, like])]: [] });
+    }
     for (const field of ['modelId', 'runId', 'status'] as const) {
       if (filter[field] != null) conditions.push({ [field]: filter[field] } as FilterQuery<ModelVersion>);
     }
     if (filter.stage?.length) conditions.push({ stage: { $in: filter.stage } });
     if (filter.framework != null)
-      conditions.push({ [raw('model_id in (select id from model where tenant = ? and framework = ?)', [tenant, filter.framework])]: [] });
+      conditions.push({
+        [raw('coalesce(framework, (select m.framework from model m where m.tenant = ? and m.id = model_id)) = ?', [
+          tenant,
+          filter.framework,
+        ])]: [],
+      });
     if (filter.modelType != null)
       conditions.push({ [raw('model_id in (select id from model where tenant = ? and model_type = ?)', [tenant, filter.modelType])]: [] });
     if (filter.tags?.length) conditions.push({ [raw('tags @> ?::jsonb', [JSON.stringify(checkTags('filter.tags', filter.tags))])]: [] });
     return paginate(session, ModelVersion, { $and: conditions } as FilterQuery<ModelVersion>, page, order);
   }
 
-  private async register(session: Session, model: Model, source: VersionSource, attributes: VersionAttributes): Promise<ModelVersion> {
+  private async register(session: Session, model: Model, source: VersionSource, attributes: NewVersionAttributes): Promise<ModelVersion> {
     const [previous] = await session.em.find(
       ModelVersion,
       { tenant: session.tenant, modelId: model.id, status: { $ne: 'FAILED' } },
       { orderBy: { version: 'DESC' }, limit: 1 },
     );
+    const semanticVersion =
+      attributes.semanticVersion == null
+        ? await semanticVersionAfter(session, model.id, previous ? changeFrom(previous, source) : 'TRAINING')
+        : await freeSemanticVersion(session, model.id, attributes.semanticVersion);
     const reserved = await this.deps.storage.reserve(session, model);
     const version = session.em.create(ModelVersion, {
       ...source,
       tenant: session.tenant,
       ...reserved,
       modelId: model.id,
-      semanticVersion: nextSemanticVersion(previous?.semanticVersion ?? null, previous ? changeFrom(previous, source) : 'TRAINING'),
+      semanticVersion,
+      framework: attributes.framework == null ? null : checkName('input.framework', attributes.framework),
       description: attributes.description ?? '',
       tags: checkTags('input.tags', attributes.tags ?? []),
       createdBy: session.principal.subject,

@@ -9,7 +9,7 @@ import { checkName, checkModelName, checkTags } from '../../domain/platform/name
 import { type GatePolicyEntries, parseGatePolicy } from '../../domain/registry/gate-policy.js';
 import type { Stage } from '../../domain/registry/stages.js';
 import { AppError, conflict, ErrorCode, notFound, quote } from '../../errors.js';
-import { containsText } from '../platform/search.js';
+import { likePattern } from '../platform/search.js';
 import { audit } from '../platform/use-case.js';
 import type { TagEntry } from '../tracking/experiment.service.js';
 import { newModelFolder } from './model-folder.js';
@@ -27,11 +27,19 @@ export interface NewModel {
 export interface ModelFilter {
   search?: string | null;
   stage?: Stage | null;
+  /** Of the version with the highest number. */
+  latestStage?: Stage | null;
   framework?: string | null;
   modelType?: string | null;
   task?: Model['task'] | null;
   tags?: TagEntry[] | null;
 }
+
+/** Where a text is looked for. */
+const SEARCHED = `(name ilike ? or description ilike ? or exists (select 1 from jsonb_each_text(tags) t where t.key ilike ? or t.value ilike ?))`;
+const OF_FRAMEWORK = '(framework = ? or id in (select v.model_id from model_version v where v.tenant = ? and v.framework = ?))';
+const LATEST_IN_STAGE = `id in (select v.model_id from model_version v where v.tenant = ? and v.stage = ?
+  and not exists (select 1 from model_version newer where newer.tenant = v.tenant and newer.model_id = v.model_id and newer.version > v.version))`;
 
 /** Registered models: the names under which versions succeed each other. */
 export class ModelService {
@@ -127,10 +135,20 @@ export class ModelService {
     return model;
   }
 
-  list(session: Session, filter: ModelFilter, page: PageRequest, order: Order<'createdAt' | 'updatedAt' | 'name'>): Promise<Page<Model>> {
+  list(
+    session: Session,
+    filter: ModelFilter,
+    page: PageRequest,
+    order: Order<'createdAt' | 'updatedAt' | 'name' | 'lastVersion'>,
+  ): Promise<Page<Model>> {
     const conditions: FilterQuery<Model>[] = [{ tenant: session.tenant }];
-    if (filter.search) conditions.push({ name: containsText('filter.search', filter.search) });
-    for (const field of ['framework', 'modelType', 'task'] as const) {
+    if (filter.search) {
+      const like = likePattern('filter.search', filter.search);
+      conditions.push({ [raw(SEARCHED, [like, like, like, like])]: [] });
+    }
+    if (filter.framework != null) conditions.push({ [raw(OF_FRAMEWORK, [filter.framework, session.tenant, filter.framework])]: [] });
+    if (filter.latestStage != null) conditions.push({ [raw(LATEST_IN_STAGE, [session.tenant, filter.latestStage])]: [] });
+    for (const field of ['modelType', 'task'] as const) {
       if (filter[field] != null) conditions.push({ [field]: filter[field] } as FilterQuery<Model>);
     }
     if (filter.stage != null) {

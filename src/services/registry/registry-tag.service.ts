@@ -1,0 +1,71 @@
+import type { Model } from '../../db/entities/registry/model.entity.js';
+import type { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import type { Session } from '../../db/database.js';
+import { withoutTag, withTags } from '../../domain/registry/tags.js';
+import { AppError, ErrorCode, quote } from '../../errors.js';
+import { audit } from '../platform/use-case.js';
+import type { TagEntry } from '../tracking/experiment.service.js';
+import type { ModelService } from './model.service.js';
+import type { ModelVersionService } from './model-version.service.js';
+
+/** Single tags of models and versions, the others staying as they are whoever sets them meanwhile. */
+export class RegistryTagService {
+  constructor(
+    private readonly models: ModelService,
+    private readonly versions: ModelVersionService,
+  ) {}
+
+  async setOnModel(session: Session, input: { modelId: string; tags: TagEntry[] }): Promise<Model> {
+    const model = await this.models.lock(session, input.modelId);
+    return this.set(session, 'setModelTags', { type: 'model', id: model.id }, model, input.tags);
+  }
+
+  /** NOT_FOUND when it has no tag with the key. */
+  async deleteFromModel(session: Session, input: { modelId: string; key: string }): Promise<Model> {
+    const model = await this.models.lock(session, input.modelId);
+    return this.delete(session, 'deleteModelTag', { type: 'model', id: model.id }, model, input.key);
+  }
+
+  async setOnVersion(session: Session, input: { modelVersionId: string; tags: TagEntry[] }): Promise<ModelVersion> {
+    const version = await this.versions.lock(session, input.modelVersionId);
+    return this.set(session, 'setModelVersionTags', { type: 'modelVersion', id: version.id }, version, input.tags);
+  }
+
+  /** NOT_FOUND when it has no tag with the key. */
+  async deleteFromVersion(session: Session, input: { modelVersionId: string; key: string }): Promise<ModelVersion> {
+    const version = await this.versions.lock(session, input.modelVersionId);
+    return this.delete(session, 'deleteModelVersionTag', { type: 'modelVersion', id: version.id }, version, input.key);
+  }
+
+  private set<T extends Model | ModelVersion>(
+    session: Session,
+    action: string,
+    subject: { type: string; id: string },
+    of: T,
+    entries: TagEntry[],
+  ): T {
+    const keys = entries.map(({ key }) => key);
+    const before = pick(of.tags, keys);
+    of.tags = withTags(of.tags, 'input.tags', entries);
+    audit(session, action, subject, { tags: before }, { tags: pick(of.tags, keys) });
+    return of;
+  }
+
+  private delete<T extends Model | ModelVersion>(
+    session: Session,
+    action: string,
+    subject: { type: string; id: string },
+    of: T,
+    key: string,
+  ): T {
+    const tags = withoutTag(of.tags, key);
+    if (tags === null) throw new AppError(ErrorCode.NOT_FOUND, `No tag with key ${quote(key)}.`, { field: 'input.key', got: quote(key) });
+    audit(session, action, subject, { tags: pick(of.tags, [key]) }, { tags: {} });
+    of.tags = tags;
+    return of;
+  }
+}
+
+function pick(tags: Record<string, string>, keys: readonly string[]): Record<string, string> {
+  return Object.fromEntries(Object.entries(tags).filter(([key]) => keys.includes(key)));
+}
