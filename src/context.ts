@@ -62,6 +62,7 @@ import { LoggedModelService } from './services/tracking/logged-model.service.js'
 import { RunLogService } from './services/tracking/run-log.service.js';
 import { RunAnalysisService } from './services/tracking/run-analysis.service.js';
 import { RunComparisonService } from './services/tracking/run-comparison.service.js';
+import { RunSearchService } from './services/tracking/run-search.service.js';
 import { RunService } from './services/tracking/run.service.js';
 import type { Services } from './services/services.js';
 import { DirectUploads } from './services/tracking/direct-uploads.js';
@@ -218,6 +219,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
     runAnalyses: new RunAnalysisService(runs, new ImportanceApart()),
     runComparisons: new RunComparisonService(),
     runs,
+    runSearch: new RunSearchService(),
     shadows: new ShadowService(live, deployments, gates),
     staged,
     stages,

@@ -1,6 +1,7 @@
 import type { DatasetFormat } from '../domain/tracking/dataset-schema.js';
 import type { EvaluationReport } from '../domain/registry/evaluation.js';
 import type { Signature } from '../domain/serving/tensor.js';
+import type { ImportanceRequest, ParameterImportance } from '../domain/tracking/parameter-importance.js';
 import type { Task, TrainingConfig } from '../domain/training/training-config.js';
 
 /** Local, readable files. */
@@ -61,4 +62,12 @@ export interface ProbeOutcome {
 export interface ModelEvaluator {
   evaluate(request: EvaluationRequest, signal: AbortSignal): Promise<EvaluationOutcome>;
   probe(request: ProbeRequest, signal: AbortSignal): Promise<ProbeOutcome>;
+}
+
+/**
+ * Works out which parameters moved a metric, away from the threads that answer requests. Errors: BAD_USER_INPUT for runs that nothing can
+ * be learnt from, RESOURCE_EXHAUSTED when too many wait.
+ */
+export interface ImportanceAnalyst {
+  importance(request: ImportanceRequest): Promise<ParameterImportance>;
 }

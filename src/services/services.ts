@@ -30,6 +30,7 @@ import type { RunLifecycleService } from './tracking/run-lifecycle.service.js';
 import type { RunLogService } from './tracking/run-log.service.js';
 import type { RunAnalysisService } from './tracking/run-analysis.service.js';
 import type { RunComparisonService } from './tracking/run-comparison.service.js';
+import type { RunSearchService } from './tracking/run-search.service.js';
 import type { RunService } from './tracking/run.service.js';
 import type { ShadowService } from './serving/shadow.service.js';
 import type { StagedObjects } from './platform/staged-objects.js';
@@ -73,6 +74,7 @@ export interface Services {
   runAnalyses: RunAnalysisService;
   runComparisons: RunComparisonService;
   runs: RunService;
+  runSearch: RunSearchService;
   shadows: ShadowService;
   staged: StagedObjects;
   stages: StageService;

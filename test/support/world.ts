@@ -320,6 +320,16 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   modelVersionByAlias: [async ({ modelId, versionId }, world) => ({ modelId, alias: await world.newAlias(modelId, versionId) })],
   modelVersions: [({ modelId, runId }) => ({ filter: { modelId, runId } })],
   monitoringWindows: [({ deploymentId }) => ({ deploymentId })],
+  parallelCoordinates: [
+    ({ experimentId, datasetId, runId }) => ({
+      input: { filter: { experimentIds: [experimentId], datasetIds: [datasetId], parentRunId: runId }, metricKeys: ['loss'] },
+    }),
+  ],
+  parameterImportance: [
+    ({ experimentId, datasetId, runId }) => ({
+      input: { filter: { experimentIds: [experimentId], datasetIds: [datasetId], parentRunId: runId }, metricKey: 'loss' },
+    }),
+  ],
   productionVersionAt: [({ modelId }) => ({ modelId, at: new Date().toISOString() })],
   retrainingPolicy: [({ modelId }) => ({ modelId })],
   run: [({ runId }) => ({ id: runId })],

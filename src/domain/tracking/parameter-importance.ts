@@ -1,7 +1,7 @@
 import { badInput } from '../../errors.js';
 import { decomposeVariance } from '../statistics/fanova.js';
 import { growForest, MAX_CATEGORIES, type ForestColumn } from '../statistics/regression-forest.js';
-import { type AxisKind, inCodePoints, paramAxis, type ParamAxis } from './param-axis.js';
+import { type AxisKind, paramAxis, type ParamAxis } from './param-axis.js';
 
 export const MIN_IMPORTANCE_RUNS = 10;
 export const MAX_IMPORTANCE_RUNS = 1_000;
@@ -23,6 +23,7 @@ export interface ImportanceParam {
 }
 
 export interface ImportanceRequest {
+  /** The first fifty that can be used are. */
   params: ImportanceParam[];
   /** Finite. */
   metric: number[];
@@ -46,7 +47,7 @@ export function parameterImportance({ params, metric, trees, seed }: ImportanceR
   checkRuns(metric);
   const leftOut: ParameterImportance['leftOut'] = [];
   const used: { key: string; kind: AxisKind; column: ForestColumn }[] = [];
-  for (const { key, texts } of [...params].sort((a, b) => inCodePoints(a.key, b.key))) {
+  for (const { key, texts } of params) {
     const axis = paramAxis(texts);
     const column = toColumn(axis);
     if (typeof column === 'string') leftOut.push({ key, reason: column });
