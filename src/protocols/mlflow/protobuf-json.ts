@@ -27,13 +27,7 @@ export const requiredInteger = z.unknown().transform((value, context) => {
   return z.NEVER;
 });
 /** null when not given. */
-export const integer = z.unknown().transform((value, context) => {
-  if (value == null) return null;
-  const parsed = requiredInteger.safeParse(value);
-  if (parsed.success) return parsed.data;
-  context.addIssue({ code: 'custom' });
-  return z.NEVER;
-});
+export const integer = requiredInteger.nullish().transform((value) => value ?? null);
 
 const NON_FINITE: Record<string, number> = { NaN: Number.NaN, Infinity: Number.POSITIVE_INFINITY, '-Infinity': Number.NEGATIVE_INFINITY };
 const DECIMAL = /^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$/;

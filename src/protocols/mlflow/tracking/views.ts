@@ -18,7 +18,11 @@ export function toMetricValue(value: number | string): number | 'NaN' {
 
 const list = <Name extends string, T>(name: Name, items: T[]) => (items.length > 0 ? { [name]: items } : {});
 
-export const toEntries = (record: Record<string, string>) => Object.entries(record).map(([key, value]) => ({ key, value }));
+/** In the order of the keys: a stored record has none of its own. */
+export const toEntries = (record: Record<string, string>) =>
+  Object.entries(record)
+    .map(([key, value]) => ({ key, value }))
+    .sort((a, b) => (a.key < b.key ? -1 : 1));
 
 const toStage = (state: 'ACTIVE' | 'DELETED') => state.toLowerCase();
 
