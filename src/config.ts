@@ -42,6 +42,10 @@ export const SETTINGS = {
   ),
   PORT: setting(whole(0, 65_535).default(8000), 'TCP port of the API; 0 takes any free one.'),
   HOST: setting(z.string().min(1).default('127.0.0.1'), 'Address to listen on; 0.0.0.0 for all.'),
+  PUBLIC_URL: setting(
+    url('http:', 'https:').optional(),
+    'Address under which MLflow clients reach this service, for signed upload addresses; absent: as each request names it.',
+  ),
   DATA_DIR: setting(
     z
       .string()

@@ -11,6 +11,8 @@ export interface Call {
   principal: Principal;
   requestId: string;
   services: Services;
+  /** Where the caller reached this service, for addresses that it is told. */
+  origin: string;
   /** One use case in one transaction, as the caller's tenant. */
   run<T>(work: (session: Session) => Promise<T>): Promise<T>;
 }
@@ -19,8 +21,8 @@ interface Route {
   methods: Method[];
   /** Under /api/2.0 and /ajax-api/2.0, e.g. `/mlflow/runs/get`; `:name` and `*` as Fastify has them. */
   path: string;
-  /** 2.0 when absent. */
-  version?: '2.0' | '3.0';
+  /** 2.0 when absent; ROOT for a path without a prefix. */
+  version?: '2.0' | '3.0' | 'ROOT';
   /** The least role that may call it. */
   role: Role;
 }
@@ -53,6 +55,12 @@ export function jsonEndpoint<Schema extends z.ZodObject>(
   return { kind: 'JSON', methods, path, role, schema, version, handle: (call, input) => handle(call, input as z.output<Schema>) };
 }
 
-export function streamEndpoint(methods: Method[], path: string, role: Role, handle: StreamEndpoint['handle']): StreamEndpoint {
-  return { kind: 'STREAM', methods, path, role, handle };
+export function streamEndpoint(
+  methods: Method[],
+  path: string,
+  role: Role,
+  handle: StreamEndpoint['handle'],
+  version?: Route['version'],
+): StreamEndpoint {
+  return { kind: 'STREAM', methods, path, role, handle, version };
 }

@@ -1,3 +1,6 @@
+import { listingEndpoints } from './artifacts/listing.js';
+import { multipartEndpoints } from './artifacts/multipart.js';
+import { proxyEndpoints } from './artifacts/proxy.js';
 import type { Endpoint } from './endpoint.js';
 import { experimentEndpoints } from './tracking/experiments.js';
 import { loggedModelEndpoints } from './tracking/logged-models.js';
@@ -7,6 +10,9 @@ import { runEndpoints } from './tracking/runs.js';
 
 /** Every endpoint of the protocol that this service has; what is not here is ENDPOINT_NOT_FOUND. */
 export const ENDPOINTS: Endpoint[] = [
+  ...proxyEndpoints,
+  ...multipartEndpoints,
+  ...listingEndpoints,
   ...experimentEndpoints,
   ...runEndpoints,
   ...loggingEndpoints,

@@ -1,10 +1,12 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
+import type { Config } from '../../config.js';
 import type { TokenVerifier } from '../../adapters/auth/token-verifier.js';
 import type { Database } from '../../db/database.js';
 import { includesRole, type Principal } from '../../domain/platform/principal.js';
 import { unauthenticated } from '../../errors.js';
 import type { Services } from '../../services/services.js';
+import { discardRest } from '../body.js';
 import { tokenOf } from './credentials.js';
 import { ENDPOINTS } from './endpoints.js';
 import type { Call, Endpoint, JsonEndpoint, StreamEndpoint } from './endpoint.js';
@@ -15,6 +17,7 @@ export interface MlflowParts {
   tokens: TokenVerifier;
   db: Database;
   services: Services;
+  config: Pick<Config, 'PUBLIC_URL'>;
   logger: Logger;
 }
 
@@ -51,7 +54,8 @@ export function registerMlflow(fastify: FastifyInstance, parts: MlflowParts): vo
         throw new MlflowError('PERMISSION_DENIED', `This needs the role ${endpoint.role}; the token has ${principal.role}.`);
       }
       const actor = { principal, requestId: request.id };
-      return { ...actor, services: parts.services, run: (work) => parts.db.transact(actor, work) };
+      const origin = parts.config.PUBLIC_URL ?? `${request.protocol}://${request.host}`;
+      return { ...actor, origin, services: parts.services, run: (work) => parts.db.transact(actor, work) };
     };
     await scope.register(async (json) => registerJson(json, open));
     await scope.register(async (streams) => registerStreams(streams, open));
@@ -67,7 +71,8 @@ export function registerMlflow(fastify: FastifyInstance, parts: MlflowParts): vo
 
 type Open = (request: FastifyRequest, endpoint: Endpoint) => Call;
 
-const urlsOf = ({ path, version = '2.0' }: Endpoint) => PREFIXES.map((prefix) => `${prefix}/${version}${path}`);
+const urlsOf = ({ path, version = '2.0' }: Endpoint) =>
+  version === 'ROOT' ? [path] : PREFIXES.map((prefix) => `${prefix}/${version}${path}`);
 
 function registerJson(scope: FastifyInstance, open: Open): void {
   scope.removeAllContentTypeParsers();
@@ -109,6 +114,7 @@ function checkContentType({ method, headers }: FastifyRequest): void {
 function registerStreams(scope: FastifyInstance, open: Open): void {
   scope.removeAllContentTypeParsers();
   scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
+  scope.addHook('onError', async (request) => discardRest(request.raw));
   for (const endpoint of ENDPOINTS.filter((any): any is StreamEndpoint => any.kind === 'STREAM')) {
     for (const url of urlsOf(endpoint)) {
       scope.route({
@@ -131,8 +137,8 @@ function registerProbes(fastify: FastifyInstance): void {
       store_type: 'SqlStore',
       workspaces_enabled: false,
       trace_archival_enabled: false,
-      multipart_uploads_enabled: false,
-      multipart_downloads_enabled: false,
+      multipart_uploads_enabled: true,
+      multipart_downloads_enabled: true,
       presigned_upload_run_id_supported: false,
       presigned_upload_model_id_supported: false,
       features_enabled: { gateway: false },

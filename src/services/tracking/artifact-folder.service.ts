@@ -38,10 +38,7 @@ export class ArtifactFolderService {
 
   /** The experiment that the owner belongs to. NOT_FOUND when there is no such owner. */
   async experimentOf(session: Session, owner: FolderOwner): Promise<string> {
-    const [entity, id] = 'runId' in owner ? [Run, owner.runId] : [LoggedModel, owner.loggedModelId];
-    const found = await session.em.findOne(entity, { id, tenant: session.tenant });
-    if (!found) throw notFound(entity === Run ? 'run' : 'logged model', id);
-    return found.experimentId;
+    return (await find(session, owner)).experimentId;
   }
 
   /** Streams a file in, in place of one at its path. */
@@ -82,7 +79,7 @@ export class ArtifactFolderService {
     const upload = await db.transact(actor, (session) => this.open(session, owner, path, uploadId));
     const stored = await uploads.assemble(upload, check);
     return db.transact(actor, async (session) => {
-      await this.lock(session, owner);
+      await find(session, owner, LockMode.PESSIMISTIC_WRITE);
       if (!(await uploads.release(session, upload))) throw notFound('upload', uploadId);
       return this.replace(session, owner, path, upload.objectKey, stored);
     });
@@ -96,6 +93,18 @@ export class ArtifactFolderService {
   /** Null when there is no file at the path. */
   find(session: Session, owner: FolderOwner, path: string): Promise<Artifact | null> {
     return session.em.findOne(Artifact, { tenant: session.tenant, ...owner, path });
+  }
+
+  /** Where to GET a file without a token. NOT_FOUND when there is none at the path. */
+  async downloadUrl(
+    session: Session,
+    owner: FolderOwner,
+    path: string,
+    expiresInSeconds: number,
+  ): Promise<{ url: string; sizeBytes: number }> {
+    const artifact = await this.find(session, owner, path);
+    if (!artifact) throw notFound('artifact', path);
+    return { url: await this.deps.objects.downloadUrl(artifact.objectKey, expiresInSeconds), sizeBytes: artifact.sizeBytes };
   }
 
   /** What is in a folder ('' for all), by name; nothing for a file and for what is not there. */
@@ -115,7 +124,7 @@ export class ArtifactFolderService {
 
   /** The file at the path, or all files in the folder there; none is no error. */
   async delete(session: Session, owner: FolderOwner, path: string): Promise<void> {
-    await this.lock(session, owner);
+    await find(session, owner, LockMode.PESSIMISTIC_WRITE);
     if ('runId' in owner) await refuseOwnFolders(session, owner.runId, path);
     const all = await session.em.find(Artifact, { tenant: session.tenant, ...owner });
     const gone = all.filter((artifact) => path === '' || artifact.path === path || artifact.path.startsWith(`${path}/`));
@@ -132,7 +141,7 @@ export class ArtifactFolderService {
 
   /** Row and object in one transaction: the file that was there goes after the commit. */
   private async replace(session: Session, owner: FolderOwner, path: string, objectKey: string, stored: StoredObject): Promise<Artifact> {
-    await this.lock(session, owner);
+    await find(session, owner, LockMode.PESSIMISTIC_WRITE);
     await this.requirePlace(session, owner, path);
     const present = await this.find(session, owner, path);
     if (present) await this.remove(session, [present]);
@@ -149,12 +158,6 @@ export class ArtifactFolderService {
     );
   }
 
-  private async lock(session: Session, owner: FolderOwner): Promise<void> {
-    const [entity, id] = 'runId' in owner ? [Run, owner.runId] : [LoggedModel, owner.loggedModelId];
-    const locked = await session.em.findOne(entity, { id, tenant: session.tenant }, { lockMode: LockMode.PESSIMISTIC_WRITE });
-    if (!locked) throw notFound(entity === Run ? 'run' : 'logged model', id);
-  }
-
   /** No file may be a folder of another: clients have both on their disks. */
   private async requirePlace(session: Session, owner: FolderOwner, path: string): Promise<void> {
     if ('runId' in owner) await refuseOwnFolders(session, owner.runId, path);
@@ -166,6 +169,18 @@ export class ArtifactFolderService {
     const problem = above ? `${above.path} is a file, not a folder.` : `${path} is a folder.`;
     throw new AppError(ErrorCode.INVALID_PATH, problem, { field: 'path', expected: 'a path that crosses no other file', got: path });
   }
+}
+
+async function find(session: Session, owner: FolderOwner, lockMode?: LockMode): Promise<Run | LoggedModel> {
+  const options = { ...(lockMode && { lockMode, refresh: true }) };
+  if ('runId' in owner) {
+    const run = await session.em.findOne(Run, { id: owner.runId, tenant: session.tenant }, options);
+    if (!run) throw notFound('run', owner.runId);
+    return run;
+  }
+  const model = await session.em.findOne(LoggedModel, { id: owner.loggedModelId, tenant: session.tenant }, options);
+  if (!model) throw notFound('logged model', owner.loggedModelId);
+  return model;
 }
 
 const subjectOf = (owner: FolderOwner) =>

@@ -1,0 +1,55 @@
+import type { Session } from '../../../db/database.js';
+import { freeArtifactPath } from '../../../domain/tracking/artifact-path.js';
+import { AppError, ErrorCode } from '../../../errors.js';
+import type { Services } from '../../../services/services.js';
+import type { FolderOwner } from '../../../services/tracking/artifact-folder.service.js';
+import { doesNotExist, invalidParameter } from '../errors.js';
+import { loggedModelIdOf, runIdOf } from '../ids.js';
+import { findExperiment } from '../tracking/lookup.js';
+
+/** A file or folder among the artifacts of a run or a logged model. */
+export interface Place {
+  owner: FolderOwner;
+  /** Below the owner's artifacts; '' is all of them. */
+  path: string;
+}
+
+/** A path below an artifact root; '' for the root itself. */
+export function safePath(text: string): string {
+  const path = freeArtifactPath(text);
+  if (path === null) throw invalidParameter('Invalid path');
+  return path;
+}
+
+/**
+ * What a path of the proxy stands for: `<experiment>/<run>/artifacts/…` or `<experiment>/models/<model>/artifacts/…` of the caller's
+ * tenant. There is nothing else behind the proxy.
+ */
+export async function findPlace(session: Session, services: Services, text: string): Promise<Place> {
+  const segments = safePath(text).split('/');
+  const isModel = segments[1] === 'models';
+  const [name = '', marker, ...rest] = segments.slice(isModel ? 2 : 1);
+  if (marker !== 'artifacts') {
+    throw invalidParameter(
+      'Invalid path: artifacts are under <experiment id>/<run id>/artifacts and <experiment id>/models/<model id>/artifacts.',
+    );
+  }
+  const owner = isModel ? { loggedModelId: loggedModelIdOf(name) } : { runId: runIdOf(name) };
+  const missing = isModel ? `Logged model with ID '${name}' not found.` : `Run with id=${name} not found`;
+  try {
+    const experiment = await findExperiment(session, services, segments[0] ?? '');
+    const experimentId = await services.artifactFolders.experimentOf(session, owner);
+    if (experiment.id !== experimentId) throw doesNotExist(missing);
+  } catch (error) {
+    if (error instanceof AppError && error.code === ErrorCode.NOT_FOUND) throw doesNotExist(missing);
+    throw error;
+  }
+  return { owner, path: rest.join('/') };
+}
+
+/** A place that a file can have. */
+export async function findFilePlace(session: Session, services: Services, text: string): Promise<Place> {
+  const place = await findPlace(session, services, text);
+  if (place.path === '') throw invalidParameter('Invalid path');
+  return place;
+}

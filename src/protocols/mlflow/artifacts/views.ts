@@ -1,0 +1,12 @@
+import type { FolderEntry } from '../../../services/tracking/artifact-folder.service.js';
+
+/** Files and folders as MLflow lists them; `prefix` is the folder that they are in. */
+export function toFileInfos(entries: FolderEntry[], prefix = ''): { files?: object[] } {
+  if (entries.length === 0) return {};
+  const files = entries.map(({ name, isFolder, sizeBytes }) => ({
+    path: prefix === '' ? name : `${prefix}/${name}`,
+    is_dir: isFolder,
+    ...(!isFolder && { file_size: sizeBytes }),
+  }));
+  return { files };
+}
