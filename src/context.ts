@@ -46,6 +46,7 @@ import { ImportanceApart } from './evaluation/importance-apart.js';
 import { LocalEvaluator } from './evaluation/local-evaluator.js';
 import { checkModel } from './inference/model-check.js';
 import { RegistryTagService } from './services/registry/registry-tag.service.js';
+import { CommentService } from './services/registry/comment.service.js';
 import { ApprovalService } from './services/registry/approval.service.js';
 import { AliasService } from './services/registry/alias.service.js';
 import { EvaluationService } from './services/registry/evaluation.service.js';
@@ -118,6 +119,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
   const jobs = new JobService(live, queue, db, logger);
   const experiments = new ExperimentService();
   const runs = new RunService(live, experiments);
+  const runSearch = new RunSearchService();
   const loggedModels = new LoggedModelService(experiments);
   const runLogs = new RunLogService(live);
   const runLifecycle = new RunLifecycleService(runs);
@@ -145,7 +147,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
   });
   const backend = new LocalTrainingBackend();
   const checkpoints = new CheckpointService(objects, staged, jobs);
-  const removal = new VersionRemoval(staged);
+  const removal = new VersionRemoval(staged, live);
   const models = new ModelService(removal);
   const versionStorage = new VersionStorage(db, live, objects, staged, artifacts, logger);
   const modelVersions = new ModelVersionService({ db, objects, uploads, models, removal, storage: versionStorage, checkModel });
@@ -191,6 +193,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
     alerts,
     aliases: new AliasService(live, models),
     approvals,
+    comments: new CommentService(live, models, modelVersions),
     registryTags: new RegistryTagService(models, modelVersions),
     artifactFolders,
     artifacts,
@@ -216,10 +219,10 @@ export async function createContext(config: Config, logger: Logger, options: Con
     runDatasets: new RunDatasetService(),
     runLifecycle,
     runLogs,
-    runAnalyses: new RunAnalysisService(runs, new ImportanceApart()),
+    runAnalyses: new RunAnalysisService(runSearch, new ImportanceApart()),
     runComparisons: new RunComparisonService(),
     runs,
-    runSearch: new RunSearchService(),
+    runSearch,
     shadows: new ShadowService(live, deployments, gates),
     staged,
     stages,

@@ -32,6 +32,7 @@ import { RunResolver } from './tracking/run.resolver.js';
 import { ApprovalResolver, VersionApprovalsResolver } from './registry/approval.resolver.js';
 import { GatePolicyResolver, GateResultResolver } from './registry/gate-policy.resolver.js';
 import { RegistryTagResolver } from './registry/registry-tag.resolver.js';
+import { CommentResolver } from './registry/comment.resolver.js';
 import { AliasResolver, ModelAliasesResolver, VersionAliasesResolver } from './registry/alias.resolver.js';
 import { EvaluationResolver } from './registry/evaluation.resolver.js';
 import { JobModelVersionResolver, ModelVersionResolver } from './registry/model-version.resolver.js';
@@ -53,6 +54,7 @@ const RESOLVERS: NonEmptyArray<Function> = [
   ComparedDatasetResolver,
   ComparedMetricResolver,
   CurveSeriesResolver,
+  CommentResolver,
   DatasetResolver,
   DeploymentResolver,
   EndpointResolver,

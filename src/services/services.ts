@@ -1,4 +1,5 @@
 import type { RegistryTagService } from './registry/registry-tag.service.js';
+import type { CommentService } from './registry/comment.service.js';
 import type { ApprovalService } from './registry/approval.service.js';
 import type { AliasService } from './registry/alias.service.js';
 import type { AlertService } from './monitoring/alert.service.js';
@@ -46,6 +47,7 @@ export interface Services {
   alerts: AlertService;
   aliases: AliasService;
   approvals: ApprovalService;
+  comments: CommentService;
   registryTags: RegistryTagService;
   artifactFolders: ArtifactFolderService;
   artifacts: ArtifactService;

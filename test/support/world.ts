@@ -269,6 +269,16 @@ export class World {
     );
   }
 
+  async newComment(modelId: string): Promise<string> {
+    const { addModelComment } = await this.mutate<{ comment: { id: string } }>(
+      'addModelComment',
+      'AddModelCommentInput',
+      { modelId, body: 'seen' },
+      'comment { id }',
+    );
+    return addModelComment!.comment.id;
+  }
+
   private mutate<T>(name: string, inputType: string, input: object, selection: string): Promise<Record<string, T>> {
     return this.caller.ok(`mutation ($input: ${inputType}!) { ${name}(input: $input) { ${selection} } }`, { input });
   }
@@ -287,6 +297,12 @@ export class World {
 
 type Arguments = Record<string, unknown>;
 type ArgumentsOf = (things: Things, world: World) => Arguments | Promise<Arguments>;
+
+/** A filter of runs with an id at every place that takes one. */
+function runFilter({ experimentId, datasetId, runId }: Things): Arguments {
+  const ids = { experimentIds: [experimentId], datasetIds: [datasetId], parentRunId: runId };
+  return { ...ids, and: [ids], or: [ids], not: ids };
+}
 
 /**
  * Arguments of every root field that takes an id, with an id of the world at every place that takes one; several where not all
@@ -315,21 +331,14 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   jobs: [({ runId, datasetId, versionId }) => ({ filter: { runId, datasetId, modelVersionId: versionId } })],
   lifecycleEvents: [({ modelId, endpointId, alertId }) => ({ filter: { modelId, endpointId, subjectId: alertId } })],
   model: [({ modelId }) => ({ id: modelId })],
+  modelComments: [({ modelId }) => ({ modelId }), ({ versionId }) => ({ modelVersionId: versionId })],
   modelHistory: [({ modelId }) => ({ modelId })],
   modelVersion: [({ versionId }) => ({ id: versionId })],
   modelVersionByAlias: [async ({ modelId, versionId }, world) => ({ modelId, alias: await world.newAlias(modelId, versionId) })],
   modelVersions: [({ modelId, runId }) => ({ filter: { modelId, runId } })],
   monitoringWindows: [({ deploymentId }) => ({ deploymentId })],
-  parallelCoordinates: [
-    ({ experimentId, datasetId, runId }) => ({
-      input: { filter: { experimentIds: [experimentId], datasetIds: [datasetId], parentRunId: runId }, metricKeys: ['loss'] },
-    }),
-  ],
-  parameterImportance: [
-    ({ experimentId, datasetId, runId }) => ({
-      input: { filter: { experimentIds: [experimentId], datasetIds: [datasetId], parentRunId: runId }, metricKey: 'loss' },
-    }),
-  ],
+  parallelCoordinates: [(things) => ({ input: { filter: runFilter(things), metricKeys: ['loss'] } })],
+  parameterImportance: [(things) => ({ input: { filter: runFilter(things), metricKey: 'loss' } })],
   productionVersionAt: [({ modelId }) => ({ modelId, at: new Date().toISOString() })],
   retrainingPolicy: [({ modelId }) => ({ modelId })],
   run: [({ runId }) => ({ id: runId })],
@@ -338,6 +347,7 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   runs: [
     ({ experimentId, datasetId, runId }) => ({ filter: { experimentIds: [experimentId], datasetIds: [datasetId], parentRunId: runId } }),
   ],
+  stageAt: [({ versionId }) => ({ modelVersionId: versionId, at: new Date().toISOString() })],
   trainingJob: [({ jobId }) => ({ id: jobId })],
   trainingJobs: [({ runId, datasetId }) => ({ filter: { runId, datasetId } })],
   webhook: [({ webhookId }) => ({ id: webhookId })],
@@ -347,6 +357,10 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
 
 /** The same of every mutation, meant to succeed: what a call uses up is made for it. */
 export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
+  addModelComment: [
+    ({ modelId }) => ({ input: { modelId, body: 'seen' } }),
+    ({ versionId }) => ({ input: { modelVersionId: versionId, body: 'seen' } }),
+  ],
   approveModelVersion: [async (_, world) => ({ input: { modelVersionId: await world.newVersionForReview(), toStage: 'STAGING' } })],
   appendRunLogs: [async (_, world) => ({ input: { runId: await world.newRun(), lines: [{ line: 'hello' }] } })],
   archiveModelVersion: [
@@ -378,6 +392,7 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   deleteRun: [async (_, world) => ({ input: { runId: await world.newRun() } })],
   deleteRunTag: [async (_, world) => ({ input: { runId: await world.newRun('label'), key: 'label' } })],
   deleteEndpoint: [async (_, world) => ({ input: { id: await world.newEndpoint() } })],
+  deleteModelComment: [async ({ modelId }, world) => ({ input: { id: await world.newComment(modelId) } })],
   deleteModelTag: [
     async (_, world) => {
       const modelId = await world.newModel();
@@ -488,6 +503,7 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   updateEndpoint: [({ endpointId }) => ({ input: { id: endpointId, logSampleRate: 0.5 } })],
   updateExperiment: [({ experimentId }) => ({ input: { id: experimentId, description: 'changed' } })],
   updateGatePolicy: [({ modelId }) => ({ input: { modelId, policy: { evaluation: { minRows: 200 } } } })],
+  updateModelComment: [async ({ modelId }, world) => ({ input: { id: await world.newComment(modelId), body: 'changed' } })],
   updateModel: [({ modelId }) => ({ input: { id: modelId, description: 'changed' } })],
   updateModelVersion: [({ versionId }) => ({ input: { id: versionId, description: 'changed' } })],
   updateWebhook: [({ webhookId }) => ({ input: { id: webhookId, name: `w-${randomUUID()}` } })],

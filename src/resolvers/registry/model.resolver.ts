@@ -13,6 +13,8 @@ import {
   ModelOrderInput,
   ModelPayload,
   ModelType,
+  StageEnum,
+  type StageName,
   StageTransitionConnection,
   StageTransitionType,
   UpdateModelInput,
@@ -51,6 +53,18 @@ export class ModelResolver {
     @Arg('at', () => DateTime, { description: 'The instant, UTC; a change counts from its own instant on.' }) at: Date,
   ): Promise<ModelVersionType | null> {
     return ctx.run((session) => ctx.services.stages.productionAt(session, modelId, at));
+  }
+
+  @Query(() => StageEnum, {
+    nullable: true,
+    description: 'The stage in which a version stood at an instant; null before it was registered.',
+  })
+  stageAt(
+    @Ctx() ctx: RequestContext,
+    @Arg('modelVersionId', () => ID, { description: 'The version. NOT_FOUND when there is none.' }) modelVersionId: string,
+    @Arg('at', () => DateTime, { description: 'The instant, UTC; a change counts from its own instant on.' }) at: Date,
+  ): Promise<StageName | null> {
+    return ctx.run((session) => ctx.services.stages.stageAt(session, modelVersionId, at));
   }
 
   @Query(() => StageTransitionConnection, {

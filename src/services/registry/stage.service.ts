@@ -112,6 +112,18 @@ export class StageService {
     return found ? session.em.findOne(ModelVersion, { id: found.id, tenant: session.tenant }) : null;
   }
 
+  /** Where a version stood at an instant; null before it was registered. */
+  async stageAt(session: Session, modelVersionId: string, at: Date): Promise<Stage | null> {
+    const version = await this.versions.get(session, modelVersionId);
+    const last = await session.em.findOne(
+      StageTransition,
+      { tenant: session.tenant, modelVersionId, createdAt: { $lte: at } },
+      { orderBy: { createdAt: 'DESC', id: 'DESC' } },
+    );
+    if (last) return last.toStage as Stage;
+    return version.createdAt <= at ? 'DEVELOPMENT' : null;
+  }
+
   async history(session: Session, modelId: string, page: PageRequest): Promise<Page<StageTransition>> {
     await this.models.get(session, modelId);
     return paginate(session, StageTransition, { tenant: session.tenant, modelId }, page, { field: 'createdAt', direction: 'DESC' });

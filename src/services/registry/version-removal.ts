@@ -1,17 +1,25 @@
 import { LockMode } from '@mikro-orm/core';
+import type { LiveEvents } from '../../adapters/live-events/port.js';
 import { Job } from '../../db/entities/platform/job.entity.js';
+import { ModelAlias } from '../../db/entities/registry/model-alias.entity.js';
+import { Model } from '../../db/entities/registry/model.entity.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import { StageTransition } from '../../db/entities/registry/stage-transition.entity.js';
 import { Artifact } from '../../db/entities/tracking/artifact.entity.js';
 import { Deployment } from '../../db/entities/serving/deployment.entity.js';
 import type { Session } from '../../db/database.js';
+import { EventType } from '../../domain/platform/events.js';
 import { requireDeletable } from '../../domain/registry/stages.js';
 import { conflict } from '../../errors.js';
 import type { StagedObjects } from '../platform/staged-objects.js';
+import { emitEvent } from '../platform/use-case.js';
 
 /** Versions whose rows and files may go. The caller holds the model's lock. */
 export class VersionRemoval {
-  constructor(private readonly staged: StagedObjects) {}
+  constructor(
+    private readonly staged: StagedObjects,
+    private readonly live: LiveEvents,
+  ) {}
 
   /** CONFLICT, with nothing changed, when one of them must stay. */
   async remove(session: Session, versions: readonly ModelVersion[]): Promise<void> {
@@ -40,6 +48,7 @@ export class VersionRemoval {
       status: { $in: ['QUEUED', 'RUNNING'] },
     });
     if (busy) throw mustStay(versions, busy.modelVersionId!, 'has a job under way: cancel it first');
+    await this.tellAliases(session, versions);
     const files = await session.em.find(Artifact, { tenant: session.tenant, modelVersionId: { $in: ids } });
     await session.em.nativeDelete(Deployment, { tenant: session.tenant, modelVersionId: { $in: ids } });
     await session.em.nativeDelete(ModelVersion, { tenant: session.tenant, id: { $in: ids } });
@@ -47,6 +56,17 @@ export class VersionRemoval {
       session,
       files.map(({ objectKey }) => objectKey),
     );
+  }
+
+  /** Aliases go with their version: who follows them must hear of it. Approvals, comments and history go by the database. */
+  private async tellAliases(session: Session, versions: readonly ModelVersion[]): Promise<void> {
+    const where = { tenant: session.tenant, modelVersionId: { $in: versions.map(({ id }) => id) } };
+    for (const { alias, modelId, modelVersionId } of await session.em.find(ModelAlias, where, { orderBy: { alias: 'ASC' } })) {
+      const { name: modelName } = await session.em.findOneOrFail(Model, { id: modelId, tenant: session.tenant });
+      const payload = { modelName, alias, version: null, previousVersionId: modelVersionId };
+      const subject = { type: 'modelVersion', id: modelVersionId };
+      emitEvent(session, this.live, EventType.MODEL_ALIAS_CHANGED, subject, payload, { modelId });
+    }
   }
 }
 

@@ -1,0 +1,80 @@
+import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { badInput } from '../../errors.js';
+import type { RequestContext } from '../request-context.js';
+import { PageArgs, toConnection } from '../types/connection.js';
+import {
+  AddModelCommentInput,
+  DeleteModelCommentInput,
+  ModelCommentConnection,
+  ModelCommentPayload,
+  ModelCommentType,
+  UpdateModelCommentInput,
+} from './comment.types.js';
+import { ModelVersionType } from './model-version.types.js';
+import { DeletedPayload, ModelType } from './model.types.js';
+
+@Resolver(() => ModelCommentType)
+export class CommentResolver {
+  @Query(() => ModelCommentConnection, {
+    description: 'Comments on a model and all its versions, or on one version, newest first. NOT_FOUND when there is no such thing.',
+  })
+  async modelComments(
+    @Ctx() ctx: RequestContext,
+    @Args(() => PageArgs) page: PageArgs,
+    @Arg('modelId', () => ID, { nullable: true, description: 'The model, its versions included; this or `modelVersionId`.' })
+    modelId?: string,
+    @Arg('modelVersionId', () => ID, { nullable: true, description: 'One version alone; this or `modelId`.' })
+    modelVersionId?: string,
+  ): Promise<object> {
+    const of = eitherOf('modelId', modelId, modelVersionId);
+    const result = await ctx.run((session) => ctx.services.comments.list(session, of, page));
+    return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
+  }
+
+  @Mutation(() => ModelCommentPayload, { description: 'Writes a comment on a model or a version.' })
+  async addModelComment(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => AddModelCommentInput, { description: 'What it is about, and the text.' })
+    { modelId, modelVersionId, body }: AddModelCommentInput,
+  ): Promise<ModelCommentPayload> {
+    const on = eitherOf('input', modelId, modelVersionId);
+    return { comment: await ctx.run((session) => ctx.services.comments.add(session, { on, body })) };
+  }
+
+  @Mutation(() => ModelCommentPayload, { description: 'Changes the text of a comment; for its author alone.' })
+  async updateModelComment(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => UpdateModelCommentInput, { description: 'The comment and its new text.' }) input: UpdateModelCommentInput,
+  ): Promise<ModelCommentPayload> {
+    return { comment: await ctx.run((session) => ctx.services.comments.update(session, input)) };
+  }
+
+  @Mutation(() => DeletedPayload, { description: 'Removes a comment; for its author and ADMIN. The audit log keeps its text.' })
+  async deleteModelComment(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => DeleteModelCommentInput, { description: 'The comment to remove.' }) input: DeleteModelCommentInput,
+  ): Promise<DeletedPayload> {
+    await ctx.run((session) => ctx.services.comments.delete(session, input.id));
+    return { deletedId: input.id };
+  }
+
+  @FieldResolver(() => ModelType, { description: 'The model that it is about, as a whole or by one version.' })
+  model(@Root() comment: ModelCommentType, @Ctx() ctx: RequestContext): Promise<ModelType | null> {
+    return ctx.loaders.model.load(comment.modelId);
+  }
+
+  @FieldResolver(() => ModelVersionType, { nullable: true, description: 'The version that it is about; null for the model as a whole.' })
+  modelVersion(@Root() comment: ModelCommentType, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> | null {
+    return comment.modelVersionId ? ctx.loaders.modelVersion.load(comment.modelVersionId) : null;
+  }
+}
+
+function eitherOf(
+  field: string,
+  modelId: string | null | undefined,
+  modelVersionId: string | null | undefined,
+): { modelId: string } | { modelVersionId: string } {
+  if (modelId != null && modelVersionId == null) return { modelId };
+  if (modelVersionId != null && modelId == null) return { modelVersionId };
+  throw badInput(field, 'exactly one of modelId and modelVersionId', { modelId, modelVersionId });
+}

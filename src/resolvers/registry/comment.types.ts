@@ -1,0 +1,60 @@
+import { Field, ID, InputType, ObjectType } from 'type-graphql';
+import { connectionOf } from '../types/connection.js';
+import { DateTime } from '../types/scalars.js';
+
+@ObjectType('ModelComment', { description: 'What somebody wrote about a model or one of its versions.' })
+export class ModelCommentType {
+  @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
+  id!: string;
+
+  @Field(() => String, { description: 'The text as it was written: plain text, which a page must escape like any other.' })
+  body!: string;
+
+  @Field(() => String, { description: 'Subject of the token that wrote it.' })
+  createdBy!: string;
+
+  @Field(() => DateTime, { description: 'When it was written, UTC.' })
+  createdAt!: Date;
+
+  @Field(() => DateTime, { description: 'When its author last changed it, UTC; as `createdAt` when never.' })
+  updatedAt!: Date;
+
+  /** Shown as objects. */
+  modelId!: string;
+  modelVersionId?: string | null;
+}
+
+export const ModelCommentConnection = connectionOf(ModelCommentType, 'ModelComment', 'comments');
+
+@InputType({ description: 'A comment to write, on a model or on a version: exactly one of the two.' })
+export class AddModelCommentInput {
+  @Field(() => ID, { nullable: true, description: 'The model that it is about as a whole. NOT_FOUND when there is none.' })
+  modelId?: string | null;
+
+  @Field(() => ID, { nullable: true, description: 'The version that it is about. NOT_FOUND when there is none.' })
+  modelVersionId?: string | null;
+
+  @Field(() => String, { description: 'Plain text, 1 to 10,000 characters, not all blank.' })
+  body!: string;
+}
+
+@InputType({ description: 'A new text for a comment.' })
+export class UpdateModelCommentInput {
+  @Field(() => ID, { description: 'The comment. NOT_FOUND when there is none; FORBIDDEN for others than its author.' })
+  id!: string;
+
+  @Field(() => String, { description: 'Plain text, 1 to 10,000 characters, not all blank.' })
+  body!: string;
+}
+
+@InputType({ description: 'A comment to remove.' })
+export class DeleteModelCommentInput {
+  @Field(() => ID, { description: 'The comment. NOT_FOUND when there is none; FORBIDDEN for others than its author and ADMIN.' })
+  id!: string;
+}
+
+@ObjectType({ description: 'The comment after the mutation.' })
+export class ModelCommentPayload {
+  @Field(() => ModelCommentType, { description: 'The comment as it stands now.' })
+  comment!: ModelCommentType;
+}

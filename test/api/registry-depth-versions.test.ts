@@ -1,0 +1,209 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createModel, forceToProduction, register, REGISTER, registerUpload, trainTumours } from '../support/registry.js';
+import { linear } from '../fixtures/models/build.js';
+import { Role } from '../../src/domain/platform/principal.js';
+import { startTestService, type Caller, type TestService } from '../support/service.js';
+
+let service: TestService;
+let tess: Caller;
+let runId: string;
+
+beforeAll(async () => {
+  service = await startTestService();
+  tess = await service.as();
+  ({ runId } = await trainTumours(tess, { hyperparameters: { epochs: 1, batchSize: 64, learningRate: 0.02 } }));
+});
+afterAll(() => service?.close());
+
+const UPDATE = `mutation ($input: UpdateModelVersionInput!) { updateModelVersion(input: $input) { modelVersion { semanticVersion } } }`;
+const tag = (key: string, value: string) => ({ key, value });
+
+describe('tags', () => {
+  const OF = {
+    model: {
+      set: 'mutation ($input: SetModelTagsInput!) { setModelTags(input: $input) { model { tags { key value } } } }',
+      unset: 'mutation ($input: DeleteModelTagInput!) { deleteModelTag(input: $input) { model { tags { key value } } } }',
+      field: 'modelId',
+    },
+    modelVersion: {
+      set: 'mutation ($input: SetModelVersionTagsInput!) { setModelVersionTags(input: $input) { modelVersion { tags { key value } } } }',
+      unset:
+        'mutation ($input: DeleteModelVersionTagInput!) { deleteModelVersionTag(input: $input) { modelVersion { tags { key value } } } }',
+      field: 'modelVersionId',
+    },
+  } as const;
+
+  it.each(['model', 'modelVersion'] as const)('of a %s are set and taken off one by one', async (kind) => {
+    const modelId = await createModel(tess, { tags: [tag('team', 'risk')] });
+    const version = await register(tess, { modelId, runId, tags: [tag('team', 'risk')] });
+    const { set, unset, field } = OF[kind];
+    const id = kind === 'model' ? modelId : version.id;
+    const tagsOf = (answer: unknown) => {
+      const [payload] = Object.values(answer as Record<string, Record<string, { tags: { key: string; value: string }[] }>>);
+      return Object.fromEntries(payload![kind]!.tags.map(({ key, value }) => [key, value]));
+    };
+    expect(tagsOf(await tess.ok(set, { input: { [field]: id, tags: [tag('a', '1'), tag('b', ''), tag('a', '2')] } }))).toEqual({
+      team: 'risk',
+      a: '2',
+      b: '',
+    });
+    expect(tagsOf(await tess.ok(unset, { input: { [field]: id, key: 'team' } }))).toEqual({ a: '2', b: '' });
+    expect((await tess.fails(unset, { input: { [field]: id, key: 'team' } })).extensions.code).toBe('NOT_FOUND');
+    expect((await tess.fails(unset, { input: { [field]: id, key: '__proto__' } })).extensions.code).toBe('NOT_FOUND');
+    // Many at once keep each other's.
+    await Promise.all(Array.from({ length: 10 }, (_, i) => tess.ok(set, { input: { [field]: id, tags: [tag(`k${i}`, 'v')] } })));
+    expect(Object.keys(tagsOf(await tess.ok(set, { input: { [field]: id, tags: [] } })))).toHaveLength(12);
+    await tess.ok(set, { input: { [field]: id, tags: [tag('k'.repeat(250), 'v'.repeat(100_000))] } });
+    const wrong: [ReturnType<typeof tag>, string][] = [
+      [tag('', 'v'), 'input.tags[0].key'],
+      [tag('k'.repeat(251), 'v'), 'input.tags[0].key'],
+      [tag('__proto__', 'v'), 'input.tags[0].key'],
+      [tag('a\u200bb', 'v'), 'input.tags[0].key'],
+      [tag('a', 'v'.repeat(100_001)), 'input.tags[0].value'],
+      [tag('a', 'v\0'), 'input.tags[0].value'],
+    ];
+    for (const [entry, at] of wrong)
+      expect((await tess.fails(set, { input: { [field]: id, tags: [entry] } })).extensions).toMatchObject({
+        code: 'BAD_USER_INPUT',
+        field: at,
+      });
+    const many = Array.from({ length: 101 }, (_, i) => tag(`m${i}`, ''));
+    expect((await tess.fails(set, { input: { [field]: id, tags: many } })).extensions.code).toBe('BAD_USER_INPUT');
+    expect((await (await service.as({ tenant: 'globex' })).fails(set, { input: { [field]: id, tags: [] } })).extensions.code).toBe(
+      'NOT_FOUND',
+    );
+  });
+});
+
+describe('semantic versions', () => {
+  it('may be set by hand; the rule goes on from the greatest', async () => {
+    const modelId = await createModel(tess);
+    const semantic = async (input: Record<string, unknown> = {}) => (await register(tess, { modelId, runId, ...input })).semanticVersion;
+    expect(await semantic()).toBe('1.0.0');
+    expect(await semantic({ semanticVersion: '10.2.0' })).toBe('10.2.0');
+    // A correction of an older line.
+    expect(await semantic({ semanticVersion: '9.9.9' })).toBe('9.9.9');
+    expect(await semantic()).toBe('10.2.1');
+    const input = { modelId, runId, semanticVersion: '9.9.9' };
+    expect((await tess.fails(REGISTER, { input })).extensions).toMatchObject({
+      code: 'CONFLICT',
+      field: 'input.semanticVersion',
+      got: '9.9.9',
+    });
+    for (const semanticVersion of [
+      '',
+      '1',
+      '1.2',
+      'v1.2.3',
+      '1.2.3-rc.1',
+      '01.2.3',
+      '1.2.-3',
+      '1.2.3\n',
+      '1.2.1000000000',
+      '1.2.3.4',
+      '１.2.3',
+    ])
+      expect((await tess.fails(REGISTER, { input: { ...input, semanticVersion } })).extensions, semanticVersion).toMatchObject({
+        code: 'BAD_USER_INPUT',
+        field: 'input.semanticVersion',
+      });
+    expect(await semantic({ semanticVersion: '999999999.0.0' })).toBe('999999999.0.0');
+  });
+
+  it('change later only where nobody can have relied on them', async () => {
+    const modelId = await createModel(tess);
+    const first = await register(tess, { modelId, runId });
+    const second = await register(tess, { modelId, runId });
+    const change = (id: string, semanticVersion: string) => ({ input: { id, semanticVersion } });
+    expect(await tess.ok(UPDATE, change(second.id, '3.0.0'))).toEqual({
+      updateModelVersion: { modelVersion: { semanticVersion: '3.0.0' } },
+    });
+    // Its own again is no change.
+    await tess.ok(UPDATE, change(second.id, '3.0.0'));
+    expect((await tess.fails(UPDATE, change(first.id, '3.0.0'))).extensions.code).toBe('CONFLICT');
+    const admin = await service.as({ role: Role.ADMIN, subject: 'ada' });
+    await forceToProduction(admin, first.id, null);
+    expect((await tess.fails(UPDATE, change(first.id, '4.0.0'))).extensions).toMatchObject({
+      code: 'CONFLICT',
+      field: 'input.semanticVersion',
+      got: 'PRODUCTION',
+    });
+    await tess.ok(UPDATE, change(first.id, '1.0.0'));
+  });
+
+  it('are one per number, however many register at once', async () => {
+    const modelId = await createModel(tess);
+    const made = await Promise.allSettled(
+      Array.from({ length: 8 }, (_, i) => register(tess, { modelId, runId, ...(i % 2 === 0 && { semanticVersion: '2.0.0' }) })),
+    );
+    const given = made.flatMap((one) => (one.status === 'fulfilled' ? [one.value.semanticVersion] : []));
+    expect(new Set(given).size).toBe(given.length);
+    expect(given.filter((one) => one === '2.0.0')).toHaveLength(1);
+  });
+});
+
+describe('search', () => {
+  it('finds models and versions by text, framework, kind and the stage of the latest version', async () => {
+    const caller = await service.as({ tenant: 'finders' });
+    const admin = await service.as({ tenant: 'finders', role: Role.ADMIN });
+    const sklearn = await createModel(caller, { name: 'churn', framework: 'sklearn', modelType: 'RandomForest', task: 'OTHER' });
+    const onnx = await createModel(caller, {
+      name: 'fraud',
+      description: 'Finds 100% of Churners_',
+      task: 'OTHER',
+      tags: [tag('owner', 'Risk Team')],
+    });
+    const plain = await registerUpload(caller, onnx, linear([1], 0), { tags: [tag('reviewed', 'yes')], description: 'the calm one' });
+    const boosted = await registerUpload(caller, onnx, linear([2], 0), { framework: 'xgboost' });
+    const own = await registerUpload(caller, sklearn, linear([3], 0), { semanticVersion: '7.7.7' });
+
+    const models = async (filter: object, orderBy?: object) => {
+      const found = await caller.ok<{ models: { totalCount: number; nodes: { name: string }[] } }>(
+        'query ($filter: ModelFilterInput, $orderBy: ModelOrderInput) { models(filter: $filter, orderBy: $orderBy) { totalCount nodes { name } } }',
+        { filter, orderBy: orderBy ?? { field: 'NAME', direction: 'ASC' } },
+      );
+      expect(found.models.totalCount).toBe(found.models.nodes.length);
+      return found.models.nodes.map(({ name }) => name);
+    };
+    expect(await models({ search: 'CHURN' })).toEqual(['churn', 'fraud']);
+    expect(await models({ search: 'risk t' })).toEqual(['fraud']);
+    expect(await models({ search: 'owner' })).toEqual(['fraud']);
+    expect(await models({ search: '0%' })).toEqual(['fraud']);
+    expect(await models({ search: 's_' })).toEqual(['fraud']);
+    expect(await models({ search: '%' })).toEqual(['fraud']);
+    expect(await models({ search: 'nothing like it' })).toEqual([]);
+    expect(await models({ framework: 'sklearn' })).toEqual(['churn']);
+    expect(await models({ framework: 'xgboost' })).toEqual(['fraud']);
+    expect(await models({ framework: 'onnx' })).toEqual(['fraud']);
+    expect(await models({ modelType: 'RandomForest' })).toEqual(['churn']);
+    expect(await models({}, { field: 'LAST_VERSION', direction: 'DESC' })).toEqual(['fraud', 'churn']);
+    expect(await models({ latestStage: 'DEVELOPMENT' })).toEqual(['churn', 'fraud']);
+    await forceToProduction(admin, plain.id, null);
+    expect(await models({ latestStage: 'PRODUCTION' })).toEqual([]);
+    expect(await models({ stage: 'PRODUCTION' })).toEqual(['fraud']);
+    await forceToProduction(admin, boosted.id, plain.id);
+    expect(await models({ latestStage: 'PRODUCTION' })).toEqual(['fraud']);
+
+    const versions = async (filter: object) => {
+      const found = await caller.ok<{ modelVersions: { nodes: { id: string; framework: string }[] } }>(
+        `query ($filter: ModelVersionFilterInput) { modelVersions(filter: $filter, orderBy: { field: CREATED_AT, direction: ASC }) {
+           totalCount nodes { id framework } } }`,
+        { filter },
+      );
+      return found.modelVersions.nodes.map(({ id, framework }) => [id, framework]);
+    };
+    expect(await versions({ framework: 'onnx' })).toEqual([[plain.id, 'onnx']]);
+    expect(await versions({ framework: 'xgboost' })).toEqual([[boosted.id, 'xgboost']]);
+    expect(await versions({ framework: 'sklearn' })).toEqual([[own.id, 'sklearn']]);
+    expect(await versions({ search: 'calm' })).toEqual([[plain.id, 'onnx']]);
+    expect(await versions({ search: 'reviewed' })).toEqual([[plain.id, 'onnx']]);
+    expect(await versions({ search: '7.7' })).toEqual([[own.id, 'sklearn']]);
+    expect((await versions({ search: 'fraud' })).map(([id]) => id)).toEqual([plain.id, boosted.id]);
+    expect(await versions({ search: 'fraud', framework: 'xgboost', stage: ['PRODUCTION'] })).toEqual([[boosted.id, 'xgboost']]);
+    expect(await versions({ search: "' or 1=1 --" })).toEqual([]);
+    const error = await caller.fails('query ($f: ModelVersionFilterInput) { modelVersions(filter: $f) { totalCount } }', {
+      f: { search: 'x'.repeat(201) },
+    });
+    expect(error.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'filter.search' });
+  });
+});
