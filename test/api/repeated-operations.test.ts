@@ -40,7 +40,7 @@ async function post(body: unknown, headers: Record<string, string> = {}): Promis
 
 const RUN = 'query Run($id: ID!, $n: Int) { run(id: $id) { id name } runs(first: $n) { nodes { id } } }';
 const FILTER =
-  'query ($filter: RunFilterInput, $orderBy: RunOrderInput, $more: [KeyValueInput!]) { runs(first: 2, filter: $filter, orderBy: $orderBy) { nodes { id } } a: runs(filter: { params: $more }) { totalCount } }';
+  'query ($filter: RunFilterInput, $orderBy: [RunOrderInput!], $more: [KeyValueInput!]) { runs(first: 2, filter: $filter, orderBy: $orderBy) { nodes { id } } a: runs(filter: { params: $more }) { totalCount } }';
 const PREDICT = 'mutation ($input: PredictInput!) { predict(input: $input) { rows outputs { name data } } }';
 const NO_SUCH_ENDPOINT = { endpointId: '01a1fedb-904e-7148-ad0f-33f9595d7d0f', rows: [{ x: 1 }] };
 const order = { field: 'NAME', direction: 'ASC' };

@@ -50,8 +50,8 @@ export interface OrderKey<Entity extends string = string> {
 }
 
 export const MAX_COMPARISONS = 50;
-const MAX_DEPTH = 20;
-const MAX_LIST_LENGTH = 1_000;
+export const MAX_DEPTH = 20;
+export const MAX_LIST_LENGTH = 1_000;
 const MAX_KEY_LENGTH = 250;
 const MAX_TEXT_LENGTH = 10_000;
 const MAX_PATTERN_LENGTH = 1_000;
@@ -248,13 +248,18 @@ class Parser<E extends string> {
     return value;
   }
 
-  /** A pattern that the database can match in no time: wildcards cost it a try each. */
   private pattern(pattern: string, token: Token): string {
-    if (pattern.length > MAX_PATTERN_LENGTH) throw this.tokens.fail(`a pattern of at most ${MAX_PATTERN_LENGTH} characters`, token);
-    if (pattern.split('%').length - 1 > MAX_WILDCARDS) throw this.tokens.fail(`a pattern with at most ${MAX_WILDCARDS} %`, token);
-    if (/(?:^|[^\\])(?:\\\\)*\\$/.test(pattern)) throw this.tokens.fail('a pattern that does not end with a lone backslash', token);
+    const wanted = refusedPattern(pattern);
+    if (wanted) throw this.tokens.fail(wanted, token);
     return pattern;
   }
+}
+
+/** What a pattern should be, when it is none that the database can match in no time: wildcards cost it a try each. */
+export function refusedPattern(pattern: string): string | null {
+  if (pattern.length > MAX_PATTERN_LENGTH) return `a pattern of at most ${MAX_PATTERN_LENGTH} characters`;
+  if (pattern.split('%').length - 1 > MAX_WILDCARDS) return `a pattern with at most ${MAX_WILDCARDS} %`;
+  return /(?:^|[^\\])(?:\\\\)*\\$/.test(pattern) ? 'a pattern that does not end with a lone backslash' : null;
 }
 
 /** Our own filters know NaN, the infinities, and times as people write them. */

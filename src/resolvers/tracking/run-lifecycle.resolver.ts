@@ -1,7 +1,7 @@
 import { Arg, Args, Ctx, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
 import { fromHexId, RUN_TAGS, sourceOf } from '../../domain/tracking/run-tags.js';
+import { moreChildRuns } from '../../services/tracking/child-runs.js';
 import type { RequestContext } from '../request-context.js';
-import { OrderDirection } from '../types/common.types.js';
 import { PageArgs, toConnection } from '../types/connection.js';
 import {
   CloneRunInput,
@@ -80,11 +80,10 @@ export class RunLifecycleResolver {
 
   @FieldResolver(() => RunConnection, { description: 'The runs that are parts of this one, newest first; deleted ones are left out.' })
   async children(@Root() run: RunType, @Ctx() ctx: RequestContext, @Args(() => PageArgs) page: PageArgs): Promise<object> {
-    const order = { field: 'createdAt' as const, direction: OrderDirection.DESC };
     const result =
       page.after == null
         ? await ctx.loaders.childRuns.load({ runId: run.id, first: page.first ?? null })
-        : await ctx.run((session) => ctx.services.runs.list(session, { parentRunId: run.id }, page, order));
+        : await ctx.run((session) => moreChildRuns(session, run.id, page));
     return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
   }
 

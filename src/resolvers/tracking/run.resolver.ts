@@ -3,7 +3,7 @@ import { SHOWN_AS_FIELDS } from '../../domain/tracking/run-tags.js';
 import { abortable } from '../../services/platform/live-feed.js';
 import { metricsTopic } from '../../services/tracking/run.service.js';
 import type { RequestContext } from '../request-context.js';
-import { KeyValue, OrderDirection } from '../types/common.types.js';
+import { KeyValue } from '../types/common.types.js';
 import { PageArgs, toConnection } from '../types/connection.js';
 import { ExperimentType } from './experiment.types.js';
 import {
@@ -15,12 +15,11 @@ import {
   LogParamsInput,
   MetricPoint,
   RunConnection,
-  RunFilterInput,
-  RunOrderInput,
   RunPayload,
   RunType,
   SetRunTagsInput,
 } from './run.types.js';
+import { RunFilterInput, RunOrderInput } from './run-filter.types.js';
 import { SafeInt } from '../types/scalars.js';
 
 @Resolver(() => RunType)
@@ -39,10 +38,19 @@ export class RunResolver {
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
     @Arg('filter', () => RunFilterInput, { nullable: true, description: 'Which runs; all when absent.' }) filter?: RunFilterInput,
-    @Arg('orderBy', () => RunOrderInput, { nullable: true, description: 'Order; newest first when absent.' }) orderBy?: RunOrderInput,
+    @Arg('where', () => String, {
+      nullable: true,
+      description:
+        "A filter as text, which must hold besides `filter`, e.g. `metrics.loss < 0.3 AND (params.lr = '0.1' OR tags.team LIKE 'a%')`. Keys begin with metrics. params. tags. attributes. or datasets., and stand in backticks when they hold other characters than letters, digits and _ . / -. Operators: = != < <= > >= LIKE ILIKE IN, NOT IN, IS NULL, IS NOT NULL, joined by AND, OR, NOT and parentheses; at most 50 comparisons. MLflow's filters are among them. BAD_USER_INPUT says at which character something else was expected.",
+    })
+    where?: string,
+    @Arg('orderBy', () => [RunOrderInput], {
+      nullable: true,
+      description: 'Order, the first key first, at most 10; newest first when absent. Runs that lack what is ordered by come last.',
+    })
+    orderBy?: RunOrderInput[],
   ): Promise<object> {
-    const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
-    const result = await ctx.run((session) => ctx.services.runs.list(session, filter ?? {}, page, order));
+    const result = await ctx.run((session) => ctx.services.runSearch.list(session, filter ?? {}, where ?? null, page, orderBy ?? []));
     return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
   }
 

@@ -1,5 +1,5 @@
 import { Field, ID, InputType, ObjectType } from 'type-graphql';
-import { describeEnum, describeOrderFields, KeyValueInput, OrderDirection } from '../types/common.types.js';
+import { describeEnum, KeyValueInput } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
 import { RunSourceInput } from './run-source.types.js';
 import { DateTime, MetricValue, SafeInt } from '../types/scalars.js';
@@ -21,11 +21,6 @@ export const FinalRunStatus = describeEnum('FinalRunStatus', 'How a run can end.
 export const RunState = describeEnum('RunState', 'Whether a run is in use.', {
   ACTIVE: 'Shown in lists; can be logged to.',
   DELETED: 'Put aside until it is restored or collected as garbage.',
-});
-
-export const RunOrderField = describeOrderFields<'createdAt' | 'name'>('RunOrderField', 'What runs can be ordered by.', {
-  CREATED_AT: ['createdAt', 'When they were created.'],
-  NAME: ['name', 'Their names, in code point order.'],
 });
 
 @ObjectType({ description: 'One logged value of a metric.' })
@@ -99,57 +94,6 @@ export class RunType {
 }
 
 export const RunConnection = connectionOf(RunType, 'Run', 'runs');
-
-@InputType({ description: 'A bound on the newest value of a metric.' })
-export class MetricFilterInput {
-  @Field(() => String, { description: 'Name of the metric.' })
-  key!: string;
-
-  @Field(() => Number, { nullable: true, description: 'Smallest value, inclusive; none when absent.' })
-  min?: number | null;
-
-  @Field(() => Number, { nullable: true, description: 'Largest value, inclusive; none when absent.' })
-  max?: number | null;
-}
-
-@InputType({ description: 'Which runs to list; every given field must hold. At most 20 terms on parameters, tags, metrics and datasets.' })
-export class RunFilterInput {
-  @Field(() => [ID], { nullable: true, description: 'Runs of one of these experiments.' })
-  experimentIds?: string[] | null;
-
-  @Field(() => [RunStatus], { nullable: true, description: 'Runs in one of these states.' })
-  status?: (keyof typeof RunStatus)[] | null;
-
-  @Field(() => [RunState], { nullable: true, description: 'Runs in use, put aside, or both; those in use when absent.' })
-  states?: (keyof typeof RunState)[] | null;
-
-  @Field(() => ID, { nullable: true, description: 'Runs that are parts of this one. NOT_FOUND for an id that is none.' })
-  parentRunId?: string | null;
-
-  @Field(() => [ID], { nullable: true, description: 'Runs that used one of these datasets. NOT_FOUND for an id that is none.' })
-  datasetIds?: string[] | null;
-
-  @Field(() => String, { nullable: true, description: 'Text that the name contains, whatever its case; at most 200 characters.' })
-  search?: string | null;
-
-  @Field(() => [KeyValueInput], { nullable: true, description: 'Parameters that a run has with exactly these values.' })
-  params?: KeyValueInput[] | null;
-
-  @Field(() => [KeyValueInput], { nullable: true, description: 'Tags that a run has with exactly these values.' })
-  tags?: KeyValueInput[] | null;
-
-  @Field(() => [MetricFilterInput], { nullable: true, description: 'Bounds on newest metric values.' })
-  metrics?: MetricFilterInput[] | null;
-}
-
-@InputType({ description: 'The order of a list of runs: by what, and which end comes first. Equal ones are in the order of their ids.' })
-export class RunOrderInput {
-  @Field(() => RunOrderField, { description: 'What to order by.' })
-  field!: 'createdAt' | 'name';
-
-  @Field(() => OrderDirection, { description: 'Which end comes first.' })
-  direction!: OrderDirection;
-}
 
 @InputType({ description: 'A new run of code outside this service.' })
 export class CreateRunInput {

@@ -1,6 +1,6 @@
 import { Run } from '../../db/entities/tracking/run.entity.js';
 import type { Session } from '../../db/database.js';
-import { checkPageSize, encodeCursor, type Page } from '../../db/pagination.js';
+import { checkPageSize, encodeCursor, paginate, type Page, type PageRequest } from '../../db/pagination.js';
 import { sql } from '../../db/sql.js';
 
 export interface ChildRunsKey {
@@ -19,6 +19,11 @@ export async function firstChildRuns(session: Session, keys: readonly ChildRunsK
     for (const key of same) pages.set(key, found(key.runId));
   }
   return keys.map((key) => pages.get(key)!);
+}
+
+/** A page of one run's active runs, from a cursor of such a page on. */
+export function moreChildRuns(session: Session, parentRunId: string, page: PageRequest): Promise<Page<Run>> {
+  return paginate(session, Run, { tenant: session.tenant, parentRunId, state: 'ACTIVE' }, page, ORDER);
 }
 
 async function childrenOf(session: Session, parents: string[], size: number): Promise<(parentRunId: string) => Page<Run>> {

@@ -1,10 +1,7 @@
-import { LockMode, raw, type FilterQuery } from '@mikro-orm/core';
+import { LockMode } from '@mikro-orm/core';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
-import { Dataset } from '../../db/entities/tracking/dataset.entity.js';
-import { Experiment } from '../../db/entities/tracking/experiment.entity.js';
 import { Run } from '../../db/entities/tracking/run.entity.js';
 import type { Session } from '../../db/database.js';
-import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { sql } from '../../db/sql.js';
 import { checkName } from '../../domain/platform/names.js';
 import { RUN_TAGS, tagsOfSource, toHexId, type RunSource } from '../../domain/tracking/run-tags.js';
@@ -14,7 +11,6 @@ import { appendMetrics, type MetricInput } from './metric-log.js';
 import { addParams, dropTag, putTags } from './run-pairs.js';
 import type { Sequenced } from '../platform/live-feed.js';
 import { requireOwn } from '../platform/ownership.js';
-import { containsText } from '../platform/search.js';
 import { audit } from '../platform/use-case.js';
 
 export type RunStatus = Run['status'];
@@ -41,29 +37,7 @@ export interface NewRun {
   tags?: TagEntry[] | null;
 }
 
-export interface NumberFilter {
-  key: string;
-  min?: number | null;
-  max?: number | null;
-}
-
-export interface RunFilter {
-  experimentIds?: string[] | null;
-  status?: RunStatus[] | null;
-  /** ACTIVE ones when absent. */
-  states?: Run['state'][] | null;
-  parentRunId?: string | null;
-  datasetIds?: string[] | null;
-  search?: string | null;
-  params?: TagEntry[] | null;
-  tags?: TagEntry[] | null;
-  metrics?: NumberFilter[] | null;
-}
-
 export const MAX_METRICS_PER_CALL = 10_000;
-
-/** Values can be longer than an index takes. */
-const HAS_PAIR = 'key = ? and value_hash = hashtextextended(?, 0) and value = ?';
 
 export const metricsTopic = (runId: string) => `run-metrics:${runId}`;
 
@@ -112,13 +86,6 @@ export class RunService {
   /** NOT_FOUND for the first that is none. */
   requireAll(session: Session, ids: string[]): Promise<void> {
     return requireOwn(session, Run, 'run', ids);
-  }
-
-  async list(session: Session, filter: RunFilter, page: PageRequest, order: Order<'createdAt' | 'name'>): Promise<Page<Run>> {
-    await requireOwn(session, Experiment, 'experiment', filter.experimentIds ?? []);
-    await requireOwn(session, Dataset, 'dataset', filter.datasetIds ?? []);
-    await requireOwn(session, Run, 'run', [filter.parentRunId]);
-    return paginate(session, Run, this.condition(session, filter), page, order);
   }
 
   /** A parameter says what a run was made with: it can be logged again with the same value, not changed. */
@@ -221,32 +188,6 @@ export class RunService {
       [session.tenant, runId, key, maxPoints, maxPoints, runId],
     );
   }
-
-  private condition(session: Session, filter: RunFilter): FilterQuery<Run> {
-    const where: FilterQuery<Run> = { tenant: session.tenant, state: { $in: filter.states?.length ? filter.states : ['ACTIVE'] } };
-    if (filter.parentRunId != null) Object.assign(where, { parentRunId: filter.parentRunId });
-    if (filter.experimentIds?.length) Object.assign(where, { experimentId: { $in: filter.experimentIds } });
-    if (filter.status?.length) Object.assign(where, { status: { $in: filter.status } });
-    if (filter.search) Object.assign(where, { name: containsText('filter.search', filter.search) });
-    const terms = [...(filter.params ?? []), ...(filter.tags ?? []), ...(filter.metrics ?? []), ...(filter.datasetIds ?? [])];
-    if (terms.length > 20) throw badInput('filter', 'at most 20 terms', terms.length);
-    const related = [
-      ...(filter.datasetIds?.length
-        ? [runIds('run_dataset', `dataset_id in (${filter.datasetIds.map(() => '?').join(', ')})`, [session.tenant, ...filter.datasetIds])]
-        : []),
-      ...(filter.params ?? []).map((pair) => runIds('run_param', HAS_PAIR, [session.tenant, pair.key, pair.value, pair.value])),
-      ...(filter.tags ?? []).map((pair) => runIds('run_tag', HAS_PAIR, [session.tenant, pair.key, pair.value, pair.value])),
-      ...(filter.metrics ?? []).map(({ key, min, max }) => {
-        const bounds = [...(min == null ? [] : ['value >= ?']), ...(max == null ? [] : ['value <= ?'])];
-        return runIds(
-          'metric_latest',
-          ['key = ?', ...bounds].join(' and '),
-          [session.tenant, key, min, max].filter((value) => value != null),
-        );
-      }),
-    ];
-    return related.length > 0 ? ({ $and: [where, ...related] } as FilterQuery<Run>) : where;
-  }
 }
 
 function nameOf({ name, tags }: NewRun): string {
@@ -254,9 +195,4 @@ function nameOf({ name, tags }: NewRun): string {
   if (name != null && tag !== undefined && name !== tag) throw badInput('input.name', `the value of its tag ${RUN_TAGS.name}`, name);
   const given = name ?? tag;
   return given == null ? `run-${new Date().toISOString().slice(0, 19).replaceAll(':', '')}` : checkName('input.name', given);
-}
-
-function runIds(table: string, condition: string, params: unknown[]): FilterQuery<Run> {
-  const fragment = raw((alias) => `${alias}.id in (select run_id from ${table} where tenant = ? and ${condition})`, params);
-  return { [fragment]: [] } as FilterQuery<Run>;
 }

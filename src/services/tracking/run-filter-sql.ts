@@ -1,0 +1,166 @@
+import type { Comparison, Filter } from '../../domain/platform/filter.js';
+import { fromHexId } from '../../domain/tracking/run-tags.js';
+import type { RunEntity } from '../../domain/tracking/run-filter.js';
+
+/** A piece of SQL with `?` for its parameters, which travel apart. */
+export interface Fragment {
+  text: string;
+  params: readonly unknown[];
+}
+
+export const fragment = (text: string, ...params: unknown[]): Fragment => ({ text, params });
+
+export function joined(pieces: readonly Fragment[], separator: string): Fragment {
+  return { text: pieces.map(({ text }) => text).join(separator), params: pieces.flatMap(({ params }) => params) };
+}
+
+/** SQL of the attributes of the run `r`; an id is compared as a whole, or as text. */
+export interface AttributeColumn {
+  type: 'TEXT' | 'ID' | 'TIME';
+  sql: string;
+  isNullable?: boolean;
+}
+
+export type AttributeColumns = Readonly<Record<string, AttributeColumn>>;
+
+export const RUN_COLUMNS: AttributeColumns = {
+  run_id: { type: 'ID', sql: 'r.id' },
+  experiment_id: { type: 'ID', sql: 'r.experiment_id' },
+  parent_run_id: { type: 'ID', sql: 'r.parent_run_id', isNullable: true },
+  run_name: { type: 'TEXT', sql: 'r.name' },
+  status: { type: 'TEXT', sql: 'r.status' },
+  user_id: { type: 'TEXT', sql: 'r.created_by' },
+  start_time: { type: 'TIME', sql: 'r.started_at' },
+  end_time: { type: 'TIME', sql: 'r.ended_at', isNullable: true },
+  created_at: { type: 'TIME', sql: 'r.created_at' },
+};
+
+/**
+ * A condition on the run `r`, true or false and never null. What a run has many of is asked for by EXISTS, which the planner turns into a
+ * join from whichever side is smaller.
+ */
+export function toCondition(filter: Filter<RunEntity>, tenant: string, columns: AttributeColumns): Fragment {
+  switch (filter.type) {
+    case 'and':
+    case 'or': {
+      if (filter.terms.length === 0) return fragment(filter.type === 'and' ? 'true' : 'false');
+      const inner = joined(
+        filter.terms.map((term) => toCondition(term, tenant, columns)),
+        ` ${filter.type} `,
+      );
+      return { ...inner, text: `(${inner.text})` };
+    }
+    case 'not': {
+      const inner = toCondition(filter.term, tenant, columns);
+      return { ...inner, text: `not (${inner.text})` };
+    }
+    case 'comparison':
+      return comparisonCondition(filter, tenant, columns);
+  }
+}
+
+function comparisonCondition(comparison: Comparison<RunEntity>, tenant: string, columns: AttributeColumns): Fragment {
+  const { entity, key, comparator } = comparison;
+  const isMissing = comparator === 'IS NULL';
+  const isPresent = comparator === 'IS NOT NULL';
+  switch (entity) {
+    case 'metric':
+    case 'param':
+    case 'tag': {
+      const table = TABLES[entity];
+      const value = isMissing || isPresent ? null : entity === 'metric' ? metricCondition(comparison) : pairCondition(comparison);
+      const where = fragment(`c.run_id = r.id and c.tenant = ? and c.key = ?`, tenant, key);
+      const inner = value ? joined([where, value], ' and ') : where;
+      return { ...inner, text: `${isMissing ? 'not ' : ''}exists (select from ${table} c where ${inner.text})` };
+    }
+    case 'dataset':
+      return datasetCondition(comparison, tenant);
+    case 'attribute': {
+      const column = columns[key];
+      if (!column) throw new Error(`no column for the attribute ${key}`);
+      if (isMissing || isPresent) return fragment(`${column.sql} is ${isMissing ? '' : 'not '}null`);
+      const condition = attributeCondition(comparison, column);
+      return column.isNullable ? { ...condition, text: `(${column.sql} is not null and ${condition.text})` } : condition;
+    }
+  }
+}
+
+export const TABLES = { metric: 'metric_latest', param: 'run_param', tag: 'run_tag' } as const;
+
+/** PostgreSQL sorts NaN above all numbers; here, as in MLflow, it is greater than none, and unequal to all but itself. */
+export function metricCondition({ comparator, value }: Comparison): Fragment {
+  const condition = fragment(`c.value ${comparator === '!=' ? '<>' : comparator} ?::float8`, value);
+  return comparator === '>' || comparator === '>=' ? { ...condition, text: `${condition.text} and c.value < 'NaN'` } : condition;
+}
+
+/** Values can be longer than an index takes: it holds their hashes. */
+function pairCondition(comparison: Comparison): Fragment {
+  const { comparator, value } = comparison;
+  if (comparator === '=') return fragment('c.value_hash = hashtextextended(?, 0) and c.value = ?', value, value);
+  if (comparator === 'IN') {
+    const values = value as readonly string[];
+    const hashes = values.map(() => 'hashtextextended(?, 0)').join(', ');
+    return fragment(`c.value_hash in (${hashes}) and c.value = any(?::text[])`, ...values, values);
+  }
+  return textCondition('c.value', comparison);
+}
+
+/** Data as clients log it, and registered data that a job of this service used. */
+function datasetCondition(comparison: Comparison, tenant: string): Fragment {
+  const columns = DATASET_COLUMNS[comparison.key];
+  if (!columns) throw new Error(`no column for the dataset's ${comparison.key}`);
+  const compare = comparison.key === 'id' ? idCondition : textCondition;
+  const logged = compare(columns.logged, comparison);
+  const used = compare(columns.used, comparison);
+  return fragment(
+    `(exists (select from logged_dataset d where d.run_id = r.id and d.tenant = ? and d.direction = 'INPUT' and ${logged.text})
+      or exists (select from run_dataset u join dataset d on d.id = u.dataset_id and d.tenant = u.tenant where u.run_id = r.id and u.tenant = ? and ${used.text}))`,
+    tenant,
+    ...logged.params,
+    tenant,
+    ...used.params,
+  );
+}
+
+const DATASET_COLUMNS: Record<string, { logged: string; used: string }> = {
+  id: { logged: 'd.dataset_id', used: 'd.id' },
+  name: { logged: 'd.name', used: 'd.name' },
+  digest: { logged: 'd.digest', used: 'd.sha256' },
+  context: { logged: `d.tags ->> 'mlflow.data.context'`, used: 'lower(u.role)' },
+};
+
+export function attributeCondition(comparison: Comparison, { type, sql }: AttributeColumn): Fragment {
+  if (type === 'TEXT') return textCondition(sql, comparison);
+  if (type === 'ID') return idCondition(sql, comparison);
+  const symbol = comparison.comparator === '!=' ? '<>' : comparison.comparator;
+  return fragment(`${sql} ${symbol} timestamptz 'epoch' + ?::float8 * interval '1 millisecond'`, withinTime(Number(comparison.value)));
+}
+
+/** A text that is no id is no run's: it matches nothing, and is unequal to all. Patterns match the id without dashes, as MLflow shows it. */
+function idCondition(sql: string, comparison: Comparison): Fragment {
+  const { comparator, value } = comparison;
+  if (comparator === 'LIKE' || comparator === 'ILIKE') return textCondition(`replace(${sql}::text, '-', '')`, comparison);
+  const ids = (Array.isArray(value) ? (value as string[]) : [String(value)]).flatMap((text) => fromHexId(text) ?? []);
+  return fragment(`${comparator === '=' || comparator === 'IN' ? '' : 'not '}${sql} = any(?::uuid[])`, ids);
+}
+
+export function textCondition(sql: string, { comparator, value }: Comparison): Fragment {
+  switch (comparator) {
+    case 'IN':
+      return fragment(`${sql} = any(?::text[])`, value);
+    case 'NOT IN':
+      return fragment(`${sql} <> all(?::text[])`, value);
+    case '!=':
+      return fragment(`${sql} <> ?`, value);
+    default:
+      return fragment(`${sql} ${comparator} ?`, value);
+  }
+}
+
+/** The years that a timestamp of PostgreSQL and a Date both hold. */
+const EARLIEST_MS = -2e14;
+const LATEST_MS = 8.64e15;
+
+function withinTime(ms: number): number {
+  return Math.min(Math.max(ms, EARLIEST_MS), LATEST_MS);
+}
