@@ -1,4 +1,5 @@
 // one file because it is one service with one receiver: what is sent, what is not taken, and the log of both.
+import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/domain/platform/principal.js';
@@ -140,6 +141,20 @@ describe('a webhook', () => {
     const delivery = await newest(webhook.id, ended);
     expect(delivery).toMatchObject({ status: 'DELIVERED', attempts: 1, responseStatus: 204, error: null, nextAttemptAt: null });
     expect(delivery.durationMs).toBeGreaterThan(0);
+  });
+
+  it('is verified by what its documentation shows', async () => {
+    const { secret } = await newWebhook('/documented');
+    await emit({ payload: { ü: '€ "quoted" \u2028' } });
+    const [message] = await receiver.wait('/documented', 1);
+    const [, code = ''] = /^```js\n([\s\S]*?)^```$/m.exec(await readFile('docs/webhooks.md', 'utf8')) ?? [];
+    type Verify = (secret: string, headers: Record<string, string>, body: string) => { type: string } | null;
+    const { verify } = (await import(`data:text/javascript,${encodeURIComponent(code)}`)) as { verify: Verify };
+    const { headers, body } = message!;
+    expect(verify(secret, headers, body)).toEqual(JSON.parse(body));
+    expect(verify(secret, headers, body.replace('€', '$'))).toBeNull();
+    expect(verify(`whsec_${Buffer.from('another').toString('base64')}`, headers, body)).toBeNull();
+    expect(verify(secret, { ...headers, 'webhook-timestamp': String(Math.floor(Date.now() / 1000) - 3_600) }, body)).toBeNull();
   });
 
   it('gets each event that it asked for exactly once, and nothing else', async () => {

@@ -3,6 +3,7 @@ import { eventsChapter, monitoringChapter } from './guide/monitoring.js';
 import { historyChapter, registryChapter } from './guide/registry.js';
 import { servingChapter, splitChapter } from './guide/serving.js';
 import { datasetChapter, trackingChapter, trainingChapter } from './guide/tracking.js';
+import { webhooksChapter } from './guide/webhooks.js';
 import type { TestService } from './service.js';
 
 const INTRODUCTION = `# API guide
@@ -24,5 +25,6 @@ export async function writeGuide(service: TestService): Promise<Guide> {
   await monitoringChapter(guide, { modelId: registry.modelId, endpointId });
   await historyChapter(guide, registry);
   await eventsChapter(guide, registry);
+  await webhooksChapter(guide, registry);
   return guide;
 }

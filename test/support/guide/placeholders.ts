@@ -2,6 +2,7 @@ import { inWords } from './text.js';
 
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 const INSTANT = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
+const SECRET = /whsec_[A-Za-z0-9+/]+=*/g;
 const HASH = /\b[0-9a-f]{64}\b/g;
 /** Milliseconds and bytes that were measured, not set. */
 const MEASURED = /^(latency(P95)?Ms|sizeBytes)$/;
@@ -62,6 +63,7 @@ export class Placeholders {
       .replace(UUID, (id) => this.placeholder(id, subject))
       .replace(INSTANT, '<time>')
       .replace(HASH, '<sha256>')
+      .replace(SECRET, '<secret>')
       .replace(/http:\/\/127\.0\.0\.1:\d+/g, 'http://127.0.0.1:8000');
   }
 

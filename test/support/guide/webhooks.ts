@@ -1,0 +1,35 @@
+import { Role } from '../../../src/domain/platform/principal.js';
+import type { Guide } from './recorder.js';
+
+interface Log {
+  webhook: { deliveries: { nodes: { id: string; status: string }[] } };
+}
+
+/** A receiver that nobody has: the log says so. */
+export async function webhooksChapter(guide: Guide, { modelId }: { modelId: string }): Promise<void> {
+  const as = Role.ADMIN;
+  guide.chapter(
+    'Webhooks',
+    'Other services are told of events by signed messages: [how to receive and verify them](webhooks.md). For admins.',
+  );
+  guide.task(
+    'Tell another service',
+    '`url` must be a public https address; here it is one that nobody has. The secret is shown this once.',
+  );
+  const input = {
+    name: 'deploy bot',
+    url: 'https://hooks.example.com/models',
+    eventTypes: ['MODEL_STAGE_CHANGED', 'MODEL_DRIFT_DETECTED'],
+    modelId,
+  };
+  const { createWebhook } = await guide.run<{ createWebhook: { webhook: { id: string } } }>('createWebhook', { input }, { as });
+  const { id } = createWebhook.webhook;
+  guide.task('Try it', 'A ping is a message like any other, but tried once; the log shows what became of it.');
+  await guide.run('testWebhook', { id }, { as });
+  const wanted = ({ webhook }: Log) => webhook.deliveries.nodes[0]?.status === 'FAILED';
+  const { webhook } = await guide.until<Log>('webhookDeliveries', { id, first: 10 }, wanted, { as });
+  guide.task('Send it again');
+  await guide.run('redeliverWebhookDelivery', { deliveryId: webhook.deliveries.nodes[0]?.id }, { as });
+  guide.task('Give it a new secret', 'For a day each message is signed with both.');
+  await guide.run('rotateWebhookSecret', { id }, { as });
+}
