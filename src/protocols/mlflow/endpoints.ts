@@ -7,6 +7,7 @@ import { loggedModelEndpoints } from './tracking/logged-models.js';
 import { loggingEndpoints } from './tracking/logging.js';
 import { metricHistoryEndpoints } from './tracking/metric-history.js';
 import { runEndpoints } from './tracking/runs.js';
+import { searchEndpoints } from './tracking/search.js';
 
 /** Every endpoint of the protocol that this service has; what is not here is ENDPOINT_NOT_FOUND. */
 export const ENDPOINTS: Endpoint[] = [
@@ -18,4 +19,5 @@ export const ENDPOINTS: Endpoint[] = [
   ...loggingEndpoints,
   ...metricHistoryEndpoints,
   ...loggedModelEndpoints,
+  ...searchEndpoints,
 ];

@@ -151,7 +151,7 @@ function fromStatus(sent: string | number): 'READY' | 'FAILED' {
 const toStatus = (status: Status) => (status === 'FAILED' ? 'LOGGED_MODEL_UPLOAD_FAILED' : `LOGGED_MODEL_${status}`);
 
 /** Logged models with their metrics, as MLflow shows them. */
-async function showLoggedModels(session: Session, services: Services, models: LoggedModel[]): Promise<object[]> {
+export async function showLoggedModels(session: Session, services: Services, models: LoggedModel[]): Promise<object[]> {
   const experiments = await services.experiments.byIds(session, [...new Set(models.map(({ experimentId }) => experimentId))]);
   // What was made in this transaction has its times only once it is written.
   await session.em.flush();

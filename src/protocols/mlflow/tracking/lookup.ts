@@ -1,6 +1,7 @@
 import type { Session } from '../../../db/database.js';
 import type { Experiment } from '../../../db/entities/tracking/experiment.entity.js';
 import type { Run } from '../../../db/entities/tracking/run.entity.js';
+import { fromHexId } from '../../../domain/tracking/run-tags.js';
 import { AppError, ErrorCode } from '../../../errors.js';
 import type { Services } from '../../../services/services.js';
 import { readRunDetails } from '../../../services/tracking/run-details.js';
@@ -24,6 +25,12 @@ export async function findActiveExperiment(session: Session, services: Services,
   const experiment = await findExperiment(session, services, text);
   if (experiment.state === 'ACTIVE') return experiment;
   throw invalidParameter(`The experiment ${text} must be in the 'active' state. Current state is deleted.`);
+}
+
+/** The ids of ours behind experiment ids to search in; those of no experiment find nothing. */
+export async function fromExperimentIds(session: Session, services: Services, texts: string[]): Promise<string[]> {
+  const others = texts.flatMap((text) => fromHexId(text) ?? []);
+  return texts.includes(DEFAULT_EXPERIMENT) ? [(await services.experiments.default(session)).id, ...others] : others;
 }
 
 /** Runs with all that was logged to them, as MLflow shows them. */

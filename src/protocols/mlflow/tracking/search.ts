@@ -1,0 +1,97 @@
+import { z } from 'zod';
+import { parseConjunction, parseOrderBy } from '../../../domain/platform/filter.js';
+import { MLFLOW_EXPERIMENT_FILTER, MLFLOW_EXPERIMENT_ORDER, MLFLOW_LOGGED_MODEL_FILTER } from '../../../domain/platform/mlflow-grammars.js';
+import { Role } from '../../../domain/platform/principal.js';
+import { searchExperiments } from '../../../services/tracking/experiment-search.js';
+import { searchLoggedModels } from '../../../services/tracking/logged-model-search.js';
+import { jsonEndpoint, type Endpoint } from '../endpoint.js';
+import { invalidParameter } from '../errors.js';
+import { fromExperimentIds } from './lookup.js';
+import { checkMaxResults, offsetOf, pageOf } from '../pages.js';
+import { integer, repeated, requiredString, string } from '../protobuf-json.js';
+import { showLoggedModels } from './logged-models.js';
+import { toExperiment } from './views.js';
+
+const MAX_RESULTS = 50_000;
+const DEFAULT_LOGGED_MODELS = 50;
+
+type State = 'ACTIVE' | 'DELETED';
+const VIEWS: Record<string, State[]> = { ACTIVE_ONLY: ['ACTIVE'], DELETED_ONLY: ['DELETED'], ALL: ['ACTIVE', 'DELETED'] };
+
+/** Which states a view shows, by the name or the number of MLflow's enum. */
+export const viewType = z
+  .union([z.string(), z.number()])
+  .nullish()
+  .transform((sent): State[] => {
+    const name = Object.keys(VIEWS).find((known, i) => known === sent || i + 1 === Number(sent));
+    if (sent != null && sent !== '' && name === undefined) {
+      throw invalidParameter(`Invalid value ${JSON.stringify(sent)} for a view type: expected ${Object.keys(VIEWS).join(', ')}.`);
+    }
+    return VIEWS[name ?? 'ACTIVE_ONLY'] ?? [];
+  });
+
+const dataset = z.object({ dataset_name: requiredString, dataset_digest: string });
+const order = z.object({
+  field_name: requiredString,
+  ascending: z.boolean().nullish(),
+  dataset_name: string,
+  dataset_digest: string,
+});
+
+export const searchEndpoints: Endpoint[] = [
+  jsonEndpoint(
+    ['GET', 'POST'],
+    '/mlflow/experiments/search',
+    Role.VIEWER,
+    z.object({ max_results: integer, page_token: string, filter: string, order_by: repeated(z.string()), view_type: viewType }),
+    async (call, input) => {
+      const limit = input.max_results ?? 0;
+      checkMaxResults(limit, MAX_RESULTS);
+      const offset = offsetOf(input.page_token);
+      const comparisons = parseConjunction('filter', input.filter, MLFLOW_EXPERIMENT_FILTER);
+      const named = parseOrderBy('order_by', input.order_by, MLFLOW_EXPERIMENT_ORDER);
+      const fallback = [{ entity: 'attribute', key: 'creation_time', direction: 'DESC' }] as const;
+      const found = await call.run(async (session) => {
+        await call.services.experiments.default(session);
+        const search = { comparisons, states: input.view_type, order: named.length > 0 ? named : fallback, offset, limit: limit + 1 };
+        return searchExperiments(session, search);
+      });
+      return pageOf('experiments', found.map(toExperiment), { offset, limit });
+    },
+  ),
+  jsonEndpoint(
+    ['POST'],
+    '/mlflow/logged-models/search',
+    Role.VIEWER,
+    z.object({
+      experiment_ids: z.array(z.string()).min(1),
+      filter: string,
+      datasets: repeated(dataset),
+      max_results: integer,
+      order_by: repeated(order),
+      page_token: string,
+    }),
+    async (call, input) => {
+      const limit = input.max_results || DEFAULT_LOGGED_MODELS;
+      checkMaxResults(limit, MAX_RESULTS);
+      const offset = offsetOf(input.page_token);
+      const comparisons = parseConjunction('filter', input.filter, MLFLOW_LOGGED_MODEL_FILTER);
+      const toDataset = (name: string, digest: string) => ({ name, digest: digest || null });
+      return call.run(async (session) => {
+        const found = await searchLoggedModels(session, {
+          comparisons,
+          experimentIds: await fromExperimentIds(session, call.services, input.experiment_ids),
+          datasets: input.datasets.map(({ dataset_name: name, dataset_digest: digest }) => toDataset(name, digest)),
+          order: input.order_by.map(({ field_name: field, ascending, dataset_name: name, dataset_digest: digest }) => ({
+            field,
+            direction: (ascending ?? true) ? ('ASC' as const) : ('DESC' as const),
+            dataset: name ? toDataset(name, digest) : null,
+          })),
+          offset,
+          limit: limit + 1,
+        });
+        return pageOf('models', await showLoggedModels(session, call.services, found), { offset, limit });
+      });
+    },
+  ),
+];
