@@ -1,4 +1,4 @@
-import { badInput } from '../../errors.js';
+import { badInput, conflict } from '../../errors.js';
 import type { Signature, TensorSpec } from '../serving/tensor.js';
 
 /** What makes a version differ from the one before it. */
@@ -17,7 +17,12 @@ export function nextSemanticVersion(previous: string | null, change: VersionChan
   if (previous === null) return '1.0.0';
   const parts = SEMANTIC_VERSION.exec(previous);
   if (parts === null) throw badInput('semanticVersion', 'MAJOR.MINOR.PATCH', previous);
-  const [major, minor, patch] = parts.slice(1).map(Number) as [number, number, number];
+  const next = raised(parts.slice(1).map(Number) as [number, number, number], change);
+  if (SEMANTIC_VERSION.test(next)) return next;
+  throw conflict(`No semantic version follows ${previous} by itself: give one by hand.`, { field: 'input.semanticVersion', got: previous });
+}
+
+function raised([major, minor, patch]: [number, number, number], change: VersionChange): string {
   switch (change) {
     case 'SIGNATURE':
       return `${major + 1}.0.0`;

@@ -1,0 +1,213 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Role } from '../../src/domain/platform/principal.js';
+import { linear } from '../fixtures/models/build.js';
+import { createModel, forceToProduction, registerUpload } from '../support/registry.js';
+import { startTestService, type Caller, type TestService } from '../support/service.js';
+
+let service: TestService;
+let tess: Caller;
+let bob: Caller;
+let admin: Caller;
+
+beforeAll(async () => {
+  service = await startTestService();
+  tess = await service.as();
+  bob = await service.as({ subject: 'bob' });
+  admin = await service.as({ role: Role.ADMIN, subject: 'ada' });
+});
+afterAll(() => service?.close());
+
+const ADD = `mutation ($input: AddModelCommentInput!) { addModelComment(input: $input) {
+  comment { id body createdBy createdAt updatedAt model { id } modelVersion { id } } } }`;
+const EDIT = 'mutation ($input: UpdateModelCommentInput!) { updateModelComment(input: $input) { comment { body createdAt updatedAt } } }';
+const REMOVE = 'mutation ($id: ID!) { deleteModelComment(input: { id: $id }) { deletedId } }';
+const LIST = `query ($modelId: ID, $modelVersionId: ID, $first: Int, $after: String) {
+  modelComments(modelId: $modelId, modelVersionId: $modelVersionId, first: $first, after: $after) {
+    totalCount nodes { id body createdBy } pageInfo { hasNextPage endCursor } } }`;
+const STAGE_AT = 'query ($id: ID!, $at: DateTimeISO!) { stageAt(modelVersionId: $id, at: $at) }';
+
+interface Comments {
+  modelComments: { totalCount: number; nodes: { id: string; body: string }[]; pageInfo: { hasNextPage: boolean; endCursor: string } };
+}
+
+async function add(caller: Caller, input: Record<string, unknown>): Promise<{ id: string } & Record<string, unknown>> {
+  return (await caller.ok<{ addModelComment: { comment: { id: string } } }>(ADD, { input })).addModelComment.comment;
+}
+
+describe('comments', () => {
+  it('are written on models and versions, paged newest first, and told', async () => {
+    const modelId = await createModel(tess, { task: 'OTHER' });
+    const { id: modelVersionId } = await registerUpload(tess, modelId, linear([1], 0));
+    const general = await add(tess, { modelId, body: 'Who owns this?' });
+    expect(general).toMatchObject({ createdBy: 'tess', model: { id: modelId }, modelVersion: null });
+    const script = '<script>alert(1)</script>\n"=1+1" \u202e';
+    const special = await add(bob, { modelVersionId, body: script });
+    expect(special).toMatchObject({ body: script, createdBy: 'bob', model: { id: modelId }, modelVersion: { id: modelVersionId } });
+    const first = await tess.ok<Comments>(LIST, { modelId, first: 1 });
+    expect(first.modelComments).toMatchObject({
+      totalCount: 2,
+      nodes: [{ id: special.id, body: script }],
+      pageInfo: { hasNextPage: true },
+    });
+    const next = await tess.ok<Comments>(LIST, { modelId, first: 1, after: first.modelComments.pageInfo.endCursor });
+    expect(next.modelComments).toMatchObject({ nodes: [{ id: general.id }], pageInfo: { hasNextPage: false } });
+    expect((await tess.ok<Comments>(LIST, { modelVersionId })).modelComments).toMatchObject({ totalCount: 1, nodes: [{ id: special.id }] });
+    const { events } = await tess.ok<{ events: { nodes: unknown[] } }>(
+      'query ($id: ID!) { events(filter: { types: [MODEL_COMMENTED], modelId: $id }) { nodes { subjectType subjectId payload } } }',
+      { id: modelId },
+    );
+    expect(events.nodes).toMatchObject([
+      {
+        subjectType: 'modelVersion',
+        subjectId: modelVersionId,
+        payload: { commentId: special.id, excerpt: script, by: 'bob', version: 1 },
+      },
+      { subjectType: 'model', subjectId: modelId, payload: { commentId: general.id, by: 'tess', version: null } },
+    ]);
+  });
+
+  it('are changed by their author, and removed by him or an ADMIN', async () => {
+    const modelId = await createModel(tess);
+    const { id, createdAt } = await add(tess, { modelId, body: 'firts' });
+    expect((await bob.fails(EDIT, { input: { id, body: 'mine now' } })).extensions).toMatchObject({ code: 'FORBIDDEN', expected: 'tess' });
+    expect((await admin.fails(EDIT, { input: { id, body: 'mine now' } })).extensions.code).toBe('FORBIDDEN');
+    expect((await bob.fails(REMOVE, { id })).extensions.code).toBe('FORBIDDEN');
+    const { updateModelComment } = await tess.ok<{
+      updateModelComment: { comment: { body: string; createdAt: string; updatedAt: string } };
+    }>(EDIT, {
+      input: { id, body: 'first' },
+    });
+    expect(updateModelComment.comment).toMatchObject({ body: 'first', createdAt });
+    expect(Date.parse(updateModelComment.comment.updatedAt)).toBeGreaterThanOrEqual(Date.parse(createdAt as string));
+    await admin.ok(REMOVE, { id });
+    expect((await tess.fails(REMOVE, { id })).extensions.code).toBe('NOT_FOUND');
+    const own = await add(tess, { modelId, body: 'x' });
+    expect(await tess.ok(REMOVE, { id: own.id })).toEqual({ deleteModelComment: { deletedId: own.id } });
+    const { auditLog } = await admin.ok<{ auditLog: { nodes: unknown[] } }>(
+      'query ($id: ID!) { auditLog(filter: { subjectId: $id, action: "deleteModelComment" }) { nodes { actor before after } } }',
+      { id: modelId },
+    );
+    expect(auditLog.nodes).toMatchObject([
+      { actor: 'tess', before: { body: 'x' } },
+      { actor: 'ada', before: { commentId: id, body: 'first', createdBy: 'tess' }, after: null },
+    ]);
+  });
+
+  it('refuse what is no text, and other tenants', async () => {
+    const modelId = await createModel(tess, { task: 'OTHER' });
+    const { id: modelVersionId } = await registerUpload(tess, modelId, linear([1], 0));
+    for (const body of ['', ' \n\t ', 'x'.repeat(10_001), 'a\0b', '\ud800'])
+      expect((await tess.fails(ADD, { input: { modelId, body } })).extensions, JSON.stringify(body.slice(0, 9))).toMatchObject({
+        code: 'BAD_USER_INPUT',
+        field: 'input.body',
+      });
+    for (const on of [{}, { modelId, modelVersionId }])
+      expect((await tess.fails(ADD, { input: { ...on, body: 'x' } })).extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input' });
+    const { id } = await add(tess, { modelId, body: 'ours' });
+    const globex = await service.as({ tenant: 'globex', role: Role.ADMIN });
+    for (const [query, variables] of [
+      [ADD, { input: { modelId, body: 'x' } }],
+      [ADD, { input: { modelVersionId, body: 'x' } }],
+      [EDIT, { input: { id, body: 'x' } }],
+      [REMOVE, { id }],
+      [LIST, { modelId }],
+      [LIST, { modelVersionId }],
+    ] as const)
+      expect((await globex.fails(query, variables)).extensions.code).toBe('NOT_FOUND');
+    expect((await (await service.as({ role: Role.VIEWER })).fails(ADD, { input: { modelId, body: 'x' } })).extensions.code).toBe(
+      'FORBIDDEN',
+    );
+  });
+});
+
+describe('what a model leaves behind', () => {
+  const APPROVE = `mutation ($id: ID!) { approveModelVersion(input: { modelVersionId: $id, toStage: STAGING }) { modelVersion { id } } }`;
+  const ALIAS = `mutation ($modelId: ID!, $id: ID!, $alias: String!) {
+    setModelAlias(input: { modelId: $modelId, modelVersionId: $id, alias: $alias }) { modelAlias { id } } }`;
+
+  async function commented(): Promise<{ modelId: string; id: string }> {
+    const modelId = await createModel(tess, { task: 'OTHER' });
+    const { id } = await registerUpload(tess, modelId, linear([1], 0));
+    await add(tess, { modelVersionId: id, body: 'about the version' });
+    await add(tess, { modelId, body: 'about the model' });
+    await bob.ok(APPROVE, { id });
+    await tess.ok(ALIAS, { modelId, id, alias: 'champion' });
+    return { modelId, id };
+  }
+
+  const left = (table: string, modelId: string, id: string) =>
+    service.app.context.db.asSystem(async (em) => {
+      const where = table === 'approval' ? `model_version_id = '${id}'` : `model_id = '${modelId}'`;
+      return (await em.execute<{ n: number }[]>(`select count(*)::int as n from ${table} where ${where}`))[0]!.n;
+    });
+
+  it('a version goes with its aliases, approvals and comments, and who follows an alias hears of it', async () => {
+    const { modelId, id } = await commented();
+    await tess.ok('mutation ($id: ID!) { deleteModelVersion(input: { id: $id }) { deletedId } }', { id });
+    expect(await left('approval', modelId, id)).toBe(0);
+    expect(await left('model_alias', modelId, id)).toBe(0);
+    expect((await tess.ok<Comments>(LIST, { modelId })).modelComments.nodes.map(({ body }) => body)).toEqual(['about the model']);
+    const { events } = await tess.ok<{ events: { nodes: unknown[] } }>(
+      'query ($id: ID!) { events(filter: { types: [MODEL_ALIAS_CHANGED], modelId: $id }, first: 1) { nodes { payload } } }',
+      { id: modelId },
+    );
+    expect(events.nodes).toMatchObject([{ payload: { alias: 'champion', version: null, previousVersionId: id } }]);
+  });
+
+  it('a model goes with all of that; one whose version is deployed or was in production stays', async () => {
+    const { modelId, id } = await commented();
+    const DELETE = 'mutation ($id: ID!) { deleteModel(input: { id: $id }) { deletedId } }';
+    const endpoint = await tess.ok<{ createEndpoint: { endpoint: { id: string } } }>(
+      'mutation ($input: CreateEndpointInput!) { createEndpoint(input: $input) { endpoint { id } } }',
+      { input: { name: `e-${Math.random().toString(36).slice(2)}`, modelId } },
+    );
+    const { deployModelVersion } = await tess.ok<{ deployModelVersion: { deployment: { id: string } } }>(
+      'mutation ($input: DeployModelVersionInput!) { deployModelVersion(input: $input) { deployment { id } } }',
+      { input: { endpointId: endpoint.createEndpoint.endpoint.id, modelVersionId: id, mode: 'LIVE' } },
+    );
+    const deployed = await tess.fails('mutation ($id: ID!) { deleteModelVersion(input: { id: $id }) { deletedId } }', { id });
+    expect(deployed.extensions.code).toBe('CONFLICT');
+    expect(deployed.message).toContain('is deployed');
+    expect((await tess.fails(DELETE, { id: modelId })).message).toContain('served by endpoints');
+    expect(await left('model_alias', modelId, id)).toBe(1);
+    await tess.ok('mutation ($id: ID!) { undeploy(input: { deploymentId: $id }) { deployment { id } } }', {
+      id: deployModelVersion.deployment.id,
+    });
+    await tess.ok('mutation ($id: ID!) { deleteEndpoint(input: { id: $id }) { deletedId } }', { id: endpoint.createEndpoint.endpoint.id });
+    await tess.ok(DELETE, { id: modelId });
+    for (const table of ['approval', 'model_alias', 'model_comment', 'model_version'])
+      expect(await left(table, modelId, id), table).toBe(0);
+
+    const served = await commented();
+    await forceToProduction(admin, served.id, null);
+    expect((await tess.fails(DELETE, { id: served.modelId })).extensions.code).toBe('CONFLICT');
+    expect(await left('model_comment', served.modelId, served.id)).toBe(2);
+  });
+});
+
+describe('the stage of a version', () => {
+  it('is known for any instant', async () => {
+    const modelId = await createModel(tess, { task: 'OTHER' });
+    const before = new Date(Date.now() - 1_000);
+    const { id } = await registerUpload(tess, modelId, linear([1], 0));
+    await forceToProduction(admin, id, null);
+    await tess.ok('mutation ($id: ID!) { archiveModelVersion(input: { modelVersionId: $id }) { modelVersion { id } } }', { id });
+    const { modelVersion } = await tess.ok<{
+      modelVersion: { createdAt: string; stageHistory: { toStage: string; createdAt: string }[] };
+    }>('query ($id: ID!) { modelVersion(id: $id) { createdAt stageHistory { toStage createdAt } } }', { id });
+    const at = async (instant: number | string | Date) =>
+      (await tess.ok<{ stageAt: string | null }>(STAGE_AT, { id, at: new Date(instant).toISOString() })).stageAt;
+    expect(await at(before)).toBeNull();
+    expect(await at(modelVersion.createdAt)).toBe('DEVELOPMENT');
+    let earlier = 'DEVELOPMENT';
+    for (const { toStage, createdAt } of modelVersion.stageHistory.toReversed()) {
+      expect(await at(Date.parse(createdAt) - 1)).toBe(earlier);
+      expect(await at(createdAt)).toBe(toStage);
+      earlier = toStage;
+    }
+    expect(earlier).toBe('ARCHIVED');
+    expect(await at('9999-01-01T00:00:00Z')).toBe('ARCHIVED');
+    const globex = await service.as({ tenant: 'globex' });
+    expect((await globex.fails(STAGE_AT, { id, at: before.toISOString() })).extensions.code).toBe('NOT_FOUND');
+  });
+});
