@@ -171,7 +171,7 @@ export class RotateWebhookSecretInput {
   id!: string;
 }
 
-@InputType({ description: 'The webhook that is to go.' })
+@InputType({ description: 'Names the address that is no longer told of anything.' })
 export class DeleteWebhookInput {
   @Field(() => ID, { description: 'The webhook to remove, with its log of deliveries. NOT_FOUND when there is none.' })
   id!: string;
