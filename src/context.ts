@@ -53,10 +53,14 @@ import { EvaluationService } from './services/registry/evaluation.service.js';
 import { GateService } from './services/registry/gate.service.js';
 import { ModelService } from './services/registry/model.service.js';
 import { ModelVersionService } from './services/registry/model-version.service.js';
+import { SourcedVersionService } from './services/registry/sourced-version.service.js';
+import { StageMoves } from './services/registry/stage-moves.js';
 import { StageService } from './services/registry/stage.service.js';
 import { ValidationService } from './services/registry/validation.service.js';
 import { VersionRemoval } from './services/registry/version-removal.js';
 import { VersionStorage } from './services/registry/version-storage.js';
+import { GarbageService } from './services/tracking/garbage.service.js';
+import { RunArchiveService } from './services/tracking/run-archive.service.js';
 import { RunDatasetService } from './services/tracking/run-dataset.service.js';
 import { RunLifecycleService } from './services/tracking/run-lifecycle.service.js';
 import { LoggedModelService } from './services/tracking/logged-model.service.js';
@@ -122,7 +126,6 @@ export async function createContext(config: Config, logger: Logger, options: Con
   const runSearch = new RunSearchService();
   const loggedModels = new LoggedModelService(experiments);
   const runLogs = new RunLogService(live);
-  const runLifecycle = new RunLifecycleService(runs);
   const staged = new StagedObjects(db, objects, logger);
   const directUploads = new DirectUploads(db, objects, staged, config.MAX_UPLOAD_BYTES);
   const uploads = new UploadService(db, objects, staged, directUploads, config.MAX_UPLOAD_BYTES);
@@ -135,6 +138,8 @@ export async function createContext(config: Config, logger: Logger, options: Con
     uploads: directUploads,
     maxBytes: config.MAX_UPLOAD_BYTES,
   });
+  const runArchive = new RunArchiveService({ objects, staged, artifacts, jobs });
+  const runLifecycle = new RunLifecycleService(runs, runArchive);
   const allowedDirs = config.DATASET_DIRS;
   const datasets = new DatasetService({
     db,
@@ -189,6 +194,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
   const batch = { db, live, objects, staged, artifacts, datasets, jobs, files: duckDbDatasets, models: serving.backgroundModels };
   const approvals = new ApprovalService(live, models, modelVersions);
   const stages = new StageService(live, models, modelVersions, gates, approvals, following);
+  const sourcedVersions = new SourcedVersionService({ db, objects, folders: artifactFolders, models, versions: modelVersions });
   const services: Services = {
     alerts,
     aliases: new AliasService(live, models),
@@ -207,6 +213,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
     events,
     experiments,
     feeds: new LiveFeeds(live),
+    garbage: new GarbageService({ objects, staged, jobs }),
     gates,
     jobs,
     loggedModels,
@@ -216,6 +223,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
     predictions: serving.predictions,
     retraining: new RetrainingService(db, live, trainings, datasets, logger),
     retrainingPolicies: new RetrainingPolicyService(),
+    runArchive,
     runDatasets: new RunDatasetService(),
     runLifecycle,
     runLogs,
@@ -224,7 +232,9 @@ export async function createContext(config: Config, logger: Logger, options: Con
     runs,
     runSearch,
     shadows: new ShadowService(live, deployments, gates),
+    sourcedVersions,
     staged,
+    stageMoves: new StageMoves(modelVersions, stages),
     stages,
     traffic: serving.traffic,
     trainings,

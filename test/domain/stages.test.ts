@@ -10,6 +10,7 @@ import {
   requireDeletable,
   requireOverride,
   requireTransition,
+  stepsTo,
   type Stage,
   type StageChange,
   type StagedVersion,
@@ -46,13 +47,26 @@ describe('stages', () => {
     const allowed = STAGES.flatMap((from) => STAGES.filter((to) => canTransition(from, to)).map((to) => `${from} → ${to}`));
     expect(allowed).toEqual([
       'DEVELOPMENT → STAGING',
+      'DEVELOPMENT → ARCHIVED',
       'STAGING → DEVELOPMENT',
       'STAGING → PRODUCTION',
+      'STAGING → ARCHIVED',
       'PRODUCTION → DEVELOPMENT',
       'PRODUCTION → ARCHIVED',
       'ARCHIVED → DEVELOPMENT',
     ]);
     expect(codeOf(() => requireTransition('DEVELOPMENT', 'PRODUCTION'))).toBe(ErrorCode.CONFLICT);
+  });
+
+  it('are reached from each other in allowed steps', () => {
+    for (const from of STAGES) {
+      for (const to of STAGES) {
+        const passed = [from, ...stepsTo(from, to)];
+        expect(passed.at(-1)).toBe(to);
+        passed.slice(1).forEach((stage, i) => expect(canTransition(passed[i]!, stage), `${from} → ${to}`).toBe(true));
+      }
+    }
+    expect(stepsTo('ARCHIVED', 'PRODUCTION')).toEqual(['DEVELOPMENT', 'STAGING', 'PRODUCTION']);
   });
 
   it('demand their gates', () => {

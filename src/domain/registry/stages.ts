@@ -8,9 +8,9 @@ export type Stage = (typeof STAGES)[number];
 function nextStages(from: Stage): readonly Stage[] {
   switch (from) {
     case 'DEVELOPMENT':
-      return ['STAGING'];
+      return ['STAGING', 'ARCHIVED'];
     case 'STAGING':
-      return ['PRODUCTION', 'DEVELOPMENT'];
+      return ['PRODUCTION', 'DEVELOPMENT', 'ARCHIVED'];
     case 'PRODUCTION':
       return ['ARCHIVED', 'DEVELOPMENT'];
     case 'ARCHIVED':
@@ -20,6 +20,14 @@ function nextStages(from: Stage): readonly Stage[] {
 
 export function canTransition(from: Stage, to: Stage): boolean {
   return nextStages(from).includes(to);
+}
+
+/** The transitions that lead from one stage to another, whatever they need; none when it is there. */
+export function stepsTo(from: Stage, to: Stage): readonly Stage[] {
+  if (from === to) return [];
+  if (canTransition(from, to)) return [to];
+  const next = from === 'DEVELOPMENT' ? 'STAGING' : 'DEVELOPMENT';
+  return [next, ...stepsTo(next, to)];
 }
 
 export function requireTransition(from: Stage, to: Stage, field = 'input.toStage'): void {

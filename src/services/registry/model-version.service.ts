@@ -47,9 +47,11 @@ export interface ModelVersionFilter {
   tags?: TagEntry[] | null;
 }
 
-/** What a version is made from. */
-type VersionSource = Pick<OnnxVersion, 'sourceKey' | 'sizeBytes' | 'sha256' | 'signature'> &
-  Partial<Pick<ModelVersion, 'runId' | 'metrics' | 'reference' | 'agreementMaxAbsDiff'>>;
+/** What a version is made from: a model.onnx, or the files of another framework, which stay where they are. */
+export type VersionSource = Partial<
+  Pick<ModelVersion, 'sourceKey' | 'sizeBytes' | 'sha256' | 'signature' | 'runId' | 'metrics' | 'reference' | 'agreementMaxAbsDiff'> &
+    Pick<ModelVersion, 'sourceUri' | 'runLink' | 'loggedModelId' | 'error'>
+>;
 
 interface Dependencies {
   db: Database;
@@ -101,17 +103,21 @@ export class ModelVersionService {
 
   /** Tries the uploaded file in a process of its own first. Errors: INVALID_MODEL with what is wrong and what to do. */
   async registerFromUpload(actor: Actor, input: { modelId: string; uploadId: string } & NewVersionAttributes): Promise<ModelVersion> {
-    const { db, models, uploads, objects, checkModel } = this.deps;
+    const { db, models, uploads, objects } = this.deps;
     const upload = await db.transact(actor, async (session) => {
       await models.get(session, input.modelId);
       return uploads.get(session, input.uploadId);
     });
-    const path = await objects.localPath(upload.objectKey);
-    const { signature } = await this.checks.run(() => checkModel(path));
+    const { signature } = await this.check(await objects.localPath(upload.objectKey));
     const { objectKey, sizeBytes, sha256 } = upload;
     return db.transact(actor, async (session) =>
       this.register(session, await models.lock(session, input.modelId), { sourceKey: objectKey, sizeBytes, sha256, signature }, input),
     );
+  }
+
+  /** Tries a model file in a process of its own. INVALID_MODEL with what is wrong and what to do. */
+  check(path: string): ReturnType<ModelChecker> {
+    return this.checks.run(() => this.deps.checkModel(path));
   }
 
   /** The version once this process has stored its files, or has failed to for now. */
@@ -213,7 +219,8 @@ export class ModelVersionService {
     return paginate(session, ModelVersion, { $and: conditions } as FilterQuery<ModelVersion>, page, order);
   }
 
-  private async register(session: Session, model: Model, source: VersionSource, attributes: NewVersionAttributes): Promise<ModelVersion> {
+  /** The caller holds the model's lock. PENDING until its model.onnx is stored; READY at once without one. */
+  async register(session: Session, model: Model, source: VersionSource, attributes: NewVersionAttributes): Promise<ModelVersion> {
     const [previous] = await session.em.find(
       ModelVersion,
       { tenant: session.tenant, modelId: model.id, status: { $ne: 'FAILED' } },
@@ -223,7 +230,9 @@ export class ModelVersionService {
       attributes.semanticVersion == null
         ? await semanticVersionAfter(session, model.id, previous ? changeFrom(previous, source) : 'TRAINING')
         : await freeSemanticVersion(session, model.id, attributes.semanticVersion);
-    const reserved = await this.deps.storage.reserve(session, model);
+    const { storage } = this.deps;
+    const hasOnnx = source.sourceKey != null;
+    const reserved = hasOnnx ? await storage.reserve(session, model) : { version: (model.lastVersion += 1), status: 'READY' as const };
     const version = session.em.create(ModelVersion, {
       ...source,
       tenant: session.tenant,
@@ -240,16 +249,23 @@ export class ModelVersionService {
       version: version.version,
       semanticVersion: version.semanticVersion,
       runId: source.runId ?? null,
-      sha256: source.sha256,
+      sha256: source.sha256 ?? null,
+      sourceUri: source.sourceUri ?? null,
     });
     const actor = { principal: session.principal, requestId: session.requestId };
-    session.afterCommit(() => void this.deps.storage.begin(version.id, actor));
+    if (hasOnnx) session.afterCommit(() => void storage.begin(version.id, actor));
+    else storage.announce(session, version, model.name);
     return version;
   }
 }
 
 function changeFrom(previous: ModelVersion, source: VersionSource): VersionChange {
-  if (previous.signature && signaturesDiffer(previous.signature, source.signature)) return 'SIGNATURE';
-  const again = previous.sha256 === source.sha256 || (source.runId != null && previous.runId === source.runId);
+  if (previous.signature && source.signature && signaturesDiffer(previous.signature, source.signature)) return 'SIGNATURE';
+  if (source.sha256 != null && previous.sha256 === source.sha256) return 'EXPORT';
+  // One run may log many models.
+  const again =
+    source.loggedModelId != null && previous.loggedModelId != null
+      ? previous.loggedModelId === source.loggedModelId
+      : source.runId != null && previous.runId === source.runId;
   return again ? 'EXPORT' : 'TRAINING';
 }

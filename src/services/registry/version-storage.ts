@@ -107,11 +107,13 @@ export class VersionStorage {
     stored.status = 'READY';
     for (const [path, file] of Object.entries(files))
       await this.artifacts.record(session, { modelVersionId: version.id }, path, keys[path]!, file);
-    const { modelName, semanticVersion } = facts;
-    const payload = { modelName, version: version.version, semanticVersion, runId: version.runId ?? null };
-    emitEvent(session, this.live, EventType.MODEL_REGISTERED, { type: 'modelVersion', id: version.id }, payload, {
-      modelId: version.modelId,
-    });
+    this.announce(session, stored, facts.modelName);
+  }
+
+  /** Tells that a version is READY, in the transaction that makes it so. */
+  announce(session: Session, { id, modelId, version, semanticVersion, runId }: ModelVersion, modelName: string): void {
+    const payload = { modelName, version, semanticVersion, runId: runId ?? null };
+    emitEvent(session, this.live, EventType.MODEL_REGISTERED, { type: 'modelVersion', id }, payload, { modelId });
   }
 
   private async giveUp(session: Session, { version, keys }: PendingVersion, error: string): Promise<void> {

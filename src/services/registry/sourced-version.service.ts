@@ -1,0 +1,94 @@
+import { text } from 'node:stream/consumers';
+import { parse } from 'yaml';
+import type { ObjectStore } from '../../adapters/object-store/port.js';
+import type { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import type { Artifact } from '../../db/entities/tracking/artifact.entity.js';
+import type { Actor, Database } from '../../db/database.js';
+import { type LoggedFiles, readMlmodel } from '../../domain/registry/mlmodel.js';
+import { freeArtifactPath } from '../../domain/tracking/artifact-path.js';
+import { AppError, ErrorCode } from '../../errors.js';
+import type { ArtifactFolderService, FolderOwner } from '../tracking/artifact-folder.service.js';
+import type { ModelVersionService, NewVersionAttributes, VersionSource } from './model-version.service.js';
+import type { ModelService } from './model.service.js';
+
+/** Files that a client has logged, or that are elsewhere. */
+export interface LoggedSource {
+  /** Where they are, as the client says it. */
+  uri: string;
+  runId?: string | null;
+  runLink?: string | null;
+  loggedModelId?: string | null;
+  /** The folder with the MLmodel file, when it is here. */
+  folder: { owner: FolderOwner; path: string } | null;
+}
+
+interface Dependencies {
+  db: Database;
+  objects: ObjectStore;
+  folders: ArtifactFolderService;
+  models: ModelService;
+  versions: ModelVersionService;
+}
+
+/** Larger than any that a client writes. */
+const MAX_MLMODEL_BYTES = 4 * 1024 ** 2;
+/** Frameworks of models that no version has told more about. */
+const UNTOLD_FRAMEWORKS = ['mlflow'];
+
+/** Versions made of the files of any framework. They stay where they were logged; a model.onnx among them becomes the version's own. */
+export class SourcedVersionService {
+  constructor(private readonly deps: Dependencies) {}
+
+  async register(actor: Actor, input: { modelId: string; source: LoggedSource } & NewVersionAttributes): Promise<ModelVersion> {
+    const { db, models, versions } = this.deps;
+    const { folder, uri, ...ids } = input.source;
+    const files = folder && (await this.read(actor, folder));
+    const onnx = folder && files?.onnxPath ? await this.onnx(actor, folder, files.onnxPath) : null;
+    const { id } = await db.transact(actor, async (session) => {
+      const model = await models.lock(session, input.modelId);
+      const framework = files?.framework ?? null;
+      if (framework !== null && UNTOLD_FRAMEWORKS.includes(model.framework)) model.framework = framework;
+      const source: VersionSource = { ...ids, sourceUri: uri, signature: files?.signature ?? null, ...onnx };
+      return versions.register(session, model, source, { ...input, framework: input.framework ?? framework });
+    });
+    return versions.settled(actor, id);
+  }
+
+  /** Null when there is no MLmodel file, or one that nobody can read. */
+  private async read(actor: Actor, { owner, path }: { owner: FolderOwner; path: string }): Promise<LoggedFiles | null> {
+    const file = await this.find(actor, owner, join(path, 'MLmodel'));
+    if (!file || file.sizeBytes > MAX_MLMODEL_BYTES) return null;
+    const content = await text(await this.deps.objects.get(file.objectKey));
+    try {
+      // No aliases: a small file could name itself a million times.
+      return readMlmodel(parse(content, { maxAliasCount: 0 }));
+    } catch {
+      return null;
+    }
+  }
+
+  /** The model.onnx, tried as an upload is; why not, for one that does not pass. */
+  private async onnx(
+    actor: Actor,
+    { owner, path }: { owner: FolderOwner; path: string },
+    onnxPath: string,
+  ): Promise<Partial<VersionSource>> {
+    const inFolder = freeArtifactPath(onnxPath);
+    const file = inFolder ? await this.find(actor, owner, join(path, inFolder)) : null;
+    if (!file) return { error: 'The MLmodel file names a model.onnx that is not there.' };
+    try {
+      const { signature } = await this.deps.versions.check(await this.deps.objects.localPath(file.objectKey));
+      return { sourceKey: file.objectKey, sizeBytes: file.sizeBytes, sha256: file.sha256, signature };
+    } catch (error) {
+      if (error instanceof AppError && error.code === ErrorCode.INVALID_MODEL)
+        return { error: `Its model.onnx was not taken: ${error.message}` };
+      throw error;
+    }
+  }
+
+  private find(actor: Actor, owner: FolderOwner, path: string): Promise<Artifact | null> {
+    return this.deps.db.transact(actor, (session) => this.deps.folders.find(session, owner, path));
+  }
+}
+
+const join = (folder: string, path: string) => (folder === '' ? path : `${folder}/${path}`);
