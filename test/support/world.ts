@@ -143,6 +143,16 @@ export class World {
     return jobId;
   }
 
+  /** A collection that was cancelled before a worker had done with it. */
+  async cancelledCollection(): Promise<string> {
+    for (;;) {
+      const { collectGarbage } = await this.mutate<{ job: { id: string } }>('collectGarbage', 'CollectGarbageInput', {}, 'job { id }');
+      const jobId = collectGarbage!.job.id;
+      const { errors } = await this.caller.send(`mutation ($id: ID!) { cancelJob(input: { jobId: $id }) { job { id } } }`, { id: jobId });
+      if (!errors) return jobId;
+    }
+  }
+
   async newModel(): Promise<string> {
     const { createModel } = await this.mutate<{ model: { id: string } }>(
       'createModel',
@@ -371,6 +381,9 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
     },
   ],
   cancelJob: [async (_, world) => ({ input: { jobId: await world.newTraining() } })],
+  collectGarbage: [
+    async (_, world) => ({ input: { olderThanDays: 1, experimentIds: [await world.newExperiment()], runIds: [await world.newRun()] } }),
+  ],
   createEndpoint: [({ modelId }) => ({ input: { name: `e-${randomUUID()}`, modelId } })],
   createExperiment: [() => ({ input: { name: `e-${randomUUID()}` } })],
   cloneRun: [({ runId, experimentId }) => ({ input: { runId, experimentId } })],
@@ -467,6 +480,7 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
       return { input: { runId } };
     },
   ],
+  resumeGarbageCollection: [async (_, world) => ({ input: { jobId: await world.cancelledCollection() } })],
   resumeRun: [
     async (_, world) => {
       const runId = await world.newRun();

@@ -1,7 +1,8 @@
 import { Field, InputType, Int, ObjectType } from 'type-graphql';
 import { describeEnum } from '../types/common.types.js';
 import { MetricDirection } from './run-comparison.types.js';
-import { RunFilterInput, RunType } from './run.types.js';
+import { RunFilterInput } from './run-filter.types.js';
+import { RunType } from './run.types.js';
 
 export const AxisKind = describeEnum('AxisKind', 'How the values of a parameter or metric are laid out.', {
   LINEAR: 'Numbers, evenly.',
@@ -18,6 +19,9 @@ export const AxisSource = describeEnum('AxisSource', 'Where the values of an axi
 export class ParallelCoordinatesInput {
   @Field(() => RunFilterInput, { nullable: true, description: 'Which runs, newest first; all when absent.' })
   filter?: RunFilterInput | null;
+
+  @Field(() => String, { nullable: true, description: 'A filter as text, which must hold besides `filter`; as that of `runs`.' })
+  where?: string | null;
 
   @Field(() => [String], {
     nullable: true,
@@ -87,6 +91,9 @@ export class ParallelCoordinates {
 export class ParameterImportanceInput {
   @Field(() => RunFilterInput, { nullable: true, description: 'Which runs; the newest 1,000 of them are taken. All when absent.' })
   filter?: RunFilterInput | null;
+
+  @Field(() => String, { nullable: true, description: 'A filter as text, which must hold besides `filter`; as that of `runs`.' })
+  where?: string | null;
 
   @Field(() => String, { description: 'The metric to explain. Runs without a finite value of it are left out; at least 10 must be left.' })
   metricKey!: string;

@@ -11,14 +11,13 @@ import {
 } from '../../domain/tracking/parameter-importance.js';
 import { badInput } from '../../errors.js';
 import type { ImportanceAnalyst } from '../../evaluation/port.js';
-import type { RunFilter, RunService } from './run.service.js';
-import { latestValues, newestRuns, paramColumns } from './run-table.js';
+import type { RunSearchService } from './run-search.service.js';
+import { latestValues, newestRuns, paramColumns, type RunChoice } from './run-table.js';
 
 const MAX_AXES = 50;
 const MAX_METRICS = 10;
 
-export interface ParallelCoordinatesInput {
-  filter?: RunFilter | null;
+export interface ParallelCoordinatesInput extends RunChoice {
   paramKeys?: string[] | null;
   metricKeys: string[];
   limit: number;
@@ -40,8 +39,7 @@ export interface ParallelCoordinates {
   lines: { run: Run; positions: (number | null)[]; texts: (string | null)[] }[];
 }
 
-export interface ImportanceInput {
-  filter?: RunFilter | null;
+export interface ImportanceInput extends RunChoice {
   metricKey: string;
   paramKeys?: string[] | null;
   seed: number;
@@ -59,7 +57,7 @@ export interface ImportanceReport extends ParameterImportance {
 /** What many runs say together about their parameters. */
 export class RunAnalysisService {
   constructor(
-    private readonly runs: RunService,
+    private readonly search: RunSearchService,
     private readonly analyst: ImportanceAnalyst,
   ) {}
 
@@ -68,7 +66,7 @@ export class RunAnalysisService {
     if (limit < 1 || limit > MAX_IMPORTANCE_RUNS) throw badInput('input.limit', `an integer from 1 to ${MAX_IMPORTANCE_RUNS}`, limit);
     const metricKeys = keysOf('input.metricKeys', input.metricKeys, 1, MAX_METRICS);
     const paramKeys = input.paramKeys && keysOf('input.paramKeys', input.paramKeys, 0, MAX_AXES);
-    const found = await newestRuns(session, this.runs, input.filter ?? {}, limit);
+    const found = await newestRuns(session, this.search, input, limit);
     const ids = found.map(({ id }) => id);
     const columns: { axis: CoordinateAxis; positions: (number | null)[]; texts: (string | null)[] }[] = [];
     for (const { key, texts } of await paramColumns(session, ids, paramKeys ?? null, MAX_AXES)) {
@@ -96,7 +94,7 @@ export class RunAnalysisService {
     const { metricKey, seed } = input;
     const paramKeys = input.paramKeys && keysOf('input.paramKeys', input.paramKeys, 1, MAX_IMPORTANCE_PARAMS);
     const table = await read(async (session) => {
-      const found = await newestRuns(session, this.runs, input.filter ?? {}, MAX_IMPORTANCE_RUNS);
+      const found = await newestRuns(session, this.search, input, MAX_IMPORTANCE_RUNS);
       const all = found.map(({ id }) => id);
       const values = await latestValues(session, all, metricKey);
       const isUsable = (i: number): boolean => Number.isFinite(values[i] ?? NaN);

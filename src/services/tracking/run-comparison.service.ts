@@ -164,8 +164,8 @@ async function latestOf(
   if (keys && keys.length > MAX_COMPARED_KEYS) throw badInput('input.metricKeys', `at most ${MAX_COMPARED_KEYS} metrics`, keys.length);
   const rows = await sql<LatestRow>(
     session.em,
-    `with chosen as (select distinct key from metric_latest where tenant = ? and run_id = any(?::uuid[])
-       and (?::text[] is null or key = any(?::text[])) order by key collate "C" limit ${MAX_COMPARED_KEYS + 1})
+    `with chosen as (select key from metric_latest where tenant = ? and run_id = any(?::uuid[])
+       and (?::text[] is null or key = any(?::text[])) group by key order by key collate "C" limit ${MAX_COMPARED_KEYS + 1})
      select run_id as "runId", key, value, step::float8 as step from metric_latest join chosen using (key)
      where tenant = ? and run_id = any(?::uuid[])`,
     [session.tenant, runIds, keys, keys, session.tenant, runIds],

@@ -1,25 +1,27 @@
 import type { Session } from '../../db/database.js';
-import { MAX_PAGE_SIZE } from '../../db/pagination.js';
+import { MAX_PAGE_SIZE, type Page } from '../../db/pagination.js';
 import { sql } from '../../db/sql.js';
 import type { Run } from '../../db/entities/tracking/run.entity.js';
 import type { Entry } from '../../domain/tracking/run-comparison.js';
-import type { RunFilter, RunService } from './run.service.js';
+import type { RunFilter, RunSearchService } from './run-search.service.js';
 
 /** Keys of one kind that are laid side by side. */
 export const MAX_COMPARED_KEYS = 500;
 /** Of a value that is only told apart from others, or read as a number. */
 const SHORT_CHARACTERS = 250;
 
-/** The newest runs of a filter, at most `limit`. */
-export async function newestRuns(session: Session, runs: RunService, filter: RunFilter, limit: number): Promise<Run[]> {
+export interface RunChoice {
+  filter?: RunFilter | null;
+  /** A filter string, which must hold besides. */
+  where?: string | null;
+}
+
+/** The newest runs that are chosen, at most `limit`. */
+export async function newestRuns(session: Session, search: RunSearchService, choice: RunChoice, limit: number): Promise<Run[]> {
   const found: Run[] = [];
   for (let after: string | null = null; ;) {
-    const page = await runs.list(
-      session,
-      filter,
-      { first: Math.min(MAX_PAGE_SIZE, limit - found.length), after },
-      { field: 'createdAt', direction: 'DESC' },
-    );
+    const first = Math.min(MAX_PAGE_SIZE, limit - found.length);
+    const page: Page<Run> = await search.list(session, choice.filter ?? {}, choice.where ?? null, { first, after }, []);
     found.push(...page.nodes);
     if (!page.hasNextPage || found.length >= limit) return found;
     after = page.cursors.at(-1)!;
@@ -34,7 +36,7 @@ export async function entriesOf(
 ): Promise<{ entries: Entry[][]; isCut: boolean }> {
   const keys = await sql<{ key: string }>(
     session.em,
-    `select distinct key collate "C" as key from ${table} where tenant = ? and run_id = any(?::uuid[]) order by 1 limit ${MAX_COMPARED_KEYS + 1}`,
+    `select key from ${table} where tenant = ? and run_id = any(?::uuid[]) group by key order by key collate "C" limit ${MAX_COMPARED_KEYS + 1}`,
     [session.tenant, runIds],
   );
   const rows = await sql<Entry & { runId: string }>(
