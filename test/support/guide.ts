@@ -1,5 +1,6 @@
 import { Guide } from './guide/recorder.js';
 import { eventsChapter, monitoringChapter } from './guide/monitoring.js';
+import { agreementChapter } from './guide/registry-depth.js';
 import { historyChapter, registryChapter } from './guide/registry.js';
 import { servingChapter, splitChapter } from './guide/serving.js';
 import { datasetChapter, trackingChapter, trainingChapter } from './guide/tracking.js';
@@ -24,6 +25,7 @@ export async function writeGuide(service: TestService): Promise<Guide> {
   await splitChapter(guide, registry, productionVersionId);
   await monitoringChapter(guide, { modelId: registry.modelId, endpointId });
   await historyChapter(guide, registry);
+  await agreementChapter(guide, registry);
   await eventsChapter(guide, registry);
   await webhooksChapter(guide, registry);
   return guide;

@@ -3,8 +3,9 @@ import { describeEnum } from '../types/common.types.js';
 import { ModelVersionType } from './model-version.types.js';
 
 export const PromotionStageEnum = describeEnum('PromotionStage', 'Where a promotion leads.', {
-  STAGING: 'From DEVELOPMENT; needs the gate VALIDATION.',
-  PRODUCTION: 'From STAGING; needs the gate SHADOW, or EVALUATION while the model has no version in production.',
+  STAGING: 'From DEVELOPMENT; needs the gate VALIDATION, unless the model’s gate policy asks otherwise.',
+  PRODUCTION:
+    'From STAGING; needs the gate SHADOW, or EVALUATION while the model has no version in production, unless the model’s gate policy asks otherwise.',
 });
 
 @InputType({ description: 'A step towards production.' })
