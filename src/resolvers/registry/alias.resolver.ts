@@ -13,8 +13,16 @@ export class AliasResolver {
   modelVersionByAlias(
     @Ctx() ctx: RequestContext,
     @Arg('alias', () => String, { description: 'Its name, e.g. `champion`; case matters.' }) alias: string,
-    @Arg('modelId', () => ID, { nullable: true, description: 'The model by its id; this or `modelName`.' }) modelId?: string,
-    @Arg('modelName', () => String, { nullable: true, description: 'The model by its name; this or `modelId`.' }) modelName?: string,
+    @Arg('modelId', () => ID, {
+      nullable: true,
+      description: 'Id (UUID) of the model, instead of `modelName`; NOT_FOUND when there is none.',
+    })
+    modelId?: string,
+    @Arg('modelName', () => String, {
+      nullable: true,
+      description: 'What the model is called, instead of `modelId`; NOT_FOUND when none is.',
+    })
+    modelName?: string,
   ): Promise<ModelVersionType> {
     if ((modelId == null) === (modelName == null))
       throw badInput('modelId', 'exactly one of modelId and modelName', { modelId, modelName });
@@ -46,7 +54,7 @@ export class AliasResolver {
     return ctx.loaders.model.load(alias.modelId);
   }
 
-  @FieldResolver(() => ModelVersionType, { description: 'The version that it points to.' })
+  @FieldResolver(() => ModelVersionType, { description: 'Where it leads at present.' })
   modelVersion(@Root() alias: ModelAliasType, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> {
     return ctx.loaders.modelVersion.load(alias.modelVersionId);
   }

@@ -47,7 +47,7 @@ export class UpdateModelCommentInput {
   body!: string;
 }
 
-@InputType({ description: 'A comment to remove.' })
+@InputType({ description: 'Which text shall be gone.' })
 export class DeleteModelCommentInput {
   @Field(() => ID, { description: 'The comment. NOT_FOUND when there is none; FORBIDDEN for others than its author and ADMIN.' })
   id!: string;
