@@ -68,7 +68,7 @@ async function newRun(): Promise<string> {
 }
 
 beforeAll(async () => {
-  service = await startTestService({ MAX_UPLOAD_BYTES: String(40 * MIB), LOG_LEVEL: 'silent' });
+  service = await startTestService({ MAX_UPLOAD_BYTES: String(40 * MIB), LOG_LEVEL: 'error' });
   ({ token } = await service.as());
   experimentId = (await call('POST', '/api/2.0/mlflow/experiments/create', { name: 'files' })).json['experiment_id'] as string;
   run = await newRun();
@@ -87,6 +87,7 @@ describe('the artifact proxy', () => {
       'model/data/model.keras',
       'a..b/...',
       '100 %.txt',
+      'a:b.txt',
     ];
     for (const root of [run, model]) {
       for (const path of paths) {

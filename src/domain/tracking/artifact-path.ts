@@ -31,7 +31,7 @@ export function freeArtifactPath(text: string): string | null {
     path = decoded;
   }
   if (/%[0-9a-f]{2}/i.test(path) || path.length > MAX_FREE_PATH_LENGTH || !path.isWellFormed()) return null;
-  if (/[\p{Cc}\\#]/u.test(path) || /^(\/|file:|[a-z]:)/i.test(path)) return null;
+  if (/[\p{Cc}\\#]/u.test(path) || /^(\/|file:|[a-z]:\/)/i.test(path)) return null;
   const segments = path.split('/').filter((segment) => segment !== '' && segment !== '.');
   return segments.includes('..') ? null : segments.join('/');
 }

@@ -116,10 +116,12 @@ export class ArtifactFolderService {
       `select split_part(rest, '/', 1) as name, bool_or(position('/' in rest) > 0) as "isFolder", max(size_bytes) as "sizeBytes"
        from (select substr(path, length(?) + 1) as rest, size_bytes from artifact
              where tenant = ? and ${column} = ? and starts_with(path, ?)) below
-       group by 1 order by 1 collate "C"`,
+       group by 1`,
       [prefix, session.tenant, id, prefix],
     );
-    return rows.map(({ name, isFolder, sizeBytes }) => ({ name, isFolder, sizeBytes: Number(sizeBytes) }));
+    return rows
+      .map(({ name, isFolder, sizeBytes }) => ({ name, isFolder, sizeBytes: Number(sizeBytes) }))
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /** The file at the path, or all files in the folder there; none is no error. */

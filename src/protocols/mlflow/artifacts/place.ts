@@ -44,7 +44,8 @@ export async function findPlace(session: Session, services: Services, text: stri
     if (error instanceof AppError && error.code === ErrorCode.NOT_FOUND) throw doesNotExist(missing);
     throw error;
   }
-  return { owner, path: rest.join('/') };
+  // Once more, for what is only a trap at the begin.
+  return { owner, path: safePath(rest.join('/')) };
 }
 
 /** A place that a file can have. */
