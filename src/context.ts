@@ -65,6 +65,7 @@ import { RunDatasetService } from './services/tracking/run-dataset.service.js';
 import { RunLifecycleService } from './services/tracking/run-lifecycle.service.js';
 import { LoggedModelService } from './services/tracking/logged-model.service.js';
 import { RunLogService } from './services/tracking/run-log.service.js';
+import { LineageService } from './services/tracking/lineage.service.js';
 import { RunAnalysisService } from './services/tracking/run-analysis.service.js';
 import { RunComparisonService } from './services/tracking/run-comparison.service.js';
 import { RunSearchService } from './services/tracking/run-search.service.js';
@@ -227,6 +228,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
     runDatasets: new RunDatasetService(),
     runLifecycle,
     runLogs,
+    lineage: new LineageService(),
     runAnalyses: new RunAnalysisService(runSearch, new ImportanceApart()),
     runComparisons: new RunComparisonService(),
     runs,

@@ -19,7 +19,9 @@ import { JobResolver } from './platform/job.resolver.js';
 import { LoggedDatasetResolver, RunDatasetsResolver } from './tracking/run-dataset.resolver.js';
 import { RunLifecycleResolver } from './tracking/run-lifecycle.resolver.js';
 import { UploadResolver } from './tracking/upload.resolver.js';
+import { GarbageResolver } from './tracking/garbage.resolver.js';
 import { RunLogResolver } from './tracking/run-log.resolver.js';
+import { LineageResolver } from './tracking/lineage.resolver.js';
 import { RunAnalysisResolver } from './tracking/run-analysis.resolver.js';
 import {
   ComparedDatasetResolver,
@@ -64,8 +66,10 @@ const RESOLVERS: NonEmptyArray<Function> = [
   GroupComparisonResolver,
   GatePolicyResolver,
   GateResultResolver,
+  GarbageResolver,
   JobModelVersionResolver,
   JobResolver,
+  LineageResolver,
   ModelAliasesResolver,
   ModelResolver,
   ModelVersionResolver,

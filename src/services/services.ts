@@ -33,6 +33,7 @@ import type { RunArchiveService } from './tracking/run-archive.service.js';
 import type { RunDatasetService } from './tracking/run-dataset.service.js';
 import type { RunLifecycleService } from './tracking/run-lifecycle.service.js';
 import type { RunLogService } from './tracking/run-log.service.js';
+import type { LineageService } from './tracking/lineage.service.js';
 import type { RunAnalysisService } from './tracking/run-analysis.service.js';
 import type { RunComparisonService } from './tracking/run-comparison.service.js';
 import type { RunSearchService } from './tracking/run-search.service.js';
@@ -79,6 +80,7 @@ export interface Services {
   runDatasets: RunDatasetService;
   runLifecycle: RunLifecycleService;
   runLogs: RunLogService;
+  lineage: LineageService;
   runAnalyses: RunAnalysisService;
   runComparisons: RunComparisonService;
   runs: RunService;

@@ -340,6 +340,7 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   jobProgress: [({ jobId }) => ({ jobId })],
   jobs: [({ runId, datasetId, versionId }) => ({ filter: { runId, datasetId, modelVersionId: versionId } })],
   lifecycleEvents: [({ modelId, endpointId, alertId }) => ({ filter: { modelId, endpointId, subjectId: alertId } })],
+  lineage: [({ versionId }) => ({ input: { id: versionId, type: 'MODEL_VERSION' } })],
   model: [({ modelId }) => ({ id: modelId })],
   modelComments: [({ modelId }) => ({ modelId }), ({ versionId }) => ({ modelVersionId: versionId })],
   modelHistory: [({ modelId }) => ({ modelId })],

@@ -187,6 +187,8 @@ const ALTERATIONS = [
   `create index logged_model_by_run on logged_model (tenant, run_id)`,
   `create index run_model_by_model on run_model (tenant, logged_model_id)`,
   `create index model_version_by_logged_model on model_version (tenant, logged_model_id) where logged_model_id is not null`,
+  `create index job_by_dataset on job (tenant, dataset_id) where dataset_id is not null`,
+  `create index alert_by_deployment on alert (tenant, deployment_id)`,
   `create index model_alias_by_version on model_alias (tenant, model_version_id)`,
   `create index approval_by_version on approval (tenant, model_version_id, created_at desc)`,
   `create index model_comment_by_model on model_comment (tenant, model_id, created_at desc, id desc)`,
@@ -199,6 +201,7 @@ const ALTERATIONS = [
 
 /** Back to what 0001 made: things that it had no place for are gone. */
 const UNDONE = [
+  `drop index job_by_dataset, alert_by_deployment`,
   `alter table job drop constraint job_kind_check`,
   `delete from job where kind not in ('TRAINING', 'EVALUATION', 'VALIDATION', 'BATCH_INFERENCE')`,
   `alter table job add constraint job_kind_check check (kind in ('TRAINING', 'EVALUATION', 'VALIDATION', 'BATCH_INFERENCE'))`,

@@ -1,0 +1,108 @@
+/** What a lineage graph is made of. */
+export const LINEAGE_TYPES = [
+  'DATASET',
+  'LOGGED_DATASET',
+  'RUN',
+  'LOGGED_MODEL',
+  'MODEL_VERSION',
+  'JOB',
+  'ARTIFACT',
+  'DEPLOYMENT',
+  'ENDPOINT',
+  'PREDICTION_LOG',
+  'ALERT',
+] as const;
+export type LineageType = (typeof LINEAGE_TYPES)[number];
+
+/** How one thing led to another; always from what was there before to what came of it. */
+export type LineageEdgeKind =
+  | 'INPUT'
+  | 'OUTPUT'
+  | 'SAME_DATA'
+  | 'REGISTERED_AS'
+  | 'DEPLOYED_AS'
+  | 'SERVED_AT'
+  | 'LOGGED'
+  | 'RAISED'
+  | 'TRIGGERED'
+  | 'RAN';
+
+/** Against the arrows, or along them. */
+export type LineageDirection = 'UPSTREAM' | 'DOWNSTREAM';
+
+export interface LineageRef {
+  type: LineageType;
+  id: string;
+}
+
+export interface LineageLink {
+  from: LineageRef;
+  to: LineageRef;
+  kind: LineageEdgeKind;
+}
+
+export const MAX_LINEAGE_NODES = 1_000;
+export const MAX_LINEAGE_DEPTH = 10;
+
+/** Names a node within a graph: ids are unique only within their type. */
+export function lineageKey({ type, id }: LineageRef): string {
+  return `${type}:${id}`;
+}
+
+/**
+ * Grows a graph from one node, a level at a time, both ways apart: what led to it, and what came of it. A level's links are looked up
+ * once for all its nodes. No node is taken past the bound, and no link to one that was not.
+ */
+export class LineageGraph {
+  /** How far from the start, negative upstream. */
+  readonly distances = new Map<string, { ref: LineageRef; distance: number }>();
+  private readonly found = new Map<string, LineageLink>();
+  isCut = false;
+
+  constructor(private readonly start: LineageRef) {
+    this.distances.set(lineageKey(start), { ref: start, distance: 0 });
+  }
+
+  get links(): LineageLink[] {
+    return [...this.found.values()].filter(({ from, to }) => this.has(from) && this.has(to));
+  }
+
+  /** `linksOf` says whether it left links out. */
+  async grow(
+    direction: LineageDirection,
+    depth: number,
+    linksOf: (frontier: readonly LineageRef[]) => Promise<{ links: LineageLink[]; isCut: boolean }>,
+  ): Promise<void> {
+    const seen = new Set([lineageKey(this.start)]);
+    let frontier = [this.start];
+    for (let level = 1; level <= depth && frontier.length > 0; level++) {
+      const { links, isCut } = await linksOf(frontier);
+      this.isCut ||= isCut;
+      frontier = [];
+      for (const link of links) {
+        this.found.set(`${lineageKey(link.from)} ${link.kind} ${lineageKey(link.to)}`, link);
+        const next = direction === 'DOWNSTREAM' ? link.to : link.from;
+        const key = lineageKey(next);
+        if (seen.has(key)) continue;
+        seen.add(key);
+        if (!this.take(next, direction === 'DOWNSTREAM' ? level : -level)) continue;
+        frontier.push(next);
+      }
+    }
+  }
+
+  private take(ref: LineageRef, distance: number): boolean {
+    const key = lineageKey(ref);
+    if (this.distances.has(key)) return true;
+    if (this.distances.size >= MAX_LINEAGE_NODES) {
+      this.isCut = true;
+      return false;
+    }
+    this.distances.set(key, { ref, distance });
+    return true;
+  }
+
+  private has(ref: LineageRef): boolean {
+    return this.distances.has(lineageKey(ref));
+  }
+}
