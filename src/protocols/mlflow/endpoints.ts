@@ -6,6 +6,7 @@ import { experimentEndpoints } from './tracking/experiments.js';
 import { loggedModelEndpoints } from './tracking/logged-models.js';
 import { loggingEndpoints } from './tracking/logging.js';
 import { metricHistoryEndpoints } from './tracking/metric-history.js';
+import { runSearchEndpoints } from './tracking/run-search.js';
 import { runEndpoints } from './tracking/runs.js';
 import { searchEndpoints } from './tracking/search.js';
 
@@ -16,6 +17,7 @@ export const ENDPOINTS: Endpoint[] = [
   ...listingEndpoints,
   ...experimentEndpoints,
   ...runEndpoints,
+  ...runSearchEndpoints,
   ...loggingEndpoints,
   ...metricHistoryEndpoints,
   ...loggedModelEndpoints,

@@ -28,7 +28,16 @@ export interface Stretch {
   conditions: Fragment[];
 }
 
-const BEYOND_INDEX = '"C"';
+interface OrderOptions {
+  order: readonly OrderKey<RunEntity>[];
+  ties: readonly OrderKey<RunEntity>[];
+  columns: AttributeColumns;
+  tenant: string;
+  /** What the caller calls a cursor. */
+  cursorField?: string | undefined;
+}
+
+const BY_CODE_POINT = ' collate "C"';
 const INSTANT = `timestamptz 'epoch' + ?::bigint * interval '1 microsecond'`;
 const PLACEHOLDER = { TEXT: '?', TIME: INSTANT, NUMBER: '?::float8', ID: '?::uuid' } as const;
 /** Microseconds since 1970 in the years that PostgreSQL knows. */
@@ -40,17 +49,17 @@ export class RunOrder {
   private readonly keys: SortKey[];
   private readonly signature: string;
 
+  private readonly tenant: string;
+  private readonly cursorField: string;
+
   /** `ties` are the last keys; they end with the run's id, so that every run has one place. */
-  constructor(
-    order: readonly OrderKey<RunEntity>[],
-    ties: readonly OrderKey<RunEntity>[],
-    columns: AttributeColumns,
-    private readonly tenant: string,
-  ) {
+  constructor({ order, ties, columns, tenant, cursorField = 'after' }: OrderOptions) {
     const named = (wanted: OrderKey) => order.some(({ entity, key }) => entity === wanted.entity && key === wanted.key);
     const all = [...order, ...ties.filter((tie) => !named(tie))];
     this.keys = all.map((key, i) => toSortKey(key, `k${i}`, columns));
     this.signature = JSON.stringify(all.map(({ entity, key, direction }) => [entity, key, direction]));
+    this.tenant = tenant;
+    this.cursorField = cursorField;
   }
 
   /** What to select for cursors: one text of JSON. */
@@ -65,7 +74,7 @@ export class RunOrder {
   get orderBy(): string {
     return this.keys
       .flatMap(({ value, rank, direction, type }, i) => {
-        const collated = type === 'TEXT' ? `${value} collate ${BEYOND_INDEX}` : value;
+        const collated = type === 'TEXT' ? `${value}${BY_CODE_POINT}` : value;
         return [...(rank && i > 0 ? [rank] : []), `${collated} ${direction}`];
       })
       .join(', ');
@@ -144,7 +153,7 @@ export class RunOrder {
 
   /** The places of a cursor, each of a value that its column can hold; refuses those of other orders. */
   private decode(cursor: string): Place[] {
-    const refused = badInput('after', 'the endCursor of a page with the same order', cursor);
+    const refused = badInput(this.cursorField, 'the cursor of a page with the same order', cursor);
     let parts: unknown;
     try {
       parts = JSON.parse(Buffer.from(cursor, 'base64url').toString());
@@ -162,7 +171,7 @@ export class RunOrder {
   }
 }
 
-const collation = ({ type }: SortKey) => (type === 'TEXT' ? ` collate ${BEYOND_INDEX}` : '');
+const collation = ({ type }: SortKey) => (type === 'TEXT' ? BY_CODE_POINT : '');
 
 function isPlace([rank, value]: unknown[], key: SortKey): boolean {
   if (rank === 2) return key.rank !== undefined;

@@ -18,12 +18,14 @@ export interface RunSearch {
   ties: readonly OrderKey<RunEntity>[];
   /** What the attributes mean where it is not what they mean here. */
   columns?: AttributeColumns;
+  /** What its caller calls a cursor. */
+  cursorField?: string;
 }
 
 /** One page of the runs that a search finds, keyset-paged in any order; each stretch of the first key is one statement. */
 export async function searchRuns(session: Session, search: RunSearch, page: { first: number; after: string | null }): Promise<Page<Run>> {
   const columns = search.columns ?? RUN_COLUMNS;
-  const order = new RunOrder(search.order, search.ties, columns, session.tenant);
+  const order = new RunOrder({ ...search, columns, tenant: session.tenant });
   const conditions = conditionsOf(search, columns, session.tenant);
   const properties = Object.values(session.em.getMetadata().get(Run).properties).flatMap(({ fieldNames }) => fieldNames);
   const selected = `${properties.map((name) => `r.${name}`).join(', ')}, ${order.place} as place`;

@@ -1,0 +1,38 @@
+import { z } from 'zod';
+import { Role } from '../../../domain/platform/principal.js';
+import { searchRunsAsMlflow } from '../../../services/tracking/mlflow-run-search.js';
+import { jsonEndpoint, type Endpoint } from '../endpoint.js';
+import { checkMaxResults } from '../pages.js';
+import { integer, repeated, string } from '../protobuf-json.js';
+import { fromExperimentIds, showRuns } from './lookup.js';
+import { viewType } from './search.js';
+
+const MAX_RESULTS = 50_000;
+const DEFAULT_RESULTS = 1_000;
+
+export const runSearchEndpoints: Endpoint[] = [
+  jsonEndpoint(
+    ['POST'],
+    '/mlflow/runs/search',
+    Role.VIEWER,
+    z.object({
+      experiment_ids: repeated(z.string()),
+      filter: string,
+      run_view_type: viewType,
+      max_results: integer,
+      order_by: repeated(z.string()),
+      page_token: string,
+    }),
+    async (call, input) => {
+      const first = input.max_results ?? DEFAULT_RESULTS;
+      checkMaxResults(first, MAX_RESULTS);
+      return call.run(async (session) => {
+        const experimentIds = await fromExperimentIds(session, call.services, input.experiment_ids);
+        const search = { experimentIds, filter: input.filter, orderBy: input.order_by, states: input.run_view_type };
+        const page = await searchRunsAsMlflow(session, search, { first, after: input.page_token || null });
+        const runs = await showRuns(session, call.services, page.nodes);
+        return { ...(runs.length > 0 && { runs }), ...(page.hasNextPage && { next_page_token: page.cursors.at(-1) }) };
+      });
+    },
+  ),
+];
