@@ -154,7 +154,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
   const backend = new LocalTrainingBackend();
   const checkpoints = new CheckpointService(objects, staged, jobs);
   const removal = new VersionRemoval(staged, live);
-  const models = new ModelService(removal);
+  const models = new ModelService(live, removal);
   const versionStorage = new VersionStorage(db, live, objects, staged, artifacts, logger);
   const modelVersions = new ModelVersionService({ db, objects, uploads, models, removal, storage: versionStorage, checkModel });
   const gates = new GateService();
@@ -201,7 +201,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
     aliases: new AliasService(live, models),
     approvals,
     comments: new CommentService(live, models, modelVersions),
-    registryTags: new RegistryTagService(models, modelVersions),
+    registryTags: new RegistryTagService(live, models, modelVersions),
     artifactFolders,
     artifacts,
     auditLog: new AuditLogService(),

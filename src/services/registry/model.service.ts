@@ -1,16 +1,18 @@
 import { LockMode, type FilterQuery } from '@mikro-orm/core';
 import { raw } from '@mikro-orm/core';
+import type { LiveEvents } from '../../adapters/live-events/port.js';
 import { Model } from '../../db/entities/registry/model.entity.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
+import { EventType } from '../../domain/platform/events.js';
 import { checkName, checkModelName, checkTags } from '../../domain/platform/names.js';
 import { type GatePolicyEntries, parseGatePolicy } from '../../domain/registry/gate-policy.js';
 import type { Stage } from '../../domain/registry/stages.js';
 import { AppError, conflict, ErrorCode, notFound, quote } from '../../errors.js';
 import { likePattern } from '../platform/search.js';
-import { audit } from '../platform/use-case.js';
+import { audit, emitEvent } from '../platform/use-case.js';
 import type { TagEntry } from '../tracking/experiment.service.js';
 import { newModelFolder } from './model-folder.js';
 import type { VersionRemoval } from './version-removal.js';
@@ -43,7 +45,10 @@ const LATEST_IN_STAGE = `id in (select v.model_id from model_version v where v.t
 
 /** Registered models: the names under which versions succeed each other. */
 export class ModelService {
-  constructor(private readonly removal: VersionRemoval) {}
+  constructor(
+    private readonly live: LiveEvents,
+    private readonly removal: VersionRemoval,
+  ) {}
 
   async create(session: Session, input: NewModel): Promise<Model> {
     const name = checkModelName('input.name', input.name);
@@ -59,7 +64,10 @@ export class ModelService {
       tags: checkTags('input.tags', input.tags ?? []),
       createdBy: session.principal.subject,
     });
-    audit(session, 'createModel', { type: 'model', id: model.id }, null, { name, modelType: model.modelType, task: model.task });
+    const subject = { type: 'model', id: model.id };
+    audit(session, 'createModel', subject, null, { name, modelType: model.modelType, task: model.task });
+    const payload = { modelName: name, description: model.description, tags: model.tags };
+    emitEvent(session, this.live, EventType.MODEL_CREATED, subject, payload, { modelId: model.id });
     return model;
   }
 

@@ -111,8 +111,9 @@ export class VersionStorage {
   }
 
   /** Tells that a version is READY, in the transaction that makes it so. */
-  announce(session: Session, { id, modelId, version, semanticVersion, runId }: ModelVersion, modelName: string): void {
-    const payload = { modelName, version, semanticVersion, runId: runId ?? null };
+  announce(session: Session, registered: ModelVersion, modelName: string): void {
+    const { id, modelId, version, semanticVersion, runId, sourceUri, description, tags } = registered;
+    const payload = { modelName, version, semanticVersion, runId: runId ?? null, sourceUri: sourceUri ?? null, description, tags };
     emitEvent(session, this.live, EventType.MODEL_REGISTERED, { type: 'modelVersion', id }, payload, { modelId });
   }
 
