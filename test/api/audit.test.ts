@@ -11,6 +11,7 @@ let world: World;
 
 /** Mutations that leave no row, and why. */
 const WITHOUT_AUDIT: Record<string, string> = {
+  appendRunLogs: 'thousands of lines; each is itself a record with its time',
   logMetrics: 'thousands of points a second; each point is itself a record with its time',
   predict: 'changes nothing; the prediction log keeps a sample',
 };

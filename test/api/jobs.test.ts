@@ -4,7 +4,8 @@ import type { Actor } from '../../src/db/database.js';
 import { sql } from '../../src/db/sql.js';
 import { Role } from '../../src/domain/platform/principal.js';
 import { AppError, ErrorCode } from '../../src/errors.js';
-import { consumeJobs } from '../../src/jobs/kit.js';
+import { JOB_CATALOG } from '../../src/domain/platform/job-catalog.js';
+import { consumeJobs, type JobHandlers } from '../../src/jobs/kit.js';
 import type { JobRun } from '../../src/services/platform/job-run.js';
 import { startTestService, type TestService } from '../support/service.js';
 
@@ -64,7 +65,7 @@ describe('a job', () => {
       const { context } = worker.app;
       const handler = (run: JobRun) =>
         new Promise<void>((_resolve, reject) => run.signal.addEventListener('abort', () => reject(new Error('ended'))));
-      const handlers = { TRAINING: handler, EVALUATION: handler, VALIDATION: handler, BATCH_INFERENCE: handler };
+      const handlers = Object.fromEntries(Object.keys(JOB_CATALOG).map((kind) => [kind, handler])) as JobHandlers;
       const runtime = { ...context, jobs: context.services.jobs, heartbeatTimeoutMs: 20_000, leaving: leaving.signal };
       const ids = await context.db.transact(actor, async (session) =>
         (['EVALUATION', 'VALIDATION'] as const).map((kind) => context.services.jobs.create(session, { kind, config: {} }).id),

@@ -8,6 +8,8 @@ export const JobKindEnum = describeEnum('JobKind', 'What a background job does.'
   EVALUATION: 'Measures a version on a holdout and compares it with its baseline.',
   VALIDATION: 'Checks a version: signature, sample predictions, thresholds, latency, agreement.',
   BATCH_INFERENCE: 'Predicts for every row of a dataset.',
+  RUN_ARCHIVE: 'Stores log and metric histories of a run that has ended as files of it.',
+  GARBAGE_COLLECTION: 'Removes for good what was deleted long ago.',
 });
 
 export const JobStatusEnum = describeEnum('JobStatus', 'Where a background job stands.', {
@@ -45,7 +47,10 @@ export class JobType {
   @Field(() => Json, { description: 'What was asked for.' })
   config!: Record<string, unknown>;
 
-  @Field(() => Json, { nullable: true, description: 'What came out; null until it has succeeded.' })
+  @Field(() => Json, {
+    nullable: true,
+    description: 'What came out; null until it has succeeded, except for a collection of garbage, which counts as it goes.',
+  })
   result?: Record<string, unknown> | null;
 
   @Field(() => String, { nullable: true, description: 'Code of the error that ended it; null unless FAILED.' })

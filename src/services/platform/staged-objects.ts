@@ -40,6 +40,17 @@ export class StagedObjects {
     if (settled.length < keys.length) throw new AppError(ErrorCode.UNAVAILABLE, 'Storing the file took too long; try again.');
   }
 
+  /** In the transaction that removes the last row that names these files; the caller discards them after its commit, or the sweeper does. */
+  async stageAll(session: Session, keys: string[]): Promise<void> {
+    if (keys.length === 0) return;
+    await sql(
+      session.em,
+      `insert into staged_object (tenant, object_key) select ?, key from unnest(?::text[]) as k(key)
+       on conflict (object_key) do update set created_at = clock_timestamp()`,
+      [session.tenant, [...new Set(keys)].sort()],
+    );
+  }
+
   /** In the transaction that removes the last row that names these files; they go after its commit. */
   async release(session: Session, keys: string[]): Promise<void> {
     for (const key of keys) await this.stage(session, key);

@@ -128,8 +128,13 @@ export class ExperimentService {
     const { deletedAt } = experiment;
     Object.assign(experiment, { state: 'ACTIVE', deletedAt: null });
     if (deletedAt) {
-      const where = { tenant: session.tenant, experimentId: id, state: 'DELETED' as const, deletedAt };
-      await session.em.nativeUpdate(Run, where, { state: 'ACTIVE', deletedAt: null });
+      // Not those whose collection as garbage has begun: they have no counter any more.
+      await sql(
+        session.em,
+        `update run set state = 'ACTIVE', deleted_at = null where tenant = ? and experiment_id = ? and state = 'DELETED' and deleted_at = ?
+           and exists (select from run_counter c where c.run_id = run.id)`,
+        [session.tenant, id, deletedAt],
+      );
     }
     audit(session, 'restoreExperiment', { type: 'experiment', id }, { state: 'DELETED' }, { state: 'ACTIVE' });
     return experiment;

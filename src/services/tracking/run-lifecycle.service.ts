@@ -5,13 +5,13 @@ import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { checkName } from '../../domain/platform/names.js';
 import { RUN_TAGS, toHexId } from '../../domain/tracking/run-tags.js';
+import { isEnded } from '../../domain/tracking/run-status.js';
 import { conflict } from '../../errors.js';
 import { audit } from '../platform/use-case.js';
 import type { TagEntry } from './experiment.service.js';
 import { dropTag, putTags, refuseWrite } from './run-pairs.js';
+import type { RunArchiveService } from './run-archive.service.js';
 import type { RunService, RunStatus } from './run.service.js';
-
-const ENDED: readonly RunStatus[] = ['FINISHED', 'FAILED', 'KILLED'];
 
 export interface RunUpdate {
   runId: string;
@@ -25,7 +25,10 @@ export interface RunUpdate {
 
 /** What becomes of a run after it was created: it ends, goes on, is cloned, put aside and brought back. */
 export class RunLifecycleService {
-  constructor(private readonly runs: RunService) {}
+  constructor(
+    private readonly runs: RunService,
+    private readonly archive: RunArchiveService,
+  ) {}
 
   async update(session: Session, input: RunUpdate): Promise<Run> {
     const run = await this.writable(session, input.runId);
@@ -35,7 +38,7 @@ export class RunLifecycleService {
     if (input.description) changed.push({ key: RUN_TAGS.note, value: input.description });
     if (changed.length > 0) await putTags(session, run.id, changed);
     if (input.description === '') await this.dropNote(session, run.id);
-    if (input.status != null) this.setStatus(run, input.status, input.endedAt ?? null);
+    if (input.status != null) await this.setStatus(session, run, input.status, input.endedAt ?? null);
     else if (input.endedAt != null) run.endedAt = input.endedAt;
     const after = { name: run.name, status: run.status, endedAt: run.endedAt, description: input.description?.slice(0, 200) };
     audit(session, 'updateRun', { type: 'run', id: run.id }, before, after);
@@ -45,7 +48,7 @@ export class RunLifecycleService {
   async finish(session: Session, runId: string, status: 'FINISHED' | 'FAILED' | 'KILLED'): Promise<Run> {
     const run = await this.writable(session, runId);
     const before = { status: run.status };
-    this.setStatus(run, status, new Date());
+    await this.setStatus(session, run, status, new Date());
     audit(session, 'finishRun', { type: 'run', id: runId }, before, { status });
     return run;
   }
@@ -53,8 +56,7 @@ export class RunLifecycleService {
   /** Takes up a run that has ended, to log more to it. */
   async resume(session: Session, runId: string): Promise<Run> {
     const run = await this.writable(session, runId);
-    if (!ENDED.includes(run.status))
-      throw conflict(`Run ${runId} is ${run.status}.`, { expected: 'a run that has ended', got: run.status });
+    if (!isEnded(run.status)) throw conflict(`Run ${runId} is ${run.status}.`, { expected: 'a run that has ended', got: run.status });
     const training = await session.em.findOne(Job, { tenant: session.tenant, runId, kind: 'TRAINING' }, { fields: ['id'] });
     if (training) {
       throw conflict(`Run ${runId} is that of training ${training.id}: resumeTraining goes on with it.`, {
@@ -63,7 +65,7 @@ export class RunLifecycleService {
       });
     }
     const before = { status: run.status, endedAt: run.endedAt };
-    this.setStatus(run, 'RUNNING', null);
+    await this.setStatus(session, run, 'RUNNING', null);
     audit(session, 'resumeRun', { type: 'run', id: runId }, before, { status: run.status });
     return run;
   }
@@ -101,6 +103,7 @@ export class RunLifecycleService {
   async restore(session: Session, runId: string): Promise<Run> {
     const run = await this.locked(session, runId);
     if (run.state === 'ACTIVE') return run;
+    await this.refuseHalfCollected(session, runId);
     Object.assign(run, { state: 'ACTIVE', deletedAt: null });
     audit(session, 'restoreRun', { type: 'run', id: runId }, { state: 'DELETED' }, { state: 'ACTIVE' });
     return run;
@@ -119,9 +122,10 @@ export class RunLifecycleService {
     return run;
   }
 
-  private setStatus(run: Run, status: RunStatus, endedAt: Date | null): void {
+  private async setStatus(session: Session, run: Run, status: RunStatus, endedAt: Date | null): Promise<void> {
     run.status = status;
-    run.endedAt = ENDED.includes(status) ? (endedAt ?? run.endedAt ?? new Date()) : null;
+    run.endedAt = isEnded(status) ? (endedAt ?? run.endedAt ?? new Date()) : null;
+    if (isEnded(status)) await this.archive.request(session, run.id);
   }
 
   private async dropNote(session: Session, runId: string): Promise<void> {
@@ -148,6 +152,13 @@ export class RunLifecycleService {
        from logged_dataset where tenant = ? and run_id = ? and direction = 'INPUT'`,
       [read.to, read.tenant, read.from],
     );
+  }
+
+  /** A run whose collection as garbage has begun has no counter any more. */
+  private async refuseHalfCollected(session: Session, runId: string): Promise<void> {
+    const counters = await sql(session.em, 'select 1 from run_counter where tenant = ? and run_id = ?', [session.tenant, runId]);
+    if (counters.length > 0) return;
+    throw conflict(`Run ${runId} is being collected as garbage.`, { expected: 'a run that is whole', got: 'one that is going' });
   }
 
   private async refuseUnfinishedJobs(session: Session, runIds: string[]): Promise<void> {

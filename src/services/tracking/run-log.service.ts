@@ -3,7 +3,6 @@ import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { AppError, badInput, ErrorCode } from '../../errors.js';
 import type { Sequenced } from '../platform/live-feed.js';
-import { audit } from '../platform/use-case.js';
 import { refuseWrite } from './run-pairs.js';
 
 export type LogStream = 'STDOUT' | 'STDERR' | 'SYSTEM';
@@ -64,13 +63,6 @@ export class RunLogService {
     }
     session.afterCommit(() => this.live.publish(logsTopic(runId)));
     return appended.last;
-  }
-
-  /** Lines of a client. One row of the audit log per call, without what they say. */
-  async appendAudited(session: Session, runId: string, lines: LogLineInput[]): Promise<number> {
-    const lastSeq = await this.append(session, runId, lines);
-    audit(session, 'appendRunLogs', { type: 'run', id: runId }, null, { lines: lines.length, lastSeq });
-    return lastSeq;
   }
 
   /** Lines past a sequence number; -1 asks for the newest alone. */

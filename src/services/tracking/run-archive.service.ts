@@ -1,0 +1,161 @@
+import { Readable } from 'node:stream';
+import type { ObjectStore, StoredObject } from '../../adapters/object-store/port.js';
+import { Artifact } from '../../db/entities/tracking/artifact.entity.js';
+import { Run } from '../../db/entities/tracking/run.entity.js';
+import type { Session } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
+import { isEnded } from '../../domain/tracking/run-status.js';
+import type { JobRun } from '../platform/job-run.js';
+import type { JobService } from '../platform/job.service.js';
+import type { StagedObjects } from '../platform/staged-objects.js';
+import type { ArtifactService } from './artifact.service.js';
+import type { LogLine } from './run-log.service.js';
+
+/** Rows that are in memory at once. */
+const CHUNK_ROWS = 5_000;
+
+const LOG_PATH = 'logs/run.log';
+const HISTORY_PATH = 'metrics/history.json';
+
+interface PointRow {
+  key: string;
+  step: number;
+  timeMs: number;
+  value: number;
+}
+
+interface Archived {
+  path: string;
+  objectKey: string;
+  rows: number;
+  stored: StoredObject;
+}
+
+interface Dependencies {
+  objects: ObjectStore;
+  staged: StagedObjects;
+  artifacts: ArtifactService;
+  jobs: JobService;
+}
+
+/** When a run of outside code ends, its log and its metric histories become files of it. Trainings store theirs themselves. */
+export class RunArchiveService {
+  constructor(private readonly deps: Dependencies) {}
+
+  /** In the transaction that ends the run: one row, and only where there is something to store. */
+  async request(session: Session, runId: string): Promise<void> {
+    const [needed] = await sql(
+      session.em,
+      `select 1 from run r join run_counter c on c.run_id = r.id
+       where r.tenant = ? and r.id = ? and (r.last_log_seq > 0 or c.last_seq > 0) and not exists (
+         select from job where tenant = r.tenant and run_id = r.id and (kind = 'TRAINING' or (kind = 'RUN_ARCHIVE' and status = 'QUEUED')))`,
+      [session.tenant, runId],
+    );
+    if (needed) this.deps.jobs.create(session, { kind: 'RUN_ARCHIVE', config: {}, runId });
+  }
+
+  async execute(run: JobRun): Promise<void> {
+    const runId = run.job.runId!;
+    const start = await run.read((session) => session.em.findOneOrFail(Run, { id: runId, tenant: session.tenant }));
+    // Resumed or put aside meanwhile: its next end asks again, its restoration finds it as it was.
+    if (!isEnded(start.status) || start.state === 'DELETED')
+      return run.succeed({ skipped: start.state === 'DELETED' ? 'DELETED' : start.status });
+    const files = [
+      await this.store(run, runId, LOG_PATH, (count) => this.logText(run, runId, count)),
+      await this.store(run, runId, HISTORY_PATH, (count) => this.historyJson(run, runId, count)),
+    ].filter((file) => file !== null);
+    const result = { files: files.map(({ path, rows, stored }) => ({ path, rows, ...stored })) };
+    await run.succeed(result, async (session) => {
+      for (const { path, objectKey, stored } of files) await this.deps.artifacts.record(session, { runId }, path, objectKey, stored);
+    });
+  }
+
+  /** Null when there is nothing to store, or the run's own code has put a file there. */
+  private async store(
+    run: JobRun,
+    runId: string,
+    path: string,
+    content: (count: (rows: number) => void) => AsyncGenerator<string>,
+  ): Promise<Archived | null> {
+    const objectKey = `${run.job.tenant}/runs/${runId}/${path}`;
+    let rows = 0;
+    const text = content((more) => {
+      rows += more;
+    });
+    const first = await text.next();
+    if (first.done) return null;
+    if (!(await run.write((session) => this.free(session, runId, path, objectKey)))) return null;
+    const stored = await this.deps.objects.put(objectKey, Readable.from(withFirst(first.value, text), { objectMode: false }));
+    return { path, objectKey, rows, stored };
+  }
+
+  /**
+   * Stages the key; an earlier archive of the run gives way, so that no row ever names a file that is being replaced. False when
+   * somebody else's file is at this path.
+   */
+  private async free(session: Session, runId: string, path: string, objectKey: string): Promise<boolean> {
+    const earlier = await session.em.findOne(Artifact, { tenant: session.tenant, runId, path });
+    if (earlier && earlier.objectKey !== objectKey) return false;
+    if (earlier) session.em.remove(earlier);
+    await this.deps.staged.stage(session, objectKey);
+    return true;
+  }
+
+  private async *logText(run: JobRun, runId: string, count: (rows: number) => void): AsyncGenerator<string> {
+    for (let seq = 0; ;) {
+      run.signal.throwIfAborted();
+      const lines = await run.read((session) =>
+        sql<Pick<LogLine, 'seq' | 'line' | 'stream' | 'loggedAt'>>(
+          session.em,
+          `select seq::float8 as seq, line, stream, logged_at as "loggedAt" from run_log where tenant = ? and run_id = ? and seq > ?
+           order by seq limit ?`,
+          [session.tenant, runId, seq, CHUNK_ROWS],
+        ),
+      );
+      const last = lines.at(-1);
+      if (!last) return;
+      count(lines.length);
+      yield lines.map(({ loggedAt, stream, line }) => `${loggedAt.toISOString()} ${stream} ${line}\n`).join('');
+      seq = last.seq;
+    }
+  }
+
+  /** `{"runId", "metrics": {"loss": [{"step", "loggedAt", "value"}, …]}}`; values that JSON has no number for are strings. */
+  private async *historyJson(run: JobRun, runId: string, count: (rows: number) => void): AsyncGenerator<string> {
+    let last: PointRow | null = null;
+    for (;;) {
+      run.signal.throwIfAborted();
+      const points: PointRow[] = await run.read((session) => pointsAfter(session, runId, last));
+      if (points.length === 0) break;
+      count(points.length);
+      const parts: string[] = [];
+      for (const point of points) {
+        if (last === null) parts.push(`{"runId":${JSON.stringify(runId)},"metrics":{${JSON.stringify(point.key)}:[\n`);
+        else parts.push(last.key === point.key ? ',\n' : `\n],${JSON.stringify(point.key)}:[\n`);
+        const value = Number.isFinite(point.value) ? point.value : String(point.value);
+        parts.push(JSON.stringify({ step: point.step, loggedAt: new Date(point.timeMs).toISOString(), value }));
+        last = point;
+      }
+      yield parts.join('');
+    }
+    if (last !== null) yield '\n]}}\n';
+  }
+}
+
+/** In the order of the primary key, so that a page is one stretch of its index. */
+function pointsAfter(session: Session, runId: string, last: PointRow | null): Promise<PointRow[]> {
+  const place = last ? [last.key, last.step, last.timeMs, String(last.value)] : [];
+  return sql<PointRow>(
+    session.em,
+    `select key, step::float8 as step, extract(epoch from logged_at)::float8 * 1000 as "timeMs", value from metric_point
+     where tenant = ? and run_id = ?
+       ${last ? `and (key, step, logged_at, value) > (?, ?::bigint, timestamptz 'epoch' + ?::float8 * interval '1 millisecond', ?::float8)` : ''}
+     order by key, step, logged_at, value limit ?`,
+    [session.tenant, runId, ...place, CHUNK_ROWS],
+  );
+}
+
+async function* withFirst(first: string, rest: AsyncGenerator<string>): AsyncGenerator<string> {
+  yield first;
+  yield* rest;
+}

@@ -1,0 +1,129 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Caller, TestService } from '../support/service.js';
+import { startTestService } from '../support/service.js';
+import { createRun, mutate, query } from '../support/tracking.js';
+
+let service: TestService;
+let tess: Caller;
+
+beforeAll(async () => {
+  service = await startTestService();
+  tess = await service.as();
+});
+afterAll(() => service?.close());
+
+interface Archived {
+  artifacts: { id: string; path: string; sizeBytes: number; sha256: string }[];
+}
+
+/** The files of a run once its archive jobs have ended. */
+async function archived(runId: string, jobs = 1): Promise<Map<string, string>> {
+  const deadline = Date.now() + 30_000;
+  for (;;) {
+    const rows = await query<{ status: string }>(service, `select status from job where run_id = $1 and kind = 'RUN_ARCHIVE'`, [runId]);
+    if (rows.length === jobs && rows.every(({ status }) => status === 'SUCCEEDED')) break;
+    if (Date.now() > deadline) throw new Error(`archive jobs: ${JSON.stringify(rows)}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  const { run } = await tess.ok<{ run: Archived }>(`query ($id: ID!) { run(id: $id) { artifacts { id path sizeBytes sha256 } } }`, {
+    id: runId,
+  });
+  const files = new Map<string, string>();
+  for (const { id, path, sizeBytes } of run.artifacts) {
+    const response = await fetch(`${service.url}/artifacts/${id}`, { headers: { authorization: `Bearer ${tess.token}` } });
+    const text = await response.text();
+    expect(Buffer.byteLength(text)).toBe(sizeBytes);
+    files.set(path, text);
+  }
+  return files;
+}
+
+const finish = (runId: string) => mutate(tess, 'finishRun', { runId, status: 'FINISHED' }, '__typename');
+const keysOf = (runId: string) =>
+  query<{ object_key: string }>(service, 'select object_key from artifact where run_id = $1 order by path', [runId]);
+
+describe('a run of outside code that ends', () => {
+  it('has its log and its histories as files, and again after it was resumed', async () => {
+    const runId = await createRun(tess);
+    const loggedAt = '2026-01-01T00:00:00.000Z';
+    await mutate(
+      tess,
+      'appendRunLogs',
+      {
+        runId,
+        lines: [
+          { line: 'début', loggedAt },
+          { line: 'oops', loggedAt, stream: 'STDERR' },
+        ],
+      },
+      'lastSeq',
+    );
+    const metrics = [
+      { key: 'loss', value: 0.5, step: 0, loggedAt },
+      { key: 'loss', value: 'NaN', step: 1, loggedAt },
+      { key: 'loss', value: '-Infinity', step: 2, loggedAt },
+      { key: 'a "quoted" key', value: 1, step: 7, loggedAt },
+    ];
+    await mutate(tess, 'logMetrics', { runId, metrics }, '__typename');
+    await finish(runId);
+    const files = await archived(runId);
+    expect([...files.keys()]).toEqual(['logs/run.log', 'metrics/history.json']);
+    expect(files.get('logs/run.log')).toBe(`${loggedAt} STDOUT début\n${loggedAt} STDERR oops\n`);
+    expect(JSON.parse(files.get('metrics/history.json')!)).toEqual({
+      runId,
+      metrics: {
+        'a "quoted" key': [{ step: 7, loggedAt, value: 1 }],
+        loss: [
+          { step: 0, loggedAt, value: 0.5 },
+          { step: 1, loggedAt, value: 'NaN' },
+          { step: 2, loggedAt, value: '-Infinity' },
+        ],
+      },
+    });
+    expect(await keysOf(runId)).toEqual(
+      ['logs/run.log', 'metrics/history.json'].map((path) => ({ object_key: `acme/runs/${runId}/${path}` })),
+    );
+    await mutate(tess, 'resumeRun', { runId }, '__typename');
+    await mutate(tess, 'appendRunLogs', { runId, lines: [{ line: 'more', loggedAt }] }, 'lastSeq');
+    await finish(runId);
+    const again = await archived(runId, 2);
+    expect(again.get('logs/run.log')).toMatch(/début[^]*oops[^]*more\n$/);
+    expect([...again.keys()]).toEqual(['logs/run.log', 'metrics/history.json']);
+    expect(await query(service, 'select object_key from staged_object')).toEqual([]);
+  });
+
+  it('needs no job when it has logged nothing, and keeps its own file at the same path', async () => {
+    const empty = await createRun(tess);
+    await finish(empty);
+    expect(await query(service, 'select id from job where run_id = $1', [empty])).toEqual([]);
+    const runId = await createRun(tess);
+    const { uploadId } = await tess.upload('run.log', 'my own');
+    await mutate(tess, 'logArtifact', { runId, path: 'logs/run.log', uploadId }, '__typename');
+    await mutate(tess, 'appendRunLogs', { runId, lines: [{ line: 'x' }] }, 'lastSeq');
+    await finish(runId);
+    const files = await archived(runId);
+    expect([...files]).toEqual([['logs/run.log', 'my own']]);
+  });
+
+  it('with many points: written in a stream', async () => {
+    const points = Number(process.env['MATIH_FAULT_POINTS'] ?? 50_000);
+    const runId = await createRun(tess);
+    await query(
+      service,
+      `insert into metric_point (tenant, run_id, key, step, logged_at, value, seq)
+       select 'acme', $1, 'key-' || n % 10, n, timestamptz '2026-01-01', n, n from generate_series(1, $2::int) n`,
+      [runId, points],
+    );
+    await query(service, 'update run_counter set last_seq = $2 where run_id = $1', [runId, points]);
+    const before = process.memoryUsage().rss;
+    const startedMs = performance.now();
+    await finish(runId);
+    const text = (await archived(runId)).get('metrics/history.json')!;
+    const history = JSON.parse(text) as { metrics: Record<string, object[]> };
+    expect(Object.values(history.metrics).reduce((sum, list) => sum + list.length, 0)).toBe(points);
+    const grownMb = (process.memoryUsage().rss - before) / 2 ** 20;
+    console.log(
+      `${points} points archived and read back in ${(performance.now() - startedMs).toFixed(0)} ms, ${(text.length / 2 ** 20).toFixed(1)} MB, RSS +${grownMb.toFixed(0)} MB`,
+    );
+  });
+});
