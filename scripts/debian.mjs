@@ -21,14 +21,21 @@ export function findOrInstall(names, debianPackage, moreFolders = () => []) {
   const found = onPath(names, moreFolders);
   if (found) return found;
   const refusal = `${names[0]} is not installed: install it (Debian: apt-get install ${debianPackage}) and run this again.`;
-  if (process.getuid?.() !== 0 || !onPath(['apt-get'], () => [])) throw new Error(refusal);
-  console.error(`Installing ${debianPackage} …`);
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const install = () => spawnSync('apt-get', ['install', '-y', '--no-install-recommends', debianPackage], { env, encoding: 'utf8' });
-  // The package lists of a fresh machine are empty or old, so they are fetched once the first try has failed.
-  if (install().status !== 0) spawnSync('apt-get', ['update'], { env });
-  if (!onPath(names, moreFolders)) install();
+  if (!installPackage(debianPackage)) throw new Error(refusal);
   const installed = onPath(names, moreFolders);
   if (!installed) throw new Error(refusal);
   return installed;
+}
+
+/** False when it cannot be installed here. */
+export function installPackage(debianPackage) {
+  if (process.getuid?.() !== 0 || !onPath(['apt-get'], () => [])) return false;
+  console.error(`Installing ${debianPackage} …`);
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const install = () =>
+    spawnSync('apt-get', ['install', '-y', '--no-install-recommends', debianPackage], { env, encoding: 'utf8' }).status === 0;
+  if (install()) return true;
+  // The package lists of a fresh machine are empty or old.
+  spawnSync('apt-get', ['update'], { env });
+  return install();
 }

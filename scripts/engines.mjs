@@ -1,13 +1,14 @@
 // The real engines of the tests: each found or installed, started on a free port of this machine, and ended with its data.
 import { spawn, spawnSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { findOrInstall } from './debian.mjs';
+import { fileURLToPath } from 'node:url';
+import { findOrInstall, installPackage } from './debian.mjs';
 
 const START_TIMEOUT_MS = 20_000;
 const STOP_TIMEOUT_MS = 5_000;
@@ -144,4 +145,34 @@ function postgresUser() {
       ?.split(':') ?? [];
   if (uid === undefined) throw new Error('There is no user "postgres" to run PostgreSQL as: install the Debian package postgresql.');
   return { uid: Number(uid), gid: Number(gid) };
+}
+
+const REQUIREMENTS = fileURLToPath(new URL('../test/engines/mlflow/requirements.txt', import.meta.url));
+
+/** A Python with MLflow and the frameworks whose models it logs: the one of MATIH_PYTHON, or a virtual environment made once. */
+export function startPython() {
+  if (process.env.MATIH_PYTHON) return { env: {}, stop: () => undefined };
+  const system = findOrInstall(['python3'], 'python3');
+  const run = (program, args) => spawnSync(program, args, { encoding: 'utf8' });
+  const version = run(system, ['--version']).stdout;
+  const wanted = createHash('sha256').update(version).update(readFileSync(REQUIREMENTS)).digest('hex').slice(0, 12);
+  const folder = join(CACHE, `python-${wanted}`);
+  const python = join(folder, 'bin', 'python');
+  const complete = join(folder, 'complete');
+  if (!existsSync(complete)) {
+    console.error('Installing MLflow and its frameworks for Python (once; a few minutes) …');
+    rmSync(folder, { recursive: true, force: true });
+    // Debian has it apart.
+    if (run(system, ['-m', 'ensurepip', '--version']).status !== 0) installPackage('python3-venv');
+    for (const [program, args] of [
+      [system, ['-m', 'venv', folder]],
+      [python, ['-m', 'pip', 'install', '--quiet', '--requirement', REQUIREMENTS]],
+    ]) {
+      const { status, stdout, stderr, error } = run(program, args);
+      if (status !== 0)
+        throw new Error(`${program} ${args.join(' ')} failed: ${(stderr || stdout || error?.message || '').trim().slice(-2_000)}`);
+    }
+    writeFileSync(complete, '');
+  }
+  return { env: { MATIH_PYTHON: python }, stop: () => undefined };
 }

@@ -5,14 +5,14 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromiumPath } from './chromium.mjs';
-import { startPostgres, startRedis, startS3 } from './engines.mjs';
+import { startPostgres, startPython, startRedis, startS3 } from './engines.mjs';
 
 const folder = await mkdtemp(join(tmpdir(), 'matih-engines-'));
 // PostgreSQL runs as another user than root, who must come through.
 await chmod(folder, 0o755);
 const running = [];
 try {
-  for (const start of [startRedis, startS3, startPostgres]) running.push(await start(folder));
+  for (const start of [startRedis, startS3, startPostgres, startPython]) running.push(await start(folder));
   const env = Object.assign({ ...process.env, MATIH_CHROMIUM: chromiumPath() }, ...running.map((engine) => engine.env));
   const vitest = spawn('vitest', ['run', '--project', 'engines', '--project', 'on-engines', ...process.argv.slice(2)], {
     env,

@@ -7,6 +7,7 @@ export function engine(
     | 'S3_ACCESS_KEY'
     | 'S3_SECRET_KEY'
     | 'MATIH_POSTGRES_ADMIN_URL'
+    | 'MATIH_PYTHON'
     | 'MATIH_CHROMIUM',
 ): string {
   const value = process.env[name];
