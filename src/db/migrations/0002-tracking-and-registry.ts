@@ -70,7 +70,10 @@ const TABLES: Record<string, string> = {
   webhook: `
     name text not null,
     url text not null,
+    description text not null default '',
+    format text not null default 'STANDARD' check (format in ('STANDARD', 'MLFLOW')),
     event_types jsonb not null,
+    mlflow_events jsonb check ((mlflow_events is null) = (format = 'STANDARD')),
     model_id uuid,
     secret text not null,
     previous_secret text,
@@ -128,6 +131,16 @@ const BULK_TABLES: Record<string, string> = {
     primary key (logged_model_id, run_id, key, step, logged_at, value, dataset_name, dataset_digest),
     foreign key (tenant, logged_model_id) references logged_model (tenant, id) on delete cascade,
     foreign key (tenant, run_id) references run (tenant, id) on delete cascade`,
+  // The least and the greatest value of stretches of a long metric's points: made by the first read of it, and so long as its run is.
+  metric_summary: `
+    tenant text not null, run_id uuid not null, key text not null, width bigint not null check (width > 0), next_seq bigint not null,
+    primary key (run_id, key),
+    foreign key (tenant, run_id) references run (tenant, id) on delete cascade`,
+  metric_block: `
+    tenant text not null, run_id uuid not null, key text not null, block bigint not null,
+    low double precision not null, low_seq bigint not null, high double precision not null, high_seq bigint not null, nan_seq bigint not null,
+    primary key (run_id, key, block),
+    foreign key (run_id, key) references metric_summary (run_id, key) on delete cascade`,
   run_log: `
     tenant text not null, run_id uuid not null, seq bigint not null, logged_at timestamptz not null, stream text not null, line text not null,
     primary key (run_id, seq),

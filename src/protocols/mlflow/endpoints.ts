@@ -9,6 +9,7 @@ import { metricHistoryEndpoints } from './tracking/metric-history.js';
 import { runSearchEndpoints } from './tracking/run-search.js';
 import { runEndpoints } from './tracking/runs.js';
 import { searchEndpoints } from './tracking/search.js';
+import { webhookEndpoints } from './webhooks.js';
 
 /** Every endpoint of the protocol that this service has; what is not here is ENDPOINT_NOT_FOUND. */
 export const ENDPOINTS: Endpoint[] = [
@@ -22,4 +23,5 @@ export const ENDPOINTS: Endpoint[] = [
   ...metricHistoryEndpoints,
   ...loggedModelEndpoints,
   ...searchEndpoints,
+  ...webhookEndpoints,
 ];

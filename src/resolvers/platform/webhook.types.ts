@@ -10,6 +10,11 @@ export const WebhookDeliveryStatusEnum = describeEnum('WebhookDeliveryStatus', '
   FAILED: 'It was given up; `error` says why. It can be delivered again by hand.',
 });
 
+export const WebhookFormatEnum = describeEnum('WebhookFormat', 'How messages are written and signed.', {
+  STANDARD: 'Our events, signed as the Standard Webhooks specification has it.',
+  MLFLOW: 'As MLflow’s own server writes and signs them: the webhook was made by an MLflow client.',
+});
+
 export const WebhookOrderField = describeOrderFields<'createdAt' | 'name'>('WebhookOrderField', 'What webhooks can be ordered by.', {
   CREATED_AT: ['createdAt', 'When they were made.'],
   NAME: ['name', 'Their names, in the order of the alphabet.'],
@@ -28,6 +33,9 @@ export class WebhookType {
 
   @Field(() => String, { description: 'Where messages are sent, as it was checked when it was saved.' })
   url!: string;
+
+  @Field(() => WebhookFormatEnum, { description: 'How its messages are written; what it was made by decides.' })
+  format!: keyof typeof WebhookFormatEnum;
 
   @Field(() => [EventType], { description: 'Events that are sent, at least one type.' })
   eventTypes!: EventType[];
@@ -155,7 +163,10 @@ export class UpdateWebhookInput {
   @Field(() => String, { nullable: true, description: `${ABOUT_URL} Messages that wait go there too.` })
   url?: string | null;
 
-  @Field(() => [EventType], { nullable: true, description: 'Events to send from now on, at least one type.' })
+  @Field(() => [EventType], {
+    nullable: true,
+    description: 'Events to send from now on, at least one type. CONFLICT in the format MLFLOW.',
+  })
   eventTypes?: EventType[] | null;
 
   @Field(() => Boolean, {

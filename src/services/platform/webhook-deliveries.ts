@@ -2,6 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { v7 as uuidv7 } from 'uuid';
 import type { WebhookDelivery } from '../../db/entities/platform/webhook-delivery.entity.js';
 import { sql } from '../../db/sql.js';
+import { toMlflowMessage, type MlflowWebhookEvent } from '../../domain/platform/mlflow-webhooks.js';
 
 /** Topic on which every worker hears that there is something to send. */
 export const DELIVERIES_WAITING = 'webhook-deliveries-waiting';
@@ -16,6 +17,8 @@ export interface ClaimedDelivery {
   webhookId: string;
   url: string;
   enabled: boolean;
+  format: 'STANDARD' | 'MLFLOW';
+  mlflowEvents: MlflowWebhookEvent[] | null;
   secret: string;
   /** Null when there is none that still counts. */
   previousSecret: string | null;
@@ -33,13 +36,24 @@ export interface ClaimedDelivery {
 
 /** In the transaction that numbers events: one delivery for each event and each webhook that wants it. True when there are any. */
 export async function createDeliveries(em: EntityManager, eventIds: readonly string[]): Promise<boolean> {
-  const wanted = await sql<{ tenant: string; webhookId: string; eventId: string }>(
+  const matching = await sql<{
+    tenant: string;
+    webhookId: string;
+    eventId: string;
+    mlflowEvents: MlflowWebhookEvent[] | null;
+    type: string;
+    payload: Record<string, unknown>;
+  }>(
     em,
-    `select e.tenant, w.id as "webhookId", e.id as "eventId" from event e join webhook w on w.tenant = e.tenant
+    `select e.tenant, w.id as "webhookId", e.id as "eventId", w.mlflow_events as "mlflowEvents", e.type, e.payload from event e join webhook w on w.tenant = e.tenant
      where e.id = any(?::uuid[]) and w.enabled and w.event_types @> to_jsonb(e.type) and (w.model_id is null or w.model_id = e.model_id)
      order by e.seq`,
     [[...eventIds]],
   );
+  const wanted = matching.filter(({ mlflowEvents, type, payload }) => {
+    const message = mlflowEvents && toMlflowMessage(type, payload);
+    return !mlflowEvents || (message && mlflowEvents.includes(message.event));
+  });
   if (wanted.length === 0) return false;
   await sql(
     em,
@@ -71,7 +85,7 @@ export async function claimDue(
        update webhook_delivery d set attempts = attempts + 1, next_attempt_at = clock_timestamp() + ? * interval '1 millisecond'
        from due where d.id = due.id returning d.id, d.tenant, d.attempts, d.created_at, d.webhook_id, d.event_id
      )
-     select c.id, c.tenant, c.attempts, c.created_at as "createdAt", w.id as "webhookId", w.url, w.enabled, w.secret,
+     select c.id, c.tenant, c.attempts, c.created_at as "createdAt", w.id as "webhookId", w.url, w.enabled, w.secret, w.format, w.mlflow_events as "mlflowEvents",
        case when w.previous_secret_until > clock_timestamp() then w.previous_secret end as "previousSecret",
        e.id as "eventId", e.type, e.seq::float8 as seq, e.subject_type as "subjectType", e.subject_id as "subjectId",
        e.model_id as "modelId", e.endpoint_id as "endpointId", e.payload, e.created_at as "happenedAt"

@@ -5,18 +5,12 @@ import { Webhook } from '../../db/entities/platform/webhook.entity.js';
 import type { Database } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { Role } from '../../domain/platform/principal.js';
-import {
-  describeStatus,
-  judgeStatus,
-  retryDelayMs,
-  signedHeaders,
-  WEBHOOK_ATTEMPTS,
-  WEBHOOK_TIMEOUT_MS,
-} from '../../domain/platform/webhooks.js';
+import { describeStatus, judgeStatus, retryDelayMs, WEBHOOK_ATTEMPTS, WEBHOOK_TIMEOUT_MS } from '../../domain/platform/webhooks.js';
 import { AppError } from '../../errors.js';
 import { coalesced } from './coalesced.js';
 import { audit } from './use-case.js';
 import { claimDue, DELIVERIES_WAITING, writeOutcome, type ClaimedDelivery, type Outcome } from './webhook-deliveries.js';
+import { messageOf } from './webhook-message.js';
 
 export interface WebhookDeliveryOptions {
   /** Messages on their way at once, in this process. */
@@ -128,14 +122,8 @@ export class WebhookDeliveryService {
     if (!delivery.enabled && delivery.eventId !== null) {
       return ended({ status: 'FAILED', responseStatus: null, responseBody: null, error: 'The webhook is disabled.' });
     }
-    const body = JSON.stringify(messageOf(delivery));
-    const secrets = [delivery.secret, ...(delivery.previousSecret ? [delivery.previousSecret] : [])];
-    const headers = {
-      'content-type': 'application/json',
-      'user-agent': 'matih-ml-webhooks/1',
-      ...signedHeaders(delivery.id, new Date(), body, secrets),
-    };
     try {
+      const { headers, body } = messageOf(delivery, new Date());
       const { status, body: answer } = await this.sender.send(delivery.url, headers, body);
       const seen = { responseStatus: status, responseBody: answer };
       switch (judgeStatus(status)) {
@@ -184,12 +172,4 @@ export class WebhookDeliveryService {
       audit(session, 'disableWebhook', { type: 'webhook', id: delivery.webhookId }, { enabled: true }, { enabled: false, reason });
     });
   }
-}
-
-/** What a receiver gets: the event as the API shows it. */
-function messageOf(delivery: ClaimedDelivery): Record<string, unknown> {
-  const { id, webhookId, eventId, type, seq, subjectType, subjectId, modelId, endpointId, payload, createdAt, happenedAt } = delivery;
-  if (eventId === null)
-    return { id, type: 'PING', createdAt, seq, subject: { type: 'webhook', id: webhookId }, modelId, endpointId, payload: {} };
-  return { id: eventId, type, createdAt: happenedAt, seq, subject: { type: subjectType, id: subjectId }, modelId, endpointId, payload };
 }

@@ -7,6 +7,7 @@ import { Model } from '../../db/entities/registry/model.entity.js';
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import type { EventType } from '../../domain/platform/events.js';
+import { MLFLOW_WEBHOOK_EVENTS, type MlflowWebhookEvent } from '../../domain/platform/mlflow-webhooks.js';
 import { checkName } from '../../domain/platform/names.js';
 import { checkWebhookUrl, type WebhookPolicy } from '../../domain/platform/webhook-url.js';
 import { MAX_WEBHOOKS, newWebhookSecret, SECRET_OVERLAP_MS } from '../../domain/platform/webhooks.js';
@@ -22,8 +23,23 @@ export interface NewWebhook {
   modelId?: string | null;
 }
 
+/** As MLflow's clients make one: with a secret of their own, or none. */
+export interface NewMlflowWebhook {
+  name: string;
+  url: string;
+  events: MlflowWebhookEvent[];
+  description: string;
+  secret: string;
+  enabled: boolean;
+}
+
 export interface WebhookChange {
   id: string;
+  description?: string | null;
+  /** Of a webhook in MLflow's format; its `eventTypes` follow. */
+  mlflowEvents?: MlflowWebhookEvent[] | null;
+  /** Of a webhook in MLflow's format. */
+  secret?: string | null;
   name?: string | null;
   url?: string | null;
   eventTypes?: EventType[] | null;
@@ -33,6 +49,7 @@ export interface WebhookChange {
 export interface WebhookFilter {
   enabled?: boolean | null;
   modelId?: string | null;
+  format?: Webhook['format'] | null;
 }
 
 /** A webhook and its secret, which is handed out this once. */
@@ -49,28 +66,37 @@ export class WebhookService {
   ) {}
 
   async create(session: Session, input: NewWebhook): Promise<WebhookWithSecret> {
-    const name = checkName('input.name', input.name);
-    const { href: url } = checkWebhookUrl('input.url', input.url, this.policy);
     const eventTypes = checkEventTypes(input.eventTypes);
     await requireOwn(session, Model, 'model', [input.modelId]);
+    const secret = newWebhookSecret();
+    const webhook = await this.add(session, { name: input.name, url: input.url, eventTypes, modelId: input.modelId, secret });
+    return { webhook, secret };
+  }
+
+  createForMlflow(session: Session, input: NewMlflowWebhook): Promise<Webhook> {
+    const { name, url, events, description, secret, enabled } = input;
+    const mlflowEvents = [...new Set(events)];
+    const eventTypes = eventTypesOf(mlflowEvents);
+    return this.add(session, { name, url, eventTypes, format: 'MLFLOW', mlflowEvents, description, secret, enabled });
+  }
+
+  private async add(
+    session: Session,
+    input: Pick<Webhook, 'name' | 'url' | 'eventTypes' | 'secret'> &
+      Partial<Pick<Webhook, 'modelId' | 'format' | 'mlflowEvents' | 'description' | 'enabled'>>,
+  ): Promise<Webhook> {
+    const name = checkName('input.name', input.name);
+    const { href: url } = checkWebhookUrl('input.url', input.url, this.policy);
     await this.requireFreeName(session, name);
     if ((await session.em.count(Webhook, { tenant: session.tenant })) >= MAX_WEBHOOKS) {
       throw conflict(`There are ${MAX_WEBHOOKS} webhooks, which is the most: delete one first.`, {
         expected: `fewer than ${MAX_WEBHOOKS}`,
       });
     }
-    const secret = newWebhookSecret();
-    const webhook = session.em.create(Webhook, {
-      tenant: session.tenant,
-      name,
-      url,
-      eventTypes,
-      modelId: input.modelId,
-      secret,
-      createdBy: session.principal.subject,
-    });
+    const createdBy = session.principal.subject;
+    const webhook = session.em.create(Webhook, { ...input, tenant: session.tenant, name, url, createdBy });
     audit(session, 'createWebhook', { type: 'webhook', id: webhook.id }, null, view(webhook));
-    return { webhook, secret };
+    return webhook;
   }
 
   /** What waits to be sent goes to the new address. */
@@ -82,7 +108,18 @@ export class WebhookService {
       await this.requireFreeName(session, webhook.name);
     }
     if (input.url != null) webhook.url = checkWebhookUrl('input.url', input.url, this.policy).href;
-    if (input.eventTypes != null) webhook.eventTypes = checkEventTypes(input.eventTypes);
+    if (input.description != null) webhook.description = input.description;
+    if (input.eventTypes != null) {
+      if (webhook.format === 'MLFLOW') {
+        throw conflict(`Webhook "${webhook.name}" was made through MLflow: change its events there.`, { field: 'input.eventTypes' });
+      }
+      webhook.eventTypes = checkEventTypes(input.eventTypes);
+    }
+    if (input.mlflowEvents != null) {
+      webhook.mlflowEvents = [...new Set(input.mlflowEvents)];
+      webhook.eventTypes = eventTypesOf(webhook.mlflowEvents);
+    }
+    if (input.secret != null) webhook.secret = input.secret;
     if (input.enabled != null) webhook.enabled = input.enabled;
     audit(session, 'updateWebhook', { type: 'webhook', id: webhook.id }, before, view(webhook));
     return webhook;
@@ -151,7 +188,8 @@ export class WebhookService {
   async list(session: Session, filter: WebhookFilter, page: PageRequest, order: Order<'createdAt' | 'name'>): Promise<Page<Webhook>> {
     await requireOwn(session, Model, 'model', [filter.modelId]);
     const where: FilterQuery<Webhook> = { tenant: session.tenant };
-    for (const field of ['enabled', 'modelId'] as const) if (filter[field] != null) Object.assign(where, { [field]: filter[field] });
+    for (const field of ['enabled', 'modelId', 'format'] as const)
+      if (filter[field] != null) Object.assign(where, { [field]: filter[field] });
     return paginate(session, Webhook, where, page, order);
   }
 
@@ -185,7 +223,11 @@ function checkEventTypes(types: EventType[]): EventType[] {
   return [...new Set(types)];
 }
 
+function eventTypesOf(events: readonly MlflowWebhookEvent[]): EventType[] {
+  return [...new Set(events.map((event) => MLFLOW_WEBHOOK_EVENTS[event]))];
+}
+
 /** What the audit log may show: everything but the secrets. */
-function view({ name, url, eventTypes, modelId, enabled }: Webhook): Record<string, unknown> {
-  return { name, url, eventTypes, modelId, enabled };
+function view({ name, url, eventTypes, mlflowEvents, modelId, enabled }: Webhook): Record<string, unknown> {
+  return { name, url, eventTypes, mlflowEvents, modelId, enabled };
 }
