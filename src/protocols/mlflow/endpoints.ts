@@ -2,6 +2,9 @@ import { listingEndpoints } from './artifacts/listing.js';
 import { multipartEndpoints } from './artifacts/multipart.js';
 import { proxyEndpoints } from './artifacts/proxy.js';
 import type { Endpoint } from './endpoint.js';
+import { aliasEndpoints } from './registry/aliases.js';
+import { modelEndpoints } from './registry/models.js';
+import { versionEndpoints } from './registry/versions.js';
 import { experimentEndpoints } from './tracking/experiments.js';
 import { loggedModelEndpoints } from './tracking/logged-models.js';
 import { loggingEndpoints } from './tracking/logging.js';
@@ -16,6 +19,9 @@ export const ENDPOINTS: Endpoint[] = [
   ...proxyEndpoints,
   ...multipartEndpoints,
   ...listingEndpoints,
+  ...modelEndpoints,
+  ...versionEndpoints,
+  ...aliasEndpoints,
   ...experimentEndpoints,
   ...runEndpoints,
   ...runSearchEndpoints,

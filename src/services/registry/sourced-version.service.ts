@@ -4,10 +4,11 @@ import type { ObjectStore } from '../../adapters/object-store/port.js';
 import type { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Artifact } from '../../db/entities/tracking/artifact.entity.js';
 import type { Actor, Database } from '../../db/database.js';
-import { type LoggedFiles, readMlmodel } from '../../domain/registry/mlmodel.js';
+import { type LoggedFiles, readMlmodel, type SourceFolder } from '../../domain/registry/mlmodel.js';
 import { freeArtifactPath } from '../../domain/tracking/artifact-path.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { ArtifactFolderService, FolderOwner } from '../tracking/artifact-folder.service.js';
+import type { ConversionService } from './conversion.service.js';
 import type { ModelVersionService, NewVersionAttributes, VersionSource } from './model-version.service.js';
 import type { ModelService } from './model.service.js';
 
@@ -19,7 +20,9 @@ export interface LoggedSource {
   runLink?: string | null;
   loggedModelId?: string | null;
   /** The folder with the MLmodel file, when it is here. */
-  folder: { owner: FolderOwner; path: string } | null;
+  folder: SourceFolder | null;
+  /** A version whose model.onnx the new one takes over. */
+  copyOf?: ModelVersion;
 }
 
 interface Dependencies {
@@ -28,6 +31,7 @@ interface Dependencies {
   folders: ArtifactFolderService;
   models: ModelService;
   versions: ModelVersionService;
+  conversions: ConversionService;
 }
 
 /** Larger than any that a client writes. */
@@ -40,22 +44,24 @@ export class SourcedVersionService {
   constructor(private readonly deps: Dependencies) {}
 
   async register(actor: Actor, input: { modelId: string; source: LoggedSource } & NewVersionAttributes): Promise<ModelVersion> {
-    const { db, models, versions } = this.deps;
-    const { folder, uri, ...ids } = input.source;
+    const { db, models, versions, conversions } = this.deps;
+    const { folder, uri, copyOf, ...ids } = input.source;
     const files = folder && (await this.read(actor, folder));
-    const onnx = folder && files?.onnxPath ? await this.onnx(actor, folder, files.onnxPath) : null;
+    const onnx = copyOf?.objectKey ? onnxOf(copyOf) : folder && files?.onnxPath ? await this.onnx(actor, folder, files.onnxPath) : null;
     const { id } = await db.transact(actor, async (session) => {
       const model = await models.lock(session, input.modelId);
-      const framework = files?.framework ?? null;
+      const framework = copyOf?.framework ?? files?.framework ?? null;
       if (framework !== null && UNTOLD_FRAMEWORKS.includes(model.framework)) model.framework = framework;
-      const source: VersionSource = { ...ids, sourceUri: uri, signature: files?.signature ?? null, ...onnx };
-      return versions.register(session, model, source, { ...input, framework: input.framework ?? framework });
+      const source: VersionSource = { ...ids, sourceUri: uri, sourceFolder: folder, signature: files?.signature ?? null, ...onnx };
+      const version = await versions.register(session, model, source, { ...input, framework: input.framework ?? framework });
+      if (files && !onnx) conversions.offer(session, version, framework);
+      return version;
     });
     return versions.settled(actor, id);
   }
 
   /** Null when there is no MLmodel file, or one that nobody can read. */
-  private async read(actor: Actor, { owner, path }: { owner: FolderOwner; path: string }): Promise<LoggedFiles | null> {
+  private async read(actor: Actor, { owner, path }: SourceFolder): Promise<LoggedFiles | null> {
     const file = await this.find(actor, owner, join(path, 'MLmodel'));
     if (!file || file.sizeBytes > MAX_MLMODEL_BYTES) return null;
     const content = await text(await this.deps.objects.get(file.objectKey));
@@ -68,11 +74,7 @@ export class SourcedVersionService {
   }
 
   /** The model.onnx, tried as an upload is; why not, for one that does not pass. */
-  private async onnx(
-    actor: Actor,
-    { owner, path }: { owner: FolderOwner; path: string },
-    onnxPath: string,
-  ): Promise<Partial<VersionSource>> {
+  private async onnx(actor: Actor, { owner, path }: SourceFolder, onnxPath: string): Promise<Partial<VersionSource>> {
     const inFolder = freeArtifactPath(onnxPath);
     const file = inFolder ? await this.find(actor, owner, join(path, inFolder)) : null;
     if (!file) return { error: 'The MLmodel file names a model.onnx that is not there.' };
@@ -89,6 +91,10 @@ export class SourcedVersionService {
   private find(actor: Actor, owner: FolderOwner, path: string): Promise<Artifact | null> {
     return this.deps.db.transact(actor, (session) => this.deps.folders.find(session, owner, path));
   }
+}
+
+function onnxOf({ objectKey, sizeBytes, sha256, signature }: ModelVersion): Partial<VersionSource> {
+  return { sourceKey: objectKey, sizeBytes, sha256, signature };
 }
 
 const join = (folder: string, path: string) => (folder === '' ? path : `${folder}/${path}`);

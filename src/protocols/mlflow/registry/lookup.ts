@@ -1,0 +1,98 @@
+import { posix } from 'node:path';
+import type { Model } from '../../../db/entities/registry/model.entity.js';
+import type { ModelVersion } from '../../../db/entities/registry/model-version.entity.js';
+import type { Session } from '../../../db/database.js';
+import { AppError, ErrorCode } from '../../../errors.js';
+import { aliasesOf, findModelByName, findVersionByNumber, newestOfStages } from '../../../services/registry/registry-search.js';
+import { doesNotExist, invalidParameter, MlflowError } from '../errors.js';
+import { checkKey, checkLength } from '../tracking/checks.js';
+import { toModelVersion, toRegisteredModel } from './views.js';
+
+const MAX_TAG_KEY_LENGTH = 250;
+const MAX_TAG_VALUE_LENGTH = 100_000;
+
+/** MLflow's rules for the name of a registered model, in its words. */
+export function checkModelName(name: string): void {
+  if (name.trim() === '') throw invalidParameter("Missing value for required parameter 'name'.");
+  if (/[/:]/.test(name)) throw invalidParameter(`Invalid model name '${name}'. Names cannot contain '/' or ':'.`);
+  const normal = posix.normalize(name);
+  if (normal !== name || normal === '.' || normal.startsWith('..')) {
+    throw invalidParameter(
+      `Invalid value ${JSON.stringify(name)} for parameter 'name' supplied: Names may be treated as files in certain cases, and must not resolve to other names when treated as such. This name would resolve to '${normal}'`,
+    );
+  }
+}
+
+export function checkTag({ key, value }: { key: string; value: string }): void {
+  checkKey('key', key);
+  checkLength('key', MAX_TAG_KEY_LENGTH, key);
+  checkLength('value', MAX_TAG_VALUE_LENGTH, value);
+}
+
+export async function findModel(session: Session, name: string): Promise<Model> {
+  checkModelName(name);
+  const model = await findModelByName(session, name);
+  if (!model) throw doesNotExist(`Registered Model with name=${name} not found`);
+  return model;
+}
+
+export async function findVersion(
+  session: Session,
+  { name, version: text }: { name: string; version: string },
+): Promise<{ model: Model; version: ModelVersion }> {
+  checkModelName(name);
+  const number = toVersionNumber(text);
+  const absent = `Model Version (name=${name}, version=${number}) not found`;
+  const model = await findModelByName(session, name);
+  const version = model && (await findVersionByNumber(session, model.id, number));
+  if (!version) throw doesNotExist(absent);
+  return { model, version };
+}
+
+export function toVersionNumber(text: string): number {
+  const number = /^\s*[-+]?\d{1,9}\s*$/.test(text) ? Number(text) : Number.NaN;
+  if (Number.isNaN(number)) throw invalidParameter(`Parameter 'version' must be an integer, got '${text}'.`);
+  return number;
+}
+
+/** Models with the newest version of each stage, and their aliases. */
+export async function showModels(session: Session, models: Model[]): Promise<object[]> {
+  const ids = models.map(({ id }) => id);
+  const latest = await newestOfStages(session, ids);
+  const aliases = await aliasesOf(session, ids);
+  const of = <T extends { modelId: string }>(items: T[], id: string) => items.filter(({ modelId }) => modelId === id);
+  return models.map((model) => toRegisteredModel(model, of(latest, model.id), of(aliases, model.id)));
+}
+
+export async function showModel(session: Session, model: Model): Promise<object> {
+  const [shown = {}] = await showModels(session, [model]);
+  return shown;
+}
+
+/** Versions of one model with their aliases. */
+export async function showVersions(session: Session, model: Model, versions: ModelVersion[]): Promise<object[]> {
+  const aliases = await aliasesOf(session, [model.id]);
+  return versions.map((version) =>
+    toModelVersion(
+      version,
+      model.name,
+      aliases.filter((alias) => alias.version === version.version).map(({ alias }) => alias),
+    ),
+  );
+}
+
+export async function showVersion(session: Session, model: Model, version: ModelVersion): Promise<object> {
+  const [shown = {}] = await showVersions(session, model, [version]);
+  return shown;
+}
+
+export const alreadyExists = (name: string) => (error: unknown) => {
+  if (!(error instanceof AppError) || error.code !== ErrorCode.CONFLICT) throw error;
+  throw new MlflowError('RESOURCE_ALREADY_EXISTS', `Registered Model (name=${name}) already exists.`);
+};
+
+/** What our rules refuse to a state of things is a mistake of the caller in MLflow's terms too. */
+export function refusedState(error: unknown): never {
+  if (error instanceof AppError && error.code === ErrorCode.CONFLICT) throw invalidParameter(error.message);
+  throw error;
+}

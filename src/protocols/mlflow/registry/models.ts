@@ -1,0 +1,142 @@
+import { z } from 'zod';
+import { parseConjunction, parseOrderBy } from '../../../domain/platform/filter.js';
+import { MLFLOW_REGISTERED_MODEL_FILTER, MLFLOW_REGISTERED_MODEL_ORDER } from '../../../domain/platform/mlflow-grammars.js';
+import { Role } from '../../../domain/platform/principal.js';
+import { AppError, ErrorCode } from '../../../errors.js';
+import { newestOfStages, searchModels } from '../../../services/registry/registry-search.js';
+import { jsonEndpoint, type Endpoint } from '../endpoint.js';
+import { checkMaxResults, offsetOf, pageOf } from '../pages.js';
+import { integer, keyValue, optionalString, repeated, requiredString, string } from '../protobuf-json.js';
+import { alreadyExists, checkModelName, checkTag, findModel, refusedState, showModel, showModels, showVersions } from './lookup.js';
+import { refusePrompts, withoutPrompts } from './prompts.js';
+import { fromStage } from './views.js';
+
+const named = z.object({ name: requiredString });
+const MAX_RESULTS = 1_000;
+const DEFAULT_RESULTS = 100;
+
+export const modelEndpoints: Endpoint[] = [
+  jsonEndpoint(
+    ['POST'],
+    '/mlflow/registered-models/create',
+    Role.ENGINEER,
+    z.object({ name: requiredString, tags: repeated(keyValue), description: optionalString }),
+    async (call, { name, tags, description }) => {
+      checkModelName(name);
+      refusePrompts(tags);
+      tags.forEach(checkTag);
+      return call.run(async (session) => {
+        // What it is for is told by its versions.
+        const model = await call.services.models
+          .create(session, { name, description, modelType: 'MLFLOW', framework: 'mlflow', task: 'OTHER' })
+          .catch(alreadyExists(name));
+        await session.em.flush();
+        if (tags.length > 0) await call.services.registryTags.setOnModel(session, { modelId: model.id, tags });
+        await session.em.flush();
+        return { registered_model: await showModel(session, model) };
+      });
+    },
+  ),
+  jsonEndpoint(['GET'], '/mlflow/registered-models/get', Role.VIEWER, named, (call, { name }) =>
+    call.run(async (session) => ({ registered_model: await showModel(session, await findModel(session, name)) })),
+  ),
+  jsonEndpoint(
+    ['PATCH', 'POST'],
+    '/mlflow/registered-models/update',
+    Role.ENGINEER,
+    z.object({ name: requiredString, description: string }),
+    (call, { name, description }) =>
+      call.run(async (session) => {
+        const { id } = await findModel(session, name);
+        const model = await call.services.models.update(session, { id, description });
+        await session.em.flush();
+        return { registered_model: await showModel(session, model) };
+      }),
+  ),
+  jsonEndpoint(
+    ['POST'],
+    '/mlflow/registered-models/rename',
+    Role.ENGINEER,
+    z.object({ name: requiredString, new_name: requiredString }),
+    (call, { name, new_name: newName }) => {
+      checkModelName(newName);
+      return call.run(async (session) => {
+        const { id } = await findModel(session, name);
+        const model = await call.services.models.update(session, { id, name: newName }).catch(alreadyExists(newName));
+        await session.em.flush();
+        return { registered_model: await showModel(session, model) };
+      });
+    },
+  ),
+  jsonEndpoint(['DELETE'], '/mlflow/registered-models/delete', Role.ENGINEER, named, async (call, { name }) => {
+    await call.run(async (session) => {
+      const { id } = await findModel(session, name);
+      await call.services.models.delete(session, id).catch(refusedState);
+    });
+    return {};
+  }),
+  jsonEndpoint(
+    ['GET', 'POST'],
+    '/mlflow/registered-models/search',
+    Role.VIEWER,
+    z.object({ filter: string, max_results: integer, order_by: repeated(z.string()), page_token: string }),
+    (call, input) => {
+      const limit = input.max_results ?? DEFAULT_RESULTS;
+      checkMaxResults(limit, MAX_RESULTS);
+      const offset = offsetOf(input.page_token);
+      const comparisons = withoutPrompts(parseConjunction('filter', input.filter, MLFLOW_REGISTERED_MODEL_FILTER));
+      const order = parseOrderBy('order_by', input.order_by, MLFLOW_REGISTERED_MODEL_ORDER);
+      if (comparisons === null) return Promise.resolve({});
+      return call.run(async (session) => {
+        const found = await searchModels(session, { comparisons, order, offset, limit: limit + 1 });
+        return pageOf('registered_models', await showModels(session, found), { offset, limit });
+      });
+    },
+  ),
+  jsonEndpoint(
+    ['GET', 'POST'],
+    '/mlflow/registered-models/get-latest-versions',
+    Role.VIEWER,
+    z.object({ name: requiredString, stages: repeated(z.string()) }),
+    (call, { name, stages }) =>
+      call.run(async (session) => {
+        const wanted = stages.map(fromStage);
+        const model = await findModel(session, name);
+        const newest = await newestOfStages(session, [model.id]);
+        const shown = newest.filter(({ stage }) => wanted.length === 0 || wanted.includes(stage));
+        return shown.length > 0 ? { model_versions: await showVersions(session, model, shown) } : {};
+      }),
+  ),
+  jsonEndpoint(
+    ['POST'],
+    '/mlflow/registered-models/set-tag',
+    Role.ENGINEER,
+    z.object({ name: requiredString, key: requiredString, value: string }),
+    async (call, { name, ...tag }) => {
+      checkTag(tag);
+      await call.run(async (session) => {
+        const { id } = await findModel(session, name);
+        await call.services.registryTags.setOnModel(session, { modelId: id, tags: [tag] });
+      });
+      return {};
+    },
+  ),
+  jsonEndpoint(
+    ['DELETE'],
+    '/mlflow/registered-models/delete-tag',
+    Role.ENGINEER,
+    z.object({ name: requiredString, key: requiredString }),
+    async (call, { name, key }) => {
+      await call.run(async (session) => {
+        const { id } = await findModel(session, name);
+        await call.services.registryTags.deleteFromModel(session, { modelId: id, key }).catch(unlessAbsent);
+      });
+      return {};
+    },
+  ),
+];
+
+/** Deleting what is not there is no error in MLflow's registry. */
+export function unlessAbsent(error: unknown): void {
+  if (!(error instanceof AppError) || error.code !== ErrorCode.NOT_FOUND) throw error;
+}

@@ -1,0 +1,133 @@
+import type { ModelVersion } from '../../../db/entities/registry/model-version.entity.js';
+import type { Session } from '../../../db/database.js';
+import { AppError, ErrorCode } from '../../../errors.js';
+import { newestOfStages } from '../../../services/registry/registry-search.js';
+import type { LoggedSource } from '../../../services/registry/sourced-version.service.js';
+import { findPlace, safePath, type Place } from '../artifacts/place.js';
+import type { Call } from '../endpoint.js';
+import { doesNotExist, invalidParameter, MlflowError } from '../errors.js';
+import { loggedModelIdOf, runIdOf } from '../ids.js';
+import { findModel, findVersion } from './lookup.js';
+import { fromStage, sourceOf } from './views.js';
+
+/** Where a client says that the files of a new version are; ids are null when it did not say them. */
+export interface NamedSource {
+  source: string;
+  run_id?: string | null;
+  model_id?: string | null;
+}
+
+const PROXY = 'mlflow-artifacts';
+const PROXY_ROUTE = '/api/2.0/mlflow-artifacts/artifacts/';
+
+const notIn = (source: string, parameter: 'run_id' | 'model_id') =>
+  invalidParameter(
+    `Invalid model version source: '${source}'. The ${parameter} request parameter must identify the resource that contains the source.`,
+  );
+
+/** The source by MLflow's rules: files behind the proxy must be of the run or logged model that is named, and none are on this machine. */
+export async function resolveSource(session: Session, call: Call, named: NamedSource): Promise<LoggedSource> {
+  const { source } = named;
+  checkSource(source);
+  const scheme = schemeOf(source);
+  if (scheme === 'models' && !source.startsWith('models:/m-')) return copySource(session, call, named);
+  const runId = named.run_id ? runIdOf(named.run_id) : null;
+  const loggedModelId = named.model_id ? loggedModelIdOf(named.model_id) : null;
+  await requireRun(session, call, named.run_id, runId);
+  const model = loggedModelId === null ? null : await loggedModel(session, call, named.model_id!, loggedModelId);
+  const ids = { runId: runId ?? model?.runId ?? null, loggedModelId };
+  const place = await placeOf(session, call, source);
+  if (place) {
+    const isNamed =
+      'loggedModelId' in place.owner ? place.owner.loggedModelId === loggedModelId : loggedModelId === null && place.owner.runId === runId;
+    if (!isNamed) throw notIn(source, 'loggedModelId' in place.owner || loggedModelId !== null ? 'model_id' : 'run_id');
+  }
+  return { uri: source, ...ids, folder: place && { owner: place.owner, path: place.path } };
+}
+
+/** The files of a version, when they are here. */
+export async function placeOf(session: Session, call: Call, uri: string): Promise<Place | null> {
+  switch (schemeOf(uri)) {
+    case 'models': {
+      const id = /^models:\/(m-[^/]+)\/?$/.exec(uri)?.[1];
+      return id === undefined ? null : { owner: { loggedModelId: loggedModelIdOf(id) }, path: '' };
+    }
+    case 'runs': {
+      const [, id, path] = /^runs:\/([^/]+)\/(.+)$/.exec(uri) ?? [];
+      if (id === undefined || path === undefined) throw notIn(uri, 'run_id');
+      return { owner: { runId: runIdOf(id) }, path: safePath(path) };
+    }
+    case PROXY:
+      return findPlace(session, call.services, uri.replace(/^mlflow-artifacts:(\/\/[^/]*)?\/+/, ''));
+    case 'http':
+    case 'https': {
+      const at = uri.indexOf(PROXY_ROUTE);
+      return at < 0 ? null : findPlace(session, call.services, uri.slice(at + PROXY_ROUTE.length));
+    }
+    default:
+      return null;
+  }
+}
+
+/** A version of another model, or of the same one: its files, and where they came from. */
+async function copySource(session: Session, call: Call, { source, run_id: runId, model_id: modelId }: NamedSource): Promise<LoggedSource> {
+  const version = await findByUri(session, call, source);
+  const uri = sourceOf(version);
+  const { loggedModelId } = version;
+  const differs = (named: string | null | undefined, id: string | null | undefined, read: (text: string) => string) =>
+    named != null && (named === '' ? null : read(named)) !== (id ?? null);
+  if (differs(runId, version.runId, runIdOf) || differs(modelId, loggedModelId, loggedModelIdOf)) {
+    throw invalidParameter(
+      `Invalid model version source: '${source}'. The run_id and model_id request parameters must match the source model version.`,
+    );
+  }
+  const place = version.sourceUri ? await placeOf(session, call, version.sourceUri) : null;
+  return { uri, runId: version.runId, loggedModelId, runLink: version.runLink, folder: place, copyOf: version };
+}
+
+/** `models:/<name>/<version, stage or latest>` or `models:/<name>@<alias>`. */
+async function findByUri(session: Session, call: Call, uri: string): Promise<ModelVersion> {
+  const [, name = '', alias, which] = /^models:\/([^/@]+)(?:@([^/]+)|\/([^/]+))$/.exec(uri) ?? [];
+  if (name === '') throw notIn(uri, 'model_id');
+  const model = await findModel(session, decodeURIComponent(name));
+  if (alias !== undefined) {
+    const present = await call.services.aliases.find(session, model.id, alias);
+    if (!present) throw invalidParameter(`Registered model alias ${alias} not found.`);
+    return call.services.modelVersions.get(session, present.modelVersionId);
+  }
+  if (/^\d+$/.test(which ?? '')) return (await findVersion(session, { name: model.name, version: which ?? '' })).version;
+  const newest = await newestOfStages(session, [model.id]);
+  const found = which?.toLowerCase() === 'latest' ? newest.at(-1) : newest.find(({ stage }) => stage === fromStage(which ?? ''));
+  if (!found) throw doesNotExist(`No versions of model with name '${model.name}' and stage '${which}' found`);
+  return found;
+}
+
+async function requireRun(session: Session, { services }: Call, text: string | null | undefined, id: string | null): Promise<void> {
+  if (id === null) return;
+  await services.runs.get(session, id).catch((error: unknown) => {
+    throw error instanceof AppError && error.code === ErrorCode.NOT_FOUND ? doesNotExist(`Run with id=${text} not found`) : error;
+  });
+}
+
+async function loggedModel(session: Session, { services }: Call, text: string, id: string): Promise<{ runId?: string | null }> {
+  return services.loggedModels.get(session, id).catch((error: unknown) => {
+    throw error instanceof AppError && error.code === ErrorCode.NOT_FOUND
+      ? doesNotExist(`Logged model with ID '${text}' not found.`)
+      : error;
+  });
+}
+
+const schemeOf = (uri: string) => /^([a-z][a-z0-9+.-]+):/i.exec(uri)?.[1]?.toLowerCase() ?? '';
+
+/** No path of a machine, and none that leads elsewhere, however often it was encoded. */
+function checkSource(source: string): void {
+  const scheme = schemeOf(source);
+  if (scheme === '' || scheme === 'file') {
+    throw invalidParameter(
+      `Invalid model version source: '${source}'. To use a local path as a model version source, the run_id request parameter has to be specified and the local path has to be contained within the artifact directory of the run specified by the run_id.`,
+    );
+  }
+  if (safePath(source.replace(/^[a-z][a-z0-9+.-]+:\/*/i, '')) === '' || /[?#]/.test(source)) {
+    throw new MlflowError('INVALID_PARAMETER_VALUE', `Invalid model version source: '${source}'.`);
+  }
+}
