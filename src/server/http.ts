@@ -31,6 +31,8 @@ export interface HttpServer {
 
 /** Neither side has sent a byte for so long: a body that never comes ends, an answer that is being worked on has its time. */
 const IDLE_CONNECTION_MS = 10 * 60_000;
+/** MLflow's clients name tags in paths: 250 characters, each of up to four escaped bytes. */
+const MAX_PATH_PARAMETER_LENGTH = 3_000;
 const GRAPHIQL_DIR = fileURLToPath(new URL('../../dist/graphiql/', import.meta.url));
 
 /** The API of the service on one port. */
@@ -45,6 +47,7 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
     onConstructorPoisoning: 'ignore',
     genReqId: () => randomUUID(),
     bodyLimit: config.MAX_BODY_BYTES,
+    routerOptions: { maxParamLength: MAX_PATH_PARAMETER_LENGTH },
     connectionTimeout: IDLE_CONNECTION_MS,
     forceCloseConnections: 'idle',
     return503OnClosing: true,

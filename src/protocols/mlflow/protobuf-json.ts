@@ -75,12 +75,18 @@ const SHOWN_LENGTH = 2_000;
 
 /** As Python's json.dumps(value, sort_keys=True) writes it, and no longer than somebody reads. */
 function pythonJson(value: unknown): string {
-  const sorted = JSON.stringify(value, (_key, item: unknown) =>
-    item !== null && typeof item === 'object' && !Array.isArray(item)
-      ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : item,
-  );
-  return sorted.length > SHOWN_LENGTH ? `${sorted.slice(0, SHOWN_LENGTH)}…` : sorted;
+  try {
+    const sorted = JSON.stringify(value, (_key, item: unknown) =>
+      item !== null && typeof item === 'object' && !Array.isArray(item)
+        ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)))
+        : item,
+    );
+    return sorted.length > SHOWN_LENGTH ? `${sorted.slice(0, SHOWN_LENGTH)}…` : sorted;
+  } catch (error) {
+    // What nests deeper than a stack was parsed all the same.
+    if (error instanceof RangeError) return '…';
+    throw error;
+  }
 }
 
 function pythonType(value: unknown): string {
