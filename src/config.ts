@@ -87,6 +87,15 @@ export const SETTINGS = {
   MAX_BODY_BYTES: setting(whole(1).default(8 * 1024 ** 2), 'Largest GraphQL request, in bytes.'),
   MAX_QUERY_DEPTH: setting(whole(1).default(14), 'Deepest nesting of a GraphQL document.'),
   MAX_QUERY_COST: setting(whole(1).default(50_000), 'Largest estimated cost of a GraphQL document (fields, times page sizes).'),
+  PYTHON_PATH: setting(
+    z.string().min(1).optional(),
+    'Python that converts models of other frameworks to ONNX, with the extras of python/ installed; absent: none are converted.',
+  ),
+  CONVERSION_SANDBOX: setting(
+    z.enum(['bubblewrap', 'process']).default('bubblewrap'),
+    'What a model that must be unpickled is kept in: bubblewrap, or only a process of its own, for models that you trust.',
+  ),
+  CONVERSION_MEMORY_BYTES: setting(whole(1).default(8 * 1024 ** 3), 'Address space that one conversion may take, in bytes.'),
   WORKER_CONCURRENCY: setting(whole(1, 64).default(2), 'Background jobs that run at once in this process.'),
   INFERENCE_HOSTS: setting(whole(1, 64).default(2), 'Processes that run models for online predictions.'),
   INFERENCE_MEMORY_BYTES: setting(whole(1).default(2 * 1024 ** 3), 'Resident memory that one of them may reach, in bytes.'),
@@ -109,6 +118,10 @@ export const SETTINGS = {
     'Time between the first two attempts at a webhook delivery, in milliseconds; each further wait is four times as long.',
   ),
   WEBHOOK_LOG_DAYS: setting(whole(1, 3_650).default(30), 'How long ended webhook deliveries are kept, in days.'),
+  SYSTEM_METRICS_INTERVAL_MS: setting(
+    whole(0, 3_600_000).default(10_000),
+    'Time between two looks of a training at its machine, logged as system metrics of its run, in milliseconds; 0 for none.',
+  ),
   SHUTDOWN_GRACE_MS: setting(whole(1).default(20_000), 'Longest that work in flight may take after SIGTERM, in milliseconds.'),
 } as const satisfies Record<string, Setting>;
 

@@ -53,6 +53,8 @@ import { EvaluationService } from './services/registry/evaluation.service.js';
 import { GateService } from './services/registry/gate.service.js';
 import { ModelService } from './services/registry/model.service.js';
 import { ModelVersionService } from './services/registry/model-version.service.js';
+import { PythonModelConverter } from './adapters/model-converter/python-model-converter.js';
+import { ConversionService } from './services/registry/conversion.service.js';
 import { SourcedVersionService } from './services/registry/sourced-version.service.js';
 import { StageMoves } from './services/registry/stage-moves.js';
 import { StageService } from './services/registry/stage.service.js';
@@ -93,7 +95,7 @@ export interface AppContext {
 
 export interface ContextOptions {
   databaseUrl: string;
-  onStatement?: (sql: string) => void;
+  onStatement?: (sql: string, params: readonly unknown[]) => void;
 }
 
 /** Longer than any step between two statements of one transaction. */
@@ -151,7 +153,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
     allowedDirs,
     maxBytes: config.MAX_UPLOAD_BYTES,
   });
-  const backend = new LocalTrainingBackend();
+  const backend = new LocalTrainingBackend(config.SYSTEM_METRICS_INTERVAL_MS);
   const checkpoints = new CheckpointService(objects, staged, jobs);
   const removal = new VersionRemoval(staged, live);
   const models = new ModelService(live, removal);
@@ -171,7 +173,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
     evaluator,
   });
   const validations = new ValidationService({ live, jobs, datasets, versions: modelVersions, evaluations, gates, evaluator });
-  const training = { live, objects, staged, backend, runs, datasets, artifacts, checkpoints, registrar: modelVersions };
+  const training = { live, objects, staged, backend, runs, runLogs, datasets, artifacts, checkpoints, registrar: modelVersions };
   const trainings = new TrainingService(db, jobs, training, join(config.DATA_DIR, 'work'));
   const alerts = new AlertService(live);
   const monitoring = new MonitoringService(db, alerts, logger, config.MONITORING_MIN_ROWS);
@@ -195,7 +197,32 @@ export async function createContext(config: Config, logger: Logger, options: Con
   const batch = { db, live, objects, staged, artifacts, datasets, jobs, files: duckDbDatasets, models: serving.backgroundModels };
   const approvals = new ApprovalService(live, models, modelVersions);
   const stages = new StageService(live, models, modelVersions, gates, approvals, following);
-  const sourcedVersions = new SourcedVersionService({ db, objects, folders: artifactFolders, models, versions: modelVersions });
+  const converter = new PythonModelConverter({
+    pythonPath: config.PYTHON_PATH,
+    sandbox: config.CONVERSION_SANDBOX,
+    maxMemoryBytes: config.CONVERSION_MEMORY_BYTES,
+  });
+  const conversions = new ConversionService({
+    live,
+    jobs,
+    objects,
+    staged,
+    artifacts,
+    datasets,
+    files: duckDbDatasets,
+    versions: modelVersions,
+    converter,
+    checkModel,
+    automatic: config.PYTHON_PATH !== undefined,
+  });
+  const sourcedVersions = new SourcedVersionService({
+    db,
+    objects,
+    folders: artifactFolders,
+    models,
+    versions: modelVersions,
+    conversions,
+  });
   const services: Services = {
     alerts,
     aliases: new AliasService(live, models),
@@ -234,6 +261,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
     runs,
     runSearch,
     shadows: new ShadowService(live, deployments, gates),
+    conversions,
     sourcedVersions,
     staged,
     stageMoves: new StageMoves(modelVersions, stages),

@@ -8,6 +8,7 @@ export function createHandlers(services: Services): JobHandlers {
     EVALUATION: (run) => services.evaluations.execute(run),
     VALIDATION: (run) => services.validations.execute(run),
     BATCH_INFERENCE: (run) => services.batchInference.execute(run),
+    CONVERSION: (run) => services.conversions.execute(run),
     RUN_ARCHIVE: (run) => services.runArchive.execute(run),
     GARBAGE_COLLECTION: (run) => services.garbage.execute(run),
   };

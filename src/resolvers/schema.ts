@@ -36,6 +36,7 @@ import { GatePolicyResolver, GateResultResolver } from './registry/gate-policy.r
 import { RegistryTagResolver } from './registry/registry-tag.resolver.js';
 import { CommentResolver } from './registry/comment.resolver.js';
 import { AliasResolver, ModelAliasesResolver, VersionAliasesResolver } from './registry/alias.resolver.js';
+import { ConversionResolver } from './registry/conversion.resolver.js';
 import { EvaluationResolver } from './registry/evaluation.resolver.js';
 import { JobModelVersionResolver, ModelVersionResolver } from './registry/model-version.resolver.js';
 import { ModelResolver, StageTransitionResolver } from './registry/model.resolver.js';
@@ -57,6 +58,7 @@ const RESOLVERS: NonEmptyArray<Function> = [
   ComparedMetricResolver,
   CurveSeriesResolver,
   CommentResolver,
+  ConversionResolver,
   DatasetResolver,
   DeploymentResolver,
   EndpointResolver,

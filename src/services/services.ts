@@ -19,6 +19,7 @@ import type { LoggedModelService } from './tracking/logged-model.service.js';
 import type { ModelService } from './registry/model.service.js';
 import type { ModelVersionService } from './registry/model-version.service.js';
 import type { GateService } from './registry/gate.service.js';
+import type { ConversionService } from './registry/conversion.service.js';
 import type { SourcedVersionService } from './registry/sourced-version.service.js';
 import type { StageMoves } from './registry/stage-moves.js';
 import type { StageService } from './registry/stage.service.js';
@@ -86,6 +87,7 @@ export interface Services {
   runs: RunService;
   runSearch: RunSearchService;
   shadows: ShadowService;
+  conversions: ConversionService;
   sourcedVersions: SourcedVersionService;
   staged: StagedObjects;
   stageMoves: StageMoves;

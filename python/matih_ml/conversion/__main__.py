@@ -35,4 +35,5 @@ def main(request_path: str, result_path: str) -> None:
         json.dump(result, file)
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

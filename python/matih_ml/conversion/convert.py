@@ -47,7 +47,10 @@ def convert(model_dir: str, output: str, sample_rows: dict | None, tolerance: fl
         )
     converter = import_module(f".{framework}", __package__)
     model = converter.load(model_dir, flavors[flavor])
-    sample = read_sample(model_dir, mlmodel, sample_rows, lambda: converter.feature_count(model))
+    try:
+        sample = read_sample(model_dir, mlmodel, sample_rows, model, lambda: converter.feature_count(model))
+    except KeyError as error:
+        raise ConversionFailed("NEEDS_SAMPLE", reason=f"The sample has no column {error}, which the model takes.") from error
     try:
         expected = converter.predict(model, sample)
     except Exception as error:

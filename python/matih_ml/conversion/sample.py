@@ -50,14 +50,16 @@ def typed(values: np.ndarray, onnx_type: str, real) -> np.ndarray:
     return values.astype(types.get(onnx_type, real))
 
 
-def read_sample(model_dir: str, mlmodel: dict, rows: dict | None, feature_count: Callable[[], int]) -> Sample:
+def read_sample(model_dir: str, mlmodel: dict, rows: dict | None, model, feature_count: Callable[[], int]) -> Sample:
     """Given rows, else the input example that was logged with the model, else random ones."""
+    columns = signature_columns(mlmodel)
     if rows is not None:
-        return from_rows(rows["columns"], rows["rows"], "DATASET")
+        given = from_rows(rows["columns"], rows["rows"], "DATASET")
+        wanted = [name for name, _ in columns] if columns else list(getattr(model, "feature_names_in_", given.columns))
+        return Sample("DATASET", columns={name: given.columns[name] for name in wanted})
     example = read_example(model_dir, mlmodel)
     if example is not None:
         return example
-    columns = signature_columns(mlmodel)
     generator = np.random.default_rng(0)
     if columns is not None:
         return Sample("GENERATED", columns={name: generated(kind, generator) for name, kind in columns})

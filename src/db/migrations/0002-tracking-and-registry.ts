@@ -134,13 +134,13 @@ const BULK_TABLES: Record<string, string> = {
   // The least and the greatest value of stretches of a long metric's points: made by the first read of it, and so long as its run is.
   metric_summary: `
     tenant text not null, run_id uuid not null, key text not null, width bigint not null check (width > 0), next_seq bigint not null,
-    primary key (run_id, key),
+    primary key (tenant, run_id, key),
     foreign key (tenant, run_id) references run (tenant, id) on delete cascade`,
   metric_block: `
     tenant text not null, run_id uuid not null, key text not null, block bigint not null,
     low double precision not null, low_seq bigint not null, high double precision not null, high_seq bigint not null, nan_seq bigint not null,
     primary key (run_id, key, block),
-    foreign key (run_id, key) references metric_summary (run_id, key) on delete cascade`,
+    foreign key (tenant, run_id, key) references metric_summary (tenant, run_id, key) on delete cascade`,
   run_log: `
     tenant text not null, run_id uuid not null, seq bigint not null, logged_at timestamptz not null, stream text not null, line text not null,
     primary key (run_id, seq),
@@ -164,6 +164,8 @@ const ALTERATIONS = [
      add deleted_at timestamptz,
      add last_log_seq bigint not null default 0,
      add foreign key (tenant, parent_run_id) references run (tenant, id) on delete set null (parent_run_id)`,
+  // MLflow's order of a search.
+  `create index run_by_start on run (tenant, started_at desc, id)`,
   `create index run_by_parent on run (tenant, parent_run_id) where parent_run_id is not null`,
   `create index run_deleted on run (tenant, deleted_at) where state = 'DELETED'`,
   // A version that came with files of another framework has no model.onnx until a conversion makes one.
@@ -177,6 +179,7 @@ const ALTERATIONS = [
      add run_link text,
      add logged_model_id uuid,
      add framework text,
+     add source_folder jsonb,
      add conversion jsonb,
      add foreign key (tenant, logged_model_id) references logged_model (tenant, id)`,
   `alter table model add gate_policy jsonb, add folder text`,
@@ -214,6 +217,7 @@ const ALTERATIONS = [
 
 /** Back to what 0001 made: things that it had no place for are gone. */
 const UNDONE = [
+  `drop index run_by_start`,
   `drop index job_by_dataset, alert_by_deployment`,
   `alter table job drop constraint job_kind_check`,
   `delete from job where kind not in ('TRAINING', 'EVALUATION', 'VALIDATION', 'BATCH_INFERENCE')`,
@@ -230,7 +234,7 @@ const UNDONE = [
   `drop index model_version_one_semantic`,
   `delete from model_version where object_key is null`,
   `alter table model_version
-     drop source_uri, drop run_link, drop logged_model_id, drop framework, drop conversion,
+     drop source_uri, drop run_link, drop logged_model_id, drop framework, drop source_folder, drop conversion,
      alter source_key set not null, alter object_key set not null, alter size_bytes set not null, alter sha256 set not null,
      alter signature set not null`,
   `alter table run drop parent_run_id, drop state, drop deleted_at, drop last_log_seq`,

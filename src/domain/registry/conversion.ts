@@ -28,13 +28,16 @@ export const conversionOutcomeSchema = z.discriminatedUnion('state', [
 ]);
 export type ConversionOutcome = z.infer<typeof conversionOutcomeSchema>;
 
+/** What is kept with the version. NOT_CONFIGURED: nothing is set up here to convert models. */
+export type Conversion = (ConversionOutcome | { state: 'NOT_CONFIGURED'; reason: string }) & { jobId: string };
+
 export interface SampleRows {
   columns: string[];
   rows: (string | number | boolean | null)[][];
 }
 
 /** One sentence for people: what is the matter and what to do. Null when the version has its model.onnx. */
-export function conversionProblem(outcome: ConversionOutcome): string | null {
+export function conversionProblem(outcome: Conversion): string | null {
   switch (outcome.state) {
     case 'CONVERTED':
       return null;
@@ -44,6 +47,7 @@ export function conversionProblem(outcome: ConversionOutcome): string | null {
       return `The service's Python lacks ${outcome.missing.join(', ')}. Install: ${outcome.install}, then convert again.`;
     case 'NEEDS_SAMPLE':
       return `${outcome.reason} Name a dataset with sample rows (sampleDatasetId), or log the model with an input_example.`;
+    case 'NOT_CONFIGURED':
     case 'UNSUPPORTED':
     case 'FAILED':
       return outcome.reason;

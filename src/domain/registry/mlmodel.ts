@@ -1,6 +1,12 @@
 import { z } from 'zod';
 import type { Datatype, Signature, TensorSpec } from '../serving/tensor.js';
 
+/** A folder of files that a client has logged: those of a run or of a logged model, below a path ('' for all). */
+export interface SourceFolder {
+  owner: { runId: string } | { loggedModelId: string };
+  path: string;
+}
+
 /** What the MLmodel file beside a logged model says about it. */
 export interface LoggedFiles {
   /** Of the library that made it, as MLflow calls it; `pyfunc` when there is only Python code. Null without any flavor. */

@@ -8,6 +8,7 @@ export const JobKindEnum = describeEnum('JobKind', 'What a background job does.'
   EVALUATION: 'Measures a version on a holdout and compares it with its baseline.',
   VALIDATION: 'Checks a version: signature, sample predictions, thresholds, latency, agreement.',
   BATCH_INFERENCE: 'Predicts for every row of a dataset.',
+  CONVERSION: 'Makes a model.onnx of another framework’s files and compares the two.',
   RUN_ARCHIVE: 'Stores log and metric histories of a run that has ended as files of it.',
   GARBAGE_COLLECTION: 'Removes for good what was deleted long ago.',
 });

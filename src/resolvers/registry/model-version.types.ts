@@ -1,4 +1,5 @@
 import { Field, ID, InputType, Int, ObjectType } from 'type-graphql';
+import type { Conversion } from '../../domain/registry/conversion.js';
 import type { Signature } from '../../domain/serving/tensor.js';
 import { describeEnum, describeOrderFields, KeyValueInput, OrderDirection } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
@@ -154,6 +155,9 @@ export class ModelVersionType {
     description: 'What model.onnx takes and gives; null as long as there is none, for a version that came with files of another framework.',
   })
   signature?: Signature | null;
+
+  /** Shown as an object. */
+  conversion?: Conversion | null;
 
   @Field(() => MetricValue, {
     nullable: true,

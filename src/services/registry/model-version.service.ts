@@ -50,7 +50,7 @@ export interface ModelVersionFilter {
 /** What a version is made from: a model.onnx, or the files of another framework, which stay where they are. */
 export type VersionSource = Partial<
   Pick<ModelVersion, 'sourceKey' | 'sizeBytes' | 'sha256' | 'signature' | 'runId' | 'metrics' | 'reference' | 'agreementMaxAbsDiff'> &
-    Pick<ModelVersion, 'sourceUri' | 'runLink' | 'loggedModelId' | 'error'>
+    Pick<ModelVersion, 'sourceUri' | 'sourceFolder' | 'runLink' | 'loggedModelId' | 'error'>
 >;
 
 interface Dependencies {

@@ -11,7 +11,7 @@ export const Job = defineEntity({
       .onCreate(() => uuidv7()),
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
-    kind: p.enum(['TRAINING', 'EVALUATION', 'VALIDATION', 'BATCH_INFERENCE', 'RUN_ARCHIVE', 'GARBAGE_COLLECTION']),
+    kind: p.enum(['TRAINING', 'EVALUATION', 'VALIDATION', 'BATCH_INFERENCE', 'CONVERSION', 'RUN_ARCHIVE', 'GARBAGE_COLLECTION']),
     status: p.enum(['QUEUED', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED']).default('QUEUED'),
     attempt: p.integer().default(1),
     enqueuedAttempt: p.integer().default(0),

@@ -1,6 +1,8 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
 import type { ReferenceProfile } from '../../../domain/monitoring/drift.js';
+import type { Conversion } from '../../../domain/registry/conversion.js';
+import type { SourceFolder } from '../../../domain/registry/mlmodel.js';
 import type { Signature } from '../../../domain/serving/tensor.js';
 
 export const ModelVersion = defineEntity({
@@ -33,6 +35,10 @@ export const ModelVersion = defineEntity({
     /** Where people look at its run, when that is on another server. */
     runLink: p.text().nullable(),
     loggedModelId: p.uuid().nullable(),
+    /** The folder with the MLmodel file, when it is here. */
+    sourceFolder: p.json<SourceFolder>().nullable(),
+    /** How the last try to make a model.onnx of those files ended. */
+    conversion: p.json<Conversion>().nullable(),
     /** Of the files it came with; null for that of its model. */
     framework: p.text().nullable(),
     metrics: p.json<Record<string, number>>().onCreate(() => ({})),

@@ -1,0 +1,170 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { chmod, copyFile, cp, lstat, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type ConversionOutcome, conversionOutcomeSchema } from '../../domain/registry/conversion.js';
+import { AppError, ErrorCode } from '../../errors.js';
+import type { ConversionRequest, ModelConverter } from './port.js';
+
+export interface PythonConverterOptions {
+  /** Interpreter with the extras of python/ installed; absent when none is set up. */
+  pythonPath?: string;
+  sandbox: 'bubblewrap' | 'process';
+  maxMemoryBytes: number;
+}
+
+const PACKAGE_DIR = fileURLToPath(new URL('../../../python/', import.meta.url));
+const MAX_RESULT_BYTES = 1024 ** 2;
+const MAX_FILE_BYTES = 4 * 1024 ** 3;
+const COMPLAINT_CHARACTERS = 2_000;
+/** Of the system, read-only: libraries that an interpreter loads. */
+const SYSTEM_FOLDERS = ['/usr', '/lib', '/lib64', '/bin', '/etc/ld.so.cache', '/etc/ssl/openssl.cnf'];
+
+/**
+ * Converts in a Python process of its own. To read a pickled model is to run it, so that process sees the interpreter, the converters and
+ * its own folder and nothing else: no network, no environment, no other file, no other process (bubblewrap), within limits of time,
+ * memory and file size.
+ */
+export class PythonModelConverter implements ModelConverter {
+  private prefixes: string[] | undefined;
+
+  constructor(private readonly options: PythonConverterOptions) {}
+
+  problem(): string | null {
+    const { pythonPath, sandbox } = this.options;
+    if (!pythonPath)
+      return 'No Python is set up to convert models: install python/ of this service with the extra of your framework, and set PYTHON_PATH.';
+    if (sandbox === 'bubblewrap' && !runs('bwrap', ['--version']))
+      return 'Conversion needs bubblewrap, which keeps a model from reaching anything else: install it (Debian: apt-get install bubblewrap), or set CONVERSION_SANDBOX=process where only your own models are converted.';
+    if (!runs(pythonPath, ['-c', 'pass'])) return `PYTHON_PATH does not run: ${pythonPath}.`;
+    return null;
+  }
+
+  async convert(request: ConversionRequest, signal: AbortSignal): Promise<ConversionOutcome> {
+    const problem = this.problem();
+    if (problem) throw new AppError(ErrorCode.UNAVAILABLE, problem);
+    const folder = await mkdtemp(join(tmpdir(), 'matih-conversion-'));
+    try {
+      await cp(request.modelDir, join(folder, 'model'), { recursive: true });
+      await mkdir(join(folder, 'tmp'));
+      await chmod(folder, 0o700);
+      const output = join(folder, 'model.onnx');
+      const { sample, tolerance } = request;
+      const inside = this.options.sandbox === 'bubblewrap' ? '/work' : folder;
+      const asked = { modelDir: `${inside}/model`, output: `${inside}/model.onnx`, sample, tolerance };
+      await writeFile(join(folder, 'request.json'), JSON.stringify(asked));
+      const complaint = await this.run(folder, inside, signal);
+      const outcome = await readOutcome(join(folder, 'result.json'), complaint);
+      if (outcome.state !== 'CONVERTED' && outcome.state !== 'DISAGREES') return outcome;
+      if (!(await isPlainFile(output))) return { state: 'FAILED', reason: 'The conversion process left no model.onnx.' };
+      await copyFile(output, request.outputPath);
+      return outcome;
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  /** Ends when the process has; gives the end of what it wrote to stderr. */
+  private run(folder: string, inside: string, signal: AbortSignal): Promise<string> {
+    const [command, ...args] = this.commandLine(folder, inside);
+    return new Promise((resolve, reject) => {
+      // In a group of its own, so that what it starts ends with it.
+      const child = spawn(command!, args, {
+        cwd: folder,
+        env: this.environment(inside),
+        stdio: ['ignore', 'ignore', 'pipe'],
+        detached: true,
+      });
+      let complaint = '';
+      child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint = (complaint + text).slice(-COMPLAINT_CHARACTERS)));
+      const end = (): void => {
+        if (child.pid !== undefined)
+          try {
+            process.kill(-child.pid, 'SIGKILL');
+          } catch {
+            // It has just ended.
+          }
+      };
+      signal.addEventListener('abort', end, { once: true });
+      if (signal.aborted) end();
+      child.on('error', (cause) => reject(new AppError(ErrorCode.UNAVAILABLE, 'The conversion process could not start.', {}, { cause })));
+      child.on('close', () => {
+        signal.removeEventListener('abort', end);
+        end();
+        if (signal.aborted) reject(signal.reason);
+        else resolve(complaint);
+      });
+    });
+  }
+
+  private commandLine(folder: string, inside: string): string[] {
+    const { pythonPath = '', sandbox, maxMemoryBytes } = this.options;
+    const packageDir = sandbox === 'bubblewrap' ? '/package' : PACKAGE_DIR;
+    const limits = `ulimit -v ${Math.ceil(maxMemoryBytes / 1024)} && ulimit -f ${MAX_FILE_BYTES / 512} && ulimit -c 0 && exec "$@"`;
+    const start = `import sys; sys.path.insert(0, ${JSON.stringify(packageDir)}); from matih_ml.conversion.__main__ import main; main(sys.argv[1], sys.argv[2])`;
+    const python = ['/bin/sh', '-c', limits, 'sh', pythonPath, '-I', '-c', start, `${inside}/request.json`, `${inside}/result.json`];
+    if (sandbox === 'process') return python;
+    const readable = [...SYSTEM_FOLDERS, ...this.interpreterFolders()].flatMap((path) => ['--ro-bind-try', path, path]);
+    const own = ['--ro-bind', PACKAGE_DIR, '/package', '--bind', folder, '/work', '--chdir', '/work'];
+    return [
+      'bwrap',
+      '--unshare-all',
+      '--die-with-parent',
+      '--new-session',
+      ...readable,
+      '--dev',
+      '/dev',
+      '--proc',
+      '/proc',
+      ...own,
+      ...python,
+    ];
+  }
+
+  private environment(inside: string): NodeJS.ProcessEnv {
+    const threads = { OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1' };
+    // The path finds bwrap; nothing of this process's environment goes along.
+    return { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: inside, TMPDIR: `${inside}/tmp`, PYTHONDONTWRITEBYTECODE: '1', ...threads };
+  }
+
+  /** Where the interpreter and its packages are. */
+  private interpreterFolders(): string[] {
+    const script =
+      'import json, os, sys; print(json.dumps([sys.prefix, sys.base_prefix, os.path.dirname(os.path.realpath(sys.executable))]))';
+    this.prefixes ??= JSON.parse(execFileSync(this.options.pythonPath ?? '', ['-I', '-c', script], { encoding: 'utf8' })) as string[];
+    return this.prefixes;
+  }
+}
+
+function runs(command: string, args: string[]): boolean {
+  try {
+    execFileSync(command, args, { stdio: 'ignore', timeout: 10_000 });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A link of its making would lead out of its folder. */
+async function isPlainFile(path: string): Promise<boolean> {
+  return lstat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+}
+
+async function readOutcome(path: string, complaint: string): Promise<ConversionOutcome> {
+  const size = (await isPlainFile(path)) ? (await lstat(path)).size : 0;
+  const reason = complaint.trim().split('\n').at(-1) || 'it said nothing';
+  if (size === 0) return { state: 'FAILED', reason: `The conversion process ended without a result: ${reason}` };
+  if (size > MAX_RESULT_BYTES) return { state: 'FAILED', reason: `The conversion process wrote a result of ${size} bytes.` };
+  let result: unknown;
+  try {
+    result = JSON.parse(await readFile(path, 'utf8'));
+  } catch {
+    result = undefined;
+  }
+  const parsed = conversionOutcomeSchema.safeParse(result);
+  return parsed.success ? parsed.data : { state: 'FAILED', reason: 'The conversion process wrote a result that is none.' };
+}

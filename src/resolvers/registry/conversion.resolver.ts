@@ -1,0 +1,46 @@
+import { Arg, Ctx, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
+import { type Conversion, conversionProblem } from '../../domain/registry/conversion.js';
+import { JobPayload } from '../platform/job.types.js';
+import type { RequestContext } from '../request-context.js';
+import { ConversionType, ConvertModelVersionInput } from './conversion.types.js';
+import { ModelVersionType } from './model-version.types.js';
+
+@Resolver(() => ModelVersionType)
+export class ConversionResolver {
+  @Mutation(() => JobPayload, {
+    description:
+      'Makes a model.onnx of the files of another framework that a version came with, and compares the two on sample rows. Starts by itself for new versions where Python is set up. CONFLICT when there is nothing to convert.',
+  })
+  async convertModelVersion(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => ConvertModelVersionInput, { description: 'The version and, if wanted, sample rows.' })
+    input: ConvertModelVersionInput,
+  ): Promise<JobPayload> {
+    return { job: await ctx.run((session) => ctx.services.conversions.start(session, input)) };
+  }
+
+  @FieldResolver(() => ConversionType, {
+    nullable: true,
+    description: 'How its conversion to ONNX ended; null for a version that came as ONNX, and before the first try has ended.',
+  })
+  conversion(@Root() version: ModelVersionType): ConversionType | null {
+    return version.conversion ? shown(version.conversion) : null;
+  }
+}
+
+function shown(conversion: Conversion): ConversionType {
+  const { state, jobId } = conversion;
+  const measured = conversion.state === 'CONVERTED' || conversion.state === 'DISAGREES' ? conversion : null;
+  return {
+    state,
+    jobId,
+    problem: conversionProblem(conversion),
+    framework: measured && `${measured.framework} ${measured.frameworkVersion}`,
+    converter: measured && measured.converter,
+    precision: measured && (measured.precision === 'single' ? 'SINGLE' : 'DOUBLE'),
+    sampleRows: measured && measured.sampleRows,
+    sampleSource: measured && measured.sampleSource,
+    maxAbsDiff: measured && measured.maxAbsDiff,
+    maxScaledDiff: measured && measured.maxScaledDiff,
+  };
+}

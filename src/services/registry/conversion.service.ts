@@ -1,0 +1,168 @@
+import { createWriteStream } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import type { ModelConverter } from '../../adapters/model-converter/port.js';
+import type { ObjectStore } from '../../adapters/object-store/port.js';
+import type { Job } from '../../db/entities/platform/job.entity.js';
+import { Model } from '../../db/entities/registry/model.entity.js';
+import { ModelVersion, type OnnxVersion } from '../../db/entities/registry/model-version.entity.js';
+import type { Session } from '../../db/database.js';
+import { EventType } from '../../domain/platform/events.js';
+import {
+  type Conversion,
+  CONVERSION_TOLERANCE,
+  type ConversionOutcome,
+  conversionProblem,
+  type SampleRows,
+} from '../../domain/registry/conversion.js';
+import { AppError, conflict, ErrorCode } from '../../errors.js';
+import type { DatasetFiles } from '../../features/port.js';
+import type { ModelChecker } from '../../inference/port.js';
+import type { JobRun } from '../platform/job-run.js';
+import type { JobService } from '../platform/job.service.js';
+import type { StagedObjects } from '../platform/staged-objects.js';
+import { audit, emitEvent } from '../platform/use-case.js';
+import type { ArtifactService } from '../tracking/artifact.service.js';
+import type { DatasetService } from '../tracking/dataset.service.js';
+import type { ModelVersionService } from './model-version.service.js';
+import { cardFactsOf, storeVersionFiles, versionKeys } from './version-files.js';
+import { type SourceFile, sourceFiles } from './version-source.js';
+
+interface Dependencies {
+  live: LiveEvents;
+  jobs: JobService;
+  objects: ObjectStore;
+  staged: StagedObjects;
+  artifacts: ArtifactService;
+  datasets: DatasetService;
+  files: DatasetFiles;
+  versions: ModelVersionService;
+  converter: ModelConverter;
+  checkModel: ModelChecker;
+  /** Whether versions are converted as soon as they are registered. */
+  automatic: boolean;
+}
+
+const MAX_SAMPLE_ROWS = 1_000;
+/** Frameworks that the Python package knows, by the names of MLflow's flavors. */
+const CONVERTIBLE = ['sklearn', 'xgboost', 'lightgbm', 'pytorch', 'tensorflow', 'keras'];
+
+/** Gives a version that came with another framework's files its model.onnx, and says how far the two agree. */
+export class ConversionService {
+  constructor(private readonly deps: Dependencies) {}
+
+  /** CONFLICT for a version that has a model.onnx, or no files here to make it from. */
+  async start(session: Session, input: { modelVersionId: string; sampleDatasetId?: string | null }): Promise<Job> {
+    const version = await this.deps.versions.get(session, input.modelVersionId);
+    if (version.objectKey != null) throw conflict(`Version ${version.version} has its model.onnx already.`, { got: version.id });
+    if ((await sourceFiles(session, version)).length === 0) {
+      throw conflict(`Version ${version.version} has no files in this service to convert.`, {
+        expected: 'a version whose source is a run or a logged model of this service',
+        got: version.sourceUri ?? 'no source',
+      });
+    }
+    if (input.sampleDatasetId != null) await this.deps.datasets.get(session, input.sampleDatasetId);
+    const job = this.begin(session, version, input.sampleDatasetId ?? null);
+    await session.em.flush();
+    audit(session, 'convertModelVersion', { type: 'job', id: job.id }, null, { modelVersionId: version.id });
+    return job;
+  }
+
+  /** Begins by itself where Python is set up, so that what a client registers can soon be deployed. */
+  offer(session: Session, version: ModelVersion, framework: string | null): void {
+    if (this.deps.automatic && framework !== null && CONVERTIBLE.includes(framework)) this.begin(session, version, null);
+  }
+
+  async execute(run: JobRun): Promise<void> {
+    const { objects, converter, checkModel, versions } = this.deps;
+    const { version, files } = await run.read(async (session) => {
+      const found = await versions.get(session, run.job.modelVersionId ?? '');
+      return { version: found, files: await sourceFiles(session, found) };
+    });
+    const folder = await mkdtemp(join(tmpdir(), 'matih-source-'));
+    try {
+      run.progress(0.1, `Fetching ${files.length} files`);
+      const modelDir = join(folder, 'model');
+      for (const file of files) await this.fetch(file, modelDir, run.signal);
+      run.progress(0.3, 'Converting');
+      const outputPath = join(folder, 'model.onnx');
+      const problem = converter.problem();
+      const sample = await this.sampleRows(run);
+      const outcome: ConversionOutcome | { state: 'NOT_CONFIGURED'; reason: string } = problem
+        ? { state: 'NOT_CONFIGURED', reason: problem }
+        : await converter.convert({ modelDir, outputPath, sample, tolerance: CONVERSION_TOLERANCE }, run.signal);
+      if (outcome.state !== 'CONVERTED') return await this.giveUp(run, version, { ...outcome, jobId: run.job.id });
+      run.progress(0.8, 'Checking model.onnx');
+      const { signature } = await checkModel(outputPath);
+      const content = await readFile(outputPath);
+      const sourceKey = `${run.job.tenant}/conversions/${run.job.id}-${run.attempt}/model.onnx`;
+      await run.write((session) => this.deps.staged.stage(session, sourceKey));
+      const { sizeBytes, sha256 } = await objects.put(sourceKey, content);
+      await this.finish(run, version.id, { sourceKey, sizeBytes, sha256, signature }, { ...outcome, jobId: run.job.id });
+      await this.deps.staged.discard(sourceKey);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  private begin(session: Session, version: ModelVersion, datasetId: string | null): Job {
+    const { id: modelVersionId, runId } = version;
+    return this.deps.jobs.create(session, { kind: 'CONVERSION', config: {}, modelVersionId, datasetId, runId });
+  }
+
+  private async fetch({ path, objectKey }: SourceFile, modelDir: string, signal: AbortSignal): Promise<void> {
+    const target = join(modelDir, path);
+    await mkdir(dirname(target), { recursive: true });
+    await pipeline(await this.deps.objects.get(objectKey), createWriteStream(target), { signal });
+  }
+
+  private async sampleRows(run: JobRun): Promise<SampleRows | null> {
+    const { datasetId } = run.job;
+    if (datasetId == null) return null;
+    const { datasets, files } = this.deps;
+    const dataset = await run.read((session) => datasets.get(session, datasetId));
+    const rows = await files.preview(await datasets.localPath(dataset), dataset.format, MAX_SAMPLE_ROWS);
+    const columns = dataset.columns.map(({ name }) => name);
+    return { columns, rows: rows.map((row) => columns.map((name) => row[name] ?? null)) };
+  }
+
+  /** The state says what to do; the job has failed. */
+  private async giveUp(run: JobRun, version: ModelVersion, conversion: Conversion): Promise<never> {
+    await run.write(async (session) => {
+      await session.em.nativeUpdate(ModelVersion, { id: version.id, tenant: session.tenant }, { conversion });
+    });
+    const reason = conversionProblem(conversion) ?? '';
+    throw new AppError(conversion.state === 'DISAGREES' ? ErrorCode.INVALID_MODEL : ErrorCode.CONFLICT, reason);
+  }
+
+  private async finish(
+    run: JobRun,
+    id: string,
+    source: Pick<OnnxVersion, 'sourceKey' | 'sizeBytes' | 'sha256' | 'signature'>,
+    conversion: Conversion & { state: 'CONVERTED' },
+  ): Promise<void> {
+    const { objects, staged, artifacts, live } = this.deps;
+    const { converted, keys, facts } = await run.write(async (session) => {
+      const version = await session.em.findOneOrFail(ModelVersion, { id, tenant: session.tenant }, { disableIdentityMap: true });
+      const model = await session.em.findOneOrFail(Model, { id: version.modelId, tenant: session.tenant });
+      const objectKey = `${session.tenant}/models/${model.folder}/${version.version}/model.onnx`;
+      const onnx: OnnxVersion = Object.assign(version, { ...source, objectKey });
+      const files = versionKeys(onnx);
+      for (const key of Object.values(files)) await staged.stage(session, key);
+      return { converted: onnx, keys: files, facts: await cardFactsOf(session, onnx) };
+    });
+    const stored = await storeVersionFiles(objects, converted, facts);
+    const { maxAbsDiff, maxScaledDiff, framework } = conversion;
+    await run.succeed({ framework, maxAbsDiff, maxScaledDiff, sha256: source.sha256 }, async (session) => {
+      const { objectKey } = converted;
+      const change = { ...source, sourceKey: objectKey, objectKey, framework, conversion, updatedAt: new Date() };
+      await session.em.nativeUpdate(ModelVersion, { id, tenant: session.tenant }, change);
+      for (const [path, file] of Object.entries(stored)) await artifacts.record(session, { modelVersionId: id }, path, keys[path]!, file);
+      const { modelId, version } = converted;
+      emitEvent(session, live, EventType.MODEL_CONVERTED, { type: 'modelVersion', id }, { version, framework, maxScaledDiff }, { modelId });
+    });
+  }
+}

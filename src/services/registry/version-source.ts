@@ -1,0 +1,23 @@
+import type { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import type { Session } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
+
+export interface SourceFile {
+  /** Below the folder with the MLmodel file. */
+  path: string;
+  objectKey: string;
+}
+
+/** The files that a version of another framework was registered with, as they are now; none when they are not here. */
+export async function sourceFiles(session: Session, { sourceFolder }: ModelVersion): Promise<SourceFile[]> {
+  if (!sourceFolder) return [];
+  const { owner, path } = sourceFolder;
+  const [column, id] = 'runId' in owner ? ['run_id', owner.runId] : ['logged_model_id', owner.loggedModelId];
+  const prefix = path === '' ? '' : `${path}/`;
+  return sql<SourceFile>(
+    session.em,
+    `select substr(path, length(?) + 1) as path, object_key as "objectKey" from artifact
+     where tenant = ? and ${column} = ? and starts_with(path, ?) order by path`,
+    [prefix, session.tenant, id, prefix],
+  );
+}
