@@ -80,25 +80,6 @@ export class WebhookService {
     return this.add(session, { name, url, eventTypes, format: 'MLFLOW', mlflowEvents, description, secret, enabled });
   }
 
-  private async add(
-    session: Session,
-    input: Pick<Webhook, 'name' | 'url' | 'eventTypes' | 'secret'> &
-      Partial<Pick<Webhook, 'modelId' | 'format' | 'mlflowEvents' | 'description' | 'enabled'>>,
-  ): Promise<Webhook> {
-    const name = checkName('input.name', input.name);
-    const { href: url } = checkWebhookUrl('input.url', input.url, this.policy);
-    await this.requireFreeName(session, name);
-    if ((await session.em.count(Webhook, { tenant: session.tenant })) >= MAX_WEBHOOKS) {
-      throw conflict(`There are ${MAX_WEBHOOKS} webhooks, which is the most: delete one first.`, {
-        expected: `fewer than ${MAX_WEBHOOKS}`,
-      });
-    }
-    const createdBy = session.principal.subject;
-    const webhook = session.em.create(Webhook, { ...input, tenant: session.tenant, name, url, createdBy });
-    audit(session, 'createWebhook', { type: 'webhook', id: webhook.id }, null, view(webhook));
-    return webhook;
-  }
-
   /** What waits to be sent goes to the new address. */
   async update(session: Session, input: WebhookChange): Promise<Webhook> {
     const webhook = await this.lock(session, input.id);
@@ -202,6 +183,25 @@ export class WebhookService {
   ): Promise<Page<WebhookDelivery>> {
     const where = { tenant: session.tenant, webhookId, ...(status != null && { status }) };
     return paginate(session, WebhookDelivery, where, page, { field: 'createdAt', direction: 'DESC' });
+  }
+
+  private async add(
+    session: Session,
+    input: Pick<Webhook, 'name' | 'url' | 'eventTypes' | 'secret'> &
+      Partial<Pick<Webhook, 'modelId' | 'format' | 'mlflowEvents' | 'description' | 'enabled'>>,
+  ): Promise<Webhook> {
+    const name = checkName('input.name', input.name);
+    const { href: url } = checkWebhookUrl('input.url', input.url, this.policy);
+    await this.requireFreeName(session, name);
+    if ((await session.em.count(Webhook, { tenant: session.tenant })) >= MAX_WEBHOOKS) {
+      throw conflict(`There are ${MAX_WEBHOOKS} webhooks, which is the most: delete one first.`, {
+        expected: `fewer than ${MAX_WEBHOOKS}`,
+      });
+    }
+    const createdBy = session.principal.subject;
+    const webhook = session.em.create(Webhook, { ...input, tenant: session.tenant, name, url, createdBy });
+    audit(session, 'createWebhook', { type: 'webhook', id: webhook.id }, null, view(webhook));
+    return webhook;
   }
 
   private async lock(session: Session, id: string): Promise<Webhook> {
