@@ -16,7 +16,7 @@ export interface RunningApp {
 
 export interface AppOptions {
   databaseUrl: string;
-  onStatement?: (sql: string) => void;
+  onStatement?: (sql: string, params: readonly unknown[]) => void;
 }
 
 const SWEEP_INTERVAL_MS = 60_000;

@@ -33,7 +33,7 @@ export interface DatabaseOptions {
   /** A transaction that does nothing for so long is ended: a frozen process must not keep its locks. Never when absent. */
   idleInTransactionTimeoutMs?: number;
   /** Sees every SQL statement; tests count them. */
-  onStatement?: (sql: string) => void;
+  onStatement?: (sql: string, params: readonly unknown[]) => void;
 }
 
 const MIGRATION_TABLE = 'schema_migration';

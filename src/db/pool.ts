@@ -25,12 +25,13 @@ export function giveBackDeadConnections(pool: Pool): void {
 }
 
 /** Shows every statement on its way to the server. */
-export function watchStatements(pool: Pool, onStatement: (sql: string) => void): void {
+export function watchStatements(pool: Pool, onStatement: (sql: string, params: readonly unknown[]) => void): void {
   pool.on('connect', (client) => {
     const query = client.query.bind(client) as (...args: unknown[]) => unknown;
     Object.assign(client, {
       query: (...args: unknown[]) => {
-        onStatement(String((args[0] as { text?: string }).text ?? args[0]));
+        const { text, values } = args[0] as { text?: string; values?: unknown[] };
+        onStatement(String(text ?? args[0]), values ?? (Array.isArray(args[1]) ? args[1] : []));
         return query(...args);
       },
     });

@@ -25,6 +25,8 @@ import { firstVersions } from './registry/first-versions.js';
 import { firstChildRuns, type ChildRunsKey } from './tracking/child-runs.js';
 import { logPages, type LogPageKey } from './tracking/run-log-pages.js';
 import type { LogLine } from './tracking/run-log.service.js';
+import { readHistories, type HistoryKey } from './tracking/metric-history.js';
+import type { MetricRow } from './tracking/run.service.js';
 import { readTraffic, type Traffic } from './serving/traffic.service.js';
 
 type RunInSession = <T>(work: (session: Session) => Promise<T>) => Promise<T>;
@@ -159,6 +161,8 @@ export interface Loaders {
   productionVersion: DataLoader<string, ModelVersion | null>;
   /** By model. */
   retrainingPolicy: DataLoader<string, RetrainingPolicy | null>;
+  /** Thinned. */
+  metricHistory: DataLoader<HistoryKey, MetricRow[]>;
   run: DataLoader<string, Run | null>;
   runParams: DataLoader<string, KeyValueRow[]>;
   runTags: DataLoader<string, KeyValueRow[]>;
@@ -254,6 +258,9 @@ export function createLoaders(run: RunInSession): Loaders {
     event: byId(Event),
     webhook: byId(Webhook),
     webhookDeliveries: new DataLoader((keys) => run((session) => firstDeliveries(session, keys)), {
+      cacheKeyFn: (key) => JSON.stringify(key) as never,
+    }),
+    metricHistory: new DataLoader((keys) => run((session) => readHistories(session, keys)), {
       cacheKeyFn: (key) => JSON.stringify(key) as never,
     }),
     run: byId(Run),

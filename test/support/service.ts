@@ -109,6 +109,8 @@ export interface TestService {
   database: TestDatabase;
   /** SQL statements since the last `statements.length = 0`. */
   statements: string[];
+  /** Those of the same statements that had parameters, with them. */
+  queries: { text: string; params: readonly unknown[] }[];
   as(options?: CallerOptions): Promise<Caller>;
   close(): Promise<void>;
 }
@@ -131,14 +133,20 @@ export async function startTestService(settings: Record<string, string> = {}, da
     ...settings,
   });
   const statements: string[] = [];
+  const queries: TestService['queries'] = [];
+  const onStatement = (text: string, params: readonly unknown[]) => {
+    statements.push(text);
+    if (params.length > 0) queries.push({ text, params });
+  };
   const logger = pino({ level: config.LOG_LEVEL }, pino.destination({ dest: 2, sync: true }));
-  const app = await startApp(config, logger, { databaseUrl: own.url, onStatement: (sql) => void statements.push(sql) });
+  const app = await startApp(config, logger, { databaseUrl: own.url, onStatement });
   const url = app.http?.url ?? '';
   return {
     url,
     app,
     database: own,
     statements,
+    queries,
     as: async (options = {}) => new Caller(url, await tokenFor(options)),
     close: async () => {
       await app.close();

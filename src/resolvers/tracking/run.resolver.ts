@@ -146,15 +146,15 @@ export class RunResolver {
 
   @FieldResolver(() => [MetricPoint], {
     description:
-      'History of one metric in step order, thinned in the database to about `maxPoints` by keeping the smallest and largest value of each stretch.',
+      'History of one metric in step order. With more than `maxPoints` points it is thinned: every stretch keeps its smallest and its largest value, and a NaN where it has one, beside the first and the last point of all, so that a chart looks as with all of them (M4, Jugel et al. 2014). Of long histories, from 65,536 points on, stretches are of points logged one after another. Several keys (as aliases) and runs are read together.',
   })
   metricHistory(
     @Root() run: RunType,
     @Ctx() ctx: RequestContext,
     @Arg('key', () => String, { description: 'Name of the metric.' }) key: string,
-    @Arg('maxPoints', () => Int, { defaultValue: 1000, description: 'About how many points at most, 2 to 10,000.' }) maxPoints: number,
+    @Arg('maxPoints', () => Int, { defaultValue: 1000, description: 'How many points at most, 2 to 10,000.' }) maxPoints: number,
   ): Promise<MetricPoint[]> {
-    return ctx.run((session) => ctx.services.runs.metricHistory(session, run.id, key, maxPoints));
+    return ctx.loaders.metricHistory.load({ runId: run.id, key, maxPoints });
   }
 }
 

@@ -168,26 +168,6 @@ export class RunService {
       [session.tenant, runId, seq, limit],
     );
   }
-
-  /**
-   * A metric's history in step order, thinned to about `maxPoints` by keeping each bucket's smallest and largest value, so that
-   * peaks stay visible.
-   */
-  async metricHistory(session: Session, runId: string, key: string, maxPoints: number): Promise<MetricRow[]> {
-    if (maxPoints < 2 || maxPoints > 10_000) throw badInput('maxPoints', 'an integer from 2 to 10000', maxPoints);
-    return sql<MetricRow>(
-      session.em,
-      `with points as (
-         select key, value, step, logged_at, seq, row_number() over w - 1 as n, count(*) over () as total
-         from metric_point where tenant = ? and run_id = ? and key = ? window w as (order by step, logged_at, seq)),
-       ranked as (
-         select *, row_number() over (partition by bucket order by value, n) as low, row_number() over (partition by bucket order by value desc, n) as high
-         from (select *, case when total <= ? then n else n * (?::bigint / 2) / total end as bucket from points) b)
-       select ?::uuid as "runId", key, value, step::float8 as step, logged_at as "loggedAt", seq::float8 as seq
-       from ranked where low = 1 or high = 1 order by n`,
-      [session.tenant, runId, key, maxPoints, maxPoints, runId],
-    );
-  }
 }
 
 function nameOf({ name, tags }: NewRun): string {

@@ -1,0 +1,140 @@
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestService, type Caller, type TestService } from '../support/service.js';
+
+let service: TestService;
+let tess: Caller;
+let admin: pg.Client;
+let runId: string;
+
+const LONG = 200_000;
+
+beforeAll(async () => {
+  service = await startTestService();
+  tess = await service.as();
+  admin = new pg.Client({ connectionString: service.database.url });
+  await admin.connect();
+  const made = await tess.ok<{ createExperiment: { experiment: { id: string } } }>(
+    'mutation { createExperiment(input: { name: "histories" }) { experiment { id } } }',
+  );
+  runId = await newRun(made.createExperiment.experiment.id);
+});
+afterAll(async () => {
+  await admin?.end();
+  await service?.close();
+});
+
+async function newRun(experimentId: string): Promise<string> {
+  const { createRun } = await tess.ok<{ createRun: { run: { id: string } } }>(
+    'mutation ($e: ID!) { createRun(input: { experimentId: $e }) { run { id } } }',
+    { e: experimentId },
+  );
+  return createRun.run.id;
+}
+
+/** Points `first` to `last` of a wave with a peak, a NaN and an infinity in it, and of a key that is logged once in ten times. */
+async function seed(first: number, last: number): Promise<void> {
+  await admin.query(
+    `insert into metric_point (tenant, run_id, key, step, logged_at, value, seq)
+     select 'acme', $1, case when n % 11 = 0 then 'rare' else 'wave' end, n, timestamptz '2026-01-01' + n * interval '1 ms',
+       case n when 123457 then 99 when 150001 then 'NaN' when 160001 then 'Infinity' else sin(n / 5000.0) end, n from generate_series($2::int, $3::int) n`,
+    [runId, first, last],
+  );
+  await admin.query('update run_counter set last_seq = $2 where run_id = $1', [runId, last]);
+  await admin.query('analyze metric_point');
+}
+
+interface Point {
+  step: number;
+  value: number | string;
+}
+
+async function history(key: string, maxPoints: number): Promise<Point[]> {
+  const { run } = await tess.ok<{ run: { metricHistory: Point[] } }>(
+    'query ($id: ID!, $key: String!, $n: Int!) { run(id: $id) { metricHistory(key: $key, maxPoints: $n) { step value } } }',
+    { id: runId, key, n: maxPoints },
+  );
+  return run.metricHistory;
+}
+
+const steps = (points: Point[]) => points.map(({ step }) => step);
+
+describe('the history of a long metric', () => {
+  it('is thinned to a chart that shows its peaks, its gaps and both ends, from blocks that grow with it', async () => {
+    await seed(1, LONG);
+    const first = await history('wave', 1_000);
+    expect(first.length).toBeLessThanOrEqual(1_000);
+    expect(first.length).toBeGreaterThan(600);
+    expect(steps(first)).toEqual(steps(first).toSorted((a, b) => a - b));
+    expect([first[0]?.step, first.at(-1)?.step]).toEqual([1, LONG]);
+    expect(first.find(({ value }) => value === 99)?.step).toBe(123_457);
+    expect(first.find(({ value }) => value === 'NaN')?.step).toBe(150_001);
+    expect(first.find(({ value }) => value === 'Infinity')?.step).toBe(160_001);
+    service.statements.length = 0;
+    expect(await history('wave', 1_000)).toEqual(first);
+    expect(service.statements.filter((text) => /metric_/.test(text) && /insert|update/.test(text))).toEqual([]);
+    expect(service.statements.filter((text) => /group by/.test(text))).toEqual([]);
+
+    // Points past the blocks are seen at once, few or many.
+    await seed(LONG + 1, LONG + 1_000);
+    expect((await history('wave', 500)).at(-1)?.step).toBe(LONG + 1_000);
+    await seed(LONG + 1_001, LONG + 50_000);
+    const grown = await history('wave', 500);
+    expect(grown.at(-1)?.step).toBe(LONG + 50_000);
+    expect(grown.find(({ value }) => value === 99)?.step).toBe(123_457);
+    expect(grown.length).toBeLessThanOrEqual(500);
+    const covered = await admin.query('select next_seq::int as next, width::int as width from metric_summary where run_id = $1', [runId]);
+    expect(covered.rows).toHaveLength(1);
+    const { next, width } = covered.rows[0] as { next: number; width: number };
+    expect(next).toBeGreaterThan(LONG + 50_000 - width);
+  });
+
+  it('holds the least and the greatest of each of its stretches, as all its points have them', async () => {
+    const shown = await history('wave', 200);
+    const { rows } = await admin.query<{ step: number; value: number }>(
+      "select step::int as step, value from metric_point where run_id = $1 and key = 'wave' and value < 'NaN' order by step",
+      [runId],
+    );
+    // Whatever lies between two shown points lies within the extremes of the stretches around it.
+    const numbers = shown.filter(({ value }) => value !== 'NaN').map(({ step, value }) => ({ step, value: Number(value) }));
+    let at = 0;
+    for (const { step, value } of rows) {
+      while (numbers[at + 1] !== undefined && numbers[at + 1]!.step <= step) at++;
+      const around = numbers.slice(Math.max(0, at - 4), at + 6).map((point) => point.value);
+      expect(value).toBeGreaterThanOrEqual(Math.min(...around));
+      expect(value).toBeLessThanOrEqual(Math.max(...around));
+    }
+  });
+
+  it('is read whole where it is short, several in few statements', async () => {
+    const rare = await history('rare', 300);
+    expect(rare.length).toBeGreaterThan(250);
+    expect(rare[0]?.step).toBe(11);
+    expect(await history('nothing', 100)).toEqual([]);
+    service.statements.length = 0;
+    const { runs } = await tess.ok<{ runs: { nodes: { a: Point[]; b: Point[] }[] } }>(
+      '{ runs { nodes { a: metricHistory(key: "rare", maxPoints: 2) { step } b: metricHistory(key: "wave", maxPoints: 10) { step } } } }',
+    );
+    expect(runs.nodes[0]?.a).toHaveLength(2);
+    expect(runs.nodes[0]?.b.length).toBeLessThanOrEqual(10);
+    expect(service.statements.filter((text) => /metric_/.test(text)).length).toBeLessThan(8);
+  });
+
+  it('is made into blocks once by readers at the same time', async () => {
+    await admin.query('delete from metric_summary');
+    const all = await Promise.all(Array.from({ length: 6 }, () => history('wave', 100)));
+    for (const one of all) expect(one).toEqual(all[0]);
+    const { rows } = await admin.query('select count(*)::int as n, count(distinct block)::int as blocks from metric_block');
+    expect(rows[0]).toMatchObject({ n: (rows[0] as { blocks: number }).blocks });
+  });
+
+  it('refuses numbers of points that no chart has', async () => {
+    for (const n of [1, 10_001, -5]) {
+      const error = await tess.fails('query ($id: ID!, $n: Int!) { run(id: $id) { metricHistory(key: "x", maxPoints: $n) { step } } }', {
+        id: runId,
+        n,
+      });
+      expect(error.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'maxPoints' });
+    }
+  });
+});
