@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { AppError, conflict, ErrorCode } from '../errors.js';
 import type { FromChild, ToChild } from './local-messages.js';
+import { SystemUsage } from './system-usage.js';
 import type { RunningTraining, TrainingBackend, TrainingHooks, TrainingOutcome, TrainingRequest } from './port.js';
 
 /** What the process wrote to its standard error last, kept as the cause of its end. */
@@ -25,6 +26,9 @@ export interface LocalTraining extends RunningTraining {
 export class LocalTrainingBackend implements TrainingBackend {
   readonly name = 'local';
 
+  /** Time between two looks at the machine in milliseconds; 0 for none. */
+  constructor(private readonly usageIntervalMs = 0) {}
+
   start(request: TrainingRequest, hooks: TrainingHooks): LocalTraining {
     // An empty environment: a training needs no setting and no secret of the service.
     const child = fork(childEntry(), [], {
@@ -34,6 +38,7 @@ export class LocalTrainingBackend implements TrainingBackend {
       execArgv: [],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
+    const endLooks = this.watch(child.pid, hooks);
     let cancelled = false;
     let complaint = '';
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -69,8 +74,12 @@ export class LocalTrainingBackend implements TrainingBackend {
           }
         }
       });
-      child.on('error', (error) => fail(new AppError(ErrorCode.UNAVAILABLE, 'The training process could not run.', {}, { cause: error })));
+      child.on('error', (error) => {
+        endLooks();
+        fail(new AppError(ErrorCode.UNAVAILABLE, 'The training process could not run.', {}, { cause: error }));
+      });
       child.on('exit', (exitCode, signal) => {
+        endLooks();
         if (cancelled) return reject(conflict('The training was cancelled.', { cancelled: true }));
         // A settled promise ignores this: it matters only when the process is gone without a last word.
         const how = signal ? `signal ${signal}` : `exit code ${exitCode}`;
@@ -86,5 +95,12 @@ export class LocalTrainingBackend implements TrainingBackend {
         child.kill('SIGKILL');
       },
     };
+  }
+
+  private watch(pid: number | undefined, hooks: TrainingHooks): () => void {
+    if (pid === undefined || this.usageIntervalMs === 0) return () => undefined;
+    const usage = new SystemUsage(pid);
+    const timer = setInterval(() => hooks.onUsage?.(usage.look()), this.usageIntervalMs);
+    return () => clearInterval(timer);
   }
 }

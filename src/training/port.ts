@@ -37,6 +37,8 @@ export interface TrainingHooks {
   onProgress(fraction: number, message: string): void;
   onEpoch(report: EpochReport): Promise<void>;
   onCheckpoint(report: CheckpointReport): Promise<void>;
+  /** Every so often, by the metric’s name: what machine and process are at. Not awaited; it never holds a training up. */
+  onUsage?(usage: Record<string, number>): void;
 }
 
 export interface TrainingOutcome {

@@ -30,7 +30,9 @@ async function archived(runId: string, jobs = 1): Promise<Map<string, string>> {
   });
   const files = new Map<string, string>();
   for (const { id, path, sizeBytes } of run.artifacts) {
-    const response = await fetch(`${service.url}/artifacts/${id}`, { headers: { authorization: `Bearer ${tess.token}` } });
+    const response = await fetch(`${service.url}/artifacts/${id}`, {
+      headers: { authorization: `Bearer ${tess.token}`, connection: 'close' },
+    });
     const text = await response.text();
     expect(Buffer.byteLength(text)).toBe(sizeBytes);
     files.set(path, text);

@@ -86,6 +86,8 @@ export class ServiceGroup {
       DATABASE_POOL_SIZE: '6',
       AUTH_JWT_SECRET: SECRET,
       INFERENCE_HOSTS: '1',
+      // Tests count the points of a training.
+      SYSTEM_METRICS_INTERVAL_MS: '0',
       RECONCILE_INTERVAL_MS: '300',
       JOB_HEARTBEAT_TIMEOUT_MS: '2000',
       DATASET_DIRS: vegaPath(''),

@@ -5,6 +5,7 @@ import type { ObjectStore, StoredObject } from '../../adapters/object-store/port
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 import { Run } from '../../db/entities/tracking/run.entity.js';
 import type { Session } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
 import { EventType } from '../../domain/platform/events.js';
 import type { TrainingResult } from '../../domain/training/training-result.js';
 import { AppError, ErrorCode } from '../../errors.js';
@@ -14,6 +15,7 @@ import type { StagedObjects } from '../platform/staged-objects.js';
 import { emitEvent } from '../platform/use-case.js';
 import type { ArtifactService } from '../tracking/artifact.service.js';
 import type { DatasetService } from '../tracking/dataset.service.js';
+import type { RunLogService } from '../tracking/run-log.service.js';
 import type { RunService } from '../tracking/run.service.js';
 import type { CheckpointService } from './checkpoint.service.js';
 import type { RunRegistrar } from './run-registrar.js';
@@ -25,6 +27,7 @@ export interface TrainingParts {
   staged: StagedObjects;
   backend: TrainingBackend;
   runs: RunService;
+  runLogs: RunLogService;
   datasets: DatasetService;
   artifacts: ArtifactService;
   checkpoints: CheckpointService;
@@ -38,9 +41,20 @@ interface RunFile {
   stored: StoredObject;
 }
 
+/** As many as one append takes. */
+const LINES_AT_ONCE = 1_000;
+const MAX_LINE_CHARACTERS = 2_000;
+
+/** As the log of a run takes a line. */
+function lineOf(text: string): string {
+  return text.replaceAll(/[\n\r]+/g, ' ').slice(0, MAX_LINE_CHARACTERS);
+}
+
 /** One attempt at a training, from its last sound checkpoint to the stored model. */
 export class TrainingAttempt {
-  private readonly log: string[] = [];
+  private readonly log: { line: string; loggedAt: Date }[] = [];
+  /** How many of them those who follow the run have seen. */
+  private shownCount = 0;
   private readonly runId: string;
   private readonly config: TrainingJobConfig;
 
@@ -60,6 +74,9 @@ export class TrainingAttempt {
       await this.run.write((session) => this.begin(session));
       const outcome = await this.train();
       await this.finish(outcome);
+    } catch (error) {
+      await this.tellWhy(error);
+      throw error;
     } finally {
       await rm(this.workDir, { recursive: true, force: true });
     }
@@ -93,6 +110,7 @@ export class TrainingAttempt {
         onProgress: (fraction, message) => run.progress(fraction, message),
         onEpoch: (report) => this.logEpoch(report),
         onCheckpoint: (report) => parts.checkpoints.save(run, this.runId, report),
+        onUsage: (usage) => void this.logUsage(usage),
       },
     );
     run.signal.addEventListener('abort', training.cancel, { once: true });
@@ -109,7 +127,32 @@ export class TrainingAttempt {
         .map(([key, value]) => `${key}=${value}`)
         .join(' ')}`,
     );
-    await this.run.write((session) => this.parts.runs.logStep(session, this.runId, epoch, metrics));
+    await this.run.write(async (session) => {
+      await this.parts.runs.logStep(session, this.runId, epoch, metrics);
+      await this.showLog(session);
+    });
+  }
+
+  /** A look that comes when the attempt is over, or while the database is away, is one look less. */
+  private async logUsage(usage: Record<string, number>): Promise<void> {
+    const { run, parts, runId } = this;
+    try {
+      await run.write(async (session) => {
+        const [latest] = await sql<{ step: number }>(
+          session.em,
+          `select max(step)::float8 as step from metric_latest where tenant = ? and run_id = ? and key = any(?::text[])`,
+          [session.tenant, runId, Object.keys(usage)],
+        );
+        const step = (latest?.step ?? -1) + 1;
+        await parts.runs.logMetrics(
+          session,
+          runId,
+          Object.entries(usage).map(([key, value]) => ({ key, value, step })),
+        );
+      });
+    } catch (error) {
+      run.logger.debug({ err: error }, 'system metrics not logged');
+    }
   }
 
   private async finish(outcome: TrainingOutcome): Promise<void> {
@@ -120,7 +163,9 @@ export class TrainingAttempt {
     const files = [
       model,
       await this.store('metrics/history.json', () => Buffer.from(JSON.stringify({ epochs: history, final: outcome.metrics }, null, 2))),
-      await this.store(`logs/attempt-${run.attempt}.log`, () => Buffer.from(`${this.log.join('\n')}\n`)),
+      await this.store(`logs/attempt-${run.attempt}.log`, () =>
+        Buffer.from(this.log.map(({ line, loggedAt }) => `${loggedAt.toISOString()} ${line}\n`).join('')),
+      ),
     ];
     const { signature, metrics, reference, agreementMaxAbsDiff, rows, epochsRun, bestEpoch, stoppedEarly } = outcome;
     const result: TrainingResult = {
@@ -137,6 +182,7 @@ export class TrainingAttempt {
       const subject = { type: 'job', id: run.job.id };
       const payload = { runId: this.runId, datasetId: run.job.datasetId, sha256: model.stored.sha256, metrics, epochsRun, stoppedEarly };
       emitEvent(session, parts.live, EventType.MODEL_TRAINING_COMPLETED, subject, payload, { modelId });
+      await this.showLog(session);
       await session.em.flush();
       if (modelId) await this.register(session, modelId);
     });
@@ -158,7 +204,30 @@ export class TrainingAttempt {
     return { path, key, stored: await this.parts.objects.put(key, content()) };
   }
 
-  private note(text: string): void {
-    this.log.push(`${new Date().toISOString()} ${text}`);
+  private note(line: string): void {
+    this.log.push({ line, loggedAt: new Date() });
+  }
+
+  /** Those lines of the log that the run does not show yet. */
+  private async showLog(session: Session): Promise<void> {
+    const fresh = this.log.slice(this.shownCount, this.shownCount + LINES_AT_ONCE);
+    if (fresh.length === 0) return;
+    await this.parts.runLogs.append(
+      session,
+      this.runId,
+      fresh.map(({ line, loggedAt }) => ({ line: lineOf(line), loggedAt, stream: 'SYSTEM' })),
+    );
+    session.afterCommit(() => {
+      this.shownCount += fresh.length;
+    });
+  }
+
+  /** The last line of an attempt that failed; one that was overtaken says nothing more. */
+  private async tellWhy(error: unknown): Promise<void> {
+    const reason = error instanceof AppError ? error.message : 'an unexpected error';
+    this.note(`attempt ${this.run.attempt} failed: ${reason}`);
+    await this.run
+      .write((session) => this.showLog(session))
+      .catch((refusal: unknown) => this.run.logger.debug({ err: refusal }, 'last log line not shown'));
   }
 }
