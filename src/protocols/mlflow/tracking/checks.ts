@@ -60,14 +60,37 @@ export function checkedTag({ key, value }: TagEntry, path = ''): TagEntry {
   return { key, value: cut(value, MAX_TAG_VALUE_LENGTH) };
 }
 
-export function checkMetric({ key, value, timestamp }: { key: string; value: number; timestamp: number }, path = ''): void {
+interface MetricToCheck {
+  key: string;
+  value: number;
+  timestamp: number;
+}
+
+export function checkMetric(metric: MetricToCheck): void {
+  checkMetricKey(metric.key, '');
+  checkTimestamp(metric, 'timestamp');
+}
+
+/** A batch has few keys, and each is looked at once. */
+export function checkMetrics(metrics: MetricToCheck[]): void {
+  const known = new Set<string>();
+  metrics.forEach((metric, i) => {
+    if (!known.has(metric.key)) checkMetricKey(metric.key, `metrics[${i}].`);
+    known.add(metric.key);
+    checkTimestamp(metric, `metrics[${i}].timestamp`);
+  });
+}
+
+function checkMetricKey(key: string, path: string): void {
   checkKey(`${path}name`, key);
-  if (timestamp < 0 || timestamp > MAX_TIME_MS) {
-    throw invalidParameter(
-      `Invalid value ${timestamp} for parameter '${path}timestamp' supplied: metric '${key}' (value=${value}). Timestamp must be a nonnegative long (64-bit integer) `,
-    );
-  }
   checkLength('Metric name', MAX_KEY_LENGTH, key);
+}
+
+function checkTimestamp({ key, value, timestamp }: MetricToCheck, path: string): void {
+  if (timestamp >= 0 && timestamp <= MAX_TIME_MS) return;
+  throw invalidParameter(
+    `Invalid value ${timestamp} for parameter '${path}' supplied: metric '${key}' (value=${value}). Timestamp must be a nonnegative long (64-bit integer) `,
+  );
 }
 
 export function checkBatchSize(metrics: unknown[], params: unknown[], tags: unknown[]): void {
