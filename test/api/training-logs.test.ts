@@ -64,7 +64,7 @@ describe('a training', () => {
   it('that fails says why in the log of its run', async () => {
     const experimentId = await createExperiment(tess);
     const datasetId = await registerDataset(tess, { name: 'cars-again', path: vegaPath('cars.json') });
-    const config = { ...CARS_CONFIG, hyperparameters: { ...CARS_CONFIG.hyperparameters, learningRate: 10 } };
+    const config = { ...CARS_CONFIG, hyperparameters: { epochs: 50, learningRate: 10, hiddenLayers: Array<number>(8).fill(256) } };
     const { jobId, runId } = await startTraining(tess, { experimentId, datasetId, config });
     await trainingEnd(tess, jobId, 'FAILED');
     const { logs } = await seen(runId);

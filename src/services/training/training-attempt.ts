@@ -226,8 +226,10 @@ export class TrainingAttempt {
   private async tellWhy(error: unknown): Promise<void> {
     const reason = error instanceof AppError ? error.message : 'an unexpected error';
     this.note(`attempt ${this.run.attempt} failed: ${reason}`);
-    await this.run
-      .write((session) => this.showLog(session))
-      .catch((refusal: unknown) => this.run.logger.debug({ err: refusal }, 'last log line not shown'));
+    try {
+      await this.run.write((session) => this.showLog(session));
+    } catch (refusal) {
+      this.run.logger.debug({ err: refusal }, 'last log line not shown');
+    }
   }
 }
