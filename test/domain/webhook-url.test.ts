@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { addressProblem, checkAllowedHosts, checkResolved, checkWebhookUrl, type WebhookPolicy } from '../../src/domain/platform/webhook-url.js';
+import {
+  addressProblem,
+  checkAllowedHosts,
+  checkResolved,
+  checkWebhookUrl,
+  type WebhookPolicy,
+} from '../../src/domain/platform/webhook-url.js';
 import { AppError } from '../../src/errors.js';
 
 const STRICT: WebhookPolicy = { allowHttp: false, allowedHosts: [] };

@@ -1,7 +1,8 @@
-import { lookup, type LookupAddress } from 'node:dns';
+import type { LookupAddress } from 'node:dns';
+import { lookup } from 'node:dns/promises';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import type { LookupFunction } from 'node:net';
+import { callbackify } from 'node:util';
 import { checkResolved, checkWebhookUrl, type WebhookPolicy } from '../../domain/platform/webhook-url.js';
 import { KEPT_RESPONSE_BYTES, WEBHOOK_TIMEOUT_MS } from '../../domain/platform/webhooks.js';
 import { AppError, ErrorCode } from '../../errors.js';
@@ -41,13 +42,19 @@ export class HttpWebhookSender implements WebhookSender {
 
   private post(url: URL, headers: Record<string, string>, body: string, signal: AbortSignal): Promise<WebhookAnswer> {
     return new Promise((resolve, reject) => {
+      const checked = callbackify((host: string) => this.checkedAddresses(host));
       const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
       // No agent: a kept connection would have been checked for another delivery.
       const request = send(url, {
         method: 'POST',
         agent: false,
         signal,
-        lookup: this.checkedLookup(),
+        lookup: (host, { all }, callback) =>
+          checked(host, (error, addresses) => {
+            const [first] = addresses ?? [];
+            if (all || !first) callback(error, addresses ?? []);
+            else callback(error, first.address, first.family);
+          }),
         headers: { ...headers, 'content-length': Buffer.byteLength(body) },
       });
       request.on('error', reject);
@@ -59,34 +66,19 @@ export class HttpWebhookSender implements WebhookSender {
   }
 
   /** Not asked for when the host is an address, which the check of the URL has judged. */
-  private checkedLookup(): LookupFunction {
-    return (host, options, callback) => {
-      this.resolve(host).then(
-        (addresses) => {
-          try {
-            checkResolved(
-              host,
-              addresses.map(({ address }) => address),
-              this.policy,
-            );
-          } catch (error) {
-            callback(error as Error, []);
-            return;
-          }
-          const [first] = addresses;
-          if (!first) callback(new Error(`${host} has no address`), []);
-          else if (options.all) callback(null, addresses);
-          else callback(null, first.address, first.family);
-        },
-        (error: unknown) => callback(error as Error, []),
-      );
-    };
+  private async checkedAddresses(host: string): Promise<LookupAddress[]> {
+    const addresses = await this.resolve(host);
+    checkResolved(
+      host,
+      addresses.map(({ address }) => address),
+      this.policy,
+    );
+    if (addresses.length === 0) throw new Error(`${host} has no address`);
+    return addresses;
   }
 }
 
-function resolveAll(host: string): Promise<LookupAddress[]> {
-  return new Promise((resolve, reject) => lookup(host, { all: true }, (error, addresses) => (error ? reject(error) : resolve(addresses))));
-}
+const resolveAll: Resolve = (host) => lookup(host, { all: true });
 
 /** The first bytes of an answer; the rest is not waited for. */
 async function readBeginning(response: IncomingMessage): Promise<string> {
