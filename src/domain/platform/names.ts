@@ -30,12 +30,12 @@ export function checkTagKey(field: string, key: string): string {
 }
 
 /** Tags or parameters as a checked, plain record. */
-export function checkTags(field: string, entries: { key: string; value: string }[]): Record<string, string> {
+export function checkTags(field: string, entries: { key: string; value: string }[], maxValueLength = 8_000): Record<string, string> {
   if (entries.length > MAX_TAGS) throw badInput(field, `at most ${MAX_TAGS} entries`, entries.length);
   return Object.fromEntries(
     entries.map(({ key, value }, i) => {
       checkTagKey(`${field}[${i}].key`, key);
-      if (value.length > 8_000) throw badInput(`${field}[${i}].value`, 'at most 8000 characters', value.length);
+      if (value.length > maxValueLength) throw badInput(`${field}[${i}].value`, `at most ${maxValueLength} characters`, value.length);
       return [key, value];
     }),
   );

@@ -49,11 +49,6 @@ export const repeated = <Item extends z.ZodType>(item: Item) =>
 
 export const keyValue = z.object({ key: requiredString, value: string });
 
-/** A number in an answer: JSON has no NaN and no infinity, protobuf writes them as text. */
-export function doubleToJson(value: number): number | string {
-  return Number.isFinite(value) ? value : String(value);
-}
-
 const MORE = ' See the API docs for more information about request parameters.';
 
 /** The checked input of an endpoint; refuses in MLflow's words. */

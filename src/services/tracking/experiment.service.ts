@@ -34,6 +34,8 @@ export interface NewExperiment {
 }
 
 const DEFAULT_NAME = 'Default';
+/** As MLflow has it: longer than those of runs. */
+const MAX_TAG_LENGTH = 20_000;
 /** MLflow's tag for the description; the column and the tag are kept equal here. */
 const NOTE = RUN_TAGS.note;
 
@@ -41,7 +43,7 @@ const NOTE = RUN_TAGS.note;
 export class ExperimentService {
   async create(session: Session, input: NewExperiment): Promise<Experiment> {
     const name = await this.freeName(session, input.name);
-    const tags = checkTags('input.tags', input.tags ?? []);
+    const tags = checkTags('input.tags', input.tags ?? [], MAX_TAG_LENGTH);
     const description = input.description ?? tags[NOTE] ?? '';
     const experiment = session.em.create(Experiment, {
       ...(input.id != null && { id: input.id }),
@@ -83,7 +85,7 @@ export class ExperimentService {
     if (input.name != null || input.description != null || input.tags != null) {
       this.requireActive(experiment);
       if (input.name != null && input.name !== experiment.name) experiment.name = await this.freeName(session, input.name);
-      const tags = input.tags == null ? experiment.tags : checkTags('input.tags', input.tags);
+      const tags = input.tags == null ? experiment.tags : checkTags('input.tags', input.tags, MAX_TAG_LENGTH);
       // The description stays unless it is named: the tags that a client sees do not have it.
       const description = input.description ?? (input.tags == null ? undefined : tags[NOTE]) ?? experiment.description;
       Object.assign(experiment, { description, tags: withNote(tags, description) });
@@ -96,7 +98,7 @@ export class ExperimentService {
 
   /** Adds or changes some tags and leaves the others. */
   async setTags(session: Session, id: string, tags: TagEntry[]): Promise<void> {
-    const record = checkTags('input.tags', tags);
+    const record = checkTags('input.tags', tags, MAX_TAG_LENGTH);
     await this.changeTags(session, id, 'setExperimentTags', (before) => ({ ...before, ...record }));
   }
 

@@ -1,0 +1,120 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MlflowCaller } from '../support/mlflow.js';
+import { startTestService, type TestService } from '../support/service.js';
+
+let service: TestService;
+let tess: MlflowCaller;
+
+beforeAll(async () => {
+  service = await startTestService();
+  tess = await MlflowCaller.of(service);
+});
+afterAll(() => service?.close());
+
+interface ExperimentShape {
+  experiment_id: string;
+  name: string;
+  lifecycle_stage: string;
+  artifact_location: string;
+  tags?: { key: string; value: string }[];
+}
+
+describe('searches of the MLflow protocol', () => {
+  it('find experiments by name, tags and times, page by page', async () => {
+    const team = await MlflowCaller.of(service, { tenant: 'seekers' });
+    for (const [name, area] of [
+      ['alpha one', 'a'],
+      ['alpha two', 'b'],
+      ['beta', 'a'],
+    ]) {
+      await team.post('experiments/create', { name, tags: [{ key: 'area', value: area }] });
+    }
+    interface Found {
+      experiments?: ExperimentShape[];
+      next_page_token?: string;
+    }
+    const names = async (filter: string, more: object = {}) =>
+      (await team.post<Found>('experiments/search', { max_results: 10, filter, ...more })).experiments?.map(({ name }) => name);
+    expect(await names('')).toHaveLength(4);
+    expect(await names("name LIKE 'alpha%'", { order_by: ['name'] })).toEqual(['alpha one', 'alpha two']);
+    expect(await names("name ILIKE 'ALPHA%' AND tags.area != 'a'")).toEqual(['alpha two']);
+    expect(await names("tag.area = 'a'", { order_by: ['name DESC'] })).toEqual(['beta', 'alpha one']);
+    expect(await names("experiment_id = '0'")).toEqual(['Default']);
+    expect(await names('creation_time < 5')).toBeUndefined();
+    const first = await team.get<Found>('experiments/search', { max_results: 3, order_by: 'name', view_type: 'ALL' });
+    expect(first.experiments?.map(({ name }) => name)).toEqual(['Default', 'alpha one', 'alpha two']);
+    const second = await team.get<Found>('experiments/search', {
+      max_results: 3,
+      order_by: 'name',
+      page_token: first.next_page_token ?? '',
+    });
+    expect(second).toMatchObject({ experiments: [{ name: 'beta' }] });
+    expect(second.next_page_token).toBeUndefined();
+    for (const wrong of [
+      { filter: 'nonsense' },
+      { filter: "size = 'x'" },
+      { max_results: 0 },
+      { page_token: 'x' },
+      { view_type: 'SOME' },
+    ]) {
+      expect(await team.fails('POST', 'experiments/search', { max_results: 3, ...wrong })).toMatchObject({
+        status: 400,
+        error_code: 'INVALID_PARAMETER_VALUE',
+      });
+    }
+  });
+
+  it('find logged models by attributes, params, tags and metrics on datasets', async () => {
+    const team = await MlflowCaller.of(service, { tenant: 'modellers' });
+    const runId = await team.newRun();
+    for (const [name, trees, acc] of [
+      ['small', '1', 0.25],
+      ['large', '9', 0.75],
+      ['none', '5', null],
+    ] as const) {
+      const { model } = await team.post<{ model: { info: { model_id: string } } }>('logged-models', {
+        experiment_id: '0',
+        name,
+        source_run_id: runId,
+        params: [{ key: 'trees', value: trees }],
+        tags: [{ key: 'kind', value: name }],
+      });
+      if (acc === null) continue;
+      await team.post('runs/log-metric', {
+        run_id: runId,
+        key: 'acc',
+        value: acc,
+        timestamp: 1,
+        model_id: model.info.model_id,
+        dataset_name: 'wine',
+        dataset_digest: 'd1',
+      });
+    }
+    interface Found {
+      models?: { info: { name: string } }[];
+      next_page_token?: string;
+    }
+    const names = async (given: object) =>
+      (await team.post<Found>('logged-models/search', { experiment_ids: ['0'], ...given })).models?.map(({ info }) => info.name);
+    expect(await names({ order_by: [{ field_name: 'metrics.acc', ascending: false }] })).toEqual(['large', 'small', 'none']);
+    expect(await names({ filter: 'metrics.acc > 0.5' })).toEqual(['large']);
+    expect(await names({ filter: "params.trees = '5'" })).toEqual(['none']);
+    expect(await names({ filter: "tags.kind LIKE 's%' AND name = 'small'" })).toEqual(['small']);
+    expect(await names({ filter: `source_run_id = '${runId}'`, order_by: [{ field_name: 'name' }] })).toEqual(['large', 'none', 'small']);
+    expect(await names({ datasets: [{ dataset_name: 'wine' }], order_by: [{ field_name: 'name' }] })).toEqual(['large', 'small']);
+    expect(await names({ datasets: [{ dataset_name: 'wine', dataset_digest: 'other' }] })).toBeUndefined();
+    const first = await team.post<Found>('logged-models/search', {
+      experiment_ids: ['0'],
+      max_results: 2,
+      order_by: [{ field_name: 'name' }],
+    });
+    expect(first.models).toHaveLength(2);
+    expect(await names({ page_token: first.next_page_token, max_results: 2, order_by: [{ field_name: 'name' }] })).toEqual(['small']);
+    expect(await team.fails('POST', 'logged-models/search', { experiment_ids: ['0'], order_by: [{ field_name: 'secret' }] })).toMatchObject(
+      {
+        error_code: 'INVALID_PARAMETER_VALUE',
+      },
+    );
+    expect(await tess.post<Found>('logged-models/search', { experiment_ids: ['0'], filter: "name = 'small'" })).toEqual({});
+  });
+});
