@@ -1,0 +1,201 @@
+// Run search over 100,000 runs with 10 metrics each: the same 20 searches of MLflow's protocol, one after the other, to MLflow's own server
+// and to this service, whose databases are on one PostgreSQL and hold the same rows; and through GraphQL. ratio = MLflow's p95 over ours.
+import pg from 'pg';
+import { asTracker, memoryMib, startMlflow, type Tracker } from './support/mlflow-server.ts';
+import { percentile, report, type Figures } from './support/report.ts';
+import { startService, withDataDir, type Service } from './support/service.ts';
+
+const RUNS = Number(process.env['BENCH_RUNS'] ?? 100_000);
+const METRICS = 10;
+const PAGE = 50;
+const ROUNDS = { mlflow: 2, service: 10 };
+
+interface Search {
+  filter: string;
+  orderBy: string[];
+  /** The same order in GraphQL. */
+  order: { field: string; key?: string; direction: string }[];
+  /** The second page and not the first. */
+  next?: true;
+}
+
+const metric = (key: string, direction: string) => ({ field: 'METRIC', key, direction });
+const newest = { orderBy: [], order: [{ field: 'STARTED_AT', direction: 'DESC' }] };
+
+const SEARCHES: Search[] = [
+  { filter: '', ...newest },
+  { filter: '', ...newest, next: true },
+  { filter: 'metrics.m1 < 0.001', ...newest },
+  { filter: 'metrics.m1 < 0.5', ...newest },
+  { filter: 'metrics.m1 > 0.9 AND metrics.m2 < 0.1', ...newest },
+  { filter: 'metrics.m1 < 0.5 AND metrics.m2 < 0.5 AND metrics.m3 < 0.01', ...newest },
+  { filter: "params.lr = '17'", ...newest },
+  { filter: "params.model = 'vit'", ...newest },
+  { filter: "params.model = 'vit' AND metrics.m4 > 0.99", ...newest },
+  { filter: "params.lr != '17' AND tags.team = 'alpha'", ...newest },
+  { filter: "tags.team LIKE 'al%'", ...newest },
+  { filter: "tags.team = 'beta' AND params.model = 'bert' AND metrics.m5 < 0.2", ...newest },
+  { filter: "attributes.status = 'FAILED'", ...newest },
+  { filter: "attributes.run_name LIKE 'run-777%'", ...newest },
+  { filter: '', orderBy: ['metrics.m1 ASC'], order: [metric('m1', 'ASC')] },
+  { filter: '', orderBy: ['metrics.m1 DESC'], order: [metric('m1', 'DESC')], next: true },
+  { filter: "params.model = 'gbm'", orderBy: ['metrics.m6 DESC'], order: [metric('m6', 'DESC')] },
+  { filter: 'metrics.m7 > 0.5', orderBy: ['metrics.m8 ASC', 'metrics.m9 DESC'], order: [metric('m8', 'ASC'), metric('m9', 'DESC')] },
+  {
+    filter: "tags.team = 'gamma'",
+    orderBy: ['params.lr ASC', 'metrics.m1 ASC'],
+    order: [{ field: 'PARAM', key: 'lr', direction: 'ASC' }, metric('m1', 'ASC')],
+  },
+  { filter: 'metrics.m2 < 0.05', orderBy: ['attributes.run_name ASC'], order: [{ field: 'NAME', direction: 'ASC' }] },
+];
+
+/** The same number from 0 to 1 for a run and a name in both databases. */
+const random = (name: string) => `((hashtext(n::text || '${name}')::bigint + 2147483648) / 4294967296.0)::float8`;
+const pick = (name: string, values: string[]) =>
+  `(array[${values.map((value) => `'${value}'`).join(', ')}])[1 + floor(${random(name)} * ${values.length})::int]`;
+const PARAMS = { lr: `floor(${random('lr')} * 1000)::int::text`, model: pick('model', ['resnet', 'vit', 'bert', 'gbm']) };
+const TAGS = { team: pick('team', ['alpha', 'beta', 'gamma']), 'mlflow.runName': `'run-' || n` };
+const STATUS = `case when n % 10 = 0 then 'FAILED' else 'FINISHED' end`;
+const START_MS = Date.UTC(2026, 0, 1);
+
+async function seed(url: string, statements: (rows: string) => string[]): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  for (const statement of statements(`generate_series(1, ${RUNS}) n`)) await client.query(statement);
+  await client.query('vacuum analyze');
+  await client.end();
+}
+
+const pairs = (record: Record<string, string>) => Object.entries(record).map(([key, value]) => [key, value] as const);
+const metricKeys = Array.from({ length: METRICS }, (_, i) => `m${i}`);
+
+function seedService(url: string, experimentId: string): Promise<void> {
+  const id = 'md5(n::text)::uuid';
+  const at = `timestamptz 'epoch' + (${START_MS} + n * 1000) * interval '1 millisecond'`;
+  return seed(url, (rows) => [
+    `insert into run (id, tenant, experiment_id, name, status, created_by, created_at, started_at, ended_at)
+     select ${id}, 'default', '${experimentId}', 'run-' || n, ${STATUS}, 'bench', ${at}, ${at}, ${at} from ${rows}`,
+    `insert into run_counter (tenant, run_id) select 'default', ${id} from ${rows}`,
+    ...metricKeys.map(
+      (key) => `insert into metric_latest (tenant, run_id, key, step, logged_at, value)
+     select 'default', ${id}, '${key}', 1, ${at}, ${random(key)} from ${rows}`,
+    ),
+    ...pairs(PARAMS).map(
+      ([key, value]) => `insert into run_param (tenant, run_id, key, value) select 'default', ${id}, '${key}', ${value} from ${rows}`,
+    ),
+    ...pairs(TAGS).map(
+      ([key, value]) => `insert into run_tag (tenant, run_id, key, value) select 'default', ${id}, '${key}', ${value} from ${rows}`,
+    ),
+  ]);
+}
+
+function seedMlflow(url: string, experimentId: string): Promise<void> {
+  const id = 'md5(n::text)';
+  return seed(url, (rows) => [
+    `insert into runs (run_uuid, name, source_type, source_name, entry_point_name, user_id, status, start_time, end_time, source_version, lifecycle_stage, artifact_uri, experiment_id)
+     select ${id}, 'run-' || n, 'UNKNOWN', '', '', 'bench', ${STATUS}, ${START_MS} + n * 1000, ${START_MS} + n * 1000, '', 'active',
+       'mlflow-artifacts:/${experimentId}/' || ${id} || '/artifacts', ${experimentId} from ${rows}`,
+    ...metricKeys.map(
+      (key) => `insert into latest_metrics (key, value, timestamp, step, is_nan, run_uuid)
+     select '${key}', ${random(key)}, ${START_MS} + n * 1000, 1, false, ${id} from ${rows}`,
+    ),
+    ...pairs(PARAMS).map(([key, value]) => `insert into params (key, value, run_uuid) select '${key}', ${value}, ${id} from ${rows}`),
+    ...pairs(TAGS).map(([key, value]) => `insert into tags (key, value, run_uuid) select '${key}', ${value}, ${id} from ${rows}`),
+  ]);
+}
+
+/** Sends one search; its answer are the ids found. */
+type Send = (search: Search) => Promise<{ ms: number; ids: string[] }>;
+
+interface RestPage {
+  runs?: { info: { run_id: string } }[];
+  next_page_token?: string;
+}
+
+function overRest(tracker: Tracker, experimentId: string): Send {
+  const send = (search: Search, token?: string) =>
+    tracker.post<RestPage>('runs/search', {
+      experiment_ids: [experimentId],
+      filter: search.filter,
+      order_by: search.orderBy,
+      max_results: PAGE,
+      ...(token && { page_token: token }),
+    });
+  return async (search) => {
+    const token = search.next && (await send(search)).next_page_token;
+    const started = performance.now();
+    const { runs = [] } = await send(search, token);
+    return { ms: performance.now() - started, ids: runs.map(({ info }) => info.run_id) };
+  };
+}
+
+const DOCUMENT = `query ($e: ID!, $where: String, $orderBy: [RunOrderInput!], $first: Int, $after: String) {
+  runs(filter: { experimentIds: [$e] }, where: $where, orderBy: $orderBy, first: $first, after: $after) {
+    nodes { id name status createdBy startedAt endedAt params { key value } tags { key value } metrics { key value step loggedAt } }
+    pageInfo { endCursor hasNextPage } } }`;
+
+interface GraphqlPage {
+  runs: { nodes: { id: string }[]; pageInfo: { endCursor: string } };
+}
+
+function overGraphql(service: Service, experimentId: string): Send {
+  const send = (search: Search, after?: string) =>
+    service.send<GraphqlPage>(DOCUMENT, {
+      e: experimentId,
+      where: search.filter,
+      orderBy: search.order,
+      first: PAGE,
+      ...(after && { after }),
+    });
+  return async (search) => {
+    const after = search.next && (await send(search)).runs.pageInfo.endCursor;
+    const started = performance.now();
+    const { runs } = await send(search, after);
+    return { ms: performance.now() - started, ids: runs.nodes.map(({ id }) => id.replaceAll('-', '')) };
+  };
+}
+
+/** Milliseconds of every search in every round, after one that does not count. */
+async function measure(send: Send, rounds: number, expected?: string[][]): Promise<{ all: number[]; bySearch: number[]; ids: string[][] }> {
+  const times: number[][] = SEARCHES.map(() => []);
+  const found: string[][] = [];
+  for (let round = 0; round <= rounds; round++) {
+    for (const [i, search] of SEARCHES.entries()) {
+      const { ms, ids } = await send(search);
+      if (round > 0) times[i]!.push(ms);
+      found[i] = ids;
+      if (expected && ids.join() !== expected[i]?.join()) throw new Error(`another answer than MLflow's to ${JSON.stringify(search)}`);
+    }
+  }
+  return { all: times.flat(), bySearch: times.map((some) => percentile(some, 0.5)), ids: found };
+}
+
+const summary = (times: number[]): Figures => ({ p50Ms: percentile(times, 0.5), p95Ms: percentile(times, 0.95) });
+
+await withDataDir(async (dataDir) => {
+  const service = await startService(dataDir);
+  const mlflow = await startMlflow(service, dataDir);
+  const ours = asTracker(service);
+  try {
+    const create = async (tracker: Tracker) =>
+      (await tracker.post<{ experiment_id: string }>('experiments/create', { name: 'search' })).experiment_id;
+    const [theirId, ourId] = [await create(mlflow), await create(ours)];
+    const uuid = ourId.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+    await seedMlflow(mlflow.databaseUrl, theirId);
+    await seedService(await service.databaseUrl(), uuid);
+    const theirs = await measure(overRest(mlflow, theirId), ROUNDS.mlflow);
+    const rest = await measure(overRest(ours, ourId), ROUNDS.service, theirs.ids);
+    const graphql = await measure(overGraphql(service, uuid), ROUNDS.service);
+    report('search', percentile(theirs.all, 0.95) / percentile(rest.all, 0.95), 20, 'higher', {
+      runs: RUNS,
+      searches: SEARCHES.length,
+      mlflow: { ...summary(theirs.all), memoryMib: memoryMib(mlflow.pid), bySearchMs: theirs.bySearch },
+      rest: { ...summary(rest.all), bySearchMs: rest.bySearch },
+      graphql: { ...summary(graphql.all), bySearchMs: graphql.bySearch },
+      serviceMemoryMib: memoryMib(service.pid),
+    });
+  } finally {
+    await mlflow.stop();
+    await service.stop();
+  }
+});

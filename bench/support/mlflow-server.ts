@@ -1,0 +1,173 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import pg from 'pg';
+import type { Service } from './service.ts';
+
+const REQUIREMENTS = ['mlflow==3.17.2', 'psycopg2-binary==2.9.13'];
+const CACHE = fileURLToPath(new URL('../../.cache/mlflow-server', import.meta.url));
+const WORKERS = 4;
+const STARTS_WITHIN_MS = 120_000;
+
+/** The REST protocol of MLflow, as this service or MLflow's own server speaks it. */
+export interface Tracker {
+  name: string;
+  pid: number;
+  post<T>(path: string, body: object): Promise<T>;
+  get<T>(path: string, query: Record<string, string>): Promise<T>;
+}
+
+export interface MlflowServer extends Tracker {
+  /** Its own database, on the server of this service's. */
+  databaseUrl: string;
+  stop(): Promise<void>;
+}
+
+/** MLFLOW_PYTHON, or a virtual environment with MLflow from PyPI that is made once. */
+function python(): string {
+  const given = process.env['MLFLOW_PYTHON'];
+  if (given) return given;
+  const program = join(CACHE, 'bin', 'python');
+  if (existsSync(join(CACHE, 'complete'))) return program;
+  process.stderr.write('Installing MLflow into .cache/mlflow-server (once; some minutes) …\n');
+  for (const [command, args] of [
+    ['python3', ['-m', 'venv', '--clear', CACHE]],
+    [program, ['-m', 'pip', 'install', '--quiet', ...REQUIREMENTS]],
+  ] as const) {
+    const { status, stderr, error } = spawnSync(command, args, { encoding: 'utf8' });
+    if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${stderr || error?.message || `ended with ${status}`}`);
+  }
+  spawnSync('touch', [join(CACHE, 'complete')]);
+  return program;
+}
+
+/** `mlflow server` with four workers, its usual number, on a new database beside the service's. */
+export async function startMlflow(service: Service, dataDir: string): Promise<MlflowServer> {
+  const program = python();
+  const databaseUrl = await createDatabase(await service.databaseUrl());
+  const port = await freePort();
+  const folder = join(dataDir, 'mlflow');
+  await mkdir(folder);
+  await writeFile(join(folder, 'log'), '');
+  const args = ['-m', 'mlflow', 'server', '--backend-store-uri', databaseUrl, '--host', '127.0.0.1', '--port', String(port)];
+  const child = spawn(program, [...args, '--workers', String(WORKERS), '--artifacts-destination', join(folder, 'artifacts')], {
+    cwd: folder,
+    env: { ...process.env, MLFLOW_DISABLE_TELEMETRY: 'true', MLFLOW_SERVER_ENABLE_JOB_EXECUTION: 'false' },
+    stdio: ['ignore', 'ignore', 'pipe'],
+    // A group of its own, so that its workers end with it.
+    detached: true,
+  });
+  let output = '';
+  child.stderr.on('data', (chunk: Buffer) => (output = (output + chunk.toString()).slice(-4_000)));
+  const url = `http://127.0.0.1:${port}`;
+  try {
+    await ready(url, child);
+  } catch (error) {
+    await stopGroup(child);
+    throw new Error(`mlflow server did not start: ${output}`, { cause: error });
+  }
+  return {
+    ...tracker('mlflow', url, {}, child.pid ?? 0),
+    databaseUrl,
+    stop: async () => {
+      await stopGroup(child);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** This service behind the same protocol. */
+export function asTracker(service: Service): Tracker {
+  return tracker('service', service.url, { authorization: `Bearer ${service.token}` }, service.pid);
+}
+
+function tracker(name: string, url: string, headers: Record<string, string>, pid: number): Tracker {
+  const call = async <T>(path: string, init: RequestInit): Promise<T> => {
+    const response = await fetch(`${url}/${path}`, init);
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${name} answers ${path} with ${response.status}: ${text.slice(0, 500)}`);
+    return JSON.parse(text) as T;
+  };
+  return {
+    name,
+    pid,
+    post: (path, body) =>
+      call(`api/2.0/mlflow/${path}`, {
+        method: 'POST',
+        headers: { ...headers, 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      }),
+    get: (path, query) => call(`${path}?${new URLSearchParams(query)}`, { headers }),
+  };
+}
+
+async function createDatabase(beside: string): Promise<string> {
+  const client = new pg.Client({ connectionString: beside });
+  await client.connect();
+  await client.query('create database mlflow');
+  await client.end();
+  return Object.assign(new URL(beside), { pathname: '/mlflow' }).href;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  return port;
+}
+
+async function ready(url: string, child: ChildProcess): Promise<void> {
+  const until = Date.now() + STARTS_WITHIN_MS;
+  for (;;) {
+    const isUp = await fetch(`${url}/health`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+    if (isUp) return;
+    if (child.exitCode !== null || Date.now() > until) throw new Error('no answer from /health');
+    await wait(200);
+  }
+}
+
+async function stopGroup(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null) return;
+  const ended = once(child, 'exit');
+  process.kill(-child.pid, 'SIGTERM');
+  await Promise.race([ended, wait(10_000)]);
+  try {
+    process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    // All of them have ended.
+  }
+}
+
+/** Resident memory of a process and all that it started, PostgreSQL's processes aside, in MiB. */
+export function memoryMib(pid: number): number {
+  const children = new Map<number, number[]>();
+  for (const entry of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    const stat = readProc(`/proc/${entry}/stat`);
+    const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+    children.set(parent, [...(children.get(parent) ?? []), Number(entry)]);
+  }
+  const resident = (one: number): number => {
+    const status = readProc(`/proc/${one}/status`);
+    if (/^Name:\s+postgres$/m.test(status)) return 0;
+    const own = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0);
+    return (children.get(one) ?? []).reduce((sum, child) => sum + resident(child), own);
+  };
+  return resident(pid) / 1024;
+}
+
+function readProc(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
