@@ -26,6 +26,7 @@ const POLICY = `isDefault authorMayApprove staging { gates approvals } productio
 const SET = `mutation ($input: UpdateGatePolicyInput!) { updateGatePolicy(input: $input) { model { gatePolicy { ${POLICY} } } } }`;
 const APPROVE = `mutation ($input: ApproveModelVersionInput!) { approveModelVersion(input: $input) { modelVersion { id } } }`;
 const REJECT = `mutation ($input: RejectModelVersionInput!) { rejectModelVersion(input: $input) { modelVersion { id } } }`;
+const OF_THE_LIST = /^select[^]* from "?\(?(model|model_version|model_alias|approval|gate_result|stage_transition)\b/;
 const STATE = 'query ($id: ID!) { modelVersion(id: $id) { approvalState { toStage needed approvedBy rejectedBy missing } } }';
 
 async function setPolicy(modelId: string, policy: Record<string, unknown> | null): Promise<Record<string, unknown>> {
@@ -172,6 +173,27 @@ describe('the gate policy of a model', () => {
     expect((await missingOf(tess, { ...input, expectedProductionVersionId: third }))[0]!.problem).toBe(
       'was measured against version 1, and version 3 is in PRODUCTION now',
     );
+  });
+});
+
+describe('what a list shows of gates', () => {
+  it('costs the same statements however many models there are', async () => {
+    const counts: number[] = [];
+    for (const models of [2, 4]) {
+      for (let i = 0; i < models; i++) {
+        const modelId = await createModel(tess, { framework: `counted${models}` });
+        const { id } = await register(tess, { modelId, runId });
+        await bob.ok(APPROVE, { input: { modelVersionId: id, toStage: 'STAGING' } });
+      }
+      service.statements.length = 0;
+      const query = `query ($f: String) { models(filter: { framework: $f }) { nodes { gatePolicy { isDefault } aliases { alias modelVersion { id } }
+        versions { nodes { framework aliases approvals { decision } approvalState { approvedBy } gates { gate comparedWith { id } } } } } } }`;
+      const { models: found } = await tess.ok<{ models: { nodes: unknown[] } }>(query, { f: `counted${models}` });
+      expect(found.nodes).toHaveLength(models);
+      counts.push(service.statements.filter((statement) => OF_THE_LIST.test(statement)).length);
+    }
+    console.log(`models with gate policies, aliases, approvals: ${counts[0]} statements however many models`);
+    expect(counts[1]).toBe(counts[0]);
   });
 });
 

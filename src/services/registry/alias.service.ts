@@ -39,7 +39,13 @@ export class AliasService {
     const subject = { type: 'modelVersion', id: version.id };
     audit(session, 'setModelAlias', subject, { alias, modelVersionId: previousId }, { alias, modelVersionId: version.id });
     if (previousId !== version.id) {
-      const payload = { modelName: model.name, alias, version: version.version, previousVersionId: previousId };
+      const payload = {
+        modelName: model.name,
+        alias,
+        version: version.version,
+        previousVersionId: previousId,
+        by: session.principal.subject,
+      };
       emitEvent(session, this.live, EventType.MODEL_ALIAS_CHANGED, subject, payload, { modelId: model.id });
     }
     return row;
@@ -54,7 +60,13 @@ export class AliasService {
     session.em.remove(present);
     const subject = { type: 'modelVersion', id: present.modelVersionId };
     audit(session, 'deleteModelAlias', subject, { alias, modelVersionId: present.modelVersionId }, null);
-    const payload = { modelName: model.name, alias, version: null, previousVersionId: present.modelVersionId };
+    const payload = {
+      modelName: model.name,
+      alias,
+      version: null,
+      previousVersionId: present.modelVersionId,
+      by: session.principal.subject,
+    };
     emitEvent(session, this.live, EventType.MODEL_ALIAS_CHANGED, subject, payload, { modelId: model.id });
     return present;
   }

@@ -49,7 +49,7 @@ export async function cardFactsOf(session: Session, version: OnnxVersion): Promi
     modelName: model.name,
     modelDescription: model.description,
     modelType: model.modelType,
-    framework: model.framework,
+    framework: version.framework ?? model.framework,
     task: model.task,
     version: version.version,
     semanticVersion: version.semanticVersion,

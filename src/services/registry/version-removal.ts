@@ -63,7 +63,7 @@ export class VersionRemoval {
     const where = { tenant: session.tenant, modelVersionId: { $in: versions.map(({ id }) => id) } };
     for (const { alias, modelId, modelVersionId } of await session.em.find(ModelAlias, where, { orderBy: { alias: 'ASC' } })) {
       const { name: modelName } = await session.em.findOneOrFail(Model, { id: modelId, tenant: session.tenant });
-      const payload = { modelName, alias, version: null, previousVersionId: modelVersionId };
+      const payload = { modelName, alias, version: null, previousVersionId: modelVersionId, by: session.principal.subject };
       const subject = { type: 'modelVersion', id: modelVersionId };
       emitEvent(session, this.live, EventType.MODEL_ALIAS_CHANGED, subject, payload, { modelId });
     }
