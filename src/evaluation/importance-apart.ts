@@ -1,6 +1,7 @@
+import { fork } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { Worker } from 'node:worker_threads';
 import type { ImportanceRequest, ParameterImportance } from '../domain/tracking/parameter-importance.js';
 import { AppError, ErrorCode } from '../errors.js';
 import type { ImportanceAnswer } from './importance-child.js';
@@ -11,7 +12,7 @@ const MAX_WAITING = 32;
 const LONGEST_MS = 60_000;
 const MAX_HEAP_MIB = 512;
 
-/** Each analysis in a thread of its own: it is plain computation, which a thread can be ended in without harm. */
+/** Each analysis in a process of its own: a forest can take seconds, in which requests would have no answer. */
 export class ImportanceApart implements ImportanceAnalyst {
   private turn: Promise<unknown> = Promise.resolve();
   private waiting = 0;
@@ -24,32 +25,35 @@ export class ImportanceApart implements ImportanceAnalyst {
     this.turn = answer.catch(() => undefined);
     const found = await answer;
     if ('outcome' in found) return found.outcome;
-    throw new AppError(found.code, found.message, found.details);
+    if ('code' in found) throw new AppError(found.code, found.message, found.details);
+    throw new Error(found.unexpected);
   }
 }
 
-/** The compiled thread, wherever this module runs from: beside it in dist, or src under a test runner. */
-function threadEntry(): string {
+/** The compiled child, wherever this module runs from: beside it in dist, or src under a test runner. */
+function childEntry(): string {
   const compiled = import.meta.url.endsWith('.ts') ? '../../dist/evaluation/importance-child.js' : './importance-child.js';
   const entry = fileURLToPath(new URL(compiled, import.meta.url));
-  if (!existsSync(entry)) throw new AppError(ErrorCode.INTERNAL, 'The analysis thread is not built: run `npm run build`.');
+  if (!existsSync(entry)) throw new AppError(ErrorCode.INTERNAL, 'The analysis process is not built: run `npm run build`.');
   return entry;
 }
 
 function perform(request: ImportanceRequest): Promise<ImportanceAnswer> {
-  const worker = new Worker(threadEntry(), {
-    workerData: request,
+  const child = fork(childEntry(), [], {
+    serialization: 'advanced',
+    cwd: tmpdir(),
     env: {},
-    execArgv: [],
-    resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MIB },
+    execArgv: [`--max-old-space-size=${MAX_HEAP_MIB}`],
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   });
-  const timer = setTimeout(() => void worker.terminate(), LONGEST_MS);
+  const timer = setTimeout(() => child.kill('SIGKILL'), LONGEST_MS);
   return new Promise<ImportanceAnswer>((resolve, reject) => {
-    worker.once('message', resolve);
-    worker.once('error', (error) => reject(new AppError(ErrorCode.UNAVAILABLE, 'The analysis could not run.', {}, { cause: error })));
-    // After a message or an error this changes nothing.
-    worker.once('exit', () =>
-      reject(new AppError(ErrorCode.RESOURCE_EXHAUSTED, 'The analysis takes too long: choose fewer runs or parameters.')),
+    child.on('message', resolve);
+    child.on('error', (error) => reject(new AppError(ErrorCode.UNAVAILABLE, 'The analysis could not run.', {}, { cause: error })));
+    // After an answer or an error this changes nothing.
+    child.on('close', () =>
+      reject(new AppError(ErrorCode.RESOURCE_EXHAUSTED, 'The analysis takes too much time or memory: choose fewer runs or parameters.')),
     );
+    child.send(request, (error) => error && child.kill('SIGKILL'));
   }).finally(() => clearTimeout(timer));
 }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Caller, TestService } from '../support/service.js';
 import { startTestService } from '../support/service.js';
+import { LOG_METRICS, newExperiment, newRunOf } from '../support/runs.js';
 
 let service: TestService;
 let tess: Caller;
@@ -10,32 +11,6 @@ beforeAll(async () => {
   tess = await service.as();
 });
 afterAll(() => service?.close());
-
-interface NewRun {
-  params?: Record<string, string>;
-  metrics?: { key: string; value: number | string; step?: number; loggedAt?: string }[];
-}
-
-const pairs = (record: Record<string, string>) => Object.entries(record).map(([key, value]) => ({ key, value }));
-
-async function newExperiment(): Promise<string> {
-  const { createExperiment } = await tess.ok<{ createExperiment: { experiment: { id: string } } }>(
-    `mutation ($name: String!) { createExperiment(input: { name: $name }) { experiment { id } } }`,
-    { name: `e-${Math.random()}` },
-  );
-  return createExperiment.experiment.id;
-}
-
-async function newRun(experimentId: string, { params = {}, metrics = [] }: NewRun): Promise<string> {
-  const { createRun } = await tess.ok<{ createRun: { run: { id: string } } }>(
-    `mutation ($input: CreateRunInput!) { createRun(input: $input) { run { id } } }`,
-    { input: { experimentId, params: pairs(params) } },
-  );
-  const runId = createRun.run.id;
-  if (metrics.length > 0)
-    await tess.ok(`mutation ($input: LogMetricsInput!) { logMetrics(input: $input) { addedCount } }`, { input: { runId, metrics } });
-  return runId;
-}
 
 interface Curves {
   places: number[];
@@ -52,8 +27,8 @@ async function curvesOf(runIds: string[], options: { axis?: string; maxPoints?: 
 
 describe('runs side by side', () => {
   it('show what differs, against the baseline, and which is best', async () => {
-    const experimentId = await newExperiment();
-    const first = await newRun(experimentId, {
+    const experimentId = await newExperiment(tess);
+    const first = await newRunOf(tess, experimentId, {
       params: { lr: '0.1', depth: '3' },
       metrics: [
         { key: 'loss', value: 0.5, step: 3 },
@@ -61,7 +36,7 @@ describe('runs side by side', () => {
         { key: 'odd', value: 'NaN' },
       ],
     });
-    const second = await newRun(experimentId, {
+    const second = await newRunOf(tess, experimentId, {
       params: { lr: '0.2', depth: '3', extra: 'yes' },
       metrics: [
         { key: 'loss', value: 0.25, step: 4 },
@@ -133,13 +108,13 @@ describe('runs side by side', () => {
   });
 
   it('are tested for chance where seeds were repeated', async () => {
-    const experimentId = await newExperiment();
+    const experimentId = await newExperiment(tess);
     const losses = { adam: [0.41, 0.39, 0.4, 0.42], sgd: [0.55, 0.52, 0.57, 0.53] };
     const runIds: string[] = [];
     for (const [optimizer, values] of Object.entries(losses)) {
       for (const [i, value] of values.entries())
         runIds.push(
-          await newRun(experimentId, {
+          await newRunOf(tess, experimentId, {
             params: { optimizer, random_state: String(i) },
             metrics: [
               { key: 'loss', value },
@@ -188,8 +163,8 @@ describe('runs side by side', () => {
   });
 
   it('refuse what cannot be compared', async () => {
-    const experimentId = await newExperiment();
-    const runIds = [await newRun(experimentId, {}), await newRun(experimentId, {})];
+    const experimentId = await newExperiment(tess);
+    const runIds = [await newRunOf(tess, experimentId, {}), await newRunOf(tess, experimentId, {})];
     const query = `query ($input: CompareRunsInput!) { compareRuns(input: $input) { isCut } }`;
     const refused = async (input: object) => (await tess.fails(query, { input })).extensions;
     expect(await refused({ runIds: [runIds[0]] })).toMatchObject({
@@ -198,7 +173,7 @@ describe('runs side by side', () => {
       expected: '2 to 20 runs',
     });
     expect(await refused({ runIds: [runIds[0], runIds[0]] })).toMatchObject({ expected: 'each run once' });
-    const other = await newRun(experimentId, {});
+    const other = await newRunOf(tess, experimentId, {});
     expect(await refused({ runIds, baselineRunId: other })).toMatchObject({
       field: 'input.baselineRunId',
       expected: 'one of the compared runs',
@@ -210,9 +185,10 @@ describe('runs side by side', () => {
 
 describe('curves of compared runs', () => {
   it('share their steps, and have nothing where nothing was logged', async () => {
-    const experimentId = await newExperiment();
+    const experimentId = await newExperiment(tess);
     const loss = (values: [number, number | string][]) => ({ metrics: values.map(([step, value]) => ({ key: 'loss', value, step })) });
-    const first = await newRun(
+    const first = await newRunOf(
+      tess,
       experimentId,
       loss([
         [0, 1],
@@ -220,7 +196,8 @@ describe('curves of compared runs', () => {
         [20, 'NaN'],
       ]),
     );
-    const second = await newRun(
+    const second = await newRunOf(
+      tess,
       experimentId,
       loss([
         [10, 0.75],
@@ -237,12 +214,12 @@ describe('curves of compared runs', () => {
   });
 
   it('are thinned on one grid, peaks and all', async () => {
-    const experimentId = await newExperiment();
+    const experimentId = await newExperiment(tess);
     const points = (count: number, every: number, peak: number) => ({
       metrics: Array.from({ length: count }, (_, i) => ({ key: 'loss', value: i === peak ? 99 : Math.sin(i / 50), step: i * every })),
     });
-    const first = await newRun(experimentId, points(6000, 1, 3333));
-    const second = await newRun(experimentId, points(300, 20, 10));
+    const first = await newRunOf(tess, experimentId, points(6000, 1, 3333));
+    const second = await newRunOf(tess, experimentId, points(300, 20, 10));
     const { places, series } = await curvesOf([first, second], { maxPoints: 100 });
     expect(places.length).toBe(100);
     expect(places).toEqual([...places].sort((a, b) => a - b));
@@ -254,97 +231,17 @@ describe('curves of compared runs', () => {
   });
 
   it('lie along the time since each run began', async () => {
-    const experimentId = await newExperiment();
+    const experimentId = await newExperiment(tess);
     const run = async () => {
-      const id = await newRun(experimentId, {});
+      const id = await newRunOf(tess, experimentId, {});
       const { run: made } = await tess.ok<{ run: { startedAt: string } }>('query ($id: ID!) { run(id: $id) { startedAt } }', { id });
       const at = (seconds: number) => new Date(Date.parse(made.startedAt) + seconds * 1000).toISOString();
       const metrics = [1, 2, 4].map((seconds) => ({ key: 'loss', value: 1 / seconds, step: seconds, loggedAt: at(seconds) }));
-      await tess.ok(`mutation ($input: LogMetricsInput!) { logMetrics(input: $input) { addedCount } }`, { input: { runId: id, metrics } });
+      await tess.ok(LOG_METRICS, { input: { runId: id, metrics } });
       return id;
     };
     const { places, series } = await curvesOf([await run(), await run()], { axis: 'TIME' });
     expect(places).toEqual([1, 2, 4]);
     series.forEach(({ values }) => expect(values).toEqual([1, 0.5, 0.25]));
-  });
-});
-
-describe('many runs', () => {
-  let experimentId: string;
-
-  beforeAll(async () => {
-    experimentId = await newExperiment();
-    for (let i = 0; i < 24; i++) {
-      const lr = 10 ** -(1 + (i % 6));
-      const optimizer = i % 4 < 2 ? 'adam' : 'sgd';
-      const params = { lr: String(lr), optimizer, idle: String((i * 7919) % 101), same: 'x' };
-      await newRun(experimentId, {
-        params,
-        metrics: [{ key: 'loss', value: i === 23 ? 'NaN' : Math.abs(Math.log10(lr) + 3) + (optimizer === 'sgd' ? 0.25 : 0) }],
-      });
-    }
-  });
-
-  it('are lines through parallel axes', async () => {
-    const { parallelCoordinates } = await tess.ok<{
-      parallelCoordinates: {
-        axes: { key: string; kind: string; low: number | null; high: number | null; categories: string[]; direction: string | null }[];
-        lines: { run: { params: { key: string; value: string }[] }; positions: (number | null)[]; texts: (string | null)[] }[];
-      };
-    }>(
-      `query ($input: ParallelCoordinatesInput!) { parallelCoordinates(input: $input) {
-        axes { source key kind low high categories direction } lines { run { params { key value } } positions texts } } }`,
-      { input: { filter: { experimentIds: [experimentId] }, paramKeys: ['lr', 'optimizer'], metricKeys: ['loss'], limit: 20 } },
-    );
-    const { axes, lines } = parallelCoordinates;
-    expect(axes).toMatchObject([
-      { source: 'PARAMETER', key: 'lr', kind: 'LOG', low: 1e-6, high: 0.1, categories: [], direction: null },
-      { key: 'optimizer', kind: 'CATEGORICAL', low: null, high: null, categories: ['adam', 'sgd'] },
-      { source: 'METRIC', key: 'loss', kind: 'LINEAR', low: 0, direction: 'MINIMIZE' },
-    ]);
-    expect(lines.length).toBe(20);
-    expect(lines[0]!.texts).toEqual(['0.000001', 'sgd', 'NaN']);
-    expect(lines[0]!.positions[2]).toBeNull();
-    for (const { run, positions } of lines) {
-      const lr = Number(run.params.find(({ key }) => key === 'lr')!.value);
-      expect(positions[0]).toBeCloseTo((Math.log10(lr) + 6) / 5, 9);
-    }
-  });
-
-  it('tell which parameters moved a metric, the same every time', async () => {
-    const query = `query ($input: ParameterImportanceInput!) { parameterImportance(input: $input) { metricKey method trees seed runCount runsLeftOut
-      outOfBagR2 rest params { key kind importance standardDeviation permutation } interactions { keys importance } leftOut { key reason } } }`;
-    const input = { filter: { experimentIds: [experimentId] }, metricKey: 'loss' };
-    interface Answer {
-      parameterImportance: {
-        method: string;
-        runCount: number;
-        runsLeftOut: number;
-        outOfBagR2: number;
-        params: { key: string; kind: string; importance: number }[];
-        leftOut: { key: string; reason: string }[];
-      };
-    }
-    const startedMs = performance.now();
-    const answer = await tess.ok<Answer>(query, { input });
-    console.log(`importance over 24 runs: ${(performance.now() - startedMs).toFixed(0)} ms`);
-    const { parameterImportance: found } = answer;
-    expect(found).toMatchObject({ runCount: 23, runsLeftOut: 1, leftOut: [] });
-    expect(found.method).toContain('Hutter');
-    expect(found.params[0]).toMatchObject({ key: 'lr', kind: 'LOG' });
-    expect(found.params[0]!.importance).toBeGreaterThan(0.7);
-    expect(found.outOfBagR2).toBeGreaterThan(0.7);
-    expect(await tess.ok<Answer>(query, { input })).toEqual(answer);
-    const named = await tess.ok<Answer>(query, { input: { ...input, paramKeys: ['optimizer', 'same', 'absent'] } });
-    expect(named.parameterImportance.leftOut).toEqual([
-      { key: 'same', reason: 'the same in all runs' },
-      { key: 'absent', reason: 'the same in all runs' },
-    ]);
-    const few = await tess.fails(query, { input: { ...input, metricKey: 'unknown' } });
-    expect(few.extensions).toMatchObject({
-      code: 'BAD_USER_INPUT',
-      expected: '10 to 1000 runs with a finite value of the metric',
-      got: '"0"',
-    });
   });
 });

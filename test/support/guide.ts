@@ -1,3 +1,4 @@
+import { comparisonChapter } from './guide/comparison.js';
 import { Guide } from './guide/recorder.js';
 import { eventsChapter, monitoringChapter } from './guide/monitoring.js';
 import { agreementChapter } from './guide/registry-depth.js';
@@ -26,6 +27,7 @@ export async function writeGuide(service: TestService): Promise<Guide> {
   await monitoringChapter(guide, { modelId: registry.modelId, endpointId });
   await historyChapter(guide, registry);
   await agreementChapter(guide, registry);
+  await comparisonChapter(guide, { versionId: productionVersionId });
   await eventsChapter(guide, registry);
   await webhooksChapter(guide, registry);
   return guide;
