@@ -277,6 +277,34 @@ describe('model versions', () => {
     expect(await register('with onnx', { source: 'models:/with onnx/1' })).toMatchObject({ version: '4', status: 'READY' });
   });
 
+  it('are registered through GraphQL too', async () => {
+    const id = (text: string) => text.replace(/^(?:m-)?(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+    const { createModel } = await tess.ok<{ createModel: { model: { id: string } } }>(
+      'mutation { createModel(input: { name: "by GraphQL", modelType: "TREE", task: OTHER }) { model { id } } }',
+    );
+    const modelId = createModel.model.id;
+    const mutation = `mutation ($input: RegisterModelVersionInput!) {
+      registerModelVersion(input: $input) { modelVersion { version status framework sourceUri run { id } } } }`;
+    const versionOf = async (input: object) =>
+      (await tess.ok<{ registerModelVersion: { modelVersion: object } }>(mutation, { input: { modelId, ...input } })).registerModelVersion
+        .modelVersion;
+    const made = { status: 'READY', framework: 'sklearn', run: { id: id(runId) } };
+    expect(await versionOf({ loggedModelId: id(first) })).toEqual({ ...made, version: 1, sourceUri: `models:/${first}` });
+    await put(`${experimentId}/${runId}/artifacts/by graphql/MLmodel`, SKLEARN);
+    expect(await versionOf({ runId: id(runId), artifactPath: 'by graphql' })).toEqual({
+      ...made,
+      version: 2,
+      sourceUri: `runs:/${runId}/by graphql`,
+    });
+    const codeOf = async (input: object) => (await tess.fails(mutation, { input: { modelId, ...input } })).extensions.code;
+    expect(await codeOf({ runId: id(runId), artifactPath: 'none' })).toBe('CONFLICT');
+    for (const artifactPath of ['../x', '%2e%2e/x', '/x', ''])
+      expect(await codeOf({ runId: id(runId), artifactPath }), artifactPath).toBe('INVALID_PATH');
+    expect(await codeOf({ loggedModelId: id(first), artifactPath: 'x' })).toBe('BAD_USER_INPUT');
+    expect(await codeOf({ loggedModelId: id(first), runId: id(runId) })).toBe('BAD_USER_INPUT');
+    expect(await codeOf({ loggedModelId: modelId })).toBe('NOT_FOUND');
+  });
+
   it('are made whatever an MLmodel file says', async () => {
     await create('odd files');
     const bomb = `a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nflavors: *c\n`;

@@ -121,6 +121,24 @@ export class World {
     return (await this.caller.upload('table.csv', 'a,b\n1,2\n')).uploadId;
   }
 
+  /** A model as the MLflow client logs one, which GraphQL does not. */
+  async newLoggedModel(): Promise<string> {
+    const { url, token } = this.caller;
+    const experiment = this.things.experimentId.replaceAll('-', '');
+    const send = (method: string, path: string, type: string, body: string) =>
+      fetch(`${url}/api/2.0/${path}`, { method, headers: { authorization: `Bearer ${token}`, 'content-type': type }, body });
+    const made = await send(
+      'POST',
+      'mlflow/logged-models',
+      'application/json',
+      JSON.stringify({ experiment_id: experiment, name: 'logged' }),
+    );
+    const { model } = (await made.json()) as { model: { info: { model_id: string } } };
+    const { model_id: id } = model.info;
+    await send('PUT', `mlflow-artifacts/artifacts/${experiment}/models/${id}/artifacts/MLmodel`, 'text/plain', 'flavors:\n  sklearn: {}\n');
+    return id.replace(/^m-(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+  }
+
   /** An upload that has all its parts. */
   async sentUpload(): Promise<string> {
     const { createUpload } = await this.caller.ok<{ createUpload: { uploadId: string; parts: { url: string }[] } }>(
@@ -466,6 +484,7 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   registerModelVersion: [
     async ({ runId }, world) => ({ input: { modelId: await world.newModel(), runId } }),
     async (_, world) => ({ input: { modelId: await world.newModel(), uploadId: await world.newUpload() } }),
+    async (_, world) => ({ input: { modelId: await world.newModel(), loggedModelId: await world.newLoggedModel() } }),
   ],
   restoreExperiment: [
     async (_, world) => {

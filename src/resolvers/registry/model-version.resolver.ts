@@ -48,7 +48,7 @@ export class ModelVersionResolver {
 
   @Mutation(() => ModelVersionPayload, {
     description:
-      'Registers the model of a run or an uploaded ONNX file as the next version, with model.onnx, requirements.txt and model_card.md as its artifacts.',
+      'Registers the model of a run, an uploaded ONNX file or a logged model as the next version. What has a model.onnx gets it, requirements.txt and model_card.md as its artifacts; files of another framework stay where they were logged, for a conversion.',
   })
   async registerModelVersion(
     @Ctx() ctx: RequestContext,
@@ -56,12 +56,7 @@ export class ModelVersionResolver {
     input: RegisterModelVersionInput,
   ): Promise<ModelVersionPayload> {
     const { modelVersions } = ctx.services;
-    const { runId, uploadId, ...rest } = input;
-    if ((runId == null) === (uploadId == null)) throw badInput('input', 'exactly one of runId and uploadId', { runId, uploadId });
-    const { id } =
-      runId == null
-        ? await modelVersions.registerFromUpload(ctx, { ...rest, uploadId: uploadId as string })
-        : await ctx.run((session) => modelVersions.registerFromRun(session, { ...rest, runId }));
+    const { id } = await this.registered(ctx, input);
     return { modelVersion: await modelVersions.settled(ctx, id) };
   }
 
@@ -85,6 +80,20 @@ export class ModelVersionResolver {
   ): Promise<DeletedPayload> {
     await ctx.run((session) => ctx.services.modelVersions.delete(session, input.id));
     return { deletedId: input.id };
+  }
+
+  private registered(ctx: RequestContext, input: RegisterModelVersionInput): Promise<{ id: string }> {
+    const { modelVersions, sourcedVersions } = ctx.services;
+    const { runId, uploadId, loggedModelId, artifactPath, ...rest } = input;
+    const sources = [runId, uploadId, loggedModelId].filter((id) => id != null);
+    if (sources.length !== 1)
+      throw badInput('input', 'exactly one of runId, uploadId and loggedModelId', { runId, uploadId, loggedModelId });
+    if (artifactPath != null && runId == null) throw badInput('input.artifactPath', 'a path together with runId', artifactPath);
+    if (uploadId != null) return modelVersions.registerFromUpload(ctx, { ...rest, uploadId });
+    if (loggedModelId != null) return sourcedVersions.registerLogged(ctx, { ...rest, logged: { loggedModelId } });
+    const ofRun = { runId: runId as string };
+    if (artifactPath == null) return ctx.run((session) => modelVersions.registerFromRun(session, { ...rest, ...ofRun }));
+    return sourcedVersions.registerLogged(ctx, { ...rest, logged: { ...ofRun, path: artifactPath } });
   }
 
   @FieldResolver(() => ModelType, { description: 'The name under which it succeeds others.' })

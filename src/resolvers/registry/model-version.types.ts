@@ -166,6 +166,13 @@ export class ModelVersionType {
   })
   agreementMaxAbsDiff?: number | null;
 
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'Where the files it was registered with are, e.g. `models:/m-…` or `runs:/…`; null for a training or an upload of this service.',
+  })
+  sourceUri?: string | null;
+
   @Field(() => String, { description: 'Subject of the token that registered it.' })
   createdBy!: string;
 
@@ -234,6 +241,19 @@ export class ModelVersionOrderInput {
 export class RegisterModelVersionInput {
   @Field(() => ID, { description: 'The model. NOT_FOUND when there is none.' })
   modelId!: string;
+
+  @Field(() => ID, {
+    nullable: true,
+    description: 'A model that a client has logged with its files, through the MLflow protocol. NOT_FOUND when there is none.',
+  })
+  loggedModelId?: string | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'With `runId`: the folder among the run’s artifacts that has the MLmodel file, e.g. `model`. CONFLICT when it has none, INVALID_PATH when it leads elsewhere.',
+  })
+  artifactPath?: string | null;
 
   @Field(() => ID, {
     nullable: true,

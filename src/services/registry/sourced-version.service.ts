@@ -2,11 +2,13 @@ import { text } from 'node:stream/consumers';
 import { parse } from 'yaml';
 import type { ObjectStore } from '../../adapters/object-store/port.js';
 import type { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import { LoggedModel } from '../../db/entities/tracking/logged-model.entity.js';
 import type { Artifact } from '../../db/entities/tracking/artifact.entity.js';
 import type { Actor, Database } from '../../db/database.js';
 import { type LoggedFiles, readMlmodel, type SourceFolder } from '../../domain/registry/mlmodel.js';
 import { freeArtifactPath } from '../../domain/tracking/artifact-path.js';
-import { AppError, ErrorCode } from '../../errors.js';
+import { toHexId } from '../../domain/tracking/run-tags.js';
+import { AppError, conflict, ErrorCode, notFound, quote } from '../../errors.js';
 import type { ArtifactFolderService, FolderOwner } from '../tracking/artifact-folder.service.js';
 import type { ConversionService } from './conversion.service.js';
 import type { ModelVersionService, NewVersionAttributes, VersionSource } from './model-version.service.js';
@@ -54,10 +56,38 @@ export class SourcedVersionService {
       if (framework !== null && UNTOLD_FRAMEWORKS.includes(model.framework)) model.framework = framework;
       const source: VersionSource = { ...ids, sourceUri: uri, sourceFolder: folder, signature: files?.signature ?? null, ...onnx };
       const version = await versions.register(session, model, source, { ...input, framework: input.framework ?? framework });
-      if (files && !onnx) conversions.offer(session, version, framework);
+      if (files && !onnx) await conversions.offer(session, version, framework);
       return version;
     });
     return versions.settled(actor, id);
+  }
+
+  /** Of a logged model, or of a folder among a run's artifacts. CONFLICT when there is no MLmodel file. */
+  async registerLogged(
+    actor: Actor,
+    input: { modelId: string; logged: { loggedModelId: string } | { runId: string; path: string } } & NewVersionAttributes,
+  ): Promise<ModelVersion> {
+    const { logged, ...attributes } = input;
+    const source = await this.deps.db.transact(actor, async (session): Promise<LoggedSource> => {
+      await this.deps.models.get(session, input.modelId);
+      if ('loggedModelId' in logged) {
+        const { loggedModelId } = logged;
+        const model = await session.em.findOne(LoggedModel, { id: loggedModelId, tenant: session.tenant });
+        if (!model) throw notFound('logged model', loggedModelId);
+        const folder = { owner: { loggedModelId }, path: '' };
+        return { uri: `models:/m-${toHexId(loggedModelId)}`, runId: model.runId, loggedModelId, folder };
+      }
+      const owner = { runId: logged.runId };
+      await this.deps.folders.experimentOf(session, owner);
+      const path = freeArtifactPath(logged.path);
+      if (!path) throw leadsElsewhere(logged.path);
+      return { uri: `runs:/${toHexId(logged.runId)}/${path}`, ...owner, folder: { owner, path } };
+    });
+    const mlmodel = join(source.folder?.path ?? '', 'MLmodel');
+    if (source.folder && !(await this.find(actor, source.folder.owner, mlmodel))) {
+      throw conflict('There is no MLmodel file to register.', { field: 'input', expected: `an artifact at ${mlmodel}`, got: source.uri });
+    }
+    return this.register(actor, { ...attributes, source });
   }
 
   /** Null when there is no MLmodel file, or one that nobody can read. */
@@ -95,6 +125,12 @@ export class SourcedVersionService {
 
 function onnxOf({ objectKey, sizeBytes, sha256, signature }: ModelVersion): Partial<VersionSource> {
   return { sourceKey: objectKey, sizeBytes, sha256, signature };
+}
+
+function leadsElsewhere(path: string): AppError {
+  const expected = 'the path of a folder below the run’s artifacts, such as model';
+  const details = { field: 'input.artifactPath', expected, got: quote(path) };
+  return new AppError(ErrorCode.INVALID_PATH, `input.artifactPath: expected ${expected}, got ${quote(path)}.`, details);
 }
 
 const join = (folder: string, path: string) => (folder === '' ? path : `${folder}/${path}`);
