@@ -49,7 +49,8 @@ export const repeated = <Item extends z.ZodType>(item: Item) =>
 
 export const keyValue = z.object({ key: requiredString, value: string });
 
-const MORE = ' See the API docs for more information about request parameters.';
+/** How MLflow's server ends what it says of a parameter. */
+export const MORE = ' See the API docs for more information about request parameters.';
 
 /** The checked input of an endpoint; refuses in MLflow's words. */
 export function parseRequest(schema: z.ZodObject, input: Record<string, unknown>): unknown {

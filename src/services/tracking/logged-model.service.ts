@@ -43,6 +43,9 @@ export interface LoggedModelMetric {
   datasetDigest: string;
 }
 
+/** MLflow has no bound on them. */
+const MAX_VALUE_LENGTH = 100_000;
+
 /** Models as runs made them, before anybody registers them: files, parameters, tags and metrics of their own. */
 export class LoggedModelService {
   constructor(private readonly experiments: ExperimentService) {}
@@ -57,8 +60,8 @@ export class LoggedModelService {
       runId: input.runId ?? null,
       name: input.name,
       modelType: input.modelType ?? null,
-      params: checkTags('params', input.params ?? []),
-      tags: checkTags('tags', input.tags ?? []),
+      params: checkTags('params', input.params ?? [], MAX_VALUE_LENGTH),
+      tags: checkTags('tags', input.tags ?? [], MAX_VALUE_LENGTH),
       createdBy: session.principal.subject,
     });
     audit(session, 'createLoggedModel', { type: 'loggedModel', id: model.id }, null, { name: model.name, runId: model.runId });
@@ -83,7 +86,7 @@ export class LoggedModelService {
   async setTags(session: Session, id: string, tags: TagEntry[]): Promise<void> {
     const model = await this.locked(session, id);
     const before = model.tags;
-    model.tags = { ...before, ...checkTags('tags', tags) };
+    model.tags = { ...before, ...checkTags('tags', tags, MAX_VALUE_LENGTH) };
     audit(session, 'setLoggedModelTags', { type: 'loggedModel', id }, { tags: before }, { tags: model.tags });
   }
 
@@ -99,7 +102,7 @@ export class LoggedModelService {
   /** A parameter says what it was made with: the same value again changes nothing, another one is refused. */
   async logParams(session: Session, id: string, params: TagEntry[]): Promise<void> {
     const model = await this.locked(session, id);
-    const added = checkTags('params', params);
+    const added = checkTags('params', params, MAX_VALUE_LENGTH);
     for (const [key, value] of Object.entries(added)) {
       const known = Object.hasOwn(model.params, key) ? model.params[key] : undefined;
       if (known !== undefined && known !== value) throw badInput(`params.${key}`, `its value ${known.slice(0, 80)}`, value);

@@ -22,22 +22,31 @@ export async function requireWritable(session: Session, runId: string): Promise<
   if (found.length === 0) await refuseWrite(session, runId);
 }
 
+/** Another value for a parameter that has one, both as far as somebody reads them. */
+export interface ParamChange {
+  key: string;
+  oldValue: string;
+  newValue: string;
+}
+
 /** A parameter says what a run was made with: it can be logged again with the same value, not changed. */
 export async function addParams(session: Session, runId: string, params: TagEntry[]): Promise<Record<string, string>> {
   const record = checkTags('input.params', params);
   await insertPairs(session, 'run_param', runId, record, 'on conflict (run_id, key) do nothing');
-  const [different] = await sql<{ key: string; value: string }>(
+  const changes = await sql<ParamChange>(
     session.em,
-    `select p.key, p.value from run_param p join unnest(?::text[], ?::text[]) as n(key, value) on n.key = p.key and n.value <> p.value
-     where p.tenant = ? and p.run_id = ? limit 1`,
+    `select p.key, left(p.value, 80) as "oldValue", left(n.value, 80) as "newValue"
+     from run_param p join unnest(?::text[], ?::text[]) with ordinality as n(key, value, place) on n.key = p.key and n.value <> p.value
+     where p.tenant = ? and p.run_id = ? order by n.place`,
     [Object.keys(record), Object.values(record), session.tenant, runId],
   );
-  if (different) {
-    throw conflict(`Parameter "${different.key}" of this run is already "${different.value.slice(0, 80)}"; parameters do not change.`, {
+  const [first] = changes;
+  if (first) {
+    throw conflict(`Parameter "${first.key}" of this run is already "${first.oldValue}"; parameters do not change.`, {
       field: 'input.params',
-      key: different.key,
-      expected: different.value.slice(0, 80),
-      got: record[different.key]?.slice(0, 80),
+      expected: first.oldValue,
+      got: first.newValue,
+      changes,
     });
   }
   return record;

@@ -12,6 +12,7 @@ export const MAX_TAG_VALUE_LENGTH = 8_000;
 const MAX_METRICS = 1_000;
 const MAX_PARAMS_AND_TAGS = 100;
 const MAX_ENTITIES = 1_000;
+const MAX_DATASET_LENGTHS = { name: 500, digest: 36, source: 65_535, schema: 1_048_575, profile: 16_777_215 } as const;
 /** The last millisecond that a timestamp of the database can hold is later. */
 const MAX_TIME_MS = 8.64e15;
 
@@ -47,6 +48,9 @@ export function checkLength(name: string, limit: number, text: string): void {
 function cut(text: string, limit: number): string {
   return text.length > limit ? [...text].slice(0, limit).join('') : text;
 }
+
+/** Tags that a run begins with: MLflow's server takes their keys as they are. */
+export const cutTag = ({ key, value }: TagEntry): TagEntry => ({ key, value: cut(value, MAX_TAG_VALUE_LENGTH) });
 
 export function checkedParam({ key, value }: TagEntry, path = ''): TagEntry {
   checkKey(`${path}key`, key);
@@ -89,9 +93,11 @@ function checkMetricKey(key: string, path: string): void {
 function checkTimestamp({ key, value, timestamp }: MetricToCheck, path: string): void {
   if (timestamp >= 0 && timestamp <= MAX_TIME_MS) return;
   throw invalidParameter(
-    `Invalid value ${timestamp} for parameter '${path}' supplied: metric '${key}' (value=${value}). Timestamp must be a nonnegative long (64-bit integer) `,
+    `Invalid value ${timestamp} for parameter '${path}' supplied: metric '${key}' (value=${pythonFloat(value)}). Timestamp must be a nonnegative long (64-bit integer) `,
   );
 }
+
+const pythonFloat = (value: number) => (Number.isInteger(value) ? `${value}.0` : String(value));
 
 export function checkBatchSize(metrics: unknown[], params: unknown[], tags: unknown[]): void {
   const check = (name: string, limit: number, length: number) => {
@@ -113,6 +119,13 @@ export function checkUniqueKeys(params: TagEntry[]): void {
   throw invalidParameter(
     `Duplicate parameter keys have been submitted: [${repeated.join(', ')}]. Please ensure the request contains only one param value per param key.`,
   );
+}
+
+/** A dataset that a run reads, as MLflow bounds it. */
+export function checkDataset(dataset: Partial<Record<keyof typeof MAX_DATASET_LENGTHS, string | null | undefined>>): void {
+  for (const field of ['name', 'digest', 'source', 'schema', 'profile'] as const) {
+    checkLength(field, MAX_DATASET_LENGTHS[field], dataset[field] ?? '');
+  }
 }
 
 /** A time that a client gives in milliseconds since 1970. */

@@ -26,9 +26,11 @@ export const experimentEndpoints: Endpoint[] = [
     async (call, { name, artifact_location: location, tags }) => {
       checkLength('name', MAX_NAME_LENGTH, name);
       tags.forEach(checkTag);
-      const experiment = await call.run((session) =>
-        call.services.experiments.create(session, { name, tags, artifactLocation: location || null }).catch(alreadyExists(name)),
-      );
+      const experiment = await call.run(async (session) => {
+        // It is the oldest of each tenant.
+        await call.services.experiments.default(session);
+        return call.services.experiments.create(session, { name, tags, artifactLocation: location || null }).catch(alreadyExists(name));
+      });
       return { experiment_id: toExperimentId(experiment) };
     },
   ),

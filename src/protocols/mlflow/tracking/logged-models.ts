@@ -11,7 +11,6 @@ import { jsonEndpoint, type Call, type Endpoint } from '../endpoint.js';
 import { doesNotExist, invalidParameter } from '../errors.js';
 import { loggedModelIdOf, runIdOf, toExperimentId, toModelId } from '../ids.js';
 import { boolean, keyValue, repeated, requiredString, string } from '../protobuf-json.js';
-import { checkedParam, checkedTag } from './checks.js';
 import { findActiveExperiment } from './lookup.js';
 import { artifactRoot, toEntries, toMetricValue } from './views.js';
 
@@ -36,8 +35,6 @@ export const loggedModelEndpoints: Endpoint[] = [
     }),
     async (call, input) => {
       checkName(input.name);
-      const params = input.params.map((param, i) => checkedParam(param, `params[${i}].`));
-      const tags = input.tags.map((tag, i) => checkedTag(tag, `tags[${i}].`));
       return onModel(call, null, async (session) => {
         const experiment = await findActiveExperiment(session, call.services, input.experiment_id);
         return call.services.loggedModels.create(session, {
@@ -45,8 +42,8 @@ export const loggedModelEndpoints: Endpoint[] = [
           name: input.name || randomName(),
           runId: input.source_run_id ? runIdOf(input.source_run_id) : null,
           modelType: input.model_type || null,
-          params,
-          tags,
+          params: input.params,
+          tags: input.tags,
         });
       });
     },
@@ -79,10 +76,7 @@ export const loggedModelEndpoints: Endpoint[] = [
     '/mlflow/logged-models/:model_id/tags',
     Role.ENGINEER,
     z.object({ ...ofModel, tags: repeated(keyValue) }),
-    (call, { model_id: text, tags }) => {
-      const checked = tags.map((tag, i) => checkedTag(tag, `tags[${i}].`));
-      return onModel(call, text, (session, id) => call.services.loggedModels.setTags(session, id, checked));
-    },
+    (call, { model_id: text, tags }) => onModel(call, text, (session, id) => call.services.loggedModels.setTags(session, id, tags)),
   ),
   jsonEndpoint(
     ['DELETE'],
@@ -101,10 +95,7 @@ export const loggedModelEndpoints: Endpoint[] = [
     '/mlflow/logged-models/:model_id/params',
     Role.ENGINEER,
     z.object({ ...ofModel, params: repeated(keyValue) }),
-    (call, { model_id: text, params }) => {
-      const checked = params.map((param, i) => checkedParam(param, `params[${i}].`));
-      return onModel(call, text, (session, id) => call.services.loggedModels.logParams(session, id, checked));
-    },
+    (call, { model_id: text, params }) => onModel(call, text, (session, id) => call.services.loggedModels.logParams(session, id, params)),
   ),
 ];
 

@@ -2,12 +2,12 @@ import { z } from 'zod';
 import { Role } from '../../../domain/platform/principal.js';
 import { AppError, ErrorCode } from '../../../errors.js';
 import type { TagEntry } from '../../../services/tracking/experiment.service.js';
-import { requireWritable } from '../../../services/tracking/run-pairs.js';
+import { requireWritable, type ParamChange } from '../../../services/tracking/run-pairs.js';
 import { jsonEndpoint, type Call, type Endpoint } from '../endpoint.js';
 import { doesNotExist, invalidParameter } from '../errors.js';
 import { loggedModelIdOf } from '../ids.js';
 import { integer, keyValue, optionalString, repeated, requiredDouble, requiredInteger, requiredString, string } from '../protobuf-json.js';
-import { checkBatchSize, checkedParam, checkedTag, checkMetric, checkMetrics, checkUniqueKeys, onRun } from './checks.js';
+import { checkBatchSize, checkDataset, checkedParam, checkedTag, checkMetric, checkMetrics, checkUniqueKeys, onRun } from './checks.js';
 import { addToModelHistory, MODEL_HISTORY_TAG, modelEntry } from './model-history.js';
 import { ofRun, runOf } from './runs.js';
 
@@ -55,7 +55,7 @@ interface Batch {
 }
 
 /** One transaction for all that a request logs. */
-function log(call: Call, run: string, { metrics, params, tags }: Batch): Promise<void> {
+function log(call: Call, run: string, { metrics, params, tags }: Batch, isBatch = false): Promise<void> {
   const points = metrics.map(({ key, value, timestamp, step }) => ({ key, value, step: step ?? 0, loggedAt: new Date(timestamp) }));
   const ofModels = metrics.flatMap((one, i) =>
     one.model_id
@@ -66,7 +66,7 @@ function log(call: Call, run: string, { metrics, params, tags }: Batch): Promise
   return onRun(run, (id) =>
     call.run(async (session) => {
       if (points.length + params.length + tags.length === 0) await requireWritable(session, id);
-      if (params.length > 0) await runs.logParams(session, id, params).catch(asChangedParam(run, params.length));
+      if (params.length > 0) await runs.logParams(session, id, params).catch(asChangedParam(run, isBatch));
       if (points.length > 0) await runs.logMetrics(session, id, points, Number.MIN_SAFE_INTEGER);
       await loggedModels.logMetrics(session, id, ofModels);
       if (tags.length > 0) await runs.setTags(session, id, tags);
@@ -74,14 +74,17 @@ function log(call: Call, run: string, { metrics, params, tags }: Batch): Promise
   );
 }
 
-/** Another value for a parameter that has one, in MLflow's words for one parameter and for several. */
-const asChangedParam = (run: string, count: number) => (error: unknown) => {
-  if (!(error instanceof AppError) || error.code !== ErrorCode.CONFLICT || error.details.field !== 'input.params') throw error;
-  const { key, expected, got } = error.details;
+/** Another value for a parameter that has one, in MLflow's words for one parameter and for a batch. */
+const asChangedParam = (run: string, isBatch: boolean) => (error: unknown) => {
+  if (!(error instanceof AppError) || error.code !== ErrorCode.CONFLICT || !Array.isArray(error.details['changes'])) throw error;
+  const changes = error.details['changes'] as ParamChange[];
+  const told = changes.map(({ key, oldValue, newValue }) =>
+    isBatch
+      ? `{'key': '${key}', 'old_value': '${oldValue}', 'new_value': '${newValue}'}`
+      : `Param with key='${key}' was already logged with value='${oldValue}' for run ID='${run}'. Attempted logging new value '${newValue}'.`,
+  );
   throw invalidParameter(
-    count === 1
-      ? `Changing param values is not allowed. Param with key='${String(key)}' was already logged with value='${expected}' for run ID='${run}'. Attempted logging new value '${got}'.`
-      : `Changing param values is not allowed. Params were already logged='[{'key': '${String(key)}', 'old_value': '${expected}', 'new_value': '${got}'}]' for run ID='${run}'.`,
+    `Changing param values is not allowed. ${isBatch ? `Params were already logged='[${told.join(', ')}]' for run ID='${run}'.` : told[0]}`,
   );
 };
 
@@ -135,7 +138,7 @@ export const loggingEndpoints: Endpoint[] = [
       const tags = input.tags.map((tag, i) => checkedTag(tag, `tags[${i}].`));
       checkBatchSize(metrics, params, tags);
       checkUniqueKeys(params);
-      await log(call, runOf(input), { metrics, params, tags });
+      await log(call, runOf(input), { metrics, params, tags }, true);
       return {};
     },
   ),
@@ -174,6 +177,7 @@ export const loggingEndpoints: Endpoint[] = [
         schema: dataset.schema || null,
         profile: dataset.profile || null,
       }));
+      input.datasets.forEach(({ dataset }) => checkDataset(dataset));
       const models = input.models.map(({ model_id: id }) => ({ loggedModelId: loggedModelIdOf(id), step: 0 }));
       await onRun(runOf(input), (id) =>
         call.run(async (session) => {

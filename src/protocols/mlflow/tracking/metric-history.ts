@@ -4,7 +4,7 @@ import { fromHexId } from '../../../domain/tracking/run-tags.js';
 import { readMetricOfRuns, readMetricPage, sampleMetricOfRuns } from '../../../services/tracking/metric-pages.js';
 import { jsonEndpoint, type Endpoint } from '../endpoint.js';
 import { invalidParameter } from '../errors.js';
-import { integer, repeated, requiredString, string } from '../protobuf-json.js';
+import { integer, MORE, repeated, requiredString, string } from '../protobuf-json.js';
 import { onRun, onRuns } from './checks.js';
 import { ofRun, runOf } from './runs.js';
 import { toMetric, toMetricOfRun } from './views.js';
@@ -39,10 +39,15 @@ export const metricHistoryEndpoints: Endpoint[] = [
     ['GET'],
     '/mlflow/metrics/get-history-bulk',
     Role.VIEWER,
-    z.object({ run_id: repeated(z.string()), metric_key: requiredString, max_results: integer }),
+    z.object({ run_id: repeated(z.string()), metric_key: string, max_results: integer }),
     async (call, { run_id: texts, metric_key: key, max_results: limit }) => {
       if (texts.length === 0) throw invalidParameter('GetMetricHistoryBulk request must specify at least one run_id.');
-      checkRunCount('GetMetricHistoryBulk', texts);
+      if (texts.length > MAX_RUNS_PER_REQUEST) {
+        throw invalidParameter(
+          `GetMetricHistoryBulk request cannot specify more than ${MAX_RUNS_PER_REQUEST} run_ids. Received ${texts.length} run_ids.`,
+        );
+      }
+      if (key === '') throw invalidParameter('GetMetricHistoryBulk request must specify a metric_key.');
       const count = Math.min(limit ?? MAX_BULK_RESULTS, MAX_BULK_RESULTS);
       if (count < 1) throw invalidParameter(`Invalid value ${count} for parameter 'max_results' supplied. It must be a positive integer.`);
       // Here alone, runs that do not exist have no points.
@@ -57,16 +62,15 @@ export const metricHistoryEndpoints: Endpoint[] = [
     Role.VIEWER,
     z.object({ run_ids: repeated(z.string()), metric_key: requiredString, start_step: integer, end_step: integer, max_results: integer }),
     async (call, { run_ids: texts, metric_key: key, start_step: from, end_step: to, max_results: limit }) => {
-      if (texts.length === 0)
+      if (texts.length === 0) throw invalidParameter(`Missing value for required parameter 'run_ids'.${MORE}`);
+      if (texts.length > MAX_RUNS_PER_REQUEST) {
         throw invalidParameter(
-          "Missing value for required parameter 'run_ids'. See the API docs for more information about request parameters.",
+          `GetMetricHistoryBulkInterval request must specify at most ${MAX_RUNS_PER_REQUEST} run_ids. Received ${texts.length} run_ids.${MORE}`,
         );
-      checkRunCount('GetMetricHistoryBulkInterval', texts);
+      }
       const count = limit ?? MAX_RESULTS_PER_RUN;
       if (count < 1 || count > MAX_RESULTS_PER_RUN) {
-        throw invalidParameter(
-          `max_results must be between 1 and ${MAX_RESULTS_PER_RUN}. See the API docs for more information about request parameters.`,
-        );
+        throw invalidParameter(`max_results must be between 1 and ${MAX_RESULTS_PER_RUN}.${MORE}`);
       }
       if ((from === null) !== (to === null))
         throw invalidParameter('If either start step or end step are specified, both must be specified.');
@@ -84,10 +88,3 @@ export const metricHistoryEndpoints: Endpoint[] = [
     },
   ),
 ];
-
-function checkRunCount(name: string, runs: string[]): void {
-  if (runs.length <= MAX_RUNS_PER_REQUEST) return;
-  throw invalidParameter(
-    `${name} request ${name.endsWith('Interval') ? 'must specify at most' : 'cannot specify more than'} ${MAX_RUNS_PER_REQUEST} run_ids. Received ${runs.length} run_ids.`,
-  );
-}

@@ -5,8 +5,8 @@ import { RUN_TAGS } from '../../../domain/tracking/run-tags.js';
 import { readRunDetails } from '../../../services/tracking/run-details.js';
 import { jsonEndpoint, type Endpoint } from '../endpoint.js';
 import { invalidParameter } from '../errors.js';
-import { integer, keyValue, optionalString, repeated, string } from '../protobuf-json.js';
-import { checkedTag, onRun, toTime } from './checks.js';
+import { integer, keyValue, MORE, optionalString, repeated, string } from '../protobuf-json.js';
+import { cutTag, onRun, toTime } from './checks.js';
 import { findActiveExperiment, showRuns } from './lookup.js';
 import { fromStatus, toRunInfo } from './views.js';
 
@@ -17,9 +17,7 @@ export const ofRun = { run_id: optionalString, run_uuid: optionalString };
 export function runOf(input: { run_id?: string | null | undefined; run_uuid?: string | null | undefined }): string {
   const id = input.run_id || input.run_uuid;
   if (!id) {
-    throw invalidParameter(
-      "Missing value for required parameter 'run_id'. See the API docs for more information about request parameters.",
-    );
+    throw invalidParameter(`Missing value for required parameter 'run_id'.${MORE}`);
   }
   return id;
 }
@@ -31,7 +29,7 @@ export const runEndpoints: Endpoint[] = [
     Role.ENGINEER,
     z.object({ experiment_id: string, start_time: integer, run_name: string, tags: repeated(keyValue) }),
     async (call, input) => {
-      const tags = input.tags.map((tag, i) => checkedTag(tag, `tags[${i}].`));
+      const tags = input.tags.map(cutTag);
       const tagged = tags.find(({ key }) => key === RUN_TAGS.name)?.value;
       if (input.run_name && tagged && input.run_name !== tagged) {
         throw invalidParameter(

@@ -35,7 +35,7 @@ export function toExperiment(experiment: Experiment): object {
   return {
     experiment_id: toExperimentId(experiment),
     name: experiment.name,
-    artifact_location: artifactRoot(experiment),
+    artifact_location: experiment.artifactLocation ?? artifactRoot(experiment),
     lifecycle_stage: toStage(experiment.state),
     last_update_time: experiment.updatedAt.getTime(),
     creation_time: experiment.createdAt.getTime(),
