@@ -154,6 +154,23 @@ describe('what a model leaves behind', () => {
     expect(events.nodes).toMatchObject([{ payload: { alias: 'champion', version: null, previousVersionId: id } }]);
   });
 
+  it('a version that goes while people write about it leaves nothing half done', async () => {
+    const REMOVE_VERSION = 'mutation ($id: ID!) { deleteModelVersion(input: { id: $id }) { deletedId } }';
+    for (let round = 0; round < 5; round++) {
+      const { modelId, id } = await commented();
+      const answers = await Promise.all([
+        ...Array.from({ length: 4 }, () => tess.send(ADD, { input: { modelVersionId: id, body: 'too late?' } })),
+        tess.send(REMOVE_VERSION, { id }),
+        bob.send(APPROVE, { id }),
+        tess.send(ALIAS, { modelId, id, alias: 'late' }),
+      ]);
+      for (const { errors } of answers) expect([undefined, 'NOT_FOUND']).toContain(errors?.[0]?.extensions.code);
+      expect(await left('model_alias', modelId, id)).toBe(0);
+      expect(await left('approval', modelId, id)).toBe(0);
+      expect(await left('model_comment', modelId, id)).toBe(1);
+    }
+  });
+
   it('a model goes with all of that; one whose version is deployed or was in production stays', async () => {
     const { modelId, id } = await commented();
     const DELETE = 'mutation ($id: ID!) { deleteModel(input: { id: $id }) { deletedId } }';

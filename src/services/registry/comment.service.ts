@@ -22,8 +22,10 @@ export class CommentService {
 
   async add(session: Session, { on, body }: { on: { modelId: string } | { modelVersionId: string }; body: string }): Promise<ModelComment> {
     checkBody(body);
-    const version = 'modelVersionId' in on ? await this.versions.get(session, on.modelVersionId) : null;
-    const model = await this.models.get(session, 'modelId' in on ? on.modelId : version!.modelId);
+    const modelId = 'modelId' in on ? on.modelId : (await this.versions.get(session, on.modelVersionId)).modelId;
+    // Neither may be deleted meanwhile.
+    const model = await this.models.lock(session, modelId);
+    const version = 'modelVersionId' in on ? await this.versions.getFresh(session, on.modelVersionId) : null;
     const comment = session.em.create(ModelComment, {
       tenant: session.tenant,
       modelId: model.id,
