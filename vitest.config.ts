@@ -9,7 +9,18 @@ const shared = {
 };
 
 /** What touches queues, wake-ups and stored files. */
-const ON_ENGINES = ['artifact', 'dataset', 'registry', 'run', 'subscription-cuts', 'trained-predict', 'training'];
+const ON_ENGINES = [
+  'artifact',
+  'dataset',
+  'direct-upload',
+  'mlflow-artifacts',
+  'mlflow-registry',
+  'registry',
+  'run',
+  'subscription-cuts',
+  'trained-predict',
+  'training',
+];
 
 export default defineConfig({
   test: {
