@@ -77,6 +77,38 @@ describe('experiments of the MLflow protocol', () => {
   });
 });
 
+describe('requests at the same moment', () => {
+  it('make one experiment of a name, and one default experiment', async () => {
+    const team = await MlflowCaller.of(service, { tenant: 'racers' });
+    const made = await Promise.all(
+      Array.from({ length: 8 }, () => team.send<{ error_code?: string }>('POST', 'experiments/create', { body: { name: 'same' } })),
+    );
+    expect(made.filter(({ status }) => status === 200)).toHaveLength(1);
+    for (const { status, body } of made.filter((one) => one.status !== 200)) {
+      expect([status, body.error_code]).toEqual([400, 'RESOURCE_ALREADY_EXISTS']);
+    }
+    const { experiments } = await team.post<{ experiments: ExperimentShape[] }>('experiments/search', { max_results: 10 });
+    expect(experiments.map(({ name }) => name).sort()).toEqual(['Default', 'same']);
+  });
+
+  it('log to one run, nothing lost', async () => {
+    const runId = await tess.newRun();
+    await Promise.all(
+      Array.from({ length: 12 }, (_, i) =>
+        tess.post('runs/log-batch', {
+          run_id: runId,
+          metrics: [{ key: 'm', value: i, timestamp: i, step: i }],
+          params: [{ key: `p${i % 3}`, value: 'same' }],
+          tags: [{ key: `t${i % 2}`, value: String(i) }],
+        }),
+      ),
+    );
+    const { data } = await tess.run(runId);
+    expect(data.metrics).toEqual([{ key: 'm', value: 11, timestamp: 11, step: 11 }]);
+    expect([data.params?.length, data.tags?.length]).toEqual([3, 3]);
+  });
+});
+
 describe('runs of the MLflow protocol', () => {
   it('keep what a client says of them', async () => {
     const { run } = await tess.post<{ run: MlflowRun }>('runs/create', {

@@ -9,10 +9,7 @@ const HTTP_STATUS = {
   RESOURCE_DOES_NOT_EXIST: 404,
   ENDPOINT_NOT_FOUND: 404,
   NOT_FOUND: 404,
-  ABORTED: 409,
-  INVALID_STATE: 500,
   INTERNAL_ERROR: 500,
-  NOT_IMPLEMENTED: 501,
   TEMPORARILY_UNAVAILABLE: 503,
   DEADLINE_EXCEEDED: 504,
 } as const;
@@ -67,7 +64,12 @@ function codeOf(code: ErrorCode): MlflowErrorCode {
 }
 
 /** PostgreSQL's unique and foreign keys, behind the services' own checks: two requests met between such a check and its write. */
-const RACES: Record<string, MlflowErrorCode> = { '23505': 'RESOURCE_ALREADY_EXISTS', '23503': 'RESOURCE_DOES_NOT_EXIST' };
+const RACES: Record<string, MlflowErrorCode> = {
+  '23505': 'RESOURCE_ALREADY_EXISTS',
+  '23503': 'RESOURCE_DOES_NOT_EXIST',
+  // A deadlock: clients try again.
+  '40P01': 'TEMPORARILY_UNAVAILABLE',
+};
 
 /** Any error as MLflow's protocol tells it; null for one that is a fault of this service. */
 export function toMlflowError(error: unknown): MlflowError | null {
