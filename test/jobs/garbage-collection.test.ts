@@ -1,0 +1,103 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { Role } from '../../src/domain/platform/principal.js';
+import { sql } from '../support/embedded.js';
+import { ServiceGroup } from '../support/processes.js';
+import type { Caller } from '../support/service.js';
+import { createRun, mutate } from '../support/tracking.js';
+import { createExperiment } from '../support/training.js';
+
+const RUNS = 12;
+const POINTS = 60_000;
+const FILES = 10;
+
+let group: ServiceGroup;
+let root: Caller;
+
+beforeAll(async () => {
+  group = await ServiceGroup.create();
+  root = await group.as(await group.start('api'), { role: Role.ADMIN });
+});
+afterAll(() => group?.close());
+
+const count = async (text: string): Promise<number> => ((await sql(group.database.url, text)) as [{ n: number }])[0].n;
+
+/** Files of runs in the store. */
+async function runFiles(): Promise<number> {
+  const files = await readdir(join(group.dataDir, 'artifacts', 'objects', 'acme', 'runs'), { recursive: true, withFileTypes: true }).catch(
+    () => [],
+  );
+  return files.filter((file) => file.isFile()).length;
+}
+
+it('a collection whose worker is killed with -9 again and again removes everything once, and leaves no orphan', async () => {
+  const experimentId = await createExperiment(root);
+  const { uploadId } = await root.upload('f.txt', 'content');
+  for (let i = 0; i < RUNS; i++) {
+    const runId = await createRun(root, { experimentId });
+    await Promise.all(
+      Array.from({ length: FILES }, (_, n) => mutate(root, 'logArtifact', { runId, path: `f-${n}.txt`, uploadId }, '__typename')),
+    );
+    await sql(
+      group.database.url,
+      `insert into metric_point (tenant, run_id, key, step, logged_at, value, seq)
+       select 'acme', '${runId}', 'loss', n, timestamptz '2026-01-01', n, n from generate_series(1, ${POINTS}) n`,
+    );
+  }
+  const bystander = await createRun(root);
+  await mutate(root, 'logArtifact', { runId: bystander, path: 'f.txt', uploadId }, '__typename');
+  await mutate(root, 'deleteExperiment', { id: experimentId }, '__typename');
+  expect(await runFiles()).toBe(RUNS * FILES + 1);
+  const { job } = await mutate<{ job: { id: string } }>(root, 'collectGarbage', { olderThanDays: 0 }, 'job { id }');
+  const status = async () => {
+    const answer = await root.ok<{
+      job: { status: string; attempt: number; errorMessage: string | null; result: Record<string, unknown> };
+    }>(`query ($id: ID!) { job(id: $id) { status attempt errorMessage result } }`, { id: job.id });
+    return answer.job;
+  };
+  let kills = 0;
+  for (const afterMs of [150, 300]) {
+    const worker = await group.start('worker');
+    for (const deadline = Date.now() + 20_000; (await status()).status !== 'RUNNING' && Date.now() < deadline;)
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    await new Promise((resolve) => setTimeout(resolve, afterMs));
+    const killed = (await status()).status === 'RUNNING';
+    await worker.end('SIGKILL');
+    if (killed) kills += 1;
+    await sql(group.database.url, `update job set heartbeat_at = now() - interval '1 hour' where id = '${job.id}' and status = 'RUNNING'`);
+  }
+  await group.start('worker');
+  for (
+    const deadline = Date.now() + 60_000;
+    (await status()).status !== 'SUCCEEDED';
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  ) {
+    if (Date.now() > deadline) throw new Error(`The collection is ${JSON.stringify(await status())}.`);
+  }
+  const { result, attempt } = await status();
+  expect(result).toMatchObject({ runs: RUNS, experiments: 1, metricPoints: RUNS * POINTS, files: RUNS * FILES, keptCount: 0 });
+  expect(await count(`select count(*)::int as n from metric_point`)).toBe(0);
+  expect(await count(`select count(*)::int as n from run`)).toBe(1);
+  expect(await count(`select count(*)::int as n from artifact`)).toBe(1);
+  // What is left of the dead workers' files has its row for the sweeper; nothing else is in the store.
+  const staged = await count(`select count(*)::int as n from staged_object where object_key like 'acme/runs/%'`);
+  const left = await runFiles();
+  expect(left).toBeLessThanOrEqual(1 + staged);
+  await sql(group.database.url, `update staged_object set created_at = now() - interval '2 days'`);
+  const check = await mutate<{ job: { id: string } }>(root, 'collectGarbage', { checkStorage: true }, 'job { id }');
+  for (;;) {
+    const { job: now } = await root.ok<{ job: { status: string; result: { storage: object } } }>(
+      `query ($id: ID!) { job(id: $id) { status result } }`,
+      { id: check.job.id },
+    );
+    if (now.status === 'SUCCEEDED') {
+      expect(now.result.storage).toMatchObject({ objectsWithoutRow: { count: 0 }, rowsWithoutObject: { count: 0 } });
+      break;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  console.log(
+    `${RUNS} runs with ${POINTS} points each collected in ${attempt} attempts, ${kills} kills -9 in its midst; ${left - 1} files left to the sweeper`,
+  );
+}, 180_000);
