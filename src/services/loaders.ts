@@ -1,3 +1,4 @@
+// one file because it is the one list of what a request reads in bulk, each a line or a short function.
 import type { EntityName, FilterQuery } from '@mikro-orm/core';
 import DataLoader from 'dataloader';
 import { Alert } from '../db/entities/monitoring/alert.entity.js';

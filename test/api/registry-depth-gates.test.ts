@@ -280,10 +280,7 @@ describe('approvals', () => {
     const globex = await service.as({ tenant: 'globex', role: Role.ADMIN });
     expect((await globex.fails(APPROVE, { input })).extensions.code).toBe('NOT_FOUND');
     for (const reason of ['', '  ', 'x'.repeat(2_001)])
-      expect((await bob.fails(REJECT, { input: { ...input, reason } })).extensions).toMatchObject({
-        code: 'BAD_USER_INPUT',
-        field: 'input.reason',
-      });
+      expect((await bob.fails(REJECT, { input: { ...input, reason } })).extensions.field).toBe('input.reason');
   });
 
   it('given by many at once and a promotion beside them leave one truth', async () => {

@@ -4,7 +4,8 @@ import { Role } from '../../domain/platform/principal.js';
 import { DEFAULT_GATE_POLICY, gatePolicyOf } from '../../domain/registry/gate-policy.js';
 import type { RequestContext } from '../request-context.js';
 import { GatePolicyType, UpdateGatePolicyInput } from './gate-policy.types.js';
-import { GateResultType, ModelVersionType } from './model-version.types.js';
+import { GateResultType } from './gate.types.js';
+import { ModelVersionType } from './model-version.types.js';
 import { ModelPayload, ModelType } from './model.types.js';
 
 @Resolver(() => ModelType)

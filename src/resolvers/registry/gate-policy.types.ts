@@ -1,6 +1,6 @@
 import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { describeEnum } from '../types/common.types.js';
-import { GateEnum } from './model-version.types.js';
+import { GateEnum } from './gate.types.js';
 
 export const SoloGateEnum = describeEnum('SoloGate', 'A gate that a version can pass without another in production beside it.', {
   EVALUATION: 'Better than the baseline on rows that it never saw.',

@@ -7,9 +7,9 @@ import { RunType } from '../tracking/run.types.js';
 import { KeyValue, OrderDirection, toKeyValues } from '../types/common.types.js';
 import { PageArgs, toConnection } from '../types/connection.js';
 import { EvaluationType } from './evaluation.types.js';
+import { GateResultType } from './gate.types.js';
 import {
   DeleteModelVersionInput,
-  GateResultType,
   ModelVersionConnection,
   ModelVersionFilterInput,
   ModelVersionOrderInput,

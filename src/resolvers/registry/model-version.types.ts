@@ -12,12 +12,6 @@ export const VersionStatusEnum = describeEnum('ModelVersionStatus', 'Whether the
   FAILED: 'Given up; `error` says why.',
 });
 
-export const GateEnum = describeEnum('Gate', 'Evidence that a stage asks for.', {
-  EVALUATION: 'Better than the baseline on rows that it never saw; for the first production version.',
-  VALIDATION: 'Signature, sample predictions, holdout metrics, latency and agreement; for STAGING.',
-  SHADOW: 'Answered a copy of production’s traffic well; for PRODUCTION beside a version that is there.',
-});
-
 export const TensorSemanticEnum = describeEnum('TensorSemantic', 'How a plain value of a named row becomes a tensor element.', {
   NUMERIC: 'A number; null is a missing value.',
   CATEGORICAL: 'A text; null is a missing value.',
@@ -77,45 +71,6 @@ export class NamedMetric {
 
   @Field(() => MetricValue, { description: 'Its value; losses are in nats or in units of the target.' })
   value!: number;
-}
-
-@ObjectType('GateCheck', { description: 'One thing that was demanded, with what was found.' })
-export class GateCheckType {
-  @Field(() => String, { description: 'Stable name, e.g. `latency_p95_ms`.' })
-  name!: string;
-
-  @Field(() => Boolean, { description: 'Whether it holds.' })
-  passed!: boolean;
-
-  @Field(() => String, { description: 'What would have been enough.' })
-  expected!: string;
-
-  @Field(() => String, { description: 'What was found.' })
-  got!: string;
-
-  @Field(() => String, { description: 'The finding as a sentence.' })
-  message!: string;
-}
-
-@ObjectType('GateResult', { description: 'The newest decision of a gate about a version.' })
-export class GateResultType {
-  @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
-  id!: string;
-
-  @Field(() => GateEnum, { description: 'What was judged: evaluation, validation or shadow.' })
-  gate!: keyof typeof GateEnum;
-
-  @Field(() => Boolean, { description: 'True when every check passed.' })
-  passed!: boolean;
-
-  @Field(() => [GateCheckType], { description: 'Its conditions, in order.' })
-  checks!: GateCheckType[];
-
-  @Field(() => DateTime, { description: 'When it was decided, UTC.' })
-  createdAt!: Date;
-
-  /** Shown as an object. */
-  comparedWithId?: string | null;
 }
 
 @ObjectType('ModelVersion', { description: 'One model file with what is known about it; the file never changes.' })

@@ -2,7 +2,7 @@ import { ArgsType, Field, Float, ID, InputType, Int, ObjectType } from 'type-gra
 import { connectionOf } from '../types/connection.js';
 import { describeEnum, describeOrderFields, OrderDirection } from '../types/common.types.js';
 import { DateTime, SafeInt } from '../types/scalars.js';
-import { GateResultType } from '../registry/model-version.types.js';
+import { GateResultType } from '../registry/gate.types.js';
 import { EndpointType } from './endpoint.types.js';
 
 export const DeploymentMode = describeEnum('DeploymentMode', 'What a deployment does with traffic.', {

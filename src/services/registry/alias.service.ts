@@ -85,16 +85,6 @@ export class AliasService {
     return session.em.findOneOrFail(ModelVersion, { id: present.modelVersionId, tenant: session.tenant });
   }
 
-  /** By alias. */
-  listOfModel(session: Session, modelId: string): Promise<ModelAlias[]> {
-    return session.em.find(ModelAlias, { tenant: session.tenant, modelId }, { orderBy: { alias: 'ASC' } });
-  }
-
-  /** By alias. */
-  listOfVersion(session: Session, modelVersionId: string): Promise<ModelAlias[]> {
-    return session.em.find(ModelAlias, { tenant: session.tenant, modelVersionId }, { orderBy: { alias: 'ASC' } });
-  }
-
   private async versionOf(session: Session, model: Model, which: { id: string } | { version: number }): Promise<ModelVersion> {
     const version = await session.em.findOne(ModelVersion, {
       tenant: session.tenant,
