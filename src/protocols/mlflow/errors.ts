@@ -8,11 +8,27 @@ const HTTP_STATUS = {
   PERMISSION_DENIED: 403,
   RESOURCE_DOES_NOT_EXIST: 404,
   ENDPOINT_NOT_FOUND: 404,
-  NOT_FOUND: 404,
   INTERNAL_ERROR: 500,
   TEMPORARILY_UNAVAILABLE: 503,
   DEADLINE_EXCEEDED: 504,
 } as const;
+
+/** What else clients of MLflow 3.17 show of an error: its SQLSTATE and its class, where MLflow's server gives them. */
+const CLASSES: Partial<Record<MlflowErrorCode, { sqlstate: string; error_class: string }>> = {
+  INVALID_PARAMETER_VALUE: { sqlstate: 'KAM00', error_class: 'INVALID_PARAMETER_VALUE' },
+  RESOURCE_ALREADY_EXISTS: { sqlstate: 'KAM00', error_class: 'RESOURCE_ALREADY_EXISTS' },
+  PERMISSION_DENIED: { sqlstate: 'KAM00', error_class: 'PERMISSION_DENIED' },
+  RESOURCE_DOES_NOT_EXIST: { sqlstate: 'KAM00', error_class: 'RESOURCE_NOT_FOUND' },
+  ENDPOINT_NOT_FOUND: { sqlstate: 'KAM00', error_class: 'RESOURCE_NOT_FOUND' },
+  INTERNAL_ERROR: { sqlstate: 'XXM00', error_class: 'CLIENT_INTERNAL_ERROR' },
+  TEMPORARILY_UNAVAILABLE: { sqlstate: 'XXM00', error_class: 'CLIENT_INTERNAL_ERROR' },
+};
+
+const MAX_MESSAGE_LENGTH = 2_500;
+
+/** A message may quote what a caller sent, as far as somebody reads it. */
+const shorten = (message: string) =>
+  message.length > MAX_MESSAGE_LENGTH ? `${message.slice(0, MAX_MESSAGE_LENGTH).toWellFormed()}…` : message;
 
 export type MlflowErrorCode = keyof typeof HTTP_STATUS;
 
@@ -28,6 +44,11 @@ export class MlflowError extends Error {
 
   get status(): number {
     return HTTP_STATUS[this.code];
+  }
+
+  /** The body of the answer. */
+  toJson(): object {
+    return { error_code: this.code, message: shorten(this.message), ...CLASSES[this.code] };
   }
 }
 
