@@ -45,7 +45,7 @@ export function registerMlflow(fastify: FastifyInstance, parts: MlflowParts): vo
       if (!known) parts.logger.error({ err: error, requestId: request.id }, 'MLflow request failed');
       const shown = known ?? new MlflowError('INTERNAL_ERROR', `Something went wrong on our side. Quote request ${request.id}.`);
       if (shown.code === 'UNAUTHENTICATED') reply.header('www-authenticate', 'Basic realm="mlflow"');
-      return reply.code(shown.status).send({ error_code: shown.code, message: shorten(shown.message) });
+      return reply.code(shown.status).send(shown.toJson());
     });
     const open = (request: FastifyRequest, endpoint: Endpoint): Call => {
       const principal = principals.get(request);
@@ -68,12 +68,6 @@ export function registerMlflow(fastify: FastifyInstance, parts: MlflowParts): vo
     }
   });
 }
-
-const MAX_MESSAGE_LENGTH = 2_500;
-
-/** A message may quote what a caller sent, as far as somebody reads it. */
-const shorten = (message: string) =>
-  message.length > MAX_MESSAGE_LENGTH ? `${message.slice(0, MAX_MESSAGE_LENGTH).toWellFormed()}…` : message;
 
 type Open = (request: FastifyRequest, endpoint: Endpoint) => Call;
 
