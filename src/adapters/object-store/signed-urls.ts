@@ -21,7 +21,7 @@ export function signUrl(secret: Buffer, method: string, request: SignedRequest, 
 /** FORBIDDEN, the same whatever is wrong, for an address that was not signed by `secret` for this method or has expired. */
 export function verifyUrl(secret: Buffer, method: string, url: URL): SignedRequest {
   const key = decoded(url.pathname.slice(SIGNED_PREFIX.length));
-  const query = new URLSearchParams(PARAMETERS.map((name) => [name, url.searchParams.get(name) ?? '']));
+  const query = new URLSearchParams(PARAMETERS.map((name): [string, string] => [name, url.searchParams.get(name) ?? '']));
   const expected = Buffer.from(signature(secret, method, key, query), 'hex');
   const got = Buffer.from(url.searchParams.get('signature') ?? '', 'hex');
   const isOurs = got.length === expected.length && timingSafeEqual(got, expected);
