@@ -151,6 +151,8 @@ const REQUIREMENTS = fileURLToPath(new URL('../test/engines/mlflow/requirements.
 
 /** A Python with MLflow and the frameworks whose models it logs: the one of MATIH_PYTHON, or a virtual environment made once. */
 export function startPython() {
+  // What a model is kept in that must be unpickled.
+  findOrInstall(['bwrap'], 'bubblewrap');
   if (process.env.MATIH_PYTHON) return { env: {}, stop: () => undefined };
   const system = findOrInstall(['python3'], 'python3');
   const run = (program, args) => spawnSync(program, args, { encoding: 'utf8' });

@@ -54,9 +54,14 @@ def convert(model_dir: str, output: str, sample_rows: dict | None, tolerance: fl
     try:
         expected = converter.predict(model, sample)
     except Exception as error:
-        if sample.source != "GENERATED":
-            raise
-        raise ConversionFailed("NEEDS_SAMPLE", reason=f"The model does not take random rows ({error})."[:MAX_REASON_CHARACTERS]) from error
+        # Many models take no missing values.
+        complete = sample.complete()
+        if len(complete) in (0, len(sample)):
+            kind = "random rows" if sample.source == "GENERATED" else "these sample rows"
+            reason = f"The model does not take {kind} ({error})."
+            raise ConversionFailed("NEEDS_SAMPLE", reason=reason[:MAX_REASON_CHARACTERS]) from error
+        sample = complete
+        expected = converter.predict(model, sample)
     best: dict = {}
     reasons = []
     for precision in converter.PRECISIONS:
@@ -87,9 +92,18 @@ def convert(model_dir: str, output: str, sample_rows: dict | None, tolerance: fl
 def attempt(converter, model, sample: Sample, expected: list[np.ndarray], path: str, precision: str) -> dict:
     """One try in one precision: single is what most engines prefer, double agrees where single rounds across a threshold."""
     converter.export(model, sample, path, precision)
+    name_default_opset(path)
     absolute, scaled = differences(expected, run_onnx(path, sample, precision))
     opsets = {entry.domain or "ai.onnx": entry.version for entry in onnx.load(path, load_external_data=False).opset_import}
     return {"precision": precision, "opsets": opsets, "maxAbsDiff": absolute, "maxScaledDiff": scaled}
+
+
+def name_default_opset(path: str) -> None:
+    """A graph of trees alone comes without the standard operators' version, which the format wants nevertheless."""
+    model = onnx.load(path, load_external_data=False)
+    if not any(entry.domain in ("", "ai.onnx") for entry in model.opset_import):
+        model.opset_import.append(onnx.helper.make_opsetid("", 15))
+        onnx.save(model, path)
 
 
 def run_onnx(path: str, sample: Sample, precision: str) -> list[np.ndarray]:

@@ -22,6 +22,15 @@ class Sample:
     def __len__(self) -> int:
         return len(self.array) if self.columns is None else len(next(iter(self.columns.values())))
 
+    def complete(self) -> "Sample":
+        """The rows without missing values."""
+        if self.columns is None:
+            return Sample(self.source, array=self.array[~np.isnan(self.array.astype(np.float64)).any(axis=tuple(range(1, self.array.ndim)))])
+        missing = np.zeros(len(self), dtype=bool)
+        for column in self.columns.values():
+            missing |= (column == "") if column.dtype == object else np.isnan(column.astype(np.float64))
+        return Sample(self.source, columns={name: column[~missing] for name, column in self.columns.items()})
+
     def frame(self):
         """As the framework's own Python code takes it."""
         if self.columns is None:

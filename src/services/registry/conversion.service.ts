@@ -72,8 +72,11 @@ export class ConversionService {
   }
 
   /** Begins by itself where Python is set up, so that what a client registers can soon be deployed. */
-  offer(session: Session, version: ModelVersion, framework: string | null): void {
-    if (this.deps.automatic && framework !== null && CONVERTIBLE.includes(framework)) this.begin(session, version, null);
+  async offer(session: Session, version: ModelVersion, framework: string | null): Promise<void> {
+    if (!this.deps.automatic || framework === null || !CONVERTIBLE.includes(framework)) return;
+    // The job's row names the version's.
+    await session.em.flush();
+    this.begin(session, version, null);
   }
 
   async execute(run: JobRun): Promise<void> {
@@ -96,7 +99,11 @@ export class ConversionService {
         : await converter.convert({ modelDir, outputPath, sample, tolerance: CONVERSION_TOLERANCE }, run.signal);
       if (outcome.state !== 'CONVERTED') return await this.giveUp(run, version, { ...outcome, jobId: run.job.id });
       run.progress(0.8, 'Checking model.onnx');
-      const { signature } = await checkModel(outputPath);
+      const { signature } = await checkModel(outputPath).catch((error: unknown) => {
+        if (!(error instanceof AppError) || error.code !== ErrorCode.INVALID_MODEL) throw error;
+        const reason = `It was converted, but its model.onnx cannot be served: ${error.message} An encoder that refuses categories it does not know must ignore them (handle_unknown="ignore").`;
+        return this.giveUp(run, version, { state: 'FAILED', reason, jobId: run.job.id });
+      });
       const content = await readFile(outputPath);
       const sourceKey = `${run.job.tenant}/conversions/${run.job.id}-${run.attempt}/model.onnx`;
       await run.write((session) => this.deps.staged.stage(session, sourceKey));

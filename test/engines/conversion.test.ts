@@ -1,0 +1,159 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { startTestService, type Caller, type TestService } from '../support/service.js';
+import { registerDataset, vegaPath } from '../support/training.js';
+import { engine } from './engines.js';
+import { runPython } from './mlflow/python.js';
+
+let service: TestService;
+let tess: Caller;
+let script: Script;
+
+interface Script {
+  answers: Record<string, number[] | number[][]>;
+  rows: { iris: number[][]; diabetes: number[][]; cars: Record<string, number | string>[] };
+}
+
+interface Version {
+  id: string;
+  status: string;
+  framework: string;
+  sha256: string | null;
+  signature: { inputs: { name: string; datatype: string }[]; outputs: { name: string }[] } | null;
+  conversion: {
+    state: string;
+    problem: string | null;
+    framework: string | null;
+    converter: string | null;
+    precision: string | null;
+    sampleRows: number | null;
+    sampleSource: string | null;
+    maxScaledDiff: number | null;
+  } | null;
+  artifacts: { path: string }[];
+}
+
+const VERSION = `id status framework sha256 signature { inputs { name datatype } outputs { name } }
+  conversion { state problem framework converter precision sampleRows sampleSource maxScaledDiff } artifacts { path }`;
+
+beforeAll(async () => {
+  service = await startTestService({ PYTHON_PATH: engine('MATIH_PYTHON') });
+  tess = await service.as();
+  script = await runPython<Script>('conversion_script.py', {
+    MLFLOW_TRACKING_URI: service.url,
+    MLFLOW_TRACKING_TOKEN: tess.token,
+    CARS_FILE: vegaPath('cars.json'),
+    DATA_DIR_OF_SERVICE: service.app.context.config.DATA_DIR,
+  });
+}, 120_000);
+afterAll(() => service?.close());
+
+/** The newest version of a model once no conversion of it is under way. */
+async function converted(name: string): Promise<Version> {
+  for (const deadline = Date.now() + 90_000; Date.now() < deadline; await new Promise((resolve) => setTimeout(resolve, 200))) {
+    const { models } = await tess.ok<{ models: { nodes: { name: string; versions: { nodes: Version[] } }[] } }>(
+      `query ($name: String!) { models(filter: { search: $name }) { nodes { name versions(first: 1) { nodes { ${VERSION} } } } } }`,
+      { name },
+    );
+    const version = models.nodes.find((model) => model.name === name)!.versions.nodes[0]!;
+    const { jobs } = await tess.ok<{ jobs: { nodes: { status: string }[] } }>(
+      `query ($id: ID!) { jobs(filter: { modelVersionId: $id, kind: CONVERSION }) { nodes { status } } }`,
+      { id: version.id },
+    );
+    if (jobs.nodes.length > 0 && jobs.nodes.every(({ status }) => status === 'SUCCEEDED' || status === 'FAILED')) return version;
+  }
+  throw new Error(`The conversion of ${name} did not end.`);
+}
+
+/** What an endpoint with the version answers. */
+async function predict(version: Version, name: string, rows: object[]): Promise<{ name: string; data: number[] }[]> {
+  const { modelVersion } = await tess.ok<{ modelVersion: { model: { id: string } } }>(
+    'query ($id: ID!) { modelVersion(id: $id) { model { id } } }',
+    { id: version.id },
+  );
+  const { createEndpoint } = await tess.ok<{ createEndpoint: { endpoint: { id: string } } }>(
+    'mutation ($input: CreateEndpointInput!) { createEndpoint(input: $input) { endpoint { id } } }',
+    { input: { name, modelId: modelVersion.model.id } },
+  );
+  const endpointId = createEndpoint.endpoint.id;
+  const { deployModelVersion } = await tess.ok<{ deployModelVersion: { deployment: { id: string } } }>(
+    'mutation ($input: DeployModelVersionInput!) { deployModelVersion(input: $input) { deployment { id } } }',
+    { input: { endpointId, modelVersionId: version.id, mode: 'LIVE' } },
+  );
+  const { id } = deployModelVersion.deployment;
+  await expect
+    .poll(
+      async () =>
+        (await tess.ok<{ deployment: { status: string } }>('query ($id: ID!) { deployment(id: $id) { status } }', { id })).deployment
+          .status,
+      { timeout: 20_000 },
+    )
+    .toBe('READY');
+  const { predict: answer } = await tess.ok<{ predict: { outputs: { name: string; data: number[] }[] } }>(
+    'mutation ($input: PredictInput!) { predict(input: $input) { outputs { name data } } }',
+    { input: { endpointId, rows } },
+  );
+  return answer.outputs;
+}
+
+const expectClose = (got: number[], wanted: number[]) => {
+  expect(got).toHaveLength(wanted.length);
+  for (const [i, value] of got.entries())
+    expect(Math.abs(value - wanted[i]!)).toBeLessThanOrEqual(1e-4 * Math.max(1, Math.abs(wanted[i]!)));
+};
+
+it.each([
+  ['logistic', 'sklearn', 'skl2onnx', 'iris'],
+  ['boosted', 'xgboost', 'onnxmltools', 'diabetes'],
+  ['light', 'lightgbm', 'onnxmltools', 'iris'],
+] as const)('%s gets a model.onnx that answers like it, deployed too', async (name, framework, converter, rows) => {
+  const version = await converted(name);
+  expect(version).toMatchObject({
+    status: 'READY',
+    framework,
+    sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
+    conversion: { state: 'CONVERTED', problem: null, sampleRows: 20, sampleSource: 'INPUT_EXAMPLE' },
+  });
+  expect(version.conversion!.converter).toContain(converter);
+  expect(version.conversion!.maxScaledDiff).toBeLessThanOrEqual(1e-4);
+  expect(version.artifacts.map(({ path }) => path)).toEqual(expect.arrayContaining(['model.onnx', 'requirements.txt', 'model_card.md']));
+  const [input] = version.signature!.inputs;
+  const sample = script.rows[rows];
+  const outputs = await predict(
+    version,
+    name,
+    sample.map((row) => ({ [input!.name]: row })),
+  );
+  expectClose(outputs.at(-1)!.data, script.answers[name]!.flat());
+});
+
+it('a model of named columns says that it needs a sample, and is converted with a dataset', async () => {
+  const first = await converted('cars');
+  expect(first.conversion).toMatchObject({ state: 'NEEDS_SAMPLE', problem: expect.stringContaining('sampleDatasetId') });
+  const datasetId = await registerDataset(tess, { name: 'cars', path: vegaPath('cars.json') });
+  await tess.ok('mutation ($input: ConvertModelVersionInput!) { convertModelVersion(input: $input) { job { id } } }', {
+    input: { modelVersionId: first.id, sampleDatasetId: datasetId },
+  });
+  const version = await converted('cars');
+  expect(version.conversion).toMatchObject({ state: 'CONVERTED', problem: null, sampleSource: 'DATASET' });
+  expect(version.signature!.inputs.map(({ name }) => name)).toEqual(['Horsepower', 'Weight_in_lbs', 'Origin']);
+  const rows = script.rows.cars.map(({ Horsepower, Weight_in_lbs, Origin }) => ({ Horsepower, Weight_in_lbs, Origin }));
+  expectClose((await predict(version, 'cars', rows))[0]!.data, script.answers['cars'] as number[]);
+});
+
+it('a model that fails on what it does not know is not served, and its state says why', async () => {
+  const version = await converted('strict');
+  expect(version).toMatchObject({ sha256: null, conversion: { state: 'FAILED', problem: expect.stringContaining('handle_unknown') } });
+});
+
+it('a hostile pickle finds nothing to steal, and its version says that the conversion failed', async () => {
+  const version = await converted('hostile');
+  expect(version).toMatchObject({ status: 'READY', sha256: null, conversion: { state: 'FAILED' } });
+  expect(version.conversion!.problem).toContain("{'secrets': [], 'data': False, 'processes': False}");
+});
+
+it('a version with a model.onnx is not converted again', async () => {
+  const { id } = await converted('logistic');
+  expect(
+    await tess.fails('mutation ($id: ID!) { convertModelVersion(input: { modelVersionId: $id }) { job { id } } }', { id }),
+  ).toMatchObject({ extensions: { code: 'CONFLICT' } });
+});
