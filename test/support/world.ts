@@ -328,8 +328,7 @@ type ArgumentsOf = (things: Things, world: World) => Arguments | Promise<Argumen
 
 /** A filter of runs with an id at every place that takes one. */
 function runFilter({ experimentId, datasetId, runId }: Things): Arguments {
-  const ids = { experimentIds: [experimentId], datasetIds: [datasetId], parentRunId: runId };
-  return { ...ids, and: [ids], or: [ids], not: ids };
+  return { experimentIds: [experimentId], datasetIds: [datasetId], parentRunId: runId };
 }
 
 /**

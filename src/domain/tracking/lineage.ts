@@ -80,7 +80,7 @@ export class LineageGraph {
       this.isCut ||= isCut;
       frontier = [];
       for (const link of links) {
-        this.found.set(`${lineageKey(link.from)} ${link.kind} ${lineageKey(link.to)}`, link);
+        this.add(link);
         const next = direction === 'DOWNSTREAM' ? link.to : link.from;
         const key = lineageKey(next);
         if (seen.has(key)) continue;
@@ -89,6 +89,12 @@ export class LineageGraph {
         frontier.push(next);
       }
     }
+    // The last ones may hang together, too.
+    if (frontier.length > 0) for (const link of (await linksOf(frontier)).links) this.add(link);
+  }
+
+  private add(link: LineageLink): void {
+    this.found.set(`${lineageKey(link.from)} ${link.kind} ${lineageKey(link.to)}`, link);
   }
 
   private take(ref: LineageRef, distance: number): boolean {

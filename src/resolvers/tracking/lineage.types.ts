@@ -63,7 +63,7 @@ export class LineageNode {
   @Field(() => ID, { description: 'Opaque id (UUID) of the thing itself, for other queries.' })
   id!: string;
 
-  @Field(() => LineageType, { description: 'What it is.' })
+  @Field(() => LineageType, { description: 'Kind of thing, which says by which query its id is found.' })
   type!: NodeType;
 
   @Field(() => String, { description: 'For people, e.g. `cars v2` of a dataset.' })

@@ -44,7 +44,7 @@ export class CoordinateAxis {
   @Field(() => String, { description: 'Name of the parameter or metric.' })
   key!: string;
 
-  @Field(() => AxisKind, { description: 'Its scale.' })
+  @Field(() => AxisKind, { description: 'Scale that its values are laid out on.' })
   kind!: keyof typeof AxisKind;
 
   @Field(() => Number, { nullable: true, description: 'Smallest number shown, at position 0; null for texts, and when no run has one.' })
@@ -62,7 +62,7 @@ export class CoordinateAxis {
 
 @ObjectType({ description: 'One run’s line through all axes.' })
 export class CoordinateLine {
-  @Field(() => RunType, { description: 'The run that is drawn.' })
+  @Field(() => RunType, { description: 'Whose values the line joins.' })
   run!: RunType;
 
   @Field(() => [Number], {
@@ -155,7 +155,7 @@ export class ParameterImportance {
   @Field(() => String, { description: 'The procedure and its source.' })
   method!: string;
 
-  @Field(() => Int, { description: 'Trees in the forest.' })
+  @Field(() => Int, { description: 'Size of the forest.' })
   trees!: number;
 
   @Field(() => Int, { description: 'Seed that the forest was grown with.' })

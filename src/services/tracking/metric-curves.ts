@@ -33,7 +33,8 @@ interface Row {
 
 const PLACE: Record<CurveAxis, string> = {
   STEP: 'm.step::float8',
-  TIME: 'extract(epoch from m.logged_at - r.started_at)::float8',
+  // Not extract: its numeric is ten times as slow.
+  TIME: `date_part('epoch', m.logged_at - r.started_at)`,
 };
 
 /**
@@ -49,13 +50,13 @@ export async function metricCurves(
 ): Promise<MetricCurves[]> {
   const rows = await sql<Row>(
     session.em,
-    `with points as (
+    `with points as not materialized (
        select m.key, m.run_id, m.value, m.logged_at, m.seq, ${PLACE[axis]} as place
        from metric_point m join run r on r.tenant = m.tenant and r.id = m.run_id
        where m.tenant = ? and m.run_id = any(?::uuid[]) and m.key = any(?::text[])),
      spans as (select key, min(place) as low, max(place) as high, count(*) as points from points group by key)
      select p.key, p.run_id as "runId", b.bucket, max(p.place) as place,
-       (array_agg(p.value order by p.place desc, p.logged_at desc, p.seq desc))[1] as value,
+       (max(array[p.place, date_part('epoch', p.logged_at), p.seq::float8, p.value]))[4] as value,
        min(p.value) filter (where p.value <> 'NaN') as low, max(p.value) filter (where p.value <> 'NaN') as high
      from points p join spans s using (key),
        lateral (select case when s.points <= ? or s.high = s.low then p.place
