@@ -102,15 +102,14 @@ interface Try {
   mustFail: boolean;
 }
 
-/** Every place below an argument, with its type. */
-function places(type: GraphQLInputType, path: string[], depth = 0): { path: string[]; type: GraphQLInputType }[] {
+/** Every place below an argument, with its type; a type within itself is not entered again. */
+function places(type: GraphQLInputType, path: string[], within: readonly string[] = []): { path: string[]; type: GraphQLInputType }[] {
   const bare = getNullableType(type);
   const here = { path, type };
-  if (depth > 8) return [here];
-  if (isListType(bare)) return [here, ...places(bare.ofType, [...path, '*'], depth + 1)];
-  if (isInputObjectType(bare))
-    return [here, ...Object.values(bare.getFields()).flatMap((field) => places(field.type, [...path, field.name], depth + 1))];
-  return [here];
+  if (isListType(bare)) return [here, ...places(bare.ofType, [...path, '*'], within)];
+  if (!isInputObjectType(bare) || within.includes(bare.name)) return [here];
+  const below = Object.values(bare.getFields());
+  return [here, ...below.flatMap((field) => places(field.type, [...path, field.name], [...within, bare.name]))];
 }
 
 /** The least that satisfies a type, where no fixture fills a place. */
