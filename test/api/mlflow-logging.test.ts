@@ -176,6 +176,17 @@ describe('logged models', () => {
       dataset_name: 'd',
       dataset_digest: 'x',
     });
+    for (const [name, digest] of [
+      ['x'.repeat(1_000_000), 'd'],
+      ['d', 'x'.repeat(37)],
+      ['€'.repeat(500), 'd'.repeat(36)],
+    ]) {
+      const metric = { key: 'é'.repeat(250), value: 1, timestamp: 7, model_id: id, dataset_name: name, dataset_digest: digest };
+      expect(await tess.fails('POST', 'runs/log-metric', { run_id: runId, ...metric })).toMatchObject({
+        status: 400,
+        error_code: 'INVALID_PARAMETER_VALUE',
+      });
+    }
     await tess.post('runs/outputs', { run_id: runId, models: [{ model_id: id, step: 2 }] });
     await tess.post('runs/log-inputs', { run_id: runId, models: [{ model_id: id }] });
     const shown = (await tess.get<{ model: ModelShape }>(`logged-models/${id}`)).model;

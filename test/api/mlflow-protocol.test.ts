@@ -108,7 +108,11 @@ describe('errors of the MLflow protocol', () => {
       ],
       ['runs/log-batch', {}, "Missing value for required parameter 'run_id'."],
     ] as const) {
-      expect(await tess.fails('POST', path, body)).toEqual({ status: 400, error_code: 'INVALID_PARAMETER_VALUE', message: message + docs });
+      expect(await tess.fails('POST', path, body)).toMatchObject({
+        status: 400,
+        error_code: 'INVALID_PARAMETER_VALUE',
+        message: message + docs,
+      });
     }
     expect(await tess.fails('GET', 'runs/get')).toMatchObject({ message: "Missing value for required parameter 'run_id'." + docs });
   });
@@ -215,6 +219,10 @@ describe('requests of the MLflow protocol', () => {
       ['runs/log-batch', `{"run_id":"${runId}","metrics":${nested}}`],
       ['runs/log-model', { run_id: runId, model_json: '[1]' }],
       ['logged-models', { experiment_id: '0', name: '../../etc' }],
+      ['logged-models', { experiment_id: '0', name: 'x'.repeat(1_000_000) }],
+      ['logged-models', { experiment_id: '0', model_type: 'x'.repeat(1_000_000) }],
+      ['logged-models', { experiment_id: '0', params: [{ key: 'k'.repeat(1_000), value: 'v' }] }],
+      ['logged-models', { experiment_id: '0', tags: [{ key: 'k', value: 'v'.repeat(1_000_000) }] }],
     ];
     for (const [path, body] of hostile) {
       const error = await tess.fails('POST', path, body);

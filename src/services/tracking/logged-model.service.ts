@@ -4,7 +4,7 @@ import { LoggedModel } from '../../db/entities/tracking/logged-model.entity.js';
 import { Run } from '../../db/entities/tracking/run.entity.js';
 import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
-import { checkTags } from '../../domain/platform/names.js';
+import { checkName, checkTags } from '../../domain/platform/names.js';
 import { badInput, notFound } from '../../errors.js';
 import { requireOwn } from '../platform/ownership.js';
 import { audit } from '../platform/use-case.js';
@@ -58,8 +58,8 @@ export class LoggedModelService {
       tenant: session.tenant,
       experimentId: experiment.id,
       runId: input.runId ?? null,
-      name: input.name,
-      modelType: input.modelType ?? null,
+      name: checkName('name', input.name),
+      modelType: input.modelType == null ? null : checkName('model_type', input.modelType),
       params: checkTags('params', input.params ?? [], MAX_VALUE_LENGTH),
       tags: checkTags('tags', input.tags ?? [], MAX_VALUE_LENGTH),
       createdBy: session.principal.subject,

@@ -121,6 +121,20 @@ export function checkUniqueKeys(params: TagEntry[]): void {
   );
 }
 
+/** What a metric of a model is kept by: more than this no index takes. */
+const MAX_MODEL_METRIC_BYTES = 2_000;
+
+export function checkModelMetric(key: string, datasetName: string, datasetDigest: string): void {
+  checkLength('dataset_name', MAX_DATASET_LENGTHS.name, datasetName);
+  checkLength('dataset_digest', MAX_DATASET_LENGTHS.digest, datasetDigest);
+  const bytes = Buffer.byteLength(`${key}${datasetName}${datasetDigest}`);
+  if (bytes > MAX_MODEL_METRIC_BYTES) {
+    throw invalidParameter(
+      `The key and the dataset of a model's metric can have ${MAX_MODEL_METRIC_BYTES} bytes together, these have ${bytes}.`,
+    );
+  }
+}
+
 /** A dataset that a run reads, as MLflow bounds it. */
 export function checkDataset(dataset: Partial<Record<keyof typeof MAX_DATASET_LENGTHS, string | null | undefined>>): void {
   for (const field of ['name', 'digest', 'source', 'schema', 'profile'] as const) {

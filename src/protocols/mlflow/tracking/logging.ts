@@ -7,7 +7,17 @@ import { jsonEndpoint, type Call, type Endpoint } from '../endpoint.js';
 import { doesNotExist, invalidParameter } from '../errors.js';
 import { loggedModelIdOf } from '../ids.js';
 import { integer, keyValue, optionalString, repeated, requiredDouble, requiredInteger, requiredString, string } from '../protobuf-json.js';
-import { checkBatchSize, checkDataset, checkedParam, checkedTag, checkMetric, checkMetrics, checkUniqueKeys, onRun } from './checks.js';
+import {
+  checkBatchSize,
+  checkDataset,
+  checkedParam,
+  checkedTag,
+  checkMetric,
+  checkMetrics,
+  checkModelMetric,
+  checkUniqueKeys,
+  onRun,
+} from './checks.js';
 import { addToModelHistory, MODEL_HISTORY_TAG, modelEntry } from './model-history.js';
 import { ofRun, runOf } from './runs.js';
 
@@ -57,11 +67,11 @@ interface Batch {
 /** One transaction for all that a request logs. */
 function log(call: Call, run: string, { metrics, params, tags }: Batch, isBatch = false): Promise<void> {
   const points = metrics.map(({ key, value, timestamp, step }) => ({ key, value, step: step ?? 0, loggedAt: new Date(timestamp) }));
-  const ofModels = metrics.flatMap((one, i) =>
-    one.model_id
-      ? [{ ...points[i]!, loggedModelId: loggedModelIdOf(one.model_id), datasetName: one.dataset_name, datasetDigest: one.dataset_digest }]
-      : [],
-  );
+  const ofModels = metrics.flatMap(({ key, model_id: model, dataset_name: name, dataset_digest: digest }, i) => {
+    if (!model) return [];
+    checkModelMetric(key, name ?? '', digest ?? '');
+    return [{ ...points[i]!, loggedModelId: loggedModelIdOf(model), datasetName: name, datasetDigest: digest }];
+  });
   const { runs, loggedModels } = call.services;
   return onRun(run, (id) =>
     call.run(async (session) => {
