@@ -1,6 +1,7 @@
 // one file because it is one world: a thing of every type, made in the order in which they need each other.
 import { randomUUID } from 'node:crypto';
 import { Role } from '../../src/domain/platform/principal.js';
+import { MlflowCaller } from './mlflow.js';
 import type { Caller, TestService } from './service.js';
 import type { TrafficWriter } from './traffic.js';
 import { CARS_CONFIG, createExperiment, registerDataset, startTraining, trainingEnd, vegaPath } from './training.js';
@@ -297,6 +298,24 @@ export class World {
     );
   }
 
+  /** A version that came with files of another framework. */
+  async newUnconverted(): Promise<string> {
+    const hex = (id: string) => id.replaceAll('-', '');
+    const runId = hex(await this.newRun());
+    const mlflow = new MlflowCaller(this.caller.url, this.caller.token);
+    await mlflow.send('PUT', `/api/2.0/mlflow-artifacts/artifacts/${hex(this.things.experimentId)}/${runId}/artifacts/model/MLmodel`, {
+      body: 'flavors: { sklearn: { pickled_model: model.pkl } }',
+    });
+    const name = `m-${randomUUID()}`;
+    await mlflow.post('registered-models/create', { name });
+    await mlflow.post('model-versions/create', { name, source: `runs:/${runId}/model`, run_id: runId });
+    const { models } = await this.caller.ok<{ models: { nodes: { versions: { nodes: { id: string }[] } }[] } }>(
+      'query ($name: String!) { models(filter: { search: $name }) { nodes { versions(first: 1) { nodes { id } } } } }',
+      { name },
+    );
+    return models.nodes[0]!.versions.nodes[0]!.id;
+  }
+
   async newComment(modelId: string): Promise<string> {
     const { addModelComment } = await this.mutate<{ comment: { id: string } }>(
       'addModelComment',
@@ -401,6 +420,9 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   cancelJob: [async (_, world) => ({ input: { jobId: await world.newTraining() } })],
   collectGarbage: [
     async (_, world) => ({ input: { olderThanDays: 1, experimentIds: [await world.newExperiment()], runIds: [await world.newRun()] } }),
+  ],
+  convertModelVersion: [
+    async ({ datasetId }, world) => ({ input: { modelVersionId: await world.newUnconverted(), sampleDatasetId: datasetId } }),
   ],
   createEndpoint: [({ modelId }) => ({ input: { name: `e-${randomUUID()}`, modelId } })],
   createExperiment: [() => ({ input: { name: `e-${randomUUID()}` } })],
