@@ -12,6 +12,12 @@ const RUNS = 12;
 const POINTS = 60_000;
 const FILES = 10;
 
+interface Progress {
+  status: string;
+  attempt: number;
+  result: Record<string, unknown> | null;
+}
+
 let group: ServiceGroup;
 let root: Caller;
 
@@ -50,31 +56,25 @@ it('a collection whose worker is killed with -9 again and again removes everythi
   await mutate(root, 'deleteExperiment', { id: experimentId }, '__typename');
   expect(await runFiles()).toBe(RUNS * FILES + 1);
   const { job } = await mutate<{ job: { id: string } }>(root, 'collectGarbage', { olderThanDays: 0 }, 'job { id }');
-  const status = async () => {
-    const answer = await root.ok<{
-      job: { status: string; attempt: number; errorMessage: string | null; result: Record<string, unknown> };
-    }>(`query ($id: ID!) { job(id: $id) { status attempt errorMessage result } }`, { id: job.id });
-    return answer.job;
+  const status = async () =>
+    (await root.ok<{ job: Progress }>(`query ($id: ID!) { job(id: $id) { status attempt result } }`, { id: job.id })).job;
+  const until = async (holds: (now: Progress) => boolean) => {
+    for (const deadline = Date.now() + 60_000; ; await new Promise((resolve) => setTimeout(resolve, 2))) {
+      const now = await status();
+      if (holds(now)) return;
+      if (Date.now() > deadline) throw new Error(`The collection is ${JSON.stringify(now)}.`);
+    }
   };
   let kills = 0;
-  for (const afterMs of [150, 300]) {
+  for (const runsGone of [2, 6]) {
     const worker = await group.start('worker');
-    for (const deadline = Date.now() + 20_000; (await status()).status !== 'RUNNING' && Date.now() < deadline;)
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    await new Promise((resolve) => setTimeout(resolve, afterMs));
-    const killed = (await status()).status === 'RUNNING';
+    await until((now) => now.attempt === kills + 1 && Number(now.result?.['runs'] ?? 0) >= runsGone);
     await worker.end('SIGKILL');
-    if (killed) kills += 1;
+    if ((await status()).status === 'RUNNING') kills += 1;
     await sql(group.database.url, `update job set heartbeat_at = now() - interval '1 hour' where id = '${job.id}' and status = 'RUNNING'`);
   }
   await group.start('worker');
-  for (
-    const deadline = Date.now() + 60_000;
-    (await status()).status !== 'SUCCEEDED';
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  ) {
-    if (Date.now() > deadline) throw new Error(`The collection is ${JSON.stringify(await status())}.`);
-  }
+  await until((now) => now.status === 'SUCCEEDED');
   const { result, attempt } = await status();
   expect(result).toMatchObject({ runs: RUNS, experiments: 1, metricPoints: RUNS * POINTS, files: RUNS * FILES, keptCount: 0 });
   expect(await count(`select count(*)::int as n from metric_point`)).toBe(0);

@@ -2,6 +2,7 @@ import { comparisonChapter } from './guide/comparison.js';
 import { Guide } from './guide/recorder.js';
 import { eventsChapter, monitoringChapter } from './guide/monitoring.js';
 import { agreementChapter } from './guide/registry-depth.js';
+import { runLifeChapter } from './guide/run-life.js';
 import { historyChapter, registryChapter } from './guide/registry.js';
 import { servingChapter, splitChapter } from './guide/serving.js';
 import { datasetChapter, trackingChapter, trainingChapter } from './guide/tracking.js';
@@ -21,6 +22,7 @@ export async function writeGuide(service: TestService): Promise<Guide> {
   const { experimentId } = await trackingChapter(guide);
   const { datasetId } = await datasetChapter(guide);
   const { runId } = await trainingChapter(guide, { experimentId, datasetId });
+  await runLifeChapter(guide, { datasetId });
   const registry = await registryChapter(guide, { runId });
   const { endpointId, productionVersionId } = await servingChapter(guide, { ...registry, experimentId, datasetId });
   await splitChapter(guide, registry, productionVersionId);

@@ -61,7 +61,7 @@ export class ExperimentResolver {
   @Mutation(() => ExperimentPayload, { description: 'Puts an experiment aside together with its active runs; nothing is lost yet.' })
   async deleteExperiment(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DeleteExperimentInput, { description: 'The experiment.' }) input: DeleteExperimentInput,
+    @Arg('input', () => DeleteExperimentInput, { description: 'Which one to put aside.' }) input: DeleteExperimentInput,
   ): Promise<ExperimentPayload> {
     return { experiment: await ctx.run((session) => ctx.services.experiments.remove(session, input.id)) };
   }
@@ -71,7 +71,7 @@ export class ExperimentResolver {
   })
   async restoreExperiment(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => RestoreExperimentInput, { description: 'The experiment.' }) input: RestoreExperimentInput,
+    @Arg('input', () => RestoreExperimentInput, { description: 'Which one to bring back.' }) input: RestoreExperimentInput,
   ): Promise<ExperimentPayload> {
     return { experiment: await ctx.run((session) => ctx.services.experiments.restore(session, input.id)) };
   }

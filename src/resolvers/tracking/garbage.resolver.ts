@@ -25,7 +25,7 @@ export class GarbageResolver {
   })
   async resumeGarbageCollection(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => ResumeGarbageCollectionInput, { description: 'The job.' }) input: ResumeGarbageCollectionInput,
+    @Arg('input', () => ResumeGarbageCollectionInput, { description: 'Which collection goes on.' }) input: ResumeGarbageCollectionInput,
   ): Promise<GarbageCollectionPayload> {
     return { job: await ctx.run((session) => ctx.services.garbage.resume(session, input.jobId)) };
   }

@@ -27,7 +27,7 @@ export class RunLifecycleResolver {
   @Mutation(() => RunPayload, { description: 'Takes up a run that has ended: it is RUNNING again, and what it logged stays.' })
   async resumeRun(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => ResumeRunInput, { description: 'The run.' }) input: ResumeRunInput,
+    @Arg('input', () => ResumeRunInput, { description: 'Which one goes on.' }) input: ResumeRunInput,
   ): Promise<RunPayload> {
     return { run: await ctx.run((session) => ctx.services.runLifecycle.resume(session, input.runId)) };
   }
@@ -47,7 +47,7 @@ export class RunLifecycleResolver {
   })
   async deleteRun(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DeleteRunInput, { description: 'The run.' }) input: DeleteRunInput,
+    @Arg('input', () => DeleteRunInput, { description: 'Which one to put aside.' }) input: DeleteRunInput,
   ): Promise<RunPayload> {
     return { run: await ctx.run((session) => ctx.services.runLifecycle.remove(session, input.runId)) };
   }
@@ -55,7 +55,7 @@ export class RunLifecycleResolver {
   @Mutation(() => RunPayload, { description: 'Brings a deleted run back, with everything that it logged.' })
   async restoreRun(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => RestoreRunInput, { description: 'The run.' }) input: RestoreRunInput,
+    @Arg('input', () => RestoreRunInput, { description: 'Which one to bring back.' }) input: RestoreRunInput,
   ): Promise<RunPayload> {
     return { run: await ctx.run((session) => ctx.services.runLifecycle.restore(session, input.runId)) };
   }

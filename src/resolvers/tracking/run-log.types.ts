@@ -9,7 +9,7 @@ export const LogStreamEnum = describeEnum('LogStream', 'Where a log line came fr
   SYSTEM: 'This service, about the run.',
 });
 
-@ObjectType({ description: 'One line that a run printed.' })
+@ObjectType({ description: 'What a run printed up to a line break, with its place in the run’s log.' })
 export class RunLogLine {
   @Field(() => SafeInt, { description: 'Sequence number within the run, from 1; pass the last one as `after` to go on.' })
   seq!: number;
@@ -53,7 +53,7 @@ export class RunLogArgs {
   streams?: (keyof typeof LogStreamEnum)[] | null;
 }
 
-@InputType({ description: 'A line to append.' })
+@InputType({ description: 'One more line of text that the code printed.' })
 export class LogLineInput {
   @Field(() => String, { description: 'The text: at most 8,192 bytes of UTF-8, no line break.' })
   line!: string;

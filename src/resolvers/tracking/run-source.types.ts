@@ -26,7 +26,7 @@ export class RunSourceInput implements RunSource {
   @Field(() => String, { nullable: true, description: 'Script, notebook or project that runs.' })
   name?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Hash of the Git commit.' })
+  @Field(() => String, { nullable: true, description: 'Hash of the commit that the code was at.' })
   gitCommit?: string | null;
 
   @Field(() => String, { nullable: true, description: 'Which part of the project is started.' })

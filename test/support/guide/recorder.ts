@@ -100,7 +100,7 @@ export class Guide {
     shown: (items: T[]) => T[] = (items) => items,
   ): Promise<T[]> {
     const items = await this.caller().collect<T>(this.document(operation), variables, enough, PATIENCE_MS);
-    if (this.log !== operation) this.placeholders.newLog(operation === 'followRunMetrics');
+    if (this.log !== operation) this.placeholders.newLog(operation === 'followRunMetrics' || operation === 'followRunLogs');
     this.log = operation;
     this.question(operation, variables, 'Comes, one after the other:');
     const lines = shown(items).map((item) => compactJson(this.placeholders.apply(item), '', Infinity));
