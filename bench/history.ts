@@ -1,9 +1,8 @@
 // One run with a metric of 1,000,000 points, read as a chart of 1,000: through GraphQL, thinned by least and greatest, and from MLflow's own
 // server on the same PostgreSQL, which samples every thousandth. ratio = our p95 ÷ 300 ms, to be at most 1.
 import pg from 'pg';
-import { asTracker, memoryMib, startMlflow, type Tracker } from './support/mlflow-server.ts';
+import { memoryMib, withMlflow, type Tracker } from './support/mlflow-server.ts';
 import { percentile, report } from './support/report.ts';
-import { startService, withDataDir } from './support/service.ts';
 
 const POINTS = Number(process.env['BENCH_POINTS'] ?? 1_000_000);
 const SHOWN = 1_000;
@@ -38,51 +37,43 @@ async function times(read: () => Promise<number>, count: number): Promise<number
 
 const DOCUMENT = 'query ($id: ID!, $n: Int!) { run(id: $id) { metricHistory(key: "loss", maxPoints: $n) { step value loggedAt } } }';
 
-await withDataDir(async (dataDir) => {
-  const service = await startService(dataDir);
-  const mlflow = await startMlflow(service, dataDir);
-  const ours = asTracker(service);
-  try {
-    const [theirId, ourId] = [await newRun(mlflow), await newRun(ours)];
-    const uuid = ourId.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
-    await execute(await service.databaseUrl(), [
-      `insert into metric_point (tenant, run_id, key, step, logged_at, value, seq)
+await withMlflow(async ({ service, ours, mlflow }) => {
+  const [theirId, ourId] = [await newRun(mlflow), await newRun(ours)];
+  const uuid = ourId.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+  await execute(await service.databaseUrl(), [
+    `insert into metric_point (tenant, run_id, key, step, logged_at, value, seq)
        select 'default', '${uuid}', 'loss', n, timestamptz 'epoch' + (${START_MS} + n) * interval '1 millisecond', ${VALUE}, n from generate_series(1, ${POINTS}) n`,
-      `update run_counter set last_seq = ${POINTS} where run_id = '${uuid}'`,
-      'vacuum analyze metric_point',
-    ]);
-    await execute(mlflow.databaseUrl, [
-      `insert into metrics (key, value, timestamp, step, is_nan, run_uuid)
+    `update run_counter set last_seq = ${POINTS} where run_id = '${uuid}'`,
+    'vacuum analyze metric_point',
+  ]);
+  await execute(mlflow.databaseUrl, [
+    `insert into metrics (key, value, timestamp, step, is_nan, run_uuid)
        select 'loss', ${VALUE}, ${START_MS} + n, n, false, '${theirId}' from generate_series(1, ${POINTS}) n`,
-      'vacuum analyze metrics',
-    ]);
-    const readOurs = async () => {
-      const { run } = await service.send<{ run: { metricHistory: unknown[] } }>(DOCUMENT, { id: uuid, n: SHOWN });
-      return run.metricHistory.length;
-    };
-    const sample = (tracker: Tracker, id: string) => async () => {
-      const query = { run_ids: id, metric_key: 'loss', max_results: String(SHOWN) };
-      const { metrics } = await tracker.get<{ metrics: unknown[] }>('ajax-api/2.0/mlflow/metrics/get-history-bulk-interval', query);
-      return metrics.length;
-    };
-    const [first] = await times(readOurs, 1);
-    const read = await times(readOurs, READS.service);
-    const [, ...theirs] = await times(sample(mlflow, theirId), READS.mlflow + 1);
-    const [, ...ourSamples] = await times(sample(ours, ourId), READS.mlflow + 1);
-    report('history', percentile(read, 0.95) / GOAL_MS, 1, 'lower', {
-      points: POINTS,
-      shown: SHOWN,
-      p50Ms: percentile(read, 0.5),
-      p95Ms: percentile(read, 0.95),
-      firstReadMs: first ?? NaN,
-      mlflowP50Ms: percentile(theirs, 0.5),
-      mlflowP95Ms: percentile(theirs, 0.95),
-      sampledAsMlflowDoesP50Ms: percentile(ourSamples, 0.5),
-      mlflowMemoryMib: memoryMib(mlflow.pid),
-      serviceMemoryMib: memoryMib(service.pid),
-    });
-  } finally {
-    await mlflow.stop();
-    await service.stop();
-  }
+    'vacuum analyze metrics',
+  ]);
+  const readOurs = async () => {
+    const { run } = await service.send<{ run: { metricHistory: unknown[] } }>(DOCUMENT, { id: uuid, n: SHOWN });
+    return run.metricHistory.length;
+  };
+  const sample = (tracker: Tracker, id: string) => async () => {
+    const query = { run_ids: id, metric_key: 'loss', max_results: String(SHOWN) };
+    const { metrics } = await tracker.get<{ metrics: unknown[] }>('ajax-api/2.0/mlflow/metrics/get-history-bulk-interval', query);
+    return metrics.length;
+  };
+  const [first] = await times(readOurs, 1);
+  const read = await times(readOurs, READS.service);
+  const [, ...theirs] = await times(sample(mlflow, theirId), READS.mlflow + 1);
+  const [, ...ourSamples] = await times(sample(ours, ourId), READS.mlflow + 1);
+  report('history', percentile(read, 0.95) / GOAL_MS, 1, 'lower', {
+    points: POINTS,
+    shown: SHOWN,
+    p50Ms: percentile(read, 0.5),
+    p95Ms: percentile(read, 0.95),
+    firstReadMs: first ?? NaN,
+    mlflowP50Ms: percentile(theirs, 0.5),
+    mlflowP95Ms: percentile(theirs, 0.95),
+    sampledAsMlflowDoesP50Ms: percentile(ourSamples, 0.5),
+    mlflowMemoryMib: memoryMib(mlflow.pid),
+    serviceMemoryMib: memoryMib(service.pid),
+  });
 });

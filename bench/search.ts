@@ -1,9 +1,9 @@
 // Run search over 100,000 runs with 10 metrics each: the same 20 searches of MLflow's protocol, one after the other, to MLflow's own server
 // and to this service, whose databases are on one PostgreSQL and hold the same rows; and through GraphQL. ratio = MLflow's p95 over ours.
 import pg from 'pg';
-import { asTracker, memoryMib, startMlflow, type Tracker } from './support/mlflow-server.ts';
+import { memoryMib, withMlflow, type Tracker } from './support/mlflow-server.ts';
 import { percentile, report, type Figures } from './support/report.ts';
-import { startService, withDataDir, type Service } from './support/service.ts';
+import type { Service } from './support/service.ts';
 
 const RUNS = Number(process.env['BENCH_RUNS'] ?? 100_000);
 const METRICS = 10;
@@ -172,30 +172,22 @@ async function measure(send: Send, rounds: number, expected?: string[][]): Promi
 
 const summary = (times: number[]): Figures => ({ p50Ms: percentile(times, 0.5), p95Ms: percentile(times, 0.95) });
 
-await withDataDir(async (dataDir) => {
-  const service = await startService(dataDir);
-  const mlflow = await startMlflow(service, dataDir);
-  const ours = asTracker(service);
-  try {
-    const create = async (tracker: Tracker) =>
-      (await tracker.post<{ experiment_id: string }>('experiments/create', { name: 'search' })).experiment_id;
-    const [theirId, ourId] = [await create(mlflow), await create(ours)];
-    const uuid = ourId.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
-    await seedMlflow(mlflow.databaseUrl, theirId);
-    await seedService(await service.databaseUrl(), uuid);
-    const theirs = await measure(overRest(mlflow, theirId), ROUNDS.mlflow);
-    const rest = await measure(overRest(ours, ourId), ROUNDS.service, theirs.ids);
-    const graphql = await measure(overGraphql(service, uuid), ROUNDS.service);
-    report('search', percentile(theirs.all, 0.95) / percentile(rest.all, 0.95), 20, 'higher', {
-      runs: RUNS,
-      searches: SEARCHES.length,
-      mlflow: { ...summary(theirs.all), memoryMib: memoryMib(mlflow.pid), bySearchMs: theirs.bySearch },
-      rest: { ...summary(rest.all), bySearchMs: rest.bySearch },
-      graphql: { ...summary(graphql.all), bySearchMs: graphql.bySearch },
-      serviceMemoryMib: memoryMib(service.pid),
-    });
-  } finally {
-    await mlflow.stop();
-    await service.stop();
-  }
+await withMlflow(async ({ service, ours, mlflow }) => {
+  const create = async (tracker: Tracker) =>
+    (await tracker.post<{ experiment_id: string }>('experiments/create', { name: 'search' })).experiment_id;
+  const [theirId, ourId] = [await create(mlflow), await create(ours)];
+  const uuid = ourId.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+  await seedMlflow(mlflow.databaseUrl, theirId);
+  await seedService(await service.databaseUrl(), uuid);
+  const theirs = await measure(overRest(mlflow, theirId), ROUNDS.mlflow);
+  const rest = await measure(overRest(ours, ourId), ROUNDS.service, theirs.ids);
+  const graphql = await measure(overGraphql(service, uuid), ROUNDS.service);
+  report('search', percentile(theirs.all, 0.95) / percentile(rest.all, 0.95), 20, 'higher', {
+    runs: RUNS,
+    searches: SEARCHES.length,
+    mlflow: { ...summary(theirs.all), memoryMib: memoryMib(mlflow.pid), bySearchMs: theirs.bySearch },
+    rest: { ...summary(rest.all), bySearchMs: rest.bySearch },
+    graphql: { ...summary(graphql.all), bySearchMs: graphql.bySearch },
+    serviceMemoryMib: memoryMib(service.pid),
+  });
 });

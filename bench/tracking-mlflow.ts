@@ -2,9 +2,8 @@
 // on the same PostgreSQL; and a raw bulk insert of as many rows. ratio = our metrics per second over MLflow's, or, where MLflow is
 // faster than the 8,400 per second that it publishes, over half the raw insert's.
 import pg from 'pg';
-import { asTracker, memoryMib, startMlflow, type Tracker } from './support/mlflow-server.ts';
+import { memoryMib, withMlflow, type Tracker } from './support/mlflow-server.ts';
 import { median, report } from './support/report.ts';
-import { startService, withDataDir } from './support/service.ts';
 
 const CLIENTS = 20;
 const BATCH = 500;
@@ -72,10 +71,7 @@ const raw =
       metrics.map(({ value }) => value),
     ]);
 
-await withDataDir(async (dataDir) => {
-  const service = await startService(dataDir);
-  const mlflow = await startMlflow(service, dataDir);
-  const ours = asTracker(service);
+await withMlflow(async ({ service, ours, mlflow }) => {
   const pool = new pg.Pool({ connectionString: await service.databaseUrl(), max: CLIENTS });
   try {
     await pool.query('create table bench_metric_point (like metric_point including all)');
@@ -105,7 +101,5 @@ await withDataDir(async (dataDir) => {
     });
   } finally {
     await pool.end();
-    await mlflow.stop();
-    await service.stop();
   }
 });

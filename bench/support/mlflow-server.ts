@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
-import type { Service } from './service.ts';
+import { startService, withDataDir, type Service } from './service.ts';
 
 const REQUIREMENTS = ['mlflow==3.17.2', 'psycopg2-binary==2.9.13'];
 const CACHE = fileURLToPath(new URL('../../.cache/mlflow-server', import.meta.url));
@@ -22,7 +22,7 @@ export interface Tracker {
   get<T>(path: string, query: Record<string, string>): Promise<T>;
 }
 
-export interface MlflowServer extends Tracker {
+interface MlflowServer extends Tracker {
   /** Its own database, on the server of this service's. */
   databaseUrl: string;
   stop(): Promise<void>;
@@ -46,15 +46,41 @@ function python(): string {
   return program;
 }
 
+export interface Servers {
+  service: Service;
+  /** The service, spoken to as MLflow's clients do. */
+  ours: Tracker;
+  mlflow: MlflowServer;
+}
+
+/** This service and MLflow's own server on one PostgreSQL, both new and empty; ended with `work`, whatever comes. */
+export async function withMlflow(work: (servers: Servers) => Promise<void>): Promise<void> {
+  await withDataDir(async (dataDir) => {
+    const service = await startService(dataDir);
+    try {
+      const mlflow = await startMlflow(service, dataDir);
+      try {
+        await work({ service, ours: asTracker(service), mlflow });
+      } finally {
+        await mlflow.stop();
+      }
+    } finally {
+      await service.stop();
+    }
+  });
+}
+
 /** `mlflow server` with four workers, its usual number, on a new database beside the service's. */
-export async function startMlflow(service: Service, dataDir: string): Promise<MlflowServer> {
+async function startMlflow(service: Service, dataDir: string): Promise<MlflowServer> {
   const program = python();
   const databaseUrl = await createDatabase(await service.databaseUrl());
+  // The driver by name: SQLAlchemy's usual one changes with its version.
+  const storeUri = databaseUrl.replace('postgresql:', 'postgresql+psycopg2:');
   const port = await freePort();
   const folder = join(dataDir, 'mlflow');
   await mkdir(folder);
   await writeFile(join(folder, 'log'), '');
-  const args = ['-m', 'mlflow', 'server', '--backend-store-uri', databaseUrl, '--host', '127.0.0.1', '--port', String(port)];
+  const args = ['-m', 'mlflow', 'server', '--backend-store-uri', storeUri, '--host', '127.0.0.1', '--port', String(port)];
   const child = spawn(program, [...args, '--workers', String(WORKERS), '--artifacts-destination', join(folder, 'artifacts')], {
     cwd: folder,
     env: { ...process.env, MLFLOW_DISABLE_TELEMETRY: 'true', MLFLOW_SERVER_ENABLE_JOB_EXECUTION: 'false' },
@@ -82,7 +108,7 @@ export async function startMlflow(service: Service, dataDir: string): Promise<Ml
 }
 
 /** This service behind the same protocol. */
-export function asTracker(service: Service): Tracker {
+function asTracker(service: Service): Tracker {
   return tracker('service', service.url, { authorization: `Bearer ${service.token}` }, service.pid);
 }
 
