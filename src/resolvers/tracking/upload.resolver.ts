@@ -21,7 +21,7 @@ export class UploadResolver {
   })
   async completeUpload(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => CompleteUploadInput, { description: 'The upload.' }) input: CompleteUploadInput,
+    @Arg('input', () => CompleteUploadInput, { description: 'The upload whose parts have all been sent.' }) input: CompleteUploadInput,
   ): Promise<CompleteUploadPayload> {
     return { upload: await ctx.services.uploads.complete(ctx, input.uploadId) };
   }

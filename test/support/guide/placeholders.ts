@@ -4,6 +4,7 @@ const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 const INSTANT = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
 const SECRET = /whsec_[A-Za-z0-9+/]+=*/g;
 const HASH = /\b[0-9a-f]{64}\b/g;
+const SIGNED = /\/objects\/[^\s"?]+\?expires=[^\s"]+/g;
 /** Milliseconds and bytes that were measured, not set. */
 const MEASURED = /^(latency(P95)?Ms|sizeBytes)$/;
 const LATENCY_CHECK = 'latency_p95_ms';
@@ -60,6 +61,7 @@ export class Placeholders {
 
   private text(text: string, subject: string): string {
     return text
+      .replace(SIGNED, '/objects/<signed>')
       .replace(UUID, (id) => this.placeholder(id, subject))
       .replace(INSTANT, '<time>')
       .replace(HASH, '<sha256>')

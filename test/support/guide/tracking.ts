@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
 import type { Guide } from './recorder.js';
 
@@ -82,6 +83,17 @@ export async function datasetChapter(guide: Guide): Promise<{ datasetId: string 
   const { uploadId } = (await upload.json()) as { uploadId: string };
   guide.json({ uploadId });
   const { registerDataset } = await guide.run<{ registerDataset: { dataset: Named } }>('registerDataset', { name: 'penguins', uploadId });
+  guide.task(
+    'Send a large file',
+    'Straight to where it is stored, in parts that can be sent again: PUT the bytes of each part to its address, which needs no token. `completeUpload` then gives the `uploadId` its file.',
+  );
+  const bytes = readFileSync(PENGUINS);
+  const { createUpload } = await guide.run<{ createUpload: { uploadId: string; parts: { url: string }[] } }>('createUpload', {
+    input: { fileName: 'penguins.csv', sizeBytes: bytes.length },
+  });
+  const sent = await fetch(new URL(createUpload.parts[0]!.url, guide.service.url), { method: 'PUT', body: new Uint8Array(bytes) });
+  expect(sent.status).toBe(200);
+  await guide.run('completeUpload', { input: { uploadId: createUpload.uploadId } });
   guide.task('Find datasets');
   await guide.run('searchDatasets', { filter: { search: 'peng', latestOnly: true } });
   return { datasetId: registerDataset.dataset.id };
