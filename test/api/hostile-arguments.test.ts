@@ -272,12 +272,11 @@ describe('a forged cursor', () => {
     const lists = Object.values(schema.getQueryType()!.getFields()).filter(({ args }) => args.some(({ name }) => name === 'after'));
     let calls = 0;
     for (const field of lists) {
-      const base =
-        READ_ARGUMENTS[field.name]?.[0] && field.args.some(({ type }) => isNonNullType(type))
-          ? await argumentsFrom(world, READ_ARGUMENTS[field.name]![0]!)
-          : {};
+      const fixture = READ_ARGUMENTS[field.name]?.[0];
+      const base = fixture ? await argumentsFrom(world, fixture) : {};
       const order = field.args.find(({ name }) => name === 'orderBy');
-      const orderType = order && getNullableType(order.type);
+      const orders = order && getNullableType(order.type);
+      const orderType = isListType(orders) ? getNullableType(orders.ofType) : orders;
       const fieldType = isInputObjectType(orderType) ? getNullableType(orderType.getFields()['field']!.type) : null;
       const names = isEnumType(fieldType)
         ? fieldType.getValues().map(({ name, value }) => ({ name, column: String(value) }))
