@@ -141,6 +141,10 @@ const BULK_TABLES: Record<string, string> = {
     low double precision not null, low_seq bigint not null, high double precision not null, high_seq bigint not null, nan_seq bigint not null,
     primary key (run_id, key, block),
     foreign key (tenant, run_id, key) references metric_summary (tenant, run_id, key) on delete cascade`,
+  // What a job needs to know and nobody may read; gone with the job's end.
+  job_secret: `
+    tenant text not null, job_id uuid not null primary key, secret jsonb not null,
+    foreign key (tenant, job_id) references job (tenant, id) on delete cascade`,
   run_log: `
     tenant text not null, run_id uuid not null, seq bigint not null, logged_at timestamptz not null, stream text not null, line text not null,
     primary key (run_id, seq),
@@ -164,6 +168,11 @@ const ALTERATIONS = [
      add deleted_at timestamptz,
      add last_log_seq bigint not null default 0,
      add foreign key (tenant, parent_run_id) references run (tenant, id) on delete set null (parent_run_id)`,
+  // Values can be longer than an index takes: what they begin with orders them, and finds those with a given beginning.
+  ...['run_param', 'run_tag'].flatMap((table) => [
+    `alter table ${table} add value_start text collate "C" not null generated always as (left(value, 100)) stored`,
+    `create index ${table}_by_start on ${table} (tenant, key, value_start, run_id)`,
+  ]),
   // MLflow's order of a search.
   `create index run_by_start on run (tenant, started_at desc, id)`,
   `create index run_by_parent on run (tenant, parent_run_id) where parent_run_id is not null`,
@@ -218,6 +227,8 @@ const ALTERATIONS = [
 /** Back to what 0001 made: things that it had no place for are gone. */
 const UNDONE = [
   `drop index run_by_start`,
+  `alter table run_param drop value_start`,
+  `alter table run_tag drop value_start`,
   `drop index job_by_dataset, alert_by_deployment`,
   `alter table job drop constraint job_kind_check`,
   `delete from job where kind not in ('TRAINING', 'EVALUATION', 'VALIDATION', 'BATCH_INFERENCE')`,

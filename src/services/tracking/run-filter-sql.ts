@@ -102,8 +102,14 @@ function pairCondition(comparison: Comparison): Fragment {
     const hashes = values.map(() => 'hashtextextended(?, 0)').join(', ');
     return fragment(`c.value_hash in (${hashes}) and c.value = any(?::text[])`, ...values, values);
   }
-  return textCondition('c.value', comparison);
+  const condition = textCondition('c.value', comparison);
+  const start = comparator === 'LIKE' ? /^[^%_\\]*/.exec(String(value))![0].slice(0, INDEXED_CHARACTERS) : '';
+  // Says nothing new, but an index finds it, and the planner can tell how many there are: LIKE is hidden from it by row-level security.
+  return start.isWellFormed() && start !== '' ? joined([fragment('c.value_start ^@ ?', start), condition], ' and ') : condition;
 }
+
+/** Of a value, in its column `value_start`. */
+const INDEXED_CHARACTERS = 100;
 
 /** Data as clients log it, and registered data that a job of this service used. */
 function datasetCondition(comparison: Comparison, tenant: string): Fragment {

@@ -15,6 +15,8 @@ interface SortKey {
   /** Text, and so compared by code point; an instant, in whole microseconds; a number; an id. */
   type: 'TEXT' | 'TIME' | 'NUMBER' | 'ID';
   value: string;
+  /** What the value begins with, that an index holds. */
+  start?: string;
   /** SQL of the rank; every run has a value when absent. */
   rank?: string;
   /** The table of the value, its alias, and what it is found by. */
@@ -73,9 +75,9 @@ export class RunOrder {
 
   get orderBy(): string {
     return this.keys
-      .flatMap(({ value, rank, direction, type }, i) => {
+      .flatMap(({ value, start, rank, direction, type }, i) => {
         const collated = type === 'TEXT' ? `${value}${BY_CODE_POINT}` : value;
-        return [...(rank && i > 0 ? [rank] : []), `${collated} ${direction}`];
+        return [...(rank && i > 0 ? [rank] : []), ...(start ? [`${start} ${direction}`] : []), `${collated} ${direction}`];
       })
       .join(', ');
   }
@@ -121,11 +123,11 @@ export class RunOrder {
   private seek(places: Place[], rank: Rank): Fragment[] {
     const first = this.keys[0]!;
     const bound = places[0]![1];
-    const begin =
-      rank === 0 && bound !== null
-        ? [fragment(`${first.value}${collation(first)} ${first.direction === 'ASC' ? '>=' : '<='} ${PLACEHOLDER[first.type]}`, bound)]
-        : [];
-    return [...begin, this.after(places, 0)];
+    const beyond = first.direction === 'ASC' ? '>=' : '<=';
+    const begin = first.start
+      ? fragment(`${first.start} ${beyond} left(?, 100)`, bound)
+      : fragment(`${first.value}${collation(first)} ${beyond} ${PLACEHOLDER[first.type]}`, bound);
+    return [...(rank === 0 && bound !== null ? [begin] : []), this.after(places, 0)];
   }
 
   private after(places: Place[], i: number): Fragment {
@@ -202,7 +204,14 @@ function toSortKey({ entity, key, direction }: OrderKey<RunEntity>, alias: strin
     case 'param':
     case 'tag': {
       const value = `${alias}.value`;
-      return { direction, type: 'TEXT', value, rank: missing(value), source: { table: TABLES[entity], alias, key } };
+      return {
+        direction,
+        type: 'TEXT',
+        value,
+        start: `${alias}.value_start`,
+        rank: missing(value),
+        source: { table: TABLES[entity], alias, key },
+      };
     }
     case 'attribute': {
       const column: AttributeColumn | undefined = columns[key];
