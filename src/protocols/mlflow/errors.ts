@@ -103,3 +103,9 @@ export function toMlflowError(error: unknown): MlflowError | null {
   if (statusCode !== undefined && statusCode < 500) return invalidParameter(message ?? 'The request cannot be read.');
   return null;
 }
+
+/** What our rules refuse to a state of things is a mistake of the caller in MLflow's terms too. */
+export function refusedState(error: unknown): never {
+  if (error instanceof AppError && error.code === ErrorCode.CONFLICT) throw invalidParameter(error.message);
+  throw error;
+}

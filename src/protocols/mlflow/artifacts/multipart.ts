@@ -3,7 +3,7 @@ import type { StoredPart } from '../../../adapters/object-store/port.js';
 import { Role } from '../../../domain/platform/principal.js';
 import { AppError, ErrorCode } from '../../../errors.js';
 import { jsonEndpoint, type Call, type Endpoint } from '../endpoint.js';
-import { doesNotExist, invalidParameter } from '../errors.js';
+import { doesNotExist, invalidParameter, refusedState } from '../errors.js';
 import { integer, repeated, requiredInteger, requiredString, string } from '../protobuf-json.js';
 import { findFilePlace, type Place } from './place.js';
 
@@ -18,7 +18,7 @@ const part = z.object({ part_number: requiredInteger, etag: string });
 export const multipartEndpoints: Endpoint[] = [
   jsonEndpoint(['POST'], `${ROOT}/create/*`, Role.ENGINEER, z.object({ ...target, num_parts: integer }), async (call, input) => {
     const { owner, path } = await placeOf(call, input);
-    const { uploadId, urls } = await call.services.artifactFolders.begin(call, owner, path, input.num_parts ?? 1);
+    const { uploadId, urls } = await call.services.artifactFolders.begin(call, owner, path, input.num_parts ?? 1).catch(refusedState);
     return {
       upload_id: uploadId,
       credentials: urls.map((url, i) => ({ url: new URL(url, call.origin).href, part_number: i + 1 })),

@@ -6,7 +6,7 @@ import { AppError, ErrorCode } from '../../../errors.js';
 import { detachedBody } from '../../body.js';
 import { rangeOf, sendFile } from '../../range.js';
 import { jsonEndpoint, streamEndpoint, type Call, type Endpoint } from '../endpoint.js';
-import { doesNotExist } from '../errors.js';
+import { doesNotExist, invalidParameter, refusedState } from '../errors.js';
 import { optionalString } from '../protobuf-json.js';
 import { findFilePlace, findPlace, type Place } from './place.js';
 import { toFileInfos } from './views.js';
@@ -25,15 +25,15 @@ export const proxyEndpoints: Endpoint[] = [
     const place = await call.run((session) => findFilePlace(session, call.services, pathOf(request)));
     return download(call, place, request, reply);
   }),
-  streamEndpoint(['PUT'], `${ROOT}/artifacts/*`, Role.ENGINEER, async (call, request) => {
+  streamEndpoint(['PUT'], `${ROOT}/artifacts/*`, Role.ENGINEER, async (call, request, reply) => {
     const { owner, path } = await call.run((session) => findFilePlace(session, call.services, pathOf(request)));
-    await call.services.artifactFolders.put(call, owner, path, detachedBody(request.raw));
-    return {};
+    await call.services.artifactFolders.put(call, owner, path, detachedBody(request.raw)).catch(refusedState);
+    return reply.send();
   }),
   jsonEndpoint(['DELETE'], `${ROOT}/artifacts/*`, Role.ENGINEER, rest, async (call, { [PATH]: text }) => {
     await call.run(async (session) => {
       const { owner, path } = await findPlace(session, call.services, text);
-      await call.services.artifactFolders.delete(session, owner, path);
+      await call.services.artifactFolders.delete(session, owner, path).catch(refusedState);
     });
     return {};
   }),
@@ -59,7 +59,12 @@ const absent = (path: string) => (error: unknown) => {
 /** Sends a file of a run or logged model; a single Range is heeded. */
 export async function download(call: Call, { owner, path }: Place, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const artifact = await call.run((session) => call.services.artifactFolders.find(session, owner, path));
-  if (!artifact) throw doesNotExist(`No such artifact: '${path}'`);
+  if (!artifact) {
+    const [inside] = await call.run((session) => call.services.artifactFolders.list(session, owner, path));
+    throw inside
+      ? invalidParameter(`Artifact path refers to a directory, not a file: '${path}'`)
+      : doesNotExist(`No such artifact: '${path}'`);
+  }
   reply.header('etag', `"${artifact.sha256}"`);
   return sendFile(reply, { ...artifact, fileName: posix.basename(path) }, rangeOf(request.headers.range, artifact.sizeBytes), (range) =>
     call.services.artifacts.read(artifact, range),

@@ -90,9 +90,3 @@ export const alreadyExists = (name: string) => (error: unknown) => {
   if (!(error instanceof AppError) || error.code !== ErrorCode.CONFLICT) throw error;
   throw new MlflowError('RESOURCE_ALREADY_EXISTS', `Registered Model (name=${name}) already exists.`);
 };
-
-/** What our rules refuse to a state of things is a mistake of the caller in MLflow's terms too. */
-export function refusedState(error: unknown): never {
-  if (error instanceof AppError && error.code === ErrorCode.CONFLICT) throw invalidParameter(error.message);
-  throw error;
-}

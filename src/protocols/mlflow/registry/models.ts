@@ -5,9 +5,10 @@ import { Role } from '../../../domain/platform/principal.js';
 import { AppError, ErrorCode } from '../../../errors.js';
 import { newestOfStages, searchModels } from '../../../services/registry/registry-search.js';
 import { jsonEndpoint, type Endpoint } from '../endpoint.js';
+import { refusedState } from '../errors.js';
 import { checkMaxResults, offsetOf, pageOf } from '../pages.js';
 import { integer, keyValue, optionalString, repeated, requiredString, string } from '../protobuf-json.js';
-import { alreadyExists, checkModelName, checkTag, findModel, refusedState, showModel, showModels, showVersions } from './lookup.js';
+import { alreadyExists, checkModelName, checkTag, findModel, showModel, showModels, showVersions } from './lookup.js';
 import { refusePrompts, withoutPrompts } from './prompts.js';
 import { fromStage } from './views.js';
 

@@ -7,12 +7,13 @@ import { namesOf, searchVersions } from '../../../services/registry/registry-sea
 import { artifactRoot } from '../tracking/views.js';
 import { download } from '../artifacts/proxy.js';
 import { jsonEndpoint, streamEndpoint, type Call, type Endpoint } from '../endpoint.js';
-import { doesNotExist, invalidParameter } from '../errors.js';
+import { doesNotExist, invalidParameter, refusedState } from '../errors.js';
 import { toModelId } from '../ids.js';
 import { checkMaxResults, offsetOf, pageOf } from '../pages.js';
 import { boolean, integer, keyValue, optionalString, repeated, requiredString, string } from '../protobuf-json.js';
+import { parseList, spacedJson } from '../python-json.js';
 import { safePath } from '../artifacts/place.js';
-import { checkTag, findModel, findVersion, refusedState, showVersion } from './lookup.js';
+import { checkTag, findModel, findVersion, showVersion } from './lookup.js';
 import { unlessAbsent } from './models.js';
 import { refusePrompts, withoutPrompts } from './prompts.js';
 import { placeOf, resolveSource } from './source.js';
@@ -183,6 +184,5 @@ export const versionEndpoints: Endpoint[] = [
 async function linkLoggedModel(call: Call, session: Session, loggedModelId: string, name: string, version: number): Promise<void> {
   const { tags } = await call.services.loggedModels.get(session, loggedModelId);
   const entry = { name, version };
-  const known = tags[VERSIONS_TAG] === undefined ? [] : (JSON.parse(tags[VERSIONS_TAG]) as object[]);
-  await call.services.loggedModels.setTags(session, loggedModelId, [{ key: VERSIONS_TAG, value: JSON.stringify([...known, entry]) }]);
+  await call.services.loggedModels.setTags(session, loggedModelId, [{ key: VERSIONS_TAG, value: spacedJson([...parseList(tags[VERSIONS_TAG]), entry]) }]);
 }
