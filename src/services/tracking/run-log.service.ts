@@ -69,7 +69,7 @@ export class RunLogService {
   after(session: Session, runId: string, seq: number, limit: number): Promise<LogLine[]> {
     return sql<LogLine>(
       session.em,
-      `select ${LOG_LINE} from run_log where tenant = ? and run_id = ? and seq > ? order by seq ${seq < 0 ? 'desc' : 'asc'} limit ?`,
+      `select ${LOG_LINE} from run_log where tenant = ? and run_id = ? and seq > ? order by run_log.seq ${seq < 0 ? 'desc' : 'asc'} limit ?`,
       [session.tenant, runId, seq, limit],
     );
   }
