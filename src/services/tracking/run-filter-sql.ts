@@ -104,8 +104,10 @@ function pairCondition(comparison: Comparison): Fragment {
   }
   const condition = textCondition('c.value', comparison);
   const start = comparator === 'LIKE' ? /^[^%_\\]*/.exec(String(value))![0].slice(0, INDEXED_CHARACTERS) : '';
-  // Says nothing new, but an index finds it, and the planner can tell how many there are: LIKE is hidden from it by row-level security.
-  return start.isWellFormed() && start !== '' ? joined([fragment('c.value_start ^@ ?', start), condition], ' and ') : condition;
+  if (start === '' || !start.isWellFormed()) return condition;
+  // An index finds it, and the planner can tell how many there are: LIKE is hidden from it by row-level security.
+  const begins = fragment('c.value_start ^@ ?', start);
+  return value === `${start}%` ? begins : joined([begins, condition], ' and ');
 }
 
 /** Of a value, in its column `value_start`. */
