@@ -347,18 +347,21 @@ describe('model versions', () => {
       expect((await refused('POST', 'model-versions/create', { name: 'refused', ...input }))[0], JSON.stringify(input)).toBe(
         'INVALID_PARAMETER_VALUE',
       );
+    // Absent ones and those of others are refused alike.
+    const refusal = /^(INVALID_PARAMETER_VALUE|RESOURCE_DOES_NOT_EXIST)$/;
     for (const input of [
       { source: `runs:/${other}/model`, run_id: other },
       { source: 'models:/none/1' },
       { source: `models:/m-${other}`, model_id: `m-${other}` },
     ])
-      expect((await refused('POST', 'model-versions/create', { name: 'refused', ...input }))[0], JSON.stringify(input)).toBe(
-        'RESOURCE_DOES_NOT_EXIST',
-      );
+      expect((await refused('POST', 'model-versions/create', { name: 'refused', ...input }))[0], JSON.stringify(input)).toMatch(refusal);
     const stranger = await MlflowCaller.of(service, { tenant: 'globex' });
     await stranger.send('POST', 'registered-models/create', { body: { name: 'theirs' } });
-    const theirs = { name: 'theirs', source: `models:/${first}`, model_id: first };
-    expect((await refused('POST', 'model-versions/create', theirs, stranger))[0]).toBe('RESOURCE_DOES_NOT_EXIST');
+    const foreign = { name: 'theirs', source: `models:/${first}`, model_id: first };
+    const absent = { name: 'theirs', source: `models:/m-${other}`, model_id: `m-${other}` };
+    const [code, message] = await refused('POST', 'model-versions/create', foreign, stranger);
+    expect(code).toMatch(refusal);
+    expect(await refused('POST', 'model-versions/create', absent, stranger)).toEqual([code, message.replaceAll(first, `m-${other}`)]);
     expect(await ok('GET', 'model-versions/search', { filter: "name = 'refused'" })).toEqual({});
   });
 
