@@ -1,3 +1,4 @@
+// one file because it is one contract: every store passes all of it, on one store that is opened once.
 import { createHash, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
