@@ -91,7 +91,7 @@ export class EventService {
       session.em,
       `select id, seq::float8 as seq, type, subject_type as "subjectType", subject_id as "subjectId", model_id as "modelId",
          endpoint_id as "endpointId", payload, created_at as "createdAt"
-       from event where tenant = ? and seq > ? order by seq ${seq < 0 ? 'desc' : 'asc'} limit ?`,
+       from event where tenant = ? and seq > ? order by event.seq ${seq < 0 ? 'desc' : 'asc'} limit ?`,
       [session.tenant, seq, limit],
     );
   }

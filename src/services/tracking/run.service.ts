@@ -164,7 +164,7 @@ export class RunService {
     return sql<MetricRow>(
       session.em,
       `select run_id as "runId", key, value, step::float8 as step, logged_at as "loggedAt", seq::float8 as seq from metric_point
-       where tenant = ? and run_id = ? and seq > ? order by seq ${seq < 0 ? 'desc' : 'asc'} limit ?`,
+       where tenant = ? and run_id = ? and seq > ? order by metric_point.seq ${seq < 0 ? 'desc' : 'asc'} limit ?`,
       [session.tenant, runId, seq, limit],
     );
   }
