@@ -84,6 +84,8 @@ function codeOf(code: ErrorCode): MlflowErrorCode {
   }
 }
 
+export const WRONG_CONTENT_TYPE = "Bad Request. Content-Type must be one of ['application/json'].";
+
 /** PostgreSQL's unique and foreign keys, behind the services' own checks: two requests met between such a check and its write. */
 const RACES: Record<string, MlflowErrorCode> = {
   '23505': 'RESOURCE_ALREADY_EXISTS',
@@ -100,6 +102,7 @@ export function toMlflowError(error: unknown): MlflowError | null {
   const race = code === undefined ? undefined : RACES[code];
   if (race) return new MlflowError(race, 'What this request depends on was made or removed by another one at the same moment.');
   // Fastify's own refusals: a body that is too large or cut off.
+  if (statusCode === 415) return invalidParameter(WRONG_CONTENT_TYPE);
   if (statusCode !== undefined && statusCode < 500) return invalidParameter(message ?? 'The request cannot be read.');
   return null;
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { invalidParameter } from './errors.js';
+import { compactJson } from './python-json.js';
 
 // Pieces of schemas as protobuf reads JSON: null is absent, an absent field has its type's zero, integers may come as text,
 // unknown fields are ignored.
@@ -63,26 +64,8 @@ export function parseRequest(schema: z.ZodObject, input: Record<string, unknown>
   if (value == null || value === '') throw invalidParameter(`Missing value for required parameter '${shown}'.${MORE}`);
   const [name] = path as [string];
   throw invalidParameter(
-    `Invalid value ${pythonJson(input[name])} for parameter '${name}' supplied:  Hint: Value was of type '${pythonType(input[name])}'.${MORE}`,
+    `Invalid value ${compactJson(input[name])} for parameter '${name}' supplied:  Hint: Value was of type '${pythonType(input[name])}'.${MORE}`,
   );
-}
-
-const SHOWN_LENGTH = 2_000;
-
-/** As Python's json.dumps(value, sort_keys=True) writes it, and no longer than somebody reads. */
-function pythonJson(value: unknown): string {
-  try {
-    const sorted = JSON.stringify(value, (_key, item: unknown) =>
-      item !== null && typeof item === 'object' && !Array.isArray(item)
-        ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)))
-        : item,
-    );
-    return sorted.length > SHOWN_LENGTH ? `${sorted.slice(0, SHOWN_LENGTH)}…` : sorted;
-  } catch (error) {
-    // What nests deeper than a stack was parsed all the same.
-    if (error instanceof RangeError) return '…';
-    throw error;
-  }
 }
 
 function pythonType(value: unknown): string {

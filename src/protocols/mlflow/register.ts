@@ -10,7 +10,7 @@ import { discardRest } from '../body.js';
 import { tokenOf } from './credentials.js';
 import { ENDPOINTS } from './endpoints.js';
 import type { Call, Endpoint, JsonEndpoint, StreamEndpoint } from './endpoint.js';
-import { invalidParameter, MlflowError, toMlflowError } from './errors.js';
+import { invalidParameter, MlflowError, toMlflowError, WRONG_CONTENT_TYPE } from './errors.js';
 import { fromBody, fromQuery, parseRequest, refuseUnstorable } from './protobuf-json.js';
 
 export interface MlflowParts {
@@ -108,7 +108,7 @@ function checkContentType({ method, headers }: FastifyRequest): void {
   const type = headers['content-type'];
   if (type === undefined) throw invalidParameter('Bad Request. Content-Type header is missing.');
   if (type.split(';')[0] !== 'application/json') {
-    throw invalidParameter("Bad Request. Content-Type must be one of ['application/json'].");
+    throw invalidParameter(WRONG_CONTENT_TYPE);
   }
 }
 

@@ -30,6 +30,7 @@ export const multipartEndpoints: Endpoint[] = [
     Role.ENGINEER,
     z.object({ ...upload, parts: repeated(part) }),
     async (call, { upload_id: id, parts, ...input }) => {
+      requireUploadId(id);
       const { owner, path } = await placeOf(call, input);
       const check = (stored: readonly StoredPart[]) => {
         const isSame = ({ partNumber, etag }: StoredPart) =>
@@ -42,6 +43,7 @@ export const multipartEndpoints: Endpoint[] = [
     },
   ),
   jsonEndpoint(['POST'], `${ROOT}/abort/*`, Role.ENGINEER, z.object(upload), async (call, { upload_id: id, ...input }) => {
+    requireUploadId(id);
     const { owner, path } = await placeOf(call, input);
     await call.services.artifactFolders.abort(call, owner, path, id).catch(noSuchUpload(id));
     return {};
@@ -55,8 +57,13 @@ function placeOf(call: Call, { [PATH]: folder, path }: { [PATH]: string; path: s
   return call.run((session) => findFilePlace(session, call.services, `${folder}/${name.replaceAll('%', '%25')}`));
 }
 
+const noUpload = (id: string) => doesNotExist(`No multipart upload ${id} to this path is open.`);
+
+/** Ids of uploads are UUIDs: the database refuses to look for others. */
+function requireUploadId(id: string): void {
+  if (!z.uuid().safeParse(id).success) throw noUpload(id);
+}
+
 const noSuchUpload = (id: string) => (error: unknown) => {
-  if (error instanceof AppError && error.code === ErrorCode.NOT_FOUND)
-    throw doesNotExist(`No multipart upload ${id} to this path is open.`);
-  throw error;
+  throw error instanceof AppError && error.code === ErrorCode.NOT_FOUND ? noUpload(id) : error;
 };

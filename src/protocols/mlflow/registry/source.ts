@@ -1,5 +1,6 @@
 import type { ModelVersion } from '../../../db/entities/registry/model-version.entity.js';
 import type { Session } from '../../../db/database.js';
+import { freeArtifactPath } from '../../../domain/tracking/artifact-path.js';
 import { AppError, ErrorCode } from '../../../errors.js';
 import { newestOfStages } from '../../../services/registry/registry-search.js';
 import type { LoggedSource } from '../../../services/registry/sourced-version.service.js';
@@ -33,10 +34,11 @@ export async function resolveSource(session: Session, call: Call, named: NamedSo
   if (scheme === 'models' && !source.startsWith('models:/m-')) return copySource(session, call, named);
   const runId = named.run_id ? runIdOf(named.run_id) : null;
   const loggedModelId = named.model_id ? loggedModelIdOf(named.model_id) : null;
-  await requireRun(session, call, named.run_id, runId);
+  const parameter = source.startsWith('models:') || loggedModelId !== null ? 'model_id' : 'run_id';
+  const place = await placeOf(session, call, source).catch(notAPlace(source, parameter));
+  await requireRun(session, call, named.run_id, runId).catch(place ? notAPlace(source, parameter) : rethrow);
   const model = loggedModelId === null ? null : await loggedModel(session, call, named.model_id!, loggedModelId);
   const ids = { runId: runId ?? model?.runId ?? null, loggedModelId };
-  const place = await placeOf(session, call, source);
   if (place) {
     const isNamed =
       'loggedModelId' in place.owner ? place.owner.loggedModelId === loggedModelId : loggedModelId === null && place.owner.runId === runId;
@@ -44,6 +46,15 @@ export async function resolveSource(session: Session, call: Call, named: NamedSo
   }
   return { uri: source, ...ids, folder: place && { owner: place.owner, path: place.path } };
 }
+
+const rethrow = (error: unknown): never => {
+  throw error;
+};
+
+/** What the proxy has no place for, or has it of nobody, is not in what the parameter names. */
+const notAPlace = (source: string, parameter: 'run_id' | 'model_id') => (error: unknown) => {
+  throw error instanceof MlflowError || error instanceof AppError ? notIn(source, parameter) : error;
+};
 
 /** The files of a version, when they are here. */
 export async function placeOf(session: Session, call: Call, uri: string): Promise<Place | null> {
@@ -127,7 +138,11 @@ function checkSource(source: string): void {
       `Invalid model version source: '${source}'. To use a local path as a model version source, the run_id request parameter has to be specified and the local path has to be contained within the artifact directory of the run specified by the run_id.`,
     );
   }
-  if (safePath(source.replace(/^[a-z][a-z0-9+.-]+:\/*/i, '')) === '' || /[?#]/.test(source)) {
-    throw new MlflowError('INVALID_PARAMETER_VALUE', `Invalid model version source: '${source}'.`);
+  const path = freeArtifactPath(source.replace(/^[a-z][a-z0-9+.-]+:\/*/i, '').replace(/[?#].*$/s, ''));
+  if (path === null) {
+    throw invalidParameter(
+      `Invalid model version source: '${source}'. If supplying a source as an http, https, local file path, ftp, objectstore, or mlflow-artifacts uri, an absolute path must be provided without relative path references present. Please provide an absolute path.`,
+    );
   }
+  if (path === '') throw invalidParameter(`Invalid model version source: '${source}'.`);
 }

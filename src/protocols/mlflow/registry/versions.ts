@@ -184,5 +184,7 @@ export const versionEndpoints: Endpoint[] = [
 async function linkLoggedModel(call: Call, session: Session, loggedModelId: string, name: string, version: number): Promise<void> {
   const { tags } = await call.services.loggedModels.get(session, loggedModelId);
   const entry = { name, version };
-  await call.services.loggedModels.setTags(session, loggedModelId, [{ key: VERSIONS_TAG, value: spacedJson([...parseList(tags[VERSIONS_TAG]), entry]) }]);
+  await call.services.loggedModels.setTags(session, loggedModelId, [
+    { key: VERSIONS_TAG, value: spacedJson([...parseList(tags[VERSIONS_TAG]), entry]) },
+  ]);
 }

@@ -3,6 +3,7 @@ import { AppError, ErrorCode, quote } from '../../../errors.js';
 import type { TagEntry } from '../../../services/tracking/experiment.service.js';
 import { doesNotExist, invalidParameter } from '../errors.js';
 import { runIdOf } from '../ids.js';
+import { compactJson } from '../python-json.js';
 
 // The rules of MLflow's own server for what is logged, with its messages (mlflow/utils/validation.py).
 
@@ -13,14 +14,14 @@ const MAX_METRICS = 1_000;
 const MAX_PARAMS_AND_TAGS = 100;
 const MAX_ENTITIES = 1_000;
 const MAX_DATASET_LENGTHS = { name: 500, digest: 36, source: 65_535, schema: 1_048_575, profile: 16_777_215 } as const;
-/** The last millisecond that a timestamp of the database can hold is later. */
-const MAX_TIME_MS = 8.64e15;
+/** The end of the year 9999: later years are written in another way. */
+const MAX_TIME_MS = 253_402_300_799_999;
 
 const KEY = /^[/\p{L}\p{N}\p{M}_.\- :]*$/u;
 
 /** A key of a parameter, metric or tag: some clients keep each in a file of that name. */
 export function checkKey(path: string, key: string): void {
-  const refuse = (reason: string) => invalidParameter(`Invalid value ${quote(key)} for parameter '${path}' supplied: ${reason}`);
+  const refuse = (reason: string) => invalidParameter(`Invalid value ${compactJson(key)} for parameter '${path}' supplied: ${reason}`);
   if (!KEY.test(key)) {
     throw refuse('Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and slashes (/).');
   }

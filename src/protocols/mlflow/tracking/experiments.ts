@@ -26,6 +26,7 @@ export const experimentEndpoints: Endpoint[] = [
     async (call, { name, artifact_location: location, tags }) => {
       checkLength('name', MAX_NAME_LENGTH, name);
       tags.forEach(checkTag);
+      checkLocation(location ?? '');
       const experiment = await call.run(async (session) => {
         // It is the oldest of each tenant.
         await call.services.experiments.default(session);
@@ -98,6 +99,12 @@ export const experimentEndpoints: Endpoint[] = [
     },
   ),
 ];
+
+/** Only clients go there: what matters is that it stays an address when a run's folder is added to it. */
+function checkLocation(location: string): void {
+  if (/[#;]/.test(location)) throw invalidParameter("'artifact_location' URL can't include fragments or params.");
+  if (location.startsWith('runs:')) throw invalidParameter(`Artifact location cannot be a runs:/ URI. Given: '${location}'`);
+}
 
 function checkTag({ key, value }: { key: string; value: string }): void {
   checkKey('key', key);

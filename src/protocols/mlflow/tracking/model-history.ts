@@ -1,4 +1,5 @@
 import { invalidParameter } from '../errors.js';
+import { parseList, spacedJson } from '../python-json.js';
 import { MAX_TAG_VALUE_LENGTH } from './checks.js';
 
 /** Where MLflow keeps, as a list in JSON, which models a run logged. */
@@ -35,29 +36,10 @@ export function modelEntry(text: string): Json {
 
 /** The history with one model more; the oldest go where it grows too long for a tag. */
 export function addToModelHistory(before: string | null, entry: Json): string {
-  const entries = [...parse(before), entry];
-  while (entries.length > 1 && pythonJson(entries).length > MAX_TAG_VALUE_LENGTH) entries.shift();
-  const history = pythonJson(entries);
+  const entries = [...parseList(before), entry];
+  while (entries.length > 1 && spacedJson(entries).length > MAX_TAG_VALUE_LENGTH) entries.shift();
+  const history = spacedJson(entries);
   if (history.length > MAX_TAG_VALUE_LENGTH)
     throw invalidParameter(`The model info is longer than the ${MAX_TAG_VALUE_LENGTH} characters of a tag.`);
   return history;
-}
-
-function parse(history: string | null): unknown[] {
-  try {
-    const entries: unknown = JSON.parse(history ?? '[]');
-    return Array.isArray(entries) ? entries : [];
-  } catch {
-    return [];
-  }
-}
-
-/** With a space after commas and colons, as MLflow's own server writes it. */
-function pythonJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(pythonJson).join(', ')}]`;
-  if (isObject(value))
-    return `{${Object.entries(value)
-      .map(([key, item]) => `${JSON.stringify(key)}: ${pythonJson(item)}`)
-      .join(', ')}}`;
-  return JSON.stringify(value);
 }

@@ -8,7 +8,7 @@ import { invalidParameter } from '../errors.js';
 import { integer, keyValue, MORE, optionalString, repeated, string } from '../protobuf-json.js';
 import { cutTag, onRun, toTime } from './checks.js';
 import { findActiveExperiment, showRuns } from './lookup.js';
-import { fromStatus, toRunInfo } from './views.js';
+import { runStatus, toRunInfo } from './views.js';
 
 /** Old clients call it run_uuid. */
 export const ofRun = { run_id: optionalString, run_uuid: optionalString };
@@ -46,7 +46,8 @@ export const runEndpoints: Endpoint[] = [
         });
         return showRuns(session, call.services, [created]);
       });
-      return { run };
+      // What is new has no outputs, not even none.
+      return { run: { ...run, outputs: undefined } };
     },
   ),
   jsonEndpoint(['GET'], '/mlflow/runs/get', Role.VIEWER, z.object(ofRun), async (call, input) => {
@@ -59,15 +60,14 @@ export const runEndpoints: Endpoint[] = [
     ['POST'],
     '/mlflow/runs/update',
     Role.ENGINEER,
-    z.object({ ...ofRun, status: z.union([z.string(), z.number()]).nullish(), end_time: integer, run_name: string }),
+    z.object({ ...ofRun, status: runStatus, end_time: integer, run_name: string }),
     async (call, input) => {
-      const status = fromStatus(input.status);
       const info = await onRun(runOf(input), (runId) =>
         call.run(async (session) => {
           const run = await call.services.runLifecycle.update(session, {
             runId,
             name: input.run_name || null,
-            status,
+            status: input.status,
             endedAt: input.end_time === null ? null : toTime('end_time', input.end_time),
           });
           const { tags } = (await readRunDetails(session, [runId]))(runId);

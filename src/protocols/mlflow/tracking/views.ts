@@ -1,9 +1,9 @@
+import { z } from 'zod';
 import type { Experiment } from '../../../db/entities/tracking/experiment.entity.js';
 import type { Run } from '../../../db/entities/tracking/run.entity.js';
 import { RUN_TAGS, toHexId } from '../../../domain/tracking/run-tags.js';
 import type { MetricPoint } from '../../../services/tracking/metric-pages.js';
 import type { DatasetReference, RunDetails } from '../../../services/tracking/run-details.js';
-import { invalidParameter } from '../errors.js';
 import { toExperimentId, toModelId } from '../ids.js';
 
 // What MLflow's server answers for each thing. Fields that protobuf leaves out are left out: empty lists, what was never given.
@@ -26,9 +26,12 @@ export const toEntries = (record: Record<string, string>) =>
 
 const toStage = (state: 'ACTIVE' | 'DELETED') => state.toLowerCase();
 
-/** Where clients put the artifacts of an experiment's runs. */
+const PROXY = 'mlflow-artifacts:';
+
+/** Where clients put the artifacts of an experiment's runs. Behind the proxy each experiment has one place, whatever it was asked for. */
 export function artifactRoot(experiment: Experiment): string {
-  return experiment.artifactLocation?.replace(/\/+$/, '') ?? `mlflow-artifacts:/${toExperimentId(experiment)}`;
+  const { artifactLocation: location } = experiment;
+  return location && !location.startsWith(PROXY) ? location.replace(/\/+$/, '') : `${PROXY}/${toExperimentId(experiment)}`;
 }
 
 export function toExperiment(experiment: Experiment): object {
@@ -52,14 +55,16 @@ const toStatus = (status: RunStatus) => (status === 'QUEUED' ? 'SCHEDULED' : sta
 const STATUSES: RunStatus[] = ['RUNNING', 'QUEUED', 'FINISHED', 'FAILED', 'KILLED'];
 
 /** A status as clients send it: the name or the number of MLflow's enum; null when absent. */
-export function fromStatus(sent: string | number | null | undefined): RunStatus | null {
-  if (sent == null) return null;
-  const status = typeof sent === 'number' ? STATUSES[sent - 1] : STATUSES.find((known) => toStatus(known) === sent);
-  if (status) return status;
-  throw invalidParameter(
-    `Invalid value ${JSON.stringify(sent)} for parameter 'status' supplied: expected ${STATUSES.map(toStatus).join(', ')}.`,
-  );
-}
+export const runStatus = z
+  .union([z.string(), z.number()])
+  .nullish()
+  .transform((sent, context): RunStatus | null => {
+    if (sent == null) return null;
+    const status = STATUSES.find((known) => toStatus(known) === sent) ?? STATUSES[Number(sent) - 1];
+    if (status) return status;
+    context.addIssue({ code: 'custom' });
+    return z.NEVER;
+  });
 
 export function toRunInfo(run: Run, experiment: Experiment, tags: RunDetails['tags']): object {
   const id = toHexId(run.id);

@@ -1,0 +1,40 @@
+// JSON as Python's json module writes it: MLflow's server shows it in messages and keeps it in tags.
+
+const SHOWN_LENGTH = 2_000;
+
+const BEYOND_ASCII = /[\u0080-\uffff]/g;
+const escaped = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+
+/** As Python's json.dumps(value, sort_keys=True, separators=(',', ':')) writes it, and no longer than somebody reads. */
+export function compactJson(value: unknown): string {
+  try {
+    const sorted = JSON.stringify(value, (_key, item: unknown) =>
+      item !== null && typeof item === 'object' && !Array.isArray(item)
+        ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)))
+        : item,
+    ).replaceAll(BEYOND_ASCII, escaped);
+    return sorted.length > SHOWN_LENGTH ? `${sorted.slice(0, SHOWN_LENGTH)}…` : sorted;
+  } catch (error) {
+    // What nests deeper than a stack was parsed all the same.
+    if (error instanceof RangeError) return '…';
+    throw error;
+  }
+}
+
+/** As json.dumps(value) writes it: a space after commas and colons. */
+export function spacedJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(spacedJson).join(', ')}]`;
+  if (value === null || typeof value !== 'object') return JSON.stringify(value);
+  const entries = Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}: ${spacedJson(item)}`);
+  return `{${entries.join(', ')}}`;
+}
+
+/** The list that a tag keeps as JSON; empty when a client wrote something else there. */
+export function parseList(text: string | null | undefined): unknown[] {
+  try {
+    const list: unknown = JSON.parse(text ?? '[]');
+    return Array.isArray(list) ? list : [];
+  } catch {
+    return [];
+  }
+}
