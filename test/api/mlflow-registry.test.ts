@@ -229,7 +229,7 @@ describe('model versions', () => {
       signature: { inputs, outputs: [{ name: 'output_0', datatype: 'INT64' }] },
     });
     // Another training, the same model again, another signature.
-    expect(modelVersions.nodes.map((node) => (node as { semanticVersion: string }).semanticVersion)).toEqual([
+    expect(modelVersions.nodes.map((shown) => (shown as { semanticVersion: string }).semanticVersion)).toEqual([
       '1.0.0',
       '1.1.0',
       '1.1.1',
