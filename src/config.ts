@@ -118,6 +118,11 @@ export const SETTINGS = {
     'Time between the first two attempts at a webhook delivery, in milliseconds; each further wait is four times as long.',
   ),
   WEBHOOK_LOG_DAYS: setting(whole(1, 3_650).default(30), 'How long ended webhook deliveries are kept, in days.'),
+  MLFLOW_IMPORT_ALLOW_HTTP: setting(flag, 'Whether imports may read MLflow servers at http:// addresses besides https://.'),
+  MLFLOW_IMPORT_ALLOWED_HOSTS: setting(
+    list.default([]),
+    'Host names, IP addresses and networks (10.1.0.0/16) that imports from MLflow may call though they are private, separated by commas.',
+  ),
   SYSTEM_METRICS_INTERVAL_MS: setting(
     whole(0, 3_600_000).default(10_000),
     'Time between two looks of a training at its machine, logged as system metrics of its run, in milliseconds; 0 for none.',

@@ -8,6 +8,7 @@ import { ServiceMetrics } from './adapters/metrics/service-metrics.js';
 import type { JobQueue } from './adapters/job-queue/port.js';
 import type { LiveEvents } from './adapters/live-events/port.js';
 import type { ObjectStore } from './adapters/object-store/port.js';
+import { HttpMlflowServer } from './adapters/mlflow-server/http-mlflow-server.js';
 import { HttpWebhookSender } from './adapters/webhook-sender/http-webhook-sender.js';
 import type { Config } from './config.js';
 import { Database } from './db/database.js';
@@ -67,6 +68,7 @@ import { RunDatasetService } from './services/tracking/run-dataset.service.js';
 import { RunLifecycleService } from './services/tracking/run-lifecycle.service.js';
 import { LoggedModelService } from './services/tracking/logged-model.service.js';
 import { RunLogService } from './services/tracking/run-log.service.js';
+import { MlflowImportService } from './services/exchange/mlflow-import.service.js';
 import { LineageService } from './services/tracking/lineage.service.js';
 import { RunAnalysisService } from './services/tracking/run-analysis.service.js';
 import { RunComparisonService } from './services/tracking/run-comparison.service.js';
@@ -223,12 +225,24 @@ export async function createContext(config: Config, logger: Logger, options: Con
     versions: modelVersions,
     conversions,
   });
+  const importPolicy = {
+    allowHttp: config.MLFLOW_IMPORT_ALLOW_HTTP,
+    allowedHosts: checkAllowedHosts('MLFLOW_IMPORT_ALLOWED_HOSTS', config.MLFLOW_IMPORT_ALLOWED_HOSTS),
+  };
+  const runDatasets = new RunDatasetService();
+  const aliases = new AliasService(live, models);
+  const registryTags = new RegistryTagService(live, models, modelVersions);
+  const mlflowImports = new MlflowImportService({
+    ...{ jobs, experiments, runs, lifecycle: runLifecycle, datasets: runDatasets, loggedModels, folders: artifactFolders },
+    ...{ models, modelVersions, sourcedVersions, registryTags, aliases, stages, policy: importPolicy },
+    connect: (trackingUri, credentials, signal) => new HttpMlflowServer({ trackingUri, credentials, signal, policy: importPolicy }),
+  });
   const services: Services = {
     alerts,
-    aliases: new AliasService(live, models),
+    aliases,
     approvals,
     comments: new CommentService(live, models, modelVersions),
-    registryTags: new RegistryTagService(live, models, modelVersions),
+    registryTags,
     artifactFolders,
     artifacts,
     auditLog: new AuditLogService(),
@@ -245,6 +259,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
     gates,
     jobs,
     loggedModels,
+    mlflowImports,
     models,
     modelVersions,
     monitoring,
@@ -252,7 +267,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
     retraining: new RetrainingService(db, live, trainings, datasets, logger),
     retrainingPolicies: new RetrainingPolicyService(),
     runArchive,
-    runDatasets: new RunDatasetService(),
+    runDatasets,
     runLifecycle,
     runLogs,
     lineage: new LineageService(),

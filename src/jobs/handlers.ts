@@ -11,5 +11,6 @@ export function createHandlers(services: Services): JobHandlers {
     CONVERSION: (run) => services.conversions.execute(run),
     RUN_ARCHIVE: (run) => services.runArchive.execute(run),
     GARBAGE_COLLECTION: (run) => services.garbage.execute(run),
+    MLFLOW_IMPORT: (run) => services.mlflowImports.execute(run),
   };
 }

@@ -22,6 +22,7 @@ import { UploadResolver } from './tracking/upload.resolver.js';
 import { GarbageResolver } from './tracking/garbage.resolver.js';
 import { RunLogResolver } from './tracking/run-log.resolver.js';
 import { LineageResolver } from './tracking/lineage.resolver.js';
+import { MlflowImportResolver } from './exchange/mlflow-import.resolver.js';
 import { RunAnalysisResolver } from './tracking/run-analysis.resolver.js';
 import {
   ComparedDatasetResolver,
@@ -72,6 +73,7 @@ const RESOLVERS: NonEmptyArray<Function> = [
   JobModelVersionResolver,
   JobResolver,
   LineageResolver,
+  MlflowImportResolver,
   ModelAliasesResolver,
   ModelResolver,
   ModelVersionResolver,

@@ -34,6 +34,7 @@ import type { RunArchiveService } from './tracking/run-archive.service.js';
 import type { RunDatasetService } from './tracking/run-dataset.service.js';
 import type { RunLifecycleService } from './tracking/run-lifecycle.service.js';
 import type { RunLogService } from './tracking/run-log.service.js';
+import type { MlflowImportService } from './exchange/mlflow-import.service.js';
 import type { LineageService } from './tracking/lineage.service.js';
 import type { RunAnalysisService } from './tracking/run-analysis.service.js';
 import type { RunComparisonService } from './tracking/run-comparison.service.js';
@@ -71,6 +72,7 @@ export interface Services {
   gates: GateService;
   jobs: JobService;
   loggedModels: LoggedModelService;
+  mlflowImports: MlflowImportService;
   models: ModelService;
   modelVersions: ModelVersionService;
   monitoring: MonitoringService;

@@ -5,7 +5,8 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
-import { HttpWebhookSender, type Resolve } from '../../src/adapters/webhook-sender/http-webhook-sender.js';
+import type { Resolve } from '../../src/adapters/checked-lookup.js';
+import { HttpWebhookSender } from '../../src/adapters/webhook-sender/http-webhook-sender.js';
 import { AppError } from '../../src/errors.js';
 import { Receiver } from '../support/receiver.js';
 

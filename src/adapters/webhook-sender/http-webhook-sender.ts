@@ -1,14 +1,11 @@
-import type { LookupAddress } from 'node:dns';
-import { lookup } from 'node:dns/promises';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { callbackify } from 'node:util';
-import { checkResolved, checkWebhookUrl, type WebhookPolicy } from '../../domain/platform/webhook-url.js';
+import type { LookupFunction } from 'node:net';
+import { checkWebhookUrl, type WebhookPolicy } from '../../domain/platform/webhook-url.js';
 import { KEPT_RESPONSE_BYTES, WEBHOOK_TIMEOUT_MS } from '../../domain/platform/webhooks.js';
 import { AppError, ErrorCode } from '../../errors.js';
+import { checkedLookup, type Resolve } from '../checked-lookup.js';
 import type { WebhookAnswer, WebhookSender } from './port.js';
-
-export type Resolve = (host: string) => Promise<LookupAddress[]>;
 
 export interface SenderOptions {
   policy: WebhookPolicy;
@@ -20,12 +17,12 @@ export interface SenderOptions {
 export class HttpWebhookSender implements WebhookSender {
   private readonly policy: WebhookPolicy;
   private readonly timeoutMs: number;
-  private readonly resolve: Resolve;
+  private readonly lookup: LookupFunction;
 
-  constructor({ policy, timeoutMs = WEBHOOK_TIMEOUT_MS, resolve = resolveAll }: SenderOptions) {
+  constructor({ policy, timeoutMs = WEBHOOK_TIMEOUT_MS, resolve }: SenderOptions) {
     this.policy = policy;
     this.timeoutMs = timeoutMs;
-    this.resolve = resolve;
+    this.lookup = checkedLookup(policy, resolve);
   }
 
   async send(address: string, headers: Record<string, string>, body: string): Promise<WebhookAnswer> {
@@ -42,19 +39,13 @@ export class HttpWebhookSender implements WebhookSender {
 
   private post(url: URL, headers: Record<string, string>, body: string, signal: AbortSignal): Promise<WebhookAnswer> {
     return new Promise((resolve, reject) => {
-      const checked = callbackify((host: string) => this.checkedAddresses(host));
       const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
       // No agent: a kept connection would have been checked for another delivery.
       const request = send(url, {
         method: 'POST',
         agent: false,
         signal,
-        lookup: (host, { all }, callback) =>
-          checked(host, (error, addresses) => {
-            const [first] = addresses ?? [];
-            if (all || !first) callback(error, addresses ?? []);
-            else callback(error, first.address, first.family);
-          }),
+        lookup: this.lookup,
         headers: { ...headers, 'content-length': Buffer.byteLength(body) },
       });
       request.on('error', reject);
@@ -64,21 +55,7 @@ export class HttpWebhookSender implements WebhookSender {
       request.end(body);
     });
   }
-
-  /** Not asked for when the host is an address, which the check of the URL has judged. */
-  private async checkedAddresses(host: string): Promise<LookupAddress[]> {
-    const addresses = await this.resolve(host);
-    checkResolved(
-      host,
-      addresses.map(({ address }) => address),
-      this.policy,
-    );
-    if (addresses.length === 0) throw new Error(`${host} has no address`);
-    return addresses;
-  }
 }
-
-const resolveAll: Resolve = (host) => lookup(host, { all: true });
 
 /** The first bytes of an answer; the rest is not waited for. */
 async function readBeginning(response: IncomingMessage): Promise<string> {

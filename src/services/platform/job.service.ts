@@ -299,7 +299,8 @@ export class JobService {
       `with changed as (
          update job set event_seq = event_seq + 1, status = coalesce(?, status), progress = coalesce(?, progress), message = ?,
            ended_at = case when ? then now() else ended_at end
-         where id = ? returning tenant, id, event_seq, status, attempt, progress, message)
+         where id = ? returning tenant, id, event_seq, status, attempt, progress, message),
+       gone as (delete from job_secret s using changed c where s.job_id = c.id and c.status in ('SUCCEEDED', 'FAILED', 'CANCELLED'))
        insert into job_event (tenant, job_id, seq, status, attempt, progress, message)
        select tenant, id, event_seq, status, attempt, progress, message from changed`,
       [change.status ?? null, change.progress ?? null, change.message, ended, id],

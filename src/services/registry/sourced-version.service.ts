@@ -4,7 +4,7 @@ import type { ObjectStore } from '../../adapters/object-store/port.js';
 import type { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import { LoggedModel } from '../../db/entities/tracking/logged-model.entity.js';
 import type { Artifact } from '../../db/entities/tracking/artifact.entity.js';
-import type { Actor, Database } from '../../db/database.js';
+import type { Actor, Database, Session } from '../../db/database.js';
 import { type LoggedFiles, readMlmodel, type SourceFolder } from '../../domain/registry/mlmodel.js';
 import { freeArtifactPath } from '../../domain/tracking/artifact-path.js';
 import { toHexId } from '../../domain/tracking/run-tags.js';
@@ -45,7 +45,12 @@ const UNTOLD_FRAMEWORKS = ['mlflow'];
 export class SourcedVersionService {
   constructor(private readonly deps: Dependencies) {}
 
-  async register(actor: Actor, input: { modelId: string; source: LoggedSource } & NewVersionAttributes): Promise<ModelVersion> {
+  /** `also` is done in the transaction that makes the version. */
+  async register(
+    actor: Actor,
+    input: { modelId: string; source: LoggedSource } & NewVersionAttributes,
+    also?: (session: Session, version: ModelVersion) => Promise<void>,
+  ): Promise<ModelVersion> {
     const { db, models, versions, conversions } = this.deps;
     const { folder, uri, copyOf, ...ids } = input.source;
     const files = folder && (await this.read(actor, folder));
@@ -57,6 +62,7 @@ export class SourcedVersionService {
       const source: VersionSource = { ...ids, sourceUri: uri, sourceFolder: folder, signature: files?.signature ?? null, ...onnx };
       const version = await versions.register(session, model, source, { ...input, framework: input.framework ?? framework });
       if (files && !onnx) await conversions.offer(session, version, framework);
+      await also?.(session, version);
       return version;
     });
     return versions.settled(actor, id);

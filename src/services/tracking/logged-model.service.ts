@@ -12,6 +12,8 @@ import type { ExperimentService, TagEntry } from './experiment.service.js';
 import { requireWritable } from './run-pairs.js';
 
 export interface NewLoggedModel {
+  /** Only of an import, which keeps the ids of what it brings. */
+  id?: string;
   experimentId: string;
   name: string;
   /** The run that makes it. */
@@ -55,6 +57,7 @@ export class LoggedModelService {
     if (experiment.state !== 'ACTIVE') throw badInput('experimentId', 'an active experiment', experiment.state);
     await requireOwn(session, Run, 'run', [input.runId]);
     const model = session.em.create(LoggedModel, {
+      ...(input.id != null && { id: input.id }),
       tenant: session.tenant,
       experimentId: experiment.id,
       runId: input.runId ?? null,

@@ -1,0 +1,29 @@
+import type { LookupAddress } from 'node:dns';
+import { lookup } from 'node:dns/promises';
+import type { LookupFunction } from 'node:net';
+import { callbackify } from 'node:util';
+import { checkResolved, type WebhookPolicy } from '../domain/platform/webhook-url.js';
+
+export type Resolve = (host: string) => Promise<LookupAddress[]>;
+
+const resolveAll: Resolve = (host) => lookup(host, { all: true });
+
+/**
+ * For connections to addresses of somebody else: they take what was checked after DNS and nothing besides. Not asked for when the host is
+ * an address, which the check of the URL has judged.
+ */
+export function checkedLookup(policy: WebhookPolicy, resolve: Resolve = resolveAll): LookupFunction {
+  const checked = callbackify(async (host: string) => {
+    const addresses = await resolve(host);
+    const plain = addresses.map(({ address }) => address);
+    checkResolved(host, plain, policy);
+    if (addresses.length === 0) throw new Error(`${host} has no address`);
+    return addresses;
+  });
+  return (host, { all }, callback) =>
+    checked(host, (error, addresses) => {
+      const [first] = addresses ?? [];
+      if (all || !first) callback(error, addresses ?? []);
+      else callback(error, first.address, first.family);
+    });
+}

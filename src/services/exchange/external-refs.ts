@@ -1,0 +1,55 @@
+import { v7 as uuidv7 } from 'uuid';
+import type { ExternalRef } from '../../db/entities/platform/external-ref.entity.js';
+import type { Session } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
+
+export type ThingKind = ExternalRef['kind'];
+
+/** A thing of ours and how far it has been carried over. */
+export interface KnownThing<Synced> {
+  localId: string;
+  synced: Partial<Synced>;
+}
+
+const TABLES: Record<ThingKind, string> = {
+  EXPERIMENT: 'experiment',
+  RUN: 'run',
+  MODEL: 'model',
+  MODEL_VERSION: 'model_version',
+  LOGGED_MODEL: 'logged_model',
+};
+
+/** What a thing of another server is here; null for one that was never brought over, or is gone here since. */
+export async function findByExternal<Synced>(
+  session: Session,
+  server: string,
+  kind: ThingKind,
+  externalId: string,
+): Promise<KnownThing<Synced> | null> {
+  const [found] = await sql<KnownThing<Synced> & { isThere: boolean }>(
+    session.em,
+    `select r.local_id as "localId", r.synced, exists (select from ${TABLES[kind]} t where t.tenant = r.tenant and t.id = r.local_id) as "isThere"
+     from external_ref r where r.tenant = ? and r.server = ? and r.kind = ? and r.external_id = ?`,
+    [session.tenant, server, kind, externalId],
+  );
+  return found?.isThere ? found : null;
+}
+
+/** Binds the two, in the transaction that makes one of them; what was bound to a thing that is gone is bound anew. */
+export async function bind(session: Session, server: string, kind: ThingKind, externalId: string, localId: string): Promise<void> {
+  await sql(
+    session.em,
+    `delete from external_ref r where r.tenant = ? and r.server = ? and r.kind = ? and r.external_id = ?
+       and not exists (select from ${TABLES[kind]} t where t.tenant = r.tenant and t.id = r.local_id)`,
+    [session.tenant, server, kind, externalId],
+  );
+  await sql(session.em, 'insert into external_ref (id, tenant, server, kind, external_id, local_id) values (?, ?, ?, ?, ?, ?)', [
+    ...[uuidv7(), session.tenant, server, kind, externalId, localId],
+  ]);
+}
+
+export async function setSynced(session: Session, server: string, kind: ThingKind, externalId: string, synced: object): Promise<void> {
+  await sql(session.em, 'update external_ref set synced = ? where tenant = ? and server = ? and kind = ? and external_id = ?', [
+    ...[JSON.stringify(synced), session.tenant, server, kind, externalId],
+  ]);
+}

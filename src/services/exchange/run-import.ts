@@ -1,0 +1,171 @@
+import type { Session } from '../../db/database.js';
+import { Run } from '../../db/entities/tracking/run.entity.js';
+import { Artifact } from '../../db/entities/tracking/artifact.entity.js';
+import { statusOfTheirs, type TheirPoint, type TheirRun, visibleName } from '../../domain/exchange/mlflow-things.js';
+import { freeArtifactPath } from '../../domain/tracking/artifact-path.js';
+import { isEnded } from '../../domain/tracking/run-status.js';
+import { CONTEXT_TAG, RUN_TAGS, toHexId } from '../../domain/tracking/run-tags.js';
+import type { ArtifactFolderService, FolderOwner } from '../tracking/artifact-folder.service.js';
+import type { TagEntry } from '../tracking/experiment.service.js';
+import type { RunDatasetService } from '../tracking/run-dataset.service.js';
+import type { RunLifecycleService } from '../tracking/run-lifecycle.service.js';
+import { putTags } from '../tracking/run-pairs.js';
+import type { RunService } from '../tracking/run.service.js';
+import { groupsOf, type ImportWork, printOf } from './import-work.js';
+import type { TheirPlace } from './mlflow-reader.js';
+
+interface SyncedRun {
+  print: string;
+  /** Of each metric, the latest point that has come over with all before it. */
+  metrics: Record<string, string>;
+  artifacts: boolean;
+  ended: boolean;
+}
+
+export interface RunImportServices {
+  runs: RunService;
+  lifecycle: RunLifecycleService;
+  datasets: RunDatasetService;
+  folders: ArtifactFolderService;
+}
+
+const PAIRS_PER_CALL = 100;
+/** What MLflow calls a user who did not say who they are. */
+const NOBODY = 'unknown';
+/** Tags that are columns here, set by themselves. */
+const OWN_TAGS: readonly string[] = [RUN_TAGS.name, RUN_TAGS.parent];
+
+/** Runs with all that was logged to them. */
+export class RunImport {
+  /** Children whose parents have not come yet. */
+  private orphans: { runId: string; parent: string }[] = [];
+
+  constructor(
+    private readonly services: RunImportServices,
+    private readonly work: ImportWork,
+  ) {}
+
+  /** The id of the run here. */
+  async bring(experimentId: string, theirs: TheirRun): Promise<string> {
+    const { work } = this;
+    const { run_id: externalId, lifecycle_stage: stage } = theirs.info;
+    const print = printOf(theirs);
+    const known = await work.find<SyncedRun>('RUN', externalId);
+    const synced = known?.synced;
+    if (known && synced?.print === print && synced.ended && (synced.artifacts || !work.config.withArtifacts)) {
+      work.unchanged('RUN');
+      return known.localId;
+    }
+    const runId = known?.localId ?? (await this.create(experimentId, theirs));
+    await work.run.write((session) => this.describe(session, runId, theirs));
+    const metrics = await this.bringMetrics(runId, theirs, synced);
+    if (work.config.withArtifacts) {
+      const { artifact_uri: artifactUri } = theirs.info;
+      await bringFiles(this.services.folders, work, { runId }, { artifactUri, runId: externalId });
+    }
+    const status = statusOfTheirs(theirs.info.status);
+    const after: SyncedRun = { print, metrics, artifacts: work.config.withArtifacts, ended: isEnded(status) };
+    const outcome = synced?.print === undefined ? 'added' : synced.print === print ? 'unchanged' : 'changed';
+    await work.finish('RUN', externalId, outcome, after, async (session) => {
+      const run = await this.services.runs.get(session, runId);
+      const endedAt = isEnded(status) ? new Date(theirs.info.end_time ?? theirs.info.start_time ?? Date.now()) : null;
+      Object.assign(run, { status, endedAt });
+      await session.em.flush();
+      if (stage === 'deleted') await this.services.lifecycle.remove(session, runId);
+    });
+    return runId;
+  }
+
+  /** Once all runs are here. */
+  async joinFamilies(): Promise<void> {
+    const waiting = this.orphans;
+    this.orphans = [];
+    for (const { runId, parent } of waiting) {
+      const known = await this.work.find('RUN', parent);
+      if (known) await this.work.run.write((session) => setParent(session, runId, known.localId));
+    }
+  }
+
+  private create(experimentId: string, { info }: TheirRun): Promise<string> {
+    const startedAt = new Date(info.start_time ?? Date.now());
+    const name = visibleName(info.run_name, `run-${info.run_id.slice(0, 8)}`);
+    return this.work.make('RUN', info.run_id, async (session, id) => {
+      const run = await this.services.runs.create(session, { ...(id && { id }), experimentId, name, startedAt });
+      run.createdAt = startedAt;
+      return run.id;
+    });
+  }
+
+  private async describe(session: Session, runId: string, { info, data, inputs }: TheirRun): Promise<void> {
+    const { runs, lifecycle, datasets } = this.services;
+    const run = await runs.get(session, runId);
+    if (run.state === 'DELETED') await lifecycle.restore(session, runId);
+    await session.em.flush();
+    for (const params of groupsOf(data.params, PAIRS_PER_CALL)) await runs.logParams(session, runId, params);
+    const tags: TagEntry[] = data.tags.filter(({ key }) => !OWN_TAGS.includes(key));
+    if (info.user_id && info.user_id !== NOBODY && !tags.some(({ key }) => key === RUN_TAGS.user))
+      tags.push({ key: RUN_TAGS.user, value: info.user_id });
+    tags.push({ key: RUN_TAGS.name, value: visibleName(info.run_name, run.name) });
+    for (const group of groupsOf(tags, PAIRS_PER_CALL)) await runs.setTags(session, runId, group);
+    const parent = data.tags.find(({ key }) => key === RUN_TAGS.parent)?.value;
+    if (parent !== undefined) this.orphans.push({ runId, parent });
+    const logged = inputs.dataset_inputs.map(({ dataset, tags: about }) => ({
+      ...{ direction: 'INPUT' as const, name: dataset.name, digest: dataset.digest, source: dataset.source },
+      ...{ sourceType: dataset.source_type, schema: dataset.schema, profile: dataset.profile },
+      context: about.find(({ key }) => key === CONTEXT_TAG)?.value,
+      tags: about.filter(({ key }) => key !== CONTEXT_TAG),
+    }));
+    if (logged.length > 0) await datasets.log(session, runId, logged);
+  }
+
+  /** All points of the metrics that have moved; the same point again adds nothing. */
+  private async bringMetrics(runId: string, { info, data }: TheirRun, before?: Partial<SyncedRun>): Promise<Record<string, string>> {
+    const { work, services } = this;
+    const latest: Record<string, string> = {};
+    for (const { key, ...point } of data.metrics) {
+      const place = `${point.step} ${point.timestamp} ${point.value}`;
+      if (!before?.ended || before.metrics?.[key] !== place) {
+        for await (const points of work.reader.history(info.run_id, key)) {
+          work.tally.metricPoints += await work.run.write((session) =>
+            services.runs.logMetrics(session, runId, points.map(toPoint), Number.MIN_SAFE_INTEGER),
+          );
+        }
+      }
+      latest[key] = place;
+    }
+    return latest;
+  }
+}
+
+const toPoint = ({ key, value, step, timestamp }: TheirPoint) => ({ key, value, step, loggedAt: new Date(timestamp) });
+
+async function setParent(session: Session, runId: string, parentId: string): Promise<void> {
+  const run = await session.em.findOneOrFail(Run, { id: runId, tenant: session.tenant });
+  if (run.state === 'ACTIVE' && run.parentRunId !== parentId)
+    await putTags(session, runId, [{ key: RUN_TAGS.parent, value: toHexId(parentId) }]);
+}
+
+/** Files that are not here yet, or here with another size. */
+export async function bringFiles(folders: ArtifactFolderService, work: ImportWork, owner: FolderOwner, place: TheirPlace): Promise<void> {
+  const thing = 'runId' in owner ? `files of run ${owner.runId}` : `files of logged model ${owner.loggedModelId}`;
+  if (!work.reader.reaches(place))
+    return work.problem(thing, `they are at ${place.artifactUri.split('?')[0]}, which the server does not hand out`);
+  const present = await work.run.read((session) =>
+    session.em.find(Artifact, { tenant: session.tenant, ...owner }, { fields: ['path', 'sizeBytes'] }),
+  );
+  const sizes = new Map(present.map(({ path, sizeBytes }) => [path, sizeBytes]));
+  for await (const { path: theirPath, sizeBytes } of work.reader.files(place)) {
+    work.run.signal.throwIfAborted();
+    const path = freeArtifactPath(theirPath);
+    if (!path) {
+      work.problem(thing, `a path leads out of its folder: ${theirPath.slice(0, 100)}`);
+      continue;
+    }
+    if (sizes.has(path) && (sizeBytes === null || sizes.get(path) === sizeBytes)) continue;
+    await work.leniently(`${thing}: ${path}`, async () => {
+      const stored = await folders.put(work.actor, owner, path, await work.reader.content(place, theirPath));
+      work.tally.artifacts += 1;
+      work.tally.artifactBytes += stored.sizeBytes;
+    });
+  }
+}
