@@ -1,0 +1,25 @@
+import { Alert } from '../../db/entities/monitoring/alert.entity.js';
+import { RetrainingPolicy } from '../../db/entities/monitoring/retraining-policy.entity.js';
+import type { Session } from '../../db/database.js';
+import type { Batches } from '../platform/batches.js';
+
+export function createMonitoringLoaders(batches: Batches) {
+  return {
+    /** Open alerts of a deployment, by kind. */
+    deploymentAlerts: batches.of(readOpenAlerts),
+    /** By model. */
+    retrainingPolicy: batches.of(readPolicies),
+  };
+}
+
+async function readOpenAlerts(session: Session, deploymentIds: readonly string[]): Promise<Alert[][]> {
+  const where = { tenant: session.tenant, deploymentId: { $in: [...deploymentIds] }, status: 'OPEN' as const };
+  const groups = Map.groupBy(await session.em.find(Alert, where, { orderBy: { kind: 'ASC' } }), ({ deploymentId }) => deploymentId);
+  return deploymentIds.map((id) => groups.get(id) ?? []);
+}
+
+async function readPolicies(session: Session, modelIds: readonly string[]): Promise<(RetrainingPolicy | null)[]> {
+  const rows = await session.em.find(RetrainingPolicy, { tenant: session.tenant, modelId: { $in: [...modelIds] } });
+  const found = new Map(rows.map((row) => [row.modelId, row]));
+  return modelIds.map((id) => found.get(id) ?? null);
+}

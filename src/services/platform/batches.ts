@@ -1,0 +1,48 @@
+import type { EntityName, FilterQuery } from '@mikro-orm/core';
+import DataLoader from 'dataloader';
+import type { Session } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
+
+export type RunInSession = <T>(work: (session: Session) => Promise<T>) => Promise<T>;
+
+/** Makes loaders: the reads of one turn become one statement, and what a request has read it reads once. */
+export class Batches {
+  constructor(private readonly run: RunInSession) {}
+
+  /** By what a function reads for many keys at once, in their order. */
+  of<Key, Value>(read: (session: Session, keys: readonly Key[]) => Promise<Value[]>): DataLoader<Key, Value, string> {
+    return new DataLoader((keys) => this.run((session) => read(session, keys)), { cacheKeyFn: (key) => JSON.stringify(key) });
+  }
+
+  /** Rows of an entity; null where there is none. */
+  byId<T extends { id: string; tenant: string }>(entity: EntityName<T>): DataLoader<string, T | null> {
+    return new DataLoader((ids) =>
+      this.run(async (session) => {
+        const rows = (await session.em.find(entity, { id: { $in: [...ids] }, tenant: session.tenant } as unknown as FilterQuery<T>)) as T[];
+        const found = new Map(rows.map((row) => [row.id, row]));
+        return ids.map((id) => found.get(id) ?? null);
+      }),
+    );
+  }
+
+  /** Rows of `columns` in `table` grouped by the column `owner`, in `order`. */
+  grouped<Row>(table: string, owner: string, columns: string, order: string): DataLoader<string, Row[]> {
+    return new DataLoader((ids) =>
+      this.run(async (session) => {
+        const rows = await sql<Row & { owner_id: string }>(
+          session.em,
+          `select ${owner} as owner_id, ${columns} from ${table} where tenant = ? and ${owner} = any(?::uuid[]) order by ${order}`,
+          [session.tenant, [...ids]],
+        );
+        const groups = Map.groupBy(rows, (row) => row.owner_id);
+        return ids.map((id) => groups.get(id) ?? []);
+      }),
+    );
+  }
+}
+
+/** The newest rows of each owner, as a table to read them from. */
+export function newest(table: string, partition: string, count: number): string {
+  return `(select * from (
+    select *, row_number() over (partition by tenant, ${partition} order by created_at desc, id desc) as n from ${table}) numbered where n <= ${count}) newest`;
+}
