@@ -15,6 +15,7 @@ registerEnumType(EventType, {
     MODEL_REGISTERED: { description: 'A model version was registered.' },
     MODEL_EVALUATED: { description: 'A version was measured on a holdout and compared with its baseline.' },
     MODEL_VALIDATED: { description: 'The validation pipeline of a version ended, passed or not.' },
+    MODEL_CONVERTED: { description: 'A version of another framework got its model.onnx, which answers like the original.' },
     MODEL_STAGE_CHANGED: { description: 'A version went to another stage.' },
     MODEL_TAG_CHANGED: { description: 'A tag of a model or a version was set, or deleted (`value` is null).' },
     MODEL_ALIAS_CHANGED: { description: 'An alias was pointed to a version, or taken from it (payload: version null).' },

@@ -28,7 +28,7 @@ export class ConversionType {
   @Field(() => ConversionState, { description: 'How it ended.' })
   state!: keyof typeof ConversionState;
 
-  @Field(() => ID, { description: 'The job that tried.' })
+  @Field(() => ID, { description: 'Job of kind CONVERSION that tried; its log is at `job(id)`.' })
   jobId!: string;
 
   @Field(() => String, { nullable: true, description: 'What is the matter and what to do; null when it was converted.' })
@@ -59,7 +59,7 @@ export class ConversionType {
   maxScaledDiff!: number | null;
 }
 
-@InputType({ description: 'Which version to convert.' })
+@InputType({ description: 'A version without a model.onnx, and rows to compare its conversion on.' })
 export class ConvertModelVersionInput {
   @Field(() => ID, {
     description: 'A version that came with files of scikit-learn, XGBoost, LightGBM, PyTorch or TensorFlow. NOT_FOUND when there is none.',

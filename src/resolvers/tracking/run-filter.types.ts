@@ -52,7 +52,7 @@ class TextMatchInput {
 
 @InputType({ description: 'Data that a run read, as it was logged or registered; all that is given must hold of some of it.' })
 class RunDatasetFilterInput {
-  @Field(() => String, { nullable: true, description: 'Its whole name.' })
+  @Field(() => String, { nullable: true, description: 'Name of the dataset, in full and with its case.' })
   name?: string | null;
 
   @Field(() => String, { nullable: true, description: 'Its digest as logged, or the SHA-256 of a registered one.' })
