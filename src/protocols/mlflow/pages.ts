@@ -1,4 +1,5 @@
 import { invalidParameter } from './errors.js';
+import { integer } from './protobuf-json.js';
 
 // Page tokens as MLflow's own server makes them: the place in the list, as JSON in base64.
 
@@ -28,6 +29,9 @@ export function pageOf<Name extends string, T>(
     ...(found.length > limit && { next_page_token: pageToken(offset + limit) }),
   };
 }
+
+/** A page size of which MLflow's server refuses too large ones before anything else. */
+export const atMost = (largest: number) => integer.refine((value) => value === null || value <= largest);
 
 export function checkMaxResults(value: number, largest: number): void {
   const refuse = (reason: string) => invalidParameter(`Invalid value ${value} for parameter 'max_results' supplied. It must be ${reason}`);

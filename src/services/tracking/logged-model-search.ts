@@ -43,6 +43,9 @@ const COLUMNS: AttributeColumns = {
   last_updated_timestamp: { type: 'TIME', sql: 'l.updated_at' },
 };
 
+/** Statuses come in the order of their life. */
+const ORDER_SQL: Record<string, string> = { 'l.status': `array_position(array['PENDING', 'READY', 'FAILED'], l.status::text)` };
+
 /** Other names of columns in an order. */
 const ORDER_ALIASES: Record<string, string> = {
   creation_time: 'creation_timestamp',
@@ -115,7 +118,7 @@ function toOrder({ field, direction, dataset }: LoggedModelOrder, alias: string,
   if (rest.length === 0) {
     const column = COLUMNS[Object.hasOwn(ORDER_ALIASES, field) ? (ORDER_ALIASES[field] ?? '') : field];
     if (!column || !Object.values(COLUMNS).includes(column)) throw badInput('order_by', `one of ${Object.keys(COLUMNS).join(', ')}`, field);
-    return { join: fragment(''), orderBy: `${column.sql} ${direction} nulls last` };
+    return { join: fragment(''), orderBy: `${ORDER_SQL[column.sql] ?? column.sql} ${direction} nulls last` };
   }
   if (entity !== 'metrics') throw badInput('order_by', 'an attribute or metrics.<key>', field);
   const where = joined(

@@ -25,6 +25,13 @@ export interface NewLoggedDataset {
   tags?: TagEntry[] | null;
 }
 
+export interface DatasetOfExperiment {
+  experimentId: string;
+  name: string;
+  digest: string;
+  context: string | null;
+}
+
 interface Row {
   id: string;
   direction: 'INPUT' | 'OUTPUT';
@@ -69,6 +76,17 @@ export class RunDatasetService {
     );
     const logged = rows.map(({ direction, name, digest, datasetId }) => ({ direction, name, digest, datasetId }));
     audit(session, 'logRunDatasets', { type: 'run', id: runId }, null, { datasets: logged.slice(0, 100), count: logged.length });
+  }
+
+  /** Each dataset that runs of these experiments read, once per context. */
+  inExperiments(session: Session, experimentIds: readonly string[], limit: number): Promise<DatasetOfExperiment[]> {
+    return sql<DatasetOfExperiment>(
+      session.em,
+      `select distinct r.experiment_id as "experimentId", d.name, d.digest, d.tags ->> ? as context
+       from logged_dataset d join run r on r.tenant = d.tenant and r.id = d.run_id
+       where d.tenant = ? and r.experiment_id = any(?::uuid[]) and d.direction = 'INPUT' order by 1, 2, 3, 4 limit ?`,
+      [CONTEXT_TAG, session.tenant, experimentIds, limit],
+    );
   }
 
   /** Of several with the same direction, name and digest, the first. */

@@ -42,15 +42,18 @@ export async function findVersion(
 ): Promise<{ model: Model; version: ModelVersion }> {
   checkModelName(name);
   const number = toVersionNumber(text);
-  const absent = `Model Version (name=${name}, version=${number}) not found`;
+  const absent = `Model Version (name=${name}, version=${BigInt(text)}) not found`;
   const model = await findModelByName(session, name);
-  const version = model && (await findVersionByNumber(session, model.id, number));
+  const version = model && number <= MAX_VERSION && (await findVersionByNumber(session, model.id, number));
   if (!version) throw doesNotExist(absent);
   return { model, version };
 }
 
+/** Of the column that keeps them. */
+const MAX_VERSION = 2 ** 31 - 1;
+
 export function toVersionNumber(text: string): number {
-  const number = /^\s*[-+]?\d{1,9}\s*$/.test(text) ? Number(text) : Number.NaN;
+  const number = /^\s*[-+]?\d+\s*$/.test(text) ? Number(text) : Number.NaN;
   if (Number.isNaN(number)) throw invalidParameter(`Parameter 'version' must be an integer, got '${text}'.`);
   return number;
 }

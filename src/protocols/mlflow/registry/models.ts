@@ -6,8 +6,8 @@ import { AppError, ErrorCode } from '../../../errors.js';
 import { newestOfStages, searchModels } from '../../../services/registry/registry-search.js';
 import { jsonEndpoint, type Endpoint } from '../endpoint.js';
 import { refusedState } from '../errors.js';
-import { checkMaxResults, offsetOf, pageOf } from '../pages.js';
-import { integer, keyValue, optionalString, repeated, requiredString, string } from '../protobuf-json.js';
+import { atMost, checkMaxResults, offsetOf, pageOf } from '../pages.js';
+import { keyValue, optionalString, repeated, requiredString, string } from '../protobuf-json.js';
 import { alreadyExists, checkModelName, checkTag, findModel, showModel, showModels, showVersions } from './lookup.js';
 import { refusePrompts, withoutPrompts } from './prompts.js';
 import { fromStage } from './views.js';
@@ -80,7 +80,7 @@ export const modelEndpoints: Endpoint[] = [
     ['GET', 'POST'],
     '/mlflow/registered-models/search',
     Role.VIEWER,
-    z.object({ filter: string, max_results: integer, order_by: repeated(z.string()), page_token: string }),
+    z.object({ filter: string, max_results: atMost(MAX_RESULTS), order_by: repeated(z.string()), page_token: string }),
     (call, input) => {
       const limit = input.max_results ?? DEFAULT_RESULTS;
       checkMaxResults(limit, MAX_RESULTS);

@@ -93,7 +93,7 @@ async function copySource(session: Session, call: Call, { source, run_id: runId,
     );
   }
   const place = version.sourceUri ? await placeOf(session, call, version.sourceUri) : null;
-  return { uri, runId: version.runId, loggedModelId, runLink: version.runLink, folder: place, copyOf: version };
+  return { uri, runId: version.runId, loggedModelId, folder: place, copyOf: version };
 }
 
 /** `models:/<name>/<version, stage or latest>` or `models:/<name>@<alias>`. */

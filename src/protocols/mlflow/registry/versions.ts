@@ -9,8 +9,8 @@ import { download } from '../artifacts/proxy.js';
 import { jsonEndpoint, streamEndpoint, type Call, type Endpoint } from '../endpoint.js';
 import { doesNotExist, invalidParameter, refusedState } from '../errors.js';
 import { toModelId } from '../ids.js';
-import { checkMaxResults, offsetOf, pageOf } from '../pages.js';
-import { boolean, integer, keyValue, optionalString, repeated, requiredString, string } from '../protobuf-json.js';
+import { atMost, checkMaxResults, offsetOf, pageOf } from '../pages.js';
+import { boolean, keyValue, optionalString, repeated, requiredString, string } from '../protobuf-json.js';
 import { parseList, spacedJson } from '../python-json.js';
 import { safePath } from '../artifacts/place.js';
 import { checkTag, findModel, findVersion, showVersion } from './lookup.js';
@@ -49,7 +49,7 @@ export const versionEndpoints: Endpoint[] = [
         source: await resolveSource(session, call, named),
       }));
       const version = await call.services.sourcedVersions
-        .register(call, { modelId: model.id, source: { ...source, runLink: runLink || source.runLink }, description, tags })
+        .register(call, { modelId: model.id, source: { ...source, runLink: runLink || null }, description, tags })
         .catch(refusedState);
       return call.run(async (session) => {
         if (named.model_id && source.loggedModelId) await linkLoggedModel(call, session, source.loggedModelId, name, version.version);
@@ -106,7 +106,7 @@ export const versionEndpoints: Endpoint[] = [
     ['GET', 'POST'],
     `${PATH}/search`,
     Role.VIEWER,
-    z.object({ filter: string, max_results: integer, order_by: repeated(z.string()), page_token: string }),
+    z.object({ filter: string, max_results: atMost(MAX_RESULTS), order_by: repeated(z.string()), page_token: string }),
     (call, input) => {
       const limit = input.max_results ?? DEFAULT_RESULTS;
       checkMaxResults(limit, MAX_RESULTS);

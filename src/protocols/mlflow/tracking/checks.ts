@@ -14,6 +14,7 @@ const MAX_METRICS = 1_000;
 const MAX_PARAMS_AND_TAGS = 100;
 const MAX_ENTITIES = 1_000;
 const MAX_DATASET_LENGTHS = { name: 500, digest: 36, source: 65_535, schema: 1_048_575, profile: 16_777_215 } as const;
+const MAX_INPUT_TAG_LENGTHS = { key: 255, value: 500 } as const;
 /** The end of the year 9999: later years are written in another way. */
 const MAX_TIME_MS = 253_402_300_799_999;
 
@@ -126,6 +127,9 @@ export function checkUniqueKeys(params: TagEntry[]): void {
 const MAX_MODEL_METRIC_BYTES = 2_000;
 
 export function checkModelMetric(key: string, datasetName: string, datasetDigest: string): void {
+  if ((datasetName === '') !== (datasetDigest === '')) {
+    throw invalidParameter('Both dataset_name and dataset_digest must be provided if one is provided');
+  }
   checkLength('dataset_name', MAX_DATASET_LENGTHS.name, datasetName);
   checkLength('dataset_digest', MAX_DATASET_LENGTHS.digest, datasetDigest);
   const bytes = Buffer.byteLength(`${key}${datasetName}${datasetDigest}`);
@@ -137,7 +141,14 @@ export function checkModelMetric(key: string, datasetName: string, datasetDigest
 }
 
 /** A dataset that a run reads, as MLflow bounds it. */
-export function checkDataset(dataset: Partial<Record<keyof typeof MAX_DATASET_LENGTHS, string | null | undefined>>): void {
+export function checkDataset(
+  dataset: Partial<Record<keyof typeof MAX_DATASET_LENGTHS, string | null | undefined>>,
+  tags: readonly TagEntry[],
+): void {
+  for (const { key, value } of tags) {
+    checkLength('key', MAX_INPUT_TAG_LENGTHS.key, key);
+    checkLength('value', MAX_INPUT_TAG_LENGTHS.value, value);
+  }
   for (const field of ['name', 'digest', 'source', 'schema', 'profile'] as const) {
     checkLength(field, MAX_DATASET_LENGTHS[field], dataset[field] ?? '');
   }

@@ -187,7 +187,7 @@ export const loggingEndpoints: Endpoint[] = [
         schema: dataset.schema || null,
         profile: dataset.profile || null,
       }));
-      input.datasets.forEach(({ dataset }) => checkDataset(dataset));
+      input.datasets.forEach(({ dataset, tags }) => checkDataset(dataset, tags));
       const models = input.models.map(({ model_id: id }) => ({ loggedModelId: loggedModelIdOf(id), step: 0 }));
       await onRun(runOf(input), (id) =>
         call.run(async (session) => {
@@ -221,8 +221,9 @@ export const loggingEndpoints: Endpoint[] = [
     Role.ENGINEER,
     z.object({ ...ofRun, model_json: requiredString }),
     async (call, input) => {
+      const run = runOf(input);
       const entry = modelEntry(input.model_json);
-      await onRun(runOf(input), (id) =>
+      await onRun(run, (id) =>
         call.run((session) => call.services.runs.changeTag(session, id, MODEL_HISTORY_TAG, (before) => addToModelHistory(before, entry))),
       );
       return {};

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { Role } from '../../../domain/platform/principal.js';
 import { searchRunsAsMlflow } from '../../../services/tracking/mlflow-run-search.js';
 import { jsonEndpoint, type Endpoint } from '../endpoint.js';
-import { checkMaxResults } from '../pages.js';
-import { integer, repeated, string } from '../protobuf-json.js';
+import { atMost, checkMaxResults } from '../pages.js';
+import { repeated, string } from '../protobuf-json.js';
 import { fromExperimentIds, showRuns } from './lookup.js';
 import { viewType } from './search.js';
 
@@ -19,7 +19,7 @@ export const runSearchEndpoints: Endpoint[] = [
       experiment_ids: repeated(z.string()),
       filter: string,
       run_view_type: viewType,
-      max_results: integer,
+      max_results: atMost(MAX_RESULTS),
       order_by: repeated(z.string()),
       page_token: string,
     }),

@@ -6,6 +6,7 @@ import { searchExperiments } from '../../../services/tracking/experiment-search.
 import { searchLoggedModels } from '../../../services/tracking/logged-model-search.js';
 import { jsonEndpoint, type Endpoint } from '../endpoint.js';
 import { invalidParameter } from '../errors.js';
+import { toExperimentId } from '../ids.js';
 import { fromExperimentIds } from './lookup.js';
 import { checkMaxResults, offsetOf, pageOf } from '../pages.js';
 import { integer, repeated, requiredString, string } from '../protobuf-json.js';
@@ -14,6 +15,8 @@ import { toExperiment } from './views.js';
 
 const MAX_RESULTS = 50_000;
 const DEFAULT_LOGGED_MODELS = 50;
+const MAX_DATASET_EXPERIMENTS = 20;
+const MAX_DATASETS = 1_000;
 
 type State = 'ACTIVE' | 'DELETED';
 const VIEWS: Record<string, State[]> = { ACTIVE_ONLY: ['ACTIVE'], DELETED_ONLY: ['DELETED'], ALL: ['ACTIVE', 'DELETED'] };
@@ -57,6 +60,30 @@ export const searchEndpoints: Endpoint[] = [
         return searchExperiments(session, search);
       });
       return pageOf('experiments', found.map(toExperiment), { offset, limit });
+    },
+  ),
+  jsonEndpoint(
+    ['POST'],
+    '/mlflow/experiments/search-datasets',
+    Role.VIEWER,
+    z.object({ experiment_ids: repeated(z.string()) }),
+    async (call, { experiment_ids: texts }) => {
+      if (texts.length === 0) throw invalidParameter('SearchDatasets request must specify at least one experiment_id.');
+      if (texts.length > MAX_DATASET_EXPERIMENTS) {
+        throw invalidParameter(
+          `SearchDatasets request cannot specify more than ${MAX_DATASET_EXPERIMENTS} experiment_ids. Received ${texts.length} experiment_ids.`,
+        );
+      }
+      return call.run(async (session) => {
+        const ids = await fromExperimentIds(session, call.services, texts);
+        const found = await call.services.runDatasets.inExperiments(session, ids, MAX_DATASETS);
+        const experiments = await call.services.experiments.byIds(session, ids);
+        const summaries = found.flatMap(({ experimentId, name, digest, context }) => {
+          const experiment = experiments.get(experimentId);
+          return experiment ? [{ experiment_id: toExperimentId(experiment), name, digest, ...(context !== null && { context }) }] : [];
+        });
+        return summaries.length > 0 ? { dataset_summaries: summaries } : {};
+      });
     },
   ),
   jsonEndpoint(
