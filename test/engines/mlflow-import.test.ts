@@ -60,10 +60,14 @@ async function bring(caller: Caller, input: object = {}): Promise<Result> {
   return result;
 }
 
+interface Server {
+  get<T>(path: string, query: Record<string, string>): Promise<T>;
+}
+
 const byKey = <T extends object>(items: readonly T[] = []) => items.map((item) => JSON.stringify(item, Object.keys(item).sort())).sort();
 
 /** A run as either server tells of it, without what only one of them knows. */
-async function runOf(server: { get<T>(path: string, query: Record<string, string>): Promise<T> }, id: string) {
+async function runOf(server: Server, id: string) {
   const { run } = await server.get<{ run: MlflowRun }>('runs/get', { run_id: id });
   const { status, start_time: start, end_time: stop, run_name: name, lifecycle_stage: stage } = run.info;
   const histories: Record<string, unknown> = {};
@@ -78,6 +82,15 @@ async function runOf(server: { get<T>(path: string, query: Record<string, string
     inputs: run.inputs.dataset_inputs,
     outputs: run.outputs.model_outputs,
   };
+}
+
+async function modelOf(server: Server, id: string) {
+  const { model } = await server.get<{ model: { info: Record<string, unknown>; data: Record<string, object[]> } }>(
+    `logged-models/${id}`,
+    {},
+  );
+  const { name, status, source_run_id: runId, tags } = model.info;
+  return { name, status, runId, tags: byKey(tags as object[]), params: byKey(model.data['params']), metrics: byKey(model.data['metrics']) };
 }
 
 it('brings over everything as it was, once, and then only what has changed', async () => {
@@ -100,11 +113,7 @@ it('brings over everything as it was, once, and then only what has changed', asy
   expect(experiment.tags).toContainEqual({ key: 'team', value: 'air' });
   const listed = await ours.get<{ files: object[] }>('artifacts/list', { run_id: ids.parent, path: 'files/deep/ünder' });
   expect(listed.files).toEqual([{ path: 'files/deep/ünder/a b.txt', is_dir: false, file_size: 5 }]);
-  const { model } = await ours.get<{ model: { info: object; data: object } }>(`logged-models/${ids.model}`);
-  expect(model).toMatchObject({
-    info: { name: 'classifier', status: 'LOGGED_MODEL_READY', source_run_id: ids.child },
-    data: { params: [{ key: 'c', value: '1' }] },
-  });
+  expect(await modelOf(ours, ids.model)).toEqual(await modelOf(theirs, ids.model));
   const { models } = await root.ok<{ models: { nodes: unknown[] } }>(
     `{ models { nodes { name description tags { key value } versions(orderBy: { field: VERSION, direction: ASC }) { nodes { version stage status framework description aliases tags { key value } } } } } }`,
   );
@@ -219,7 +228,7 @@ it('goes on after kill -9 without doubling anything', async () => {
     const [after] = await counts();
     const whole = await query<Record<string, number>>(
       service,
-      `select (select count(*) from metric_point where tenant = 'acme' and key <> 'late')::int as points,
+      `select (select count(*) from metric_point where tenant = 'acme')::int as points,
          (select count(*) from artifact where tenant = 'acme' and model_version_id is null)::int as artifacts`,
     );
     expect(after).toEqual({ runs: 4, versions: 2, ...whole[0] });

@@ -111,7 +111,7 @@ function authorization({ token, username, password }: MlflowCredentials): Record
 
 function toQuery(given: Record<string, unknown>): string {
   const entries = Object.entries(given).filter(([, value]) => value != null && value !== '');
-  return entries.length > 0 ? `?${new URLSearchParams(entries.map(([key, value]) => [key, String(value)]))}` : '';
+  return entries.length > 0 ? `?${new URLSearchParams(entries.map(([key, value]): [string, string] => [key, String(value)]))}` : '';
 }
 
 async function readText(response: IncomingMessage): Promise<string> {

@@ -2,7 +2,7 @@ import type { TheirExperiment, TheirLoggedModel, TheirRun } from '../../domain/e
 import { visibleName } from '../../domain/exchange/mlflow-things.js';
 import type { ExperimentService } from '../tracking/experiment.service.js';
 import type { LoggedModelService } from '../tracking/logged-model.service.js';
-import { groupsOf, type ImportWork, printOf } from './import-work.js';
+import { inGroups, type ImportWork, printOf } from './import-work.js';
 import { bringFiles, RunImport, type RunImportServices } from './run-import.js';
 
 export interface ExperimentImportServices extends RunImportServices {
@@ -22,7 +22,6 @@ interface SyncedModel {
 
 /** MLflow's id of the experiment that every server has. */
 const DEFAULT_ID = '0';
-const PAIRS_PER_CALL = 100;
 
 /** Experiments with their runs and logged models. */
 export class ExperimentImport {
@@ -43,7 +42,8 @@ export class ExperimentImport {
       const experiment = await services.experiments.get(session, id);
       if (experiment.state === 'DELETED') await services.experiments.restore(session, id);
       if (known?.synced.print === print) return;
-      for (const tags of groupsOf(theirs.tags, PAIRS_PER_CALL)) await services.experiments.setTags(session, id, tags);
+      await session.em.flush();
+      await inGroups(session, theirs.tags, (tags) => services.experiments.setTags(session, id, tags));
     });
     await this.bringContents(id, theirs, onRun);
     const outcome = known?.synced.print === undefined ? 'added' : known.synced.print === print ? 'unchanged' : 'changed';
@@ -106,8 +106,8 @@ export class ExperimentImport {
     if (withArtifacts) await bringFiles(services.folders, work, { loggedModelId: id }, { artifactUri: info.artifact_uri, runId: null });
     const outcome = known?.synced.print === undefined ? 'added' : known.synced.print === print ? 'unchanged' : 'changed';
     await work.finish('LOGGED_MODEL', info.model_id, outcome, { print, artifacts: withArtifacts }, async (session) => {
-      for (const params of groupsOf(data.params, PAIRS_PER_CALL)) await services.loggedModels.logParams(session, id, params);
-      for (const tags of groupsOf(info.tags, PAIRS_PER_CALL)) await services.loggedModels.setTags(session, id, tags);
+      await inGroups(session, data.params, (params) => services.loggedModels.logParams(session, id, params));
+      await inGroups(session, info.tags, (tags) => services.loggedModels.setTags(session, id, tags));
       if (runId !== undefined) {
         const points = data.metrics.filter((point) => (point.run_id ?? info.source_run_id) === info.source_run_id);
         await services.loggedModels.logMetrics(

@@ -48,6 +48,7 @@ const COUNTED: Record<ThingKind, 'experiments' | 'runs' | 'loggedModels' | 'mode
   MODEL_VERSION: 'modelVersions',
 };
 const MAX_PROBLEMS_SHOWN = 100;
+const ITEMS_PER_CALL = 100;
 
 const NOTHING = (): Outcomes => ({ added: 0, changed: 0, unchanged: 0 });
 
@@ -112,7 +113,7 @@ export class ImportWork {
     await this.run.write(async (session) => {
       await work?.(session);
       await setSynced(session, this.config.server, kind, externalId, synced);
-      await sql(session.em, 'update job set result = ? where tenant = ? and id = ?', [
+      await sql(session.em, 'update job set result = ?, failures = 0 where tenant = ? and id = ?', [
         ...[JSON.stringify(tally), session.tenant, this.run.job.id],
       ]);
     });
@@ -174,5 +175,10 @@ function sorted(value: unknown): unknown {
   return entries.sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-export const groupsOf = <T>(items: readonly T[], size: number): T[][] =>
-  Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
+/** Calls with so many of the items at a time as one call takes, each written before the next reads. */
+export async function inGroups<T>(session: Session, items: readonly T[], call: (group: T[]) => Promise<unknown>): Promise<void> {
+  for (let from = 0; from < items.length; from += ITEMS_PER_CALL) {
+    await call(items.slice(from, from + ITEMS_PER_CALL));
+    await session.em.flush();
+  }
+}

@@ -14,7 +14,7 @@ import type { LoggedSource, SourcedVersionService } from '../registry/sourced-ve
 import type { StageService } from '../registry/stage.service.js';
 import type { TagEntry } from '../tracking/experiment.service.js';
 import { bind } from './external-refs.js';
-import { groupsOf, type ImportWork, printOf } from './import-work.js';
+import { inGroups, type ImportWork, printOf } from './import-work.js';
 
 export interface ModelImportServices {
   models: ModelService;
@@ -36,7 +36,6 @@ interface SyncedVersion extends Synced {
 
 /** What the stage of a version was on the server that it came from: history, not a stage of ours. */
 const STAGE_TAG = 'matih.importedStage';
-const PAIRS_PER_CALL = 100;
 
 /** Registered models with their versions, aliases and, where an administrator wants it so, stages. */
 export class ModelImport {
@@ -62,7 +61,8 @@ export class ModelImport {
     const outcome = known?.synced.print === undefined ? 'added' : 'changed';
     await work.finish('MODEL', theirs.name, outcome, { print }, async (session) => {
       await services.models.update(session, { id: modelId, description: told.description });
-      for (const tags of groupsOf(told.tags, PAIRS_PER_CALL)) await services.registryTags.setOnModel(session, { modelId, tags });
+      await session.em.flush();
+      await inGroups(session, told.tags, (tags) => services.registryTags.setOnModel(session, { modelId, tags }));
     });
     for (const { alias, version } of aliases) {
       const modelVersionId = versions.get(version);
@@ -101,14 +101,15 @@ export class ModelImport {
     const tags: TagEntry[] = [...theirs.tags];
     if (theirs.current_stage !== 'None') tags.push({ key: STAGE_TAG, value: theirs.current_stage });
     const outcome = known?.synced.print === undefined ? 'added' : known.synced.print === print ? 'unchanged' : 'changed';
+    let steps = 0;
     const moved = stage !== '' && known?.synced.stage !== stage;
     await work.finish('MODEL_VERSION', externalId, outcome, { print, stage }, async (session) => {
       await services.modelVersions.update(session, { id, description: theirs.description });
-      for (const group of groupsOf(tags, PAIRS_PER_CALL))
-        await services.registryTags.setOnVersion(session, { modelVersionId: id, tags: group });
       await session.em.flush();
-      if (moved) await this.moveTo(session, modelId, id, stageOfTheirs(stage), theirs);
+      await inGroups(session, tags, (group) => services.registryTags.setOnVersion(session, { modelVersionId: id, tags: group }));
+      if (moved) steps = await this.moveTo(session, modelId, id, stageOfTheirs(stage), theirs);
     });
+    if (steps > 0) work.tally.stages += 1;
     return id;
   }
 
@@ -148,7 +149,7 @@ export class ModelImport {
   }
 
   /** Asked for by an administrator, in their name: every gate that it has not passed is in the history and the audit log. */
-  private async moveTo(session: Session, modelId: string, id: string, to: Stage, theirs: TheirVersion): Promise<void> {
+  private async moveTo(session: Session, modelId: string, id: string, to: Stage, theirs: TheirVersion): Promise<number> {
     const { stages, modelVersions } = this.services;
     const asAdmin: Session = { ...session, principal: { ...session.principal, role: Role.ADMIN } };
     const reason = `Imported from ${this.work.config.server}, where it is in ${theirs.current_stage}`;
@@ -162,6 +163,6 @@ export class ModelImport {
       } else await stages.demote(asAdmin, { modelVersionId: id, toStage, reason });
       await session.em.flush();
     }
-    if (steps.length > 0) this.work.tally.stages += 1;
+    return steps.length;
   }
 }

@@ -11,7 +11,7 @@ import type { RunDatasetService } from '../tracking/run-dataset.service.js';
 import type { RunLifecycleService } from '../tracking/run-lifecycle.service.js';
 import { putTags } from '../tracking/run-pairs.js';
 import type { RunService } from '../tracking/run.service.js';
-import { groupsOf, type ImportWork, printOf } from './import-work.js';
+import { inGroups, type ImportWork, printOf } from './import-work.js';
 import type { TheirPlace } from './mlflow-reader.js';
 
 interface SyncedRun {
@@ -29,7 +29,6 @@ export interface RunImportServices {
   folders: ArtifactFolderService;
 }
 
-const PAIRS_PER_CALL = 100;
 /** What MLflow calls a user who did not say who they are. */
 const NOBODY = 'unknown';
 /** Tags that are columns here, set by themselves. */
@@ -101,12 +100,12 @@ export class RunImport {
     const run = await runs.get(session, runId);
     if (run.state === 'DELETED') await lifecycle.restore(session, runId);
     await session.em.flush();
-    for (const params of groupsOf(data.params, PAIRS_PER_CALL)) await runs.logParams(session, runId, params);
+    await inGroups(session, data.params, (params) => runs.logParams(session, runId, params));
     const tags: TagEntry[] = data.tags.filter(({ key }) => !OWN_TAGS.includes(key));
     if (info.user_id && info.user_id !== NOBODY && !tags.some(({ key }) => key === RUN_TAGS.user))
       tags.push({ key: RUN_TAGS.user, value: info.user_id });
     tags.push({ key: RUN_TAGS.name, value: visibleName(info.run_name, run.name) });
-    for (const group of groupsOf(tags, PAIRS_PER_CALL)) await runs.setTags(session, runId, group);
+    await inGroups(session, tags, (group) => runs.setTags(session, runId, group));
     const parent = data.tags.find(({ key }) => key === RUN_TAGS.parent)?.value;
     if (parent !== undefined) this.orphans.push({ runId, parent });
     const logged = inputs.dataset_inputs.map(({ dataset, tags: about }) => ({
