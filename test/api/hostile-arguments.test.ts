@@ -102,14 +102,14 @@ interface Try {
   mustFail: boolean;
 }
 
-/** Every place below an argument, with its type; a type within itself is not entered again. */
-function places(type: GraphQLInputType, path: string[], within: readonly string[] = []): { path: string[]; type: GraphQLInputType }[] {
+/** Every place below an argument, with its type. An input type is entered once, wherever it stands: its check is compiled with it. */
+function places(type: GraphQLInputType, path: string[], entered: Set<string>): { path: string[]; type: GraphQLInputType }[] {
   const bare = getNullableType(type);
   const here = { path, type };
-  if (isListType(bare)) return [here, ...places(bare.ofType, [...path, '*'], within)];
-  if (!isInputObjectType(bare) || within.includes(bare.name)) return [here];
-  const below = Object.values(bare.getFields());
-  return [here, ...below.flatMap((field) => places(field.type, [...path, field.name], [...within, bare.name]))];
+  if (isListType(bare)) return [here, ...places(bare.ofType, [...path, '*'], entered)];
+  if (!isInputObjectType(bare) || entered.has(bare.name)) return [here];
+  entered.add(bare.name);
+  return [here, ...Object.values(bare.getFields()).flatMap((field) => places(field.type, [...path, field.name], entered))];
 }
 
 /** The least that satisfies a type, where no fixture fills a place. */
@@ -195,11 +195,12 @@ async function send(query: string, variables: Record<string, unknown>): Promise<
 /** Calls with one hostile value each, at every place of every argument of the schema. */
 async function tries(operation: 'query' | 'mutation'): Promise<Try[]> {
   const all: Try[] = [];
+  const entered = new Set<string>();
   for (const field of Object.values(schema.getRootType(operation as never)!.getFields())) {
     const fixtures = (operation === 'query' ? READ_ARGUMENTS : MUTATION_ARGUMENTS)[field.name];
     const base = fixtures?.[0] ? await argumentsFrom(world, fixtures[0]) : {};
     for (const arg of field.args) {
-      const found = places(arg.type, [arg.name]);
+      const found = places(arg.type, [arg.name], entered);
       const typeAt = (path: readonly string[]) => found.find((place) => place.path.join('.') === path.join('.'))!.type;
       for (const { path, type } of found) {
         for (const { value, mustFail } of values(type)) {
@@ -267,6 +268,9 @@ describe('a forged cursor', () => {
     [],
   ];
 
+  /** Orders that name a key besides. */
+  const KEYED = ['METRIC', 'PARAM', 'TAG'];
+
   it('is refused by every list, or only says where to begin', async () => {
     const faults: string[] = [];
     const lists = Object.values(schema.getQueryType()!.getFields()).filter(({ args }) => args.some(({ name }) => name === 'after'));
@@ -287,7 +291,7 @@ describe('a forged cursor', () => {
       const cursors = names.flatMap(({ name, column }) =>
         VALUES.map((value) => ({
           after: forge([column, 'DESC', value, id]),
-          ...(name && { orderBy: { field: name, direction: 'DESC' } }),
+          ...(name && { orderBy: { field: name, direction: 'DESC', ...(KEYED.includes(name) && { key: 'k' }) } }),
         })),
       );
       for (const cursor of [

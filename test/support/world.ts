@@ -303,9 +303,9 @@ export class World {
     const hex = (id: string) => id.replaceAll('-', '');
     const runId = hex(await this.newRun());
     const mlflow = new MlflowCaller(this.caller.url, this.caller.token);
-    await mlflow.send('PUT', `/api/2.0/mlflow-artifacts/artifacts/${hex(this.things.experimentId)}/${runId}/artifacts/model/MLmodel`, {
-      body: 'flavors: { sklearn: { pickled_model: model.pkl } }',
-    });
+    const path = `/api/2.0/mlflow-artifacts/artifacts/${hex(this.things.experimentId)}/${runId}/artifacts/model/MLmodel`;
+    const body = 'flavors: { sklearn: { pickled_model: model.pkl } }';
+    await fetch(this.caller.url + path, { method: 'PUT', headers: { authorization: `Bearer ${this.caller.token}` }, body });
     const name = `m-${randomUUID()}`;
     await mlflow.post('registered-models/create', { name });
     await mlflow.post('model-versions/create', { name, source: `runs:/${runId}/model`, run_id: runId });
