@@ -109,8 +109,8 @@ function innerType(field: z.ZodType): string {
 
 /** Escapes that text can hold and this service does not keep. */
 const UNSTORABLE = /\\u(?:0000|[dD][89a-fA-F])/;
-/** Python's json writes what no JSON has. */
-const BARE_NUMBER = /"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g;
+/** Python's json writes what no JSON has. A text without its end goes on to that of the body: it is looked at once, not from each of its quotes. */
+const BARE_NUMBER = /"[^"\\]*(?:\\[^][^"\\]*)*(?:"|\\?$)|-?\b(?:NaN|Infinity)\b/g;
 
 /** The object that a body holds; one that is no JSON counts as empty, as MLflow's server has it. */
 export function fromBody(text: string): Record<string, unknown> {

@@ -9,8 +9,9 @@ import { fragment, joined, metricCondition, type AttributeColumns, type Fragment
 type Entity = 'attribute' | 'metric' | 'param' | 'tag';
 
 /** A dataset that metrics are about, of any digest when that is null. */
+/** What is null may be any. */
 export interface DatasetOfMetric {
-  name: string;
+  name: string | null;
   digest: string | null;
 }
 
@@ -104,9 +105,11 @@ function hasMetric(tenant: string, conditions: Fragment[]): Fragment {
 function datasetCondition(datasets: readonly DatasetOfMetric[]): Fragment {
   if (datasets.length === 0) return fragment('true');
   const any = joined(
-    datasets.map(({ name, digest }) =>
-      digest === null ? fragment('c.dataset_name = ?', name) : fragment('(c.dataset_name = ? and c.dataset_digest = ?)', name, digest),
-    ),
+    datasets.map(({ name, digest }) => {
+      const named = name === null ? [] : [fragment('c.dataset_name = ?', name)];
+      const digested = digest === null ? [] : [fragment('c.dataset_digest = ?', digest)];
+      return joined([fragment('true'), ...named, ...digested], ' and ');
+    }),
     ' or ',
   );
   return { ...any, text: `(${any.text})` };

@@ -53,7 +53,7 @@ const SHA256_PREFIX = /^[0-9a-f]{16,64}$/;
 
 /** Data that runs read and wrote, as the code that made them says: registered datasets, and references to others. */
 export class RunDatasetService {
-  /** The same name and digest again in one direction adds only tags. */
+  /** The same name and digest again in one direction adds only tags of new keys: the first of each key stays, as in MLflow. */
   async log(session: Session, runId: string, datasets: NewLoggedDataset[]): Promise<void> {
     if (datasets.length === 0 || datasets.length > MAX_PER_CALL) {
       throw badInput('input.datasets', `1 to ${MAX_PER_CALL} datasets`, datasets.length);
@@ -67,7 +67,7 @@ export class RunDatasetService {
        select id, ?, ?, direction, name, digest, source_type, source, schema, profile, tags::jsonb, dataset_id
        from unnest(?::uuid[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::uuid[])
          as d(id, direction, name, digest, source_type, source, schema, profile, tags, dataset_id)
-       on conflict (tenant, run_id, direction, name, digest) do update set tags = logged_dataset.tags || excluded.tags`,
+       on conflict (tenant, run_id, direction, name, digest) do update set tags = excluded.tags || logged_dataset.tags`,
       [
         ...[session.tenant, runId],
         ...[columns('id'), columns('direction'), columns('name'), columns('digest'), columns('sourceType'), columns('source')],

@@ -1,4 +1,3 @@
-import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Session } from '../../../db/database.js';
 import { Role } from '../../../domain/platform/principal.js';
@@ -9,6 +8,7 @@ import { jsonEndpoint, streamEndpoint, type Call, type Endpoint } from '../endpo
 import { doesNotExist, invalidParameter } from '../errors.js';
 import { loggedModelIdOf, runIdOf, toModelId } from '../ids.js';
 import { optionalString, requiredString, string } from '../protobuf-json.js';
+import { queryOf } from '../query.js';
 import { artifactRoot } from '../tracking/views.js';
 import { safePath } from './place.js';
 import { download } from './proxy.js';
@@ -34,27 +34,25 @@ export const listingEndpoints: Endpoint[] = [
     '/get-artifact',
     Role.VIEWER,
     (call, request, reply) => {
-      const { run_id: id, run_uuid: old, path } = query(request);
+      const { run_id: id, run_uuid: old, path } = queryOf(request);
       return download(call, { owner: runOwner(id ?? old ?? ''), path: filePath(path) }, request, reply);
     },
     'ROOT',
   ),
   streamEndpoint(['GET'], '/mlflow/logged-models/:model_id/artifacts/files', Role.VIEWER, (call, request, reply) => {
     const { model_id: id = '' } = request.params as Record<string, string>;
-    const path = filePath(query(request)['artifact_file_path']);
+    const path = filePath(queryOf(request)['artifact_file_path']);
     return download(call, { owner: { loggedModelId: loggedModelIdOf(id) }, path }, request, reply);
   }),
 ];
-
-const query = (request: FastifyRequest) => request.query as Record<string, string | undefined>;
 
 function runOwner(id: string): FolderOwner {
   if (id === '') throw invalidParameter("Missing value for required parameter 'run_id'.");
   return { runId: runIdOf(id) };
 }
 
-function filePath(text: unknown): string {
-  const path = typeof text === 'string' ? safePath(text) : '';
+function filePath(text: string | undefined): string {
+  const path = safePath(text ?? '');
   if (path === '') throw invalidParameter("Missing value for required parameter 'path'.");
   return path;
 }

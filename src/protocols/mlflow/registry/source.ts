@@ -96,11 +96,20 @@ async function copySource(session: Session, call: Call, { source, run_id: runId,
   return { uri, runId: version.runId, loggedModelId, folder: place, copyOf: version };
 }
 
+/** Null for escapes that stand for no text. */
+function decoded(text: string): string | null {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
+  }
+}
+
 /** `models:/<name>/<version, stage or latest>` or `models:/<name>@<alias>`. */
 async function findByUri(session: Session, call: Call, uri: string): Promise<ModelVersion> {
   const [, name = '', alias, which] = /^models:\/([^/@]+)(?:@([^/]+)|\/([^/]+))$/.exec(uri) ?? [];
   if (name === '') throw notIn(uri, 'model_id');
-  const model = await findModel(session, decodeURIComponent(name));
+  const model = await findModel(session, decoded(name) ?? name);
   if (alias !== undefined) {
     const present = await call.services.aliases.find(session, model.id, alias);
     if (!present) throw invalidParameter(`Registered model alias ${alias} not found.`);

@@ -9,9 +9,10 @@ import { download } from '../artifacts/proxy.js';
 import { jsonEndpoint, streamEndpoint, type Call, type Endpoint } from '../endpoint.js';
 import { doesNotExist, invalidParameter, refusedState } from '../errors.js';
 import { toModelId } from '../ids.js';
-import { atMost, checkMaxResults, offsetOf, pageOf } from '../pages.js';
+import { atMost, offsetOf, pageOf } from '../pages.js';
 import { boolean, keyValue, optionalString, repeated, requiredString, string } from '../protobuf-json.js';
 import { parseList, spacedJson } from '../python-json.js';
+import { queryOf } from '../query.js';
 import { safePath } from '../artifacts/place.js';
 import { checkTag, findModel, findVersion, showVersion } from './lookup.js';
 import { unlessAbsent } from './models.js';
@@ -109,7 +110,7 @@ export const versionEndpoints: Endpoint[] = [
     z.object({ filter: string, max_results: atMost(MAX_RESULTS), order_by: repeated(z.string()), page_token: string }),
     (call, input) => {
       const limit = input.max_results ?? DEFAULT_RESULTS;
-      checkMaxResults(limit, MAX_RESULTS);
+      if (limit < 1) throw invalidParameter(`Invalid value for max_results. It must be a positive integer, but got ${limit}`);
       const offset = offsetOf(input.page_token);
       const comparisons = withoutPrompts(parseConjunction('filter', input.filter, MLFLOW_MODEL_VERSION_FILTER));
       const named = parseOrderBy('order_by', input.order_by, MLFLOW_MODEL_VERSION_ORDER);
@@ -166,7 +167,7 @@ export const versionEndpoints: Endpoint[] = [
     '/model-versions/get-artifact',
     Role.VIEWER,
     async (call, request, reply) => {
-      const { name = '', version = '', path = '' } = request.query as Record<string, string | undefined>;
+      const { name = '', version = '', path = '' } = queryOf(request);
       const file = safePath(path);
       if (file === '') throw invalidParameter("Missing value for required parameter 'path'.");
       const place = await call.run(async (session) => {

@@ -103,7 +103,7 @@ export const searchEndpoints: Endpoint[] = [
       checkMaxResults(limit, MAX_RESULTS);
       const offset = offsetOf(input.page_token);
       const comparisons = parseConjunction('filter', input.filter, MLFLOW_LOGGED_MODEL_FILTER);
-      const toDataset = (name: string, digest: string) => ({ name, digest: digest || null });
+      const toDataset = (name: string, digest: string) => ({ name: name || null, digest: digest || null });
       return call.run(async (session) => {
         const found = await searchLoggedModels(session, {
           comparisons,
@@ -112,7 +112,7 @@ export const searchEndpoints: Endpoint[] = [
           order: input.order_by.map(({ field_name: field, ascending, dataset_name: name, dataset_digest: digest }) => ({
             field,
             direction: (ascending ?? true) ? ('ASC' as const) : ('DESC' as const),
-            dataset: name ? toDataset(name, digest) : null,
+            dataset: name || digest ? toDataset(name, digest) : null,
           })),
           offset,
           limit: limit + 1,
