@@ -29,11 +29,23 @@ export function spacedJson(value: unknown): string {
   return `{${entries.join(', ')}}`;
 }
 
+const MAX_DEPTH = 200;
+
+/** Whether a value nests deeper than anybody means it: it is parsed all the same, but what writes it again would run out of stack. */
+export function isDeep(value: unknown): boolean {
+  let level: unknown[] = [value];
+  for (let depth = 0; depth <= MAX_DEPTH; depth++) {
+    level = level.flatMap((item) => (item !== null && typeof item === 'object' ? Object.values(item) : []));
+    if (level.length === 0) return false;
+  }
+  return true;
+}
+
 /** The list that a tag keeps as JSON; empty when a client wrote something else there. */
 export function parseList(text: string | null | undefined): unknown[] {
   try {
     const list: unknown = JSON.parse(text ?? '[]');
-    return Array.isArray(list) ? list : [];
+    return Array.isArray(list) && !isDeep(list) ? list : [];
   } catch {
     return [];
   }

@@ -55,6 +55,7 @@ export function registerMlflow(fastify: FastifyInstance, parts: MlflowParts): vo
       }
       const actor = { principal, requestId: request.id };
       const origin = parts.config.PUBLIC_URL ?? `${request.protocol}://${request.host}`;
+      if (!URL.canParse(origin)) throw invalidParameter('The Host header names no host.');
       return { ...actor, origin, services: parts.services, run: (work) => parts.db.transact(actor, work) };
     };
     await scope.register(async (json) => registerJson(json, open));

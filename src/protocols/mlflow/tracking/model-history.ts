@@ -1,5 +1,5 @@
 import { invalidParameter } from '../errors.js';
-import { parseList, spacedJson } from '../python-json.js';
+import { isDeep, parseList, spacedJson } from '../python-json.js';
 import { MAX_TAG_VALUE_LENGTH } from './checks.js';
 
 /** Where MLflow keeps, as a list in JSON, which models a run logged. */
@@ -21,6 +21,7 @@ export function modelEntry(text: string): Json {
     throw invalidParameter(`Malformed model info. \n ${text.slice(0, 500)} \n is not a valid JSON.`);
   }
   if (!isObject(model)) throw invalidParameter('Model info must be a JSON object.');
+  if (isDeep(model)) throw invalidParameter('Model info nests too deep.');
   const missing = REQUIRED.filter((field) => !(field in model)).map((field) => `'${field}'`);
   if (missing.length > 0) throw invalidParameter(`Model json is missing mandatory fields: {${missing.join(', ')}}`);
   const flavors = isObject(model['flavors']) ? model['flavors'] : {};

@@ -15,6 +15,10 @@ import { toExperiment } from './views.js';
 
 const MAX_RESULTS = 50_000;
 const DEFAULT_LOGGED_MODELS = 50;
+/** Each is a condition of the query. */
+const MAX_METRIC_DATASETS = 100;
+/** As many as other searches take. */
+const MAX_ORDER_KEYS = 10;
 const MAX_DATASET_EXPERIMENTS = 20;
 const MAX_DATASETS = 1_000;
 
@@ -40,6 +44,11 @@ const order = z.object({
   dataset_name: string,
   dataset_digest: string,
 });
+
+function checkCount(name: string, items: unknown[], most: number): void {
+  if (items.length > most)
+    throw invalidParameter(`Invalid value for parameter '${name}' supplied: at most ${most} are possible, got ${items.length}.`);
+}
 
 export const searchEndpoints: Endpoint[] = [
   jsonEndpoint(
@@ -99,6 +108,8 @@ export const searchEndpoints: Endpoint[] = [
       page_token: string,
     }),
     async (call, input) => {
+      checkCount('datasets', input.datasets, MAX_METRIC_DATASETS);
+      checkCount('order_by', input.order_by, MAX_ORDER_KEYS);
       const limit = input.max_results || DEFAULT_LOGGED_MODELS;
       checkMaxResults(limit, MAX_RESULTS);
       const offset = offsetOf(input.page_token);
