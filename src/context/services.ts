@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Config } from '../config.js';
+import { MirrorService } from '../services/exchange/mirror.service.js';
 import { MlflowImportService } from '../services/exchange/mlflow-import.service.js';
 import { AlertService } from '../services/monitoring/alert.service.js';
 import { MonitoringService } from '../services/monitoring/monitoring.service.js';
@@ -35,7 +36,7 @@ import { DeploymentService } from '../services/serving/deployment.service.js';
 import { EndpointService } from '../services/serving/endpoint.service.js';
 import { Serving } from '../services/serving/serving.js';
 import { ShadowService } from '../services/serving/shadow.service.js';
-import { StageFollowing } from '../services/serving/stage-following.js';
+import { VersionFollowing } from '../services/serving/version-following.js';
 import { ArtifactFolderService } from '../services/tracking/artifact-folder.service.js';
 import { ArtifactService } from '../services/tracking/artifact.service.js';
 import { DatasetService } from '../services/tracking/dataset.service.js';
@@ -61,7 +62,7 @@ import type { Implementations } from './implementations.js';
 export function createServices(config: Config, logger: Logger, implementations: Implementations): { services: Services; serving: Serving } {
   const { db, live, queue, objects, metrics, files, backend, evaluator, importance, checkModel, converter, engine, backgroundEngine } =
     implementations;
-  const { webhookPolicy, webhookSender, importPolicy, connectMlflow } = implementations;
+  const { webhookPolicy, webhookSender, importPolicy, connectMlflow, mirrorTarget } = implementations;
   const events = new EventService(db, live, logger);
   const jobs = new JobService(live, queue, db, logger);
   const experiments = new ExperimentService();
@@ -96,7 +97,9 @@ export function createServices(config: Config, logger: Logger, implementations: 
   const checkpoints = new CheckpointService(objects, staged, jobs);
   const removal = new VersionRemoval(staged, live);
   const models = new ModelService(live, removal);
-  const versionStorage = new VersionStorage(db, live, objects, staged, artifacts, logger);
+  const deploymentRows = new DeploymentRows(live, engine.name);
+  const following = new VersionFollowing(deploymentRows);
+  const versionStorage = new VersionStorage(db, live, objects, staged, artifacts, following, logger);
   const modelVersions = new ModelVersionService({ db, objects, uploads, models, removal, storage: versionStorage, checkModel });
   const gates = new GateService();
   const evaluations = new EvaluationService({
@@ -115,9 +118,7 @@ export function createServices(config: Config, logger: Logger, implementations: 
   const trainings = new TrainingService(db, jobs, training, join(config.DATA_DIR, 'work'));
   const alerts = new AlertService(live);
   const monitoring = new MonitoringService(db, alerts, logger, config.MONITORING_MIN_ROWS);
-  const deploymentRows = new DeploymentRows(live, engine.name);
   const deployments = new DeploymentService(deploymentRows);
-  const following = new StageFollowing(deploymentRows);
   const serving = new Serving({
     db,
     live,
@@ -143,6 +144,7 @@ export function createServices(config: Config, logger: Logger, implementations: 
     versions: modelVersions,
     converter,
     checkModel,
+    follower: following,
     automatic: config.PYTHON_PATH !== undefined,
   });
   const sourcedVersions = new SourcedVersionService({
@@ -154,7 +156,7 @@ export function createServices(config: Config, logger: Logger, implementations: 
     conversions,
   });
   const runDatasets = new RunDatasetService();
-  const aliases = new AliasService(live, models);
+  const aliases = new AliasService(live, models, following);
   const registryTags = new RegistryTagService(live, models, modelVersions);
   const mlflowImports = new MlflowImportService({
     ...{ jobs, experiments, runs, lifecycle: runLifecycle, datasets: runDatasets, loggedModels, folders: artifactFolders },
@@ -183,6 +185,7 @@ export function createServices(config: Config, logger: Logger, implementations: 
     gates,
     jobs,
     loggedModels,
+    mirror: new MirrorService(db, logger, mirrorTarget),
     mlflowImports,
     models,
     modelVersions,

@@ -172,9 +172,12 @@ const ALTERATIONS = [
   ...['run_param', 'run_tag'].flatMap((table) => [
     `alter table ${table} add value_start text collate "C" not null generated always as (left(value, 100)) stored`,
     `create index ${table}_by_start on ${table} (tenant, key, value_start, run_id)`,
+    // A value mostly belongs to one key: taken for independent, a search would look for its runs where there are far more of them.
+    `create statistics ${table}_statistics on key, value_start from ${table}`,
   ]),
   // MLflow's order of a search.
   `create index run_by_start on run (tenant, started_at desc, id)`,
+  `create index run_by_name on run (tenant, name collate "C", started_at desc, id)`,
   `create index run_by_parent on run (tenant, parent_run_id) where parent_run_id is not null`,
   `create index run_deleted on run (tenant, deleted_at) where state = 'DELETED'`,
   // A version that came with files of another framework has no model.onnx until a conversion makes one.
@@ -192,6 +195,8 @@ const ALTERATIONS = [
      add conversion jsonb,
      add foreign key (tenant, logged_model_id) references logged_model (tenant, id)`,
   `alter table model add gate_policy jsonb, add folder text`,
+  `alter table endpoint add follow_alias text, add check (num_nonnulls(follow_stage, follow_alias) <= 1)`,
+  `alter table deployment add followed_alias text`,
   `update model set folder = name`,
   `alter table model alter folder set not null, add constraint model_folder unique (tenant, folder)`,
   `alter table gate_result add demands jsonb, add compared_with_id uuid,
@@ -226,7 +231,7 @@ const ALTERATIONS = [
 
 /** Back to what 0001 made: things that it had no place for are gone. */
 const UNDONE = [
-  `drop index run_by_start`,
+  `drop index run_by_start, run_by_name`,
   `alter table run_param drop value_start`,
   `alter table run_tag drop value_start`,
   `drop index job_by_dataset, alert_by_deployment`,
@@ -240,6 +245,8 @@ const UNDONE = [
   `alter table artifact add constraint artifact_check check (num_nonnulls(run_id, model_version_id, job_id) = 1)`,
   `alter table artifact add constraint artifact_tenant_run_id_model_version_id_job_id_path_key
      unique nulls not distinct (tenant, run_id, model_version_id, job_id, path)`,
+  `alter table endpoint drop follow_alias`,
+  `alter table deployment drop followed_alias`,
   `alter table model drop gate_policy, drop folder`,
   `alter table gate_result drop demands, drop compared_with_id`,
   `drop index model_version_one_semantic`,

@@ -3,6 +3,7 @@ import type { RequestContext } from '../request-context.js';
 import { OrderDirection } from '../types/common.types.js';
 import { PageArgs, toConnection } from '../types/connection.js';
 import { ModelType } from '../registry/model.types.js';
+import { ModelVersionType } from '../registry/model-version.types.js';
 import { DeploymentType } from './deployment.types.js';
 import {
   CreateEndpointInput,
@@ -76,6 +77,25 @@ export class EndpointResolver {
   })
   deployments(@Root() endpoint: EndpointType, @Ctx() ctx: RequestContext): Promise<DeploymentType[]> {
     return ctx.loaders.endpointDeployments.load(endpoint.id);
+  }
+
+  @FieldResolver(() => ModelVersionType, {
+    nullable: true,
+    description:
+      'The version in the stage, or under the alias, that it follows now; null when there is none, and when it follows neither. `followProblem` says why another one serves.',
+  })
+  async followedVersion(@Root() endpoint: EndpointType, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> {
+    const { versionId } = await ctx.loaders.endpointFollowed.load(endpoint.id);
+    return versionId === null ? null : ctx.loaders.modelVersion.load(versionId);
+  }
+
+  @FieldResolver(() => String, {
+    nullable: true,
+    description:
+      'Why what serves it is not the version that it follows, and what to do: the alias was deleted, the version is being loaded, or has no model.onnx. Null when it is, and when it follows neither a stage nor an alias.',
+  })
+  async followProblem(@Root() endpoint: EndpointType, @Ctx() ctx: RequestContext): Promise<string | null> {
+    return (await ctx.loaders.endpointFollowed.load(endpoint.id)).problem;
   }
 
   @FieldResolver(() => ModelType, { description: 'The model whose versions serve it.' })

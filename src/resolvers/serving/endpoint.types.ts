@@ -27,9 +27,16 @@ export class EndpointType {
   @Field(() => FollowedStage, {
     nullable: true,
     description:
-      'Stage whose version serves it: a promotion or rollback moves its traffic, the new version loaded before the old one leaves. Null when people decide.',
+      'Stage whose version serves it: a promotion or rollback moves its traffic, the new version loaded before the old one leaves. Null when it follows an alias, or people decide.',
   })
   followStage?: keyof typeof FollowedStage | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'Alias of the model, e.g. `champion`, whose version serves it: pointing the alias elsewhere moves its traffic, the new version loaded before the old one leaves. When the alias is deleted, what serves goes on. Null when it follows a stage, or people decide.',
+  })
+  followAlias?: string | null;
 
   @Field(() => Float, {
     description:
@@ -87,9 +94,17 @@ export class CreateEndpointInput {
 
   @Field(() => FollowedStage, {
     nullable: true,
-    description: 'Stage to follow: its version, if there is one, is deployed at once. Absent: deploy versions yourself.',
+    description:
+      'Stage to follow: its version, if there is one, is deployed at once. Absent, without an alias too: deploy versions yourself.',
   })
   followStage?: keyof typeof FollowedStage | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'Alias to follow instead: its version is deployed at once, or, when the model has no such alias yet, as soon as it is set. BAD_USER_INPUT beside a stage.',
+  })
+  followAlias?: string | null;
 
   @Field(() => Float, {
     nullable: true,
@@ -108,9 +123,16 @@ export class UpdateEndpointInput {
 
   @Field(() => FollowedStage, {
     nullable: true,
-    description: 'Stage to follow from now on; null stops following and leaves what serves now.',
+    description: 'Stage to follow from now on, instead of an alias too; null stops following a stage and leaves what serves now.',
   })
   followStage?: keyof typeof FollowedStage | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'Alias to follow from now on, instead of a stage too; null stops following an alias and leaves what serves now. BAD_USER_INPUT beside a stage.',
+  })
+  followAlias?: string | null;
 
   @Field(() => Float, {
     nullable: true,

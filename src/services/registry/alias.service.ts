@@ -8,12 +8,14 @@ import { checkAlias } from '../../domain/registry/alias.js';
 import { AppError, badInput, ErrorCode, notFound } from '../../errors.js';
 import { audit, emitEvent } from '../platform/use-case.js';
 import type { ModelService } from './model.service.js';
+import type { VersionFollower } from './version-follower.js';
 
-/** Names that point to one version of a model each, and can be pointed elsewhere at any time. */
+/** Names that point to one version of a model each, and can be pointed elsewhere at any time; endpoints may follow them. */
 export class AliasService {
   constructor(
     private readonly live: LiveEvents,
     private readonly models: ModelService,
+    private readonly follower: VersionFollower,
   ) {}
 
   /** Points the alias to a version of the model, from whichever it pointed to before. Errors: NOT_FOUND, BAD_USER_INPUT. */
@@ -48,6 +50,8 @@ export class AliasService {
       };
       emitEvent(session, this.live, EventType.MODEL_ALIAS_CHANGED, subject, payload, { modelId: model.id });
     }
+    // Also when it stays: what could not be loaded is tried again.
+    await this.follower.aliasChanged(session, model.id, alias);
     return row;
   }
 

@@ -29,6 +29,7 @@ import type { ArtifactService } from '../tracking/artifact.service.js';
 import type { DatasetService } from '../tracking/dataset.service.js';
 import type { ModelVersionService } from './model-version.service.js';
 import { cardFactsOf, storeVersionFiles, versionKeys } from './version-files.js';
+import type { VersionFollower } from './version-follower.js';
 import { type SourceFile, sourceFiles } from './version-source.js';
 
 interface Dependencies {
@@ -42,6 +43,7 @@ interface Dependencies {
   versions: ModelVersionService;
   converter: ModelConverter;
   checkModel: ModelChecker;
+  follower: VersionFollower;
   /** Whether versions are converted as soon as they are registered. */
   automatic: boolean;
 }
@@ -151,7 +153,7 @@ export class ConversionService {
     source: Pick<OnnxVersion, 'sourceKey' | 'sizeBytes' | 'sha256' | 'signature'>,
     conversion: Conversion & { state: 'CONVERTED' },
   ): Promise<void> {
-    const { objects, staged, artifacts, live } = this.deps;
+    const { objects, staged, artifacts, live, follower } = this.deps;
     const { converted, keys, facts } = await run.write(async (session) => {
       const version = await session.em.findOneOrFail(ModelVersion, { id, tenant: session.tenant }, { disableIdentityMap: true });
       const model = await session.em.findOneOrFail(Model, { id: version.modelId, tenant: session.tenant });
@@ -164,12 +166,14 @@ export class ConversionService {
     const stored = await storeVersionFiles(objects, converted, facts);
     const { maxAbsDiff, maxScaledDiff, framework } = conversion;
     await run.succeed({ framework, maxAbsDiff, maxScaledDiff, sha256: source.sha256 }, async (session) => {
+      await follower.lock(session, converted.modelId);
       const { objectKey } = converted;
       const change = { ...source, sourceKey: objectKey, objectKey, framework, conversion, updatedAt: new Date() };
       await session.em.nativeUpdate(ModelVersion, { id, tenant: session.tenant }, change);
       for (const [path, file] of Object.entries(stored)) await artifacts.record(session, { modelVersionId: id }, path, keys[path]!, file);
       const { modelId, version } = converted;
       emitEvent(session, live, EventType.MODEL_CONVERTED, { type: 'modelVersion', id }, { version, framework, maxScaledDiff }, { modelId });
+      await follower.versionStored(session, { id, modelId });
     });
   }
 }

@@ -23,7 +23,7 @@ import type { ApprovalService } from './approval.service.js';
 import type { GateService, MissingGate } from './gate.service.js';
 import type { ModelService } from './model.service.js';
 import type { ModelVersionService } from './model-version.service.js';
-import type { StageFollower } from './stage-follower.js';
+import type { VersionFollower } from './version-follower.js';
 
 export interface Promotion {
   modelVersionId: string;
@@ -44,7 +44,7 @@ export class StageService {
     private readonly versions: ModelVersionService,
     private readonly gates: GateService,
     private readonly approvals: ApprovalService,
-    private readonly follower: StageFollower,
+    private readonly follower: VersionFollower,
   ) {}
 
   /** Errors: CONFLICT (stage, or who is in production), GATE_NOT_PASSED with what is missing, FORBIDDEN for an override by others than ADMIN. */

@@ -14,6 +14,7 @@ import { emitEvent } from '../platform/use-case.js';
 import type { ArtifactService } from '../tracking/artifact.service.js';
 import { requireOnnx } from './onnx-version.js';
 import { cardFactsOf, storeVersionFiles, versionKeys } from './version-files.js';
+import type { VersionFollower } from './version-follower.js';
 
 /** A PENDING version that nobody stored for so long was left by a crash. */
 const STORE_AFTER_MS = 60_000;
@@ -35,6 +36,7 @@ export class VersionStorage {
     private readonly objects: ObjectStore,
     private readonly staged: StagedObjects,
     private readonly artifacts: ArtifactService,
+    private readonly follower: VersionFollower,
     private readonly logger: Logger,
   ) {}
 
@@ -102,17 +104,20 @@ export class VersionStorage {
   }
 
   private async finish(session: Session, { version, keys, facts }: PendingVersion, files: Record<string, StoredObject>): Promise<void> {
+    await this.follower.lock(session, version.modelId);
     const stored = await this.lockPending(session, version.id);
     if (!stored) return;
     stored.status = 'READY';
     for (const [path, file] of Object.entries(files))
       await this.artifacts.record(session, { modelVersionId: version.id }, path, keys[path]!, file);
     this.announce(session, stored, facts.modelName);
+    await this.follower.versionStored(session, stored);
   }
 
   /** Tells that a version is READY, in the transaction that makes it so. */
   announce(session: Session, registered: ModelVersion, modelName: string): void {
     const { id, modelId, version, semanticVersion, runId, sourceUri, description, tags } = registered;
+    session.touch('modelVersion', id);
     const payload = { modelName, version, semanticVersion, runId: runId ?? null, sourceUri: sourceUri ?? null, description, tags };
     emitEvent(session, this.live, EventType.MODEL_REGISTERED, { type: 'modelVersion', id }, payload, { modelId });
   }

@@ -154,7 +154,7 @@ export class DeploymentService {
       const others = (await this.rows.active(session, endpoint)).filter(
         (other) => other.id !== id && other.mode === 'LIVE' && other.status === 'READY',
       );
-      if (deployment.followedStage && endpoint.followStage) for (const other of others) this.rows.stop(session, endpoint, other);
+      if (isFollowing(deployment, endpoint)) for (const other of others) this.rows.stop(session, endpoint, other);
       else if (others.length === 0) deployment.weightBps = FULL_WEIGHT_BPS;
       else spread(others, FULL_WEIGHT_BPS - deployment.weightBps);
     }
@@ -179,15 +179,21 @@ export class DeploymentService {
   }
 
   private requireManual(endpoint: Endpoint): void {
-    if (!endpoint.followStage) return;
-    throw conflict(
-      `The live traffic of "${endpoint.name}" follows ${endpoint.followStage}: promote a version, or set followStage to null first.`,
-      {
-        expected: 'an endpoint that follows no stage',
-        got: endpoint.followStage,
-      },
-    );
+    const { name, followStage, followAlias } = endpoint;
+    if (!followStage && !followAlias) return;
+    const instead = followStage
+      ? `follows ${followStage}: promote a version, or set followStage to null first.`
+      : `follows alias "${followAlias}": set the alias to a version (setModelAlias), or followAlias to null first.`;
+    throw conflict(`The live traffic of "${name}" ${instead}`, {
+      expected: 'an endpoint that follows neither a stage nor an alias',
+      got: followStage ?? followAlias ?? '',
+    });
   }
+}
+
+/** Made for what its endpoint still follows. */
+function isFollowing({ followedStage, followedAlias }: Deployment, { followStage, followAlias }: Endpoint): boolean {
+  return Boolean((followedStage && followStage) || (followedAlias && followAlias));
 }
 
 /** A shadow answers nobody, and a live deployment without a wish takes over only where nothing serves yet. */

@@ -4,15 +4,18 @@ import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { checkPathName } from '../../domain/platform/names.js';
+import { checkAlias } from '../../domain/registry/alias.js';
 import { badInput, conflict, notFound } from '../../errors.js';
 import { requireOwn } from '../platform/ownership.js';
 import { containsText } from '../platform/search.js';
 import { audit } from '../platform/use-case.js';
 import type { DeploymentRows } from './deployment-rows.js';
-import type { StageFollowing } from './stage-following.js';
+import type { VersionFollowing } from './version-following.js';
 
 export interface EndpointSettings {
+  /** Of stage and alias at most one: the one that is given takes the other's place. */
   followStage?: Endpoint['followStage'] | null;
+  followAlias?: string | null;
   slaLatencyP95Ms?: number | null;
   logSampleRate?: number | null;
 }
@@ -30,7 +33,7 @@ const MAX_SLA_MS = 600_000;
 export class EndpointService {
   constructor(
     private readonly rows: DeploymentRows,
-    private readonly following: StageFollowing,
+    private readonly following: VersionFollowing,
   ) {}
 
   async create(session: Session, input: EndpointSettings & { name: string; modelId: string }): Promise<Endpoint> {
@@ -45,6 +48,7 @@ export class EndpointService {
       name,
       modelId: input.modelId,
       followStage: input.followStage ?? null,
+      followAlias: input.followAlias ?? null,
       slaLatencyP95Ms: input.slaLatencyP95Ms ?? DEFAULT_SLA_LATENCY_P95_MS,
       logSampleRate: input.logSampleRate ?? DEFAULT_LOG_SAMPLE_RATE,
       createdBy: session.principal.subject,
@@ -59,7 +63,7 @@ export class EndpointService {
     return endpoint;
   }
 
-  /** `followStage: null` ends the following and leaves what serves; absent settings stay. */
+  /** Null for what it follows ends the following and leaves what serves; absent settings stay. */
   async update(session: Session, input: EndpointSettings & { id: string }): Promise<Endpoint> {
     checkSettings(input);
     const { modelId } = await this.get(session, input.id);
@@ -67,10 +71,13 @@ export class EndpointService {
     const endpoint = await this.rows.lock(session, input.id);
     const before = settingsOf(endpoint);
     if (input.followStage !== undefined) endpoint.followStage = input.followStage;
+    if (input.followAlias !== undefined) endpoint.followAlias = input.followAlias;
+    if (input.followStage) endpoint.followAlias = null;
+    if (input.followAlias) endpoint.followStage = null;
     if (input.slaLatencyP95Ms != null) endpoint.slaLatencyP95Ms = input.slaLatencyP95Ms;
     if (input.logSampleRate != null) endpoint.logSampleRate = input.logSampleRate;
     await session.em.flush();
-    if (input.followStage) await this.following.follow(session, endpoint);
+    if (input.followStage || input.followAlias) await this.following.follow(session, endpoint);
     this.rows.routeChanged(session, endpoint.id);
     audit(session, 'updateEndpoint', { type: 'endpoint', id: endpoint.id }, before, settingsOf(endpoint));
     return endpoint;
@@ -119,11 +126,13 @@ export class EndpointService {
   }
 }
 
-function settingsOf({ followStage, slaLatencyP95Ms, logSampleRate }: Endpoint): object {
-  return { followStage, slaLatencyP95Ms, logSampleRate };
+function settingsOf({ followStage, followAlias, slaLatencyP95Ms, logSampleRate }: Endpoint): object {
+  return { followStage, followAlias, slaLatencyP95Ms, logSampleRate };
 }
 
-function checkSettings({ slaLatencyP95Ms: slaMs, logSampleRate: rate }: EndpointSettings): void {
+function checkSettings({ followStage, followAlias, slaLatencyP95Ms: slaMs, logSampleRate: rate }: EndpointSettings): void {
+  if (followStage && followAlias != null) throw badInput('input.followAlias', 'a stage or an alias to follow, not both', followAlias);
+  if (followAlias != null) checkAlias('input.followAlias', followAlias);
   if (slaMs != null && !(slaMs > 0 && slaMs <= MAX_SLA_MS))
     throw badInput('input.slaLatencyP95Ms', `milliseconds above 0, at most ${MAX_SLA_MS}`, slaMs);
   if (rate != null && !(rate >= 0 && rate <= 1)) throw badInput('input.logSampleRate', 'a share from 0 to 1', rate);

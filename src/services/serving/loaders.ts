@@ -3,6 +3,7 @@ import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import type { Session } from '../../db/database.js';
 import type { Batches } from '../platform/batches.js';
 import { ACTIVE } from './deployment-rows.js';
+import { readFollowed } from './followed-versions.js';
 import { readTraffic, type Traffic } from './traffic.service.js';
 
 interface DeploymentTrafficKey {
@@ -18,6 +19,7 @@ export function createServingLoaders(batches: Batches) {
     endpoint: batches.byId(Endpoint),
     /** PENDING and READY ones, oldest first. */
     endpointDeployments: batches.of(readDeployments),
+    endpointFollowed: batches.of(readFollowed),
   };
 }
 

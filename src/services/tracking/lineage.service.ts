@@ -56,7 +56,7 @@ const NODES: Record<LineageType, string> = {
     json_build_object('mode', a.mode, 'weightBps', a.weight_bps, 'engine', a.engine, 'endpointId', a.endpoint_id)
     from deployment a join endpoint e on e.tenant = a.tenant and e.id = a.endpoint_id
     join model_version v on v.tenant = a.tenant and v.id = a.model_version_id join model m on m.tenant = v.tenant and m.id = v.model_id`,
-  ENDPOINT: `select a.id, a.name, null, a.created_at, json_build_object('modelId', a.model_id, 'followStage', a.follow_stage) from endpoint a`,
+  ENDPOINT: `select a.id, a.name, null, a.created_at, json_build_object('modelId', a.model_id, 'followStage', a.follow_stage, 'followAlias', a.follow_alias) from endpoint a`,
   PREDICTION_LOG: `select a.id, 'predictions at ' || e.name, null, l.first_at,
     json_build_object('requests', c.requests, 'rows', c.rows, 'errors', c.errors, 'loggedFrom', l.first_at, 'loggedTo', l.last_at)
     from deployment a join endpoint e on e.tenant = a.tenant and e.id = a.endpoint_id

@@ -17,6 +17,8 @@ export const Deployment = defineEntity({
     weightBps: p.integer().default(0),
     /** The stage whose version it was made for, when its endpoint follows one. */
     followedStage: p.enum(['STAGING', 'PRODUCTION']).nullable(),
+    /** The same of an alias. */
+    followedAlias: p.text().nullable(),
     engine: p.text(),
     status: p.enum(['PENDING', 'READY', 'FAILED', 'STOPPED']).default('PENDING'),
     error: p.text().nullable(),

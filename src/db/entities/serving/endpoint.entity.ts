@@ -14,6 +14,8 @@ export const Endpoint = defineEntity({
     name: p.text(),
     modelId: p.uuid(),
     followStage: p.enum(['STAGING', 'PRODUCTION']).nullable(),
+    /** Never beside a stage. */
+    followAlias: p.text().nullable(),
     slaLatencyP95Ms: p.float().fieldName('sla_latency_p95_ms'),
     logSampleRate: p.float(),
     createdBy: p.text(),

@@ -1,0 +1,201 @@
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { linear } from '../fixtures/models/build.js';
+import { type Caller, startTestService, type TestService } from '../support/service.js';
+import { createEndpoint, deploy, DEPLOY, makeVersion, PREDICT, predict, xToY } from '../support/serving.js';
+
+let service: TestService;
+let tess: Caller;
+let admin: pg.Client;
+
+beforeAll(async () => {
+  service = await startTestService({ INFERENCE_HOSTS: '2' });
+  tess = await service.as();
+  admin = new pg.Client({ connectionString: service.database.url });
+  await admin.connect();
+});
+afterAll(async () => {
+  await admin?.end();
+  await service?.close();
+});
+
+interface Following {
+  followStage: string | null;
+  followAlias: string | null;
+  followProblem: string | null;
+  followedVersion: { id: string } | null;
+  deployments: { id: string; mode: string; status: string; modelVersion: { id: string } }[];
+}
+
+const FOLLOWING = 'followStage followAlias followProblem followedVersion { id } deployments { id mode status modelVersion { id } }';
+const UPDATE = `mutation ($input: UpdateEndpointInput!) { updateEndpoint(input: $input) { endpoint { ${FOLLOWING} } } }`;
+const CREATE = 'mutation ($input: CreateEndpointInput!) { createEndpoint(input: $input) { endpoint { id } } }';
+
+const times = (weight: number) => ({ bytes: linear([weight], 0), signature: xToY(1) });
+
+const setAlias = (modelId: string, modelVersionId: string, alias = 'champion') =>
+  tess.ok('mutation ($input: SetModelAliasInput!) { setModelAlias(input: $input) { modelAlias { id } } }', {
+    input: { modelId, modelVersionId, alias },
+  });
+const deleteAlias = (modelId: string, alias = 'champion') =>
+  tess.ok('mutation ($input: DeleteModelAliasInput!) { deleteModelAlias(input: $input) { deletedId } }', { input: { modelId, alias } });
+
+async function following(id: string): Promise<Following> {
+  return (await tess.ok<{ endpoint: Following }>(`query ($id: ID!) { endpoint(id: $id) { ${FOLLOWING} } }`, { id })).endpoint;
+}
+
+async function serves(endpointId: string, versionId: string): Promise<void> {
+  await expect
+    .poll(
+      async () => {
+        const { data } = await tess.send<{ predict: { modelVersion: { id: string } } }>(PREDICT, {
+          input: { endpointId, rows: [{ x: 1 }] },
+        });
+        return data?.predict.modelVersion.id;
+      },
+      { timeout: 10_000, interval: 20 },
+    )
+    .toBe(versionId);
+}
+
+describe('an endpoint that follows an alias', () => {
+  it('moves its traffic with the alias, there and back, with no request failing', async () => {
+    const first = await makeVersion(service, times(1));
+    const second = await makeVersion(service, { ...times(2), modelId: first.modelId });
+    await setAlias(first.modelId, first.versionId);
+    const { id: endpointId } = await createEndpoint(tess, { modelId: first.modelId, followAlias: 'champion' });
+    await serves(endpointId, first.versionId);
+    const seen: number[] = [];
+    const failures: unknown[] = [];
+    let done = false;
+    const callers = Array.from({ length: 4 }, async () => {
+      while (!done) {
+        const { data, errors } = await tess.send<{ predict: { outputs: { data: number[] }[] } }>(PREDICT, {
+          input: { endpointId, rows: [{ x: 1 }] },
+        });
+        if (errors) failures.push(errors);
+        else seen.push(data!.predict.outputs[0]!.data[0]!);
+      }
+    });
+    const until = async (value: number) => {
+      await expect
+        .poll(() => seen.slice(-20).every((answer) => answer === value) && seen.length > 20, { timeout: 10_000, interval: 20 })
+        .toBe(true);
+    };
+    await until(1);
+    await setAlias(first.modelId, second.versionId);
+    await until(2);
+    expect(await following(endpointId)).toMatchObject({
+      followedVersion: { id: second.versionId },
+      followProblem: null,
+      deployments: [{ mode: 'LIVE', status: 'READY', modelVersion: { id: second.versionId } }],
+    });
+    await setAlias(first.modelId, first.versionId);
+    await until(1);
+    await setAlias(first.modelId, second.versionId);
+    await until(2);
+    done = true;
+    await Promise.all(callers);
+    expect(failures).toEqual([]);
+    console.log(`three moves of an alias under traffic: ${seen.length} answers, ${failures.length} failures`);
+  });
+
+  it('waits for an alias that is not there, and keeps what serves when it goes, saying so', async () => {
+    const first = await makeVersion(service, times(1));
+    const second = await makeVersion(service, { ...times(2), modelId: first.modelId });
+    const { id: endpointId } = await createEndpoint(tess, { modelId: first.modelId, followAlias: 'champion' });
+    expect(await following(endpointId)).toEqual({
+      followStage: null,
+      followAlias: 'champion',
+      followProblem: expect.stringContaining('no alias "champion"'),
+      followedVersion: null,
+      deployments: [],
+    });
+    expect((await tess.fails(PREDICT, { input: { endpointId, rows: [{ x: 1 }] } })).extensions.code).toBeTruthy();
+    await setAlias(first.modelId, second.versionId, 'challenger');
+    expect((await following(endpointId)).deployments).toEqual([]);
+    await setAlias(first.modelId, first.versionId);
+    await serves(endpointId, first.versionId);
+    await deleteAlias(first.modelId);
+    const { followProblem, followedVersion, deployments } = await following(endpointId);
+    expect(followProblem).toContain('what served before goes on until the alias is set');
+    expect(followedVersion).toBeNull();
+    expect(deployments).toMatchObject([{ status: 'READY', modelVersion: { id: first.versionId } }]);
+    expect((await predict(tess, { endpointId, rows: [{ x: 1 }] })).modelVersion.id).toBe(first.versionId);
+    const refused = await tess.fails(DEPLOY, { input: { endpointId, modelVersionId: second.versionId, mode: 'LIVE' } });
+    expect(refused).toMatchObject({ message: expect.stringContaining('follows alias "champion"'), extensions: { code: 'CONFLICT' } });
+    // The version that serves stays undeletable, and the alias can come back.
+    await setAlias(first.modelId, second.versionId);
+    await serves(endpointId, second.versionId);
+  });
+
+  it('goes over to a stage and back, follows one thing alone, and can stop following', async () => {
+    const first = await makeVersion(service, { ...times(1), stage: 'STAGING' });
+    const second = await makeVersion(service, { ...times(2), modelId: first.modelId });
+    await setAlias(first.modelId, second.versionId);
+    const both = { modelId: first.modelId, name: 'both', followStage: 'STAGING', followAlias: 'champion' };
+    expect((await tess.fails(CREATE, { input: both })).extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.followAlias' });
+    for (const followAlias of ['latest', 'v1', '', 'a b', '../x', 'x'.repeat(256)]) {
+      const input = { modelId: first.modelId, name: 'bad', followAlias };
+      expect((await tess.fails(CREATE, { input })).extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.followAlias' });
+    }
+    const { id } = await createEndpoint(tess, { modelId: first.modelId, followStage: 'STAGING' });
+    await serves(id, first.versionId);
+    await tess.ok(UPDATE, { input: { id, followAlias: 'champion' } });
+    await serves(id, second.versionId);
+    expect(await following(id)).toMatchObject({ followStage: null, followAlias: 'champion' });
+    expect((await tess.fails(UPDATE, { input: { id, followStage: 'STAGING', followAlias: 'champion' } })).extensions.code).toBe(
+      'BAD_USER_INPUT',
+    );
+    await tess.ok(UPDATE, { input: { id, followStage: 'STAGING' } });
+    await serves(id, first.versionId);
+    expect(await following(id)).toMatchObject({ followStage: 'STAGING', followAlias: null });
+    await tess.ok(UPDATE, { input: { id, followAlias: 'champion' } });
+    await serves(id, second.versionId);
+    await tess.ok(UPDATE, { input: { id, followAlias: null } });
+    await setAlias(first.modelId, first.versionId);
+    expect(await following(id)).toMatchObject({ followAlias: null, followProblem: null, followedVersion: null });
+    await deploy(tess, { endpointId: id, modelVersionId: first.versionId });
+    expect((await predict(tess, { endpointId: id, rows: [{ x: 1 }] })).modelVersion.id).toBe(second.versionId);
+  });
+
+  it('waits for the files of a version, and goes to it when they are stored', async () => {
+    const first = await makeVersion(service, times(1));
+    const second = await makeVersion(service, { ...times(2), modelId: first.modelId });
+    await setAlias(first.modelId, first.versionId);
+    const { id: endpointId } = await createEndpoint(tess, { modelId: first.modelId, followAlias: 'champion' });
+    await serves(endpointId, first.versionId);
+    await admin.query(`update model_version set status = 'PENDING' where id = $1`, [second.versionId]);
+    await setAlias(first.modelId, second.versionId);
+    expect((await following(endpointId)).followProblem).toContain('are being stored');
+    expect((await predict(tess, { endpointId, rows: [{ x: 1 }] })).modelVersion.id).toBe(first.versionId);
+    await service.app.context.services.versionStorage.sweep(0);
+    await serves(endpointId, second.versionId);
+    expect((await following(endpointId)).followProblem).toBeNull();
+  });
+
+  it('keeps what serves while its alias leads to a version that cannot be loaded', async () => {
+    const first = await makeVersion(service, times(1));
+    const broken = await makeVersion(service, { ...times(2), bytes: new Uint8Array([1, 2, 3]), modelId: first.modelId });
+    const { versionId: unconverted } = await makeVersion(service, { ...times(3), modelId: first.modelId });
+    await admin.query('update model_version set object_key = null, signature = null where id = $1', [unconverted]);
+    await setAlias(first.modelId, first.versionId);
+    const { id: endpointId } = await createEndpoint(tess, { modelId: first.modelId, followAlias: 'champion' });
+    await serves(endpointId, first.versionId);
+    await setAlias(first.modelId, broken.versionId);
+    await expect.poll(async () => (await following(endpointId)).followProblem, { timeout: 10_000 }).toContain('could not be loaded');
+    await setAlias(first.modelId, unconverted);
+    expect((await following(endpointId)).followProblem).toContain('has no model.onnx');
+    expect((await predict(tess, { endpointId, rows: [{ x: 1 }] })).modelVersion.id).toBe(first.versionId);
+  });
+
+  it('is told with its version in a number of statements that does not grow with the list', async () => {
+    const cost = async (first: number) => {
+      service.statements.length = 0;
+      await tess.ok(`{ endpoints(first: ${first}) { nodes { followProblem followedVersion { id version } } } }`);
+      return service.statements.length;
+    };
+    const one = await cost(1);
+    expect(await cost(5)).toBe(one);
+  });
+});
