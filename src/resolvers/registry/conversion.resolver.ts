@@ -9,7 +9,7 @@ import { ModelVersionType } from './model-version.types.js';
 export class ConversionResolver {
   @Mutation(() => JobPayload, {
     description:
-      'Makes a model.onnx of the files of another framework that a version came with, and compares the two on sample rows. Starts by itself for new versions where Python is set up. CONFLICT when there is nothing to convert.',
+      'Makes a model.onnx of the files of another framework that a version came with, and compares the two on sample rows. Starts by itself for new versions where Python is set up. CONFLICT when there is nothing to convert, or a conversion is under way.',
   })
   async convertModelVersion(
     @Ctx() ctx: RequestContext,

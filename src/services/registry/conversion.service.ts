@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 import type { ModelConverter } from '../../adapters/model-converter/port.js';
 import type { ObjectStore } from '../../adapters/object-store/port.js';
-import type { Job } from '../../db/entities/platform/job.entity.js';
+import { Job } from '../../db/entities/platform/job.entity.js';
 import { Model } from '../../db/entities/registry/model.entity.js';
 import { ModelVersion, type OnnxVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Session } from '../../db/database.js';
@@ -58,8 +58,9 @@ export class ConversionService {
 
   /** CONFLICT for a version that has a model.onnx, or no files here to make it from. */
   async start(session: Session, input: { modelVersionId: string; sampleDatasetId?: string | null }): Promise<Job> {
-    const version = await this.deps.versions.get(session, input.modelVersionId);
-    if (version.objectKey != null) throw conflict(`Version ${version.version} has its model.onnx already.`, { got: version.id });
+    const version = await this.deps.versions.lock(session, input.modelVersionId);
+    if (version.objectKey != null) throw hasOnnx(version);
+    await this.refuseSecond(session, version);
     if ((await sourceFiles(session, version)).length === 0) {
       throw conflict(`Version ${version.version} has no files in this service to convert.`, {
         expected: 'a version whose source is a run or a logged model of this service',
@@ -117,6 +118,17 @@ export class ConversionService {
     }
   }
 
+  /** Two at once would store different files under the same keys. */
+  private async refuseSecond(session: Session, { id, version }: ModelVersion): Promise<void> {
+    const underWay = { kind: 'CONVERSION', status: { $in: ['QUEUED', 'RUNNING'] } } as const;
+    const job = await session.em.findOne(Job, { tenant: session.tenant, modelVersionId: id, ...underWay }, { fields: ['id'] });
+    if (!job) return;
+    throw conflict(`Version ${version} is being converted by job ${job.id}: wait for it, or cancel it first.`, {
+      expected: 'a version without a conversion under way',
+      got: job.id,
+    });
+  }
+
   private begin(session: Session, version: ModelVersion, datasetId: string | null): Job {
     const { id: modelVersionId, runId } = version;
     return this.deps.jobs.create(session, { kind: 'CONVERSION', config: {}, modelVersionId, datasetId, runId });
@@ -156,6 +168,8 @@ export class ConversionService {
     const { objects, staged, artifacts, live, follower } = this.deps;
     const { converted, keys, facts } = await run.write(async (session) => {
       const version = await session.em.findOneOrFail(ModelVersion, { id, tenant: session.tenant }, { disableIdentityMap: true });
+      // Its files are in use: to stage them again would give them to the sweeper.
+      if (version.objectKey != null) throw hasOnnx(version);
       const model = await session.em.findOneOrFail(Model, { id: version.modelId, tenant: session.tenant });
       const objectKey = `${session.tenant}/models/${model.folder}/${version.version}/model.onnx`;
       const onnx: OnnxVersion = Object.assign(version, { ...source, objectKey });
@@ -176,4 +190,8 @@ export class ConversionService {
       await follower.versionStored(session, { id, modelId });
     });
   }
+}
+
+function hasOnnx({ id, version }: ModelVersion): AppError {
+  return conflict(`Version ${version} has its model.onnx already.`, { expected: 'a version without a model.onnx', got: id });
 }
