@@ -42,6 +42,13 @@ def refused(call):
     raise AssertionError("the call was expected to fail")
 
 
+def stage(call):
+    try:
+        return call().current_stage
+    except MlflowException as error:
+        return [error.error_code, error.message]
+
+
 with mlflow.start_run(run_name="files") as run:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -112,8 +119,12 @@ by_alias = mlflow.pyfunc.load_model(f"models:/{NAME}@champion").predict(X)
 found["same_boosted"] = bool((by_alias == booster.predict(X)).all())
 found["native"] = type(mlflow.sklearn.load_model(logged.model_uri)).__name__
 
-found["gate"] = refused(lambda: client.transition_model_version_stage(NAME, "1", "Staging"))
-found["production_gate"] = refused(lambda: client.transition_model_version_stage(NAME, "1", "Production"))[0]
+info = mlflow.models.get_model_info(logged.model_uri)
+found["signature"] = [info.signature.inputs.input_names(), info.signature.outputs is not None]
+found["example"] = mlflow.pyfunc.load_model(logged.model_uri).input_example.equals(X.head(3))
+
+found["staging"] = stage(lambda: client.transition_model_version_stage(NAME, "1", "Staging"))
+found["production"] = stage(lambda: client.transition_model_version_stage(NAME, "1", "Production"))
 found["none"] = client.transition_model_version_stage(NAME, "1", "None").current_stage
 found["archived"] = client.transition_model_version_stage(NAME, "1", "Archived").current_stage
 found["back"] = client.transition_model_version_stage(NAME, "1", "None").current_stage

@@ -17,17 +17,20 @@ export class RealMlflow {
   private constructor(
     readonly url: string,
     private readonly folder: string,
+    private readonly store: string,
   ) {}
 
-  static async start(): Promise<RealMlflow> {
-    const mlflow = new RealMlflow(`http://127.0.0.1:${await freePort()}`, await mkdtemp(join(tmpdir(), 'matih-real-mlflow-')));
+  /** `store` is the SQLAlchemy address of an empty database; a file of SQLite's when none is given. */
+  static async start(store?: string): Promise<RealMlflow> {
+    const folder = await mkdtemp(join(tmpdir(), 'matih-real-mlflow-'));
+    const mlflow = new RealMlflow(`http://127.0.0.1:${await freePort()}`, folder, store ?? `sqlite:///${folder}/mlflow.db`);
     await mlflow.begin();
     return mlflow;
   }
 
   async begin(): Promise<void> {
     const { port } = new URL(this.url);
-    const args = ['-m', 'mlflow', 'server', '--backend-store-uri', `sqlite:///${this.folder}/mlflow.db`, '--workers', '1'];
+    const args = ['-m', 'mlflow', 'server', '--backend-store-uri', this.store, '--workers', '1'];
     const child = spawn(
       engine('MATIH_PYTHON'),
       [...args, '--host', '127.0.0.1', '--port', port, '--artifacts-destination', join(this.folder, 'artifacts')],

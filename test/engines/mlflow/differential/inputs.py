@@ -17,14 +17,6 @@ def datasets(api: Server) -> None:
     api.get("runs/get", run_id=run)
     api.post("runs/log-inputs", run_id=other, datasets=[{"dataset": {**iris, "source": "other"}, "tags": context("training")}])
     api.get("runs/get", run_id=other)
-    for missing in ["name", "digest", "source_type", "source"]:
-        api.post("runs/log-inputs", run_id=run, datasets=[{"dataset": {name: value for name, value in iris.items() if name != missing}}])
-    for broken in ["x", {}, None, [{}], [None], ["x"], [{"dataset": None}], [{"dataset": {}}], [{"tags": []}], [{"dataset": {**iris, "name": 5}}], [{"dataset": {**iris, "name": "n" * 501}}],
-                   [{"dataset": {**iris, "digest": "d" * 37}}], [{"dataset": {**iris, "source_type": "s" * 37}}], [{"dataset": {**iris, "source": ""}}],
-                   [{"dataset": iris, "tags": [{"key": "k" * 256, "value": "v"}]}], [{"dataset": iris, "tags": [{"key": "k", "value": "v" * 501}]}], [{"dataset": iris, "tags": [{"key": "", "value": "v"}]}],
-                   [{"dataset": {**iris, "schema": "s" * 1_048_577}}], [{"dataset": {**iris, "profile": "p" * 16_777_217}}]]:
-        api.post("runs/log-inputs", run_id=run, datasets=broken)
-    api.post("runs/log-inputs", run_id=run)
     search = "/ajax-api/2.0/mlflow/experiments/search-datasets"
     api.post(search, experiment_ids=[home])
     api.post(search, experiment_ids=["123456789012"])
@@ -33,6 +25,14 @@ def datasets(api: Server) -> None:
     api.post(search, experiment_ids=[str(i) for i in range(21)])
     for filter in ["dataset.name = 'iris'", "datasets.name LIKE 'ir%'", "dataset.digest = 'def456'", "dataset.context = 'training'", "datasets.context IN ('training', 'x')", "dataset.name = 'none'", "dataset.profile = 'x'"]:
         api.post("runs/search", experiment_ids=[home], filter=filter, order_by=["attributes.run_name"])
+    for missing in ["name", "digest", "source_type", "source"]:
+        api.post("runs/log-inputs", run_id=run, datasets=[{"dataset": {name: value for name, value in iris.items() if name != missing}}])
+    for broken in ["x", {}, None, [{}], [None], ["x"], [{"dataset": None}], [{"dataset": {}}], [{"tags": []}], [{"dataset": {**iris, "name": 5}}], [{"dataset": {**iris, "name": "n" * 501}}],
+                   [{"dataset": {**iris, "digest": "d" * 37}}], [{"dataset": {**iris, "source_type": "s" * 37}}], [{"dataset": {**iris, "source": ""}}],
+                   [{"dataset": iris, "tags": [{"key": "k" * 256, "value": "v"}]}], [{"dataset": iris, "tags": [{"key": "k", "value": "v" * 501}]}], [{"dataset": iris, "tags": [{"key": "", "value": "v"}]}],
+                   [{"dataset": {**iris, "schema": "s" * 1_048_577}}], [{"dataset": {**iris, "profile": "p" * 16_777_217}}]]:
+        api.post("runs/log-inputs", run_id=run, datasets=broken)
+    api.post("runs/log-inputs", run_id=run)
 
 
 def models(api: Server) -> None:

@@ -221,7 +221,7 @@ def histories(api: Server) -> None:
     for token in ["nonsense", "", "e30=", "eyJvZmZzZXQiOiAtMX0="]:
         api.get("metrics/get-history", run_id=first, metric_key="late", max_results=2, page_token=token)
     bulk = "/ajax-api/2.0/mlflow/metrics/get-history-bulk"
-    api.get(bulk, run_id=[first, second], metric_key="loss")
+    api.get(bulk, run_id=[first], metric_key="loss")
     api.get(bulk, run_id=[second], metric_key="loss", max_results=3)
     api.get(bulk, run_id=[NO_RUN, first], metric_key="late")
     api.get(bulk, metric_key="loss")

@@ -4,6 +4,7 @@ What a server chooses (ids, times, random names, tokens) becomes a placeholder, 
 """
 
 import json
+import math
 import re
 import time
 from typing import Any
@@ -23,8 +24,10 @@ ID_FIELDS = {
 ID = re.compile(r"m-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}|\b\d{9,18}\b")
 RANDOM_NAME = re.compile(r"[a-z]+-[a-z]+-\d+")
 # Lists without an order of their own.
-UNORDERED = {"tags", "params", "aliases"}
+UNORDERED = {"tags", "params", "aliases", "model_inputs", "model_outputs", "dataset_inputs", "dataset_summaries"}
 LONG_TEXT = 400
+# A set that Python shows has no order either.
+SET = re.compile(r"\{('[^']*'(?:, '[^']*')+)\}")
 # Whatever is newer was made by a server: the scripts' own times are years old.
 NEW_SINCE_MS = int(time.time() * 1000) - 3_600_000
 
@@ -54,27 +57,32 @@ class Names:
     def __init__(self, uri: str):
         self.uri = uri
         self.placeholders: dict[str, str] = {}
-        self.counts: dict[str, int] = {}
 
-    def learn(self, value: Any) -> None:
+    def learn(self, value: Any, exchange: int) -> None:
+        """Ids are named by the exchange that brought them: what one server makes and the other refuses shifts no others."""
         if isinstance(value, list):
             for item in value:
-                self.learn(item)
+                self.learn(item, exchange)
         elif isinstance(value, dict):
             for key in sorted(value):
                 kind, item = ID_FIELDS.get(key), value[key]
-                if kind and isinstance(item, str) and ID.fullmatch(item) and item not in self.placeholders:
-                    self.counts[kind] = self.counts.get(kind, 0) + 1
-                    self.placeholders[item] = f"<{kind} {self.counts[kind]}>"
-                self.learn(item)
+                if kind and isinstance(item, str) and ID.fullmatch(item) and len(set(item.removeprefix("m-"))) > 1 and item not in self.placeholders:
+                    others = sum(name.startswith(f"<{kind} {exchange}") for name in self.placeholders.values())
+                    self.placeholders[item] = f"<{kind} {exchange}{'abcdefghijklmnopqrstuvwxyz'[others - 1] if others else ''}>"
+                self.learn(item, exchange)
 
     def text(self, text: str) -> str:
+        text = SET.sub(lambda found: "{%s}" % ", ".join(sorted(found[1].split(", "))), text)
         named = ID.sub(lambda found: self.placeholders.get(found[0], found[0]), text.replace(self.uri, "<server>"))
         return named if len(named) <= LONG_TEXT else f"{named[:LONG_TEXT]}… ({len(named)} characters)"
 
     def value(self, value: Any, key: str = "") -> Any:
         if isinstance(value, dict):
-            return {self.text(name): self.value(item, name) for name, item in value.items()}
+            shown = {self.text(name): self.value(item, name) for name, item in value.items()}
+            # The metrics of a run or model have no order, those of a history have.
+            if key == "data" and "metrics" in shown:
+                shown["metrics"] = sorted(shown["metrics"], key=lambda metric: json.dumps(metric, sort_keys=True))
+            return shown
         if isinstance(value, list):
             items = [self.value(item, key) for item in value]
             return sorted(items, key=lambda item: json.dumps(item, sort_keys=True)) if key in UNORDERED else items
@@ -84,6 +92,8 @@ class Names:
             if key in ("run_name", "name", "value") and RANDOM_NAME.fullmatch(value):
                 return "<random name>"
             return self.text(value)
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"bare {value}"
         if isinstance(value, int) and not isinstance(value, bool) and value > NEW_SINCE_MS and value < 2 * NEW_SINCE_MS:
             return "<now>"
         return value
@@ -93,10 +103,16 @@ class Server:
     def __init__(self, uri: str, token: str):
         self.uri = uri.rstrip("/")
         self.token = token
-        self.names = Names(self.uri)
         self.transcript: list[dict[str, Any]] = []
-        self.topic = ""
         self.session = requests.Session()
+        self.begin("")
+
+    def begin(self, topic: str) -> None:
+        """Placeholders are counted anew in each topic, so that one can be held alone."""
+        self.topic = topic
+        self.names = Names(self.uri)
+        self.given_tokens: set[str] = set()
+        self.exchanges = 1
 
     def send(
         self,
@@ -118,10 +134,15 @@ class Server:
         if isinstance(data, str):
             data = data.encode()
         request = requests.Request(method, url, params=query, data=data, headers=sent)
-        response = self.session.send(self.session.prepare_request(request), timeout=60)
+        prepared = self.session.prepare_request(request)
+        try:
+            response = self.session.send(prepared, timeout=60)
+        except requests.ConnectionError:
+            # Servers close a connection whose body they refused unread.
+            response = self.session.send(prepared, timeout=60)
         answer = Answer(response.status_code, read(response), response.headers)
         what = body if body is not None else query if query is not None else data
-        self.names.learn(answer.body)
+        self.names.learn(answer.body, self.exchanges)
         asked = shown if shown is not None else self.show(what)
         self.note(f"{method} {self.names.text(path)} {asked}".strip(), answer.status, answer.body)
         return answer
@@ -135,29 +156,27 @@ class Server:
 
     def hide_tokens(self, what: Any) -> Any:
         """A token that this server gave differs from the other's; one that a script made up does not."""
-        if isinstance(what, dict) and what.get("page_token") in self.tokens():
+        if isinstance(what, dict) and what.get("page_token") in self.given_tokens:
             return {**what, "page_token": "<token>"}
         return what
-
-    def tokens(self) -> set[str]:
-        return getattr(self, "given_tokens", set())
 
     def note(self, request: str, status: int, body: Any) -> None:
         """Writes down one exchange."""
         if isinstance(body, dict) and isinstance(body.get("next_page_token"), str):
-            self.given_tokens = self.tokens() | {body["next_page_token"]}
+            self.given_tokens.add(body["next_page_token"])
+        self.exchanges += 1
         self.transcript.append({"topic": self.topic, "request": request, "status": status, "body": self.names.value(body)})
 
-    def get(self, path: str, **query: Any) -> Answer:
+    def get(self, path: str, /, **query: Any) -> Answer:
         return self.send("GET", path, query=query)
 
-    def post(self, path: str, **body: Any) -> Answer:
+    def post(self, path: str, /, **body: Any) -> Answer:
         return self.send("POST", path, body=body)
 
-    def patch(self, path: str, **body: Any) -> Answer:
+    def patch(self, path: str, /, **body: Any) -> Answer:
         return self.send("PATCH", path, body=body)
 
-    def delete(self, path: str, **body: Any) -> Answer:
+    def delete(self, path: str, /, **body: Any) -> Answer:
         return self.send("DELETE", path, body=body)
 
     def new_experiment(self, name: str, **more: Any) -> str:
