@@ -20,6 +20,7 @@ export interface AppOptions {
 }
 
 const SWEEP_INTERVAL_MS = 60_000;
+const MIRROR_INTERVAL_MS = 500;
 
 /** One process of the service in its role. */
 export async function startApp(config: Config, logger: Logger, options: AppOptions): Promise<RunningApp> {
@@ -49,11 +50,15 @@ export async function startApp(config: Config, logger: Logger, options: AppOptio
           { name: 'monitoring', intervalMs: config.MONITORING_INTERVAL_MS, run: () => services.monitoring.tick() },
           { name: 'prune-monitoring', intervalMs: SWEEP_INTERVAL_MS, run: () => services.monitoring.prune() },
           { name: 'prune-webhook-deliveries', intervalMs: SWEEP_INTERVAL_MS, run: () => services.webhookDeliveries.prune() },
+          { name: 'mirror', intervalMs: MIRROR_INTERVAL_MS, run: () => services.mirror.tick() },
           { name: 'retraining', intervalMs: config.MONITORING_INTERVAL_MS, run: () => services.retraining.tick() },
         ],
         logger,
       );
-      stops.push(() => ticks.stop());
+      stops.push(() => {
+        services.mirror.stop();
+        return ticks.stop();
+      });
       const dispatch = startDispatch(services.jobs, context.live, logger);
       stops.push(() => dispatch.stop());
       services.webhookDeliveries.start();

@@ -118,6 +118,13 @@ export const SETTINGS = {
     'Time between the first two attempts at a webhook delivery, in milliseconds; each further wait is four times as long.',
   ),
   WEBHOOK_LOG_DAYS: setting(whole(1, 3_650).default(30), 'How long ended webhook deliveries are kept, in days.'),
+  MLFLOW_TRACKING_URI: setting(
+    url('http:', 'https:').optional(),
+    'Another MLflow server, to which experiments, runs, versions, stages and aliases of all tenants are mirrored; absent: to none.',
+  ),
+  MLFLOW_TRACKING_TOKEN: setting(z.string().min(1).optional(), 'Bearer token for MLFLOW_TRACKING_URI.'),
+  MLFLOW_TRACKING_USERNAME: setting(z.string().min(1).optional(), 'User at MLFLOW_TRACKING_URI, instead of a token.'),
+  MLFLOW_TRACKING_PASSWORD: setting(z.string().min(1).optional(), 'Password of MLFLOW_TRACKING_USERNAME.'),
   MLFLOW_IMPORT_ALLOW_HTTP: setting(flag, 'Whether imports may read MLflow servers at http:// addresses besides https://.'),
   MLFLOW_IMPORT_ALLOWED_HOSTS: setting(
     list.default([]),
@@ -146,7 +153,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     const raw = env[name] === '' ? undefined : env[name];
     const parsed = schema.safeParse(raw);
     if (!parsed.success) {
-      const shown = /SECRET|KEY|URL/.test(name) ? '(hidden)' : quote(raw);
+      const shown = /SECRET|KEY|URL|URI|TOKEN|PASSWORD/.test(name) ? '(hidden)' : quote(raw);
       const expected = parsed.error.issues.map((issue) => issue.message).join('; ');
       throw new AppError(ErrorCode.BAD_USER_INPUT, `Setting ${name} is ${shown}: ${expected}.`, { field: name, expected });
     }
@@ -170,6 +177,12 @@ function checkTogether(config: Config): void {
     throw refuse(
       'AUTH_JWT_SECRET',
       'With DATABASE_URL, set AUTH_JWT_SECRET (32 characters or more) or AUTH_JWKS_URL: there is no default secret.',
+    );
+  }
+  if (config.MLFLOW_TRACKING_URI && /[?#@]/.test(config.MLFLOW_TRACKING_URI)) {
+    throw refuse(
+      'MLFLOW_TRACKING_URI',
+      'MLFLOW_TRACKING_URI is an address alone: a user goes into MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.',
     );
   }
   if (config.S3_ENDPOINT && !(config.S3_ACCESS_KEY && config.S3_SECRET_KEY)) {

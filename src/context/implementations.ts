@@ -26,6 +26,8 @@ import { checkModel } from '../inference/model-check.js';
 import { OnnxEngine } from '../inference/onnx/onnx-engine.js';
 import type { InferenceEngine, ModelChecker } from '../inference/port.js';
 import { LocalTrainingBackend } from '../training/local-backend.js';
+import { markTouched } from '../services/exchange/mirror-tasks.js';
+import type { MirrorTarget } from '../services/exchange/mirror.service.js';
 import type { TrainingBackend } from '../training/port.js';
 
 /** What services work with, as the settings choose it. */
@@ -46,6 +48,8 @@ export interface Implementations {
   webhookSender: WebhookSender;
   importPolicy: WebhookPolicy;
   connectMlflow: ConnectMlflow;
+  /** Null when nothing is mirrored. */
+  mirrorTarget: MirrorTarget | null;
   /** Answers requests. */
   engine: InferenceEngine;
   /** Runs what nobody waits for. */
@@ -78,6 +82,7 @@ export async function createImplementations(config: Config, logger: Logger, opti
     poolSize: config.DATABASE_POOL_SIZE,
     idleInTransactionTimeoutMs: Math.max(MIN_IDLE_IN_TRANSACTION_MS, config.JOB_HEARTBEAT_TIMEOUT_MS),
     onStatement: options.onStatement,
+    ...(config.MLFLOW_TRACKING_URI && { onTouched: markTouched }),
   });
   await db.migrate();
   return {
@@ -101,8 +106,24 @@ export async function createImplementations(config: Config, logger: Logger, opti
     webhookSender: new HttpWebhookSender({ policy: webhookPolicy }),
     importPolicy,
     connectMlflow: (trackingUri, credentials, signal) => new HttpMlflowServer({ trackingUri, credentials, signal, policy: importPolicy }),
+    mirrorTarget: createMirrorTarget(config),
     engine: createEngine(config, config.INFERENCE_HOSTS),
     backgroundEngine: createEngine(config, BACKGROUND_HOSTS),
+  };
+}
+
+/** Tried again by the mirror itself, which knows what else waits. */
+const MIRROR_TRIES = 2;
+
+function createMirrorTarget(config: Config): MirrorTarget | null {
+  const { MLFLOW_TRACKING_URI: trackingUri, MLFLOW_TRACKING_TOKEN: token } = config;
+  if (!trackingUri) return null;
+  const credentials = { token, username: config.MLFLOW_TRACKING_USERNAME, password: config.MLFLOW_TRACKING_PASSWORD };
+  const signal = new AbortController().signal;
+  const { origin, pathname } = new URL(trackingUri);
+  return {
+    address: `${origin}${pathname.replace(/\/+$/, '')}`,
+    server: new HttpMlflowServer({ trackingUri, credentials, signal, tries: MIRROR_TRIES }),
   };
 }
 

@@ -20,6 +20,8 @@ export interface Session {
   requestId: string;
   /** Runs once the transaction has committed; never when it rolled back. */
   afterCommit(action: () => void): void;
+  /** Says that a thing changes in this transaction, to whoever mirrors it elsewhere. */
+  touch(type: string, id: string): void;
 }
 
 export interface Actor {
@@ -32,8 +34,18 @@ export interface DatabaseOptions {
   poolSize: number;
   /** A transaction that does nothing for so long is ended: a frozen process must not keep its locks. Never when absent. */
   idleInTransactionTimeoutMs?: number;
+  /** Learns within each transaction what it has touched; absent when nothing is mirrored. */
+  onTouched?: OnTouched;
   /** Sees every SQL statement; tests count them. */
   onStatement?: (sql: string, params: readonly unknown[]) => void;
+}
+
+/** Writes down what a transaction has touched, as its last statement. */
+export type OnTouched = (em: EntityManager, tenant: string, touched: Touched[]) => Promise<void>;
+
+export interface Touched {
+  type: string;
+  id: string;
 }
 
 const MIGRATION_TABLE = 'schema_migration';
@@ -45,7 +57,10 @@ const MIGRATIONS = [
 const CONNECT_TIMEOUT_MS = 15_000;
 
 export class Database {
-  private constructor(private readonly orm: MikroORM) {}
+  private constructor(
+    private readonly orm: MikroORM,
+    private readonly onTouched: OnTouched | undefined,
+  ) {}
 
   static async connect(options: DatabaseOptions): Promise<Database> {
     const orm = await MikroORM.init({
@@ -74,7 +89,7 @@ export class Database {
         field: 'DATABASE_URL',
       });
     }
-    return new Database(orm);
+    return new Database(orm, options.onTouched);
   }
 
   /** Makes the roles and brings the schema up to date; several processes may call it at once. */
@@ -110,11 +125,22 @@ export class Database {
     const tenant = actor.principal.tenant;
     const actions: (() => void)[] = [];
     // The role as a variable, so that both are set in one statement.
-    const result = await this.run({ variables: { 'matih.tenant': tenant, role: APP_ROLE } }, (em) =>
-      work({ em, tenant, principal: actor.principal, requestId: actor.requestId, afterCommit: (action) => actions.push(action) }),
-    );
+    const result = await this.run({ variables: { 'matih.tenant': tenant, role: APP_ROLE } }, async (em) => {
+      const touched: Touched[] = [];
+      const { principal, requestId } = actor;
+      const afterCommit = (action: () => void) => void actions.push(action);
+      const touch = (type: string, id: string) => void touched.push({ type, id });
+      const done = await work({ em, tenant, principal, requestId, afterCommit, touch });
+      await this.tellTouched(em, tenant, touched);
+      return done;
+    });
     for (const action of actions) action();
     return result;
+  }
+
+  /** For work of the service itself, which has no session. */
+  async tellTouched(em: EntityManager, tenant: string, touched: Touched[]): Promise<void> {
+    if (this.onTouched && touched.length > 0) await this.onTouched(em, tenant, touched);
   }
 
   /** Work of the service itself, over all tenants: relays, reconcilers, sweepers. Never on behalf of a request. */

@@ -22,6 +22,9 @@ import { UploadResolver } from './tracking/upload.resolver.js';
 import { GarbageResolver } from './tracking/garbage.resolver.js';
 import { RunLogResolver } from './tracking/run-log.resolver.js';
 import { LineageResolver } from './tracking/lineage.resolver.js';
+import { LoggedModelMetricResolver, LoggedModelResolver, RunLoggedModelsResolver } from './tracking/logged-model.resolver.js';
+import { LoggedModelVersionsResolver, VersionOriginResolver, VersionSourceResolver } from './registry/version-source.resolver.js';
+import { MirrorResolver } from './exchange/mirror.resolver.js';
 import { MlflowImportResolver } from './exchange/mlflow-import.resolver.js';
 import { RunAnalysisResolver } from './tracking/run-analysis.resolver.js';
 import {
@@ -73,6 +76,13 @@ const RESOLVERS: NonEmptyArray<Function> = [
   JobModelVersionResolver,
   JobResolver,
   LineageResolver,
+  LoggedModelMetricResolver,
+  LoggedModelResolver,
+  LoggedModelVersionsResolver,
+  RunLoggedModelsResolver,
+  VersionOriginResolver,
+  VersionSourceResolver,
+  MirrorResolver,
   MlflowImportResolver,
   ModelAliasesResolver,
   ModelResolver,

@@ -34,6 +34,7 @@ import type { RunArchiveService } from './tracking/run-archive.service.js';
 import type { RunDatasetService } from './tracking/run-dataset.service.js';
 import type { RunLifecycleService } from './tracking/run-lifecycle.service.js';
 import type { RunLogService } from './tracking/run-log.service.js';
+import type { MirrorService } from './exchange/mirror.service.js';
 import type { MlflowImportService } from './exchange/mlflow-import.service.js';
 import type { LineageService } from './tracking/lineage.service.js';
 import type { RunAnalysisService } from './tracking/run-analysis.service.js';
@@ -72,6 +73,7 @@ export interface Services {
   gates: GateService;
   jobs: JobService;
   loggedModels: LoggedModelService;
+  mirror: MirrorService;
   mlflowImports: MlflowImportService;
   models: ModelService;
   modelVersions: ModelVersionService;

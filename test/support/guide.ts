@@ -1,5 +1,6 @@
 import { comparisonChapter } from './guide/comparison.js';
 import { Guide } from './guide/recorder.js';
+import { exchangeChapter } from './guide/exchange.js';
 import { eventsChapter, monitoringChapter } from './guide/monitoring.js';
 import { agreementChapter } from './guide/registry-depth.js';
 import { runLifeChapter } from './guide/run-life.js';
@@ -32,5 +33,6 @@ export async function writeGuide(service: TestService): Promise<Guide> {
   await comparisonChapter(guide, { versionId: productionVersionId });
   await eventsChapter(guide, registry);
   await webhooksChapter(guide, registry);
+  await exchangeChapter(guide);
   return guide;
 }

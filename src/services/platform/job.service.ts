@@ -289,6 +289,7 @@ export class JobService {
   private async endRun(em: EntityManager, job: Job, status: 'FAILED' | 'KILLED'): Promise<void> {
     if (job.kind !== 'TRAINING' || !job.runId) return;
     await em.nativeUpdate(Run, { id: job.runId, status: { $in: ['QUEUED', 'RUNNING'] } }, { status, endedAt: new Date() });
+    await this.db.tellTouched(em, job.tenant, [{ type: 'run', id: job.runId }]);
   }
 
   /** Changes a job and leaves the step in its log, numbered by the job's own row, so that numbers commit in order. */

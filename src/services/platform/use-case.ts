@@ -17,8 +17,9 @@ export interface EventRefs {
   endpointId?: string | null;
 }
 
-/** Leaves the audit row of a mutation, in its transaction. */
+/** Leaves the audit row of a mutation, in its transaction, and tells mirrors of the change. */
 export function audit(session: Session, action: string, subject: Subject, before: object | null, after: object | null): void {
+  session.touch(subject.type, subject.id);
   session.em.create(AuditLog, {
     tenant: session.tenant,
     actor: session.principal.subject,

@@ -28,6 +28,7 @@ interface Columns {
  */
 export async function appendMetrics(session: Session, runId: string, metrics: MetricInput[], minStep: number): Promise<number> {
   const columns = toColumns(metrics, minStep);
+  session.touch('run', runId);
   // Most calls bring new points alone. To ask the index about each before inserting it costs half as much again, so only those pay
   // for it whose insert has failed.
   await sql(session.em, 'savepoint append_metrics');

@@ -87,6 +87,7 @@ export class TrainingAttempt {
     if (run.status === 'QUEUED') run.startedAt = new Date();
     run.status = 'RUNNING';
     run.endedAt = null;
+    session.touch('run', run.id);
   }
 
   private async train(): Promise<TrainingOutcome> {
@@ -178,6 +179,7 @@ export class TrainingAttempt {
       for (const { path, key, stored } of files) await parts.artifacts.record(session, { runId: this.runId }, path, key, stored);
       await parts.runs.logStep(session, this.runId, epochsRun, metrics);
       await session.em.nativeUpdate(Run, { id: this.runId, tenant: session.tenant }, { status: 'FINISHED', endedAt: new Date() });
+      session.touch('run', this.runId);
       const modelId = this.config.registerModelId;
       const subject = { type: 'job', id: run.job.id };
       const payload = { runId: this.runId, datasetId: run.job.datasetId, sha256: model.stored.sha256, metrics, epochsRun, stoppedEarly };

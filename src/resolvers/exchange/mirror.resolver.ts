@@ -1,0 +1,16 @@
+import { Ctx, Extensions, Query, Resolver } from 'type-graphql';
+import { Role } from '../../domain/platform/principal.js';
+import type { RequestContext } from '../request-context.js';
+import { MirrorStatus } from './mirror.types.js';
+
+@Resolver()
+export class MirrorResolver {
+  @Extensions({ minRole: Role.ADMIN })
+  @Query(() => MirrorStatus, {
+    description:
+      'Whether everything is mirrored to the other tracking server, and what keeps the rest from it. FORBIDDEN below the role ADMIN.',
+  })
+  mirrorStatus(@Ctx() ctx: RequestContext): Promise<MirrorStatus> {
+    return ctx.run((session) => ctx.services.mirror.status(session));
+  }
+}
