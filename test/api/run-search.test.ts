@@ -109,6 +109,7 @@ describe('a filter string', () => {
     [`start_time <= ${START + 1_000}`, 'ab'],
     ['created_at < -1e300', ''],
     ["user_id = 'tess' AND attributes.`Run name` != 'b'", 'acdefg'],
+    ["name LIKE 'a%' OR name LIKE 'B%' OR name LIKE '_' AND name LIKE 'c%_'", 'a'],
     ["run_id = 'no id'", ''],
     ["run_id != 'no id'", 'abcdefg'],
     ["tags.`it''s` = '''; drop table run --'", ''],
@@ -152,6 +153,31 @@ describe('a typed filter', () => {
     expect(await by({ startedFrom: '2026-01-01T00:00:02Z', startedTo: '2026-01-01T00:00:04Z' })).toBe('cd');
     expect(await by({ and: [{}], or: [], not: { search: 'a' } })).toBe('bcdefg');
     expect(await names({ filter: { search: 'a' }, where: "name = 'b'" })).toBe('');
+  });
+
+  it('has no condition in an empty list, but nothing is one of no texts', async () => {
+    const by = (filter: object) => names({ filter, orderBy: byName });
+    const empty = { status: [], createdBy: [], params: [], paramsMatching: [], tags: [], metrics: [], datasets: [], and: [], or: [] };
+    expect(await by({ ...empty, experimentIds: [], datasetIds: [], states: [] })).toBe('abcdefg');
+    expect(await by({ or: [empty, { search: 'a' }] })).toBe('abcdefg');
+    expect(await by({ paramsMatching: [{ key: 'lr', in: [] }] })).toBe('');
+    expect(await by({ not: { tagsMatching: [{ key: 'team', in: [] }] } })).toBe('abcdefg');
+  });
+
+  it('tells texts apart that begin alike, whatever their length', async () => {
+    const long: Record<string, string> = { a: 'x'.repeat(99), b: 'x'.repeat(100), d: `${'x'.repeat(100)}1`, e: `${'x'.repeat(100)}2` };
+    for (const [name, value] of Object.entries(long)) {
+      const input = { runId: ids[name], tags: [{ key: 'long', value }] };
+      await tess.ok('mutation ($input: SetRunTagsInput!) { setRunTags(input: $input) { run { id } } }', { input });
+    }
+    const by = (filter: object) => names({ filter, orderBy: byName });
+    for (const [name, value] of Object.entries(long)) {
+      expect(await by({ tags: [{ key: 'long', value }] })).toBe(name);
+      expect(await by({ tagsMatching: [{ key: 'long', in: [value, 'x'] }] })).toBe(name);
+    }
+    expect(await by({ tagsMatching: [{ key: 'long', in: [long['a'], long['e']] }] })).toBe('ae');
+    expect(await by({ tagsMatching: [{ key: 'long', like: `${long['b']}%` }] })).toBe('bde');
+    expect(await by({ tagsMatching: [{ key: 'long', like: `${long['b']}_` }] })).toBe('de');
   });
 });
 

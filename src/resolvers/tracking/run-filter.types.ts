@@ -43,7 +43,7 @@ class TextMatchInput {
   })
   like?: string | null;
 
-  @Field(() => [String], { nullable: true, description: 'One of these texts, at most 1,000.' })
+  @Field(() => [String], { nullable: true, description: 'One of these texts, at most 1,000; nothing is one of none.' })
   in?: string[] | null;
 
   @Field(() => Boolean, { nullable: true, description: 'False for runs without the key, true for those that have it.' })
@@ -62,7 +62,10 @@ class RunDatasetFilterInput {
   context?: string | null;
 }
 
-@InputType({ description: 'A condition on runs; every given field must hold. At most 50 comparisons in all, 20 levels deep.' })
+@InputType({
+  description:
+    'A condition on runs; every given field must hold, and an empty list is no condition. At most 50 comparisons in all, 20 levels deep.',
+})
 class RunConditionInput {
   @Field(() => [RunStatus], { nullable: true, description: 'Runs in one of these states.' })
   status?: (keyof typeof RunStatus)[] | null;
@@ -107,7 +110,10 @@ class RunConditionInput {
   not?: RunConditionInput | null;
 }
 
-@InputType({ description: 'Which runs to list; every given field must hold. At most 50 comparisons in all, 20 levels deep.' })
+@InputType({
+  description:
+    'Which runs to list; every given field must hold, and an empty list is no condition. At most 50 comparisons in all, 20 levels deep.',
+})
 export class RunFilterInput extends RunConditionInput {
   @Field(() => [ID], { nullable: true, description: 'Runs of one of these experiments. NOT_FOUND for an id that is none.' })
   experimentIds?: string[] | null;

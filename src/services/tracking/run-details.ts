@@ -44,10 +44,12 @@ const pairs = (table: string) =>
 
 /** All that was logged to each of some runs, in one statement. */
 export async function readRunDetails(session: Session, runIds: string[]): Promise<(runId: string) => RunDetails> {
-  const rows = await sql<RunDetails & { id: string }>(
+  // Times by their floating seconds, that are exact to the millisecond: the numeric of extract is ten times as slow, and arrays are shorter
+  // than objects.
+  const rows = await sql<Omit<RunDetails, 'metrics'> & { id: string; metrics: [string, JsonNumber, number, number][] }>(
     session.em,
     `select r.id, ${pairs('run_param')} as params, ${pairs('run_tag')} as tags,
-       coalesce((select json_agg(json_build_object('key', key, 'value', value, 'step', step, 'timeMs', (extract(epoch from logged_at) * 1000)::bigint) order by key)
+       coalesce((select json_agg(json_build_array(key, value, step, round(date_part('epoch', logged_at) * 1000)) order by key)
          from metric_latest m where m.tenant = r.tenant and m.run_id = r.id), '[]') as metrics,
        coalesce((select json_agg(json_build_object('name', name, 'digest', digest, 'sourceType', source_type, 'source', source, 'schema', schema,
            'profile', profile, 'tags', tags) order by created_at, id)
@@ -57,6 +59,11 @@ export async function readRunDetails(session: Session, runIds: string[]): Promis
      from run r where r.tenant = ? and r.id = any(?::uuid[])`,
     [session.tenant, runIds],
   );
-  const byId = new Map(rows.map((row) => [row.id, row]));
+  const byId = new Map(
+    rows.map(({ metrics, ...row }) => [
+      row.id,
+      { ...row, metrics: metrics.map(([key, value, step, timeMs]): LatestMetric => ({ key, value, step, timeMs })) },
+    ]),
+  );
   return (runId) => byId.get(runId) ?? NOTHING;
 }

@@ -18,6 +18,8 @@ export function joined(pieces: readonly Fragment[], separator: string): Fragment
 export interface AttributeColumn {
   type: 'TEXT' | 'ID' | 'TIME';
   sql: string;
+  /** The same text as an index holds it. */
+  indexed?: string;
   isNullable?: boolean;
 }
 
@@ -27,7 +29,7 @@ export const RUN_COLUMNS: AttributeColumns = {
   run_id: { type: 'ID', sql: 'r.id' },
   experiment_id: { type: 'ID', sql: 'r.experiment_id' },
   parent_run_id: { type: 'ID', sql: 'r.parent_run_id', isNullable: true },
-  run_name: { type: 'TEXT', sql: 'r.name' },
+  run_name: { type: 'TEXT', sql: 'r.name', indexed: 'r.name collate "C"' },
   status: { type: 'TEXT', sql: 'r.status' },
   user_id: { type: 'TEXT', sql: 'r.created_by' },
   start_time: { type: 'TIME', sql: 'r.started_at' },
@@ -93,20 +95,29 @@ export function metricCondition({ comparator, value }: Comparison): Fragment {
   return comparator === '>' || comparator === '>=' ? { ...condition, text: `${condition.text} and c.value < 'NaN'` } : condition;
 }
 
-/** Values can be longer than an index takes: it holds their hashes. */
+/** Values can be longer than an index takes: it holds what they begin with, all of a short one, and the hashes of the others. */
 function pairCondition(comparison: Comparison): Fragment {
   const { comparator, value } = comparison;
-  if (comparator === '=') return fragment('c.value_hash = hashtextextended(?, 0) and c.value = ?', value, value);
+  if (comparator === '=') {
+    const isShort = String(value).length < INDEXED_CHARACTERS;
+    return isShort ? fragment('c.value_start = ?', value) : fragment('c.value_hash = hashtextextended(?, 0) and c.value = ?', value, value);
+  }
   if (comparator === 'IN') {
     const values = value as readonly string[];
+    if (values.every((one) => one.length < INDEXED_CHARACTERS)) return fragment('c.value_start = any(?::text[])', values);
     const hashes = values.map(() => 'hashtextextended(?, 0)').join(', ');
     return fragment(`c.value_hash in (${hashes}) and c.value = any(?::text[])`, ...values, values);
   }
-  const condition = textCondition('c.value', comparison);
+  return patternCondition('c.value', 'c.value_start', comparison);
+}
+
+/** A pattern with a beginning: an index finds it, and the planner can tell how many there are, while row-level security hides LIKE from both. */
+function patternCondition(sql: string, indexed: string, comparison: Comparison): Fragment {
+  const { comparator, value } = comparison;
+  const condition = textCondition(sql, comparison);
   const start = comparator === 'LIKE' ? /^[^%_\\]*/.exec(String(value))![0].slice(0, INDEXED_CHARACTERS) : '';
   if (start === '' || !start.isWellFormed()) return condition;
-  // An index finds it, and the planner can tell how many there are: LIKE is hidden from it by row-level security.
-  const begins = fragment('c.value_start ^@ ?', start);
+  const begins = fragment(`${indexed} ^@ ?`, start);
   return value === `${start}%` ? begins : joined([begins, condition], ' and ');
 }
 
@@ -137,7 +148,11 @@ const DATASET_COLUMNS: Record<string, { logged: string; used: string }> = {
   context: { logged: `d.tags ->> 'mlflow.data.context'`, used: 'lower(u.role)' },
 };
 
-export function attributeCondition(comparison: Comparison, { type, sql }: AttributeColumn): Fragment {
+export function attributeCondition(comparison: Comparison, { type, sql, indexed }: AttributeColumn): Fragment {
+  if (type === 'TEXT' && indexed !== undefined) {
+    const isFound = comparison.comparator === '=' || comparison.comparator === 'IN';
+    return isFound ? textCondition(indexed, comparison) : patternCondition(sql, indexed, comparison);
+  }
   if (type === 'TEXT') return textCondition(sql, comparison);
   if (type === 'ID') return idCondition(sql, comparison);
   const symbol = comparison.comparator === '!=' ? '<>' : comparison.comparator;

@@ -27,23 +27,23 @@ export async function searchRuns(session: Session, search: RunSearch, page: { fi
   const columns = search.columns ?? RUN_COLUMNS;
   const order = new RunOrder({ ...search, columns, tenant: session.tenant });
   const conditions = conditionsOf(search, columns, session.tenant);
-  const properties = Object.values(session.em.getMetadata().get(Run).properties).flatMap(({ fieldNames }) => fieldNames);
-  const selected = `${properties.map((name) => `r.${name}`).join(', ')}, ${order.place} as place`;
-  const rows: ({ place: string } & Record<string, unknown>)[] = [];
+  const properties = Object.values(session.em.getMetadata().get(Run).properties);
+  const selected = properties.map(({ name, fieldNames }) => `r.${fieldNames[0]} as "${name}"`).join(', ');
+  const rows: (Run & { place: string })[] = [];
   for (const stretch of order.stretches(page.after)) {
     const wanted = page.first + 1 - rows.length;
     if (wanted <= 0) break;
     const where = joined([...conditions, ...stretch.conditions], ' and ');
-    const found = await sql<{ place: string }>(
+    const found = await sql<Run & { place: string }>(
       session.em,
-      `select ${selected} from run r ${stretch.joins.text} where ${where.text} order by ${order.orderBy} limit ?`,
+      `select ${selected}, ${order.place} as place from run r ${stretch.joins.text} where ${where.text} order by ${order.orderBy} limit ?`,
       [...stretch.joins.params, ...where.params, wanted],
     );
-    rows.push(...(found as typeof rows));
+    rows.push(...found);
   }
   const shown = rows.slice(0, page.first);
   return {
-    nodes: shown.map(({ place: _place, ...row }) => session.em.map(Run, row)),
+    nodes: shown.map(({ place: _place, ...run }) => run as Run),
     cursors: shown.map(({ place }) => order.encode(place)),
     hasNextPage: rows.length > page.first,
     totalCount: (reader) => countRuns(reader, conditions),
@@ -61,8 +61,13 @@ async function countRuns(session: Session, conditions: Fragment[]): Promise<numb
 function conditionsOf({ filters, experimentIds, states }: RunSearch, columns: AttributeColumns, tenant: string): Fragment[] {
   return [
     fragment('r.tenant = ?', tenant),
-    fragment('r.state = any(?::text[])', states),
-    ...(experimentIds ? [fragment('r.experiment_id = any(?::uuid[])', experimentIds)] : []),
+    amongst('r.state', 'text', states),
+    ...(experimentIds ? [amongst('r.experiment_id', 'uuid', experimentIds)] : []),
     ...filters.map((filter) => toCondition(filter, tenant, columns)),
   ];
+}
+
+/** One value by itself: to look into an array costs several times as much, for each of 100,000 runs. */
+function amongst(column: string, type: 'text' | 'uuid', values: readonly string[]): Fragment {
+  return values.length === 1 ? fragment(`${column} = ?::${type}`, values[0]) : fragment(`${column} = any(?::${type}[])`, values);
 }
