@@ -10,9 +10,12 @@ export function detachedBody(request: IncomingMessage): Readable {
   const body = new PassThrough();
   // Nobody reads it when the request is refused before.
   body.on('error', () => undefined);
-  request.once('close', () => {
-    if (!request.complete) body.destroy(badInput('body', 'the whole file', 'a connection that ended before it'));
-  });
+  const cut = () => {
+    if (!request.readableEnded) body.destroy(badInput('body', 'the whole file', 'a connection that ended before it'));
+  };
+  // Its end may have come while the caller was still asking the database.
+  if (request.destroyed) cut();
+  else request.once('close', cut);
   return request.pipe(body);
 }
 

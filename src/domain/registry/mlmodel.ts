@@ -17,7 +17,11 @@ export interface LoggedFiles {
   onnxPath: string | null;
 }
 
-const text = z.string().max(10_000);
+/** What a database can keep. */
+const text = z
+  .string()
+  .max(10_000)
+  .refine((value) => value.isWellFormed() && !value.includes('\0'));
 const flavor = z.record(text, z.unknown());
 const mlmodel = z.object({
   flavors: z.record(text, flavor.nullable()).nullish(),

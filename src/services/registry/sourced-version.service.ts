@@ -36,8 +36,8 @@ interface Dependencies {
   conversions: ConversionService;
 }
 
-/** Larger than any that a client writes. */
-const MAX_MLMODEL_BYTES = 4 * 1024 ** 2;
+/** Larger than any that a client writes; to read one of this size takes no second. */
+const MAX_MLMODEL_BYTES = 512 * 1024;
 /** Frameworks of models that no version has told more about. */
 const UNTOLD_FRAMEWORKS = ['mlflow'];
 
@@ -102,8 +102,8 @@ export class SourcedVersionService {
     if (!file || file.sizeBytes > MAX_MLMODEL_BYTES) return null;
     const content = await text(await this.deps.objects.get(file.objectKey));
     try {
-      // No aliases: a small file could name itself a million times.
-      return readMlmodel(parse(content, { maxAliasCount: 0 }));
+      // No aliases: a small file could name itself a million times. Keys are not compared each with each, and nothing of it is logged.
+      return readMlmodel(parse(content, { maxAliasCount: 0, uniqueKeys: false, logLevel: 'silent' }));
     } catch {
       return null;
     }

@@ -69,6 +69,18 @@ export async function lockDeletedRun(session: Session, id: string, deletedBefore
   return rows[0] ?? null;
 }
 
+/** The same of a logged model and its experiment: false when it is gone, or is wanted again since its experiment was restored. */
+export async function lockDeletedModel(session: Session, id: string, deletedBefore: string): Promise<boolean> {
+  const rows = await sql(
+    session.em,
+    `select l.id from logged_model l join experiment e on e.tenant = l.tenant and e.id = l.experiment_id
+     where l.tenant = ? and l.id = ? and ((l.state = 'DELETED' and l.deleted_at <= ?::timestamptz) or (e.state = 'DELETED' and e.deleted_at <= ?::timestamptz))
+     for update`,
+    [session.tenant, id, deletedBefore, deletedBefore],
+  );
+  return rows.length > 0;
+}
+
 /** Versions that came from the run, or from a model that it logged, e.g. "cars 3". */
 export async function versionsFromRun(session: Session, runId: string): Promise<string[]> {
   const rows = await sql<{ version: string }>(

@@ -23,6 +23,7 @@ import {
   deleteRunRow,
   dropCounter,
   type GarbageScope,
+  lockDeletedModel,
   lockDeletedRun,
   versionsFromModel,
   versionsFromRun,
@@ -161,6 +162,9 @@ class Collection {
     await this.clear('run_log', id, 'logLines');
     await this.remove(async (session) => {
       if (!(await lockDeletedRun(session, id, this.scope.deletedBefore))) return null;
+      // Somebody may have registered one while its points went.
+      const versions = await versionsFromRun(session, id);
+      if (versions.length > 0) return this.keep({ ...candidate, type: 'run', reason: cameFrom(versions) });
       const keys = await deleteRunRow(session, id);
       audit(session, 'collectRun', { type: 'run', id }, { name: candidate.name, files: keys.length }, null);
       return { keys, counted: 'runs' };
@@ -169,6 +173,7 @@ class Collection {
 
   private async collectModel(candidate: Candidate): Promise<void> {
     await this.remove(async (session) => {
+      if (!(await lockDeletedModel(session, candidate.id, this.scope.deletedBefore))) return null;
       const versions = await versionsFromModel(session, candidate.id);
       if (versions.length > 0) return this.keep({ ...candidate, type: 'loggedModel', reason: cameFrom(versions) });
       const keys = await deleteModelRow(session, candidate.id);
