@@ -377,6 +377,8 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   jobs: [({ runId, datasetId, versionId }) => ({ filter: { runId, datasetId, modelVersionId: versionId } })],
   lifecycleEvents: [({ modelId, endpointId, alertId }) => ({ filter: { modelId, endpointId, subjectId: alertId } })],
   lineage: [({ versionId }) => ({ input: { id: versionId, type: 'MODEL_VERSION' } })],
+  loggedModel: [async (_, world) => ({ id: await world.newLoggedModel() })],
+  loggedModels: [({ experimentId, runId }) => ({ filter: { experimentIds: [experimentId], runId } })],
   model: [({ modelId }) => ({ id: modelId })],
   modelComments: [({ modelId }) => ({ modelId }), ({ versionId }) => ({ modelVersionId: versionId })],
   modelHistory: [({ modelId }) => ({ modelId })],

@@ -1,5 +1,6 @@
 import { Field, ID, InputType, Int, ObjectType } from 'type-graphql';
 import type { Conversion } from '../../domain/registry/conversion.js';
+import type { SourceFolder } from '../../domain/registry/mlmodel.js';
 import type { Signature } from '../../domain/serving/tensor.js';
 import { describeEnum, describeOrderFields, KeyValueInput, OrderDirection } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
@@ -141,6 +142,8 @@ export class ModelVersionType {
   framework?: string | null;
   modelId!: string;
   runId?: string | null;
+  loggedModelId?: string | null;
+  sourceFolder?: SourceFolder | null;
   metrics!: Record<string, number>;
   tags!: Record<string, string>;
 }
@@ -192,7 +195,7 @@ export class ModelVersionOrderInput {
   direction!: OrderDirection;
 }
 
-@InputType({ description: 'A version to register: from a run or from an upload, exactly one of the two.' })
+@InputType({ description: 'A version to register: from a run, a logged model or an upload, exactly one of the three.' })
 export class RegisterModelVersionInput {
   @Field(() => ID, { description: 'The model. NOT_FOUND when there is none.' })
   modelId!: string;

@@ -1,6 +1,7 @@
 import { Model } from '../../db/entities/registry/model.entity.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Session } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
 import type { Page } from '../../db/pagination.js';
 import type { ApprovalDecision, ApprovalStage } from '../../domain/registry/approvals.js';
 import type { EvaluationReport } from '../../domain/registry/evaluation.js';
@@ -77,6 +78,8 @@ const OF_VERSION = 'model_version_id';
 
 export function createRegistryLoaders(batches: Batches) {
   return {
+    /** The newest hundred versions of each. */
+    loggedModelVersions: batches.of(readVersionsOfLogged),
     model: batches.byId(Model),
     modelAliases: batches.grouped<ModelAliasRow>('model_alias', 'model_id', MODEL_ALIAS, BY_ALIAS),
     modelVersion: batches.byId(ModelVersion),
@@ -113,6 +116,19 @@ async function readFirstVersions(session: Session, keys: readonly ModelVersionsK
     same.forEach((key, i) => found.set(key, pages[i]!));
   }
   return keys.map((key) => found.get(key)!);
+}
+
+async function readVersionsOfLogged(session: Session, loggedModelIds: readonly string[]): Promise<ModelVersion[][]> {
+  const { tenant } = session;
+  const table = newest('model_version', 'logged_model_id', 100);
+  const ranked = await sql<{ id: string }>(session.em, `select id from ${table} where tenant = ? and logged_model_id = any(?::uuid[])`, [
+    tenant,
+    [...loggedModelIds],
+  ]);
+  const where = { tenant, id: { $in: ranked.map(({ id }) => id) } };
+  const rows = await session.em.find(ModelVersion, where, { orderBy: { createdAt: 'DESC', id: 'DESC' } });
+  const groups = Map.groupBy(rows, ({ loggedModelId }) => loggedModelId);
+  return loggedModelIds.map((id) => groups.get(id) ?? []);
 }
 
 async function readProductionVersions(session: Session, modelIds: readonly string[]): Promise<(ModelVersion | null)[]> {

@@ -1,12 +1,15 @@
-import { LockMode } from '@mikro-orm/core';
+import { type FilterQuery, LockMode, raw } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
+import { Experiment } from '../../db/entities/tracking/experiment.entity.js';
 import { LoggedModel } from '../../db/entities/tracking/logged-model.entity.js';
 import { Run } from '../../db/entities/tracking/run.entity.js';
 import type { Session } from '../../db/database.js';
+import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { sql } from '../../db/sql.js';
 import { checkName, checkTags } from '../../domain/platform/names.js';
 import { badInput, notFound } from '../../errors.js';
 import { requireOwn } from '../platform/ownership.js';
+import { containsText } from '../platform/search.js';
 import { audit } from '../platform/use-case.js';
 import type { ExperimentService, TagEntry } from './experiment.service.js';
 import { requireWritable } from './run-pairs.js';
@@ -21,6 +24,15 @@ export interface NewLoggedModel {
   modelType?: string | null;
   params?: TagEntry[];
   tags?: TagEntry[];
+}
+
+export interface LoggedModelFilter {
+  search?: string | null;
+  experimentIds?: string[] | null;
+  /** The run that made them. */
+  runId?: string | null;
+  status?: LoggedModel['status'][] | null;
+  modelType?: string | null;
 }
 
 /** A metric of a run that is about one model, maybe on one dataset. */
@@ -75,6 +87,28 @@ export class LoggedModelService {
     const model = await session.em.findOne(LoggedModel, { id, tenant: session.tenant });
     if (!model) throw notFound('logged model', id);
     return model;
+  }
+
+  /** Those in use. */
+  async list(
+    session: Session,
+    filter: LoggedModelFilter,
+    page: PageRequest,
+    order: Order<'createdAt' | 'updatedAt' | 'name'>,
+  ): Promise<Page<LoggedModel>> {
+    const { tenant } = session;
+    await requireOwn(session, Experiment, 'experiment', filter.experimentIds ?? []);
+    await requireOwn(session, Run, 'run', [filter.runId]);
+    const conditions: FilterQuery<LoggedModel>[] = [{ tenant, state: 'ACTIVE' }];
+    if (filter.experimentIds?.length) conditions.push({ experimentId: { $in: filter.experimentIds } });
+    if (filter.runId != null) {
+      const made = `(run_id = ? or id in (select m.logged_model_id from run_model m where m.tenant = ? and m.run_id = ? and m.direction = 'OUTPUT'))`;
+      conditions.push({ [raw(made, [filter.runId, tenant, filter.runId])]: [] });
+    }
+    if (filter.search) conditions.push({ name: containsText('filter.search', filter.search) });
+    if (filter.status?.length) conditions.push({ status: { $in: filter.status } });
+    if (filter.modelType != null) conditions.push({ modelType: filter.modelType });
+    return paginate(session, LoggedModel, { $and: conditions } as FilterQuery<LoggedModel>, page, order);
   }
 
   /** Says that its files are all there, or that making it failed. */

@@ -1,0 +1,59 @@
+import { Ctx, FieldResolver, Resolver, Root } from 'type-graphql';
+import type { RequestContext } from '../request-context.js';
+import { ArtifactType } from '../tracking/artifact.types.js';
+import { LoggedModelType } from '../tracking/logged-model.types.js';
+import { RunType } from '../tracking/run.types.js';
+import { ModelVersionType } from './model-version.types.js';
+import { VersionSourceType } from './version-source.types.js';
+
+@Resolver(() => VersionSourceType)
+export class VersionSourceResolver {
+  @FieldResolver(() => RunType, { nullable: true, description: 'The run among whose artifacts the folder is; null for a logged model’s.' })
+  run(@Root() { runId }: VersionSourceType, @Ctx() ctx: RequestContext): Promise<RunType | null> | null {
+    return runId === null ? null : ctx.loaders.run.load(runId);
+  }
+
+  @FieldResolver(() => LoggedModelType, {
+    nullable: true,
+    description: 'The logged model among whose files the folder is; null for a run’s.',
+  })
+  loggedModel(@Root() { loggedModelId }: VersionSourceType, @Ctx() ctx: RequestContext): Promise<LoggedModelType | null> | null {
+    return loggedModelId === null ? null : ctx.loaders.loggedModel.load(loggedModelId);
+  }
+
+  @FieldResolver(() => [ArtifactType], { description: 'Files in the folder as they are now, by their path in the run or logged model.' })
+  async artifacts(@Root() { runId, loggedModelId, path }: VersionSourceType, @Ctx() { loaders }: RequestContext): Promise<ArtifactType[]> {
+    const files = runId === null ? await loaders.loggedModelArtifacts.load(loggedModelId ?? '') : await loaders.runArtifacts.load(runId);
+    return path === '' ? files : files.filter((file) => file.path.startsWith(`${path}/`));
+  }
+}
+
+/** What a version was made of. */
+@Resolver(() => ModelVersionType)
+export class VersionOriginResolver {
+  @FieldResolver(() => LoggedModelType, {
+    nullable: true,
+    description: 'The logged model that it was registered from; null when it came from a run, an upload or elsewhere.',
+  })
+  loggedModel(@Root() version: ModelVersionType, @Ctx() ctx: RequestContext): Promise<LoggedModelType | null> | null {
+    return version.loggedModelId ? ctx.loaders.loggedModel.load(version.loggedModelId) : null;
+  }
+
+  @FieldResolver(() => VersionSourceType, {
+    nullable: true,
+    description:
+      'Where the files it was registered with are; null when they are not among those of this service, and for a training or an upload of it.',
+  })
+  sourceFolder(@Root() { sourceFolder }: ModelVersionType): VersionSourceType | null {
+    return sourceFolder ? { path: sourceFolder.path, runId: null, loggedModelId: null, ...sourceFolder.owner } : null;
+  }
+}
+
+/** What became of a logged model. */
+@Resolver(() => LoggedModelType)
+export class LoggedModelVersionsResolver {
+  @FieldResolver(() => [ModelVersionType], { description: 'Versions registered from it, of any model, the newest hundred, newest first.' })
+  versions(@Root() model: LoggedModelType, @Ctx() ctx: RequestContext): Promise<ModelVersionType[]> {
+    return ctx.loaders.loggedModelVersions.load(model.id);
+  }
+}
