@@ -170,6 +170,9 @@ async function measure(send: Send, rounds: number, expected?: string[][]): Promi
   return { all: times.flat(), bySearch: times.map((some) => percentile(some, 0.5)), ids: found };
 }
 
+const describe = ({ filter, orderBy, next }: Search) =>
+  [filter || 'all', ...(orderBy.length > 0 ? ['by', orderBy.join(', ')] : []), ...(next ? ['(page 2)'] : [])].join(' ');
+
 const summary = (times: number[]): Figures => ({ p50Ms: percentile(times, 0.5), p95Ms: percentile(times, 0.95) });
 
 await withMlflow(async ({ service, ours, mlflow }) => {
@@ -185,9 +188,20 @@ await withMlflow(async ({ service, ours, mlflow }) => {
   report('search', percentile(theirs.all, 0.95) / percentile(rest.all, 0.95), 20, 'higher', {
     runs: RUNS,
     searches: SEARCHES.length,
-    mlflow: { ...summary(theirs.all), memoryMib: memoryMib(mlflow.pid), bySearchMs: theirs.bySearch },
-    rest: { ...summary(rest.all), bySearchMs: rest.bySearch },
-    graphql: { ...summary(graphql.all), bySearchMs: graphql.bySearch },
+    mlflow: { ...summary(theirs.all), memoryMib: memoryMib(mlflow.pid) },
+    rest: summary(rest.all),
+    graphql: summary(graphql.all),
     serviceMemoryMib: memoryMib(service.pid),
+    p50MsBySearch: Object.fromEntries(
+      SEARCHES.map((search, i) => [
+        describe(search),
+        {
+          mlflow: theirs.bySearch[i]!,
+          rest: rest.bySearch[i]!,
+          graphql: graphql.bySearch[i]!,
+          times: theirs.bySearch[i]! / rest.bySearch[i]!,
+        },
+      ]),
+    ),
   });
 });

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
+import { onInterruption } from './interruption.ts';
 import { startService, withDataDir, type Service } from './service.ts';
 
 const REQUIREMENTS = ['mlflow==3.17.2', 'psycopg2-binary==2.9.13'];
@@ -88,6 +89,7 @@ async function startMlflow(service: Service, dataDir: string): Promise<MlflowSer
     // A group of its own, so that its workers end with it.
     detached: true,
   });
+  onInterruption(() => stopGroup(child));
   let output = '';
   child.stderr.on('data', (chunk: Buffer) => (output = (output + chunk.toString()).slice(-4_000)));
   const url = `http://127.0.0.1:${port}`;

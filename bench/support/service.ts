@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { onInterruption } from './interruption.ts';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
@@ -36,10 +37,12 @@ export async function withDataDir<T>(work: (dataDir: string) => Promise<T>): Pro
   const dataDir = await mkdtemp(join(tmpdir(), 'matih-bench-'));
   // Root's database runs as another user, who must come through.
   await chmod(dataDir, 0o755);
+  const remove = () => rm(dataDir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+  onInterruption(remove);
   try {
     return await work(dataDir);
   } finally {
-    await rm(dataDir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+    await remove();
   }
 }
 
@@ -50,6 +53,7 @@ export async function startService(dataDir: string, { settings = {}, execArgv = 
     env: { ...process.env, PORT: '0', DATA_DIR: dataDir, LOG_LEVEL: 'error', ...settings },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  onInterruption(() => stopChild(child));
   const line = await firstLine(child);
   const readyMs = performance.now() - started;
   const ready = JSON.parse(line) as Pick<Service, 'url' | 'graphqlUrl' | 'wsUrl' | 'token'>;
@@ -86,6 +90,7 @@ export async function startService(dataDir: string, { settings = {}, execArgv = 
 /** A server of the bench itself, the peer that the service is measured against; its first line is what it reports. */
 export async function startPeer<T>(script: URL, args: string[] = []): Promise<{ ready: T; pid: number; stop(): Promise<void> }> {
   const child = spawn(process.execPath, [fileURLToPath(script), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  onInterruption(() => stopChild(child));
   return { ready: JSON.parse(await firstLine(child)) as T, pid: child.pid ?? 0, stop: () => stopChild(child) };
 }
 
