@@ -1,6 +1,8 @@
 import { Model } from '../../db/entities/registry/model.entity.js';
 import { ModelAlias } from '../../db/entities/registry/model-alias.entity.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import type { Session } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
 import { ANSWERS } from '../../domain/exchange/mlflow-things.js';
 import type { Stage } from '../../domain/registry/stages.js';
 import { AppError, ErrorCode } from '../../errors.js';
@@ -115,11 +117,25 @@ async function ensureVersion(
   ref: { externalId: string; isPending: boolean } | null,
 ): Promise<string> {
   if (ref && !ref.isPending) return ref.externalId.split('/')[1] ?? '';
+  // In the order of our numbers, so that theirs are in it too.
+  for (const earlier of await remote.transact((session) => unmirroredBefore(session, version)))
+    await ensureVersion(remote, name, earlier, null);
   if (!ref) await remote.reserve('MODEL_VERSION', version.id);
   const runId = version.runId == null ? null : await ensureRun(remote, version.runId);
   const number = (ref && (await findAgain(remote, name, version.id))) ?? (await createVersion(remote, name, version, runId));
   await remote.remember('MODEL_VERSION', version.id, `${version.modelId}/${number}`, {});
   return number;
+}
+
+async function unmirroredBefore(session: Session, { modelId, version }: ModelVersion): Promise<ModelVersion[]> {
+  const found = await sql<{ id: string }>(
+    session.em,
+    `select v.id from model_version v where v.tenant = ? and v.model_id = ? and v.version < ? and v.status = 'READY'
+       and not exists (select from external_ref r where r.tenant = v.tenant and r.kind = 'MODEL_VERSION' and r.local_id = v.id)`,
+    [session.tenant, modelId, version],
+  );
+  const ids = found.map(({ id }) => id);
+  return session.em.find(ModelVersion, { tenant: session.tenant, id: { $in: ids } }, { orderBy: { version: 'ASC' } });
 }
 
 async function createVersion(remote: MirrorRemote, name: string, version: ModelVersion, runId: string | null): Promise<string> {

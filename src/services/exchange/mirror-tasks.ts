@@ -51,7 +51,7 @@ export function claimTasks(em: EntityManager, limit: number, leaseMs: number): P
   return sql<MirrorTask>(
     em,
     `with due as (
-       select tenant, kind, local_id from mirror_task where not_before <= clock_timestamp() order by not_before limit ? for update skip locked)
+       select tenant, kind, local_id from mirror_task where not_before <= clock_timestamp() order by not_before, local_id limit ? for update skip locked)
      update mirror_task m set not_before = clock_timestamp() + ? * interval '1 millisecond' from due
      where m.tenant = due.tenant and m.kind = due.kind and m.local_id = due.local_id
      returning m.tenant, m.kind, m.local_id as "localId", m.changed_at::text as changed, m.failures`,

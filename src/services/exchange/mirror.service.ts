@@ -57,7 +57,8 @@ export class MirrorService {
     while (!this.stopped) {
       const tasks = await this.db.asSystem((em) => claimTasks(em, BATCH, LEASE_MS));
       if (tasks.length === 0) return;
-      tasks.sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind));
+      // Ids are in the order of creation.
+      tasks.sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind) || (a.localId < b.localId ? -1 : 1));
       for (const [i, task] of tasks.entries()) {
         const away = this.stopped ? 'this process stops' : await this.work(target, task);
         if (away === null) continue;
