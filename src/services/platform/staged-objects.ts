@@ -7,6 +7,7 @@ import { AppError, ErrorCode } from '../../errors.js';
 /** Longer than any file may take to be stored. */
 const SWEPT_AFTER_MS = 24 * 60 * 60 * 1000;
 const SWEEP_BATCH = 100;
+const DISCARDED_AT_ONCE = 8;
 
 /**
  * Keys of the object store that no row names yet, or no more: `stage` before a file is stored, `settle` in the transaction of the row
@@ -53,10 +54,15 @@ export class StagedObjects {
 
   /** In the transaction that removes the last row that names these files; they go after its commit. */
   async release(session: Session, keys: string[]): Promise<void> {
-    for (const key of keys) await this.stage(session, key);
-    session.afterCommit(() => {
-      for (const key of keys) void this.discard(key);
-    });
+    await this.stageAll(session, keys);
+    session.afterCommit(() => void this.discardAll(keys));
+  }
+
+  /** A few at once: a folder may have thousands. */
+  async discardAll(keys: readonly string[]): Promise<void> {
+    for (let from = 0; from < keys.length; from += DISCARDED_AT_ONCE) {
+      await Promise.all(keys.slice(from, from + DISCARDED_AT_ONCE).map((key) => this.discard(key)));
+    }
   }
 
   /** Removes a file that is still staged, after the transaction that stored it failed; what cannot be removed is left to the sweeper. */
