@@ -13,9 +13,8 @@ import { containsText } from '../platform/search.js';
 
 export interface ExperimentFilter {
   search?: string | null;
-  /** ACTIVE ones when both are absent. */
+  /** ACTIVE when absent. */
   state?: Experiment['state'] | null;
-  states?: Experiment['state'][] | null;
 }
 
 export interface TagEntry {
@@ -79,7 +78,7 @@ export class ExperimentService {
     session: Session,
     input: { id: string; name?: string | null; description?: string | null; tags?: TagEntry[] | null; state?: Experiment['state'] | null },
   ): Promise<Experiment> {
-    const experiment = await this.get(session, input.id);
+    const experiment = await this.locked(session, input.id);
     const before = changeable(experiment);
     if (input.state === 'ACTIVE' && experiment.state === 'DELETED') await this.restore(session, experiment.id);
     if (input.name != null || input.description != null || input.tags != null) {
@@ -164,8 +163,7 @@ export class ExperimentService {
     page: PageRequest,
     order: Order<'createdAt' | 'name' | 'updatedAt'>,
   ): Promise<Page<Experiment>> {
-    const states = filter.states?.length ? filter.states : [filter.state ?? ('ACTIVE' as const)];
-    const where: FilterQuery<Experiment> = { tenant: session.tenant, state: { $in: states } };
+    const where: FilterQuery<Experiment> = { tenant: session.tenant, state: filter.state ?? 'ACTIVE' };
     if (filter.search) Object.assign(where, { name: containsText('filter.search', filter.search) });
     return paginate(session, Experiment, where, page, order);
   }
