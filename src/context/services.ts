@@ -100,7 +100,7 @@ export function createServices(config: Config, logger: Logger, implementations: 
   const deploymentRows = new DeploymentRows(live, engine.name);
   const following = new VersionFollowing(deploymentRows);
   const versionStorage = new VersionStorage(db, live, objects, staged, artifacts, following, logger);
-  const modelVersions = new ModelVersionService({ db, objects, uploads, models, removal, storage: versionStorage, checkModel });
+  const modelVersions = new ModelVersionService({ db, live, objects, uploads, models, removal, storage: versionStorage, checkModel });
   const gates = new GateService();
   const evaluations = new EvaluationService({
     live,

@@ -28,3 +28,13 @@ export function withoutTag(present: Readonly<Record<string, string>>, key: strin
   if (!Object.hasOwn(present, key)) return null;
   return Object.fromEntries(Object.entries(present).filter(([other]) => other !== key));
 }
+
+/** What became of each tag that was set anew or went: null for one that is gone. */
+export function tagChanges(
+  before: Readonly<Record<string, string>>,
+  after: Readonly<Record<string, string>>,
+): Record<string, string | null> {
+  const set = Object.entries(after).filter(([key, value]) => !Object.hasOwn(before, key) || before[key] !== value);
+  const gone = Object.keys(before).filter((key) => !Object.hasOwn(after, key));
+  return { ...Object.fromEntries(set), ...Object.fromEntries(gone.map((key) => [key, null])) };
+}

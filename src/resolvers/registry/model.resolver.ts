@@ -87,7 +87,10 @@ export class ModelResolver {
     return { model: await ctx.run((session) => ctx.services.models.create(session, input)) };
   }
 
-  @Mutation(() => ModelPayload, { description: 'Changes a model’s description or tags. NOT_FOUND when there is none.' })
+  @Mutation(() => ModelPayload, {
+    description:
+      'Changes a model’s name, description or tags; new tags replace all. NOT_FOUND when there is none, CONFLICT when the name is taken.',
+  })
   async updateModel(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => UpdateModelInput, { description: 'What to change.' }) input: UpdateModelInput,

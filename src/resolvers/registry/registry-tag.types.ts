@@ -1,21 +1,13 @@
 import { Field, ID, InputType } from 'type-graphql';
-
-@InputType({ description: 'A tag of a model or version.' })
-export class RegistryTagInput {
-  @Field(() => String, { description: 'Its key: 1 to 250 visible characters.' })
-  key!: string;
-
-  @Field(() => String, { description: 'Its text, at most 100,000 characters.' })
-  value!: string;
-}
+import { KeyValueInput } from '../types/common.types.js';
 
 @InputType({ description: 'Tags that a model shall carry beside those that it has.' })
 export class SetModelTagsInput {
   @Field(() => ID, { description: 'The model. NOT_FOUND when there is none.' })
   modelId!: string;
 
-  @Field(() => [RegistryTagInput], { description: 'At most 100, each in place of the one with its key; 1,000 on a model at most.' })
-  tags!: RegistryTagInput[];
+  @Field(() => [KeyValueInput], { description: 'At most 100, each in place of the one with its key; 1,000 on a model at most.' })
+  tags!: KeyValueInput[];
 }
 
 @InputType({ description: 'Tags that a version shall carry beside those that it has.' })
@@ -23,8 +15,8 @@ export class SetModelVersionTagsInput {
   @Field(() => ID, { description: 'The version. NOT_FOUND when there is none.' })
   modelVersionId!: string;
 
-  @Field(() => [RegistryTagInput], { description: 'At most 100, each in place of the one with its key; 1,000 on a version at most.' })
-  tags!: RegistryTagInput[];
+  @Field(() => [KeyValueInput], { description: 'At most 100, each in place of the one with its key; 1,000 on a version at most.' })
+  tags!: KeyValueInput[];
 }
 
 @InputType({ description: 'A tag that shall go from a model.' })

@@ -5,7 +5,9 @@ export class KeyValue {
   @Field(() => String, { description: 'The key, unique where it stands; 1 to 250 characters.' })
   key!: string;
 
-  @Field(() => String, { description: 'The text, at most 8,000 characters.' })
+  @Field(() => String, {
+    description: 'The text: at most 8,000 characters for runs, 20,000 for experiments, 100,000 for models, versions and logged models.',
+  })
   value!: string;
 }
 
@@ -14,7 +16,9 @@ export class KeyValueInput {
   @Field(() => String, { description: 'The key: 1 to 250 visible characters.' })
   key!: string;
 
-  @Field(() => String, { description: 'The text, at most 8,000 characters.' })
+  @Field(() => String, {
+    description: 'The text: at most 8,000 characters for runs, 20,000 for experiments, 100,000 for models, versions and logged models.',
+  })
   value!: string;
 }
 

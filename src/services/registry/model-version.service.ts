@@ -1,4 +1,5 @@
 import { LockMode, raw, type FilterQuery } from '@mikro-orm/core';
+import type { LiveEvents } from '../../adapters/live-events/port.js';
 import type { ObjectStore } from '../../adapters/object-store/port.js';
 import { Model } from '../../db/entities/registry/model.entity.js';
 import { ModelVersion, type OnnxVersion } from '../../db/entities/registry/model-version.entity.js';
@@ -8,6 +9,7 @@ import { paginate, type Order, type Page, type PageRequest } from '../../db/pagi
 import { checkName, checkTags } from '../../domain/platform/names.js';
 import { signaturesDiffer, type VersionChange } from '../../domain/registry/semver.js';
 import { requireRenumberable, type Stage } from '../../domain/registry/stages.js';
+import { tagChanges, withTags } from '../../domain/registry/tags.js';
 import { TASK_OF } from '../../domain/training/training-config.js';
 import { conflict, notFound } from '../../errors.js';
 import type { ModelChecker } from '../../inference/port.js';
@@ -20,6 +22,7 @@ import type { UploadService } from '../tracking/upload.service.js';
 import type { ModelService } from './model.service.js';
 import { requireReady } from './onnx-version.js';
 import { freeSemanticVersion, semanticVersionAfter } from './semantic-versions.js';
+import { taggedVersion, tellTags } from './tag-events.js';
 import { trainingOf } from './training-source.js';
 import type { VersionRemoval } from './version-removal.js';
 import type { VersionStorage } from './version-storage.js';
@@ -55,6 +58,7 @@ export type VersionSource = Partial<
 
 interface Dependencies {
   db: Database;
+  live: LiveEvents;
   objects: ObjectStore;
   uploads: UploadService;
   models: ModelService;
@@ -133,12 +137,16 @@ export class ModelVersionService {
     const shown = ({ description, semanticVersion, tags }: ModelVersion) => ({ description, semanticVersion, tags });
     const before = shown(version);
     if (input.description != null) version.description = input.description;
-    if (input.tags != null) version.tags = checkTags('input.tags', input.tags);
+    if (input.tags != null) version.tags = withTags({}, 'input.tags', input.tags);
     if (input.semanticVersion != null && input.semanticVersion !== version.semanticVersion) {
       requireRenumberable(version.stage);
       version.semanticVersion = await freeSemanticVersion(session, modelId, input.semanticVersion);
     }
     audit(session, 'updateModelVersion', { type: 'modelVersion', id: version.id }, before, shown(version));
+    if (input.tags != null) {
+      const { name } = await this.deps.models.get(session, modelId);
+      tellTags(session, this.deps.live, taggedVersion(version, name), tagChanges(before.tags, version.tags));
+    }
     return version;
   }
 
@@ -241,7 +249,7 @@ export class ModelVersionService {
       semanticVersion,
       framework: attributes.framework == null ? null : checkName('input.framework', attributes.framework),
       description: attributes.description ?? '',
-      tags: checkTags('input.tags', attributes.tags ?? []),
+      tags: withTags({}, 'input.tags', attributes.tags ?? []),
       createdBy: session.principal.subject,
     });
     audit(session, 'registerModelVersion', { type: 'modelVersion', id: version.id }, null, {

@@ -10,11 +10,13 @@ import { EventType } from '../../domain/platform/events.js';
 import { checkName, checkModelName, checkTags } from '../../domain/platform/names.js';
 import { type GatePolicyEntries, parseGatePolicy } from '../../domain/registry/gate-policy.js';
 import type { Stage } from '../../domain/registry/stages.js';
+import { tagChanges, withTags } from '../../domain/registry/tags.js';
 import { AppError, conflict, ErrorCode, notFound, quote } from '../../errors.js';
 import { likePattern } from '../platform/search.js';
 import { audit, emitEvent } from '../platform/use-case.js';
 import type { TagEntry } from '../tracking/experiment.service.js';
 import { newModelFolder } from './model-folder.js';
+import { taggedModel, tellTags } from './tag-events.js';
 import type { VersionRemoval } from './version-removal.js';
 
 export interface NewModel {
@@ -61,7 +63,7 @@ export class ModelService {
       modelType: checkName('input.modelType', input.modelType),
       framework: checkName('input.framework', input.framework ?? 'onnx'),
       task: input.task,
-      tags: checkTags('input.tags', input.tags ?? []),
+      tags: withTags({}, 'input.tags', input.tags ?? []),
       createdBy: session.principal.subject,
     });
     const subject = { type: 'model', id: model.id };
@@ -76,19 +78,20 @@ export class ModelService {
     session: Session,
     input: { id: string; name?: string | null; description?: string | null; tags?: TagEntry[] | null },
   ): Promise<Model> {
-    const model = await this.get(session, input.id);
+    const model = await this.lock(session, input.id);
     const before = { name: model.name, description: model.description, tags: model.tags };
     if (input.name != null && input.name !== model.name) {
       await this.requireFree(session, checkModelName('input.name', input.name));
       model.name = input.name;
     }
     if (input.description != null) model.description = input.description;
-    if (input.tags != null) model.tags = checkTags('input.tags', input.tags);
+    if (input.tags != null) model.tags = withTags({}, 'input.tags', input.tags);
     audit(session, 'updateModel', { type: 'model', id: model.id }, before, {
       name: model.name,
       description: model.description,
       tags: model.tags,
     });
+    tellTags(session, this.live, taggedModel(model), tagChanges(before.tags, model.tags));
     return model;
   }
 

@@ -2,21 +2,13 @@ import type { LiveEvents } from '../../adapters/live-events/port.js';
 import type { Model } from '../../db/entities/registry/model.entity.js';
 import type { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Session } from '../../db/database.js';
-import { EventType } from '../../domain/platform/events.js';
 import { withoutTag, withTags } from '../../domain/registry/tags.js';
 import { AppError, ErrorCode, quote } from '../../errors.js';
-import { audit, emitEvent } from '../platform/use-case.js';
+import { audit } from '../platform/use-case.js';
 import type { TagEntry } from '../tracking/experiment.service.js';
 import type { ModelService } from './model.service.js';
 import type { ModelVersionService } from './model-version.service.js';
-
-/** What a tag is on; the version is null for a tag of the model itself. */
-interface Tagged {
-  subject: { type: string; id: string };
-  modelId: string;
-  modelName: string;
-  version: number | null;
-}
+import { type Tagged, taggedModel, taggedVersion, tellTags } from './tag-events.js';
 
 /** Single tags of models and versions, the others staying as they are whoever sets them meanwhile. */
 export class RegistryTagService {
@@ -28,13 +20,13 @@ export class RegistryTagService {
 
   async setOnModel(session: Session, input: { modelId: string; tags: TagEntry[] }): Promise<Model> {
     const model = await this.models.lock(session, input.modelId);
-    return this.set(session, 'setModelTags', ofModel(model), model, input.tags);
+    return this.set(session, 'setModelTags', taggedModel(model), model, input.tags);
   }
 
   /** NOT_FOUND when it has no tag with the key. */
   async deleteFromModel(session: Session, input: { modelId: string; key: string }): Promise<Model> {
     const model = await this.models.lock(session, input.modelId);
-    return this.delete(session, 'deleteModelTag', ofModel(model), model, input.key);
+    return this.delete(session, 'deleteModelTag', taggedModel(model), model, input.key);
   }
 
   async setOnVersion(session: Session, input: { modelVersionId: string; tags: TagEntry[] }): Promise<ModelVersion> {
@@ -48,14 +40,9 @@ export class RegistryTagService {
     return this.delete(session, 'deleteModelVersionTag', await this.ofVersion(session, version), version, input.key);
   }
 
-  private async ofVersion(session: Session, { id, modelId, version }: ModelVersion): Promise<Tagged> {
-    const { name } = await this.models.get(session, modelId);
-    return { subject: { type: 'modelVersion', id }, modelId, modelName: name, version };
-  }
-
-  private tell(session: Session, { subject, modelId, modelName, version }: Tagged, key: string, value: string | null): void {
-    const payload = { modelName, version, key, value };
-    emitEvent(session, this.live, EventType.MODEL_TAG_CHANGED, subject, payload, { modelId });
+  private async ofVersion(session: Session, version: ModelVersion): Promise<Tagged> {
+    const { name } = await this.models.get(session, version.modelId);
+    return taggedVersion(version, name);
   }
 
   private set<T extends Model | ModelVersion>(session: Session, action: string, tagged: Tagged, of: T, entries: TagEntry[]): T {
@@ -64,7 +51,7 @@ export class RegistryTagService {
     of.tags = withTags(of.tags, 'input.tags', entries);
     const after = pick(of.tags, keys);
     audit(session, action, tagged.subject, { tags: before }, { tags: after });
-    for (const [key, value] of Object.entries(after)) this.tell(session, tagged, key, value);
+    tellTags(session, this.live, tagged, after);
     return of;
   }
 
@@ -72,14 +59,10 @@ export class RegistryTagService {
     const tags = withoutTag(of.tags, key);
     if (tags === null) throw new AppError(ErrorCode.NOT_FOUND, `No tag with key ${quote(key)}.`, { field: 'input.key', got: quote(key) });
     audit(session, action, tagged.subject, { tags: pick(of.tags, [key]) }, { tags: {} });
-    this.tell(session, tagged, key, null);
+    tellTags(session, this.live, tagged, { [key]: null });
     of.tags = tags;
     return of;
   }
-}
-
-function ofModel({ id, name }: Model): Tagged {
-  return { subject: { type: 'model', id }, modelId: id, modelName: name, version: null };
 }
 
 function pick(tags: Record<string, string>, keys: readonly string[]): Record<string, string> {

@@ -29,10 +29,8 @@ export const modelEndpoints: Endpoint[] = [
       return call.run(async (session) => {
         // What it is for is told by its versions.
         const model = await call.services.models
-          .create(session, { name, description, modelType: 'MLFLOW', framework: 'mlflow', task: 'OTHER' })
+          .create(session, { name, description, tags, modelType: 'MLFLOW', framework: 'mlflow', task: 'OTHER' })
           .catch(alreadyExists(name));
-        await session.em.flush();
-        if (tags.length > 0) await call.services.registryTags.setOnModel(session, { modelId: model.id, tags });
         await session.em.flush();
         return { registered_model: await showModel(session, model) };
       });
