@@ -1,6 +1,6 @@
 import { Arg, Args, Ctx, Extensions, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { Role } from '../../domain/platform/principal.js';
-import { ModelType } from '../registry/model.types.js';
+import { DeletedPayload, ModelType } from '../registry/model.types.js';
 import type { RequestContext } from '../request-context.js';
 import { OrderDirection } from '../types/common.types.js';
 import { PageArgs, toConnection } from '../types/connection.js';
@@ -8,7 +8,6 @@ import { DateTime } from '../types/scalars.js';
 import { LifecycleEventType } from './event.types.js';
 import {
   CreateWebhookInput,
-  DeletedWebhookPayload,
   DeleteWebhookInput,
   RedeliverWebhookDeliveryInput,
   RotateWebhookSecretInput,
@@ -104,11 +103,11 @@ export class WebhookResolver {
   }
 
   @Extensions(ADMIN)
-  @Mutation(() => DeletedWebhookPayload, { description: 'Deletes a webhook with its log; messages that wait are not sent. Needs ADMIN.' })
+  @Mutation(() => DeletedPayload, { description: 'Deletes a webhook with its log; messages that wait are not sent. Needs ADMIN.' })
   async deleteWebhook(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => DeleteWebhookInput, { description: 'The webhook to remove.' }) input: DeleteWebhookInput,
-  ): Promise<DeletedWebhookPayload> {
+  ): Promise<DeletedPayload> {
     await ctx.run((session) => ctx.services.webhooks.delete(session, input.id));
     return { deletedId: input.id };
   }

@@ -217,12 +217,6 @@ export class WebhookSecretPayload {
   secret!: string;
 }
 
-@ObjectType({ description: 'What was deleted.' })
-export class DeletedWebhookPayload {
-  @Field(() => ID, { description: 'Id of the webhook that is no more.' })
-  deletedId!: string;
-}
-
 @ObjectType({ description: 'The message that will be sent within a second or so.' })
 export class WebhookDeliveryPayload {
   @Field(() => WebhookDeliveryType, { description: 'The delivery, still PENDING; `webhookDelivery` shows what becomes of it.' })
