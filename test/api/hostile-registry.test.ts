@@ -315,7 +315,7 @@ describe('stages that a client of MLflow sets', () => {
     expect([refused.status, refused.body.message]).toEqual([400, expect.stringContaining('gate')]);
     const [{ id }] = (await query<{ id: string }>(service, 'select id from model where name = $1', [name])) as [{ id: string }];
     const policy = { staging: { gates: [] }, production: { gates: [], firstGates: [] } };
-    await mutate(root, 'updateGatePolicy', { modelId: id, policy }, '__typename');
+    await mutate(root, 'setGatePolicy', { modelId: id, policy }, '__typename');
     const moves = Array.from({ length: 18 }, (_, i) => move(1 + (i % 3), ['Production', 'Staging', 'Archived', 'None'][i % 4]!));
     for (const { status, body } of await Promise.all(moves)) expect([200, 400], JSON.stringify(body)).toContain(status);
     const inProduction = await query(service, `select version from model_version where model_id = $1 and stage = 'PRODUCTION'`, [id]);

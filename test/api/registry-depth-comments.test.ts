@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-const ADD = `mutation ($input: AddModelCommentInput!) { addModelComment(input: $input) {
+const ADD = `mutation ($input: CreateModelCommentInput!) { createModelComment(input: $input) {
   comment { id body createdBy createdAt updatedAt model { id } modelVersion { id } } } }`;
 const EDIT = 'mutation ($input: UpdateModelCommentInput!) { updateModelComment(input: $input) { comment { body createdAt updatedAt } } }';
 const REMOVE = 'mutation ($id: ID!) { deleteModelComment(input: { id: $id }) { deletedId } }';
@@ -31,7 +31,7 @@ interface Comments {
 }
 
 async function add(caller: Caller, input: Record<string, unknown>): Promise<{ id: string } & Record<string, unknown>> {
-  return (await caller.ok<{ addModelComment: { comment: { id: string } } }>(ADD, { input })).addModelComment.comment;
+  return (await caller.ok<{ createModelComment: { comment: { id: string } } }>(ADD, { input })).createModelComment.comment;
 }
 
 describe('comments', () => {

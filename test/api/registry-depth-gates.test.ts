@@ -23,17 +23,17 @@ const POLICY = `isDefault authorMayApprove staging { gates approvals } productio
   evaluation { minImprovement minRows minSilhouette }
   validation { maxDisagreement maxLatencyP95Ms metrics { name min max } requireHoldoutMetrics }
   shadow { minRequests maxErrors maxDisagreementShare maxLossIncrease requireEvaluation }`;
-const SET = `mutation ($input: UpdateGatePolicyInput!) { updateGatePolicy(input: $input) { model { gatePolicy { ${POLICY} } } } }`;
+const SET = `mutation ($input: SetGatePolicyInput!) { setGatePolicy(input: $input) { model { gatePolicy { ${POLICY} } } } }`;
 const APPROVE = `mutation ($input: ApproveModelVersionInput!) { approveModelVersion(input: $input) { modelVersion { id } } }`;
 const REJECT = `mutation ($input: RejectModelVersionInput!) { rejectModelVersion(input: $input) { modelVersion { id } } }`;
 const OF_THE_LIST = /^select[^]* from "?\(?(model|model_version|model_alias|approval|gate_result|stage_transition)\b/;
 const STATE = 'query ($id: ID!) { modelVersion(id: $id) { approvalState { toStage needed approvedBy rejectedBy missing } } }';
 
 async function setPolicy(modelId: string, policy: Record<string, unknown> | null): Promise<Record<string, unknown>> {
-  const { updateGatePolicy } = await admin.ok<{ updateGatePolicy: { model: { gatePolicy: Record<string, unknown> } } }>(SET, {
+  const { setGatePolicy } = await admin.ok<{ setGatePolicy: { model: { gatePolicy: Record<string, unknown> } } }>(SET, {
     input: { modelId, policy },
   });
-  return updateGatePolicy.model.gatePolicy;
+  return setGatePolicy.model.gatePolicy;
 }
 
 async function newVersion(policy: Record<string, unknown> | null = null): Promise<{ modelId: string; id: string }> {
@@ -79,7 +79,7 @@ describe('the gate policy of a model', () => {
     });
     expect(await setPolicy(modelId, null)).toEqual(model.gatePolicy);
     const { auditLog } = await admin.ok<{ auditLog: { nodes: unknown[] } }>(
-      'query ($id: ID!) { auditLog(filter: { subjectId: $id, action: "updateGatePolicy" }) { nodes { actor before after } } }',
+      'query ($id: ID!) { auditLog(filter: { subjectId: $id, action: "setGatePolicy" }) { nodes { actor before after } } }',
       { id: modelId },
     );
     expect(auditLog.nodes[0]).toEqual({

@@ -48,7 +48,7 @@ it('a shadow proves something beside the version in production alone, and since 
   const version = { bytes: linear([1], 0), signature: xToY(1) };
   const live = await serve(service, tess, { ...version, stage: 'PRODUCTION' }, { slaLatencyP95Ms: 5_000 });
   const { modelId, endpointId } = live;
-  await admin.ok('mutation ($input: UpdateGatePolicyInput!) { updateGatePolicy(input: $input) { model { id } } }', {
+  await admin.ok('mutation ($input: SetGatePolicyInput!) { setGatePolicy(input: $input) { model { id } } }', {
     input: { modelId, policy: { shadow: { minRequests: 20, requireEvaluation: false } } },
   });
   const candidate = await makeVersion(service, { ...version, stage: 'STAGING', modelId });

@@ -281,7 +281,7 @@ export class World {
   async newVersionForReview(): Promise<string> {
     const modelId = await this.newModel();
     const input = { modelId, policy: { authorMayApprove: true } };
-    await this.mutate('updateGatePolicy', 'UpdateGatePolicyInput', input, '__typename');
+    await this.mutate('setGatePolicy', 'SetGatePolicyInput', input, '__typename');
     return this.newVersion(modelId);
   }
 
@@ -317,13 +317,13 @@ export class World {
   }
 
   async newComment(modelId: string): Promise<string> {
-    const { addModelComment } = await this.mutate<{ comment: { id: string } }>(
-      'addModelComment',
-      'AddModelCommentInput',
+    const { createModelComment } = await this.mutate<{ comment: { id: string } }>(
+      'createModelComment',
+      'CreateModelCommentInput',
       { modelId, body: 'seen' },
       'comment { id }',
     );
-    return addModelComment!.comment.id;
+    return createModelComment!.comment.id;
   }
 
   private mutate<T>(name: string, inputType: string, input: object, selection: string): Promise<Record<string, T>> {
@@ -406,7 +406,7 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
 
 /** The same of every mutation, meant to succeed: what a call uses up is made for it. */
 export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
-  addModelComment: [
+  createModelComment: [
     ({ modelId }) => ({ input: { modelId, body: 'seen' } }),
     ({ versionId }) => ({ input: { modelVersionId: versionId, body: 'seen' } }),
   ],
@@ -560,7 +560,7 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   undeploy: [async (_, world) => ({ input: { deploymentId: await world.newDeployment(await world.newEndpoint()) } })],
   updateEndpoint: [({ endpointId }) => ({ input: { id: endpointId, logSampleRate: 0.5 } })],
   updateExperiment: [({ experimentId }) => ({ input: { id: experimentId, description: 'changed' } })],
-  updateGatePolicy: [({ modelId }) => ({ input: { modelId, policy: { evaluation: { minRows: 200 } } } })],
+  setGatePolicy: [({ modelId }) => ({ input: { modelId, policy: { evaluation: { minRows: 200 } } } })],
   updateModelComment: [async ({ modelId }, world) => ({ input: { id: await world.newComment(modelId), body: 'changed' } })],
   updateModel: [({ modelId }) => ({ input: { id: modelId, description: 'changed' } })],
   updateModelVersion: [({ versionId }) => ({ input: { id: versionId, description: 'changed' } })],

@@ -3,7 +3,7 @@ import { badInput } from '../../errors.js';
 import type { RequestContext } from '../request-context.js';
 import { PageArgs, toConnection } from '../types/connection.js';
 import {
-  AddModelCommentInput,
+  CreateModelCommentInput,
   DeleteModelCommentInput,
   ModelCommentConnection,
   ModelCommentPayload,
@@ -32,13 +32,13 @@ export class CommentResolver {
   }
 
   @Mutation(() => ModelCommentPayload, { description: 'Writes a comment on a model or a version.' })
-  async addModelComment(
+  async createModelComment(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => AddModelCommentInput, { description: 'What it is about, and the text.' })
-    { modelId, modelVersionId, body }: AddModelCommentInput,
+    @Arg('input', () => CreateModelCommentInput, { description: 'What it is about, and the text.' })
+    { modelId, modelVersionId, body }: CreateModelCommentInput,
   ): Promise<ModelCommentPayload> {
     const on = eitherOf('input', modelId, modelVersionId);
-    return { comment: await ctx.run((session) => ctx.services.comments.add(session, { on, body })) };
+    return { comment: await ctx.run((session) => ctx.services.comments.create(session, { on, body })) };
   }
 
   @Mutation(() => ModelCommentPayload, { description: 'Changes the text of a comment; for its author alone.' })

@@ -27,7 +27,7 @@ export class ModelCommentType {
 export const ModelCommentConnection = connectionOf(ModelCommentType, 'ModelComment', 'comments');
 
 @InputType({ description: 'A comment to write, on a model or on a version: exactly one of the two.' })
-export class AddModelCommentInput {
+export class CreateModelCommentInput {
   @Field(() => ID, { nullable: true, description: 'The model that it is about as a whole. NOT_FOUND when there is none.' })
   modelId?: string | null;
 

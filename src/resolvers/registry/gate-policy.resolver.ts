@@ -3,7 +3,7 @@ import { Arg, Ctx, Extensions, FieldResolver, Mutation, Resolver, Root } from 't
 import { Role } from '../../domain/platform/principal.js';
 import { DEFAULT_GATE_POLICY, gatePolicyOf } from '../../domain/registry/gate-policy.js';
 import type { RequestContext } from '../request-context.js';
-import { GatePolicyType, UpdateGatePolicyInput } from './gate-policy.types.js';
+import { GatePolicyType, SetGatePolicyInput } from './gate-policy.types.js';
 import { GateResultType } from './gate.types.js';
 import { ModelVersionType } from './model-version.types.js';
 import { ModelPayload, ModelType } from './model.types.js';
@@ -14,12 +14,12 @@ export class GatePolicyResolver {
   @Mutation(() => ModelPayload, {
     description: 'Sets what the gates of a model demand and how many must approve. Needs ADMIN.',
   })
-  async updateGatePolicy(
+  async setGatePolicy(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => UpdateGatePolicyInput, { description: 'The model and its departures from the defaults.' })
-    input: UpdateGatePolicyInput,
+    @Arg('input', () => SetGatePolicyInput, { description: 'The model and its departures from the defaults.' })
+    input: SetGatePolicyInput,
   ): Promise<ModelPayload> {
-    return { model: await ctx.run((session) => ctx.services.models.updateGatePolicy(session, input)) };
+    return { model: await ctx.run((session) => ctx.services.models.setGatePolicy(session, input)) };
   }
 
   @FieldResolver(() => GatePolicyType, { description: 'What its gates demand and how many must approve, defaults filled in.' })

@@ -244,7 +244,7 @@ export class GatePolicyInput {
 }
 
 @InputType({ description: 'The gate policy of a model, in place of the one that it has.' })
-export class UpdateGatePolicyInput {
+export class SetGatePolicyInput {
   @Field(() => ID, { description: 'The model. NOT_FOUND when there is none.' })
   modelId!: string;
 

@@ -20,7 +20,10 @@ export class CommentService {
     private readonly versions: ModelVersionService,
   ) {}
 
-  async add(session: Session, { on, body }: { on: { modelId: string } | { modelVersionId: string }; body: string }): Promise<ModelComment> {
+  async create(
+    session: Session,
+    { on, body }: { on: { modelId: string } | { modelVersionId: string }; body: string },
+  ): Promise<ModelComment> {
     checkBody(body);
     const modelId = 'modelId' in on ? on.modelId : (await this.versions.get(session, on.modelVersionId)).modelId;
     // Neither may be deleted meanwhile.
@@ -33,7 +36,7 @@ export class CommentService {
       body,
       createdBy: session.principal.subject,
     });
-    audit(session, 'addModelComment', subjectOf(comment), null, { commentId: comment.id, body });
+    audit(session, 'createModelComment', subjectOf(comment), null, { commentId: comment.id, body });
     const payload = {
       commentId: comment.id,
       modelName: model.name,

@@ -96,11 +96,11 @@ export class ModelService {
   }
 
   /** Replaces the model's departures from the default gates; null goes back to those. Decisions by other demands stop counting. */
-  async updateGatePolicy(session: Session, input: { modelId: string; policy?: GatePolicyEntries | null }): Promise<Model> {
+  async setGatePolicy(session: Session, input: { modelId: string; policy?: GatePolicyEntries | null }): Promise<Model> {
     const model = await this.lock(session, input.modelId);
     const before = { gatePolicy: model.gatePolicy ?? null };
     model.gatePolicy = input.policy == null ? null : parseGatePolicy('input.policy', input.policy);
-    audit(session, 'updateGatePolicy', { type: 'model', id: model.id }, before, { gatePolicy: model.gatePolicy });
+    audit(session, 'setGatePolicy', { type: 'model', id: model.id }, before, { gatePolicy: model.gatePolicy });
     return model;
   }
 

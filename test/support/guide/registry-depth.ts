@@ -22,7 +22,7 @@ export async function agreementChapter(guide: Guide, { modelId, firstVersionId: 
     'Departures from the [default demands](concepts.md#gates-and-their-numbers) of one model; what is absent stays at its default. ADMIN only.',
   );
   const policy = { staging: { approvals: 1 }, production: { approvals: 2 }, validation: { metrics: [{ name: 'roc_auc', min: 0.9 }] } };
-  await guide.run('updateGatePolicy', { modelId, policy }, { as: Role.ADMIN });
+  await guide.run('setGatePolicy', { modelId, policy }, { as: Role.ADMIN });
 
   guide.task(
     'Approvals',
@@ -36,10 +36,10 @@ export async function agreementChapter(guide: Guide, { modelId, firstVersionId: 
   );
   await guide.refused('promoteModelVersion', { modelVersionId, toStage: 'STAGING' });
   await guide.run('approveModelVersion', { modelVersionId, toStage: 'STAGING', reason: 'fine for a trial' }, { as: Role.ADMIN });
-  await guide.run('updateGatePolicy', { modelId, policy: null }, { as: Role.ADMIN, show: false });
+  await guide.run('setGatePolicy', { modelId, policy: null }, { as: Role.ADMIN, show: false });
 
   guide.task('Comments', 'On a model or a version: plain text, changed by its author, removed by the author or an ADMIN.');
-  await guide.run('addModelComment', { modelVersionId, body: 'Confuses Chinstraps with Adelies below 40 mm.' });
+  await guide.run('createModelComment', { modelVersionId, body: 'Confuses Chinstraps with Adelies below 40 mm.' });
   await guide.run('modelComments', { modelId });
 
   guide.task('Where a version stood at a time');
