@@ -1,6 +1,7 @@
 import { comparisonChapter } from './guide/comparison.js';
 import { Guide } from './guide/recorder.js';
 import { exchangeChapter } from './guide/exchange.js';
+import { loggedModelsChapter } from './guide/logged-models.js';
 import { eventsChapter, monitoringChapter } from './guide/monitoring.js';
 import { agreementChapter } from './guide/registry-depth.js';
 import { runLifeChapter } from './guide/run-life.js';
@@ -33,6 +34,7 @@ export async function writeGuide(service: TestService): Promise<Guide> {
   await comparisonChapter(guide, { versionId: productionVersionId });
   await eventsChapter(guide, registry);
   await webhooksChapter(guide, registry);
+  await loggedModelsChapter(guide);
   await exchangeChapter(guide);
   return guide;
 }

@@ -11,7 +11,7 @@ export const LoggedModelStatus = describeEnum('LoggedModelStatus', 'Whether the 
 
 export const LoggedModelDirection = describeEnum('LoggedModelDirection', 'What a run did with a logged model.', {
   INPUT: 'Read it, e.g. to evaluate it.',
-  OUTPUT: 'Made it.',
+  OUTPUT: 'Made it, at the step that is told.',
 });
 
 type LoggedModelOrderBy = 'createdAt' | 'updatedAt' | 'name';

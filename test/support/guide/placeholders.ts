@@ -1,6 +1,7 @@
 import { inWords } from './text.js';
 
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
+const MLFLOW_ID = /\bm-[0-9a-f]{32}\b/g;
 const INSTANT = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
 const SECRET = /whsec_[A-Za-z0-9+/]+=*/g;
 const HASH = /\b[0-9a-f]{64}\b/g;
@@ -63,6 +64,7 @@ export class Placeholders {
     return text
       .replace(SIGNED, '/objects/<signed>')
       .replace(UUID, (id) => this.placeholder(id, subject))
+      .replace(MLFLOW_ID, 'm-<32 hex digits>')
       .replace(INSTANT, '<time>')
       .replace(HASH, '<sha256>')
       .replace(SECRET, '<secret>')

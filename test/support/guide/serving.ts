@@ -153,4 +153,12 @@ export async function splitChapter(guide: Guide, { modelId, firstVersionId }: Re
   await guide.run('setTrafficWeights', { endpointId, weights });
   guide.task('Stop a deployment');
   await guide.run('undeploy', { deploymentId: weights[1]?.deploymentId });
+  guide.task(
+    'Follow an alias',
+    'Pointing the alias elsewhere then moves the traffic, the new version loaded before the old one leaves. An alias that is not there yet is waited for; when it is deleted, what serves goes on, and `followProblem` says so.',
+  );
+  const champion = { modelId, alias: 'champion' };
+  await guide.run('setModelAlias', { ...champion, modelVersionId: productionVersionId }, { show: false });
+  await guide.run('followModelAlias', { endpointId, alias: 'champion' });
+  await guide.run('deleteModelAlias', champion, { show: false });
 }
