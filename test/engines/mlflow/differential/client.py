@@ -40,7 +40,7 @@ def life(api: Server) -> None:
     mlflow.set_tracking_uri(api.uri)
     client = MlflowClient()
 
-    def call(name: str, *args: Any, of: Any = client, **kwargs: Any) -> Any:
+    def call(name: str, /, *args: Any, of: Any = client, **kwargs: Any) -> Any:
         said = ", ".join([repr(show(arg)) for arg in args] + [f"{key}={show(arg)!r}" for key, arg in kwargs.items()])
         try:
             value = getattr(of, name)(*args, **kwargs)
@@ -76,11 +76,6 @@ def life(api: Server) -> None:
     call("search_runs", [home], order_by=["attributes.start_time DESC"], max_results=1)
     call("search_runs", [home], "nonsense")
     call("search_runs", experiment_ids=[home], order_by=["attributes.start_time"], of=mlflow)
-    call("set_terminated", run_id, "FINISHED", 1700000009000)
-    call("update_run", run_id, name="renamed")
-    call("delete_run", child.info.run_id)
-    call("search_runs", [home], run_view_type=ViewType.DELETED_ONLY)
-    call("restore_run", child.info.run_id)
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "file.txt")
         with open(path, "w") as file:
@@ -95,6 +90,11 @@ def life(api: Server) -> None:
         api.note("downloaded", 200, sorted(os.path.relpath(os.path.join(root, name), downloaded) for root, _, names in os.walk(downloaded) for name in names))
     call("load_text", f"runs:/{run_id}/note.txt", of=mlflow.artifacts)
     call("load_dict", f"runs:/{run_id}/settings.json", of=mlflow.artifacts)
+    call("set_terminated", run_id, "FINISHED", 1700000009000)
+    call("update_run", run_id, name="renamed")
+    call("delete_run", child.info.run_id)
+    call("search_runs", [home], run_view_type=ViewType.DELETED_ONLY)
+    call("restore_run", child.info.run_id)
     data = pandas.DataFrame({"x": [1.0, 2.0], "y": [0, 1]})
     with mlflow.start_run(run_id=run_id):
         mlflow.log_input(mlflow.data.from_pandas(data, source="memory", name="toy", targets="y"), context="training")
@@ -121,6 +121,7 @@ def life(api: Server) -> None:
     call("search_registered_models", "name = 'client model'")
     call("search_model_versions", "name = 'client model'", order_by=["version_number ASC"])
     call("transition_model_version_stage", "client model", "2", "Archived")
+    call("transition_model_version_stage", "client model", "2", "None")
     call("rename_registered_model", "client model", "client renamed")
     call("delete_registered_model_alias", "client renamed", "champion")
     call("delete_model_version", "client renamed", "1")
