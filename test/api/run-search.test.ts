@@ -1,3 +1,4 @@
+// one file because all its searches look through the same few runs of one service, which take longer to make than to search.
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestService, type Caller, type TestService } from '../support/service.js';

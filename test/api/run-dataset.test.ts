@@ -1,0 +1,63 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Caller, TestService } from '../support/service.js';
+import { startTestService } from '../support/service.js';
+import { createRun, mutate, refused } from '../support/tracking.js';
+import { registerDataset, vegaPath } from '../support/training.js';
+
+let service: TestService;
+let tess: Caller;
+
+beforeAll(async () => {
+  service = await startTestService();
+  tess = await service.as();
+});
+afterAll(() => service?.close());
+
+const read = async <T>(id: string, selection: string): Promise<T> =>
+  (await tess.ok<{ run: T }>(`query ($id: ID!) { run(id: $id) { ${selection} } }`, { id })).run;
+
+describe('data of a run', () => {
+  it('is logged once, with its context, and linked by its digest', async () => {
+    const runId = await createRun(tess);
+    const datasetId = await registerDataset(tess, { name: 'linked', path: vegaPath('cars.json') });
+    const { dataset } = await tess.ok<{ dataset: { sha256: string } }>(`query ($id: ID!) { dataset(id: $id) { sha256 } }`, {
+      id: datasetId,
+    });
+    const reference = { name: 'other', digest: 'ab12cd34', sourceType: 's3', source: '{"uri":"s3://b/k"}', schema: '{}', profile: '{}' };
+    const datasets = [
+      { ...reference, context: 'eval' },
+      { ...reference, name: 'same', digest: dataset.sha256.slice(0, 36) },
+      { datasetId, direction: 'OUTPUT', tags: [{ key: 'k', value: 'v' }] },
+    ];
+    await mutate(tess, 'logRunDatasets', { runId, datasets }, '__typename');
+    await mutate(tess, 'logRunDatasets', { runId, datasets: [{ ...reference, tags: [{ key: 'more', value: '1' }] }] }, '__typename');
+    const { loggedDatasets } = await read<{ loggedDatasets: object[] }>(
+      runId,
+      'loggedDatasets { name digest direction context source tags { key value } dataset { id } }',
+    );
+    const linked = { dataset: { id: datasetId } };
+    expect(loggedDatasets).toHaveLength(3);
+    expect(loggedDatasets).toMatchObject([
+      { name: 'other', digest: 'ab12cd34', direction: 'INPUT', context: 'eval', tags: [{ key: 'more', value: '1' }], dataset: null },
+      { name: 'same', ...linked },
+      { name: 'linked', digest: dataset.sha256.slice(0, 36), direction: 'OUTPUT', tags: [{ key: 'k', value: 'v' }], ...linked },
+    ]);
+  });
+
+  it('is refused with the field that is wrong', async () => {
+    const runId = await createRun(tess);
+    const good = { name: 'd', digest: '1', sourceType: 'local', source: '' };
+    for (const [dataset, field] of [
+      [{ ...good, name: undefined }, 'name'],
+      [{ ...good, name: '' }, 'name'],
+      [{ ...good, digest: 'x'.repeat(37) }, 'digest'],
+      [{ ...good, source: undefined }, 'source'],
+      [{ ...good, tags: [{ key: '__proto__', value: 'v' }] }, 'tags[0].key'],
+    ] as const) {
+      const { extensions } = await refused(tess, 'logRunDatasets', { runId, datasets: [good, dataset] });
+      expect(extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: `input.datasets[1].${field}` });
+    }
+    expect((await refused(tess, 'logRunDatasets', { runId, datasets: [] })).extensions).toMatchObject({ field: 'input.datasets' });
+    expect(await read(runId, 'loggedDatasets { id }')).toEqual({ loggedDatasets: [] });
+  });
+});
