@@ -174,6 +174,23 @@ describe('an endpoint that follows an alias', () => {
     expect((await following(endpointId)).followProblem).toBeNull();
   });
 
+  it('misses no version, however its alias and its files come at once', async () => {
+    const { modelId, versionId: first } = await makeVersion(service, times(1));
+    await setAlias(modelId, first);
+    const { id: endpointId } = await createEndpoint(tess, { modelId, followAlias: 'champion' });
+    for (let i = 0; i < 8; i++) {
+      const { versionId } = await makeVersion(service, { ...times(2 + i), modelId });
+      await admin.query(`update model_version set status = 'PENDING' where id = $1`, [versionId]);
+      const [, , created] = await Promise.all([
+        setAlias(modelId, versionId),
+        service.app.context.services.versionStorage.sweep(0),
+        createEndpoint(tess, { modelId, followAlias: 'champion' }),
+      ]);
+      await serves(endpointId, versionId);
+      await serves(created.id, versionId);
+    }
+  });
+
   it('keeps what serves while its alias leads to a version that cannot be loaded', async () => {
     const first = await makeVersion(service, times(1));
     const broken = await makeVersion(service, { ...times(2), bytes: new Uint8Array([1, 2, 3]), modelId: first.modelId });
