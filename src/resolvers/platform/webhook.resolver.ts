@@ -148,7 +148,7 @@ export class WebhookResolver {
     @Arg('status', () => WebhookDeliveryStatusEnum, { nullable: true, description: 'Only those that have come so far; all when absent.' })
     status?: keyof typeof WebhookDeliveryStatusEnum,
   ): Promise<object> {
-    const key = { webhookId: webhook.id, status: status ?? null, first: page.first ?? null };
+    const key = { ownerId: webhook.id, first: page.first ?? null, ...(status != null && { equal: { status } }) };
     const result =
       page.after == null
         ? await ctx.loaders.webhookDeliveries.load(key)

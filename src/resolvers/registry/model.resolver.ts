@@ -130,7 +130,7 @@ export class ModelResolver {
     const order = orderBy ?? { field: 'version' as const, direction: OrderDirection.DESC };
     const isFirst = orderBy == null && page.after == null;
     const result = isFirst
-      ? await ctx.loaders.modelVersions.load({ modelId: model.id, first: page.first ?? null })
+      ? await ctx.loaders.modelVersions.load({ ownerId: model.id, first: page.first ?? null })
       : await ctx.run((session) => ctx.services.modelVersions.list(session, { modelId: model.id }, page, order));
     return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
   }

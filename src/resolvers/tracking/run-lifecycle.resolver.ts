@@ -82,7 +82,7 @@ export class RunLifecycleResolver {
   async children(@Root() run: RunType, @Ctx() ctx: RequestContext, @Args(() => PageArgs) page: PageArgs): Promise<object> {
     const result =
       page.after == null
-        ? await ctx.loaders.childRuns.load({ runId: run.id, first: page.first ?? null })
+        ? await ctx.loaders.childRuns.load({ ownerId: run.id, first: page.first ?? null })
         : await ctx.run((session) => moreChildRuns(session, run.id, page));
     return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
   }

@@ -2,15 +2,14 @@ import { Model } from '../../db/entities/registry/model.entity.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
-import type { Page } from '../../db/pagination.js';
 import type { ApprovalDecision, ApprovalStage } from '../../domain/registry/approvals.js';
 import type { EvaluationReport } from '../../domain/registry/evaluation.js';
 import type { Gate } from '../../domain/registry/gate-policy.js';
 import type { GateCheck } from '../../domain/registry/gates.js';
 import type { Stage } from '../../domain/registry/stages.js';
 import { type Batches, newest } from '../platform/batches.js';
+import { firstPages } from '../platform/first-pages.js';
 import { ARTIFACT_COLUMNS, type ArtifactRow } from '../tracking/artifact-rows.js';
-import { firstVersions } from './first-versions.js';
 
 interface GateResultRow {
   id: string;
@@ -84,7 +83,7 @@ export function createRegistryLoaders(batches: Batches) {
     modelAliases: batches.grouped<ModelAliasRow>('model_alias', 'model_id', MODEL_ALIAS, BY_ALIAS),
     modelVersion: batches.byId(ModelVersion),
     /** First pages, highest number first. */
-    modelVersions: batches.of(readFirstVersions),
+    modelVersions: batches.of(firstPages(ModelVersion, 'modelId', { field: 'version', direction: 'DESC' })),
     /** By model. */
     productionVersion: batches.of(readProductionVersions),
     versionAliases: batches.grouped<ModelAliasRow>('model_alias', OF_VERSION, MODEL_ALIAS, BY_ALIAS),
@@ -97,25 +96,6 @@ export function createRegistryLoaders(batches: Batches) {
     versionGates: batches.grouped<GateResultRow>(newest('gate_result', `${OF_VERSION}, gate`, 1), OF_VERSION, GATE_RESULT, 'gate'),
     versionTransitions: batches.grouped<StageTransitionRow>('stage_transition', OF_VERSION, STAGE_TRANSITION, NEWEST_FIRST),
   };
-}
-
-interface ModelVersionsKey {
-  modelId: string;
-  first: number | null;
-}
-
-/** Two statements per page size. */
-async function readFirstVersions(session: Session, keys: readonly ModelVersionsKey[]): Promise<Page<ModelVersion>[]> {
-  const found = new Map<ModelVersionsKey, Page<ModelVersion>>();
-  for (const [first, same] of Map.groupBy(keys, (key) => key.first)) {
-    const pages = await firstVersions(
-      session,
-      same.map(({ modelId }) => modelId),
-      first,
-    );
-    same.forEach((key, i) => found.set(key, pages[i]!));
-  }
-  return keys.map((key) => found.get(key)!);
 }
 
 async function readVersionsOfLogged(session: Session, loggedModelIds: readonly string[]): Promise<ModelVersion[][]> {

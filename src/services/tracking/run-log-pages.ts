@@ -2,7 +2,7 @@ import type { Session } from '../../db/database.js';
 import { checkPageSize, type Page } from '../../db/pagination.js';
 import { sql } from '../../db/sql.js';
 import { badInput } from '../../errors.js';
-import { containsText } from '../platform/search.js';
+import { likePattern } from '../platform/search.js';
 import { LOG_LINE, type LogLine, type LogStream } from './run-log.service.js';
 
 export interface LogPageRequest {
@@ -67,6 +67,6 @@ function conditionOf({ after, before, search, streams }: LogPageRequest): [strin
   if (after != null) terms.push(['seq > ?', after]);
   if (before != null) terms.push(['seq < ?', before]);
   if (streams?.length) terms.push(['stream = any(?::text[])', streams]);
-  if (search) terms.push(['line ilike ?', containsText('search', search).$ilike]);
+  if (search) terms.push(['line ilike ?', likePattern('search', search)]);
   return [terms.map(([term]) => `and ${term}`).join(' '), terms.map(([, value]) => value)];
 }
