@@ -523,6 +523,29 @@ describe('requests that no client sends', () => {
     }
   });
 
+  it('name no host that others would send their token to', async () => {
+    const where = '/0/models/x/artifacts';
+    for (const uri of [
+      'http://evil.example',
+      'HTTPS://evil.example:8080',
+      ' https://evil.example',
+      'ht\ntps://evil.example',
+      'http:evil.example',
+      'mlflow-artifacts://evil.example',
+      'mlflow-artifacts:/\t/evil.example',
+      `https://evil.example/api/2.0/mlflow-artifacts/artifacts/${own.experiment}/${own.run}/artifacts`,
+    ]) {
+      const location = await tess.fails('POST', 'experiments/create', { name: `at ${uri}`, artifact_location: uri });
+      expect(location, uri).toMatchObject({ status: 400, error_code: 'INVALID_PARAMETER_VALUE' });
+      for (const source of [`${uri}${where}`, `${uri}/${folder(own)}`]) {
+        const version = await tess.fails('POST', 'model-versions/create', { name: own.name, source, run_id: own.run });
+        expect(version, source).toMatchObject({ status: 400, error_code: 'INVALID_PARAMETER_VALUE' });
+      }
+    }
+    for (const artifact_location of ['s3://bucket/x', 'mlflow-artifacts:/x', 'mlflow-artifacts:///x'])
+      await tess.post('experiments/create', { name: artifact_location, artifact_location });
+  });
+
   it('at a host of no name make no upload that nobody can send', async () => {
     const path = `/api/2.0/mlflow-artifacts/mpu/create/${folder(own)}`;
     const body = JSON.stringify({ path: 'hosted.bin', num_parts: 1 });

@@ -330,6 +330,23 @@ describe('stages that a client of MLflow sets', () => {
   });
 });
 
+describe('runs', () => {
+  it('that become each other’s parents at once make no circle', async () => {
+    const runs = await Promise.all(Array.from({ length: 3 }, () => mlflow.newRun({ experiment_id: experiment })));
+    for (let round = 0; round < 5; round++) {
+      const nest = (i: number) =>
+        mlflow.send('POST', 'runs/set-tag', { body: { run_id: runs[i], key: 'mlflow.parentRunId', value: runs[(i + 1) % 3] } });
+      await Promise.all([nest(0), nest(1), nest(2)]);
+      const parents = await query<{ id: string; parent: string | null }>(
+        service,
+        'select id, parent_run_id as parent from run where id = any($1)',
+        [runs.map(uuid)],
+      );
+      expect(parents.filter(({ parent }) => parent === null).length).toBeGreaterThan(0);
+    }
+  });
+});
+
 describe('questions that cost', () => {
   it('are answered in bounded time, and others beside them', async () => {
     const run = await mlflow.newRun({ experiment_id: experiment });

@@ -88,6 +88,8 @@ async function setColumn(session: Session, runId: string, change: { name: string
 async function possibleParent(session: Session, runId: string, tag: string): Promise<string | null> {
   const id = fromHexId(tag);
   if (id === null) return null;
+  // One at a time: two runs that become each other's parents at once would not see it.
+  await sql(session.em, `select pg_advisory_xact_lock(hashtextextended('parents of ' || ?, 0))`, [session.tenant]);
   const ancestors = await sql<{ id: string }>(
     session.em,
     `with recursive line as (

@@ -7,6 +7,7 @@ import type { LoggedSource } from '../../../services/registry/sourced-version.se
 import { findPlace, safePath, type Place } from '../artifacts/place.js';
 import type { Call } from '../endpoint.js';
 import { doesNotExist, invalidParameter, MlflowError } from '../errors.js';
+import { namesHost } from '../foreign-host.js';
 import { loggedModelIdOf, runIdOf } from '../ids.js';
 import { findModel, findVersion } from './lookup.js';
 import { fromStage, sourceOf } from './views.js';
@@ -145,6 +146,11 @@ function checkSource(source: string): void {
   if (scheme === '' || scheme === 'file') {
     throw invalidParameter(
       `Invalid model version source: '${source}'. To use a local path as a model version source, the run_id request parameter has to be specified and the local path has to be contained within the artifact directory of the run specified by the run_id.`,
+    );
+  }
+  if (namesHost(source)) {
+    throw invalidParameter(
+      `Invalid model version source: '${source}'. Clients would send their token to its host. Files behind this service are at mlflow-artifacts:/<path>.`,
     );
   }
   const path = freeArtifactPath(source.replace(/^[a-z][a-z0-9+.-]+:\/*/i, '').replace(/[?#].*$/s, ''));

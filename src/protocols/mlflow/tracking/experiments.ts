@@ -5,6 +5,7 @@ import { Role } from '../../../domain/platform/principal.js';
 import { AppError, ErrorCode } from '../../../errors.js';
 import { jsonEndpoint, type Call, type Endpoint } from '../endpoint.js';
 import { doesNotExist, invalidParameter, MlflowError } from '../errors.js';
+import { namesHost } from '../foreign-host.js';
 import { toExperimentId } from '../ids.js';
 import { keyValue, optionalString, repeated, requiredString, string } from '../protobuf-json.js';
 import { checkKey, checkLength } from './checks.js';
@@ -103,6 +104,11 @@ export const experimentEndpoints: Endpoint[] = [
 /** Only clients go there: what matters is that it stays an address when a run's folder is added to it. */
 function checkLocation(location: string): void {
   if (/[#;]/.test(location)) throw invalidParameter("'artifact_location' URL can't include fragments or params.");
+  if (namesHost(location)) {
+    throw invalidParameter(
+      `Artifact location cannot be on a host that clients would send their token to. Given: '${location}'. For this service itself it is mlflow-artifacts:/<path>.`,
+    );
+  }
   if (location.startsWith('runs:')) throw invalidParameter(`Artifact location cannot be a runs:/ URI. Given: '${location}'`);
 }
 
