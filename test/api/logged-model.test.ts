@@ -174,6 +174,14 @@ describe('logged models', () => {
       { id: made },
     );
     expect(loggedModel.deletedAt).not.toBeNull();
+    const { createModel } = await tess.ok<{ createModel: { model: { id: string } } }>(
+      'mutation { createModel(input: { name: "of the deleted", modelType: "TREE", task: OTHER }) { model { id } } }',
+    );
+    const refused = await tess.fails(
+      'mutation ($input: RegisterModelVersionInput!) { registerModelVersion(input: $input) { modelVersion { id } } }',
+      { input: { modelId: createModel.model.id, loggedModelId: made } },
+    );
+    expect(refused.extensions).toMatchObject({ code: 'CONFLICT', field: 'input.loggedModelId' });
   });
 
   it('are found by experiment, name, state and kind, in pages of any order', async () => {

@@ -202,7 +202,8 @@ export class RegisterModelVersionInput {
 
   @Field(() => ID, {
     nullable: true,
-    description: 'A model that a client has logged with its files, through the MLflow protocol. NOT_FOUND when there is none.',
+    description:
+      'A model that a client has logged with its files, through the MLflow protocol. NOT_FOUND when there is none; CONFLICT when it was deleted, or has no MLmodel file.',
   })
   loggedModelId?: string | null;
 

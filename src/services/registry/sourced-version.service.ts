@@ -80,6 +80,10 @@ export class SourcedVersionService {
         const { loggedModelId } = logged;
         const model = await session.em.findOne(LoggedModel, { id: loggedModelId, tenant: session.tenant });
         if (!model) throw notFound('logged model', loggedModelId);
+        if (model.state === 'DELETED') {
+          const details = { field: 'input.loggedModelId', expected: 'one in use', got: `one deleted ${model.deletedAt?.toISOString()}` };
+          throw conflict(`Logged model "${model.name}" was deleted.`, details);
+        }
         const folder = { owner: { loggedModelId }, path: '' };
         return { uri: `models:/m-${toHexId(loggedModelId)}`, runId: model.runId, loggedModelId, folder };
       }
