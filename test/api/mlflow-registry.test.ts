@@ -182,6 +182,16 @@ describe('model versions', () => {
   const name = 'versions';
   let first: string;
 
+  it('made of one logged model at once are all told by its tag', async () => {
+    const id = await logModel({ MLmodel: SKLEARN });
+    const names = ['at-once-1', 'at-once-2', 'at-once-3', 'at-once-4'];
+    for (const one of names) await create(one);
+    await Promise.all(names.map((one) => register(one, { source: `models:/${id}`, model_id: id })));
+    const { model } = await ok<{ model: { info: { tags: { key: string; value: string }[] } } }>('GET', `logged-models/${id}`);
+    const told = JSON.parse(model.info.tags.find(({ key }) => key === 'mlflow.modelVersions')!.value) as { name: string }[];
+    expect(told.map(({ name: of }) => of).sort()).toEqual(names);
+  });
+
   it('are made of a logged model’s files, with what their MLmodel says', async () => {
     await create(name);
     first = await logModel({ MLmodel: `${SKLEARN}${SIGNATURE('a', 'b')}`, 'model.pkl': 'not looked into' });

@@ -50,3 +50,17 @@ export function parseList(text: string | null | undefined): unknown[] {
     return [];
   }
 }
+
+/** That list with one entry more, as JSON; the oldest go where it grows too long. */
+export function addToList(before: string | null, entry: unknown, maxLength: number): string {
+  const kept: string[] = [];
+  let length = 0;
+  for (const item of [...parseList(before), entry].reverse()) {
+    const json = spacedJson(item);
+    // What stands between two of them, or around all, is two characters each.
+    length += json.length + 2;
+    if (kept.length > 0 && length > maxLength) break;
+    kept.push(json);
+  }
+  return `[${kept.reverse().join(', ')}]`;
+}

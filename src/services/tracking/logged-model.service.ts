@@ -127,6 +127,12 @@ export class LoggedModelService {
     audit(session, 'setLoggedModelTags', { type: 'loggedModel', id }, { tags: before }, { tags: model.tags });
   }
 
+  /** Makes a tag's new value of its old one (null for none), one caller after the other. */
+  async changeTag(session: Session, id: string, key: string, change: (before: string | null) => string): Promise<void> {
+    const { tags } = await this.locked(session, id);
+    await this.setTags(session, id, [{ key, value: change(Object.hasOwn(tags, key) ? tags[key]! : null) }]);
+  }
+
   /** NOT_FOUND when it has no such tag. */
   async deleteTag(session: Session, id: string, key: string): Promise<void> {
     const model = await this.locked(session, id);

@@ -11,7 +11,7 @@ import { doesNotExist, invalidParameter, refusedState } from '../errors.js';
 import { toModelId } from '../ids.js';
 import { atMost, offsetOf, pageOf } from '../pages.js';
 import { boolean, keyValue, optionalString, repeated, requiredString, string } from '../protobuf-json.js';
-import { parseList, spacedJson } from '../python-json.js';
+import { addToList } from '../python-json.js';
 import { queryOf } from '../query.js';
 import { safePath } from '../artifacts/place.js';
 import { checkTag, findModel, findVersion, showVersion } from './lookup.js';
@@ -27,6 +27,8 @@ const DEFAULT_RESULTS = 10_000;
 const NEWEST_FIRST: OrderKey<'attribute'>[] = [{ entity: 'attribute', key: 'last_updated_timestamp', direction: 'DESC' }];
 /** Tag of a logged model that names the versions made of it. */
 const VERSIONS_TAG = 'mlflow.modelVersions';
+/** As long as a tag of a logged model may be. */
+const MAX_LIST_LENGTH = 100_000;
 
 export const versionEndpoints: Endpoint[] = [
   jsonEndpoint(
@@ -183,9 +185,7 @@ export const versionEndpoints: Endpoint[] = [
 
 /** As MLflow's server does it, so that its client finds the versions of a logged model. */
 async function linkLoggedModel(call: Call, session: Session, loggedModelId: string, name: string, version: number): Promise<void> {
-  const { tags } = await call.services.loggedModels.get(session, loggedModelId);
-  const entry = { name, version };
-  await call.services.loggedModels.setTags(session, loggedModelId, [
-    { key: VERSIONS_TAG, value: spacedJson([...parseList(tags[VERSIONS_TAG]), entry]) },
-  ]);
+  await call.services.loggedModels.changeTag(session, loggedModelId, VERSIONS_TAG, (before) =>
+    addToList(before, { name, version }, MAX_LIST_LENGTH),
+  );
 }

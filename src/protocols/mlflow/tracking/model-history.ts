@@ -1,5 +1,5 @@
 import { invalidParameter } from '../errors.js';
-import { isDeep, parseList, spacedJson } from '../python-json.js';
+import { addToList, isDeep } from '../python-json.js';
 import { MAX_TAG_VALUE_LENGTH } from './checks.js';
 
 /** Where MLflow keeps, as a list in JSON, which models a run logged. */
@@ -37,9 +37,7 @@ export function modelEntry(text: string): Json {
 
 /** The history with one model more; the oldest go where it grows too long for a tag. */
 export function addToModelHistory(before: string | null, entry: Json): string {
-  const entries = [...parseList(before), entry];
-  while (entries.length > 1 && spacedJson(entries).length > MAX_TAG_VALUE_LENGTH) entries.shift();
-  const history = spacedJson(entries);
+  const history = addToList(before, entry, MAX_TAG_VALUE_LENGTH);
   if (history.length > MAX_TAG_VALUE_LENGTH)
     throw invalidParameter(`The model info is longer than the ${MAX_TAG_VALUE_LENGTH} characters of a tag.`);
   return history;
