@@ -280,6 +280,27 @@ describe('garbage that somebody still wants', () => {
     expect(await fileCall('GET', `${id}/models/${model}/artifacts/f.txt`)).toBe(200);
   });
 
+  it('takes the parts of an upload that was never completed along', async () => {
+    const run = await mlflow.newRun({ experiment_id: experiment });
+    const model = await newLoggedModel();
+    const addresses: string[] = [];
+    for (const place of [run, `models/${model}`]) {
+      const { body } = await mlflow.send<{ credentials: { url: string }[] }>(
+        'POST',
+        `${PROXY}/mpu/create/${experiment}/${place}/artifacts`,
+        { body: { path: 'never', num_parts: 2 } },
+      );
+      addresses.push(body.credentials[0]!.url);
+    }
+    const sent = () => Promise.all(addresses.map(async (url) => (await fetch(url, { method: 'PUT', body: 'x' })).status));
+    expect(await sent()).toEqual([200, 200]);
+    await mlflow.post('runs/delete', { run_id: run });
+    await mlflow.ok('DELETE', `logged-models/${model}`);
+    await collect({ experimentIds: [uuid(experiment)] });
+    expect(await sent()).toEqual([404, 404]);
+    expect(await query(service, `select object_key from staged_object where object_key like '%never'`)).toEqual([]);
+  });
+
   it('is not what is logged while a run is deleted, restored and collected', async () => {
     const { experiment_id: id } = await mlflow.post<{ experiment_id: string }>('experiments/create', { name: 'storm' });
     const run = await mlflow.newRun({ experiment_id: id });

@@ -121,6 +121,21 @@ export async function deleteChunk(session: Session, table: 'metric_point' | 'run
   return deleted?.rows ?? 0;
 }
 
+/** An upload in parts that nobody has completed: the object store holds them beside its files. */
+export interface OpenUpload {
+  objectKey: string;
+  storeUploadId: string;
+}
+
+/** Those to a run or logged model; their rows go with its row. */
+export function openUploads(session: Session, ownerId: string): Promise<OpenUpload[]> {
+  return sql(
+    session.em,
+    `select object_key as "objectKey", store_upload_id as "storeUploadId" from direct_upload where tenant = ? and (run_id = ? or logged_model_id = ?)`,
+    [session.tenant, ownerId, ownerId],
+  );
+}
+
 /** The row of a run and all that hangs on it; returns the keys of files that no row names any more. */
 export async function deleteRunRow(session: Session, runId: string): Promise<string[]> {
   const own = `select id from job where tenant = ? and run_id = ? and kind in ('TRAINING', 'RUN_ARCHIVE')`;

@@ -25,6 +25,8 @@ import {
   type GarbageScope,
   lockDeletedModel,
   lockDeletedRun,
+  type OpenUpload,
+  openUploads,
   versionsFromModel,
   versionsFromRun,
 } from './garbage-rows.js';
@@ -51,6 +53,13 @@ interface Tally {
   metricPoints: number;
   logLines: number;
   files: number;
+}
+
+/** What the store still holds of a thing whose rows are gone. */
+interface Removed {
+  keys: string[];
+  uploads: OpenUpload[];
+  counted: 'runs' | 'loggedModels' | 'experiments';
 }
 
 interface Dependencies {
@@ -165,9 +174,10 @@ class Collection {
       // Somebody may have registered one while its points went.
       const versions = await versionsFromRun(session, id);
       if (versions.length > 0) return this.keep({ ...candidate, type: 'run', reason: cameFrom(versions) });
+      const uploads = await openUploads(session, id);
       const keys = await deleteRunRow(session, id);
       audit(session, 'collectRun', { type: 'run', id }, { name: candidate.name, files: keys.length }, null);
-      return { keys, counted: 'runs' };
+      return { keys, uploads, counted: 'runs' };
     });
   }
 
@@ -176,9 +186,10 @@ class Collection {
       if (!(await lockDeletedModel(session, candidate.id, this.scope.deletedBefore))) return null;
       const versions = await versionsFromModel(session, candidate.id);
       if (versions.length > 0) return this.keep({ ...candidate, type: 'loggedModel', reason: cameFrom(versions) });
+      const uploads = await openUploads(session, candidate.id);
       const keys = await deleteModelRow(session, candidate.id);
       audit(session, 'collectLoggedModel', { type: 'loggedModel', id: candidate.id }, { name: candidate.name, files: keys.length }, null);
-      return { keys, counted: 'loggedModels' };
+      return { keys, uploads, counted: 'loggedModels' };
     });
   }
 
@@ -187,7 +198,7 @@ class Collection {
       const reason = await deleteExperimentRow(session, candidate.id, this.scope.deletedBefore);
       if (reason !== null) return this.keep({ ...candidate, type: 'experiment', reason });
       audit(session, 'collectExperiment', { type: 'experiment', id: candidate.id }, { name: candidate.name }, null);
-      return { keys: [], counted: 'experiments' };
+      return { keys: [], uploads: [], counted: 'experiments' };
     });
   }
 
@@ -205,9 +216,7 @@ class Collection {
   }
 
   /** Rows go in one transaction with the promise that their files follow; a crash in between leaves the files to the sweeper. */
-  private async remove(
-    work: (session: Session) => Promise<{ keys: string[]; counted: 'runs' | 'loggedModels' | 'experiments' } | null>,
-  ): Promise<void> {
+  private async remove(work: (session: Session) => Promise<Removed | null>): Promise<void> {
     const removed = await this.run.write(async (session) => {
       const done = await work(session);
       if (!done) return null;
@@ -218,6 +227,10 @@ class Collection {
     if (!removed) return;
     this.tally[removed.counted] += 1;
     this.tally.files += removed.keys.length;
+    for (const { objectKey, storeUploadId } of removed.uploads) {
+      await this.deps.objects.abortParts(objectKey, storeUploadId);
+      await this.deps.staged.discard(objectKey);
+    }
     for (let from = 0; from < removed.keys.length; from += FILES_AT_ONCE) {
       await Promise.all(removed.keys.slice(from, from + FILES_AT_ONCE).map((key) => this.deps.staged.discard(key)));
     }
