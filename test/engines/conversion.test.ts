@@ -95,6 +95,29 @@ async function predict(version: Version, name: string, rows: object[]): Promise<
   return answer.outputs;
 }
 
+/** An endpoint that follows an alias of the version, which cannot be deployed yet. */
+async function followedBy(version: Version, name: string): Promise<string> {
+  const { modelVersion } = await tess.ok<{ modelVersion: { model: { id: string } } }>(
+    'query ($id: ID!) { modelVersion(id: $id) { model { id } } }',
+    { id: version.id },
+  );
+  const modelId = modelVersion.model.id;
+  await tess.ok('mutation ($input: SetModelAliasInput!) { setModelAlias(input: $input) { modelAlias { id } } }', {
+    input: { modelId, modelVersionId: version.id, alias: 'champion' },
+  });
+  const { createEndpoint } = await tess.ok<{ createEndpoint: { endpoint: { id: string } } }>(
+    'mutation ($input: CreateEndpointInput!) { createEndpoint(input: $input) { endpoint { id } } }',
+    { input: { name, modelId, followAlias: 'champion' } },
+  );
+  expect(await problemOf(createEndpoint.endpoint.id)).toContain('has no model.onnx');
+  return createEndpoint.endpoint.id;
+}
+
+async function problemOf(endpointId: string): Promise<string | null> {
+  const query = 'query ($id: ID!) { endpoint(id: $id) { followProblem } }';
+  return (await tess.ok<{ endpoint: { followProblem: string | null } }>(query, { id: endpointId })).endpoint.followProblem;
+}
+
 const expectClose = (got: number[], wanted: number[]) => {
   expect(got).toHaveLength(wanted.length);
   for (const [i, value] of got.entries())
@@ -126,9 +149,10 @@ it.each([
   expectClose(outputs.at(-1)!.data, script.answers[name]!.flat());
 });
 
-it('a model of named columns says that it needs a sample, and is converted with a dataset', async () => {
+it('a model of named columns says that it needs a sample, and is converted with a dataset, and who waited for it serves it', async () => {
   const first = await converted('cars');
   expect(first.conversion).toMatchObject({ state: 'NEEDS_SAMPLE', problem: expect.stringContaining('sampleDatasetId') });
+  const endpointId = await followedBy(first, 'waits-for-cars');
   const datasetId = await registerDataset(tess, { name: 'cars', path: vegaPath('cars.json') });
   await tess.ok('mutation ($input: ConvertModelVersionInput!) { convertModelVersion(input: $input) { job { id } } }', {
     input: { modelVersionId: first.id, sampleDatasetId: datasetId },
@@ -138,6 +162,7 @@ it('a model of named columns says that it needs a sample, and is converted with 
   expect(version.signature!.inputs.map(({ name }) => name)).toEqual(['Horsepower', 'Weight_in_lbs', 'Origin']);
   const rows = script.rows.cars.map(({ Horsepower, Weight_in_lbs, Origin }) => ({ Horsepower, Weight_in_lbs, Origin }));
   expectClose((await predict(version, 'cars', rows))[0]!.data, script.answers['cars'] as number[]);
+  await expect.poll(() => problemOf(endpointId), { timeout: 20_000 }).toBeNull();
 });
 
 it('a model that fails on what it does not know is not served, and its state says why', async () => {
