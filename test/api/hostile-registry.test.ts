@@ -240,6 +240,31 @@ describe('files that several clients handle at once', () => {
   });
 });
 
+describe('one part that is sent several times at once', () => {
+  it('is one of them', async () => {
+    const run = await mlflow.newRun({ experiment_id: experiment });
+    const at = (verb: string) => `${PROXY}/mpu/${verb}/${experiment}/${run}/artifacts`;
+    for (let round = 0; round < 10; round++) {
+      const { body } = await mlflow.send<{ upload_id: string; credentials: { url: string }[] }>('POST', at('create'), {
+        body: { path: `raced-${round}`, num_parts: 1 },
+      });
+      const sent = await Promise.all(
+        Array.from({ length: 5 }, async (_, i) => {
+          const response = await fetch(body.credentials[0]!.url, { method: 'PUT', body: `content ${i}` });
+          return response.headers.get('etag') ?? '';
+        }),
+      );
+      let completed = 0;
+      for (const etag of new Set(sent)) {
+        const parts = [{ part_number: 1, etag }];
+        const given = { body: { path: `raced-${round}`, upload_id: body.upload_id, parts } };
+        if ((await mlflow.send('POST', at('complete'), given)).status === 200) completed += 1;
+      }
+      expect(completed, `round ${round}`).toBe(1);
+    }
+  });
+});
+
 describe('garbage that somebody still wants', () => {
   it('is not a model whose experiment is restored while it is collected', async () => {
     const { experiment_id: id } = await mlflow.post<{ experiment_id: string }>('experiments/create', { name: 'restored in time' });

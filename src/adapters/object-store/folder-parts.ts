@@ -13,6 +13,8 @@ const PART = /^(\d{5})-([0-9a-f]{32})$/;
 
 /** Uploads in parts in a folder: one folder per upload, one file per part, named by its number and its MD5. */
 export class FolderParts {
+  private readonly turns = new Map<string, Promise<void>>();
+
   constructor(private readonly root: string) {}
 
   async prepare(): Promise<void> {
@@ -46,9 +48,11 @@ export class FolderParts {
       await pipeline(content, new Meter(maxBytes), hashing, createWriteStream(partial));
       const etag = md5.digest('hex');
       const name = `${String(partNumber).padStart(5, '0')}-${etag}`;
-      await rename(partial, join(folder, name));
-      for (const other of await readdir(folder))
-        if (other !== name && other.startsWith(name.slice(0, 6))) await rm(join(folder, other), { force: true });
+      await this.inTurn(uploadId, async () => {
+        await rename(partial, join(folder, name));
+        for (const other of await readdir(folder))
+          if (other !== name && other.startsWith(name.slice(0, 6))) await rm(join(folder, other), { force: true });
+      });
       return etag;
     } catch (error) {
       await rm(partial, { force: true });
@@ -56,6 +60,16 @@ export class FolderParts {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw absentUpload(uploadId, error);
       throw error;
     }
+  }
+
+  /** One after the other within an upload: of one part that is sent twice at once, each would take the other away. */
+  private async inTurn(uploadId: string, work: () => Promise<void>): Promise<void> {
+    const turn = (this.turns.get(uploadId) ?? Promise.resolve()).then(work);
+    const over = turn.catch(() => undefined);
+    this.turns.set(uploadId, over);
+    await turn.finally(() => {
+      if (this.turns.get(uploadId) === over) this.turns.delete(uploadId);
+    });
   }
 
   async parts(uploadId: string): Promise<StoredPart[]> {
