@@ -49,6 +49,16 @@ interface Point {
   value: number | string;
 }
 
+interface Curves {
+  places: number[];
+  series: {
+    run: { id: string };
+    values: (number | string | null)[];
+    lows: (number | string | null)[];
+    highs: (number | string | null)[];
+  }[];
+}
+
 async function history(key: string, maxPoints: number): Promise<Point[]> {
   const { run } = await tess.ok<{ run: { metricHistory: Point[] } }>(
     'query ($id: ID!, $key: String!, $n: Int!) { run(id: $id) { metricHistory(key: $key, maxPoints: $n) { step value } } }',
@@ -118,6 +128,34 @@ describe('the history of a long metric', () => {
     expect(runs.nodes[0]?.a).toHaveLength(2);
     expect(runs.nodes[0]?.b.length).toBeLessThanOrEqual(10);
     expect(service.statements.filter((text) => /metric_/.test(text)).length).toBeLessThan(8);
+  });
+
+  it('is compared by the points that show it, beside one that is read whole', async () => {
+    const { run } = await tess.ok<{ run: { experiment: { id: string } } }>('query ($id: ID!) { run(id: $id) { experiment { id } } }', {
+      id: runId,
+    });
+    const short = await newRun(run.experiment.id);
+    await tess.ok('mutation ($input: LogMetricsInput!) { logMetrics(input: $input) { addedCount } }', {
+      input: { runId: short, metrics: [100_000, 300_000].map((step) => ({ key: 'wave', step, value: step })) },
+    });
+    service.statements.length = 0;
+    const { compareRuns } = await tess.ok<{ compareRuns: { curves: Curves[] } }>(
+      'query ($ids: [ID!]!) { compareRuns(input: { runIds: $ids }) { curves(metricKeys: ["rare", "wave"], maxPoints: 150) { places series { run { id } values lows highs } } } }',
+      { ids: [short, runId] },
+    );
+    expect(service.statements.filter((text) => /metric_/.test(text)).length).toBeLessThan(12);
+    const [rare, wave] = compareRuns.curves;
+    expect(rare?.series.map(({ values }) => values.filter((value) => value !== null).length)).toEqual([0, 150]);
+    expect(wave?.series.map(({ run: { id } }) => id)).toEqual([short, runId]);
+    const [whole, long] = wave!.series;
+    expect(whole?.values.filter((value) => value !== null)).toEqual([100_000, 300_000]);
+    // The long one ends at 250,000 of 300,000 steps, and has a value in each of the stretches before.
+    const filled = wave!.places.filter((_place, i) => long!.values[i] !== null);
+    expect(filled.length).toBeGreaterThanOrEqual(125);
+    expect(filled.length).toBeLessThanOrEqual(126);
+    const peak = long!.highs.indexOf(99);
+    expect(wave!.places[peak - 1]! < 123_457 && 123_457 <= wave!.places[peak]!).toBe(true);
+    expect(long!.highs.filter((value) => value === 'Infinity')).toHaveLength(1);
   });
 
   it('is made into blocks once by readers at the same time', async () => {

@@ -29,7 +29,7 @@ export class RunComparisonResolver {
 
   @FieldResolver(() => [MetricCurves], {
     description:
-      'Courses of metrics on one axis for all runs. With more than `maxPoints` points the axis is parted into equal stretches in the database, each with its last, smallest and largest value.',
+      'Courses of metrics on one axis for all runs. With more than `maxPoints` points the axis is parted into equal stretches in the database, each with its last, smallest and largest value. Of long histories, from 65,536 points on, those points take part that `metricHistory` would show.',
   })
   curves(
     @Root() { runs }: RunComparison,

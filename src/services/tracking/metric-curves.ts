@@ -1,5 +1,6 @@
 import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
+import { thinLong } from './metric-history.js';
 
 export type CurveAxis = 'STEP' | 'TIME';
 
@@ -22,8 +23,8 @@ export interface MetricCurves {
 }
 
 interface Row {
-  key: string;
-  runId: string;
+  /** Which history: all keys of the first run, then of the next. */
+  n: number;
   bucket: number;
   place: number;
   value: number;
@@ -37,9 +38,13 @@ const PLACE: Record<CurveAxis, string> = {
   TIME: `date_part('epoch', m.logged_at - r.started_at)`,
 };
 
+/** Of a long history, points for each stretch of the axis: so many that each holds an extreme of its own points. */
+const POINTS_PER_STRETCH = 6;
+
 /**
  * Courses of metrics over several runs on one axis. With more points than `maxPoints` the axis is parted into as many equal stretches, and
- * each run has one value per stretch with the least and the greatest beside it, so that peaks stay visible; all in the database.
+ * each run has one value per stretch with the least and the greatest beside it, so that peaks stay visible; all in the database. Histories that are too long to be read whole take part with the points that show them, their
+ * extremes among them.
  */
 export async function metricCurves(
   session: Session,
@@ -48,29 +53,44 @@ export async function metricCurves(
   axis: CurveAxis,
   maxPoints: number,
 ): Promise<MetricCurves[]> {
+  const histories = runIds.flatMap((runId) => keys.map((key) => ({ runId, key, maxPoints: POINTS_PER_STRETCH * maxPoints })));
+  const thinned = await thinLong(session, histories);
+  const numbered = histories.map((history, n) => ({ ...history, n, keyNumber: keys.indexOf(history.key) }));
+  const whole = numbered.filter(({ n }) => thinned[n] === null);
+  const shown = numbered.flatMap(({ n, keyNumber, runId }) => [...(thinned[n] ?? [])].map((seq) => ({ n, keyNumber, runId, seq })));
+  const columns = `h.n, h.k, m.value, m.logged_at, m.seq, ${PLACE[axis]} as place`;
+  // Grouped by numbers: by keys and ids it takes twice as long.
   const rows = await sql<Row>(
     session.em,
     `with points as not materialized (
-       select m.key, m.run_id, m.value, m.logged_at, m.seq, ${PLACE[axis]} as place
-       from metric_point m join run r on r.tenant = m.tenant and r.id = m.run_id
-       where m.tenant = ? and m.run_id = any(?::uuid[]) and m.key = any(?::text[])),
-     spans as (select key, min(place) as low, max(place) as high, count(*) as points from points group by key)
-     select p.key, p.run_id as "runId", b.bucket, max(p.place) as place,
+       select ${columns} from unnest(?::int[], ?::int[], ?::uuid[], ?::text[]) as h(n, k, run_id, key)
+         join metric_point m on m.run_id = h.run_id and m.key = h.key join run r on r.tenant = m.tenant and r.id = m.run_id where m.tenant = ?
+       union all
+       select ${columns} from unnest(?::int[], ?::int[], ?::uuid[], ?::bigint[]) as h(n, k, run_id, seq)
+         join metric_point m on m.run_id = h.run_id and m.seq = h.seq join run r on r.tenant = m.tenant and r.id = m.run_id where m.tenant = ?),
+     spans as (select k, min(place) as low, max(place) as high, count(*) as points from points group by k)
+     select p.n, b.bucket, max(p.place) as place,
        (max(array[p.place, date_part('epoch', p.logged_at), p.seq::float8, p.value]))[4] as value,
        min(p.value) filter (where p.value <> 'NaN') as low, max(p.value) filter (where p.value <> 'NaN') as high
-     from points p join spans s using (key),
+     from points p join spans s using (k),
        lateral (select case when s.points <= ? or s.high = s.low then p.place
          else least(floor((p.place - s.low) / (s.high - s.low) * ?), ? - 1) end as bucket) b
-     group by p.key, p.run_id, b.bucket order by p.key, b.bucket`,
-    [session.tenant, runIds, keys, maxPoints, maxPoints, maxPoints],
+     group by p.n, b.bucket order by b.bucket`,
+    [
+      ...[whole.map(({ n }) => n), whole.map(({ keyNumber }) => keyNumber), whole.map(({ runId }) => runId), whole.map(({ key }) => key)],
+      session.tenant,
+      ...[shown.map(({ n }) => n), shown.map(({ keyNumber }) => keyNumber), shown.map(({ runId }) => runId), shown.map(({ seq }) => seq)],
+      session.tenant,
+      ...[maxPoints, maxPoints, maxPoints],
+    ],
   );
-  const byKey = Map.groupBy(rows, ({ key }) => key);
-  return keys.map((key) => curvesOf(key, axis, runIds, byKey.get(key) ?? []));
+  const byKey = Map.groupBy(rows, ({ n }) => keys[n % keys.length]!);
+  return keys.map((key) => curvesOf(key, axis, runIds, keys.length, byKey.get(key) ?? []));
 }
 
-function curvesOf(key: string, axis: CurveAxis, runIds: readonly string[], rows: readonly Row[]): MetricCurves {
+function curvesOf(key: string, axis: CurveAxis, runIds: readonly string[], keyCount: number, rows: readonly Row[]): MetricCurves {
   const stretches = [...Map.groupBy(rows, ({ bucket }) => bucket).values()];
-  const indexes = stretches.map((stretch) => new Map(stretch.map((row) => [row.runId, row])));
+  const indexes = stretches.map((stretch) => new Map(stretch.map((row) => [runIds[Math.floor(row.n / keyCount)], row])));
   return {
     key,
     axis,

@@ -34,18 +34,13 @@ export async function readHistories(session: Session, keys: readonly HistoryKey[
   for (const { maxPoints } of keys) {
     if (maxPoints < 2 || maxPoints > MAX_POINTS) throw badInput('maxPoints', `an integer from 2 to ${MAX_POINTS}`, maxPoints);
   }
-  const states = await readStates(session, keys);
+  const long = await thinLong(session, keys);
   const chosen = new Map<HistoryKey, Iterable<number>>();
   const direct: HistoryKey[] = [];
   for (const [i, history] of keys.entries()) {
-    const { lastSeq, width, nextSeq } = states[i]!;
-    if (lastSeq === null) chosen.set(history, []);
-    else {
-      const summary = width === null || nextSeq === null ? null : { width, nextSeq };
-      const seqs = await readLong(session, history, lastSeq, summary);
-      if (seqs) chosen.set(history, seqs);
-      else direct.push(history);
-    }
+    const seqs = long[i];
+    if (seqs) chosen.set(history, seqs);
+    else direct.push(history);
   }
   for (let i = 0; i < direct.length; i += HISTORIES_PER_STATEMENT) {
     const some = direct.slice(i, i + HISTORIES_PER_STATEMENT);
@@ -56,6 +51,18 @@ export async function readHistories(session: Session, keys: readonly HistoryKey[
     session,
     keys.map((history) => ({ runId: history.runId, seqs: [...chosen.get(history)!] })),
   );
+}
+
+/** Sequence numbers of the points that show each history, at most `maxPoints`; null for one that is short enough to be read whole. */
+export async function thinLong(session: Session, keys: readonly HistoryKey[]): Promise<(ReadonlySet<number> | null)[]> {
+  const states = await readStates(session, keys);
+  const found: (ReadonlySet<number> | null)[] = [];
+  for (const [i, history] of keys.entries()) {
+    const { lastSeq, width, nextSeq } = states[i]!;
+    const summary = width === null || nextSeq === null ? null : { width, nextSeq };
+    found.push(lastSeq === null ? new Set() : await readLong(session, history, lastSeq, summary));
+  }
+  return found;
 }
 
 async function readStates(session: Session, keys: readonly HistoryKey[]): Promise<State[]> {
@@ -69,7 +76,6 @@ async function readStates(session: Session, keys: readonly HistoryKey[]): Promis
   );
 }
 
-/** The points to show of a long history; null for one that is short enough to be read whole. */
 async function readLong(
   session: Session,
   { runId, key, maxPoints }: HistoryKey,
