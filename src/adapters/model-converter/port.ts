@@ -16,6 +16,6 @@ export interface ConversionRequest {
  */
 export interface ModelConverter {
   /** What keeps it from converting at all, as a sentence that says what to do; null when it can. */
-  problem(): string | null;
+  problem(): Promise<string | null>;
   convert(request: ConversionRequest, signal: AbortSignal): Promise<ConversionOutcome>;
 }

@@ -1,8 +1,9 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { chmod, copyFile, cp, lstat, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { type ConversionOutcome, conversionOutcomeSchema } from '../../domain/registry/conversion.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { ConversionRequest, ModelConverter } from './port.js';
@@ -14,10 +15,12 @@ export interface PythonConverterOptions {
   maxMemoryBytes: number;
 }
 
+const runToEnd = promisify(execFile);
 const PACKAGE_DIR = fileURLToPath(new URL('../../../python/', import.meta.url));
 const MAX_RESULT_BYTES = 1024 ** 2;
 const MAX_FILE_BYTES = 4 * 1024 ** 3;
 const COMPLAINT_CHARACTERS = 2_000;
+const LOOK_MS = 10_000;
 /** Of the system, read-only: libraries that an interpreter loads. */
 const SYSTEM_FOLDERS = ['/usr', '/lib', '/lib64', '/bin', '/etc/ld.so.cache', '/etc/ssl/openssl.cnf'];
 
@@ -31,18 +34,18 @@ export class PythonModelConverter implements ModelConverter {
 
   constructor(private readonly options: PythonConverterOptions) {}
 
-  problem(): string | null {
+  async problem(): Promise<string | null> {
     const { pythonPath, sandbox } = this.options;
     if (!pythonPath)
       return 'No Python is set up to convert models: install python/ of this service with the extra of your framework, and set PYTHON_PATH.';
-    if (sandbox === 'bubblewrap' && !runs('bwrap', ['--version']))
+    if (sandbox === 'bubblewrap' && !(await runs('bwrap', ['--version'])))
       return 'Conversion needs bubblewrap, which keeps a model from reaching anything else: install it (Debian: apt-get install bubblewrap), or set CONVERSION_SANDBOX=process where only your own models are converted.';
-    if (!runs(pythonPath, ['-c', 'pass'])) return `PYTHON_PATH does not run: ${pythonPath}.`;
+    if (!(await runs(pythonPath, ['-c', 'pass']))) return `PYTHON_PATH does not run: ${pythonPath}.`;
     return null;
   }
 
   async convert(request: ConversionRequest, signal: AbortSignal): Promise<ConversionOutcome> {
-    const problem = this.problem();
+    const problem = await this.problem();
     if (problem) throw new AppError(ErrorCode.UNAVAILABLE, problem);
     const folder = await mkdtemp(join(tmpdir(), 'matih-conversion-'));
     try {
@@ -66,8 +69,8 @@ export class PythonModelConverter implements ModelConverter {
   }
 
   /** Ends when the process has; gives the end of what it wrote to stderr. */
-  private run(folder: string, inside: string, signal: AbortSignal): Promise<string> {
-    const [command, ...args] = this.commandLine(folder, inside);
+  private async run(folder: string, inside: string, signal: AbortSignal): Promise<string> {
+    const [command, ...args] = await this.commandLine(folder, inside);
     return new Promise((resolve, reject) => {
       // In a group of its own, so that what it starts ends with it.
       const child = spawn(command!, args, {
@@ -98,14 +101,14 @@ export class PythonModelConverter implements ModelConverter {
     });
   }
 
-  private commandLine(folder: string, inside: string): string[] {
+  private async commandLine(folder: string, inside: string): Promise<string[]> {
     const { pythonPath = '', sandbox, maxMemoryBytes } = this.options;
     const packageDir = sandbox === 'bubblewrap' ? '/package' : PACKAGE_DIR;
     const limits = `ulimit -v ${Math.ceil(maxMemoryBytes / 1024)} && ulimit -f ${MAX_FILE_BYTES / 512} && ulimit -c 0 && exec "$@"`;
     const start = `import sys; sys.path.insert(0, ${JSON.stringify(packageDir)}); from matih_ml.conversion.__main__ import main; main(sys.argv[1], sys.argv[2])`;
     const python = ['/bin/sh', '-c', limits, 'sh', pythonPath, '-I', '-c', start, `${inside}/request.json`, `${inside}/result.json`];
     if (sandbox === 'process') return python;
-    const readable = [...SYSTEM_FOLDERS, ...this.interpreterFolders()].flatMap((path) => ['--ro-bind-try', path, path]);
+    const readable = [...SYSTEM_FOLDERS, ...(await this.interpreterFolders())].flatMap((path) => ['--ro-bind-try', path, path]);
     const own = ['--ro-bind', PACKAGE_DIR, '/package', '--bind', folder, '/work', '--chdir', '/work'];
     return [
       'bwrap',
@@ -129,21 +132,22 @@ export class PythonModelConverter implements ModelConverter {
   }
 
   /** Where the interpreter and its packages are. */
-  private interpreterFolders(): string[] {
+  private async interpreterFolders(): Promise<string[]> {
     const script =
       'import json, os, sys; print(json.dumps([sys.prefix, sys.base_prefix, os.path.dirname(os.path.realpath(sys.executable))]))';
-    this.prefixes ??= JSON.parse(execFileSync(this.options.pythonPath ?? '', ['-I', '-c', script], { encoding: 'utf8' })) as string[];
+    if (!this.prefixes) {
+      const { stdout } = await runToEnd(this.options.pythonPath ?? '', ['-I', '-c', script], { timeout: LOOK_MS });
+      this.prefixes = JSON.parse(stdout) as string[];
+    }
     return this.prefixes;
   }
 }
 
-function runs(command: string, args: string[]): boolean {
-  try {
-    execFileSync(command, args, { stdio: 'ignore', timeout: 10_000 });
-    return true;
-  } catch {
-    return false;
-  }
+async function runs(command: string, args: string[]): Promise<boolean> {
+  return runToEnd(command, args, { timeout: LOOK_MS }).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** A link of its making would lead out of its folder. */

@@ -95,7 +95,7 @@ export class ConversionService {
       for (const file of files) await this.fetch(file, modelDir, run.signal);
       run.progress(0.3, 'Converting');
       const outputPath = join(folder, 'model.onnx');
-      const problem = converter.problem();
+      const problem = await converter.problem();
       const sample = await this.sampleRows(run);
       const outcome: ConversionOutcome | { state: 'NOT_CONFIGURED'; reason: string } = problem
         ? { state: 'NOT_CONFIGURED', reason: problem }
