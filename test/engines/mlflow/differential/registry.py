@@ -76,7 +76,7 @@ def models(api: Server) -> None:
 
 
 def versions(api: Server) -> None:
-    home = api.new_experiment("registry")
+    home = api.new_experiment("registry versions")
     run = api.new_run(home, run_name="source")
     model = api.post("logged-models", experiment_id=home, name="logged", source_run_id=run).at("model.info.model_id")
     api.post("registered-models/create", name="ver")
