@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Config } from '../config.js';
+import { ArchiveExportService } from '../services/exchange/archive-export.service.js';
+import { ArchiveImportService } from '../services/exchange/archive-import.service.js';
 import { MirrorService } from '../services/exchange/mirror.service.js';
 import { MlflowImportService } from '../services/exchange/mlflow-import.service.js';
 import { AlertService } from '../services/monitoring/alert.service.js';
@@ -169,6 +171,8 @@ export function createServices(config: Config, logger: Logger, implementations: 
     approvals,
     comments: new CommentService(live, models, modelVersions),
     registryTags,
+    archiveExports: new ArchiveExportService({ objects, staged, jobs, artifacts, experiments }),
+    archiveImports: new ArchiveImportService({ db, objects, staged, jobs, artifacts, experiments, uploads }),
     artifactFolders,
     artifacts,
     auditLog: new AuditLogService(),

@@ -11,6 +11,8 @@ export function createHandlers(services: Services): JobHandlers {
     CONVERSION: (run) => services.conversions.execute(run),
     RUN_ARCHIVE: (run) => services.runArchive.execute(run),
     GARBAGE_COLLECTION: (run) => services.garbage.execute(run),
+    EXPERIMENT_EXPORT: (run) => services.archiveExports.execute(run),
+    EXPERIMENT_IMPORT: (run) => services.archiveImports.execute(run),
     MLFLOW_IMPORT: (run) => services.mlflowImports.execute(run),
   };
 }

@@ -24,6 +24,7 @@ import { RunLogResolver } from './tracking/run-log.resolver.js';
 import { LineageResolver } from './tracking/lineage.resolver.js';
 import { LoggedModelMetricResolver, LoggedModelResolver, RunLoggedModelsResolver } from './tracking/logged-model.resolver.js';
 import { LoggedModelVersionsResolver, VersionOriginResolver, VersionSourceResolver } from './registry/version-source.resolver.js';
+import { ArchiveResolver } from './exchange/archive.resolver.js';
 import { MirrorResolver } from './exchange/mirror.resolver.js';
 import { MlflowImportResolver } from './exchange/mlflow-import.resolver.js';
 import { RunAnalysisResolver } from './tracking/run-analysis.resolver.js';
@@ -82,6 +83,7 @@ const RESOLVERS: NonEmptyArray<Function> = [
   RunLoggedModelsResolver,
   VersionOriginResolver,
   VersionSourceResolver,
+  ArchiveResolver,
   MirrorResolver,
   MlflowImportResolver,
   ModelAliasesResolver,

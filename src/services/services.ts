@@ -34,6 +34,8 @@ import type { RunArchiveService } from './tracking/run-archive.service.js';
 import type { RunDatasetService } from './tracking/run-dataset.service.js';
 import type { RunLifecycleService } from './tracking/run-lifecycle.service.js';
 import type { RunLogService } from './tracking/run-log.service.js';
+import type { ArchiveExportService } from './exchange/archive-export.service.js';
+import type { ArchiveImportService } from './exchange/archive-import.service.js';
 import type { MirrorService } from './exchange/mirror.service.js';
 import type { MlflowImportService } from './exchange/mlflow-import.service.js';
 import type { LineageService } from './tracking/lineage.service.js';
@@ -57,6 +59,8 @@ export interface Services {
   approvals: ApprovalService;
   comments: CommentService;
   registryTags: RegistryTagService;
+  archiveExports: ArchiveExportService;
+  archiveImports: ArchiveImportService;
   artifactFolders: ArtifactFolderService;
   artifacts: ArtifactService;
   auditLog: AuditLogService;

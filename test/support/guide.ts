@@ -35,6 +35,6 @@ export async function writeGuide(service: TestService): Promise<Guide> {
   await eventsChapter(guide, registry);
   await webhooksChapter(guide, registry);
   await loggedModelsChapter(guide);
-  await exchangeChapter(guide);
+  await exchangeChapter(guide, { experimentId });
   return guide;
 }

@@ -428,6 +428,8 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   ],
   createEndpoint: [({ modelId }) => ({ input: { name: `e-${randomUUID()}`, modelId } })],
   createExperiment: [() => ({ input: { name: `e-${randomUUID()}` } })],
+  exportExperiment: [({ experimentId }) => ({ input: { experimentId } })],
+  importExperiment: [async (_, world) => ({ input: { uploadId: await world.newUpload() } })],
   importFromMlflow: [() => ({ input: { trackingUri: 'https://mlflow.example.com', token: 'not-a-real-one' } })],
   cloneRun: [({ runId, experimentId }) => ({ input: { runId, experimentId } })],
   createModel: [() => ({ input: { name: `m-${randomUUID()}`, task: 'REGRESSION', modelType: 'MLP_REGRESSOR' } })],

@@ -24,6 +24,8 @@ export const JOB_CATALOG = {
   /** Of every run of outside code that ends: one at a time, beside everything else. */
   RUN_ARCHIVE: { payload: jobPayload, attempts: 3, backoffMs: 5 * SECOND_MS, timeoutMs: HOUR_MS, concurrency: 1 },
   GARBAGE_COLLECTION: { payload: jobPayload, attempts: 3, backoffMs: 5 * SECOND_MS, timeoutMs: 24 * HOUR_MS, concurrency: 1 },
+  EXPERIMENT_EXPORT: { payload: jobPayload, attempts: 3, backoffMs: 5 * SECOND_MS, timeoutMs: 24 * HOUR_MS, concurrency: 1 },
+  EXPERIMENT_IMPORT: { payload: jobPayload, attempts: 3, backoffMs: 5 * SECOND_MS, timeoutMs: 24 * HOUR_MS, concurrency: 1 },
   /** The other server may be away for a while. */
   MLFLOW_IMPORT: { payload: jobPayload, attempts: 5, backoffMs: 20 * SECOND_MS, timeoutMs: 24 * HOUR_MS, concurrency: 1 },
 } as const;

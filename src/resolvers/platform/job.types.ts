@@ -11,6 +11,8 @@ export const JobKindEnum = describeEnum('JobKind', 'What a background job does.'
   CONVERSION: 'Makes a model.onnx of another framework’s files and compares the two.',
   RUN_ARCHIVE: 'Stores log and metric histories of a run that has ended as files of it.',
   GARBAGE_COLLECTION: 'Removes for good what was deleted long ago.',
+  EXPERIMENT_EXPORT: 'Writes an experiment into an archive.',
+  EXPERIMENT_IMPORT: 'Brings an archived experiment in.',
   MLFLOW_IMPORT: 'Brings over what another tracking server holds.',
 });
 
@@ -51,7 +53,8 @@ export class JobType {
 
   @Field(() => Json, {
     nullable: true,
-    description: 'What came out; null until it has succeeded, except for a collection of garbage and an import from MLflow, which count as they go.',
+    description:
+      'What came out; null until it has succeeded, except for a collection of garbage and an import from MLflow, which count as they go.',
   })
   result?: Record<string, unknown> | null;
 

@@ -19,6 +19,8 @@ export const Job = defineEntity({
       'CONVERSION',
       'RUN_ARCHIVE',
       'GARBAGE_COLLECTION',
+      'EXPERIMENT_EXPORT',
+      'EXPERIMENT_IMPORT',
       'MLFLOW_IMPORT',
     ]),
     status: p.enum(['QUEUED', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED']).default('QUEUED'),

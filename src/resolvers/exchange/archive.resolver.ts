@@ -1,0 +1,28 @@
+import { Arg, Ctx, Mutation, Resolver } from 'type-graphql';
+import type { RequestContext } from '../request-context.js';
+import { ExportExperimentInput, ExportExperimentPayload, ImportExperimentInput, ImportExperimentPayload } from './archive.types.js';
+
+@Resolver()
+export class ArchiveResolver {
+  @Mutation(() => ExportExperimentPayload, {
+    description:
+      'Writes an experiment with its runs, whole metric histories, logs, datasets, logged models and files into one tar archive, with all ids and times.',
+  })
+  async exportExperiment(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => ExportExperimentInput, { description: 'Which experiment.' }) input: ExportExperimentInput,
+  ): Promise<ExportExperimentPayload> {
+    return { job: await ctx.run((session) => ctx.services.archiveExports.start(session, input)) };
+  }
+
+  @Mutation(() => ImportExperimentPayload, {
+    description:
+      'Brings an archived experiment in, under its old ids where all are free and new ones otherwise. The archive is checked as a whole first, and nothing is seen before everything is there; the same archive again changes nothing.',
+  })
+  async importExperiment(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => ImportExperimentInput, { description: 'The archive.' }) input: ImportExperimentInput,
+  ): Promise<ImportExperimentPayload> {
+    return { job: await ctx.run((session) => ctx.services.archiveImports.start(session, input)) };
+  }
+}

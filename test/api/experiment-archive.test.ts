@@ -1,0 +1,243 @@
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { extract, pack, type Header } from 'tar-stream';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { Role } from '../../src/domain/platform/principal.js';
+import { MlflowCaller, type MlflowRun } from '../support/mlflow.js';
+import { startTestService, type Caller, type TestService } from '../support/service.js';
+import { mutate, query, refused } from '../support/tracking.js';
+
+interface Ended {
+  status: string;
+  errorCode: string | null;
+  errorMessage: string | null;
+  result: Record<string, unknown>;
+}
+
+type Entry = [Header, Buffer];
+
+let service: TestService;
+let root: Caller;
+let mlflow: MlflowCaller;
+beforeAll(async () => {
+  service = await startTestService();
+  root = await service.as({ role: Role.ADMIN });
+  mlflow = await MlflowCaller.of(service, { role: Role.ADMIN });
+});
+afterAll(() => service?.close());
+
+async function ended(caller: Caller, name: string, input: object): Promise<Ended> {
+  const { job } = await mutate<{ job: { id: string } }>(caller, name, input, 'job { id }');
+  for (;;) {
+    const answer = await caller.ok<{ job: Ended }>('query ($id: ID!) { job(id: $id) { status errorCode errorMessage result } }', {
+      id: job.id,
+    });
+    if (!['QUEUED', 'RUNNING'].includes(answer.job.status)) return answer.job;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+async function succeeded(caller: Caller, name: string, input: object): Promise<Record<string, unknown>> {
+  const { status, errorMessage, result } = await ended(caller, name, input);
+  expect(status, errorMessage ?? '').toBe('SUCCEEDED');
+  return result;
+}
+
+async function download(caller: Caller, artifactId: string): Promise<Buffer> {
+  const response = await fetch(`${caller.url}/artifacts/${artifactId}`, { headers: { authorization: `Bearer ${caller.token}` } });
+  expect(response.status).toBe(200);
+  return Buffer.from(await response.arrayBuffer());
+}
+
+const put = (path: string, body: string | Buffer) =>
+  fetch(`${service.url}/api/2.0/mlflow-artifacts/artifacts/${path}`, {
+    method: 'PUT',
+    headers: { authorization: `Bearer ${mlflow.token}` },
+    body: typeof body === 'string' ? body : new Uint8Array(body),
+  });
+
+const hexOf = (id: string) => id.replaceAll('-', '');
+const uuidOf = (hex: string) => hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+
+/** Everything of a run, as its clients see it. */
+async function runOf(client: MlflowCaller, id: string) {
+  const { run } = await client.get<{ run: MlflowRun }>('runs/get', { run_id: id });
+  const histories: Record<string, unknown> = {};
+  for (const { key } of run.data.metrics ?? [])
+    histories[key] = (await client.get<{ metrics: unknown }>('metrics/get-history', { run_id: id, metric_key: key })).metrics;
+  return { run, histories };
+}
+
+let archive: Buffer;
+let experimentId: string;
+let parentId: string;
+let childId: string;
+let modelId: string;
+let before: unknown[];
+
+it('puts an experiment with all that is in it into one archive', async () => {
+  experimentId = (
+    await mlflow.post<{ experiment_id: string }>('experiments/create', { name: 'archived', tags: [{ key: 'team', value: 'air' }] })
+  ).experiment_id;
+  const own = { experiment_id: experimentId };
+  parentId = await mlflow.newRun({ ...own, run_name: 'parent' });
+  childId = await mlflow.newRun({ ...own, run_name: 'child', tags: [{ key: 'mlflow.parentRunId', value: parentId }] });
+  const gone = await mlflow.newRun({ ...own, run_name: 'gone' });
+  const points = Array.from({ length: 12_000 }, (_, step) => ({
+    key: 'loss',
+    value: 1 / (step + 1),
+    step,
+    timestamp: 1_700_000_000_000 + step,
+  }));
+  for (let from = 0; from < points.length; from += 1_000)
+    await mlflow.post('runs/log-batch', { run_id: parentId, metrics: points.slice(from, from + 1_000) });
+  await mlflow.post('runs/log-batch', {
+    run_id: childId,
+    params: [{ key: 'größe', value: '`"\\ \u2028' }],
+    metrics: ['NaN', 'Infinity', '-Infinity', -0.1].map((value, i) => ({ key: 'odd', value, step: i - 2, timestamp: 7 })),
+  });
+  await mlflow.post('runs/log-inputs', {
+    run_id: childId,
+    datasets: [
+      {
+        dataset: { name: 'd', digest: 'x1', source_type: 'local', source: '{}' },
+        tags: [{ key: 'mlflow.data.context', value: 'training' }],
+      },
+    ],
+  });
+  await mutate(
+    root,
+    'appendRunLogs',
+    { runId: uuidOf(childId), lines: [{ line: 'hello' }, { line: 'öops', stream: 'STDERR' }] },
+    '__typename',
+  );
+  expect((await put(`${experimentId}/${parentId}/artifacts/deep/a%20b.bin`, Buffer.alloc(3_000_000, 'abc'))).status).toBe(200);
+  expect((await put(`${experimentId}/${parentId}/artifacts/empty`, '')).status).toBe(200);
+  const { model } = await mlflow.post<{ model: { info: { model_id: string } } }>('logged-models', {
+    ...own,
+    name: 'net',
+    source_run_id: childId,
+  });
+  modelId = model.info.model_id;
+  expect((await put(`${experimentId}/models/${modelId}/artifacts/MLmodel`, 'flavors:\n  sklearn: {}\n')).status).toBe(200);
+  await mlflow.post('runs/update', { run_id: childId, status: 'FAILED', end_time: 1_800_000_000_000 });
+  await mlflow.post('runs/delete', { run_id: gone });
+  before = [await runOf(mlflow, parentId), await runOf(mlflow, childId), await runOf(mlflow, gone)];
+
+  const result = await succeeded(root, 'exportExperiment', { experimentId: uuidOf(experimentId) });
+  expect(result).toMatchObject({ runs: 3, datasets: 1, logs: 1, models: 1, sizeBytes: expect.any(Number) });
+  archive = await download(root, result['artifactId'] as string);
+  expect(archive.length).toBe(result['sizeBytes']);
+});
+
+it('and brings it back as it was after it was collected as garbage, once', async () => {
+  await mlflow.post('experiments/delete', { experiment_id: experimentId });
+  await succeeded(root, 'collectGarbage', { olderThanDays: 0 });
+  expect(await query(service, 'select 1 from run where id = $1', [uuidOf(parentId)])).toEqual([]);
+
+  const { uploadId } = await root.upload('experiment.tar', archive);
+  const result = await succeeded(root, 'importExperiment', { uploadId });
+  expect(result).toMatchObject({ experimentId: uuidOf(experimentId), keptIds: true, unchanged: false, runs: 3 });
+  const gone = (before[2] as { run: MlflowRun }).run.info.run_id;
+  expect([await runOf(mlflow, parentId), await runOf(mlflow, childId), await runOf(mlflow, gone)]).toEqual(before);
+  const { experiment } = await mlflow.get<{ experiment: object }>('experiments/get', { experiment_id: experimentId });
+  expect(experiment).toMatchObject({ name: 'archived', lifecycle_stage: 'active', tags: [{ key: 'team', value: 'air' }] });
+  const { run } = await root.ok<{ run: { parent: object; logs: { nodes: object[] } } }>(
+    'query ($id: ID!) { run(id: $id) { parent { id } logs { nodes { line stream } } } }',
+    { id: uuidOf(childId) },
+  );
+  expect(run).toEqual({
+    parent: { id: uuidOf(parentId) },
+    logs: {
+      nodes: [
+        { line: 'hello', stream: 'STDOUT' },
+        { line: 'öops', stream: 'STDERR' },
+      ],
+    },
+  });
+  const file = await fetch(`${service.url}/api/2.0/mlflow-artifacts/artifacts/${experimentId}/${parentId}/artifacts/deep/a%20b.bin`, {
+    headers: { authorization: `Bearer ${mlflow.token}` },
+  });
+  expect(Buffer.from(await file.arrayBuffer()).equals(Buffer.alloc(3_000_000, 'abc'))).toBe(true);
+  const { model } = await mlflow.get<{ model: { info: object } }>(`logged-models/${modelId}`);
+  expect(model.info).toMatchObject({ name: 'net', source_run_id: childId });
+
+  const again = await root.upload('experiment.tar', archive);
+  expect(await succeeded(root, 'importExperiment', { uploadId: again.uploadId })).toMatchObject({ unchanged: true });
+  expect(await query(service, `select 1 from experiment where name like 'archived%'`)).toHaveLength(1);
+});
+
+it('in another tenant everything has ids of its own', async () => {
+  const other = await service.as({ tenant: 'other', role: Role.ENGINEER });
+  const { uploadId } = await other.upload('experiment.tar', archive);
+  const result = await succeeded(other, 'importExperiment', { uploadId, name: 'a copy' });
+  expect(result).toMatchObject({ keptIds: false, runs: 3 });
+  expect(result['experimentId']).not.toBe(uuidOf(experimentId));
+  const there = await MlflowCaller.of(service, { tenant: 'other' });
+  const { runs } = await there.post<{ runs: MlflowRun[] }>('runs/search', { experiment_ids: [hexOf(String(result['experimentId']))] });
+  const [child, parent] = ['child', 'parent'].map((name) => runs.find(({ info }) => info['run_name'] === name)!);
+  expect(child!.data.tags).toContainEqual({ key: 'mlflow.parentRunId', value: parent!.info.run_id });
+  const [, told] = before as { histories: object }[];
+  expect((await runOf(there, child!.info.run_id)).histories).toEqual(told!.histories);
+});
+
+async function entries(): Promise<Entry[]> {
+  const all: Entry[] = [];
+  const tar = extract();
+  Readable.from([archive]).pipe(tar);
+  for await (const entry of tar) all.push([entry.header, await buffer(entry)]);
+  return all;
+}
+
+function tarOf(all: Entry[]): Promise<Buffer> {
+  const tar = pack();
+  for (const [{ name, type, linkname }, body] of all) {
+    if (type === 'file') tar.entry({ name }, body);
+    else tar.entry({ name, type, linkname }, '');
+  }
+  tar.finalize();
+  return buffer(tar);
+}
+
+it('refuses whatever is not such an archive, and writes nothing of it', async () => {
+  const all = await entries();
+  const changed = (name: string | RegExp, change: (body: string) => string): Entry[] =>
+    all.map(([header, body]) => [
+      header,
+      (typeof name === 'string' ? header.name === name : name.test(header.name)) ? Buffer.from(change(body.toString())) : body,
+    ]);
+  const file = (name: string, more: Partial<Header> = {}): Entry => [{ name, type: 'file', ...more } as Header, Buffer.from('x')];
+  const last = all.length - 1;
+  const cases: [string, Buffer | Promise<Buffer>][] = [
+    ['no whole tar archive|begin with|end is missing', Buffer.from('PK\u0003\u0004 a zip, not a tar'.repeat(100))],
+    ['end is missing', Buffer.alloc(0)],
+    ['no whole tar|end is missing|has changed|missing', archive.subarray(0, archive.length / 2)],
+    ['newer one', tarOf(changed('manifest.json', (text) => text.replace('"version":1', '"version":2')))],
+    ['manifest.json', tarOf(changed('manifest.json', (text) => text.replace('matih-experiment', 'other')))],
+    ['no file of such', tarOf([all[0]!, file('../../etc/passwd'), ...all.slice(1)])],
+    ['a symlink', tarOf([all[0]!, file('runs/00009.ndjson', { type: 'symlink', linkname: '/etc/passwd' }), ...all.slice(1)])],
+    ['has changed', tarOf(changed('content/1', (text) => `${text}x`))],
+    ['stays in its folder', tarOf(changed(/^files/, (text) => text.replace('"path":"', '"path":"../')))],
+    ['twice', tarOf([...all.slice(0, 2), [{ ...all[1]![0], name: 'runs/00002.ndjson' }, all[1]![1]], ...all.slice(2)])],
+    ['should have', tarOf([...all.slice(0, 1), ...all.slice(1).filter(([{ name }]) => !name.startsWith('logs'))])],
+    ['not there', tarOf(changed(/^datasets/, (text) => text.replace(/"run":"[^"]*"/, '"run":"00000000-0000-4000-8000-000000000000"')))],
+    ['no JSON', tarOf(changed(/^runs/, (text) => text.slice(0, -2) + '\n'))],
+    ['NUL', tarOf(changed(/^runs/, (text) => text.replace('"name":"parent"', '"name":"par\\u0000ent"')))],
+    ['after its end', tarOf([...all, file('runs/00009.ndjson')])],
+    ['end is missing', tarOf(all.slice(0, last))],
+  ];
+  const stranger = await service.as({ tenant: 'stranger' });
+  for (const [reason, body] of cases) {
+    const { uploadId } = await stranger.upload('experiment.tar', await body);
+    const { status, errorCode, errorMessage } = await ended(stranger, 'importExperiment', { uploadId });
+    expect({ status, errorCode, errorMessage }, reason).toEqual({
+      ...{ status: 'FAILED', errorCode: 'BAD_USER_INPUT' },
+      errorMessage: expect.stringMatching(new RegExp(`^The archive cannot be imported: .*(${reason})`)),
+    });
+  }
+  for (const table of ['experiment', 'run', 'artifact', 'metric_point', 'external_ref'])
+    expect(await query(service, `select 1 from ${table} where tenant = 'stranger'`), table).toEqual([]);
+  expect((await refused(stranger, 'exportExperiment', { experimentId: uuidOf(experimentId) })).extensions.code).toBe('NOT_FOUND');
+  const { uploadId } = await root.upload('experiment.tar', archive);
+  expect((await refused(stranger, 'importExperiment', { uploadId })).extensions.code).toBe('NOT_FOUND');
+});
