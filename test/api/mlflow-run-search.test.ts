@@ -112,7 +112,7 @@ describe('runs/search', () => {
     [{ filter: "metrics.loss > '1'" }, 'filter: expected a number for metrics.loss at position 15'],
     [{ order_by: ['datasets.name'] }, 'order_by[0]: expected one of metrics. params. tags. attributes. before the key'],
     [{ order_by: ['metrics.a', 'metrics.a DESC'] }, 'order_by: expected every key once'],
-    [{ max_results: 50_001 }, 'at most 50000'],
+    [{ max_results: 50_001 }, 'Invalid value 50001 for parameter'],
     [{ max_results: 0 }, 'a positive integer'],
     [{ page_token: 'zzz' }, 'page_token: expected the cursor of a page with the same order'],
   ];
