@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto';
+import { toHexId } from '../tracking/run-tags.js';
 import { EventType } from './events.js';
 
 /** What MLflow's webhooks can be told of, as far as it happens here, and our event behind each. */
@@ -49,7 +50,7 @@ export function toMlflowMessage(type: string, payload: Record<string, unknown>):
     case EventType.MODEL_CREATED:
       return { event: 'registered_model.created', data: { name, tags, description: description || null } };
     case EventType.MODEL_REGISTERED: {
-      const run_id = runId?.replaceAll('-', '') ?? null;
+      const run_id = runId ? toHexId(runId) : null;
       return {
         event: 'model_version.created',
         data: { name, version, source: sourceUri ?? '', run_id, tags, description: description || null },

@@ -24,7 +24,7 @@ const MLFLOW_COLUMNS: AttributeColumns = {
   },
   artifact_uri: {
     type: 'TEXT',
-    sql: `(select coalesce(rtrim(e.artifact_location, '/'), 'mlflow-artifacts:/' || case when e.is_default then '0' else replace(e.id::text, '-', '') end)
+    sql: `(select coalesce(case when e.artifact_location not like 'mlflow-artifacts:%' then rtrim(e.artifact_location, '/') end, 'mlflow-artifacts:/' || case when e.is_default then '0' else replace(e.id::text, '-', '') end)
       || '/' || replace(r.id::text, '-', '') || '/artifacts' from experiment e where e.id = r.experiment_id and e.tenant = r.tenant)`,
   },
 };
