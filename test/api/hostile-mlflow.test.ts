@@ -245,7 +245,7 @@ async function makeThings(as: MlflowCaller): Promise<Things> {
 }
 
 beforeAll(async () => {
-  service = await startTestService({ LOG_LEVEL: 'error' });
+  service = await startTestService({ LOG_LEVEL: 'silent' });
   tess = await MlflowCaller.of(service, { role: Role.ADMIN });
   mallory = await MlflowCaller.of(service, { tenant: 'globex', subject: 'mallory', role: Role.ADMIN });
   own = await makeThings(tess);

@@ -1,6 +1,7 @@
 // one file because its tests share one running service, whose store and rows the last of them looks over.
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
+import { buffer } from 'node:stream/consumers';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/domain/platform/principal.js';
@@ -18,7 +19,7 @@ let root: Caller;
 let experiment: string;
 
 beforeAll(async () => {
-  service = await startTestService({ LOG_LEVEL: 'error', MAX_UPLOAD_BYTES: String(40 * MIB) });
+  service = await startTestService({ LOG_LEVEL: 'silent', MAX_UPLOAD_BYTES: String(40 * MIB) });
   mlflow = await MlflowCaller.of(service);
   root = await service.as({ role: Role.ADMIN, subject: 'root' });
   ({ experiment_id: experiment } = await mlflow.post<{ experiment_id: string }>('experiments/create', { name: 'hostile' }));
@@ -261,6 +262,39 @@ describe('one part that is sent several times at once', () => {
         if ((await mlflow.send('POST', at('complete'), given)).status === 200) completed += 1;
       }
       expect(completed, `round ${round}`).toBe(1);
+    }
+  });
+});
+
+describe('a part that is replaced while its upload is completed', () => {
+  it('leaves a file that is what its row says', async () => {
+    const run = await mlflow.newRun({ experiment_id: experiment });
+    const at = (verb: string) => `${PROXY}/mpu/${verb}/${experiment}/${run}/artifacts`;
+    const hash = (name: string, bytes: Uint8Array) => createHash(name).update(bytes).digest('hex');
+    for (let round = 0; round < 15; round++) {
+      const path = `replaced-${round}`;
+      const { body } = await mlflow.send<{ upload_id: string; credentials: { url: string }[] }>('POST', at('create'), {
+        body: { path, num_parts: 1 },
+      });
+      const put = (content: Uint8Array<ArrayBuffer>) => fetch(body.credentials[0]!.url, { method: 'PUT', body: content });
+      const [one, two] = [new Uint8Array(randomBytes(300_000)), new Uint8Array(randomBytes(300_000))];
+      await put(one);
+      const complete = (content: Uint8Array) =>
+        mlflow.send('POST', at('complete'), {
+          body: { path, upload_id: body.upload_id, parts: [{ part_number: 1, etag: hash('md5', content) }] },
+        });
+      const [second, ...answers] = await Promise.all([put(two), complete(one), complete(two), complete(one)]);
+      expect([200, 404]).toContain(second.status);
+      for (const answer of answers) expect([200, 400, 404], JSON.stringify(answer.body)).toContain(answer.status);
+      const rows = await query<{ object_key: string; sha256: string }>(
+        service,
+        'select object_key, sha256 from artifact where run_id = $1 and path = $2',
+        [uuid(run), path],
+      );
+      for (const row of rows) {
+        const stored = await buffer(await service.app.context.objects.get(row.object_key));
+        expect(hash('sha256', stored), `round ${round}`).toBe(row.sha256);
+      }
     }
   });
 });

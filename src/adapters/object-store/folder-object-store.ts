@@ -110,9 +110,7 @@ export class FolderObjectStore implements ObjectStore {
 
   async completeParts(key: string, uploadId: string, parts: readonly StoredPart[]): Promise<void> {
     checkKey(key);
-    await this.parts.parts(uploadId);
-    await this.put(key, this.parts.content(uploadId, parts));
-    await this.parts.remove(uploadId);
+    await this.parts.complete(uploadId, parts, (content) => this.put(key, content));
   }
 
   async abortParts(key: string, uploadId: string): Promise<void> {

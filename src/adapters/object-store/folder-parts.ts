@@ -62,17 +62,35 @@ export class FolderParts {
     }
   }
 
-  /** One after the other within an upload: of one part that is sent twice at once, each would take the other away. */
-  private async inTurn(uploadId: string, work: () => Promise<void>): Promise<void> {
-    const turn = (this.turns.get(uploadId) ?? Promise.resolve()).then(work);
-    const over = turn.catch(() => undefined);
-    this.turns.set(uploadId, over);
-    await turn.finally(() => {
-      if (this.turns.get(uploadId) === over) this.turns.delete(uploadId);
+  /** Puts the parts together, once, and as they were listed: BAD_USER_INPUT when one has been sent again since. */
+  async complete(uploadId: string, listed: readonly StoredPart[], store: (content: Readable) => Promise<unknown>): Promise<void> {
+    await this.inTurn(uploadId, async () => {
+      const present = await this.list(uploadId);
+      const isSame = present.length === listed.length && present.every(({ etag }, i) => etag === listed[i]?.etag);
+      if (!isSame) throw badInput('parts', 'the parts as they were listed', 'one that was sent again meanwhile');
+      await store(this.content(uploadId, listed));
+      await this.clear(uploadId);
     });
   }
 
   async parts(uploadId: string): Promise<StoredPart[]> {
+    return this.inTurn(uploadId, () => this.list(uploadId));
+  }
+
+  /** One after the other within an upload: of one part that is sent twice at once, each would take the other away. */
+  private async inTurn<T>(uploadId: string, work: () => Promise<T>): Promise<T> {
+    const turn = (this.turns.get(uploadId) ?? Promise.resolve()).then(work);
+    const over = turn.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.turns.set(uploadId, over);
+    return turn.finally(() => {
+      if (this.turns.get(uploadId) === over) this.turns.delete(uploadId);
+    });
+  }
+
+  private async list(uploadId: string): Promise<StoredPart[]> {
     const folder = this.folder(uploadId);
     const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') throw absentUpload(uploadId, error);
@@ -87,7 +105,7 @@ export class FolderParts {
   }
 
   /** One after another, as one stream. */
-  content(uploadId: string, parts: readonly StoredPart[]): Readable {
+  private content(uploadId: string, parts: readonly StoredPart[]): Readable {
     const paths = parts.map(({ partNumber, etag }) => join(this.folder(uploadId), `${String(partNumber).padStart(5, '0')}-${etag}`));
     const read = async function* () {
       for (const path of paths) yield* createReadStream(path) as AsyncIterable<Buffer>;
@@ -96,6 +114,10 @@ export class FolderParts {
   }
 
   async remove(uploadId: string): Promise<void> {
+    await this.inTurn(uploadId, () => this.clear(uploadId));
+  }
+
+  private async clear(uploadId: string): Promise<void> {
     await rm(this.folder(uploadId), { recursive: true, force: true });
   }
 
