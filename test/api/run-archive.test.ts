@@ -128,4 +128,25 @@ describe('a run of outside code that ends', () => {
       `${points} points archived and read back in ${(performance.now() - startedMs).toFixed(0)} ms, ${(text.length / 2 ** 20).toFixed(1)} MB, RSS +${grownMb.toFixed(0)} MB`,
     );
   });
+
+  it('with a long history: its blocks are made before anybody reads it', async () => {
+    const runId = await createRun(tess);
+    const metrics = ['long', 'short'].map((key) => ({ key, value: 1, step: 1 }));
+    await mutate(tess, 'logMetrics', { runId, metrics }, '__typename');
+    await query(
+      service,
+      `insert into metric_point (tenant, run_id, key, step, logged_at, value, seq)
+       select 'acme', $1, 'long', n, timestamptz '2026-01-01', n, n from generate_series(3, 70000) n`,
+      [runId],
+    );
+    await query(service, 'update run_counter set last_seq = 70000 where run_id = $1', [runId]);
+    await finish(runId);
+    await archived(runId);
+    const made = await query<{ key: string; blocks: number }>(
+      service,
+      'select key, count(*)::int as blocks from metric_block where run_id = $1 group by key',
+      [runId],
+    );
+    expect(made).toEqual([{ key: 'long', blocks: expect.closeTo(70_000 / 64, -1) as number }]);
+  });
 });

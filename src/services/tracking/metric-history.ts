@@ -16,6 +16,7 @@ const MAX_DIRECT = 65_536;
 const DIRECT_PER_POINT = 32;
 /** Histories that one statement reads whole. */
 const HISTORIES_PER_STATEMENT = 8;
+const MIN_POINTS = 2;
 const MAX_POINTS = 10_000;
 const ORDER = 'step, logged_at, seq';
 
@@ -32,7 +33,9 @@ interface State {
  */
 export async function readHistories(session: Session, keys: readonly HistoryKey[]): Promise<MetricRow[][]> {
   for (const { maxPoints } of keys) {
-    if (maxPoints < 2 || maxPoints > MAX_POINTS) throw badInput('maxPoints', `an integer from 2 to ${MAX_POINTS}`, maxPoints);
+    if (maxPoints < MIN_POINTS || maxPoints > MAX_POINTS) {
+      throw badInput('maxPoints', `an integer from ${MIN_POINTS} to ${MAX_POINTS}`, maxPoints);
+    }
   }
   const long = await thinLong(session, keys);
   const chosen = new Map<HistoryKey, Iterable<number>>();
@@ -58,11 +61,20 @@ export async function thinLong(session: Session, keys: readonly HistoryKey[]): P
   const states = await readStates(session, keys);
   const found: (ReadonlySet<number> | null)[] = [];
   for (const [i, history] of keys.entries()) {
-    const { lastSeq, width, nextSeq } = states[i]!;
-    const summary = width === null || nextSeq === null ? null : { width, nextSeq };
-    found.push(lastSeq === null ? new Set() : await readLong(session, history, lastSeq, summary));
+    found.push(states[i]!.lastSeq === null ? new Set() : await readLong(session, history, states[i]!));
   }
   return found;
+}
+
+/** Makes the blocks of a run that has ended, so that no reader of its long histories waits for them. */
+export async function prepareHistories(session: Session, runId: string): Promise<void> {
+  const metrics = await sql<{ key: string }>(session.em, 'select key from metric_latest where tenant = ? and run_id = ?', [
+    session.tenant,
+    runId,
+  ]);
+  const keys = metrics.map(({ key }) => ({ runId, key, maxPoints: MIN_POINTS }));
+  const states = await readStates(session, keys);
+  for (const [i, history] of keys.entries()) await readSummary(session, history, states[i]!);
 }
 
 async function readStates(session: Session, keys: readonly HistoryKey[]): Promise<State[]> {
@@ -76,20 +88,21 @@ async function readStates(session: Session, keys: readonly HistoryKey[]): Promis
   );
 }
 
-async function readLong(
-  session: Session,
-  { runId, key, maxPoints }: HistoryKey,
-  lastSeq: number,
-  known: Summary | null,
-): Promise<Set<number> | null> {
+/** Where the blocks of a long history stand, brought up to date; null for one that is short enough to be read whole. */
+async function readSummary(session: Session, { runId, key, maxPoints }: HistoryKey, state: State): Promise<Summary | null> {
+  const { lastSeq, width, nextSeq } = state;
   const limit = Math.max(MAX_DIRECT, DIRECT_PER_POINT * maxPoints);
-  if (lastSeq <= limit) return null;
-  let summary = known;
-  if (summary === null || isBehind(summary, lastSeq)) {
-    const count = summary === null ? await countPoints(session, runId, key) : lastSeq;
-    if (count <= limit) return null;
-    summary = await extendBlocks(session, runId, key, lastSeq, count);
-  }
+  if (lastSeq === null || lastSeq <= limit) return null;
+  const known = width === null || nextSeq === null ? null : { width, nextSeq };
+  if (known && !isBehind(known, lastSeq)) return known;
+  const count = known ? lastSeq : await countPoints(session, runId, key);
+  return count <= limit ? null : extendBlocks(session, runId, key, lastSeq, count);
+}
+
+async function readLong(session: Session, history: HistoryKey, state: State): Promise<Set<number> | null> {
+  const { runId, key, maxPoints } = history;
+  const summary = await readSummary(session, history, state);
+  if (!summary) return null;
   const blocks = await readBlocks(session, runId, key);
   const tail = await readTail(session, runId, key, summary.nextSeq);
   const seqs = thin(joinBlocks(blocks, tail), maxPoints - 2);

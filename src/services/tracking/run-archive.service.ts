@@ -9,6 +9,7 @@ import type { JobRun } from '../platform/job-run.js';
 import type { JobService } from '../platform/job.service.js';
 import type { StagedObjects } from '../platform/staged-objects.js';
 import type { ArtifactService } from './artifact.service.js';
+import { prepareHistories } from './metric-history.js';
 import type { LogLine } from './run-log.service.js';
 
 /** Rows that are in memory at once. */
@@ -60,6 +61,7 @@ export class RunArchiveService {
     // Resumed or put aside meanwhile: its next end asks again, its restoration finds it as it was.
     if (!isEnded(start.status) || start.state === 'DELETED')
       return run.succeed({ skipped: start.state === 'DELETED' ? 'DELETED' : start.status });
+    await run.write((session) => prepareHistories(session, runId));
     const files = [
       await this.store(run, runId, LOG_PATH, (count) => this.logText(run, runId, count)),
       await this.store(run, runId, HISTORY_PATH, (count) => this.historyJson(run, runId, count)),
