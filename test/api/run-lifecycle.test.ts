@@ -195,6 +195,26 @@ describe('notes', () => {
     const byTag = await change({ tags: [{ key: 'mlflow.note.content', value: 'by tag' }] });
     expect(byTag.experiment).toEqual({ description: 'by tag', tags: [] });
   });
+
+  it('of an experiment take tags one by one, the others staying', async () => {
+    const experimentId = await createExperiment(tess);
+    const shown = 'experiment { tags { key value } }';
+    const set = (key: string, value: string) =>
+      mutate<{ experiment: object }>(tess, 'setExperimentTags', { experimentId, tags: [{ key, value }] }, shown);
+    await Promise.all(['a', 'b', 'c'].map((key) => set(key, '1')));
+    await set('a', '2');
+    const { experiment } = await mutate<{ experiment: { tags: { key: string }[] } }>(
+      tess,
+      'deleteExperimentTag',
+      { experimentId, key: 'b' },
+      shown,
+    );
+    expect(experiment.tags.toSorted((x, y) => (x.key < y.key ? -1 : 1))).toEqual([
+      { key: 'a', value: '2' },
+      { key: 'c', value: '1' },
+    ]);
+    expect((await refused(tess, 'deleteExperimentTag', { experimentId, key: 'b' })).extensions.code).toBe('NOT_FOUND');
+  });
 });
 
 describe('deleted runs', () => {

@@ -447,6 +447,13 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
     }),
   ],
   deleteExperiment: [async (_, world) => ({ input: { id: await world.newExperiment() } })],
+  deleteExperimentTag: [
+    async (_, world) => {
+      const experimentId = await world.newExperiment();
+      await world.putAside('setExperimentTags', 'SetExperimentTagsInput', { experimentId, tags: [{ key: 't', value: 'v' }] });
+      return { input: { experimentId, key: 't' } };
+    },
+  ],
   deleteRun: [async (_, world) => ({ input: { runId: await world.newRun() } })],
   deleteRunTag: [async (_, world) => ({ input: { runId: await world.newRun('label'), key: 'label' } })],
   deleteEndpoint: [async (_, world) => ({ input: { id: await world.newEndpoint() } })],
@@ -552,6 +559,7 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   setModelVersionTags: [({ versionId }) => ({ input: { modelVersionId: versionId, tags: [{ key: 't', value: 'v' }] } })],
   setModelAlias: [({ modelId, versionId }) => ({ input: { modelId, modelVersionId: versionId, alias: `a-${randomUUID()}` } })],
   setRetrainingPolicy: [({ modelId }) => ({ input: { modelId, datasetName: 'cars', enabled: false } })],
+  setExperimentTags: [async (_, world) => ({ input: { experimentId: await world.newExperiment(), tags: [{ key: 't', value: 'v' }] } })],
   setRunTags: [async (_, world) => ({ input: { runId: await world.newRun(), tags: [{ key: 't', value: 'v' }] } })],
   setTrafficWeights: [({ endpointId, deploymentId }) => ({ input: { endpointId, weights: [{ deploymentId, weightBps: 10_000 }] } })],
   startBatchInference: [({ versionId, datasetId }) => ({ input: { modelVersionId: versionId, datasetId } })],

@@ -6,12 +6,14 @@ import { PageArgs, toConnection } from '../types/connection.js';
 import {
   CreateExperimentInput,
   DeleteExperimentInput,
+  DeleteExperimentTagInput,
   ExperimentConnection,
   ExperimentFilterInput,
   ExperimentOrderInput,
   ExperimentPayload,
   ExperimentType,
   RestoreExperimentInput,
+  SetExperimentTagsInput,
   UpdateExperimentInput,
 } from './experiment.types.js';
 
@@ -74,6 +76,32 @@ export class ExperimentResolver {
     @Arg('input', () => RestoreExperimentInput, { description: 'Which one to bring back.' }) input: RestoreExperimentInput,
   ): Promise<ExperimentPayload> {
     return { experiment: await ctx.run((session) => ctx.services.experiments.restore(session, input.id)) };
+  }
+
+  @Mutation(() => ExperimentPayload, { description: 'Sets some tags of an experiment; the others stay. `updateExperiment` replaces all.' })
+  async setExperimentTags(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => SetExperimentTagsInput, { description: 'The experiment and the tags to set.' }) input: SetExperimentTagsInput,
+  ): Promise<ExperimentPayload> {
+    return {
+      experiment: await ctx.run(async (session) => {
+        await ctx.services.experiments.setTags(session, input.experimentId, input.tags);
+        return ctx.services.experiments.get(session, input.experimentId);
+      }),
+    };
+  }
+
+  @Mutation(() => ExperimentPayload, { description: 'Takes one tag off an experiment; the others stay.' })
+  async deleteExperimentTag(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => DeleteExperimentTagInput, { description: 'The experiment and the key.' }) input: DeleteExperimentTagInput,
+  ): Promise<ExperimentPayload> {
+    return {
+      experiment: await ctx.run(async (session) => {
+        await ctx.services.experiments.deleteTag(session, input.experimentId, input.key);
+        return ctx.services.experiments.get(session, input.experimentId);
+      }),
+    };
   }
 
   @FieldResolver(() => [KeyValue], { description: 'Tags, in the order they were given; the description is a field, not shown here.' })

@@ -118,6 +118,24 @@ export class RestoreExperimentInput {
   id!: string;
 }
 
+@InputType({ description: 'Tags that an experiment shall carry beside those that it has.' })
+export class SetExperimentTagsInput {
+  @Field(() => ID, { description: 'The experiment. NOT_FOUND when there is none, CONFLICT when it is deleted.' })
+  experimentId!: string;
+
+  @Field(() => [KeyValueInput], { description: 'At most 100; a key that exists gets the new value.' })
+  tags!: KeyValueInput[];
+}
+
+@InputType({ description: 'A tag that shall go from an experiment.' })
+export class DeleteExperimentTagInput {
+  @Field(() => ID, { description: 'The experiment. NOT_FOUND when there is none, CONFLICT when it is deleted.' })
+  experimentId!: string;
+
+  @Field(() => String, { description: 'Key of the tag. NOT_FOUND when the experiment has none with it.' })
+  key!: string;
+}
+
 @ObjectType({ description: 'The experiment after the mutation.' })
 export class ExperimentPayload {
   @Field(() => ExperimentType, { description: 'The experiment after this change, as a query would show it now.' })
