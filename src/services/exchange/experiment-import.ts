@@ -64,7 +64,7 @@ export class ExperimentImport {
       });
       onRun();
     }
-    await runs.joinFamilies();
+    await runs.joinFamilies(id);
     for await (const model of work.reader.loggedModels(theirs.experiment_id)) {
       work.run.signal.throwIfAborted();
       await work.leniently(`logged model ${model.info.model_id}`, () => this.bringModel(id, model));

@@ -58,12 +58,7 @@ export class ModelImport {
       });
     }
     if (known?.synced.print === print) return work.unchanged('MODEL');
-    const outcome = known?.synced.print === undefined ? 'added' : 'changed';
-    await work.finish('MODEL', theirs.name, outcome, { print }, async (session) => {
-      await services.models.update(session, { id: modelId, description: told.description });
-      await session.em.flush();
-      await inGroups(session, told.tags, (tags) => services.registryTags.setOnModel(session, { modelId, tags }));
-    });
+    // Before the model counts as brought: an attempt that ends in between is followed by one that sets them.
     for (const { alias, version } of aliases) {
       const modelVersionId = versions.get(version);
       if (modelVersionId === undefined) continue;
@@ -72,6 +67,12 @@ export class ModelImport {
         work.tally.aliases += 1;
       });
     }
+    const outcome = known?.synced.print === undefined ? 'added' : 'changed';
+    await work.finish('MODEL', theirs.name, outcome, { print }, async (session) => {
+      await services.models.update(session, { id: modelId, description: told.description });
+      await session.em.flush();
+      await inGroups(session, told.tags, (tags) => services.registryTags.setOnModel(session, { modelId, tags }));
+    });
   }
 
   private create(theirs: TheirModel): Promise<string> {

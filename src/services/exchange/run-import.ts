@@ -1,6 +1,6 @@
 import type { Session } from '../../db/database.js';
-import { Run } from '../../db/entities/tracking/run.entity.js';
 import { Artifact } from '../../db/entities/tracking/artifact.entity.js';
+import { sql } from '../../db/sql.js';
 import { statusOfTheirs, type TheirPoint, type TheirRun, visibleName } from '../../domain/exchange/mlflow-things.js';
 import { freeArtifactPath } from '../../domain/tracking/artifact-path.js';
 import { isEnded } from '../../domain/tracking/run-status.js';
@@ -9,7 +9,6 @@ import type { ArtifactFolderService, FolderOwner } from '../tracking/artifact-fo
 import type { TagEntry } from '../tracking/experiment.service.js';
 import type { RunDatasetService } from '../tracking/run-dataset.service.js';
 import type { RunLifecycleService } from '../tracking/run-lifecycle.service.js';
-import { putTags } from '../tracking/run-pairs.js';
 import type { RunService } from '../tracking/run.service.js';
 import { inGroups, type ImportWork, printOf } from './import-work.js';
 import type { TheirPlace } from './mlflow-reader.js';
@@ -20,6 +19,8 @@ interface SyncedRun {
   metrics: Record<string, string>;
   artifacts: boolean;
   ended: boolean;
+  /** Their id of the run that it is a part of, until both are here and joined. */
+  parent?: string;
 }
 
 export interface RunImportServices {
@@ -36,9 +37,6 @@ const OWN_TAGS: readonly string[] = [RUN_TAGS.name, RUN_TAGS.parent];
 
 /** Runs with all that was logged to them. */
 export class RunImport {
-  /** Children whose parents have not come yet. */
-  private orphans: { runId: string; parent: string }[] = [];
-
   constructor(
     private readonly services: RunImportServices,
     private readonly work: ImportWork,
@@ -63,7 +61,8 @@ export class RunImport {
       await bringFiles(this.services.folders, work, { runId }, { artifactUri, runId: externalId });
     }
     const status = statusOfTheirs(theirs.info.status);
-    const after: SyncedRun = { print, metrics, artifacts: work.config.withArtifacts, ended: isEnded(status) };
+    const parent = theirs.data.tags.find(({ key }) => key === RUN_TAGS.parent)?.value;
+    const after: SyncedRun = { print, metrics, artifacts: work.config.withArtifacts, ended: isEnded(status), ...(parent && { parent }) };
     const outcome = synced?.print === undefined ? 'added' : synced.print === print ? 'unchanged' : 'changed';
     await work.finish('RUN', externalId, outcome, after, async (session) => {
       const run = await this.services.runs.get(session, runId);
@@ -75,14 +74,23 @@ export class RunImport {
     return runId;
   }
 
-  /** Once all runs are here. */
-  async joinFamilies(): Promise<void> {
-    const waiting = this.orphans;
-    this.orphans = [];
-    for (const { runId, parent } of waiting) {
-      const known = await this.work.find('RUN', parent);
-      if (known) await this.work.run.write((session) => setParent(session, runId, known.localId));
+  /** Once all runs of an experiment are here, those of earlier attempts among them. */
+  async joinFamilies(experimentId: string): Promise<void> {
+    const { run, config } = this.work;
+    for (const { runId, parentId } of await run.read((session) => childrenToJoin(session, config.server, experimentId))) {
+      run.signal.throwIfAborted();
+      await this.work.leniently(`parent of run ${runId}`, () => run.write((session) => this.join(session, runId, parentId)));
     }
+  }
+
+  /** Done once: who changes the parent here afterwards is not overruled by the next import. */
+  private async join(session: Session, runId: string, parentId: string): Promise<void> {
+    await this.services.runs.setTags(session, runId, [{ key: RUN_TAGS.parent, value: toHexId(parentId) }]);
+    await sql(
+      session.em,
+      `update external_ref set synced = synced - 'parent' where tenant = ? and server = ? and kind = 'RUN' and local_id = ?`,
+      [session.tenant, this.work.config.server, runId],
+    );
   }
 
   private create(experimentId: string, { info }: TheirRun): Promise<string> {
@@ -106,8 +114,6 @@ export class RunImport {
       tags.push({ key: RUN_TAGS.user, value: info.user_id });
     tags.push({ key: RUN_TAGS.name, value: visibleName(info.run_name, run.name) });
     await inGroups(session, tags, (group) => runs.setTags(session, runId, group));
-    const parent = data.tags.find(({ key }) => key === RUN_TAGS.parent)?.value;
-    if (parent !== undefined) this.orphans.push({ runId, parent });
     const logged = inputs.dataset_inputs.map(({ dataset, tags: about }) => ({
       ...{ direction: 'INPUT' as const, name: dataset.name, digest: dataset.digest, source: dataset.source },
       ...{ sourceType: dataset.source_type, schema: dataset.schema, profile: dataset.profile },
@@ -138,10 +144,17 @@ export class RunImport {
 
 const toPoint = ({ key, value, step, timestamp }: TheirPoint) => ({ key, value, step, loggedAt: new Date(timestamp) });
 
-async function setParent(session: Session, runId: string, parentId: string): Promise<void> {
-  const run = await session.em.findOneOrFail(Run, { id: runId, tenant: session.tenant });
-  if (run.state === 'ACTIVE' && run.parentRunId !== parentId)
-    await putTags(session, runId, [{ key: RUN_TAGS.parent, value: toHexId(parentId) }]);
+/** Runs of an experiment that wait for a parent which is here by now. */
+function childrenToJoin(session: Session, server: string, experimentId: string): Promise<{ runId: string; parentId: string }[]> {
+  return sql(
+    session.em,
+    `select child.local_id as "runId", parent.local_id as "parentId" from external_ref child
+     join run r on r.tenant = child.tenant and r.id = child.local_id and r.experiment_id = ? and r.state = 'ACTIVE'
+     join external_ref parent on parent.tenant = child.tenant and parent.server = child.server and parent.kind = 'RUN'
+       and parent.external_id = child.synced ->> 'parent'
+     where child.tenant = ? and child.server = ? and child.kind = 'RUN'`,
+    [experimentId, session.tenant, server],
+  );
 }
 
 /** Files that are not here yet, or here with another size. */
