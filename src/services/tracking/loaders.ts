@@ -13,6 +13,7 @@ import {
   readRunModels,
 } from './logged-model-reads.js';
 import { readHistories } from './metric-history.js';
+import type { LoggedDatasetRow } from './run-dataset.service.js';
 import { logPages } from './run-log-pages.js';
 
 interface KeyValueRow {
@@ -31,19 +32,6 @@ interface RunDatasetRow {
   runId: string;
   datasetId: string;
   role: 'TRAINING' | 'EVALUATION' | 'BATCH_INPUT';
-}
-
-interface LoggedDatasetRow {
-  id: string;
-  direction: 'INPUT' | 'OUTPUT';
-  name: string;
-  digest: string;
-  sourceType: string;
-  source: string;
-  schema: string | null;
-  profile: string | null;
-  tags: Record<string, string>;
-  datasetId: string | null;
 }
 
 interface CheckpointRow {

@@ -32,7 +32,8 @@ export interface DatasetOfExperiment {
   context: string | null;
 }
 
-interface Row {
+/** As it is kept. */
+export interface LoggedDatasetRow {
   id: string;
   direction: 'INPUT' | 'OUTPUT';
   name: string;
@@ -60,7 +61,7 @@ export class RunDatasetService {
     }
     await requireWritable(session, runId);
     const rows = await this.rows(session, datasets);
-    const columns = <K extends keyof Row>(key: K) => rows.map((row) => row[key]);
+    const columns = <K extends keyof LoggedDatasetRow>(key: K) => rows.map((row) => row[key]);
     await sql(
       session.em,
       `insert into logged_dataset (id, tenant, run_id, direction, name, digest, source_type, source, schema, profile, tags, dataset_id)
@@ -90,12 +91,12 @@ export class RunDatasetService {
   }
 
   /** Of several with the same direction, name and digest, the first. */
-  private async rows(session: Session, datasets: NewLoggedDataset[]): Promise<Row[]> {
+  private async rows(session: Session, datasets: NewLoggedDataset[]): Promise<LoggedDatasetRow[]> {
     const ids = datasets.flatMap(({ datasetId }) => datasetId ?? []);
     await requireOwn(session, Dataset, 'dataset', ids);
     const found = ids.length > 0 ? await session.em.find(Dataset, { tenant: session.tenant, id: { $in: ids } }) : [];
     const registered = new Map(found.map((dataset) => [dataset.id, dataset]));
-    const rows = new Map<string, Row>();
+    const rows = new Map<string, LoggedDatasetRow>();
     datasets.forEach((input, i) => {
       const row = toRow(input, `input.datasets[${i}]`, registered.get(input.datasetId ?? ''));
       const key = JSON.stringify([row.direction, row.name, row.digest]);
@@ -122,7 +123,7 @@ export class RunDatasetService {
   }
 }
 
-function toRow(input: NewLoggedDataset, field: string, registered: Dataset | undefined): Row {
+function toRow(input: NewLoggedDataset, field: string, registered: Dataset | undefined): LoggedDatasetRow {
   const given = {
     name: input.name ?? registered?.name,
     digest: input.digest ?? registered?.sha256.slice(0, MAX_LENGTHS.digest),
