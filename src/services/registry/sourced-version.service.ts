@@ -1,5 +1,4 @@
 import { text } from 'node:stream/consumers';
-import { parse } from 'yaml';
 import type { ObjectStore } from '../../adapters/object-store/port.js';
 import type { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import { LoggedModel } from '../../db/entities/tracking/logged-model.entity.js';
@@ -13,6 +12,7 @@ import type { ArtifactFolderService, FolderOwner } from '../tracking/artifact-fo
 import type { ConversionService } from './conversion.service.js';
 import type { ModelVersionService, NewVersionAttributes, VersionSource } from './model-version.service.js';
 import type { ModelService } from './model.service.js';
+import { parseYaml } from './yaml-text.js';
 
 /** Files that a client has logged, or that are elsewhere. */
 export interface LoggedSource {
@@ -37,7 +37,7 @@ interface Dependencies {
 }
 
 /** Larger than any that a client writes; to read one of this size takes no second. */
-const MAX_MLMODEL_BYTES = 512 * 1024;
+const MAX_MLMODEL_BYTES = 256 * 1024;
 /** Frameworks of models that no version has told more about. */
 const UNTOLD_FRAMEWORKS = ['mlflow'];
 
@@ -106,8 +106,7 @@ export class SourcedVersionService {
     if (!file || file.sizeBytes > MAX_MLMODEL_BYTES) return null;
     const content = await text(await this.deps.objects.get(file.objectKey));
     try {
-      // No aliases: a small file could name itself a million times. Keys are not compared each with each, and nothing of it is logged.
-      return readMlmodel(parse(content, { maxAliasCount: 0, uniqueKeys: false, logLevel: 'silent' }));
+      return readMlmodel(parseYaml(content));
     } catch {
       return null;
     }
