@@ -21,7 +21,8 @@ export class ArchiveResolver {
   })
   async importExperiment(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => ImportExperimentInput, { description: 'The archive.' }) input: ImportExperimentInput,
+    @Arg('input', () => ImportExperimentInput, { description: 'Which upload holds it, and what to call the experiment.' })
+    input: ImportExperimentInput,
   ): Promise<ImportExperimentPayload> {
     return { job: await ctx.run((session) => ctx.services.archiveImports.start(session, input)) };
   }
