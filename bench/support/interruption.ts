@@ -6,6 +6,8 @@ export function onInterruption(end: () => Promise<unknown>): void {
 }
 
 async function endAll(exitCode: number): Promise<void> {
+  // What the benchmark itself was at fails now, as its servers end.
+  for (const event of ['uncaughtException', 'unhandledRejection']) process.on(event, () => undefined);
   for (const end of endings.toReversed()) {
     await end().catch((error: unknown) => {
       process.stderr.write(`${String(error)}\n`);
