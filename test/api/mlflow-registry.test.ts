@@ -187,8 +187,8 @@ describe('model versions', () => {
     const names = ['at-once-1', 'at-once-2', 'at-once-3', 'at-once-4'];
     for (const one of names) await create(one);
     await Promise.all(names.map((one) => register(one, { source: `models:/${id}`, model_id: id })));
-    const { model } = await ok<{ model: { info: { tags: { key: string; value: string }[] } } }>('GET', `logged-models/${id}`);
-    const told = JSON.parse(model.info.tags.find(({ key }) => key === 'mlflow.modelVersions')!.value) as { name: string }[];
+    const logged = await ok<{ model: { info: { tags: { key: string; value: string }[] } } }>('GET', `logged-models/${id}`);
+    const told = JSON.parse(logged.model.info.tags.find(({ key }) => key === 'mlflow.modelVersions')!.value) as { name: string }[];
     expect(told.map(({ name: of }) => of).sort()).toEqual(names);
   });
 
