@@ -207,10 +207,16 @@ describe('an endpoint that follows an alias', () => {
   });
 
   it('is told with its version in a number of statements that does not grow with the list', async () => {
-    const cost = async (first: number) => {
+    const once = async (first: number) => {
       service.statements.length = 0;
       await tess.ok(`{ endpoints(first: ${first}) { nodes { followProblem followedVersion { id version } } } }`);
       return service.statements.length;
+    };
+    // The least of several: what works in the background has statements too.
+    const cost = async (first: number) => {
+      const counts: number[] = [];
+      for (let i = 0; i < 5; i++) counts.push(await once(first));
+      return Math.min(...counts);
     };
     const one = await cost(1);
     expect(await cost(5)).toBe(one);
