@@ -84,7 +84,14 @@ async function startMlflow(service: Service, dataDir: string): Promise<MlflowSer
   const args = ['-m', 'mlflow', 'server', '--backend-store-uri', storeUri, '--host', '127.0.0.1', '--port', String(port)];
   const child = spawn(program, [...args, '--workers', String(WORKERS), '--artifacts-destination', join(folder, 'artifacts')], {
     cwd: folder,
-    env: { ...process.env, MLFLOW_DISABLE_TELEMETRY: 'true', MLFLOW_SERVER_ENABLE_JOB_EXECUTION: 'false' },
+    env: {
+      ...process.env,
+      MLFLOW_DISABLE_TELEMETRY: 'true',
+      MLFLOW_SERVER_ENABLE_JOB_EXECUTION: 'false',
+      // Of its own accord it has 15 connections, and clients of a benchmark wait for one until they are refused.
+      MLFLOW_SQLALCHEMYSTORE_POOL_SIZE: '20',
+      MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW: '20',
+    },
     stdio: ['ignore', 'ignore', 'pipe'],
     // A group of its own, so that its workers end with it.
     detached: true,
