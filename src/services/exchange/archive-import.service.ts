@@ -71,7 +71,7 @@ export class ArchiveImportService {
     if (begun.done) return run.succeed({ experimentId, keptIds: keepIds, unchanged: true });
     run.progress(0.3, `${counts.runs} runs are being written`);
     const placement = new ArchivePlacement(
-      { run, objects, staged, artifacts },
+      { run, jobs: this.deps.jobs, objects, staged, artifacts },
       ...([experimentId, keepIds, new Date(begun.hiddenAt), check.ids.runs] as const),
     );
     await readArchive(await objects.get(config.objectKey), placement, run.signal);

@@ -8,12 +8,14 @@ import { sql } from '../../db/sql.js';
 import type { Line, LineKind } from '../../domain/exchange/experiment-archive.js';
 import { fromHexId, RUN_TAGS, toHexId } from '../../domain/tracking/run-tags.js';
 import type { JobRun } from '../platform/job-run.js';
+import type { JobService } from '../platform/job.service.js';
 import type { StagedObjects } from '../platform/staged-objects.js';
 import type { ArtifactService } from '../tracking/artifact.service.js';
 import type { ArchiveVisitor } from './archive-reader.js';
 
 interface Parts {
   run: JobRun;
+  jobs: JobService;
   objects: ObjectStore;
   staged: StagedObjects;
   artifacts: ArtifactService;
@@ -27,6 +29,8 @@ export class ArchivePlacement implements ArchiveVisitor {
   readonly deletedModels: string[] = [];
   readonly parents: { id: string; parent: string }[] = [];
   private awaited: Line<'files'> | null = null;
+  /** Rows that were new, of the transaction under way. */
+  private added = 0;
 
   constructor(
     private readonly parts: Parts,
@@ -44,7 +48,12 @@ export class ArchivePlacement implements ArchiveVisitor {
   async lines<K extends LineKind>(kind: K, lines: Line<K>[]): Promise<void> {
     for (let from = 0; from < lines.length; from += ROWS_PER_WRITE) {
       const group = lines.slice(from, from + ROWS_PER_WRITE);
-      await this.parts.run.write((session) => this.place(session, kind, group));
+      await this.parts.run.write(async (session) => {
+        this.added = 0;
+        await this.place(session, kind, group);
+        // What is here for good does not count as a failure when the worker is lost; what was here already proves nothing.
+        if (this.added > 0) await this.parts.jobs.forgiveFailures(session, this.parts.run.job.id);
+      });
     }
   }
 
@@ -182,11 +191,14 @@ export class ArchivePlacement implements ArchiveVisitor {
     if (items.length === 0) return;
     const rows = items.map((item) => ({ tenant: session.tenant, ...toRow(item) }));
     const columns = Object.keys(rows[0]!).join(', ');
-    await sql(
+    const [done] = await sql<{ added: number }>(
       session.em,
-      `insert into ${table} (${columns}) select ${columns} from jsonb_populate_recordset(null::${table}, ?::jsonb) on conflict do nothing`,
+      `with added as (
+         insert into ${table} (${columns}) select ${columns} from jsonb_populate_recordset(null::${table}, ?::jsonb) on conflict do nothing returning 1)
+       select count(*)::int as added from added`,
       [JSON.stringify(rows)],
     );
+    this.added += done?.added ?? 0;
   }
 }
 
