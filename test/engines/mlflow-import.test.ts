@@ -237,4 +237,4 @@ it('goes on after kill -9 without doubling anything', async () => {
   } finally {
     await group.close();
   }
-});
+}, 240_000);

@@ -26,8 +26,7 @@ export const JOB_CATALOG = {
   GARBAGE_COLLECTION: { payload: jobPayload, attempts: 3, backoffMs: 5 * SECOND_MS, timeoutMs: 24 * HOUR_MS, concurrency: 1 },
   EXPERIMENT_EXPORT: { payload: jobPayload, attempts: 3, backoffMs: 5 * SECOND_MS, timeoutMs: 24 * HOUR_MS, concurrency: 1 },
   EXPERIMENT_IMPORT: { payload: jobPayload, attempts: 3, backoffMs: 5 * SECOND_MS, timeoutMs: 24 * HOUR_MS, concurrency: 1 },
-  /** The other server may be away for a while. */
-  MLFLOW_IMPORT: { payload: jobPayload, attempts: 3, backoffMs: 40 * SECOND_MS, timeoutMs: 24 * HOUR_MS, concurrency: 1 },
+  MLFLOW_IMPORT: { payload: jobPayload, attempts: 3, backoffMs: 5 * SECOND_MS, timeoutMs: 24 * HOUR_MS, concurrency: 1 },
 } as const;
 
 export type JobKind = keyof typeof JOB_CATALOG;
