@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/domain/platform/principal.js';
 import { Receiver, signaturesBy, type Received } from '../support/receiver.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
+import { mutate } from '../support/tracking.js';
 import { CARS_CONFIG, createExperiment, registerDataset, startTraining, trainingEnd, vegaPath } from '../support/training.js';
 
 interface Delivery {
@@ -56,13 +57,6 @@ afterAll(async () => {
   await receiver?.close();
   await service?.close();
 });
-
-function mutate<T>(caller: Caller, name: string, input: object, selection: string): Promise<T> {
-  const type = `${name[0]!.toUpperCase()}${name.slice(1)}Input`;
-  return caller
-    .ok<Record<string, T>>(`mutation ($input: ${type}!) { ${name}(input: $input) { ${selection} } }`, { input })
-    .then((data) => data[name]!);
-}
 
 async function newWebhook(
   path: string,

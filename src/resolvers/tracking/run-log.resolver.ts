@@ -1,9 +1,9 @@
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Resolver, Root, Subscription } from 'type-graphql';
-import { abortable } from '../../services/platform/live-feed.js';
 import { logsTopic } from '../../services/tracking/run-log.service.js';
 import type { RequestContext } from '../request-context.js';
 import { toConnection } from '../types/connection.js';
 import { SafeInt } from '../types/scalars.js';
+import { followRun } from './run-feed.js';
 import { AppendRunLogsInput, AppendRunLogsPayload, RunLogArgs, RunLogConnection, RunLogLine } from './run-log.types.js';
 import { RunType } from './run.types.js';
 
@@ -41,19 +41,7 @@ export class RunLogResolver {
   }
 }
 
-async function followLogs(
-  ctx: RequestContext,
-  { runId, after }: { runId: string; after?: number },
-): Promise<AsyncIterableIterator<RunLogLine>> {
-  const key = `${ctx.principal.tenant}/${logsTopic(runId)}`;
-  await ctx.services.feeds.together(key, () => ctx.run((session) => ctx.services.runs.get(session, runId)));
-  return abortable((signal) =>
-    ctx.services.feeds.follow(
-      key,
-      logsTopic(runId),
-      (seq, limit) => ctx.run((session) => ctx.services.runLogs.after(session, runId, seq, limit)),
-      after ?? null,
-      signal,
-    ),
-  );
+function followLogs(ctx: RequestContext, args: { runId: string; after?: number }): Promise<AsyncIterableIterator<RunLogLine>> {
+  const { runId } = args;
+  return followRun(ctx, args, logsTopic(runId), (session, seq, limit) => ctx.services.runLogs.after(session, runId, seq, limit));
 }

@@ -1,11 +1,11 @@
 import { Arg, Args, Ctx, Extensions, FieldResolver, ID, Int, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
 import { SHOWN_AS_FIELDS } from '../../domain/tracking/run-tags.js';
-import { abortable } from '../../services/platform/live-feed.js';
 import { metricsTopic } from '../../services/tracking/run.service.js';
 import type { RequestContext } from '../request-context.js';
 import { KeyValue } from '../types/common.types.js';
 import { PageArgs, toConnection } from '../types/connection.js';
 import { ExperimentType } from './experiment.types.js';
+import { followRun } from './run-feed.js';
 import {
   CreateRunInput,
   FinishRunInput,
@@ -162,19 +162,7 @@ async function logMetrics(ctx: RequestContext, { runId, metrics }: LogMetricsInp
   return { addedCount: await ctx.run((session) => ctx.services.runs.logMetrics(session, runId, metrics)) };
 }
 
-async function followMetrics(
-  ctx: RequestContext,
-  { runId, after }: { runId: string; after?: number },
-): Promise<AsyncIterableIterator<MetricPoint>> {
-  const key = `${ctx.principal.tenant}/${metricsTopic(runId)}`;
-  await ctx.services.feeds.together(key, () => ctx.run((session) => ctx.services.runs.get(session, runId)));
-  return abortable((signal) =>
-    ctx.services.feeds.follow(
-      key,
-      metricsTopic(runId),
-      (seq, limit) => ctx.run((session) => ctx.services.runs.metricsAfter(session, runId, seq, limit)),
-      after ?? null,
-      signal,
-    ),
-  );
+function followMetrics(ctx: RequestContext, args: { runId: string; after?: number }): Promise<AsyncIterableIterator<MetricPoint>> {
+  const { runId } = args;
+  return followRun(ctx, args, metricsTopic(runId), (session, seq, limit) => ctx.services.runs.metricsAfter(session, runId, seq, limit));
 }

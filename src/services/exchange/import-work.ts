@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { Actor, Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
 import { fromHexId } from '../../domain/tracking/run-tags.js';
 import { AppError, ErrorCode } from '../../errors.js';
+import type { JobService } from '../platform/job.service.js';
 import type { JobRun } from '../platform/job-run.js';
 import { bind, findByExternal, setSynced, type KnownThing, type ThingKind } from './external-refs.js';
 import type { MlflowReader } from './mlflow-reader.js';
@@ -61,6 +61,7 @@ export class ImportWork {
     readonly config: ImportConfig,
     readonly reader: MlflowReader,
     readonly actor: Actor,
+    private readonly jobs: JobService,
   ) {
     this.tally = {
       ...{ experiments: NOTHING(), runs: NOTHING(), loggedModels: NOTHING(), models: NOTHING(), modelVersions: NOTHING() },
@@ -113,9 +114,7 @@ export class ImportWork {
     await this.run.write(async (session) => {
       await work?.(session);
       await setSynced(session, this.config.server, kind, externalId, synced);
-      await sql(session.em, 'update job set result = ?, failures = 0 where tenant = ? and id = ?', [
-        ...[JSON.stringify(tally), session.tenant, this.run.job.id],
-      ]);
+      await this.jobs.forgiveFailures(session, this.run.job.id, tally);
     });
     Object.assign(this.tally, tally);
   }

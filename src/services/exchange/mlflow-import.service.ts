@@ -71,7 +71,7 @@ export class MlflowImportService {
     }));
     const server = this.deps.connect(config.server, credentials, run.signal);
     try {
-      const work = new ImportWork(run, config, new MlflowReader(server), actor);
+      const work = new ImportWork(run, config, new MlflowReader(server), actor, this.deps.jobs);
       await this.bringAll(work);
       await run.succeed({ ...work.tally });
     } finally {

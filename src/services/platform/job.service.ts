@@ -162,8 +162,11 @@ export class JobService {
   }
 
   /** Progress that survives a crash: what failed before no longer counts against the job. */
-  async forgiveFailures(session: Session, id: string): Promise<void> {
-    await sql(session.em, 'update job set failures = 0 where id = ? and tenant = ?', [id, session.tenant]);
+  async forgiveFailures(session: Session, id: string, resultSoFar?: object): Promise<void> {
+    const result = resultSoFar === undefined ? null : JSON.stringify(resultSoFar);
+    await sql(session.em, 'update job set failures = 0, result = coalesce(?, result) where id = ? and tenant = ?', [
+      ...[result, id, session.tenant],
+    ]);
   }
 
   /** In the transaction of the job's outcome. */
