@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { holdPut } from '../support/held-put.js';
 import type { Caller, TestService } from '../support/service.js';
 import { startTestService } from '../support/service.js';
 import { createRun, mutate, query } from '../support/tracking.js';
@@ -82,9 +83,8 @@ describe('a run of outside code that ends', () => {
         ],
       },
     });
-    expect(await keysOf(runId)).toEqual(
-      ['logs/run.log', 'metrics/history.json'].map((path) => ({ object_key: `acme/runs/${runId}/${path}` })),
-    );
+    for (const [i, folder] of ['logs', 'metrics'].entries())
+      expect((await keysOf(runId))[i]).toMatchObject({ object_key: expect.stringContaining(`acme/runs/${runId}/${folder}/`) });
     await mutate(tess, 'resumeRun', { runId }, '__typename');
     await mutate(tess, 'appendRunLogs', { runId, lines: [{ line: 'more', loggedAt }] }, 'lastSeq');
     await finish(runId);
@@ -148,5 +148,29 @@ describe('a run of outside code that ends', () => {
       [runId],
     );
     expect(made).toEqual([{ key: 'long', blocks: expect.closeTo(70_000 / 64, -1) as number }]);
+  });
+
+  it('and whose worker was frozen: what it sends late replaces nothing and leaves nothing', async () => {
+    const runId = await createRun(tess);
+    await mutate(tess, 'appendRunLogs', { runId, lines: [{ line: 'early' }] }, 'lastSeq');
+    const frozen = holdPut(service, new RegExp(`${runId}/logs/`));
+    await finish(runId);
+    const lateKey = await frozen.key;
+    const other = await startTestService({ ROLE: 'worker', DATA_DIR: service.app.context.config.DATA_DIR }, service.database);
+    try {
+      await query(service, `update run_log set line = 'as the second attempt has read it' where run_id = $1`, [runId]);
+      await service.app.context.services.jobs.reconcile(0);
+      const told = await archived(runId);
+      expect(told.get('logs/run.log')).toMatch(/as the second attempt has read it\n$/);
+      await frozen.release();
+      expect(await archived(runId)).toEqual(told);
+      await expect.poll(() => query(service, 'select object_key from staged_object')).toEqual([]);
+      const keys: string[] = [];
+      for await (const key of service.app.context.objects.list(`acme/runs/${runId}`)) keys.push(key);
+      expect(keys).toEqual((await keysOf(runId)).map(({ object_key: key }) => key));
+      expect(keys).not.toContain(lateKey);
+    } finally {
+      await other.close();
+    }
   });
 });

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import type { ObjectStore, StoredObject } from '../../adapters/object-store/port.js';
+import { Job } from '../../db/entities/platform/job.entity.js';
 import { Artifact } from '../../db/entities/tracking/artifact.entity.js';
 import { Run } from '../../db/entities/tracking/run.entity.js';
 import type { Session } from '../../db/database.js';
@@ -62,14 +63,37 @@ export class RunArchiveService {
     if (!isEnded(start.status) || start.state === 'DELETED')
       return run.succeed({ skipped: start.state === 'DELETED' ? 'DELETED' : start.status });
     await run.write((session) => prepareHistories(session, runId));
-    const files = [
-      await this.store(run, runId, LOG_PATH, (count) => this.logText(run, runId, count)),
-      await this.store(run, runId, HISTORY_PATH, (count) => this.historyJson(run, runId, count)),
-    ].filter((file) => file !== null);
-    const result = { files: files.map(({ path, rows, stored }) => ({ path, rows, ...stored })) };
-    await run.succeed(result, async (session) => {
-      for (const { path, objectKey, stored } of files) await this.deps.artifacts.record(session, { runId }, path, objectKey, stored);
-    });
+    const keys = [LOG_PATH, HISTORY_PATH].map((path) => keyOf(run, runId, path));
+    try {
+      const files = [
+        await this.store(run, runId, LOG_PATH, (count) => this.logText(run, runId, count)),
+        await this.store(run, runId, HISTORY_PATH, (count) => this.historyJson(run, runId, count)),
+      ].filter((file) => file !== null);
+      const result = { files: files.map(({ path, rows, stored }) => ({ path, rows, ...stored })) };
+      await run.succeed(result, (session) => this.record(session, run, files));
+    } finally {
+      // What no row names: this attempt failed or was overtaken, or a later archive of the run was faster.
+      await this.deps.staged.discardAll(keys);
+    }
+  }
+
+  /** In place of what an earlier end of the run has left. */
+  private async record(session: Session, run: JobRun, files: Archived[]): Promise<void> {
+    const { artifacts, staged } = this.deps;
+    const runId = run.job.runId!;
+    // Two archives of one run, each from another worker, take turns.
+    await sql(session.em, 'select id from run where tenant = ? and id = ? for update', [session.tenant, runId]);
+    const later = { kind: 'RUN_ARCHIVE', status: 'SUCCEEDED', id: { $gt: run.job.id } } as const;
+    if ((await session.em.count(Job, { tenant: session.tenant, runId, ...later })) > 0) return;
+    for (const { path, objectKey, stored } of files) {
+      const earlier = await session.em.findOne(Artifact, { tenant: session.tenant, runId, path });
+      if (earlier && !isArchived(earlier)) continue;
+      if (earlier) {
+        await session.em.nativeDelete(Artifact, { tenant: session.tenant, id: earlier.id });
+        await staged.release(session, [earlier.objectKey]);
+      }
+      await artifacts.record(session, { runId }, path, objectKey, stored);
+    }
   }
 
   /** Null when there is nothing to store, or the run's own code has put a file there. */
@@ -79,28 +103,22 @@ export class RunArchiveService {
     path: string,
     content: (count: (rows: number) => void) => AsyncGenerator<string>,
   ): Promise<Archived | null> {
-    const objectKey = `${run.job.tenant}/runs/${runId}/${path}`;
+    const objectKey = keyOf(run, runId, path);
     let rows = 0;
     const text = content((more) => {
       rows += more;
     });
     const first = await text.next();
     if (first.done) return null;
-    if (!(await run.write((session) => this.free(session, runId, path, objectKey)))) return null;
+    const isFree = await run.write(async (session) => {
+      const present = await session.em.findOne(Artifact, { tenant: session.tenant, runId, path });
+      if (present && !isArchived(present)) return false;
+      await this.deps.staged.stage(session, objectKey);
+      return true;
+    });
+    if (!isFree) return null;
     const stored = await this.deps.objects.put(objectKey, Readable.from(withFirst(first.value, text), { objectMode: false }));
     return { path, objectKey, rows, stored };
-  }
-
-  /**
-   * Stages the key; an earlier archive of the run gives way, so that no row ever names a file that is being replaced. False when
-   * somebody else's file is at this path.
-   */
-  private async free(session: Session, runId: string, path: string, objectKey: string): Promise<boolean> {
-    const earlier = await session.em.findOne(Artifact, { tenant: session.tenant, runId, path });
-    if (earlier && earlier.objectKey !== objectKey) return false;
-    if (earlier) session.em.remove(earlier);
-    await this.deps.staged.stage(session, objectKey);
-    return true;
   }
 
   private async *logText(run: JobRun, runId: string, count: (rows: number) => void): AsyncGenerator<string> {
@@ -143,6 +161,15 @@ export class RunArchiveService {
     if (last !== null) yield '\n]}}\n';
   }
 }
+
+/** Each attempt's own: what a worker that was frozen sends late replaces nothing. */
+function keyOf({ job, attempt }: JobRun, runId: string, path: string): string {
+  const [folder, name] = path.split('/');
+  return `${job.tenant}/runs/${runId}/${folder}/${job.id}-${attempt}/${name}`;
+}
+
+/** Files that others put at such a path are in a folder of their own. */
+const isArchived = ({ tenant, runId, path, objectKey }: Artifact) => objectKey.startsWith(`${tenant}/runs/${runId}/${path.split('/')[0]}/`);
 
 /** In the order of the primary key, by its own columns and not by what is selected as them, a page is one stretch of its index. */
 async function pointsAfter(session: Session, runId: string, last: PointRow | null): Promise<PointRow[]> {
