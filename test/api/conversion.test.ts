@@ -1,6 +1,14 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { holdPut } from '../support/held-put.js';
 import { MlflowCaller } from '../support/mlflow.js';
+import { linear } from '../fixtures/models/build.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
+import { query } from '../support/tracking.js';
 
 const CONVERT = 'mutation ($id: ID!) { convertModelVersion(input: { modelVersionId: $id }) { job { id } } }';
 
@@ -17,19 +25,24 @@ afterAll(async () => {
   await service.close();
 });
 
-it('a version is converted by one job at a time', async () => {
-  const mlflow = new MlflowCaller(service.url, tess.token);
-  const { run } = (await mlflow.post('runs/create', {})) as { run: { info: { run_id: string } } };
-  const { run_id: runId } = run.info;
-  await fetch(`${service.url}/api/2.0/mlflow-artifacts/artifacts/0/${runId}/artifacts/model/MLmodel`, {
+/** A version with files of scikit-learn. */
+async function registerSklearn(caller: Caller, name: string): Promise<string> {
+  const { url, token } = caller;
+  const mlflow = new MlflowCaller(url, token);
+  const runId = await mlflow.newRun();
+  await fetch(`${url}/api/2.0/mlflow-artifacts/artifacts/0/${runId}/artifacts/model/MLmodel`, {
     method: 'PUT',
-    headers: { authorization: `Bearer ${tess.token}` },
+    headers: { authorization: `Bearer ${token}` },
     body: 'flavors: { sklearn: { pickled_model: model.pkl } }',
   });
-  await mlflow.post('registered-models/create', { name: 'twice' });
-  await mlflow.post('model-versions/create', { name: 'twice', source: `runs:/${runId}/model`, run_id: runId });
-  const { modelVersions } = await tess.ok<{ modelVersions: { nodes: { id: string }[] } }>('{ modelVersions { nodes { id } } }');
-  const { id } = modelVersions.nodes[0]!;
+  await mlflow.post('registered-models/create', { name });
+  await mlflow.post('model-versions/create', { name, source: `runs:/${runId}/model`, run_id: runId });
+  const { modelVersions } = await caller.ok<{ modelVersions: { nodes: { id: string }[] } }>('{ modelVersions { nodes { id } } }');
+  return modelVersions.nodes[0]!.id;
+}
+
+it('a version is converted by one job at a time', async () => {
+  const id = await registerSklearn(tess, 'twice');
   const answers = await Promise.all([1, 2, 3].map(() => tess.send<{ convertModelVersion: { job: { id: string } } }>(CONVERT, { id })));
   const begun = answers.flatMap(({ data }) => data?.convertModelVersion.job.id ?? []);
   expect(begun).toHaveLength(1);
@@ -37,4 +50,73 @@ it('a version is converted by one job at a time', async () => {
   expect(await tess.fails(CONVERT, { id })).toMatchObject({ extensions: { code: 'CONFLICT', got: jobId } });
   await tess.ok('mutation ($jobId: ID!) { cancelJob(input: { jobId: $jobId }) { job { status } } }', { jobId });
   expect(await tess.ok(CONVERT, { id })).toBeDefined();
+});
+
+/** A program in the place of Python that says of any model that this is its conversion. */
+async function convertsTo(folder: string, name: string, onnx: Uint8Array): Promise<string> {
+  const measured = { framework: 'sklearn', frameworkVersion: '1', converter: 'test 1', opsets: {}, precision: 'single' };
+  const outcome = { state: 'CONVERTED', ...measured, sampleRows: 1, sampleSource: 'GENERATED', maxAbsDiff: 0, maxScaledDiff: 0 };
+  const path = join(folder, name);
+  await writeFile(`${path}.onnx`, onnx);
+  await writeFile(`${path}.json`, JSON.stringify(outcome));
+  const program = `#!/bin/sh\n[ "$1" = -c ] && exit 0\ncp '${path}.onnx' "$(dirname "$5")/model.onnx" && cp '${path}.json' "$5"\n`;
+  await writeFile(path, program, { mode: 0o755 });
+  return path;
+}
+
+it('what a worker that was frozen sends late replaces no conversion of a later attempt', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'matih-conversion-test-'));
+  const [late, sound] = [linear([1, 2], 3), linear([4, 5], 6)];
+  const settings = { CONVERSION_SANDBOX: 'process', PYTHON_PATH: await convertsTo(folder, 'late', late) };
+  const first = await startTestService(settings);
+  try {
+    const caller = await first.as();
+    const frozen = holdPut(first, /models\/frozen\/1\/.*model\.onnx$/);
+    const id = await registerSklearn(caller, 'frozen');
+    await frozen.key;
+    const DATA_DIR = first.app.context.config.DATA_DIR;
+    const PYTHON_PATH = await convertsTo(folder, 'sound', sound);
+    const second = await startTestService({ ...settings, ROLE: 'worker', DATA_DIR, PYTHON_PATH }, first.database);
+    try {
+      await first.app.context.services.jobs.reconcile(0);
+      const read = () =>
+        query<{ path: string; key: string; sha256: string }>(
+          first,
+          'select path, object_key as key, sha256 from artifact where model_version_id = $1 order by path',
+          [id],
+        );
+      await expect.poll(read, { timeout: 30_000 }).toHaveLength(3);
+      await frozen.release();
+      const files = await read();
+      const hashes = files.map(async ({ key }) => createHash('sha256').update(await buffer(await first.app.context.objects.get(key))));
+      expect((await Promise.all(hashes)).map((hash) => hash.digest('hex'))).toEqual(files.map(({ sha256 }) => sha256));
+      const named = new Set(files.map(({ key }) => key));
+      for (const { object_key: key } of await query<{ object_key: string }>(first, 'select object_key from staged_object')) named.add(key);
+      for (const place of ['models', 'conversions'])
+        for await (const key of first.app.context.objects.list(`acme/${place}`)) expect([...named]).toContain(key);
+    } finally {
+      await second.close();
+    }
+  } finally {
+    await first.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+it('a conversion lies where the platform looks for it', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'matih-conversion-test-'));
+  const PYTHON_PATH = await convertsTo(folder, 'python', linear([1, 2], 3));
+  const own = await startTestService({ CONVERSION_SANDBOX: 'process', PYTHON_PATH });
+  try {
+    const id = await registerSklearn(await own.as(), 'plain');
+    const read = () =>
+      query<{ key: string }>(own, 'select object_key as key from artifact where model_version_id = $1 order by path', [id]);
+    await expect.poll(read, { timeout: 30_000 }).toHaveLength(3);
+    const paths = ['model.onnx', 'model_card.md', 'requirements.txt'];
+    expect(await read()).toEqual(paths.map((path) => ({ key: `acme/models/plain/1/${path}` })));
+    await expect.poll(() => query(own, 'select object_key from staged_object')).toEqual([]);
+  } finally {
+    await own.close();
+    await rm(folder, { recursive: true, force: true });
+  }
 });

@@ -108,11 +108,14 @@ export class ConversionService {
         return this.giveUp(run, version, { state: 'FAILED', reason, jobId: run.job.id });
       });
       const content = await readFile(outputPath);
-      const sourceKey = `${run.job.tenant}/conversions/${run.job.id}-${run.attempt}/model.onnx`;
+      const sourceKey = `${run.job.tenant}/conversions/${attemptOf(run)}/model.onnx`;
       await run.write((session) => this.deps.staged.stage(session, sourceKey));
-      const { sizeBytes, sha256 } = await objects.put(sourceKey, content);
-      await this.finish(run, version.id, { sourceKey, sizeBytes, sha256, signature }, { ...outcome, jobId: run.job.id });
-      await this.deps.staged.discard(sourceKey);
+      try {
+        const { sizeBytes, sha256 } = await objects.put(sourceKey, content);
+        await this.finish(run, version.id, { sourceKey, sizeBytes, sha256, signature }, { ...outcome, jobId: run.job.id });
+      } finally {
+        await this.deps.staged.discard(sourceKey);
+      }
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
@@ -171,7 +174,10 @@ export class ConversionService {
       // Its files are in use: to stage them again would give them to the sweeper.
       if (version.objectKey != null) throw hasOnnx(version);
       const model = await session.em.findOneOrFail(Model, { id: version.modelId, tenant: session.tenant });
-      const objectKey = `${session.tenant}/models/${model.folder}/${version.version}/model.onnx`;
+      const folder = `${session.tenant}/models/${model.folder}/${version.version}`;
+      const plainKey = `${folder}/model.onnx`;
+      // An earlier attempt that has begun to write there may do so still, frozen as it was; what it leaves is the sweeper's.
+      const objectKey = (await staged.stage(session, plainKey)) ? plainKey : `${folder}/${attemptOf(run)}/model.onnx`;
       const onnx: OnnxVersion = Object.assign(version, { ...source, objectKey });
       const files = versionKeys(onnx);
       for (const key of Object.values(files)) await staged.stage(session, key);
@@ -191,6 +197,8 @@ export class ConversionService {
     });
   }
 }
+
+const attemptOf = ({ job, attempt }: JobRun) => `${job.id}-${attempt}`;
 
 function hasOnnx({ id, version }: ModelVersion): AppError {
   return conflict(`Version ${version} has its model.onnx already.`, { expected: 'a version without a model.onnx', got: id });
