@@ -27,8 +27,8 @@ export class LazyEngine implements InferenceEngine {
     await this.engine?.unload(modelId);
   }
 
-  async infer(modelId: string, inputs: Tensor[], options: InferOptions): Promise<InferResult> {
-    if (!this.engine) throw new AppError(ErrorCode.NOT_FOUND, 'No model is loaded for inference.');
+  infer(modelId: string, inputs: Tensor[], options: InferOptions): Promise<InferResult> {
+    if (!this.engine) return Promise.reject(new AppError(ErrorCode.NOT_FOUND, 'No model is loaded for inference.'));
     return this.engine.infer(modelId, inputs, options);
   }
 

@@ -8,6 +8,7 @@ import {
   isObjectType,
   Kind,
   type DocumentNode,
+  type FieldNode,
   type GraphQLField,
   type GraphQLLeafType,
   type GraphQLOutputType,
@@ -58,6 +59,7 @@ export class CompiledAnswers {
     const { resolve } = field;
     const key = node.alias?.value ?? node.name.value;
     const start = `{"data":{${JSON.stringify(key)}:`;
+    const argumentsOf = argumentReader(field, node);
     const place: Omit<GraphQLResolveInfo, 'variableValues'> = {
       fieldName: field.name,
       fieldNodes: [node],
@@ -72,7 +74,7 @@ export class CompiledAnswers {
     return async (context, variableValues) => {
       let outcome: () => unknown;
       try {
-        const value: unknown = await resolve(undefined, getArgumentValues(field, node, variableValues), context, {
+        const value: unknown = await resolve(undefined, argumentsOf(variableValues), context, {
           ...place,
           variableValues,
         });
@@ -89,6 +91,23 @@ export class CompiledAnswers {
       }
     };
   }
+}
+
+/** Arguments that are variables, as they mostly are, need no look at their types: validation has compared them. */
+function argumentReader(field: GraphQLField<unknown, unknown>, node: FieldNode): (variables: Variables) => Record<string, unknown> {
+  const given = (node.arguments ?? []).flatMap(({ name, value }) =>
+    value.kind === Kind.VARIABLE ? [{ name: name.value, variable: value.name.value }] : [],
+  );
+  if (given.length !== field.args.length) return (variables) => getArgumentValues(field, node, variables);
+  return (variables) => {
+    const values: Record<string, unknown> = {};
+    for (const { name, variable } of given) {
+      // Without a value there may be a default, or an error.
+      if (!Object.hasOwn(variables, variable) || variables[variable] === null) return getArgumentValues(field, node, variables);
+      values[name] = variables[variable];
+    }
+    return values;
+  };
 }
 
 function withoutResolvers(type: GraphQLObjectType): GraphQLObjectType {

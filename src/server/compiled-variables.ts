@@ -2,16 +2,23 @@ import {
   GraphQLScalarType,
   GraphQLSchema,
   isInputObjectType,
+  isInputType,
   isListType,
   isNonNullType,
   Kind,
+  typeFromAST,
+  valueFromAST,
   visit,
   type DocumentNode,
   type GraphQLInputObjectType,
   type GraphQLInputType,
+  type VariableDefinitionNode,
 } from 'graphql';
 
 type Coerce = (value: unknown) => unknown;
+
+/** The values of an operation's variables by their types; null when one is not plainly right. */
+export type ReadVariables = (given: Record<string, unknown>) => Record<string, unknown> | null;
 
 interface Field {
   name: string;
@@ -25,8 +32,8 @@ const INTROSPECTION = /\b__(schema|type)\b/;
 
 /**
  * Coerces the variables of documents that run often by functions compiled from their types: graphql-js walks the types again for
- * every value, which for thousands of points or tensors is most of a request. It does so through a schema in which a scalar stands
- * beside each input type. Only what is plainly right is taken; the reasons of a refusal are graphql-js's to give.
+ * every value, which for thousands of points or tensors is most of a request. What graphql-js runs gets them through a schema in which
+ * a scalar stands beside each input type. Only what is plainly right is taken; the reasons of a refusal are graphql-js's to give.
  */
 export class CompiledVariables {
   readonly schema: GraphQLSchema;
@@ -54,6 +61,28 @@ export class CompiledVariables {
       },
     });
     return found ? rewritten : null;
+  }
+
+  reader(definitions: readonly VariableDefinitionNode[]): ReadVariables {
+    const variables = definitions.map(({ variable, type: node, defaultValue }) => {
+      const type = typeFromAST(this.original, node);
+      if (!isInputType(type)) throw new TypeError(`not the type of a variable: ${String(type)}`);
+      const byDefault = defaultValue && (() => valueFromAST(defaultValue, type));
+      return { name: variable.name.value, coerce: this.compile(type), required: isNonNullType(type), byDefault };
+    });
+    return (given) => {
+      const values: Record<string, unknown> = {};
+      try {
+        for (const { name, coerce, required, byDefault } of variables) {
+          if (Object.hasOwn(given, name)) values[name] = coerce(given[name]);
+          else if (byDefault) values[name] = byDefault();
+          else if (required) return null;
+        }
+      } catch {
+        return null;
+      }
+      return values;
+    };
   }
 
   private coerce(type: GraphQLInputObjectType, value: unknown): unknown {

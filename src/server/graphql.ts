@@ -49,8 +49,12 @@ const CLOSE_GRACE_MS = 3_000;
 
 /** GraphQL over HTTP at POST /graphql. */
 export async function registerGraphQL(app: FastifyInstance, options: GraphQLOptions): Promise<void> {
-  const contextOf = async (request: FastifyRequest) =>
-    options.newContext(await authenticate(options.tokens, request.headers.authorization), request.id);
+  const contextOf = (request: FastifyRequest) => {
+    const principal = authenticate(options.tokens, request.headers.authorization);
+    return principal instanceof Promise
+      ? principal.then((verified) => options.newContext(verified, request.id))
+      : options.newContext(principal, request.id);
+  };
   const repeated = new RepeatedOperations(options, contextOf);
   const limitsPlugin: ApolloServerPlugin<RequestContext> = {
     async requestDidStart() {
@@ -90,7 +94,7 @@ export async function registerGraphQL(app: FastifyInstance, options: GraphQLOpti
     },
   });
   await apollo.start();
-  const viaApollo = fastifyApolloHandler(apollo, { context: contextOf });
+  const viaApollo = fastifyApolloHandler(apollo, { context: async (request) => contextOf(request) });
   app.post('/graphql', async (request, reply) => {
     const answer = await repeated.answer(request);
     if (answer === null) return viaApollo.call(app, request, reply);
@@ -106,19 +110,20 @@ function rootField(operation: OperationDefinitionNode | undefined): string {
 }
 
 /** Whom an Authorization header stands for; a refusal carries its HTTP status. */
-export async function authenticate(tokens: TokenVerifier, header: unknown): Promise<Principal> {
+function authenticate(tokens: TokenVerifier, header: unknown): Principal | Promise<Principal> {
   const token = bearerOf(header);
   if (!token) {
     const refused = unauthenticated();
     throw new GraphQLError(refused.message, { originalError: refused, extensions: { code: refused.code, http: { status: 401 } } });
   }
-  try {
-    return await tokens.verify(token);
-  } catch (error) {
-    if (!(error instanceof AppError)) throw error;
-    const status = error.code === ErrorCode.UNAVAILABLE ? 503 : 401;
-    throw new GraphQLError(error.message, { originalError: error, extensions: { code: error.code, http: { status } } });
-  }
+  const principal = tokens.verify(token);
+  return principal instanceof Promise ? principal.catch(refuseToken) : principal;
+}
+
+function refuseToken(error: unknown): never {
+  if (!(error instanceof AppError)) throw error;
+  const status = error.code === ErrorCode.UNAVAILABLE ? 503 : 401;
+  throw new GraphQLError(error.message, { originalError: error, extensions: { code: error.code, http: { status } } });
 }
 
 /** GraphQL over WebSocket (graphql-transport-ws) on the same address; the token comes in connectionParams.authorization or .token. */

@@ -3,6 +3,7 @@ import {
   isInterfaceType,
   isObjectType,
   Kind,
+  visit,
   type DocumentNode,
   type FieldNode,
   type FragmentDefinitionNode,
@@ -67,6 +68,18 @@ export function checkQueryLimits(
     const cost = costOf(walk, definition.selectionSet, root ?? undefined, 1);
     if (cost > limits.maxCost) throw tooComplex('cost', limits.maxCost, cost);
   }
+}
+
+/** Whether a document that has passed could fail with other variables. */
+export function costsByVariables(document: DocumentNode): boolean {
+  let found = false;
+  visit(document, {
+    Argument: ({ name, value }) => {
+      found ||= name.value === 'first' && value.kind === Kind.VARIABLE;
+      return false;
+    },
+  });
+  return found;
 }
 
 function costOf(walk: Walk, selections: SelectionSetNode, type: GraphQLNamedType | undefined, depth: number): number {

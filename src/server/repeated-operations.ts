@@ -1,29 +1,23 @@
 import type { FastifyRequest } from 'fastify';
-import {
-  execute,
-  getVariableValues,
-  Kind,
-  type DocumentNode,
-  type ExecutionArgs,
-  type ExecutionResult,
-  type VariableDefinitionNode,
-} from 'graphql';
+import { execute, Kind, type DocumentNode, type ExecutionArgs, type ExecutionResult } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import type { RequestContext } from '../resolvers/request-context.js';
 import { toClientError } from './client-error.js';
 import { CompiledAnswers, type CompiledAnswer } from './compiled-answers.js';
-import { CompiledVariables } from './compiled-variables.js';
+import { CompiledVariables, type ReadVariables } from './compiled-variables.js';
 import type { GraphQLOptions } from './graphql.js';
-import { checkQueryLimits } from './query-limits.js';
+import { checkQueryLimits, costsByVariables } from './query-limits.js';
 
 interface Operation {
   document: DocumentNode;
   /** First root field, for the service's metrics. */
   field: string;
+  /** Whether its limits have to be looked at each time. */
+  costsByVariables: boolean;
   /** The same document with variables that are coerced faster; null when it has none of that kind. */
   rewritten: DocumentNode | null;
   /** Null for what graphql-js has to run. */
-  compiled: { answer: CompiledAnswer; variables: readonly VariableDefinitionNode[] } | null;
+  compiled: { answer: CompiledAnswer; readVariables: ReadVariables } | null;
 }
 
 type Given = Pick<ExecutionArgs, 'operationName'> & { contextValue: RequestContext; variableValues: Record<string, unknown> };
@@ -42,7 +36,7 @@ export class RepeatedOperations {
 
   constructor(
     private readonly options: GraphQLOptions,
-    private readonly contextOf: (request: FastifyRequest) => Promise<RequestContext>,
+    private readonly contextOf: (request: FastifyRequest) => RequestContext | Promise<RequestContext>,
   ) {
     this.variables = new CompiledVariables(options.schema);
     this.answers = new CompiledAnswers(options.schema);
@@ -51,10 +45,15 @@ export class RepeatedOperations {
   learn(query: string, operationName: string | undefined | null, document: DocumentNode, field: string): void {
     const key = keyOf(query, operationName);
     if (this.known.has(key)) return;
-    const rewritten = this.variables.rewrite(document);
     const answer = this.answers.compile(document);
-    const operation = (rewritten ?? document).definitions.find((definition) => definition.kind === Kind.OPERATION_DEFINITION);
-    this.known.set(key, { document, field, rewritten, compiled: answer && { answer, variables: operation?.variableDefinitions ?? [] } });
+    const operation = document.definitions.find((definition) => definition.kind === Kind.OPERATION_DEFINITION);
+    this.known.set(key, {
+      document,
+      field,
+      costsByVariables: costsByVariables(document),
+      rewritten: this.variables.rewrite(document),
+      compiled: answer && { answer, readVariables: this.variables.reader(operation?.variableDefinitions ?? []) },
+    });
   }
 
   /** The answer as JSON; null when Apollo has to answer. */
@@ -67,33 +66,37 @@ export class RepeatedOperations {
     const operation = this.known.get(keyOf(query, operationName));
     if (!operation) return null;
     const { schema, limits, logger, observe } = this.options;
-    const { document, field } = operation;
+    const { document, field, compiled } = operation;
     const variableValues = (variables ?? {}) as Record<string, unknown>;
     let contextValue;
     try {
-      contextValue = await this.contextOf(request);
-      checkQueryLimits(schema, document, variableValues, limits);
+      const context = this.contextOf(request);
+      contextValue = context instanceof Promise ? await context : context;
+      if (operation.costsByVariables) checkQueryLimits(schema, document, variableValues, limits);
     } catch {
       return null;
     }
-    const result = await this.run(operation, { contextValue, variableValues, operationName });
+    const given = { contextValue, variableValues, operationName };
+    let result: ExecutionResult | null;
+    if (compiled) {
+      const values = compiled.readVariables(variableValues);
+      if (!values) return null;
+      const outcome = await compiled.answer(contextValue, values);
+      if ('json' in outcome) {
+        observe(field, 'OK', (performance.now() - startedAt) / 1000);
+        return outcome.json;
+      }
+      result = await execute({ schema: this.answers.schema, document, ...given, rootValue: outcome.rootValue });
+    } else result = await this.run(operation, given);
     if (result === null) return null;
-    const isWritten = typeof result === 'string';
-    const shown = isWritten ? undefined : result.errors?.map((error) => toClientError(error, logger, request.id));
+    const shown = result.errors?.map((error) => toClientError(error, logger, request.id));
     observe(field, String(shown?.[0]?.extensions['code'] ?? 'OK'), (performance.now() - startedAt) / 1000);
-    return isWritten ? result : JSON.stringify({ errors: shown, data: result.data });
+    return JSON.stringify({ errors: shown, data: result.data });
   }
 
-  /** The answer, as JSON already when it was compiled and all is well; null when the variables were refused, and nothing has run. */
-  private async run({ document, rewritten, compiled }: Operation, given: Given): Promise<string | ExecutionResult | null> {
+  /** Null when the variables were refused, and nothing has run. */
+  private async run({ document, rewritten }: Operation, given: Given): Promise<ExecutionResult | null> {
     const schema = rewritten ? this.variables.schema : this.options.schema;
-    if (compiled) {
-      const { coerced } = getVariableValues(schema, compiled.variables, given.variableValues);
-      if (!coerced) return null;
-      const outcome = await compiled.answer(given.contextValue, coerced);
-      if ('json' in outcome) return outcome.json;
-      return execute({ schema: this.answers.schema, document, ...given, rootValue: outcome.rootValue });
-    }
     const result = await execute({ schema, document: rewritten ?? document, ...given });
     return result.data === undefined ? null : result;
   }

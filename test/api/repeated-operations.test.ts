@@ -98,6 +98,35 @@ const cases: Record<
     code: 'BAD_USER_INPUT',
     status: 200,
   },
+  'a default of the only field’s variable': {
+    body: {
+      query: `mutation ($input: PredictInput! = { endpointId: "${NO_SUCH_ENDPOINT.endpointId}", rows: [{ x: 1 }] }) { predict(input: $input) { rows } }`,
+      variables: {},
+    },
+    code: 'NOT_FOUND',
+    status: 200,
+  },
+  'null for the only field': { body: { query: PREDICT, variables: { input: null } }, code: 'BAD_USER_INPUT', status: 400 },
+  'an unknown field of the only field’s input': {
+    body: { query: PREDICT, variables: { input: { ...NO_SUCH_ENDPOINT, column: 'x' } } },
+    code: 'BAD_USER_INPUT',
+    status: 400,
+  },
+  'a single tensor for a list': {
+    body: {
+      query: PREDICT,
+      variables: {
+        input: { endpointId: NO_SUCH_ENDPOINT.endpointId, tensors: { name: 'x', datatype: 'FP32', shape: 1, data: [1] } },
+      },
+    },
+    code: 'NOT_FOUND',
+    status: 200,
+  },
+  'a written out argument of the only field': {
+    body: { query: `mutation { predict(input: { endpointId: "${NO_SUCH_ENDPOINT.endpointId}", rows: [{ x: 1 }] }) { rows } }` },
+    code: 'NOT_FOUND',
+    status: 200,
+  },
   'a missing variable of the only field': { body: { query: PREDICT, variables: {} }, code: 'BAD_USER_INPUT', status: 400 },
   'another operation than the only one': {
     body: { query: PREDICT, operationName: 'P', variables: { input: NO_SUCH_ENDPOINT } },

@@ -18,7 +18,8 @@ export interface TokenOptions {
 
 /** Verifies bearer tokens; every refusal is the same UNAUTHENTICATED, so that nothing is learnt from it. */
 export interface TokenVerifier {
-  verify(token: string): Promise<Principal>;
+  /** At once when the token is known. */
+  verify(token: string): Principal | Promise<Principal>;
 }
 
 export class SecretTokenVerifier implements TokenVerifier {
@@ -32,7 +33,7 @@ export class SecretTokenVerifier implements TokenVerifier {
     this.key = new TextEncoder().encode(secret);
   }
 
-  verify(token: string): Promise<Principal> {
+  verify(token: string): Principal | Promise<Principal> {
     return verified(this.known, token, async () => (await jwtVerify(token, this.key, { ...this.options, algorithms: ['HS256'] })).payload);
   }
 
@@ -60,7 +61,7 @@ export class JwksTokenVerifier implements TokenVerifier {
     this.keys = createRemoteJWKSet(new URL(url));
   }
 
-  verify(token: string): Promise<Principal> {
+  verify(token: string): Principal | Promise<Principal> {
     return verified(
       this.known,
       token,
@@ -71,16 +72,22 @@ export class JwksTokenVerifier implements TokenVerifier {
 }
 
 /** Tokens that were verified within the last minute, for no longer than they live: a client sends the same one thousands of times. */
-const newKnownTokens = () => new LRUCache<string, Principal>({ max: 1_000, ttl: 60_000 });
+const KNOWN_FOR_MS = 60_000;
+const newKnownTokens = () => new LRUCache<string, { principal: Principal; until: number }>({ max: 1_000 });
 
-async function verified(known: LRUCache<string, Principal>, token: string, decode: () => Promise<JWTPayload>): Promise<Principal> {
-  const principal = known.get(token);
-  if (principal && principal.expiresAt.getTime() > Date.now()) return principal;
+type KnownTokens = ReturnType<typeof newKnownTokens>;
+
+function verified(known: KnownTokens, token: string, decode: () => Promise<JWTPayload>): Principal | Promise<Principal> {
+  const entry = known.get(token);
+  return entry && entry.until > Date.now() ? entry.principal : verify(known, token, decode);
+}
+
+async function verify(known: KnownTokens, token: string, decode: () => Promise<JWTPayload>): Promise<Principal> {
   try {
     const claims = claimsSchema.parse(await decode());
-    const fresh = { subject: claims.sub, tenant: claims.tenant, role: claims.role, expiresAt: new Date(claims.exp * 1000) };
-    known.set(token, fresh);
-    return fresh;
+    const principal = { subject: claims.sub, tenant: claims.tenant, role: claims.role, expiresAt: new Date(claims.exp * 1000) };
+    known.set(token, { principal, until: Math.min(principal.expiresAt.getTime(), Date.now() + KNOWN_FOR_MS) });
+    return principal;
   } catch (error) {
     if (error instanceof errors.JWKSTimeout || error instanceof TypeError) {
       throw new AppError(ErrorCode.UNAVAILABLE, 'The keys that tokens are verified with cannot be reached.', {}, { cause: error });

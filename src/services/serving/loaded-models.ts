@@ -49,13 +49,9 @@ export class LoadedModels {
     return entry.loading;
   }
 
-  async infer(version: ServableVersion, inputs: Tensor[], deadlineMs: number): Promise<InferResult> {
+  infer(version: ServableVersion, inputs: Tensor[], deadlineMs: number): Promise<InferResult> {
     const entry = this.shelf.get(version.id);
-    if (!entry?.isLoaded) {
-      const startedAt = performance.now();
-      await withinDeadline(this.load(version), deadlineMs);
-      return this.infer(version, inputs, Math.max(1, deadlineMs - (performance.now() - startedAt)));
-    }
+    if (!entry?.isLoaded) return this.loadAndInfer(version, inputs, deadlineMs);
     entry.lastUsedAt = Date.now();
     return this.engine.infer(version.id, inputs, { deadlineMs });
   }
@@ -67,6 +63,12 @@ export class LoadedModels {
       this.shelf.delete(versionId);
       await this.engine.unload(versionId);
     }
+  }
+
+  private async loadAndInfer(version: ServableVersion, inputs: Tensor[], deadlineMs: number): Promise<InferResult> {
+    const startedAt = performance.now();
+    await withinDeadline(this.load(version), deadlineMs);
+    return this.infer(version, inputs, Math.max(1, deadlineMs - (performance.now() - startedAt)));
   }
 
   private async start({ id, objectKey }: ServableVersion): Promise<void> {
