@@ -18,6 +18,7 @@ import { createLoaders, type Loaders } from '../services/loaders.js';
 import type { RequestContext } from '../resolvers/request-context.js';
 import { createSchema } from '../resolvers/schema.js';
 import type { Services } from '../services/services.js';
+import { BodyGate } from './body-budget.js';
 import { shownParts } from './client-error.js';
 import { attachSubscriptions, registerGraphQL, type GraphQLOptions } from './graphql.js';
 import { httpStatus } from './http-status.js';
@@ -54,7 +55,10 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
   });
   // Nothing logs through a request, and a logger of its own costs each of them.
   if (config.LOG_LEVEL !== 'debug') fastify.setChildLoggerFactory((parent) => parent);
+  const bodies = new BodyGate(app.tokens);
+  fastify.addHook('preParsing', bodies.preParsing);
   fastify.addHook('onSend', (request, reply, payload, done) => {
+    bodies.release(request);
     reply.header('x-request-id', request.id);
     if (draining) reply.header('connection', 'close');
     done(null, payload);

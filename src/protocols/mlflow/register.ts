@@ -78,7 +78,7 @@ export const urlsOf = ({ path, version = '2.0' }: Endpoint) =>
 
 function registerJson(scope: FastifyInstance, open: Open): void {
   scope.removeAllContentTypeParsers();
-  scope.addContentTypeParser('*', { parseAs: 'string', bodyLimit: MAX_JSON_BYTES }, (_request, body, done) => done(null, body));
+  scope.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body));
   for (const endpoint of ENDPOINTS.filter((any): any is JsonEndpoint => any.kind === 'JSON')) {
     const { methods, schema, handle } = endpoint;
     for (const url of urlsOf(endpoint)) {
@@ -86,6 +86,7 @@ function registerJson(scope: FastifyInstance, open: Open): void {
         method: methods,
         url,
         exposeHeadRoute: false,
+        bodyLimit: MAX_JSON_BYTES,
         handler: async (request, reply) => {
           const call = open(request, endpoint);
           checkContentType(request);

@@ -1,0 +1,134 @@
+import { Readable } from 'node:stream';
+import type { FastifyReply, FastifyRequest, RequestPayload } from 'fastify';
+import type { TokenVerifier } from '../adapters/auth/token-verifier.js';
+import { AppError, ErrorCode, unauthenticated } from '../errors.js';
+import { tokenOf } from '../protocols/mlflow/credentials.js';
+
+/** Of all bodies that are held at once; what is made of one takes several times its text. */
+const BUDGET_BYTES = 96 * 1024 ** 2;
+/** Bodies up to this are never counted: thousands of them fit. */
+const FREE_BYTES = 64 * 1024;
+const WAIT_MS = 10_000;
+/** Each has a connection and its first bytes in memory. */
+const MAX_WAITING = 256;
+const RETRY_AFTER_SECONDS = 5;
+/** A body must come at this pace, after a start: what waits for its end must not wait for ever. */
+const SLOWEST_BYTES_PER_MS = 256;
+const START_MS = 10_000;
+
+type Release = () => void;
+type Done = (error: Error | null, payload?: RequestPayload) => void;
+
+/** Bytes that large bodies may hold together; of those that wait, the smallest goes first. */
+export class ByteBudget {
+  private used = 0;
+  private readonly waiting = new Set<{ bytes: number; start(): void }>();
+
+  constructor(private readonly limits: { bytes: number; waitMs: number; waiting: number }) {}
+
+  /** Resolves to what gives the bytes back; null when there was no room in time. What is larger than the whole budget goes alone. */
+  async take(bytes: number): Promise<Release | null> {
+    if (this.fits(bytes)) return this.hold(bytes);
+    if (this.waiting.size >= this.limits.waiting) return null;
+    return new Promise((resolve) => {
+      const start = () => end(this.hold(bytes));
+      const one = { bytes, start };
+      const timer = setTimeout(() => end(null), this.limits.waitMs);
+      const end = (release: Release | null) => {
+        clearTimeout(timer);
+        this.waiting.delete(one);
+        resolve(release);
+      };
+      this.waiting.add(one);
+    });
+  }
+
+  private fits(bytes: number): boolean {
+    return this.used === 0 || this.used + bytes <= this.limits.bytes;
+  }
+
+  private hold(bytes: number): Release {
+    this.used += bytes;
+    return () => {
+      this.used -= bytes;
+      for (;;) {
+        const [least] = [...this.waiting].sort((a, b) => a.bytes - b.bytes);
+        if (!least || !this.fits(least.bytes)) return;
+        least.start();
+      }
+    };
+  }
+}
+
+/** Keeps the bodies that are read into memory within one budget for the process; those that are streamed pass. */
+export class BodyGate {
+  private readonly budget = new ByteBudget({ bytes: BUDGET_BYTES, waitMs: WAIT_MS, waiting: MAX_WAITING });
+  private readonly held = new Map<FastifyRequest, Release>();
+
+  constructor(private readonly tokens: TokenVerifier) {}
+
+  /** Fastify's `preParsing`: a small body costs nothing but a look at its length. */
+  readonly preParsing = (request: FastifyRequest, reply: FastifyReply, payload: RequestPayload, done: Done): void => {
+    const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
+    const { bodyLimit = Infinity } = request.routeOptions;
+    if (bodyLimit === Number.MAX_SAFE_INTEGER) return done(null, payload);
+    if (encoding !== undefined) return done(null, Readable.from(this.counted(request, reply, payload, bodyLimit), { objectMode: false }));
+    const bytes = Number(length ?? 0);
+    // One that is larger than its limit is refused unread.
+    if (bytes <= FREE_BYTES || bytes > bodyLimit) return done(null, payload);
+    void this.gated(request, reply, payload, bytes, done);
+  };
+
+  /** Once there is an answer nobody reads the body any more. */
+  release(request: FastifyRequest): void {
+    if (this.held.size === 0) return;
+    this.held.get(request)?.();
+    this.held.delete(request);
+  }
+
+  private async gated(request: FastifyRequest, reply: FastifyReply, payload: RequestPayload, bytes: number, done: Done): Promise<void> {
+    try {
+      await this.admit(request, reply, bytes);
+    } catch (error) {
+      return done(error as Error);
+    }
+    done(null, payload);
+  }
+
+  /** A body of unknown length: what is more than small counts as the largest. A refused one is read to its end, or nobody would see why. */
+  private async *counted(request: FastifyRequest, reply: FastifyReply, payload: RequestPayload, limit: number): AsyncGenerator<Buffer> {
+    let receivedBytes = 0;
+    let refused: unknown = null;
+    for await (const chunk of payload as AsyncIterable<Buffer>) {
+      const wasSmall = receivedBytes <= FREE_BYTES;
+      receivedBytes += chunk.length;
+      if (wasSmall && receivedBytes > FREE_BYTES) refused = await this.admit(request, reply, limit).catch((error: unknown) => error);
+      if (refused && receivedBytes > limit) break;
+      if (!refused) yield chunk;
+    }
+    if (refused) throw refused;
+  }
+
+  private async admit(request: FastifyRequest, reply: FastifyReply, bytes: number): Promise<void> {
+    // Room is for those who may have it.
+    const token = tokenOf(request.headers.authorization);
+    if (!token) throw unauthenticated();
+    await this.tokens.verify(token);
+    const release = await this.budget.take(bytes);
+    if (!release) {
+      reply.header('retry-after', RETRY_AFTER_SECONDS);
+      throw new AppError(
+        ErrorCode.UNAVAILABLE,
+        `Other large requests are being read: try again in ${RETRY_AFTER_SECONDS} seconds, or send less than ${FREE_BYTES} bytes at once.`,
+      );
+    }
+    this.held.set(request, release);
+    const slow = setTimeout(() => request.raw.destroy(), START_MS + bytes / SLOWEST_BYTES_PER_MS);
+    const closed = () => {
+      clearTimeout(slow);
+      if (!request.raw.complete) this.release(request);
+    };
+    if (request.raw.destroyed) closed();
+    else request.raw.once('close', closed);
+  }
+}
