@@ -1,11 +1,13 @@
+import { randomUUID } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { mutate, query } from '../support/tracking.js';
 
 type Answer = { status: number; body: unknown; headers?: Record<string, string> };
-type Answers = (path: string, authorization: string | undefined) => Answer;
+type Answers = (path: string, authorization?: string) => Answer;
 
 const RUN = '0123456789abcdef0123456789abcdef';
 const EXPERIMENT = { experiment_id: '7', name: 'evil', lifecycle_stage: 'active' };
@@ -47,7 +49,7 @@ async function bring(answer: Answers, input: object = {}) {
   const { job } = await mutate<{ job: { id: string } }>(tess, 'importFromMlflow', { trackingUri, ...input }, 'job { id }');
   for (;;) {
     const found = await tess.ok<{
-      job: { status: string; errorCode: string; errorMessage: string; result: { problems: { reason: string }[] } };
+      job: { status: string; errorCode: string; errorMessage: string; result: { problems: { thing: string; reason: string }[] } };
     }>('query ($id: ID!) { job(id: $id) { status errorCode errorMessage result } }', { id: job.id });
     if (!['QUEUED', 'RUNNING'].includes(found.job.status)) return found.job;
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -94,10 +96,88 @@ it('redirects are not followed, and a refusal of the credentials ends it at once
   expect(await query(service, 'select * from job_secret')).toEqual([]);
 });
 
-it('a server that gives the same page for ever is not asked for ever', async () => {
-  const { status } = await bring((path) =>
-    path.includes('experiments/search') ? ok({ experiments: [EXPERIMENT], next_page_token: 'again' }) : nothing(path),
-  );
+it.each([
+  ['the same token again', () => 'again', 'the same pages of mlflow/experiments/search again', 2],
+  ['tokens in a ring', (page: number) => `token-${page % 3}`, 'the same pages of mlflow/experiments/search again', 4],
+  ['a token of a megabyte', () => 'x'.repeat(2 ** 20), 'a page token of 1048576 characters', 1],
+] as const)('a server that lists for ever is not read for ever: %s', async (_, tokenAt, message, most) => {
+  let pages = 0;
+  const { status, errorCode, errorMessage } = await bring((path) => {
+    if (!path.includes('experiments/search')) return nothing(path);
+    return ok({ experiments: [EXPERIMENT], next_page_token: tokenAt(pages++) });
+  });
+  expect({ status, errorCode, errorMessage }).toEqual({
+    ...{ status: 'FAILED', errorCode: 'RESOURCE_EXHAUSTED' },
+    errorMessage: expect.stringContaining(message),
+  });
+  expect(pages).toBeLessThanOrEqual(most);
+});
+
+it('nor is one that has ever another page with nothing on it: its other things come', async () => {
+  let pages = 0;
+  const { status, result } = await bring((path) => {
+    if (path.includes('runs/search')) return ok({ next_page_token: `token-${pages++}` });
+    return withFiles([])(path);
+  });
   expect(status).toBe('SUCCEEDED');
-  expect(asked.filter((path) => path.includes('experiments/search'))).toHaveLength(2);
+  expect(result.problems).toEqual([{ thing: 'experiment evil', reason: expect.stringContaining('empty pages of mlflow/runs/search') }]);
+  expect(pages).toBeLessThan(200);
+});
+
+it.each([
+  ['mlflow-artifacts:/7/x/artifacts', 'more than 50 deep'],
+  ['/a/folder/of/the/server', '"deep" as one in "deep"'],
+])('a folder that contains itself ends, and what lies beside it comes: %s', async (artifactUri, reason) => {
+  const run = { run_id: randomUUID().replaceAll('-', ''), run_name: 'r', status: 'FINISHED', artifact_uri: artifactUri };
+  const files = [
+    { path: 'deep', is_dir: true },
+    { path: `beside-${run.run_id}.txt`, is_dir: false, file_size: 7 },
+  ];
+  const { status, result } = await bring((path) => {
+    if (path.includes('runs/search')) return ok({ runs: [{ info: run }] });
+    if (path.includes('artifacts/list')) return ok({ files });
+    return path.startsWith('/get-artifact') ? { status: 200, body: 'content' } : withFiles(files)(path);
+  });
+  expect(status).toBe('SUCCEEDED');
+  expect(result.problems.map((problem) => problem.reason)).toContainEqual(expect.stringContaining(reason));
+  expect(asked.length).toBeLessThan(200);
+  expect(await query(service, 'select path from artifact where path = $1', [files[1]!.path])).toHaveLength(1);
+});
+
+it('a file that has changed there is brought again, of the same size too; one that was replaced here stays', async () => {
+  const runId = randomUUID();
+  const run = { run_id: runId.replaceAll('-', ''), run_name: 'r', status: 'FINISHED', artifact_uri: 'mlflow-artifacts:/7/y/artifacts' };
+  const theirs: Record<string, string> = { 'theirs.txt': 'first', 'ours.txt': 'first', 'still.txt': 'first' };
+  const answer: Answers = (path) => {
+    if (path.includes('runs/search')) return ok({ runs: [{ info: run }] });
+    if (path.includes('mlflow-artifacts/artifacts?'))
+      return ok({ files: Object.entries(theirs).map(([name, { length }]) => ({ path: name, is_dir: false, file_size: length })) });
+    const name = path.split('/').at(-1) ?? '';
+    return path.includes('mlflow-artifacts/artifacts/') ? { status: 200, body: theirs[name] } : withFiles([])(path);
+  };
+  const contents = async () => {
+    const rows = await query<{ path: string; key: string }>(
+      service,
+      'select path, object_key as key from artifact where run_id = $1 order by path',
+      [runId],
+    );
+    const { objects } = service.app.context;
+    return Object.fromEntries(await Promise.all(rows.map(async ({ path, key }) => [path, await text(await objects.get(key))])));
+  };
+  expect(await bring(answer)).toMatchObject({ status: 'SUCCEEDED', result: { artifacts: 3, problems: [] } });
+  const [{ experiment } = { experiment: '' }] = await query<{ experiment: string }>(
+    service,
+    `select replace(experiment_id::text, '-', '') as experiment from run where id = $1`,
+    [runId],
+  );
+  const put = await fetch(`${service.url}/api/2.0/mlflow-artifacts/artifacts/${experiment}/${run.run_id}/artifacts/ours.txt`, {
+    method: 'PUT',
+    headers: { authorization: `Bearer ${tess.token}` },
+    body: 'local',
+  });
+  expect(put.status).toBe(200);
+  Object.assign(theirs, { 'theirs.txt': 'third', 'late.txt': 'late' });
+  expect(await bring(answer)).toMatchObject({ status: 'SUCCEEDED', result: { artifacts: 2, runs: { changed: 1 } } });
+  expect(await contents()).toEqual({ 'theirs.txt': 'third', 'ours.txt': 'local', 'still.txt': 'first', 'late.txt': 'late' });
+  expect(await bring(answer)).toMatchObject({ status: 'SUCCEEDED', result: { artifacts: 0, runs: { changed: 0, unchanged: 1 } } });
 });

@@ -3,7 +3,7 @@ import { visibleName } from '../../domain/exchange/mlflow-things.js';
 import type { ExperimentService } from '../tracking/experiment.service.js';
 import type { LoggedModelService } from '../tracking/logged-model.service.js';
 import { inGroups, type ImportWork, printOf } from './import-work.js';
-import { bringFiles, RunImport, type RunImportServices } from './run-import.js';
+import { bringFiles, RunImport, type RunImportServices, type SyncedFiles } from './run-import.js';
 
 export interface ExperimentImportServices extends RunImportServices {
   experiments: ExperimentService;
@@ -15,9 +15,8 @@ interface Synced {
   deleted: boolean;
 }
 
-interface SyncedModel {
+interface SyncedModel extends SyncedFiles {
   print: string;
-  artifacts: boolean;
 }
 
 /** MLflow's id of the experiment that every server has. */
@@ -55,12 +54,14 @@ export class ExperimentImport {
   private async bringContents(id: string, theirs: TheirExperiment, onRun: () => void): Promise<void> {
     const { work } = this;
     const runs = new RunImport(this.services, work);
-    const linked: { runId: string; theirs: TheirRun }[] = [];
+    const linked: { runId: string; theirs: Pick<TheirRun, 'inputs' | 'outputs'> & { id: string } }[] = [];
     for await (const run of work.reader.runs(theirs.experiment_id, work.config.withDeleted)) {
       work.run.signal.throwIfAborted();
       await work.leniently(`run ${run.info.run_id}`, async () => {
         const runId = await runs.bring(id, run);
-        if (run.inputs.model_inputs.length + run.outputs.model_outputs.length > 0) linked.push({ runId, theirs: run });
+        const { inputs, outputs, info } = run;
+        if (inputs.model_inputs.length + outputs.model_outputs.length > 0)
+          linked.push({ runId, theirs: { id: info.run_id, inputs, outputs } });
       });
       onRun();
     }
@@ -69,7 +70,7 @@ export class ExperimentImport {
       work.run.signal.throwIfAborted();
       await work.leniently(`logged model ${model.info.model_id}`, () => this.bringModel(id, model));
     }
-    for (const { runId, theirs: run } of linked) await work.leniently(`models of run ${run.info.run_id}`, () => this.link(runId, run));
+    for (const { runId, theirs: run } of linked) await work.leniently(`models of run ${run.id}`, () => this.link(runId, run));
   }
 
   /** Under its own name, or one that says where it is from when that is taken; their default experiment is ours. */
@@ -90,8 +91,7 @@ export class ExperimentImport {
     const { info, data } = theirs;
     const print = printOf(theirs);
     const known = await work.find<SyncedModel>('LOGGED_MODEL', info.model_id);
-    const { withArtifacts } = work.config;
-    if (known?.synced.print === print && (known.synced.artifacts || !withArtifacts)) return work.unchanged('LOGGED_MODEL');
+    const isSame = known?.synced.print === print;
     const runId = info.source_run_id ? (await work.find('RUN', info.source_run_id))?.localId : undefined;
     const id =
       known?.localId ??
@@ -103,9 +103,13 @@ export class ExperimentImport {
         if (info.creation_timestamp_ms !== undefined) model.createdAt = new Date(info.creation_timestamp_ms);
         return model.id;
       }));
-    if (withArtifacts) await bringFiles(services.folders, work, { loggedModelId: id }, { artifactUri: info.artifact_uri, runId: null });
-    const outcome = known?.synced.print === undefined ? 'added' : known.synced.print === print ? 'unchanged' : 'changed';
-    await work.finish('LOGGED_MODEL', info.model_id, outcome, { print, artifacts: withArtifacts }, async (session) => {
+    const place = { artifactUri: info.artifact_uri, runId: null };
+    // They may change without their model.
+    const files = await bringFiles(services.folders, work, { loggedModelId: id }, place, known?.synced ?? {});
+    if (isSame && files.brought === 0) return work.unchanged('LOGGED_MODEL');
+    const outcome = known?.synced.print === undefined ? 'added' : 'changed';
+    await work.finish('LOGGED_MODEL', info.model_id, outcome, { print, ...files.synced } satisfies SyncedModel, async (session) => {
+      if (isSame) return;
       await inGroups(session, data.params, (params) => services.loggedModels.logParams(session, id, params));
       await inGroups(session, info.tags, (tags) => services.loggedModels.setTags(session, id, tags));
       if (runId !== undefined) {
@@ -123,7 +127,7 @@ export class ExperimentImport {
     });
   }
 
-  private async link(runId: string, { inputs, outputs }: TheirRun): Promise<void> {
+  private async link(runId: string, { inputs, outputs }: Pick<TheirRun, 'inputs' | 'outputs'>): Promise<void> {
     const here = async (models: { model_id: string; step?: number }[]) => {
       const found = await Promise.all(
         models.map(async ({ model_id: id, step }) => ({ known: await this.work.find('LOGGED_MODEL', id), step: step ?? 0 })),

@@ -123,13 +123,15 @@ export class ImportWork {
     this.tally[COUNTED[kind]].unchanged += 1;
   }
 
-  /** What this service refuses of one thing does not end the import of the others. */
-  async leniently(thing: string, work: () => Promise<void>): Promise<void> {
+  /** What this service refuses of one thing does not end the import of the others; false when it has. */
+  async leniently(thing: string, work: () => Promise<void>): Promise<boolean> {
     try {
       await work();
+      return true;
     } catch (error) {
       if (!(error instanceof AppError) || !isOfTheThing(error)) throw error;
       this.problem(thing, error.message);
+      return false;
     }
   }
 

@@ -2,7 +2,6 @@ import type { ConnectMlflow, MlflowCredentials } from '../../adapters/mlflow-ser
 import type { Job } from '../../db/entities/platform/job.entity.js';
 import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
-import type { TheirExperiment, TheirModel } from '../../domain/exchange/mlflow-things.js';
 import { Role } from '../../domain/platform/principal.js';
 import { checkWebhookUrl, type WebhookPolicy } from '../../domain/platform/webhook-url.js';
 import { AppError, badInput, conflict, ErrorCode } from '../../errors.js';
@@ -81,23 +80,37 @@ export class MlflowImportService {
 
   private async bringAll(work: ImportWork): Promise<void> {
     const { reader, config } = work;
-    const experiments: TheirExperiment[] = [];
-    if (config.experimentNames === null) for await (const one of reader.experiments(config.withDeleted)) experiments.push(one);
-    else for (const name of config.experimentNames) experiments.push(await reader.experimentNamed(name));
-    const models: TheirModel[] = [];
-    if (config.modelNames === null) for await (const one of reader.models()) models.push(one);
-    else for (const name of config.modelNames) models.push(await reader.modelNamed(name));
+    const { experimentNames, modelNames } = config;
+    const experiments = () =>
+      experimentNames === null ? reader.experiments(config.withDeleted) : each(experimentNames, (name) => reader.experimentNamed(name));
+    const models = () => (modelNames === null ? reader.models() : each(modelNames, (name) => reader.modelNamed(name)));
+    const [experimentCount, modelCount] = [await countOf(experiments()), await countOf(models())];
     const experimentImport = new ExperimentImport(this.deps, work);
-    for (const [i, experiment] of experiments.entries()) {
-      const fraction = (EXPERIMENTS_SHARE * i) / experiments.length;
+    let done = 0;
+    for await (const experiment of experiments()) {
+      const fraction = (EXPERIMENTS_SHARE * done) / Math.max(done, experimentCount);
       await work.leniently(`experiment ${experiment.name}`, () => experimentImport.bring(experiment, () => work.progress(fraction)));
+      done += 1;
     }
     const modelImport = new ModelImport(this.deps, work);
-    for (const [i, model] of models.entries()) {
-      work.progress(EXPERIMENTS_SHARE + ((1 - EXPERIMENTS_SHARE) * i) / models.length);
+    done = 0;
+    for await (const model of models()) {
+      work.progress(EXPERIMENTS_SHARE + ((1 - EXPERIMENTS_SHARE) * done) / Math.max(done, modelCount));
       await work.leniently(`model ${model.name}`, () => modelImport.bring(model));
+      done += 1;
     }
   }
+}
+
+async function* each<T>(names: string[], read: (name: string) => Promise<T>): AsyncGenerator<T> {
+  for (const name of names) yield await read(name);
+}
+
+/** Read twice, so that none has to be kept: nobody knows how many there are. */
+async function countOf(things: AsyncIterable<unknown>): Promise<number> {
+  let count = 0;
+  for await (const thing of things) count += thing === undefined ? 0 : 1;
+  return count;
 }
 
 function checkNames(field: string, names: string[] | null | undefined): string[] | null {

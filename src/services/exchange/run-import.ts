@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import type { Readable } from 'node:stream';
 import type { Session } from '../../db/database.js';
 import { Artifact } from '../../db/entities/tracking/artifact.entity.js';
 import { sql } from '../../db/sql.js';
@@ -13,11 +15,17 @@ import type { RunService } from '../tracking/run.service.js';
 import { inGroups, type ImportWork, printOf } from './import-work.js';
 import type { TheirPlace } from './mlflow-reader.js';
 
-interface SyncedRun {
+/** Of a run or a logged model, once all its files have come. */
+export interface SyncedFiles {
+  filesAt?: string;
+  /** Paths of those that were replaced here since. */
+  ownFiles?: string[];
+}
+
+interface SyncedRun extends SyncedFiles {
   print: string;
   /** Of each metric, the latest point that has come over with all before it. */
   metrics: Record<string, string>;
-  artifacts: boolean;
   ended: boolean;
   /** Their id of the run that it is a part of, until both are here and joined. */
   parent?: string;
@@ -32,6 +40,8 @@ export interface RunImportServices {
 
 /** What MLflow calls a user who did not say who they are. */
 const NOBODY = 'unknown';
+/** Of a file that is read again to see whether it has changed. */
+const MAX_COMPARED_BYTES = 1024 ** 2;
 /** Tags that are columns here, set by themselves. */
 const OWN_TAGS: readonly string[] = [RUN_TAGS.name, RUN_TAGS.parent];
 
@@ -48,23 +58,24 @@ export class RunImport {
     const { run_id: externalId, lifecycle_stage: stage } = theirs.info;
     const print = printOf(theirs);
     const known = await work.find<SyncedRun>('RUN', externalId);
-    const synced = known?.synced;
-    if (known && synced?.print === print && synced.ended && (synced.artifacts || !work.config.withArtifacts)) {
-      work.unchanged('RUN');
-      return known.localId;
-    }
+    const synced = known?.synced ?? {};
+    const isSame = synced.print === print && synced.ended === true;
     const runId = known?.localId ?? (await this.create(experimentId, theirs));
-    await work.run.write((session) => this.describe(session, runId, theirs));
-    const metrics = await this.bringMetrics(runId, theirs, synced);
-    if (work.config.withArtifacts) {
-      const { artifact_uri: artifactUri } = theirs.info;
-      await bringFiles(this.services.folders, work, { runId }, { artifactUri, runId: externalId });
+    if (!isSame) await work.run.write((session) => this.describe(session, runId, theirs));
+    const metrics = isSame ? (synced.metrics ?? {}) : await this.bringMetrics(runId, theirs, synced);
+    const place = { artifactUri: theirs.info.artifact_uri, runId: externalId };
+    // They may change without their run.
+    const files = await bringFiles(this.services.folders, work, { runId }, place, synced);
+    if (isSame && files.brought === 0) {
+      work.unchanged('RUN');
+      return runId;
     }
     const status = statusOfTheirs(theirs.info.status);
     const parent = theirs.data.tags.find(({ key }) => key === RUN_TAGS.parent)?.value;
-    const after: SyncedRun = { print, metrics, artifacts: work.config.withArtifacts, ended: isEnded(status), ...(parent && { parent }) };
-    const outcome = synced?.print === undefined ? 'added' : synced.print === print ? 'unchanged' : 'changed';
-    await work.finish('RUN', externalId, outcome, after, async (session) => {
+    const after: SyncedRun = { print, metrics, ...files.synced, ended: isEnded(status), ...(parent && { parent }) };
+    const outcome = synced.print === undefined ? 'added' : synced.print === print && files.brought === 0 ? 'unchanged' : 'changed';
+    await work.finish('RUN', externalId, outcome, isSame ? { ...synced, ...files.synced } : after, async (session) => {
+      if (isSame) return;
       const run = await this.services.runs.get(session, runId);
       const endedAt = isEnded(status) ? new Date(theirs.info.end_time ?? theirs.info.start_time ?? Date.now()) : null;
       Object.assign(run, { status, endedAt });
@@ -157,27 +168,64 @@ function childrenToJoin(session: Session, server: string, experimentId: string):
   );
 }
 
-/** Files that are not here yet, or here with another size. */
-export async function bringFiles(folders: ArtifactFolderService, work: ImportWork, owner: FolderOwner, place: TheirPlace): Promise<void> {
+/** Files that are not here yet, or have changed there; those that were replaced here stay as they are. */
+export async function bringFiles(
+  folders: ArtifactFolderService,
+  work: ImportWork,
+  owner: FolderOwner,
+  place: TheirPlace,
+  { filesAt, ownFiles }: SyncedFiles,
+): Promise<{ brought: number; synced: SyncedFiles }> {
+  let brought = 0;
+  if (!work.config.withArtifacts) return { brought, synced: { filesAt, ownFiles } };
   const thing = 'runId' in owner ? `files of run ${owner.runId}` : `files of logged model ${owner.loggedModelId}`;
-  if (!work.reader.reaches(place))
-    return work.problem(thing, `they are at ${place.artifactUri.split('?')[0]}, which the server does not hand out`);
-  const present = await work.run.read((session) =>
-    session.em.find(Artifact, { tenant: session.tenant, ...owner }, { fields: ['path', 'sizeBytes'] }),
-  );
-  const sizes = new Map(present.map(({ path, sizeBytes }) => [path, sizeBytes]));
-  for await (const { path: theirPath, sizeBytes } of work.reader.files(place)) {
-    work.run.signal.throwIfAborted();
-    const path = freeArtifactPath(theirPath);
-    if (!path) {
-      work.problem(thing, `a path leads out of its folder: ${theirPath.slice(0, 100)}`);
-      continue;
-    }
-    if (sizes.has(path) && (sizeBytes === null || sizes.get(path) === sizeBytes)) continue;
-    await work.leniently(`${thing}: ${path}`, async () => {
-      const stored = await folders.put(work.actor, owner, path, await work.reader.content(place, theirPath));
-      work.tally.artifacts += 1;
-      work.tally.artifactBytes += stored.sizeBytes;
-    });
+  if (!work.reader.reaches(place)) {
+    work.problem(thing, `they are at ${place.artifactUri.split('?')[0]}, which the server does not hand out`);
+    return { brought, synced: {} };
   }
+  const present = await work.run.read((session) =>
+    session.em.find(Artifact, { tenant: session.tenant, ...owner }, { fields: ['path', 'sizeBytes', 'sha256', 'createdAt'] }),
+  );
+  const here = new Map(present.map((file) => [file.path, file]));
+  const isOwn = ({ path, createdAt }: { path: string; createdAt: Date }) =>
+    filesAt !== undefined && (createdAt > new Date(filesAt) || ownFiles?.includes(path) === true);
+  const isWhole = await work.leniently(thing, async () => {
+    for await (const { path: theirPath, sizeBytes } of work.reader.files(place)) {
+      work.run.signal.throwIfAborted();
+      const path = freeArtifactPath(theirPath);
+      if (!path) {
+        work.problem(thing, `a path leads out of its folder: ${theirPath.slice(0, 100)}`);
+        continue;
+      }
+      const ours = here.get(path);
+      if (ours && isOwn(ours)) continue;
+      await work.leniently(`${thing}: ${path}`, async () => {
+        if (ours && !(await hasChanged(ours, sizeBytes, () => work.reader.content(place, theirPath)))) return;
+        const stored = await folders.put(work.actor, owner, path, await work.reader.content(place, theirPath));
+        brought += 1;
+        work.tally.artifacts += 1;
+        work.tally.artifactBytes += stored.sizeBytes;
+      });
+    }
+  });
+  const own = present.filter(isOwn).map(({ path }) => path);
+  return { brought, synced: isWhole ? { filesAt: new Date().toISOString(), ownFiles: own } : {} };
+}
+
+/** MLflow tells no hash of a file: a small one of the same size is read again. */
+async function hasChanged(
+  ours: { sizeBytes: number; sha256: string },
+  theirBytes: number | null,
+  read: () => Promise<Readable>,
+): Promise<boolean> {
+  if (theirBytes !== null && theirBytes !== ours.sizeBytes) return true;
+  if (ours.sizeBytes > MAX_COMPARED_BYTES) return false;
+  const hash = createHash('sha256');
+  let bytes = 0;
+  for await (const chunk of (await read()) as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > ours.sizeBytes) return true;
+    hash.update(chunk);
+  }
+  return hash.digest('hex') !== ours.sha256;
 }
