@@ -50,6 +50,7 @@ export async function startApp(config: Config, logger: Logger, options: AppOptio
           { name: 'monitoring', intervalMs: config.MONITORING_INTERVAL_MS, run: () => services.monitoring.tick() },
           { name: 'prune-monitoring', intervalMs: SWEEP_INTERVAL_MS, run: () => services.monitoring.prune() },
           { name: 'prune-webhook-deliveries', intervalMs: SWEEP_INTERVAL_MS, run: () => services.webhookDeliveries.prune() },
+          { name: 'prune-logs', intervalMs: SWEEP_INTERVAL_MS, run: () => services.retention.prune() },
           { name: 'mirror', intervalMs: MIRROR_INTERVAL_MS, run: () => services.mirror.tick() },
           { name: 'retraining', intervalMs: config.MONITORING_INTERVAL_MS, run: () => services.retraining.tick() },
         ],

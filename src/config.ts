@@ -118,6 +118,15 @@ export const SETTINGS = {
     'Time between the first two attempts at a webhook delivery, in milliseconds; each further wait is four times as long.',
   ),
   WEBHOOK_LOG_DAYS: setting(whole(1, 3_650).default(30), 'How long ended webhook deliveries are kept, in days.'),
+  EVENT_LOG_DAYS: setting(
+    whole(0, 36_500).default(90),
+    'How long lifecycle events and the steps of ended jobs are kept, in days; 0 for ever. Webhook deliveries go with their events.',
+  ),
+  TRAFFIC_LOG_DAYS: setting(
+    whole(0, 36_500).default(400),
+    'How long the counters of each minute of traffic are kept, in days; 0 for ever.',
+  ),
+  AUDIT_LOG_DAYS: setting(whole(0, 36_500).default(0), 'How long audit rows are kept, in days; 0 for ever.'),
   MLFLOW_TRACKING_URI: setting(
     url('http:', 'https:').optional(),
     'Another MLflow server, to which experiments, runs, versions, stages and aliases of all tenants are mirrored; absent: to none.',

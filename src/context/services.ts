@@ -13,6 +13,7 @@ import { AuditLogService } from '../services/platform/audit-log.service.js';
 import { EventService } from '../services/platform/event.service.js';
 import { JobService } from '../services/platform/job.service.js';
 import { LiveFeeds } from '../services/platform/live-feed.js';
+import { RetentionService } from '../services/platform/retention.service.js';
 import { StagedObjects } from '../services/platform/staged-objects.js';
 import { WebhookDeliveryService } from '../services/platform/webhook-delivery.service.js';
 import { WebhookService } from '../services/platform/webhook.service.js';
@@ -195,6 +196,11 @@ export function createServices(config: Config, logger: Logger, implementations: 
     modelVersions,
     monitoring,
     predictions: serving.predictions,
+    retention: new RetentionService(db, {
+      eventDays: config.EVENT_LOG_DAYS,
+      trafficDays: config.TRAFFIC_LOG_DAYS,
+      auditDays: config.AUDIT_LOG_DAYS,
+    }),
     retraining: new RetrainingService(db, live, trainings, datasets, logger),
     retrainingPolicies: new RetrainingPolicyService(),
     runArchive,

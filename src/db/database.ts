@@ -7,6 +7,7 @@ import { AppError, ErrorCode } from '../errors.js';
 import { entities } from './entities/index.js';
 import { Migration0001 } from './migrations/0001-foundation.js';
 import { Migration0002 } from './migrations/0002-tracking-and-registry.js';
+import { Migration0003 } from './migrations/0003-retention.js';
 import { asOutage } from './outage.js';
 import { giveBackDeadConnections, watchStatements } from './pool.js';
 import { APP_ROLE, checkServer, ensureRoles, explainRefusal, isRace, SYSTEM_ROLE } from './preparation.js';
@@ -52,6 +53,7 @@ const MIGRATION_TABLE = 'schema_migration';
 const MIGRATIONS = [
   { name: '0001-foundation', class: Migration0001 },
   { name: '0002-tracking-and-registry', class: Migration0002 },
+  { name: '0003-retention', class: Migration0003 },
 ];
 /** Longest wait for a connection, new or out of the pool. */
 const CONNECT_TIMEOUT_MS = 15_000;

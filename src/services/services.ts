@@ -12,6 +12,7 @@ import type { DeploymentService } from './serving/deployment.service.js';
 import type { EndpointService } from './serving/endpoint.service.js';
 import type { EvaluationService } from './registry/evaluation.service.js';
 import type { EventService } from './platform/event.service.js';
+import type { RetentionService } from './platform/retention.service.js';
 import type { ExperimentService } from './tracking/experiment.service.js';
 import type { JobService } from './platform/job.service.js';
 import type { LiveFeeds } from './platform/live-feed.js';
@@ -83,6 +84,7 @@ export interface Services {
   modelVersions: ModelVersionService;
   monitoring: MonitoringService;
   predictions: PredictService;
+  retention: RetentionService;
   retraining: RetrainingService;
   retrainingPolicies: RetrainingPolicyService;
   runArchive: RunArchiveService;

@@ -69,7 +69,7 @@ export class AlertResolver {
 
   @Subscription(() => AlertEvent, {
     description:
-      'Alerts as they open, change and resolve, each change exactly once and in the order of `seq`. Reconnect with the last `seq` as `after`.',
+      'Alerts as they open, change and resolve, each change exactly once and in the order of `seq`. Reconnect with the last `seq` as `after`. BAD_USER_INPUT when changes after it are no longer kept (EVENT_LOG_DAYS).',
     subscribe: ({ args, context }) => followAlerts(context as RequestContext, args as { modelId?: string; after?: number }),
   })
   alertEvents(
@@ -78,7 +78,7 @@ export class AlertResolver {
     _modelId?: string,
     @Arg('after', () => SafeInt, {
       nullable: true,
-      description: 'Changes with a greater `seq` are sent, past ones first; 0 for all; only new ones when absent.',
+      description: 'Changes with a greater `seq` are sent, past ones first; 0 for all that are kept; only new ones when absent.',
     })
     _after?: number,
   ): AlertEvent {

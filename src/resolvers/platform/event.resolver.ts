@@ -32,7 +32,8 @@ export class EventResolver {
   }
 
   @Subscription(() => LifecycleEventType, {
-    description: 'Lifecycle events as they happen, each exactly once and in the order of `seq`. Reconnect with the last `seq` as `after`.',
+    description:
+      'Lifecycle events as they happen, each exactly once and in the order of `seq`. Reconnect with the last `seq` as `after`. BAD_USER_INPUT when events after it are no longer kept (EVENT_LOG_DAYS).',
     subscribe: ({ args, context }) => followEvents(context as RequestContext, args as { filter?: EventFilter; after?: number }),
   })
   lifecycleEvents(
@@ -40,7 +41,7 @@ export class EventResolver {
     @Arg('filter', () => EventFilterInput, { nullable: true, description: 'Which events; all when absent.' }) _filter?: EventFilterInput,
     @Arg('after', () => SafeInt, {
       nullable: true,
-      description: 'Events with a greater `seq` are sent, past ones first; 0 for all; only new ones when absent.',
+      description: 'Events with a greater `seq` are sent, past ones first; 0 for all that are kept; only new ones when absent.',
     })
     _after?: number,
   ): LifecycleEventType {

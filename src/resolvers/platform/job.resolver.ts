@@ -1,6 +1,6 @@
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
 import { jobTopic } from '../../services/platform/job.service.js';
-import { abortable } from '../../services/platform/live-feed.js';
+import { abortable, withoutGap } from '../../services/platform/live-feed.js';
 import type { RequestContext } from '../request-context.js';
 import { OrderDirection } from '../types/common.types.js';
 import { PageArgs, toConnection } from '../types/connection.js';
@@ -39,13 +39,16 @@ export class JobResolver {
 
   @Subscription(() => JobEvent, {
     description:
-      'Steps of a job as they happen, each exactly once and in the order of `seq`; ends with the job. Reconnect with the last `seq` as `after`.',
+      'Steps of a job as they happen, each exactly once and in the order of `seq`; ends with the job. Reconnect with the last `seq` as `after`. BAD_USER_INPUT when steps after it are no longer kept (EVENT_LOG_DAYS).',
     subscribe: ({ args, context }) => followJob(context as RequestContext, args as { jobId: string; after?: number }),
   })
   jobProgress(
     @Root() event: JobEvent,
     @Arg('jobId', () => ID, { description: 'The job. NOT_FOUND when there is none.' }) _jobId: string,
-    @Arg('after', () => SafeInt, { nullable: true, description: 'Steps with a greater `seq` are sent, past ones first; all when absent.' })
+    @Arg('after', () => SafeInt, {
+      nullable: true,
+      description: 'Steps with a greater `seq` are sent, past ones first; all that are kept when absent or 0.',
+    })
     _after?: number,
   ): JobEvent {
     return event;
@@ -78,7 +81,7 @@ async function followJob(
       : ctx.services.feeds.follow(
           key,
           jobTopic(jobId),
-          (seq, limit) => ctx.run((session) => ctx.services.jobs.eventsAfter(session, jobId, seq, limit)),
+          async (seq, limit) => withoutGap(seq, await ctx.run((session) => ctx.services.jobs.eventsAfter(session, jobId, seq, limit))),
           after ?? 0,
           signal,
           (event) => event.isLast,

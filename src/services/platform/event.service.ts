@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import type { EventType } from '../../domain/platform/events.js';
 import { notFound } from '../../errors.js';
 import { coalesced } from './coalesced.js';
-import type { Sequenced } from './live-feed.js';
+import { noLongerKept, type Sequenced } from './live-feed.js';
 import { requireOwn } from './ownership.js';
 import { EVENTS_WAITING } from './use-case.js';
 import { createDeliveries, DELIVERIES_WAITING } from './webhook-deliveries.js';
@@ -85,15 +85,27 @@ export class EventService {
     return paginate(session, Event, where, page, order);
   }
 
-  /** Numbered events past `seq`; -1 asks for the newest alone. */
+  /** Numbered events past `seq`; -1 asks for the newest alone, 0 for all that are kept. BAD_USER_INPUT when some of them are no longer kept. */
   async after(session: Session, seq: number, limit: number): Promise<EventRow[]> {
-    return sql<EventRow>(
+    const rows = await sql<EventRow>(
       session.em,
       `select id, seq::float8 as seq, type, subject_type as "subjectType", subject_id as "subjectId", model_id as "modelId",
          endpoint_id as "endpointId", payload, created_at as "createdAt"
        from event where tenant = ? and seq > ? order by event.seq ${seq < 0 ? 'desc' : 'asc'} limit ?`,
       [session.tenant, seq, limit],
     );
+    if (seq > 0) await this.requireKept(session, seq);
+    return rows;
+  }
+
+  /** Asked after the rows were read: those that went meanwhile are not missed in silence. */
+  private async requireKept(session: Session, seq: number): Promise<void> {
+    const [gone] = await sql<{ seq: number }>(
+      session.em,
+      `select seq::float8 as seq from log_floor where tenant = ? and log = 'event' and seq > ?`,
+      [session.tenant, seq],
+    );
+    if (gone) throw noLongerKept(seq, gone.seq);
   }
 
   private async relayWaiting(): Promise<void> {

@@ -11,6 +11,18 @@ const PAGE_ROWS = 500;
 /** A lost wake-up delays a row by this much at most. */
 const POLL_MS = 2_000;
 
+/** A follower asks for what follows `seq`, and the rows up to `goneSeq` have been forgotten. */
+export function noLongerKept(seq: number, goneSeq: number): AppError {
+  return badInput('after', `0 for all that is still kept, or ${goneSeq} or more: older ones are forgotten`, seq);
+}
+
+/** Rows of a log that is numbered from 1 without gaps, as they were read after `seq`. */
+export function withoutGap<T extends Sequenced>(seq: number, rows: T[]): T[] {
+  const [first] = rows;
+  if (seq > 0 && first && first.seq > seq + 1) throw noLongerKept(seq, first.seq - 1);
+  return rows;
+}
+
 type ReadAfter<T> = (seq: number, limit: number) => Promise<T[]>;
 
 /**

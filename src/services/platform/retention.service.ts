@@ -1,0 +1,107 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Database } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
+
+/** How long rows are kept, in days; 0 for ever. */
+export interface RetentionOptions {
+  eventDays: number;
+  trafficDays: number;
+  auditDays: number;
+}
+
+/** What one transaction removes; its locks are short. */
+const BATCH = 1_000;
+const JOBS_AT_ONCE = 100;
+const BATCHES_AT_ONCE = 20;
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** Removes what is older, as much as one transaction may; true when there may be more. */
+type Batch = (em: EntityManager, before: Date) => Promise<boolean>;
+
+/** Forgets rows of the logs that nobody reads any more: a bounded number at a time, in the background. */
+export class RetentionService {
+  /** Up to where steps of ended jobs have been looked through, in this process. */
+  private lookedAt = { endedAt: '-infinity', id: '00000000-0000-0000-0000-000000000000' };
+
+  constructor(
+    private readonly db: Database,
+    private readonly options: RetentionOptions,
+  ) {}
+
+  async prune(): Promise<void> {
+    const { eventDays, trafficDays, auditDays } = this.options;
+    await this.repeat(eventDays, pruneEvents);
+    await this.repeat(eventDays, (em, before) => this.pruneJobSteps(em, before));
+    await this.repeat(trafficDays, pruneTraffic);
+    await this.repeat(auditDays, pruneAudit);
+  }
+
+  private async repeat(days: number, batch: Batch): Promise<void> {
+    if (days === 0) return;
+    const before = new Date(Date.now() - days * DAY_MS);
+    for (let i = 0; i < BATCHES_AT_ONCE; i++) if (!(await this.db.asSystem((em) => batch(em, before)))) return;
+  }
+
+  /** Of jobs that ended before, all but the last step, which ends what follows them. */
+  private async pruneJobSteps(em: EntityManager, before: Date): Promise<boolean> {
+    const jobs = await sql<{ id: string; ended: string }>(
+      em,
+      `select id, ended_at::text as ended from job where ended_at < ? and (ended_at, id) > (?::timestamptz, ?::uuid) order by ended_at, id limit ?`,
+      [before, this.lookedAt.endedAt, this.lookedAt.id, JOBS_AT_ONCE],
+    );
+    const last = jobs.at(-1);
+    if (!last) return false;
+    await sql(em, `delete from job_event e using job j where j.id = any(?::uuid[]) and e.job_id = j.id and e.seq < j.event_seq`, [
+      jobs.map(({ id }) => id),
+    ]);
+    this.lookedAt = { endedAt: last.ended, id: last.id };
+    return jobs.length === JOBS_AT_ONCE;
+  }
+}
+
+/** But for each tenant's newest, by which new followers know where they begin. */
+async function pruneEvents(em: EntityManager, before: Date): Promise<boolean> {
+  const [gone] = await sql<{ count: number }>(
+    em,
+    `with old as (
+       select id from event e where id < ? and created_at < ? and seq < (select max(seq) from event newest where newest.tenant = e.tenant)
+       order by id limit ? for update skip locked),
+     gone as (delete from event using old where event.id = old.id returning event.tenant, event.seq),
+     floors as (
+       insert into log_floor (tenant, log, seq) select tenant, 'event', max(seq) from gone group by tenant
+       on conflict (tenant, log) do update set seq = greatest(log_floor.seq, excluded.seq))
+     select count(*)::int as count from gone`,
+    [firstIdAt(before), before, BATCH],
+  );
+  return gone?.count === BATCH;
+}
+
+async function pruneTraffic(em: EntityManager, before: Date): Promise<boolean> {
+  const [gone] = await sql<{ count: number }>(
+    em,
+    `with old as (
+       select m.deployment_id, m.minute from deployment d cross join lateral (
+         select deployment_id, minute from deployment_minute where deployment_id = d.id and minute < ? order by minute limit ?) m limit ?),
+     gone as (delete from deployment_minute m using old where m.deployment_id = old.deployment_id and m.minute = old.minute returning 1)
+     select count(*)::int as count from gone`,
+    [before, BATCH, BATCH],
+  );
+  return gone?.count === BATCH;
+}
+
+async function pruneAudit(em: EntityManager, before: Date): Promise<boolean> {
+  const [gone] = await sql<{ count: number }>(
+    em,
+    `with old as (select id from audit_log where id < ? and created_at < ? order by id limit ?),
+     gone as (delete from audit_log using old where audit_log.id = old.id returning 1)
+     select count(*)::int as count from gone`,
+    [firstIdAt(before), before, BATCH],
+  );
+  return gone?.count === BATCH;
+}
+
+/** Ids begin with the time of their making, and their index is in its order. */
+function firstIdAt(time: Date): string {
+  const hex = time.getTime().toString(16).padStart(12, '0');
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
+}

@@ -1,0 +1,139 @@
+import { v7 as uuidv7 } from 'uuid';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Role } from '../../src/domain/platform/principal.js';
+import { LATENCY_BUCKETS } from '../../src/domain/serving/latency-histogram.js';
+import { startTestService, type Caller, type TestService } from '../support/service.js';
+import { newExperiment } from '../support/runs.js';
+import { TrafficWriter } from '../support/traffic.js';
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+const EVENTS = 'subscription ($after: SafeInt) { lifecycleEvents(after: $after) { seq } }';
+const STEPS = 'subscription ($jobId: ID!, $after: SafeInt) { jobProgress(jobId: $jobId, after: $after) { seq status } }';
+
+let service: TestService;
+let admin: TrafficWriter;
+let tess: Caller;
+
+beforeAll(async () => {
+  service = await startTestService({ EVENT_LOG_DAYS: '10', TRAFFIC_LOG_DAYS: '20', AUDIT_LOG_DAYS: '0' });
+  tess = await service.as({ role: Role.ADMIN });
+  admin = await TrafficWriter.connect(service.database.url);
+});
+afterAll(async () => {
+  await admin?.end();
+  await service?.close();
+});
+
+const prune = () => service.app.context.services.retention.prune();
+const idFrom = (daysAgo: number) => uuidv7({ msecs: Date.now() - daysAgo * DAY_MS });
+const seqs = (rows: { seq: number }[]) => rows.map(({ seq }) => seq);
+
+/** Numbered events as they would be after so many days, oldest first. */
+async function addEvents(tenant: string, ...daysAgo: number[]): Promise<number[]> {
+  const numbers: number[] = [];
+  for (const days of daysAgo) {
+    const [row] = await admin.query<{ seq: string }>(
+      `insert into event (id, tenant, created_at, type, subject_type, subject_id, payload, seq)
+       values ($1, $2, now() - $3 * interval '1 day', 'MODEL_REGISTERED', 'model', $1, '{}', nextval('event_seq')) returning seq`,
+      [idFrom(days), tenant, days],
+    );
+    numbers.push(Number(row?.seq));
+  }
+  return numbers;
+}
+
+describe('what is older than it shall be kept', () => {
+  it('goes from the events with their deliveries, and who would miss some is told', async () => {
+    const [first, second, third, fourth] = (await addEvents('acme', 30, 20, 5, 0)) as [number, number, number, number];
+    const [quiet] = await addEvents('quiet', 40);
+    const webhookId = uuidv7();
+    await admin.query(
+      `insert into webhook (id, tenant, name, url, event_types, secret, created_by) values ($1, 'acme', 'w', 'https://x', '[]', 's', 'x')`,
+      [webhookId],
+    );
+    await admin.query(
+      `insert into webhook_delivery (id, tenant, webhook_id, event_id, status, ended_at) select gen_random_uuid(), 'acme', $1, id, 'DELIVERED', now() from event where tenant = 'acme'`,
+      [webhookId],
+    );
+    expect(seqs(await tess.collect<{ seq: number }>(EVENTS, { after: 0 }, (rows) => rows.length === 4))).toEqual([
+      first,
+      second,
+      third,
+      fourth,
+    ]);
+    await prune();
+    expect(seqs(await tess.collect<{ seq: number }>(EVENTS, { after: 0 }, (rows) => rows.length === 2))).toEqual([third, fourth]);
+    expect(seqs(await tess.collect<{ seq: number }>(EVENTS, { after: second }, (rows) => rows.length === 2))).toEqual([third, fourth]);
+    await expect(tess.collect(EVENTS, { after: first }, () => false)).rejects.toThrow(
+      new RegExp(`after: expected 0 for all that is still kept, or ${second} or more.*got ${first}.*BAD_USER_INPUT`),
+    );
+    expect(await admin.query(`select count(*)::int as count from webhook_delivery where webhook_id = $1`, [webhookId])).toEqual([
+      { count: 2 },
+    ]);
+    // A tenant to which nothing happens keeps its newest event, and misses nothing.
+    const still = await service.as({ tenant: 'quiet' });
+    expect(seqs(await still.collect<{ seq: number }>(EVENTS, { after: 0 }, (found) => found.length === 1))).toEqual([quiet]);
+  });
+
+  it('goes from the steps of ended jobs, but for the last', async () => {
+    const [old, recent] = [idFrom(30), idFrom(30)];
+    for (const [id, endedDaysAgo] of [
+      [old, 29],
+      [recent, 1],
+    ] as const) {
+      await admin.query(
+        `insert into job (id, tenant, kind, status, config, event_seq, created_by, ended_at)
+         values ($1, 'acme', 'GARBAGE_COLLECTION', 'SUCCEEDED', '{}', 3, 'x', now() - $2 * interval '1 day')`,
+        [id, endedDaysAgo],
+      );
+      await admin.query(
+        `insert into job_event (tenant, job_id, seq, status, attempt, progress, message)
+         values ('acme', $1, 1, 'RUNNING', 1, 0, 'a'), ('acme', $1, 2, 'RUNNING', 1, 0.5, 'b'), ('acme', $1, 3, 'SUCCEEDED', 1, 1, 'c')`,
+        [id],
+      );
+    }
+    await prune();
+    const steps = (jobId: string, after?: number) => tess.collect<{ seq: number }>(STEPS, { jobId, after }, () => false);
+    expect(seqs(await steps(recent))).toEqual([1, 2, 3]);
+    expect(seqs(await steps(old))).toEqual([3]);
+    expect(seqs(await steps(old, 2))).toEqual([3]);
+    expect(await steps(old, 3)).toEqual([]);
+    await expect(steps(old, 1)).rejects.toThrow(/after: expected 0 for all that is still kept, or 2 or more.*got 1/);
+  });
+
+  it('goes from the minutes of traffic', async () => {
+    const { deploymentId, endpointId } = await admin.serve(null);
+    await admin.query(
+      `insert into deployment_minute (tenant, deployment_id, minute, requests, latency_counts)
+       select 'acme', $1, date_trunc('minute', now()) - days * interval '1 day' - n * interval '1 minute', 1, $2
+       from unnest(array[1, 30]) days, generate_series(1, 1500) n`,
+      [deploymentId, new Array(LATENCY_BUCKETS).fill(0)],
+    );
+    await prune();
+    const { endpoint } = await tess.ok<{ endpoint: { deployments: { traffic: { requests: number } }[] } }>(
+      'query ($id: ID!) { endpoint(id: $id) { deployments { traffic { requests } } } }',
+      { id: endpointId },
+    );
+    expect(endpoint.deployments).toEqual([{ traffic: { requests: 1500 } }]);
+  });
+
+  it('stays in the audit log for ever, unless a setting says how long', async () => {
+    await newExperiment(tess);
+    await admin.query(
+      `insert into audit_log (id, tenant, created_at, actor, role, action, subject_type, subject_id, request_id)
+       select $1, 'acme', now() - interval '3 years', 'old', 'ADMIN', 'createModel', 'model', 'x', 'x'`,
+      [idFrom(3 * 365)],
+    );
+    const count = async () => {
+      const { auditLog } = await tess.ok<{ auditLog: { totalCount: number } }>('{ auditLog { totalCount } }');
+      return auditLog.totalCount;
+    };
+    const before = await count();
+    await prune();
+    expect(await count()).toBe(before);
+    const strict = await startTestService({ AUDIT_LOG_DAYS: '365' }, service.database);
+    await strict.app.context.services.retention.prune();
+    await strict.close();
+    expect(await count()).toBe(before - 1);
+  });
+});
