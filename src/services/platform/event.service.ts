@@ -36,11 +36,14 @@ export interface EventRow extends Sequenced {
 }
 
 const POLL_MS = 1_000;
+/** One transaction numbers no more, and makes their deliveries: after a standstill there may be very many. */
+const NUMBERED_AT_ONCE = 250;
 
 /** Gives committed events their sequence numbers, one transaction at a time, so that a reader never sees a number appear behind its back. */
 export class EventService {
   private readonly stops: (() => void)[] = [];
   private readonly relay = coalesced(() => this.relayWaiting());
+  private stopped = false;
 
   constructor(
     private readonly db: Database,
@@ -54,7 +57,9 @@ export class EventService {
     this.stops.push(() => clearInterval(poll));
   }
 
+  /** What is left of many another process numbers, or the next start. */
   async stop(): Promise<void> {
+    this.stopped = true;
     for (const stop of this.stops) stop();
     this.relay.kick();
     await this.relay.idle();
@@ -110,30 +115,32 @@ export class EventService {
 
   private async relayWaiting(): Promise<void> {
     try {
-      const { tenants, hasDeliveries } = await this.number();
+      const { tenants, hasDeliveries, hasMore } = await this.number();
       for (const tenant of tenants) this.live.publish(eventTopic(tenant));
       if (hasDeliveries) this.live.publish(DELIVERIES_WAITING);
+      if (hasMore && !this.stopped) this.relay.kick();
     } catch (error) {
       this.logger.warn({ err: error }, 'events not numbered yet');
     }
   }
 
-  private async number(): Promise<{ tenants: string[]; hasDeliveries: boolean }> {
+  private async number(): Promise<{ tenants: string[]; hasDeliveries: boolean; hasMore: boolean }> {
     return this.db.asSystem(async (em) => {
       const [waiting] = await sql<{ some: boolean }>(em, 'select exists(select 1 from event where seq is null) as some');
-      if (!waiting?.some) return { tenants: [], hasDeliveries: false };
+      if (!waiting?.some) return { tenants: [], hasDeliveries: false, hasMore: false };
       await sql(em, `select pg_advisory_xact_lock(hashtext('matih.events'))`);
       const rows = await sql<{ id: string; tenant: string }>(
         em,
         `update event set seq = numbered.n from (
-           select id, nextval('event_seq') as n from (select id from event where seq is null order by created_at, id) ordered
+           select id, nextval('event_seq') as n from (select id from event where seq is null order by created_at, id limit ?) ordered
          ) numbered where event.id = numbered.id returning event.id, event.tenant`,
+        [NUMBERED_AT_ONCE],
       );
       const hasDeliveries = await createDeliveries(
         em,
         rows.map(({ id }) => id),
       );
-      return { tenants: [...new Set(rows.map((row) => row.tenant))], hasDeliveries };
+      return { tenants: [...new Set(rows.map((row) => row.tenant))], hasDeliveries, hasMore: rows.length === NUMBERED_AT_ONCE };
     });
   }
 }
