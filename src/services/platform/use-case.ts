@@ -1,6 +1,7 @@
 import { AuditLog } from '../../db/entities/platform/audit-log.entity.js';
 import { Event } from '../../db/entities/platform/event.entity.js';
 import type { Session } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
 import type { EventType } from '../../domain/platform/events.js';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 
@@ -15,6 +16,11 @@ export interface Subject {
 export interface EventRefs {
   modelId?: string | null;
   endpointId?: string | null;
+}
+
+/** Transactions of a tenant that look for `what` before they make it take turns from here to their end: none of them makes it twice. */
+export async function takeTurns(session: Session, what: string): Promise<void> {
+  await sql(session.em, `select pg_advisory_xact_lock(hashtextextended(? || ' of ' || ?, 0))`, [what, session.tenant]);
 }
 
 /** Leaves the audit row of a mutation, in its transaction, and tells mirrors of the change. */

@@ -13,7 +13,7 @@ import { checkWebhookUrl, type WebhookPolicy } from '../../domain/platform/webho
 import { MAX_WEBHOOKS, newWebhookSecret, SECRET_OVERLAP_MS } from '../../domain/platform/webhooks.js';
 import { badInput, conflict, notFound } from '../../errors.js';
 import { requireOwn } from './ownership.js';
-import { audit } from './use-case.js';
+import { audit, takeTurns } from './use-case.js';
 import { DELIVERIES_WAITING } from './webhook-deliveries.js';
 
 export interface NewWebhook {
@@ -212,6 +212,7 @@ export class WebhookService {
   }
 
   private async requireFreeName(session: Session, name: string): Promise<void> {
+    await takeTurns(session, 'webhooks');
     if (await session.em.count(Webhook, { tenant: session.tenant, name })) {
       throw conflict(`A webhook named "${name}" already exists.`, { field: 'input.name', expected: 'a free name', got: name });
     }

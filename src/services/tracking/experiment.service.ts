@@ -8,7 +8,7 @@ import { sql } from '../../db/sql.js';
 import { checkName, checkTags } from '../../domain/platform/names.js';
 import { RUN_TAGS } from '../../domain/tracking/run-tags.js';
 import { conflict, notFound } from '../../errors.js';
-import { audit } from '../platform/use-case.js';
+import { audit, takeTurns } from '../platform/use-case.js';
 import { containsText } from '../platform/search.js';
 
 export interface ExperimentFilter {
@@ -62,7 +62,10 @@ export class ExperimentService {
     const where = { tenant: session.tenant, isDefault: true };
     const known = await session.em.findOne(Experiment, where);
     if (known) return known;
-    // An experiment that has the name already becomes it; of two calls at once, the second finds the first's.
+    await takeTurns(session, 'default experiment');
+    const others = await session.em.findOne(Experiment, where);
+    if (others) return others;
+    // An experiment that has the name already becomes it.
     await sql(
       session.em,
       `insert into experiment (id, tenant, name, is_default, created_by) values (?, ?, ?, true, ?)

@@ -4,6 +4,7 @@ import { sql } from '../../db/sql.js';
 import { checkName, checkTags } from '../../domain/platform/names.js';
 import { fromHexId, RUN_TAGS } from '../../domain/tracking/run-tags.js';
 import { conflict, notFound } from '../../errors.js';
+import { takeTurns } from '../platform/use-case.js';
 import type { TagEntry } from './experiment.service.js';
 
 /** The one answer to a write that found no run it may change: NOT_FOUND, or CONFLICT for a deleted one. */
@@ -89,7 +90,7 @@ async function possibleParent(session: Session, runId: string, tag: string): Pro
   const id = fromHexId(tag);
   if (id === null) return null;
   // One at a time: two runs that become each other's parents at once would not see it.
-  await sql(session.em, `select pg_advisory_xact_lock(hashtextextended('parents of ' || ?, 0))`, [session.tenant]);
+  await takeTurns(session, 'parents');
   const ancestors = await sql<{ id: string }>(
     session.em,
     `with recursive line as (

@@ -1,0 +1,57 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Role } from '../../src/domain/platform/principal.js';
+import { MlflowCaller, type MlflowRun } from '../support/mlflow.js';
+import { startTestService, type Caller, type TestService } from '../support/service.js';
+
+const AT_ONCE = 8;
+const ROUNDS = 10;
+const CREATE_WEBHOOK = `mutation ($name: String!) {
+  createWebhook(input: { name: $name, url: "https://hooks.example.com/x", eventTypes: [MODEL_REGISTERED] }) { webhook { id } } }`;
+const all = <T>(make: (i: number) => Promise<T>) => Promise.all(Array.from({ length: AT_ONCE }, (_, i) => make(i)));
+
+let service: TestService;
+let ada: Caller;
+
+beforeAll(async () => {
+  service = await startTestService({ DATABASE_POOL_SIZE: '20' });
+  ada = await service.as({ role: Role.ADMIN, subject: 'ada' });
+});
+afterAll(() => service?.close());
+
+describe(`${AT_ONCE} who make the same at once`, () => {
+  it('make one webhook of a name, and the others are told that it is taken', async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const name = `hook-${round}`;
+      const answers = await all(() => ada.send(CREATE_WEBHOOK, { name }));
+      const errors = answers.flatMap(({ errors: found }) => found ?? []);
+      expect(errors).toHaveLength(AT_ONCE - 1);
+      for (const error of errors) {
+        expect(error).toMatchObject({
+          message: `A webhook named "${name}" already exists.`,
+          extensions: { code: 'CONFLICT', field: 'input.name', got: name },
+        });
+      }
+    }
+  });
+
+  it('make no more webhooks than there may be', async () => {
+    const { webhooks } = await ada.ok<{ webhooks: { totalCount: number } }>('{ webhooks { totalCount } }');
+    for (let i = webhooks.totalCount; i < 97; i++) await ada.ok(CREATE_WEBHOOK, { name: `filler-${i}` });
+    const answers = await all((i) => ada.send(CREATE_WEBHOOK, { name: `last-${i}` }));
+    expect(answers.filter(({ errors }) => !errors)).toHaveLength(3);
+    expect((await ada.ok<{ webhooks: { totalCount: number } }>('{ webhooks { totalCount } }')).webhooks.totalCount).toBe(100);
+  });
+
+  it('give a tenant one default experiment, once in its audit log', async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const tenant = `tenant-${round}`;
+      const client = await MlflowCaller.of(service, { tenant });
+      const runs = await all(() => client.send<{ run: MlflowRun }>('POST', 'runs/create', { body: { experiment_id: '0' } }));
+      expect(runs.map(({ status }) => status)).toEqual(runs.map(() => 200));
+      expect(new Set(runs.map(({ body }) => body.run.info.experiment_id)).size).toBe(1);
+      const owner = await service.as({ tenant, role: Role.ADMIN });
+      const { auditLog } = await owner.ok<{ auditLog: { nodes: { action: string }[] } }>('{ auditLog(first: 50) { nodes { action } } }');
+      expect(auditLog.nodes.filter(({ action }) => action === 'createExperiment')).toHaveLength(1);
+    }
+  });
+});
