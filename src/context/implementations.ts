@@ -119,11 +119,10 @@ function createMirrorTarget(config: Config): MirrorTarget | null {
   const { MLFLOW_TRACKING_URI: trackingUri, MLFLOW_TRACKING_TOKEN: token } = config;
   if (!trackingUri) return null;
   const credentials = { token, username: config.MLFLOW_TRACKING_USERNAME, password: config.MLFLOW_TRACKING_PASSWORD };
-  const signal = new AbortController().signal;
   const { origin, pathname } = new URL(trackingUri);
   return {
     address: `${origin}${pathname.replace(/\/+$/, '')}`,
-    server: new HttpMlflowServer({ trackingUri, credentials, signal, tries: MIRROR_TRIES }),
+    server: new HttpMlflowServer({ trackingUri, credentials, tries: MIRROR_TRIES }),
   };
 }
 

@@ -10,8 +10,8 @@ import { type MlflowCredentials, type MlflowMethod, MlflowRefusal, type MlflowSe
 export interface MlflowServerOptions {
   trackingUri: string;
   credentials: MlflowCredentials;
-  /** Ends whatever is under way. */
-  signal: AbortSignal;
+  /** Ends whatever is under way, as `close` does. */
+  signal?: AbortSignal;
   /** What may be called; absent for an address that the installation's own settings name. */
   policy?: WebhookPolicy;
   resolve?: Resolve;
@@ -29,6 +29,7 @@ export class HttpMlflowServer implements MlflowServer {
   private readonly headers: Record<string, string>;
   private readonly agent: HttpAgent | HttpsAgent;
   private readonly send: typeof httpRequest;
+  private readonly closing = new AbortController();
   private readonly signal: AbortSignal;
   private readonly tries: number;
 
@@ -39,7 +40,7 @@ export class HttpMlflowServer implements MlflowServer {
     const options = { keepAlive: true, maxSockets: 8, ...(policy && { lookup: checkedLookup(policy, resolve) }) };
     this.agent = url.protocol === 'https:' ? new HttpsAgent(options) : new HttpAgent(options);
     this.send = url.protocol === 'https:' ? httpsRequest : httpRequest;
-    this.signal = signal;
+    this.signal = signal ? AbortSignal.any([signal, this.closing.signal]) : this.closing.signal;
     this.tries = tries;
   }
 
@@ -62,6 +63,7 @@ export class HttpMlflowServer implements MlflowServer {
   }
 
   close(): void {
+    this.closing.abort();
     this.agent.destroy();
   }
 

@@ -19,6 +19,7 @@ export interface MlflowServer {
   ask(method: MlflowMethod, path: string, given: Record<string, unknown>): Promise<unknown>;
   /** The bytes at a path of the server. Errors as of `ask`. */
   download(path: string, query?: Record<string, string>): Promise<Readable>;
+  /** Ends whatever is under way. */
   close(): void;
 }
 

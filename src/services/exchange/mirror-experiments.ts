@@ -17,8 +17,17 @@ const MISSING = 'RESOURCE_DOES_NOT_EXIST';
 export async function ensureExperiment(remote: MirrorRemote, id: string): Promise<string | null> {
   const { experiment, ref } = await read(remote, id);
   if (ref && !ref.isPending) return ref.externalId;
-  // Mirrored to this service from another one.
-  if (!experiment || MIRROR_TAGS.experiment in experiment.tags) return null;
+  return isOurs(experiment) ? remote.holding('EXPERIMENT', id, () => makeExperiment(remote, id)) : null;
+}
+
+/** Neither gone nor mirrored to this service from another one. */
+const isOurs = (experiment: Experiment | null): experiment is Experiment =>
+  experiment !== null && !(MIRROR_TAGS.experiment in experiment.tags);
+
+async function makeExperiment(remote: MirrorRemote, id: string): Promise<string | null> {
+  const { experiment, ref } = await read(remote, id);
+  if (ref && !ref.isPending) return ref.externalId;
+  if (!isOurs(experiment)) return null;
   await remote.reserve('EXPERIMENT', id);
   const own = [
     { key: MIRROR_TAGS.experiment, value: id },

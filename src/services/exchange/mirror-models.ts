@@ -31,8 +31,16 @@ const STAGES: Record<Stage, string> = { DEVELOPMENT: 'None', STAGING: 'Staging',
 async function ensureModel(remote: MirrorRemote, id: string): Promise<string | null> {
   const { model, ref } = await readModel(remote, id);
   if (ref && !ref.isPending) return ref.externalId;
-  // Mirrored to this service from another one.
-  if (!model || MIRROR_TAGS.model in model.tags) return null;
+  return isOurs(model) ? remote.holding('MODEL', id, () => makeModel(remote, id)) : null;
+}
+
+/** Neither gone nor mirrored to this service from another one. */
+const isOurs = (model: Model | null): model is Model => model !== null && !(MIRROR_TAGS.model in model.tags);
+
+async function makeModel(remote: MirrorRemote, id: string): Promise<string | null> {
+  const { model, ref } = await readModel(remote, id);
+  if (ref && !ref.isPending) return ref.externalId;
+  if (!isOurs(model)) return null;
   await remote.reserve('MODEL', id);
   const tags = [
     { key: MIRROR_TAGS.model, value: id },
@@ -86,7 +94,7 @@ export async function mirrorVersion(remote: MirrorRemote, id: string): Promise<v
   if (first.version.status !== 'READY' || first.ref?.isOriginal) return;
   const name = await ensureModel(remote, first.version.modelId);
   if (name === null) return;
-  const number = await ensureVersion(remote, name, first.version, first.ref);
+  const number = await ensureVersion(remote, name, first.version);
   const { version, ref, aliases } = await readVersion(remote, id);
   if (!version || !ref) return;
   const { synced } = ref;
@@ -110,22 +118,25 @@ export async function mirrorVersion(remote: MirrorRemote, id: string): Promise<v
 }
 
 /** Its number there. */
-async function ensureVersion(
-  remote: MirrorRemote,
-  name: string,
-  version: ModelVersion,
-  ref: { externalId: string; isPending: boolean } | null,
-): Promise<string> {
-  if (ref && !ref.isPending) return ref.externalId.split('/')[1] ?? '';
+async function ensureVersion(remote: MirrorRemote, name: string, version: ModelVersion): Promise<string> {
+  const { ref } = await readVersion(remote, version.id);
+  if (ref && !ref.isPending) return numberOf(ref);
   // In the order of our numbers, so that theirs are in it too.
-  for (const earlier of await remote.transact((session) => unmirroredBefore(session, version)))
-    await ensureVersion(remote, name, earlier, null);
+  for (const earlier of await remote.transact((session) => unmirroredBefore(session, version))) await ensureVersion(remote, name, earlier);
+  return remote.holding('MODEL_VERSION', version.id, () => makeVersion(remote, name, version));
+}
+
+async function makeVersion(remote: MirrorRemote, name: string, version: ModelVersion): Promise<string> {
+  const { ref } = await readVersion(remote, version.id);
+  if (ref && !ref.isPending) return numberOf(ref);
   if (!ref) await remote.reserve('MODEL_VERSION', version.id);
   const runId = version.runId == null ? null : await ensureRun(remote, version.runId);
   const number = (ref && (await findAgain(remote, name, version.id))) ?? (await createVersion(remote, name, version, runId));
   await remote.remember('MODEL_VERSION', version.id, `${version.modelId}/${number}`, {});
   return number;
 }
+
+const numberOf = ({ externalId }: { externalId: string }) => externalId.split('/')[1] ?? '';
 
 async function unmirroredBefore(session: Session, { modelId, version }: ModelVersion): Promise<ModelVersion[]> {
   const found = await sql<{ id: string }>(

@@ -5,7 +5,7 @@ import type { Database, Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { Role } from '../../domain/platform/principal.js';
 import type { TagEntry } from '../tracking/experiment.service.js';
-import { type MirrorKind, mirrorKey } from './mirror-tasks.js';
+import { claimTask, fenceTask, type MirrorKind, mirrorKey, type MirrorTask, postponeTask, renewTask } from './mirror-tasks.js';
 
 /** What a thing is called there, and how much of it is there. */
 export interface MirrorRef<Synced> {
@@ -29,17 +29,48 @@ export const MIRROR_TAGS = {
   version: 'matih.modelVersionId',
 };
 
-/** The other server as one tenant's things are mirrored to it, with what this service remembers of it. */
+/** Thrown when something that a thing needs there is just being made by another worker. */
+export class Busy extends Error {
+  constructor(kind: MirrorKind, localId: string) {
+    super(`Another worker mirrors ${kind} ${localId}, which is needed first.`);
+    this.name = 'Busy';
+  }
+}
+
+/** The other server as one thing is mirrored to it, with what this service remembers of it. A worker that has lost its lease goes no further. */
 export class MirrorRemote {
+  readonly tenant: string;
+  /** That of the thing, and those of things that it needs, while they are made. */
+  private readonly held: MirrorTask[];
+
   constructor(
     private readonly db: Database,
     private readonly server: MlflowServer,
     private readonly address: string,
-    readonly tenant: string,
-  ) {}
+    task: MirrorTask,
+  ) {
+    this.tenant = task.tenant;
+    this.held = [task];
+  }
 
-  ask(method: MlflowMethod, path: string, given: Record<string, unknown>): Promise<unknown> {
+  async ask(method: MlflowMethod, path: string, given: Record<string, unknown>): Promise<unknown> {
+    for (const task of this.held) await this.db.asSystem((em) => renewTask(em, task));
     return this.server.ask(method, `mlflow/${path}`, given);
+  }
+
+  /** Makes a thing that this one needs, which no other worker makes meanwhile. Errors: Busy. */
+  async holding<T>(kind: MirrorKind, localId: string, work: () => Promise<T>): Promise<T> {
+    if (this.leaseOf(kind, localId)) return work();
+    const task = await this.db.asSystem((em) => claimTask(em, this.tenant, kind, localId));
+    if (!task) throw new Busy(kind, localId);
+    this.held.push(task);
+    try {
+      return await work();
+    } finally {
+      this.held.splice(this.held.indexOf(task), 1);
+      // What else is to be done about it is not for here.
+      await this.db.asSystem((em) => postponeTask(em, task, 0, null, false));
+    }
   }
 
   /** The answer, or null when the server says that such a thing is not there, or is there already. */
@@ -76,7 +107,7 @@ export class MirrorRemote {
 
   /** Before a thing is made there, so that a crash in between is known of. */
   reserve(kind: MirrorKind, localId: string): Promise<void> {
-    return this.transact(async (session) => {
+    return this.change(kind, localId, async (session) => {
       await sql(
         session.em,
         `insert into external_ref (id, tenant, server, kind, external_id, local_id) values (?, ?, ?, ?, ?, ?)
@@ -87,7 +118,7 @@ export class MirrorRemote {
   }
 
   remember(kind: MirrorKind, localId: string, externalId: string, synced: object): Promise<void> {
-    return this.transact(async (session) => {
+    return this.change(kind, localId, async (session) => {
       await sql(
         session.em,
         'update external_ref set external_id = ?, synced = ? where tenant = ? and server = ? and kind = ? and local_id = ?',
@@ -98,7 +129,7 @@ export class MirrorRemote {
 
   /** With its versions, whose names begin with its id. */
   forgetModel(id: string): Promise<void> {
-    return this.transact(async (session) => {
+    return this.change('MODEL', id, async (session) => {
       await sql(
         session.em,
         `delete from external_ref where tenant = ? and server = ? and ((kind = 'MODEL' and local_id = ?) or (kind = 'MODEL_VERSION' and starts_with(external_id, ?)))`,
@@ -108,11 +139,24 @@ export class MirrorRemote {
   }
 
   forget(kind: MirrorKind, localId: string): Promise<void> {
-    return this.transact(async (session) => {
+    return this.change(kind, localId, async (session) => {
       await sql(session.em, 'delete from external_ref where tenant = ? and server = ? and kind = ? and local_id = ?', [
         ...[this.tenant, mirrorKey(this.address), kind, localId],
       ]);
     });
+  }
+
+  private change(kind: MirrorKind, localId: string, work: (session: Session) => Promise<void>): Promise<void> {
+    return this.transact(async (session) => {
+      const task = this.leaseOf(kind, localId);
+      if (!task) throw new Error(`${kind} ${localId} is changed without its lease.`);
+      await fenceTask(session.em, task);
+      await work(session);
+    });
+  }
+
+  private leaseOf(kind: MirrorKind, localId: string): MirrorTask | undefined {
+    return this.held.find((task) => task.kind === kind && task.localId === localId);
   }
 
   /** Under its name; when others there have it, under one that says whose it is. */

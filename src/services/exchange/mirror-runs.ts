@@ -33,6 +33,12 @@ const POINTS_PER_CALL = 1_000;
 export async function ensureRun(remote: MirrorRemote, id: string): Promise<string | null> {
   const { run, ref } = await read(remote, id);
   if (ref && !ref.isPending) return ref.externalId;
+  return run && remote.holding('RUN', id, () => makeRun(remote, id));
+}
+
+async function makeRun(remote: MirrorRemote, id: string): Promise<string | null> {
+  const { run, ref } = await read(remote, id);
+  if (ref && !ref.isPending) return ref.externalId;
   if (!run) return null;
   const experimentId = await ensureExperiment(remote, run.experimentId);
   if (experimentId === null) return null;
@@ -42,8 +48,8 @@ export async function ensureRun(remote: MirrorRemote, id: string): Promise<strin
   return externalId;
 }
 
-/** Everything of the run that is not there yet; `alive` is told after each step of a long one. */
-export async function mirrorRun(remote: MirrorRemote, id: string, alive: () => Promise<void>): Promise<void> {
+/** Everything of the run that is not there yet. */
+export async function mirrorRun(remote: MirrorRemote, id: string): Promise<void> {
   const externalId = await ensureRun(remote, id);
   const { run, ref, params, tags } = await read(remote, id);
   if (externalId === null || !ref || ref.isOriginal) return;
@@ -60,7 +66,7 @@ export async function mirrorRun(remote: MirrorRemote, id: string, alive: () => P
     await inBatches(set, PAIRS_PER_CALL, (group) => remote.ask('POST', 'runs/log-batch', { ...of, tags: group }));
     for (const key of gone) await remote.unless('RESOURCE_DOES_NOT_EXIST', 'POST', 'runs/delete-tag', { ...of, key });
     Object.assign(synced, { params: params.length, tags: prints });
-    await mirrorPoints(remote, id, externalId, synced, alive);
+    await mirrorPoints(remote, id, externalId, synced);
     const status = run.status === 'QUEUED' ? 'SCHEDULED' : run.status;
     const info = { status, end_time: run.endedAt?.getTime(), run_name: run.name };
     if (JSON.stringify(info) !== synced.info) await remote.ask('POST', 'runs/update', { ...of, ...info });
@@ -71,13 +77,7 @@ export async function mirrorRun(remote: MirrorRemote, id: string, alive: () => P
 }
 
 /** From where the last batch ended: a batch that is sent again after a crash has the same points, which MLflow keeps once. */
-async function mirrorPoints(
-  remote: MirrorRemote,
-  id: string,
-  externalId: string,
-  synced: Synced,
-  alive: () => Promise<void>,
-): Promise<void> {
+async function mirrorPoints(remote: MirrorRemote, id: string, externalId: string, synced: Synced): Promise<void> {
   for (;;) {
     const points = await remote.transact((session) => pointsAfter(session, id, synced.seq));
     const last = points.at(-1);
@@ -91,7 +91,6 @@ async function mirrorPoints(
     await remote.ask('POST', 'runs/log-batch', { run_id: externalId, metrics });
     synced.seq = last.seq;
     await remote.remember('RUN', id, externalId, synced);
-    await alive();
   }
 }
 

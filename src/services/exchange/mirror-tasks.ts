@@ -11,6 +11,20 @@ export interface MirrorTask {
   /** Tells, to the microsecond, whether the thing has changed again meanwhile. */
   changed: string;
   failures: number;
+  /** Until when it is its worker's, to the microsecond: another one there means that the worker was taken for lost. */
+  lease: string;
+}
+
+/** After that a task counts as lost with its worker: longer than one request to the other server may take, its second try included. */
+export const LEASE_MS = 150_000;
+const FROM_NOW = `clock_timestamp() + ? * interval '1 millisecond'`;
+
+/** Thrown in a worker that was taken for lost: another one has the task. */
+export class StaleLease extends Error {
+  constructor({ kind, localId }: MirrorTask) {
+    super(`Another worker mirrors ${kind} ${localId} now.`);
+    this.name = 'StaleLease';
+  }
 }
 
 const KINDS: Record<string, MirrorKind> = { experiment: 'EXPERIMENT', run: 'RUN', model: 'MODEL', modelVersion: 'MODEL_VERSION' };
@@ -46,28 +60,58 @@ export async function markMissing(em: EntityManager, server: string): Promise<vo
   }
 }
 
+const COLUMNS = 'm.tenant, m.kind, m.local_id as "localId", m.changed_at::text as changed, m.failures, m.not_before::text as lease';
+
 /** Due tasks, nobody else's for a while; experiments and models before what is in them. */
-export function claimTasks(em: EntityManager, limit: number, leaseMs: number): Promise<MirrorTask[]> {
+export function claimTasks(em: EntityManager, limit: number): Promise<MirrorTask[]> {
   return sql<MirrorTask>(
     em,
     `with due as (
        select tenant, kind, local_id from mirror_task where not_before <= clock_timestamp() order by not_before, local_id limit ? for update skip locked)
-     update mirror_task m set not_before = clock_timestamp() + ? * interval '1 millisecond' from due
-     where m.tenant = due.tenant and m.kind = due.kind and m.local_id = due.local_id
-     returning m.tenant, m.kind, m.local_id as "localId", m.changed_at::text as changed, m.failures`,
-    [limit, leaseMs],
+     update mirror_task m set not_before = ${FROM_NOW} from due
+     where m.tenant = due.tenant and m.kind = due.kind and m.local_id = due.local_id returning ${COLUMNS}`,
+    [limit, LEASE_MS],
   );
 }
 
-const ONE = 'tenant = ? and kind = ? and local_id = ?';
-const keyOf = ({ tenant, kind, localId }: MirrorTask) => [tenant, kind, localId];
+/** The task of one thing, which is made when nothing was to be done; null while it is another worker's, or waits for its next try. */
+export async function claimTask(em: EntityManager, tenant: string, kind: MirrorKind, localId: string): Promise<MirrorTask | null> {
+  const [task] = await sql<MirrorTask>(
+    em,
+    `insert into mirror_task as m (tenant, kind, local_id, not_before) values (?, ?, ?, ${FROM_NOW})
+     on conflict (tenant, kind, local_id) do update set not_before = excluded.not_before where m.not_before <= clock_timestamp()
+     returning ${COLUMNS}`,
+    [tenant, kind, localId, LEASE_MS],
+  );
+  return task ?? null;
+}
+
+const OWN = 'tenant = ? and kind = ? and local_id = ? and not_before = ?::timestamptz';
+const keyOf = ({ tenant, kind, localId, lease }: MirrorTask) => [tenant, kind, localId, lease];
+
+/** Before each step of the work. Errors: StaleLease. */
+export async function renewTask(em: EntityManager, task: MirrorTask): Promise<void> {
+  const [renewed] = await sql<{ lease: string }>(
+    em,
+    `update mirror_task set not_before = ${FROM_NOW} where ${OWN} returning not_before::text as lease`,
+    [LEASE_MS, ...keyOf(task)],
+  );
+  if (!renewed) throw new StaleLease(task);
+  task.lease = renewed.lease;
+}
+
+/** In each transaction that keeps what was done. Errors: StaleLease. */
+export async function fenceTask(em: EntityManager, task: MirrorTask): Promise<void> {
+  const rows = await sql(em, `select 1 from mirror_task where ${OWN} for update`, keyOf(task));
+  if (rows.length === 0) throw new StaleLease(task);
+}
 
 /** Nothing is left to do, unless the thing has changed meanwhile. */
 export async function endTask(em: EntityManager, task: MirrorTask): Promise<void> {
   await sql(
     em,
-    `with gone as (delete from mirror_task where ${ONE} and changed_at = ?::timestamptz returning 1)
-     update mirror_task set not_before = clock_timestamp(), failures = 0, error = null where ${ONE} and not exists (select from gone)`,
+    `with gone as (delete from mirror_task where ${OWN} and changed_at = ?::timestamptz returning 1)
+     update mirror_task set not_before = clock_timestamp(), failures = 0, error = null where ${OWN} and not exists (select from gone)`,
     [...keyOf(task), task.changed, ...keyOf(task)],
   );
 }
@@ -80,18 +124,8 @@ export async function postponeTask(
   error: string | null,
   failed: boolean,
 ): Promise<void> {
-  await sql(
-    em,
-    `update mirror_task set not_before = clock_timestamp() + ? * interval '1 millisecond',
-       failures = failures + ?, error = coalesce(?, error) where ${ONE}`,
-    [delayMs, failed ? 1 : 0, error, ...keyOf(task)],
-  );
-}
-
-/** Its worker is alive and still at it. */
-export async function prolongTask(em: EntityManager, task: MirrorTask, leaseMs: number): Promise<void> {
-  await sql(em, `update mirror_task set not_before = clock_timestamp() + ? * interval '1 millisecond' where ${ONE}`, [
-    leaseMs,
+  await sql(em, `update mirror_task set not_before = ${FROM_NOW}, failures = failures + ?, error = coalesce(?, error) where ${OWN}`, [
+    ...[delayMs, failed ? 1 : 0, error],
     ...keyOf(task),
   ]);
 }

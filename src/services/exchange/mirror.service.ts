@@ -5,9 +5,9 @@ import { sql } from '../../db/sql.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import { mirrorExperiment } from './mirror-experiments.js';
 import { mirrorModel, mirrorVersion } from './mirror-models.js';
-import { MirrorRemote } from './mirror-remote.js';
+import { Busy, MirrorRemote } from './mirror-remote.js';
 import { mirrorRun } from './mirror-runs.js';
-import { claimTasks, endTask, markMissing, type MirrorKind, type MirrorTask, postponeTask, prolongTask } from './mirror-tasks.js';
+import { claimTasks, endTask, markMissing, type MirrorKind, type MirrorTask, postponeTask, renewTask, StaleLease } from './mirror-tasks.js';
 
 export interface MirrorTarget {
   /** Without a password in it. */
@@ -25,9 +25,9 @@ export interface MirrorStatus {
 }
 
 const BATCH = 20;
-/** After that a task counts as lost with its process. */
-const LEASE_MS = 90_000;
 const ORDER: MirrorKind[] = ['EXPERIMENT', 'RUN', 'MODEL', 'MODEL_VERSION'];
+/** Until another worker has made what a thing needs. */
+const BUSY_DELAY_MS = 1_000;
 const FIRST_DELAY_MS = 5_000;
 const MAX_DELAY_MS = 60 * 60_000;
 const FIRST_PAUSE_MS = 1_000;
@@ -55,7 +55,7 @@ export class MirrorService {
     if (!this.hasMarked) await this.db.asSystem((em) => markMissing(em, target.address));
     this.hasMarked = true;
     while (!this.stopped) {
-      const tasks = await this.db.asSystem((em) => claimTasks(em, BATCH, LEASE_MS));
+      const tasks = await this.db.asSystem((em) => claimTasks(em, BATCH));
       if (tasks.length === 0) return;
       // Ids are in the order of creation.
       tasks.sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind) || (a.localId < b.localId ? -1 : 1));
@@ -93,12 +93,19 @@ export class MirrorService {
   /** Null when the next task may be tried; otherwise why none can be. */
   private async work(target: MirrorTarget, task: MirrorTask): Promise<string | null> {
     try {
+      // Those before it may have taken long.
+      await this.db.asSystem((em) => renewTask(em, task));
       await this.mirror(target, task);
       await this.db.asSystem((em) => endTask(em, task));
       this.pauseMs = FIRST_PAUSE_MS;
       return null;
     } catch (error) {
       if (this.stopped) return 'this process stops';
+      if (error instanceof StaleLease || error instanceof Busy) {
+        this.logger.info({ err: error, kind: task.kind, localId: task.localId }, 'mirrored by another worker meanwhile');
+        await this.db.asSystem((em) => postponeTask(em, task, BUSY_DELAY_MS, null, false));
+        return null;
+      }
       const reason = (error instanceof Error ? error.message : String(error)).slice(0, MAX_ERROR_LENGTH);
       if (isOutage(error)) return reason;
       this.logger.warn({ err: error, kind: task.kind, localId: task.localId }, 'not mirrored yet');
@@ -109,12 +116,12 @@ export class MirrorService {
   }
 
   private mirror(target: MirrorTarget, task: MirrorTask): Promise<void> {
-    const remote = new MirrorRemote(this.db, target.server, target.address, task.tenant);
+    const remote = new MirrorRemote(this.db, target.server, target.address, task);
     switch (task.kind) {
       case 'EXPERIMENT':
         return mirrorExperiment(remote, task.localId);
       case 'RUN':
-        return mirrorRun(remote, task.localId, () => this.db.asSystem((em) => prolongTask(em, task, LEASE_MS)));
+        return mirrorRun(remote, task.localId);
       case 'MODEL':
         return mirrorModel(remote, task.localId);
       case 'MODEL_VERSION':

@@ -188,6 +188,7 @@ export async function deleteExperimentRow(session: Session, id: string, deletedB
 
 /** What it was called in other tracking servers. */
 async function forgetElsewhere(session: Session, localId: string): Promise<void> {
-  await sql(session.em, 'delete from external_ref where tenant = ? and local_id = ?', [session.tenant, localId]);
+  // In the order in which a mirror locks them.
   await sql(session.em, 'delete from mirror_task where tenant = ? and local_id = ?', [session.tenant, localId]);
+  await sql(session.em, 'delete from external_ref where tenant = ? and local_id = ?', [session.tenant, localId]);
 }
