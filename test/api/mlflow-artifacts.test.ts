@@ -113,6 +113,14 @@ describe('the artifact proxy', () => {
     expect((await call('GET', `/get-artifact?run_id=${runId}&path=.gitattributes`)).bytes.toString()).toBe('.gitattributes');
     const file = `/ajax-api/2.0/mlflow/logged-models/${modelId}/artifacts/files?artifact_file_path=.gitattributes`;
     expect((await call('GET', file)).bytes.toString()).toBe('.gitattributes');
+    for (const [unnamed, message] of [
+      [file.split('?')[0] ?? '', 'Request must include the "artifact_file_path" query parameter.'],
+      [`/get-artifact?run_id=${runId}`, expect.stringContaining("Missing value for required parameter 'path'.")],
+      [`/get-artifact?run_id=${runId}&path=`, "Artifact path refers to a directory, not a file: ''"],
+      ['/api/2.0/mlflow/artifacts/list', expect.stringContaining("Missing value for required parameter 'run_id'.")],
+    ] as const) {
+      expect(await call('GET', unnamed)).toMatchObject({ status: 400, json: { message } });
+    }
   });
 
   it('sends a range, and every file as a download', async () => {

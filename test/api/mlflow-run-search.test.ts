@@ -108,13 +108,15 @@ describe('runs/search', () => {
   });
 
   const refused: [object, string][] = [
-    [{ filter: 'metrics.loss > 1 OR metrics.acc > 1' }, 'filter: expected AND or the end at position 17, got "OR".'],
-    [{ filter: "metrics.loss > '1'" }, 'filter: expected a number for metrics.loss at position 15'],
-    [{ order_by: ['datasets.name'] }, 'order_by[0]: expected one of metrics. params. tags. attributes. before the key'],
+    [{ filter: 'metrics.loss > 1 OR metrics.acc > 1' }, "Invalid clause(s) in filter string: 'OR'"],
+    [{ filter: "metrics.loss > '1'" }, "Expected numeric value type for metric. Found '1'"],
+    [{ order_by: ['datasets.name'] }, "Invalid identifier type 'dataset'"],
     [{ order_by: ['metrics.a', 'metrics.a DESC'] }, 'order_by: expected every key once'],
     [{ max_results: 50_001 }, 'Invalid value 50001 for parameter'],
     [{ max_results: 0 }, 'a positive integer'],
-    [{ page_token: 'zzz' }, 'page_token: expected the cursor of a page with the same order'],
+    [{ page_token: 'zzz' }, "Invalid page token, decoded value=b'\\xcf<'"],
+    [{ page_token: 'e30' }, 'Invalid page token, parsed value={}'],
+    [{ page_token: 'W10=' }, 'page_token: expected the cursor of a page with the same order'],
   ];
   for (const [given, message] of refused) {
     it(`refuses ${JSON.stringify(given)}`, async () => {

@@ -110,11 +110,19 @@ describe('searches of the MLflow protocol', () => {
     });
     expect(first.models).toHaveLength(2);
     expect(await names({ page_token: first.next_page_token, max_results: 2, order_by: [{ field_name: 'name' }] })).toEqual(['small']);
-    expect(await team.fails('POST', 'logged-models/search', { experiment_ids: ['0'], order_by: [{ field_name: 'secret' }] })).toMatchObject(
-      {
-        error_code: 'INVALID_PARAMETER_VALUE',
-      },
-    );
+    const refused = (given: object) => team.fails('POST', 'logged-models/search', { experiment_ids: ['0'], ...given });
+    expect(await refused({ order_by: [{ field_name: 'secret' }] })).toMatchObject({
+      error_code: 'INVALID_PARAMETER_VALUE',
+      error_class: 'ATTRIBUTE_NOT_FOUND',
+      message: 'Invalid order by field name: secret',
+    });
+    expect(await refused({ order_by: [{ field_name: 'tags.kind' }] })).toMatchObject({
+      error_class: 'INVALID_PARAMETER_VALUE',
+      message: 'Invalid order by field name: tags.kind. Only metrics are supported.',
+    });
+    expect(await refused({ datasets: [{ dataset_digest: 'd' }] })).toMatchObject({
+      message: '`dataset_name` in the `datasets` clause must be specified.',
+    });
     expect(await tess.post<Found>('logged-models/search', { experiment_ids: ['0'], filter: "name = 'small'" })).toEqual({});
   });
 });

@@ -1,11 +1,5 @@
 import { AppError, ErrorCode, quote } from '../../errors.js';
 
-/**
- * EXTENDED: our own filters. MLFLOW: exactly what MLflow's clients write, where a quote inside a string is not undone and a key holds
- * letters, digits, _ and dots alone unless it is quoted.
- */
-export type FilterDialect = 'EXTENDED' | 'MLFLOW';
-
 export type Token =
   | { kind: 'name'; prefix: string | null; key: string; isQuoted: boolean; text: string; position: number }
   | { kind: 'string'; value: string; isDoubleQuoted: boolean; text: string; position: number }
@@ -17,13 +11,10 @@ const MAX_FILTER_LENGTH = 65_536;
 const SPACE = /\s+/uy;
 const COMPARATOR = /[<>!=]+/uy;
 const PUNCTUATION = /[(),]/uy;
-const NUMBER = { EXTENDED: /[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?/uy, MLFLOW: /-?(?:\d+\.?\d*|\.\d+)(?:[eE]-?\d+)?/uy };
-const STRING = { EXTENDED: /'(?:''|[^'])*'/uy, MLFLOW: /'(?:''|\\'|[^'])*'/uy };
-const DOUBLE_QUOTED = { EXTENDED: /"(?:""|[^"])*"/uy, MLFLOW: /"(?:""|\\"|[^"])*"/uy };
-const NAME = {
-  EXTENDED: /(?:([\p{L}_][\p{L}\p{N}_]*)|`([^`]*)`)(?:\.(?:`([^`]*)`|"([^"]*)"|([\p{L}\p{N}_][\p{L}\p{N}_./-]*)))?/uy,
-  MLFLOW: /(?:([\p{L}_][\p{L}\p{N}_]*)|`([^`]*)`)(?:\.(?:`([^`]*)`|"([^"]*)"|([\p{L}\p{N}_][\p{L}\p{N}_.]*)))?/uy,
-};
+const NUMBER = /[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?/uy;
+const STRING = /'(?:''|[^'])*'/uy;
+const DOUBLE_QUOTED = /"(?:""|[^"])*"/uy;
+const NAME = /(?:([\p{L}_][\p{L}\p{N}_]*)|`([^`]*)`)(?:\.(?:`([^`]*)`|"([^"]*)"|([\p{L}\p{N}_][\p{L}\p{N}_./-]*)))?/uy;
 
 /** What is wrong with a filter, and where: positions count characters from 0. */
 export function filterError(field: string, expected: string, token: { text: string; position: number }): AppError {
@@ -45,7 +36,6 @@ export class Tokens {
   constructor(
     readonly field: string,
     private readonly text: string,
-    private readonly dialect: FilterDialect,
   ) {
     if (text.length > MAX_FILTER_LENGTH) throw this.tooLong();
     if (!text.isWellFormed() || text.includes('\0'))
@@ -105,17 +95,17 @@ export class Tokens {
   }
 
   private readString(position: number): Token | null {
-    const single = this.match(STRING[this.dialect]);
-    const found = single ?? this.match(DOUBLE_QUOTED[this.dialect]);
+    const single = this.match(STRING);
+    const found = single ?? this.match(DOUBLE_QUOTED);
     if (!found) return null;
     const inner = found[0].slice(1, -1);
     const mark = single ? "'" : '"';
-    const value = this.dialect === 'EXTENDED' ? inner.replaceAll(mark + mark, mark) : inner;
+    const value = inner.replaceAll(mark + mark, mark);
     return { kind: 'string', value, isDoubleQuoted: !single, text: found[0], position };
   }
 
   private readName(position: number): Token | null {
-    const found = this.match(NAME[this.dialect]);
+    const found = this.match(NAME);
     if (!found) return null;
     const [text, word, quotedWord, backticked, doubleQuoted, plain] = found;
     const first = word ?? quotedWord ?? '';
@@ -125,7 +115,7 @@ export class Tokens {
   }
 
   private readNumber(position: number): Token | null {
-    const found = this.match(NUMBER[this.dialect]);
+    const found = this.match(NUMBER);
     if (!found) return null;
     // 0x10 and 1abc are no numbers.
     const next = this.match(/[\p{L}\p{N}_]+/uy);

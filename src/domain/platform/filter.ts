@@ -1,5 +1,5 @@
 import { AppError, ErrorCode } from '../../errors.js';
-import { isWord, Tokens, type FilterDialect, type Token } from './filter-tokens.js';
+import { isWord, Tokens, type Token } from './filter-tokens.js';
 
 const SYMBOLS = ['=', '!=', '<', '<=', '>', '>='] as const;
 export type Comparator = (typeof SYMBOLS)[number] | 'LIKE' | 'ILIKE' | 'IN' | 'NOT IN' | 'IS NULL' | 'IS NOT NULL';
@@ -37,7 +37,6 @@ export interface EntityRule {
 
 /** What a filter may ask for. */
 export interface FilterGrammar<Entity extends string> {
-  dialect: FilterDialect;
   entities: Readonly<Record<Entity, EntityRule>>;
   /** The entity of a key without a prefix. */
   bare: Entity;
@@ -53,17 +52,10 @@ export const MAX_COMPARISONS = 50;
 export const MAX_DEPTH = 20;
 export const MAX_LIST_LENGTH = 1_000;
 const MAX_KEY_LENGTH = 250;
-const MAX_TEXT_LENGTH = 10_000;
+export const MAX_TEXT_LENGTH = 10_000;
 const MAX_PATTERN_LENGTH = 1_000;
 const MAX_WILDCARDS = 20;
 const MAX_ORDER_KEYS = 10;
-
-/** Comparisons joined by AND alone, which is all that MLflow's filters are. */
-export function parseConjunction<E extends string>(field: string, text: string, grammar: FilterGrammar<E>): Comparison<E>[] {
-  if (text === '') return [];
-  const parser = new Parser(field, text, grammar);
-  return parser.conjunction();
-}
 
 /** A filter with AND, OR, NOT and parentheses; null when there is nothing in it. NOT binds tighter than AND, AND tighter than OR. */
 export function parseFilter<E extends string>(field: string, text: string, grammar: FilterGrammar<E>): Filter<E> | null {
@@ -74,8 +66,17 @@ export function parseFilter<E extends string>(field: string, text: string, gramm
 
 /** Keys to order by, each like `metrics.loss DESC`; ascending when nothing is said. */
 export function parseOrderBy<E extends string>(field: string, texts: readonly string[], grammar: FilterGrammar<E>): OrderKey<E>[] {
+  return orderOf(field, texts, (text, i) => new Parser(`${field}[${i}]`, text, grammar).orderKey());
+}
+
+/** The keys that some texts are, read one by one: a few, and each once. */
+export function orderOf<E extends string>(
+  field: string,
+  texts: readonly string[],
+  read: (text: string, i: number) => OrderKey<E>,
+): OrderKey<E>[] {
   if (texts.length > MAX_ORDER_KEYS) throw tooMany(field, `at most ${MAX_ORDER_KEYS} keys`, texts.length);
-  const keys = texts.map((text, i) => new Parser(`${field}[${i}]`, text, grammar).orderKey());
+  const keys = texts.map(read);
   keys.forEach(({ entity, key }, i) => {
     if (keys.findIndex((other) => other.entity === entity && other.key === key) !== i) {
       const got = `${entity}.${key} twice`;
@@ -102,14 +103,7 @@ class Parser<E extends string> {
     text: string,
     private readonly grammar: FilterGrammar<E>,
   ) {
-    this.tokens = new Tokens(field, text, grammar.dialect);
-  }
-
-  conjunction(): Comparison<E>[] {
-    const found = [this.comparison()];
-    while (this.tokens.takeWord('AND')) found.push(this.comparison());
-    this.expectEnd('AND or the end');
-    return found;
+    this.tokens = new Tokens(field, text);
   }
 
   whole(): Filter<E> {
@@ -224,7 +218,7 @@ class Parser<E extends string> {
       return comparator === 'LIKE' || comparator === 'ILIKE' ? this.pattern(token.value, token) : this.text(token.value, token);
     }
     if (token.kind === 'number' && Number.isFinite(token.value)) return token.value;
-    const number = this.grammar.dialect === 'EXTENDED' ? specialNumber(rule, comparator, token) : undefined;
+    const number = specialNumber(rule, comparator, token);
     if (number === undefined) throw this.tokens.fail(`a ${rule.type === 'TIME' ? 'time in milliseconds' : 'number'} for ${name}`, token);
     return number;
   }
@@ -262,7 +256,7 @@ export function refusedPattern(pattern: string): string | null {
   return /(?:^|[^\\])(?:\\\\)*\\$/.test(pattern) ? 'a pattern that does not end with a lone backslash' : null;
 }
 
-/** Our own filters know NaN, the infinities, and times as people write them. */
+/** NaN, the infinities, and times as people write them. */
 function specialNumber(rule: ValueRule, comparator: Comparator, token: Token): number | undefined {
   if (rule.type === 'TIME') {
     const isTime = token.kind === 'string' && /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d))?$/.test(token.value);

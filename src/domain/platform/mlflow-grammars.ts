@@ -1,4 +1,15 @@
-import type { FilterGrammar, ValueRule } from './filter.js';
+import type { EntityRule, ValueRule } from './filter.js';
+import type { MlflowGrammar } from './mlflow-filter.js';
+import {
+  EXPERIMENT_ORDER_WORDS,
+  EXPERIMENT_WORDS,
+  LOGGED_MODEL_WORDS,
+  MODEL_VERSION_ORDER_WORDS,
+  MODEL_VERSION_WORDS,
+  REGISTERED_MODEL_ORDER_WORDS,
+  REGISTERED_MODEL_WORDS,
+  type MlflowWords,
+} from './mlflow-words.js';
 
 /** What MLflow 3.17 takes in the filters and orders of each of its searches, beside that of runs. */
 
@@ -11,16 +22,20 @@ const text: ValueRule = { type: 'STRING', comparators: TEXTUAL };
 const listedText: ValueRule = { type: 'STRING', comparators: [...TEXTUAL, 'IN', 'NOT IN'] };
 const optionalText: ValueRule = { type: 'STRING', comparators: [...TEXTUAL, 'IS NULL', 'IS NOT NULL'] };
 
-const attributes = (keys: Record<string, ValueRule>) => ({ prefixes: ['attribute'], keys });
-const ordered = (...keys: string[]): FilterGrammar<'attribute'> => ({
-  dialect: 'MLFLOW',
-  bare: 'attribute',
-  entities: { attribute: attributes(Object.fromEntries(keys.map((key) => [key, text]))) },
-});
-const tags = (rule: ValueRule) => ({ prefixes: ['tags', 'tag'], others: rule });
+type Entity = 'attribute' | 'tag';
 
-export const MLFLOW_EXPERIMENT_FILTER: FilterGrammar<'attribute' | 'tag'> = {
-  dialect: 'MLFLOW',
+const attributes = (keys: Record<string, ValueRule>): EntityRule => ({ prefixes: ['attribute'], keys });
+const tags = (rule: ValueRule): EntityRule => ({ prefixes: ['tags', 'tag'], others: rule });
+
+const ordered = (words: MlflowWords, attribute: EntityRule): MlflowGrammar<'attribute'> => ({
+  words,
+  bare: 'attribute',
+  entities: { attribute },
+});
+const byTexts = (...keys: string[]) => Object.fromEntries(keys.map((key) => [key, text]));
+
+export const MLFLOW_EXPERIMENT_FILTER: MlflowGrammar<Entity> = {
+  words: EXPERIMENT_WORDS,
   bare: 'attribute',
   entities: {
     attribute: attributes({
@@ -32,34 +47,46 @@ export const MLFLOW_EXPERIMENT_FILTER: FilterGrammar<'attribute' | 'tag'> = {
     tag: tags(optionalText),
   },
 };
-export const MLFLOW_EXPERIMENT_ORDER = ordered('name', 'experiment_id', 'creation_time', 'last_update_time');
+export const MLFLOW_EXPERIMENT_ORDER = ordered(
+  EXPERIMENT_ORDER_WORDS,
+  attributes(byTexts('name', 'experiment_id', 'creation_time', 'last_update_time')),
+);
 
-export const MLFLOW_REGISTERED_MODEL_FILTER: FilterGrammar<'attribute' | 'tag'> = {
-  dialect: 'MLFLOW',
+export const MLFLOW_REGISTERED_MODEL_FILTER: MlflowGrammar<Entity> = {
+  words: REGISTERED_MODEL_WORDS,
   bare: 'attribute',
   entities: { attribute: attributes({ name: listedText }), tag: tags(text) },
 };
-export const MLFLOW_REGISTERED_MODEL_ORDER = ordered('name', 'creation_timestamp', 'last_updated_timestamp', 'timestamp');
+export const MLFLOW_REGISTERED_MODEL_ORDER = ordered(REGISTERED_MODEL_ORDER_WORDS, {
+  prefixes: [],
+  keys: { ...byTexts('name', 'last_updated_timestamp'), timestamp: { ...text, aliasOf: 'last_updated_timestamp' } },
+});
 
-export const MLFLOW_MODEL_VERSION_FILTER: FilterGrammar<'attribute' | 'tag'> = {
-  dialect: 'MLFLOW',
+export const MLFLOW_MODEL_VERSION_FILTER: MlflowGrammar<Entity> = {
+  words: MODEL_VERSION_WORDS,
+  quotedNumbers: true,
   bare: 'attribute',
   entities: {
     attribute: attributes({ name: listedText, run_id: listedText, source_path: text, version_number: number }),
     tag: tags(text),
   },
 };
-export const MLFLOW_MODEL_VERSION_ORDER = ordered('name', 'version_number', 'creation_timestamp', 'last_updated_timestamp');
+export const MLFLOW_MODEL_VERSION_ORDER = ordered(
+  MODEL_VERSION_ORDER_WORDS,
+  attributes(byTexts('name', 'version_number', 'creation_timestamp', 'last_updated_timestamp')),
+);
 
 const creationTime: ValueRule = { ...time, aliasOf: 'creation_timestamp' };
 const updateTime: ValueRule = { ...time, aliasOf: 'last_updated_timestamp' };
 
-export const MLFLOW_LOGGED_MODEL_FILTER: FilterGrammar<'attribute' | 'metric' | 'param' | 'tag'> = {
-  dialect: 'MLFLOW',
+export const MLFLOW_LOGGED_MODEL_FILTER: MlflowGrammar<Entity | 'metric' | 'param'> = {
+  words: LOGGED_MODEL_WORDS,
+  comparatorsFirst: true,
+  bareTexts: true,
   bare: 'attribute',
   entities: {
     attribute: {
-      prefixes: ['attributes', 'attribute', 'attr', 'run'],
+      prefixes: ['attributes'],
       keys: {
         name: listedText,
         model_id: listedText,
@@ -72,8 +99,8 @@ export const MLFLOW_LOGGED_MODEL_FILTER: FilterGrammar<'attribute' | 'metric' | 
         last_updated_time: updateTime,
       },
     },
-    metric: { prefixes: ['metrics', 'metric'], others: number },
-    param: { prefixes: ['params', 'param', 'parameters', 'parameter'], others: text },
-    tag: tags(text),
+    metric: { prefixes: ['metrics'], others: number },
+    param: { prefixes: ['params'], others: listedText },
+    tag: { prefixes: ['tags'], others: listedText },
   },
 };

@@ -1,4 +1,6 @@
-import type { EntityRule, FilterGrammar, ValueRule } from '../platform/filter.js';
+import type { FilterGrammar, ValueRule } from '../platform/filter.js';
+import type { MlflowGrammar } from '../platform/mlflow-filter.js';
+import { RUN_ORDER_WORDS, RUN_WORDS } from '../platform/mlflow-words.js';
 
 /** What a run can be found by. */
 export type RunEntity = 'metric' | 'param' | 'tag' | 'attribute' | 'dataset';
@@ -20,17 +22,18 @@ const PREFIXES = {
   dataset: ['datasets', 'dataset'],
 } as const;
 
-const ALIASES = (timeRule: ValueRule, nameRule: ValueRule): Record<string, ValueRule> => ({
-  created: { ...timeRule, aliasOf: 'start_time' },
-  Created: { ...timeRule, aliasOf: 'start_time' },
-  'run name': { ...nameRule, aliasOf: 'run_name' },
-  'Run name': { ...nameRule, aliasOf: 'run_name' },
-  'Run Name': { ...nameRule, aliasOf: 'run_name' },
+const TIME_ALIASES = (rule: ValueRule): Record<string, ValueRule> => ({
+  created: { ...rule, aliasOf: 'start_time' },
+  Created: { ...rule, aliasOf: 'start_time' },
+});
+const NAME_ALIASES = (rule: ValueRule): Record<string, ValueRule> => ({
+  'run name': { ...rule, aliasOf: 'run_name' },
+  'Run name': { ...rule, aliasOf: 'run_name' },
+  'Run Name': { ...rule, aliasOf: 'run_name' },
 });
 
 /** Our own: whatever makes sense, with OR, NOT and parentheses. */
 export const RUN_FILTER: FilterGrammar<RunEntity> = {
-  dialect: 'EXTENDED',
   bare: 'attribute',
   entities: {
     metric: { prefixes: PREFIXES.metric, others: { type: 'NUMBER', comparators: [...NUMERIC, ...PRESENCE] } },
@@ -49,7 +52,8 @@ export const RUN_FILTER: FilterGrammar<RunEntity> = {
         start_time: time,
         end_time: { ...time, comparators: [...NUMERIC, ...PRESENCE] },
         created_at: time,
-        ...ALIASES(time, text),
+        ...TIME_ALIASES(time),
+        ...NAME_ALIASES(text),
       },
     },
     dataset: { prefixes: PREFIXES.dataset, keys: { name: text, digest: text, context: text } },
@@ -57,14 +61,29 @@ export const RUN_FILTER: FilterGrammar<RunEntity> = {
 };
 
 /** What runs can be ordered by in our own API. */
-export const RUN_ORDER: FilterGrammar<RunEntity> = withoutDatasets(RUN_FILTER);
+export const RUN_ORDER: FilterGrammar<RunEntity> = {
+  ...RUN_FILTER,
+  // Runs have several datasets, and so no order by them.
+  entities: { ...RUN_FILTER.entities, dataset: { prefixes: [] } },
+};
 
 const mlflowText: ValueRule = { type: 'STRING', comparators: TEXTUAL };
 const mlflowOptional: ValueRule = { type: 'STRING', comparators: [...TEXTUAL, ...PRESENCE] };
 
+const mlflowAttributes: Record<string, ValueRule> = {
+  run_id: text,
+  run_name: mlflowText,
+  status: mlflowText,
+  user_id: mlflowText,
+  artifact_uri: mlflowText,
+  start_time: time,
+  end_time: time,
+  ...TIME_ALIASES(time),
+};
+
 /** As MLflow 3.17 reads filters of runs. */
-export const MLFLOW_RUN_FILTER: FilterGrammar<RunEntity> = {
-  dialect: 'MLFLOW',
+export const MLFLOW_RUN_FILTER: MlflowGrammar<RunEntity> = {
+  words: RUN_WORDS,
   bare: 'attribute',
   entities: {
     metric: { prefixes: PREFIXES.metric, others: { type: 'NUMBER', comparators: NUMERIC } },
@@ -72,25 +91,19 @@ export const MLFLOW_RUN_FILTER: FilterGrammar<RunEntity> = {
     tag: { prefixes: PREFIXES.tag, others: mlflowOptional },
     attribute: {
       prefixes: PREFIXES.attribute,
-      keys: {
-        run_id: text,
-        run_name: mlflowText,
-        status: mlflowText,
-        user_id: mlflowText,
-        artifact_uri: mlflowText,
-        start_time: time,
-        end_time: time,
-        ...ALIASES(time, mlflowText),
-      },
+      keys: { ...mlflowAttributes, ...NAME_ALIASES(mlflowText) },
     },
     dataset: { prefixes: PREFIXES.dataset, keys: { name: text, digest: text, context: text } },
   },
 };
 
-export const MLFLOW_RUN_ORDER: FilterGrammar<RunEntity> = withoutDatasets(MLFLOW_RUN_FILTER);
-
-/** Runs have several datasets, and so no order by them. */
-function withoutDatasets(grammar: FilterGrammar<RunEntity>): FilterGrammar<RunEntity> {
-  const dataset: EntityRule = { prefixes: [] };
-  return { ...grammar, entities: { ...grammar.entities, dataset } };
-}
+export const MLFLOW_RUN_ORDER: MlflowGrammar<RunEntity> = {
+  words: RUN_ORDER_WORDS,
+  bare: 'attribute',
+  entities: {
+    ...MLFLOW_RUN_FILTER.entities,
+    attribute: { prefixes: PREFIXES.attribute, keys: mlflowAttributes },
+    // Runs have several datasets, and so no order by them.
+    dataset: { prefixes: PREFIXES.dataset },
+  },
+};

@@ -2,6 +2,7 @@ import { AppError, ErrorCode } from '../../errors.js';
 
 /** The error codes of MLflow's protocol that this service answers with, and their HTTP statuses. */
 const HTTP_STATUS = {
+  BAD_REQUEST: 400,
   INVALID_PARAMETER_VALUE: 400,
   RESOURCE_ALREADY_EXISTS: 400,
   UNAUTHENTICATED: 401,
@@ -13,8 +14,14 @@ const HTTP_STATUS = {
   DEADLINE_EXCEEDED: 504,
 } as const;
 
+interface ErrorClass {
+  sqlstate: string;
+  error_class: string;
+}
+
 /** What else clients of MLflow 3.17 show of an error: its SQLSTATE and its class, where MLflow's server gives them. */
-const CLASSES: Partial<Record<MlflowErrorCode, { sqlstate: string; error_class: string }>> = {
+const CLASSES: Partial<Record<MlflowErrorCode, ErrorClass>> = {
+  BAD_REQUEST: { sqlstate: 'KAM00', error_class: 'INVALID_PARAMETER_VALUE' },
   INVALID_PARAMETER_VALUE: { sqlstate: 'KAM00', error_class: 'INVALID_PARAMETER_VALUE' },
   RESOURCE_ALREADY_EXISTS: { sqlstate: 'KAM00', error_class: 'RESOURCE_ALREADY_EXISTS' },
   PERMISSION_DENIED: { sqlstate: 'KAM00', error_class: 'PERMISSION_DENIED' },
@@ -23,6 +30,9 @@ const CLASSES: Partial<Record<MlflowErrorCode, { sqlstate: string; error_class: 
   INTERNAL_ERROR: { sqlstate: 'XXM00', error_class: 'CLIENT_INTERNAL_ERROR' },
   TEMPORARILY_UNAVAILABLE: { sqlstate: 'XXM00', error_class: 'CLIENT_INTERNAL_ERROR' },
 };
+
+/** Of an order by an attribute that there is not. */
+const UNKNOWN_ATTRIBUTE: ErrorClass = { sqlstate: 'KAM04', error_class: 'ATTRIBUTE_NOT_FOUND' };
 
 const MAX_MESSAGE_LENGTH = 2_500;
 
@@ -37,6 +47,8 @@ export class MlflowError extends Error {
   constructor(
     readonly code: MlflowErrorCode,
     message: string,
+    /** The code's own when absent. */
+    private readonly errorClass?: ErrorClass,
   ) {
     super(message);
     this.name = 'MlflowError';
@@ -48,7 +60,7 @@ export class MlflowError extends Error {
 
   /** The body of the answer. */
   toJson(): object {
-    return { error_code: this.code, message: shorten(this.message), ...CLASSES[this.code] };
+    return { error_code: this.code, message: shorten(this.message), ...(this.errorClass ?? CLASSES[this.code]) };
   }
 }
 
@@ -97,7 +109,10 @@ const RACES: Record<string, MlflowErrorCode> = {
 /** Any error as MLflow's protocol tells it; null for one that is a fault of this service. */
 export function toMlflowError(error: unknown): MlflowError | null {
   if (error instanceof MlflowError) return error;
-  if (error instanceof AppError) return new MlflowError(codeOf(error.code), error.message);
+  if (error instanceof AppError) {
+    const errorClass = error.details['attribute'] === undefined ? undefined : UNKNOWN_ATTRIBUTE;
+    return new MlflowError(codeOf(error.code), error.message, errorClass);
+  }
   const { statusCode, code, message } = error as { statusCode?: number; code?: string; message?: string };
   const race = code === undefined ? undefined : RACES[code];
   if (race) return new MlflowError(race, 'What this request depends on was made or removed by another one at the same moment.');

@@ -1,5 +1,9 @@
+import { AppError } from '../../errors.js';
 import { invalidParameter } from './errors.js';
 import { integer } from './protobuf-json.js';
+import { pythonBytes, pythonRepr } from './python-json.js';
+
+const MAX_SHOWN_BYTES = 100;
 
 // Page tokens as MLflow's own server makes them: the place in the list, as JSON in base64.
 
@@ -7,16 +11,27 @@ export const pageToken = (offset: number) => Buffer.from(JSON.stringify({ offset
 
 export function offsetOf(token: string): number {
   if (token === '') return 0;
-  let offset: unknown;
-  try {
-    const parsed: unknown = JSON.parse(Buffer.from(token, 'base64').toString());
-    offset = parsed !== null && typeof parsed === 'object' && 'offset' in parsed ? parsed.offset : undefined;
-  } catch {
-    offset = undefined;
-  }
+  const parsed = parseToken(token);
+  const offset = parsed !== null && typeof parsed === 'object' && 'offset' in parsed ? parsed.offset : undefined;
   if (typeof offset === 'number' && Number.isSafeInteger(offset) && offset >= 0) return offset;
-  throw invalidParameter(`Invalid page token: ${token.slice(0, 100)}.`);
+  throw invalidParameter(`Invalid page token, parsed value=${pythonRepr(parsed)}`);
 }
+
+function parseToken(token: string): unknown {
+  const decoded = Buffer.from(token, 'base64');
+  try {
+    return JSON.parse(decoded.toString());
+  } catch {
+    throw invalidParameter(`Invalid page token, decoded value=${pythonBytes(decoded.subarray(0, MAX_SHOWN_BYTES))}`);
+  }
+}
+
+/** What is no token at all is told in MLflow's words; one of another search stays told in ours. */
+export const refusedToken = (token: string) => (error: unknown) => {
+  if (!(error instanceof AppError) || error.details.field !== 'page_token') throw error;
+  const parsed = parseToken(token);
+  throw Array.isArray(parsed) ? error : invalidParameter(`Invalid page token, parsed value=${pythonRepr(parsed)}`);
+};
 
 /** One page of a list of which one item more than wanted was read. */
 export function pageOf<Name extends string, T>(

@@ -49,19 +49,28 @@ export const repeated = <Item extends z.ZodType>(item: Item) =>
     .transform((value) => value ?? []);
 
 export const keyValue = z.object({ key: requiredString, value: string });
+/** One whose key is checked by rules that tell an empty one too. */
+export const checkedKeyValue = z
+  .object({ key: string, value: string })
+  .nullable()
+  .transform((entry) => entry ?? { key: '', value: '' });
 
 /** How MLflow's server ends what it says of a parameter. */
 export const MORE = ' See the API docs for more information about request parameters.';
 
+export const missing = (parameter: string) => invalidParameter(`Missing value for required parameter '${parameter}'.${MORE}`);
+
 /** The checked input of an endpoint; refuses in MLflow's words. */
 export function parseRequest(schema: z.ZodObject, input: Record<string, unknown>): unknown {
+  // Which run is asked for comes before anything else.
+  if ('run_uuid' in schema.shape && !input['run_id'] && !input['run_uuid']) throw missing('run_id');
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
   const path = parsed.error.issues[0]?.path ?? [];
   let value: unknown = input;
   for (const key of path) value = (value as Record<PropertyKey, unknown> | null | undefined)?.[key];
   const shown = path.map((key, i) => (typeof key === 'number' ? `[${key}]` : i === 0 ? String(key) : `.${String(key)}`)).join('');
-  if (value == null || value === '') throw invalidParameter(`Missing value for required parameter '${shown}'.${MORE}`);
+  if (typeof path.at(-1) === 'string' && (value == null || value === '')) throw missing(shown);
   const [name] = path as [string];
   throw invalidParameter(
     `Invalid value ${compactJson(input[name])} for parameter '${name}' supplied:  Hint: Value was of type '${pythonType(input[name])}'.${MORE}`,

@@ -1,3 +1,5 @@
+import { pythonText } from '../../domain/platform/mlflow-words.js';
+
 // JSON as Python's json module writes it: MLflow's server shows it in messages and keeps it in tags.
 
 const SHOWN_LENGTH = 2_000;
@@ -27,6 +29,27 @@ export function spacedJson(value: unknown): string {
   if (value === null || typeof value !== 'object') return JSON.stringify(value);
   const entries = Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}: ${spacedJson(item)}`);
   return `{${entries.join(', ')}}`;
+}
+
+/** What json.loads made of a text, as Python's repr shows it. */
+export const pythonRepr = (value: unknown): string => (isDeep(value) ? '…' : reprOf(value));
+
+function reprOf(value: unknown): string {
+  if (typeof value === 'string') return pythonText(value);
+  if (Array.isArray(value)) return `[${value.map(reprOf).join(', ')}]`;
+  if (value === null) return 'None';
+  if (typeof value === 'boolean') return value ? 'True' : 'False';
+  if (typeof value !== 'object') return String(value);
+  const entries = Object.entries(value).map(([key, item]) => `${pythonText(key)}: ${reprOf(item)}`);
+  return `{${entries.join(', ')}}`;
+}
+
+/** Bytes as Python's repr shows them. */
+export function pythonBytes(bytes: Uint8Array): string {
+  const shown = [...bytes].map((byte) =>
+    byte >= 0x20 && byte < 0x7f ? pythonText(String.fromCharCode(byte)).slice(1, -1) : `\\x${byte.toString(16).padStart(2, '0')}`,
+  );
+  return `b'${shown.join('')}'`;
 }
 
 const MAX_DEPTH = 200;

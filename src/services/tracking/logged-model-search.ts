@@ -2,7 +2,7 @@ import { LoggedModel } from '../../db/entities/tracking/logged-model.entity.js';
 import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import type { Comparison } from '../../domain/platform/filter.js';
-import { badInput } from '../../errors.js';
+import { AppError, ErrorCode } from '../../errors.js';
 import { columnCondition, entryCondition } from './record-filter-sql.js';
 import { fragment, joined, metricCondition, type AttributeColumns, type Fragment } from './run-filter-sql.js';
 
@@ -115,15 +115,19 @@ function datasetCondition(datasets: readonly DatasetOfMetric[]): Fragment {
   return { ...any, text: `(${any.text})` };
 }
 
+/** In the words of MLflow's server. */
+const unknownOrder = (field: string, details: { attribute?: string } = {}) =>
+  new AppError(ErrorCode.BAD_USER_INPUT, `Invalid order by field name: ${field}`, { field: 'order_by', ...details });
+
 /** By a column, or by a metric's latest value. */
 function toOrder({ field, direction, dataset }: LoggedModelOrder, alias: string, tenant: string): { join: Fragment; orderBy: string } {
   const [entity, ...rest] = field.split('.');
   if (rest.length === 0) {
     const column = COLUMNS[Object.hasOwn(ORDER_ALIASES, field) ? (ORDER_ALIASES[field] ?? '') : field];
-    if (!column || !Object.values(COLUMNS).includes(column)) throw badInput('order_by', `one of ${Object.keys(COLUMNS).join(', ')}`, field);
+    if (!column || !Object.values(COLUMNS).includes(column)) throw unknownOrder(field, { attribute: field });
     return { join: fragment(''), orderBy: `${ORDER_SQL[column.sql] ?? column.sql} ${direction} nulls last` };
   }
-  if (entity !== 'metrics') throw badInput('order_by', 'an attribute or metrics.<key>', field);
+  if (entity !== 'metrics') throw unknownOrder(`${field}. Only metrics are supported.`);
   const where = joined(
     [
       fragment('c.logged_model_id = l.id and c.tenant = ? and c.key = ?', tenant, rest.join('.')),

@@ -1,7 +1,8 @@
 import type { Run } from '../../db/entities/tracking/run.entity.js';
 import type { Session } from '../../db/database.js';
 import type { Page } from '../../db/pagination.js';
-import { parseConjunction, parseOrderBy, type OrderKey } from '../../domain/platform/filter.js';
+import type { OrderKey } from '../../domain/platform/filter.js';
+import { parseMlflowFilter, parseMlflowOrder } from '../../domain/platform/mlflow-filter.js';
 import { MLFLOW_RUN_FILTER, MLFLOW_RUN_ORDER, type RunEntity } from '../../domain/tracking/run-filter.js';
 import { RUN_TAGS } from '../../domain/tracking/run-tags.js';
 import { RUN_COLUMNS, type AttributeColumns } from './run-filter-sql.js';
@@ -42,10 +43,10 @@ export function searchRunsAsMlflow(
   page: { first: number; after: string | null },
 ): Promise<Page<Run>> {
   const search = {
-    filters: parseConjunction('filter', filter, MLFLOW_RUN_FILTER),
+    filters: parseMlflowFilter(filter, MLFLOW_RUN_FILTER),
     experimentIds,
     states,
-    order: parseOrderBy('order_by', orderBy, MLFLOW_RUN_ORDER),
+    order: parseMlflowOrder(orderBy, MLFLOW_RUN_ORDER),
     ties: TIES,
     columns: MLFLOW_COLUMNS,
     cursorField: 'page_token',

@@ -5,22 +5,19 @@ import { toHexId } from '../../../domain/tracking/run-tags.js';
 import { AppError, ErrorCode } from '../../../errors.js';
 import type { FolderOwner } from '../../../services/tracking/artifact-folder.service.js';
 import { jsonEndpoint, streamEndpoint, type Call, type Endpoint } from '../endpoint.js';
-import { doesNotExist, invalidParameter } from '../errors.js';
+import { doesNotExist, invalidParameter, MlflowError } from '../errors.js';
 import { loggedModelIdOf, runIdOf, toModelId } from '../ids.js';
-import { optionalString, requiredString, string } from '../protobuf-json.js';
+import { missing, optionalString, requiredString } from '../protobuf-json.js';
 import { queryOf } from '../query.js';
+import { ofRun, runOf } from '../tracking/runs.js';
 import { artifactRoot } from '../tracking/views.js';
 import { safePath } from './place.js';
 import { download } from './proxy.js';
 import { toFileInfos } from './views.js';
 
 export const listingEndpoints: Endpoint[] = [
-  jsonEndpoint(
-    ['GET'],
-    '/mlflow/artifacts/list',
-    Role.VIEWER,
-    z.object({ run_id: string, run_uuid: string, path: optionalString }),
-    (call, { run_id: id, run_uuid: old, path }) => list(call, runOwner(id || old), path),
+  jsonEndpoint(['GET'], '/mlflow/artifacts/list', Role.VIEWER, z.object({ ...ofRun, path: optionalString }), (call, { path, ...input }) =>
+    list(call, runOwner(input), path),
   ),
   jsonEndpoint(
     ['GET'],
@@ -34,26 +31,26 @@ export const listingEndpoints: Endpoint[] = [
     '/get-artifact',
     Role.VIEWER,
     (call, request, reply) => {
-      const { run_id: id, run_uuid: old, path } = queryOf(request);
-      return download(call, { owner: runOwner(id ?? old ?? ''), path: filePath(path) }, request, reply);
+      const { path, ...input } = queryOf(request);
+      const owner = runOwner(input);
+      if (path === undefined) throw missing('path');
+      return download(call, { owner, path: filePath(path) }, request, reply);
     },
     'ROOT',
   ),
   streamEndpoint(['GET'], '/mlflow/logged-models/:model_id/artifacts/files', Role.VIEWER, (call, request, reply) => {
     const { model_id: id = '' } = request.params as Record<string, string>;
-    const path = filePath(queryOf(request)['artifact_file_path']);
-    return download(call, { owner: { loggedModelId: loggedModelIdOf(id) }, path }, request, reply);
+    const { artifact_file_path: path } = queryOf(request);
+    if (path === undefined) throw new MlflowError('BAD_REQUEST', 'Request must include the "artifact_file_path" query parameter.');
+    return download(call, { owner: { loggedModelId: loggedModelIdOf(id) }, path: filePath(path) }, request, reply);
   }),
 ];
 
-function runOwner(id: string): FolderOwner {
-  if (id === '') throw invalidParameter("Missing value for required parameter 'run_id'.");
-  return { runId: runIdOf(id) };
-}
+const runOwner = (input: Parameters<typeof runOf>[0]): FolderOwner => ({ runId: runIdOf(runOf(input)) });
 
-function filePath(text: string | undefined): string {
-  const path = safePath(text ?? '');
-  if (path === '') throw invalidParameter("Missing value for required parameter 'path'.");
+function filePath(text: string): string {
+  const path = safePath(text);
+  if (path === '') throw invalidParameter("Artifact path refers to a directory, not a file: ''");
   return path;
 }
 

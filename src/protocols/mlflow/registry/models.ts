@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseConjunction, parseOrderBy } from '../../../domain/platform/filter.js';
+import { parseMlflowFilter, parseMlflowOrder } from '../../../domain/platform/mlflow-filter.js';
 import { MLFLOW_REGISTERED_MODEL_FILTER, MLFLOW_REGISTERED_MODEL_ORDER } from '../../../domain/platform/mlflow-grammars.js';
 import { Role } from '../../../domain/platform/principal.js';
 import { AppError, ErrorCode } from '../../../errors.js';
@@ -7,7 +7,7 @@ import { newestOfStages, searchModels } from '../../../services/registry/registr
 import { jsonEndpoint, type Endpoint } from '../endpoint.js';
 import { refusedState } from '../errors.js';
 import { atMost, checkMaxResults, offsetOf, pageOf } from '../pages.js';
-import { keyValue, optionalString, repeated, requiredString, string } from '../protobuf-json.js';
+import { checkedKeyValue, optionalString, repeated, requiredString, string } from '../protobuf-json.js';
 import { alreadyExists, checkModelName, checkTag, findModel, showModel, showModels, showVersions } from './lookup.js';
 import { refusePrompts, withoutPrompts } from './prompts.js';
 import { fromStage } from './views.js';
@@ -21,7 +21,7 @@ export const modelEndpoints: Endpoint[] = [
     ['POST'],
     '/mlflow/registered-models/create',
     Role.ENGINEER,
-    z.object({ name: requiredString, tags: repeated(keyValue), description: optionalString }),
+    z.object({ name: requiredString, tags: repeated(checkedKeyValue), description: optionalString }),
     async (call, { name, tags, description }) => {
       checkModelName(name);
       refusePrompts(tags);
@@ -83,8 +83,8 @@ export const modelEndpoints: Endpoint[] = [
       const limit = input.max_results ?? DEFAULT_RESULTS;
       checkMaxResults(limit, MAX_RESULTS);
       const offset = offsetOf(input.page_token);
-      const comparisons = withoutPrompts(parseConjunction('filter', input.filter, MLFLOW_REGISTERED_MODEL_FILTER));
-      const order = parseOrderBy('order_by', input.order_by, MLFLOW_REGISTERED_MODEL_ORDER);
+      const comparisons = withoutPrompts(parseMlflowFilter(input.filter, MLFLOW_REGISTERED_MODEL_FILTER));
+      const order = parseMlflowOrder(input.order_by, MLFLOW_REGISTERED_MODEL_ORDER);
       if (comparisons === null) return Promise.resolve({});
       return call.run(async (session) => {
         const found = await searchModels(session, { comparisons, order, offset, limit: limit + 1 });

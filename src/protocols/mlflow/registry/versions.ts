@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Session } from '../../../db/database.js';
-import { parseConjunction, parseOrderBy, type OrderKey } from '../../../domain/platform/filter.js';
+import type { OrderKey } from '../../../domain/platform/filter.js';
+import { parseMlflowFilter, parseMlflowOrder } from '../../../domain/platform/mlflow-filter.js';
 import { MLFLOW_MODEL_VERSION_FILTER, MLFLOW_MODEL_VERSION_ORDER } from '../../../domain/platform/mlflow-grammars.js';
 import { Role } from '../../../domain/platform/principal.js';
 import { namesOf, searchVersions } from '../../../services/registry/registry-search.js';
@@ -10,7 +11,7 @@ import { jsonEndpoint, streamEndpoint, type Call, type Endpoint } from '../endpo
 import { doesNotExist, invalidParameter, refusedState } from '../errors.js';
 import { toModelId } from '../ids.js';
 import { atMost, offsetOf, pageOf } from '../pages.js';
-import { boolean, keyValue, optionalString, repeated, requiredString, string } from '../protobuf-json.js';
+import { boolean, checkedKeyValue, optionalString, repeated, requiredString, string } from '../protobuf-json.js';
 import { addToList } from '../python-json.js';
 import { queryOf } from '../query.js';
 import { safePath } from '../artifacts/place.js';
@@ -39,7 +40,7 @@ export const versionEndpoints: Endpoint[] = [
       name: requiredString,
       source: requiredString,
       run_id: optionalString,
-      tags: repeated(keyValue),
+      tags: repeated(checkedKeyValue),
       run_link: optionalString,
       description: string,
       model_id: optionalString,
@@ -114,8 +115,8 @@ export const versionEndpoints: Endpoint[] = [
       const limit = input.max_results ?? DEFAULT_RESULTS;
       if (limit < 1) throw invalidParameter(`Invalid value for max_results. It must be a positive integer, but got ${limit}`);
       const offset = offsetOf(input.page_token);
-      const comparisons = withoutPrompts(parseConjunction('filter', input.filter, MLFLOW_MODEL_VERSION_FILTER));
-      const named = parseOrderBy('order_by', input.order_by, MLFLOW_MODEL_VERSION_ORDER);
+      const comparisons = withoutPrompts(parseMlflowFilter(input.filter, MLFLOW_MODEL_VERSION_FILTER));
+      const named = parseMlflowOrder(input.order_by, MLFLOW_MODEL_VERSION_ORDER);
       if (comparisons === null) return Promise.resolve({});
       return call.run(async (session) => {
         const search = { comparisons, order: named.length > 0 ? named : NEWEST_FIRST, offset, limit: limit + 1 };
@@ -126,7 +127,7 @@ export const versionEndpoints: Endpoint[] = [
       });
     },
   ),
-  jsonEndpoint(['GET'], `${PATH}/get-download-uri`, Role.VIEWER, z.object(numbered), (call, which) =>
+  jsonEndpoint(['GET'], `${PATH}/get-download-uri`, Role.VIEWER, z.object({ ...numbered, name: string }), (call, which) =>
     call.run(async (session) => {
       const { version } = await findVersion(session, which);
       const { loggedModelId } = version;

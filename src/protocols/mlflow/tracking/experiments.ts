@@ -7,7 +7,7 @@ import { jsonEndpoint, type Call, type Endpoint } from '../endpoint.js';
 import { doesNotExist, invalidParameter, MlflowError } from '../errors.js';
 import { namesHost } from '../foreign-host.js';
 import { toExperimentId } from '../ids.js';
-import { keyValue, optionalString, repeated, requiredString, string } from '../protobuf-json.js';
+import { checkedKeyValue, optionalString, repeated, requiredString, string } from '../protobuf-json.js';
 import { checkKey, checkLength } from './checks.js';
 import { findActiveExperiment, findExperiment } from './lookup.js';
 import { toExperiment } from './views.js';
@@ -23,7 +23,7 @@ export const experimentEndpoints: Endpoint[] = [
     ['POST'],
     '/mlflow/experiments/create',
     Role.ENGINEER,
-    z.object({ name: requiredString, artifact_location: optionalString, tags: repeated(keyValue) }),
+    z.object({ name: requiredString, artifact_location: optionalString, tags: repeated(checkedKeyValue) }),
     async (call, { name, artifact_location: location, tags }) => {
       checkLength('name', MAX_NAME_LENGTH, name);
       tags.forEach(checkTag);

@@ -4,6 +4,7 @@ import { fromHexId } from '../../../domain/tracking/run-tags.js';
 import { readMetricOfRuns, readMetricPage, sampleMetricOfRuns } from '../../../services/tracking/metric-pages.js';
 import { jsonEndpoint, type Endpoint } from '../endpoint.js';
 import { invalidParameter } from '../errors.js';
+import { refusedToken } from '../pages.js';
 import { integer, MORE, repeated, requiredString, string } from '../protobuf-json.js';
 import { onRun, onRuns } from './checks.js';
 import { ofRun, runOf } from './runs.js';
@@ -26,7 +27,7 @@ export const metricHistoryEndpoints: Endpoint[] = [
       const { points, next } = await onRun(runOf(input), (id) =>
         call.run(async (session) => {
           await call.services.runs.get(session, id);
-          return readMetricPage(session, id, key, { limit, after: after || null });
+          return readMetricPage(session, id, key, { limit, after: after || null }).catch(refusedToken(after));
         }),
       );
       return {

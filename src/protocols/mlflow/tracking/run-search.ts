@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { Role } from '../../../domain/platform/principal.js';
 import { searchRunsAsMlflow } from '../../../services/tracking/mlflow-run-search.js';
 import { jsonEndpoint, type Endpoint } from '../endpoint.js';
-import { atMost, checkMaxResults } from '../pages.js';
+import { atMost, checkMaxResults, refusedToken } from '../pages.js';
 import { repeated, string } from '../protobuf-json.js';
 import { fromExperimentIds, showRuns } from './lookup.js';
 import { viewType } from './search.js';
@@ -29,7 +29,8 @@ export const runSearchEndpoints: Endpoint[] = [
       return call.run(async (session) => {
         const experimentIds = await fromExperimentIds(session, call.services, input.experiment_ids);
         const search = { experimentIds, filter: input.filter, orderBy: input.order_by, states: input.run_view_type };
-        const page = await searchRunsAsMlflow(session, search, { first, after: input.page_token || null });
+        const { page_token: token } = input;
+        const page = await searchRunsAsMlflow(session, search, { first, after: token || null }).catch(refusedToken(token));
         const runs = await showRuns(session, call.services, page.nodes);
         return { ...(runs.length > 0 && { runs }), ...(page.hasNextPage && { next_page_token: page.cursors.at(-1) }) };
       });

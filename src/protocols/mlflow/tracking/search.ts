@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseConjunction, parseOrderBy } from '../../../domain/platform/filter.js';
+import { parseMlflowFilter, parseMlflowOrder } from '../../../domain/platform/mlflow-filter.js';
 import { MLFLOW_EXPERIMENT_FILTER, MLFLOW_EXPERIMENT_ORDER, MLFLOW_LOGGED_MODEL_FILTER } from '../../../domain/platform/mlflow-grammars.js';
 import { Role } from '../../../domain/platform/principal.js';
 import { searchExperiments } from '../../../services/tracking/experiment-search.js';
@@ -9,7 +9,7 @@ import { invalidParameter } from '../errors.js';
 import { toExperimentId } from '../ids.js';
 import { fromExperimentIds } from './lookup.js';
 import { checkMaxResults, offsetOf, pageOf } from '../pages.js';
-import { integer, repeated, requiredString, string } from '../protobuf-json.js';
+import { integer, repeated, string } from '../protobuf-json.js';
 import { showLoggedModels } from './logged-models.js';
 import { toExperiment } from './views.js';
 
@@ -37,9 +37,9 @@ export const viewType = z
     return VIEWS[name ?? 'ACTIVE_ONLY'] ?? [];
   });
 
-const dataset = z.object({ dataset_name: requiredString, dataset_digest: string });
+const dataset = z.object({ dataset_name: string, dataset_digest: string });
 const order = z.object({
-  field_name: requiredString,
+  field_name: string,
   ascending: z.boolean().nullish(),
   dataset_name: string,
   dataset_digest: string,
@@ -60,8 +60,8 @@ export const searchEndpoints: Endpoint[] = [
       const limit = input.max_results ?? 0;
       checkMaxResults(limit, MAX_RESULTS);
       const offset = offsetOf(input.page_token);
-      const comparisons = parseConjunction('filter', input.filter, MLFLOW_EXPERIMENT_FILTER);
-      const named = parseOrderBy('order_by', input.order_by, MLFLOW_EXPERIMENT_ORDER);
+      const comparisons = parseMlflowFilter(input.filter, MLFLOW_EXPERIMENT_FILTER);
+      const named = parseMlflowOrder(input.order_by, MLFLOW_EXPERIMENT_ORDER);
       const fallback = [{ entity: 'attribute', key: 'creation_time', direction: 'DESC' }] as const;
       const found = await call.run(async (session) => {
         await call.services.experiments.default(session);
@@ -110,10 +110,12 @@ export const searchEndpoints: Endpoint[] = [
     async (call, input) => {
       checkCount('datasets', input.datasets, MAX_METRIC_DATASETS);
       checkCount('order_by', input.order_by, MAX_ORDER_KEYS);
+      if (input.datasets.some(({ dataset_name: name }) => name === ''))
+        throw invalidParameter('`dataset_name` in the `datasets` clause must be specified.');
       const limit = input.max_results || DEFAULT_LOGGED_MODELS;
       checkMaxResults(limit, MAX_RESULTS);
       const offset = offsetOf(input.page_token);
-      const comparisons = parseConjunction('filter', input.filter, MLFLOW_LOGGED_MODEL_FILTER);
+      const comparisons = parseMlflowFilter(input.filter, MLFLOW_LOGGED_MODEL_FILTER);
       const toDataset = (name: string, digest: string) => ({ name: name || null, digest: digest || null });
       return call.run(async (session) => {
         const found = await searchLoggedModels(session, {

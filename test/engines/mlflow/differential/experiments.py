@@ -184,7 +184,7 @@ def search(api: Server) -> None:
         "params.x = 'y'",
         "name = 'a' OR name = 'b'",
         "name = 'a' AND",
-        "AND",
+        "AND name LIKE 'look%' AND",
         "(name = 'a')",
         "NOT name = 'a'",
         "name = 'a' name = 'b'",

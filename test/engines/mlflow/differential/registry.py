@@ -200,13 +200,13 @@ def search(api: Server) -> None:
     good = [mine, "name ILIKE 'FIND%'", "name = 'find alpha'", 'name = "find alpha"', "name != 'find alpha' AND name LIKE 'find%'", "name LIKE 'FIND%'", "name LIKE 'find gamma\\_x'", "name LIKE '%a'",
             "tags.team = 'red'", "tags.team != 'red' AND name LIKE 'find%'", "tags.team ILIKE 'red'", "tag.team LIKE 'r%'", "tags.`Odd Key` = \"it's\"", "tags.missing = 'x'", "name LIKE 'find%' and tags.team = 'blue'",
             "attribute.name = 'find alpha'"]
-    bad = ["name", "name =", "name = 5", "name > 'a'", "name IN ('find alpha')", "nonsense = 'x'", "tags.team > 'a'", "tags.team = 5", "tags = 'x'", "metrics.x = 1", "name = 'a' OR name = 'b'", "AND", "(name = 'a')",
+    bad = ["name", "name =", "name = 5", "name > 'a'", "name IN ('find alpha')", "nonsense = 'x'", "tags.team > 'a'", "tags.team = 5", "tags = 'x'", "metrics.x = 1", "name = 'a' OR name = 'b'", "AND name LIKE 'find%' AND", "(name = 'a')",
            "name = 'open", "name = 'a' name = 'b'", "name = 'a';", ";", "foo.name = 'x'", "run_id = 'x'", 5]
     for filter in good + bad:
         api.get("registered-models/search", filter=filter)
         api.get("model-versions/search", filter=filter)
     for filter in [f"run_id = '{run}'", f"run_id IN ('{run}')", f"run_id IN ('{run}', 'x')", "run_id IN ()", "run_id IN ('a'", "run_id IN 'a'", "run_id = ''", "source_path = 's3://bucket/1' AND name LIKE 'find%'", "source_path LIKE 's3://bucket/%' AND name = 'find delta'",
-                   "version_number = 2 AND name LIKE 'find%'", "version_number > 2 AND name LIKE 'find%'", "version_number = '2'", "version_number LIKE '2'", "version = 2", "tags.n = '3'", "tags.n != '0' AND name LIKE 'find%'", "current_stage = 'None'", "creation_timestamp > 0 AND name = 'find alpha'", "alias = 'best'"]:
+                   "version_number = 2 AND name LIKE 'find%'", "version_number > 2 AND name LIKE 'find%'", "version_number = '2' AND name LIKE 'find%'", "version_number LIKE '2'", "version = 2", "tags.n = '3'", "tags.n != '0' AND name LIKE 'find%'", "current_stage = 'None'", "creation_timestamp > 0 AND name = 'find alpha'", "alias = 'best'"]:
         api.get("model-versions/search", filter=filter)
     for order in ["name", "name ASC", "name DESC", "last_updated_timestamp", "last_updated_timestamp DESC", "timestamp", "timestamp DESC", "creation_timestamp", "version_number DESC", "version_number", "nonsense", "name SIDEWAYS", "name; DROP", "", "tags.team", "attribute.name DESC"]:
         api.get("registered-models/search", filter=mine, order_by=[order])

@@ -1,0 +1,96 @@
+// A filter in pieces, as the SQL parser of MLflow's server cuts it: refusals name them.
+
+export type Piece = { text: string } & (
+  | {
+      kind: 'name';
+      /** What stands before the first dot. */
+      prefix: string | null;
+      key: string;
+      /** What is between double quotes: it can be a key and a text; null when there are none. */
+      quoted: string | null;
+    }
+  | { kind: 'string'; value: string }
+  | { kind: 'number'; value: number }
+  /** What is in parentheses. */
+  | { kind: 'list'; items: Piece[] }
+  /** Of the grammar itself. */
+  | { kind: 'word' }
+  | { kind: 'operator' | 'other' }
+);
+
+export const MAX_FILTER_LENGTH = 65_536;
+
+const SPACE = /\s+/uy;
+const COMMENT = /--[^\n]*/uy;
+const OPERATOR = /[<>!=]+|(?:NOT\s+)?[IR]?LIKE\b/iuy;
+const WORD = /(?:AND|OR|NOT|IN|IS|NULL|BETWEEN)\b(?!\.)/iuy;
+const STRING = /'(?:''|\\'|[^'])*'/uy;
+const QUOTED = /"(?:""|\\"|[^"])*"/uy;
+const NAME = /(?:([\p{L}_][\p{L}\p{N}_]*)|`([^`]*)`)(?:\.(?:`([^`]*)`|"([^"]*)"|'([^']*)'|([\p{L}\p{N}_][\p{L}\p{N}_.]*)?))?/uy;
+const NUMBER = /-?(?:\d+\.?\d*|\.\d+)(?:[eE]-?\d+)?(?![\p{L}\p{N}_])/uy;
+/** What begins with a digit and is no number, e.g. 0x10. */
+const OTHER = /[\p{L}\p{N}_]+|[^]/uy;
+
+/** The pieces of a filter, what is between a pair of parentheses as one. */
+export function piecesOf(text: string): Piece[] {
+  const open: { at: number; items: Piece[] }[] = [];
+  let items: Piece[] = [];
+  for (let at = 0; at < text.length;) {
+    const space = match(SPACE, text, at);
+    if (space) {
+      at += space[0].length;
+      continue;
+    }
+    const piece = pieceAt(text, at);
+    at += piece.text.length;
+    const list = piece.text === ')' ? open.pop() : undefined;
+    if (piece.text === '(') {
+      open.push({ at: at - 1, items });
+      items = [];
+    } else if (list) {
+      list.items.push({ kind: 'list', text: text.slice(list.at, at), items });
+      items = list.items;
+    } else items.push(piece);
+  }
+  // Parentheses without an end are pieces themselves.
+  return open.flatMap(({ items: before }): Piece[] => [...before, { kind: 'other', text: '(' }]).concat(items);
+}
+
+function match(pattern: RegExp, text: string, at: number): RegExpExecArray | null {
+  pattern.lastIndex = at;
+  return pattern.exec(text);
+}
+
+function pieceAt(text: string, at: number): Piece {
+  const found = (pattern: RegExp) => match(pattern, text, at)?.[0];
+  const operator = found(OPERATOR);
+  if (operator !== undefined) return { kind: 'operator', text: operator };
+  const comment = found(COMMENT);
+  if (comment !== undefined) return { kind: 'other', text: comment };
+  const string = found(STRING);
+  if (string !== undefined) return { kind: 'string', text: string, value: string.slice(1, -1) };
+  const quoted = found(QUOTED);
+  if (quoted !== undefined) {
+    const inner = quoted.slice(1, -1);
+    return { kind: 'name', text: quoted, prefix: null, key: inner, quoted: inner };
+  }
+  const word = found(WORD);
+  if (word !== undefined) return { kind: 'word', text: word };
+  const name = match(NAME, text, at);
+  if (name) {
+    const [whole, first, backticked, ...rest] = name;
+    const [before, after] = [first ?? backticked ?? '', rest.find((part) => part !== undefined)];
+    const isDotted = after !== undefined || whole.endsWith('.');
+    return { kind: 'name', text: whole, prefix: isDotted ? before : null, key: isDotted ? (after ?? '') : before, quoted: null };
+  }
+  const number = found(NUMBER);
+  if (number !== undefined) return { kind: 'number', text: number, value: Number(number) };
+  const other = found(OTHER) ?? '';
+  // A value that is no number is told as one of the wrong type.
+  return other.length > 1 && /^\d/.test(other)
+    ? { kind: 'name', text: other, prefix: null, key: other, quoted: null }
+    : { kind: 'other', text: other };
+}
+
+export const isWord = (piece: Piece | undefined, word: string): boolean =>
+  (piece?.kind === 'word' || piece?.kind === 'name') && piece.text.toUpperCase() === word;
