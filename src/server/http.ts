@@ -20,6 +20,7 @@ import { createSchema } from '../resolvers/schema.js';
 import type { Services } from '../services/services.js';
 import { BodyGate } from './body-budget.js';
 import { shownParts } from './client-error.js';
+import { drain } from './drain.js';
 import { attachSubscriptions, registerGraphQL, type GraphQLOptions } from './graphql.js';
 import { httpStatus } from './http-status.js';
 
@@ -116,7 +117,7 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
     close: async () => {
       draining = true;
       await subscriptions.close();
-      await fastify.close();
+      await drain(fastify, config.SHUTDOWN_GRACE_MS);
     },
   };
 }
