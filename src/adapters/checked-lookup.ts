@@ -2,7 +2,7 @@ import type { LookupAddress } from 'node:dns';
 import { lookup } from 'node:dns/promises';
 import type { LookupFunction } from 'node:net';
 import { callbackify } from 'node:util';
-import { checkResolved, type WebhookPolicy } from '../domain/platform/webhook-url.js';
+import { checkResolved, type OutboundPolicy } from '../domain/platform/outbound-url.js';
 
 export type Resolve = (host: string) => Promise<LookupAddress[]>;
 
@@ -12,7 +12,7 @@ const resolveAll: Resolve = (host) => lookup(host, { all: true });
  * For connections to addresses of somebody else: they take what was checked after DNS and nothing besides. Not asked for when the host is
  * an address, which the check of the URL has judged.
  */
-export function checkedLookup(policy: WebhookPolicy, resolve: Resolve = resolveAll): LookupFunction {
+export function checkedLookup(policy: OutboundPolicy, resolve: Resolve = resolveAll): LookupFunction {
   const checked = callbackify(async (host: string) => {
     const addresses = await resolve(host);
     const plain = addresses.map(({ address }) => address);

@@ -15,7 +15,7 @@ import { HttpWebhookSender } from '../adapters/webhook-sender/http-webhook-sende
 import type { WebhookSender } from '../adapters/webhook-sender/port.js';
 import type { Config } from '../config.js';
 import { Database } from '../db/database.js';
-import { checkAllowedHosts, type WebhookPolicy } from '../domain/platform/webhook-url.js';
+import { checkAllowedHosts, type OutboundPolicy } from '../domain/platform/outbound-url.js';
 import { ImportanceApart } from '../evaluation/importance-apart.js';
 import { LocalEvaluator } from '../evaluation/local-evaluator.js';
 import type { ImportanceAnalyst, ModelEvaluator } from '../evaluation/port.js';
@@ -44,9 +44,9 @@ export interface Implementations {
   importance: ImportanceAnalyst;
   checkModel: ModelChecker;
   converter: ModelConverter;
-  webhookPolicy: WebhookPolicy;
+  webhookPolicy: OutboundPolicy;
   webhookSender: WebhookSender;
-  importPolicy: WebhookPolicy;
+  importPolicy: OutboundPolicy;
   connectMlflow: ConnectMlflow;
   /** Null when nothing is mirrored. */
   mirrorTarget: MirrorTarget | null;

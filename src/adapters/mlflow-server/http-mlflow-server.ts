@@ -2,7 +2,7 @@ import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
-import { checkWebhookUrl, type WebhookPolicy } from '../../domain/platform/webhook-url.js';
+import { checkOutboundUrl, type OutboundPolicy } from '../../domain/platform/outbound-url.js';
 import { AppError, ErrorCode, quote } from '../../errors.js';
 import { checkedLookup, type Resolve } from '../checked-lookup.js';
 import { type MlflowCredentials, type MlflowMethod, MlflowRefusal, type MlflowServer } from './port.js';
@@ -13,7 +13,7 @@ export interface MlflowServerOptions {
   /** Ends whatever is under way, as `close` does. */
   signal?: AbortSignal;
   /** What may be called; absent for an address that the installation's own settings name. */
-  policy?: WebhookPolicy;
+  policy?: OutboundPolicy;
   resolve?: Resolve;
   /** How often a request is tried at most; each wait is twice as long. */
   tries?: number;
@@ -34,7 +34,7 @@ export class HttpMlflowServer implements MlflowServer {
   private readonly tries: number;
 
   constructor({ trackingUri, credentials, signal, policy, resolve, tries = 6 }: MlflowServerOptions) {
-    const url = policy ? checkWebhookUrl('trackingUri', trackingUri, policy) : new URL(trackingUri);
+    const url = policy ? checkOutboundUrl('trackingUri', trackingUri, policy) : new URL(trackingUri);
     this.base = `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
     this.headers = { accept: 'application/json', ...authorization(credentials) };
     const options = { keepAlive: true, maxSockets: 8, ...(policy && { lookup: checkedLookup(policy, resolve) }) };

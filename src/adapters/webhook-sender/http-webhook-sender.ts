@@ -1,21 +1,21 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { LookupFunction } from 'node:net';
-import { checkWebhookUrl, type WebhookPolicy } from '../../domain/platform/webhook-url.js';
+import { checkOutboundUrl, type OutboundPolicy } from '../../domain/platform/outbound-url.js';
 import { KEPT_RESPONSE_BYTES, WEBHOOK_TIMEOUT_MS } from '../../domain/platform/webhooks.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import { checkedLookup, type Resolve } from '../checked-lookup.js';
 import type { WebhookAnswer, WebhookSender } from './port.js';
 
 export interface SenderOptions {
-  policy: WebhookPolicy;
+  policy: OutboundPolicy;
   timeoutMs?: number;
   resolve?: Resolve;
 }
 
 /** Sends over HTTP(S), to addresses that were checked after DNS and to no others: the connection takes them from the check. */
 export class HttpWebhookSender implements WebhookSender {
-  private readonly policy: WebhookPolicy;
+  private readonly policy: OutboundPolicy;
   private readonly timeoutMs: number;
   private readonly lookup: LookupFunction;
 
@@ -26,7 +26,7 @@ export class HttpWebhookSender implements WebhookSender {
   }
 
   async send(address: string, headers: Record<string, string>, body: string): Promise<WebhookAnswer> {
-    const url = checkWebhookUrl('url', address, this.policy);
+    const url = checkOutboundUrl('url', address, this.policy);
     const signal = AbortSignal.timeout(this.timeoutMs);
     try {
       return await this.post(url, headers, body, signal);

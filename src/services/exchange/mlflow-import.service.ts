@@ -3,7 +3,7 @@ import type { Job } from '../../db/entities/platform/job.entity.js';
 import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { Role } from '../../domain/platform/principal.js';
-import { checkWebhookUrl, type WebhookPolicy } from '../../domain/platform/webhook-url.js';
+import { checkOutboundUrl, type OutboundPolicy } from '../../domain/platform/outbound-url.js';
 import { AppError, badInput, conflict, ErrorCode } from '../../errors.js';
 import type { JobRun } from '../platform/job-run.js';
 import type { JobService } from '../platform/job.service.js';
@@ -25,7 +25,7 @@ export interface MlflowImportInput extends MlflowCredentials {
 interface Dependencies extends ExperimentImportServices, ModelImportServices {
   jobs: JobService;
   connect: ConnectMlflow;
-  policy: WebhookPolicy;
+  policy: OutboundPolicy;
 }
 
 const MAX_NAMES = 1_000;
@@ -39,7 +39,7 @@ export class MlflowImportService {
 
   /** Errors: URL_NOT_ALLOWED; FORBIDDEN for stages that others than ADMIN want kept. */
   async start(session: Session, input: MlflowImportInput): Promise<Job> {
-    const url = checkWebhookUrl('input.trackingUri', input.trackingUri, this.deps.policy);
+    const url = checkOutboundUrl('input.trackingUri', input.trackingUri, this.deps.policy);
     if (url.search !== '') throw badInput('input.trackingUri', 'an address without a query', input.trackingUri);
     if (input.keepStages && session.principal.role !== Role.ADMIN) {
       const details = { field: 'input.keepStages', expected: Role.ADMIN, got: session.principal.role };

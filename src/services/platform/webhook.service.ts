@@ -9,7 +9,7 @@ import { paginate, type Order, type Page, type PageRequest } from '../../db/pagi
 import type { EventType } from '../../domain/platform/events.js';
 import { MLFLOW_WEBHOOK_EVENTS, type MlflowWebhookEvent } from '../../domain/platform/mlflow-webhooks.js';
 import { checkName } from '../../domain/platform/names.js';
-import { checkWebhookUrl, type WebhookPolicy } from '../../domain/platform/webhook-url.js';
+import { checkOutboundUrl, type OutboundPolicy } from '../../domain/platform/outbound-url.js';
 import { MAX_WEBHOOKS, newWebhookSecret, SECRET_OVERLAP_MS } from '../../domain/platform/webhooks.js';
 import { badInput, conflict, notFound } from '../../errors.js';
 import { requireOwn } from './ownership.js';
@@ -62,7 +62,7 @@ export interface WebhookWithSecret {
 export class WebhookService {
   constructor(
     private readonly live: LiveEvents,
-    private readonly policy: WebhookPolicy,
+    private readonly policy: OutboundPolicy,
   ) {}
 
   async create(session: Session, input: NewWebhook): Promise<WebhookWithSecret> {
@@ -88,7 +88,7 @@ export class WebhookService {
       webhook.name = checkName('input.name', input.name);
       await this.requireFreeName(session, webhook.name);
     }
-    if (input.url != null) webhook.url = checkWebhookUrl('input.url', input.url, this.policy).href;
+    if (input.url != null) webhook.url = checkOutboundUrl('input.url', input.url, this.policy).href;
     if (input.description != null) webhook.description = input.description;
     if (input.eventTypes != null) {
       if (webhook.format === 'MLFLOW') {
@@ -191,7 +191,7 @@ export class WebhookService {
       Partial<Pick<Webhook, 'modelId' | 'format' | 'mlflowEvents' | 'description' | 'enabled'>>,
   ): Promise<Webhook> {
     const name = checkName('input.name', input.name);
-    const { href: url } = checkWebhookUrl('input.url', input.url, this.policy);
+    const { href: url } = checkOutboundUrl('input.url', input.url, this.policy);
     await this.requireFreeName(session, name);
     if ((await session.em.count(Webhook, { tenant: session.tenant })) >= MAX_WEBHOOKS) {
       throw conflict(`There are ${MAX_WEBHOOKS} webhooks, which is the most: delete one first.`, {

@@ -4,19 +4,19 @@ import {
   addressProblem,
   checkAllowedHosts,
   checkResolved,
-  checkWebhookUrl,
-  type WebhookPolicy,
-} from '../../src/domain/platform/webhook-url.js';
+  checkOutboundUrl,
+  type OutboundPolicy,
+} from '../../src/domain/platform/outbound-url.js';
 import { AppError } from '../../src/errors.js';
-import { GOOD, HOSTILE } from './webhook-addresses.js';
+import { GOOD, HOSTILE } from './outbound-addresses.js';
 
-const STRICT: WebhookPolicy = { allowHttp: false, allowedHosts: [] };
+const STRICT: OutboundPolicy = { allowHttp: false, allowedHosts: [] };
 const HTTP = { ...STRICT, allowHttp: true };
 
 /** The code of the refusal; the address as it would be called where there is none. */
 function outcome(url: string, policy = STRICT): string {
   try {
-    return checkWebhookUrl('input.url', url, policy).href;
+    return checkOutboundUrl('input.url', url, policy).href;
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     expect(error.details.field).toBe('input.url');
@@ -24,7 +24,7 @@ function outcome(url: string, policy = STRICT): string {
   }
 }
 
-describe('the address of a webhook', () => {
+describe('an address that a user names', () => {
   it('may be any public https address', () => {
     expect(GOOD.map((url) => outcome(url))).toEqual(GOOD);
   });
@@ -38,7 +38,7 @@ describe('the address of a webhook', () => {
   it('never shows credentials in the refusal', () => {
     const refusal = (() => {
       try {
-        checkWebhookUrl('input.url', 'https://user:hunter2@hooks.example.com/', STRICT);
+        checkOutboundUrl('input.url', 'https://user:hunter2@hooks.example.com/', STRICT);
       } catch (error) {
         return error as AppError;
       }

@@ -1,8 +1,8 @@
 import ipaddr from 'ipaddr.js';
 import { AppError, badInput, ErrorCode, quote } from '../../errors.js';
 
-/** What an installation lets its webhooks reach besides public https addresses. */
-export interface WebhookPolicy {
+/** What calls to addresses that users name (webhooks, servers to import from) may reach besides public https addresses. */
+export interface OutboundPolicy {
   allowHttp: boolean;
   /** Host names, addresses and networks (CIDR) that may be called though they are private. */
   allowedHosts: readonly string[];
@@ -17,8 +17,8 @@ const HOST_NAME = new RegExp(`^(?=.{1,253}$)(?:${LABEL}\\.)*${LABEL}$`);
 /** Names that mean this machine or its network, whatever a resolver says. */
 const LOCAL_NAME = /(^|\.)(localhost|local|internal|intranet|lan|home\.arpa)$/;
 
-/** The address of a webhook when it may be called; URL_NOT_ALLOWED with the reason otherwise. A host name is resolved and checked later. */
-export function checkWebhookUrl(field: string, text: string, policy: WebhookPolicy): URL {
+/** An address that a user names, when it may be called; URL_NOT_ALLOWED with the reason otherwise. A host name is resolved and checked later. */
+export function checkOutboundUrl(field: string, text: string, policy: OutboundPolicy): URL {
   const refuse = (expected: string) => urlNotAllowed(field, text, expected);
   if (text.length > MAX_LENGTH) throw refuse(`an address of at most ${MAX_LENGTH} characters`);
   // What a URL parser would quietly mend (blanks, backslashes, other scripts) is refused: what stands there must be what is called.
@@ -46,7 +46,7 @@ export function checkWebhookUrl(field: string, text: string, policy: WebhookPoli
 }
 
 /** The resolved addresses of a checked host, all of which may be called; URL_NOT_ALLOWED when one may not. */
-export function checkResolved(host: string, addresses: readonly string[], policy: WebhookPolicy): void {
+export function checkResolved(host: string, addresses: readonly string[], policy: OutboundPolicy): void {
   if (isAllowedName(host, policy)) return;
   for (const address of addresses) {
     const problem = addressProblem(address, policy);
@@ -56,7 +56,7 @@ export function checkResolved(host: string, addresses: readonly string[], policy
 }
 
 /** Why an address must not be called; null when it may. */
-export function addressProblem(text: string, policy: WebhookPolicy): string | null {
+export function addressProblem(text: string, policy: OutboundPolicy): string | null {
   const address = parseAddress(text);
   if (!address) return 'not an IP address';
   if (policy.allowedHosts.some((entry) => includes(entry, address))) return null;
@@ -96,7 +96,7 @@ const KINDS: Record<string, string> = {
   reserved: 'reserved',
 };
 
-function isAllowedName(host: string, { allowedHosts }: WebhookPolicy): boolean {
+function isAllowedName(host: string, { allowedHosts }: OutboundPolicy): boolean {
   return allowedHosts.includes(host) && !parseAddress(host);
 }
 
