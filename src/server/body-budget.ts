@@ -70,12 +70,13 @@ export class BodyGate {
   /** Fastify's `preParsing`: a small body costs nothing but a look at its length. */
   readonly preParsing = (request: FastifyRequest, reply: FastifyReply, payload: RequestPayload, done: Done): void => {
     const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
+    const bytes = Number(length ?? 0);
+    if (encoding === undefined && bytes <= FREE_BYTES) return done(null, payload);
     const { bodyLimit = Infinity } = request.routeOptions;
     if (bodyLimit === Number.MAX_SAFE_INTEGER) return done(null, payload);
     if (encoding !== undefined) return done(null, Readable.from(this.counted(request, reply, payload, bodyLimit), { objectMode: false }));
-    const bytes = Number(length ?? 0);
     // One that is larger than its limit is refused unread.
-    if (bytes <= FREE_BYTES || bytes > bodyLimit) return done(null, payload);
+    if (bytes > bodyLimit) return done(null, payload);
     void this.gated(request, reply, payload, bytes, done);
   };
 

@@ -22,10 +22,14 @@ type Write = (value: unknown) => string;
 
 type Variables = Record<string, unknown>;
 
-/** What became of a root field: `json` when it is all well, otherwise what graphql-js needs to say what is not. */
-export type Outcome = { json: string } | { rootValue: Record<string, () => unknown> };
-
-export type CompiledAnswer = (context: RequestContext, variables: Variables) => Promise<Outcome>;
+export interface CompiledAnswer {
+  /** What the root field's method returns or throws. */
+  ask(context: RequestContext, variables: Variables): unknown;
+  /** The whole answer as JSON; throws when graphql-js has to say what is not well. */
+  write: Write;
+  /** From what graphql-js completes it, given what `ask` has returned or thrown. */
+  rootValue(outcome: () => unknown): Record<string, () => unknown>;
+}
 
 /**
  * Answers operations of one root field, below which there are only properties, by functions compiled from their selection:
@@ -71,24 +75,10 @@ export class CompiledAnswers {
       rootValue: undefined,
       operation,
     };
-    return async (context, variableValues) => {
-      let outcome: () => unknown;
-      try {
-        const value: unknown = await resolve(undefined, argumentsOf(variableValues), context, {
-          ...place,
-          variableValues,
-        });
-        outcome = () => value;
-      } catch (error) {
-        outcome = () => {
-          throw error;
-        };
-      }
-      try {
-        return { json: `${start}${write(outcome())}}}` };
-      } catch {
-        return { rootValue: { [field.name]: outcome } };
-      }
+    return {
+      ask: (context, variableValues) => resolve(undefined, argumentsOf(variableValues), context, { ...place, variableValues }),
+      write: (value) => `${start}${write(value)}}}`,
+      rootValue: (outcome) => ({ [field.name]: outcome }),
     };
   }
 }

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import fastifyCors from '@fastify/cors';
 import fastifyStatic from '@fastify/static';
 import { Registry, collectDefaultMetrics } from '@prometheus-io/client';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
@@ -20,6 +19,7 @@ import { createSchema } from '../resolvers/schema.js';
 import type { Services } from '../services/services.js';
 import { BodyGate } from './body-budget.js';
 import { shownParts } from './client-error.js';
+import { allowOrigins } from './cors.js';
 import { drain } from './drain.js';
 import { attachSubscriptions, registerGraphQL, type GraphQLOptions } from './graphql.js';
 import { httpStatus } from './http-status.js';
@@ -42,6 +42,8 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
   const { config, logger } = app;
   let draining = false;
   const requestLogger: FastifyBaseLogger = logger.child({ part: 'http' }, { level: config.LOG_LEVEL === 'debug' ? 'debug' : 'warn' });
+  // Nothing logs through a request, and a logger of its own costs each of them.
+  if (config.LOG_LEVEL !== 'debug') requestLogger.child = () => requestLogger;
   const fastify: FastifyInstance = Fastify({
     loggerInstance: requestLogger,
     // GraphQL takes the fields that it knows, and the guard refuses such keys in open JSON; looking for them in the text costs more than reading it.
@@ -54,8 +56,6 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
     forceCloseConnections: 'idle',
     return503OnClosing: true,
   });
-  // Nothing logs through a request, and a logger of its own costs each of them.
-  if (config.LOG_LEVEL !== 'debug') fastify.setChildLoggerFactory((parent) => parent);
   const bodies = new BodyGate(app.tokens);
   fastify.addHook('preParsing', bodies.preParsing);
   fastify.addHook('onSend', (request, reply, payload, done) => {
@@ -73,7 +73,7 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
     const code = known?.code ?? (status < 500 ? ErrorCode.BAD_USER_INPUT : ErrorCode.INTERNAL);
     void reply.code(status).send({ error: { code, message, ...own?.details, requestId: request.id } });
   });
-  await fastify.register(fastifyCors, { origin: config.ALLOWED_ORIGINS, methods: ['GET', 'POST', 'PUT'] });
+  allowOrigins(fastify, config.ALLOWED_ORIGINS);
 
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });

@@ -20,6 +20,12 @@ interface Operation {
   compiled: { answer: CompiledAnswer; readVariables: ReadVariables } | null;
 }
 
+/** A request's body, once it has been looked at. */
+interface Body {
+  variables?: Record<string, unknown> | null;
+  operationName?: string | null;
+}
+
 type Given = Pick<ExecutionArgs, 'operationName'> & { contextValue: RequestContext; variableValues: Record<string, unknown> };
 
 const PLAIN_ACCEPT = new Set([undefined, '*/*', 'application/json']);
@@ -56,18 +62,15 @@ export class RepeatedOperations {
     });
   }
 
-  /** The answer as JSON; null when Apollo has to answer. */
+  /** The answer as JSON; null when Apollo has to answer, because it is not known or was refused before anything has run. */
   async answer(request: FastifyRequest): Promise<string | null> {
     const startedAt = performance.now();
-    const { query, variables, operationName, extensions } = (request.body ?? {}) as Record<string, unknown>;
-    if (typeof query !== 'string' || extensions !== undefined || !PLAIN_ACCEPT.has(request.headers.accept)) return null;
-    if (operationName != null && typeof operationName !== 'string') return null;
-    if (variables != null && (typeof variables !== 'object' || Array.isArray(variables))) return null;
-    const operation = this.known.get(keyOf(query, operationName));
+    const operation = this.find(request);
     if (!operation) return null;
-    const { schema, limits, logger, observe } = this.options;
     const { document, field, compiled } = operation;
-    const variableValues = (variables ?? {}) as Record<string, unknown>;
+    const { schema, limits, logger, observe } = this.options;
+    const { variables, operationName } = request.body as Body;
+    const variableValues = variables ?? {};
     let contextValue;
     try {
       const context = this.contextOf(request);
@@ -77,28 +80,48 @@ export class RepeatedOperations {
       return null;
     }
     const given = { contextValue, variableValues, operationName };
-    let result: ExecutionResult | null;
+    let result: ExecutionResult;
     if (compiled) {
       const values = compiled.readVariables(variableValues);
       if (!values) return null;
-      const outcome = await compiled.answer(contextValue, values);
-      if ('json' in outcome) {
-        observe(field, 'OK', (performance.now() - startedAt) / 1000);
-        return outcome.json;
+      const { answer } = compiled;
+      let outcome: () => unknown;
+      try {
+        const value: unknown = await answer.ask(contextValue, values);
+        outcome = () => value;
+      } catch (error) {
+        outcome = () => {
+          throw error;
+        };
       }
-      result = await execute({ schema: this.answers.schema, document, ...given, rootValue: outcome.rootValue });
-    } else result = await this.run(operation, given);
-    if (result === null) return null;
+      try {
+        const json = answer.write(outcome());
+        observe(field, 'OK', (performance.now() - startedAt) / 1000);
+        return json;
+      } catch {
+        result = await execute({ schema: this.answers.schema, document, ...given, rootValue: answer.rootValue(outcome) });
+      }
+    } else {
+      result = await this.run(operation, given);
+      // The variables were refused, and nothing has run.
+      if (result.data === undefined) return null;
+    }
     const shown = result.errors?.map((error) => toClientError(error, logger, request.id));
     observe(field, String(shown?.[0]?.extensions['code'] ?? 'OK'), (performance.now() - startedAt) / 1000);
     return JSON.stringify({ errors: shown, data: result.data });
   }
 
-  /** Null when the variables were refused, and nothing has run. */
-  private async run({ document, rewritten }: Operation, given: Given): Promise<ExecutionResult | null> {
+  private find({ body, headers }: FastifyRequest): Operation | undefined {
+    const { query, variables, operationName, extensions } = (body ?? {}) as Record<string, unknown>;
+    if (typeof query !== 'string' || extensions !== undefined || !PLAIN_ACCEPT.has(headers.accept)) return undefined;
+    if (operationName != null && typeof operationName !== 'string') return undefined;
+    if (variables != null && (typeof variables !== 'object' || Array.isArray(variables))) return undefined;
+    return this.known.get(keyOf(query, operationName));
+  }
+
+  private async run({ document, rewritten }: Operation, given: Given): Promise<ExecutionResult> {
     const schema = rewritten ? this.variables.schema : this.options.schema;
-    const result = await execute({ schema, document: rewritten ?? document, ...given });
-    return result.data === undefined ? null : result;
+    return execute({ schema, document: rewritten ?? document, ...given });
   }
 }
 

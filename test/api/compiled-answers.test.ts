@@ -132,7 +132,19 @@ async function answer(schema: GraphQLSchema, query: string, variableValues: Reco
   const document = parse(query);
   const compiled = answers.compile(document);
   if (!compiled) throw new Error('not compiled');
-  const outcome = await compiled({} as RequestContext, variableValues);
-  if ('json' in outcome) return outcome.json;
-  return JSON.stringify(await execute({ schema: answers.schema, document, variableValues, rootValue: outcome.rootValue }));
+  let outcome: () => unknown;
+  try {
+    const value: unknown = await compiled.ask({} as RequestContext, variableValues);
+    outcome = () => value;
+  } catch (error) {
+    outcome = () => {
+      throw error;
+    };
+  }
+  try {
+    return compiled.write(outcome());
+  } catch {
+    const rootValue = compiled.rootValue(outcome);
+    return JSON.stringify(await execute({ schema: answers.schema, document, variableValues, rootValue }));
+  }
 }

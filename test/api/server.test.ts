@@ -149,6 +149,39 @@ describe('browsers', () => {
     expect(workbench.headers.get('access-control-allow-origin')).toBe('http://localhost:3001');
   });
 
+  it('let pages of allowed origins call, and read what they got', async () => {
+    const cors = async (method: string, headers: Record<string, string>) => {
+      const body = method === 'POST' ? JSON.stringify({ query: '{ __typename }' }) : null;
+      const authorization = `Bearer ${tess.token}`;
+      const response = await fetch(`${service.url}/graphql`, {
+        method,
+        headers: { ...headers, ...(body && { 'content-type': 'application/json', authorization }) },
+        body,
+      });
+      await response.text();
+      const [origin, methods, asked] = ['origin', 'methods', 'headers'].map((name) => response.headers.get(`access-control-allow-${name}`));
+      return { status: response.status, origin, methods, asked, vary: response.headers.get('vary') };
+    };
+    const origin = 'http://localhost:3001';
+    const preflight = { 'access-control-request-method': 'POST' };
+    const vary = 'Origin, Access-Control-Request-Headers';
+    const methods = 'GET, POST, PUT';
+    expect(await cors('OPTIONS', { origin, ...preflight, 'access-control-request-headers': 'authorization' })).toEqual({
+      status: 204,
+      origin,
+      methods,
+      asked: 'authorization',
+      vary,
+    });
+    expect(await cors('OPTIONS', { origin, ...preflight })).toEqual({ status: 204, origin, methods, asked: null, vary });
+    const none = { origin: null, methods: null, asked: null, vary: 'Origin' };
+    expect(await cors('OPTIONS', preflight)).toEqual({ ...none, status: 400 });
+    expect(await cors('OPTIONS', { origin })).toEqual({ ...none, status: 400, origin });
+    expect(await cors('POST', { origin })).toEqual({ ...none, status: 200, origin });
+    expect(await cors('POST', { origin: 'https://evil.example' })).toEqual({ ...none, status: 200 });
+    expect(await cors('POST', {})).toEqual({ ...none, status: 200 });
+  });
+
   it('open no WebSocket from a foreign origin', async () => {
     const status = await new Promise((resolve) => {
       const socket = new WebSocket(`${service.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', {

@@ -29,9 +29,10 @@ function elements(value: unknown): unknown[] {
 
 /** What JSON has no number for is written as text, as everywhere in this API. */
 function jsonValues(tensor: Tensor): unknown[] {
-  const values: unknown[] = plainValues(tensor);
-  if (!(tensor.data instanceof Float32Array || tensor.data instanceof Float64Array)) return values;
-  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) values[i] = String(values[i]);
+  const { data } = tensor;
+  if (!(data instanceof Float32Array || data instanceof Float64Array)) return plainValues(tensor);
+  const values = new Array<number | string>(data.length);
+  for (let i = 0; i < data.length; i++) values[i] = Number.isFinite(data[i]) ? data[i]! : String(data[i]);
   return values;
 }
 

@@ -11,8 +11,7 @@ export interface Counted {
   failed: boolean;
   scoreSum: number;
   /** Of a shadow: rows compared with production's answer, and how many differed. */
-  comparedRows?: number;
-  disagreements?: number;
+  comparison?: { comparedRows: number; disagreements: number };
 }
 
 interface Minute {
@@ -56,8 +55,9 @@ export class TrafficCounters {
     }
     counts.rows += request.rows;
     if (Number.isFinite(request.scoreSum)) counts.scoreSum += request.scoreSum;
-    counts.comparedRows += request.comparedRows ?? 0;
-    counts.disagreements += request.disagreements ?? 0;
+    if (!request.comparison) return;
+    counts.comparedRows += request.comparison.comparedRows;
+    counts.disagreements += request.comparison.disagreements;
   }
 
   /** Adds what was counted to the table. What cannot be written waits for the next call. */

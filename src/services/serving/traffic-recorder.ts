@@ -17,7 +17,7 @@ export interface Served {
   inputs: readonly Tensor[];
   /** Share of requests to log. */
   logSampleRate: number;
-  comparison?: Pick<Counted, 'comparedRows' | 'disagreements'>;
+  comparison?: Counted['comparison'];
 }
 
 /** Told of every request, for the metrics of the process. */
@@ -79,12 +79,11 @@ export class TrafficRecorder {
     this.record(served, error instanceof AppError ? error.code : ErrorCode.INTERNAL, new Float64Array(0), 0);
   }
 
-  private record({ target, comparison, ...served }: Served, errorCode: ErrorCode | null, scores: Float64Array, scoreSum: number): void {
-    const { deployment } = target;
-    const { tenant, id: deploymentId, endpointId, modelVersionId, mode } = deployment;
-    const { rows, latencyMs, requestId, inputs } = served;
+  private record(served: Served, errorCode: ErrorCode | null, scores: Float64Array, scoreSum: number): void {
+    const { tenant, id: deploymentId, endpointId, modelVersionId, mode } = served.target.deployment;
+    const { rows, latencyMs, requestId, inputs, comparison } = served;
     this.observer.observePrediction(mode, errorCode, rows, latencyMs);
-    this.counters.count({ tenant, deploymentId, rows, latencyMs, failed: errorCode !== null, scoreSum, ...comparison });
+    this.counters.count({ tenant, deploymentId, rows, latencyMs, failed: errorCode !== null, scoreSum, comparison });
     if (!inSample(served.logSampleRate, requestId)) return;
     this.log.offer({ tenant, endpointId, deploymentId, modelVersionId, mode, requestId, rows, latencyMs, errorCode, inputs, scores });
   }
