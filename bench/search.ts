@@ -72,7 +72,8 @@ const pairs = (record: Record<string, string>) => Object.entries(record).map(([k
 const metricKeys = Array.from({ length: METRICS }, (_, i) => `m${i}`);
 
 function seedService(url: string, experimentId: string): Promise<void> {
-  const id = 'md5(n::text)::uuid';
+  // As the service makes them, by time (UUIDv7); those of MLflow are random.
+  const id = `(lpad(to_hex(${START_MS} + n * 1000), 12, '0') || '7' || substr(md5(n::text), 1, 3) || '8' || substr(md5(n::text), 4, 15))::uuid`;
   const at = `timestamptz 'epoch' + (${START_MS} + n * 1000) * interval '1 millisecond'`;
   return seed(url, (rows) => [
     `insert into run (id, tenant, experiment_id, name, status, created_by, created_at, started_at, ended_at)
@@ -106,11 +107,11 @@ function seedMlflow(url: string, experimentId: string): Promise<void> {
   ]);
 }
 
-/** Sends one search; its answer are the ids found. */
-type Send = (search: Search) => Promise<{ ms: number; ids: string[] }>;
+/** Sends one search; its answer are the names of the runs found. */
+type Send = (search: Search) => Promise<{ ms: number; names: string[] }>;
 
 interface RestPage {
-  runs?: { info: { run_id: string } }[];
+  runs?: { info: { run_name: string } }[];
   next_page_token?: string;
 }
 
@@ -127,7 +128,7 @@ function overRest(tracker: Tracker, experimentId: string): Send {
     const token = search.next && (await send(search)).next_page_token;
     const started = performance.now();
     const { runs = [] } = await send(search, token);
-    return { ms: performance.now() - started, ids: runs.map(({ info }) => info.run_id) };
+    return { ms: performance.now() - started, names: runs.map(({ info }) => info.run_name) };
   };
 }
 
@@ -137,7 +138,7 @@ const DOCUMENT = `query ($e: ID!, $where: String, $orderBy: [RunOrderInput!], $f
     pageInfo { endCursor hasNextPage } } }`;
 
 interface GraphqlPage {
-  runs: { nodes: { id: string }[]; pageInfo: { endCursor: string } };
+  runs: { nodes: { name: string }[]; pageInfo: { endCursor: string } };
 }
 
 function overGraphql(service: Service, experimentId: string): Send {
@@ -153,7 +154,7 @@ function overGraphql(service: Service, experimentId: string): Send {
     const after = search.next && (await send(search)).runs.pageInfo.endCursor;
     const started = performance.now();
     const { runs } = await send(search, after);
-    return { ms: performance.now() - started, ids: runs.nodes.map(({ id }) => id.replaceAll('-', '')) };
+    return { ms: performance.now() - started, names: runs.nodes.map(({ name }) => name) };
   };
 }
 
@@ -167,9 +168,9 @@ async function measure(sends: Record<Side, Send>): Promise<Record<Side, number[]
       let expected: string | null = null;
       for (const side of ['mlflow', 'rest', 'graphql'] as const) {
         for (let n = 0; n < TIMES[side]; n++) {
-          const { ms, ids } = await sends[side](search);
-          expected ??= ids.join();
-          if (ids.join() !== expected) throw new Error(`another answer than MLflow's to ${JSON.stringify(search)}`);
+          const { ms, names } = await sends[side](search);
+          expected ??= names.join();
+          if (names.join() !== expected) throw new Error(`another answer than MLflow's to ${JSON.stringify(search)}`);
           if (round > 0) (times[side][i] ??= []).push(ms);
         }
       }

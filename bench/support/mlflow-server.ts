@@ -2,8 +2,10 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { Agent, request, type IncomingMessage } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
@@ -122,22 +124,20 @@ function asTracker(service: Service): Tracker {
 }
 
 function tracker(name: string, url: string, headers: Record<string, string>, pid: number): Tracker {
-  const call = async <T>(path: string, init: RequestInit): Promise<T> => {
-    const response = await fetch(`${url}/${path}`, init);
-    const text = await response.text();
-    if (!response.ok) throw new Error(`${name} answers ${path} with ${response.status}: ${text.slice(0, 500)}`);
-    return JSON.parse(text) as T;
+  // Node's plain client: fetch takes half a millisecond of its own for an answer of 80 kB.
+  const agent = new Agent({ keepAlive: true });
+  const call = async <T>(method: string, path: string, sent: Record<string, string>, body?: string): Promise<T> => {
+    const outgoing = request(`${url}/${path}`, { method, agent, headers: { ...headers, ...sent } }).end(body);
+    const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
+    const received = await text(answer);
+    if (answer.statusCode !== 200) throw new Error(`${name} answers ${path} with ${answer.statusCode}: ${received.slice(0, 500)}`);
+    return JSON.parse(received) as T;
   };
   return {
     name,
     pid,
-    post: (path, body) =>
-      call(`api/2.0/mlflow/${path}`, {
-        method: 'POST',
-        headers: { ...headers, 'content-type': 'application/json' },
-        body: JSON.stringify(body),
-      }),
-    get: (path, query) => call(`${path}?${new URLSearchParams(query)}`, { headers }),
+    post: (path, body) => call('POST', `api/2.0/mlflow/${path}`, { 'content-type': 'application/json' }, JSON.stringify(body)),
+    get: (path, query) => call('GET', `${path}?${new URLSearchParams(query)}`, {}),
   };
 }
 

@@ -9,7 +9,7 @@ import { Migration0001 } from './migrations/0001-foundation.js';
 import { Migration0002 } from './migrations/0002-tracking-and-registry.js';
 import { Migration0003 } from './migrations/0003-retention.js';
 import { asOutage } from './outage.js';
-import { giveBackDeadConnections, watchStatements } from './pool.js';
+import { giveBackDeadConnections, prepareMarked, watchStatements } from './pool.js';
 import { APP_ROLE, checkServer, ensureRoles, explainRefusal, isRace, SYSTEM_ROLE } from './preparation.js';
 import { sql } from './sql.js';
 
@@ -55,6 +55,11 @@ const MIGRATIONS = [
   { name: '0002-tracking-and-registry', class: Migration0002 },
   { name: '0003-retention', class: Migration0003 },
 ];
+/**
+ * What the planner is told of its costs: the tables that searches read are in memory, where a page costs less than the rows on it, and
+ * none of the statements lasts long enough to be worth a parallel worker.
+ */
+export const PLANNER = '-c random_page_cost=0.1 -c seq_page_cost=0.1 -c max_parallel_workers_per_gather=0';
 /** Longest wait for a connection, new or out of the pool. */
 const CONNECT_TIMEOUT_MS = 15_000;
 
@@ -76,8 +81,10 @@ export class Database {
         idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs,
         connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
         keepAlive: true,
+        options: PLANNER,
         onPoolCreated: (pool: Pool) => {
           giveBackDeadConnections(pool);
+          prepareMarked(pool);
           if (options.onStatement) watchStatements(pool, options.onStatement);
         },
       },

@@ -24,6 +24,25 @@ export function giveBackDeadConnections(pool: Pool): void {
   Object.assign(pool, { connect: connectAndWatch });
 }
 
+const PREPARED = /^\/\*prepared:(\w+)\*\//;
+
+/** Begins a statement that connections are to prepare once: the layers between know only of texts. */
+export const asPrepared = (name: string): string => `/*prepared:${name}*/`;
+
+/** Has each connection prepare the statements that are marked so. */
+export function prepareMarked(pool: Pool): void {
+  pool.on('connect', (client) => {
+    const query = client.query.bind(client) as (...args: unknown[]) => unknown;
+    Object.assign(client, {
+      query: (...args: unknown[]) => {
+        const [text, values] = args;
+        const name = typeof text === 'string' ? PREPARED.exec(text)?.[1] : undefined;
+        return name === undefined ? query(...args) : query({ name, text, values });
+      },
+    });
+  });
+}
+
 /** Shows every statement on its way to the server. */
 export function watchStatements(pool: Pool, onStatement: (sql: string, params: readonly unknown[]) => void): void {
   pool.on('connect', (client) => {

@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { CompiledQuery } from 'kysely';
+import { asPrepared } from './pool.js';
 
 /**
  * Runs SQL of our own in the transaction of `em`, for bulk and windowed statements that an ORM would only get in the way of.
@@ -12,6 +13,14 @@ export async function sql<T extends object>(em: EntityManager, text: string, par
   const { rows } = await em.getKysely().executeQuery<T>(CompiledQuery.raw(numbered, params));
   for (const row of rows) toDates(row as Record<string, unknown>);
   return rows;
+}
+
+/**
+ * The same for a statement whose text and whose best plan are always the same: each connection parses and plans it once under its name.
+ * Not for one whose plan depends on what its parameters are.
+ */
+export function preparedSql<T extends object>(em: EntityManager, name: string, text: string, params: unknown[]): Promise<T[]> {
+  return sql<T>(em, `${asPrepared(name)} ${text}`, params);
 }
 
 function toDates(row: Record<string, unknown>): void {

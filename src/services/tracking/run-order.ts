@@ -17,8 +17,8 @@ interface SortKey {
   value: string;
   /** What the value begins with, that an index holds. */
   start?: string;
-  /** SQL of the rank; every run has a value when absent. */
-  rank?: string;
+  /** SQL of a value's rank; every run has a value when absent. */
+  rank?: (value: string) => string;
   /** The table of the value, its alias, and what it is found by. */
   source?: { table: string; alias: string; key: string };
 }
@@ -64,11 +64,17 @@ export class RunOrder {
     this.cursorField = cursorField;
   }
 
-  /** What to select for cursors: one text of JSON. */
+  /** The sort values, to be selected beside the runs. */
+  get values(): string {
+    return this.keys.map(({ value }, i) => `${value} as "s${i}"`).join(', ');
+  }
+
+  /** What to select for cursors from a page that has the sort values: one text of JSON. It costs too much to be made of all that are sorted. */
   get place(): string {
-    const parts = this.keys.map(({ type, value, rank }) => {
+    const parts = this.keys.map(({ type, rank }, i) => {
+      const value = `"s${i}"`;
       const exact = type === 'TIME' ? `(extract(epoch from ${value}) * 1000000)::bigint` : value;
-      return `jsonb_build_array(${rank ?? 0}, (${exact})::text)`;
+      return `jsonb_build_array(${rank?.(value) ?? 0}, (${exact})::text)`;
     });
     return `jsonb_build_array(${parts.join(', ')})::text`;
   }
@@ -77,7 +83,7 @@ export class RunOrder {
     return this.keys
       .flatMap(({ value, start, rank, direction, type }, i) => {
         const collated = type === 'TEXT' ? `${value}${BY_CODE_POINT}` : value;
-        return [...(rank && i > 0 ? [rank] : []), ...(start ? [`${start} ${direction}`] : []), `${collated} ${direction}`];
+        return [...(rank && i > 0 ? [rank(value)] : []), ...(start ? [`${start} ${direction}`] : []), `${collated} ${direction}`];
       })
       .join(', ');
   }
@@ -138,8 +144,8 @@ export class RunOrder {
     const beyond: Fragment[] = [];
     const same: Fragment[] = [];
     if (key.rank !== undefined && i > 0) {
-      beyond.push(fragment(`${key.rank} > ?::int`, rank));
-      same.push(fragment(`${key.rank} = ?::int`, rank));
+      beyond.push(fragment(`${key.rank(key.value)} > ?::int`, rank));
+      same.push(fragment(`${key.rank(key.value)} = ?::int`, rank));
     }
     if (rank === 0 && bound !== null) {
       const value = `${key.value}${collation(key)}`;
@@ -198,8 +204,7 @@ function toSortKey({ entity, key, direction }: OrderKey<RunEntity>, alias: strin
   switch (entity) {
     case 'metric': {
       const value = `${alias}.value`;
-      const rank = `case when ${value} is null then 2 when ${value} = 'NaN' then 1 else 0 end`;
-      return { direction, type: 'NUMBER', value, rank, source: { table: TABLES.metric, alias, key } };
+      return { direction, type: 'NUMBER', value, rank: numberRank, source: { table: TABLES.metric, alias, key } };
     }
     case 'param':
     case 'tag': {
@@ -209,18 +214,19 @@ function toSortKey({ entity, key, direction }: OrderKey<RunEntity>, alias: strin
         type: 'TEXT',
         value,
         start: `${alias}.value_start`,
-        rank: missing(value),
+        rank: textRank,
         source: { table: TABLES[entity], alias, key },
       };
     }
     case 'attribute': {
       const column: AttributeColumn | undefined = columns[key];
       if (!column) throw new Error(`no column for the attribute ${key}`);
-      return { direction, type: column.type, value: column.sql, ...(column.isNullable && { rank: missing(column.sql) }) };
+      return { direction, type: column.type, value: column.sql, ...(column.isNullable && { rank: textRank }) };
     }
     case 'dataset':
       throw badInput('orderBy', 'a metric, parameter, tag or attribute', entity);
   }
 }
 
-const missing = (value: string) => `case when ${value} is null then 2 else 0 end`;
+const textRank = (value: string) => `case when ${value} is null then 2 else 0 end`;
+const numberRank = (value: string) => `case when ${value} is null then 2 when ${value} = 'NaN' then 1 else 0 end`;

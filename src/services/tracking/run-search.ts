@@ -29,6 +29,7 @@ export async function searchRuns(session: Session, search: RunSearch, page: { fi
   const conditions = conditionsOf(search, columns, session.tenant);
   const properties = Object.values(session.em.getMetadata().get(Run).properties);
   const selected = properties.map(({ name, fieldNames }) => `r.${fieldNames[0]} as "${name}"`).join(', ');
+  const shownColumns = properties.map(({ name }) => `"${name}"`).join(', ');
   const rows: (Run & { place: string })[] = [];
   for (const stretch of order.stretches(page.after)) {
     const wanted = page.first + 1 - rows.length;
@@ -36,7 +37,8 @@ export async function searchRuns(session: Session, search: RunSearch, page: { fi
     const where = joined([...conditions, ...stretch.conditions], ' and ');
     const found = await sql<Run & { place: string }>(
       session.em,
-      `select ${selected}, ${order.place} as place from run r ${stretch.joins.text} where ${where.text} order by ${order.orderBy} limit ?`,
+      `select ${shownColumns}, ${order.place} as place from (
+         select ${selected}, ${order.values} from run r ${stretch.joins.text} where ${where.text} order by ${order.orderBy} limit ?) page`,
       [...stretch.joins.params, ...where.params, wanted],
     );
     rows.push(...found);

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import type { Session } from '../../../db/database.js';
-import type { Experiment } from '../../../db/entities/tracking/experiment.entity.js';
 import type { LoggedModel } from '../../../db/entities/tracking/logged-model.entity.js';
 import { Role } from '../../../domain/platform/principal.js';
 import { randomName } from '../../../domain/tracking/random-name.js';
 import { toHexId } from '../../../domain/tracking/run-tags.js';
 import { AppError, ErrorCode, quote } from '../../../errors.js';
 import type { Services } from '../../../services/services.js';
+import type { ExperimentPlace } from '../../../services/tracking/experiment.service.js';
 import { jsonEndpoint, type Call, type Endpoint } from '../endpoint.js';
 import { doesNotExist, invalidParameter } from '../errors.js';
 import { loggedModelIdOf, runIdOf, toExperimentId, toModelId } from '../ids.js';
@@ -143,7 +143,10 @@ const toStatus = (status: Status) => (status === 'FAILED' ? 'LOGGED_MODEL_UPLOAD
 
 /** Logged models with their metrics, as MLflow shows them. */
 export async function showLoggedModels(session: Session, services: Services, models: LoggedModel[]): Promise<object[]> {
-  const experiments = await services.experiments.byIds(session, [...new Set(models.map(({ experimentId }) => experimentId))]);
+  const experiments = await services.experiments.placesOf(
+    session,
+    models.map(({ experimentId }) => experimentId),
+  );
   // What was made in this transaction has its times only once it is written.
   await session.em.flush();
   const metricsOf = await services.loggedModels.metricsOf(
@@ -158,7 +161,7 @@ export async function showLoggedModels(session: Session, services: Services, mod
 
 type Metrics = ReturnType<Awaited<ReturnType<Services['loggedModels']['metricsOf']>>>;
 
-function toLoggedModel(model: LoggedModel, experiment: Experiment, metrics: Metrics): object {
+function toLoggedModel(model: LoggedModel, experiment: ExperimentPlace, metrics: Metrics): object {
   const id = toModelId(model.id);
   const [tags, params] = [toEntries(model.tags), toEntries(model.params)];
   return {

@@ -35,7 +35,10 @@ export async function fromExperimentIds(session: Session, services: Services, te
 
 /** Runs with all that was logged to them, as MLflow shows them. */
 export async function showRuns(session: Session, services: Services, runs: Run[]): Promise<object[]> {
-  const experiments = await services.experiments.byIds(session, [...new Set(runs.map(({ experimentId }) => experimentId))]);
+  const experiments = await services.experiments.placesOf(
+    session,
+    runs.map(({ experimentId }) => experimentId),
+  );
   const detailsOf = await readRunDetails(
     session,
     runs.map(({ id }) => id),

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Experiment } from '../../../db/entities/tracking/experiment.entity.js';
 import type { Run } from '../../../db/entities/tracking/run.entity.js';
 import { RUN_TAGS, toHexId } from '../../../domain/tracking/run-tags.js';
+import type { ExperimentPlace } from '../../../services/tracking/experiment.service.js';
 import type { MetricPoint } from '../../../services/tracking/metric-pages.js';
 import type { DatasetReference, RunDetails } from '../../../services/tracking/run-details.js';
 import { toExperimentId, toModelId } from '../ids.js';
@@ -29,7 +30,7 @@ const toStage = (state: 'ACTIVE' | 'DELETED') => state.toLowerCase();
 const PROXY = 'mlflow-artifacts:';
 
 /** Where clients put the artifacts of an experiment's runs. Behind the proxy each experiment has one place, whatever it was asked for. */
-export function artifactRoot(experiment: Experiment): string {
+export function artifactRoot(experiment: ExperimentPlace): string {
   const { artifactLocation: location } = experiment;
   return location && !location.startsWith(PROXY) ? location.replace(/\/+$/, '') : `${PROXY}/${toExperimentId(experiment)}`;
 }
@@ -66,7 +67,7 @@ export const runStatus = z
     return z.NEVER;
   });
 
-export function toRunInfo(run: Run, experiment: Experiment, tags: RunDetails['tags']): object {
+export function toRunInfo(run: Run, experiment: ExperimentPlace, tags: RunDetails['tags']): object {
   const id = toHexId(run.id);
   return {
     run_uuid: id,
@@ -82,7 +83,7 @@ export function toRunInfo(run: Run, experiment: Experiment, tags: RunDetails['ta
   };
 }
 
-export function toRun(run: Run, experiment: Experiment, details: RunDetails): object {
+export function toRun(run: Run, experiment: ExperimentPlace, details: RunDetails): object {
   const { metrics, params, tags, inputs, models } = details;
   const read = models.filter(({ direction }) => direction === 'INPUT');
   const made = models.filter(({ direction }) => direction === 'OUTPUT');
