@@ -149,8 +149,12 @@ export class ExperimentService {
     return experiment;
   }
 
+  find(session: Session, id: string, lockMode?: LockMode): Promise<Experiment | null> {
+    return session.em.findOne(Experiment, { id, tenant: session.tenant }, lockMode ? { lockMode, refresh: true } : {});
+  }
+
   async get(session: Session, id: string, lockMode?: LockMode): Promise<Experiment> {
-    const experiment = await session.em.findOne(Experiment, { id, tenant: session.tenant }, lockMode ? { lockMode, refresh: true } : {});
+    const experiment = await this.find(session, id, lockMode);
     if (!experiment) throw notFound('experiment', id);
     return experiment;
   }
