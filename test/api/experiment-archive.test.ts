@@ -1,8 +1,9 @@
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { extract, pack, type Header } from 'tar-stream';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { Role } from '../../src/domain/platform/principal.js';
+import { holdPut } from '../support/held-put.js';
 import { MlflowCaller, type MlflowRun } from '../support/mlflow.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { mutate, query, refused } from '../support/tracking.js';
@@ -26,12 +27,13 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
+const begin = async (caller: Caller, name: string, input: object): Promise<string> =>
+  (await mutate<{ job: { id: string } }>(caller, name, input, 'job { id }')).job.id;
+
 async function ended(caller: Caller, name: string, input: object): Promise<Ended> {
-  const { job } = await mutate<{ job: { id: string } }>(caller, name, input, 'job { id }');
+  const id = await begin(caller, name, input);
   for (;;) {
-    const answer = await caller.ok<{ job: Ended }>('query ($id: ID!) { job(id: $id) { status errorCode errorMessage result } }', {
-      id: job.id,
-    });
+    const answer = await caller.ok<{ job: Ended }>('query ($id: ID!) { job(id: $id) { status errorCode errorMessage result } }', { id });
     if (!['QUEUED', 'RUNNING'].includes(answer.job.status)) return answer.job;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
@@ -240,4 +242,75 @@ it('refuses whatever is not such an archive, and writes nothing of it', async ()
   expect((await refused(stranger, 'exportExperiment', { experimentId: uuidOf(experimentId) })).extensions.code).toBe('NOT_FOUND');
   const { uploadId } = await root.upload('experiment.tar', archive);
   expect((await refused(stranger, 'importExperiment', { uploadId })).extensions.code).toBe('NOT_FOUND');
+});
+
+it('one that is here only in part is neither restored nor exported nor collected while its import is at it', async () => {
+  const half = await service.as({ tenant: 'half', role: Role.ADMIN });
+  const client = await MlflowCaller.of(service, { tenant: 'half', role: Role.ADMIN });
+  const { uploadId } = await half.upload('experiment.tar', archive);
+  const held = holdPut(service, /half\/runs\/.*\/artifacts\//);
+  const jobId = await begin(half, 'importExperiment', { uploadId });
+  await held.key;
+  const [experiment] = await query<{ id: string }>(service, `select id from experiment where tenant = 'half'`);
+  const [run] = await query<{ id: string }>(service, `select id from run where tenant = 'half' and name = 'parent'`);
+  const refuse = async () => {
+    for (const [name, input] of [
+      ['restoreExperiment', { id: experiment!.id }],
+      ['updateExperiment', { id: experiment!.id, state: 'ACTIVE' }],
+      ['restoreRun', { runId: run!.id }],
+      ['exportExperiment', { experimentId: experiment!.id }],
+    ] as const)
+      expect(await refused(half, name, input), name).toMatchObject({
+        message: expect.stringContaining('here only in part'),
+        extensions: { code: 'CONFLICT' },
+      });
+    const { error_code: code } = await client.fails('POST', 'experiments/restore', { experiment_id: hexOf(experiment!.id) });
+    expect(code).toBe('INVALID_PARAMETER_VALUE');
+  };
+  onTestFinished(() => held.release());
+  await refuse();
+  const rows = () => query(service, `select id from run where tenant = 'half'`);
+  const before = await rows();
+  expect(await succeeded(half, 'collectGarbage', { olderThanDays: 0 })).toMatchObject({
+    ...{ runs: 0, loggedModels: 0, experiments: 0 },
+    kept: [{ type: 'experiment', id: experiment!.id, reason: 'an import is writing it' }],
+  });
+  expect(await rows()).toEqual(before);
+  // What another import of the same archive would write, this one is writing.
+  const worker = await startTestService({ ROLE: 'worker', DATA_DIR: service.app.context.config.DATA_DIR }, service.database);
+  try {
+    const second = await ended(half, 'importExperiment', { uploadId });
+    expect(second).toMatchObject({ status: 'FAILED', errorCode: 'CONFLICT', errorMessage: expect.stringContaining(jobId) });
+  } finally {
+    await worker.close();
+  }
+  await half.ok('mutation ($jobId: ID!) { cancelJob(input: { jobId: $jobId }) { job { status } } }', { jobId });
+  await held.release();
+  await refuse();
+  expect(await succeeded(half, 'importExperiment', { uploadId })).toMatchObject({ experimentId: experiment!.id, unchanged: false });
+  expect(await query(service, `select 1 from run where tenant = 'half' and state = 'ACTIVE'`)).toHaveLength(2);
+  await mutate(half, 'deleteExperiment', { id: experiment!.id }, '__typename');
+  await mutate(half, 'restoreExperiment', { id: experiment!.id }, '__typename');
+});
+
+it('an archive stays while an import waits for it, however long', async () => {
+  // Nobody works here.
+  const idle = await startTestService({ ROLE: 'api' });
+  try {
+    const caller = await idle.as();
+    const [waiting, unused] = [await caller.upload('experiment.tar', archive), await caller.upload('experiment.tar', archive)];
+    const jobId = await begin(caller, 'importExperiment', { uploadId: waiting.uploadId });
+    await query(idle, `update upload set created_at = now() - interval '2 days'`);
+    const { uploads } = idle.app.context.services;
+    const left = () => query<{ id: string }>(idle, 'select id from upload');
+    expect(await uploads.sweep()).toBe(1);
+    expect(await left()).toEqual([{ id: waiting.uploadId }]);
+    await caller.ok('mutation ($jobId: ID!) { cancelJob(input: { jobId: $jobId }) { job { status } } }', { jobId });
+    expect(await uploads.sweep()).toBe(1);
+    expect(await left()).toEqual([]);
+    for await (const key of idle.app.context.objects.list('acme')) expect.fail(`${key} is left of ${unused.uploadId}`);
+    expect(await query(idle, 'select object_key from staged_object')).toEqual([]);
+  } finally {
+    await idle.close();
+  }
 });

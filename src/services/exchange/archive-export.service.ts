@@ -21,6 +21,7 @@ import type { StagedObjects } from '../platform/staged-objects.js';
 import { audit } from '../platform/use-case.js';
 import type { ArtifactService } from '../tracking/artifact.service.js';
 import type { ExperimentService } from '../tracking/experiment.service.js';
+import { refuseUnfinished } from './external-refs.js';
 import { ArchiveRows } from './archive-rows.js';
 
 interface Dependencies {
@@ -40,6 +41,7 @@ export class ArchiveExportService {
 
   async start(session: Session, input: { experimentId: string }): Promise<Job> {
     const experiment = await this.deps.experiments.get(session, input.experimentId);
+    await refuseUnfinished(session, experiment.id);
     const job = this.deps.jobs.create(session, { kind: 'EXPERIMENT_EXPORT', config: { experimentId: experiment.id } });
     audit(session, 'exportExperiment', { type: 'experiment', id: experiment.id }, null, { jobId: job.id });
     return job;

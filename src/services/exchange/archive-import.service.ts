@@ -1,19 +1,21 @@
+import { LockMode } from '@mikro-orm/core';
 import type { ObjectStore } from '../../adapters/object-store/port.js';
 import { Experiment } from '../../db/entities/tracking/experiment.entity.js';
-import type { Job } from '../../db/entities/platform/job.entity.js';
+import { Job } from '../../db/entities/platform/job.entity.js';
 import type { Database, Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { checkName } from '../../domain/platform/names.js';
+import { AppError, conflict, ErrorCode } from '../../errors.js';
 import type { JobRun } from '../platform/job-run.js';
 import type { JobService } from '../platform/job.service.js';
 import type { StagedObjects } from '../platform/staged-objects.js';
-import { audit } from '../platform/use-case.js';
+import { audit, takeTurns } from '../platform/use-case.js';
 import type { ArtifactService } from '../tracking/artifact.service.js';
 import type { ExperimentService } from '../tracking/experiment.service.js';
 import type { UploadService } from '../tracking/upload.service.js';
 import { ArchivePlacement } from './archive-placement.js';
 import { ArchiveCheck, readArchive } from './archive-reader.js';
-import { bind, findByExternal, setSynced } from './external-refs.js';
+import { archiveServer, bind, findByExternal, setSynced, type SyncedArchive } from './external-refs.js';
 
 interface Dependencies {
   db: Database;
@@ -32,13 +34,7 @@ interface ImportConfig {
   name: string | null;
 }
 
-interface Synced {
-  keepIds: boolean;
-  hiddenAt: string;
-  done: boolean;
-}
-
-interface Begun extends Synced {
+interface Begun extends SyncedArchive {
   experimentId: string;
 }
 
@@ -49,7 +45,8 @@ export class ArchiveImportService {
   constructor(private readonly deps: Dependencies) {}
 
   async start(session: Session, input: { uploadId: string; name?: string | null }): Promise<Job> {
-    const upload = await this.deps.uploads.get(session, input.uploadId);
+    // Kept from the sweeper, which sees the job afterwards.
+    const upload = await this.deps.uploads.get(session, input.uploadId, LockMode.PESSIMISTIC_READ);
     const name = input.name == null ? null : checkName('input.name', input.name);
     const config: ImportConfig = { uploadId: upload.id, objectKey: upload.objectKey, sha256: upload.sha256, name };
     const job = this.deps.jobs.create(session, { kind: 'EXPERIMENT_IMPORT', config: { ...config } });
@@ -64,7 +61,7 @@ export class ArchiveImportService {
     run.progress(0, 'Checking the archive');
     const counts = await readArchive(await objects.get(config.objectKey), check, run.signal);
     check.finish();
-    const server = `archive:${config.sha256}`;
+    const server = archiveServer(config.sha256);
     const externalId = `${check.ids.experiment} ${config.name ?? ''}`;
     const begun = await this.begin(run, check, { server, externalId, name: config.name });
     const { experimentId, keepIds } = begun;
@@ -79,7 +76,7 @@ export class ArchiveImportService {
     for (const id of runIds) await run.write((session) => latestOf(session, id));
     await run.succeed({ experimentId, keptIds: keepIds, unchanged: false, ...counts }, async (session) => {
       await reveal(session, experimentId, placement);
-      const synced: Synced = { keepIds, hiddenAt: begun.hiddenAt, done: true };
+      const synced: SyncedArchive = { keepIds, hiddenAt: begun.hiddenAt, jobId: run.job.id, done: true };
       await setSynced(session, server, 'EXPERIMENT', externalId, synced);
       audit(session, 'importExperiment', { type: 'experiment', id: experimentId }, null, {
         runs: counts.runs,
@@ -95,8 +92,13 @@ export class ArchiveImportService {
     const { server, externalId } = of;
     const keepIds = await this.allFree(check);
     return run.write(async (session) => {
-      const known = await findByExternal<Synced>(session, server, 'EXPERIMENT', externalId);
-      if (known) return { ...(known.synced as Synced), experimentId: known.localId };
+      await takeTurns(session, server);
+      const known = await findByExternal<SyncedArchive>(session, server, 'EXPERIMENT', externalId);
+      if (known) {
+        const synced = known.synced as SyncedArchive;
+        if (!synced.done) await this.takeOver(session, { server, externalId, experimentId: known.localId, synced }, run.job.id);
+        return { ...synced, experimentId: known.localId };
+      }
       const name = of.name ?? (await this.freeName(session, check.name));
       const experiment = await this.deps.experiments.create(session, { ...(keepIds && { id: check.ids.experiment }), name });
       const hiddenAt = new Date();
@@ -104,10 +106,38 @@ export class ArchiveImportService {
       Object.assign(experiment, { state: 'DELETED', deletedAt: hiddenAt, description, tags, createdAt: new Date(createdAt) });
       await session.em.flush();
       await bind(session, server, 'EXPERIMENT', externalId, experiment.id);
-      const synced: Synced = { keepIds, hiddenAt: hiddenAt.toISOString(), done: false };
+      const synced: SyncedArchive = { keepIds, hiddenAt: hiddenAt.toISOString(), jobId: run.job.id, done: false };
       await setSynced(session, server, 'EXPERIMENT', externalId, synced);
       return { ...synced, experimentId: experiment.id };
     });
+  }
+
+  /** Goes on with what another job has left. CONFLICT while that one is still at it. */
+  private async takeOver(
+    session: Session,
+    of: { server: string; externalId: string; experimentId: string; synced: SyncedArchive },
+    jobId: string,
+  ): Promise<void> {
+    const { server, externalId, experimentId, synced } = of;
+    if (synced.jobId === jobId) return;
+    // A collection of garbage that is at it ends its step first, and then leaves it alone.
+    const [there] = await sql(session.em, 'select 1 from experiment where tenant = ? and id = ? for update', [
+      session.tenant,
+      experimentId,
+    ]);
+    if (!there)
+      throw new AppError(
+        ErrorCode.UNAVAILABLE,
+        'What an earlier import has left was just collected as garbage; another attempt begins anew.',
+      );
+    const atWork = { tenant: session.tenant, id: synced.jobId, status: { $in: ['QUEUED', 'RUNNING'] } } as const;
+    if (synced.jobId !== undefined && (await session.em.count(Job, atWork)) > 0) {
+      throw conflict(`Job ${synced.jobId} imports this archive just now: wait for it, or cancel it first.`, {
+        expected: 'an archive without an import under way',
+        got: synced.jobId,
+      });
+    }
+    await setSynced(session, server, 'EXPERIMENT', externalId, { ...synced, jobId } satisfies SyncedArchive);
   }
 
   /** Whether no tenant has any of the ids; who has one is not told. */

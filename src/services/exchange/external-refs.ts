@@ -2,6 +2,7 @@ import { v7 as uuidv7 } from 'uuid';
 import type { ExternalRef } from '../../db/entities/platform/external-ref.entity.js';
 import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
+import { conflict } from '../../errors.js';
 
 export type ThingKind = ExternalRef['kind'];
 
@@ -9,6 +10,18 @@ export type ThingKind = ExternalRef['kind'];
 export interface KnownThing<Synced> {
   localId: string;
   synced: Partial<Synced>;
+}
+
+/** Servers of this kind are archives, by their SHA-256. */
+export const archiveServer = (sha256: string) => `archive:${sha256}`;
+
+/** How far an archived experiment has been brought back. */
+export interface SyncedArchive {
+  keepIds: boolean;
+  hiddenAt: string;
+  /** Of the job that writes it, or did so last. */
+  jobId?: string;
+  done: boolean;
 }
 
 const TABLES: Record<ThingKind, string> = {
@@ -52,4 +65,22 @@ export async function setSynced(session: Session, server: string, kind: ThingKin
   await sql(session.em, 'update external_ref set synced = ? where tenant = ? and server = ? and kind = ? and external_id = ?', [
     ...[JSON.stringify(synced), session.tenant, server, kind, externalId],
   ]);
+}
+
+/** CONFLICT for an experiment that an archive has been brought into only in part. */
+export async function refuseUnfinished(session: Session, experimentId: string): Promise<void> {
+  const [half] = await sql<{ jobId: string | null }>(
+    session.em,
+    `select synced ->> 'jobId' as "jobId" from external_ref
+     where tenant = ? and kind = 'EXPERIMENT' and local_id = ? and starts_with(server, 'archive:') and not (synced ->> 'done')::boolean`,
+    [session.tenant, experimentId],
+  );
+  if (!half) return;
+  throw conflict(
+    `Experiment ${experimentId} is here only in part: its import is not done. Import the archive again, or have it collected as garbage.`,
+    {
+      expected: 'an experiment that is whole',
+      got: `what job ${half.jobId ?? 'unknown'} has brought so far`,
+    },
+  );
 }

@@ -8,6 +8,7 @@ import { preparedSql, sql } from '../../db/sql.js';
 import { checkName, checkTags } from '../../domain/platform/names.js';
 import { RUN_TAGS } from '../../domain/tracking/run-tags.js';
 import { conflict, notFound } from '../../errors.js';
+import { refuseUnfinished } from '../exchange/external-refs.js';
 import { audit, takeTurns } from '../platform/use-case.js';
 import { containsText } from '../platform/search.js';
 
@@ -134,6 +135,7 @@ export class ExperimentService {
   async restore(session: Session, id: string): Promise<Experiment> {
     const experiment = await this.locked(session, id);
     if (experiment.state === 'ACTIVE') throw conflict(`Experiment ${id} is active.`, { expected: 'a deleted experiment', got: 'ACTIVE' });
+    await refuseUnfinished(session, id);
     const { deletedAt } = experiment;
     Object.assign(experiment, { state: 'ACTIVE', deletedAt: null });
     if (deletedAt) {

@@ -15,52 +15,79 @@ export interface Candidate {
   name: string;
 }
 
+/** Experiments that the import of an archive writes just now: they are deleted until it is done. */
+const BEING_IMPORTED = `
+  (select r.local_id from external_ref r join job j on j.tenant = r.tenant and j.id = (r.synced ->> 'jobId')::uuid and j.status in ('QUEUED', 'RUNNING')
+   where r.tenant = ? and r.kind = 'EXPERIMENT' and starts_with(r.server, 'archive:') and not (r.synced ->> 'done')::boolean)`;
 const IN_TIME = `state = 'DELETED' and deleted_at <= ?::timestamptz`;
 const OF_SCOPE = `(?::uuid[] is null or experiment_id = any(?::uuid[]))`;
 
+const RUNS = `from run where tenant = ? and ${IN_TIME} and experiment_id not in ${BEING_IMPORTED}
+  and ((?::uuid[] is null and ?::uuid[] is null) or experiment_id = any(?::uuid[]) or id = any(?::uuid[]))`;
+const EXPERIMENTS = `from experiment where tenant = ? and ${IN_TIME} and (?::uuid[] is null or id = any(?::uuid[]))`;
+const runsOf = ({ tenant }: Session, { deletedBefore, experimentIds, runIds }: GarbageScope) => [
+  ...[tenant, deletedBefore, tenant],
+  ...[experimentIds, runIds, experimentIds, runIds],
+];
+const experimentsOf = ({ tenant }: Session, { deletedBefore, experimentIds }: GarbageScope) => [
+  ...[tenant, deletedBefore, experimentIds, experimentIds],
+];
+
+/** Only runs where only runs are named. */
+export const takesExperiments = ({ experimentIds, runIds }: GarbageScope) => runIds === null || experimentIds !== null;
+
 /** The next runs in the order of their ids. With both lists, a run of either. */
 export function deletedRuns(session: Session, scope: GarbageScope, afterId: string, limit: number): Promise<Candidate[]> {
-  return sql(
-    session.em,
-    `select id, name from run where tenant = ? and id > ?::uuid and ${IN_TIME}
-       and ((?::uuid[] is null and ?::uuid[] is null) or experiment_id = any(?::uuid[]) or id = any(?::uuid[])) order by id limit ?`,
-    [...[session.tenant, afterId, scope.deletedBefore], ...[scope.experimentIds, scope.runIds, scope.experimentIds, scope.runIds, limit]],
-  );
+  return sql(session.em, `select id, name ${RUNS} and id > ?::uuid order by id limit ?`, [...runsOf(session, scope), afterId, limit]);
 }
 
 /** Deleted ones, and all of experiments that are deleted. */
 export function deletedModels(session: Session, scope: GarbageScope, afterId: string, limit: number): Promise<Candidate[]> {
   return sql(
     session.em,
-    `select id, name from logged_model where tenant = ? and id > ?::uuid and ${OF_SCOPE}
+    `select id, name from logged_model where tenant = ? and id > ?::uuid and ${OF_SCOPE} and experiment_id not in ${BEING_IMPORTED}
        and ((${IN_TIME}) or experiment_id in (select id from experiment where tenant = ? and ${IN_TIME})) order by id limit ?`,
     [
-      ...[session.tenant, afterId, scope.experimentIds, scope.experimentIds, scope.deletedBefore],
-      ...[session.tenant, scope.deletedBefore, limit],
+      ...[session.tenant, afterId, scope.experimentIds, scope.experimentIds, session.tenant],
+      ...[scope.deletedBefore, session.tenant, scope.deletedBefore, limit],
     ],
   );
 }
 
 export function deletedExperiments(session: Session, scope: GarbageScope, afterId: string, limit: number): Promise<Candidate[]> {
-  return sql(
-    session.em,
-    `select id, name from experiment where tenant = ? and id > ?::uuid and ${IN_TIME}
-       and (?::uuid[] is null or id = any(?::uuid[])) order by id limit ?`,
-    [session.tenant, afterId, scope.deletedBefore, scope.experimentIds, scope.experimentIds, limit],
-  );
+  return sql(session.em, `select id, name ${EXPERIMENTS} and id > ?::uuid order by id limit ?`, [
+    ...experimentsOf(session, scope),
+    ...[afterId, limit],
+  ]);
 }
 
-export async function countDeleted(session: Session, { deletedBefore }: GarbageScope): Promise<number> {
+/** Runs and experiments. */
+export async function countDeleted(session: Session, scope: GarbageScope): Promise<number> {
   const [count] = await sql<{ things: number }>(
     session.em,
-    `select ((select count(*) from run where tenant = ? and ${IN_TIME}) + (select count(*) from experiment where tenant = ? and ${IN_TIME}))::int as things`,
-    [session.tenant, deletedBefore, session.tenant, deletedBefore],
+    `select ((select count(*) ${RUNS}) + (select count(*) ${EXPERIMENTS} and ?))::int as things`,
+    [...runsOf(session, scope), ...experimentsOf(session, scope), takesExperiments(scope)],
   );
   return count?.things ?? 0;
 }
 
+/** Keeps an import from going on with the experiment that a thing is in; false while one is at it. */
+async function lockExperimentOf(session: Session, table: 'run' | 'logged_model', id: string): Promise<boolean> {
+  const [experiment] = await sql<{ id: string }>(
+    session.em,
+    `select id from experiment where tenant = ? and id = (select experiment_id from ${table} where tenant = ? and id = ?) for no key update`,
+    [session.tenant, session.tenant, id],
+  );
+  return experiment !== undefined && !(await isBeingImported(session, experiment.id));
+}
+
+async function isBeingImported(session: Session, experimentId: string): Promise<boolean> {
+  return (await sql(session.em, `select 1 where ?::uuid in ${BEING_IMPORTED}`, [experimentId, session.tenant])).length > 0;
+}
+
 /** Locks the run. Null when it is gone, was restored or deleted anew meanwhile. */
 export async function lockDeletedRun(session: Session, id: string, deletedBefore: string): Promise<Candidate | null> {
+  if (!(await lockExperimentOf(session, 'run', id))) return null;
   const rows = await sql<Candidate>(session.em, `select id, name from run where tenant = ? and id = ? and ${IN_TIME} for update`, [
     session.tenant,
     id,
@@ -71,6 +98,7 @@ export async function lockDeletedRun(session: Session, id: string, deletedBefore
 
 /** The same of a logged model and its experiment: false when it is gone, or is wanted again since its experiment was restored. */
 export async function lockDeletedModel(session: Session, id: string, deletedBefore: string): Promise<boolean> {
+  if (!(await lockExperimentOf(session, 'logged_model', id))) return false;
   const rows = await sql(
     session.em,
     `select l.id from logged_model l join experiment e on e.tenant = l.tenant and e.id = l.experiment_id
@@ -173,6 +201,7 @@ export async function deleteExperimentRow(session: Session, id: string, deletedB
     [session.tenant, id, deletedBefore],
   );
   if (!experiment) return 'it was restored meanwhile';
+  if (await isBeingImported(session, id)) return 'an import is writing it';
   const [left] = await sql<{ runs: number; models: number }>(
     session.em,
     `select (select count(*) from run where tenant = ? and experiment_id = ?)::int as runs,

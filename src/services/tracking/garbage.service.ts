@@ -27,6 +27,7 @@ import {
   lockDeletedRun,
   type OpenUpload,
   openUploads,
+  takesExperiments,
   versionsFromModel,
   versionsFromRun,
 } from './garbage-rows.js';
@@ -74,7 +75,6 @@ const MAX_IDS = 1_000;
 const BATCH = 100;
 const CHUNK_ROWS = 20_000;
 const MAX_KEPT_SHOWN = 100;
-const FILES_AT_ONCE = 8;
 const FIRST_ID = '00000000-0000-0000-0000-000000000000';
 const NOTHING: Tally = { runs: 0, loggedModels: 0, experiments: 0, metricPoints: 0, logLines: 0, files: 0 };
 
@@ -131,8 +131,7 @@ class Collection {
     const { run, scope } = this;
     this.total = await run.read((session) => countDeleted(session, scope));
     await this.each(deletedRuns, (candidate) => this.collectRun(candidate));
-    const runsOnly = scope.runIds !== null && scope.experimentIds === null;
-    if (!runsOnly) {
+    if (takesExperiments(scope)) {
       await this.each(deletedModels, (candidate) => this.collectModel(candidate));
       await this.each(deletedExperiments, (candidate) => this.collectExperiment(candidate));
     }
@@ -167,8 +166,7 @@ class Collection {
       return true;
     });
     if (!begun) return;
-    await this.clear('metric_point', id, 'metricPoints');
-    await this.clear('run_log', id, 'logLines');
+    if (!(await this.clear('metric_point', id, 'metricPoints')) || !(await this.clear('run_log', id, 'logLines'))) return;
     await this.remove(async (session) => {
       if (!(await lockDeletedRun(session, id, this.scope.deletedBefore))) return null;
       // Somebody may have registered one while its points went.
@@ -202,16 +200,19 @@ class Collection {
     });
   }
 
-  private async clear(table: 'metric_point' | 'run_log', runId: string, counted: 'metricPoints' | 'logLines'): Promise<void> {
+  /** False when the run is wanted again. */
+  private async clear(table: 'metric_point' | 'run_log', runId: string, counted: 'metricPoints' | 'logLines'): Promise<boolean> {
     for (;;) {
       this.run.signal.throwIfAborted();
       const rows = await this.run.write(async (session) => {
+        if (!(await lockDeletedRun(session, runId, this.scope.deletedBefore))) return null;
         const deleted = await deleteChunk(session, table, runId, CHUNK_ROWS);
         if (deleted > 0) await this.count(session, counted, deleted);
         return deleted;
       });
+      if (rows === null) return false;
       this.tally[counted] += rows;
-      if (rows < CHUNK_ROWS) return;
+      if (rows < CHUNK_ROWS) return true;
     }
   }
 
@@ -231,9 +232,7 @@ class Collection {
       await this.deps.objects.abortParts(objectKey, storeUploadId);
       await this.deps.staged.discard(objectKey);
     }
-    for (let from = 0; from < removed.keys.length; from += FILES_AT_ONCE) {
-      await Promise.all(removed.keys.slice(from, from + FILES_AT_ONCE).map((key) => this.deps.staged.discard(key)));
-    }
+    await this.deps.staged.discardAll(removed.keys);
   }
 
   /** In the transaction of the removal, so that the figures hold whatever happens to this process. */

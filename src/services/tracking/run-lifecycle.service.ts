@@ -7,6 +7,7 @@ import { checkName } from '../../domain/platform/names.js';
 import { RUN_TAGS, toHexId } from '../../domain/tracking/run-tags.js';
 import { isEnded } from '../../domain/tracking/run-status.js';
 import { conflict } from '../../errors.js';
+import { refuseUnfinished } from '../exchange/external-refs.js';
 import { audit } from '../platform/use-case.js';
 import type { TagEntry } from './experiment.service.js';
 import { dropTag, putTags, refuseWrite } from './run-pairs.js';
@@ -103,6 +104,7 @@ export class RunLifecycleService {
   async restore(session: Session, runId: string): Promise<Run> {
     const run = await this.locked(session, runId);
     if (run.state === 'ACTIVE') return run;
+    await refuseUnfinished(session, run.experimentId);
     await this.refuseHalfCollected(session, runId);
     Object.assign(run, { state: 'ACTIVE', deletedAt: null });
     audit(session, 'restoreRun', { type: 'run', id: runId }, { state: 'DELETED' }, { state: 'ACTIVE' });

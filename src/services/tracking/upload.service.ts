@@ -1,3 +1,4 @@
+import type { LockMode } from '@mikro-orm/core';
 import { randomUUID } from 'node:crypto';
 import { basename } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -6,6 +7,7 @@ import { MAX_PARTS, type ObjectStore } from '../../adapters/object-store/port.js
 import type { DirectUpload } from '../../db/entities/tracking/direct-upload.entity.js';
 import { Upload } from '../../db/entities/tracking/upload.entity.js';
 import type { Actor, Database, Session } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
 import { checkName } from '../../domain/platform/names.js';
 import { AppError, badInput, ErrorCode, notFound } from '../../errors.js';
 import type { StagedObjects } from '../platform/staged-objects.js';
@@ -113,21 +115,32 @@ export class UploadService {
     }
   }
 
-  async get(session: Session, id: string): Promise<Upload> {
-    const upload = await session.em.findOne(Upload, { id, tenant: session.tenant });
+  async get(session: Session, id: string, lockMode?: LockMode): Promise<Upload> {
+    const upload = await session.em.findOne(Upload, { id, tenant: session.tenant }, lockMode ? { lockMode } : {});
     if (!upload) throw notFound('upload', id);
     return upload;
   }
 
-  /** Removes uploads that were never used. Objects that became a dataset, model or artifact keep their key there, not here. */
+  /**
+   * Removes uploads that were never used, and not those that an import waits for. Objects that became a dataset, model or artifact keep
+   * their key there, not here.
+   */
   async sweep(): Promise<number> {
     const old = await this.db.asSystem((em) =>
-      em.find(Upload, { createdAt: { $lt: new Date(Date.now() - UNUSED_AFTER_MS) } }, { limit: 100 }),
+      sql<{ key: string }>(
+        em,
+        `with gone as (
+           delete from upload where id in (
+             select id from upload u where created_at < now() - ? * interval '1 millisecond' and not exists (
+               select from job j where j.tenant = u.tenant and j.kind = 'EXPERIMENT_IMPORT' and j.status in ('QUEUED', 'RUNNING')
+                 and j.config ->> 'uploadId' = u.id::text)
+             limit 100 for update skip locked)
+           returning tenant, object_key)
+         insert into staged_object (tenant, object_key) select tenant, object_key from gone returning object_key as key`,
+        [UNUSED_AFTER_MS],
+      ),
     );
-    for (const upload of old) {
-      await this.objects.delete(upload.objectKey);
-      await this.db.asSystem((em) => em.nativeDelete(Upload, { id: upload.id }));
-    }
+    await this.staged.discardAll(old.map(({ key }) => key));
     return old.length;
   }
 }
