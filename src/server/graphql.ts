@@ -55,7 +55,6 @@ export async function registerGraphQL(app: FastifyInstance, options: GraphQLOpti
       ? principal.then((verified) => options.newContext(verified, request.id))
       : options.newContext(principal, request.id);
   };
-  const repeated = new RepeatedOperations(options, contextOf);
   const limitsPlugin: ApolloServerPlugin<RequestContext> = {
     async requestDidStart() {
       const startedAt = performance.now();
@@ -95,12 +94,8 @@ export async function registerGraphQL(app: FastifyInstance, options: GraphQLOpti
   });
   await apollo.start();
   const viaApollo = fastifyApolloHandler(apollo, { context: async (request) => contextOf(request) });
-  app.post('/graphql', async (request, reply) => {
-    const answer = await repeated.answer(request);
-    if (answer === null) return viaApollo.call(app, request, reply);
-    reply.header('content-type', 'application/json; charset=utf-8');
-    return answer;
-  });
+  const repeated = new RepeatedOperations(options, contextOf, (request, reply) => viaApollo.call(app, request, reply));
+  app.post('/graphql', (request, reply) => repeated.answer(request, reply));
 }
 
 /** The first root field: a name of the schema, since the operation is valid; operations that are not have no such name. */

@@ -1,4 +1,4 @@
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { execute, Kind, type DocumentNode, type ExecutionArgs, type ExecutionResult } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import type { RequestContext } from '../resolvers/request-context.js';
@@ -28,6 +28,7 @@ interface Body {
 
 type Given = Pick<ExecutionArgs, 'operationName'> & { contextValue: RequestContext; variableValues: Record<string, unknown> };
 
+const JSON_TYPE = 'application/json; charset=utf-8';
 const PLAIN_ACCEPT = new Set([undefined, '*/*', 'application/json']);
 
 /**
@@ -43,6 +44,7 @@ export class RepeatedOperations {
   constructor(
     private readonly options: GraphQLOptions,
     private readonly contextOf: (request: FastifyRequest) => RequestContext | Promise<RequestContext>,
+    private readonly viaApollo: (request: FastifyRequest, reply: FastifyReply) => unknown,
   ) {
     this.variables = new CompiledVariables(options.schema);
     this.answers = new CompiledAnswers(options.schema);
@@ -62,11 +64,11 @@ export class RepeatedOperations {
     });
   }
 
-  /** The answer as JSON; null when Apollo has to answer, because it is not known or was refused before anything has run. */
-  async answer(request: FastifyRequest): Promise<string | null> {
+  /** What to send. Apollo answers what is not known, and what is refused before anything has run. */
+  async answer(request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
     const startedAt = performance.now();
     const operation = this.find(request);
-    if (!operation) return null;
+    if (!operation) return this.viaApollo(request, reply);
     const { document, field, compiled } = operation;
     const { schema, limits, logger, observe } = this.options;
     const { variables, operationName } = request.body as Body;
@@ -77,13 +79,13 @@ export class RepeatedOperations {
       contextValue = context instanceof Promise ? await context : context;
       if (operation.costsByVariables) checkQueryLimits(schema, document, variableValues, limits);
     } catch {
-      return null;
+      return this.viaApollo(request, reply);
     }
     const given = { contextValue, variableValues, operationName };
     let result: ExecutionResult;
     if (compiled) {
       const values = compiled.readVariables(variableValues);
-      if (!values) return null;
+      if (!values) return this.viaApollo(request, reply);
       const { answer } = compiled;
       let outcome: () => unknown;
       try {
@@ -97,6 +99,7 @@ export class RepeatedOperations {
       try {
         const json = answer.write(outcome());
         observe(field, 'OK', (performance.now() - startedAt) / 1000);
+        reply.header('content-type', JSON_TYPE);
         return json;
       } catch {
         result = await execute({ schema: this.answers.schema, document, ...given, rootValue: answer.rootValue(outcome) });
@@ -104,10 +107,11 @@ export class RepeatedOperations {
     } else {
       result = await this.run(operation, given);
       // The variables were refused, and nothing has run.
-      if (result.data === undefined) return null;
+      if (result.data === undefined) return this.viaApollo(request, reply);
     }
     const shown = result.errors?.map((error) => toClientError(error, logger, request.id));
     observe(field, String(shown?.[0]?.extensions['code'] ?? 'OK'), (performance.now() - startedAt) / 1000);
+    reply.header('content-type', JSON_TYPE);
     return JSON.stringify({ errors: shown, data: result.data });
   }
 
