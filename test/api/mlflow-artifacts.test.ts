@@ -116,7 +116,8 @@ describe('the artifact proxy', () => {
     for (const [unnamed, message] of [
       [file.split('?')[0] ?? '', 'Request must include the "artifact_file_path" query parameter.'],
       [`/get-artifact?run_id=${runId}`, expect.stringContaining("Missing value for required parameter 'path'.")],
-      [`/get-artifact?run_id=${runId}&path=`, "Artifact path refers to a directory, not a file: ''"],
+      [`/get-artifact?run_id=${runId}&path=`, `Artifact path refers to a directory, not a file: '${run}/artifacts/'`],
+      [`/get-artifact?run_id=${runId}&path=model`, `Artifact path refers to a directory, not a file: '${run}/artifacts/model'`],
       ['/api/2.0/mlflow/artifacts/list', expect.stringContaining("Missing value for required parameter 'run_id'.")],
     ] as const) {
       expect(await call('GET', unnamed)).toMatchObject({ status: 400, json: { message } });
@@ -234,7 +235,7 @@ describe('the artifact proxy', () => {
     expect((await fetch(`${service.url}${path}`)).status).toBe(401);
     expect(await get('none')).toMatchObject({
       status: 404,
-      json: { error_code: 'RESOURCE_DOES_NOT_EXIST', message: "No such artifact: 'none'" },
+      json: { error_code: 'RESOURCE_DOES_NOT_EXIST', message: `No such artifact: '${run}/artifacts/none'` },
     });
   });
 

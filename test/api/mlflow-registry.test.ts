@@ -258,6 +258,10 @@ describe('model versions', () => {
       run_link: 'https://elsewhere/run',
     });
     expect(await register('sources', { source: 's3://bucket/model' })).toMatchObject({ source: 's3://bucket/model', run_id: '' });
+    const numbers = async (filter: string) =>
+      (await ok<{ model_versions: Version[] }>('GET', 'model-versions/search', { filter })).model_versions.map(({ version }) => version);
+    expect(await numbers("name = 'sources' AND run_id = ''")).toEqual(['3']);
+    expect(await numbers("name = 'sources' AND run_id != ''")).toEqual(['2', '1']);
     await ok('POST', 'registered-models/alias', { name: 'sources', alias: 'best', version: '1' });
     for (const source of ['models:/sources/1', 'models:/sources@best', 'models:/sources/None'])
       expect((await register('sources', { source })).version, source).toBeDefined();

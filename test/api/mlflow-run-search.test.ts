@@ -95,7 +95,7 @@ describe('runs/search', () => {
   it('shows runs of the asked experiments and states, with all that was logged', async () => {
     expect(await search('', [], { experiment_ids: [other] })).toBe('e');
     expect(await search('', [], { experiment_ids: [] })).toBe('');
-    expect(await search('', [], { experiment_ids: ['f'.repeat(32), 'nothing'] })).toBe('');
+    expect(await search('', [], { experiment_ids: ['f'.repeat(32), '77'] })).toBe('');
     const { runs } = await tess.post<Found>('runs/search', { experiment_ids: [other] });
     const id = runs?.[0]?.info.run_id ?? '';
     expect(runs).toEqual([await tess.run(id)]);
@@ -112,6 +112,7 @@ describe('runs/search', () => {
     [{ filter: "metrics.loss > '1'" }, "Expected numeric value type for metric. Found '1'"],
     [{ order_by: ['datasets.name'] }, "Invalid identifier type 'dataset'"],
     [{ order_by: ['metrics.a', 'metrics.a DESC'] }, 'order_by: expected every key once'],
+    [{ experiment_ids: ['nothing'] }, "Invalid experiment ID 'nothing'. Experiment ID must be 0 or have 32 hexadecimal digits."],
     [{ max_results: 50_001 }, 'Invalid value 50001 for parameter'],
     [{ max_results: 0 }, 'a positive integer'],
     [{ page_token: 'zzz' }, "Invalid page token, decoded value=b'\\xcf<'"],

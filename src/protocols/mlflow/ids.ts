@@ -1,5 +1,5 @@
 import { fromHexId, toHexId } from '../../domain/tracking/run-tags.js';
-import { doesNotExist } from './errors.js';
+import { doesNotExist, invalidParameter } from './errors.js';
 
 export function runIdOf(text: string): string {
   const id = fromHexId(text);
@@ -23,10 +23,12 @@ export const DEFAULT_EXPERIMENT = '0';
 
 export const toExperimentId = ({ id, isDefault }: { id: string; isDefault: boolean }) => (isDefault ? DEFAULT_EXPERIMENT : toHexId(id));
 
-/** The default experiment as it is; an id of any other shape is of none. */
-export function experimentIdOf(text: string): string {
+/** The default experiment as it is; null for a whole number, which is an id that MLflow's own server gives, and never one of ours. */
+export function experimentIdOf(text: string): string | null {
   if (text === DEFAULT_EXPERIMENT) return text;
   const id = fromHexId(text);
-  if (!id) throw doesNotExist(`No Experiment with id=${text} exists`);
+  if (!id && !/^\s*[-+]?\d+\s*$/.test(text)) {
+    throw invalidParameter(`Invalid experiment ID '${text}'. Experiment ID must be ${DEFAULT_EXPERIMENT} or have 32 hexadecimal digits.`);
+  }
   return id;
 }

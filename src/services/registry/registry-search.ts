@@ -100,6 +100,8 @@ function conditions(session: Session, table: string, { comparisons }: RegistrySe
     const { entity, key, comparator, value } = comparison;
     if (entity === 'tag') return entryCondition(`${table}.tags`, comparison);
     if (key === 'version_number') return fragment(`${VERSION_NUMBER} ${comparator === '!=' ? '<>' : comparator} ?::float8`, value);
+    // What was made of no run is found by ''.
+    if (key === 'run_id' && value === '') return fragment(`v.run_id is ${comparator === '!=' ? 'not ' : ''}null`);
     return columnCondition(comparison, columns);
   };
   return joined([fragment(`${table}.tenant = ?`, session.tenant), ...comparisons.map(condition)], ' and ');

@@ -1,17 +1,13 @@
 import { z } from 'zod';
-import type { Session } from '../../../db/database.js';
 import { Role } from '../../../domain/platform/principal.js';
-import { toHexId } from '../../../domain/tracking/run-tags.js';
-import { AppError, ErrorCode } from '../../../errors.js';
 import type { FolderOwner } from '../../../services/tracking/artifact-folder.service.js';
 import { jsonEndpoint, streamEndpoint, type Call, type Endpoint } from '../endpoint.js';
-import { doesNotExist, invalidParameter, MlflowError } from '../errors.js';
-import { loggedModelIdOf, runIdOf, toModelId } from '../ids.js';
+import { MlflowError } from '../errors.js';
+import { loggedModelIdOf, runIdOf } from '../ids.js';
 import { missing, optionalString, requiredString } from '../protobuf-json.js';
 import { queryOf } from '../query.js';
 import { ofRun, runOf } from '../tracking/runs.js';
-import { artifactRoot } from '../tracking/views.js';
-import { safePath } from './place.js';
+import { rootOf, safePath } from './place.js';
 import { download } from './proxy.js';
 import { toFileInfos } from './views.js';
 
@@ -34,7 +30,7 @@ export const listingEndpoints: Endpoint[] = [
       const { path, ...input } = queryOf(request);
       const owner = runOwner(input);
       if (path === undefined) throw missing('path');
-      return download(call, { owner, path: filePath(path) }, request, reply);
+      return download(call, { owner, path: safePath(path) }, request, reply);
     },
     'ROOT',
   ),
@@ -42,33 +38,16 @@ export const listingEndpoints: Endpoint[] = [
     const { model_id: id = '' } = request.params as Record<string, string>;
     const { artifact_file_path: path } = queryOf(request);
     if (path === undefined) throw new MlflowError('BAD_REQUEST', 'Request must include the "artifact_file_path" query parameter.');
-    return download(call, { owner: { loggedModelId: loggedModelIdOf(id) }, path: filePath(path) }, request, reply);
+    return download(call, { owner: { loggedModelId: loggedModelIdOf(id) }, path: safePath(path) }, request, reply);
   }),
 ];
 
 const runOwner = (input: Parameters<typeof runOf>[0]): FolderOwner => ({ runId: runIdOf(runOf(input)) });
 
-function filePath(text: string): string {
-  const path = safePath(text);
-  if (path === '') throw invalidParameter("Artifact path refers to a directory, not a file: ''");
-  return path;
-}
-
 async function list(call: Call, owner: FolderOwner, text: string | null | undefined): Promise<object> {
   const path = safePath(text ?? '');
   return call.run(async (session) => {
-    const root = await rootOf(session, call, owner);
+    const root = await rootOf(session, call.services, owner);
     return { root_uri: root, ...toFileInfos(await call.services.artifactFolders.list(session, owner, path), path) };
   });
-}
-
-async function rootOf(session: Session, { services }: Call, owner: FolderOwner): Promise<string> {
-  const name = 'runId' in owner ? toHexId(owner.runId) : toModelId(owner.loggedModelId);
-  try {
-    const experiment = await services.experiments.get(session, await services.artifactFolders.experimentOf(session, owner));
-    return `${artifactRoot(experiment)}/${'runId' in owner ? '' : 'models/'}${name}/artifacts`;
-  } catch (error) {
-    if (!(error instanceof AppError) || error.code !== ErrorCode.NOT_FOUND) throw error;
-    throw doesNotExist('runId' in owner ? `Run with id=${name} not found` : `Logged model with ID '${name}' not found.`);
-  }
 }

@@ -1,11 +1,13 @@
 import type { Session } from '../../../db/database.js';
 import { freeArtifactPath } from '../../../domain/tracking/artifact-path.js';
+import { toHexId } from '../../../domain/tracking/run-tags.js';
 import { AppError, ErrorCode } from '../../../errors.js';
 import type { Services } from '../../../services/services.js';
 import type { FolderOwner } from '../../../services/tracking/artifact-folder.service.js';
 import { doesNotExist, invalidParameter } from '../errors.js';
-import { loggedModelIdOf, runIdOf } from '../ids.js';
+import { loggedModelIdOf, runIdOf, toModelId } from '../ids.js';
 import { findExperiment } from '../tracking/lookup.js';
+import { artifactRoot } from '../tracking/views.js';
 
 /** A file or folder among the artifacts of a run or a logged model. */
 export interface Place {
@@ -46,6 +48,18 @@ export async function findPlace(session: Session, services: Services, text: stri
   }
   // Once more, for what is only a trap at the begin.
   return { owner, path: safePath(rest.join('/')) };
+}
+
+/** Where clients find the artifacts of a run or a logged model. */
+export async function rootOf(session: Session, services: Services, owner: FolderOwner): Promise<string> {
+  const name = 'runId' in owner ? toHexId(owner.runId) : toModelId(owner.loggedModelId);
+  try {
+    const experiment = await services.experiments.get(session, await services.artifactFolders.experimentOf(session, owner));
+    return `${artifactRoot(experiment)}/${'runId' in owner ? '' : 'models/'}${name}/artifacts`;
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== ErrorCode.NOT_FOUND) throw error;
+    throw doesNotExist('runId' in owner ? `Run with id=${name} not found` : `Logged model with ID '${name}' not found.`);
+  }
 }
 
 /** A place that a file can have. */

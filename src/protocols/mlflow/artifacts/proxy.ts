@@ -8,7 +8,7 @@ import { rangeOf, sendFile } from '../../range.js';
 import { jsonEndpoint, streamEndpoint, type Call, type Endpoint } from '../endpoint.js';
 import { doesNotExist, invalidParameter, refusedState } from '../errors.js';
 import { optionalString } from '../protobuf-json.js';
-import { findFilePlace, findPlace, type Place } from './place.js';
+import { findFilePlace, findPlace, rootOf, type Place } from './place.js';
 import { toFileInfos } from './views.js';
 
 const ROOT = '/mlflow-artifacts';
@@ -58,12 +58,16 @@ const absent = (path: string) => (error: unknown) => {
 
 /** Sends a file of a run or logged model; a single Range is heeded. */
 export async function download(call: Call, { owner, path }: Place, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const artifact = await call.run((session) => call.services.artifactFolders.find(session, owner, path));
+  const artifact = path === '' ? null : await call.run((session) => call.services.artifactFolders.find(session, owner, path));
   if (!artifact) {
-    const [inside] = await call.run((session) => call.services.artifactFolders.list(session, owner, path));
-    throw inside
-      ? invalidParameter(`Artifact path refers to a directory, not a file: '${path}'`)
-      : doesNotExist(`No such artifact: '${path}'`);
+    const { root, isFolder } = await call.run(async (session) => ({
+      root: await rootOf(session, call.services, owner),
+      isFolder: path === '' || (await call.services.artifactFolders.list(session, owner, path)).length > 0,
+    }));
+    const shown = `${root.replace(/^mlflow-artifacts:\//, '')}/${path}`;
+    throw isFolder
+      ? invalidParameter(`Artifact path refers to a directory, not a file: '${shown}'`)
+      : doesNotExist(`No such artifact: '${shown}'`);
   }
   reply.header('etag', `"${artifact.sha256}"`);
   return sendFile(reply, { ...artifact, fileName: posix.basename(path) }, rangeOf(request.headers.range, artifact.sizeBytes), (range) =>

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Session } from '../../../db/database.js';
 import type { LoggedModel } from '../../../db/entities/tracking/logged-model.entity.js';
+import { pythonText } from '../../../domain/platform/mlflow-words.js';
 import { Role } from '../../../domain/platform/principal.js';
 import { randomName } from '../../../domain/tracking/random-name.js';
 import { toHexId } from '../../../domain/tracking/run-tags.js';
@@ -126,7 +127,7 @@ const notFound = (text: string) => doesNotExist(`Logged model with ID '${text}' 
 function checkName(name: string): void {
   if (!BAD_CHARACTERS.some((character) => name.includes(character))) return;
   throw invalidParameter(
-    `Invalid model name ('${name}') provided. Model name must be a non-empty string and cannot contain the following characters: ('/', ':', '.', '%', '"', "'")`,
+    `Invalid model name (${pythonText(name)}) provided. Model name must be a non-empty string and cannot contain the following characters: ('/', ':', '.', '%', '"', "'")`,
   );
 }
 

@@ -1,8 +1,6 @@
 import type { Session } from '../../../db/database.js';
 import type { Experiment } from '../../../db/entities/tracking/experiment.entity.js';
 import type { Run } from '../../../db/entities/tracking/run.entity.js';
-import { fromHexId } from '../../../domain/tracking/run-tags.js';
-import { AppError, ErrorCode } from '../../../errors.js';
 import type { Services } from '../../../services/services.js';
 import { readRunDetails } from '../../../services/tracking/run-details.js';
 import { doesNotExist, invalidParameter } from '../errors.js';
@@ -13,12 +11,9 @@ import { toRun } from './views.js';
 export async function findExperiment(session: Session, services: Services, text: string): Promise<Experiment> {
   if (text === '' || text === DEFAULT_EXPERIMENT) return services.experiments.default(session);
   const id = experimentIdOf(text);
-  try {
-    return await services.experiments.get(session, id);
-  } catch (error) {
-    if (error instanceof AppError && error.code === ErrorCode.NOT_FOUND) throw doesNotExist(`No Experiment with id=${text} exists`);
-    throw error;
-  }
+  const experiment = id === null ? null : await services.experiments.find(session, id);
+  if (!experiment) throw doesNotExist(`No Experiment with id=${text} exists`);
+  return experiment;
 }
 
 export async function findActiveExperiment(session: Session, services: Services, text: string): Promise<Experiment> {
@@ -29,7 +24,7 @@ export async function findActiveExperiment(session: Session, services: Services,
 
 /** The ids of ours behind experiment ids to search in; those of no experiment find nothing. */
 export async function fromExperimentIds(session: Session, services: Services, texts: string[]): Promise<string[]> {
-  const others = texts.flatMap((text) => fromHexId(text) ?? []);
+  const others = texts.flatMap((text) => (text === DEFAULT_EXPERIMENT ? [] : (experimentIdOf(text) ?? [])));
   return texts.includes(DEFAULT_EXPERIMENT) ? [(await services.experiments.default(session)).id, ...others] : others;
 }
 

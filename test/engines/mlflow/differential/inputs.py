@@ -28,7 +28,7 @@ def datasets(api: Server) -> None:
     for missing in ["name", "digest", "source_type", "source"]:
         api.post("runs/log-inputs", run_id=run, datasets=[{"dataset": {name: value for name, value in iris.items() if name != missing}}])
     for broken in ["x", {}, None, [{}], [None], ["x"], [{"dataset": None}], [{"dataset": {}}], [{"tags": []}], [{"dataset": {**iris, "name": 5}}], [{"dataset": {**iris, "name": "n" * 501}}],
-                   [{"dataset": {**iris, "digest": "d" * 37}}], [{"dataset": {**iris, "source_type": "s" * 37}}], [{"dataset": {**iris, "source": ""}}],
+                   [{"dataset": {**iris, "digest": "d" * 37}}], [{"dataset": {**iris, "name": "long type", "source_type": "s" * 37}}], [{"dataset": {**iris, "source": ""}}],
                    [{"dataset": iris, "tags": [{"key": "k" * 256, "value": "v"}]}], [{"dataset": iris, "tags": [{"key": "k", "value": "v" * 501}]}], [{"dataset": iris, "tags": [{"key": "", "value": "v"}]}],
                    [{"dataset": {**iris, "schema": "s" * 1_048_577}}], [{"dataset": {**iris, "profile": "p" * 16_777_217}}]]:
         api.post("runs/log-inputs", run_id=run, datasets=broken)

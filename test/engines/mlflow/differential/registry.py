@@ -205,7 +205,7 @@ def search(api: Server) -> None:
     for filter in good + bad:
         api.get("registered-models/search", filter=filter)
         api.get("model-versions/search", filter=filter)
-    for filter in [f"run_id = '{run}'", f"run_id IN ('{run}')", f"run_id IN ('{run}', 'x')", "run_id IN ()", "run_id IN ('a'", "run_id IN 'a'", "run_id = ''", "source_path = 's3://bucket/1' AND name LIKE 'find%'", "source_path LIKE 's3://bucket/%' AND name = 'find delta'",
+    for filter in [f"run_id = '{run}'", f"run_id IN ('{run}')", f"run_id IN ('{run}', 'x')", "run_id IN ()", "run_id IN ('a'", "run_id IN 'a'", "run_id = '' AND name LIKE 'find%'", "source_path = 's3://bucket/1' AND name LIKE 'find%'", "source_path LIKE 's3://bucket/%' AND name = 'find delta'",
                    "version_number = 2 AND name LIKE 'find%'", "version_number > 2 AND name LIKE 'find%'", "version_number = '2' AND name LIKE 'find%'", "version_number LIKE '2'", "version = 2", "tags.n = '3'", "tags.n != '0' AND name LIKE 'find%'", "current_stage = 'None'", "creation_timestamp > 0 AND name = 'find alpha'", "alias = 'best'"]:
         api.get("model-versions/search", filter=filter)
     for order in ["name", "name ASC", "name DESC", "last_updated_timestamp", "last_updated_timestamp DESC", "timestamp", "timestamp DESC", "creation_timestamp", "version_number DESC", "version_number", "nonsense", "name SIDEWAYS", "name; DROP", "", "tags.team", "attribute.name DESC"]:

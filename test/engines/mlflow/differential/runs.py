@@ -20,13 +20,13 @@ def life(api: Server) -> None:
         run_name="full",
         tags=[{"key": "a", "value": "1"}, {"key": "mlflow.user", "value": "ann"}, {"key": "mlflow.note.content", "value": "n"}],
     ).at("run.info.run_id")
-    api.post("runs/create", experiment_id=home, tags=[{"key": "mlflow.runName", "value": "by tag"}], start_time=1)
+    api.new_run(home, tags=[{"key": "mlflow.runName", "value": "by tag"}], start_time=1)
     api.post("runs/create", experiment_id=home, run_name="one", tags=[{"key": "mlflow.runName", "value": "other"}])
-    api.post("runs/create", experiment_id=home, run_name="same", tags=[{"key": "mlflow.runName", "value": "same"}])
-    child = api.post("runs/create", experiment_id=home, run_name="child", tags=[{"key": "mlflow.parentRunId", "value": full}]).at("run.info.run_id")
+    api.new_run(home, run_name="same", tags=[{"key": "mlflow.runName", "value": "same"}])
+    child = api.new_run(home, run_name="child", tags=[{"key": "mlflow.parentRunId", "value": full}])
     api.get("runs/get", run_id=child)
-    api.post("runs/create", experiment_id=home, run_name="orphan", tags=[{"key": "mlflow.parentRunId", "value": NO_RUN}])
-    api.post("runs/create", experiment_id=home, run_name="stray", tags=[{"key": "mlflow.parentRunId", "value": "nothing"}])
+    api.new_run(home, run_name="orphan", tags=[{"key": "mlflow.parentRunId", "value": NO_RUN}])
+    api.new_run(home, run_name="stray", tags=[{"key": "mlflow.parentRunId", "value": "nothing"}])
     api.post("runs/create")
     api.post("runs/create", experiment_id="")
     for status in ["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED", 1, 2, 3, 4, 5, 0, 9, "DONE", "finished", None, [], "3"]:
@@ -67,13 +67,13 @@ def life(api: Server) -> None:
     api.post("runs/restore", run_id=full)
     api.get("runs/get", run_id=full)
     for start in [-1, 0, "5", "x", 1.5, 2.0, None, True, 10**20, 253402300800000]:
-        api.post("runs/create", experiment_id=home, start_time=start, run_name=f"at {start}")
+        api.new_run(home, start_time=start, run_name=f"at {start}")
     for name in [None, 5, ["x"], "n" * 250, "n" * 251, "a\nb"]:
-        api.post("runs/create", experiment_id=home, run_name=name, start_time=1)
+        api.new_run(home, run_name=name, start_time=1)
     for tags in ["x", {}, [{}], [{"key": "", "value": "v"}], [{"key": "k"}], [{"value": "v"}], [{"key": "k", "value": 1}], [{"key": "k!", "value": "v"}],
                  [{"key": "../k", "value": "v"}], [{"key": "k" * 251, "value": "v"}], [{"key": "k", "value": "v" * 8001}],
                  [{"key": "t", "value": "1"}, {"key": "t", "value": "2"}], [None], ["x"]]:
-        api.post("runs/create", experiment_id=home, run_name="tags", start_time=1, tags=tags)
+        api.new_run(home, run_name="tags", start_time=1, tags=tags)
 
 
 def unknown(api: Server) -> None:
