@@ -67,6 +67,10 @@ export const SETTINGS = {
       .default('matih-ml'),
     'Bucket of all artifacts.',
   ),
+  S3_CACHE_BYTES: setting(
+    whole(0).default(20 * 1024 ** 3),
+    'Downloads from S3 that are kept in DATA_DIR, in bytes; what is in use stays beyond that.',
+  ),
   AUTH_JWT_SECRET: setting(
     z.string().min(32, 'at least 32 characters').optional(),
     'HS256 secret of the bearer tokens; absent with the embedded database: made once and kept in DATA_DIR.',

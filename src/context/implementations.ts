@@ -161,6 +161,7 @@ async function chooseObjectStore(config: Config): Promise<ObjectStore> {
       secretKey: config.S3_SECRET_KEY,
       bucket: config.S3_BUCKET,
       cacheDir: join(config.DATA_DIR, 'cache', 's3'),
+      cacheBytes: config.S3_CACHE_BYTES,
     });
   }
   const { FolderObjectStore } = await import('../adapters/object-store/folder-object-store.js');

@@ -1,11 +1,11 @@
 // one file because it is one contract: every store passes all of it, on one store that is opened once.
 import { createHash, randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ObjectStore } from '../../src/adapters/object-store/port.js';
+import type { LocalFile, ObjectStore } from '../../src/adapters/object-store/port.js';
 
 export interface OpenStore {
   store: ObjectStore;
@@ -221,7 +221,7 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
         await expect(store.get(key), key).rejects.toEqual(failure('INVALID_PATH'));
         await expect(store.sizeBytes(key), key).rejects.toEqual(failure('INVALID_PATH'));
         await expect(store.delete(key), key).rejects.toEqual(failure('INVALID_PATH'));
-        await expect(store.localPath(key), key).rejects.toEqual(failure('INVALID_PATH'));
+        await expect(store.localFile(key), key).rejects.toEqual(failure('INVALID_PATH'));
         await expect(store.beginParts(key), key).rejects.toEqual(failure('INVALID_PATH'));
         await expect(store.downloadUrl(key, 60), key).rejects.toEqual(failure('INVALID_PATH'));
         if (key !== '' && key !== 'a/') await expect(keysOf(store, key), key).rejects.toEqual(failure('INVALID_PATH'));
@@ -242,7 +242,7 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
       for (const key of ['missing', 'folder', 'folder/other', 'folder/key/below']) {
         await expect(store.get(key), key).rejects.toEqual(failure('NOT_FOUND'));
         await expect(store.sizeBytes(key), key).rejects.toEqual(failure('NOT_FOUND'));
-        await expect(store.localPath(key), key).rejects.toEqual(failure('NOT_FOUND'));
+        await expect(store.localFile(key), key).rejects.toEqual(failure('NOT_FOUND'));
       }
     });
 
@@ -367,13 +367,17 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
 
     it('gives a local file, the same one while the content is the same', async () => {
       await store.put('local/file', Buffer.from('first'));
-      const [path, again] = await Promise.all([store.localPath('local/file'), store.localPath('local/file')]);
-      expect(again).toBe(path);
-      expect(await readFile(path, 'utf8')).toBe('first');
+      const [file, again] = await Promise.all([store.localFile('local/file'), store.localFile('local/file')]);
+      const inode = async ({ path }: LocalFile) => (await stat(path)).ino;
+      expect(await inode(again)).toBe(await inode(file));
+      again[Symbol.dispose]();
+      expect(await readFile(file.path, 'utf8')).toBe('first');
+      file[Symbol.dispose]();
       // Entity tags of one second may be told apart by size alone.
       await sleep(10);
       await store.put('local/file', Buffer.from('second'));
-      expect(await readFile(await store.localPath('local/file'), 'utf8')).toBe('second');
+      using changed = await store.localFile('local/file');
+      expect(await readFile(changed.path, 'utf8')).toBe('second');
     });
   });
 }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ModelVersion } from '../../src/db/entities/registry/model-version.entity.js';
 import { linear } from '../fixtures/models/build.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
 import { createEndpoint, deploy, DEPLOY, makeVersion, PREDICT, predict, serve, xToY } from '../support/serving.js';
@@ -138,6 +139,30 @@ describe('traffic', () => {
       { id: endpointId },
     );
     expect(listed.deployments.nodes).toEqual([{ status: 'FAILED' }]);
+  });
+
+  it('never goes to a file that is not what was registered', async () => {
+    const { endpointId, deploymentId, modelId } = await serve(service, tess, times(1));
+    const { versionId } = await makeVersion(service, { ...times(2), modelId });
+    const { db, objects } = service.app.context;
+    const version = await db.asSystem((em) => em.findOneOrFail(ModelVersion, { id: versionId }));
+    // A model of the same shape, which the runtime would take.
+    await objects.put(version.objectKey!, Buffer.from(linear([3], 0)));
+    const { deployModelVersion } = await tess.ok<{ deployModelVersion: { deployment: { id: string } } }>(DEPLOY, {
+      input: { endpointId, modelVersionId: versionId, mode: 'LIVE', weightBps: 10_000 },
+    });
+    const ended = async () =>
+      (
+        await tess.ok<{ deployment: { status: string; error: string | null } }>(
+          `query ($id: ID!) { deployment(id: $id) { status error } }`,
+          deployModelVersion.deployment,
+        )
+      ).deployment;
+    await expect.poll(ended, { timeout: 20_000 }).toEqual({
+      status: 'FAILED',
+      error: 'The stored file of this model version is not what was registered: its SHA-256 differs. Register the model again.',
+    });
+    expect(await weights(endpointId)).toEqual({ [deploymentId]: 10_000 });
   });
 
   it('without a live deployment is UNAVAILABLE, not an error of the service', async () => {

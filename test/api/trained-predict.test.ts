@@ -50,7 +50,8 @@ async function serveTrained(task: string, config: Record<string, unknown>): Prom
       .execute<{ objectKey: string }[]>(`select object_key as "objectKey" from model_version where id = '${version.id}'`)
       .then((rows) => rows[0]!),
   );
-  return { endpointId, session: await ort.InferenceSession.create(await service.app.context.objects.localPath(objectKey)) };
+  using file = await service.app.context.objects.localFile(objectKey);
+  return { endpointId, session: await ort.InferenceSession.create(file.path) };
 }
 
 const BIRDS: { flipper_length: number | null; body_mass: number | null; island: string | null; sex: string | null }[] = [

@@ -24,7 +24,7 @@ afterEach(async () => {
 async function openStore(options: { endpoint?: string; bucket?: string; silenceTimeoutMs?: number } = {}) {
   const cacheDir = await mkdtemp(join(tmpdir(), 'matih-s3-'));
   const bucket = options.bucket ?? `test-${randomBytes(6).toString('hex')}`;
-  const store = new S3ObjectStore({ endpoint, accessKey, secretKey, bucket, cacheDir, ...options });
+  const store = new S3ObjectStore({ endpoint, accessKey, secretKey, bucket, cacheDir, cacheBytes: 64 * 1024 ** 2, ...options });
   return { store, bucket, cacheDir, close: () => rm(cacheDir, { recursive: true, force: true }) };
 }
 
@@ -67,7 +67,7 @@ describe('a store out of reach', () => {
       () => store.get('kept'),
       () => store.sizeBytes('kept'),
       () => store.delete('kept'),
-      () => store.localPath('kept'),
+      () => store.localFile('kept'),
       () => keysOf(store, ''),
       () => store.prepare(),
     ];
@@ -100,10 +100,10 @@ describe('a store out of reach', () => {
     })();
     await expect(reading).rejects.toEqual(unavailable);
     proxy.restore();
-    const downloading = store.localPath('model');
+    const downloading = store.localFile('model');
     setTimeout(() => proxy.cut(), 5);
     await expect(downloading).rejects.toEqual(unavailable);
-    expect(await readdir(cacheDir).catch(() => [])).toEqual([]);
+    expect((await readdir(cacheDir)).filter((name) => name !== 'held')).toEqual([]);
     proxy.restore();
     expect((await buffer(await store.get('model'))).length).toBe(32 * 1024 ** 2);
   });
@@ -120,9 +120,23 @@ describe('a store out of reach', () => {
   });
 
   it('says what is wrong: keys that are refused, an address where nothing listens', async () => {
-    const wrong = new S3ObjectStore({ endpoint, accessKey, secretKey: 'wrong-secret', bucket: 'test-wrong', cacheDir: tmpdir() });
+    const wrong = new S3ObjectStore({
+      endpoint,
+      accessKey,
+      secretKey: 'wrong-secret',
+      bucket: 'test-wrong',
+      cacheDir: join(tmpdir(), 'matih-s3-none'),
+      cacheBytes: 0,
+    });
     await expect(wrong.prepare()).rejects.toThrow(/The object store did not answer: .*(signature|denied|403)/i);
-    const nowhere = new S3ObjectStore({ endpoint: 'http://127.0.0.1:1', accessKey, secretKey, bucket: 'test-wrong', cacheDir: tmpdir() });
+    const nowhere = new S3ObjectStore({
+      endpoint: 'http://127.0.0.1:1',
+      accessKey,
+      secretKey,
+      bucket: 'test-wrong',
+      cacheDir: join(tmpdir(), 'matih-s3-none'),
+      cacheBytes: 0,
+    });
     await expect(nowhere.prepare()).rejects.toThrow(/The object store did not answer: .*ECONNREFUSED/);
   });
 });

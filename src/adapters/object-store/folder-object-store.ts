@@ -11,6 +11,7 @@ import { Meter } from './meter.js';
 import {
   ABANDONED_AFTER_MS,
   type ByteRange,
+  type LocalFile,
   type ObjectStore,
   type PutOptions,
   type SignedRequest,
@@ -132,9 +133,9 @@ export class FolderObjectStore implements ObjectStore {
     putPart: ({ uploadId, partNumber }: SignedRequest, content, maxBytes) => this.parts.put(uploadId, partNumber, content, maxBytes),
   };
 
-  async localPath(key: string): Promise<string> {
+  async localFile(key: string): Promise<LocalFile> {
     await this.stat(key);
-    return this.path(key);
+    return { path: this.path(key), [Symbol.dispose]: () => undefined };
   }
 
   /** Written whole beside and linked in, so that another process never reads half of it. */

@@ -32,6 +32,11 @@ export interface StoredPart {
 /** S3 knows no more. */
 export const MAX_PARTS = 10_000;
 
+/** A file that stays where it is until it is disposed of. */
+export interface LocalFile extends Disposable {
+  readonly path: string;
+}
+
 /** Requests at signed addresses of this service, for a store that has no server of its own. */
 export interface SignedRequests {
   /** Every signed path begins with it. */
@@ -84,6 +89,6 @@ export interface ObjectStore {
   downloadUrl(key: string, expiresInSeconds: number): Promise<string>;
   /** Null for a store with a server of its own. */
   readonly signedRequests: SignedRequests | null;
-  /** A readable local file with the content, valid while the process lives; remote stores download once. */
-  localPath(key: string): Promise<string>;
+  /** A readable local file with the content; remote stores keep what they have downloaded as long as there is room. */
+  localFile(key: string): Promise<LocalFile>;
 }

@@ -1,15 +1,22 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { request as httpRequest, type ClientRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Client } from 'minio';
 import { AppError, ErrorCode } from '../../errors.js';
 import { absent, absentUpload, checkFolder, checkKey, checkRange, pastTheEnd, pathTaken } from './keys.js';
-import { ABANDONED_AFTER_MS, type ByteRange, type ObjectStore, type PutOptions, type StoredObject, type StoredPart } from './port.js';
+import { LocalCache } from './local-cache.js';
+import {
+  ABANDONED_AFTER_MS,
+  type ByteRange,
+  type LocalFile,
+  type ObjectStore,
+  type PutOptions,
+  type StoredObject,
+  type StoredPart,
+} from './port.js';
 import { listKeys, listParts } from './s3-list.js';
 import { upload } from './s3-upload.js';
 
@@ -18,8 +25,10 @@ export interface S3Options {
   accessKey: string;
   secretKey: string;
   bucket: string;
-  /** Where `localPath` keeps its downloads. */
+  /** Where `localFile` keeps its downloads, … */
   cacheDir: string;
+  /** … and how much of them. */
+  cacheBytes: number;
   /** A store that is silent for so long counts as out of reach. */
   silenceTimeoutMs?: number;
 }
@@ -31,10 +40,10 @@ export class S3ObjectStore implements ObjectStore {
   readonly name = 's3';
   readonly signedRequests = null;
   private readonly client: Client;
-  /** Downloads under way, so that a file wanted twice at once comes once. */
-  private readonly downloads = new Map<string, Promise<void>>();
+  private readonly cache: LocalCache;
 
   constructor(private readonly options: S3Options) {
+    this.cache = new LocalCache(options.cacheDir, options.cacheBytes);
     const { hostname, port, protocol } = new URL(options.endpoint);
     const useSSL = protocol === 'https:';
     this.client = new Client({
@@ -50,6 +59,7 @@ export class S3ObjectStore implements ObjectStore {
 
   async prepare(): Promise<void> {
     const { bucket } = this.options;
+    await this.cache.prepare();
     await reachable(async () => {
       if (!(await this.client.bucketExists(bucket))) await this.makeBucket();
       const before = Date.now() - ABANDONED_AFTER_MS;
@@ -136,26 +146,10 @@ export class S3ObjectStore implements ObjectStore {
     return reachable(() => this.client.presignedUrl('GET', this.options.bucket, key, expiresInSeconds, answer));
   }
 
-  async localPath(key: string): Promise<string> {
+  async localFile(key: string): Promise<LocalFile> {
     const { etag } = await this.stat(key);
-    const path = join(this.options.cacheDir, createHash('sha256').update(`${key}\n${etag}`).digest('hex'));
-    if (await stat(path).catch(() => null)) return path;
-    const download = this.downloads.get(path) ?? this.download(key, path).finally(() => this.downloads.delete(path));
-    this.downloads.set(path, download);
-    await download;
-    return path;
-  }
-
-  private async download(key: string, path: string): Promise<void> {
-    await mkdir(this.options.cacheDir, { recursive: true });
-    const partial = `${path}.${randomUUID()}`;
-    try {
-      await pipeline(await this.get(key), createWriteStream(partial));
-      await rename(partial, path);
-    } catch (error) {
-      await rm(partial, { force: true });
-      throw error;
-    }
+    const name = createHash('sha256').update(`${key}\n${etag}`).digest('hex');
+    return this.cache.open(name, async (path) => pipeline(await this.get(key), createWriteStream(path)));
   }
 
   private async stat(key: string): Promise<{ size: number; etag: string }> {

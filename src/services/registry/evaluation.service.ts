@@ -104,12 +104,13 @@ export class EvaluationService {
     const { objects, staged, evaluator } = this.deps;
     const config = run.job.config as unknown as EvaluationJobConfig;
     const plan = await run.read((session) => this.plan(session, run.job, config));
+    using held = new DisposableStack();
     run.progress(0.1, `Measuring version ${plan.version.version} on ${plan.dataset.name}`);
     const { report, baselineProblem } = await evaluator.evaluate(
       {
-        candidate: await this.fileOf(plan.version),
-        baseline: plan.baseline && { ...(await this.fileOf(plan.baseline)), versionId: plan.baseline.id },
-        data: await this.dataOf(plan, config),
+        candidate: await this.fileOf(plan.version, held),
+        baseline: plan.baseline && { ...(await this.fileOf(plan.baseline, held)), versionId: plan.baseline.id },
+        data: await this.dataOf(plan, config, held),
       },
       run.signal,
     );
@@ -212,8 +213,12 @@ export class EvaluationService {
     };
   }
 
-  private async dataOf({ training, trainingDataset, dataset, model }: Plan, { target }: EvaluationJobConfig): Promise<JudgedData> {
-    const fileOf = async (of: Dataset) => ({ path: await this.deps.datasets.localPath(of), format: of.format });
+  private async dataOf(
+    { training, trainingDataset, dataset, model }: Plan,
+    { target }: EvaluationJobConfig,
+    held: DisposableStack,
+  ): Promise<JudgedData> {
+    const fileOf = async (of: Dataset) => ({ path: held.use(await this.deps.datasets.localFile(of)).path, format: of.format });
     if (!training || !trainingDataset) {
       if (!target) throw badInput('input.target', 'the target column, as the version was uploaded', target);
       return { kind: 'ALL', task: model.task as Task, target, file: await fileOf(dataset) };
@@ -226,8 +231,8 @@ export class EvaluationService {
     };
   }
 
-  private async fileOf(version: OnnxVersion): Promise<ModelFile> {
-    return { path: await this.deps.versions.modelPath(version), sha256: version.sha256, signature: version.signature };
+  private async fileOf(version: OnnxVersion, held: DisposableStack): Promise<ModelFile> {
+    return { path: held.use(await this.deps.versions.modelFile(version)).path, sha256: version.sha256, signature: version.signature };
   }
 
   /** The same for every attempt: one that was thought dead may store it once more. */

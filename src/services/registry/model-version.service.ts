@@ -1,6 +1,6 @@
 import { LockMode, raw, type FilterQuery } from '@mikro-orm/core';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
-import type { ObjectStore } from '../../adapters/object-store/port.js';
+import type { LocalFile, ObjectStore } from '../../adapters/object-store/port.js';
 import { Model } from '../../db/entities/registry/model.entity.js';
 import { ModelVersion, type OnnxVersion } from '../../db/entities/registry/model-version.entity.js';
 import { Run } from '../../db/entities/tracking/run.entity.js';
@@ -112,7 +112,8 @@ export class ModelVersionService {
       await models.get(session, input.modelId);
       return uploads.get(session, input.uploadId);
     });
-    const { signature } = await this.check(await objects.localPath(upload.objectKey));
+    using file = await objects.localFile(upload.objectKey);
+    const { signature } = await this.check(file.path);
     const { objectKey, sizeBytes, sha256 } = upload;
     return db.transact(actor, async (session) =>
       this.register(session, await models.lock(session, input.modelId), { sourceKey: objectKey, sizeBytes, sha256, signature }, input),
@@ -192,8 +193,8 @@ export class ModelVersionService {
   }
 
   /** A readable local file with the model. */
-  modelPath(version: OnnxVersion): Promise<string> {
-    return this.deps.objects.localPath(version.objectKey);
+  modelFile(version: OnnxVersion): Promise<LocalFile> {
+    return this.deps.objects.localFile(version.objectKey);
   }
 
   async list(

@@ -118,7 +118,8 @@ export class SourcedVersionService {
     const file = inFolder ? await this.find(actor, owner, join(path, inFolder)) : null;
     if (!file) return { error: 'The MLmodel file names a model.onnx that is not there.' };
     try {
-      const { signature } = await this.deps.versions.check(await this.deps.objects.localPath(file.objectKey));
+      using local = await this.deps.objects.localFile(file.objectKey);
+      const { signature } = await this.deps.versions.check(local.path);
       return { sourceKey: file.objectKey, sizeBytes: file.sizeBytes, sha256: file.sha256, signature };
     } catch (error) {
       if (error instanceof AppError && error.code === ErrorCode.INVALID_MODEL)

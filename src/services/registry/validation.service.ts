@@ -58,10 +58,12 @@ export class ValidationService {
       };
     });
     run.progress(0.1, `Trying version ${version.version} on sample rows`);
+    using model = await versions.modelFile(version);
+    using data = dataset && (await datasets.localFile(dataset));
     const { signatureProblems, sample, latencyP95Ms } = await evaluator.probe(
       {
-        model: { path: await versions.modelPath(version), sha256: version.sha256, signature: version.signature },
-        data: dataset && { path: await datasets.localPath(dataset), format: dataset.format },
+        model: { path: model.path, sha256: version.sha256, signature: version.signature },
+        data: dataset && data && { path: data.path, format: dataset.format },
       },
       run.signal,
     );

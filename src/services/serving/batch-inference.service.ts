@@ -119,10 +119,10 @@ export class BatchInferenceService {
     const { files, datasets, models } = this.deps;
     const keys = keysOf(run.job);
     const columns = [...new Set([...version.signature.inputs.map(({ name }) => name), ...keys])];
-    const path = await datasets.localPath(dataset);
+    using data = await datasets.localFile(dataset);
     const local = join(workDir, 'part.parquet');
     let rows = rowsDone;
-    for await (const batch of files.readChunks(path, dataset.format, { columns, chunkRows: PART_ROWS, startRow: rows })) {
+    for await (const batch of files.readChunks(data.path, dataset.format, { columns, chunkRows: PART_ROWS, startRow: rows })) {
       const named = new Map(batch.columns.map((column) => [column.name, column]));
       const { outputs } = await untilAborted(run.signal, models.infer(version, toTensors(named, version.signature), PART_DEADLINE_MS));
       const rowNumbers: OutputColumn = { name: ROW_NUMBER_COLUMN, type: 'INTEGER', values: BigInt64Array.from(batch.rowNumbers, BigInt) };
@@ -153,7 +153,10 @@ export class BatchInferenceService {
     const { job } = run;
     const parts = await run.read((session) => partsOf(session, job.id));
     const whole = join(workDir, RESULT_PATH);
-    await files.concatParquet(await Promise.all(parts.map(({ objectKey }) => objects.localPath(objectKey))), whole);
+    using held = new DisposableStack();
+    const local: string[] = [];
+    for (const { objectKey } of parts) local.push(held.use(await objects.localFile(objectKey)).path);
+    await files.concatParquet(local, whole);
     const rows = await files.countRows(whole, 'PARQUET');
     if (rows !== dataset.rowCount)
       throw new AppError(ErrorCode.INTERNAL, `The result has ${rows} rows where the dataset has ${dataset.rowCount}.`);

@@ -1,12 +1,14 @@
-import type { ObjectStore } from '../../adapters/object-store/port.js';
+import type { LocalFile, ObjectStore } from '../../adapters/object-store/port.js';
 import type { Tensor } from '../../domain/serving/tensor.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { InferenceEngine, InferResult } from '../../inference/port.js';
+import { sha256Of } from '../platform/file-hash.js';
 
 /** What of a version its loading needs. */
 export interface ServableVersion {
   id: string;
   objectKey: string;
+  sha256: string;
 }
 
 /** A model that nobody has called for so long makes room; the next call loads it again. */
@@ -16,6 +18,8 @@ interface Shelved {
   loading: Promise<void>;
   isLoaded: boolean;
   lastUsedAt: number;
+  /** Held as long as the model is loaded: a host that is replaced reads it again. */
+  file: LocalFile | null;
 }
 
 /** The models of this process on one engine: loaded when first needed, once for all who wait. */
@@ -31,17 +35,18 @@ export class LoadedModels {
     return this.shelf.get(versionId)?.isLoaded ?? false;
   }
 
-  /** Loads and warms. Errors: those of the engine, and UNAVAILABLE when the stored file is gone. */
+  /** Loads and warms. Errors: those of the engine, UNAVAILABLE when the stored file is gone, INVALID_MODEL when it is another. */
   load(version: ServableVersion): Promise<void> {
     const known = this.shelf.get(version.id);
     if (known) return known.loading;
-    const entry: Shelved = { loading: Promise.resolve(), isLoaded: false, lastUsedAt: Date.now() };
-    entry.loading = this.start(version).then(
+    const entry: Shelved = { loading: Promise.resolve(), isLoaded: false, lastUsedAt: Date.now(), file: null };
+    entry.loading = this.start(version, entry).then(
       () => {
         entry.isLoaded = true;
       },
       (error: unknown) => {
         if (this.shelf.get(version.id) === entry) this.shelf.delete(version.id);
+        entry.file?.[Symbol.dispose]();
         throw error;
       },
     );
@@ -62,6 +67,7 @@ export class LoadedModels {
       if (!entry.isLoaded || entry.lastUsedAt > before) continue;
       this.shelf.delete(versionId);
       await this.engine.unload(versionId);
+      entry.file?.[Symbol.dispose]();
     }
   }
 
@@ -71,13 +77,17 @@ export class LoadedModels {
     return this.infer(version, inputs, Math.max(1, deadlineMs - (performance.now() - startedAt)));
   }
 
-  private async start({ id, objectKey }: ServableVersion): Promise<void> {
-    let path: string;
+  private async start({ id, objectKey, sha256 }: ServableVersion, entry: Shelved): Promise<void> {
     try {
-      path = await this.objects.localPath(objectKey);
+      entry.file = await this.objects.localFile(objectKey);
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== ErrorCode.NOT_FOUND) throw error;
       throw new AppError(ErrorCode.UNAVAILABLE, 'The stored file of this model version is gone.', {}, { cause: error });
+    }
+    const { path } = entry.file;
+    if ((await sha256Of(path)) !== sha256) {
+      const message = 'The stored file of this model version is not what was registered: its SHA-256 differs. Register the model again.';
+      throw new AppError(ErrorCode.INVALID_MODEL, message, { expected: sha256 });
     }
     await this.engine.load({ modelId: id, path });
   }

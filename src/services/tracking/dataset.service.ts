@@ -1,12 +1,10 @@
-import { createHash } from 'node:crypto';
-import { constants, createReadStream } from 'node:fs';
+import { constants } from 'node:fs';
 import { open, realpath, stat } from 'node:fs/promises';
 import { basename, extname, isAbsolute, relative } from 'node:path';
 import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { raw, type FilterQuery } from '@mikro-orm/core';
 import { LRUCache } from 'lru-cache';
-import type { ObjectStore } from '../../adapters/object-store/port.js';
+import type { LocalFile, ObjectStore } from '../../adapters/object-store/port.js';
 import type { Actor, Database, Session } from '../../db/database.js';
 import { Dataset } from '../../db/entities/tracking/dataset.entity.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
@@ -15,6 +13,7 @@ import { sql } from '../../db/sql.js';
 import { checkPathName } from '../../domain/platform/names.js';
 import { AppError, badInput, ErrorCode, notFound, quote } from '../../errors.js';
 import type { DatasetFiles, PreviewValue } from '../../features/port.js';
+import { sha256Of } from '../platform/file-hash.js';
 import { InTurn } from '../platform/in-turn.js';
 import { containsText } from '../platform/search.js';
 import type { StagedObjects } from '../platform/staged-objects.js';
@@ -70,7 +69,7 @@ const MAX_WAITING_PREVIEWS = 2_000;
 
 /** Tables to train on and to predict for: files in the object store with their inferred columns, versioned under a name. */
 export class DatasetService {
-  /** Local files whose hash was checked, by path, size and time of change. */
+  /** Local files whose hash was checked, by key, size and time of change. */
   private readonly checked = new LRUCache<string, true>({ max: 1000 });
 
   private readonly previews = new InTurn('previews of datasets', MAX_WAITING_PREVIEWS);
@@ -91,7 +90,8 @@ export class DatasetService {
       const { version, objectKey } = await db.transact(actor, (session) => this.reserveVersion(session, name, format));
       reserved = objectKey;
       const stored = await objects.put(objectKey, await source.read(), { maxBytes });
-      const profile = await files.profile(await objects.localPath(objectKey), format);
+      using local = await objects.localFile(objectKey);
+      const profile = await files.profile(local.path, format);
       return await db.transact(actor, async (session) => {
         await staged.settle(session, [objectKey]);
         const { tenant, principal } = session;
@@ -137,11 +137,14 @@ export class DatasetService {
   /** The first rows. One file is read after the other: a page of datasets may ask for hundreds. */
   async preview(dataset: Dataset, rows: number): Promise<Record<string, PreviewValue>[]> {
     if (rows < 1 || rows > MAX_PREVIEW_ROWS) throw badInput('first', `an integer from 1 to ${MAX_PREVIEW_ROWS}`, rows);
-    return this.previews.run(async () => this.options.files.preview(await this.localPath(dataset), dataset.format, rows));
+    return this.previews.run(async () => {
+      using file = await this.localFile(dataset);
+      return await this.options.files.preview(file.path, dataset.format, rows);
+    });
   }
 
   /** The file on this machine, checked against its hash. UNAVAILABLE when it is gone or altered. */
-  async localPath(dataset: Dataset): Promise<string> {
+  async localFile(dataset: Dataset): Promise<LocalFile> {
     const lost = (what: string, cause?: unknown) =>
       new AppError(
         ErrorCode.UNAVAILABLE,
@@ -149,21 +152,26 @@ export class DatasetService {
         {},
         { cause },
       );
-    let path: string;
+    let file: LocalFile;
     try {
-      path = await this.options.objects.localPath(dataset.objectKey);
+      file = await this.options.objects.localFile(dataset.objectKey);
     } catch (error) {
       if (error instanceof AppError && error.code === ErrorCode.NOT_FOUND) throw lost('is gone', error);
       throw error;
     }
-    const { size, mtimeMs } = await stat(path);
-    const seen = `${path}\n${size}\n${mtimeMs}`;
-    if (!this.checked.has(seen)) {
-      if (size !== dataset.sizeBytes || (await sha256Of(path)) !== dataset.sha256)
-        throw lost('is not what was registered: its SHA-256 differs');
-      this.checked.set(seen, true);
+    try {
+      const { size, mtimeMs } = await stat(file.path);
+      const seen = `${dataset.objectKey}\n${size}\n${mtimeMs}`;
+      if (!this.checked.has(seen)) {
+        if (size !== dataset.sizeBytes || (await sha256Of(file.path)) !== dataset.sha256)
+          throw lost('is not what was registered: its SHA-256 differs');
+        this.checked.set(seen, true);
+      }
+    } catch (error) {
+      file[Symbol.dispose]();
+      throw error;
     }
-    return path;
+    return file;
   }
 
   /** The next version that nobody has or is about to store, whatever its format. */
@@ -235,10 +243,4 @@ function formatOf(fileName: string): DatasetFormat {
   const format = FORMATS[extname(fileName).toLowerCase()];
   if (!format) throw badInput('input.format', 'CSV, JSON or PARQUET, as the name of the file does not say it', fileName);
   return format;
-}
-
-async function sha256Of(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
-  return hash.digest('hex');
 }

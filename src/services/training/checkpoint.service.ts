@@ -1,12 +1,11 @@
 import { createReadStream } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
-import { createHash } from 'node:crypto';
-import { pipeline } from 'node:stream/promises';
 import type { ObjectStore } from '../../adapters/object-store/port.js';
 import type { Session } from '../../db/database.js';
 import { Checkpoint } from '../../db/entities/training/checkpoint.entity.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { CheckpointReport } from '../../training/port.js';
+import { sha256Of } from '../platform/file-hash.js';
 import type { JobRun } from '../platform/job-run.js';
 import type { JobService } from '../platform/job.service.js';
 import type { StagedObjects } from '../platform/staged-objects.js';
@@ -58,14 +57,13 @@ export class CheckpointService {
     try {
       const size = await this.objects.sizeBytes(objectKey);
       if (size !== sizeBytes) return `${size} bytes instead of ${sizeBytes}`;
-      await copyFile(await this.objects.localPath(objectKey), target);
+      using file = await this.objects.localFile(objectKey);
+      await copyFile(file.path, target);
     } catch (error) {
       if (error instanceof AppError && error.code === ErrorCode.NOT_FOUND) return 'gone';
       throw error;
     }
-    const hash = createHash('sha256');
-    await pipeline(createReadStream(target), hash);
-    return hash.digest('hex') === sha256 ? null : 'another SHA-256';
+    return (await sha256Of(target)) === sha256 ? null : 'another SHA-256';
   }
 
   private async prune(session: Session, jobId: string): Promise<void> {

@@ -1,0 +1,118 @@
+import { randomUUID } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { link, mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { ABANDONED_AFTER_MS, type LocalFile } from './port.js';
+
+/** Tells this process from an earlier one that had its number, as the first of a container has. */
+const THIS_PROCESS = randomUUID();
+const HELD = 'held';
+/** A SHA-256, with more behind it as long as its download is under way: nothing else in the folder is touched. */
+const NAME = /^[0-9a-f]{64}(\.|$)/;
+
+interface Entry {
+  path: string;
+  sizeBytes: number;
+  isHeld: boolean;
+  usedAtMs: number;
+}
+
+/**
+ * Downloaded files in a folder that several processes may share, the least recently used removed when they are more than `maxBytes`.
+ * Who uses one holds a hard link to it: files with a second link stay, and a link outlives whatever happens to the folder.
+ */
+export class LocalCache {
+  private readonly held: string;
+  /** Downloads under way, so that a file wanted twice at once comes once. */
+  private readonly downloads = new Map<string, Promise<void>>();
+
+  constructor(
+    private readonly folder: string,
+    private readonly maxBytes: number,
+  ) {
+    this.held = join(folder, HELD, `${hostname()}.${process.pid}.${THIS_PROCESS}`);
+  }
+
+  /** Takes back what ended processes of this machine held, and what is too much. */
+  async prepare(): Promise<void> {
+    for (const name of await readdir(join(this.folder, HELD)).catch(() => [])) {
+      const [id, pid, ...host] = name.split('.').toReversed();
+      if (host.toReversed().join('.') !== hostname() || id === THIS_PROCESS) continue;
+      if (Number(pid) === process.pid || !isAlive(Number(pid))) await rm(join(this.folder, HELD, name), { recursive: true, force: true });
+    }
+    await this.makeRoom(null);
+  }
+
+  /** The file of this name (a SHA-256 in hex), held until it is disposed of; `download` writes it when it is not there. */
+  async open(name: string, download: (path: string) => Promise<void>): Promise<LocalFile> {
+    const path = join(this.folder, name);
+    await mkdir(this.held, { recursive: true });
+    for (;;) {
+      const file = await this.hold(path);
+      if (file) return file;
+      const coming = this.downloads.get(path) ?? this.fetch(path, download).finally(() => this.downloads.delete(path));
+      this.downloads.set(path, coming);
+      await coming;
+    }
+  }
+
+  /** Null when the file is not there, or no more. */
+  private async hold(path: string): Promise<LocalFile | null> {
+    const held = join(this.held, randomUUID());
+    try {
+      await link(path, held);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+      throw error;
+    }
+    // The time of the change stays: by it others know that they have seen this content.
+    await utimes(held, new Date(), (await stat(held)).mtime);
+    return { path: held, [Symbol.dispose]: () => rmSync(held, { force: true }) };
+  }
+
+  private async fetch(path: string, download: (path: string) => Promise<void>): Promise<void> {
+    const partial = `${path}.${randomUUID()}`;
+    try {
+      await download(partial);
+      await rename(partial, path);
+    } catch (error) {
+      await rm(partial, { force: true });
+      throw error;
+    }
+    await this.makeRoom(path);
+  }
+
+  private async makeRoom(kept: string | null): Promise<void> {
+    const entries = (await this.entries()).sort((a, b) => a.usedAtMs - b.usedAtMs);
+    let bytes = entries.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    for (const { path, sizeBytes, isHeld } of entries) {
+      if (bytes <= this.maxBytes) return;
+      if (isHeld || path === kept) continue;
+      await rm(path, { force: true });
+      bytes -= sizeBytes;
+    }
+  }
+
+  private async entries(): Promise<Entry[]> {
+    const entries: Entry[] = [];
+    for (const file of await readdir(this.folder, { withFileTypes: true }).catch(() => [])) {
+      const path = join(this.folder, file.name);
+      // Another process may have removed it meanwhile.
+      const found = file.isFile() && NAME.test(file.name) ? await stat(path).catch(() => null) : null;
+      if (!found) continue;
+      // A download that is under way, here or elsewhere, is nobody's to remove until it is old.
+      const isPartial = file.name.includes('.') && Date.now() - found.mtimeMs < ABANDONED_AFTER_MS;
+      entries.push({ path, sizeBytes: found.size, isHeld: isPartial || found.nlink > 1, usedAtMs: found.atimeMs });
+    }
+    return entries;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
