@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { Role } from '../../src/domain/platform/principal.js';
 import type { Caller, TestService } from '../support/service.js';
 import { startTestService } from '../support/service.js';
@@ -187,8 +187,18 @@ describe('collecting garbage', () => {
       }
     };
     const none = { count: 0, keys: [] };
-    expect(await check()).toMatchObject({ objects: 2, rows: 2, objectsWithoutRow: none, rowsWithoutObject: none });
     const { objects } = service.app.context;
+    const sizeBytes = objects.sizeBytes.bind(objects);
+    let looks = 0;
+    objects.sizeBytes = (key) => {
+      looks += 1;
+      return sizeBytes(key);
+    };
+    onTestFinished(() => {
+      objects.sizeBytes = sizeBytes;
+    });
+    expect(await check()).toMatchObject({ objects: 2, rows: 2, objectsWithoutRow: none, rowsWithoutObject: none });
+    expect(looks, 'a sound store needs no look at each file').toBe(0);
     await objects.put('orphans/stray.bin', Buffer.from('x'));
     const [artifact] = await query<{ object_key: string }>(service, 'select object_key from artifact where run_id = $1', [runId]);
     await objects.delete(artifact!.object_key);
@@ -196,6 +206,19 @@ describe('collecting garbage', () => {
       objectsWithoutRow: { count: 1, keys: ['orphans/stray.bin'] },
       rowsWithoutObject: { count: 1, keys: [artifact!.object_key] },
     });
+    expect(looks).toBe(1);
+  });
+
+  it('tells its progress by what it may take', async () => {
+    const experimentId = await createExperiment(root);
+    const runIds = await Promise.all([1, 2, 3].map(() => createRun(root, { experimentId })));
+    for (const runId of runIds) await mutate(root, 'deleteRun', { runId }, '__typename');
+    const jobId = (
+      await mutate<{ job: { id: string } }>(root, 'collectGarbage', { olderThanDays: 0, runIds: runIds.slice(0, 1) }, 'job { id }')
+    ).job.id;
+    expect((await ended(jobId)).status).toBe('SUCCEEDED');
+    const told = `select progress from job_event where job_id = $1 and message like '1 runs%'`;
+    expect(await query(service, told, [jobId])).toEqual([{ progress: 1 }]);
   });
 
   it('is for administrators, and refuses what makes no sense', async () => {

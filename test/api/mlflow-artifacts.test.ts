@@ -160,6 +160,31 @@ describe('the artifact proxy', () => {
     expect(await sql(service.database.url, 'select * from staged_object')).toEqual([]);
   });
 
+  it('deletes a folder of very many files step by step, and nothing beside it', async () => {
+    const own = await newRun();
+    const runId = own.split('/')[1]!.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+    for (const path of ['many/real', 'many.txt', 'many-more/x']) await put(path, 'x', own);
+    const count = 2_500;
+    await sql(
+      service.database.url,
+      `insert into artifact (id, tenant, run_id, path, object_key, size_bytes, sha256, content_type)
+       select gen_random_uuid(), tenant, run_id, 'many/' || n, tenant || '/runs/' || run_id || '/artifacts/' || n || '/file', 1, repeat('0', 64), 'text/plain'
+       from artifact, generate_series(1, ${count}) n where run_id = '${runId}' and path = 'many.txt'`,
+    );
+    service.queries.length = 0;
+    expect((await call('DELETE', `${PROXY}/artifacts/${own}/artifacts/many`)).status).toBe(200);
+    const longest = Math.max(...service.queries.flatMap(({ params }) => params.map((value) => (Array.isArray(value) ? value.length : 1))));
+    expect(longest).toBeLessThanOrEqual(1_000);
+    expect(await sql(service.database.url, `select path from artifact where run_id = '${runId}' order by path`)).toEqual(
+      ['many-more/x', 'many.txt'].map((path) => ({ path })),
+    );
+    // Some go at once, and those that are left at the next turn of the sweeper.
+    const staged = () => sql(service.database.url, 'select object_key from staged_object');
+    await service.app.context.services.staged.sweep();
+    await expect.poll(staged, { timeout: 20_000 }).toEqual([]);
+    expect(await stored(`acme/runs/${runId}`)).toHaveLength(2);
+  });
+
   it('refuses every path that leads elsewhere, whoever encoded it', async () => {
     const runId = run.split('/')[1];
     const hostile = [

@@ -41,14 +41,18 @@ export class StagedObjects {
     if (settled.length < keys.length) throw new AppError(ErrorCode.UNAVAILABLE, 'Storing the file took too long; try again.');
   }
 
-  /** In the transaction that removes the last row that names these files; the caller discards them after its commit, or the sweeper does. */
-  async stageAll(session: Session, keys: string[]): Promise<void> {
+  /**
+   * In the transaction that removes the last row that names these files; the caller discards them after its commit, or the sweeper does: at
+   * its next turn for those that are `left` to it, and after a day otherwise.
+   */
+  async stageAll(session: Session, keys: string[], left = false): Promise<void> {
     if (keys.length === 0) return;
     await sql(
       session.em,
-      `insert into staged_object (tenant, object_key) select ?, key from unnest(?::text[]) as k(key)
-       on conflict (object_key) do update set created_at = clock_timestamp()`,
-      [session.tenant, [...new Set(keys)].sort()],
+      `insert into staged_object (tenant, object_key, created_at)
+       select ?, key, clock_timestamp() - ? * interval '1 millisecond' from unnest(?::text[]) as k(key)
+       on conflict (object_key) do update set created_at = excluded.created_at`,
+      [session.tenant, left ? SWEPT_AFTER_MS : 0, [...new Set(keys)].sort()],
     );
   }
 
@@ -76,15 +80,18 @@ export class StagedObjects {
 
   /** Removes what was staged long ago and never settled. */
   async sweep(): Promise<number> {
-    const old = await this.db.asSystem((em) =>
-      sql<{ key: string }>(
-        em,
-        `select object_key as key from staged_object where created_at < now() - ? * interval '1 millisecond' order by created_at limit ${SWEEP_BATCH}`,
-        [SWEPT_AFTER_MS],
-      ),
-    );
-    for (const { key } of old) await this.remove(key, SWEPT_AFTER_MS);
-    return old.length;
+    for (let swept = 0; ;) {
+      const old = await this.db.asSystem((em) =>
+        sql<{ key: string }>(
+          em,
+          `select object_key as key from staged_object where created_at < now() - ? * interval '1 millisecond' order by created_at limit ${SWEEP_BATCH}`,
+          [SWEPT_AFTER_MS],
+        ),
+      );
+      for (const { key } of old) await this.remove(key, SWEPT_AFTER_MS);
+      swept += old.length;
+      if (old.length < SWEEP_BATCH) return swept;
+    }
   }
 
   /** Nothing happens to a key that a row names by now: a commit whose answer was lost has settled it. */

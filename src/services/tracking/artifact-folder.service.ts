@@ -32,6 +32,10 @@ interface Dependencies {
   maxBytes: number;
 }
 
+const DELETED_AT_ONCE = 1_000;
+/** In the audit log. */
+const MAX_HASHES_SHOWN = 100;
+
 /** The files of a run or a logged model as a folder whose client may put, replace and delete them; paths are checked before. */
 export class ArtifactFolderService {
   constructor(private readonly deps: Dependencies) {}
@@ -110,7 +114,7 @@ export class ArtifactFolderService {
   /** What is in a folder ('' for all), by name; nothing for a file and for what is not there. */
   async list(session: Session, owner: FolderOwner, folder: string): Promise<FolderEntry[]> {
     const prefix = folder === '' ? '' : `${folder}/`;
-    const [column, id] = 'runId' in owner ? ['run_id', owner.runId] : ['logged_model_id', owner.loggedModelId];
+    const [column, id] = columnOf(owner);
     const rows = await sql<{ name: string; isFolder: boolean; sizeBytes: string }>(
       session.em,
       `select split_part(rest, '/', 1) as name, bool_or(position('/' in rest) > 0) as "isFolder", max(size_bytes) as "sizeBytes"
@@ -126,12 +130,26 @@ export class ArtifactFolderService {
 
   /** The file at the path, or all files in the folder there; none is no error. */
   async delete(session: Session, owner: FolderOwner, path: string): Promise<void> {
+    const { staged } = this.deps;
     await find(session, owner, LockMode.PESSIMISTIC_WRITE);
     if ('runId' in owner) await refuseOwnFolders(session, owner.runId, path);
-    const all = await session.em.find(Artifact, { tenant: session.tenant, ...owner });
-    const gone = all.filter((artifact) => path === '' || artifact.path === path || artifact.path.startsWith(`${path}/`));
-    await this.remove(session, gone);
-    audit(session, 'deleteArtifacts', subjectOf(owner), { path, sha256: gone.map(({ sha256 }) => sha256).slice(0, 100) }, null);
+    const shown: string[] = [];
+    const discarded: string[] = [];
+    let count = 0;
+    for (let after = ''; ;) {
+      const files = await filesAt(session, owner, path, after);
+      await session.em.nativeDelete(Artifact, { tenant: session.tenant, id: { $in: files.map(({ id }) => id) } });
+      const keys = files.map(({ key }) => key);
+      // Of a large folder, the first files go at once and the sweeper takes the others.
+      await staged.stageAll(session, keys, count > 0);
+      if (count === 0) discarded.push(...keys);
+      shown.push(...files.slice(0, MAX_HASHES_SHOWN - shown.length).map(({ sha256 }) => sha256));
+      count += files.length;
+      if (files.length < DELETED_AT_ONCE) break;
+      after = files.at(-1)!.path;
+    }
+    session.afterCommit(() => void staged.discardAll(discarded));
+    audit(session, 'deleteArtifacts', subjectOf(owner), { path, files: count, sha256: shown }, null);
   }
 
   private async open(session: Session, owner: FolderOwner, path: string, uploadId: string): Promise<DirectUpload> {
@@ -146,18 +164,13 @@ export class ArtifactFolderService {
     await find(session, owner, LockMode.PESSIMISTIC_WRITE);
     await this.requirePlace(session, owner, path);
     const present = await this.find(session, owner, path);
-    if (present) await this.remove(session, [present]);
+    if (present) {
+      await session.em.nativeDelete(Artifact, { tenant: session.tenant, id: present.id });
+      await this.deps.staged.release(session, [present.objectKey]);
+    }
     const artifact = await this.deps.artifacts.record(session, owner, path, objectKey, stored);
     audit(session, 'logArtifact', subjectOf(owner), present && { path, sha256: present.sha256 }, { path, sha256: stored.sha256 });
     return artifact;
-  }
-
-  private async remove(session: Session, artifacts: Artifact[]): Promise<void> {
-    await session.em.nativeDelete(Artifact, { tenant: session.tenant, id: { $in: artifacts.map(({ id }) => id) } });
-    await this.deps.staged.release(
-      session,
-      artifacts.map(({ objectKey }) => objectKey),
-    );
   }
 
   /** No file may be a folder of another: clients have both on their disks. */
@@ -184,6 +197,25 @@ async function find(session: Session, owner: FolderOwner, lockMode?: LockMode): 
   if (!model) throw notFound('logged model', owner.loggedModelId);
   return model;
 }
+
+/** The next of what is at a path: a file, or all files in the folder there. */
+function filesAt(
+  session: Session,
+  owner: FolderOwner,
+  path: string,
+  after: string,
+): Promise<{ id: string; path: string; key: string; sha256: string }[]> {
+  const [column, id] = columnOf(owner);
+  return sql(
+    session.em,
+    `select id, path, object_key as key, sha256 from artifact
+     where tenant = ? and ${column} = ? and (? = '' or path = ? or starts_with(path, ?)) and path > ? order by path limit ?`,
+    [session.tenant, id, path, path, `${path}/`, after, DELETED_AT_ONCE],
+  );
+}
+
+const columnOf = (owner: FolderOwner): [column: string, id: string] =>
+  'runId' in owner ? ['run_id', owner.runId] : ['logged_model_id', owner.loggedModelId];
 
 const subjectOf = (owner: FolderOwner) =>
   'runId' in owner ? { type: 'run', id: owner.runId } : { type: 'loggedModel', id: owner.loggedModelId };

@@ -1,4 +1,5 @@
 import type { ObjectStore } from '../../adapters/object-store/port.js';
+import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { JobRun } from '../platform/job-run.js';
@@ -18,8 +19,12 @@ interface Found {
 }
 
 const MAX_SHOWN = 100;
-const BATCH = 5_000;
+/** No index leads from a key to its row: each batch reads the tables once. */
+const BATCH = 50_000;
 const LOOKS_AT_ONCE = 8;
+/** Files are compared with rows by sums over so many parts: one that is missing makes its part doubtful and no other. */
+const BUCKETS = 4_096;
+type Sums = Map<number, { rows: number; sum: bigint }>;
 
 /** Every column that names a file. */
 const NAMED = [
@@ -48,10 +53,12 @@ export async function checkStorage(run: JobRun, objects: ObjectStore): Promise<S
     objectsWithoutRow: { count: 0, keys: [] },
     rowsWithoutObject: { count: 0, keys: [] },
   };
+  const found: Sums = new Map();
   let batch: string[] = [];
   const look = async () => {
     run.signal.throwIfAborted();
     for (const key of await unnamed(run, batch)) note(report.objectsWithoutRow, key);
+    add(found, await sumsOf(run, batch));
     report.objects += batch.length;
     run.progress(1, `${report.objects} files looked at`);
     batch = [];
@@ -60,19 +67,44 @@ export async function checkStorage(run: JobRun, objects: ObjectStore): Promise<S
     if (batch.push(key) >= BATCH) await look();
   }
   await look();
-  for (let after = ''; ;) {
+  const named = await sumsOf(run);
+  for (const { rows } of named.values()) report.rows += rows;
+  // Where all files of a bucket were found, its rows need no look of their own.
+  const doubtful = [...named].filter(([bucket, { sum }]) => sum !== found.get(bucket)?.sum).map(([bucket]) => bucket);
+  for (let after = ''; doubtful.length > 0;) {
     run.signal.throwIfAborted();
-    const keys = await storedKeys(run, after);
-    for (const key of await absent(objects, keys)) {
-      // What was removed meanwhile is no orphan.
-      if ((await unnamed(run, [key])).length === 0) note(report.rowsWithoutObject, key);
-    }
-    report.rows += keys.length;
+    const keys = await storedKeys(run, doubtful, after);
+    // What was removed meanwhile is no orphan.
+    for (const key of await stillStored(run, await absent(objects, keys))) note(report.rowsWithoutObject, key);
     run.progress(1, `${report.rows} rows looked at`);
-    if (keys.length < BATCH) return report;
+    if (keys.length < BATCH) break;
     after = keys.at(-1)!;
   }
+  return report;
 }
+
+function add(all: Sums, more: Sums): void {
+  for (const [bucket, { rows, sum }] of more) {
+    const before = all.get(bucket) ?? { rows: 0, sum: 0n };
+    all.set(bucket, { rows: before.rows + rows, sum: before.sum + sum });
+  }
+}
+
+/** Of the rows whose files must be there, or of those among some keys: equal sums are of equal keys. */
+async function sumsOf(run: JobRun, among?: string[]): Promise<Sums> {
+  const keys = among ? `select key from unnest(?::text[]) as k(key) join (${STORED}) s using (key)` : STORED;
+  const rows = await run.read((session) =>
+    sql<{ bucket: number; rows: number; sum: string }>(
+      session.em,
+      `select (hash & ${BUCKETS - 1})::int as bucket, count(*)::int as rows, sum(hash::numeric)::text as sum
+       from (select hashtextextended(key, 0) as hash from (${keys}) stored) hashed group by 1`,
+      [...(among ? [among] : []), ...tenants(session)],
+    ),
+  );
+  return new Map(rows.map(({ bucket, rows: count, sum }) => [bucket, { rows: count, sum: BigInt(sum) }]));
+}
+
+const tenants = ({ tenant }: Session) => Array.from({ length: STORED_TABLES }, () => tenant);
 
 async function unnamed(run: JobRun, keys: string[]): Promise<string[]> {
   if (keys.length === 0) return [];
@@ -86,12 +118,24 @@ async function unnamed(run: JobRun, keys: string[]): Promise<string[]> {
   return rows.map(({ key }) => key);
 }
 
-async function storedKeys(run: JobRun, after: string): Promise<string[]> {
+async function storedKeys(run: JobRun, buckets: number[], after: string): Promise<string[]> {
   const rows = await run.read((session) =>
-    sql<{ key: string }>(session.em, `select key from (${STORED}) stored where key collate "C" > ? order by key collate "C" limit ?`, [
-      ...Array.from({ length: STORED_TABLES }, () => session.tenant),
-      after,
-      BATCH,
+    sql<{ key: string }>(
+      session.em,
+      `select key from (${STORED}) stored where (hashtextextended(key, 0) & ${BUCKETS - 1}) = any(?::bigint[])
+         and key collate "C" > ? order by key collate "C" limit ?`,
+      [...tenants(session), buckets, after, BATCH],
+    ),
+  );
+  return rows.map(({ key }) => key);
+}
+
+async function stillStored(run: JobRun, keys: string[]): Promise<string[]> {
+  if (keys.length === 0) return [];
+  const rows = await run.read((session) =>
+    sql<{ key: string }>(session.em, `select key from unnest(?::text[]) as k(key) join (${STORED}) s using (key)`, [
+      keys,
+      ...tenants(session),
     ]),
   );
   return rows.map(({ key }) => key);
