@@ -122,8 +122,17 @@ export function toMlflowError(error: unknown): MlflowError | null {
   return null;
 }
 
+/** For `catch`: what was refused with a code is told otherwise. */
+export const instead =
+  (code: ErrorCode, tell: (error: AppError) => Error) =>
+  (error: unknown): never => {
+    throw error instanceof AppError && error.code === code ? tell(error) : error;
+  };
+
+export const whenAbsent = (absent: () => Error) => instead(ErrorCode.NOT_FOUND, absent);
+
 /** What our rules refuse to a state of things is a mistake of the caller in MLflow's terms too. */
-export function refusedState(error: unknown): never {
-  if (error instanceof AppError && error.code === ErrorCode.CONFLICT) throw invalidParameter(error.message);
-  throw error;
-}
+export const refusedState = instead(ErrorCode.CONFLICT, ({ message }) => invalidParameter(message));
+
+export const whenTaken = (tell: (error: AppError) => string) =>
+  instead(ErrorCode.CONFLICT, (error) => new MlflowError('RESOURCE_ALREADY_EXISTS', tell(error)));

@@ -1,9 +1,11 @@
 import { fromHexId, toHexId } from '../../domain/tracking/run-tags.js';
 import { doesNotExist, invalidParameter } from './errors.js';
 
+export const noRun = (text: string) => doesNotExist(`Run with id=${text} not found`);
+
 export function runIdOf(text: string): string {
   const id = fromHexId(text);
-  if (!id) throw doesNotExist(`Run with id=${text} not found`);
+  if (!id) throw noRun(text);
   return id;
 }
 
@@ -12,9 +14,11 @@ const MODEL_PREFIX = 'm-';
 /** Logged models have a letter before theirs. */
 export const toModelId = (id: string) => `${MODEL_PREFIX}${toHexId(id)}`;
 
+export const noLoggedModel = (text: string) => doesNotExist(`Logged model with ID '${text}' not found.`);
+
 export function loggedModelIdOf(text: string): string {
   const id = text.startsWith(MODEL_PREFIX) ? fromHexId(text.slice(MODEL_PREFIX.length)) : null;
-  if (!id) throw doesNotExist(`Logged model with ID '${text}' not found.`);
+  if (!id) throw noLoggedModel(text);
   return id;
 }
 

@@ -4,9 +4,9 @@ import type { WebhookDelivery } from '../../db/entities/platform/webhook-deliver
 import { UUID } from '../../domain/platform/ids.js';
 import { MLFLOW_WEBHOOK_EVENTS, type MlflowWebhookEvent } from '../../domain/platform/mlflow-webhooks.js';
 import { Role } from '../../domain/platform/principal.js';
-import { AppError, ErrorCode } from '../../errors.js';
+import { ErrorCode } from '../../errors.js';
 import { jsonEndpoint, type Call, type Endpoint } from './endpoint.js';
-import { doesNotExist, invalidParameter, MlflowError } from './errors.js';
+import { doesNotExist, instead, invalidParameter, MlflowError, whenAbsent } from './errors.js';
 import { checkMaxResults } from './pages.js';
 import { integer, optionalString, repeated, requiredString, string } from './protobuf-json.js';
 
@@ -80,15 +80,10 @@ export const webhookEndpoints: Endpoint[] = [
 
 /** Of those that were made through this protocol; the others have events without a name in it. */
 async function find(call: Call, id: string): Promise<Webhook> {
-  const webhook = UUID.test(id)
-    ? await call
-        .run((session) => call.services.webhooks.get(session, id))
-        .catch((error: unknown) => {
-          if (error instanceof AppError && error.code === ErrorCode.NOT_FOUND) return null;
-          throw error;
-        })
-    : null;
-  if (webhook?.format !== 'MLFLOW') throw doesNotExist(`Webhook with ID ${id} not found.`);
+  const absent = () => doesNotExist(`Webhook with ID ${id} not found.`);
+  if (!UUID.test(id)) throw absent();
+  const webhook = await call.run((session) => call.services.webhooks.get(session, id)).catch(whenAbsent(absent));
+  if (webhook.format !== 'MLFLOW') throw absent();
   return webhook;
 }
 
@@ -113,12 +108,10 @@ function enabledOf(status: string | null | undefined): boolean | null {
   return status === 'ACTIVE';
 }
 
-const alreadyExists = (name: string) => (error: unknown) => {
-  if (error instanceof AppError && error.code === ErrorCode.CONFLICT && error.details.field === 'input.name') {
-    throw new MlflowError('RESOURCE_ALREADY_EXISTS', `Webhook (name=${name}) already exists.`);
-  }
-  throw error;
-};
+const alreadyExists = (name: string) =>
+  instead(ErrorCode.CONFLICT, (error) =>
+    error.details.field === 'input.name' ? new MlflowError('RESOURCE_ALREADY_EXISTS', `Webhook (name=${name}) already exists.`) : error,
+  );
 
 /** A worker sends the message; its answer is waited for. */
 async function outcomeOf(call: Call, deliveryId: string): Promise<WebhookDelivery> {

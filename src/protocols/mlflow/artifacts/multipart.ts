@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import type { StoredPart } from '../../../adapters/object-store/port.js';
 import { Role } from '../../../domain/platform/principal.js';
-import { AppError, ErrorCode } from '../../../errors.js';
 import { jsonEndpoint, type Call, type Endpoint } from '../endpoint.js';
-import { doesNotExist, invalidParameter, refusedState } from '../errors.js';
+import { doesNotExist, invalidParameter, refusedState, whenAbsent } from '../errors.js';
 import { integer, repeated, requiredInteger, requiredString, string } from '../protobuf-json.js';
 import { findFilePlace, type Place } from './place.js';
 
@@ -64,6 +63,4 @@ function requireUploadId(id: string): void {
   if (!z.uuid().safeParse(id).success) throw noUpload(id);
 }
 
-const noSuchUpload = (id: string) => (error: unknown) => {
-  throw error instanceof AppError && error.code === ErrorCode.NOT_FOUND ? noUpload(id) : error;
-};
+const noSuchUpload = (id: string) => whenAbsent(() => noUpload(id));

@@ -1,11 +1,10 @@
 import type { Session } from '../../../db/database.js';
 import { freeArtifactPath } from '../../../domain/tracking/artifact-path.js';
 import { toHexId } from '../../../domain/tracking/run-tags.js';
-import { AppError, ErrorCode } from '../../../errors.js';
 import type { Services } from '../../../services/services.js';
 import type { FolderOwner } from '../../../services/tracking/artifact-folder.service.js';
-import { doesNotExist, invalidParameter } from '../errors.js';
-import { loggedModelIdOf, runIdOf, toModelId } from '../ids.js';
+import { invalidParameter, whenAbsent } from '../errors.js';
+import { loggedModelIdOf, noLoggedModel, noRun, runIdOf, toModelId } from '../ids.js';
 import { findExperiment } from '../tracking/lookup.js';
 import { artifactRoot } from '../tracking/views.js';
 
@@ -37,15 +36,8 @@ export async function findPlace(session: Session, services: Services, text: stri
     );
   }
   const owner = isModel ? { loggedModelId: loggedModelIdOf(name) } : { runId: runIdOf(name) };
-  const missing = isModel ? `Logged model with ID '${name}' not found.` : `Run with id=${name} not found`;
-  try {
-    const experiment = await findExperiment(session, services, segments[0] ?? '');
-    const experimentId = await services.artifactFolders.experimentOf(session, owner);
-    if (experiment.id !== experimentId) throw doesNotExist(missing);
-  } catch (error) {
-    if (error instanceof AppError && error.code === ErrorCode.NOT_FOUND) throw doesNotExist(missing);
-    throw error;
-  }
+  const experiment = await findExperiment(session, services, segments[0] ?? '');
+  if (experiment.id !== (await experimentOf(session, services, owner, name))) throw noOwner(owner, name);
   // Once more, for what is only a trap at the begin.
   return { owner, path: safePath(rest.join('/')) };
 }
@@ -53,14 +45,14 @@ export async function findPlace(session: Session, services: Services, text: stri
 /** Where clients find the artifacts of a run or a logged model. */
 export async function rootOf(session: Session, services: Services, owner: FolderOwner): Promise<string> {
   const name = 'runId' in owner ? toHexId(owner.runId) : toModelId(owner.loggedModelId);
-  try {
-    const experiment = await services.experiments.get(session, await services.artifactFolders.experimentOf(session, owner));
-    return `${artifactRoot(experiment)}/${'runId' in owner ? '' : 'models/'}${name}/artifacts`;
-  } catch (error) {
-    if (!(error instanceof AppError) || error.code !== ErrorCode.NOT_FOUND) throw error;
-    throw doesNotExist('runId' in owner ? `Run with id=${name} not found` : `Logged model with ID '${name}' not found.`);
-  }
+  const experiment = await services.experiments.get(session, await experimentOf(session, services, owner, name));
+  return `${artifactRoot(experiment)}/${'runId' in owner ? '' : 'models/'}${name}/artifacts`;
 }
+
+const noOwner = (owner: FolderOwner, name: string) => ('runId' in owner ? noRun(name) : noLoggedModel(name));
+
+const experimentOf = (session: Session, services: Services, owner: FolderOwner, name: string) =>
+  services.artifactFolders.experimentOf(session, owner).catch(whenAbsent(() => noOwner(owner, name)));
 
 /** A place that a file can have. */
 export async function findFilePlace(session: Session, services: Services, text: string): Promise<Place> {

@@ -2,11 +2,10 @@ import { posix } from 'node:path';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { Role } from '../../../domain/platform/principal.js';
-import { AppError, ErrorCode } from '../../../errors.js';
 import { detachedBody } from '../../body.js';
 import { rangeOf, sendFile } from '../../range.js';
 import { jsonEndpoint, streamEndpoint, type Call, type Endpoint } from '../endpoint.js';
-import { doesNotExist, invalidParameter, refusedState } from '../errors.js';
+import { doesNotExist, invalidParameter, refusedState, whenAbsent } from '../errors.js';
 import { optionalString } from '../protobuf-json.js';
 import { findFilePlace, findPlace, rootOf, type Place } from './place.js';
 import { toFileInfos } from './views.js';
@@ -47,14 +46,10 @@ export const proxyEndpoints: Endpoint[] = [
     const place = await call.run((session) => findFilePlace(session, call.services, text));
     const { url, sizeBytes } = await call
       .run((session) => call.services.artifactFolders.downloadUrl(session, place.owner, place.path, DOWNLOAD_SECONDS))
-      .catch(absent(place.path));
+      .catch(whenAbsent(() => doesNotExist(`No such artifact: '${text}'`)));
     return { url: new URL(url, call.origin).href, headers: {}, file_size: sizeBytes };
   }),
 ];
-
-const absent = (path: string) => (error: unknown) => {
-  throw error instanceof AppError && error.code === ErrorCode.NOT_FOUND ? doesNotExist(`No such artifact: '${path}'`) : error;
-};
 
 /** Sends a file of a run or logged model; a single Range is heeded. */
 export async function download(call: Call, { owner, path }: Place, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {

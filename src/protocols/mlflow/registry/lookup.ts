@@ -1,33 +1,21 @@
-import { posix } from 'node:path';
 import type { Model } from '../../../db/entities/registry/model.entity.js';
 import type { ModelVersion } from '../../../db/entities/registry/model-version.entity.js';
 import type { Session } from '../../../db/database.js';
-import { AppError, ErrorCode } from '../../../errors.js';
 import { aliasesOf, findModelByName, findVersionByNumber, newestOfStages } from '../../../services/registry/registry-search.js';
-import { doesNotExist, invalidParameter, MlflowError } from '../errors.js';
-import { checkKey, checkLength } from '../tracking/checks.js';
+import { doesNotExist, invalidParameter, whenTaken } from '../errors.js';
+import { checkAsPath, uncutTag } from '../tracking/checks.js';
 import { toModelVersion, toRegisteredModel } from './views.js';
 
-const MAX_TAG_KEY_LENGTH = 250;
 const MAX_TAG_VALUE_LENGTH = 100_000;
 
 /** MLflow's rules for the name of a registered model, in its words. */
 export function checkModelName(name: string): void {
   if (name.trim() === '') throw invalidParameter("Missing value for required parameter 'name'.");
   if (/[/:]/.test(name)) throw invalidParameter(`Invalid model name '${name}'. Names cannot contain '/' or ':'.`);
-  const normal = posix.normalize(name);
-  if (normal !== name || normal === '.' || normal.startsWith('..')) {
-    throw invalidParameter(
-      `Invalid value ${JSON.stringify(name)} for parameter 'name' supplied: Names may be treated as files in certain cases, and must not resolve to other names when treated as such. This name would resolve to '${normal}'`,
-    );
-  }
+  checkAsPath('name', name);
 }
 
-export function checkTag({ key, value }: { key: string; value: string }): void {
-  checkKey('key', key);
-  checkLength('key', MAX_TAG_KEY_LENGTH, key);
-  checkLength('value', MAX_TAG_VALUE_LENGTH, value);
-}
+export const checkTag = uncutTag(MAX_TAG_VALUE_LENGTH);
 
 export async function findModel(session: Session, name: string): Promise<Model> {
   checkModelName(name);
@@ -89,7 +77,4 @@ export async function showVersion(session: Session, model: Model, version: Model
   return shown;
 }
 
-export const alreadyExists = (name: string) => (error: unknown) => {
-  if (!(error instanceof AppError) || error.code !== ErrorCode.CONFLICT) throw error;
-  throw new MlflowError('RESOURCE_ALREADY_EXISTS', `Registered Model (name=${name}) already exists.`);
-};
+export const alreadyExists = (name: string) => whenTaken(() => `Registered Model (name=${name}) already exists.`);

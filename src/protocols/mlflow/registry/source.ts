@@ -1,14 +1,14 @@
 import type { ModelVersion } from '../../../db/entities/registry/model-version.entity.js';
 import type { Session } from '../../../db/database.js';
 import { freeArtifactPath } from '../../../domain/tracking/artifact-path.js';
-import { AppError, ErrorCode } from '../../../errors.js';
+import { AppError } from '../../../errors.js';
 import { newestOfStages } from '../../../services/registry/registry-search.js';
 import type { LoggedSource } from '../../../services/registry/sourced-version.service.js';
 import { findPlace, safePath, type Place } from '../artifacts/place.js';
 import type { Call } from '../endpoint.js';
-import { doesNotExist, invalidParameter, MlflowError } from '../errors.js';
+import { doesNotExist, invalidParameter, MlflowError, whenAbsent } from '../errors.js';
 import { namesHost } from '../foreign-host.js';
-import { loggedModelIdOf, runIdOf } from '../ids.js';
+import { loggedModelIdOf, noLoggedModel, noRun, runIdOf } from '../ids.js';
 import { findModel, findVersion } from './lookup.js';
 import { fromStage, sourceOf } from './views.js';
 
@@ -125,17 +125,11 @@ async function findByUri(session: Session, call: Call, uri: string): Promise<Mod
 
 async function requireRun(session: Session, { services }: Call, text: string | null | undefined, id: string | null): Promise<void> {
   if (id === null) return;
-  await services.runs.get(session, id).catch((error: unknown) => {
-    throw error instanceof AppError && error.code === ErrorCode.NOT_FOUND ? doesNotExist(`Run with id=${text} not found`) : error;
-  });
+  await services.runs.get(session, id).catch(whenAbsent(() => noRun(text ?? '')));
 }
 
 async function loggedModel(session: Session, { services }: Call, text: string, id: string): Promise<{ runId?: string | null }> {
-  return services.loggedModels.get(session, id).catch((error: unknown) => {
-    throw error instanceof AppError && error.code === ErrorCode.NOT_FOUND
-      ? doesNotExist(`Logged model with ID '${text}' not found.`)
-      : error;
-  });
+  return services.loggedModels.get(session, id).catch(whenAbsent(() => noLoggedModel(text)));
 }
 
 const schemeOf = (uri: string) => /^([a-z][a-z0-9+.-]+):/i.exec(uri)?.[1]?.toLowerCase() ?? '';

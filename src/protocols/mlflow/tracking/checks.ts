@@ -1,8 +1,8 @@
 import { posix } from 'node:path';
 import { AppError, ErrorCode, quote } from '../../../errors.js';
 import type { TagEntry } from '../../../services/tracking/experiment.service.js';
-import { doesNotExist, invalidParameter } from '../errors.js';
-import { runIdOf } from '../ids.js';
+import { invalidParameter } from '../errors.js';
+import { noRun, runIdOf } from '../ids.js';
 import { compactJson } from '../python-json.js';
 
 // The rules of MLflow's own server for what is logged, with its messages (mlflow/utils/validation.py).
@@ -26,12 +26,15 @@ export function checkKey(path: string, key: string): void {
   if (!KEY.test(key)) {
     throw refuse('Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and slashes (/).');
   }
-  const normal = normalPath(key);
-  if (normal !== key || normal === '.' || normal.startsWith('..') || normal.startsWith('/')) {
-    throw refuse(
-      `Names may be treated as files in certain cases, and must not resolve to other names when treated as such. This name would resolve to '${normal}'`,
-    );
-  }
+  checkAsPath(path, key);
+}
+
+export function checkAsPath(path: string, name: string): void {
+  const normal = normalPath(name);
+  if (normal === name && normal !== '.' && !normal.startsWith('..') && !normal.startsWith('/')) return;
+  throw invalidParameter(
+    `Invalid value ${compactJson(name)} for parameter '${path}' supplied: Names may be treated as files in certain cases, and must not resolve to other names when treated as such. This name would resolve to '${normal}'`,
+  );
 }
 
 /** As Python has it, which keeps no slash at the end. */
@@ -53,6 +56,15 @@ function cut(text: string, limit: number): string {
 
 /** Tags that a run begins with: MLflow's server takes their keys as they are. */
 export const cutTag = ({ key, value }: TagEntry): TagEntry => ({ key, value: cut(value, MAX_TAG_VALUE_LENGTH) });
+
+/** The check of tags that are refused when they are too long, rather than cut. */
+export const uncutTag =
+  (maxValueLength: number) =>
+  ({ key, value }: TagEntry): void => {
+    checkKey('key', key);
+    checkLength('key', MAX_KEY_LENGTH, key);
+    checkLength('value', maxValueLength, value);
+  };
 
 export function checkedParam({ key, value }: TagEntry, path = ''): TagEntry {
   checkKey(`${path}key`, key);
@@ -179,7 +191,7 @@ async function inWordsOfRuns<T>(texts: string[], work: () => Promise<T>): Promis
     if (!(error instanceof AppError)) throw error;
     if (error.code === ErrorCode.NOT_FOUND) {
       const missing = texts.find((text) => error.details.got === quote(runIdOf(text)));
-      if (missing !== undefined) throw doesNotExist(`Run with id=${missing} not found`);
+      if (missing !== undefined) throw noRun(missing);
     }
     if (error.code === ErrorCode.CONFLICT && error.details.got === 'DELETED') {
       throw invalidParameter(`The run ${texts.join(', ')} must be in the 'active' state. Current state is deleted.`);

@@ -2,19 +2,17 @@ import { z } from 'zod';
 import type { Session } from '../../../db/database.js';
 import type { Experiment } from '../../../db/entities/tracking/experiment.entity.js';
 import { Role } from '../../../domain/platform/principal.js';
-import { AppError, ErrorCode } from '../../../errors.js';
 import { jsonEndpoint, type Call, type Endpoint } from '../endpoint.js';
-import { doesNotExist, invalidParameter, MlflowError } from '../errors.js';
+import { doesNotExist, invalidParameter, whenTaken } from '../errors.js';
 import { namesHost } from '../foreign-host.js';
 import { toExperimentId } from '../ids.js';
 import { checkedKeyValue, optionalString, repeated, requiredString, string } from '../protobuf-json.js';
-import { checkKey, checkLength } from './checks.js';
+import { checkLength, uncutTag } from './checks.js';
 import { findActiveExperiment, findExperiment } from './lookup.js';
 import { toExperiment } from './views.js';
 
 const MAX_NAME_LENGTH = 500;
-const MAX_TAG_KEY_LENGTH = 250;
-const MAX_TAG_VALUE_LENGTH = 20_000;
+const checkTag = uncutTag(20_000);
 
 const named = z.object({ experiment_id: requiredString });
 
@@ -112,12 +110,6 @@ function checkLocation(location: string): void {
   if (location.startsWith('runs:')) throw invalidParameter(`Artifact location cannot be a runs:/ URI. Given: '${location}'`);
 }
 
-function checkTag({ key, value }: { key: string; value: string }): void {
-  checkKey('key', key);
-  checkLength('key', MAX_TAG_KEY_LENGTH, key);
-  checkLength('value', MAX_TAG_VALUE_LENGTH, value);
-}
-
 /** Deletes or restores an experiment, which must be in the other state: MLflow's server does not see it otherwise. */
 async function moved(
   call: Call,
@@ -133,7 +125,4 @@ async function moved(
   return {};
 }
 
-const alreadyExists = (name: string) => (error: unknown) => {
-  if (!(error instanceof AppError) || error.code !== ErrorCode.CONFLICT) throw error;
-  throw new MlflowError('RESOURCE_ALREADY_EXISTS', `Experiment(name=${name}) already exists. ${error.message}`);
-};
+const alreadyExists = (name: string) => whenTaken(({ message }) => `Experiment(name=${name}) already exists. ${message}`);

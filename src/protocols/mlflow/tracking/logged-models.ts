@@ -10,7 +10,7 @@ import type { Services } from '../../../services/services.js';
 import type { ExperimentPlace } from '../../../services/tracking/experiment.service.js';
 import { jsonEndpoint, type Call, type Endpoint } from '../endpoint.js';
 import { doesNotExist, invalidParameter } from '../errors.js';
-import { loggedModelIdOf, runIdOf, toExperimentId, toModelId } from '../ids.js';
+import { loggedModelIdOf, noLoggedModel, runIdOf, toExperimentId, toModelId } from '../ids.js';
 import { boolean, keyValue, repeated, requiredString, string } from '../protobuf-json.js';
 import { findActiveExperiment } from './lookup.js';
 import { artifactRoot, toEntries, toMetricValue } from './views.js';
@@ -57,7 +57,7 @@ export const loggedModelEndpoints: Endpoint[] = [
     (call, { model_id: text, allow_deleted: deletedToo }) =>
       onModel(call, text, async (session, id) => {
         const model = await call.services.loggedModels.get(session, id);
-        if (model.state === 'DELETED' && !deletedToo) throw notFound(text);
+        if (model.state === 'DELETED' && !deletedToo) throw noLoggedModel(text);
         return model;
       }),
   ),
@@ -116,13 +116,11 @@ async function onModel(
     });
   } catch (error) {
     if (text !== null && error instanceof AppError && error.code === ErrorCode.NOT_FOUND && error.details.got === quote(id)) {
-      throw notFound(text);
+      throw noLoggedModel(text);
     }
     throw error;
   }
 }
-
-const notFound = (text: string) => doesNotExist(`Logged model with ID '${text}' not found.`);
 
 function checkName(name: string): void {
   if (!BAD_CHARACTERS.some((character) => name.includes(character))) return;

@@ -4,7 +4,7 @@ import { AppError, ErrorCode } from '../../../errors.js';
 import type { TagEntry } from '../../../services/tracking/experiment.service.js';
 import { requireWritable, type ParamChange } from '../../../services/tracking/run-pairs.js';
 import { jsonEndpoint, type Call, type Endpoint } from '../endpoint.js';
-import { doesNotExist, invalidParameter } from '../errors.js';
+import { doesNotExist, invalidParameter, whenAbsent } from '../errors.js';
 import { loggedModelIdOf } from '../ids.js';
 import { integer, keyValue, optionalString, repeated, requiredDouble, requiredInteger, requiredString, string } from '../protobuf-json.js';
 import {
@@ -162,10 +162,8 @@ export const loggingEndpoints: Endpoint[] = [
       await onRun(run, (id) =>
         call.run(async (session) => {
           await requireWritable(session, id);
-          await call.services.runs.deleteTag(session, id, key).catch((error: unknown) => {
-            if (!(error instanceof AppError) || error.code !== ErrorCode.NOT_FOUND) throw error;
-            throw doesNotExist(`No tag with name: ${key} in run with id ${run}`);
-          });
+          const absent = () => doesNotExist(`No tag with name: ${key} in run with id ${run}`);
+          await call.services.runs.deleteTag(session, id, key).catch(whenAbsent(absent));
         }),
       );
       return {};
