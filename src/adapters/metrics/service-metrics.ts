@@ -1,4 +1,5 @@
-import { Counter, Gauge, Histogram, type Registry } from '@prometheus-io/client';
+import { Counter, Gauge, type Registry } from '@prometheus-io/client';
+import { OutcomeTally } from './outcome-tally.js';
 
 /** Rows of the database that are shown as gauges. */
 export interface ServiceFigures {
@@ -31,56 +32,48 @@ const FIGURES_LIFETIME_MS = 5_000;
 
 /** What one process has done, for Prometheus. No label holds a name that a client chose, so that their number is bounded. */
 export class ServiceMetrics {
-  private readonly operations = new Counter({
-    name: 'matih_graphql_operations_total',
-    help: 'GraphQL operations over HTTP by their first root field and how they ended: OK or the code of their first error.',
-    labelNames: ['field', 'code'],
-    registers: [],
-  });
-  private readonly operationSeconds = new Histogram({
-    name: 'matih_graphql_operation_duration_seconds',
-    help: 'Time from a GraphQL operation to its answer, over HTTP, by its first root field.',
-    labelNames: ['field'],
-    buckets: OPERATION_BUCKETS_SECONDS,
-    registers: [],
-  });
-  private readonly predictions = new Counter({
-    name: 'matih_predictions_total',
-    help: 'Prediction requests that reached a model, by mode (LIVE or SHADOW) and code (OK, or what failed).',
-    labelNames: ['mode', 'code'],
-    registers: [],
-  });
+  private readonly operations = new OutcomeTally('field', OPERATION_BUCKETS_SECONDS);
+  private readonly predictions = new OutcomeTally('mode', PREDICT_BUCKETS_SECONDS);
   private readonly predictedRows = new Counter({
     name: 'matih_predicted_rows_total',
     help: 'Rows that were answered, by mode.',
     labelNames: ['mode'],
     registers: [],
   });
-  private readonly predictSeconds = new Histogram({
-    name: 'matih_predict_duration_seconds',
-    help: 'Time from a prediction request to the answer of its model, queueing and batching included, by mode.',
-    labelNames: ['mode'],
-    buckets: PREDICT_BUCKETS_SECONDS,
-    registers: [],
-  });
 
   observeOperation(field: string, code: string, seconds: number): void {
-    this.operations.inc({ field, code });
-    this.operationSeconds.observe({ field }, seconds);
+    this.operations.add(field, code, seconds);
   }
 
   observePrediction(mode: string, errorCode: string | null, rows: number, latencyMs: number): void {
-    this.predictions.inc({ mode, code: errorCode ?? 'OK' });
+    this.predictions.add(mode, errorCode ?? 'OK', latencyMs / 1000);
     if (errorCode === null) this.predictedRows.inc({ mode }, rows);
-    this.predictSeconds.observe({ mode }, latencyMs / 1000);
   }
 
   register(registry: Registry, sources: MetricsSources): void {
-    registry.registerMetric(this.operations);
-    registry.registerMetric(this.operationSeconds);
-    registry.registerMetric(this.predictions);
+    this.operations.register(
+      registry,
+      {
+        name: 'matih_graphql_operations_total',
+        help: 'GraphQL operations over HTTP by their first root field and how they ended: OK or the code of their first error.',
+      },
+      {
+        name: 'matih_graphql_operation_duration_seconds',
+        help: 'Time from a GraphQL operation to its answer, over HTTP, by its first root field.',
+      },
+    );
+    this.predictions.register(
+      registry,
+      {
+        name: 'matih_predictions_total',
+        help: 'Prediction requests that reached a model, by mode (LIVE or SHADOW) and code (OK, or what failed).',
+      },
+      {
+        name: 'matih_predict_duration_seconds',
+        help: 'Time from a prediction request to the answer of its model, queueing and batching included, by mode.',
+      },
+    );
     registry.registerMetric(this.predictedRows);
-    registry.registerMetric(this.predictSeconds);
     const gauge = (name: string, help: string, read: () => number) =>
       registry.registerMetric(
         new Gauge({
