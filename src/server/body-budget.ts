@@ -1,5 +1,7 @@
-import { Readable } from 'node:stream';
+import { Readable, type Duplex } from 'node:stream';
 import type { FastifyReply, FastifyRequest, RequestPayload } from 'fastify';
+import { CloseCode } from 'graphql-ws';
+import type { WebSocket } from 'ws';
 import type { TokenVerifier } from '../adapters/auth/token-verifier.js';
 import { AppError, ErrorCode, unauthenticated } from '../errors.js';
 import { tokenOf } from '../protocols/mlflow/credentials.js';
@@ -15,6 +17,14 @@ const RETRY_AFTER_SECONDS = 5;
 /** A body must come at this pace, after a start: what waits for its end must not wait for ever. */
 const SLOWEST_BYTES_PER_MS = 256;
 const START_MS = 10_000;
+const receiveMs = (bytes: number) => START_MS + bytes / SLOWEST_BYTES_PER_MS;
+/** Many small messages may come in one piece. */
+const FREE_MESSAGE_BYTES = 2 * FREE_BYTES;
+const MASKED_HEADER_BYTES = 6;
+/** WebSocket's code for it. */
+const TRY_AGAIN_LATER = 1013;
+/** Time for a client to answer the closing of its socket. */
+const CLOSE_GRACE_MS = 3_000;
 
 type Release = () => void;
 type Done = (error: Error | null, payload?: RequestPayload) => void;
@@ -28,7 +38,8 @@ export class ByteBudget {
 
   /** Resolves to what gives the bytes back; null when there was no room in time. What is larger than the whole budget goes alone. */
   async take(bytes: number): Promise<Release | null> {
-    if (this.fits(bytes)) return this.hold(bytes);
+    const held = this.takeNow(bytes);
+    if (held) return held;
     if (this.waiting.size >= this.limits.waiting) return null;
     return new Promise((resolve) => {
       const start = () => end(this.hold(bytes));
@@ -41,6 +52,11 @@ export class ByteBudget {
       };
       this.waiting.add(one);
     });
+  }
+
+  /** Null when there is no room at this moment. */
+  takeNow(bytes: number): Release | null {
+    return this.fits(bytes) ? this.hold(bytes) : null;
   }
 
   private fits(bytes: number): boolean {
@@ -87,6 +103,35 @@ export class BodyGate {
     this.held.delete(request);
   }
 
+  /** A WebSocket message that turns out to be more than small counts as the largest while it comes; one that finds no room ends its socket. */
+  watch(socket: WebSocket, stream: Duplex, maxBytes: number, isKnown: () => boolean): void {
+    let receivedBytes = 0;
+    let release: Release | null = null;
+    let slow: NodeJS.Timeout | undefined;
+    const ended = () => {
+      clearTimeout(slow);
+      release?.();
+      release = null;
+      receivedBytes = 0;
+    };
+    stream.on('data', (chunk: Buffer) => {
+      receivedBytes += chunk.length;
+      if (receivedBytes <= FREE_MESSAGE_BYTES || release || socket.readyState !== socket.OPEN) return;
+      release = isKnown() ? this.budget.takeNow(maxBytes) : null;
+      if (release) slow = setTimeout(() => socket.terminate(), receiveMs(maxBytes));
+      else {
+        if (isKnown()) socket.close(TRY_AGAIN_LATER, `Other large messages are being read: try again in ${RETRY_AFTER_SECONDS} seconds.`);
+        else socket.close(CloseCode.BadRequest, 'Too long before the connection is acknowledged');
+        // Nothing more of it is read.
+        socket.pause();
+        setTimeout(() => socket.terminate(), CLOSE_GRACE_MS).unref();
+      }
+    });
+    // Frames that are no message, and may come within one.
+    const without = (data: Buffer) => void (receivedBytes -= Math.min(receivedBytes, data.length + MASKED_HEADER_BYTES));
+    socket.on('ping', without).on('pong', without).on('message', ended).once('close', ended);
+  }
+
   private async gated(request: FastifyRequest, reply: FastifyReply, payload: RequestPayload, bytes: number, done: Done): Promise<void> {
     try {
       await this.admit(request, reply, bytes);
@@ -124,7 +169,7 @@ export class BodyGate {
       );
     }
     this.held.set(request, release);
-    const slow = setTimeout(() => request.raw.destroy(), START_MS + bytes / SLOWEST_BYTES_PER_MS);
+    const slow = setTimeout(() => request.raw.destroy(), receiveMs(bytes));
     const closed = () => {
       clearTimeout(slow);
       if (!request.raw.complete) this.release(request);

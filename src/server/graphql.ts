@@ -22,6 +22,7 @@ import type { TokenVerifier } from '../adapters/auth/token-verifier.js';
 import { AppError, badInput, ErrorCode, unauthenticated } from '../errors.js';
 import type { RequestContext } from '../resolvers/request-context.js';
 import { bearerOf, type Principal } from '../domain/platform/principal.js';
+import type { BodyGate } from './body-budget.js';
 import { toClientError } from './client-error.js';
 import { checkQueryLimits, MAX_TOKENS, type QueryLimits } from './query-limits.js';
 import { RepeatedOperations } from './repeated-operations.js';
@@ -35,6 +36,7 @@ export interface GraphQLOptions {
   limits: QueryLimits;
   allowedOrigins: string[];
   maxBodyBytes: number;
+  bodies: BodyGate;
   logger: Logger;
   newContext(principal: Principal, requestId: string): RequestContext;
   newRequestId(): string;
@@ -146,7 +148,9 @@ export function attachSubscriptions(
     } else {
       sockets.handleUpgrade(request, socket, head, (client) => {
         writers.set(client, new SocketWriter(client, socket, budget));
-        carryProtocol(protocol, { socket: client, request }, socket, options.logger);
+        const extra: SocketExtra = { socket: client, request };
+        carryProtocol(protocol, extra, socket, options.logger);
+        options.bodies.watch(client, socket, options.maxBodyBytes, () => extra.principal !== undefined);
       });
     }
   });

@@ -93,6 +93,7 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
     limits: { maxDepth: config.MAX_QUERY_DEPTH, maxCost: config.MAX_QUERY_COST, maxAliases: 30, maxDirectives: 50 },
     allowedOrigins: config.ALLOWED_ORIGINS,
     maxBodyBytes: config.MAX_BODY_BYTES,
+    bodies,
     logger,
     newRequestId: randomUUID,
     observe: (field, code, seconds) => app.metrics.observeOperation(field, code, seconds),

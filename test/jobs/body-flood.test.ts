@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { json } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import WebSocket from 'ws';
 import { ServiceGroup, type ServiceProcess } from '../support/processes.js';
 import { newRun } from '../support/runs.js';
 import type { Caller } from '../support/service.js';
@@ -47,6 +48,15 @@ async function send(body: Buffer, headers: Record<string, string | number>) {
   await closed;
   return { status: response.statusCode, code: answer.error_code, retryAfter: response.headers['retry-after'] };
 }
+
+async function open(): Promise<WebSocket> {
+  const socket = new WebSocket(`${api.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
+  socket.on('error', () => undefined);
+  await once(socket, 'open');
+  return socket;
+}
+
+const closeCode = async (socket: WebSocket) => ((await once(socket, 'close')) as [number])[0];
 
 describe('large bodies', () => {
   it(`are read or refused within bounded memory, ${CLIENTS} of 30 MiB at once, and small requests go through meanwhile`, async () => {
@@ -104,5 +114,36 @@ describe('large bodies', () => {
     const endedMs = performance.now() - startedAt;
     expect(endedMs).toBeGreaterThan(5_000);
     expect(endedMs).toBeLessThan(30_000);
+  });
+
+  it('that come as unfinished messages over WebSockets end their sockets when there is no more room', async () => {
+    const anonymous = await open();
+    anonymous.send(Buffer.alloc(200_000), { fin: false });
+    expect(await closeCode(anonymous)).toBe(4400);
+    const sockets = await Promise.all(Array.from({ length: 24 }, open));
+    const codes = sockets.map((socket) => closeCode(socket));
+    for (const socket of sockets) {
+      socket.send(JSON.stringify({ type: 'connection_init', payload: { token: tess.token } }));
+      await once(socket, 'message');
+    }
+    for (const socket of sockets) socket.send(Buffer.alloc(7 * 1024 ** 2), { fin: false });
+    const refused: number[] = [];
+    for (const code of codes) void code.then((one) => refused.push(one));
+    await expect.poll(() => refused.length, { timeout: 30_000 }).toBeGreaterThanOrEqual(12);
+    // What is small still passes.
+    const small = sockets.find((socket) => socket.readyState === WebSocket.OPEN);
+    expect(small).toBeDefined();
+    await tess.ok('{ experiments(first: 1) { nodes { id } } }');
+    const events = await tess.collect<{ seq: number }>('subscription { lifecycleEvents { seq } }', {}, () => true, 500);
+    expect(events).toEqual([]);
+    for (const socket of sockets) socket.terminate();
+    expect(new Set(refused)).toEqual(new Set([1013]));
+    // What they held is given back.
+    const body = logBatch(LARGE_BYTES);
+    expect(await Promise.all([1, 2, 3].map(() => send(body, { 'content-length': body.length })))).toMatchObject([
+      { status: 200 },
+      { status: 200 },
+      { status: 200 },
+    ]);
   });
 });
