@@ -114,7 +114,7 @@ export class DeploymentResolver {
     @Arg('endpointId', () => ID, { description: 'The endpoint. NOT_FOUND when there is none.' }) _endpointId: string,
     @Arg('after', () => SafeInt, {
       nullable: true,
-      description: 'Events with a greater `seq` are sent, past ones first; 0 for all; only new ones when absent.',
+      description: 'Events with a greater `seq` are sent, past ones first; 0 for all that are kept; only new ones when absent.',
     })
     _after?: number,
   ): LifecycleEventType {
