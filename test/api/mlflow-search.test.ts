@@ -11,14 +11,6 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-interface ExperimentShape {
-  experiment_id: string;
-  name: string;
-  lifecycle_stage: string;
-  artifact_location: string;
-  tags?: { key: string; value: string }[];
-}
-
 describe('searches of the MLflow protocol', () => {
   it('find experiments by name, tags and times, page by page', async () => {
     const team = await MlflowCaller.of(service, { tenant: 'seekers' });
@@ -30,7 +22,7 @@ describe('searches of the MLflow protocol', () => {
       await team.post('experiments/create', { name, tags: [{ key: 'area', value: area }] });
     }
     interface Found {
-      experiments?: ExperimentShape[];
+      experiments?: { name: string }[];
       next_page_token?: string;
     }
     const names = async (filter: string, more: object = {}) =>
@@ -116,6 +108,8 @@ describe('searches of the MLflow protocol', () => {
       error_class: 'ATTRIBUTE_NOT_FOUND',
       message: 'Invalid order by field name: secret',
     });
+    expect(await refused({ max_results: -1 })).toMatchObject({ message: expect.stringContaining('a positive integer') });
+    expect(await names({ max_results: 100_000 })).toHaveLength(3);
     expect(await refused({ order_by: [{ field_name: 'tags.kind' }] })).toMatchObject({
       error_class: 'INVALID_PARAMETER_VALUE',
       message: 'Invalid order by field name: tags.kind. Only metrics are supported.',

@@ -3,7 +3,17 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { tokenOf } from '../../src/protocols/mlflow/credentials.js';
 import { offsetOf, pageToken } from '../../src/protocols/mlflow/pages.js';
-import { fromBody, integer, parseRequest, requiredDouble } from '../../src/protocols/mlflow/protobuf-json.js';
+import {
+  checkedKeyValue,
+  fromBody,
+  integer,
+  MORE,
+  parseRequest,
+  repeated,
+  requiredDouble,
+  requiredString,
+} from '../../src/protocols/mlflow/protobuf-json.js';
+import { ofRun } from '../../src/protocols/mlflow/tracking/runs.js';
 import { checkKey } from '../../src/protocols/mlflow/tracking/checks.js';
 
 const storable = fc.string({ unit: 'grapheme' }).filter((text) => text.isWellFormed() && !text.includes('\0'));
@@ -52,9 +62,41 @@ describe('protobuf JSON', () => {
       ),
     );
   });
+
+  it('asks for the run first, and knows what is missing from what is of a wrong type', () => {
+    const message = (schema: z.ZodObject, input: Record<string, unknown>) => {
+      try {
+        return JSON.stringify(parseRequest(schema, input));
+      } catch (error) {
+        return (error as Error).message.replace(MORE, '');
+      }
+    };
+    const tag = z.object({ ...ofRun, key: requiredString });
+    expect(message(tag, {})).toBe("Missing value for required parameter 'run_id'.");
+    expect(message(tag, { run_uuid: 'a' })).toBe("Missing value for required parameter 'key'.");
+    expect(message(tag, { run_id: 'a', key: '' })).toBe("Missing value for required parameter 'key'.");
+    const order = z.object({ order_by: repeated(z.string()) });
+    expect(message(order, { order_by: [null] })).toBe(
+      "Invalid value [null] for parameter 'order_by' supplied:  Hint: Value was of type 'list'.",
+    );
+    expect(message(z.object({ tags: repeated(checkedKeyValue) }), { tags: [null, {}] })).toBe(
+      '{"tags":[{"key":"","value":""},{"key":"","value":""}]}',
+    );
+  });
 });
 
 describe('page tokens', () => {
+  it('that are none are told as Python shows what they hold', () => {
+    const told: [string, string][] = [
+      ['nonsense', "decoded value=b'\\x9e\\x89\\xecz{\\x1e'"],
+      ['J1wn', `decoded value=b"'\\\\'"`],
+      ['e30=', 'parsed value={}'],
+      [btoa('{"offset":-1,"a":[null,true,1.5,"it\'s"]}'), `parsed value={'offset': -1, 'a': [None, True, 1.5, "it's"]}`],
+      [btoa('['.repeat(20_000) + ']'.repeat(20_000)), 'parsed value=…'],
+    ];
+    for (const [token, message] of told) expect(() => offsetOf(token)).toThrow(`Invalid page token, ${message}`);
+  });
+
   it('stand for a place in the list, whoever made them', () => {
     fc.assert(fc.property(fc.maxSafeNat(), (offset) => void expect(offsetOf(pageToken(offset))).toBe(offset)));
     fc.assert(

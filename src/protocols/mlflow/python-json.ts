@@ -45,12 +45,8 @@ function reprOf(value: unknown): string {
 }
 
 /** Bytes as Python's repr shows them. */
-export function pythonBytes(bytes: Uint8Array): string {
-  const shown = [...bytes].map((byte) =>
-    byte >= 0x20 && byte < 0x7f ? pythonText(String.fromCharCode(byte)).slice(1, -1) : `\\x${byte.toString(16).padStart(2, '0')}`,
-  );
-  return `b'${shown.join('')}'`;
-}
+export const pythonBytes = (bytes: Buffer): string =>
+  `b${pythonText(bytes.toString('latin1')).replace(/[^ -~]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, '0')}`)}`;
 
 const MAX_DEPTH = 200;
 

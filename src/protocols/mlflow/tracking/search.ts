@@ -112,7 +112,7 @@ export const searchEndpoints: Endpoint[] = [
       checkCount('order_by', input.order_by, MAX_ORDER_KEYS);
       if (input.datasets.some(({ dataset_name: name }) => name === ''))
         throw invalidParameter('`dataset_name` in the `datasets` clause must be specified.');
-      const limit = input.max_results || DEFAULT_LOGGED_MODELS;
+      const limit = Math.min(input.max_results || DEFAULT_LOGGED_MODELS, MAX_RESULTS);
       checkMaxResults(limit, MAX_RESULTS);
       const offset = offsetOf(input.page_token);
       const comparisons = parseMlflowFilter(input.filter, MLFLOW_LOGGED_MODEL_FILTER);
