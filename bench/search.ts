@@ -117,7 +117,7 @@ interface RestPage {
 
 function overRest(tracker: Tracker, experimentId: string): Send {
   const send = (search: Search, token?: string) =>
-    tracker.post<RestPage>('runs/search', {
+    tracker.timedPost<RestPage>('runs/search', {
       experiment_ids: [experimentId],
       filter: search.filter,
       order_by: search.orderBy,
@@ -125,10 +125,9 @@ function overRest(tracker: Tracker, experimentId: string): Send {
       ...(token && { page_token: token }),
     });
   return async (search) => {
-    const token = search.next && (await send(search)).next_page_token;
-    const started = performance.now();
-    const { runs = [] } = await send(search, token);
-    return { ms: performance.now() - started, names: runs.map(({ info }) => info.run_name) };
+    const token = search.next && (await send(search)).answer.next_page_token;
+    const { ms, answer } = await send(search, token);
+    return { ms, names: (answer.runs ?? []).map(({ info }) => info.run_name) };
   };
 }
 

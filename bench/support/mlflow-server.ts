@@ -5,7 +5,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { Agent, request, type IncomingMessage } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
+import { buffer } from 'node:stream/consumers';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
@@ -22,7 +22,14 @@ export interface Tracker {
   name: string;
   pid: number;
   post<T>(path: string, body: object): Promise<T>;
+  /** The same with the time from the call to the answer's last byte, before the client has read it as JSON. */
+  timedPost<T>(path: string, body: object): Promise<Timed<T>>;
   get<T>(path: string, query: Record<string, string>): Promise<T>;
+}
+
+interface Timed<T> {
+  ms: number;
+  answer: T;
 }
 
 interface MlflowServer extends Tracker {
@@ -126,18 +133,25 @@ function asTracker(service: Service): Tracker {
 function tracker(name: string, url: string, headers: Record<string, string>, pid: number): Tracker {
   // Node's plain client: fetch takes half a millisecond of its own for an answer of 80 kB.
   const agent = new Agent({ keepAlive: true });
-  const call = async <T>(method: string, path: string, sent: Record<string, string>, body?: string): Promise<T> => {
+  const call = async <T>(method: string, path: string, sent: Record<string, string>, body?: string): Promise<Timed<T>> => {
+    const started = performance.now();
     const outgoing = request(`${url}/${path}`, { method, agent, headers: { ...headers, ...sent } }).end(body);
-    const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
-    const received = await text(answer);
-    if (answer.statusCode !== 200) throw new Error(`${name} answers ${path} with ${answer.statusCode}: ${received.slice(0, 500)}`);
-    return JSON.parse(received) as T;
+    const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
+    const received = await buffer(response);
+    const ms = performance.now() - started;
+    if (response.statusCode !== 200)
+      throw new Error(`${name} answers ${path} with ${response.statusCode}: ${received.toString().slice(0, 500)}`);
+    return { ms, answer: JSON.parse(received.toString()) as T };
   };
+  const timedPost = <T>(path: string, body: object) =>
+    call<T>('POST', `api/2.0/mlflow/${path}`, { 'content-type': 'application/json' }, JSON.stringify(body));
   return {
     name,
     pid,
-    post: (path, body) => call('POST', `api/2.0/mlflow/${path}`, { 'content-type': 'application/json' }, JSON.stringify(body)),
-    get: (path, query) => call('GET', `${path}?${new URLSearchParams(query)}`, {}),
+    timedPost,
+    post: async <T>(path: string, body: object) => (await timedPost<T>(path, body)).answer,
+    get: async <T>(path: string, query: Record<string, string>) =>
+      (await call<T>('GET', `${path}?${new URLSearchParams(query)}`, {})).answer,
   };
 }
 

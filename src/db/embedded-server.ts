@@ -2,6 +2,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { open, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError, ErrorCode } from '../errors.js';
@@ -42,13 +43,19 @@ const SETTINGS: Record<string, string> = {
   listen_addresses: '127.0.0.1',
   unix_socket_directories: '',
   max_connections: '200',
-  shared_buffers: '128MB',
+  shared_buffers: sharedBuffers(),
   jit: 'off',
   timezone: 'UTC',
   // Clients hear of their own errors; the log keeps what happens to the server, and so stays small.
   log_min_messages: 'log',
   log_checkpoints: 'off',
 };
+
+/** A sixteenth of the memory that this process may use, from 128 MiB to 1 GiB: what searches read should be in it. Taken up as it is used. */
+function sharedBuffers(): string {
+  const memoryMib = Math.min(totalmem(), process.constrainedMemory() || Infinity) / 1024 ** 2;
+  return `${Math.round(Math.min(1024, Math.max(128, memoryMib / 16)))}MB`;
+}
 
 interface Running {
   pid: number;

@@ -39,43 +39,45 @@ export interface RunDetails {
 
 const NOTHING: RunDetails = { params: [], tags: [], metrics: [], inputs: [], models: [] };
 
-type MetricItem = [key: string, value: JsonNumber, step: number, timeMs: number];
-type PairItem = [key: string, value: string];
+/** Columns of equal length, one for each field of a thing. */
+type Columns<Fields extends unknown[]> = { [Place in keyof Fields]: Fields[Place][] };
 
 /** One row for each run and each kind of thing that was logged to it. */
 type DetailRow = { runId: string } & (
-  | { kind: 'metrics'; items: MetricItem[] }
-  | { kind: 'params' | 'tags'; items: PairItem[] }
-  | { kind: 'inputs'; items: DatasetReference[] }
-  | { kind: 'models'; items: RunModelReference[] }
+  | { kind: 'metrics'; columns: Columns<[key: string, value: JsonNumber, step: number, timeMs: number]> }
+  | { kind: 'params' | 'tags'; columns: Columns<[key: string, value: string]> }
+  | { kind: 'inputs'; columns: [DatasetReference[]] }
+  | { kind: 'models'; columns: [RunModelReference[]] }
 );
 
-const grouped = (kind: DetailRow['kind'], table: string, item: string, order: string) =>
-  `select run_id as "runId", '${kind}' as kind, json_agg(${item} order by ${order}) as items from ${table}
-   where tenant = ? and run_id = any(?::uuid[]) group by run_id`;
+/** A column at a time: a JSON array made for each row costs half as much again. */
+function grouped(kind: DetailRow['kind'], table: string, columns: string[], order: string): string {
+  const named = columns.map((column, i) => `${column} as c${i}`);
+  const gathered = columns.map((_column, i) => `json_agg(c${i})`);
+  return `select run_id as "runId", '${kind}' as kind, json_build_array(${gathered.join(', ')}) as columns from (
+    select run_id, ${named.join(', ')} from ${table} where tenant = ? and run_id = any(?::uuid[]) order by run_id, ${order}) ordered group by run_id`;
+}
 
-const PAIR = 'json_build_array(key, value)';
-
-/** Arrays, which are shorter than objects. Times by their floating seconds, that are exact to the millisecond: the numeric of extract is ten times as slow. */
+// Times by their floating seconds, that are exact to the millisecond: the numeric of extract is ten times as slow.
 const DETAILS = [
-  grouped('metrics', 'metric_latest', `json_build_array(key, value, step, round(date_part('epoch', logged_at) * 1000))`, 'key'),
-  grouped('params', 'run_param', PAIR, 'key'),
-  grouped('tags', 'run_tag', PAIR, 'key'),
+  grouped('metrics', 'metric_latest', ['key', 'value', 'step', `round(date_part('epoch', logged_at) * 1000)`], 'key'),
+  grouped('params', 'run_param', ['key', 'value'], 'key'),
+  grouped('tags', 'run_tag', ['key', 'value'], 'key'),
   grouped(
     'inputs',
     `(select * from logged_dataset where direction = 'INPUT') d`,
-    `json_build_object('name', name, 'digest', digest, 'sourceType', source_type, 'source', source, 'schema', schema, 'profile', profile, 'tags', tags)`,
+    [
+      `json_build_object('name', name, 'digest', digest, 'sourceType', source_type, 'source', source, 'schema', schema, 'profile', profile, 'tags', tags)`,
+    ],
     'created_at, id',
   ),
   grouped(
     'models',
     'run_model',
-    `json_build_object('loggedModelId', logged_model_id, 'direction', direction, 'step', step)`,
+    [`json_build_object('loggedModelId', logged_model_id, 'direction', direction, 'step', step)`],
     'created_at, id',
   ),
 ];
-
-const toPair = ([key, value]: PairItem): TagEntry => ({ key, value });
 
 /** All that was logged to each of some runs, in one statement. */
 export async function readRunDetails(session: Session, runIds: string[]): Promise<(runId: string) => RunDetails> {
@@ -91,18 +93,22 @@ export async function readRunDetails(session: Session, runIds: string[]): Promis
 
 function addTo(details: RunDetails, row: DetailRow): void {
   switch (row.kind) {
-    case 'metrics':
-      details.metrics = row.items.map(([key, value, step, timeMs]) => ({ key, value, step, timeMs }));
+    case 'metrics': {
+      const [keys, values, steps, timesMs] = row.columns;
+      details.metrics = keys.map((key, i) => ({ key, value: values[i]!, step: steps[i]!, timeMs: timesMs[i]! }));
       break;
+    }
     case 'params':
-    case 'tags':
-      details[row.kind] = row.items.map(toPair);
+    case 'tags': {
+      const [keys, values] = row.columns;
+      details[row.kind] = keys.map((key, i) => ({ key, value: values[i]! }));
       break;
+    }
     case 'inputs':
-      details.inputs = row.items;
+      [details.inputs] = row.columns;
       break;
     case 'models':
-      details.models = row.items;
+      [details.models] = row.columns;
       break;
   }
 }
