@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sql } from '../support/embedded.js';
 import { MlflowCaller } from '../support/mlflow.js';
 import { startTestService, type TestService } from '../support/service.js';
 
@@ -105,6 +106,36 @@ describe('what is logged through the MLflow protocol', () => {
     expect(part.metrics?.map(({ step }) => step)).toEqual([10, 11, 12]);
     const bulk = await tess.get<Page>('metrics/get-history-bulk', { run_id: [runId, 'nobody'], metric_key: 'm', max_results: 4 });
     expect(bulk.metrics).toHaveLength(4);
+  });
+
+  it('answers a very long history whole, and never has all of it in memory', async () => {
+    const runId = await tess.newRun();
+    const count = 120_000;
+    await sql(
+      service.database.url,
+      `insert into metric_point (tenant, run_id, key, step, logged_at, value, seq)
+       select tenant, id, 'long', n, timestamptz '2026-01-01' + n / 3 * interval '1 ms', case when n = 90000 then float8 'NaN' else n end, n
+       from run, generate_series(0, ${count - 1}) n where replace(id::text, '-', '') = '${runId}'`,
+    );
+    interface Page {
+      metrics: { key: string; step: number; value: number | string }[];
+      next_page_token?: string;
+    }
+    const stepsOf = ({ metrics }: Page) => metrics.map(({ step }) => step);
+    const steps = Array.from({ length: count }, (_, step) => step);
+    service.queries.length = 0;
+    const whole = await tess.get<Page>('metrics/get-history', { run_id: runId, metric_key: 'long' });
+    expect(stepsOf(whole)).toEqual(steps);
+    expect(whole.metrics[90_000]).toMatchObject({ key: 'long', value: 'NaN' });
+    expect(whole.next_page_token).toBeUndefined();
+    const limits = service.queries.filter(({ text }) => text.includes('from metric_point')).map(({ params }) => params.at(-1));
+    expect(limits).toEqual([100_001, 100_001]);
+    const part = await tess.get<Page>('metrics/get-history', { run_id: runId, metric_key: 'long', max_results: 110_000 });
+    expect(stepsOf(part)).toEqual(steps.slice(0, 110_000));
+    const rest = { run_id: runId, metric_key: 'long', page_token: part.next_page_token! };
+    expect(stepsOf(await tess.get<Page>('metrics/get-history', rest))).toEqual(steps.slice(110_000));
+    const refused = await tess.fails('GET', 'metrics/get-history', { ...rest, page_token: 'x' });
+    expect(refused).toMatchObject({ status: 400, error_code: 'INVALID_PARAMETER_VALUE' });
   });
 
   it('names datasets that a run read', async () => {

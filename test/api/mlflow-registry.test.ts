@@ -247,6 +247,31 @@ describe('model versions', () => {
     ]);
   });
 
+  it('come in pages of ten thousand, also where a client takes more', async () => {
+    await create('very-many');
+    await register('very-many', { source: 's3://bucket/model' });
+    const count = 10_500;
+    await sql(
+      service.database.url,
+      `insert into model_version (id, tenant, created_at, model_id, version, semantic_version, status, source_uri, created_by, updated_at, reference)
+       select gen_random_uuid(), v.tenant, now(), v.model_id, n, n || '.0.0', 'READY', 's3://bucket/model', 'tess', now(), '{"columns": {}}'
+       from model_version v join model m on m.id = v.model_id, generate_series(2, ${count}) n where m.name = 'very-many'`,
+    );
+    interface Page {
+      model_versions: Version[];
+      next_page_token?: string;
+    }
+    const search = { filter: "name = 'very-many'", order_by: 'version_number ASC', max_results: 200_000 };
+    service.statements.length = 0;
+    const first = await ok<Page>('GET', 'model-versions/search', search);
+    expect(first.model_versions).toHaveLength(10_000);
+    expect(service.statements.filter((text) => text.includes('reference'))).toEqual([]);
+    const rest = await ok<Page>('GET', 'model-versions/search', { ...search, page_token: first.next_page_token });
+    const versions = [...first.model_versions, ...rest.model_versions].map(({ version }) => Number(version));
+    expect(versions).toEqual(Array.from({ length: count }, (_, i) => i + 1));
+    expect(rest.next_page_token).toBeUndefined();
+  });
+
   it('are made of a run’s files too, of what is elsewhere, and of other versions', async () => {
     await create('sources');
     await put(`${experimentId}/${runId}/artifacts/model/MLmodel`, SKLEARN);

@@ -27,7 +27,7 @@ interface Route {
   role: Role;
 }
 
-/** Takes an object (the query of a GET, the body of others, the parameters of the path over both) and answers one. */
+/** Takes an object (the query of a GET, the body of others, the parameters of the path over both) and answers one, or the text of one as a stream. */
 export interface JsonEndpoint extends Route {
   kind: 'JSON';
   schema: z.ZodObject;

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import type { Config } from '../../config.js';
@@ -97,7 +98,8 @@ function registerJson(scope: FastifyInstance, open: Open): void {
               ? fromQuery(schema, new URLSearchParams(request.url.split('?')[1]))
               : fromBody(typeof request.body === 'string' ? request.body : '');
           reply.type('application/json');
-          return JSON.stringify(await handle(call, parseRequest(schema, { ...input, ...path })));
+          const answer = await handle(call, parseRequest(schema, { ...input, ...path }));
+          return answer instanceof Readable ? answer : JSON.stringify(answer);
         },
       });
     }

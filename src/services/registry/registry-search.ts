@@ -40,8 +40,15 @@ export async function searchModels(session: Session, search: RegistrySearch): Pr
   return inOrder(rows, await session.em.find(Model, { tenant: session.tenant, id: { $in: rows.map(({ id }) => id) } }));
 }
 
+/** Of a version in a list: signatures and profiles of the training data may be long. */
+const LISTED = [
+  ...(['id', 'modelId', 'version', 'stage', 'status', 'error', 'description', 'tags'] as const),
+  ...(['sourceUri', 'runId', 'runLink', 'createdAt', 'updatedAt'] as const),
+] as const;
+export type ListedVersion = Pick<ModelVersion, (typeof LISTED)[number]>;
+
 /** Versions that all comparisons hold of, each with its model, in an order that ends with the name and the newest number. */
-export async function searchVersions(session: Session, search: RegistrySearch): Promise<ModelVersion[]> {
+export async function searchVersions(session: Session, search: RegistrySearch): Promise<ListedVersion[]> {
   const where = conditions(session, 'v', search, VERSION_COLUMNS);
   const rows = await sql<{ id: string }>(
     session.em,
@@ -49,7 +56,8 @@ export async function searchVersions(session: Session, search: RegistrySearch): 
      order by ${orderOf(search, VERSION_COLUMNS, ['m.name', 'v.version desc'])} limit ? offset ?`,
     [...where.params, search.limit, search.offset],
   );
-  return inOrder(rows, await session.em.find(ModelVersion, { tenant: session.tenant, id: { $in: rows.map(({ id }) => id) } }));
+  const ids = rows.map(({ id }) => id);
+  return inOrder(rows, await session.em.find(ModelVersion, { tenant: session.tenant, id: { $in: ids } }, { fields: LISTED }));
 }
 
 /** The newest version of each stage of each model. */

@@ -10,26 +10,32 @@ export interface MetricPoint {
   timeMs: number;
 }
 
+export interface MetricPage {
+  points: MetricPoint[];
+  /** Where the next one begins; null for the last. */
+  next: string | null;
+}
+
 const POINT = 'run_id as "runId", value, step::float8 as step, (extract(epoch from logged_at) * 1000)::float8 as "timeMs"';
 const INSTANT = `timestamptz 'epoch' + ?::float8 * interval '1 millisecond'`;
 
-/** One page of a metric's history in the order of time, step and value; all of it without a limit. */
+/** One page of a metric's history in the order of time, step and value. */
 export async function readMetricPage(
   session: Session,
   runId: string,
   key: string,
-  page: { limit: number | null; after: string | null },
-): Promise<{ points: MetricPoint[]; next: string | null }> {
+  page: { limit: number; after: string | null },
+): Promise<MetricPage> {
   const { limit } = page;
   const after = page.after === null ? null : decodePlace(page.after);
   const points = await sql<MetricPoint>(
     session.em,
     `select ${POINT} from metric_point where tenant = ? and run_id = ? and key = ?
      ${after ? `and (logged_at, step, value) > (${INSTANT}, ?::bigint, ?::float8)` : ''}
-     order by logged_at, step, value ${limit === null ? '' : 'limit ?'}`,
-    [session.tenant, runId, key, ...(after ?? []), ...(limit === null ? [] : [limit + 1])],
+     order by logged_at, step, value limit ?`,
+    [session.tenant, runId, key, ...(after ?? []), limit + 1],
   );
-  if (limit === null || points.length <= limit) return { points, next: null };
+  if (points.length <= limit) return { points, next: null };
   const shown = points.slice(0, limit);
   return { points: shown, next: encodePlace(shown.at(-1)) };
 }

@@ -24,7 +24,8 @@ import { fromStage, sourceOf, toModelVersion } from './views.js';
 const PATH = '/mlflow/model-versions';
 const numbered = { name: requiredString, version: requiredString };
 const MAX_RESULTS = 200_000;
-const DEFAULT_RESULTS = 10_000;
+/** Of one page, also where a client takes more: the next page has the others. */
+const PAGE_RESULTS = 10_000;
 const NEWEST_FIRST: OrderKey<'attribute'>[] = [{ entity: 'attribute', key: 'last_updated_timestamp', direction: 'DESC' }];
 /** Tag of a logged model that names the versions made of it. */
 const VERSIONS_TAG = 'mlflow.modelVersions';
@@ -112,7 +113,7 @@ export const versionEndpoints: Endpoint[] = [
     Role.VIEWER,
     z.object({ filter: string, max_results: atMost(MAX_RESULTS), order_by: repeated(z.string()), page_token: string }),
     (call, input) => {
-      const limit = input.max_results ?? DEFAULT_RESULTS;
+      const limit = Math.min(input.max_results ?? PAGE_RESULTS, PAGE_RESULTS);
       if (limit < 1) throw invalidParameter(`Invalid value for max_results. It must be a positive integer, but got ${limit}`);
       const offset = offsetOf(input.page_token);
       const comparisons = withoutPrompts(parseMlflowFilter(input.filter, MLFLOW_MODEL_VERSION_FILTER));

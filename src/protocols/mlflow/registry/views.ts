@@ -2,7 +2,7 @@ import type { Model } from '../../../db/entities/registry/model.entity.js';
 import type { ModelVersion } from '../../../db/entities/registry/model-version.entity.js';
 import type { Stage } from '../../../domain/registry/stages.js';
 import { toHexId } from '../../../domain/tracking/run-tags.js';
-import type { NumberedAlias } from '../../../services/registry/registry-search.js';
+import type { ListedVersion, NumberedAlias } from '../../../services/registry/registry-search.js';
 import { invalidParameter } from '../errors.js';
 import { toEntries } from '../tracking/views.js';
 
@@ -19,11 +19,11 @@ export function fromStage(text: string): Stage {
 const list = <Name extends string, T>(name: Name, items: T[]) => (items.length > 0 ? { [name]: items } : {});
 
 /** Where a version's files are: what the client named, or our own folder of a model that was made here. */
-export function sourceOf(version: ModelVersion): string {
+export function sourceOf(version: ListedVersion): string {
   return version.sourceUri ?? `matih:/model-versions/${version.id}`;
 }
 
-export function toModelVersion(version: ModelVersion, modelName: string, aliases: readonly string[] = []): object {
+export function toModelVersion(version: ListedVersion, modelName: string, aliases: readonly string[] = []): object {
   return {
     name: modelName,
     version: String(version.version),

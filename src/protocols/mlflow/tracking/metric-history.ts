@@ -1,8 +1,9 @@
+import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { Role } from '../../../domain/platform/principal.js';
 import { fromHexId } from '../../../domain/tracking/run-tags.js';
-import { readMetricOfRuns, readMetricPage, sampleMetricOfRuns } from '../../../services/tracking/metric-pages.js';
-import { jsonEndpoint, type Endpoint } from '../endpoint.js';
+import { type MetricPage, readMetricOfRuns, readMetricPage, sampleMetricOfRuns } from '../../../services/tracking/metric-pages.js';
+import { type Call, jsonEndpoint, type Endpoint } from '../endpoint.js';
 import { invalidParameter } from '../errors.js';
 import { refusedToken } from '../pages.js';
 import { integer, MORE, repeated, requiredString, string } from '../protobuf-json.js';
@@ -14,6 +15,9 @@ const MAX_BULK_RESULTS = 25_000;
 const MAX_RUNS_PER_REQUEST = 100;
 const MAX_RESULTS_PER_RUN = 2_500;
 
+/** A longer history is read and answered in steps of so many. */
+const POINTS_IN_MEMORY = 100_000;
+
 export const metricHistoryEndpoints: Endpoint[] = [
   jsonEndpoint(
     ['GET'],
@@ -24,16 +28,20 @@ export const metricHistoryEndpoints: Endpoint[] = [
       if (limit !== null && limit <= 0) {
         throw invalidParameter(`Invalid value ${limit} for parameter 'max_results' supplied. It must be a positive integer.`);
       }
-      const { points, next } = await onRun(runOf(input), (id) =>
-        call.run(async (session) => {
+      const wanted = limit ?? Infinity;
+      const pageLimit = Math.min(wanted, POINTS_IN_MEMORY);
+      return onRun(runOf(input), async (id) => {
+        const first = await call.run(async (session) => {
           await call.services.runs.get(session, id);
-          return readMetricPage(session, id, key, { limit, after: after || null }).catch(refusedToken(after));
-        }),
-      );
-      return {
-        ...(points.length > 0 && { metrics: points.map((point) => toMetric(key, point)) }),
-        ...(next !== null && { next_page_token: next }),
-      };
+          return readMetricPage(session, id, key, { limit: pageLimit, after: after || null }).catch(refusedToken(after));
+        });
+        if (first.next !== null && wanted > pageLimit) return Readable.from(inSteps(call, id, key, first, wanted));
+        const { points, next } = first;
+        return {
+          ...(points.length > 0 && { metrics: points.map((point) => toMetric(key, point)) }),
+          ...(next !== null && { next_page_token: next }),
+        };
+      });
     },
   ),
   jsonEndpoint(
@@ -89,3 +97,17 @@ export const metricHistoryEndpoints: Endpoint[] = [
     },
   ),
 ];
+
+/** The answer as text, of a history that is too long to be in memory as a whole. */
+async function* inSteps(call: Call, runId: string, key: string, first: MetricPage, wanted: number): AsyncGenerator<string> {
+  yield '{"metrics":[';
+  let left = wanted;
+  for (let page = first; ;) {
+    yield page.points.map((point) => JSON.stringify(toMetric(key, point))).join(',');
+    left -= page.points.length;
+    const { next } = page;
+    if (next === null || left === 0) return yield next === null ? ']}' : `],"next_page_token":${JSON.stringify(next)}}`;
+    page = await call.run((session) => readMetricPage(session, runId, key, { limit: Math.min(left, POINTS_IN_MEMORY), after: next }));
+    if (page.points.length > 0) yield ',';
+  }
+}
