@@ -263,11 +263,11 @@ describe('model versions', () => {
     }
     const search = { filter: "name = 'very-many'", order_by: 'version_number ASC', max_results: 200_000 };
     service.statements.length = 0;
-    const first = await ok<Page>('GET', 'model-versions/search', search);
-    expect(first.model_versions).toHaveLength(10_000);
+    const page = await ok<Page>('GET', 'model-versions/search', search);
+    expect(page.model_versions).toHaveLength(10_000);
     expect(service.statements.filter((text) => text.includes('reference'))).toEqual([]);
-    const rest = await ok<Page>('GET', 'model-versions/search', { ...search, page_token: first.next_page_token });
-    const versions = [...first.model_versions, ...rest.model_versions].map(({ version }) => Number(version));
+    const rest = await ok<Page>('GET', 'model-versions/search', { ...search, page_token: page.next_page_token });
+    const versions = [...page.model_versions, ...rest.model_versions].map(({ version }) => Number(version));
     expect(versions).toEqual(Array.from({ length: count }, (_, i) => i + 1));
     expect(rest.next_page_token).toBeUndefined();
   });
