@@ -1,5 +1,5 @@
 import type { Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
+import { preparedSql, sql } from '../../db/sql.js';
 import { checkName } from '../../domain/platform/names.js';
 import { badInput } from '../../errors.js';
 import { ACTIVE_RUN, refuseWrite } from './run-pairs.js';
@@ -46,8 +46,9 @@ const UNIQUE_VIOLATION = '23505';
 async function insert(session: Session, runId: string, columns: Columns, onConflict: string): Promise<number> {
   const { keys, keyNumbers, steps, timesMs, values, latest } = columns;
   const pick = (column: number[]) => list(latest.map((at) => column[at] ?? 0));
-  const [appended] = await sql<{ run: number; added: number }>(
+  const [appended] = await preparedSql<{ run: number; added: number }>(
     session.em,
+    onConflict === '' ? 'append_metrics' : 'append_new_metrics',
     `with counter as (
        update run_counter set last_seq = last_seq + ?::bigint where tenant = ? and run_id = (${ACTIVE_RUN}) returning tenant, run_id, last_seq - ?::bigint as base),
      added as (
