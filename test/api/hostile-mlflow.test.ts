@@ -505,8 +505,10 @@ describe('requests that no client sends', () => {
         expect(status === 400 || (status === 200 && Object.keys(body).length === 0), `${path} ${page_token.slice(0, 60)}`).toBe(true);
       }
       for (const max_results of [0, -1, 1e9, 1e300, 0.5]) {
-        if (max_results === 0 && path.startsWith('logged')) continue;
-        expect((await tess.send('POST', path, { body: { ...given, max_results } })).status, `${path} ${max_results}`).toBe(400);
+        // Of logged models, nothing stands for as many as usual, and there are never more than 50,000 on a page.
+        const isTaken = path.startsWith('logged') && (max_results === 0 || max_results === 1e9);
+        const { status } = await tess.send('POST', path, { body: { ...given, max_results } });
+        expect(status, `${path} ${max_results}`).toBe(isTaken ? 200 : 400);
       }
       for (const order of [
         'name; drop table run',

@@ -87,7 +87,10 @@ describe('ids of the MLflow protocol', () => {
       ['runs/outputs', { run_id: mine, models: [{ model_id: modelId }] }],
       ['runs/log-metric', { run_id: mine, key: 'k', value: 1, timestamp: 1, model_id: modelId }],
     ] as const) {
-      expect(await mallory.fails('POST', path, body), path).toMatchObject({ status: 404, error_code: 'RESOURCE_DOES_NOT_EXIST' });
+      // By the ids that the caller knows, not by those of our rows.
+      const message = path === 'logged-models' ? `Run with id=${runId} not found` : `Logged model with ID '${modelId}' not found.`;
+      const error = { status: 404, error_code: 'RESOURCE_DOES_NOT_EXIST', message };
+      expect(await mallory.fails('POST', path, body), path).toMatchObject(error);
     }
     expect((await mallory.run(mine)).data.metrics).toBeUndefined();
     expect(await mallory.get('metrics/get-history-bulk', { run_id: runId, metric_key: 'k' })).toEqual({ metrics: [] });

@@ -1,5 +1,6 @@
 import { fromHexId, toHexId } from '../../domain/tracking/run-tags.js';
-import { doesNotExist, invalidParameter } from './errors.js';
+import { ErrorCode, quote } from '../../errors.js';
+import { doesNotExist, instead, invalidParameter } from './errors.js';
 
 export const noRun = (text: string) => doesNotExist(`Run with id=${text} not found`);
 
@@ -21,6 +22,16 @@ export function loggedModelIdOf(text: string): string {
   if (!id) throw noLoggedModel(text);
   return id;
 }
+
+/** For `catch`: what is told to be absent by an id of ours is told by the text that named it. */
+const absentAmong = (texts: readonly string[], idOf: (text: string) => string, absent: (text: string) => Error) =>
+  instead(ErrorCode.NOT_FOUND, (error) => {
+    const missing = texts.find((text) => error.details.got === quote(idOf(text)));
+    return missing === undefined ? error : absent(missing);
+  });
+
+export const absentRuns = (texts: readonly string[]) => absentAmong(texts, runIdOf, noRun);
+export const absentLoggedModels = (texts: readonly string[]) => absentAmong(texts, loggedModelIdOf, noLoggedModel);
 
 /** Each tenant has an experiment that is called by this id. */
 export const DEFAULT_EXPERIMENT = '0';

@@ -1,8 +1,8 @@
 import { posix } from 'node:path';
-import { AppError, ErrorCode, quote } from '../../../errors.js';
+import { ErrorCode } from '../../../errors.js';
 import type { TagEntry } from '../../../services/tracking/experiment.service.js';
-import { invalidParameter } from '../errors.js';
-import { noRun, runIdOf } from '../ids.js';
+import { instead, invalidParameter } from '../errors.js';
+import { absentRuns, runIdOf } from '../ids.js';
 import { compactJson } from '../python-json.js';
 
 // The rules of MLflow's own server for what is logged, with its messages (mlflow/utils/validation.py).
@@ -184,18 +184,13 @@ export function onRuns<T>(texts: string[], work: (runIds: string[]) => Promise<T
   return inWordsOfRuns(texts, () => work(ids));
 }
 
-async function inWordsOfRuns<T>(texts: string[], work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof AppError)) throw error;
-    if (error.code === ErrorCode.NOT_FOUND) {
-      const missing = texts.find((text) => error.details.got === quote(runIdOf(text)));
-      if (missing !== undefined) throw noRun(missing);
-    }
-    if (error.code === ErrorCode.CONFLICT && error.details.got === 'DELETED') {
-      throw invalidParameter(`The run ${texts.join(', ')} must be in the 'active' state. Current state is deleted.`);
-    }
-    throw error;
-  }
-}
+const inWordsOfRuns = <T>(texts: string[], work: () => Promise<T>): Promise<T> =>
+  work()
+    .catch(absentRuns(texts))
+    .catch(
+      instead(ErrorCode.CONFLICT, (error) =>
+        error.details.got === 'DELETED'
+          ? invalidParameter(`The run ${texts.join(', ')} must be in the 'active' state. Current state is deleted.`)
+          : error,
+      ),
+    );

@@ -5,12 +5,11 @@ import { pythonText } from '../../../domain/platform/mlflow-words.js';
 import { Role } from '../../../domain/platform/principal.js';
 import { randomName } from '../../../domain/tracking/random-name.js';
 import { toHexId } from '../../../domain/tracking/run-tags.js';
-import { AppError, ErrorCode, quote } from '../../../errors.js';
 import type { Services } from '../../../services/services.js';
 import type { ExperimentPlace } from '../../../services/tracking/experiment.service.js';
 import { jsonEndpoint, type Call, type Endpoint } from '../endpoint.js';
 import { doesNotExist, invalidParameter } from '../errors.js';
-import { loggedModelIdOf, noLoggedModel, runIdOf, toExperimentId, toModelId } from '../ids.js';
+import { absentLoggedModels, absentRuns, loggedModelIdOf, noLoggedModel, runIdOf, toExperimentId, toModelId } from '../ids.js';
 import { boolean, keyValue, repeated, requiredString, string } from '../protobuf-json.js';
 import { findActiveExperiment } from './lookup.js';
 import { artifactRoot, toEntries, toMetricValue } from './views.js';
@@ -38,14 +37,16 @@ export const loggedModelEndpoints: Endpoint[] = [
       checkName(input.name);
       return onModel(call, null, async (session) => {
         const experiment = await findActiveExperiment(session, call.services, input.experiment_id);
-        return call.services.loggedModels.create(session, {
+        const { source_run_id: run } = input;
+        const given = {
           experimentId: experiment.id,
           name: input.name || randomName(),
-          runId: input.source_run_id ? runIdOf(input.source_run_id) : null,
+          runId: run ? runIdOf(run) : null,
           modelType: input.model_type || null,
           params: input.params,
           tags: input.tags,
-        });
+        };
+        return call.services.loggedModels.create(session, given).catch(absentRuns(run ? [run] : []));
       });
     },
   ),
@@ -107,19 +108,13 @@ async function onModel(
   work: (session: Session, id: string) => Promise<LoggedModel | void>,
 ): Promise<object> {
   const id = text === null ? '' : loggedModelIdOf(text);
-  try {
-    return await call.run(async (session) => {
-      const model = await work(session, id);
-      if (!model) return {};
-      const [shown] = await showLoggedModels(session, call.services, [model]);
-      return { model: shown };
-    });
-  } catch (error) {
-    if (text !== null && error instanceof AppError && error.code === ErrorCode.NOT_FOUND && error.details.got === quote(id)) {
-      throw noLoggedModel(text);
-    }
-    throw error;
-  }
+  const answer = call.run(async (session) => {
+    const model = await work(session, id);
+    if (!model) return {};
+    const [shown] = await showLoggedModels(session, call.services, [model]);
+    return { model: shown };
+  });
+  return answer.catch(absentLoggedModels(text === null ? [] : [text]));
 }
 
 function checkName(name: string): void {

@@ -5,7 +5,7 @@ import type { TagEntry } from '../../../services/tracking/experiment.service.js'
 import { requireWritable, type ParamChange } from '../../../services/tracking/run-pairs.js';
 import { jsonEndpoint, type Call, type Endpoint } from '../endpoint.js';
 import { doesNotExist, invalidParameter, whenAbsent } from '../errors.js';
-import { loggedModelIdOf } from '../ids.js';
+import { absentLoggedModels, loggedModelIdOf, toModelId } from '../ids.js';
 import { integer, keyValue, optionalString, repeated, requiredDouble, requiredInteger, requiredString, string } from '../protobuf-json.js';
 import {
   checkBatchSize,
@@ -78,7 +78,8 @@ function log(call: Call, run: string, { metrics, params, tags }: Batch, isBatch 
       if (points.length + params.length + tags.length === 0) await requireWritable(session, id);
       if (params.length > 0) await runs.logParams(session, id, params).catch(asChangedParam(run, isBatch));
       if (points.length > 0) await runs.logMetrics(session, id, points, Number.MIN_SAFE_INTEGER);
-      await loggedModels.logMetrics(session, id, ofModels);
+      const named = ofModels.map(({ loggedModelId }) => toModelId(loggedModelId));
+      await loggedModels.logMetrics(session, id, ofModels).catch(absentLoggedModels(named));
       if (tags.length > 0) await runs.setTags(session, id, tags);
     }),
   );
@@ -186,12 +187,13 @@ export const loggingEndpoints: Endpoint[] = [
         profile: dataset.profile || null,
       }));
       input.datasets.forEach(({ dataset, tags }) => checkDataset(dataset, tags));
-      const models = input.models.map(({ model_id: id }) => ({ loggedModelId: loggedModelIdOf(id), step: 0 }));
+      const named = input.models.map(({ model_id: id }) => id);
+      const models = named.map((id) => ({ loggedModelId: loggedModelIdOf(id), step: 0 }));
       await onRun(runOf(input), (id) =>
         call.run(async (session) => {
           await requireWritable(session, id);
           if (datasets.length > 0) await call.services.runDatasets.log(session, id, datasets);
-          await call.services.loggedModels.linkToRun(session, id, 'INPUT', models);
+          await call.services.loggedModels.linkToRun(session, id, 'INPUT', models).catch(absentLoggedModels(named));
         }),
       );
       return {};
@@ -203,11 +205,12 @@ export const loggingEndpoints: Endpoint[] = [
     Role.ENGINEER,
     z.object({ ...ofRun, models: z.array(z.object({ model_id: requiredString, step: integer })) }),
     async (call, input) => {
+      const named = input.models.map(({ model_id: id }) => id);
       const models = input.models.map(({ model_id: id, step }) => ({ loggedModelId: loggedModelIdOf(id), step: step ?? 0 }));
       await onRun(runOf(input), (id) =>
         call.run(async (session) => {
           await requireWritable(session, id);
-          await call.services.loggedModels.linkToRun(session, id, 'OUTPUT', models);
+          await call.services.loggedModels.linkToRun(session, id, 'OUTPUT', models).catch(absentLoggedModels(named));
         }),
       );
       return {};
