@@ -52,6 +52,20 @@ describe('comments', () => {
     const next = await tess.ok<Comments>(LIST, { modelId, first: 1, after: first.modelComments.pageInfo.endCursor });
     expect(next.modelComments).toMatchObject({ nodes: [{ id: general.id }], pageInfo: { hasNextPage: false } });
     expect((await tess.ok<Comments>(LIST, { modelVersionId })).modelComments).toMatchObject({ totalCount: 1, nodes: [{ id: special.id }] });
+    const chosen = async (args: string) => {
+      const { modelComments } = await tess.ok<Comments>(
+        `query ($id: ID!) { modelComments(modelId: $id, ${args}) {
+        totalCount nodes { id body } pageInfo { hasNextPage endCursor } } }`,
+        { id: modelId },
+      );
+      expect(modelComments.totalCount).toBe(modelComments.nodes.length);
+      return modelComments.nodes.map(({ id }) => id);
+    };
+    expect(await chosen('filter: { createdBy: "bob" }')).toEqual([special.id]);
+    expect(await chosen('filter: { search: "WHO OWNS" }')).toEqual([general.id]);
+    expect(await chosen('filter: { search: "%" }')).toEqual([]);
+    expect(await chosen('orderBy: { field: CREATED_AT, direction: ASC }')).toEqual([general.id, special.id]);
+    expect(await chosen('orderBy: { field: UPDATED_AT, direction: DESC }')).toEqual([special.id, general.id]);
     const { events } = await tess.ok<{ events: { nodes: unknown[] } }>(
       'query ($id: ID!) { events(filter: { types: [MODEL_COMMENTED], modelId: $id }) { nodes { subjectType subjectId payload } } }',
       { id: modelId },

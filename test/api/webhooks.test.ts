@@ -220,6 +220,20 @@ describe('a webhook', () => {
     });
   });
 
+  it('says what it is for', async () => {
+    const SHOWN = 'webhook { id description }';
+    const given = { name: `w-${names++}`, url: receiver.url('/told'), eventTypes: ['MODEL_REGISTERED'], description: 'Tells the pager.' };
+    const { webhook } = await mutate<{ webhook: { id: string } }>(admin, 'createWebhook', given, SHOWN);
+    expect(webhook).toMatchObject({ description: 'Tells the pager.' });
+    const changed = await mutate(admin, 'updateWebhook', { id: webhook.id, description: '' }, SHOWN);
+    expect(changed).toMatchObject({ webhook: { description: '' } });
+    const long = await admin.fails('mutation ($input: UpdateWebhookInput!) { updateWebhook(input: $input) { webhook { id } } }', {
+      input: { id: webhook.id, description: 'x'.repeat(5_001) },
+    });
+    expect(long.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.description' });
+    await mutate(admin, 'deleteWebhook', { id: webhook.id }, 'deletedId');
+  });
+
   it('may not have an address that the service must not call, a taken name or no events', async () => {
     const { id } = await newWebhook('/kept');
     const LOOK = `{ webhook(id: "${id}") { name url enabled eventTypes } }`;

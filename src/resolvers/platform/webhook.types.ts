@@ -31,6 +31,9 @@ export class WebhookType {
   @Field(() => String, { description: 'What people call it, unique in the tenant.' })
   name!: string;
 
+  @Field(() => String, { description: 'What it is for, in its owners’ words; may be empty.' })
+  description!: string;
+
   @Field(() => String, { description: 'Where messages are sent, as it was checked when it was saved.' })
   url!: string;
 
@@ -141,6 +144,9 @@ export class CreateWebhookInput {
   @Field(() => String, { description: ABOUT_URL })
   url!: string;
 
+  @Field(() => String, { nullable: true, description: 'What it is for, at most 5,000 characters; empty when absent.' })
+  description?: string | null;
+
   @Field(() => [EventType], { description: 'Events to send, at least one type.' })
   eventTypes!: EventType[];
 
@@ -159,6 +165,9 @@ export class UpdateWebhookInput {
 
   @Field(() => String, { nullable: true, description: 'A new name: 1 to 250 visible characters. CONFLICT when taken.' })
   name?: string | null;
+
+  @Field(() => String, { nullable: true, description: 'What it is for, at most 5,000 characters.' })
+  description?: string | null;
 
   @Field(() => String, { nullable: true, description: `${ABOUT_URL} Messages that wait go there too.` })
   url?: string | null;

@@ -1,11 +1,14 @@
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { badInput } from '../../errors.js';
 import type { RequestContext } from '../request-context.js';
+import { OrderDirection } from '../types/common.types.js';
 import { PageArgs, toConnection } from '../types/connection.js';
 import {
   CreateModelCommentInput,
   DeleteModelCommentInput,
   ModelCommentConnection,
+  ModelCommentFilterInput,
+  ModelCommentOrderInput,
   ModelCommentPayload,
   ModelCommentType,
   UpdateModelCommentInput,
@@ -16,7 +19,8 @@ import { DeletedPayload, ModelType } from './model.types.js';
 @Resolver(() => ModelCommentType)
 export class CommentResolver {
   @Query(() => ModelCommentConnection, {
-    description: 'Comments on a model and all its versions, or on one version, newest first. NOT_FOUND when there is no such thing.',
+    description:
+      'Comments on a model and all its versions, or on one version, newest first unless ordered otherwise. NOT_FOUND when there is no such thing.',
   })
   async modelComments(
     @Ctx() ctx: RequestContext,
@@ -25,9 +29,14 @@ export class CommentResolver {
     modelId?: string,
     @Arg('modelVersionId', () => ID, { nullable: true, description: 'One version alone; this or `modelId`.' })
     modelVersionId?: string,
+    @Arg('filter', () => ModelCommentFilterInput, { nullable: true, description: 'Which of them; all when absent.' })
+    filter?: ModelCommentFilterInput,
+    @Arg('orderBy', () => ModelCommentOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    orderBy?: ModelCommentOrderInput,
   ): Promise<object> {
     const of = eitherOf('modelId', modelId, modelVersionId);
-    const result = await ctx.run((session) => ctx.services.comments.list(session, of, page));
+    const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
+    const result = await ctx.run((session) => ctx.services.comments.list(session, of, filter ?? {}, page, order));
     return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
   }
 

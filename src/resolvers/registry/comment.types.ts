@@ -1,4 +1,5 @@
 import { Field, ID, InputType, ObjectType } from 'type-graphql';
+import { describeOrderFields, OrderDirection } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
 import { DateTime } from '../types/scalars.js';
 
@@ -25,6 +26,35 @@ export class ModelCommentType {
 }
 
 export const ModelCommentConnection = connectionOf(ModelCommentType, 'ModelComment', 'comments');
+
+export const ModelCommentOrderField = describeOrderFields<'createdAt' | 'updatedAt'>(
+  'ModelCommentOrderField',
+  'What comments can be ordered by.',
+  {
+    CREATED_AT: ['createdAt', 'When they were written.'],
+    UPDATED_AT: ['updatedAt', 'When their authors last changed them.'],
+  },
+);
+
+@InputType({ description: 'Which comments; every given field must hold.' })
+export class ModelCommentFilterInput {
+  @Field(() => String, { nullable: true, description: 'Comments whose text contains this, whatever its case; at most 200 characters.' })
+  search?: string | null;
+
+  @Field(() => String, { nullable: true, description: 'Comments of this token subject, exactly.' })
+  createdBy?: string | null;
+}
+
+@InputType({
+  description: 'The order of a list of comments: by what, and which end comes first. Equal ones are in the order of their ids.',
+})
+export class ModelCommentOrderInput {
+  @Field(() => ModelCommentOrderField, { description: 'What to order by.' })
+  field!: 'createdAt' | 'updatedAt';
+
+  @Field(() => OrderDirection, { description: 'Which end comes first.' })
+  direction!: OrderDirection;
+}
 
 @InputType({ description: 'A comment to write, on a model or on a version: exactly one of the two.' })
 export class CreateModelCommentInput {

@@ -16,6 +16,8 @@ import {
   StageEnum,
   type StageName,
   StageTransitionConnection,
+  StageTransitionFilterInput,
+  StageTransitionOrderInput,
   StageTransitionType,
   UpdateModelInput,
 } from './model.types.js';
@@ -68,14 +70,19 @@ export class ModelResolver {
   }
 
   @Query(() => StageTransitionConnection, {
-    description: 'Every step of a model’s versions from stage to stage, newest first: who, when, why.',
+    description: 'Every step of a model’s versions from stage to stage, newest first unless ordered otherwise: who, when, why.',
   })
   async modelHistory(
     @Ctx() ctx: RequestContext,
     @Arg('modelId', () => ID, { description: 'The model. NOT_FOUND when there is none.' }) modelId: string,
     @Args(() => PageArgs) page: PageArgs,
+    @Arg('filter', () => StageTransitionFilterInput, { nullable: true, description: 'Which steps; all when absent.' })
+    filter?: StageTransitionFilterInput,
+    @Arg('orderBy', () => StageTransitionOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    orderBy?: StageTransitionOrderInput,
   ): Promise<object> {
-    const result = await ctx.run((session) => ctx.services.stages.history(session, modelId, page));
+    const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
+    const result = await ctx.run((session) => ctx.services.stages.history(session, modelId, filter ?? {}, page, order));
     return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
   }
 

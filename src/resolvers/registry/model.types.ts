@@ -195,3 +195,36 @@ export class StageTransitionType {
 }
 
 export const StageTransitionConnection = connectionOf(StageTransitionType, 'StageTransition', 'stage transitions');
+
+@InputType({ description: 'Which steps of a model’s history; every given field must hold.' })
+export class StageTransitionFilterInput {
+  @Field(() => [StageEnum], { nullable: true, description: 'Steps to one of these stages; all when empty.' })
+  toStage?: StageName[] | null;
+
+  @Field(() => Boolean, { nullable: true, description: 'True for steps that an ADMIN forced without evidence, false for the others.' })
+  override?: boolean | null;
+
+  @Field(() => String, { nullable: true, description: 'Steps that this token subject asked for, exactly.' })
+  createdBy?: string | null;
+
+  @Field(() => DateTime, { nullable: true, description: 'Steps from this time on, inclusive.' })
+  from?: Date | null;
+
+  @Field(() => DateTime, { nullable: true, description: 'Steps before this time.' })
+  to?: Date | null;
+}
+
+export const StageTransitionOrderField = describeOrderFields<'createdAt'>(
+  'StageTransitionOrderField',
+  'What steps between stages can be ordered by.',
+  { CREATED_AT: ['createdAt', 'When they were made.'] },
+);
+
+@InputType({ description: 'The order of a history: by what, and which end comes first. Equal ones are in the order of their ids.' })
+export class StageTransitionOrderInput {
+  @Field(() => StageTransitionOrderField, { description: 'What to order by.' })
+  field!: 'createdAt';
+
+  @Field(() => OrderDirection, { description: 'Which end comes first.' })
+  direction!: OrderDirection;
+}

@@ -19,6 +19,7 @@ import { DELIVERIES_WAITING } from './webhook-deliveries.js';
 export interface NewWebhook {
   name: string;
   url: string;
+  description?: string | null;
   eventTypes: EventType[];
   modelId?: string | null;
 }
@@ -58,6 +59,8 @@ export interface WebhookWithSecret {
   secret: string;
 }
 
+const MAX_DESCRIPTION_CHARACTERS = 5_000;
+
 /** Addresses of other people's services that are told what happens here. */
 export class WebhookService {
   constructor(
@@ -69,7 +72,8 @@ export class WebhookService {
     const eventTypes = checkEventTypes(input.eventTypes);
     await requireOwn(session, Model, 'model', [input.modelId]);
     const secret = newWebhookSecret();
-    const webhook = await this.add(session, { name: input.name, url: input.url, eventTypes, modelId: input.modelId, secret });
+    const { name, url, modelId } = input;
+    const webhook = await this.add(session, { name, url, description: input.description ?? '', eventTypes, modelId, secret });
     return { webhook, secret };
   }
 
@@ -89,7 +93,7 @@ export class WebhookService {
       await this.requireFreeName(session, webhook.name);
     }
     if (input.url != null) webhook.url = checkOutboundUrl('input.url', input.url, this.policy).href;
-    if (input.description != null) webhook.description = input.description;
+    if (input.description != null) webhook.description = checkDescription(input.description);
     if (input.eventTypes != null) {
       if (webhook.format === 'MLFLOW') {
         throw conflict(`Webhook "${webhook.name}" was made through MLflow: change its events there.`, { field: 'input.eventTypes' });
@@ -187,11 +191,12 @@ export class WebhookService {
 
   private async add(
     session: Session,
-    input: Pick<Webhook, 'name' | 'url' | 'eventTypes' | 'secret'> &
-      Partial<Pick<Webhook, 'modelId' | 'format' | 'mlflowEvents' | 'description' | 'enabled'>>,
+    input: Pick<Webhook, 'name' | 'url' | 'description' | 'eventTypes' | 'secret'> &
+      Partial<Pick<Webhook, 'modelId' | 'format' | 'mlflowEvents' | 'enabled'>>,
   ): Promise<Webhook> {
     const name = checkName('input.name', input.name);
     const { href: url } = checkOutboundUrl('input.url', input.url, this.policy);
+    const description = checkDescription(input.description);
     await this.requireFreeName(session, name);
     if ((await session.em.count(Webhook, { tenant: session.tenant })) >= MAX_WEBHOOKS) {
       throw conflict(`There are ${MAX_WEBHOOKS} webhooks, which is the most: delete one first.`, {
@@ -199,7 +204,7 @@ export class WebhookService {
       });
     }
     const createdBy = session.principal.subject;
-    const webhook = session.em.create(Webhook, { ...input, tenant: session.tenant, name, url, createdBy });
+    const webhook = session.em.create(Webhook, { ...input, tenant: session.tenant, name, url, description, createdBy });
     audit(session, 'createWebhook', { type: 'webhook', id: webhook.id }, null, view(webhook));
     return webhook;
   }
@@ -229,6 +234,12 @@ function eventTypesOf(events: readonly MlflowWebhookEvent[]): EventType[] {
 }
 
 /** What the audit log may show: everything but the secrets. */
-function view({ name, url, eventTypes, mlflowEvents, modelId, enabled }: Webhook): Record<string, unknown> {
-  return { name, url, eventTypes, mlflowEvents, modelId, enabled };
+function view({ name, url, description, eventTypes, mlflowEvents, modelId, enabled }: Webhook): Record<string, unknown> {
+  return { name, url, description, eventTypes, mlflowEvents, modelId, enabled };
+}
+
+function checkDescription(text: string): string {
+  if (text.length > MAX_DESCRIPTION_CHARACTERS)
+    throw badInput('input.description', `at most ${MAX_DESCRIPTION_CHARACTERS} characters`, `${text.length} characters`);
+  return text;
 }

@@ -1,13 +1,19 @@
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 import { ModelComment } from '../../db/entities/registry/model-comment.entity.js';
 import type { Session } from '../../db/database.js';
-import { paginate, type Page, type PageRequest } from '../../db/pagination.js';
+import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { EventType } from '../../domain/platform/events.js';
 import { Role } from '../../domain/platform/principal.js';
 import { AppError, badInput, ErrorCode, notFound } from '../../errors.js';
+import { containsText } from '../platform/search.js';
 import { audit, emitEvent } from '../platform/use-case.js';
 import type { ModelService } from './model.service.js';
 import type { ModelVersionService } from './model-version.service.js';
+
+export interface CommentFilter {
+  search?: string | null;
+  createdBy?: string | null;
+}
 
 const MAX_BODY_CHARACTERS = 10_000;
 const EXCERPT_CHARACTERS = 200;
@@ -67,11 +73,23 @@ export class CommentService {
     session.em.remove(comment);
   }
 
-  /** Of a model and all its versions, or of one version, newest first. */
-  async list(session: Session, of: { modelId: string } | { modelVersionId: string }, page: PageRequest): Promise<Page<ModelComment>> {
+  /** Of a model and all its versions, or of one version. */
+  async list(
+    session: Session,
+    of: { modelId: string } | { modelVersionId: string },
+    { search, createdBy }: CommentFilter,
+    page: PageRequest,
+    order: Order<'createdAt' | 'updatedAt'>,
+  ): Promise<Page<ModelComment>> {
     if ('modelId' in of) await this.models.get(session, of.modelId);
     else await this.versions.get(session, of.modelVersionId);
-    return paginate(session, ModelComment, { tenant: session.tenant, ...of }, page, { field: 'createdAt', direction: 'DESC' });
+    const where = {
+      tenant: session.tenant,
+      ...of,
+      ...(createdBy != null && { createdBy }),
+      ...(search && { body: containsText('filter.search', search) }),
+    };
+    return paginate(session, ModelComment, where, page, order);
   }
 
   private async get(session: Session, id: string): Promise<ModelComment> {

@@ -3,7 +3,7 @@ import type { Model } from '../../db/entities/registry/model.entity.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import { StageTransition } from '../../db/entities/registry/stage-transition.entity.js';
 import type { Session } from '../../db/database.js';
-import { paginate, type Page, type PageRequest } from '../../db/pagination.js';
+import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { sql } from '../../db/sql.js';
 import { EventType } from '../../domain/platform/events.js';
 import { gatePolicyOf } from '../../domain/registry/gate-policy.js';
@@ -18,6 +18,7 @@ import {
 } from '../../domain/registry/stages.js';
 import { AppError, conflict, ErrorCode } from '../../errors.js';
 import { requireOwn } from '../platform/ownership.js';
+import { within } from '../platform/search.js';
 import { audit, emitEvent } from '../platform/use-case.js';
 import type { ApprovalService } from './approval.service.js';
 import type { GateService, MissingGate } from './gate.service.js';
@@ -32,6 +33,14 @@ export interface Promotion {
   expectedProductionVersionId?: string | null;
   reason?: string | null;
   override?: boolean | null;
+}
+
+export interface TransitionFilter {
+  toStage?: Stage[] | null;
+  override?: boolean | null;
+  createdBy?: string | null;
+  from?: Date | null;
+  to?: Date | null;
 }
 
 const MAX_REASON_CHARACTERS = 2_000;
@@ -124,9 +133,23 @@ export class StageService {
     return version.createdAt <= at ? 'DEVELOPMENT' : null;
   }
 
-  async history(session: Session, modelId: string, page: PageRequest): Promise<Page<StageTransition>> {
+  async history(
+    session: Session,
+    modelId: string,
+    { toStage, override, createdBy, from, to }: TransitionFilter,
+    page: PageRequest,
+    order: Order<'createdAt'>,
+  ): Promise<Page<StageTransition>> {
     await this.models.get(session, modelId);
-    return paginate(session, StageTransition, { tenant: session.tenant, modelId }, page, { field: 'createdAt', direction: 'DESC' });
+    const where = {
+      tenant: session.tenant,
+      modelId,
+      ...(toStage?.length && { toStage: { $in: toStage } }),
+      ...(override != null && { override }),
+      ...(createdBy != null && { createdBy }),
+      ...within({ from, to }),
+    };
+    return paginate(session, StageTransition, where, page, order);
   }
 
   /** The version and the one in production, with every other change of the model's stages waiting. */
