@@ -102,12 +102,27 @@ describe('searches of the MLflow protocol', () => {
     });
     expect(first.models).toHaveLength(2);
     expect(await names({ page_token: first.next_page_token, max_results: 2, order_by: [{ field_name: 'name' }] })).toEqual(['small']);
+    const page = { page_token: first.next_page_token, max_results: 2, order_by: [{ field_name: 'name', ascending: true }] };
+    expect(await names(page)).toEqual(['small']);
     const refused = (given: object) => team.fails('POST', 'logged-models/search', { experiment_ids: ['0'], ...given });
     expect(await refused({ order_by: [{ field_name: 'secret' }] })).toMatchObject({
       error_code: 'INVALID_PARAMETER_VALUE',
       error_class: 'ATTRIBUTE_NOT_FOUND',
       message: 'Invalid order by field name: secret',
     });
+    for (const [given, message] of [
+      [
+        { ...page, filter: "name = 'x'" },
+        "Filter string in the page token does not match the requested filter string. Expected: name = 'x'. Found: None",
+      ],
+      [
+        { ...page, experiment_ids: ['0', '1'] },
+        "Experiment IDs in the page token do not match the requested experiment IDs. Expected: ['0', '1']. Found: ['0']",
+      ],
+      [{ ...page, order_by: [] }, 'Order by in the page token does not match the requested order by. Expected: []. Found: [{'],
+      [{ ...page, page_token: '!' }, 'Invalid page token: !. Expecting value: line 1 column 1 (char 0)'],
+    ] as const)
+      expect(await refused(given)).toMatchObject({ status: 400, message: expect.stringContaining(message) });
     expect(await refused({ max_results: -1 })).toMatchObject({ message: expect.stringContaining('a positive integer') });
     expect(await names({ max_results: 100_000 })).toHaveLength(3);
     expect(await refused({ order_by: [{ field_name: 'tags.kind' }] })).toMatchObject({

@@ -1,13 +1,38 @@
+import { isDeepStrictEqual } from 'node:util';
 import { AppError } from '../../errors.js';
 import { invalidParameter } from './errors.js';
 import { integer } from './protobuf-json.js';
-import { pythonBytes, pythonRepr } from './python-json.js';
+import { pythonBytes, pythonRepr, pythonStr } from './python-json.js';
 
 const MAX_SHOWN_BYTES = 100;
 
 // Page tokens as MLflow's own server makes them: the place in the list, as JSON in base64.
 
-export const pageToken = (offset: number) => Buffer.from(JSON.stringify({ offset })).toString('base64');
+export const pageToken = (offset: number, search: object = {}) => Buffer.from(JSON.stringify({ ...search, offset })).toString('base64');
+
+/** What a token of logged models names besides the place, as MLflow's server tells it. */
+const SEARCHED = {
+  experiment_ids: ['Experiment IDs in the page token do', 'experiment IDs'],
+  filter_string: ['Filter string in the page token does', 'filter string'],
+  order_by: ['Order by in the page token does', 'order by'],
+} as const;
+
+export type SearchedModels = Record<keyof typeof SEARCHED, unknown>;
+
+/** The place that a token names, which must be one of the same search. */
+export function offsetInSearch(token: string, search: SearchedModels): number {
+  if (token === '') return 0;
+  const parsed = parseToken(token, () => `: ${token.slice(0, MAX_SHOWN_BYTES)}. Expecting value: line 1 column 1 (char 0)`);
+  const found = parsed !== null && typeof parsed === 'object' ? (parsed as Partial<SearchedModels>) : {};
+  for (const name of Object.keys(SEARCHED) as (keyof SearchedModels)[]) {
+    const [begin, end] = SEARCHED[name];
+    if (isDeepStrictEqual(found[name] ?? null, search[name])) continue;
+    throw invalidParameter(
+      `${begin} not match the requested ${end}. Expected: ${pythonStr(search[name])}. Found: ${pythonStr(found[name] ?? null)}`,
+    );
+  }
+  return offsetOf(token);
+}
 
 export function offsetOf(token: string): number {
   if (token === '') return 0;
@@ -17,12 +42,12 @@ export function offsetOf(token: string): number {
   throw invalidParameter(`Invalid page token, parsed value=${pythonRepr(parsed)}`);
 }
 
-function parseToken(token: string): unknown {
+function parseToken(token: string, tell = (bytes: Buffer) => `, decoded value=${pythonBytes(bytes)}`): unknown {
   const decoded = Buffer.from(token, 'base64');
   try {
     return JSON.parse(decoded.toString());
   } catch {
-    throw invalidParameter(`Invalid page token, decoded value=${pythonBytes(decoded.subarray(0, MAX_SHOWN_BYTES))}`);
+    throw invalidParameter(`Invalid page token${tell(decoded.subarray(0, MAX_SHOWN_BYTES))}`);
   }
 }
 
@@ -37,11 +62,11 @@ export const refusedToken = (token: string) => (error: unknown) => {
 export function pageOf<Name extends string, T>(
   name: Name,
   found: T[],
-  { offset, limit }: { offset: number; limit: number },
+  { offset, limit, search }: { offset: number; limit: number; search?: SearchedModels },
 ): Record<string, unknown> {
   return {
     ...(found.length > 0 && { [name]: found.slice(0, limit) }),
-    ...(found.length > limit && { next_page_token: pageToken(offset + limit) }),
+    ...(found.length > limit && { next_page_token: pageToken(offset + limit, search) }),
   };
 }
 

@@ -44,6 +44,9 @@ function reprOf(value: unknown): string {
   return `{${entries.join(', ')}}`;
 }
 
+/** As Python's str shows it: a text as it is. */
+export const pythonStr = (value: unknown): string => (typeof value === 'string' ? value : pythonRepr(value));
+
 /** Bytes as Python's repr shows them. */
 export const pythonBytes = (bytes: Buffer): string =>
   `b${pythonText(bytes.toString('latin1')).replace(/[^ -~]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, '0')}`)}`;

@@ -8,7 +8,7 @@ import { jsonEndpoint, type Endpoint } from '../endpoint.js';
 import { invalidParameter } from '../errors.js';
 import { toExperimentId } from '../ids.js';
 import { fromExperimentIds } from './lookup.js';
-import { checkMaxResults, offsetOf, pageOf } from '../pages.js';
+import { checkMaxResults, offsetInSearch, offsetOf, pageOf } from '../pages.js';
 import { integer, repeated, string } from '../protobuf-json.js';
 import { showLoggedModels } from './logged-models.js';
 import { toExperiment } from './views.js';
@@ -40,7 +40,10 @@ export const viewType = z
 const dataset = z.object({ dataset_name: string, dataset_digest: string });
 const order = z.object({
   field_name: string,
-  ascending: z.boolean().nullish(),
+  ascending: z
+    .boolean()
+    .nullish()
+    .transform((value) => value ?? true),
   dataset_name: string,
   dataset_digest: string,
 });
@@ -114,7 +117,8 @@ export const searchEndpoints: Endpoint[] = [
         throw invalidParameter('`dataset_name` in the `datasets` clause must be specified.');
       const limit = Math.min(input.max_results || DEFAULT_LOGGED_MODELS, MAX_RESULTS);
       checkMaxResults(limit, MAX_RESULTS);
-      const offset = offsetOf(input.page_token);
+      const search = { experiment_ids: input.experiment_ids, filter_string: input.filter || null, order_by: input.order_by };
+      const offset = offsetInSearch(input.page_token, search);
       const comparisons = parseMlflowFilter(input.filter, MLFLOW_LOGGED_MODEL_FILTER);
       const toDataset = (name: string, digest: string) => ({ name: name || null, digest: digest || null });
       return call.run(async (session) => {
@@ -124,13 +128,13 @@ export const searchEndpoints: Endpoint[] = [
           datasets: input.datasets.map(({ dataset_name: name, dataset_digest: digest }) => toDataset(name, digest)),
           order: input.order_by.map(({ field_name: field, ascending, dataset_name: name, dataset_digest: digest }) => ({
             field,
-            direction: (ascending ?? true) ? ('ASC' as const) : ('DESC' as const),
+            direction: ascending ? ('ASC' as const) : ('DESC' as const),
             dataset: name || digest ? toDataset(name, digest) : null,
           })),
           offset,
           limit: limit + 1,
         });
-        return pageOf('models', await showLoggedModels(session, call.services, found), { offset, limit });
+        return pageOf('models', await showLoggedModels(session, call.services, found), { offset, limit, search });
       });
     },
   ),
