@@ -172,7 +172,8 @@ export class BodyGate {
     const slow = setTimeout(() => request.raw.destroy(), receiveMs(bytes));
     const closed = () => {
       clearTimeout(slow);
-      if (!request.raw.complete) this.release(request);
+      // It may have come whole and not be read: its client has left while it waited, and there will be no answer.
+      if (!request.raw.readableEnded) this.release(request);
     };
     if (request.raw.destroyed) closed();
     else request.raw.once('close', closed);
