@@ -82,21 +82,36 @@ describe('a cache of local files', () => {
     expect((await readdir(folder)).toSorted()).toEqual([nameOf('a'), 'held'].toSorted());
   });
 
+  it('does not download for ever when its folder is removed meanwhile', async () => {
+    const cache = new LocalCache(folder, 100);
+    using file = await cache.open(nameOf('a'), async (path) => {
+      if (downloads.push('a') === 1) await rm(join(folder, 'held'), { recursive: true });
+      if (downloads.length > 3) throw new Error('downloaded again and again');
+      await writeFile(path, 'a'.padEnd(10));
+    });
+    expect(await readFile(file.path, 'utf8')).toBe('a'.padEnd(10));
+    expect(downloads).toHaveLength(1);
+  });
+
   it('takes back at its start what ended processes held, and leaves files alone that are not its own', async () => {
     const { pid } = spawnSync(process.execPath, ['-e', '']);
     const theirs = join(folder, 'held', `${hostname()}.${pid}.11111111-1111-4111-8111-111111111111`);
     const elsewhere = join(folder, 'held', `another-host.${pid}.11111111-1111-4111-8111-111111111111`);
+    const silent = join(folder, 'held', `a-host-that-was.${pid}.11111111-1111-4111-8111-111111111111`);
     for (const [text, holder] of [
       ['a', theirs],
       ['b', elsewhere],
+      ['c', silent],
     ] as const) {
       await mkdir(holder, { recursive: true });
       await writeFile(join(folder, nameOf(text)), text.padEnd(10));
       await link(join(folder, nameOf(text)), join(holder, 'x'));
     }
+    const longAgo = new Date(Date.now() - 25 * 3_600_000);
+    await utimes(silent, longAgo, longAgo);
     await writeFile(join(folder, 'notes.txt'), 'not a download');
     await new LocalCache(folder, 0).prepare();
-    expect(await kept('a', 'b')).toEqual(['b']);
+    expect(await kept('a', 'b', 'c')).toEqual(['b']);
     expect(await readdir(join(folder, 'held'))).toEqual([`another-host.${pid}.11111111-1111-4111-8111-111111111111`]);
     expect(existsSync(join(folder, 'notes.txt'))).toBe(true);
   });

@@ -8,6 +8,9 @@ import { ABANDONED_AFTER_MS, type LocalFile } from './port.js';
 /** Tells this process from an earlier one that had its number, as the first of a container has. */
 const THIS_PROCESS = randomUUID();
 const HELD = 'held';
+/** A living process says so on its folder; on another machine nobody could see whether it lives. */
+const ALIVE_INTERVAL_MS = 60 * 60 * 1000;
+const LOST_AFTER_MS = 24 * ALIVE_INTERVAL_MS;
 /** A SHA-256, with more behind it as long as its download is under way: nothing else in the folder is touched. */
 const NAME = /^[0-9a-f]{64}(\.|$)/;
 
@@ -34,12 +37,17 @@ export class LocalCache {
     this.held = join(folder, HELD, `${hostname()}.${process.pid}.${THIS_PROCESS}`);
   }
 
-  /** Takes back what ended processes of this machine held, and what is too much. */
+  /** Takes back what ended processes held, and what is too much. */
   async prepare(): Promise<void> {
+    setInterval(() => void utimes(this.held, new Date(), new Date()).catch(() => undefined), ALIVE_INTERVAL_MS).unref();
     for (const name of await readdir(join(this.folder, HELD)).catch(() => [])) {
+      const folder = join(this.folder, HELD, name);
       const [id, pid, ...host] = name.split('.').toReversed();
-      if (host.toReversed().join('.') !== hostname() || id === THIS_PROCESS) continue;
-      if (Number(pid) === process.pid || !isAlive(Number(pid))) await rm(join(this.folder, HELD, name), { recursive: true, force: true });
+      if (id === THIS_PROCESS) continue;
+      // A container that is made anew has another name than the one before it.
+      const isElsewhere = host.toReversed().join('.') !== hostname();
+      const isLost = isElsewhere ? await isOld(folder) : Number(pid) === process.pid || !isAlive(Number(pid));
+      if (isLost) await rm(folder, { recursive: true, force: true });
     }
     await this.makeRoom(null);
   }
@@ -47,8 +55,8 @@ export class LocalCache {
   /** The file of this name (a SHA-256 in hex), held until it is disposed of; `download` writes it when it is not there. */
   async open(name: string, download: (path: string) => Promise<void>): Promise<LocalFile> {
     const path = join(this.folder, name);
-    await mkdir(this.held, { recursive: true });
     for (;;) {
+      await mkdir(this.held, { recursive: true });
       const file = await this.hold(path);
       if (file) return file;
       const coming = this.downloads.get(path) ?? this.fetch(path, download).finally(() => this.downloads.delete(path));
@@ -107,6 +115,11 @@ export class LocalCache {
     }
     return entries;
   }
+}
+
+async function isOld(folder: string): Promise<boolean> {
+  const found = await stat(folder).catch(() => null);
+  return found !== null && Date.now() - found.mtimeMs > LOST_AFTER_MS;
 }
 
 function isAlive(pid: number): boolean {
