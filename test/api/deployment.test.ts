@@ -165,6 +165,27 @@ describe('traffic', () => {
     expect(await weights(endpointId)).toEqual({ [deploymentId]: 10_000 });
   });
 
+  it('holds the files of loaded models no longer than the process serves', async () => {
+    const own = await startTestService();
+    const { objects } = own.app.context;
+    const localFile = objects.localFile.bind(objects);
+    const held = new Set<string>();
+    objects.localFile = async (key) => {
+      const file = await localFile(key);
+      held.add(key);
+      return { path: file.path, [Symbol.dispose]: () => void held.delete(key) };
+    };
+    try {
+      const caller = await own.as();
+      const { endpointId } = await serve(own, caller, times(2));
+      expect((await predict(caller, { endpointId, rows: [{ x: 3 }] })).rows).toBe(1);
+      expect(held.size).toBe(1);
+    } finally {
+      await own.close();
+    }
+    expect(held.size).toBe(0);
+  });
+
   it('without a live deployment is UNAVAILABLE, not an error of the service', async () => {
     const { modelId, versionId } = await makeVersion(service, times(1));
     const { id: endpointId } = await createEndpoint(tess, { modelId });

@@ -27,7 +27,7 @@ export class LoadedModels {
   private readonly shelf = new Map<string, Shelved>();
 
   constructor(
-    readonly engine: InferenceEngine,
+    private readonly engine: InferenceEngine,
     private readonly objects: ObjectStore,
   ) {}
 
@@ -69,6 +69,11 @@ export class LoadedModels {
       await this.engine.unload(versionId);
       entry.file?.[Symbol.dispose]();
     }
+  }
+
+  async close(): Promise<void> {
+    await this.engine.close();
+    for (const { file } of this.shelf.values()) file?.[Symbol.dispose]();
   }
 
   private async loadAndInfer(version: ServableVersion, inputs: Tensor[], deadlineMs: number): Promise<InferResult> {

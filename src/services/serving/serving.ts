@@ -92,7 +92,7 @@ export class Serving {
     await this.mirror.stop();
     await this.traffic.stop();
     this.routes.close();
-    await this.models.engine.close();
-    await this.backgroundModels.engine.close();
+    await this.models.close();
+    await this.backgroundModels.close();
   }
 }
