@@ -1,3 +1,4 @@
+// one file because all its tests read the archive that the first of them makes.
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { extract, pack, type Header } from 'tar-stream';
@@ -270,12 +271,12 @@ it('one that is here only in part is neither restored nor exported nor collected
   onTestFinished(() => held.release());
   await refuse();
   const rows = () => query(service, `select id from run where tenant = 'half'`);
-  const before = await rows();
+  const runsBefore = await rows();
   expect(await succeeded(half, 'collectGarbage', { olderThanDays: 0 })).toMatchObject({
     ...{ runs: 0, loggedModels: 0, experiments: 0 },
     kept: [{ type: 'experiment', id: experiment!.id, reason: 'an import is writing it' }],
   });
-  expect(await rows()).toEqual(before);
+  expect(await rows()).toEqual(runsBefore);
   // What another import of the same archive would write, this one is writing.
   const worker = await startTestService({ ROLE: 'worker', DATA_DIR: service.app.context.config.DATA_DIR }, service.database);
   try {

@@ -1,3 +1,4 @@
+// one file because its tests share one running service, which takes longer to start than most of them to run.
 import { createHash, randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
