@@ -10,6 +10,8 @@ import {
   type GraphQLNamedType,
   type GraphQLSchema,
   type SelectionSetNode,
+  type ValueNode,
+  type VariableDefinitionNode,
 } from 'graphql';
 import { DEFAULT_PAGE_SIZE } from '../db/pagination.js';
 import { AppError, ErrorCode } from '../errors.js';
@@ -31,6 +33,7 @@ interface Walk {
   schema: GraphQLSchema;
   fragments: Map<string, FragmentDefinitionNode>;
   variables: Record<string, unknown>;
+  definitions: readonly VariableDefinitionNode[];
   limits: QueryLimits;
   aliases: number;
   directives: number;
@@ -60,6 +63,7 @@ export function checkQueryLimits(
       schema,
       fragments,
       variables,
+      definitions: definition.variableDefinitions ?? [],
       limits,
       aliases: 0,
       directives: definition.directives?.length ?? 0,
@@ -119,10 +123,17 @@ function costOfField(walk: Walk, field: FieldNode, type: GraphQLNamedType | unde
 
 function pageSize(walk: Walk, field: FieldNode): number {
   const value = field.arguments?.find((argument) => argument.name.value === 'first')?.value;
-  const size =
-    value?.kind === Kind.INT ? Number(value.value) : value?.kind === Kind.VARIABLE ? Number(walk.variables[value.name.value]) : NaN;
+  const size = value?.kind === Kind.VARIABLE ? sizeIn(walk, value.name.value) : constantSize(value);
   return Number.isFinite(size) ? Math.max(1, size) : DEFAULT_PAGE_SIZE;
 }
+
+function sizeIn({ variables, definitions }: Walk, name: string): number {
+  if (!Object.hasOwn(variables, name)) return constantSize(definitions.find(({ variable }) => variable.name.value === name)?.defaultValue);
+  const given = variables[name];
+  return typeof given === 'number' ? given : NaN;
+}
+
+const constantSize = (value: ValueNode | undefined) => (value?.kind === Kind.INT ? Number(value.value) : NaN);
 
 function tooComplex(what: string, limit: number, got: number): AppError {
   return new AppError(

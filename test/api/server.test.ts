@@ -110,6 +110,20 @@ describe('documents that cost too much', () => {
     });
   }
 
+  it('count page sizes of variables, given, by default or not at all', async () => {
+    const code = async (fields: number, variable: string, variables: object) => {
+      const document = `query (${variable}) { models(first: $n) { nodes { versions(first: $n) { nodes { ...V } } } } }
+        fragment V on ModelVersion { ${Array.from({ length: fields }, (_, i) => `f${i}: version`).join(' ')} }`;
+      return (await tess.send(document, { ...variables })).errors?.[0]?.extensions.code;
+    };
+    expect(await code(15, '$n: Int', { n: 50 })).toBeUndefined();
+    expect(await code(15, '$n: Int', { n: 60 })).toBe('QUERY_TOO_COMPLEX');
+    expect(await code(15, '$n: Int = 60', {})).toBe('QUERY_TOO_COMPLEX');
+    expect(await code(25, '$n: Int', {})).toBe('QUERY_TOO_COMPLEX');
+    expect(await code(25, '$n: Int = 20', {})).toBeUndefined();
+    expect(await code(25, '$n: Int = 20', { n: null })).toBe('QUERY_TOO_COMPLEX');
+  });
+
   it('a subscription over HTTP is told where to go', async () => {
     expect((await tess.fails('subscription { lifecycleEvents { id } }')).message).toContain('WebSocket');
   });
