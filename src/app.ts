@@ -58,6 +58,7 @@ export async function startApp(config: Config, logger: Logger, options: AppOptio
       );
       stops.push(() => {
         services.mirror.stop();
+        services.staged.stop();
         return ticks.stop();
       });
       const dispatch = startDispatch(services.jobs, context.live, logger);

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/domain/platform/principal.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
@@ -224,6 +225,27 @@ describe('a dataset that cannot be registered leaves nothing behind', () => {
 });
 
 describe('files that a crash left', () => {
+  it('however many, keep no process from stopping', async () => {
+    const own = await startTestService();
+    const { db, objects, services } = own.app.context;
+    await db.asSystem((em) =>
+      em.execute(
+        `insert into staged_object (tenant, object_key, created_at) select 'acme', 'acme/x/' || n, now() - interval '2 days' from generate_series(1, 300) n`,
+      ),
+    );
+    const remove = objects.delete.bind(objects);
+    const begun = Promise.withResolvers<void>();
+    objects.delete = async (key) => {
+      begun.resolve();
+      await pause(20);
+      await remove(key);
+    };
+    const swept = services.staged.sweep();
+    await begun.promise;
+    await own.close();
+    expect(await swept).toBeLessThan(300);
+  });
+
   it('are swept, and those of rows are not', async () => {
     const { context } = service.app;
     const { objects } = context;

@@ -14,6 +14,8 @@ const DISCARDED_AT_ONCE = 8;
  * that names it. What a crash leaves between the two, the sweeper removes.
  */
 export class StagedObjects {
+  private stopped = false;
+
   constructor(
     private readonly db: Database,
     private readonly objects: ObjectStore,
@@ -88,10 +90,18 @@ export class StagedObjects {
           [SWEPT_AFTER_MS],
         ),
       );
-      for (const { key } of old) await this.remove(key, SWEPT_AFTER_MS);
-      swept += old.length;
+      for (const { key } of old) {
+        if (this.stopped) return swept;
+        await this.remove(key, SWEPT_AFTER_MS);
+        swept++;
+      }
       if (old.length < SWEEP_BATCH) return swept;
     }
+  }
+
+  /** Ends a sweep after the file that it is at: there may be very many, and the next start goes on. */
+  stop(): void {
+    this.stopped = true;
   }
 
   /** Nothing happens to a key that a row names by now: a commit whose answer was lost has settled it. */
