@@ -70,7 +70,7 @@ function comparisonCondition(comparison: Comparison<RunEntity>, tenant: string, 
     case 'param':
     case 'tag': {
       const table = TABLES[entity];
-      const value = isMissing || isPresent ? null : entity === 'metric' ? metricCondition(comparison) : pairCondition(comparison);
+      const value = isMissing || isPresent ? null : entity === 'metric' ? metricCondition(comparison) : pairCondition(comparison, tenant);
       const where = fragment(`c.run_id = r.id and c.tenant = ? and c.key = ?`, tenant, key);
       const inner = value ? joined([where, value], ' and ') : where;
       return { ...inner, text: `${isMissing ? 'not ' : ''}exists (select from ${table} c where ${inner.text})` };
@@ -95,18 +95,20 @@ export function metricCondition({ comparator, value }: Comparison): Fragment {
   return comparator === '>' || comparator === '>=' ? { ...condition, text: `${condition.text} and c.value < 'NaN'` } : condition;
 }
 
-/** Values can be longer than an index takes: it holds what they begin with, all of a short one, and the hashes of the others. */
-function pairCondition(comparison: Comparison): Fragment {
-  const { comparator, value } = comparison;
+/** An index has a number of each pair, and beside it what its value begins with: all of a short one. */
+function pairCondition(comparison: Comparison, tenant: string): Fragment {
+  const { key, comparator, value } = comparison;
+  const isShort = (one: string) => one.length < INDEXED_CHARACTERS;
   if (comparator === '=') {
-    const isShort = String(value).length < INDEXED_CHARACTERS;
-    return isShort ? fragment('c.value_start = ?', value) : fragment('c.value_hash = hashtextextended(?, 0) and c.value = ?', value, value);
+    const column = isShort(String(value)) ? 'c.value_start' : 'c.value';
+    return fragment(`c.pair_hash = ${PAIR_HASH} and ${column} = ?`, value, key, tenant, value);
   }
   if (comparator === 'IN') {
     const values = value as readonly string[];
-    if (values.every((one) => one.length < INDEXED_CHARACTERS)) return fragment('c.value_start = any(?::text[])', values);
-    const hashes = values.map(() => 'hashtextextended(?, 0)').join(', ');
-    return fragment(`c.value_hash in (${hashes}) and c.value = any(?::text[])`, ...values, values);
+    const column = values.every(isShort) ? 'c.value_start' : 'c.value';
+    const hashes = values.map(() => PAIR_HASH).join(', ');
+    const pairs = values.flatMap((one) => [one, key, tenant]);
+    return fragment(`c.pair_hash = any(array[${hashes}]::bigint[]) and ${column} = any(?::text[])`, ...pairs, values);
   }
   return patternCondition('c.value', 'c.value_start', comparison);
 }
@@ -120,6 +122,9 @@ function patternCondition(sql: string, indexed: string, comparison: Comparison):
   const begins = fragment(`${indexed} ^@ ?`, start);
   return value === `${start}%` ? begins : joined([begins, condition], ' and ');
 }
+
+/** As the column `pair_hash` is made: of value, key and tenant. */
+const PAIR_HASH = 'hashtextextended(?, hashtextextended(?, hashtextextended(?, 0)))';
 
 /** Of a value, in its column `value_start`. */
 const INDEXED_CHARACTERS = 100;

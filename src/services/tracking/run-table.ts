@@ -76,7 +76,7 @@ export async function paramColumns(
       await sql<{ key: string }>(
         session.em,
         `select key from run_param where tenant = ? and run_id = any(?::uuid[]) group by key
-         having count(distinct value_hash) > 1 or count(*) < ? order by count(*) desc, key collate "C" limit ?`,
+         having count(distinct pair_hash) > 1 or count(*) < ? order by count(*) desc, key collate "C" limit ?`,
         [session.tenant, runIds, runIds.length, limit],
       )
     ).map(({ key }) => key);
