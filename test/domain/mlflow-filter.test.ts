@@ -204,6 +204,21 @@ describe("what MLflow's server refuses in an order is refused in its words", () 
   });
 });
 
+it.each([
+  ['digits before a letter', `${'1'.repeat(65_000)}a`],
+  ['digits around a dot before a letter', `${'1'.repeat(32_000)}.${'1'.repeat(32_000)}a`],
+  ['a quote without an end', `'${'a '.repeat(32_000)}`],
+  ['escaped quotes', "\\'".repeat(32_000)],
+  ['quoted keys without an end', 'a.`'.repeat(21_000)],
+  ['nested parentheses', '('.repeat(32_000) + ')'.repeat(32_000)],
+  ['words before operators', 'NOT '.repeat(16_000)],
+])('%s are read in no time', (_what, text) => {
+  const startedAt = performance.now();
+  expect(() => runs(text)).toThrow();
+  expect(() => parseMlflowOrder([text], MLFLOW_RUN_ORDER)).toThrow();
+  expect(performance.now() - startedAt).toBeLessThan(1_000);
+});
+
 it("texts are shown as by Python's repr", () => {
   expect(['a', "it's", `'"`, '\\\n'].map(pythonText)).toEqual(["'a'", `"it's"`, `'\\'"'`, "'\\\\\\n'"]);
 });

@@ -27,7 +27,7 @@ const WORD = /(?:AND|OR|NOT|IN|IS|NULL|BETWEEN)\b(?!\.)/iuy;
 const STRING = /'(?:''|\\'|[^'])*'/uy;
 const QUOTED = /"(?:""|\\"|[^"])*"/uy;
 const NAME = /(?:([\p{L}_][\p{L}\p{N}_]*)|`([^`]*)`)(?:\.(?:`([^`]*)`|"([^"]*)"|'([^']*)'|([\p{L}\p{N}_][\p{L}\p{N}_.]*)?))?/uy;
-const NUMBER = /-?(?:\d+\.?\d*|\.\d+)(?:[eE]-?\d+)?(?![\p{L}\p{N}_])/uy;
+const NUMBER = /-?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE]-?\d+)?(?![\p{L}\p{N}_])/uy;
 /** What begins with a digit and is no number, e.g. 0x10. */
 const OTHER = /[\p{L}\p{N}_]+|[^]/uy;
 
