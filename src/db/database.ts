@@ -88,6 +88,8 @@ export class Database {
       migrations: { migrationsList: MIGRATIONS, snapshot: false, silent: true, tableName: MIGRATION_TABLE },
       ignoreUndefinedInQuery: true,
       driverOptions: {
+        // With all that it says: of `clientUrl` the ORM takes no more than host, port, user, password and database.
+        connectionString: options.url,
         idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs,
         connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
         keepAlive: true,

@@ -269,3 +269,13 @@ describe('row-level security', () => {
     expect(await db.poolUse()).toMatchObject({ inUse: 0, waiting: 0 });
   });
 });
+
+it('the connections of transactions are as the address says', async () => {
+  const { database } = await newDatabase();
+  const open = (query: string) => connect({ ...database, url: `${database.url}?${query}` });
+  // The server of these tests has no certificate.
+  await expect(open('sslmode=require')).rejects.toThrow('The server does not support SSL connections');
+  const db = await open('application_name=reports');
+  const settings = `select current_setting('application_name') as name, current_setting('random_page_cost') as "pageCost"`;
+  expect(await db.asSystem((em) => sql(em, settings))).toEqual([{ name: 'reports', pageCost: '0.1' }]);
+});
