@@ -8,6 +8,8 @@ import { tokenOf } from '../protocols/mlflow/credentials.js';
 
 /** Of all bodies that are held at once; what is made of one takes several times its text. */
 const BUDGET_BYTES = 96 * 1024 ** 2;
+/** Of the budget, and of the places to wait: what one tenant takes leaves room for others. */
+const TENANT_SHARE = 0.5;
 /** Bodies up to this are never counted: thousands of them fit. */
 const FREE_BYTES = 64 * 1024;
 const WAIT_MS = 10_000;
@@ -29,21 +31,29 @@ const CLOSE_GRACE_MS = 3_000;
 type Release = () => void;
 type Done = (error: Error | null, payload?: RequestPayload) => void;
 
-/** Bytes that large bodies may hold together; of those that wait, the smallest goes first. */
+interface Waiting {
+  tenant: string;
+  bytes: number;
+  start(): void;
+}
+
+/** Bytes that large bodies may hold together, those of a tenant its share of them; of those that wait, the smallest goes first. */
 export class ByteBudget {
   private used = 0;
-  private readonly waiting = new Set<{ bytes: number; start(): void }>();
+  private readonly usedBy = new Map<string, number>();
+  private readonly waiting = new Set<Waiting>();
 
   constructor(private readonly limits: { bytes: number; waitMs: number; waiting: number }) {}
 
-  /** Resolves to what gives the bytes back; null when there was no room in time. What is larger than the whole budget goes alone. */
-  async take(bytes: number): Promise<Release | null> {
-    const held = this.takeNow(bytes);
+  /** Resolves to what gives the bytes back; null when there was no room in time. What is larger than a share counts as one. */
+  async take(tenant: string, bytes: number): Promise<Release | null> {
+    const held = this.takeNow(tenant, bytes);
     if (held) return held;
-    if (this.waiting.size >= this.limits.waiting) return null;
+    const own = [...this.waiting].filter((one) => one.tenant === tenant).length;
+    if (this.waiting.size >= this.limits.waiting || own >= this.limits.waiting * TENANT_SHARE) return null;
     return new Promise((resolve) => {
-      const start = () => end(this.hold(bytes));
-      const one = { bytes, start };
+      const start = () => end(this.hold(tenant, bytes));
+      const one = { tenant, bytes, start };
       const timer = setTimeout(() => end(null), this.limits.waitMs);
       const end = (release: Release | null) => {
         clearTimeout(timer);
@@ -55,24 +65,38 @@ export class ByteBudget {
   }
 
   /** Null when there is no room at this moment. */
-  takeNow(bytes: number): Release | null {
-    return this.fits(bytes) ? this.hold(bytes) : null;
+  takeNow(tenant: string, bytes: number): Release | null {
+    return this.fits(tenant, bytes) ? this.hold(tenant, bytes) : null;
   }
 
-  private fits(bytes: number): boolean {
-    return this.used === 0 || this.used + bytes <= this.limits.bytes;
+  private fits(tenant: string, bytes: number): boolean {
+    const counted = this.counted(bytes);
+    return this.used + counted <= this.limits.bytes && (this.usedBy.get(tenant) ?? 0) + counted <= this.shareBytes;
   }
 
-  private hold(bytes: number): Release {
-    this.used += bytes;
+  private hold(tenant: string, bytes: number): Release {
+    this.count(tenant, this.counted(bytes));
     return () => {
-      this.used -= bytes;
-      for (;;) {
-        const [least] = [...this.waiting].sort((a, b) => a.bytes - b.bytes);
-        if (!least || !this.fits(least.bytes)) return;
-        least.start();
+      this.count(tenant, -this.counted(bytes));
+      for (const one of [...this.waiting].sort((a, b) => a.bytes - b.bytes)) {
+        if (this.fits(one.tenant, one.bytes)) one.start();
       }
     };
+  }
+
+  private count(tenant: string, bytes: number): void {
+    this.used += bytes;
+    const own = (this.usedBy.get(tenant) ?? 0) + bytes;
+    if (own > 0) this.usedBy.set(tenant, own);
+    else this.usedBy.delete(tenant);
+  }
+
+  private counted(bytes: number): number {
+    return Math.min(bytes, this.shareBytes);
+  }
+
+  private get shareBytes(): number {
+    return this.limits.bytes * TENANT_SHARE;
   }
 }
 
@@ -104,7 +128,7 @@ export class BodyGate {
   }
 
   /** A WebSocket message that turns out to be more than small counts as the largest while it comes; one that finds no room ends its socket. */
-  watch(socket: WebSocket, stream: Duplex, maxBytes: number, isKnown: () => boolean): void {
+  watch(socket: WebSocket, stream: Duplex, maxBytes: number, tenantOf: () => string | undefined): void {
     let receivedBytes = 0;
     let release: Release | null = null;
     let slow: NodeJS.Timeout | undefined;
@@ -117,11 +141,12 @@ export class BodyGate {
     stream.on('data', (chunk: Buffer) => {
       receivedBytes += chunk.length;
       if (receivedBytes <= FREE_MESSAGE_BYTES || release || socket.readyState !== socket.OPEN) return;
-      release = isKnown() ? this.budget.takeNow(maxBytes) : null;
+      const tenant = tenantOf();
+      release = tenant === undefined ? null : this.budget.takeNow(tenant, maxBytes);
       if (release) slow = setTimeout(() => socket.terminate(), receiveMs(maxBytes));
       else {
-        if (isKnown()) socket.close(TRY_AGAIN_LATER, `Other large messages are being read: try again in ${RETRY_AFTER_SECONDS} seconds.`);
-        else socket.close(CloseCode.BadRequest, 'Too long before the connection is acknowledged');
+        if (tenant === undefined) socket.close(CloseCode.BadRequest, 'Too long before the connection is acknowledged');
+        else socket.close(TRY_AGAIN_LATER, `Other large messages are being read: try again in ${RETRY_AFTER_SECONDS} seconds.`);
         // Nothing more of it is read.
         socket.pause();
         setTimeout(() => socket.terminate(), CLOSE_GRACE_MS).unref();
@@ -159,8 +184,8 @@ export class BodyGate {
     // Room is for those who may have it.
     const token = tokenOf(request.headers.authorization);
     if (!token) throw unauthenticated();
-    await this.tokens.verify(token);
-    const release = await this.budget.take(bytes);
+    const { tenant } = await this.tokens.verify(token);
+    const release = await this.budget.take(tenant, bytes);
     if (!release) {
       reply.header('retry-after', RETRY_AFTER_SECONDS);
       throw new AppError(

@@ -150,7 +150,7 @@ export function attachSubscriptions(
         writers.set(client, new SocketWriter(client, socket, budget));
         const extra: SocketExtra = { socket: client, request };
         carryProtocol(protocol, extra, socket, options.logger);
-        options.bodies.watch(client, socket, options.maxBodyBytes, () => extra.principal !== undefined);
+        options.bodies.watch(client, socket, options.maxBodyBytes, () => extra.principal?.tenant);
       });
     }
   });

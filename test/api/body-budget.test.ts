@@ -1,8 +1,8 @@
 import { once } from 'node:events';
-import { connect, type AddressInfo } from 'node:net';
+import { connect, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
-import Fastify from 'fastify';
-import { describe, expect, it } from 'vitest';
+import Fastify, { type FastifyInstance } from 'fastify';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SecretTokenVerifier } from '../../src/adapters/auth/token-verifier.js';
 import { BodyGate, ByteBudget } from '../../src/server/body-budget.js';
 import { SECRET, tokenFor } from '../support/service.js';
@@ -11,15 +11,16 @@ import { SECRET, tokenFor } from '../support/service.js';
 const WHOLE_BYTES = 96 * 1024 ** 2;
 
 describe('a budget of bytes', () => {
-  const budget = (waitMs = 60_000) => new ByteBudget({ bytes: 100, waitMs, waiting: 3 });
+  // A tenant may hold 100 of it.
+  const budget = (waitMs = 60_000) => new ByteBudget({ bytes: 200, waitMs, waiting: 6 });
 
   it('is shared, and who waits goes on by size when there is room', async () => {
     const shared = budget();
-    const first = await shared.take(60);
-    const second = await shared.take(40);
+    const first = await shared.take('a', 60);
+    const second = await shared.take('a', 40);
     const order: string[] = [];
     const wait = async (name: string, bytes: number) => {
-      const release = await shared.take(bytes);
+      const release = await shared.take('a', bytes);
       order.push(name);
       return release;
     };
@@ -35,28 +36,53 @@ describe('a budget of bytes', () => {
 
   it('refuses who has waited too long, and who comes when too many wait', async () => {
     const brief = budget(30);
-    const release = await brief.take(100);
-    const waiting = [1, 2, 3].map(() => brief.take(10));
-    expect(await brief.take(10)).toBeNull();
+    const release = await brief.take('a', 100);
+    const waiting = [1, 2, 3].map(() => brief.take('a', 10));
+    expect(await brief.take('a', 10)).toBeNull();
     expect(await Promise.all(waiting)).toEqual([null, null, null]);
     release?.();
-    expect(await brief.take(100)).not.toBeNull();
+    expect(await brief.take('a', 100)).not.toBeNull();
   });
 
-  it('lets alone what is larger than all of it', async () => {
+  it('counts what is larger than a share as a share', async () => {
     const shared = budget(30);
-    const release = await shared.take(500);
-    expect(await shared.take(1)).toBeNull();
+    const release = await shared.take('a', 500);
+    expect(await shared.take('a', 1)).toBeNull();
     release?.();
-    expect(await shared.take(1)).not.toBeNull();
-    expect(await shared.take(500)).toBeNull();
+    expect(await shared.take('a', 1)).not.toBeNull();
+    expect(await shared.take('a', 500)).toBeNull();
+  });
+
+  it('keeps room for other tenants, to hold and to wait, whatever one takes', async () => {
+    const shared = budget();
+    const held = await shared.take('a', 500);
+    const order: string[] = [];
+    const wait = async (tenant: string, bytes: number) => {
+      const release = await shared.take(tenant, bytes);
+      order.push(tenant);
+      return release;
+    };
+    const waiting = [1, 2, 3].map(() => wait('a', 10));
+    expect(await shared.take('a', 10)).toBeNull();
+    const other = await shared.take('b', 80);
+    expect(other).not.toBeNull();
+    const third = wait('c', 40);
+    // What is smaller waits for its tenant's own share: it is in nobody else's way.
+    other?.();
+    await expect.poll(() => order).toEqual(['c']);
+    held?.();
+    (await third)?.();
+    await Promise.all(waiting);
+    expect(order).toEqual(['c', 'a', 'a', 'a']);
   });
 });
 
 describe('a gate for bodies', () => {
-  it('gets back what was meant for a client that left while its whole body waited', async () => {
+  let app: FastifyInstance;
+
+  beforeEach(async () => {
     const gate = new BodyGate(new SecretTokenVerifier(SECRET, { issuer: 'matih', audience: 'matih-ml' }));
-    const app = Fastify({ bodyLimit: WHOLE_BYTES });
+    app = Fastify({ bodyLimit: WHOLE_BYTES, forceCloseConnections: true });
     app.addHook('preParsing', gate.preParsing);
     app.addHook('onSend', (request, _reply, payload, done) => {
       gate.release(request);
@@ -65,27 +91,43 @@ describe('a gate for bodies', () => {
     app.addContentTypeParser('text/plain', (_request, body, done) => void body.resume().once('end', () => done(null)));
     app.post('/', async () => 'read');
     await app.listen({ port: 0, host: '127.0.0.1' });
-    const head = `POST / HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${await tokenFor()}\r\ncontent-type: text/plain\r\n`;
-    const send = async (bytes: number, body: Buffer) => {
-      const socket = connect((app.server.address() as AddressInfo).port, '127.0.0.1');
-      await once(socket, 'connect');
-      socket.write(`${head}content-length: ${bytes}\r\n\r\n`);
-      socket.write(body);
-      return socket;
-    };
-    try {
-      const first = await send(WHOLE_BYTES, Buffer.alloc(1));
-      const leaving = await Promise.all(Array.from({ length: 5 }, () => send(70_000, Buffer.alloc(70_000))));
-      await pause(200);
-      for (const socket of leaving) socket.destroy();
-      await pause(200);
-      first.destroy();
-      const last = await send(WHOLE_BYTES, Buffer.alloc(WHOLE_BYTES));
-      const [answer] = (await once(last, 'data')) as [Buffer];
-      last.destroy();
-      expect(String(answer)).toMatch(/^HTTP\/1\.1 200 /);
-    } finally {
-      await app.close();
-    }
+  });
+  afterEach(() => app.close());
+
+  async function send(token: string, bytes: number, body: Buffer): Promise<Socket> {
+    const socket = connect((app.server.address() as AddressInfo).port, '127.0.0.1');
+    await once(socket, 'connect');
+    socket.write(
+      `POST / HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\ncontent-type: text/plain\r\ncontent-length: ${bytes}\r\n\r\n`,
+    );
+    socket.write(body);
+    return socket;
+  }
+
+  async function answerOf(socket: Socket): Promise<string> {
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    socket.destroy();
+    return String(answer);
+  }
+
+  it('gets back what was meant for a client that left while its whole body waited', async () => {
+    const token = await tokenFor();
+    const first = await send(token, WHOLE_BYTES, Buffer.alloc(1));
+    const leaving = await Promise.all(Array.from({ length: 5 }, () => send(token, 70_000, Buffer.alloc(70_000))));
+    await pause(200);
+    for (const socket of leaving) socket.destroy();
+    await pause(200);
+    first.destroy();
+    expect(await answerOf(await send(token, WHOLE_BYTES, Buffer.alloc(WHOLE_BYTES)))).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  it('reads the bodies of one tenant while those of another stand still', async () => {
+    const token = await tokenFor();
+    const still = await Promise.all(Array.from({ length: 3 }, () => send(token, WHOLE_BYTES / 3, Buffer.alloc(1))));
+    const largest = await send(token, WHOLE_BYTES, Buffer.alloc(1));
+    await pause(200);
+    const other = await tokenFor({ tenant: 'globex' });
+    expect(await answerOf(await send(other, 1_000_000, Buffer.alloc(1_000_000)))).toMatch(/^HTTP\/1\.1 200 /);
+    for (const socket of [...still, largest]) socket.destroy();
   });
 });

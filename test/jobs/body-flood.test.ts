@@ -13,7 +13,7 @@ const CLIENTS = 64;
 const MAX_RESIDENT_BYTES = 1.25 * 1024 ** 3;
 const MAX_SMALL_MS = 10_000;
 const METRIC = '{"key":"loss","value":0.123456,"timestamp":1700000000000,"step":12}';
-/** Three of these are all that is held at once. */
+/** One of these is all that a tenant may hold at once, and two wait. */
 const LARGE_BYTES = 30 * 1024 ** 2;
 
 let group: ServiceGroup;
