@@ -7,6 +7,10 @@ import { AppError, ErrorCode } from '../../errors.js';
 /** Longer than any file may take to be stored. */
 const SWEPT_AFTER_MS = 24 * 60 * 60 * 1000;
 const SWEEP_BATCH = 100;
+/** What cannot be removed is tried again so much later, after what has become old meanwhile. */
+const RETRY_AFTER_MS = 60 * 60 * 1000;
+/** A store that lets so many stay is left alone until the next turn. */
+const MAX_REFUSED = 10;
 const DISCARDED_AT_ONCE = 8;
 
 /**
@@ -82,6 +86,7 @@ export class StagedObjects {
 
   /** Removes what was staged long ago and never settled. */
   async sweep(): Promise<number> {
+    let refused = 0;
     for (let swept = 0; ;) {
       const old = await this.db.asSystem((em) =>
         sql<{ key: string }>(
@@ -92,8 +97,14 @@ export class StagedObjects {
       );
       for (const { key } of old) {
         if (this.stopped) return swept;
-        await this.remove(key, SWEPT_AFTER_MS);
-        swept++;
+        try {
+          await this.remove(key, SWEPT_AFTER_MS);
+          swept++;
+        } catch (error) {
+          this.logger.warn({ err: error, key }, 'stored file not swept yet');
+          await this.postpone(key);
+          if (++refused === MAX_REFUSED) return swept;
+        }
       }
       if (old.length < SWEEP_BATCH) return swept;
     }
@@ -102,6 +113,17 @@ export class StagedObjects {
   /** Ends a sweep after the file that it is at: there may be very many, and the next start goes on. */
   stop(): void {
     this.stopped = true;
+  }
+
+  private async postpone(key: string): Promise<void> {
+    await this.db.asSystem((em) =>
+      sql(
+        em,
+        `update staged_object set created_at = clock_timestamp() - ? * interval '1 millisecond'
+         where object_key = ? and created_at < now() - ? * interval '1 millisecond'`,
+        [SWEPT_AFTER_MS - RETRY_AFTER_MS, key, SWEPT_AFTER_MS],
+      ),
+    );
   }
 
   /** Nothing happens to a key that a row names by now: a commit whose answer was lost has settled it. */
