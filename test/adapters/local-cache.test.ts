@@ -1,13 +1,16 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { link, mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { link, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LocalCache } from '../../src/adapters/object-store/local-cache.js';
 
 const nameOf = (text: string) => createHash('sha256').update(text).digest('hex');
+
+/** Memory, on Linux: no file of it is a link to one of a disk. */
+const ANOTHER_DISK = '/dev/shm';
 
 let folder: string;
 let downloads: string[];
@@ -91,6 +94,29 @@ describe('a cache of local files', () => {
     });
     expect(await readFile(file.path, 'utf8')).toBe('a'.padEnd(10));
     expect(downloads).toHaveLength(1);
+  });
+
+  it.skipIf(!existsSync(ANOTHER_DISK))('copies where no hard link can be made, and knows all the same what was used last', async () => {
+    const elsewhere = await mkdtemp(join(ANOTHER_DISK, 'matih-held-'));
+    try {
+      await symlink(elsewhere, join(folder, 'held'));
+      const cache = new LocalCache(folder, 20);
+      using a = await open(cache, 'a');
+      const { mtimeMs } = await stat(join(folder, nameOf('a')));
+      expect((await stat(a.path)).mtimeMs).toBe(mtimeMs);
+      await age('a');
+      (await open(cache, 'b'))[Symbol.dispose]();
+      await age('b');
+      (await open(cache, 'a'))[Symbol.dispose]();
+      (await open(cache, 'c'))[Symbol.dispose]();
+      expect(await kept('a', 'b', 'c')).toEqual(['a', 'c']);
+      await rm(join(folder, nameOf('a')));
+      expect(await readFile(a.path, 'utf8')).toBe('a'.padEnd(10));
+      expect(downloads).toEqual(['a', 'b', 'c']);
+      expect(await readdir(elsewhere, { recursive: true })).toHaveLength(2);
+    } finally {
+      await rm(elsewhere, { recursive: true });
+    }
   });
 
   it('takes back at its start what ended processes held, and leaves files alone that are not its own', async () => {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { rmSync } from 'node:fs';
-import { link, mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { constants, rmSync } from 'node:fs';
+import { copyFile, link, mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { ABANDONED_AFTER_MS, type LocalFile } from './port.js';
@@ -13,6 +13,8 @@ const ALIVE_INTERVAL_MS = 60 * 60 * 1000;
 const LOST_AFTER_MS = 24 * ALIVE_INTERVAL_MS;
 /** A SHA-256, with more behind it as long as its download is under way: nothing else in the folder is touched. */
 const NAME = /^[0-9a-f]{64}(\.|$)/;
+/** Of a file system without hard links, or with too many. */
+const NO_LINK = new Set(['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK', 'EXDEV']);
 
 interface Entry {
   path: string;
@@ -23,7 +25,8 @@ interface Entry {
 
 /**
  * Downloaded files in a folder that several processes may share, the least recently used removed when they are more than `maxBytes`.
- * Who uses one holds a hard link to it: files with a second link stay, and a link outlives whatever happens to the folder.
+ * Who uses one holds a hard link to it: files with a second link stay, and a link outlives whatever happens to the folder. Where none can
+ * be made a copy does, which is not counted.
  */
 export class LocalCache {
   private readonly held: string;
@@ -71,8 +74,10 @@ export class LocalCache {
     try {
       await link(path, held);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-      throw error;
+      const { code = '' } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT') return null;
+      if (!NO_LINK.has(code)) throw error;
+      if (!(await copied(path, held))) return null;
     }
     // The time of the change stays: by it others know that they have seen this content.
     await utimes(held, new Date(), (await stat(held)).mtime);
@@ -114,6 +119,21 @@ export class LocalCache {
       entries.push({ path, sizeBytes: found.size, isHeld: isPartial || found.nlink > 1, usedAtMs: found.atimeMs });
     }
     return entries;
+  }
+}
+
+/** With the times that a link would share. False when the file is not there, or no more. */
+async function copied(path: string, held: string): Promise<boolean> {
+  try {
+    const { mtime } = await stat(path);
+    await utimes(path, new Date(), mtime);
+    await copyFile(path, held, constants.COPYFILE_FICLONE);
+    await utimes(held, new Date(), mtime);
+    return true;
+  } catch (error) {
+    await rm(held, { force: true });
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
   }
 }
 
