@@ -101,6 +101,25 @@ describe('what is older than it shall be kept', () => {
     await expect(steps(old, 1)).rejects.toThrow(/after: expected 0 for all that is still kept, or 2 or more.*got 1/);
   });
 
+  it('goes from the steps of a job in bounded pieces, the oldest first', async () => {
+    const id = idFrom(30);
+    await admin.query(
+      `insert into job (id, tenant, kind, status, config, event_seq, created_by, ended_at)
+       values ($1, 'acme', 'GARBAGE_COLLECTION', 'SUCCEEDED', '{}', 21500, 'x', now() - interval '28 days')`,
+      [id],
+    );
+    await admin.query(
+      `insert into job_event (tenant, job_id, seq, status, attempt, progress, message)
+       select 'acme', $1, n, case n when 21500 then 'SUCCEEDED' else 'RUNNING' end, 1, 0, '' from generate_series(1, 21500) n`,
+      [id],
+    );
+    const kept = () => admin.query('select min(seq)::int as first, count(*)::int as count from job_event where job_id = $1', [id]);
+    await prune();
+    expect(await kept()).toEqual([{ first: 20_001, count: 1_500 }]);
+    await prune();
+    expect(await kept()).toEqual([{ first: 21_500, count: 1 }]);
+  });
+
   it('goes from the minutes of traffic', async () => {
     const { deploymentId, endpointId } = await admin.serve(null);
     await admin.query(

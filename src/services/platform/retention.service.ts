@@ -51,9 +51,18 @@ export class RetentionService {
     );
     const last = jobs.at(-1);
     if (!last) return false;
-    await sql(em, `delete from job_event e using job j where j.id = any(?::uuid[]) and e.job_id = j.id and e.seq < j.event_seq`, [
-      jobs.map(({ id }) => id),
-    ]);
+    const [gone] = await sql<{ count: number }>(
+      em,
+      `with old as (
+         select e.job_id, e.seq from unnest(?::uuid[]) with ordinality looked (id, place) join job j on j.id = looked.id cross join lateral (
+           select job_id, seq from job_event where job_id = j.id and seq < j.event_seq order by seq limit ?) e
+         order by looked.place, e.seq limit ?),
+       gone as (delete from job_event e using old where e.job_id = old.job_id and e.seq = old.seq returning 1)
+       select count(*)::int as count from gone`,
+      [jobs.map(({ id }) => id), BATCH, BATCH],
+    );
+    // The same jobs again: they may have more.
+    if (gone?.count === BATCH) return true;
     this.lookedAt = { endedAt: last.ended, id: last.id };
     return jobs.length === JOBS_AT_ONCE;
   }
