@@ -1,3 +1,4 @@
+import type { Logger } from 'pino';
 import type { LocalFile, ObjectStore } from '../../adapters/object-store/port.js';
 import type { Tensor } from '../../domain/serving/tensor.js';
 import { AppError, ErrorCode } from '../../errors.js';
@@ -29,6 +30,7 @@ export class LoadedModels {
   constructor(
     private readonly engine: InferenceEngine,
     private readonly objects: ObjectStore,
+    private readonly logger: Logger,
   ) {}
 
   isLoaded(versionId: string): boolean {
@@ -66,7 +68,8 @@ export class LoadedModels {
     for (const [versionId, entry] of this.shelf) {
       if (!entry.isLoaded || entry.lastUsedAt > before) continue;
       this.shelf.delete(versionId);
-      await this.engine.unload(versionId);
+      // Off the shelf it is in any case: the next call loads it anew.
+      await this.engine.unload(versionId).catch((error: unknown) => this.logger.warn({ err: error, versionId }, 'idle model not unloaded'));
       entry.file?.[Symbol.dispose]();
     }
   }

@@ -51,8 +51,8 @@ export class Serving {
     predictDeadlineMs: deadlineMs,
     observe,
   }: ServingOptions) {
-    this.models = new LoadedModels(engine, objects);
-    this.backgroundModels = new LoadedModels(backgroundEngine, objects);
+    this.models = new LoadedModels(engine, objects, logger);
+    this.backgroundModels = new LoadedModels(backgroundEngine, objects, logger);
     this.traffic = new TrafficRecorder(new TrafficCounters(db), new PredictionLogBuffer(db), observe, logger);
     this.mirror = new ShadowMirror(this.backgroundModels, this.traffic, deadlineMs);
     this.routes = new Routes(db, live, this.models, logger);
