@@ -50,7 +50,7 @@ export class CompiledAnswers {
     });
   }
 
-  /** `document` may name the types of its variables otherwise than this schema. Null when it asks for more. */
+  /** Null when it asks for more. */
   compile(document: DocumentNode): CompiledAnswer | null {
     const [operation, ...others] = document.definitions;
     if (operation?.kind !== Kind.OPERATION_DEFINITION || others.length > 0 || operation.directives?.length) return null;
