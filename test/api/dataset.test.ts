@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/domain/platform/principal.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
@@ -225,81 +224,6 @@ describe('a dataset that cannot be registered leaves nothing behind', () => {
 });
 
 describe('files that a crash left', () => {
-  it('however many, keep no process from stopping', async () => {
-    const own = await startTestService();
-    const { db, objects, services } = own.app.context;
-    await db.asSystem((em) =>
-      em.execute(
-        `insert into staged_object (tenant, object_key, created_at) select 'acme', 'acme/x/' || n, now() - interval '2 days' from generate_series(1, 300) n`,
-      ),
-    );
-    const remove = objects.delete.bind(objects);
-    const begun = Promise.withResolvers<void>();
-    objects.delete = async (key) => {
-      begun.resolve();
-      await pause(20);
-      await remove(key);
-    };
-    const swept = services.staged.sweep();
-    await begun.promise;
-    await own.close();
-    expect(await swept).toBeLessThan(300);
-  });
-
-  it('are swept past those that the store does not let go, and these are tried again', async () => {
-    const { db, objects, services } = service.app.context;
-    const left = async () => {
-      const rows = await db.asSystem((em) =>
-        em.execute<{ name: string }[]>(
-          `select substr(object_key, 13) as name from staged_object where starts_with(object_key, 'acme/locked/') order by 1`,
-        ),
-      );
-      return rows.map(({ name }) => name);
-    };
-    await db.asSystem((em) =>
-      em.execute(
-        `insert into staged_object (tenant, object_key, created_at)
-         select 'acme', 'acme/locked/' || to_char(n, 'FM00'), now() - interval '3 days' + n * interval '1 minute' from generate_series(1, 15) n`,
-      ),
-    );
-    const remove = objects.delete.bind(objects);
-    let asked = 0;
-    const refuseBelow = (number: number) => {
-      asked = 0;
-      objects.delete = async (key) => {
-        asked++;
-        if (Number(key.slice(-2)) < number) throw new Error('held');
-        await remove(key);
-      };
-    };
-    try {
-      refuseBelow(3);
-      await services.staged.sweep();
-      expect(await left()).toEqual(['01', '02']);
-      // They are due again after an hour, and not before.
-      refuseBelow(0);
-      await services.staged.sweep();
-      expect(asked).toBe(0);
-      await db.asSystem((em) => em.execute(`update staged_object set created_at = created_at - interval '1 hour'`));
-      expect(await services.staged.sweep()).toBe(2);
-      expect(await left()).toEqual([]);
-      // A store that lets nothing go is left alone for this time.
-      await db.asSystem((em) =>
-        em.execute(
-          `insert into staged_object (tenant, object_key, created_at)
-           select 'acme', 'acme/locked/' || to_char(n, 'FM00'), now() - interval '3 days' + n * interval '1 minute' from generate_series(1, 15) n`,
-        ),
-      );
-      refuseBelow(99);
-      expect(await services.staged.sweep()).toBe(0);
-      expect(asked).toBe(10);
-      refuseBelow(0);
-      expect(await services.staged.sweep()).toBe(5);
-    } finally {
-      objects.delete = remove;
-    }
-  });
-
   it('are swept, and those of rows are not', async () => {
     const { context } = service.app;
     const { objects } = context;
