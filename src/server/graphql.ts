@@ -24,24 +24,19 @@ import type { RequestContext } from '../resolvers/request-context.js';
 import { bearerOf, type Principal } from '../domain/platform/principal.js';
 import type { BodyGate } from './body-budget.js';
 import { toClientError } from './client-error.js';
-import { checkQueryLimits, MAX_TOKENS, type QueryLimits } from './query-limits.js';
-import { RepeatedOperations } from './repeated-operations.js';
+import { checkQueryLimits, MAX_TOKENS } from './query-limits.js';
+import { RepeatedOperations, type OperationOptions } from './repeated-operations.js';
 import { SocketWriter, TurnBudget } from './socket-writer.js';
 import { SubscriptionHub, type SubscriptionArgs } from './subscription-hub.js';
 import { carryProtocol, type SocketExtra } from './subscription-socket.js';
 
-export interface GraphQLOptions {
-  schema: GraphQLSchema;
+export interface GraphQLOptions extends OperationOptions {
   tokens: TokenVerifier;
-  limits: QueryLimits;
   allowedOrigins: string[];
   maxBodyBytes: number;
   bodies: BodyGate;
-  logger: Logger;
   newContext(principal: Principal, requestId: string): RequestContext;
   newRequestId(): string;
-  /** Told of each operation over HTTP: its first root field, OK or the code of its first error, and how long it took. */
-  observe(field: string, code: string, seconds: number): void;
 }
 
 const MAX_SUBSCRIPTIONS_PER_SOCKET = 100;

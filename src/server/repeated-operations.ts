@@ -1,12 +1,20 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { execute, Kind, type DocumentNode, type ExecutionArgs, type ExecutionResult } from 'graphql';
+import { execute, Kind, type DocumentNode, type ExecutionArgs, type ExecutionResult, type GraphQLSchema } from 'graphql';
 import { LRUCache } from 'lru-cache';
+import type { Logger } from 'pino';
 import type { RequestContext } from '../resolvers/request-context.js';
 import { toClientError } from './client-error.js';
 import { CompiledAnswers, type CompiledAnswer } from './compiled-answers.js';
 import { CompiledVariables, type ReadVariables } from './compiled-variables.js';
-import type { GraphQLOptions } from './graphql.js';
-import { checkQueryLimits, costsByVariables } from './query-limits.js';
+import { checkQueryLimits, costsByVariables, type QueryLimits } from './query-limits.js';
+
+export interface OperationOptions {
+  schema: GraphQLSchema;
+  limits: QueryLimits;
+  logger: Logger;
+  /** Told of each operation over HTTP: its first root field, OK or the code of its first error, and how long it took. */
+  observe(field: string, code: string, seconds: number): void;
+}
 
 interface Operation {
   document: DocumentNode;
@@ -42,7 +50,7 @@ export class RepeatedOperations {
   private readonly answers: CompiledAnswers;
 
   constructor(
-    private readonly options: GraphQLOptions,
+    private readonly options: OperationOptions,
     private readonly contextOf: (request: FastifyRequest) => RequestContext | Promise<RequestContext>,
     private readonly viaApollo: (request: FastifyRequest, reply: FastifyReply) => unknown,
   ) {
