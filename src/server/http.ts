@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import fastifyCors from '@fastify/cors';
 import fastifyStatic from '@fastify/static';
 import { Registry, collectDefaultMetrics } from '@prometheus-io/client';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
@@ -19,7 +20,6 @@ import { createSchema } from '../resolvers/schema.js';
 import type { Services } from '../services/services.js';
 import { BodyGate } from './body-budget.js';
 import { shownParts } from './client-error.js';
-import { allowOrigins } from './cors.js';
 import { drain } from './drain.js';
 import { attachSubscriptions, registerGraphQL, type GraphQLOptions } from './graphql.js';
 import { httpStatus } from './http-status.js';
@@ -73,7 +73,7 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
     const code = known?.code ?? (status < 500 ? ErrorCode.BAD_USER_INPUT : ErrorCode.INTERNAL);
     void reply.code(status).send({ error: { code, message, ...own?.details, requestId: request.id } });
   });
-  allowOrigins(fastify, config.ALLOWED_ORIGINS);
+  await fastify.register(fastifyCors, { origin: config.ALLOWED_ORIGINS, methods: ['GET', 'POST', 'PUT'] });
 
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
