@@ -51,7 +51,7 @@ export class RetentionService {
     );
     const last = jobs.at(-1);
     if (!last) return false;
-    const [gone] = await sql<{ count: number }>(
+    const mayHaveMore = await filledBatch(
       em,
       `with old as (
          select e.job_id, e.seq from unnest(?::uuid[]) with ordinality looked (id, place) join job j on j.id = looked.id cross join lateral (
@@ -61,16 +61,22 @@ export class RetentionService {
        select count(*)::int as count from gone`,
       [jobs.map(({ id }) => id), BATCH, BATCH],
     );
-    // The same jobs again: they may have more.
-    if (gone?.count === BATCH) return true;
+    // The same jobs again.
+    if (mayHaveMore) return true;
     this.lookedAt = { endedAt: last.ended, id: last.id };
     return jobs.length === JOBS_AT_ONCE;
   }
 }
 
+/** Runs a statement that removes rows and counts them; true when they were as many as it may remove. */
+async function filledBatch(em: EntityManager, statement: string, params: unknown[]): Promise<boolean> {
+  const [gone] = await sql<{ count: number }>(em, statement, params);
+  return gone?.count === BATCH;
+}
+
 /** But for each tenant's newest, by which new followers know where they begin. */
-async function pruneEvents(em: EntityManager, before: Date): Promise<boolean> {
-  const [gone] = await sql<{ count: number }>(
+function pruneEvents(em: EntityManager, before: Date): Promise<boolean> {
+  return filledBatch(
     em,
     `with old as (
        select id from event e where id < ? and created_at < ? and seq < (select max(seq) from event newest where newest.tenant = e.tenant)
@@ -82,11 +88,10 @@ async function pruneEvents(em: EntityManager, before: Date): Promise<boolean> {
      select count(*)::int as count from gone`,
     [firstIdAt(before), before, BATCH],
   );
-  return gone?.count === BATCH;
 }
 
-async function pruneTraffic(em: EntityManager, before: Date): Promise<boolean> {
-  const [gone] = await sql<{ count: number }>(
+function pruneTraffic(em: EntityManager, before: Date): Promise<boolean> {
+  return filledBatch(
     em,
     `with old as (
        select m.deployment_id, m.minute from deployment d cross join lateral (
@@ -95,18 +100,16 @@ async function pruneTraffic(em: EntityManager, before: Date): Promise<boolean> {
      select count(*)::int as count from gone`,
     [before, BATCH, BATCH],
   );
-  return gone?.count === BATCH;
 }
 
-async function pruneAudit(em: EntityManager, before: Date): Promise<boolean> {
-  const [gone] = await sql<{ count: number }>(
+function pruneAudit(em: EntityManager, before: Date): Promise<boolean> {
+  return filledBatch(
     em,
     `with old as (select id from audit_log where id < ? and created_at < ? order by id limit ?),
      gone as (delete from audit_log using old where audit_log.id = old.id returning 1)
      select count(*)::int as count from gone`,
     [firstIdAt(before), before, BATCH],
   );
-  return gone?.count === BATCH;
 }
 
 /** Ids begin with the time of their making, and their index is in its order. */
