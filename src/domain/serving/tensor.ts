@@ -1,9 +1,17 @@
+import type { ColumnReading } from '../tracking/dataset-schema.js';
+
 /** Tensor element types by their Open Inference Protocol names. */
 export const DATATYPES = ['BOOL', 'INT8', 'INT16', 'INT32', 'INT64', 'UINT8', 'FP32', 'FP64', 'BYTES'] as const;
 export type Datatype = (typeof DATATYPES)[number];
 
 /** How a plain value of a named row becomes a tensor element. */
 export type Semantic = 'NUMERIC' | 'CATEGORICAL' | 'TIMESTAMP_MS';
+
+/** The column that fills one element of an input. */
+export interface InputColumn extends ColumnReading {
+  /** Those that the model knows, in the spelling of the file; absent when nobody recorded them. */
+  categories?: string[];
+}
 
 /** One input or output of a model. */
 export interface TensorSpec {
@@ -12,12 +20,26 @@ export interface TensorSpec {
   /** -1 stands for any length; the first dimension is the batch. */
   shape: number[];
   semantic?: Semantic;
+  /** Inputs: the columns that fill the elements of a row, in order. Absent: one column of the input's own name. */
+  columns?: InputColumn[];
+  /** Inputs: NaN stands for a missing value: declared, or found by trying at registration. */
+  acceptsMissing?: boolean;
+}
+
+/** Whether requests may run in one batch: only where the graph shows that a row's answer cannot depend on its neighbours. */
+export interface RowIndependence {
+  proven: boolean;
+  /** What stands in the way, for people: the first operator that joins rows. Null when proven. */
+  reason: string | null;
 }
 
 /** What a model takes and gives. */
 export interface Signature {
   inputs: TensorSpec[];
   outputs: TensorSpec[];
+  /** Of a classifier: the class of each probability, in order, as the training file spells it. */
+  classes?: string[];
+  rowIndependence?: RowIndependence;
 }
 
 export type TensorData = Float32Array | Float64Array | BigInt64Array | Int32Array | Int16Array | Int8Array | Uint8Array | string[];
