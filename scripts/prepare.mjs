@@ -33,15 +33,15 @@ function readJson(path) {
   return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined;
 }
 
+const isForThisMachine = ({ optional, devOptional, link }) => !optional && !devOptional && !link;
+
 /** npm writes node_modules/.package-lock.json last, so that an interrupted or older install differs from the lockfile. */
 function isInstalled() {
   const wanted = readJson(at('package-lock.json'))?.packages ?? {};
   const present = readJson(at('node_modules', '.package-lock.json'))?.packages;
   if (!present) return false;
   const same = (path) => present[path]?.version === wanted[path]?.version && present[path]?.integrity === wanted[path]?.integrity;
-  const required = Object.keys(wanted).filter(
-    (path) => path !== '' && !wanted[path].optional && !wanted[path].devOptional && !wanted[path].link,
-  );
+  const required = Object.keys(wanted).filter((path) => path !== '' && isForThisMachine(wanted[path]));
   return required.every(same) && Object.keys(present).every(same);
 }
 
@@ -90,13 +90,44 @@ const INSTALL_FAULTS = [
   [/EUSAGE|in sync/i, 'package-lock.json does not match package.json; run npm install'],
 ];
 
+/** How often a line of progress is written: over the line before on a terminal, as a new line elsewhere. */
+const PROGRESS_MS = process.stderr.isTTY ? 500 : 10_000;
+
+/** Runs `work` under a line that says what is done and for how long, with what `detail` counts. */
+async function withProgress(what, work, detail = () => '') {
+  const startedAt = Date.now();
+  const line = (end) => {
+    const text = `${what}${end} ${detail()}${Math.round((Date.now() - startedAt) / 1000)} s`;
+    process.stderr.write(process.stderr.isTTY ? `\r\x1b[2K${text}` : `${text}\n`);
+  };
+  line(' …');
+  const timer = setInterval(line, PROGRESS_MS, ' …');
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+    line(':');
+    if (process.stderr.isTTY) process.stderr.write('\n');
+  }
+}
+
+function installedPackages() {
+  const packages = readJson(at('package-lock.json'))?.packages ?? {};
+  const wanted = Object.keys(packages).filter((path) => path !== '' && isForThisMachine(packages[path]));
+  const present = wanted.filter((path) => existsSync(at(path, 'package.json'))).length;
+  return `${present} of ${wanted.length} packages, `;
+}
+
 async function install() {
-  console.error('Installing the packages of package-lock.json (once; about a minute) …');
   // Inside an npm script, npm_execpath is the npm that runs us, which need not be on the PATH.
   const npm = process.env.npm_execpath?.endsWith('npm-cli.js') ? [process.execPath, process.env.npm_execpath] : ['npm'];
   // ONNX Runtime's own install script would download CUDA libraries; the CPU runtime is in the package.
   const flags = ['--no-audit', '--no-fund', '--loglevel=error', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=10000'];
-  const done = await run(npm[0], [...npm.slice(1), 'ci', ...flags], { ONNXRUNTIME_NODE_INSTALL: 'skip' });
+  const done = await withProgress(
+    'Installing (once, about a minute)',
+    () => run(npm[0], [...npm.slice(1), 'ci', ...flags], { ONNXRUNTIME_NODE_INSTALL: 'skip' }),
+    installedPackages,
+  );
   if (done.missing) throw new PrepareError('npm was not found: install Node.js 20 or newer together with npm.');
   if (done.code === 0) return;
   const reason = INSTALL_FAULTS.find(([pattern]) => pattern.test(done.output))?.[1];
@@ -116,7 +147,6 @@ function checkNode() {
 async function build({ name, command, sources, stamp, before }) {
   const hash = hashOf(sources);
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === hash) return;
-  console.error(`Building ${name} …`);
   before();
   rmSync(stamp, { force: true });
   const done = await run(command[0], command.slice(1));
@@ -162,7 +192,8 @@ try {
       if (!isInstalled()) await install();
       checkNode();
       mkdirSync(at('dist'), { recursive: true });
-      await Promise.all(BUILDS.map(build));
+      const names = BUILDS.filter((each) => !isBuilt(each)).map(({ name }) => name);
+      await withProgress(`Building ${names.join(' and ')}`, () => Promise.all(BUILDS.map(build)));
     });
   }
   checkNode();

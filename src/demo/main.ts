@@ -1,6 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ApiClient } from './client.js';
 import { Flights } from './flights.js';
@@ -10,6 +10,8 @@ import { duration, Terminal } from './terminal.js';
 import { Walk } from './walk.js';
 
 const FLIGHTS = fileURLToPath(new URL('../../node_modules/vega-datasets/data/flights-3m.parquet', import.meta.url));
+/** Beside the data of `npm start`, never in them. */
+const DEMO_DATA_DIR = '.data-demo';
 const FLAGS = ['--once', '--json', '--help'];
 const HELP = `npm run demo -- [--once] [--json]
 
@@ -19,7 +21,7 @@ const HELP = `npm run demo -- [--once] [--json]
   --once   end after the walk; exit code 0 only if every step held
   --json   print nothing but one JSON line at the end: {ok, steps: [{name, ok, ms, figures}]}
 
-  PORT and DATA_DIR are settings, as with npm start.
+  PORT and DATA_DIR are settings, as with npm start; the demo's DATA_DIR is ${DEMO_DATA_DIR}, and with --once a temporary folder.
 `;
 
 async function main(): Promise<number> {
@@ -39,18 +41,24 @@ async function main(): Promise<number> {
   const walk = new Walk(terminal);
   const startedAt = performance.now();
   const folder = await mkdtemp(join(tmpdir(), 'matih-demo-'));
+  const dataDir = process.env['DATA_DIR'] ?? (once ? join(folder, 'data') : DEMO_DATA_DIR);
   let service: ServiceProcess | null = null;
   let ok = false;
   try {
     terminal.title('MATIH ML Service: will this flight be late?');
-    terminal.line('A model’s whole life on three million real US flights, January to June 2001.');
+    terminal.line(
+      'A classifier learns from real US flights of 2001 which ones are more than 15 minutes late. Then it lives its whole life:',
+    );
+    terminal.line('gates with evidence before each stage, predictions, drift found in live traffic, retraining, a shadow, a rollback.');
+    terminal.line('An MLflow server records runs and versions; here the same service also trains, proves, serves and watches them.');
     await walk.step('Start the service: database, queue, API, workers', async () => {
       service = await startService({
         LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'error',
         MONITORING_INTERVAL_MS: '2000',
-        ...(once ? { PORT: process.env['PORT'] ?? '0', DATA_DIR: process.env['DATA_DIR'] ?? join(folder, 'data') } : {}),
+        DATA_DIR: dataDir,
+        ...(once && { PORT: process.env['PORT'] ?? '0' }),
       });
-      terminal.note(service.url);
+      terminal.note(`${service.url}, data in ${once ? 'a temporary folder' : resolve(dataDir)}`);
       return { url: service.url };
     });
     const { url, token } = service as unknown as ServiceProcess;
@@ -68,7 +76,7 @@ async function main(): Promise<number> {
     ok = true;
     await api.close();
     terminal.title(`All ${walk.steps.length} steps held, in ${duration(performance.now() - startedAt)}.`);
-    if (!once) invite(terminal, url, token, scenario);
+    if (!once) invite(terminal, url, token, scenario, resolve(dataDir));
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     process.stderr.write(`The demo stopped: ${message}\n`);
@@ -82,12 +90,13 @@ async function main(): Promise<number> {
   return ok ? 0 : 1;
 }
 
-function invite(terminal: Terminal, url: string, token: string, scenario: Scenario): void {
+function invite(terminal: Terminal, url: string, token: string, scenario: Scenario, dataDir: string): void {
   terminal.title('It keeps serving. Look around:');
   terminal.line(`  GraphiQL   ${url}/graphiql/#token=${token}`);
   terminal.line(`  GraphQL    ${url}/graphql`);
   terminal.line(`  Metrics    ${url}/metrics`);
   terminal.line(`  Token      ${token}`);
+  terminal.line(`  Data       ${dataDir} (delete the folder to begin anew)`);
   for (const { title, query } of scenario.closingQueries()) terminal.line(`\n  ${terminal.style('1', title)}\n  ${query}`);
   terminal.line('\nCtrl-C ends it.');
 }

@@ -69,6 +69,7 @@ export class Scenario {
     await walk.step('Validate it: signature, samples, thresholds, latency, agreement', () => this.registry.validate(v1()));
     await walk.step('Promote it: staging, then production', () => this.registry.promote(v1(), null));
     await walk.step('Deploy it on an endpoint that follows production', () => this.serving.deploy());
+    await walk.step('Predict: will these two flights be late?', () => this.serving.askForTwo());
     await walk.step('Send real flights as traffic', () => this.serving.sendTraffic('2001-03-18', '2001-04-01', false, 1_500));
     await walk.step('Watch: live traffic is like the training data', () => this.monitoring.monitorQuiet());
     await walk.step('Let an alert retrain: fresh flights and a policy', async () => {

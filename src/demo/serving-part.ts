@@ -65,6 +65,23 @@ export class ServingPart extends Part {
     return { latencyMs: predict.latencyMs, version: predict.modelVersion.version, late };
   }
 
+  /** Two flights of one route, as a person would ask. */
+  async askForTwo(): Promise<Figures> {
+    const { terminal } = this.options;
+    const route = { origin: 'ORD', destination: 'LGA', distance: 733 };
+    const flights = [
+      { title: 'Friday, 06:30', date: '2001-03-30T06:30:00.000Z' },
+      { title: 'Friday, 20:15', date: '2001-03-30T20:15:00.000Z' },
+    ];
+    const figures: Figures = {};
+    for (const { title, date } of flights) {
+      const { late, latencyMs } = await this.predict([{ ...route, date }]);
+      terminal.note(`Chicago → New York, ${title}: ${bar(late, 20)} chance to be late, in ${latencyMs.toFixed(1)} ms`);
+      figures[title] = round(late);
+    }
+    return figures;
+  }
+
   async sendTraffic(from: string, to: string, others: boolean, rows: number): Promise<Figures> {
     const { flights, terminal } = this.options;
     const traffic = await flights.traffic({ from, to, others, rows, seed: ++this.seed });

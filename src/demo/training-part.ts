@@ -114,7 +114,9 @@ export class TrainingPart extends Part {
     await this.succeeded(jobId);
     await metrics;
     draw();
-    terminal.note(`loss: train ${losses.train.map((loss) => loss.toFixed(4)).join(' → ')}`);
+    for (const [rows, values] of Object.entries(losses)) {
+      terminal.note(`${rows.padEnd(10)} loss ${sparkline(values)} ${values[0]?.toFixed(4)} → ${values.at(-1)?.toFixed(4)}`);
+    }
     must(losses.train.length > 0 && losses.validation.length === losses.train.length, 'no loss came live');
   }
 
