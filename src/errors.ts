@@ -65,6 +65,11 @@ export function notFound(kind: string, id: string): AppError {
   return new AppError(ErrorCode.NOT_FOUND, `No ${kind} with id ${quote(id)}.`, { got: quote(id) });
 }
 
+/** Nothing of the tenant is called so. */
+export function notFoundByName(kind: string, name: string): AppError {
+  return new AppError(ErrorCode.NOT_FOUND, `No ${kind} named ${quote(name)}.`, { got: quote(name) });
+}
+
 export function conflict(message: string, details: ErrorDetails = {}): AppError {
   return new AppError(ErrorCode.CONFLICT, message, details);
 }

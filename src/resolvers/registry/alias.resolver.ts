@@ -1,5 +1,5 @@
 import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
-import { badInput } from '../../errors.js';
+import { requireOneWay } from '../look-up.js';
 import type { RequestContext } from '../request-context.js';
 import { DeleteModelAliasInput, ModelAliasPayload, ModelAliasType, SetModelAliasInput } from './alias.types.js';
 import { ModelVersionType } from './model-version.types.js';
@@ -24,8 +24,7 @@ export class AliasResolver {
     })
     modelName?: string,
   ): Promise<ModelVersionType> {
-    if ((modelId == null) === (modelName == null))
-      throw badInput('modelId', 'exactly one of modelId and modelName', { modelId, modelName });
+    requireOneWay({ modelId, modelName });
     const of = modelId == null ? { modelName: modelName as string } : { modelId };
     return ctx.run((session) => ctx.services.aliases.resolve(session, of, alias));
   }

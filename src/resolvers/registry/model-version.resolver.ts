@@ -1,5 +1,6 @@
-import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { Arg, Args, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { badInput } from '../../errors.js';
+import { requireOneWay } from '../look-up.js';
 import { JobType } from '../platform/job.types.js';
 import type { RequestContext } from '../request-context.js';
 import { ArtifactType } from '../tracking/artifact.types.js';
@@ -19,17 +20,42 @@ import {
   RegisterModelVersionInput,
   UpdateModelVersionInput,
 } from './model-version.types.js';
-import { DeletedPayload, ModelType, StageTransitionType } from './model.types.js';
+import { DeletedPayload, ModelType, StageEnum, type StageName, StageTransitionType } from './model.types.js';
 
 @Resolver(() => ModelVersionType)
 export class ModelVersionResolver {
-  @Query(() => ModelVersionType, { description: 'One model version. NOT_FOUND when there is none with this id.' })
+  @Query(() => ModelVersionType, {
+    description:
+      'One model version: by its `id`, or by its model (`modelId` or `modelName`) with exactly one of `version`, `stage` and `alias`. NOT_FOUND when there is none.',
+  })
   modelVersion(
     @Ctx() ctx: RequestContext,
-    @Arg('id', () => ID, { description: 'Id (UUID) of the version; NOT_FOUND for one of another tenant, as for one that never was.' })
-    id: string,
+    @Arg('id', () => ID, {
+      nullable: true,
+      description: 'Id (UUID) of the version; NOT_FOUND for one of another tenant, as for one that never was.',
+    })
+    id?: string | null,
+    @Arg('modelId', () => ID, { nullable: true, description: 'Id (UUID) of its model, instead of `id`. NOT_FOUND when there is none.' })
+    modelId?: string | null,
+    @Arg('modelName', () => String, { nullable: true, description: 'Exact name of its model, instead of `id`; case matters.' })
+    modelName?: string | null,
+    @Arg('version', () => Int, { nullable: true, description: 'Its number within the model, from 1.' }) version?: number | null,
+    @Arg('stage', () => StageEnum, { nullable: true, description: 'The version in this stage; of several, that with the highest number.' })
+    stage?: StageName | null,
+    @Arg('alias', () => String, { nullable: true, description: 'The version that this alias of the model points to; case matters.' })
+    alias?: string | null,
   ): Promise<ModelVersionType> {
-    return ctx.run((session) => ctx.services.modelVersions.get(session, id));
+    requireOneWay({ id, modelId, modelName });
+    const { modelVersions, aliases } = ctx.services;
+    if (id != null) {
+      const beside = version ?? stage ?? alias;
+      if (beside != null) throw badInput('id', 'an id alone: version, stage and alias go with modelId or modelName', beside);
+      return ctx.run((session) => modelVersions.get(session, id));
+    }
+    requireOneWay({ version, stage, alias });
+    const of = modelId == null ? { modelName: modelName! } : { modelId };
+    if (alias != null) return ctx.run((session) => aliases.resolve(session, of, alias));
+    return ctx.run((session) => modelVersions.ofModel(session, of, version == null ? { stage: stage! } : { version }));
   }
 
   @Query(() => ModelVersionConnection, { description: 'Model versions of the tenant, newest first unless ordered otherwise.' })

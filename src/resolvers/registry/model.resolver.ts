@@ -1,4 +1,5 @@
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { requireOneWay } from '../look-up.js';
 import type { RequestContext } from '../request-context.js';
 import { KeyValue, OrderDirection, toKeyValues } from '../types/common.types.js';
 import { PageArgs, toConnection } from '../types/connection.js';
@@ -8,6 +9,7 @@ import {
   CreateModelInput,
   DeletedPayload,
   DeleteModelInput,
+  GetOrCreateModelPayload,
   ModelConnection,
   ModelFilterInput,
   ModelOrderInput,
@@ -24,13 +26,19 @@ import {
 
 @Resolver(() => ModelType)
 export class ModelResolver {
-  @Query(() => ModelType, { description: 'One model. NOT_FOUND when there is none with this id.' })
+  @Query(() => ModelType, { description: 'One model, by exactly one of `id` and `name`. NOT_FOUND when there is none.' })
   model(
     @Ctx() ctx: RequestContext,
-    @Arg('id', () => ID, { description: 'Id (UUID) of the model; NOT_FOUND for one of another tenant, as for one that never was.' })
-    id: string,
+    @Arg('id', () => ID, {
+      nullable: true,
+      description: 'Id (UUID) of the model; NOT_FOUND for one of another tenant, as for one that never was.',
+    })
+    id?: string | null,
+    @Arg('name', () => String, { nullable: true, description: 'Its exact name, instead of `id`; case matters.' }) name?: string | null,
   ): Promise<ModelType> {
-    return ctx.run((session) => ctx.services.models.get(session, id));
+    requireOneWay({ id, name });
+    const { models } = ctx.services;
+    return ctx.run((session) => (id == null ? models.getByName(session, name!) : models.get(session, id)));
   }
 
   @Query(() => ModelConnection, { description: 'Models of the tenant, newest first unless ordered otherwise.' })
@@ -92,6 +100,18 @@ export class ModelResolver {
     @Arg('input', () => CreateModelInput, { description: 'The new model.' }) input: CreateModelInput,
   ): Promise<ModelPayload> {
     return { model: await ctx.run((session) => ctx.services.models.create(session, input)) };
+  }
+
+  @Mutation(() => GetOrCreateModelPayload, {
+    description:
+      'The model of a name, made when there is none: a script may begin with it however often it runs, and of several at once one makes it. One that is there stays as it is; CONFLICT when its task is another.',
+  })
+  getOrCreateModel(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => CreateModelInput, { description: 'The name and the task, and what a new model has besides.' })
+    input: CreateModelInput,
+  ): Promise<GetOrCreateModelPayload> {
+    return ctx.run((session) => ctx.services.models.getOrCreate(session, input));
   }
 
   @Mutation(() => ModelPayload, {

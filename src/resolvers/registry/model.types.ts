@@ -111,7 +111,7 @@ export class ModelOrderInput {
 @InputType({ description: 'A name for versions to come, and what they will be for.' })
 export class CreateModelInput {
   @Field(() => String, {
-    description: 'Name, unique in the tenant: 1 to 256 visible characters without / and :, such as `churn`. CONFLICT when taken.',
+    description: 'Name, unique in the tenant: 1 to 256 visible characters without / and :, such as `churn`.',
   })
   name!: string;
 
@@ -227,4 +227,10 @@ export class StageTransitionOrderInput {
 
   @Field(() => OrderDirection, { description: 'Which end comes first.' })
   direction!: OrderDirection;
+}
+
+@ObjectType({ description: 'The model of a name, and whether this call made it.' })
+export class GetOrCreateModelPayload extends ModelPayload {
+  @Field(() => Boolean, { description: 'True when there was none of this name; false for one that was there before.' })
+  created!: boolean;
 }

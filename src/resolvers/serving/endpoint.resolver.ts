@@ -1,4 +1,5 @@
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { requireOneWay } from '../look-up.js';
 import type { RequestContext } from '../request-context.js';
 import { OrderDirection } from '../types/common.types.js';
 import { PageArgs, toConnection } from '../types/connection.js';
@@ -19,13 +20,19 @@ import {
 
 @Resolver(() => EndpointType)
 export class EndpointResolver {
-  @Query(() => EndpointType, { description: 'One endpoint. NOT_FOUND when there is none with this id.' })
+  @Query(() => EndpointType, { description: 'One endpoint, by exactly one of `id` and `name`. NOT_FOUND when there is none.' })
   endpoint(
     @Ctx() ctx: RequestContext,
-    @Arg('id', () => ID, { description: 'Id (UUID) of the endpoint; NOT_FOUND for one of another tenant, as for one that never was.' })
-    id: string,
+    @Arg('id', () => ID, {
+      nullable: true,
+      description: 'Id (UUID) of the endpoint; NOT_FOUND for one of another tenant, as for one that never was.',
+    })
+    id?: string | null,
+    @Arg('name', () => String, { nullable: true, description: 'Its exact name, instead of `id`; case matters.' }) name?: string | null,
   ): Promise<EndpointType> {
-    return ctx.run((session) => ctx.services.endpoints.get(session, id));
+    requireOneWay({ id, name });
+    const { endpoints } = ctx.services;
+    return ctx.run((session) => (id == null ? endpoints.getByName(session, name!) : endpoints.get(session, id)));
   }
 
   @Query(() => EndpointConnection, { description: 'Endpoints of the tenant, newest first unless ordered otherwise.' })

@@ -1,5 +1,7 @@
 import { Arg, Args, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
 import type { Dataset } from '../../db/entities/tracking/dataset.entity.js';
+import { badInput } from '../../errors.js';
+import { requireOneWay } from '../look-up.js';
 import type { RequestContext } from '../request-context.js';
 import { OrderDirection } from '../types/common.types.js';
 import { PageArgs, toConnection } from '../types/connection.js';
@@ -16,13 +18,25 @@ import {
 
 @Resolver(() => DatasetType)
 export class DatasetResolver {
-  @Query(() => DatasetType, { description: 'One version of a dataset. NOT_FOUND when there is none with this id.' })
+  @Query(() => DatasetType, {
+    description: 'One version of a dataset, by exactly one of `id` and `name`. NOT_FOUND when there is none.',
+  })
   dataset(
     @Ctx() ctx: RequestContext,
-    @Arg('id', () => ID, { description: 'Id (UUID) of the version; NOT_FOUND for one of another tenant, as for one that never was.' })
-    id: string,
+    @Arg('id', () => ID, {
+      nullable: true,
+      description: 'Id (UUID) of the version; NOT_FOUND for one of another tenant, as for one that never was.',
+    })
+    id?: string | null,
+    @Arg('name', () => String, { nullable: true, description: 'Exact name of the dataset, instead of `id`; case matters.' })
+    name?: string | null,
+    @Arg('version', () => Int, { nullable: true, description: 'Number of the version under `name`, from 1; the newest when absent.' })
+    version?: number | null,
   ): Promise<DatasetType> {
-    return ctx.run((session) => ctx.services.datasets.get(session, id));
+    requireOneWay({ id, name });
+    if (version != null && name == null) throw badInput('version', 'a version together with name', version);
+    const { datasets } = ctx.services;
+    return ctx.run((session) => (id == null ? datasets.getByName(session, name!, version ?? null) : datasets.get(session, id)));
   }
 
   @Query(() => DatasetConnection, { description: 'Datasets of the tenant, newest first unless ordered otherwise.' })

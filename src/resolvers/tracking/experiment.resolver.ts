@@ -1,5 +1,6 @@
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { RUN_TAGS } from '../../domain/tracking/run-tags.js';
+import { requireOneWay } from '../look-up.js';
 import type { RequestContext } from '../request-context.js';
 import { KeyValue, OrderDirection, toKeyValues } from '../types/common.types.js';
 import { PageArgs, toConnection } from '../types/connection.js';
@@ -12,6 +13,7 @@ import {
   ExperimentOrderInput,
   ExperimentPayload,
   ExperimentType,
+  GetOrCreateExperimentPayload,
   RestoreExperimentInput,
   SetExperimentTagsInput,
   UpdateExperimentInput,
@@ -19,13 +21,19 @@ import {
 
 @Resolver(() => ExperimentType)
 export class ExperimentResolver {
-  @Query(() => ExperimentType, { description: 'One experiment. NOT_FOUND when there is none with this id.' })
+  @Query(() => ExperimentType, { description: 'One experiment, by exactly one of `id` and `name`. NOT_FOUND when there is none.' })
   experiment(
     @Ctx() ctx: RequestContext,
-    @Arg('id', () => ID, { description: 'Id (UUID) of the experiment; NOT_FOUND for one of another tenant, as for one that never was.' })
-    id: string,
+    @Arg('id', () => ID, {
+      nullable: true,
+      description: 'Id (UUID) of the experiment; NOT_FOUND for one of another tenant, as for one that never was.',
+    })
+    id?: string | null,
+    @Arg('name', () => String, { nullable: true, description: 'Its exact name, instead of `id`; case matters.' }) name?: string | null,
   ): Promise<ExperimentType> {
-    return ctx.run((session) => ctx.services.experiments.get(session, id));
+    requireOneWay({ id, name });
+    const { experiments } = ctx.services;
+    return ctx.run((session) => (id == null ? experiments.getByName(session, name!) : experiments.get(session, id)));
   }
 
   @Query(() => ExperimentConnection, { description: 'Experiments of the tenant, newest first unless ordered otherwise.' })
@@ -48,6 +56,18 @@ export class ExperimentResolver {
     @Arg('input', () => CreateExperimentInput, { description: 'The new experiment.' }) input: CreateExperimentInput,
   ): Promise<ExperimentPayload> {
     return { experiment: await ctx.run((session) => ctx.services.experiments.create(session, input)) };
+  }
+
+  @Mutation(() => GetOrCreateExperimentPayload, {
+    description:
+      'The experiment of a name, made when there is none: a script may begin with it however often it runs, and of several at once one makes it. One that is there stays as it is, whatever else is given. CONFLICT when it is deleted.',
+  })
+  getOrCreateExperiment(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => CreateExperimentInput, { description: 'The name, and what a new experiment has besides.' })
+    input: CreateExperimentInput,
+  ): Promise<GetOrCreateExperimentPayload> {
+    return ctx.run((session) => ctx.services.experiments.getOrCreate(session, input));
   }
 
   @Mutation(() => ExperimentPayload, {

@@ -75,7 +75,7 @@ export class ExperimentOrderInput {
 
 @InputType({ description: 'A named group for runs to come.' })
 export class CreateExperimentInput {
-  @Field(() => String, { description: 'Name, unique in the tenant: 1 to 250 visible characters. CONFLICT when taken.' })
+  @Field(() => String, { description: 'Name, unique in the tenant: 1 to 250 visible characters.' })
   name!: string;
 
   @Field(() => String, { nullable: true, description: 'What it is about, as Markdown.' })
@@ -140,4 +140,10 @@ export class DeleteExperimentTagInput {
 export class ExperimentPayload {
   @Field(() => ExperimentType, { description: 'The experiment after this change, as a query would show it now.' })
   experiment!: ExperimentType;
+}
+
+@ObjectType({ description: 'The experiment of a name, and whether this call made it.' })
+export class GetOrCreateExperimentPayload extends ExperimentPayload {
+  @Field(() => Boolean, { description: 'True when there was none of this name; false for one that was there before.' })
+  created!: boolean;
 }

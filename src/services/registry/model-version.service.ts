@@ -11,7 +11,7 @@ import { signaturesDiffer, type VersionChange } from '../../domain/registry/semv
 import { requireRenumberable, type Stage } from '../../domain/registry/stages.js';
 import { tagChanges, withTags } from '../../domain/registry/tags.js';
 import { TASK_OF } from '../../domain/training/training-config.js';
-import { conflict, notFound } from '../../errors.js';
+import { AppError, conflict, ErrorCode, notFound } from '../../errors.js';
 import type { ModelChecker } from '../../inference/port.js';
 import { requireOwn } from '../platform/ownership.js';
 import { InTurn } from '../platform/in-turn.js';
@@ -170,6 +170,24 @@ export class ModelVersionService {
     const version = await session.em.findOne(ModelVersion, { id, tenant: session.tenant });
     if (!version) throw notFound('model version', id);
     return version;
+  }
+
+  /** By its number, or the highest number in a stage. NOT_FOUND when the model has none of these. */
+  async ofModel(
+    session: Session,
+    of: { modelId: string } | { modelName: string },
+    which: { version: number } | { stage: Stage },
+  ): Promise<ModelVersion> {
+    const { models } = this.deps;
+    const model = 'modelId' in of ? await models.get(session, of.modelId) : await models.getByName(session, of.modelName);
+    const where = { tenant: session.tenant, modelId: model.id, ...which };
+    const version = await session.em.findOne(ModelVersion, where, { orderBy: { version: 'DESC' } });
+    if (version) return version;
+    const wanted = 'stage' in which ? `version in ${which.stage}` : `version ${which.version}`;
+    throw new AppError(ErrorCode.NOT_FOUND, `Model "${model.name}" has no ${wanted}.`, {
+      field: 'stage' in which ? 'stage' : 'version',
+      got: String('stage' in which ? which.stage : which.version),
+    });
   }
 
   /** As it is now, whatever this transaction has read of it before it held the model's lock. */

@@ -11,9 +11,9 @@ import { checkName, checkModelName, checkTags } from '../../domain/platform/name
 import { type GatePolicyEntries, parseGatePolicy } from '../../domain/registry/gate-policy.js';
 import type { Stage } from '../../domain/registry/stages.js';
 import { tagChanges, withTags } from '../../domain/registry/tags.js';
-import { AppError, conflict, ErrorCode, notFound, quote } from '../../errors.js';
+import { conflict, notFound, notFoundByName } from '../../errors.js';
 import { likePattern } from '../platform/search.js';
-import { audit, emitEvent } from '../platform/use-case.js';
+import { audit, emitEvent, takeTurns } from '../platform/use-case.js';
 import type { TagEntry } from '../tracking/experiment.service.js';
 import { newModelFolder } from './model-folder.js';
 import { taggedModel, tellTags } from './tag-events.js';
@@ -55,6 +55,31 @@ export class ModelService {
   async create(session: Session, input: NewModel): Promise<Model> {
     const name = checkModelName('input.name', input.name);
     await this.requireFree(session, name);
+    return this.add(session, { ...input, name }, 'createModel');
+  }
+
+  /** The model of this name, made when there is none. CONFLICT when the one that is there answers another kind of question. */
+  async getOrCreate(session: Session, input: NewModel): Promise<{ model: Model; created: boolean }> {
+    const name = checkModelName('input.name', input.name);
+    const where = { tenant: session.tenant, name };
+    let model = await session.em.findOne(Model, where);
+    if (!model) {
+      await takeTurns(session, turnOf(name));
+      model = await session.em.findOne(Model, where);
+    }
+    if (!model) return { model: await this.add(session, { ...input, name }, 'getOrCreateModel'), created: true };
+    if (model.task !== input.task) {
+      throw conflict(`Model "${name}" exists and its task is ${model.task}: ask for that task, or choose another name.`, {
+        field: 'input.task',
+        expected: model.task,
+        got: input.task,
+      });
+    }
+    return { model, created: false };
+  }
+
+  private async add(session: Session, input: NewModel, action: string): Promise<Model> {
+    const { name } = input;
     const model = session.em.create(Model, {
       tenant: session.tenant,
       name,
@@ -67,7 +92,7 @@ export class ModelService {
       createdBy: session.principal.subject,
     });
     const subject = { type: 'model', id: model.id };
-    audit(session, 'createModel', subject, null, { name, modelType: model.modelType, task: model.task });
+    audit(session, action, subject, null, { name, modelType: model.modelType, task: model.task });
     const payload = { modelName: name, description: model.description, tags: model.tags };
     emitEvent(session, this.live, EventType.MODEL_CREATED, subject, payload, { modelId: model.id });
     return model;
@@ -123,7 +148,11 @@ export class ModelService {
   }
 
   private async requireFree(session: Session, name: string): Promise<void> {
-    if ((await session.em.count(Model, { tenant: session.tenant, name })) === 0) return;
+    const where = { tenant: session.tenant, name };
+    if ((await session.em.count(Model, where)) === 0) {
+      await takeTurns(session, turnOf(name));
+      if ((await session.em.count(Model, where)) === 0) return;
+    }
     throw conflict(`A model named "${name}" already exists.`, { field: 'input.name', expected: 'a free name', got: name });
   }
 
@@ -135,7 +164,7 @@ export class ModelService {
 
   async getByName(session: Session, name: string): Promise<Model> {
     const model = await session.em.findOne(Model, { name, tenant: session.tenant });
-    if (!model) throw new AppError(ErrorCode.NOT_FOUND, `No model named ${quote(name)}.`, { got: quote(name) });
+    if (!model) throw notFoundByName('model', name);
     return model;
   }
 
@@ -173,3 +202,6 @@ export class ModelService {
     return paginate(session, Model, { $and: conditions } as FilterQuery<Model>, page, order);
   }
 }
+
+/** Whoever gives this name to a model waits for the others who do. */
+const turnOf = (name: string) => `model ${name}`;

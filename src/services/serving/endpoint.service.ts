@@ -5,7 +5,7 @@ import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { checkPathName } from '../../domain/platform/names.js';
 import { checkAlias } from '../../domain/registry/alias.js';
-import { badInput, conflict, notFound } from '../../errors.js';
+import { badInput, conflict, notFound, notFoundByName } from '../../errors.js';
 import { requireOwn } from '../platform/ownership.js';
 import { containsText } from '../platform/search.js';
 import { audit } from '../platform/use-case.js';
@@ -103,6 +103,12 @@ export class EndpointService {
   async get(session: Session, id: string): Promise<Endpoint> {
     const endpoint = await session.em.findOne(Endpoint, { id, tenant: session.tenant });
     if (!endpoint) throw notFound('endpoint', id);
+    return endpoint;
+  }
+
+  async getByName(session: Session, name: string): Promise<Endpoint> {
+    const endpoint = await session.em.findOne(Endpoint, { name, tenant: session.tenant });
+    if (!endpoint) throw notFoundByName('endpoint', name);
     return endpoint;
   }
 

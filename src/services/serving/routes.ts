@@ -8,7 +8,7 @@ import type { Database, Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { Role } from '../../domain/platform/principal.js';
 import { VALUE_TOLERANCE_STDS } from '../../domain/serving/shadow.js';
-import { AppError, ErrorCode, notFound, quote } from '../../errors.js';
+import { AppError, ErrorCode, notFound, notFoundByName } from '../../errors.js';
 import { routeTopic } from './deployment-rows.js';
 import type { LoadedModels } from './loaded-models.js';
 
@@ -172,10 +172,7 @@ export class Routes {
     const principal = { subject: 'serving', tenant, role: Role.VIEWER, expiresAt: new Date(Date.now() + MAX_AGE_MS) };
     return this.db.transact({ principal, requestId: 'route' }, async (session) => {
       const endpoint = await session.em.findOne(Endpoint, { tenant, ...ref });
-      if (!endpoint)
-        throw 'id' in ref
-          ? notFound('endpoint', ref.id)
-          : new AppError(ErrorCode.NOT_FOUND, `No endpoint named ${quote(ref.name)}.`, { got: quote(ref.name) });
+      if (!endpoint) throw 'id' in ref ? notFound('endpoint', ref.id) : notFoundByName('endpoint', ref.name);
       const targets = await readTargets(session, endpoint);
       const live = targets.filter(({ deployment, weightBps }) => deployment.mode === 'LIVE' && weightBps > 0);
       const shadows = targets.filter(({ deployment }) => deployment.mode === 'SHADOW');

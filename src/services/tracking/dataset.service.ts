@@ -11,7 +11,7 @@ import { paginate, type Order, type Page, type PageRequest } from '../../db/pagi
 import type { DatasetFormat } from '../../domain/tracking/dataset-schema.js';
 import { sql } from '../../db/sql.js';
 import { checkPathName } from '../../domain/platform/names.js';
-import { AppError, badInput, ErrorCode, notFound, quote } from '../../errors.js';
+import { AppError, badInput, ErrorCode, notFound, notFoundByName, quote } from '../../errors.js';
 import type { DatasetFiles, PreviewValue } from '../../features/port.js';
 import { sha256Of } from '../platform/file-hash.js';
 import { InTurn } from '../platform/in-turn.js';
@@ -112,6 +112,17 @@ export class DatasetService {
     const dataset = await session.em.findOne(Dataset, { id, tenant: session.tenant });
     if (!dataset) throw notFound('dataset', id);
     return dataset;
+  }
+
+  /** A version under a name, the newest when none is named. NOT_FOUND when there is no such name or version. */
+  async getByName(session: Session, name: string, version: number | null): Promise<Dataset> {
+    const newest = await this.latest(session, name);
+    if (!newest) throw notFoundByName('dataset', name);
+    if (version === null) return newest;
+    const dataset = await session.em.findOne(Dataset, { tenant: session.tenant, name, version });
+    if (dataset) return dataset;
+    const message = `Dataset "${name}" has no version ${version}; its newest is ${newest.version}.`;
+    throw new AppError(ErrorCode.NOT_FOUND, message, { field: 'version', got: String(version) });
   }
 
   /** The newest version under a name; null when there is none. */

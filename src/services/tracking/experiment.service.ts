@@ -7,7 +7,7 @@ import { paginate, type Order, type Page, type PageRequest } from '../../db/pagi
 import { preparedSql, sql } from '../../db/sql.js';
 import { checkName, checkTags } from '../../domain/platform/names.js';
 import { RUN_TAGS } from '../../domain/tracking/run-tags.js';
-import { conflict, notFound } from '../../errors.js';
+import { conflict, notFound, notFoundByName } from '../../errors.js';
 import { refuseUnfinished } from '../exchange/external-refs.js';
 import { audit, takeTurns } from '../platform/use-case.js';
 import { containsText } from '../platform/search.js';
@@ -48,6 +48,30 @@ const NOTE = RUN_TAGS.note;
 export class ExperimentService {
   async create(session: Session, input: NewExperiment): Promise<Experiment> {
     const name = await this.freeName(session, input.name);
+    return this.add(session, { ...input, name }, 'createExperiment');
+  }
+
+  /** The experiment of this name, made when there is none; one that is there stays as it is. CONFLICT when it is deleted. */
+  async getOrCreate(session: Session, input: NewExperiment): Promise<{ experiment: Experiment; created: boolean }> {
+    const name = checkName('input.name', input.name);
+    let experiment = await this.findByName(session, name);
+    if (!experiment) {
+      await takeTurns(session, turnOf(name));
+      experiment = await this.findByName(session, name);
+    }
+    if (!experiment) return { experiment: await this.add(session, { ...input, name }, 'getOrCreateExperiment'), created: true };
+    if (experiment.state !== 'ACTIVE') {
+      throw conflict(`Experiment "${name}" is deleted: restore it (restoreExperiment), or choose another name.`, {
+        field: 'input.name',
+        expected: 'a free name, or that of an active experiment',
+        got: name,
+      });
+    }
+    return { experiment, created: false };
+  }
+
+  private async add(session: Session, input: NewExperiment, action: string): Promise<Experiment> {
+    const { name } = input;
     const tags = checkTags('input.tags', input.tags ?? [], MAX_TAG_LENGTH);
     const description = input.description ?? tags[NOTE] ?? '';
     const experiment = session.em.create(Experiment, {
@@ -59,7 +83,7 @@ export class ExperimentService {
       artifactLocation: input.artifactLocation ?? null,
       createdBy: session.principal.subject,
     });
-    audit(session, 'createExperiment', { type: 'experiment', id: experiment.id }, null, { name });
+    audit(session, action, { type: 'experiment', id: experiment.id }, null, { name });
     return experiment;
   }
 
@@ -166,6 +190,13 @@ export class ExperimentService {
     return session.em.findOne(Experiment, { tenant: session.tenant, name });
   }
 
+  /** Of a deleted one too, as by its id. NOT_FOUND when there is none. */
+  async getByName(session: Session, name: string): Promise<Experiment> {
+    const experiment = await this.findByName(session, name);
+    if (!experiment) throw notFoundByName('experiment', name);
+    return experiment;
+  }
+
   async placesOf(session: Session, ids: Iterable<string>): Promise<Map<string, ExperimentPlace>> {
     const found = await preparedSql<ExperimentPlace>(session.em, 'experiment_places', PLACES, [session.tenant, [...new Set(ids)]]);
     return new Map(found.map((place) => [place.id, place]));
@@ -185,7 +216,12 @@ export class ExperimentService {
   /** Names of deleted experiments are taken too, until garbage collection. */
   private async freeName(session: Session, wanted: string): Promise<string> {
     const name = checkName('input.name', wanted);
-    const holder = await session.em.findOne(Experiment, { tenant: session.tenant, name }, { fields: ['state'] });
+    const find = () => session.em.findOne(Experiment, { tenant: session.tenant, name }, { fields: ['state'] });
+    let holder = await find();
+    if (!holder) {
+      await takeTurns(session, turnOf(name));
+      holder = await find();
+    }
     if (holder) {
       const aside = holder.state === 'DELETED' ? ' It is deleted: restore it, or have it collected as garbage.' : '';
       throw conflict(`An experiment named "${name}" already exists.${aside}`, { field: 'input.name', expected: 'a free name', got: name });
@@ -231,6 +267,9 @@ export class ExperimentService {
     });
   }
 }
+
+/** Whoever gives this name to an experiment waits for the others who do. */
+const turnOf = (name: string) => `experiment ${name}`;
 
 function withNote(tags: Record<string, string>, description: string): Record<string, string> {
   const others = Object.fromEntries(Object.entries(tags).filter(([key]) => key !== NOTE));

@@ -1,0 +1,165 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Role } from '../../src/domain/platform/principal.js';
+import { startTestService, type Caller, type TestService } from '../support/service.js';
+import { TrafficWriter } from '../support/traffic.js';
+import { World } from '../support/world.js';
+
+const AT_ONCE = 8;
+const ROUNDS = 5;
+const GET_EXPERIMENT = `mutation ($input: CreateExperimentInput!) {
+  getOrCreateExperiment(input: $input) { created experiment { id name description } } }`;
+const GET_MODEL = `mutation ($input: CreateModelInput!) { getOrCreateModel(input: $input) { created model { id name task description } } }`;
+
+let service: TestService;
+let traffic: TrafficWriter;
+let world: World;
+let owner: Caller;
+let stranger: Caller;
+
+beforeAll(async () => {
+  service = await startTestService({ DATABASE_POOL_SIZE: '20' });
+  traffic = await TrafficWriter.connect(service.database.url);
+  world = await World.create(service, traffic, 'acme');
+  owner = world.caller;
+  stranger = await service.as({ tenant: 'stranger', role: Role.ADMIN });
+});
+afterAll(async () => {
+  await world?.close();
+  await traffic?.end();
+  await service?.close();
+});
+
+interface Named {
+  id: string;
+  name: string;
+}
+
+async function named(field: string, id: string): Promise<Named> {
+  const answer = await owner.ok<Record<string, Named>>(`query ($id: ID!) { ${field}(id: $id) { id name } }`, { id });
+  return answer[field]!;
+}
+
+describe('a thing is found by its name', () => {
+  it.each(['experiment', 'model', 'endpoint', 'dataset'] as const)('%s', async (kind) => {
+    const { id, name } = await named(kind, world.things[`${kind}Id`]);
+    const query = `query ($id: ID, $name: String) { ${kind}(id: $id, name: $name) { id name } }`;
+    expect((await owner.ok<Record<string, Named>>(query, { name }))[kind]).toEqual({ id, name });
+    expect(await owner.fails(query, { name: 'nobody' })).toMatchObject({
+      message: `No ${kind} named "nobody".`,
+      extensions: { code: 'NOT_FOUND', got: '"nobody"' },
+    });
+    expect(await stranger.fails(query, { name })).toMatchObject({
+      message: `No ${kind} named "${name}".`,
+      extensions: { code: 'NOT_FOUND' },
+    });
+    for (const ways of [{}, { id, name }]) {
+      const { message, extensions } = await owner.fails(query, ways);
+      expect(message).toContain('expected exactly one of id and name');
+      expect(extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: expect.stringMatching(/^(id|name)$/) });
+    }
+  });
+
+  it('and a dataset by its version, the newest when none is named', async () => {
+    const { name } = await named('dataset', world.things.datasetId);
+    const upload = async () => (await owner.upload('t.csv', 'a,b\n1,2\n')).uploadId;
+    const register = `mutation ($name: String!, $uploadId: ID!) {
+      registerDataset(input: { name: $name, source: { uploadId: $uploadId } }) { dataset { id version } } }`;
+    const { registerDataset } = await owner.ok<{ registerDataset: { dataset: { id: string; version: number } } }>(register, {
+      name,
+      uploadId: await upload(),
+    });
+    const query = `query ($name: String, $version: Int) { dataset(name: $name, version: $version) { id version } }`;
+    const { dataset: newest } = await owner.ok<{ dataset: object }>(query, { name });
+    expect(newest).toEqual({ id: registerDataset.dataset.id, version: 2 });
+    const { dataset: first } = await owner.ok<{ dataset: object }>(query, { name, version: 1 });
+    expect(first).toEqual({ id: world.things.datasetId, version: 1 });
+    expect(await owner.fails(query, { name, version: 3 })).toMatchObject({
+      message: `Dataset "${name}" has no version 3; its newest is 2.`,
+      extensions: { code: 'NOT_FOUND', field: 'version' },
+    });
+    const alone = await owner.fails('query ($id: ID!) { dataset(id: $id, version: 1) { id } }', { id: world.things.datasetId });
+    expect(alone.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'version' });
+  });
+
+  it('and a model version by number, stage or alias of its model', async () => {
+    const { modelId, versionId } = world.things;
+    const { name } = await named('model', modelId);
+    const second = await world.newVersion(modelId);
+    const alias = await world.newAlias(modelId, second);
+    const query = `query ($id: ID, $modelId: ID, $modelName: String, $version: Int, $stage: Stage, $alias: String) {
+      modelVersion(id: $id, modelId: $modelId, modelName: $modelName, version: $version, stage: $stage, alias: $alias) { id } }`;
+    const idOf = async (ways: object) => (await owner.ok<{ modelVersion: { id: string } }>(query, { ...ways })).modelVersion.id;
+    for (const of of [{ modelId }, { modelName: name }]) {
+      expect(await idOf({ ...of, version: 1 })).toBe(versionId);
+      expect(await idOf({ ...of, stage: 'PRODUCTION' })).toBe(versionId);
+      expect(await idOf({ ...of, stage: 'DEVELOPMENT' })).toBe(second);
+      expect(await idOf({ ...of, alias })).toBe(second);
+    }
+    expect(await owner.fails(query, { modelName: name, version: 9 })).toMatchObject({
+      message: `Model "${name}" has no version 9.`,
+      extensions: { code: 'NOT_FOUND' },
+    });
+    expect((await owner.fails(query, { modelName: name, stage: 'ARCHIVED' })).message).toBe(`Model "${name}" has no version in ARCHIVED.`);
+    expect((await owner.fails(query, { modelName: name, alias: 'nobody' })).extensions.code).toBe('NOT_FOUND');
+    const wrong = [
+      {},
+      { modelName: name },
+      { modelName: name, version: 1, stage: 'PRODUCTION' },
+      { id: versionId, version: 1 },
+      { version: 1 },
+    ];
+    for (const ways of wrong) expect((await owner.fails(query, ways)).extensions.code, JSON.stringify(ways)).toBe('BAD_USER_INPUT');
+  });
+});
+
+describe('get or create', () => {
+  it(`gives ${AT_ONCE} who ask at once the same experiment and model, which one of them made`, async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const name = `shared-${round}`;
+      const all = <T>(query: string, input: object) => Promise.all(Array.from({ length: AT_ONCE }, () => owner.ok<T>(query, { input })));
+      const experiments = await all<{ getOrCreateExperiment: { created: boolean; experiment: Named } }>(GET_EXPERIMENT, { name });
+      expect(experiments.filter(({ getOrCreateExperiment: { created } }) => created)).toHaveLength(1);
+      expect(new Set(experiments.map(({ getOrCreateExperiment: { experiment } }) => experiment.id)).size).toBe(1);
+      const input = { name, task: 'REGRESSION', modelType: 'x' };
+      const models = await all<{ getOrCreateModel: { created: boolean; model: Named } }>(GET_MODEL, input);
+      expect(models.filter(({ getOrCreateModel: { created } }) => created)).toHaveLength(1);
+      expect(new Set(models.map(({ getOrCreateModel: { model } }) => model.id)).size).toBe(1);
+    }
+  });
+
+  it('and beside those who create: one makes it, and who must be first is told that the name is taken', async () => {
+    const create = `mutation ($input: CreateExperimentInput!) { createExperiment(input: $input) { experiment { id } } }`;
+    for (let round = 0; round < ROUNDS; round++) {
+      const input = { name: `mixed-${round}` };
+      const answers = await Promise.all(
+        Array.from({ length: AT_ONCE }, (_, i) => owner.send<object>(i % 2 === 0 ? create : GET_EXPERIMENT, { input })),
+      );
+      const errors = answers.flatMap(({ errors: found }) => found ?? []);
+      expect(new Set(errors.map(({ message }) => message))).toEqual(new Set([`An experiment named "${input.name}" already exists.`]));
+      expect(answers.filter((_, i) => i % 2 === 1).every(({ errors: found }) => !found)).toBe(true);
+    }
+  });
+
+  it('leaves what is there as it is, and refuses another task', async () => {
+    const input = { name: 'as-it-is', task: 'REGRESSION', modelType: 'x', description: 'first' };
+    const made = (await owner.ok<{ getOrCreateModel: object }>(GET_MODEL, { input })).getOrCreateModel;
+    const again = (await owner.ok<{ getOrCreateModel: object }>(GET_MODEL, { input: { ...input, description: 'other' } })).getOrCreateModel;
+    expect(again).toEqual({ ...made, created: false });
+    expect(await owner.fails(GET_MODEL, { input: { ...input, task: 'CLASSIFICATION' } })).toMatchObject({
+      message: 'Model "as-it-is" exists and its task is REGRESSION: ask for that task, or choose another name.',
+      extensions: { code: 'CONFLICT', field: 'input.task', expected: 'REGRESSION', got: 'CLASSIFICATION' },
+    });
+  });
+
+  it('refuses the name of a deleted experiment', async () => {
+    const { getOrCreateExperiment } = await owner.ok<{ getOrCreateExperiment: { experiment: Named } }>(GET_EXPERIMENT, {
+      input: { name: 'gone' },
+    });
+    const { id } = getOrCreateExperiment.experiment;
+    await owner.ok('mutation ($id: ID!) { deleteExperiment(input: { id: $id }) { experiment { id } } }', { id });
+    expect(await owner.fails(GET_EXPERIMENT, { input: { name: 'gone' } })).toMatchObject({
+      message: 'Experiment "gone" is deleted: restore it (restoreExperiment), or choose another name.',
+      extensions: { code: 'CONFLICT', field: 'input.name' },
+    });
+  });
+});
