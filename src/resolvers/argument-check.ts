@@ -8,18 +8,11 @@ import {
   type GraphQLInputType,
 } from 'graphql';
 import { UUID } from '../domain/platform/ids.js';
+import { checkJson, checkText, pathOf, type Place } from '../domain/platform/plain-json.js';
 import { badInput } from '../errors.js';
 
-const MAX_STRING_LENGTH = 100_000;
-const MAX_JSON_DEPTH = 32;
 /** Items of a list of ids, names or numbers; lists of rows and points have limits of their own. */
 const MAX_PLAIN_ITEMS = 1_000;
-
-/** Where a value lies; spelled out only for a refusal, because a call can carry a hundred thousand values. */
-interface Place {
-  parent: Place | null;
-  key: string | number;
-}
 
 type Check = (value: unknown, parent: Place | null, key: string | number) => void;
 
@@ -48,7 +41,7 @@ function compileNonNull(type: GraphQLInputType): Check {
     return (value, parent, key) => {
       const place = { parent, key };
       const { length } = value as unknown[];
-      if (length > maxItems) throw badInput(path(parent, key), `at most ${maxItems} items`, `${length} items`);
+      if (length > maxItems) throw badInput(pathOf(parent, key), `at most ${maxItems} items`, `${length} items`);
       (value as unknown[]).forEach((item, i) => check(item, place, i));
     };
   }
@@ -61,19 +54,19 @@ function compileNonNull(type: GraphQLInputType): Check {
   switch ('name' in type ? type.name : '') {
     case 'ID':
       return (value, parent, key) => {
-        if (!UUID.test(String(value))) throw badInput(path(parent, key), 'an id as this API gives them (a UUID)', value);
+        if (!UUID.test(String(value))) throw badInput(pathOf(parent, key), 'an id as this API gives them (a UUID)', value);
       };
     case 'Float':
       return (value, parent, key) => {
-        if (!Number.isFinite(value)) throw badInput(path(parent, key), 'a finite number', String(value));
+        if (!Number.isFinite(value)) throw badInput(pathOf(parent, key), 'a finite number', String(value));
       };
     case 'DateTimeISO':
       return (value, parent, key) => {
         // PostgreSQL has no year 0, which ISO 8601 has.
-        if ((value as Date).getUTCFullYear() < 1) throw badInput(path(parent, key), 'a time from the year 1 to 9999', value);
+        if ((value as Date).getUTCFullYear() < 1) throw badInput(pathOf(parent, key), 'a time from the year 1 to 9999', value);
       };
     case 'JSON':
-      return (value, parent, key) => checkJson(value, parent, key, 0);
+      return (value, parent, key) => checkJson(value, parent, key);
     default:
       return (value, parent, key) => {
         if (typeof value === 'string') checkText(value, parent, key);
@@ -89,33 +82,4 @@ function fieldChecks(type: GraphQLInputObjectType): [string, Check][] {
     compiled.set(type, checks);
   }
   return checks;
-}
-
-function checkText(text: string, parent: Place | null, key: string | number): void {
-  if (text.length > MAX_STRING_LENGTH)
-    throw badInput(path(parent, key), `at most ${MAX_STRING_LENGTH} characters`, `${text.length} characters`);
-  if (text.includes('\0')) throw badInput(path(parent, key), 'text without NUL characters', text);
-  if (!text.isWellFormed()) throw badInput(path(parent, key), 'well-formed Unicode text', text);
-}
-
-function checkJson(value: unknown, parent: Place | null, key: string | number, depth: number): void {
-  if (depth > MAX_JSON_DEPTH) throw badInput(path(parent, key), `JSON nested at most ${MAX_JSON_DEPTH} deep`, 'deeper nesting');
-  if (typeof value === 'string') checkText(value, parent, key);
-  else if (typeof value === 'number' && !Number.isFinite(value)) throw badInput(path(parent, key), 'finite numbers', String(value));
-  if (typeof value !== 'object' || value === null) return;
-  const place = { parent, key };
-  if (Array.isArray(value)) value.forEach((item, i) => checkJson(item, place, i, depth + 1));
-  else {
-    for (const [name, item] of Object.entries(value)) {
-      checkText(name, parent, key);
-      if (name === '__proto__') throw badInput(path(parent, key), 'keys other than __proto__', name);
-      checkJson(item, place, name, depth + 1);
-    }
-  }
-}
-
-function path(parent: Place | null, key: string | number): string {
-  if (!parent) return String(key);
-  const before = path(parent.parent, parent.key);
-  return typeof key === 'number' ? `${before}[${key}]` : `${before}.${key}`;
 }

@@ -12,6 +12,7 @@ import { AppError, ErrorCode } from '../errors.js';
 import { registerArtifacts } from '../protocols/artifacts.js';
 import { registerMlflow } from '../protocols/mlflow/register.js';
 import { registerOps } from '../protocols/ops.js';
+import { registerRest } from '../protocols/rest/register.js';
 import { registerSignedObjects } from '../protocols/signed-objects.js';
 import { registerUploads } from '../protocols/uploads.js';
 import { createLoaders, type Loaders } from '../services/loaders.js';
@@ -19,10 +20,9 @@ import type { RequestContext } from '../resolvers/request-context.js';
 import { createSchema } from '../resolvers/schema.js';
 import type { Services } from '../services/services.js';
 import { BodyGate } from './body-budget.js';
-import { shownParts } from './client-error.js';
 import { drain } from './drain.js';
 import { attachSubscriptions, registerGraphQL, type GraphQLOptions } from './graphql.js';
-import { httpStatus } from './http-status.js';
+import { toHttpError } from './http-error.js';
 
 export interface HttpServer {
   url: string;
@@ -65,13 +65,9 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
     done(null, payload);
   });
   fastify.setErrorHandler((error, request, reply) => {
-    const known = error instanceof AppError ? error : null;
-    const status = known ? httpStatus(known.code) : ((error as { statusCode?: number }).statusCode ?? 500);
+    const { status, body } = toHttpError(error, request.id);
     if (status >= 500) logger.error({ err: error, requestId: request.id }, 'request failed');
-    const own = known && shownParts(known);
-    const message = own?.message ?? (status < 500 && error instanceof Error ? error.message : 'Something went wrong on our side.');
-    const code = known?.code ?? (status < 500 ? ErrorCode.BAD_USER_INPUT : ErrorCode.INTERNAL);
-    void reply.code(status).send({ error: { code, message, ...own?.details, requestId: request.id } });
+    void reply.code(status).send({ error: body });
   });
   await fastify.register(fastifyCors, { origin: config.ALLOWED_ORIGINS, methods: ['GET', 'POST', 'PUT'] });
 
@@ -85,6 +81,7 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
   registerArtifacts(fastify, app);
   registerSignedObjects(fastify, app);
   registerMlflow(fastify, app);
+  registerRest(fastify, { ...app, toHttpError });
   await registerGraphiql(fastify);
 
   const graphql: GraphQLOptions = {

@@ -50,6 +50,21 @@ describe('tokens', () => {
         .setAudience('matih-ml')
         .setExpirationTime(now + 60)
         .sign(key),
+    'whose subject holds a NUL': () => sign((jwt) => jwt.setSubject('e\0ve')),
+    'whose subject holds a line feed': () => sign((jwt) => jwt.setSubject('eve\nadmin')),
+    'whose subject holds half a character': () => sign((jwt) => jwt.setSubject('e\ud800')),
+    'whose subject turns the direction of text': () => sign((jwt) => jwt.setSubject('e\u202eve')),
+    'whose subject is too long': () => sign((jwt) => jwt.setSubject('e'.repeat(201))),
+    'whose subject is empty': () => sign((jwt) => jwt.setSubject('')),
+    'whose end is beyond all dates': () => sign((jwt) => jwt.setExpirationTime(1e300)),
+    'for a tenant that cannot be': () =>
+      new SignJWT({ ...claims, tenant: 'acme\0' })
+        .setProtectedHeader({ alg: 'HS256' })
+        .setSubject('eve')
+        .setIssuer('matih')
+        .setAudience('matih-ml')
+        .setExpirationTime(now + 60)
+        .sign(key),
     'that is no token': () => 'abc.def.ghi',
   };
   for (const [what, make] of Object.entries(hostile)) {

@@ -1,14 +1,19 @@
 import { createRemoteJWKSet, errors, jwtVerify, SignJWT, type JWTPayload } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
+import { isVisible } from '../../domain/platform/names.js';
 import { Role, type Principal } from '../../domain/platform/principal.js';
 import { AppError, ErrorCode, unauthenticated } from '../../errors.js';
 
+/** The last second that a Date can hold. */
+const MAX_SECONDS = 8.64e12;
+
+/** A subject becomes part of rows and log lines: what cannot be stored or seen is refused with its token. */
 const claimsSchema = z.object({
-  sub: z.string().min(1).max(200),
+  sub: z.string().min(1).max(200).refine(isVisible),
   tenant: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/),
   role: z.enum(Role),
-  exp: z.number(),
+  exp: z.number().positive().max(MAX_SECONDS),
 });
 
 export interface TokenOptions {

@@ -4,9 +4,13 @@ const MAX_NAME_LENGTH = 250;
 // Control characters, zero-width and direction marks make two names look alike.
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u;
 
+export function isVisible(text: string): boolean {
+  return !INVISIBLE.test(text);
+}
+
 /** A name that people can see and type: 1 to 250 characters, none of them invisible, no space at either end. */
 export function checkName(field: string, name: string): string {
-  if (name.length === 0 || name.length > MAX_NAME_LENGTH || name.trim() !== name || INVISIBLE.test(name)) {
+  if (name.length === 0 || name.length > MAX_NAME_LENGTH || name.trim() !== name || !isVisible(name)) {
     throw badInput(field, `1 to ${MAX_NAME_LENGTH} visible characters without spaces at the ends`, name);
   }
   return name;

@@ -27,10 +27,14 @@ export function requestTooLarge(bytes: number, maxBytes: number): AppError {
   );
 }
 
+/** A full queue is worked off within about so long. */
+const QUEUE_RETRY_MS = 1_000;
+
 export function queueFull(queuedRows: number, maxQueueRows: number): AppError {
   return new AppError(ErrorCode.RESOURCE_EXHAUSTED, `${queuedRows} rows are waiting for inference already; try again later.`, {
     expected: `at most ${maxQueueRows} rows waiting`,
     got: `${queuedRows}`,
+    retryAfterMs: QUEUE_RETRY_MS,
   });
 }
 

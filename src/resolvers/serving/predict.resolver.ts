@@ -1,6 +1,6 @@
 import { Arg, Ctx, Extensions, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
-import { readAnswers, rowPredictions } from '../../domain/serving/answers.js';
 import { Role } from '../../domain/platform/principal.js';
+import { predictedRows } from '../../services/serving/prediction-view.js';
 import type { RequestContext } from '../request-context.js';
 import { ModelVersionType } from '../registry/model-version.types.js';
 import { DeploymentType } from './deployment.types.js';
@@ -25,7 +25,7 @@ export class PredictResolver {
     description: 'The answers row by row; empty when the outputs are neither a classification, a regression nor a clustering.',
   })
   predictions(@Root() { prediction }: PredictPayload): RowPrediction[] {
-    return rowPredictions(readAnswers(prediction.outputs, prediction.rows));
+    return predictedRows(prediction);
   }
 
   @FieldResolver(() => DeploymentType, { description: 'Which of the live ones the routing key fell to.' })

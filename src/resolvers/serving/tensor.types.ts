@@ -1,7 +1,7 @@
 import { GraphQLScalarType, Kind, type ValueNode } from 'graphql';
 import { Field, InputType, Int, ObjectType } from 'type-graphql';
 import type { Tensor } from '../../domain/serving/tensor.js';
-import { plainValues } from '../../domain/serving/tensor-check.js';
+import { jsonElements } from '../../services/serving/prediction-view.js';
 import { DatatypeEnum } from '../registry/model-version.types.js';
 import { scalarError } from '../types/scalars.js';
 
@@ -27,15 +27,6 @@ function elements(value: unknown): unknown[] {
   return value;
 }
 
-/** What JSON has no number for is written as text, as everywhere in this API. */
-function jsonValues(tensor: Tensor): unknown[] {
-  const { data } = tensor;
-  if (!(data instanceof Float32Array || data instanceof Float64Array)) return plainValues(tensor);
-  const values = new Array<number | string>(data.length);
-  for (let i = 0; i < data.length; i++) values[i] = Number.isFinite(data[i]) ? data[i]! : String(data[i]);
-  return values;
-}
-
 /** One scalar for all elements: a list of a million Floats would cost GraphQL more than the model costs the engine. */
 export const TensorData = new GraphQLScalarType<unknown[], unknown[]>({
   name: 'TensorData',
@@ -43,7 +34,7 @@ export const TensorData = new GraphQLScalarType<unknown[], unknown[]>({
     'Elements of a tensor as a flat list in row-major order: numbers, booleans or strings by its datatype. Null is a missing number where the model fills in missing ones; in outputs NaN and infinities are the strings "NaN", "Infinity" and "-Infinity".',
   parseValue: elements,
   parseLiteral: (node) => elements(literalValues(node)),
-  serialize: (value) => jsonValues(value as Tensor),
+  serialize: (value) => jsonElements(value as Tensor),
 });
 
 @InputType({ description: 'One input of a model, with the names of the Open Inference Protocol.' })

@@ -1,0 +1,91 @@
+import { z } from 'zod';
+import { Role } from '../../domain/platform/principal.js';
+import type { RowPrediction } from '../../domain/serving/answers.js';
+import { DATATYPES } from '../../domain/serving/tensor.js';
+import { MAX_ROWS_PER_REQUEST } from '../../services/serving/predict.service.js';
+import { jsonElements, predictedRows } from '../../services/serving/prediction-view.js';
+import { operation } from './operation.js';
+
+/** Names of the Open Inference Protocol. */
+const tensor = <Element extends z.ZodType>(data: Element) =>
+  z.strictObject({
+    name: z.string().describe('Name of the input or output, as in the model’s signature.'),
+    datatype: z.enum(DATATYPES).describe('Element type.'),
+    shape: z.array(z.int()).describe(`Length of each dimension; the first is the number of rows, at most ${MAX_ROWS_PER_REQUEST}.`),
+    data: z.array(data).describe('As many elements as the product of `shape`, flat, in row-major order.'),
+  });
+
+const predictBody = z
+  .strictObject({
+    rows: z
+      .array(z.record(z.string(), z.unknown()))
+      .nullish()
+      .describe(
+        `1 to ${MAX_ROWS_PER_REQUEST} objects with a value per input of the model: a number or text, null for a missing one where the model takes it, ISO 8601 text or epoch milliseconds for timestamps, a flat list for inputs of several elements per row.`,
+      ),
+    tensors: z
+      .array(tensor(z.unknown()))
+      .nullish()
+      .describe('Instead of rows: one tensor per input of the model, all with the same number of rows.'),
+    routingKey: z
+      .string()
+      .nullish()
+      .describe('Requests of one key are answered by the same version as long as the traffic weights stay; 1 to 250 characters.'),
+    deadlineMs: z.number().nullish().describe('Longest that it may take, in milliseconds, from 1.'),
+    requestId: z
+      .string()
+      .nullish()
+      .describe('Your id of the request, 1 to 250 characters, kept in the prediction log; made up when absent.'),
+  })
+  .meta({ id: 'PredictRequest' });
+
+const rowPrediction = z
+  .object({
+    label: z.string().nullable().describe('Predicted class, or number of the cluster; null for regressions.'),
+    value: z.number().nullable().describe('Predicted value, or distance to the cluster’s centre; null where it is not finite.'),
+    probabilities: z.array(z.number()).nullable().describe('Probability of each class in the model’s order, 0 to 1.'),
+  })
+  .meta({ id: 'RowPrediction' }) satisfies z.ZodType<RowPrediction>;
+
+const predictAnswer = z
+  .object({
+    requestId: z.string().describe('Your id of the request, or the one that was made up.'),
+    rows: z.int().describe('Rows that were predicted.'),
+    latencyMs: z.number().describe('From the arrival of the checked request to the answer of the model, in milliseconds.'),
+    modelVersion: z.object({ id: z.string(), version: z.int() }).describe('What computed the outputs.'),
+    deployment: z.object({ id: z.string() }).describe('Which of the live deployments answered.'),
+    predictions: z
+      .array(rowPrediction)
+      .describe('The answers row by row; empty when the outputs are neither a classification, a regression nor a clustering.'),
+    outputs: z
+      .array(tensor(z.union([z.number(), z.string(), z.boolean()])))
+      .describe('Every output of the model; NaN and infinities are the texts "NaN", "Infinity" and "-Infinity".'),
+  })
+  .meta({ id: 'PredictAnswer' });
+
+export const predictOperation = operation({
+  id: 'predict',
+  method: 'POST',
+  path: '/endpoints/{name}/predict',
+  summary: 'Predicts for rows at an endpoint.',
+  description:
+    'The same as the mutation `predict` of GraphQL: same checks, limits and log. VIEWER may call endpoints whose live versions are all in PRODUCTION.',
+  role: Role.VIEWER,
+  params: { name: 'Name of the endpoint.' },
+  body: predictBody,
+  example: { rows: [{ distance: 400, origin: 'LAX' }] },
+  answer: predictAnswer,
+  handle: async ({ principal, requestId, services }, { name }, body) => {
+    const prediction = await services.predictions.predict(principal, { ...body, endpointName: name }, requestId);
+    const { target, outputs, rows, latencyMs } = prediction;
+    return {
+      requestId: prediction.requestId,
+      rows,
+      latencyMs,
+      modelVersion: { id: target.version.id, version: target.version.version },
+      deployment: { id: target.deployment.id },
+      predictions: predictedRows(prediction),
+      outputs: outputs.map((output) => ({ ...output, data: jsonElements(output) })),
+    };
+  },
+});

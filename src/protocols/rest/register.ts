@@ -1,0 +1,123 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import type { z } from 'zod';
+import type { TokenVerifier } from '../../adapters/auth/token-verifier.js';
+import type { Database } from '../../db/database.js';
+import { checkJson, pathOf, type Place } from '../../domain/platform/plain-json.js';
+import { bearerOf, includesRole } from '../../domain/platform/principal.js';
+import { AppError, badInput, ErrorCode, unauthenticated } from '../../errors.js';
+import type { Services } from '../../services/services.js';
+import { openApi } from './openapi.js';
+import type { Operation } from './operation.js';
+import { predictOperation } from './predict.js';
+
+export interface RestParts {
+  tokens: TokenVerifier;
+  db: Database;
+  services: Services;
+  logger: Logger;
+  /** What a client may see of an error. */
+  toHttpError(
+    error: unknown,
+    requestId: string,
+  ): { status: number; retryAfterSeconds: number | null; body: { message: string; [detail: string]: unknown } };
+}
+
+/** Every operation; what is not here is NOT_FOUND. */
+const OPERATIONS: Operation[] = [predictOperation];
+
+/** Predictions for clients that have only HTTP, described at /v1/openapi.json. */
+export function registerRest(fastify: FastifyInstance, { tokens, db, services, logger, toHttpError }: RestParts): void {
+  void fastify.register(
+    async (scope) => {
+      scope.setErrorHandler((error, request, reply) => {
+        const { status, body, retryAfterSeconds } = toHttpError(error, request.id);
+        if (status === 500) logger.error({ err: error, requestId: request.id }, 'request failed');
+        if (retryAfterSeconds !== null && !reply.hasHeader('retry-after')) reply.header('retry-after', retryAfterSeconds);
+        return reply.code(status).send(inWordsOfBody(body));
+      });
+      scope.setNotFoundHandler(({ method, url }) => {
+        const path = url.split('?')[0];
+        throw new AppError(ErrorCode.NOT_FOUND, `There is no ${method} ${path}; /v1/openapi.json lists what there is.`);
+      });
+      scope.removeAllContentTypeParsers();
+      // Whatever the type says: curl calls every body a form.
+      scope.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body));
+      const description = openApi(OPERATIONS);
+      scope.get('/openapi.json', async () => description);
+      for (const operation of OPERATIONS) {
+        scope.route({
+          method: operation.method,
+          url: operation.path.replaceAll(/\{(\w+)\}/g, ':$1'),
+          exposeHeadRoute: false,
+          handler: async (request) => {
+            const token = bearerOf(request.headers.authorization);
+            if (!token) throw unauthenticated();
+            const principal = await tokens.verify(token);
+            if (!includesRole(principal.role, operation.role)) {
+              throw new AppError(ErrorCode.FORBIDDEN, `This needs the role ${operation.role}; the token has ${principal.role}.`, {
+                expected: operation.role,
+                got: principal.role,
+              });
+            }
+            const actor = { principal, requestId: request.id };
+            const params = request.params as Record<string, string>;
+            const body = operation.body && readBody(operation.body, request);
+            return operation.handle({ ...actor, services, run: (work) => db.transact(actor, work) }, params, body);
+          },
+        });
+      }
+    },
+    { prefix: '/v1' },
+  );
+}
+
+/** Services call what came `input`, as GraphQL does; here it is the body itself. */
+function inWordsOfBody<T extends { message: string; field?: unknown }>(body: T): T {
+  const plain = (text: string) => text.replace(/^input\./, '');
+  return { ...body, message: plain(body.message), ...(typeof body.field === 'string' && { field: plain(body.field) }) };
+}
+
+function readBody(schema: z.ZodType, { body }: FastifyRequest): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(typeof body === 'string' ? body : '');
+  } catch (error) {
+    throw new AppError(
+      ErrorCode.BAD_USER_INPUT,
+      'The body is not JSON: send one object.',
+      { field: 'body', expected: 'one JSON object' },
+      { cause: error },
+    );
+  }
+  if (typeof value === 'object' && value !== null) for (const [key, part] of Object.entries(value)) checkJson(part, null, key);
+  const { data, error } = schema.safeParse(value);
+  const [issue] = error?.issues ?? [];
+  if (!issue) return data;
+  const [first = 'body', ...rest] = issue.path as (string | number)[];
+  let place: Place = { parent: null, key: first };
+  for (const key of rest) place = { parent: place, key };
+  const field = pathOf(place.parent, place.key);
+  if (issue.code === 'unrecognized_keys') throw badInput(issue.keys[0] ?? field, 'a field that /v1/openapi.json lists', 'an unknown field');
+  throw badInput(field, expectedBy(issue), valueAt(value, issue.path));
+}
+
+function expectedBy(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'invalid_type') return ARTICLES[issue.expected] ?? issue.expected;
+  if (issue.code === 'invalid_value') return `one of ${issue.values.map(String).join(', ')}`;
+  return issue.message;
+}
+
+const ARTICLES: Record<string, string> = {
+  string: 'a text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'an object',
+  record: 'an object',
+};
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | null | undefined)?.[key], value);
+}
