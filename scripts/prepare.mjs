@@ -21,7 +21,7 @@ const BUILDS = [
   {
     name: 'the GraphiQL page',
     command: ['vite', 'build', '--config', 'graphiql/vite.config.ts', '--logLevel', 'error'],
-    sources: ['graphiql', 'package-lock.json'],
+    sources: ['graphiql', 'docs/quickstart.md', 'schema/operations', 'package-lock.json'],
     stamp: at('dist', '.graphiql-sources'),
     before: () => {},
   },

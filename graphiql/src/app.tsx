@@ -2,6 +2,7 @@ import { GraphiQL, HISTORY_PLUGIN } from 'graphiql';
 import { useMemo, useState } from 'react';
 import { createFetcher } from './fetcher.js';
 import { guide } from './guide.js';
+import { Messages } from './messages.js';
 import { loadToken, saveToken } from './token.js';
 import { TokenBar } from './token-bar.js';
 import { EXAMPLES, GREETING } from './welcome.js';
@@ -28,6 +29,9 @@ export function App() {
           <GraphiQL.Logo>
             <span />
           </GraphiQL.Logo>
+          <GraphiQL.Footer>
+            <Messages />
+          </GraphiQL.Footer>
         </GraphiQL>
       </main>
     </>

@@ -1,15 +1,38 @@
 import { createGraphiQLFetcher, type Fetcher } from '@graphiql/toolkit';
 import { createClient } from 'graphql-ws';
+import { rememberIds } from './steps.js';
+import { recording } from './subscription.js';
 
 const httpUrl = new URL('../graphql', location.href);
 const wsUrl = Object.assign(new URL(httpUrl), { protocol: httpUrl.protocol === 'https:' ? 'wss:' : 'ws:' });
+const uploadsUrl = new URL('../uploads', location.href);
+
+/** Ids that answers on this page had, by what they are ids of; the quickstart's operations take them. */
+export const knownIds = new Map<string, string>();
+
+function headersFor(token: string): Record<string, string> {
+  return token === '' ? {} : { authorization: `Bearer ${token}` };
+}
 
 /** Queries and mutations go by POST, subscriptions by WebSocket (graphql-transport-ws); both carry the token. */
 export function createFetcher(token: string): Fetcher {
-  const authorization: Record<string, string> = token === '' ? {} : { authorization: `Bearer ${token}` };
-  return createGraphiQLFetcher({
+  const fetcher = createGraphiQLFetcher({
     url: httpUrl.href,
-    headers: authorization,
-    wsClient: createClient({ url: wsUrl.href, lazy: true, retryAttempts: 3, connectionParams: authorization }),
+    headers: headersFor(token),
+    wsClient: createClient({ url: wsUrl.href, lazy: true, retryAttempts: 3, connectionParams: headersFor(token) }),
   });
+  return recording(fetcher, (data) => rememberIds(knownIds, data));
+}
+
+/** Sends a file and keeps its upload id. Throws with the service's own sentence. */
+export async function uploadFile(token: string, file: File): Promise<void> {
+  const url = `${uploadsUrl}?fileName=${encodeURIComponent(file.name)}`;
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { ...headersFor(token), 'content-type': 'application/octet-stream' },
+    body: file,
+  });
+  const answer = (await response.json()) as { uploadId?: string; message?: string };
+  if (answer.uploadId === undefined) throw new Error(answer.message ?? `The upload ended with status ${response.status}.`);
+  knownIds.set('upload', answer.uploadId);
 }

@@ -82,7 +82,7 @@ async function main(): Promise<number> {
     process.stderr.write(`The demo stopped: ${message}\n`);
   }
   if (!once && ok) {
-    await new Promise<void>((resolve) => process.once('SIGINT', resolve).once('SIGTERM', resolve).once('SIGHUP', resolve));
+    await new Promise<void>((end) => process.once('SIGINT', end).once('SIGTERM', end).once('SIGHUP', end));
   }
   await (service as ServiceProcess | null)?.stop();
   await rm(folder, { recursive: true, force: true });

@@ -27,10 +27,10 @@ export class MonitoringPart extends Part {
       ...drift.features.map((feature) => [
         feature.feature,
         feature.psi.toFixed(3),
-        feature.adjustedPValue.toExponential(1),
+        feature.adjustedPValue.toPrecision(2),
         feature.drifted ? 'yes' : 'no',
       ]),
-      ['mean prediction', `${drift.prediction.sigmas.toFixed(1)} σ`, '', drift.prediction.drifted ? 'yes' : 'no'],
+      ['mean prediction', `${Math.abs(drift.prediction.sigmas).toFixed(1)} σ away`, '', drift.prediction.drifted ? 'yes' : 'no'],
     ];
     return { drifted: drift.features.some((feature) => feature.drifted), table };
   }
@@ -51,7 +51,7 @@ export class MonitoringPart extends Part {
     if (window) terminal.table(window.table);
     must(monitoringWindows.totalCount > 0, 'no monitoring window was written');
     must(!window?.drifted, 'drift was reported on traffic like the training data');
-    terminal.note(`${monitoringWindows.totalCount} windows, ${alerts.totalCount} open alerts`);
+    terminal.note(`windows: ${monitoringWindows.totalCount}, open alerts: ${alerts.totalCount}`);
     return { windows: monitoringWindows.totalCount, openAlerts: alerts.totalCount };
   }
 

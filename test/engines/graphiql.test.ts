@@ -79,8 +79,15 @@ it('follows a subscription', async () => {
     });
     await expect.poll(answer).toContain(String(step / 8));
   }
+  // GraphiQL shows the last message alone; below it stand all of them, and their curve.
+  const messages = page.getByRole('region', { name: 'Messages of the subscription' });
+  await expect.poll(() => messages.innerText()).toContain('2 messages');
+  expect(await messages.getByRole('row').count()).toBe(3);
+  expect(await messages.getByRole('img').getAttribute('aria-label')).toBe('Curves of loss');
+  await expect.poll(() => messages.innerText()).toContain('loss 0.125000 → 0.250000');
   await screenshot('graphiql-subscription');
   await page.getByRole('button', { name: /stop query/i }).click();
+  await expect.poll(() => messages.innerText()).toContain('ended');
 });
 
 it('opens an example of the guide with its variables, ready to run', async () => {
@@ -90,6 +97,33 @@ it('opens an example of the guide with its variables, ready to run', async () =>
   await page.keyboard.press('Control+Enter');
   await expect.poll(answer).toContain('my-first-experiment');
   await screenshot('graphiql-example');
+});
+
+it('finds an operation of the documents', async () => {
+  const search = page.getByRole('searchbox', { name: 'Search the operations' });
+  await search.fill('batch inference');
+  await page.getByRole('button', { name: /StartBatchInference/ }).click();
+  await page.getByRole('tab', { name: 'StartBatchInference' }).waitFor();
+  await search.fill('no such thing');
+  expect(await page.locator('.guide').innerText()).toContain('No operation has “no such thing”');
+  await search.fill('');
+});
+
+it('leads through the quickstart with the ids of earlier answers', async () => {
+  const upload = page.waitForResponse((response) => response.url().includes('/uploads'));
+  await page.locator('.guide input[type=file]').setInputFiles('test/fixtures/training/penguins.csv');
+  await upload;
+  await expect.poll(() => page.locator('.guide').innerText()).toContain('penguins.csv is there');
+  await page.getByRole('button', { name: /Register dataset/ }).click();
+  await page.getByRole('tab', { name: 'RegisterDataset' }).waitFor();
+  await expect
+    .poll(async () => (await page.locator('.graphiql-editor-tool').innerText()).replaceAll('\u00a0', ' '))
+    .toMatch(/"uploadId": "[0-9a-f-]{36}"/);
+  await page.locator('.graphiql-query-editor .monaco-editor').first().click();
+  await page.keyboard.press('Control+Enter');
+  await expect.poll(answer).toContain('"rowCount": 344');
+  await expect.poll(() => page.locator('.messages').innerText()).toContain('Learning');
+  await screenshot('graphiql-quickstart');
 });
 
 it('asks no other host for anything, and logs no error', () => {

@@ -1,4 +1,4 @@
-import { inWords } from './text.js';
+import { inWords } from '../../../graphiql/src/steps.js';
 
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 const MLFLOW_ID = /\bm-[0-9a-f]{32}\b/g;

@@ -5,7 +5,8 @@ import { expect } from 'vitest';
 import type { Caller, TestService } from '../service.js';
 import { Role } from '../../../src/domain/platform/principal.js';
 import { Placeholders } from './placeholders.js';
-import { compactJson, inWords } from './text.js';
+import { inWords } from '../../../graphiql/src/steps.js';
+import { compactJson } from './text.js';
 
 const OPERATIONS = fileURLToPath(new URL('../../../schema/operations/', import.meta.url));
 

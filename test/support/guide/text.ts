@@ -1,6 +1,3 @@
-/** modelVersion → model version. */
-export const inWords = (name: string): string => name.replace(/([A-Z])/g, ' $1').toLowerCase();
-
 /** Prints JSON as a person would: what fits on a line stays on one. */
 export function compactJson(value: unknown, indent = '', width = 100): string {
   const flat = oneLine(value);
