@@ -16,6 +16,7 @@ import { LiveFeeds } from '../services/platform/live-feed.js';
 import { RetentionService } from '../services/platform/retention.service.js';
 import { StagedObjects } from '../services/platform/staged-objects.js';
 import { WebhookDeliveryService } from '../services/platform/webhook-delivery.service.js';
+import { Waiting } from '../services/platform/waiting.js';
 import { WebhookService } from '../services/platform/webhook.service.js';
 import { AliasService } from '../services/registry/alias.service.js';
 import { ApprovalService } from '../services/registry/approval.service.js';
@@ -67,7 +68,8 @@ export function createServices(config: Config, logger: Logger, implementations: 
     implementations;
   const { webhookPolicy, webhookSender, importPolicy, connectMlflow, mirrorTarget } = implementations;
   const events = new EventService(db, live, logger);
-  const jobs = new JobService(live, queue, db, logger);
+  const waiting = new Waiting(live);
+  const jobs = new JobService(live, queue, db, logger, waiting);
   const experiments = new ExperimentService();
   const runs = new RunService(live, experiments);
   const runSearch = new RunSearchService();
@@ -228,6 +230,7 @@ export function createServices(config: Config, logger: Logger, implementations: 
       backoffMs: config.WEBHOOK_BACKOFF_MS,
       keepDays: config.WEBHOOK_LOG_DAYS,
     }),
+    waiting,
     webhooks: new WebhookService(live, webhookPolicy),
   };
   return { services, serving };

@@ -9,6 +9,8 @@ export interface RequestContext {
   requestId: string;
   services: Services;
   loaders: Loaders;
+  /** Whether the client's connection is gone, so that nobody will read the answer. */
+  isGone(): boolean;
   /** One use case in one transaction, as the caller's tenant. */
   run<T>(work: (session: Session) => Promise<T>): Promise<T>;
 }

@@ -1,4 +1,5 @@
 import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
 import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
 import { unwrapResolverError } from '@apollo/server/errors';
 import { ApolloServerPluginCacheControlDisabled } from '@apollo/server/plugin/disabled';
@@ -20,12 +21,15 @@ import { SocketWriter, TurnBudget } from './socket-writer.js';
 import { SubscriptionHub, type SubscriptionArgs } from './subscription-hub.js';
 import { carryProtocol, type SocketExtra } from './subscription-socket.js';
 
+export type Connection = Pick<Socket, 'destroyed'>;
+
 export interface GraphQLOptions extends OperationOptions {
   tokens: TokenVerifier;
   allowedOrigins: string[];
   maxBodyBytes: number;
   bodies: BodyGate;
-  newContext(principal: Principal, requestId: string): RequestContext;
+  /** `connection` is that of a client who waits for one answer. */
+  newContext(principal: Principal, requestId: string, connection?: Connection): RequestContext;
   newRequestId(): string;
 }
 
@@ -39,8 +43,8 @@ export async function registerGraphQL(app: FastifyInstance, options: GraphQLOpti
   const contextOf = (request: FastifyRequest) => {
     const principal = authenticate(options.tokens, request.headers.authorization);
     return principal instanceof Promise
-      ? principal.then((verified) => options.newContext(verified, request.id))
-      : options.newContext(principal, request.id);
+      ? principal.then((verified) => options.newContext(verified, request.id, request.raw.socket))
+      : options.newContext(principal, request.id, request.raw.socket);
   };
   const limitsPlugin: ApolloServerPlugin<RequestContext> = {
     async requestDidStart() {
@@ -187,7 +191,7 @@ export function attachSubscriptions(
           document,
           operationName: payload.operationName,
           variableValues,
-          contextValue: options.newContext(principal, requestId),
+          contextValue: options.newContext(principal, requestId, extra.request.socket),
           query: payload.query,
           id,
           writer: writers.get(extra.socket),

@@ -21,7 +21,7 @@ import { createSchema } from '../resolvers/schema.js';
 import type { Services } from '../services/services.js';
 import { BodyGate } from './body-budget.js';
 import { drain } from './drain.js';
-import { attachSubscriptions, registerGraphQL, type GraphQLOptions } from './graphql.js';
+import { attachSubscriptions, registerGraphQL, type Connection, type GraphQLOptions } from './graphql.js';
 import { toHttpError } from './http-error.js';
 
 export interface HttpServer {
@@ -94,7 +94,7 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
     logger,
     newRequestId: randomUUID,
     observe: (field, code, seconds) => app.metrics.observeOperation(field, code, seconds),
-    newContext: (principal, requestId) => new OperationContext(app, principal, requestId),
+    newContext: (principal, requestId, connection) => new OperationContext(app, principal, requestId, connection),
   };
   await registerGraphQL(fastify, graphql);
   const subscriptions = attachSubscriptions(fastify.server, graphql);
@@ -114,6 +114,7 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
     close: async () => {
       draining = true;
+      app.services.waiting.stop();
       await subscriptions.close();
       await drain(fastify, config.SHUTDOWN_GRACE_MS);
     },
@@ -129,12 +130,17 @@ class OperationContext implements RequestContext {
     private readonly app: AppContext,
     readonly principal: Principal,
     readonly requestId: string,
+    private readonly connection: Connection | undefined,
   ) {
     this.services = app.services;
   }
 
   get loaders(): Loaders {
     return (this.made ??= createLoaders((work) => this.run(work)));
+  }
+
+  isGone(): boolean {
+    return this.connection?.destroyed ?? false;
   }
 
   run<T>(work: (session: Session) => Promise<T>): Promise<T> {

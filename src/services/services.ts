@@ -54,6 +54,8 @@ import type { WebhookDeliveryService } from './platform/webhook-delivery.service
 import type { WebhookService } from './platform/webhook.service.js';
 
 /** Every use case, for resolvers, protocols and jobs. */
+import type { Waiting } from './platform/waiting.js';
+
 export interface Services {
   alerts: AlertService;
   aliases: AliasService;
@@ -109,4 +111,5 @@ export interface Services {
   versionStorage: VersionStorage;
   webhookDeliveries: WebhookDeliveryService;
   webhooks: WebhookService;
+  waiting: Waiting;
 }

@@ -1,4 +1,4 @@
-import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
+import { Arg, Args, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
 import { jobTopic } from '../../services/platform/job.service.js';
 import { abortable, withoutGap } from '../../services/platform/live-feed.js';
 import type { RequestContext } from '../request-context.js';
@@ -10,13 +10,22 @@ import { SafeInt } from '../types/scalars.js';
 
 @Resolver(() => JobType)
 export class JobResolver {
-  @Query(() => JobType, { description: 'One background job. NOT_FOUND when there is none with this id.' })
+  @Query(() => JobType, {
+    description:
+      'One background job; with `waitMs`, once it has ended, so that a script need not ask again and again. NOT_FOUND when there is none with this id.',
+  })
   job(
     @Ctx() ctx: RequestContext,
     @Arg('id', () => ID, { description: 'Id (UUID) of the job; NOT_FOUND for one of another tenant, as for one that never was.' })
     id: string,
+    @Arg('waitMs', () => Int, {
+      nullable: true,
+      description:
+        'Answers when the job has ended, at the latest after so many milliseconds with the job as it is then: 0 to 60,000, at once when absent. RESOURCE_EXHAUSTED when 200 calls of the tenant wait already.',
+    })
+    waitMs?: number | null,
   ): Promise<JobType> {
-    return ctx.run((session) => ctx.services.jobs.get(session, id));
+    return ctx.services.jobs.afterWait(ctx, id, waitMs ?? 0);
   }
 
   @Query(() => JobConnection, { description: 'Background jobs of the tenant, newest first unless ordered otherwise.' })

@@ -19,6 +19,7 @@ import type { TrainingJobConfig } from '../training/training-job-config.js';
 import type { JobEventRow, JobFilter, JobKind, JobStatus, NewJob } from './job-rows.js';
 import { requireOwn } from './ownership.js';
 import { audit, EVENTS_WAITING } from './use-case.js';
+import type { Waiter, Waiting } from './waiting.js';
 
 /** Why an attempt ended; a final failure would come again in the same way. */
 interface Failure {
@@ -52,6 +53,7 @@ export class JobService {
     private readonly queue: JobQueue,
     private readonly db: Database,
     private readonly logger: Logger,
+    private readonly waiting: Waiting,
   ) {}
 
   create(session: Session, job: NewJob): Job {
@@ -64,6 +66,20 @@ export class JobService {
     const job = await session.em.findOne(Job, { id, tenant: session.tenant, ...(kind && { kind }) });
     if (!job) throw notFound(kind ? `${kind.toLowerCase().replace('_', '-')} job` : 'job', id);
     return job;
+  }
+
+  /** The job once it has ended, or as it is after `waitMs`. */
+  async afterWait(who: Waiter, id: string, waitMs: number, field = 'waitMs'): Promise<Job> {
+    const hasEnded = () => this.db.transact(who, (session) => this.hasEnded(session, id));
+    await this.waiting.until(who, { topic: jobTopic(id), waitMs, field }, hasEnded, Boolean);
+    return this.db.transact(who, (session) => this.get(session, id));
+  }
+
+  /** NOT_FOUND when there is no such job. */
+  async hasEnded(session: Session, id: string): Promise<boolean> {
+    const [row] = await sql<{ status: JobStatus }>(session.em, 'select status from job where id = ? and tenant = ?', [id, session.tenant]);
+    if (!row) throw notFound('job', id);
+    return ENDED.includes(row.status);
   }
 
   async list(session: Session, filter: JobFilter, page: PageRequest, order: Order<'createdAt'>): Promise<Page<Job>> {

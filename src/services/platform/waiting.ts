@@ -1,0 +1,102 @@
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import type { Actor } from '../../db/database.js';
+import { AppError, badInput, ErrorCode } from '../../errors.js';
+
+/** Who waits for an answer. */
+export interface Waiter extends Actor {
+  /** Whether its connection is gone, so that nobody will read the answer. */
+  isGone(): boolean;
+}
+
+const MAX_WAIT_MS = 60_000;
+/** Each keeps a request open, but no connection of the database. */
+const MAX_WAITING_PER_TENANT = 200;
+/** A lost wake-up, and a client that went away, are noticed so late at most. */
+const POLL_MS = 2_000;
+
+/** Looks until `isDone`, again after each wake-up of `topic`, and gives what it saw last; `signal` ends it early. */
+export async function lookUntil<T>(
+  live: LiveEvents,
+  topic: string,
+  look: () => Promise<T>,
+  isDone: (seen: T) => boolean,
+  signal: AbortSignal,
+): Promise<T> {
+  let isStale = true;
+  let wake: (() => void) | null = null;
+  const kick = () => {
+    isStale = true;
+    wake?.();
+  };
+  const unsubscribe = live.subscribe(topic, kick);
+  const poll = setInterval(kick, POLL_MS);
+  signal.addEventListener('abort', kick);
+  try {
+    for (;;) {
+      isStale = false;
+      const seen = await look();
+      if (signal.aborted || isDone(seen)) return seen;
+      // What woke it while it looked came after what it saw.
+      if (!isStale) await new Promise<void>((resolve) => (wake = resolve));
+    }
+  } finally {
+    unsubscribe();
+    clearInterval(poll);
+    signal.removeEventListener('abort', kick);
+  }
+}
+
+/** Answers that wait for something to happen, in place of clients that ask again and again. */
+export class Waiting {
+  private readonly waiting = new Map<string, number>();
+  private readonly running = new Set<AbortController>();
+  private stopped = false;
+
+  constructor(private readonly live: LiveEvents) {}
+
+  /**
+   * What `look` sees once that `isDone`, or after `waitMs`, when the client goes away, or when this process stops. RESOURCE_EXHAUSTED
+   * when too many calls of the tenant wait already.
+   */
+  async until<T>(
+    who: Waiter,
+    { topic, waitMs, field }: { topic: string; waitMs: number; field: string },
+    look: () => Promise<T>,
+    isDone: (seen: T) => boolean,
+  ): Promise<T> {
+    checkWait(field, waitMs);
+    if (waitMs === 0 || this.stopped) return look();
+    const { tenant } = who.principal;
+    const others = this.waiting.get(tenant) ?? 0;
+    if (others >= MAX_WAITING_PER_TENANT) {
+      throw new AppError(
+        ErrorCode.RESOURCE_EXHAUSTED,
+        `${others} calls of your tenant wait already, which is the most. Call again later, or without ${field.split('.').at(-1)}.`,
+        { field, expected: `at most ${MAX_WAITING_PER_TENANT} calls that wait at once` },
+      );
+    }
+    this.waiting.set(tenant, others + 1);
+    const controller = new AbortController();
+    this.running.add(controller);
+    const timer = setTimeout(() => controller.abort(), waitMs);
+    try {
+      return await lookUntil(this.live, topic, look, (seen) => isDone(seen) || who.isGone(), controller.signal);
+    } finally {
+      clearTimeout(timer);
+      this.running.delete(controller);
+      const left = this.waiting.get(tenant)! - 1;
+      if (left > 0) this.waiting.set(tenant, left);
+      else this.waiting.delete(tenant);
+    }
+  }
+
+  /** Answers all who wait with what there is, and lets nobody wait any more. */
+  stop(): void {
+    this.stopped = true;
+    for (const controller of this.running) controller.abort();
+  }
+}
+
+export function checkWait(field: string, waitMs: number): void {
+  if (waitMs < 0 || waitMs > MAX_WAIT_MS) throw badInput(field, `milliseconds from 0 to ${MAX_WAIT_MS}`, waitMs);
+}
