@@ -50,6 +50,32 @@ describe('what is logged through the MLflow protocol', () => {
     });
   });
 
+  it('may bear names that mean something to an object', async () => {
+    const keys = ['__proto__', 'constructor', 'hasOwnProperty', 'prototype', 'toString'];
+    const pairs = keys.map((key) => ({ key, value: `of ${key}` }));
+    const runId = await tess.newRun();
+    await tess.post('runs/log-batch', {
+      run_id: runId,
+      metrics: keys.map((key, i) => ({ key, value: i, timestamp: 1, step: 0 })),
+      params: pairs,
+      tags: pairs,
+    });
+    await tess.post('runs/set-tag', { run_id: runId, key: '__proto__', value: 'once more' });
+    const { data } = await tess.run(runId);
+    expect(data.metrics).toEqual(keys.map((key, i) => ({ key, value: i, timestamp: 1, step: 0 })));
+    expect(data.params).toEqual(pairs);
+    expect(data.tags).toEqual(expect.arrayContaining([{ key: '__proto__', value: 'once more' }, ...pairs.slice(1)]));
+    const { experiment_id: experimentId } = await tess.post<{ experiment_id: string }>('experiments/create', { name: 'odd', tags: pairs });
+    await tess.post('experiments/set-experiment-tag', { experiment_id: experimentId, key: 'constructor', value: 'other' });
+    const { experiment } = await tess.get<{ experiment: { tags: typeof pairs } }>('experiments/get', { experiment_id: experimentId });
+    expect(experiment.tags).toEqual(
+      expect.arrayContaining(pairs.map((pair) => (pair.key === 'constructor' ? { ...pair, value: 'other' } : pair))),
+    );
+    await tess.post('registered-models/create', { name: 'odd', tags: pairs });
+    const { registered_model: model } = await tess.get<{ registered_model: { tags: typeof pairs } }>('registered-models/get', { name: 'odd' });
+    expect(model.tags.toSorted((a, b) => (a.key < b.key ? -1 : 1))).toEqual(pairs);
+  });
+
   it('is all or nothing', async () => {
     const runId = await tess.newRun();
     await tess.post('runs/log-parameter', { run_id: runId, key: 'lr', value: '0.1' });

@@ -260,7 +260,7 @@ describe('hostile text', () => {
   }
 
   it('in other places is named too', async () => {
-    expect((await tess.fails(CREATE, { name: 'p', tags: [{ key: '__proto__', value: 'x' }] })).extensions).toMatchObject({
+    expect((await tess.fails(CREATE, { name: 'p', tags: [{ key: 'a\u200bb', value: 'x' }] })).extensions).toMatchObject({
       code: 'BAD_USER_INPUT',
       field: 'input.tags[0].key',
     });

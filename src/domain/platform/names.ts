@@ -24,21 +24,15 @@ export function checkPathName(field: string, name: string): string {
   return name;
 }
 
-const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 const MAX_TAGS = 100;
-
-/** The key of a tag or parameter; none that would mean something to an object. */
-export function checkTagKey(field: string, key: string): string {
-  if (FORBIDDEN_KEYS.has(key)) throw badInput(field, 'another key', key);
-  return checkName(field, key);
-}
 
 /** Tags or parameters as a checked, plain record. */
 export function checkTags(field: string, entries: { key: string; value: string }[], maxValueLength = 8_000): Record<string, string> {
   if (entries.length > MAX_TAGS) throw badInput(field, `at most ${MAX_TAGS} entries`, entries.length);
+  // fromEntries makes `__proto__` a key like any other.
   return Object.fromEntries(
     entries.map(({ key, value }, i) => {
-      checkTagKey(`${field}[${i}].key`, key);
+      checkName(`${field}[${i}].key`, key);
       if (value.length > maxValueLength) throw badInput(`${field}[${i}].value`, `at most ${maxValueLength} characters`, value.length);
       return [key, value];
     }),

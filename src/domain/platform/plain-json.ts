@@ -28,7 +28,6 @@ export function checkJson(value: unknown, parent: Place | null, key: string | nu
   else {
     for (const [name, item] of Object.entries(value)) {
       checkText(name, parent, key);
-      if (name === '__proto__') throw badInput(pathOf(parent, key), 'keys other than __proto__', name);
       checkJson(item, place, name, depth + 1);
     }
   }

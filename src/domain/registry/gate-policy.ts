@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { badInput } from '../../errors.js';
-import { checkTagKey } from '../platform/names.js';
+import { checkName } from '../platform/names.js';
 import { parseInput } from '../platform/parse.js';
 
 export const GATES = ['EVALUATION', 'VALIDATION', 'SHADOW'] as const;
@@ -109,7 +109,9 @@ function boundsByName(field: string, bounds: readonly { name: string; min?: numb
   if (bounds.length > MAX_BOUNDS) throw badInput(field, `at most ${MAX_BOUNDS} metrics`, `${bounds.length} metrics`);
   const byName: Record<string, unknown> = {};
   bounds.forEach(({ name, ...bound }, i) => {
-    checkTagKey(`${field}[${i}].name`, name);
+    checkName(`${field}[${i}].name`, name);
+    // Zod leaves this one key out of a record, and a bound must not be lost.
+    if (name === '__proto__') throw badInput(`${field}[${i}].name`, 'the name of a metric', name);
     if (Object.hasOwn(byName, name)) throw badInput(`${field}[${i}].name`, 'each metric once', name);
     byName[name] = withoutNulls(bound);
   });

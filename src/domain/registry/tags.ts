@@ -1,5 +1,5 @@
 import { badInput } from '../../errors.js';
-import { checkTagKey } from '../platform/names.js';
+import { checkName } from '../platform/names.js';
 
 const MAX_VALUE_CHARACTERS = 100_000;
 const MAX_ENTRIES_AT_ONCE = 100;
@@ -14,7 +14,7 @@ export function withTags(
   if (entries.length > MAX_ENTRIES_AT_ONCE) throw badInput(field, `at most ${MAX_ENTRIES_AT_ONCE} entries`, entries.length);
   const tags = new Map(Object.entries(present));
   entries.forEach(({ key, value }, i) => {
-    checkTagKey(`${field}[${i}].key`, key);
+    checkName(`${field}[${i}].key`, key);
     if (value.length > MAX_VALUE_CHARACTERS)
       throw badInput(`${field}[${i}].value`, `at most ${MAX_VALUE_CHARACTERS} characters`, value.length);
     tags.set(key, value);
