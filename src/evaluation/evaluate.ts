@@ -102,14 +102,14 @@ function nearestOf(
 
 /** Categories among the model's inputs. */
 function sliceColumnsOf({ signature }: ModelFile, rows: JudgedRows): SliceColumns {
-  const slices: Record<string, (string | null)[]> = {};
+  const slices = new Map<string, (string | null)[]>();
   for (const { name, datatype } of signature.inputs) {
     const column = rows.columns.get(name);
-    if (datatype !== 'BYTES' || !column || Object.keys(slices).length >= MAX_SLICE_COLUMNS) continue;
+    if (datatype !== 'BYTES' || !column || slices.size >= MAX_SLICE_COLUMNS) continue;
     const values = Array.from({ length: rows.rowCount }, (_, row) => categoryAt(column, row) || null);
-    if (new Set(values).size <= MAX_SLICE_VALUES) slices[name] = values;
+    if (new Set(values).size <= MAX_SLICE_VALUES) slices.set(name, values);
   }
-  return slices;
+  return Object.fromEntries(slices);
 }
 
 /** A threshold's two classes say what they mean. */

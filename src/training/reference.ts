@@ -3,6 +3,8 @@ import {
   buildCategoricalReference,
   buildNumericReference,
   buildPredictionReference,
+  type CategoricalReference,
+  type NumericReference,
   type ReferenceProfile,
 } from '../domain/monitoring/drift.js';
 import type { TrainingConfig } from '../domain/training/training-config.js';
@@ -20,15 +22,14 @@ export function buildReference(
 ): ReferenceProfile {
   const stride = Math.max(1, train.length / MAX_REFERENCE_ROWS);
   const rows = Int32Array.from({ length: Math.min(train.length, MAX_REFERENCE_ROWS) }, (_, i) => train[Math.floor(i * stride)]!);
-  const features: ReferenceProfile['features'] = {};
-  for (const { column: name, kind } of config.features) {
+  const features = config.features.flatMap(({ column: name, kind }): [string, NumericReference | CategoricalReference][] => {
+    if (kind === 'TIMESTAMP') return [];
     const column = takeRows(columns.get(name)!, rows);
-    if (kind === 'NUMERIC') features[name] = buildNumericReference(column.values as Float64Array);
-    if (kind === 'CATEGORICAL') {
-      features[name] = buildCategoricalReference(Array.from({ length: rows.length }, (_, row) => categoryAt(column, row) || null));
-    }
-  }
-  return { features, prediction: buildPredictionReference(scoresOf(holdout)) };
+    if (kind === 'NUMERIC') return [[name, buildNumericReference(column.values as Float64Array)]];
+    return [[name, buildCategoricalReference(Array.from({ length: rows.length }, (_, row) => categoryAt(column, row) || null))]];
+  });
+  // fromEntries makes `__proto__` a name like any other.
+  return { features: Object.fromEntries(features), prediction: buildPredictionReference(scoresOf(holdout)) };
 }
 
 /** One number per prediction: class 1's probability, or the top class's of several; the value; the distance to the own centroid. */

@@ -72,7 +72,9 @@ describe('what is logged through the MLflow protocol', () => {
       expect.arrayContaining(pairs.map((pair) => (pair.key === 'constructor' ? { ...pair, value: 'other' } : pair))),
     );
     await tess.post('registered-models/create', { name: 'odd', tags: pairs });
-    const { registered_model: model } = await tess.get<{ registered_model: { tags: typeof pairs } }>('registered-models/get', { name: 'odd' });
+    const { registered_model: model } = await tess.get<{ registered_model: { tags: typeof pairs } }>('registered-models/get', {
+      name: 'odd',
+    });
     expect(model.tags.toSorted((a, b) => (a.key < b.key ? -1 : 1))).toEqual(pairs);
   });
 

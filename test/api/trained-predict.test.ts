@@ -111,7 +111,7 @@ describe('a model trained here', () => {
     const refused = await tess.fails(PREDICT, { input: { endpointId, tensors: [tensors[0], tensors[1], odd, tensors[3]] } });
     expect(refused.extensions).toMatchObject({ code: 'INVALID_TENSOR', field: 'inputs[2].data[3]' });
     const wrong = await tess.fails(PREDICT, { input: { endpointId, rows: [{ ...BIRDS[0], body_mass: 'heavy' }] } });
-    expect(wrong.extensions).toMatchObject({ code: 'INVALID_TENSOR', field: 'rows[0].body_mass', got: 'heavy' });
+    expect(wrong.extensions).toMatchObject({ code: 'INVALID_TENSOR', field: 'rows[0].body_mass', got: '"heavy"' });
     const [logged] = await service.app.context.db.asSystem(async (em) => {
       await service.app.context.services.traffic.flush();
       return em.execute<{ inputs: Record<string, unknown[]>; scores: number[] }[]>(

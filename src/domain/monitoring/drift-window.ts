@@ -8,6 +8,7 @@ import {
   sum,
   type TestResult,
 } from '../statistics/drift-statistics.js';
+import { loggedText } from './logged-text.js';
 import { mean as meanOf } from '../statistics/metrics.js';
 
 export interface DriftThresholds {
@@ -47,8 +48,13 @@ export interface FeatureComparison {
   /** Holm-adjusted over the features judged. */
   adjustedPValue: number;
   missingShare: number;
+  /** Of a categorical feature: rows with a category that the model never saw; null where nobody recorded those that it did. */
+  unknownCount: number | null;
   drifted: boolean;
 }
+
+/** The categories that a model knows, by feature. */
+export type KnownCategories = ReadonlyMap<string, readonly string[]>;
 
 export interface PredictionComparison {
   rows: number;
@@ -72,11 +78,12 @@ export interface WindowComparison {
 export function compareWindow(
   profile: ReferenceProfile,
   window: TrafficWindow,
+  known: KnownCategories = new Map(),
   thresholds: DriftThresholds = DEFAULT_DRIFT_THRESHOLDS,
 ): WindowComparison {
   const features = Object.entries(profile.features)
     .filter(([feature]) => Object.hasOwn(window.features, feature))
-    .map(([feature, reference]) => compareFeature(feature, reference, window.features[feature]!, thresholds));
+    .map(([feature, reference]) => compareFeature(feature, reference, window.features[feature]!, known.get(feature), thresholds));
   const judged = features.filter((feature) => feature.sufficient);
   const adjusted = holmAdjusted(judged.map((feature) => feature.pValue));
   for (const [index, feature] of judged.entries()) {
@@ -97,13 +104,19 @@ function compareFeature(
   feature: string,
   reference: NumericReference | CategoricalReference,
   values: Float64Array | readonly (string | null)[],
+  known: readonly string[] | undefined,
   thresholds: DriftThresholds,
 ): FeatureComparison {
   const rows = values.length;
-  const compared =
-    reference.kind === 'NUMERIC'
-      ? compareNumeric(reference, values instanceof Float64Array ? values : Float64Array.from(values, toNumber))
-      : compareCategorical(reference, values instanceof Float64Array ? Array.from(values, toCategory) : values);
+  let compared: Compared;
+  let unknownCount: number | null = null;
+  if (reference.kind === 'NUMERIC') {
+    compared = compareNumeric(reference, values instanceof Float64Array ? values : Float64Array.from(values, toNumber));
+  } else {
+    const categories = Array.from<number | string | null, string | null>(values, toCategory);
+    compared = compareCategorical(reference, categories);
+    if (known) unknownCount = countUnknown(categories, known);
+  }
   return {
     feature,
     kind: reference.kind,
@@ -111,16 +124,23 @@ function compareFeature(
     sufficient: rows >= thresholds.minRows && reference.rows > 0,
     ...compared,
     adjustedPValue: compared.pValue,
+    unknownCount,
     drifted: false,
   };
+}
+
+function countUnknown(values: readonly (string | null)[], known: readonly string[]): number {
+  const set = new Set(known.map(loggedText));
+  return values.reduce((count, value) => count + (value === null || set.has(value) ? 0 : 1), 0);
 }
 
 function toNumber(value: string | null): number {
   return value === null || value.trim() === '' ? NaN : Number(value);
 }
 
-function toCategory(value: number): string | null {
-  return Number.isNaN(value) ? null : String(value);
+function toCategory(value: number | string | null): string | null {
+  if (typeof value === 'number') return Number.isNaN(value) ? null : String(value);
+  return value && loggedText(value);
 }
 
 interface Compared extends TestResult {
@@ -149,7 +169,7 @@ function compareNumeric(reference: NumericReference, values: Float64Array): Comp
 
 /** Cells: the reference's categories, all others, missing values; those too thin for a chi-square test are pooled for the index too. */
 function compareCategorical(reference: CategoricalReference, values: readonly (string | null)[]): Compared {
-  const categories = Object.keys(reference.counts);
+  const categories = Object.keys(reference.counts).map(loggedText);
   const cellOf = new Map(categories.map((category, cell) => [category, cell]));
   const other = categories.length;
   const missing = other + 1;

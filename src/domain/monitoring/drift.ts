@@ -1,3 +1,5 @@
+import { loggedText } from './logged-text.js';
+
 /** Reference distribution of a numeric column. */
 export interface NumericReference {
   kind: 'NUMERIC';
@@ -102,7 +104,10 @@ export function buildCategoricalReference(values: readonly (string | null)[]): C
   let missing = 0;
   for (const value of values) {
     if (value === null) missing++;
-    else counts.set(value, (counts.get(value) ?? 0) + 1);
+    else {
+      const text = loggedText(value);
+      counts.set(text, (counts.get(text) ?? 0) + 1);
+    }
   }
   const byFrequency = [...counts].sort(([nameA, a], [nameB, b]) => b - a || (nameA < nameB ? -1 : 1));
   const kept = byFrequency.slice(0, MAX_CATEGORIES);

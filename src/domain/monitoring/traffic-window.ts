@@ -53,16 +53,15 @@ export function trafficReport(counts: TrafficCounts, from: string): TrafficRepor
 
 /** The logged requests as the columns that the reference profile knows, in the order of the log. */
 export function toTrafficWindow(log: readonly LoggedRequest[], profile: ReferenceProfile): TrafficWindow {
-  const features: Record<string, Float64Array | (string | null)[]> = {};
-  for (const [feature, { kind }] of Object.entries(profile.features)) {
+  const columns = Object.entries(profile.features).map(([feature, { kind }]) => {
     const values = log.flatMap(({ inputs, rows }) => {
       const column = Object.hasOwn(inputs, feature) ? inputs[feature]! : [];
       return Array.from({ length: rows }, (_, row) => column[row]);
     });
-    features[feature] = kind === 'NUMERIC' ? Float64Array.from(values, toNumber) : values.map(toCategory);
-  }
+    return [feature, kind === 'NUMERIC' ? Float64Array.from(values, toNumber) : values.map(toCategory)] as const;
+  });
   return {
-    features,
+    features: Object.fromEntries(columns),
     scores: Float64Array.from(
       log.flatMap(({ scores }) => scores),
       (score) => score ?? NaN,

@@ -1,4 +1,5 @@
 import { AppError, ErrorCode, quote } from '../../errors.js';
+import { storeElement, storeValue, takesMissing } from './element.js';
 import type { Datatype, Signature, Tensor, TensorData, TensorSpec } from './tensor.js';
 
 export interface TensorLimits {
@@ -9,19 +10,6 @@ export interface TensorLimits {
 /** A value of a rendered row; integers beyond 2^53 are decimal strings. */
 type PlainValue = number | string | boolean;
 
-const INTEGER_RANGE: Partial<Record<Datatype, [number, number]>> = {
-  INT8: [-128, 127],
-  INT16: [-32_768, 32_767],
-  INT32: [-2_147_483_648, 2_147_483_647],
-  INT64: [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
-  UINT8: [0, 255],
-};
-
-/** Keys that would reach an object's prototype, were they ever assigned to one. */
-const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
-
-const ISO_TIMESTAMP = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})?)?$/;
-
 const MAX_SHOWN_CHARACTERS = 200;
 
 function invalid(field: string, expected: string, got: unknown): AppError {
@@ -30,6 +18,12 @@ function invalid(field: string, expected: string, got: unknown): AppError {
       ? got
       : quote(typeof got === 'number' && !Number.isFinite(got) ? String(got) : got);
   return new AppError(ErrorCode.INVALID_TENSOR, `${field}: expected ${expected}, got ${shown}.`, { field, expected, got: shown });
+}
+
+/** A value that cannot stand where it is: texts are quoted, so that "7" is not taken for 7. */
+export function invalidValue(field: string, expected: string, value: unknown): AppError {
+  const got = quote(typeof value === 'number' && !Number.isFinite(value) ? String(value) : value);
+  return new AppError(ErrorCode.INVALID_TENSOR, `${field}: expected ${expected}, got ${got}.`, { field, expected, got });
 }
 
 function elementsOf(shape: readonly number[]): number {
@@ -87,7 +81,7 @@ export function allocate(datatype: Datatype, length: number): TensorData {
 
 /** The runtime takes NaN silently: it means "missing" where the model imputes, and is a mistake anywhere else. Infinity always is. */
 function checkFinite(field: string, spec: TensorSpec, data: Float32Array | Float64Array): void {
-  const nanAllowed = spec.semantic === 'NUMERIC';
+  const nanAllowed = takesMissing(spec);
   for (let index = 0; index < data.length; index += 1) {
     const value = data[index]!;
     if (!Number.isFinite(value) && !(nanAllowed && Number.isNaN(value))) {
@@ -141,38 +135,6 @@ export function checkTensors(signature: Signature, tensors: readonly Tensor[], l
   return { rows: rows ?? 1 };
 }
 
-function floatElement(field: string, datatype: Datatype, value: unknown): number {
-  if (typeof value !== 'number') throw invalid(field, 'a number', value);
-  const stored = datatype === 'FP32' ? Math.fround(value) : value;
-  if (Number.isFinite(value) && !Number.isFinite(stored)) throw invalid(field, 'a number that fits 32-bit floating point', value);
-  return stored;
-}
-
-function integerElement(field: string, datatype: Datatype, value: unknown): number | bigint {
-  const [min, max] = INTEGER_RANGE[datatype]!;
-  if (typeof value === 'bigint' && datatype === 'INT64' && BigInt.asIntN(64, value) === value) return value;
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
-    throw invalid(field, `an integer from ${min} to ${max} (${datatype})`, value);
-  }
-  return datatype === 'INT64' ? BigInt(value) : value;
-}
-
-function setElement(data: TensorData, index: number, field: string, datatype: Datatype, value: unknown): void {
-  if (datatype === 'BYTES') {
-    if (typeof value !== 'string') throw invalid(field, 'a string', value);
-    (data as string[])[index] = value;
-  } else if (datatype === 'BOOL') {
-    if (value !== true && value !== false && value !== 0 && value !== 1) throw invalid(field, 'true or false', value);
-    (data as Uint8Array)[index] = value === true || value === 1 ? 1 : 0;
-  } else if (datatype === 'INT64') {
-    (data as BigInt64Array)[index] = integerElement(field, datatype, value) as bigint;
-  } else if (datatype === 'FP32' || datatype === 'FP64') {
-    (data as Float32Array | Float64Array)[index] = floatElement(field, datatype, value);
-  } else {
-    (data as Int32Array)[index] = integerElement(field, datatype, value) as number;
-  }
-}
-
 /**
  * A tensor from plain values in row-major order, as JSON and GraphQL carry them.
  * Errors: INVALID_TENSOR naming `<field>[7]`: wrong kind of value, integer out of the datatype's range or beyond 2^53.
@@ -180,7 +142,12 @@ function setElement(data: TensorData, index: number, field: string, datatype: Da
 export function tensorFromValues(field: string, name: string, datatype: Datatype, shape: number[], values: readonly unknown[]): Tensor {
   const data = allocate(datatype, values.length);
   const isRead = (data instanceof Float32Array || data instanceof Float64Array) && readFloats(data, values);
-  if (!isRead) values.forEach((value, index) => setElement(data, index, `${field}[${index}]`, datatype, value));
+  if (!isRead) {
+    values.forEach((value, index) => {
+      const expected = storeElement(data, index, datatype, value);
+      if (expected !== null) throw invalidValue(`${field}[${index}]`, expected, value);
+    });
+  }
   return { name, datatype, shape, data };
 }
 
@@ -195,55 +162,24 @@ function readFloats(data: Float32Array | Float64Array, values: readonly unknown[
   return true;
 }
 
-/** Milliseconds since 1970 of an ISO 8601 text; one without a zone is UTC. */
-function timestampMs(field: string, value: unknown): number {
-  if (typeof value === 'number' && Number.isSafeInteger(value)) return value;
-  const match = typeof value === 'string' ? ISO_TIMESTAMP.exec(value) : null;
-  const text = String(value).replace(' ', 'T');
-  const parsed = match ? Date.parse(text.length > 10 && !match[1] ? `${text}Z` : text) : Number.NaN;
-  if (Number.isNaN(parsed)) throw invalid(field, 'an ISO 8601 timestamp or integer milliseconds since 1970 (UTC)', value);
-  return parsed;
-}
-
-/** One element from a named row: null is "missing" where the model knows how to impute. */
-function plainElement(field: string, spec: TensorSpec, value: unknown): unknown {
-  switch (spec.semantic) {
-    case 'NUMERIC':
-      if (value === null) return Number.NaN;
-      if (typeof value === 'boolean') return value ? 1 : 0;
-      if (typeof value !== 'number' || !Number.isFinite(value)) throw invalid(field, 'a finite number, or null for a missing value', value);
-      return value;
-    case 'CATEGORICAL':
-      if (value === null) return '';
-      if (typeof value === 'number' || typeof value === 'boolean') return String(value);
-      if (typeof value !== 'string') throw invalid(field, 'a string, or null for a missing value', value);
-      return value;
-    case 'TIMESTAMP_MS':
-      return timestampMs(field, value);
-    case undefined:
-      if (typeof value === 'number' && !Number.isFinite(value)) throw invalid(field, 'a finite number', value);
-      return value;
-  }
-}
-
-function checkKeys(field: string, row: Record<string, unknown>, names: readonly string[]): void {
+function checkKeys(index: number, row: Record<string, unknown>, names: ReadonlySet<string>): void {
   for (const key of Object.keys(row)) {
-    if (FORBIDDEN_KEYS.has(key) || !names.includes(key)) throw invalid(`${field}.${key}`, `one of the model's inputs ${quote(names)}`, key);
+    if (!names.has(key)) throw invalid(`rows[${index}].${key}`, `one of the model's inputs ${quote([...names])}`, key);
   }
 }
 
 /**
  * Named rows to one tensor per input. A value is a scalar, or a flat array where the input has more than one element per row.
- * NUMERIC: number or null (missing, NaN); CATEGORICAL: string or null (missing, ''); TIMESTAMP_MS: ISO 8601 text or integer.
- * Errors: INVALID_TENSOR naming `rows[3].distance`.
+ * NUMERIC: number or null (missing, NaN); CATEGORICAL: string, number, boolean or null (missing, ''); TIMESTAMP_MS: ISO 8601 text,
+ * integer or null. Errors: INVALID_TENSOR naming `rows[3].distance`.
  */
 export function rowsToTensors(signature: Signature, rows: readonly Record<string, unknown>[], limits: TensorLimits): Tensor[] {
   if (rows.length === 0) throw invalid('rows', 'at least one row', rows.length);
   if (rows.length > limits.maxRows) throw invalid('rows', `at most ${limits.maxRows} rows`, rows.length);
-  const names = signature.inputs.map((spec) => spec.name);
+  const names = new Set(signature.inputs.map((spec) => spec.name));
   rows.forEach((row, index) => {
     if (typeof row !== 'object' || row === null || Array.isArray(row)) throw invalid(`rows[${index}]`, 'an object of column values', row);
-    checkKeys(`rows[${index}]`, row, names);
+    checkKeys(index, row, names);
   });
   return signature.inputs.map((spec) => {
     const inner = spec.shape.slice(1);
@@ -252,15 +188,16 @@ export function rowsToTensors(signature: Signature, rows: readonly Record<string
     const perRow = elementsOf(inner);
     const data = allocate(spec.datatype, rows.length * perRow);
     rows.forEach((row, rowIndex) => {
-      const field = `rows[${rowIndex}].${spec.name}`;
-      if (!Object.hasOwn(row, spec.name) || row[spec.name] === undefined) throw invalid(field, 'a value', 'nothing');
-      const value = row[spec.name];
+      // Its own: `constructor` is the name of a column, not what every object inherits.
+      const value = Object.hasOwn(row, spec.name) ? row[spec.name] : undefined;
+      const field = (): string => `rows[${rowIndex}].${spec.name}`;
+      if (value === undefined) throw invalid(field(), 'a value', 'nothing');
       const values: readonly unknown[] = Array.isArray(value) ? value : [value];
-      if (values.length !== perRow) throw invalid(field, `${perRow} value${perRow === 1 ? '' : 's'}`, `${values.length}`);
-      values.forEach((element, offset) => {
-        const where = Array.isArray(value) ? `${field}[${offset}]` : field;
-        setElement(data, rowIndex * perRow + offset, where, spec.datatype, plainElement(where, spec, element));
-      });
+      if (values.length !== perRow) throw invalid(field(), `${perRow} value${perRow === 1 ? '' : 's'}`, `${values.length}`);
+      for (let element = 0; element < perRow; element++) {
+        const expected = storeValue(data, rowIndex * perRow + element, spec, element, values[element]);
+        if (expected !== null) throw invalidValue(Array.isArray(value) ? `${field()}[${element}]` : field(), expected, values[element]);
+      }
     });
     return { name: spec.name, datatype: spec.datatype, shape: [rows.length, ...inner], data };
   });

@@ -1,5 +1,7 @@
 import { AppError, ErrorCode, quote } from '../../errors.js';
+import { storeValue } from '../serving/element.js';
 import type { Signature, Tensor, TensorData, TensorSpec } from '../serving/tensor.js';
+import { allocate, invalidValue } from '../serving/tensor-check.js';
 
 /** Numbers; booleans as 0 and 1; timestamps as epoch milliseconds (UTC). Missing is NaN. */
 export interface NumberColumn {
@@ -16,9 +18,6 @@ export interface TextColumn {
 
 /** A column of a dataset, in memory. */
 export type Column = NumberColumn | TextColumn;
-
-/** What stands for a missing timestamp in an INT64 tensor: 64-bit integers have no NaN. The smallest safe integer. */
-export const MISSING_TIMESTAMP_MS = BigInt(Number.MIN_SAFE_INTEGER);
 
 /** The value as a category's text; missing is the empty text. */
 export function categoryAt(column: Column, row: number): string {
@@ -42,47 +41,44 @@ export function takeRows(column: Column, rows: Int32Array): Column {
 }
 
 /**
- * One tensor per input of the model from the columns of the same names.
- * Errors: INVALID_TENSOR for an input without a column, text where numbers are wanted, more than one element per row.
+ * One tensor per input of the model from the columns of the same names. `rowNumbers` are the rows' 0-based positions in their file, for
+ * errors, which count rows from 1 without the header; positions among these rows when absent. Errors: INVALID_TENSOR for an input without a column, more than one element per row,
+ * and for every value that a request would be refused for, naming row and column.
  */
-export function toTensors(columns: ReadonlyMap<string, Column>, signature: Signature): Tensor[] {
+export function toTensors(columns: ReadonlyMap<string, Column>, signature: Signature, rowNumbers?: Float64Array): Tensor[] {
   return signature.inputs.map((spec) => {
     const column = columns.get(spec.name);
     if (!column) throw mismatch(spec, `a column of that name among ${[...columns.keys()].join(', ')}`, 'none');
     const inner = spec.shape.slice(1).reduce((product, dimension) => product * dimension, 1);
     if (inner !== 1) throw mismatch(spec, 'one element per row', `shape ${quote(spec.shape)}`);
     const rows = column.values.length;
-    return { name: spec.name, datatype: spec.datatype, shape: [rows, ...spec.shape.slice(1)], data: tensorData(spec, column) };
+    return { name: spec.name, datatype: spec.datatype, shape: [rows, ...spec.shape.slice(1)], data: tensorData(spec, column, rowNumbers) };
   });
 }
 
-function tensorData(spec: TensorSpec, column: Column): TensorData {
-  if (spec.datatype === 'BYTES') return Array.from({ length: column.values.length }, (_, row) => categoryAt(column, row));
-  if (column.type === 'STRING') throw mismatch(spec, `numbers (${spec.datatype})`, 'a column of text');
-  const { values } = column;
-  switch (spec.datatype) {
-    case 'FP32':
-      return Float32Array.from(values);
-    case 'FP64':
-      return Float64Array.from(values);
-    case 'INT64':
-      return BigInt64Array.from(values, (value) => wholeNumber(spec, value));
-    case 'INT32':
-      return Int32Array.from(values);
-    case 'INT16':
-      return Int16Array.from(values);
-    case 'INT8':
-      return Int8Array.from(values);
-    case 'UINT8':
-    case 'BOOL':
-      return Uint8Array.from(values);
+function tensorData(spec: TensorSpec, column: Column, rowNumbers: Float64Array | undefined): TensorData {
+  const rows = column.values.length;
+  if (spec.datatype === 'BYTES') return Array.from({ length: rows }, (_, row) => categoryAt(column, row));
+  const data = allocate(spec.datatype, rows);
+  // All at once first: there may be millions, and all of them right.
+  if ((data instanceof Float32Array || data instanceof Float64Array) && column.type === 'NUMBER' && spec.semantic !== 'TIMESTAMP_MS') {
+    data.set(column.values);
+    if (data.every(Number.isFinite)) return data;
   }
+  for (let row = 0; row < rows; row++) {
+    const value = valueAt(column, row);
+    const expected = storeValue(data, row, spec, 0, value);
+    if (expected !== null) throw invalidValue(`Column ${spec.name}, row ${(rowNumbers?.[row] ?? row) + 1}`, expected, value);
+  }
+  return data;
 }
 
-function wholeNumber(spec: TensorSpec, value: number): bigint {
-  if (Number.isFinite(value)) return BigInt(Math.trunc(value));
-  if (spec.semantic === 'TIMESTAMP_MS') return MISSING_TIMESTAMP_MS;
-  throw mismatch(spec, 'an integer in every row', 'a missing value');
+/** As a request would give it. An infinite number counts as a missing one, as everywhere in a dataset. */
+function valueAt(column: Column, row: number): string | number | boolean | null {
+  if (column.type === 'STRING') return column.values[row] ?? null;
+  const value = column.values[row]!;
+  if (!Number.isFinite(value)) return null;
+  return column.type === 'BOOLEAN' ? value === 1 : value;
 }
 
 function mismatch(spec: TensorSpec, expected: string, got: string): AppError {

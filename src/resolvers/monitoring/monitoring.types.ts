@@ -33,6 +33,13 @@ export class FeatureDrift {
   @Field(() => Float, { description: 'Share of rows without a value, 0 to 1.' })
   missingShare!: number;
 
+  @Field(() => Int, {
+    nullable: true,
+    description:
+      'Rows of a CATEGORICAL feature whose category the model never saw in its training; null for other features, for models whose categories nobody recorded, and in windows of earlier releases.',
+  })
+  unknownCount?: number | null;
+
   @Field(() => Boolean, { description: 'True when both the index and the adjusted p-value say so, over at least 100 rows.' })
   drifted!: boolean;
 }

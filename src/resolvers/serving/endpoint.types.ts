@@ -8,6 +8,15 @@ export const FollowedStage = describeEnum('FollowedStage', 'A stage whose versio
   PRODUCTION: 'The version in PRODUCTION.',
 });
 
+export const UnknownCategoryPolicy = describeEnum(
+  'UnknownCategoryPolicy',
+  'What an endpoint does with a category that its model never saw in the training.',
+  {
+    ACCEPT: 'Answers, and names it in `unknownCategories`.',
+    REFUSE: 'Refuses the request with INVALID_TENSOR, which names row and column.',
+  },
+);
+
 type EndpointOrderBy = 'createdAt' | 'updatedAt' | 'name';
 
 export const EndpointOrderField = describeOrderFields<EndpointOrderBy>('EndpointOrderField', 'What endpoints can be ordered by.', {
@@ -46,6 +55,9 @@ export class EndpointType {
 
   @Field(() => Float, { description: 'Share of its requests, 0 to 1, whose inputs and scores are logged for monitoring.' })
   logSampleRate!: number;
+
+  @Field(() => UnknownCategoryPolicy, { description: 'What it does with categories that its model never saw.' })
+  unknownCategories!: keyof typeof UnknownCategoryPolicy;
 
   @Field(() => String, { description: 'Subject of the token that created it.' })
   createdBy!: string;
@@ -114,6 +126,12 @@ export class CreateEndpointInput {
 
   @Field(() => Float, { nullable: true, description: 'Share of requests to log, 0 to 1; 1 when absent.' })
   logSampleRate?: number | null;
+
+  @Field(() => UnknownCategoryPolicy, {
+    nullable: true,
+    description: 'What to do with categories that the model never saw; ACCEPT when absent.',
+  })
+  unknownCategories?: keyof typeof UnknownCategoryPolicy | null;
 }
 
 @InputType({ description: 'Changes to an endpoint; absent fields stay as they are.' })
@@ -142,6 +160,9 @@ export class UpdateEndpointInput {
 
   @Field(() => Float, { nullable: true, description: 'Share of requests to log, 0 to 1.' })
   logSampleRate?: number | null;
+
+  @Field(() => UnknownCategoryPolicy, { nullable: true, description: 'What to do from now on with categories that the model never saw.' })
+  unknownCategories?: keyof typeof UnknownCategoryPolicy | null;
 }
 
 @InputType({ description: 'Which endpoint to remove together with its deployments, counters and logs.' })

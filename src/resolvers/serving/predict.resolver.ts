@@ -41,6 +41,15 @@ export class PredictResolver {
 
 async function predict(ctx: RequestContext, input: PredictInput): Promise<PredictPayload> {
   const prediction = await ctx.services.predictions.predict(ctx.principal, input, ctx.requestId);
-  const { requestId, rows, latencyMs, batchRows, outputs } = prediction;
-  return { requestId, rows, latencyMs, batchRows, outputs: outputs.map(toOutputTensor), prediction };
+  const { requestId, rows, latencyMs, batchRows, unknownCategories, unknownCategoryCount, outputs } = prediction;
+  return {
+    requestId,
+    rows,
+    latencyMs,
+    batchRows,
+    unknownCategories,
+    unknownCategoryCount,
+    outputs: outputs.map(toOutputTensor),
+    prediction,
+  };
 }

@@ -17,7 +17,7 @@ export class PredictInput {
   @Field(() => [Json], {
     nullable: true,
     description:
-      '1 to 10,000 objects with a value per input of the model: a number or text, null for a missing one where the model fills it in, ISO 8601 text or epoch milliseconds for timestamps, a flat list for inputs of several elements per row. INVALID_TENSOR names the first wrong value, e.g. `rows[3].distance`.',
+      '1 to 10,000 objects with a value per input of the model: a number; a category as the training file spells it (a JSON number or boolean stands for the only category that is equal to it); null for a missing value where the model fills it in; ISO 8601 text or epoch milliseconds for timestamps; a flat list for inputs of several elements per row. INVALID_TENSOR names the first wrong value, e.g. `rows[3].distance`.',
   })
   rows?: Record<string, unknown>[] | null;
 
@@ -65,6 +65,18 @@ export class RowPrediction {
   probabilities!: number[] | null;
 }
 
+@ObjectType('UnknownCategory', { description: 'A category that the model never saw in its training.', simpleResolvers: true })
+export class UnknownCategoryType {
+  @Field(() => Int, { description: 'Position of the row in the request, from 0.' })
+  row!: number;
+
+  @Field(() => String, { description: 'Name of the column.' })
+  column!: string;
+
+  @Field(() => String, { description: 'The category as the model was given it, its first 200 characters.' })
+  value!: string;
+}
+
 @ObjectType({ description: 'What a model answered.', simpleResolvers: true })
 export class PredictPayload {
   @Field(() => String, { description: 'Your id of the request, or the one that was made up.' })
@@ -81,6 +93,15 @@ export class PredictPayload {
 
   @Field(() => Int, { description: 'Rows of the batch that the request ran in, together with others that came at the same time.' })
   batchRows!: number;
+
+  @Field(() => [UnknownCategoryType], {
+    description:
+      'Categories of the request that the model never saw in its training, and answered as one of the rare ones: the first 100, input by input. A missing value is not one. Empty for a model whose categories nobody recorded.',
+  })
+  unknownCategories!: UnknownCategoryType[];
+
+  @Field(() => Int, { description: 'How many values of the request are such categories, those beyond the list included.' })
+  unknownCategoryCount!: number;
 
   @Field(() => [OutputTensor], { description: 'Every output of the model, in its order.' })
   outputs!: OutputTensor[];

@@ -10,6 +10,7 @@ import { paginate, type Page, type PageRequest } from '../../db/pagination.js';
 import { sql } from '../../db/sql.js';
 import { DEFAULT_ALERT_POLICY } from '../../domain/monitoring/alerting.js';
 import type { ReferenceProfile } from '../../domain/monitoring/drift.js';
+import { knownCategories } from '../../domain/serving/categories.js';
 import { compareWindow } from '../../domain/monitoring/drift-window.js';
 import { Role } from '../../domain/platform/principal.js';
 import {
@@ -142,7 +143,10 @@ export class MonitoringService {
     const traffic = counts.requests >= MIN_REQUESTS ? trafficReport(counts, toIso(cursor.countedSince)) : null;
     const drift =
       reference && loggedRows >= this.minRows
-        ? { ...compareWindow(reference, toTrafficWindow(log, reference)), from: toIso(cursor.loggedAfter) }
+        ? {
+            ...compareWindow(reference, toTrafficWindow(log, reference), knownCategories(version.signature)),
+            from: toIso(cursor.loggedAfter),
+          }
         : null;
     if (!traffic && !drift) return nothing(this.tooLittle(counts.requests, reference ? loggedRows : null));
 

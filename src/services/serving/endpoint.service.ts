@@ -18,6 +18,7 @@ export interface EndpointSettings {
   followAlias?: string | null;
   slaLatencyP95Ms?: number | null;
   logSampleRate?: number | null;
+  unknownCategories?: Endpoint['unknownCategories'] | null;
 }
 
 export interface EndpointFilter {
@@ -51,6 +52,7 @@ export class EndpointService {
       followAlias: input.followAlias ?? null,
       slaLatencyP95Ms: input.slaLatencyP95Ms ?? DEFAULT_SLA_LATENCY_P95_MS,
       logSampleRate: input.logSampleRate ?? DEFAULT_LOG_SAMPLE_RATE,
+      unknownCategories: input.unknownCategories ?? 'ACCEPT',
       createdBy: session.principal.subject,
     });
     await session.em.flush();
@@ -76,6 +78,7 @@ export class EndpointService {
     if (input.followAlias) endpoint.followStage = null;
     if (input.slaLatencyP95Ms != null) endpoint.slaLatencyP95Ms = input.slaLatencyP95Ms;
     if (input.logSampleRate != null) endpoint.logSampleRate = input.logSampleRate;
+    if (input.unknownCategories != null) endpoint.unknownCategories = input.unknownCategories;
     await session.em.flush();
     if (input.followStage || input.followAlias) await this.following.follow(session, endpoint);
     this.rows.routeChanged(session, endpoint.id);
@@ -132,8 +135,8 @@ export class EndpointService {
   }
 }
 
-function settingsOf({ followStage, followAlias, slaLatencyP95Ms, logSampleRate }: Endpoint): object {
-  return { followStage, followAlias, slaLatencyP95Ms, logSampleRate };
+function settingsOf({ followStage, followAlias, slaLatencyP95Ms, logSampleRate, unknownCategories }: Endpoint): object {
+  return { followStage, followAlias, slaLatencyP95Ms, logSampleRate, unknownCategories };
 }
 
 function checkSettings({ followStage, followAlias, slaLatencyP95Ms: slaMs, logSampleRate: rate }: EndpointSettings): void {

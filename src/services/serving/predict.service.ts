@@ -1,7 +1,8 @@
 import type { Principal } from '../../domain/platform/principal.js';
 import { includesRole, Role } from '../../domain/platform/principal.js';
 import type { Datatype, Signature, Tensor } from '../../domain/serving/tensor.js';
-import { checkTensors, rowsToTensors, tensorFromValues } from '../../domain/serving/tensor-check.js';
+import { categoriesOf, type UnknownCategory, unknownCategories } from '../../domain/serving/categories.js';
+import { checkTensors, invalidValue, rowsToTensors, tensorFromValues } from '../../domain/serving/tensor-check.js';
 import { pickDeployment } from '../../domain/serving/traffic.js';
 import { AppError, badInput, ErrorCode } from '../../errors.js';
 import type { LoadedModels } from './loaded-models.js';
@@ -36,6 +37,10 @@ export interface Prediction {
   latencyMs: number;
   /** Rows of the batch that the request ran in. */
   batchRows: number;
+  /** The first of the categories that the model never saw, … */
+  unknownCategories: UnknownCategory[];
+  /** … and how many there are. */
+  unknownCategoryCount: number;
 }
 
 export interface PredictServiceOptions {
@@ -49,6 +54,9 @@ export interface PredictServiceOptions {
 
 export const MAX_ROWS_PER_REQUEST = 10_000;
 const MAX_KEY_CHARACTERS = 250;
+const MAX_UNKNOWN_SHOWN = 100;
+const MAX_UNKNOWN_CHARACTERS = 200;
+const NONE_UNKNOWN: UnknownCategory[] = [];
 
 /** Online predictions: from memory alone, with the database behind them. */
 export class PredictService {
@@ -67,6 +75,7 @@ export class PredictService {
     const route = found instanceof Promise ? await found : found;
     const target = pick(route, principal, routingKey);
     const { tensors, rows } = readInputs(target.version.signature, input);
+    const unknown = findUnknown(target.version.signature, tensors, route.endpoint.unknownCategories === 'REFUSE');
     const { recorder, mirror } = this.options;
     const served = { target, requestId, rows, inputs: tensors, logSampleRate: route.endpoint.logSampleRate };
     try {
@@ -78,7 +87,7 @@ export class PredictService {
       const latencyMs = performance.now() - startedAt;
       recorder.answered({ ...served, latencyMs }, outputs);
       if (route.shadows.length > 0) mirror.offer({ route, production: target, requestId, rows, inputs: tensors, outputs });
-      return { requestId, target, outputs, rows, latencyMs, batchRows };
+      return { requestId, target, outputs, rows, latencyMs, batchRows, ...unknown };
     } catch (error) {
       // A deadline below the endpoint's own promise is the caller's wish, not the model's fault.
       const isHasty =
@@ -128,6 +137,35 @@ function pick(route: Route, principal: Principal, routingKey: string): Target {
       expected: 'a LIVE deployment that is READY',
     });
   return target;
+}
+
+/** INVALID_TENSOR naming the first, where the endpoint refuses them. */
+function findUnknown(
+  signature: Signature,
+  tensors: readonly Tensor[],
+  refuse: boolean,
+): Pick<Prediction, 'unknownCategories' | 'unknownCategoryCount'> {
+  let found = NONE_UNKNOWN;
+  let total = 0;
+  unknownCategories(signature, tensors, (unknown) => {
+    if (refuse) throw refusedCategory(signature, unknown);
+    if (total === 0) found = [];
+    if (total++ < MAX_UNKNOWN_SHOWN) found.push({ ...unknown, value: unknown.value.slice(0, MAX_UNKNOWN_CHARACTERS) });
+  });
+  return { unknownCategories: found, unknownCategoryCount: total };
+}
+
+function refusedCategory({ inputs }: Signature, { row, column, value }: UnknownCategory): AppError {
+  const spec = inputs.find(({ columns }) => columns?.some(({ name }) => name === column))!;
+  const known = categoriesOf(
+    spec,
+    spec.columns!.findIndex(({ name }) => name === column),
+  );
+  return invalidValue(
+    `rows[${row}].${column}`,
+    `a category that the model knows (${known?.some()}), as this endpoint refuses others`,
+    value,
+  );
 }
 
 function readInputs(signature: Signature, { rows, tensors }: PredictInput): { tensors: Tensor[]; rows: number } {

@@ -1,6 +1,7 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { Database } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
+import { loggedText } from '../../domain/monitoring/logged-text.js';
 import type { Tensor } from '../../domain/serving/tensor.js';
 import { plainValues } from '../../domain/serving/tensor-check.js';
 import { AppError, ErrorCode } from '../../errors.js';
@@ -24,7 +25,6 @@ export interface LoggedPrediction {
 const MAX_ROWS_PER_REQUEST = 1_000;
 /** Elements of one input in one row. */
 const MAX_VALUES_PER_ROW = 64;
-const MAX_TEXT_CHARACTERS = 200;
 const MAX_WAITING_REQUESTS = 5_000;
 const MAX_WAITING_VALUES = 1_000_000;
 const REQUESTS_PER_STATEMENT = 250;
@@ -115,7 +115,9 @@ function inputColumns(prediction: LoggedPrediction): Record<string, unknown[]> {
   return Object.fromEntries(
     prediction.inputs.map((tensor) => {
       const perRow = tensor.data.length / prediction.rows;
-      const values = plainValues({ ...tensor, data: tensor.data.slice(0, rows * perRow) }).map(shorten);
+      const values = plainValues({ ...tensor, data: tensor.data.slice(0, rows * perRow) }).map((value) =>
+        typeof value === 'string' ? loggedText(value) : value,
+      );
       if (perRow === 1) return [tensor.name, values];
       return [
         tensor.name,
@@ -123,9 +125,4 @@ function inputColumns(prediction: LoggedPrediction): Record<string, unknown[]> {
       ];
     }),
   );
-}
-
-/** Also what PostgreSQL's JSON cannot hold goes: one odd text must not keep a whole batch from being written. */
-function shorten(value: number | string | boolean): number | string | boolean {
-  return typeof value === 'string' ? value.slice(0, MAX_TEXT_CHARACTERS).toWellFormed().replaceAll('\0', '') : value;
 }

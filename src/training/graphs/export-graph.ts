@@ -1,4 +1,4 @@
-import { MISSING_TIMESTAMP_MS } from '../../domain/tracking/dataset-column.js';
+import { MISSING_TIMESTAMP_MS } from '../../domain/serving/element.js';
 import type { Signature, TensorSpec } from '../../domain/serving/tensor.js';
 import type { TrainingConfig } from '../../domain/training/training-config.js';
 import { GraphBuilder } from '../../onnx/graph-builder.js';

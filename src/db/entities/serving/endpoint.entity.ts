@@ -18,6 +18,8 @@ export const Endpoint = defineEntity({
     followAlias: p.text().nullable(),
     slaLatencyP95Ms: p.float().fieldName('sla_latency_p95_ms'),
     logSampleRate: p.float(),
+    /** What becomes of a request with a category that the model never saw. */
+    unknownCategories: p.enum(['ACCEPT', 'REFUSE']).default('ACCEPT'),
     createdBy: p.text(),
     updatedAt: p
       .datetime()

@@ -1,0 +1,15 @@
+import { createHash } from 'node:crypto';
+
+const MAX_CHARACTERS = 200;
+const KEPT_CHARACTERS = 160;
+
+/**
+ * A category as monitoring keeps and compares it, one text for each category: a long one is its beginning with a hash of the whole, and
+ * what PostgreSQL's JSON cannot hold is replaced. The log of requests and the reference profile are compared in this form.
+ */
+export function loggedText(text: string): string {
+  const plain = text.toWellFormed().replaceAll('\0', '\uFFFD');
+  if (text.length <= MAX_CHARACTERS) return plain;
+  const hash = createHash('sha256').update(text).digest('hex').slice(0, 32);
+  return `${plain.slice(0, KEPT_CHARACTERS).toWellFormed()}… ${hash}`;
+}
