@@ -83,7 +83,10 @@ function withLastError(source: AsyncIterableIterator<unknown>, expiresAt: Date):
         failure = error instanceof Error ? error : new Error(String(error));
         return { done: true as const, value: undefined };
       });
-      if (!failure) return item;
+      if (!failure) {
+        if (item.done) clearTimeout(timer);
+        return item;
+      }
       over = true;
       return { done: false, value: failure };
     },

@@ -21,10 +21,11 @@ test('one wake-up brings a row to every follower of a log, with one reading and 
   const read = async (seq: number, limit: number) => {
     readings++;
     await new Promise((resolve) => setTimeout(resolve, 5));
-    return seq < 0 ? log.slice(-1) : log.filter((row) => row.seq > seq).slice(0, limit);
+    const rows = seq < 0 ? log.slice(-1) : log.filter((row) => row.seq > seq).slice(0, limit);
+    return { rows, hasEnded: log.length === 2 };
   };
   const stop = new AbortController();
-  const followers = Array.from({ length: FOLLOWERS }, () => feeds.follow('log', 'topic', read, 0, stop.signal, (row) => row.seq === 2));
+  const followers = Array.from({ length: FOLLOWERS }, () => feeds.follow('log', 'topic', read, 0, stop.signal));
   for (const seq of [1, 2]) {
     const next = followers.map((follower) => follower.next());
     // All have read to the end and sleep.

@@ -60,7 +60,7 @@ export async function followEvents(
     const rows = ctx.services.feeds.follow(
       topic,
       topic,
-      (seq, limit) => ctx.run((session) => ctx.services.events.after(session, seq, limit)),
+      async (seq, limit) => ({ rows: await ctx.run((session) => ctx.services.events.after(session, seq, limit)), hasEnded: false }),
       after ?? null,
       signal,
     );

@@ -81,21 +81,13 @@ async function followJob(
   { jobId, after }: { jobId: string; after?: number },
 ): Promise<AsyncIterableIterator<JobEvent>> {
   const key = `${ctx.principal.tenant}/${jobTopic(jobId)}`;
-  const job = await ctx.services.feeds.together(key, () => ctx.run((session) => ctx.services.jobs.get(session, jobId)));
-  const isTold = job.endedAt != null && (after ?? 0) >= job.eventSeq;
-  return abortable((signal) =>
-    // Who has the last step already gets none and the end.
-    isTold
-      ? nothing()
-      : ctx.services.feeds.follow(
-          key,
-          jobTopic(jobId),
-          async (seq, limit) => withoutGap(seq, await ctx.run((session) => ctx.services.jobs.eventsAfter(session, jobId, seq, limit))),
-          after ?? 0,
-          signal,
-          (event) => event.isLast,
-        ),
-  );
+  const { feeds, jobs } = ctx.services;
+  await feeds.together(key, () => ctx.run((session) => jobs.hasEnded(session, jobId)));
+  const read = (seq: number, limit: number) =>
+    ctx.run(async (session) => {
+      // Asked first: the last step is among the rows.
+      const hasEnded = await jobs.hasEnded(session, jobId);
+      return { rows: withoutGap(seq, await jobs.eventsAfter(session, jobId, seq, limit)), hasEnded };
+    });
+  return abortable((signal) => feeds.follow(key, jobTopic(jobId), read, after ?? 0, signal));
 }
-
-async function* nothing(): AsyncGenerator<never> {}

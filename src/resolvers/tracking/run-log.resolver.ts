@@ -1,9 +1,9 @@
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Resolver, Root, Subscription } from 'type-graphql';
-import { logsTopic } from '../../services/tracking/run-log.service.js';
+import { logsTopic } from '../../services/tracking/run.service.js';
 import type { RequestContext } from '../request-context.js';
 import { toConnection } from '../types/connection.js';
 import { SafeInt } from '../types/scalars.js';
-import { followRun } from './run-feed.js';
+import { FOLLOW, followRun, type RunFeedArgs } from './run-feed.js';
 import { AppendRunLogsInput, AppendRunLogsPayload, RunLogArgs, RunLogConnection, RunLogLine } from './run-log.types.js';
 import { RunType } from './run.types.js';
 
@@ -19,8 +19,8 @@ export class RunLogResolver {
 
   @Subscription(() => RunLogLine, {
     description:
-      'Lines of a run as they are logged, each exactly once and in the order of `seq`. Reconnect with the last `seq` as `after`.',
-    subscribe: ({ args, context }) => followLogs(context as RequestContext, args as { runId: string; after?: number }),
+      'Lines of a run as they are logged, each exactly once and in the order of `seq`; completes when the run has ended and all were sent. Reconnect with the last `seq` as `after`.',
+    subscribe: ({ args, context }) => followLogs(context as RequestContext, args as RunFeedArgs),
   })
   runLogs(
     @Root() line: RunLogLine,
@@ -30,6 +30,7 @@ export class RunLogResolver {
       description: 'Lines with a greater `seq` are sent, past ones first; 0 for all; only new ones when absent.',
     })
     _after?: number,
+    @Arg('follow', () => Boolean, { nullable: true, description: FOLLOW }) _follow?: boolean,
   ): RunLogLine {
     return line;
   }
@@ -41,7 +42,7 @@ export class RunLogResolver {
   }
 }
 
-function followLogs(ctx: RequestContext, args: { runId: string; after?: number }): Promise<AsyncIterableIterator<RunLogLine>> {
+function followLogs(ctx: RequestContext, args: RunFeedArgs): Promise<AsyncIterableIterator<RunLogLine>> {
   const { runId } = args;
   return followRun(ctx, args, logsTopic(runId), (session, seq, limit) => ctx.services.runLogs.after(session, runId, seq, limit));
 }

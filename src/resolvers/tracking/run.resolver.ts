@@ -5,7 +5,7 @@ import type { RequestContext } from '../request-context.js';
 import { KeyValue } from '../types/common.types.js';
 import { PageArgs, toConnection } from '../types/connection.js';
 import { ExperimentType } from './experiment.types.js';
-import { followRun } from './run-feed.js';
+import { FOLLOW, followRun, type RunFeedArgs } from './run-feed.js';
 import {
   CreateRunInput,
   FinishRunInput,
@@ -107,8 +107,8 @@ export class RunResolver {
 
   @Subscription(() => MetricPoint, {
     description:
-      'Metric points of a run as they are logged, each exactly once and in the order of `seq`. Reconnect with the last `seq` as `after`.',
-    subscribe: ({ args, context }) => followMetrics(context as RequestContext, args as { runId: string; after?: number }),
+      'Metric points of a run as they are logged, each exactly once and in the order of `seq`; completes when the run has ended and all were sent. Reconnect with the last `seq` as `after`.',
+    subscribe: ({ args, context }) => followMetrics(context as RequestContext, args as RunFeedArgs),
   })
   runMetrics(
     @Root() point: MetricPoint,
@@ -118,6 +118,7 @@ export class RunResolver {
       description: 'Points with a greater `seq` are sent, past ones first; 0 for all; only new ones when absent.',
     })
     _after?: number,
+    @Arg('follow', () => Boolean, { nullable: true, description: FOLLOW }) _follow?: boolean,
   ): MetricPoint {
     return point;
   }
@@ -162,7 +163,7 @@ async function logMetrics(ctx: RequestContext, { runId, metrics }: LogMetricsInp
   return { addedCount: await ctx.run((session) => ctx.services.runs.logMetrics(session, runId, metrics)) };
 }
 
-function followMetrics(ctx: RequestContext, args: { runId: string; after?: number }): Promise<AsyncIterableIterator<MetricPoint>> {
+function followMetrics(ctx: RequestContext, args: RunFeedArgs): Promise<AsyncIterableIterator<MetricPoint>> {
   const { runId } = args;
   return followRun(ctx, args, metricsTopic(runId), (session, seq, limit) => ctx.services.runs.metricsAfter(session, runId, seq, limit));
 }

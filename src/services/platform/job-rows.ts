@@ -29,6 +29,4 @@ export interface JobEventRow extends Sequenced {
   progress: number;
   message: string;
   loggedAt: Date;
-  /** Whether the job has ended with this step. */
-  isLast: boolean;
 }

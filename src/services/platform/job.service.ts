@@ -15,6 +15,7 @@ import { LockMode, type FilterQuery } from '@mikro-orm/core';
 import { EventType } from '../../domain/platform/events.js';
 import { JOB_CATALOG } from '../../domain/platform/job-catalog.js';
 import { AppError, conflict, ErrorCode, notFound } from '../../errors.js';
+import { publishRun } from '../tracking/run.service.js';
 import type { TrainingJobConfig } from '../training/training-job-config.js';
 import type { JobEventRow, JobFilter, JobKind, JobStatus, NewJob } from './job-rows.js';
 import { requireOwn } from './ownership.js';
@@ -104,7 +105,7 @@ export class JobService {
     await this.step(session.em, job.id, { status: 'CANCELLED', message: `Cancelled by ${session.principal.subject}` });
     await this.endRun(session.em, job, 'KILLED');
     audit(session, 'cancelJob', { type: 'job', id }, before, { status: 'CANCELLED' });
-    session.afterCommit(() => this.live.publish(jobTopic(id)));
+    session.afterCommit(() => this.tell(job));
     await session.em.refresh(job);
     return job;
   }
@@ -201,7 +202,7 @@ export class JobService {
     const message = known ? error.message : 'The worker met an unexpected error; its log has the details.';
     const backoffMs = JOB_CATALOG[job.kind].backoffMs * (job.failures + 1);
     await this.db.asSystem((em) => this.retryOrEnd(em, job.id, job.attempt, { code, message, final, backoffMs }));
-    this.live.publish(jobTopic(job.id));
+    this.tell(job);
     this.live.publish(EVENTS_WAITING);
   }
 
@@ -245,9 +246,9 @@ export class JobService {
   /** Finds running jobs without a sign of life and gives them to another attempt. */
   async reconcile(heartbeatTimeoutMs: number): Promise<void> {
     const lost = await this.db.asSystem(async (em) => {
-      const rows = await sql<{ id: string; attempt: number }>(
+      const rows = await sql<{ id: string; attempt: number; runId: string | null }>(
         em,
-        `select id, attempt from job where status = 'RUNNING' and heartbeat_at < now() - ? * interval '1 millisecond' limit 100 for update skip locked`,
+        `select id, attempt, run_id as "runId" from job where status = 'RUNNING' and heartbeat_at < now() - ? * interval '1 millisecond' limit 100 for update skip locked`,
         [heartbeatTimeoutMs],
       );
       for (const { id, attempt } of rows) {
@@ -255,9 +256,9 @@ export class JobService {
       }
       return rows;
     });
-    for (const { id, attempt } of lost) {
-      this.logger.warn({ jobId: id, attempt }, 'job lost its worker');
-      this.live.publish(jobTopic(id));
+    for (const job of lost) {
+      this.logger.warn({ jobId: job.id, attempt: job.attempt }, 'job lost its worker');
+      this.tell(job);
       this.live.publish(EVENTS_WAITING);
     }
     await this.dispatch();
@@ -268,12 +269,16 @@ export class JobService {
     const order = seq < 0 ? 'desc' : 'asc';
     return sql<JobEventRow>(
       session.em,
-      `select e.job_id as "jobId", e.seq::float8 as seq, e.status, e.attempt, e.progress, e.message, e.created_at as "loggedAt",
-         e.seq = j.event_seq and j.ended_at is not null as "isLast"
-       from job_event e join job j on j.id = e.job_id
-       where e.tenant = ? and e.job_id = ? and e.seq > ? order by e.seq ${order} limit ?`,
+      `select e.job_id as "jobId", e.seq::float8 as seq, e.status, e.attempt, e.progress, e.message, e.created_at as "loggedAt"
+       from job_event e where e.tenant = ? and e.job_id = ? and e.seq > ? order by e.seq ${order} limit ?`,
       [session.tenant, jobId, seq, limit],
     );
+  }
+
+  /** Wakes those who follow a job that may have ended, and those who follow its run. */
+  private tell({ id, runId }: Pick<Job, 'id' | 'runId'>): void {
+    this.live.publish(jobTopic(id));
+    if (runId) publishRun(this.live, runId);
   }
 
   private async retryOrEnd(em: EntityManager, id: string, attempt: number, { code, message, final, backoffMs }: Failure): Promise<void> {

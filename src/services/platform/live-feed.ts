@@ -23,7 +23,14 @@ export function withoutGap<T extends Sequenced>(seq: number, rows: T[]): T[] {
   return rows;
 }
 
-type ReadAfter<T> = (seq: number, limit: number) => Promise<T[]>;
+/** Rows of a log past a number, in its order. */
+export interface LogPage<T> {
+  rows: T[];
+  /** Whether the log had ended when they were read: no row follows those that there are, unless it is taken up again. */
+  hasEnded: boolean;
+}
+
+type ReadAfter<T> = (seq: number, limit: number) => Promise<LogPage<T>>;
 
 /**
  * Live logs for many followers: a replay from the database plus a wake-up. One reader per log keeps its last thousand rows;
@@ -40,14 +47,17 @@ export class LiveFeeds {
     return shared(this.looks as Map<string, Promise<T>>, key, look);
   }
 
-  /** Rows of the log with seq > after, each exactly once and in order, until `signal` aborts or `until` holds for a row. */
+  /**
+   * Rows of the log with seq > after, each exactly once and in order, until `signal` aborts, or the log has ended and all its rows were
+   * given; with `staysOpen` that end is none, as more may come when the log is taken up again.
+   */
   async *follow<T extends Sequenced>(
     key: string,
     topic: string,
     read: ReadAfter<T>,
     after: number | null,
     signal: AbortSignal,
-    until: (row: T) => boolean = () => false,
+    staysOpen = false,
   ): AsyncGenerator<T> {
     const log = this.open<T>(key, topic, read);
     const sleeper: Sleeper = { wake: null };
@@ -56,13 +66,15 @@ export class LiveFeeds {
     try {
       if (after !== null && after < 0) throw badInput('after', 'a seq of 0 or more', after);
       let position = after ?? (await log.head());
+      // An end that was read before this follower came may be one that has been left since.
+      if (!staysOpen) log.doubtEnd();
       while (!signal.aborted) {
-        const rows = await log.after(position, sleeper);
+        const rows = await log.after(position, sleeper, staysOpen);
+        if (rows === null) return;
         for (const row of rows) {
           if (signal.aborted) return;
           yield row;
           position = row.seq;
-          if (until(row)) return;
         }
       }
     } finally {
@@ -93,12 +105,14 @@ class SharedLog<T extends Sequenced> {
   /** Every row with a greater seq than this, up to `end`, is in `recent`. */
   private start: number | null = null;
   private end = 0;
+  /** Whether nothing follows `end`, as far as it was read last. */
+  private hasEnded = false;
   private followers = 0;
   private reading: Promise<void> | null = null;
   private stale = true;
   private readonly sleepers = new Set<Sleeper>();
   /** Past pages that are being read, by the position before them. */
-  private readonly pages = new Map<number, Promise<T[]>>();
+  private readonly pages = new Map<number, Promise<LogPage<T>>>();
   private readonly unsubscribe: () => void;
   private readonly poll: NodeJS.Timeout;
 
@@ -123,21 +137,29 @@ class SharedLog<T extends Sequenced> {
     return true;
   }
 
+  /** Lets the next who is at the end look once more whether it is one. */
+  doubtEnd(): void {
+    if (this.hasEnded) this.stale = true;
+  }
+
   /** The greatest seq now. */
   async head(): Promise<number> {
     if (this.start !== null && !this.stale) return this.end;
     // A negative seq asks for the newest row alone.
-    const [newest] = await this.read(-1, 1);
-    const last = newest?.seq ?? 0;
+    const { rows } = await this.read(-1, 1);
+    const last = rows[0]?.seq ?? 0;
     if (this.start === null) this.start = this.end = last;
     return Math.max(this.end, last);
   }
 
-  /** Rows past `position`: waits for them until there are some or the sleeper is woken for good, and then may be none. */
-  async after(position: number, sleeper: Sleeper): Promise<T[]> {
+  /**
+   * Rows past `position`: waits for them until there are some or the sleeper is woken for good, and then may be none. Null when the log
+   * has ended and has none, unless who asks stays.
+   */
+  async after(position: number, sleeper: Sleeper, staysOpen: boolean): Promise<T[] | null> {
     const start = this.start ?? (await this.head());
     if (position < start) {
-      const rows = await shared(this.pages, position, () => this.read(position, PAGE_ROWS));
+      const { rows } = await shared(this.pages, position, () => this.read(position, PAGE_ROWS));
       if (rows.length > 0) return rows;
       position = start;
     }
@@ -145,6 +167,7 @@ class SharedLog<T extends Sequenced> {
       // Whoever is at the end reads the next page for all, so that the rows run ahead of the quickest follower alone. Who comes while it is
       // being read waits for it: the wake-up that it answers will not come again.
       if (this.stale || this.reading) await this.refresh();
+      else if (this.hasEnded && !staysOpen) return null;
       else await this.change(sleeper);
     }
     return position < this.end ? this.recent.slice(firstAfter(this.recent, position)) : [];
@@ -176,7 +199,7 @@ class SharedLog<T extends Sequenced> {
   private async fetch(): Promise<void> {
     this.stale = false;
     try {
-      const rows = await this.read(this.end, PAGE_ROWS);
+      const { rows, hasEnded } = await this.read(this.end, PAGE_ROWS);
       const last = rows.at(-1);
       if (last) {
         this.recent.push(...rows);
@@ -184,7 +207,9 @@ class SharedLog<T extends Sequenced> {
         const dropped = this.recent.splice(0, Math.max(0, this.recent.length - RECENT_ROWS)).at(-1);
         if (dropped) this.start = dropped.seq;
       }
-      if (rows.length === PAGE_ROWS) this.stale = true;
+      const isWhole = rows.length < PAGE_ROWS;
+      this.hasEnded = hasEnded && isWhole;
+      if (!isWhole) this.stale = true;
     } catch (error) {
       this.stale = true;
       throw new AppError(

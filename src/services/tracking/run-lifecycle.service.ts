@@ -127,6 +127,7 @@ export class RunLifecycleService {
   private async setStatus(session: Session, run: Run, status: RunStatus, endedAt: Date | null): Promise<void> {
     run.status = status;
     run.endedAt = isEnded(status) ? (endedAt ?? run.endedAt ?? new Date()) : null;
+    this.runs.tellStatus(session, run.id);
     if (isEnded(status)) await this.archive.request(session, run.id);
   }
 

@@ -4,6 +4,7 @@ import { sql } from '../../db/sql.js';
 import { AppError, badInput, ErrorCode } from '../../errors.js';
 import type { Sequenced } from '../platform/live-feed.js';
 import { refuseWrite } from './run-pairs.js';
+import { logsTopic } from './run.service.js';
 
 export type LogStream = 'STDOUT' | 'STDERR' | 'SYSTEM';
 
@@ -25,8 +26,6 @@ const MAX_LINE_BYTES = 8_192;
 const MAX_LINES_PER_RUN = 1_000_000;
 const LINE_BREAK = /[\n\r]/;
 export const LOG_LINE = 'run_id as "runId", seq::float8 as seq, logged_at as "loggedAt", stream, line';
-
-export const logsTopic = (runId: string) => `run-logs:${runId}`;
 
 /** What runs print, line by line, for those who watch and those who search later. */
 export class RunLogService {

@@ -2,9 +2,10 @@ import { LockMode } from '@mikro-orm/core';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 import { Run } from '../../db/entities/tracking/run.entity.js';
 import type { Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
+import { preparedSql, sql } from '../../db/sql.js';
 import { checkName } from '../../domain/platform/names.js';
 import { RUN_TAGS, tagsOfSource, toHexId, type RunSource } from '../../domain/tracking/run-tags.js';
+import { isEnded } from '../../domain/tracking/run-status.js';
 import { badInput, notFound } from '../../errors.js';
 import type { ExperimentService, TagEntry } from './experiment.service.js';
 import { appendMetrics, type MetricInput } from './metric-log.js';
@@ -40,6 +41,13 @@ export interface NewRun {
 export const MAX_METRICS_PER_CALL = 10_000;
 
 export const metricsTopic = (runId: string) => `run-metrics:${runId}`;
+export const logsTopic = (runId: string) => `run-logs:${runId}`;
+
+/** Wakes those who follow a run's metrics or log, as it has ended or goes on. */
+export function publishRun(live: LiveEvents, runId: string): void {
+  live.publish(metricsTopic(runId));
+  live.publish(logsTopic(runId));
+}
 
 /** Runs and what they log: parameters, tags, metric histories. */
 export class RunService {
@@ -81,6 +89,18 @@ export class RunService {
     const run = await session.em.findOne(Run, { id, tenant: session.tenant });
     if (!run) throw notFound('run', id);
     return run;
+  }
+
+  /** Whether nothing more comes of it, unless it is resumed; so for one that has been collected as garbage. */
+  async hasEnded(session: Session, id: string): Promise<boolean> {
+    const text = 'select status from run where tenant = ? and id = ?';
+    const [run] = await preparedSql<{ status: RunStatus }>(session.em, 'run_status', text, [session.tenant, id]);
+    return !run || isEnded(run.status);
+  }
+
+  /** In the transaction in which it ends or goes on: its followers learn it. */
+  tellStatus(session: Session, id: string): void {
+    session.afterCommit(() => publishRun(this.live, id));
   }
 
   /** NOT_FOUND for the first that is none. */

@@ -179,6 +179,7 @@ export class TrainingAttempt {
       for (const { path, key, stored } of files) await parts.artifacts.record(session, { runId: this.runId }, path, key, stored);
       await parts.runs.logStep(session, this.runId, epochsRun, metrics);
       await session.em.nativeUpdate(Run, { id: this.runId, tenant: session.tenant }, { status: 'FINISHED', endedAt: new Date() });
+      parts.runs.tellStatus(session, this.runId);
       session.touch('run', this.runId);
       const modelId = this.config.registerModelId;
       const subject = { type: 'job', id: run.job.id };

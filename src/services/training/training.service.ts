@@ -74,6 +74,7 @@ export class TrainingService {
     const job = await this.jobs.resume(session, 'resumeTraining', jobId, 'TRAINING');
     await requireWritable(session, job.runId!);
     await session.em.nativeUpdate(Run, { id: job.runId!, tenant: session.tenant }, { status: 'QUEUED', endedAt: null });
+    this.parts.runs.tellStatus(session, job.runId!);
     session.touch('run', job.runId!);
     this.announce(session, job);
     return job;
