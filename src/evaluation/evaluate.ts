@@ -1,5 +1,6 @@
 import { categoryAt } from '../domain/tracking/dataset-column.js';
 import { type EvaluationReport, evaluateClassification, evaluateClustering, evaluateRegression } from '../domain/registry/evaluation.js';
+import { columnNames, neededColumns } from '../domain/serving/input-columns.js';
 import type { SliceColumns } from '../domain/registry/slices.js';
 import { AppError, ErrorCode } from '../errors.js';
 import type { InferenceEngine } from '../inference/port.js';
@@ -13,7 +14,7 @@ const MAX_SLICE_VALUES = 500;
 
 export async function evaluate(request: EvaluationRequest, engine: InferenceEngine): Promise<EvaluationOutcome> {
   const { candidate, baseline, data } = request;
-  const inputs = new Set([candidate, ...(baseline ? [baseline] : [])].flatMap(({ signature }) => signature.inputs.map(({ name }) => name)));
+  const inputs = new Set([candidate, ...(baseline ? [baseline] : [])].flatMap(({ signature }) => neededColumns(signature)));
   let rows: JudgedRows;
   let baselineProblem: string | null = null;
   try {
@@ -22,10 +23,7 @@ export async function evaluate(request: EvaluationRequest, engine: InferenceEngi
     // The candidate's own columns may all be there.
     if (!baseline || !isMismatch(error)) throw error;
     baselineProblem = error.message;
-    rows = await loadJudgedRows(
-      data,
-      candidate.signature.inputs.map(({ name }) => name),
-    );
+    rows = await loadJudgedRows(data, neededColumns(candidate.signature));
   }
   const answers = await answersOf(engine, 'candidate', candidate, rows);
   let baselineAnswers: { versionId: string; answers: Answers } | undefined;
@@ -103,9 +101,10 @@ function nearestOf(
 /** Categories among the model's inputs. */
 function sliceColumnsOf({ signature }: ModelFile, rows: JudgedRows): SliceColumns {
   const slices = new Map<string, (string | null)[]>();
-  for (const { name, datatype } of signature.inputs) {
+  const texts = signature.inputs.filter(({ datatype }) => datatype === 'BYTES').flatMap((spec) => columnNames(spec) ?? []);
+  for (const name of texts) {
     const column = rows.columns.get(name);
-    if (datatype !== 'BYTES' || !column || slices.size >= MAX_SLICE_COLUMNS) continue;
+    if (!column || slices.size >= MAX_SLICE_COLUMNS) continue;
     const values = Array.from({ length: rows.rowCount }, (_, row) => categoryAt(column, row) || null);
     if (new Set(values).size <= MAX_SLICE_VALUES) slices.set(name, values);
   }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { toTensors } from '../domain/tracking/dataset-column.js';
+import { neededColumns, rowShape, unmappedInputs } from '../domain/serving/input-columns.js';
 import { allocate } from '../domain/serving/tensor-check.js';
 import type { Signature, Tensor, TensorSpec } from '../domain/serving/tensor.js';
 import { AppError } from '../errors.js';
@@ -21,7 +22,7 @@ export async function probe({ model, data }: ProbeRequest, engine: InferenceEngi
   const signatureProblems = await contentProblems(model);
   const found = await engine.load({ modelId: MODEL_ID, path: model.path });
   signatureProblems.push(...differences(model.signature, found));
-  const rows = data ? await sampleRows(model.signature, data) : zeroRows(model.signature);
+  const rows = data && unmappedInputs(model.signature).length === 0 ? await sampleRows(model.signature, data) : zeroRows(model.signature);
   let failures = 0;
   const latenciesMs: number[] = [];
   let tried = 0;
@@ -68,18 +69,22 @@ function show({ datatype, shape }: TensorSpec): string {
 /** One request per row. */
 async function sampleRows(signature: Signature, { path, format }: NonNullable<ProbeRequest['data']>): Promise<Tensor[][]> {
   const batch = await readColumns(path, format, {
-    columns: signature.inputs.map(({ name }) => name),
+    columns: neededColumns(signature),
     sample: { rows: SAMPLE_ROWS, seed: SAMPLE_SEED },
   });
   const tensors = toTensors(new Map(batch.columns.map((column) => [column.name, column])), signature);
   return Array.from({ length: batch.rowCount }, (_, row) =>
-    tensors.map((tensor) => ({ ...tensor, shape: [1, ...tensor.shape.slice(1)], data: tensor.data.slice(row, row + 1) })),
+    tensors.map((tensor) => {
+      const perRow = tensor.data.length / batch.rowCount;
+      return { ...tensor, shape: [1, ...tensor.shape.slice(1)], data: tensor.data.slice(row * perRow, (row + 1) * perRow) };
+    }),
   );
 }
 
 function zeroRows({ inputs }: Signature): Tensor[][] {
-  const row = inputs.map(({ name, datatype, shape }): Tensor => {
-    const dims = shape.map((size) => (size < 0 ? 1 : size));
+  const row = inputs.map((spec): Tensor => {
+    const { name, datatype, shape } = spec;
+    const dims = [...shape.slice(0, 1), ...rowShape(spec)].map((size) => (size < 0 ? 1 : size));
     return {
       name,
       datatype,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Signature } from '../domain/serving/tensor.js';
 import { HostLost, HostProcess } from './onnx/host-process.js';
 import type { HostReply } from './onnx/wire.js';
+import { type TrialRun, withMissingTried } from './missing-trial.js';
 import { inspectOnnxFile, invalidModel, type OnnxFileFacts, type OnnxFileLimits } from './onnx-file.js';
 
 export interface ModelCheckLimits extends OnnxFileLimits {
@@ -62,6 +63,20 @@ function refusalMessage(header: HostReply, limits: ModelCheckLimits, folder: str
   return `The runtime refused the model when it was loaded and run on zeros: ${detail}`;
 }
 
+/** Runs in the trying process until one of them has ended it; then the rest is refused too. */
+function trialRun(host: HostProcess, timeoutMs: number): TrialRun {
+  return async (inputs) => {
+    try {
+      const parts = inputs.map(({ data, ...tensor }) => ({ ...tensor, parts: [data] }));
+      const { header, tensors } = await host.request({ kind: 'run', modelId: 'model' }, parts, timeoutMs);
+      return header.kind === 'result' ? tensors : null;
+    } catch (error) {
+      if (error instanceof HostLost) return null;
+      throw error;
+    }
+  };
+}
+
 /** In a process with an empty environment and an own empty folder, bounded in time, memory and files. */
 async function tryModel(bytes: Buffer, limits: ModelCheckLimits): Promise<Signature> {
   const folder = await mkdtemp(join(tmpdir(), 'matih-check-'));
@@ -83,7 +98,7 @@ async function tryModel(bytes: Buffer, limits: ModelCheckLimits): Promise<Signat
     const leftMs = Math.max(1, limits.timeoutMs - (performance.now() - startedAt));
     const { header } = await host.request({ kind: 'load', modelId: 'model', path }, [], leftMs);
     if (header.kind !== 'loaded') throw invalidModel(refusalMessage(header, limits, folder));
-    return header.signature;
+    return await withMissingTried(header.signature, trialRun(host, Math.max(1, limits.timeoutMs - (performance.now() - startedAt))));
   } catch (error) {
     throw error instanceof HostLost ? invalidModel(lossMessage(error, limits)) : error;
   } finally {

@@ -45,7 +45,7 @@ describe('model check', () => {
       metadata: { note: 'hello' },
       sizeBytes: bytes.length,
       signature: {
-        inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 3] }],
+        inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 3], acceptsMissing: false }],
         outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 1] }],
       },
     });

@@ -35,7 +35,12 @@ function raised([major, minor, patch]: [number, number, number], change: Version
 
 /** Whether two signatures differ for a caller; the order of named tensors does not matter. */
 export function signaturesDiffer(a: Signature, b: Signature): boolean {
-  return describe(a.inputs) !== describe(b.inputs) || describe(a.outputs) !== describe(b.outputs);
+  const otherColumns = a.inputs.some(({ name, columns }) => {
+    const theirs = b.inputs.find((spec) => spec.name === name)?.columns;
+    // Those of one that nobody has named yet may be the same.
+    return columns && theirs && columns.map((column) => column.name).join('\0') !== theirs.map((column) => column.name).join('\0');
+  });
+  return otherColumns || describe(a.inputs) !== describe(b.inputs) || describe(a.outputs) !== describe(b.outputs);
 }
 
 function describe(specs: readonly TensorSpec[]): string {

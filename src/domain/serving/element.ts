@@ -70,6 +70,11 @@ export function storeValue(data: TensorData, index: number, spec: TensorSpec, co
     }
     return storeCategory(data as string[], index, categoriesOf(spec, column), value);
   }
+  if (spec.semantic === undefined && typeof value === 'string' && spec.columns?.[column]?.type === 'TIMESTAMP') {
+    const instant = timestampMs(value);
+    if (instant === null) return 'an ISO 8601 timestamp or integer milliseconds since 1970 (UTC)';
+    return storeElement(data, index, spec.datatype, spec.datatype === 'INT64' ? instant : Number(instant));
+  }
   if (spec.semantic === 'TIMESTAMP_MS') {
     const instant = value === null ? MISSING_TIMESTAMP_MS : timestampMs(value);
     if (instant === null) return 'an ISO 8601 timestamp, integer milliseconds since 1970 (UTC), or null for a missing value';
@@ -87,8 +92,15 @@ export function takesMissing({ datatype, semantic, acceptsMissing }: TensorSpec)
   return (datatype === 'FP32' || datatype === 'FP64') && (semantic === 'NUMERIC' || acceptsMissing === true);
 }
 
+/** What null stands for in a tensor's elements; null where the input takes no missing value. */
+export function missingElement(spec: TensorSpec): number | bigint | string | null {
+  if (spec.datatype === 'BYTES') return '';
+  if (spec.semantic === 'TIMESTAMP_MS' && spec.datatype === 'INT64') return MISSING_TIMESTAMP_MS;
+  return takesMissing(spec) ? Number.NaN : null;
+}
+
 function expectedNumber(spec: TensorSpec): string {
-  return takesMissing(spec) ? 'a finite number, or null for a missing value' : 'a finite number';
+  return takesMissing(spec) ? 'a finite number, or null for a missing value' : 'a finite number (the model takes no missing values there)';
 }
 
 function storeCategory(data: string[], index: number, categories: Categories | undefined, value: unknown): string | null {

@@ -1,5 +1,6 @@
 import { AppError, ErrorCode, quote } from '../../errors.js';
 import { storeElement, storeValue, takesMissing } from './element.js';
+import { columnNames, elementsPerRow, rowShape } from './input-columns.js';
 import type { Datatype, Signature, Tensor, TensorData, TensorSpec } from './tensor.js';
 
 export interface TensorLimits {
@@ -169,38 +170,58 @@ function checkKeys(index: number, row: Record<string, unknown>, names: ReadonlyS
 }
 
 /**
- * Named rows to one tensor per input. A value is a scalar, or a flat array where the input has more than one element per row.
+ * Named rows to one tensor per input. A row names the columns of each input, or the input itself with a flat array of its elements.
  * NUMERIC: number or null (missing, NaN); CATEGORICAL: string, number, boolean or null (missing, ''); TIMESTAMP_MS: ISO 8601 text,
  * integer or null. Errors: INVALID_TENSOR naming `rows[3].distance`.
  */
 export function rowsToTensors(signature: Signature, rows: readonly Record<string, unknown>[], limits: TensorLimits): Tensor[] {
   if (rows.length === 0) throw invalid('rows', 'at least one row', rows.length);
   if (rows.length > limits.maxRows) throw invalid('rows', `at most ${limits.maxRows} rows`, rows.length);
-  const names = new Set(signature.inputs.map((spec) => spec.name));
+  const names = new Set(signature.inputs.flatMap((spec) => [...(columnNames(spec) ?? []), spec.name]));
   rows.forEach((row, index) => {
     if (typeof row !== 'object' || row === null || Array.isArray(row)) throw invalid(`rows[${index}]`, 'an object of column values', row);
     checkKeys(index, row, names);
   });
   return signature.inputs.map((spec) => {
-    const inner = spec.shape.slice(1);
-    if (inner.includes(-1))
+    const perRow = elementsPerRow(spec);
+    if (perRow === null)
       throw invalid(`rows[].${spec.name}`, `typed tensors, for its shape ${showShape(spec.shape)} is not fixed`, 'named rows');
-    const perRow = elementsOf(inner);
     const data = allocate(spec.datatype, rows.length * perRow);
-    rows.forEach((row, rowIndex) => {
-      // Its own: `constructor` is the name of a column, not what every object inherits.
-      const value = Object.hasOwn(row, spec.name) ? row[spec.name] : undefined;
-      const field = (): string => `rows[${rowIndex}].${spec.name}`;
-      if (value === undefined) throw invalid(field(), 'a value', 'nothing');
-      const values: readonly unknown[] = Array.isArray(value) ? value : [value];
-      if (values.length !== perRow) throw invalid(field(), `${perRow} value${perRow === 1 ? '' : 's'}`, `${values.length}`);
-      for (let element = 0; element < perRow; element++) {
-        const expected = storeValue(data, rowIndex * perRow + element, spec, element, values[element]);
-        if (expected !== null) throw invalidValue(Array.isArray(value) ? `${field()}[${element}]` : field(), expected, values[element]);
-      }
+    rows.forEach((row, index) => {
+      if (spec.columns && !Array.isArray(row[spec.name])) fillFromColumns(data, index, spec, row);
+      else fillFromArray(data, index, spec, row, perRow);
     });
-    return { name: spec.name, datatype: spec.datatype, shape: [rows.length, ...inner], data };
+    return { name: spec.name, datatype: spec.datatype, shape: [rows.length, ...rowShape(spec)], data };
   });
+}
+
+function fillFromColumns(data: TensorData, index: number, spec: TensorSpec, row: Record<string, unknown>): void {
+  const columns = spec.columns ?? [];
+  for (let element = 0; element < columns.length; element++) {
+    const { name } = columns[element]!;
+    const value = ownValue(row, name);
+    if (value === undefined) throw invalid(`rows[${index}].${name}`, 'a value', 'nothing');
+    const expected = storeValue(data, index * columns.length + element, spec, element, value);
+    if (expected !== null) throw invalidValue(`rows[${index}].${name}`, expected, value);
+  }
+}
+
+/** A value under the input's own name: one, or a flat array of all elements. */
+function fillFromArray(data: TensorData, index: number, spec: TensorSpec, row: Record<string, unknown>, perRow: number): void {
+  const value = ownValue(row, spec.name);
+  const field = (): string => `rows[${index}].${spec.name}`;
+  if (value === undefined) throw invalid(field(), 'a value', 'nothing');
+  const values: readonly unknown[] = Array.isArray(value) ? value : [value];
+  if (values.length !== perRow) throw invalid(field(), `${perRow} value${perRow === 1 ? '' : 's'}`, `${values.length}`);
+  for (let element = 0; element < perRow; element++) {
+    const expected = storeValue(data, index * perRow + element, spec, element, values[element]);
+    if (expected !== null) throw invalidValue(Array.isArray(value) ? `${field()}[${element}]` : field(), expected, values[element]);
+  }
+}
+
+/** `constructor` is the name of a column, not what every object inherits. */
+function ownValue(row: Record<string, unknown>, name: string): unknown {
+  return Object.hasOwn(row, name) ? row[name] : undefined;
 }
 
 /** A tensor's elements as JSON can carry them; 64-bit integers become numbers, or decimal strings beyond 2^53. */

@@ -1,5 +1,6 @@
 import { AppError, ErrorCode, quote } from '../../errors.js';
 import { storeValue } from '../serving/element.js';
+import { columnNames, rowShape } from '../serving/input-columns.js';
 import type { Signature, Tensor, TensorData, TensorSpec } from '../serving/tensor.js';
 import { allocate, invalidValue } from '../serving/tensor-check.js';
 
@@ -41,22 +42,35 @@ export function takeRows(column: Column, rows: Int32Array): Column {
 }
 
 /**
- * One tensor per input of the model from the columns of the same names. `rowNumbers` are the rows' 0-based positions in their file, for
- * errors, which count rows from 1 without the header; positions among these rows when absent. Errors: INVALID_TENSOR for an input without a column, more than one element per row,
- * and for every value that a request would be refused for, naming row and column.
+ * One tensor per input of the model from the columns that fill it: those of its mapping, or the one of its own name. `rowNumbers` are the rows' 0-based positions in their file, for
+ * errors, which count rows from 1 without the header; positions among these rows when absent.
+ * Errors: INVALID_TENSOR for an input without its columns, and for every value that a request would be refused for, naming row and column.
  */
 export function toTensors(columns: ReadonlyMap<string, Column>, signature: Signature, rowNumbers?: Float64Array): Tensor[] {
   return signature.inputs.map((spec) => {
-    const column = columns.get(spec.name);
-    if (!column) throw mismatch(spec, `a column of that name among ${[...columns.keys()].join(', ')}`, 'none');
-    const inner = spec.shape.slice(1).reduce((product, dimension) => product * dimension, 1);
-    if (inner !== 1) throw mismatch(spec, 'one element per row', `shape ${quote(spec.shape)}`);
-    const rows = column.values.length;
-    return { name: spec.name, datatype: spec.datatype, shape: [rows, ...spec.shape.slice(1)], data: tensorData(spec, column, rowNumbers) };
+    const names = columnNames(spec);
+    if (!names) throw mismatch(spec.name, 'columns for the values of a row', `shape ${quote(spec.shape)} and no mapping`);
+    const sources = names.map((name, element) => {
+      const column = columns.get(name);
+      if (!column) throw mismatch(name, `a column of that name among ${[...columns.keys()].join(', ')}`, 'none');
+      return tensorData(spec, element, column, rowNumbers);
+    });
+    const rows = sources[0]?.length ?? 0;
+    return { name: spec.name, datatype: spec.datatype, shape: [rows, ...rowShape(spec)], data: interleaved(spec, sources, rows) };
   });
 }
 
-function tensorData(spec: TensorSpec, column: Column, rowNumbers: Float64Array | undefined): TensorData {
+/** Row after row of the columns' elements. */
+function interleaved({ datatype }: TensorSpec, sources: readonly TensorData[], rows: number): TensorData {
+  if (sources.length === 1) return sources[0]!;
+  const data = allocate(datatype, rows * sources.length);
+  sources.forEach((source, offset) => {
+    for (let row = 0; row < rows; row++) data[row * sources.length + offset] = source[row]!;
+  });
+  return data;
+}
+
+function tensorData(spec: TensorSpec, element: number, column: Column, rowNumbers: Float64Array | undefined): TensorData {
   const rows = column.values.length;
   if (spec.datatype === 'BYTES') return Array.from({ length: rows }, (_, row) => categoryAt(column, row));
   const data = allocate(spec.datatype, rows);
@@ -67,8 +81,8 @@ function tensorData(spec: TensorSpec, column: Column, rowNumbers: Float64Array |
   }
   for (let row = 0; row < rows; row++) {
     const value = valueAt(column, row);
-    const expected = storeValue(data, row, spec, 0, value);
-    if (expected !== null) throw invalidValue(`Column ${spec.name}, row ${(rowNumbers?.[row] ?? row) + 1}`, expected, value);
+    const expected = storeValue(data, row, spec, element, value);
+    if (expected !== null) throw invalidValue(`Column ${column.name}, row ${(rowNumbers?.[row] ?? row) + 1}`, expected, value);
   }
   return data;
 }
@@ -81,6 +95,6 @@ function valueAt(column: Column, row: number): string | number | boolean | null 
   return column.type === 'BOOLEAN' ? value === 1 : value;
 }
 
-function mismatch(spec: TensorSpec, expected: string, got: string): AppError {
-  return new AppError(ErrorCode.INVALID_TENSOR, `${spec.name}: expected ${expected}, got ${got}.`, { field: spec.name, expected, got });
+function mismatch(field: string, expected: string, got: string): AppError {
+  return new AppError(ErrorCode.INVALID_TENSOR, `${field}: expected ${expected}, got ${got}.`, { field, expected, got });
 }

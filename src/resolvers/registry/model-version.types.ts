@@ -5,6 +5,7 @@ import type { Signature } from '../../domain/serving/tensor.js';
 import { describeEnum, describeOrderFields, KeyValueInput, OrderDirection } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
 import { DateTime, MetricValue, SafeInt } from '../types/scalars.js';
+import { ColumnTypeEnum } from '../tracking/dataset.types.js';
 import { StageEnum, type StageName } from './model.types.js';
 
 export const VersionStatusEnum = describeEnum('ModelVersionStatus', 'Whether the files of a version are stored.', {
@@ -41,6 +42,15 @@ export const ModelVersionOrderField = describeOrderFields<'createdAt' | 'updated
   },
 );
 
+@ObjectType('InputColumn', { description: 'The column of a dataset, or of a named row, that fills one element of an input.' })
+export class InputColumnType {
+  @Field(() => String, { description: 'Name of the column, as in datasets and in the rows of `predict`.' })
+  name!: string;
+
+  @Field(() => ColumnTypeEnum, { description: 'What its values are.' })
+  type!: keyof typeof ColumnTypeEnum;
+}
+
 @ObjectType('TensorSpec', { description: 'An input or output of a model.' })
 export class TensorSpecType {
   @Field(() => String, { description: 'Name; for models trained here, inputs are named as the dataset’s columns.' })
@@ -54,6 +64,20 @@ export class TensorSpecType {
 
   @Field(() => TensorSemanticEnum, { nullable: true, description: 'What an element means; null when the file does not say.' })
   semantic?: keyof typeof TensorSemanticEnum | null;
+
+  @Field(() => [InputColumnType], {
+    nullable: true,
+    description:
+      'Inputs: the columns that fill the elements of a row, in order. Null: one column of the input’s own name; of an input with several elements per row, that nobody has said which they are (`updateModelVersion` does).',
+  })
+  columns?: InputColumnType[] | null;
+
+  @Field(() => Boolean, {
+    nullable: true,
+    description:
+      'Inputs: whether null is taken as a missing value, in rows, tensors, datasets alike. Declared, or found by trying at registration; null when neither.',
+  })
+  acceptsMissing?: boolean | null;
 }
 
 @ObjectType('ModelSignature', { description: 'What a model takes and gives.' })
@@ -63,6 +87,12 @@ export class ModelSignatureType {
 
   @Field(() => [TensorSpecType], { description: 'Outputs, in the file’s order.' })
   outputs!: TensorSpecType[];
+
+  @Field(() => [String], {
+    nullable: true,
+    description: 'Of a classifier: the class of each probability, in order. Null when neither the file nor anybody says.',
+  })
+  classes?: string[] | null;
 }
 
 @ObjectType({ description: 'What the training measured, such as `holdout.log_loss`.' })
@@ -195,6 +225,31 @@ export class ModelVersionOrderInput {
   direction!: OrderDirection;
 }
 
+@InputType({ description: 'What is to be known of one input of a model, beyond its file.' })
+export class InputColumnsInput {
+  @Field(() => String, { nullable: true, description: 'Name of the input in the signature; the only one when absent.' })
+  input?: string | null;
+
+  @Field(() => [String], {
+    nullable: true,
+    description:
+      'Columns that fill the elements of a row, in the order that the model was trained with: as many as a row of the input has, each once, 1 to 1,000 characters. Unchanged when absent.',
+  })
+  columns?: string[] | null;
+
+  @Field(() => Boolean, {
+    nullable: true,
+    description:
+      'Whether the model takes missing values there: NaN in inputs of floats, the empty text in those of text. Unchanged when absent; the service tries it at registration.',
+  })
+  acceptsMissing?: boolean | null;
+}
+
+const INPUT_COLUMNS =
+  'Which columns fill the inputs, for models that take a matrix: rows of `predict`, datasets and monitoring then go by these names. At registration, what an MLflow signature of columns says holds when absent.';
+const CLASSES =
+  'Of a classifier: the class of each probability in the order of the model’s output, each 1 to 250 characters. For files that do not say it themselves; two for a model that answers with one probability.';
+
 @InputType({ description: 'A version to register: from a run, a logged model or an upload, exactly one of the three.' })
 export class RegisterModelVersionInput {
   @Field(() => ID, { description: 'The model. NOT_FOUND when there is none.' })
@@ -246,6 +301,12 @@ export class RegisterModelVersionInput {
 
   @Field(() => [KeyValueInput], { nullable: true, description: 'At most 100 tags.' })
   tags?: KeyValueInput[] | null;
+
+  @Field(() => [InputColumnsInput], { nullable: true, description: `${INPUT_COLUMNS} CONFLICT for files that must be converted first.` })
+  inputColumns?: InputColumnsInput[] | null;
+
+  @Field(() => [String], { nullable: true, description: `${CLASSES} CONFLICT for files that must be converted first.` })
+  classes?: string[] | null;
 }
 
 @InputType({ description: 'Changes to a version; absent fields stay as they are.' })
@@ -265,6 +326,18 @@ export class UpdateModelVersionInput {
 
   @Field(() => [KeyValueInput], { nullable: true, description: 'All tags from now on, at most 100.' })
   tags?: KeyValueInput[] | null;
+
+  @Field(() => [InputColumnsInput], {
+    nullable: true,
+    description: `${INPUT_COLUMNS} Gates passed before a change count no more. CONFLICT for a change in PRODUCTION or ARCHIVED, and without a model.onnx.`,
+  })
+  inputColumns?: InputColumnsInput[] | null;
+
+  @Field(() => [String], {
+    nullable: true,
+    description: `${CLASSES} Gates passed before a change count no more. CONFLICT for a change in PRODUCTION or ARCHIVED, and without a model.onnx.`,
+  })
+  classes?: string[] | null;
 }
 
 @InputType({ description: 'Which version to remove together with its files.' })

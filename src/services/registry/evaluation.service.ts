@@ -6,6 +6,7 @@ import { Model } from '../../db/entities/registry/model.entity.js';
 import { ModelVersion, type OnnxVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Job } from '../../db/entities/platform/job.entity.js';
 import type { Session } from '../../db/database.js';
+import { neededColumns, requireMapped } from '../../domain/serving/input-columns.js';
 import type { EvaluationReport } from '../../domain/registry/evaluation.js';
 import { EventType } from '../../domain/platform/events.js';
 import { gatePolicyOf } from '../../domain/registry/gate-policy.js';
@@ -253,11 +254,12 @@ function comparedWith(report: EvaluationReport): string | null {
 }
 
 /** What can be known before the job: the dataset has what the model takes and what it predicts. */
-function requireColumns(dataset: Dataset, { signature }: OnnxVersion, target: TargetColumn | null): void {
+function requireColumns(dataset: Dataset, { id, signature }: OnnxVersion, target: TargetColumn | null): void {
   const names = dataset.columns.map(({ name }) => name);
   const shown = names.slice(0, 20).join(', ');
   if (target && !names.includes(target.column))
     throw badInput('input.target.column', `a column of ${dataset.name} (${shown})`, target.column);
-  const missing = signature.inputs.find(({ name }) => !names.includes(name));
-  if (missing) throw badInput('input.datasetId', `a dataset with the model's input ${missing.name}`, `${dataset.name} (${shown})`);
+  requireMapped(signature, { versionId: id, candidates: names.filter((name) => name !== target?.column) });
+  const missing = neededColumns(signature).find((name) => !names.includes(name));
+  if (missing !== undefined) throw badInput('input.datasetId', `a dataset with the model's input ${missing}`, `${dataset.name} (${shown})`);
 }

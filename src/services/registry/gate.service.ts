@@ -48,7 +48,7 @@ export class GateService {
     const policy = gatePolicyOf(model);
     const missing: MissingGate[] = [];
     for (const gate of needed) {
-      const problem = await this.problemOf(session, gate, results.get(gate), { policy, model, production });
+      const problem = await this.problemOf(session, gate, results.get(gate), { policy, model, version, production });
       if (problem !== null) missing.push({ gate, problem, next: nextCall(gate, version, production) });
     }
     return missing;
@@ -68,9 +68,11 @@ export class GateService {
     session: Session,
     gate: Gate,
     result: GateResult | undefined,
-    { policy, model, production }: { policy: GatePolicy; model: Model; production: ModelVersion | null },
+    { policy, model, version, production }: { policy: GatePolicy; model: Model; version: ModelVersion; production: ModelVersion | null },
   ): Promise<string | null> {
     if (!result) return 'has no result yet';
+    if (version.evidenceFrom && result.createdAt < version.evidenceFrom) return 'was decided before its columns or classes were changed';
+    if (model.evidenceFrom && result.createdAt < model.evidenceFrom) return `was decided before the model’s task became ${model.task}`;
     // Results from before models had policies of their own.
     const demands = result.demands ?? demandsOf(gate, DEFAULT_GATE_POLICY);
     if (!isDeepStrictEqual(demands, demandsOf(gate, policy))) return 'was decided before the model’s gate policy was changed';

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { LockMode, raw, type FilterQuery } from '@mikro-orm/core';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 import type { LocalFile, ObjectStore } from '../../adapters/object-store/port.js';
@@ -24,10 +25,11 @@ import { requireReady } from './onnx-version.js';
 import { freeSemanticVersion, semanticVersionAfter } from './semantic-versions.js';
 import { taggedVersion, tellTags } from './tag-events.js';
 import { trainingOf } from './training-source.js';
+import { describedSignature, describesSignature, requireDescribable, type SignatureDescription } from './version-description.js';
 import type { VersionRemoval } from './version-removal.js';
 import type { VersionStorage } from './version-storage.js';
 
-export interface VersionAttributes {
+export interface VersionAttributes extends SignatureDescription {
   description?: string | null;
   tags?: TagEntry[] | null;
   /** By the rule of what changed when absent. */
@@ -135,7 +137,12 @@ export class ModelVersionService {
     const { modelId } = await this.get(session, input.id);
     if (input.semanticVersion != null) await this.deps.models.lock(session, modelId);
     const version = await this.lock(session, input.id);
-    const shown = ({ description, semanticVersion, tags }: ModelVersion) => ({ description, semanticVersion, tags });
+    const shown = ({ description, semanticVersion, tags, signature }: ModelVersion) => ({
+      description,
+      semanticVersion,
+      tags,
+      ...(describesSignature(input) && { signature }),
+    });
     const before = shown(version);
     if (input.description != null) version.description = input.description;
     if (input.tags != null) version.tags = withTags({}, 'input.tags', input.tags);
@@ -143,12 +150,23 @@ export class ModelVersionService {
       requireRenumberable(version.stage);
       version.semanticVersion = await freeSemanticVersion(session, modelId, input.semanticVersion);
     }
+    await this.describe(session, version, input);
     audit(session, 'updateModelVersion', { type: 'modelVersion', id: version.id }, before, shown(version));
     if (input.tags != null) {
       const { name } = await this.deps.models.get(session, modelId);
       tellTags(session, this.deps.live, taggedVersion(version, name), tagChanges(before.tags, version.tags));
     }
     return version;
+  }
+
+  /** What was measured with other columns or classes says nothing about it any more. */
+  private async describe(session: Session, version: ModelVersion, attributes: VersionAttributes): Promise<void> {
+    if (!describesSignature(attributes)) return;
+    const signature = await describedSignature(session, version, attributes);
+    if (isDeepStrictEqual(signature, version.signature)) return;
+    requireDescribable(version);
+    version.signature = signature;
+    version.evidenceFrom = new Date();
   }
 
   async delete(session: Session, id: string): Promise<ModelVersion> {
@@ -260,6 +278,7 @@ export class ModelVersionService {
     const { storage } = this.deps;
     const hasOnnx = source.sourceKey != null;
     const reserved = hasOnnx ? await storage.reserve(session, model) : { version: (model.lastVersion += 1), status: 'READY' as const };
+    if (describesSignature(attributes)) source.signature = await describedSignature(session, source, attributes);
     const version = session.em.create(ModelVersion, {
       ...source,
       tenant: session.tenant,

@@ -11,6 +11,7 @@ import { Dataset } from '../../db/entities/tracking/dataset.entity.js';
 import { Checkpoint } from '../../db/entities/training/checkpoint.entity.js';
 import type { Database, Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
+import { columnNames, neededColumns, requireMapped } from '../../domain/serving/input-columns.js';
 import { isReservedColumn, predictionColumns, ROW_NUMBER_COLUMN } from '../../domain/serving/batch-output.js';
 import { toTensors } from '../../domain/tracking/dataset-column.js';
 import { EventType } from '../../domain/platform/events.js';
@@ -118,7 +119,7 @@ export class BatchInferenceService {
   private async predictFrom(run: JobRun, rowsDone: number, version: OnnxVersion, dataset: Dataset, workDir: string): Promise<void> {
     const { files, datasets, models } = this.deps;
     const keys = keysOf(run.job);
-    const columns = [...new Set([...version.signature.inputs.map(({ name }) => name), ...keys])];
+    const columns = [...new Set([...neededColumns(version.signature), ...keys])];
     using data = await datasets.localFile(dataset);
     const local = join(workDir, 'part.parquet');
     let rows = rowsDone;
@@ -220,14 +221,15 @@ function checkKeys(keyColumns: string[], dataset: Dataset): string[] {
   return keyColumns;
 }
 
-/** Each input needs a column of its name, numbers where the model takes numbers. */
-function checkInputs({ signature }: OnnxVersion, dataset: Dataset): void {
+/** Each input needs its columns, numbers where the model takes numbers. */
+function checkInputs({ id, signature }: OnnxVersion, dataset: Dataset): void {
+  requireMapped(signature, { versionId: id, candidates: dataset.columns.map(({ name }) => name) });
   const refuse = (expected: string, got: string) => badInput('input.datasetId', expected, got);
-  for (const { name, datatype, shape } of signature.inputs) {
-    if (shape.slice(1).some((length) => length !== 1))
-      throw refuse('a model with one value per row and input', `input ${name} of shape [${shape.join(', ')}]`);
-    const column = dataset.columns.find((candidate) => candidate.name === name);
-    if (!column) throw refuse(`a dataset with the columns ${signature.inputs.map((input) => input.name).join(', ')}`, `none named ${name}`);
-    if (datatype !== 'BYTES' && column.type === 'STRING') throw refuse(`numbers (${datatype}) in column ${name}`, 'text');
+  for (const spec of signature.inputs) {
+    for (const name of columnNames(spec) ?? []) {
+      const column = dataset.columns.find((candidate) => candidate.name === name);
+      if (!column) throw refuse(`a dataset with the columns ${neededColumns(signature).join(', ')}`, `none named ${name}`);
+      if (spec.datatype !== 'BYTES' && column.type === 'STRING') throw refuse(`numbers (${spec.datatype}) in column ${name}`, 'text');
+    }
   }
 }

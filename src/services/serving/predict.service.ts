@@ -2,6 +2,7 @@ import type { Principal } from '../../domain/platform/principal.js';
 import { includesRole, Role } from '../../domain/platform/principal.js';
 import type { Datatype, Signature, Tensor } from '../../domain/serving/tensor.js';
 import { categoriesOf, type UnknownCategory, unknownCategories } from '../../domain/serving/categories.js';
+import { missingElement } from '../../domain/serving/element.js';
 import { checkTensors, invalidValue, rowsToTensors, tensorFromValues } from '../../domain/serving/tensor-check.js';
 import { pickDeployment } from '../../domain/serving/traffic.js';
 import { AppError, badInput, ErrorCode } from '../../errors.js';
@@ -177,9 +178,9 @@ function readInputs(signature: Signature, { rows, tensors }: PredictInput): { te
 
 function readTensor(signature: Signature, { name, datatype, shape, data }: PlainTensor, field: string): Tensor {
   const spec = signature.inputs.find((input) => input.name === name);
-  // JSON has no NaN: null is a missing number, where the model knows what to do with one.
-  const hasMissing = spec?.semantic === 'NUMERIC' && (datatype === 'FP32' || datatype === 'FP64') && data.includes(null);
-  const values = hasMissing ? data.map((value) => value ?? NaN) : data;
+  // JSON has no NaN: null is a missing value, where the model knows what to do with one.
+  const missing = spec?.datatype === datatype ? missingElement(spec) : null;
+  const values = missing !== null && data.includes(null) ? data.map((value) => value ?? missing) : data;
   if (datatype === 'BYTES') {
     const odd = values.findIndex((value) => typeof value === 'string' && (value.includes('\0') || !value.isWellFormed()));
     if (odd >= 0) {

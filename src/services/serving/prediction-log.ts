@@ -2,7 +2,7 @@ import { v7 as uuidv7 } from 'uuid';
 import type { Database } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { loggedText } from '../../domain/monitoring/logged-text.js';
-import type { Tensor } from '../../domain/serving/tensor.js';
+import type { Tensor, TensorSpec } from '../../domain/serving/tensor.js';
 import { plainValues } from '../../domain/serving/tensor-check.js';
 import { AppError, ErrorCode } from '../../errors.js';
 
@@ -18,6 +18,8 @@ export interface LoggedPrediction {
   latencyMs: number;
   errorCode: string | null;
   inputs: readonly Tensor[];
+  /** Of the version: which columns fill each input. */
+  specs: readonly TensorSpec[];
   scores: Float64Array;
 }
 
@@ -109,20 +111,21 @@ function valuesOf({ inputs, scores }: LoggedPrediction): number {
   return inputs.reduce((sum, { data }) => sum + data.length, scores.length);
 }
 
-/** One array per input with an entry per row; an input with several elements per row gives arrays. NaN becomes null. */
+/** One array per column with an entry per row; several elements per row that nobody has named give arrays. NaN becomes null. */
 function inputColumns(prediction: LoggedPrediction): Record<string, unknown[]> {
   const rows = loggedRows(prediction);
   return Object.fromEntries(
-    prediction.inputs.map((tensor) => {
+    prediction.inputs.flatMap((tensor): [string, unknown[]][] => {
       const perRow = tensor.data.length / prediction.rows;
       const values = plainValues({ ...tensor, data: tensor.data.slice(0, rows * perRow) }).map((value) =>
         typeof value === 'string' ? loggedText(value) : value,
       );
-      if (perRow === 1) return [tensor.name, values];
-      return [
-        tensor.name,
-        Array.from({ length: rows }, (_, row) => values.slice(row * perRow, row * perRow + Math.min(perRow, MAX_VALUES_PER_ROW))),
-      ];
+      const columns = prediction.specs.find(({ name }) => name === tensor.name)?.columns;
+      if (columns?.length === perRow)
+        return columns.map(({ name }, offset) => [name, Array.from({ length: rows }, (_, row) => values[row * perRow + offset])]);
+      if (perRow === 1) return [[tensor.name, values]];
+      const cut = Math.min(perRow, MAX_VALUES_PER_ROW);
+      return [[tensor.name, Array.from({ length: rows }, (_, row) => values.slice(row * perRow, row * perRow + cut))]];
     }),
   );
 }

@@ -85,7 +85,21 @@ export class TrafficRecorder {
     this.observer.observePrediction(mode, errorCode, rows, latencyMs);
     this.counters.count({ tenant, deploymentId, rows, latencyMs, failed: errorCode !== null, scoreSum, comparison });
     if (!inSample(served.logSampleRate, requestId)) return;
-    this.log.offer({ tenant, endpointId, deploymentId, modelVersionId, mode, requestId, rows, latencyMs, errorCode, inputs, scores });
+    const specs = served.target.version.signature.inputs;
+    this.log.offer({
+      tenant,
+      endpointId,
+      deploymentId,
+      modelVersionId,
+      mode,
+      requestId,
+      rows,
+      latencyMs,
+      errorCode,
+      inputs,
+      specs,
+      scores,
+    });
   }
 
   private async write(): Promise<void> {

@@ -41,6 +41,8 @@ export const ModelVersion = defineEntity({
     conversion: p.json<Conversion>().nullable(),
     /** Of the files it came with; null for that of its model. */
     framework: p.text().nullable(),
+    /** Gates decided before count no more: its columns or classes were others. */
+    evidenceFrom: p.datetime().nullable(),
     metrics: p.json<Record<string, number>>().onCreate(() => ({})),
     reference: p.json<ReferenceProfile>().nullable(),
     agreementMaxAbsDiff: p.float().nullable(),

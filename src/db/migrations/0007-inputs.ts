@@ -1,0 +1,16 @@
+import { Migration } from '@mikro-orm/migrations';
+
+/** Since when evidence counts: what was decided about other columns, classes or another task proves nothing any more. */
+export class Migration0007 extends Migration {
+  override async up(): Promise<void> {
+    this.addSql(`alter table model_version add evidence_from timestamptz`);
+    this.addSql(`alter table model add evidence_from timestamptz, add task_guessed boolean not null default false`);
+    // Who registers through MLflow says nothing about the task.
+    this.addSql(`update model set task_guessed = true where model_type = 'MLFLOW' and task = 'OTHER'`);
+  }
+
+  override async down(): Promise<void> {
+    this.addSql(`alter table model drop task_guessed, drop evidence_from`);
+    this.addSql(`alter table model_version drop evidence_from`);
+  }
+}

@@ -1,0 +1,29 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { preview } from '../../src/features/dataset-reader.js';
+import { jobEnd, type JobView } from './registry.js';
+import type { Caller, TestService } from './service.js';
+
+/** A batch inference and its end. */
+export async function batchOf(caller: Caller, input: Record<string, unknown>, status?: string): Promise<JobView> {
+  const { startBatchInference } = await caller.ok<{ startBatchInference: { job: { id: string } } }>(
+    'mutation ($input: StartBatchInferenceInput!) { startBatchInference(input: $input) { job { id } } }',
+    { input },
+  );
+  return jobEnd(caller, startBatchInference.job.id, status);
+}
+
+/** The values of its result, by column. */
+export async function columnsOf(service: TestService, caller: Caller, { result }: JobView): Promise<Record<string, unknown[]>> {
+  const { downloadUrl, rows } = result as { downloadUrl: string; rows: number };
+  const response = await fetch(`${service.url}${downloadUrl}`, { headers: { authorization: `Bearer ${caller.token}` } });
+  const path = join(tmpdir(), `batch-${Math.random().toString(36).slice(2)}.parquet`);
+  await writeFile(path, Buffer.from(await response.arrayBuffer()));
+  try {
+    const found = await preview(path, 'PARQUET', rows);
+    return Object.fromEntries(Object.keys(found[0] ?? {}).map((name) => [name, found.map((row) => row[name])]));
+  } finally {
+    await rm(path);
+  }
+}
