@@ -12,6 +12,7 @@ const MAX_DIFFERENCE = 1e-4;
 function runtimeTensor({ datatype, data, shape }: Tensor): RuntimeTensor {
   if (Array.isArray(data)) return new RuntimeTensor('string', data, shape);
   if (data instanceof BigInt64Array) return new RuntimeTensor('int64', data, shape);
+  if (data instanceof Float64Array) return new RuntimeTensor('float64', data, shape);
   if (data instanceof Float32Array) return new RuntimeTensor('float32', data, shape);
   throw new Error(`The trainer exports no ${datatype} inputs.`);
 }

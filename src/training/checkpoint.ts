@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { open, readFile, rename } from 'node:fs/promises';
+import type { LossCurve } from '../domain/training/training-warnings.js';
 import { AppError, ErrorCode } from '../errors.js';
 
 /** Where a training stands after an epoch. Weights and optimiser state are vectors of the same layout for the same config. */
@@ -11,17 +12,26 @@ export interface TrainingState {
   bestLoss: number | null;
   epochsSinceBest: number;
   finished: boolean;
+  curve?: LossCurve;
   vectors: Record<string, Float32Array>;
+  /** State of a solver in double precision. */
+  doubles?: Record<string, Float64Array>;
 }
 
 const MAGIC = Buffer.from('MATIHCK1');
 const DIGEST_BYTES = 32;
 const LENGTH_BYTES = 4;
 
-interface Header extends Omit<TrainingState, 'vectors'> {
+interface Header extends Omit<TrainingState, 'vectors' | 'doubles'> {
   /** Of the config and the encoded data: a checkpoint continues only the training that it came from. */
   fingerprint: string;
-  vectors: { name: string; length: number }[];
+  vectors: VectorEntry[];
+  doubles?: VectorEntry[];
+}
+
+interface VectorEntry {
+  name: string;
+  length: number;
 }
 
 function sha256(...parts: Uint8Array[]): Buffer {
@@ -36,12 +46,17 @@ export async function writeCheckpoint(
   fingerprint: string,
   state: TrainingState,
 ): Promise<{ sizeBytes: number; sha256: string }> {
-  const { vectors, ...progress } = state;
-  const header: Header = { ...progress, fingerprint, vectors: Object.entries(vectors).map(([name, { length }]) => ({ name, length })) };
+  const { vectors, doubles, ...progress } = state;
+  const header: Header = { ...progress, fingerprint, vectors: entriesOf(vectors), ...(doubles && { doubles: entriesOf(doubles) }) };
   const headerBytes = Buffer.from(JSON.stringify(header));
   const length = Buffer.alloc(LENGTH_BYTES);
   length.writeUInt32LE(headerBytes.length);
-  const parts = [MAGIC, length, headerBytes, ...Object.values(vectors).map((v) => new Uint8Array(v.buffer, v.byteOffset, v.byteLength))];
+  const parts = [
+    MAGIC,
+    length,
+    headerBytes,
+    ...[...Object.values(vectors), ...Object.values(doubles ?? {})].map((v) => new Uint8Array(v.buffer, v.byteOffset, v.byteLength)),
+  ];
   const bytes = Buffer.concat([...parts, sha256(...parts)]);
   const unfinished = `${path}.unfinished`;
   const file = await open(unfinished, 'w');
@@ -53,6 +68,10 @@ export async function writeCheckpoint(
   }
   await rename(unfinished, path);
   return { sizeBytes: bytes.length, sha256: sha256(bytes).toString('hex') };
+}
+
+function entriesOf(vectors: Record<string, Float32Array | Float64Array>): VectorEntry[] {
+  return Object.entries(vectors).map(([name, { length }]) => ({ name, length }));
 }
 
 function unusable(reason: string): AppError {
@@ -80,12 +99,17 @@ export async function readCheckpoint(path: string, fingerprint: string): Promise
   const header = JSON.parse(body.toString('utf8', headerStart, headerEnd)) as Header;
   if (header.fingerprint !== fingerprint) throw unusable('it belongs to another configuration or dataset');
   let offset = headerEnd;
-  const vectors: Record<string, Float32Array> = {};
-  for (const { name, length } of header.vectors) {
-    const size = length * Float32Array.BYTES_PER_ELEMENT;
-    vectors[name] = new Float32Array(new Uint8Array(body.subarray(offset, offset + size)).buffer);
-    offset += size;
-  }
-  const { fingerprint: _, ...progress } = header;
-  return { ...progress, vectors };
+  const take = (bytesEach: number, { length }: VectorEntry): ArrayBuffer => {
+    const start = offset;
+    offset += length * bytesEach;
+    return new Uint8Array(body.subarray(start, offset)).buffer;
+  };
+  const { fingerprint: _, vectors, doubles, ...progress } = header;
+  return {
+    ...progress,
+    vectors: Object.fromEntries(vectors.map((entry) => [entry.name, new Float32Array(take(Float32Array.BYTES_PER_ELEMENT, entry))])),
+    ...(doubles && {
+      doubles: Object.fromEntries(doubles.map((entry) => [entry.name, new Float64Array(take(Float64Array.BYTES_PER_ELEMENT, entry))])),
+    }),
+  };
 }

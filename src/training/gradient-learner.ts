@@ -1,9 +1,12 @@
 import { SeededRandom } from '../domain/statistics/random.js';
+import { LEARNING_RATE } from '../domain/training/training-config.js';
+import { divergedWarning } from '../domain/training/training-warnings.js';
 import { badInput } from '../errors.js';
 import type { TrainingState } from './checkpoint.js';
 import { initialWeights, type NetworkShape, parametersOf } from './graphs/network.js';
 import { ADAM_BETA1, ADAM_BETA2, trainGraph } from './graphs/train-graph.js';
 import type { Learner, TrainingProblem } from './learner.js';
+import type { TrainingHooks } from './port.js';
 import { encodedFeeds } from './predictor.js';
 import { shuffle } from './rows.js';
 import { createSession, floats, integers } from './session.js';
@@ -14,6 +17,15 @@ const FIRST_RUN_STEPS = 8;
 const ADAM_EPSILON = 1e-8;
 /** Apart from the seeds of split, sample and initial weights. */
 const EPOCH_SEED_STRIDE = 1_000_003;
+
+const LARGEST_DEFAULT_BATCH = 128;
+const SMALLEST_DEFAULT_BATCH = 16;
+/** Fewer would make an epoch of few rows learn next to nothing. */
+const STEPS_PER_EPOCH = 20;
+
+function batchSizeFor(rows: number): number {
+  return Math.max(SMALLEST_DEFAULT_BATCH, Math.min(LARGEST_DEFAULT_BATCH, Math.floor(rows / STEPS_PER_EPOCH)));
+}
 
 /** Adam's step size and epsilon for moments that are carried without their factors (1 − β); see train-graph.ts. */
 function schedule(learningRate: number, firstStep: number, steps: number): Float32Array {
@@ -27,10 +39,11 @@ function schedule(learningRate: number, firstStep: number, steps: number): Float
   return values;
 }
 
-/** Linear models and multilayer perceptrons, by Adam over shuffled minibatches. */
-export async function gradientLearner(problem: TrainingProblem): Promise<Learner> {
+/** Multilayer perceptrons, and linear models that ask for it, by Adam over shuffled minibatches. */
+export async function gradientLearner(problem: TrainingProblem, warn: TrainingHooks['onWarning']): Promise<Learner> {
   const { config, shape, head, train } = problem;
-  const { batchSize, learningRate, l2 } = config.hyperparameters;
+  const { learningRate = LEARNING_RATE, l2 = 0 } = config.hyperparameters;
+  const batchSize = config.hyperparameters.batchSize ?? batchSizeFor(train.rows);
   const session = await createSession(trainGraph(shape, head.kind === 'CLASSES' ? 'CROSS_ENTROPY' : 'SQUARED_ERROR', l2));
   const data = { ...encodedFeeds(shape, train, 0, train.rows), targets: targetTensor(problem) };
   let stepsPerRun = FIRST_RUN_STEPS;
@@ -51,6 +64,8 @@ export async function gradientLearner(problem: TrainingProblem): Promise<Learner
   };
 
   return {
+    converges: false,
+
     initialState: () => initialState(problem),
 
     async runEpoch(state, report) {
@@ -72,6 +87,7 @@ export async function gradientLearner(problem: TrainingProblem): Promise<Learner
       const loss = lossSum / train.rows;
       state.epoch += 1;
       if (!Number.isFinite(loss)) {
+        await warn(divergedWarning(state.epoch, learningRate));
         const expected = `a smaller value: the training loss is not finite any more after epoch ${state.epoch}`;
         throw badInput('config.hyperparameters.learningRate', expected, learningRate);
       }

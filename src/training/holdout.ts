@@ -1,6 +1,7 @@
 import { type Column, takeRows } from '../domain/tracking/dataset-column.js';
 import { TASK_OF, type TrainingConfig } from '../domain/training/training-config.js';
-import { encodeRows, fitEncoding } from './encoding.js';
+import { encodeRows } from './encoding.js';
+import { fitEncoding } from './fit-encoding.js';
 import { sampledSilhouette } from './measure.js';
 import type { BaseRate, Holdout, LoadHoldout, Target } from './port.js';
 import { loadRows, type TrainingRows } from './rows.js';
@@ -37,7 +38,7 @@ function targetAt(target: Target, rows: Int32Array): Target {
 
 function silhouetteFor(rows: TrainingRows, config: TrainingConfig): Holdout['silhouetteOf'] {
   const encoding = fitEncoding(config, rows.columns, rows.split.train);
-  const shape = { numericWidth: encoding.numeric.length, indicatorSlots: encoding.slots.length, indicatorCount: encoding.indicatorCount };
+  const shape = { numericWidth: encoding.numericWidth, indicatorSlots: encoding.slots.length, indicatorCount: encoding.indicatorCount };
   return (columns: ReadonlyMap<string, Column>, clusters) => {
     const encoded = encodeRows(encoding, columns, Int32Array.from(clusters.keys()));
     return sampledSilhouette(shape, encoded, clusters, SILHOUETTE_ROWS, config.seed);

@@ -19,6 +19,8 @@ export async function kmeansLearner({ config, shape, train }: TrainingProblem, p
   const tolerance = TOLERANCE * meanVariance(train, shape);
 
   return {
+    converges: true,
+
     initialState(): TrainingState {
       const weights = seedCentroids(train, shape, clusters, config.seed);
       return { epoch: 0, step: 0, bestEpoch: 0, bestLoss: null, epochsSinceBest: 0, finished: false, vectors: { weights } };

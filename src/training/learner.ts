@@ -24,10 +24,16 @@ export interface TrainingProblem {
   validation: LabelledRows;
   /** Indicators that no training row has: their weights stay zero. */
   unseenIndicators: readonly number[];
+  /** What a row of each class counts; all one when absent. */
+  classWeights?: Float64Array;
 }
 
 /** One epoch at a time from a state to the next; `state.vectors.weights` is the model. */
 export interface Learner {
+  /** Fewer epochs than the configuration allows. */
+  maxEpochs?: number;
+  /** Whether it finds the end by itself. */
+  converges: boolean;
   initialState(): TrainingState;
   /** Advances the state by one epoch, its weights included. `report` hears the done share of the epoch every 100–250 ms. */
   runEpoch(state: TrainingState, report: (share: number) => void): Promise<Record<string, number>>;

@@ -66,6 +66,8 @@ export class LocalTrainingBackend implements TrainingBackend {
             return acknowledge(hooks.onEpoch(message.report));
           case 'checkpoint':
             return acknowledge(hooks.onCheckpoint(message.report));
+          case 'warning':
+            return acknowledge(hooks.onWarning(message.warning));
           case 'done':
             return resolve(message.outcome);
           case 'failed': {

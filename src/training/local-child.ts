@@ -44,6 +44,7 @@ async function run(request: Parameters<typeof train>[0]): Promise<void> {
       onProgress: sendProgress,
       onEpoch: (report) => sendAndWait({ type: 'epoch', report }),
       onCheckpoint: (report) => sendAndWait({ type: 'checkpoint', report }),
+      onWarning: (warning) => sendAndWait({ type: 'warning', warning }),
     });
     await send({ type: 'done', outcome });
   } catch (error) {

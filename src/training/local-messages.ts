@@ -1,13 +1,15 @@
+import type { TrainingWarning } from '../domain/training/training-warnings.js';
 import type { ErrorCode, ErrorDetails } from '../errors.js';
 import type { CheckpointReport, EpochReport, TrainingOutcome, TrainingRequest } from './port.js';
 
 /** What parent and child of a local training say to each other. */
 export type ToChild = { type: 'start'; request: TrainingRequest } | { type: 'received' };
 
-/** The child goes on from `epoch` and `checkpoint` when the parent says `received`. */
+/** The child goes on from `epoch`, `checkpoint` and `warning` when the parent says `received`. */
 export type FromChild =
   | { type: 'progress'; fraction: number; message: string }
   | { type: 'epoch'; report: EpochReport }
   | { type: 'checkpoint'; report: CheckpointReport }
+  | { type: 'warning'; warning: TrainingWarning }
   | { type: 'done'; outcome: TrainingOutcome }
   | { type: 'failed'; error: { code: ErrorCode; message: string; details: ErrorDetails; stack?: string } };

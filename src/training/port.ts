@@ -3,6 +3,7 @@ import type { DatasetFormat } from '../domain/tracking/dataset-schema.js';
 import type { ReferenceProfile } from '../domain/monitoring/drift.js';
 import type { Signature } from '../domain/serving/tensor.js';
 import type { TrainingConfig } from '../domain/training/training-config.js';
+import type { TrainingWarning } from '../domain/training/training-warnings.js';
 
 export interface TrainingRequest {
   config: TrainingConfig;
@@ -37,6 +38,8 @@ export interface TrainingHooks {
   onProgress(fraction: number, message: string): void;
   onEpoch(report: EpochReport): Promise<void>;
   onCheckpoint(report: CheckpointReport): Promise<void>;
+  /** What a training that is about to fail leaves to be told; those of one that ends well are in its outcome. */
+  onWarning(warning: TrainingWarning): Promise<void>;
   /** Every so often, by the metric’s name: what machine and process are at. Not awaited; it never holds a training up. */
   onUsage?(usage: Record<string, number>): void;
 }
@@ -50,6 +53,7 @@ export interface TrainingOutcome {
   epochsRun: number;
   bestEpoch: number;
   stoppedEarly: boolean;
+  warnings: TrainingWarning[];
   rows: { train: number; validation: number; holdout: number };
   /** Largest absolute difference between the trainer's own outputs and ONNX Runtime's on the exported model. */
   agreementMaxAbsDiff: number;

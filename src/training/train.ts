@@ -1,20 +1,32 @@
 import { open, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { confusionMatrix, logLossRows, mean, regressionMetrics } from '../domain/statistics/metrics.js';
 import { sampleIndices } from '../domain/statistics/random.js';
+import {
+  baseRateWarning,
+  curveWarnings,
+  rareClassWarnings,
+  trackLoss,
+  type TrainingWarning,
+} from '../domain/training/training-warnings.js';
+import { isNetwork } from '../domain/training/training-config.js';
 import { readCheckpoint, type TrainingState, writeCheckpoint } from './checkpoint.js';
 import { checkAgreement } from './agreement.js';
-import { encodeRows, type Encoding, fitEncoding } from './encoding.js';
+import { encodeRows, type Encoding } from './encoding.js';
+import { fitEncoding } from './fit-encoding.js';
 import { gradientLearner } from './gradient-learner.js';
 import { exportGraph } from './graphs/export-graph.js';
 import type { Head } from './graphs/heads.js';
 import type { NetworkShape } from './graphs/network.js';
+import { baseRateOf } from './holdout.js';
 import { kmeansLearner } from './kmeans-learner.js';
-import { fingerprintOf, type LabelledRows, type TrainingProblem } from './learner.js';
+import { fingerprintOf, type LabelledRows, type Learner, type Predictions, type TrainingProblem } from './learner.js';
 import { measure, prefixed } from './measure.js';
 import type { Target, TrainingHooks, TrainingOutcome, TrainingRequest } from './port.js';
 import { Predictor } from './predictor.js';
 import { buildReference } from './reference.js';
 import { loadRows, type TrainingRows } from './rows.js';
+import { solverLearner } from './solver-learner.js';
 
 /** Training rows whose metrics every epoch shows. */
 const TRAIN_SAMPLE_ROWS = 20_000;
@@ -45,7 +57,7 @@ export async function train(request: TrainingRequest, hooks: TrainingHooks): Pro
   problem.unseenIndicators = unseenIndicators(problem);
 
   const predictor = await Predictor.create(shape, head);
-  const state = await fit(request, hooks, problem, predictor);
+  const { state, stoppedEarly, warnings } = await fit(request, hooks, problem, predictor);
   const weights = state.vectors.best ?? state.vectors.weights!;
 
   hooks.onProgress(0.97, 'Exporting and checking the model');
@@ -68,18 +80,25 @@ export async function train(request: TrainingRequest, hooks: TrainingHooks): Pro
     metrics,
     epochsRun: state.epoch,
     bestEpoch: state.vectors.best ? state.bestEpoch : state.epoch,
-    stoppedEarly: state.finished,
+    stoppedEarly,
+    warnings: [...warnings, ...holdoutWarnings(rows, holdout, predictions)],
     rows: { train: problem.train.rows, validation: problem.validation.rows, holdout: holdout.rows },
     agreementMaxAbsDiff,
     reference: buildReference(config, rows.columns, rows.split.train, predictions),
   };
 }
 
+interface Fitted {
+  state: TrainingState;
+  stoppedEarly: boolean;
+  warnings: TrainingWarning[];
+}
+
 /** Epochs until the last, or until early stopping; from a checkpoint if the request names one. */
-async function fit(request: TrainingRequest, hooks: TrainingHooks, problem: TrainingProblem, predictor: Predictor): Promise<TrainingState> {
+async function fit(request: TrainingRequest, hooks: TrainingHooks, problem: TrainingProblem, predictor: Predictor): Promise<Fitted> {
   const { config, shape, head } = problem;
-  const { epochs } = config.hyperparameters;
-  const learner = head.kind === 'CLUSTERS' ? await kmeansLearner(problem, predictor) : await gradientLearner(problem);
+  const learner = await learnerFor(problem, predictor, hooks);
+  const epochs = Math.min(learner.maxEpochs ?? Infinity, config.hyperparameters.epochs);
   const fingerprint = fingerprintOf(problem);
   const state = request.resumeFromPath === undefined ? learner.initialState() : await readCheckpoint(request.resumeFromPath, fingerprint);
   const trainSample = sampleOf(problem.train, shape, config.seed);
@@ -93,6 +112,7 @@ async function fit(request: TrainingRequest, hooks: TrainingHooks, problem: Trai
     const onTrain = measure(shape, head, trainSample, await predictor.predict(weights, trainSample), options);
     const onValidation = measure(shape, head, problem.validation, await predictor.predict(weights, problem.validation), options);
     if (head.kind !== 'CLUSTERS') trackBest(problem, state, onValidation.loss ?? Infinity);
+    state.curve = trackLoss(state.curve, current, epochs, onValidation.loss ?? Infinity);
     hooks.onProgress((0.95 * current) / epochs, message);
     await hooks.onEpoch({
       epoch: current,
@@ -106,7 +126,36 @@ async function fit(request: TrainingRequest, hooks: TrainingHooks, problem: Trai
       if (written.length > KEPT_CHECKPOINTS) await rm(written.shift()!, { force: true });
     }
   }
-  return state;
+  const { curve, finished } = state;
+  const facts = { epochs, finished, converges: learner.converges, keepsBest: config.earlyStopping !== undefined };
+  return { state, stoppedEarly: finished && state.epoch < epochs, warnings: curve ? curveWarnings({ curve, ...facts }) : [] };
+}
+
+async function learnerFor(problem: TrainingProblem, predictor: Predictor, hooks: TrainingHooks): Promise<Learner> {
+  const { modelType, hyperparameters } = problem.config;
+  if (problem.head.kind === 'CLUSTERS') return kmeansLearner(problem, predictor);
+  return isNetwork(modelType) || hyperparameters.optimizer === 'ADAM' ? gradientLearner(problem, hooks.onWarning) : solverLearner(problem);
+}
+
+/** What the holdout says of a model that should not be taken for a success. */
+function holdoutWarnings({ target, split }: TrainingRows, holdout: LabelledRows, predictions: Predictions): TrainingWarning[] {
+  const { truth, rows } = holdout;
+  if (!target) return [];
+  const baseRate = baseRateOf(target, split.train);
+  if (baseRate.kind === 'MEAN' && truth.kind === 'VALUE' && predictions.kind === 'VALUE') {
+    const own = regressionMetrics({ actual: truth.values, predicted: predictions.values }).rmse;
+    const known = regressionMetrics({ actual: truth.values, predicted: new Float64Array(rows).fill(baseRate.mean) }).rmse;
+    return own === null || known === null ? [] : baseRateWarning('rmse', own, known);
+  }
+  if (baseRate.kind !== 'SHARES' || truth.kind !== 'CLASSES' || predictions.kind !== 'CLASSES' || target.kind !== 'CLASSES') return [];
+  const { labels } = truth;
+  const { probabilities, classCount } = predictions;
+  const shares = Float32Array.from({ length: rows * classCount }, (_, i) => baseRate.shares[i % classCount]!);
+  const lossOf = (of: Float32Array): number => mean(logLossRows({ labels, probabilities: of, classCount }));
+  return [
+    ...baseRateWarning('log_loss', lossOf(probabilities), lossOf(shares)),
+    ...rareClassWarnings(target.classes, confusionMatrix({ labels, probabilities, classCount })),
+  ];
 }
 
 function trackBest({ config: { earlyStopping } }: TrainingProblem, state: TrainingState, loss: number): void {
@@ -134,7 +183,7 @@ function shapeOf({ config: { modelType, hyperparameters } }: TrainingRequest, en
   const layered = modelType === 'MLP_CLASSIFIER' || modelType === 'MLP_REGRESSOR';
   const outputs = { CLASSES: head.kind === 'CLASSES' ? head.classes.length : 0, VALUE: 1, CLUSTERS: hyperparameters.clusters }[head.kind];
   return {
-    numericWidth: encoding.numeric.length,
+    numericWidth: encoding.numericWidth,
     indicatorSlots: encoding.slots.length,
     indicatorCount: encoding.indicatorCount,
     hiddenLayers: layered ? hyperparameters.hiddenLayers : [],

@@ -34,7 +34,7 @@ const csv = (name: string): Dataset => ({ path: fixturePath(name), format: 'CSV'
 const numeric = (...columns: string[]): ConfigInput['features'] => columns.map((column) => ({ column, kind: 'NUMERIC' }));
 const categorical = (...columns: string[]): ConfigInput['features'] => columns.map((column) => ({ column, kind: 'CATEGORICAL' }));
 /** Full batches: Adam then walks to the optimum that scikit-learn's solvers find. */
-const hyperparameters = { epochs: 1500, batchSize: 65_536, learningRate: 0.03, l2: reference.l2 };
+const hyperparameters = { optimizer: 'ADAM', epochs: 1500, batchSize: 65_536, learningRate: 0.03, l2: reference.l2 } as const;
 const shared = { split: { by: 'TIME', column: 'moment', ...reference.split }, hyperparameters, checkpointEveryEpochs: 10_000 } as const;
 
 async function holdoutOutputs(dataset: Dataset, config: TrainingConfig, modelPath: string, signature: Parameters<typeof toTensors>[1]) {

@@ -87,6 +87,9 @@ export function start(dataset: Dataset, input: ConfigInput, hooks: Partial<Train
       checkpoints.push(report);
       await hooks.onCheckpoint?.(report);
     },
+    async onWarning(warning) {
+      await hooks.onWarning?.(warning);
+    },
   });
   return { running, epochs, checkpoints, progress, config, workDir };
 }
@@ -100,7 +103,7 @@ export async function trainModel(dataset: Dataset, input: ConfigInput, resumeFro
 export async function runModel(modelPath: string, inputs: readonly Tensor[]): Promise<Record<string, RuntimeTensor>> {
   const session = await InferenceSession.create(modelPath);
   const feeds = inputs.map(({ name, datatype, data, shape }) => {
-    const types = { FP32: 'float32', INT64: 'int64', BYTES: 'string' } as const;
+    const types = { FP32: 'float32', FP64: 'float64', INT64: 'int64', BYTES: 'string' } as const;
     return [name, new RuntimeTensor(types[datatype as keyof typeof types], data as Float32Array, shape)] as const;
   });
   return session.run(Object.fromEntries(feeds));

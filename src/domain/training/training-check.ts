@@ -1,6 +1,7 @@
 import { badInput } from '../../errors.js';
 import type { ColumnSchema, ColumnType, DatasetProfile } from '../tracking/dataset-schema.js';
-import { type FeatureKind, TASK_OF, type Task, type TrainingConfig } from './training-config.js';
+import { type FeatureKind, isNetwork, TASK_OF, type Task, type TrainingConfig } from './training-config.js';
+import { trainingWarning, type TrainingWarning } from './training-warnings.js';
 
 export const MAX_CLASSES = 1000;
 export const MIN_TRAINING_ROWS = 10;
@@ -35,6 +36,7 @@ export function checkConfigAgainstSchema(config: TrainingConfig, profile: Datase
     return column;
   };
 
+  checkOptimizer(config);
   checkFeatures(config, profile, columnAt);
   let usableRows = profile.rowCount;
   const target = checkTarget(config, columnAt);
@@ -51,6 +53,23 @@ export function checkConfigAgainstSchema(config: TrainingConfig, profile: Datase
   }
   if (config.sampleRows > 0) usableRows = Math.min(usableRows, config.sampleRows);
   checkSplitSizes(config, splitSizes(config, Math.max(0, usableRows)));
+}
+
+/** Hyperparameters that were given and that this training does not use. */
+export function unusedHyperparameters({ modelType, hyperparameters }: TrainingConfig): TrainingWarning[] {
+  if (hyperparameters.optimizer === 'ADAM') return [];
+  const asked = (['learningRate', 'batchSize'] as const).filter((name) => hyperparameters[name] !== undefined);
+  const remedy = modelType === 'KMEANS' ? '' : ', or set optimizer to ADAM';
+  return asked.map((name) => {
+    const message = `hyperparameters.${name} has no meaning for ${modelType}, which converges by itself: leave it out${remedy}.`;
+    return trainingWarning('HYPERPARAMETER_UNUSED', message, { [name]: hyperparameters[name]! });
+  });
+}
+
+function checkOptimizer({ modelType, hyperparameters: { optimizer } }: TrainingConfig): void {
+  if (optimizer === undefined) return;
+  if (modelType === 'KMEANS') throw badInput('config.hyperparameters.optimizer', 'nothing for KMEANS', optimizer);
+  if (isNetwork(modelType) && optimizer !== 'ADAM') throw badInput('config.hyperparameters.optimizer', `ADAM for ${modelType}`, optimizer);
 }
 
 function checkFeatures(config: TrainingConfig, profile: DatasetProfile, columnAt: (field: string, name: string) => ColumnSchema): void {

@@ -1,6 +1,7 @@
 import type { ReferenceProfile } from '../monitoring/drift.js';
 import type { Signature } from '../serving/tensor.js';
 import type { TrainingConfig } from './training-config.js';
+import type { TrainingWarning } from './training-warnings.js';
 
 /** What a TRAINING job leaves as its result. */
 export interface TrainingResult {
@@ -18,5 +19,7 @@ export interface TrainingResult {
   epochsRun: number;
   bestEpoch: number;
   stoppedEarly: boolean;
+  /** Absent in results of earlier versions. */
+  warnings?: TrainingWarning[];
   config: TrainingConfig;
 }

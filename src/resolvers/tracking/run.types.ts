@@ -1,4 +1,5 @@
-import { Field, ID, InputType, ObjectType } from 'type-graphql';
+import { Field, Float, ID, InputType, ObjectType } from 'type-graphql';
+import type { TrainingWarningCode } from '../../domain/training/training-warnings.js';
 import { describeEnum, KeyValueInput } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
 import { RunSourceInput } from './run-source.types.js';
@@ -56,6 +57,38 @@ export class LatestMetric {
   loggedAt!: Date;
 }
 
+export const RunWarningCode = describeEnum<TrainingWarningCode>('RunWarningCode', 'What a training warns of.', {
+  COLUMN_LEFT_OUT: 'No features were named, and this column cannot help.',
+  HYPERPARAMETER_UNUSED: 'A hyperparameter was given that this kind of model does not use.',
+  NOT_CONVERGED: 'A solver or k-means reached its limit of iterations first.',
+  LOSS_STILL_FALLING: 'The validation loss was still falling when the epochs were over.',
+  LOSS_DIVERGED: 'The loss rose, or was no finite number any more.',
+  OVERFITTED: 'The validation loss had been lower in an earlier epoch, which was not kept.',
+  WORSE_THAN_BASE_RATE: 'On the holdout the model is no better than the shares of the classes, or the mean, of the training rows.',
+  CLASS_RARELY_PREDICTED: 'A class of the holdout is hardly ever predicted.',
+});
+
+@ObjectType({ description: 'A number that a warning rests on.' })
+export class RunWarningFigure {
+  @Field(() => String, { description: 'What it is, e.g. `lastLoss`.' })
+  name!: string;
+
+  @Field(() => Float, { description: 'Its value; finite.' })
+  value!: number;
+}
+
+@ObjectType({ description: 'What a training tells of itself beside its metrics: something to look at before its model is used.' })
+export class RunWarning {
+  @Field(() => RunWarningCode, { description: 'What it is about, for programs.' })
+  code!: TrainingWarningCode;
+
+  @Field(() => String, { description: 'The same for people, in one sentence, with what to do next.' })
+  message!: string;
+
+  @Field(() => [RunWarningFigure], { description: 'What it rests on; may be empty.' })
+  figures!: RunWarningFigure[];
+}
+
 @ObjectType('Run', {
   description: 'One execution: what it was made with (parameters), what came out (metrics, artifacts), when and by whom.',
 })
@@ -86,6 +119,9 @@ export class RunType {
 
   @Field(() => DateTime, { nullable: true, description: 'When it was put aside, UTC; null for one in use.' })
   deletedAt?: Date | null;
+
+  @Field(() => [RunWarning], { description: 'Warnings of a training, in the order in which they arose; empty for runs of outside code.' })
+  warnings!: RunWarning[];
 
   /** Shown as `experiment`. */
   experimentId!: string;

@@ -1,5 +1,5 @@
 import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
-import { FEATURE_KINDS, MODEL_TYPES } from '../../domain/training/training-config.js';
+import type { FEATURE_KINDS, MODEL_TYPES, Optimizer } from '../../domain/training/training-config.js';
 import { JobStatusEnum, JobType } from '../platform/job.types.js';
 import { RunType } from '../tracking/run.types.js';
 import { describeEnum } from '../types/common.types.js';
@@ -7,16 +7,21 @@ import { DateTime, SafeInt } from '../types/scalars.js';
 
 export const ModelTypeEnum = describeEnum<(typeof MODEL_TYPES)[number]>('ModelType', 'What is trained.', {
   LOGISTIC_REGRESSION: 'Classification by a linear softmax; probabilities per class.',
-  LINEAR_REGRESSION: 'Regression by a linear function.',
+  LINEAR_REGRESSION: 'Regression by a linear function with an L2 penalty (ridge).',
   MLP_CLASSIFIER: 'Classification by a multilayer perceptron.',
   MLP_REGRESSOR: 'Regression by a multilayer perceptron.',
   KMEANS: 'Clustering by k-means.',
 });
 
+export const OptimizerEnum = describeEnum<Optimizer>('Optimizer', 'How a model is fitted.', {
+  SOLVER: 'By a closed form, or by L-BFGS until it has converged; for linear and logistic regression, and their default.',
+  ADAM: 'By Adam over minibatches; the only one for perceptrons.',
+});
+
 export const FeatureKindEnum = describeEnum<(typeof FEATURE_KINDS)[number]>('FeatureKind', 'How a column enters a model.', {
-  NUMERIC: 'A NUMBER or BOOLEAN column, imputed by its mean and scaled.',
+  NUMERIC: 'A NUMBER or BOOLEAN column, imputed by its median and scaled.',
   CATEGORICAL: 'A STRING, BOOLEAN or NUMBER column, one indicator per category.',
-  TIMESTAMP: 'A TIMESTAMP column, as indicators of hour and weekday (UTC).',
+  TIMESTAMP: 'A TIMESTAMP column, as its parts that differ (UTC): hour, weekday, month, day of year, year and age.',
 });
 
 export const SplitBy = describeEnum('SplitBy', 'How rows are set apart for validation and holdout.', {
@@ -74,16 +79,33 @@ export class TimeWindowInput {
 
 @InputType({ description: 'How the model is fitted; each has a default.' })
 export class HyperparametersInput {
-  @Field(() => Int, { nullable: true, description: 'Passes over the training rows, 1 to 10,000; 20 when absent.' })
+  @Field(() => OptimizerEnum, {
+    nullable: true,
+    description: 'How to fit: SOLVER for linear and logistic regression and ADAM for perceptrons when absent. Nothing for KMEANS.',
+  })
+  optimizer?: Optimizer | null;
+
+  @Field(() => Int, {
+    nullable: true,
+    description:
+      'Passes over the training rows with ADAM, else the most iterations of SOLVER or k-means; 1 to 10,000. When absent: 500 for perceptrons, which then stop by themselves (see earlyStopping), 20 for linear models with ADAM, 1,000 else.',
+  })
   epochs?: number | null;
 
-  @Field(() => Int, { nullable: true, description: 'Rows per step, 1 to 65,536; 128 when absent.' })
+  @Field(() => Int, {
+    nullable: true,
+    description: 'Rows per step of ADAM, 1 to 65,536; when absent 128, down to 16 for fewer than 2,560 training rows.',
+  })
   batchSize?: number | null;
 
-  @Field(() => Float, { nullable: true, description: 'Step size of Adam, above 0, at most 10; 0.001 when absent.' })
+  @Field(() => Float, { nullable: true, description: 'Step size of ADAM, above 0, at most 10; 0.001 when absent.' })
   learningRate?: number | null;
 
-  @Field(() => Float, { nullable: true, description: 'L2 penalty on weights, 0 to 10; 0 when absent.' })
+  @Field(() => Float, {
+    nullable: true,
+    description:
+      'L2 penalty on weights, beside the mean loss of a row, 0 to 10. When absent: 0 with ADAM; with SOLVER that of scikit-learn (alpha = 1, C = 1) on standardised columns.',
+  })
   l2?: number | null;
 
   @Field(() => [Int], {
@@ -136,10 +158,17 @@ export class TrainingConfigInput {
   @Field(() => HyperparametersInput, { nullable: true, description: 'How to fit; defaults when absent.' })
   hyperparameters?: HyperparametersInput | null;
 
-  @Field(() => EarlyStoppingInput, { nullable: true, description: 'When to stop early; never when absent.' })
+  @Field(() => EarlyStoppingInput, {
+    nullable: true,
+    description:
+      'When to stop early. When absent, perceptrons without a number of epochs stop after 20 epochs without improvement, and nothing else does.',
+  })
   earlyStopping?: EarlyStoppingInput | null;
 
-  @Field(() => Int, { nullable: true, description: 'Epochs between two checkpoints, 1 to 10,000; 1 when absent.' })
+  @Field(() => Int, {
+    nullable: true,
+    description: 'Epochs between two checkpoints, 1 to 10,000; when absent 1, or 10 without a number of epochs.',
+  })
   checkpointEveryEpochs?: number | null;
 
   @Field(() => Int, {

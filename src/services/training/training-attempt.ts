@@ -7,6 +7,7 @@ import { Run } from '../../db/entities/tracking/run.entity.js';
 import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { EventType } from '../../domain/platform/events.js';
+import type { TrainingWarning } from '../../domain/training/training-warnings.js';
 import type { TrainingResult } from '../../domain/training/training-result.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { EpochReport, TrainingBackend, TrainingOutcome } from '../../training/port.js';
@@ -87,6 +88,7 @@ export class TrainingAttempt {
     if (run.status === 'QUEUED') run.startedAt = new Date();
     run.status = 'RUNNING';
     run.endedAt = null;
+    run.warnings = this.config.warnings ?? [];
     session.touch('run', run.id);
   }
 
@@ -111,6 +113,7 @@ export class TrainingAttempt {
         onProgress: (fraction, message) => run.progress(fraction, message),
         onEpoch: (report) => this.logEpoch(report),
         onCheckpoint: (report) => parts.checkpoints.save(run, this.runId, report),
+        onWarning: (warning) => this.keepWarning(warning),
         onUsage: (usage) => void this.logUsage(usage),
       },
     );
@@ -131,6 +134,13 @@ export class TrainingAttempt {
     await this.run.write(async (session) => {
       await this.parts.runs.logStep(session, this.runId, epoch, metrics);
       await this.showLog(session);
+    });
+  }
+
+  private async keepWarning(warning: TrainingWarning): Promise<void> {
+    await this.run.write(async (session) => {
+      const run = await this.parts.runs.get(session, this.runId);
+      run.warnings = [...run.warnings, warning];
     });
   }
 
@@ -160,6 +170,8 @@ export class TrainingAttempt {
     const { run, parts } = this;
     const history = await run.read((session) => parts.runs.stepHistory(session, this.runId));
     this.note(`trained ${outcome.epochsRun} epochs, the best was ${outcome.bestEpoch}${outcome.stoppedEarly ? '; stopped early' : ''}`);
+    const warnings = [...(this.config.warnings ?? []), ...outcome.warnings];
+    for (const { code, message } of warnings) this.note(`warning ${code}: ${message}`);
     const model = await this.store('model/model.onnx', () => createReadStream(outcome.modelPath));
     const files = [
       model,
@@ -172,13 +184,13 @@ export class TrainingAttempt {
     const result: TrainingResult = {
       modelKey: model.key,
       ...model.stored,
-      ...{ signature, metrics, reference, agreementMaxAbsDiff, rows, epochsRun, bestEpoch, stoppedEarly },
+      ...{ signature, metrics, reference, agreementMaxAbsDiff, rows, epochsRun, bestEpoch, stoppedEarly, warnings },
       config: this.config.training,
     };
     await run.succeed({ ...result }, async (session) => {
       for (const { path, key, stored } of files) await parts.artifacts.record(session, { runId: this.runId }, path, key, stored);
       await parts.runs.logStep(session, this.runId, epochsRun, metrics);
-      await session.em.nativeUpdate(Run, { id: this.runId, tenant: session.tenant }, { status: 'FINISHED', endedAt: new Date() });
+      await session.em.nativeUpdate(Run, { id: this.runId, tenant: session.tenant }, { status: 'FINISHED', endedAt: new Date(), warnings });
       parts.runs.tellStatus(session, this.runId);
       session.touch('run', this.runId);
       const modelId = this.config.registerModelId;

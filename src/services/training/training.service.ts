@@ -6,7 +6,7 @@ import { Model } from '../../db/entities/registry/model.entity.js';
 import { Run } from '../../db/entities/tracking/run.entity.js';
 import { RunDataset } from '../../db/entities/tracking/run-dataset.entity.js';
 import { EventType } from '../../domain/platform/events.js';
-import { checkConfigAgainstSchema } from '../../domain/training/training-check.js';
+import { checkConfigAgainstSchema, unusedHyperparameters } from '../../domain/training/training-check.js';
 import { TASK_OF } from '../../domain/training/training-config.js';
 import { configParams, parseTrainingConfig, type TrainingConfigInput } from '../../domain/training/training-input.js';
 import { AppError, badInput, notFound } from '../../errors.js';
@@ -46,12 +46,14 @@ export class TrainingService {
     const training = parseTrainingConfig('input.config', input.config);
     const dataset = await this.parts.datasets.get(session, input.datasetId);
     belowInput(() => checkConfigAgainstSchema(training, dataset));
+    const warnings = unusedHyperparameters(training);
     const modelId = input.registerModelId ?? null;
     if (modelId !== null) await this.checkModel(session, modelId, TASK_OF[training.modelType]);
     const { experimentId, runName: name } = input;
     const run = await this.parts.runs.create(session, { experimentId, name, status: 'QUEUED', params: configParams(training) });
+    run.warnings = warnings;
     session.em.create(RunDataset, { tenant: session.tenant, runId: run.id, datasetId: dataset.id, role: 'TRAINING' });
-    const config: TrainingJobConfig = { training, registerModelId: modelId };
+    const config: TrainingJobConfig = { training, registerModelId: modelId, warnings };
     const job = this.jobs.create(session, {
       kind: 'TRAINING',
       config: { ...config },

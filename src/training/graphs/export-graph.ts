@@ -1,11 +1,11 @@
-import { MISSING_TIMESTAMP_MS } from '../../domain/serving/element.js';
 import type { Signature, TensorSpec } from '../../domain/serving/tensor.js';
 import type { TrainingConfig } from '../../domain/training/training-config.js';
 import { GraphBuilder } from '../../onnx/graph-builder.js';
-import { DAY_MS, type Encoding, EPOCH_WEEKDAY, HOUR_MS, type SlotEncoding } from '../encoding.js';
+import type { Encoding, ScaledColumn, SlotEncoding } from '../encoding.js';
 import { forwardPass } from './forward.js';
 import { type Head, nearest, parametersFor, probabilities, squaredDistances, targetValue, toFloat } from './heads.js';
 import type { NetworkShape } from './network.js';
+import { TimeGraph } from './time-graph.js';
 
 export interface ExportedModel {
   bytes: Uint8Array;
@@ -26,6 +26,9 @@ const INPUT_SPEC = {
   TIMESTAMP: { datatype: 'INT64', semantic: 'TIMESTAMP_MS', element: 'int64' },
 } as const;
 
+const WIDE_NUMBER = { datatype: 'FP64', semantic: 'NUMERIC', element: 'double' } as const;
+const FLOAT = 1;
+
 /** Keeps the graph's own value names apart from any column's name. */
 const INTERNAL_PREFIX = 'matih/internal/';
 
@@ -33,18 +36,20 @@ const INTERNAL_PREFIX = 'matih/internal/';
 export function exportGraph(input: ExportInput): ExportedModel {
   const { config, encoding, shape, head } = input;
   const b = new GraphBuilder(INTERNAL_PREFIX);
+  const wide = new Set(encoding.numeric.filter((part) => part.kind === 'COLUMN' && part.precision === 'FP64').map(({ column }) => column));
   const inputs = config.features.map(({ column, kind }): TensorSpec => {
-    const { datatype, semantic, element } = INPUT_SPEC[kind];
+    const { datatype, semantic, element } = wide.has(column) ? WIDE_NUMBER : INPUT_SPEC[kind];
     b.input(column, element, ['rows', 1]);
     return { name: column, datatype, shape: [-1, 1], semantic };
   });
+  const times = new TimeGraph(b);
   const batch = {
-    numeric: encoding.numeric.length > 0 ? scaledNumbers(b, encoding) : undefined,
+    numeric: encoding.numeric.length > 0 ? concatenate(b, numbers(b, encoding, times)) : undefined,
     indicators:
       encoding.slots.length > 0
         ? concatenate(
             b,
-            encoding.slots.map((slot) => slotIndices(b, slot)),
+            encoding.slots.map((slot) => slotIndices(b, slot, times)),
           )
         : undefined,
   };
@@ -63,25 +68,39 @@ function concatenate(b: GraphBuilder, columns: string[]): string {
   return columns.length === 1 ? columns[0]! : b.node('Concat', columns, { axis: { int: 1 } });
 }
 
-/** (x − mean) / std, missing and infinite values standing at the mean. */
-function scaledNumbers(b: GraphBuilder, { numeric }: Encoding): string {
-  const raw = concatenate(
-    b,
-    numeric.map(({ column }) => column),
-  );
-  const means = b.constant(
-    Float32Array.from(numeric, ({ mean }) => mean),
-    [1, numeric.length],
-  );
-  const inverseStds = b.constant(
-    Float32Array.from(numeric, ({ inverseStd }) => inverseStd),
-    [1, numeric.length],
-  );
-  const missing = b.node('Or', [b.node('IsNaN', [raw]), b.node('IsInf', [raw])]);
-  return b.node('Mul', [b.node('Sub', [b.node('Where', [missing, means, raw]), means]), inverseStds]);
+/** One value of the graph for every numeric part, in the order of the encoding; neighbours of single precision are scaled together. */
+function numbers(b: GraphBuilder, { numeric }: Encoding, times: TimeGraph): string[] {
+  const values: string[] = [];
+  let group: ScaledColumn[] = [];
+  const close = (): void => {
+    if (group.length > 0) values.push(scaledColumns(b, group));
+    group = [];
+  };
+  for (const part of numeric) {
+    if (part.kind !== 'COLUMN' || (group[0] && group[0].precision !== part.precision)) close();
+    if (part.kind === 'COLUMN') group.push(part);
+    else values.push(part.kind === 'CYCLE' ? times.cycle(part) : times.scaled(part));
+  }
+  close();
+  return values;
 }
 
-function slotIndices(b: GraphBuilder, slot: SlotEncoding): string {
+/** (x − mean) / std, missing and infinite values standing at the median. */
+function scaledColumns(b: GraphBuilder, group: readonly ScaledColumn[]): string {
+  const wide = group[0]!.precision === 'FP64';
+  const raw = concatenate(
+    b,
+    group.map(({ column }) => column),
+  );
+  const row = (of: (part: ScaledColumn) => number): string =>
+    b.constant(wide ? Float64Array.from(group, of) : Float32Array.from(group, of), [1, group.length]);
+  const missing = b.node('Or', [b.node('IsNaN', [raw]), b.node('IsInf', [raw])]);
+  const known = b.node('Where', [missing, row(({ fill }) => fill), raw]);
+  const scaled = b.node('Mul', [b.node('Sub', [known, row(({ mean }) => mean)]), row(({ inverseStd }) => inverseStd)]);
+  return wide ? b.node('Cast', [scaled], { to: { int: FLOAT } }) : scaled;
+}
+
+function slotIndices(b: GraphBuilder, slot: SlotEncoding, times: TimeGraph): string {
   const missing = slot.offset + slot.size - 1;
   if (slot.kind === 'CATEGORY') {
     return b.mlNode('LabelEncoder', [slot.column], {
@@ -90,18 +109,8 @@ function slotIndices(b: GraphBuilder, slot: SlotEncoding): string {
       default_int64: { int: slot.offset + slot.categories.length },
     });
   }
-  const dayMs = b.int64(BigInt(DAY_MS));
-  // Mod takes the divisor's sign, so that instants before 1970 fall into their day as well.
-  const withinDay = b.node('Mod', [slot.column, dayMs]);
-  const index =
-    slot.kind === 'HOUR'
-      ? b.node('Div', [withinDay, b.int64(BigInt(HOUR_MS))])
-      : b.node('Mod', [
-          b.node('Add', [b.node('Div', [b.node('Sub', [slot.column, withinDay]), dayMs]), b.int64(BigInt(EPOCH_WEEKDAY))]),
-          b.int64(7n),
-        ]);
-  const absent = b.node('LessOrEqual', [slot.column, b.int64(MISSING_TIMESTAMP_MS)]);
-  return b.node('Where', [absent, b.int64(BigInt(missing)), b.node('Add', [index, b.int64(BigInt(slot.offset))])]);
+  const index = b.node('Add', [times.part(slot.column, slot.part), b.int64(BigInt(slot.offset))]);
+  return b.node('Where', [times.absent(slot.column), b.int64(BigInt(missing)), index]);
 }
 
 function weightConstants(b: GraphBuilder, { shape, head, weights }: ExportInput): Map<string, string> {

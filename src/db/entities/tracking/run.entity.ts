@@ -1,5 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
+import type { TrainingWarning } from '../../../domain/training/training-warnings.js';
 
 export const Run = defineEntity({
   name: 'Run',
@@ -20,6 +21,8 @@ export const Run = defineEntity({
     state: p.enum(['ACTIVE', 'DELETED']).default('ACTIVE'),
     deletedAt: p.datetime().nullable(),
     createdBy: p.text(),
+    /** Of a training. */
+    warnings: p.json<TrainingWarning[]>().onCreate(() => []),
   },
 });
 export type Run = InferEntity<typeof Run>;

@@ -1,0 +1,12 @@
+import { Migration } from '@mikro-orm/migrations';
+
+/** What a training tells of itself beside its metrics. */
+export class Migration0009 extends Migration {
+  override async up(): Promise<void> {
+    this.addSql(`alter table run add warnings jsonb not null default '[]'`);
+  }
+
+  override async down(): Promise<void> {
+    this.addSql('alter table run drop warnings');
+  }
+}

@@ -1,0 +1,41 @@
+/** The middle of the values that are not NaN, the mean of the two middle ones of an even number; NaN for none. In linear time. */
+export function median(values: Float64Array): number {
+  const known = values.filter((value) => !Number.isNaN(value));
+  if (known.length === 0) return Number.NaN;
+  const upperRank = known.length >> 1;
+  const upper = select(known, upperRank);
+  if (known.length % 2 === 1) return upper;
+  // What lies before the rank is not larger.
+  let lower = known[0]!;
+  for (let i = 1; i < upperRank; i++) if (known[i]! > lower) lower = known[i]!;
+  return lower + (upper - lower) / 2;
+}
+
+/** Quickselect (Hoare), in place: afterwards nothing before `rank` is larger than what stands there. */
+function select(values: Float64Array, rank: number): number {
+  let left = 0;
+  let right = values.length - 1;
+  while (left < right) {
+    const pivot = middleOf(values[left]!, values[(left + right) >> 1]!, values[right]!);
+    let i = left;
+    let j = right;
+    while (i <= j) {
+      while (values[i]! < pivot) i++;
+      while (values[j]! > pivot) j--;
+      if (i > j) break;
+      const held = values[i]!;
+      values[i] = values[j]!;
+      values[j] = held;
+      i++;
+      j--;
+    }
+    if (rank <= j) right = j;
+    else if (rank >= i) left = i;
+    else break;
+  }
+  return values[rank]!;
+}
+
+function middleOf(a: number, b: number, c: number): number {
+  return Math.max(Math.min(a, b), Math.min(Math.max(a, b), c));
+}

@@ -1,0 +1,123 @@
+import { type Column, categoryAt } from '../domain/tracking/dataset-column.js';
+import { median } from '../domain/statistics/median.js';
+import { CYCLES, type CyclePart, cyclePartOf, dayOf } from '../domain/training/time-parts.js';
+import type { TrainingConfig } from '../domain/training/training-config.js';
+import { badInput } from '../errors.js';
+import { asTaken, type Encoding, type NumericEncoding, type ScaledColumn, timeNumber, type TimeNumber, widthOf } from './encoding.js';
+
+/** Share of the standard deviation that rounding to single precision may move a value by. */
+const ROUNDING_SHARE = 1e-4;
+const YEAR_DAYS = 365;
+
+/** Learns from the training rows how columns become numbers. Errors: BAD_USER_INPUT for a column that has no value there. */
+export function fitEncoding(config: TrainingConfig, columns: ReadonlyMap<string, Column>, train: Int32Array): Encoding {
+  const encoding: Encoding = { numeric: [], numericWidth: 0, slots: [], indicatorCount: 0 };
+  const addSlot = (column: string, slot: { kind: 'CATEGORY'; categories: string[] } | { kind: 'TIME'; part: CyclePart }, size: number) => {
+    encoding.slots.push({ ...slot, column, offset: encoding.indicatorCount, size });
+    encoding.indicatorCount += size;
+  };
+  config.features.forEach(({ column: name, kind }, i) => {
+    const column = columns.get(name)!;
+    const field = `config.features[${i}].column`;
+    if (kind === 'NUMERIC') {
+      encoding.numeric.push(fitNumber(column, train, field));
+    } else if (kind === 'CATEGORICAL') {
+      const categories = frequentCategories(column, train, config.hyperparameters.maxCategories);
+      addSlot(name, { kind: 'CATEGORY', categories }, categories.length + 2);
+    } else {
+      const { numbers, slots } = fitTime(column, train, config.split.by === 'TIME', field);
+      encoding.numeric.push(...numbers);
+      for (const part of slots) addSlot(name, { kind: 'TIME', part }, CYCLES[part] + 1);
+    }
+  });
+  encoding.numericWidth = encoding.numeric.reduce((sum, part) => sum + widthOf(part), 0);
+  return encoding;
+}
+
+function fitNumber(column: Column, train: Int32Array, field: string): ScaledColumn {
+  const values = column.values as Float64Array;
+  const precision = precisionOf(values, train);
+  const taken = Float64Array.from(train, (row) => asTaken(values[row]!, precision));
+  const middle = median(taken);
+  if (Number.isNaN(middle)) throw badInput(field, 'at least one value in the training rows', `${column.name} (all missing)`);
+  const rounded = precision === 'FP32' ? Math.fround : (value: number): number => value;
+  const fill = rounded(middle);
+  const { mean, inverseStd } = scaleOf(taken.map((value) => (Number.isNaN(value) ? fill : value)));
+  return { kind: 'COLUMN', column: column.name, precision, fill, mean: rounded(mean), inverseStd: rounded(inverseStd) };
+}
+
+function precisionOf(values: Float64Array, train: Int32Array): ScaledColumn['precision'] {
+  let largest = 0;
+  for (const row of train) {
+    const single = Math.fround(values[row]!);
+    if (Number.isFinite(single)) largest = Math.max(largest, Math.abs(values[row]! - single));
+  }
+  if (largest === 0) return 'FP32';
+  const { std } = scaleOf(Float64Array.from(train, (row) => values[row]!).filter(Number.isFinite));
+  return std > 0 && largest > ROUNDING_SHARE * std ? 'FP64' : 'FP32';
+}
+
+/** Of finite numbers. What does not vary is left as it is: its deviation would be rounding alone. */
+function scaleOf(values: Float64Array): { mean: number; std: number; inverseStd: number } {
+  let [sum, low, high] = [0, Infinity, -Infinity];
+  for (const value of values) {
+    sum += value;
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  if (!(low < high)) return { mean: values.length > 0 ? low : 0, std: 0, inverseStd: 1 };
+  const mean = sum / values.length;
+  let squares = 0;
+  for (const value of values) squares += (value - mean) ** 2;
+  const std = Math.sqrt(squares / values.length);
+  const inverseStd = 1 / std;
+  return { mean, std, inverseStd: Number.isFinite(Math.fround(inverseStd)) ? inverseStd : 1 };
+}
+
+/**
+ * The parts of a timestamp that differ between the training rows. A year's round is learnt from a whole year alone. Rows that are judged
+ * by later ones (a split by time) tell of less than a year hours and weekdays only: their months and their age would not come again, and
+ * a trend of some weeks led on into the next ones misleads.
+ */
+function fitTime(
+  column: Column,
+  train: Int32Array,
+  isForLater: boolean,
+  field: string,
+): { numbers: NumericEncoding[]; slots: CyclePart[] } {
+  const values = column.values as Float64Array;
+  const instants = Float64Array.from(train, (row) => Math.trunc(values[row]!)).filter((instant) => !Number.isNaN(instant));
+  if (instants.length === 0) throw badInput(field, 'at least one value in the training rows', `${column.name} (all missing)`);
+  let [first, last] = [Infinity, -Infinity];
+  for (const instant of instants) {
+    first = Math.min(first, instant);
+    last = Math.max(last, instant);
+  }
+  const wholeYear = dayOf(last) - dayOf(first) >= YEAR_DAYS;
+  const varying = (Object.keys(CYCLES) as CyclePart[]).filter((part) => {
+    const usual = cyclePartOf(part, first);
+    return instants.some((instant) => cyclePartOf(part, instant) !== usual);
+  });
+  const isShort = (part: CyclePart): boolean => part === 'HOUR' || part === 'WEEKDAY';
+  const slots = varying.filter((part) => isShort(part) || (part === 'MONTH' && (wholeYear || !isForLater)));
+  const cycles = varying.filter((part) => isShort(part) || wholeYear);
+  const { name } = column;
+  const scaled = (kind: TimeNumber['kind']): TimeNumber[] => {
+    const { mean, std, inverseStd } = scaleOf(instants.map((instant) => timeNumber(kind, instant)));
+    return std > 0 ? [{ kind, column: name, mean, inverseStd }] : [];
+  };
+  const trend = wholeYear || !isForLater ? [...scaled('YEAR'), ...scaled('AGE')] : [];
+  const numbers = [...trend, ...cycles.map((part): NumericEncoding => ({ kind: 'CYCLE', column: name, part }))];
+  // A single instant leaves no part; its presence still tells something where others are missing.
+  return numbers.length + slots.length > 0 ? { numbers, slots } : { numbers, slots: ['HOUR'] };
+}
+
+function frequentCategories(column: Column, train: Int32Array, maxCategories: number): string[] {
+  const counts = new Map<string, number>();
+  for (const row of train) {
+    const category = categoryAt(column, row);
+    if (category !== '') counts.set(category, (counts.get(category) ?? 0) + 1);
+  }
+  const byFrequency = [...counts].sort(([a, countA], [b, countB]) => countB - countA || (a < b ? -1 : 1));
+  return byFrequency.slice(0, maxCategories).map(([category]) => category);
+}

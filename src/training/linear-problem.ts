@@ -1,0 +1,201 @@
+import type { LabelledRows, TrainingProblem } from './learner.js';
+
+/** Time after which a pass over the rows lets the process hear its parent. */
+const TURN_MS = 100;
+/** Rows between two looks at the clock. */
+const CHUNK_ROWS = 8192;
+
+/**
+ * A linear model's loss over the training rows, in double precision: the mean loss plus l2/2 · ‖weights‖², biases left out.
+ *
+ * `theta` is numeric weights (width × outputs), the indicator table (indicators × outputs) and biases (outputs). Two classes have one
+ * output, whose halves with either sign are the two columns of the model; its penalty is that of these two columns.
+ */
+export class LinearProblem {
+  readonly outputs: number;
+  readonly size: number;
+  readonly penalty: number;
+  private readonly width: number;
+  private readonly slots: number;
+  private readonly biasStart: number;
+  private readonly rows: LabelledRows;
+  /** Class numbers, or values in standard units. */
+  readonly targets: ArrayLike<number>;
+  private readonly weightOfClass: Float64Array | undefined;
+
+  constructor(private readonly problem: TrainingProblem) {
+    const { shape, train, head, config } = problem;
+    const binary = head.kind === 'CLASSES' && shape.outputs === 2;
+    this.outputs = binary ? 1 : shape.outputs;
+    this.width = shape.numericWidth;
+    this.slots = shape.indicatorSlots;
+    this.biasStart = (shape.numericWidth + shape.indicatorCount) * this.outputs;
+    this.size = this.biasStart + this.outputs;
+    this.rows = train;
+    // scikit-learn's C = 1 and alpha = 1 weigh the penalty against the sum of the losses.
+    const l2 = config.hyperparameters.l2;
+    this.penalty = l2 === undefined ? 1 / train.rows : binary ? l2 / 2 : l2;
+    if (train.truth.kind === 'CLASSES') {
+      this.targets = train.truth.labels;
+      this.weightOfClass = problem.classWeights;
+    } else if (train.truth.kind === 'VALUE' && head.kind === 'VALUE') {
+      const { mean, std } = head;
+      this.targets = train.truth.values.map((value) => (value - mean) / std);
+    } else throw new Error('A linear model needs a target.');
+  }
+
+  /** Weights of zero, with the biases that answer every row with the shares of the classes. */
+  start(): Float64Array {
+    const theta = new Float64Array(this.size);
+    const shares = this.classShares();
+    if (shares.length === 2) theta[this.biasStart] = Math.log(shares[1]! / shares[0]!);
+    else shares.forEach((share, k) => (theta[this.biasStart + k] = Math.log(share)));
+    return theta;
+  }
+
+  /** The diagonal of the second derivative at the start. */
+  async curvature(): Promise<Float64Array> {
+    const { width, slots, outputs, biasStart } = this;
+    const shares = this.classShares();
+    const squares = new Float64Array(biasStart / outputs);
+    await this.eachChunk((from, to) => {
+      const { numeric, indicators } = this.rows;
+      for (let row = from; row < to; row++) {
+        for (let d = 0; d < width; d++) squares[d]! += numeric[row * width + d]! ** 2;
+        for (let s = 0; s < slots; s++) squares[width + indicators[row * slots + s]!]! += 1;
+      }
+    });
+    // Of a softmax p · (1 − p), of half a squared error 1.
+    const slopes = shares.length === 0 ? [1] : shares.slice(-outputs).map((share) => share * (1 - share));
+    return Float64Array.from({ length: this.size }, (_, i) => {
+      const slope = slopes[i % outputs]!;
+      if (i >= biasStart) return slope;
+      return (squares[Math.floor(i / outputs)]! / this.rows.rows) * slope + this.penalty || 1;
+    });
+  }
+
+  /** The loss at `theta`; its gradient goes into `gradient`. */
+  async evaluate(theta: Float64Array, gradient: Float64Array): Promise<number> {
+    const { biasStart, rows, penalty } = this;
+    gradient.fill(0);
+    let sum = 0;
+    await this.eachChunk((from, to) => {
+      sum += this.outputs === 1 ? this.addSingle(theta, gradient, from, to) : this.addSeveral(theta, gradient, from, to);
+    });
+    let squares = 0;
+    for (let i = 0; i < this.size; i++) {
+      gradient[i] = gradient[i]! / rows.rows;
+      if (i >= biasStart) continue;
+      gradient[i]! += penalty * theta[i]!;
+      squares += theta[i]! ** 2;
+    }
+    return sum / rows.rows + (penalty / 2) * squares;
+  }
+
+  /** As the network's flat vector has them: the same order, single precision. */
+  weights(theta: Float64Array): Float32Array {
+    if (this.outputs === this.problem.shape.outputs) return Float32Array.from(theta);
+    const weights = new Float32Array(this.size * 2);
+    theta.forEach((value, i) => {
+      weights[i * 2] = -value / 2;
+      weights[i * 2 + 1] = value / 2;
+    });
+    return weights;
+  }
+
+  async eachChunk(work: (from: number, to: number) => void): Promise<void> {
+    let turnAt = performance.now() + TURN_MS;
+    for (let from = 0; from < this.rows.rows; from += CHUNK_ROWS) {
+      work(from, Math.min(this.rows.rows, from + CHUNK_ROWS));
+      if (performance.now() < turnAt) continue;
+      await new Promise((resolve) => setImmediate(resolve));
+      turnAt = performance.now() + TURN_MS;
+    }
+  }
+
+  /** One output: two classes, or a value. */
+  private addSingle(theta: Float64Array, gradient: Float64Array, from: number, to: number): number {
+    const { width, slots, biasStart, targets, weightOfClass } = this;
+    const { numeric, indicators } = this.rows;
+    const isValue = this.problem.head.kind === 'VALUE';
+    const bias = theta[biasStart]!;
+    let sum = 0;
+    for (let row = from; row < to; row++) {
+      const numericAt = row * width;
+      const slotAt = row * slots;
+      let z = bias;
+      for (let d = 0; d < width; d++) z += numeric[numericAt + d]! * theta[d]!;
+      for (let s = 0; s < slots; s++) z += theta[width + indicators[slotAt + s]!]!;
+      const target = targets[row]!;
+      let slope: number;
+      if (isValue) {
+        slope = z - target;
+        sum += slope * slope * 0.5;
+      } else {
+        // ln(1 + e^−m) without overflow, m being the margin on the side of the row's own class.
+        const margin = target === 1 ? z : -z;
+        const small = Math.exp(-Math.abs(margin));
+        const weight = weightOfClass === undefined ? 1 : weightOfClass[target]!;
+        sum += weight * (Math.log1p(small) + (margin < 0 ? -margin : 0));
+        const missed = margin < 0 ? 1 / (1 + small) : small / (1 + small);
+        slope = weight * (target === 1 ? -missed : missed);
+      }
+      for (let d = 0; d < width; d++) gradient[d]! += slope * numeric[numericAt + d]!;
+      for (let s = 0; s < slots; s++) gradient[width + indicators[slotAt + s]!]! += slope;
+      gradient[biasStart]! += slope;
+    }
+    return sum;
+  }
+
+  /** A softmax over three classes or more. */
+  private addSeveral(theta: Float64Array, gradient: Float64Array, from: number, to: number): number {
+    const { width, slots, outputs, biasStart, targets, weightOfClass } = this;
+    const { numeric, indicators } = this.rows;
+    const scores = new Float64Array(outputs);
+    let sum = 0;
+    for (let row = from; row < to; row++) {
+      for (let k = 0; k < outputs; k++) scores[k] = theta[biasStart + k]!;
+      for (let d = 0; d < width; d++) {
+        const value = numeric[row * width + d]!;
+        if (value !== 0) for (let k = 0, at = d * outputs; k < outputs; k++) scores[k]! += value * theta[at + k]!;
+      }
+      for (let s = 0; s < slots; s++) {
+        const at = (width + indicators[row * slots + s]!) * outputs;
+        for (let k = 0; k < outputs; k++) scores[k]! += theta[at + k]!;
+      }
+      let highest = -Infinity;
+      for (let k = 0; k < outputs; k++) if (scores[k]! > highest) highest = scores[k]!;
+      let total = 0;
+      const own = targets[row]!;
+      const ownScore = scores[own]! - highest;
+      for (let k = 0; k < outputs; k++) {
+        scores[k] = Math.exp(scores[k]! - highest);
+        total += scores[k]!;
+      }
+      const weight = weightOfClass === undefined ? 1 : weightOfClass[own]!;
+      sum += weight * (Math.log(total) - ownScore);
+      for (let k = 0; k < outputs; k++) scores[k] = weight * (scores[k]! / total - (k === own ? 1 : 0));
+      for (let d = 0; d < width; d++) {
+        const value = numeric[row * width + d]!;
+        if (value !== 0) for (let k = 0, at = d * outputs; k < outputs; k++) gradient[at + k]! += value * scores[k]!;
+      }
+      for (let s = 0; s < slots; s++) {
+        const at = (width + indicators[row * slots + s]!) * outputs;
+        for (let k = 0; k < outputs; k++) gradient[at + k]! += scores[k]!;
+      }
+      for (let k = 0; k < outputs; k++) gradient[biasStart + k]! += scores[k]!;
+    }
+    return sum;
+  }
+
+  /** Of the training rows, weighted; empty for a value. A class that only other rows have counts half a row. */
+  private classShares(): number[] {
+    const { train, head, shape } = this.problem;
+    if (head.kind !== 'CLASSES' || train.truth.kind !== 'CLASSES') return [];
+    const weights = new Array<number>(shape.outputs).fill(0);
+    for (const label of train.truth.labels) weights[label]! += this.weightOfClass?.[label] ?? 1;
+    const counted = weights.map((weight) => weight || 0.5);
+    const total = counted.reduce((sum, weight) => sum + weight, 0);
+    return counted.map((weight) => weight / total);
+  }
+}
