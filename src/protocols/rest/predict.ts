@@ -15,13 +15,22 @@ const tensor = <Element extends z.ZodType>(data: Element) =>
     data: z.array(data).describe('As many elements as the product of `shape`, flat, in row-major order.'),
   });
 
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value);
+
 const predictBody = z
   .strictObject({
     rows: z
-      .array(z.record(z.string(), z.unknown()))
+      // Not a record: Zod leaves a column named __proto__ out of one. The service checks the rows.
+      .array(
+        z
+          .unknown()
+          .refine(isObject, 'an object')
+          .transform((row) => row as Record<string, unknown>)
+          .meta({ type: 'object', additionalProperties: true }),
+      )
       .nullish()
       .describe(
-        `1 to ${MAX_ROWS_PER_REQUEST} objects with a value per input of the model: a number or text, null for a missing one where the model takes it, ISO 8601 text or epoch milliseconds for timestamps, a flat list for inputs of several elements per row.`,
+        `1 to ${MAX_ROWS_PER_REQUEST} objects with a value per input of the model: a number; a category as the training file spells it (a JSON number or boolean stands for the only category that is equal to it); null for a missing value where the model takes it; ISO 8601 text or epoch milliseconds for timestamps; a flat list for inputs of several elements per row.`,
       ),
     tensors: z
       .array(tensor(z.unknown()))
@@ -47,11 +56,23 @@ const rowPrediction = z
   })
   .meta({ id: 'RowPrediction' }) satisfies z.ZodType<RowPrediction>;
 
+const unknownCategory = z
+  .object({
+    row: z.int().describe('Position of the row in the request, from 0.'),
+    column: z.string().describe('Name of the column.'),
+    value: z.string().describe('The category as the model was given it, its first 200 characters.'),
+  })
+  .meta({ id: 'UnknownCategory' });
+
 const predictAnswer = z
   .object({
     requestId: z.string().describe('Your id of the request, or the one that was made up.'),
     rows: z.int().describe('Rows that were predicted.'),
     latencyMs: z.number().describe('From the arrival of the checked request to the answer of the model, in milliseconds.'),
+    unknownCategories: z
+      .array(unknownCategory)
+      .describe('Categories of the request that the model never saw in its training: the first 100, input by input.'),
+    unknownCategoryCount: z.int().describe('How many values of the request are such categories.'),
     modelVersion: z.object({ id: z.string(), version: z.int() }).describe('What computed the outputs.'),
     deployment: z.object({ id: z.string() }).describe('Which of the live deployments answered.'),
     predictions: z
@@ -77,11 +98,13 @@ export const predictOperation = operation({
   answer: predictAnswer,
   handle: async ({ principal, requestId, services }, { name }, body) => {
     const prediction = await services.predictions.predict(principal, { ...body, endpointName: name }, requestId);
-    const { target, outputs, rows, latencyMs } = prediction;
+    const { target, outputs, rows, latencyMs, unknownCategories, unknownCategoryCount } = prediction;
     return {
       requestId: prediction.requestId,
       rows,
       latencyMs,
+      unknownCategories,
+      unknownCategoryCount,
       modelVersion: { id: target.version.id, version: target.version.version },
       deployment: { id: target.deployment.id },
       predictions: predictedRows(prediction),
