@@ -19,7 +19,7 @@ const DEADLINE_MS = 30 * 60_000;
 /** The model's answers for the rows, by the outputs that its task needs. Errors: INVALID_TENSOR when model and rows do not fit. */
 export async function answersOf(engine: InferenceEngine, modelId: string, model: ModelFile, rows: JudgedRows): Promise<Answers> {
   await engine.load({ modelId, path: model.path });
-  const { outputs } = await engine.infer(modelId, toTensors(rows.columns, model.signature), { deadlineMs: DEADLINE_MS });
+  const { outputs } = await engine.infer(modelId, toTensors(rows.columns, model.signature, rows.rowNumbers), { deadlineMs: DEADLINE_MS });
   const output = outputs.find(({ name }) => name === outputFor(rows.task, model.signature.outputs).name)!;
   const perRow = output.data.length / rows.rowCount;
   const values = numbersOf(output, rows.rowCount);

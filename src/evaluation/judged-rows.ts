@@ -10,6 +10,8 @@ import type { DataFile, JudgedData, TargetColumn } from './port.js';
 export interface JudgedRows {
   task: Task;
   rowCount: number;
+  /** 0-based positions in the file. */
+  rowNumbers: Float64Array;
   columns: ReadonlyMap<string, Column>;
   /** Both undefined for clustering. */
   target: Target | undefined;
@@ -46,7 +48,12 @@ async function readAll(file: DataFile, inputs: readonly string[], task: Task, ta
   const batch = await readColumns(file.path, file.format, { columns: names, present: target ? [target.column] : [] });
   if (batch.rowCount === 0) throw badInput('input.datasetId', 'a dataset with rows whose target is known', 'none');
   const columns = new Map(batch.columns.map((column) => [column.name, column]));
-  return { columns, rowCount: batch.rowCount, target: target && targetOf(task, target.greaterThan, columns.get(target.column)!) };
+  return {
+    columns,
+    rowCount: batch.rowCount,
+    rowNumbers: batch.rowNumbers,
+    target: target && targetOf(task, target.greaterThan, columns.get(target.column)!),
+  };
 }
 
 /** Other rows' classes as indices into those that the model was trained on. */

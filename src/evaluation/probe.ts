@@ -72,7 +72,7 @@ async function sampleRows(signature: Signature, { path, format }: NonNullable<Pr
     columns: neededColumns(signature),
     sample: { rows: SAMPLE_ROWS, seed: SAMPLE_SEED },
   });
-  const tensors = toTensors(new Map(batch.columns.map((column) => [column.name, column])), signature);
+  const tensors = toTensors(new Map(batch.columns.map((column) => [column.name, column])), signature, batch.rowNumbers);
   return Array.from({ length: batch.rowCount }, (_, row) =>
     tensors.map((tensor) => {
       const perRow = tensor.data.length / batch.rowCount;

@@ -1,6 +1,7 @@
 import { readAnswers } from './answers.js';
 import type { Column } from '../tracking/dataset-column.js';
-import type { Tensor } from './tensor.js';
+import { knownCategories, unknownCategories } from './categories.js';
+import type { Signature, Tensor } from './tensor.js';
 
 /** A column of a batch inference's result. */
 export type PredictionColumn =
@@ -39,6 +40,19 @@ export function predictionColumns(outputs: readonly Tensor[], rows: number): Pre
     case 'OTHER':
       return outputs.flatMap((output) => otherColumns(output, rows));
   }
+}
+
+/**
+ * `prediction_unknown_columns`: the columns of each row whose category the model never saw, separated by ", "; null where it knows all.
+ * None for a model whose categories nobody recorded.
+ */
+export function unknownColumns(signature: Signature, inputs: readonly Tensor[], rows: number): PredictionColumn[] {
+  if (knownCategories(signature).size === 0) return [];
+  const values = new Array<string | null>(rows).fill(null);
+  unknownCategories(signature, inputs, ({ row, column }) => {
+    values[row] = values[row] === null ? column : `${values[row]}, ${column}`;
+  });
+  return [{ name: `${PREFIX}unknown_columns`, type: 'STRING', values }];
 }
 
 function otherColumns({ name, data }: Tensor, rows: number): PredictionColumn[] {

@@ -42,8 +42,9 @@ export function takeRows(column: Column, rows: Int32Array): Column {
 }
 
 /**
- * One tensor per input of the model from the columns that fill it: those of its mapping, or the one of its own name. `rowNumbers` are the rows' 0-based positions in their file, for
- * errors, which count rows from 1 without the header; positions among these rows when absent.
+ * One tensor per input of the model from the columns that fill it: those of its mapping, or the one of its own name.
+ * `rowNumbers` are the rows' 0-based positions in their file, for errors, which count rows from 1 without the header; positions among
+ * these rows when absent.
  * Errors: INVALID_TENSOR for an input without its columns, and for every value that a request would be refused for, naming row and column.
  */
 export function toTensors(columns: ReadonlyMap<string, Column>, signature: Signature, rowNumbers?: Float64Array): Tensor[] {

@@ -12,7 +12,7 @@ import { Checkpoint } from '../../db/entities/training/checkpoint.entity.js';
 import type { Database, Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { columnNames, neededColumns, requireMapped } from '../../domain/serving/input-columns.js';
-import { isReservedColumn, predictionColumns, ROW_NUMBER_COLUMN } from '../../domain/serving/batch-output.js';
+import { isReservedColumn, predictionColumns, ROW_NUMBER_COLUMN, unknownColumns } from '../../domain/serving/batch-output.js';
 import { toTensors } from '../../domain/tracking/dataset-column.js';
 import { EventType } from '../../domain/platform/events.js';
 import { Role } from '../../domain/platform/principal.js';
@@ -125,9 +125,11 @@ export class BatchInferenceService {
     let rows = rowsDone;
     for await (const batch of files.readChunks(data.path, dataset.format, { columns, chunkRows: PART_ROWS, startRow: rows })) {
       const named = new Map(batch.columns.map((column) => [column.name, column]));
-      const { outputs } = await untilAborted(run.signal, models.infer(version, toTensors(named, version.signature), PART_DEADLINE_MS));
+      const inputs = toTensors(named, version.signature, batch.rowNumbers);
+      const { outputs } = await untilAborted(run.signal, models.infer(version, inputs, PART_DEADLINE_MS));
+      const predicted = [...predictionColumns(outputs, batch.rowCount), ...unknownColumns(version.signature, inputs, batch.rowCount)];
       const rowNumbers: OutputColumn = { name: ROW_NUMBER_COLUMN, type: 'INTEGER', values: BigInt64Array.from(batch.rowNumbers, BigInt) };
-      await files.writeParquet([rowNumbers, ...keys.map((name) => named.get(name)!), ...predictionColumns(outputs, batch.rowCount)], local);
+      await files.writeParquet([rowNumbers, ...keys.map((name) => named.get(name)!), ...predicted], local);
       rows += batch.rowCount;
       await this.storePart(run, rows, local);
       run.progress((rows / dataset.rowCount) * 0.98, `${rows} of ${dataset.rowCount} rows`);
