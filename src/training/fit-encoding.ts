@@ -1,9 +1,10 @@
-import { type Column, categoryAt } from '../domain/tracking/dataset-column.js';
+import type { Column } from '../domain/tracking/dataset-column.js';
 import { median } from '../domain/statistics/median.js';
 import { CYCLES, type CyclePart, cyclePartOf, dayOf } from '../domain/training/time-parts.js';
 import type { TrainingConfig } from '../domain/training/training-config.js';
 import { badInput } from '../errors.js';
 import { asTaken, type Encoding, type NumericEncoding, type ScaledColumn, timeNumber, type TimeNumber, widthOf } from './encoding.js';
+import { categoriesByFrequency } from './input-columns.js';
 
 /** Share of the standard deviation that rounding to single precision may move a value by. */
 const ROUNDING_SHARE = 1e-4;
@@ -22,7 +23,7 @@ export function fitEncoding(config: TrainingConfig, columns: ReadonlyMap<string,
     if (kind === 'NUMERIC') {
       encoding.numeric.push(fitNumber(column, train, field));
     } else if (kind === 'CATEGORICAL') {
-      const categories = frequentCategories(column, train, config.hyperparameters.maxCategories);
+      const categories = categoriesByFrequency(column, train).slice(0, config.hyperparameters.maxCategories);
       addSlot(name, { kind: 'CATEGORY', categories }, categories.length + 2);
     } else {
       const { numbers, slots } = fitTime(column, train, config.split.by === 'TIME', field);
@@ -47,6 +48,8 @@ function fitNumber(column: Column, train: Int32Array, field: string): ScaledColu
 }
 
 function precisionOf(values: Float64Array, train: Int32Array): ScaledColumn['precision'] {
+  // What single precision cannot hold would be refused in the holdout, and later.
+  if (values.some((value) => Number.isFinite(value) && !Number.isFinite(Math.fround(value)))) return 'FP64';
   let largest = 0;
   for (const row of train) {
     const single = Math.fround(values[row]!);
@@ -110,14 +113,4 @@ function fitTime(
   const numbers = [...trend, ...cycles.map((part): NumericEncoding => ({ kind: 'CYCLE', column: name, part }))];
   // A single instant leaves no part; its presence still tells something where others are missing.
   return numbers.length + slots.length > 0 ? { numbers, slots } : { numbers, slots: ['HOUR'] };
-}
-
-function frequentCategories(column: Column, train: Int32Array, maxCategories: number): string[] {
-  const counts = new Map<string, number>();
-  for (const row of train) {
-    const category = categoryAt(column, row);
-    if (category !== '') counts.set(category, (counts.get(category) ?? 0) + 1);
-  }
-  const byFrequency = [...counts].sort(([a, countA], [b, countB]) => countB - countA || (a < b ? -1 : 1));
-  return byFrequency.slice(0, maxCategories).map(([category]) => category);
 }

@@ -19,6 +19,7 @@ import { exportGraph } from './graphs/export-graph.js';
 import type { Head } from './graphs/heads.js';
 import type { NetworkShape } from './graphs/network.js';
 import { baseRateOf } from './holdout.js';
+import { inputColumns } from './input-columns.js';
 import { kmeansLearner } from './kmeans-learner.js';
 import { fingerprintOf, type LabelledRows, type Learner, type Predictions, type TrainingProblem } from './learner.js';
 import { measure, prefixed } from './measure.js';
@@ -63,7 +64,8 @@ export async function train(request: TrainingRequest, hooks: TrainingHooks): Pro
   hooks.onProgress(0.97, 'Exporting and checking the model');
   const holdout = encode(rows.split.holdout);
   const predictions = await predictor.predict(weights, holdout);
-  const model = exportGraph({ config, encoding, shape, head, weights });
+  const columns = inputColumns(config, rows.columns, rows.split.train);
+  const model = exportGraph({ config, columns, encoding, shape, head, weights });
   const checked = sampleIndices(holdout.rows, AGREEMENT_ROWS, config.seed).map((i) => rows.split.holdout[i]!);
   const agreementMaxAbsDiff = await checkAgreement(model, rows.columns, checked, await predictor.predict(weights, encode(checked)), head);
   const modelPath = path.join(request.workDir, 'model.onnx');

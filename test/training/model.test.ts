@@ -57,13 +57,22 @@ describe('a model over numbers, categories and times', () => {
     const { outcome } = await trainOnMadeUpRows();
     expect(outcome.metrics['holdout.accuracy']).toBeGreaterThan(0.97);
     expect(outcome.agreementMaxAbsDiff).toBeLessThan(1e-4);
-    expect(outcome.signature).toEqual({
-      inputs: [
-        { name: 'size', datatype: 'FP32', shape: [-1, 1], semantic: 'NUMERIC' },
-        { name: 'code', datatype: 'BYTES', shape: [-1, 1], semantic: 'CATEGORICAL' },
-        { name: 'flag', datatype: 'BYTES', shape: [-1, 1], semantic: 'CATEGORICAL' },
-        { name: 'at', datatype: 'INT64', shape: [-1, 1], semantic: 'TIMESTAMP_MS' },
-      ],
+    const { inputs: specs, ...rest } = outcome.signature;
+    expect(specs.map(({ columns, ...spec }) => ({ ...spec, columns: columns!.map(({ name }) => name) }))).toEqual([
+      { name: 'size', datatype: 'FP32', shape: [-1, 1], semantic: 'NUMERIC', columns: ['size'] },
+      { name: 'code', datatype: 'BYTES', shape: [-1, 1], semantic: 'CATEGORICAL', columns: ['code'] },
+      { name: 'flag', datatype: 'BYTES', shape: [-1, 1], semantic: 'CATEGORICAL', columns: ['flag'] },
+      { name: 'at', datatype: 'INT64', shape: [-1, 1], semantic: 'TIMESTAMP_MS', columns: ['at'] },
+    ]);
+    // The one of the five codes that has no weight of its own was seen all the same.
+    expect(specs.map(({ columns }) => columns![0]!.categories?.toSorted())).toEqual([
+      undefined,
+      ['0', '1', '2', '3', '4'],
+      ['false', 'true'],
+      undefined,
+    ]);
+    expect(rest).toEqual({
+      classes: ['early', 'late'],
       outputs: [
         { name: 'label', datatype: 'BYTES', shape: [-1] },
         { name: 'probabilities', datatype: 'FP32', shape: [-1, 2] },

@@ -1,4 +1,4 @@
-import type { Signature, TensorSpec } from '../../domain/serving/tensor.js';
+import type { InputColumn, Signature, TensorSpec } from '../../domain/serving/tensor.js';
 import type { TrainingConfig } from '../../domain/training/training-config.js';
 import { GraphBuilder } from '../../onnx/graph-builder.js';
 import type { Encoding, ScaledColumn, SlotEncoding } from '../encoding.js';
@@ -14,6 +14,8 @@ export interface ExportedModel {
 
 export interface ExportInput {
   config: TrainingConfig;
+  /** What fills each input. */
+  columns: ReadonlyMap<string, InputColumn>;
   encoding: Encoding;
   shape: NetworkShape;
   head: Head;
@@ -34,13 +36,13 @@ const INTERNAL_PREFIX = 'matih/internal/';
 
 /** The finished model: raw columns in, preprocessing and network folded into one graph. */
 export function exportGraph(input: ExportInput): ExportedModel {
-  const { config, encoding, shape, head } = input;
+  const { config, columns, encoding, shape, head } = input;
   const b = new GraphBuilder(INTERNAL_PREFIX);
   const wide = new Set(encoding.numeric.filter((part) => part.kind === 'COLUMN' && part.precision === 'FP64').map(({ column }) => column));
   const inputs = config.features.map(({ column, kind }): TensorSpec => {
     const { datatype, semantic, element } = wide.has(column) ? WIDE_NUMBER : INPUT_SPEC[kind];
     b.input(column, element, ['rows', 1]);
-    return { name: column, datatype, shape: [-1, 1], semantic };
+    return { name: column, datatype, shape: [-1, 1], semantic, columns: [columns.get(column)!] };
   });
   const times = new TimeGraph(b);
   const batch = {
@@ -54,7 +56,7 @@ export function exportGraph(input: ExportInput): ExportedModel {
         : undefined,
   };
   const outputs = writeOutputs(b, input, batch, weightConstants(b, input));
-  const signature: Signature = { inputs, outputs };
+  const signature: Signature = { inputs, outputs, ...(head.kind === 'CLASSES' && { classes: [...head.classes] }) };
   const metadata: Record<string, string> = {
     model_type: config.modelType,
     signature: JSON.stringify(signature),

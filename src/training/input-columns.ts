@@ -1,0 +1,34 @@
+import type { InputColumn } from '../domain/serving/tensor.js';
+import { type Column, categoryAt } from '../domain/tracking/dataset-column.js';
+import type { TrainingConfig } from '../domain/training/training-config.js';
+
+/** Of a column with more categories, or longer ones, the rarest are not recorded: a request with one of them is told of it. */
+const MAX_CATEGORIES = 2_000;
+const MAX_CHARACTERS = 500_000;
+
+/** What each feature's column means to the model: how it is read, and which categories the training rows have. */
+export function inputColumns(config: TrainingConfig, columns: ReadonlyMap<string, Column>, train: Int32Array): Map<string, InputColumn> {
+  return new Map(
+    config.features.map(({ column: name, kind }) => {
+      const column = columns.get(name)!;
+      const reading = { name, type: column.type };
+      if (kind !== 'CATEGORICAL') return [name, reading];
+      return [name, { ...reading, categories: recorded(categoriesByFrequency(column, train)) }];
+    }),
+  );
+}
+
+/** The most frequent first. */
+export function categoriesByFrequency(column: Column, rows: Int32Array): string[] {
+  const counts = new Map<string, number>();
+  for (const row of rows) {
+    const category = categoryAt(column, row);
+    if (category !== '') counts.set(category, (counts.get(category) ?? 0) + 1);
+  }
+  return [...counts].sort(([a, countA], [b, countB]) => countB - countA || (a < b ? -1 : 1)).map(([category]) => category);
+}
+
+function recorded(categories: readonly string[]): string[] {
+  let characters = 0;
+  return categories.slice(0, MAX_CATEGORIES).filter((category) => (characters += category.length) <= MAX_CHARACTERS);
+}
