@@ -49,6 +49,13 @@ export class InputColumnType {
 
   @Field(() => ColumnTypeEnum, { description: 'What its values are.' })
   type!: keyof typeof ColumnTypeEnum;
+
+  @Field(() => [String], {
+    nullable: true,
+    description:
+      'The categories that the training rows had, as the file spells them, the most frequent first: at most 2,000. `predict`, batch inference and monitoring tell of any other. Null for numbers and times, and where nobody recorded them.',
+  })
+  categories?: string[] | null;
 }
 
 @ObjectType('TensorSpec', { description: 'An input or output of a model.' })
