@@ -1,6 +1,6 @@
 import type { Registry } from '@prometheus-io/client';
 import type { Logger } from 'pino';
-import type { TokenVerifier } from './adapters/auth/token-verifier.js';
+import { SecretTokenVerifier } from './adapters/auth/token-verifier.js';
 import type { JobQueue } from './adapters/job-queue/port.js';
 import type { LiveEvents } from './adapters/live-events/port.js';
 import type { ServiceMetrics } from './adapters/metrics/service-metrics.js';
@@ -10,6 +10,7 @@ import { createImplementations, type ContextOptions } from './context/implementa
 import { createServices } from './context/services.js';
 import type { Database } from './db/database.js';
 import { readFigures } from './services/platform/figures.js';
+import type { KnownTokens } from './services/platform/known-tokens.js';
 import type { Services } from './services/services.js';
 import type { Serving } from './services/serving/serving.js';
 
@@ -21,7 +22,9 @@ export interface AppContext {
   live: LiveEvents;
   queue: JobQueue;
   objects: ObjectStore;
-  tokens: TokenVerifier;
+  tokens: KnownTokens;
+  /** Issues tokens of the installation's own secret; null where others issue them. */
+  localTokens: SecretTokenVerifier | null;
   services: Services;
   serving: Serving;
   metrics: ServiceMetrics;
@@ -33,8 +36,8 @@ export interface AppContext {
 /** The composition root: the only place that chooses implementations. */
 export async function createContext(config: Config, logger: Logger, options: ContextOptions): Promise<AppContext> {
   const implementations = await createImplementations(config, logger, options);
-  const { db, live, queue, objects, tokens, metrics, engine, backgroundEngine } = implementations;
-  const { services, serving } = createServices(config, logger, implementations);
+  const { db, live, queue, objects, metrics, engine, backgroundEngine } = implementations;
+  const { services, serving, tokens } = createServices(config, logger, implementations);
   return {
     config,
     logger,
@@ -43,6 +46,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
     queue,
     objects,
     tokens,
+    localTokens: implementations.tokens instanceof SecretTokenVerifier ? implementations.tokens : null,
     services,
     serving,
     metrics,
@@ -61,6 +65,7 @@ export async function createContext(config: Config, logger: Logger, options: Con
       // What the last jobs have begun and told.
       await services.versionStorage.idle();
       await services.events.stop();
+      await tokens.close();
       await live.close();
       await db.close();
     },

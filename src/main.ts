@@ -1,6 +1,5 @@
 import './production.js';
 import { pino } from 'pino';
-import { SecretTokenVerifier } from './adapters/auth/token-verifier.js';
 import type { RunningApp } from './app.js';
 import { describeSettings, readConfig, readFlags, type CommandLine, type Config } from './config.js';
 import type { EmbeddedPostgres } from './db/embedded.js';
@@ -61,8 +60,8 @@ async function announce(app: RunningApp, config: Config, flags: CommandLine, emb
   const { http, context } = app;
   // Only a service that brings its own database hands out a token: it is somebody's own machine.
   const token =
-    embedded && context.tokens instanceof SecretTokenVerifier
-      ? await context.tokens.issue({ subject: 'local-admin', tenant: 'default', role: Role.ADMIN }, TOKEN_LIFETIME_SECONDS)
+    embedded && context.localTokens
+      ? await context.localTokens.issue({ subject: 'local-admin', tenant: 'default', role: Role.ADMIN }, TOKEN_LIFETIME_SECONDS)
       : undefined;
   const url = http?.url;
   if (flags.json) {

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { JwksTokenVerifier, SecretTokenVerifier, type TokenVerifier } from '../adapters/auth/token-verifier.js';
+import type { TokenVerifier } from '../adapters/auth/port.js';
+import { JwksTokenVerifier, SecretTokenVerifier } from '../adapters/auth/token-verifier.js';
 import type { JobQueue } from '../adapters/job-queue/port.js';
 import type { LiveEvents } from '../adapters/live-events/port.js';
 import { ServiceMetrics } from '../adapters/metrics/service-metrics.js';
@@ -130,7 +131,7 @@ function createEngine(config: Config, hosts: number): InferenceEngine {
   return new LazyEngine('onnx', () => new OnnxEngine({ hosts, maxResidentBytes: config.INFERENCE_MEMORY_BYTES }));
 }
 
-async function createLiveEvents(config: Config, databaseUrl: string, logger: Logger): Promise<LiveEvents> {
+export async function createLiveEvents(config: Config, databaseUrl: string, logger: Logger): Promise<LiveEvents> {
   if (config.REDIS_URL) {
     const { RedisLiveEvents } = await import('../adapters/live-events/redis-live-events.js');
     return RedisLiveEvents.connect(config.REDIS_URL, logger);

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { ownTokens } from '../adapters/auth/own-tokens.js';
 import type { Config } from '../config.js';
 import { ArchiveExportService } from '../services/exchange/archive-export.service.js';
 import { ArchiveImportService } from '../services/exchange/archive-import.service.js';
@@ -9,11 +10,14 @@ import { AlertService } from '../services/monitoring/alert.service.js';
 import { MonitoringService } from '../services/monitoring/monitoring.service.js';
 import { RetrainingPolicyService } from '../services/monitoring/retraining-policy.service.js';
 import { RetrainingService } from '../services/monitoring/retraining.service.js';
+import { AccessTokenService } from '../services/platform/access-token.service.js';
 import { AuditLogService } from '../services/platform/audit-log.service.js';
 import { EventService } from '../services/platform/event.service.js';
 import { JobService } from '../services/platform/job.service.js';
+import { KnownTokens } from '../services/platform/known-tokens.js';
 import { LiveFeeds } from '../services/platform/live-feed.js';
 import { RetentionService } from '../services/platform/retention.service.js';
+import { SigningKeys } from '../services/platform/signing-keys.js';
 import { StagedObjects } from '../services/platform/staged-objects.js';
 import { WebhookDeliveryService } from '../services/platform/webhook-delivery.service.js';
 import { Waiting } from '../services/platform/waiting.js';
@@ -63,7 +67,11 @@ import { TrainingService } from '../services/training/training.service.js';
 import type { Implementations } from './implementations.js';
 
 /** Every use case over the chosen implementations, and what answers predictions. */
-export function createServices(config: Config, logger: Logger, implementations: Implementations): { services: Services; serving: Serving } {
+export function createServices(
+  config: Config,
+  logger: Logger,
+  implementations: Implementations,
+): { services: Services; serving: Serving; tokens: KnownTokens } {
   const { db, live, queue, objects, metrics, files, backend, evaluator, importance, checkModel, converter, engine, backgroundEngine } =
     implementations;
   const { webhookPolicy, webhookSender, importPolicy, connectMlflow, mirrorTarget } = implementations;
@@ -168,7 +176,10 @@ export function createServices(config: Config, logger: Logger, implementations: 
     ...{ models, modelVersions, sourcedVersions, registryTags, aliases, stages, policy: importPolicy },
     connect: connectMlflow,
   });
+  const signingKeys = new SigningKeys(db, ownTokens);
+  const tokens = new KnownTokens({ db, live, logger, codec: ownTokens, keys: signingKeys, others: implementations.tokens });
   const services: Services = {
+    accessTokens: new AccessTokenService(db, live, signingKeys, ownTokens),
     alerts,
     aliases,
     approvals,
@@ -233,5 +244,5 @@ export function createServices(config: Config, logger: Logger, implementations: 
     waiting,
     webhooks: new WebhookService(live, webhookPolicy),
   };
-  return { services, serving };
+  return { services, serving, tokens };
 }

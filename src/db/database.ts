@@ -12,6 +12,7 @@ import { Migration0004 } from './migrations/0004-pairs.js';
 import { Migration0006 } from './migrations/0006-unknown-categories.js';
 import { Migration0007 } from './migrations/0007-inputs.js';
 import { Migration0009 } from './migrations/0009-training-warnings.js';
+import { Migration0011 } from './migrations/0011-access.js';
 import { asOutage } from './outage.js';
 import { giveBackDeadConnections, prepareMarked, watchStatements } from './pool.js';
 import { APP_ROLE, checkServer, ensureRoles, explainRefusal, isRace, SYSTEM_ROLE } from './preparation.js';
@@ -62,6 +63,7 @@ const MIGRATIONS = [
   { name: '0006-unknown-categories', class: Migration0006 },
   { name: '0007-inputs', class: Migration0007 },
   { name: '0009-training-warnings', class: Migration0009 },
+  { name: '0011-access', class: Migration0011 },
 ];
 /**
  * What the planner is told: the tables that searches read are in memory, where a page costs less than the rows on it; and three things

@@ -150,6 +150,12 @@ export async function initialiseCluster(
   }
 }
 
+/** What the connection file of a data folder says; null when there is none yet. */
+export async function findConnection(dataDir: string): Promise<z.infer<typeof connectionFile> | null> {
+  const text = await readFile(join(dataDir, 'postgres', 'connection.json'), 'utf8').catch(() => 'null');
+  return connectionFile.safeParse(JSON.parse(text)).data ?? null;
+}
+
 export async function readConnection(folder: Folder): Promise<z.infer<typeof connectionFile>> {
   const parsed = connectionFile.safeParse(JSON.parse(await readFile(folder.connection, 'utf8').catch(() => 'null')));
   if (!parsed.success) throw unavailable(`${folder.connection} is not readable as the connection of the database beside it: restore it.`);

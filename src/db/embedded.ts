@@ -1,6 +1,6 @@
 import { Client } from 'pg';
 import { locateBinaries } from './embedded-binaries.js';
-import { openFolder, readConnection, takeOwnership, unavailable } from './embedded-folder.js';
+import { findConnection, openFolder, readConnection, takeOwnership, unavailable } from './embedded-folder.js';
 import { EmbeddedServer, SUPERUSER, type EmbeddedOptions } from './embedded-server.js';
 
 export interface EmbeddedPostgres {
@@ -39,6 +39,22 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
     await server.stop();
     await release();
     throw error;
+  }
+}
+
+/** The address of the server that a service runs in `dataDir` now; null when none does. */
+export async function runningEmbedded(dataDir: string): Promise<string | null> {
+  const connection = await findConnection(dataDir);
+  if (!connection?.port) return null;
+  const url = addressOf(connection.password, connection.port, DATABASE);
+  const client = new Client({ connectionString: url });
+  try {
+    await client.connect();
+    return url;
+  } catch {
+    return null;
+  } finally {
+    await client.end().catch(() => undefined);
   }
 }
 

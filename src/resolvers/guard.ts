@@ -1,13 +1,14 @@
-import type { GraphQLField, GraphQLObjectType, GraphQLSchema } from 'graphql';
+import type { GraphQLField, GraphQLObjectType, GraphQLResolveInfo, GraphQLSchema } from 'graphql';
 import { includesRole, Role } from '../domain/platform/principal.js';
 import { AppError, ErrorCode, unauthenticated } from '../errors.js';
 import { compileArgumentCheck } from './argument-check.js';
 import type { RequestContext } from './request-context.js';
+import { checkScope } from './scope-rules.js';
 
 /**
  * The one place where requests are authorised and their arguments checked: it wraps every root field of the finished schema,
  * so that a new field cannot be forgotten. Queries and subscriptions need VIEWER, mutations ENGINEER, unless the field's
- * extension `minRole` says otherwise.
+ * extension `minRole` says otherwise; a token with a scope needs the field to be within it (`scope-rules.ts`).
  */
 export function guardSchema(schema: GraphQLSchema): GraphQLSchema {
   for (const type of [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()]) {
@@ -25,13 +26,14 @@ export type DirectResolver = (context: RequestContext, input: never) => unknown;
 function guardField(type: GraphQLObjectType, field: GraphQLField<unknown, RequestContext>): void {
   const needed = (field.extensions['minRole'] as Role | undefined) ?? (type.name === 'Mutation' ? Role.ENGINEER : Role.VIEWER);
   const checkArguments = compileArgumentCheck(field.args);
-  const check = (args: Record<string, unknown>, context: RequestContext) => {
+  const check = (args: Record<string, unknown>, context: RequestContext, info: GraphQLResolveInfo) => {
     if (!includesRole(context.principal.role, needed)) {
       throw new AppError(ErrorCode.FORBIDDEN, `${field.name} needs the role ${needed}; this token has ${context.principal.role}.`, {
         expected: needed,
         got: context.principal.role,
       });
     }
+    checkScope(context.principal, type, args, info);
     checkArguments(args);
   };
   const direct = field.extensions['direct'] as DirectResolver | undefined;
@@ -39,8 +41,8 @@ function guardField(type: GraphQLObjectType, field: GraphQLField<unknown, Reques
   const resolve: typeof field.resolve = direct ? (_source, args, context) => direct(context, args['input'] as never) : field.resolve;
   if (type.name === 'Subscription' && subscribe) {
     field.subscribe = async (source, args, context, info) => {
-      check(args, context);
-      return withLastError((await subscribe(source, args, context, info)) as AsyncIterableIterator<unknown>, context.principal.expiresAt);
+      check(args, context, info);
+      return withLastError((await subscribe(source, args, context, info)) as AsyncIterableIterator<unknown>, context);
     };
     field.resolve = (item, args, context, info) => {
       if (item instanceof Error) throw item;
@@ -48,7 +50,7 @@ function guardField(type: GraphQLObjectType, field: GraphQLField<unknown, Reques
     };
   } else if (resolve) {
     field.resolve = (source, args, context, info) => {
-      check(args, context);
+      check(args, context, info);
       return resolve(source, args, context, info);
     };
   }
@@ -58,21 +60,22 @@ function guardField(type: GraphQLObjectType, field: GraphQLField<unknown, Reques
  * The same items. When the source fails or the token ends, the error comes as one last item, which the field's resolver throws:
  * the client gets it in order, with its code, instead of a closed socket.
  */
-function withLastError(source: AsyncIterableIterator<unknown>, expiresAt: Date): AsyncIterableIterator<unknown> {
+function withLastError(source: AsyncIterableIterator<unknown>, context: RequestContext): AsyncIterableIterator<unknown> {
+  const { expiresAt } = context.principal;
   let failure: Error | null = null;
   let over = false;
   // setTimeout holds 24 days; a token that lives longer is checked again when its client reconnects.
-  const timer = setTimeout(
-    () => {
-      failure = unauthenticated();
-      void source.return?.();
-    },
-    Math.min(Math.max(0, expiresAt.getTime() - Date.now()), 2 ** 31 - 1),
-  );
+  const tokenEnded = () => {
+    failure = unauthenticated();
+    void source.return?.();
+  };
+  const timer = setTimeout(tokenEnded, Math.min(Math.max(0, expiresAt.getTime() - Date.now()), 2 ** 31 - 1));
   timer.unref();
+  const unwatch = context.watchToken(tokenEnded);
   const end = async (): Promise<IteratorResult<unknown>> => {
     over = true;
     clearTimeout(timer);
+    unwatch();
     await source.return?.();
     return { done: true, value: undefined };
   };

@@ -11,6 +11,8 @@ export interface RequestContext {
   loaders: Loaders;
   /** Whether the client's connection is gone, so that nobody will read the answer. */
   isGone(): boolean;
+  /** Calls `onEnd` when the caller's token is revoked; returns how to stop. */
+  watchToken(onEnd: () => void): () => void;
   /** One use case in one transaction, as the caller's tenant. */
   run<T>(work: (session: Session) => Promise<T>): Promise<T>;
 }

@@ -8,6 +8,7 @@ import { BatchInferenceResolver } from './serving/batch-inference.resolver.js';
 import { DeploymentResolver } from './serving/deployment.resolver.js';
 import { EndpointResolver } from './serving/endpoint.resolver.js';
 import { PredictResolver } from './serving/predict.resolver.js';
+import { AccessTokenResolver } from './platform/access-token.resolver.js';
 import { AuditLogResolver } from './platform/audit-log.resolver.js';
 import { ArtifactResolver, RunFilesResolver } from './tracking/artifact.resolver.js';
 import { DatasetResolver } from './tracking/dataset.resolver.js';
@@ -50,6 +51,7 @@ import { WebhookDeliveryResolver, WebhookResolver } from './platform/webhook.res
 
 // A new resolver is listed here once; the guard then covers it.
 const RESOLVERS: NonEmptyArray<Function> = [
+  AccessTokenResolver,
   AlertEventResolver,
   AlertResolver,
   AliasResolver,

@@ -2,7 +2,7 @@ import { Readable, type Duplex } from 'node:stream';
 import type { FastifyReply, FastifyRequest, RequestPayload } from 'fastify';
 import { CloseCode } from 'graphql-ws';
 import type { WebSocket } from 'ws';
-import type { TokenVerifier } from '../adapters/auth/token-verifier.js';
+import type { TokenVerifier } from '../adapters/auth/port.js';
 import { AppError, ErrorCode, unauthenticated } from '../errors.js';
 import { tokenOf } from '../protocols/mlflow/credentials.js';
 

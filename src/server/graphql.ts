@@ -6,10 +6,11 @@ import { ApolloServerPluginCacheControlDisabled } from '@apollo/server/plugin/di
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { GraphQLError, Kind, parse, specifiedRules, validate, type DocumentNode, type OperationDefinitionNode } from 'graphql';
-import { handleProtocols, makeServer } from 'graphql-ws';
+import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
 import { LRUCache } from 'lru-cache';
 import { WebSocketServer, type WebSocket } from 'ws';
-import type { TokenVerifier } from '../adapters/auth/token-verifier.js';
+import type { TokenVerifier } from '../adapters/auth/port.js';
+import type { KnownTokens } from '../services/platform/known-tokens.js';
 import { AppError, badInput, ErrorCode, unauthenticated } from '../errors.js';
 import type { RequestContext } from '../resolvers/request-context.js';
 import { bearerOf, type Principal } from '../domain/platform/principal.js';
@@ -24,7 +25,7 @@ import { carryProtocol, type SocketExtra } from './subscription-socket.js';
 export type Connection = Pick<Socket, 'destroyed'>;
 
 export interface GraphQLOptions extends OperationOptions {
-  tokens: TokenVerifier;
+  tokens: KnownTokens;
   allowedOrigins: string[];
   maxBodyBytes: number;
   bodies: BodyGate;
@@ -37,6 +38,8 @@ const MAX_SUBSCRIPTIONS_PER_SOCKET = 100;
 const MAX_OPERATION_ID_LENGTH = 250;
 /** Time for a client to answer the closing of its socket. */
 const CLOSE_GRACE_MS = 3_000;
+/** Time for the last frames of a socket that is closed. */
+const LAST_WORDS_MS = 100;
 
 /** GraphQL over HTTP at POST /graphql. */
 export async function registerGraphQL(app: FastifyInstance, options: GraphQLOptions): Promise<void> {
@@ -156,6 +159,7 @@ export function attachSubscriptions(
       const token = connectionParams?.['token'];
       try {
         extra.principal = await authenticate(options.tokens, header ?? (typeof token === 'string' ? `Bearer ${token}` : undefined));
+        closeWhenRevoked(extra, options.tokens);
         return true;
       } catch {
         return false;
@@ -175,7 +179,7 @@ export function attachSubscriptions(
         if (id.length > MAX_OPERATION_ID_LENGTH)
           throw badInput('id', `at most ${MAX_OPERATION_ID_LENGTH} characters`, `${id.length} characters`);
         const principal = extra.principal;
-        if (!principal || principal.expiresAt.getTime() <= Date.now()) throw unauthenticated();
+        if (!principal || extra.isRevoked || principal.expiresAt.getTime() <= Date.now()) throw unauthenticated();
         const known = documents.get(payload.query);
         const document = known ?? parse(payload.query, { maxTokens: MAX_TOKENS });
         const errors = known ? [] : validate(options.schema, document, specifiedRules, { maxErrors: 10 });
@@ -225,6 +229,17 @@ export function attachSubscriptions(
       clearTimeout(deadline);
     },
   };
+}
+
+/** After its subscriptions have said so: whatever else comes over the socket is refused at once. */
+function closeWhenRevoked(extra: SocketExtra, tokens: KnownTokens): void {
+  const { principal, socket } = extra;
+  if (!principal) return;
+  const unwatch = tokens.watch(principal, () => {
+    extra.isRevoked = true;
+    setTimeout(() => socket.close(CloseCode.Unauthorized, 'The token was revoked.'), LAST_WORDS_MS).unref();
+  });
+  socket.once('close', unwatch);
 }
 
 /** The variables that a document declares. */

@@ -143,6 +143,10 @@ class OperationContext implements RequestContext {
     return this.connection?.destroyed ?? false;
   }
 
+  watchToken(onEnd: () => void): () => void {
+    return this.app.tokens.watch(this.principal, onEnd);
+  }
+
   run<T>(work: (session: Session) => Promise<T>): Promise<T> {
     return this.app.db.transact({ principal: this.principal, requestId: this.requestId }, work);
   }

@@ -11,6 +11,7 @@ export interface SocketExtra {
   request: IncomingMessage;
   /** Since the token was shown. */
   principal?: Principal;
+  isRevoked?: boolean;
 }
 
 /** A client that does not answer a ping until the next one is gone. */

@@ -5,6 +5,7 @@ import type { AliasService } from './registry/alias.service.js';
 import type { AlertService } from './monitoring/alert.service.js';
 import type { ArtifactFolderService } from './tracking/artifact-folder.service.js';
 import type { ArtifactService } from './tracking/artifact.service.js';
+import type { AccessTokenService } from './platform/access-token.service.js';
 import type { AuditLogService } from './platform/audit-log.service.js';
 import type { BatchInferenceService } from './serving/batch-inference.service.js';
 import type { DatasetService } from './tracking/dataset.service.js';
@@ -57,6 +58,7 @@ import type { WebhookService } from './platform/webhook.service.js';
 import type { Waiting } from './platform/waiting.js';
 
 export interface Services {
+  accessTokens: AccessTokenService;
   alerts: AlertService;
   aliases: AliasService;
   approvals: ApprovalService;

@@ -2,8 +2,9 @@ import { createRemoteJWKSet, errors, jwtVerify, SignJWT, type JWTPayload } from 
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { isVisible } from '../../domain/platform/names.js';
-import { Role, type Principal } from '../../domain/platform/principal.js';
+import { Role, TENANT, type Principal } from '../../domain/platform/principal.js';
 import { AppError, ErrorCode, unauthenticated } from '../../errors.js';
+import type { TokenVerifier } from './port.js';
 
 /** The last second that a Date can hold. */
 const MAX_SECONDS = 8.64e12;
@@ -11,7 +12,7 @@ const MAX_SECONDS = 8.64e12;
 /** A subject becomes part of rows and log lines: what cannot be stored or seen is refused with its token. */
 const claimsSchema = z.object({
   sub: z.string().min(1).max(200).refine(isVisible),
-  tenant: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/),
+  tenant: z.string().regex(TENANT),
   role: z.enum(Role),
   exp: z.number().positive().max(MAX_SECONDS),
 });
@@ -19,12 +20,6 @@ const claimsSchema = z.object({
 export interface TokenOptions {
   issuer: string;
   audience: string;
-}
-
-/** Verifies bearer tokens; every refusal is the same UNAUTHENTICATED, so that nothing is learnt from it. */
-export interface TokenVerifier {
-  /** At once when the token is known. */
-  verify(token: string): Principal | Promise<Principal>;
 }
 
 export class SecretTokenVerifier implements TokenVerifier {

@@ -28,6 +28,7 @@ import { Alert } from './monitoring/alert.entity.js';
 import { RetrainingPolicy } from './monitoring/retraining-policy.entity.js';
 import { ExternalRef } from './platform/external-ref.entity.js';
 import { Event } from './platform/event.entity.js';
+import { AccessToken } from './platform/access-token.entity.js';
 import { AuditLog } from './platform/audit-log.entity.js';
 
 /** Every entity, for the ORM's discovery. */
@@ -61,6 +62,7 @@ export const entities = [
   Alert,
   RetrainingPolicy,
   Event,
+  AccessToken,
   AuditLog,
   ExternalRef,
 ];

@@ -1,3 +1,5 @@
+import type { TokenScope } from './token-scope.js';
+
 /** What a token's bearer may do; each role includes the ones before it. */
 export enum Role {
   VIEWER = 'VIEWER',
@@ -11,6 +13,9 @@ export function includesRole(held: Role, needed: Role): boolean {
   return RANK[held] >= RANK[needed];
 }
 
+/** How a tenant may be called. */
+export const TENANT = /^[a-z0-9][a-z0-9-]{0,62}$/;
+
 /** The token of an Authorization header; null for any other header. */
 export function bearerOf(header: unknown): string | null {
   return (typeof header === 'string' && /^Bearer (\S+)$/i.exec(header)?.[1]) || null;
@@ -23,4 +28,8 @@ export interface Principal {
   role: Role;
   /** When the token ends; subscriptions end with it. */
   expiresAt: Date;
+  /** Of a token of the service's own, which can be revoked. */
+  tokenId?: string;
+  /** What such a token may be used for; absent: everything that the role may do. */
+  scope?: TokenScope;
 }

@@ -23,7 +23,7 @@ interface Route {
   path: string;
   /** 2.0 when absent; ROOT for a path without a prefix. */
   version?: '2.0' | '3.0' | 'ROOT';
-  /** The least role that may call it. */
+  /** The least role that may call it. A token that only reads may call what VIEWER may. */
   role: Role;
 }
 

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import type { Config } from '../../config.js';
-import type { TokenVerifier } from '../../adapters/auth/token-verifier.js';
+import type { TokenVerifier } from '../../adapters/auth/port.js';
 import type { Database } from '../../db/database.js';
 import { includesRole, type Principal } from '../../domain/platform/principal.js';
 import { unauthenticated } from '../../errors.js';
@@ -12,6 +12,8 @@ import { tokenOf } from './credentials.js';
 import { ENDPOINTS } from './endpoints.js';
 import type { Call, Endpoint, JsonEndpoint, StreamEndpoint } from './endpoint.js';
 import { invalidParameter, MlflowError, toMlflowError, WRONG_CONTENT_TYPE } from './errors.js';
+import { queryOf } from './query.js';
+import { requireMlflowScope, requireOwnRun } from './run-scope.js';
 import { fromBody, fromQuery, parseRequest, refuseUnstorable } from './protobuf-json.js';
 
 export interface MlflowParts {
@@ -54,6 +56,7 @@ export function registerMlflow(fastify: FastifyInstance, parts: MlflowParts): vo
       if (!includesRole(principal.role, endpoint.role)) {
         throw new MlflowError('PERMISSION_DENIED', `This needs the role ${endpoint.role}; the token has ${principal.role}.`);
       }
+      requireMlflowScope(principal, endpoint);
       const actor = { principal, requestId: request.id };
       const origin = parts.config.PUBLIC_URL ?? `${request.protocol}://${request.host}`;
       if (!URL.canParse(origin)) throw invalidParameter('The Host header names no host.');
@@ -98,7 +101,9 @@ function registerJson(scope: FastifyInstance, open: Open): void {
               ? fromQuery(schema, new URLSearchParams(request.url.split('?')[1]))
               : fromBody(typeof request.body === 'string' ? request.body : '');
           reply.type('application/json');
-          const answer = await handle(call, parseRequest(schema, { ...input, ...path }));
+          const parsed = parseRequest(schema, { ...input, ...path });
+          requireOwnRun(call.principal, endpoint, parsed);
+          const answer = await handle(call, parsed);
           return answer instanceof Readable ? answer : JSON.stringify(answer);
         },
       });
@@ -127,7 +132,11 @@ function registerStreams(scope: FastifyInstance, open: Open): void {
         url,
         exposeHeadRoute: false,
         bodyLimit: Number.MAX_SAFE_INTEGER,
-        handler: async (request, reply) => endpoint.handle(open(request, endpoint), request, reply),
+        handler: async (request, reply) => {
+          const call = open(request, endpoint);
+          requireOwnRun(call.principal, endpoint, { ...queryOf(request), ...(request.params as object) });
+          return endpoint.handle(call, request, reply);
+        },
       });
     }
   }

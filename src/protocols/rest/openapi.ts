@@ -41,11 +41,11 @@ export function openApi(operations: readonly Operation[]): object {
   const json = (schema: object, example?: unknown) => ({ 'application/json': { schema, ...(example !== undefined && { example }) } });
   const error = refTo(restError, 'output');
   const paths: Record<string, Record<string, unknown>> = {};
-  for (const { id, method, path, summary, description, role, params, body, example, answer } of operations) {
+  for (const { id, method, path, summary, description, need, params, body, example, answer } of operations) {
     (paths[`/v1${path}`] ??= {})[method.toLowerCase()] = {
       operationId: id,
       summary,
-      description: `${description} Needs the role ${role}.`,
+      description: `${description} Needs the role ${need.role}.`,
       parameters: Object.entries(params).map(([name, about]) => ({
         name,
         in: 'path',

@@ -1,7 +1,8 @@
 import type { z } from 'zod';
 import type { Session } from '../../db/database.js';
-import type { Principal, Role } from '../../domain/platform/principal.js';
+import type { Principal } from '../../domain/platform/principal.js';
 import type { Services } from '../../services/services.js';
+import type { Need } from '../caller.js';
 
 /** Who calls, and what a handler works with. */
 export interface RestCall {
@@ -20,8 +21,8 @@ export interface Operation {
   path: string;
   summary: string;
   description: string;
-  /** The least role that may call it. */
-  role: Role;
+  /** What its caller's token must be good for. */
+  need: Need;
   /** Parameters of the path with what they mean. */
   params: Record<string, string>;
   body: z.ZodType | null;

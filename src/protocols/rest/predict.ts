@@ -91,7 +91,7 @@ export const predictOperation = operation({
   summary: 'Predicts for rows at an endpoint.',
   description:
     'The same as the mutation `predict` of GraphQL: same checks, limits and log. VIEWER may call endpoints whose live versions are all in PRODUCTION.',
-  role: Role.VIEWER,
+  need: { what: 'Predicting', role: Role.VIEWER, scopes: ['PREDICT'] },
   params: { name: 'Name of the endpoint.' },
   body: predictBody,
   example: { rows: [{ distance: 400, origin: 'LAX' }] },

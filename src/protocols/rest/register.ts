@@ -1,12 +1,12 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import type { z } from 'zod';
-import type { TokenVerifier } from '../../adapters/auth/token-verifier.js';
+import type { TokenVerifier } from '../../adapters/auth/port.js';
 import type { Database } from '../../db/database.js';
 import { checkJson, pathOf, type Place } from '../../domain/platform/plain-json.js';
-import { bearerOf, includesRole } from '../../domain/platform/principal.js';
-import { AppError, badInput, ErrorCode, unauthenticated } from '../../errors.js';
+import { AppError, badInput, ErrorCode } from '../../errors.js';
 import type { Services } from '../../services/services.js';
+import { callerOf } from '../caller.js';
 import { openApi } from './openapi.js';
 import type { Operation } from './operation.js';
 import { predictOperation } from './predict.js';
@@ -51,15 +51,7 @@ export function registerRest(fastify: FastifyInstance, { tokens, db, services, l
           url: operation.path.replaceAll(/\{(\w+)\}/g, ':$1'),
           exposeHeadRoute: false,
           handler: async (request) => {
-            const token = bearerOf(request.headers.authorization);
-            if (!token) throw unauthenticated();
-            const principal = await tokens.verify(token);
-            if (!includesRole(principal.role, operation.role)) {
-              throw new AppError(ErrorCode.FORBIDDEN, `This needs the role ${operation.role}; the token has ${principal.role}.`, {
-                expected: operation.role,
-                got: principal.role,
-              });
-            }
+            const principal = await callerOf(tokens, request.headers.authorization, operation.need);
             const actor = { principal, requestId: request.id };
             const params = request.params as Record<string, string>;
             const body = operation.body && readBody(operation.body, request);

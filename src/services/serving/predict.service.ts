@@ -4,6 +4,7 @@ import type { Datatype, Signature, Tensor } from '../../domain/serving/tensor.js
 import { categoriesOf, type UnknownCategory, unknownCategories } from '../../domain/serving/categories.js';
 import { missingElement } from '../../domain/serving/element.js';
 import { checkTensors, invalidValue, rowsToTensors, tensorFromValues } from '../../domain/serving/tensor-check.js';
+import { requireEndpoint } from '../../domain/platform/token-scope.js';
 import { pickDeployment } from '../../domain/serving/traffic.js';
 import { AppError, badInput, ErrorCode } from '../../errors.js';
 import type { LoadedModels } from './loaded-models.js';
@@ -72,8 +73,12 @@ export class PredictService {
     const deadlineMs = this.deadlineOf(input);
     const requestId = checkKey('input.requestId', input.requestId) ?? ownRequestId;
     const routingKey = checkKey('input.routingKey', input.routingKey) ?? requestId;
-    const found = this.options.routes.find(principal.tenant, refOf(input));
+    const ref = refOf(input);
+    requireEndpoint(principal.scope, ref);
+    const found = this.options.routes.find(principal.tenant, ref);
     const route = found instanceof Promise ? await found : found;
+    // A name may be another endpoint's by now.
+    requireEndpoint(principal.scope, route.endpoint);
     const target = pick(route, principal, routingKey);
     const { tensors, rows } = readInputs(target.version.signature, input);
     const unknown = findUnknown(target.version.signature, tensors, route.endpoint.unknownCategories === 'REFUSE');

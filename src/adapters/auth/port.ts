@@ -1,0 +1,33 @@
+import type { Principal } from '../../domain/platform/principal.js';
+
+/** Verifies bearer tokens; every refusal is the same UNAUTHENTICATED, so that nothing is learnt from it. */
+export interface TokenVerifier {
+  /** At once when the token is known. */
+  verify(token: string): Principal | Promise<Principal>;
+}
+
+/** A key that signs tokens of the service's own. */
+export interface SigningKey {
+  id: string;
+  /** The private key as JSON (JWK). */
+  secret: string;
+}
+
+/** What stands in a token of the service's own. Its row in the database says the rest. */
+export interface OwnClaims {
+  tokenId: string;
+  tenant: string;
+  subject: string;
+  role: string;
+  expiresAt: Date;
+}
+
+/** Writes and reads the tokens that the service itself issues. */
+export interface OwnTokenCodec {
+  /** Whether a token says of itself that it is one of ours; such a token is ours or nobody's. */
+  isOwn(token: string): boolean;
+  newKey(): Promise<SigningKey>;
+  sign(key: SigningKey, claims: OwnClaims): Promise<string>;
+  /** Errors: UNAUTHENTICATED for whatever is wrong with it. `keyOf` gives null for a key that there is not. */
+  read(token: string, keyOf: (id: string) => Promise<SigningKey | null>): Promise<OwnClaims & { keyId: string }>;
+}

@@ -1,0 +1,27 @@
+import type { TokenVerifier } from '../adapters/auth/port.js';
+import { bearerOf, includesRole, type Principal, type Role } from '../domain/platform/principal.js';
+import { requireScope, type TokenScope } from '../domain/platform/token-scope.js';
+import { AppError, ErrorCode, unauthenticated } from '../errors.js';
+
+export interface Need {
+  /** What is asked for, at the begin of a sentence: `Uploading`. */
+  what: string;
+  role: Role;
+  /** Scopes besides EVERYTHING; what the scope is about is the caller's to check. */
+  scopes: readonly TokenScope['kind'][];
+}
+
+/** Who calls a plain HTTP route, once the token, its role and its scope are enough. */
+export async function callerOf(tokens: TokenVerifier, authorization: unknown, { what, role, scopes }: Need): Promise<Principal> {
+  const token = bearerOf(authorization);
+  if (!token) throw unauthenticated();
+  const principal = await tokens.verify(token);
+  if (!includesRole(principal.role, role)) {
+    throw new AppError(ErrorCode.FORBIDDEN, `${what} needs the role ${role}; this token has ${principal.role}.`, {
+      expected: role,
+      got: principal.role,
+    });
+  }
+  requireScope(principal.scope, what, scopes);
+  return principal;
+}

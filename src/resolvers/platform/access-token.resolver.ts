@@ -1,0 +1,92 @@
+import { Arg, Args, Ctx, Extensions, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { Role } from '../../domain/platform/principal.js';
+import type { RequestContext } from '../request-context.js';
+import { EndpointType } from '../serving/endpoint.types.js';
+import { RunType } from '../tracking/run.types.js';
+import { OrderDirection } from '../types/common.types.js';
+import { PageArgs, toConnection } from '../types/connection.js';
+import {
+  AccessTokenConnection,
+  AccessTokenFilterInput,
+  AccessTokenOrderInput,
+  AccessTokenPayload,
+  AccessTokenType,
+  IssueAccessTokenInput,
+  IssueAccessTokenPayload,
+  RevokeAccessTokenInput,
+} from './access-token.types.js';
+
+const ADMIN = { minRole: Role.ADMIN };
+
+@Resolver(() => AccessTokenType)
+export class AccessTokenResolver {
+  @Extensions(ADMIN)
+  @Query(() => AccessTokenType, {
+    description: 'One token that this service has issued. NOT_FOUND when there is none with this id, FORBIDDEN below the role ADMIN.',
+  })
+  accessToken(
+    @Ctx() ctx: RequestContext,
+    @Arg('id', () => ID, { description: 'Id (UUID) of the token; NOT_FOUND for one of another tenant, as for one that never was.' })
+    id: string,
+  ): Promise<AccessTokenType> {
+    return ctx.run((session) => ctx.services.accessTokens.get(session, id));
+  }
+
+  @Extensions(ADMIN)
+  @Query(() => AccessTokenConnection, {
+    description:
+      'Tokens that this service has issued for the tenant, newest first unless ordered otherwise; never the tokens themselves. FORBIDDEN below the role ADMIN.',
+  })
+  async accessTokens(
+    @Ctx() ctx: RequestContext,
+    @Args(() => PageArgs) page: PageArgs,
+    @Arg('filter', () => AccessTokenFilterInput, { nullable: true, description: 'Which tokens; all when absent.' })
+    filter?: AccessTokenFilterInput,
+    @Arg('orderBy', () => AccessTokenOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    orderBy?: AccessTokenOrderInput,
+  ): Promise<object> {
+    const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
+    const result = await ctx.run((session) => ctx.services.accessTokens.list(session, filter ?? {}, page, order));
+    return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
+  }
+
+  @Extensions(ADMIN)
+  @Mutation(() => IssueAccessTokenPayload, {
+    description:
+      'Issues a token of the caller’s tenant, signed with the service’s own key, and shows it once. Needs ADMIN. FORBIDDEN for a role above the caller’s, CONFLICT when 1,000 hold already.',
+  })
+  async issueAccessToken(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => IssueAccessTokenInput, { description: 'Role, life and scope.' }) input: IssueAccessTokenInput,
+  ): Promise<IssueAccessTokenPayload> {
+    return ctx.services.accessTokens.issue(ctx, { ...input, scope: input.scope ?? 'EVERYTHING' });
+  }
+
+  @Extensions(ADMIN)
+  @Mutation(() => AccessTokenPayload, {
+    description:
+      'Ends a token: every process refuses it within five seconds and ends its subscriptions. Once more changes nothing. Needs ADMIN.',
+  })
+  async revokeAccessToken(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => RevokeAccessTokenInput, { description: 'Which token.' }) input: RevokeAccessTokenInput,
+  ): Promise<AccessTokenPayload> {
+    return { accessToken: await ctx.run((session) => ctx.services.accessTokens.revoke(session, input.id)) };
+  }
+
+  @FieldResolver(() => [EndpointType], {
+    description: 'Endpoints at which a token of the scope PREDICT may predict, as far as they still exist; empty for other scopes.',
+  })
+  async endpoints(@Root() token: AccessTokenType, @Ctx() ctx: RequestContext): Promise<EndpointType[]> {
+    const found = await Promise.all(token.endpointIds.map((id) => ctx.loaders.endpoint.load(id)));
+    return found.filter((endpoint) => endpoint !== null);
+  }
+
+  @FieldResolver(() => RunType, {
+    nullable: true,
+    description: 'The run that a token of the scope WRITE_RUN may log to; null for other scopes, and when the run is gone for good.',
+  })
+  run(@Root() token: AccessTokenType, @Ctx() ctx: RequestContext): Promise<RunType | null> | null {
+    return token.runId == null ? null : ctx.loaders.run.load(token.runId);
+  }
+}

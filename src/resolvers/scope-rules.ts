@@ -1,0 +1,115 @@
+import {
+  getNamedType,
+  isCompositeType,
+  isObjectType,
+  Kind,
+  type FieldNode,
+  type GraphQLObjectType,
+  type GraphQLResolveInfo,
+  type SelectionSetNode,
+} from 'graphql';
+import type { Principal } from '../domain/platform/principal.js';
+import { outsideScope, requireRun, requireScope, type TokenScope } from '../domain/platform/token-scope.js';
+
+type Narrow = 'PREDICT' | 'WRITE_RUN';
+
+interface NarrowRules {
+  /** Root fields, with where their arguments name the run: a field that is not here is refused. */
+  fields: Record<string, string[] | null>;
+  /** What may be selected below them, by type; of a type that is not here only if it has nothing but properties of what holds it. */
+  selectable: Record<string, '*' | string[]>;
+}
+
+const RULES: Record<Narrow, NarrowRules> = {
+  PREDICT: {
+    // Which endpoint is the service's to check, which knows it by name and id.
+    fields: { predict: null },
+    selectable: { PredictPayload: '*', ModelVersion: ['id', 'version', 'semanticVersion'], Deployment: ['id'] },
+  },
+  WRITE_RUN: {
+    fields: {
+      run: ['id'],
+      runLogs: ['runId'],
+      runMetrics: ['runId'],
+      appendRunLogs: ['input', 'runId'],
+      deleteRunTag: ['input', 'runId'],
+      finishRun: ['input', 'runId'],
+      logArtifact: ['input', 'runId'],
+      logMetrics: ['input', 'runId'],
+      logParams: ['input', 'runId'],
+      resumeRun: ['input', 'runId'],
+      setRunTags: ['input', 'runId'],
+      updateRun: ['input', 'runId'],
+    },
+    selectable: {
+      RunPayload: '*',
+      LogMetricsPayload: '*',
+      AppendRunLogsPayload: '*',
+      ArtifactPayload: '*',
+      Artifact: '*',
+      Run: [
+        ...['id', 'name', 'description', 'status', 'state', 'createdBy', 'createdAt', 'startedAt', 'endedAt', 'deletedAt'],
+        ...['params', 'tags', 'metrics', 'metricHistory', 'logs', 'artifacts', 'source'],
+      ],
+      KeyValue: '*',
+      LatestMetric: '*',
+      MetricPoint: '*',
+      RunLogLine: '*',
+      RunLogConnection: '*',
+      RunLogEdge: '*',
+      RunSource: '*',
+      PageInfo: '*',
+    },
+  },
+};
+
+/** Every name in the rules, for the test that holds them against the schema. */
+export const narrowRules: Readonly<Record<Narrow, NarrowRules>> = RULES;
+
+/** What of a call decides whether it is within a scope. */
+export type Asked = Pick<GraphQLResolveInfo, 'fieldName' | 'fieldNodes' | 'fragments' | 'returnType'>;
+
+/** Refuses a root field that is outside a token's scope, or that reaches beyond it. */
+export function checkScope({ scope }: Principal, type: { name: string }, args: Record<string, unknown>, info: Asked): void {
+  if (!scope || scope.kind === 'EVERYTHING') return;
+  if (scope.kind === 'READ') return requireScope(scope, info.fieldName, type.name === 'Mutation' ? [] : ['READ']);
+  const rules = RULES[scope.kind];
+  const path = Object.hasOwn(rules.fields, info.fieldName) ? rules.fields[info.fieldName] : undefined;
+  if (path === undefined) throw outsideScope(scope, info.fieldName);
+  if (path !== null) requireRun(scope, info.fieldName, valueAt(args, path));
+  for (const node of info.fieldNodes) checkSelection(scope, rules, getNamedType(info.returnType), node.selectionSet, info);
+}
+
+function checkSelection(scope: TokenScope, rules: NarrowRules, type: unknown, selected: SelectionSetNode | undefined, info: Asked): void {
+  if (!selected || !isObjectType(type)) {
+    // What has several possible types is nowhere in the scopes.
+    if (selected) throw outsideScope(scope, String(type));
+    return;
+  }
+  for (const selection of selected.selections) {
+    if (selection.kind === Kind.INLINE_FRAGMENT) checkSelection(scope, rules, type, selection.selectionSet, info);
+    else if (selection.kind === Kind.FRAGMENT_SPREAD)
+      checkSelection(scope, rules, type, info.fragments[selection.name.value]?.selectionSet, info);
+    else checkField(scope, rules, type, selection, info);
+  }
+}
+
+function checkField(scope: TokenScope, rules: NarrowRules, type: GraphQLObjectType, node: FieldNode, info: Asked): void {
+  const name = node.name.value;
+  if (name === '__typename') return;
+  const field = type.getFields()[name];
+  const selectable = Object.hasOwn(rules.selectable, type.name) ? rules.selectable[type.name] : undefined;
+  const isOpen = selectable === undefined ? hasOnlyProperties(type) : selectable === '*' || selectable.includes(name);
+  if (!field || !isOpen) throw outsideScope(scope, `${type.name}.${name}`);
+  const below = getNamedType(field.type);
+  if (isCompositeType(below)) checkSelection(scope, rules, below, node.selectionSet, info);
+}
+
+/** Its values came with what holds it: nothing is looked up for them. */
+function hasOnlyProperties(type: GraphQLObjectType): boolean {
+  return Object.values(type.getFields()).every((field) => !field.resolve);
+}
+
+function valueAt(args: Record<string, unknown>, path: readonly string[]): unknown {
+  return path.reduce<unknown>((value, key) => (value as Record<string, unknown> | null | undefined)?.[key], args);
+}
