@@ -82,6 +82,9 @@ describe('migrations', () => {
   });
 });
 
+/** No request may touch these: a policy that lets nothing through stands behind the missing grants. */
+const SYSTEM_ONLY = ['signing_key'];
+
 interface Table {
   name: string;
   isForced: boolean;
@@ -178,7 +181,9 @@ describe('row-level security', () => {
 
   it('shows no row of another tenant in any table, and lets none be written, changed, moved or removed', async () => {
     const { admin } = await newDatabase();
-    const tables = (await tablesOf(admin)).filter(({ isReachable }) => isReachable).map(({ name }) => name);
+    const tables = (await tablesOf(admin))
+      .filter(({ name, isReachable }) => isReachable && !SYSTEM_ONLY.includes(name))
+      .map(({ name }) => name);
     // Row-level security alone must hold: other rules go, which would want rows that make sense.
     const { rows: rules } = await admin.query<{ drop: string }>(
       `select format('alter table %s drop constraint %I cascade', conrelid::regclass, conname) as drop from pg_constraint where contype in ('c', 'f') and connamespace = 'public'::regnamespace`,
@@ -223,6 +228,19 @@ describe('row-level security', () => {
         await holds(table, nobody, own, REFUSED);
         await holds(table, nobody, `delete from ${table}`, 0, REFUSED);
       }
+    }
+    for (const table of SYSTEM_ONLY) {
+      await admin.query(await insertInto(admin, table, 'acme', 1));
+      for (const statement of [
+        `select 1 from ${table}`,
+        await insertInto(admin, table, 'acme', 2),
+        `delete from ${table}`,
+        `update ${table} set id = id`,
+      ]) {
+        await holds(table, 'acme', statement, REFUSED);
+      }
+      await admin.query(`grant select on ${table} to matih_app`);
+      await holds(table, 'acme', `select 1 from ${table}`, 0);
     }
     console.log(`row-level security: ${tries} statements tried on ${tables.length} tables`);
     expect(tables.length).toBeGreaterThan(25);

@@ -118,6 +118,16 @@ export class World {
     return createRun!.run.id;
   }
 
+  async newAccessToken(): Promise<string> {
+    const { issueAccessToken } = await this.mutate<{ accessToken: { id: string } }>(
+      'issueAccessToken',
+      'IssueAccessTokenInput',
+      { name: 'made', role: 'VIEWER' },
+      'accessToken { id }',
+    );
+    return issueAccessToken!.accessToken.id;
+  }
+
   async newUpload(): Promise<string> {
     return (await this.caller.upload('table.csv', 'a,b\n1,2\n')).uploadId;
   }
@@ -355,6 +365,7 @@ function runFilter({ experimentId, datasetId, runId }: Things): Arguments {
  * places can be filled at once.
  */
 export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
+  accessToken: [async (_, world) => ({ id: await world.newAccessToken() })],
   alert: [({ alertId }) => ({ id: alertId })],
   alertEvents: [({ modelId }) => ({ modelId })],
   alerts: [({ modelId, endpointId, deploymentId }) => ({ filter: { modelId, endpointId, deploymentId } })],
@@ -432,6 +443,7 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   getOrCreateModel: [() => ({ input: { name: `m-${randomUUID()}`, task: 'REGRESSION', modelType: 'MLP_REGRESSOR' } })],
   exportExperiment: [({ experimentId }) => ({ input: { experimentId } })],
   importExperiment: [async (_, world) => ({ input: { uploadId: await world.newUpload() } })],
+  issueAccessToken: [({ runId }) => ({ input: { name: 'ci', role: 'ENGINEER', scope: 'WRITE_RUN', runId } })],
   importFromMlflow: [() => ({ input: { trackingUri: 'https://mlflow.example.com', token: 'not-a-real-one' } })],
   cloneRun: [({ runId, experimentId }) => ({ input: { runId, experimentId } })],
   createModel: [() => ({ input: { name: `m-${randomUUID()}`, task: 'REGRESSION', modelType: 'MLP_REGRESSOR' } })],
@@ -549,6 +561,7 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   ],
   resolveAlert: [async (_, world) => ({ input: { alertId: await world.newAlert(), reason: 'seen' } })],
   resumeTraining: [async (_, world) => ({ input: { jobId: await world.cancelledTraining() } })],
+  revokeAccessToken: [async (_, world) => ({ input: { id: await world.newAccessToken() } })],
   rotateWebhookSecret: [async (_, world) => ({ input: { id: await world.newWebhook() } })],
   rollbackModel: [
     async (_, world) => {
