@@ -44,6 +44,7 @@ describe('POST /v1/endpoints/{name}/predict', () => {
         requestId: `by ${type}`,
         rows: 2,
         latencyMs: expect.any(Number) as number,
+        batchRows: 2,
         unknownCategories: [],
         unknownCategoryCount: 0,
         modelVersion: graphql.modelVersion,

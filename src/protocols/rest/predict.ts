@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { Role } from '../../domain/platform/principal.js';
 import type { RowPrediction } from '../../domain/serving/answers.js';
 import { DATATYPES } from '../../domain/serving/tensor.js';
-import { MAX_ROWS_PER_REQUEST } from '../../services/serving/predict.service.js';
+import { MAX_ROWS_PER_REQUEST, type Prediction } from '../../services/serving/predict.service.js';
 import { jsonElements, predictedRows } from '../../services/serving/prediction-view.js';
 import { operation } from './operation.js';
 
@@ -69,20 +69,22 @@ const predictAnswer = z
     requestId: z.string().describe('Your id of the request, or the one that was made up.'),
     rows: z.int().describe('Rows that were predicted.'),
     latencyMs: z.number().describe('From the arrival of the checked request to the answer of the model, in milliseconds.'),
-    unknownCategories: z
-      .array(unknownCategory)
-      .describe('Categories of the request that the model never saw in its training: the first 100, input by input.'),
-    unknownCategoryCount: z.int().describe('How many values of the request are such categories.'),
+    batchRows: z.int().describe('Rows of the batch that the request ran in, together with others that came at the same time.'),
     modelVersion: z.object({ id: z.string(), version: z.int() }).describe('What computed the outputs.'),
     deployment: z.object({ id: z.string() }).describe('Which of the live deployments answered.'),
     predictions: z
       .array(rowPrediction)
       .describe('The answers row by row; empty when the outputs are neither a classification, a regression nor a clustering.'),
+    unknownCategories: z
+      .array(unknownCategory)
+      .describe('Categories that the model never saw in its training: the first 100. Empty for a model whose categories nobody recorded.'),
+    unknownCategoryCount: z.int().describe('How many values of the request are such categories, those beyond the list included.'),
     outputs: z
       .array(tensor(z.union([z.number(), z.string(), z.boolean()])))
       .describe('Every output of the model; NaN and infinities are the texts "NaN", "Infinity" and "-Infinity".'),
   })
-  .meta({ id: 'PredictAnswer' });
+  // What GraphQL tells, REST tells as well.
+  .meta({ id: 'PredictAnswer' }) satisfies z.ZodType<Omit<Prediction, 'target' | 'outputs'>>;
 
 export const predictOperation = operation({
   id: 'predict',
@@ -98,13 +100,9 @@ export const predictOperation = operation({
   answer: predictAnswer,
   handle: async ({ principal, requestId, services }, { name }, body) => {
     const prediction = await services.predictions.predict(principal, { ...body, endpointName: name }, requestId);
-    const { target, outputs, rows, latencyMs, unknownCategories, unknownCategoryCount } = prediction;
+    const { target, outputs, ...plain } = prediction;
     return {
-      requestId: prediction.requestId,
-      rows,
-      latencyMs,
-      unknownCategories,
-      unknownCategoryCount,
+      ...plain,
       modelVersion: { id: target.version.id, version: target.version.version },
       deployment: { id: target.deployment.id },
       predictions: predictedRows(prediction),

@@ -83,9 +83,10 @@ function readBody(schema: z.ZodType, { body }: FastifyRequest): unknown {
     );
   }
   if (typeof value === 'object' && value !== null) for (const [key, part] of Object.entries(value)) checkJson(part, null, key);
-  const { data, error } = schema.safeParse(value);
+  const { error } = schema.safeParse(value);
   const [issue] = error?.issues ?? [];
-  if (!issue) return data;
+  // As it came: the schemas only check, and a copy would lose a key such as __proto__.
+  if (!issue) return value;
   const [first = 'body', ...rest] = issue.path as (string | number)[];
   let place: Place = { parent: null, key: first };
   for (const key of rest) place = { parent: place, key };
