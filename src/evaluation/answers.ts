@@ -1,3 +1,4 @@
+import { bothProbabilities } from '../domain/serving/class-names.js';
 import { toTensors } from '../domain/tracking/dataset-column.js';
 import type { Tensor, TensorSpec } from '../domain/serving/tensor.js';
 import type { Task } from '../domain/training/training-config.js';
@@ -6,9 +7,19 @@ import type { InferenceEngine } from '../inference/port.js';
 import type { JudgedRows } from './judged-rows.js';
 import type { ModelFile } from './port.js';
 
-export type Answers =
+export interface ClassAnswers {
+  task: 'CLASSIFICATION';
   /** rows × classCount. */
-  | { task: 'CLASSIFICATION'; probabilities: Float32Array; classCount: number }
+  probabilities: Float32Array;
+  classCount: number;
+  /** The class of each probability; null when the signature does not say. */
+  classes: readonly string[] | null;
+  /** Name of the output. */
+  output: string;
+}
+
+export type Answers =
+  | ClassAnswers
   | { task: 'REGRESSION'; predicted: Float64Array }
   /** rows × clusterCount. */
   | { task: 'CLUSTERING'; distances: Float32Array; clusterCount: number };
@@ -25,7 +36,13 @@ export async function answersOf(engine: InferenceEngine, modelId: string, model:
   const values = numbersOf(output, rows.rowCount);
   switch (rows.task) {
     case 'CLASSIFICATION':
-      return { task: rows.task, probabilities: Float32Array.from(values), classCount: perRow };
+      return {
+        task: rows.task,
+        probabilities: Float32Array.from(perRow === 1 ? bothProbabilities(values) : values),
+        classCount: Math.max(2, perRow),
+        classes: model.signature.classes ?? null,
+        output: output.name,
+      };
     case 'REGRESSION':
       return { task: rows.task, predicted: Float64Array.from(values) };
     case 'CLUSTERING':
@@ -38,17 +55,16 @@ const OUTPUT_NAMES: Record<Task, string> = { CLASSIFICATION: 'probabilities', RE
 /** The output of the conventional name, or the only one of its shape. */
 function outputFor(task: Task, outputs: readonly TensorSpec[]): TensorSpec {
   const wide = task !== 'REGRESSION';
-  const fitting = outputs.filter(({ datatype, shape }) => {
-    const perRow = shape.slice(1).reduce((product, size) => product * size, 1);
-    return (
-      (datatype === 'FP32' || datatype === 'FP64') &&
-      shape.length <= 2 &&
-      (wide ? shape.length === 2 && (perRow > 1 || perRow < 0) : perRow === 1)
-    );
-  });
+  const floats = outputs.filter(({ datatype, shape }) => (datatype === 'FP32' || datatype === 'FP64') && shape.length <= 2);
+  const several = floats.filter(({ shape }) => shape.length === 2 && shape[1] !== 1);
+  const single = floats.filter(({ shape }) => shape.slice(1).every((size) => size === 1));
+  // The probability of the second of two classes, where there is nothing else.
+  const isBinary = task === 'CLASSIFICATION' && several.length === 0 && outputs.length === 1;
+  const fitting = wide && !isBinary ? several : single;
   const found = fitting.find(({ name }) => name === OUTPUT_NAMES[task]) ?? (fitting.length === 1 ? fitting[0] : undefined);
   if (found) return found;
-  const expected = `an output ${OUTPUT_NAMES[task]} of FP32, ${wide ? 'more than one value' : 'one value'} per row`;
+  const values = task === 'CLASSIFICATION' ? 'a probability for each class' : wide ? 'more than one value' : 'one value';
+  const expected = `an output ${OUTPUT_NAMES[task]} of FP32, ${values} per row`;
   const got = outputs.map(({ name, datatype, shape }) => `${name} ${datatype} [${shape.join(', ')}]`).join('; ');
   throw new AppError(ErrorCode.INVALID_TENSOR, `The model cannot be judged as ${task}: expected ${expected}, got ${got}.`, {
     field: 'outputs',

@@ -4,7 +4,8 @@ import { columnNames, neededColumns } from '../domain/serving/input-columns.js';
 import type { SliceColumns } from '../domain/registry/slices.js';
 import { AppError, ErrorCode } from '../errors.js';
 import type { InferenceEngine } from '../inference/port.js';
-import { type Answers, answersOf } from './answers.js';
+import { type Answers, answersOf, type ClassAnswers } from './answers.js';
+import { classesToJudge, inOrder } from './classes.js';
 import { type JudgedRows, loadJudgedRows } from './judged-rows.js';
 import type { EvaluationOutcome, EvaluationRequest, JudgedData, ModelFile } from './port.js';
 
@@ -30,7 +31,7 @@ export async function evaluate(request: EvaluationRequest, engine: InferenceEngi
   if (baseline && baselineProblem === null && answers.task !== 'CLUSTERING') {
     try {
       const theirs = await answersOf(engine, 'baseline', baseline, rows);
-      if (classesOf(theirs) !== classesOf(answers)) throw mismatch(`${classesOf(answers)} classes`, `${classesOf(theirs)}`);
+      if (theirs.task === 'CLASSIFICATION' && answers.task === 'CLASSIFICATION') inOrder(theirs, classesOf(data, rows, answers));
       baselineAnswers = { versionId: baseline.versionId, answers: theirs };
     } catch (error) {
       if (!isMismatch(error)) throw error;
@@ -51,16 +52,16 @@ function reportOf(
   switch (answers.task) {
     case 'CLASSIFICATION': {
       if (target?.kind !== 'CLASSES' || baseRate?.kind !== 'SHARES') throw new Error('classes need a target of classes');
-      if (answers.classCount !== target.classes.length)
-        throw mismatch(`probabilities of ${target.classes.length} classes`, `${answers.classCount}`);
+      const classes = classesOf(data, rows, answers);
       return evaluateClassification({
         labels: target.labels,
-        probabilities: answers.probabilities,
-        classNames: classNamesOf(data, target.classes),
-        trainingShares: baseRate.shares,
+        probabilities: inOrder(answers, classes),
+        classNames: classNamesOf(data, classes),
+        // A class that no row has is one that nobody would have expected.
+        trainingShares: classes.map((_, i) => baseRate.shares[i] ?? 0),
         slices,
         ...(baseline?.answers.task === 'CLASSIFICATION' && {
-          baseline: { versionId: baseline.versionId, probabilities: baseline.answers.probabilities },
+          baseline: { versionId: baseline.versionId, probabilities: inOrder(baseline.answers, classes) },
         }),
       });
     }
@@ -118,16 +119,11 @@ function classNamesOf(data: JudgedData, classes: readonly string[]): string[] {
   return [`${target.column} ≤ ${target.greaterThan}`, `${target.column} > ${target.greaterThan}`];
 }
 
-function classesOf(answers: Answers): number {
-  return answers.task === 'CLASSIFICATION' ? answers.classCount : 1;
-}
-
-function mismatch(expected: string, got: string): AppError {
-  return new AppError(ErrorCode.INVALID_TENSOR, `The model does not fit these rows: expected ${expected}, got ${got}.`, {
-    field: 'outputs',
-    expected,
-    got,
-  });
+function classesOf(data: JudgedData, { target }: JudgedRows, answers: ClassAnswers): string[] {
+  if (target?.kind !== 'CLASSES') throw new Error('classes need a target of classes');
+  const of = data.kind === 'ALL' ? data.target : data.config.target;
+  const sameOrder = data.kind === 'HOLDOUT' || data.target.greaterThan !== undefined;
+  return classesToJudge(target, answers, { sameOrder, column: of?.column ?? '' });
 }
 
 function isMismatch(error: unknown): error is AppError {

@@ -42,7 +42,7 @@ export function renderModelCard(facts: ModelCardFacts): string {
     ])}`,
     `## Data\n\n${dataSection(facts)}`,
     `## Metrics\n\n${metricsSection(facts.metrics)}`,
-    `## Signature\n\nThe first dimension is the batch; −1 stands for any length.\n\n### Inputs\n\n${tensorTable(facts.signature.inputs)}\n\n### Outputs\n\n${tensorTable(facts.signature.outputs)}`,
+    `## Signature\n\nThe first dimension is the batch; −1 stands for any length.\n\n### Inputs\n\n${tensorTable(facts.signature.inputs)}\n\n### Outputs\n\n${tensorTable(facts.signature.outputs)}${classesLine(facts.signature)}`,
     `## Limits\n\n${bullets(limits(facts))}`,
   ]
     .join('\n\n')
@@ -82,13 +82,17 @@ function metricsSection(metrics: Record<string, number>): string {
 function tensorTable(specs: readonly TensorSpec[]): string {
   return table(
     ['Name', 'Type', 'Shape', 'Means'],
-    specs.map(({ name, datatype, shape, semantic }) => [
+    specs.map(({ name, datatype, shape, semantic, columns }) => [
       escapeMarkdown(name),
       datatype,
       shape.join(' × ').replaceAll('-', '−') || 'scalar',
-      semantic?.toLowerCase() ?? '–',
+      semantic?.toLowerCase() ?? (columns ? columns.map((column) => escapeMarkdown(column.name)).join(', ') : '–'),
     ]),
   );
+}
+
+function classesLine({ classes }: Signature): string {
+  return classes ? `\n\nClasses, in the order of their probabilities: ${classes.map(escapeMarkdown).join(', ')}.` : '';
 }
 
 function limits({ training, agreementMaxAbsDiff }: ModelCardFacts): string[] {

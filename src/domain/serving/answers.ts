@@ -1,3 +1,4 @@
+import { bothProbabilities, classOfLabel, rowWithoutProbabilities } from './class-names.js';
 import { disagreeingRows } from './shadow.js';
 import type { Tensor } from './tensor.js';
 import type { Task } from '../training/training-config.js';
@@ -10,6 +11,8 @@ export type Answers =
       labels: ArrayLike<string | number | bigint>;
       probabilities: Float32Array | Float64Array | null;
       classCount: number;
+      /** The class of each probability; null when nobody has said. */
+      classNames: readonly string[] | null;
     }
   | { kind: 'VALUES'; rows: number; values: Float32Array | Float64Array }
   | {
@@ -26,8 +29,9 @@ type Floats = Tensor & { data: Float32Array | Float64Array };
 /**
  * Trained models answer `label` and `probabilities`, `prediction`, or `cluster` and `distances`. Of uploaded ones, an integer or text per
  * row beside a matrix of floats is a classification, and a single float per row a regression; anything else is shown as tensors alone.
+ * With the classes of the signature, probabilities without a label are a classification too.
  */
-export function readAnswers(outputs: readonly Tensor[], rows: number): Answers {
+export function readAnswers(outputs: readonly Tensor[], rows: number, classes?: readonly string[]): Answers {
   const clusters = outputs.find((output) => output.name === 'cluster');
   const distances = outputs.find((output): output is Floats => output.name === 'distances' && isFloats(output));
   if (clusters && onePerRow(clusters, rows) && (clusters.data instanceof BigInt64Array || clusters.data instanceof Int32Array)) {
@@ -42,17 +46,46 @@ export function readAnswers(outputs: readonly Tensor[], rows: number): Answers {
   const labels = outputs.find((output) => onePerRow(output, rows) && ['INT64', 'INT32', 'BYTES'].includes(output.datatype));
   const matrix = outputs.find((output): output is Floats => isFloats(output) && output.shape[0] === rows && output.data.length > rows);
   if (labels && (matrix || outputs.length === 1)) {
+    const classCount = matrix ? matrix.data.length / rows : 0;
+    const own = labels.data as ArrayLike<string | number | bigint>;
     return {
       kind: 'CLASSES',
       rows,
-      labels: labels.data as ArrayLike<string | number | bigint>,
+      labels: classes ? namedLabels(own, classes) : own,
       probabilities: matrix?.data ?? null,
-      classCount: matrix ? matrix.data.length / rows : 0,
+      classCount,
+      classNames: classes?.length === classCount ? classes : null,
     };
+  }
+  const likely = classes && probabilitiesOf(outputs, rows, classes.length);
+  if (likely) {
+    const classCount = classes.length;
+    const labelsOfLikely = Array.from({ length: rows }, (_, row) => classes[highest(likely, row * classCount, classCount)]!);
+    return { kind: 'CLASSES', rows, labels: labelsOfLikely, probabilities: likely, classCount, classNames: classes };
   }
   const [only] = outputs;
   if (outputs.length === 1 && only && isFloats(only) && onePerRow(only, rows)) return { kind: 'VALUES', rows, values: only.data };
   return { kind: 'OTHER', rows };
+}
+
+/** Numbers stay numbers where the classes are the same numbers. */
+function namedLabels(labels: ArrayLike<string | number | bigint>, classes: readonly string[]): ArrayLike<string | number | bigint> {
+  if (typeof labels[0] === 'string' || classes.every((name) => /^-?\d+$/.test(name))) return labels;
+  return Array.from(labels, (label) => classOfLabel(label, classes));
+}
+
+/** Of a model that answers with nothing else: a matrix of as many columns as classes, or a single number for the second of two. */
+function probabilitiesOf(outputs: readonly Tensor[], rows: number, classCount: number): Float32Array | Float64Array | null {
+  const [only] = outputs;
+  if (outputs.length !== 1 || !only || !isFloats(only) || only.shape[0] !== rows) return null;
+  const values = classCount === 2 && only.data.length === rows ? bothProbabilities(only.data) : only.data;
+  return values.length === rows * classCount && rowWithoutProbabilities(values, classCount) < 0 ? values : null;
+}
+
+function highest(values: Float32Array | Float64Array, start: number, count: number): number {
+  let best = 0;
+  for (let i = 1; i < count; i++) if (values[start + i]! > values[start + best]!) best = i;
+  return best;
 }
 
 function isFloats(tensor: Tensor): tensor is Floats {
@@ -93,26 +126,33 @@ export interface RowPrediction {
   label: string | null;
   value: number | null;
   probabilities: number[] | null;
+  /** The same by the names of the classes; null when nobody has said them. */
+  probabilityByClass: { label: string; probability: number }[] | null;
 }
+
+/** JSON and GraphQL have no number for the others; the outputs tell which they are. */
+const finite = (value: number | undefined): number | null => (value !== undefined && Number.isFinite(value) ? value : null);
 
 export function rowPredictions(answers: Answers): RowPrediction[] {
   switch (answers.kind) {
     case 'CLASSES': {
-      const { labels, probabilities, classCount } = answers;
-      return Array.from(labels, (label, row) => ({
-        label: String(label),
-        value: null,
-        probabilities: probabilities && Array.from(probabilities.subarray(row * classCount, (row + 1) * classCount)),
-      }));
+      const { labels, probabilities, classCount, classNames } = answers;
+      return Array.from(labels, (label, row) => {
+        const own = probabilities && Array.from(probabilities.subarray(row * classCount, (row + 1) * classCount));
+        const told = own?.every(Number.isFinite) ? own : null;
+        const byClass = told && classNames && told.map((probability, i) => ({ label: classNames[i]!, probability }));
+        return { label: String(label), value: null, probabilities: told, probabilityByClass: byClass };
+      });
     }
     case 'VALUES':
-      return Array.from(answers.values, (value) => ({ label: null, value, probabilities: null }));
+      return Array.from(answers.values, (value) => ({ label: null, value: finite(value), probabilities: null, probabilityByClass: null }));
     case 'CLUSTERS': {
       const distance = scoresOf(answers);
       return Array.from<number | bigint, RowPrediction>(answers.clusters, (cluster, row) => ({
         label: String(cluster),
-        value: distance[row] ?? null,
+        value: finite(distance[row]),
         probabilities: null,
+        probabilityByClass: null,
       }));
     }
     case 'OTHER':
@@ -134,9 +174,10 @@ export function compareAnswers(
   candidate: readonly Tensor[],
   rows: number,
   valueTolerance: number,
+  classes: { production?: readonly string[]; candidate?: readonly string[] } = {},
 ): AnswerComparison {
-  const a = readAnswers(production, rows);
-  const b = readAnswers(candidate, rows);
+  const a = readAnswers(production, rows, classes.production);
+  const b = readAnswers(candidate, rows, classes.candidate);
   if (a.kind === 'CLASSES' && b.kind === 'CLASSES') {
     const codes = new Map<string, number>();
     const coded = (labels: ArrayLike<string | number | bigint>) =>

@@ -22,14 +22,17 @@ export function isReservedColumn(name: string): boolean {
 }
 
 /**
- * A model's answers as columns: `prediction_label` and `prediction_probability_0` …, `prediction_value`, `prediction_cluster` and
- * `prediction_distance_0` …; other outputs as `prediction_<output>`, numbered when they have several values per row.
+ * A model's answers as columns: `prediction_label` and `prediction_probability_<class>` …, numbered from 0 where nobody has said the
+ * classes; `prediction_value`, `prediction_cluster` and `prediction_distance_0` …; other outputs as `prediction_<output>`, numbered when they have several values per row.
  */
-export function predictionColumns(outputs: readonly Tensor[], rows: number): PredictionColumn[] {
-  const answers = readAnswers(outputs, rows);
+export function predictionColumns(outputs: readonly Tensor[], rows: number, classes?: readonly string[]): PredictionColumn[] {
+  const answers = readAnswers(outputs, rows, classes);
   switch (answers.kind) {
     case 'CLASSES':
-      return [labelColumn(`${PREFIX}label`, answers.labels), ...matrixColumns('probability', answers.probabilities, rows)];
+      return [
+        labelColumn(`${PREFIX}label`, answers.labels),
+        ...matrixColumns('probability', answers.probabilities, rows, answers.classNames),
+      ];
     case 'VALUES':
       return [numbers(`${PREFIX}value`, answers.values)];
     case 'CLUSTERS':
@@ -63,15 +66,38 @@ function otherColumns({ name, data }: Tensor, rows: number): PredictionColumn[] 
   return data.length === rows ? [labelColumn(`${PREFIX}${name}`, data as ArrayLike<string | number | bigint>)] : [];
 }
 
-function matrixColumns(name: string, values: Float32Array | Float64Array | null, rows: number): PredictionColumn[] {
+function matrixColumns(
+  name: string,
+  values: Float32Array | Float64Array | null,
+  rows: number,
+  parts: readonly string[] | null = null,
+): PredictionColumn[] {
   if (!values) return [];
   const perRow = values.length / rows;
+  const suffixes = parts ? columnSuffixes(parts) : Array.from({ length: perRow }, (_, i) => String(i));
   return Array.from({ length: Math.min(perRow, MAX_COLUMNS_PER_OUTPUT) }, (_, i) =>
     numbers(
-      `${PREFIX}${name}_${i}`,
+      `${PREFIX}${name}_${suffixes[i]}`,
       Float64Array.from({ length: rows }, (_value, row) => values[row * perRow + i]!),
     ),
   );
+}
+
+const MAX_SUFFIX_CHARACTERS = 100;
+
+/** Class names as ends of column names: visible, of bounded length, and different in any case, as readers of tables want them. */
+function columnSuffixes(names: readonly string[]): string[] {
+  const taken = new Set<string>();
+  return names.map((name) => {
+    const plain = name
+      .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]+/gu, ' ')
+      .slice(0, MAX_SUFFIX_CHARACTERS)
+      .toWellFormed();
+    let suffix = plain;
+    for (let i = 2; taken.has(suffix.toLowerCase()); i++) suffix = `${plain}_${i}`;
+    taken.add(suffix.toLowerCase());
+    return suffix;
+  });
 }
 
 function labelColumn(name: string, labels: ArrayLike<string | number | bigint>): PredictionColumn {
@@ -79,6 +105,7 @@ function labelColumn(name: string, labels: ArrayLike<string | number | bigint>):
   return { name, type: 'STRING', values: Array.from(labels, String) };
 }
 
+/** What is not finite becomes null: a table has no other sign for a number that is none. */
 function numbers(name: string, values: Float32Array | Float64Array): PredictionColumn {
-  return { name, type: 'NUMBER', values: Float64Array.from(values) };
+  return { name, type: 'NUMBER', values: Float64Array.from(values, (value) => (Number.isFinite(value) ? value : NaN)) };
 }

@@ -34,3 +34,38 @@ export function sameClass(a: string, b: string): boolean {
   const [x, y] = [Number(a), Number(b)];
   return Number.isFinite(x) && x === y;
 }
+
+/** The class that a label stands for: its own text where that is one of the classes, else the class at its number. */
+export function classOfLabel(label: string | number | bigint, classes: readonly string[]): string {
+  const text = String(label);
+  if (classes.includes(text)) return text;
+  return classes.find((name) => sameClass(name, text)) ?? classes[Number(label)] ?? text;
+}
+
+/** Logits and decision values lie outside of 0 to 1 or do not add up to 1; a row that is not finite says nothing. */
+const TOLERANCE = 1e-2;
+
+/** Position of the first row that holds no probabilities; -1 for none. */
+export function rowWithoutProbabilities(values: Float32Array | Float64Array, classCount: number): number {
+  for (let start = 0; start < values.length; start += classCount) {
+    let sum = 0;
+    let isProbable = true;
+    for (let i = start; i < start + classCount; i++) {
+      const value = values[i]!;
+      sum += value;
+      isProbable &&= !(value < -TOLERANCE || value > 1 + TOLERANCE);
+    }
+    if (!isProbable || Math.abs(sum - 1) > TOLERANCE) return start / classCount;
+  }
+  return -1;
+}
+
+/** One probability per row, of the second of two classes, as the probabilities of both. */
+export function bothProbabilities(ofSecond: Float32Array | Float64Array): Float64Array {
+  const both = new Float64Array(ofSecond.length * 2);
+  for (let row = 0; row < ofSecond.length; row++) {
+    both[row * 2] = 1 - ofSecond[row]!;
+    both[row * 2 + 1] = ofSecond[row]!;
+  }
+  return both;
+}

@@ -52,7 +52,14 @@ const rowPrediction = z
   .object({
     label: z.string().nullable().describe('Predicted class, or number of the cluster; null for regressions.'),
     value: z.number().nullable().describe('Predicted value, or distance to the cluster’s centre; null where it is not finite.'),
-    probabilities: z.array(z.number()).nullable().describe('Probability of each class in the model’s order, 0 to 1.'),
+    probabilities: z
+      .array(z.number())
+      .nullable()
+      .describe('Probability of each class in the model’s order, 0 to 1; null where one is not finite.'),
+    probabilityByClass: z
+      .array(z.object({ label: z.string(), probability: z.number() }))
+      .nullable()
+      .describe('The same with the names of the classes; null when the signature does not say them.'),
   })
   .meta({ id: 'RowPrediction' }) satisfies z.ZodType<RowPrediction>;
 

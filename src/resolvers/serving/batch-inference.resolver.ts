@@ -32,7 +32,7 @@ export class BatchInferenceResolver {
 
   @Mutation(() => JobPayload, {
     description:
-      'Predicts for every row of a dataset in the background. The result is one Parquet file with `row_number`, the key columns and the predictions: `prediction_label` and `prediction_probability_0` …, `prediction_value`, or `prediction_cluster` and `prediction_distance_0` …; other outputs by their names. `prediction_unknown_columns` names the columns of a row whose category the model never saw, separated by commas, and is null where it knows all. A value that `predict` would refuse ends the job with its column and row. `jobProgress` follows it, `cancelJob` ends it; a lost worker costs one part.',
+      'Predicts for every row of a dataset in the background. The result is one Parquet file with `row_number`, the key columns and the predictions: `prediction_label` and `prediction_probability_<class>` …, numbered from 0 for a model whose classes nobody has named; `prediction_value`, null where it is not finite, or `prediction_cluster` and `prediction_distance_0` …; other outputs by their names. `prediction_unknown_columns` names the columns of a row whose category the model never saw, separated by commas, and is null where it knows all. A value that `predict` would refuse ends the job with its column and row. `jobProgress` follows it, `cancelJob` ends it; a lost worker costs one part.',
   })
   async startBatchInference(
     @Ctx() ctx: RequestContext,

@@ -47,6 +47,15 @@ export class PredictInput {
   requestId?: string | null;
 }
 
+@ObjectType({ description: 'What a model gives a class.', simpleResolvers: true })
+export class ClassProbability {
+  @Field(() => String, { description: 'Name of the class, as in `signature { classes }`.' })
+  label!: string;
+
+  @Field(() => Float, { description: 'Its probability, 0 to 1.' })
+  probability!: number;
+}
+
 @ObjectType({ description: 'The answer to one row, read from the outputs by their names and shapes.', simpleResolvers: true })
 export class RowPrediction {
   @Field(() => String, { nullable: true, description: 'Predicted class, or number of the cluster; null for regressions.' })
@@ -60,9 +69,17 @@ export class RowPrediction {
 
   @Field(() => [Float], {
     nullable: true,
-    description: 'Probability of each class in the model’s order, 0 to 1; null unless it is a classification with probabilities.',
+    description:
+      'Probability of each class in the model’s order, 0 to 1; null unless it is a classification with probabilities, and where one is not finite.',
   })
   probabilities!: number[] | null;
+
+  @Field(() => [ClassProbability], {
+    nullable: true,
+    description:
+      'The same with the names of the classes, in the same order; null when `probabilities` is, and when nobody has said the names.',
+  })
+  probabilityByClass!: ClassProbability[] | null;
 }
 
 @ObjectType('UnknownCategory', { description: 'A category that the model never saw in its training.', simpleResolvers: true })

@@ -127,7 +127,10 @@ export class BatchInferenceService {
       const named = new Map(batch.columns.map((column) => [column.name, column]));
       const inputs = toTensors(named, version.signature, batch.rowNumbers);
       const { outputs } = await untilAborted(run.signal, models.infer(version, inputs, PART_DEADLINE_MS));
-      const predicted = [...predictionColumns(outputs, batch.rowCount), ...unknownColumns(version.signature, inputs, batch.rowCount)];
+      const predicted = [
+        ...predictionColumns(outputs, batch.rowCount, version.signature.classes),
+        ...unknownColumns(version.signature, inputs, batch.rowCount),
+      ];
       const rowNumbers: OutputColumn = { name: ROW_NUMBER_COLUMN, type: 'INTEGER', values: BigInt64Array.from(batch.rowNumbers, BigInt) };
       await files.writeParquet([rowNumbers, ...keys.map((name) => named.get(name)!), ...predicted], local);
       rows += batch.rowCount;

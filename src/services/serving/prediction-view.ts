@@ -4,8 +4,8 @@ import { plainValues } from '../../domain/serving/tensor-check.js';
 import type { Prediction } from './predict.service.js';
 
 /** The answers row by row, as every protocol shows them. */
-export function predictedRows({ outputs, rows }: Prediction): RowPrediction[] {
-  return rowPredictions(readAnswers(outputs, rows));
+export function predictedRows({ outputs, rows, target }: Prediction): RowPrediction[] {
+  return rowPredictions(readAnswers(outputs, rows, target.version.signature.classes));
 }
 
 /** Elements of a tensor for JSON: what it has no number for is written as text, as everywhere in this API. */

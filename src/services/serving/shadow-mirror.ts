@@ -109,7 +109,10 @@ export class ShadowMirror {
       // The candidate may take other inputs than production: that is for the gate to hear of.
       checkTensors(shadow.version.signature, inputs, { maxRows: rows });
       const answer = await this.models.infer(shadow.version, inputs, this.deadlineMs);
-      const comparison = compareAnswers(outputs, answer.outputs, rows, production.valueTolerance);
+      const comparison = compareAnswers(outputs, answer.outputs, rows, production.valueTolerance, {
+        production: production.version.signature.classes,
+        candidate: shadow.version.signature.classes,
+      });
       this.recorder.answered({ ...served, latencyMs: performance.now() - startedAt, comparison }, answer.outputs);
     } catch (error) {
       this.recorder.failed({ ...served, latencyMs: performance.now() - startedAt }, error);
