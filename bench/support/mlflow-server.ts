@@ -5,6 +5,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { Agent, request, type IncomingMessage } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -33,6 +34,7 @@ interface Timed<T> {
 }
 
 interface MlflowServer extends Tracker {
+  url: string;
   /** Its own database, on the server of this service's. */
   databaseUrl: string;
   stop(): Promise<void>;
@@ -117,12 +119,39 @@ async function startMlflow(service: Service, dataDir: string): Promise<MlflowSer
   }
   return {
     ...tracker('mlflow', url, {}, child.pid ?? 0),
+    url,
     databaseUrl,
     stop: async () => {
       await stopGroup(child);
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+type ArtifactCommand = { do: 'up'; folder: string; files: number; bytes: number } | { do: 'down'; folder: string };
+
+/** Does a command and answers with the milliseconds that it took. */
+export type ArtifactClient = (command: ArtifactCommand) => Promise<number>;
+
+/** MLflow's Python client in a process of its own, which `env` tells where its server is. */
+export async function artifactClient(env: Record<string, string>, work: (client: ArtifactClient) => Promise<void>): Promise<void> {
+  const child = spawn(python(), [fileURLToPath(new URL('artifact-client.py', import.meta.url))], {
+    env: { ...process.env, MLFLOW_DISABLE_TELEMETRY: 'true', ...env },
+    stdio: ['pipe', 'pipe', 'inherit'],
+    detached: true,
+  });
+  onInterruption(() => stopGroup(child));
+  const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  try {
+    await work(async (command) => {
+      child.stdin.write(`${JSON.stringify(command)}\n`);
+      const answer = await answers.next();
+      if (answer.done) throw new Error("MLflow's client ended before its answer");
+      return Number(answer.value);
+    });
+  } finally {
+    await stopGroup(child);
+  }
 }
 
 /** This service behind the same protocol. */

@@ -13,8 +13,9 @@ import { Migration0006 } from './migrations/0006-unknown-categories.js';
 import { Migration0007 } from './migrations/0007-inputs.js';
 import { Migration0009 } from './migrations/0009-training-warnings.js';
 import { Migration0011 } from './migrations/0011-access.js';
+import { Migration0012 } from './migrations/0012-artifact-paths.js';
 import { asOutage } from './outage.js';
-import { giveBackDeadConnections, prepareMarked, watchStatements } from './pool.js';
+import { giveBackDeadConnections, prepareMarked, sendBeginWithNext, watchStatements } from './pool.js';
 import { APP_ROLE, checkServer, ensureRoles, explainRefusal, isRace, SYSTEM_ROLE } from './preparation.js';
 import { sql } from './sql.js';
 
@@ -64,6 +65,7 @@ const MIGRATIONS = [
   { name: '0007-inputs', class: Migration0007 },
   { name: '0009-training-warnings', class: Migration0009 },
   { name: '0011-access', class: Migration0011 },
+  { name: '0012-artifact-paths', class: Migration0012 },
 ];
 /**
  * What the planner is told: the tables that searches read are in memory, where a page costs less than the rows on it; and three things
@@ -104,6 +106,7 @@ export class Database {
         options: PLANNER,
         onPoolCreated: (pool: Pool) => {
           giveBackDeadConnections(pool);
+          sendBeginWithNext(pool);
           prepareMarked(pool);
           if (options.onStatement) watchStatements(pool, options.onStatement);
         },

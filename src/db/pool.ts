@@ -1,4 +1,4 @@
-import type { Pool, PoolClient } from 'pg';
+import type { Pool, PoolClient, QueryResult } from 'pg';
 
 /**
  * The query builder never gives a connection back whose BEGIN, COMMIT or ROLLBACK failed, as they do when the server goes away. Without
@@ -42,6 +42,33 @@ export function prepareMarked(pool: Pool): void {
     });
   });
 }
+
+/** BEGIN travels with the statement after it: one way to the server and back less for each transaction. */
+export function sendBeginWithNext(pool: Pool): void {
+  pool.on('connect', (client) => {
+    const query = client.query.bind(client) as (...args: unknown[]) => Promise<QueryResult | QueryResult[]>;
+    let isHeld = false;
+    const joined = async (...args: unknown[]): Promise<QueryResult | QueryResult[]> => {
+      const [text, values] = args;
+      if (text === 'begin') {
+        isHeld = true;
+        return NOTHING;
+      }
+      if (!isHeld) return query(...args);
+      isHeld = false;
+      if (text === 'commit' || text === 'rollback') return NOTHING;
+      if (typeof text === 'string' && Array.isArray(values) && values.length === 0) {
+        const results = await query(`begin; ${text}`);
+        return Array.isArray(results) ? (results.at(-1) ?? NOTHING) : results;
+      }
+      const [, result] = await Promise.all([query('begin'), query(...args)]);
+      return result;
+    };
+    Object.assign(client, { query: joined });
+  });
+}
+
+const NOTHING: QueryResult = { command: '', rowCount: null, oid: 0, fields: [], rows: [] };
 
 /** Shows every statement on its way to the server. */
 export function watchStatements(pool: Pool, onStatement: (sql: string, params: readonly unknown[]) => void): void {

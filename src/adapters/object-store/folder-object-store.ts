@@ -27,6 +27,8 @@ export class FolderObjectStore implements ObjectStore {
   private readonly incoming: string;
   private readonly objects: string;
   private readonly parts: FolderParts;
+  /** Whether the folder of what is coming in is there. */
+  private made: Promise<unknown> | undefined;
   /** Of the signed addresses; in the folder, so that all who share it share it. */
   private secret: Buffer | null = null;
 
@@ -48,22 +50,36 @@ export class FolderObjectStore implements ObjectStore {
     this.secret = await this.ownSecret();
   }
 
-  async put(key: string, content: Readable | Buffer, { maxBytes = Infinity }: PutOptions = {}): Promise<StoredObject> {
+  async put(key: string, content: Readable | Buffer, { maxBytes = Infinity, isUnread = false }: PutOptions = {}): Promise<StoredObject> {
     const target = this.path(key);
+    if (isUnread && Buffer.isBuffer(content)) return this.putAtOnce(target, content, maxBytes).catch(fault(key));
     const partial = join(this.incoming, randomUUID());
     const meter = new Meter(maxBytes);
     try {
-      await mkdir(this.incoming, { recursive: true });
-      await pipeline(Buffer.isBuffer(content) ? Readable.from([content]) : content, meter, createWriteStream(partial));
-      await sync(partial);
-      await mkdir(dirname(target), { recursive: true });
-      await rename(partial, target);
+      this.made ??= mkdir(this.incoming, { recursive: true });
+      await this.made;
+      await pipeline(Buffer.isBuffer(content) ? Readable.from([content]) : content, meter, createWriteStream(partial, { flush: true }));
+      await withFolder(target, () => rename(partial, target));
       await sync(dirname(target));
       return meter.result();
     } catch (error) {
+      this.made = undefined;
       await rm(partial, { force: true });
       return fault(key)(error);
     }
+  }
+
+  private async putAtOnce(target: string, content: Buffer, maxBytes: number): Promise<StoredObject> {
+    const meter = new Meter(maxBytes);
+    meter.measured(content);
+    try {
+      await withFolder(target, () => writeFile(target, content));
+      await Promise.all([sync(target), sync(dirname(target))]);
+    } catch (error) {
+      await rm(target, { force: true });
+      throw error;
+    }
+    return meter.result();
   }
 
   async get(key: string, range?: ByteRange): Promise<Readable> {
@@ -163,6 +179,18 @@ export class FolderObjectStore implements ObjectStore {
 
   private path(key: string): string {
     return join(this.objects, checkKey(key));
+  }
+}
+
+/** Makes the folder of a file, and puts those above it that were not there onto the disk, when the work finds that there is none. */
+async function withFolder(path: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    const made = await mkdir(dirname(path), { recursive: true });
+    await work();
+    for (let above = dirname(path); made && above.length >= made.length; above = dirname(above)) await sync(dirname(above));
   }
 }
 

@@ -13,14 +13,22 @@ export class Meter extends Transform {
   }
 
   override _transform(chunk: Buffer, _encoding: string, done: (error: Error | null, data?: Buffer) => void): void {
-    this.sizeBytes += chunk.length;
+    try {
+      done(null, this.measured(chunk));
+    } catch (error) {
+      done(error as Error);
+    }
+  }
+
+  /** The same bytes, counted and hashed. */
+  measured(bytes: Buffer): Buffer {
+    this.sizeBytes += bytes.length;
     if (this.sizeBytes > this.maxBytes) {
       const expected = `at most ${this.maxBytes} bytes`;
-      done(new AppError(ErrorCode.RESOURCE_EXHAUSTED, `The file is larger than the ${this.maxBytes} bytes allowed.`, { expected }));
-      return;
+      throw new AppError(ErrorCode.RESOURCE_EXHAUSTED, `The file is larger than the ${this.maxBytes} bytes allowed.`, { expected });
     }
-    this.hash.update(chunk);
-    done(null, chunk);
+    this.hash.update(bytes);
+    return bytes;
   }
 
   result(): StoredObject {

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
+import type { ObjectStore } from '../../adapters/object-store/port.js';
 import type { Config } from '../../config.js';
 import type { TokenVerifier } from '../../adapters/auth/port.js';
 import type { Database } from '../../db/database.js';
@@ -20,6 +21,7 @@ export interface MlflowParts {
   tokens: TokenVerifier;
   db: Database;
   services: Services;
+  objects: ObjectStore;
   config: Pick<Config, 'PUBLIC_URL'>;
   logger: Logger;
 }
@@ -34,7 +36,7 @@ const MAX_JSON_BYTES = 32 * 1024 ** 2;
 
 /** MLflow's REST protocol, so that its clients log straight to this service. */
 export function registerMlflow(fastify: FastifyInstance, parts: MlflowParts): void {
-  registerProbes(fastify);
+  registerProbes(fastify, parts.objects);
   void fastify.register(async (scope) => {
     const principals = new WeakMap<FastifyRequest, Principal>();
     // The one place where callers are known: nothing in this scope answers before it.
@@ -143,7 +145,7 @@ function registerStreams(scope: FastifyInstance, open: Open): void {
 }
 
 /** What clients ask before they say who they are. */
-function registerProbes(fastify: FastifyInstance): void {
+function registerProbes(fastify: FastifyInstance, { signedRequests }: ObjectStore): void {
   fastify.get('/version', async (_request, reply) => reply.type('text/plain; charset=utf-8').send(PROTOCOL_VERSION));
   fastify.get('/health', async (_request, reply) => reply.type('text/plain; charset=utf-8').send('OK'));
   for (const prefix of PREFIXES) {
@@ -152,7 +154,8 @@ function registerProbes(fastify: FastifyInstance): void {
       workspaces_enabled: false,
       trace_archival_enabled: false,
       multipart_uploads_enabled: true,
-      multipart_downloads_enabled: true,
+      // A signed address costs a small file a second request: it pays where the bytes then come from another server than this one.
+      multipart_downloads_enabled: signedRequests === null,
       presigned_upload_run_id_supported: false,
       presigned_upload_model_id_supported: false,
       features_enabled: { gateway: false },

@@ -201,7 +201,11 @@ export async function bringFiles(
       if (ours && isOwn(ours)) continue;
       await work.leniently(`${thing}: ${path}`, async () => {
         if (ours && !(await hasChanged(ours, sizeBytes, () => work.reader.content(place, theirPath)))) return;
-        const stored = await folders.put(work.actor, owner, path, await work.reader.content(place, theirPath));
+        const stored = await folders.put(
+          work.actor,
+          { owner, path, check: async () => undefined },
+          await work.reader.content(place, theirPath),
+        );
         brought += 1;
         work.tally.artifacts += 1;
         work.tally.artifactBytes += stored.sizeBytes;

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { ObjectStore } from '../../adapters/object-store/port.js';
 import type { Database, Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
+import { preparedSql, sql } from '../../db/sql.js';
 import { AppError, ErrorCode } from '../../errors.js';
 
 /** Longer than any file may take to be stored. */
@@ -35,6 +35,19 @@ export class StagedObjects {
       [session.tenant, key],
     );
     return row?.isNew ?? false;
+  }
+
+  /**
+   * A new key in a transaction of its own, which does not wait for the disk: the next one that does takes it along. What a power cut
+   * between the two can lose is the note, and with it the space of a file that nothing names.
+   */
+  async stageUnflushed(session: Session, key: string): Promise<void> {
+    await preparedSql(
+      session.em,
+      'stage_unflushed',
+      `insert into staged_object (tenant, object_key) values (?, ?) returning set_config('synchronous_commit', 'off', true)`,
+      [session.tenant, key],
+    );
   }
 
   /** UNAVAILABLE when the sweeper was faster: the file is gone. */

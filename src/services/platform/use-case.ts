@@ -25,8 +25,13 @@ export async function takeTurns(session: Session, what: string): Promise<void> {
 
 /** Leaves the audit row of a mutation, in its transaction, and tells mirrors of the change. */
 export function audit(session: Session, action: string, subject: Subject, before: object | null, after: object | null): void {
+  session.em.create(AuditLog, auditRow(session, action, subject, before, after));
+}
+
+/** The row of `audit` for a statement that writes it itself. */
+export function auditRow(session: Session, action: string, subject: Subject, before: object | null, after: object | null) {
   session.touch(subject.type, subject.id);
-  session.em.create(AuditLog, {
+  return {
     tenant: session.tenant,
     actor: session.principal.subject,
     role: session.principal.role,
@@ -36,7 +41,7 @@ export function audit(session: Session, action: string, subject: Subject, before
     before: before && { ...before },
     after: after && { ...after },
     requestId: session.requestId,
-  });
+  };
 }
 
 /** Writes a lifecycle event in the transaction that makes it true; the relay numbers and delivers it after the commit. */

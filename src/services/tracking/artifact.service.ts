@@ -113,9 +113,12 @@ export class ArtifactService {
   }
 }
 
+/** One that a training of this service fills itself, or that holds such a one. */
+export const isOwnFolder = (path: string) => path === '' || OWN_FOLDERS.includes(path.split('/')[0] ?? '');
+
 /** CONFLICT for a folder that a training of this service fills itself. */
 export async function refuseOwnFolders(session: Session, runId: string, path: string): Promise<void> {
-  if (path !== '' && !OWN_FOLDERS.includes(path.split('/')[0] ?? '')) return;
+  if (!isOwnFolder(path)) return;
   if ((await session.em.count(Job, { tenant: session.tenant, runId, kind: 'TRAINING' })) === 0) return;
   const expected = `a path outside ${OWN_FOLDERS.join('/, ')}/`;
   throw conflict(`The training of this run writes there itself: ${path}.`, { field: 'input.path', expected, got: path });

@@ -30,7 +30,7 @@ export const listingEndpoints: Endpoint[] = [
       const { path, ...input } = queryOf(request);
       const owner = runOwner(input);
       if (path === undefined) throw missing('path');
-      return download(call, { owner, path: safePath(path) }, request, reply);
+      return download(call, async () => ({ owner, path: safePath(path) }), request, reply);
     },
     'ROOT',
   ),
@@ -38,7 +38,8 @@ export const listingEndpoints: Endpoint[] = [
     const { model_id: id = '' } = request.params as Record<string, string>;
     const { artifact_file_path: path } = queryOf(request);
     if (path === undefined) throw new MlflowError('BAD_REQUEST', 'Request must include the "artifact_file_path" query parameter.');
-    return download(call, { owner: { loggedModelId: loggedModelIdOf(id) }, path: safePath(path) }, request, reply);
+    const place = { owner: { loggedModelId: loggedModelIdOf(id) }, path: safePath(path) };
+    return download(call, async () => place, request, reply);
   }),
 ];
 

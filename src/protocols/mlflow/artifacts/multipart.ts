@@ -4,7 +4,8 @@ import { Role } from '../../../domain/platform/principal.js';
 import { jsonEndpoint, type Call, type Endpoint } from '../endpoint.js';
 import { doesNotExist, invalidParameter, refusedState, whenAbsent } from '../errors.js';
 import { integer, repeated, requiredInteger, requiredString, string } from '../protobuf-json.js';
-import { findFilePlace, type Place } from './place.js';
+import type { FolderPlace } from '../../../services/tracking/artifact-folder.service.js';
+import { findFilePlace } from './place.js';
 
 // Uploads in parts: the client PUTs them straight to the object store, or to this service at signed addresses.
 
@@ -50,7 +51,7 @@ export const multipartEndpoints: Endpoint[] = [
 ];
 
 /** The address names the folder; `path` is the file on the client's disk, of which the name counts. */
-function placeOf(call: Call, { [PATH]: folder, path }: { [PATH]: string; path: string }): Promise<Place> {
+function placeOf(call: Call, { [PATH]: folder, path }: { [PATH]: string; path: string }): Promise<FolderPlace> {
   const name = path.split(/[/\\]/).at(-1);
   if (!name) throw invalidParameter('Invalid path');
   return call.run((session) => findFilePlace(session, call.services, `${folder}/${name.replaceAll('%', '%25')}`));

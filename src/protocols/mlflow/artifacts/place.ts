@@ -2,18 +2,11 @@ import type { Session } from '../../../db/database.js';
 import { freeArtifactPath } from '../../../domain/tracking/artifact-path.js';
 import { toHexId } from '../../../domain/tracking/run-tags.js';
 import type { Services } from '../../../services/services.js';
-import type { FolderOwner } from '../../../services/tracking/artifact-folder.service.js';
+import type { CheckedPlace, FolderOwner, FolderPlace } from '../../../services/tracking/artifact-folder.service.js';
 import { invalidParameter, whenAbsent } from '../errors.js';
-import { loggedModelIdOf, noLoggedModel, noRun, runIdOf, toModelId } from '../ids.js';
+import { loggedModelIdOf, noLoggedModel, noRun, runIdOf, toExperimentId, toModelId } from '../ids.js';
 import { findExperiment } from '../tracking/lookup.js';
 import { artifactRoot } from '../tracking/views.js';
-
-/** A file or folder among the artifacts of a run or a logged model. */
-export interface Place {
-  owner: FolderOwner;
-  /** Below the owner's artifacts; '' is all of them. */
-  path: string;
-}
 
 /** A path below an artifact root; '' for the root itself. */
 export function safePath(text: string): string {
@@ -23,10 +16,10 @@ export function safePath(text: string): string {
 }
 
 /**
- * What a path of the proxy stands for: `<experiment>/<run>/artifacts/…` or `<experiment>/models/<model>/artifacts/…` of the caller's
- * tenant. There is nothing else behind the proxy.
+ * What a path of the proxy stands for: `<experiment>/<run>/artifacts/…` or `<experiment>/models/<model>/artifacts/…`; there is nothing
+ * else behind the proxy. Whether the caller's tenant has such a run or model is told by its `check`.
  */
-export async function findPlace(session: Session, services: Services, text: string): Promise<Place> {
+export function namedPlace(services: Services, text: string): CheckedPlace {
   const segments = safePath(text).split('/');
   const isModel = segments[1] === 'models';
   const [name = '', marker, ...rest] = segments.slice(isModel ? 2 : 1);
@@ -36,27 +29,43 @@ export async function findPlace(session: Session, services: Services, text: stri
     );
   }
   const owner = isModel ? { loggedModelId: loggedModelIdOf(name) } : { runId: runIdOf(name) };
-  const experiment = await findExperiment(session, services, segments[0] ?? '');
-  if (experiment.id !== (await experimentOf(session, services, owner, name))) throw noOwner(owner, name);
+  const [given = ''] = segments;
+  const check: CheckedPlace['check'] = async (session, experiment) => {
+    if (toExperimentId(experiment) !== given && (await findExperiment(session, services, given)).id !== experiment.id)
+      throw noOwner(owner, name);
+  };
   // Once more, for what is only a trap at the begin.
-  return { owner, path: safePath(rest.join('/')) };
+  return { owner, path: safePath(rest.join('/')), check };
+}
+
+export async function findPlace(session: Session, services: Services, text: string): Promise<FolderPlace> {
+  const { owner, path, check } = namedPlace(services, text);
+  await check(session, await experimentOf(session, services, owner));
+  return { owner, path };
 }
 
 /** Where clients find the artifacts of a run or a logged model. */
 export async function rootOf(session: Session, services: Services, owner: FolderOwner): Promise<string> {
-  const name = 'runId' in owner ? toHexId(owner.runId) : toModelId(owner.loggedModelId);
-  const experiment = await services.experiments.get(session, await experimentOf(session, services, owner, name));
-  return `${artifactRoot(experiment)}/${'runId' in owner ? '' : 'models/'}${name}/artifacts`;
+  const experiment = await experimentOf(session, services, owner);
+  return `${artifactRoot(experiment)}/${'runId' in owner ? '' : 'models/'}${nameOf(owner)}/artifacts`;
 }
+
+const nameOf = (owner: FolderOwner) => ('runId' in owner ? toHexId(owner.runId) : toModelId(owner.loggedModelId));
 
 const noOwner = (owner: FolderOwner, name: string) => ('runId' in owner ? noRun(name) : noLoggedModel(name));
 
-const experimentOf = (session: Session, services: Services, owner: FolderOwner, name: string) =>
-  services.artifactFolders.experimentOf(session, owner).catch(whenAbsent(() => noOwner(owner, name)));
+/** For `catch`: the owner is not there, as its name says it. */
+export const whenNoOwner = (owner: FolderOwner) => whenAbsent(() => noOwner(owner, nameOf(owner)));
+
+const experimentOf = (session: Session, services: Services, owner: FolderOwner) =>
+  services.artifactFolders.experimentOf(session, owner).catch(whenNoOwner(owner));
 
 /** A place that a file can have. */
-export async function findFilePlace(session: Session, services: Services, text: string): Promise<Place> {
-  const place = await findPlace(session, services, text);
+export async function findFilePlace(session: Session, services: Services, text: string): Promise<FolderPlace> {
+  return ofFile(await findPlace(session, services, text));
+}
+
+export function ofFile<Place extends FolderPlace>(place: Place): Place {
   if (place.path === '') throw invalidParameter('Invalid path');
   return place;
 }

@@ -1,13 +1,15 @@
 import { posix } from 'node:path';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import type { Session } from '../../../db/database.js';
 import { Role } from '../../../domain/platform/principal.js';
+import type { FolderPlace } from '../../../services/tracking/artifact-folder.service.js';
 import { detachedBody } from '../../body.js';
 import { rangeOf, sendFile } from '../../range.js';
 import { jsonEndpoint, streamEndpoint, type Call, type Endpoint } from '../endpoint.js';
 import { doesNotExist, invalidParameter, refusedState, whenAbsent } from '../errors.js';
 import { optionalString } from '../protobuf-json.js';
-import { findFilePlace, findPlace, rootOf, type Place } from './place.js';
+import { findFilePlace, findPlace, namedPlace, ofFile, rootOf, whenNoOwner } from './place.js';
 import { toFileInfos } from './views.js';
 
 const ROOT = '/mlflow-artifacts';
@@ -21,12 +23,16 @@ const pathOf = (request: FastifyRequest) => (request.params as Record<string, st
 
 export const proxyEndpoints: Endpoint[] = [
   streamEndpoint(['GET'], `${ROOT}/artifacts/*`, Role.VIEWER, async (call, request, reply) => {
-    const place = await call.run((session) => findFilePlace(session, call.services, pathOf(request)));
-    return download(call, place, request, reply);
+    return download(call, (session) => findFilePlace(session, call.services, pathOf(request)), request, reply);
   }),
   streamEndpoint(['PUT'], `${ROOT}/artifacts/*`, Role.ENGINEER, async (call, request, reply) => {
-    const { owner, path } = await call.run((session) => findFilePlace(session, call.services, pathOf(request)));
-    await call.services.artifactFolders.put(call, owner, path, detachedBody(request.raw)).catch(refusedState);
+    const place = ofFile(namedPlace(call.services, pathOf(request)));
+    const announced = request.headers['content-length'];
+    const sizeBytes = announced === undefined ? undefined : Number(announced);
+    await call.services.artifactFolders
+      .put(call, place, detachedBody(request.raw), sizeBytes)
+      .catch(whenNoOwner(place.owner))
+      .catch(refusedState);
     return reply.send();
   }),
   jsonEndpoint(['DELETE'], `${ROOT}/artifacts/*`, Role.ENGINEER, rest, async (call, { [PATH]: text }) => {
@@ -43,29 +49,36 @@ export const proxyEndpoints: Endpoint[] = [
     }),
   ),
   jsonEndpoint(['GET'], `${ROOT}/presigned/*`, Role.VIEWER, rest, async (call, { [PATH]: text }) => {
-    const place = await call.run((session) => findFilePlace(session, call.services, text));
-    const { url, sizeBytes } = await call
-      .run((session) => call.services.artifactFolders.downloadUrl(session, place.owner, place.path, DOWNLOAD_SECONDS))
-      .catch(whenAbsent(() => doesNotExist(`No such artifact: '${text}'`)));
+    const { url, sizeBytes } = await call.run(async (session) => {
+      const { owner, path } = await findFilePlace(session, call.services, text);
+      return call.services.artifactFolders
+        .downloadUrl(session, owner, path, DOWNLOAD_SECONDS)
+        .catch(whenAbsent(() => doesNotExist(`No such artifact: '${text}'`)));
+    });
     return { url: new URL(url, call.origin).href, headers: {}, file_size: sizeBytes };
   }),
 ];
 
 /** Sends a file of a run or logged model; a single Range is heeded. */
-export async function download(call: Call, { owner, path }: Place, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const artifact = path === '' ? null : await call.run((session) => call.services.artifactFolders.find(session, owner, path));
-  if (!artifact) {
-    const { root, isFolder } = await call.run(async (session) => ({
-      root: await rootOf(session, call.services, owner),
-      isFolder: path === '' || (await call.services.artifactFolders.list(session, owner, path)).length > 0,
-    }));
-    const shown = `${root.replace(/^mlflow-artifacts:\//, '')}/${path}`;
+export async function download(
+  call: Call,
+  place: (session: Session) => Promise<FolderPlace>,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const artifact = await call.run(async (session) => {
+    const { owner, path } = await place(session);
+    const found = path === '' ? null : await call.services.artifactFolders.find(session, owner, path);
+    if (found) return found;
+    const shown = `${(await rootOf(session, call.services, owner)).replace(/^mlflow-artifacts:\//, '')}/${path}`;
+    const isFolder = path === '' || (await call.services.artifactFolders.list(session, owner, path)).length > 0;
     throw isFolder
       ? invalidParameter(`Artifact path refers to a directory, not a file: '${shown}'`)
       : doesNotExist(`No such artifact: '${shown}'`);
-  }
+  });
   reply.header('etag', `"${artifact.sha256}"`);
-  return sendFile(reply, { ...artifact, fileName: posix.basename(path) }, rangeOf(request.headers.range, artifact.sizeBytes), (range) =>
+  const fileName = posix.basename(artifact.path);
+  return sendFile(reply, { ...artifact, fileName }, rangeOf(request.headers.range, artifact.sizeBytes), (range) =>
     call.services.artifacts.read(artifact, range),
   );
 }

@@ -4,7 +4,8 @@ import { freeArtifactPath } from '../../../domain/tracking/artifact-path.js';
 import { AppError } from '../../../errors.js';
 import { newestOfStages } from '../../../services/registry/registry-search.js';
 import type { LoggedSource } from '../../../services/registry/sourced-version.service.js';
-import { findPlace, safePath, type Place } from '../artifacts/place.js';
+import type { FolderPlace } from '../../../services/tracking/artifact-folder.service.js';
+import { findPlace, safePath } from '../artifacts/place.js';
 import type { Call } from '../endpoint.js';
 import { doesNotExist, invalidParameter, MlflowError, whenAbsent } from '../errors.js';
 import { namesHost } from '../foreign-host.js';
@@ -58,7 +59,7 @@ const notAPlace = (source: string, parameter: 'run_id' | 'model_id') => (error: 
 };
 
 /** The files of a version, when they are here. */
-export async function placeOf(session: Session, call: Call, uri: string): Promise<Place | null> {
+export async function placeOf(session: Session, call: Call, uri: string): Promise<FolderPlace | null> {
   switch (schemeOf(uri)) {
     case 'models': {
       const id = /^models:\/(m-[^/]+)\/?$/.exec(uri)?.[1];

@@ -174,12 +174,13 @@ export const versionEndpoints: Endpoint[] = [
       const { name = '', version = '', path = '' } = queryOf(request);
       const file = safePath(path);
       if (file === '') throw invalidParameter("Missing value for required parameter 'path'.");
-      const place = await call.run(async (session) => {
+      const placeOfFile = async (session: Session) => {
         const found = await findVersion(session, { name, version });
-        return placeOf(session, call, sourceOf(found.version));
-      });
-      if (!place) throw doesNotExist(`No such artifact: '${file}'`);
-      return download(call, { owner: place.owner, path: place.path === '' ? file : `${place.path}/${file}` }, request, reply);
+        const place = await placeOf(session, call, sourceOf(found.version));
+        if (!place) throw doesNotExist(`No such artifact: '${file}'`);
+        return { owner: place.owner, path: place.path === '' ? file : `${place.path}/${file}` };
+      };
+      return download(call, placeOfFile, request, reply);
     },
     'ROOT',
   ),
