@@ -1,16 +1,20 @@
-import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { constants, copyFile, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Signature } from '../domain/serving/tensor.js';
+import { AppError, ErrorCode } from '../errors.js';
 import { HostLost, HostProcess } from './onnx/host-process.js';
 import type { HostReply } from './onnx/wire.js';
 import { type TrialRun, withMissingTried } from './missing-trial.js';
-import { inspectOnnxFile, invalidModel, type OnnxFileFacts, type OnnxFileLimits } from './onnx-file.js';
+import type { OnnxFileFacts, OnnxFileLimits } from './onnx-file.js';
 
 export interface ModelCheckLimits extends OnnxFileLimits {
   maxSizeBytes: number;
-  /** For loading the model and running it for one row and for two. */
-  timeoutMs: number;
+  /** Processor time for reading, loading and trying a small model; a larger one gets `cpuMsPerMebibyte` more for each MiB. */
+  cpuMs: number;
+  cpuMsPerMebibyte: number;
+  /** Time on the clock, for a model that sleeps: this many times its processor time. */
+  wallFactor: number;
   /** Resident memory of the process that tries the model. */
   maxResidentBytes: number;
 }
@@ -21,31 +25,38 @@ export interface CheckedModel extends OnnxFileFacts {
 }
 
 const MEBIBYTE = 1024 ** 2;
+/** Facts and signature of one model. */
+const MAX_FRAME_BYTES = 16 * MEBIBYTE;
 
 const DEFAULT_LIMITS: ModelCheckLimits = {
   maxSizeBytes: 512 * MEBIBYTE,
-  timeoutMs: 10_000,
+  cpuMs: 10_000,
+  cpuMsPerMebibyte: 500,
+  wallFactor: 8,
   maxResidentBytes: 1024 * MEBIBYTE,
   maxGraphDepth: 16,
   maxNodes: 200_000,
 };
 
-async function readWhole(path: string, maxSizeBytes: number): Promise<Buffer> {
-  await using file = await open(path, 'r');
-  const { size } = await file.stat();
-  if (size > maxSizeBytes) {
-    throw invalidModel(`The file has ${size} bytes; at most ${maxSizeBytes} are accepted.`, {
-      expected: `at most ${maxSizeBytes} bytes`,
-      got: `${size} bytes`,
-    });
-  }
-  return await file.readFile();
+function invalidModel(message: string, details: { expected?: string; got?: string } = {}): AppError {
+  return new AppError(ErrorCode.INVALID_MODEL, message, { field: 'model', ...details });
 }
 
-function lossMessage(loss: HostLost, limits: ModelCheckLimits): string {
+async function sizeOf(path: string, maxSizeBytes: number): Promise<number> {
+  const { size } = await stat(path);
+  if (size <= maxSizeBytes) return size;
+  throw invalidModel(`The file has ${size} bytes; at most ${maxSizeBytes} are accepted.`, {
+    expected: `at most ${maxSizeBytes} bytes`,
+    got: `${size} bytes`,
+  });
+}
+
+function lossMessage(loss: HostLost, cpuMs: number, limits: ModelCheckLimits): string {
   switch (loss.reason) {
+    case 'CPU':
+      return `The model was not read, loaded and run on zeros within ${cpuMs} ms of processor time; it may loop without end. Make it smaller or repair its loops.`;
     case 'TIMEOUT':
-      return `The model did not load and answer for zeros within ${limits.timeoutMs} ms; it may loop without end. Make it smaller or repair its loops.`;
+      return `The model was not read, loaded and run on zeros within ${cpuMs * limits.wallFactor} ms; it may wait without end. Make it smaller, or try again when this machine is less busy.`;
     case 'MEMORY':
       return `The model needs more than ${limits.maxResidentBytes} bytes of memory to load and answer for zeros; make it smaller.`;
     case 'CRASH':
@@ -54,21 +65,23 @@ function lossMessage(loss: HostLost, limits: ModelCheckLimits): string {
   }
 }
 
-function refusalMessage(header: HostReply, limits: ModelCheckLimits, folder: string): string {
-  if (header.kind !== 'error') return `The runtime answered with "${header.kind}".`;
+function refusal(header: HostReply, limits: ModelCheckLimits, folder: string): AppError {
+  if (header.kind !== 'error') return invalidModel(`The runtime answered with "${header.kind}".`);
   if (header.code === 'RESOURCE_EXHAUSTED') {
-    return `The model needs more than ${limits.maxResidentBytes} bytes of memory to load and answer for zeros; make it smaller.`;
+    return invalidModel(
+      `The model needs more than ${limits.maxResidentBytes} bytes of memory to load and answer for zeros; make it smaller.`,
+    );
   }
   const detail = header.message.replaceAll(`${folder}/`, '').replace(/\s+/g, ' ').slice(0, 500);
-  return `The runtime refused the model when it was loaded and run on zeros: ${detail}`;
+  return invalidModel(`The runtime refused the model when it was loaded and run on zeros: ${detail}`);
 }
 
 /** Runs in the trying process until one of them has ended it; then the rest is refused too. */
-function trialRun(host: HostProcess, timeoutMs: number): TrialRun {
+function trialRun(host: HostProcess, leftMs: () => number): TrialRun {
   return async (inputs) => {
     try {
       const parts = inputs.map(({ data, ...tensor }) => ({ ...tensor, parts: [data] }));
-      const { header, tensors } = await host.request({ kind: 'run', modelId: 'model' }, parts, timeoutMs);
+      const { header, tensors } = await host.request({ kind: 'run', modelId: 'model' }, parts, leftMs());
       return header.kind === 'result' ? tensors : null;
     } catch (error) {
       if (error instanceof HostLost) return null;
@@ -77,30 +90,41 @@ function trialRun(host: HostProcess, timeoutMs: number): TrialRun {
   };
 }
 
-/** In a process with an empty environment and an own empty folder, bounded in time, memory and files. */
-async function tryModel(bytes: Buffer, limits: ModelCheckLimits): Promise<Signature> {
+/** In a process with an empty environment and an own empty folder, bounded in processor time, memory and files. */
+async function inspectAndTry(original: string, sizeBytes: number, limits: ModelCheckLimits): Promise<CheckedModel> {
   const folder = await mkdtemp(join(tmpdir(), 'matih-check-'));
   const path = join(folder, 'model.onnx');
-  const startedAt = performance.now();
+  const cpuMs = Math.floor(limits.cpuMs + (limits.cpuMsPerMebibyte * sizeBytes) / MEBIBYTE);
+  const endsAt = performance.now() + cpuMs * limits.wallFactor;
+  const leftMs = (): number => Math.max(1, endsAt - performance.now());
   let host: HostProcess | undefined;
   try {
-    await writeFile(path, bytes);
+    // A copy, for the folder may hold nothing else that a model could read.
+    await copyFile(original, path, constants.COPYFILE_FICLONE);
     host = new HostProcess({
       cwd: folder,
       hardened: true,
-      startTimeoutMs: limits.timeoutMs,
+      startTimeoutMs: leftMs(),
       maxResidentBytes: limits.maxResidentBytes,
+      maxCpuMs: cpuMs,
       maxLoadedModels: 1,
       maxLoadedBytes: limits.maxResidentBytes,
-      maxFrameBytes: MEBIBYTE,
+      maxFrameBytes: MAX_FRAME_BYTES,
     });
     await host.ready;
-    const leftMs = Math.max(1, limits.timeoutMs - (performance.now() - startedAt));
-    const { header } = await host.request({ kind: 'load', modelId: 'model', path }, [], leftMs);
-    if (header.kind !== 'loaded') throw invalidModel(refusalMessage(header, limits, folder));
-    return await withMissingTried(header.signature, trialRun(host, Math.max(1, limits.timeoutMs - (performance.now() - startedAt))));
+    const { maxGraphDepth, maxNodes } = limits;
+    const inspected = await host.request({ kind: 'inspect', path, limits: { maxGraphDepth, maxNodes } }, [], leftMs());
+    if (inspected.header.kind === 'error' && inspected.header.code === 'INVALID_MODEL') {
+      const { message, expected, got } = inspected.header;
+      throw invalidModel(message.replaceAll(`${folder}/`, ''), { expected, got });
+    }
+    if (inspected.header.kind !== 'inspected') throw refusal(inspected.header, limits, folder);
+    const { header } = await host.request({ kind: 'load', modelId: 'model', path }, [], leftMs());
+    if (header.kind !== 'loaded') throw refusal(header, limits, folder);
+    const signature = await withMissingTried(header.signature, trialRun(host, leftMs));
+    return { ...inspected.header.facts, sizeBytes, signature };
   } catch (error) {
-    throw error instanceof HostLost ? invalidModel(lossMessage(error, limits)) : error;
+    throw error instanceof HostLost ? invalidModel(lossMessage(error, cpuMs, limits)) : error;
   } finally {
     host?.kill();
     await host?.exited;
@@ -109,12 +133,10 @@ async function tryModel(bytes: Buffer, limits: ModelCheckLimits): Promise<Signat
 }
 
 /**
- * Checks an uploaded ONNX file, which may be hostile: first its bytes, then by loading it and running it on zeros in a process of its own.
+ * Checks an uploaded ONNX file, which may be hostile: its bytes are read, and it is loaded and run on made-up rows, in a process of its own.
  * Errors: INVALID_MODEL with a sentence that says what is wrong and what to do.
  */
 export async function checkModel(path: string, limits: Partial<ModelCheckLimits> = {}): Promise<CheckedModel> {
   const all = { ...DEFAULT_LIMITS, ...limits };
-  const bytes = await readWhole(path, all.maxSizeBytes);
-  const facts = inspectOnnxFile(bytes, all);
-  return { ...facts, sizeBytes: bytes.length, signature: await tryModel(bytes, all) };
+  return await inspectAndTry(path, await sizeOf(path, all.maxSizeBytes), all);
 }

@@ -1,11 +1,12 @@
 /** What an ONNX file says about itself, and whether the runtime may see it at all. Reads the bytes only; nothing is run. */
-import { AppError, ErrorCode, quote } from '../errors.js';
+import { quote } from '../errors.js';
 import { type Field, MalformedMessage, ProtobufWalk } from './protobuf-walk.js';
+import { MICROSOFT_RULES } from './rows/model-rules.js';
 
 export interface OnnxFileFacts {
   irVersion: number;
-  /** Version of the default operator set. */
-  opset: number;
+  /** Version of the operator set ai.onnx; null when the file imports ai.onnx.ml alone. */
+  opset: number | null;
   /** Name and version of the tool that wrote the file; '' when it does not say. */
   producer: string;
   metadata: Record<string, string>;
@@ -20,14 +21,16 @@ export interface OnnxFileLimits {
 const IR_VERSIONS = [3, 13] as const;
 const OPSETS = [7, 26] as const;
 const ALLOWED_DOMAINS: ReadonlySet<string> = new Set(['', 'ai.onnx', 'ai.onnx.ml']);
-const DEFAULT_DOMAINS: ReadonlySet<string> = new Set(['', 'ai.onnx']);
+const ALLOWED_OPERATORS: ReadonlySet<string> = new Set(Object.keys(MICROSOFT_RULES).map((operator) => `com.microsoft.${operator}`));
 
 const MAX_DIMENSION = 2 ** 31 - 1;
+const MAX_RANK = 64;
 /** Of types within types, e.g. a sequence of maps. */
 const MAX_TYPE_DEPTH = 8;
 /** Sub-byte element types pack at most this many elements into a byte. */
 const MAX_ELEMENTS_PER_BYTE = 8;
 const MAX_METADATA_ENTRIES = 1000;
+const MAX_METADATA_BYTES = 1024 ** 2;
 
 const OTHER_FORMATS: readonly { starts: readonly number[]; message: string }[] = [
   { starts: [0x80], message: 'This is a Python pickle, not an ONNX file; export the model, e.g. with skl2onnx or torch.onnx.export.' },
@@ -42,9 +45,17 @@ const OTHER_FORMATS: readonly { starts: readonly number[]; message: string }[] =
   },
 ];
 
-export function invalidModel(message: string, details: { expected?: string; got?: string } = {}): AppError {
-  return new AppError(ErrorCode.INVALID_MODEL, message, { field: 'model', ...details });
+/** The file cannot be run here; the message says why and what to do. */
+export class InvalidFile extends Error {
+  constructor(
+    message: string,
+    readonly details: { expected?: string; got?: string } = {},
+  ) {
+    super(message);
+  }
 }
+
+const invalidModel = (message: string, details: { expected?: string; got?: string } = {}): InvalidFile => new InvalidFile(message, details);
 
 /** Field numbers of onnx.proto that are read here, by message. */
 const MODEL = { irVersion: 1, producerName: 2, producerVersion: 3, graph: 7, opsetImport: 8, metadata: 14, training: 20, functions: 25 };
@@ -60,10 +71,12 @@ const DIMENSION_VALUE = 1;
 
 class OnnxInspection {
   irVersion = 0;
-  opset = 0;
+  /** By domain, '' for ai.onnx. */
+  readonly opsets = new Map<string, number>();
   graphs = 0;
   producer: string[] = ['', ''];
   readonly metadata = new Map<string, string>();
+  private metadataBytes = 0;
   private nodes = 0;
   private readonly customOperators = new Set<string>();
   private readonly functions = new Set<string>();
@@ -89,21 +102,18 @@ class OnnxInspection {
       else if (field.number === MODEL.training) throw invalidModel('The file holds training graphs; export the model for inference alone.');
       else if (field.number === MODEL.functions) this.function(field);
     });
-    const missing = [...this.customOperators].find((operator) => !this.functions.has(operator));
+    const missing = [...this.customOperators].find((operator) => !this.functions.has(operator) && !ALLOWED_OPERATORS.has(operator));
     if (missing !== undefined) {
-      throw invalidModel(
-        `The model uses the custom operator ${quote(missing)}; only the standard operators of ai.onnx and ai.onnx.ml can be run.`,
-        {
-          expected: 'operators of ai.onnx and ai.onnx.ml',
-          got: quote(missing),
-        },
-      );
+      const allowed = `operators of ai.onnx and ai.onnx.ml, and ${Object.keys(MICROSOFT_RULES).join(', ')} of com.microsoft`;
+      throw invalidModel(`The model uses the custom operator ${quote(missing)}; only ${allowed} can be run. Export it without that one.`, {
+        expected: allowed,
+        got: quote(missing),
+      });
     }
   }
 
   private inner(field: Field, visit: (field: Field) => void): void {
-    if (!field.isBytes) throw new MalformedMessage(`a number where a message belongs at byte ${field.start}`);
-    this.walk.fields(field.start, field.end, visit);
+    this.walk.inner(field, visit);
   }
 
   private graph(field: Field, depth: number): void {
@@ -165,7 +175,7 @@ class OnnxInspection {
           got: 'external data',
         });
       }
-      if (part.number === TENSOR.dims) dims.push(...this.walk.integers(part));
+      if (part.number === TENSOR.dims) this.addDims(part, dims);
       // At least one per entry, for text may be empty and small integers take no length.
       else if (TENSOR.data.includes(part.number)) dataBytes += part.end - part.start + 1;
     });
@@ -183,9 +193,16 @@ class OnnxInspection {
     const dims: number[] = [];
     this.inner(field, (part) => {
       if (part.number === SPARSE.values || part.number === SPARSE.indices) this.tensor(part);
-      else if (part.number === SPARSE.dims) dims.push(...this.walk.integers(part));
+      else if (part.number === SPARSE.dims) this.addDims(part, dims);
     });
     this.dimensions(dims);
+  }
+
+  private addDims(field: Field, dims: number[]): void {
+    if (this.walk.integers(field, dims, MAX_RANK)) return;
+    throw invalidModel(`The model declares a tensor of more than ${MAX_RANK} dimensions; no runtime could hold it.`, {
+      expected: `at most ${MAX_RANK} dimensions`,
+    });
   }
 
   private dimensions(dims: readonly number[]): void {
@@ -220,7 +237,7 @@ class OnnxInspection {
     this.inner(field, (part) => {
       if (part.number !== 2) return;
       this.inner(part, (dimension) => {
-        this.inner(dimension, (own) => own.number === DIMENSION_VALUE && dims.push(own.value));
+        this.inner(dimension, (own) => own.number === DIMENSION_VALUE && this.addDims(own, dims));
       });
     });
     // Some exporters write -1 for "any".
@@ -234,7 +251,12 @@ class OnnxInspection {
       if (part.number === 1) domain = this.walk.string(part);
       else if (part.number === 2) version = part.value;
     });
-    if (DEFAULT_DOMAINS.has(domain)) this.opset = version;
+    if (domain === 'ai.onnx') domain = '';
+    const known = this.opsets.get(domain);
+    if (known !== undefined && known !== version) {
+      throw invalidModel(`The file imports the operator set ${quote(domain || 'ai.onnx')} in two versions, ${known} and ${version}; export it again.`);
+    }
+    this.opsets.set(domain, version);
   }
 
   private metadataEntry(field: Field): void {
@@ -245,6 +267,9 @@ class OnnxInspection {
       else if (part.number === 2) value = this.walk.string(part);
     });
     this.metadata.set(key, value);
+    this.metadataBytes += field.end - field.start;
+    if (this.metadataBytes > MAX_METADATA_BYTES)
+      throw invalidModel(`The model carries more than ${MAX_METADATA_BYTES} bytes of metadata; export it without.`);
     if (this.metadata.size > MAX_METADATA_ENTRIES)
       throw invalidModel(`The model carries more than ${MAX_METADATA_ENTRIES} metadata entries.`);
   }
@@ -260,7 +285,7 @@ function checkRange(what: string, version: number, [least, most]: readonly [numb
 
 /**
  * Reads an ONNX file of any origin.
- * Errors: INVALID_MODEL for what is no ONNX file, keeps data outside itself, uses custom operators, declares absurd shapes,
+ * Throws InvalidFile for what is no ONNX file, keeps data outside itself, uses custom operators, declares absurd shapes,
  * nests too deep, or is of a version the runtime cannot run.
  */
 export function inspectOnnxFile(bytes: Uint8Array, limits: OnnxFileLimits): OnnxFileFacts {
@@ -277,10 +302,11 @@ export function inspectOnnxFile(bytes: Uint8Array, limits: OnnxFileLimits): Onnx
   if (inspection.graphs !== 1)
     throw invalidModel('The file holds no model graph: it is not an ONNX file, or it is damaged; export it again.');
   checkRange('IR version', inspection.irVersion, IR_VERSIONS);
-  checkRange('operator set', inspection.opset, OPSETS);
+  const opset = inspection.opsets.get('') ?? null;
+  if (opset !== null || !inspection.opsets.has('ai.onnx.ml')) checkRange('operator set', opset ?? 0, OPSETS);
   return {
     irVersion: inspection.irVersion,
-    opset: inspection.opset,
+    opset,
     producer: inspection.producer.filter((part) => part !== '').join(' '),
     metadata: Object.fromEntries(inspection.metadata),
   };

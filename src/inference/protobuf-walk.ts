@@ -23,37 +23,42 @@ const WIRE_FIXED32 = 5;
 
 export class ProtobufWalk {
   private readonly text = new TextDecoder('utf-8', { fatal: true });
+  /** Where the last number ended. */
+  private next = 0;
 
-  constructor(private readonly bytes: Uint8Array) {}
+  constructor(readonly bytes: Uint8Array) {}
 
-  /** Calls `visit` for each field of the message in [start, end), in file order. The object is reused between calls. */
+  /** Calls `visit` for each field of the message in [start, end), in file order. The object is reused for the next field. */
   fields(start: number, end: number, visit: (field: Field) => void): void {
+    const field: Field = { number: 0, value: 0, start: 0, end: 0, isBytes: false };
     let at = start;
     while (at < end) {
       const tag = this.varint(at, end);
-      const number = Math.floor(tag.value / 8);
-      if (number < 1 || number > 536_870_911) throw new MalformedMessage(`a field number of ${number} at byte ${at}`);
-      const field: Field = { number, value: 0, start: tag.next, end: tag.next, isBytes: false };
-      switch (tag.value % 8) {
-        case WIRE_VARINT: {
-          const { value, next } = this.varint(tag.next, end);
-          field.value = value;
-          at = next;
+      const first = this.next;
+      field.number = Math.floor(tag / 8);
+      if (field.number < 1 || field.number > 536_870_911) throw new MalformedMessage(`a field number of ${field.number} at byte ${at}`);
+      field.value = 0;
+      field.start = first;
+      field.end = first;
+      field.isBytes = false;
+      switch (tag % 8) {
+        case WIRE_VARINT:
+          field.value = this.varint(first, end);
+          at = this.next;
           break;
-        }
         case WIRE_FIXED64:
-          at = tag.next + 8;
+          at = first + 8;
           break;
         case WIRE_FIXED32:
-          at = tag.next + 4;
+          at = first + 4;
           break;
         case WIRE_BYTES: {
-          const length = this.varint(tag.next, end);
-          if (length.value < 0 || length.value > end - length.next) {
-            throw new MalformedMessage(`${length.value} bytes announced at byte ${at}, where ${end - length.next} are left`);
+          const length = this.varint(first, end);
+          if (length < 0 || length > end - this.next) {
+            throw new MalformedMessage(`${length} bytes announced at byte ${at}, where ${end - this.next} are left`);
           }
-          field.start = length.next;
-          field.end = length.next + length.value;
+          field.start = this.next;
+          field.end = this.next + length;
           field.isBytes = true;
           at = field.end;
           break;
@@ -66,16 +71,23 @@ export class ProtobufWalk {
     }
   }
 
-  /** Integers of a repeated field, packed or not. */
-  integers(field: Field): number[] {
-    if (!field.isBytes) return [field.value];
-    const values: number[] = [];
-    for (let at = field.start; at < field.end;) {
-      const { value, next } = this.varint(at, field.end);
-      values.push(value);
-      at = next;
+  /** Visits the message that the field holds. */
+  inner({ isBytes, start, end }: Field, visit: (field: Field) => void): void {
+    if (!isBytes) throw new MalformedMessage(`a number where a message belongs at byte ${start}`);
+    this.fields(start, end, visit);
+  }
+
+  /** Adds the integers of a repeated field, packed or not, to `values`. False when they would be more than `most`. */
+  integers(field: Field, values: number[], most: number): boolean {
+    if (!field.isBytes) {
+      values.push(field.value);
+      return values.length <= most;
     }
-    return values;
+    for (let at = field.start; at < field.end; at = this.next) {
+      values.push(this.varint(at, field.end));
+      if (values.length > most) return false;
+    }
+    return true;
   }
 
   string({ start, end }: Field): string {
@@ -86,7 +98,12 @@ export class ProtobufWalk {
     }
   }
 
-  private varint(at: number, end: number): { value: number; next: number } {
+  private varint(at: number, end: number): number {
+    const first = this.bytes[at]!;
+    if (at < end && first < 128) {
+      this.next = at + 1;
+      return first;
+    }
     let value = 0;
     // A negative number comes as its two's complement of 64 bits, which a double cannot hold: its inverse it can.
     let inverse = 0;
@@ -96,7 +113,10 @@ export class ProtobufWalk {
       const bits = index === MAX_VARINT_BYTES - 1 ? 1 : 127;
       value += (byte & bits) * 2 ** (7 * index);
       inverse += (~byte & bits) * 2 ** (7 * index);
-      if (byte < 128) return { value: value >= INT64_MAX ? -1 - inverse : value, next: at + index + 1 };
+      if (byte < 128) {
+        this.next = at + index + 1;
+        return value >= INT64_MAX ? -1 - inverse : value;
+      }
     }
     throw new MalformedMessage(`a number longer than ${MAX_VARINT_BYTES} bytes at byte ${at}`);
   }

@@ -57,6 +57,7 @@ export function fromLoss(cause: unknown, expected: string): AppError {
   if (!(cause instanceof HostLost)) throw cause;
   switch (cause.reason) {
     case 'TIMEOUT':
+    case 'CPU':
       return new AppError(ErrorCode.DEADLINE_EXCEEDED, `The model did not ${expected}; the process that ran it was ended.`, { expected });
     case 'MEMORY':
       return new AppError(

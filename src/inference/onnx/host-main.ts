@@ -1,7 +1,8 @@
 /** Entry point of an inference host: a process that loads models and runs them, one request at a time, and may be killed at any moment. */
-import { statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
+import { InvalidFile, inspectOnnxFile } from '../onnx-file.js';
 import type { HostSettings } from './host-limits.js';
 import { HostModel, UnusableModel } from './host-model.js';
 import { encodeFrame, FrameReader, type Frame, type HostErrorCode, type HostReply, type HostRequest, type OutgoingTensor } from './wire.js';
@@ -24,9 +25,10 @@ class HostError extends Error {
 
 function toReply(id: number, kind: HostRequest['kind'], error: unknown): HostReply {
   const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof InvalidFile) return { id, kind: 'error', code: 'INVALID_MODEL', message, ...error.details };
   if (error instanceof HostError) return { id, kind: 'error', code: error.code, message };
   if (OUT_OF_MEMORY.test(message)) return { id, kind: 'error', code: 'RESOURCE_EXHAUSTED', message };
-  return { id, kind: 'error', code: error instanceof UnusableModel || kind === 'load' ? 'INVALID_MODEL' : 'INVALID_TENSOR', message };
+  return { id, kind: 'error', code: error instanceof UnusableModel || kind === 'load' || kind === 'inspect' ? 'INVALID_MODEL' : 'INVALID_TENSOR', message };
 }
 
 async function makeRoom(neededBytes: number): Promise<string[]> {
@@ -76,6 +78,9 @@ async function handle(frame: Frame<HostRequest>): Promise<void> {
   let reply: HostReply;
   try {
     switch (header.kind) {
+      case 'inspect':
+        reply = { id: header.id, kind: 'inspected', facts: inspectOnnxFile(readFileSync(header.path), header.limits) };
+        break;
       case 'load':
         reply = await load(header.id, header.modelId, header.path);
         break;
@@ -100,7 +105,7 @@ process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
 
 const watchdog = new Worker(new URL('./host-watchdog.js', import.meta.url), {
-  workerData: { parentPid: settings.parentPid, maxResidentBytes: settings.maxResidentBytes },
+  workerData: settings,
   resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 4, stackSizeMb: 1 },
 });
 watchdog.on('online', () => {

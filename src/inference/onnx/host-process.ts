@@ -1,10 +1,11 @@
 /** One inference host, seen from the service: a child process with an empty environment that is asked one thing at a time. */
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { MEMORY_MARK, type HostSettings } from './host-limits.js';
+import { CPU_MARK, MEMORY_MARK, type HostSettings } from './host-limits.js';
 import { encodeFrame, FrameReader, type Frame, type HostReply, type HostRequest, type OutgoingTensor } from './wire.js';
 
 export interface HostProcessOptions extends Omit<HostSettings, 'parentPid'> {
@@ -18,7 +19,7 @@ export interface HostProcessOptions extends Omit<HostSettings, 'parentPid'> {
   hardened: boolean;
 }
 
-type HostLossReason = 'TIMEOUT' | 'MEMORY' | 'CRASH' | 'CLOSED';
+type HostLossReason = 'TIMEOUT' | 'CPU' | 'MEMORY' | 'CRASH' | 'CLOSED';
 
 /** The host ended while it was asked something. */
 export class HostLost extends Error {
@@ -86,6 +87,28 @@ function networkIsolationCommand(): string[] {
   return networkIsolation;
 }
 
+const UNICODE_LOCALE = '/usr/lib/locale/C.utf8';
+let lacksEnglish: boolean | undefined;
+
+/** Whether this machine lacks the locale that the runtime's StringNormalizer asks for, as containers mostly do. */
+function needsLocale(): boolean {
+  lacksEnglish ??=
+    process.platform === 'linux' &&
+    existsSync(UNICODE_LOCALE) &&
+    !/^en_US\.utf-?8$/im.test(spawnSync('locale', ['-a'], { encoding: 'utf8', timeout: 2000 }).stdout ?? '');
+  return lacksEnglish;
+}
+
+/** Nothing of ours; the language-neutral Unicode locale under the name en_US.UTF-8 where that is not installed. */
+function environment(cwd: string): NodeJS.ProcessEnv {
+  if (!needsLocale()) return {};
+  const folder = join(cwd, 'locale');
+  const link = join(folder, 'en_US.utf8');
+  mkdirSync(folder, { recursive: true });
+  if (!existsSync(link)) symlinkSync(UNICODE_LOCALE, link);
+  return { LOCPATH: folder };
+}
+
 /** JavaScript may read the program alone; native code, the runtime's too, is not bound by this. */
 function nodeFlags({ hardened, cwd }: HostProcessOptions): string[] {
   if (!hardened) return ['--no-warnings'];
@@ -105,8 +128,8 @@ function nodeFlags({ hardened, cwd }: HostProcessOptions): string[] {
 }
 
 function commandLine(options: HostProcessOptions): string[] {
-  const { maxResidentBytes, maxLoadedModels, maxLoadedBytes, maxFrameBytes } = options;
-  const settings: HostSettings = { parentPid: process.pid, maxResidentBytes, maxLoadedModels, maxLoadedBytes, maxFrameBytes };
+  const { maxResidentBytes, maxCpuMs, maxLoadedModels, maxLoadedBytes, maxFrameBytes } = options;
+  const settings: HostSettings = { parentPid: process.pid, maxResidentBytes, maxCpuMs, maxLoadedModels, maxLoadedBytes, maxFrameBytes };
   const node = [process.execPath, ...nodeFlags(options), entryPath(), JSON.stringify(settings)];
   if (process.platform === 'win32') return node;
   const isolation = options.hardened ? networkIsolationCommand() : [];
@@ -128,7 +151,7 @@ export class HostProcess {
 
   constructor(options: HostProcessOptions) {
     const [command, ...args] = commandLine(options);
-    this.child = spawn(command!, args, { cwd: options.cwd, env: {}, stdio: ['ignore', 'ignore', 'pipe', 'pipe'] });
+    this.child = spawn(command!, args, { cwd: options.cwd, env: environment(options.cwd), stdio: ['ignore', 'ignore', 'pipe', 'pipe'] });
     this.channel = this.child.stdio[3] as Socket;
     this.child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       this.stderr = (this.stderr + text).slice(-STDERR_KEPT_CHARS);
@@ -192,7 +215,8 @@ export class HostProcess {
 
   private onEnd(what: string, resolve: () => void): void {
     const outOfMemory = this.stderr.includes(MEMORY_MARK) || HEAP_EXHAUSTED.test(this.stderr);
-    const reason = outOfMemory ? 'MEMORY' : (this.killedFor ?? 'CRASH');
+    const outOfTime = this.stderr.includes(CPU_MARK);
+    const reason = outOfMemory ? 'MEMORY' : outOfTime ? 'CPU' : (this.killedFor ?? 'CRASH');
     const lines = this.stderr.trim().split('\n');
     const telling = lines.find((line) => line.includes('Error')) ?? lines.at(-1);
     this.lost ??= new HostLost(reason, telling ? `${what}: ${telling}` : what);

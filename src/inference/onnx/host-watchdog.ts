@@ -1,21 +1,27 @@
 /**
  * A thread beside the host's main one, which a run blocks: it ends the process when the service is gone
- * or when resident memory passes the limit.
+ * when resident memory passes the limit, or when its processor time is used up.
  */
 import { writeSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
-import { MEMORY_MARK } from './host-limits.js';
+import { CPU_MARK, type HostSettings, MEMORY_MARK } from './host-limits.js';
 
 const CHECK_EVERY_MS = 50;
 const STDERR = 2;
 
-const { parentPid, maxResidentBytes } = workerData as { parentPid: number; maxResidentBytes: number };
+const { parentPid, maxResidentBytes, maxCpuMs } = workerData as HostSettings;
+
+function end(why: string): void {
+  writeSync(STDERR, `${why}\n`);
+  process.kill(process.pid, 'SIGKILL');
+}
 
 setInterval(() => {
   if (process.ppid !== parentPid) process.kill(process.pid, 'SIGKILL');
   const residentBytes = process.memoryUsage.rss();
-  if (residentBytes > maxResidentBytes) {
-    writeSync(STDERR, `${MEMORY_MARK} ${residentBytes} of ${maxResidentBytes} bytes\n`);
-    process.kill(process.pid, 'SIGKILL');
-  }
+  if (residentBytes > maxResidentBytes) end(`${MEMORY_MARK} ${residentBytes} of ${maxResidentBytes} bytes`);
+  if (maxCpuMs === null) return;
+  const { user, system } = process.cpuUsage();
+  const usedMs = (user + system) / 1000;
+  if (usedMs > maxCpuMs) end(`${CPU_MARK} ${usedMs} of ${maxCpuMs} ms`);
 }, CHECK_EVERY_MS);

@@ -55,7 +55,7 @@ export class OnnxEngine implements InferenceEngine {
       },
       loadFailed: (model, error) => this.forget(model, error),
     });
-    const hostOptions = { ...this.options, cwd: this.folder, hardened: false };
+    const hostOptions = { ...this.options, maxCpuMs: null, cwd: this.folder, hardened: false };
     this.slots = Array.from(
       { length: this.options.hosts },
       () =>

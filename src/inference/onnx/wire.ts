@@ -4,9 +4,11 @@
  * Little-endian. Numeric tensors travel as raw bytes, BYTES as a JSON array. Nothing of a frame is ever evaluated or revived.
  */
 import type { Datatype, Signature, Tensor, TensorData } from '../../domain/serving/tensor.js';
+import type { OnnxFileFacts, OnnxFileLimits } from '../onnx-file.js';
 
 /** What the service asks of a host. */
 export type HostRequest =
+  | { id: number; kind: 'inspect'; path: string; limits: OnnxFileLimits }
   | { id: number; kind: 'load'; modelId: string; path: string }
   | { id: number; kind: 'unload'; modelId: string }
   | { id: number; kind: 'run'; modelId: string };
@@ -27,9 +29,10 @@ export type HostReply =
       /** Models dropped to make room. */
       evicted: string[];
     }
+  | { id: number; kind: 'inspected'; facts: OnnxFileFacts }
   | { id: number; kind: 'done' }
   | { id: number; kind: 'result' }
-  | { id: number; kind: 'error'; code: HostErrorCode; message: string };
+  | { id: number; kind: 'error'; code: HostErrorCode; message: string; expected?: string; got?: string };
 
 export interface Frame<Header> {
   header: Header;
