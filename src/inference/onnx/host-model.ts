@@ -2,8 +2,8 @@
 import { InferenceSession, Tensor as RuntimeTensor } from 'onnxruntime-node';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import type { Datatype, RowIndependence, Signature, Tensor, TensorData, TensorSpec } from '../../domain/serving/tensor.js';
-import { readGraph } from '../rows/graph.js';
-import { proveRowIndependence } from '../rows/row-independence.js';
+import { readGraph } from '../../onnx/rows/graph.js';
+import { proveRowIndependence } from '../../onnx/rows/row-independence.js';
 import { sliceRows } from './batch.js';
 import { sameRows, trialInputs, TRIAL_ROWS, type TrialValues } from './trial.js';
 

@@ -1,7 +1,7 @@
 import { Field, ID, InputType, Int, ObjectType } from 'type-graphql';
 import type { Conversion } from '../../domain/registry/conversion.js';
 import type { SourceFolder } from '../../domain/registry/mlmodel.js';
-import type { Signature } from '../../domain/serving/tensor.js';
+import type { RowIndependence, Signature } from '../../domain/serving/tensor.js';
 import { describeEnum, describeOrderFields, KeyValueInput, OrderDirection } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
 import { DateTime, MetricValue, SafeInt } from '../types/scalars.js';
@@ -87,6 +87,21 @@ export class TensorSpecType {
   acceptsMissing?: boolean | null;
 }
 
+@ObjectType('RowIndependence', { description: 'Whether requests for a model may run together in one batch.' })
+export class RowIndependenceType {
+  @Field(() => Boolean, {
+    description:
+      'The graph shows that a row’s answer cannot depend on its neighbours, and a trial agrees: requests that wait at one time run together. Otherwise each request runs alone.',
+  })
+  proven!: boolean;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'What stands in the way: the first operator that may join rows, in words. Null when proven.',
+  })
+  reason!: string | null;
+}
+
 @ObjectType('ModelSignature', { description: 'What a model takes and gives.' })
 export class ModelSignatureType {
   @Field(() => [TensorSpecType], { description: 'Inputs, in the file’s order.' })
@@ -100,6 +115,12 @@ export class ModelSignatureType {
     description: 'Of a classifier: the class of each probability, in order. Null when neither the file nor anybody says.',
   })
   classes?: string[] | null;
+
+  @Field(() => RowIndependenceType, {
+    nullable: true,
+    description: 'Whether requests may run together; null for a version that was registered before this was recorded, though it is found out again whenever the model is loaded.',
+  })
+  rowIndependence?: RowIndependence | null;
 }
 
 @ObjectType({ description: 'What the training measured, such as `holdout.log_loss`.' })

@@ -1,6 +1,8 @@
 import type { InputColumn, Signature, TensorSpec } from '../../domain/serving/tensor.js';
 import type { TrainingConfig } from '../../domain/training/training-config.js';
 import { GraphBuilder } from '../../onnx/graph-builder.js';
+import { readGraph } from '../../onnx/rows/graph.js';
+import { proveRowIndependence } from '../../onnx/rows/row-independence.js';
 import type { Encoding, ScaledColumn, SlotEncoding } from '../encoding.js';
 import { forwardPass } from './forward.js';
 import { type Head, nearest, parametersFor, probabilities, squaredDistances, targetValue, toFloat } from './heads.js';
@@ -63,7 +65,8 @@ export function exportGraph(input: ExportInput): ExportedModel {
   };
   if (head.kind === 'CLASSES') metadata.classes = JSON.stringify(head.classes);
   if (head.kind === 'CLUSTERS') metadata.clusters = String(shape.outputs);
-  return { bytes: b.model('model', metadata), signature };
+  const bytes = b.model('model', metadata);
+  return { bytes, signature: { ...signature, rowIndependence: proveRowIndependence(readGraph(bytes), inputs) } };
 }
 
 function concatenate(b: GraphBuilder, columns: string[]): string {
