@@ -254,7 +254,9 @@ class OnnxInspection {
     if (domain === 'ai.onnx') domain = '';
     const known = this.opsets.get(domain);
     if (known !== undefined && known !== version) {
-      throw invalidModel(`The file imports the operator set ${quote(domain || 'ai.onnx')} in two versions, ${known} and ${version}; export it again.`);
+      throw invalidModel(
+        `The file imports the operator set ${quote(domain || 'ai.onnx')} in two versions, ${known} and ${version}; export it again.`,
+      );
     }
     this.opsets.set(domain, version);
   }

@@ -51,19 +51,27 @@ function dataOf({ element = 'float', columns = 2, texts }: Case, caller: number)
 let models = 0;
 
 /** How many of the callers' answers differ between alone and all at once, and what the signature says. */
-async function tryRows(bytes: Uint8Array, inputs: (caller: number) => Tensor[]): Promise<{ wrong: number; proof: RowIndependence | undefined }> {
+async function tryRows(
+  bytes: Uint8Array,
+  inputs: (caller: number) => Tensor[],
+): Promise<{ wrong: number; proof: RowIndependence | undefined }> {
   models += 1;
   const modelId = `m${models}`;
   const path = join(folder, `${modelId}.onnx`);
   writeFileSync(path, bytes);
   const { rowIndependence } = await engine.load({ modelId, path });
-  const ask = async (caller: number) => (await engine.infer(modelId, inputs(caller), DEADLINE)).outputs.map(({ data }) => Array.from(data as Float32Array, String));
+  const ask = async (caller: number) =>
+    (await engine.infer(modelId, inputs(caller), DEADLINE)).outputs.map(({ data }) => Array.from(data as Float32Array, String));
   const alone: string[][][] = [];
   for (let caller = 0; caller < CALLERS; caller += 1) alone.push(await ask(caller));
   const together = await Promise.all(Array.from({ length: CALLERS }, (_, caller) => ask(caller)));
-  const differs = (a: string, b: string): boolean => a !== b && !(Math.abs(Number(a) - Number(b)) <= 1e-5 * Math.max(1, Math.abs(Number(a))));
+  const differs = (a: string, b: string): boolean =>
+    a !== b && !(Math.abs(Number(a) - Number(b)) <= 1e-5 * Math.max(1, Math.abs(Number(a))));
   const wrong = together.filter((outputs, caller) =>
-    outputs.some((values, output) => values.length !== alone[caller]![output]!.length || values.some((value, at) => differs(value, alone[caller]![output]![at]!))),
+    outputs.some(
+      (values, output) =>
+        values.length !== alone[caller]![output]!.length || values.some((value, at) => differs(value, alone[caller]![output]![at]!)),
+    ),
   ).length;
   await engine.unload(modelId);
   return { wrong, proof: rowIndependence };
@@ -82,10 +90,23 @@ const MIXING: Record<string, Case & { reason: RegExp; remembers?: true }> = {
   'INT64 x − ReduceMean(x)': {
     element: 'int64',
     reason: /ReduceMean.* rows/,
-    graph: (b, x) => b.node('Cast', [b.node('Sub', [b.node('Cast', [x], toFloat), b.node('ReduceMean', [b.node('Cast', [x], toFloat), b.ints(0)])])], toInt64),
+    graph: (b, x) =>
+      b.node(
+        'Cast',
+        [b.node('Sub', [b.node('Cast', [x], toFloat), b.node('ReduceMean', [b.node('Cast', [x], toFloat), b.ints(0)])])],
+        toInt64,
+      ),
   },
-  'INT64 x − ReduceMax(x)': { element: 'int64', reason: /ReduceMax/, graph: (b, x) => b.node('Sub', [x, b.node('ReduceMax', [x, b.ints(0)])]) },
-  'INT32 x − ReduceMax(x)': { element: 'int32', reason: /ReduceMax/, graph: (b, x) => b.node('Sub', [x, b.node('ReduceMax', [x, b.ints(0)])]) },
+  'INT64 x − ReduceMax(x)': {
+    element: 'int64',
+    reason: /ReduceMax/,
+    graph: (b, x) => b.node('Sub', [x, b.node('ReduceMax', [x, b.ints(0)])]),
+  },
+  'INT32 x − ReduceMax(x)': {
+    element: 'int32',
+    reason: /ReduceMax/,
+    graph: (b, x) => b.node('Sub', [x, b.node('ReduceMax', [x, b.ints(0)])]),
+  },
   'FP32 x − ReduceMean(x) over all': { reason: /ReduceMean/, graph: (b, x) => b.node('Sub', [x, b.node('ReduceMean', [x])]) },
   'x / ReduceSum(x)': { reason: /ReduceSum/, graph: (b, x) => b.node('Div', [x, b.node('ReduceSum', [x, b.ints(0)])]) },
   'x + (ReduceMax(x) > 100)': {
@@ -98,7 +119,10 @@ const MIXING: Record<string, Case & { reason: RegExp; remembers?: true }> = {
     graph: (b, x) => b.node('Sub', [x, b.node('ReduceSum', [x, b.node('Sub', [b.ints(1), b.ints(1)])])]),
   },
   'CumSum along the rows': { reason: /CumSum/, graph: (b, x) => b.node('CumSum', [x, b.int64(0n)]) },
-  'TopK along the rows': { reason: /TopK/, graph: (b, x) => b.node('Add', [x, b.multi('TopK', [x, b.ints(1)], 2, { axis: { int: 0 } })[0]!]) },
+  'TopK along the rows': {
+    reason: /TopK/,
+    graph: (b, x) => b.node('Add', [x, b.multi('TopK', [x, b.ints(1)], 2, { axis: { int: 0 } })[0]!]),
+  },
   'ArgMax by its default axis': { reason: /ArgMax/, graph: (b, x) => b.node('Add', [x, b.node('Cast', [b.node('ArgMax', [x])], toFloat)]) },
   'Softmax along the rows': { reason: /Softmax/, graph: (b, x) => b.node('Softmax', [x], { axis: { int: 0 } }) },
   'BatchNormalization in training': {
@@ -131,7 +155,10 @@ const MIXING: Record<string, Case & { reason: RegExp; remembers?: true }> = {
   },
   'Gemm that turns its input': { reason: /Gemm/, graph: (b, x) => b.node('MatMul', [x, b.node('Gemm', [x, x], { transA: { int: 1 } })]) },
   'the first row taken for all': { reason: /Gather/, graph: (b, x) => b.node('Add', [x, b.node('Gather', [x, b.ints(0)])]) },
-  'a slice of the first row': { reason: /Slice/, graph: (b, x) => b.node('Add', [x, b.node('Slice', [x, b.ints(0), b.ints(1), b.ints(0)])]) },
+  'a slice of the first row': {
+    reason: /Slice/,
+    graph: (b, x) => b.node('Add', [x, b.node('Slice', [x, b.ints(0), b.ints(1), b.ints(0)])]),
+  },
   '[N, 1] beside [N]': {
     columns: 1,
     reason: /Add/,
@@ -187,7 +214,10 @@ const MIXING: Record<string, Case & { reason: RegExp; remembers?: true }> = {
       const carried = body.input('carried', 'float', ['a', 2]);
       body.output('go_on', go, 'bool');
       body.output('next', body.node('Add', [carried, body.node('ReduceMax', [x, body.ints(0)])]), 'float');
-      return b.node('Add', [x, b.node('Loop', [b.int64(2n), '', b.constant(Float32Array.of(0, 0), [1, 2])], { body: { graph: body.graph('body') } })]);
+      return b.node('Add', [
+        x,
+        b.node('Loop', [b.int64(2n), '', b.constant(Float32Array.of(0, 0), [1, 2])], { body: { graph: body.graph('body') } }),
+      ]);
     },
   },
   'texts whose number of different ones counts': {
@@ -196,7 +226,11 @@ const MIXING: Record<string, Case & { reason: RegExp; remembers?: true }> = {
     texts: ['a', 'b', 'c', 'd', 'e'],
     reason: /Unique|Cast/,
     graph: (b, x) => {
-      const code = b.mlNode('LabelEncoder', [x], { keys_strings: { texts: ['a', 'b', 'c'] }, values_int64s: { ints: [1, 2, 3] }, default_int64: { int: 9 } });
+      const code = b.mlNode('LabelEncoder', [x], {
+        keys_strings: { texts: ['a', 'b', 'c'] },
+        values_int64s: { ints: [1, 2, 3] },
+        default_int64: { int: 9 },
+      });
       const different = b.node('Shape', [b.node('Unique', [code])]);
       return b.node('Cast', [b.node('Mul', [code, different])], toFloat);
     },
@@ -207,7 +241,11 @@ const MIXING: Record<string, Case & { reason: RegExp; remembers?: true }> = {
     texts: ['a', 'b', 'c', 'd', 'e'],
     reason: /ReduceMax/,
     graph: (b, x) => {
-      const code = b.mlNode('LabelEncoder', [x], { keys_strings: { texts: ['a', 'b', 'c'] }, values_int64s: { ints: [1, 2, 3] }, default_int64: { int: 9 } });
+      const code = b.mlNode('LabelEncoder', [x], {
+        keys_strings: { texts: ['a', 'b', 'c'] },
+        values_int64s: { ints: [1, 2, 3] },
+        default_int64: { int: 9 },
+      });
       return b.node('Cast', [b.node('Sub', [code, b.node('ReduceMax', [code, b.ints(0)])])], toFloat);
     },
   },
@@ -217,12 +255,20 @@ const APART: Record<string, Case> = {
   'a scaled column through layers': {
     graph: (b, x) => {
       const scaled = b.node('Mul', [b.node('Sub', [x, b.constant(Float32Array.of(1, 2), [1, 2])]), b.constant(Float32Array.of(0.5, 3))]);
-      const hidden = b.node('Relu', [b.node('Gemm', [scaled, b.constant(Float32Array.of(1, 2, 3, 4, 5, 6), [3, 2]), b.constant(Float32Array.of(1, 2, 3))], { transB: { int: 1 } })]);
+      const hidden = b.node('Relu', [
+        b.node('Gemm', [scaled, b.constant(Float32Array.of(1, 2, 3, 4, 5, 6), [3, 2]), b.constant(Float32Array.of(1, 2, 3))], {
+          transB: { int: 1 },
+        }),
+      ]);
       return b.node('Softmax', [b.node('MatMul', [hidden, b.constant(Float32Array.of(1, -1, 2, 0.5, 1, -2), [3, 2])])]);
     },
   },
   'statistics of each row': {
-    graph: (b, x) => b.node('Div', [b.node('Sub', [x, b.node('ReduceMean', [x, b.ints(-1)])]), b.node('Add', [b.node('ReduceL2', [x, b.ints(1)]), b.float(1)])]),
+    graph: (b, x) =>
+      b.node('Div', [
+        b.node('Sub', [x, b.node('ReduceMean', [x, b.ints(-1)])]),
+        b.node('Add', [b.node('ReduceL2', [x, b.ints(1)]), b.float(1)]),
+      ]),
   },
   'a reshape as PyTorch writes it': {
     columns: 6,
@@ -238,20 +284,22 @@ const APART: Record<string, Case> = {
     graph: (b, x) => {
       const steps = b.node('Transpose', [b.node('Reshape', [x, b.ints(0, 3, 2)])], { perm: { ints: [1, 0, 2] } });
       const weights = (length: number) => Float32Array.from({ length }, (_, i) => Math.sin(i * 1.7));
-      const [all] = b.multi('GRU', [steps, b.constant(weights(24), [1, 12, 2]), b.constant(weights(48), [1, 12, 4])], 2, { hidden_size: { int: 4 } });
+      const [all] = b.multi('GRU', [steps, b.constant(weights(24), [1, 12, 2]), b.constant(weights(48), [1, 12, 4])], 2, {
+        hidden_size: { int: 4 },
+      });
       return b.node('Transpose', [b.node('Squeeze', [all!, b.ints(1)])], { perm: { ints: [1, 0, 2] } });
     },
   },
   'the best of each row, by name': {
     element: 'int64',
-    graph: (b, x) => b.node('Gather', [b.constant(BigInt64Array.of(70n, 80n)), b.node('ArgMax', [x], { axis: { int: -1 }, keepdims: { int: 0 } })]),
+    graph: (b, x) =>
+      b.node('Gather', [b.constant(BigInt64Array.of(70n, 80n)), b.node('ArgMax', [x], { axis: { int: -1 }, keepdims: { int: 0 } })]),
   },
   'a table of categories': {
     element: 'string',
     columns: 1,
     texts: ['a', 'b', 'c', '', 'zebra'],
-    graph: (b, x) =>
-      b.mlNode('OneHotEncoder', [x], { cats_strings: { texts: ['a', 'b', 'c'] }, zeros: { int: 1 } }),
+    graph: (b, x) => b.mlNode('OneHotEncoder', [x], { cats_strings: { texts: ['a', 'b', 'c'] }, zeros: { int: 1 } }),
   },
 };
 
@@ -269,7 +317,9 @@ describe('rows that meet', () => {
     const weights = b.node('Cast', [b.constant(BigInt64Array.of(10n, -20n, 30n, 5n, -7n, 90n, 1n, 60n), [4, 2])], { to: { int: 3 } });
     const product = b.node('Cast', [b.node('MatMulInteger', [quantised!, weights, zero!])], toFloat);
     b.output('probabilities', b.node('Softmax', [b.node('Mul', [product, b.node('Mul', [scale!, b.float(0.01)])])]), 'float');
-    const { wrong, proof } = await tryRows(b.model('m'), (caller) => [{ name: 'x', datatype: 'FP32', shape: [1, 4], data: dataOf({ columns: 4, graph: () => '' }, caller) }]);
+    const { wrong, proof } = await tryRows(b.model('m'), (caller) => [
+      { name: 'x', datatype: 'FP32', shape: [1, 4], data: dataOf({ columns: 4, graph: () => '' }, caller) },
+    ]);
     expect(proof!.proven).toBe(false);
     expect(wrong).toBe(0);
   });
@@ -297,7 +347,11 @@ describe('rows that stay apart', () => {
   });
 
   it('the fixtures of the other tests', async () => {
-    const ask = (columns: number) => (caller: number): Tensor[] => [{ name: 'x', datatype: 'FP32', shape: [1, columns], data: dataOf({ columns, graph: () => '' }, caller) }];
+    const ask =
+      (columns: number) =>
+      (caller: number): Tensor[] => [
+        { name: 'x', datatype: 'FP32', shape: [1, columns], data: dataOf({ columns, graph: () => '' }, caller) },
+      ];
     expect((await tryRows(build.linear([1, 2, 3], 4), ask(3))).proof!.proven).toBe(true);
     expect((await tryRows(build.multilayer([4, 16, 3]), ask(4))).proof!.proven).toBe(true);
   });

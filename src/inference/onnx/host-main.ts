@@ -28,7 +28,12 @@ function toReply(id: number, kind: HostRequest['kind'], error: unknown): HostRep
   if (error instanceof InvalidFile) return { id, kind: 'error', code: 'INVALID_MODEL', message, ...error.details };
   if (error instanceof HostError) return { id, kind: 'error', code: error.code, message };
   if (OUT_OF_MEMORY.test(message)) return { id, kind: 'error', code: 'RESOURCE_EXHAUSTED', message };
-  return { id, kind: 'error', code: error instanceof UnusableModel || kind === 'load' || kind === 'inspect' ? 'INVALID_MODEL' : 'INVALID_TENSOR', message };
+  return {
+    id,
+    kind: 'error',
+    code: error instanceof UnusableModel || kind === 'load' || kind === 'inspect' ? 'INVALID_MODEL' : 'INVALID_TENSOR',
+    message,
+  };
 }
 
 async function makeRoom(neededBytes: number): Promise<string[]> {

@@ -157,7 +157,7 @@ function proofOf(path: string, inputs: readonly TensorSpec[]): RowIndependence {
   const file = openSync(path, 'r');
   try {
     const bytes = new Uint8Array(fstatSync(file).size);
-    for (let at = 0; at < bytes.length; ) {
+    for (let at = 0; at < bytes.length;) {
       const read = readSync(file, bytes, at, bytes.length - at, at);
       if (read === 0) break;
       at += read;

@@ -26,7 +26,8 @@ function fill(data: TensorData, datatype: Datatype, values: Exclude<TrialValues,
     else if (data instanceof BigInt64Array) data[index] = BigInt(whole);
     else if (data instanceof Float32Array || data instanceof Float64Array) {
       // A slow wave keeps long inputs from repeating themselves.
-      data[index] = values === 'SMALL' ? Math.sin(12.9898 * (index + 1)) : WIDE_NUMBERS[index % WIDE_NUMBERS.length]! * (1 + 0.1 * Math.sin(index));
+      data[index] =
+        values === 'SMALL' ? Math.sin(12.9898 * (index + 1)) : WIDE_NUMBERS[index % WIDE_NUMBERS.length]! * (1 + 0.1 * Math.sin(index));
     } else data[index] = Math.min(most, Math.max(least, whole));
   }
 }
@@ -49,7 +50,8 @@ export function sameRows(together: readonly Tensor[], alone: readonly (readonly 
   return together.every(({ data }, output) => {
     const perRow = data.length / alone.length;
     let bound = TOLERANCE;
-    if (typeof data[0] === 'number') for (const value of data as Float64Array) if (Math.abs(value) < Infinity) bound = Math.max(bound, TOLERANCE * Math.abs(value));
+    if (typeof data[0] === 'number')
+      for (const value of data as Float64Array) if (Math.abs(value) < Infinity) bound = Math.max(bound, TOLERANCE * Math.abs(value));
     return alone.every((outputs, row) => {
       const own = outputs[output]!.data;
       if (own.length !== perRow) return false;

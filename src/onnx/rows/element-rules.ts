@@ -108,7 +108,10 @@ const layerNormalization: Rule = (op) => {
   const [, ...weights] = op.present;
   weights.forEach((weight) => requireFixed(weight, 'weights'));
   const normal = broadcast(op.present);
-  const statistics = reshaped(x, x.dims!.map((size, at) => (at < axis ? size : 1)));
+  const statistics = reshaped(
+    x,
+    x.dims!.map((size, at) => (at < axis ? size : 1)),
+  );
   return [normal, statistics, statistics];
 };
 
@@ -196,7 +199,10 @@ const convolution =
 const convolutionTranspose: Rule = (op) => {
   requireFixedRest(op);
   const x = rowsFirst(op, 3);
-  return reshaped(x, x.dims!.map((size, at) => (at === 0 ? size : null)));
+  return reshaped(
+    x,
+    x.dims!.map((size, at) => (at === 0 ? size : null)),
+  );
 };
 
 const pool: Rule = (op) => {
@@ -208,7 +214,10 @@ const pool: Rule = (op) => {
 
 const globalPool: Rule = (op) => {
   const x = rowsFirst(op, 3);
-  return reshaped(x, x.dims!.map((size, at) => (at < 2 ? size : 1)));
+  return reshaped(
+    x,
+    x.dims!.map((size, at) => (at < 2 ? size : 1)),
+  );
 };
 
 const resize: Rule = (op) => {
@@ -216,13 +225,19 @@ const resize: Rule = (op) => {
   const scales = op.inputs[op.opset < 11 ? 1 : 2];
   if (isRows(x) && (op.attribute('axes') || requireFixed(scales, 'scales')?.elements?.[x.axis] !== 1)) fail('may scale the rows');
   if (op.text('coordinate_transformation_mode', 'half_pixel') === 'tf_crop_and_resize') fail('crops');
-  return reshaped(x, x.dims!.map((_, at) => (at === x.axis ? 1 : null)));
+  return reshaped(
+    x,
+    x.dims!.map((_, at) => (at === x.axis ? 1 : null)),
+  );
 };
 
 /** Channels to places within a row, or back. */
 const depthAndSpace: Rule = (op) => {
   const x = rowsFirst(op, 4);
-  return reshaped(x, x.dims!.map(() => null));
+  return reshaped(
+    x,
+    x.dims!.map(() => null),
+  );
 };
 
 function contraction(a: Value, b: Value): Value {
@@ -252,7 +267,9 @@ function contraction(a: Value, b: Value): Value {
 const matMul: Rule = (op) => contraction(op.input(0), op.input(1));
 
 const turned = (value: Value): Value =>
-  value.dims?.length === 2 ? { dims: [value.dims[1]!, value.dims[0]!], axis: value.axis === null ? null : 1 - value.axis } : fail('turns what is no matrix');
+  value.dims?.length === 2
+    ? { dims: [value.dims[1]!, value.dims[0]!], axis: value.axis === null ? null : 1 - value.axis }
+    : fail('turns what is no matrix');
 
 const gemm: Rule = (op) => {
   const [a, b] = [op.input(0), op.input(1)];

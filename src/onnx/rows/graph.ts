@@ -45,7 +45,20 @@ export interface OnnxGraph {
 const MODEL = { graph: 7, opsetImport: 8, functions: 25 };
 const GRAPH = { node: 1, initializer: 5, output: 12, sparseInitializer: 15 };
 const NODE = { input: 1, output: 2, name: 3, opType: 4, attribute: 5, domain: 7 };
-const ATTRIBUTE = { name: 1, float: 2, int: 3, text: 4, tensor: 5, graph: 6, ints: 8, texts: 9, graphs: 11, type: 20, reference: 21, sparse: 22 };
+const ATTRIBUTE = {
+  name: 1,
+  float: 2,
+  int: 3,
+  text: 4,
+  tensor: 5,
+  graph: 6,
+  ints: 8,
+  texts: 9,
+  graphs: 11,
+  type: 20,
+  reference: 21,
+  sparse: 22,
+};
 /** Of an attribute, by which of its fields is filled. */
 const KIND = { float: 1, int: 2, text: 3, tensor: 4, ints: 7 };
 const TENSOR = { dims: 1, type: 2, floats: 4, int32s: 5, int64s: 7, name: 8, raw: 9, others: [6, 10, 11] };

@@ -29,7 +29,8 @@ const regressor: Rule = (op) => {
 const normalizer: Rule = (op) => reshaped(matrix(op), op.input(0).dims);
 
 const featureVectorizer: Rule = (op) => {
-  for (const value of op.present) if (!isRows(value) || value.axis !== 0 || value.dims.length !== 2) fail('joins other than columns of rows');
+  for (const value of op.present)
+    if (!isRows(value) || value.axis !== 0 || value.dims.length !== 2) fail('joins other than columns of rows');
   const width = op.present.reduce<Size>((sum, { dims }) => (sum === null || dims![1] === null ? null : sum + dims![1]!), 0);
   return rows([null, width], 0);
 };

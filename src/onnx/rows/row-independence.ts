@@ -61,7 +61,8 @@ class RowProof {
       inputs.push(value);
     }
     if (node.opaque) return `${shown(node)} has graphs of its own, which are not read here.`;
-    if (this.graph.functions.has(`${node.domain}.${node.opType}`)) return `${shown(node)} is a function of the file's own, which is not read here.`;
+    if (this.graph.functions.has(`${node.domain}.${node.opType}`))
+      return `${shown(node)} is a function of the file's own, which is not read here.`;
     if (RANDOM.has(node.opType)) return `${shown(node)} draws at random.`;
     const rule = RULES.get(node.domain)?.get(node.opType);
     const constant = inputs.every((value) => !value || (!isRows(value) && !countsRows(value)));

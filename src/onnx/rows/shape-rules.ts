@@ -110,8 +110,7 @@ const unsqueeze: Rule = (op) => {
 
 const concat: Rule = (op) => {
   const parts = op.present;
-  const withRows = parts.filter(isRows);
-  const [first] = withRows;
+  const first = parts.find(isRows);
   if (!first) {
     const elements = parts.every((part) => part.elements && part.dims?.length === 1) ? parts.flatMap((part) => part.elements!) : undefined;
     if (elements && elements.length <= MAX_ELEMENTS) return fixed([elements.length], elements);

@@ -118,7 +118,8 @@ export class ModelSignatureType {
 
   @Field(() => RowIndependenceType, {
     nullable: true,
-    description: 'Whether requests may run together; null for a version that was registered before this was recorded, though it is found out again whenever the model is loaded.',
+    description:
+      'Whether requests may run together; null for a version that was registered before this was recorded, though it is found out again whenever the model is loaded.',
   })
   rowIndependence?: RowIndependence | null;
 }
