@@ -13,8 +13,8 @@ export interface ModelCheckLimits extends OnnxFileLimits {
   /** Processor time for reading, loading and trying a small model; a larger one gets `cpuMsPerMebibyte` more for each MiB. */
   cpuMs: number;
   cpuMsPerMebibyte: number;
-  /** Time on the clock, for a model that sleeps: this many times its processor time. */
-  wallFactor: number;
+  /** Time on the clock at least, for a model that waits without end; eight times the processor time where that is more. */
+  wallMs: number;
   /** Resident memory of the process that tries the model. */
   maxResidentBytes: number;
 }
@@ -25,6 +25,7 @@ export interface CheckedModel extends OnnxFileFacts {
 }
 
 const MEBIBYTE = 1024 ** 2;
+const WALL_FACTOR = 8;
 /** Facts and signature of one model. */
 const MAX_FRAME_BYTES = 16 * MEBIBYTE;
 
@@ -32,7 +33,7 @@ const DEFAULT_LIMITS: ModelCheckLimits = {
   maxSizeBytes: 512 * MEBIBYTE,
   cpuMs: 10_000,
   cpuMsPerMebibyte: 500,
-  wallFactor: 8,
+  wallMs: 120_000,
   maxResidentBytes: 1024 * MEBIBYTE,
   maxGraphDepth: 16,
   maxNodes: 200_000,
@@ -51,12 +52,12 @@ async function sizeOf(path: string, maxSizeBytes: number): Promise<number> {
   });
 }
 
-function lossMessage(loss: HostLost, cpuMs: number, limits: ModelCheckLimits): string {
+function lossMessage(loss: HostLost, cpuMs: number, wallMs: number, limits: ModelCheckLimits): string {
   switch (loss.reason) {
     case 'CPU':
       return `The model was not read, loaded and run on zeros within ${cpuMs} ms of processor time; it may loop without end. Make it smaller or repair its loops.`;
     case 'TIMEOUT':
-      return `The model was not read, loaded and run on zeros within ${cpuMs * limits.wallFactor} ms; it may wait without end. Make it smaller, or try again when this machine is less busy.`;
+      return `The model was not read, loaded and run on zeros within ${wallMs} ms; it may wait without end. Make it smaller, or try again when this machine is less busy.`;
     case 'MEMORY':
       return `The model needs more than ${limits.maxResidentBytes} bytes of memory to load and answer for zeros; make it smaller.`;
     case 'CRASH':
@@ -95,7 +96,8 @@ async function inspectAndTry(original: string, sizeBytes: number, limits: ModelC
   const folder = await mkdtemp(join(tmpdir(), 'matih-check-'));
   const path = join(folder, 'model.onnx');
   const cpuMs = Math.floor(limits.cpuMs + (limits.cpuMsPerMebibyte * sizeBytes) / MEBIBYTE);
-  const endsAt = performance.now() + cpuMs * limits.wallFactor;
+  const wallMs = Math.max(limits.wallMs, WALL_FACTOR * cpuMs);
+  const endsAt = performance.now() + wallMs;
   const leftMs = (): number => Math.max(1, endsAt - performance.now());
   let host: HostProcess | undefined;
   try {
@@ -124,7 +126,7 @@ async function inspectAndTry(original: string, sizeBytes: number, limits: ModelC
     const signature = await withMissingTried(header.signature, trialRun(host, leftMs));
     return { ...inspected.header.facts, sizeBytes, signature };
   } catch (error) {
-    throw error instanceof HostLost ? invalidModel(lossMessage(error, cpuMs, limits)) : error;
+    throw error instanceof HostLost ? invalidModel(lossMessage(error, cpuMs, wallMs, limits)) : error;
   } finally {
     host?.kill();
     await host?.exited;
