@@ -32,6 +32,7 @@ import { ModelVersionService } from '../services/registry/model-version.service.
 import { ModelService } from '../services/registry/model.service.js';
 import { RegistryTagService } from '../services/registry/registry-tag.service.js';
 import { SourcedVersionService } from '../services/registry/sourced-version.service.js';
+import { ReleaseService } from '../services/registry/release.service.js';
 import { StageMoves } from '../services/registry/stage-moves.js';
 import { StageService } from '../services/registry/stage.service.js';
 import { ValidationService } from '../services/registry/validation.service.js';
@@ -209,6 +210,7 @@ export function createServices(
     modelVersions,
     monitoring,
     predictions: serving.predictions,
+    releases: new ReleaseService({ live, jobs, stages, evaluations, validations, gates }),
     retention: new RetentionService(db, {
       eventDays: config.EVENT_LOG_DAYS,
       trafficDays: config.TRAFFIC_LOG_DAYS,

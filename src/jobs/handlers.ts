@@ -9,6 +9,7 @@ export function createHandlers(services: Services): JobHandlers {
     VALIDATION: (run) => services.validations.execute(run),
     BATCH_INFERENCE: (run) => services.batchInference.execute(run),
     CONVERSION: (run) => services.conversions.execute(run),
+    RELEASE: (run) => services.releases.execute(run),
     RUN_ARCHIVE: (run) => services.runArchive.execute(run),
     GARBAGE_COLLECTION: (run) => services.garbage.execute(run),
     EXPERIMENT_EXPORT: (run) => services.archiveExports.execute(run),

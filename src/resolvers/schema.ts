@@ -46,6 +46,7 @@ import { ConversionResolver } from './registry/conversion.resolver.js';
 import { EvaluationResolver } from './registry/evaluation.resolver.js';
 import { JobModelVersionResolver, ModelVersionResolver } from './registry/model-version.resolver.js';
 import { ModelResolver, StageTransitionResolver } from './registry/model.resolver.js';
+import { ReleaseResolver } from './registry/release.resolver.js';
 import { StageResolver } from './registry/stage.resolver.js';
 import { WebhookDeliveryResolver, WebhookResolver } from './platform/webhook.resolver.js';
 
@@ -94,6 +95,7 @@ const RESOLVERS: NonEmptyArray<Function> = [
   MonitoringResolver,
   PredictResolver,
   RegistryTagResolver,
+  ReleaseResolver,
   RetrainingResolver,
   RunAnalysisResolver,
   RunComparisonResolver,

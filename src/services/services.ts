@@ -55,6 +55,7 @@ import type { WebhookDeliveryService } from './platform/webhook-delivery.service
 import type { WebhookService } from './platform/webhook.service.js';
 
 /** Every use case, for resolvers, protocols and jobs. */
+import type { ReleaseService } from './registry/release.service.js';
 import type { Waiting } from './platform/waiting.js';
 
 export interface Services {
@@ -113,5 +114,6 @@ export interface Services {
   versionStorage: VersionStorage;
   webhookDeliveries: WebhookDeliveryService;
   webhooks: WebhookService;
+  releases: ReleaseService;
   waiting: Waiting;
 }

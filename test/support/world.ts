@@ -438,6 +438,11 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
     async ({ datasetId }, world) => ({ input: { modelVersionId: await world.newUnconverted(), sampleDatasetId: datasetId } }),
   ],
   createEndpoint: [({ modelId }) => ({ input: { name: `e-${randomUUID()}`, modelId } })],
+  releaseModelVersion: [
+    async ({ datasetId, versionId }, world) => ({
+      input: { modelVersionId: await world.newVersion(), datasetId, targetStage: 'STAGING', expectedProductionVersionId: versionId },
+    }),
+  ],
   createExperiment: [() => ({ input: { name: `e-${randomUUID()}` } })],
   getOrCreateExperiment: [() => ({ input: { name: `e-${randomUUID()}` } })],
   getOrCreateModel: [() => ({ input: { name: `m-${randomUUID()}`, task: 'REGRESSION', modelType: 'MLP_REGRESSOR' } })],

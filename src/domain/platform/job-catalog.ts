@@ -21,6 +21,8 @@ export const JOB_CATALOG = {
   VALIDATION: { payload: jobPayload, attempts: 3, backoffMs: 5 * SECOND_MS, timeoutMs: 15 * MINUTE_MS, concurrency: 2 },
   BATCH_INFERENCE: { payload: jobPayload, attempts: 3, backoffMs: 5 * SECOND_MS, timeoutMs: 24 * HOUR_MS, concurrency: 2 },
   CONVERSION: { payload: jobPayload, attempts: 2, backoffMs: 5 * SECOND_MS, timeoutMs: 30 * MINUTE_MS, concurrency: 1 },
+  /** Waits for its evaluation and validation, which have jobs of their own, and so takes nothing from those who work. */
+  RELEASE: { payload: jobPayload, attempts: 3, backoffMs: 5 * SECOND_MS, timeoutMs: 6 * HOUR_MS, concurrency: 20 },
   /** Of every run of outside code that ends: one at a time, beside everything else. */
   RUN_ARCHIVE: { payload: jobPayload, attempts: 3, backoffMs: 5 * SECOND_MS, timeoutMs: HOUR_MS, concurrency: 1 },
   GARBAGE_COLLECTION: { payload: jobPayload, attempts: 3, backoffMs: 5 * SECOND_MS, timeoutMs: 24 * HOUR_MS, concurrency: 1 },

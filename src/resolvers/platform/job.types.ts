@@ -9,6 +9,7 @@ export const JobKindEnum = describeEnum('JobKind', 'What a background job does.'
   VALIDATION: 'Checks a version: signature, sample predictions, thresholds, latency, agreement.',
   BATCH_INFERENCE: 'Predicts for every row of a dataset.',
   CONVERSION: 'Makes a model.onnx of another framework’s files and compares the two.',
+  RELEASE: 'Validates, evaluates and promotes a version as far as its gates let it.',
   RUN_ARCHIVE: 'Stores log and metric histories of a run that has ended as files of it.',
   GARBAGE_COLLECTION: 'Removes for good what was deleted long ago.',
   EXPERIMENT_EXPORT: 'Writes an experiment into an archive.',

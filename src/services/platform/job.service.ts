@@ -20,7 +20,7 @@ import type { TrainingJobConfig } from '../training/training-job-config.js';
 import type { JobEventRow, JobFilter, JobKind, JobStatus, NewJob } from './job-rows.js';
 import { requireOwn } from './ownership.js';
 import { audit, EVENTS_WAITING } from './use-case.js';
-import type { Waiter, Waiting } from './waiting.js';
+import { checkWait, type Waiter, type Waiting } from './waiting.js';
 
 /** Why an attempt ended; a final failure would come again in the same way. */
 interface Failure {
@@ -67,6 +67,13 @@ export class JobService {
     const job = await session.em.findOne(Job, { id, tenant: session.tenant, ...(kind && { kind }) });
     if (!job) throw notFound(kind ? `${kind.toLowerCase().replace('_', '-')} job` : 'job', id);
     return job;
+  }
+
+  /** Begins a job and answers when it has ended, or after `input.waitMs`, which is checked first. */
+  async begunAndWaited(who: Waiter, waitMs: number, start: (session: Session) => Promise<Job>): Promise<Job> {
+    checkWait('input.waitMs', waitMs);
+    const job = await this.db.transact(who, start);
+    return waitMs === 0 ? job : this.afterWait(who, job.id, waitMs, 'input.waitMs');
   }
 
   /** The job once it has ended, or as it is after `waitMs`. */

@@ -55,6 +55,14 @@ interface Dependencies {
   evaluator: ModelEvaluator;
 }
 
+/** What an evaluation will be of. */
+interface Prepared {
+  version: OnnxVersion;
+  datasetId: string;
+  target: TargetColumn | null;
+  baseline: ModelVersion | null;
+}
+
 /** Everything that an attempt needs, read in one transaction. */
 interface Plan {
   version: OnnxVersion;
@@ -70,21 +78,19 @@ interface Plan {
 export class EvaluationService {
   constructor(private readonly deps: Dependencies) {}
 
+  /** Whether the evaluation can be done, as far as it can be known before. Errors as of `start`. */
+  async check(session: Session, input: EvaluationInput): Promise<void> {
+    await this.prepare(session, input);
+  }
+
   async start(session: Session, input: EvaluationInput): Promise<Job> {
-    const { versions, datasets, jobs } = this.deps;
-    const version = await versions.getReady(session, input.modelVersionId);
-    const training = await trainingOf(session, version.runId);
-    const target = await this.checkedTarget(session, version, input, training !== null);
-    const datasetId = input.datasetId ?? training?.datasetId;
-    if (!datasetId) throw badInput('input.datasetId', 'a dataset, as the version was uploaded', input.datasetId);
-    requireColumns(await datasets.get(session, datasetId), version, target);
-    const baseline = await this.baselineFor(session, version, input.baselineVersionId);
+    const { version, datasetId, target, baseline } = await this.prepare(session, input);
     const config: EvaluationJobConfig = {
       baselineVersionId: baseline?.id ?? null,
       baselineRequired: input.baselineVersionId != null,
       target,
     };
-    const job = jobs.create(session, {
+    const job = this.deps.jobs.create(session, {
       kind: 'EVALUATION',
       config: { ...config },
       modelVersionId: version.id,
@@ -98,6 +104,17 @@ export class EvaluationService {
       baselineVersionId: config.baselineVersionId,
     });
     return job;
+  }
+
+  private async prepare(session: Session, input: EvaluationInput): Promise<Prepared> {
+    const { versions, datasets } = this.deps;
+    const version = await versions.getReady(session, input.modelVersionId);
+    const training = await trainingOf(session, version.runId);
+    const target = await this.checkedTarget(session, version, input, training !== null);
+    const datasetId = input.datasetId ?? training?.datasetId;
+    if (!datasetId) throw badInput('input.datasetId', 'a dataset, as the version was uploaded', input.datasetId);
+    requireColumns(await datasets.get(session, datasetId), version, target);
+    return { version, datasetId, target, baseline: await this.baselineFor(session, version, input.baselineVersionId) };
   }
 
   /** One attempt. The evaluation has the job's id, so that it exists once however often the job is tried. */

@@ -1,10 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
+import { Evaluation } from '../../db/entities/registry/evaluation.entity.js';
 import { GateResult } from '../../db/entities/registry/gate-result.entity.js';
 import type { Model } from '../../db/entities/registry/model.entity.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import { Deployment } from '../../db/entities/serving/deployment.entity.js';
 import type { Session } from '../../db/database.js';
 import { DEFAULT_GATE_POLICY, demandsOf, type Gate, gatePolicyOf, type GatePolicy } from '../../domain/registry/gate-policy.js';
 import type { GateDecision } from '../../domain/registry/gates.js';
+import { nextStep, type ShadowSituation } from '../../domain/registry/next-step.js';
 import { hasLoss } from '../../domain/serving/answers.js';
 
 export interface NewGateResult extends GateDecision {
@@ -21,6 +24,14 @@ export interface MissingGate {
   problem: string;
   /** What to call next. */
   next: string;
+}
+
+/** What a gate is asked about. */
+interface Judged {
+  policy: GatePolicy;
+  model: Model;
+  version: ModelVersion;
+  production: ModelVersion | null;
 }
 
 /** Evidence of a version's quality: the results of its gates, newest counting. */
@@ -48,10 +59,42 @@ export class GateService {
     const policy = gatePolicyOf(model);
     const missing: MissingGate[] = [];
     for (const gate of needed) {
-      const problem = await this.problemOf(session, gate, results.get(gate), { policy, model, version, production });
-      if (problem !== null) missing.push({ gate, problem, next: nextCall(gate, version, production) });
+      const found = await this.problemOf(session, gate, results.get(gate), { policy, model, version, production });
+      if (found === null) continue;
+      const situation = {
+        modelVersionId: version.id,
+        isTrained: Object.keys(version.metrics).length > 0,
+        failed: found.failed,
+        ...(gate === 'SHADOW' && { shadow: await this.shadowOf(session, { policy, model, version, production }) }),
+      };
+      missing.push({ gate, problem: found.problem, next: nextStep(gate, situation) });
     }
     return missing;
+  }
+
+  /** The rows and the opponent of its newest evaluation that still counts; null without one. */
+  async newestEvaluation(
+    session: Session,
+    { model, version }: Pick<Judged, 'model' | 'version'>,
+  ): Promise<Pick<Evaluation, 'datasetId' | 'baselineVersionId'> | null> {
+    const since = Math.max(version.evidenceFrom?.getTime() ?? 0, model.evidenceFrom?.getTime() ?? 0);
+    const where = { tenant: session.tenant, modelVersionId: version.id, createdAt: { $gte: new Date(since) } };
+    const orderBy = { createdAt: 'DESC', id: 'DESC' } as const;
+    return session.em.findOne(Evaluation, where, { orderBy, fields: ['datasetId', 'baselineVersionId'], refresh: true });
+  }
+
+  private async shadowOf(session: Session, { policy, model, version, production }: Judged): Promise<ShadowSituation> {
+    const { tenant, em } = session;
+    const active = { $in: ['PENDING' as const, 'READY' as const] };
+    const shadow = await em.findOne(Deployment, { tenant, modelVersionId: version.id, mode: 'SHADOW', status: active });
+    const live = production && (await em.findOne(Deployment, { tenant, modelVersionId: production.id, mode: 'LIVE', status: active }));
+    const evaluation = await this.newestEvaluation(session, { model, version });
+    return {
+      isCompared: production !== null && evaluation?.baselineVersionId === production.id,
+      deploymentId: shadow?.id ?? null,
+      endpointId: live?.endpointId ?? null,
+      minRequests: policy.shadow.minRequests,
+    };
   }
 
   /** The newest result of each gate that the version has met. */
@@ -68,23 +111,29 @@ export class GateService {
     session: Session,
     gate: Gate,
     result: GateResult | undefined,
-    { policy, model, version, production }: { policy: GatePolicy; model: Model; version: ModelVersion; production: ModelVersion | null },
-  ): Promise<string | null> {
-    if (!result) return 'has no result yet';
-    if (version.evidenceFrom && result.createdAt < version.evidenceFrom) return 'was decided before its columns or classes were changed';
-    if (model.evidenceFrom && result.createdAt < model.evidenceFrom) return `was decided before the model’s task became ${model.task}`;
+    { policy, model, version, production }: Judged,
+  ): Promise<{ problem: string; failed: readonly string[] } | null> {
+    const undecided = (problem: string) => ({ problem, failed: [] });
+    if (!result) return undecided('has no result yet');
+    if (version.evidenceFrom && result.createdAt < version.evidenceFrom)
+      return undecided('was decided before its columns or classes were changed');
+    if (model.evidenceFrom && result.createdAt < model.evidenceFrom)
+      return undecided(`was decided before the model’s task became ${model.task}`);
     // Results from before models had policies of their own.
     const demands = result.demands ?? demandsOf(gate, DEFAULT_GATE_POLICY);
-    if (!isDeepStrictEqual(demands, demandsOf(gate, policy))) return 'was decided before the model’s gate policy was changed';
+    if (!isDeepStrictEqual(demands, demandsOf(gate, policy))) return undecided('was decided before the model’s gate policy was changed');
     const comparedWithId = result.comparedWithId ?? null;
     if (production && comparesWithProduction(gate, model) && comparedWithId !== production.id) {
       const other = comparedWithId && (await session.em.findOne(ModelVersion, { id: comparedWithId, tenant: session.tenant }));
       const measured = other ? `version ${other.version}` : 'no version';
-      return `was measured against ${measured}, and version ${production.version} is in PRODUCTION now`;
+      return undecided(`was measured against ${measured}, and version ${production.version} is in PRODUCTION now`);
     }
     if (result.passed) return null;
     const failed = result.checks.filter((check) => !check.passed);
-    return `failed: ${failed.map(({ name, expected, got }) => `${name} (expected ${expected}, got ${got})`).join('; ')}`;
+    return {
+      problem: `failed: ${failed.map(({ name, expected, got }) => `${name} (expected ${expected}, got ${got})`).join('; ')}`,
+      failed: failed.map(({ name }) => name),
+    };
   }
 }
 
@@ -96,17 +145,5 @@ function comparesWithProduction(gate: Gate, { task }: Model): boolean {
       return hasLoss(task);
     case 'VALIDATION':
       return false;
-  }
-}
-
-function nextCall(gate: Gate, version: ModelVersion, production: ModelVersion | null): string {
-  const input = `modelVersionId: "${version.id}"`;
-  switch (gate) {
-    case 'VALIDATION':
-      return `validateModelVersion(input: {${input}})`;
-    case 'EVALUATION':
-      return `evaluateModelVersion(input: {${input}})`;
-    case 'SHADOW':
-      return `evaluateModelVersion(input: {${input}}), then deploy it in mode SHADOW beside version ${production?.version ?? ''} at an endpoint with traffic, and decideShadow(input: {deploymentId: …})`;
   }
 }

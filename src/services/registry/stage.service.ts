@@ -6,7 +6,8 @@ import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { sql } from '../../db/sql.js';
 import { EventType } from '../../domain/platform/events.js';
-import { gatePolicyOf } from '../../domain/registry/gate-policy.js';
+import { type Gate, gatePolicyOf, type GatePolicy } from '../../domain/registry/gate-policy.js';
+import { nextStageTowards, type ReleaseStage } from '../../domain/registry/release.js';
 import { Role } from '../../domain/platform/principal.js';
 import {
   planRollback,
@@ -33,6 +34,18 @@ export interface Promotion {
   expectedProductionVersionId?: string | null;
   reason?: string | null;
   override?: boolean | null;
+}
+
+/** A version before its next stage. */
+export interface Ahead {
+  model: Model;
+  version: ModelVersion;
+  production: ModelVersion | null;
+  policy: GatePolicy;
+  /** Null for a version that is where it was to go, or past it. */
+  to: ReleaseStage | null;
+  needed: readonly Gate[];
+  missing: readonly MissingGate[];
 }
 
 export interface TransitionFilter {
@@ -73,6 +86,18 @@ export class StageService {
     else if (missing.length > 0) throw gateNotPassed(version, input.toStage, missing);
     await this.apply(session, 'promoteModelVersion', version.modelId, plan, { reason, override: missing.length > 0, missing });
     return this.fresh(session, version.id);
+  }
+
+  /** What a version still lacks for the next stage on its way to `target`; the model is locked, so that it stays so in this transaction. */
+  async ahead(session: Session, modelVersionId: string, target: ReleaseStage): Promise<Ahead> {
+    const { model, version, production } = await this.lock(session, modelVersionId);
+    const policy = gatePolicyOf(model);
+    const to = nextStageTowards(version.stage, target);
+    if (to === null) return { model, version, production, policy, to, needed: [], missing: [] };
+    const needed = requiredGates(version.stage, to, { firstProduction: production === null, policy });
+    const missing = await this.gates.missing(session, needed, { model, version, production });
+    const unapproved = await this.approvals.missing(session, model, version, to);
+    return { model, version, production, policy, to, needed, missing: unapproved ? [...missing, unapproved] : missing };
   }
 
   /** Out of PRODUCTION without a successor, or back to DEVELOPMENT. */
@@ -225,7 +250,7 @@ export class StageService {
   }
 }
 
-function requireProduction(production: ModelVersion | null, expected: string | null): void {
+export function requireProduction(production: ModelVersion | null, expected: string | null): void {
   if ((production?.id ?? null) === expected) return;
   const present = production ? `version ${production.version} (${production.id})` : 'no version';
   throw conflict(`In PRODUCTION is ${present}, not what was expected: look again before you replace it.`, {

@@ -17,6 +17,7 @@ export const Job = defineEntity({
       'VALIDATION',
       'BATCH_INFERENCE',
       'CONVERSION',
+      'RELEASE',
       'RUN_ARCHIVE',
       'GARBAGE_COLLECTION',
       'EXPERIMENT_EXPORT',
