@@ -96,7 +96,11 @@ it('puts an experiment with all that is in it into one archive', async () => {
     await mlflow.post('runs/log-batch', { run_id: parentId, metrics: points.slice(from, from + 1_000) });
   await mlflow.post('runs/log-batch', {
     run_id: childId,
-    params: [{ key: 'größe', value: '`"\\ \u2028' }],
+    params: [
+      { key: 'größe', value: '`"\\ \u2028' },
+      { key: '__proto__', value: 'a name like any other' },
+    ],
+    tags: [{ key: '__proto__', value: 'kept' }],
     metrics: ['NaN', 'Infinity', '-Infinity', -0.1].map((value, i) => ({ key: 'odd', value, step: i - 2, timestamp: 7 })),
   });
   await mlflow.post('runs/log-inputs', {

@@ -174,7 +174,7 @@ export function tagChanges(
 ): { set: TagEntry[]; gone: string[]; prints: TagPrints } {
   const prints = Object.fromEntries(Object.entries(tags).map(([key, value]) => [key, printOf(value)]));
   const set = Object.entries(tags).flatMap(([key, value]) => (before?.[key] === prints[key] ? [] : [{ key, value }]));
-  return { set, gone: Object.keys(before ?? {}).filter((key) => !(key in tags)), prints };
+  return { set, gone: Object.keys(before ?? {}).filter((key) => !Object.hasOwn(tags, key)), prints };
 }
 
 const printOf = (value: string) => createHash('sha256').update(value).digest('base64').slice(0, 12);

@@ -137,7 +137,7 @@ export class RunImport {
   /** All points of the metrics that have moved; the same point again adds nothing. */
   private async bringMetrics(runId: string, { info, data }: TheirRun, before?: Partial<SyncedRun>): Promise<Record<string, string>> {
     const { work, services } = this;
-    const latest: Record<string, string> = {};
+    const latest = new Map<string, string>();
     for (const { key, ...point } of data.metrics) {
       const place = `${point.step} ${point.timestamp} ${point.value}`;
       if (!before?.ended || before.metrics?.[key] !== place) {
@@ -147,9 +147,9 @@ export class RunImport {
           );
         }
       }
-      latest[key] = place;
+      latest.set(key, place);
     }
-    return latest;
+    return Object.fromEntries(latest);
   }
 }
 
