@@ -137,7 +137,7 @@ describe('evaluation of others', () => {
     }
     const page = renderEvaluationMarkdown(report, meta);
     expect(page).toContain('| half | 0 | 500 |');
-    expect(page).toMatch(/Difference of the mean squared error: −[\d,]+/);
+    expect(page).toMatch(/Difference of the root mean squared error: −[\d,]+/);
     const constant = evaluateRegression({ actual: new Float64Array(50).fill(1), predicted: new Float64Array(50).fill(2), trainingMean: 1 });
     expect(constant).toMatchObject({ baseRate: { verdict: 'WORSE' } });
     expect(constant.metrics['r2']).toBeUndefined();

@@ -1,4 +1,4 @@
-import { bootstrapMeanDifference, type MeanInterval } from '../statistics/bootstrap.js';
+import { bootstrapMeanDifference, bootstrapRootMeanDifference, type MeanInterval } from '../statistics/bootstrap.js';
 import { calibrate, type Calibration } from '../statistics/calibration.js';
 import type { Interval } from '../statistics/intervals.js';
 import { classificationIntervals, regressionIntervals } from '../statistics/metric-intervals.js';
@@ -31,7 +31,7 @@ export interface LossComparison {
   metric: 'log_loss' | 'rmse';
   candidate: number;
   reference: number;
-  /** Of the mean per-row loss, candidate − reference, with its 95 % interval: nats for log_loss, squared target units for rmse. */
+  /** Candidate − reference, with its 95 % interval, in the metric's own units: nats for log_loss, the target's for rmse. */
   difference: MeanInterval;
   /** BETTER when the whole interval lies below 0, WORSE when above. */
   verdict: Verdict;
@@ -164,9 +164,10 @@ function compareLosses(
   reference: Float64Array,
   seed: number,
 ): LossComparison {
-  const difference = bootstrapMeanDifference(candidate, reference, { seed });
+  const isRoot = metric === 'rmse';
+  const difference = (isRoot ? bootstrapRootMeanDifference : bootstrapMeanDifference)(candidate, reference, { seed });
   if (difference === null) throw new Error('An evaluation needs at least one row.');
-  const shown = (losses: Float64Array): number => (metric === 'rmse' ? Math.sqrt(mean(losses)) : mean(losses));
+  const shown = (losses: Float64Array): number => (isRoot ? Math.sqrt(mean(losses)) : mean(losses));
   const verdict: Verdict = difference.high < 0 ? 'BETTER' : difference.low > 0 ? 'WORSE' : 'NO_DIFFERENCE';
   return { against, versionId, metric, candidate: shown(candidate), reference: shown(reference), difference, verdict };
 }

@@ -34,7 +34,7 @@ export const gatePolicySchema = z.strictObject({
   authorMayApprove: z.boolean().default(false),
   evaluation: z
     .strictObject({
-      /** The upper end of the 95 % interval of the mean loss difference must lie below minus this (nats, or squared target units). */
+      /** The upper end of the 95 % interval of the mean loss difference must lie below minus this (nats, or units of the target). */
       minImprovement: z.number().min(0).default(0),
       /** Fewer holdout rows than this prove nothing. */
       minRows: z.int().min(1).default(100),

@@ -52,7 +52,7 @@ function comparisonSection(comparisons: readonly (LossComparison | null)[], meta
       const { metric, candidate, reference, difference } = comparison;
       const opponent =
         comparison.against === 'BASE_RATE' ? 'the base rate' : `version ${escapeMarkdown(meta.baselineVersion ?? '')}`.trim();
-      const loss = metric === 'rmse' ? 'mean squared error' : 'log loss';
+      const loss = metric === 'rmse' ? 'root mean squared error' : 'log loss';
       return (
         `- **${verdictText(comparison)} ${opponent}**: ${metricTitle(metric)} ${figure(candidate)} against ${figure(reference)}. ` +
         `Difference of the ${loss}: ${figure(difference.mean)} (95 % interval ${figure(difference.low)} to ${figure(difference.high)}).`

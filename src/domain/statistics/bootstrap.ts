@@ -78,6 +78,26 @@ export function bootstrapMeanDifference(lossA: Float64Array, lossB: Float64Array
   );
 }
 
+/** √mean(lossA) − √mean(lossB) over the same rows: of squared errors, in the units of what is predicted. */
+export function bootstrapRootMeanDifference(lossA: Float64Array, lossB: Float64Array, options: BootstrapOptions): MeanInterval | null {
+  if (lossA.length === 0) return null;
+  const { seed, resamples = 1000, confidence = 0.95 } = options;
+  const random = new SeededRandom(seed);
+  const counts = new Uint8Array(lossA.length);
+  const differences = new Float64Array(resamples);
+  for (let resample = 0; resample < resamples; resample++) {
+    const total = drawCounts(random, counts);
+    let sumA = 0;
+    let sumB = 0;
+    for (let row = 0; row < lossA.length; row++) {
+      sumA += counts[row]! * lossA[row]!;
+      sumB += counts[row]! * lossB[row]!;
+    }
+    differences[resample] = Math.sqrt(sumA / total) - Math.sqrt(sumB / total);
+  }
+  return { mean: Math.sqrt(mean(lossA)) - Math.sqrt(mean(lossB)), ...percentileInterval(differences, confidence) };
+}
+
 /** The middle `confidence` of the estimates, interpolated as numpy's percentile does. Sorts `estimates` in place. */
 export function percentileInterval(estimates: Float64Array, confidence: number): { low: number; high: number } {
   estimates.sort();
@@ -89,5 +109,7 @@ function quantileOfSorted(sorted: Float64Array, share: number): number {
   const position = share * (sorted.length - 1);
   const below = Math.floor(position);
   const low = sorted[below]!;
-  return low + (sorted[Math.min(below + 1, sorted.length - 1)]! - low) * (position - below);
+  const high = sorted[Math.min(below + 1, sorted.length - 1)]!;
+  // Rounding must not carry it beyond its neighbours.
+  return Math.min(high, low + (high - low) * (position - below));
 }

@@ -59,11 +59,11 @@ export function classificationIntervals(input: ClassPredictions, seed: number): 
     let averagePrecision = 0;
     for (const ranking of rankings) {
       const weighted = weightedRanking(ranking, counts);
-      rocAuc += weighted.rocAuc / rankings.length;
-      averagePrecision += weighted.averagePrecision / rankings.length;
+      rocAuc += weighted.rocAuc;
+      averagePrecision += weighted.averagePrecision;
     }
-    estimates.rocAuc.push(rocAuc);
-    estimates.averagePrecision.push(averagePrecision);
+    estimates.rocAuc.push(rocAuc / rankings.length);
+    estimates.averagePrecision.push(averagePrecision / rankings.length);
   }
 
   const interval = (name: (typeof names)[number]): Interval => percentileInterval(Float64Array.from(estimates[name]), CONFIDENCE);
@@ -118,7 +118,9 @@ export function regressionIntervals(actual: Float64Array, predicted: Float64Arra
     }
     rmse[resample] = Math.sqrt(squared / total);
     mae[resample] = absolute / total;
-    r2[resample] = 1 - squared / (sumOfSquares - (sum * sum) / total);
+    const variation = sumOfSquares - (sum * sum) / total;
+    // Nothing is left of a resample whose values are all the same but rounding, on either side of zero.
+    r2[resample] = variation > 1e-12 * sumOfSquares ? 1 - squared / variation : NaN;
   }
   const r2Defined = r2.filter((estimate) => Number.isFinite(estimate));
   return {

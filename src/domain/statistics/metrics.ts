@@ -122,10 +122,10 @@ function rankingOfClasses({ labels, probabilities, classCount }: ClassPrediction
       (row) => labels[row] === k,
     );
     if (metrics === null) return { rocAuc: null, averagePrecision: null };
-    rocAuc += metrics.rocAuc / ranked.length;
-    averagePrecision += metrics.averagePrecision / ranked.length;
+    rocAuc += metrics.rocAuc;
+    averagePrecision += metrics.averagePrecision;
   }
-  return { rocAuc, averagePrecision };
+  return { rocAuc: rocAuc / ranked.length, averagePrecision: averagePrecision / ranked.length };
 }
 
 /** −ln of the true class's probability per row, clipped to [ε, 1 − ε]. */

@@ -36,7 +36,7 @@ export function rankingMetrics(
   p = positiveCount - 1;
   n = negativeCount - 1;
   let concordant = 0;
-  let averagePrecision = 0;
+  let precisionSum = 0;
   while (p >= 0) {
     const score = positives[p]!;
     const positivesBefore = p;
@@ -49,7 +49,8 @@ export function rankingMetrics(
     concordant += tiedPositives * (n + 1 + tiedNegatives / 2);
     const truePositives = positiveCount - (p + 1);
     const falsePositives = negativeCount - (n + 1);
-    averagePrecision += (tiedPositives / positiveCount) * (truePositives / (truePositives + falsePositives));
+    precisionSum += tiedPositives * (truePositives / (truePositives + falsePositives));
   }
-  return { rocAuc: concordant / (positiveCount * negativeCount), averagePrecision };
+  // Divided once: a sum of rounded shares can be above 1.
+  return { rocAuc: concordant / (positiveCount * negativeCount), averagePrecision: precisionSum / positiveCount };
 }

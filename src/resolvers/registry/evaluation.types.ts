@@ -40,7 +40,9 @@ export class LossComparisonType {
   @Field(() => Float, { description: 'The reference’s metric.' })
   reference!: number;
 
-  @Field(() => Float, { description: 'Mean per-row loss of the candidate less the reference’s: nats, or squared units of the target.' })
+  @Field(() => Float, {
+    description: 'The candidate’s metric less the reference’s, in the metric’s units; below 0 the candidate is better.',
+  })
   difference!: number;
 
   @Field(() => Float, { description: 'Lower end of the difference’s 95 % bootstrap interval.' })

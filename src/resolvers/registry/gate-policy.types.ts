@@ -45,7 +45,7 @@ export class ProductionPolicyType {
 @ObjectType('EvaluationPolicy', { description: 'Numbers of the gate EVALUATION.' })
 export class EvaluationPolicyType {
   @Field(() => Float, {
-    description: 'The 95 % interval of the mean loss difference must lie below minus this, in nats or squared units of the target.',
+    description: 'The 95 % interval of the loss difference must lie below minus this, in nats or units of the target.',
   })
   minImprovement!: number;
 
@@ -86,7 +86,7 @@ export class ShadowPolicyType {
   maxDisagreementShare!: number;
 
   @Field(() => Float, {
-    description: 'By how much the mean loss may provably exceed production’s, in nats or squared units of the target.',
+    description: 'By how much the loss may provably exceed production’s, in nats or units of the target.',
   })
   maxLossIncrease!: number;
 
@@ -161,8 +161,7 @@ export class ProductionPolicyInput {
 export class EvaluationPolicyInput {
   @Field(() => Float, {
     nullable: true,
-    description:
-      'The 95 % interval of the mean loss difference must lie below minus this, in nats or squared units of the target; 0 unless set.',
+    description: 'The 95 % interval of the loss difference must lie below minus this, in nats or units of the target; 0 unless set.',
   })
   minImprovement?: number | null;
 
@@ -211,7 +210,7 @@ export class ShadowPolicyInput {
 
   @Field(() => Float, {
     nullable: true,
-    description: 'By how much the mean loss may provably exceed production’s, in nats or squared units of the target; 0 unless set.',
+    description: 'By how much the loss may provably exceed production’s, in nats or units of the target; 0 unless set.',
   })
   maxLossIncrease?: number | null;
 
