@@ -2,6 +2,7 @@ import { categoryAt } from '../domain/tracking/dataset-column.js';
 import { type EvaluationReport, evaluateClassification, evaluateClustering, evaluateRegression } from '../domain/registry/evaluation.js';
 import { columnNames, neededColumns } from '../domain/serving/input-columns.js';
 import type { SliceColumns } from '../domain/registry/slices.js';
+import { sameClass } from '../domain/serving/class-names.js';
 import { AppError, ErrorCode } from '../errors.js';
 import type { InferenceEngine } from '../inference/port.js';
 import { type Answers, answersOf, type ClassAnswers } from './answers.js';
@@ -42,7 +43,7 @@ export async function evaluate(request: EvaluationRequest, engine: InferenceEngi
 }
 
 function reportOf(
-  { candidate, data }: EvaluationRequest,
+  { candidate, data, baseline: baselineFile }: EvaluationRequest,
   rows: JudgedRows,
   answers: Answers,
   baseline?: { versionId: string; answers: Answers },
@@ -56,12 +57,17 @@ function reportOf(
       return evaluateClassification({
         labels: target.labels,
         probabilities: inOrder(answers, classes),
+        threshold: thresholdOf(candidate, classes),
         classNames: classNamesOf(data, classes),
         // A class that no row has is one that nobody would have expected.
         trainingShares: classes.map((_, i) => baseRate.shares[i] ?? 0),
         slices,
         ...(baseline?.answers.task === 'CLASSIFICATION' && {
-          baseline: { versionId: baseline.versionId, probabilities: inOrder(baseline.answers, classes) },
+          baseline: {
+            versionId: baseline.versionId,
+            probabilities: inOrder(baseline.answers, classes),
+            threshold: baselineFile ? thresholdOf(baselineFile, classes) : undefined,
+          },
         }),
       });
     }
@@ -110,6 +116,12 @@ function sliceColumnsOf({ signature }: ModelFile, rows: JudgedRows): SliceColumn
     if (new Set(values).size <= MAX_SLICE_VALUES) slices.set(name, values);
   }
   return Object.fromEntries(slices);
+}
+
+/** The threshold is of the model's second class, which is the second here but where the rows order them otherwise. */
+function thresholdOf({ signature }: ModelFile, [, second]: readonly string[]): number | undefined {
+  const own = signature.classes?.[1];
+  return own === undefined || second === undefined || sameClass(own, second) ? signature.decisionThreshold : undefined;
 }
 
 /** A threshold's two classes say what they mean. */

@@ -1,6 +1,7 @@
 import { Tensor as RuntimeTensor } from 'onnxruntime-node';
 import { type Column, takeRows, toTensors } from '../domain/tracking/dataset-column.js';
 import type { Tensor } from '../domain/serving/tensor.js';
+import { predictedClasses } from '../domain/statistics/metrics.js';
 import { AppError, ErrorCode } from '../errors.js';
 import type { ExportedModel } from './graphs/export-graph.js';
 import type { Head } from './graphs/heads.js';
@@ -34,6 +35,8 @@ export async function checkAgreement(
   const inputs = toTensors(chosen, model.signature);
   const outputs = await session.run(Object.fromEntries(inputs.map((tensor) => [tensor.name, runtimeTensor(tensor)])));
   const difference = largestDifference(own, head, (name) => outputs[name]!.data as Float32Array, rows.length);
+  if (own.kind === 'CLASSES' && head.kind === 'CLASSES')
+    checkLabels(own, head.classes, Array.from(outputs.label!.data as ArrayLike<unknown>, String));
   if (!(difference <= MAX_DIFFERENCE)) {
     throw new AppError(ErrorCode.INVALID_MODEL, 'The exported model does not agree with its trainer.', {
       expected: `a difference of at most ${MAX_DIFFERENCE}`,
@@ -41,6 +44,23 @@ export async function checkAgreement(
     });
   }
   return difference;
+}
+
+/** The label is that of the probabilities, unless they are as near to the border as the two may differ. */
+function checkLabels(own: Predictions & { kind: 'CLASSES' }, classes: readonly string[], labels: readonly string[]): void {
+  const { probabilities, classCount, threshold } = own;
+  const predicted = predictedClasses({ labels: new Int32Array(labels.length), probabilities, classCount, threshold });
+  const wrong = labels.findIndex((label, row) => {
+    if (label === classes[predicted[row]!]) return false;
+    const shares = probabilities.subarray(row * classCount, (row + 1) * classCount).toSorted();
+    const margin = threshold === undefined ? shares[classCount - 1]! - shares[classCount - 2]! : probabilities[row * 2 + 1]! - threshold;
+    return Math.abs(margin) > 2 * MAX_DIFFERENCE;
+  });
+  if (wrong < 0) return;
+  throw new AppError(ErrorCode.INVALID_MODEL, 'The exported model does not agree with its trainer.', {
+    expected: `the label ${classes[predicted[wrong]!]}`,
+    got: labels[wrong]!,
+  });
 }
 
 function largestDifference(own: Predictions, head: Head, output: (name: string) => Float32Array, rows: number): number {

@@ -8,7 +8,7 @@ import { ADAM_BETA1, ADAM_BETA2, trainGraph } from './graphs/train-graph.js';
 import type { Learner, TrainingProblem } from './learner.js';
 import type { TrainingHooks } from './port.js';
 import { encodedFeeds } from './predictor.js';
-import { shuffle } from './rows.js';
+import { shuffle } from './split.js';
 import { createSession, floats, integers } from './session.js';
 
 /** What one run of the graph should last: long enough to be efficient, short enough to cancel and to show progress. */
@@ -44,7 +44,9 @@ export async function gradientLearner(problem: TrainingProblem, warn: TrainingHo
   const { config, shape, head, train } = problem;
   const { learningRate = LEARNING_RATE, l2 = 0 } = config.hyperparameters;
   const batchSize = config.hyperparameters.batchSize ?? batchSizeFor(train.rows);
-  const session = await createSession(trainGraph(shape, head.kind === 'CLASSES' ? 'CROSS_ENTROPY' : 'SQUARED_ERROR', l2));
+  const session = await createSession(
+    trainGraph(shape, head.kind === 'CLASSES' ? 'CROSS_ENTROPY' : 'SQUARED_ERROR', l2, problem.classWeights),
+  );
   const data = { ...encodedFeeds(shape, train, 0, train.rows), targets: targetTensor(problem) };
   let stepsPerRun = FIRST_RUN_STEPS;
 

@@ -7,7 +7,8 @@ import type { NetworkShape } from './graphs/network.js';
 
 /** What a model says about rows, in the form that metrics take. */
 export type Predictions =
-  | { kind: 'CLASSES'; classCount: number; probabilities: Float32Array }
+  /** With a `threshold`, the second of two classes is predicted from that probability on. */
+  | { kind: 'CLASSES'; classCount: number; probabilities: Float32Array; threshold?: number }
   | { kind: 'VALUE'; values: Float64Array }
   | { kind: 'CLUSTERS'; clusters: Int32Array; squaredDistances: Float64Array };
 

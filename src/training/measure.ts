@@ -1,4 +1,11 @@
-import { classificationMetrics, regressionMetrics, silhouette } from '../domain/statistics/metrics.js';
+import {
+  classificationMetrics,
+  type ClassPredictions,
+  logLossRows,
+  mean,
+  regressionMetrics,
+  silhouette,
+} from '../domain/statistics/metrics.js';
 import { sampleIndices } from '../domain/statistics/random.js';
 import type { EncodedRows } from './encoding.js';
 import type { Head } from './graphs/heads.js';
@@ -15,10 +22,18 @@ export interface MeasureOptions {
   /** EPOCH: what a curve shows, cheaply. FINAL: all. */
   detail: 'EPOCH' | 'FINAL';
   seed: number;
+  /** What a row of each class counts in the loss. */
+  classWeights?: Float64Array;
+}
+
+/** In nats; with weights the mean of the weighted rows' losses, as training minimises it. */
+export function meanLogLoss(input: ClassPredictions, classWeights?: Float64Array): number {
+  const losses = logLossRows(input);
+  return mean(classWeights ? losses.map((loss, row) => loss * classWeights[input.labels[row]!]!) : losses);
 }
 
 /**
- * Metrics by their short names. `loss` is what training minimises: the log loss in nats, the mean squared error in units of the
+ * Metrics by their short names. `loss` is what training minimises: the log loss in nats (of weighted rows where classes have weights), the mean squared error in units of the
  * target's variance, the mean squared distance to the own centroid. Undefined metrics are left out.
  */
 export function measure(
@@ -26,13 +41,15 @@ export function measure(
   head: Head,
   rows: LabelledRows,
   predictions: Predictions,
-  { detail, seed }: MeasureOptions,
+  { detail, seed, classWeights }: MeasureOptions,
 ): Record<string, number> {
   const metrics: Record<string, number | null> = {};
   if (predictions.kind === 'CLASSES' && rows.truth.kind === 'CLASSES') {
-    const { probabilities } = predictions;
-    const all = classificationMetrics({ labels: rows.truth.labels, probabilities, classCount: shape.outputs });
-    Object.assign(metrics, { loss: all.logLoss, log_loss: all.logLoss, accuracy: all.accuracy, f1: all.f1, roc_auc: all.rocAuc });
+    const { probabilities, threshold } = predictions;
+    const input: ClassPredictions = { labels: rows.truth.labels, probabilities, classCount: shape.outputs, threshold };
+    const all = classificationMetrics(input);
+    const loss = classWeights && all.logLoss !== null ? meanLogLoss(input, classWeights) : all.logLoss;
+    Object.assign(metrics, { loss, log_loss: all.logLoss, accuracy: all.accuracy, f1: all.f1, roc_auc: all.rocAuc });
     if (detail === 'FINAL') {
       Object.assign(metrics, { precision: all.precision, recall: all.recall, average_precision: all.averagePrecision, brier: all.brier });
     }

@@ -47,6 +47,8 @@ export interface TrainingHooks {
 export interface TrainingOutcome {
   /** The finished model.onnx, preprocessing folded in. */
   modelPath: string;
+  /** With `refit`: the model that the holdout judged, before it was trained on all rows. */
+  judged: { modelPath: string; signature: Signature } | undefined;
   signature: Signature;
   /** Final metrics by name, e.g. `holdout.log_loss`. */
   metrics: Record<string, number>;

@@ -1,19 +1,13 @@
 import { totalmem } from 'node:os';
 import { type Column, categoryAt } from '../domain/tracking/dataset-column.js';
 import type { DatasetFormat } from '../domain/tracking/dataset-schema.js';
-import { SeededRandom } from '../domain/statistics/random.js';
-import { checkSplitSizes, MAX_CLASSES, splitSizes } from '../domain/training/training-check.js';
+import { MAX_CLASSES } from '../domain/training/training-check.js';
 import { type Task, TASK_OF, type TrainingConfig } from '../domain/training/training-config.js';
 import { AppError, badInput, ErrorCode } from '../errors.js';
 import { countEach, readColumns } from '../features/dataset-reader.js';
 import type { ReadOptions } from '../features/port.js';
 import type { Target } from './port.js';
-
-export interface Split {
-  train: Int32Array;
-  validation: Int32Array;
-  holdout: Int32Array;
-}
+import { type Split, splitRows } from './split.js';
 
 /** The rows that a training uses: positions of `split` count within them. */
 export interface TrainingRows {
@@ -23,6 +17,8 @@ export interface TrainingRows {
   split: Split;
   droppedMissingTarget: number;
   droppedMissingTime: number;
+  /** Of a split by a column: rows without a value there, or with one that names no part. */
+  droppedWithoutPart: number | undefined;
 }
 
 /** The same config and file always give the same rows, order and split. Errors: BAD_USER_INPUT naming the field. */
@@ -34,8 +30,9 @@ export async function loadRows(
 ): Promise<TrainingRows> {
   const targetColumn = config.target?.column;
   const timeColumn = config.split.by === 'TIME' ? config.split.column : undefined;
-  const names = [...new Set([...featureColumns, ...(targetColumn === undefined ? [] : [targetColumn])])];
-  const present = [targetColumn, timeColumn].filter((name) => name !== undefined);
+  const partColumn = config.split.by === 'COLUMN' ? config.split.column : undefined;
+  const names = [...new Set([...featureColumns, targetColumn, partColumn])].filter((name) => name !== undefined);
+  const present = [targetColumn, timeColumn, partColumn].filter((name) => name !== undefined);
   const options: ReadOptions = { columns: names, present, window: config.window, orderBy: timeColumn };
   if (config.sampleRows > 0) options.sample = { rows: config.sampleRows, seed: config.seed };
   const { window } = config;
@@ -44,9 +41,7 @@ export async function loadRows(
   checkMemory(Math.min(usable!, config.sampleRows || Infinity), names.length);
   const batch = await readColumns(path, format, options);
   const columns = new Map(batch.columns.map((column) => [column.name, column]));
-  const sizes = splitSizes(config, batch.rowCount);
-  checkSplitSizes(config, sizes);
-  const split = config.split.by === 'TIME' ? orderedSplit(sizes) : shuffledSplit(sizes, config.seed);
+  const { split, leftOut } = splitRows(config, batch.rowCount, partColumn === undefined ? undefined : columns.get(partColumn));
   const target = targetColumn === undefined ? undefined : buildTarget(config, columns.get(targetColumn)!, split.train);
 
   return {
@@ -55,7 +50,8 @@ export async function loadRows(
     target,
     split,
     droppedMissingTarget: all! - withTarget!,
-    droppedMissingTime: withTarget! - usable!,
+    droppedMissingTime: timeColumn === undefined ? 0 : withTarget! - usable!,
+    droppedWithoutPart: partColumn === undefined ? undefined : withTarget! - usable! + leftOut,
   };
 }
 
@@ -73,32 +69,6 @@ function checkMemory(rows: number, columns: number): void {
     expected: `at most ${affordable}`,
     got: String(rows),
   });
-}
-
-function orderedSplit({ train, validation, holdout }: { train: number; validation: number; holdout: number }): Split {
-  const range = (from: number, length: number): Int32Array => Int32Array.from({ length }, (_, i) => from + i);
-  return { train: range(0, train), validation: range(train, validation), holdout: range(train + validation, holdout) };
-}
-
-function shuffledSplit(sizes: { train: number; validation: number; holdout: number }, seed: number): Split {
-  const rows = Int32Array.from({ length: sizes.train + sizes.validation + sizes.holdout }, (_, i) => i);
-  shuffle(rows, new SeededRandom(seed));
-  const { train, validation } = sizes;
-  return {
-    train: rows.slice(0, train).sort(),
-    validation: rows.slice(train, train + validation).sort(),
-    holdout: rows.slice(train + validation).sort(),
-  };
-}
-
-/** Fisher–Yates, in place. */
-export function shuffle(values: Int32Array, random: SeededRandom): void {
-  for (let i = values.length - 1; i > 0; i--) {
-    const j = random.below(i + 1);
-    const held = values[i]!;
-    values[i] = values[j]!;
-    values[j] = held;
-  }
 }
 
 function buildTarget(config: TrainingConfig, column: Column, train: Int32Array): Target {

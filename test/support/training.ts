@@ -19,6 +19,7 @@ export interface TrainingView {
     epochsRun: number;
     metrics: Record<string, number>;
     agreementMaxAbsDiff: number;
+    config: { features: { column: string; kind: string }[] };
   } | null;
   checkpoints: { epoch: number; attempt: number; sizeBytes: number; sha256: string }[];
   run: { id: string; status: string; metrics: { key: string; value: number; step: number }[] };

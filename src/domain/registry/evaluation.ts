@@ -86,19 +86,24 @@ export interface ClassificationEvaluation extends EvaluationOptions {
   /** rows × classNames.length, row-major. */
   probabilities: Float32Array;
   classNames: string[];
+  /** Of a model of two classes that has one. */
+  threshold?: number;
   /** Share of each class in the training rows. */
   trainingShares: readonly number[];
-  baseline?: { versionId: string; probabilities: Float32Array };
+  baseline?: { versionId: string; probabilities: Float32Array; threshold?: number };
 }
 
 /** At least one row is needed. */
 export function evaluateClassification(input: ClassificationEvaluation): ClassificationReport {
   const { labels, classNames, seed = DEFAULT_SEED } = input;
   const classCount = classNames.length;
-  const candidate: ClassPredictions = { labels, probabilities: input.probabilities, classCount };
+  const candidate: ClassPredictions = { labels, probabilities: input.probabilities, classCount, threshold: input.threshold };
   const losses = logLossRows(candidate);
   const baseRateLosses = logLossRows({ labels, classCount, probabilities: repeated(input.trainingShares, labels.length) });
-  const baseline = input.baseline && { ...input.baseline, predictions: { ...candidate, probabilities: input.baseline.probabilities } };
+  const baseline = input.baseline && {
+    ...input.baseline,
+    predictions: { labels, probabilities: input.baseline.probabilities, classCount, threshold: input.baseline.threshold },
+  };
   const intervals: Record<string, Interval | null> = { ...classificationIntervals(candidate, seed) };
   return {
     task: 'CLASSIFICATION',
@@ -187,10 +192,10 @@ function repeated(shares: readonly number[], rows: number): Float32Array {
   return probabilities;
 }
 
-function pickRows({ labels, probabilities, classCount }: ClassPredictions, rows: Int32Array): ClassPredictions {
+function pickRows({ labels, probabilities, classCount, threshold }: ClassPredictions, rows: Int32Array): ClassPredictions {
   const picked = new Float32Array(rows.length * classCount);
   for (const [at, row] of rows.entries()) picked.set(probabilities.subarray(row * classCount, (row + 1) * classCount), at * classCount);
-  return { labels: Int32Array.from(rows, (row) => labels[row]!), probabilities: picked, classCount };
+  return { labels: Int32Array.from(rows, (row) => labels[row]!), probabilities: picked, classCount, threshold };
 }
 
 /** The name that runs, reports and thresholds use: rocAuc → roc_auc. */

@@ -1,6 +1,6 @@
 import { escapeMarkdown } from './report.js';
 import type { Signature, TensorSpec } from '../serving/tensor.js';
-import type { TrainingConfig } from '../training/training-config.js';
+import type { SplitConfig, TrainingConfig } from '../training/training-config.js';
 
 export interface ModelCardFacts {
   modelName: string;
@@ -59,7 +59,8 @@ function dataSection({ training }: ModelCardFacts): string {
   return bullets([
     `Dataset ${escapeMarkdown(training.datasetName)}, version ${training.datasetVersion}, SHA-256 \`${training.datasetSha256}\``,
     `Run ${training.runId}`,
-    `${count(rows.train)} training, ${count(rows.validation)} validation and ${count(rows.holdout)} holdout rows, split by ${split.by === 'TIME' ? `time (${escapeMarkdown(split.column)}; the latest are the holdout)` : 'a seeded shuffle'}`,
+    `${count(rows.train)} training, ${count(rows.validation)} validation and ${count(rows.holdout)} holdout rows, split by ${splitText(split)}`,
+    ...(config.refit ? ['Trained once more on all of them after the holdout had judged it'] : []),
     ...(window
       ? [`Rows whose ${escapeMarkdown(window.column)} lies from ${window.from ?? 'the beginning'} to before ${window.to ?? 'the end'}`]
       : []),
@@ -68,6 +69,17 @@ function dataSection({ training }: ModelCardFacts): string {
       : []),
     `Features: ${config.features.map(({ column, kind }) => `${escapeMarkdown(column)} (${kind.toLowerCase()})`).join(', ')}`,
   ]);
+}
+
+function splitText(split: SplitConfig): string {
+  switch (split.by) {
+    case 'RATIO':
+      return 'a seeded shuffle';
+    case 'TIME':
+      return `time (${escapeMarkdown(split.column)}; the latest are the holdout)`;
+    case 'COLUMN':
+      return `the column ${escapeMarkdown(split.column)}`;
+  }
 }
 
 function metricsSection(metrics: Record<string, number>): string {

@@ -8,6 +8,8 @@ export interface ReportMeta {
   version: string;
   datasetName: string;
   createdAt: Date;
+  /** Whether the version was trained once more on all rows, and its figures are those of the model before. */
+  refitted?: boolean;
   /** The version compared with, e.g. "2 (1.1.0)"; null without one. */
   baselineVersion: string | null;
 }
@@ -18,6 +20,9 @@ export function renderEvaluationMarkdown(report: EvaluationReport, meta: ReportM
   return [
     `# Evaluation of ${escapeMarkdown(meta.modelName)}, version ${escapeMarkdown(meta.version)}`,
     `${count(report.rows)} holdout rows of ${escapeMarkdown(meta.datasetName)} · ${createdAt} UTC`,
+    ...(meta.refitted
+      ? ['The version was trained once more on all rows. The figures are those of the model before, which never saw these rows.']
+      : []),
     ...sections(report, meta),
   ]
     .join('\n\n')

@@ -39,6 +39,8 @@ export interface Signature {
   outputs: TensorSpec[];
   /** Of a classifier: the class of each probability, in order, as the training file spells it. */
   classes?: string[];
+  /** Of two classes: the label is the second one from this probability on; the more probable one when absent. */
+  decisionThreshold?: number;
   rowIndependence?: RowIndependence;
 }
 

@@ -7,6 +7,8 @@ export interface ClassPredictions {
   /** rows × classCount, row-major; each row sums to 1. */
   probabilities: Float32Array;
   classCount: number;
+  /** Of two classes the second is predicted from this probability on; the more probable one when absent. */
+  threshold?: number;
 }
 
 /**
@@ -55,9 +57,13 @@ export function classificationMetrics(input: ClassPredictions): ClassificationMe
   };
 }
 
-/** The class with the highest probability per row; the lowest index among equals. */
-export function predictedClasses({ labels, probabilities, classCount }: ClassPredictions): Int32Array {
+/** The class with the highest probability per row, the lowest index among equals; with a threshold, by that. */
+export function predictedClasses({ labels, probabilities, classCount, threshold }: ClassPredictions): Int32Array {
   const predicted = new Int32Array(labels.length);
+  if (threshold !== undefined && classCount === 2) {
+    for (let row = 0; row < labels.length; row++) predicted[row] = probabilities[row * 2 + 1]! >= threshold ? 1 : 0;
+    return predicted;
+  }
   for (let row = 0, at = 0; row < labels.length; row++, at += classCount) {
     let best = 0;
     let bestProbability = probabilities[at]!;

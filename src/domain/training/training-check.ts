@@ -1,6 +1,14 @@
 import { badInput } from '../../errors.js';
 import type { ColumnSchema, ColumnType, DatasetProfile } from '../tracking/dataset-schema.js';
-import { type FeatureKind, isNetwork, TASK_OF, type Task, type TrainingConfig } from './training-config.js';
+import {
+  type FeatureKind,
+  isNetwork,
+  type ModelType,
+  type SplitConfig,
+  TASK_OF,
+  type Task,
+  type TrainingConfig,
+} from './training-config.js';
 import { trainingWarning, type TrainingWarning } from './training-warnings.js';
 
 export const MAX_CLASSES = 1000;
@@ -13,6 +21,10 @@ const OUTPUT_NAMES: Record<Task, readonly string[]> = {
   REGRESSION: ['prediction'],
   CLUSTERING: ['cluster', 'distances'],
 };
+
+export function outputNamesOf(modelType: ModelType): readonly string[] {
+  return OUTPUT_NAMES[TASK_OF[modelType]];
+}
 
 const ACCEPTED_TYPES: Record<FeatureKind, readonly ColumnType[]> = {
   NUMERIC: ['NUMBER', 'BOOLEAN'],
@@ -48,11 +60,40 @@ export function checkConfigAgainstSchema(config: TrainingConfig, profile: Datase
       throw badInput('config.window.to', `an instant after ${from}`, to);
   }
   if (config.split.by === 'TIME') usableRows -= timestampAt('config.split.column', config.split.column).missingCount;
+  checkDecisions(config);
+  if (config.split.by === 'COLUMN') return checkPartColumn(config, config.split, columnAt);
   if (config.split.validation + config.split.holdout >= 1) {
     throw badInput('config.split', 'validation + holdout below 1', config.split.validation + config.split.holdout);
   }
   if (config.sampleRows > 0) usableRows = Math.min(usableRows, config.sampleRows);
-  checkSplitSizes(config, splitSizes(config, Math.max(0, usableRows)));
+  checkSplitSizes(config, splitSizes(config.split, Math.max(0, usableRows)));
+}
+
+/** What only a classification can decide; how many classes there are is known when the rows are read. */
+function checkDecisions({ modelType, classWeights, decisionThreshold }: TrainingConfig): void {
+  if (TASK_OF[modelType] === 'CLASSIFICATION') return;
+  if (classWeights) throw badInput('config.classWeights', `nothing for ${modelType}`, classWeights.by);
+  if (decisionThreshold) throw badInput('config.decisionThreshold', `nothing for ${modelType}`, decisionThreshold.by);
+}
+
+function checkPartColumn(
+  { target, features }: TrainingConfig,
+  { column, values }: Extract<SplitConfig, { by: 'COLUMN' }>,
+  columnAt: (field: string, name: string) => ColumnSchema,
+): void {
+  const field = 'config.split.column';
+  const { type } = columnAt(field, column);
+  if (type === 'TIMESTAMP') throw badInput(field, 'a STRING, BOOLEAN or NUMBER column; a TIMESTAMP column splits by TIME', column);
+  if (column === target?.column) throw badInput(field, 'a column other than the target', column);
+  const feature = features.findIndex((one) => one.column === column);
+  if (feature >= 0) throw badInput(`config.features[${feature}].column`, 'a column other than the one that splits', column);
+  const partOf = new Map<string, string>();
+  for (const [part, listed] of Object.entries(values ?? {})) {
+    listed?.forEach((value, i) => {
+      if (partOf.has(value)) throw badInput(`config.split.values.${part}[${i}]`, `a value that is not in ${partOf.get(value)}`, value);
+      partOf.set(value, part);
+    });
+  }
 }
 
 /** Hyperparameters that were given and that this training does not use. */
@@ -80,10 +121,10 @@ function checkFeatures(config: TrainingConfig, profile: DatasetProfile, columnAt
     if (seen.has(name)) throw badInput(field, 'each column once', name);
     seen.add(name);
     if (name === config.target?.column) throw badInput(field, 'a column other than the target', name);
-    if (name === '' || OUTPUT_NAMES[TASK_OF[config.modelType]].includes(name)) {
+    if (name === '' || outputNamesOf(config.modelType).includes(name)) {
       throw badInput(
         field,
-        `a name that is not empty and not an output of the model (${OUTPUT_NAMES[TASK_OF[config.modelType]].join(', ')})`,
+        `a name that is not empty and not an output of the model (${outputNamesOf(config.modelType).join(', ')})`,
         name,
       );
     }
@@ -128,6 +169,8 @@ function checkTarget(config: TrainingConfig, columnAt: (field: string, name: str
   if (column.type === 'NUMBER' && ![column.min, column.max].every((bound) => Number.isInteger(Number(bound)))) {
     throw badInput(field, 'whole numbers as classes, or target.greaterThan', `${column.name} from ${column.min} to ${column.max}`);
   }
+  if (config.decisionThreshold && column.distinctCount > 2)
+    throw badInput('config.decisionThreshold', 'a target of two classes', `${column.name} (${column.distinctCount})`);
   if (column.distinctCount > MAX_CLASSES)
     throw badInput(field, `at most ${MAX_CLASSES} classes`, `${column.name} (${column.distinctCount})`);
   return column;
@@ -139,9 +182,9 @@ export interface SplitSizes {
   holdout: number;
 }
 
-export function splitSizes(config: TrainingConfig, rows: number): SplitSizes {
-  const holdout = Math.round(rows * config.split.holdout);
-  const validation = Math.min(rows - holdout, Math.round(rows * config.split.validation));
+export function splitSizes(split: { validation: number; holdout: number }, rows: number): SplitSizes {
+  const holdout = Math.round(rows * split.holdout);
+  const validation = Math.min(rows - holdout, Math.round(rows * split.validation));
   return { train: rows - holdout - validation, validation, holdout };
 }
 

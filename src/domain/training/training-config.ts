@@ -24,13 +24,51 @@ export type FeatureKind = (typeof FEATURE_KINDS)[number];
 
 const fraction = z.number().gt(0).lt(1);
 
+const partValues = z.array(z.string()).min(1).max(100);
+
 /** Shares of rows; what validation and holdout leave is trained on. */
 export const splitSchema = z.discriminatedUnion('by', [
   /** A seeded shuffle. */
   z.strictObject({ by: z.literal('RATIO'), validation: fraction, holdout: fraction }),
   /** Ordered by a timestamp column, the latest rows being the holdout, so that no future leaks into training. */
   z.strictObject({ by: z.literal('TIME'), column: z.string(), validation: fraction, holdout: fraction }),
+  /** By what a column of the user's says of each row. */
+  z.strictObject({
+    by: z.literal('COLUMN'),
+    column: z.string(),
+    values: z.strictObject({ train: partValues.optional(), validation: partValues.optional(), holdout: partValues }).optional(),
+    /** Share of the training rows that is watched where no value says which rows are. */
+    validation: fraction.default(0.1),
+  }),
 ]);
+export type SplitConfig = z.infer<typeof splitSchema>;
+
+/** Values that usually say which part a row is in, in any case. */
+export const USUAL_PARTS = {
+  train: ['train', 'training'],
+  validation: ['validation', 'valid', 'val', 'dev'],
+  holdout: ['holdout', 'test', 'testing'],
+} as const;
+
+/** What a row of each class counts in the loss. BALANCED: as much as the class is rare, so that every class weighs the same. */
+const classWeightsSchema = z.discriminatedUnion('by', [
+  z.strictObject({ by: z.literal('BALANCED') }),
+  z.strictObject({
+    by: z.literal('GIVEN'),
+    weights: z
+      .array(z.strictObject({ class: z.string(), weight: z.number().positive().max(1e6) }))
+      .min(1)
+      .max(1000),
+  }),
+]);
+
+/** From which probability on a row of two classes is called the second one. F1 and COST: what is best on the validation rows. */
+const decisionThresholdSchema = z.discriminatedUnion('by', [
+  z.strictObject({ by: z.literal('F1') }),
+  z.strictObject({ by: z.literal('COST'), falsePositive: z.number().positive().max(1e9), falseNegative: z.number().positive().max(1e9) }),
+  z.strictObject({ by: z.literal('FIXED'), value: fraction }),
+]);
+export type DecisionRule = z.infer<typeof decisionThresholdSchema>;
 
 /** Turns a numeric column into a two-class target: 1 where value > threshold. */
 export const targetSchema = z.strictObject({
@@ -88,6 +126,11 @@ const configShape = z.strictObject({
   earlyStopping: z.strictObject({ patience: z.int().min(1).max(1000), minDelta: z.number().min(0).default(0) }).optional(),
   /** 1 when absent, 10 when `epochs` is absent too. */
   checkpointEveryEpochs: z.int().min(1).max(10_000).optional(),
+  classWeights: classWeightsSchema.optional(),
+  /** Two classes only; the more probable class when absent. */
+  decisionThreshold: decisionThresholdSchema.optional(),
+  /** After the holdout has judged the model, train once more on all rows, for as long as was best; that model is the result. */
+  refit: z.boolean().optional(),
   seed: z
     .int()
     .min(0)

@@ -1,13 +1,13 @@
 import type { z } from 'zod';
 import { parseInput } from '../platform/parse.js';
-import { type TrainingConfig, trainingConfigSchema } from './training-config.js';
+import { type TrainingConfig, trainingRequestSchema } from './training-config.js';
 
 /** A training's configuration before defaults and checks. */
-export type TrainingConfigInput = z.input<typeof trainingConfigSchema>;
+export type TrainingConfigInput = z.input<typeof trainingRequestSchema>;
 
 /** Fills in defaults and checks shape and ranges. BAD_USER_INPUT names the first wrong field below `field`, what was expected, what came. */
-export function parseTrainingConfig(field: string, input: unknown): TrainingConfig {
-  return parseInput(trainingConfigSchema, field, input);
+export function parseTrainingConfig(field: string, input: unknown): z.output<typeof trainingRequestSchema> {
+  return parseInput(trainingRequestSchema, field, input);
 }
 
 /** Longest text of a run parameter. */

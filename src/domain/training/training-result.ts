@@ -7,6 +7,8 @@ import type { TrainingWarning } from './training-warnings.js';
 export interface TrainingResult {
   /** The trained model.onnx in the object store. */
   modelKey: string;
+  /** With `refit`: the model that the holdout judged, before it was trained on all rows. */
+  judgedModel?: { key: string; sha256: string; signature: Signature };
   sizeBytes: number;
   /** Hex. */
   sha256: string;

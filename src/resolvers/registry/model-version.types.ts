@@ -1,4 +1,4 @@
-import { Field, ID, InputType, Int, ObjectType } from 'type-graphql';
+import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
 import type { Conversion } from '../../domain/registry/conversion.js';
 import type { SourceFolder } from '../../domain/registry/mlmodel.js';
 import type { RowIndependence, Signature } from '../../domain/serving/tensor.js';
@@ -115,6 +115,13 @@ export class ModelSignatureType {
     description: 'Of a classifier: the class of each probability, in order. Null when neither the file nor anybody says.',
   })
   classes?: string[] | null;
+
+  @Field(() => Float, {
+    nullable: true,
+    description:
+      'Of a classifier of two classes: the label is the second one from this probability on. Null when it is the more probable one, or nobody says.',
+  })
+  decisionThreshold?: number | null;
 
   @Field(() => RowIndependenceType, {
     nullable: true,
@@ -336,6 +343,13 @@ export class RegisterModelVersionInput {
 
   @Field(() => [String], { nullable: true, description: `${CLASSES} CONFLICT for files that must be converted first.` })
   classes?: string[] | null;
+
+  @Field(() => Float, {
+    nullable: true,
+    description:
+      'Of a classifier of two classes: the label is the second one from this probability on. Null when it is the more probable one, or nobody says.',
+  })
+  decisionThreshold?: number | null;
 }
 
 @InputType({ description: 'Changes to a version; absent fields stay as they are.' })
@@ -367,6 +381,13 @@ export class UpdateModelVersionInput {
     description: `${CLASSES} Gates passed before a change count no more. CONFLICT for a change in PRODUCTION or ARCHIVED, and without a model.onnx.`,
   })
   classes?: string[] | null;
+
+  @Field(() => Float, {
+    nullable: true,
+    description:
+      'Of a classifier of two classes: the label is the second one from this probability on. Null when it is the more probable one, or nobody says.',
+  })
+  decisionThreshold?: number | null;
 }
 
 @InputType({ description: 'Which version to remove together with its files.' })

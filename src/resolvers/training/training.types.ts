@@ -27,6 +27,7 @@ export const FeatureKindEnum = describeEnum<(typeof FEATURE_KINDS)[number]>('Fea
 export const SplitBy = describeEnum('SplitBy', 'How rows are set apart for validation and holdout.', {
   RATIO: 'A seeded shuffle.',
   TIME: 'Order of a timestamp column: the latest rows are the holdout.',
+  COLUMN: 'What a column says of each row.',
 });
 
 @InputType({ description: 'What is to be learnt.' })
@@ -50,19 +51,111 @@ export class FeatureInput {
   kind!: keyof typeof FeatureKindEnum;
 }
 
+export const ClassWeightsBy = describeEnum('ClassWeightsBy', 'Where the weights of classes come from.', {
+  BALANCED: 'The rarer a class in the training rows, the more its rows count: all classes weigh the same.',
+  GIVEN: 'From `weights`.',
+});
+
+export const DecisionThresholdBy = describeEnum('DecisionThresholdBy', 'How a threshold is chosen, on the validation rows.', {
+  F1: 'Highest F1 of the second class.',
+  COST: 'Lowest cost of false positives and false negatives.',
+  FIXED: 'As given by `value`.',
+});
+
+@InputType({ description: 'Values of the splitting column, as the file spells them, each in one list.' })
+export class SplitValuesInput {
+  @Field(() => [String], {
+    nullable: true,
+    description: 'Rows to learn from, 1 to 100 values; when absent, all that the other lists do not name.',
+  })
+  train?: string[] | null;
+
+  @Field(() => [String], {
+    nullable: true,
+    description: 'Rows that are watched during training, 1 to 100 values; when absent, a share of those to learn from.',
+  })
+  validation?: string[] | null;
+
+  @Field(() => [String], { description: 'Rows that are kept for the last measurement, 1 to 100 values.' })
+  holdout!: string[];
+}
+
+@InputType({ description: 'What a row of one class counts.' })
+export class ClassWeightInput {
+  @Field(() => String, { description: 'The class, as the file spells it; 0 or 1 with `target.greaterThan`.' })
+  class!: string;
+
+  @Field(() => Float, { description: 'What a row of it counts, above 0, at most 10^6; 1 is what others count.' })
+  weight!: number;
+}
+
+@InputType({ description: 'What a row counts in the loss. Weights shift the probabilities towards the heavier classes.' })
+export class ClassWeightsInput {
+  @Field(() => ClassWeightsBy, { description: 'Where the weights come from.' })
+  by!: keyof typeof ClassWeightsBy;
+
+  @Field(() => [ClassWeightInput], {
+    nullable: true,
+    description: 'With GIVEN only, and then needed: 1 to 1,000 classes. Others count 1.',
+  })
+  weights?: ClassWeightInput[] | null;
+}
+
+@InputType({
+  description:
+    'From which probability on the label is the second of two classes. The exported model answers by it, and metrics count by it.',
+})
+export class DecisionThresholdInput {
+  @Field(() => DecisionThresholdBy, { description: 'How it is chosen.' })
+  by!: keyof typeof DecisionThresholdBy;
+
+  @Field(() => Float, { nullable: true, description: 'With FIXED only, and then needed: above 0 and below 1.' })
+  value?: number | null;
+
+  @Field(() => Float, {
+    nullable: true,
+    description: 'With COST only, and then needed: what a row of the first class costs that is called the second; above 0, at most 10^9.',
+  })
+  falsePositive?: number | null;
+
+  @Field(() => Float, {
+    nullable: true,
+    description: 'With COST only, and then needed: what a row of the second class costs that is called the first; above 0, at most 10^9.',
+  })
+  falseNegative?: number | null;
+}
+
 @InputType({ description: 'Shares of rows that are not learnt from; what they leave is.' })
 export class SplitInput {
   @Field(() => SplitBy, { description: 'How the rows are chosen.' })
   by!: keyof typeof SplitBy;
 
-  @Field(() => String, { nullable: true, description: 'TIMESTAMP column to order by; with TIME only, and then needed.' })
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'With TIME the TIMESTAMP column to order by, with COLUMN the STRING, BOOLEAN or NUMBER column that says which part a row is in; needed with both, nothing with RATIO.',
+  })
   column?: string | null;
 
-  @Field(() => Float, { description: 'Share that is watched during training, above 0 and below 1.' })
-  validation!: number;
+  @Field(() => Float, {
+    nullable: true,
+    description:
+      'Share that is watched during training, above 0 and below 1; needed with RATIO and TIME. With COLUMN the share of the rows to learn from, where no value says which; 0.1 when absent.',
+  })
+  validation?: number | null;
 
-  @Field(() => Float, { description: 'Share that is kept for the last measurement, above 0 and below 1.' })
-  holdout!: number;
+  @Field(() => Float, {
+    nullable: true,
+    description: 'Share that is kept for the last measurement, above 0 and below 1; needed with RATIO and TIME, nothing with COLUMN.',
+  })
+  holdout?: number | null;
+
+  @Field(() => SplitValuesInput, {
+    nullable: true,
+    description:
+      'With COLUMN only: which values stand for which part. When absent: train or training; validation, valid, val or dev; holdout, test or testing, in any case. Rows with other values are left out.',
+  })
+  values?: SplitValuesInput | null;
 }
 
 @InputType({ description: 'A stretch of time to take rows from: from ≤ value < to.' })
@@ -143,8 +236,12 @@ export class TrainingConfigInput {
   @Field(() => TargetInput, { nullable: true, description: 'What is to be learnt; needed but for KMEANS, which takes none.' })
   target?: TargetInput | null;
 
-  @Field(() => [FeatureInput], { description: '1 to 1,000 columns, each once, not the target.' })
-  features!: FeatureInput[];
+  @Field(() => [FeatureInput], {
+    nullable: true,
+    description:
+      '1 to 1,000 columns, each once, not the target. When absent: all that can help, numbers as NUMERIC, texts and booleans as CATEGORICAL, timestamps as TIMESTAMP; the run warns of each that is left out, with the reason.',
+  })
+  features?: FeatureInput[] | null;
 
   @Field(() => SplitInput, { description: 'Rows for validation and holdout.' })
   split!: SplitInput;
@@ -170,6 +267,25 @@ export class TrainingConfigInput {
     description: 'Epochs between two checkpoints, 1 to 10,000; when absent 1, or 10 without a number of epochs.',
   })
   checkpointEveryEpochs?: number | null;
+
+  @Field(() => ClassWeightsInput, {
+    nullable: true,
+    description: 'What rows of each class count, for classification; all the same when absent.',
+  })
+  classWeights?: ClassWeightsInput | null;
+
+  @Field(() => DecisionThresholdInput, {
+    nullable: true,
+    description: 'When the second of two classes is the label, for classification; when it is the more probable one when absent.',
+  })
+  decisionThreshold?: DecisionThresholdInput | null;
+
+  @Field(() => Boolean, {
+    nullable: true,
+    description:
+      'Whether to train once more on all rows after the holdout has judged the model, for as many epochs as were best; that model is the result. Metrics and evaluations on the holdout stay those of the model before, which never saw it. False when absent.',
+  })
+  refit?: boolean | null;
 
   @Field(() => Int, {
     nullable: true,

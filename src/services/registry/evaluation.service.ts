@@ -126,7 +126,7 @@ export class EvaluationService {
     run.progress(0.1, `Measuring version ${plan.version.version} on ${plan.dataset.name}`);
     const { report, baselineProblem } = await evaluator.evaluate(
       {
-        candidate: await this.fileOf(plan.version, held),
+        candidate: await this.candidateOf(plan, held),
         baseline: plan.baseline && { ...(await this.fileOf(plan.baseline, held)), versionId: plan.baseline.id },
         data: await this.dataOf(plan, config, held),
       },
@@ -249,21 +249,34 @@ export class EvaluationService {
     };
   }
 
+  /** A model that was trained once more on all rows has seen its holdout: the one that was not is judged by it in its place. */
+  private async candidateOf({ version, training, dataset }: Plan, held: DisposableStack): Promise<ModelFile> {
+    const judged = judgedBeforeRefit(training, dataset);
+    if (!judged) return this.fileOf(version, held);
+    const { path } = held.use(await this.deps.objects.localFile(judged.key));
+    return { path, sha256: judged.sha256, signature: judged.signature };
+  }
+
   private async fileOf(version: OnnxVersion, held: DisposableStack): Promise<ModelFile> {
     return { path: held.use(await this.deps.versions.modelFile(version)).path, sha256: version.sha256, signature: version.signature };
   }
 
   /** The same for every attempt: one that was thought dead may store it once more. */
-  private markdown({ version, model, baseline, dataset }: Plan, report: EvaluationReport, createdAt: Date): string {
+  private markdown({ version, model, baseline, dataset, training }: Plan, report: EvaluationReport, createdAt: Date): string {
     const named = (of: ModelVersion): string => `${of.version} (${of.semanticVersion})`;
     return renderEvaluationMarkdown(report, {
       modelName: model.name,
       version: named(version),
       datasetName: `${dataset.name}, version ${dataset.version}`,
       createdAt,
+      refitted: judgedBeforeRefit(training, dataset) !== undefined,
       baselineVersion: baseline && comparedWith(report) ? named(baseline) : null,
     });
   }
+}
+
+function judgedBeforeRefit(training: Plan['training'], dataset: Dataset) {
+  return training?.datasetId === dataset.id ? training.result.judgedModel : undefined;
 }
 
 function comparedWith(report: EvaluationReport): string | null {

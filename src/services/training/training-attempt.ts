@@ -173,8 +173,11 @@ export class TrainingAttempt {
     const warnings = [...(this.config.warnings ?? []), ...outcome.warnings];
     for (const { code, message } of warnings) this.note(`warning ${code}: ${message}`);
     const model = await this.store('model/model.onnx', () => createReadStream(outcome.modelPath));
+    const { judged: before } = outcome;
+    const judged = before && (await this.store('model/judged.onnx', () => createReadStream(before.modelPath)));
     const files = [
       model,
+      ...(judged ? [judged] : []),
       await this.store('metrics/history.json', () => Buffer.from(JSON.stringify({ epochs: history, final: outcome.metrics }, null, 2))),
       await this.store(`logs/attempt-${run.attempt}.log`, () =>
         Buffer.from(this.log.map(({ line, loggedAt }) => `${loggedAt.toISOString()} ${line}\n`).join('')),
@@ -184,6 +187,7 @@ export class TrainingAttempt {
     const result: TrainingResult = {
       modelKey: model.key,
       ...model.stored,
+      ...(before && judged && { judgedModel: { key: judged.key, sha256: judged.stored.sha256, signature: before.signature } }),
       ...{ signature, metrics, reference, agreementMaxAbsDiff, rows, epochsRun, bestEpoch, stoppedEarly, warnings },
       config: this.config.training,
     };

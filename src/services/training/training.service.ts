@@ -6,8 +6,10 @@ import { Model } from '../../db/entities/registry/model.entity.js';
 import { Run } from '../../db/entities/tracking/run.entity.js';
 import { RunDataset } from '../../db/entities/tracking/run-dataset.entity.js';
 import { EventType } from '../../domain/platform/events.js';
+import type { DatasetProfile } from '../../domain/tracking/dataset-schema.js';
+import { defaultFeatures } from '../../domain/training/default-features.js';
 import { checkConfigAgainstSchema, unusedHyperparameters } from '../../domain/training/training-check.js';
-import { TASK_OF } from '../../domain/training/training-config.js';
+import { TASK_OF, type TrainingConfig } from '../../domain/training/training-config.js';
 import { configParams, parseTrainingConfig, type TrainingConfigInput } from '../../domain/training/training-input.js';
 import { AppError, badInput, notFound } from '../../errors.js';
 import type { JobRun } from '../platform/job-run.js';
@@ -43,10 +45,9 @@ export class TrainingService {
 
   /** Checks the configuration against the dataset and queues the training. BAD_USER_INPUT names the field, NOT_FOUND the id. */
   async start(session: Session, input: StartTrainingInput): Promise<Job> {
-    const training = parseTrainingConfig('input.config', input.config);
+    const asked = parseTrainingConfig('input.config', input.config);
     const dataset = await this.parts.datasets.get(session, input.datasetId);
-    belowInput(() => checkConfigAgainstSchema(training, dataset));
-    const warnings = unusedHyperparameters(training);
+    const { training, warnings } = belowInput(() => completed(asked, dataset));
     const modelId = input.registerModelId ?? null;
     if (modelId !== null) await this.checkModel(session, modelId, TASK_OF[training.modelType]);
     const { experimentId, runName: name } = input;
@@ -112,10 +113,18 @@ export class TrainingService {
   }
 }
 
+/** The configuration with its features, checked against the dataset, and what is to be said of it. */
+function completed(asked: ReturnType<typeof parseTrainingConfig>, dataset: DatasetProfile) {
+  const { features, warnings } = asked.features ? { features: asked.features, warnings: [] } : defaultFeatures(asked, dataset);
+  const training: TrainingConfig = { ...asked, features };
+  checkConfigAgainstSchema(training, dataset);
+  return { training, warnings: [...warnings, ...unusedHyperparameters(training)] };
+}
+
 /** Fields of the configuration as the client wrote them: below `input`. */
-function belowInput(check: () => void): void {
+function belowInput<T>(check: () => T): T {
   try {
-    check();
+    return check();
   } catch (error) {
     if (!(error instanceof AppError) || error.details.field === undefined) throw error;
     const { field, expected = '', got = '' } = error.details;

@@ -22,6 +22,8 @@ export interface ExportInput {
   shape: NetworkShape;
   head: Head;
   weights: Float32Array;
+  /** Of two classes: the probability from which on the label is the second one. */
+  threshold?: number;
 }
 
 const INPUT_SPEC = {
@@ -32,13 +34,14 @@ const INPUT_SPEC = {
 
 const WIDE_NUMBER = { datatype: 'FP64', semantic: 'NUMERIC', element: 'double' } as const;
 const FLOAT = 1;
+const INT64 = 7;
 
 /** Keeps the graph's own value names apart from any column's name. */
 const INTERNAL_PREFIX = 'matih/internal/';
 
 /** The finished model: raw columns in, preprocessing and network folded into one graph. */
 export function exportGraph(input: ExportInput): ExportedModel {
-  const { config, columns, encoding, shape, head } = input;
+  const { config, columns, encoding, shape, head, threshold } = input;
   const b = new GraphBuilder(INTERNAL_PREFIX);
   const wide = new Set(encoding.numeric.filter((part) => part.kind === 'COLUMN' && part.precision === 'FP64').map(({ column }) => column));
   const inputs = config.features.map(({ column, kind }): TensorSpec => {
@@ -58,7 +61,12 @@ export function exportGraph(input: ExportInput): ExportedModel {
         : undefined,
   };
   const outputs = writeOutputs(b, input, batch, weightConstants(b, input));
-  const signature: Signature = { inputs, outputs, ...(head.kind === 'CLASSES' && { classes: [...head.classes] }) };
+  const signature: Signature = {
+    inputs,
+    outputs,
+    ...(head.kind === 'CLASSES' && { classes: [...head.classes] }),
+    ...(threshold !== undefined && { decisionThreshold: threshold }),
+  };
   const metadata: Record<string, string> = {
     model_type: config.modelType,
     signature: JSON.stringify(signature),
@@ -131,7 +139,7 @@ function weightConstants(b: GraphBuilder, { shape, head, weights }: ExportInput)
 
 function writeOutputs(
   b: GraphBuilder,
-  { shape, head }: ExportInput,
+  { shape, head, threshold }: ExportInput,
   batch: { numeric: string | undefined; indicators: string | undefined },
   weights: ReadonlyMap<string, string>,
 ): TensorSpec[] {
@@ -151,7 +159,8 @@ function writeOutputs(
   }
   const { classes, datatype } = head;
   const shares = probabilities(b, logits);
-  const best = b.node('ArgMax', [shares], { axis: { int: -1 }, keepdims: { int: 0 } });
+  const best =
+    threshold === undefined ? b.node('ArgMax', [shares], { axis: { int: -1 }, keepdims: { int: 0 } }) : atLeast(b, shares, threshold);
   const names = datatype === 'INT64' ? b.constant(BigInt64Array.from(classes, BigInt)) : b.constant(classes);
   b.output('label', b.node('Gather', [names, best]), datatype === 'INT64' ? 'int64' : 'string', ['rows']);
   b.output('probabilities', shares, 'float', ['rows', shape.outputs]);
@@ -159,4 +168,10 @@ function writeOutputs(
     { name: 'label', datatype, shape: [-1] },
     { name: 'probabilities', datatype: 'FP32', shape: [-1, shape.outputs] },
   ];
+}
+
+/** 1 where the second class's probability reaches the threshold. */
+function atLeast(b: GraphBuilder, shares: string, threshold: number): string {
+  const second = b.node('Gather', [shares, b.int64(1n)], { axis: { int: 1 } });
+  return b.node('Cast', [b.node('GreaterOrEqual', [second, b.float(threshold)])], { to: { int: INT64 } });
 }

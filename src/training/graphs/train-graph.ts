@@ -18,7 +18,7 @@ export const ADAM_BETA2 = 0.999;
  * The moments are carried without their factors (1 − β), which the schedule holds instead: that saves two passes over all
  * parameters in every step.
  */
-export function trainGraph(shape: NetworkShape, loss: Loss, l2: number): Uint8Array {
+export function trainGraph(shape: NetworkShape, loss: Loss, l2: number, classWeights?: Float64Array): Uint8Array {
   const parameters = parametersOf(shape);
   const size = sizeOf(parameters);
   const outer = new GraphBuilder();
@@ -35,14 +35,14 @@ export function trainGraph(shape: NetworkShape, loss: Loss, l2: number): Uint8Ar
   const batchRows = outer.node('Cast', [outer.node('Gather', [orderShape, outer.int64(1n)])], { to: { int: 1 } });
   outer.alias('inverse_batch', outer.node('Reciprocal', [batchRows]));
   const results = outer.multi('Loop', [steps, '', 'weights', 'moment1', 'moment2'], 4, {
-    body: { graph: stepBody(shape, parameters, loss, l2) },
+    body: { graph: stepBody(shape, parameters, loss, l2, classWeights) },
   });
   ['weights_out', 'moment1_out', 'moment2_out'].forEach((name, i) => outer.output(name, results[i]!, 'float', [size]));
   outer.output('losses', results[3]!, 'float', ['steps']);
   return outer.model('training');
 }
 
-function stepBody(shape: NetworkShape, parameters: readonly Parameter[], loss: Loss, l2: number) {
+function stepBody(shape: NetworkShape, parameters: readonly Parameter[], loss: Loss, l2: number, classWeights: Float64Array | undefined) {
   const b = new GraphBuilder('step_');
   const size = sizeOf(parameters);
   const iteration = b.input('step_iteration', 'int64', []);
@@ -59,7 +59,8 @@ function stepBody(shape: NetworkShape, parameters: readonly Parameter[], loss: L
   const targets = b.node('Gather', ['targets', rows]);
   const byName = splitParameters(b, weights, parameters);
   const { logits, activations } = forwardPass(b, shape, batch, byName);
-  const { mean, gradient } = loss === 'CROSS_ENTROPY' ? crossEntropy(b, logits, targets, shape.outputs) : squaredError(b, logits, targets);
+  const { mean, gradient } =
+    loss === 'CROSS_ENTROPY' ? crossEntropy(b, logits, targets, shape.outputs, classWeights) : squaredError(b, logits, targets);
   const gradients = backwardPass(b, shape, batch, byName, activations, gradient);
 
   let flat =
@@ -85,14 +86,24 @@ interface LossAndGradient {
   gradient: string;
 }
 
-function crossEntropy(b: GraphBuilder, logits: string, targets: string, classes: number): LossAndGradient {
+function crossEntropy(
+  b: GraphBuilder,
+  logits: string,
+  targets: string,
+  classes: number,
+  classWeights: Float64Array | undefined,
+): LossAndGradient {
   const identity = Float32Array.from({ length: classes * classes }, (_, i) => (i % (classes + 1) === 0 ? 1 : 0));
   const truth = b.node('Gather', [b.constant(identity, [classes, classes]), targets]);
   const logProbabilities = b.node('LogSoftmax', [logits], { axis: { int: -1 } });
-  const likelihood = b.node('ReduceSum', [b.node('Mul', [truth, logProbabilities])], { keepdims: { int: 0 } });
+  const error = b.node('Sub', [b.node('Exp', [logProbabilities]), truth]);
+  // A row's weight multiplies its loss, and with it its gradient.
+  const weights = classWeights && b.node('Gather', [b.constant(Float32Array.from(classWeights), [classes, 1]), targets]);
+  const weighted = (value: string): string => (weights === undefined ? value : b.node('Mul', [value, weights]));
+  const likelihood = b.node('ReduceSum', [weighted(b.node('Mul', [truth, logProbabilities]))], { keepdims: { int: 0 } });
   return {
     mean: b.node('Neg', [b.node('Mul', [likelihood, 'inverse_batch'])]),
-    gradient: b.node('Mul', [b.node('Sub', [b.node('Exp', [logProbabilities]), truth]), 'inverse_batch']),
+    gradient: b.node('Mul', [weighted(error), 'inverse_batch']),
   };
 }
 

@@ -1,0 +1,22 @@
+import type { TrainingConfig } from '../domain/training/training-config.js';
+import { badInput } from '../errors.js';
+import type { Target } from './port.js';
+
+/** What a row of each class counts; undefined when all count alike. Errors: BAD_USER_INPUT for a class that there is not. */
+export function classWeightsOf({ classWeights }: TrainingConfig, target: Target | undefined, train: Int32Array): Float64Array | undefined {
+  if (!classWeights || target?.kind !== 'CLASSES') return undefined;
+  const { classes, labels } = target;
+  if (classWeights.by === 'BALANCED') {
+    const counts = new Float64Array(classes.length);
+    for (const row of train) counts[labels[row]!]! += 1;
+    const seen = counts.filter((count) => count > 0).length;
+    return counts.map((count) => (count > 0 ? train.length / (seen * count) : 1));
+  }
+  const weights = new Float64Array(classes.length).fill(1);
+  classWeights.weights.forEach(({ class: name, weight }, i) => {
+    const index = classes.indexOf(name);
+    if (index < 0) throw badInput(`config.classWeights.weights[${i}].class`, `one of ${classes.slice(0, 20).join(', ')}`, name);
+    weights[index] = weight;
+  });
+  return weights;
+}
