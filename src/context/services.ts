@@ -43,6 +43,7 @@ import { BatchInferenceService } from '../services/serving/batch-inference.servi
 import { DeploymentRows } from '../services/serving/deployment-rows.js';
 import { DeploymentService } from '../services/serving/deployment.service.js';
 import { EndpointService } from '../services/serving/endpoint.service.js';
+import { RolloutService } from '../services/serving/rollout.service.js';
 import { Serving } from '../services/serving/serving.js';
 import { ShadowService } from '../services/serving/shadow.service.js';
 import { VersionFollowing } from '../services/serving/version-following.js';
@@ -179,6 +180,7 @@ export function createServices(
   });
   const signingKeys = new SigningKeys(db, ownTokens);
   const tokens = new KnownTokens({ db, live, logger, codec: ownTokens, keys: signingKeys, others: implementations.tokens });
+  const endpoints = new EndpointService(deploymentRows, following);
   const services: Services = {
     accessTokens: new AccessTokenService(db, live, signingKeys, ownTokens),
     alerts,
@@ -195,7 +197,7 @@ export function createServices(
     datasets,
     deployments,
     directUploads,
-    endpoints: new EndpointService(deploymentRows, following),
+    endpoints,
     evaluations,
     events,
     experiments,
@@ -218,6 +220,7 @@ export function createServices(
     }),
     retraining: new RetrainingService(db, live, trainings, datasets, logger),
     retrainingPolicies: new RetrainingPolicyService(),
+    rollouts: new RolloutService(db, waiting, endpoints, deployments),
     runArchive,
     runDatasets,
     runLifecycle,

@@ -55,6 +55,7 @@ import type { WebhookDeliveryService } from './platform/webhook-delivery.service
 import type { WebhookService } from './platform/webhook.service.js';
 
 /** Every use case, for resolvers, protocols and jobs. */
+import type { RolloutService } from './serving/rollout.service.js';
 import type { ReleaseService } from './registry/release.service.js';
 import type { Waiting } from './platform/waiting.js';
 
@@ -115,5 +116,6 @@ export interface Services {
   webhookDeliveries: WebhookDeliveryService;
   webhooks: WebhookService;
   releases: ReleaseService;
+  rollouts: RolloutService;
   waiting: Waiting;
 }

@@ -444,6 +444,7 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
     }),
   ],
   createExperiment: [() => ({ input: { name: `e-${randomUUID()}` } })],
+  getOrCreateEndpoint: [({ modelId }) => ({ input: { name: `e-${randomUUID()}`, modelId } })],
   getOrCreateExperiment: [() => ({ input: { name: `e-${randomUUID()}` } })],
   getOrCreateModel: [() => ({ input: { name: `m-${randomUUID()}`, task: 'REGRESSION', modelType: 'MLP_REGRESSOR' } })],
   exportExperiment: [({ experimentId }) => ({ input: { experimentId } })],

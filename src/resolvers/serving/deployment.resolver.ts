@@ -1,5 +1,6 @@
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
 import { EventType } from '../../domain/platform/events.js';
+import { deploymentReadiness } from '../../domain/serving/readiness.js';
 import type { EventRow } from '../../services/platform/event.service.js';
 import { ModelVersionType } from '../registry/model-version.types.js';
 import { LifecycleEventType } from '../platform/event.types.js';
@@ -62,13 +63,15 @@ export class DeploymentResolver {
 
   @Mutation(() => DeploymentPayload, {
     description:
-      'Serves a model version at an endpoint, live or as a shadow. It takes effect when the model is loaded: MODEL_DEPLOYED or MODEL_DEPLOYMENT_FAILED tells.',
+      'Serves a model version at an endpoint, live or as a shadow. It takes effect when the model is loaded: `waitMs` waits for that, and MODEL_DEPLOYED or MODEL_DEPLOYMENT_FAILED tells.',
   })
   async deployModelVersion(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => DeployModelVersionInput, { description: 'The version and the endpoint.' }) input: DeployModelVersionInput,
   ): Promise<DeploymentPayload> {
-    return { deployment: await ctx.run((session) => ctx.services.deployments.deploy(session, input)) };
+    const { waitMs, ...rest } = input;
+    const { deployment, readiness } = await ctx.services.rollouts.deploy(ctx, waitMs ?? 0, rest);
+    return { deployment, serves: readiness.serves, servingProblem: readiness.problem };
   }
 
   @Mutation(() => SetTrafficWeightsPayload, {
@@ -89,7 +92,9 @@ export class DeploymentResolver {
     @Ctx() ctx: RequestContext,
     @Arg('input', () => UndeployInput, { description: 'The deployment to stop: PENDING or READY.' }) input: UndeployInput,
   ): Promise<DeploymentPayload> {
-    return { deployment: await ctx.run((session) => ctx.services.deployments.undeploy(session, input.deploymentId)) };
+    const deployment = await ctx.run((session) => ctx.services.deployments.undeploy(session, input.deploymentId));
+    const { serves, problem } = deploymentReadiness(deployment);
+    return { deployment, serves, servingProblem: problem };
   }
 
   @Mutation(() => DecideShadowPayload, {

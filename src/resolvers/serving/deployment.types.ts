@@ -161,6 +161,13 @@ export class DeployModelVersionInput {
       'Share that a LIVE deployment takes once it is ready, in basis points, 0 to 10,000; the others keep their proportions. 0 when absent. Where nothing else is live it takes all.',
   })
   weightBps?: number | null;
+
+  @Field(() => Int, {
+    nullable: true,
+    description:
+      'Answers when its model is loaded or has failed, at the latest after so many milliseconds: 0 to 60,000, at once when absent.',
+  })
+  waitMs?: number | null;
 }
 
 @InputType({ description: 'A live deployment’s share of its endpoint’s requests.' })
@@ -198,10 +205,15 @@ export class DecideShadowInput {
 @ObjectType({ description: 'The deployment after the mutation.' })
 export class DeploymentPayload {
   @Field(() => DeploymentType, {
-    description:
-      'The deployment after this change, as a query would show it now. PENDING at first: `deploymentEvents` tells when it is ready.',
+    description: 'The deployment after this change, as a query would show it now. PENDING at first: `waitMs` waits until it is ready.',
   })
   deployment!: DeploymentType;
+
+  @Field(() => Boolean, { description: 'Whether it gets requests now; a shadow gets copies of them.' })
+  serves!: boolean;
+
+  @Field(() => String, { nullable: true, description: 'Why it gets none, and what to do, as a sentence; null when it gets some.' })
+  servingProblem!: string | null;
 }
 
 @ObjectType({ description: 'The endpoint after its traffic was split anew.' })

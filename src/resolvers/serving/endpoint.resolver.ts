@@ -1,5 +1,6 @@
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { requireOneWay } from '../look-up.js';
+import type { Readiness } from '../../domain/serving/readiness.js';
 import type { RequestContext } from '../request-context.js';
 import { OrderDirection } from '../types/common.types.js';
 import { PageArgs, toConnection } from '../types/connection.js';
@@ -15,6 +16,7 @@ import {
   EndpointOrderInput,
   EndpointPayload,
   EndpointType,
+  GetOrCreateEndpointPayload,
   UpdateEndpointInput,
 } from './endpoint.types.js';
 
@@ -49,12 +51,32 @@ export class EndpointResolver {
     return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
   }
 
-  @Mutation(() => EndpointPayload, { description: 'Creates an endpoint. CONFLICT when the name is taken.' })
+  @Mutation(() => EndpointPayload, {
+    description: 'Creates an endpoint and, with `waitMs`, waits until it serves. CONFLICT when the name is taken.',
+  })
   async createEndpoint(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => CreateEndpointInput, { description: 'The new endpoint.' }) input: CreateEndpointInput,
   ): Promise<EndpointPayload> {
-    return { endpoint: await ctx.run((session) => ctx.services.endpoints.create(session, input)) };
+    const { rollouts, endpoints } = ctx.services;
+    const { waitMs, ...settings } = input;
+    return payload(await rollouts.endpoint(ctx, waitMs ?? 0, async (session) => ({ endpoint: await endpoints.create(session, settings) })));
+  }
+
+  @Mutation(() => GetOrCreateEndpointPayload, {
+    description:
+      'The endpoint of a name, made when there is none, and with `waitMs` once it serves: a script may call it however often it runs. One that is there keeps its settings; CONFLICT when it is of another model, or follows something else.',
+  })
+  async getOrCreateEndpoint(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => CreateEndpointInput, {
+      description: 'The name, the model and what to follow, and what a new endpoint has besides.',
+    })
+    input: CreateEndpointInput,
+  ): Promise<GetOrCreateEndpointPayload> {
+    const { rollouts, endpoints } = ctx.services;
+    const { waitMs, ...settings } = input;
+    return payload(await rollouts.endpoint(ctx, waitMs ?? 0, (session) => endpoints.getOrCreate(session, settings)));
   }
 
   @Mutation(() => EndpointPayload, {
@@ -64,7 +86,8 @@ export class EndpointResolver {
     @Ctx() ctx: RequestContext,
     @Arg('input', () => UpdateEndpointInput, { description: 'What to change.' }) input: UpdateEndpointInput,
   ): Promise<EndpointPayload> {
-    return { endpoint: await ctx.run((session) => ctx.services.endpoints.update(session, input)) };
+    const { rollouts, endpoints } = ctx.services;
+    return payload(await rollouts.endpoint(ctx, 0, async (session) => ({ endpoint: await endpoints.update(session, input) })));
   }
 
   @Mutation(() => DeleteEndpointPayload, {
@@ -109,4 +132,11 @@ export class EndpointResolver {
   model(@Root() endpoint: EndpointType, @Ctx() ctx: RequestContext): Promise<ModelType | null> {
     return ctx.loaders.model.load(endpoint.modelId);
   }
+}
+
+function payload<T>({ readiness: { serves, problem }, ...rest }: T & { readiness: Readiness }): Omit<T, 'readiness'> & {
+  serves: boolean;
+  servingProblem: string | null;
+} {
+  return { ...rest, serves, servingProblem: problem };
 }

@@ -1,4 +1,4 @@
-import { Field, Float, ID, InputType, ObjectType } from 'type-graphql';
+import { Field, Float, ID, InputType, ObjectType, Int } from 'type-graphql';
 import { connectionOf } from '../types/connection.js';
 import { describeEnum, describeOrderFields, OrderDirection } from '../types/common.types.js';
 import { DateTime } from '../types/scalars.js';
@@ -97,7 +97,7 @@ export class EndpointOrderInput {
 @InputType({ description: 'A stable name for clients to call, and what it promises them.' })
 export class CreateEndpointInput {
   @Field(() => String, {
-    description: 'Name, unique in the tenant: letters, digits and ._-, at most 128, a letter or digit first. CONFLICT when taken.',
+    description: 'Name, unique in the tenant: letters, digits and ._-, at most 128, a letter or digit first.',
   })
   name!: string;
 
@@ -132,6 +132,13 @@ export class CreateEndpointInput {
     description: 'What to do with categories that the model never saw; ACCEPT when absent.',
   })
   unknownCategories?: keyof typeof UnknownCategoryPolicy | null;
+
+  @Field(() => Int, {
+    nullable: true,
+    description:
+      'Answers when the endpoint serves, when it will not by itself, or at the latest after so many milliseconds: 0 to 60,000, at once when absent.',
+  })
+  waitMs?: number | null;
 }
 
 @InputType({ description: 'Changes to an endpoint; absent fields stay as they are.' })
@@ -175,6 +182,21 @@ export class DeleteEndpointInput {
 export class EndpointPayload {
   @Field(() => EndpointType, { description: 'The endpoint after this change, as a query would show it now.' })
   endpoint!: EndpointType;
+
+  @Field(() => Boolean, { description: 'Whether it answers predictions now.' })
+  serves!: boolean;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'Why it does not serve, or not what it follows, and what to do, as a sentence; null when it serves as it should.',
+  })
+  servingProblem!: string | null;
+}
+
+@ObjectType({ description: 'The endpoint of a name, and whether this call made it.' })
+export class GetOrCreateEndpointPayload extends EndpointPayload {
+  @Field(() => Boolean, { description: 'True when there was none of this name; false for one that was there before.' })
+  created!: boolean;
 }
 
 @ObjectType({ description: 'What was deleted.' })

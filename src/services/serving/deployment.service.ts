@@ -169,6 +169,7 @@ export class DeploymentService {
     const { deployment, endpoint } = found;
     Object.assign(deployment, { status: 'FAILED', error, endedAt: new Date() });
     await this.rows.emitDeployment(session, EventType.MODEL_DEPLOYMENT_FAILED, endpoint, deployment, { error });
+    this.rows.routeChanged(session, endpoint.id);
   }
 
   private async lockPending(session: Session, id: string): Promise<{ deployment: Deployment; endpoint: Endpoint } | null> {

@@ -8,7 +8,7 @@ import { checkAlias } from '../../domain/registry/alias.js';
 import { badInput, conflict, notFound, notFoundByName } from '../../errors.js';
 import { requireOwn } from '../platform/ownership.js';
 import { containsText } from '../platform/search.js';
-import { audit } from '../platform/use-case.js';
+import { audit, takeTurns } from '../platform/use-case.js';
 import type { DeploymentRows } from './deployment-rows.js';
 import type { VersionFollowing } from './version-following.js';
 
@@ -41,9 +41,45 @@ export class EndpointService {
     const name = checkPathName('input.name', input.name);
     checkSettings(input);
     await this.lockModel(session, input.modelId);
-    if (await session.em.findOne(Endpoint, { tenant: session.tenant, name })) {
-      throw conflict(`An endpoint named "${name}" already exists.`, { field: 'input.name', expected: 'a free name', got: name });
+    const find = () => session.em.findOne(Endpoint, { tenant: session.tenant, name });
+    let taken = await find();
+    if (!taken) {
+      await takeTurns(session, turnOf(name));
+      taken = await find();
     }
+    if (taken) throw conflict(`An endpoint named "${name}" already exists.`, { field: 'input.name', expected: 'a free name', got: name });
+    return this.add(session, { ...input, name }, 'createEndpoint');
+  }
+
+  /** The endpoint of this name, made when there is none; one that is there keeps its settings. CONFLICT when another model serves it, or it follows something else. */
+  async getOrCreate(
+    session: Session,
+    input: EndpointSettings & { name: string; modelId: string },
+  ): Promise<{ endpoint: Endpoint; created: boolean }> {
+    const name = checkPathName('input.name', input.name);
+    checkSettings(input);
+    await this.lockModel(session, input.modelId);
+    const find = () => session.em.findOne(Endpoint, { tenant: session.tenant, name });
+    let endpoint = await find();
+    if (!endpoint) {
+      await takeTurns(session, turnOf(name));
+      endpoint = await find();
+    }
+    if (!endpoint) return { endpoint: await this.add(session, { ...input, name }, 'getOrCreateEndpoint'), created: true };
+    for (const field of ['modelId', 'followStage', 'followAlias'] as const) {
+      const [present, wanted] = [endpoint[field] ?? null, input[field] ?? null];
+      if (present === wanted) continue;
+      throw conflict(`Endpoint "${name}" exists with another ${field}: change it (updateEndpoint), or choose another name.`, {
+        field: `input.${field}`,
+        expected: present ?? 'none',
+        got: wanted ?? 'none',
+      });
+    }
+    return { endpoint, created: false };
+  }
+
+  private async add(session: Session, input: EndpointSettings & { name: string; modelId: string }, action: string): Promise<Endpoint> {
+    const { name } = input;
     const endpoint = session.em.create(Endpoint, {
       tenant: session.tenant,
       name,
@@ -57,7 +93,7 @@ export class EndpointService {
     });
     await session.em.flush();
     await this.following.follow(session, endpoint);
-    audit(session, 'createEndpoint', { type: 'endpoint', id: endpoint.id }, null, {
+    audit(session, action, { type: 'endpoint', id: endpoint.id }, null, {
       name,
       modelId: input.modelId,
       ...settingsOf(endpoint),
@@ -134,6 +170,9 @@ export class EndpointService {
       throw notFound('model', modelId);
   }
 }
+
+/** Whoever gives this name to an endpoint waits for the others who do. */
+const turnOf = (name: string) => `endpoint ${name}`;
 
 function settingsOf({ followStage, followAlias, slaLatencyP95Ms, logSampleRate, unknownCategories }: Endpoint): object {
   return { followStage, followAlias, slaLatencyP95Ms, logSampleRate, unknownCategories };

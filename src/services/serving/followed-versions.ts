@@ -1,6 +1,7 @@
 import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { type Followed, followProblem } from '../../domain/serving/following.js';
+import { endpointReadiness, type LiveDeployments, type Readiness } from '../../domain/serving/readiness.js';
 
 interface FollowedVersion {
   /** Of the version in the stage, or under the alias, that the endpoint follows. */
@@ -13,7 +14,26 @@ const NOTHING: FollowedVersion = { versionId: null, problem: null };
 
 /** Where what each endpoint follows leads, in one statement. */
 export async function readFollowed(session: Session, endpointIds: readonly string[]): Promise<FollowedVersion[]> {
-  const rows = await sql<Followed & { id: string; versionId: string | null }>(
+  const rows = await readRows(session, endpointIds);
+  const found = new Map(rows.map(({ id, versionId, ...followed }) => [id, { versionId, problem: followProblem(followed) }]));
+  return endpointIds.map((id) => found.get(id) ?? NOTHING);
+}
+
+/** Whether an endpoint serves, and what it should. */
+export async function readReadiness(session: Session, endpointId: string): Promise<Readiness> {
+  const [followed] = await readRows(session, [endpointId]);
+  const [live] = await sql<LiveDeployments>(
+    session.em,
+    `select count(*) filter (where status = 'READY' and weight_bps > 0)::int as serving, count(*) filter (where status = 'PENDING')::int as pending,
+       (array_agg(error order by created_at desc) filter (where status = 'FAILED'))[1] as error
+     from deployment where tenant = ? and endpoint_id = ? and mode = 'LIVE'`,
+    [session.tenant, endpointId],
+  );
+  return endpointReadiness(followed ?? { stage: null, alias: null, version: null }, live!);
+}
+
+function readRows(session: Session, endpointIds: readonly string[]): Promise<(Followed & { id: string; versionId: string | null })[]> {
+  return sql(
     session.em,
     `select e.id, e.follow_stage as stage, e.follow_alias as alias, v.id as "versionId",
        case when v.id is not null then json_build_object('version', v.version, 'status', v.status, 'hasOnnx', v.object_key is not null,
@@ -27,6 +47,4 @@ export async function readFollowed(session: Session, endpointIds: readonly strin
      where e.tenant = ? and e.id = any(?::uuid[])`,
     [session.tenant, [...endpointIds]],
   );
-  const found = new Map(rows.map(({ id, versionId, ...followed }) => [id, { versionId, problem: followProblem(followed) }]));
-  return endpointIds.map((id) => found.get(id) ?? NOTHING);
 }

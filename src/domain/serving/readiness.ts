@@ -1,0 +1,59 @@
+import { type Followed, followProblem } from './following.js';
+
+/** Whether requests are answered, and why not, or not by what was asked for. */
+export interface Readiness {
+  serves: boolean;
+  /** What to do, as a sentence; null when all is as it was asked for. */
+  problem: string | null;
+  /** Whether waiting longer may change that by itself. */
+  isOnItsWay: boolean;
+}
+
+/** The live deployments of an endpoint, counted by where they stand. */
+export interface LiveDeployments {
+  /** Loaded, with a share of the traffic. */
+  serving: number;
+  pending: number;
+  /** Of the newest one that could not be loaded; null when there is none. */
+  error: string | null;
+}
+
+export function endpointReadiness(followed: Followed, { serving, pending, error }: LiveDeployments): Readiness {
+  const serves = serving > 0;
+  if (followed.stage || followed.alias) return { serves, problem: followProblem(followed), isOnItsWay: isComing(followed) };
+  if (serves) return { serves, problem: null, isOnItsWay: false };
+  if (pending > 0) return { serves, problem: 'The version that was deployed is being loaded.', isOnItsWay: true };
+  const problem = error
+    ? `The version that was deployed could not be loaded: ${error}`
+    : 'No version is deployed here: deployModelVersion, or updateEndpoint with a stage or an alias to follow.';
+  return { serves, problem, isOnItsWay: false };
+}
+
+/** The version is known, and its files or its loading are under way. */
+function isComing({ version: followed }: Followed): boolean {
+  if (!followed || followed.status === 'FAILED') return false;
+  if (followed.status === 'PENDING') return true;
+  return followed.hasOnnx && followed.deploymentStatus !== 'READY' && followed.deploymentStatus !== 'FAILED';
+}
+
+export interface DeploymentStand {
+  mode: 'LIVE' | 'SHADOW';
+  status: 'PENDING' | 'READY' | 'FAILED' | 'STOPPED';
+  weightBps: number;
+  error?: string | null;
+}
+
+export function deploymentReadiness({ mode, status, weightBps, error }: DeploymentStand): Readiness {
+  switch (status) {
+    case 'PENDING':
+      return { serves: false, problem: 'Its model is being loaded.', isOnItsWay: true };
+    case 'FAILED':
+      return { serves: false, problem: `Its model could not be loaded: ${error ?? ''}`, isOnItsWay: false };
+    case 'STOPPED':
+      return { serves: false, problem: 'It was stopped: deployModelVersion begins another.', isOnItsWay: false };
+    case 'READY': {
+      const serves = mode === 'SHADOW' || weightBps > 0;
+      return { serves, problem: serves ? null : 'It is loaded and has no share of the traffic: setTrafficWeights.', isOnItsWay: false };
+    }
+  }
+}

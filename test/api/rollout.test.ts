@@ -1,0 +1,131 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Role } from '../../src/domain/platform/principal.js';
+import { createModel, forceToProduction, register, trainTumours } from '../support/registry.js';
+import { startTestService, type Caller, type TestService } from '../support/service.js';
+import { mutate } from '../support/tracking.js';
+
+const AT_ONCE = 6;
+const PAYLOAD = 'endpoint { id name } serves servingProblem';
+const PREDICT = `mutation ($endpoint: String!) {
+  predict(input: { endpointName: $endpoint, rows: [{ radius: 14, texture: 19, smoothness: 0.1, concavity: 0.1, symmetry: 0.2 }] }) {
+    predictions { label } } }`;
+
+let service: TestService;
+let tess: Caller;
+let admin: Caller;
+let runId: string;
+let modelId: string;
+let versionId: string;
+
+beforeAll(async () => {
+  service = await startTestService();
+  tess = await service.as();
+  admin = await service.as({ role: Role.ADMIN, subject: 'ada' });
+  ({ runId } = await trainTumours(tess));
+  modelId = await createModel(tess);
+  versionId = (await register(tess, { modelId, runId })).id;
+  await forceToProduction(admin, versionId, null);
+});
+afterAll(() => service?.close());
+
+interface Served {
+  endpoint: { id: string; name: string };
+  serves: boolean;
+  servingProblem: string | null;
+  created?: boolean;
+}
+
+const newName = () => `e-${Math.random().toString(36).slice(2)}`;
+
+describe('an endpoint that is waited for', () => {
+  it('serves when the answer says so, for everybody at once', async () => {
+    const made = await mutate<Served>(
+      tess,
+      'createEndpoint',
+      { name: newName(), modelId, followStage: 'PRODUCTION', waitMs: 60_000 },
+      PAYLOAD,
+    );
+    expect(made).toMatchObject({ serves: true, servingProblem: null });
+    const { predict } = await tess.ok<{ predict: { predictions: object[] } }>(PREDICT, { endpoint: made.endpoint.name });
+    expect(predict.predictions).toHaveLength(1);
+  });
+
+  it('says at once what is missing when waiting cannot help', async () => {
+    const startedMs = performance.now();
+    const other = await createModel(tess);
+    const input = { name: newName(), modelId: other, followStage: 'PRODUCTION', waitMs: 60_000 };
+    const made = await mutate<Served>(tess, 'createEndpoint', input, PAYLOAD);
+    expect(made).toMatchObject({
+      serves: false,
+      servingProblem: 'No version is in PRODUCTION: nothing serves until one is promoted.',
+    });
+    expect(performance.now() - startedMs).toBeLessThan(5_000);
+    const manual = await mutate<Served>(tess, 'createEndpoint', { name: newName(), modelId, waitMs: 60_000 }, PAYLOAD);
+    expect(manual).toMatchObject({ serves: false, servingProblem: expect.stringContaining('deployModelVersion') });
+    expect(
+      (
+        await tess.fails(`mutation ($id: ID!) { createEndpoint(input: { name: "x", modelId: $id, waitMs: 60001 }) { serves } }`, {
+          id: modelId,
+        })
+      ).extensions,
+    ).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.waitMs' });
+    expect((await tess.fails('{ endpoint(name: "x") { id } }')).extensions.code).toBe('NOT_FOUND');
+  });
+
+  it('is deployed to by hand, live and as a shadow', async () => {
+    const { endpoint } = await mutate<Served>(tess, 'createEndpoint', { name: newName(), modelId }, PAYLOAD);
+    const select = 'deployment { id status } serves servingProblem';
+    const deploy = (rest: object) =>
+      mutate<object>(tess, 'deployModelVersion', { endpointId: endpoint.id, waitMs: 60_000, ...rest }, select);
+    expect(await deploy({ modelVersionId: versionId, mode: 'LIVE' })).toMatchObject({
+      deployment: { status: 'READY' },
+      serves: true,
+      servingProblem: null,
+    });
+    const second = (await register(tess, { modelId, runId })).id;
+    expect(await deploy({ modelVersionId: second, mode: 'SHADOW' })).toMatchObject({ deployment: { status: 'READY' }, serves: true });
+    const third = (await register(tess, { modelId, runId })).id;
+    const idle = await mutate<{ deployment: { id: string } }>(
+      tess,
+      'deployModelVersion',
+      { endpointId: endpoint.id, modelVersionId: third, mode: 'LIVE', waitMs: 60_000 },
+      select,
+    );
+    expect(idle).toMatchObject({ serves: false, servingProblem: 'It is loaded and has no share of the traffic: setTrafficWeights.' });
+    expect(await mutate(tess, 'undeploy', { deploymentId: idle.deployment.id }, select)).toMatchObject({
+      serves: false,
+      servingProblem: expect.stringContaining('stopped'),
+    });
+  });
+
+  it(`is got or created: ${AT_ONCE} at once get the same, and another one of its name is refused`, async () => {
+    const get = `mutation ($input: CreateEndpointInput!) { getOrCreateEndpoint(input: $input) { created ${PAYLOAD} } }`;
+    const input = { name: newName(), modelId, followStage: 'PRODUCTION', waitMs: 60_000 };
+    const all = await Promise.all(Array.from({ length: AT_ONCE }, () => tess.ok<{ getOrCreateEndpoint: Served }>(get, { input })));
+    const served = all.map(({ getOrCreateEndpoint }) => getOrCreateEndpoint);
+    expect(served.filter(({ created }) => created)).toHaveLength(1);
+    expect(new Set(served.map(({ endpoint }) => endpoint.id)).size).toBe(1);
+    expect(served.every(({ serves, servingProblem }) => serves && servingProblem === null)).toBe(true);
+    const other = await createModel(tess);
+    for (const [changed, field] of [
+      [{ modelId: other }, 'input.modelId'],
+      [{ followStage: null, followAlias: 'champion' }, 'input.followStage'],
+    ] as const) {
+      expect((await tess.fails(get, { input: { ...input, ...changed } })).extensions).toMatchObject({ code: 'CONFLICT', field });
+    }
+  });
+
+  it('is told when its model cannot be loaded', async () => {
+    const broken = (await register(tess, { modelId, runId, description: 'will lose its file' })).id;
+    const { db, objects } = service.app.context;
+    const [row] = await db.asSystem((em) =>
+      em.execute<{ key: string }[]>('select object_key as key from model_version where id = ?', [broken]),
+    );
+    await objects.delete(row!.key);
+    const { endpoint } = await mutate<Served>(tess, 'createEndpoint', { name: newName(), modelId }, PAYLOAD);
+    const input = { endpointId: endpoint.id, modelVersionId: broken, mode: 'LIVE', waitMs: 1_000 };
+    const late = await mutate<{ serves: boolean; servingProblem: string }>(tess, 'deployModelVersion', input, 'serves servingProblem');
+    expect(late.serves).toBe(false);
+    expect(late.servingProblem).toMatch(/is being loaded|could not be loaded/);
+  });
+});
