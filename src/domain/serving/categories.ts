@@ -58,8 +58,34 @@ function numberOf(text: string, { decimalSeparator, thousandsSeparator, unit }: 
   return PLAIN_NUMBER.test(plain) ? Number(plain) : Number.NaN;
 }
 
-/** Made once for each model that is loaded: its signature stays the same object. */
+/** Made once for each reading of a route, not for each request. */
 const cached = new WeakMap<InputColumn, Categories>();
+const checked = new WeakMap<Signature, readonly CheckedElement[]>();
+
+/** An element of an input whose categories are known. */
+interface CheckedElement {
+  input: string;
+  /** Place of the input in the signature. */
+  place: number;
+  offset: number;
+  perRow: number;
+  column: string;
+  categories: Categories;
+}
+
+function checkedElements(signature: Signature): readonly CheckedElement[] {
+  let elements = checked.get(signature);
+  if (!elements) {
+    elements = signature.inputs.flatMap((spec, place) =>
+      (spec.datatype === 'BYTES' && spec.columns ? spec.columns : []).flatMap(({ name: column }, offset, { length: perRow }) => {
+        const categories = categoriesOf(spec, offset);
+        return categories ? [{ input: spec.name, place, offset, perRow, column, categories }] : [];
+      }),
+    );
+    checked.set(signature, elements);
+  }
+  return elements;
+}
 
 /** Of the column that fills an element of each row; undefined when nobody recorded them. */
 export function categoriesOf(spec: TensorSpec, element: number): Categories | undefined {
@@ -83,18 +109,12 @@ export interface UnknownCategory {
 
 /** The categories among a model's inputs that it does not know, in the order of the inputs; a missing value is not one of them. */
 export function unknownCategories(signature: Signature, tensors: readonly Tensor[], tell: (found: UnknownCategory) => void): void {
-  for (const spec of signature.inputs) {
-    if (spec.datatype !== 'BYTES' || !spec.columns) continue;
-    const values = tensors.find(({ name }) => name === spec.name)?.data as string[] | undefined;
-    if (!values) continue;
-    const { columns } = spec;
-    for (let element = 0; element < columns.length; element++) {
-      const categories = categoriesOf(spec, element);
-      if (!categories) continue;
-      for (let row = 0, i = element; i < values.length; row++, i += columns.length) {
-        const value = values[i]!;
-        if (value !== '' && !categories.has(value)) tell({ row, column: columns[element]!.name, value });
-      }
+  for (const { input, place, offset, perRow, column, categories } of checkedElements(signature)) {
+    const tensor = tensors[place]?.name === input ? tensors[place] : tensors.find(({ name }) => name === input);
+    const values = (tensor?.data ?? []) as string[];
+    for (let row = 0, i = offset; i < values.length; row++, i += perRow) {
+      const value = values[i]!;
+      if (value !== '' && !categories.has(value)) tell({ row, column, value });
     }
   }
 }

@@ -163,6 +163,18 @@ function readFloats(data: Float32Array | Float64Array, values: readonly unknown[
   return true;
 }
 
+const knownNames = new WeakMap<Signature, ReadonlySet<string>>();
+
+/** What a row may name. A signature in use is asked with every request. */
+function namesOf(signature: Signature): ReadonlySet<string> {
+  let names = knownNames.get(signature);
+  if (!names) {
+    names = new Set(signature.inputs.flatMap((spec) => [...(columnNames(spec) ?? []), spec.name]));
+    knownNames.set(signature, names);
+  }
+  return names;
+}
+
 function checkKeys(index: number, row: Record<string, unknown>, names: ReadonlySet<string>): void {
   for (const key of Object.keys(row)) {
     if (!names.has(key)) throw invalid(`rows[${index}].${key}`, `one of the model's inputs ${quote([...names])}`, key);
@@ -177,7 +189,7 @@ function checkKeys(index: number, row: Record<string, unknown>, names: ReadonlyS
 export function rowsToTensors(signature: Signature, rows: readonly Record<string, unknown>[], limits: TensorLimits): Tensor[] {
   if (rows.length === 0) throw invalid('rows', 'at least one row', rows.length);
   if (rows.length > limits.maxRows) throw invalid('rows', `at most ${limits.maxRows} rows`, rows.length);
-  const names = new Set(signature.inputs.flatMap((spec) => [...(columnNames(spec) ?? []), spec.name]));
+  const names = namesOf(signature);
   rows.forEach((row, index) => {
     if (typeof row !== 'object' || row === null || Array.isArray(row)) throw invalid(`rows[${index}]`, 'an object of column values', row);
     checkKeys(index, row, names);
