@@ -9,6 +9,7 @@ import { Migration0001 } from './migrations/0001-foundation.js';
 import { Migration0002 } from './migrations/0002-tracking-and-registry.js';
 import { Migration0003 } from './migrations/0003-retention.js';
 import { Migration0004 } from './migrations/0004-pairs.js';
+import { Migration0005 } from './migrations/0005-dataset-tables.js';
 import { Migration0006 } from './migrations/0006-unknown-categories.js';
 import { Migration0007 } from './migrations/0007-inputs.js';
 import { Migration0009 } from './migrations/0009-training-warnings.js';
@@ -62,6 +63,7 @@ const MIGRATIONS = [
   { name: '0002-tracking-and-registry', class: Migration0002 },
   { name: '0003-retention', class: Migration0003 },
   { name: '0004-pairs', class: Migration0004 },
+  { name: '0005-dataset-tables', class: Migration0005 },
   { name: '0006-unknown-categories', class: Migration0006 },
   { name: '0007-inputs', class: Migration0007 },
   { name: '0009-training-warnings', class: Migration0009 },

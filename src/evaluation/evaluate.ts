@@ -1,9 +1,10 @@
 import { categoryAt } from '../domain/tracking/dataset-column.js';
 import { type EvaluationReport, evaluateClassification, evaluateClustering, evaluateRegression } from '../domain/registry/evaluation.js';
-import { columnNames, neededColumns } from '../domain/serving/input-columns.js';
+import { columnNames } from '../domain/serving/input-columns.js';
 import type { SliceColumns } from '../domain/registry/slices.js';
 import { sameClass } from '../domain/serving/class-names.js';
 import { AppError, ErrorCode } from '../errors.js';
+import { inputRequests } from '../domain/tracking/column-requests.js';
 import type { InferenceEngine } from '../inference/port.js';
 import { type Answers, answersOf, type ClassAnswers } from './answers.js';
 import { classesToJudge, inOrder } from './classes.js';
@@ -16,16 +17,16 @@ const MAX_SLICE_VALUES = 500;
 
 export async function evaluate(request: EvaluationRequest, engine: InferenceEngine): Promise<EvaluationOutcome> {
   const { candidate, baseline, data } = request;
-  const inputs = new Set([candidate, ...(baseline ? [baseline] : [])].flatMap(({ signature }) => neededColumns(signature)));
+  const inputs = [candidate, ...(baseline ? [baseline] : [])].flatMap(({ signature }) => inputRequests(signature));
   let rows: JudgedRows;
   let baselineProblem: string | null = null;
   try {
-    rows = await loadJudgedRows(data, [...inputs]);
+    rows = await loadJudgedRows(data, inputs);
   } catch (error) {
     // The candidate's own columns may all be there.
     if (!baseline || !isMismatch(error)) throw error;
     baselineProblem = error.message;
-    rows = await loadJudgedRows(data, neededColumns(candidate.signature));
+    rows = await loadJudgedRows(data, inputRequests(candidate.signature));
   }
   const answers = await answersOf(engine, 'candidate', candidate, rows);
   let baselineAnswers: { versionId: string; answers: Answers } | undefined;

@@ -1,11 +1,14 @@
 import type { Column } from '../domain/tracking/dataset-column.js';
 import { TASK_OF, type Task } from '../domain/training/training-config.js';
+import { readAs } from '../domain/tracking/dataset-schema.js';
 import { badInput } from '../errors.js';
+import { type ColumnRequest, mergeRequests } from '../domain/tracking/column-requests.js';
 import { readColumns } from '../features/dataset-reader.js';
 import { baseRateOf, loadHoldout } from '../training/holdout.js';
 import type { BaseRate, Target } from '../training/port.js';
-import { targetOf } from '../training/rows.js';
-import type { DataFile, JudgedData, TargetColumn } from './port.js';
+import type { Table } from '../features/port.js';
+import { featureRequests, targetOf, targetRequests } from '../training/rows.js';
+import type { JudgedData, TargetColumn } from './port.js';
 
 export interface JudgedRows {
   task: Task;
@@ -20,8 +23,8 @@ export interface JudgedRows {
   silhouetteOf(clusters: Int32Array): number | null;
 }
 
-/** `inputs` are columns that models will be given. Errors: BAD_USER_INPUT. */
-export async function loadJudgedRows(data: JudgedData, inputs: readonly string[]): Promise<JudgedRows> {
+/** `inputs` are what models will be given. Errors: BAD_USER_INPUT. */
+export async function loadJudgedRows(data: JudgedData, inputs: readonly ColumnRequest[]): Promise<JudgedRows> {
   if (data.kind === 'ALL') {
     const rows = await readAll(data.file, inputs, data.task, data.target);
     const baseRate =
@@ -34,18 +37,20 @@ export async function loadJudgedRows(data: JudgedData, inputs: readonly string[]
   }
   const { config, training, other } = data;
   const task = TASK_OF[config.modelType];
-  const holdout = await loadHoldout(training.path, training.format, config, other ? [] : inputs);
+  const holdout = await loadHoldout(training, config, other ? [] : inputs);
   const { baseRate } = holdout;
   if (!other) return { task, ...holdout, silhouetteOf: (clusters) => holdout.silhouetteOf(holdout.columns, clusters) };
-  const features = task === 'CLUSTERING' ? config.features.map(({ column }) => column) : [];
-  const rows = await readAll(other, [...new Set([...inputs, ...features])], task, config.target);
+  const features = task === 'CLUSTERING' ? featureRequests(config) : [];
+  // Another file means by a column what the training's file means by it.
+  const alike = { ...other, columns: readAs(other.columns, training.columns) };
+  const rows = await readAll(alike, [...inputs, ...features], task, config.target);
   const target = rows.target && holdout.target && inTermsOf(holdout.target, rows.target);
   return { task, ...rows, target, baseRate, silhouetteOf: (clusters) => holdout.silhouetteOf(rows.columns, clusters) };
 }
 
-async function readAll(file: DataFile, inputs: readonly string[], task: Task, target: TargetColumn | undefined) {
-  const names = [...new Set([...inputs, ...(target ? [target.column] : [])])];
-  const batch = await readColumns(file.path, file.format, { columns: names, present: target ? [target.column] : [] });
+async function readAll(table: Table, inputs: readonly ColumnRequest[], task: Task, target: TargetColumn | undefined) {
+  const requests = mergeRequests([...inputs, ...targetRequests(task, target)]);
+  const batch = await readColumns(table, { columns: requests, present: target ? [target.column] : [] });
   if (batch.rowCount === 0) throw badInput('input.datasetId', 'a dataset with rows whose target is known', 'none');
   const columns = new Map(batch.columns.map((column) => [column.name, column]));
   return {

@@ -1,14 +1,8 @@
-import type { DatasetFormat } from '../domain/tracking/dataset-schema.js';
+import type { Table } from '../features/port.js';
 import type { EvaluationReport } from '../domain/registry/evaluation.js';
 import type { Signature } from '../domain/serving/tensor.js';
 import type { ImportanceRequest, ParameterImportance } from '../domain/tracking/parameter-importance.js';
 import type { Task, TrainingConfig } from '../domain/training/training-config.js';
-
-/** Local, readable files. */
-export interface DataFile {
-  path: string;
-  format: DatasetFormat;
-}
 
 export interface ModelFile {
   path: string;
@@ -26,8 +20,8 @@ export interface TargetColumn {
 /** The rows to judge by. Base rates come from the training rows where there are any, else from the judged rows. */
 export type JudgedData =
   /** What the training never saw, or all rows of `other`, which must have the same columns. */
-  | { kind: 'HOLDOUT'; config: TrainingConfig; training: DataFile; other: DataFile | null }
-  | { kind: 'ALL'; task: Task; target: TargetColumn; file: DataFile };
+  | { kind: 'HOLDOUT'; config: TrainingConfig; training: Table; other: Table | null }
+  | { kind: 'ALL'; task: Task; target: TargetColumn; file: Table };
 
 export interface EvaluationRequest {
   candidate: ModelFile;
@@ -44,7 +38,7 @@ export interface EvaluationOutcome {
 export interface ProbeRequest {
   model: ModelFile;
   /** Sample rows come from here; zeros and empty texts without. */
-  data: DataFile | null;
+  data: Table | null;
 }
 
 export interface ProbeOutcome {

@@ -2,11 +2,13 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { toTensors } from '../domain/tracking/dataset-column.js';
-import { neededColumns, rowShape, unmappedInputs } from '../domain/serving/input-columns.js';
+import { rowShape, unmappedInputs } from '../domain/serving/input-columns.js';
 import { allocate } from '../domain/serving/tensor-check.js';
 import type { Signature, Tensor, TensorSpec } from '../domain/serving/tensor.js';
 import { AppError } from '../errors.js';
+import { inputRequests } from '../domain/tracking/column-requests.js';
 import { readColumns } from '../features/dataset-reader.js';
+import type { Table } from '../features/port.js';
 import type { InferenceEngine } from '../inference/port.js';
 import type { ModelFile, ProbeOutcome, ProbeRequest } from './port.js';
 
@@ -67,9 +69,9 @@ function show({ datatype, shape }: TensorSpec): string {
 }
 
 /** One request per row. */
-async function sampleRows(signature: Signature, { path, format }: NonNullable<ProbeRequest['data']>): Promise<Tensor[][]> {
-  const batch = await readColumns(path, format, {
-    columns: neededColumns(signature),
+async function sampleRows(signature: Signature, table: Table): Promise<Tensor[][]> {
+  const batch = await readColumns(table, {
+    columns: inputRequests(signature),
     sample: { rows: SAMPLE_ROWS, seed: SAMPLE_SEED },
   });
   const tensors = toTensors(new Map(batch.columns.map((column) => [column.name, column])), signature, batch.rowNumbers);

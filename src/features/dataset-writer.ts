@@ -13,7 +13,10 @@ import {
 } from '@duckdb/node-api';
 import { AppError, ErrorCode } from '../errors.js';
 import { identifier, literal, withDuckDb } from './duckdb.js';
-import type { OutputColumn } from './port.js';
+import type { KeyColumns, OutputColumn } from './port.js';
+import { type DatasetSource, openSource, sourceColumn } from './dataset-source.js';
+import { isText, ROW } from './reading-sql.js';
+import type { ColumnType } from '../domain/tracking/dataset-schema.js';
 
 const CHUNK_ROWS = 2048;
 
@@ -84,10 +87,55 @@ export async function writeParquet(columns: readonly OutputColumn[], path: strin
   });
 }
 
-/** One Parquet file from several of the same columns, in the order given. */
-export async function concatParquet(parts: readonly string[], path: string): Promise<void> {
-  await writeWhole(path, parts, async (target, connection) => {
+/**
+ * One Parquet file from several of the same columns, in the order given, with key columns of the dataset behind the row number.
+ * The answer is its number of rows.
+ */
+export async function concatParquet(parts: readonly string[], path: string, keys?: KeyColumns): Promise<number> {
+  let rows = 0;
+  await writeWhole(path, [...parts, ...(keys ? [keys.table.path] : [])], async (target, connection) => {
     const relation = `read_parquet([${parts.map(literal).join(', ')}])`;
-    await connection.run(`COPY (SELECT * FROM ${relation}) TO ${literal(target)} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)`);
+    const selected = keys && keys.names.length > 0 ? await withKeys(connection, relation, keys) : `SELECT * FROM ${relation}`;
+    const copied = await connection.runAndReadAll(
+      `COPY (${selected}) TO ${literal(target)} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)`,
+    );
+    rows = Number(copied.getRowsJS()[0]![0]);
   });
+  return rows;
+}
+
+async function withKeys(connection: DuckDBConnection, relation: string, { table, names, rowNumberColumn }: KeyColumns): Promise<string> {
+  const source = await openSource(connection, table);
+  const keys: string[] = [];
+  for (const name of names) keys.push(`${await keyExpression(connection, source, name)} AS ${identifier(name)}`);
+  const described = await connection.runAndReadAll(`DESCRIBE SELECT * FROM ${relation}`);
+  // Parts of an earlier version of this service hold keys themselves.
+  const others = described
+    .getRowsJS()
+    .map(([name]) => String(name))
+    .filter((name) => name !== rowNumberColumn && !names.includes(name));
+  const row = `p.${identifier(rowNumberColumn)}`;
+  const selected = [row, ...keys, ...others.map((name) => `p.${identifier(name)}`)].join(', ');
+  return `SELECT ${selected} FROM (SELECT * FROM ${relation}) p JOIN (SELECT * FROM ${source.relation}) k ON ${row} = k.${ROW} ORDER BY ${row}`;
+}
+
+/** Types that a text may get in the result: where they spell every value as the file does. */
+const LOSSLESS: Record<ColumnType, readonly string[]> = {
+  NUMBER: ['BIGINT', 'DOUBLE'],
+  BOOLEAN: ['BOOLEAN'],
+  TIMESTAMP: ['DATE', 'TIMESTAMP'],
+  STRING: [],
+};
+
+async function keyExpression(connection: DuckDBConnection, source: DatasetSource, name: string): Promise<string> {
+  const { reading, physical } = sourceColumn(source, name, 'column');
+  const { sql } = physical;
+  const types = isText(physical.sqlType) ? LOSSLESS[reading.type] : [];
+  for (const type of types) {
+    const changed = `CAST(TRY_CAST(${sql} AS ${type}) AS VARCHAR) IS DISTINCT FROM ${sql}`;
+    const answer = await connection.runAndReadAll(`SELECT count(${sql}), count(*) FILTER (${changed}) FROM ${source.relation}`);
+    const [present, differing] = answer.getRowsJS()[0]!.map(Number);
+    if (present! > 0 && differing === 0) return `CAST(k.${sql} AS ${type})`;
+  }
+  return `k.${sql}`;
 }

@@ -1,11 +1,11 @@
 import { countRows, preview, readChunks, readColumns } from './dataset-reader.js';
 import { concatParquet, writeParquet } from './dataset-writer.js';
 import type { DatasetFiles } from './port.js';
-import { profileApart } from './profile-apart.js';
+import { importApart } from './import-apart.js';
 
 /** Dataset files by DuckDB, each in a database of its own that sees that file only. */
 export const duckDbDatasets: DatasetFiles = {
-  profile: profileApart,
+  import: importApart,
   preview,
   countRows,
   readColumns,

@@ -1,5 +1,5 @@
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
-import { AppError, ErrorCode } from '../errors.js';
+import { AppError, ErrorCode, quote } from '../errors.js';
 
 /** What a query may touch: nothing else on this machine or beyond is reachable from it. */
 export interface FileAccess {
@@ -55,11 +55,24 @@ export async function withDuckDb<T>(access: FileAccess, use: (connection: DuckDB
 
 const SHOWN_LINES = 3;
 
+/** A value that its column's reading does not fit (reading-sql.ts). */
+function unreadable({ name, expected }: { name: string; expected: string }, row: number, text: string, cause: unknown): AppError {
+  const got = quote(text);
+  return new AppError(
+    ErrorCode.BAD_USER_INPUT,
+    `Column ${name}, row ${row}: expected ${expected}, got ${got}.`,
+    { field: name, expected, got, column: name, row },
+    { cause },
+  );
+}
+
 /** What DuckDB says about a user's file, as the user may read it: without paths of this machine and without our SQL. */
 export function readError(error: unknown, path: string): AppError {
   if (error instanceof AppError) return error;
   const message = error instanceof Error ? error.message : String(error);
   const [kind = ''] = message.split(':', 1);
+  const refused = /matih refuses (\{.*?\}) (\d+) ([^]*)$/.exec(message);
+  if (refused) return unreadable(JSON.parse(refused[1]!) as { name: string; expected: string }, Number(refused[2]), refused[3]!, error);
   const shown = message
     .split(/\n\s*(?:LINE \d+:|Possible fixes|Candidate)/)[0]!
     .replaceAll(path, 'the file')

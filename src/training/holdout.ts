@@ -4,14 +4,13 @@ import { encodeRows } from './encoding.js';
 import { fitEncoding } from './fit-encoding.js';
 import { sampledSilhouette } from './measure.js';
 import type { BaseRate, Holdout, LoadHoldout, Target } from './port.js';
-import { loadRows, type TrainingRows } from './rows.js';
+import { featureRequests, loadRows, type TrainingRows } from './rows.js';
 
 const SILHOUETTE_ROWS = 2000;
 
-export const loadHoldout: LoadHoldout = async (dataPath, format, config, columns) => {
+export const loadHoldout: LoadHoldout = async (table, config, inputs) => {
   const isClustering = TASK_OF[config.modelType] === 'CLUSTERING';
-  const features = config.features.map(({ column }) => column);
-  const rows = await loadRows(dataPath, format, config, columns && [...new Set([...columns, ...(isClustering ? features : [])])]);
+  const rows = await loadRows(table, config, inputs && [...inputs, ...(isClustering ? featureRequests(config) : [])]);
   const { holdout } = rows.split;
   return {
     rowCount: holdout.length,

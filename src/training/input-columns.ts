@@ -1,5 +1,6 @@
 import type { InputColumn } from '../domain/serving/tensor.js';
 import { type Column, categoryAt } from '../domain/tracking/dataset-column.js';
+import { type ColumnReading, readingOf } from '../domain/tracking/dataset-schema.js';
 import type { TrainingConfig } from '../domain/training/training-config.js';
 
 /** Of a column with more categories, or longer ones, the rarest are not recorded: a request with one of them is told of it. */
@@ -7,11 +8,17 @@ const MAX_CATEGORIES = 2_000;
 const MAX_CHARACTERS = 500_000;
 
 /** What each feature's column means to the model: how it is read, and which categories the training rows have. */
-export function inputColumns(config: TrainingConfig, columns: ReadonlyMap<string, Column>, train: Int32Array): Map<string, InputColumn> {
+export function inputColumns(
+  config: TrainingConfig,
+  readings: readonly ColumnReading[],
+  columns: ReadonlyMap<string, Column>,
+  train: Int32Array,
+): Map<string, InputColumn> {
+  const byName = new Map(readings.map((reading) => [reading.name, readingOf(reading)]));
   return new Map(
     config.features.map(({ column: name, kind }) => {
       const column = columns.get(name)!;
-      const reading = { name, type: column.type };
+      const reading = byName.get(name)!;
       if (kind !== 'CATEGORICAL') return [name, reading];
       return [name, { ...reading, categories: recorded(categoriesByFrequency(column, train)) }];
     }),

@@ -1,15 +1,14 @@
 import type { Column } from '../domain/tracking/dataset-column.js';
-import type { DatasetFormat } from '../domain/tracking/dataset-schema.js';
 import type { ReferenceProfile } from '../domain/monitoring/drift.js';
 import type { Signature } from '../domain/serving/tensor.js';
+import type { ColumnRequest } from '../domain/tracking/column-requests.js';
+import type { Table } from '../features/port.js';
 import type { TrainingConfig } from '../domain/training/training-config.js';
 import type { TrainingWarning } from '../domain/training/training-warnings.js';
 
 export interface TrainingRequest {
   config: TrainingConfig;
-  /** A local, readable file. */
-  dataPath: string;
-  dataFormat: DatasetFormat;
+  data: Table;
   /** An existing folder of this training alone; everything it writes lies here. The caller removes it. */
   workDir: string;
   /** A checkpoint of the same config to continue from. */
@@ -100,11 +99,6 @@ export interface Holdout {
 
 /**
  * Rebuilds the holdout of a training, with any columns of the file, so that another model can be judged by the same rows: by default
- * the config's features, else those of `columns` (a model's inputs). Errors: as reading the dataset for training has.
+ * the config's features, else `inputs` (those of a model). Errors: as reading the dataset for training has.
  */
-export type LoadHoldout = (
-  dataPath: string,
-  format: DatasetFormat,
-  config: TrainingConfig,
-  columns?: readonly string[],
-) => Promise<Holdout>;
+export type LoadHoldout = (table: Table, config: TrainingConfig, inputs?: readonly ColumnRequest[]) => Promise<Holdout>;

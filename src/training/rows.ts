@@ -1,17 +1,20 @@
 import { totalmem } from 'node:os';
 import { type Column, categoryAt } from '../domain/tracking/dataset-column.js';
-import type { DatasetFormat } from '../domain/tracking/dataset-schema.js';
+import type { ColumnReading } from '../domain/tracking/dataset-schema.js';
 import { MAX_CLASSES } from '../domain/training/training-check.js';
 import { type Task, TASK_OF, type TrainingConfig } from '../domain/training/training-config.js';
 import { AppError, badInput, ErrorCode } from '../errors.js';
+import { type ColumnRequest, mergeRequests } from '../domain/tracking/column-requests.js';
 import { countEach, readColumns } from '../features/dataset-reader.js';
-import type { ReadOptions } from '../features/port.js';
+import type { ReadOptions, Table } from '../features/port.js';
 import type { Target } from './port.js';
 import { type Split, splitRows } from './split.js';
 
 /** The rows that a training uses: positions of `split` count within them. */
 export interface TrainingRows {
   columns: ReadonlyMap<string, Column>;
+  /** How the table's columns were read. */
+  readings: readonly ColumnReading[];
   rowNumbers: Float64Array;
   target: Target | undefined;
   split: Split;
@@ -23,29 +26,30 @@ export interface TrainingRows {
 
 /** The same config and file always give the same rows, order and split. Errors: BAD_USER_INPUT naming the field. */
 export async function loadRows(
-  path: string,
-  format: DatasetFormat,
+  table: Table,
   config: TrainingConfig,
-  featureColumns: readonly string[] = config.features.map(({ column }) => column),
+  inputs: readonly ColumnRequest[] = featureRequests(config),
 ): Promise<TrainingRows> {
   const targetColumn = config.target?.column;
   const timeColumn = config.split.by === 'TIME' ? config.split.column : undefined;
   const partColumn = config.split.by === 'COLUMN' ? config.split.column : undefined;
-  const names = [...new Set([...featureColumns, targetColumn, partColumn])].filter((name) => name !== undefined);
+  const parts: ColumnRequest[] = partColumn === undefined ? [] : [{ name: partColumn, form: 'TEXT' }];
+  const requests = mergeRequests([...inputs, ...targetRequests(TASK_OF[config.modelType], config.target), ...parts]);
   const present = [targetColumn, timeColumn, partColumn].filter((name) => name !== undefined);
-  const options: ReadOptions = { columns: names, present, window: config.window, orderBy: timeColumn };
+  const options: ReadOptions = { columns: requests, present, window: config.window, orderBy: timeColumn };
   if (config.sampleRows > 0) options.sample = { rows: config.sampleRows, seed: config.seed };
   const { window } = config;
   const wanted = [{ window }, { window, present: present.slice(0, targetColumn === undefined ? 0 : 1) }, { window, present }];
-  const [all, withTarget, usable] = await countEach(path, format, wanted);
-  checkMemory(Math.min(usable!, config.sampleRows || Infinity), names.length);
-  const batch = await readColumns(path, format, options);
+  const [all, withTarget, usable] = await countEach(table, wanted);
+  checkMemory(Math.min(usable!, config.sampleRows || Infinity), requests.length);
+  const batch = await readColumns(table, options);
   const columns = new Map(batch.columns.map((column) => [column.name, column]));
   const { split, leftOut } = splitRows(config, batch.rowCount, partColumn === undefined ? undefined : columns.get(partColumn));
   const target = targetColumn === undefined ? undefined : buildTarget(config, columns.get(targetColumn)!, split.train);
 
   return {
     columns,
+    readings: table.columns,
     rowNumbers: batch.rowNumbers,
     target,
     split,
@@ -53,6 +57,17 @@ export async function loadRows(
     droppedMissingTime: timeColumn === undefined ? 0 : withTarget! - usable!,
     droppedWithoutPart: partColumn === undefined ? undefined : withTarget! - usable! + leftOut,
   };
+}
+
+/** Categories as the file spells them; numbers and instants as values. */
+export function featureRequests({ features }: TrainingConfig): ColumnRequest[] {
+  return features.map(({ column: name, kind }) => ({ name, form: kind === 'CATEGORICAL' ? 'TEXT' : 'VALUE' }));
+}
+
+/** Classes are what the file spells; a threshold and a regression need the value. */
+export function targetRequests(task: Task, target: { column: string; greaterThan?: number } | undefined): ColumnRequest[] {
+  if (!target) return [];
+  return [{ name: target.column, form: task === 'CLASSIFICATION' && target.greaterThan === undefined ? 'BOTH' : 'VALUE' }];
 }
 
 /** A value is held raw and encoded, and while it is read in a copy. */
@@ -110,7 +125,18 @@ function classTarget(column: Column): Target & { kind: 'CLASSES' } {
   const texts = Array.from({ length: column.values.length }, (_, row) => categoryAt(column, row));
   for (const text of texts) found.add(text);
   if (found.size > MAX_CLASSES) throw badInput('config.target.column', `at most ${MAX_CLASSES} classes`, `${column.name} (${found.size})`);
-  const classes = numeric ? [...found].sort((a, b) => Number(a) - Number(b)) : [...found].sort();
+  const classes = [...found].sort();
+  if (column.type === 'NUMBER') {
+    const values = new Map(texts.map((text, row) => [text, column.values[row]!]));
+    classes.sort((a, b) => values.get(a)! - values.get(b)!);
+  }
   const indexOf = new Map(classes.map((name, index) => [name, index]));
-  return { kind: 'CLASSES', classes, datatype: numeric ? 'INT64' : 'BYTES', labels: Int32Array.from(texts, (text) => indexOf.get(text)!) };
+  // A spelling that no integer has, such as 1.0 or 1e3, is kept as text.
+  const areIntegers = numeric && classes.every((name) => String(Number(name)) === name);
+  return {
+    kind: 'CLASSES',
+    classes,
+    datatype: areIntegers ? 'INT64' : 'BYTES',
+    labels: Int32Array.from(texts, (text) => indexOf.get(text)!),
+  };
 }

@@ -24,7 +24,7 @@ const FITTED_SHARE_BEFORE_REFIT = 0.55;
 export async function train(request: TrainingRequest, hooks: TrainingHooks): Promise<TrainingOutcome> {
   const { config, workDir } = request;
   hooks.onProgress(0, 'Reading the dataset');
-  const rows = await loadRows(request.dataPath, request.dataFormat, config);
+  const rows = await loadRows(request.data, config);
   const prepared = prepareProblem(config, rows, rows.split.train, rows.split.validation);
   const { problem, encode } = prepared;
   const { shape, head, classWeights } = problem;
@@ -110,7 +110,7 @@ async function exported(
   { learntFrom, prepared: { problem, encoding, encode }, predictor, weights, threshold }: Exported,
 ): Promise<{ model: ExportedModel; agreementMaxAbsDiff: number }> {
   const { shape, head } = problem;
-  const columns = inputColumns(config, rows.columns, learntFrom);
+  const columns = inputColumns(config, rows.readings, rows.columns, learntFrom);
   const model = exportGraph({ config, columns, encoding, shape, head, weights, threshold });
   const { holdout } = rows.split;
   const checked = sampleIndices(holdout.length, AGREEMENT_ROWS, config.seed).map((i) => holdout[i]!);

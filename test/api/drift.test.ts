@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { preview, readColumns } from '../../src/features/dataset-reader.js';
+import { parquetTable } from '../support/tables.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
 import { createExperiment, registerDataset, startTraining, trainingEnd, vegaPath } from '../support/training.js';
 
@@ -24,7 +25,7 @@ afterAll(() => service?.close());
 /** Flights of April, in random order. */
 async function april(): Promise<Flight[]> {
   const window = { column: 'date', from: '2001-04-01T00:00:00.000Z', to: '2001-05-01T00:00:00.000Z' };
-  const { columns, rowCount } = await readColumns(FLIGHTS, 'PARQUET', {
+  const { columns, rowCount } = await readColumns(await parquetTable(FLIGHTS), {
     columns: ['date', 'distance', 'origin'],
     window,
     sample: { rows: 20_000, seed: 5 },
@@ -70,7 +71,9 @@ async function windows(deploymentId: string): Promise<WindowShape[]> {
 }
 
 it('a model trained and served here is watched by itself: quiet on April flights, an alert on those of other airports', async () => {
-  expect(Object.keys((await preview(FLIGHTS, 'PARQUET', 1))[0]!)).toEqual(expect.arrayContaining(['date', 'distance', 'origin', 'delay']));
+  expect(Object.keys((await preview(await parquetTable(FLIGHTS), 1))[0]!)).toEqual(
+    expect.arrayContaining(['date', 'distance', 'origin', 'delay']),
+  );
   const datasetId = await registerDataset(tess, { name: 'flights', path: FLIGHTS });
   const { jobId, runId } = await startTraining(tess, {
     experimentId: await createExperiment(tess),

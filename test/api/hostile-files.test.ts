@@ -17,7 +17,8 @@ const wide = (columns: number) =>
 
 describe('a dataset file', () => {
   const cases: Record<string, [fileName: string, content: string | Buffer, expected: string]> = {
-    'of JSON nested a million deep, which ends its reader': ['deep.json', nested(1_000_000), 'a file that can be read'],
+    'of JSON nested a million deep': ['deep.json', nested(1_000_000), 'a list of objects, [{"a": 1}, {"a": 2}], or one object per line'],
+    'of objects nested a million deep': ['deep-objects.json', `${'{"a":'.repeat(1_000_000)}1`, 'objects of at most 100 levels'],
     'of 9,999 columns': ['wide.csv', wide(9_999), 'at most 2000 columns'],
     'of a million columns': ['wider.csv', wide(1_000_000), 'at most 2000 columns'],
     'with NUL in its text': ['nul.csv', 'a,b\nx\0y,2\nz,4\n', 'text without NUL characters'],

@@ -4,10 +4,10 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { DatasetFormat } from '../../src/domain/tracking/dataset-schema.js';
-import { profileDataset } from '../../src/features/dataset-profile.js';
 import { countRows, preview, readChunks, readColumns } from '../../src/features/dataset-reader.js';
 import { concatParquet, writeParquet } from '../../src/features/dataset-writer.js';
 import { withDuckDb } from '../../src/features/duckdb.js';
+import { importFile, parquetTable, tableOf } from '../support/tables.js';
 
 const vega = (name: string): string => fileURLToPath(new URL(`../../node_modules/vega-datasets/data/${name}`, import.meta.url));
 const flights = vega('flights-3m.parquet');
@@ -21,9 +21,9 @@ function file(name: string, text: string | Buffer): string {
   return target;
 }
 
-describe('profileDataset', () => {
+describe('importDataset', () => {
   it('describes Parquet', async () => {
-    const profile = await profileDataset(flights, 'PARQUET');
+    const { profile } = await importFile(flights, 'PARQUET');
     expect(profile.rowCount).toBe(3_000_000);
     expect(profile.columns.map(({ name, type }) => `${name} ${type}`)).toEqual([
       'date TIMESTAMP',
@@ -37,41 +37,43 @@ describe('profileDataset', () => {
   });
 
   it('describes JSON, as an array and as lines', async () => {
-    const { rowCount, columns } = await profileDataset(vega('cars.json'), 'JSON');
+    const { rowCount, columns } = (await importFile(vega('cars.json'), 'JSON')).profile;
     expect(rowCount).toBe(406);
-    expect(columns.find(({ name }) => name === 'Miles_per_Gallon')).toEqual({
+    expect(columns.find(({ name }) => name === 'Miles_per_Gallon')).toMatchObject({
       name: 'Miles_per_Gallon',
       type: 'NUMBER',
       missingCount: 8,
       distinctCount: 129,
-      min: '9.0',
+      min: '9',
       max: '46.6',
+      missingWords: [{ text: '', count: 8 }],
     });
     expect(columns.find(({ name }) => name === 'Year')).toMatchObject({ type: 'TIMESTAMP', max: '1982-01-01T00:00:00.000Z' });
-    const lines = file('lines.json', '{"a": 1, "b": {"c": [1]}}\n{"a": null, "b": null}\n');
-    expect((await profileDataset(lines, 'JSON')).columns.map(({ type, missingCount }) => [type, missingCount])).toEqual([
-      ['NUMBER', 1],
-      ['STRING', 1],
+    const lines = file('lines.json', '{"a": 1, "b": {"c": "x"}}\n{"a": null, "b": null}\n');
+    const nested = (await importFile(lines, 'JSON')).profile.columns;
+    expect(nested.map(({ name, type, missingCount }) => [name, type, missingCount])).toEqual([
+      ['a', 'NUMBER', 1],
+      ['b.c', 'STRING', 1],
     ]);
   });
 
   it('describes CSV with other delimiters, quotes, missing values and NaN', async () => {
     const text = 'an id;"a ""quoted""; name";flag;day;value\n1;"x;y";true;2024-02-03;1.5\n2;;false;;nan\n3;z;;2024-02-01;\n';
-    const { rowCount, columns } = await profileDataset(file('odd.csv', text), 'CSV');
+    const { rowCount, columns } = (await importFile(file('odd.csv', text), 'CSV')).profile;
     expect(rowCount).toBe(3);
     expect(columns.map(({ name, type, missingCount, distinctCount }) => [name, type, missingCount, distinctCount])).toEqual([
       ['an id', 'NUMBER', 0, 3],
       ['a "quoted"; name', 'STRING', 1, 2],
       ['flag', 'BOOLEAN', 1, 2],
       ['day', 'TIMESTAMP', 1, 2],
-      ['value', 'NUMBER', 2, 2],
+      ['value', 'NUMBER', 2, 1],
     ]);
     expect(columns[4]).toMatchObject({ min: '1.5', max: '1.5' });
   });
 
   it.each<[string, DatasetFormat, string | Buffer, string]>([
-    ['a row with a value too many', 'CSV', 'a,b\n1,2\n3,4,5\n6,7\n', 'Line: 3'],
-    ['a quote without an end', 'CSV', 'a,b\n1,"x\n2,y\n', 'Line: 2'],
+    ['a row with a value too many', 'CSV', 'a,b\n1,2\n3,4,5\n6,7\n', 'line 3'],
+    ['a quote without an end', 'CSV', 'a,b\n1,"x\n2,y\n', 'line 2'],
     ['an empty CSV', 'CSV', '', 'at least one row'],
     ['a header alone', 'CSV', 'a,b\n', 'at least one row'],
     ['broken JSON', 'JSON', '[{"a": 1}, {"a": 2]', 'Malformed JSON'],
@@ -80,13 +82,13 @@ describe('profileDataset', () => {
     ['a truncated Parquet', 'PARQUET', Buffer.from('PAR1xxxxxxPAR1'), 'Footer'],
   ])('refuses %s', async (name, format, text, problem) => {
     const broken = file(`${name}.dat`, text);
-    const error: unknown = await profileDataset(broken, format).catch((caught: unknown) => caught);
+    const error: unknown = await importFile(broken, format).catch((caught: unknown) => caught);
     expect(error).toMatchObject({ code: 'BAD_USER_INPUT', details: { field: 'file' }, message: expect.stringContaining(problem) });
     expect((error as Error).message).not.toContain(folder);
   });
 
   it('says when the file is not there', async () => {
-    await expect(profileDataset(path.join(folder, 'none.csv'), 'CSV')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(importFile(path.join(folder, 'none.csv'), 'CSV')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 });
 
@@ -112,8 +114,11 @@ describe('the database behind', () => {
 
 describe('readColumns', () => {
   it('gives typed columns with NaN and null for what is missing', async () => {
-    const source = file('types.csv', 'n,b,t,s\n1,true,2024-01-01 00:00:00,x\n,,,\n-2.5,false,1969-12-31T23:59:59Z,""\n');
-    const { columns, rowNumbers } = await readColumns(source, 'CSV', { columns: ['n', 'b', 't', 's'] });
+    const source = await tableOf(
+      file('types.csv', 'n,b,t,s\n1,true,2024-01-01 00:00:00,x\n,,,\n-2.5,false,1969-12-31T23:59:59Z,""\n'),
+      'CSV',
+    );
+    const { columns, rowNumbers } = await readColumns(source, { columns: ['n', 'b', 't', 's'] });
     expect([...rowNumbers]).toEqual([0, 1, 2]);
     expect(columns).toEqual([
       { name: 'n', type: 'NUMBER', values: Float64Array.of(1, Number.NaN, -2.5) },
@@ -125,19 +130,26 @@ describe('readColumns', () => {
 
   it('filters, orders, pages and samples, the same each time', async () => {
     const window = { column: 'date', from: '2001-02-01T00:00:00Z', to: '2001-02-02T00:00:00Z' };
-    const day = await readColumns(flights, 'PARQUET', { columns: ['date', 'delay'], window });
-    expect(day.rowCount).toBe(await countRows(flights, 'PARQUET', { window }));
+    const day = await readColumns(await parquetTable(flights), { columns: ['date', 'delay'], window });
+    expect(day.rowCount).toBe(await countRows(await parquetTable(flights), { window }));
     const [dates] = day.columns;
     const instants = dates!.values as Float64Array;
     expect(Math.min(...instants)).toBeGreaterThanOrEqual(Date.UTC(2001, 1, 1));
     expect(Math.max(...instants)).toBeLessThan(Date.UTC(2001, 1, 2));
 
-    const byDelay = await readColumns(flights, 'PARQUET', { columns: ['delay'], window, orderBy: 'delay', offset: 10, limit: 500 });
+    const byDelay = await readColumns(await parquetTable(flights), {
+      columns: ['delay'],
+      window,
+      orderBy: 'delay',
+      offset: 10,
+      limit: 500,
+    });
     const delays = [...(byDelay.columns[0]!.values as Float64Array)];
     expect(delays).toHaveLength(500);
     expect(delays.every((delay, i) => i === 0 || delay >= delays[i - 1]!)).toBe(true);
 
-    const sampled = (seed: number) => readColumns(flights, 'PARQUET', { columns: ['delay'], window, sample: { rows: 1000, seed } });
+    const table = await parquetTable(flights);
+    const sampled = (seed: number) => readColumns(table, { columns: ['delay'], window, sample: { rows: 1000, seed } });
     const [first, again, other] = [await sampled(1), await sampled(1), await sampled(2)];
     expect(first.rowCount).toBe(1000);
     expect(again).toEqual(first);
@@ -146,20 +158,21 @@ describe('readColumns', () => {
   });
 
   it('leaves out rows without a value where one is wanted', async () => {
-    const source = file('present.csv', 'x,y\n1,a\n,b\ninf,c\n4,\n5,e\n');
-    const { rowNumbers } = await readColumns(source, 'CSV', { columns: ['x'], present: ['x', 'y'] });
+    const source = await tableOf(file('present.csv', 'x,y\n1,a\n,b\ninf,c\n4,\n5,e\n'), 'CSV');
+    const { rowNumbers } = await readColumns(source, { columns: ['x'], present: ['x', 'y'] });
     expect([...rowNumbers]).toEqual([0, 4]);
   });
 
   it('quotes column names and names unknown ones', async () => {
-    const source = file('names.json', JSON.stringify([{ 'a"; DROP TABLE x; --': 1, "b'": 'v', __proto__x: 2 }]));
-    const { columns } = await readColumns(source, 'JSON', {
+    const names = file('names.json', JSON.stringify([{ 'a"; DROP TABLE x; --': 1, "b'": 'v', __proto__x: 2 }]));
+    const source = await tableOf(names, 'JSON');
+    const { columns } = await readColumns(source, {
       columns: ['a"; DROP TABLE x; --', "b'"],
       present: ["b'"],
       orderBy: 'a"; DROP TABLE x; --',
     });
     expect(columns.map(({ values }) => values[0])).toEqual([1, 'v']);
-    await expect(readColumns(source, 'JSON', { columns: ['c'] })).rejects.toMatchObject({
+    await expect(readColumns(source, { columns: ['c'] })).rejects.toMatchObject({
       code: 'BAD_USER_INPUT',
       details: { got: '"c"' },
     });
@@ -172,7 +185,7 @@ describe('readChunks', () => {
     let inOrder = true;
     let before = 0;
     let largest = 0;
-    for await (const { rowCount, rowNumbers, columns } of readChunks(flights, 'PARQUET', {
+    for await (const { rowCount, rowNumbers, columns } of readChunks(await parquetTable(flights), {
       columns: ['distance', 'origin'],
       chunkRows: 20_000,
     })) {
@@ -186,7 +199,7 @@ describe('readChunks', () => {
     console.log(`3,000,000 rows in chunks: memory grew by ${Math.round((largest - before) / 2 ** 20)} MiB`);
     expect(largest - before).toBeLessThan(256 * 2 ** 20);
 
-    const rest = readChunks(flights, 'PARQUET', { columns: ['delay'], startRow: 2_999_990 });
+    const rest = readChunks(await parquetTable(flights), { columns: ['delay'], startRow: 2_999_990 });
     const { value } = await rest.next();
     expect(value!.rowNumbers[0]).toBe(2_999_990);
     expect(value!.rowCount).toBe(10);
@@ -196,10 +209,10 @@ describe('readChunks', () => {
 
 describe('preview', () => {
   it('gives rows as JSON', async () => {
-    expect(await preview(flights, 'PARQUET', 1)).toEqual([
+    expect(await preview(await parquetTable(flights), 1)).toEqual([
       { date: '2001-01-01T00:01:00.000Z', delay: 33, distance: 2176, origin: 'LAS', destination: 'PHL' },
     ]);
-    expect(await preview(file('preview.csv', 'a,b\ntrue,\n'), 'CSV', 5)).toEqual([{ a: true, b: null }]);
+    expect(await preview(await tableOf(file('preview.csv', 'a,b\ntrue,\n'), 'CSV'), 5)).toEqual([{ a: true, b: null }]);
   });
 });
 
@@ -221,7 +234,7 @@ describe('writeParquet and concatParquet', () => {
     }
     const whole = path.join(folder, 'whole.parquet');
     await concatParquet(parts, whole);
-    const { rowCount, columns } = await readColumns(whole, 'PARQUET', { columns: ['row "id"', 'score', 'label', 'at', 'ok'] });
+    const { rowCount, columns } = await readColumns(await parquetTable(whole), { columns: ['row "id"', 'score', 'label', 'at', 'ok'] });
     expect(rowCount).toBe(10_000);
     expect([...(columns[0]!.values as Float64Array)].every((id, i) => id === i)).toBe(true);
     expect(columns.slice(1).map(({ type, values }) => [type, ...values.slice(2, 5)])).toEqual([
@@ -235,6 +248,6 @@ describe('writeParquet and concatParquet', () => {
   it('leave no half-written file behind', async () => {
     const target = path.join(folder, 'failed.parquet');
     await expect(concatParquet([path.join(folder, 'none.parquet')], target)).rejects.toThrow();
-    await expect(readColumns(target, 'PARQUET', { columns: [] })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(readColumns({ path: target, columns: [] }, { columns: [] })).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 });

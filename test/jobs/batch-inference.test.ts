@@ -8,6 +8,7 @@ import { float, hangsAbove1000, model, node } from '../fixtures/models/build.js'
 import { ServiceGroup } from '../support/processes.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
 import { floats, makeVersion, xToY } from '../support/serving.js';
+import { parquetTable } from '../support/tables.js';
 import { registerDataset, vegaPath } from '../support/training.js';
 
 let group: ServiceGroup;
@@ -81,7 +82,7 @@ async function resultOf({ result }: JobView): Promise<Record<string, Float64Arra
   expect(bytes.length).toBe(result!.sizeBytes);
   const path = join(group.dataDir, 'downloaded.parquet');
   await writeFile(path, bytes);
-  const { columns } = await readColumns(path, 'PARQUET', { columns: ['row_number', 'delay', 'distance', 'prediction_value'] });
+  const { columns } = await readColumns(await parquetTable(path), { columns: ['row_number', 'delay', 'distance', 'prediction_value'] });
   await rm(path);
   return Object.fromEntries((columns as NumberColumn[]).map(({ name, values }) => [name, values]));
 }

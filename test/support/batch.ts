@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { preview } from '../../src/features/dataset-reader.js';
 import { jobEnd, type JobView } from './registry.js';
 import type { Caller, TestService } from './service.js';
+import { parquetTable } from './tables.js';
 
 /** A batch inference and its end. */
 export async function batchOf(caller: Caller, input: Record<string, unknown>, status?: string): Promise<JobView> {
@@ -21,7 +22,7 @@ export async function columnsOf(service: TestService, caller: Caller, { result }
   const path = join(tmpdir(), `batch-${Math.random().toString(36).slice(2)}.parquet`);
   await writeFile(path, Buffer.from(await response.arrayBuffer()));
   try {
-    const found = await preview(path, 'PARQUET', rows);
+    const found = await preview(await parquetTable(path), rows);
     return Object.fromEntries(Object.keys(found[0] ?? {}).map((name) => [name, found.map((row) => row[name])]));
   } finally {
     await rm(path);

@@ -10,6 +10,7 @@ import {
 } from '../../src/domain/monitoring/drift.js';
 import { LATENCY_BUCKETS, latencyBucket } from '../../src/domain/serving/latency-histogram.js';
 import { readColumns } from '../../src/features/dataset-reader.js';
+import { parquetTable } from './tables.js';
 
 /** A flight of January or February 2001 and how likely its airport's flights are to be late. */
 export interface Flight {
@@ -32,7 +33,7 @@ const WEST = new Set(['HNL', 'OGG', 'ANC', 'LIH', 'KOA', 'SEA', 'PDX', 'SJC', 'O
 /** Real flights: a reference profile over half of a sample, and the other half as traffic. */
 export async function flightWorld(): Promise<FlightWorld> {
   const window = { column: 'date', from: '2001-01-01T00:00:00.000Z', to: '2001-03-01T00:00:00.000Z' };
-  const read = await readColumns(FLIGHTS, 'PARQUET', {
+  const read = await readColumns(await parquetTable(FLIGHTS), {
     columns: ['distance', 'origin', 'delay'],
     window,
     sample: { rows: 60_000, seed: 1 },

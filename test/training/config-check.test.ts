@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { DatasetProfile } from '../../src/domain/tracking/dataset-schema.js';
 import { checkConfigAgainstSchema } from '../../src/domain/training/training-check.js';
 import { trainingConfigSchema } from '../../src/domain/training/training-config.js';
-import { profileDataset } from '../../src/features/dataset-profile.js';
+import { importFile } from '../support/tables.js';
 import { type ConfigInput, vegaPath } from './support.js';
 
 const valid: ConfigInput = {
@@ -18,7 +18,7 @@ const valid: ConfigInput = {
 
 let profile: DatasetProfile;
 beforeAll(async () => {
-  profile = await profileDataset(vegaPath('cars.json'), 'JSON');
+  ({ profile } = await importFile(vegaPath('cars.json'), 'JSON'));
 });
 
 function check(changes: Partial<ConfigInput>, on = profile): void {
@@ -87,7 +87,7 @@ describe('checkConfigAgainstSchema', () => {
       'a threshold above all',
       { target: { column: 'Acceleration', greaterThan: 24.8 } },
       'config.target.greaterThan',
-      'from 8.0 to below 24.8',
+      'from 8 to below 24.8',
     ],
     [
       'split by a number',

@@ -4,21 +4,23 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { SeededRandom } from '../../src/domain/statistics/random.js';
 import { predictedClasses } from '../../src/domain/statistics/metrics.js';
 import { toTensors } from '../../src/domain/tracking/dataset-column.js';
+import type { Table } from '../../src/features/port.js';
+import { tableOf } from '../support/tables.js';
 import { loadHoldout } from '../../src/training/holdout.js';
-import { type ConfigInput, type Dataset, ensureBuilt, type Finished, runModel, sha256Of, temporaryFolder, trainModel } from './support.js';
+import { type ConfigInput, ensureBuilt, type Finished, runModel, sha256Of, temporaryFolder, trainModel } from './support.js';
 
 beforeAll(ensureBuilt, 60_000);
 
 const split = { by: 'RATIO', validation: 0.2, holdout: 0.2 } as const;
 
-function csv(lines: readonly string[]): Dataset {
+function csv(lines: readonly string[]): Promise<Table> {
   const file = path.join(temporaryFolder(), 'rows.csv');
   writeFileSync(file, lines.join('\n'));
-  return { path: file, format: 'CSV' };
+  return tableOf(file, 'CSV');
 }
 
 /** A rare class that a model sees coming, but never finds more probable than not. */
-function rare(): Dataset {
+function rare(): Promise<Table> {
   const random = new SeededRandom(4);
   const rows = Array.from({ length: 4000 }, (_, i) => {
     const x = random.next();
@@ -34,8 +36,8 @@ const logistic: ConfigInput = {
   split,
 };
 
-async function labelsOf(dataset: Dataset, { outcome, config }: Finished): Promise<{ labels: string[]; scores: number[]; truth: string[] }> {
-  const holdout = await loadHoldout(dataset.path, dataset.format, config);
+async function labelsOf(dataset: Table, { outcome, config }: Finished): Promise<{ labels: string[]; scores: number[]; truth: string[] }> {
+  const holdout = await loadHoldout(dataset, config);
   const { label, probabilities } = await runModel(outcome.modelPath, toTensors(holdout.columns, outcome.signature));
   const target = holdout.target!;
   if (target.kind !== 'CLASSES') throw new Error('A class target was asked for.');
@@ -48,7 +50,7 @@ async function labelsOf(dataset: Dataset, { outcome, config }: Finished): Promis
 
 describe('a rare class', () => {
   it('is found by a threshold, which the exported model and the metrics go by', async () => {
-    const dataset = rare();
+    const dataset = await rare();
     const plain = await trainModel(dataset, logistic);
     expect(plain.outcome.metrics['holdout.f1']).toBe(0);
     expect(plain.outcome.signature.decisionThreshold).toBeUndefined();
@@ -68,7 +70,7 @@ describe('a rare class', () => {
   });
 
   it('costs what it costs', async () => {
-    const dataset = rare();
+    const dataset = await rare();
     const cost = await trainModel(dataset, { ...logistic, decisionThreshold: { by: 'COST', falsePositive: 1, falseNegative: 9 } });
     // Of calibrated probabilities the best cut is 1 / (1 + 9).
     expect(cost.outcome.signature.decisionThreshold).toBeGreaterThan(0.04);
@@ -78,7 +80,7 @@ describe('a rare class', () => {
   });
 
   it.each(['LOGISTIC_REGRESSION', 'MLP_CLASSIFIER'] as const)('is found by weights: %s', async (modelType) => {
-    const dataset = rare();
+    const dataset = await rare();
     const config = { ...logistic, modelType, ...(modelType === 'MLP_CLASSIFIER' && { hyperparameters: { hiddenLayers: [8] } }) };
     const { outcome } = await trainModel(dataset, { ...config, classWeights: { by: 'BALANCED' } });
     expect(outcome.metrics['holdout.recall']).toBeGreaterThan(0.5);
@@ -98,7 +100,7 @@ describe('a rare class', () => {
   it('needs two classes for a threshold', async () => {
     const rows = Array.from({ length: 60 }, (_, i) => `${i},${'abc'[i % 3]}`);
     const config: ConfigInput = { ...logistic, decisionThreshold: { by: 'F1' } };
-    await expect(trainModel(csv(['x,class', ...rows]), config)).rejects.toThrow(
+    await expect(trainModel(await csv(['x,class', ...rows]), config)).rejects.toThrow(
       'config.decisionThreshold: expected a target of two classes',
     );
   });
@@ -108,16 +110,16 @@ describe('a split by a column', () => {
   const byPart = (change: object): ConfigInput => ({ ...logistic, split: { by: 'COLUMN', column: 'part', ...change } });
 
   it('goes by the usual words, and leaves other rows out', async () => {
-    const dataset = rare();
+    const dataset = await rare();
     const { outcome, config } = await trainModel(dataset, byPart({}));
     expect(outcome.rows).toEqual({ train: 2001, validation: 667, holdout: 666 });
     expect(outcome.metrics['data.rows_without_part']).toBe(666);
-    const holdout = await loadHoldout(dataset.path, dataset.format, config, ['part']);
+    const holdout = await loadHoldout(dataset, config, [{ name: 'part', form: 'TEXT' }]);
     expect(new Set((holdout.columns.get('part') as { values: string[] }).values)).toEqual(new Set(['test']));
   });
 
   it('goes by the values that are given', async () => {
-    const dataset = rare();
+    const dataset = await rare();
     const all = await trainModel(dataset, byPart({ values: { holdout: ['other', 'test'] } }));
     expect(all.outcome.rows).toEqual({ train: 2401, validation: 267, holdout: 1332 });
     const some = await trainModel(dataset, byPart({ values: { train: ['val'], validation: ['other'], holdout: ['test'] } }));
@@ -129,7 +131,7 @@ describe('a split by a column', () => {
 
   it('must find its parts', async () => {
     const rows = Array.from({ length: 60 }, (_, i) => `${i},${i % 2},${'ab'[i % 2]}`);
-    await expect(trainModel(csv(['x,class,part', ...rows]), byPart({}))).rejects.toThrow(
+    await expect(trainModel(await csv(['x,class,part', ...rows]), byPart({}))).rejects.toThrow(
       'config.split.values: expected values that say which rows',
     );
   });
@@ -142,7 +144,7 @@ describe('training once more on all rows', () => {
       { length: 400 },
       (_, i) => `${i},${i < 300 ? 10 + (i % 2) : i},${i < 240 ? 'train' : i < 300 ? 'val' : 'test'}`,
     );
-    const dataset = csv(['x,y,part', ...rows]);
+    const dataset = await csv(['x,y,part', ...rows]);
     const config: ConfigInput = {
       modelType: 'LINEAR_REGRESSION',
       target: { column: 'y' },
@@ -164,7 +166,7 @@ describe('training once more on all rows', () => {
   });
 
   it('repeats to the same bytes, for every kind of model', async () => {
-    const dataset = rare();
+    const dataset = await rare();
     for (const modelType of ['MLP_CLASSIFIER', 'KMEANS'] as const) {
       const config: ConfigInput = {
         ...logistic,

@@ -2,28 +2,20 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { SeededRandom } from '../../src/domain/statistics/random.js';
+import type { Table } from '../../src/features/port.js';
+import { tableOf } from '../support/tables.js';
 import type { TrainingWarning } from '../../src/domain/training/training-warnings.js';
-import {
-  type ConfigInput,
-  type Dataset,
-  ensureBuilt,
-  runModel,
-  sha256Of,
-  start,
-  temporaryFolder,
-  trainModel,
-  vegaPath,
-} from './support.js';
+import { type ConfigInput, ensureBuilt, runModel, sha256Of, start, temporaryFolder, trainModel, vegaPath } from './support.js';
 
 beforeAll(ensureBuilt, 60_000);
 
 const split = { by: 'RATIO', validation: 0.2, holdout: 0.2 } as const;
-const cars: Dataset = { path: vegaPath('cars.json'), format: 'JSON' };
+const cars = await tableOf(vegaPath('cars.json'), 'JSON');
 
-function csv(lines: readonly string[]): Dataset {
+function csv(lines: readonly string[]): Promise<Table> {
   const file = path.join(temporaryFolder(), 'rows.csv');
   writeFileSync(file, lines.join('\n'));
-  return { path: file, format: 'CSV' };
+  return tableOf(file, 'CSV');
 }
 
 function linear(target: string, ...columns: string[]): ConfigInput {
@@ -40,7 +32,7 @@ const codes = (warnings: readonly TrainingWarning[]): string[] => warnings.map((
 describe('linear regression converges by itself', () => {
   it('y = 1000 x, without a hyperparameter', async () => {
     const rows = Array.from({ length: 400 }, (_, i) => `${i + 1},${1000 * (i + 1)}`);
-    const { outcome, epochs } = await trainModel(csv(['x,y', ...rows]), linear('y', 'x'));
+    const { outcome, epochs } = await trainModel(await csv(['x,y', ...rows]), linear('y', 'x'));
     expect(outcome.metrics['holdout.r2']).toBeGreaterThan(0.999);
     expect(epochs).toHaveLength(1);
     expect(outcome.warnings).toEqual([]);
@@ -59,7 +51,7 @@ describe('linear regression converges by itself', () => {
     const low = Math.min(...xs);
     const range = Math.max(...xs) - low;
     const rows = xs.map((x, i) => `${i % 50 === 7 ? '' : x},${3 + (10 * (x - low)) / range}`);
-    const { outcome } = await trainModel(csv(['x,y', ...rows]), linear('y', 'x'));
+    const { outcome } = await trainModel(await csv(['x,y', ...rows]), linear('y', 'x'));
     expect(outcome.signature.inputs[0]!.datatype).toBe(datatype);
     expect(outcome.metrics['holdout.r2']).toBeGreaterThan(0.93);
     expect(outcome.agreementMaxAbsDiff).toBeLessThan(1e-4);
@@ -72,7 +64,7 @@ describe('linear regression converges by itself', () => {
 
   it('puts the median in for what is missing', async () => {
     const rows = Array.from({ length: 300 }, (_, i) => (i % 3 === 0 ? `,50` : `${i % 30 === 1 ? 1e6 : 5},5`));
-    const { outcome } = await trainModel(csv(['x,y', ...rows]), linear('y', 'x'));
+    const { outcome } = await trainModel(await csv(['x,y', ...rows]), linear('y', 'x'));
     const at = (x: number): Promise<number> =>
       runModel(outcome.modelPath, [{ name: 'x', datatype: 'FP32', shape: [1, 1], data: Float32Array.of(x) }]).then(
         ({ prediction }) => (prediction!.data as Float32Array)[0]!,
@@ -83,7 +75,7 @@ describe('linear regression converges by itself', () => {
 
   it('takes a column that is constant in the training rows, and another value of it later', async () => {
     const rows = Array.from({ length: 100 }, (_, i) => `${i},0.1,${2 * i}`);
-    const { outcome } = await trainModel(csv(['x,c,y', ...rows]), linear('y', 'x', 'c'));
+    const { outcome } = await trainModel(await csv(['x,c,y', ...rows]), linear('y', 'x', 'c'));
     const { prediction } = await runModel(outcome.modelPath, [
       { name: 'x', datatype: 'FP32', shape: [1, 1], data: Float32Array.of(50) },
       { name: 'c', datatype: 'FP32', shape: [1, 1], data: Float32Array.of(0.3) },
@@ -94,7 +86,7 @@ describe('linear regression converges by itself', () => {
   it('with more columns than a closed form is for', async () => {
     // 2,100 categories of which each has its own level.
     const rows = Array.from({ length: 8400 }, (_, i) => `c${i % 2100},${(i % 2100) / 100}`);
-    const { outcome, epochs } = await trainModel(csv(['c,y', ...rows]), {
+    const { outcome, epochs } = await trainModel(await csv(['c,y', ...rows]), {
       ...linear('y'),
       features: [{ column: 'c', kind: 'CATEGORICAL' }, ...['y'].slice(1).map((column) => ({ column, kind: 'NUMERIC' }) as const)],
       hyperparameters: { maxCategories: 2000 },
@@ -187,7 +179,7 @@ it('tells of a class that is hardly ever predicted', async () => {
     const x = random.next();
     return `${x},${random.next() < 0.05 + 0.2 * x ? 'late' : 'early'}`;
   });
-  const { outcome } = await trainModel(csv(['x,class', ...rows]), {
+  const { outcome } = await trainModel(await csv(['x,class', ...rows]), {
     modelType: 'LOGISTIC_REGRESSION',
     target: { column: 'class' },
     features: [{ column: 'x', kind: 'NUMERIC' }],

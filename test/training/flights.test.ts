@@ -1,11 +1,12 @@
 import { beforeAll, expect, it } from 'vitest';
 import { loadHoldout } from '../../src/training/holdout.js';
+import { tableOf } from '../support/tables.js';
 import { ensureBuilt, trainModel, vegaPath } from './support.js';
 
 beforeAll(ensureBuilt, 60_000);
 
 it('learns from earlier flights which later ones will be late', async () => {
-  const flights = { path: vegaPath('flights-3m.parquet'), format: 'PARQUET' } as const;
+  const flights = await tableOf(vegaPath('flights-3m.parquet'), 'PARQUET');
   const startedAt = performance.now();
   const { outcome, config, epochs } = await trainModel(flights, {
     modelType: 'MLP_CLASSIFIER',
@@ -25,7 +26,7 @@ it('learns from earlier flights which later ones will be late', async () => {
   expect(outcome.rows).toEqual({ train: 70_000, validation: 15_000, holdout: 15_000 });
   expect(outcome.metrics['holdout.roc_auc']).toBeGreaterThan(0.6);
 
-  const holdout = await loadHoldout(flights.path, flights.format, config, ['date']);
+  const holdout = await loadHoldout(flights, config, [{ name: 'date', form: 'VALUE' }]);
   const dates = holdout.columns.get('date')!.values as Float64Array;
   expect([...dates].every((date, i) => i === 0 || date >= dates[i - 1]!)).toBe(true);
   expect(dates.at(-1)).toBeLessThan(Date.UTC(2001, 3, 16));

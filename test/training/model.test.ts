@@ -8,9 +8,12 @@ import { SeededRandom } from '../../src/domain/statistics/random.js';
 import type { Tensor } from '../../src/domain/serving/tensor.js';
 import { decodeModel, metadataOf } from '../../src/onnx/proto.js';
 import { loadHoldout } from '../../src/training/holdout.js';
+import { tableOf } from '../support/tables.js';
 import { type ConfigInput, ensureBuilt, type Finished, fixturePath, runModel, temporaryFolder, trainModel, vegaPath } from './support.js';
 
 beforeAll(ensureBuilt, 60_000);
+
+const cars = await tableOf(vegaPath('cars.json'), 'JSON');
 
 describe('a model over numbers, categories and times', () => {
   const features: ConfigInput['features'] = [
@@ -34,16 +37,13 @@ describe('a model over numbers, categories and times', () => {
     }
     const file = path.join(temporaryFolder(), 'made-up.csv');
     writeFileSync(file, lines.join('\n'));
-    return trainModel(
-      { path: file, format: 'CSV' },
-      {
-        modelType: 'MLP_CLASSIFIER',
-        target: { column: 'class' },
-        features,
-        split: { by: 'RATIO', validation: 0.1, holdout: 0.2 },
-        hyperparameters: { epochs: 20, batchSize: 32, learningRate: 0.01, hiddenLayers: [16], maxCategories: 4 },
-      },
-    );
+    return trainModel(await tableOf(file, 'CSV'), {
+      modelType: 'MLP_CLASSIFIER',
+      target: { column: 'class' },
+      features,
+      split: { by: 'RATIO', validation: 0.1, holdout: 0.2 },
+      hyperparameters: { epochs: 20, batchSize: 32, learningRate: 0.01, hiddenLayers: [16], maxCategories: 4 },
+    });
   }
 
   const inputs = (size: number[], code: string[], flag: string[], at: bigint[]): Tensor[] => [
@@ -123,7 +123,6 @@ describe('a model over numbers, categories and times', () => {
 });
 
 describe('kinds of targets', () => {
-  const cars = { path: vegaPath('cars.json'), format: 'JSON' } as const;
   const features: ConfigInput['features'] = [
     { column: 'Weight_in_lbs', kind: 'NUMERIC' },
     { column: 'Displacement', kind: 'NUMERIC' },
@@ -140,7 +139,7 @@ describe('kinds of targets', () => {
       hyperparameters,
     });
     expect(outcome.signature.outputs[0]).toEqual({ name: 'label', datatype: 'INT64', shape: [-1] });
-    const holdout = await loadHoldout(cars.path, cars.format, config);
+    const holdout = await loadHoldout(cars, config);
     const { label } = await runModel(outcome.modelPath, toTensors(holdout.columns, outcome.signature));
     const target = holdout.target!;
     if (target.kind !== 'CLASSES') throw new Error('A class target was asked for.');
@@ -171,10 +170,13 @@ describe('kinds of targets', () => {
     const lines = ['x,price', ...Array.from({ length: 500 }, (_, i) => `${i % 97},${3_000_000 + 20_000 * (i % 97)}`)];
     const file = path.join(temporaryFolder(), 'prices.csv');
     writeFileSync(file, lines.join('\n'));
-    const { outcome } = await trainModel(
-      { path: file, format: 'CSV' },
-      { modelType: 'LINEAR_REGRESSION', target: { column: 'price' }, features: [{ column: 'x', kind: 'NUMERIC' }], split, hyperparameters },
-    );
+    const { outcome } = await trainModel(await tableOf(file, 'CSV'), {
+      modelType: 'LINEAR_REGRESSION',
+      target: { column: 'price' },
+      features: [{ column: 'x', kind: 'NUMERIC' }],
+      split,
+      hyperparameters,
+    });
     expect(outcome.metrics['holdout.r2']).toBeGreaterThan(0.999);
     expect(outcome.agreementMaxAbsDiff).toBeLessThan(1e-4);
   });
@@ -194,7 +196,7 @@ describe('kinds of targets', () => {
       features: [{ column: 'x', kind: 'NUMERIC' as const }],
       split: { by: 'TIME', column: 'at', validation: 0.1, holdout: 0.1 } as const,
     };
-    const dataset = { path: file, format: 'CSV' } as const;
+    const dataset = await tableOf(file, 'CSV');
     await expect(trainModel(dataset, { ...input, modelType: 'LOGISTIC_REGRESSION', target: { column: 'y' } })).rejects.toThrow(
       'config.target.column: expected at least two classes in the training rows, got "y, always a".',
     );
@@ -202,7 +204,7 @@ describe('kinds of targets', () => {
   });
 
   it('rebuilds the holdout with the columns of another model', async () => {
-    const dataset = { path: fixturePath('iris.csv'), format: 'CSV' } as const;
+    const dataset = await tableOf(fixturePath('iris.csv'), 'CSV');
     const { config } = await trainModel(dataset, {
       modelType: 'LOGISTIC_REGRESSION',
       target: { column: 'target' },
@@ -210,8 +212,11 @@ describe('kinds of targets', () => {
       split: { by: 'TIME', column: 'moment', validation: 0.2, holdout: 0.2 },
       hyperparameters: { epochs: 1 },
     });
-    const own = await loadHoldout(dataset.path, dataset.format, config);
-    const other = await loadHoldout(dataset.path, dataset.format, config, ['sepal_width', 'moment']);
+    const own = await loadHoldout(dataset, config);
+    const other = await loadHoldout(dataset, config, [
+      { name: 'sepal_width', form: 'VALUE' },
+      { name: 'moment', form: 'VALUE' },
+    ]);
     expect([...own.columns.keys()]).toEqual(['petal_width', 'target']);
     expect([...other.columns.keys()]).toEqual(['sepal_width', 'moment', 'target']);
     expect(other.target).toEqual(own.target);

@@ -4,20 +4,12 @@ import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { trainingConfigSchema } from '../../src/domain/training/training-config.js';
-import {
-  type ConfigInput,
-  type Dataset,
-  ensureBuilt,
-  fixturePath,
-  sha256Of,
-  start,
-  temporaryFolder,
-  trainModel,
-  vegaPath,
-} from './support.js';
+import type { Table } from '../../src/features/port.js';
+import { tableOf } from '../support/tables.js';
+import { type ConfigInput, ensureBuilt, fixturePath, sha256Of, start, temporaryFolder, trainModel, vegaPath } from './support.js';
 
-const cars: Dataset = { path: vegaPath('cars.json'), format: 'JSON' };
-const iris: Dataset = { path: fixturePath('iris.csv'), format: 'CSV' };
+const cars = await tableOf(vegaPath('cars.json'), 'JSON');
+const iris = await tableOf(fixturePath('iris.csv'), 'CSV');
 
 const network: ConfigInput = {
   modelType: 'MLP_REGRESSOR',
@@ -64,7 +56,7 @@ describe('a local training', () => {
     expect(sha256Of(other.outcome.modelPath)).not.toBe(sha256Of(first.outcome.modelPath));
   });
 
-  it.each<[string, Dataset, ConfigInput]>([
+  it.each<[string, Table, ConfigInput]>([
     ['network with early stopping', cars, { ...network, earlyStopping: { patience: 20 } }],
     [
       'k-means',
@@ -140,7 +132,7 @@ describe('a local training', () => {
     writeFileSync(
       script,
       `import { LocalTrainingBackend } from ${JSON.stringify(backend.href)};
-       const request = ${JSON.stringify({ config, dataPath: cars.path, dataFormat: cars.format, workDir })};
+       const request = ${JSON.stringify({ config, data: cars, workDir })};
        const training = new LocalTrainingBackend().start(request, {
          onProgress() {},
          async onCheckpoint() {},

@@ -3,7 +3,9 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { toTensors } from '../../src/domain/tracking/dataset-column.js';
 import type { TrainingConfig } from '../../src/domain/training/training-config.js';
 import { loadHoldout } from '../../src/training/holdout.js';
-import { type ConfigInput, type Dataset, ensureBuilt, fixturePath, runModel, trainModel, vegaPath } from './support.js';
+import type { Table } from '../../src/features/port.js';
+import { tableOf } from '../support/tables.js';
+import { type ConfigInput, ensureBuilt, fixturePath, runModel, trainModel, vegaPath } from './support.js';
 
 interface ClassificationReference {
   probabilities: number[][];
@@ -30,19 +32,19 @@ const reference = JSON.parse(readFileSync(fixturePath('scikit-learn.json'), 'utf
   irisClusters: { inertia: number; holdout_labels: number[]; holdout_inertia: number };
 };
 
-const csv = (name: string): Dataset => ({ path: fixturePath(name), format: 'CSV' });
+const csv = (name: string): Promise<Table> => tableOf(fixturePath(name), 'CSV');
 const numeric = (...columns: string[]): ConfigInput['features'] => columns.map((column) => ({ column, kind: 'NUMERIC' }));
 const categorical = (...columns: string[]): ConfigInput['features'] => columns.map((column) => ({ column, kind: 'CATEGORICAL' }));
 /** Full batches: Adam then walks to the optimum that scikit-learn's solvers find. */
 const hyperparameters = { optimizer: 'ADAM', epochs: 1500, batchSize: 65_536, learningRate: 0.03, l2: reference.l2 } as const;
 const shared = { split: { by: 'TIME', column: 'moment', ...reference.split }, hyperparameters, checkpointEveryEpochs: 10_000 } as const;
 
-async function holdoutOutputs(dataset: Dataset, config: TrainingConfig, modelPath: string, signature: Parameters<typeof toTensors>[1]) {
-  const holdout = await loadHoldout(dataset.path, dataset.format, config);
+async function holdoutOutputs(dataset: Table, config: TrainingConfig, modelPath: string, signature: Parameters<typeof toTensors>[1]) {
+  const holdout = await loadHoldout(dataset, config);
   return runModel(modelPath, toTensors(holdout.columns, signature));
 }
 
-async function trainAndRun(dataset: Dataset, input: ConfigInput) {
+async function trainAndRun(dataset: Table, input: ConfigInput) {
   const { outcome, config, epochs } = await trainModel(dataset, input);
   const outputs = await holdoutOutputs(dataset, config, outcome.modelPath, outcome.signature);
   const values = (name: string): number[] => Array.from(outputs[name]!.data as Float32Array, Number);
@@ -54,14 +56,20 @@ function largestDifference(ours: readonly number[], theirs: readonly number[]): 
   return Math.max(...ours.map((value, i) => Math.abs(value - theirs[i]!)));
 }
 
+const iris = await csv('iris.csv');
+const breastCancer = await csv('breast-cancer.csv');
+const penguins = await csv('penguins.csv');
+const diabetes = await csv('diabetes.csv');
+const cars = await tableOf(vegaPath('cars.json'), 'JSON');
+
 describe('the local trainer finds what scikit-learn finds on the same rows', () => {
   beforeAll(ensureBuilt, 60_000);
 
-  it.each<[string, Dataset, ConfigInput['features'], string, ClassificationReference]>([
-    ['iris', csv('iris.csv'), numeric('sepal_length', 'sepal_width', 'petal_length', 'petal_width'), 'target', reference.iris],
+  it.each<[string, Table, ConfigInput['features'], string, ClassificationReference]>([
+    ['iris', iris, numeric('sepal_length', 'sepal_width', 'petal_length', 'petal_width'), 'target', reference.iris],
     [
       'breast cancer',
-      csv('breast-cancer.csv'),
+      breastCancer,
       numeric(
         ...[
           'radius',
@@ -81,7 +89,7 @@ describe('the local trainer finds what scikit-learn finds on the same rows', () 
     ],
     [
       'penguins, with missing values and categories',
-      csv('penguins.csv'),
+      penguins,
       [...numeric('beak_length', 'beak_depth', 'flipper_length', 'body_mass'), ...categorical('island', 'sex')],
       'species',
       reference.penguins,
@@ -95,10 +103,10 @@ describe('the local trainer finds what scikit-learn finds on the same rows', () 
     expect(outcome.agreementMaxAbsDiff).toBeLessThan(1e-4);
   });
 
-  it.each<[string, Dataset, ConfigInput['features'], string, number, RegressionReference, string]>([
+  it.each<[string, Table, ConfigInput['features'], string, number, RegressionReference, string]>([
     [
       'Ridge: diabetes',
-      csv('diabetes.csv'),
+      diabetes,
       numeric('age', 'sex', 'bmi', 'bp', 's1', 's2', 's3', 's4', 's5', 's6'),
       'target',
       reference.l2,
@@ -107,7 +115,7 @@ describe('the local trainer finds what scikit-learn finds on the same rows', () 
     ],
     [
       'LinearRegression: cars, rows without a target dropped',
-      { path: vegaPath('cars.json'), format: 'JSON' },
+      cars,
       [...numeric('Horsepower', 'Weight_in_lbs', 'Acceleration'), ...categorical('Origin')],
       'Miles_per_Gallon',
       0,
@@ -132,7 +140,7 @@ describe('the local trainer finds what scikit-learn finds on the same rows', () 
 
   it('KMeans: iris', async () => {
     const features = numeric('sepal_length', 'sepal_width', 'petal_length', 'petal_width');
-    const { outcome, epochs, values } = await trainAndRun(csv('iris.csv'), {
+    const { outcome, epochs, values } = await trainAndRun(iris, {
       ...shared,
       modelType: 'KMEANS',
       features,

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { InferenceSession, Tensor as RuntimeTensor } from 'onnxruntime-node';
 import { expect, onTestFinished } from 'vitest';
 import type { z } from 'zod';
-import type { DatasetFormat } from '../../src/domain/tracking/dataset-schema.js';
+import type { Table } from '../../src/features/port.js';
 import type { Tensor } from '../../src/domain/serving/tensor.js';
 import { type TrainingConfig, trainingConfigSchema } from '../../src/domain/training/training-config.js';
 import { type LocalTraining, LocalTrainingBackend } from '../../src/training/local-backend.js';
@@ -49,11 +49,6 @@ export function sha256Of(file: string): string {
 
 export type ConfigInput = z.input<typeof trainingConfigSchema>;
 
-export interface Dataset {
-  path: string;
-  format: DatasetFormat;
-}
-
 export interface Finished {
   outcome: TrainingOutcome;
   epochs: EpochReport[];
@@ -67,13 +62,13 @@ export interface Started extends Omit<Finished, 'outcome'> {
   progress: number[];
 }
 
-export function start(dataset: Dataset, input: ConfigInput, hooks: Partial<TrainingHooks> = {}, resumeFromPath?: string): Started {
+export function start(dataset: Table, input: ConfigInput, hooks: Partial<TrainingHooks> = {}, resumeFromPath?: string): Started {
   const config = trainingConfigSchema.parse(input);
   const workDir = temporaryFolder();
   const epochs: EpochReport[] = [];
   const checkpoints: CheckpointReport[] = [];
   const progress: number[] = [];
-  const request = { config, dataPath: dataset.path, dataFormat: dataset.format, workDir, resumeFromPath };
+  const request = { config, data: dataset, workDir, resumeFromPath };
   const running = new LocalTrainingBackend().start(request, {
     onProgress(fraction, message) {
       progress.push(fraction);
@@ -94,7 +89,7 @@ export function start(dataset: Dataset, input: ConfigInput, hooks: Partial<Train
   return { running, epochs, checkpoints, progress, config, workDir };
 }
 
-export async function trainModel(dataset: Dataset, input: ConfigInput, resumeFromPath?: string): Promise<Finished> {
+export async function trainModel(dataset: Table, input: ConfigInput, resumeFromPath?: string): Promise<Finished> {
   const started = start(dataset, input, {}, resumeFromPath);
   const outcome = await started.running.outcome;
   // Whatever is trained here, its requests may run together.

@@ -9,6 +9,8 @@ export interface NumberColumn {
   name: string;
   type: 'NUMBER' | 'BOOLEAN' | 'TIMESTAMP';
   values: Float64Array;
+  /** The same values as categories, in the spelling of the file; absent when they were not asked for. */
+  texts?: (string | null)[];
 }
 
 export interface TextColumn {
@@ -20,9 +22,10 @@ export interface TextColumn {
 /** A column of a dataset, in memory. */
 export type Column = NumberColumn | TextColumn;
 
-/** The value as a category's text; missing is the empty text. */
+/** The value as a category's text, as the file spells it where that was read; missing is the empty text. */
 export function categoryAt(column: Column, row: number): string {
   if (column.type === 'STRING') return column.values[row] ?? '';
+  if (column.texts) return column.texts[row] ?? '';
   const value = column.values[row]!;
   if (Number.isNaN(value)) return '';
   return column.type === 'BOOLEAN' ? String(value === 1) : String(value);
@@ -31,14 +34,16 @@ export function categoryAt(column: Column, row: number): string {
 /** The column's values at these positions, in their order. */
 export function takeRows(column: Column, rows: Int32Array): Column {
   // Plain loops: `from` with a function is several times slower, and there may be millions of rows.
-  if (column.type === 'STRING') {
-    const values = new Array<string | null>(rows.length);
-    for (let i = 0; i < rows.length; i++) values[i] = column.values[rows[i]!]!;
-    return { ...column, values };
-  }
+  if (column.type === 'STRING') return { ...column, values: takeTexts(column.values, rows) };
   const values = new Float64Array(rows.length);
   for (let i = 0; i < rows.length; i++) values[i] = column.values[rows[i]!]!;
-  return { ...column, values };
+  return { ...column, values, ...(column.texts && { texts: takeTexts(column.texts, rows) }) };
+}
+
+function takeTexts(texts: (string | null)[], rows: Int32Array): (string | null)[] {
+  const taken = new Array<string | null>(rows.length);
+  for (let i = 0; i < rows.length; i++) taken[i] = texts[rows[i]!]!;
+  return taken;
 }
 
 /**

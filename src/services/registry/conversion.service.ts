@@ -148,8 +148,8 @@ export class ConversionService {
     if (datasetId == null) return null;
     const { datasets, files } = this.deps;
     const dataset = await run.read((session) => datasets.get(session, datasetId));
-    using file = await datasets.localFile(dataset);
-    const rows = await files.preview(file.path, dataset.format, MAX_SAMPLE_ROWS);
+    using file = await datasets.localTable(dataset);
+    const rows = await files.preview(file.table, MAX_SAMPLE_ROWS);
     const columns = dataset.columns.map(({ name }) => name);
     return { columns, rows: rows.map((row) => columns.map((name) => row[name] ?? null)) };
   }

@@ -236,7 +236,7 @@ export class EvaluationService {
     { target }: EvaluationJobConfig,
     held: DisposableStack,
   ): Promise<JudgedData> {
-    const fileOf = async (of: Dataset) => ({ path: held.use(await this.deps.datasets.localFile(of)).path, format: of.format });
+    const fileOf = async (of: Dataset) => held.use(await this.deps.datasets.localTable(of)).table;
     if (!training || !trainingDataset) {
       if (!target) throw badInput('input.target', 'the target column, as the version was uploaded', target);
       return { kind: 'ALL', task: model.task as Task, target, file: await fileOf(dataset) };

@@ -59,11 +59,11 @@ export class ValidationService {
     });
     run.progress(0.1, `Trying version ${version.version} on sample rows`);
     using model = await versions.modelFile(version);
-    using data = dataset && (await datasets.localFile(dataset));
+    using data = dataset && (await datasets.localTable(dataset));
     const { signatureProblems, sample, latencyP95Ms } = await evaluator.probe(
       {
         model: { path: model.path, sha256: version.sha256, signature: version.signature },
-        data: dataset && data && { path: data.path, format: dataset.format },
+        data: data?.table ?? null,
       },
       run.signal,
     );

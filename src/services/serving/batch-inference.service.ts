@@ -17,6 +17,7 @@ import { toTensors } from '../../domain/tracking/dataset-column.js';
 import { EventType } from '../../domain/platform/events.js';
 import { Role } from '../../domain/platform/principal.js';
 import { AppError, badInput, ErrorCode, notFound } from '../../errors.js';
+import { inputRequests, isRecorded } from '../../domain/tracking/column-requests.js';
 import type { DatasetFiles, OutputColumn } from '../../features/port.js';
 import type { JobRun } from '../platform/job-run.js';
 import type { JobService } from '../platform/job.service.js';
@@ -118,12 +119,11 @@ export class BatchInferenceService {
 
   private async predictFrom(run: JobRun, rowsDone: number, version: OnnxVersion, dataset: Dataset, workDir: string): Promise<void> {
     const { files, datasets, models } = this.deps;
-    const keys = keysOf(run.job);
-    const columns = [...new Set([...neededColumns(version.signature), ...keys])];
-    using data = await datasets.localFile(dataset);
+    const columns = inputRequests(version.signature);
+    using data = await datasets.localTable(dataset);
     const local = join(workDir, 'part.parquet');
     let rows = rowsDone;
-    for await (const batch of files.readChunks(data.path, dataset.format, { columns, chunkRows: PART_ROWS, startRow: rows })) {
+    for await (const batch of files.readChunks(data.table, { columns, chunkRows: PART_ROWS, startRow: rows })) {
       const named = new Map(batch.columns.map((column) => [column.name, column]));
       const inputs = toTensors(named, version.signature, batch.rowNumbers);
       const { outputs } = await untilAborted(run.signal, models.infer(version, inputs, PART_DEADLINE_MS));
@@ -132,7 +132,7 @@ export class BatchInferenceService {
         ...unknownColumns(version.signature, inputs, batch.rowCount),
       ];
       const rowNumbers: OutputColumn = { name: ROW_NUMBER_COLUMN, type: 'INTEGER', values: BigInt64Array.from(batch.rowNumbers, BigInt) };
-      await files.writeParquet([rowNumbers, ...keys.map((name) => named.get(name)!), ...predicted], local);
+      await files.writeParquet([rowNumbers, ...predicted], local);
       rows += batch.rowCount;
       await this.storePart(run, rows, local);
       run.progress((rows / dataset.rowCount) * 0.98, `${rows} of ${dataset.rowCount} rows`);
@@ -155,15 +155,15 @@ export class BatchInferenceService {
   }
 
   private async finish(run: JobRun, version: OnnxVersion, dataset: Dataset, workDir: string): Promise<void> {
-    const { files, objects, staged, artifacts, live } = this.deps;
+    const { files, objects, staged, artifacts, live, datasets } = this.deps;
     const { job } = run;
     const parts = await run.read((session) => partsOf(session, job.id));
     const whole = join(workDir, RESULT_PATH);
     using held = new DisposableStack();
     const local: string[] = [];
     for (const { objectKey } of parts) local.push(held.use(await objects.localFile(objectKey)).path);
-    await files.concatParquet(local, whole);
-    const rows = await files.countRows(whole, 'PARQUET');
+    const { table } = held.use(await datasets.localTable(dataset));
+    const rows = await files.concatParquet(local, whole, { table, names: keysOf(job), rowNumberColumn: ROW_NUMBER_COLUMN });
     if (rows !== dataset.rowCount)
       throw new AppError(ErrorCode.INTERNAL, `The result has ${rows} rows where the dataset has ${dataset.rowCount}.`);
     const objectKey = `${folderOf(job)}/${run.attempt}/${RESULT_PATH}`;
@@ -234,7 +234,9 @@ function checkInputs({ id, signature }: OnnxVersion, dataset: Dataset): void {
     for (const name of columnNames(spec) ?? []) {
       const column = dataset.columns.find((candidate) => candidate.name === name);
       if (!column) throw refuse(`a dataset with the columns ${neededColumns(signature).join(', ')}`, `none named ${name}`);
-      if (spec.datatype !== 'BYTES' && column.type === 'STRING') throw refuse(`numbers (${spec.datatype}) in column ${name}`, 'text');
+      const isReadAnew = spec.columns?.some((of) => of.name === name && isRecorded(of)) ?? false;
+      if (spec.datatype !== 'BYTES' && column.type === 'STRING' && !isReadAnew)
+        throw refuse(`numbers (${spec.datatype}) in column ${name}`, 'text');
     }
   }
 }

@@ -1,18 +1,21 @@
-import { constants } from 'node:fs';
-import { open, realpath, stat } from 'node:fs/promises';
-import { basename, extname, isAbsolute, relative } from 'node:path';
+import { constants, createReadStream } from 'node:fs';
+import { mkdtemp, open, realpath, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, dirname, extname, isAbsolute, join, relative } from 'node:path';
 import type { Readable } from 'node:stream';
 import { raw, type FilterQuery } from '@mikro-orm/core';
 import { LRUCache } from 'lru-cache';
-import type { LocalFile, ObjectStore } from '../../adapters/object-store/port.js';
+import { v7 as uuidv7 } from 'uuid';
+import type { LocalFile, ObjectStore, StoredObject } from '../../adapters/object-store/port.js';
 import type { Actor, Database, Session } from '../../db/database.js';
 import { Dataset } from '../../db/entities/tracking/dataset.entity.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
-import type { DatasetFormat } from '../../domain/tracking/dataset-schema.js';
+import { type ColumnReading, type DatasetFormat, readingOf } from '../../domain/tracking/dataset-schema.js';
 import { sql } from '../../db/sql.js';
+import { Role } from '../../domain/platform/principal.js';
 import { checkPathName } from '../../domain/platform/names.js';
 import { AppError, badInput, ErrorCode, notFound, notFoundByName, quote } from '../../errors.js';
-import type { DatasetFiles, PreviewValue } from '../../features/port.js';
+import type { DatasetFiles, ImportOutcome, ImportRequest, PreviewValue, Table } from '../../features/port.js';
 import { sha256Of } from '../platform/file-hash.js';
 import { InTurn } from '../platform/in-turn.js';
 import { containsText } from '../platform/search.js';
@@ -47,6 +50,18 @@ export interface DatasetServiceOptions {
   maxBytes: number;
 }
 
+/** What a row says of its table. */
+interface TableColumns {
+  tableKey: string;
+  tableSizeBytes: number;
+  tableSha256: string;
+}
+
+/** A table that stays where it is until it is disposed of. */
+export interface LocalTable extends Disposable {
+  readonly table: Table;
+}
+
 /** A file to register, opened. */
 interface Source {
   fileName: string;
@@ -78,30 +93,30 @@ export class DatasetService {
 
   /** Stores a copy of the file and reads its columns; the row is written last. BAD_USER_INPUT for a malformed file, INVALID_PATH. */
   async register(actor: Actor, input: RegisterDatasetInput): Promise<Dataset> {
-    const { db, objects, staged, files, maxBytes } = this.options;
+    const { db, objects, staged, maxBytes } = this.options;
     const name = checkPathName('input.name', input.name);
     const description = input.description ?? '';
     if (description.length > MAX_DESCRIPTION_LENGTH)
       throw badInput('input.description', `at most ${MAX_DESCRIPTION_LENGTH} characters`, description.length);
     const source = await this.open(actor, input.source);
-    let reserved: string | null = null;
+    let reserved: string[] = [];
     try {
       const format = input.format ?? formatOf(source.fileName);
-      const { version, objectKey } = await db.transact(actor, (session) => this.reserveVersion(session, name, format));
-      reserved = objectKey;
+      const { version, objectKey, tableKey, earlier } = await db.transact(actor, (session) => this.reserveVersion(session, name, format));
+      reserved = tableKey === null ? [objectKey] : [objectKey, tableKey];
       const stored = await objects.put(objectKey, await source.read(), { maxBytes });
       using local = await objects.localFile(objectKey);
-      const profile = await files.profile(local.path, format);
+      const { profile, reading, table } = await this.importFile(local.path, format, tableKey, { earlier });
       return await db.transact(actor, async (session) => {
-        await staged.settle(session, [objectKey]);
+        await staged.settle(session, reserved);
         const { tenant, principal } = session;
-        const file = { format, objectKey, ...stored, ...profile, source: source.description };
+        const file = { format, objectKey, ...stored, ...profile, reading, ...table, source: source.description };
         const dataset = session.em.create(Dataset, { tenant, name, version, description, ...file, createdBy: principal.subject });
         audit(session, 'registerDataset', { type: 'dataset', id: dataset.id }, null, { name, version, sha256: stored.sha256 });
         return dataset;
       });
     } catch (error) {
-      if (reserved) await staged.discard(reserved);
+      await staged.discardAll(reserved);
       throw error;
     } finally {
       await source.close();
@@ -149,13 +164,26 @@ export class DatasetService {
   async preview(dataset: Dataset, rows: number): Promise<Record<string, PreviewValue>[]> {
     if (rows < 1 || rows > MAX_PREVIEW_ROWS) throw badInput('first', `an integer from 1 to ${MAX_PREVIEW_ROWS}`, rows);
     return this.previews.run(async () => {
-      using file = await this.localFile(dataset);
-      return await this.options.files.preview(file.path, dataset.format, rows);
+      using file = await this.localTable(dataset);
+      return await this.options.files.preview(file.table, rows);
     });
   }
 
-  /** The file on this machine, checked against its hash. UNAVAILABLE when it is gone or altered. */
-  async localFile(dataset: Dataset): Promise<LocalFile> {
+  /** The table on this machine, checked against its hash, as is the file it was made of. UNAVAILABLE when one is gone or altered. */
+  async localTable(dataset: Dataset): Promise<LocalTable> {
+    using held = new DisposableStack();
+    const file = held.use(await this.localFile(dataset, dataset.objectKey, dataset));
+    let { path } = file;
+    if (dataset.format !== 'PARQUET') {
+      const { tableKey, tableSizeBytes, tableSha256 } = dataset.tableKey == null ? await this.importLate(dataset, path) : dataset;
+      const table = await this.localFile(dataset, tableKey!, { sizeBytes: tableSizeBytes!, sha256: tableSha256! });
+      ({ path } = held.use(table));
+    }
+    const kept = held.move();
+    return { table: { path, columns: dataset.columns.map(readingOf) }, [Symbol.dispose]: () => kept.dispose() };
+  }
+
+  private async localFile(dataset: Dataset, key: string, { sizeBytes, sha256 }: StoredObject): Promise<LocalFile> {
     const lost = (what: string, cause?: unknown) =>
       new AppError(
         ErrorCode.UNAVAILABLE,
@@ -165,17 +193,16 @@ export class DatasetService {
       );
     let file: LocalFile;
     try {
-      file = await this.options.objects.localFile(dataset.objectKey);
+      file = await this.options.objects.localFile(key);
     } catch (error) {
       if (error instanceof AppError && error.code === ErrorCode.NOT_FOUND) throw lost('is gone', error);
       throw error;
     }
     try {
       const { size, mtimeMs } = await stat(file.path);
-      const seen = `${dataset.objectKey}\n${size}\n${mtimeMs}`;
+      const seen = `${key}\n${size}\n${mtimeMs}`;
       if (!this.checked.has(seen)) {
-        if (size !== dataset.sizeBytes || (await sha256Of(file.path)) !== dataset.sha256)
-          throw lost('is not what was registered: its SHA-256 differs');
+        if (size !== sizeBytes || (await sha256Of(file.path)) !== sha256) throw lost('is not what was registered: its SHA-256 differs');
         this.checked.set(seen, true);
       }
     } catch (error) {
@@ -185,8 +212,59 @@ export class DatasetService {
     return file;
   }
 
+  /** What the file holds, and its table stored under the key, which is staged; none for Parquet. */
+  private async importFile(
+    path: string,
+    format: DatasetFormat,
+    tableKey: string | null,
+    given: Pick<ImportRequest, 'earlier'>,
+  ): Promise<Omit<ImportOutcome, 'hasTable'> & { table: TableColumns | null }> {
+    const { files, objects, maxBytes } = this.options;
+    const folder = await mkdtemp(join(tmpdir(), 'matih-import-'));
+    try {
+      const tablePath = join(folder, 'table.parquet');
+      const { profile, reading } = await files.import({ path, format, tablePath, maxBytes, ...given });
+      if (tableKey === null) return { profile, reading, table: null };
+      const { sizeBytes, sha256 } = await objects.put(tableKey, createReadStream(tablePath));
+      return { profile, reading, table: { tableKey, tableSizeBytes: sizeBytes, tableSha256: sha256 } };
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  /** The table of a dataset that was registered before there were tables; the entity is brought up to date. */
+  private async importLate(dataset: Dataset, path: string): Promise<TableColumns> {
+    const { db, staged } = this.options;
+    const { id: requestId, tenant, createdBy } = dataset;
+    const actor = { principal: { subject: createdBy, tenant, role: Role.ENGINEER, expiresAt: new Date() }, requestId };
+    const tableKey = `${dirname(dataset.objectKey)}/table-${uuidv7()}.parquet`;
+    await db.transact(actor, (session) => staged.stage(session, tableKey));
+    try {
+      const { profile, reading, table } = await this.importFile(path, dataset.format, tableKey, {});
+      if (!table) throw new Error('a table is made of every CSV and JSON file');
+      const update = { columns: profile.columns, rowCount: profile.rowCount, reading, ...table };
+      const isFirst = await db.transact(actor, async (session) => {
+        const changed = await session.em.nativeUpdate(Dataset, { id: dataset.id, tenant: dataset.tenant, tableKey: null }, update);
+        if (changed > 0) await staged.settle(session, [tableKey]);
+        return changed > 0;
+      });
+      const current = isFirst ? update : await db.transact(actor, (session) => this.get(session, dataset.id));
+      if (!isFirst) await staged.discard(tableKey);
+      dataset.columns = current.columns;
+      const { tableKey: key, tableSizeBytes, tableSha256 } = current;
+      return { tableKey: key!, tableSizeBytes: tableSizeBytes!, tableSha256: tableSha256! };
+    } catch (error) {
+      await staged.discard(tableKey);
+      throw error;
+    }
+  }
+
   /** The next version that nobody has or is about to store, whatever its format. */
-  private async reserveVersion(session: Session, name: string, format: DatasetFormat): Promise<{ version: number; objectKey: string }> {
+  private async reserveVersion(
+    session: Session,
+    name: string,
+    format: DatasetFormat,
+  ): Promise<{ version: number; objectKey: string; tableKey: string | null; earlier: ColumnReading[] }> {
     const folder = `${session.tenant}/datasets/${name}/`;
     await sql(session.em, 'select pg_advisory_xact_lock(hashtextextended(?, 0))', [folder]);
     // One statement, one snapshot: a version that ceases to be staged is seen as a row.
@@ -199,8 +277,10 @@ export class DatasetService {
     );
     const version = next?.version ?? 1;
     const objectKey = `${folder}${version}/data.${format.toLowerCase()}`;
-    await this.options.staged.stage(session, objectKey);
-    return { version, objectKey };
+    const tableKey = format === 'PARQUET' ? null : `${folder}${version}/table.parquet`;
+    for (const key of tableKey === null ? [objectKey] : [objectKey, tableKey]) await this.options.staged.stage(session, key);
+    const before = await this.latest(session, name);
+    return { version, objectKey, tableKey, earlier: before?.reading ? readingsToKeep(before) : [] };
   }
 
   private async open(actor: Actor, { uploadId, path }: RegisterDatasetInput['source']): Promise<Source> {
@@ -243,6 +323,11 @@ export class DatasetService {
     }
     return { fileName: basename(path), description: `file ${path}`, read: async () => file.createReadStream(), close: () => file.close() };
   }
+}
+
+/** A column that never had a value says nothing of later ones. */
+function readingsToKeep({ columns, rowCount }: Dataset): ColumnReading[] {
+  return columns.filter(({ type, missingCount }) => type !== 'STRING' || missingCount < rowCount).map(readingOf);
 }
 
 function isInside(folder: string, path: string): boolean {

@@ -95,7 +95,7 @@ export class TrainingAttempt {
   private async train(): Promise<TrainingOutcome> {
     const { run, parts } = this;
     const dataset = await run.read((session) => parts.datasets.get(session, run.job.datasetId!));
-    using data = await parts.datasets.localFile(dataset);
+    using data = await parts.datasets.localTable(dataset);
     this.note(`attempt ${run.attempt} on ${dataset.name}, version ${dataset.version}, SHA-256 ${dataset.sha256}`);
     const resumePath = join(this.workDir, 'resume.ckpt');
     const checkpoint = await parts.checkpoints.restore(run, resumePath);
@@ -104,8 +104,7 @@ export class TrainingAttempt {
     const training = parts.backend.start(
       {
         config: this.config.training,
-        dataPath: data.path,
-        dataFormat: dataset.format,
+        data: data.table,
         workDir: this.workDir,
         ...(checkpoint && { resumeFromPath: resumePath }),
       },

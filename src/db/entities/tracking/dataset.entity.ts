@@ -1,6 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
-import { type ColumnSchema, DATASET_FORMATS } from '../../../domain/tracking/dataset-schema.js';
+import { type ColumnSchema, DATASET_FORMATS, type FileReading } from '../../../domain/tracking/dataset-schema.js';
 
 export const Dataset = defineEntity({
   name: 'Dataset',
@@ -21,6 +21,12 @@ export const Dataset = defineEntity({
     sha256: p.text(),
     rowCount: p.bigint('number'),
     columns: p.json<ColumnSchema[]>(),
+    /** How the file was read; null for one that was registered before this was recorded. */
+    reading: p.json<FileReading>().nullable(),
+    /** The table that was made of a CSV or JSON file; null for Parquet, and until the first use of one that was registered before. */
+    tableKey: p.text().nullable(),
+    tableSizeBytes: p.bigint('number').nullable(),
+    tableSha256: p.text().nullable(),
     source: p.text(),
     createdBy: p.text(),
   },

@@ -2,9 +2,9 @@ import { fork } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import type { DatasetFormat, DatasetProfile } from '../domain/tracking/dataset-schema.js';
 import { AppError, badInput, ErrorCode } from '../errors.js';
-import type { ProfileAnswer, ProfileRequest } from './profile-child.js';
+import type { ImportAnswer } from './import-child.js';
+import type { ImportOutcome, ImportRequest } from './port.js';
 
 /** New files that are read at once; others wait. */
 const PROCESSES = 2;
@@ -14,25 +14,25 @@ const turns: Promise<unknown>[] = Array.from({ length: PROCESSES }, () => Promis
 let started = 0;
 
 /**
- * What a new file holds, found out in a process of its own: nobody has read it before, and DuckDB ends its process on some
- * (JSON nested ten thousand deep). Errors: as `profileDataset`, and RESOURCE_EXHAUSTED for a file that takes too long.
+ * `importDataset` in a process of its own: nobody has read the file before, and it may be made to end its reader.
+ * Errors: as there, and RESOURCE_EXHAUSTED for a file that takes too long.
  */
-export function profileApart(path: string, format: DatasetFormat): Promise<DatasetProfile> {
+export function importApart(request: ImportRequest): Promise<ImportOutcome> {
   const slot = started++ % PROCESSES;
-  const profile = turns[slot]!.then(() => perform({ path, format }));
-  turns[slot] = profile.catch(() => undefined);
-  return profile;
+  const outcome = turns[slot]!.then(() => perform(request));
+  turns[slot] = outcome.catch(() => undefined);
+  return outcome;
 }
 
 /** The compiled child, wherever this module runs from: beside it in dist, or src under a test runner. */
 function childEntry(): string {
-  const compiled = import.meta.url.endsWith('.ts') ? '../../dist/features/profile-child.js' : './profile-child.js';
+  const compiled = import.meta.url.endsWith('.ts') ? '../../dist/features/import-child.js' : './import-child.js';
   const entry = fileURLToPath(new URL(compiled, import.meta.url));
   if (!existsSync(entry)) throw new AppError(ErrorCode.INTERNAL, 'The dataset process is not built: run `npm run build`.');
   return entry;
 }
 
-function perform(request: ProfileRequest): Promise<DatasetProfile> {
+function perform(request: ImportRequest): Promise<ImportOutcome> {
   const child = fork(childEntry(), [], {
     serialization: 'advanced',
     cwd: tmpdir(),
@@ -41,15 +41,15 @@ function perform(request: ProfileRequest): Promise<DatasetProfile> {
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   });
   const timer = setTimeout(() => child.kill('SIGKILL'), LONGEST_MS);
-  return new Promise<DatasetProfile>((resolve, reject) => {
-    let answer: ProfileAnswer | undefined;
-    child.on('message', (message: ProfileAnswer) => {
+  return new Promise<ImportOutcome>((resolve, reject) => {
+    let answer: ImportAnswer | undefined;
+    child.on('message', (message: ImportAnswer) => {
       answer = message;
     });
     child.on('error', (error) => reject(new AppError(ErrorCode.UNAVAILABLE, 'The dataset process could not run.', {}, { cause: error })));
     child.on('close', (exitCode, killedBy) => {
       clearTimeout(timer);
-      if (answer && 'profile' in answer) resolve(answer.profile);
+      if (answer && 'outcome' in answer) resolve(answer.outcome);
       else if (answer && 'code' in answer) reject(new AppError(answer.code, answer.message, answer.details));
       else if (answer) reject(new Error(answer.unexpected));
       else if (killedBy === 'SIGKILL')

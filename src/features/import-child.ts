@@ -1,29 +1,24 @@
-import type { DatasetFormat, DatasetProfile } from '../domain/tracking/dataset-schema.js';
 import { AppError, type ErrorCode, type ErrorDetails } from '../errors.js';
-import { profileDataset } from './dataset-profile.js';
+import { importDataset } from './dataset-import.js';
+import type { ImportOutcome, ImportRequest } from './port.js';
 
-/** Entry point of the process that one new file is read in; started by profile-apart.ts. */
+/** Entry point of the process that one new file is read in; started by import-apart.ts. */
 
-export interface ProfileRequest {
-  path: string;
-  format: DatasetFormat;
-}
-
-export type ProfileAnswer =
-  | { profile: DatasetProfile }
+export type ImportAnswer =
+  | { outcome: ImportOutcome }
   | { code: ErrorCode; message: string; details: ErrorDetails }
   | { unexpected: string };
 
-async function perform({ path, format }: ProfileRequest): Promise<ProfileAnswer> {
+async function perform(request: ImportRequest): Promise<ImportAnswer> {
   try {
-    return { profile: await profileDataset(path, format) };
+    return { outcome: await importDataset(request) };
   } catch (error) {
     if (error instanceof AppError) return { code: error.code, message: error.message, details: error.details };
     return { unexpected: error instanceof Error ? (error.stack ?? error.message) : String(error) };
   }
 }
 
-process.on('message', (request: ProfileRequest) => {
+process.on('message', (request: ImportRequest) => {
   void perform(request).then((answer) => process.send!(answer, () => process.disconnect()));
 });
 // Without its parent nobody would hear of the result.
