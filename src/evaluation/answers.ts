@@ -55,7 +55,10 @@ const OUTPUT_NAMES: Record<Task, string> = { CLASSIFICATION: 'probabilities', RE
 /** The output of the conventional name, or the only one of its shape. */
 function outputFor(task: Task, outputs: readonly TensorSpec[]): TensorSpec {
   const wide = task !== 'REGRESSION';
-  const floats = outputs.filter(({ datatype, shape }) => (datatype === 'FP32' || datatype === 'FP64') && shape.length <= 2);
+  const unfit = { CLASSIFICATION: 'DISTANCES', CLUSTERING: 'PROBABILITIES', REGRESSION: 'LABEL' }[task];
+  const floats = outputs.filter(
+    ({ datatype, shape, meaning }) => (datatype === 'FP32' || datatype === 'FP64') && shape.length <= 2 && meaning !== unfit,
+  );
   const several = floats.filter(({ shape }) => shape.length === 2 && shape[1] !== 1);
   const single = floats.filter(({ shape }) => shape.slice(1).every((size) => size === 1));
   // The probability of the second of two classes, where there is nothing else.

@@ -1,6 +1,6 @@
 import { bothProbabilities, classOfLabel, rowWithoutProbabilities } from './class-names.js';
 import { disagreeingRows } from './shadow.js';
-import type { Tensor } from './tensor.js';
+import type { OutputMeaning, Signature, Tensor } from './tensor.js';
 import type { Task } from '../training/training-config.js';
 
 /** What a model's outputs say about each row, as far as their names and shapes tell. */
@@ -13,6 +13,8 @@ export type Answers =
       classCount: number;
       /** The class of each probability; null when nobody has said. */
       classNames: readonly string[] | null;
+      /** Decision values in place of probabilities: one per class, or one in all. */
+      scores: Float32Array | Float64Array | null;
     }
   | { kind: 'VALUES'; rows: number; values: Float32Array | Float64Array }
   | {
@@ -26,14 +28,21 @@ export type Answers =
 
 type Floats = Tensor & { data: Float32Array | Float64Array };
 
+/** What reading answers needs of a signature. */
+export type AnswerSignature = Partial<Pick<Signature, 'classes' | 'outputs'>>;
+
 /**
- * Trained models answer `label` and `probabilities`, `prediction`, or `cluster` and `distances`. Of uploaded ones, an integer or text per
- * row beside a matrix of floats is a classification, and a single float per row a regression; anything else is shown as tensors alone.
- * With the classes of the signature, probabilities without a label are a classification too.
+ * Trained models answer `label` and `probabilities`, `prediction`, or `cluster` and `distances`. Of uploaded ones the signature says what
+ * each output is, as far as that is known: an integer or text per row beside floats is a classification, and a single float per row a
+ * regression; anything else is shown as tensors alone. With the classes of the signature, probabilities without a label are a
+ * classification too. Floats are probabilities only where they lie between 0 and 1 and add up to 1, or where the graph makes them so.
  */
-export function readAnswers(outputs: readonly Tensor[], rows: number, classes?: readonly string[]): Answers {
-  const clusters = outputs.find((output) => output.name === 'cluster');
-  const distances = outputs.find((output): output is Floats => output.name === 'distances' && isFloats(output));
+export function readAnswers(outputs: readonly Tensor[], rows: number, { classes, outputs: specs = [] }: AnswerSignature = {}): Answers {
+  const meaningOf = (name: string): OutputMeaning | undefined => specs.find((spec) => spec.name === name)?.meaning;
+  const named = (meaning: OutputMeaning, name: string): Tensor | undefined =>
+    outputs.find((output) => meaningOf(output.name) === meaning) ?? outputs.find((output) => output.name === name);
+  const clusters = named('CLUSTER', 'cluster');
+  const distances = [named('DISTANCES', 'distances')].find((output): output is Floats => output !== undefined && isFloats(output));
   if (clusters && onePerRow(clusters, rows) && (clusters.data instanceof BigInt64Array || clusters.data instanceof Int32Array)) {
     return {
       kind: 'CLUSTERS',
@@ -45,23 +54,28 @@ export function readAnswers(outputs: readonly Tensor[], rows: number, classes?: 
   }
   const labels = outputs.find((output) => onePerRow(output, rows) && ['INT64', 'INT32', 'BYTES'].includes(output.datatype));
   const matrix = outputs.find((output): output is Floats => isFloats(output) && output.shape[0] === rows && output.data.length > rows);
-  if (labels && (matrix || outputs.length === 1)) {
-    const classCount = matrix ? matrix.data.length / rows : 0;
+  const single = outputs.find((output): output is Floats => isFloats(output) && onePerRow(output, rows));
+  if (labels && (matrix || single || outputs.length === 1)) {
+    const beside = matrix ?? single;
+    const width = beside ? beside.data.length / rows : 0;
+    const probabilities = beside && probabilitiesBeside(beside, width, meaningOf(beside.name));
+    const classCount = probabilities ? Math.max(2, width) : width;
     const own = labels.data as ArrayLike<string | number | bigint>;
     return {
       kind: 'CLASSES',
       rows,
       labels: classes ? namedLabels(own, classes) : own,
-      probabilities: matrix?.data ?? null,
+      probabilities: probabilities ?? null,
       classCount,
       classNames: classes?.length === classCount ? classes : null,
+      scores: beside && !probabilities ? beside.data : null,
     };
   }
   const likely = classes && probabilitiesOf(outputs, rows, classes.length);
   if (likely) {
     const classCount = classes.length;
     const labelsOfLikely = Array.from({ length: rows }, (_, row) => classes[highest(likely, row * classCount, classCount)]!);
-    return { kind: 'CLASSES', rows, labels: labelsOfLikely, probabilities: likely, classCount, classNames: classes };
+    return { kind: 'CLASSES', rows, labels: labelsOfLikely, probabilities: likely, classCount, classNames: classes, scores: null };
   }
   const [only] = outputs;
   if (outputs.length === 1 && only && isFloats(only) && onePerRow(only, rows)) return { kind: 'VALUES', rows, values: only.data };
@@ -72,6 +86,13 @@ export function readAnswers(outputs: readonly Tensor[], rows: number, classes?: 
 function namedLabels(labels: ArrayLike<string | number | bigint>, classes: readonly string[]): ArrayLike<string | number | bigint> {
   if (typeof labels[0] === 'string' || classes.every((name) => /^-?\d+$/.test(name))) return labels;
   return Array.from(labels, (label) => classOfLabel(label, classes));
+}
+
+/** What stands beside a label, when it is probabilities; one per row is that of the second class, and only the graph can tell. */
+function probabilitiesBeside({ data }: Floats, width: number, meaning: OutputMeaning | undefined): Float32Array | Float64Array | null {
+  if (width === 1) return meaning === 'PROBABILITIES' ? bothProbabilities(data) : null;
+  const isLikely = meaning === undefined ? rowWithoutProbabilities(data, width) < 0 : meaning === 'PROBABILITIES';
+  return isLikely ? data : null;
 }
 
 /** Of a model that answers with nothing else: a matrix of as many columns as classes, or a single number for the second of two. */
@@ -96,17 +117,16 @@ function onePerRow(tensor: Tensor, rows: number): boolean {
   return tensor.shape[0] === rows && tensor.data.length === rows;
 }
 
-/** One number per row: class 1's probability of two classes, the top class's of more, the value, or the distance to the own cluster's centre. */
+/** One number per row: class 1's probability (or decision value) of two classes, the top class's of more, the value, or the distance to the own cluster's centre. */
 export function scoresOf(answers: Answers): Float64Array {
   switch (answers.kind) {
     case 'CLASSES': {
-      const { probabilities, classCount, rows } = answers;
-      if (!probabilities) return new Float64Array(0);
+      const { classCount, rows } = answers;
+      const values = answers.probabilities ?? answers.scores;
+      if (!values) return new Float64Array(0);
       return Float64Array.from({ length: rows }, (_, row) => {
-        if (classCount === 2) return probabilities[row * 2 + 1]!;
-        let top = 0;
-        for (let i = row * classCount; i < (row + 1) * classCount; i++) if (probabilities[i]! > top) top = probabilities[i]!;
-        return top;
+        if (classCount === 2) return values[row * 2 + 1]!;
+        return values[row * classCount + highest(values, row * classCount, classCount)]!;
       });
     }
     case 'VALUES':
@@ -126,6 +146,8 @@ export interface RowPrediction {
   label: string | null;
   value: number | null;
   probabilities: number[] | null;
+  /** Decision values that are no probabilities. */
+  scores: number[] | null;
   /** The same by the names of the classes; null when nobody has said them. */
   probabilityByClass: { label: string; probability: number }[] | null;
 }
@@ -136,22 +158,28 @@ const finite = (value: number | undefined): number | null => (value !== undefine
 export function rowPredictions(answers: Answers): RowPrediction[] {
   switch (answers.kind) {
     case 'CLASSES': {
-      const { labels, probabilities, classCount, classNames } = answers;
+      const { labels, probabilities, scores, classCount, classNames } = answers;
+      const rowOf = (values: Float32Array | Float64Array | null, row: number): number[] | null => {
+        const own = values && Array.from(values.subarray(row * classCount, (row + 1) * classCount));
+        return own?.every(Number.isFinite) ? own : null;
+      };
       return Array.from(labels, (label, row) => {
-        const own = probabilities && Array.from(probabilities.subarray(row * classCount, (row + 1) * classCount));
-        const told = own?.every(Number.isFinite) ? own : null;
+        const told = rowOf(probabilities, row);
         const byClass = told && classNames && told.map((probability, i) => ({ label: classNames[i]!, probability }));
-        return { label: String(label), value: null, probabilities: told, probabilityByClass: byClass };
+        return { label: String(label), value: null, probabilities: told, scores: rowOf(scores, row), probabilityByClass: byClass };
       });
     }
     case 'VALUES':
-      return Array.from(answers.values, (value) => ({ label: null, value: finite(value), probabilities: null, probabilityByClass: null }));
+      return Array.from(answers.values, (value) => ({
+        ...{ label: null, value: finite(value), probabilities: null, scores: null, probabilityByClass: null },
+      }));
     case 'CLUSTERS': {
       const distance = scoresOf(answers);
       return Array.from<number | bigint, RowPrediction>(answers.clusters, (cluster, row) => ({
         label: String(cluster),
         value: finite(distance[row]),
         probabilities: null,
+        scores: null,
         probabilityByClass: null,
       }));
     }
@@ -174,10 +202,10 @@ export function compareAnswers(
   candidate: readonly Tensor[],
   rows: number,
   valueTolerance: number,
-  classes: { production?: readonly string[]; candidate?: readonly string[] } = {},
+  signatures: { production?: AnswerSignature; candidate?: AnswerSignature } = {},
 ): AnswerComparison {
-  const a = readAnswers(production, rows, classes.production);
-  const b = readAnswers(candidate, rows, classes.candidate);
+  const a = readAnswers(production, rows, signatures.production);
+  const b = readAnswers(candidate, rows, signatures.candidate);
   if (a.kind === 'CLASSES' && b.kind === 'CLASSES') {
     const codes = new Map<string, number>();
     const coded = (labels: ArrayLike<string | number | bigint>) =>

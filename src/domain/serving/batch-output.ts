@@ -1,4 +1,4 @@
-import { readAnswers } from './answers.js';
+import { type AnswerSignature, readAnswers } from './answers.js';
 import type { Column } from '../tracking/dataset-column.js';
 import { knownCategories, unknownCategories } from './categories.js';
 import type { Signature, Tensor } from './tensor.js';
@@ -23,15 +23,18 @@ export function isReservedColumn(name: string): boolean {
 
 /**
  * A model's answers as columns: `prediction_label` and `prediction_probability_<class>` …, numbered from 0 where nobody has said the
- * classes; `prediction_value`, `prediction_cluster` and `prediction_distance_0` …; other outputs as `prediction_<output>`, numbered when they have several values per row.
+ * classes, or `prediction_score_<class>` … for decision values, `prediction_score` for a single one; `prediction_value`, `prediction_cluster` and `prediction_distance_0` …; other outputs as `prediction_<output>`, numbered when they have several values per row.
  */
-export function predictionColumns(outputs: readonly Tensor[], rows: number, classes?: readonly string[]): PredictionColumn[] {
-  const answers = readAnswers(outputs, rows, classes);
+export function predictionColumns(outputs: readonly Tensor[], rows: number, signature?: AnswerSignature): PredictionColumn[] {
+  const answers = readAnswers(outputs, rows, signature);
   switch (answers.kind) {
     case 'CLASSES':
       return [
         labelColumn(`${PREFIX}label`, answers.labels),
         ...matrixColumns('probability', answers.probabilities, rows, answers.classNames),
+        ...(answers.scores?.length === rows
+          ? [numbers(`${PREFIX}score`, answers.scores)]
+          : matrixColumns('score', answers.scores, rows, answers.classNames)),
       ];
     case 'VALUES':
       return [numbers(`${PREFIX}value`, answers.values)];

@@ -13,6 +13,9 @@ export interface InputColumn extends ColumnReading {
   categories?: string[];
 }
 
+/** What an output is. SCORES are decision values, which need not lie between 0 and 1. */
+export type OutputMeaning = 'LABEL' | 'CLUSTER' | 'PROBABILITIES' | 'SCORES' | 'DISTANCES';
+
 /** One input or output of a model. */
 export interface TensorSpec {
   name: string;
@@ -24,6 +27,8 @@ export interface TensorSpec {
   columns?: InputColumn[];
   /** Inputs: NaN stands for a missing value: declared, or found by trying at registration. */
   acceptsMissing?: boolean;
+  /** Outputs: what it is, as the graph or a trial told; absent when neither did. */
+  meaning?: OutputMeaning;
 }
 
 /** Whether requests may run in one batch: only where the graph shows that a row's answer cannot depend on its neighbours. */

@@ -1,7 +1,9 @@
 /** A model inside a host: its session, its signature, and the trial runs that show how it may be used. */
 import { InferenceSession, Tensor as RuntimeTensor } from 'onnxruntime-node';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import type { Datatype, RowIndependence, Signature, Tensor, TensorData, TensorSpec } from '../../domain/serving/tensor.js';
+import { rowWithoutProbabilities } from '../../domain/serving/class-names.js';
+import type { Datatype, OutputMeaning, RowIndependence, Signature, Tensor, TensorData, TensorSpec } from '../../domain/serving/tensor.js';
+import { outputMeanings } from '../../onnx/output-meaning.js';
 import { readGraph } from '../../onnx/rows/graph.js';
 import { proveRowIndependence } from '../../onnx/rows/row-independence.js';
 import { sliceRows } from './batch.js';
@@ -123,16 +125,44 @@ export class HostModel {
         ? spec
         : { ...spec, shape: real.map((dimension, axis) => (axis === 0 && anyBatch ? -1 : dimension)) };
     });
-    const proof = proofOf(path, inputs);
+    const { proof, meanings } = readFile(path, this.signature);
     const followsBatch = pair.every((output, index) => output.shape[0] === 2 && single[index]!.shape[0] === 1);
     const holds = proof.proven && followsBatch && (await this.rowsStayApart());
     this.batchable = holds;
     this.signature.rowIndependence = proof.proven && !holds ? { proven: false, reason: TRIAL_FAILED } : proof;
+    await this.nameOutputs(meanings, anyBatch ? TRIAL_ROWS : 1);
+  }
+
+  /** What the operators do not tell, the values of made-up rows do: only probabilities add up to 1 in each of them. */
+  private async nameOutputs(meanings: ReadonlyMap<string, OutputMeaning>, rows: number): Promise<void> {
+    const { outputs } = this.signature;
+    const labels = outputs.filter(({ datatype }) => datatype === 'INT64' || datatype === 'INT32' || datatype === 'BYTES');
+    // Without a label beside it a number may mean anything.
+    const label = labels.length === 1 && outputs.length > 1 ? labels[0] : undefined;
+    const isOpen = (spec: TensorSpec): boolean => label !== undefined && !meanings.has(spec.name) && spec !== label;
+    const found = outputs.some(isOpen) ? await this.madeUpAnswers(rows) : [];
+    this.signature.outputs = outputs.map((spec, index): TensorSpec => {
+      const known = meanings.get(spec.name);
+      if (known) return { ...spec, meaning: known };
+      if (spec === label) return { ...spec, meaning: 'LABEL' };
+      const { data, shape } = found[index] ?? {};
+      if (!(data instanceof Float32Array || data instanceof Float64Array) || !data.every(Number.isFinite)) return spec;
+      const width = data.length / (shape?.[0] ?? 1);
+      return { ...spec, meaning: width > 1 && rowWithoutProbabilities(data, width) < 0 ? 'PROBABILITIES' : 'SCORES' };
+    });
+  }
+
+  private async madeUpAnswers(rows: number): Promise<Tensor[]> {
+    for (const values of TRIAL_ORDER) {
+      const outputs = await this.timedRun(trialInputs(this.signature.inputs, rows, values)).catch(() => null);
+      if (outputs) return outputs;
+    }
+    return [];
   }
 
   /** The second net: whether rows that differ much are answered alone as they are together. */
   private async rowsStayApart(): Promise<boolean> {
-    for (const values of ['WIDE', 'SMALL', 'ZERO'] satisfies TrialValues[]) {
+    for (const values of TRIAL_ORDER) {
       const joined = trialInputs(this.signature.inputs, TRIAL_ROWS, values);
       let alone: Tensor[][];
       try {
@@ -151,9 +181,11 @@ export class HostModel {
   }
 }
 
+const TRIAL_ORDER: readonly TrialValues[] = ['WIDE', 'SMALL', 'ZERO'];
 const TRIAL_FAILED = 'A trial gave other answers to rows together than to each alone.';
 
-function proofOf(path: string, inputs: readonly TensorSpec[]): RowIndependence {
+/** What the file's graph says beside what the runtime does. */
+function readFile(path: string, { inputs, outputs }: Signature): { proof: RowIndependence; meanings: Map<string, OutputMeaning> } {
   const file = openSync(path, 'r');
   try {
     const bytes = new Uint8Array(fstatSync(file).size);
@@ -162,10 +194,11 @@ function proofOf(path: string, inputs: readonly TensorSpec[]): RowIndependence {
       if (read === 0) break;
       at += read;
     }
-    const proof = proveRowIndependence(readGraph(bytes), inputs);
+    const graph = readGraph(bytes);
+    const found = { proof: proveRowIndependence(graph, inputs), meanings: outputMeanings(graph, outputs) };
     // Gives the memory back at once, not when the collector comes by.
     bytes.buffer.transfer(0);
-    return proof;
+    return found;
   } finally {
     closeSync(file);
   }

@@ -56,6 +56,10 @@ const rowPrediction = z
       .array(z.number())
       .nullable()
       .describe('Probability of each class in the model’s order, 0 to 1; null where one is not finite.'),
+    scores: z
+      .array(z.number())
+      .nullable()
+      .describe('Decision values of a classifier without probabilities, one per class or one in all; null otherwise.'),
     probabilityByClass: z
       .array(z.object({ label: z.string(), probability: z.number() }))
       .nullable()

@@ -32,6 +32,14 @@ export const DatatypeEnum = describeEnum('Datatype', 'Element type of a tensor, 
   BYTES: 'Text in UTF-8.',
 });
 
+const OutputMeaningEnum = describeEnum('OutputMeaning', 'What an output of a model is.', {
+  LABEL: 'A class for each row.',
+  CLUSTER: 'The number of a cluster for each row.',
+  PROBABILITIES: 'A probability for each class, or that of the second of two.',
+  SCORES: 'Decision values: larger is likelier, but they need not lie between 0 and 1.',
+  DISTANCES: 'Distances, to each cluster’s centre for example: smaller is nearer.',
+});
+
 export const ModelVersionOrderField = describeOrderFields<'createdAt' | 'updatedAt' | 'version'>(
   'ModelVersionOrderField',
   'What model versions can be ordered by.',
@@ -85,6 +93,12 @@ export class TensorSpecType {
       'Inputs: whether null is taken as a missing value, in rows, tensors, datasets alike. Declared, or found by trying at registration; null when neither.',
   })
   acceptsMissing?: boolean | null;
+
+  @Field(() => OutputMeaningEnum, {
+    nullable: true,
+    description: 'Outputs: what it is, as the graph’s operators or a trial told; null for inputs, and where neither did.',
+  })
+  meaning?: keyof typeof OutputMeaningEnum | null;
 }
 
 @ObjectType('RowIndependence', { description: 'Whether requests for a model may run together in one batch.' })

@@ -74,6 +74,13 @@ export class RowPrediction {
   })
   probabilities!: number[] | null;
 
+  @Field(() => [Float], {
+    nullable: true,
+    description:
+      'Decision values of a classifier that gives no probabilities, as an SVM without them does: one per class in the model’s order, or one in all. Unbounded; null otherwise, and where one is not finite.',
+  })
+  scores!: number[] | null;
+
   @Field(() => [ClassProbability], {
     nullable: true,
     description:

@@ -128,7 +128,7 @@ export class BatchInferenceService {
       const inputs = toTensors(named, version.signature, batch.rowNumbers);
       const { outputs } = await untilAborted(run.signal, models.infer(version, inputs, PART_DEADLINE_MS));
       const predicted = [
-        ...predictionColumns(outputs, batch.rowCount, version.signature.classes),
+        ...predictionColumns(outputs, batch.rowCount, version.signature),
         ...unknownColumns(version.signature, inputs, batch.rowCount),
       ];
       const rowNumbers: OutputColumn = { name: ROW_NUMBER_COLUMN, type: 'INTEGER', values: BigInt64Array.from(batch.rowNumbers, BigInt) };

@@ -5,7 +5,7 @@ import type { Prediction } from './predict.service.js';
 
 /** The answers row by row, as every protocol shows them. */
 export function predictedRows({ outputs, rows, target }: Prediction): RowPrediction[] {
-  return rowPredictions(readAnswers(outputs, rows, target.version.signature.classes));
+  return rowPredictions(readAnswers(outputs, rows, target.version.signature));
 }
 
 /** Elements of a tensor for JSON: what it has no number for is written as text, as everywhere in this API. */

@@ -110,8 +110,8 @@ export class ShadowMirror {
       checkTensors(shadow.version.signature, inputs, { maxRows: rows });
       const answer = await this.models.infer(shadow.version, inputs, this.deadlineMs);
       const comparison = compareAnswers(outputs, answer.outputs, rows, production.valueTolerance, {
-        production: production.version.signature.classes,
-        candidate: shadow.version.signature.classes,
+        production: production.version.signature,
+        candidate: shadow.version.signature,
       });
       this.recorder.answered({ ...served, latencyMs: performance.now() - startedAt, comparison }, answer.outputs);
     } catch (error) {

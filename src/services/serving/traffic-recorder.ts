@@ -69,7 +69,7 @@ export class TrafficRecorder {
   }
 
   answered(served: Served, outputs: readonly Tensor[]): void {
-    const scores = scoresOf(readAnswers(outputs, served.rows, served.target.version.signature.classes));
+    const scores = scoresOf(readAnswers(outputs, served.rows, served.target.version.signature));
     let scoreSum = 0;
     for (const score of scores) scoreSum += score;
     this.record(served, null, scores, scoreSum);
