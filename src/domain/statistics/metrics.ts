@@ -215,7 +215,11 @@ function distance(points: Float32Array, dims: number, i: number, j: number): num
 export function mean(values: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < values.length; i++) sum += values[i]!;
-  return sum / values.length;
+  if (Number.isFinite(sum)) return sum / values.length;
+  // The sum of huge numbers is beyond 64 bits, their mean is not.
+  let parts = 0;
+  for (let i = 0; i < values.length; i++) parts += values[i]! / values.length;
+  return parts;
 }
 
 function hasOnlyNumbers(values: Float32Array): boolean {

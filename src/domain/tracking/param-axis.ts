@@ -44,12 +44,25 @@ export function numberAxis(numbers: readonly (number | null)[]): ParamAxis {
 export function axisPositions({ kind, values, low, high, categories }: ParamAxis): (number | null)[] {
   const scale = kind === 'LOG' ? Math.log : (value: number) => value;
   const [from, to] = kind === 'CATEGORICAL' ? [0, categories.length - 1] : [scale(low), scale(high)];
+  const unit = unitFor(from, to);
   return values.map((value) => {
     if (value === null) return null;
-    // Halves, so that the difference of two huge numbers is one still.
-    return to > from ? Math.min(1, Math.max(0, (scale(value) / 2 - from / 2) / (to / 2 - from / 2))) : 0.5;
+    if (!(to > from)) return 0.5;
+    const place = (scale(value) * unit - from * unit) / (to * unit - from * unit);
+    return Math.min(1, Math.max(0, place));
   });
 }
+
+/** A power of two that brings huge and tiny numbers to where their differences and squares hold; 1 for all others. */
+export function unitFor(low: number, high: number): number {
+  const greatest = Math.max(Math.abs(low), Math.abs(high));
+  if (greatest > HUGE) return 2 ** -600;
+  return greatest > 0 && greatest < TINY ? 2 ** 600 : 1;
+}
+
+/** Their squares are at the ends of what 64 bits hold. */
+const HUGE = 1e150;
+const TINY = 1e-140;
 
 export function inCodePoints(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
@@ -63,6 +76,7 @@ function isLog(known: readonly number[], low: number, high: number): boolean {
   if (known.length === 0 || low <= 0 || high / low < LOG_RATIO) return false;
   const median = known[known.length >> 1]!;
   const onLine = (median - low) / (high - low);
-  const onLog = Math.log(median / low) / Math.log(high / low);
+  // Differences of logarithms: the ratio of a huge and a tiny number is none.
+  const onLog = (Math.log(median) - Math.log(low)) / (Math.log(high) - Math.log(low));
   return Math.abs(onLog - 0.5) < Math.abs(onLine - 0.5);
 }

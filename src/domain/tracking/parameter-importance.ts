@@ -1,7 +1,7 @@
 import { badInput } from '../../errors.js';
 import { decomposeVariance } from '../statistics/fanova.js';
 import { growForest, MAX_CATEGORIES, type ForestColumn } from '../statistics/regression-forest.js';
-import { type AxisKind, paramAxis, type ParamAxis } from './param-axis.js';
+import { type AxisKind, paramAxis, type ParamAxis, unitFor } from './param-axis.js';
 
 export const MIN_IMPORTANCE_RUNS = 10;
 export const MAX_IMPORTANCE_RUNS = 1_000;
@@ -15,6 +15,8 @@ const GRID_VALUES = 10;
 
 export const IMPORTANCE_METHOD =
   'functional ANOVA of a random forest (fANOVA: Hutter, Hoos and Leyton-Brown 2014), with out-of-bag permutation importance (Breiman 2001)';
+
+export const RANKS_METHOD = `${IMPORTANCE_METHOD}; of the ranks of the metric's values, whose squares are beyond 64 bits`;
 
 /** A value per run; null where a run does not have the parameter. */
 export interface ImportanceParam {
@@ -32,6 +34,7 @@ export interface ImportanceRequest {
 }
 
 export interface ParameterImportance {
+  method: string;
   outOfBagR2: number | null;
   /** Greatest first. */
   params: { key: string; kind: AxisKind; importance: number; standardDeviation: number; permutation: number }[];
@@ -56,11 +59,13 @@ export function parameterImportance({ params, metric, trees, seed }: ImportanceR
   }
   if (used.length === 0) throw badInput('params', 'a parameter that differs between the runs', 'none that does');
   const columns = used.map(({ column }) => column);
-  const forest = growForest(columns, Float64Array.from(metric), { trees, seed });
+  const isRanked = unitFor(minOf(metric), maxOf(metric)) !== 1;
+  const forest = growForest(columns, Float64Array.from(isRanked ? ranksOf(metric) : metric), { trees, seed });
   const { mainEffects, interactions } = decomposeVariance(forest.trees, columns, pairsOf(forest.permutation));
   const listed = interactions.sort((a, b) => b.share - a.share).slice(0, MAX_INTERACTIONS);
   const explained = [...mainEffects, ...listed].reduce((total, { share }) => total + share, 0);
   return {
+    method: isRanked ? RANKS_METHOD : IMPORTANCE_METHOD,
     outOfBagR2: forest.outOfBagR2,
     params: used
       .map(({ key, kind }, c) => ({
@@ -79,6 +84,16 @@ export function parameterImportance({ params, metric, trees, seed }: ImportanceR
     rest: Math.max(0, 1 - explained),
     leftOut,
   };
+}
+
+const minOf = (values: readonly number[]) => values.reduce((least, value) => Math.min(least, value));
+const maxOf = (values: readonly number[]) => values.reduce((most, value) => Math.max(most, value));
+
+/** From 0, the same for equal values. */
+function ranksOf(values: readonly number[]): number[] {
+  const sorted = [...values].sort((a, b) => a - b);
+  const ranks = new Map(sorted.toReversed().map((value, i) => [value, sorted.length - 1 - i]));
+  return values.map((value) => ranks.get(value)!);
 }
 
 function checkRuns(metric: readonly number[]): void {
@@ -106,7 +121,8 @@ function toColumn(axis: ParamAxis): ForestColumn | string {
     return { kind: 'CATEGORIES', values: Float64Array.from(axis.values, (value) => value ?? absent), count: distinct };
   }
   if (distinct <= GRID_VALUES) return gridColumn(axis.values);
-  const scale = axis.kind === 'LOG' ? Math.log : (value: number) => value;
+  const unit = unitFor(axis.low, axis.high);
+  const scale = axis.kind === 'LOG' ? Math.log : (value: number) => value * unit;
   const [from, high] = [scale(axis.low), scale(axis.high)];
   if (!isPartial) return { kind: 'ORDERED', values: Float64Array.from(axis.values, (value) => scale(value!)), low: from, high };
   // Absence gets a stretch below the numbers, as wide as it is frequent.

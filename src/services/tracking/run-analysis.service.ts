@@ -3,7 +3,6 @@ import type { Run } from '../../db/entities/tracking/run.entity.js';
 import { guessDirection, type MetricDirection } from '../../domain/tracking/metric-direction.js';
 import { axisPositions, numberAxis, paramAxis, type AxisKind, type ParamAxis } from '../../domain/tracking/param-axis.js';
 import {
-  IMPORTANCE_METHOD,
   IMPORTANCE_TREES,
   MAX_IMPORTANCE_PARAMS,
   MAX_IMPORTANCE_RUNS,
@@ -47,7 +46,6 @@ export interface ImportanceInput extends RunChoice {
 
 export interface ImportanceReport extends ParameterImportance {
   metricKey: string;
-  method: string;
   trees: number;
   seed: number;
   runCount: number;
@@ -109,7 +107,6 @@ export class RunAnalysisService {
       ...rest,
       params,
       metricKey,
-      method: IMPORTANCE_METHOD,
       trees: IMPORTANCE_TREES,
       seed,
       runCount,
