@@ -120,9 +120,8 @@ function toColumn(axis: ParamAxis): ForestColumn | string {
     const absent = axis.categories.length;
     return { kind: 'CATEGORIES', values: Float64Array.from(axis.values, (value) => value ?? absent), count: distinct };
   }
-  if (distinct <= GRID_VALUES) return gridColumn(axis.values);
-  const unit = unitFor(axis.low, axis.high);
-  const scale = axis.kind === 'LOG' ? Math.log : (value: number) => value * unit;
+  if (distinct <= GRID_VALUES || (axis.kind === 'LINEAR' && axis.values.some(isExtreme))) return gridColumn(axis.values);
+  const scale = axis.kind === 'LOG' ? Math.log : (value: number) => value;
   const [from, high] = [scale(axis.low), scale(axis.high)];
   if (!isPartial) return { kind: 'ORDERED', values: Float64Array.from(axis.values, (value) => scale(value!)), low: from, high };
   // Absence gets a stretch below the numbers, as wide as it is frequent.
@@ -131,6 +130,9 @@ function toColumn(axis: ParamAxis): ForestColumn | string {
   const values = Float64Array.from(axis.values, (value) => (value === null ? low : scale(value)));
   return { kind: 'ORDERED', values, low, high, present: from };
 }
+
+/** Beside such a value, shares of the range do not hold. */
+const isExtreme = (value: number | null) => value !== null && unitFor(value, value) !== 1;
 
 /** Ranks of the values, absence before all. */
 function gridColumn(values: readonly (number | null)[]): ForestColumn {
