@@ -28,6 +28,24 @@ export function saveToken(token: string): void {
   sessionStorage.setItem(STORAGE_KEY, token);
 }
 
+/**
+ * Gives the token to pages of this service that open in other tabs, and takes theirs while this one has none: a link from a terminal
+ * opens a tab of its own. What nobody keeps open any more is forgotten, as before. Only pages of the same origin can listen.
+ */
+export function shareToken(token: string, onToken: (token: string) => void): () => void {
+  const channel = new BroadcastChannel(STORAGE_KEY);
+  channel.onmessage = ({ data }: MessageEvent<{ token: string } | 'who has one?'>) => {
+    if (data === 'who has one?') {
+      if (token !== '') channel.postMessage({ token });
+    } else if (token === '') {
+      saveToken(data.token);
+      onToken(data.token);
+    }
+  };
+  if (token === '') channel.postMessage('who has one?');
+  return () => channel.close();
+}
+
 /** The payload of a JWT, or null when the text is not one. */
 export function readClaims(token: string): TokenClaims | null {
   const payload = token.split('.')[1];

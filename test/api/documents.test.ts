@@ -11,6 +11,7 @@ import {
   validate,
 } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { linkedExample } from '../../graphiql/src/mlflow-link.js';
 import { EXAMPLES } from '../../graphiql/src/welcome.js';
 import { describeSettings } from '../../src/config.js';
 import { DEFAULT_ALERT_POLICY } from '../../src/domain/monitoring/alerting.js';
@@ -100,6 +101,21 @@ describe('the documents', () => {
     const unused = [...operations.keys()].filter((name) => !guide.used.has(name) && !new RegExp(`['"\`/]${name}['"\`.]`).test(demo));
     expect(unused).toEqual([]);
   });
+});
+
+it('every query behind a link of MLflow fits the schema', async () => {
+  const [experiment, id] = ['a'.repeat(32), '0123456789abcdef'.repeat(2)];
+  const schema = await createSchema();
+  for (const hash of ['', '/runs/' + id, '/models/m-' + id].flatMap((end) => [
+    `#/experiments/0${end}`,
+    `#/experiments/${experiment}${end}?x=1`,
+  ])) {
+    expect(validate(schema, parse(linkedExample(hash)!.query)), hash).toEqual([]);
+  }
+  expect(linkedExample(`#/experiments/0/runs/${id}`)!.variables).toEqual({ id: '01234567-89ab-cdef-0123-456789abcdef' });
+  for (const other of ['', '#token=x', '#/experiments/1', '#/experiments/0x', `#/experiments/${id}0`]) {
+    expect(linkedExample(other), other).toBeNull();
+  }
 });
 
 it('every shared operation fits the schema', async () => {

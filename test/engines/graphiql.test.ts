@@ -15,7 +15,8 @@ beforeAll(async () => {
   service = await startTestService();
   engineer = await service.as();
   browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
-  page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
+  page = await context.newPage();
   page.on('request', (request) => requests.push(request.url()));
   page.on('console', (message) => message.type() === 'error' && faults.push(message.text()));
   page.on('pageerror', (error) => faults.push(error.message));
@@ -124,6 +125,34 @@ it('leads through the quickstart with the ids of earlier answers', async () => {
   await expect.poll(answer).toContain('"rowCount": 344');
   await expect.poll(() => page.locator('.messages').innerText()).toContain('Learning');
   await screenshot('graphiql-quickstart');
+});
+
+it('shows the run that a link of MLflow names, with the token of another tab', async () => {
+  const { createExperiment } = await engineer.ok<{ createExperiment: { experiment: { id: string } } }>(
+    'mutation ($input: CreateExperimentInput!) { createExperiment(input: $input) { experiment { id } } }',
+    { input: { name: 'linked' } },
+  );
+  const experimentId = createExperiment.experiment.id;
+  const { createRun } = await engineer.ok<{ createRun: { run: { id: string } } }>(
+    'mutation ($input: CreateRunInput!) { createRun(input: $input) { run { id } } }',
+    { input: { experimentId, name: 'run-of-mlflow' } },
+  );
+  const hex = (id: string) => id.replaceAll('-', '');
+  const first = page;
+  page = await first.context().newPage();
+  page.on('pageerror', (error) => faults.push(error.message));
+  try {
+    await page.goto(`${service.url}/#/experiments/${hex(experimentId)}/runs/${hex(createRun.run.id)}`);
+    await expect.poll(() => page.locator('.token-bar').innerText()).toMatch(/tess · ENGINEER/);
+    await expect.poll(answer, { timeout: 15_000 }).toContain('run-of-mlflow');
+    await screenshot('graphiql-mlflow-run');
+    await page.goto(`${service.url}/#/experiments/${hex(experimentId)}`);
+    await expect.poll(() => page.getByRole('tab', { name: 'LinkedExperiment' }).count()).toBe(1);
+    await expect.poll(answer, { timeout: 15_000 }).toContain('run-of-mlflow');
+  } finally {
+    await page.close();
+    page = first;
+  }
 });
 
 it('asks no other host for anything, and logs no error', () => {
