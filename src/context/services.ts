@@ -7,6 +7,7 @@ import { ArchiveImportService } from '../services/exchange/archive-import.servic
 import { MirrorService } from '../services/exchange/mirror.service.js';
 import { MlflowImportService } from '../services/exchange/mlflow-import.service.js';
 import { AlertService } from '../services/monitoring/alert.service.js';
+import { GroundTruthService } from '../services/monitoring/ground-truth.service.js';
 import { MonitoringService } from '../services/monitoring/monitoring.service.js';
 import { RetrainingPolicyService } from '../services/monitoring/retraining-policy.service.js';
 import { RetrainingService } from '../services/monitoring/retraining.service.js';
@@ -44,6 +45,7 @@ import { DeploymentRows } from '../services/serving/deployment-rows.js';
 import { DeploymentService } from '../services/serving/deployment.service.js';
 import { EndpointService } from '../services/serving/endpoint.service.js';
 import { RolloutService } from '../services/serving/rollout.service.js';
+import { LoggedPredictionService } from '../services/serving/logged-predictions.service.js';
 import { Serving } from '../services/serving/serving.js';
 import { ShadowService } from '../services/serving/shadow.service.js';
 import { VersionFollowing } from '../services/serving/version-following.js';
@@ -204,7 +206,9 @@ export function createServices(
     feeds: new LiveFeeds(live),
     garbage: new GarbageService({ objects, staged, jobs }),
     gates,
+    groundTruth: new GroundTruthService(db, serving.traffic),
     jobs,
+    loggedPredictions: new LoggedPredictionService(db, serving.traffic),
     loggedModels,
     mirror: new MirrorService(db, logger, mirrorTarget),
     mlflowImports,

@@ -15,6 +15,7 @@ import { Migration0007 } from './migrations/0007-inputs.js';
 import { Migration0009 } from './migrations/0009-training-warnings.js';
 import { Migration0010 } from './migrations/0010-releases.js';
 import { Migration0011 } from './migrations/0011-access.js';
+import { Migration0011GroundTruth } from './migrations/0011-ground-truth.js';
 import { Migration0012 } from './migrations/0012-artifact-paths.js';
 import { asOutage } from './outage.js';
 import { giveBackDeadConnections, prepareMarked, sendBeginWithNext, watchStatements } from './pool.js';
@@ -69,6 +70,7 @@ const MIGRATIONS = [
   { name: '0009-training-warnings', class: Migration0009 },
   { name: '0010-releases', class: Migration0010 },
   { name: '0011-access', class: Migration0011 },
+  { name: '0011-ground-truth', class: Migration0011GroundTruth },
   { name: '0012-artifact-paths', class: Migration0012 },
 ];
 /**

@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import type { GraphQLSchema } from 'graphql';
 import { buildSchema, type NonEmptyArray } from 'type-graphql';
 import { AlertEventResolver, AlertResolver, DeploymentAlertsResolver } from './monitoring/alert.resolver.js';
+import { GroundTruthResolver } from './monitoring/ground-truth.resolver.js';
 import { MonitoringResolver } from './monitoring/monitoring.resolver.js';
 import { ModelRetrainingResolver, RetrainingResolver } from './monitoring/retraining.resolver.js';
 import { BatchInferenceResolver } from './serving/batch-inference.resolver.js';
@@ -73,6 +74,7 @@ const RESOLVERS: NonEmptyArray<Function> = [
   EvaluationResolver,
   EventResolver,
   ExperimentResolver,
+  GroundTruthResolver,
   GroupComparisonResolver,
   GatePolicyResolver,
   GateResultResolver,

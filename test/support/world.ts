@@ -118,6 +118,12 @@ export class World {
     return createRun!.run.id;
   }
 
+  /** The id of a request that was answered and logged. */
+  async newPrediction(endpointId: string): Promise<string> {
+    const { predict } = await this.mutate<{ requestId: string }>('predict', 'PredictInput', { endpointId, rows: [CAR] }, 'requestId');
+    return predict!.requestId;
+  }
+
   async newAccessToken(): Promise<string> {
     const { issueAccessToken } = await this.mutate<{ accessToken: { id: string } }>(
       'issueAccessToken',
@@ -387,6 +393,7 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   jobProgress: [({ jobId }) => ({ jobId })],
   jobs: [({ runId, datasetId, versionId }) => ({ filter: { runId, datasetId, modelVersionId: versionId } })],
   lifecycleEvents: [({ modelId, endpointId, alertId }) => ({ filter: { modelId, endpointId, subjectId: alertId } })],
+  liveQuality: [({ endpointId, deploymentId }) => ({ endpointId, deploymentId })],
   lineage: [({ versionId }) => ({ input: { id: versionId, type: 'MODEL_VERSION' } })],
   loggedModel: [async (_, world) => ({ id: await world.newLoggedModel() })],
   loggedModels: [({ experimentId, runId }) => ({ filter: { experimentIds: [experimentId], runId } })],
@@ -399,6 +406,8 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   monitoringWindows: [({ deploymentId }) => ({ deploymentId })],
   parallelCoordinates: [(things) => ({ input: { filter: runFilter(things), metricKeys: ['loss'] } })],
   parameterImportance: [(things) => ({ input: { filter: runFilter(things), metricKey: 'loss' } })],
+  prediction: [async ({ endpointId }, world) => ({ endpointId, requestId: await world.newPrediction(endpointId) })],
+  predictions: [({ endpointId, deploymentId }) => ({ endpointId, filter: { deploymentId } })],
   productionVersionAt: [({ modelId }) => ({ modelId, at: new Date().toISOString() })],
   retrainingPolicy: [({ modelId }) => ({ modelId })],
   run: [({ runId }) => ({ id: runId })],
@@ -533,6 +542,11 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
     },
   ],
   redeliverWebhookDelivery: [async (_, world) => ({ input: { deliveryId: (await world.newDeliveredWebhook()).webhookDeliveryId } })],
+  recordGroundTruth: [
+    async ({ endpointId }, world) => ({
+      input: { endpointId, records: [{ requestId: await world.newPrediction(endpointId), value: 1 }] },
+    }),
+  ],
   registerDataset: [async (_, world) => ({ input: { name: `d-${randomUUID()}`, source: { uploadId: await world.newUpload() } } })],
   registerModelVersion: [
     async ({ runId }, world) => ({ input: { modelId: await world.newModel(), runId } }),

@@ -24,6 +24,7 @@ import { Job } from './platform/job.entity.js';
 import { Checkpoint } from './training/checkpoint.entity.js';
 import { PredictionLog } from './serving/prediction-log.entity.js';
 import { MonitoringWindow } from './monitoring/monitoring-window.entity.js';
+import { GroundTruth } from './monitoring/ground-truth.entity.js';
 import { Alert } from './monitoring/alert.entity.js';
 import { RetrainingPolicy } from './monitoring/retraining-policy.entity.js';
 import { ExternalRef } from './platform/external-ref.entity.js';
@@ -58,6 +59,7 @@ export const entities = [
   Job,
   Checkpoint,
   PredictionLog,
+  GroundTruth,
   MonitoringWindow,
   Alert,
   RetrainingPolicy,

@@ -31,6 +31,9 @@ export interface Operation {
   handle(call: RestCall, params: Record<string, string>, body: unknown): Promise<unknown>;
 }
 
+/** Services call what came `input`, as GraphQL does; here it is the body itself. */
+export const inWordsOfBody = (text: string) => text.replace(/^input\./, '');
+
 export function operation<Body extends z.ZodType | null, Answer extends z.ZodType>(
   given: Omit<Operation, 'body' | 'answer' | 'handle'> & {
     body: Body;

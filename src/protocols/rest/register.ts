@@ -3,12 +3,13 @@ import type { Logger } from 'pino';
 import type { z } from 'zod';
 import type { TokenVerifier } from '../../adapters/auth/port.js';
 import type { Database } from '../../db/database.js';
-import { checkJson, pathOf, type Place } from '../../domain/platform/plain-json.js';
+import { checkJson, checkText, pathOf, type Place } from '../../domain/platform/plain-json.js';
 import { AppError, badInput, ErrorCode } from '../../errors.js';
 import type { Services } from '../../services/services.js';
 import { callerOf } from '../caller.js';
+import { groundTruthOperation, readPredictionOperation } from './ground-truth.js';
 import { openApi } from './openapi.js';
-import type { Operation } from './operation.js';
+import { inWordsOfBody, type Operation } from './operation.js';
 import { predictOperation } from './predict.js';
 
 export interface RestParts {
@@ -24,7 +25,7 @@ export interface RestParts {
 }
 
 /** Every operation; what is not here is NOT_FOUND. */
-const OPERATIONS: Operation[] = [predictOperation];
+const OPERATIONS: Operation[] = [predictOperation, groundTruthOperation, readPredictionOperation];
 
 /** Predictions for clients that have only HTTP, described at /v1/openapi.json. */
 export function registerRest(fastify: FastifyInstance, { tokens, db, services, logger, toHttpError }: RestParts): void {
@@ -34,7 +35,10 @@ export function registerRest(fastify: FastifyInstance, { tokens, db, services, l
         const { status, body, retryAfterSeconds } = toHttpError(error, request.id);
         if (status === 500) logger.error({ err: error, requestId: request.id }, 'request failed');
         if (retryAfterSeconds !== null && !reply.hasHeader('retry-after')) reply.header('retry-after', retryAfterSeconds);
-        return reply.code(status).send(inWordsOfBody(body));
+        const { message, field } = body;
+        return reply
+          .code(status)
+          .send({ ...body, message: inWordsOfBody(message), ...(typeof field === 'string' && { field: inWordsOfBody(field) }) });
       });
       scope.setNotFoundHandler(({ method, url }) => {
         const path = url.split('?')[0];
@@ -54,6 +58,7 @@ export function registerRest(fastify: FastifyInstance, { tokens, db, services, l
             const principal = await callerOf(tokens, request.headers.authorization, operation.need);
             const actor = { principal, requestId: request.id };
             const params = request.params as Record<string, string>;
+            for (const [name, text] of Object.entries(params)) checkText(text, null, name);
             const body = operation.body && readBody(operation.body, request);
             return operation.handle({ ...actor, services, run: (work) => db.transact(actor, work) }, params, body);
           },
@@ -62,12 +67,6 @@ export function registerRest(fastify: FastifyInstance, { tokens, db, services, l
     },
     { prefix: '/v1' },
   );
-}
-
-/** Services call what came `input`, as GraphQL does; here it is the body itself. */
-function inWordsOfBody<T extends { message: string; field?: unknown }>(body: T): T {
-  const plain = (text: string) => text.replace(/^input\./, '');
-  return { ...body, message: plain(body.message), ...(typeof body.field === 'string' && { field: plain(body.field) }) };
 }
 
 function readBody(schema: z.ZodType, { body }: FastifyRequest): unknown {

@@ -23,6 +23,7 @@ import {
 } from '../../domain/monitoring/traffic-window.js';
 import { conflict, notFound } from '../../errors.js';
 import { audit } from '../platform/use-case.js';
+import { PREDICTION_LOG_DAYS } from '../serving/logged-predictions.service.js';
 import type { AlertService } from './alert.service.js';
 
 /** What a look at a deployment's traffic came to. */
@@ -55,7 +56,7 @@ const COUNTERS_SETTLE_MINUTES = 2;
 /** Fewest requests that say something about latency or errors. */
 const MIN_REQUESTS = Math.min(DEFAULT_ALERT_POLICY.latency.minRequests, DEFAULT_ALERT_POLICY.errorRate.minRequests);
 /** How long what monitoring reads and writes is kept. */
-const RETENTION_DAYS = { prediction_log: 30, monitoring_window: 90 };
+const RETENTION_DAYS = { prediction_log: PREDICTION_LOG_DAYS, monitoring_window: 90, ground_truth: 400 };
 const PRUNED_AT_ONCE = 20_000;
 const NIL_UUID = '00000000-0000-0000-0000-000000000000';
 

@@ -9,6 +9,7 @@ import { pickDeployment } from '../../domain/serving/traffic.js';
 import { AppError, badInput, ErrorCode } from '../../errors.js';
 import type { LoadedModels } from './loaded-models.js';
 import type { EndpointRef, Route, Routes, Target } from './routes.js';
+import { UsedRequestIds } from './used-request-ids.js';
 import type { ShadowMirror } from './shadow-mirror.js';
 import { isFault, type TrafficRecorder } from './traffic-recorder.js';
 
@@ -20,9 +21,13 @@ export interface PlainTensor {
   data: readonly unknown[];
 }
 
-export interface PredictInput {
+/** One of the two. */
+export interface NamedEndpoint {
   endpointId?: string | null;
   endpointName?: string | null;
+}
+
+export interface PredictInput extends NamedEndpoint {
   /** One of the two. */
   rows?: Record<string, unknown>[] | null;
   tensors?: PlainTensor[] | null;
@@ -62,10 +67,12 @@ const NONE_UNKNOWN: UnknownCategory[] = [];
 
 /** Online predictions: from memory alone, with the database behind them. */
 export class PredictService {
+  private readonly usedIds = new UsedRequestIds();
+
   constructor(private readonly options: PredictServiceOptions) {}
 
   /**
-   * Errors: NOT_FOUND, FORBIDDEN (viewers, unless every live version is in PRODUCTION), UNAVAILABLE (nothing is live, or the model is set
+   * Errors: NOT_FOUND, CONFLICT (a request id that was used at this endpoint), FORBIDDEN (viewers, unless every live version is in PRODUCTION), UNAVAILABLE (nothing is live, or the model is set
    * aside), INVALID_TENSOR, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED.
    */
   async predict(principal: Principal, input: PredictInput, ownRequestId: string): Promise<Prediction> {
@@ -83,6 +90,8 @@ export class PredictService {
     const { tensors, rows } = readInputs(target.version.signature, input);
     const unknown = findUnknown(target.version.signature, tensors, route.endpoint.unknownCategories === 'REFUSE');
     const { recorder, mirror } = this.options;
+    const isGiven = input.requestId != null;
+    if (isGiven) this.usedIds.take(route.endpoint, requestId);
     const served = { target, requestId, rows, inputs: tensors, logSampleRate: route.endpoint.logSampleRate };
     try {
       const { outputs, batchRows } = await this.options.models.infer(
@@ -95,6 +104,8 @@ export class PredictService {
       if (route.shadows.length > 0) mirror.offer({ route, production: target, requestId, rows, inputs: tensors, outputs });
       return { requestId, target, outputs, rows, latencyMs, batchRows, ...unknown };
     } catch (error) {
+      // Whoever got no answer may ask again.
+      if (isGiven) this.usedIds.giveBack(route.endpoint, requestId);
       // A deadline below the endpoint's own promise is the caller's wish, not the model's fault.
       const isHasty =
         error instanceof AppError &&
@@ -113,9 +124,10 @@ export class PredictService {
   }
 }
 
-function refOf({ endpointId, endpointName }: PredictInput): EndpointRef {
+/** `field`: where the two stand. */
+export function refOf({ endpointId, endpointName }: NamedEndpoint, field = 'input'): EndpointRef {
   if ((endpointId == null) === (endpointName == null))
-    throw badInput('input', 'exactly one of endpointId and endpointName', { endpointId, endpointName });
+    throw badInput(field, 'exactly one of endpointId and endpointName', { endpointId, endpointName });
   return endpointId != null ? { id: endpointId } : { name: endpointName as string };
 }
 

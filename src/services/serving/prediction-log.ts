@@ -1,7 +1,9 @@
 import { v7 as uuidv7 } from 'uuid';
+import type { LoggedAnswers } from '../../db/entities/serving/prediction-log.entity.js';
 import type { Database } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { loggedText } from '../../domain/monitoring/logged-text.js';
+import type { Answers } from '../../domain/serving/answers.js';
 import type { Tensor, TensorSpec } from '../../domain/serving/tensor.js';
 import { plainValues } from '../../domain/serving/tensor-check.js';
 import { AppError, ErrorCode } from '../../errors.js';
@@ -21,6 +23,10 @@ export interface LoggedPrediction {
   /** Of the version: which columns fill each input. */
   specs: readonly TensorSpec[];
   scores: Float64Array;
+  /** Null for one that failed. */
+  answers: Answers | null;
+  /** Given when it is first written, so that one whose writing is repeated is there once. */
+  id?: string;
 }
 
 /** Rows of one request that are logged; the first ones. */
@@ -80,12 +86,12 @@ export class PredictionLogBuffer {
     await this.db.asSystem((em) =>
       sql(
         em,
-        `insert into prediction_log (id, tenant, endpoint_id, deployment_id, model_version_id, mode, request_id, rows, latency_ms, error_code, inputs, scores)
-         select p.* from unnest(?::uuid[], ?::text[], ?::uuid[], ?::uuid[], ?::uuid[], ?::text[], ?::text[], ?::int[], ?::float8[], ?::text[], ?::jsonb[], ?::jsonb[])
-           as p(id, tenant, endpoint_id, deployment_id, model_version_id, mode, request_id, rows, latency_ms, error_code, inputs, scores)
-         join deployment d on d.tenant = p.tenant and d.id = p.deployment_id`,
+        `insert into prediction_log (id, tenant, endpoint_id, deployment_id, model_version_id, mode, request_id, rows, latency_ms, error_code, inputs, scores, answers)
+         select p.* from unnest(?::uuid[], ?::text[], ?::uuid[], ?::uuid[], ?::uuid[], ?::text[], ?::text[], ?::int[], ?::float8[], ?::text[], ?::jsonb[], ?::jsonb[], ?::jsonb[])
+           as p(id, tenant, endpoint_id, deployment_id, model_version_id, mode, request_id, rows, latency_ms, error_code, inputs, scores, answers)
+         join deployment d on d.tenant = p.tenant and d.id = p.deployment_id on conflict (id) do nothing`,
         [
-          batch.map(() => uuidv7()),
+          batch.map((prediction) => (prediction.id ??= uuidv7())),
           column('tenant'),
           column('endpointId'),
           column('deploymentId'),
@@ -97,6 +103,7 @@ export class PredictionLogBuffer {
           column('errorCode'),
           batch.map((prediction) => JSON.stringify(inputColumns(prediction))),
           batch.map((prediction) => JSON.stringify(Array.from(prediction.scores.subarray(0, loggedRows(prediction))))),
+          batch.map((prediction) => prediction.answers && JSON.stringify(loggedAnswers(prediction, prediction.answers))),
         ],
       ),
     );
@@ -107,8 +114,19 @@ function loggedRows({ rows }: LoggedPrediction): number {
   return Math.min(rows, MAX_ROWS_PER_REQUEST);
 }
 
-function valuesOf({ inputs, scores }: LoggedPrediction): number {
-  return inputs.reduce((sum, { data }) => sum + data.length, scores.length);
+function valuesOf({ inputs, scores, answers, rows }: LoggedPrediction): number {
+  const answered = answers?.kind === 'CLASSES' ? rows * Math.max(1, answers.classCount) : 0;
+  return inputs.reduce((sum, { data }) => sum + data.length, scores.length + answered);
+}
+
+function loggedAnswers(prediction: LoggedPrediction, answers: Answers): LoggedAnswers {
+  if (answers.kind !== 'CLASSES') return { kind: answers.kind };
+  const rows = loggedRows(prediction);
+  const labels = Array.from({ length: rows }, (_, row) => loggedText(String(answers.labels[row])));
+  const { probabilities, classCount } = answers;
+  if (!probabilities || classCount <= 2 || classCount > MAX_VALUES_PER_ROW) return { kind: answers.kind, labels, classCount };
+  const likely = Array.from({ length: rows }, (_, row) => Array.from(probabilities.subarray(row * classCount, (row + 1) * classCount)));
+  return { kind: answers.kind, labels, classCount, probabilities: likely };
 }
 
 /** One array per column with an entry per row; several elements per row that nobody has named give arrays. NaN becomes null. */

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { readAnswers, scoresOf } from '../../domain/serving/answers.js';
+import { type Answers, readAnswers, scoresOf } from '../../domain/serving/answers.js';
 import { inSample } from '../../domain/serving/traffic.js';
 import type { Tensor } from '../../domain/serving/tensor.js';
 import { AppError, ErrorCode } from '../../errors.js';
@@ -69,17 +69,18 @@ export class TrafficRecorder {
   }
 
   answered(served: Served, outputs: readonly Tensor[]): void {
-    const scores = scoresOf(readAnswers(outputs, served.rows, served.target.version.signature));
+    const answers = readAnswers(outputs, served.rows, served.target.version.signature);
+    const scores = scoresOf(answers);
     let scoreSum = 0;
     for (const score of scores) scoreSum += score;
-    this.record(served, null, scores, scoreSum);
+    this.record(served, null, scores, scoreSum, answers);
   }
 
   failed(served: Served, error: unknown): void {
-    this.record(served, error instanceof AppError ? error.code : ErrorCode.INTERNAL, new Float64Array(0), 0);
+    this.record(served, error instanceof AppError ? error.code : ErrorCode.INTERNAL, new Float64Array(0), 0, null);
   }
 
-  private record(served: Served, errorCode: ErrorCode | null, scores: Float64Array, scoreSum: number): void {
+  private record(served: Served, errorCode: ErrorCode | null, scores: Float64Array, scoreSum: number, answers: Answers | null): void {
     const { tenant, id: deploymentId, endpointId, modelVersionId, mode } = served.target.deployment;
     const { rows, latencyMs, requestId, inputs, comparison } = served;
     this.observer.observePrediction(mode, errorCode, rows, latencyMs);
@@ -99,6 +100,7 @@ export class TrafficRecorder {
       inputs,
       specs,
       scores,
+      answers,
     });
   }
 

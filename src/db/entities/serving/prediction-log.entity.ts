@@ -1,6 +1,16 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
 
+/** What was answered, row by row; the value of a regression, and of two classes the second's probability, are the scores. */
+export interface LoggedAnswers {
+  kind: 'CLASSES' | 'VALUES' | 'CLUSTERS' | 'OTHER';
+  labels?: string[];
+  /** Probabilities of a row; 0 when there are none. */
+  classCount?: number;
+  /** Of more than two classes. */
+  probabilities?: (number | null)[][];
+}
+
 export const PredictionLog = defineEntity({
   name: 'PredictionLog',
   tableName: 'prediction_log',
@@ -20,7 +30,9 @@ export const PredictionLog = defineEntity({
     latencyMs: p.float(),
     errorCode: p.text().nullable(),
     inputs: p.json<Record<string, unknown[]>>(),
-    scores: p.json<number[]>(),
+    scores: p.json<(number | null)[]>(),
+    /** Null for one that failed, and for those that earlier versions have logged. */
+    answers: p.json<LoggedAnswers>().nullable(),
   },
 });
 export type PredictionLog = InferEntity<typeof PredictionLog>;

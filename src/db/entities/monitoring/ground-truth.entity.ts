@@ -1,0 +1,42 @@
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+import { v7 as uuidv7 } from 'uuid';
+
+/** What was recorded before another truth took its place. */
+export interface FormerTruth {
+  label: string | null;
+  value: number | null;
+  observedAt: string | null;
+  recordedAt: string;
+  recordedBy: string;
+}
+
+/** What turned out to be true of a row that was predicted. */
+export const GroundTruth = defineEntity({
+  name: 'GroundTruth',
+  tableName: 'ground_truth',
+  properties: {
+    id: p
+      .uuid()
+      .primary()
+      .onCreate(() => uuidv7()),
+    tenant: p.text(),
+    createdAt: p.datetime().onCreate(() => new Date()),
+    endpointId: p.uuid(),
+    deploymentId: p.uuid(),
+    /** The row of the prediction log, which may be forgotten by now. */
+    predictionId: p.uuid(),
+    requestId: p.text(),
+    rowIndex: p.integer(),
+    predictedAt: p.datetime(),
+    label: p.text().nullable(),
+    value: p.float().nullable(),
+    predictedLabel: p.text().nullable(),
+    predictedValue: p.float().nullable(),
+    logLoss: p.float().nullable(),
+    observedAt: p.datetime().nullable(),
+    history: p.json<FormerTruth[]>(),
+    createdBy: p.text(),
+    updatedAt: p.datetime(),
+  },
+});
+export type GroundTruth = InferEntity<typeof GroundTruth>;

@@ -1,0 +1,102 @@
+import { z } from 'zod';
+import { Role } from '../../domain/platform/principal.js';
+import { ErrorCode } from '../../errors.js';
+import { MAX_TRUTHS } from '../../services/monitoring/ground-truth.service.js';
+import { loggedAnswersOf } from '../../services/serving/logged-predictions.service.js';
+import { inWordsOfBody, operation } from './operation.js';
+
+const groundTruthBody = z
+  .strictObject({
+    records: z
+      .array(
+        z.strictObject({
+          requestId: z.string().describe('Id of the request, as predict answered it.'),
+          row: z.int().nullish().describe('Position of the row in the request, from 0; 0 when absent.'),
+          label: z.string().nullish().describe('Of a classification: the true class, as the model names it.'),
+          value: z.number().nullish().describe('Of a regression: the true value.'),
+          observedAt: z.iso.datetime({ offset: true }).nullish().describe('When it became known, ISO 8601.'),
+        }),
+      )
+      .describe(`1 to ${MAX_TRUTHS} records.`),
+  })
+  .meta({ id: 'GroundTruthRequest' });
+
+const groundTruthAnswer = z
+  .object({
+    added: z.int().describe('Rows that had no truth before.'),
+    replaced: z.int().describe('Rows that had another truth, which is now in their history.'),
+    unchanged: z.int().describe('Rows that had the same truth.'),
+    rejected: z
+      .array(z.object({ index: z.int(), requestId: z.string(), row: z.int(), code: z.enum(ErrorCode), message: z.string() }))
+      .describe('Records that were not taken, by their position in the batch, and why.'),
+  })
+  .meta({ id: 'GroundTruthAnswer' });
+
+export const groundTruthOperation = operation({
+  id: 'recordGroundTruth',
+  method: 'POST',
+  path: '/endpoints/{name}/ground-truth',
+  summary: 'Records what turned out to be true of rows that the endpoint answered.',
+  description:
+    'The same as the mutation `recordGroundTruth` of GraphQL: takes what it can and lists the rest under `rejected`; fails when nothing can be taken.',
+  need: { what: 'Recording ground truth', role: Role.ENGINEER, scopes: [] },
+  params: { name: 'Name of the endpoint.' },
+  body: groundTruthBody,
+  example: { records: [{ requestId: '7d0c…', row: 0, label: 'Adelie' }] },
+  answer: groundTruthAnswer,
+  handle: async (call, { name }, body) => {
+    const records = body.records.map(({ observedAt, ...record }) => ({
+      ...record,
+      observedAt: observedAt == null ? null : new Date(observedAt),
+    }));
+    const { added, replaced, unchanged, rejected } = await call.services.groundTruth.record(call, { endpointName: name, records });
+    return { added, replaced, unchanged, rejected: rejected.map((one) => ({ ...one, message: inWordsOfBody(one.message) })) };
+  },
+});
+
+const loggedPrediction = z
+  .object({
+    requestId: z.string().describe('Id of the request.'),
+    loggedAt: z.iso.datetime().describe('When it was written to the log, a second or two after the answer.'),
+    rows: z.int().describe('Rows that the log has, at most 1,000.'),
+    latencyMs: z.number().describe('How long the answer took, in milliseconds.'),
+    errorCode: z.string().nullable().describe('Code of the error that it was answered with; null for a prediction.'),
+    modelVersion: z.object({ id: z.string() }).describe('What computed the answer.'),
+    deployment: z.object({ id: z.string() }).describe('What answered.'),
+    inputs: z.record(z.string(), z.array(z.unknown())).describe('A list per column with a value per row.'),
+    answers: z
+      .array(
+        z.object({
+          row: z.int(),
+          label: z.string().nullable(),
+          value: z.number().nullable(),
+          probabilities: z.array(z.number()).nullable(),
+        }),
+      )
+      .describe('What was answered, row by row.'),
+  })
+  .meta({ id: 'LoggedPrediction' });
+
+export const readPredictionOperation = operation({
+  id: 'prediction',
+  method: 'GET',
+  path: '/endpoints/{name}/predictions/{requestId}',
+  summary: 'Reads a logged prediction back.',
+  description:
+    'The same as the query `prediction` of GraphQL. The log keeps requests for 30 days, and those of the endpoint’s sample alone.',
+  need: { what: 'Reading logged predictions', role: Role.ENGINEER, scopes: ['READ'] },
+  params: { name: 'Name of the endpoint.', requestId: 'Id of the request, as predict answered it.' },
+  body: null,
+  example: undefined,
+  answer: loggedPrediction,
+  handle: async (call, { name, requestId = '' }) => {
+    const logged = await call.services.loggedPredictions.get(call, { endpointName: name }, requestId);
+    const { createdAt, rows, latencyMs, errorCode = null, inputs, modelVersionId, deploymentId } = logged;
+    return {
+      ...{ requestId, loggedAt: createdAt.toISOString(), rows, latencyMs, errorCode, inputs },
+      modelVersion: { id: modelVersionId },
+      deployment: { id: deploymentId },
+      answers: loggedAnswersOf(logged),
+    };
+  },
+});
