@@ -158,6 +158,7 @@ export function createServices(
     artifacts,
     datasets,
     files,
+    models,
     versions: modelVersions,
     converter,
     checkModel,

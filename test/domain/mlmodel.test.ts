@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { readMlmodel } from '../../src/domain/registry/mlmodel.js';
 
-const NOTHING = { framework: null, signature: null, onnxPath: null };
+const NOTHING = { framework: null, signature: null, columns: null, onnxPath: null };
 
 it('reads the library, the columns and the tensors', () => {
   const inputs = [
@@ -18,6 +18,11 @@ it('reads the library, the columns and the tensors', () => {
   expect(readMlmodel(parsed)).toEqual({
     framework: 'xgboost',
     onnxPath: null,
+    columns: [
+      { name: 'age', type: 'NUMBER' },
+      { name: 'city', type: 'STRING' },
+      { name: 'at', type: 'TIMESTAMP' },
+    ],
     signature: {
       inputs: [
         { name: 'age', datatype: 'FP64', shape: [-1] },
@@ -42,6 +47,7 @@ it('finds nothing in what has another form, and never fails', () => {
   for (const parsed of [null, 7, 'text', [], { flavors: [] }, { flavors: { onnx: 'x' } }, { signature: 'x' }])
     expect(readMlmodel(parsed)).toEqual(NOTHING);
   expect(readMlmodel({ flavors: { sklearn: null }, signature: { inputs: '[{"type": 7}]' } }).signature?.inputs[0]?.datatype).toBe('BYTES');
+  expect(readMlmodel({ signature: { inputs: '[{"name": "x", "type": "constructor"}]' } }).columns).toBeNull();
   fc.assert(fc.property(fc.anything(), (parsed) => void readMlmodel(parsed)));
   fc.assert(fc.property(fc.json(), (inputs) => void readMlmodel({ signature: { inputs, outputs: inputs } })));
 });

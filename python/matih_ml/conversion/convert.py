@@ -21,6 +21,8 @@ NEEDED = {
 FLAVORS = {"sklearn": "sklearn", "xgboost": "xgboost", "lightgbm": "lightgbm", "pytorch": "pytorch", "tensorflow": "tensorflow", "keras": "tensorflow"}
 
 MAX_REASON_CHARACTERS = 2000
+MAX_CLASSES = 1000
+MAX_CLASS_CHARACTERS = 250
 
 
 class ConversionFailed(Exception):
@@ -85,8 +87,31 @@ def convert(model_dir: str, output: str, sample_rows: dict | None, tolerance: fl
         "converter": f"{converter.CONVERTER} {version_of(converter.CONVERTER)}",
         "sampleRows": len(sample),
         "sampleSource": sample.source,
+        "columns": columns_of(converter, model, sample),
+        "classes": classes_of(model),
         **best,
     }
+
+
+def columns_of(converter, model, sample: Sample) -> list[dict] | None:
+    """The columns that fill the model's input, in order: as the sample names them, or as the model has kept them."""
+    if sample.columns is not None:
+        kinds = {"b": "BOOLEAN", "O": "STRING", "U": "STRING"}
+        return [{"name": str(name), "type": kinds.get(column.dtype.kind, "NUMBER")} for name, column in sample.columns.items()]
+    names = converter.feature_names(model)
+    if not names or len(names) != sample.matrix().shape[-1]:
+        return None
+    return [{"name": str(name), "type": "NUMBER"} for name in names]
+
+
+def classes_of(model) -> list[str] | None:
+    """The class of each probability, in order, as the training data spells it; None for what does not classify into one of several."""
+    classes = getattr(model, "classes_", None) if hasattr(model, "predict_proba") else None
+    try:
+        names = [str(name) for name in np.asarray(classes)] if classes is not None and np.ndim(classes) == 1 else []
+    except Exception:
+        return None
+    return names if 2 <= len(names) <= MAX_CLASSES and all(0 < len(name) <= MAX_CLASS_CHARACTERS for name in names) else None
 
 
 def attempt(converter, model, sample: Sample, expected: list[np.ndarray], path: str, precision: str) -> dict:

@@ -24,6 +24,12 @@ def feature_count(model) -> int:
     return model.num_feature() if isinstance(model, lightgbm.Booster) else int(model.n_features_in_)
 
 
+def feature_names(model) -> list[str] | None:
+    names = model.feature_name() if isinstance(model, lightgbm.Booster) else list(model.feature_name_)
+    # What it calls those that came without names.
+    return None if names == [f"Column_{i}" for i in range(len(names))] else names
+
+
 def predict(model, sample: Sample) -> list[np.ndarray]:
     frame = sample.frame()
     if not isinstance(model, lightgbm.Booster):

@@ -12,14 +12,23 @@ PRECISIONS = ("single",)
 
 
 def load(model_dir: str, flavor: dict):
-    path = os.path.join(model_dir, flavor["model_data"], "model.pth")
-    model = torch.load(path, map_location="cpu", weights_only=False)
-    return model.eval()
+    folder = os.path.join(model_dir, flavor["model_data"])
+    traced = os.path.join(folder, "model.pt2")
+    if os.path.exists(traced):
+        # What MLflow 3 writes unless it is told otherwise: a traced graph, which is as it was in its evaluation already.
+        return torch.export.load(traced).module()
+    return torch.load(os.path.join(folder, "model.pth"), map_location="cpu", weights_only=False).eval()
 
 
 def feature_count(model) -> int:
-    first = next(layer for layer in model.modules() if isinstance(layer, torch.nn.Linear))
+    first = next((layer for layer in model.modules() if isinstance(layer, torch.nn.Linear)), None)
+    if first is None:
+        raise ValueError("the model has no linear layer that tells how many values it takes; log it with an input_example")
     return first.in_features
+
+
+def feature_names(model) -> list[str] | None:
+    return None
 
 
 def tensor_of(sample: Sample) -> torch.Tensor:

@@ -22,6 +22,11 @@ def feature_count(model) -> int:
     return int(model.n_features_in_)
 
 
+def feature_names(model) -> list[str] | None:
+    names = getattr(model, "feature_names_in_", None)
+    return None if names is None else list(names)
+
+
 def predict(model, sample: Sample) -> list[np.ndarray]:
     return answers(model, sample.frame())
 

@@ -22,6 +22,10 @@ def feature_count(model) -> int:
     return int(model.input_shape[-1])
 
 
+def feature_names(model) -> list[str] | None:
+    return None
+
+
 def predict(model, sample: Sample) -> list[np.ndarray]:
     return [np.asarray(model(sample.matrix().astype(np.float32)))]
 

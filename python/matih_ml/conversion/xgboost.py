@@ -34,6 +34,10 @@ def feature_count(model) -> int:
     return booster_of(model).num_features()
 
 
+def feature_names(model) -> list[str] | None:
+    return booster_of(model).feature_names
+
+
 def predict(model, sample: Sample) -> list[np.ndarray]:
     import xgboost
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { COLUMN_TYPES } from '../tracking/dataset-schema.js';
 
 /** Largest |a - b| / max(1, |a|) between the answers of a model and of its conversion, over all sample rows and outputs. */
 export const CONVERSION_TOLERANCE = 1e-4;
@@ -13,6 +14,13 @@ const measured = {
   precision: z.enum(['single', 'double']),
   sampleRows: z.int().min(1),
   sampleSource: z.enum(['DATASET', 'INPUT_EXAMPLE', 'GENERATED']),
+  /** The columns that fill the model's one input, in order, where its files name them. */
+  columns: z
+    .array(z.object({ name: z.string().min(1).max(1_000), type: z.enum(COLUMN_TYPES) }))
+    .max(10_000)
+    .nullish(),
+  /** The class of each probability, in order. */
+  classes: z.array(z.string().min(1).max(250)).max(1_000).nullish(),
   maxAbsDiff: z.number().min(0),
   maxScaledDiff: z.number().min(0),
 };

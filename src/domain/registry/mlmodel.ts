@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import type { Datatype, Signature, TensorSpec } from '../serving/tensor.js';
+import type { Datatype, InputColumn, Signature, TensorSpec } from '../serving/tensor.js';
+import type { ColumnType } from '../tracking/dataset-schema.js';
 
 /** A folder of files that a client has logged: those of a run or of a logged model, below a path ('' for all). */
 export interface SourceFolder {
@@ -13,6 +14,8 @@ export interface LoggedFiles {
   framework: string | null;
   /** Null when it was logged without one. */
   signature: Signature | null;
+  /** The columns that its signature names, in the order of the model; null where it names none, as one of tensors. */
+  columns: InputColumn[] | null;
   /** Its model.onnx, relative to the MLmodel file. */
   onnxPath: string | null;
 }
@@ -61,6 +64,7 @@ export function readMlmodel(parsed: unknown): LoggedFiles {
   return {
     framework: library ?? (names.includes(PYTHON) ? 'pyfunc' : null),
     signature: toSignature(data?.signature?.inputs, data?.signature?.outputs),
+    columns: toColumns(data?.signature?.inputs),
     onnxPath: onnx.success ? onnx.data.data : null,
   };
 }
@@ -81,6 +85,28 @@ function toSpecs(json: string | null | undefined, prefix: string): TensorSpec[] 
     shape: tensor?.shape ?? [-1],
   }));
 }
+
+function toColumns(json: string | null | undefined): InputColumn[] | null {
+  if (json == null) return null;
+  const parsed = fields.safeParse(parseJson(json));
+  if (!parsed.success || parsed.data.length === 0) return null;
+  const columns = parsed.data.map(({ name, type, 'tensor-spec': tensor }) => {
+    const columnType = tensor || typeof type !== 'string' ? undefined : COLUMN_TYPES.get(type);
+    return name && columnType ? { name, type: columnType } : null;
+  });
+  return columns.every((column) => column !== null) ? columns : null;
+}
+
+/** By the names of MLflow. */
+const COLUMN_TYPES = new Map<string, ColumnType>([
+  ['boolean', 'BOOLEAN'],
+  ['integer', 'NUMBER'],
+  ['long', 'NUMBER'],
+  ['float', 'NUMBER'],
+  ['double', 'NUMBER'],
+  ['string', 'STRING'],
+  ['datetime', 'TIMESTAMP'],
+]);
 
 function parseJson(json: string): unknown {
   try {

@@ -116,7 +116,7 @@ export class ModelResolver {
 
   @Mutation(() => ModelPayload, {
     description:
-      'Changes a model’s name, description or tags; new tags replace all. NOT_FOUND when there is none, CONFLICT when the name is taken.',
+      'Changes a model’s name, description, task or tags; new tags replace all. NOT_FOUND when there is none, CONFLICT when the name is taken.',
   })
   async updateModel(
     @Ctx() ctx: RequestContext,

@@ -43,6 +43,12 @@ export class ModelType {
   @Field(() => ModelTaskEnum, { description: 'What its answers are.' })
   task!: keyof typeof ModelTaskEnum;
 
+  @Field(() => Boolean, {
+    description:
+      'Whether nobody has said the task: it is OTHER, or what the outputs of the first version tell. `updateModel`, or the tag `matih.task` of the model or of a version, says it.',
+  })
+  taskGuessed!: boolean;
+
   @Field(() => String, { description: 'Kind of model, e.g. `MLP_CLASSIFIER`; free text, 1 to 250 characters.' })
   modelType!: string;
 
@@ -141,6 +147,13 @@ export class UpdateModelInput {
 
   @Field(() => String, { nullable: true, description: 'New description, as Markdown.' })
   description?: string | null;
+
+  @Field(() => ModelTaskEnum, {
+    nullable: true,
+    description:
+      'What its answers are. What gates have decided for another task counts no more. CONFLICT when a version was trained for another one, or stands in STAGING or PRODUCTION by gates for it.',
+  })
+  task?: keyof typeof ModelTaskEnum | null;
 
   @Field(() => [KeyValueInput], { nullable: true, description: 'All tags from now on, at most 100.' })
   tags?: KeyValueInput[] | null;

@@ -81,7 +81,7 @@ export class ModelImport {
       const name = visibleName(theirs.name, 'model').replaceAll(/[/:]/g, '_');
       const isTaken = (await session.em.count(Model, { tenant: session.tenant, name })) > 0;
       const free = isTaken ? `${name} (from ${this.work.origin.replaceAll(':', ' ')})` : name;
-      const model = await models.create(session, { name: free, modelType: 'MLFLOW', framework: 'mlflow', task: 'OTHER' });
+      const model = await models.create(session, { name: free, modelType: 'MLFLOW', framework: 'mlflow' });
       if (theirs.creation_timestamp !== undefined) model.createdAt = new Date(theirs.creation_timestamp);
       return model.id;
     });

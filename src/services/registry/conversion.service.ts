@@ -18,6 +18,9 @@ import {
   conversionProblem,
   type SampleRows,
 } from '../../domain/registry/conversion.js';
+import { type LoggedFiles, readMlmodel } from '../../domain/registry/mlmodel.js';
+import { withKnownColumns } from '../../domain/serving/input-columns.js';
+import type { Signature } from '../../domain/serving/tensor.js';
 import { AppError, conflict, ErrorCode } from '../../errors.js';
 import type { DatasetFiles } from '../../features/port.js';
 import type { ModelChecker } from '../../inference/port.js';
@@ -28,9 +31,11 @@ import { audit, emitEvent } from '../platform/use-case.js';
 import type { ArtifactService } from '../tracking/artifact.service.js';
 import type { DatasetService } from '../tracking/dataset.service.js';
 import type { ModelVersionService } from './model-version.service.js';
+import type { ModelService } from './model.service.js';
 import { cardFactsOf, storeVersionFiles, versionKeys } from './version-files.js';
 import type { VersionFollower } from './version-follower.js';
 import { type SourceFile, sourceFiles } from './version-source.js';
+import { parseYaml } from './yaml-text.js';
 
 interface Dependencies {
   live: LiveEvents;
@@ -40,6 +45,7 @@ interface Dependencies {
   artifacts: ArtifactService;
   datasets: DatasetService;
   files: DatasetFiles;
+  models: ModelService;
   versions: ModelVersionService;
   converter: ModelConverter;
   checkModel: ModelChecker;
@@ -102,23 +108,33 @@ export class ConversionService {
         : await converter.convert({ modelDir, outputPath, sample, tolerance: CONVERSION_TOLERANCE }, run.signal);
       if (outcome.state !== 'CONVERTED') return await this.giveUp(run, version, { ...outcome, jobId: run.job.id });
       run.progress(0.8, 'Checking model.onnx');
-      const { signature } = await checkModel(outputPath).catch((error: unknown) => {
+      const found = await checkModel(outputPath).catch((error: unknown) => {
         if (!(error instanceof AppError) || error.code !== ErrorCode.INVALID_MODEL) throw error;
         const reason = `It was converted, but its model.onnx cannot be served: ${error.message} An encoder that refuses categories it does not know must ignore them (handle_unknown="ignore").`;
         return this.giveUp(run, version, { state: 'FAILED', reason, jobId: run.job.id });
       });
+      const logged = await this.logged(modelDir);
+      const signature = knownSignature(found.signature, outcome, logged);
       const content = await readFile(outputPath);
       const sourceKey = `${run.job.tenant}/conversions/${attemptOf(run)}/model.onnx`;
       await run.write((session) => this.deps.staged.stage(session, sourceKey));
       try {
         const { sizeBytes, sha256 } = await objects.put(sourceKey, content);
-        await this.finish(run, version.id, { sourceKey, sizeBytes, sha256, signature }, { ...outcome, jobId: run.job.id });
+        await this.finish(run, version.id, { sourceKey, sizeBytes, sha256, signature }, { ...outcome, jobId: run.job.id }, logged);
       } finally {
         await this.deps.staged.discard(sourceKey);
       }
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
+  }
+
+  /** What the MLmodel file among the fetched files says. */
+  private async logged(modelDir: string): Promise<LoggedFiles | null> {
+    return readFile(join(modelDir, 'MLmodel'), 'utf8').then(
+      (content) => readMlmodel(parseYaml(content)),
+      () => null,
+    );
   }
 
   /** Two at once would store different files under the same keys. */
@@ -168,6 +184,7 @@ export class ConversionService {
     id: string,
     source: Pick<OnnxVersion, 'sourceKey' | 'sizeBytes' | 'sha256' | 'signature'>,
     conversion: Conversion & { state: 'CONVERTED' },
+    logged: LoggedFiles | null,
   ): Promise<void> {
     const { objects, staged, artifacts, live, follower } = this.deps;
     const { converted, keys, facts } = await run.write(async (session) => {
@@ -191,12 +208,24 @@ export class ConversionService {
       const { objectKey } = converted;
       const change = { ...source, sourceKey: objectKey, objectKey, framework, conversion, updatedAt: new Date() };
       await session.em.nativeUpdate(ModelVersion, { id, tenant: session.tenant }, change);
+      const hints = { signature: source.signature ?? null, logged: logged?.signature ?? null, framework };
+      await this.deps.models.guessTask(session, converted.modelId, hints);
       for (const [path, file] of Object.entries(stored)) await artifacts.record(session, { modelVersionId: id }, path, keys[path]!, file);
       const { modelId, version } = converted;
       emitEvent(session, live, EventType.MODEL_CONVERTED, { type: 'modelVersion', id }, { version, framework, maxScaledDiff }, { modelId });
       await follower.versionStored(session, { id, modelId });
     });
   }
+}
+
+/** A conversion keeps the names of columns and classes, which a matrix of numbers has lost. */
+function knownSignature(
+  signature: Signature,
+  { columns, classes }: ConversionOutcome & { state: 'CONVERTED' },
+  logged: LoggedFiles | null,
+): Signature {
+  const named = withKnownColumns(signature, columns ?? logged?.columns ?? []);
+  return classes && (named.classes === undefined || named.classes.length === classes.length) ? { ...named, classes } : named;
 }
 
 const attemptOf = ({ job, attempt }: JobRun) => `${job.id}-${attempt}`;

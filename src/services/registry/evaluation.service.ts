@@ -13,7 +13,7 @@ import { gatePolicyOf } from '../../domain/registry/gate-policy.js';
 import { decideGate } from '../../domain/registry/gates.js';
 import { renderEvaluationMarkdown } from '../../domain/registry/report.js';
 import type { Task } from '../../domain/training/training-config.js';
-import { badInput, conflict, notFound } from '../../errors.js';
+import { type AppError, badInput, conflict, notFound } from '../../errors.js';
 import type { JudgedData, ModelEvaluator, ModelFile, TargetColumn } from '../../evaluation/port.js';
 import type { JobRun } from '../platform/job-run.js';
 import type { JobService } from '../platform/job.service.js';
@@ -193,14 +193,8 @@ export class EvaluationService {
       if (input.target) throw badInput('input.target', 'nothing: the training of the version tells the target', input.target.column);
       return null;
     }
-    const { task } = await session.em.findOneOrFail(Model, { id: version.modelId, tenant: session.tenant });
-    if (task !== 'CLASSIFICATION' && task !== 'REGRESSION') {
-      throw conflict(`An uploaded version of a ${task} model cannot be evaluated.`, {
-        field: 'input.modelVersionId',
-        expected: 'a CLASSIFICATION or REGRESSION model, or a version from a run',
-        got: task,
-      });
-    }
+    const model = await session.em.findOneOrFail(Model, { id: version.modelId, tenant: session.tenant });
+    if (model.task !== 'CLASSIFICATION' && model.task !== 'REGRESSION') throw notJudged(model);
     if (!input.target) throw badInput('input.target', 'the target column, as the version was uploaded', input.target);
     return { column: input.target.column, ...(input.target.greaterThan != null && { greaterThan: input.target.greaterThan }) };
   }
@@ -277,6 +271,22 @@ export class EvaluationService {
 
 function judgedBeforeRefit(training: Plan['training'], dataset: Dataset) {
   return training?.datasetId === dataset.id ? training.result.judgedModel : undefined;
+}
+
+/** A model that nothing can be measured of against a target, with what leads on. */
+function notJudged({ id, name, task }: Model): AppError {
+  const policy = `{production: {firstGates: [VALIDATION]}, validation: {requireHoldoutMetrics: false}}`;
+  const without = `let its gates ask for no evaluation: setGatePolicy(input: {modelId: "${id}", policy: ${policy}})`;
+  const next =
+    task === 'OTHER'
+      ? `Say what its answers are: updateModel(input: {id: "${id}", task: CLASSIFICATION}), or REGRESSION; if they are neither, ${without}`
+      : `Clusters have no target: ${without}`;
+  return conflict(`Model "${name}" is for ${task}, and only CLASSIFICATION and REGRESSION are judged on a dataset of their own. ${next}.`, {
+    field: 'input.modelVersionId',
+    expected: 'a CLASSIFICATION or REGRESSION model, or a version from a run',
+    got: task,
+    next,
+  });
 }
 
 function comparedWith(report: EvaluationReport): string | null {

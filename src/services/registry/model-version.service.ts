@@ -96,6 +96,7 @@ export class ModelVersionService {
     }
     const { modelKey, sizeBytes, sha256, signature, metrics, reference, agreementMaxAbsDiff, config } = training.result;
     const task = TASK_OF[config.modelType];
+    if (model.taskGuessed) Object.assign(model, { task, taskGuessed: false });
     if (model.task !== 'OTHER' && model.task !== task) {
       throw conflict(`Model "${model.name}" is for ${model.task}; the run trained a ${task}.`, {
         field: 'input.runId',
@@ -276,6 +277,7 @@ export class ModelVersionService {
         ? await semanticVersionAfter(session, model.id, previous ? changeFrom(previous, source) : 'TRAINING')
         : await freeSemanticVersion(session, model.id, attributes.semanticVersion);
     const { storage } = this.deps;
+    await this.deps.models.tellTask(session, model, attributes.tags ?? []);
     const hasOnnx = source.sourceKey != null;
     const reserved = hasOnnx ? await storage.reserve(session, model) : { version: (model.lastVersion += 1), status: 'READY' as const };
     if (describesSignature(attributes)) source.signature = await describedSignature(session, source, attributes);

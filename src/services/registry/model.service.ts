@@ -9,12 +9,14 @@ import { paginate, type Order, type Page, type PageRequest } from '../../db/pagi
 import { EventType } from '../../domain/platform/events.js';
 import { checkName, checkModelName, checkTags } from '../../domain/platform/names.js';
 import { type GatePolicyEntries, parseGatePolicy } from '../../domain/registry/gate-policy.js';
+import { guessTask, type TaskHints, taskOfTags } from '../../domain/registry/model-task.js';
 import type { Stage } from '../../domain/registry/stages.js';
 import { tagChanges, withTags } from '../../domain/registry/tags.js';
 import { conflict, notFound, notFoundByName } from '../../errors.js';
 import { likePattern } from '../platform/search.js';
 import { audit, emitEvent, takeTurns } from '../platform/use-case.js';
 import type { TagEntry } from '../tracking/experiment.service.js';
+import { changeTask } from './model-task.js';
 import { newModelFolder } from './model-folder.js';
 import { taggedModel, tellTags } from './tag-events.js';
 import type { VersionRemoval } from './version-removal.js';
@@ -24,7 +26,8 @@ export interface NewModel {
   description?: string | null;
   modelType: string;
   framework?: string | null;
-  task: Model['task'];
+  /** When absent, what a tag says; else it is guessed from the versions to come. */
+  task?: Model['task'];
   tags?: TagEntry[] | null;
 }
 
@@ -68,6 +71,13 @@ export class ModelService {
       model = await session.em.findOne(Model, where);
     }
     if (!model) return { model: await this.add(session, { ...input, name }, 'getOrCreateModel'), created: true };
+    if (input.task !== undefined && model.taskGuessed) {
+      const guessed = await this.lock(session, model.id);
+      const before = { task: guessed.task };
+      if (await changeTask(session, guessed, input.task, 'input.task'))
+        audit(session, 'getOrCreateModel', { type: 'model', id: guessed.id }, before, { task: guessed.task });
+      return { model: guessed, created: false };
+    }
     if (model.task !== input.task) {
       throw conflict(`Model "${name}" exists and its task is ${model.task}: ask for that task, or choose another name.`, {
         field: 'input.task',
@@ -80,6 +90,7 @@ export class ModelService {
 
   private async add(session: Session, input: NewModel, action: string): Promise<Model> {
     const { name } = input;
+    const task = input.task ?? taskOfTags('input.tags', input.tags ?? []);
     const model = session.em.create(Model, {
       tenant: session.tenant,
       name,
@@ -87,7 +98,8 @@ export class ModelService {
       description: input.description ?? '',
       modelType: checkName('input.modelType', input.modelType),
       framework: checkName('input.framework', input.framework ?? 'onnx'),
-      task: input.task,
+      task: task ?? 'OTHER',
+      taskGuessed: task === null,
       tags: withTags({}, 'input.tags', input.tags ?? []),
       createdBy: session.principal.subject,
     });
@@ -101,23 +113,41 @@ export class ModelService {
   /** A new name leaves the files where they are. */
   async update(
     session: Session,
-    input: { id: string; name?: string | null; description?: string | null; tags?: TagEntry[] | null },
+    input: { id: string; name?: string | null; description?: string | null; task?: Model['task'] | null; tags?: TagEntry[] | null },
   ): Promise<Model> {
     const model = await this.lock(session, input.id);
-    const before = { name: model.name, description: model.description, tags: model.tags };
+    const shown = ({ name, description, task, tags }: Model) => ({ name, description, task, tags });
+    const before = shown(model);
     if (input.name != null && input.name !== model.name) {
       await this.requireFree(session, checkModelName('input.name', input.name));
       model.name = input.name;
     }
     if (input.description != null) model.description = input.description;
     if (input.tags != null) model.tags = withTags({}, 'input.tags', input.tags);
-    audit(session, 'updateModel', { type: 'model', id: model.id }, before, {
-      name: model.name,
-      description: model.description,
-      tags: model.tags,
-    });
+    const task = input.task ?? taskOfTags('input.tags', input.tags ?? []);
+    if (task !== null) await changeTask(session, model, task, 'input.task');
+    audit(session, 'updateModel', { type: 'model', id: model.id }, before, shown(model));
     tellTags(session, this.live, taggedModel(model), tagChanges(before.tags, model.tags));
     return model;
+  }
+
+  /** As a tag of the model or of one of its versions says it. The caller holds the model's lock. */
+  async tellTask(session: Session, model: Model, tags: readonly TagEntry[]): Promise<void> {
+    const task = taskOfTags('input.tags', tags);
+    if (task === null) return;
+    const before = { task: model.task };
+    if (await changeTask(session, model, task, 'input.tags'))
+      audit(session, 'updateModel', { type: 'model', id: model.id }, before, { task: model.task });
+  }
+
+  /** From what a version brought along, as long as nobody has said it. */
+  async guessTask(session: Session, modelId: string, hints: TaskHints): Promise<void> {
+    const guess = guessTask(hints);
+    if (guess === null) return;
+    const model = await this.lock(session, modelId);
+    if (!model.taskGuessed || model.task !== 'OTHER') return;
+    model.task = guess;
+    audit(session, 'guessModelTask', { type: 'model', id: model.id }, { task: 'OTHER' }, { task: guess });
   }
 
   /** Replaces the model's departures from the default gates; null goes back to those. Decisions by other demands stop counting. */

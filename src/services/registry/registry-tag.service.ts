@@ -2,6 +2,7 @@ import type { LiveEvents } from '../../adapters/live-events/port.js';
 import type { Model } from '../../db/entities/registry/model.entity.js';
 import type { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Session } from '../../db/database.js';
+import { taskOfTags } from '../../domain/registry/model-task.js';
 import { withoutTag, withTags } from '../../domain/registry/tags.js';
 import { AppError, ErrorCode, quote } from '../../errors.js';
 import { audit } from '../platform/use-case.js';
@@ -20,6 +21,7 @@ export class RegistryTagService {
 
   async setOnModel(session: Session, input: { modelId: string; tags: TagEntry[] }): Promise<Model> {
     const model = await this.models.lock(session, input.modelId);
+    await this.models.tellTask(session, model, input.tags);
     return this.set(session, 'setModelTags', taggedModel(model), model, input.tags);
   }
 
@@ -30,6 +32,11 @@ export class RegistryTagService {
   }
 
   async setOnVersion(session: Session, input: { modelVersionId: string; tags: TagEntry[] }): Promise<ModelVersion> {
+    // Before the version's own lock, as everywhere.
+    if (taskOfTags('input.tags', input.tags) !== null) {
+      const { modelId } = await this.versions.get(session, input.modelVersionId);
+      await this.models.tellTask(session, await this.models.lock(session, modelId), input.tags);
+    }
     const version = await this.versions.lock(session, input.modelVersionId);
     return this.set(session, 'setModelVersionTags', await this.ofVersion(session, version), version, input.tags);
   }

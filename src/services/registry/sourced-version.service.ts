@@ -5,6 +5,7 @@ import { LoggedModel } from '../../db/entities/tracking/logged-model.entity.js';
 import type { Artifact } from '../../db/entities/tracking/artifact.entity.js';
 import type { Actor, Database, Session } from '../../db/database.js';
 import { type LoggedFiles, readMlmodel, type SourceFolder } from '../../domain/registry/mlmodel.js';
+import { withKnownColumns } from '../../domain/serving/input-columns.js';
 import { freeArtifactPath } from '../../domain/tracking/artifact-path.js';
 import { toHexId } from '../../domain/tracking/run-tags.js';
 import { AppError, conflict, ErrorCode, notFound, quote } from '../../errors.js';
@@ -54,13 +55,15 @@ export class SourcedVersionService {
     const { db, models, versions, conversions } = this.deps;
     const { folder, uri, copyOf, ...ids } = input.source;
     const files = folder && (await this.read(actor, folder));
-    const onnx = copyOf?.objectKey ? onnxOf(copyOf) : folder && files?.onnxPath ? await this.onnx(actor, folder, files.onnxPath) : null;
+    const onnx = copyOf?.objectKey ? onnxOf(copyOf) : folder && files?.onnxPath ? await this.onnx(actor, folder, files) : null;
     const { id } = await db.transact(actor, async (session) => {
       const model = await models.lock(session, input.modelId);
       const framework = copyOf?.framework ?? files?.framework ?? null;
       if (framework !== null && UNTOLD_FRAMEWORKS.includes(model.framework)) model.framework = framework;
       const source: VersionSource = { ...ids, sourceUri: uri, sourceFolder: folder, signature: files?.signature ?? null, ...onnx };
       const version = await versions.register(session, model, source, { ...input, framework: input.framework ?? framework });
+      const signature = onnx?.signature ?? null;
+      await models.guessTask(session, model.id, { signature, logged: files?.signature ?? null, framework });
       if (files && !onnx) await conversions.offer(session, version, framework);
       await also?.(session, version);
       return version;
@@ -113,14 +116,15 @@ export class SourcedVersionService {
   }
 
   /** The model.onnx, tried as an upload is; why not, for one that does not pass. */
-  private async onnx(actor: Actor, { owner, path }: SourceFolder, onnxPath: string): Promise<Partial<VersionSource>> {
-    const inFolder = freeArtifactPath(onnxPath);
+  private async onnx(actor: Actor, { owner, path }: SourceFolder, { onnxPath, columns }: LoggedFiles): Promise<Partial<VersionSource>> {
+    const inFolder = freeArtifactPath(onnxPath ?? '');
     const file = inFolder ? await this.find(actor, owner, join(path, inFolder)) : null;
     if (!file) return { error: 'The MLmodel file names a model.onnx that is not there.' };
     try {
       using local = await this.deps.objects.localFile(file.objectKey);
       const { signature } = await this.deps.versions.check(local.path);
-      return { sourceKey: file.objectKey, sizeBytes: file.sizeBytes, sha256: file.sha256, signature };
+      const named = withKnownColumns(signature, columns ?? []);
+      return { sourceKey: file.objectKey, sizeBytes: file.sizeBytes, sha256: file.sha256, signature: named };
     } catch (error) {
       if (error instanceof AppError && error.code === ErrorCode.INVALID_MODEL)
         return { error: `Its model.onnx was not taken: ${error.message}` };

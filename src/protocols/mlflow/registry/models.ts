@@ -27,9 +27,9 @@ export const modelEndpoints: Endpoint[] = [
       refusePrompts(tags);
       tags.forEach(checkTag);
       return call.run(async (session) => {
-        // What it is for is told by its versions.
+        // What it is for is told by a tag, or guessed from its versions.
         const model = await call.services.models
-          .create(session, { name, description, tags, modelType: 'MLFLOW', framework: 'mlflow', task: 'OTHER' })
+          .create(session, { name, description, tags, modelType: 'MLFLOW', framework: 'mlflow' })
           .catch(alreadyExists(name));
         await session.em.flush();
         return { registered_model: await showModel(session, model) };
