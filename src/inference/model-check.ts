@@ -1,6 +1,7 @@
 import { constants, copyFile, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { withOwnClasses } from '../domain/serving/class-names.js';
 import type { Signature } from '../domain/serving/tensor.js';
 import { AppError, ErrorCode } from '../errors.js';
 import { HostLost, HostProcess } from './onnx/host-process.js';
@@ -123,8 +124,8 @@ async function inspectAndTry(original: string, sizeBytes: number, limits: ModelC
     if (inspected.header.kind !== 'inspected') throw refusal(inspected.header, limits, folder);
     const { header } = await host.request({ kind: 'load', modelId: 'model', path }, [], leftMs());
     if (header.kind !== 'loaded') throw refusal(header, limits, folder);
-    const signature = await withMissingTried(header.signature, trialRun(host, leftMs));
-    return { ...inspected.header.facts, sizeBytes, signature };
+    const tried = await withMissingTried(header.signature, trialRun(host, leftMs));
+    return { ...inspected.header.facts, sizeBytes, signature: withOwnClasses(tried, inspected.header.classes) };
   } catch (error) {
     throw error instanceof HostLost ? invalidModel(lossMessage(error, cpuMs, wallMs, limits)) : error;
   } finally {

@@ -47,7 +47,10 @@ it('a matrix of numbers is filled by named columns on the whole way to productio
   const { id } = await registerUpload(tess, modelId, MODEL, { inputColumns: [{ input: 'X', columns: COLUMNS }] });
   const { modelVersion } = await tess.ok<{ modelVersion: unknown }>(SIGNATURE, { id });
   expect(modelVersion).toMatchObject({
-    signature: { inputs: [{ name: 'X', shape: [-1, 3], columns: COLUMNS.map((name) => ({ name, type: 'NUMBER' })) }] },
+    signature: {
+      classes: ['big', 'small'],
+      inputs: [{ name: 'X', shape: [-1, 3], columns: COLUMNS.map((name) => ({ name, type: 'NUMBER' })) }],
+    },
   });
 
   const evaluated = await evaluate(tess, { modelVersionId: id, datasetId, target: { column: 'kind' } });

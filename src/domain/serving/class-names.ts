@@ -27,6 +27,13 @@ export function withClasses(signature: Signature, field: string, classes: readon
   return { ...signature, classes: [...classes] };
 }
 
+/** With the classes that the file itself names, where they are as many as its probabilities. */
+export function withOwnClasses(signature: Signature, classes: string[] | null): Signature {
+  const wanted = classCountOf(signature);
+  const fits = classes !== null && (wanted === null || wanted === classes.length);
+  return fits ? { ...signature, classes } : signature;
+}
+
 /** Two spellings of one class: "1" and "1.0" are the same number. */
 export function sameClass(a: string, b: string): boolean {
   if (a === b) return true;

@@ -2,7 +2,8 @@
 import { readFileSync, statSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
-import { InvalidFile, inspectOnnxFile } from '../onnx-file.js';
+import { InvalidFile, inspectOnnxFile, type OnnxFileLimits } from '../onnx-file.js';
+import { readClassLabels } from '../../onnx/class-labels.js';
 import type { HostSettings } from './host-limits.js';
 import { HostModel, UnusableModel } from './host-model.js';
 import { encodeFrame, FrameReader, type Frame, type HostErrorCode, type HostReply, type HostRequest, type OutgoingTensor } from './wire.js';
@@ -49,6 +50,10 @@ async function makeRoom(neededBytes: number): Promise<string[]> {
   return evicted;
 }
 
+function inspect(id: number, bytes: Uint8Array, limits: OnnxFileLimits): HostReply {
+  return { id, kind: 'inspected', facts: inspectOnnxFile(bytes, limits), classes: readClassLabels(bytes) };
+}
+
 async function load(id: number, modelId: string, path: string): Promise<HostReply> {
   let entry = models.get(modelId);
   const evicted: string[] = [];
@@ -84,7 +89,7 @@ async function handle(frame: Frame<HostRequest>): Promise<void> {
   try {
     switch (header.kind) {
       case 'inspect':
-        reply = { id: header.id, kind: 'inspected', facts: inspectOnnxFile(readFileSync(header.path), header.limits) };
+        reply = inspect(header.id, readFileSync(header.path), header.limits);
         break;
       case 'load':
         reply = await load(header.id, header.modelId, header.path);

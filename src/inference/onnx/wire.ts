@@ -29,7 +29,13 @@ export type HostReply =
       /** Models dropped to make room. */
       evicted: string[];
     }
-  | { id: number; kind: 'inspected'; facts: OnnxFileFacts }
+  | {
+      id: number;
+      kind: 'inspected';
+      facts: OnnxFileFacts;
+      /** That the graph names, in the order of the probabilities. */
+      classes: string[] | null;
+    }
   | { id: number; kind: 'done' }
   | { id: number; kind: 'result' }
   | { id: number; kind: 'error'; code: HostErrorCode; message: string; expected?: string; got?: string };
