@@ -52,7 +52,7 @@ export class RegistryPart extends Part {
         againstBaseRate: Comparison | null;
         againstBaseline: Comparison | null;
       };
-    }>(document('evaluation'), { id: job.result?.['evaluationId'] });
+    }>(document('evaluation'), { id: job.outcome?.evaluationId });
     terminal.table([
       ['metric', 'value', '95 % interval', 'production'],
       ...evaluation.metrics.map((metric) => [

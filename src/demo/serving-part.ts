@@ -151,7 +151,7 @@ export class ServingPart extends Part {
     });
     const startedAt = performance.now();
     const job = await this.awaitJob(startBatchInference.job.id);
-    const rows = Number(job.result?.['rows']);
+    const rows = Number(job.outcome?.rows);
     must(rows === dataset.rowCount, `${rows} predictions for ${dataset.rowCount} rows`);
     const perSecond = rows / ((performance.now() - startedAt) / 1000);
     terminal.note(`${count(rows)} flights predicted, ${count(Math.round(perSecond))} a second, as Parquet`);

@@ -17,7 +17,8 @@ export interface DatasetView {
 
 export interface JobView {
   status: string;
-  result: Record<string, unknown> | null;
+  /** What came out, as far as this kind of job has it. */
+  outcome: { evaluationId?: string; rows?: number } | null;
   errorMessage: string | null;
 }
 

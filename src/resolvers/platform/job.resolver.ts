@@ -6,7 +6,9 @@ import { OrderDirection } from '../types/common.types.js';
 import { PageArgs, toConnection } from '../types/connection.js';
 import { CancelJobInput, JobConnection, JobEvent, JobFilterInput, JobOrderInput, JobPayload, JobType } from './job.types.js';
 import { RunType } from '../tracking/run.types.js';
-import { SafeInt } from '../types/scalars.js';
+import { Json, SafeInt } from '../types/scalars.js';
+import { outcomeOf } from './job-outcome.js';
+import { JobOutcome } from './job-outcome.types.js';
 
 @Resolver(() => JobType)
 export class JobResolver {
@@ -61,6 +63,25 @@ export class JobResolver {
     _after?: number,
   ): JobEvent {
     return event;
+  }
+
+  @FieldResolver(() => JobOutcome, {
+    nullable: true,
+    description: 'What came out, by the kind of job; null until it has succeeded.',
+  })
+  async outcome(@Root() job: JobType, @Ctx() ctx: RequestContext): Promise<typeof JobOutcome | null> {
+    const found = await ctx.loaders.jobResult.load(job.id);
+    return found?.status === 'SUCCEEDED' ? outcomeOf(found) : null;
+  }
+
+  @FieldResolver(() => Json, {
+    nullable: true,
+    deprecationReason: '`outcome` tells the same, typed and as much of it as you select.',
+    description:
+      'What came out, as open JSON, without the reference samples of a training; null until it has succeeded, except for jobs that tell how far they are.',
+  })
+  async result(@Root() job: JobType, @Ctx() ctx: RequestContext): Promise<object | null> {
+    return (await ctx.loaders.jobResult.load(job.id))?.result ?? null;
   }
 
   @FieldResolver(() => RunType, { nullable: true, description: 'The run that it writes to; null for jobs without one.' })

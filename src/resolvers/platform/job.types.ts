@@ -20,7 +20,7 @@ export const JobKindEnum = describeEnum('JobKind', 'What a background job does.'
 export const JobStatusEnum = describeEnum('JobStatus', 'Where a background job stands.', {
   QUEUED: 'Waits for a worker.',
   RUNNING: 'A worker is at it.',
-  SUCCEEDED: 'Done; `result` holds what came out.',
+  SUCCEEDED: 'Done; `outcome` holds what came out.',
   FAILED: 'Given up; `errorCode` and `errorMessage` say why.',
   CANCELLED: 'Ended by a person.',
 });
@@ -51,13 +51,6 @@ export class JobType {
 
   @Field(() => Json, { description: 'What was asked for.' })
   config!: Record<string, unknown>;
-
-  @Field(() => Json, {
-    nullable: true,
-    description:
-      'What came out; null until it has succeeded, except for a collection of garbage and an import from MLflow, which count as they go.',
-  })
-  result?: Record<string, unknown> | null;
 
   @Field(() => String, { nullable: true, description: 'Code of the error that ended it; null unless FAILED.' })
   errorCode?: string | null;

@@ -132,7 +132,8 @@ export class MonitoringService {
     if (!cursor) return nothing('Another process is looking at this deployment.');
     const deployment = await this.deployment(session, deploymentId);
     const endpoint = await session.em.findOneOrFail(Endpoint, { id: deployment.endpointId, tenant: session.tenant });
-    const version = await session.em.findOneOrFail(ModelVersion, { id: deployment.modelVersionId, tenant: session.tenant });
+    const versions = { id: deployment.modelVersionId, tenant: session.tenant };
+    const version = await session.em.findOneOrFail(ModelVersion, versions, { populate: ['reference'] });
 
     const reference = version.reference ?? null;
     const now = new Date();

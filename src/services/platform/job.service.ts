@@ -152,7 +152,7 @@ export class JobService {
       );
       if (!row) return null;
       await this.step(em, id, { message: attempt === 1 ? 'Started' : `Continued by attempt ${attempt}` });
-      return em.findOneOrFail(Job, { id });
+      return em.findOneOrFail(Job, { id }, { populate: ['result'] });
     });
     if (claimed) this.live.publish(jobTopic(id));
     return claimed;

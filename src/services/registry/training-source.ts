@@ -13,7 +13,7 @@ export async function trainingOf(session: Session, runId: string | null | undefi
   const job = await session.em.findOne(
     Job,
     { tenant: session.tenant, runId, kind: 'TRAINING', status: 'SUCCEEDED' },
-    { orderBy: { createdAt: 'DESC' }, refresh: true },
+    { orderBy: { createdAt: 'DESC' }, refresh: true, populate: ['result'] },
   );
   // The result of a training job is written by the training service alone.
   return job?.result && job.datasetId ? { datasetId: job.datasetId, result: job.result as unknown as TrainingResult } : null;

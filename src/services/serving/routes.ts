@@ -196,7 +196,7 @@ async function readTargets(session: Session, endpoint: Endpoint): Promise<Target
   const { tenant, em } = session;
   const deployments = await em.find(Deployment, { tenant, endpointId: endpoint.id, status: 'READY' }, { orderBy: { id: 'ASC' } });
   const ids = [...new Set(deployments.map(({ modelVersionId }) => modelVersionId))];
-  const versions = await em.find(ModelVersion, { tenant, id: { $in: ids } }, { exclude: ['reference'] });
+  const versions = await em.find(ModelVersion, { tenant, id: { $in: ids } });
   // Only shadows are compared, and the reference profile is not read for anything else.
   const hasShadow = deployments.some(({ mode }) => mode === 'SHADOW');
   const spreads = hasShadow

@@ -3,18 +3,18 @@ import type { Guide } from './recorder.js';
 
 export async function exchangeChapter(guide: Guide, { experimentId }: { experimentId: string }): Promise<void> {
   guide.chapter('Other tracking servers', 'What comes over and how, and how to mirror outward: [exchange](exchange.md).');
-  guide.task('Import from MLflow', 'The job counts what it brings in its `result`; here nobody has the address.');
+  guide.task('Import from MLflow', 'The job counts what it brings in its `outcome`; here nobody has the address.');
   const input = { trackingUri: 'https://mlflow.example.com', token: 'of-a-user-there', experimentNames: ['flights'] };
   const { importFromMlflow } = await guide.run<{ importFromMlflow: { job: { id: string } } }>('importFromMlflow', { input });
   guide.task('See what waits to be mirrored', 'With MLFLOW_TRACKING_URI, changes go to that server too; here it is not set.');
   await guide.run('mirrorStatus', {}, { as: Role.ADMIN });
   await guide.run('cancelJob', { jobId: importFromMlflow.job.id }, { show: false });
-  guide.task('Put an experiment into one archive', 'The `artifactId` of the job’s result is for GET /artifacts/<id>.');
+  guide.task('Put an experiment into one archive', 'The `artifactId` of the job’s outcome is for GET /artifacts/<id>.');
   const { exportExperiment } = await guide.run<{ exportExperiment: { job: { id: string } } }>('exportExperiment', {
     input: { experimentId },
   });
   const ended = ({ job }: { job: { status: string } }) => job.status === 'SUCCEEDED';
-  const { job } = await guide.until<{ job: { status: string; result: { artifactId: string } } }>(
+  const { job } = await guide.until<{ job: { status: string; outcome: { artifactId: string } } }>(
     'job',
     { id: exportExperiment.job.id },
     ended,
@@ -22,7 +22,7 @@ export async function exchangeChapter(guide: Guide, { experimentId }: { experime
   );
   guide.task('Bring it in', 'Upload the archive first: here, in another tenant or in another service.');
   const { url, token } = guide.caller();
-  const archive = await fetch(`${url}/artifacts/${job.result.artifactId}`, { headers: { authorization: `Bearer ${token}` } });
+  const archive = await fetch(`${url}/artifacts/${job.outcome.artifactId}`, { headers: { authorization: `Bearer ${token}` } });
   const { uploadId } = await guide.caller().upload('experiment.tar', Buffer.from(await archive.arrayBuffer()));
   await guide.run('importExperiment', { input: { uploadId, name: 'a copy' } });
 }

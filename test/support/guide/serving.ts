@@ -114,12 +114,12 @@ export async function servingChapter(
   const { startBatchInference } = await guide.run<{ startBatchInference: { job: Named } }>('startBatchInference', {
     input: { modelVersionId, datasetId: ids.datasetId, keyColumns: ['moment'] },
   });
-  const { job } = await guide.until<{ job: { status: string; result: { downloadUrl: string } } }>(
+  const { job } = await guide.until<{ job: { status: string; outcome: { downloadUrl: string } } }>(
     'job',
     { id: startBatchInference.job.id },
     (data) => data.job.status !== 'QUEUED' && data.job.status !== 'RUNNING',
   );
-  await guide.http(new URL(job.result.downloadUrl, guide.service.url).pathname, { saveAs: 'predictions.parquet' });
+  await guide.http(new URL(job.outcome.downloadUrl, guide.service.url).pathname, { saveAs: 'predictions.parquet' });
   return { endpointId, productionVersionId: modelVersionId };
 }
 

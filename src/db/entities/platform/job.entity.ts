@@ -33,7 +33,8 @@ export const Job = defineEntity({
     datasetId: p.uuid().nullable(),
     alertId: p.uuid().nullable(),
     config: p.json<Record<string, unknown>>(),
-    result: p.json<Record<string, unknown>>().nullable(),
+    /** Large for a training: read where it is asked for. */
+    result: p.json<Record<string, unknown>>().nullable().lazy(),
     progress: p.float().default(0),
     message: p.text().default(''),
     errorCode: p.text().nullable(),

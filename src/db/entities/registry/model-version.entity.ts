@@ -44,7 +44,8 @@ export const ModelVersion = defineEntity({
     /** Gates decided before count no more: its columns or classes were others. */
     evidenceFrom: p.datetime().nullable(),
     metrics: p.json<Record<string, number>>().onCreate(() => ({})),
-    reference: p.json<ReferenceProfile>().nullable(),
+    /** As large as the rest of a page of versions: read where it is asked for. */
+    reference: p.json<ReferenceProfile>().nullable().lazy(),
     agreementMaxAbsDiff: p.float().nullable(),
     tags: p.json<Record<string, string>>().onCreate(() => ({})),
     createdBy: p.text(),

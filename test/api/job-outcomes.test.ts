@@ -1,0 +1,162 @@
+import { readFileSync } from 'node:fs';
+import { isEnumType, isObjectType, isScalarType, isUnionType, getNamedType, type GraphQLObjectType } from 'graphql';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Role } from '../../src/domain/platform/principal.js';
+import { createSchema } from '../../src/resolvers/schema.js';
+import { createModel, register, trainTumours } from '../support/registry.js';
+import { LOG_METRICS, newRun } from '../support/runs.js';
+import { startTestService, type Caller, type TestService } from '../support/service.js';
+import { mutate } from '../support/tracking.js';
+
+let service: TestService;
+let admin: Caller;
+let trained: { runId: string; datasetId: string; jobId: string };
+let versionId: string;
+let everything: string;
+
+/** Every field of a type and of the types below it. */
+function allOf(type: GraphQLObjectType): string {
+  return Object.values(type.getFields())
+    .map(({ name, type: of }) => {
+      const named = getNamedType(of);
+      return isScalarType(named) || isEnumType(named) ? name : isObjectType(named) ? `${name} { ${allOf(named)} }` : '';
+    })
+    .join(' ');
+}
+
+beforeAll(async () => {
+  service = await startTestService();
+  admin = await service.as({ role: Role.ADMIN });
+  trained = await trainTumours(admin);
+  versionId = (await register(admin, { modelId: await createModel(admin), runId: trained.runId })).id;
+  const union = (await createSchema()).getType('JobOutcome');
+  everything = isUnionType(union)
+    ? union
+        .getTypes()
+        .map((type) => `... on ${type.name} { ${allOf(type)} }`)
+        .join(' ')
+    : '';
+});
+afterAll(() => service?.close());
+
+interface Job {
+  id: string;
+  kind: string;
+  status: string;
+  errorMessage: string | null;
+  outcome: { __typename: string; [field: string]: unknown } | null;
+}
+
+async function outcomeOf(id: string): Promise<Job['outcome']> {
+  const { job } = await admin.ok<{ job: Job }>(
+    `query ($id: ID!) { job(id: $id, waitMs: 60000) { status errorMessage outcome { __typename ${everything} } } }`,
+    { id },
+  );
+  expect(job.status, String(job.errorMessage)).toBe('SUCCEEDED');
+  return job.outcome;
+}
+
+const begin = async (name: string, input: object) => (await mutate<{ job: { id: string } }>(admin, name, input, 'job { id }')).job.id;
+
+describe('what came out of a job is typed and selected', () => {
+  it('of a training', async () => {
+    expect(await outcomeOf(trained.jobId)).toMatchObject({
+      __typename: 'TrainingOutcome',
+      sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
+      holdoutRows: expect.any(Number),
+      metrics: expect.arrayContaining([{ name: 'holdout.log_loss', value: expect.any(Number) }]),
+      signature: { inputs: expect.arrayContaining([expect.objectContaining({ name: 'radius' })]) },
+    });
+  });
+
+  it('of an evaluation, a validation, a batch and a release', async () => {
+    const evaluation = await begin('evaluateModelVersion', { modelVersionId: versionId });
+    expect(await outcomeOf(evaluation)).toMatchObject({ __typename: 'EvaluationOutcome', evaluationId: evaluation, passed: true });
+    const validation = await begin('validateModelVersion', { modelVersionId: versionId });
+    expect(await outcomeOf(validation)).toMatchObject({ __typename: 'ValidationOutcome', passed: true, failedChecks: [] });
+    const batch = await begin('startBatchInference', { modelVersionId: versionId, datasetId: trained.datasetId });
+    const file = await outcomeOf(batch);
+    expect(file).toMatchObject({ __typename: 'BatchInferenceOutcome', rows: 569 });
+    const answer = await fetch(`${service.url}${String(file!['downloadUrl'])}`, { headers: { authorization: `Bearer ${admin.token}` } });
+    expect((await answer.arrayBuffer()).byteLength).toBe(file!['sizeBytes']);
+    const release = await begin('releaseModelVersion', { modelVersionId: versionId, targetStage: 'STAGING' });
+    expect(await outcomeOf(release)).toMatchObject({ __typename: 'ReleaseOutcome', stage: 'STAGING', reached: true, firstMissing: null });
+  });
+
+  it('of an archive that goes out and comes in, of a run’s files and of garbage', async () => {
+    const runId = await newRun(admin);
+    await admin.ok(LOG_METRICS, { input: { runId, metrics: [{ key: 'loss', value: 1, step: 1 }] } });
+    await mutate(admin, 'finishRun', { runId, status: 'FINISHED' }, 'run { id }');
+    const { jobs } = await admin.ok<{ jobs: { nodes: Job[] } }>(
+      'query ($runId: ID!) { jobs(filter: { kind: RUN_ARCHIVE, runId: $runId }) { nodes { id } } }',
+      { runId },
+    );
+    expect(await outcomeOf(jobs.nodes[0]!.id)).toMatchObject({
+      __typename: 'RunArchiveOutcome',
+      skipped: null,
+      paths: [expect.any(String)],
+    });
+    const { run } = await admin.ok<{ run: { experiment: { id: string } } }>(
+      'query ($runId: ID!) { run(id: $runId) { experiment { id } } }',
+      { runId },
+    );
+    const archive = await outcomeOf(await begin('exportExperiment', { experimentId: run.experiment.id }));
+    expect(archive).toMatchObject({
+      __typename: 'ExperimentExportOutcome',
+      counts: expect.arrayContaining([
+        { kind: 'runs', count: 1 },
+        { kind: 'points', count: 1 },
+      ]),
+    });
+    const bytes = await fetch(`${service.url}${String(archive!['downloadUrl'])}`, { headers: { authorization: `Bearer ${admin.token}` } });
+    const { uploadId } = await admin.upload('experiment.tar', Buffer.from(await bytes.arrayBuffer()));
+    const imported = await outcomeOf(await begin('importExperiment', { uploadId, name: 'again' }));
+    expect(imported).toMatchObject({
+      __typename: 'ExperimentImportOutcome',
+      unchanged: false,
+      counts: expect.arrayContaining([{ kind: 'runs', count: 1 }]),
+    });
+    await mutate(admin, 'deleteRun', { runId }, 'run { id }');
+    const garbage = await outcomeOf(await begin('collectGarbage', { olderThanDays: 0, checkStorage: true }));
+    expect(garbage).toMatchObject({
+      __typename: 'GarbageCollectionOutcome',
+      runs: 1,
+      metricPoints: 1,
+      storage: { objectsWithoutRow: { count: 0 } },
+    });
+  });
+
+  it('is null until the job has succeeded', async () => {
+    const { id } = await service.app.context.db.transact(
+      { principal: { subject: 'tess', tenant: 'acme', role: Role.ADMIN, expiresAt: new Date(Date.now() + 60_000) }, requestId: 'test' },
+      async (session) => service.app.context.services.jobs.create(session, { kind: 'CONVERSION', config: {} }),
+    );
+    await admin.send('mutation ($id: ID!) { cancelJob(input: { jobId: $id }) { job { id } } }', { id });
+    const { job } = await admin.ok<{ job: object }>('query ($id: ID!) { job(id: $id) { outcome { __typename } result } }', { id });
+    expect(job).toEqual({ outcome: null, result: null });
+  });
+});
+
+describe('a page of jobs', () => {
+  it('is small, and the database is not asked for results that nobody selects', async () => {
+    const document = readFileSync('schema/operations/job.graphql', 'utf8');
+    const { data } = await admin.send(document, { id: trained.jobId });
+    const documentBytes = Buffer.byteLength(JSON.stringify(data));
+    const [stored] = await service.app.context.db.asSystem((em) =>
+      em.execute<{ bytes: number }[]>('select length(result::text)::int as bytes from job where id = ?', [trained.jobId]),
+    );
+    const { data: withJson } = await admin.send('query ($id: ID!) { job(id: $id) { result } }', { id: trained.jobId });
+    const jsonBytes = Buffer.byteLength(JSON.stringify(withJson));
+    console.log(`the Job document of a training: ${documentBytes} bytes, its open JSON ${jsonBytes}, stored ${stored!.bytes}`);
+    expect(documentBytes).toBeLessThan(4_000);
+    expect(jsonBytes).toBeLessThan(8_000);
+    service.statements.length = 0;
+    await admin.ok('{ jobs(first: 100) { nodes { id kind status modelVersion { id version } run { id } } } }');
+    const selected = service.statements.filter((text) => /from "(job|model_version)"/.test(text));
+    expect(selected.length).toBeGreaterThan(0);
+    for (const text of selected) expect(text).not.toMatch(/"result"|"reference"/);
+    service.statements.length = 0;
+    await admin.ok('{ jobs(first: 100) { nodes { id outcome { __typename } } } }');
+    expect(service.statements.filter((text) => text.includes(`result - 'reference'`))).toHaveLength(1);
+  });
+});
