@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { SeededRandom } from '../../src/domain/statistics/random.js';
 import { batchOf, columnsOf } from '../support/batch.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
 import { createEndpoint, deploy, PREDICT } from '../support/serving.js';
@@ -188,5 +189,99 @@ describe('long categories', () => {
       { id: deploymentId },
     );
     expect(runMonitoring.window.drift).toMatchObject({ features: [{ feature: 'c', unknownCount: 0, drifted: false }] });
+  });
+});
+
+/** Texts that a column may be made of; every reader of a file is tempted to make something else of some. */
+const SPELLINGS: readonly (readonly string[])[] = [
+  ['t', 'f'],
+  ['T', 'F'],
+  ['true', 'false'],
+  ['True', 'False'],
+  ['TRUE', 'FALSE'],
+  ['TRUE', 'FALSE', 'NA'],
+  ['yes', 'no'],
+  ['Yes', 'yes', 'no'],
+  ['YES', 'NO'],
+  ['yes', 'no', 'unknown'],
+  ['t', 'f', '?'],
+  ['1', '2', '3'],
+  ['1.0', '2.0', '3.0'],
+  ['1.1', '1.10', '1.100'],
+  ['1.50', '2.5', 'x'],
+  ['1E5', '1e3', '2E5'],
+  ['007', '7', '07'],
+  ['9007199254740992', '9007199254740993', '9007199254740994'],
+  ['12345678901234567890', '12345678901234567891'],
+  ['2020-01-02', '2020-01-03', '2021-05-06'],
+  ['01/02/2020', '02/01/2020'],
+  ['2020-01-02', 'none'],
+  ['12:30', '13:45'],
+  ['null', 'NULL', 'value'],
+  ['NaN', 'Infinity', '1'],
+  [' a', 'a', 'a '],
+  ['a,b', 'a;b', '"a"'],
+  ['ä', 'a\u0308', 'Ä'],
+];
+
+const TARGETS: readonly (readonly string[])[] = [
+  ['yes', 'no'],
+  ['t', 'f'],
+  ['True', 'False'],
+  ['1.0', '2.0'],
+  ['1e3', '5'],
+  ['0', '1'],
+  ['YES', 'no'],
+];
+
+/** A table of `rows` whose first column decides the target, nine times out of ten. */
+function randomTable(random: SeededRandom, rows: number): { columns: Record<string, Cell[]>; classes: readonly string[] } {
+  const classes = TARGETS[random.below(TARGETS.length)]!;
+  const columns: Record<string, Cell[]> = {};
+  for (let i = 0; i < 5; i++) {
+    const spellings = SPELLINGS[random.below(SPELLINGS.length)]!;
+    const hasMissing = i > 0 && random.below(2) === 0;
+    columns[`c${i}`] = Array.from({ length: rows }, () =>
+      hasMissing && random.below(8) === 0 ? null : spellings[random.below(spellings.length)]!,
+    );
+  }
+  const first = [...new Set(columns['c0'])];
+  columns['target'] = columns['c0']!.map((value) => classes[(first.indexOf(value) + (random.below(10) === 0 ? 1 : 0)) % 2]!);
+  return { columns, classes };
+}
+
+describe('the same rows', () => {
+  const seeds = [1, 2, 3, 4, 5, 6];
+  it.each(seeds)('get the same answer online and in batch, in the spelling of the file: seed %i', async (seed) => {
+    const random = new SeededRandom(seed);
+    const { columns, classes } = randomTable(random, 240);
+    const features = Object.keys(featuresOf(columns)).map((column) => ({ column, kind: CATEGORY }));
+    const { modelVersionId, endpointId, datasetId } = await serve(columns, features);
+    const about = JSON.stringify(Object.entries(columns).map(([name, values]) => [name, [...new Set(values)]]));
+
+    const online = await ask(endpointId, rowsOf(featuresOf(columns)));
+    const batch = await columnsOf(service, tess, await batchOf(tess, { modelVersionId, datasetId }));
+    expect(batch['prediction_label']!.map(String), about).toEqual(online.predictions.map(({ label }) => label));
+    expect(batch['prediction_probability_0'], about).toEqual(online.predictions.map(({ probabilities }) => probabilities[0]));
+    const unknown = Map.groupBy(online.unknownCategories, ({ row }) => row);
+    expect(batch['prediction_unknown_columns'], about).toEqual(
+      online.predictions.map(
+        (_, row) =>
+          unknown
+            .get(row)
+            ?.map(({ column }) => column)
+            .join(', ') ?? null,
+      ),
+    );
+    // What the file spells comes back, and was learnt.
+    const right = online.predictions.filter(({ label }, row) => label === columns['target']![row]).length;
+    expect(right / 240, about).toBeGreaterThan(0.8);
+    expect(new Set(online.predictions.map(({ label }) => label)), about).toEqual(new Set(classes));
+
+    // A later file that happens to hold other values means the same by them.
+    const kept = [...columns['c0']!.keys()].filter((row) => columns['c0']![row] === columns['c0']![0]).slice(0, 20);
+    const later = Object.fromEntries(Object.entries(featuresOf(columns)).map(([name, values]) => [name, kept.map((row) => values[row]!)]));
+    const others = await columnsOf(service, tess, await batchOf(tess, { modelVersionId, datasetId: await dataset(later) }));
+    expect(others['prediction_probability_0'], about).toEqual(kept.map((row) => online.predictions[row]!.probabilities[0]));
   });
 });

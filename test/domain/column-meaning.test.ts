@@ -192,6 +192,14 @@ describe('a category', () => {
     expect(given(knowing(['1.234,5 €', '2,0 €'], reading), 2)).toEqual(['2,0 €', true]);
   });
 
+  it('that the file means no value by is a missing one', () => {
+    const reading = { type: 'BOOLEAN', nullValues: ['NA', '?'] };
+    expect(given(knowing(['TRUE', 'FALSE'], reading), 'NA')).toEqual(['', true]);
+    expect(given(knowing(['TRUE', 'FALSE'], reading), ' ? ')).toEqual(['', true]);
+    expect(given(knowing(['TRUE', 'FALSE'], reading), 'na')).toEqual(['na', false]);
+    expect(given(knowing(['x'], { type: 'STRING', nullValues: ['NA'] }), ' NA')).toEqual([' NA', false]);
+  });
+
   it('of more digits than a JSON number holds must be a text', () => {
     expect(() => given(knowing(['9007199254740993']), Number('9007199254740993'))).toThrow(/a category of so many digits as text/);
   });

@@ -14,6 +14,12 @@ export class Categories {
     return this.known.has(text);
   }
 
+  /** Whether the column's file means "no value" by the text. */
+  isMissing(text: string): boolean {
+    const { nullValues, type } = this.column;
+    return nullValues !== undefined && nullValues.includes(type === 'STRING' ? text : text.trim());
+  }
+
   /**
    * The category that a JSON number or boolean means: the one that JavaScript spells so, else the only one that is equal as a number, or
    * but for the case of its letters; else the value's own spelling, which is unknown.

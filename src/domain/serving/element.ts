@@ -64,10 +64,6 @@ function wholeNumber(value: unknown): bigint | null {
  */
 export function storeValue(data: TensorData, index: number, spec: TensorSpec, column: number, value: unknown): string | null {
   if (spec.datatype === 'BYTES') {
-    if (typeof value === 'string') {
-      (data as string[])[index] = value;
-      return null;
-    }
     return storeCategory(data as string[], index, categoriesOf(spec, column), value);
   }
   if (spec.semantic === undefined && typeof value === 'string' && spec.columns?.[column]?.type === 'TIMESTAMP') {
@@ -104,6 +100,10 @@ function expectedNumber(spec: TensorSpec): string {
 }
 
 function storeCategory(data: string[], index: number, categories: Categories | undefined, value: unknown): string | null {
+  if (typeof value === 'string') {
+    data[index] = categories?.isMissing(value) ? '' : value;
+    return null;
+  }
   if (value === null) {
     data[index] = '';
     return null;
