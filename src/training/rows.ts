@@ -117,7 +117,7 @@ function thresholdTarget(column: Column, threshold: number): Target & { kind: 'C
 function classTarget(column: Column): Target & { kind: 'CLASSES' } {
   const numeric = column.type === 'NUMBER';
   if (numeric) {
-    const odd = column.values.find((value) => !Number.isSafeInteger(value));
+    const odd = column.values.find((value) => !Number.isInteger(value));
     if (odd !== undefined)
       throw badInput('config.target.column', 'whole numbers as classes, or target.greaterThan', `${column.name} with ${odd}`);
   }

@@ -120,6 +120,10 @@ describe('a value of a row and of a dataset', () => {
     ).toEqual(BigInt64Array.from(digits, BigInt));
     for (const id of ['7', '9223372036854775808', '9007199254740993.0', ' 9007199254740993', '1e19', ''])
       expect(() => rowsToTensors(wide, [{ id }], { maxRows: 1 }), id).toThrow(/decimal digits/);
+    const ids: Column = { name: 'id', type: 'NUMBER', values: Float64Array.from(digits, Number), texts: digits };
+    expect(toTensors(new Map([['id', ids]]), wide)[0]!.data).toEqual(BigInt64Array.from(digits, BigInt));
+    const beyond: Column = { name: 'id', type: 'NUMBER', values: Float64Array.of(1e19), texts: ['10000000000000000000'] };
+    expect(() => toTensors(new Map([['id', beyond]]), wide)).toThrow(/^Column id, row 1: .*got "10000000000000000000"/);
     const float: Signature = { inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 1], semantic: 'NUMERIC' }], outputs: [] };
     const column: Column = { name: 'x', type: 'NUMBER', values: Float64Array.of(Infinity, -Infinity, NaN, 1) };
     expect(toTensors(new Map([['x', column]]), float)[0]!.data).toEqual(Float32Array.of(NaN, NaN, NaN, 1));

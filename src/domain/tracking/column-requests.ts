@@ -1,5 +1,5 @@
 import { columnNames } from '../serving/input-columns.js';
-import type { InputColumn, Signature } from '../serving/tensor.js';
+import type { InputColumn, Signature, TensorSpec } from '../serving/tensor.js';
 import { type ColumnReading, readingOf } from './dataset-schema.js';
 
 /**
@@ -30,17 +30,27 @@ export function mergeRequests(requests: readonly ColumnRequest[]): ColumnRequest
 export function inputRequests({ inputs }: Signature): ColumnRequest[] {
   return mergeRequests(
     inputs.flatMap((spec): ColumnRequest[] => {
-      const form = spec.datatype === 'BYTES' ? 'TEXT' : 'VALUE';
+      const form = formFor(spec);
       const known = new Map(spec.columns?.map((column) => [column.name, column]));
       return (columnNames(spec) ?? []).map((name) => {
         const column = known.get(name);
-        return column && isRecorded(column) ? { name, form, reading: readingOf(column) } : { name, form };
+        return column && isRecorded(spec, column) ? { name, form, reading: readingOf(column) } : { name, form };
       });
     }),
   );
 }
 
+/** 64-bit integers are read as text besides: a value in double precision has lost the last digits of some. */
+function formFor({ datatype, semantic }: TensorSpec): Form {
+  if (datatype === 'BYTES') return 'TEXT';
+  return datatype === 'INT64' && semantic !== 'TIMESTAMP_MS' ? 'BOTH' : 'VALUE';
+}
+
 /** Whether a training wrote down how it read the column; else no more than a type is known, guessed from the model's. */
-export function isRecorded({ categories, nullValues, decimalSeparator, thousandsSeparator, unit, format }: InputColumn): boolean {
-  return [categories, nullValues, decimalSeparator, thousandsSeparator, unit, format].some((detail) => detail !== undefined);
+export function isRecorded(
+  { semantic }: TensorSpec,
+  { categories, nullValues, decimalSeparator, thousandsSeparator, unit, format }: InputColumn,
+): boolean {
+  const details = [semantic, categories, nullValues, decimalSeparator, thousandsSeparator, unit, format];
+  return details.some((detail) => detail !== undefined);
 }

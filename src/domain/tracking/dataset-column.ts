@@ -86,7 +86,7 @@ function tensorData(spec: TensorSpec, element: number, column: Column, rowNumber
     if (data.every(Number.isFinite)) return data;
   }
   for (let row = 0; row < rows; row++) {
-    const value = valueAt(column, row);
+    const value = valueAt(spec, column, row);
     const expected = storeValue(data, row, spec, element, value);
     if (expected !== null) throw invalidValue(`Column ${column.name}, row ${(rowNumbers?.[row] ?? row) + 1}`, expected, value);
   }
@@ -94,10 +94,12 @@ function tensorData(spec: TensorSpec, element: number, column: Column, rowNumber
 }
 
 /** As a request would give it. An infinite number counts as a missing one, as everywhere in a dataset. */
-function valueAt(column: Column, row: number): string | number | boolean | null {
+function valueAt({ datatype }: TensorSpec, column: Column, row: number): string | number | boolean | null {
   if (column.type === 'STRING') return column.values[row] ?? null;
   const value = column.values[row]!;
   if (!Number.isFinite(value)) return null;
+  // Digits that double precision has lost are in the text.
+  if (datatype === 'INT64' && column.texts && Number.isInteger(value) && !Number.isSafeInteger(value)) return column.texts[row] ?? null;
   return column.type === 'BOOLEAN' ? value === 1 : value;
 }
 

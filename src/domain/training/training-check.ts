@@ -28,7 +28,7 @@ export function outputNamesOf(modelType: ModelType): readonly string[] {
 
 const ACCEPTED_TYPES: Record<FeatureKind, readonly ColumnType[]> = {
   NUMERIC: ['NUMBER', 'BOOLEAN'],
-  CATEGORICAL: ['STRING', 'BOOLEAN', 'NUMBER'],
+  CATEGORICAL: ['STRING', 'BOOLEAN', 'NUMBER', 'TIMESTAMP'],
   TIMESTAMP: ['TIMESTAMP'],
 };
 

@@ -20,7 +20,7 @@ export const OptimizerEnum = describeEnum<Optimizer>('Optimizer', 'How a model i
 
 export const FeatureKindEnum = describeEnum<(typeof FEATURE_KINDS)[number]>('FeatureKind', 'How a column enters a model.', {
   NUMERIC: 'A NUMBER or BOOLEAN column, imputed by its median and scaled.',
-  CATEGORICAL: 'A STRING, BOOLEAN or NUMBER column, one indicator per category.',
+  CATEGORICAL: 'A column of any type, one indicator per category: the texts of the file, or of its numbers, truth values or times.',
   TIMESTAMP: 'A TIMESTAMP column, as its parts that differ (UTC): hour, weekday, month, day of year, year and age.',
 });
 

@@ -234,7 +234,7 @@ function checkInputs({ id, signature }: OnnxVersion, dataset: Dataset): void {
     for (const name of columnNames(spec) ?? []) {
       const column = dataset.columns.find((candidate) => candidate.name === name);
       if (!column) throw refuse(`a dataset with the columns ${neededColumns(signature).join(', ')}`, `none named ${name}`);
-      const isReadAnew = spec.columns?.some((of) => of.name === name && isRecorded(of)) ?? false;
+      const isReadAnew = spec.columns?.some((of) => of.name === name && isRecorded(spec, of)) ?? false;
       if (spec.datatype !== 'BYTES' && column.type === 'STRING' && !isReadAnew)
         throw refuse(`numbers (${spec.datatype}) in column ${name}`, 'text');
     }
