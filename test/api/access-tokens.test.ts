@@ -1,9 +1,12 @@
 // one file because its tests share one running service and one process beside it, which take longer to start than most of them to run.
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
+import { getNamedType, type GraphQLObjectType, isObjectType } from 'graphql';
 import { createClient } from 'graphql-ws';
-import { SignJWT, UnsecuredJWT } from 'jose';
+import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import WebSocket from 'ws';
@@ -136,6 +139,17 @@ describe('a token of the service', () => {
     await expect.poll(lastUsed, { timeout: 60_000, interval: 500 }).not.toBeNull();
     expect(Math.abs((await lastUsed())!.getTime() - before)).toBeLessThan(60_000);
   });
+});
+
+it('tokens that ended 90 days ago are forgotten', async () => {
+  const [old, recent] = [await issue({ name: 'old' }), await issue({ name: 'recent' })];
+  const ended = `update access_token set expires_at = now() - $2 * interval '1 day' where id = $1`;
+  await db.query(ended, [old.accessToken.id, 91]);
+  await db.query(ended, [recent.accessToken.id, 89]);
+  await service.app.context.services.retention.prune();
+  const FIND = `query ($id: ID!) { accessToken(id: $id) { name } }`;
+  expect((await admin.fails(FIND, { id: old.accessToken.id })).extensions.code).toBe('NOT_FOUND');
+  expect(await admin.ok(FIND, { id: recent.accessToken.id })).toEqual({ accessToken: { name: 'recent' } });
 });
 
 describe('a token that is not what it says', () => {
@@ -333,6 +347,7 @@ describe('a scope', () => {
   });
 
   it('PREDICT predicts at its endpoints, by GraphQL and REST, and does nothing else', async () => {
+    const schema = await createSchema();
     const [own, foreign] = [`own-${randomUUID()}`, `foreign-${randomUUID()}`];
     const model = { bytes: linear([2], 0), signature: xToY(1) };
     const mine = await serve(service, admin, model, { name: own });
@@ -362,6 +377,16 @@ describe('a scope', () => {
       { endpointId: randomUUID() },
     ])
       expect((await caller.fails(PREDICT, { input: { ...ref, rows } })).extensions.code).toBe('FORBIDDEN');
+    const everything = (name: string): string =>
+      Object.values((schema.getType(name) as GraphQLObjectType).getFields())
+        .map((field) => {
+          const below = getNamedType(field.type);
+          if (below.name === 'ModelVersion') return `${field.name} { id version }`;
+          if (below.name === 'Deployment') return `${field.name} { id }`;
+          return isObjectType(below) ? `${field.name} { ${everything(below.name)} }` : field.name;
+        })
+        .join(' ');
+    await caller.ok(`mutation { predict(input: { endpointName: "${own}", rows: [{ x: 1 }] }) { ${everything('PredictPayload')} } }`);
     const beyond = [
       EXPERIMENTS,
       '{ endpoints { nodes { id } } }',
@@ -476,6 +501,40 @@ describe('a scope', () => {
     expect(await put(foreignId)).toBe(403);
     expect(await put(foreignId, `${hex(runId)}%2F..%2F`)).not.toBe(200);
     expect(await put(foreignId, '%2E/')).toBe(403);
+  });
+});
+
+describe('beside AUTH_JWKS_URL', () => {
+  it('tokens of the service and of others work, each verified by its own keys alone', async () => {
+    const { publicKey, privateKey } = await generateKeyPair('EdDSA', { extractable: true });
+    const jwks = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'theirs', alg: 'EdDSA', use: 'sig' }] });
+    const issuer = createServer((_request, response) => response.setHeader('content-type', 'application/json').end(jwks));
+    await new Promise<void>((resolve) => issuer.listen(0, '127.0.0.1', resolve));
+    const { port } = issuer.address() as AddressInfo;
+    const settings = { ROLE: 'api', DATA_DIR: group.dataDir, AUTH_JWT_SECRET: '', AUTH_JWKS_URL: `http://127.0.0.1:${port}/keys` };
+    const federated = await startTestService(settings, group.database);
+    try {
+      const sign = (header: object, claims: object = {}) =>
+        new SignJWT({ tenant: 'acme', role: 'ENGINEER', ...claims })
+          .setProtectedHeader({ alg: 'EdDSA', kid: 'theirs', ...header })
+          .setSubject('eve')
+          .setIssuer('matih')
+          .setAudience('matih-ml')
+          .setExpirationTime('1h')
+          .sign(privateKey);
+      const status = async (token: string) => (await new Caller(federated.url, token).send(EXPERIMENTS)).status;
+      expect(await status(await sign({}))).toBe(200);
+      const own = await issue({ name: 'federated' });
+      expect(await status(own.token)).toBe(200);
+      // One that says it is ours is nobody else's, whoever signed it.
+      const [header] = own.token.split('.').map((part) => Buffer.from(part, 'base64url').toString());
+      expect(await status(await sign(JSON.parse(header!) as object, { jti: own.accessToken.id }))).toBe(401);
+      expect(await status(await sign({ typ: 'matih+jwt' }, { jti: own.accessToken.id, scope: 'EVERYTHING' }))).toBe(200);
+      expect(await status(admin.token)).toBe(401);
+    } finally {
+      await federated.close();
+      issuer.close();
+    }
   });
 });
 

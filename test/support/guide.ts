@@ -1,3 +1,4 @@
+import { accessChapter, groundTruthChapter } from './guide/access.js';
 import { comparisonChapter } from './guide/comparison.js';
 import { Guide } from './guide/recorder.js';
 import { exchangeChapter } from './guide/exchange.js';
@@ -29,11 +30,13 @@ export async function writeGuide(service: TestService): Promise<Guide> {
   const { endpointId, productionVersionId } = await servingChapter(guide, { ...registry, experimentId, datasetId });
   await splitChapter(guide, registry, productionVersionId);
   await monitoringChapter(guide, { modelId: registry.modelId, endpointId });
+  await groundTruthChapter(guide);
   await historyChapter(guide, registry);
   await agreementChapter(guide, registry);
   await comparisonChapter(guide, { versionId: productionVersionId });
   await eventsChapter(guide, registry);
   await webhooksChapter(guide, registry);
+  await accessChapter(guide);
   await loggedModelsChapter(guide);
   await exchangeChapter(guide, { experimentId });
   return guide;

@@ -50,10 +50,10 @@ export class RejectedGroundTruth {
   @Field(() => Int, { description: 'Position of the record in the batch, from 0.' })
   index!: number;
 
-  @Field(() => String, { description: 'Id of its request.' })
+  @Field(() => String, { description: 'Id of its request, as the record gave it.' })
   requestId!: string;
 
-  @Field(() => Int, { description: 'Its row.' })
+  @Field(() => Int, { description: 'Its row, as the record gave it; 0 when it gave none.' })
   row!: number;
 
   @Field(() => RejectionCode, { description: 'What kind of reason.' })
@@ -148,7 +148,7 @@ export class LoggedPredictionType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7) of the entry.' })
   id!: string;
 
-  @Field(() => String, { description: 'Id of the request.' })
+  @Field(() => String, { description: 'Id of the request: the caller’s own, or the one that was made up.' })
   requestId!: string;
 
   @Field(() => Int, { description: 'Rows of it that the log has.' })

@@ -34,7 +34,7 @@ export class AccessTokenType {
   })
   name!: string;
 
-  @Field(() => RoleEnum, { description: 'Role of its bearer.' })
+  @Field(() => RoleEnum, { description: 'What its bearer may do at most.' })
   role!: keyof typeof RoleEnum;
 
   @Field(() => AccessScope, { description: 'What it may be used for within that role.' })
@@ -67,10 +67,10 @@ export class AccessTokenFilterInput {
   @Field(() => String, { nullable: true, description: 'Text that the name contains, whatever its case; at most 200 characters.' })
   search?: string | null;
 
-  @Field(() => RoleEnum, { nullable: true, description: 'Tokens with this role.' })
+  @Field(() => RoleEnum, { nullable: true, description: 'Only those whose bearers have exactly this role.' })
   role?: Role | null;
 
-  @Field(() => AccessScope, { nullable: true, description: 'Tokens with this scope.' })
+  @Field(() => AccessScope, { nullable: true, description: 'Only those that may be used for exactly this.' })
   scope?: keyof typeof AccessScope | null;
 
   @Field(() => Boolean, { nullable: true, description: 'True: neither revoked nor expired. False: one of the two.' })

@@ -13,6 +13,8 @@ export interface RetentionOptions {
 const BATCH = 1_000;
 const JOBS_AT_ONCE = 100;
 const BATCHES_AT_ONCE = 20;
+/** How long an access token is listed after its end; the audit log has it for longer. */
+const ENDED_TOKEN_DAYS = 90;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** Removes what is older, as much as one transaction may; true when there may be more. */
@@ -34,6 +36,7 @@ export class RetentionService {
     await this.repeat(eventDays, (em, before) => this.pruneJobSteps(em, before));
     await this.repeat(trafficDays, pruneTraffic);
     await this.repeat(auditDays, pruneAudit);
+    await this.repeat(ENDED_TOKEN_DAYS, pruneTokens);
   }
 
   private async repeat(days: number, batch: Batch): Promise<void> {
@@ -109,6 +112,16 @@ function pruneAudit(em: EntityManager, before: Date): Promise<boolean> {
      gone as (delete from audit_log using old where audit_log.id = old.id returning 1)
      select count(*)::int as count from gone`,
     [firstIdAt(before), before, BATCH],
+  );
+}
+
+function pruneTokens(em: EntityManager, before: Date): Promise<boolean> {
+  return filledBatch(
+    em,
+    `with old as (select id from access_token where expires_at < ? order by expires_at limit ?),
+     gone as (delete from access_token using old where access_token.id = old.id returning 1)
+     select count(*)::int as count from gone`,
+    [before, BATCH],
   );
 }
 

@@ -4,6 +4,7 @@ const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 const MLFLOW_ID = /\bm-[0-9a-f]{32}\b/g;
 const INSTANT = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
 const SECRET = /whsec_[A-Za-z0-9+/]+=*/g;
+const TOKEN = /eyJ[\w-]+\.[\w-]+\.[\w-]+/g;
 const HASH = /\b[0-9a-f]{64}\b/g;
 const SIGNED = /\/objects\/[^\s"?]+\?expires=[^\s"]+/g;
 /** Milliseconds and bytes that were measured, not set. */
@@ -68,6 +69,7 @@ export class Placeholders {
       .replace(INSTANT, '<time>')
       .replace(HASH, '<sha256>')
       .replace(SECRET, '<secret>')
+      .replace(TOKEN, '<token>')
       .replace(/http:\/\/127\.0\.0\.1:\d+/g, 'http://127.0.0.1:8000');
   }
 
