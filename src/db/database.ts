@@ -12,6 +12,7 @@ import { Migration0004 } from './migrations/0004-pairs.js';
 import { Migration0005 } from './migrations/0005-dataset-tables.js';
 import { Migration0006 } from './migrations/0006-unknown-categories.js';
 import { Migration0007 } from './migrations/0007-inputs.js';
+import { Migration0008 } from './migrations/0008-batching.js';
 import { Migration0009 } from './migrations/0009-training-warnings.js';
 import { Migration0010 } from './migrations/0010-releases.js';
 import { Migration0011 } from './migrations/0011-access.js';
@@ -67,6 +68,7 @@ const MIGRATIONS = [
   { name: '0005-dataset-tables', class: Migration0005 },
   { name: '0006-unknown-categories', class: Migration0006 },
   { name: '0007-inputs', class: Migration0007 },
+  { name: '0008-batching', class: Migration0008 },
   { name: '0009-training-warnings', class: Migration0009 },
   { name: '0010-releases', class: Migration0010 },
   { name: '0011-access', class: Migration0011 },

@@ -10,6 +10,8 @@ export interface ModelSource {
 export interface InferOptions {
   /** Milliseconds from now; past it the call fails with DEADLINE_EXCEEDED and the host that hangs is killed. */
   deadlineMs: number;
+  /** Never beside another request, even where the model's rows are proven independent. */
+  alone?: boolean;
 }
 
 export interface InferResult {

@@ -86,7 +86,7 @@ export const DEPLOY = `mutation ($input: DeployModelVersionInput!) { deployModel
 /** Deploys and waits until it serves. */
 export async function deploy(
   caller: Caller,
-  input: { endpointId: string; modelVersionId: string; mode?: 'LIVE' | 'SHADOW'; weightBps?: number },
+  input: { endpointId: string; modelVersionId: string; mode?: 'LIVE' | 'SHADOW'; weightBps?: number; batching?: 'AUTO' | 'NEVER' },
 ): Promise<string> {
   const { deployModelVersion } = await caller.ok<{ deployModelVersion: { deployment: { id: string } } }>(DEPLOY, {
     input: { mode: 'LIVE', ...input },

@@ -22,7 +22,8 @@ interface LoadWaiter {
   reject(error: Error): void;
 }
 
-interface Deadline {
+interface Terms {
+  alone: boolean;
   deadlineMs: number;
   /** On the clock of performance.now(). */
   deadlineAt: number;
@@ -105,22 +106,22 @@ export class OnnxEngine implements InferenceEngine {
     await Promise.all(this.slots.filter((slot) => slot.idle).map((slot) => this.hold(slot, () => Promise.resolve())));
   }
 
-  async infer(modelId: string, inputs: Tensor[], { deadlineMs }: InferOptions): Promise<InferResult> {
+  async infer(modelId: string, inputs: Tensor[], { deadlineMs, alone = false }: InferOptions): Promise<InferResult> {
     const startedAt = performance.now();
     const model = this.models.get(modelId);
     if (!model?.signature) throw notLoaded(modelId);
     const ordered = inSignatureOrder(model.signature, inputs);
     if (!ordered?.[0]) throw new AppError(ErrorCode.INVALID_TENSOR, 'An input of the model is missing.', { field: 'inputs' });
     const rows = ordered[0].shape[0] ?? 1;
-    const deadline = { deadlineMs, deadlineAt: startedAt + deadlineMs };
+    const terms = { deadlineMs, deadlineAt: startedAt + deadlineMs, alone };
     const maxRows = Math.max(
       1,
       Math.min(this.options.maxBatchRows, Math.floor((this.options.maxBatchBytes * rows) / (wireBytes(ordered) + 1))),
     );
     const answer =
-      rows <= maxRows || !model.batchable
-        ? await this.submit(model, ordered, rows, deadline)
-        : await this.submitInChunks(model, ordered, rows, maxRows, deadline);
+      rows <= maxRows || alone || !model.batchable
+        ? await this.submit(model, ordered, rows, terms)
+        : await this.submitInChunks(model, ordered, rows, maxRows, terms);
     return { ...answer, latencyMs: performance.now() - startedAt };
   }
 
@@ -134,26 +135,20 @@ export class OnnxEngine implements InferenceEngine {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  private async submitInChunks(
-    model: ServedModel,
-    inputs: Tensor[],
-    rows: number,
-    maxRows: number,
-    deadline: Deadline,
-  ): Promise<PendingAnswer> {
+  private async submitInChunks(model: ServedModel, inputs: Tensor[], rows: number, maxRows: number, terms: Terms): Promise<PendingAnswer> {
     const chunks: Tensor[][] = [];
     let batchRows = 0;
     // One after the other, so that a long request takes its turn among the short ones.
     for (let from = 0; from < rows; from += maxRows) {
       const count = Math.min(maxRows, rows - from);
-      const answer = await this.submit(model, sliceRows(inputs, from, count), count, deadline);
+      const answer = await this.submit(model, sliceRows(inputs, from, count), count, terms);
       chunks.push(answer.outputs);
       batchRows = Math.max(batchRows, answer.batchRows);
     }
     return { outputs: concatRows(chunks), batchRows };
   }
 
-  private submit(model: ServedModel, inputs: Tensor[], rows: number, deadline: Deadline): Promise<PendingAnswer> {
+  private submit(model: ServedModel, inputs: Tensor[], rows: number, terms: Terms): Promise<PendingAnswer> {
     const bytes = wireBytes(inputs);
     const refusal = this.refusal(model, rows, bytes);
     if (refusal) return Promise.reject(refusal);
@@ -168,7 +163,7 @@ export class OnnxEngine implements InferenceEngine {
         return true;
       };
       const pending: Pending = {
-        ...deadline,
+        ...terms,
         inputs,
         rows,
         bytes,

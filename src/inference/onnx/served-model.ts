@@ -26,6 +26,8 @@ export interface Pending {
   /** On the clock of performance.now(). */
   deadlineAt: number;
   attempt: Attempt;
+  /** Is never joined with another. */
+  alone: boolean;
   /** Answered, whatever a host may still be doing for it. */
   settled: boolean;
   resolve(answer: PendingAnswer): void;
@@ -78,10 +80,10 @@ export class ServedModel {
     if (!head) return [];
     let { rows, bytes } = head;
     let count = 1;
-    const cap = this.batchable ? Math.min(maxRows, this.batchRowsCap) : 0;
+    const cap = this.batchable && !head.alone ? Math.min(maxRows, this.batchRowsCap) : 0;
     for (; count < this.queue.length; count += 1) {
       const next = this.queue[count]!;
-      if (rows + next.rows > cap || bytes + next.bytes > maxBytes || next.shapeKey !== head.shapeKey) break;
+      if (rows + next.rows > cap || bytes + next.bytes > maxBytes || next.shapeKey !== head.shapeKey || next.alone) break;
       rows += next.rows;
       bytes += next.bytes;
     }

@@ -3,7 +3,7 @@ import { connectionOf } from '../types/connection.js';
 import { describeEnum, describeOrderFields, OrderDirection } from '../types/common.types.js';
 import { DateTime, SafeInt } from '../types/scalars.js';
 import { GateResultType } from '../registry/gate.types.js';
-import { EndpointType } from './endpoint.types.js';
+import { BatchingPolicy, EndpointType } from './endpoint.types.js';
 
 export const DeploymentMode = describeEnum('DeploymentMode', 'What a deployment does with traffic.', {
   LIVE: 'Answers its share of the requests.',
@@ -40,6 +40,9 @@ export class DeploymentType {
       'Share of the endpoint’s requests in basis points, 0 to 10,000; while PENDING the share that it will take. 0 for shadows and stopped ones.',
   })
   weightBps!: number;
+
+  @Field(() => BatchingPolicy, { description: 'Whether its requests may run together; its endpoint’s NEVER counts too.' })
+  batching!: keyof typeof BatchingPolicy;
 
   @Field(() => String, { description: 'Engine that runs it: `onnx`.' })
   engine!: string;
@@ -161,6 +164,12 @@ export class DeployModelVersionInput {
       'Share that a LIVE deployment takes once it is ready, in basis points, 0 to 10,000; the others keep their proportions. 0 when absent. Where nothing else is live it takes all.',
   })
   weightBps?: number | null;
+
+  @Field(() => BatchingPolicy, {
+    nullable: true,
+    description: 'Whether its requests may run together; AUTO when absent. It stays so: deploy the version anew to change it.',
+  })
+  batching?: keyof typeof BatchingPolicy | null;
 
   @Field(() => Int, {
     nullable: true,

@@ -17,6 +17,11 @@ export const UnknownCategoryPolicy = describeEnum(
   },
 );
 
+export const BatchingPolicy = describeEnum('BatchingPolicy', 'Whether requests that wait at one time may run together.', {
+  AUTO: 'Together where the model’s signature says that its rows are proven independent (`signature { rowIndependence { proven } }`).',
+  NEVER: 'Each request alone, always: slower under load.',
+});
+
 type EndpointOrderBy = 'createdAt' | 'updatedAt' | 'name';
 
 export const EndpointOrderField = describeOrderFields<EndpointOrderBy>('EndpointOrderField', 'What endpoints can be ordered by.', {
@@ -58,6 +63,9 @@ export class EndpointType {
 
   @Field(() => UnknownCategoryPolicy, { description: 'What it does with categories that its model never saw.' })
   unknownCategories!: keyof typeof UnknownCategoryPolicy;
+
+  @Field(() => BatchingPolicy, { description: 'Whether its requests may run together; a deployment can say NEVER for itself.' })
+  batching!: keyof typeof BatchingPolicy;
 
   @Field(() => String, { description: 'Subject of the token that created it.' })
   createdBy!: string;
@@ -133,6 +141,9 @@ export class CreateEndpointInput {
   })
   unknownCategories?: keyof typeof UnknownCategoryPolicy | null;
 
+  @Field(() => BatchingPolicy, { nullable: true, description: 'Whether requests may run together; AUTO when absent.' })
+  batching?: keyof typeof BatchingPolicy | null;
+
   @Field(() => Int, {
     nullable: true,
     description:
@@ -170,6 +181,9 @@ export class UpdateEndpointInput {
 
   @Field(() => UnknownCategoryPolicy, { nullable: true, description: 'What to do from now on with categories that the model never saw.' })
   unknownCategories?: keyof typeof UnknownCategoryPolicy | null;
+
+  @Field(() => BatchingPolicy, { nullable: true, description: 'Whether requests may run together from now on.' })
+  batching?: keyof typeof BatchingPolicy | null;
 }
 
 @InputType({ description: 'Which endpoint to remove together with its deployments, counters and logs.' })

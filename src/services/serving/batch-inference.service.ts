@@ -126,7 +126,7 @@ export class BatchInferenceService {
     for await (const batch of files.readChunks(data.table, { columns, chunkRows: PART_ROWS, startRow: rows })) {
       const named = new Map(batch.columns.map((column) => [column.name, column]));
       const inputs = toTensors(named, version.signature, batch.rowNumbers);
-      const { outputs } = await untilAborted(run.signal, models.infer(version, inputs, PART_DEADLINE_MS));
+      const { outputs } = await untilAborted(run.signal, models.infer(version, inputs, { deadlineMs: PART_DEADLINE_MS }));
       const predicted = [
         ...predictionColumns(outputs, batch.rowCount, version.signature),
         ...unknownColumns(version.signature, inputs, batch.rowCount),

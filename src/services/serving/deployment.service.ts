@@ -18,6 +18,7 @@ export interface DeployInput {
   modelVersionId: string;
   mode: Deployment['mode'];
   weightBps?: number | null;
+  batching?: Deployment['batching'] | null;
 }
 
 export interface DeploymentFilter {
@@ -63,12 +64,14 @@ export class DeploymentService {
       });
     }
     const deployment = this.rows.create(session, endpoint, version, input.mode, weightBps);
+    if (input.batching) deployment.batching = input.batching;
     await session.em.flush();
     audit(session, 'deployModelVersion', { type: 'deployment', id: deployment.id }, null, {
       endpointId: endpoint.id,
       modelVersionId: version.id,
       mode: input.mode,
       weightBps,
+      batching: deployment.batching,
     });
     return deployment;
   }

@@ -19,6 +19,7 @@ export interface EndpointSettings {
   slaLatencyP95Ms?: number | null;
   logSampleRate?: number | null;
   unknownCategories?: Endpoint['unknownCategories'] | null;
+  batching?: Endpoint['batching'] | null;
 }
 
 export interface EndpointFilter {
@@ -89,6 +90,7 @@ export class EndpointService {
       slaLatencyP95Ms: input.slaLatencyP95Ms ?? DEFAULT_SLA_LATENCY_P95_MS,
       logSampleRate: input.logSampleRate ?? DEFAULT_LOG_SAMPLE_RATE,
       unknownCategories: input.unknownCategories ?? 'ACCEPT',
+      batching: input.batching ?? 'AUTO',
       createdBy: session.principal.subject,
     });
     await session.em.flush();
@@ -115,6 +117,7 @@ export class EndpointService {
     if (input.slaLatencyP95Ms != null) endpoint.slaLatencyP95Ms = input.slaLatencyP95Ms;
     if (input.logSampleRate != null) endpoint.logSampleRate = input.logSampleRate;
     if (input.unknownCategories != null) endpoint.unknownCategories = input.unknownCategories;
+    if (input.batching != null) endpoint.batching = input.batching;
     await session.em.flush();
     if (input.followStage || input.followAlias) await this.following.follow(session, endpoint);
     this.rows.routeChanged(session, endpoint.id);
@@ -174,8 +177,8 @@ export class EndpointService {
 /** Whoever gives this name to an endpoint waits for the others who do. */
 const turnOf = (name: string) => `endpoint ${name}`;
 
-function settingsOf({ followStage, followAlias, slaLatencyP95Ms, logSampleRate, unknownCategories }: Endpoint): object {
-  return { followStage, followAlias, slaLatencyP95Ms, logSampleRate, unknownCategories };
+function settingsOf({ followStage, followAlias, slaLatencyP95Ms, logSampleRate, unknownCategories, batching }: Endpoint): object {
+  return { followStage, followAlias, slaLatencyP95Ms, logSampleRate, unknownCategories, batching };
 }
 
 function checkSettings({ followStage, followAlias, slaLatencyP95Ms: slaMs, logSampleRate: rate }: EndpointSettings): void {

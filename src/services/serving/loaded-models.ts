@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { LocalFile, ObjectStore } from '../../adapters/object-store/port.js';
 import type { Tensor } from '../../domain/serving/tensor.js';
 import { AppError, ErrorCode } from '../../errors.js';
-import type { InferenceEngine, InferResult } from '../../inference/port.js';
+import type { InferenceEngine, InferOptions, InferResult } from '../../inference/port.js';
 import { sha256Of } from '../platform/file-hash.js';
 
 /** What of a version its loading needs. */
@@ -56,11 +56,11 @@ export class LoadedModels {
     return entry.loading;
   }
 
-  infer(version: ServableVersion, inputs: Tensor[], deadlineMs: number): Promise<InferResult> {
+  infer(version: ServableVersion, inputs: Tensor[], options: InferOptions): Promise<InferResult> {
     const entry = this.shelf.get(version.id);
-    if (!entry?.isLoaded) return this.loadAndInfer(version, inputs, deadlineMs);
+    if (!entry?.isLoaded) return this.loadAndInfer(version, inputs, options);
     entry.lastUsedAt = Date.now();
-    return this.engine.infer(version.id, inputs, { deadlineMs });
+    return this.engine.infer(version.id, inputs, options);
   }
 
   async unloadIdle(): Promise<void> {
@@ -79,10 +79,10 @@ export class LoadedModels {
     for (const { file } of this.shelf.values()) file?.[Symbol.dispose]();
   }
 
-  private async loadAndInfer(version: ServableVersion, inputs: Tensor[], deadlineMs: number): Promise<InferResult> {
+  private async loadAndInfer(version: ServableVersion, inputs: Tensor[], options: InferOptions): Promise<InferResult> {
     const startedAt = performance.now();
-    await withinDeadline(this.load(version), deadlineMs);
-    return this.infer(version, inputs, Math.max(1, deadlineMs - (performance.now() - startedAt)));
+    await withinDeadline(this.load(version), options.deadlineMs);
+    return this.infer(version, inputs, { ...options, deadlineMs: Math.max(1, options.deadlineMs - (performance.now() - startedAt)) });
   }
 
   private async start({ id, objectKey, sha256 }: ServableVersion, entry: Shelved): Promise<void> {

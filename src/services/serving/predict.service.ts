@@ -8,7 +8,7 @@ import { requireEndpoint } from '../../domain/platform/token-scope.js';
 import { pickDeployment } from '../../domain/serving/traffic.js';
 import { AppError, badInput, ErrorCode } from '../../errors.js';
 import type { LoadedModels } from './loaded-models.js';
-import type { EndpointRef, Route, Routes, Target } from './routes.js';
+import { type EndpointRef, type Route, type Routes, runsAlone, type Target } from './routes.js';
 import { UsedRequestIds } from './used-request-ids.js';
 import type { ShadowMirror } from './shadow-mirror.js';
 import { isFault, type TrafficRecorder } from './traffic-recorder.js';
@@ -94,11 +94,10 @@ export class PredictService {
     if (isGiven) this.usedIds.take(route.endpoint, requestId);
     const served = { target, requestId, rows, inputs: tensors, logSampleRate: route.endpoint.logSampleRate };
     try {
-      const { outputs, batchRows } = await this.options.models.infer(
-        target.version,
-        tensors,
-        Math.max(1, deadlineMs - (performance.now() - startedAt)),
-      );
+      const { outputs, batchRows } = await this.options.models.infer(target.version, tensors, {
+        deadlineMs: Math.max(1, deadlineMs - (performance.now() - startedAt)),
+        alone: runsAlone(route, target),
+      });
       const latencyMs = performance.now() - startedAt;
       recorder.answered({ ...served, latencyMs }, outputs);
       if (route.shadows.length > 0) mirror.offer({ route, production: target, requestId, rows, inputs: tensors, outputs });

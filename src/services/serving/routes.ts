@@ -34,6 +34,11 @@ export interface Route {
   viewersMayCall: boolean;
 }
 
+/** Whether the endpoint or the deployment says that its requests never run together. */
+export function runsAlone({ endpoint }: Route, { deployment }: Target): boolean {
+  return endpoint.batching === 'NEVER' || deployment.batching === 'NEVER';
+}
+
 export type EndpointRef = { id: string } | { name: string };
 
 interface Entry {

@@ -2,7 +2,7 @@ import { compareAnswers } from '../../domain/serving/answers.js';
 import type { Tensor } from '../../domain/serving/tensor.js';
 import { checkTensors } from '../../domain/serving/tensor-check.js';
 import type { LoadedModels } from './loaded-models.js';
-import type { Route, Target } from './routes.js';
+import { type Route, runsAlone, type Target } from './routes.js';
 import type { TrafficRecorder } from './traffic-recorder.js';
 
 /** A request that production has answered. */
@@ -108,7 +108,7 @@ export class ShadowMirror {
     try {
       // The candidate may take other inputs than production: that is for the gate to hear of.
       checkTensors(shadow.version.signature, inputs, { maxRows: rows });
-      const answer = await this.models.infer(shadow.version, inputs, this.deadlineMs);
+      const answer = await this.models.infer(shadow.version, inputs, { deadlineMs: this.deadlineMs, alone: runsAlone(route, shadow) });
       const comparison = compareAnswers(outputs, answer.outputs, rows, production.valueTolerance, {
         production: production.version.signature,
         candidate: shadow.version.signature,

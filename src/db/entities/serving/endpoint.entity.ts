@@ -20,6 +20,8 @@ export const Endpoint = defineEntity({
     logSampleRate: p.float(),
     /** What becomes of a request with a category that the model never saw. */
     unknownCategories: p.enum(['ACCEPT', 'REFUSE']).default('ACCEPT'),
+    /** Whether its requests may run together. */
+    batching: p.enum(['AUTO', 'NEVER']).default('AUTO'),
     createdBy: p.text(),
     updatedAt: p
       .datetime()

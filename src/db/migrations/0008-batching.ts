@@ -1,0 +1,13 @@
+import { Migration } from '@mikro-orm/migrations';
+
+/** An endpoint or a deployment can say that its requests never run together. */
+export class Migration0008 extends Migration {
+  override async up(): Promise<void> {
+    for (const table of ['endpoint', 'deployment'])
+      this.addSql(`alter table ${table} add batching text not null default 'AUTO' check (batching in ('AUTO', 'NEVER'))`);
+  }
+
+  override async down(): Promise<void> {
+    for (const table of ['endpoint', 'deployment']) this.addSql(`alter table ${table} drop batching`);
+  }
+}
