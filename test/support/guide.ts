@@ -7,6 +7,7 @@ import { eventsChapter, monitoringChapter } from './guide/monitoring.js';
 import { agreementChapter } from './guide/registry-depth.js';
 import { runLifeChapter } from './guide/run-life.js';
 import { historyChapter, registryChapter } from './guide/registry.js';
+import { scriptingChapter } from './guide/scripting.js';
 import { servingChapter, splitChapter } from './guide/serving.js';
 import { datasetChapter, trackingChapter, trainingChapter } from './guide/tracking.js';
 import { webhooksChapter } from './guide/webhooks.js';
@@ -28,6 +29,7 @@ export async function writeGuide(service: TestService): Promise<Guide> {
   await runLifeChapter(guide, { datasetId });
   const registry = await registryChapter(guide, { runId });
   const { endpointId, productionVersionId } = await servingChapter(guide, { ...registry, experimentId, datasetId });
+  await scriptingChapter(guide, { ...registry, versionId: productionVersionId });
   await splitChapter(guide, registry, productionVersionId);
   await monitoringChapter(guide, { modelId: registry.modelId, endpointId });
   await groundTruthChapter(guide);

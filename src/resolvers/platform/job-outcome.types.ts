@@ -106,7 +106,7 @@ export class BatchInferenceOutcome {
   @Field(() => SafeInt, { description: 'Rows of the file, as many as the dataset has.' })
   rows!: number;
 
-  @Field(() => SafeInt, { description: 'Size of the file in bytes.' })
+  @Field(() => SafeInt, { description: 'Bytes of the Parquet file, as `downloadUrl` gives it.' })
   sizeBytes!: number;
 
   @Field(() => String, { description: 'SHA-256 of the file, hexadecimal.' })
@@ -241,7 +241,7 @@ export class ExperimentExportOutcome {
   @Field(() => String, { description: 'Path to GET with your token, below the address of this service.' })
   downloadUrl!: string;
 
-  @Field(() => SafeInt, { description: 'Size of the archive in bytes.' })
+  @Field(() => SafeInt, { description: 'Bytes of the tar archive, as `downloadUrl` gives it.' })
   sizeBytes!: number;
 
   @Field(() => String, { description: 'SHA-256 of the archive, hexadecimal.' })
