@@ -44,7 +44,9 @@ const predictBody = z
     requestId: z
       .string()
       .nullish()
-      .describe('Your id of the request, 1 to 250 characters, kept in the prediction log; made up when absent.'),
+      .describe(
+        'Your id of the request, 1 to 250 characters, by which it is read back and labelled later; made up when absent. Used once at an endpoint: CONFLICT when it was answered before.',
+      ),
   })
   .meta({ id: 'PredictRequest' });
 

@@ -12,7 +12,7 @@ export class PredictResolver {
   @Extensions({ minRole: Role.VIEWER, direct: predict })
   @Mutation(() => PredictPayload, {
     description:
-      'Predicts for rows at an endpoint. VIEWER may call endpoints whose live versions are all in PRODUCTION (FORBIDDEN otherwise). UNAVAILABLE when nothing is live, DEADLINE_EXCEEDED when the model took too long, RESOURCE_EXHAUSTED when it needs too much memory or too many rows wait.',
+      'Predicts for rows at an endpoint. VIEWER may call endpoints whose live versions are all in PRODUCTION (FORBIDDEN otherwise). CONFLICT for a request id that was used before, UNAVAILABLE when nothing is live, DEADLINE_EXCEEDED when the model took too long, RESOURCE_EXHAUSTED when it needs too much memory or too many rows wait.',
   })
   predict(
     @Ctx() ctx: RequestContext,

@@ -42,7 +42,8 @@ export class PredictInput {
 
   @Field(() => String, {
     nullable: true,
-    description: 'Your id of the request, 1 to 250 characters, kept in the prediction log; made up when absent.',
+    description:
+      'Your id of the request, 1 to 250 characters, by which it is read back and labelled later; made up when absent. Used once at an endpoint: CONFLICT when this process has answered it before.',
   })
   requestId?: string | null;
 }
