@@ -64,18 +64,21 @@ function withLastError(source: AsyncIterableIterator<unknown>, context: RequestC
   const { expiresAt } = context.principal;
   let failure: Error | null = null;
   let over = false;
-  // setTimeout holds 24 days; a token that lives longer is checked again when its client reconnects.
   const tokenEnded = () => {
     failure = unauthenticated();
     void source.return?.();
   };
+  // setTimeout holds 24 days; a token that lives longer is checked again when its client reconnects.
   const timer = setTimeout(tokenEnded, Math.min(Math.max(0, expiresAt.getTime() - Date.now()), 2 ** 31 - 1));
   timer.unref();
   const unwatch = context.watchToken(tokenEnded);
-  const end = async (): Promise<IteratorResult<unknown>> => {
-    over = true;
+  const letGo = () => {
     clearTimeout(timer);
     unwatch();
+  };
+  const end = async (): Promise<IteratorResult<unknown>> => {
+    over = true;
+    letGo();
     await source.return?.();
     return { done: true, value: undefined };
   };
@@ -87,10 +90,11 @@ function withLastError(source: AsyncIterableIterator<unknown>, context: RequestC
         return { done: true as const, value: undefined };
       });
       if (!failure) {
-        if (item.done) clearTimeout(timer);
+        if (item.done) letGo();
         return item;
       }
       over = true;
+      letGo();
       return { done: false, value: failure };
     },
     return: end,
