@@ -48,10 +48,21 @@ export default defineConfig({
         test: {
           // scripts/test-engines.mjs starts the engines and hands over their addresses.
           name: 'engines',
-          include: ['test/engines/**/*.test.ts'],
+          include: ['test/engines/*.test.ts'],
           globalSetup: ['test/support/global-setup.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
+        },
+      },
+      {
+        ...shared,
+        test: {
+          // PyTorch and TensorFlow, which take gigabytes: npm run test:engines -- frameworks.
+          name: 'frameworks',
+          include: ['test/engines/frameworks/*.test.ts'],
+          globalSetup: ['test/support/global-setup.ts'],
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
         },
       },
       {

@@ -13,7 +13,7 @@ import { findOrInstall, installPackage } from './debian.mjs';
 const START_TIMEOUT_MS = 20_000;
 const STOP_TIMEOUT_MS = 5_000;
 /** Built once and kept outside the checkout, so that another checkout finds it. */
-const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'matih-engines');
+export const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'matih-engines');
 
 async function freePort() {
   const probe = createServer().listen(0, '127.0.0.1');
@@ -149,31 +149,36 @@ function postgresUser() {
 
 const REQUIREMENTS = fileURLToPath(new URL('../test/engines/mlflow/requirements.txt', import.meta.url));
 
+export function pythonVersion(python) {
+  return spawnSync(python, ['--version'], { encoding: 'utf8' }).stdout;
+}
+
+/** A virtual environment; Debian has what makes one in a package apart. */
+export function makeVenv(system, folder) {
+  const run = (args) => spawnSync(system, args, { encoding: 'utf8' });
+  if (run(['-m', 'ensurepip', '--version']).status !== 0) installPackage('python3-venv');
+  const { status, stderr, stdout } = run(['-m', 'venv', folder]);
+  if (status !== 0) throw new Error(`${system} -m venv ${folder} failed: ${(stderr || stdout).trim().slice(-2_000)}`);
+}
+
 /** A Python with MLflow and the frameworks whose models it logs: the one of MATIH_PYTHON, or a virtual environment made once. */
 export function startPython() {
   // What a model is kept in that must be unpickled.
   findOrInstall(['bwrap'], 'bubblewrap');
   if (process.env.MATIH_PYTHON) return { env: {}, stop: () => undefined };
   const system = findOrInstall(['python3'], 'python3');
-  const run = (program, args) => spawnSync(program, args, { encoding: 'utf8' });
-  const version = run(system, ['--version']).stdout;
-  const wanted = createHash('sha256').update(version).update(readFileSync(REQUIREMENTS)).digest('hex').slice(0, 12);
+  const wanted = createHash('sha256').update(pythonVersion(system)).update(readFileSync(REQUIREMENTS)).digest('hex').slice(0, 12);
   const folder = join(CACHE, `python-${wanted}`);
   const python = join(folder, 'bin', 'python');
   const complete = join(folder, 'complete');
   if (!existsSync(complete)) {
     console.error('Installing MLflow and its frameworks for Python (once; a few minutes) …');
     rmSync(folder, { recursive: true, force: true });
-    // Debian has it apart.
-    if (run(system, ['-m', 'ensurepip', '--version']).status !== 0) installPackage('python3-venv');
-    for (const [program, args] of [
-      [system, ['-m', 'venv', folder]],
-      [python, ['-m', 'pip', 'install', '--quiet', '--requirement', REQUIREMENTS]],
-    ]) {
-      const { status, stdout, stderr, error } = run(program, args);
-      if (status !== 0)
-        throw new Error(`${program} ${args.join(' ')} failed: ${(stderr || stdout || error?.message || '').trim().slice(-2_000)}`);
-    }
+    makeVenv(system, folder);
+    const args = ['-m', 'pip', 'install', '--quiet', '--requirement', REQUIREMENTS];
+    const { status, stdout, stderr, error } = spawnSync(python, args, { encoding: 'utf8' });
+    if (status !== 0)
+      throw new Error(`${python} ${args.join(' ')} failed: ${(stderr || stdout || error?.message || '').trim().slice(-2_000)}`);
     writeFileSync(complete, '');
   }
   return { env: { MATIH_PYTHON: python }, stop: () => undefined };

@@ -1,20 +1,35 @@
-// Runs the tests against real engines, each started here for this run alone. Arguments go to vitest.
+// Runs the tests against real engines, each started here for this run alone. The first argument may name a family of tests that needs
+// large installations, and runs alone: npm run test:engines -- frameworks. Other arguments go to vitest.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromiumPath } from './chromium.mjs';
+import { startFrameworks } from './python-frameworks.mjs';
 import { startPostgres, startPython, startRedis, startS3 } from './engines.mjs';
 
+const FAMILIES = {
+  ordinary: { starts: [startRedis, startS3, startPostgres, startPython, startBrowser], projects: ['engines', 'on-engines'] },
+  frameworks: { starts: [startFrameworks], projects: ['frameworks'] },
+};
+
+function startBrowser() {
+  return { env: { MATIH_CHROMIUM: chromiumPath() }, stop: () => undefined };
+}
+
+const [first, ...others] = process.argv.slice(2);
+const isNamed = first !== undefined && Object.hasOwn(FAMILIES, first);
+const { starts, projects } = FAMILIES[isNamed ? first : 'ordinary'];
+const rest = isNamed ? others : process.argv.slice(2);
 const folder = await mkdtemp(join(tmpdir(), 'matih-engines-'));
 // PostgreSQL runs as another user than root, who must come through.
 await chmod(folder, 0o755);
 const running = [];
 try {
-  for (const start of [startRedis, startS3, startPostgres, startPython]) running.push(await start(folder));
-  const env = Object.assign({ ...process.env, MATIH_CHROMIUM: chromiumPath() }, ...running.map((engine) => engine.env));
-  const vitest = spawn('vitest', ['run', '--project', 'engines', '--project', 'on-engines', ...process.argv.slice(2)], {
+  for (const start of starts) running.push(await start(folder));
+  const env = Object.assign({ ...process.env }, ...running.map((engine) => engine.env));
+  const vitest = spawn('vitest', ['run', ...projects.flatMap((project) => ['--project', project]), ...rest], {
     env,
     stdio: 'inherit',
   });

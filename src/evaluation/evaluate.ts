@@ -9,6 +9,7 @@ import type { InferenceEngine } from '../inference/port.js';
 import { type Answers, answersOf, type ClassAnswers } from './answers.js';
 import { classesToJudge, inOrder } from './classes.js';
 import { type JudgedRows, loadJudgedRows } from './judged-rows.js';
+import { referenceOf } from './reference.js';
 import type { EvaluationOutcome, EvaluationRequest, JudgedData, ModelFile } from './port.js';
 
 const MAX_SLICE_COLUMNS = 10;
@@ -40,7 +41,9 @@ export async function evaluate(request: EvaluationRequest, engine: InferenceEngi
       baselineProblem = error.message;
     }
   }
-  return { report: reportOf(request, rows, answers, baselineAnswers), baselineProblem };
+  const report = reportOf(request, rows, answers, baselineAnswers);
+  const reference = data.kind === 'ALL' ? referenceOf(candidate.signature, rows, answers) : null;
+  return { report, baselineProblem, reference };
 }
 
 function reportOf(

@@ -1,4 +1,5 @@
 import type { Table } from '../features/port.js';
+import type { ReferenceProfile } from '../domain/monitoring/drift.js';
 import type { EvaluationReport } from '../domain/registry/evaluation.js';
 import type { Signature } from '../domain/serving/tensor.js';
 import type { ImportanceRequest, ParameterImportance } from '../domain/tracking/parameter-importance.js';
@@ -33,6 +34,8 @@ export interface EvaluationOutcome {
   report: EvaluationReport;
   /** Why the baseline could not answer for these rows, and the report is without it; null when it could, or there is none. */
   baselineProblem: string | null;
+  /** For monitoring of a model that no training here describes; null for one that was trained. */
+  reference: ReferenceProfile | null;
 }
 
 export interface ProbeRequest {

@@ -10,6 +10,8 @@ import {
 import type { TrainingConfig } from '../domain/training/training-config.js';
 import type { Predictions } from './learner.js';
 
+export type FeatureReference = NumericReference | CategoricalReference;
+
 /** Training rows that describe a feature; evenly spaced where there are more. */
 const MAX_REFERENCE_ROWS = 50_000;
 
@@ -20,16 +22,20 @@ export function buildReference(
   train: Int32Array,
   holdout: Predictions,
 ): ReferenceProfile {
-  const stride = Math.max(1, train.length / MAX_REFERENCE_ROWS);
-  const rows = Int32Array.from({ length: Math.min(train.length, MAX_REFERENCE_ROWS) }, (_, i) => train[Math.floor(i * stride)]!);
-  const features = config.features.flatMap(({ column: name, kind }): [string, NumericReference | CategoricalReference][] => {
-    if (kind === 'TIMESTAMP') return [];
-    const column = takeRows(columns.get(name)!, rows);
-    if (kind === 'NUMERIC') return [[name, buildNumericReference(column.values as Float64Array)]];
-    return [[name, buildCategoricalReference(Array.from({ length: rows.length }, (_, row) => categoryAt(column, row) || null))]];
-  });
+  const features = config.features.flatMap(({ column: name, kind }): [string, FeatureReference][] =>
+    kind === 'TIMESTAMP' ? [] : [[name, featureReference(columns.get(name)!, kind, train)]],
+  );
   // fromEntries makes `__proto__` a name like any other.
   return { features: Object.fromEntries(features), prediction: buildPredictionReference(scoresOf(holdout)) };
+}
+
+/** Of the column's values in these rows. */
+export function featureReference(column: Column, kind: 'NUMERIC' | 'CATEGORICAL', all: Int32Array): FeatureReference {
+  const stride = Math.max(1, all.length / MAX_REFERENCE_ROWS);
+  const rows = Int32Array.from({ length: Math.min(all.length, MAX_REFERENCE_ROWS) }, (_, i) => all[Math.floor(i * stride)]!);
+  const taken = takeRows(column, rows);
+  if (kind === 'NUMERIC' && taken.type !== 'STRING') return buildNumericReference(taken.values);
+  return buildCategoricalReference(Array.from({ length: rows.length }, (_, row) => categoryAt(taken, row) || null));
 }
 
 /** One number per prediction: class 1's probability, or the top class's of several; the value; the distance to the own centroid. */

@@ -39,6 +39,10 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
+interface Window {
+  drift: { drifted: boolean; features: { feature: string; drifted: boolean }[] } | null;
+}
+
 const SIGNATURE = `query ($id: ID!) { modelVersion(id: $id) { signature { classes inputs { name shape acceptsMissing columns { name type } } } } }`;
 const UPDATE = `mutation ($input: UpdateModelVersionInput!) { updateModelVersion(input: $input) { modelVersion { id } } }`;
 
@@ -86,8 +90,23 @@ it('a matrix of numbers is filled by named columns on the whole way to productio
   );
   expect(Object.keys(logged[0]!.inputs).sort()).toEqual([...COLUMNS].sort());
   expect(logged[0]!.inputs['width']![1]).toBeCloseTo(ROWS[1]!.width, 5);
-});
 
+  // The rows that it was judged by are what its traffic is compared with: the same ones, then others in one column.
+  const driftedColumns = async () => {
+    await service.app.context.services.traffic.flush();
+    const { runMonitoring } = await tess.ok<{ runMonitoring: { window: Window | null; reason: string | null } }>(
+      `mutation ($deploymentId: ID!) { runMonitoring(input: { deploymentId: $deploymentId }) {
+         reason window { drift { drifted features { feature drifted } } } } }`,
+      { deploymentId },
+    );
+    const { features } = runMonitoring.window!.drift!;
+    expect(features.map(({ feature }) => feature).toSorted()).toEqual(COLUMNS.toSorted());
+    return features.filter(({ drifted }) => drifted).map(({ feature }) => feature);
+  };
+  expect(await driftedColumns()).toEqual([]);
+  await predict(rows.map((row) => ({ ...row, width: row.width + 3 })));
+  expect(await driftedColumns()).toEqual(['width']);
+});
 it('without a mapping every way refuses, and the call that it names is the way on', async () => {
   const modelId = await createModel(tess);
   const { id } = await registerUpload(tess, modelId, MODEL);

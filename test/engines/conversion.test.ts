@@ -11,6 +11,7 @@ let script: Script;
 interface Script {
   answers: Record<string, number[] | number[][]>;
   rows: { iris: number[][]; diabetes: number[][]; cars: Record<string, number | string>[] };
+  columns: { iris: string[]; diabetes: string[] };
 }
 
 interface Version {
@@ -18,7 +19,11 @@ interface Version {
   status: string;
   framework: string;
   sha256: string | null;
-  signature: { inputs: { name: string; datatype: string }[]; outputs: { name: string }[] } | null;
+  signature: {
+    inputs: { name: string; datatype: string; columns: { name: string }[] | null }[];
+    outputs: { name: string }[];
+    classes: string[] | null;
+  } | null;
   conversion: {
     state: string;
     problem: string | null;
@@ -32,7 +37,7 @@ interface Version {
   artifacts: { path: string }[];
 }
 
-const VERSION = `id status framework sha256 signature { inputs { name datatype } outputs { name } }
+const VERSION = `id status framework sha256 signature { inputs { name datatype columns { name } } outputs { name } classes }
   conversion { state problem framework converter precision sampleRows sampleSource maxScaledDiff } artifacts { path }`;
 
 beforeAll(async () => {
@@ -140,6 +145,10 @@ it.each([
   expect(version.conversion!.maxScaledDiff).toBeLessThanOrEqual(1e-4);
   expect(version.artifacts.map(({ path }) => path)).toEqual(expect.arrayContaining(['model.onnx', 'requirements.txt', 'model_card.md']));
   const [input] = version.signature!.inputs;
+  // A conversion to one matrix keeps the names of the columns, and those of the classes.
+  const columns = script.columns[rows];
+  expect(input!.columns!.map((column) => column.name)).toEqual(columns);
+  expect(version.signature!.classes).toEqual(rows === 'iris' ? ['0', '1', '2'] : null);
   const sample = script.rows[rows];
   const outputs = await predict(
     version,
@@ -147,6 +156,8 @@ it.each([
     sample.map((row) => ({ [input!.name]: row })),
   );
   expectClose(outputs.at(-1)!.data, script.answers[name]!.flat());
+  const named = sample.map((row) => Object.fromEntries(row.map((value, i) => [columns[i]!, value])));
+  expect(await predict(version, `${name}-named`, named)).toEqual(outputs);
 });
 
 it('a model of named columns says that it needs a sample, and is converted with a dataset, and who waited for it serves it', async () => {

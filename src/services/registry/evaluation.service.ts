@@ -124,7 +124,7 @@ export class EvaluationService {
     const plan = await run.read((session) => this.plan(session, run.job, config));
     using held = new DisposableStack();
     run.progress(0.1, `Measuring version ${plan.version.version} on ${plan.dataset.name}`);
-    const { report, baselineProblem } = await evaluator.evaluate(
+    const { report, baselineProblem, reference } = await evaluator.evaluate(
       {
         candidate: await this.candidateOf(plan, held),
         baseline: plan.baseline && { ...(await this.fileOf(plan.baseline, held)), versionId: plan.baseline.id },
@@ -152,6 +152,8 @@ export class EvaluationService {
     };
     await run.succeed(result, async (session) => {
       const { version, dataset } = plan;
+      await this.deps.gates.requireUnchanged(session, version, plan.model);
+      if (reference) await session.em.nativeUpdate(ModelVersion, { id: version.id, tenant: session.tenant }, { reference });
       await this.deps.artifacts.record(session, { modelVersionId: version.id }, path, markdownKey, stored);
       session.em.create(Evaluation, {
         id: run.job.id,

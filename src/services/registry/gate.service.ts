@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Evaluation } from '../../db/entities/registry/evaluation.entity.js';
 import { GateResult } from '../../db/entities/registry/gate-result.entity.js';
-import type { Model } from '../../db/entities/registry/model.entity.js';
+import { Model } from '../../db/entities/registry/model.entity.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import { Deployment } from '../../db/entities/serving/deployment.entity.js';
 import type { Session } from '../../db/database.js';
@@ -9,6 +9,7 @@ import { DEFAULT_GATE_POLICY, demandsOf, type Gate, gatePolicyOf, type GatePolic
 import type { GateDecision } from '../../domain/registry/gates.js';
 import { nextStep, type ShadowSituation } from '../../domain/registry/next-step.js';
 import { hasLoss } from '../../domain/serving/answers.js';
+import { conflict } from '../../errors.js';
 
 export interface NewGateResult extends GateDecision {
   modelVersionId: string;
@@ -47,6 +48,26 @@ export class GateService {
       comparedWithId,
       createdBy: session.principal.subject,
     });
+  }
+
+  /** CONFLICT when what a measurement was begun with has become another thing meanwhile. */
+  async requireUnchanged(session: Session, version: ModelVersion, model: Model): Promise<void> {
+    const where = { tenant: session.tenant };
+    const now = await session.em.findOneOrFail(
+      ModelVersion,
+      { ...where, id: version.id },
+      { fields: ['evidenceFrom'], disableIdentityMap: true },
+    );
+    const modelNow = await session.em.findOneOrFail(
+      Model,
+      { ...where, id: model.id },
+      { fields: ['evidenceFrom'], disableIdentityMap: true },
+    );
+    const isSame = sameInstant(now.evidenceFrom, version.evidenceFrom) && sameInstant(modelNow.evidenceFrom, model.evidenceFrom);
+    if (!isSame)
+      throw conflict('The columns, classes or the task were changed while the version was measured: ask for it again.', {
+        got: version.id,
+      });
   }
 
   /** Of the gates that are needed, those that the version has not passed by what its model demands now and beside what is in production now. */
@@ -135,6 +156,10 @@ export class GateService {
       failed: failed.map(({ name }) => name),
     };
   }
+}
+
+function sameInstant(a: Date | null | undefined, b: Date | null | undefined): boolean {
+  return (a?.getTime() ?? 0) === (b?.getTime() ?? 0);
 }
 
 function comparesWithProduction(gate: Gate, { task }: Model): boolean {

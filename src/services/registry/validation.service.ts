@@ -45,12 +45,20 @@ export class ValidationService {
 
   async execute(run: JobRun): Promise<void> {
     const { versions, datasets, evaluations, evaluator, gates, live } = this.deps;
-    const { version, policy, dataset, holdoutMetrics } = await run.read(async (session) => {
+    const {
+      version,
+      model: of,
+      policy,
+      dataset,
+      holdoutMetrics,
+    } = await run.read(async (session) => {
       const found = await versions.getReady(session, run.job.modelVersionId ?? '');
       const report = (await evaluations.latest(session, found.id))?.report;
+      const model = await session.em.findOneOrFail(Model, { id: found.modelId, tenant: session.tenant });
       return {
         version: found,
-        policy: gatePolicyOf(await session.em.findOneOrFail(Model, { id: found.modelId, tenant: session.tenant })),
+        model,
+        policy: gatePolicyOf(model),
         dataset: run.job.datasetId ? await datasets.get(session, run.job.datasetId) : null,
         holdoutMetrics: report
           ? Object.fromEntries(Object.entries(report.metrics).map(([name, { value }]) => [name, value]))
@@ -81,6 +89,7 @@ export class ValidationService {
       sampleRows: sample.rows,
     };
     await run.succeed(result, async (session) => {
+      await gates.requireUnchanged(session, version, of);
       gates.record(session, { modelVersionId: version.id, gate: 'VALIDATION', ...decision, policy, comparedWithId: null });
       emitEvent(session, live, EventType.MODEL_VALIDATED, { type: 'modelVersion', id: version.id }, result, { modelId: version.modelId });
     });

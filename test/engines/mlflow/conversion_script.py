@@ -76,4 +76,4 @@ client = MlflowClient()
 client.create_registered_model("hostile")
 client.create_model_version("hostile", f"runs:/{run_id}/hostile", run_id=run_id)
 
-print(json.dumps({"answers": answers, "rows": rows, "iris_columns": list(iris.columns)}))
+print(json.dumps({"answers": answers, "rows": rows, "columns": {"iris": list(iris.columns), "diabetes": list(diabetes.columns)}}))
