@@ -20,7 +20,7 @@ async function ask(query, variables = {}) {
 /** Null when there is no such thing. */
 const find = (query, variables) => ask(query, variables).catch((error) => (error.code === 'NOT_FOUND' ? null : Promise.reject(error)));
 
-async function registerDataset() {
+async function bringDataset() {
   const file = new URL('../../test/fixtures/training/penguins.csv', import.meta.url);
   const upload = await fetch(`${SERVICE_URL}/uploads?fileName=penguins.csv`, { method: 'POST', headers, body: await readFile(file) });
   const { uploadId } = await upload.json();
@@ -31,7 +31,7 @@ async function registerDataset() {
   return registerDataset;
 }
 
-async function trainAndRegister(experimentId, datasetId, modelId) {
+async function bringVersion(experimentId, datasetId, modelId) {
   const config = {
     modelType: 'MLP_CLASSIFIER',
     target: { column: 'species' },
@@ -69,10 +69,10 @@ const { getOrCreateExperiment, getOrCreateModel } = await ask(
 );
 const { experiment } = getOrCreateExperiment;
 const { model } = getOrCreateModel;
-const { dataset } = (await find('query ($name: String!) { dataset(name: $name) { id } }', { name: NAME })) ?? (await registerDataset());
+const { dataset } = (await find('query ($name: String!) { dataset(name: $name) { id } }', { name: NAME })) ?? (await bringDataset());
 const { modelVersion } =
   (await find('query ($name: String!) { modelVersion(modelName: $name, version: 1) { id } }', { name: NAME })) ??
-  (await trainAndRegister(experiment.id, dataset.id, model.id));
+  (await bringVersion(experiment.id, dataset.id, model.id));
 
 const { releaseModelVersion } = await ask(
   `mutation ($input: ReleaseModelVersionInput!) {
