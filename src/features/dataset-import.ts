@@ -1,7 +1,7 @@
 import { open, rm } from 'node:fs/promises';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { FileReading } from '../domain/tracking/dataset-schema.js';
-import { badInput } from '../errors.js';
+import { badInput, ErrorCode } from '../errors.js';
 import { checkThere, openParquet } from './dataset-source.js';
 import { profileSource } from './dataset-profile.js';
 import { literal, readError, withDuckDb } from './duckdb.js';
@@ -11,7 +11,7 @@ import { decideReadings } from './import/infer.js';
 import { readJsonColumns, writeJsonRows } from './import/json.js';
 import { checkColumnNames, loadTextTable, uniqueNames, type WrittenRows } from './import/text-table.js';
 import type { ImportOutcome, ImportRequest } from './port.js';
-import { columnTypeOf, isText } from './reading-sql.js';
+import { columnTypeOf } from './reading-sql.js';
 
 /** A table on this machine whose columns have no reading yet. */
 interface RawTable {
@@ -31,7 +31,12 @@ export async function importDataset(request: ImportRequest): Promise<ImportOutco
     return await withDuckDb({ paths: [path, rowsPath, tablePath], memoryLimit: '2GB' }, async (connection) => {
       const raw = format === 'PARQUET' ? await readParquet(connection, request) : await makeTable(connection, request, rowsPath);
       const { relation, rows, columns } = await openParquet(connection, raw.path);
-      const imported = raw.names.map((name, i) => ({ name, physical: columns[i]!, areTexts: raw.areTexts[i] ?? false }));
+      const imported = raw.names.map((name, i) => ({
+        name,
+        physical: columns[i]!,
+        areTexts: raw.areTexts[i] ?? false,
+        isTyped: format === 'PARQUET',
+      }));
       const { corrections = [], earlier = [], nullValues } = request;
       const { readings, notes } = await decideReadings(connection, relation, imported, { corrections, earlier, nullValues });
       const source = { relation, rows, columns: readings.map((reading, i) => ({ reading, physical: columns[i]! })) };
@@ -39,7 +44,11 @@ export async function importDataset(request: ImportRequest): Promise<ImportOutco
       return { profile, reading: { ...raw.reading, notes: [...raw.reading.notes, ...notes] }, hasTable: format !== 'PARQUET' };
     });
   } catch (error) {
-    throw readError(error, path);
+    const told = readError(error, path);
+    // DuckDB has many ways to stumble over a damaged file, down to its own assertions.
+    if (format === 'PARQUET' && told.code === ErrorCode.INTERNAL)
+      throw badInput('file', 'a well-formed file', 'a damaged Parquet file, or one of a kind that cannot be read');
+    throw told;
   } finally {
     await rm(rowsPath, { force: true });
   }
@@ -60,9 +69,8 @@ async function readParquet(connection: DuckDBConnection, { path, encoding, delim
       );
   }
   await refuseWideDecimals(connection, path);
-  // Texts of Parquet are what the file says they are; only a correction makes numbers or times of them.
   const reading = { encoding: null, delimiter: null, compression: null, skippedLines: 0, notes: [] };
-  return { path, names, areTexts: columns.map(({ sqlType }) => isText(sqlType)), reading };
+  return { path, names, areTexts: [], reading };
 }
 
 /** DuckDB reads decimals of more than 38 digits as something else. */

@@ -42,7 +42,7 @@ function extreme(aggregate: 'min' | 'max', column: SourceColumn): string {
       return `strftime(CAST(${instant} AS TIMESTAMP), '%Y-%m-%dT%H:%M:%S.%gZ')`;
     }
     case 'STRING':
-      return `left(${aggregate}(${textExpression(reading, physical)}), ${SHOWN_CHARACTERS})`;
+      return `${aggregate}(left(${textExpression(reading, physical)}, ${SHOWN_CHARACTERS}))`;
     case 'BOOLEAN':
       return isText(sqlType) ? `CAST(CAST(${aggregate}(${value}) ${has} AS BOOLEAN) AS VARCHAR)` : `CAST(${aggregate}(${sql}) AS VARCHAR)`;
   }

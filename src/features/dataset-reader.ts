@@ -253,23 +253,55 @@ export async function* readChunks(table: Table, options: ChunkOptions): AsyncGen
   }
 }
 
-/** Longer texts are cut and marked. */
-const SHOWN_CHARACTERS = 1_000;
+/** Texts of a preview have so many characters together, and each between the two lengths. */
+const PREVIEW_CHARACTERS = 1_000_000;
+const [SHORTEST_CUT, LONGEST_CUT] = [20, 1_000];
+const PREVIEW_MEMORY = '1GB';
 const LATEST_MS = 8.64e15;
 
-/** The first rows as JSON values; timestamps in ISO 8601, UTC. */
+/** The first rows as JSON values; timestamps in ISO 8601, UTC. Long texts are cut before they come into memory, and end with "…". */
 export async function preview(table: Table, limit: number): Promise<Record<string, PreviewValue>[]> {
-  const { columns, rowCount } = await readColumns(table, { columns: table.columns.map(({ name }) => name), limit });
+  const fair = Math.floor(PREVIEW_CHARACTERS / (limit * table.columns.length));
+  return rowsOf(await readFirst(table, limit, Math.min(LONGEST_CUT, Math.max(SHORTEST_CUT, fair))));
+}
+
+/** As `preview`, with every text whole. */
+export async function firstRows(table: Table, limit: number): Promise<Record<string, PreviewValue>[]> {
+  return rowsOf(await readColumns(table, { columns: table.columns.map(({ name }) => name), limit }));
+}
+
+function readFirst(table: Table, limit: number, cutAt: number): Promise<ColumnBatch> {
+  return withDuckDb({ paths: [table.path], memoryLimit: PREVIEW_MEMORY }, async (connection) => {
+    try {
+      const { source, wanted } = wantedColumns(
+        await openSource(connection, table),
+        table.columns.map(({ name }) => name),
+      );
+      const statement = selectStatement(source, wanted, { limit });
+      const cut = wanted.flatMap((column, i) =>
+        isTextOnly(column) && !isFloat(column.physical.sqlType)
+          ? [`CASE WHEN length(v${i}) > ${cutAt} THEN left(v${i}, ${cutAt}) || '…' ELSE v${i} END`]
+          : [`v${i}`],
+      );
+      const names = wanted.map((_, i) => `v${i}`);
+      const assembler = new BatchAssembler(wanted, limit);
+      const sql = `SELECT ${['n', ...cut].join(', ')} FROM (${statement.sql}) AS t(${['n', ...names].join(', ')})`;
+      for await (const chunk of chunksOf(connection, { ...statement, sql })) assembler.add(chunk);
+      return assembler.take();
+    } catch (error) {
+      throw readError(error, table.path);
+    }
+  });
+}
+
+function rowsOf({ columns, rowCount }: ColumnBatch): Record<string, PreviewValue>[] {
   return Array.from({ length: rowCount }, (_, row) =>
     Object.fromEntries(columns.map((column) => [column.name, previewValue(column, row)])),
   );
 }
 
 function previewValue(column: Column, row: number): PreviewValue {
-  if (column.type === 'STRING') {
-    const text = column.values[row]!;
-    return text !== null && text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
-  }
+  if (column.type === 'STRING') return column.values[row]!;
   const number = column.values[row]!;
   if (!Number.isFinite(number)) return null;
   if (column.type === 'BOOLEAN') return number === 1;

@@ -67,6 +67,8 @@ export interface ImportRequest {
   delimiter?: string;
   /** Words for "no value" in columns that are not text; DEFAULT_NULL_VALUES when absent. */
   nullValues?: readonly string[];
+  /** Whose file it is: those of one owner do not keep others waiting. */
+  owner?: string;
   /** Most bytes of text that may come out of a compressed file. */
   maxBytes?: number;
 }
@@ -93,8 +95,10 @@ export interface KeyColumns {
 export interface DatasetFiles {
   /** A user's file as a table with column types, missing and distinct counts, extremes. Refuses an empty file. */
   import(request: ImportRequest): Promise<ImportOutcome>;
-  /** The first rows as JSON values; timestamps in ISO 8601, UTC. */
+  /** The first rows as JSON values, timestamps in ISO 8601 (UTC), for people to look at: long texts are cut and end with "…". */
   preview(table: Table, limit: number): Promise<Record<string, PreviewValue>[]>;
+  /** The first rows as `preview` has them, but whole. */
+  firstRows(table: Table, limit: number): Promise<Record<string, PreviewValue>[]>;
   countRows(table: Table, filter?: RowFilter): Promise<number>;
   /** Columns into memory. The same file and options always give the same rows in the same order. */
   readColumns(table: Table, options: ReadOptions): Promise<ColumnBatch>;

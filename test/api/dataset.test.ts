@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { gzipSync } from 'node:zlib';
 import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -245,5 +246,121 @@ describe('files that a crash left', () => {
     expect(datasets.nodes[0]?.preview.length).toBeGreaterThan(0);
     // One who comes back after the sweep is told.
     await expect(context.db.transact(actor, (session) => staged.settle(session, [key]))).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+});
+
+describe('how columns are read', () => {
+  const SHOWN = `dataset { id version rowCount preview(first: 5)
+    columns { name type nullValues decimalSeparator thousandsSeparator unit format missingCount missingWords { text count } distinctCount min max }
+    reading { encoding delimiter compression skippedLines notes } }`;
+  const READ = `mutation ($input: RegisterDatasetInput!) { registerDataset(input: $input) { ${SHOWN} } }`;
+  interface Shown {
+    id: string;
+    version: number;
+    rowCount: number;
+    preview: Record<string, unknown>[];
+    columns: Record<string, unknown>[];
+    reading: { encoding: string; delimiter: string; compression: string | null; skippedLines: number; notes: string[] };
+  }
+  const upload = async (fileName: string, content: string | Buffer): Promise<{ source: { uploadId: string } }> => ({
+    source: { uploadId: (await tess.upload(fileName, content)).uploadId },
+  });
+  const read = async (input: object): Promise<Shown> =>
+    (await tess.ok<{ registerDataset: { dataset: Shown } }>(READ, { input })).registerDataset.dataset;
+
+  it('is shown: encoding, delimiter, words for "no value", formats and doubts', async () => {
+    const text = 'name;price;day;either\r\nÅsa;1.234,50 €;31/01/2024;01/02/2024\r\nBo;NA;01/02/2024;02/03/2024\r\n;12,5 €;;03/04/2024\r\n';
+    const latin1 = Buffer.from(text.replace('€', '\x80').replace('€', '\x80'), 'latin1');
+    const shown = await read({ name: 'shown', ...(await upload('shown.csv.gz', gzipSync(latin1))) });
+    expect(shown.reading).toMatchObject({ encoding: 'windows-1252', delimiter: ';', compression: 'gzip', skippedLines: 0 });
+    expect(shown.reading.notes).toEqual([
+      expect.stringMatching(/^Column either may be .*%d\/%m\/%Y.*%m\/%d\/%Y.*kept as text until columns: \[/),
+    ]);
+    expect(shown.columns).toMatchObject([
+      { name: 'name', type: 'STRING', nullValues: null, missingCount: 1, missingWords: [{ text: '', count: 1 }] },
+      {
+        name: 'price',
+        type: 'NUMBER',
+        decimalSeparator: ',',
+        thousandsSeparator: '.',
+        unit: '€',
+        missingWords: [{ text: 'NA', count: 1 }],
+      },
+      { name: 'day', type: 'TIMESTAMP', format: '%d/%m/%Y', min: '2024-01-31T00:00:00.000Z' },
+      { name: 'either', type: 'STRING' },
+    ]);
+    expect(shown.preview[0]).toEqual({ name: 'Åsa', price: 1234.5, day: '2024-01-31T00:00:00.000Z', either: '01/02/2024' });
+    const corrected = await read({
+      name: 'shown',
+      source: { datasetId: shown.id },
+      columns: [
+        { name: 'either', format: '%m/%d/%Y' },
+        { name: 'name', nullValues: ['Bo'] },
+      ],
+    });
+    expect(corrected).toMatchObject({ version: 2, rowCount: 3, reading: { notes: [] } });
+    expect(corrected.columns).toMatchObject([
+      { missingCount: 2 },
+      { unit: '€' },
+      {},
+      { type: 'TIMESTAMP', min: '2024-01-02T00:00:00.000Z' },
+    ]);
+  });
+
+  it('stays that of the version before, unless columns say otherwise', async () => {
+    await read({ name: 'versions', ...(await upload('a.csv', 'c,x\n1,a\n2,b\n')) });
+    const second = await read({ name: 'versions', ...(await upload('b.csv', 'c,x,y\n-,a,true\n4,1,false\n')) });
+    expect(second.columns.map(({ name, type }) => `${String(name)} ${String(type)}`)).toEqual(['c NUMBER', 'x STRING', 'y BOOLEAN']);
+    const third = await upload('c.csv', 'c,x\n1,a\nmany,b\n');
+    const error = await tess.fails(READ, { input: { name: 'versions', ...third } });
+    expect(error.message).toMatch(/^Column c, row 2: expected a number, as in the version before, got "many"/);
+    expect(error.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.columns', column: 'c', row: 2 });
+    const corrected = await read({ name: 'versions', ...third, columns: [{ name: 'c', type: 'STRING' }] });
+    expect(corrected).toMatchObject({ version: 3, columns: [{ name: 'c', type: 'STRING', distinctCount: 2 }, {}] });
+  });
+
+  it('is refused where it cannot be, naming the field', async () => {
+    const given = await upload('given.csv', 'a,b\n1,x\n2,y\n');
+    const cases: [object, string][] = [
+      [{ columns: [{ name: 'none' }] }, 'input.columns[0].name'],
+      [{ columns: [{ name: 'a' }, { name: 'a' }] }, 'input.columns[1].name'],
+      [{ columns: [{ name: 'b', type: 'NUMBER' }] }, 'input.columns'],
+      [{ columns: [{ name: 'a', type: 'NUMBER', format: '%Y' }] }, 'input.columns[0].format'],
+      [{ columns: [{ name: 'a', format: '%d/%q' }] }, 'input.columns[0].format'],
+      [{ columns: [{ name: 'a', decimalSeparator: ';' }] }, 'input.columns[0].decimalSeparator'],
+      [{ columns: [{ name: 'a', decimalSeparator: ',', thousandsSeparator: ',' }] }, 'input.columns[0].thousandsSeparator'],
+      [{ columns: [{ name: 'a', nullValues: ['a\0'] }] }, 'input.columns[0].nullValues[0]'],
+      [{ nullValues: ['x'.repeat(201)] }, 'input.nullValues[0]'],
+      [{ encoding: 'klingon' }, 'input.encoding'],
+      [{ delimiter: ', ' }, 'input.delimiter'],
+      [{ delimiter: '"' }, 'input.delimiter'],
+    ];
+    for (const [more, field] of cases) {
+      const error = await tess.fails(READ, { input: { name: 'given', ...given, ...more } });
+      expect(error.extensions, JSON.stringify(more)).toMatchObject({ code: 'BAD_USER_INPUT', field });
+    }
+  });
+
+  it('of a file registered before this was recorded is found out at its first use', async () => {
+    const { id } = await read({ name: 'old', ...(await upload('old.csv', 'a,b\n1,yes\n2,no\n')) });
+    const { db, objects } = service.app.context;
+    await db.asSystem((em) =>
+      em.execute(`update dataset set reading = null, table_key = null, table_size_bytes = null, table_sha256 = null where id = ?`, [id]),
+    );
+    await objects.delete('acme/datasets/old/1/table.parquet');
+    const shown = `query ($id: ID!) { dataset(id: $id) { preview reading { encoding } } }`;
+    const seen = () => tess.ok<{ dataset: { preview: object[]; reading: { encoding: string } | null } }>(shown, { id });
+    for (const { dataset } of await Promise.all([seen(), seen()])) {
+      expect(dataset.preview).toEqual([
+        { a: 1, b: 'yes' },
+        { a: 2, b: 'no' },
+      ]);
+    }
+    expect(await seen()).toMatchObject({ dataset: { reading: { encoding: 'utf-8' } } });
+  });
+
+  it('long texts are cut in previews, and marked', async () => {
+    const { preview } = await read({ name: 'long', ...(await upload('long.json', JSON.stringify([{ a: 'x'.repeat(50_000) }]))) });
+    expect(preview).toEqual([{ a: `${'x'.repeat(1_000)}…` }]);
   });
 });

@@ -547,7 +547,10 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
       input: { endpointId, records: [{ requestId: await world.newPrediction(endpointId), value: 1 }] },
     }),
   ],
-  registerDataset: [async (_, world) => ({ input: { name: `d-${randomUUID()}`, source: { uploadId: await world.newUpload() } } })],
+  registerDataset: [
+    async (_, world) => ({ input: { name: `d-${randomUUID()}`, source: { uploadId: await world.newUpload() } } }),
+    async ({ datasetId }) => ({ input: { name: `d-${randomUUID()}`, source: { datasetId } } }),
+  ],
   registerModelVersion: [
     async ({ runId }, world) => ({ input: { modelId: await world.newModel(), runId } }),
     async (_, world) => ({ input: { modelId: await world.newModel(), uploadId: await world.newUpload() } }),

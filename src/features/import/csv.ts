@@ -111,11 +111,13 @@ export async function readHead(file: FileText, given: string | undefined): Promi
   const data = afterComments();
   if (comments.length > 0 && data < text.length) {
     delimiter ??= delimiterOf(text, data);
-    // A line of names may begin with "#" too: it has as many values as the row below it.
-    const last = comments.at(-1)!;
-    const count = recordAt(text, data, delimiter)?.fields.length ?? 0;
-    const isHeader = count > 1 && recordAt(text, last, delimiter)?.fields.length === count;
-    while (at < (isHeader ? last : data)) skip(lineAt(text, at));
+    const own = delimiter;
+    // Names and values may begin with "#" too, without a space behind it: then a line has as many values as the rows below it.
+    const count = recordAt(text, data, own)?.fields.length ?? 0;
+    const isRow = (start: number): boolean =>
+      count > 1 && /[^\s#!]/.test(text[start + 1] ?? ' ') && recordAt(text, start, own)?.fields.length === count;
+    const header = comments[comments.findLastIndex((start) => !isRow(start)) + 1] ?? data;
+    while (at < header) skip(lineAt(text, at));
   }
   delimiter ??= delimiterOf(text, at);
   const header = recordAt(text, at, delimiter);

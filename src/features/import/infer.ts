@@ -16,6 +16,8 @@ export interface ImportedColumn {
   physical: PhysicalColumn;
   /** Of JSON: every value is a text there, so that digits are no number. */
   areTexts: boolean;
+  /** Of Parquet: the file says what its columns are. */
+  isTyped: boolean;
 }
 
 export interface Given {
@@ -114,7 +116,7 @@ function wantedReading(
   const { name, physical } = column;
   const isNumber = [correction?.decimalSeparator, correction?.thousandsSeparator, correction?.unit].some((detail) => detail !== undefined);
   const told = correction?.type ?? (correction?.format !== undefined ? 'TIMESTAMP' : isNumber ? 'NUMBER' : undefined);
-  const type = told ?? earlier?.type ?? columnTypeOfFile(physical);
+  const type = told ?? earlier?.type ?? (column.isTyped ? columnTypeOf(physical.sqlType) : undefined);
   if (correction === undefined && earlier) return { reading: readingOf(earlier), isEarlier: true };
   const inherited = earlier?.type === type ? earlier : undefined;
   const nullValues = correction?.nullValues ?? inherited?.nullValues ?? (type === 'STRING' ? undefined : [...defaultWords]);
@@ -129,11 +131,6 @@ function wantedReading(
     return { reading, isEarlier: false };
   }
   return { nullValues: nullValues ?? defaultWords, areNullValuesGiven: correction?.nullValues !== undefined, type };
-}
-
-/** Text may hold anything; every other type of a file says what it is. */
-function columnTypeOfFile({ sqlType }: PhysicalColumn): ColumnType | undefined {
-  return isText(sqlType) ? undefined : columnTypeOf(sqlType);
 }
 
 /** Errors: BAD_USER_INPUT for the first value that a given or an earlier reading does not fit. */

@@ -55,7 +55,7 @@ export class DatasetResolver {
 
   @Mutation(() => DatasetPayload, {
     description:
-      'Copies a CSV, JSON or Parquet file into the service and infers its columns. BAD_USER_INPUT names the row of a malformed file as far as it can be known.',
+      'Copies a CSV, JSON or Parquet file into the service and decides, once and over the whole file, how each column is read. BAD_USER_INPUT names the line of a malformed file, or column and row of a value that a given or an earlier reading does not fit.',
   })
   async registerDataset(
     @Ctx() ctx: RequestContext,
@@ -65,7 +65,8 @@ export class DatasetResolver {
   }
 
   @FieldResolver(() => [Json], {
-    description: 'The first rows, each an object by column; timestamps in ISO 8601 (UTC), missing values null.',
+    description:
+      'The first rows, each an object by column; timestamps in ISO 8601 (UTC), missing values null, long texts cut and ended with "…".',
   })
   preview(
     @Root() dataset: DatasetType,

@@ -33,7 +33,19 @@ export const DatasetOrderField = describeOrderFields<DatasetOrderBy>('DatasetOrd
   SIZE_BYTES: ['sizeBytes', 'How large their files are.'],
 });
 
-@ObjectType('DatasetColumn', { description: 'A column of a dataset, as it was inferred from the whole file.' })
+@ObjectType('MissingWord', { description: 'A text that was taken as "no value".' })
+export class MissingWordType {
+  @Field(() => String, { description: 'The text; empty for empty fields.' })
+  text!: string;
+
+  @Field(() => SafeInt, { description: 'Rows that have it.' })
+  count!: number;
+}
+
+@ObjectType('DatasetColumn', {
+  description:
+    'A column of a dataset and how its texts are read: found out over the whole file, or given at registration. Later versions of the dataset, and what models trained on it are given, are read the same way.',
+})
 export class DatasetColumn {
   @Field(() => String, { description: 'What the header or schema of the file calls it; case matters.' })
   name!: string;
@@ -41,8 +53,39 @@ export class DatasetColumn {
   @Field(() => ColumnTypeEnum, { description: 'What its values are.' })
   type!: ColumnSchema['type'];
 
+  @Field(() => [String], {
+    nullable: true,
+    description:
+      'Texts that mean "no value" besides the empty one; null for text columns, unless some were given, and for Parquet’s own types.',
+  })
+  nullValues?: string[] | null;
+
+  @Field(() => String, { nullable: true, description: 'Of numbers: "," in 1.234,5; null for the point.' })
+  decimalSeparator?: string | null;
+
+  @Field(() => String, { nullable: true, description: 'Of numbers: "." in 1.234,5; null for none.' })
+  thousandsSeparator?: string | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'Of numbers: a sign beside them that is left out, such as "€" or "%"; null for none.',
+  })
+  unit?: string | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'Of times: their format in strptime’s letters, such as "%d/%m/%Y"; null for ISO 8601.',
+  })
+  format?: string | null;
+
   @Field(() => SafeInt, { description: 'Rows without a value.' })
   missingCount!: number;
+
+  @Field(() => [MissingWordType], {
+    nullable: true,
+    description: 'What stands there instead of a value, the most frequent of at most 20 first; null where the file has types of its own.',
+  })
+  missingWords?: MissingWordType[] | null;
 
   @Field(() => SafeInt, { description: 'Different values; approximate above a few thousand.' })
   distinctCount!: number;
@@ -52,6 +95,24 @@ export class DatasetColumn {
 
   @Field(() => String, { nullable: true, description: 'Largest value as text, at most 200 characters; null when every value is missing.' })
   max!: string | null;
+}
+
+@ObjectType('FileReading', { description: 'How a file was read.' })
+export class FileReadingType {
+  @Field(() => String, { nullable: true, description: 'Encoding of its text, such as "utf-8" or "windows-1252"; null for Parquet.' })
+  encoding!: string | null;
+
+  @Field(() => String, { nullable: true, description: 'Sign between the values of a row; null for all but CSV.' })
+  delimiter!: string | null;
+
+  @Field(() => String, { nullable: true, description: '"gzip" for a packed file; null for others.' })
+  compression!: string | null;
+
+  @Field(() => SafeInt, { description: 'Lines that are no rows: blank ones, comments before the header, "sep=;".' })
+  skippedLines!: number;
+
+  @Field(() => [String], { description: 'What was decided where the file leaves a doubt, in sentences, each with what to do about it.' })
+  notes!: string[];
 }
 
 @ObjectType('Dataset', { description: 'One version of a named table: a file that never changes, with its columns.' })
@@ -82,6 +143,12 @@ export class DatasetType {
 
   @Field(() => [DatasetColumn], { description: 'Columns in the order of the file.' })
   columns!: DatasetColumn[];
+
+  @Field(() => FileReadingType, {
+    nullable: true,
+    description: 'How the file was read; null for one that was registered before this was recorded.',
+  })
+  reading?: FileReadingType | null;
 
   @Field(() => String, { description: 'Where the file came from, in words.' })
   source!: string;
@@ -150,6 +217,45 @@ export class DatasetSourceInput {
       'Absolute path on the machine of the service, inside one of the folders of the setting DATASET_DIRS; INVALID_PATH anywhere else.',
   })
   path?: string | null;
+
+  @Field(() => ID, {
+    nullable: true,
+    description: 'A dataset whose file is read anew, with corrections, as another version. NOT_FOUND when there is none.',
+  })
+  datasetId?: string | null;
+}
+
+@InputType({ description: 'How a column is read where it shall not be found out; what is absent is.' })
+export class DatasetColumnInput {
+  @Field(() => String, { description: 'Name of the column, as the dataset shows it; BAD_USER_INPUT when there is none.' })
+  name!: string;
+
+  @Field(() => ColumnTypeEnum, { nullable: true, description: 'What its values are; BAD_USER_INPUT names the first value that is not.' })
+  type?: keyof typeof ColumnTypeEnum | null;
+
+  @Field(() => [String], {
+    nullable: true,
+    description: 'Texts that mean "no value", besides the empty one; at most 100 of at most 200 characters.',
+  })
+  nullValues?: string[] | null;
+
+  @Field(() => String, { nullable: true, description: 'Of numbers: "." or ",".' })
+  decimalSeparator?: string | null;
+
+  @Field(() => String, { nullable: true, description: 'Of numbers: a comma, point, space or apostrophe between thousands.' })
+  thousandsSeparator?: string | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'Of numbers: a sign beside them that is left out, such as "€" or "%"; at most 20 characters.',
+  })
+  unit?: string | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'Of times: their format in strptime’s letters, such as "%d/%m/%Y %H:%M"; at most 200 characters.',
+  })
+  format?: string | null;
 }
 
 @InputType({ description: 'A file that becomes the next version under a name.' })
@@ -164,9 +270,32 @@ export class RegisterDatasetInput {
 
   @Field(() => DatasetFormatEnum, {
     nullable: true,
-    description: 'How the file is written; by its extension (csv, tsv, json, jsonl, ndjson, parquet) when absent.',
+    description:
+      'How the file is written; by its extension (csv, tsv, json, jsonl, ndjson, parquet; all but the last also with .gz) when absent.',
   })
   format?: keyof typeof DatasetFormatEnum | null;
+
+  @Field(() => [DatasetColumnInput], {
+    nullable: true,
+    description: 'Columns whose reading is known; others are read as in the version before, and new ones are found out.',
+  })
+  columns?: DatasetColumnInput[] | null;
+
+  @Field(() => [String], {
+    nullable: true,
+    description:
+      'Texts that mean "no value" in columns of numbers, times and truth values; NA, N/A, n/a, #N/A, NaN, nan, null, NULL, None, - and ? when absent. At most 100 of at most 200 characters.',
+  })
+  nullValues?: string[] | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'Encoding of a CSV or JSON file by its name in the Encoding Standard, such as "windows-1252"; found out when absent.',
+  })
+  encoding?: string | null;
+
+  @Field(() => String, { nullable: true, description: 'The one character between the values of a CSV file; found out when absent.' })
+  delimiter?: string | null;
 
   @Field(() => DatasetSourceInput, { description: 'The file; it is copied, so that later changes to it are another version.' })
   source!: DatasetSourceInput;

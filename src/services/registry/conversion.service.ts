@@ -165,7 +165,7 @@ export class ConversionService {
     const { datasets, files } = this.deps;
     const dataset = await run.read((session) => datasets.get(session, datasetId));
     using file = await datasets.localTable(dataset);
-    const rows = await files.preview(file.table, MAX_SAMPLE_ROWS);
+    const rows = await files.firstRows(file.table, MAX_SAMPLE_ROWS);
     const columns = dataset.columns.map(({ name }) => name);
     return { columns, rows: rows.map((row) => columns.map((name) => row[name] ?? null)) };
   }

@@ -12,6 +12,7 @@ import { Dataset } from '../../db/entities/tracking/dataset.entity.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { type ColumnReading, type DatasetFormat, readingOf } from '../../domain/tracking/dataset-schema.js';
 import { sql } from '../../db/sql.js';
+import { checkCorrections, checkNullValues, type GivenColumn } from '../../domain/tracking/column-corrections.js';
 import { Role } from '../../domain/platform/principal.js';
 import { checkPathName } from '../../domain/platform/names.js';
 import { AppError, badInput, ErrorCode, notFound, notFoundByName, quote } from '../../errors.js';
@@ -27,7 +28,11 @@ export interface RegisterDatasetInput {
   name: string;
   description?: string | null;
   format?: DatasetFormat | null;
-  source: { uploadId?: string | null; path?: string | null };
+  source: { uploadId?: string | null; path?: string | null; datasetId?: string | null };
+  columns?: GivenColumn[] | null;
+  nullValues?: string[] | null;
+  encoding?: string | null;
+  delimiter?: string | null;
 }
 
 export interface DatasetFilter {
@@ -98,6 +103,14 @@ export class DatasetService {
     const description = input.description ?? '';
     if (description.length > MAX_DESCRIPTION_LENGTH)
       throw badInput('input.description', `at most ${MAX_DESCRIPTION_LENGTH} characters`, description.length);
+    const given = {
+      owner: actor.principal.tenant,
+      corrections: checkCorrections('input.columns', input.columns ?? []),
+      ...(input.nullValues != null && { nullValues: input.nullValues }),
+      ...(input.encoding != null && { encoding: input.encoding }),
+      ...(input.delimiter != null && { delimiter: input.delimiter }),
+    };
+    checkNullValues('input.nullValues', input.nullValues ?? []);
     const source = await this.open(actor, input.source);
     let reserved: string[] = [];
     try {
@@ -106,7 +119,7 @@ export class DatasetService {
       reserved = tableKey === null ? [objectKey] : [objectKey, tableKey];
       const stored = await objects.put(objectKey, await source.read(), { maxBytes });
       using local = await objects.localFile(objectKey);
-      const { profile, reading, table } = await this.importFile(local.path, format, tableKey, { earlier });
+      const { profile, reading, table } = await this.importFile(local.path, format, tableKey, { ...given, earlier });
       return await db.transact(actor, async (session) => {
         await staged.settle(session, reserved);
         const { tenant, principal } = session;
@@ -217,7 +230,7 @@ export class DatasetService {
     path: string,
     format: DatasetFormat,
     tableKey: string | null,
-    given: Pick<ImportRequest, 'earlier'>,
+    given: Omit<ImportRequest, 'path' | 'format' | 'tablePath'>,
   ): Promise<Omit<ImportOutcome, 'hasTable'> & { table: TableColumns | null }> {
     const { files, objects, maxBytes } = this.options;
     const folder = await mkdtemp(join(tmpdir(), 'matih-import-'));
@@ -240,7 +253,7 @@ export class DatasetService {
     const tableKey = `${dirname(dataset.objectKey)}/table-${uuidv7()}.parquet`;
     await db.transact(actor, (session) => staged.stage(session, tableKey));
     try {
-      const { profile, reading, table } = await this.importFile(path, dataset.format, tableKey, {});
+      const { profile, reading, table } = await this.importFile(path, dataset.format, tableKey, { owner: tenant });
       if (!table) throw new Error('a table is made of every CSV and JSON file');
       const update = { columns: profile.columns, rowCount: profile.rowCount, reading, ...table };
       const isFirst = await db.transact(actor, async (session) => {
@@ -283,9 +296,19 @@ export class DatasetService {
     return { version, objectKey, tableKey, earlier: before?.reading ? readingsToKeep(before) : [] };
   }
 
-  private async open(actor: Actor, { uploadId, path }: RegisterDatasetInput['source']): Promise<Source> {
-    if ((uploadId == null) === (path == null)) throw badInput('input.source', 'exactly one of uploadId and path', { uploadId, path });
+  private async open(actor: Actor, { uploadId, path, datasetId }: RegisterDatasetInput['source']): Promise<Source> {
+    if ([uploadId, path, datasetId].filter((source) => source != null).length !== 1)
+      throw badInput('input.source', 'exactly one of uploadId, path and datasetId', { uploadId, path, datasetId });
     if (path != null) return this.openPath(path);
+    if (datasetId != null) {
+      const dataset = await this.options.db.transact(actor, (session) => this.get(session, datasetId));
+      return {
+        fileName: `data.${dataset.format.toLowerCase()}`,
+        description: `dataset ${dataset.name}, version ${dataset.version}`,
+        read: () => this.options.objects.get(dataset.objectKey),
+        close: async () => undefined,
+      };
+    }
     const upload = await this.options.db.transact(actor, (session) => this.options.uploads.get(session, uploadId as string));
     return {
       fileName: upload.fileName,
@@ -336,7 +359,8 @@ function isInside(folder: string, path: string): boolean {
 }
 
 function formatOf(fileName: string): DatasetFormat {
-  const format = FORMATS[extname(fileName).toLowerCase()];
+  const name = fileName.toLowerCase().replace(/(?<=\.(?:csv|tsv|json|jsonl|ndjson))\.gz$/, '');
+  const format = FORMATS[extname(name)];
   if (!format) throw badInput('input.format', 'CSV, JSON or PARQUET, as the name of the file does not say it', fileName);
   return format;
 }
