@@ -7,7 +7,7 @@ import { asTaken, type Encoding, type NumericEncoding, type ScaledColumn, timeNu
 import { categoriesByFrequency } from './input-columns.js';
 
 /** Share of the standard deviation that rounding to single precision may move a value by. */
-const ROUNDING_SHARE = 1e-4;
+export const ROUNDING_SHARE = 1e-4;
 const YEAR_DAYS = 365;
 
 /** Learns from the training rows how columns become numbers. Errors: BAD_USER_INPUT for a column that has no value there. */

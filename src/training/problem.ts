@@ -2,7 +2,7 @@ import { isNetwork, type TrainingConfig } from '../domain/training/training-conf
 import { badInput } from '../errors.js';
 import { classWeightsOf } from './class-weights.js';
 import { encodeRows, type Encoding } from './encoding.js';
-import { fitEncoding } from './fit-encoding.js';
+import { fitEncoding, ROUNDING_SHARE } from './fit-encoding.js';
 import type { Head } from './graphs/heads.js';
 import type { NetworkShape } from './graphs/network.js';
 import type { LabelledRows, TrainingProblem } from './learner.js';
@@ -46,7 +46,11 @@ function headOf(target: Target | undefined, train: Int32Array): Head {
   if (target.kind === 'CLASSES') return { kind: 'CLASSES', classes: target.classes, datatype: target.datatype };
   const mean = train.reduce((sum, row) => sum + target.values[row]!, 0) / train.length;
   const squares = train.reduce((sum, row) => sum + (target.values[row]! - mean) ** 2, 0);
-  return { kind: 'VALUE', mean, std: Math.sqrt(squares / train.length) };
+  const std = Math.sqrt(squares / train.length);
+  const largest = train.reduce((most, row) => Math.max(most, Math.abs(target.values[row]!)), 0);
+  // Half a step of single precision, at the largest target.
+  const isLost = largest * 2 ** -24 > ROUNDING_SHARE * std || !Number.isFinite(Math.fround(largest));
+  return { kind: 'VALUE', mean, std, precision: isLost ? 'FP64' : 'FP32' };
 }
 
 function shapeOf({ modelType, hyperparameters }: TrainingConfig, encoding: Encoding, head: Head): NetworkShape {

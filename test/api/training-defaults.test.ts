@@ -191,3 +191,24 @@ it('a wrong decision or split is named', async () => {
     expected: 'a value that is not in train',
   });
 });
+
+it('numbers and targets that single precision cannot hold are evaluated and validated as they are', async () => {
+  const rows = Array.from({ length: 300 }, (_, i) => `${1_700_000_000 + i},${1_600_000_000.5 + 2 * i}`);
+  const { uploadId } = await tess.upload('seconds.csv', ['at_second,y', ...rows].join('\n'));
+  const datasetId = await registerDataset(tess, { name: 'seconds', uploadId });
+  const { createModel } = await tess.ok<{ createModel: { model: { id: string } } }>(
+    `mutation { createModel(input: { name: "seconds", task: REGRESSION, modelType: "x" }) { model { id } } }`,
+  );
+  const config = { modelType: 'LINEAR_REGRESSION', target: { column: 'y' }, split: { by: 'RATIO', validation: 0.2, holdout: 0.2 } };
+  const { jobId } = await startTraining(tess, { experimentId, datasetId, config, registerModelId: createModel.model.id });
+  const { result } = await trainingEnd(tess, jobId);
+  expect(result!.metrics['holdout.r2']).toBeGreaterThan(0.999);
+  const { id } = await readyVersion(createModel.model.id);
+  const started = await tess.ok<{ e: { job: { id: string } }; v: { job: { id: string } } }>(
+    `mutation ($id: ID!) { e: evaluateModelVersion(input: { modelVersionId: $id }) { job { id } } v: validateModelVersion(input: { modelVersionId: $id }) { job { id } } }`,
+    { id },
+  );
+  const evaluated = await jobEnd(started.e.job.id);
+  expect(evaluated.metrics['rmse']).toBeCloseTo(result!.metrics['holdout.rmse']!, 6);
+  await jobEnd(started.v.job.id);
+});

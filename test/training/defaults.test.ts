@@ -62,6 +62,18 @@ describe('linear regression converges by itself', () => {
     expect(largest).toBeLessThan(0.1);
   });
 
+  it.each<[string, number, number, 'FP32' | 'FP64']>([
+    ['small', 10, 5, 'FP32'],
+    ['of seconds since 1970', 1_700_000_000, 100, 'FP64'],
+    ['beyond single precision', 1e40, 1e39, 'FP64'],
+    ['of millions', 3_000_000, 1_000_000, 'FP32'],
+  ])('of targets that are %s, to the last that tells them apart', async (_, offset, range, datatype) => {
+    const rows = Array.from({ length: 300 }, (__, i) => `${i},${offset + (range * i) / 300}`);
+    const { outcome } = await trainModel(await csv(['x,y', ...rows]), linear('y', 'x'));
+    expect(outcome.signature.outputs).toEqual([{ name: 'prediction', datatype, shape: [-1] }]);
+    expect(outcome.metrics['holdout.r2']).toBeGreaterThan(0.999);
+  });
+
   it('puts the median in for what is missing', async () => {
     const rows = Array.from({ length: 300 }, (_, i) => (i % 3 === 0 ? `,50` : `${i % 30 === 1 ? 1e6 : 5},5`));
     const { outcome } = await trainModel(await csv(['x,y', ...rows]), linear('y', 'x'));
@@ -93,6 +105,47 @@ describe('linear regression converges by itself', () => {
     });
     expect(outcome.metrics['holdout.r2']).toBeGreaterThan(0.8);
     expect(epochs.length).toBeGreaterThan(1);
+  });
+});
+
+describe('a timestamp', () => {
+  const DAY_MS = 86_400_000;
+  const days = Array.from({ length: 1600 }, (_, i) => new Date(Date.UTC(1967, 5, 1) + i * DAY_MS + (i % 24) * 3_600_000));
+  it.each<[string, (at: Date) => number]>([
+    ['hour', (at) => (at.getUTCHours() < 6 ? 1 : 0)],
+    ['weekday', (at) => (at.getUTCDay() === 3 ? 1 : 0)],
+    ['month', (at) => [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8][at.getUTCMonth()]!],
+    ['season', (at) => Math.cos((2 * Math.PI * (at.getTime() - Date.UTC(1967, 0, 20))) / (365.25 * DAY_MS))],
+    ['age', (at) => at.getTime() / DAY_MS],
+    ['year', (at) => at.getUTCFullYear()],
+  ])('tells a linear model its %s, before 1970 too', async (_, of) => {
+    const rows = days.map((at) => `${at.toISOString()},${of(at)}`);
+    const features: ConfigInput['features'] = [{ column: 'at', kind: 'TIMESTAMP' }];
+    const { outcome } = await trainModel(await csv(['at,y', ...rows]), { ...linear('y'), features });
+    expect(outcome.metrics['holdout.r2']).toBeGreaterThan(0.97);
+    expect(outcome.agreementMaxAbsDiff).toBeLessThan(1e-5);
+  });
+
+  it('leads no trend of some weeks on into the next ones', async () => {
+    // The level falls to zero; whoever leads its trend on answers below.
+    const rows = Array.from({ length: 900 }, (_, i) => {
+      const at = new Date(Date.UTC(2024, 0, 1) + i * 3 * 3_600_000);
+      return `${at.toISOString()},${Math.max(0, 5 - i / 100) + (at.getUTCHours() < 12 ? 1 : 0)}`;
+    });
+    const { outcome } = await trainModel(await csv(['at,y', ...rows]), {
+      ...linear('y'),
+      features: [{ column: 'at', kind: 'TIMESTAMP' }],
+      split: { by: 'TIME', column: 'at', validation: 0.1, holdout: 0.2 },
+    });
+    const { prediction } = await runModel(outcome.modelPath, [
+      {
+        name: 'at',
+        datatype: 'INT64',
+        shape: [2, 1],
+        data: BigInt64Array.of(BigInt(Date.UTC(2026, 0, 1, 3)), BigInt(Date.UTC(2030, 5, 1, 3))),
+      },
+    ]);
+    for (const value of prediction!.data as Float32Array) expect(value).toBeGreaterThan(0);
   });
 });
 

@@ -154,8 +154,8 @@ function writeOutputs(
   }
   const { logits } = forwardPass(b, shape, batch, weights);
   if (head.kind === 'VALUE') {
-    b.output('prediction', targetValue(b, logits, head), 'float', ['rows']);
-    return [{ name: 'prediction', datatype: 'FP32', shape: [-1] }];
+    b.output('prediction', targetValue(b, logits, head), head.precision === 'FP64' ? 'double' : 'float', ['rows']);
+    return [{ name: 'prediction', datatype: head.precision, shape: [-1] }];
   }
   const { classes, datatype } = head;
   const shares = probabilities(b, logits);

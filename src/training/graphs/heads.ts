@@ -5,8 +5,8 @@ import { type NetworkShape, type Parameter, parametersOf } from './network.js';
 /** Classification, regression, clustering: what stands at the end of a network. */
 export type Head =
   | { kind: 'CLASSES'; classes: readonly string[]; datatype: 'INT64' | 'BYTES' }
-  /** The network's own output is in standard units of the target. */
-  | { kind: 'VALUE'; mean: number; std: number }
+  /** The network's own output is in standard units of the target. FP64 where single precision would lose what tells targets apart. */
+  | { kind: 'VALUE'; mean: number; std: number; precision: 'FP32' | 'FP64' }
   | { kind: 'CLUSTERS' };
 
 const DOUBLE = 11;
@@ -23,8 +23,12 @@ export function probabilities(b: GraphBuilder, logits: string): string {
 }
 
 /** From standard units back to the target's own, one value per row. */
-export function targetValue(b: GraphBuilder, logits: string, { mean, std }: { mean: number; std: number }): string {
-  const scaled = b.node('Add', [b.node('Mul', [logits, b.float(std)]), b.float(mean)]);
+export function targetValue(b: GraphBuilder, logits: string, { mean, std, precision }: Head & { kind: 'VALUE' }): string {
+  const double = (value: number): string => b.constant(Float64Array.of(value), []);
+  const scaled =
+    precision === 'FP32'
+      ? b.node('Add', [b.node('Mul', [logits, b.float(std)]), b.float(mean)])
+      : b.node('Add', [b.node('Mul', [b.node('Cast', [logits], { to: { int: DOUBLE } }), double(std)]), double(mean)]);
   return b.node('Reshape', [scaled, b.ints(-1)]);
 }
 

@@ -25,6 +25,6 @@ export function predictGraph(shape: NetworkShape, head: Head): Uint8Array {
   }
   const { logits } = forwardPass(b, shape, batch, weights);
   if (head.kind === 'CLASSES') b.output('probabilities', probabilities(b, logits), 'float', ['rows', shape.outputs]);
-  else b.output('prediction', targetValue(b, logits, head), 'float', ['rows']);
+  else b.output('prediction', targetValue(b, logits, head), head.precision === 'FP64' ? 'double' : 'float', ['rows']);
   return b.model('prediction');
 }
