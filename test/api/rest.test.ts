@@ -49,7 +49,7 @@ describe('POST /v1/endpoints/{name}/predict', () => {
         unknownCategoryCount: 0,
         modelVersion: graphql.modelVersion,
         deployment: graphql.deployment,
-        predictions: graphql.predictions.map((one) => ({ ...one, probabilityByClass: null })),
+        predictions: graphql.predictions.map((one) => ({ ...one, scores: null, probabilityByClass: null })),
         outputs: graphql.outputs,
       });
     }
