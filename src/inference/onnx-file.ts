@@ -29,6 +29,8 @@ const MAX_RANK = 64;
 const MAX_TYPE_DEPTH = 8;
 /** Sub-byte element types pack at most this many elements into a byte. */
 const MAX_ELEMENTS_PER_BYTE = 8;
+/** Fields of the model and its graphs: nodes, weights, shapes. */
+const MAX_PARTS = 1_000_000;
 const MAX_METADATA_ENTRIES = 1000;
 const MAX_METADATA_BYTES = 1024 ** 2;
 
@@ -78,6 +80,7 @@ class OnnxInspection {
   readonly metadata = new Map<string, string>();
   private metadataBytes = 0;
   private nodes = 0;
+  private parts = 0;
   private readonly customOperators = new Set<string>();
   private readonly functions = new Set<string>();
   private readonly walk: ProtobufWalk;
@@ -91,6 +94,7 @@ class OnnxInspection {
 
   model(): void {
     this.walk.fields(0, this.bytes.length, (field) => {
+      this.countPart();
       if (field.number === MODEL.irVersion) this.irVersion = field.value;
       else if (field.number === MODEL.producerName) this.producer[0] = this.walk.string(field);
       else if (field.number === MODEL.producerVersion) this.producer[1] = this.walk.string(field);
@@ -123,11 +127,17 @@ class OnnxInspection {
       });
     }
     this.inner(field, (part) => {
+      this.countPart();
       if (part.number === GRAPH.node) this.node(part, depth);
       else if (part.number === GRAPH.initializer) this.tensor(part);
       else if (part.number === GRAPH.sparseInitializer) this.sparseTensor(part);
       else if (part.number === GRAPH.input || part.number === GRAPH.output || part.number === GRAPH.valueInfo) this.valueInfo(part);
     });
+  }
+
+  private countPart(): void {
+    this.parts += 1;
+    if (this.parts > MAX_PARTS) throw invalidModel(`The file has more than ${MAX_PARTS} parts; it is padded or made up. Export it again.`);
   }
 
   private node(field: Field, depth: number): void {

@@ -1,6 +1,7 @@
-import { linkSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AppError, ErrorCode } from '../../src/errors.js';
@@ -148,6 +149,27 @@ describe('model check', () => {
     ],
     ['an operator set from the future', () => build.linear([1], 0, { opsetImport: [{ domain: '', version: 99 }] }), /operator set 99/],
     ['an IR version from the future', () => build.linear([1], 0, { irVersion: 99 }), /IR version 99/],
+    [
+      'a weight of 200,000 packed dimensions',
+      // ModelProto { irVersion 8, graph { initializer { dims: packed list of ones } } }
+      () => {
+        const varint = (value: number): number[] => (value < 128 ? [value] : [(value % 128) + 128, ...varint(Math.floor(value / 128))]);
+        const message = (field: number, body: Uint8Array): Buffer =>
+          Buffer.concat([Buffer.from([field * 8 + 2, ...varint(body.length)]), body]);
+        return Buffer.concat([Buffer.from([8, 8]), message(7, message(5, message(1, new Uint8Array(200_000).fill(1))))]);
+      },
+      /more than 64 dimensions/,
+    ],
+    [
+      'more metadata than anybody writes',
+      () => build.linear([1], 0, { metadataProps: [{ key: 'k', value: 'v'.repeat(2 ** 21) }] }),
+      /metadata/,
+    ],
+    [
+      'two versions of one operator set',
+      () => build.linear([1], 0, { opsetImport: [7, 17].map((version) => ({ domain: '', version })) }),
+      /two versions/,
+    ],
     ['an infinite loop', () => build.infiniteLoop(), /within 1500 ms/],
     ['16 GiB at the first run', () => build.allocates16GiB(), /memory/],
   ])('refuses %s', async (_name, bytes, message) => {
@@ -169,6 +191,62 @@ describe('model check', () => {
     const before = readdirSync(tmpdir()).filter((name) => name.startsWith('matih-check-'));
     await refusal(build.infiniteLoop(), { cpuMs: 600 });
     expect(readdirSync(tmpdir()).filter((name) => name.startsWith('matih-check-') && !before.includes(name))).toEqual([]);
+  });
+
+  it('refuses millions of empty fields in the child, while this process goes on', async () => {
+    // A field of a number nobody knows, with no content, over and over.
+    const padding = Buffer.alloc(20_000_000, Buffer.from([0xfa, 0x01, 0x00, 0xf8, 0x01, 0x01]));
+    const path = write('padded.onnx', Buffer.concat([build.linear([1], 0), padding.subarray(0, padding.length - (padding.length % 6))]));
+    const delay = monitorEventLoopDelay({ resolution: 5 });
+    delay.enable();
+    const startedAt = performance.now();
+    const outcome = await checkModel(path).then(
+      () => 'accepted',
+      (error: AppError) => error.code,
+    );
+    delay.disable();
+    console.log(
+      `20 MB of empty fields: ${outcome} after ${((performance.now() - startedAt) / 1000).toFixed(1)} s; this process stopped ${(delay.max / 1e6).toFixed(0)} ms at most`,
+    );
+    expect(outcome).toBe(ErrorCode.INVALID_MODEL);
+    expect(delay.max / 1e6).toBeLessThan(500);
+  });
+
+  it('damaged files are refused as such, or served', { timeout: 240_000 }, async () => {
+    const good = ['tfidf', 'svc', 'kmeans', 'xgboost-regressor'].map((name) =>
+      readFileSync(new URL(`../fixtures/models/${name}.onnx`, import.meta.url)),
+    );
+    const damage = fc.record({
+      file: fc.nat(good.length - 1),
+      kind: fc.constantFrom('flip', 'cut', 'insert', 'repeat'),
+      at: fc.double({ min: 0, max: 1, noNaN: true }),
+      bytes: fc.uint8Array({ minLength: 1, maxLength: 8 }),
+    });
+    const counts = { accepted: 0, refused: 0 };
+    await fc.assert(
+      fc.asyncProperty(damage, async ({ file, kind, at, bytes }) => {
+        const original = good[file]!;
+        const place = Math.floor(at * (original.length - 1));
+        const [before, after] = [original.subarray(0, place), original.subarray(place)];
+        const damaged = {
+          flip: () => Buffer.concat([before, bytes, after.subarray(bytes.length)]),
+          cut: () => before,
+          insert: () => Buffer.concat([before, bytes, after]),
+          repeat: () => Buffer.concat([before, after, after]),
+        }[kind]();
+        const outcome = await checkModel(write('damaged.onnx', damaged)).then(
+          () => 'accepted' as const,
+          (error: unknown) => error,
+        );
+        counts[outcome === 'accepted' ? 'accepted' : 'refused'] += 1;
+        if (outcome === 'accepted') return;
+        expect(outcome).toBeInstanceOf(AppError);
+        expect((outcome as AppError).code).toBe(ErrorCode.INVALID_MODEL);
+        expect((outcome as AppError).message).not.toMatch(/\/(tmp|work|home|usr)\//);
+      }),
+      { numRuns: Number(process.env.MATIH_DAMAGED_FILES ?? 24) },
+    );
+    console.log(`damaged files: ${counts.accepted} accepted, ${counts.refused} refused`);
   });
 
   it('answers any bytes with facts or INVALID_MODEL', () => {
