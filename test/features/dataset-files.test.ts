@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { DatasetFormat } from '../../src/domain/tracking/dataset-schema.js';
 import { readColumns } from '../../src/features/dataset-reader.js';
+import { concatParquet, writeParquet } from '../../src/features/dataset-writer.js';
 import { withDuckDb } from '../../src/features/duckdb.js';
 import type { ImportRequest } from '../../src/features/port.js';
 import { importApart } from '../../src/features/reader-process.js';
@@ -267,6 +268,44 @@ describe('Parquet', () => {
     expect(imported.profile.columns.map(({ type }) => type)).toEqual(['NUMBER', 'NUMBER', 'NUMBER', 'BOOLEAN', 'TIMESTAMP', 'STRING']);
     expect(await rowsOf(imported)).toEqual([['9007199254740993', '1', '1.50', 'true', '2024-01-31', '1.0']]);
   });
+});
+
+it('keys of a batch result come back bit for bit, with the type of the file', async () => {
+  const typed = path.join(folder, 'typed.parquet');
+  await withDuckDb({ paths: [typed] }, (connection) =>
+    connection.run(`COPY (SELECT 9007199254740993::BIGINT AS a, 18446744073709551615::UBIGINT AS b, 12345678901234567.89::DECIMAL(19,2) AS c,
+      TIMESTAMPTZ '2024-01-01 10:00:00.123456+02' AS d, DATE '2024-01-31' AS e, true AS f, '007' AS g) TO '${typed}' (FORMAT parquet, USE_TMP_FILE false)`),
+  );
+  const part = path.join(folder, 'part.parquet');
+  await writeParquet([{ name: 'row_number', type: 'INTEGER', values: BigInt64Array.of(0n) }], part);
+  const keysOf = async ({ table }: Imported): Promise<unknown[]> => {
+    const whole = path.join(folder, `${files++}.parquet`);
+    const names = table.columns.map(({ name }) => name);
+    expect(await concatParquet([part], whole, { table, names, rowNumberColumn: 'row_number' })).toBe(1);
+    const shown = names.map((name) => `typeof(${name}) || ' ' || CAST(${name} AS VARCHAR)`).join(', ');
+    return withDuckDb(
+      { paths: [whole] },
+      async (connection) => (await connection.runAndReadAll(`SELECT ${shown} FROM read_parquet('${whole}')`)).getRowsJS()[0]!,
+    );
+  };
+  expect(await keysOf(await importFile(typed, 'PARQUET'))).toEqual([
+    'BIGINT 9007199254740993',
+    'UBIGINT 18446744073709551615',
+    'DECIMAL(19,2) 12345678901234567.89',
+    'TIMESTAMP WITH TIME ZONE 2024-01-01 08:00:00.123456+00',
+    'DATE 2024-01-31',
+    'BOOLEAN true',
+    'VARCHAR 007',
+  ]);
+  const csv = 'a,b,c,d,e,f\n9007199254740993,007,true,1.50,1.5,2024-01-31\n';
+  expect(await keysOf(await importText(csv))).toEqual([
+    'BIGINT 9007199254740993',
+    'VARCHAR 007',
+    'BOOLEAN true',
+    'VARCHAR 1.50',
+    'DOUBLE 1.5',
+    'DATE 2024-01-31',
+  ]);
 });
 
 it('no file whatever is an error of the service', async () => {
