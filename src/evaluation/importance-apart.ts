@@ -34,7 +34,7 @@ export class ImportanceApart implements ImportanceAnalyst {
 function childEntry(): string {
   const compiled = import.meta.url.endsWith('.ts') ? '../../dist/evaluation/importance-child.js' : './importance-child.js';
   const entry = fileURLToPath(new URL(compiled, import.meta.url));
-  if (!existsSync(entry)) throw new AppError(ErrorCode.INTERNAL, 'The analysis process is not built: run `npm run build`.');
+  if (!existsSync(entry)) throw new AppError(ErrorCode.INTERNAL, 'The analysis process is not built: run `node scripts/prepare.mjs`.');
   return entry;
 }
 

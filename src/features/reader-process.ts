@@ -52,7 +52,7 @@ export function previewApart(table: Table, limit: number): Promise<Record<string
 function childEntry(): string {
   const compiled = import.meta.url.endsWith('.ts') ? '../../dist/features/reader-child.js' : './reader-child.js';
   const entry = fileURLToPath(new URL(compiled, import.meta.url));
-  if (!existsSync(entry)) throw new AppError(ErrorCode.INTERNAL, 'The dataset process is not built: run `npm run build`.');
+  if (!existsSync(entry)) throw new AppError(ErrorCode.INTERNAL, 'The dataset process is not built: run `node scripts/prepare.mjs`.');
   return entry;
 }
 

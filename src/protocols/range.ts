@@ -6,18 +6,20 @@ interface SentFile {
   fileName: string;
   contentType: string;
   sizeBytes: number;
+  /** In place of the one that is made of the name. */
+  disposition?: string;
 }
 
 /** Streams a stored file, or a range of it, as a download: never as a page of this service. */
 export async function sendFile(
   reply: FastifyReply,
-  { fileName, contentType, sizeBytes }: SentFile,
+  { fileName, contentType, sizeBytes, disposition = attachment(fileName) }: SentFile,
   range: ByteRange | 'UNSATISFIABLE' | undefined,
   read: (range?: ByteRange) => Promise<Readable>,
 ): Promise<FastifyReply> {
   reply.headers({
     'content-type': contentType,
-    'content-disposition': attachment(fileName),
+    'content-disposition': disposition,
     'accept-ranges': 'bytes',
     'cache-control': 'private, no-cache',
     'x-content-type-options': 'nosniff',

@@ -10,7 +10,7 @@ import type { Session } from '../db/database.js';
 import type { Principal } from '../domain/platform/principal.js';
 import { AppError, ErrorCode } from '../errors.js';
 import { registerArtifacts } from '../protocols/artifacts.js';
-import { registerMlflow } from '../protocols/mlflow/register.js';
+import { noEndpoint, registerMlflow } from '../protocols/mlflow/register.js';
 import { registerOps } from '../protocols/ops.js';
 import { registerRest } from '../protocols/rest/register.js';
 import { registerSignedObjects } from '../protocols/signed-objects.js';
@@ -68,6 +68,12 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
     const { status, body } = toHttpError(error, request.id);
     if (status >= 500) logger.error({ err: error, requestId: request.id }, 'request failed');
     void reply.code(status).send({ error: body });
+  });
+  // Told in both forms: MLflow's clients look for theirs wherever they have come to.
+  fastify.setNotFoundHandler((request, reply) => {
+    const missing = noEndpoint(request);
+    const error = { code: ErrorCode.NOT_FOUND, message: missing.message, requestId: request.id };
+    void reply.code(404).send({ ...missing.toJson(), error });
   });
   await fastify.register(fastifyCors, { origin: config.ALLOWED_ORIGINS, methods: ['GET', 'POST', 'PUT'] });
 

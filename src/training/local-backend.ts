@@ -13,7 +13,7 @@ const COMPLAINT_CHARACTERS = 4000;
 function childEntry(): string {
   const compiled = import.meta.url.endsWith('.ts') ? '../../dist/training/local-child.js' : './local-child.js';
   const entry = fileURLToPath(new URL(compiled, import.meta.url));
-  if (!existsSync(entry)) throw new AppError(ErrorCode.INTERNAL, 'The training process is not built: run `npm run build`.');
+  if (!existsSync(entry)) throw new AppError(ErrorCode.INTERNAL, 'The training process is not built: run `node scripts/prepare.mjs`.');
   return entry;
 }
 

@@ -78,10 +78,21 @@ describe('errors of the MLflow protocol', () => {
       '/api/3.0/mlflow/traces/search',
       '/api/2.0/mlflow/registered-models',
       '/ajax-api/4.0/x',
+      '/api/2.1/mlflow/runs/create',
+      '/api/1.2/mlflow/runs/create',
+      '/api/mlflow',
+      '/ajax-api',
+      '/mlflow-artifacts/artifacts',
+      '/get-artifact',
+      '/nothing/of/ours',
     ]) {
       expect(await tess.fails('POST', path)).toMatchObject({ status: 404, error_code: 'ENDPOINT_NOT_FOUND' });
     }
     expect(await tess.fails('GET', 'runs/create')).toMatchObject({ status: 404, error_code: 'ENDPOINT_NOT_FOUND' });
+    expect(await tess.fails('PUT', 'runs/get')).toMatchObject({
+      status: 404,
+      message: 'This service has no endpoint PUT /api/2.0/mlflow/runs/get.',
+    });
   });
 
   it('say what is missing or of another type, as MLflow does', async () => {

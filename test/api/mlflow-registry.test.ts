@@ -458,7 +458,9 @@ describe('model versions', () => {
     const [code, message] = await refused('POST', 'model-versions/transition-stage', move('1', 'Staging'));
     expect(code).toBe('INVALID_PARAMETER_VALUE');
     expect(message).toMatch(/^Version 1 cannot go to STAGING: gate VALIDATION has no result yet\. Next: validateModelVersion/);
-    expect((await refused('POST', 'model-versions/transition-stage', move('1', 'production')))[0]).toBe('INVALID_PARAMETER_VALUE');
+    const jump = await refused('POST', 'model-versions/transition-stage', move('1', 'production'));
+    expect(jump[0]).toBe('INVALID_PARAMETER_VALUE');
+    expect(jump[1]).toMatch(/^Version 1 cannot go to Production: first it goes to STAGING, and gate VALIDATION has no result yet\. Next: /);
     expect((await refused('POST', 'model-versions/transition-stage', move('1', 'Live')))[1]).toBe(
       'Invalid Model Version stage: Live. Value must be one of None, Staging, Production, Archived.',
     );
@@ -474,6 +476,29 @@ describe('model versions', () => {
       'None',
     ]);
     await passGates(name);
+    // As MLflow's: the model changes when a version moves or goes, and not by a tag.
+    const changedAt = async () =>
+      Number((await ok<{ registered_model: Model }>('GET', 'registered-models/get', { name })).registered_model['last_updated_timestamp']);
+    const [archivedAt] = [await changedAt(), await stage('1', 'Archived'), await stage('1', 'None')];
+    const movedAt = await changedAt();
+    expect(movedAt).toBeGreaterThan(archivedAt);
+    const versionAt = (await getVersion(name, '1'))['last_updated_timestamp'];
+    await ok('POST', 'registered-models/set-tag', { name, key: 'k', value: 'v' });
+    await ok('POST', 'model-versions/set-tag', { name, version: '1', key: 'k', value: 'v' });
+    await ok('DELETE', 'registered-models/delete-tag', { name, key: 'k' });
+    await ok('DELETE', 'model-versions/delete-tag', { name, version: '1', key: 'k' });
+    await ok('POST', 'registered-models/alias', { name, alias: 'timed', version: '1' });
+    await ok('DELETE', 'registered-models/alias', { name, alias: 'timed' });
+    expect([await changedAt(), (await getVersion(name, '1'))['last_updated_timestamp']]).toEqual([movedAt, versionAt]);
+    await create('shrinks');
+    const sources = [await register('shrinks', { source: 's3://b/x' }), await register('shrinks', { source: 's3://b/y' })];
+    const grownAt = await ok<{ registered_model: Model }>('GET', 'registered-models/get', { name: 'shrinks' });
+    await ok('DELETE', 'model-versions/delete', { name: 'shrinks', version: sources[0]!.version });
+    const shrunkAt = await ok<{ registered_model: Model }>('GET', 'registered-models/get', { name: 'shrinks' });
+    expect(Number(shrunkAt.registered_model['last_updated_timestamp'])).toBeGreaterThan(
+      Number(grownAt.registered_model['last_updated_timestamp']),
+    );
+    await ok('DELETE', 'registered-models/delete', { name: 'shrinks' });
     expect([await stage('1', 'Staging'), await stage('2', 'Staging', true)]).toEqual(['Staging', 'Staging']);
     expect((await getVersion(name, '1')).current_stage).toBe('Archived');
     // In as many steps as our rules have, all or none.

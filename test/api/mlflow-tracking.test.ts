@@ -30,6 +30,24 @@ describe('experiments of the MLflow protocol', () => {
     expect((await experiment('0')).tags).toBeUndefined();
   });
 
+  it('keep the query of their artifact location at the end, and have no relative one', async () => {
+    const location = 's3://bucket/path/?region=eu&a=/b';
+    const { experiment_id: id } = await tess.post<{ experiment_id: string }>('experiments/create', {
+      name: 'elsewhere',
+      artifact_location: location,
+    });
+    expect((await experiment(id)).artifact_location).toBe(location);
+    const { run } = await tess.post<{ run: MlflowRun }>('runs/create', { experiment_id: id, start_time: 1 });
+    expect(run.info.artifact_uri).toBe(`s3://bucket/path/${run.info.run_id}/artifacts?region=eu&a=/b`);
+    for (const good of ['/mnt/x', 'C:\\x', 'file:///x', 'dbfs:/x', 'gs://b', 'hdfs://h:1/x']) {
+      await tess.post('experiments/create', { name: `at ${good.replaceAll(/[^a-z]/gi, '-')}`, artifact_location: good });
+    }
+    for (const relative of ['x', './x', '../x', 'x/y', 'file:x', 'C:x', '?x']) {
+      const refused = await tess.fails('POST', 'experiments/create', { name: 'relative', artifact_location: relative });
+      expect(refused).toMatchObject({ error_code: 'INVALID_PARAMETER_VALUE', message: expect.stringContaining('absolute path') });
+    }
+  });
+
   it('are made, found by name, renamed, tagged, deleted and restored with their runs', async () => {
     const { experiment_id: id } = await tess.post<{ experiment_id: string }>('experiments/create', {
       name: 'churn',

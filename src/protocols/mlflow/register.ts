@@ -29,8 +29,6 @@ export interface MlflowParts {
 /** The version of MLflow whose protocol this is: its client asks, and chooses what it sends. */
 const PROTOCOL_VERSION = '3.17.2';
 const PREFIXES = ['/api', '/ajax-api'];
-/** What is under these and is no endpoint is ENDPOINT_NOT_FOUND: traces, prompts, gateways. */
-const VERSIONS = ['2.0', '3.0', '4.0'];
 /** A log of a thousand metrics has 100 kB; the profiles of many datasets may come in one request. */
 const MAX_JSON_BYTES = 32 * 1024 ** 2;
 
@@ -66,15 +64,18 @@ export function registerMlflow(fastify: FastifyInstance, parts: MlflowParts): vo
     };
     await scope.register(async (json) => registerJson(json, open));
     await scope.register(async (streams) => registerStreams(streams, open));
-    for (const prefix of PREFIXES) {
-      for (const version of VERSIONS) {
-        scope.all(`${prefix}/${version}/*`, async (request) => {
-          throw new MlflowError('ENDPOINT_NOT_FOUND', `This service has no endpoint ${request.method} ${request.url.split('?')[0]}.`);
-        });
-      }
+    // Traces, prompts, gateways; another version, or a method that an endpoint does not have.
+    for (const path of PREFIXES.flatMap((prefix) => [prefix, `${prefix}/*`])) {
+      scope.all(path, async (request) => {
+        throw noEndpoint(request);
+      });
     }
   });
 }
+
+/** A path where there is nothing, or nothing for this method. */
+export const noEndpoint = ({ method, url }: Pick<FastifyRequest, 'method' | 'url'>) =>
+  new MlflowError('ENDPOINT_NOT_FOUND', `This service has no endpoint ${method} ${url.split('?')[0]}.`);
 
 type Open = (request: FastifyRequest, endpoint: Endpoint) => Call;
 

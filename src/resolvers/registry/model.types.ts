@@ -61,7 +61,7 @@ export class ModelType {
   @Field(() => DateTime, { description: 'When it was created, UTC.' })
   createdAt!: Date;
 
-  @Field(() => DateTime, { description: 'When it last changed, new versions included, UTC.' })
+  @Field(() => DateTime, { description: 'When it last changed, UTC: a version more, less or in another stage counts; single tags do not.' })
   updatedAt!: Date;
 
   /** Shown otherwise. */

@@ -172,7 +172,8 @@ export class ModelVersionService {
 
   async delete(session: Session, id: string): Promise<ModelVersion> {
     const { modelId } = await this.get(session, id);
-    await this.deps.models.lock(session, modelId);
+    const model = await this.deps.models.lock(session, modelId);
+    model.updatedAt = new Date();
     const version = await this.getFresh(session, id);
     await this.deps.removal.remove(session, [version]);
     audit(

@@ -3,6 +3,7 @@ import type { Model } from '../../db/entities/registry/model.entity.js';
 import type { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Session } from '../../db/database.js';
 import { taskOfTags } from '../../domain/registry/model-task.js';
+import { sql } from '../../db/sql.js';
 import { withoutTag, withTags } from '../../domain/registry/tags.js';
 import { AppError, ErrorCode, quote } from '../../errors.js';
 import { audit } from '../platform/use-case.js';
@@ -52,23 +53,36 @@ export class RegistryTagService {
     return taggedVersion(version, name);
   }
 
-  private set<T extends Model | ModelVersion>(session: Session, action: string, tagged: Tagged, of: T, entries: TagEntry[]): T {
+  private async set<T extends Model | ModelVersion>(
+    session: Session,
+    action: string,
+    tagged: Tagged,
+    of: T,
+    entries: TagEntry[],
+  ): Promise<T> {
     const keys = entries.map(({ key }) => key);
     const before = pick(of.tags, keys);
-    of.tags = withTags(of.tags, 'input.tags', entries);
+    await this.write(session, tagged, of, withTags(of.tags, 'input.tags', entries));
     const after = pick(of.tags, keys);
     audit(session, action, tagged.subject, { tags: before }, { tags: after });
     tellTags(session, this.live, tagged, after);
     return of;
   }
 
-  private delete<T extends Model | ModelVersion>(session: Session, action: string, tagged: Tagged, of: T, key: string): T {
+  private async delete<T extends Model | ModelVersion>(session: Session, action: string, tagged: Tagged, of: T, key: string): Promise<T> {
     const tags = withoutTag(of.tags, key);
     if (tags === null) throw new AppError(ErrorCode.NOT_FOUND, `No tag with key ${quote(key)}.`, { field: 'input.key', got: quote(key) });
     audit(session, action, tagged.subject, { tags: pick(of.tags, [key]) }, { tags: {} });
     tellTags(session, this.live, tagged, { [key]: null });
-    of.tags = tags;
+    await this.write(session, tagged, of, tags);
     return of;
+  }
+
+  /** `updatedAt` stays: a tag is said of a thing and does not change it, as MLflow's registry has it. */
+  private async write(session: Session, { subject }: Tagged, of: Model | ModelVersion, tags: Record<string, string>): Promise<void> {
+    const table = subject.type === 'model' ? 'model' : 'model_version';
+    await sql(session.em, `update ${table} set tags = ?::jsonb where tenant = ? and id = ?`, [JSON.stringify(tags), session.tenant, of.id]);
+    await session.em.refresh(of);
   }
 }
 

@@ -21,21 +21,26 @@ export class StageMoves {
         await this.stages.demote(session, { modelVersionId: id, toStage: 'ARCHIVED' });
     }
     let moved = version;
-    for (const toStage of stepsTo(version.stage, input.to)) moved = await this.step(session, moved, toStage);
+    for (const toStage of stepsTo(version.stage, input.to)) moved = await this.step(session, moved, toStage, input.to);
     return moved;
   }
 
-  private async step(session: Session, { id: modelVersionId, modelId }: ModelVersion, toStage: Stage): Promise<ModelVersion> {
+  private async step(
+    session: Session,
+    { id: modelVersionId, modelId }: ModelVersion,
+    toStage: Stage,
+    wanted: Stage,
+  ): Promise<ModelVersion> {
     switch (toStage) {
       case 'DEVELOPMENT':
       case 'ARCHIVED':
         return this.stages.demote(session, { modelVersionId, toStage });
       case 'STAGING':
-        return this.stages.promote(session, { modelVersionId, toStage });
+        return this.stages.promote(session, { modelVersionId, toStage, wanted });
       case 'PRODUCTION': {
         // Who says so in MLflow names no version that is to be replaced: whichever is there.
         const present = await session.em.findOne(ModelVersion, { tenant: session.tenant, modelId, stage: toStage });
-        return this.stages.promote(session, { modelVersionId, toStage, expectedProductionVersionId: present?.id ?? null });
+        return this.stages.promote(session, { modelVersionId, toStage, wanted, expectedProductionVersionId: present?.id ?? null });
       }
     }
   }

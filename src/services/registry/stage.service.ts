@@ -30,6 +30,8 @@ import type { VersionFollower } from './version-follower.js';
 export interface Promotion {
   modelVersionId: string;
   toStage: 'STAGING' | 'PRODUCTION';
+  /** Where this is a step to; a refusal names it. */
+  wanted?: Stage;
   /** To PRODUCTION: the version that is there now; null or absent for none. */
   expectedProductionVersionId?: string | null;
   reason?: string | null;
@@ -83,7 +85,7 @@ export class StageService {
     if (unapproved) missing.push(unapproved);
     const reason = input.reason ?? '';
     if (input.override === true) requireOverride({ isAdmin: session.principal.role === Role.ADMIN, reason });
-    else if (missing.length > 0) throw gateNotPassed(version, input.toStage, missing);
+    else if (missing.length > 0) throw gateNotPassed(version, input.toStage, input.wanted ?? input.toStage, missing);
     await this.apply(session, 'promoteModelVersion', version.modelId, plan, { reason, override: missing.length > 0, missing });
     return this.fresh(session, version.id);
   }
@@ -211,6 +213,8 @@ export class StageService {
   ): Promise<void> {
     const why = reason.slice(0, MAX_REASON_CHARACTERS);
     const createdAt = await this.nextInstant(session, modelId);
+    const model = await this.models.get(session, modelId);
+    model.updatedAt = createdAt;
     for (const { versionId, from, to } of plan) {
       // One statement each, in the plan's order: the index allows one version in production at any time.
       const changed = await session.em.nativeUpdate(
@@ -260,9 +264,10 @@ export function requireProduction(production: ModelVersion | null, expected: str
   });
 }
 
-function gateNotPassed(version: ModelVersion, toStage: Stage, missing: readonly MissingGate[]): AppError {
+function gateNotPassed({ version }: ModelVersion, toStage: Stage, wanted: Stage, missing: readonly MissingGate[]): AppError {
   const lines = missing.map(({ gate, problem, next }) => `${gate === 'APPROVALS' ? 'it' : `gate ${gate}`} ${problem}. Next: ${next}.`);
-  return new AppError(ErrorCode.GATE_NOT_PASSED, `Version ${version.version} cannot go to ${toStage}: ${lines.join(' ')}`, {
+  const way = toStage === wanted ? '' : `first it goes to ${toStage}, and `;
+  return new AppError(ErrorCode.GATE_NOT_PASSED, `Version ${version} cannot go to ${wanted}: ${way}${lines.join(' ')}`, {
     field: 'input.modelVersionId',
     expected: missing.map(({ gate }) => gate).join(', '),
     got: missing.map(({ gate, problem }) => `${gate} ${problem}`).join('; '),

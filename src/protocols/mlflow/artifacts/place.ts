@@ -6,7 +6,7 @@ import type { CheckedPlace, FolderOwner, FolderPlace } from '../../../services/t
 import { invalidParameter, whenAbsent } from '../errors.js';
 import { loggedModelIdOf, noLoggedModel, noRun, runIdOf, toExperimentId, toModelId } from '../ids.js';
 import { findExperiment } from '../tracking/lookup.js';
-import { artifactRoot } from '../tracking/views.js';
+import { artifactUri } from '../tracking/views.js';
 
 /** A path below an artifact root; '' for the root itself. */
 export function safePath(text: string): string {
@@ -47,7 +47,7 @@ export async function findPlace(session: Session, services: Services, text: stri
 /** Where clients find the artifacts of a run or a logged model. */
 export async function rootOf(session: Session, services: Services, owner: FolderOwner): Promise<string> {
   const experiment = await experimentOf(session, services, owner);
-  return `${artifactRoot(experiment)}/${'runId' in owner ? '' : 'models/'}${nameOf(owner)}/artifacts`;
+  return artifactUri(experiment, `${'runId' in owner ? '' : 'models/'}${nameOf(owner)}/artifacts`);
 }
 
 const nameOf = (owner: FolderOwner) => ('runId' in owner ? toHexId(owner.runId) : toModelId(owner.loggedModelId));

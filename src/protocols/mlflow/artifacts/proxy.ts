@@ -9,6 +9,7 @@ import { rangeOf, sendFile } from '../../range.js';
 import { jsonEndpoint, streamEndpoint, type Call, type Endpoint } from '../endpoint.js';
 import { doesNotExist, invalidParameter, refusedState, whenAbsent } from '../errors.js';
 import { optionalString } from '../protobuf-json.js';
+import { dispositionOf, mimeTypeOf } from './file-headers.js';
 import { findFilePlace, findPlace, namedPlace, ofFile, rootOf, whenNoOwner } from './place.js';
 import { toFileInfos } from './views.js';
 
@@ -78,7 +79,8 @@ export async function download(
   });
   reply.header('etag', `"${artifact.sha256}"`);
   const fileName = posix.basename(artifact.path);
-  return sendFile(reply, { ...artifact, fileName }, rangeOf(request.headers.range, artifact.sizeBytes), (range) =>
+  const file = { fileName, contentType: mimeTypeOf(fileName), disposition: dispositionOf(fileName), sizeBytes: artifact.sizeBytes };
+  return sendFile(reply, file, rangeOf(request.headers.range, artifact.sizeBytes), (range) =>
     call.services.artifacts.read(artifact, range),
   );
 }

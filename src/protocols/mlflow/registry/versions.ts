@@ -5,10 +5,11 @@ import { parseMlflowFilter, parseMlflowOrder } from '../../../domain/platform/ml
 import { MLFLOW_MODEL_VERSION_FILTER, MLFLOW_MODEL_VERSION_ORDER } from '../../../domain/platform/mlflow-grammars.js';
 import { Role } from '../../../domain/platform/principal.js';
 import { namesOf, searchVersions } from '../../../services/registry/registry-search.js';
-import { artifactRoot } from '../tracking/views.js';
+import { artifactUri } from '../tracking/views.js';
 import { download } from '../artifacts/proxy.js';
 import { jsonEndpoint, streamEndpoint, type Call, type Endpoint } from '../endpoint.js';
-import { doesNotExist, invalidParameter, refusedState } from '../errors.js';
+import { ErrorCode } from '../../../errors.js';
+import { doesNotExist, instead, invalidParameter, refusedState } from '../errors.js';
 import { toModelId } from '../ids.js';
 import { atMost, offsetOf, pageOf } from '../pages.js';
 import { boolean, checkedKeyValue, optionalString, repeated, requiredString, string } from '../protobuf-json.js';
@@ -95,7 +96,10 @@ export const versionEndpoints: Endpoint[] = [
       }
       return call.run(async (session) => {
         const { model, version } = await findVersion(session, which);
-        const moved = await call.services.stageMoves.move(session, { modelVersionId: version.id, to, archiveOthers }).catch(refusedState);
+        const moved = await call.services.stageMoves
+          .move(session, { modelVersionId: version.id, to, archiveOthers })
+          .catch(inTheirWords)
+          .catch(refusedState);
         return { model_version: await showVersion(session, model, moved) };
       });
     },
@@ -135,8 +139,8 @@ export const versionEndpoints: Endpoint[] = [
       const uri = sourceOf(version);
       if (!loggedModelId || !uri.startsWith('models:/m-')) return { artifact_uri: uri };
       const { experimentId } = await call.services.loggedModels.get(session, loggedModelId);
-      const root = artifactRoot(await call.services.experiments.get(session, experimentId));
-      return { artifact_uri: `${root}/models/${toModelId(loggedModelId)}/artifacts` };
+      const experiment = await call.services.experiments.get(session, experimentId);
+      return { artifact_uri: artifactUri(experiment, `models/${toModelId(loggedModelId)}/artifacts`) };
     }),
   ),
   jsonEndpoint(
@@ -185,6 +189,11 @@ export const versionEndpoints: Endpoint[] = [
     'ROOT',
   ),
 ];
+
+/** A refused jump to Production is told of Production, as the caller has said it. */
+const inTheirWords = instead(ErrorCode.GATE_NOT_PASSED, ({ message }) =>
+  invalidParameter(message.replace('cannot go to PRODUCTION: ', 'cannot go to Production: ')),
+);
 
 /** As MLflow's server does it, so that its client finds the versions of a logged model. */
 async function linkLoggedModel(call: Call, session: Session, loggedModelId: string, name: string, version: number): Promise<void> {

@@ -99,6 +99,9 @@ export const experimentEndpoints: Endpoint[] = [
   ),
 ];
 
+/** A path from the root, on Windows from a drive; a URI of any scheme, of which `file:` can be relative too. */
+const ABSOLUTE = /^(\/|[a-z]:[\\/]|(?!file:[^/])[a-z][a-z0-9+.-]+:)/i;
+
 /** Only clients go there: what matters is that it stays an address when a run's folder is added to it. */
 function checkLocation(location: string): void {
   if (/[#;]/.test(location)) throw invalidParameter("'artifact_location' URL can't include fragments or params.");
@@ -108,6 +111,9 @@ function checkLocation(location: string): void {
     );
   }
   if (location.startsWith('runs:')) throw invalidParameter(`Artifact location cannot be a runs:/ URI. Given: '${location}'`);
+  // Each client would take it from a folder of its own.
+  if (location !== '' && !ABSOLUTE.test(location))
+    throw invalidParameter(`Artifact location must be an address such as s3://bucket/path, or an absolute path. Given: '${location}'`);
 }
 
 /** Deletes or restores an experiment, which must be in the other state: MLflow's server does not see it otherwise. */

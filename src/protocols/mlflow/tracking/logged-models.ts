@@ -12,7 +12,7 @@ import { doesNotExist, invalidParameter } from '../errors.js';
 import { absentLoggedModels, absentRuns, loggedModelIdOf, noLoggedModel, runIdOf, toExperimentId, toModelId } from '../ids.js';
 import { boolean, keyValue, repeated, requiredString, string } from '../protobuf-json.js';
 import { findActiveExperiment } from './lookup.js';
-import { artifactRoot, toEntries, toMetricValue } from './views.js';
+import { artifactUri, toEntries, toMetricValue } from './views.js';
 
 const BAD_CHARACTERS = ['/', ':', '.', '%', '"', "'"];
 const STATUSES = ['PENDING', 'READY', 'FAILED'] as const;
@@ -165,7 +165,7 @@ function toLoggedModel(model: LoggedModel, experiment: ExperimentPlace, metrics:
       name: model.name,
       creation_timestamp_ms: model.createdAt.getTime(),
       last_updated_timestamp_ms: model.updatedAt.getTime(),
-      artifact_uri: `${artifactRoot(experiment)}/models/${id}/artifacts`,
+      artifact_uri: artifactUri(experiment, `models/${id}/artifacts`),
       status: toStatus(model.status),
       model_type: model.modelType ?? '',
       source_run_id: model.runId === null ? '' : toHexId(model.runId ?? ''),

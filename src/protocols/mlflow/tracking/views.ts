@@ -30,9 +30,15 @@ const toStage = (state: 'ACTIVE' | 'DELETED') => state.toLowerCase();
 const PROXY = 'mlflow-artifacts:';
 
 /** Where clients put the artifacts of an experiment's runs. Behind the proxy each experiment has one place, whatever it was asked for. */
-export function artifactRoot(experiment: ExperimentPlace): string {
+function artifactRoot(experiment: ExperimentPlace): string {
   const { artifactLocation: location } = experiment;
-  return location && !location.startsWith(PROXY) ? location.replace(/\/+$/, '') : `${PROXY}/${toExperimentId(experiment)}`;
+  return location && !location.startsWith(PROXY) ? location : `${PROXY}/${toExperimentId(experiment)}`;
+}
+
+/** An address below it: what stands behind its question mark stays at the end. */
+export function artifactUri(experiment: ExperimentPlace, below: string): string {
+  const [, root = '', query = ''] = /^([^?]*)(.*)$/s.exec(artifactRoot(experiment)) ?? [];
+  return `${root.replace(/\/+$/, '')}/${below}${query}`;
 }
 
 export function toExperiment(experiment: Experiment): object {
@@ -77,7 +83,7 @@ export function toRunInfo(run: Run, experiment: ExperimentPlace, tags: RunDetail
     status: toStatus(run.status),
     start_time: run.startedAt.getTime(),
     ...(run.endedAt && { end_time: run.endedAt.getTime() }),
-    artifact_uri: `${artifactRoot(experiment)}/${id}/artifacts`,
+    artifact_uri: artifactUri(experiment, `${id}/artifacts`),
     lifecycle_stage: toStage(run.state),
     run_id: id,
   };
