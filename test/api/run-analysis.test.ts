@@ -87,7 +87,7 @@ describe('many runs', () => {
     expect(few.extensions).toMatchObject({
       code: 'BAD_USER_INPUT',
       expected: '10 to 1000 runs with a finite value of the metric',
-      got: '"0"',
+      got: '0',
     });
   });
 });

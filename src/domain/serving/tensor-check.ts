@@ -113,8 +113,8 @@ export function checkTensors(signature: Signature, tensors: readonly Tensor[], l
   tensors.forEach((tensor, index) => {
     const field = `inputs[${index}]`;
     const spec = specs.get(tensor.name);
-    if (!spec) throw invalid(`${field}.name`, `one of the model's inputs ${quote([...specs.keys()])}`, tensor.name);
-    if (seen.has(tensor.name)) throw invalid(`${field}.name`, 'each input once', tensor.name);
+    if (!spec) throw invalidValue(`${field}.name`, `one of the model's inputs ${quote([...specs.keys()])}`, tensor.name);
+    if (seen.has(tensor.name)) throw invalidValue(`${field}.name`, 'each input once', tensor.name);
     seen.add(tensor.name);
     if (tensor.datatype !== spec.datatype) throw invalid(`${field}.datatype`, spec.datatype, tensor.datatype);
     checkShape(`${field}.shape`, spec, tensor.shape);
@@ -177,7 +177,7 @@ function namesOf(signature: Signature): ReadonlySet<string> {
 
 function checkKeys(index: number, row: Record<string, unknown>, names: ReadonlySet<string>): void {
   for (const key of Object.keys(row)) {
-    if (!names.has(key)) throw invalid(`rows[${index}].${key}`, `one of the model's inputs ${quote([...names])}`, key);
+    if (!names.has(key)) throw invalidValue(`rows[${index}].${key}`, `one of the model's inputs ${quote([...names])}`, key);
   }
 }
 

@@ -99,7 +99,7 @@ function ranksOf(values: readonly number[]): number[] {
 function checkRuns(metric: readonly number[]): void {
   if (metric.length < MIN_IMPORTANCE_RUNS || metric.length > MAX_IMPORTANCE_RUNS) {
     const expected = `${MIN_IMPORTANCE_RUNS} to ${MAX_IMPORTANCE_RUNS} runs with a finite value of the metric`;
-    throw badInput('filter', expected, `${metric.length}`);
+    throw badInput('filter', expected, metric.length);
   }
   if (metric.every((value) => value === metric[0])) throw badInput('metricKey', 'a metric that differs between the runs', metric[0]);
 }

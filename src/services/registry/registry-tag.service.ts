@@ -80,6 +80,8 @@ export class RegistryTagService {
 
   /** `updatedAt` stays: a tag is said of a thing and does not change it, as MLflow's registry has it. */
   private async write(session: Session, { subject }: Tagged, of: Model | ModelVersion, tags: Record<string, string>): Promise<void> {
+    // What else was changed of it is not to be lost below.
+    await session.em.flush();
     const table = subject.type === 'model' ? 'model' : 'model_version';
     await sql(session.em, `update ${table} set tags = ?::jsonb where tenant = ? and id = ?`, [JSON.stringify(tags), session.tenant, of.id]);
     await session.em.refresh(of);
