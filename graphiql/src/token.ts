@@ -34,14 +34,14 @@ export function saveToken(token: string): void {
  */
 export function shareToken(token: string, onToken: (token: string) => void): () => void {
   const channel = new BroadcastChannel(STORAGE_KEY);
-  channel.onmessage = ({ data }: MessageEvent<{ token: string } | 'who has one?'>) => {
+  channel.addEventListener('message', ({ data }: MessageEvent<{ token: string } | 'who has one?'>) => {
     if (data === 'who has one?') {
       if (token !== '') channel.postMessage({ token });
     } else if (token === '') {
       saveToken(data.token);
       onToken(data.token);
     }
-  };
+  });
   if (token === '') channel.postMessage('who has one?');
   return () => channel.close();
 }

@@ -50,7 +50,8 @@ describe('live quality from grouped rows', () => {
         expect(found.labelledRows).toBe(rows.length);
         expect(found.accuracy).toBeCloseTo(expected.accuracy!, 12);
         expect(found.f1).toBeCloseTo(expected.f1!, 12);
-        expect(found.logLoss).toBeCloseTo(expected.logLoss!, 5);
+        // Of two classes one probability is logged, in single precision: the other is off by up to 6e-8, and here at least 1e-3.
+        expect(Math.abs(found.logLoss! - expected.logLoss!)).toBeLessThan(1e-4);
       }),
     );
   });
