@@ -95,7 +95,7 @@ export class UnknownCategoryType {
   @Field(() => Int, { description: 'Position of the row in the request, from 0.' })
   row!: number;
 
-  @Field(() => String, { description: 'Name of the column.' })
+  @Field(() => String, { description: 'The column of the request’s rows that the category was given for.' })
   column!: string;
 
   @Field(() => String, { description: 'The category as the model was given it, its first 200 characters.' })

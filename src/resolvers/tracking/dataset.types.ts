@@ -60,15 +60,21 @@ export class DatasetColumn {
   })
   nullValues?: string[] | null;
 
-  @Field(() => String, { nullable: true, description: 'Of numbers: "," in 1.234,5; null for the point.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'The sign before the decimals of a NUMBER column, such as "," in 1.234,5; null for the point.',
+  })
   decimalSeparator?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Of numbers: "." in 1.234,5; null for none.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'The sign between the thousands of a NUMBER column, such as "." in 1.234,5; null for none.',
+  })
   thousandsSeparator?: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Of numbers: a sign beside them that is left out, such as "€" or "%"; null for none.',
+    description: 'A sign beside the numbers of a NUMBER column that is left out, such as "€" or "%"; null for none.',
   })
   unit?: string | null;
 
@@ -239,15 +245,18 @@ export class DatasetColumnInput {
   })
   nullValues?: string[] | null;
 
-  @Field(() => String, { nullable: true, description: 'Of numbers: "." or ",".' })
+  @Field(() => String, { nullable: true, description: 'The sign before the decimals of a NUMBER column: "." or ",".' })
   decimalSeparator?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Of numbers: a comma, point, space or apostrophe between thousands.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'The sign between the thousands of a NUMBER column: a comma, point, space or apostrophe.',
+  })
   thousandsSeparator?: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Of numbers: a sign beside them that is left out, such as "€" or "%"; at most 20 characters.',
+    description: 'A sign beside the numbers of a NUMBER column that is left out, such as "€" or "%"; at most 20 characters.',
   })
   unit?: string | null;
 

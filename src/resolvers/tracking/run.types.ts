@@ -73,7 +73,7 @@ export class RunWarningFigure {
   @Field(() => String, { description: 'What it is, e.g. `lastLoss`.' })
   name!: string;
 
-  @Field(() => Float, { description: 'Its value; finite.' })
+  @Field(() => Float, { description: 'The number that the sentence speaks of, in the unit of its key; finite.' })
   value!: number;
 }
 
