@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Database } from '../../src/db/database.js';
+import { NAMED } from '../../src/services/tracking/storage-check.js';
 import { sql } from '../../src/db/sql.js';
 import { Role } from '../../src/domain/platform/principal.js';
 import { createDatabaseFromTemplate, type TestDatabase } from '../support/database.js';
@@ -63,6 +64,18 @@ describe('migrations', () => {
     expect(await describeSchema(admin)).toEqual(before);
     console.log(
       `up, down, up: ${before['columns']?.length} columns, ${before['constraints']?.length} constraints, ${before['indexes']?.length} indexes, ${before['policies']?.length} policies the same`,
+    );
+  });
+
+  it('name every column that holds the key of a stored file, so that the check of the storage knows them all', async () => {
+    const { database, admin } = await newDatabase();
+    await connect(database);
+    const columns = await admin.query<{ table_name: string; column_name: string }>(
+      `select table_name, column_name from information_schema.columns
+       where table_schema = 'public' and column_name ~ '(object|table|file|markdown|model)_key$' order by 1, 2`,
+    );
+    expect(columns.rows.map(({ table_name: table, column_name: column }) => [table, column])).toEqual(
+      NAMED.map(([table, column]) => [table, column]).sort(),
     );
   });
 

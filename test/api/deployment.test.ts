@@ -199,13 +199,15 @@ describe('traffic', () => {
   it('needs the same few statements for one endpoint as for many', async () => {
     for (let i = 0; i < 4; i++) await serve(service, tess, times(i + 1));
     const query = `query ($n: Int!) { endpoints(first: $n) { nodes { model { name } deployments { status modelVersion { version } endpoint { id } traffic { requests } lastMinute: traffic(from: "2026-01-01T00:00:00Z") { rows } } } } }`;
-    const count = async (n: number) => {
+    const once = async (n: number) => {
       service.statements.length = 0;
       await tess.ok(query, { n });
       return service.statements.filter(
         (sql) => /^(select|with)/i.test(sql) && /\b(endpoint|deployment|model|model_version|deployment_minute)\b/.test(sql),
       ).length;
     };
+    // The least of several: what works in the background reads too.
+    const count = async (n: number) => Math.min(await once(n), await once(n), await once(n));
     const one = await count(1);
     expect(one).toBeLessThanOrEqual(8);
     expect(await count(50)).toBe(one);

@@ -27,10 +27,11 @@ const BUCKETS = 4_096;
 type Sums = Map<number, { rows: number; sum: bigint }>;
 
 /** Every column that names a file. */
-const NAMED = [
+export const NAMED = [
   ['artifact', 'object_key'],
   ['checkpoint', 'object_key'],
   ['dataset', 'object_key'],
+  ['dataset', 'table_key'],
   ['direct_upload', 'object_key'],
   ['evaluation', 'markdown_key'],
   ['model_version', 'object_key'],
@@ -42,6 +43,7 @@ const NAMED = [
 const STORED = `
   select object_key as key from artifact where tenant = ? union select object_key from checkpoint where tenant = ?
   union select object_key from dataset where tenant = ? union select object_key from upload where tenant = ?
+  union select table_key from dataset where tenant = ? and table_key is not null
   union select object_key from model_version where tenant = ? and status = 'READY' and object_key is not null`;
 const STORED_TABLES = STORED.split('?').length - 1;
 
