@@ -19,7 +19,7 @@ import { Migration0011 } from './migrations/0011-access.js';
 import { Migration0011GroundTruth } from './migrations/0011-ground-truth.js';
 import { Migration0012 } from './migrations/0012-artifact-paths.js';
 import { asOutage } from './outage.js';
-import { giveBackDeadConnections, prepareMarked, sendBeginWithNext, watchStatements } from './pool.js';
+import { giveBackDeadConnections, prepareMarked, sendAtOnce, sendBeginWithNext, watchStatements } from './pool.js';
 import { APP_ROLE, checkServer, ensureRoles, explainRefusal, isRace, SYSTEM_ROLE } from './preparation.js';
 import { sql } from './sql.js';
 
@@ -176,6 +176,19 @@ export class Database {
     });
     for (const action of actions) action();
     return result;
+  }
+
+  /**
+   * One statement as the actor's tenant, in a transaction of its own that takes one way to the server and does not wait for the disk: a power
+   * cut may undo it. `?` stand for texts.
+   */
+  async sendUnflushed({ principal }: Actor, text: string, params: readonly string[]): Promise<void> {
+    const settings = { 'matih.tenant': principal.tenant, role: APP_ROLE, synchronous_commit: 'off' };
+    try {
+      await sendAtOnce(await this.orm.driver.getConnection().getNativeClient(), settings, text, params);
+    } catch (error) {
+      throw asOutage(error);
+    }
   }
 
   /** For work of the service itself, which has no session. */

@@ -1,4 +1,4 @@
-import type { Pool, PoolClient, QueryResult } from 'pg';
+import { escapeLiteral, type Pool, type PoolClient, type QueryResult } from 'pg';
 
 /**
  * The query builder never gives a connection back whose BEGIN, COMMIT or ROLLBACK failed, as they do when the server goes away. Without
@@ -43,7 +43,7 @@ export function prepareMarked(pool: Pool): void {
   });
 }
 
-/** BEGIN travels with the statement after it: one way to the server and back less for each transaction. */
+/** BEGIN travels in one message with the statement after it: one way to the server and back less for each transaction. */
 export function sendBeginWithNext(pool: Pool): void {
   pool.on('connect', (client) => {
     const query = client.query.bind(client) as (...args: unknown[]) => Promise<QueryResult | QueryResult[]>;
@@ -57,8 +57,9 @@ export function sendBeginWithNext(pool: Pool): void {
       if (!isHeld) return query(...args);
       isHeld = false;
       if (text === 'commit' || text === 'rollback') return NOTHING;
-      if (typeof text === 'string' && Array.isArray(values) && values.length === 0) {
-        const results = await query(`begin; ${text}`);
+      const whole = typeof text === 'string' && Array.isArray(values) ? withLiterals(text, values) : null;
+      if (whole !== null) {
+        const results = await query(`begin; ${whole}`);
         return Array.isArray(results) ? (results.at(-1) ?? NOTHING) : results;
       }
       const [, result] = await Promise.all([query('begin'), query(...args)]);
@@ -66,6 +67,28 @@ export function sendBeginWithNext(pool: Pool): void {
     };
     Object.assign(client, { query: joined });
   });
+}
+
+const SETS = 'select set_config(';
+
+/** A statement without parameters, or one that sets the session's context with its values in the text; null for others, whose plans are kept. */
+function withLiterals(text: string, values: readonly unknown[]): string | null {
+  if (values.length === 0) return text;
+  if (!text.startsWith(SETS)) return null;
+  return text.replaceAll(/\$(\d+)/g, (_, n: string) => escapeLiteral(String(values[Number(n) - 1])));
+}
+
+/** One statement in a transaction of its own with these settings, in one message to the server: a message is a transaction. */
+export async function sendAtOnce(pool: Pool, settings: Record<string, string>, text: string, values: readonly string[]): Promise<void> {
+  const sets = Object.entries(settings).map(([name, value]) => `set_config(${escapeLiteral(name)}, ${escapeLiteral(value)}, true)`);
+  let n = 0;
+  const statement = text.replaceAll('?', () => escapeLiteral(values[n++] ?? ''));
+  const client = await pool.connect();
+  try {
+    await client.query(`select ${sets.join(', ')}; ${statement}`);
+  } finally {
+    client.release();
+  }
 }
 
 const NOTHING: QueryResult = { command: '', rowCount: null, oid: 0, fields: [], rows: [] };

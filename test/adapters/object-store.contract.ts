@@ -105,6 +105,20 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
       expect(await buffer(await store.get('empty'))).toEqual(Buffer.alloc(0));
     });
 
+    it('writes a small file that is there once it is flushed, and nothing of one that is too large', async () => {
+      for (const content of [randomBytes(70_000), Buffer.from('x'), Buffer.alloc(0)]) {
+        const key = `acme/written/${content.length}`;
+        const { stored, flushed } = await store.write(key, content, { maxBytes: 70_000 });
+        expect(stored).toEqual({ sizeBytes: content.length, sha256: sha256(content) });
+        await flushed;
+        expect(await buffer(await store.get(key))).toEqual(content);
+      }
+      await expect(store.write('acme/written/more', Buffer.alloc(11), { maxBytes: 10 })).rejects.toMatchObject({
+        code: 'RESOURCE_EXHAUSTED',
+      });
+      expect((await keysOf(store, 'acme/written')).toSorted()).toEqual(['acme/written/0', 'acme/written/1', 'acme/written/70000']);
+    });
+
     it('keeps sizes around the size of a part', async () => {
       for (const extra of [-1, 0, 1]) {
         const content = randomBytes(8 * MIB + extra);

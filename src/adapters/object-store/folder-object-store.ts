@@ -18,6 +18,7 @@ import {
   type SignedRequests,
   type StoredObject,
   type StoredPart,
+  type WrittenObject,
 } from './port.js';
 import { SIGNED_PREFIX, signUrl, verifyUrl } from './signed-urls.js';
 
@@ -50,9 +51,8 @@ export class FolderObjectStore implements ObjectStore {
     this.secret = await this.ownSecret();
   }
 
-  async put(key: string, content: Readable | Buffer, { maxBytes = Infinity, isUnread = false }: PutOptions = {}): Promise<StoredObject> {
+  async put(key: string, content: Readable | Buffer, { maxBytes = Infinity }: PutOptions = {}): Promise<StoredObject> {
     const target = this.path(key);
-    if (isUnread && Buffer.isBuffer(content)) return this.putAtOnce(target, content, maxBytes).catch(fault(key));
     const partial = join(this.incoming, randomUUID());
     const meter = new Meter(maxBytes);
     try {
@@ -69,17 +69,14 @@ export class FolderObjectStore implements ObjectStore {
     }
   }
 
-  private async putAtOnce(target: string, content: Buffer, maxBytes: number): Promise<StoredObject> {
+  async write(key: string, content: Buffer, { maxBytes = Infinity }: PutOptions = {}): Promise<WrittenObject> {
+    const target = this.path(key);
     const meter = new Meter(maxBytes);
     meter.measured(content);
-    try {
-      await withFolder(target, () => writeFile(target, content));
-      await Promise.all([sync(target), sync(dirname(target))]);
-    } catch (error) {
-      await rm(target, { force: true });
-      throw error;
-    }
-    return meter.result();
+    const flushed = writeNew(target, content).catch(fault(key));
+    // Its caller may be busy elsewhere when it fails.
+    flushed.catch(() => undefined);
+    return { stored: meter.result(), flushed };
   }
 
   async get(key: string, range?: ByteRange): Promise<Readable> {
@@ -183,14 +180,30 @@ export class FolderObjectStore implements ObjectStore {
 }
 
 /** Makes the folder of a file, and puts those above it that were not there onto the disk, when the work finds that there is none. */
-async function withFolder(path: string, work: () => Promise<void>): Promise<void> {
+async function withFolder<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
-    await work();
+    return await work();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     const made = await mkdir(dirname(path), { recursive: true });
-    await work();
     for (let above = dirname(path); made && above.length >= made.length; above = dirname(above)) await sync(dirname(above));
+    return work();
+  }
+}
+
+/** Onto the disk; nothing is there when it fails. */
+async function writeNew(path: string, content: Buffer): Promise<void> {
+  const file = await withFolder(path, () => open(path, 'wx'));
+  try {
+    await file.writeFile(content);
+    // Both to their ends, so that nothing of the file comes after it was removed.
+    const synced = await Promise.allSettled([file.sync(), sync(dirname(path))]);
+    for (const result of synced) if (result.status === 'rejected') throw result.reason;
+  } catch (error) {
+    await rm(path, { force: true });
+    throw error;
+  } finally {
+    await file.close();
   }
 }
 

@@ -9,6 +9,12 @@ export interface StoredObject {
   sha256: string;
 }
 
+export interface WrittenObject {
+  stored: StoredObject;
+  /** Settles once the file is there and outlives a power cut; when it fails, there is no key. */
+  flushed: Promise<void>;
+}
+
 export interface ByteRange {
   start: number;
   /** Inclusive; past the end means to the end. */
@@ -18,8 +24,6 @@ export interface ByteRange {
 export interface PutOptions {
   /** More than this and the put fails with RESOURCE_EXHAUSTED. */
   maxBytes?: number;
-  /** Nothing reads the key before the put has ended: it may appear earlier, and a crash may leave a part of it. Saves a small file half its time. */
-  isUnread?: boolean;
 }
 
 /** A part of an upload in parts, as the store has it. */
@@ -66,6 +70,11 @@ export interface ObjectStore {
   prepare(): Promise<void>;
   /** Streams in with flat memory; replaces what the key held. A stream that fails is destroyed, fails the put and leaves no key. */
   put(key: string, content: Readable | Buffer, options?: PutOptions): Promise<StoredObject>;
+  /**
+   * For a small file under a new key that nothing reads before `flushed`: it may appear earlier, and a crash may leave a part of it. While
+   * the disk works, the caller can do what it has to do besides.
+   */
+  write(key: string, content: Buffer, options?: PutOptions): Promise<WrittenObject>;
   /** BAD_USER_INPUT for a range that begins past the end. */
   get(key: string, range?: ByteRange): Promise<Readable>;
   sizeBytes(key: string): Promise<number>;

@@ -16,6 +16,7 @@ import {
   type PutOptions,
   type StoredObject,
   type StoredPart,
+  type WrittenObject,
 } from './port.js';
 import { listKeys, listParts } from './s3-list.js';
 import { upload } from './s3-upload.js';
@@ -72,6 +73,10 @@ export class S3ObjectStore implements ObjectStore {
   async put(key: string, content: Readable | Buffer, { maxBytes = Infinity }: PutOptions = {}): Promise<StoredObject> {
     checkKey(key);
     return reachable(() => upload(this.client, { bucket: this.options.bucket, key }, content, maxBytes), key);
+  }
+
+  async write(key: string, content: Buffer, options?: PutOptions): Promise<WrittenObject> {
+    return { stored: await this.put(key, content, options), flushed: Promise.resolve() };
   }
 
   async get(key: string, range?: ByteRange): Promise<Readable> {

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { ObjectStore } from '../../adapters/object-store/port.js';
-import type { Database, Session } from '../../db/database.js';
-import { preparedSql, sql } from '../../db/sql.js';
+import type { Actor, Database, Session } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
 import { AppError, ErrorCode } from '../../errors.js';
 
 /** Longer than any file may take to be stored. */
@@ -38,16 +38,11 @@ export class StagedObjects {
   }
 
   /**
-   * A new key in a transaction of its own, which does not wait for the disk: the next one that does takes it along. What a power cut
+   * A new key in a transaction of its own that does not wait for the disk: the next one that does takes it along. What a power cut
    * between the two can lose is the note, and with it the space of a file that nothing names.
    */
-  async stageUnflushed(session: Session, key: string): Promise<void> {
-    await preparedSql(
-      session.em,
-      'stage_unflushed',
-      `insert into staged_object (tenant, object_key) values (?, ?) returning set_config('synchronous_commit', 'off', true)`,
-      [session.tenant, key],
-    );
+  async stageUnflushed(actor: Actor, key: string): Promise<void> {
+    await this.db.sendUnflushed(actor, 'insert into staged_object (tenant, object_key) values (?, ?)', [actor.principal.tenant, key]);
   }
 
   /** UNAVAILABLE when the sweeper was faster: the file is gone. */

@@ -69,22 +69,27 @@ export class ArtifactFolderService {
     const { db, objects, staged, maxBytes } = this.deps;
     const isSmall = sizeBytes <= SMALL_BYTES;
     const objectKey = keyOf(actor, owner, path);
-    await db.transact(actor, async (session) => {
-      // Of a small file, nothing is lost when its place is refused after it has come.
-      if (!isSmall) {
+    // Of a small file, nothing is lost when its place is refused after it has come.
+    if (!isSmall) {
+      await db.transact(actor, async (session) => {
         await check(session, await this.experimentOf(session, owner));
         await this.requirePlace(session, owner, path);
-      }
-      await staged.stageUnflushed(session, objectKey);
-    });
+      });
+    }
+    await staged.stageUnflushed(actor, objectKey);
+    let flushed = Promise.resolve();
     try {
-      const stored = await objects.put(objectKey, isSmall ? await buffer(content) : content, { maxBytes, isUnread: true });
+      let stored: StoredObject;
+      if (isSmall) ({ stored, flushed } = await objects.write(objectKey, await buffer(content), { maxBytes }));
+      else stored = await objects.put(objectKey, content, { maxBytes });
       await db.transact(actor, async (session) => {
         await check(session, await this.lock(session, owner));
         if (!(await placeNew(session, owner, path, objectKey, stored))) await this.replace(session, owner, path, objectKey, stored);
+        await flushed;
       });
       return stored;
     } catch (error) {
+      await flushed.catch(() => undefined);
       await staged.discard(objectKey);
       throw error;
     }
