@@ -16,7 +16,7 @@ const FEATURES = [
 const FITTING = {
   LOGISTIC_REGRESSION: { hyperparameters: { maxCategories: 250 } },
   MLP_CLASSIFIER: {
-    hyperparameters: { epochs: 8, batchSize: 512, learningRate: 0.002, hiddenLayers: [32, 16], maxCategories: 250, l2: 0.0001 },
+    hyperparameters: { epochs: 8, batchSize: 512, learningRate: 0.001, hiddenLayers: [32, 16], maxCategories: 250, l2: 0.001 },
     earlyStopping: { patience: 3 },
   },
 };

@@ -122,7 +122,7 @@ it('leads through the quickstart with the ids of earlier answers', async () => {
     .toMatch(/"uploadId": "[0-9a-f-]{36}"/);
   await page.locator('.graphiql-query-editor .monaco-editor').first().click();
   await page.keyboard.press('Control+Enter');
-  await expect.poll(answer).toContain('"rowCount": 344');
+  await expect.poll(answer, { timeout: 10_000 }).toContain('"rowCount": 344');
   await expect.poll(() => page.locator('.messages').innerText()).toContain('Learning');
   await screenshot('graphiql-quickstart');
 });
