@@ -9,7 +9,7 @@ const EXACT_DISTINCT_LIMIT = 5000;
 const SHOWN_CHARACTERS = 200;
 const SHOWN_WORDS = 20;
 /** Of one pass over the file: the time of a pass grows with the square of what it measures. */
-const COLUMNS_PER_PASS = 50;
+const COLUMNS_PER_PASS = 16;
 const LATEST_MS = 8.64e15;
 
 function missing({ reading, physical }: SourceColumn): string {

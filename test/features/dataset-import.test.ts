@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { DatasetFormat } from '../../src/domain/tracking/dataset-schema.js';
-import { readColumns } from '../../src/features/dataset-reader.js';
+import { preview, readColumns } from '../../src/features/dataset-reader.js';
 import type { ImportRequest } from '../../src/features/port.js';
 import { importFile, type Imported } from '../support/tables.js';
 
@@ -109,10 +109,14 @@ describe('JSON', () => {
 
   it('makes a column of every key, however many and however rare', async () => {
     const row = (from: number) => JSON.stringify(Object.fromEntries(Array.from({ length: 20 }, (_, i) => [String(from + i), i])));
-    const { profile } = await importText(Array.from({ length: 10 }, (_, i) => row(i * 20)).join('\n'), 'JSON');
+    const { profile, table } = await importText(Array.from({ length: 10 }, (_, i) => row(i * 20)).join('\n'), 'JSON');
     expect(profile.columns.map(({ name, missingCount }) => [name, missingCount])).toEqual(
       Array.from({ length: 200 }, (_, i) => [String(i), 9]),
     );
+    // Each column costs a little memory only: a preview has 1 GB for all of them.
+    const [first] = await preview(table, 1);
+    expect(Object.keys(first!)).toHaveLength(200);
+    expect(first).toMatchObject({ '0': 0, '19': 19, '20': null });
   });
 
   it('takes objects apart and refuses lists and columnar objects', async () => {
