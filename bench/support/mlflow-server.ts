@@ -1,6 +1,6 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { Agent, request, type IncomingMessage } from 'node:http';
 import { createServer } from 'node:net';
@@ -11,10 +11,10 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { onInterruption } from './interruption.ts';
+import { pythonWith } from './python.ts';
 import { startService, withDataDir, type Service } from './service.ts';
 
 const REQUIREMENTS = ['mlflow==3.17.2', 'psycopg2-binary==2.9.13'];
-const CACHE = fileURLToPath(new URL('../../.cache/mlflow-server', import.meta.url));
 const WORKERS = 4;
 const STARTS_WITHIN_MS = 120_000;
 
@@ -41,21 +41,8 @@ interface MlflowServer extends Tracker {
 }
 
 /** MLFLOW_PYTHON, or a virtual environment with MLflow from PyPI that is made once. */
-function python(): string {
-  const given = process.env['MLFLOW_PYTHON'];
-  if (given) return given;
-  const program = join(CACHE, 'bin', 'python');
-  if (existsSync(join(CACHE, 'complete'))) return program;
-  process.stderr.write('Installing MLflow into .cache/mlflow-server (once; some minutes) …\n');
-  for (const [command, args] of [
-    ['python3', ['-m', 'venv', '--clear', CACHE]],
-    [program, ['-m', 'pip', 'install', '--quiet', ...REQUIREMENTS]],
-  ] as const) {
-    const { status, stderr, error } = spawnSync(command, args, { encoding: 'utf8' });
-    if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${stderr || error?.message || `ended with ${status}`}`);
-  }
-  spawnSync('touch', [join(CACHE, 'complete')]);
-  return program;
+async function python(): Promise<string> {
+  return process.env['MLFLOW_PYTHON'] || (await pythonWith('mlflow-server', REQUIREMENTS));
 }
 
 export interface Servers {
@@ -84,7 +71,7 @@ export async function withMlflow(work: (servers: Servers) => Promise<void>): Pro
 
 /** `mlflow server` with four workers, its usual number, on a new database beside the service's. */
 async function startMlflow(service: Service, dataDir: string): Promise<MlflowServer> {
-  const program = python();
+  const program = await python();
   const databaseUrl = await createDatabase(await service.databaseUrl());
   // The driver by name: SQLAlchemy's usual one changes with its version.
   const storeUri = databaseUrl.replace('postgresql:', 'postgresql+psycopg2:');
@@ -135,7 +122,7 @@ export type ArtifactClient = (command: ArtifactCommand) => Promise<number>;
 
 /** MLflow's Python client in a process of its own, which `env` tells where its server is. */
 export async function artifactClient(env: Record<string, string>, work: (client: ArtifactClient) => Promise<void>): Promise<void> {
-  const child = spawn(python(), [fileURLToPath(new URL('artifact-client.py', import.meta.url))], {
+  const child = spawn(await python(), [fileURLToPath(new URL('artifact-client.py', import.meta.url))], {
     env: { ...process.env, MLFLOW_DISABLE_TELEMETRY: 'true', ...env },
     stdio: ['pipe', 'pipe', 'inherit'],
     detached: true,

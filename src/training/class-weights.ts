@@ -2,7 +2,7 @@ import type { TrainingConfig } from '../domain/training/training-config.js';
 import { badInput } from '../errors.js';
 import type { Target } from './port.js';
 
-/** What a row of each class counts; undefined when all count alike. Errors: BAD_USER_INPUT for a class that there is not. */
+/** What a row of each class counts; undefined when all count alike. Errors: BAD_USER_INPUT for an unknown class. */
 export function classWeightsOf({ classWeights }: TrainingConfig, target: Target | undefined, train: Int32Array): Float64Array | undefined {
   if (!classWeights || target?.kind !== 'CLASSES') return undefined;
   const { classes, labels } = target;

@@ -28,6 +28,6 @@ export interface OwnTokenCodec {
   isOwn(token: string): boolean;
   newKey(): Promise<SigningKey>;
   sign(key: SigningKey, claims: OwnClaims): Promise<string>;
-  /** Errors: UNAUTHENTICATED for whatever is wrong with it. `keyOf` gives null for a key that there is not. */
+  /** Errors: UNAUTHENTICATED for whatever is wrong with it. `keyOf` gives null for an unknown key. */
   read(token: string, keyOf: (id: string) => Promise<SigningKey | null>): Promise<OwnClaims & { keyId: string }>;
 }

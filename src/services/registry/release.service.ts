@@ -113,7 +113,7 @@ export class ReleaseService {
     }
   }
 
-  /** Promotes, begins a job and remembers it, or finds that there is nothing more to do. */
+  /** One step: promotes the version, or begins a job and records it, or ends the release. */
   private async step(session: Session, run: JobRun, input: ReleaseInput, work: Work): Promise<'GO_ON' | 'STOP'> {
     const { jobs, stages, evaluations, validations } = this.deps;
     const ahead = await stages.ahead(session, input.modelVersionId, input.targetStage);
