@@ -37,7 +37,10 @@ export default {
       severity: 'error',
       comment: 'A rule that reads a file, a socket or the environment is no longer a rule.',
       from: { path: '^src/domain/' },
-      to: { dependencyTypes: ['core'], path: '^(node:)?(fs|net|http|https|child_process|worker_threads|process|os|dns|tls)' },
+      to: {
+        dependencyTypes: ['core'],
+        path: '^(node:)?(fs|net|http|https|child_process|worker_threads|process|os|dns|tls)',
+      },
     },
     {
       name: 'edge-calls-services',
@@ -50,14 +53,16 @@ export default {
     {
       name: 'jobs-call-services',
       severity: 'error',
-      comment: 'A job handler is a dozen lines: it calls the service that a resolver would call. What it is handed it may know as a type.',
+      comment:
+        'A job handler is a dozen lines: it calls the service that a resolver would call. What it is handed it may know as a type.',
       from: { path: '^src/jobs/', pathNot: '^src/jobs/(kit|worker)\\.ts$' },
       to: { ...outside('jobs/', 'services/', 'domain/', errors), dependencyTypesNot: ['type-only'] },
     },
     {
       name: 'job-runner-sees-ports',
       severity: 'error',
-      comment: 'The kit fences attempts in the database and takes jobs from any queue: it knows tables and ports, and no implementation.',
+      comment:
+        'The kit fences attempts in the database and takes jobs from any queue: it knows tables and ports, and no implementation.',
       from: { path: '^src/jobs/(kit|worker)\\.ts$' },
       to: outside('jobs/', 'services/', 'domain/', 'db/', '.*/port\\.ts$', errors),
     },
@@ -72,7 +77,8 @@ export default {
     {
       name: 'services-see-ports',
       severity: 'error',
-      comment: 'A service works with any engine: it knows the port, and the composition root hands it the implementation.',
+      comment:
+        'A service works with any engine: it knows the port, and the composition root hands it the implementation.',
       from: { path: '^src/services/' },
       to: { path: '^src/(training|inference|features|adapters|evaluation)/', pathNot: ['/port\\.ts$'] },
     },
@@ -87,7 +93,8 @@ export default {
     {
       name: 'evaluation-joins-engines',
       severity: 'error',
-      comment: 'Measuring a model needs the rows of a training and an engine to run it: here, in a process of its own, they meet.',
+      comment:
+        'Measuring a model needs the rows of a training and an engine to run it: here, in a process of its own, they meet.',
       from: { path: '^src/evaluation/' },
       to: outside('evaluation/', 'domain/', 'training/', 'inference/', 'features/', errors),
     },
@@ -121,14 +128,20 @@ export default {
       name: 'composition-root-is-at-the-top',
       severity: 'error',
       comment: 'Only the entry points build the world; whoever else imports context.ts takes what it should be handed.',
-      from: { path: '^src/', pathNot: ['^src/(main|app|token|worker|context|schema-print)\\.ts$', '^src/(server|demo|context)/'] },
+      from: {
+        path: '^src/',
+        pathNot: ['^src/(main|app|token|worker|context|schema-print)\\.ts$', '^src/(server|demo|context)/'],
+      },
       to: { path: '^src/(main|worker|context)(\\.ts$|/)' },
     },
     {
       name: 'config-is-read-once',
       severity: 'error',
       comment: 'config.ts is the only reader of the environment; the composition root hands out its values.',
-      from: { path: '^src/', pathNot: ['^src/(main|app|token|worker|context|config|schema-print)\\.ts$', '^src/(server|demo|context)/'] },
+      from: {
+        path: '^src/',
+        pathNot: ['^src/(main|app|token|worker|context|config|schema-print)\\.ts$', '^src/(server|demo|context)/'],
+      },
       to: { path: '^src/config\\.ts$', dependencyTypesNot: ['type-only'] },
     },
     {
@@ -151,6 +164,9 @@ export default {
     exclude: { path: '^dist/' },
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
-    enhancedResolveOptions: { conditionNames: ['import', 'node', 'default'], extensions: ['.ts', '.tsx', '.mjs', '.js', '.json'] },
+    enhancedResolveOptions: {
+      conditionNames: ['import', 'node', 'default'],
+      extensions: ['.ts', '.tsx', '.mjs', '.js', '.json'],
+    },
   },
 };

@@ -29,7 +29,12 @@ export default defineConfig({
         ...shared,
         test: {
           name: 'unit',
-          include: ['test/domain/**/*.test.ts', 'test/training/**/*.test.ts', 'test/inference/**/*.test.ts', 'test/features/**/*.test.ts'],
+          include: [
+            'test/domain/**/*.test.ts',
+            'test/training/**/*.test.ts',
+            'test/inference/**/*.test.ts',
+            'test/features/**/*.test.ts',
+          ],
           testTimeout: 60_000,
         },
       },

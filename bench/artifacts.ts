@@ -1,5 +1,6 @@
-// The same files up and down with MLflow's own Python client: 60 files of one byte, and one of 100 MB, to this service and to MLflow's own
-// server on the same machine, in turn. ratio = the lesser of MLflow's time over ours for the small files, up and down.
+// The same files up and down with MLflow's own Python client: 60 files of one byte, and one of 100 MB, to this service
+// and to MLflow's own server on the same machine, in turn. ratio = the lesser of MLflow's time over ours for the small
+// files, up and down.
 import { artifactClient, withMlflow, type ArtifactClient } from './support/mlflow-server.ts';
 import { median, report } from './support/report.ts';
 
@@ -24,17 +25,21 @@ const none = (): Times => ({ smallUpMs: [], smallDownMs: [], largeUpMs: [], larg
 
 await withMlflow(async ({ service, mlflow }) => {
   const [ours, theirs] = [none(), none()];
-  await artifactClient({ MLFLOW_TRACKING_URI: service.url, MLFLOW_TRACKING_TOKEN: service.token }, async (toService) => {
-    await artifactClient({ MLFLOW_TRACKING_URI: mlflow.url }, async (toMlflow) => {
-      for (let round = 0; round <= ROUNDS; round++) {
-        await measure(toService, ours, round);
-        await measure(toMlflow, theirs, round);
-      }
-    });
-  });
+  await artifactClient(
+    { MLFLOW_TRACKING_URI: service.url, MLFLOW_TRACKING_TOKEN: service.token },
+    async (toService) => {
+      await artifactClient({ MLFLOW_TRACKING_URI: mlflow.url }, async (toMlflow) => {
+        for (let round = 0; round <= ROUNDS; round++) {
+          await measure(toService, ours, round);
+          await measure(toMlflow, theirs, round);
+        }
+      });
+    },
+  );
   const ratioOf = (name: keyof Times) => median(theirs[name]) / median(ours[name]);
   const [up, down] = [ratioOf('smallUpMs'), ratioOf('smallDownMs')];
-  const medians = (times: Times) => Object.fromEntries(Object.entries(times).map(([name, values]) => [name, median(values)]));
+  const medians = (times: Times) =>
+    Object.fromEntries(Object.entries(times).map(([name, values]) => [name, median(values)]));
   report('artifacts', Math.min(up, down), 1, 'higher', {
     smallFiles: SMALL.files,
     smallBytes: SMALL.bytes,

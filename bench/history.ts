@@ -1,5 +1,6 @@
-// One run with a metric of 1,000,000 points, read as a chart of 1,000: through GraphQL, thinned by least and greatest, and from MLflow's own
-// server on the same PostgreSQL, which samples every thousandth. ratio = our p95 ÷ 300 ms, to be at most 1.
+// One run with a metric of 1,000,000 points, read as a chart of 1,000: through GraphQL, thinned by least and greatest,
+// and from MLflow's own server on the same PostgreSQL, which samples every thousandth. ratio = our p95 ÷ 300 ms, to be
+// at most 1.
 import pg from 'pg';
 import { memoryMib, withMlflow, type Tracker } from './support/mlflow-server.ts';
 import { percentile, report } from './support/report.ts';
@@ -12,7 +13,10 @@ const VALUE = `exp(-n / ${POINTS / 5}.0) + 0.1 * sin(n / 50.0)`;
 const START_MS = Date.UTC(2026, 0, 1);
 
 async function newRun(tracker: Tracker): Promise<string> {
-  const { run } = await tracker.post<{ run: { info: { run_id: string } } }>('runs/create', { experiment_id: '0', start_time: START_MS });
+  const { run } = await tracker.post<{ run: { info: { run_id: string } } }>('runs/create', {
+    experiment_id: '0',
+    start_time: START_MS,
+  });
   return run.info.run_id;
 }
 
@@ -35,7 +39,8 @@ async function times(read: () => Promise<number>, count: number): Promise<number
   return all;
 }
 
-const DOCUMENT = 'query ($id: ID!, $n: Int!) { run(id: $id) { metricHistory(key: "loss", maxPoints: $n) { step value loggedAt } } }';
+const DOCUMENT =
+  'query ($id: ID!, $n: Int!) { run(id: $id) { metricHistory(key: "loss", maxPoints: $n) { step value loggedAt } } }';
 
 await withMlflow(async ({ service, ours, mlflow }) => {
   const [theirId, ourId] = [await newRun(mlflow), await newRun(ours)];
@@ -57,7 +62,10 @@ await withMlflow(async ({ service, ours, mlflow }) => {
   };
   const sample = (tracker: Tracker, id: string) => async () => {
     const query = { run_ids: id, metric_key: 'loss', max_results: String(SHOWN) };
-    const { metrics } = await tracker.get<{ metrics: unknown[] }>('ajax-api/2.0/mlflow/metrics/get-history-bulk-interval', query);
+    const { metrics } = await tracker.get<{ metrics: unknown[] }>(
+      'ajax-api/2.0/mlflow/metrics/get-history-bulk-interval',
+      query,
+    );
     return metrics.length;
   };
   const [first] = await times(readOurs, 1);

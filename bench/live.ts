@@ -1,5 +1,6 @@
-// Live metrics: the time from a logMetrics call to its delivery, and the fan-out of one run to many subscribers, against raw
-// WebSockets that serialise once (ratio) and against plain graphql-ws. The peers have no database: their events are made on the spot.
+// Live metrics: the time from a logMetrics call to its delivery, and the fan-out of one run to many subscribers,
+// against raw WebSockets that serialise once (ratio) and against plain graphql-ws. The peers have no database: their
+// events are made on the spot.
 import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
 import { median, percentile, report } from './support/report.ts';
@@ -23,12 +24,20 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 /** Milliseconds from the beginning of a call to the delivery of its point, one point at a time. */
 async function latencies(service: Service): Promise<number[]> {
   const runId = await newRun(service);
-  const client = createClient({ url: service.wsUrl, webSocketImpl: WebSocket, connectionParams: { token: service.token } });
+  const client = createClient({
+    url: service.wsUrl,
+    webSocketImpl: WebSocket,
+    connectionParams: { token: service.token },
+  });
   const waiting = new Map<number, (now: number) => void>();
   const failed = Promise.withResolvers<never>();
   client.subscribe<{ runMetrics: { step: number } }>(
     { query: QUERY, variables: { runId } },
-    { next: ({ data }) => waiting.get(data?.runMetrics.step ?? -1)?.(performance.now()), error: failed.reject, complete: () => undefined },
+    {
+      next: ({ data }) => waiting.get(data?.runMetrics.step ?? -1)?.(performance.now()),
+      error: failed.reject,
+      complete: () => undefined,
+    },
   );
   await pause(500);
   const measured: number[] = [];
@@ -50,13 +59,26 @@ interface Side {
 
 async function serviceSide(service: Service): Promise<Side> {
   const runId = await newRun(service);
-  const subscribers = await Subscribers.open(service.wsUrl, SUBSCRIBERS, { token: service.token, query: QUERY, variables: { runId } });
+  const subscribers = await Subscribers.open(service.wsUrl, SUBSCRIBERS, {
+    token: service.token,
+    query: QUERY,
+    variables: { runId },
+  });
   let step = 0;
-  const batch = () => ({ runId, metrics: Array.from({ length: BATCH_SIZE }, () => ({ key: 'loss', value: Math.random(), step: step++ })) });
-  return { subscribers, emit: () => Promise.all(Array.from({ length: BATCHES }, () => service.send(LOG_METRICS, { input: batch() }))) };
+  const batch = () => ({
+    runId,
+    metrics: Array.from({ length: BATCH_SIZE }, () => ({ key: 'loss', value: Math.random(), step: step++ })),
+  });
+  return {
+    subscribers,
+    emit: () => Promise.all(Array.from({ length: BATCHES }, () => service.send(LOG_METRICS, { input: batch() }))),
+  };
 }
 
-async function peerSide(port: number, operation?: { query: string; variables: Record<string, unknown> }): Promise<Side> {
+async function peerSide(
+  port: number,
+  operation?: { query: string; variables: Record<string, unknown> },
+): Promise<Side> {
   const subscribers = await Subscribers.open(`ws://127.0.0.1:${port}`, SUBSCRIBERS, operation);
   const body = JSON.stringify({ batches: BATCHES, batchSize: BATCH_SIZE });
   return { subscribers, emit: () => fetch(`http://127.0.0.1:${port}/emit`, { method: 'POST', body }) };

@@ -1,5 +1,6 @@
-// `predict` through GraphQL, against a minimal Fastify server over the same inference pool and batching: requests of one row and of
-// sixteen, 64 clients. ratio = the worse of the two. Beside it: the bare runtime in a loop, and how long the event loop was held.
+// `predict` through GraphQL, against a minimal Fastify server over the same inference pool and batching: requests of
+// one row and of sixteen, 64 clients. ratio = the worse of the two. Beside it: the bare runtime in a loop, and how long
+// the event loop was held.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { load, postRequest } from './support/http-load.ts';
@@ -49,9 +50,12 @@ async function deploy(service: Service, model: Uint8Array): Promise<string> {
     { input: { endpointId, modelVersionId: registerModelVersion.modelVersion.id, mode: 'LIVE', weightBps: 10_000 } },
   );
   for (;;) {
-    const { deployment } = await service.send<{ deployment: { status: string } }>('query ($id: ID!) { deployment(id: $id) { status } }', {
-      id: deployModelVersion.deployment.id,
-    });
+    const { deployment } = await service.send<{ deployment: { status: string } }>(
+      'query ($id: ID!) { deployment(id: $id) { status } }',
+      {
+        id: deployModelVersion.deployment.id,
+      },
+    );
     if (deployment.status === 'READY') return endpointId;
     if (deployment.status !== 'PENDING') throw new Error(`the deployment is ${deployment.status}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -62,19 +66,30 @@ function values(rows: number, seed: number): number[] {
   return Array.from({ length: rows * INPUTS }, (_, i) => Number(Math.sin(i + seed).toFixed(5)));
 }
 
-async function compare(service: Service, endpointId: string, peerPort: number, rows: number): Promise<Figures & { ratio: number }> {
+async function compare(
+  service: Service,
+  endpointId: string,
+  peerPort: number,
+  rows: number,
+): Promise<Figures & { ratio: number }> {
   const shape = [rows, INPUTS];
   const inputs = Array.from({ length: 50 }, (_, seed) => ({ shape, data: values(rows, seed) }));
   const graphql = inputs.map((input) =>
     postRequest(
       '/graphql',
-      JSON.stringify({ query: PREDICT, variables: { input: { endpointId, tensors: [{ name: 'x', datatype: 'FP32', ...input }] } } }),
+      JSON.stringify({
+        query: PREDICT,
+        variables: { input: { endpointId, tensors: [{ name: 'x', datatype: 'FP32', ...input }] } },
+      }),
       { authorization: `Bearer ${service.token}` },
     ),
   );
   const plain = inputs.map((input) => postRequest('/predict', JSON.stringify(input)));
   const check = (body: string) => {
-    const answer = JSON.parse(body) as { data?: { predict: { outputs: { data: number[] }[] } }; outputs?: { data: number[] }[] };
+    const answer = JSON.parse(body) as {
+      data?: { predict: { outputs: { data: number[] }[] } };
+      outputs?: { data: number[] }[];
+    };
     const [output] = answer.outputs ?? answer.data?.predict.outputs ?? [];
     if (output?.data.length !== rows * (WIDTHS.at(-1) ?? 0)) throw new Error(`a wrong answer: ${body.slice(0, 300)}`);
   };
@@ -120,11 +135,15 @@ await withDataDir(async (dataDir) => {
   ]);
   await bare.stop();
   const service = await startService(join(dataDir, 'service'), { settings: { INFERENCE_HOSTS: String(HOSTS) } });
-  const peer = await startPeer<{ port: number }>(new URL('support/peer-fastify.ts', import.meta.url), [path, String(HOSTS)]);
+  const peer = await startPeer<{ port: number }>(new URL('support/peer-fastify.ts', import.meta.url), [
+    path,
+    String(HOSTS),
+  ]);
   try {
     const endpointId = await deploy(service, model);
     const bySize: Record<string, Figures & { ratio: number }> = {};
-    for (const rows of ROWS_PER_REQUEST) bySize[`rows${rows}`] = await compare(service, endpointId, peer.ready.port, rows);
+    for (const rows of ROWS_PER_REQUEST)
+      bySize[`rows${rows}`] = await compare(service, endpointId, peer.ready.port, rows);
     const figures = Object.values(bySize);
     const eventLoopDelayP99Ms = Math.max(...figures.map((figure) => Number(figure['eventLoopDelayP99Ms'])));
     report('predict', Math.min(...figures.map((figure) => figure.ratio)), 0.5, 'higher', {

@@ -1,7 +1,7 @@
-// What LINEAR_REGRESSION and LOGISTIC_REGRESSION learn without a hyperparameter, and tuned, on eight real data sets that nothing else here
-// uses, beside scikit-learn (median imputation, StandardScaler, OneHotEncoder, Ridge() and LogisticRegression(max_iter=1000)) on the same
-// ten splits. ratio is the largest shortfall of the means: of accuracy or R², or of log loss the other way. `--markdown` prints the table
-// of docs/training.md.
+// What LINEAR_REGRESSION and LOGISTIC_REGRESSION learn without a hyperparameter, and tuned, on eight real data sets
+// that nothing else here uses, beside scikit-learn (median imputation, StandardScaler, OneHotEncoder, Ridge() and
+// LogisticRegression(max_iter=1000)) on the same ten splits. ratio is the largest shortfall of the means: of accuracy
+// or R², or of log loss the other way. `--markdown` prints the table of docs/training.md.
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -54,7 +54,13 @@ const { train } = await fromDist<typeof trainModule>('training/train.js');
 
 type Hyperparameters = { l2?: number };
 
-async function trained(set: ReadySet, split: number, modelType: string, hyperparameters: Hyperparameters, workDir: string) {
+async function trained(
+  set: ReadySet,
+  split: number,
+  modelType: string,
+  hyperparameters: Hyperparameters,
+  workDir: string,
+) {
   const config = trainingConfigSchema.parse({
     modelType,
     target: { column: set.target },
@@ -88,17 +94,30 @@ async function trained(set: ReadySet, split: number, modelType: string, hyperpar
   return { validationLoss, scores, trainRows: outcome.rows.train };
 }
 
-/** Default: nothing said. Tuned: the penalty that scikit-learn may choose as well, or a network, by the validation loss. */
-async function measure(set: ReadySet, strengths: readonly number[], workDir: string): Promise<{ default: Scores; tuned: Scores }[]> {
+/**
+ * Default: nothing said. Tuned: the penalty that scikit-learn may choose as well, or a network, by the validation loss.
+ */
+async function measure(
+  set: ReadySet,
+  strengths: readonly number[],
+  workDir: string,
+): Promise<{ default: Scores; tuned: Scores }[]> {
   const results: { default: Scores; tuned: Scores }[] = [];
-  const [linear, network] = set.task === 'REGRESSION' ? ['LINEAR_REGRESSION', 'MLP_REGRESSOR'] : ['LOGISTIC_REGRESSION', 'MLP_CLASSIFIER'];
+  const [linear, network] =
+    set.task === 'REGRESSION' ? ['LINEAR_REGRESSION', 'MLP_REGRESSOR'] : ['LOGISTIC_REGRESSION', 'MLP_CLASSIFIER'];
   for (let split = 0; split < set.splits.length; split++) {
     const plain = await trained(set, split, linear, {}, workDir);
     let best = plain;
     // Of two columns for two classes, each has half of scikit-learn's one.
     const isBinary = set.name === 'breast cancer';
     for (const strength of strengths.filter((one) => one !== 1)) {
-      const tried = await trained(set, split, linear, { l2: Math.min(10, ((isBinary ? 2 : 1) * strength) / plain.trainRows) }, workDir);
+      const tried = await trained(
+        set,
+        split,
+        linear,
+        { l2: Math.min(10, ((isBinary ? 2 : 1) * strength) / plain.trainRows) },
+        workDir,
+      );
       if (tried.validationLoss < best.validationLoss) best = tried;
     }
     const tried = await trained(set, split, network, {}, workDir);
@@ -153,7 +172,9 @@ function markdown(rows: readonly Row[]): string {
     '|---|---|---|---|---|---|---|',
     ...rows.map(
       ({ set, metric, ours, theirs, oursTuned, theirsTuned }) =>
-        `| ${set.name} | ${set.rows.toLocaleString('en')} | ${{ r2: 'R²', accuracy: 'accuracy', log_loss: 'log loss' }[metric]} | ${shown(ours)} | ${shown(theirs)} | ${shown(oursTuned)} | ${shown(theirsTuned)} |`,
+        `| ${set.name} | ${set.rows.toLocaleString('en')} | ` +
+        `${{ r2: 'R²', accuracy: 'accuracy', log_loss: 'log loss' }[metric]} | ${shown(ours)} | ` +
+        `${shown(theirs)} | ${shown(oursTuned)} | ${shown(theirsTuned)} |`,
     ),
   ].join('\n');
 }

@@ -1,5 +1,6 @@
-// Run search over 100,000 runs with 10 metrics each: the same 20 searches of MLflow's protocol, one after the other, to MLflow's own server
-// and to this service, whose databases are on one PostgreSQL and hold the same rows; and through GraphQL. ratio = MLflow's p95 over ours.
+// Run search over 100,000 runs with 10 metrics each: the same 20 searches of MLflow's protocol, one after the other, to
+// MLflow's own server and to this service, whose databases are on one PostgreSQL and hold the same rows; and through
+// GraphQL. ratio = MLflow's p95 over ours.
 import pg from 'pg';
 import { memoryMib, withMlflow, type Tracker } from './support/mlflow-server.ts';
 import { percentile, report, type Figures } from './support/report.ts';
@@ -42,7 +43,11 @@ const SEARCHES: Search[] = [
   { filter: '', orderBy: ['metrics.m1 ASC'], order: [metric('m1', 'ASC')] },
   { filter: '', orderBy: ['metrics.m1 DESC'], order: [metric('m1', 'DESC')], next: true },
   { filter: "params.model = 'gbm'", orderBy: ['metrics.m6 DESC'], order: [metric('m6', 'DESC')] },
-  { filter: 'metrics.m7 > 0.5', orderBy: ['metrics.m8 ASC', 'metrics.m9 DESC'], order: [metric('m8', 'ASC'), metric('m9', 'DESC')] },
+  {
+    filter: 'metrics.m7 > 0.5',
+    orderBy: ['metrics.m8 ASC', 'metrics.m9 DESC'],
+    order: [metric('m8', 'ASC'), metric('m9', 'DESC')],
+  },
   {
     filter: "tags.team = 'gamma'",
     orderBy: ['params.lr ASC', 'metrics.m1 ASC'],
@@ -55,7 +60,10 @@ const SEARCHES: Search[] = [
 const random = (name: string) => `((hashtext(n::text || '${name}')::bigint + 2147483648) / 4294967296.0)::float8`;
 const pick = (name: string, values: string[]) =>
   `(array[${values.map((value) => `'${value}'`).join(', ')}])[1 + floor(${random(name)} * ${values.length})::int]`;
-const PARAMS = { lr: `floor(${random('lr')} * 1000)::int::text`, model: pick('model', ['resnet', 'vit', 'bert', 'gbm']) };
+const PARAMS = {
+  lr: `floor(${random('lr')} * 1000)::int::text`,
+  model: pick('model', ['resnet', 'vit', 'bert', 'gbm']),
+};
 const TAGS = { team: pick('team', ['alpha', 'beta', 'gamma']), 'mlflow.runName': `'run-' || n` };
 const STATUS = `case when n % 10 = 0 then 'FAILED' else 'FINISHED' end`;
 const START_MS = Date.UTC(2026, 0, 1);
@@ -75,7 +83,9 @@ const metricKeys = Array.from({ length: METRICS }, (_, i) => `m${i}`);
 
 function seedService(url: string, experimentId: string): Promise<void> {
   // As the service makes them, by time (UUIDv7); those of MLflow are random.
-  const id = `(lpad(to_hex(${START_MS} + n * 1000), 12, '0') || '7' || substr(md5(n::text), 1, 3) || '8' || substr(md5(n::text), 4, 15))::uuid`;
+  const id =
+    `(lpad(to_hex(${START_MS} + n * 1000), 12, '0') || '7' || substr(md5(n::text), 1, 3) || '8' || ` +
+    'substr(md5(n::text), 4, 15))::uuid';
   const at = `timestamptz 'epoch' + (${START_MS} + n * 1000) * interval '1 millisecond'`;
   return seed(url, (rows) => [
     `insert into run (id, tenant, experiment_id, name, status, created_by, created_at, started_at, ended_at)
@@ -86,10 +96,12 @@ function seedService(url: string, experimentId: string): Promise<void> {
      select 'default', ${id}, '${key}', 1, ${at}, ${random(key)} from ${rows}`,
     ),
     ...pairs(PARAMS).map(
-      ([key, value]) => `insert into run_param (tenant, run_id, key, value) select 'default', ${id}, '${key}', ${value} from ${rows}`,
+      ([key, value]) =>
+        `insert into run_param (tenant, run_id, key, value) select 'default', ${id}, '${key}', ${value} from ${rows}`,
     ),
     ...pairs(TAGS).map(
-      ([key, value]) => `insert into run_tag (tenant, run_id, key, value) select 'default', ${id}, '${key}', ${value} from ${rows}`,
+      ([key, value]) =>
+        `insert into run_tag (tenant, run_id, key, value) select 'default', ${id}, '${key}', ${value} from ${rows}`,
     ),
   ]);
 }
@@ -104,8 +116,12 @@ function seedMlflow(url: string, experimentId: string): Promise<void> {
       (key) => `insert into latest_metrics (key, value, timestamp, step, is_nan, run_uuid)
      select '${key}', ${random(key)}, ${START_MS} + n * 1000, 1, false, ${id} from ${rows}`,
     ),
-    ...pairs(PARAMS).map(([key, value]) => `insert into params (key, value, run_uuid) select '${key}', ${value}, ${id} from ${rows}`),
-    ...pairs(TAGS).map(([key, value]) => `insert into tags (key, value, run_uuid) select '${key}', ${value}, ${id} from ${rows}`),
+    ...pairs(PARAMS).map(
+      ([key, value]) => `insert into params (key, value, run_uuid) select '${key}', ${value}, ${id} from ${rows}`,
+    ),
+    ...pairs(TAGS).map(
+      ([key, value]) => `insert into tags (key, value, run_uuid) select '${key}', ${value}, ${id} from ${rows}`,
+    ),
   ]);
 }
 
@@ -161,7 +177,10 @@ function overGraphql(service: Service, experimentId: string): Send {
 
 type Side = keyof typeof TIMES;
 
-/** Milliseconds of each search by each side, which take turns so that what else the machine does meets all; the first round does not count. */
+/**
+ * Milliseconds of each search by each side, which take turns so that what else the machine does meets all; the first
+ * round does not count.
+ */
 async function measure(sends: Record<Side, Send>): Promise<Record<Side, number[][]>> {
   const times: Record<Side, number[][]> = { mlflow: [], rest: [], graphql: [] };
   for (let round = 0; round <= ROUNDS; round++) {
@@ -183,7 +202,10 @@ async function measure(sends: Record<Side, Send>): Promise<Record<Side, number[]
 const describe = ({ filter, orderBy, next }: Search) =>
   [filter || 'all', ...(orderBy.length > 0 ? ['by', orderBy.join(', ')] : []), ...(next ? ['(page 2)'] : [])].join(' ');
 
-const summary = (times: number[][]): Figures => ({ p50Ms: percentile(times.flat(), 0.5), p95Ms: percentile(times.flat(), 0.95) });
+const summary = (times: number[][]): Figures => ({
+  p50Ms: percentile(times.flat(), 0.5),
+  p95Ms: percentile(times.flat(), 0.95),
+});
 
 await withMlflow(async ({ service, ours, mlflow }) => {
   const create = async (tracker: Tracker) =>
@@ -192,7 +214,11 @@ await withMlflow(async ({ service, ours, mlflow }) => {
   const uuid = ourId.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
   await seedMlflow(mlflow.databaseUrl, theirId);
   await seedService(await service.databaseUrl(), uuid);
-  const times = await measure({ mlflow: overRest(mlflow, theirId), rest: overRest(ours, ourId), graphql: overGraphql(service, uuid) });
+  const times = await measure({
+    mlflow: overRest(mlflow, theirId),
+    rest: overRest(ours, ourId),
+    graphql: overGraphql(service, uuid),
+  });
   const p50 = (side: Side, i: number) => percentile(times[side][i]!, 0.5);
   report('search', percentile(times.mlflow.flat(), 0.95) / percentile(times.rest.flat(), 0.95), 20, 'higher', {
     runs: RUNS,
@@ -204,7 +230,12 @@ await withMlflow(async ({ service, ours, mlflow }) => {
     p50MsBySearch: Object.fromEntries(
       SEARCHES.map((search, i) => [
         describe(search),
-        { mlflow: p50('mlflow', i), rest: p50('rest', i), graphql: p50('graphql', i), times: p50('mlflow', i) / p50('rest', i) },
+        {
+          mlflow: p50('mlflow', i),
+          rest: p50('rest', i),
+          graphql: p50('graphql', i),
+          times: p50('mlflow', i) / p50('rest', i),
+        },
       ]),
     ),
   });

@@ -16,5 +16,9 @@ await withDataDir(async (dataDir) => {
   }
   const [firstSeconds, ...warm] = times;
   const warmSeconds = median(warm);
-  report('start', warmSeconds / GOAL_SECONDS, 1, 'lower', { warmSeconds, warmRoundsSeconds: warm, firstSeconds: firstSeconds ?? 0 });
+  report('start', warmSeconds / GOAL_SECONDS, 1, 'lower', {
+    warmSeconds,
+    warmRoundsSeconds: warm,
+    firstSeconds: firstSeconds ?? 0,
+  });
 });

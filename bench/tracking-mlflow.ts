@@ -1,6 +1,6 @@
-// The same log-batch calls of MLflow's protocol, 500 metrics each, by 20 clients with a run each: to this service and to MLflow's own server
-// on the same PostgreSQL; and a raw bulk insert of as many rows. ratio = our metrics per second over MLflow's, or, where MLflow is
-// faster than the 8,400 per second that it publishes, over half the raw insert's.
+// The same log-batch calls of MLflow's protocol, 500 metrics each, by 20 clients with a run each: to this service and
+// to MLflow's own server on the same PostgreSQL; and a raw bulk insert of as many rows. ratio = our metrics per second
+// over MLflow's, or, where MLflow is faster than the 8,400 per second that it publishes, over half the raw insert's.
 import pg from 'pg';
 import { memoryMib, withMlflow, type Tracker } from './support/mlflow-server.ts';
 import { median, report } from './support/report.ts';

@@ -1,5 +1,6 @@
-// Metrics logged through GraphQL by several clients, against a raw bulk insert of the same rows into a table of the same layout
-// in the same database, from the same process with as many connections. ratio = the worse of the two batch sizes.
+// Metrics logged through GraphQL by several clients, against a raw bulk insert of the same rows into a table of the
+// same layout in the same database, from the same process with as many connections. ratio = the worse of the two batch
+// sizes.
 import pg from 'pg';
 import { median, report, type Figures } from './support/report.ts';
 import { LOG_METRICS, newRun } from './support/runs.ts';
@@ -47,8 +48,11 @@ async function rate(log: Log, runIds: string[], batchSize: number, firstStep: nu
 const throughApi =
   (service: Service): Log =>
   async (runId, metrics) => {
-    const { logMetrics } = await service.send<{ logMetrics: { addedCount: number } }>(LOG_METRICS, { input: { runId, metrics } });
-    if (logMetrics.addedCount !== metrics.length) throw new Error(`${logMetrics.addedCount} of ${metrics.length} points were new`);
+    const { logMetrics } = await service.send<{ logMetrics: { addedCount: number } }>(LOG_METRICS, {
+      input: { runId, metrics },
+    });
+    if (logMetrics.addedCount !== metrics.length)
+      throw new Error(`${logMetrics.addedCount} of ${metrics.length} points were new`);
   };
 
 const RAW_INSERT = `insert into bench_metric_point (tenant, run_id, key, step, logged_at, value, seq)
@@ -58,7 +62,12 @@ const RAW_INSERT = `insert into bench_metric_point (tenant, run_id, key, step, l
 const raw =
   (pool: pg.Pool): Log =>
   async (runId, points, firstSeq) => {
-    const columns = [points.map((p) => p.key), points.map((p) => p.step), points.map((p) => p.loggedAt), points.map((p) => p.value)];
+    const columns = [
+      points.map((p) => p.key),
+      points.map((p) => p.step),
+      points.map((p) => p.loggedAt),
+      points.map((p) => p.value),
+    ];
     const { rowCount } = await pool.query(RAW_INSERT, [runId, firstSeq, ...columns]);
     if (rowCount !== points.length) throw new Error(`${rowCount} of ${points.length} rows were inserted`);
   };
@@ -86,7 +95,10 @@ await withDataDir(async (dataDir) => {
     await pool.query('create table bench_metric_point (like metric_point including all)');
     const bySize: Record<string, Figures & { ratio: number }> = {};
     for (const size of BATCH_SIZES) bySize[`batchesOf${size}`] = await compare(service, pool, size);
-    report('tracking', Math.min(...Object.values(bySize).map((figures) => figures.ratio)), 0.5, 'higher', { clients: CLIENTS, ...bySize });
+    report('tracking', Math.min(...Object.values(bySize).map((figures) => figures.ratio)), 0.5, 'higher', {
+      clients: CLIENTS,
+      ...bySize,
+    });
   } finally {
     await pool.end();
     await service.stop();

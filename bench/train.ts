@@ -1,6 +1,7 @@
-// Training through `startTraining`, against TensorFlow.js on its WebAssembly backend: same network, batch size, learning rate, rows and
-// epochs. ratio compares rows per second between the end of the first epoch and the end of the last; wholeJobRatio everything from the
-// call to the stored, evaluated and exported model, against TensorFlow.js's fit alone.
+// Training through `startTraining`, against TensorFlow.js on its WebAssembly backend: same network, batch size,
+// learning rate, rows and epochs. ratio compares rows per second between the end of the first epoch and the end of the
+// last; wholeJobRatio everything from the call to the stored, evaluated and exported model, against TensorFlow.js's fit
+// alone.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
@@ -28,7 +29,9 @@ interface Trained {
   validationLogLoss: number;
 }
 
-/** Rows of normal features; the class is the strongest of five random directions, so that there is something to learn. */
+/**
+ * Rows of normal features; the class is the strongest of five random directions, so that there is something to learn.
+ */
 function makeRows(): Float32Array {
   let state = 12_345;
   const uniform = () => (state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff) / 0x7fffffff;
@@ -38,7 +41,9 @@ function makeRows(): Float32Array {
   for (let row = 0; row < ROWS; row++) {
     const at = row * (INPUTS + 1);
     for (let i = 0; i < INPUTS; i++) rows[at + i] = Number(normal().toFixed(4));
-    const scores = directions.map((direction) => direction.reduce((sum, weight, i) => sum + weight * (rows[at + i] ?? 0), 3 * normal()));
+    const scores = directions.map((direction) =>
+      direction.reduce((sum, weight, i) => sum + weight * (rows[at + i] ?? 0), 3 * normal()),
+    );
     rows[at + INPUTS] = scores.indexOf(Math.max(...scores));
   }
   return rows;
@@ -77,7 +82,12 @@ async function trainHere(service: Service, ids: { experimentId: string; datasetI
     target: { column: 'target' },
     features: Array.from({ length: INPUTS }, (_, i) => ({ column: `f${i}`, kind: 'NUMERIC' })),
     split: { by: 'RATIO', validation: SHARE_APART, holdout: SHARE_APART },
-    hyperparameters: { epochs: EPOCHS, batchSize: BATCH_SIZE, learningRate: LEARNING_RATE, hiddenLayers: WIDTHS.slice(1, -1) },
+    hyperparameters: {
+      epochs: EPOCHS,
+      batchSize: BATCH_SIZE,
+      learningRate: LEARNING_RATE,
+      hiddenLayers: WIDTHS.slice(1, -1),
+    },
     checkpointEveryEpochs: EPOCHS,
   };
   const started = performance.now();
@@ -91,7 +101,8 @@ async function trainHere(service: Service, ids: { experimentId: string; datasetI
       { id: startTraining.job.id },
     );
     if (job.status === 'SUCCEEDED') break;
-    if (job.status !== 'QUEUED' && job.status !== 'RUNNING') throw new Error(`the training is ${job.status}: ${job.errorMessage}`);
+    if (job.status !== 'QUEUED' && job.status !== 'RUNNING')
+      throw new Error(`the training is ${job.status}: ${job.errorMessage}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   const wholeSeconds = (performance.now() - started) / 1000;
@@ -101,9 +112,14 @@ async function trainHere(service: Service, ids: { experimentId: string; datasetI
   );
   const epochs = run.metricHistory.filter(({ step }) => step >= 1);
   const [first, last] = [epochs[0], epochs.at(-1)];
-  if (!first || !last || epochs.length < EPOCHS) throw new Error(`metrics of ${epochs.length} epochs instead of ${EPOCHS}`);
+  if (!first || !last || epochs.length < EPOCHS)
+    throw new Error(`metrics of ${epochs.length} epochs instead of ${EPOCHS}`);
   const seconds = (Date.parse(last.loggedAt) - Date.parse(first.loggedAt)) / 1000;
-  return { rowsPerSecond: (TRAIN_ROWS * (last.step - first.step)) / seconds, wholeSeconds, validationLogLoss: last.value };
+  return {
+    rowsPerSecond: (TRAIN_ROWS * (last.step - first.step)) / seconds,
+    wholeSeconds,
+    validationLogLoss: last.value,
+  };
 }
 
 async function trainThere(file: string): Promise<Trained & { backend: string }> {
@@ -134,12 +150,21 @@ async function trainThere(file: string): Promise<Trained & { backend: string }> 
 /** TensorFlow.js is a dependency of this benchmark alone. */
 async function installPeer(): Promise<void> {
   const lock = (path: string) =>
-    existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as { packages: Record<string, { version?: string }> }).packages : null;
+    existsSync(path)
+      ? (JSON.parse(readFileSync(path, 'utf8')) as { packages: Record<string, { version?: string }> }).packages
+      : null;
   const wanted = lock(join(PEER_DIR, 'package-lock.json')) ?? {};
   const present = lock(join(PEER_DIR, 'node_modules/.package-lock.json'));
-  if (present && Object.entries(wanted).every(([path, { version }]) => path === '' || present[path]?.version === version)) return;
+  if (
+    present &&
+    Object.entries(wanted).every(([path, { version }]) => path === '' || present[path]?.version === version)
+  )
+    return;
   process.stderr.write('Installing TensorFlow.js for this benchmark …\n');
-  const child = spawn('npm', ['ci', '--ignore-scripts', '--loglevel=error'], { cwd: PEER_DIR, stdio: ['ignore', 'ignore', 'inherit'] });
+  const child = spawn('npm', ['ci', '--ignore-scripts', '--loglevel=error'], {
+    cwd: PEER_DIR,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
   const [code] = (await once(child, 'exit')) as [number | null];
   if (code !== 0) throw new Error(`npm ci in ${PEER_DIR} ended with code ${code}`);
 }
@@ -158,7 +183,8 @@ await withDataDir(async (dataDir) => {
       here.push(await trainHere(service, ids));
       there.push(await trainThere(file));
     }
-    const ratioOf = (of: (trained: Trained) => number) => here.map((trained, i) => of(trained) / of(there[i] as Trained));
+    const ratioOf = (of: (trained: Trained) => number) =>
+      here.map((trained, i) => of(trained) / of(there[i] as Trained));
     report('train', median(ratioOf((trained) => trained.rowsPerSecond)), 20, 'higher', {
       network: WIDTHS.join('-'),
       batchSize: BATCH_SIZE,

@@ -5,7 +5,9 @@ import { join } from 'node:path';
 const LIMIT_LINES = 500;
 const files = ['src', 'test', 'bench', 'scripts', 'graphiql'].flatMap((folder) =>
   readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && !entry.parentPath.includes('node_modules') && /\.(ts|tsx|mjs)$/.test(entry.name))
+    .filter(
+      (entry) => entry.isFile() && !entry.parentPath.includes('node_modules') && /\.(ts|tsx|mjs)$/.test(entry.name),
+    )
     .map((entry) => join(entry.parentPath, entry.name)),
 );
 for (const file of files) {

@@ -16,7 +16,9 @@ function onPath(names, moreFolders) {
   return undefined;
 }
 
-/** Path of the first of `names` on this machine, `moreFolders()` included; installs `debianPackage` when there is none. */
+/**
+ * Path of the first of `names` on this machine, `moreFolders()` included; installs `debianPackage` when there is none.
+ */
 export function findOrInstall(names, debianPackage, moreFolders = () => []) {
   const found = onPath(names, moreFolders);
   if (found) return found;
@@ -33,7 +35,8 @@ export function installPackage(debianPackage) {
   console.error(`Installing ${debianPackage} …`);
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   const install = () =>
-    spawnSync('apt-get', ['install', '-y', '--no-install-recommends', debianPackage], { env, encoding: 'utf8' }).status === 0;
+    spawnSync('apt-get', ['install', '-y', '--no-install-recommends', debianPackage], { env, encoding: 'utf8' })
+      .status === 0;
   if (install()) return true;
   // The package lists of a fresh machine are empty or old.
   spawnSync('apt-get', ['update'], { env });

@@ -1,4 +1,5 @@
-// The real engines of the tests: each found or installed, started on a free port of this machine, and ended with its data.
+// The real engines of the tests: each found or installed, started on a free port of this machine, and ended with its
+// data.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -88,7 +89,10 @@ function versitygw() {
   const go = findOrInstall(['go'], 'golang-go', () => ['/usr/local/go/bin']);
   console.error(`Building versitygw ${version} (once; a few minutes) …`);
   mkdirSync(bin, { recursive: true });
-  const built = spawnSync(go, ['install', VERSITYGW], { env: { ...process.env, GOBIN: bin, GOFLAGS: '' }, encoding: 'utf8' });
+  const built = spawnSync(go, ['install', VERSITYGW], {
+    env: { ...process.env, GOBIN: bin, GOFLAGS: '' },
+    encoding: 'utf8',
+  });
   if (!existsSync(path))
     throw new Error(`versitygw could not be built: ${built.stderr?.trim().split('\n').at(-1) ?? built.error?.message}`);
   return path;
@@ -101,9 +105,15 @@ export async function startS3(folder) {
   mkdirSync(data);
   const [key, secret] = [randomBytes(8).toString('hex'), randomBytes(16).toString('hex')];
   const env = { ...process.env, ROOT_ACCESS_KEY: key, ROOT_SECRET_KEY: secret };
-  const stop = await serve('versitygw', port, versitygw(), ['--quiet', '--keep-alive', '--port', `127.0.0.1:${port}`, 'posix', data], {
-    env,
-  });
+  const stop = await serve(
+    'versitygw',
+    port,
+    versitygw(),
+    ['--quiet', '--keep-alive', '--port', `127.0.0.1:${port}`, 'posix', data],
+    {
+      env,
+    },
+  );
   return { env: { S3_ENDPOINT: `http://127.0.0.1:${port}`, S3_ACCESS_KEY: key, S3_SECRET_KEY: secret }, stop };
 }
 
@@ -127,12 +137,25 @@ export async function startPostgres(folder) {
   const asUser = process.getuid?.() === 0 ? postgresUser() : {};
   if (asUser.uid !== undefined) chownSync(data, asUser.uid, asUser.gid);
   const options = { ...asUser, cwd: data };
-  const made = spawnSync(initdb, ['-D', data, '-U', 'postgres', '--auth=trust', '--no-sync', '--encoding=UTF8', '--locale=C'], {
-    ...options,
-    encoding: 'utf8',
-  });
+  const made = spawnSync(
+    initdb,
+    ['-D', data, '-U', 'postgres', '--auth=trust', '--no-sync', '--encoding=UTF8', '--locale=C'],
+    {
+      ...options,
+      encoding: 'utf8',
+    },
+  );
   if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr ?? made.error?.message}`);
-  const settings = ['-p', port, '-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', '-c', 'fsync=off'].map(String);
+  const settings = [
+    '-p',
+    port,
+    '-c',
+    'listen_addresses=127.0.0.1',
+    '-c',
+    'unix_socket_directories=',
+    '-c',
+    'fsync=off',
+  ].map(String);
   const stop = await serve('postgres', port, join(initdb, '..', 'postgres'), ['-D', data, ...settings], options);
   return { env: { MATIH_POSTGRES_ADMIN_URL: `postgresql://postgres@127.0.0.1:${port}/postgres` }, stop };
 }
@@ -143,7 +166,8 @@ function postgresUser() {
       .split('\n')
       .find((line) => line.startsWith('postgres:'))
       ?.split(':') ?? [];
-  if (uid === undefined) throw new Error('There is no user "postgres" to run PostgreSQL as: install the Debian package postgresql.');
+  if (uid === undefined)
+    throw new Error('There is no user "postgres" to run PostgreSQL as: install the Debian package postgresql.');
   return { uid: Number(uid), gid: Number(gid) };
 }
 
@@ -161,13 +185,20 @@ export function makeVenv(system, folder) {
   if (status !== 0) throw new Error(`${system} -m venv ${folder} failed: ${(stderr || stdout).trim().slice(-2_000)}`);
 }
 
-/** A Python with MLflow and the frameworks whose models it logs: the one of MATIH_PYTHON, or a virtual environment made once. */
+/**
+ * A Python with MLflow and the frameworks whose models it logs: the one of MATIH_PYTHON, or a virtual environment made
+ * once.
+ */
 export function startPython() {
   // What a model is kept in that must be unpickled.
   findOrInstall(['bwrap'], 'bubblewrap');
   if (process.env.MATIH_PYTHON) return { env: {}, stop: () => undefined };
   const system = findOrInstall(['python3'], 'python3');
-  const wanted = createHash('sha256').update(pythonVersion(system)).update(readFileSync(REQUIREMENTS)).digest('hex').slice(0, 12);
+  const wanted = createHash('sha256')
+    .update(pythonVersion(system))
+    .update(readFileSync(REQUIREMENTS))
+    .digest('hex')
+    .slice(0, 12);
   const folder = join(CACHE, `python-${wanted}`);
   const python = join(folder, 'bin', 'python');
   const complete = join(folder, 'complete');
@@ -178,7 +209,9 @@ export function startPython() {
     const args = ['-m', 'pip', 'install', '--quiet', '--requirement', REQUIREMENTS];
     const { status, stdout, stderr, error } = spawnSync(python, args, { encoding: 'utf8' });
     if (status !== 0)
-      throw new Error(`${python} ${args.join(' ')} failed: ${(stderr || stdout || error?.message || '').trim().slice(-2_000)}`);
+      throw new Error(
+        `${python} ${args.join(' ')} failed: ${(stderr || stdout || error?.message || '').trim().slice(-2_000)}`,
+      );
     writeFileSync(complete, '');
   }
   return { env: { MATIH_PYTHON: python }, stop: () => undefined };

@@ -1,5 +1,6 @@
 // Makes the checkout ready to run: installs what the lockfile names, compiles src/, builds the GraphiQL page.
-// Plain JavaScript for Node 20 without dependencies, because it runs before there are any. A check that finds nothing to do takes < 150 ms.
+// Plain JavaScript for Node 20 without dependencies, because it runs before there are any. A check that finds nothing
+// to do takes < 150 ms.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -35,12 +36,15 @@ function readJson(path) {
 
 const isForThisMachine = ({ optional, devOptional, link }) => !optional && !devOptional && !link;
 
-/** npm writes node_modules/.package-lock.json last, so that an interrupted or older install differs from the lockfile. */
+/**
+ * npm writes node_modules/.package-lock.json last, so that an interrupted or older install differs from the lockfile.
+ */
 function isInstalled() {
   const wanted = readJson(at('package-lock.json'))?.packages ?? {};
   const present = readJson(at('node_modules', '.package-lock.json'))?.packages;
   if (!present) return false;
-  const same = (path) => present[path]?.version === wanted[path]?.version && present[path]?.integrity === wanted[path]?.integrity;
+  const same = (path) =>
+    present[path]?.version === wanted[path]?.version && present[path]?.integrity === wanted[path]?.integrity;
   const required = Object.keys(wanted).filter((path) => path !== '' && isForThisMachine(wanted[path]));
   return required.every(same) && Object.keys(present).every(same);
 }
@@ -86,7 +90,10 @@ const INSTALL_FAULTS = [
   [/EROFS|read-only file system/i, 'this folder is on a read-only disk'],
   [/ENOSPC|no space left/i, 'the disk is full'],
   [/EACCES|EPERM|permission denied/i, 'this user may not write here or in the npm cache'],
-  [/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ERR_SOCKET|ENETUNREACH|network/i, 'the npm registry cannot be reached'],
+  [
+    /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ERR_SOCKET|ENETUNREACH|network/i,
+    'the npm registry cannot be reached',
+  ],
   [/EUSAGE|in sync/i, 'package-lock.json does not match package.json; run npm install'],
 ];
 
@@ -122,7 +129,13 @@ async function install() {
   // Inside an npm script, npm_execpath is the npm that runs us, which need not be on the PATH.
   const npm = process.env.npm_execpath?.endsWith('npm-cli.js') ? [process.execPath, process.env.npm_execpath] : ['npm'];
   // ONNX Runtime's own install script would download CUDA libraries; the CPU runtime is in the package.
-  const flags = ['--no-audit', '--no-fund', '--loglevel=error', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=10000'];
+  const flags = [
+    '--no-audit',
+    '--no-fund',
+    '--loglevel=error',
+    '--fetch-retry-mintimeout=1000',
+    '--fetch-retry-maxtimeout=10000',
+  ];
   const done = await withProgress(
     'Installing (once, about a minute)',
     () => run(npm[0], [...npm.slice(1), 'ci', ...flags], { ONNXRUNTIME_NODE_INSTALL: 'skip' }),
@@ -132,15 +145,20 @@ async function install() {
   if (done.code === 0) return;
   const reason = INSTALL_FAULTS.find(([pattern]) => pattern.test(done.output))?.[1];
   if (reason) throw new PrepareError(`The packages could not be installed: ${reason}.`);
-  throw new PrepareError(`The packages could not be installed: npm ci ended with code ${done.code} (its output is above).`, {
-    cause: done.output.trim(),
-  });
+  throw new PrepareError(
+    `The packages could not be installed: npm ci ended with code ${done.code} (its output is above).`,
+    {
+      cause: done.output.trim(),
+    },
+  );
 }
 
 function checkNode() {
-  if (existsSync(at('node_modules', '.bin', 'node')) || Number.parseInt(process.versions.node, 10) >= NEEDED_NODE) return;
+  if (existsSync(at('node_modules', '.bin', 'node')) || Number.parseInt(process.versions.node, 10) >= NEEDED_NODE)
+    return;
   throw new PrepareError(
-    `Node ${NEEDED_NODE} or newer is needed, this is ${process.versions.node}, and npm has no Node for ${process.platform}-${process.arch}: install Node ${NEEDED_NODE} from https://nodejs.org.`,
+    `Node ${NEEDED_NODE} or newer is needed, this is ${process.versions.node}, and npm has no Node for ` +
+      `${process.platform}-${process.arch}: install Node ${NEEDED_NODE} from https://nodejs.org.`,
   );
 }
 
@@ -199,7 +217,11 @@ try {
   checkNode();
 } catch (error) {
   if (error.cause) console.error(error.cause);
-  const faults = { EROFS: 'the disk is read-only', ENOSPC: 'the disk is full', EACCES: 'this user may not write there' };
+  const faults = {
+    EROFS: 'the disk is read-only',
+    ENOSPC: 'the disk is full',
+    EACCES: 'this user may not write there',
+  };
   console.error(
     error instanceof PrepareError
       ? error.message

@@ -1,4 +1,5 @@
-// A Python with PyTorch and TensorFlow for processors, made once and kept outside the checkout. A test bed, not a way to install them.
+// A Python with PyTorch and TensorFlow for processors, made once and kept outside the checkout. A test bed, not a way
+// to install them.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -29,7 +30,9 @@ const EMPTY_LIBRARIES = [
 function run(program, args, options = {}) {
   const { status, stdout, stderr, error } = spawnSync(program, args, { encoding: 'utf8', ...options });
   if (status !== 0)
-    throw new Error(`${program} ${args.join(' ')} failed: ${(stderr || stdout || error?.message || '').trim().slice(-2_000)}`);
+    throw new Error(
+      `${program} ${args.join(' ')} failed: ${(stderr || stdout || error?.message || '').trim().slice(-2_000)}`,
+    );
   return stdout.trim();
 }
 

@@ -1,5 +1,6 @@
-// Runs the tests against real engines, each started here for this run alone. The first argument may name a family of tests that needs
-// large installations, and runs alone: npm run test:engines -- frameworks. Other arguments go to vitest.
+// Runs the tests against real engines, each started here for this run alone. The first argument may name a family of
+// tests that needs large installations, and runs alone: npm run test:engines -- frameworks. Other arguments go to
+// vitest.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
@@ -10,7 +11,10 @@ import { startFrameworks } from './python-frameworks.mjs';
 import { startPostgres, startPython, startRedis, startS3 } from './engines.mjs';
 
 const FAMILIES = {
-  ordinary: { starts: [startRedis, startS3, startPostgres, startPython, startBrowser], projects: ['engines', 'on-engines'] },
+  ordinary: {
+    starts: [startRedis, startS3, startPostgres, startPython, startBrowser],
+    projects: ['engines', 'on-engines'],
+  },
   frameworks: { starts: [startFrameworks], projects: ['frameworks'] },
 };
 

@@ -32,7 +32,12 @@ export async function startApp(config: Config, logger: Logger, options: AppOptio
     services.events.start();
     if (config.ROLE !== 'api') {
       await services.trainings.sweep();
-      const runtime = { ...context, jobs: services.jobs, heartbeatTimeoutMs: config.JOB_HEARTBEAT_TIMEOUT_MS, leaving: leaving.signal };
+      const runtime = {
+        ...context,
+        jobs: services.jobs,
+        heartbeatTimeoutMs: config.JOB_HEARTBEAT_TIMEOUT_MS,
+        leaving: leaving.signal,
+      };
       await consumeJobs(runtime, createHandlers(services), config.WORKER_CONCURRENCY);
       const ticks = startTicks(
         [
@@ -49,7 +54,11 @@ export async function startApp(config: Config, logger: Logger, options: AppOptio
           { name: 'sweep-trainings', intervalMs: SWEEP_INTERVAL_MS, run: () => services.trainings.sweep() },
           { name: 'monitoring', intervalMs: config.MONITORING_INTERVAL_MS, run: () => services.monitoring.tick() },
           { name: 'prune-monitoring', intervalMs: SWEEP_INTERVAL_MS, run: () => services.monitoring.prune() },
-          { name: 'prune-webhook-deliveries', intervalMs: SWEEP_INTERVAL_MS, run: () => services.webhookDeliveries.prune() },
+          {
+            name: 'prune-webhook-deliveries',
+            intervalMs: SWEEP_INTERVAL_MS,
+            run: () => services.webhookDeliveries.prune(),
+          },
           { name: 'prune-logs', intervalMs: SWEEP_INTERVAL_MS, run: () => services.retention.prune() },
           { name: 'mirror', intervalMs: MIRROR_INTERVAL_MS, run: () => services.mirror.tick() },
           { name: 'retraining', intervalMs: config.MONITORING_INTERVAL_MS, run: () => services.retraining.tick() },

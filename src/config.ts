@@ -44,7 +44,8 @@ export const SETTINGS = {
   HOST: setting(z.string().min(1).default('127.0.0.1'), 'Address to listen on; 0.0.0.0 for all.'),
   PUBLIC_URL: setting(
     url('http:', 'https:').optional(),
-    'Address under which MLflow clients reach this service, for signed upload addresses; absent: as each request names it.',
+    'Address under which MLflow clients reach this service, for signed upload addresses; absent: as each ' +
+      'request names it.',
   ),
   DATA_DIR: setting(
     z
@@ -54,16 +55,25 @@ export const SETTINGS = {
       .transform((path) => resolve(path)),
     'Folder of the embedded database, artifacts and caches.',
   ),
-  DATABASE_URL: setting(url('postgres:', 'postgresql:').optional(), 'Your PostgreSQL (15 or newer); absent: an embedded one in DATA_DIR.'),
+  DATABASE_URL: setting(
+    url('postgres:', 'postgresql:').optional(),
+    'Your PostgreSQL (15 or newer); absent: an embedded one in DATA_DIR.',
+  ),
   DATABASE_POOL_SIZE: setting(whole(2).max(500).default(20), 'Connections that this process may hold to PostgreSQL.'),
-  REDIS_URL: setting(url('redis:', 'rediss:').optional(), 'Your Redis, for queues, wake-ups and caches; absent: PostgreSQL does it.'),
+  REDIS_URL: setting(
+    url('redis:', 'rediss:').optional(),
+    'Your Redis, for queues, wake-ups and caches; absent: PostgreSQL does it.',
+  ),
   S3_ENDPOINT: setting(url('http:', 'https:').optional(), 'Your S3 or MinIO; absent: a folder in DATA_DIR.'),
   S3_ACCESS_KEY: setting(z.string().min(1).optional(), 'Access key of S3_ENDPOINT.'),
   S3_SECRET_KEY: setting(z.string().min(1).optional(), 'Secret key of S3_ENDPOINT.'),
   S3_BUCKET: setting(
     z
       .string()
-      .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'a bucket name of 3 to 63 lower-case letters, digits, dots and dashes')
+      .regex(
+        /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/,
+        'a bucket name of 3 to 63 lower-case letters, digits, dots and dashes',
+      )
       .default('matih-ml'),
     'Bucket of all artifacts.',
   ),
@@ -75,7 +85,10 @@ export const SETTINGS = {
     z.string().min(32, 'at least 32 characters').optional(),
     'HS256 secret of the bearer tokens; absent with the embedded database: made once and kept in DATA_DIR.',
   ),
-  AUTH_JWKS_URL: setting(url('https:', 'http:').optional(), 'Public keys (JWKS) of the bearer tokens, instead of AUTH_JWT_SECRET.'),
+  AUTH_JWKS_URL: setting(
+    url('https:', 'http:').optional(),
+    'Public keys (JWKS) of the bearer tokens, instead of AUTH_JWT_SECRET.',
+  ),
   AUTH_ISSUER: setting(z.string().min(1).default('matih'), 'The iss that a token must carry.'),
   AUTH_AUDIENCE: setting(z.string().min(1).default('matih-ml'), 'The aud that a token must carry.'),
   ALLOWED_ORIGINS: setting(
@@ -86,27 +99,50 @@ export const SETTINGS = {
     list.default([]).transform((paths) => paths.map((path) => resolve(path))),
     'Folders on this machine whose files may be registered as datasets, separated by commas.',
   ),
-  LOG_LEVEL: setting(z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'), 'Least severity that is logged.'),
+  LOG_LEVEL: setting(
+    z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+    'Least severity that is logged.',
+  ),
   MAX_UPLOAD_BYTES: setting(whole(1).default(5 * 1024 ** 3), 'Largest uploaded file, in bytes.'),
   MAX_BODY_BYTES: setting(whole(1).default(8 * 1024 ** 2), 'Largest GraphQL request, in bytes.'),
   MAX_QUERY_DEPTH: setting(whole(1).default(14), 'Deepest nesting of a GraphQL document.'),
-  MAX_QUERY_COST: setting(whole(1).default(50_000), 'Largest estimated cost of a GraphQL document (fields, times page sizes).'),
+  MAX_QUERY_COST: setting(
+    whole(1).default(50_000),
+    'Largest estimated cost of a GraphQL document (fields, times page sizes).',
+  ),
   PYTHON_PATH: setting(
     z.string().min(1).optional(),
-    'Python that converts models of other frameworks to ONNX, with the extras of python/ installed; absent: none are converted.',
+    'Python that converts models of other frameworks to ONNX, with the extras of python/ installed; absent: ' +
+      'none are converted.',
   ),
   CONVERSION_SANDBOX: setting(
     z.enum(['bubblewrap', 'process']).default('bubblewrap'),
-    'What a model that must be unpickled is kept in: bubblewrap, or only a process of its own, for models that you trust.',
+    'What a model that must be unpickled is kept in: bubblewrap, or only a process of its own, for models ' +
+      'that you trust.',
   ),
-  CONVERSION_MEMORY_BYTES: setting(whole(1).default(8 * 1024 ** 3), 'Address space that one conversion may take, in bytes.'),
+  CONVERSION_MEMORY_BYTES: setting(
+    whole(1).default(8 * 1024 ** 3),
+    'Address space that one conversion may take, in bytes.',
+  ),
   WORKER_CONCURRENCY: setting(whole(1, 64).default(2), 'Background jobs that run at once in this process.'),
   INFERENCE_HOSTS: setting(whole(1, 64).default(2), 'Processes that run models for online predictions.'),
-  INFERENCE_MEMORY_BYTES: setting(whole(1).default(2 * 1024 ** 3), 'Resident memory that one of them may reach, in bytes.'),
-  PREDICT_DEADLINE_MS: setting(whole(1, 600_000).default(5_000), 'Longest that one prediction may take, in milliseconds.'),
-  MONITORING_INTERVAL_MS: setting(whole(200).default(15_000), 'Time between two looks at live traffic, in milliseconds.'),
+  INFERENCE_MEMORY_BYTES: setting(
+    whole(1).default(2 * 1024 ** 3),
+    'Resident memory that one of them may reach, in bytes.',
+  ),
+  PREDICT_DEADLINE_MS: setting(
+    whole(1, 600_000).default(5_000),
+    'Longest that one prediction may take, in milliseconds.',
+  ),
+  MONITORING_INTERVAL_MS: setting(
+    whole(200).default(15_000),
+    'Time between two looks at live traffic, in milliseconds.',
+  ),
   MONITORING_MIN_ROWS: setting(whole(1).default(200), 'Fewest logged rows that make a window for drift.'),
-  RECONCILE_INTERVAL_MS: setting(whole(100).default(5_000), 'Time between two looks for lost or stalled jobs, in milliseconds.'),
+  RECONCILE_INTERVAL_MS: setting(
+    whole(100).default(5_000),
+    'Time between two looks for lost or stalled jobs, in milliseconds.',
+  ),
   JOB_HEARTBEAT_TIMEOUT_MS: setting(
     whole(1_000).default(20_000),
     'A running job without a sign of life for so long is given to another worker, in milliseconds.',
@@ -114,17 +150,20 @@ export const SETTINGS = {
   WEBHOOK_ALLOW_HTTP: setting(flag, 'Whether webhooks may call http:// addresses besides https://.'),
   WEBHOOK_ALLOWED_HOSTS: setting(
     list.default([]),
-    'Host names, IP addresses and networks (10.1.0.0/16) that webhooks may call though they are private, separated by commas.',
+    'Host names, IP addresses and networks (10.1.0.0/16) that webhooks may call though they are private, ' +
+      'separated by commas.',
   ),
   WEBHOOK_CONCURRENCY: setting(whole(1, 256).default(16), 'Webhook messages on their way at once from this process.'),
   WEBHOOK_BACKOFF_MS: setting(
     whole(1, 600_000).default(10_000),
-    'Time between the first two attempts at a webhook delivery, in milliseconds; each further wait is four times as long.',
+    'Time between the first two attempts at a webhook delivery, in milliseconds; each further wait is four ' +
+      'times as long.',
   ),
   WEBHOOK_LOG_DAYS: setting(whole(1, 3_650).default(30), 'How long ended webhook deliveries are kept, in days.'),
   EVENT_LOG_DAYS: setting(
     whole(0, 36_500).default(90),
-    'How long lifecycle events and the steps of ended jobs are kept, in days; 0 for ever. Webhook deliveries go with their events.',
+    'How long lifecycle events and the steps of ended jobs are kept, in days; 0 for ever. Webhook deliveries ' +
+      'go with their events.',
   ),
   TRAFFIC_LOG_DAYS: setting(
     whole(0, 36_500).default(400),
@@ -133,21 +172,30 @@ export const SETTINGS = {
   AUDIT_LOG_DAYS: setting(whole(0, 36_500).default(0), 'How long audit rows are kept, in days; 0 for ever.'),
   MLFLOW_TRACKING_URI: setting(
     url('http:', 'https:').optional(),
-    'Another MLflow server, to which experiments, runs, versions, stages and aliases of all tenants are mirrored; absent: to none.',
+    'Another MLflow server, to which experiments, runs, versions, stages and aliases of all tenants are ' +
+      'mirrored; absent: to none.',
   ),
   MLFLOW_TRACKING_TOKEN: setting(z.string().min(1).optional(), 'Bearer token for MLFLOW_TRACKING_URI.'),
   MLFLOW_TRACKING_USERNAME: setting(z.string().min(1).optional(), 'User at MLFLOW_TRACKING_URI, instead of a token.'),
   MLFLOW_TRACKING_PASSWORD: setting(z.string().min(1).optional(), 'Password of MLFLOW_TRACKING_USERNAME.'),
-  MLFLOW_IMPORT_ALLOW_HTTP: setting(flag, 'Whether imports may read MLflow servers at http:// addresses besides https://.'),
+  MLFLOW_IMPORT_ALLOW_HTTP: setting(
+    flag,
+    'Whether imports may read MLflow servers at http:// addresses besides https://.',
+  ),
   MLFLOW_IMPORT_ALLOWED_HOSTS: setting(
     list.default([]),
-    'Host names, IP addresses and networks (10.1.0.0/16) that imports from MLflow may call though they are private, separated by commas.',
+    'Host names, IP addresses and networks (10.1.0.0/16) that imports from MLflow may call though they are ' +
+      'private, separated by commas.',
   ),
   SYSTEM_METRICS_INTERVAL_MS: setting(
     whole(0, 3_600_000).default(10_000),
-    'Time between two looks of a training at its machine, logged as system metrics of its run, in milliseconds; 0 for none.',
+    'Time between two looks of a training at its machine, logged as system metrics of its run, in ' +
+      'milliseconds; 0 for none.',
   ),
-  SHUTDOWN_GRACE_MS: setting(whole(1).default(20_000), 'Longest that work in flight may take after SIGTERM, in milliseconds.'),
+  SHUTDOWN_GRACE_MS: setting(
+    whole(1).default(20_000),
+    'Longest that work in flight may take after SIGTERM, in milliseconds.',
+  ),
 } as const satisfies Record<string, Setting>;
 
 type SettingName = keyof typeof SETTINGS;
@@ -168,7 +216,10 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     if (!parsed.success) {
       const shown = /SECRET|KEY|URL|URI|TOKEN|PASSWORD/.test(name) ? '(hidden)' : quote(raw);
       const expected = parsed.error.issues.map((issue) => issue.message).join('; ');
-      throw new AppError(ErrorCode.BAD_USER_INPUT, `Setting ${name} is ${shown}: ${expected}.`, { field: name, expected });
+      throw new AppError(ErrorCode.BAD_USER_INPUT, `Setting ${name} is ${shown}: ${expected}.`, {
+        field: name,
+        expected,
+      });
     }
     values[name] = parsed.data;
   }
@@ -195,7 +246,8 @@ function checkTogether(config: Config): void {
   if (config.MLFLOW_TRACKING_URI && /[?#@]/.test(config.MLFLOW_TRACKING_URI)) {
     throw refuse(
       'MLFLOW_TRACKING_URI',
-      'MLFLOW_TRACKING_URI is an address alone: a user goes into MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.',
+      'MLFLOW_TRACKING_URI is an address alone: a user goes into MLFLOW_TRACKING_USERNAME and ' +
+        'MLFLOW_TRACKING_PASSWORD.',
     );
   }
   if (config.S3_ENDPOINT && !(config.S3_ACCESS_KEY && config.S3_SECRET_KEY)) {
@@ -209,7 +261,10 @@ function refuseNearMisses(env: NodeJS.ProcessEnv): void {
     if (name in SETTINGS) continue;
     const meant = known.find((candidate) => editDistance(name, candidate) <= (candidate.length >= 8 ? 2 : 1));
     if (meant)
-      throw new AppError(ErrorCode.BAD_USER_INPUT, `There is no setting ${name}; did you mean ${meant}?`, { field: name, expected: meant });
+      throw new AppError(ErrorCode.BAD_USER_INPUT, `There is no setting ${name}; did you mean ${meant}?`, {
+        field: name,
+        expected: meant,
+      });
   }
 }
 
@@ -243,7 +298,8 @@ export function readFlags(args: string[]): CommandLine {
     if (!(FLAGS as readonly string[]).includes(arg)) {
       throw new AppError(
         ErrorCode.BAD_USER_INPUT,
-        `Unknown flag ${quote(arg)}; there are ${FLAGS.join(' and ')}. Settings come from the environment: npm start -- --help lists them.`,
+        `Unknown flag ${quote(arg)}; there are ${FLAGS.join(' and ')}. Settings come from the environment: ` +
+          'npm start -- --help lists them.',
         { field: arg },
       );
     }

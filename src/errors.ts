@@ -57,7 +57,11 @@ export function quote(value: unknown): string {
 /** The value of `field` is not acceptable. */
 export function badInput(field: string, expected: string, got: unknown): AppError {
   const shown = quote(got);
-  return new AppError(ErrorCode.BAD_USER_INPUT, `${field}: expected ${expected}, got ${shown}.`, { field, expected, got: shown });
+  return new AppError(ErrorCode.BAD_USER_INPUT, `${field}: expected ${expected}, got ${shown}.`, {
+    field,
+    expected,
+    got: shown,
+  });
 }
 
 /** Absent and foreign ids give this same error. */

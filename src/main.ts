@@ -56,16 +56,29 @@ async function main(): Promise<void> {
   await announce(app, config, flags, embedded);
 }
 
-async function announce(app: RunningApp, config: Config, flags: CommandLine, embedded: EmbeddedPostgres | null): Promise<void> {
+async function announce(
+  app: RunningApp,
+  config: Config,
+  flags: CommandLine,
+  embedded: EmbeddedPostgres | null,
+): Promise<void> {
   const { http, context } = app;
   // Only a service that brings its own database hands out a token: it is somebody's own machine.
   const token =
     embedded && context.localTokens
-      ? await context.localTokens.issue({ subject: 'local-admin', tenant: 'default', role: Role.ADMIN }, TOKEN_LIFETIME_SECONDS)
+      ? await context.localTokens.issue(
+          { subject: 'local-admin', tenant: 'default', role: Role.ADMIN },
+          TOKEN_LIFETIME_SECONDS,
+        )
       : undefined;
   const url = http?.url;
   if (flags.json) {
-    const line = { url, graphqlUrl: url && `${url}/graphql`, wsUrl: url && `${url.replace('http', 'ws')}/graphql`, token };
+    const line = {
+      url,
+      graphqlUrl: url && `${url}/graphql`,
+      wsUrl: url && `${url.replace('http', 'ws')}/graphql`,
+      token,
+    };
     process.stdout.write(`${JSON.stringify(line)}\n`);
     return;
   }
@@ -76,7 +89,8 @@ async function announce(app: RunningApp, config: Config, flags: CommandLine, emb
       `  GraphiQL   ${url}/graphiql/${token ? `#token=${token}` : ''}`,
       `  Metrics    ${url}/metrics`,
     );
-  if (embedded) lines.push(`  Database   ${embedded.url.replace(/:[^:@/]+@/, ':***@')} (embedded in ${config.DATA_DIR})`);
+  if (embedded)
+    lines.push(`  Database   ${embedded.url.replace(/:[^:@/]+@/, ':***@')} (embedded in ${config.DATA_DIR})`);
   if (token) lines.push(`  Token      ${token}`, '             (ADMIN of tenant "default", for 12 hours)');
   process.stdout.write(`${lines.join('\n')}\n`);
 }
@@ -94,12 +108,15 @@ function printHelp(): void {
   const nameWidth = Math.max(...rows.map((row) => row.name.length));
   const text = rows.map(({ name, default: value, about }) => `  ${name.padEnd(nameWidth)}  ${about} [${value}]`);
   process.stdout.write(
-    `npm start -- [--json] [--help]\n\n  --json  when ready, print one line {url, graphqlUrl, wsUrl, token}\n  --help  this text\n\nSettings, from the environment [default]:\n${text.join('\n')}\n`,
+    `npm start -- [--json] [--help]\n\n  --json  when ready, print one line {url, graphqlUrl, wsUrl, ` +
+      `token}\n  --help  this text\n\nSettings, from the environment [default]:\n${text.join('\n')}\n`,
   );
 }
 
 main().catch((error: unknown) => {
   // A fault that we know is one sentence; anything else is a bug and shows where it is.
-  process.stderr.write(`${error instanceof AppError ? error.message : error instanceof Error ? error.stack : String(error)}\n`);
+  process.stderr.write(
+    `${error instanceof AppError ? error.message : error instanceof Error ? error.stack : String(error)}\n`,
+  );
   process.exit(1);
 });

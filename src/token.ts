@@ -82,8 +82,14 @@ async function main(): Promise<void> {
 /** Whose secret signs other tokens is no matter here. */
 const NO_OTHER_TOKENS = { AUTH_JWKS_URL: undefined, AUTH_JWT_SECRET: 'x'.repeat(32) };
 
-/** That of the settings, that of a service that runs on this data folder, or that folder's own, started for this command. */
-async function openDatabase({ DATABASE_URL: url, DATA_DIR: dataDir }: Config): Promise<{ url: string; close(): Promise<void> }> {
+/**
+ * That of the settings, that of a service that runs on this data folder, or that folder's own, started for this
+ * command.
+ */
+async function openDatabase({
+  DATABASE_URL: url,
+  DATA_DIR: dataDir,
+}: Config): Promise<{ url: string; close(): Promise<void> }> {
   const running = url ?? (await runningEmbedded(dataDir));
   if (running !== null) return { url: running, close: async () => undefined };
   const log = { info: () => undefined, warn: (message: string) => void process.stderr.write(`${message}\n`) };
@@ -105,7 +111,8 @@ function commandOf(command: string, id: string | undefined, flags: Flags): Run {
   if (command === 'list') return list(flags);
   if (command === 'rotate-key') return rotateKey(flags);
   if (command !== 'revoke') throw badInput('the command', 'issue, list, revoke or rotate-key', command);
-  if (id === undefined || !UUID.test(id)) throw badInput('revoke', 'the id of a token, which list shows', id ?? 'nothing');
+  if (id === undefined || !UUID.test(id))
+    throw badInput('revoke', 'the id of a token, which list shows', id ?? 'nothing');
   return async ({ db, tokens, actor }) => {
     const revoked = await db.transact(actor, (session) => tokens.revoke(session, id));
     return { json: shown(revoked), text: `Token "${revoked.name}" (${revoked.id}) holds no longer.` };
@@ -131,11 +138,19 @@ function issue(flags: Flags): Run {
 function list(flags: Flags): Run {
   return async ({ db, tokens, actor }) => {
     const { nodes } = await db.transact(actor, (session) =>
-      tokens.list(session, flags.all ? {} : { active: true }, { first: MAX_LISTED }, { field: 'createdAt', direction: 'DESC' }),
+      tokens.list(
+        session,
+        flags.all ? {} : { active: true },
+        { first: MAX_LISTED },
+        { field: 'createdAt', direction: 'DESC' },
+      ),
     );
     const lines = nodes.map(({ id, name, role, scope, expiresAt, lastUsedAt, revokedAt }) => {
       const end = revokedAt ? `revoked ${revokedAt.toISOString()}` : `until ${expiresAt.toISOString()}`;
-      return `${id}  ${role.padEnd(8)}  ${scope.padEnd(10)}  ${end}  used ${lastUsedAt?.toISOString() ?? 'never'}  ${name}`;
+      return (
+        `${id}  ${role.padEnd(8)}  ${scope.padEnd(10)}  ${end}  used ` +
+        `${lastUsedAt?.toISOString() ?? 'never'}  ${name}`
+      );
     });
     return { json: nodes.map(shown), text: lines.join('\n') || 'There are none.' };
   };
@@ -145,11 +160,25 @@ function rotateKey(flags: Flags): Run {
   const giveUpOthers = flags['give-up-others'] ?? false;
   return async ({ keys }) => {
     const { id } = await keys.rotate({ giveUpOthers });
-    return { json: { keyId: id }, text: `Key ${id} signs from now on${giveUpOthers ? '; what others have signed holds no longer' : ''}.` };
+    return {
+      json: { keyId: id },
+      text: `Key ${id} signs from now on${giveUpOthers ? '; what others have signed holds no longer' : ''}.`,
+    };
   };
 }
 
-function shown({ id, tenant, name, role, scope, runId, createdAt, expiresAt, lastUsedAt, revokedAt }: AccessToken): object {
+function shown({
+  id,
+  tenant,
+  name,
+  role,
+  scope,
+  runId,
+  createdAt,
+  expiresAt,
+  lastUsedAt,
+  revokedAt,
+}: AccessToken): object {
   return { id, tenant, name, role, scope, runId, createdAt, expiresAt, lastUsedAt, revokedAt };
 }
 
@@ -166,7 +195,8 @@ function read(args: string[]) {
     if (rest.length > 0) throw new Error(`Nothing is expected after "${id}"`);
     return { command, id, flags };
   } catch (error) {
-    const message = `${error instanceof Error ? error.message.split('.')[0] : String(error)}. See npm run -s token -- --help.`;
+    const message =
+      `${error instanceof Error ? error.message.split('.')[0] : String(error)}. See npm run -s token -- ` + '--help.';
     throw new AppError(ErrorCode.BAD_USER_INPUT, message, {}, { cause: error });
   }
 }
@@ -178,6 +208,8 @@ function actorOf(tenant: string): Actor {
 }
 
 main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof AppError ? error.message : error instanceof Error ? error.stack : String(error)}\n`);
+  process.stderr.write(
+    `${error instanceof AppError ? error.message : error instanceof Error ? error.stack : String(error)}\n`,
+  );
   process.exit(1);
 });

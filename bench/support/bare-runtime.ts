@@ -1,5 +1,5 @@
-// What the runtime alone does: one session, one thread, one call after the other. Arguments: path of the model, inputs, rows per call,
-// seconds. Prints {rowsPerSecond}.
+// What the runtime alone does: one session, one thread, one call after the other. Arguments: path of the model, inputs,
+// rows per call, seconds. Prints {rowsPerSecond}.
 import * as ort from 'onnxruntime-node';
 
 const [path = '', width = '1', rows = '1', seconds = '1'] = process.argv.slice(2);
@@ -13,4 +13,6 @@ while (performance.now() - started < Number(seconds) * 1000) {
   await session.run({ x });
   calls++;
 }
-process.stdout.write(`${JSON.stringify({ rowsPerSecond: (calls * Number(rows)) / ((performance.now() - started) / 1000) })}\n`);
+process.stdout.write(
+  `${JSON.stringify({ rowsPerSecond: (calls * Number(rows)) / ((performance.now() - started) / 1000) })}\n`,
+);

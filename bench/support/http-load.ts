@@ -29,8 +29,8 @@ export function postRequest(path: string, body: string, headers: Record<string, 
 }
 
 /**
- * Keep-alive connections with one request each at a time, on bare sockets: a whole HTTP client would use more of the machine than
- * the server that is measured.
+ * Keep-alive connections with one request each at a time, on bare sockets: a whole HTTP client would use more of the
+ * machine than the server that is measured.
  */
 export async function load({ port, requests, connections, durationMs, check }: LoadOptions): Promise<LoadResult> {
   const latenciesMs: number[] = [];

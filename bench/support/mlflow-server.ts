@@ -79,21 +79,35 @@ async function startMlflow(service: Service, dataDir: string): Promise<MlflowSer
   const folder = join(dataDir, 'mlflow');
   await mkdir(folder);
   await writeFile(join(folder, 'log'), '');
-  const args = ['-m', 'mlflow', 'server', '--backend-store-uri', storeUri, '--host', '127.0.0.1', '--port', String(port)];
-  const child = spawn(program, [...args, '--workers', String(WORKERS), '--artifacts-destination', join(folder, 'artifacts')], {
-    cwd: folder,
-    env: {
-      ...process.env,
-      MLFLOW_DISABLE_TELEMETRY: 'true',
-      MLFLOW_SERVER_ENABLE_JOB_EXECUTION: 'false',
-      // Of its own accord it has 15 connections, and clients of a benchmark wait for one until they are refused.
-      MLFLOW_SQLALCHEMYSTORE_POOL_SIZE: '20',
-      MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW: '20',
+  const args = [
+    '-m',
+    'mlflow',
+    'server',
+    '--backend-store-uri',
+    storeUri,
+    '--host',
+    '127.0.0.1',
+    '--port',
+    String(port),
+  ];
+  const child = spawn(
+    program,
+    [...args, '--workers', String(WORKERS), '--artifacts-destination', join(folder, 'artifacts')],
+    {
+      cwd: folder,
+      env: {
+        ...process.env,
+        MLFLOW_DISABLE_TELEMETRY: 'true',
+        MLFLOW_SERVER_ENABLE_JOB_EXECUTION: 'false',
+        // Of its own accord it has 15 connections, and clients of a benchmark wait for one until they are refused.
+        MLFLOW_SQLALCHEMYSTORE_POOL_SIZE: '20',
+        MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW: '20',
+      },
+      stdio: ['ignore', 'ignore', 'pipe'],
+      // A group of its own, so that its workers end with it.
+      detached: true,
     },
-    stdio: ['ignore', 'ignore', 'pipe'],
-    // A group of its own, so that its workers end with it.
-    detached: true,
-  });
+  );
   onInterruption(() => stopGroup(child));
   let output = '';
   child.stderr.on('data', (chunk: Buffer) => (output = (output + chunk.toString()).slice(-4_000)));
@@ -121,7 +135,10 @@ type ArtifactCommand = { do: 'up'; folder: string; files: number; bytes: number 
 export type ArtifactClient = (command: ArtifactCommand) => Promise<number>;
 
 /** MLflow's Python client in a process of its own, which `env` tells where its server is. */
-export async function artifactClient(env: Record<string, string>, work: (client: ArtifactClient) => Promise<void>): Promise<void> {
+export async function artifactClient(
+  env: Record<string, string>,
+  work: (client: ArtifactClient) => Promise<void>,
+): Promise<void> {
   const child = spawn(await python(), [fileURLToPath(new URL('artifact-client.py', import.meta.url))], {
     env: { ...process.env, MLFLOW_DISABLE_TELEMETRY: 'true', ...env },
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -149,7 +166,12 @@ function asTracker(service: Service): Tracker {
 function tracker(name: string, url: string, headers: Record<string, string>, pid: number): Tracker {
   // Node's plain client: fetch takes half a millisecond of its own for an answer of 80 kB.
   const agent = new Agent({ keepAlive: true });
-  const call = async <T>(method: string, path: string, sent: Record<string, string>, body?: string): Promise<Timed<T>> => {
+  const call = async <T>(
+    method: string,
+    path: string,
+    sent: Record<string, string>,
+    body?: string,
+  ): Promise<Timed<T>> => {
     const started = performance.now();
     const outgoing = request(`${url}/${path}`, { method, agent, headers: { ...headers, ...sent } }).end(body);
     const [response] = (await once(outgoing, 'response')) as [IncomingMessage];

@@ -7,7 +7,10 @@ export async function multilayer(widths: number[]): Promise<Uint8Array> {
   let value = graph.input('x', 'float', ['N', widths[0] ?? 1]);
   for (const [layer, outputs] of widths.slice(1).entries()) {
     const inputs = widths[layer] ?? 1;
-    const weights = Float32Array.from({ length: inputs * outputs }, (_, i) => Math.sin(i * 7.3 + layer) / Math.sqrt(inputs));
+    const weights = Float32Array.from(
+      { length: inputs * outputs },
+      (_, i) => Math.sin(i * 7.3 + layer) / Math.sqrt(inputs),
+    );
     value = graph.node('MatMul', [value, graph.constant(weights, [inputs, outputs])]);
     if (layer < widths.length - 2) value = graph.node('Relu', [value]);
   }

@@ -1,9 +1,11 @@
-// The least that can answer the same requests: Fastify, JSON, and the service's own inference pool with its batching. No tokens, no
-// checks, no routing, no log. Arguments: path of the model, number of hosts.
+// The least that can answer the same requests: Fastify, JSON, and the service's own inference pool with its batching.
+// No tokens, no checks, no routing, no log. Arguments: path of the model, number of hosts.
 import Fastify from 'fastify';
 import { fromDist } from './dist.ts';
 
-const { OnnxEngine } = await fromDist<typeof import('../../src/inference/onnx/onnx-engine.js')>('inference/onnx/onnx-engine.js');
+const { OnnxEngine } = await fromDist<typeof import('../../src/inference/onnx/onnx-engine.js')>(
+  'inference/onnx/onnx-engine.js',
+);
 
 interface Body {
   shape: number[];

@@ -1,5 +1,6 @@
-// Plain graphql-ws: the same subscription over an in-process source, executed and serialised per subscriber as the library does.
-// POST /emit {batches, batchSize} sends that many events; a first line on standard output says where it listens.
+// Plain graphql-ws: the same subscription over an in-process source, executed and serialised per subscriber as the
+// library does. POST /emit {batches, batchSize} sends that many events; a first line on standard output says where it
+// listens.
 import { createServer } from 'node:http';
 import { buildSchema } from 'graphql';
 import { useServer } from 'graphql-ws/use/ws';
@@ -44,5 +45,7 @@ answerEmit(http, (batchSize) => {
     for (const source of sources) source.push(item);
   }
 });
-http.listen(0, '127.0.0.1', () => process.stdout.write(`${JSON.stringify({ port: (http.address() as { port: number }).port })}\n`));
+http.listen(0, '127.0.0.1', () =>
+  process.stdout.write(`${JSON.stringify({ port: (http.address() as { port: number }).port })}\n`),
+);
 process.on('SIGTERM', () => process.exit(0));

@@ -17,5 +17,7 @@ answerEmit(http, (batchSize) => {
     for (const client of sockets.clients) client.send(text);
   }
 });
-http.listen(0, '127.0.0.1', () => process.stdout.write(`${JSON.stringify({ port: (http.address() as { port: number }).port })}\n`));
+http.listen(0, '127.0.0.1', () =>
+  process.stdout.write(`${JSON.stringify({ port: (http.address() as { port: number }).port })}\n`),
+);
 process.on('SIGTERM', () => process.exit(0));

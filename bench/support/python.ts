@@ -16,7 +16,8 @@ export async function pythonWith(name: string, requirements: readonly string[]):
     [program, ['-m', 'pip', 'install', '--quiet', ...requirements]],
   ] as const) {
     const { status, stderr, error } = spawnSync(command, args, { encoding: 'utf8' });
-    if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${stderr || error?.message || `ended with ${status}`}`);
+    if (status !== 0)
+      throw new Error(`${command} ${args.join(' ')}: ${stderr || error?.message || `ended with ${status}`}`);
   }
   await writeFile(complete, '');
   return program;

@@ -13,8 +13,8 @@ export function percentile(values: number[], p: number): number {
 export type Figures = { [name: string]: number | string | boolean | number[] | Figures };
 
 /**
- * Prints what was measured: one JSON line with `--json`, else a table. `ratio` is compared with `goal`; `better` says which
- * side of it is the good one.
+ * Prints what was measured: one JSON line with `--json`, else a table. `ratio` is compared with `goal`; `better` says
+ * which side of it is the good one.
  */
 export function report(bench: string, ratio: number, goal: number, better: 'higher' | 'lower', figures: Figures): void {
   const ok = better === 'higher' ? ratio >= goal : ratio <= goal;

@@ -47,7 +47,10 @@ export async function withDataDir<T>(work: (dataDir: string) => Promise<T>): Pro
 }
 
 /** The real service as a process of its own, with its embedded database in `dataDir`. */
-export async function startService(dataDir: string, { settings = {}, execArgv = [] }: ServiceOptions = {}): Promise<Service> {
+export async function startService(
+  dataDir: string,
+  { settings = {}, execArgv = [] }: ServiceOptions = {},
+): Promise<Service> {
   const started = performance.now();
   const child = spawn(process.execPath, [...execArgv, MAIN, '--json'], {
     env: { ...process.env, PORT: '0', DATA_DIR: dataDir, LOG_LEVEL: 'error', ...settings },
@@ -88,7 +91,10 @@ export async function startService(dataDir: string, { settings = {}, execArgv = 
 }
 
 /** A server of the bench itself, the peer that the service is measured against; its first line is what it reports. */
-export async function startPeer<T>(script: URL, args: string[] = []): Promise<{ ready: T; pid: number; stop(): Promise<void> }> {
+export async function startPeer<T>(
+  script: URL,
+  args: string[] = [],
+): Promise<{ ready: T; pid: number; stop(): Promise<void> }> {
   const child = spawn(process.execPath, [fileURLToPath(script), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   onInterruption(() => stopChild(child));
   return { ready: JSON.parse(await firstLine(child)) as T, pid: child.pid ?? 0, stop: () => stopChild(child) };

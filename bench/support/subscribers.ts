@@ -1,6 +1,8 @@
 import WebSocket from 'ws';
 
-/** Many sockets with one subscription each, which count what arrives; every fiftieth also reads it and checks the order. */
+/**
+ * Many sockets with one subscription each, which count what arrives; every fiftieth also reads it and checks the order.
+ */
 export class Subscribers {
   private readonly sockets: WebSocket[] = [];
   private received = 0;

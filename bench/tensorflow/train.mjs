@@ -1,5 +1,5 @@
-// Trains the network of the train benchmark with TensorFlow.js on its WebAssembly backend. Arguments: file of float32 rows (inputs,
-// then the class), JSON of the settings. Prints one JSON line.
+// Trains the network of the train benchmark with TensorFlow.js on its WebAssembly backend. Arguments: file of float32
+// rows (inputs, then the class), JSON of the settings. Prints one JSON line.
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createRequire } from 'node:module';
@@ -34,7 +34,11 @@ const validationData = part(trainRows, validationRows);
 const model = layers.sequential();
 widths.slice(1).forEach((units, i) => {
   model.add(
-    layers.layers.dense({ units, activation: i < widths.length - 2 ? 'relu' : 'softmax', ...(i === 0 && { inputShape: [inputs] }) }),
+    layers.layers.dense({
+      units,
+      activation: i < widths.length - 2 ? 'relu' : 'softmax',
+      ...(i === 0 && { inputShape: [inputs] }),
+    }),
   );
 });
 model.compile({ optimizer: tf.train.adam(learningRate), loss: 'categoricalCrossentropy' });
@@ -49,4 +53,6 @@ const history = await model.fit(x, y, {
   yieldEvery: 'never',
   callbacks: { onEpochEnd: async () => void epochEndsMs.push(performance.now() - startedMs) },
 });
-process.stdout.write(`${JSON.stringify({ backend: tf.getBackend(), epochEndsMs, validationLogLoss: history.history.val_loss.at(-1) })}\n`);
+process.stdout.write(
+  `${JSON.stringify({ backend: tf.getBackend(), epochEndsMs, validationLogLoss: history.history.val_loss.at(-1) })}\n`,
+);

@@ -18,11 +18,16 @@ async function ask(query, variables = {}) {
 }
 
 /** Null when there is no such thing. */
-const find = (query, variables) => ask(query, variables).catch((error) => (error.code === 'NOT_FOUND' ? null : Promise.reject(error)));
+const find = (query, variables) =>
+  ask(query, variables).catch((error) => (error.code === 'NOT_FOUND' ? null : Promise.reject(error)));
 
 async function bringDataset() {
   const file = new URL('../../test/fixtures/training/penguins.csv', import.meta.url);
-  const upload = await fetch(`${SERVICE_URL}/uploads?fileName=penguins.csv`, { method: 'POST', headers, body: await readFile(file) });
+  const upload = await fetch(`${SERVICE_URL}/uploads?fileName=penguins.csv`, {
+    method: 'POST',
+    headers,
+    body: await readFile(file),
+  });
   const { uploadId } = await upload.json();
   const { registerDataset } = await ask(
     'mutation ($name: String!, $uploadId: ID!) { registerDataset(input: { name: $name, source: { uploadId: $uploadId } }) { dataset { id } } }',
@@ -44,13 +49,18 @@ async function bringVersion(experimentId, datasetId, modelId) {
     split: { by: 'RATIO', validation: 0.15, holdout: 0.35 },
     hyperparameters: { epochs: 30, batchSize: 16, learningRate: 0.01 },
   };
-  const { startTraining } = await ask('mutation ($input: StartTrainingInput!) { startTraining(input: $input) { job { id } run { id } } }', {
-    input: { experimentId, datasetId, config },
-  });
+  const { startTraining } = await ask(
+    'mutation ($input: StartTrainingInput!) { startTraining(input: $input) { job { id } run { id } } }',
+    {
+      input: { experimentId, datasetId, config },
+    },
+  );
   let job = startTraining.job;
   // One call waits a minute at most.
   do {
-    ({ job } = await ask('query ($id: ID!) { job(id: $id, waitMs: 60000) { id status errorMessage endedAt } }', { id: job.id }));
+    ({ job } = await ask('query ($id: ID!) { job(id: $id, waitMs: 60000) { id status errorMessage endedAt } }', {
+      id: job.id,
+    }));
   } while (job.endedAt === null);
   if (job.status !== 'SUCCEEDED') throw new Error(job.errorMessage ?? `The training is ${job.status}.`);
   const { registerModelVersion } = await ask(
@@ -69,7 +79,8 @@ const { getOrCreateExperiment, getOrCreateModel } = await ask(
 );
 const { experiment } = getOrCreateExperiment;
 const { model } = getOrCreateModel;
-const { dataset } = (await find('query ($name: String!) { dataset(name: $name) { id } }', { name: NAME })) ?? (await bringDataset());
+const { dataset } =
+  (await find('query ($name: String!) { dataset(name: $name) { id } }', { name: NAME })) ?? (await bringDataset());
 const { modelVersion } =
   (await find('query ($name: String!) { modelVersion(modelName: $name, version: 1) { id } }', { name: NAME })) ??
   (await bringVersion(experiment.id, dataset.id, model.id));
@@ -83,7 +94,8 @@ const { releaseModelVersion } = await ask(
   { input: { modelVersionId: modelVersion.id, targetStage: 'PRODUCTION', waitMs: 60_000 } },
 );
 const { outcome, errorMessage } = releaseModelVersion.job;
-if (!outcome?.reached) throw new Error(errorMessage ?? `It is in ${outcome?.stage}. Next: ${outcome?.firstMissing?.next}`);
+if (!outcome?.reached)
+  throw new Error(errorMessage ?? `It is in ${outcome?.stage}. Next: ${outcome?.firstMissing?.next}`);
 
 const { getOrCreateEndpoint } = await ask(
   'mutation ($input: CreateEndpointInput!) { getOrCreateEndpoint(input: $input) { serves servingProblem } }',
@@ -103,5 +115,11 @@ const { predict } = await ask(
 );
 const labels = predict.predictions.map(({ label }) => label);
 console.log(
-  JSON.stringify({ experiment: experiment.id, dataset: dataset.id, modelVersion: modelVersion.id, stage: outcome.stage, labels }),
+  JSON.stringify({
+    experiment: experiment.id,
+    dataset: dataset.id,
+    modelVersion: modelVersion.id,
+    stage: outcome.stage,
+    labels,
+  }),
 );

@@ -9,7 +9,10 @@ import { loadToken, saveToken, shareToken } from './token.js';
 import { TokenBar } from './token-bar.js';
 import { EXAMPLES, GREETING, type Example } from './welcome.js';
 
-const tabOf = ({ query, variables }: Example) => ({ query, variables: variables ? JSON.stringify(variables, null, 2) : null });
+const tabOf = ({ query, variables }: Example) => ({
+  query,
+  variables: variables ? JSON.stringify(variables, null, 2) : null,
+});
 
 const linked = linkedExample(location.hash);
 // A link followed in this very page changes its fragment alone.
@@ -17,7 +20,9 @@ addEventListener('hashchange', () => linkedExample(location.hash) && location.re
 
 const OPENING_TABS = [
   ...(linked ? [tabOf(linked)] : []),
-  ...EXAMPLES.slice(0, 3).map((example, index) => tabOf(index === 0 ? { ...example, query: `${GREETING}\n${example.query}` } : example)),
+  ...EXAMPLES.slice(0, 3).map((example, index) =>
+    tabOf(index === 0 ? { ...example, query: `${GREETING}\n${example.query}` } : example),
+  ),
 ];
 /** Beside the tabs that the browser has kept. */
 const LINKED_TAB = linked && { initialQuery: tabOf(linked).query, initialVariables: tabOf(linked).variables ?? '' };

@@ -33,6 +33,7 @@ export async function uploadFile(token: string, file: File): Promise<void> {
     body: file,
   });
   const answer = (await response.json()) as { uploadId?: string; message?: string };
-  if (answer.uploadId === undefined) throw new Error(answer.message ?? `The upload ended with status ${response.status}.`);
+  if (answer.uploadId === undefined)
+    throw new Error(answer.message ?? `The upload ended with status ${response.status}.`);
   knownIds.set('upload', answer.uploadId);
 }

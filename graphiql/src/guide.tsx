@@ -37,11 +37,17 @@ const LOOKING_AROUND: Card[] = EXAMPLES.map(({ title, why, query, variables }) =
 const QUICKSTART = stepsOf(quickstart).filter(({ section }) => !section.startsWith('1.'));
 
 /** `**bold**`, `code` and [links](x) as plain text. */
-const plain = (markdown: string): string => markdown.replaceAll(/\*\*|`/g, '').replaceAll(/\[([^\]]+)\]\([^)]*\)/g, '$1');
+const plain = (markdown: string): string =>
+  markdown.replaceAll(/\*\*|`/g, '').replaceAll(/\[([^\]]+)\]\([^)]*\)/g, '$1');
 
 function cardOf({ section, about, text, variables }: Step): Card {
   const name = OPERATION.exec(text)?.[2] ?? section;
-  return { title: name.replaceAll(/(?<!^)([A-Z])/g, (letter) => ` ${letter.toLowerCase()}`), about: plain(about), query: text, variables };
+  return {
+    title: name.replaceAll(/(?<!^)([A-Z])/g, (letter) => ` ${letter.toLowerCase()}`),
+    about: plain(about),
+    query: text,
+    variables,
+  };
 }
 
 function Guide() {
@@ -69,8 +75,8 @@ function Guide() {
     <section className="guide">
       <h2>Start here</h2>
       <p>
-        The service carries a model through its whole life: experiment → training → evaluation → registry → deployment → monitoring →
-        retraining. Open an operation, read it, run it with <kbd>Ctrl</kbd>-<kbd>Enter</kbd>.
+        The service carries a model through its whole life: experiment → training → evaluation → registry → deployment →
+        monitoring → retraining. Open an operation, read it, run it with <kbd>Ctrl</kbd>-<kbd>Enter</kbd>.
       </p>
       <input
         type="search"
@@ -119,7 +125,8 @@ function Found({ wanted, open }: { wanted: string; open: (card: Card) => void })
     const text = `${title} ${about} ${query}`.toLowerCase();
     return words.every((word) => text.includes(word));
   });
-  if (found.length === 0) return <p role="status">No operation has “{wanted}”. The book on the left searches the whole schema.</p>;
+  if (found.length === 0)
+    return <p role="status">No operation has “{wanted}”. The book on the left searches the whole schema.</p>;
   return (
     <ol>
       {found.map((card) => (
@@ -170,7 +177,14 @@ function UploadCard({ step }: { step: Step }) {
 
 function GuideIcon() {
   return (
-    <svg viewBox="0 0 24 24" fill="none" stroke="currentColor" strokeWidth="1.6" strokeLinecap="round" strokeLinejoin="round">
+    <svg
+      viewBox="0 0 24 24"
+      fill="none"
+      stroke="currentColor"
+      strokeWidth="1.6"
+      strokeLinecap="round"
+      strokeLinejoin="round"
+    >
       <path d="M5 4v17M5 5c4-3 8 3 14 0v9c-6 3-10-3-14 0" />
     </svg>
   );

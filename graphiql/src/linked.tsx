@@ -2,7 +2,10 @@ import { useGraphiQL, useGraphiQLActions } from '@graphiql/react';
 import { useEffect, useState } from 'react';
 import type { Example } from './welcome.js';
 
-/** Runs the query of a link once, as soon as there is a token: whoever follows a link wants to see what it names. It only reads. */
+/**
+ * Runs the query of a link once, as soon as there is a token: whoever follows a link wants to see what it names. It
+ * only reads.
+ */
 export function Linked({ example, token }: { example: Example; token: string }) {
   const { run } = useGraphiQLActions();
   const { queryEditor, schema } = useGraphiQL((state) => ({ queryEditor: state.queryEditor, schema: state.schema }));

@@ -1,6 +1,9 @@
 import type { Example } from './welcome.js';
 
-/** Of MLflow's clients: "View run … at: <this service>/#/experiments/<experiment>/runs/<run>". Ids are hexadecimal, or 0. */
+/**
+ * Of MLflow's clients: "View run … at: <this service>/#/experiments/<experiment>/runs/<run>". Ids are hexadecimal, or
+ * 0.
+ */
 const LINK = /^#\/experiments\/(0|[0-9a-f]{32})(?:\/(runs|models)\/(?:m-)?([0-9a-f]{32}))?(?:[/?]|$)/;
 
 const RUN = `# The run that MLflow's client linked to.

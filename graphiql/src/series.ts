@@ -26,13 +26,18 @@ function flattened(value: Record<string, unknown>, path = ''): Record<string, un
   );
 }
 
-/** One curve per `key` where messages have key and value, as metrics do; else one per numeric field. Over `step` where there is one. */
+/**
+ * One curve per `key` where messages have key and value, as metrics do; else one per numeric field. Over `step` where
+ * there is one.
+ */
 export function seriesOf(messages: readonly Record<string, unknown>[]): Series[] {
   const curves = new Map<string, Series>();
   messages.forEach((fields, index) => {
     const x = typeof fields.step === 'number' ? fields.step : index;
     const isMetric = typeof fields.key === 'string' && typeof fields.value === 'number';
-    const numbers = isMetric ? [[fields.key, fields.value] as const] : Object.entries(fields).filter(([name]) => !COUNTERS.has(name));
+    const numbers = isMetric
+      ? [[fields.key, fields.value] as const]
+      : Object.entries(fields).filter(([name]) => !COUNTERS.has(name));
     for (const [name, y] of numbers) {
       if (typeof y !== 'number' || !Number.isFinite(y)) continue;
       const curve = curves.get(String(name)) ?? { name: String(name), points: [] };

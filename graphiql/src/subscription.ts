@@ -39,14 +39,20 @@ export function forgetSubscription(): void {
 const isStream = (answer: Answer): answer is Extract<Answer, AsyncIterable<unknown>> =>
   typeof answer === 'object' && Symbol.asyncIterator in answer;
 
-/** Writes down what a subscription brings, and shows each other answer to `onData`. GraphiQL itself shows the last message alone. */
+/**
+ * Writes down what a subscription brings, and shows each other answer to `onData`. GraphiQL itself shows the last
+ * message alone.
+ */
 export function recording(fetcher: Fetcher, onData: (data: unknown) => void): Fetcher {
   return async (params, options) => {
     const answer = await fetcher(params, options);
     if (isStream(answer)) {
       const operation = options?.documentAST && getOperationAST(options.documentAST, params.operationName);
       const isSubscription = operation?.operation === 'subscription';
-      return observed(answer, isSubscription ? record(params.operationName ?? 'subscription') : { message: onData, end: () => undefined });
+      return observed(
+        answer,
+        isSubscription ? record(params.operationName ?? 'subscription') : { message: onData, end: () => undefined },
+      );
     }
     if (typeof answer === 'object' && 'data' in answer) onData(answer.data);
     return answer;
@@ -70,7 +76,10 @@ function record(name: string): Observer {
   return {
     message: (data) =>
       update({
-        messages: [...mine.messages.slice(1 - KEPT_MESSAGES), { at: Date.now(), data: data as Record<string, unknown> }],
+        messages: [
+          ...mine.messages.slice(1 - KEPT_MESSAGES),
+          { at: Date.now(), data: data as Record<string, unknown> },
+        ],
         received: mine.received + 1,
       }),
     end: (state) => update({ state }),

@@ -15,8 +15,12 @@ function Identity({ token, nowMs }: { token: string; nowMs: number }) {
   const { subject, tenant, role, expiresAt } = claims;
   const expired = expiresAt !== null && expiresAt.getTime() <= nowMs;
   return (
-    <span className={`badge ${expired ? 'badge-bad' : 'badge-good'}`} title={expiresAt?.toLocaleString() ?? 'never expires'}>
-      <b>{subject}</b> · {role} · tenant {tenant} · {expired ? 'expired' : expiresAt ? `${remaining(expiresAt, nowMs)} left` : 'no expiry'}
+    <span
+      className={`badge ${expired ? 'badge-bad' : 'badge-good'}`}
+      title={expiresAt?.toLocaleString() ?? 'never expires'}
+    >
+      <b>{subject}</b> · {role} · tenant {tenant} ·{' '}
+      {expired ? 'expired' : expiresAt ? `${remaining(expiresAt, nowMs)} left` : 'no expiry'}
     </span>
   );
 }

@@ -29,8 +29,9 @@ export function saveToken(token: string): void {
 }
 
 /**
- * Gives the token to pages of this service that open in other tabs, and takes theirs while this one has none: a link from a terminal
- * opens a tab of its own. What nobody keeps open any more is forgotten, as before. Only pages of the same origin can listen.
+ * Gives the token to pages of this service that open in other tabs, and takes theirs while this one has none: a link
+ * from a terminal opens a tab of its own. What nobody keeps open any more is forgotten, as before. Only pages of the
+ * same origin can listen.
  */
 export function shareToken(token: string, onToken: (token: string) => void): () => void {
   const channel = new BroadcastChannel(STORAGE_KEY);
@@ -51,7 +52,9 @@ export function readClaims(token: string): TokenClaims | null {
   const payload = token.split('.')[1];
   if (payload === undefined) return null;
   try {
-    const bytes = Uint8Array.from(atob(payload.replaceAll('-', '+').replaceAll('_', '/')), (char) => char.charCodeAt(0));
+    const bytes = Uint8Array.from(atob(payload.replaceAll('-', '+').replaceAll('_', '/')), (char) =>
+      char.charCodeAt(0),
+    );
     const claims = JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>;
     return {
       subject: String(claims.sub ?? 'unknown'),

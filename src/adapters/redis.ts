@@ -5,7 +5,9 @@ import { AppError, ErrorCode } from '../errors.js';
 const CONNECT_TIMEOUT_MS = 5_000;
 const MAX_RECONNECT_DELAY_MS = 1_000;
 
-/** Connects once, or says why that is impossible; from then on a lost connection is made again for as long as it takes. */
+/**
+ * Connects once, or says why that is impossible; from then on a lost connection is made again for as long as it takes.
+ */
 export async function connectRedis(url: string, logger: Logger, options: RedisOptions = {}): Promise<Redis> {
   const redis = new Redis(url, {
     lazyConnect: true,

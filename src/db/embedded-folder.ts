@@ -1,7 +1,20 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { chmod, chown, link, mkdir, open, readFile, readdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  link,
+  mkdir,
+  open,
+  readFile,
+  readdir,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { AppError, ErrorCode } from '../errors.js';
@@ -35,12 +48,18 @@ function explain(error: unknown, path: string): AppError | null {
   switch (code) {
     case 'EACCES':
     case 'EPERM':
-      return unavailable(`The data folder ${path} is not writable by this user: set DATA_DIR to a folder that is.`, error);
+      return unavailable(
+        `The data folder ${path} is not writable by this user: set DATA_DIR to a folder that is.`,
+        error,
+      );
     case 'EROFS':
       return unavailable(`The data folder ${path} is on a read-only disk: set DATA_DIR to a writable folder.`, error);
     case 'ENOSPC':
     case 'EDQUOT':
-      return unavailable(`The disk of the data folder ${path} is full: free some space or set DATA_DIR to another disk.`, error);
+      return unavailable(
+        `The disk of the data folder ${path} is full: free some space or set DATA_DIR to another disk.`,
+        error,
+      );
     case 'ENOTDIR':
     case 'EEXIST':
       return unavailable(`${path} is not a folder: set DATA_DIR to a folder.`, error);
@@ -79,14 +98,17 @@ async function serverUser(cluster: string): Promise<ServerUser> {
   if (uid !== 0) {
     if (owner && owner.uid !== uid) {
       throw unavailable(
-        `The database in ${cluster} belongs to another user (uid ${owner.uid}): start as that user or set DATA_DIR to another folder.`,
+        `The database in ${cluster} belongs to another user (uid ${owner.uid}): start as that user or set ` +
+          'DATA_DIR to another folder.',
       );
     }
     return {};
   }
   if (!owner) return ensurePostgresUser();
   if (owner.uid === 0) {
-    throw unavailable(`The database in ${cluster} belongs to root, as whom PostgreSQL refuses to run: chown -R postgres ${cluster}`);
+    throw unavailable(
+      `The database in ${cluster} belongs to root, as whom PostgreSQL refuses to run: chown -R postgres ${cluster}`,
+    );
   }
   return { uid: owner.uid, gid: owner.gid };
 }
@@ -101,25 +123,31 @@ export async function needsInit(folder: Folder): Promise<boolean> {
   }
   const version = await readFile(join(cluster, 'PG_VERSION'), 'utf8').catch(() => null);
   if (version === null || !existsSync(join(cluster, 'global', 'pg_control'))) {
-    throw unavailable(`${cluster} is half-initialised: it holds files but no complete database. Move it away and start again.`);
+    throw unavailable(
+      `${cluster} is half-initialised: it holds files but no complete database. Move it away and start again.`,
+    );
   }
   const major = Number.parseInt(version, 10);
   if (major !== POSTGRES_MAJOR) {
-    const advice = major > POSTGRES_MAJOR ? 'start the newer service that wrote it' : 'move it with pg_dump from that version';
-    const message = `${cluster} was written by PostgreSQL ${version.trim()} and this is PostgreSQL ${POSTGRES_MAJOR}: ${advice}, or set DATA_DIR to another folder.`;
+    const advice =
+      major > POSTGRES_MAJOR ? 'start the newer service that wrote it' : 'move it with pg_dump from that version';
+    const message =
+      `${cluster} was written by PostgreSQL ${version.trim()} and this is PostgreSQL ${POSTGRES_MAJOR}: ` +
+      `${advice}, or set DATA_DIR to another folder.`;
     throw unavailable(message);
   }
   if (!existsSync(folder.connection)) {
     throw unavailable(
-      `${folder.connection}, which holds the password of the database beside it, is missing: restore it, or set DATA_DIR to another folder.`,
+      `${folder.connection}, which holds the password of the database beside it, is missing: restore it, or ` +
+        'set DATA_DIR to another folder.',
     );
   }
   return false;
 }
 
 /**
- * Makes a cluster beside its place and moves it there whole, so that an interrupted start leaves nothing half-made behind.
- * `initialise` fills the folder it is given.
+ * Makes a cluster beside its place and moves it there whole, so that an interrupted start leaves nothing half-made
+ * behind. `initialise` fills the folder it is given.
  */
 export async function initialiseCluster(
   folder: Folder,
@@ -131,7 +159,8 @@ export async function initialiseCluster(
   const passwordFile = join(base, `password.init-${process.pid}`);
   try {
     for (const name of await readdir(base)) {
-      if (name.includes('.init-')) await rm(join(base, name), { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+      if (name.includes('.init-'))
+        await rm(join(base, name), { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
     }
     const password = randomBytes(24).toString('base64url');
     await writeConnection(folder, { password, port: null });
@@ -158,7 +187,8 @@ export async function findConnection(dataDir: string): Promise<z.infer<typeof co
 
 export async function readConnection(folder: Folder): Promise<z.infer<typeof connectionFile>> {
   const parsed = connectionFile.safeParse(JSON.parse(await readFile(folder.connection, 'utf8').catch(() => 'null')));
-  if (!parsed.success) throw unavailable(`${folder.connection} is not readable as the connection of the database beside it: restore it.`);
+  if (!parsed.success)
+    throw unavailable(`${folder.connection} is not readable as the connection of the database beside it: restore it.`);
   return parsed.data;
 }
 
@@ -232,7 +262,8 @@ async function clearDeadOwner(folder: Folder, aside: string): Promise<void> {
   const holder = ownerFile.safeParse(JSON.parse(text));
   if (holder.success && processIdentity(holder.data.pid) === holder.data.identity) {
     const message =
-      `${folder.dataDir} is already in use by process ${holder.data.pid}: start this one with ROLE=api or ROLE=worker ` +
+      `${folder.dataDir} is already in use by process ${holder.data.pid}: start this one with ROLE=api or ` +
+      'ROLE=worker ' +
       'and the DATABASE_URL that the other printed, or set DATA_DIR to another folder.';
     throw unavailable(message);
   }

@@ -51,7 +51,10 @@ const SETTINGS: Record<string, string> = {
   log_checkpoints: 'off',
 };
 
-/** A sixteenth of the memory that this process may use, from 128 MiB to 1 GiB: what searches read should be in it. Taken up as it is used. */
+/**
+ * A sixteenth of the memory that this process may use, from 128 MiB to 1 GiB: what searches read should be in it. Taken
+ * up as it is used.
+ */
 function sharedBuffers(): string {
   const memoryMib = Math.min(totalmem(), process.constrainedMemory() || Infinity) / 1024 ** 2;
   return `${Math.round(Math.min(1024, Math.max(128, memoryMib / 16)))}MB`;
@@ -80,7 +83,8 @@ export class EmbeddedServer {
     if (await needsInit(this.folder)) await this.initialise();
     this.running = (await this.adopt()) ?? (await this.launchOnFreePort());
     const connection = await readConnection(this.folder);
-    if (connection.port !== this.running.port) await writeConnection(this.folder, { ...connection, port: this.running.port });
+    if (connection.port !== this.running.port)
+      await writeConnection(this.folder, { ...connection, port: this.running.port });
     this.watch();
     return this.running.port;
   }
@@ -97,14 +101,30 @@ export class EmbeddedServer {
     this.options.log.info(`Creating the embedded database in ${this.folder.cluster} (once, a few seconds).`);
     const isDurable = this.options.settings?.fsync !== 'off';
     await initialiseCluster(this.folder, async (target, passwordFile) => {
-      const args = ['-D', target, '-U', SUPERUSER, `--pwfile=${passwordFile}`, '--auth=scram-sha-256', '--encoding=UTF8'];
+      const args = [
+        '-D',
+        target,
+        '-U',
+        SUPERUSER,
+        `--pwfile=${passwordFile}`,
+        '--auth=scram-sha-256',
+        '--encoding=UTF8',
+      ];
       // The built-in locale sorts by code point, the same on every machine and the fastest.
-      args.push('--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8', ...(isDurable ? [] : ['--no-sync']));
+      args.push(
+        '--locale=C',
+        '--locale-provider=builtin',
+        '--builtin-locale=C.UTF-8',
+        ...(isDurable ? [] : ['--no-sync']),
+      );
       const launch = launchAs(this.folder.user, this.binaries.initdb, args);
       const child = spawn(launch.command, launch.args, { ...launch.options, stdio: ['ignore', 'pipe', 'pipe'] });
       let output = '';
-      for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
-      const code = await new Promise<number | null>((resolve, reject) => child.once('error', reject).once('close', resolve));
+      for (const stream of [child.stdout, child.stderr])
+        stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+      const code = await new Promise<number | null>((resolve, reject) =>
+        child.once('error', reject).once('close', resolve),
+      );
       if (code !== 0) throw this.fault(output, `initdb ended with code ${code}`);
     });
   }
@@ -120,15 +140,17 @@ export class EmbeddedServer {
       await endProcess(running);
       return null;
     }
-    this.options.log.warn(`Taking over the database that a killed process left running (process ${left.pid}, port ${left.port}).`);
+    this.options.log.warn(
+      `Taking over the database that a killed process left running (process ${left.pid}, port ${left.port}).`,
+    );
     await this.ready(running, () => '');
     return running;
   }
 
   /**
-   * The file of a server that is gone can name a process that still counts: an unreaped zombie, or, after a reboot, another program.
-   * PostgreSQL would refuse to start, except over its own parent's number, so that is written there. The file must stay:
-   * its last lines find backends that outlived their server.
+   * The file of a server that is gone can name a process that still counts: an unreaped zombie, or, after a reboot,
+   * another program. PostgreSQL would refuse to start, except over its own parent's number, so that is written there.
+   * The file must stay: its last lines find backends that outlived their server.
    */
   private async disownPidFile(): Promise<void> {
     const path = pidFile(this.folder);
@@ -162,8 +184,17 @@ export class EmbeddedServer {
 
   private async launch(port: number): Promise<Running> {
     await this.disownPidFile();
-    const settings = Object.entries({ ...SETTINGS, ...this.options.settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-    const launch = launchAs(this.folder.user, this.binaries.postgres, ['-D', this.folder.cluster, '-p', String(port), ...settings]);
+    const settings = Object.entries({ ...SETTINGS, ...this.options.settings }).flatMap(([name, value]) => [
+      '-c',
+      `${name}=${value}`,
+    ]);
+    const launch = launchAs(this.folder.user, this.binaries.postgres, [
+      '-D',
+      this.folder.cluster,
+      '-p',
+      String(port),
+      ...settings,
+    ]);
     const size = await stat(this.folder.log).then(
       (found) => found.size,
       () => 0,
@@ -173,7 +204,11 @@ export class EmbeddedServer {
     const from = (await log.stat()).size;
     try {
       // Its own session: Ctrl-C in the terminal must reach this process alone, which needs the database to drain.
-      const child = spawn(launch.command, launch.args, { ...launch.options, detached: true, stdio: ['ignore', log.fd, log.fd] });
+      const child = spawn(launch.command, launch.args, {
+        ...launch.options,
+        detached: true,
+        stdio: ['ignore', log.fd, log.fd],
+      });
       await new Promise((resolve, reject) => child.once('spawn', resolve).once('error', reject));
       child.unref();
       const pid = child.pid ?? 0;
@@ -191,11 +226,15 @@ export class EmbeddedServer {
     for (let waits = 1; Date.now() < deadlineMs; waits++) {
       const now = readPidFile(this.folder);
       if (now?.pid === running.pid && now.isReady) return;
-      if (processIdentity(running.pid) !== running.identity) throw this.fault(logSince(), 'the server ended at its start');
+      if (processIdentity(running.pid) !== running.identity)
+        throw this.fault(logSince(), 'the server ended at its start');
       if (waits % 500 === 0) this.options.log.info('Waiting for the embedded database to recover.');
       await sleep(10);
     }
-    throw unavailable(`The database in ${this.folder.cluster} was not ready after ${READY_TIMEOUT_MS / 1000} s; see ${this.folder.log}.`);
+    throw unavailable(
+      `The database in ${this.folder.cluster} was not ready after ${READY_TIMEOUT_MS / 1000} s; see ` +
+        `${this.folder.log}.`,
+    );
   }
 
   /** What PostgreSQL's own output means, in one sentence. */
@@ -204,10 +243,14 @@ export class EmbeddedServer {
     const bind = /could not bind .*port|could not bind IPv4 address "[^"]*": Address already in use/i.test(output);
     if (bind) return portBusy(Number(/port (\d+)/.exec(output)?.[1] ?? this.options.port ?? 0));
     if (/no space left on device|disk quota exceeded|wrote only \d+ of \d+ bytes/i.test(output)) {
-      return unavailable(`The disk of the data folder ${dataDir} is full: free some space or set DATA_DIR to another disk.`);
+      return unavailable(
+        `The disk of the data folder ${dataDir} is full: free some space or set DATA_DIR to another disk.`,
+      );
     }
     if (/setpriv:/.test(output) || (this.folder.user.needsPassage && /permission denied/i.test(output))) {
-      const message = `The user "postgres" cannot pass the folders above ${dataDir} or this checkout: open them with chmod o+x, run as an ordinary user, or set DATABASE_URL.`;
+      const message =
+        `The user "postgres" cannot pass the folders above ${dataDir} or this checkout: open them with chmod ` +
+        'o+x, run as an ordinary user, or set DATABASE_URL.';
       return unavailable(message);
     }
     if (/permission denied|read-only file system/i.test(output))
@@ -280,7 +323,9 @@ function portBusy(port: number): AppError {
 async function tryPort(port: number): Promise<number | null> {
   const probe = createServer();
   return new Promise((resolve, reject) => {
-    probe.once('error', (error: NodeJS.ErrnoException) => (error.code === 'EADDRINUSE' ? resolve(null) : reject(error)));
+    probe.once('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'EADDRINUSE' ? resolve(null) : reject(error),
+    );
     probe.listen(port, '127.0.0.1', () => {
       const address = probe.address();
       probe.close(() => resolve(typeof address === 'object' && address ? address.port : null));

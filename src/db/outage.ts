@@ -1,18 +1,41 @@
 import { AppError, ErrorCode } from '../errors.js';
 
-/** PostgreSQL's own: connection lost (08), no resources (53), taken back by an operator (57), ended as idle (25P03), try again (40). */
+/**
+ * PostgreSQL's own: connection lost (08), no resources (53), taken back by an operator (57), ended as idle (25P03), try
+ * again (40).
+ */
 const SQL_STATES = /^(08|53|57|40)...$|^25P03$/;
-const SYSTEM_CODES = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN'];
+const SYSTEM_CODES = [
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+];
 /** The driver gives these no code. */
 const MESSAGES =
   /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect|Client was closed)/;
 
-/** What the database's being out of reach means to a caller: UNAVAILABLE, nothing was changed or a repetition is harmless. Others pass. */
+/**
+ * What the database's being out of reach means to a caller: UNAVAILABLE, nothing was changed or a repetition is
+ * harmless. Others pass.
+ */
 export function asOutage(error: unknown): unknown {
   for (let at = error, depth = 0; at instanceof Error && !(at instanceof AppError) && depth < 5; depth++) {
     const { code, message, cause } = at as Error & { code?: unknown };
-    if ((typeof code === 'string' && (SQL_STATES.test(code) || SYSTEM_CODES.includes(code))) || MESSAGES.test(message)) {
-      return new AppError(ErrorCode.UNAVAILABLE, 'The database is out of reach or busy; try again.', {}, { cause: error });
+    if (
+      (typeof code === 'string' && (SQL_STATES.test(code) || SYSTEM_CODES.includes(code))) ||
+      MESSAGES.test(message)
+    ) {
+      return new AppError(
+        ErrorCode.UNAVAILABLE,
+        'The database is out of reach or busy; try again.',
+        {},
+        { cause: error },
+      );
     }
     at = cause;
   }

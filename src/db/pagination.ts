@@ -30,7 +30,9 @@ interface KeysetRow {
   id: string;
 }
 
-/** One keyset page of an entity, ordered by a non-null column and then by id, so that equal values keep their places. */
+/**
+ * One keyset page of an entity, ordered by a non-null column and then by id, so that equal values keep their places.
+ */
 export async function paginate<T extends KeysetRow, Field extends keyof T & string>(
   session: Session,
   entity: EntityName<T>,
@@ -61,7 +63,8 @@ export async function paginate<T extends KeysetRow, Field extends keyof T & stri
 
 export function checkPageSize(first: number | null | undefined): number {
   const size = first ?? DEFAULT_PAGE_SIZE;
-  if (!Number.isInteger(size) || size < 1 || size > MAX_PAGE_SIZE) throw badInput('first', `an integer from 1 to ${MAX_PAGE_SIZE}`, size);
+  if (!Number.isInteger(size) || size < 1 || size > MAX_PAGE_SIZE)
+    throw badInput('first', `an integer from 1 to ${MAX_PAGE_SIZE}`, size);
   return size;
 }
 
@@ -81,7 +84,14 @@ export function decodeCursor(cursor: string, order: Order<string>): { value: str
   const [field, direction, value, id] = Array.isArray(parts) ? (parts as unknown[]) : [];
   const scalar = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
   const isText = typeof value !== 'string' || (value.isWellFormed() && !value.includes('\0'));
-  if (field !== order.field || direction !== order.direction || !scalar || !isText || typeof id !== 'string' || !UUID.test(id)) {
+  if (
+    field !== order.field ||
+    direction !== order.direction ||
+    !scalar ||
+    !isText ||
+    typeof id !== 'string' ||
+    !UUID.test(id)
+  ) {
     throw badInput('after', 'the endCursor of a page with the same order', cursor);
   }
   return { value, id };
@@ -102,7 +112,8 @@ function isInstant(text: string): boolean {
 function afterCursor<T, Field extends string>(cursor: string, order: Order<Field>): FilterQuery<T> {
   const { value, id } = decodeCursor(cursor, order);
   const isDate = order.field.endsWith('At');
-  if (isDate && !(typeof value === 'string' && isInstant(value))) throw badInput('after', 'the endCursor of a page', cursor);
+  if (isDate && !(typeof value === 'string' && isInstant(value)))
+    throw badInput('after', 'the endCursor of a page', cursor);
   const bound = isDate ? new Date(value as string) : value;
   const operator = order.direction === 'ASC' ? '$gt' : '$lt';
   return {

@@ -1,8 +1,8 @@
 import { escapeLiteral, type Pool, type PoolClient, type QueryResult } from 'pg';
 
 /**
- * The query builder never gives a connection back whose BEGIN, COMMIT or ROLLBACK failed, as they do when the server goes away. Without
- * this, each fault would shrink the pool, until nothing is left and every request waits for ever.
+ * The query builder never gives a connection back whose BEGIN, COMMIT or ROLLBACK failed, as they do when the server
+ * goes away. Without this, each fault would shrink the pool, until nothing is left and every request waits for ever.
  */
 export function giveBackDeadConnections(pool: Pool): void {
   const connect = pool.connect.bind(pool) as () => Promise<PoolClient>;
@@ -43,7 +43,9 @@ export function prepareMarked(pool: Pool): void {
   });
 }
 
-/** BEGIN travels in one message with the statement after it: one way to the server and back less for each transaction. */
+/**
+ * BEGIN travels in one message with the statement after it: one way to the server and back less for each transaction.
+ */
 export function sendBeginWithNext(pool: Pool): void {
   pool.on('connect', (client) => {
     const query = client.query.bind(client) as (...args: unknown[]) => Promise<QueryResult | QueryResult[]>;
@@ -71,16 +73,29 @@ export function sendBeginWithNext(pool: Pool): void {
 
 const SETS = 'select set_config(';
 
-/** A statement without parameters, or one that sets the session's context with its values in the text; null for others, whose plans are kept. */
+/**
+ * A statement without parameters, or one that sets the session's context with its values in the text; null for others,
+ * whose plans are kept.
+ */
 function withLiterals(text: string, values: readonly unknown[]): string | null {
   if (values.length === 0) return text;
   if (!text.startsWith(SETS)) return null;
   return text.replaceAll(/\$(\d+)/g, (_, n: string) => escapeLiteral(String(values[Number(n) - 1])));
 }
 
-/** One statement in a transaction of its own with these settings, in one message to the server: a message is a transaction. */
-export async function sendAtOnce(pool: Pool, settings: Record<string, string>, text: string, values: readonly string[]): Promise<void> {
-  const sets = Object.entries(settings).map(([name, value]) => `set_config(${escapeLiteral(name)}, ${escapeLiteral(value)}, true)`);
+/**
+ * One statement in a transaction of its own with these settings, in one message to the server: a message is a
+ * transaction.
+ */
+export async function sendAtOnce(
+  pool: Pool,
+  settings: Record<string, string>,
+  text: string,
+  values: readonly string[],
+): Promise<void> {
+  const sets = Object.entries(settings).map(
+    ([name, value]) => `set_config(${escapeLiteral(name)}, ${escapeLiteral(value)}, true)`,
+  );
   let n = 0;
   const statement = text.replaceAll('?', () => escapeLiteral(values[n++] ?? ''));
   const client = await pool.connect();

@@ -31,25 +31,30 @@ export async function checkServer(em: EntityManager): Promise<void> {
   if (encoding !== 'UTF8') throw unusable(`The database must have the encoding UTF8, this one has ${encoding}`);
   if (schema !== 'public') {
     throw unusable(
-      `Tables of the user ${identifier(user)} would go to the schema ${schema ?? '(none)'}: run ALTER ROLE ${identifier(user)} SET search_path = public`,
+      `Tables of the user ${identifier(user)} would go to the schema ${schema ?? '(none)'}: run ALTER ROLE ` +
+        `${identifier(user)} SET search_path = public`,
     );
   }
 }
 
 /**
- * Roles belong to the whole server: another database of it may have made them already, and a restored one may find them missing. The user
- * of DATABASE_URL need not be a superuser, but must be able to become either.
+ * Roles belong to the whole server: another database of it may have made them already, and a restored one may find them
+ * missing. The user of DATABASE_URL need not be a superuser, but must be able to become either.
  */
 export async function ensureRoles(em: EntityManager): Promise<void> {
   const { user, version } = await describeServer(em);
   const roles = await sql<Role>(
     em,
-    `select rolname as name, rolsuper or rolbypassrls as bypasses, pg_has_role(current_user, oid, ?) as usable from pg_roles where rolname = any(?::text[])`,
+    'select rolname as name, rolsuper or rolbypassrls as bypasses, pg_has_role(current_user, oid, ?) as ' +
+      'usable from pg_roles where rolname = any(?::text[])',
     [version >= 160_000 ? 'SET' : 'MEMBER', ROLES],
   );
   const bypassing = roles.find(({ bypasses }) => bypasses);
   if (bypassing)
-    throw unusable(`The role ${bypassing.name} could bypass row-level security: run ALTER ROLE ${bypassing.name} NOSUPERUSER NOBYPASSRLS`);
+    throw unusable(
+      `The role ${bypassing.name} could bypass row-level security: run ALTER ROLE ${bypassing.name} ` +
+        'NOSUPERUSER NOBYPASSRLS',
+    );
   const missing = ROLES.filter((name) => !roles.some((role) => role.name === name));
   const unusableRoles = ROLES.filter((name) => !roles.some((role) => role.name === name && role.usable));
   const statements = missing.map((name) => `CREATE ROLE ${name} NOLOGIN`);
@@ -59,7 +64,8 @@ export async function ensureRoles(em: EntityManager): Promise<void> {
   } catch (error) {
     if (!isRefused(error)) throw error;
     throw unusable(
-      `The user ${identifier(user)} may not set up the roles of the service: give it CREATEROLE, or run as a superuser: ${statements.join('; ')}`,
+      `The user ${identifier(user)} may not set up the roles of the service: give it CREATEROLE, or run as a ` +
+        `superuser: ${statements.join('; ')}`,
       error,
     );
   }
@@ -71,12 +77,15 @@ export async function explainRefusal(em: EntityManager, error: unknown): Promise
   const { user, database } = await describeServer(em);
   const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
   return unusable(
-    `The user ${identifier(user)} may not set up its tables (${reason}): run as a superuser: ALTER DATABASE ${identifier(database)} OWNER TO ${identifier(user)}`,
+    `The user ${identifier(user)} may not set up its tables (${reason}): run as a superuser: ALTER DATABASE ` +
+      `${identifier(database)} OWNER TO ${identifier(user)}`,
     error,
   );
 }
 
-/** Several databases of one server may be set up at once; whoever comes second tries again and finds the roles there. */
+/**
+ * Several databases of one server may be set up at once; whoever comes second tries again and finds the roles there.
+ */
 export function isRace(error: unknown): boolean {
   const { code, message } = error as { code?: string; message?: string };
   return code === '42710' || code === '23505' || /tuple concurrently updated/.test(message ?? '');

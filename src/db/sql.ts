@@ -3,9 +3,9 @@ import { CompiledQuery } from 'kysely';
 import { asPrepared } from './pool.js';
 
 /**
- * Runs SQL of our own in the transaction of `em`, for bulk and windowed statements that an ORM would only get in the way of.
- * `?` stand for parameters, which travel apart from the text; arrays are PostgreSQL arrays. Columns whose names end in `At` are
- * timestamps and come back as Dates.
+ * Runs SQL of our own in the transaction of `em`, for bulk and windowed statements that an ORM would only get in the
+ * way of. `?` stand for parameters, which travel apart from the text; arrays are PostgreSQL arrays. Columns whose names
+ * end in `At` are timestamps and come back as Dates.
  */
 export async function sql<T extends object>(em: EntityManager, text: string, params: unknown[] = []): Promise<T[]> {
   let n = 0;
@@ -16,10 +16,15 @@ export async function sql<T extends object>(em: EntityManager, text: string, par
 }
 
 /**
- * The same for a statement whose text and whose best plan are always the same: each connection parses and plans it once under its name.
- * Not for one whose plan depends on what its parameters are.
+ * The same for a statement whose text and whose best plan are always the same: each connection parses and plans it once
+ * under its name. Not for one whose plan depends on what its parameters are.
  */
-export function preparedSql<T extends object>(em: EntityManager, name: string, text: string, params: unknown[]): Promise<T[]> {
+export function preparedSql<T extends object>(
+  em: EntityManager,
+  name: string,
+  text: string,
+  params: unknown[],
+): Promise<T[]> {
   return sql<T>(em, `${asPrepared(name)} ${text}`, params);
 }
 

@@ -26,7 +26,10 @@ export class ApiClient {
       headers: { 'content-type': 'application/json', authorization: `Bearer ${this.token}` },
       body: JSON.stringify({ query, variables }),
     });
-    const { data, errors } = (await response.json()) as { data: T; errors?: { message: string; extensions?: { code?: string } }[] };
+    const { data, errors } = (await response.json()) as {
+      data: T;
+      errors?: { message: string; extensions?: { code?: string } }[];
+    };
     const error = errors?.[0];
     if (error) throw new ApiError(error.message, error.extensions?.code ?? 'UNKNOWN');
     return data;

@@ -22,14 +22,22 @@ export class Flights {
   }
 
   /** Writes the known stretch [from, to) to a Parquet file; returns its rows. */
-  async export(folder: string, name: string, from: string, to: string, withOthers: boolean): Promise<{ path: string; rows: number }> {
+  async export(
+    folder: string,
+    name: string,
+    from: string,
+    to: string,
+    withOthers: boolean,
+  ): Promise<{ path: string; rows: number }> {
     const path = join(folder, `${name}.parquet`);
     const airports = withOthers ? '' : `and origin not in (${quoted(OTHER_AIRPORTS)})`;
     await this.connection.run(
       `copy (select date, delay, distance, origin, destination from flights where date >= '${from}' and date < '${to}' ${airports})
        to '${path.replaceAll("'", "''")}' (format parquet)`,
     );
-    const rows = await this.connection.runAndReadAll(`select count(*)::int as n from read_parquet('${path.replaceAll("'", "''")}')`);
+    const rows = await this.connection.runAndReadAll(
+      `select count(*)::int as n from read_parquet('${path.replaceAll("'", "''")}')`,
+    );
     return { path, rows: Number(rows.getRows()[0]?.[0]) };
   }
 

@@ -47,10 +47,16 @@ async function main(): Promise<number> {
   try {
     terminal.title('MATIH ML Service: will this flight be late?');
     terminal.line(
-      'A classifier learns from real US flights of 2001 which ones are more than 15 minutes late. Then it lives its whole life:',
+      'A classifier learns from real US flights of 2001 which ones are more than 15 minutes late. Then it ' +
+        'lives its whole life:',
     );
-    terminal.line('gates with evidence before each stage, predictions, drift found in live traffic, retraining, a shadow, a rollback.');
-    terminal.line('An MLflow server records runs and versions; here the same service also trains, proves, serves and watches them.');
+    terminal.line(
+      'gates with evidence before each stage, predictions, drift found in live traffic, retraining, a ' +
+        'shadow, a rollback.',
+    );
+    terminal.line(
+      'An MLflow server records runs and versions; here the same service also trains, proves, serves and watches them.',
+    );
     await walk.step('Start the service: database, queue, API, workers', async () => {
       service = await startService({
         LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'error',
@@ -97,7 +103,8 @@ function invite(terminal: Terminal, url: string, token: string, scenario: Scenar
   terminal.line(`  Metrics    ${url}/metrics`);
   terminal.line(`  Token      ${token}`);
   terminal.line(`  Data       ${dataDir} (delete the folder to begin anew)`);
-  for (const { title, query } of scenario.closingQueries()) terminal.line(`\n  ${terminal.style('1', title)}\n  ${query}`);
+  for (const { title, query } of scenario.closingQueries())
+    terminal.line(`\n  ${terminal.style('1', title)}\n  ${query}`);
   terminal.line('\nCtrl-C ends it.');
 }
 

@@ -30,7 +30,12 @@ export class MonitoringPart extends Part {
         feature.adjustedPValue.toPrecision(2),
         feature.drifted ? 'yes' : 'no',
       ]),
-      ['mean prediction', `${Math.abs(drift.prediction.sigmas).toFixed(1)} σ away`, '', drift.prediction.drifted ? 'yes' : 'no'],
+      [
+        'mean prediction',
+        `${Math.abs(drift.prediction.sigmas).toFixed(1)} σ away`,
+        '',
+        drift.prediction.drifted ? 'yes' : 'no',
+      ],
     ];
     return { drifted: drift.features.some((feature) => feature.drifted), table };
   }
@@ -42,9 +47,12 @@ export class MonitoringPart extends Part {
       await pause(500);
       window = await this.monitor();
     }
-    const { monitoringWindows } = await api.request<{ monitoringWindows: { totalCount: number } }>(document('monitoringWindows'), {
-      deploymentId: this.state.deploymentId,
-    });
+    const { monitoringWindows } = await api.request<{ monitoringWindows: { totalCount: number } }>(
+      document('monitoringWindows'),
+      {
+        deploymentId: this.state.deploymentId,
+      },
+    );
     const { alerts } = await api.request<{ alerts: { totalCount: number } }>(document('alerts'), {
       filter: { endpointId: this.state.endpointId, status: 'OPEN' },
     });
@@ -109,6 +117,9 @@ export class MonitoringPart extends Part {
     }
     must(version !== undefined, 'the retraining registered no version');
     terminal.note(`version ${version.version} (${version.semanticVersion}) awaits its gates`);
-    return { version, figures: { version: version.version, semanticVersion: version.semanticVersion, stage: version.stage } };
+    return {
+      version,
+      figures: { version: version.version, semanticVersion: version.semanticVersion, stage: version.stage },
+    };
   }
 }

@@ -37,10 +37,14 @@ export class Part {
 
   protected async awaitJob(jobId: string): Promise<JobView> {
     const { api, terminal } = this.options;
-    await api.follow<{ status: string; progress: number; message: string }>(document('followJob'), { jobId }, (step) => {
-      terminal.live([`${bar(step.progress)}  ${step.message.slice(0, 70)}`]);
-      return ['SUCCEEDED', 'FAILED', 'CANCELLED'].includes(step.status);
-    });
+    await api.follow<{ status: string; progress: number; message: string }>(
+      document('followJob'),
+      { jobId },
+      (step) => {
+        terminal.live([`${bar(step.progress)}  ${step.message.slice(0, 70)}`]);
+        return ['SUCCEEDED', 'FAILED', 'CANCELLED'].includes(step.status);
+      },
+    );
     return this.succeeded(jobId);
   }
 

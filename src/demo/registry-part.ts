@@ -31,7 +31,10 @@ export class RegistryPart extends Part {
     try {
       await this.promoteTo(version, 'STAGING', null);
     } catch (error) {
-      must(error instanceof ApiError && error.code === 'GATE_NOT_PASSED', `expected GATE_NOT_PASSED, got ${String(error)}`);
+      must(
+        error instanceof ApiError && error.code === 'GATE_NOT_PASSED',
+        `expected GATE_NOT_PASSED, got ${String(error)}`,
+      );
       this.options.terminal.note(error.message);
       return { code: error.code };
     }
@@ -65,9 +68,13 @@ export class RegistryPart extends Part {
     const base = evaluation.againstBaseRate;
     must(base !== null, 'the comparison with the base rate is missing');
     terminal.note(
-      `log loss ${base.candidate.toFixed(4)} against ${base.reference.toFixed(4)} of the base rate: difference ${base.difference.toFixed(4)} (${interval(base.low, base.high)})`,
+      `log loss ${base.candidate.toFixed(4)} against ${base.reference.toFixed(4)} of the base rate: ` +
+        `difference ${base.difference.toFixed(4)} (${interval(base.low, base.high)})`,
     );
-    must(base.high < 0, `the model's log loss is not below the base rate's: the interval of the difference ends at ${base.high}`);
+    must(
+      base.high < 0,
+      `the model's log loss is not below the base rate's: the interval of the difference ends at ${base.high}`,
+    );
     const gate = await this.passedGate(version, 'EVALUATION');
     const rocAuc = evaluation.metrics.find((metric) => metric.name === 'roc_auc')?.value ?? NaN;
     const figures: Figures = {
@@ -124,12 +131,19 @@ export class RegistryPart extends Part {
   async readHistory(): Promise<Figures> {
     const { api, terminal } = this.options;
     const { modelHistory } = await api.request<{
-      modelHistory: { nodes: { fromStage: string; toStage: string; createdAt: string; modelVersion: { version: number } }[] };
+      modelHistory: {
+        nodes: { fromStage: string; toStage: string; createdAt: string; modelVersion: { version: number } }[];
+      };
     }>(document('modelHistory'), { modelId: this.state.modelId });
     const history = modelHistory.nodes.toReversed();
     terminal.table([
       ['version', 'from', 'to', 'at'],
-      ...history.map((step) => [String(step.modelVersion.version), step.fromStage, step.toStage, step.createdAt.slice(11, 19)]),
+      ...history.map((step) => [
+        String(step.modelVersion.version),
+        step.fromStage,
+        step.toStage,
+        step.createdAt.slice(11, 19),
+      ]),
     ]);
     return { stageChanges: history.length };
   }

@@ -42,7 +42,8 @@ export class Scenario {
     let alertId = '';
     await walk.step(
       'Register a dataset: real flights of January to March 2001',
-      async () => (await this.training.registerDataset(this.state.datasetName, '2001-01-01', '2001-04-01', false)).figures,
+      async () =>
+        (await this.training.registerDataset(this.state.datasetName, '2001-01-01', '2001-04-01', false)).figures,
     );
     await walk.step('Train a logistic regression, live', async () => {
       const trained = await this.training.train('logistic', 'LOGISTIC_REGRESSION');
@@ -64,13 +65,21 @@ export class Scenario {
       return { version: first.version, semanticVersion: first.semanticVersion, stage: first.stage };
     });
     const v1 = () => present(first);
-    await walk.step('Try to promote it unproven: refused, with what is missing', () => this.registry.refusedPromotion(v1()));
-    await walk.step('Evaluate it on the latest two weeks, against the base rate', () => this.registry.evaluate(v1(), 'the base rate'));
-    await walk.step('Validate it: signature, samples, thresholds, latency, agreement', () => this.registry.validate(v1()));
+    await walk.step('Try to promote it unproven: refused, with what is missing', () =>
+      this.registry.refusedPromotion(v1()),
+    );
+    await walk.step('Evaluate it on the latest two weeks, against the base rate', () =>
+      this.registry.evaluate(v1(), 'the base rate'),
+    );
+    await walk.step('Validate it: signature, samples, thresholds, latency, agreement', () =>
+      this.registry.validate(v1()),
+    );
     await walk.step('Promote it: staging, then production', () => this.registry.promote(v1(), null));
     await walk.step('Deploy it on an endpoint that follows production', () => this.serving.deploy());
     await walk.step('Predict: will these two flights be late?', () => this.serving.askForTwo());
-    await walk.step('Send real flights as traffic', () => this.serving.sendTraffic('2001-03-18', '2001-04-01', false, 1_500));
+    await walk.step('Send real flights as traffic', () =>
+      this.serving.sendTraffic('2001-03-18', '2001-04-01', false, 1_500),
+    );
     await walk.step('Watch: live traffic is like the training data', () => this.monitoring.monitorQuiet());
     await walk.step('Let an alert retrain: fresh flights and a policy', async () => {
       const { figures } = await this.training.registerDataset(this.state.datasetName, '2001-01-01', '2001-06-16', true);
@@ -86,7 +95,9 @@ export class Scenario {
       return figures;
     });
     await walk.step('Send a really different stretch until drift is noticed', async () => {
-      const noticed = await this.monitoring.sendUntilDrift(() => this.serving.sendTraffic('2001-05-15', '2001-06-20', true, 600));
+      const noticed = await this.monitoring.sendUntilDrift(() =>
+        this.serving.sendTraffic('2001-05-15', '2001-06-20', true, 600),
+      );
       alertId = noticed.alertId;
       return noticed.figures;
     });
@@ -102,11 +113,18 @@ export class Scenario {
       await this.registry.promoteTo(v2(), 'STAGING', null);
       return figures;
     });
-    await walk.step('Shadow it: a copy of live traffic, answers compared, never returned', () => this.serving.shadow(v2()));
+    await walk.step('Shadow it: a copy of live traffic, answers compared, never returned', () =>
+      this.serving.shadow(v2()),
+    );
     await walk.step('Promote version 2 to production: traffic follows', () => this.promoteToProduction(v2(), v1()));
     await walk.step('Roll back, and forward again', () => this.rollBackAndForward(v1(), v2()));
     await walk.step('Predict for a whole week in the background', async () => {
-      const { dataset } = await this.training.registerDataset(`${this.state.datasetName}-week`, '2001-06-18', '2001-06-25', true);
+      const { dataset } = await this.training.registerDataset(
+        `${this.state.datasetName}-week`,
+        '2001-06-18',
+        '2001-06-25',
+        true,
+      );
       return this.serving.batch(v2(), dataset);
     });
     await walk.step('Read back what happened', () => this.registry.readHistory());
@@ -117,11 +135,16 @@ export class Scenario {
     return [
       {
         title: 'What is in production, on which evidence',
-        query: `{ model(id: "${this.state.modelId}") { name productionVersion { version semanticVersion gates { gate passed checks { name expected got } } } } }`,
+        query:
+          `{ model(id: "${this.state.modelId}") { name productionVersion { version semanticVersion gates { ` +
+          'gate passed checks { name expected got } } } } }',
       },
       {
         title: 'Predict',
-        query: `mutation { predict(input: { endpointName: "${this.state.endpointName}", rows: [{ date: "2001-06-29T17:30:00Z", distance: 733, origin: "ORD", destination: "LGA" }] }) { predictions { label probabilities } latencyMs } }`,
+        query:
+          `mutation { predict(input: { endpointName: "${this.state.endpointName}", rows: [{ date: ` +
+          '"2001-06-29T17:30:00Z", distance: 733, origin: "ORD", destination: "LGA" }] }) { predictions { ' +
+          'label probabilities } latencyMs } }',
       },
       {
         title: 'Follow all that happens (keep it open while you promote or predict)',
@@ -136,7 +159,13 @@ export class Scenario {
     const startedAt = performance.now();
     const live = await this.serving.awaitLive(promoted.version);
     this.state.deploymentId = live.id;
-    const [flight] = await this.options.flights.traffic({ from: '2001-06-20', to: '2001-06-30', others: false, rows: 1, seed: 99 });
+    const [flight] = await this.options.flights.traffic({
+      from: '2001-06-20',
+      to: '2001-06-30',
+      others: false,
+      rows: 1,
+      seed: 99,
+    });
     const answer = await this.serving.predict(flight ? [flight] : []);
     must(answer.version === promoted.version, `version ${answer.version} answered`);
     terminal.note(`version ${answer.version} answers, ${duration(performance.now() - startedAt)} after the promotion`);

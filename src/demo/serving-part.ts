@@ -31,15 +31,19 @@ export class ServingPart extends Part {
     const deployment = await this.awaitLive(1);
     this.state.deploymentId = deployment.id;
     terminal.note(
-      `POST /graphql  predict(endpointName: "${createEndpoint.endpoint.name}")  ready after ${duration(performance.now() - startedAt)}`,
+      `POST /graphql  predict(endpointName: "${createEndpoint.endpoint.name}")  ready after ` +
+        `${duration(performance.now() - startedAt)}`,
     );
     return { endpoint: createEndpoint.endpoint.name, version: 1 };
   }
 
   private async deployments(): Promise<DeploymentView[]> {
-    const { endpoint } = await this.options.api.request<{ endpoint: { deployments: DeploymentView[] } }>(document('endpointTraffic'), {
-      endpointId: this.state.endpointId,
-    });
+    const { endpoint } = await this.options.api.request<{ endpoint: { deployments: DeploymentView[] } }>(
+      document('endpointTraffic'),
+      {
+        endpointId: this.state.endpointId,
+      },
+    );
     return endpoint.deployments;
   }
 
@@ -58,10 +62,15 @@ export class ServingPart extends Part {
 
   async predict(rows: Flight[]): Promise<{ latencyMs: number; version: number; late: number }> {
     const { predict } = await this.options.api.request<{
-      predict: { latencyMs: number; modelVersion: { version: number }; predictions: { label: string; probabilities: number[] }[] };
+      predict: {
+        latencyMs: number;
+        modelVersion: { version: number };
+        predictions: { label: string; probabilities: number[] }[];
+      };
     }>(document('predict'), { endpoint: this.state.endpointName, rows });
     must(predict.predictions.length === rows.length, 'a prediction per row is expected');
-    const late = predict.predictions.reduce((sum, prediction) => sum + (prediction.probabilities[1] ?? 0), 0) / rows.length;
+    const late =
+      predict.predictions.reduce((sum, prediction) => sum + (prediction.probabilities[1] ?? 0), 0) / rows.length;
     return { latencyMs: predict.latencyMs, version: predict.modelVersion.version, late };
   }
 
@@ -98,7 +107,9 @@ export class ServingPart extends Part {
           const answer = await this.predict(batch);
           latencies.push(answer.latencyMs);
           late += answer.late * batch.length;
-          terminal.live([`${bar(latencies.length / requests)}  ${count(latencies.length)} of ${count(requests)} requests`]);
+          terminal.live([
+            `${bar(latencies.length / requests)}  ${count(latencies.length)} of ${count(requests)} requests`,
+          ]);
         }
       }),
     );
@@ -106,9 +117,15 @@ export class ServingPart extends Part {
     const p95 = latencies[Math.floor(latencies.length * 0.95)] ?? 0;
     const perSecond = requests / ((performance.now() - startedAt) / 1000);
     terminal.note(
-      `${count(requests)} requests of ${ROWS_PER_REQUEST} flights, ${perSecond.toFixed(0)} a second, p95 ${p95.toFixed(1)} ms, mean chance of delay ${((late / traffic.length) * 100).toFixed(1)} %`,
+      `${count(requests)} requests of ${ROWS_PER_REQUEST} flights, ${perSecond.toFixed(0)} a second, p95 ` +
+        `${p95.toFixed(1)} ms, mean chance of delay ${((late / traffic.length) * 100).toFixed(1)} %`,
     );
-    return { requests, rows: traffic.length, latencyP95Ms: round(p95), meanLateProbability: round(late / traffic.length) };
+    return {
+      requests,
+      rows: traffic.length,
+      latencyP95Ms: round(p95),
+      meanLateProbability: round(late / traffic.length),
+    };
   }
 
   async shadow(version: Version): Promise<Figures> {
@@ -132,7 +149,9 @@ export class ServingPart extends Part {
     let gate: Gate | null = null;
     for (let tries = 0; tries < 20 && !gate?.passed; tries++) {
       await pause(500);
-      const { decideShadow } = await api.request<{ decideShadow: { gateResult: Gate } }>(document('decideShadow'), { deploymentId });
+      const { decideShadow } = await api.request<{ decideShadow: { gateResult: Gate } }>(document('decideShadow'), {
+        deploymentId,
+      });
       gate = decideShadow.gateResult;
     }
     must(gate !== null, 'the shadow was not decided');
@@ -146,9 +165,12 @@ export class ServingPart extends Part {
 
   async batch(version: Version, dataset: { id: string; rowCount: number }): Promise<Figures> {
     const { api, terminal } = this.options;
-    const { startBatchInference } = await api.request<{ startBatchInference: { job: { id: string } } }>(document('startBatchInference'), {
-      input: { modelVersionId: version.id, datasetId: dataset.id, keyColumns: ['date', 'origin', 'destination'] },
-    });
+    const { startBatchInference } = await api.request<{ startBatchInference: { job: { id: string } } }>(
+      document('startBatchInference'),
+      {
+        input: { modelVersionId: version.id, datasetId: dataset.id, keyColumns: ['date', 'origin', 'destination'] },
+      },
+    );
     const startedAt = performance.now();
     const job = await this.awaitJob(startBatchInference.job.id);
     const rows = Number(job.outcome?.rows);

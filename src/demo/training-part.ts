@@ -16,7 +16,14 @@ const FEATURES = [
 const FITTING = {
   LOGISTIC_REGRESSION: { hyperparameters: { maxCategories: 250 } },
   MLP_CLASSIFIER: {
-    hyperparameters: { epochs: 8, batchSize: 512, learningRate: 0.001, hiddenLayers: [32, 16], maxCategories: 250, l2: 0.001 },
+    hyperparameters: {
+      epochs: 8,
+      batchSize: 512,
+      learningRate: 0.001,
+      hiddenLayers: [32, 16],
+      maxCategories: 250,
+      l2: 0.001,
+    },
     earlyStopping: { patience: 3 },
   },
 };
@@ -24,13 +31,19 @@ const FITTING = {
 /** Datasets, trainings with live curves, comparison. */
 export class TrainingPart extends Part {
   /** Exports the stretch [from, to) to a file, uploads it, registers it. */
-  async registerDataset(name: string, from: string, to: string, withOthers: boolean): Promise<{ dataset: DatasetView; figures: Figures }> {
+  async registerDataset(
+    name: string,
+    from: string,
+    to: string,
+    withOthers: boolean,
+  ): Promise<{ dataset: DatasetView; figures: Figures }> {
     const { api, flights, folder, terminal } = this.options;
     const { path, rows } = await flights.export(folder, `${name}-${from}-${to}`, from, to, withOthers);
     const uploadId = await api.upload(path);
     await rm(path);
-    const { dataset } = (await api.request<{ registerDataset: { dataset: DatasetView } }>(document('registerDataset'), { name, uploadId }))
-      .registerDataset;
+    const { dataset } = (
+      await api.request<{ registerDataset: { dataset: DatasetView } }>(document('registerDataset'), { name, uploadId })
+    ).registerDataset;
     must(dataset.rowCount === rows, `the service counted ${dataset.rowCount} rows, the file has ${rows}`);
     terminal.table([
       ['column', 'type', 'missing', 'different', 'from', 'to'],
@@ -50,10 +63,13 @@ export class TrainingPart extends Part {
   async train(name: string, modelType: keyof typeof FITTING): Promise<{ runId: string; figures: Figures }> {
     const { api, terminal } = this.options;
     if (!this.state.experimentId) {
-      const { createExperiment } = await api.request<{ createExperiment: { experiment: { id: string } } }>(document('createExperiment'), {
-        name: `Late flights${this.options.suffix}`,
-        description: 'Which flights are more than 15 minutes late?',
-      });
+      const { createExperiment } = await api.request<{ createExperiment: { experiment: { id: string } } }>(
+        document('createExperiment'),
+        {
+          name: `Late flights${this.options.suffix}`,
+          description: 'Which flights are more than 15 minutes late?',
+        },
+      );
       this.state.experimentId = createExperiment.experiment.id;
     }
     const { datasets } = await api.request<{ datasets: { nodes: { id: string }[] } }>(document('searchDatasets'), {
@@ -109,52 +125,80 @@ export class TrainingPart extends Part {
         `${bar(progress)}  ${message.slice(0, 60)}`,
       ]);
     let ended = false;
-    const metrics = api.follow<{ key: string; value: number }>(document('followRunMetrics'), { runId, after: 0 }, ({ key, value }) => {
-      if (key === 'train.loss') losses.train.push(value);
-      if (key === 'validation.loss') losses.validation.push(value);
-      draw();
-      return ended || key.startsWith('holdout.');
-    });
+    const metrics = api.follow<{ key: string; value: number }>(
+      document('followRunMetrics'),
+      { runId, after: 0 },
+      ({ key, value }) => {
+        if (key === 'train.loss') losses.train.push(value);
+        if (key === 'validation.loss') losses.validation.push(value);
+        draw();
+        return ended || key.startsWith('holdout.');
+      },
+    );
     metrics.catch(() => undefined);
-    await api.follow<{ status: string; progress: number; message: string }>(document('followJob'), { jobId }, (step) => {
-      ({ progress, message } = step);
-      draw();
-      return ['SUCCEEDED', 'FAILED', 'CANCELLED'].includes(step.status);
-    });
+    await api.follow<{ status: string; progress: number; message: string }>(
+      document('followJob'),
+      { jobId },
+      (step) => {
+        ({ progress, message } = step);
+        draw();
+        return ['SUCCEEDED', 'FAILED', 'CANCELLED'].includes(step.status);
+      },
+    );
     ended = true;
     await this.succeeded(jobId);
     await metrics;
     draw();
     for (const [rows, values] of Object.entries(losses)) {
-      terminal.note(`${rows.padEnd(10)} loss ${sparkline(values)} ${values[0]?.toFixed(4)} → ${values.at(-1)?.toFixed(4)}`);
+      terminal.note(
+        `${rows.padEnd(10)} loss ${sparkline(values)} ${values[0]?.toFixed(4)} → ${values.at(-1)?.toFixed(4)}`,
+      );
     }
     must(losses.train.length > 0 && losses.validation.length === losses.train.length, 'no loss came live');
   }
 
   async compareRuns(): Promise<{ bestRunId: string; figures: Figures }> {
     const { api, terminal } = this.options;
-    const { runs } = await api.request<{ runs: { nodes: { id: string; name: string; metrics: { key: string; value: number }[] }[] } }>(
-      document('runsOfExperiment'),
-      {
-        experimentId: this.state.experimentId,
-      },
-    );
+    const { runs } = await api.request<{
+      runs: { nodes: { id: string; name: string; metrics: { key: string; value: number }[] }[] };
+    }>(document('runsOfExperiment'), {
+      experimentId: this.state.experimentId,
+    });
     const shown = ['holdout.log_loss', 'holdout.roc_auc', 'holdout.accuracy', 'holdout.f1'];
-    const of = (run: (typeof runs.nodes)[number], key: string) => run.metrics.find((metric) => metric.key === key)?.value ?? NaN;
-    terminal.table([['run', ...shown], ...runs.nodes.map((run) => [run.name, ...shown.map((key) => of(run, key).toFixed(4))])]);
+    const of = (run: (typeof runs.nodes)[number], key: string) =>
+      run.metrics.find((metric) => metric.key === key)?.value ?? NaN;
+    terminal.table([
+      ['run', ...shown],
+      ...runs.nodes.map((run) => [run.name, ...shown.map((key) => of(run, key).toFixed(4))]),
+    ]);
     const best = [...runs.nodes].sort((a, b) => of(a, 'holdout.log_loss') - of(b, 'holdout.log_loss'))[0];
     must(best !== undefined && runs.nodes.length === 2, 'both runs are expected in the list');
     return {
       bestRunId: best.id,
-      figures: { best: best.name, logLoss: round(of(best, 'holdout.log_loss')), rocAuc: round(of(best, 'holdout.roc_auc')) },
+      figures: {
+        best: best.name,
+        logLoss: round(of(best, 'holdout.log_loss')),
+        rocAuc: round(of(best, 'holdout.roc_auc')),
+      },
     };
   }
 
-  private async resultOf(runId: string): Promise<{ metrics: Map<string, number>; warnings: { code: string; message: string }[] }> {
+  private async resultOf(
+    runId: string,
+  ): Promise<{ metrics: Map<string, number>; warnings: { code: string; message: string }[] }> {
     const { runs } = await this.options.api.request<{
-      runs: { nodes: { id: string; metrics: { key: string; value: number }[]; warnings: { code: string; message: string }[] }[] };
+      runs: {
+        nodes: {
+          id: string;
+          metrics: { key: string; value: number }[];
+          warnings: { code: string; message: string }[];
+        }[];
+      };
     }>(document('runsOfExperiment'), { experimentId: this.state.experimentId });
     const run = runs.nodes.find((candidate) => candidate.id === runId);
-    return { metrics: new Map(run?.metrics.map((metric) => [metric.key, metric.value])), warnings: run?.warnings ?? [] };
+    return {
+      metrics: new Map(run?.metrics.map((metric) => [metric.key, metric.value])),
+      warnings: run?.warnings ?? [],
+    };
   }
 }

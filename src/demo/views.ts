@@ -12,7 +12,14 @@ export interface DatasetView {
   version: number;
   rowCount: number;
   sha256: string;
-  columns: { name: string; type: string; missingCount: number; distinctCount: number; min: string | null; max: string | null }[];
+  columns: {
+    name: string;
+    type: string;
+    missingCount: number;
+    distinctCount: number;
+    min: string | null;
+    max: string | null;
+  }[];
 }
 
 export interface JobView {

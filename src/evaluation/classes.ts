@@ -6,20 +6,32 @@ import type { ClassAnswers } from './answers.js';
 type ClassTarget = Target & { kind: 'CLASSES' };
 
 interface Circumstances {
-  /** Rows of the training that the target's classes come from, or classes of a threshold: their order is the model's. */
+  /**
+   * Rows of the training that the target's classes come from, or classes of a threshold: their order is the model's.
+   */
   sameOrder: boolean;
   /** Column of the target. */
   column: string;
 }
 
-/** The classes to judge by: those of the target, then those that the model knows besides. INVALID_TENSOR where they are not the same things. */
-export function classesToJudge(target: ClassTarget, answers: ClassAnswers, { sameOrder, column }: Circumstances): string[] {
+/**
+ * The classes to judge by: those of the target, then those that the model knows besides. INVALID_TENSOR where they are
+ * not the same things.
+ */
+export function classesToJudge(
+  target: ClassTarget,
+  answers: ClassAnswers,
+  { sameOrder, column }: Circumstances,
+): string[] {
   const { classes: known, classCount } = answers;
   const wanted = target.classes;
   if (known === null || (sameOrder && !wanted.every((name) => indexOf(known, name) >= 0))) {
-    if (classCount !== wanted.length) throw mismatch(`probabilities of ${wanted.length} classes`, `${classCount}`, sayClasses(wanted));
+    if (classCount !== wanted.length)
+      throw mismatch(`probabilities of ${wanted.length} classes`, `${classCount}`, sayClasses(wanted));
     if (!sameOrder && target.datatype === 'BYTES') {
-      const what = `the class of each probability, as ${column} holds ${quote(wanted)} and the model does not say which comes first`;
+      const what =
+        `the class of each probability, as ${column} holds ${quote(wanted)} and the model does not say which ` +
+        'comes first';
       throw mismatch(what, 'none', sayClasses(wanted));
     }
     return wanted;
@@ -64,7 +76,10 @@ function indexOf(classes: readonly string[], name: string): number {
 
 function sayClasses(classes: readonly string[]): string {
   const some = classes.slice(0, 10).map((name) => JSON.stringify(name));
-  return `Say them in the order of the model's output: updateModelVersion(input: {id: …, classes: [${some.join(', ')}${classes.length > 10 ? ', …' : ''}]})`;
+  return (
+    `Say them in the order of the model's output: updateModelVersion(input: {id: …, classes: ` +
+    `[${some.join(', ')}${classes.length > 10 ? ', …' : ''}]})`
+  );
 }
 
 function mismatch(expected: string, got: string, next?: string): AppError {

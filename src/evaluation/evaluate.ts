@@ -1,5 +1,10 @@
 import { categoryAt } from '../domain/tracking/dataset-column.js';
-import { type EvaluationReport, evaluateClassification, evaluateClustering, evaluateRegression } from '../domain/registry/evaluation.js';
+import {
+  type EvaluationReport,
+  evaluateClassification,
+  evaluateClustering,
+  evaluateRegression,
+} from '../domain/registry/evaluation.js';
 import { columnNames } from '../domain/serving/input-columns.js';
 import type { SliceColumns } from '../domain/registry/slices.js';
 import { sameClass } from '../domain/serving/class-names.js';
@@ -34,7 +39,8 @@ export async function evaluate(request: EvaluationRequest, engine: InferenceEngi
   if (baseline && baselineProblem === null && answers.task !== 'CLUSTERING') {
     try {
       const theirs = await answersOf(engine, 'baseline', baseline, rows);
-      if (theirs.task === 'CLASSIFICATION' && answers.task === 'CLASSIFICATION') inOrder(theirs, classesOf(data, rows, answers));
+      if (theirs.task === 'CLASSIFICATION' && answers.task === 'CLASSIFICATION')
+        inOrder(theirs, classesOf(data, rows, answers));
       baselineAnswers = { versionId: baseline.versionId, answers: theirs };
     } catch (error) {
       if (!isMismatch(error)) throw error;
@@ -56,7 +62,8 @@ function reportOf(
   const { target, baseRate } = rows;
   switch (answers.task) {
     case 'CLASSIFICATION': {
-      if (target?.kind !== 'CLASSES' || baseRate?.kind !== 'SHARES') throw new Error('classes need a target of classes');
+      if (target?.kind !== 'CLASSES' || baseRate?.kind !== 'SHARES')
+        throw new Error('classes need a target of classes');
       const classes = classesOf(data, rows, answers);
       return evaluateClassification({
         labels: target.labels,
@@ -112,7 +119,9 @@ function nearestOf(
 /** Categories among the model's inputs. */
 function sliceColumnsOf({ signature }: ModelFile, rows: JudgedRows): SliceColumns {
   const slices = new Map<string, (string | null)[]>();
-  const texts = signature.inputs.filter(({ datatype }) => datatype === 'BYTES').flatMap((spec) => columnNames(spec) ?? []);
+  const texts = signature.inputs
+    .filter(({ datatype }) => datatype === 'BYTES')
+    .flatMap((spec) => columnNames(spec) ?? []);
   for (const name of texts) {
     const column = rows.columns.get(name);
     if (!column || slices.size >= MAX_SLICE_COLUMNS) continue;
@@ -143,5 +152,7 @@ function classesOf(data: JudgedData, { target }: JudgedRows, answers: ClassAnswe
 }
 
 function isMismatch(error: unknown): error is AppError {
-  return error instanceof AppError && (error.code === ErrorCode.INVALID_TENSOR || error.code === ErrorCode.BAD_USER_INPUT);
+  return (
+    error instanceof AppError && (error.code === ErrorCode.INVALID_TENSOR || error.code === ErrorCode.BAD_USER_INPUT)
+  );
 }

@@ -32,9 +32,12 @@ export class ImportanceApart implements ImportanceAnalyst {
 
 /** The compiled child, wherever this module runs from: beside it in dist, or src under a test runner. */
 function childEntry(): string {
-  const compiled = import.meta.url.endsWith('.ts') ? '../../dist/evaluation/importance-child.js' : './importance-child.js';
+  const compiled = import.meta.url.endsWith('.ts')
+    ? '../../dist/evaluation/importance-child.js'
+    : './importance-child.js';
   const entry = fileURLToPath(new URL(compiled, import.meta.url));
-  if (!existsSync(entry)) throw new AppError(ErrorCode.INTERNAL, 'The analysis process is not built: run `node scripts/prepare.mjs`.');
+  if (!existsSync(entry))
+    throw new AppError(ErrorCode.INTERNAL, 'The analysis process is not built: run `node scripts/prepare.mjs`.');
   return entry;
 }
 
@@ -49,10 +52,17 @@ function perform(request: ImportanceRequest): Promise<ImportanceAnswer> {
   const timer = setTimeout(() => child.kill('SIGKILL'), LONGEST_MS);
   return new Promise<ImportanceAnswer>((resolve, reject) => {
     child.on('message', resolve);
-    child.on('error', (error) => reject(new AppError(ErrorCode.UNAVAILABLE, 'The analysis could not run.', {}, { cause: error })));
+    child.on('error', (error) =>
+      reject(new AppError(ErrorCode.UNAVAILABLE, 'The analysis could not run.', {}, { cause: error })),
+    );
     // After an answer or an error this changes nothing.
     child.on('close', () =>
-      reject(new AppError(ErrorCode.RESOURCE_EXHAUSTED, 'The analysis takes too much time or memory: choose fewer runs or parameters.')),
+      reject(
+        new AppError(
+          ErrorCode.RESOURCE_EXHAUSTED,
+          'The analysis takes too much time or memory: choose fewer runs or parameters.',
+        ),
+      ),
     );
     child.send(request, (error) => error && child.kill('SIGKILL'));
   }).finally(() => clearTimeout(timer));

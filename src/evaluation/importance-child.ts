@@ -1,4 +1,8 @@
-import { parameterImportance, type ImportanceRequest, type ParameterImportance } from '../domain/tracking/parameter-importance.js';
+import {
+  parameterImportance,
+  type ImportanceRequest,
+  type ParameterImportance,
+} from '../domain/tracking/parameter-importance.js';
 import { AppError, type ErrorCode, type ErrorDetails } from '../errors.js';
 
 /** Entry point of the process that one analysis runs in; started by importance-apart.ts. */

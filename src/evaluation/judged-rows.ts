@@ -67,7 +67,11 @@ function inTermsOf(trained: Target, other: Target): Target {
   const indices = other.classes.map((name) => {
     const index = trained.classes.indexOf(name);
     if (index < 0)
-      throw badInput('input.datasetId', `a dataset with the training's classes (${trained.classes.slice(0, 10).join(', ')})`, name);
+      throw badInput(
+        'input.datasetId',
+        `a dataset with the training's classes (${trained.classes.slice(0, 10).join(', ')})`,
+        name,
+      );
     return index;
   });
   return { ...trained, labels: other.labels.map((label) => indices[label]!) };

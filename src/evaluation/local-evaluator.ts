@@ -12,9 +12,12 @@ const COMPLAINT_CHARACTERS = 4000;
 
 /** The compiled child, wherever this module runs from: beside it in dist, or src under a test runner. */
 function childEntry(): string {
-  const compiled = import.meta.url.endsWith('.ts') ? '../../dist/evaluation/evaluation-child.js' : './evaluation-child.js';
+  const compiled = import.meta.url.endsWith('.ts')
+    ? '../../dist/evaluation/evaluation-child.js'
+    : './evaluation-child.js';
   const entry = fileURLToPath(new URL(compiled, import.meta.url));
-  if (!existsSync(entry)) throw new AppError(ErrorCode.INTERNAL, 'The evaluation process is not built: run `node scripts/prepare.mjs`.');
+  if (!existsSync(entry))
+    throw new AppError(ErrorCode.INTERNAL, 'The evaluation process is not built: run `node scripts/prepare.mjs`.');
   return entry;
 }
 
@@ -34,7 +37,8 @@ export class LocalEvaluator implements ModelEvaluator {
 }
 
 function unexpected(answer: Answer): Error {
-  if (answer.kind === 'FAILED') return new AppError(answer.code, answer.message, answer.details, { cause: answer.stack });
+  if (answer.kind === 'FAILED')
+    return new AppError(answer.code, answer.message, answer.details, { cause: answer.stack });
   return new Error(`The evaluation process answered ${answer.kind}.`);
 }
 
@@ -49,7 +53,8 @@ async function perform(work: Work, signal: AbortSignal): Promise<Answer> {
 }
 
 function answerOf(work: Work, folder: string, signal: AbortSignal): Promise<Answer> {
-  // An evaluation needs no setting and no secret of the service; its temporary files go with the folder, even when it is killed.
+  // An evaluation needs no setting and no secret of the service; its temporary files go with the folder, even when it
+  // is killed.
   const child = fork(childEntry(), [], {
     serialization: 'advanced',
     cwd: folder,
@@ -78,7 +83,14 @@ function answerOf(work: Work, folder: string, signal: AbortSignal): Promise<Answ
       else if (answer) resolve(answer);
       else {
         const how = killedBy ? `signal ${killedBy}` : `exit code ${exitCode}`;
-        reject(new AppError(ErrorCode.UNAVAILABLE, `The evaluation process ended by ${how}.`, { got: how }, { cause: complaint }));
+        reject(
+          new AppError(
+            ErrorCode.UNAVAILABLE,
+            `The evaluation process ended by ${how}.`,
+            { got: how },
+            { cause: complaint },
+          ),
+        );
       }
     });
     if (child.connected) child.send(work, (error) => error && end());

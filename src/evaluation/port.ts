@@ -32,7 +32,10 @@ export interface EvaluationRequest {
 
 export interface EvaluationOutcome {
   report: EvaluationReport;
-  /** Why the baseline could not answer for these rows, and the report is without it; null when it could, or there is none. */
+  /**
+   * Why the baseline could not answer for these rows, and the report is without it; null when it could, or there is
+   * none.
+   */
   baselineProblem: string | null;
   /** For monitoring of a model that no training here describes; null for one that was trained. */
   reference: ReferenceProfile | null;
@@ -53,8 +56,9 @@ export interface ProbeOutcome {
 }
 
 /**
- * Measures stored models, outside the process that asks and with the models outside the process that measures. Aborting ends the work
- * at once. Errors: BAD_USER_INPUT and INVALID_TENSOR when model and data do not fit, and those of the inference engine.
+ * Measures stored models, outside the process that asks and with the models outside the process that measures. Aborting
+ * ends the work at once. Errors: BAD_USER_INPUT and INVALID_TENSOR when model and data do not fit, and those of the
+ * inference engine.
  */
 export interface ModelEvaluator {
   evaluate(request: EvaluationRequest, signal: AbortSignal): Promise<EvaluationOutcome>;
@@ -62,8 +66,8 @@ export interface ModelEvaluator {
 }
 
 /**
- * Works out which parameters moved a metric, away from the threads that answer requests. Errors: BAD_USER_INPUT for runs that nothing can
- * be learnt from, RESOURCE_EXHAUSTED when too many wait.
+ * Works out which parameters moved a metric, away from the threads that answer requests. Errors: BAD_USER_INPUT for
+ * runs that nothing can be learnt from, RESOURCE_EXHAUSTED when too many wait.
  */
 export interface ImportanceAnalyst {
   importance(request: ImportanceRequest): Promise<ParameterImportance>;

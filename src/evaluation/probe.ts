@@ -24,7 +24,10 @@ export async function probe({ model, data }: ProbeRequest, engine: InferenceEngi
   const signatureProblems = await contentProblems(model);
   const found = await engine.load({ modelId: MODEL_ID, path: model.path });
   signatureProblems.push(...differences(model.signature, found));
-  const rows = data && unmappedInputs(model.signature).length === 0 ? await sampleRows(model.signature, data) : zeroRows(model.signature);
+  const rows =
+    data && unmappedInputs(model.signature).length === 0
+      ? await sampleRows(model.signature, data)
+      : zeroRows(model.signature);
   let failures = 0;
   const latenciesMs: number[] = [];
   let tried = 0;
@@ -78,7 +81,11 @@ async function sampleRows(signature: Signature, table: Table): Promise<Tensor[][
   return Array.from({ length: batch.rowCount }, (_, row) =>
     tensors.map((tensor) => {
       const perRow = tensor.data.length / batch.rowCount;
-      return { ...tensor, shape: [1, ...tensor.shape.slice(1)], data: tensor.data.slice(row * perRow, (row + 1) * perRow) };
+      return {
+        ...tensor,
+        shape: [1, ...tensor.shape.slice(1)],
+        data: tensor.data.slice(row * perRow, (row + 1) * perRow),
+      };
     }),
   );
 }
@@ -101,7 +108,9 @@ function zeroRows({ inputs }: Signature): Tensor[][] {
 }
 
 function isFinite({ data }: Tensor): boolean {
-  return !(data instanceof Float32Array || data instanceof Float64Array) || data.every((value) => Number.isFinite(value));
+  return (
+    !(data instanceof Float32Array || data instanceof Float64Array) || data.every((value) => Number.isFinite(value))
+  );
 }
 
 /** Nearest rank; infinite when nothing was answered. */

@@ -16,7 +16,10 @@ export function referenceOf(signature: Signature, rows: JudgedRows, answers: Ans
       return [[name, featureReference(column, spec.datatype === 'BYTES' ? 'CATEGORICAL' : 'NUMERIC', every)]];
     }),
   );
-  return { features: Object.fromEntries(features), prediction: buildPredictionReference(scoresOf(answers, rows.rowCount)) };
+  return {
+    features: Object.fromEntries(features),
+    prediction: buildPredictionReference(scoresOf(answers, rows.rowCount)),
+  };
 }
 
 /** As the scores of live traffic are told. */

@@ -22,14 +22,18 @@ interface RawTable {
   reading: FileReading;
 }
 
-/** Reads a user's file as the port says. It runs in a process of its own (import-apart.ts): nobody has read the file before. */
+/**
+ * Reads a user's file as the port says. It runs in a process of its own (import-apart.ts): nobody has read the file
+ * before.
+ */
 export async function importDataset(request: ImportRequest): Promise<ImportOutcome> {
   const { path, format, tablePath } = request;
   await checkThere(path);
   const rowsPath = `${tablePath}.rows`;
   try {
     return await withDuckDb({ paths: [path, rowsPath, tablePath], memoryLimit: '2GB' }, async (connection) => {
-      const raw = format === 'PARQUET' ? await readParquet(connection, request) : await makeTable(connection, request, rowsPath);
+      const raw =
+        format === 'PARQUET' ? await readParquet(connection, request) : await makeTable(connection, request, rowsPath);
       const { relation, rows, columns } = await openParquet(connection, raw.path);
       const imported = raw.names.map((name, i) => ({
         name,
@@ -38,10 +42,18 @@ export async function importDataset(request: ImportRequest): Promise<ImportOutco
         isTyped: format === 'PARQUET',
       }));
       const { corrections = [], earlier = [], nullValues } = request;
-      const { readings, notes } = await decideReadings(connection, relation, imported, { corrections, earlier, nullValues });
+      const { readings, notes } = await decideReadings(connection, relation, imported, {
+        corrections,
+        earlier,
+        nullValues,
+      });
       const source = { relation, rows, columns: readings.map((reading, i) => ({ reading, physical: columns[i]! })) };
       const profile = await profileSource(connection, source);
-      return { profile, reading: { ...raw.reading, notes: [...raw.reading.notes, ...notes] }, hasTable: format !== 'PARQUET' };
+      return {
+        profile,
+        reading: { ...raw.reading, notes: [...raw.reading.notes, ...notes] },
+        hasTable: format !== 'PARQUET',
+      };
     });
   } catch (error) {
     const told = readError(error, path);
@@ -54,7 +66,10 @@ export async function importDataset(request: ImportRequest): Promise<ImportOutco
   }
 }
 
-async function readParquet(connection: DuckDBConnection, { path, encoding, delimiter }: ImportRequest): Promise<RawTable> {
+async function readParquet(
+  connection: DuckDBConnection,
+  { path, encoding, delimiter }: ImportRequest,
+): Promise<RawTable> {
   if (encoding !== undefined) throw badInput('input.encoding', 'nothing for Parquet', encoding);
   if (delimiter !== undefined) throw badInput('input.delimiter', 'nothing for Parquet', delimiter);
   const { columns } = await openParquet(connection, path);
@@ -79,7 +94,8 @@ async function refuseWideDecimals(connection: DuckDBConnection, path: string): P
     `SELECT name, "precision" FROM parquet_schema(${literal(path)}) WHERE "precision" > 38 LIMIT 1`,
   );
   const [found] = wide.getRowsJS();
-  if (found) throw badInput('file', 'decimals of at most 38 digits', `column ${String(found[0])} with ${String(found[1])}`);
+  if (found)
+    throw badInput('file', 'decimals of at most 38 digits', `column ${String(found[0])} with ${String(found[1])}`);
 }
 
 async function makeTable(

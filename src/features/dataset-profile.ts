@@ -14,7 +14,9 @@ const LATEST_MS = 8.64e15;
 
 function missing({ reading, physical }: SourceColumn): string {
   if (isText(physical.sqlType)) return missingText(reading, physical);
-  return isFloat(physical.sqlType) ? `(${physical.sql} IS NULL OR isnan(${physical.sql}))` : `(${physical.sql} IS NULL)`;
+  return isFloat(physical.sqlType)
+    ? `(${physical.sql} IS NULL OR isnan(${physical.sql}))`
+    : `(${physical.sql} IS NULL)`;
 }
 
 /** A category each; of floating point numbers the value. */
@@ -32,8 +34,13 @@ function extreme(aggregate: 'min' | 'max', column: SourceColumn): string {
   switch (reading.type) {
     case 'NUMBER': {
       if (!isText(sqlType)) return `CAST(${aggregate}(${sql}) ${has} AS VARCHAR)`;
-      const isPlain = reading.decimalSeparator === undefined && reading.thousandsSeparator === undefined && reading.unit === undefined;
-      return isPlain ? `arg_${aggregate}(trim(${sql}), ${value}) ${has}` : `CAST(${aggregate}(${value}) ${has} AS VARCHAR)`;
+      const isPlain =
+        reading.decimalSeparator === undefined &&
+        reading.thousandsSeparator === undefined &&
+        reading.unit === undefined;
+      return isPlain
+        ? `arg_${aggregate}(trim(${sql}), ${value}) ${has}`
+        : `CAST(${aggregate}(${value}) ${has} AS VARCHAR)`;
     }
     case 'TIMESTAMP': {
       const instant = isText(sqlType)
@@ -44,16 +51,24 @@ function extreme(aggregate: 'min' | 'max', column: SourceColumn): string {
     case 'STRING':
       return `${aggregate}(left(${textExpression(reading, physical)}, ${SHOWN_CHARACTERS}))`;
     case 'BOOLEAN':
-      return isText(sqlType) ? `CAST(CAST(${aggregate}(${value}) ${has} AS BOOLEAN) AS VARCHAR)` : `CAST(${aggregate}(${sql}) AS VARCHAR)`;
+      return isText(sqlType)
+        ? `CAST(CAST(${aggregate}(${value}) ${has} AS BOOLEAN) AS VARCHAR)`
+        : `CAST(${aggregate}(${sql}) AS VARCHAR)`;
   }
 }
 
-/** What goes into no other system, this one's database included: text with NUL, and instants behind the end of JavaScript's calendar. */
+/**
+ * What goes into no other system, this one's database included: text with NUL, and instants behind the end of
+ * JavaScript's calendar.
+ */
 function oddity({ reading, physical }: SourceColumn): string {
   const { sql, sqlType } = physical;
   if (isText(sqlType)) return `coalesce(bool_or(contains(${sql}, chr(0))), false)`;
   if (columnTypeOf(sqlType) !== 'TIMESTAMP') return 'false';
-  return `coalesce(bool_or(abs(${valueExpression({ ...reading, type: 'TIMESTAMP' }, physical)}) > ${LATEST_MS}) FILTER (isfinite(${sql})), false)`;
+  return (
+    `coalesce(bool_or(abs(${valueExpression({ ...reading, type: 'TIMESTAMP' }, physical)}) > ${LATEST_MS}) ` +
+    `FILTER (isfinite(${sql})), false)`
+  );
 }
 
 /** Errors: BAD_USER_INPUT for a table without rows, and for values that this service cannot keep. */
@@ -65,7 +80,11 @@ export async function profileSource(connection: DuckDBConnection, source: Datase
   return { rowCount: passes[0]?.rowCount ?? 0, columns: passes.flatMap((pass) => pass.columns) };
 }
 
-async function profileColumns(connection: DuckDBConnection, relation: string, measured: readonly SourceColumn[]): Promise<DatasetProfile> {
+async function profileColumns(
+  connection: DuckDBConnection,
+  relation: string,
+  measured: readonly SourceColumn[],
+): Promise<DatasetProfile> {
   const measures = measured.flatMap((column) => [
     oddity(column),
     `count(*) FILTER (${missing(column)})`,
@@ -73,7 +92,9 @@ async function profileColumns(connection: DuckDBConnection, relation: string, me
     extreme('min', column),
     extreme('max', column),
   ]);
-  const [rows, ...values] = (await connection.runAndReadAll(`SELECT count(*), ${measures.join(', ')} FROM ${relation}`)).getRowsJS()[0]!;
+  const [rows, ...values] = (
+    await connection.runAndReadAll(`SELECT count(*), ${measures.join(', ')} FROM ${relation}`)
+  ).getRowsJS()[0]!;
   const rowCount = Number(rows);
   if (rowCount === 0) throw badInput('file', 'at least one row of data', 'no rows');
   const columns: ColumnSchema[] = [];
@@ -90,7 +111,9 @@ async function profileColumns(connection: DuckDBConnection, relation: string, me
     columns.push({
       ...reading,
       missingCount: count,
-      ...(isText(physical.sqlType) && { missingWords: count > 0 ? await missingWords(connection, relation, column) : [] }),
+      ...(isText(physical.sqlType) && {
+        missingWords: count > 0 ? await missingWords(connection, relation, column) : [],
+      }),
       distinctCount: Math.min(Number(distinctCount), rowCount - count),
       min: textOf(min),
       max: textOf(max),
@@ -118,7 +141,8 @@ async function countExactly(
 async function missingWords(connection: DuckDBConnection, relation: string, { reading, physical }: SourceColumn) {
   const text = reading.type === 'STRING' ? physical.sql : `trim(${physical.sql})`;
   const answer = await connection.runAndReadAll(
-    `SELECT coalesce(${text}, '') AS word, count(*) AS times FROM ${relation} WHERE ${missingText(reading, physical)} GROUP BY word ORDER BY times DESC, word LIMIT ${SHOWN_WORDS}`,
+    `SELECT coalesce(${text}, '') AS word, count(*) AS times FROM ${relation} WHERE ` +
+      `${missingText(reading, physical)} GROUP BY word ORDER BY times DESC, word LIMIT ${SHOWN_WORDS}`,
   );
   return answer.getRowsJS().map(([word, times]) => ({ text: String(word), count: Number(times) }));
 }

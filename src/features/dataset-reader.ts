@@ -1,7 +1,14 @@
 import type { DuckDBConnection, DuckDBDataChunk, DuckDBValue } from '@duckdb/node-api';
 import type { Column } from '../domain/tracking/dataset-column.js';
 import { AppError, badInput, ErrorCode } from '../errors.js';
-import { type DatasetSource, openSource, type SourceColumn, sourceColumn, type WantedColumn, wantedColumns } from './dataset-source.js';
+import {
+  type DatasetSource,
+  openSource,
+  type SourceColumn,
+  sourceColumn,
+  type WantedColumn,
+  wantedColumns,
+} from './dataset-source.js';
 import { openDuckDb, readError, withDuckDb } from './duckdb.js';
 import type { ChunkOptions, ColumnBatch, PreviewValue, ReadOptions, RowFilter, Table } from './port.js';
 import { isFloat, presentExpression, ROW, textExpression, valueExpression } from './reading-sql.js';
@@ -23,7 +30,8 @@ function condition(source: DatasetSource, filter: RowFilter, values: DuckDBValue
   if (filter.window) {
     const { column: name, from, to } = filter.window;
     const column = sourceColumn(source, name, 'window.column');
-    if (column.reading.type !== 'TIMESTAMP') throw badInput('window.column', 'a timestamp column', `${name} (${column.reading.type})`);
+    if (column.reading.type !== 'TIMESTAMP')
+      throw badInput('window.column', 'a timestamp column', `${name} (${column.reading.type})`);
     const bound = (operator: string, instant: string): void => {
       values.push(Date.parse(instant));
       conditions.push(`${value(column)} ${operator} CAST($${values.length} AS DOUBLE)`);
@@ -48,7 +56,11 @@ function selected(column: WantedColumn): string[] {
   return form === 'VALUE' ? [value(column)] : [value(column), textExpression(reading, physical)];
 }
 
-function selectStatement(source: DatasetSource, columns: readonly WantedColumn[], options: Omit<ReadOptions, 'columns'>): Statement {
+function selectStatement(
+  source: DatasetSource,
+  columns: readonly WantedColumn[],
+  options: Omit<ReadOptions, 'columns'>,
+): Statement {
   const values: DuckDBValue[] = [];
   const where = condition(source, options, values);
   const parameter = (number: number): string => {
@@ -67,7 +79,9 @@ function selectStatement(source: DatasetSource, columns: readonly WantedColumn[]
   const offset = options.offset === undefined ? '' : `OFFSET ${parameter(options.offset)}`;
   const expressions = [`CAST(${ROW} AS DOUBLE)`, ...columns.flatMap(selected)].join(', ');
   return {
-    sql: `SELECT ${expressions} FROM (SELECT * FROM ${source.relation} WHERE ${where} ${sample}) ${order} ${limit} ${offset}`,
+    sql:
+      `SELECT ${expressions} FROM (SELECT * FROM ${source.relation} WHERE ${where} ${sample}) ${order} ` +
+      `${limit} ${offset}`,
     values,
   };
 }
@@ -145,7 +159,9 @@ class BatchAssembler {
     this.vectors = columns.flatMap((column) => {
       if (isFloat(column.physical.sqlType)) return [new GrowingNumbers(capacity)];
       if (isTextOnly(column)) return [new GrowingTexts()];
-      return column.form === 'VALUE' ? [new GrowingNumbers(capacity)] : [new GrowingNumbers(capacity), new GrowingTexts()];
+      return column.form === 'VALUE'
+        ? [new GrowingNumbers(capacity)]
+        : [new GrowingNumbers(capacity), new GrowingTexts()];
     });
   }
 
@@ -189,10 +205,14 @@ function textsOf(values: Float64Array): (string | null)[] {
 
 async function* chunksOf(connection: DuckDBConnection, statement: Statement): AsyncGenerator<DuckDBDataChunk> {
   const result = await connection.stream(statement.sql, statement.values);
-  for (let chunk = await result.fetchChunk(); chunk && chunk.rowCount > 0; chunk = await result.fetchChunk()) yield chunk;
+  for (let chunk = await result.fetchChunk(); chunk && chunk.rowCount > 0; chunk = await result.fetchChunk())
+    yield chunk;
 }
 
-/** Reads columns into memory. Errors: BAD_USER_INPUT for an unknown column or a value that its column's reading does not fit. */
+/**
+ * Reads columns into memory. Errors: BAD_USER_INPUT for an unknown column or a value that its column's reading does not
+ * fit.
+ */
 export async function readColumns(table: Table, options: ReadOptions): Promise<ColumnBatch> {
   return withDuckDb({ paths: [table.path] }, async (connection) => {
     try {
@@ -259,7 +279,10 @@ const [SHORTEST_CUT, LONGEST_CUT] = [20, 1_000];
 const PREVIEW_MEMORY = '1GB';
 const LATEST_MS = 8.64e15;
 
-/** The first rows as JSON values; timestamps in ISO 8601, UTC. Long texts are cut before they come into memory, and end with "…". */
+/**
+ * The first rows as JSON values; timestamps in ISO 8601, UTC. Long texts are cut before they come into memory, and end
+ * with "…".
+ */
 export async function preview(table: Table, limit: number): Promise<Record<string, PreviewValue>[]> {
   const fair = Math.floor(PREVIEW_CHARACTERS / (limit * table.columns.length));
   return rowsOf(await readFirst(table, limit, Math.min(LONGEST_CUT, Math.max(SHORTEST_CUT, fair))));

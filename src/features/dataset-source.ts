@@ -32,7 +32,12 @@ export async function checkThere(path: string): Promise<void> {
   try {
     await access(path, constants.R_OK);
   } catch (error) {
-    throw new AppError(ErrorCode.NOT_FOUND, 'The dataset file is not there or cannot be read.', { field: 'file' }, { cause: error });
+    throw new AppError(
+      ErrorCode.NOT_FOUND,
+      'The dataset file is not there or cannot be read.',
+      { field: 'file' },
+      { cause: error },
+    );
   }
 }
 
@@ -43,9 +48,12 @@ export async function openParquet(
 ): Promise<DatasetRelation & { columns: (PhysicalColumn & { name: string })[] }> {
   await checkThere(path);
   const described = await connection.runAndReadAll(`DESCRIBE SELECT * FROM read_parquet(${literal(path)})`);
-  const columns = described.getRowsJS().map(([name, sqlType], i) => ({ sql: `c${i}`, name: String(name), sqlType: String(sqlType) }));
+  const columns = described
+    .getRowsJS()
+    .map(([name, sqlType], i) => ({ sql: `c${i}`, name: String(name), sqlType: String(sqlType) }));
   const names = columns.map(({ sql }) => sql).join(', ');
-  // Numbered by a window: with it DuckDB hands the rows on in their order even to one who takes them slowly, without it not always.
+  // Numbered by a window: with it DuckDB hands the rows on in their order even to one who takes them slowly, without it
+  // not always.
   const file = `read_parquet(${literal(path)}) AS t(${names})`;
   const numbered = (number: string): string => `(SELECT *, ${number} AS ${ROW} FROM ${file})`;
   return { relation: numbered('row_number() OVER () - 1'), rows: numbered('CAST(NULL AS BIGINT)'), columns };
@@ -54,7 +62,10 @@ export async function openParquet(
 export async function openSource(connection: DuckDBConnection, { path, columns }: Table): Promise<DatasetSource> {
   const found = await openParquet(connection, path);
   if (found.columns.length !== columns.length)
-    throw new AppError(ErrorCode.INTERNAL, `The table has ${found.columns.length} columns where ${columns.length} are recorded.`);
+    throw new AppError(
+      ErrorCode.INTERNAL,
+      `The table has ${found.columns.length} columns where ${columns.length} are recorded.`,
+    );
   return { ...found, columns: columns.map((reading, i) => ({ reading, physical: found.columns[i]! })) };
 }
 
@@ -72,12 +83,18 @@ export function wantedColumns(
   requests: readonly (string | ColumnRequest)[],
 ): { source: DatasetSource; wanted: WantedColumn[] } {
   const given = new Map(
-    requests.flatMap((request) => (typeof request === 'string' || !request.reading ? [] : [[request.name, request.reading]])),
+    requests.flatMap((request) =>
+      typeof request === 'string' || !request.reading ? [] : [[request.name, request.reading]],
+    ),
   );
-  const columns = opened.columns.map(({ reading, physical }) => ({ reading: given.get(reading.name) ?? reading, physical }));
+  const columns = opened.columns.map(({ reading, physical }) => ({
+    reading: given.get(reading.name) ?? reading,
+    physical,
+  }));
   const source = { ...opened, columns };
   const wanted = requests.map((request): WantedColumn => {
-    const { name, form, reading }: ColumnRequest = typeof request === 'string' ? { name: request, form: 'VALUE' } : request;
+    const { name, form, reading }: ColumnRequest =
+      typeof request === 'string' ? { name: request, form: 'VALUE' } : request;
     const column = sourceColumn(source, name, 'column');
     return { ...column, reading: reading ?? column.reading, form };
   });

@@ -88,14 +88,15 @@ export async function writeParquet(columns: readonly OutputColumn[], path: strin
 }
 
 /**
- * One Parquet file from several of the same columns, in the order given, with key columns of the dataset behind the row number.
- * The answer is its number of rows.
+ * One Parquet file from several of the same columns, in the order given, with key columns of the dataset behind the row
+ * number. The answer is its number of rows.
  */
 export async function concatParquet(parts: readonly string[], path: string, keys?: KeyColumns): Promise<number> {
   let rows = 0;
   await writeWhole(path, [...parts, ...(keys ? [keys.table.path] : [])], async (target, connection) => {
     const relation = `read_parquet([${parts.map(literal).join(', ')}])`;
-    const selected = keys && keys.names.length > 0 ? await withKeys(connection, relation, keys) : `SELECT * FROM ${relation}`;
+    const selected =
+      keys && keys.names.length > 0 ? await withKeys(connection, relation, keys) : `SELECT * FROM ${relation}`;
     const copied = await connection.runAndReadAll(
       `COPY (${selected}) TO ${literal(target)} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)`,
     );
@@ -104,7 +105,11 @@ export async function concatParquet(parts: readonly string[], path: string, keys
   return rows;
 }
 
-async function withKeys(connection: DuckDBConnection, relation: string, { table, names, rowNumberColumn }: KeyColumns): Promise<string> {
+async function withKeys(
+  connection: DuckDBConnection,
+  relation: string,
+  { table, names, rowNumberColumn }: KeyColumns,
+): Promise<string> {
   const source = await openSource(connection, table);
   const keys: string[] = [];
   for (const name of names) keys.push(`${await keyExpression(connection, source, name)} AS ${identifier(name)}`);
@@ -116,7 +121,10 @@ async function withKeys(connection: DuckDBConnection, relation: string, { table,
     .filter((name) => name !== rowNumberColumn && !names.includes(name));
   const row = `p.${identifier(rowNumberColumn)}`;
   const selected = [row, ...keys, ...others.map((name) => `p.${identifier(name)}`)].join(', ');
-  return `SELECT ${selected} FROM (SELECT * FROM ${relation}) p JOIN (SELECT * FROM ${source.relation}) k ON ${row} = k.${ROW} ORDER BY ${row}`;
+  return (
+    `SELECT ${selected} FROM (SELECT * FROM ${relation}) p JOIN (SELECT * FROM ${source.relation}) k ON ` +
+    `${row} = k.${ROW} ORDER BY ${row}`
+  );
 }
 
 /** Types that a text may get in the result: where they spell every value as the file does. */
@@ -133,7 +141,9 @@ async function keyExpression(connection: DuckDBConnection, source: DatasetSource
   const types = isText(physical.sqlType) ? LOSSLESS[reading.type] : [];
   for (const type of types) {
     const changed = `CAST(TRY_CAST(${sql} AS ${type}) AS VARCHAR) IS DISTINCT FROM ${sql}`;
-    const answer = await connection.runAndReadAll(`SELECT count(${sql}), count(*) FILTER (${changed}) FROM ${source.relation}`);
+    const answer = await connection.runAndReadAll(
+      `SELECT count(${sql}), count(*) FILTER (${changed}) FROM ${source.relation}`,
+    );
     const [present, differing] = answer.getRowsJS()[0]!.map(Number);
     if (present! > 0 && differing === 0) return `CAST(k.${sql} AS ${type})`;
   }

@@ -8,7 +8,9 @@ export interface FileAccess {
   memoryLimit?: string;
 }
 
-/** `text` as an SQL string literal. For paths and options, which DuckDB takes as literals only; values go as parameters. */
+/**
+ * `text` as an SQL string literal. For paths and options, which DuckDB takes as literals only; values go as parameters.
+ */
 export function literal(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
@@ -19,7 +21,10 @@ export function identifier(name: string): string {
 }
 
 /** An in-memory database that sees the given files only. The caller closes it. */
-export async function openDuckDb({ paths, memoryLimit }: FileAccess): Promise<{ connection: DuckDBConnection; close: () => void }> {
+export async function openDuckDb({
+  paths,
+  memoryLimit,
+}: FileAccess): Promise<{ connection: DuckDBConnection; close: () => void }> {
   const instance = await DuckDBInstance.create(':memory:', {
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
@@ -56,7 +61,12 @@ export async function withDuckDb<T>(access: FileAccess, use: (connection: DuckDB
 const SHOWN_LINES = 3;
 
 /** A value that its column's reading does not fit (reading-sql.ts). */
-function unreadable({ name, expected }: { name: string; expected: string }, row: number, text: string, cause: unknown): AppError {
+function unreadable(
+  { name, expected }: { name: string; expected: string },
+  row: number,
+  text: string,
+  cause: unknown,
+): AppError {
   const got = quote(text);
   return new AppError(
     ErrorCode.BAD_USER_INPUT,
@@ -72,7 +82,13 @@ export function readError(error: unknown, path: string): AppError {
   const message = error instanceof Error ? error.message : String(error);
   const [kind = ''] = message.split(':', 1);
   const refused = /matih refuses (\{.*?\}) (\d+) ([^]*)$/.exec(message);
-  if (refused) return unreadable(JSON.parse(refused[1]!) as { name: string; expected: string }, Number(refused[2]), refused[3]!, error);
+  if (refused)
+    return unreadable(
+      JSON.parse(refused[1]!) as { name: string; expected: string },
+      Number(refused[2]),
+      refused[3]!,
+      error,
+    );
   const shown = message
     .split(/\n\s*(?:LINE \d+:|Possible fixes|Candidate)/)[0]!
     .replaceAll(path, 'the file')
@@ -90,7 +106,14 @@ export function readError(error: unknown, path: string): AppError {
       { cause: error },
     );
   }
-  const USER_FAULTS = ['Invalid Input Error', 'Conversion Error', 'Parser Error', 'Binder Error', 'IO Error', 'Out of Range Error'];
+  const USER_FAULTS = [
+    'Invalid Input Error',
+    'Conversion Error',
+    'Parser Error',
+    'Binder Error',
+    'IO Error',
+    'Out of Range Error',
+  ];
   if (!USER_FAULTS.includes(kind) && !message.includes('CSV Error') && !message.includes('JSON')) {
     return new AppError(ErrorCode.INTERNAL, 'The dataset could not be read.', {}, { cause: error });
   }

@@ -1,6 +1,12 @@
 import type { ColumnRequest } from '../domain/tracking/column-requests.js';
 import type { Column } from '../domain/tracking/dataset-column.js';
-import type { ColumnCorrection, ColumnReading, DatasetFormat, DatasetProfile, FileReading } from '../domain/tracking/dataset-schema.js';
+import type {
+  ColumnCorrection,
+  ColumnReading,
+  DatasetFormat,
+  DatasetProfile,
+  FileReading,
+} from '../domain/tracking/dataset-schema.js';
 
 /** A Parquet file on this machine, and how each of its columns is read, in their order in the file. */
 export interface Table {
@@ -55,7 +61,10 @@ export interface ImportRequest {
   /** The file as the user gave it. */
   path: string;
   format: DatasetFormat;
-  /** Where the table goes that is made of a CSV or JSON file: Parquet in which every column is text, exactly that of the file. */
+  /**
+   * Where the table goes that is made of a CSV or JSON file: Parquet in which every column is text, exactly that of the
+   * file.
+   */
   tablePath: string;
   /** What the user says of columns. */
   corrections?: readonly ColumnCorrection[];
@@ -89,13 +98,17 @@ export interface KeyColumns {
 }
 
 /**
- * Local dataset files. Errors of every reader: NOT_FOUND for an absent file, BAD_USER_INPUT for a malformed one, for an unknown column and
- * for a value that cannot be read as its column says (naming column and row), RESOURCE_EXHAUSTED for one that does not fit the memory.
+ * Local dataset files. Errors of every reader: NOT_FOUND for an absent file, BAD_USER_INPUT for a malformed one, for an
+ * unknown column and for a value that cannot be read as its column says (naming column and row), RESOURCE_EXHAUSTED for
+ * one that does not fit the memory.
  */
 export interface DatasetFiles {
   /** A user's file as a table with column types, missing and distinct counts, extremes. Refuses an empty file. */
   import(request: ImportRequest): Promise<ImportOutcome>;
-  /** The first rows as JSON values, timestamps in ISO 8601 (UTC), for people to look at: long texts are cut and end with "…". */
+  /**
+   * The first rows as JSON values, timestamps in ISO 8601 (UTC), for people to look at: long texts are cut and end with
+   * "…".
+   */
   preview(table: Table, limit: number): Promise<Record<string, PreviewValue>[]>;
   /** The first rows as `preview` has them, but whole. */
   firstRows(table: Table, limit: number): Promise<Record<string, PreviewValue>[]>;
@@ -107,9 +120,9 @@ export interface DatasetFiles {
   /** Columns of equal length to a Parquet file, which appears under its name only when whole; NaN becomes NULL. */
   writeParquet(columns: readonly OutputColumn[], path: string): Promise<void>;
   /**
-   * One Parquet file from several of the same columns, in the order given, with the key columns behind the row number: exactly as the
-   * dataset's file has them, of its types; texts of CSV and JSON as numbers, days or truth values where that changes no character.
-   * The answer is its number of rows.
+   * One Parquet file from several of the same columns, in the order given, with the key columns behind the row number:
+   * exactly as the dataset's file has them, of its types; texts of CSV and JSON as numbers, days or truth values where
+   * that changes no character. The answer is its number of rows.
    */
   concatParquet(parts: readonly string[], path: string, keys?: KeyColumns): Promise<number>;
 }

@@ -5,13 +5,21 @@ import type { ImportRequest, Table } from './port.js';
 
 /** Entry point of the process that users' files are read in; started by reader-process.ts. */
 
-export type ReaderRequest = { kind: 'IMPORT'; request: ImportRequest } | { kind: 'PREVIEW'; table: Table; limit: number };
+export type ReaderRequest =
+  | { kind: 'IMPORT'; request: ImportRequest }
+  | { kind: 'PREVIEW'; table: Table; limit: number };
 
-export type ReaderAnswer = { value: unknown } | { code: ErrorCode; message: string; details: ErrorDetails } | { unexpected: string };
+export type ReaderAnswer =
+  | { value: unknown }
+  | { code: ErrorCode; message: string; details: ErrorDetails }
+  | { unexpected: string };
 
 async function perform(request: ReaderRequest): Promise<ReaderAnswer> {
   try {
-    return { value: request.kind === 'IMPORT' ? await importDataset(request.request) : await preview(request.table, request.limit) };
+    return {
+      value:
+        request.kind === 'IMPORT' ? await importDataset(request.request) : await preview(request.table, request.limit),
+    };
   } catch (error) {
     if (error instanceof AppError) return { code: error.code, message: error.message, details: error.details };
     return { unexpected: error instanceof Error ? (error.stack ?? error.message) : String(error) };

@@ -41,7 +41,10 @@ export function previewApart(table: Table, limit: number): Promise<Record<string
     if (!previewer?.isAlive) previewer = new ReaderProcess();
     const reader = previewer;
     try {
-      return (await reader.ask({ kind: 'PREVIEW', table, limit }, LONGEST_PREVIEW_MS)) as Record<string, PreviewValue>[];
+      return (await reader.ask({ kind: 'PREVIEW', table, limit }, LONGEST_PREVIEW_MS)) as Record<
+        string,
+        PreviewValue
+      >[];
     } finally {
       reader.endAfter(IDLE_MS);
     }
@@ -52,7 +55,8 @@ export function previewApart(table: Table, limit: number): Promise<Record<string
 function childEntry(): string {
   const compiled = import.meta.url.endsWith('.ts') ? '../../dist/features/reader-child.js' : './reader-child.js';
   const entry = fileURLToPath(new URL(compiled, import.meta.url));
-  if (!existsSync(entry)) throw new AppError(ErrorCode.INTERNAL, 'The dataset process is not built: run `node scripts/prepare.mjs`.');
+  if (!existsSync(entry))
+    throw new AppError(ErrorCode.INTERNAL, 'The dataset process is not built: run `node scripts/prepare.mjs`.');
   return entry;
 }
 
@@ -89,8 +93,19 @@ class ReaderProcess {
       reject(new AppError(ErrorCode.UNAVAILABLE, 'The dataset process could not run.', {}, { cause: error }));
     const onClose = (exitCode: number | null, killedBy: string | null): void => {
       if (killedBy === 'SIGKILL')
-        reject(new AppError(ErrorCode.RESOURCE_EXHAUSTED, 'Reading this file takes too much time or memory.', { field: 'file' }));
-      else reject(badInput('file', 'a file that can be read', `one that ended its reader (${killedBy ?? `exit code ${exitCode}`})`));
+        reject(
+          new AppError(ErrorCode.RESOURCE_EXHAUSTED, 'Reading this file takes too much time or memory.', {
+            field: 'file',
+          }),
+        );
+      else
+        reject(
+          badInput(
+            'file',
+            'a file that can be read',
+            `one that ended its reader (${killedBy ?? `exit code ${exitCode}`})`,
+          ),
+        );
     };
     child.on('message', onMessage).on('error', onError).on('close', onClose);
     try {

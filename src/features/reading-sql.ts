@@ -19,7 +19,8 @@ export const isFloat = (sqlType: string): boolean => sqlType === 'FLOAT' || sqlT
 
 /** The type that a file's own type says; undefined for one that holds no single values. */
 export function columnTypeOf(sqlType: string): ColumnType | undefined {
-  if (/^(?:U?(?:TINY|SMALL|BIG|HUGE)?INT(?:EGER)?|FLOAT|DOUBLE|DECIMAL\(\d+,\d+\)|BIGNUM)$/.test(sqlType)) return 'NUMBER';
+  if (/^(?:U?(?:TINY|SMALL|BIG|HUGE)?INT(?:EGER)?|FLOAT|DOUBLE|DECIMAL\(\d+,\d+\)|BIGNUM)$/.test(sqlType))
+    return 'NUMBER';
   if (sqlType === 'BOOLEAN') return 'BOOLEAN';
   if (sqlType === 'DATE' || sqlType.startsWith('TIMESTAMP')) return 'TIMESTAMP';
   if (/^(?:VARCHAR|UUID|TIME.*|ENUM\(.*\))$/s.test(sqlType)) return 'STRING';
@@ -46,8 +47,11 @@ export function checkReadable({ name, type }: ColumnReading, { sqlType }: Physic
 export function missingText(reading: ColumnReading, { sql }: PhysicalColumn): string {
   const words = (reading.nullValues ?? []).map(literal).join(', ');
   const text = reading.type === 'STRING' ? sql : `trim(${sql})`;
-  // One list: DuckDB keeps a vector for each operand of IN, which is 400 kB for a column and thread, and a file may have 2,000 columns.
-  return words === '' ? `(${sql} IS NULL OR ${text} = '')` : `(${sql} IS NULL OR list_contains(['', ${words}], ${text}))`;
+  // One list: DuckDB keeps a vector for each operand of IN, which is 400 kB for a column and thread, and a file may
+  // have 2,000 columns.
+  return words === ''
+    ? `(${sql} IS NULL OR ${text} = '')`
+    : `(${sql} IS NULL OR list_contains(['', ${words}], ${text}))`;
 }
 
 const pattern = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\/-]/g, '\\$&');
@@ -59,13 +63,17 @@ export function parsedText(reading: ColumnReading, sql: string): string {
     case 'STRING':
       return sql;
     case 'BOOLEAN':
-      return `CASE WHEN lower(${text}) IN ('true', 't', 'yes', 'y', '1') THEN 1.0 WHEN lower(${text}) IN ('false', 'f', 'no', 'n', '0') THEN 0.0 END`;
+      return (
+        `CASE WHEN lower(${text}) IN ('true', 't', 'yes', 'y', '1') THEN 1.0 WHEN lower(${text}) IN ` +
+        `('false', 'f', 'no', 'n', '0') THEN 0.0 END`
+      );
     case 'NUMBER':
       return parsedNumber(reading, text);
     case 'TIMESTAMP': {
       const instant =
         reading.format === undefined
-          ? `coalesce(TRY_CAST(${text} AS TIMESTAMPTZ), TRY_CAST(regexp_replace(${text}, '^(\\S+[T ]\\d+:\\d\\d)(Z|[+-][0-9:]+)$', '\\1:00\\2') AS TIMESTAMPTZ))`
+          ? `coalesce(TRY_CAST(${text} AS TIMESTAMPTZ), TRY_CAST(regexp_replace(${text}, '^(\\S+[T ` +
+            `]\\d+:\\d\\d)(Z|[+-][0-9:]+)$', '\\1:00\\2') AS TIMESTAMPTZ))`
           : `CAST(try_strptime(${text}, ${literal(reading.format)}) AS TIMESTAMPTZ)`;
       return `CASE WHEN isfinite(${instant}) THEN CAST(epoch_ms(${instant}) AS DOUBLE) END`;
     }
@@ -73,18 +81,22 @@ export function parsedText(reading: ColumnReading, sql: string): string {
 }
 
 function parsedNumber({ decimalSeparator = '.', thousandsSeparator, unit }: ColumnReading, text: string): string {
-  const value = (plain: string): string => `CASE WHEN NOT contains(${plain}, '_') THEN TRY_CAST(${plain} AS DOUBLE) END`;
+  const value = (plain: string): string =>
+    `CASE WHEN NOT contains(${plain}, '_') THEN TRY_CAST(${plain} AS DOUBLE) END`;
   if (decimalSeparator === '.' && thousandsSeparator === undefined && unit === undefined) return value(text);
   let bare = text;
   if (unit !== undefined) {
     const sign = pattern(unit);
     bare = `regexp_replace(regexp_replace(${text}, ${literal(`^([+-]?)\\s*${sign}\\s*`)}, '\\1'), ${literal(`\\s*${sign}$`)}, '')`;
   }
-  const thousands = thousandsSeparator === undefined ? '' : `[+-]?[1-9]\\d{0,2}(?:${pattern(thousandsSeparator)}\\d{3})+|`;
+  const thousands =
+    thousandsSeparator === undefined ? '' : `[+-]?[1-9]\\d{0,2}(?:${pattern(thousandsSeparator)}\\d{3})+|`;
   const decimal = pattern(decimalSeparator);
   const grammar = `(?:(?:${thousands}[+-]?\\d+)(?:${decimal}\\d*)?|[+-]?${decimal}\\d+)(?:[eE][+-]?\\d+)?`;
-  const withoutThousands = thousandsSeparator === undefined ? bare : `replace(${bare}, ${literal(thousandsSeparator)}, '')`;
-  const plain = decimalSeparator === '.' ? withoutThousands : `replace(${withoutThousands}, ${literal(decimalSeparator)}, '.')`;
+  const withoutThousands =
+    thousandsSeparator === undefined ? bare : `replace(${bare}, ${literal(thousandsSeparator)}, '')`;
+  const plain =
+    decimalSeparator === '.' ? withoutThousands : `replace(${withoutThousands}, ${literal(decimalSeparator)}, '.')`;
   return `CASE WHEN regexp_full_match(${bare}, ${literal(grammar)}) THEN TRY_CAST(${plain} AS DOUBLE) END`;
 }
 

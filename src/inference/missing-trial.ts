@@ -11,8 +11,8 @@ export type TrialRun = (inputs: Tensor[]) => Promise<Tensor[] | null>;
 const isFloat = ({ datatype }: TensorSpec) => datatype === 'FP32' || datatype === 'FP64';
 
 /**
- * Which inputs of floats take NaN as a missing value: those with which every number of the answer stays finite. A model that does not know
- * missing values carries NaN on to its answer.
+ * Which inputs of floats take NaN as a missing value: those with which every number of the answer stays finite. A model
+ * that does not know missing values carries NaN on to its answer.
  */
 export async function withMissingTried(signature: Signature, run: TrialRun): Promise<Signature> {
   const open = signature.inputs.filter((spec) => isFloat(spec) && spec.acceptsMissing === undefined);
@@ -26,10 +26,13 @@ export async function withMissingTried(signature: Signature, run: TrialRun): Pro
   // Infinite for zeros already, as a logarithm is: nothing can be told.
   if (!(await answers([]))) return signature;
   if (await answers(open)) open.forEach(({ name }) => taken.add(name));
-  else if (open.length > 1 && open.length <= MAX_TRIED_ALONE) for (const spec of open) if (await answers([spec])) taken.add(spec.name);
+  else if (open.length > 1 && open.length <= MAX_TRIED_ALONE)
+    for (const spec of open) if (await answers([spec])) taken.add(spec.name);
   return {
     ...signature,
-    inputs: signature.inputs.map((spec) => (open.includes(spec) ? { ...spec, acceptsMissing: taken.has(spec.name) } : spec)),
+    inputs: signature.inputs.map((spec) =>
+      open.includes(spec) ? { ...spec, acceptsMissing: taken.has(spec.name) } : spec,
+    ),
   };
 }
 
@@ -44,5 +47,7 @@ function oneRow(spec: TensorSpec, isMissing: boolean): Tensor {
 }
 
 function isFinite({ data }: Tensor): boolean {
-  return !(data instanceof Float32Array || data instanceof Float64Array) || data.every((value) => Number.isFinite(value));
+  return (
+    !(data instanceof Float32Array || data instanceof Float64Array) || data.every((value) => Number.isFinite(value))
+  );
 }

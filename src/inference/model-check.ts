@@ -11,10 +11,15 @@ import type { OnnxFileFacts, OnnxFileLimits } from './onnx-file.js';
 
 export interface ModelCheckLimits extends OnnxFileLimits {
   maxSizeBytes: number;
-  /** Processor time for reading, loading and trying a small model; a larger one gets `cpuMsPerMebibyte` more for each MiB. */
+  /**
+   * Processor time for reading, loading and trying a small model; a larger one gets `cpuMsPerMebibyte` more for each
+   * MiB.
+   */
   cpuMs: number;
   cpuMsPerMebibyte: number;
-  /** Time on the clock at least, for a model that waits without end; eight times the processor time where that is more. */
+  /**
+   * Time on the clock at least, for a model that waits without end; eight times the processor time where that is more.
+   */
   wallMs: number;
   /** Resident memory of the process that tries the model. */
   maxResidentBytes: number;
@@ -56,11 +61,20 @@ async function sizeOf(path: string, maxSizeBytes: number): Promise<number> {
 function lossMessage(loss: HostLost, cpuMs: number, wallMs: number, limits: ModelCheckLimits): string {
   switch (loss.reason) {
     case 'CPU':
-      return `The model was not read, loaded and run on zeros within ${cpuMs} ms of processor time; it may loop without end. Make it smaller or repair its loops.`;
+      return (
+        `The model was not read, loaded and run on zeros within ${cpuMs} ms of processor time; it may loop ` +
+        'without end. Make it smaller or repair its loops.'
+      );
     case 'TIMEOUT':
-      return `The model was not read, loaded and run on zeros within ${wallMs} ms; it may wait without end. Make it smaller, or try again when this machine is less busy.`;
+      return (
+        `The model was not read, loaded and run on zeros within ${wallMs} ms; it may wait without end. Make ` +
+        'it smaller, or try again when this machine is less busy.'
+      );
     case 'MEMORY':
-      return `The model needs more than ${limits.maxResidentBytes} bytes of memory to load and answer for zeros; make it smaller.`;
+      return (
+        `The model needs more than ${limits.maxResidentBytes} bytes of memory to load and answer for zeros; ` +
+        'make it smaller.'
+      );
     case 'CRASH':
     case 'CLOSED':
       return `The model made the runtime end when it was tried (${loss.message}); export it again.`;
@@ -71,7 +85,8 @@ function refusal(header: HostReply, limits: ModelCheckLimits, folder: string): A
   if (header.kind !== 'error') return invalidModel(`The runtime answered with "${header.kind}".`);
   if (header.code === 'RESOURCE_EXHAUSTED') {
     return invalidModel(
-      `The model needs more than ${limits.maxResidentBytes} bytes of memory to load and answer for zeros; make it smaller.`,
+      `The model needs more than ${limits.maxResidentBytes} bytes of memory to load and answer for zeros; ` +
+        'make it smaller.',
     );
   }
   const detail = header.message.replaceAll(`${folder}/`, '').replace(/\s+/g, ' ').slice(0, 500);
@@ -136,8 +151,8 @@ async function inspectAndTry(original: string, sizeBytes: number, limits: ModelC
 }
 
 /**
- * Checks an uploaded ONNX file, which may be hostile: its bytes are read, and it is loaded and run on made-up rows, in a process of its own.
- * Errors: INVALID_MODEL with a sentence that says what is wrong and what to do.
+ * Checks an uploaded ONNX file, which may be hostile: its bytes are read, and it is loaded and run on made-up rows, in
+ * a process of its own. Errors: INVALID_MODEL with a sentence that says what is wrong and what to do.
  */
 export async function checkModel(path: string, limits: Partial<ModelCheckLimits> = {}): Promise<CheckedModel> {
   const all = { ...DEFAULT_LIMITS, ...limits };

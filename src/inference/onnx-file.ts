@@ -1,4 +1,6 @@
-/** What an ONNX file says about itself, and whether the runtime may see it at all. Reads the bytes only; nothing is run. */
+/**
+ * What an ONNX file says about itself, and whether the runtime may see it at all. Reads the bytes only; nothing is run.
+ */
 import { quote } from '../errors.js';
 import { type Field, MalformedMessage, ProtobufWalk } from '../onnx/protobuf-walk.js';
 import { MICROSOFT_RULES } from '../onnx/rows/model-rules.js';
@@ -21,7 +23,9 @@ export interface OnnxFileLimits {
 const IR_VERSIONS = [3, 13] as const;
 const OPSETS = [7, 26] as const;
 const ALLOWED_DOMAINS: ReadonlySet<string> = new Set(['', 'ai.onnx', 'ai.onnx.ml']);
-const ALLOWED_OPERATORS: ReadonlySet<string> = new Set(Object.keys(MICROSOFT_RULES).map((operator) => `com.microsoft.${operator}`));
+const ALLOWED_OPERATORS: ReadonlySet<string> = new Set(
+  Object.keys(MICROSOFT_RULES).map((operator) => `com.microsoft.${operator}`),
+);
 
 const MAX_DIMENSION = 2 ** 31 - 1;
 const MAX_RANK = 64;
@@ -35,10 +39,15 @@ const MAX_METADATA_ENTRIES = 1000;
 const MAX_METADATA_BYTES = 1024 ** 2;
 
 const OTHER_FORMATS: readonly { starts: readonly number[]; message: string }[] = [
-  { starts: [0x80], message: 'This is a Python pickle, not an ONNX file; export the model, e.g. with skl2onnx or torch.onnx.export.' },
+  {
+    starts: [0x80],
+    message: 'This is a Python pickle, not an ONNX file; export the model, e.g. with skl2onnx or torch.onnx.export.',
+  },
   {
     starts: [0x50, 0x4b],
-    message: 'This is a zip archive (PyTorch and Keras save such), not an ONNX file; upload the model.onnx inside it, or export one.',
+    message:
+      'This is a zip archive (PyTorch and Keras save such), not an ONNX file; upload the model.onnx inside ' +
+      'it, or export one.',
   },
   { starts: [0x1f, 0x8b], message: 'This file is compressed with gzip; upload the unpacked ONNX file.' },
   {
@@ -57,13 +66,32 @@ export class InvalidFile extends Error {
   }
 }
 
-const invalidModel = (message: string, details: { expected?: string; got?: string } = {}): InvalidFile => new InvalidFile(message, details);
+const invalidModel = (message: string, details: { expected?: string; got?: string } = {}): InvalidFile =>
+  new InvalidFile(message, details);
 
 /** Field numbers of onnx.proto that are read here, by message. */
-const MODEL = { irVersion: 1, producerName: 2, producerVersion: 3, graph: 7, opsetImport: 8, metadata: 14, training: 20, functions: 25 };
+const MODEL = {
+  irVersion: 1,
+  producerName: 2,
+  producerVersion: 3,
+  graph: 7,
+  opsetImport: 8,
+  metadata: 14,
+  training: 20,
+  functions: 25,
+};
 const GRAPH = { node: 1, initializer: 5, input: 11, output: 12, valueInfo: 13, sparseInitializer: 15 };
 const NODE = { opType: 4, attribute: 5, domain: 7 };
-const ATTRIBUTE = { tensor: 5, graph: 6, tensors: 10, graphs: 11, type: 14, types: 15, sparseTensor: 22, sparseTensors: 23 };
+const ATTRIBUTE = {
+  tensor: 5,
+  graph: 6,
+  tensors: 10,
+  graphs: 11,
+  type: 14,
+  types: 15,
+  sparseTensor: 22,
+  sparseTensors: 23,
+};
 const TENSOR = { dims: 1, data: [4, 5, 6, 7, 9, 10, 11], externalData: 13, dataLocation: 14 };
 const SPARSE = { values: 1, indices: 2, dims: 3 };
 const FUNCTION = { name: 1, node: 7, domain: 10, attribute: 11, valueInfo: 12 };
@@ -103,16 +131,22 @@ class OnnxInspection {
         this.graph(field, 1);
       } else if (field.number === MODEL.opsetImport) this.opsetImport(field);
       else if (field.number === MODEL.metadata) this.metadataEntry(field);
-      else if (field.number === MODEL.training) throw invalidModel('The file holds training graphs; export the model for inference alone.');
+      else if (field.number === MODEL.training)
+        throw invalidModel('The file holds training graphs; export the model for inference alone.');
       else if (field.number === MODEL.functions) this.function(field);
     });
-    const missing = [...this.customOperators].find((operator) => !this.functions.has(operator) && !ALLOWED_OPERATORS.has(operator));
+    const missing = [...this.customOperators].find(
+      (operator) => !this.functions.has(operator) && !ALLOWED_OPERATORS.has(operator),
+    );
     if (missing !== undefined) {
       const allowed = `operators of ai.onnx and ai.onnx.ml, and ${Object.keys(MICROSOFT_RULES).join(', ')} of com.microsoft`;
-      throw invalidModel(`The model uses the custom operator ${quote(missing)}; only ${allowed} can be run. Export it without that one.`, {
-        expected: allowed,
-        got: quote(missing),
-      });
+      throw invalidModel(
+        `The model uses the custom operator ${quote(missing)}; only ${allowed} can be run. Export it without that one.`,
+        {
+          expected: allowed,
+          got: quote(missing),
+        },
+      );
     }
   }
 
@@ -122,22 +156,27 @@ class OnnxInspection {
 
   private graph(field: Field, depth: number): void {
     if (depth > this.limits.maxGraphDepth) {
-      throw invalidModel(`The model nests graphs more than ${this.limits.maxGraphDepth} deep; simplify its control flow.`, {
-        expected: `at most ${this.limits.maxGraphDepth} levels of graphs`,
-      });
+      throw invalidModel(
+        `The model nests graphs more than ${this.limits.maxGraphDepth} deep; simplify its control flow.`,
+        {
+          expected: `at most ${this.limits.maxGraphDepth} levels of graphs`,
+        },
+      );
     }
     this.inner(field, (part) => {
       this.countPart();
       if (part.number === GRAPH.node) this.node(part, depth);
       else if (part.number === GRAPH.initializer) this.tensor(part);
       else if (part.number === GRAPH.sparseInitializer) this.sparseTensor(part);
-      else if (part.number === GRAPH.input || part.number === GRAPH.output || part.number === GRAPH.valueInfo) this.valueInfo(part);
+      else if (part.number === GRAPH.input || part.number === GRAPH.output || part.number === GRAPH.valueInfo)
+        this.valueInfo(part);
     });
   }
 
   private countPart(): void {
     this.parts += 1;
-    if (this.parts > MAX_PARTS) throw invalidModel(`The file has more than ${MAX_PARTS} parts; it is padded or made up. Export it again.`);
+    if (this.parts > MAX_PARTS)
+      throw invalidModel(`The file has more than ${MAX_PARTS} parts; it is padded or made up. Export it again.`);
   }
 
   private node(field: Field, depth: number): void {
@@ -157,7 +196,8 @@ class OnnxInspection {
     this.inner(field, (part) => {
       if (part.number === ATTRIBUTE.tensor || part.number === ATTRIBUTE.tensors) this.tensor(part);
       else if (part.number === ATTRIBUTE.graph || part.number === ATTRIBUTE.graphs) this.graph(part, depth + 1);
-      else if (part.number === ATTRIBUTE.sparseTensor || part.number === ATTRIBUTE.sparseTensors) this.sparseTensor(part);
+      else if (part.number === ATTRIBUTE.sparseTensor || part.number === ATTRIBUTE.sparseTensors)
+        this.sparseTensor(part);
       else if (part.number === ATTRIBUTE.type || part.number === ATTRIBUTE.types) this.type(part, 1);
     });
   }
@@ -180,10 +220,13 @@ class OnnxInspection {
     let dataBytes = 0;
     this.inner(field, (part) => {
       if (part.number === TENSOR.externalData || (part.number === TENSOR.dataLocation && part.value !== 0)) {
-        throw invalidModel('The model keeps weights in other files (external data); save it as one file with the weights inside.', {
-          expected: 'all weights inside the file',
-          got: 'external data',
-        });
+        throw invalidModel(
+          'The model keeps weights in other files (external data); save it as one file with the weights inside.',
+          {
+            expected: 'all weights inside the file',
+            got: 'external data',
+          },
+        );
       }
       if (part.number === TENSOR.dims) this.addDims(part, dims);
       // At least one per entry, for text may be empty and small integers take no length.
@@ -192,10 +235,13 @@ class OnnxInspection {
     this.dimensions(dims);
     const elements = dims.reduce((product, dimension) => product * dimension, 1);
     if (dims.length > 0 && elements > dataBytes * MAX_ELEMENTS_PER_BYTE) {
-      throw invalidModel(`A weight tensor declares ${elements} elements and holds ${dataBytes} bytes; the file is damaged or made up.`, {
-        expected: `${elements} elements`,
-        got: `${dataBytes} bytes`,
-      });
+      throw invalidModel(
+        `A weight tensor declares ${elements} elements and holds ${dataBytes} bytes; the file is damaged or made up.`,
+        {
+          expected: `${elements} elements`,
+          got: `${dataBytes} bytes`,
+        },
+      );
     }
   }
 
@@ -265,7 +311,8 @@ class OnnxInspection {
     const known = this.opsets.get(domain);
     if (known !== undefined && known !== version) {
       throw invalidModel(
-        `The file imports the operator set ${quote(domain || 'ai.onnx')} in two versions, ${known} and ${version}; export it again.`,
+        `The file imports the operator set ${quote(domain || 'ai.onnx')} in two versions, ${known} and ` +
+          `${version}; export it again.`,
       );
     }
     this.opsets.set(domain, version);
@@ -289,16 +336,19 @@ class OnnxInspection {
 
 function checkRange(what: string, version: number, [least, most]: readonly [number, number]): void {
   if (version >= least && version <= most) return;
-  throw invalidModel(`The model has ${what} ${version}; ${least} to ${most} can be run. Export it again for one of those.`, {
-    expected: `${what} ${least} to ${most}`,
-    got: `${version}`,
-  });
+  throw invalidModel(
+    `The model has ${what} ${version}; ${least} to ${most} can be run. Export it again for one of those.`,
+    {
+      expected: `${what} ${least} to ${most}`,
+      got: `${version}`,
+    },
+  );
 }
 
 /**
  * Reads an ONNX file of any origin.
- * Throws InvalidFile for what is no ONNX file, keeps data outside itself, uses custom operators, declares absurd shapes,
- * nests too deep, or is of a version the runtime cannot run.
+ * Throws InvalidFile for what is no ONNX file, keeps data outside itself, uses custom operators, declares absurd
+ * shapes, nests too deep, or is of a version the runtime cannot run.
  */
 export function inspectOnnxFile(bytes: Uint8Array, limits: OnnxFileLimits): OnnxFileFacts {
   if (bytes.length === 0) throw invalidModel('The file is empty; export the model again.');
@@ -309,7 +359,9 @@ export function inspectOnnxFile(bytes: Uint8Array, limits: OnnxFileLimits): Onnx
     inspection.model();
   } catch (error) {
     if (!(error instanceof MalformedMessage)) throw error;
-    throw invalidModel(`This is not an ONNX file, or it is damaged or cut off (${error.message}); export or upload it again.`);
+    throw invalidModel(
+      `This is not an ONNX file, or it is damaged or cut off (${error.message}); export or upload it again.`,
+    );
   }
   if (inspection.graphs !== 1)
     throw invalidModel('The file holds no model graph: it is not an ONNX file, or it is damaged; export it again.');

@@ -33,8 +33,8 @@ export interface EngineStats {
 
 /**
  * Runs models. Inputs must already agree with the signature (`domain/serving/tensor-check.ts`).
- * Errors: NOT_FOUND (not loaded), DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED (memory or queue), UNAVAILABLE (quarantined or host lost),
- * INVALID_TENSOR (the runtime refused the values).
+ * Errors: NOT_FOUND (not loaded), DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED (memory or queue), UNAVAILABLE (quarantined or
+ * host lost), INVALID_TENSOR (the runtime refused the values).
  */
 export interface InferenceEngine {
   readonly name: string;

@@ -30,7 +30,9 @@ const HEARTBEATS_PER_TIMEOUT = 5;
 const PROGRESS_MS = 250;
 const RETRY_MS = 250;
 
-/** Lets this process work on jobs of every kind. The handlers are typed by the catalogue, so that none can be missing. */
+/**
+ * Lets this process work on jobs of every kind. The handlers are typed by the catalogue, so that none can be missing.
+ */
 export async function consumeJobs(runtime: JobRuntime, handlers: JobHandlers, maxConcurrency: number): Promise<void> {
   for (const [kind, handler] of Object.entries(handlers) as [JobKind, JobHandler][]) {
     const { payload, concurrency } = JOB_CATALOG[kind];
@@ -48,7 +50,12 @@ async function runAttempt(runtime: JobRuntime, job: Job, handler: JobHandler): P
   const attempt = job.attempt;
   const logger = runtime.logger.child({ jobId: job.id, kind: job.kind, attempt });
   const actor: Actor = {
-    principal: { subject: job.createdBy, tenant: job.tenant, role: Role.ENGINEER, expiresAt: new Date(Date.now() + timeoutMs) },
+    principal: {
+      subject: job.createdBy,
+      tenant: job.tenant,
+      role: Role.ENGINEER,
+      expiresAt: new Date(Date.now() + timeoutMs),
+    },
     requestId: job.id,
   };
   const stale = new AbortController();
@@ -111,7 +118,10 @@ async function runAttempt(runtime: JobRuntime, job: Job, handler: JobHandler): P
   }
 }
 
-/** Tries again while the database is away, which may be why the attempt failed; after `forMs` the reconciler takes the job for lost. */
+/**
+ * Tries again while the database is away, which may be why the attempt failed; after `forMs` the reconciler takes the
+ * job for lost.
+ */
 async function patiently(work: () => Promise<void>, forMs: number): Promise<void> {
   for (const deadlineMs = Date.now() + forMs; ; await new Promise((resolve) => setTimeout(resolve, RETRY_MS))) {
     try {
@@ -131,7 +141,9 @@ function throttledProgress(runtime: JobRuntime, actor: Actor, job: Job, logger: 
       const { fraction, message } = latest;
       latest = null;
       try {
-        await runtime.db.transact(actor, (session) => runtime.jobs.progress(session, job.id, job.attempt, fraction, message));
+        await runtime.db.transact(actor, (session) =>
+          runtime.jobs.progress(session, job.id, job.attempt, fraction, message),
+        );
       } catch (error) {
         if (!(error instanceof StaleAttempt)) logger.warn({ err: error }, 'progress not written');
         return;

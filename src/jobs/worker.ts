@@ -43,7 +43,9 @@ export function startTicks(ticks: Tick[], logger: Logger): { stop(): Promise<voi
 
 /** Carries new jobs to the queue as soon as their transaction has committed. */
 export function startDispatch(jobs: JobService, live: LiveEvents, logger: Logger): { stop(): Promise<void> } {
-  const dispatch = coalesced(() => jobs.dispatch().catch((error: unknown) => logger.warn({ err: error }, 'jobs not dispatched yet')));
+  const dispatch = coalesced(() =>
+    jobs.dispatch().catch((error: unknown) => logger.warn({ err: error }, 'jobs not dispatched yet')),
+  );
   const unsubscribe = live.subscribe(JOBS_WAITING, dispatch.kick);
   dispatch.kick();
   return {

@@ -2,7 +2,12 @@
 import { type GraphNode, type OnnxGraph, readGraph } from './rows/graph.js';
 
 const ML = 'ai.onnx.ml';
-const CLASSIFIERS: ReadonlySet<string> = new Set(['TreeEnsembleClassifier', 'LinearClassifier', 'SVMClassifier', 'ZipMap']);
+const CLASSIFIERS: ReadonlySet<string> = new Set([
+  'TreeEnsembleClassifier',
+  'LinearClassifier',
+  'SVMClassifier',
+  'ZipMap',
+]);
 const LABEL_ATTRIBUTES = ['classlabels_strings', 'classlabels_int64s', 'classlabels_ints'];
 /** Operators that hand a label or probabilities on as they are, but for their shape and type. */
 const PASSING: ReadonlySet<string> = new Set([
@@ -61,7 +66,9 @@ function labelsBehind(output: string, graph: OnnxGraph, producers: ReadonlyMap<s
     if (node.domain === ML && node.opType === 'LabelEncoder') return encodedLabels(node);
     // A list of classes, of which the position of the highest score picks one.
     if (node.opType === 'ArrayFeatureExtractor' || node.opType === 'Gather')
-      return isHighest(node.inputs[1], producers) ? (graph.constants.get(node.inputs[0] ?? '')?.elements?.map(String) ?? null) : null;
+      return isHighest(node.inputs[1], producers)
+        ? (graph.constants.get(node.inputs[0] ?? '')?.elements?.map(String) ?? null)
+        : null;
     if (!PASSING.has(node.opType)) return null;
     name = node.inputs[0] ?? '';
   }
@@ -70,7 +77,8 @@ function labelsBehind(output: string, graph: OnnxGraph, producers: ReadonlyMap<s
 
 function isHighest(position: string | undefined, producers: ReadonlyMap<string, GraphNode>): boolean {
   let node = producers.get(position ?? '');
-  for (let step = 0; node && PASSING.has(node.opType) && step < MAX_STEPS; step++) node = producers.get(node.inputs[0] ?? '');
+  for (let step = 0; node && PASSING.has(node.opType) && step < MAX_STEPS; step++)
+    node = producers.get(node.inputs[0] ?? '');
   return node?.opType === 'ArgMax' || node?.opType === 'TopK';
 }
 

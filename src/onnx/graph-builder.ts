@@ -1,4 +1,12 @@
-import { type AttributeProto, encodeModel, type GraphProto, type NodeProto, onnx, type TensorProto, type ValueInfoProto } from './proto.js';
+import {
+  type AttributeProto,
+  encodeModel,
+  type GraphProto,
+  type NodeProto,
+  onnx,
+  type TensorProto,
+  type ValueInfoProto,
+} from './proto.js';
 
 /** Opsets of every graph built here; ONNX Runtime 1.30 runs them natively. */
 const DEFAULT_OPSET = 18;
@@ -123,7 +131,13 @@ export class GraphBuilder {
   }
 
   /** A node with several outputs. */
-  multi(opType: string, inputs: readonly string[], outputCount: number, attributes: Record<string, Attribute> = {}, domain = ''): string[] {
+  multi(
+    opType: string,
+    inputs: readonly string[],
+    outputCount: number,
+    attributes: Record<string, Attribute> = {},
+    domain = '',
+  ): string[] {
     const output = Array.from({ length: outputCount }, () => this.fresh());
     const attribute = Object.entries(attributes).map(([name, value]) => attributeProto(name, value));
     this.nodes.push({ opType, domain, input: [...inputs], output, attribute });

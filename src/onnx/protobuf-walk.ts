@@ -1,4 +1,7 @@
-/** Walks a protobuf message of a stranger: every length is checked before it is used, nesting is bounded, nothing is copied or built. */
+/**
+ * Walks a protobuf message of a stranger: every length is checked before it is used, nesting is bounded, nothing is
+ * copied or built.
+ */
 
 /** The bytes are not the message they should be. */
 export class MalformedMessage extends Error {}
@@ -28,7 +31,10 @@ export class ProtobufWalk {
 
   constructor(readonly bytes: Uint8Array) {}
 
-  /** Calls `visit` for each field of the message in [start, end), in file order. The object is reused for the next field. */
+  /**
+   * Calls `visit` for each field of the message in [start, end), in file order. The object is reused for the next
+   * field.
+   */
   fields(start: number, end: number, visit: (field: Field) => void): void {
     const field: Field = { number: 0, value: 0, start: 0, end: 0, isBytes: false };
     let at = start;
@@ -36,7 +42,8 @@ export class ProtobufWalk {
       const tag = this.varint(at, end);
       const first = this.next;
       field.number = Math.floor(tag / 8);
-      if (field.number < 1 || field.number > 536_870_911) throw new MalformedMessage(`a field number of ${field.number} at byte ${at}`);
+      if (field.number < 1 || field.number > 536_870_911)
+        throw new MalformedMessage(`a field number of ${field.number} at byte ${at}`);
       field.value = 0;
       field.start = first;
       field.end = first;

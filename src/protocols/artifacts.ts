@@ -23,7 +23,9 @@ export function registerArtifacts(fastify: FastifyInstance, { tokens, db, servic
     const principal = await callerOf(tokens, request.headers.authorization, NEED);
     const { id } = request.params as { id: string };
     if (!UUID.test(id)) throw badInput('id', 'an id as this API gives them (a UUID)', id);
-    const artifact = await db.transact({ principal, requestId: request.id }, (session) => services.artifacts.get(session, id));
+    const artifact = await db.transact({ principal, requestId: request.id }, (session) =>
+      services.artifacts.get(session, id),
+    );
     requireRun(principal.scope, 'This artifact', artifact.runId);
     reply.header('etag', `"${artifact.sha256}"`);
     const fileName = artifact.path.split('/').at(-1) ?? 'artifact';

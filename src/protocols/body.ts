@@ -19,7 +19,10 @@ export function detachedBody(request: IncomingMessage): Readable {
   return request.pipe(body);
 }
 
-/** What a refused client still sends is read and thrown away, so that it sees its answer and the connection comes to an end. */
+/**
+ * What a refused client still sends is read and thrown away, so that it sees its answer and the connection comes to an
+ * end.
+ */
 export function discardRest(request: IncomingMessage): void {
   if (request.complete) return;
   const timer = setTimeout(() => request.socket.destroy(), LINGER_MS);

@@ -12,7 +12,11 @@ export interface Need {
 }
 
 /** Who calls a plain HTTP route, once the token, its role and its scope are enough. */
-export async function callerOf(tokens: TokenVerifier, authorization: unknown, { what, role, scopes }: Need): Promise<Principal> {
+export async function callerOf(
+  tokens: TokenVerifier,
+  authorization: unknown,
+  { what, role, scopes }: Need,
+): Promise<Principal> {
   const token = bearerOf(authorization);
   if (!token) throw unauthenticated();
   const principal = await tokens.verify(token);

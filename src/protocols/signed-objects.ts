@@ -10,7 +10,10 @@ export interface SignedObjectsRoute {
   config: Pick<Config, 'MAX_UPLOAD_BYTES'>;
 }
 
-/** PUT of an upload's part and GET of a file, at addresses that the folder store has signed; their signature is all that they need. */
+/**
+ * PUT of an upload's part and GET of a file, at addresses that the folder store has signed; their signature is all that
+ * they need.
+ */
 export function registerSignedObjects(fastify: FastifyInstance, { objects, config }: SignedObjectsRoute): void {
   const { signedRequests } = objects;
   if (!signedRequests) return;

@@ -15,7 +15,10 @@ export interface UploadRoute {
 /** What is uploaded is nothing yet until a mutation takes it. */
 const NEED: Need = { what: 'Uploading', role: Role.ENGINEER, scopes: ['WRITE_RUN'] };
 
-/** POST /uploads?fileName=… with the file as the body, streamed; answers {uploadId, fileName, sizeBytes, sha256} for a mutation to use. */
+/**
+ * POST /uploads?fileName=… with the file as the body, streamed; answers {uploadId, fileName, sizeBytes, sha256} for a
+ * mutation to use.
+ */
 export function registerUploads(fastify: FastifyInstance, { tokens, services }: UploadRoute): void {
   void fastify.register(async (scope) => {
     scope.removeAllContentTypeParsers();
@@ -27,7 +30,11 @@ export function registerUploads(fastify: FastifyInstance, { tokens, services }: 
       const { fileName } = request.query as { fileName?: unknown };
       if (typeof fileName !== 'string') throw badInput('fileName', 'a query parameter ?fileName=…', fileName);
       if (!request.body) throw badInput('body', 'the file as the request body, with a content-type header', 'nothing');
-      const upload = await services.uploads.receive({ principal, requestId: request.id }, fileName, request.body as Readable);
+      const upload = await services.uploads.receive(
+        { principal, requestId: request.id },
+        fileName,
+        request.body as Readable,
+      );
       return { uploadId: upload.id, fileName: upload.fileName, sizeBytes: upload.sizeBytes, sha256: upload.sha256 };
     });
   });

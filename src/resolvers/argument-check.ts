@@ -18,7 +18,10 @@ type Check = (value: unknown, parent: Place | null, key: string | number) => voi
 
 const compiled = new WeakMap<GraphQLInputObjectType, [name: string, check: Check][]>();
 
-/** Checks what the types of a field's arguments cannot say: forms of ids, text that is really text, finite numbers, tame JSON. */
+/**
+ * Checks what the types of a field's arguments cannot say: forms of ids, text that is really text, finite numbers, tame
+ * JSON.
+ */
 export function compileArgumentCheck(args: readonly GraphQLArgument[]): (values: Record<string, unknown>) => void {
   const checks = args.map((arg): [string, Check] => [arg.name, compile(arg.type)]);
   return (values) => {
@@ -54,7 +57,8 @@ function compileNonNull(type: GraphQLInputType): Check {
   switch ('name' in type ? type.name : '') {
     case 'ID':
       return (value, parent, key) => {
-        if (!UUID.test(String(value))) throw badInput(pathOf(parent, key), 'an id as this API gives them (a UUID)', value);
+        if (!UUID.test(String(value)))
+          throw badInput(pathOf(parent, key), 'an id as this API gives them (a UUID)', value);
       };
     case 'Float':
       return (value, parent, key) => {
@@ -63,7 +67,8 @@ function compileNonNull(type: GraphQLInputType): Check {
     case 'DateTimeISO':
       return (value, parent, key) => {
         // PostgreSQL has no year 0, which ISO 8601 has.
-        if ((value as Date).getUTCFullYear() < 1) throw badInput(pathOf(parent, key), 'a time from the year 1 to 9999', value);
+        if ((value as Date).getUTCFullYear() < 1)
+          throw badInput(pathOf(parent, key), 'a time from the year 1 to 9999', value);
       };
     case 'JSON':
       return (value, parent, key) => checkJson(value, parent, key);

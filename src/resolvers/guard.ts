@@ -6,9 +6,10 @@ import type { RequestContext } from './request-context.js';
 import { checkScope } from './scope-rules.js';
 
 /**
- * The one place where requests are authorised and their arguments checked: it wraps every root field of the finished schema,
- * so that a new field cannot be forgotten. Queries and subscriptions need VIEWER, mutations ENGINEER, unless the field's
- * extension `minRole` says otherwise; a token with a scope needs the field to be within it (`scope-rules.ts`).
+ * The one place where requests are authorised and their arguments checked: it wraps every root field of the finished
+ * schema, so that a new field cannot be forgotten. Queries and subscriptions need VIEWER, mutations ENGINEER, unless
+ * the field's extension `minRole` says otherwise; a token with a scope needs the field to be within it
+ * (`scope-rules.ts`).
  */
 export function guardSchema(schema: GraphQLSchema): GraphQLSchema {
   for (const type of [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()]) {
@@ -18,27 +19,34 @@ export function guardSchema(schema: GraphQLSchema): GraphQLSchema {
 }
 
 /**
- * In place of a method, under the extension `direct`: takes the field's `input` as it came, where type-graphql would first copy
- * each of its thousands of objects into an instance of a class.
+ * In place of a method, under the extension `direct`: takes the field's `input` as it came, where type-graphql would
+ * first copy each of its thousands of objects into an instance of a class.
  */
 export type DirectResolver = (context: RequestContext, input: never) => unknown;
 
 function guardField(type: GraphQLObjectType, field: GraphQLField<unknown, RequestContext>): void {
-  const needed = (field.extensions['minRole'] as Role | undefined) ?? (type.name === 'Mutation' ? Role.ENGINEER : Role.VIEWER);
+  const needed =
+    (field.extensions['minRole'] as Role | undefined) ?? (type.name === 'Mutation' ? Role.ENGINEER : Role.VIEWER);
   const checkArguments = compileArgumentCheck(field.args);
   const check = (args: Record<string, unknown>, context: RequestContext, info: GraphQLResolveInfo) => {
     if (!includesRole(context.principal.role, needed)) {
-      throw new AppError(ErrorCode.FORBIDDEN, `${field.name} needs the role ${needed}; this token has ${context.principal.role}.`, {
-        expected: needed,
-        got: context.principal.role,
-      });
+      throw new AppError(
+        ErrorCode.FORBIDDEN,
+        `${field.name} needs the role ${needed}; this token has ${context.principal.role}.`,
+        {
+          expected: needed,
+          got: context.principal.role,
+        },
+      );
     }
     checkScope(context.principal, type, args, info);
     checkArguments(args);
   };
   const direct = field.extensions['direct'] as DirectResolver | undefined;
   const { subscribe } = field;
-  const resolve: typeof field.resolve = direct ? (_source, args, context) => direct(context, args['input'] as never) : field.resolve;
+  const resolve: typeof field.resolve = direct
+    ? (_source, args, context) => direct(context, args['input'] as never)
+    : field.resolve;
   if (type.name === 'Subscription' && subscribe) {
     field.subscribe = async (source, args, context, info) => {
       check(args, context, info);
@@ -57,10 +65,13 @@ function guardField(type: GraphQLObjectType, field: GraphQLField<unknown, Reques
 }
 
 /**
- * The same items. When the source fails or the token ends, the error comes as one last item, which the field's resolver throws:
- * the client gets it in order, with its code, instead of a closed socket.
+ * The same items. When the source fails or the token ends, the error comes as one last item, which the field's resolver
+ * throws: the client gets it in order, with its code, instead of a closed socket.
  */
-function withLastError(source: AsyncIterableIterator<unknown>, context: RequestContext): AsyncIterableIterator<unknown> {
+function withLastError(
+  source: AsyncIterableIterator<unknown>,
+  context: RequestContext,
+): AsyncIterableIterator<unknown> {
   const { expiresAt } = context.principal;
   let failure: Error | null = null;
   let over = false;

@@ -24,8 +24,16 @@ import { UploadResolver } from './tracking/upload.resolver.js';
 import { GarbageResolver } from './tracking/garbage.resolver.js';
 import { RunLogResolver } from './tracking/run-log.resolver.js';
 import { LineageResolver } from './tracking/lineage.resolver.js';
-import { LoggedModelMetricResolver, LoggedModelResolver, RunLoggedModelsResolver } from './tracking/logged-model.resolver.js';
-import { LoggedModelVersionsResolver, VersionOriginResolver, VersionSourceResolver } from './registry/version-source.resolver.js';
+import {
+  LoggedModelMetricResolver,
+  LoggedModelResolver,
+  RunLoggedModelsResolver,
+} from './tracking/logged-model.resolver.js';
+import {
+  LoggedModelVersionsResolver,
+  VersionOriginResolver,
+  VersionSourceResolver,
+} from './registry/version-source.resolver.js';
 import { ArchiveResolver } from './exchange/archive.resolver.js';
 import { MirrorResolver } from './exchange/mirror.resolver.js';
 import { MlflowImportResolver } from './exchange/mlflow-import.resolver.js';
@@ -129,9 +137,12 @@ const NO_PUB_SUB = {
 
 const ABOUT_ROOTS: Record<string, string> = {
   Query: 'Reads of the token’s tenant. Lists are connections: `first` and `after` page through them. Needs VIEWER.',
-  Mutation: 'Changes, one business action each, with one `input` and a payload of its own. Needs ENGINEER unless a field says otherwise.',
+  Mutation:
+    'Changes, one business action each, with one `input` and a payload of its own. Needs ENGINEER unless a ' +
+    'field says otherwise.',
   Subscription:
-    'Live logs over WebSocket (graphql-transport-ws). Whoever reconnects with the last `seq` as `after` gets every item exactly once. Needs VIEWER.',
+    'Live logs over WebSocket (graphql-transport-ws). Whoever reconnects with the last `seq` as `after` gets ' +
+    'every item exactly once. Needs VIEWER.',
 };
 
 function describeRoots(schema: GraphQLSchema): GraphQLSchema {

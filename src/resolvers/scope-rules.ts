@@ -16,7 +16,10 @@ type Narrow = 'PREDICT' | 'WRITE_RUN';
 interface NarrowRules {
   /** Root fields, with where their arguments name the run: a field that is not here is refused. */
   fields: Record<string, string[] | null>;
-  /** What may be selected below them, by type; of a type that is not here only if it has nothing but properties of what holds it. */
+  /**
+   * What may be selected below them, by type; of a type that is not here only if it has nothing but properties of what
+   * holds it.
+   */
   selectable: Record<string, '*' | string[]>;
 }
 
@@ -48,7 +51,18 @@ const RULES: Record<Narrow, NarrowRules> = {
       ArtifactPayload: '*',
       Artifact: '*',
       Run: [
-        ...['id', 'name', 'description', 'status', 'state', 'createdBy', 'createdAt', 'startedAt', 'endedAt', 'deletedAt'],
+        ...[
+          'id',
+          'name',
+          'description',
+          'status',
+          'state',
+          'createdBy',
+          'createdAt',
+          'startedAt',
+          'endedAt',
+          'deletedAt',
+        ],
         ...['params', 'tags', 'metrics', 'metricHistory', 'logs', 'artifacts', 'source'],
       ],
       KeyValue: '*',
@@ -70,17 +84,29 @@ export const narrowRules: Readonly<Record<Narrow, NarrowRules>> = RULES;
 export type Asked = Pick<GraphQLResolveInfo, 'fieldName' | 'fieldNodes' | 'fragments' | 'returnType'>;
 
 /** Refuses a root field that is outside a token's scope, or that reaches beyond it. */
-export function checkScope({ scope }: Principal, type: { name: string }, args: Record<string, unknown>, info: Asked): void {
+export function checkScope(
+  { scope }: Principal,
+  type: { name: string },
+  args: Record<string, unknown>,
+  info: Asked,
+): void {
   if (!scope || scope.kind === 'EVERYTHING') return;
   if (scope.kind === 'READ') return requireScope(scope, info.fieldName, type.name === 'Mutation' ? [] : ['READ']);
   const rules = RULES[scope.kind];
   const path = Object.hasOwn(rules.fields, info.fieldName) ? rules.fields[info.fieldName] : undefined;
   if (path === undefined) throw outsideScope(scope, info.fieldName);
   if (path !== null) requireRun(scope, info.fieldName, valueAt(args, path));
-  for (const node of info.fieldNodes) checkSelection(scope, rules, getNamedType(info.returnType), node.selectionSet, info);
+  for (const node of info.fieldNodes)
+    checkSelection(scope, rules, getNamedType(info.returnType), node.selectionSet, info);
 }
 
-function checkSelection(scope: TokenScope, rules: NarrowRules, type: unknown, selected: SelectionSetNode | undefined, info: Asked): void {
+function checkSelection(
+  scope: TokenScope,
+  rules: NarrowRules,
+  type: unknown,
+  selected: SelectionSetNode | undefined,
+  info: Asked,
+): void {
   if (!selected || !isObjectType(type)) {
     // What has several possible types is nowhere in the scopes.
     if (selected) throw outsideScope(scope, String(type));
@@ -94,7 +120,13 @@ function checkSelection(scope: TokenScope, rules: NarrowRules, type: unknown, se
   }
 }
 
-function checkField(scope: TokenScope, rules: NarrowRules, type: GraphQLObjectType, node: FieldNode, info: Asked): void {
+function checkField(
+  scope: TokenScope,
+  rules: NarrowRules,
+  type: GraphQLObjectType,
+  node: FieldNode,
+  info: Asked,
+): void {
   const name = node.name.value;
   if (name === '__typename') return;
   const field = type.getFields()[name];

@@ -37,7 +37,10 @@ interface Waiting {
   start(): void;
 }
 
-/** Bytes that large bodies may hold together, those of a tenant its share of them; of those that wait, the smallest goes first. */
+/**
+ * Bytes that large bodies may hold together, those of a tenant its share of them; of those that wait, the smallest goes
+ * first.
+ */
 export class ByteBudget {
   private used = 0;
   private readonly usedBy = new Map<string, number>();
@@ -45,7 +48,10 @@ export class ByteBudget {
 
   constructor(private readonly limits: { bytes: number; waitMs: number; waiting: number }) {}
 
-  /** Resolves to what gives the bytes back; null when there was no room in time. What is larger than a share counts as one. */
+  /**
+   * Resolves to what gives the bytes back; null when there was no room in time. What is larger than a share counts as
+   * one.
+   */
   async take(tenant: string, bytes: number): Promise<Release | null> {
     const held = this.takeNow(tenant, bytes);
     if (held) return held;
@@ -114,7 +120,8 @@ export class BodyGate {
     if (encoding === undefined && bytes <= FREE_BYTES) return done(null, payload);
     const { bodyLimit = Infinity } = request.routeOptions;
     if (bodyLimit === Number.MAX_SAFE_INTEGER) return done(null, payload);
-    if (encoding !== undefined) return done(null, Readable.from(this.counted(request, reply, payload, bodyLimit), { objectMode: false }));
+    if (encoding !== undefined)
+      return done(null, Readable.from(this.counted(request, reply, payload, bodyLimit), { objectMode: false }));
     // One that is larger than its limit is refused unread.
     if (bytes > bodyLimit) return done(null, payload);
     void this.gated(request, reply, payload, bytes, done);
@@ -127,7 +134,10 @@ export class BodyGate {
     this.held.delete(request);
   }
 
-  /** A WebSocket message that turns out to be more than small counts as the largest while it comes; one that finds no room ends its socket. */
+  /**
+   * A WebSocket message that turns out to be more than small counts as the largest while it comes; one that finds no
+   * room ends its socket.
+   */
   watch(socket: WebSocket, stream: Duplex, maxBytes: number, tenantOf: () => string | undefined): void {
     let receivedBytes = 0;
     let release: Release | null = null;
@@ -146,18 +156,29 @@ export class BodyGate {
       if (release) slow = setTimeout(() => socket.terminate(), receiveMs(maxBytes));
       else {
         if (tenant === undefined) socket.close(CloseCode.BadRequest, 'Too long before the connection is acknowledged');
-        else socket.close(TRY_AGAIN_LATER, `Other large messages are being read: try again in ${RETRY_AFTER_SECONDS} seconds.`);
+        else
+          socket.close(
+            TRY_AGAIN_LATER,
+            `Other large messages are being read: try again in ${RETRY_AFTER_SECONDS} seconds.`,
+          );
         // Nothing more of it is read.
         socket.pause();
         setTimeout(() => socket.terminate(), CLOSE_GRACE_MS).unref();
       }
     });
     // Frames that are no message, and may come within one.
-    const without = (data: Buffer) => void (receivedBytes -= Math.min(receivedBytes, data.length + MASKED_HEADER_BYTES));
+    const without = (data: Buffer) =>
+      void (receivedBytes -= Math.min(receivedBytes, data.length + MASKED_HEADER_BYTES));
     socket.on('ping', without).on('pong', without).on('message', ended).once('close', ended);
   }
 
-  private async gated(request: FastifyRequest, reply: FastifyReply, payload: RequestPayload, bytes: number, done: Done): Promise<void> {
+  private async gated(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    payload: RequestPayload,
+    bytes: number,
+    done: Done,
+  ): Promise<void> {
     try {
       await this.admit(request, reply, bytes);
     } catch (error) {
@@ -166,14 +187,23 @@ export class BodyGate {
     done(null, payload);
   }
 
-  /** A body of unknown length: what is more than small counts as the largest. A refused one is read to its end, or nobody would see why. */
-  private async *counted(request: FastifyRequest, reply: FastifyReply, payload: RequestPayload, limit: number): AsyncGenerator<Buffer> {
+  /**
+   * A body of unknown length: what is more than small counts as the largest. A refused one is read to its end, or
+   * nobody would see why.
+   */
+  private async *counted(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    payload: RequestPayload,
+    limit: number,
+  ): AsyncGenerator<Buffer> {
     let receivedBytes = 0;
     let refused: unknown = null;
     for await (const chunk of payload as AsyncIterable<Buffer>) {
       const wasSmall = receivedBytes <= FREE_BYTES;
       receivedBytes += chunk.length;
-      if (wasSmall && receivedBytes > FREE_BYTES) refused = await this.admit(request, reply, limit).catch((error: unknown) => error);
+      if (wasSmall && receivedBytes > FREE_BYTES)
+        refused = await this.admit(request, reply, limit).catch((error: unknown) => error);
       if (refused && receivedBytes > limit) break;
       if (!refused) yield chunk;
     }
@@ -190,7 +220,8 @@ export class BodyGate {
       reply.header('retry-after', RETRY_AFTER_SECONDS);
       throw new AppError(
         ErrorCode.UNAVAILABLE,
-        `Other large requests are being read: try again in ${RETRY_AFTER_SECONDS} seconds, or send less than ${FREE_BYTES} bytes at once.`,
+        `Other large requests are being read: try again in ${RETRY_AFTER_SECONDS} seconds, or send less than ` +
+          `${FREE_BYTES} bytes at once.`,
       );
     }
     this.held.set(request, release);

@@ -24,9 +24,15 @@ export function toClientError(error: unknown, logger: Logger, requestId: string)
 }
 
 function describe(error: unknown, logger: Logger, requestId: string): GraphQLError {
-  const graphqlError = error instanceof GraphQLError ? error : new GraphQLError(String(error), { originalError: error as Error });
+  const graphqlError =
+    error instanceof GraphQLError ? error : new GraphQLError(String(error), { originalError: error as Error });
   const original = findAppError(graphqlError);
-  const place = { nodes: graphqlError.nodes, source: graphqlError.source, positions: graphqlError.positions, path: graphqlError.path };
+  const place = {
+    nodes: graphqlError.nodes,
+    source: graphqlError.source,
+    positions: graphqlError.positions,
+    path: graphqlError.path,
+  };
   if (original) {
     const { message, details } = shownParts(original);
     return new GraphQLError(message, { ...place, extensions: { code: original.code, ...details, requestId } });
@@ -49,10 +55,15 @@ function describe(error: unknown, logger: Logger, requestId: string): GraphQLErr
     });
   }
   if (isRace(graphqlError)) {
-    const message = 'What this change depends on was made or removed by another request at the same moment: look again, then repeat it.';
+    const message =
+      'What this change depends on was made or removed by another request at the same moment: look again, ' +
+      'then repeat it.';
     return new GraphQLError(message, { ...place, extensions: { code: ErrorCode.CONFLICT, requestId } });
   }
-  logger.error({ err: graphqlError.originalError ?? graphqlError, path: graphqlError.path, requestId }, 'unexpected error');
+  logger.error(
+    { err: graphqlError.originalError ?? graphqlError, path: graphqlError.path, requestId },
+    'unexpected error',
+  );
   return new GraphQLError(`Something went wrong on our side. Quote request ${requestId} when you report it.`, {
     ...place,
     extensions: { code: ErrorCode.INTERNAL, requestId },
@@ -61,12 +72,20 @@ function describe(error: unknown, logger: Logger, requestId: string): GraphQLErr
 
 /** The parser and the validation of a document call themselves once per level; an execution has a path. */
 function isTooDeepToRead({ originalError, message, path }: GraphQLError): boolean {
-  return path === undefined && (originalError instanceof RangeError || message.endsWith('Maximum call stack size exceeded'));
+  return (
+    path === undefined && (originalError instanceof RangeError || message.endsWith('Maximum call stack size exceeded'))
+  );
 }
 
-/** What a client may read of an error of ours: one line, not much longer than what we wrote ourselves, whatever a caller sent. */
+/**
+ * What a client may read of an error of ours: one line, not much longer than what we wrote ourselves, whatever a caller
+ * sent.
+ */
 export function shownParts({ message, details }: AppError): { message: string; details: ErrorDetails } {
-  const entries = Object.entries(details).map(([name, value]) => [name, typeof value === 'string' ? shorten(value) : value]);
+  const entries = Object.entries(details).map(([name, value]) => [
+    name,
+    typeof value === 'string' ? shorten(value) : value,
+  ]);
   return { message: shorten(message), details: Object.fromEntries(entries) as ErrorDetails };
 }
 
@@ -91,7 +110,12 @@ function readCoercion(text: string): { message: string; field?: string; expected
     const field = path ?? variable;
     const got = shorten(value, SHOWN_VALUE_LENGTH);
     const expected = shorten(reason);
-    return { message: `Variable "$${variable}" got invalid value ${got} at "${field}"; ${expected}`, field, expected, got };
+    return {
+      message: `Variable "$${variable}" got invalid value ${got} at "${field}"; ${expected}`,
+      field,
+      expected,
+      got,
+    };
   }
   const [, missing, type] = NO_VALUE.exec(text) ?? [];
   return { message: shorten(text), ...(missing !== undefined && { field: missing, expected: type, got: 'nothing' }) };
@@ -101,7 +125,10 @@ function findAppError(error: unknown): AppError | null {
   return causesOf(error).find((cause) => cause instanceof AppError) ?? null;
 }
 
-/** PostgreSQL's unique and foreign keys, behind the services' own checks: two requests met between such a check and its write. */
+/**
+ * PostgreSQL's unique and foreign keys, behind the services' own checks: two requests met between such a check and its
+ * write.
+ */
 const RACE_STATES = ['23505', '23503'];
 
 function isRace(error: unknown): boolean {

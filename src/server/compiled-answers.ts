@@ -32,9 +32,10 @@ export interface CompiledAnswer {
 }
 
 /**
- * Answers operations of one root field, below which there are only properties, by functions compiled from their selection:
- * graphql-js looks at every selected field of every value anew. Whatever is not plainly right, an error included, is graphql-js's to
- * tell: it completes what the root field's method has returned or thrown, against `schema`, whose root fields have no methods.
+ * Answers operations of one root field, below which there are only properties, by functions compiled from their
+ * selection: graphql-js looks at every selected field of every value anew. Whatever is not plainly right, an error
+ * included, is graphql-js's to tell: it completes what the root field's method has returned or thrown, against
+ * `schema`, whose root fields have no methods.
  */
 export class CompiledAnswers {
   readonly schema: GraphQLSchema;
@@ -76,7 +77,8 @@ export class CompiledAnswers {
       operation,
     };
     return {
-      ask: (context, variableValues) => resolve(undefined, argumentsOf(variableValues), context, { ...place, variableValues }),
+      ask: (context, variableValues) =>
+        resolve(undefined, argumentsOf(variableValues), context, { ...place, variableValues }),
       write: (value) => `${start}${write(value)}}}`,
       rootValue: (outcome) => ({ [field.name]: outcome }),
     };
@@ -84,7 +86,10 @@ export class CompiledAnswers {
 }
 
 /** Arguments that are variables, as they mostly are, need no look at their types: validation has compared them. */
-function argumentReader(field: GraphQLField<unknown, unknown>, node: FieldNode): (variables: Variables) => Record<string, unknown> {
+function argumentReader(
+  field: GraphQLField<unknown, unknown>,
+  node: FieldNode,
+): (variables: Variables) => Record<string, unknown> {
   const given = (node.arguments ?? []).flatMap(({ name, value }) =>
     value.kind === Kind.VARIABLE ? [{ name: name.value, variable: value.name.value }] : [],
   );
@@ -93,7 +98,8 @@ function argumentReader(field: GraphQLField<unknown, unknown>, node: FieldNode):
     const values: Record<string, unknown> = {};
     for (const { name, variable } of given) {
       // Without a value there may be a default, or an error.
-      if (!Object.hasOwn(variables, variable) || variables[variable] === null) return getArgumentValues(field, node, variables);
+      if (!Object.hasOwn(variables, variable) || variables[variable] === null)
+        return getArgumentValues(field, node, variables);
       values[name] = variables[variable];
     }
     return values;
@@ -156,7 +162,10 @@ function objectWriter(type: GraphQLObjectType, selected: SelectionSetNode | unde
     if (!write || parts.has(key)) return null;
     parts.set(key, { name: node.name.value, write });
   }
-  const ordered = [...parts].map(([key, part], i) => ({ ...part, start: `${i === 0 ? '' : ','}${JSON.stringify(key)}:` }));
+  const ordered = [...parts].map(([key, part], i) => ({
+    ...part,
+    start: `${i === 0 ? '' : ','}${JSON.stringify(key)}:`,
+  }));
   return (value) => {
     if (typeof value !== 'object') return refuse();
     let json = '{';

@@ -31,9 +31,10 @@ const SUFFIX = '__compiled';
 const INTROSPECTION = /\b__(schema|type)\b/;
 
 /**
- * Coerces the variables of documents that run often by functions compiled from their types: graphql-js walks the types again for
- * every value, which for thousands of points or tensors is most of a request. What graphql-js runs gets them through a schema in which
- * a scalar stands beside each input type. Only what is plainly right is taken; the reasons of a refusal are graphql-js's to give.
+ * Coerces the variables of documents that run often by functions compiled from their types: graphql-js walks the types
+ * again for every value, which for thousands of points or tensors is most of a request. What graphql-js runs gets them
+ * through a schema in which a scalar stands beside each input type. Only what is plainly right is taken; the reasons of
+ * a refusal are graphql-js's to give.
  */
 export class CompiledVariables {
   readonly schema: GraphQLSchema;
@@ -43,7 +44,9 @@ export class CompiledVariables {
     const config = original.toConfig();
     const scalars = config.types
       .filter(isInputObjectType)
-      .map((type) => new GraphQLScalarType({ name: type.name + SUFFIX, parseValue: (value) => this.coerce(type, value) }));
+      .map(
+        (type) => new GraphQLScalarType({ name: type.name + SUFFIX, parseValue: (value) => this.coerce(type, value) }),
+      );
     this.schema = new GraphQLSchema({ ...config, types: [...config.types, ...scalars], assumeValid: true });
   }
 

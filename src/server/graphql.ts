@@ -5,7 +5,15 @@ import { unwrapResolverError } from '@apollo/server/errors';
 import { ApolloServerPluginCacheControlDisabled } from '@apollo/server/plugin/disabled';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { GraphQLError, Kind, parse, specifiedRules, validate, type DocumentNode, type OperationDefinitionNode } from 'graphql';
+import {
+  GraphQLError,
+  Kind,
+  parse,
+  specifiedRules,
+  validate,
+  type DocumentNode,
+  type OperationDefinitionNode,
+} from 'graphql';
 import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
 import { LRUCache } from 'lru-cache';
 import { WebSocketServer, type WebSocket } from 'ws';
@@ -61,7 +69,10 @@ export async function registerGraphQL(app: FastifyInstance, options: GraphQLOpti
         async didResolveOperation({ document, operation, request }) {
           asGraphQLError(() => {
             if (operation?.operation === 'subscription') {
-              throw new AppError(ErrorCode.BAD_USER_INPUT, 'Subscriptions go over WebSocket (graphql-transport-ws) on this same address.');
+              throw new AppError(
+                ErrorCode.BAD_USER_INPUT,
+                'Subscriptions go over WebSocket (graphql-transport-ws) on this same address.',
+              );
             }
             checkQueryLimits(options.schema, document, request.variables ?? {}, options.limits);
             if (request.query) repeated.learn(request.query, request.operationName, document, rootField(operation));
@@ -82,7 +93,8 @@ export async function registerGraphQL(app: FastifyInstance, options: GraphQLOpti
     formatError: (formatted, error) => {
       const requestId = String(formatted.extensions?.['requestId'] ?? options.newRequestId());
       const cause = unwrapResolverError(error);
-      const known = error instanceof GraphQLError ? error : new GraphQLError(formatted.message, { originalError: cause as Error });
+      const known =
+        error instanceof GraphQLError ? error : new GraphQLError(formatted.message, { originalError: cause as Error });
       return toClientError(known, options.logger, requestId).toJSON();
     },
   });
@@ -92,7 +104,9 @@ export async function registerGraphQL(app: FastifyInstance, options: GraphQLOpti
   app.post('/graphql', (request, reply) => repeated.answer(request, reply));
 }
 
-/** The first root field: a name of the schema, since the operation is valid; operations that are not have no such name. */
+/**
+ * The first root field: a name of the schema, since the operation is valid; operations that are not have no such name.
+ */
 function rootField(operation: OperationDefinitionNode | undefined): string {
   const [first] = operation?.selectionSet.selections ?? [];
   return first?.kind === Kind.FIELD ? first.name.value : 'other';
@@ -103,7 +117,10 @@ function authenticate(tokens: TokenVerifier, header: unknown): Principal | Promi
   const token = bearerOf(header);
   if (!token) {
     const refused = unauthenticated();
-    throw new GraphQLError(refused.message, { originalError: refused, extensions: { code: refused.code, http: { status: 401 } } });
+    throw new GraphQLError(refused.message, {
+      originalError: refused,
+      extensions: { code: refused.code, http: { status: 401 } },
+    });
   }
   const principal = tokens.verify(token);
   return principal instanceof Promise ? principal.catch(refuseToken) : principal;
@@ -115,13 +132,21 @@ function refuseToken(error: unknown): never {
   throw new GraphQLError(error.message, { originalError: error, extensions: { code: error.code, http: { status } } });
 }
 
-/** GraphQL over WebSocket (graphql-transport-ws) on the same address; the token comes in connectionParams.authorization or .token. */
+/**
+ * GraphQL over WebSocket (graphql-transport-ws) on the same address; the token comes in connectionParams.authorization
+ * or .token.
+ */
 export function attachSubscriptions(
   server: Server,
   options: GraphQLOptions,
 ): { close(): Promise<void>; sockets(): number; running(): number } {
   // One message at a time, so that a flood on one socket waits its turn.
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: options.maxBodyBytes, handleProtocols, allowSynchronousEvents: false });
+  const sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: options.maxBodyBytes,
+    handleProtocols,
+    allowSynchronousEvents: false,
+  });
   const budget = new TurnBudget();
   const writers = new WeakMap<WebSocket, SocketWriter>();
   const hub = new SubscriptionHub({
@@ -148,7 +173,10 @@ export function attachSubscriptions(
   });
   const perSocket = new WeakMap<object, Set<string>>();
   /** Valid documents by their text; each takes some two hundred times its text. */
-  const documents = new LRUCache<string, DocumentNode>({ maxSize: 1024 ** 2, sizeCalculation: (_document, text) => text.length + 1 });
+  const documents = new LRUCache<string, DocumentNode>({
+    maxSize: 1024 ** 2,
+    sizeCalculation: (_document, text) => text.length + 1,
+  });
   const protocol = makeServer<Record<string, unknown>, SocketExtra>({
     schema: options.schema,
     // `onSubscribe` below made the arguments.
@@ -158,7 +186,10 @@ export function attachSubscriptions(
       const header = connectionParams?.['authorization'] ?? connectionParams?.['Authorization'];
       const token = connectionParams?.['token'];
       try {
-        extra.principal = await authenticate(options.tokens, header ?? (typeof token === 'string' ? `Bearer ${token}` : undefined));
+        extra.principal = await authenticate(
+          options.tokens,
+          header ?? (typeof token === 'string' ? `Bearer ${token}` : undefined),
+        );
         closeWhenRevoked(extra, options.tokens);
         return true;
       } catch {
@@ -215,7 +246,11 @@ export function attachSubscriptions(
     onError: ({ extra }, id, _payload, errors) => {
       perSocket.get(extra.socket)?.delete(id);
       return errors.map((error) =>
-        toClientError(error, options.logger, String(error.extensions?.['requestId'] ?? options.newRequestId())).toJSON(),
+        toClientError(
+          error,
+          options.logger,
+          String(error.extensions?.['requestId'] ?? options.newRequestId()),
+        ).toJSON(),
       );
     },
   });
@@ -223,7 +258,8 @@ export function attachSubscriptions(
     sockets: () => sockets.clients.size,
     running: () => [...sockets.clients].reduce((sum, client) => sum + (perSocket.get(client)?.size ?? 0), 0),
     close: async () => {
-      for (const client of sockets.clients) client.close(1001, 'Going away: reconnect and pass your last seq as `after`.');
+      for (const client of sockets.clients)
+        client.close(1001, 'Going away: reconnect and pass your last seq as `after`.');
       const deadline = setTimeout(() => sockets.clients.forEach((client) => client.terminate()), CLOSE_GRACE_MS);
       await new Promise<void>((resolve) => sockets.close(() => resolve()));
       clearTimeout(deadline);
@@ -245,8 +281,12 @@ function closeWhenRevoked(extra: SocketExtra, tokens: KnownTokens): void {
 /** The variables that a document declares. */
 function declaredOf(document: DocumentNode, variables: Record<string, unknown>): Record<string, unknown> {
   const operations = document.definitions.filter((definition) => definition.kind === Kind.OPERATION_DEFINITION);
-  const names = operations.flatMap(({ variableDefinitions = [] }) => variableDefinitions.map(({ variable }) => variable.name.value));
-  return Object.fromEntries(names.filter((name) => Object.hasOwn(variables, name)).map((name) => [name, variables[name]]));
+  const names = operations.flatMap(({ variableDefinitions = [] }) =>
+    variableDefinitions.map(({ variable }) => variable.name.value),
+  );
+  return Object.fromEntries(
+    names.filter((name) => Object.hasOwn(variables, name)).map((name) => [name, variables[name]]),
+  );
 }
 
 function wrap(error: unknown): GraphQLError {

@@ -27,7 +27,11 @@ export function toHttpError(error: unknown, requestId: string): HttpError {
   }
   const { statusCode = 500 } = error as { statusCode?: number };
   const isClients = statusCode < 500 && error instanceof Error;
-  const code = isClients ? (statusCode === 413 ? ErrorCode.RESOURCE_EXHAUSTED : ErrorCode.BAD_USER_INPUT) : ErrorCode.INTERNAL;
+  const code = isClients
+    ? statusCode === 413
+      ? ErrorCode.RESOURCE_EXHAUSTED
+      : ErrorCode.BAD_USER_INPUT
+    : ErrorCode.INTERNAL;
   const message = isClients ? error.message : 'Something went wrong on our side.';
   return { status: statusCode, retryAfterSeconds: null, body: { code, message, requestId } };
 }

@@ -31,7 +31,10 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
-/** Neither side has sent a byte for so long: a body that never comes ends, an answer that is being worked on has its time. */
+/**
+ * Neither side has sent a byte for so long: a body that never comes ends, an answer that is being worked on has its
+ * time.
+ */
 const IDLE_CONNECTION_MS = 10 * 60_000;
 /** MLflow's clients name tags in paths: 250 characters, each of up to four escaped bytes. */
 const MAX_PATH_PARAMETER_LENGTH = 3_000;
@@ -41,12 +44,16 @@ const GRAPHIQL_DIR = fileURLToPath(new URL('../../dist/graphiql/', import.meta.u
 export async function startHttp(app: AppContext): Promise<HttpServer> {
   const { config, logger } = app;
   let draining = false;
-  const requestLogger: FastifyBaseLogger = logger.child({ part: 'http' }, { level: config.LOG_LEVEL === 'debug' ? 'debug' : 'warn' });
+  const requestLogger: FastifyBaseLogger = logger.child(
+    { part: 'http' },
+    { level: config.LOG_LEVEL === 'debug' ? 'debug' : 'warn' },
+  );
   // Nothing logs through a request, and a logger of its own costs each of them.
   if (config.LOG_LEVEL !== 'debug') requestLogger.child = () => requestLogger;
   const fastify: FastifyInstance = Fastify({
     loggerInstance: requestLogger,
-    // GraphQL takes the fields that it knows, and the guard refuses such keys in open JSON; looking for them in the text costs more than reading it.
+    // GraphQL takes the fields that it knows, and the guard refuses such keys in open JSON; looking for them in the
+    // text costs more than reading it.
     onProtoPoisoning: 'ignore',
     onConstructorPoisoning: 'ignore',
     genReqId: () => randomUUID(),
@@ -167,7 +174,8 @@ async function registerGraphiql(fastify: FastifyInstance): Promise<void> {
 function cannotListen(error: NodeJS.ErrnoException, host: string, port: number): AppError {
   const reason =
     error.code === 'EADDRINUSE'
-      ? `Port ${port} on ${host} is in use. Stop what uses it, or choose another: PORT=8001 npm start (PORT=0 takes any free one).`
+      ? `Port ${port} on ${host} is in use. Stop what uses it, or choose another: PORT=8001 npm start ` +
+        '(PORT=0 takes any free one).'
       : error.code === 'EACCES'
         ? `Port ${port} on ${host} needs more rights. Choose one above 1023: PORT=8000 npm start.`
         : `Cannot listen on ${host}:${port}: ${error.message}. Check HOST and PORT.`;

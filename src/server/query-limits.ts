@@ -41,8 +41,8 @@ interface Walk {
 }
 
 /**
- * Refuses a document before it runs: depth of nesting, aliases, directives, and a cost that multiplies a connection's fields by
- * its page size. Used on HTTP and WebSocket alike.
+ * Refuses a document before it runs: depth of nesting, aliases, directives, and a cost that multiplies a connection's
+ * fields by its page size. Used on HTTP and WebSocket alike.
  */
 export function checkQueryLimits(
   schema: GraphQLSchema,
@@ -91,7 +91,8 @@ function costOf(walk: Walk, selections: SelectionSetNode, type: GraphQLNamedType
   let cost = 0;
   for (const selection of selections.selections) {
     walk.directives += selection.directives?.length ?? 0;
-    if (walk.directives > walk.limits.maxDirectives) throw tooComplex('number of directives', walk.limits.maxDirectives, walk.directives);
+    if (walk.directives > walk.limits.maxDirectives)
+      throw tooComplex('number of directives', walk.limits.maxDirectives, walk.directives);
     if (selection.kind === Kind.FIELD) cost += costOfField(walk, selection, type, depth);
     else if (selection.kind === Kind.INLINE_FRAGMENT) {
       const inner = selection.typeCondition ? walk.schema.getType(selection.typeCondition.name.value) : type;
@@ -113,7 +114,8 @@ function costOfSpread(walk: Walk, name: string, depth: number): number {
 }
 
 function costOfField(walk: Walk, field: FieldNode, type: GraphQLNamedType | undefined, depth: number): number {
-  if (field.alias && ++walk.aliases > walk.limits.maxAliases) throw tooComplex('number of aliases', walk.limits.maxAliases, walk.aliases);
+  if (field.alias && ++walk.aliases > walk.limits.maxAliases)
+    throw tooComplex('number of aliases', walk.limits.maxAliases, walk.aliases);
   if (!field.selectionSet) return 1;
   const definition = isObjectType(type) || isInterfaceType(type) ? type.getFields()[field.name.value] : undefined;
   const inner = definition && getNamedType(definition.type);
@@ -128,7 +130,8 @@ function pageSize(walk: Walk, field: FieldNode): number {
 }
 
 function sizeIn({ variables, definitions }: Walk, name: string): number {
-  if (!Object.hasOwn(variables, name)) return constantSize(definitions.find(({ variable }) => variable.name.value === name)?.defaultValue);
+  if (!Object.hasOwn(variables, name))
+    return constantSize(definitions.find(({ variable }) => variable.name.value === name)?.defaultValue);
   const given = variables[name];
   return typeof given === 'number' ? given : NaN;
 }

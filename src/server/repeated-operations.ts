@@ -1,5 +1,12 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { execute, Kind, type DocumentNode, type ExecutionArgs, type ExecutionResult, type GraphQLSchema } from 'graphql';
+import {
+  execute,
+  Kind,
+  type DocumentNode,
+  type ExecutionArgs,
+  type ExecutionResult,
+  type GraphQLSchema,
+} from 'graphql';
 import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import type { RequestContext } from '../resolvers/request-context.js';
@@ -12,7 +19,9 @@ export interface OperationOptions {
   schema: GraphQLSchema;
   limits: QueryLimits;
   logger: Logger;
-  /** Told of each operation over HTTP: its first root field, OK or the code of its first error, and how long it took. */
+  /**
+   * Told of each operation over HTTP: its first root field, OK or the code of its first error, and how long it took.
+   */
   observe(field: string, code: string, seconds: number): void;
 }
 
@@ -34,17 +43,23 @@ interface Body {
   operationName?: string | null;
 }
 
-type Given = Pick<ExecutionArgs, 'operationName'> & { contextValue: RequestContext; variableValues: Record<string, unknown> };
+type Given = Pick<ExecutionArgs, 'operationName'> & {
+  contextValue: RequestContext;
+  variableValues: Record<string, unknown>;
+};
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 const PLAIN_ACCEPT = new Set([undefined, '*/*', 'application/json']);
 
 /**
- * Answers operations that Apollo has parsed, validated and run before: same schema, limits, context and errors, without Apollo's own
- * steps, which take longer than a prediction. Whatever is unusual, a refusal included, is left to Apollo.
+ * Answers operations that Apollo has parsed, validated and run before: same schema, limits, context and errors, without
+ * Apollo's own steps, which take longer than a prediction. Whatever is unusual, a refusal included, is left to Apollo.
  */
 export class RepeatedOperations {
-  private readonly known = new LRUCache<string, Operation>({ maxSize: 1024 ** 2, sizeCalculation: (_operation, key) => key.length });
+  private readonly known = new LRUCache<string, Operation>({
+    maxSize: 1024 ** 2,
+    sizeCalculation: (_operation, key) => key.length,
+  });
 
   private readonly variables: CompiledVariables;
   private readonly answers: CompiledAnswers;
@@ -110,7 +125,12 @@ export class RepeatedOperations {
         reply.header('content-type', JSON_TYPE);
         return json;
       } catch {
-        result = await execute({ schema: this.answers.schema, document, ...given, rootValue: answer.rootValue(outcome) });
+        result = await execute({
+          schema: this.answers.schema,
+          document,
+          ...given,
+          rootValue: answer.rootValue(outcome),
+        });
       }
     } else {
       result = await this.run(operation, given);

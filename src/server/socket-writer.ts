@@ -31,7 +31,10 @@ export class TurnBudget {
   }
 }
 
-/** Writes frames of many subscriptions to one socket: those of one turn in one system call, and never more than its client takes. */
+/**
+ * Writes frames of many subscriptions to one socket: those of one turn in one system call, and never more than its
+ * client takes.
+ */
 export class SocketWriter {
   private corked = false;
   private blocked: { over: Promise<void>; end(): void } | null = null;

@@ -38,16 +38,19 @@ interface Group {
 }
 
 /**
- * Executes and serialises an event once for all subscriptions that ask the same as the same tenant and role: a live feed hands
- * one row object to all its followers, and only the operation id of a frame differs. Each subscription still reads its source at
- * its own pace, so that a slow one costs a few kilobytes and misses nothing.
+ * Executes and serialises an event once for all subscriptions that ask the same as the same tenant and role: a live
+ * feed hands one row object to all its followers, and only the operation id of a frame differs. Each subscription still
+ * reads its source at its own pace, so that a slow one costs a few kilobytes and misses nothing.
  */
 export class SubscriptionHub {
   private readonly groups = new Map<string, Group>();
 
   constructor(private readonly options: HubOptions) {}
 
-  /** In place of graphql-js's `subscribe`. What it returns yields nothing and ends with the subscription: frames go straight to the socket. */
+  /**
+   * In place of graphql-js's `subscribe`. What it returns yields nothing and ends with the subscription: frames go
+   * straight to the socket.
+   */
   async subscribe(args: SubscriptionArgs): Promise<AsyncIterableIterator<never> | ExecutionResult> {
     const source = await createSourceEventStream(args);
     return Symbol.asyncIterator in source ? this.deliver(source[Symbol.asyncIterator](), args) : source;
@@ -128,11 +131,18 @@ export class SubscriptionHub {
 const tooSlow = () =>
   new AppError(
     ErrorCode.RESOURCE_EXHAUSTED,
-    'This subscriber took nothing for ten seconds while events waited. Subscribe again with `after` set to the last `seq` you have: nothing is lost.',
+    'This subscriber took nothing for ten seconds while events waited. Subscribe again with `after` set to ' +
+      'the last `seq` you have: nothing is lost.',
   );
 
 /** Nothing else decides an answer: fields are authorised by role, rows by tenant. */
-function groupKey({ contextValue: { principal }, document, query, operationName, variableValues }: SubscriptionArgs): string {
+function groupKey({
+  contextValue: { principal },
+  document,
+  query,
+  operationName,
+  variableValues,
+}: SubscriptionArgs): string {
   const { [resumeVariable(document) ?? '']: _after, ...variables } = variableValues ?? {};
   return JSON.stringify([principal.tenant, principal.role, query, operationName, variables]);
 }
@@ -146,8 +156,10 @@ function resumeVariable(document: DocumentNode): string | null {
     Variable: (node) => void uses.set(node.name.value, (uses.get(node.name.value) ?? 0) + 1),
     Argument: (argument, _key, _parent, _path, ancestors) => {
       const kinds = ancestors.flatMap((ancestor) => ('kind' in ancestor ? [ancestor.kind] : []));
-      const isOfRootField = kinds.includes(Kind.OPERATION_DEFINITION) && kinds.filter((kind) => kind === Kind.SELECTION_SET).length === 1;
-      if (isOfRootField && argument.name.value === 'after' && argument.value.kind === Kind.VARIABLE) name = argument.value.name.value;
+      const isOfRootField =
+        kinds.includes(Kind.OPERATION_DEFINITION) && kinds.filter((kind) => kind === Kind.SELECTION_SET).length === 1;
+      if (isOfRootField && argument.name.value === 'after' && argument.value.kind === Kind.VARIABLE)
+        name = argument.value.name.value;
     },
   });
   return name !== null && uses.get(name) === 1 ? name : null;

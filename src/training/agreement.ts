@@ -19,9 +19,10 @@ function runtimeTensor({ datatype, data, shape }: Tensor): RuntimeTensor {
 }
 
 /**
- * The largest difference between the trainer's predictions for these rows and those of the exported model on the raw columns.
- * Probabilities and distances are compared as they are, values in units of the larger of 1, the target's deviation and themselves:
- * single precision holds a price of millions to some tenths only. Errors: INVALID_MODEL above 1e-4.
+ * The largest difference between the trainer's predictions for these rows and those of the exported model on the raw
+ * columns. Probabilities and distances are compared as they are, values in units of the larger of 1, the target's
+ * deviation and themselves: single precision holds a price of millions to some tenths only. Errors: INVALID_MODEL above
+ * 1e-4.
  */
 export async function checkAgreement(
   model: ExportedModel,
@@ -47,13 +48,20 @@ export async function checkAgreement(
 }
 
 /** The label is that of the probabilities, unless they are as near to the border as the two may differ. */
-function checkLabels(own: Predictions & { kind: 'CLASSES' }, classes: readonly string[], labels: readonly string[]): void {
+function checkLabels(
+  own: Predictions & { kind: 'CLASSES' },
+  classes: readonly string[],
+  labels: readonly string[],
+): void {
   const { probabilities, classCount, threshold } = own;
   const predicted = predictedClasses({ labels: new Int32Array(labels.length), probabilities, classCount, threshold });
   const wrong = labels.findIndex((label, row) => {
     if (label === classes[predicted[row]!]) return false;
     const shares = probabilities.subarray(row * classCount, (row + 1) * classCount).toSorted();
-    const margin = threshold === undefined ? shares[classCount - 1]! - shares[classCount - 2]! : probabilities[row * 2 + 1]! - threshold;
+    const margin =
+      threshold === undefined
+        ? shares[classCount - 1]! - shares[classCount - 2]!
+        : probabilities[row * 2 + 1]! - threshold;
     return Math.abs(margin) > 2 * MAX_DIFFERENCE;
   });
   if (wrong < 0) return;
@@ -85,7 +93,9 @@ function largestDifference(own: Predictions, head: Head, output: (name: string) 
       const theirs = output('distances');
       const clusters = theirs.length / rows;
       own.squaredDistances.forEach((squared, row) => {
-        const nearest = theirs.subarray(row * clusters, (row + 1) * clusters).reduce((a, b) => Math.min(a, b), Infinity);
+        const nearest = theirs
+          .subarray(row * clusters, (row + 1) * clusters)
+          .reduce((a, b) => Math.min(a, b), Infinity);
         see(Math.abs(Math.sqrt(squared) - nearest));
       });
     }

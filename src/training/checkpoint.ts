@@ -3,10 +3,15 @@ import { open, readFile, rename } from 'node:fs/promises';
 import type { LossCurve } from '../domain/training/training-warnings.js';
 import { AppError, ErrorCode } from '../errors.js';
 
-/** Where a training stands after an epoch. Weights and optimiser state are vectors of the same layout for the same config. */
+/**
+ * Where a training stands after an epoch. Weights and optimiser state are vectors of the same layout for the same
+ * config.
+ */
 export interface TrainingState {
   epoch: number;
-  /** Optimiser steps so far. Shuffles are drawn from (seed, epoch), so that this and `epoch` are the whole random state. */
+  /**
+   * Optimiser steps so far. Shuffles are drawn from (seed, epoch), so that this and `epoch` are the whole random state.
+   */
   step: number;
   bestEpoch: number;
   bestLoss: number | null;
@@ -40,14 +45,22 @@ function sha256(...parts: Uint8Array[]): Buffer {
   return hash.digest();
 }
 
-/** One file: magic, header length, header, vectors, SHA-256 of all before. It appears under its name only when whole and on disk. */
+/**
+ * One file: magic, header length, header, vectors, SHA-256 of all before. It appears under its name only when whole and
+ * on disk.
+ */
 export async function writeCheckpoint(
   path: string,
   fingerprint: string,
   state: TrainingState,
 ): Promise<{ sizeBytes: number; sha256: string }> {
   const { vectors, doubles, ...progress } = state;
-  const header: Header = { ...progress, fingerprint, vectors: entriesOf(vectors), ...(doubles && { doubles: entriesOf(doubles) }) };
+  const header: Header = {
+    ...progress,
+    fingerprint,
+    vectors: entriesOf(vectors),
+    ...(doubles && { doubles: entriesOf(doubles) }),
+  };
   const headerBytes = Buffer.from(JSON.stringify(header));
   const length = Buffer.alloc(LENGTH_BYTES);
   length.writeUInt32LE(headerBytes.length);
@@ -55,7 +68,9 @@ export async function writeCheckpoint(
     MAGIC,
     length,
     headerBytes,
-    ...[...Object.values(vectors), ...Object.values(doubles ?? {})].map((v) => new Uint8Array(v.buffer, v.byteOffset, v.byteLength)),
+    ...[...Object.values(vectors), ...Object.values(doubles ?? {})].map(
+      (v) => new Uint8Array(v.buffer, v.byteOffset, v.byteLength),
+    ),
   ];
   const bytes = Buffer.concat([...parts, sha256(...parts)]);
   const unfinished = `${path}.unfinished`;
@@ -93,7 +108,8 @@ export async function readCheckpoint(path: string, fingerprint: string): Promise
   if (bytes.length < MAGIC.length + LENGTH_BYTES + DIGEST_BYTES) throw unusable('the file is truncated');
   if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) throw unusable('the file is no checkpoint');
   const body = bytes.subarray(0, -DIGEST_BYTES);
-  if (!sha256(body).equals(bytes.subarray(-DIGEST_BYTES))) throw unusable('the file is truncated or altered, its SHA-256 does not match');
+  if (!sha256(body).equals(bytes.subarray(-DIGEST_BYTES)))
+    throw unusable('the file is truncated or altered, its SHA-256 does not match');
   const headerStart = MAGIC.length + LENGTH_BYTES;
   const headerEnd = headerStart + bytes.readUInt32LE(MAGIC.length);
   const header = JSON.parse(body.toString('utf8', headerStart, headerEnd)) as Header;
@@ -107,9 +123,13 @@ export async function readCheckpoint(path: string, fingerprint: string): Promise
   const { fingerprint: _, vectors, doubles, ...progress } = header;
   return {
     ...progress,
-    vectors: Object.fromEntries(vectors.map((entry) => [entry.name, new Float32Array(take(Float32Array.BYTES_PER_ELEMENT, entry))])),
+    vectors: Object.fromEntries(
+      vectors.map((entry) => [entry.name, new Float32Array(take(Float32Array.BYTES_PER_ELEMENT, entry))]),
+    ),
     ...(doubles && {
-      doubles: Object.fromEntries(doubles.map((entry) => [entry.name, new Float64Array(take(Float64Array.BYTES_PER_ELEMENT, entry))])),
+      doubles: Object.fromEntries(
+        doubles.map((entry) => [entry.name, new Float64Array(take(Float64Array.BYTES_PER_ELEMENT, entry))]),
+      ),
     }),
   };
 }

@@ -3,7 +3,11 @@ import { badInput } from '../errors.js';
 import type { Target } from './port.js';
 
 /** What a row of each class counts; undefined when all count alike. Errors: BAD_USER_INPUT for an unknown class. */
-export function classWeightsOf({ classWeights }: TrainingConfig, target: Target | undefined, train: Int32Array): Float64Array | undefined {
+export function classWeightsOf(
+  { classWeights }: TrainingConfig,
+  target: Target | undefined,
+  train: Int32Array,
+): Float64Array | undefined {
   if (!classWeights || target?.kind !== 'CLASSES') return undefined;
   const { classes, labels } = target;
   if (classWeights.by === 'BALANCED') {
@@ -15,7 +19,8 @@ export function classWeightsOf({ classWeights }: TrainingConfig, target: Target 
   const weights = new Float64Array(classes.length).fill(1);
   classWeights.weights.forEach(({ class: name, weight }, i) => {
     const index = classes.indexOf(name);
-    if (index < 0) throw badInput(`config.classWeights.weights[${i}].class`, `one of ${classes.slice(0, 20).join(', ')}`, name);
+    if (index < 0)
+      throw badInput(`config.classWeights.weights[${i}].class`, `one of ${classes.slice(0, 20).join(', ')}`, name);
     weights[index] = weight;
   });
   return weights;

@@ -5,7 +5,10 @@ import { civilDate, type CyclePart, cyclePartOf, cycleTable, DAY_MS, dayOf } fro
 export interface ScaledColumn {
   kind: 'COLUMN';
   column: string;
-  /** FP64 where single precision would lose what tells the values apart: one million and some tenths, seconds since 1970. */
+  /**
+   * FP64 where single precision would lose what tells the values apart: one million and some tenths, seconds since
+   * 1970.
+   */
   precision: 'FP32' | 'FP64';
   /** The median of the training rows. */
   fill: number;
@@ -13,7 +16,10 @@ export interface ScaledColumn {
   inverseStd: number;
 }
 
-/** A number of a timestamp, scaled in double precision; a missing one stands at the mean. AGE is in days since 1970-01-01. */
+/**
+ * A number of a timestamp, scaled in double precision; a missing one stands at the mean. AGE is in days since
+ * 1970-01-01.
+ */
 export interface TimeNumber {
   kind: 'YEAR' | 'AGE';
   column: string;

@@ -3,17 +3,32 @@ import { median } from '../domain/statistics/median.js';
 import { CYCLES, type CyclePart, cyclePartOf, dayOf } from '../domain/training/time-parts.js';
 import type { TrainingConfig } from '../domain/training/training-config.js';
 import { badInput } from '../errors.js';
-import { asTaken, type Encoding, type NumericEncoding, type ScaledColumn, timeNumber, type TimeNumber, widthOf } from './encoding.js';
+import {
+  asTaken,
+  type Encoding,
+  type NumericEncoding,
+  type ScaledColumn,
+  timeNumber,
+  type TimeNumber,
+  widthOf,
+} from './encoding.js';
 import { categoriesByFrequency } from './input-columns.js';
 
 /** Share of the standard deviation that rounding to single precision may move a value by. */
 export const ROUNDING_SHARE = 1e-4;
 const YEAR_DAYS = 365;
 
-/** Learns from the training rows how columns become numbers. Errors: BAD_USER_INPUT for a column that has no value there. */
+/**
+ * Learns from the training rows how columns become numbers. Errors: BAD_USER_INPUT for a column that has no value
+ * there.
+ */
 export function fitEncoding(config: TrainingConfig, columns: ReadonlyMap<string, Column>, train: Int32Array): Encoding {
   const encoding: Encoding = { numeric: [], numericWidth: 0, slots: [], indicatorCount: 0 };
-  const addSlot = (column: string, slot: { kind: 'CATEGORY'; categories: string[] } | { kind: 'TIME'; part: CyclePart }, size: number) => {
+  const addSlot = (
+    column: string,
+    slot: { kind: 'CATEGORY'; categories: string[] } | { kind: 'TIME'; part: CyclePart },
+    size: number,
+  ) => {
     encoding.slots.push({ ...slot, column, offset: encoding.indicatorCount, size });
     encoding.indicatorCount += size;
   };
@@ -40,7 +55,8 @@ function fitNumber(column: Column, train: Int32Array, field: string): ScaledColu
   const precision = precisionOf(values, train);
   const taken = Float64Array.from(train, (row) => asTaken(values[row]!, precision));
   const middle = median(taken);
-  if (Number.isNaN(middle)) throw badInput(field, 'at least one value in the training rows', `${column.name} (all missing)`);
+  if (Number.isNaN(middle))
+    throw badInput(field, 'at least one value in the training rows', `${column.name} (all missing)`);
   const rounded = precision === 'FP32' ? Math.fround : (value: number): number => value;
   const fill = rounded(middle);
   const { mean, inverseStd } = scaleOf(taken.map((value) => (Number.isNaN(value) ? fill : value)));
@@ -78,9 +94,9 @@ function scaleOf(values: Float64Array): { mean: number; std: number; inverseStd:
 }
 
 /**
- * The parts of a timestamp that differ between the training rows. A year's round is learnt from a whole year alone. Rows that are judged
- * by later ones (a split by time) tell of less than a year hours and weekdays only: their months and their age would not come again, and
- * a trend of some weeks led on into the next ones misleads.
+ * The parts of a timestamp that differ between the training rows. A year's round is learnt from a whole year alone.
+ * Rows that are judged by later ones (a split by time) tell of less than a year hours and weekdays only: their months
+ * and their age would not come again, and a trend of some weeks led on into the next ones misleads.
  */
 function fitTime(
   column: Column,
@@ -89,8 +105,11 @@ function fitTime(
   field: string,
 ): { numbers: NumericEncoding[]; slots: CyclePart[] } {
   const values = column.values as Float64Array;
-  const instants = Float64Array.from(train, (row) => Math.trunc(values[row]!)).filter((instant) => !Number.isNaN(instant));
-  if (instants.length === 0) throw badInput(field, 'at least one value in the training rows', `${column.name} (all missing)`);
+  const instants = Float64Array.from(train, (row) => Math.trunc(values[row]!)).filter(
+    (instant) => !Number.isNaN(instant),
+  );
+  if (instants.length === 0)
+    throw badInput(field, 'at least one value in the training rows', `${column.name} (all missing)`);
   let [first, last] = [Infinity, -Infinity];
   for (const instant of instants) {
     first = Math.min(first, instant);

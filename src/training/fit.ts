@@ -26,7 +26,10 @@ export interface Fitted {
   warnings: TrainingWarning[];
 }
 
-/** Epochs until the last, or until early stopping; from a checkpoint if the request names one. `share` of the whole work is this. */
+/**
+ * Epochs until the last, or until early stopping; from a checkpoint if the request names one. `share` of the whole work
+ * is this.
+ */
 export async function fit(
   request: TrainingRequest,
   hooks: TrainingHooks,
@@ -38,17 +41,28 @@ export async function fit(
   const learner = await learnerFor(problem, predictor, hooks);
   const epochs = Math.min(learner.maxEpochs ?? Infinity, config.hyperparameters.epochs);
   const fingerprint = fingerprintOf(problem);
-  const state = request.resumeFromPath === undefined ? learner.initialState() : await readCheckpoint(request.resumeFromPath, fingerprint);
+  const state =
+    request.resumeFromPath === undefined
+      ? learner.initialState()
+      : await readCheckpoint(request.resumeFromPath, fingerprint);
   const trainSample = sampleOf(problem.train, shape, config.seed);
   const written: string[] = [];
   while (state.epoch < epochs && !state.finished) {
     const current = state.epoch + 1;
     const message = `Epoch ${current} of ${epochs}`;
-    const trained = await learner.runEpoch(state, (done) => hooks.onProgress((share * (current - 1 + done)) / epochs, message));
+    const trained = await learner.runEpoch(state, (done) =>
+      hooks.onProgress((share * (current - 1 + done)) / epochs, message),
+    );
     const weights = state.vectors.weights!;
     const options = { detail: 'EPOCH', seed: config.seed, classWeights: problem.classWeights } as const;
     const onTrain = measure(shape, head, trainSample, await predictor.predict(weights, trainSample), options);
-    const onValidation = measure(shape, head, problem.validation, await predictor.predict(weights, problem.validation), options);
+    const onValidation = measure(
+      shape,
+      head,
+      problem.validation,
+      await predictor.predict(weights, problem.validation),
+      options,
+    );
     if (head.kind !== 'CLUSTERS') trackBest(problem, state, onValidation.loss ?? Infinity);
     state.curve = trackLoss(state.curve, current, epochs, onValidation.loss ?? Infinity);
     hooks.onProgress((share * current) / epochs, message);
@@ -84,7 +98,9 @@ export async function fitAgain(
   report: (share: number) => void,
 ): Promise<Float32Array> {
   const learner = await learnerFor(problem, predictor, hooks);
-  const most = learner.converges ? Math.min(learner.maxEpochs ?? Infinity, problem.config.hyperparameters.epochs) : epochs;
+  const most = learner.converges
+    ? Math.min(learner.maxEpochs ?? Infinity, problem.config.hyperparameters.epochs)
+    : epochs;
   const state = learner.initialState();
   while (state.epoch < most && !state.finished) {
     const done = state.epoch;
@@ -97,7 +113,9 @@ export async function fitAgain(
 async function learnerFor(problem: TrainingProblem, predictor: Predictor, hooks: TrainingHooks): Promise<Learner> {
   const { modelType, hyperparameters } = problem.config;
   if (problem.head.kind === 'CLUSTERS') return kmeansLearner(problem, predictor);
-  return isNetwork(modelType) || hyperparameters.optimizer === 'ADAM' ? gradientLearner(problem, hooks.onWarning) : solverLearner(problem);
+  return isNetwork(modelType) || hyperparameters.optimizer === 'ADAM'
+    ? gradientLearner(problem, hooks.onWarning)
+    : solverLearner(problem);
 }
 
 function trackBest({ config: { earlyStopping } }: TrainingProblem, state: TrainingState, loss: number): void {
@@ -113,7 +131,11 @@ function trackBest({ config: { earlyStopping } }: TrainingProblem, state: Traini
   }
 }
 
-function sampleOf(rows: LabelledRows, { numericWidth: width, indicatorSlots: slots }: NetworkShape, seed: number): LabelledRows {
+function sampleOf(
+  rows: LabelledRows,
+  { numericWidth: width, indicatorSlots: slots }: NetworkShape,
+  seed: number,
+): LabelledRows {
   if (rows.rows <= TRAIN_SAMPLE_ROWS) return rows;
   const chosen = sampleIndices(rows.rows, TRAIN_SAMPLE_ROWS, seed);
   const numeric = new Float32Array(chosen.length * width);
@@ -124,7 +146,12 @@ function sampleOf(rows: LabelledRows, { numericWidth: width, indicatorSlots: slo
   });
   const { truth } = rows;
   if (truth.kind === 'CLASSES')
-    return { rows: chosen.length, numeric, indicators, truth: { ...truth, labels: chosen.map((row) => truth.labels[row]!) } };
+    return {
+      rows: chosen.length,
+      numeric,
+      indicators,
+      truth: { ...truth, labels: chosen.map((row) => truth.labels[row]!) },
+    };
   if (truth.kind === 'VALUE') {
     return {
       rows: chosen.length,

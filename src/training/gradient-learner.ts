@@ -50,8 +50,17 @@ export async function gradientLearner(problem: TrainingProblem, warn: TrainingHo
   const data = { ...encodedFeeds(shape, train, 0, train.rows), targets: targetTensor(problem) };
   let stepsPerRun = FIRST_RUN_STEPS;
 
-  /** Steps of `rows` each; adds their losses to `lossSum`, one by one, so that the length of runs leaves no trace in the sum. */
-  const runSteps = async (state: TrainingState, order: Int32Array, steps: number, rows: number, lossSum: number): Promise<number> => {
+  /**
+   * Steps of `rows` each; adds their losses to `lossSum`, one by one, so that the length of runs leaves no trace in the
+   * sum.
+   */
+  const runSteps = async (
+    state: TrainingState,
+    order: Int32Array,
+    steps: number,
+    rows: number,
+    lossSum: number,
+  ): Promise<number> => {
     const outputs = await session.run({
       ...data,
       order: integers(order, steps, rows),
@@ -60,7 +69,8 @@ export async function gradientLearner(problem: TrainingProblem, warn: TrainingHo
       moment1: floats(state.vectors.moment1!),
       moment2: floats(state.vectors.moment2!),
     });
-    for (const name of ['weights', 'moment1', 'moment2']) state.vectors[name] = outputs[`${name}_out`]!.data as Float32Array;
+    for (const name of ['weights', 'moment1', 'moment2'])
+      state.vectors[name] = outputs[`${name}_out`]!.data as Float32Array;
     state.step += steps;
     return (outputs.losses!.data as Float32Array).reduce((sum, loss) => sum + loss * rows, lossSum);
   };
@@ -78,9 +88,16 @@ export async function gradientLearner(problem: TrainingProblem, warn: TrainingHo
       for (let step = 0; step < fullSteps;) {
         const steps = Math.min(stepsPerRun, fullSteps - step);
         const startedAt = performance.now();
-        lossSum = await runSteps(state, order.subarray(step * batchSize, (step + steps) * batchSize), steps, batchSize, lossSum);
+        lossSum = await runSteps(
+          state,
+          order.subarray(step * batchSize, (step + steps) * batchSize),
+          steps,
+          batchSize,
+          lossSum,
+        );
         const elapsedMs = Math.max(performance.now() - startedAt, 0.1);
-        if (steps === stepsPerRun) stepsPerRun = Math.max(1, Math.min(stepsPerRun * 8, Math.round((stepsPerRun * RUN_MS) / elapsedMs)));
+        if (steps === stepsPerRun)
+          stepsPerRun = Math.max(1, Math.min(stepsPerRun * 8, Math.round((stepsPerRun * RUN_MS) / elapsedMs)));
         step += steps;
         report((step * batchSize) / train.rows);
       }

@@ -24,7 +24,8 @@ export const loadHoldout: LoadHoldout = async (table, config, inputs) => {
 
 /** Of these rows. */
 export function baseRateOf(target: Target, rows: Int32Array): BaseRate {
-  if (target.kind === 'VALUES') return { kind: 'MEAN', mean: rows.reduce((sum, row) => sum + target.values[row]!, 0) / rows.length };
+  if (target.kind === 'VALUES')
+    return { kind: 'MEAN', mean: rows.reduce((sum, row) => sum + target.values[row]!, 0) / rows.length };
   const counts = target.classes.map(() => 0);
   for (const row of rows) counts[target.labels[row]!]!++;
   return { kind: 'SHARES', shares: counts.map((count) => count / rows.length) };
@@ -37,7 +38,11 @@ function targetAt(target: Target, rows: Int32Array): Target {
 
 function silhouetteFor(rows: TrainingRows, config: TrainingConfig): Holdout['silhouetteOf'] {
   const encoding = fitEncoding(config, rows.columns, rows.split.train);
-  const shape = { numericWidth: encoding.numericWidth, indicatorSlots: encoding.slots.length, indicatorCount: encoding.indicatorCount };
+  const shape = {
+    numericWidth: encoding.numericWidth,
+    indicatorSlots: encoding.slots.length,
+    indicatorCount: encoding.indicatorCount,
+  };
   return (columns: ReadonlyMap<string, Column>, clusters) => {
     const encoded = encodeRows(encoding, columns, Int32Array.from(clusters.keys()));
     return sampledSilhouette(shape, encoded, clusters, SILHOUETTE_ROWS, config.seed);

@@ -3,7 +3,10 @@ import { type Column, categoryAt } from '../domain/tracking/dataset-column.js';
 import { type ColumnReading, readingOf } from '../domain/tracking/dataset-schema.js';
 import type { TrainingConfig } from '../domain/training/training-config.js';
 
-/** Of a column with more categories, or longer ones, the rarest are not recorded: a request with one of them is told of it. */
+/**
+ * Of a column with more categories, or longer ones, the rarest are not recorded: a request with one of them is told of
+ * it.
+ */
 const MAX_CATEGORIES = 2_000;
 const MAX_CHARACTERS = 500_000;
 
@@ -32,7 +35,9 @@ export function categoriesByFrequency(column: Column, rows: Int32Array): string[
     const category = categoryAt(column, row);
     if (category !== '') counts.set(category, (counts.get(category) ?? 0) + 1);
   }
-  return [...counts].sort(([a, countA], [b, countB]) => countB - countA || (a < b ? -1 : 1)).map(([category]) => category);
+  return [...counts]
+    .sort(([a, countA], [b, countB]) => countB - countA || (a < b ? -1 : 1))
+    .map(([category]) => category);
 }
 
 function recorded(categories: readonly string[]): string[] {

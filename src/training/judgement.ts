@@ -7,8 +7,15 @@ import type { LabelledRows, Predictions } from './learner.js';
 import { meanLogLoss } from './measure.js';
 import type { TrainingRows } from './rows.js';
 
-/** The threshold that the configuration asks for, by these predictions of the validation rows; undefined for the more probable class. */
-export function thresholdOf({ decisionThreshold }: TrainingConfig, { truth }: LabelledRows, predictions: Predictions): number | undefined {
+/**
+ * The threshold that the configuration asks for, by these predictions of the validation rows; undefined for the more
+ * probable class.
+ */
+export function thresholdOf(
+  { decisionThreshold }: TrainingConfig,
+  { truth }: LabelledRows,
+  predictions: Predictions,
+): number | undefined {
   if (!decisionThreshold || truth.kind !== 'CLASSES' || predictions.kind !== 'CLASSES') return undefined;
   const second = predictions.probabilities.filter((_, i) => i % 2 === 1);
   return chooseThreshold(decisionThreshold, second, (row) => truth.labels[row] === 1);
@@ -26,10 +33,19 @@ export function holdoutWarnings(
   const baseRate = baseRateOf(target, split.train);
   if (baseRate.kind === 'MEAN' && truth.kind === 'VALUE' && predictions.kind === 'VALUE') {
     const own = regressionMetrics({ actual: truth.values, predicted: predictions.values }).rmse;
-    const known = regressionMetrics({ actual: truth.values, predicted: new Float64Array(rows).fill(baseRate.mean) }).rmse;
+    const known = regressionMetrics({
+      actual: truth.values,
+      predicted: new Float64Array(rows).fill(baseRate.mean),
+    }).rmse;
     return own === null || known === null ? [] : baseRateWarning('rmse', own, known);
   }
-  if (baseRate.kind !== 'SHARES' || truth.kind !== 'CLASSES' || predictions.kind !== 'CLASSES' || target.kind !== 'CLASSES') return [];
+  if (
+    baseRate.kind !== 'SHARES' ||
+    truth.kind !== 'CLASSES' ||
+    predictions.kind !== 'CLASSES' ||
+    target.kind !== 'CLASSES'
+  )
+    return [];
   const { labels } = truth;
   const { probabilities, classCount, threshold } = predictions;
   // With weights the model answers for weighted rows, and is judged by them.

@@ -7,12 +7,15 @@ import type { Predictor } from './predictor.js';
 
 /** Rows among which the first centroids are chosen. */
 const SEEDING_ROWS = 10_000;
-/** Lloyd's iteration has converged when the centroids' summed squared shift is below this share of the mean feature variance. */
+/**
+ * Lloyd's iteration has converged when the centroids' summed squared shift is below this share of the mean feature
+ * variance.
+ */
 const TOLERANCE = 1e-4;
 
 /**
- * k-means by Lloyd's iteration from greedy k-means++ centroids; an epoch is one iteration. The assignment runs as an ONNX graph,
- * the means are summed in double precision.
+ * k-means by Lloyd's iteration from greedy k-means++ centroids; an epoch is one iteration. The assignment runs as an
+ * ONNX graph, the means are summed in double precision.
  */
 export async function kmeansLearner({ config, shape, train }: TrainingProblem, predictor: Predictor): Promise<Learner> {
   const clusters = config.hyperparameters.clusters;
@@ -23,7 +26,15 @@ export async function kmeansLearner({ config, shape, train }: TrainingProblem, p
 
     initialState(): TrainingState {
       const weights = seedCentroids(train, shape, clusters, config.seed);
-      return { epoch: 0, step: 0, bestEpoch: 0, bestLoss: null, epochsSinceBest: 0, finished: false, vectors: { weights } };
+      return {
+        epoch: 0,
+        step: 0,
+        bestEpoch: 0,
+        bestLoss: null,
+        epochsSinceBest: 0,
+        finished: false,
+        vectors: { weights },
+      };
     },
 
     async runEpoch(state, report) {
@@ -40,7 +51,13 @@ export async function kmeansLearner({ config, shape, train }: TrainingProblem, p
   };
 }
 
-function nextCentroids(rows: EncodedRows, shape: NetworkShape, clusters: number, assigned: Int32Array, previous: Float32Array) {
+function nextCentroids(
+  rows: EncodedRows,
+  shape: NetworkShape,
+  clusters: number,
+  assigned: Int32Array,
+  previous: Float32Array,
+) {
   const { numericWidth: width, indicatorSlots: slots } = shape;
   const sums = new Float64Array(previous.length);
   const counts = new Float64Array(clusters);
@@ -63,7 +80,10 @@ function nextCentroids(rows: EncodedRows, shape: NetworkShape, clusters: number,
 }
 
 /** Mean over features of their variance; an indicator with share p has variance p(1 − p). */
-function meanVariance(rows: EncodedRows, { numericWidth: width, indicatorSlots: slots, indicatorCount }: NetworkShape): number {
+function meanVariance(
+  rows: EncodedRows,
+  { numericWidth: width, indicatorSlots: slots, indicatorCount }: NetworkShape,
+): number {
   const sums = new Float64Array(width);
   const squares = new Float64Array(width);
   const counts = new Float64Array(indicatorCount);
@@ -121,7 +141,8 @@ function distancesTo(rows: EncodedRows, shape: NetworkShape, pool: Int32Array, c
   return Float64Array.from(pool, (row) => {
     let sum = 0;
     for (let d = 0; d < width; d++) sum += (rows.numeric[row * width + d]! - rows.numeric[center * width + d]!) ** 2;
-    for (let s = 0; s < slots; s++) if (rows.indicators[row * slots + s] !== rows.indicators[center * slots + s]) sum += 2;
+    for (let s = 0; s < slots; s++)
+      if (rows.indicators[row * slots + s] !== rows.indicators[center * slots + s]) sum += 2;
     return sum;
   });
 }

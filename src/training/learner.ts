@@ -36,7 +36,9 @@ export interface Learner {
   /** Whether it finds the end by itself. */
   converges: boolean;
   initialState(): TrainingState;
-  /** Advances the state by one epoch, its weights included. `report` hears the done share of the epoch every 100–250 ms. */
+  /**
+   * Advances the state by one epoch, its weights included. `report` hears the done share of the epoch every 100–250 ms.
+   */
   runEpoch(state: TrainingState, report: (share: number) => void): Promise<Record<string, number>>;
 }
 

@@ -6,10 +6,12 @@ const TURN_MS = 100;
 const CHUNK_ROWS = 8192;
 
 /**
- * A linear model's loss over the training rows, in double precision: the mean loss plus l2/2 · ‖weights‖², biases left out.
+ * A linear model's loss over the training rows, in double precision: the mean loss plus l2/2 · ‖weights‖², biases left
+ * out.
  *
- * `theta` is numeric weights (width × outputs), the indicator table (indicators × outputs) and biases (outputs). Two classes have one
- * output, whose halves with either sign are the two columns of the model; its penalty is that of these two columns.
+ * `theta` is numeric weights (width × outputs), the indicator table (indicators × outputs) and biases (outputs). Two
+ * classes have one output, whose halves with either sign are the two columns of the model; its penalty is that of these
+ * two columns.
  */
 export class LinearProblem {
   readonly outputs: number;
@@ -80,7 +82,8 @@ export class LinearProblem {
     gradient.fill(0);
     let sum = 0;
     await this.eachChunk((from, to) => {
-      sum += this.outputs === 1 ? this.addSingle(theta, gradient, from, to) : this.addSeveral(theta, gradient, from, to);
+      sum +=
+        this.outputs === 1 ? this.addSingle(theta, gradient, from, to) : this.addSeveral(theta, gradient, from, to);
     });
     let squares = 0;
     for (let i = 0; i < this.size; i++) {

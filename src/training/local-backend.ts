@@ -13,7 +13,8 @@ const COMPLAINT_CHARACTERS = 4000;
 function childEntry(): string {
   const compiled = import.meta.url.endsWith('.ts') ? '../../dist/training/local-child.js' : './local-child.js';
   const entry = fileURLToPath(new URL(compiled, import.meta.url));
-  if (!existsSync(entry)) throw new AppError(ErrorCode.INTERNAL, 'The training process is not built: run `node scripts/prepare.mjs`.');
+  if (!existsSync(entry))
+    throw new AppError(ErrorCode.INTERNAL, 'The training process is not built: run `node scripts/prepare.mjs`.');
   return entry;
 }
 
@@ -85,7 +86,14 @@ export class LocalTrainingBackend implements TrainingBackend {
         if (cancelled) return reject(conflict('The training was cancelled.', { cancelled: true }));
         // A settled promise ignores this: it matters only when the process is gone without a last word.
         const how = signal ? `signal ${signal}` : `exit code ${exitCode}`;
-        reject(new AppError(ErrorCode.UNAVAILABLE, `The training process ended by ${how}.`, { got: how }, { cause: complaint }));
+        reject(
+          new AppError(
+            ErrorCode.UNAVAILABLE,
+            `The training process ended by ${how}.`,
+            { got: how },
+            { cause: complaint },
+          ),
+        );
       });
       tell({ type: 'start', request });
     });

@@ -33,7 +33,8 @@ async function sendAndWait(message: FromChild): Promise<void> {
 }
 
 function failure(error: unknown): FromChild {
-  if (error instanceof AppError) return { type: 'failed', error: { code: error.code, message: error.message, details: error.details } };
+  if (error instanceof AppError)
+    return { type: 'failed', error: { code: error.code, message: error.message, details: error.details } };
   const stack = error instanceof Error ? error.stack : String(error);
   return { type: 'failed', error: { code: ErrorCode.INTERNAL, message: 'The training failed.', details: {}, stack } };
 }
@@ -57,5 +58,6 @@ process.on('message', (message: ToChild) => {
   if (message.type === 'start') void run(message.request);
   else received?.();
 });
-// Without its parent nobody would hear of the result. After the last message the parent's end of the channel closes as well.
+// Without its parent nobody would hear of the result. After the last message the parent's end of the channel closes as
+// well.
 process.on('disconnect', () => process.exit(0));

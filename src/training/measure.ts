@@ -33,8 +33,9 @@ export function meanLogLoss(input: ClassPredictions, classWeights?: Float64Array
 }
 
 /**
- * Metrics by their short names. `loss` is what training minimises: the log loss in nats (of weighted rows where classes have weights), the mean squared error in units of the
- * target's variance, the mean squared distance to the own centroid. Undefined metrics are left out.
+ * Metrics by their short names. `loss` is what training minimises: the log loss in nats (of weighted rows where classes
+ * have weights), the mean squared error in units of the target's variance, the mean squared distance to the own
+ * centroid. Undefined metrics are left out.
  */
 export function measure(
   shape: NetworkShape,
@@ -51,7 +52,12 @@ export function measure(
     const loss = classWeights && all.logLoss !== null ? meanLogLoss(input, classWeights) : all.logLoss;
     Object.assign(metrics, { loss, log_loss: all.logLoss, accuracy: all.accuracy, f1: all.f1, roc_auc: all.rocAuc });
     if (detail === 'FINAL') {
-      Object.assign(metrics, { precision: all.precision, recall: all.recall, average_precision: all.averagePrecision, brier: all.brier });
+      Object.assign(metrics, {
+        precision: all.precision,
+        recall: all.recall,
+        average_precision: all.averagePrecision,
+        brier: all.brier,
+      });
     }
   } else if (predictions.kind === 'VALUE' && rows.truth.kind === 'VALUE' && head.kind === 'VALUE') {
     const { rmse, mae, r2 } = regressionMetrics({ actual: rows.truth.values, predicted: predictions.values });
@@ -65,7 +71,9 @@ export function measure(
       silhouette: sampledSilhouette(shape, rows, predictions.clusters, maxRows, seed),
     });
   }
-  return Object.fromEntries(Object.entries(metrics).filter((entry): entry is [string, number] => Number.isFinite(entry[1])));
+  return Object.fromEntries(
+    Object.entries(metrics).filter((entry): entry is [string, number] => Number.isFinite(entry[1])),
+  );
 }
 
 export function prefixed(prefix: string, metrics: Record<string, number>): Record<string, number> {

@@ -31,7 +31,9 @@ export interface CheckpointReport {
   sha256: string;
 }
 
-/** Each hook is awaited before training goes on, so that a slow receiver slows the trainer instead of losing reports. */
+/**
+ * Each hook is awaited before training goes on, so that a slow receiver slows the trainer instead of losing reports.
+ */
 export interface TrainingHooks {
   /** Every 100–250 ms of work; `fraction` of the whole in [0, 1]. */
   onProgress(fraction: number, message: string): void;
@@ -39,7 +41,9 @@ export interface TrainingHooks {
   onCheckpoint(report: CheckpointReport): Promise<void>;
   /** What a training that is about to fail leaves to be told; those of one that ends well are in its outcome. */
   onWarning(warning: TrainingWarning): Promise<void>;
-  /** Every so often, by the metric’s name: what machine and process are at. Not awaited; it never holds a training up. */
+  /**
+   * Every so often, by the metric’s name: what machine and process are at. Not awaited; it never holds a training up.
+   */
   onUsage?(usage: Record<string, number>): void;
 }
 
@@ -88,17 +92,23 @@ export interface Holdout {
   rowCount: number;
   /** 0-based positions in the file. */
   rowNumbers: Float64Array;
-  /** Those asked for, and the target's. `toTensors` of domain/tracking/dataset-column.ts makes a model's inputs of them. */
+  /**
+   * Those asked for, and the target's. `toTensors` of domain/tracking/dataset-column.ts makes a model's inputs of them.
+   */
   columns: ReadonlyMap<string, Column>;
   /** None for clustering. */
   target: Target | undefined;
   baseRate: BaseRate | undefined;
-  /** For clustering: mean silhouette of rows with all features among `columns`, in the space that the training saw rows in. */
+  /**
+   * For clustering: mean silhouette of rows with all features among `columns`, in the space that the training saw rows
+   * in.
+   */
   silhouetteOf(columns: ReadonlyMap<string, Column>, clusters: Int32Array): number | null;
 }
 
 /**
- * Rebuilds the holdout of a training, with any columns of the file, so that another model can be judged by the same rows: by default
- * the config's features, else `inputs` (those of a model). Errors: as reading the dataset for training has.
+ * Rebuilds the holdout of a training, with any columns of the file, so that another model can be judged by the same
+ * rows: by default the config's features, else `inputs` (those of a model). Errors: as reading the dataset for training
+ * has.
  */
 export type LoadHoldout = (table: Table, config: TrainingConfig, inputs?: readonly ColumnRequest[]) => Promise<Holdout>;

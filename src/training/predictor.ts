@@ -11,7 +11,12 @@ const RUN_VALUES = 4_000_000;
 const MAX_RUN_ROWS = 65_536;
 
 /** Inputs for rows [start, end): views, not copies. */
-export function encodedFeeds(shape: NetworkShape, rows: EncodedRows, start: number, end: number): Record<string, Tensor> {
+export function encodedFeeds(
+  shape: NetworkShape,
+  rows: EncodedRows,
+  start: number,
+  end: number,
+): Record<string, Tensor> {
   const { numericWidth: width, indicatorSlots: slots } = shape;
   const feeds: Record<string, Tensor> = {};
   if (width > 0) feeds.numeric = floats(rows.numeric.subarray(start * width, end * width), end - start, width);

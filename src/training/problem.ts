@@ -17,7 +17,12 @@ export interface PreparedProblem {
 }
 
 /** Everything is learnt from `train` alone. Errors: BAD_USER_INPUT naming the field. */
-export function prepareProblem(config: TrainingConfig, rows: TrainingRows, train: Int32Array, validation: Int32Array): PreparedProblem {
+export function prepareProblem(
+  config: TrainingConfig,
+  rows: TrainingRows,
+  train: Int32Array,
+  validation: Int32Array,
+): PreparedProblem {
   const { columns, target } = rows;
   const encoding = fitEncoding(config, columns, train);
   const head = headOf(target, train);
@@ -54,7 +59,11 @@ function headOf(target: Target | undefined, train: Int32Array): Head {
 }
 
 function shapeOf({ modelType, hyperparameters }: TrainingConfig, encoding: Encoding, head: Head): NetworkShape {
-  const outputs = { CLASSES: head.kind === 'CLASSES' ? head.classes.length : 0, VALUE: 1, CLUSTERS: hyperparameters.clusters }[head.kind];
+  const outputs = {
+    CLASSES: head.kind === 'CLASSES' ? head.classes.length : 0,
+    VALUE: 1,
+    CLUSTERS: hyperparameters.clusters,
+  }[head.kind];
   return {
     numericWidth: encoding.numericWidth,
     indicatorSlots: encoding.slots.length,

@@ -32,13 +32,19 @@ export function buildReference(
 /** Of the column's values in these rows. */
 export function featureReference(column: Column, kind: 'NUMERIC' | 'CATEGORICAL', all: Int32Array): FeatureReference {
   const stride = Math.max(1, all.length / MAX_REFERENCE_ROWS);
-  const rows = Int32Array.from({ length: Math.min(all.length, MAX_REFERENCE_ROWS) }, (_, i) => all[Math.floor(i * stride)]!);
+  const rows = Int32Array.from(
+    { length: Math.min(all.length, MAX_REFERENCE_ROWS) },
+    (_, i) => all[Math.floor(i * stride)]!,
+  );
   const taken = takeRows(column, rows);
   if (kind === 'NUMERIC' && taken.type !== 'STRING') return buildNumericReference(taken.values);
   return buildCategoricalReference(Array.from({ length: rows.length }, (_, row) => categoryAt(taken, row) || null));
 }
 
-/** One number per prediction: class 1's probability, or the top class's of several; the value; the distance to the own centroid. */
+/**
+ * One number per prediction: class 1's probability, or the top class's of several; the value; the distance to the own
+ * centroid.
+ */
 function scoresOf(predictions: Predictions): Float64Array {
   if (predictions.kind === 'VALUE') return predictions.values;
   if (predictions.kind === 'CLUSTERS') return predictions.squaredDistances.map(Math.sqrt);

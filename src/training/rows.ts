@@ -39,12 +39,20 @@ export async function loadRows(
   const options: ReadOptions = { columns: requests, present, window: config.window, orderBy: timeColumn };
   if (config.sampleRows > 0) options.sample = { rows: config.sampleRows, seed: config.seed };
   const { window } = config;
-  const wanted = [{ window }, { window, present: present.slice(0, targetColumn === undefined ? 0 : 1) }, { window, present }];
+  const wanted = [
+    { window },
+    { window, present: present.slice(0, targetColumn === undefined ? 0 : 1) },
+    { window, present },
+  ];
   const [all, withTarget, usable] = await countEach(table, wanted);
   checkMemory(Math.min(usable!, config.sampleRows || Infinity), requests.length);
   const batch = await readColumns(table, options);
   const columns = new Map(batch.columns.map((column) => [column.name, column]));
-  const { split, leftOut } = splitRows(config, batch.rowCount, partColumn === undefined ? undefined : columns.get(partColumn));
+  const { split, leftOut } = splitRows(
+    config,
+    batch.rowCount,
+    partColumn === undefined ? undefined : columns.get(partColumn),
+  );
   const target = targetColumn === undefined ? undefined : buildTarget(config, columns.get(targetColumn)!, split.train);
 
   return {
@@ -65,9 +73,14 @@ export function featureRequests({ features }: TrainingConfig): ColumnRequest[] {
 }
 
 /** Classes are what the file spells; a threshold and a regression need the value. */
-export function targetRequests(task: Task, target: { column: string; greaterThan?: number } | undefined): ColumnRequest[] {
+export function targetRequests(
+  task: Task,
+  target: { column: string; greaterThan?: number } | undefined,
+): ColumnRequest[] {
   if (!target) return [];
-  return [{ name: target.column, form: task === 'CLASSIFICATION' && target.greaterThan === undefined ? 'BOTH' : 'VALUE' }];
+  return [
+    { name: target.column, form: task === 'CLASSIFICATION' && target.greaterThan === undefined ? 'BOTH' : 'VALUE' },
+  ];
 }
 
 /** A value is held raw and encoded, and while it is read in a copy. */
@@ -79,11 +92,15 @@ function checkMemory(rows: number, columns: number): void {
   const availableBytes = totalmem() * MEMORY_SHARE;
   if (neededBytes <= availableBytes) return;
   const affordable = Math.floor(availableBytes / columns / BYTES_PER_VALUE);
-  throw new AppError(ErrorCode.RESOURCE_EXHAUSTED, `${rows} rows of ${columns} columns do not fit this machine's memory.`, {
-    field: 'config.sampleRows',
-    expected: `at most ${affordable}`,
-    got: String(rows),
-  });
+  throw new AppError(
+    ErrorCode.RESOURCE_EXHAUSTED,
+    `${rows} rows of ${columns} columns do not fit this machine's memory.`,
+    {
+      field: 'config.sampleRows',
+      expected: `at most ${affordable}`,
+      got: String(rows),
+    },
+  );
 }
 
 function buildTarget(config: TrainingConfig, column: Column, train: Int32Array): Target {
@@ -93,7 +110,11 @@ function buildTarget(config: TrainingConfig, column: Column, train: Int32Array):
     const only = values[train[0]!]!;
     if (target.kind === 'VALUES')
       throw badInput('config.target.column', 'different values in the training rows', `${column.name}, always ${only}`);
-    throw badInput('config.target.column', 'at least two classes in the training rows', `${column.name}, always ${target.classes[only]}`);
+    throw badInput(
+      'config.target.column',
+      'at least two classes in the training rows',
+      `${column.name}, always ${target.classes[only]}`,
+    );
   }
   return target;
 }
@@ -101,7 +122,8 @@ function buildTarget(config: TrainingConfig, column: Column, train: Int32Array):
 /** A column as a target; its classes are those that occur in it. */
 export function targetOf(task: Task, greaterThan: number | undefined, column: Column): Target {
   if (task === 'REGRESSION') {
-    if (column.type !== 'NUMBER') throw badInput('config.target.column', 'a NUMBER column', `${column.name} (${column.type})`);
+    if (column.type !== 'NUMBER')
+      throw badInput('config.target.column', 'a NUMBER column', `${column.name} (${column.type})`);
     return { kind: 'VALUES', values: column.values };
   }
   return greaterThan === undefined ? classTarget(column) : thresholdTarget(column, greaterThan);
@@ -119,12 +141,17 @@ function classTarget(column: Column): Target & { kind: 'CLASSES' } {
   if (numeric) {
     const odd = column.values.find((value) => !Number.isInteger(value));
     if (odd !== undefined)
-      throw badInput('config.target.column', 'whole numbers as classes, or target.greaterThan', `${column.name} with ${odd}`);
+      throw badInput(
+        'config.target.column',
+        'whole numbers as classes, or target.greaterThan',
+        `${column.name} with ${odd}`,
+      );
   }
   const found = new Set<string>();
   const texts = Array.from({ length: column.values.length }, (_, row) => categoryAt(column, row));
   for (const text of texts) found.add(text);
-  if (found.size > MAX_CLASSES) throw badInput('config.target.column', `at most ${MAX_CLASSES} classes`, `${column.name} (${found.size})`);
+  if (found.size > MAX_CLASSES)
+    throw badInput('config.target.column', `at most ${MAX_CLASSES} classes`, `${column.name} (${found.size})`);
   const classes = [...found].sort();
   if (column.type === 'NUMBER') {
     const values = new Map(texts.map((text, row) => [text, column.values[row]!]));

@@ -13,8 +13,8 @@ const MIN_MEMORY = 3;
 const MEMORY_VALUES = 20_000_000;
 
 /**
- * Linear and logistic regression to their optimum, in double precision: a regression of few columns in closed form, as one epoch;
- * everything else by L-BFGS, an epoch being one iteration.
+ * Linear and logistic regression to their optimum, in double precision: a regression of few columns in closed form, as
+ * one epoch; everything else by L-BFGS, an epoch being one iteration.
  */
 export function solverLearner(problem: TrainingProblem): Learner {
   const { head, shape, train } = problem;
@@ -22,7 +22,8 @@ export function solverLearner(problem: TrainingProblem): Learner {
   const columns = shape.numericWidth + shape.indicatorCount;
   const perRow = shape.numericWidth + shape.indicatorSlots;
   const work = (train.rows * perRow * (perRow + 1)) / 2 + columns ** 3 / 3;
-  if (head.kind === 'VALUE' && columns <= CLOSED_FORM_COLUMNS && work <= CLOSED_FORM_WORK) return closedForm(linear, problem);
+  if (head.kind === 'VALUE' && columns <= CLOSED_FORM_COLUMNS && work <= CLOSED_FORM_WORK)
+    return closedForm(linear, problem);
   return iterations(linear);
 }
 

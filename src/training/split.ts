@@ -18,11 +18,19 @@ const PARTS = ['train', 'validation', 'holdout'] as const satisfies Part[];
 const SHOWN_VALUES = 20;
 
 /** `parts` is the column of a split by COLUMN. Errors: BAD_USER_INPUT naming the field. */
-export function splitRows(config: TrainingConfig, rows: number, parts: Column | undefined): { split: Split; leftOut: number } {
+export function splitRows(
+  config: TrainingConfig,
+  rows: number,
+  parts: Column | undefined,
+): { split: Split; leftOut: number } {
   const { split: by, seed } = config;
   if (by.by === 'COLUMN' && parts) {
     const split = columnSplit(by, rows, parts, seed);
-    checkSplitSizes(config, { train: split.train.length, validation: split.validation.length, holdout: split.holdout.length });
+    checkSplitSizes(config, {
+      train: split.train.length,
+      validation: split.validation.length,
+      holdout: split.holdout.length,
+    });
     return { split, leftOut: rows - split.train.length - split.validation.length - split.holdout.length };
   }
   if (by.by === 'COLUMN') throw new Error('A split by a column needs the column.');
@@ -67,14 +75,23 @@ function columnSplit(split: ColumnSplit, rows: number, column: Column, seed: num
   const shuffled = whole.train.slice();
   shuffle(shuffled, new SeededRandom(seed));
   const watched = Math.round(shuffled.length * split.validation);
-  return { train: shuffled.slice(watched).sort(), validation: shuffled.slice(0, watched).sort(), holdout: whole.holdout };
+  return {
+    train: shuffled.slice(watched).sort(),
+    validation: shuffled.slice(0, watched).sort(),
+    holdout: whole.holdout,
+  };
 }
 
-function givenParts(values: NonNullable<ColumnSplit['values']>, found: ReadonlySet<string>, column: string): Map<string, Part> {
+function givenParts(
+  values: NonNullable<ColumnSplit['values']>,
+  found: ReadonlySet<string>,
+  column: string,
+): Map<string, Part> {
   const partOf = new Map<string, Part>();
   for (const part of PARTS) {
     values[part]?.forEach((value, i) => {
-      if (!found.has(value)) throw badInput(`config.split.values.${part}[${i}]`, `a value of ${column} (${listed(found)})`, value);
+      if (!found.has(value))
+        throw badInput(`config.split.values.${part}[${i}]`, `a value of ${column} (${listed(found)})`, value);
       partOf.set(value, part);
     });
   }

@@ -20,7 +20,10 @@ export class SystemUsage {
     this.last = countersOf(pid);
   }
 
-  /** Named as MLflow's client names what it logs of a machine; what is of the training's process alone has names of its own. */
+  /**
+   * Named as MLflow's client names what it logs of a machine; what is of the training's process alone has names of its
+   * own.
+   */
   look(): Record<string, number> {
     const now = countersOf(this.pid);
     const { last } = this;
@@ -45,7 +48,12 @@ function countersOf(pid: number): Counters {
   const times = cpus().map((cpu) => cpu.times);
   const sum = (of: (time: (typeof times)[number]) => number) => times.reduce((total, time) => total + of(time), 0);
   const totalMs = sum(({ user, nice, sys, idle, irq }) => user + nice + sys + idle + irq);
-  return { atMs: performance.now(), totalMs, busyMs: totalMs - sum(({ idle }) => idle), processCpuMs: processCpuOf(pid) };
+  return {
+    atMs: performance.now(),
+    totalMs,
+    busyMs: totalMs - sum(({ idle }) => idle),
+    processCpuMs: processCpuOf(pid),
+  };
 }
 
 /** What programs could have: unlike `freemem`, with the caches that the system would give up. */
@@ -74,4 +82,5 @@ function readIfThere(path: string): string | null {
 }
 
 const rounded = (value: number) => Math.round(value * 10) / 10;
-const percentage = (part: number, whole: number) => (whole > 0 ? rounded(Math.min(100, Math.max(0, (part / whole) * 100))) : 0);
+const percentage = (part: number, whole: number) =>
+  whole > 0 ? rounded(Math.min(100, Math.max(0, (part / whole) * 100))) : 0;

@@ -31,7 +31,11 @@ export async function train(request: TrainingRequest, hooks: TrainingHooks): Pro
   const predictor = await Predictor.create(shape, head);
   const fitted = await fit(request, hooks, problem, predictor, config.refit ? FITTED_SHARE_BEFORE_REFIT : FITTED_SHARE);
 
-  const threshold = thresholdOf(config, problem.validation, await predictor.predict(fitted.weights, problem.validation));
+  const threshold = thresholdOf(
+    config,
+    problem.validation,
+    await predictor.predict(fitted.weights, problem.validation),
+  );
   const holdout = encode(rows.split.holdout);
   const predictions = withThreshold(await predictor.predict(fitted.weights, holdout), threshold);
   const judged: Exported = { learntFrom: rows.split.train, prepared, predictor, weights: fitted.weights, threshold };
@@ -51,7 +55,10 @@ export async function train(request: TrainingRequest, hooks: TrainingHooks): Pro
     judged: judgedModel && { modelPath: judgedPath, signature: judgedModel.signature },
     signature: model.signature,
     metrics: {
-      ...prefixed('holdout', measure(shape, head, holdout, predictions, { detail: 'FINAL', seed: config.seed, classWeights })),
+      ...prefixed(
+        'holdout',
+        measure(shape, head, holdout, predictions, { detail: 'FINAL', seed: config.seed, classWeights }),
+      ),
       ...(threshold !== undefined && { decision_threshold: threshold }),
       'data.rows_missing_target': rows.droppedMissingTarget,
       'data.rows_missing_time': rows.droppedMissingTime,

@@ -18,7 +18,10 @@ afterAll(async () => {
   await database?.drop();
 });
 
-const actor: Actor = { principal: { subject: 'tess', tenant: 'acme', role: Role.VIEWER, expiresAt: new Date(8.64e15) }, requestId: 'r' };
+const actor: Actor = {
+  principal: { subject: 'tess', tenant: 'acme', role: Role.VIEWER, expiresAt: new Date(8.64e15) },
+  requestId: 'r',
+};
 
 function loaders() {
   const batches = new Batches((work) => db.transact(actor, work));

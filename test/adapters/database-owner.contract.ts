@@ -6,7 +6,10 @@ import { startTestService } from '../support/service.js';
 
 const PASSWORD = 'secret-of-the-owner';
 
-/** The service on a PostgreSQL where it is not a superuser; `adminUrl` is the superuser's, of a server without the service's roles. */
+/**
+ * The service on a PostgreSQL where it is not a superuser; `adminUrl` is the superuser's, of a server without the
+ * service's roles.
+ */
 export function databaseOwnerContract(name: string, adminUrl: () => string): void {
   describe(`a user who is no superuser: ${name}`, () => {
     const users: string[] = [];
@@ -25,7 +28,10 @@ export function databaseOwnerContract(name: string, adminUrl: () => string): voi
     }
 
     /** A login and a database; the login owns it unless told otherwise. */
-    async function user(attributes: string, { owns = true, options = '' } = {}): Promise<{ url: string; login: string; database: string }> {
+    async function user(
+      attributes: string,
+      { owns = true, options = '' } = {},
+    ): Promise<{ url: string; login: string; database: string }> {
       const id = randomBytes(4).toString('hex');
       const [login, database] = [`Owner ${id}`, `database_${id}`];
       users.push(login);
@@ -66,7 +72,9 @@ export function databaseOwnerContract(name: string, adminUrl: () => string): voi
         await tess.ok('mutation ($input: LogMetricsInput!) { logMetrics(input: $input) { addedCount } }', {
           input: { runId: createRun.run.id, metrics: [{ key: 'loss', value: 1, step: 1 }] },
         });
-        const foreign = await (await service.as({ tenant: 'other' })).fails('query ($id: ID!) { experiment(id: $id) { id } }', { id });
+        const foreign = await (
+          await service.as({ tenant: 'other' })
+        ).fails('query ($id: ID!) { experiment(id: $id) { id } }', { id });
         expect(foreign.extensions.code).toBe('NOT_FOUND');
         expect((await fetch(`${service.url}/readyz`)).status).toBe(200);
       } finally {
@@ -89,7 +97,8 @@ export function databaseOwnerContract(name: string, adminUrl: () => string): voi
 
     afterEach(async () => {
       for (const database of databases.splice(0)) await admin(`drop database if exists ${database} with (force)`);
-      for (const role of [...users.splice(0), 'matih_app', 'matih_system']) await admin(`drop role if exists "${role}"`);
+      for (const role of [...users.splice(0), 'matih_app', 'matih_system'])
+        await admin(`drop role if exists "${role}"`);
     });
 
     it('with CREATEROLE makes the roles itself, and starts again with them there', async () => {
@@ -160,7 +169,9 @@ export function databaseOwnerContract(name: string, adminUrl: () => string): voi
       const ascii = await user('createrole', {
         options: `encoding 'SQL_ASCII' template template0 locale_provider libc lc_collate 'C' lc_ctype 'C'`,
       });
-      expect((await refusal(ascii.url)).sentence).toBe('The database must have the encoding UTF8, this one has SQL_ASCII.');
+      expect((await refusal(ascii.url)).sentence).toBe(
+        'The database must have the encoding UTF8, this one has SQL_ASCII.',
+      );
       const elsewhere = await user('createrole');
       await admin(`create schema "${elsewhere.login}"`, elsewhere.database);
       await admin(`grant all on schema "${elsewhere.login}" to "${elsewhere.login}"`, elsewhere.database);

@@ -49,7 +49,8 @@ async function ownerWithRow() {
   return { child: owner.child, ...owner.answer };
 }
 
-const sentence = (text: RegExp) => expect.objectContaining({ code: 'UNAVAILABLE', message: expect.stringMatching(text) });
+const sentence = (text: RegExp) =>
+  expect.objectContaining({ code: 'UNAVAILABLE', message: expect.stringMatching(text) });
 
 describe('life', () => {
   it('keeps data, port and password over a restart', async () => {
@@ -60,14 +61,19 @@ describe('life', () => {
     await first.stop();
     const againMs = performance.now();
     const second = await start();
-    console.log(`embedded PostgreSQL: first start ${firstMs.toFixed(0)} ms, warm start ${(performance.now() - againMs).toFixed(0)} ms`);
+    console.log(
+      `embedded PostgreSQL: first start ${firstMs.toFixed(0)} ms, warm start ` +
+        `${(performance.now() - againMs).toFixed(0)} ms`,
+    );
     expect(second.url).toBe(first.url);
     expect(await sql(second.url, 'SELECT n FROM kept')).toEqual([{ n: 42 }]);
   });
 
   it('lets nobody in without the password, and keeps that readable by its owner alone', async () => {
     const server = await start();
-    await expect(sql(server.url.replace(/:[^:@]+@/, ':guess@'), 'SELECT 1')).rejects.toThrow(/password authentication failed/);
+    await expect(sql(server.url.replace(/:[^:@]+@/, ':guess@'), 'SELECT 1')).rejects.toThrow(
+      /password authentication failed/,
+    );
     expect((await stat(join(dataDir, 'postgres', 'connection.json'))).mode & 0o777).toBe(0o600);
     expect(await sql(server.url, 'SHOW listen_addresses')).toEqual([{ listen_addresses: '127.0.0.1' }]);
   });
@@ -103,7 +109,9 @@ describe('life', () => {
 describe('one owner', () => {
   it('tells a second starter who has the folder and what to do', async () => {
     const { child } = await ownerWithRow();
-    await expect(start()).rejects.toEqual(sentence(new RegExp(`already in use by process ${child.pid}: .*ROLE=api.*DATABASE_URL`)));
+    await expect(start()).rejects.toEqual(
+      sentence(new RegExp(`already in use by process ${child.pid}: .*ROLE=api.*DATABASE_URL`)),
+    );
     await end(child, 'SIGTERM');
     await start();
   });
@@ -145,14 +153,18 @@ describe('one owner', () => {
     const pidFile = await readFile(join(dataDir, 'postgres', 'cluster', 'postmaster.pid'), 'utf8');
     await first.stop();
     await writeFile(join(dataDir, 'postgres', 'cluster', 'postmaster.pid'), pidFile.replace(/^\d+/, '1'));
-    await writeFile(join(dataDir, 'postgres', 'owner.json'), JSON.stringify({ pid: process.pid, identity: 'an earlier process' }));
+    await writeFile(
+      join(dataDir, 'postgres', 'owner.json'),
+      JSON.stringify({ pid: process.pid, identity: 'an earlier process' }),
+    );
     expect(await sql((await start()).url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
   });
 
   it('is not stopped by an initdb that was killed half-way', async () => {
     const pending = startOwner(dataDir).catch((error: unknown) => error);
     const base = join(dataDir, 'postgres');
-    const isBusy = async () => existsSync(base) && (await readdir(base)).some((name) => name.startsWith('cluster.init-'));
+    const isBusy = async () =>
+      existsSync(base) && (await readdir(base)).some((name) => name.startsWith('cluster.init-'));
     await expect.poll(isBusy, { timeout: 10_000, interval: 5 }).toBe(true);
     const { pid } = JSON.parse(await readFile(join(base, 'owner.json'), 'utf8')) as { pid: number };
     process.kill(pid, 'SIGKILL');
@@ -178,7 +190,9 @@ describe('faults, each one sentence', () => {
 
   it('a data folder that is a file', async () => {
     await writeFile(join(dataDir, 'file'), '');
-    await expect(startEmbeddedPostgres({ dataDir: join(dataDir, 'file'), log: silent })).rejects.toEqual(sentence(/file is not a folder/));
+    await expect(startEmbeddedPostgres({ dataDir: join(dataDir, 'file'), log: silent })).rejects.toEqual(
+      sentence(/file is not a folder/),
+    );
   });
 
   it.runIf(!isRoot || canReach({ uid: NOBODY, gid: NOBODY }, [process.cwd(), process.execPath]))(

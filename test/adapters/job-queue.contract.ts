@@ -168,7 +168,9 @@ export function jobQueueContract({ name, engine, url, connect }: QueueUnderTest)
     it('gives the job of a killed worker to another', async () => {
       const mine = kind();
       const job = only(jobs(1));
-      const child = spawn(process.execPath, [WORKER, engine, url(), mine, JSON.stringify(QUICK)], { stdio: ['ignore', 'pipe', 'inherit'] });
+      const child = spawn(process.execPath, [WORKER, engine, url(), mine, JSON.stringify(QUICK)], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
       const taken = once(createInterface({ input: child.stdout }), 'line');
       const queue = await member(QUICK);
       await queue.enqueue(mine, job);
@@ -179,7 +181,8 @@ export function jobQueueContract({ name, engine, url, connect }: QueueUnderTest)
       await queue.consume(mine, 1, async (delivered) => void got.push(delivered));
       await expect.poll(() => got, { timeout: 20_000, interval: 20 }).toEqual([job]);
       console.log(
-        `${name}: job of a killed worker delivered again after ${(performance.now() - killedAt).toFixed(0)} ms (locks of ${QUICK.lockDuration} ms)`,
+        `${name}: job of a killed worker delivered again after ${(performance.now() - killedAt).toFixed(0)} ` +
+          `ms (locks of ${QUICK.lockDuration} ms)`,
       );
     });
 

@@ -22,7 +22,8 @@ liveEventsContract({
   cutAll: async () => {
     await sql(
       database.url,
-      `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'matih-live' and datname = current_database()`,
+      `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'matih-live' and ` +
+        'datname = current_database()',
     );
   },
 });

@@ -54,24 +54,28 @@ describe('a cache of local files', () => {
     expect(downloads).toEqual(['a', 'a']);
   });
 
-  it('removes what was used longest ago when there is too much, but nothing that is in use here or in another process', async () => {
-    const cache = new LocalCache(folder, 30);
-    const other = new LocalCache(folder, 30);
-    for (const text of ['a', 'b', 'c']) {
-      (await open(cache, text))[Symbol.dispose]();
-      await age(text);
-    }
-    // Used last of all, though it came first.
-    (await open(cache, 'a'))[Symbol.dispose]();
-    using held = await open(other, 'b');
-    await age('b');
-    (await open(cache, 'd'))[Symbol.dispose]();
-    expect(await kept('a', 'b', 'c', 'd')).toEqual(['a', 'b', 'd']);
-    await age('d');
-    (await open(cache, 'e'))[Symbol.dispose]();
-    expect(await kept('a', 'b', 'c', 'd', 'e')).toEqual(['a', 'b', 'e']);
-    expect(await readFile(held.path, 'utf8')).toBe('b'.padEnd(10));
-  });
+  it(
+    'removes what was used longest ago when there is too much, but nothing that is in use here or in another ' +
+      'process',
+    async () => {
+      const cache = new LocalCache(folder, 30);
+      const other = new LocalCache(folder, 30);
+      for (const text of ['a', 'b', 'c']) {
+        (await open(cache, text))[Symbol.dispose]();
+        await age(text);
+      }
+      // Used last of all, though it came first.
+      (await open(cache, 'a'))[Symbol.dispose]();
+      using held = await open(other, 'b');
+      await age('b');
+      (await open(cache, 'd'))[Symbol.dispose]();
+      expect(await kept('a', 'b', 'c', 'd')).toEqual(['a', 'b', 'd']);
+      await age('d');
+      (await open(cache, 'e'))[Symbol.dispose]();
+      expect(await kept('a', 'b', 'c', 'd', 'e')).toEqual(['a', 'b', 'e']);
+      expect(await readFile(held.path, 'utf8')).toBe('b'.padEnd(10));
+    },
+  );
 
   it('hands out what is larger than all of it, and a failed download leaves nothing', async () => {
     const cache = new LocalCache(folder, 5);
@@ -96,28 +100,31 @@ describe('a cache of local files', () => {
     expect(downloads).toHaveLength(1);
   });
 
-  it.skipIf(!existsSync(ANOTHER_DISK))('copies where no hard link can be made, and knows all the same what was used last', async () => {
-    const elsewhere = await mkdtemp(join(ANOTHER_DISK, 'matih-held-'));
-    try {
-      await symlink(elsewhere, join(folder, 'held'));
-      const cache = new LocalCache(folder, 20);
-      using a = await open(cache, 'a');
-      const { mtimeMs } = await stat(join(folder, nameOf('a')));
-      expect((await stat(a.path)).mtimeMs).toBe(mtimeMs);
-      await age('a');
-      (await open(cache, 'b'))[Symbol.dispose]();
-      await age('b');
-      (await open(cache, 'a'))[Symbol.dispose]();
-      (await open(cache, 'c'))[Symbol.dispose]();
-      expect(await kept('a', 'b', 'c')).toEqual(['a', 'c']);
-      await rm(join(folder, nameOf('a')));
-      expect(await readFile(a.path, 'utf8')).toBe('a'.padEnd(10));
-      expect(downloads).toEqual(['a', 'b', 'c']);
-      expect(await readdir(elsewhere, { recursive: true })).toHaveLength(2);
-    } finally {
-      await rm(elsewhere, { recursive: true });
-    }
-  });
+  it.skipIf(!existsSync(ANOTHER_DISK))(
+    'copies where no hard link can be made, and knows all the same what was used last',
+    async () => {
+      const elsewhere = await mkdtemp(join(ANOTHER_DISK, 'matih-held-'));
+      try {
+        await symlink(elsewhere, join(folder, 'held'));
+        const cache = new LocalCache(folder, 20);
+        using a = await open(cache, 'a');
+        const { mtimeMs } = await stat(join(folder, nameOf('a')));
+        expect((await stat(a.path)).mtimeMs).toBe(mtimeMs);
+        await age('a');
+        (await open(cache, 'b'))[Symbol.dispose]();
+        await age('b');
+        (await open(cache, 'a'))[Symbol.dispose]();
+        (await open(cache, 'c'))[Symbol.dispose]();
+        expect(await kept('a', 'b', 'c')).toEqual(['a', 'c']);
+        await rm(join(folder, nameOf('a')));
+        expect(await readFile(a.path, 'utf8')).toBe('a'.padEnd(10));
+        expect(downloads).toEqual(['a', 'b', 'c']);
+        expect(await readdir(elsewhere, { recursive: true })).toHaveLength(2);
+      } finally {
+        await rm(elsewhere, { recursive: true });
+      }
+    },
+  );
 
   it('takes back at its start what ended processes held, and leaves files alone that are not its own', async () => {
     const { pid } = spawnSync(process.execPath, ['-e', '']);

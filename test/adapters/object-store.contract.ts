@@ -46,7 +46,9 @@ async function rssGrowthMb(work: () => Promise<void>): Promise<number> {
   return (peak - before) / MIB;
 }
 
-/** Sends a request to a signed address: over HTTP, or as the service hands it to a store without a server of its own. */
+/**
+ * Sends a request to a signed address: over HTTP, or as the service hands it to a store without a server of its own.
+ */
 async function put(store: ObjectStore, url: string, content: Buffer): Promise<{ status: number; etag: string }> {
   if (!store.signedRequests) {
     const response = await fetch(url, { method: 'PUT', body: new Uint8Array(content) });
@@ -88,10 +90,15 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
 
     it('keeps what it was given, from a buffer or a stream, and replaces it whole', async () => {
       const first = randomBytes(100_000);
-      expect(await store.put('acme/models/a/1/model.onnx', first)).toEqual({ sizeBytes: first.length, sha256: sha256(first) });
+      expect(await store.put('acme/models/a/1/model.onnx', first)).toEqual({
+        sizeBytes: first.length,
+        sha256: sha256(first),
+      });
       expect(await buffer(await store.get('acme/models/a/1/model.onnx'))).toEqual(first);
       const second = Buffer.from('grüße');
-      expect(await store.put('acme/models/a/1/model.onnx', Readable.from([second.subarray(0, 3), second.subarray(3)]))).toEqual({
+      expect(
+        await store.put('acme/models/a/1/model.onnx', Readable.from([second.subarray(0, 3), second.subarray(3)])),
+      ).toEqual({
         sizeBytes: second.length,
         sha256: sha256(second),
       });
@@ -116,7 +123,11 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
       await expect(store.write('acme/written/more', Buffer.alloc(11), { maxBytes: 10 })).rejects.toMatchObject({
         code: 'RESOURCE_EXHAUSTED',
       });
-      expect((await keysOf(store, 'acme/written')).toSorted()).toEqual(['acme/written/0', 'acme/written/1', 'acme/written/70000']);
+      expect((await keysOf(store, 'acme/written')).toSorted()).toEqual([
+        'acme/written/0',
+        'acme/written/1',
+        'acme/written/70000',
+      ]);
     });
 
     it('keeps sizes around the size of a part', async () => {
@@ -131,7 +142,8 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
       const started = performance.now();
       const written = { sizeBytes: 0, sha256: '' };
       const growingIn = await rssGrowthMb(
-        async () => void Object.assign(written, await store.put('large', Readable.from(chunks(LARGE_MB), { objectMode: false }))),
+        async () =>
+          void Object.assign(written, await store.put('large', Readable.from(chunks(LARGE_MB), { objectMode: false }))),
       );
       const writtenMs = performance.now() - started;
       const hash = createHash('sha256');
@@ -141,7 +153,8 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
       const readMs = performance.now() - started - writtenMs;
       const rate = (ms: number) => `${Math.round((LARGE_MB / ms) * 1000)} MB/s`;
       console.log(
-        `${name}: ${LARGE_MB} MB in at ${rate(writtenMs)}, RSS +${growingIn.toFixed(0)} MB; out at ${rate(readMs)}, RSS +${growingOut.toFixed(0)} MB`,
+        `${name}: ${LARGE_MB} MB in at ${rate(writtenMs)}, RSS +${growingIn.toFixed(0)} MB; out at ` +
+          `${rate(readMs)}, RSS +${growingOut.toFixed(0)} MB`,
       );
       expect(written).toEqual({ sizeBytes: LARGE_MB * MIB, sha256: hash.digest('hex') });
       expect(growingIn).toBeLessThan(RSS_GROWTH_MB);
@@ -152,7 +165,8 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
     it('reads ranges, clipped at the end, and refuses one that begins past it', async () => {
       const content = Buffer.from('0123456789');
       await store.put('ranged', content);
-      const read = async (start: number, end: number) => (await buffer(await store.get('ranged', { start, end }))).toString();
+      const read = async (start: number, end: number) =>
+        (await buffer(await store.get('ranged', { start, end }))).toString();
       expect(await read(0, 0)).toBe('0');
       expect(await read(3, 5)).toBe('345');
       expect(await read(8, 100)).toBe('89');
@@ -295,12 +309,16 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
       await expect(store.sizeBytes(key)).rejects.toEqual(failure('NOT_FOUND'));
       expect(await keysOf(store, 'parts')).toEqual([]);
       const parts = await store.listParts(key, uploadId);
-      expect(parts).toEqual(contents.map(({ length }, i) => ({ partNumber: i + 1, etag: etags[i], sizeBytes: length })));
+      expect(parts).toEqual(
+        contents.map(({ length }, i) => ({ partNumber: i + 1, etag: etags[i], sizeBytes: length })),
+      );
       await store.completeParts(key, uploadId, parts);
       expect(sha256(await buffer(await store.get(key)))).toBe(sha256(Buffer.concat(contents)));
       await expect(store.listParts(key, uploadId)).rejects.toEqual(failure('NOT_FOUND'));
       // Some stores say yes once more; nothing changes either way.
-      await store.completeParts(key, uploadId, parts).catch((error: unknown) => expect(error).toEqual(failure('NOT_FOUND')));
+      await store
+        .completeParts(key, uploadId, parts)
+        .catch((error: unknown) => expect(error).toEqual(failure('NOT_FOUND')));
       // Whoever kept an address changes nothing with it any more.
       expect((await put(store, urls[0]!, randomBytes(10))).status).toBe(404);
       expect(sha256(await buffer(await store.get(key)))).toBe(sha256(Buffer.concat(contents)));
@@ -309,7 +327,9 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
     it('takes an upload of one part, even an empty one', async () => {
       for (const content of [Buffer.from('x'), Buffer.alloc(0)]) {
         const uploadId = await store.beginParts('parts/one');
-        expect((await put(store, await store.partUrl('parts/one', uploadId, 1, HOUR_SECONDS), content)).status).toBe(200);
+        expect((await put(store, await store.partUrl('parts/one', uploadId, 1, HOUR_SECONDS), content)).status).toBe(
+          200,
+        );
         await store.completeParts('parts/one', uploadId, await store.listParts('parts/one', uploadId));
         expect(await buffer(await store.get('parts/one'))).toEqual(content);
       }
@@ -370,7 +390,8 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
       const seconds = (performance.now() - started) / 1000;
       const sizeBytes = await store.sizeBytes('large-parts');
       console.log(
-        `${name}: ${sizeBytes / MIB} MB in parts of ${partMb} MB at ${Math.round(sizeBytes / MIB / seconds)} MB/s, RSS +${growing.toFixed(0)} MB (the client’s part among it)`,
+        `${name}: ${sizeBytes / MIB} MB in parts of ${partMb} MB at ${Math.round(sizeBytes / MIB / seconds)} ` +
+          `MB/s, RSS +${growing.toFixed(0)} MB (the client’s part among it)`,
       );
       const stored = createHash('sha256');
       for await (const chunk of await store.get('large-parts')) stored.update(chunk as Buffer);

@@ -34,13 +34,23 @@ const IN_SCHEMA = `n.nspname not in ('pg_catalog', 'information_schema') and n.n
 /** Everything that a migration makes, from the catalogue. */
 async function describeSchema(admin: Client): Promise<Record<string, unknown[]>> {
   const queries = {
-    columns: `select table_name, column_name, data_type, is_nullable, column_default from information_schema.columns where table_schema = 'public' order by 1, 2`,
-    constraints: `select conrelid::regclass::text as "on", conname, pg_get_constraintdef(oid) as is from pg_constraint where connamespace = 'public'::regnamespace order by 1, 2`,
+    columns:
+      'select table_name, column_name, data_type, is_nullable, column_default from ' +
+      `information_schema.columns where table_schema = 'public' order by 1, 2`,
+    constraints:
+      'select conrelid::regclass::text as "on", conname, pg_get_constraintdef(oid) as is from pg_constraint ' +
+      `where connamespace = 'public'::regnamespace order by 1, 2`,
     indexes: `select indexdef from pg_indexes where schemaname = 'public' order by 1`,
     policies: `select tablename, policyname, roles::text[], cmd, qual, with_check from pg_policies order by 1, 2`,
-    security: `select relname, relrowsecurity, relforcerowsecurity from pg_class c join pg_namespace n on n.oid = relnamespace where relkind = 'r' and ${IN_SCHEMA} order by 1`,
-    grants: `select table_name, grantee, privilege_type from information_schema.role_table_grants where table_schema = 'public' order by 1, 2, 3`,
-    sequences: `select sequence_name, data_type from information_schema.sequences where sequence_schema = 'public' order by 1`,
+    security:
+      'select relname, relrowsecurity, relforcerowsecurity from pg_class c join pg_namespace n on n.oid = ' +
+      `relnamespace where relkind = 'r' and ${IN_SCHEMA} order by 1`,
+    grants:
+      'select table_name, grantee, privilege_type from information_schema.role_table_grants where ' +
+      `table_schema = 'public' order by 1, 2, 3`,
+    sequences:
+      `select sequence_name, data_type from information_schema.sequences where sequence_schema = 'public' ` +
+      'order by 1',
     functions: `select proname, prosrc, prosecdef from pg_proc where pronamespace = 'public'::regnamespace order by 1`,
     schema: `select nspacl::text from pg_namespace where nspname = 'public'`,
   };
@@ -57,13 +67,15 @@ describe('migrations', () => {
     expect(before['columns']?.length).toBeGreaterThan(100);
     await db.migrateDown();
     const tables = await admin.query(
-      `select relname from pg_class c join pg_namespace n on n.oid = relnamespace where relkind in ('r', 'S', 'v') and ${IN_SCHEMA} and relname not like 'schema_migration%'`,
+      `select relname from pg_class c join pg_namespace n on n.oid = relnamespace where relkind in ('r', ` +
+        `'S', 'v') and ${IN_SCHEMA} and relname not like 'schema_migration%'`,
     );
     expect(tables.rows).toEqual([]);
     await db.migrate();
     expect(await describeSchema(admin)).toEqual(before);
     console.log(
-      `up, down, up: ${before['columns']?.length} columns, ${before['constraints']?.length} constraints, ${before['indexes']?.length} indexes, ${before['policies']?.length} policies the same`,
+      `up, down, up: ${before['columns']?.length} columns, ${before['constraints']?.length} constraints, ` +
+        `${before['indexes']?.length} indexes, ${before['policies']?.length} policies the same`,
     );
   });
 
@@ -146,7 +158,8 @@ function valueFor(type: string, n: number): string {
 
 async function insertInto(admin: Client, table: string, tenant: string, n: number): Promise<string> {
   const { rows } = await admin.query<{ name: string; type: string }>(
-    `select attname as name, format_type(atttypid, null) as type from pg_attribute where attrelid = $1::regclass and attnum > 0 and not attisdropped and attgenerated = ''`,
+    'select attname as name, format_type(atttypid, null) as type from pg_attribute where attrelid = ' +
+      `$1::regclass and attnum > 0 and not attisdropped and attgenerated = ''`,
     [table],
   );
   const names = rows.map(({ name }) => `"${name}"`).join(', ');
@@ -161,21 +174,26 @@ describe('row-level security', () => {
     expect(tables.filter(({ isReachable }) => !isReachable).map(({ name }) => name)).toEqual(['schema_migration']);
     await admin.query('create table forgotten (tenant text); grant select on forgotten to matih_app');
     expect(await leaks(admin)).toEqual(['forgotten']);
-    await admin.query('alter table forgotten enable row level security; create policy p on forgotten to matih_app using (true)');
+    await admin.query(
+      'alter table forgotten enable row level security; create policy p on forgotten to matih_app using (true)',
+    );
     expect(await leaks(admin)).toEqual(['forgotten']);
   });
 
   it('stands behind roles that cannot get around it', async () => {
     const { admin } = await newDatabase();
     const { rows } = await admin.query(
-      `select rolname, rolsuper, rolbypassrls, rolcreaterole, rolcanlogin from pg_roles where rolname like 'matih\\_%' order by 1`,
+      'select rolname, rolsuper, rolbypassrls, rolcreaterole, rolcanlogin from pg_roles where rolname like ' +
+        `'matih\\_%' order by 1`,
     );
     const powerless = { rolsuper: false, rolbypassrls: false, rolcreaterole: false, rolcanlogin: false };
     expect(rows).toEqual([
       { rolname: 'matih_app', ...powerless },
       { rolname: 'matih_system', ...powerless },
     ]);
-    const members = await admin.query(`select 1 from pg_auth_members where member in ('matih_app'::regrole, 'matih_system'::regrole)`);
+    const members = await admin.query(
+      `select 1 from pg_auth_members where member in ('matih_app'::regrole, 'matih_system'::regrole)`,
+    );
     expect(members.rows).toEqual([]);
     const definers = await admin.query(
       `select proname from pg_proc p join pg_namespace n on n.oid = pronamespace where prosecdef and ${IN_SCHEMA}`,
@@ -186,7 +204,8 @@ describe('row-level security', () => {
   it('every foreign key carries the tenant on both of its sides', async () => {
     const { admin } = await newDatabase();
     const { rows } = await admin.query<{ name: string; is: string }>(
-      `select conrelid::regclass || '.' || conname as name, pg_get_constraintdef(oid) as is from pg_constraint where contype = 'f' and connamespace = 'public'::regnamespace`,
+      `select conrelid::regclass || '.' || conname as name, pg_get_constraintdef(oid) as is from ` +
+        `pg_constraint where contype = 'f' and connamespace = 'public'::regnamespace`,
     );
     expect(rows.length).toBeGreaterThan(20);
     expect(rows.filter(({ is }) => !/^FOREIGN KEY \(tenant, [^)]+\) REFERENCES \w+\(tenant, /.test(is))).toEqual([]);
@@ -199,7 +218,8 @@ describe('row-level security', () => {
       .map(({ name }) => name);
     // Row-level security alone must hold: other rules go, which would want rows that make sense.
     const { rows: rules } = await admin.query<{ drop: string }>(
-      `select format('alter table %s drop constraint %I cascade', conrelid::regclass, conname) as drop from pg_constraint where contype in ('c', 'f') and connamespace = 'public'::regnamespace`,
+      `select format('alter table %s drop constraint %I cascade', conrelid::regclass, conname) as drop from ` +
+        `pg_constraint where contype in ('c', 'f') and connamespace = 'public'::regnamespace`,
     );
     for (const { drop } of rules) await admin.query(drop).catch(() => undefined);
     for (const table of tables) {

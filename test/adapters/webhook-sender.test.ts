@@ -70,10 +70,19 @@ describe('a sender of webhooks', () => {
     const policy = { allowHttp: true, allowedHosts: ['127.0.0.2'] };
     const url = `http://hooks.example.com:${receiver.port}/`;
     // Public when it was saved, as far as anyone could see; then this machine.
-    const rebound = namesOf(['127.0.0.1'], ['8.8.8.8', '127.0.0.1'], ['::ffff:127.0.0.1'], ['169.254.169.254'], ['::1'], ['0.0.0.0']);
+    const rebound = namesOf(
+      ['127.0.0.1'],
+      ['8.8.8.8', '127.0.0.1'],
+      ['::ffff:127.0.0.1'],
+      ['169.254.169.254'],
+      ['::1'],
+      ['0.0.0.0'],
+    );
     const sender = new HttpWebhookSender({ policy, resolve: rebound });
     for (let i = 0; i < 6; i++) {
-      expect(await refusal(sender.send(url, {}, '{}'))).toMatch(/^URL_NOT_ALLOWED: hooks\.example\.com resolves to an address that is/);
+      expect(await refusal(sender.send(url, {}, '{}'))).toMatch(
+        /^URL_NOT_ALLOWED: hooks\.example\.com resolves to an address that is/,
+      );
     }
     expect(rebound.asked).toHaveLength(6);
     expect(receiver.received).toEqual([]);
@@ -83,7 +92,9 @@ describe('a sender of webhooks', () => {
     const receiver = await startReceiver();
     const sender = new HttpWebhookSender({ policy: { allowHttp: true, allowedHosts: [] } });
     for (const host of ['127.0.0.1', 'localhost', '[::1]', '0x7f.1', '2130706433', '[::ffff:7f00:1]']) {
-      expect(await refusal(sender.send(`http://${host}:${receiver.port}/`, {}, '{}')), host).toMatch(/^URL_NOT_ALLOWED/);
+      expect(await refusal(sender.send(`http://${host}:${receiver.port}/`, {}, '{}')), host).toMatch(
+        /^URL_NOT_ALLOWED/,
+      );
     }
     expect(receiver.received).toEqual([]);
   });
@@ -99,9 +110,14 @@ describe('a sender of webhooks', () => {
 
   it('speaks TLS with receivers whose certificate is right, and with no others', async () => {
     const receiver = await startReceiver(PEM);
-    const sender = new HttpWebhookSender({ policy: { allowHttp: false, allowedHosts: ['127.0.0.1'] }, resolve: namesOf(['127.0.0.1']) });
+    const sender = new HttpWebhookSender({
+      policy: { allowHttp: false, allowedHosts: ['127.0.0.1'] },
+      resolve: namesOf(['127.0.0.1']),
+    });
     const url = (host: string) => `https://${host}:${receiver.port}/`;
-    expect(await refusal(sender.send(url('hooks.example.com'), {}, '{}'))).toMatch(/^UNAVAILABLE: No answer: the certificate/);
+    expect(await refusal(sender.send(url('hooks.example.com'), {}, '{}'))).toMatch(
+      /^UNAVAILABLE: No answer: the certificate/,
+    );
     const before = getCACertificates();
     cleanups.push(() => setDefaultCACertificates(before));
     setDefaultCACertificates([...before, PEM]);
@@ -123,14 +139,24 @@ describe('a sender of webhooks', () => {
     await once(deaf, 'listening');
     cleanups.push(() => deaf.close());
     const sender = new HttpWebhookSender({ policy: LOCAL, timeoutMs: 200 });
-    const urls = [receiver.url('/silent'), receiver.url('/trickle'), `http://127.0.0.1:${(deaf.address() as AddressInfo).port}/`];
+    const urls = [
+      receiver.url('/silent'),
+      receiver.url('/trickle'),
+      `http://127.0.0.1:${(deaf.address() as AddressInfo).port}/`,
+    ];
     for (const url of urls) {
       const startedMs = performance.now();
       expect(await refusal(sender.send(url, {}, '{}')), url).toBe('UNAVAILABLE: No answer within 0.2 s.');
       expect(performance.now() - startedMs).toBeLessThan(2_000);
     }
-    const unresolved = new HttpWebhookSender({ policy: LOCAL, timeoutMs: 200, resolve: () => new Promise(() => undefined) });
-    expect(await refusal(unresolved.send('http://hooks.example.com/', {}, '{}'))).toBe('UNAVAILABLE: No answer within 0.2 s.');
+    const unresolved = new HttpWebhookSender({
+      policy: LOCAL,
+      timeoutMs: 200,
+      resolve: () => new Promise(() => undefined),
+    });
+    expect(await refusal(unresolved.send('http://hooks.example.com/', {}, '{}'))).toBe(
+      'UNAVAILABLE: No answer within 0.2 s.',
+    );
   });
 
   it('keeps the beginning of an answer of any length', async () => {
@@ -162,6 +188,8 @@ describe('a sender of webhooks', () => {
     await once(other, 'listening');
     cleanups.push(() => other.close());
     const address = `http://127.0.0.1:${(other.address() as AddressInfo).port}/`;
-    expect(await refusal(sender.send(address, {}, '{}'))).toMatch(/^UNAVAILABLE: No answer: the connection failed \(HPE_/);
+    expect(await refusal(sender.send(address, {}, '{}'))).toMatch(
+      /^UNAVAILABLE: No answer: the connection failed \(HPE_/,
+    );
   });
 });

@@ -1,4 +1,5 @@
-// one file because its tests share one running service and one process beside it, which take longer to start than most of them to run.
+// one file because its tests share one running service and one process beside it, which take longer to start than most
+// of them to run.
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -47,11 +48,14 @@ interface Issued {
   accessToken: { id: string; expiresAt: string };
 }
 
-const ISSUE = `mutation ($input: IssueAccessTokenInput!) { issueAccessToken(input: $input) { token accessToken { id expiresAt } } }`;
+const ISSUE =
+  'mutation ($input: IssueAccessTokenInput!) { issueAccessToken(input: $input) { token accessToken { id ' +
+  'expiresAt } } }';
 const REVOKE = `mutation ($id: ID!) { revokeAccessToken(input: { id: $id }) { accessToken { revokedAt } } }`;
 
 async function issue(input: Record<string, unknown>): Promise<Issued> {
-  return (await admin.ok<{ issueAccessToken: Issued }>(ISSUE, { input: { name: 'ci', role: 'ENGINEER', ...input } })).issueAccessToken;
+  return (await admin.ok<{ issueAccessToken: Issued }>(ISSUE, { input: { name: 'ci', role: 'ENGINEER', ...input } }))
+    .issueAccessToken;
 }
 
 const here = ({ token }: { token: string }) => new Caller(service.url, token);
@@ -81,61 +85,76 @@ describe('a token of the service', () => {
     );
     expect(made.createExperiment.experiment.createdBy).toBe(`token:${name}`);
     const all = await admin.send(
-      `{ accessTokens(filter: { search: "${name}" }) { nodes { id name role scope expiresAt lastUsedAt revokedAt createdBy createdAt endpoints { id } run { id } } } }`,
+      `{ accessTokens(filter: { search: "${name}" }) { nodes { id name role scope expiresAt lastUsedAt ` +
+        'revokedAt createdBy createdAt endpoints { id } run { id } } } }',
     );
     expect(JSON.stringify(all)).not.toContain(issued.token.split('.')[2]);
     expect(all.data).toMatchObject({
       accessTokens: {
-        nodes: [{ id: issued.accessToken.id, name, role: 'ENGINEER', scope: 'EVERYTHING', createdBy: 'ada', revokedAt: null }],
+        nodes: [
+          { id: issued.accessToken.id, name, role: 'ENGINEER', scope: 'EVERYTHING', createdBy: 'ada', revokedAt: null },
+        ],
       },
     });
     const seconds = (new Date(issued.accessToken.expiresAt).getTime() - Date.now()) / 1000;
     expect(seconds).toBeGreaterThan(3_590);
     expect(seconds).toBeLessThanOrEqual(3_600);
-    const { rows } = await db.query(`select * from access_token t, audit_log a where t.id = $1 and a.subject_id = t.id::text`, [
-      issued.accessToken.id,
-    ]);
+    const { rows } = await db.query(
+      `select * from access_token t, audit_log a where t.id = $1 and a.subject_id = t.id::text`,
+      [issued.accessToken.id],
+    );
     expect(rows).toHaveLength(1);
     expect(rows[0]).toMatchObject({ action: 'issueAccessToken', actor: 'ada' });
     expect(JSON.stringify(rows)).not.toContain(issued.token.split('.')[2]);
   });
 
-  it('cannot be issued above the own role, by an engineer, for too long or short, or with a scope that lacks its subject', async () => {
-    const runId = await newRun();
-    const cases: [Record<string, unknown>, string, string | undefined][] = [
-      [{ lifeSeconds: 59 }, 'BAD_USER_INPUT', 'input.lifeSeconds'],
-      [{ lifeSeconds: 1e12 }, 'BAD_USER_INPUT', 'input.lifeSeconds'],
-      [{ name: ' a' }, 'BAD_USER_INPUT', 'input.name'],
-      [{ name: 'a\u202eb' }, 'BAD_USER_INPUT', 'input.name'],
-      [{ name: 'a'.repeat(129) }, 'BAD_USER_INPUT', 'input.name'],
-      [{ scope: 'PREDICT' }, 'BAD_USER_INPUT', 'input.endpointNames'],
-      [{ scope: 'PREDICT', endpointNames: ['absent'] }, 'NOT_FOUND', 'input.endpointNames'],
-      [{ scope: 'READ', endpointNames: ['absent'] }, 'BAD_USER_INPUT', 'input.endpointNames'],
-      [{ scope: 'WRITE_RUN' }, 'BAD_USER_INPUT', 'input.runId'],
-      [{ scope: 'WRITE_RUN', runId, role: 'VIEWER' }, 'BAD_USER_INPUT', 'input.role'],
-      [{ scope: 'WRITE_RUN', runId: randomUUID() }, 'NOT_FOUND', undefined],
-      [{ runId }, 'BAD_USER_INPUT', 'input.runId'],
-    ];
-    for (const [input, code, field] of cases) {
-      const { extensions } = await admin.fails(ISSUE, { input: { name: 'x', role: 'ENGINEER', ...input } });
-      expect({ code: extensions.code, field: extensions.field }, JSON.stringify(input)).toEqual({ code, field });
-    }
-    const engineer = await issue({});
-    expect((await here(engineer).fails(ISSUE, { input: { name: 'x', role: 'VIEWER' } })).extensions.code).toBe('FORBIDDEN');
-    const reader = await issue({ role: 'ADMIN', scope: 'READ' });
-    expect((await here(reader).fails(ISSUE, { input: { name: 'x', role: 'VIEWER' } })).extensions.code).toBe('FORBIDDEN');
-    const stranger = await service.as({ role: Role.ADMIN, tenant: 'other' });
-    expect((await stranger.fails(REVOKE, { id: engineer.accessToken.id })).extensions.code).toBe('NOT_FOUND');
-    expect(await stranger.ok('{ accessTokens { totalCount } }')).toEqual({ accessTokens: { totalCount: 0 } });
-  });
+  it(
+    'cannot be issued above the own role, by an engineer, for too long or short, or with a scope that lacks ' +
+      'its subject',
+    async () => {
+      const runId = await newRun();
+      const cases: [Record<string, unknown>, string, string | undefined][] = [
+        [{ lifeSeconds: 59 }, 'BAD_USER_INPUT', 'input.lifeSeconds'],
+        [{ lifeSeconds: 1e12 }, 'BAD_USER_INPUT', 'input.lifeSeconds'],
+        [{ name: ' a' }, 'BAD_USER_INPUT', 'input.name'],
+        [{ name: 'a\u202eb' }, 'BAD_USER_INPUT', 'input.name'],
+        [{ name: 'a'.repeat(129) }, 'BAD_USER_INPUT', 'input.name'],
+        [{ scope: 'PREDICT' }, 'BAD_USER_INPUT', 'input.endpointNames'],
+        [{ scope: 'PREDICT', endpointNames: ['absent'] }, 'NOT_FOUND', 'input.endpointNames'],
+        [{ scope: 'READ', endpointNames: ['absent'] }, 'BAD_USER_INPUT', 'input.endpointNames'],
+        [{ scope: 'WRITE_RUN' }, 'BAD_USER_INPUT', 'input.runId'],
+        [{ scope: 'WRITE_RUN', runId, role: 'VIEWER' }, 'BAD_USER_INPUT', 'input.role'],
+        [{ scope: 'WRITE_RUN', runId: randomUUID() }, 'NOT_FOUND', undefined],
+        [{ runId }, 'BAD_USER_INPUT', 'input.runId'],
+      ];
+      for (const [input, code, field] of cases) {
+        const { extensions } = await admin.fails(ISSUE, { input: { name: 'x', role: 'ENGINEER', ...input } });
+        expect({ code: extensions.code, field: extensions.field }, JSON.stringify(input)).toEqual({ code, field });
+      }
+      const engineer = await issue({});
+      expect((await here(engineer).fails(ISSUE, { input: { name: 'x', role: 'VIEWER' } })).extensions.code).toBe(
+        'FORBIDDEN',
+      );
+      const reader = await issue({ role: 'ADMIN', scope: 'READ' });
+      expect((await here(reader).fails(ISSUE, { input: { name: 'x', role: 'VIEWER' } })).extensions.code).toBe(
+        'FORBIDDEN',
+      );
+      const stranger = await service.as({ role: Role.ADMIN, tenant: 'other' });
+      expect((await stranger.fails(REVOKE, { id: engineer.accessToken.id })).extensions.code).toBe('NOT_FOUND');
+      expect(await stranger.ok('{ accessTokens { totalCount } }')).toEqual({ accessTokens: { totalCount: 0 } });
+    },
+  );
 
   it('is told when it was last used, within a minute', async () => {
     const issued = await issue({ name: 'used' });
     const before = Date.now();
     await there(issued).ok(EXPERIMENTS);
     const lastUsed = async () =>
-      (await db.query<{ at: Date | null }>('select last_used_at as at from access_token where id = $1', [issued.accessToken.id])).rows[0]!
-        .at;
+      (
+        await db.query<{ at: Date | null }>('select last_used_at as at from access_token where id = $1', [
+          issued.accessToken.id,
+        ])
+      ).rows[0]!.at;
     await expect.poll(lastUsed, { timeout: 60_000, interval: 500 }).not.toBeNull();
     expect(Math.abs((await lastUsed())!.getTime() - before)).toBeLessThan(60_000);
   });
@@ -154,15 +173,18 @@ it('tokens that ended 90 days ago are forgotten', async () => {
 
 describe('a token that is not what it says', () => {
   const own = () => issue({ name: 'model' });
-  const parts = (token: string) => token.split('.').map((part) => Buffer.from(part, 'base64url').toString()) as [string, string, string];
-  const text = (value: string | object) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
+  const parts = (token: string) =>
+    token.split('.').map((part) => Buffer.from(part, 'base64url').toString()) as [string, string, string];
+  const text = (value: string | object) =>
+    Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
 
   const hostile: Record<string, () => Promise<string>> = {
     'without a signature, of algorithm none': async () => {
       const [header, claims] = parts((await own()).token);
       return `${text({ ...(JSON.parse(header) as object), alg: 'none' })}.${text(claims)}.`;
     },
-    'that keeps its header and has no signature': async () => (await own()).token.split('.').slice(0, 2).join('.') + '.',
+    'that keeps its header and has no signature': async () =>
+      (await own()).token.split('.').slice(0, 2).join('.') + '.',
     'signed with the public key as an HMAC secret': async () => {
       const [header, claims] = parts((await own()).token);
       const { rows } = await db.query<{ secret: string }>('select secret from signing_key');
@@ -180,7 +202,11 @@ describe('a token that is not what it says', () => {
     'with another role under the same signature': async () => {
       const { token } = await own();
       const [, claims] = parts(token);
-      return [token.split('.')[0], text({ ...(JSON.parse(claims) as object), role: 'ADMIN' }), token.split('.')[2]].join('.');
+      return [
+        token.split('.')[0],
+        text({ ...(JSON.parse(claims) as object), role: 'ADMIN' }),
+        token.split('.')[2],
+      ].join('.');
     },
     'of a key that there is not': async () => {
       const [header, claims] = parts((await own()).token);
@@ -193,7 +219,9 @@ describe('a token that is not what it says', () => {
     unsecured: async () => new UnsecuredJWT({ sub: 'eve', tenant: 'acme', role: 'ADMIN', exp: 4e9 }).encode(),
     'that has expired': async () => {
       const issued = await own();
-      await db.query(`update access_token set expires_at = now() - interval '1 s' where id = $1`, [issued.accessToken.id]);
+      await db.query(`update access_token set expires_at = now() - interval '1 s' where id = $1`, [
+        issued.accessToken.id,
+      ]);
       return issued.token;
     },
     'whose row is another tenant’s': async () => {
@@ -212,7 +240,9 @@ describe('a token that is not what it says', () => {
       const caller = new Caller(service.url, await make());
       const { status, errors } = await caller.send(EXPERIMENTS);
       expect(status).toBe(401);
-      expect(errors?.[0]?.message).toBe('A valid bearer token is needed: send the header "Authorization: Bearer <token>".');
+      expect(errors?.[0]?.message).toBe(
+        'A valid bearer token is needed: send the header "Authorization: Bearer <token>".',
+      );
       expect(
         (
           await fetch(`${service.url}/api/2.0/mlflow/experiments/search`, {
@@ -244,14 +274,19 @@ describe('revoking a token', () => {
       });
       client.on('closed', (event) => closed.resolve((event as { code: number }).code));
       const errors: string[] = [];
-      const subscription = client.iterate<Record<string, unknown>>({ query: 'subscription { lifecycleEvents { id } }' });
+      const subscription = client.iterate<Record<string, unknown>>({
+        query: 'subscription { lifecycleEvents { id } }',
+      });
       for await (const { errors: told } of subscription) {
         if (told) {
           errors.push(...told.map(({ extensions }) => String(extensions?.['code'])));
           break;
         }
       }
-      const code = await Promise.race([closed.promise, new Promise<number>((resolve) => setTimeout(() => resolve(0), 3_000))]);
+      const code = await Promise.race([
+        closed.promise,
+        new Promise<number>((resolve) => setTimeout(() => resolve(0), 3_000)),
+      ]);
       await client.dispose();
       return { errors, code };
     });
@@ -262,13 +297,19 @@ describe('revoking a token', () => {
     await expect.poll(() => status(there(issued)), { timeout: 5_000, interval: 5 }).toBe(401);
     const thereMs = performance.now() - startedAt;
     await expect.poll(() => status(here(issued)), { timeout: 5_000, interval: 5 }).toBe(401);
-    for (const ending of await Promise.all(endings)) expect(ending).toEqual({ errors: ['UNAUTHENTICATED'], code: 4401 });
+    for (const ending of await Promise.all(endings))
+      expect(ending).toEqual({ errors: ['UNAUTHENTICATED'], code: 4401 });
     const allMs = performance.now() - startedAt;
-    console.log(`revoked: refused in the other process after ${thereMs.toFixed(0)} ms, subscriptions over after ${allMs.toFixed(0)} ms`);
+    console.log(
+      `revoked: refused in the other process after ${thereMs.toFixed(0)} ms, subscriptions over after ` +
+        `${allMs.toFixed(0)} ms`,
+    );
     expect(allMs).toBeLessThan(5_000);
     // Once more changes nothing.
     await admin.ok(REVOKE, { id: issued.accessToken.id });
-    const { rows } = await db.query(`select action from audit_log where subject_id = $1 order by created_at`, [issued.accessToken.id]);
+    const { rows } = await db.query(`select action from audit_log where subject_id = $1 order by created_at`, [
+      issued.accessToken.id,
+    ]);
     expect(rows.map(({ action }: { action: string }) => action)).toEqual(['issueAccessToken', 'revokeAccessToken']);
   });
 
@@ -277,7 +318,9 @@ describe('revoking a token', () => {
     await there(issued).ok(EXPERIMENTS);
     await db.query('update access_token set revoked_at = now() where id = $1', [issued.accessToken.id]);
     const startedAt = performance.now();
-    await expect.poll(async () => (await there(issued).send(EXPERIMENTS)).status, { timeout: 5_000, interval: 20 }).toBe(401);
+    await expect
+      .poll(async () => (await there(issued).send(EXPERIMENTS)).status, { timeout: 5_000, interval: 20 })
+      .toBe(401);
     console.log(`without a wake-up: refused after ${(performance.now() - startedAt).toFixed(0)} ms`);
   });
 });
@@ -356,7 +399,9 @@ describe('a scope', () => {
     const caller = here(issued);
     const rows = [{ x: 4 }];
     for (const ref of [{ endpointName: own }, { endpointId: mine.endpointId }]) {
-      const { predict } = await caller.ok<{ predict: { predictions: { value: number }[] } }>(PREDICT, { input: { ...ref, rows } });
+      const { predict } = await caller.ok<{ predict: { predictions: { value: number }[] } }>(PREDICT, {
+        input: { ...ref, rows },
+      });
       expect(predict.predictions[0]!.value).toBe(8);
     }
     const rest = (name: string) =>
@@ -386,7 +431,9 @@ describe('a scope', () => {
           return isObjectType(below) ? `${field.name} { ${everything(below.name)} }` : field.name;
         })
         .join(' ');
-    await caller.ok(`mutation { predict(input: { endpointName: "${own}", rows: [{ x: 1 }] }) { ${everything('PredictPayload')} } }`);
+    await caller.ok(
+      `mutation { predict(input: { endpointName: "${own}", rows: [{ x: 1 }] }) { ${everything('PredictPayload')} } }`,
+    );
     const beyond = [
       EXPERIMENTS,
       '{ endpoints { nodes { id } } }',
@@ -394,11 +441,15 @@ describe('a scope', () => {
       'mutation { createExperiment(input: { name: "x" }) { experiment { id } } }',
       `mutation { predict(input: { endpointName: "${own}", rows: [{ x: 1 }] }) { modelVersion { model { name } } } }`,
       `mutation { predict(input: { endpointName: "${own}", rows: [{ x: 1 }] }) { modelVersion { description } } }`,
-      `mutation { predict(input: { endpointName: "${own}", rows: [{ x: 1 }] }) { ...all } } fragment all on PredictPayload { deployment { endpoint { id } } }`,
-      `mutation { predict(input: { endpointName: "${own}", rows: [{ x: 1 }] }) { ... { deployment { ... on Deployment { traffic { requests } } } } } }`,
+      `mutation { predict(input: { endpointName: "${own}", rows: [{ x: 1 }] }) { ...all } } fragment all on ` +
+        'PredictPayload { deployment { endpoint { id } } }',
+      `mutation { predict(input: { endpointName: "${own}", rows: [{ x: 1 }] }) { ... { deployment { ... on ` +
+        'Deployment { traffic { requests } } } } } }',
     ];
     for (const query of beyond) expect((await caller.fails(query)).extensions.code, query).toBe('FORBIDDEN');
-    await expect(caller.collect('subscription { lifecycleEvents { id } }', {}, () => true)).rejects.toThrow('FORBIDDEN');
+    await expect(caller.collect('subscription { lifecycleEvents { id } }', {}, () => true)).rejects.toThrow(
+      'FORBIDDEN',
+    );
     for (const [method, path] of [
       ['POST', '/api/2.0/mlflow/experiments/search'],
       ['GET', `/api/2.0/mlflow/runs/get?run_id=${await newRun()}`],
@@ -415,7 +466,8 @@ describe('a scope', () => {
     // Another endpoint of the same name is not the one that was meant.
     await admin.ok(`mutation ($id: ID!) { deleteEndpoint(input: { id: $id }) { deletedId } }`, { id: mine.endpointId });
     await serve(service, admin, model, { name: own });
-    const late = async () => (await caller.send(PREDICT, { input: { endpointName: own, rows } })).errors?.[0]?.extensions.code;
+    const late = async () =>
+      (await caller.send(PREDICT, { input: { endpointName: own, rows } })).errors?.[0]?.extensions.code;
     await expect.poll(late, { timeout: 5_000, interval: 50 }).toBe('FORBIDDEN');
   });
 
@@ -423,24 +475,37 @@ describe('a scope', () => {
     const [runId, foreignId] = [await newRun(), await newRun()];
     const issued = await issue({ scope: 'WRITE_RUN', runId });
     const caller = here(issued);
-    const LOG = `mutation ($id: ID!) { logMetrics(input: { runId: $id, metrics: [{ key: "loss", value: 1, step: 1 }] }) { addedCount } }`;
-    const READ = `query ($id: ID!) { run(id: $id) { id name status metrics { key value } params { key value } tags { key value } metricHistory(key: "loss") { value } logs { nodes { line } } artifacts { path downloadUrl } } }`;
+    const LOG =
+      'mutation ($id: ID!) { logMetrics(input: { runId: $id, metrics: [{ key: "loss", value: 1, step: 1 }] ' +
+      '}) { addedCount } }';
+    const READ =
+      'query ($id: ID!) { run(id: $id) { id name status metrics { key value } params { key value } tags { ' +
+      'key value } metricHistory(key: "loss") { value } logs { nodes { line } } artifacts { path downloadUrl ' +
+      '} } }';
     await caller.ok(LOG, { id: runId });
     await caller.ok(
-      `mutation ($id: ID!) { logParams(input: { runId: $id, params: [{ key: "a", value: "1" }] }) { run { id params { key } } } }`,
+      'mutation ($id: ID!) { logParams(input: { runId: $id, params: [{ key: "a", value: "1" }] }) { run { id ' +
+        'params { key } } } }',
       { id: runId },
     );
     const { uploadId } = await caller.upload('a.csv', 'a,b\n1,2\n');
     await caller.ok(
-      `mutation ($id: ID!, $upload: ID!) { logArtifact(input: { runId: $id, path: "a.csv", uploadId: $upload }) { artifact { id } } }`,
+      'mutation ($id: ID!, $upload: ID!) { logArtifact(input: { runId: $id, path: "a.csv", uploadId: $upload ' +
+        '}) { artifact { id } } }',
       { id: runId, upload: uploadId },
     );
-    const { run } = await caller.ok<{ run: { metrics: object[]; artifacts: { downloadUrl: string }[] } }>(READ, { id: runId });
+    const { run } = await caller.ok<{ run: { metrics: object[]; artifacts: { downloadUrl: string }[] } }>(READ, {
+      id: runId,
+    });
     expect(run.metrics).toEqual([{ key: 'loss', value: 1 }]);
     const bearer = { authorization: `Bearer ${issued.token}` };
     expect((await fetch(new URL(run.artifacts[0]!.downloadUrl, service.url), { headers: bearer })).status).toBe(200);
     expect(
-      await caller.collect(`subscription ($id: ID!) { runMetrics(runId: $id, after: 0) { value } }`, { id: runId }, () => true),
+      await caller.collect(
+        `subscription ($id: ID!) { runMetrics(runId: $id, after: 0) { value } }`,
+        { id: runId },
+        () => true,
+      ),
     ).toEqual([{ value: 1 }]);
 
     for (const [query, variables] of [
@@ -450,7 +515,10 @@ describe('a scope', () => {
       ['query ($id: ID!) { run(id: $id) { experiment { name } } }', { id: runId }],
       ['query ($id: ID!) { run(id: $id) { children { nodes { id } } } }', { id: runId }],
       ['query ($id: ID!) { run(id: $id) { parent { id } clonedFrom { id } } }', { id: runId }],
-      ['mutation ($id: ID!) { finishRun(input: { runId: $id, status: FINISHED }) { run { experiment { name } } } }', { id: runId }],
+      [
+        'mutation ($id: ID!) { finishRun(input: { runId: $id, status: FINISHED }) { run { experiment { name } } } }',
+        { id: runId },
+      ],
       ['mutation ($id: ID!) { deleteRun(input: { runId: $id }) { run { id } } }', { id: runId }],
       ['mutation ($id: ID!) { cloneRun(input: { runId: $id }) { run { id } } }', { id: runId }],
     ] as [string, Record<string, unknown>][])
@@ -481,9 +549,15 @@ describe('a scope', () => {
       expect(await mlflow('GET', `mlflow/metrics/get-history?run_id=${run_id}&metric_key=acc`)).toBe(status);
       expect(await mlflow('GET', `mlflow/artifacts/list?run_id=${run_id}`)).toBe(status);
     }
-    expect(await mlflow('POST', 'mlflow/runs/log-metric', { run_id: hex(runId), ...metric, model_id: 'm-1' })).toBe(403);
-    expect(await mlflow('POST', 'mlflow/runs/log-batch', { run_id: hex(runId), metrics: [{ ...metric, model_id: 'm-1' }] })).toBe(403);
-    expect(await mlflow('POST', 'mlflow/runs/log-metric', { run_uuid: hex(foreignId), run_id: '', ...metric })).toBe(403);
+    expect(await mlflow('POST', 'mlflow/runs/log-metric', { run_id: hex(runId), ...metric, model_id: 'm-1' })).toBe(
+      403,
+    );
+    expect(
+      await mlflow('POST', 'mlflow/runs/log-batch', { run_id: hex(runId), metrics: [{ ...metric, model_id: 'm-1' }] }),
+    ).toBe(403);
+    expect(await mlflow('POST', 'mlflow/runs/log-metric', { run_uuid: hex(foreignId), run_id: '', ...metric })).toBe(
+      403,
+    );
     expect(await mlflow('POST', 'mlflow/experiments/search', {})).toBe(403);
     expect(await mlflow('POST', 'mlflow/runs/search', { experiment_ids: [] })).toBe(403);
     expect(await mlflow('POST', 'mlflow/runs/delete', { run_id: hex(runId) })).toBe(403);
@@ -494,8 +568,13 @@ describe('a scope', () => {
     const put = async (id: string, prefix = '') => {
       const experiment = hex(rows.find((row) => row.id === id)!.experiment);
       const path = `${prefix}${experiment}/${hex(id)}/artifacts/notes.txt`;
-      return (await fetch(`${service.url}/api/2.0/mlflow-artifacts/artifacts/${path}`, { method: 'PUT', headers: bearer, body: 'hello' }))
-        .status;
+      return (
+        await fetch(`${service.url}/api/2.0/mlflow-artifacts/artifacts/${path}`, {
+          method: 'PUT',
+          headers: bearer,
+          body: 'hello',
+        })
+      ).status;
     };
     expect(await put(runId)).toBe(200);
     expect(await put(foreignId)).toBe(403);
@@ -507,11 +586,20 @@ describe('a scope', () => {
 describe('beside AUTH_JWKS_URL', () => {
   it('tokens of the service and of others work, each verified by its own keys alone', async () => {
     const { publicKey, privateKey } = await generateKeyPair('EdDSA', { extractable: true });
-    const jwks = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'theirs', alg: 'EdDSA', use: 'sig' }] });
-    const issuer = createServer((_request, response) => response.setHeader('content-type', 'application/json').end(jwks));
+    const jwks = JSON.stringify({
+      keys: [{ ...(await exportJWK(publicKey)), kid: 'theirs', alg: 'EdDSA', use: 'sig' }],
+    });
+    const issuer = createServer((_request, response) =>
+      response.setHeader('content-type', 'application/json').end(jwks),
+    );
     await new Promise<void>((resolve) => issuer.listen(0, '127.0.0.1', resolve));
     const { port } = issuer.address() as AddressInfo;
-    const settings = { ROLE: 'api', DATA_DIR: group.dataDir, AUTH_JWT_SECRET: '', AUTH_JWKS_URL: `http://127.0.0.1:${port}/keys` };
+    const settings = {
+      ROLE: 'api',
+      DATA_DIR: group.dataDir,
+      AUTH_JWT_SECRET: '',
+      AUTH_JWKS_URL: `http://127.0.0.1:${port}/keys`,
+    };
     const federated = await startTestService(settings, group.database);
     try {
       const sign = (header: object, claims: object = {}) =>
@@ -529,7 +617,9 @@ describe('beside AUTH_JWKS_URL', () => {
       // One that says it is ours is nobody else's, whoever signed it.
       const [header] = own.token.split('.').map((part) => Buffer.from(part, 'base64url').toString());
       expect(await status(await sign(JSON.parse(header!) as object, { jti: own.accessToken.id }))).toBe(401);
-      expect(await status(await sign({ typ: 'matih+jwt' }, { jti: own.accessToken.id, scope: 'EVERYTHING' }))).toBe(200);
+      expect(await status(await sign({ typ: 'matih+jwt' }, { jti: own.accessToken.id, scope: 'EVERYTHING' }))).toBe(
+        200,
+      );
       expect(await status(admin.token)).toBe(401);
     } finally {
       await federated.close();
@@ -541,7 +631,9 @@ describe('beside AUTH_JWKS_URL', () => {
 describe('npm run token', () => {
   const run = promisify(execFile);
   const cli = (...args: string[]) =>
-    run(process.execPath, ['dist/token.js', ...args], { env: { PATH: process.env['PATH'], DATABASE_URL: group.database.url } });
+    run(process.execPath, ['dist/token.js', ...args], {
+      env: { PATH: process.env['PATH'], DATABASE_URL: group.database.url },
+    });
 
   it('issues, lists and revokes on the database of a running service', async () => {
     const { stdout: issuedText } = await cli(
@@ -558,15 +650,18 @@ describe('npm run token', () => {
     );
     const issued = JSON.parse(issuedText) as { token: string; id: string };
     await there(issued).ok(EXPERIMENTS);
-    expect((await there(issued).fails('mutation { createExperiment(input: { name: "x" }) { experiment { id } } }')).extensions.code).toBe(
-      'FORBIDDEN',
-    );
+    expect(
+      (await there(issued).fails('mutation { createExperiment(input: { name: "x" }) { experiment { id } } }'))
+        .extensions.code,
+    ).toBe('FORBIDDEN');
     const { stdout: listed } = await cli('list', '--tenant', 'acme');
     expect(listed).toContain('from-cli');
     expect(listed).not.toContain(issued.token);
     expect((await cli('list', '--tenant', 'nobody')).stdout.trim()).toBe('There are none.');
     await cli('revoke', issued.id, '--tenant', 'acme');
-    await expect.poll(async () => (await there(issued).send(EXPERIMENTS)).status, { timeout: 5_000, interval: 20 }).toBe(401);
+    await expect
+      .poll(async () => (await there(issued).send(EXPERIMENTS)).status, { timeout: 5_000, interval: 20 })
+      .toBe(401);
     expect((await cli('--help')).stdout).toContain('issue --name');
   });
 
@@ -596,7 +691,9 @@ describe('npm run token', () => {
     await there(after).ok(EXPERIMENTS);
     await cli('rotate-key', '--give-up-others');
     for (const gone of [before, after])
-      await expect.poll(async () => (await there(gone).send(EXPERIMENTS)).status, { timeout: 5_000, interval: 20 }).toBe(401);
+      await expect
+        .poll(async () => (await there(gone).send(EXPERIMENTS)).status, { timeout: 5_000, interval: 20 })
+        .toBe(401);
     await there(await issue({ name: 'newest-key' })).ok(EXPERIMENTS);
   });
 });

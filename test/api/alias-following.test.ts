@@ -27,7 +27,8 @@ interface Following {
   deployments: { id: string; mode: string; status: string; modelVersion: { id: string } }[];
 }
 
-const FOLLOWING = 'followStage followAlias followProblem followedVersion { id } deployments { id mode status modelVersion { id } }';
+const FOLLOWING =
+  'followStage followAlias followProblem followedVersion { id } deployments { id mode status modelVersion { id } }';
 const UPDATE = `mutation ($input: UpdateEndpointInput!) { updateEndpoint(input: $input) { endpoint { ${FOLLOWING} } } }`;
 const CREATE = 'mutation ($input: CreateEndpointInput!) { createEndpoint(input: $input) { endpoint { id } } }';
 
@@ -38,10 +39,13 @@ const setAlias = (modelId: string, modelVersionId: string, alias = 'champion') =
     input: { modelId, modelVersionId, alias },
   });
 const deleteAlias = (modelId: string, alias = 'champion') =>
-  tess.ok('mutation ($input: DeleteModelAliasInput!) { deleteModelAlias(input: $input) { deletedId } }', { input: { modelId, alias } });
+  tess.ok('mutation ($input: DeleteModelAliasInput!) { deleteModelAlias(input: $input) { deletedId } }', {
+    input: { modelId, alias },
+  });
 
 async function following(id: string): Promise<Following> {
-  return (await tess.ok<{ endpoint: Following }>(`query ($id: ID!) { endpoint(id: $id) { ${FOLLOWING} } }`, { id })).endpoint;
+  return (await tess.ok<{ endpoint: Following }>(`query ($id: ID!) { endpoint(id: $id) { ${FOLLOWING} } }`, { id }))
+    .endpoint;
 }
 
 async function serves(endpointId: string, versionId: string): Promise<void> {
@@ -79,7 +83,10 @@ describe('an endpoint that follows an alias', () => {
     });
     const until = async (value: number) => {
       await expect
-        .poll(() => seen.slice(-20).every((answer) => answer === value) && seen.length > 20, { timeout: 10_000, interval: 20 })
+        .poll(() => seen.slice(-20).every((answer) => answer === value) && seen.length > 20, {
+          timeout: 10_000,
+          interval: 20,
+        })
         .toBe(true);
     };
     await until(1);
@@ -123,7 +130,10 @@ describe('an endpoint that follows an alias', () => {
     expect(deployments).toMatchObject([{ status: 'READY', modelVersion: { id: first.versionId } }]);
     expect((await predict(tess, { endpointId, rows: [{ x: 1 }] })).modelVersion.id).toBe(first.versionId);
     const refused = await tess.fails(DEPLOY, { input: { endpointId, modelVersionId: second.versionId, mode: 'LIVE' } });
-    expect(refused).toMatchObject({ message: expect.stringContaining('follows alias "champion"'), extensions: { code: 'CONFLICT' } });
+    expect(refused).toMatchObject({
+      message: expect.stringContaining('follows alias "champion"'),
+      extensions: { code: 'CONFLICT' },
+    });
     // The version that serves stays undeletable, and the alias can come back.
     await setAlias(first.modelId, second.versionId);
     await serves(endpointId, second.versionId);
@@ -134,19 +144,25 @@ describe('an endpoint that follows an alias', () => {
     const second = await makeVersion(service, { ...times(2), modelId: first.modelId });
     await setAlias(first.modelId, second.versionId);
     const both = { modelId: first.modelId, name: 'both', followStage: 'STAGING', followAlias: 'champion' };
-    expect((await tess.fails(CREATE, { input: both })).extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.followAlias' });
+    expect((await tess.fails(CREATE, { input: both })).extensions).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      field: 'input.followAlias',
+    });
     for (const followAlias of ['latest', 'v1', '', 'a b', '../x', 'x'.repeat(256)]) {
       const input = { modelId: first.modelId, name: 'bad', followAlias };
-      expect((await tess.fails(CREATE, { input })).extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.followAlias' });
+      expect((await tess.fails(CREATE, { input })).extensions).toMatchObject({
+        code: 'BAD_USER_INPUT',
+        field: 'input.followAlias',
+      });
     }
     const { id } = await createEndpoint(tess, { modelId: first.modelId, followStage: 'STAGING' });
     await serves(id, first.versionId);
     await tess.ok(UPDATE, { input: { id, followAlias: 'champion' } });
     await serves(id, second.versionId);
     expect(await following(id)).toMatchObject({ followStage: null, followAlias: 'champion' });
-    expect((await tess.fails(UPDATE, { input: { id, followStage: 'STAGING', followAlias: 'champion' } })).extensions.code).toBe(
-      'BAD_USER_INPUT',
-    );
+    expect(
+      (await tess.fails(UPDATE, { input: { id, followStage: 'STAGING', followAlias: 'champion' } })).extensions.code,
+    ).toBe('BAD_USER_INPUT');
     await tess.ok(UPDATE, { input: { id, followStage: 'STAGING' } });
     await serves(id, first.versionId);
     expect(await following(id)).toMatchObject({ followStage: 'STAGING', followAlias: null });
@@ -193,14 +209,20 @@ describe('an endpoint that follows an alias', () => {
 
   it('keeps what serves while its alias leads to a version that cannot be loaded', async () => {
     const first = await makeVersion(service, times(1));
-    const broken = await makeVersion(service, { ...times(2), bytes: new Uint8Array([1, 2, 3]), modelId: first.modelId });
+    const broken = await makeVersion(service, {
+      ...times(2),
+      bytes: new Uint8Array([1, 2, 3]),
+      modelId: first.modelId,
+    });
     const { versionId: unconverted } = await makeVersion(service, { ...times(3), modelId: first.modelId });
     await admin.query('update model_version set object_key = null, signature = null where id = $1', [unconverted]);
     await setAlias(first.modelId, first.versionId);
     const { id: endpointId } = await createEndpoint(tess, { modelId: first.modelId, followAlias: 'champion' });
     await serves(endpointId, first.versionId);
     await setAlias(first.modelId, broken.versionId);
-    await expect.poll(async () => (await following(endpointId)).followProblem, { timeout: 10_000 }).toContain('could not be loaded');
+    await expect
+      .poll(async () => (await following(endpointId)).followProblem, { timeout: 10_000 })
+      .toContain('could not be loaded');
     await setAlias(first.modelId, unconverted);
     expect((await following(endpointId)).followProblem).toContain('has no model.onnx');
     expect((await predict(tess, { endpointId, rows: [{ x: 1 }] })).modelVersion.id).toBe(first.versionId);

@@ -13,7 +13,9 @@ beforeAll(async () => {
 afterAll(() => service?.close());
 
 describe('artifacts of a run', () => {
-  const LOG = `mutation ($input: LogArtifactInput!) { logArtifact(input: $input) { artifact { id path sizeBytes sha256 contentType downloadUrl } } }`;
+  const LOG =
+    'mutation ($input: LogArtifactInput!) { logArtifact(input: $input) { artifact { id path sizeBytes sha256 ' +
+    'contentType downloadUrl } } }';
 
   async function newRun(caller = tess): Promise<string> {
     const experimentId = await createExperiment(caller);
@@ -32,7 +34,9 @@ describe('artifacts of a run', () => {
     const bytes = Buffer.from(Array.from({ length: 1000 }, (_, i) => i % 256));
     const { uploadId } = await tess.upload('x', bytes);
     const input = { runId, path: 'plots/roc curve (1).html', uploadId };
-    const { logArtifact } = await tess.ok<{ logArtifact: { artifact: { id: string; downloadUrl: string } } }>(LOG, { input });
+    const { logArtifact } = await tess.ok<{ logArtifact: { artifact: { id: string; downloadUrl: string } } }>(LOG, {
+      input,
+    });
     const { artifact } = logArtifact;
     expect(artifact).toMatchObject({
       path: input.path,
@@ -64,16 +68,24 @@ describe('artifacts of a run', () => {
       expect([part.status, part.headers.get('content-range')], range).toEqual([status, contentRange]);
       if (status !== 416) expect(body.length, range).toBe(length);
       if (status === 206)
-        expect(body.equals(bytes.subarray(Number(/bytes (\d+)/.exec(contentRange!)![1])).subarray(0, length)), range).toBe(true);
+        expect(
+          body.equals(bytes.subarray(Number(/bytes (\d+)/.exec(contentRange!)![1])).subarray(0, length)),
+          range,
+        ).toBe(true);
     }
     // The same again changes nothing; other bytes there are refused.
     const again = await tess.ok<{ logArtifact: { artifact: { id: string } } }>(LOG, { input });
     expect(again.logArtifact.artifact.id).toBe(artifact.id);
     const different = await tess.upload('x', 'other');
-    expect((await tess.fails(LOG, { input: { ...input, uploadId: different.uploadId } })).extensions.code).toBe('CONFLICT');
-    const { run } = await tess.ok<{ run: { artifacts: object[] } }>(`query ($id: ID!) { run(id: $id) { artifacts { id path } } }`, {
-      id: runId,
-    });
+    expect((await tess.fails(LOG, { input: { ...input, uploadId: different.uploadId } })).extensions.code).toBe(
+      'CONFLICT',
+    );
+    const { run } = await tess.ok<{ run: { artifacts: object[] } }>(
+      `query ($id: ID!) { run(id: $id) { artifacts { id path } } }`,
+      {
+        id: runId,
+      },
+    );
     expect(run.artifacts).toEqual([{ id: artifact.id, path: input.path }]);
   });
 
@@ -81,7 +93,9 @@ describe('artifacts of a run', () => {
     const runId = await newRun();
     const { uploadId } = await tess.upload('x', 'same');
     const both = await Promise.all(
-      [1, 2, 3].map(() => tess.ok<{ logArtifact: { artifact: { id: string } } }>(LOG, { input: { runId, path: 'a.txt', uploadId } })),
+      [1, 2, 3].map(() =>
+        tess.ok<{ logArtifact: { artifact: { id: string } } }>(LOG, { input: { runId, path: 'a.txt', uploadId } }),
+      ),
     );
     expect(new Set(both.map(({ logArtifact }) => logArtifact.artifact.id)).size).toBe(1);
   });
@@ -115,8 +129,12 @@ describe('artifacts of a run', () => {
     const other = await service.as({ tenant: 'other' });
     const theirUpload = await other.upload('x', 'theirs');
     const theirRun = await newRun(other);
-    expect((await tess.fails(LOG, { input: { runId: theirRun, path: 'x', uploadId } })).extensions.code).toBe('NOT_FOUND');
-    expect((await tess.fails(LOG, { input: { runId, path: 'x', uploadId: theirUpload.uploadId } })).extensions.code).toBe('NOT_FOUND');
+    expect((await tess.fails(LOG, { input: { runId: theirRun, path: 'x', uploadId } })).extensions.code).toBe(
+      'NOT_FOUND',
+    );
+    expect(
+      (await tess.fails(LOG, { input: { runId, path: 'x', uploadId: theirUpload.uploadId } })).extensions.code,
+    ).toBe('NOT_FOUND');
     const { logArtifact } = await tess.ok<{ logArtifact: { artifact: { downloadUrl: string } } }>(LOG, {
       input: { runId, path: 'x', uploadId },
     });
@@ -126,6 +144,8 @@ describe('artifacts of a run', () => {
     expect((await get('/artifacts/not-an-id')).status).toBe(400);
     expect((await get('/artifacts/00000000-0000-7000-8000-000000000000')).status).toBe(404);
     expect((await fetch(`${service.url}${downloadUrl}`)).status).toBe(401);
-    expect((await fetch(`${service.url}${downloadUrl}`, { headers: { authorization: 'Bearer x.y.z' } })).status).toBe(401);
+    expect((await fetch(`${service.url}${downloadUrl}`, { headers: { authorization: 'Bearer x.y.z' } })).status).toBe(
+      401,
+    );
   });
 });

@@ -53,7 +53,10 @@ describe('the audit log', () => {
         wrong.push(`${mutation.name}: ${found ? 'an audit row, though listed as without' : 'no audit row'}`);
       if (found) audited++;
     }
-    console.log(`audit: ${audited} of ${mutations.length} mutations leave a row, ${Object.keys(WITHOUT_AUDIT).join(' and ')} need none`);
+    console.log(
+      `audit: ${audited} of ${mutations.length} mutations leave a row, ` +
+        `${Object.keys(WITHOUT_AUDIT).join(' and ')} need none`,
+    );
     expect(wrong).toEqual([]);
   });
 });

@@ -20,7 +20,12 @@ const PREDICT = `mutation ($input: PredictInput!) { predict(input: $input) {
   batchRows predictions { label value probabilities scores } outputs { name data } } }`;
 interface Predicted {
   batchRows: number;
-  predictions: { label: string | null; value: number | null; probabilities: number[] | null; scores: number[] | null }[];
+  predictions: {
+    label: string | null;
+    value: number | null;
+    probabilities: number[] | null;
+    scores: number[] | null;
+  }[];
   outputs: { data: unknown[] }[];
 }
 const ask = async (endpointId: string, tensor: object): Promise<Predicted> =>
@@ -33,8 +38,11 @@ async function register(bytes: Uint8Array): Promise<{ modelId: string; id: strin
 
 const proofOf = async (id: string) =>
   (
-    await tess.ok<{ modelVersion: { signature: { rowIndependence: object; outputs: { name: string; meaning: string | null }[] } } }>(
-      'query ($id: ID!) { modelVersion(id: $id) { signature { rowIndependence { proven reason } outputs { name meaning } } } }',
+    await tess.ok<{
+      modelVersion: { signature: { rowIndependence: object; outputs: { name: string; meaning: string | null }[] } };
+    }>(
+      'query ($id: ID!) { modelVersion(id: $id) { signature { rowIndependence { proven reason } outputs { ' +
+        'name meaning } } } }',
       { id },
     )
   ).modelVersion.signature;
@@ -49,7 +57,9 @@ it('requests run together where that is proven, until the endpoint or the deploy
   const row = (caller: number) => ({ name: 'x', datatype: 'FP32', shape: [1, 2], data: [caller, 1] });
   const widest = async (endpointId: string): Promise<number> => {
     const answers = await Promise.all(Array.from({ length: CALLERS }, (_, caller) => ask(endpointId, row(caller))));
-    expect(answers.map(({ outputs }) => outputs[0]!.data[0])).toEqual(Array.from({ length: CALLERS }, (_, caller) => caller + 10));
+    expect(answers.map(({ outputs }) => outputs[0]!.data[0])).toEqual(
+      Array.from({ length: CALLERS }, (_, caller) => caller + 10),
+    );
     return Math.max(...answers.map(({ batchRows }) => batchRows));
   };
   await widest(auto.id);
@@ -58,9 +68,13 @@ it('requests run together where that is proven, until the endpoint or the deploy
 
   const { updateEndpoint } = await tess.ok<{
     updateEndpoint: { endpoint: { batching: string; deployments: { batching: string }[] } };
-  }>(`mutation ($input: UpdateEndpointInput!) { updateEndpoint(input: $input) { endpoint { batching deployments { batching } } } }`, {
-    input: { id: auto.id, batching: 'NEVER' },
-  });
+  }>(
+    'mutation ($input: UpdateEndpointInput!) { updateEndpoint(input: $input) { endpoint { batching ' +
+      'deployments { batching } } } }',
+    {
+      input: { id: auto.id, batching: 'NEVER' },
+    },
+  );
   expect(updateEndpoint.endpoint).toEqual({ batching: 'NEVER', deployments: [{ batching: 'AUTO' }] });
   // Every process hears of it within a second.
   await new Promise((resolve) => setTimeout(resolve, 1100));
@@ -81,7 +95,9 @@ it('callers at once of a model whose rows interact are answered as each alone', 
       ask(endpoint.id, { name: 'x', datatype: 'INT64', shape: [1, 2], data: [caller, -caller] }),
     ),
   );
-  expect(answers.map(({ outputs }) => outputs[0]!.data.map(String))).toEqual(Array.from({ length: CALLERS }, () => ['0', '0']));
+  expect(answers.map(({ outputs }) => outputs[0]!.data.map(String))).toEqual(
+    Array.from({ length: CALLERS }, () => ['0', '0']),
+  );
 });
 
 it('an SVM without probabilities and a KMeans are answered with scores and clusters', async () => {
@@ -105,7 +121,8 @@ it('an SVM without probabilities and a KMeans are answered with scores and clust
     expect(predictions.map(({ label }) => label)).toEqual(wanted.label);
     predictions.forEach(({ probabilities, scores, value }, row) => {
       expect(probabilities).toBeNull();
-      if (file === 'svc.onnx') expect(scores).toEqual(svc.scores[row]!.map((score) => expect.closeTo(score, 3) as number));
+      if (file === 'svc.onnx')
+        expect(scores).toEqual(svc.scores[row]!.map((score) => expect.closeTo(score, 3) as number));
       else expect(value).toBeCloseTo(kmeans.distances[row]![Number(kmeans.label[row])]!, 3);
     });
   }

@@ -98,7 +98,8 @@ describe('a gate for bodies', () => {
     const socket = connect((app.server.address() as AddressInfo).port, '127.0.0.1');
     await once(socket, 'connect');
     socket.write(
-      `POST / HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\ncontent-type: text/plain\r\ncontent-length: ${bytes}\r\n\r\n`,
+      `POST / HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\ncontent-type: ` +
+        `text/plain\r\ncontent-length: ${bytes}\r\n\r\n`,
     );
     socket.write(body);
     return socket;

@@ -11,7 +11,11 @@ let tess: Caller;
 let datasetId: string;
 
 /** Which of three columns is the largest. The model's order is third, first, second, as that of no sorting. */
-const ROWS = Array.from({ length: 300 }, (_, i) => ({ a: Math.sin(i) * 3, b: Math.cos(i * 5) * 3, c: Math.sin(i * 11 + 1) * 3 }));
+const ROWS = Array.from({ length: 300 }, (_, i) => ({
+  a: Math.sin(i) * 3,
+  b: Math.cos(i * 5) * 3,
+  c: Math.sin(i * 11 + 1) * 3,
+}));
 const largestOf = (row: { a: number; b: number; c: number }) =>
   (['a', 'b', 'c'] as const).reduce((best, name) => (row[name] > row[best] ? name : best), 'a');
 const NAMES = { a: 'First', b: 'first', c: 'the third\n(a test)' };
@@ -60,70 +64,94 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-it('classes that the file does not name are asked for, not guessed, and then stand in evaluation, answers and batch', async () => {
-  const modelId = await createModel(tess);
-  const inputColumns = [{ columns: ['a', 'b', 'c'] }];
-  const { id } = await registerUpload(tess, modelId, network('Softmax'), { inputColumns });
-  const target = { column: 'largest' };
-  const refused = await evaluate(tess, { modelVersionId: id, datasetId, target }, 'FAILED');
-  expect(refused).toMatchObject({
-    errorCode: 'INVALID_TENSOR',
-    errorMessage: expect.stringContaining('updateModelVersion(input: {id: …, classes: ['),
-  });
+it(
+  'classes that the file does not name are asked for, not guessed, and then stand in evaluation, answers and ' +
+    'batch',
+  async () => {
+    const modelId = await createModel(tess);
+    const inputColumns = [{ columns: ['a', 'b', 'c'] }];
+    const { id } = await registerUpload(tess, modelId, network('Softmax'), { inputColumns });
+    const target = { column: 'largest' };
+    const refused = await evaluate(tess, { modelVersionId: id, datasetId, target }, 'FAILED');
+    expect(refused).toMatchObject({
+      errorCode: 'INVALID_TENSOR',
+      errorMessage: expect.stringContaining('updateModelVersion(input: {id: …, classes: ['),
+    });
 
-  await tess.ok('mutation ($input: UpdateModelVersionInput!) { updateModelVersion(input: $input) { modelVersion { id } } }', {
-    input: { id, classes: CLASSES },
-  });
-  expect((await evaluate(tess, { modelVersionId: id, datasetId, target })).result).toMatchObject({ metrics: { accuracy: 1 } });
-  const { modelVersion } = await tess.ok<{ modelVersion: { evaluations: { confusionMatrix: { classNames: string[] } }[] } }>(
-    'query ($id: ID!) { modelVersion(id: $id) { evaluations { confusionMatrix { classNames } } } }',
-    { id },
-  );
-  expect(modelVersion.evaluations[0]!.confusionMatrix.classNames.toSorted()).toEqual(CLASSES.toSorted());
+    await tess.ok(
+      'mutation ($input: UpdateModelVersionInput!) { updateModelVersion(input: $input) { modelVersion { id } } }',
+      {
+        input: { id, classes: CLASSES },
+      },
+    );
+    expect((await evaluate(tess, { modelVersionId: id, datasetId, target })).result).toMatchObject({
+      metrics: { accuracy: 1 },
+    });
+    const { modelVersion } = await tess.ok<{
+      modelVersion: { evaluations: { confusionMatrix: { classNames: string[] } }[] };
+    }>('query ($id: ID!) { modelVersion(id: $id) { evaluations { confusionMatrix { classNames } } } }', { id });
+    expect(modelVersion.evaluations[0]!.confusionMatrix.classNames.toSorted()).toEqual(CLASSES.toSorted());
 
-  const endpointId = await serve(modelId, id);
-  const { predict } = await tess.ok<Predicted>(PREDICT, { input: { endpointId, rows: ROWS } });
-  expect(predict.predictions.map(({ label }) => label)).toEqual(ROWS.map((row) => NAMES[largestOf(row)]));
-  for (const { label, probabilityByClass } of predict.predictions) {
-    expect(probabilityByClass!.map((entry) => entry.label)).toEqual(CLASSES);
-    const top = probabilityByClass!.reduce((best, entry) => (entry.probability > best.probability ? entry : best));
-    expect(top.label).toBe(label);
-  }
+    const endpointId = await serve(modelId, id);
+    const { predict } = await tess.ok<Predicted>(PREDICT, { input: { endpointId, rows: ROWS } });
+    expect(predict.predictions.map(({ label }) => label)).toEqual(ROWS.map((row) => NAMES[largestOf(row)]));
+    for (const { label, probabilityByClass } of predict.predictions) {
+      expect(probabilityByClass!.map((entry) => entry.label)).toEqual(CLASSES);
+      const top = probabilityByClass!.reduce((best, entry) => (entry.probability > best.probability ? entry : best));
+      expect(top.label).toBe(label);
+    }
 
-  const result = await columnsOf(service, tess, await batchOf(tess, { modelVersionId: id, datasetId }));
-  expect(result['prediction_label']).toEqual(ROWS.map((row) => NAMES[largestOf(row)]));
-  // Tables know no capitals apart, and no line feeds in a header.
-  const suffixes = ['the third (a test)', 'First', 'first_2'];
-  expect(Object.keys(result)).toEqual(expect.arrayContaining(suffixes.map((suffix) => `prediction_probability_${suffix}`)));
-  expect(result['prediction_probability_First']).toEqual(predict.predictions.map(({ probabilities }) => probabilities![1]));
-});
+    const result = await columnsOf(service, tess, await batchOf(tess, { modelVersionId: id, datasetId }));
+    expect(result['prediction_label']).toEqual(ROWS.map((row) => NAMES[largestOf(row)]));
+    // Tables know no capitals apart, and no line feeds in a header.
+    const suffixes = ['the third (a test)', 'First', 'first_2'];
+    expect(Object.keys(result)).toEqual(
+      expect.arrayContaining(suffixes.map((suffix) => `prediction_probability_${suffix}`)),
+    );
+    expect(result['prediction_probability_First']).toEqual(
+      predict.predictions.map(({ probabilities }) => probabilities![1]),
+    );
+  },
+);
 
-it('a model of one probability per row is judged and answers as two classes; scores that are no probabilities are named', async () => {
-  const points = await upload(
-    'points',
-    'x,y',
-    ROWS.map(({ a }) => `${a},${a > 0 ? 'up' : 'down'}`),
-  );
-  const sigmoid = model({ input: [float('x', ['N', 1])], output: [float('p', ['N', 1])], node: [node('Sigmoid', ['x'], ['p'])] });
-  const modelId = await createModel(tess);
-  const { id } = await registerUpload(tess, modelId, sigmoid, { classes: ['down', 'up'] });
-  const found = await evaluate(tess, { modelVersionId: id, datasetId: points, target: { column: 'y' } });
-  expect(found.result).toMatchObject({ metrics: { accuracy: 1 } });
-  const endpointId = await serve(modelId, id);
-  const { predict } = await tess.ok<Predicted>(PREDICT, { input: { endpointId, rows: [{ x: 2 }, { x: -2 }] } });
-  expect(predict.predictions.map(({ label }) => label)).toEqual(['up', 'down']);
-  expect(predict.predictions[0]!.probabilityByClass!.map(({ label }) => label)).toEqual(['down', 'up']);
+it(
+  'a model of one probability per row is judged and answers as two classes; scores that are no probabilities ' +
+    'are named',
+  async () => {
+    const points = await upload(
+      'points',
+      'x,y',
+      ROWS.map(({ a }) => `${a},${a > 0 ? 'up' : 'down'}`),
+    );
+    const sigmoid = model({
+      input: [float('x', ['N', 1])],
+      output: [float('p', ['N', 1])],
+      node: [node('Sigmoid', ['x'], ['p'])],
+    });
+    const modelId = await createModel(tess);
+    const { id } = await registerUpload(tess, modelId, sigmoid, { classes: ['down', 'up'] });
+    const found = await evaluate(tess, { modelVersionId: id, datasetId: points, target: { column: 'y' } });
+    expect(found.result).toMatchObject({ metrics: { accuracy: 1 } });
+    const endpointId = await serve(modelId, id);
+    const { predict } = await tess.ok<Predicted>(PREDICT, { input: { endpointId, rows: [{ x: 2 }, { x: -2 }] } });
+    expect(predict.predictions.map(({ label }) => label)).toEqual(['up', 'down']);
+    expect(predict.predictions[0]!.probabilityByClass!.map(({ label }) => label)).toEqual(['down', 'up']);
 
-  const scores = await registerUpload(tess, await createModel(tess), network('Identity'), {
-    inputColumns: [{ columns: ['a', 'b', 'c'] }],
-    classes: CLASSES,
-  });
-  const refused = await evaluate(tess, { modelVersionId: scores.id, datasetId, target: { column: 'largest' } }, 'FAILED');
-  expect(refused).toMatchObject({
-    errorCode: 'INVALID_TENSOR',
-    errorMessage: expect.stringMatching(/add up to 1 in output scores.*softmax/),
-  });
-});
+    const scores = await registerUpload(tess, await createModel(tess), network('Identity'), {
+      inputColumns: [{ columns: ['a', 'b', 'c'] }],
+      classes: CLASSES,
+    });
+    const refused = await evaluate(
+      tess,
+      { modelVersionId: scores.id, datasetId, target: { column: 'largest' } },
+      'FAILED',
+    );
+    expect(refused).toMatchObject({
+      errorCode: 'INVALID_TENSOR',
+      errorMessage: expect.stringMatching(/add up to 1 in output scores.*softmax/),
+    });
+  },
+);
 
 it.each([
   [['yes'], 'input.classes'],
@@ -142,11 +170,17 @@ it.each([
 });
 
 it('an answer that is not finite is null as a value and told as it is among the outputs', async () => {
-  const logarithm = model({ input: [float('x', ['N', 1])], output: [float('y', ['N', 1])], node: [node('Log', ['x'], ['y'])] });
+  const logarithm = model({
+    input: [float('x', ['N', 1])],
+    output: [float('y', ['N', 1])],
+    node: [node('Log', ['x'], ['y'])],
+  });
   const modelId = await createModel(tess, { task: 'REGRESSION' });
   const { id } = await registerUpload(tess, modelId, logarithm);
   const endpointId = await serve(modelId, id);
-  const { predict } = await tess.ok<Predicted>(PREDICT, { input: { endpointId, rows: [{ x: 1 }, { x: -1 }, { x: 0 }] } });
+  const { predict } = await tess.ok<Predicted>(PREDICT, {
+    input: { endpointId, rows: [{ x: 1 }, { x: -1 }, { x: 0 }] },
+  });
   expect(predict.predictions.map(({ value }) => value)).toEqual([0, null, null]);
   expect(predict.outputs[0]!.data).toEqual([0, 'NaN', '-Infinity']);
 

@@ -23,7 +23,8 @@ type Cell = string | null;
 /** A CSV file: every text in quotes that needs them, an empty field for null. */
 function csv(columns: Record<string, readonly Cell[]>): string {
   const names = Object.keys(columns);
-  const field = (text: Cell): string => (text === null ? '' : /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const field = (text: Cell): string =>
+    text === null ? '' : /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   const rows = columns[names[0]!]!.map((_, row) => names.map((name) => field(columns[name]![row]!)).join(','));
   return [names.map(field).join(','), ...rows].join('\n');
 }
@@ -89,7 +90,9 @@ const ask = async (endpointId: string, rows: Record<string, unknown>[]): Promise
 
 /** Row objects of these columns. */
 const rowsOf = (columns: Record<string, readonly unknown[]>): Record<string, unknown>[] =>
-  Object.values(columns)[0]!.map((_, row) => Object.fromEntries(Object.entries(columns).map(([name, values]) => [name, values[row]])));
+  Object.values(columns)[0]!.map((_, row) =>
+    Object.fromEntries(Object.entries(columns).map(([name, values]) => [name, values[row]])),
+  );
 
 const featuresOf = <T>(columns: Record<string, T>): Record<string, T> =>
   Object.fromEntries(Object.entries(columns).filter(([name]) => name !== 'target'));
@@ -108,66 +111,81 @@ describe('a category that the model never saw', () => {
     { column: '__proto__', kind: CATEGORY },
   ];
 
-  it('is told online, in batch and in monitoring, and refused where the endpoint says so; columns may be named like members of objects', async () => {
-    const { modelVersionId, endpointId, deploymentId } = await serve(table(300), features);
-    const rows = [
-      { constructor: 'Ulm', ['__proto__']: 'x' },
-      { constructor: 'Bonn', ['__proto__']: 'z' },
-      { constructor: null, ['__proto__']: 'y' },
-      { constructor: '', ['__proto__']: 'X' },
-    ];
-    const answer = await ask(endpointId, rows);
-    expect(answer.predictions.map(({ label }) => label).slice(0, 1)).toEqual(['near']);
-    expect(answer.unknownCategories).toEqual([
-      { row: 1, column: 'constructor', value: 'Bonn' },
-      { row: 1, column: '__proto__', value: 'z' },
-      { row: 3, column: '__proto__', value: 'X' },
-    ]);
-    expect(answer.unknownCategoryCount).toBe(3);
-    const many = await ask(
-      endpointId,
-      Array.from({ length: 150 }, (_, i) => ({ constructor: `city ${i}`, ['__proto__']: 'x' })),
-    );
-    expect(many.unknownCategories).toHaveLength(100);
-    expect(many.unknownCategoryCount).toBe(150);
+  it(
+    'is told online, in batch and in monitoring, and refused where the endpoint says so; columns may be ' +
+      'named like members of objects',
+    async () => {
+      const { modelVersionId, endpointId, deploymentId } = await serve(table(300), features);
+      const rows = [
+        { constructor: 'Ulm', ['__proto__']: 'x' },
+        { constructor: 'Bonn', ['__proto__']: 'z' },
+        { constructor: null, ['__proto__']: 'y' },
+        { constructor: '', ['__proto__']: 'X' },
+      ];
+      const answer = await ask(endpointId, rows);
+      expect(answer.predictions.map(({ label }) => label).slice(0, 1)).toEqual(['near']);
+      expect(answer.unknownCategories).toEqual([
+        { row: 1, column: 'constructor', value: 'Bonn' },
+        { row: 1, column: '__proto__', value: 'z' },
+        { row: 3, column: '__proto__', value: 'X' },
+      ]);
+      expect(answer.unknownCategoryCount).toBe(3);
+      const many = await ask(
+        endpointId,
+        Array.from({ length: 150 }, (_, i) => ({ constructor: `city ${i}`, ['__proto__']: 'x' })),
+      );
+      expect(many.unknownCategories).toHaveLength(100);
+      expect(many.unknownCategoryCount).toBe(150);
 
-    const batched = await dataset({
-      constructor: rows.map((row) => row.constructor),
-      ['__proto__']: rows.map((row) => row['__proto__']),
-    });
-    const result = await columnsOf(service, tess, await batchOf(tess, { modelVersionId, datasetId: batched }));
-    expect(result['prediction_unknown_columns']).toEqual([null, 'constructor, __proto__', null, '__proto__']);
-    expect(result['prediction_label']).toEqual(answer.predictions.map(({ label }) => label));
-
-    for (let i = 0; i < 5; i++) await ask(endpointId, rowsOf(featuresOf(table(40))));
-    await service.app.context.services.traffic.flush();
-    const { runMonitoring } = await tess.ok<{
-      runMonitoring: { window: { drift: { rows: number; features: { feature: string; unknownCount: number; drifted: boolean }[] } } };
-    }>(
-      `mutation ($id: ID!) { runMonitoring(input: { deploymentId: $id }) { window { drift { rows features { feature unknownCount drifted } } } } }`,
-      { id: deploymentId },
-    );
-    const { rows: compared, features: found } = runMonitoring.window.drift;
-    expect(compared).toBe(354);
-    expect(Object.fromEntries(found.map(({ feature, unknownCount }) => [feature, unknownCount]))).toEqual(
-      Object.fromEntries([
-        ['constructor', 151],
-        ['__proto__', 2],
-      ]),
-    );
-
-    const policy = async (unknownCategories: string) =>
-      tess.ok('mutation ($input: UpdateEndpointInput!) { updateEndpoint(input: $input) { endpoint { unknownCategories } } }', {
-        input: { id: endpointId, unknownCategories },
+      const batched = await dataset({
+        constructor: rows.map((row) => row.constructor),
+        ['__proto__']: rows.map((row) => row['__proto__']),
       });
-    expect(await policy('REFUSE')).toEqual({ updateEndpoint: { endpoint: { unknownCategories: 'REFUSE' } } });
-    await expect
-      .poll(async () => (await tess.send(PREDICT, { input: { endpointId, rows } })).errors?.[0]?.extensions, { timeout: 5_000 })
-      .toMatchObject({ code: 'INVALID_TENSOR', field: 'rows[1].constructor', got: '"Bonn"' });
-    expect((await ask(endpointId, [rows[0]!, rows[2]!])).unknownCategoryCount).toBe(0);
-    await policy('ACCEPT');
-    await expect.poll(async () => (await tess.send(PREDICT, { input: { endpointId, rows } })).errors, { timeout: 5_000 }).toBeUndefined();
-  });
+      const result = await columnsOf(service, tess, await batchOf(tess, { modelVersionId, datasetId: batched }));
+      expect(result['prediction_unknown_columns']).toEqual([null, 'constructor, __proto__', null, '__proto__']);
+      expect(result['prediction_label']).toEqual(answer.predictions.map(({ label }) => label));
+
+      for (let i = 0; i < 5; i++) await ask(endpointId, rowsOf(featuresOf(table(40))));
+      await service.app.context.services.traffic.flush();
+      const { runMonitoring } = await tess.ok<{
+        runMonitoring: {
+          window: { drift: { rows: number; features: { feature: string; unknownCount: number; drifted: boolean }[] } };
+        };
+      }>(
+        'mutation ($id: ID!) { runMonitoring(input: { deploymentId: $id }) { window { drift { rows features { ' +
+          'feature unknownCount drifted } } } } }',
+        { id: deploymentId },
+      );
+      const { rows: compared, features: found } = runMonitoring.window.drift;
+      expect(compared).toBe(354);
+      expect(Object.fromEntries(found.map(({ feature, unknownCount }) => [feature, unknownCount]))).toEqual(
+        Object.fromEntries([
+          ['constructor', 151],
+          ['__proto__', 2],
+        ]),
+      );
+
+      const policy = async (unknownCategories: string) =>
+        tess.ok(
+          'mutation ($input: UpdateEndpointInput!) { updateEndpoint(input: $input) { endpoint { ' +
+            'unknownCategories } } }',
+          {
+            input: { id: endpointId, unknownCategories },
+          },
+        );
+      expect(await policy('REFUSE')).toEqual({ updateEndpoint: { endpoint: { unknownCategories: 'REFUSE' } } });
+      await expect
+        .poll(async () => (await tess.send(PREDICT, { input: { endpointId, rows } })).errors?.[0]?.extensions, {
+          timeout: 5_000,
+        })
+        .toMatchObject({ code: 'INVALID_TENSOR', field: 'rows[1].constructor', got: '"Bonn"' });
+      expect((await ask(endpointId, [rows[0]!, rows[2]!])).unknownCategoryCount).toBe(0);
+      await policy('ACCEPT');
+      await expect
+        .poll(async () => (await tess.send(PREDICT, { input: { endpointId, rows } })).errors, { timeout: 5_000 })
+        .toBeUndefined();
+    },
+  );
 });
 
 describe('long categories', () => {
@@ -184,8 +202,11 @@ describe('long categories', () => {
       expect(answer.predictions.map(({ label }) => label)).toEqual(rows(60).target);
     }
     await service.app.context.services.traffic.flush();
-    const { runMonitoring } = await tess.ok<{ runMonitoring: { window: { drift: { drifted: boolean; features: object[] } } } }>(
-      `mutation ($id: ID!) { runMonitoring(input: { deploymentId: $id }) { window { drift { drifted features { feature psi unknownCount drifted } } } } }`,
+    const { runMonitoring } = await tess.ok<{
+      runMonitoring: { window: { drift: { drifted: boolean; features: object[] } } };
+    }>(
+      'mutation ($id: ID!) { runMonitoring(input: { deploymentId: $id }) { window { drift { drifted features ' +
+        '{ feature psi unknownCount drifted } } } } }',
       { id: deploymentId },
     );
     expect(runMonitoring.window.drift).toMatchObject({ features: [{ feature: 'c', unknownCount: 0, drifted: false }] });
@@ -235,7 +256,10 @@ const TARGETS: readonly (readonly string[])[] = [
 ];
 
 /** A table of `rows` whose first column decides the target, nine times out of ten. */
-function randomTable(random: SeededRandom, rows: number): { columns: Record<string, Cell[]>; classes: readonly string[] } {
+function randomTable(
+  random: SeededRandom,
+  rows: number,
+): { columns: Record<string, Cell[]>; classes: readonly string[] } {
   const classes = TARGETS[random.below(TARGETS.length)]!;
   const columns: Record<string, Cell[]> = {};
   for (let i = 0; i < 5; i++) {
@@ -246,7 +270,9 @@ function randomTable(random: SeededRandom, rows: number): { columns: Record<stri
     );
   }
   const first = [...new Set(columns['c0'])];
-  columns['target'] = columns['c0']!.map((value) => classes[(first.indexOf(value) + (random.below(10) === 0 ? 1 : 0)) % 2]!);
+  columns['target'] = columns['c0']!.map(
+    (value) => classes[(first.indexOf(value) + (random.below(10) === 0 ? 1 : 0)) % 2]!,
+  );
   return { columns, classes };
 }
 
@@ -281,8 +307,14 @@ describe('the same rows', () => {
 
     // A later file that happens to hold other values means the same by them.
     const kept = [...columns['c0']!.keys()].filter((row) => columns['c0']![row] === columns['c0']![0]).slice(0, 20);
-    const later = Object.fromEntries(Object.entries(featuresOf(columns)).map(([name, values]) => [name, kept.map((row) => values[row]!)]));
-    const others = await columnsOf(service, tess, await batchOf(tess, { modelVersionId, datasetId: await dataset(later) }));
+    const later = Object.fromEntries(
+      Object.entries(featuresOf(columns)).map(([name, values]) => [name, kept.map((row) => values[row]!)]),
+    );
+    const others = await columnsOf(
+      service,
+      tess,
+      await batchOf(tess, { modelVersionId, datasetId: await dataset(later) }),
+    );
     expect(others[probability], about).toEqual(kept.map((row) => online.predictions[row]!.probabilities[0]));
   });
 });
@@ -307,7 +339,11 @@ describe('a later file', () => {
     batchOf(tess, { modelVersionId: (await served()).modelVersionId, datasetId: await dataset(columns) }, status);
 
   it('of truth values alone is read as the training read it', async () => {
-    const rows = { size: ['1', '39', '', '2'], member: ['TRUE', 'False', 'TRUE', ''], plan: ['yes', 'no', 'no', 'yes'] };
+    const rows = {
+      size: ['1', '39', '', '2'],
+      member: ['TRUE', 'False', 'TRUE', ''],
+      plan: ['yes', 'no', 'no', 'yes'],
+    };
     const result = await columnsOf(service, tess, await batch(rows));
     const online = await ask((await served()).endpointId, [
       { size: 1, member: true, plan: 'yes' },
@@ -317,14 +353,28 @@ describe('a later file', () => {
     ]);
     expect(result['prediction_label']).toEqual(online.predictions.map(({ label }) => label));
     expect(result['prediction_label']!.slice(0, 2)).toEqual(['1.0', '2.0']);
-    expect(result['prediction_probability_1.0']).toEqual(online.predictions.map(({ probabilities }) => probabilities[0]));
+    expect(result['prediction_probability_1.0']).toEqual(
+      online.predictions.map(({ probabilities }) => probabilities[0]),
+    );
     expect(result['prediction_unknown_columns']).toEqual([null, null, null, null]);
   });
 
   it.each<[string, Record<string, readonly Cell[]>, RegExp]>([
-    ['text for a number', { size: ['1', '2', 'x'], member: ['TRUE', 'False', 'False'], plan: ['yes', 'no', 'no'] }, /size.*row 3.*x/s],
-    ['a word for a truth value', { size: ['1', '2'], member: ['TRUE', 'maybe'], plan: ['yes', 'no'] }, /member.*row 2.*maybe/s],
-    ['other words for truth values only', { size: ['1'], member: ['perhaps'], plan: ['yes'] }, /member.*row 1.*perhaps/s],
+    [
+      'text for a number',
+      { size: ['1', '2', 'x'], member: ['TRUE', 'False', 'False'], plan: ['yes', 'no', 'no'] },
+      /size.*row 3.*x/s,
+    ],
+    [
+      'a word for a truth value',
+      { size: ['1', '2'], member: ['TRUE', 'maybe'], plan: ['yes', 'no'] },
+      /member.*row 2.*maybe/s,
+    ],
+    [
+      'other words for truth values only',
+      { size: ['1'], member: ['perhaps'], plan: ['yes'] },
+      /member.*row 1.*perhaps/s,
+    ],
     [
       'dates for numbers',
       { size: ['2020-01-02', '2020-01-03'], member: ['TRUE', 'False'], plan: ['yes', 'no'] },
@@ -341,7 +391,9 @@ describe('a later file', () => {
       [{ size: '1', member: true, plan: 'yes' }, 'rows[0].size'],
       [{ size: 1, member: 'TRUE', plan: 'yes' }, 'rows[0].member'],
     ] as const)
-      expect((await tess.fails(ASK, { input: { endpointId: (await served()).endpointId, rows: [row] } })).extensions).toMatchObject({
+      expect(
+        (await tess.fails(ASK, { input: { endpointId: (await served()).endpointId, rows: [row] } })).extensions,
+      ).toMatchObject({
         code: 'INVALID_TENSOR',
         field,
       });
@@ -352,7 +404,10 @@ describe('every spelling', () => {
   it('of a category is one category in training, online and batch', async () => {
     const rows = 180;
     const columns: Record<string, Cell[]> = Object.fromEntries(
-      SPELLINGS.map((spellings, i) => [`c${i}`, Array.from({ length: rows }, (_, row) => spellings[(row + i) % spellings.length]!)]),
+      SPELLINGS.map((spellings, i) => [
+        `c${i}`,
+        Array.from({ length: rows }, (_, row) => spellings[(row + i) % spellings.length]!),
+      ]),
     );
     columns['target'] = columns['c0']!.map((value) => (value === 't' ? 'T' : 'F'));
     const features = Object.keys(featuresOf(columns)).map((column) => ({ column, kind: CATEGORY }));
@@ -364,10 +419,16 @@ describe('every spelling', () => {
     expect(batch['prediction_label']).toEqual(columns['target']);
     expect(batch['prediction_unknown_columns']).toEqual(Array.from({ length: rows }, () => null));
     const { modelVersion } = await tess.ok<{
-      modelVersion: { signature: { classes: string[]; inputs: { name: string; columns: { name: string; categories: string[] }[] }[] } };
-    }>('query ($id: ID!) { modelVersion(id: $id) { signature { classes inputs { name columns { name categories } } } } }', {
-      id: modelVersionId,
-    });
+      modelVersion: {
+        signature: { classes: string[]; inputs: { name: string; columns: { name: string; categories: string[] }[] }[] };
+      };
+    }>(
+      'query ($id: ID!) { modelVersion(id: $id) { signature { classes inputs { name columns { name ' +
+        'categories } } } } }',
+      {
+        id: modelVersionId,
+      },
+    );
     expect(modelVersion.signature.classes).toEqual(['F', 'T']);
     // Words that the file means no value by are the only ones that are no categories.
     const missing = new Set(['NA', '?', 'NaN']);

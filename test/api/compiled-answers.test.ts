@@ -71,7 +71,12 @@ const results: Record<string, () => unknown> = {
   'a promise inside': () => ({ ...well, text: Promise.resolve('later'), any: Promise.resolve(1) }),
   'a rejection inside': () => ({ ...well, text: Promise.reject(new Error('later')) }),
   'a method': () => ({ ...well, text: () => 'called', any: () => 1 }),
-  'an error as a value': () => ({ ...well, text: new Error('value'), any: new Error('value'), below: [new Error('value')] }),
+  'an error as a value': () => ({
+    ...well,
+    text: new Error('value'),
+    any: new Error('value'),
+    below: [new Error('value')],
+  }),
   'an error as the answer': () => new Error('answer'),
   'something thrown': () => {
     throw new Error('thrown');
@@ -101,7 +106,9 @@ describe('a compiled answer is what graphql-js answers:', () => {
   it('with its arguments', async () => {
     const query = 'query ($n: Int) { echo(n: $n) }';
     for (const variables of [{ n: 1 }, {}]) {
-      const expected = JSON.stringify(await execute({ schema: schemaOf(() => null), document: parse(query), variableValues: variables }));
+      const expected = JSON.stringify(
+        await execute({ schema: schemaOf(() => null), document: parse(query), variableValues: variables }),
+      );
       expect(
         await answer(
           schemaOf(() => null),

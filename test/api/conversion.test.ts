@@ -37,13 +37,17 @@ async function registerSklearn(caller: Caller, name: string): Promise<string> {
   });
   await mlflow.post('registered-models/create', { name });
   await mlflow.post('model-versions/create', { name, source: `runs:/${runId}/model`, run_id: runId });
-  const { modelVersions } = await caller.ok<{ modelVersions: { nodes: { id: string }[] } }>('{ modelVersions { nodes { id } } }');
+  const { modelVersions } = await caller.ok<{ modelVersions: { nodes: { id: string }[] } }>(
+    '{ modelVersions { nodes { id } } }',
+  );
   return modelVersions.nodes[0]!.id;
 }
 
 it('a version is converted by one job at a time', async () => {
   const id = await registerSklearn(tess, 'twice');
-  const answers = await Promise.all([1, 2, 3].map(() => tess.send<{ convertModelVersion: { job: { id: string } } }>(CONVERT, { id })));
+  const answers = await Promise.all(
+    [1, 2, 3].map(() => tess.send<{ convertModelVersion: { job: { id: string } } }>(CONVERT, { id })),
+  );
   const begun = answers.flatMap(({ data }) => data?.convertModelVersion.job.id ?? []);
   expect(begun).toHaveLength(1);
   const [jobId] = begun;
@@ -54,12 +58,27 @@ it('a version is converted by one job at a time', async () => {
 
 /** A program in the place of Python that says of any model that this is its conversion. */
 async function convertsTo(folder: string, name: string, onnx: Uint8Array): Promise<string> {
-  const measured = { framework: 'sklearn', frameworkVersion: '1', converter: 'test 1', opsets: {}, precision: 'single' };
-  const outcome = { state: 'CONVERTED', ...measured, sampleRows: 1, sampleSource: 'GENERATED', maxAbsDiff: 0, maxScaledDiff: 0 };
+  const measured = {
+    framework: 'sklearn',
+    frameworkVersion: '1',
+    converter: 'test 1',
+    opsets: {},
+    precision: 'single',
+  };
+  const outcome = {
+    state: 'CONVERTED',
+    ...measured,
+    sampleRows: 1,
+    sampleSource: 'GENERATED',
+    maxAbsDiff: 0,
+    maxScaledDiff: 0,
+  };
   const path = join(folder, name);
   await writeFile(`${path}.onnx`, onnx);
   await writeFile(`${path}.json`, JSON.stringify(outcome));
-  const program = `#!/bin/sh\n[ "$1" = -c ] && exit 0\ncp '${path}.onnx' "$(dirname "$5")/model.onnx" && cp '${path}.json' "$5"\n`;
+  const program =
+    `#!/bin/sh\n[ "$1" = -c ] && exit 0\ncp '${path}.onnx' "$(dirname "$5")/model.onnx" && cp '${path}.json' ` +
+    `"$5"\n`;
   await writeFile(path, program, { mode: 0o755 });
   return path;
 }
@@ -88,10 +107,16 @@ it('what a worker that was frozen sends late replaces no conversion of a later a
       await expect.poll(read, { timeout: 30_000 }).toHaveLength(3);
       await frozen.release();
       const files = await read();
-      const hashes = files.map(async ({ key }) => createHash('sha256').update(await buffer(await first.app.context.objects.get(key))));
+      const hashes = files.map(async ({ key }) =>
+        createHash('sha256').update(await buffer(await first.app.context.objects.get(key))),
+      );
       expect((await Promise.all(hashes)).map((hash) => hash.digest('hex'))).toEqual(files.map(({ sha256 }) => sha256));
       const named = new Set(files.map(({ key }) => key));
-      for (const { object_key: key } of await query<{ object_key: string }>(first, 'select object_key from staged_object')) named.add(key);
+      for (const { object_key: key } of await query<{ object_key: string }>(
+        first,
+        'select object_key from staged_object',
+      ))
+        named.add(key);
       for (const place of ['models', 'conversions'])
         for await (const key of first.app.context.objects.list(`acme/${place}`)) expect([...named]).toContain(key);
     } finally {
@@ -110,7 +135,9 @@ it('a conversion lies where the platform looks for it', async () => {
   try {
     const id = await registerSklearn(await own.as(), 'plain');
     const read = () =>
-      query<{ key: string }>(own, 'select object_key as key from artifact where model_version_id = $1 order by path', [id]);
+      query<{ key: string }>(own, 'select object_key as key from artifact where model_version_id = $1 order by path', [
+        id,
+      ]);
     await expect.poll(read, { timeout: 30_000 }).toHaveLength(3);
     const paths = ['model.onnx', 'model_card.md', 'requirements.txt'];
     expect(await read()).toEqual(paths.map((path) => ({ key: `acme/models/plain/1/${path}` })));

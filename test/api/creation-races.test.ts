@@ -39,18 +39,24 @@ describe(`${AT_ONCE} who make the same at once`, () => {
     for (let i = webhooks.totalCount; i < 97; i++) await ada.ok(CREATE_WEBHOOK, { name: `filler-${i}` });
     const answers = await all((i) => ada.send(CREATE_WEBHOOK, { name: `last-${i}` }));
     expect(answers.filter(({ errors }) => !errors)).toHaveLength(3);
-    expect((await ada.ok<{ webhooks: { totalCount: number } }>('{ webhooks { totalCount } }')).webhooks.totalCount).toBe(100);
+    expect(
+      (await ada.ok<{ webhooks: { totalCount: number } }>('{ webhooks { totalCount } }')).webhooks.totalCount,
+    ).toBe(100);
   });
 
   it('give a tenant one default experiment, once in its audit log', async () => {
     for (let round = 0; round < ROUNDS; round++) {
       const tenant = `tenant-${round}`;
       const client = await MlflowCaller.of(service, { tenant });
-      const runs = await all(() => client.send<{ run: MlflowRun }>('POST', 'runs/create', { body: { experiment_id: '0' } }));
+      const runs = await all(() =>
+        client.send<{ run: MlflowRun }>('POST', 'runs/create', { body: { experiment_id: '0' } }),
+      );
       expect(runs.map(({ status }) => status)).toEqual(runs.map(() => 200));
       expect(new Set(runs.map(({ body }) => body.run.info.experiment_id)).size).toBe(1);
       const owner = await service.as({ tenant, role: Role.ADMIN });
-      const { auditLog } = await owner.ok<{ auditLog: { nodes: { action: string }[] } }>('{ auditLog(first: 50) { nodes { action } } }');
+      const { auditLog } = await owner.ok<{ auditLog: { nodes: { action: string }[] } }>(
+        '{ auditLog(first: 50) { nodes { action } } }',
+      );
       expect(auditLog.nodes.filter(({ action }) => action === 'createExperiment')).toHaveLength(1);
     }
   });

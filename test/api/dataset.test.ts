@@ -6,7 +6,14 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/domain/platform/principal.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
-import { CARS_CONFIG, createExperiment, fixtureBytes, registerDataset, startTraining, vegaPath } from '../support/training.js';
+import {
+  CARS_CONFIG,
+  createExperiment,
+  fixtureBytes,
+  registerDataset,
+  startTraining,
+  vegaPath,
+} from '../support/training.js';
 
 let service: TestService;
 let tess: Caller;
@@ -35,7 +42,14 @@ interface DatasetView {
   sha256: string;
   rowCount: number;
   source: string;
-  columns: { name: string; type: string; missingCount: number; distinctCount: number; min: string | null; max: string | null }[];
+  columns: {
+    name: string;
+    type: string;
+    missingCount: number;
+    distinctCount: number;
+    min: string | null;
+    max: string | null;
+  }[];
   preview: Record<string, unknown>[];
 }
 
@@ -43,7 +57,8 @@ async function register(input: object): Promise<DatasetView> {
   return (await tess.ok<{ registerDataset: { dataset: DatasetView } }>(REGISTER, { input })).registerDataset.dataset;
 }
 
-const storedKey = (name: string, version: number, extension: string) => `acme/datasets/${name}/${version}/data.${extension}`;
+const storedKey = (name: string, version: number, extension: string) =>
+  `acme/datasets/${name}/${version}/data.${extension}`;
 const stored = (name: string, version: number, extension: string): Promise<boolean> =>
   service.app.context.objects.sizeBytes(storedKey(name, version, extension)).then(
     () => true,
@@ -55,7 +70,13 @@ describe('a registered dataset', () => {
     const bytes = fixtureBytes('penguins.csv');
     const { uploadId } = await tess.upload('penguins.csv', bytes);
     const dataset = await register({ name: 'penguins', source: { uploadId } });
-    expect(dataset).toMatchObject({ version: 1, format: 'CSV', rowCount: 344, sizeBytes: bytes.length, source: 'upload penguins.csv' });
+    expect(dataset).toMatchObject({
+      version: 1,
+      format: 'CSV',
+      rowCount: 344,
+      sizeBytes: bytes.length,
+      source: 'upload penguins.csv',
+    });
     expect(dataset.sha256).toBe(createHash('sha256').update(bytes).digest('hex'));
     expect(dataset.columns.find(({ name }) => name === 'species')).toMatchObject({
       type: 'STRING',
@@ -75,7 +96,10 @@ describe('a registered dataset', () => {
     const started = performance.now();
     const flights = await register({ name: 'flights', source: { path: vegaPath('flights-3m.parquet') } });
     expect(flights).toMatchObject({ format: 'PARQUET', rowCount: 3_000_000 });
-    console.log(`flights-3m.parquet: ${flights.sizeBytes} bytes registered and profiled in ${Math.round(performance.now() - started)} ms`);
+    console.log(
+      `flights-3m.parquet: ${flights.sizeBytes} bytes registered and profiled in ` +
+        `${Math.round(performance.now() - started)} ms`,
+    );
   });
 
   it('gets the next version under the same name, however many come at once', async () => {
@@ -84,18 +108,30 @@ describe('a registered dataset', () => {
     const files = ['numbers.csv', 'numbers.json', 'numbers.csv', 'numbers.csv', 'numbers.json', 'numbers.csv'];
     const many = [];
     for (let round = 0; round < 3; round++) {
-      many.push(...(await Promise.all(files.map((file) => register({ name: 'numbers', source: { path: join(folder, file) } })))));
+      many.push(
+        ...(await Promise.all(
+          files.map((file) => register({ name: 'numbers', source: { path: join(folder, file) } })),
+        )),
+      );
     }
-    expect(many.map(({ version }) => version).toSorted((a, b) => a - b)).toEqual(Array.from({ length: 18 }, (_, i) => i + 1));
+    expect(many.map(({ version }) => version).toSorted((a, b) => a - b)).toEqual(
+      Array.from({ length: 18 }, (_, i) => i + 1),
+    );
     expect(new Set(many.map(({ sha256 }) => sha256)).size).toBe(2);
-    const list = `query ($filter: DatasetFilterInput) { datasets(filter: $filter, orderBy: { field: NAME, direction: ASC }) { totalCount nodes { name version } } }`;
+    const list =
+      'query ($filter: DatasetFilterInput) { datasets(filter: $filter, orderBy: { field: NAME, direction: ' +
+      'ASC }) { totalCount nodes { name version } } }';
     const { datasets } = await tess.ok<{ datasets: { totalCount: number; nodes: object[] } }>(list, {
       filter: { name: 'numbers', latestOnly: true },
     });
     expect(datasets).toEqual({ totalCount: 1, nodes: [{ name: 'numbers', version: 18 }] });
-    const { datasets: all } = await tess.ok<{ datasets: { totalCount: number } }>(list, { filter: { search: 'UMBER', format: ['CSV'] } });
+    const { datasets: all } = await tess.ok<{ datasets: { totalCount: number } }>(list, {
+      filter: { search: 'UMBER', format: ['CSV'] },
+    });
     expect(all.totalCount).toBe(12);
-    expect((await tess.ok<{ datasets: { totalCount: number } }>(list, { filter: { search: '%' } })).datasets.totalCount).toBe(0);
+    expect(
+      (await tess.ok<{ datasets: { totalCount: number } }>(list, { filter: { search: '%' } })).datasets.totalCount,
+    ).toBe(0);
   });
 
   it('is a copy: later changes to the file do not reach it, and damage to the copy is noticed', async () => {
@@ -120,7 +156,11 @@ describe('a registered dataset', () => {
 
   it('knows the runs that used it, and they know it', async () => {
     const datasetId = await registerDataset(tess, { name: 'lineage', path: vegaPath('cars.json') });
-    const { runId } = await startTraining(tess, { experimentId: await createExperiment(tess), datasetId, config: CARS_CONFIG });
+    const { runId } = await startTraining(tess, {
+      experimentId: await createExperiment(tess),
+      datasetId,
+      config: CARS_CONFIG,
+    });
     const { dataset, run, runs } = await tess.ok(
       `query ($d: ID!, $r: ID!) {
         dataset(id: $d) { runs { role run { id } } }
@@ -151,7 +191,9 @@ describe('a dataset that cannot be registered leaves nothing behind', () => {
       expect(error.extensions.code).toBe(code);
       expect(error.message).not.toContain(service.app.context.config.DATA_DIR);
       if (message) expect(error.message).toMatch(message);
-      const { datasets } = await tess.ok<{ datasets: { totalCount: number } }>(`{ datasets(filter: { name: "refused" }) { totalCount } }`);
+      const { datasets } = await tess.ok<{ datasets: { totalCount: number } }>(
+        `{ datasets(filter: { name: "refused" }) { totalCount } }`,
+      );
       expect(datasets.totalCount).toBe(0);
       for (const extension of ['csv', 'json', 'parquet']) expect(await stored('refused', 1, extension)).toBe(false);
     });
@@ -200,7 +242,12 @@ describe('a dataset that cannot be registered leaves nothing behind', () => {
     for (const first of [0, -1, 101, 2 ** 31 - 1]) {
       const { id } = await register({ name: 'fine', source: { path } });
       expect(
-        (await tess.fails(`query ($id: ID!, $first: Int!) { dataset(id: $id) { preview(first: $first) } }`, { id, first })).extensions,
+        (
+          await tess.fails(`query ($id: ID!, $first: Int!) { dataset(id: $id) { preview(first: $first) } }`, {
+            id,
+            first,
+          })
+        ).extensions,
       ).toMatchObject({ field: 'first' });
     }
   });
@@ -208,19 +255,30 @@ describe('a dataset that cannot be registered leaves nothing behind', () => {
   it('the uploads and datasets of other tenants, which look like none', async () => {
     const other = await service.as({ tenant: 'other' });
     const { uploadId } = await other.upload('theirs.csv', 'a\n1\n');
-    expect((await tess.fails(REGISTER, { input: { name: 'theirs', source: { uploadId } } })).extensions.code).toBe('NOT_FOUND');
+    expect((await tess.fails(REGISTER, { input: { name: 'theirs', source: { uploadId } } })).extensions.code).toBe(
+      'NOT_FOUND',
+    );
     const theirs = await registerDataset(other, { name: 'theirs', uploadId });
     const foreign = await tess.fails(`query ($id: ID!) { dataset(id: $id) { name } }`, { id: theirs });
-    const absent = await tess.fails(`query ($id: ID!) { dataset(id: $id) { name } }`, { id: '00000000-0000-7000-8000-000000000000' });
+    const absent = await tess.fails(`query ($id: ID!) { dataset(id: $id) { name } }`, {
+      id: '00000000-0000-7000-8000-000000000000',
+    });
     expect(foreign.extensions.code).toBe('NOT_FOUND');
-    expect(foreign.message.replace(theirs, '')).toBe(absent.message.replace('00000000-0000-7000-8000-000000000000', ''));
+    expect(foreign.message.replace(theirs, '')).toBe(
+      absent.message.replace('00000000-0000-7000-8000-000000000000', ''),
+    );
     expect(
-      (await tess.fails(`query ($id: ID!) { runs(filter: { datasetIds: [$id] }) { nodes { id } } }`, { id: theirs })).extensions.code,
+      (await tess.fails(`query ($id: ID!) { runs(filter: { datasetIds: [$id] }) { nodes { id } } }`, { id: theirs }))
+        .extensions.code,
     ).toBe('NOT_FOUND');
-    const { datasets } = await tess.ok<{ datasets: { totalCount: number } }>(`{ datasets(filter: { name: "theirs" }) { totalCount } }`);
+    const { datasets } = await tess.ok<{ datasets: { totalCount: number } }>(
+      `{ datasets(filter: { name: "theirs" }) { totalCount } }`,
+    );
     expect(datasets.totalCount).toBe(0);
     const viewer = await service.as({ role: Role.VIEWER });
-    expect((await viewer.fails(REGISTER, { input: { name: 'x', source: { uploadId } } })).extensions.code).toBe('FORBIDDEN');
+    expect((await viewer.fails(REGISTER, { input: { name: 'x', source: { uploadId } } })).extensions.code).toBe(
+      'FORBIDDEN',
+    );
   });
 });
 
@@ -245,7 +303,9 @@ describe('files that a crash left', () => {
     );
     expect(datasets.nodes[0]?.preview.length).toBeGreaterThan(0);
     // One who comes back after the sweep is told.
-    await expect(context.db.transact(actor, (session) => staged.settle(session, [key]))).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await expect(context.db.transact(actor, (session) => staged.settle(session, [key]))).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+    });
   });
 });
 
@@ -269,10 +329,17 @@ describe('how columns are read', () => {
     (await tess.ok<{ registerDataset: { dataset: Shown } }>(READ, { input })).registerDataset.dataset;
 
   it('is shown: encoding, delimiter, words for "no value", formats and doubts', async () => {
-    const text = 'name;price;day;either\r\nÅsa;1.234,50 €;31/01/2024;01/02/2024\r\nBo;NA;01/02/2024;02/03/2024\r\n;12,5 €;;03/04/2024\r\n';
+    const text =
+      'name;price;day;either\r\nÅsa;1.234,50 €;31/01/2024;01/02/2024\r\nBo;NA;01/02/2024;02/03/2024\r\n;12,5 ' +
+      '€;;03/04/2024\r\n';
     const latin1 = Buffer.from(text.replace('€', '\x80').replace('€', '\x80'), 'latin1');
     const shown = await read({ name: 'shown', ...(await upload('shown.csv.gz', gzipSync(latin1))) });
-    expect(shown.reading).toMatchObject({ encoding: 'windows-1252', delimiter: ';', compression: 'gzip', skippedLines: 0 });
+    expect(shown.reading).toMatchObject({
+      encoding: 'windows-1252',
+      delimiter: ';',
+      compression: 'gzip',
+      skippedLines: 0,
+    });
     expect(shown.reading.notes).toEqual([
       expect.stringMatching(/^Column either may be .*%d\/%m\/%Y.*%m\/%d\/%Y.*kept as text until columns: \[/),
     ]);
@@ -289,7 +356,12 @@ describe('how columns are read', () => {
       { name: 'day', type: 'TIMESTAMP', format: '%d/%m/%Y', min: '2024-01-31T00:00:00.000Z' },
       { name: 'either', type: 'STRING' },
     ]);
-    expect(shown.preview[0]).toEqual({ name: 'Åsa', price: 1234.5, day: '2024-01-31T00:00:00.000Z', either: '01/02/2024' });
+    expect(shown.preview[0]).toEqual({
+      name: 'Åsa',
+      price: 1234.5,
+      day: '2024-01-31T00:00:00.000Z',
+      either: '01/02/2024',
+    });
     const corrected = await read({
       name: 'shown',
       source: { datasetId: shown.id },
@@ -310,7 +382,11 @@ describe('how columns are read', () => {
   it('stays that of the version before, unless columns say otherwise', async () => {
     await read({ name: 'versions', ...(await upload('a.csv', 'c,x\n1,a\n2,b\n')) });
     const second = await read({ name: 'versions', ...(await upload('b.csv', 'c,x,y\n-,a,true\n4,1,false\n')) });
-    expect(second.columns.map(({ name, type }) => `${String(name)} ${String(type)}`)).toEqual(['c NUMBER', 'x STRING', 'y BOOLEAN']);
+    expect(second.columns.map(({ name, type }) => `${String(name)} ${String(type)}`)).toEqual([
+      'c NUMBER',
+      'x STRING',
+      'y BOOLEAN',
+    ]);
     const third = await upload('c.csv', 'c,x\n1,a\nmany,b\n');
     const error = await tess.fails(READ, { input: { name: 'versions', ...third } });
     expect(error.message).toMatch(/^Column c, row 2: expected a number, as in the version before, got "many"/);
@@ -328,7 +404,10 @@ describe('how columns are read', () => {
       [{ columns: [{ name: 'a', type: 'NUMBER', format: '%Y' }] }, 'input.columns[0].format'],
       [{ columns: [{ name: 'a', format: '%d/%q' }] }, 'input.columns[0].format'],
       [{ columns: [{ name: 'a', decimalSeparator: ';' }] }, 'input.columns[0].decimalSeparator'],
-      [{ columns: [{ name: 'a', decimalSeparator: ',', thousandsSeparator: ',' }] }, 'input.columns[0].thousandsSeparator'],
+      [
+        { columns: [{ name: 'a', decimalSeparator: ',', thousandsSeparator: ',' }] },
+        'input.columns[0].thousandsSeparator',
+      ],
       [{ columns: [{ name: 'a', nullValues: ['a\0'] }] }, 'input.columns[0].nullValues[0]'],
       [{ nullValues: ['x'.repeat(201)] }, 'input.nullValues[0]'],
       [{ encoding: 'klingon' }, 'input.encoding'],
@@ -345,7 +424,11 @@ describe('how columns are read', () => {
     const { id } = await read({ name: 'old', ...(await upload('old.csv', 'a,b\n1,yes\n2,no\n')) });
     const { db, objects } = service.app.context;
     await db.asSystem((em) =>
-      em.execute(`update dataset set reading = null, table_key = null, table_size_bytes = null, table_sha256 = null where id = ?`, [id]),
+      em.execute(
+        'update dataset set reading = null, table_key = null, table_size_bytes = null, table_sha256 = null ' +
+          'where id = ?',
+        [id],
+      ),
     );
     await objects.delete('acme/datasets/old/1/table.parquet');
     const shown = `query ($id: ID!) { dataset(id: $id) { preview reading { encoding } } }`;
@@ -360,7 +443,10 @@ describe('how columns are read', () => {
   });
 
   it('long texts are cut in previews, and marked', async () => {
-    const { preview } = await read({ name: 'long', ...(await upload('long.json', JSON.stringify([{ a: 'x'.repeat(50_000) }]))) });
+    const { preview } = await read({
+      name: 'long',
+      ...(await upload('long.json', JSON.stringify([{ a: 'x'.repeat(50_000) }]))),
+    });
     expect(preview).toEqual([{ a: `${'x'.repeat(1_000)}…` }]);
   });
 });

@@ -14,7 +14,9 @@ beforeAll(async () => {
 afterAll(() => service?.close());
 
 const times = (weight: number) => ({ bytes: linear([weight], 0), signature: xToY(1) });
-const WEIGHTS = `mutation ($input: SetTrafficWeightsInput!) { setTrafficWeights(input: $input) { endpoint { deployments { id weightBps } } } }`;
+const WEIGHTS =
+  'mutation ($input: SetTrafficWeightsInput!) { setTrafficWeights(input: $input) { endpoint { deployments { ' +
+  'id weightBps } } } }';
 const UNDEPLOY = `mutation ($id: ID!) { undeploy(input: { deploymentId: $id }) { deployment { status weightBps endedAt } } }`;
 
 async function weights(endpointId: string): Promise<Record<string, number>> {
@@ -40,7 +42,10 @@ describe('traffic', () => {
       const { predictions } = service.app.context.services;
       const principal = { subject: 'tess', tenant: 'acme', role: 'ENGINEER', expiresAt: new Date() } as never;
       return Promise.all(
-        keys.map(async (routingKey) => (await predictions.predict(principal, { endpointId, rows: [{ x: 1 }], routingKey }, 'r')).target.id),
+        keys.map(
+          async (routingKey) =>
+            (await predictions.predict(principal, { endpointId, rows: [{ x: 1 }], routingKey }, 'r')).target.id,
+        ),
       );
     };
     const before = await route();
@@ -51,14 +56,18 @@ describe('traffic', () => {
     expect(before).not.toContain(c);
     const split = { [first.deploymentId]: 4_875, [b]: 1_625, [c]: 3_500 };
     await tess.ok(WEIGHTS, {
-      input: { endpointId, weights: Object.entries(split).map(([deploymentId, weightBps]) => ({ deploymentId, weightBps })) },
+      input: {
+        endpointId,
+        weights: Object.entries(split).map(([deploymentId, weightBps]) => ({ deploymentId, weightBps })),
+      },
     });
     const after = await route();
     const moved = after.filter((id, i) => id !== before[i]);
     expect(new Set(moved)).toEqual(new Set([c]));
     expect(after.filter((id) => id === c).length / after.length).toBeCloseTo(0.35, 1);
     console.log(
-      `weights 75/25: ${(share * 100).toFixed(1)} % to the second; 35 % for a third moved ${moved.length} of 2000 keys, all to it`,
+      `weights 75/25: ${(share * 100).toFixed(1)} % to the second; 35 % for a third moved ${moved.length} of ` +
+        '2000 keys, all to it',
     );
     await tess.ok(UNDEPLOY, { id: first.deploymentId });
     const rest = await weights(endpointId);
@@ -73,7 +82,9 @@ describe('traffic', () => {
     const third = await makeVersion(service, { ...times(3), modelId });
     const shadow = await deploy(tess, { endpointId, modelVersionId: third.versionId, mode: 'SHADOW' });
     const set = (...list: [string, number][]) =>
-      tess.fails(WEIGHTS, { input: { endpointId, weights: list.map(([id, weightBps]) => ({ deploymentId: id, weightBps })) } });
+      tess.fails(WEIGHTS, {
+        input: { endpointId, weights: list.map(([id, weightBps]) => ({ deploymentId: id, weightBps })) },
+      });
     expect((await set([deploymentId, 5_000], [b, 4_999])).extensions).toMatchObject({
       code: 'BAD_USER_INPUT',
       field: 'input.weights',
@@ -83,7 +94,10 @@ describe('traffic', () => {
       code: 'BAD_USER_INPUT',
       field: 'input.weights[0].weightBps',
     });
-    expect((await set([deploymentId, 10_000])).extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.weights' });
+    expect((await set([deploymentId, 10_000])).extensions).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      field: 'input.weights',
+    });
     expect((await set([deploymentId, 5_000], [deploymentId, 5_000])).extensions).toMatchObject({
       code: 'BAD_USER_INPUT',
       field: 'input.weights',
@@ -100,11 +114,15 @@ describe('traffic', () => {
       field: 'input.modelVersionId',
     });
     const fourth = await makeVersion(service, { ...times(4), modelId });
-    expect((await deployed({ modelVersionId: fourth.versionId, mode: 'LIVE', weightBps: 10_001 })).extensions).toMatchObject({
+    expect(
+      (await deployed({ modelVersionId: fourth.versionId, mode: 'LIVE', weightBps: 10_001 })).extensions,
+    ).toMatchObject({
       code: 'BAD_USER_INPUT',
       field: 'input.weightBps',
     });
-    expect((await deployed({ modelVersionId: fourth.versionId, mode: 'SHADOW', weightBps: 1 })).extensions).toMatchObject({
+    expect(
+      (await deployed({ modelVersionId: fourth.versionId, mode: 'SHADOW', weightBps: 1 })).extensions,
+    ).toMatchObject({
       code: 'BAD_USER_INPUT',
       field: 'input.weightBps',
     });
@@ -135,7 +153,8 @@ describe('traffic', () => {
     expect(await weights(endpointId)).toEqual({ [deploymentId]: 10_000 });
     expect((await predict(tess, { endpointId, rows: [{ x: 3 }] })).deployment.id).toBe(deploymentId);
     const listed = await tess.ok<{ deployments: { nodes: { status: string }[] } }>(
-      `query ($id: ID!) { deployments(filter: { endpointId: $id, status: [FAILED], mode: LIVE }) { nodes { status } } }`,
+      'query ($id: ID!) { deployments(filter: { endpointId: $id, status: [FAILED], mode: LIVE }) { nodes { ' +
+        'status } } }',
       { id: endpointId },
     );
     expect(listed.deployments.nodes).toEqual([{ status: 'FAILED' }]);
@@ -160,7 +179,9 @@ describe('traffic', () => {
       ).deployment;
     await expect.poll(ended, { timeout: 20_000 }).toEqual({
       status: 'FAILED',
-      error: 'The stored file of this model version is not what was registered: its SHA-256 differs. Register the model again.',
+      error:
+        'The stored file of this model version is not what was registered: its SHA-256 differs. Register the ' +
+        'model again.',
     });
     expect(await weights(endpointId)).toEqual({ [deploymentId]: 10_000 });
   });
@@ -189,21 +210,29 @@ describe('traffic', () => {
   it('without a live deployment is UNAVAILABLE, not an error of the service', async () => {
     const { modelId, versionId } = await makeVersion(service, times(1));
     const { id: endpointId } = await createEndpoint(tess, { modelId });
-    expect((await tess.fails(PREDICT, { input: { endpointId, rows: [{ x: 3 }] } })).extensions.code).toBe('UNAVAILABLE');
+    expect((await tess.fails(PREDICT, { input: { endpointId, rows: [{ x: 3 }] } })).extensions.code).toBe(
+      'UNAVAILABLE',
+    );
     const deployment = await deploy(tess, { endpointId, modelVersionId: versionId });
     expect((await predict(tess, { endpointId, rows: [{ x: 3 }] })).deployment.id).toBe(deployment);
     await tess.ok(UNDEPLOY, { id: deployment });
-    expect((await tess.fails(PREDICT, { input: { endpointId, rows: [{ x: 3 }] } })).extensions.code).toBe('UNAVAILABLE');
+    expect((await tess.fails(PREDICT, { input: { endpointId, rows: [{ x: 3 }] } })).extensions.code).toBe(
+      'UNAVAILABLE',
+    );
   });
 
   it('needs the same few statements for one endpoint as for many', async () => {
     for (let i = 0; i < 4; i++) await serve(service, tess, times(i + 1));
-    const query = `query ($n: Int!) { endpoints(first: $n) { nodes { model { name } deployments { status modelVersion { version } endpoint { id } traffic { requests } lastMinute: traffic(from: "2026-01-01T00:00:00Z") { rows } } } } }`;
+    const query =
+      'query ($n: Int!) { endpoints(first: $n) { nodes { model { name } deployments { status modelVersion { ' +
+      'version } endpoint { id } traffic { requests } lastMinute: traffic(from: "2026-01-01T00:00:00Z") { ' +
+      'rows } } } } }';
     const once = async (n: number) => {
       service.statements.length = 0;
       await tess.ok(query, { n });
       return service.statements.filter(
-        (sql) => /^(select|with)/i.test(sql) && /\b(endpoint|deployment|model|model_version|deployment_minute)\b/.test(sql),
+        (sql) =>
+          /^(select|with)/i.test(sql) && /\b(endpoint|deployment|model|model_version|deployment_minute)\b/.test(sql),
       ).length;
     };
     // The least of several: what works in the background reads too.

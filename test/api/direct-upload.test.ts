@@ -5,8 +5,11 @@ import { sql } from '../support/embedded.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 
 const MIB = 1024 ** 2;
-const CREATE = `mutation ($input: CreateUploadInput!) { createUpload(input: $input) { uploadId expiresAt parts { partNumber offsetBytes sizeBytes url } } }`;
-const COMPLETE = `mutation ($id: ID!) { completeUpload(input: { uploadId: $id }) { upload { id fileName sizeBytes sha256 } } }`;
+const CREATE =
+  'mutation ($input: CreateUploadInput!) { createUpload(input: $input) { uploadId expiresAt parts { ' +
+  'partNumber offsetBytes sizeBytes url } } }';
+const COMPLETE =
+  'mutation ($id: ID!) { completeUpload(input: { uploadId: $id }) { upload { id fileName sizeBytes sha256 } ' + '} }';
 
 interface Part {
   partNumber: number;
@@ -24,7 +27,9 @@ beforeAll(async () => {
 afterAll(() => service?.close());
 
 async function create(sizeBytes: number, fileName = 'table.csv'): Promise<{ uploadId: string; parts: Part[] }> {
-  return (await caller.ok<{ createUpload: { uploadId: string; parts: Part[] } }>(CREATE, { input: { fileName, sizeBytes } })).createUpload;
+  return (
+    await caller.ok<{ createUpload: { uploadId: string; parts: Part[] } }>(CREATE, { input: { fileName, sizeBytes } })
+  ).createUpload;
 }
 
 /** As a client without any token does it. */
@@ -44,18 +49,25 @@ async function traces(): Promise<unknown[]> {
 it('goes part by part to addresses without a token, and becomes one file with its SHA-256', async () => {
   const content = randomBytes(130 * MIB);
   const { uploadId, parts } = await create(content.length);
-  expect(parts.map(({ partNumber, offsetBytes, sizeBytes }) => [partNumber, offsetBytes / MIB, sizeBytes / MIB])).toEqual([
+  expect(
+    parts.map(({ partNumber, offsetBytes, sizeBytes }) => [partNumber, offsetBytes / MIB, sizeBytes / MIB]),
+  ).toEqual([
     [1, 0, 64],
     [2, 64, 64],
     [3, 128, 2],
   ]);
   const early = await caller.fails(COMPLETE, { id: uploadId });
-  expect(early).toMatchObject({ message: 'parts: expected 3 parts, got "no part 1 yet".', extensions: { code: 'BAD_USER_INPUT' } });
+  expect(early).toMatchObject({
+    message: 'parts: expected 3 parts, got "no part 1 yet".',
+    extensions: { code: 'BAD_USER_INPUT' },
+  });
   const answers = await Promise.all(parts.toReversed().map((part) => send(part, content)));
   expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
   const expected = { id: uploadId, fileName: 'table.csv', sizeBytes: content.length };
   const { completeUpload } = await caller.ok(COMPLETE, { id: uploadId });
-  expect(completeUpload).toEqual({ upload: { ...expected, sha256: createHash('sha256').update(content).digest('hex') } });
+  expect(completeUpload).toEqual({
+    upload: { ...expected, sha256: createHash('sha256').update(content).digest('hex') },
+  });
   expect(await caller.ok(COMPLETE, { id: uploadId })).toEqual({ completeUpload });
   expect(await traces()).toEqual([]);
   // Nobody changes it any more with an address that he kept.
@@ -69,7 +81,8 @@ it('is used like any upload, and completed once when two ask at once', async () 
   const both = await Promise.all([caller.ok(COMPLETE, { id: uploadId }), caller.ok(COMPLETE, { id: uploadId })]);
   expect(both[0]).toEqual(both[1]);
   const { registerDataset } = await caller.ok<{ registerDataset: { dataset: { rowCount: number } } }>(
-    `mutation ($id: ID!) { registerDataset(input: { name: "direct", source: { uploadId: $id } }) { dataset { rowCount } } }`,
+    'mutation ($id: ID!) { registerDataset(input: { name: "direct", source: { uploadId: $id } }) { dataset { ' +
+      'rowCount } } }',
     { id: uploadId },
   );
   expect(registerDataset.dataset.rowCount).toBe(1);
@@ -85,7 +98,9 @@ it('takes an empty file', async () => {
 it('refuses what was not announced, is too large, or is another tenant’s', async () => {
   const { uploadId, parts } = await create(100);
   await send(parts[0]!, randomBytes(99));
-  expect((await caller.fails(COMPLETE, { id: uploadId })).message).toBe('sizeBytes: expected 100 bytes, as announced, got 99.');
+  expect((await caller.fails(COMPLETE, { id: uploadId })).message).toBe(
+    'sizeBytes: expected 100 bytes, as announced, got 99.',
+  );
   await send(parts[0]!, randomBytes(100));
   const stranger = await service.as({ tenant: 'globex' });
   expect((await stranger.fails(COMPLETE, { id: uploadId })).extensions.code).toBe('NOT_FOUND');
@@ -98,14 +113,19 @@ it('refuses what was not announced, is too large, or is another tenant’s', asy
     ['a\0', 1],
     ['a', -1],
   ] as const)
-    expect((await caller.fails(CREATE, { input: { fileName, sizeBytes } })).extensions.code, fileName).toBe('BAD_USER_INPUT');
+    expect((await caller.fails(CREATE, { input: { fileName, sizeBytes } })).extensions.code, fileName).toBe(
+      'BAD_USER_INPUT',
+    );
   await caller.ok(COMPLETE, { id: uploadId });
 });
 
 it('leaves nothing of one that is never completed', async () => {
   const { uploadId, parts } = await create(100);
   await send(parts[0]!, randomBytes(100));
-  await sql(service.database.url, `update direct_upload set created_at = now() - interval '2 days' where id = '${uploadId}'`);
+  await sql(
+    service.database.url,
+    `update direct_upload set created_at = now() - interval '2 days' where id = '${uploadId}'`,
+  );
   expect(await service.app.context.services.directUploads.sweep()).toBe(1);
   expect(await traces()).toEqual([]);
   expect((await send(parts[0]!, randomBytes(100))).status).toBe(404);

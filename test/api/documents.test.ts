@@ -75,7 +75,8 @@ describe('the documents', () => {
         const where = `${page}:${line}`;
         const shared = byName.get(nameOf(text));
         if (shared && UPDATE) current = current.replace(text, shared);
-        else if (shared) expect(normalised(text), `${where} is not what schema/operations has`).toBe(normalised(shared));
+        else if (shared)
+          expect(normalised(text), `${where} is not what schema/operations has`).toBe(normalised(shared));
         else await guide.try(text, where);
       }
       if (current !== markdown) writeFileSync(page, current);
@@ -98,7 +99,9 @@ describe('the documents', () => {
     const demo = readdirSync('src/demo')
       .map((file) => readFileSync(join('src/demo', file), 'utf8'))
       .join('\n');
-    const unused = [...operations.keys()].filter((name) => !guide.used.has(name) && !new RegExp(`['"\`/]${name}['"\`.]`).test(demo));
+    const unused = [...operations.keys()].filter(
+      (name) => !guide.used.has(name) && !new RegExp(`['"\`/]${name}['"\`.]`).test(demo),
+    );
     expect(unused).toEqual([]);
   });
 });
@@ -112,7 +115,9 @@ it('every query behind a link of MLflow fits the schema', async () => {
   ])) {
     expect(validate(schema, parse(linkedExample(hash)!.query)), hash).toEqual([]);
   }
-  expect(linkedExample(`#/experiments/0/runs/${id}`)!.variables).toEqual({ id: '01234567-89ab-cdef-0123-456789abcdef' });
+  expect(linkedExample(`#/experiments/0/runs/${id}`)!.variables).toEqual({
+    id: '01234567-89ab-cdef-0123-456789abcdef',
+  });
   for (const other of ['', '#token=x', '#/experiments/1', '#/experiments/0x', `#/experiments/${id}0`]) {
     expect(linkedExample(other), other).toBeNull();
   }
@@ -142,7 +147,8 @@ it('the numbers of gates and alerts are those of the code', () => {
   const claims = [
     `p95 of single rows ≤ ${validation.maxLatencyP95Ms} ms`,
     `agree to 10⁻${'⁰¹²³⁴⁵⁶⁷⁸⁹'[-Math.log10(validation.maxDisagreement)]}`,
-    `ROC-AUC ≥ ${validation.metrics['roc_auc']?.min}, R² ≥ ${validation.metrics['r2']?.min} or silhouette ≥ ${validation.metrics['silhouette']?.min}`,
+    `ROC-AUC ≥ ${validation.metrics['roc_auc']?.min}, R² ≥ ${validation.metrics['r2']?.min} or silhouette ≥ ` +
+      `${validation.metrics['silhouette']?.min}`,
     `at least ${evaluation.minRows} holdout rows`,
     `at least ${shadow.minRequests} mirrored requests`,
     `at most ${shadow.maxDisagreementShare * 100} % of the rows`,
@@ -167,14 +173,17 @@ it('every part of the schema is described by more than its name', async () => {
   const look = (path: string, name: string, description: string | null | undefined) => {
     parts++;
     const own = new Set(wordsOf(name.replace(/([A-Z])/g, ' $1')));
-    if (wordsOf(description ?? '').filter((word) => !FILLERS.has(word) && !own.has(word)).length < 2) bare.push(`${path}: ${description}`);
+    if (wordsOf(description ?? '').filter((word) => !FILLERS.has(word) && !own.has(word)).length < 2)
+      bare.push(`${path}: ${description}`);
   };
   for (const type of Object.values((await createSchema()).getTypeMap())) {
     if (type.name.startsWith('__') || isSpecifiedScalarType(type)) continue;
     look(type.name, type.name, type.description);
-    if (isEnumType(type)) for (const { name, description } of type.getValues()) look(`${type.name}.${name}`, name, description);
+    if (isEnumType(type))
+      for (const { name, description } of type.getValues()) look(`${type.name}.${name}`, name, description);
     if (isInputObjectType(type))
-      for (const { name, description } of Object.values(type.getFields())) look(`${type.name}.${name}`, name, description);
+      for (const { name, description } of Object.values(type.getFields()))
+        look(`${type.name}.${name}`, name, description);
     if (!isObjectType(type) && !isInterfaceType(type)) continue;
     for (const { name, description, args } of Object.values(type.getFields())) {
       look(`${type.name}.${name}`, name, description);

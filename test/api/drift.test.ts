@@ -41,9 +41,11 @@ async function april(): Promise<Flight[]> {
 }
 
 async function create<T>(name: string, inputType: string, input: object, selection: string): Promise<T> {
-  return (await tess.ok<Record<string, T>>(`mutation ($input: ${inputType}!) { ${name}(input: $input) { ${selection} } }`, { input }))[
-    name
-  ]!;
+  return (
+    await tess.ok<Record<string, T>>(`mutation ($input: ${inputType}!) { ${name}(input: $input) { ${selection} } }`, {
+      input,
+    })
+  )[name]!;
 }
 
 async function predict(endpointId: string, flights: readonly Flight[]): Promise<void> {
@@ -64,100 +66,111 @@ interface WindowShape {
 
 async function windows(deploymentId: string): Promise<WindowShape[]> {
   const { monitoringWindows } = await tess.ok<{ monitoringWindows: { nodes: WindowShape[] } }>(
-    `query ($d: ID!) { monitoringWindows(deploymentId: $d) { nodes { drift { rows drifted features { feature psi drifted } prediction { sigmas } } } } }`,
+    'query ($d: ID!) { monitoringWindows(deploymentId: $d) { nodes { drift { rows drifted features { feature ' +
+      'psi drifted } prediction { sigmas } } } } }',
     { d: deploymentId },
   );
   return monitoringWindows.nodes.filter(({ drift }) => drift !== null);
 }
 
-it('a model trained and served here is watched by itself: quiet on April flights, an alert on those of other airports', async () => {
-  expect(Object.keys((await preview(await parquetTable(FLIGHTS), 1))[0]!)).toEqual(
-    expect.arrayContaining(['date', 'distance', 'origin', 'delay']),
-  );
-  const datasetId = await registerDataset(tess, { name: 'flights', path: FLIGHTS });
-  const { jobId, runId } = await startTraining(tess, {
-    experimentId: await createExperiment(tess),
-    datasetId,
-    config: {
-      modelType: 'LOGISTIC_REGRESSION',
-      target: { column: 'delay', greaterThan: 15 },
-      features: [
-        { column: 'date', kind: 'TIMESTAMP' },
-        { column: 'distance', kind: 'NUMERIC' },
-        { column: 'origin', kind: 'CATEGORICAL' },
-      ],
-      window: { column: 'date', from: '2001-01-01T00:00:00.000Z', to: '2001-04-01T00:00:00.000Z' },
-      split: { by: 'TIME', column: 'date', validation: 0.1, holdout: 0.4 },
-      sampleRows: 60_000,
-      hyperparameters: { epochs: 3, batchSize: 128, learningRate: 0.01, maxCategories: 300 },
-    },
-  });
-  await trainingEnd(tess, jobId);
-  const { model } = await create<{ model: { id: string } }>(
-    'createModel',
-    'CreateModelInput',
-    { name: 'late', task: 'CLASSIFICATION', modelType: 'LOGISTIC_REGRESSION' },
-    'model { id }',
-  );
-  const { modelVersion } = await create<{ modelVersion: { id: string } }>(
-    'registerModelVersion',
-    'RegisterModelVersionInput',
-    { modelId: model.id, runId },
-    'modelVersion { id }',
-  );
-  const status = (field: string, id: string) => async () =>
-    (await tess.ok<Record<string, { status: string }>>(`query ($id: ID!) { ${field}(id: $id) { status } }`, { id }))[field]!.status;
-  await expect.poll(status('modelVersion', modelVersion.id), { timeout: 20_000 }).toBe('READY');
-  const { endpoint } = await create<{ endpoint: { id: string } }>(
-    'createEndpoint',
-    'CreateEndpointInput',
-    { name: 'late', modelId: model.id, slaLatencyP95Ms: 60_000 },
-    'endpoint { id }',
-  );
-  const { deployment } = await create<{ deployment: { id: string } }>(
-    'deployModelVersion',
-    'DeployModelVersionInput',
-    { endpointId: endpoint.id, modelVersionId: modelVersion.id, mode: 'LIVE' },
-    'deployment { id }',
-  );
-  await expect.poll(status('deployment', deployment.id), { timeout: 20_000 }).toBe('READY');
+it(
+  'a model trained and served here is watched by itself: quiet on April flights, an alert on those of other ' +
+    'airports',
+  async () => {
+    expect(Object.keys((await preview(await parquetTable(FLIGHTS), 1))[0]!)).toEqual(
+      expect.arrayContaining(['date', 'distance', 'origin', 'delay']),
+    );
+    const datasetId = await registerDataset(tess, { name: 'flights', path: FLIGHTS });
+    const { jobId, runId } = await startTraining(tess, {
+      experimentId: await createExperiment(tess),
+      datasetId,
+      config: {
+        modelType: 'LOGISTIC_REGRESSION',
+        target: { column: 'delay', greaterThan: 15 },
+        features: [
+          { column: 'date', kind: 'TIMESTAMP' },
+          { column: 'distance', kind: 'NUMERIC' },
+          { column: 'origin', kind: 'CATEGORICAL' },
+        ],
+        window: { column: 'date', from: '2001-01-01T00:00:00.000Z', to: '2001-04-01T00:00:00.000Z' },
+        split: { by: 'TIME', column: 'date', validation: 0.1, holdout: 0.4 },
+        sampleRows: 60_000,
+        hyperparameters: { epochs: 3, batchSize: 128, learningRate: 0.01, maxCategories: 300 },
+      },
+    });
+    await trainingEnd(tess, jobId);
+    const { model } = await create<{ model: { id: string } }>(
+      'createModel',
+      'CreateModelInput',
+      { name: 'late', task: 'CLASSIFICATION', modelType: 'LOGISTIC_REGRESSION' },
+      'model { id }',
+    );
+    const { modelVersion } = await create<{ modelVersion: { id: string } }>(
+      'registerModelVersion',
+      'RegisterModelVersionInput',
+      { modelId: model.id, runId },
+      'modelVersion { id }',
+    );
+    const status = (field: string, id: string) => async () =>
+      (await tess.ok<Record<string, { status: string }>>(`query ($id: ID!) { ${field}(id: $id) { status } }`, { id }))[
+        field
+      ]!.status;
+    await expect.poll(status('modelVersion', modelVersion.id), { timeout: 20_000 }).toBe('READY');
+    const { endpoint } = await create<{ endpoint: { id: string } }>(
+      'createEndpoint',
+      'CreateEndpointInput',
+      { name: 'late', modelId: model.id, slaLatencyP95Ms: 60_000 },
+      'endpoint { id }',
+    );
+    const { deployment } = await create<{ deployment: { id: string } }>(
+      'deployModelVersion',
+      'DeployModelVersionInput',
+      { endpointId: endpoint.id, modelVersionId: modelVersion.id, mode: 'LIVE' },
+      'deployment { id }',
+    );
+    await expect.poll(status('deployment', deployment.id), { timeout: 20_000 }).toBe('READY');
 
-  const flights = await april();
-  const alerts = tess.collect<{ change: string; kind: string; message: string; createdAt: string }>(
-    `subscription ($m: ID!) { alertEvents(modelId: $m, after: 0) { change kind message createdAt } }`,
-    { m: model.id },
-    (items) => items.some(({ change }) => change === 'RESOLVED'),
-    60_000,
-  );
-  /** Sends flights, and waits until each of them has been judged. */
-  const judge = async (rows: readonly Flight[]) => {
-    const before = (await windows(deployment.id)).reduce((sum, { drift }) => sum + drift!.rows, 0);
-    await predict(endpoint.id, rows);
-    await expect
-      .poll(async () => (await windows(deployment.id)).reduce((sum, { drift }) => sum + drift!.rows, 0), { timeout: 20_000 })
-      .toBe(before + rows.length);
-  };
-  await judge(flights.slice(0, 400));
-  await judge(flights.slice(400, 800));
-  const quiet = await windows(deployment.id);
-  expect(
-    quiet.flatMap(({ drift }) => drift!.features.filter(({ drifted }) => drifted)),
-    JSON.stringify(quiet),
-  ).toEqual([]);
-  expect(quiet[0]!.drift!.features.map(({ feature }) => feature).toSorted()).toEqual(['distance', 'origin']);
+    const flights = await april();
+    const alerts = tess.collect<{ change: string; kind: string; message: string; createdAt: string }>(
+      `subscription ($m: ID!) { alertEvents(modelId: $m, after: 0) { change kind message createdAt } }`,
+      { m: model.id },
+      (items) => items.some(({ change }) => change === 'RESOLVED'),
+      60_000,
+    );
+    /** Sends flights, and waits until each of them has been judged. */
+    const judge = async (rows: readonly Flight[]) => {
+      const before = (await windows(deployment.id)).reduce((sum, { drift }) => sum + drift!.rows, 0);
+      await predict(endpoint.id, rows);
+      await expect
+        .poll(async () => (await windows(deployment.id)).reduce((sum, { drift }) => sum + drift!.rows, 0), {
+          timeout: 20_000,
+        })
+        .toBe(before + rows.length);
+    };
+    await judge(flights.slice(0, 400));
+    await judge(flights.slice(400, 800));
+    const quiet = await windows(deployment.id);
+    expect(
+      quiet.flatMap(({ drift }) => drift!.features.filter(({ drifted }) => drifted)),
+      JSON.stringify(quiet),
+    ).toEqual([]);
+    expect(quiet[0]!.drift!.features.map(({ feature }) => feature).toSorted()).toEqual(['distance', 'origin']);
 
-  const west = flights.filter(({ origin }) => WEST.has(origin));
-  const sentAt = Date.now();
-  await judge(west.slice(0, 400));
-  const noticed = (await windows(deployment.id))[0]!;
-  expect(noticed.drift!.features.find(({ feature }) => feature === 'origin')!.drifted).toBe(true);
-  for (let at = 800; at < 2_400; at += 400) await judge(flights.slice(at, at + 400));
-  const changes = await alerts;
-  const opened = changes.filter(({ change, message }) => change === 'OPENED' && message.includes('origin'));
-  expect(opened).toHaveLength(1);
-  const quietShifts = quiet.map(({ drift }) => `${drift!.prediction.sigmas.toFixed(1)} σ`).join(', ');
-  console.log(
-    `flights through predict: origin PSI ${noticed.drift!.features.find(({ feature }) => feature === 'origin')!.psi.toFixed(2)}, ` +
-      `noticed ${Date.parse(opened[0]!.createdAt) - sentAt} ms after the first such flight; predictions of quiet windows off by ${quietShifts}`,
-  );
-});
+    const west = flights.filter(({ origin }) => WEST.has(origin));
+    const sentAt = Date.now();
+    await judge(west.slice(0, 400));
+    const noticed = (await windows(deployment.id))[0]!;
+    expect(noticed.drift!.features.find(({ feature }) => feature === 'origin')!.drifted).toBe(true);
+    for (let at = 800; at < 2_400; at += 400) await judge(flights.slice(at, at + 400));
+    const changes = await alerts;
+    const opened = changes.filter(({ change, message }) => change === 'OPENED' && message.includes('origin'));
+    expect(opened).toHaveLength(1);
+    const quietShifts = quiet.map(({ drift }) => `${drift!.prediction.sigmas.toFixed(1)} σ`).join(', ');
+    console.log(
+      'flights through predict: origin PSI ' +
+        `${noticed.drift!.features.find(({ feature }) => feature === 'origin')!.psi.toFixed(2)}, ` +
+        `noticed ${Date.parse(opened[0]!.createdAt) - sentAt} ms after the first such flight; predictions of ` +
+        `quiet windows off by ${quietShifts}`,
+    );
+  },
+);

@@ -13,8 +13,12 @@ beforeAll(async () => {
 afterAll(() => service?.close());
 
 const times = (weight: number) => ({ bytes: linear([weight], 0), signature: xToY(1) });
-const WEIGHTS = `mutation ($input: SetTrafficWeightsInput!) { setTrafficWeights(input: $input) { endpoint { deployments { id weightBps } } } }`;
-const UPDATE = `mutation ($input: UpdateEndpointInput!) { updateEndpoint(input: $input) { endpoint { name followStage slaLatencyP95Ms logSampleRate } } }`;
+const WEIGHTS =
+  'mutation ($input: SetTrafficWeightsInput!) { setTrafficWeights(input: $input) { endpoint { deployments { ' +
+  'id weightBps } } } }';
+const UPDATE =
+  'mutation ($input: UpdateEndpointInput!) { updateEndpoint(input: $input) { endpoint { name followStage ' +
+  'slaLatencyP95Ms logSampleRate } } }';
 
 async function weights(endpointId: string): Promise<Record<string, number>> {
   const { endpoint } = await tess.ok<{ endpoint: { deployments: { id: string; weightBps: number }[] } }>(
@@ -26,14 +30,24 @@ async function weights(endpointId: string): Promise<Record<string, number>> {
 
 describe('endpoints', () => {
   it('are created, listed, changed and deleted with all they served', async () => {
-    const { endpointId, modelId } = await serve(service, tess, times(1), { name: 'life-cycle', slaLatencyP95Ms: 40, logSampleRate: 0.5 });
+    const { endpointId, modelId } = await serve(service, tess, times(1), {
+      name: 'life-cycle',
+      slaLatencyP95Ms: 40,
+      logSampleRate: 0.5,
+    });
     const found = await tess.ok<{
       endpoints: {
         totalCount: number;
-        nodes: { id: string; model: { id: string }; deployments: { mode: string; modelVersion: { version: number } }[] }[];
+        nodes: {
+          id: string;
+          model: { id: string };
+          deployments: { mode: string; modelVersion: { version: number } }[];
+        }[];
       };
     }>(
-      `query ($m: ID!) { endpoints(filter: { modelId: $m, search: "LIFE" }, orderBy: { field: NAME, direction: ASC }) { totalCount nodes { id model { id } deployments { mode modelVersion { version } } } } }`,
+      'query ($m: ID!) { endpoints(filter: { modelId: $m, search: "LIFE" }, orderBy: { field: NAME, ' +
+        'direction: ASC }) { totalCount nodes { id model { id } deployments { mode modelVersion { version } } ' +
+        '} } }',
       { m: modelId },
     );
     expect(found.endpoints).toMatchObject({
@@ -45,17 +59,24 @@ describe('endpoints', () => {
     });
     expect(
       (
-        await tess.fails(`mutation ($m: ID!) { createEndpoint(input: { name: "life-cycle", modelId: $m }) { endpoint { id } } }`, {
-          m: modelId,
-        })
+        await tess.fails(
+          `mutation ($m: ID!) { createEndpoint(input: { name: "life-cycle", modelId: $m }) { endpoint { id } } }`,
+          {
+            m: modelId,
+          },
+        )
       ).extensions,
     ).toMatchObject({ code: 'CONFLICT', field: 'input.name' });
     await predict(tess, { endpointId, rows: [{ x: 1 }] });
-    expect(await tess.ok(`mutation ($id: ID!) { deleteEndpoint(input: { id: $id }) { deletedId } }`, { id: endpointId })).toEqual({
+    expect(
+      await tess.ok(`mutation ($id: ID!) { deleteEndpoint(input: { id: $id }) { deletedId } }`, { id: endpointId }),
+    ).toEqual({
       deleteEndpoint: { deletedId: endpointId },
     });
     expect((await tess.fails(PREDICT, { input: { endpointId, rows: [{ x: 1 }] } })).extensions.code).toBe('NOT_FOUND');
-    expect((await tess.fails(PREDICT, { input: { endpointName: 'life-cycle', rows: [{ x: 1 }] } })).extensions.code).toBe('NOT_FOUND');
+    expect(
+      (await tess.fails(PREDICT, { input: { endpointName: 'life-cycle', rows: [{ x: 1 }] } })).extensions.code,
+    ).toBe('NOT_FOUND');
     // What was counted of it has nowhere to go and stops nobody.
     await service.app.context.services.traffic.flush();
     const { events } = await tess.ok<{ events: { nodes: { type: string }[] } }>(
@@ -83,7 +104,8 @@ describe('endpoints', () => {
       });
     }
     const infinite = await tess.fails(
-      `mutation { createEndpoint(input: { name: "inf", modelId: "${modelId}", slaLatencyP95Ms: 1e400 }) { endpoint { id } } }`,
+      `mutation { createEndpoint(input: { name: "inf", modelId: "${modelId}", slaLatencyP95Ms: 1e400 }) { ` +
+        'endpoint { id } } }',
     );
     expect(infinite.extensions.code).toBe('BAD_USER_INPUT');
   });
@@ -99,18 +121,28 @@ describe('endpoints', () => {
       [`query ($id: ID!) { endpoints(filter: { modelId: $id }) { nodes { id } } }`, { id: modelId }],
       [`query ($id: ID!) { deployments(filter: { endpointId: $id }) { nodes { id } } }`, { id: endpointId }],
       [`query ($id: ID!) { deployments(filter: { modelVersionId: $id }) { nodes { id } } }`, { id: versionId }],
-      [`mutation ($id: ID!) { createEndpoint(input: { name: "theft", modelId: $id }) { endpoint { id } } }`, { id: modelId }],
+      [
+        `mutation ($id: ID!) { createEndpoint(input: { name: "theft", modelId: $id }) { endpoint { id } } }`,
+        { id: modelId },
+      ],
       [`mutation ($id: ID!) { updateEndpoint(input: { id: $id }) { endpoint { id } } }`, { id: endpointId }],
       [`mutation ($id: ID!) { deleteEndpoint(input: { id: $id }) { deletedId } }`, { id: endpointId }],
       [`mutation ($id: ID!) { undeploy(input: { deploymentId: $id }) { deployment { id } } }`, { id: deploymentId }],
-      [`mutation ($id: ID!) { decideShadow(input: { deploymentId: $id }) { gateResult { id } } }`, { id: deploymentId }],
+      [
+        `mutation ($id: ID!) { decideShadow(input: { deploymentId: $id }) { gateResult { id } } }`,
+        { id: deploymentId },
+      ],
       [DEPLOY, { input: { endpointId, modelVersionId: own.versionId, mode: 'LIVE' } }],
       [DEPLOY, { input: { endpointId: theirs.id, modelVersionId: versionId, mode: 'SHADOW' } }],
       [WEIGHTS, { input: { endpointId, weights: [] } }],
       [WEIGHTS, { input: { endpointId: theirs.id, weights: [{ deploymentId, weightBps: 10_000 }] } }],
-      [`mutation ($id: ID!) { startBatchInference(input: { modelVersionId: $id, datasetId: $id }) { job { id } } }`, { id: versionId }],
+      [
+        `mutation ($id: ID!) { startBatchInference(input: { modelVersionId: $id, datasetId: $id }) { job { id } } }`,
+        { id: versionId },
+      ],
     ];
-    for (const [query, variables] of calls) expect((await other.fails(query, variables)).extensions.code, query).toBe('NOT_FOUND');
+    for (const [query, variables] of calls)
+      expect((await other.fails(query, variables)).extensions.code, query).toBe('NOT_FOUND');
     await expect(
       other.collect(
         `subscription ($id: ID!) { deploymentEvents(endpointId: $id, after: 0) { seq } }`,

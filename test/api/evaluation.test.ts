@@ -32,7 +32,8 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-const START_EVALUATION = 'mutation ($input: EvaluateModelVersionInput!) { evaluateModelVersion(input: $input) { job { id } } }';
+const START_EVALUATION =
+  'mutation ($input: EvaluateModelVersionInput!) { evaluateModelVersion(input: $input) { job { id } } }';
 
 interface Metric {
   name: string;
@@ -46,7 +47,14 @@ interface EvaluationView {
   task: string;
   rows: number;
   metrics: Metric[];
-  againstBaseRate: { metric: string; candidate: number; reference: number; low: number; high: number; verdict: string } | null;
+  againstBaseRate: {
+    metric: string;
+    candidate: number;
+    reference: number;
+    low: number;
+    high: number;
+    verdict: string;
+  } | null;
   againstBaseline: { candidate: number; reference: number; verdict: string } | null;
   confusionMatrix: { classNames: string[]; counts: number[][] } | null;
   calibration: { bins: { rows: number }[]; expectedCalibrationError: number } | null;
@@ -78,11 +86,13 @@ async function evaluationOf(id: string): Promise<EvaluationView> {
 }
 
 async function gatesOf(id: string): Promise<GateView[]> {
-  const query = 'query ($id: ID!) { modelVersion(id: $id) { gates { gate passed checks { name passed expected got } } } }';
+  const query =
+    'query ($id: ID!) { modelVersion(id: $id) { gates { gate passed checks { name passed expected got } } } }';
   return (await tess.ok<{ modelVersion: { gates: GateView[] } }>(query, { id })).modelVersion.gates;
 }
 
-const metricOf = (evaluation: EvaluationView, name: string): Metric => evaluation.metrics.find((metric) => metric.name === name)!;
+const metricOf = (evaluation: EvaluationView, name: string): Metric =>
+  evaluation.metrics.find((metric) => metric.name === name)!;
 
 describe('an evaluation', () => {
   it('rebuilds the training’s holdout, measures the stored file there and tells it as data, gate and page', async () => {
@@ -99,7 +109,10 @@ describe('an evaluation', () => {
     });
     // The same rows and the same model as in the training: the same metrics.
     for (const { name, value } of found.modelVersion.metrics) {
-      const metric = name.startsWith('holdout.') && name !== 'holdout.loss' ? metricOf(found, name.slice('holdout.'.length)) : undefined;
+      const metric =
+        name.startsWith('holdout.') && name !== 'holdout.loss'
+          ? metricOf(found, name.slice('holdout.'.length))
+          : undefined;
       if (metric) expect(metric.value, name).toBeCloseTo(value, 5);
     }
     const rocAuc = metricOf(found, 'roc_auc');
@@ -115,7 +128,9 @@ describe('an evaluation', () => {
     ]);
     expect(found.modelVersion.evaluations).toEqual([{ id: job.id }]);
     const page = found.modelVersion.artifacts.find(({ path }) => path === `evaluations/${job.id}.md`)!;
-    const text = await (await fetch(`${tess.url}${page.downloadUrl}`, { headers: { authorization: `Bearer ${tess.token}` } })).text();
+    const text = await (
+      await fetch(`${tess.url}${page.downloadUrl}`, { headers: { authorization: `Bearer ${tess.token}` } })
+    ).text();
     for (const part of [
       '# Evaluation of tumours, version 1 \\(1.0.0\\)',
       '171 holdout rows',
@@ -148,7 +163,9 @@ describe('an evaluation', () => {
     expect(found.baselineVersion).toEqual({ id: first.id });
     expect(found.againstBaseline).toMatchObject({ verdict: 'BETTER' });
     expect(metricOf(found, 'roc_auc').baseline).toBeLessThan(metricOf(found, 'roc_auc').value);
-    const back = await evaluationOf((await evaluate(tess, { modelVersionId: first.id, baselineVersionId: second.id })).id);
+    const back = await evaluationOf(
+      (await evaluate(tess, { modelVersionId: first.id, baselineVersionId: second.id })).id,
+    );
     expect(back.againstBaseline).toMatchObject({ verdict: 'WORSE', candidate: expect.any(Number) });
     // The version in production is not compared with itself.
     expect((await evaluationOf((await evaluate(tess, { modelVersionId: first.id })).id)).againstBaseline).toBeNull();
@@ -168,10 +185,18 @@ describe('an evaluation', () => {
 
   it('judges regression, with slices by category, and by all rows of another dataset', async () => {
     const modelId = await createModel(tess, { task: 'REGRESSION' });
-    const { runId } = await trainOn(tess, cars, { ...CARS_CONFIG, split: { by: 'RATIO', validation: 0.1, holdout: 0.4 } });
+    const { runId } = await trainOn(tess, cars, {
+      ...CARS_CONFIG,
+      split: { by: 'RATIO', validation: 0.1, holdout: 0.4 },
+    });
     const version = await register(tess, { modelId, runId });
     const found = await evaluationOf((await evaluate(tess, { modelVersionId: version.id })).id);
-    expect(found).toMatchObject({ task: 'REGRESSION', confusionMatrix: null, calibration: null, againstBaseRate: { metric: 'rmse' } });
+    expect(found).toMatchObject({
+      task: 'REGRESSION',
+      confusionMatrix: null,
+      calibration: null,
+      againstBaseRate: { metric: 'rmse' },
+    });
     expect(found.metrics.map(({ name }) => name)).toEqual(['rmse', 'mae', 'r2']);
     const whole = await registerDataset(tess, { name: 'cars-again', path: vegaPath('cars.json') });
     const onAll = await evaluationOf((await evaluate(tess, { modelVersionId: version.id, datasetId: whole })).id);
@@ -179,7 +204,9 @@ describe('an evaluation', () => {
     expect(onAll.dataset).toEqual({ id: whole });
     expect(onAll.slices[0]).toMatchObject({ column: 'Origin', value: 'USA' });
     expect(onAll.slices[0]!.metrics.map(({ name }) => name)).toEqual(['rmse', 'mae', 'r2']);
-    const foreign = await tess.fails(START_EVALUATION, { input: { modelVersionId: version.id, datasetId: tumours.datasetId } });
+    const foreign = await tess.fails(START_EVALUATION, {
+      input: { modelVersionId: version.id, datasetId: tumours.datasetId },
+    });
     expect(foreign.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.datasetId' });
   });
 
@@ -187,7 +214,10 @@ describe('an evaluation', () => {
     const modelId = await createModel(tess, { task: 'CLUSTERING', modelType: 'KMEANS' });
     const { uploadId } = await tess.upload('iris.csv', fixtureBytes('iris.csv'));
     const datasetId = await registerDataset(tess, { name: 'iris', uploadId });
-    const features = ['sepal_length', 'sepal_width', 'petal_length', 'petal_width'].map((column) => ({ column, kind: 'NUMERIC' }));
+    const features = ['sepal_length', 'sepal_width', 'petal_length', 'petal_width'].map((column) => ({
+      column,
+      kind: 'NUMERIC',
+    }));
     const config = {
       modelType: 'KMEANS',
       features,
@@ -216,9 +246,12 @@ describe('an evaluation', () => {
     const datasetId = await registerDataset(tess, { name: 'points', uploadId });
     const version = await registerUpload(tess, modelId, linear([2], 3));
     expect(
-      (await tess.fails(START_EVALUATION, { input: { modelVersionId: version.id, target: { column: 'y' } } })).extensions,
+      (await tess.fails(START_EVALUATION, { input: { modelVersionId: version.id, target: { column: 'y' } } }))
+        .extensions,
     ).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.datasetId' });
-    expect((await tess.fails(START_EVALUATION, { input: { modelVersionId: version.id, datasetId } })).extensions).toMatchObject({
+    expect(
+      (await tess.fails(START_EVALUATION, { input: { modelVersionId: version.id, datasetId } })).extensions,
+    ).toMatchObject({
       code: 'BAD_USER_INPUT',
       field: 'input.target',
     });
@@ -227,12 +260,18 @@ describe('an evaluation', () => {
     expect(found.rows).toBe(300);
     expect(metricOf(found, 'rmse').value).toBeCloseTo(0.71, 1);
     expect(await validate(tess, version.id)).toMatchObject({ result: { passed: true, sampleRows: 200 } });
-    const unknown = await tess.fails(START_EVALUATION, { input: { modelVersionId: version.id, datasetId, target: { column: 'nothing' } } });
+    const unknown = await tess.fails(START_EVALUATION, {
+      input: { modelVersionId: version.id, datasetId, target: { column: 'nothing' } },
+    });
     expect(unknown.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.target.column' });
 
     const classes = await createModel(tess);
     const wide = await registerUpload(tess, classes, multilayer([1, 3]));
-    const wrong = await evaluate(tess, { modelVersionId: wide.id, datasetId, target: { column: 'y', greaterThan: 10 } }, 'FAILED');
+    const wrong = await evaluate(
+      tess,
+      { modelVersionId: wide.id, datasetId, target: { column: 'y', greaterThan: 10 } },
+      'FAILED',
+    );
     expect(wrong).toMatchObject({ errorCode: 'INVALID_TENSOR', errorMessage: expect.stringContaining('2 classes') });
   });
 
@@ -248,18 +287,27 @@ describe('an evaluation', () => {
       [{ target: { column: 'target' } }, { code: 'BAD_USER_INPUT', field: 'input.target' }],
     ];
     for (const [input, expected] of refusals)
-      expect((await tess.fails(START_EVALUATION, { input: { modelVersionId: version.id, ...input } })).extensions).toMatchObject(expected);
+      expect(
+        (await tess.fails(START_EVALUATION, { input: { modelVersionId: version.id, ...input } })).extensions,
+      ).toMatchObject(expected);
     const globex = await service.as({ tenant: 'globex' });
-    expect((await globex.fails(START_EVALUATION, { input: { modelVersionId: version.id } })).extensions.code).toBe('NOT_FOUND');
+    expect((await globex.fails(START_EVALUATION, { input: { modelVersionId: version.id } })).extensions.code).toBe(
+      'NOT_FOUND',
+    );
     expect(
       (
-        await globex.fails('mutation ($id: ID!) { validateModelVersion(input: { modelVersionId: $id }) { job { id } } }', {
-          id: version.id,
-        })
+        await globex.fails(
+          'mutation ($id: ID!) { validateModelVersion(input: { modelVersionId: $id }) { job { id } } }',
+          {
+            id: version.id,
+          },
+        )
       ).extensions.code,
     ).toBe('NOT_FOUND');
     const { id } = await evaluate(tess, { modelVersionId: version.id });
-    expect((await globex.fails('query ($id: ID!) { evaluation(id: $id) { rows } }', { id })).extensions.code).toBe('NOT_FOUND');
+    expect((await globex.fails('query ($id: ID!) { evaluation(id: $id) { rows } }', { id })).extensions.code).toBe(
+      'NOT_FOUND',
+    );
   });
 });
 
@@ -284,7 +332,9 @@ describe('the validation pipeline', () => {
     const modelId = await createModel(tess);
     const version = await register(tess, { modelId, runId: tumours.runId });
     const { db, objects } = service.app.context;
-    const stored = await db.asSystem((em) => em.execute('select object_key from model_version where id = ?', [version.id]));
+    const stored = await db.asSystem((em) =>
+      em.execute('select object_key from model_version where id = ?', [version.id]),
+    );
     await objects.put((stored as { object_key: string }[])[0]!.object_key, Buffer.from(linear([1, 2], 0)));
     const job = await validate(tess, version.id);
     expect(job.result).toMatchObject({ passed: false, failedChecks: expect.arrayContaining(['signature']) });
@@ -294,7 +344,11 @@ describe('the validation pipeline', () => {
 
   it('fails an upload without any holdout metric, and says what to do', async () => {
     const version = await registerUpload(tess, await createModel(tess), linear([1, 2], 0));
-    expect((await validate(tess, version.id)).result).toMatchObject({ passed: false, failedChecks: ['holdout_metrics'], sampleRows: 200 });
+    expect((await validate(tess, version.id)).result).toMatchObject({
+      passed: false,
+      failedChecks: ['holdout_metrics'],
+      sampleRows: 200,
+    });
   });
 
   it('is cancelled at once, and a model that hangs does not outlive it', async () => {
@@ -302,9 +356,12 @@ describe('the validation pipeline', () => {
     const version = await registerUpload(tess, modelId, hangsAbove1000());
     const { uploadId } = await tess.upload('huge.csv', `x,y\n${'5000,1\n'.repeat(50)}`);
     const datasetId = await registerDataset(tess, { name: 'huge', uploadId });
-    const { evaluateModelVersion } = await tess.ok<{ evaluateModelVersion: { job: { id: string } } }>(START_EVALUATION, {
-      input: { modelVersionId: version.id, datasetId, target: { column: 'y' } },
-    });
+    const { evaluateModelVersion } = await tess.ok<{ evaluateModelVersion: { job: { id: string } } }>(
+      START_EVALUATION,
+      {
+        input: { modelVersionId: version.id, datasetId, target: { column: 'y' } },
+      },
+    );
     const { id } = evaluateModelVersion.job;
     await new Promise((resolve) => setTimeout(resolve, 2_000));
     const startedAt = performance.now();

@@ -34,7 +34,10 @@ const begin = async (caller: Caller, name: string, input: object): Promise<strin
 async function ended(caller: Caller, name: string, input: object): Promise<Ended> {
   const id = await begin(caller, name, input);
   for (;;) {
-    const answer = await caller.ok<{ job: Ended }>('query ($id: ID!) { job(id: $id) { status errorCode errorMessage result } }', { id });
+    const answer = await caller.ok<{ job: Ended }>(
+      'query ($id: ID!) { job(id: $id) { status errorCode errorMessage result } }',
+      { id },
+    );
     if (!['QUEUED', 'RUNNING'].includes(answer.job.status)) return answer.job;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
@@ -47,7 +50,9 @@ async function succeeded(caller: Caller, name: string, input: object): Promise<R
 }
 
 async function download(caller: Caller, artifactId: string): Promise<Buffer> {
-  const response = await fetch(`${caller.url}/artifacts/${artifactId}`, { headers: { authorization: `Bearer ${caller.token}` } });
+  const response = await fetch(`${caller.url}/artifacts/${artifactId}`, {
+    headers: { authorization: `Bearer ${caller.token}` },
+  });
   expect(response.status).toBe(200);
   return Buffer.from(await response.arrayBuffer());
 }
@@ -67,7 +72,9 @@ async function runOf(client: MlflowCaller, id: string) {
   const { run } = await client.get<{ run: MlflowRun }>('runs/get', { run_id: id });
   const histories: Record<string, unknown> = {};
   for (const { key } of run.data.metrics ?? [])
-    histories[key] = (await client.get<{ metrics: unknown }>('metrics/get-history', { run_id: id, metric_key: key })).metrics;
+    histories[key] = (
+      await client.get<{ metrics: unknown }>('metrics/get-history', { run_id: id, metric_key: key })
+    ).metrics;
   return { run, histories };
 }
 
@@ -80,7 +87,10 @@ let before: unknown[];
 
 it('puts an experiment with all that is in it into one archive', async () => {
   experimentId = (
-    await mlflow.post<{ experiment_id: string }>('experiments/create', { name: 'archived', tags: [{ key: 'team', value: 'air' }] })
+    await mlflow.post<{ experiment_id: string }>('experiments/create', {
+      name: 'archived',
+      tags: [{ key: 'team', value: 'air' }],
+    })
   ).experiment_id;
   const own = { experiment_id: experimentId };
   parentId = await mlflow.newRun({ ...own, run_name: 'parent' });
@@ -101,7 +111,12 @@ it('puts an experiment with all that is in it into one archive', async () => {
       { key: '__proto__', value: 'a name like any other' },
     ],
     tags: [{ key: '__proto__', value: 'kept' }],
-    metrics: ['NaN', 'Infinity', '-Infinity', -0.1].map((value, i) => ({ key: 'odd', value, step: i - 2, timestamp: 7 })),
+    metrics: ['NaN', 'Infinity', '-Infinity', -0.1].map((value, i) => ({
+      key: 'odd',
+      value,
+      step: i - 2,
+      timestamp: 7,
+    })),
   });
   await mlflow.post('runs/log-inputs', {
     run_id: childId,
@@ -118,7 +133,9 @@ it('puts an experiment with all that is in it into one archive', async () => {
     { runId: uuidOf(childId), lines: [{ line: 'hello' }, { line: 'öops', stream: 'STDERR' }] },
     '__typename',
   );
-  expect((await put(`${experimentId}/${parentId}/artifacts/deep/a%20b.bin`, Buffer.alloc(3_000_000, 'abc'))).status).toBe(200);
+  expect(
+    (await put(`${experimentId}/${parentId}/artifacts/deep/a%20b.bin`, Buffer.alloc(3_000_000, 'abc'))).status,
+  ).toBe(200);
   expect((await put(`${experimentId}/${parentId}/artifacts/empty`, '')).status).toBe(200);
   const { model } = await mlflow.post<{ model: { info: { model_id: string } } }>('logged-models', {
     ...own,
@@ -126,7 +143,9 @@ it('puts an experiment with all that is in it into one archive', async () => {
     source_run_id: childId,
   });
   modelId = model.info.model_id;
-  expect((await put(`${experimentId}/models/${modelId}/artifacts/MLmodel`, 'flavors:\n  sklearn: {}\n')).status).toBe(200);
+  expect((await put(`${experimentId}/models/${modelId}/artifacts/MLmodel`, 'flavors:\n  sklearn: {}\n')).status).toBe(
+    200,
+  );
   await mlflow.post('runs/update', { run_id: childId, status: 'FAILED', end_time: 1_800_000_000_000 });
   await mlflow.post('runs/delete', { run_id: gone });
   before = [await runOf(mlflow, parentId), await runOf(mlflow, childId), await runOf(mlflow, gone)];
@@ -148,7 +167,11 @@ it('and brings it back as it was after it was collected as garbage, once', async
   const gone = (before[2] as { run: MlflowRun }).run.info.run_id;
   expect([await runOf(mlflow, parentId), await runOf(mlflow, childId), await runOf(mlflow, gone)]).toEqual(before);
   const { experiment } = await mlflow.get<{ experiment: object }>('experiments/get', { experiment_id: experimentId });
-  expect(experiment).toMatchObject({ name: 'archived', lifecycle_stage: 'active', tags: [{ key: 'team', value: 'air' }] });
+  expect(experiment).toMatchObject({
+    name: 'archived',
+    lifecycle_stage: 'active',
+    tags: [{ key: 'team', value: 'air' }],
+  });
   const { run } = await root.ok<{ run: { parent: object; logs: { nodes: object[] } } }>(
     'query ($id: ID!) { run(id: $id) { parent { id } logs { nodes { line stream } } } }',
     { id: uuidOf(childId) },
@@ -162,9 +185,12 @@ it('and brings it back as it was after it was collected as garbage, once', async
       ],
     },
   });
-  const file = await fetch(`${service.url}/api/2.0/mlflow-artifacts/artifacts/${experimentId}/${parentId}/artifacts/deep/a%20b.bin`, {
-    headers: { authorization: `Bearer ${mlflow.token}` },
-  });
+  const file = await fetch(
+    `${service.url}/api/2.0/mlflow-artifacts/artifacts/${experimentId}/${parentId}/artifacts/deep/a%20b.bin`,
+    {
+      headers: { authorization: `Bearer ${mlflow.token}` },
+    },
+  );
   expect(Buffer.from(await file.arrayBuffer()).equals(Buffer.alloc(3_000_000, 'abc'))).toBe(true);
   const { model } = await mlflow.get<{ model: { info: object } }>(`logged-models/${modelId}`);
   expect(model.info).toMatchObject({ name: 'net', source_run_id: childId });
@@ -181,7 +207,9 @@ it('in another tenant everything has ids of its own', async () => {
   expect(result).toMatchObject({ keptIds: false, runs: 3 });
   expect(result['experimentId']).not.toBe(uuidOf(experimentId));
   const there = await MlflowCaller.of(service, { tenant: 'other' });
-  const { runs } = await there.post<{ runs: MlflowRun[] }>('runs/search', { experiment_ids: [hexOf(String(result['experimentId']))] });
+  const { runs } = await there.post<{ runs: MlflowRun[] }>('runs/search', {
+    experiment_ids: [hexOf(String(result['experimentId']))],
+  });
   const [child, parent] = ['child', 'parent'].map((name) => runs.find(({ info }) => info['run_name'] === name)!);
   expect(child!.data.tags).toContainEqual({ key: 'mlflow.parentRunId', value: parent!.info.run_id });
   const [, told] = before as { histories: object }[];
@@ -211,9 +239,14 @@ it('refuses whatever is not such an archive, and writes nothing of it', async ()
   const changed = (name: string | RegExp, change: (body: string) => string): Entry[] =>
     all.map(([header, body]) => [
       header,
-      (typeof name === 'string' ? header.name === name : name.test(header.name)) ? Buffer.from(change(body.toString())) : body,
+      (typeof name === 'string' ? header.name === name : name.test(header.name))
+        ? Buffer.from(change(body.toString()))
+        : body,
     ]);
-  const file = (name: string, more: Partial<Header> = {}): Entry => [{ name, type: 'file', ...more } as Header, Buffer.from('x')];
+  const file = (name: string, more: Partial<Header> = {}): Entry => [
+    { name, type: 'file', ...more } as Header,
+    Buffer.from('x'),
+  ];
   const last = all.length - 1;
   const cases: [string, Buffer | Promise<Buffer>][] = [
     ['no whole tar archive|begin with|end is missing', Buffer.from('PK\u0003\u0004 a zip, not a tar'.repeat(100))],
@@ -222,12 +255,20 @@ it('refuses whatever is not such an archive, and writes nothing of it', async ()
     ['newer one', tarOf(changed('manifest.json', (text) => text.replace('"version":1', '"version":2')))],
     ['manifest.json', tarOf(changed('manifest.json', (text) => text.replace('matih-experiment', 'other')))],
     ['no file of such', tarOf([all[0]!, file('../../etc/passwd'), ...all.slice(1)])],
-    ['a symlink', tarOf([all[0]!, file('runs/00009.ndjson', { type: 'symlink', linkname: '/etc/passwd' }), ...all.slice(1)])],
+    [
+      'a symlink',
+      tarOf([all[0]!, file('runs/00009.ndjson', { type: 'symlink', linkname: '/etc/passwd' }), ...all.slice(1)]),
+    ],
     ['has changed', tarOf(changed('content/1', (text) => `${text}x`))],
     ['stays in its folder', tarOf(changed(/^files/, (text) => text.replace('"path":"', '"path":"../')))],
     ['twice', tarOf([...all.slice(0, 2), [{ ...all[1]![0], name: 'runs/00002.ndjson' }, all[1]![1]], ...all.slice(2)])],
     ['should have', tarOf([...all.slice(0, 1), ...all.slice(1).filter(([{ name }]) => !name.startsWith('logs'))])],
-    ['not there', tarOf(changed(/^datasets/, (text) => text.replace(/"run":"[^"]*"/, '"run":"00000000-0000-4000-8000-000000000000"')))],
+    [
+      'not there',
+      tarOf(
+        changed(/^datasets/, (text) => text.replace(/"run":"[^"]*"/, '"run":"00000000-0000-4000-8000-000000000000"')),
+      ),
+    ],
     ['no JSON', tarOf(changed(/^runs/, (text) => text.slice(0, -2) + '\n'))],
     ['NUL', tarOf(changed(/^runs/, (text) => text.replace('"name":"parent"', '"name":"par\\u0000ent"')))],
     ['after its end', tarOf([...all, file('runs/00009.ndjson')])],
@@ -244,7 +285,9 @@ it('refuses whatever is not such an archive, and writes nothing of it', async ()
   }
   for (const table of ['experiment', 'run', 'artifact', 'metric_point', 'external_ref'])
     expect(await query(service, `select 1 from ${table} where tenant = 'stranger'`), table).toEqual([]);
-  expect((await refused(stranger, 'exportExperiment', { experimentId: uuidOf(experimentId) })).extensions.code).toBe('NOT_FOUND');
+  expect((await refused(stranger, 'exportExperiment', { experimentId: uuidOf(experimentId) })).extensions.code).toBe(
+    'NOT_FOUND',
+  );
   const { uploadId } = await root.upload('experiment.tar', archive);
   expect((await refused(stranger, 'importExperiment', { uploadId })).extensions.code).toBe('NOT_FOUND');
 });
@@ -269,7 +312,9 @@ it('one that is here only in part is neither restored nor exported nor collected
         message: expect.stringContaining('here only in part'),
         extensions: { code: 'CONFLICT' },
       });
-    const { error_code: code } = await client.fails('POST', 'experiments/restore', { experiment_id: hexOf(experiment!.id) });
+    const { error_code: code } = await client.fails('POST', 'experiments/restore', {
+      experiment_id: hexOf(experiment!.id),
+    });
     expect(code).toBe('INVALID_PARAMETER_VALUE');
   };
   onTestFinished(() => held.release());
@@ -282,17 +327,27 @@ it('one that is here only in part is neither restored nor exported nor collected
   });
   expect(await rows()).toEqual(runsBefore);
   // What another import of the same archive would write, this one is writing.
-  const worker = await startTestService({ ROLE: 'worker', DATA_DIR: service.app.context.config.DATA_DIR }, service.database);
+  const worker = await startTestService(
+    { ROLE: 'worker', DATA_DIR: service.app.context.config.DATA_DIR },
+    service.database,
+  );
   try {
     const second = await ended(half, 'importExperiment', { uploadId });
-    expect(second).toMatchObject({ status: 'FAILED', errorCode: 'CONFLICT', errorMessage: expect.stringContaining(jobId) });
+    expect(second).toMatchObject({
+      status: 'FAILED',
+      errorCode: 'CONFLICT',
+      errorMessage: expect.stringContaining(jobId),
+    });
   } finally {
     await worker.close();
   }
   await half.ok('mutation ($jobId: ID!) { cancelJob(input: { jobId: $jobId }) { job { status } } }', { jobId });
   await held.release();
   await refuse();
-  expect(await succeeded(half, 'importExperiment', { uploadId })).toMatchObject({ experimentId: experiment!.id, unchanged: false });
+  expect(await succeeded(half, 'importExperiment', { uploadId })).toMatchObject({
+    experimentId: experiment!.id,
+    unchanged: false,
+  });
   expect(await query(service, `select 1 from run where tenant = 'half' and state = 'ACTIVE'`)).toHaveLength(2);
   await mutate(half, 'deleteExperiment', { id: experiment!.id }, '__typename');
   await mutate(half, 'restoreExperiment', { id: experiment!.id }, '__typename');
@@ -303,7 +358,10 @@ it('an archive stays while an import waits for it, however long', async () => {
   const idle = await startTestService({ ROLE: 'api' });
   try {
     const caller = await idle.as();
-    const [waiting, unused] = [await caller.upload('experiment.tar', archive), await caller.upload('experiment.tar', archive)];
+    const [waiting, unused] = [
+      await caller.upload('experiment.tar', archive),
+      await caller.upload('experiment.tar', archive),
+    ];
     const jobId = await begin(caller, 'importExperiment', { uploadId: waiting.uploadId });
     await query(idle, `update upload set created_at = now() - interval '2 days'`);
     const { uploads } = idle.app.context.services;

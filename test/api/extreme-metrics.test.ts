@@ -3,7 +3,18 @@ import { MlflowCaller, type MlflowRun } from '../support/mlflow.js';
 import { newExperiment, newRunOf } from '../support/runs.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
 
-const VALUES = ['1.7976931348623157e308', '-1.7976931348623157e308', '5e-324', '-5e-324', '0', '-0', '1', 'NaN', 'Infinity', '-Infinity'];
+const VALUES = [
+  '1.7976931348623157e308',
+  '-1.7976931348623157e308',
+  '5e-324',
+  '-5e-324',
+  '0',
+  '-0',
+  '1',
+  'NaN',
+  'Infinity',
+  '-Infinity',
+];
 const NAMES = ['constructor', 'prototype', '__proto__', 'toString', 'hasOwnProperty'];
 const LONG = 'x'.repeat(6_000);
 
@@ -25,7 +36,12 @@ beforeAll(async () => {
       const metrics = VALUES.map((text, step) => ({ key: 'course', value: metricValue(text), step }));
       runIds.push(
         await newRunOf(tess, experimentId, {
-          params: { number: VALUES[(i * 3) % VALUES.length]!, text: LONG + (i % 3), seed, [NAMES[i % NAMES.length]!]: value },
+          params: {
+            number: VALUES[(i * 3) % VALUES.length]!,
+            text: LONG + (i % 3),
+            seed,
+            [NAMES[i % NAMES.length]!]: value,
+          },
           metrics: [
             ...metrics,
             { key: 'end', value: metricValue(value) },
@@ -55,13 +71,16 @@ describe('extreme metrics, long texts and names of JavaScript', () => {
       groups { params { key value } seeds }
       curves(metricKeys: ["course", "end", "constructor"], maxPoints: 3) { places series { values lows highs } } } }`;
     interface Answer {
-      compareRuns: { metrics: { key: string; values: { value: number | string | null }[] }[]; params: { differing: { key: string }[] } };
+      compareRuns: {
+        metrics: { key: string; values: { value: number | string | null }[] }[];
+        params: { differing: { key: string }[] };
+      };
     }
     const { compareRuns } = await whole<Answer>(query, { input: { runIds } });
     expect(compareRuns.metrics.map(({ key }) => key)).toEqual(['course', 'end', 'huge', ...NAMES].sort());
-    expect(compareRuns.metrics.find(({ key }) => key === '__proto__')!.values.map(({ value }) => String(value))).toEqual(
-      [...VALUES, ...VALUES].map((text) => String(metricValue(text))),
-    );
+    expect(
+      compareRuns.metrics.find(({ key }) => key === '__proto__')!.values.map(({ value }) => String(value)),
+    ).toEqual([...VALUES, ...VALUES].map((text) => String(metricValue(text))));
     expect(compareRuns.params.differing.map(({ key }) => key)).toEqual(expect.arrayContaining(NAMES));
     for (const axis of ['STEP', 'TIME']) {
       await whole(
@@ -76,9 +95,17 @@ describe('extreme metrics, long texts and names of JavaScript', () => {
     const { parallelCoordinates } = await whole<{ parallelCoordinates: { axes: { key: string }[] } }>(
       `query ($input: ParallelCoordinatesInput!) { parallelCoordinates(input: $input) {
         axes { source key kind low high categories direction } lines { positions texts } } }`,
-      { input: { filter: { experimentIds: [experimentId] }, metricKeys: ['course', 'end', 'huge', ...NAMES], limit: 100 } },
+      {
+        input: {
+          filter: { experimentIds: [experimentId] },
+          metricKeys: ['course', 'end', 'huge', ...NAMES],
+          limit: 100,
+        },
+      },
     );
-    expect(parallelCoordinates.axes.map(({ key }) => key)).toEqual(expect.arrayContaining(['number', 'text', ...NAMES]));
+    expect(parallelCoordinates.axes.map(({ key }) => key)).toEqual(
+      expect.arrayContaining(['number', 'text', ...NAMES]),
+    );
   });
 
   it('are explained by their parameters, by ranks where squares do not hold', async () => {
@@ -103,7 +130,8 @@ describe('extreme metrics, long texts and names of JavaScript', () => {
     for (const key of ['end', 'huge', ...NAMES]) {
       const { runs } = await whole<Answer>(query, { filter, orderBy: [{ field: 'METRIC', key, direction: 'ASC' }] });
       expect(runs.nodes.length).toBe(VALUES.length * 2);
-      for (const { metrics } of runs.nodes) expect(metrics.map((one) => one.key)).toEqual(expect.arrayContaining(NAMES));
+      for (const { metrics } of runs.nodes)
+        expect(metrics.map((one) => one.key)).toEqual(expect.arrayContaining(NAMES));
     }
     for (const bound of [1.7976931348623157e308, -1.7976931348623157e308, 5e-324, -0]) {
       await whole(query, { filter: { ...filter, metrics: [{ key: 'end', min: bound }] } });
@@ -129,7 +157,10 @@ describe('extreme metrics, long texts and names of JavaScript', () => {
       expect(shown.data.metrics).toEqual([{ key: name, value: 2, timestamp: 2, step: 99 }]);
       expect(shown.data.params).toContainEqual({ key: name, value: LONG });
       expect(shown.data.tags).toContainEqual({ key: name, value: name });
-      const { metrics } = await mlflow.get<{ metrics: { value: number | string }[] }>('metrics/get-history', { run_id, metric_key: name });
+      const { metrics } = await mlflow.get<{ metrics: { value: number | string }[] }>('metrics/get-history', {
+        run_id,
+        metric_key: name,
+      });
       expect(metrics.length).toBe(VALUES.length + 1);
       await mlflow.post('experiments/set-experiment-tag', { experiment_id: '0', key: name, value: name });
       await mlflow.post('runs/delete-tag', { run_id, key: name });
@@ -144,18 +175,21 @@ describe('extreme metrics, long texts and names of JavaScript', () => {
       order_by: ['metrics.`constructor` DESC'],
     });
     expect(runs.length).toBe(VALUES.length * 2);
-    const { experiment } = await mlflow.get<{ experiment: { tags: { key: string; value: string }[] } }>('experiments/get', {
-      experiment_id: '0',
-    });
+    const { experiment } = await mlflow.get<{ experiment: { tags: { key: string; value: string }[] } }>(
+      'experiments/get',
+      {
+        experiment_id: '0',
+      },
+    );
     for (const name of NAMES) expect(experiment.tags).toContainEqual({ key: name, value: name });
     const tags = NAMES.map((key) => ({ key, value: key }));
     const inOrder = (entries: { key: string; value: string }[]) => entries.toSorted((a, b) => (a.key < b.key ? -1 : 1));
     const { run } = await mlflow.post<{ run: MlflowRun }>('runs/create', { experiment_id: '0', start_time: 1, tags });
     for (const tag of tags) expect(run.data.tags).toContainEqual(tag);
     const { experiment_id } = await mlflow.post<{ experiment_id: string }>('experiments/create', { name: 'odd', tags });
-    expect((await mlflow.get<{ experiment: { tags: typeof tags } }>('experiments/get', { experiment_id })).experiment.tags).toEqual(
-      expect.arrayContaining(tags),
-    );
+    expect(
+      (await mlflow.get<{ experiment: { tags: typeof tags } }>('experiments/get', { experiment_id })).experiment.tags,
+    ).toEqual(expect.arrayContaining(tags));
     interface Logged {
       model: { info: { model_id: string; tags: typeof tags }; data: { params: typeof tags } };
     }

@@ -3,12 +3,21 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LOG_METRICS, newRun } from '../support/runs.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { mutate } from '../support/tracking.js';
-import { CARS_CONFIG, createExperiment, registerDataset, startTraining, trainingWhen, vegaPath } from '../support/training.js';
+import {
+  CARS_CONFIG,
+  createExperiment,
+  registerDataset,
+  startTraining,
+  trainingWhen,
+  vegaPath,
+} from '../support/training.js';
 
 const METRICS =
-  'subscription ($runId: ID!, $after: SafeInt, $follow: Boolean) { runMetrics(runId: $runId, after: $after, follow: $follow) { seq } }';
+  'subscription ($runId: ID!, $after: SafeInt, $follow: Boolean) { runMetrics(runId: $runId, after: $after, ' +
+  'follow: $follow) { seq } }';
 const LOGS =
-  'subscription ($runId: ID!, $after: SafeInt, $follow: Boolean) { runLogs(runId: $runId, after: $after, follow: $follow) { seq } }';
+  'subscription ($runId: ID!, $after: SafeInt, $follow: Boolean) { runLogs(runId: $runId, after: $after, ' +
+  'follow: $follow) { seq } }';
 const ROUNDS = Number(process.env['MATIH_FEED_ROUNDS'] ?? 15);
 const never = () => false;
 
@@ -27,9 +36,16 @@ interface Row {
 }
 
 const log = (runId: string, count: number) =>
-  tess.ok(LOG_METRICS, { input: { runId, metrics: Array.from({ length: count }, () => ({ key: 'loss', value: 1, step: nextStep++ })) } });
+  tess.ok(LOG_METRICS, {
+    input: { runId, metrics: Array.from({ length: count }, () => ({ key: 'loss', value: 1, step: nextStep++ })) },
+  });
 const print = (runId: string, count: number) =>
-  mutate(tess, 'appendRunLogs', { runId, lines: Array.from({ length: count }, (_, i) => ({ line: `line ${i}` })) }, 'lastSeq');
+  mutate(
+    tess,
+    'appendRunLogs',
+    { runId, lines: Array.from({ length: count }, (_, i) => ({ line: `line ${i}` })) },
+    'lastSeq',
+  );
 const finish = (runId: string, status = 'FINISHED') => mutate(tess, 'finishRun', { runId, status }, 'run { status }');
 /** Rows until the feed completes. */
 const toEnd = (query: string, variables: object) => tess.collect<Row>(query, { ...variables }, never);
@@ -62,7 +78,9 @@ describe('the metrics and the log of a run', () => {
     await print(runId, 5);
     const endedAtMs = performance.now();
     await finish(runId);
-    await expect.poll(() => metrics.completedAtMs() !== null && logs.completedAtMs() !== null, { timeout: 5_000 }).toBe(true);
+    await expect
+      .poll(() => metrics.completedAtMs() !== null && logs.completedAtMs() !== null, { timeout: 5_000 })
+      .toBe(true);
     const lateMs = Math.max(metrics.completedAtMs()!, logs.completedAtMs()!) - endedAtMs;
     console.log(`both feeds complete ${lateMs.toFixed(0)} ms after finishRun was sent`);
     expect(lateMs).toBeLessThan(1_500);

@@ -5,7 +5,14 @@ import { Role } from '../../src/domain/platform/principal.js';
 import type { Caller, TestService } from '../support/service.js';
 import { startTestService } from '../support/service.js';
 import { createRun, mutate, query, refused } from '../support/tracking.js';
-import { CARS_CONFIG, createExperiment, registerDataset, startTraining, trainingEnd, vegaPath } from '../support/training.js';
+import {
+  CARS_CONFIG,
+  createExperiment,
+  registerDataset,
+  startTraining,
+  trainingEnd,
+  vegaPath,
+} from '../support/training.js';
 
 let service: TestService;
 let root: Caller;
@@ -28,13 +35,19 @@ interface Collection {
     files: number;
     kept: { type: string; id: string; name: string; reason: string }[];
     keptCount: number;
-    storage: { objectsWithoutRow: { count: number; keys: string[] }; rowsWithoutObject: { count: number; keys: string[] } } | null;
+    storage: {
+      objectsWithoutRow: { count: number; keys: string[] };
+      rowsWithoutObject: { count: number; keys: string[] };
+    } | null;
   };
 }
 
 async function ended(jobId: string): Promise<Collection> {
   for (const deadline = Date.now() + 60_000; ; await new Promise((resolve) => setTimeout(resolve, 30))) {
-    const { job } = await root.ok<{ job: Collection }>(`query ($id: ID!) { job(id: $id) { status errorMessage result } }`, { id: jobId });
+    const { job } = await root.ok<{ job: Collection }>(
+      `query ($id: ID!) { job(id: $id) { status errorMessage result } }`,
+      { id: jobId },
+    );
     if (!['QUEUED', 'RUNNING'].includes(job.status)) return job;
     if (Date.now() > deadline) throw new Error(`The collection is ${job.status}.`);
   }
@@ -78,13 +91,20 @@ const isThere = (key: string) =>
 
 async function fullRun(experimentId: string): Promise<{ runId: string; key: string }> {
   const runId = await createRun(root, { experimentId, params: [{ key: 'a', value: 'b' }] });
-  await mutate(root, 'logMetrics', { runId, metrics: [1, 2, 3].map((step) => ({ key: 'loss', value: step, step })) }, '__typename');
+  await mutate(
+    root,
+    'logMetrics',
+    { runId, metrics: [1, 2, 3].map((step) => ({ key: 'loss', value: step, step })) },
+    '__typename',
+  );
   await mutate(root, 'appendRunLogs', { runId, lines: [{ line: 'x' }, { line: 'y' }] }, '__typename');
   const dataset = { name: 'd', digest: '1', sourceType: 'local', source: '' };
   await mutate(root, 'logRunDatasets', { runId, datasets: [dataset] }, '__typename');
   const { uploadId } = await root.upload('plot.txt', 'a plot');
   await mutate(root, 'logArtifact', { runId, path: 'plot.txt', uploadId }, '__typename');
-  const [artifact] = await query<{ object_key: string }>(service, 'select object_key from artifact where run_id = $1', [runId]);
+  const [artifact] = await query<{ object_key: string }>(service, 'select object_key from artifact where run_id = $1', [
+    runId,
+  ]);
   return { runId, key: artifact!.object_key };
 }
 
@@ -98,24 +118,43 @@ describe('collecting garbage', () => {
     await mutate(root, 'deleteRun', { runId }, '__typename');
     expect(await collect({ olderThanDays: 1 })).toMatchObject({ runs: 0 });
     const result = await collect({ olderThanDays: 0, runIds: [runId] });
-    expect(result).toMatchObject({ runs: 1, experiments: 0, metricPoints: 3, logLines: 2, files: 1, kept: [], storage: null });
+    expect(result).toMatchObject({
+      runs: 1,
+      experiments: 0,
+      metricPoints: 3,
+      logLines: 2,
+      files: 1,
+      kept: [],
+      storage: null,
+    });
     expect(await rowsOf(runId)).toEqual({});
     expect(await isThere(key)).toBe(false);
     expect(await query(service, 'select object_key from staged_object')).toEqual([]);
     expect((await refused(root, 'restoreRun', { runId })).extensions.code).toBe('NOT_FOUND');
     expect(await isThere(kept.key)).toBe(true);
     expect(await rowsOf(kept.runId)).toMatchObject({ run: 1, metric_point: 3, run_log: 2, artifact: 1 });
-    const { run } = await root.ok<{ run: object }>(`query ($id: ID!) { run(id: $id) { state parent { id } } }`, { id: child });
+    const { run } = await root.ok<{ run: object }>(`query ($id: ID!) { run(id: $id) { state parent { id } } }`, {
+      id: child,
+    });
     expect(run).toEqual({ state: 'ACTIVE', parent: null });
   });
 
   it('removes a deleted experiment and makes its name free', async () => {
     const input = { name: 'to be collected' };
-    const { experiment } = await mutate<{ experiment: { id: string } }>(root, 'createExperiment', input, 'experiment { id }');
+    const { experiment } = await mutate<{ experiment: { id: string } }>(
+      root,
+      'createExperiment',
+      input,
+      'experiment { id }',
+    );
     await fullRun(experiment.id);
     await mutate(root, 'deleteExperiment', { id: experiment.id }, '__typename');
     expect((await refused(root, 'createExperiment', input)).extensions.code).toBe('CONFLICT');
-    expect(await collect({ olderThanDays: 0, experimentIds: [experiment.id] })).toMatchObject({ runs: 1, experiments: 1, kept: [] });
+    expect(await collect({ olderThanDays: 0, experimentIds: [experiment.id] })).toMatchObject({
+      runs: 1,
+      experiments: 1,
+      kept: [],
+    });
     await mutate(root, 'createExperiment', input, '__typename');
     expect((await refused(root, 'restoreExperiment', { id: experiment.id })).extensions.code).toBe('NOT_FOUND');
   });
@@ -138,7 +177,9 @@ describe('collecting garbage', () => {
       'model { id }',
     );
     await mutate(root, 'registerModelVersion', { modelId: model.id, runId: used.runId }, '__typename');
-    const keys = await query<{ key: string }>(service, 'select object_key as key from checkpoint where job_id = $1', [unused.jobId]);
+    const keys = await query<{ key: string }>(service, 'select object_key as key from checkpoint where job_id = $1', [
+      unused.jobId,
+    ]);
     expect(keys.length).toBeGreaterThan(0);
     await mutate(root, 'deleteExperiment', { id: experimentId }, '__typename');
     const result = await collect({ olderThanDays: 0, experimentIds: [experimentId] });
@@ -179,9 +220,17 @@ describe('collecting garbage', () => {
     const { uploadId } = await tenant.upload('plot.txt', 'a plot');
     await mutate(tenant, 'logArtifact', { runId, path: 'plot.txt', uploadId }, '__typename');
     const check = async () => {
-      const { job } = await mutate<{ job: { id: string } }>(tenant, 'collectGarbage', { checkStorage: true }, 'job { id }');
+      const { job } = await mutate<{ job: { id: string } }>(
+        tenant,
+        'collectGarbage',
+        { checkStorage: true },
+        'job { id }',
+      );
       for (;;) {
-        const { job: now } = await tenant.ok<{ job: Collection }>(`query ($id: ID!) { job(id: $id) { status result } }`, { id: job.id });
+        const { job: now } = await tenant.ok<{ job: Collection }>(
+          `query ($id: ID!) { job(id: $id) { status result } }`,
+          { id: job.id },
+        );
         if (now.status === 'SUCCEEDED') return now.result.storage!;
         await new Promise((resolve) => setTimeout(resolve, 30));
       }
@@ -200,7 +249,11 @@ describe('collecting garbage', () => {
     expect(await check()).toMatchObject({ objects: 2, rows: 2, objectsWithoutRow: none, rowsWithoutObject: none });
     expect(looks, 'a sound store needs no look at each file').toBe(0);
     await objects.put('orphans/stray.bin', Buffer.from('x'));
-    const [artifact] = await query<{ object_key: string }>(service, 'select object_key from artifact where run_id = $1', [runId]);
+    const [artifact] = await query<{ object_key: string }>(
+      service,
+      'select object_key from artifact where run_id = $1',
+      [runId],
+    );
     await objects.delete(artifact!.object_key);
     expect(await check()).toMatchObject({
       objectsWithoutRow: { count: 1, keys: ['orphans/stray.bin'] },
@@ -214,7 +267,12 @@ describe('collecting garbage', () => {
     const runIds = await Promise.all([1, 2, 3].map(() => createRun(root, { experimentId })));
     for (const runId of runIds) await mutate(root, 'deleteRun', { runId }, '__typename');
     const jobId = (
-      await mutate<{ job: { id: string } }>(root, 'collectGarbage', { olderThanDays: 0, runIds: runIds.slice(0, 1) }, 'job { id }')
+      await mutate<{ job: { id: string } }>(
+        root,
+        'collectGarbage',
+        { olderThanDays: 0, runIds: runIds.slice(0, 1) },
+        'job { id }',
+      )
     ).job.id;
     expect((await ended(jobId)).status).toBe('SUCCEEDED');
     const told = `select progress from job_event where job_id = $1 and message like '1 runs%'`;
@@ -229,7 +287,10 @@ describe('collecting garbage', () => {
       [{ olderThanDays: 1e9 }, 'input.olderThanDays'],
       [{ runIds: [] }, 'input.runIds'],
     ] as const) {
-      expect((await refused(root, 'collectGarbage', input)).extensions).toMatchObject({ code: 'BAD_USER_INPUT', field });
+      expect((await refused(root, 'collectGarbage', input)).extensions).toMatchObject({
+        code: 'BAD_USER_INPUT',
+        field,
+      });
     }
     const other = await service.as({ tenant: 'other', role: Role.ADMIN });
     const foreign = await createRun(other);
@@ -260,7 +321,8 @@ describe('collecting garbage', () => {
     }
     expect(await collection).toMatchObject({ runs: 1, metricPoints: points });
     console.log(
-      `${points} points collected in ${(performance.now() - startedMs).toFixed(0)} ms; slowest write beside it ${slowestMs.toFixed(0)} ms`,
+      `${points} points collected in ${(performance.now() - startedMs).toFixed(0)} ms; slowest write beside ` +
+        `it ${slowestMs.toFixed(0)} ms`,
     );
     expect(slowestMs).toBeLessThan(2_000);
   });

@@ -30,7 +30,9 @@ interface Recorded {
   rejected: { index: number; requestId: string; row: number; code: string; message: string }[];
 }
 
-const RECORD = `mutation ($input: RecordGroundTruthInput!) { recordGroundTruth(input: $input) { added replaced unchanged rejected { index requestId row code message } } }`;
+const RECORD =
+  'mutation ($input: RecordGroundTruthInput!) { recordGroundTruth(input: $input) { added replaced unchanged ' +
+  'rejected { index requestId row code message } } }';
 const record = async (endpointName: string, records: object[]) =>
   (await tess.ok<{ recordGroundTruth: Recorded }>(RECORD, { input: { endpointName, records } })).recordGroundTruth;
 const refusal = (endpointName: string, records: object[]) => tess.fails(RECORD, { input: { endpointName, records } });
@@ -49,7 +51,8 @@ interface Read {
     truth: null | { label: string | null; history: object[] };
   }[];
 }
-const read = async (name: string, id: string) => (await tess.ok<{ prediction: Read }>(PREDICTION, { name, id })).prediction;
+const read = async (name: string, id: string) =>
+  (await tess.ok<{ prediction: Read }>(PREDICTION, { name, id })).prediction;
 
 const FIGURES = 'labelledRows accuracy f1 logLoss rmse mae';
 const QUALITY = `query ($name: String!, $deploymentId: ID, $from: DateTimeISO, $to: DateTimeISO, $windowMinutes: Int) {
@@ -105,7 +108,9 @@ describe('predictions', () => {
       probabilities!.forEach((one, k) => expect(one).toBeCloseTo(answer.predictions[row]!.probabilities![k]!, 6)),
     );
     expect(found.answers.map(({ truth }) => truth)).toEqual([null, null]);
-    expect(await record(name, [{ requestId: 'first', row: 1, label: 'yes', observedAt: '2026-01-02T03:04:05.000Z' }])).toEqual({
+    expect(
+      await record(name, [{ requestId: 'first', row: 1, label: 'yes', observedAt: '2026-01-02T03:04:05.000Z' }]),
+    ).toEqual({
       added: 1,
       replaced: 0,
       unchanged: 0,
@@ -131,9 +136,16 @@ describe('predictions', () => {
       await service.app.context.services.traffic.flush();
     }
     interface Listed {
-      predictions: { nodes: { requestId: string }[]; pageInfo: { endCursor: string; hasNextPage: boolean }; totalCount: number };
+      predictions: {
+        nodes: { requestId: string }[];
+        pageInfo: { endCursor: string; hasNextPage: boolean };
+        totalCount: number;
+      };
     }
-    const LIST = `query ($name: String!, $first: Int, $after: String, $filter: LoggedPredictionFilterInput) { predictions(endpointName: $name, first: $first, after: $after, filter: $filter) { nodes { requestId answers { value } } pageInfo { endCursor hasNextPage } totalCount } }`;
+    const LIST =
+      'query ($name: String!, $first: Int, $after: String, $filter: LoggedPredictionFilterInput) { ' +
+      'predictions(endpointName: $name, first: $first, after: $after, filter: $filter) { nodes { requestId ' +
+      'answers { value } } pageInfo { endCursor hasNextPage } totalCount } }';
     const ids: string[] = [];
     let after: string | null = null;
     do {
@@ -143,7 +155,10 @@ describe('predictions', () => {
       after = predictions.pageInfo.hasNextPage ? predictions.pageInfo.endCursor : null;
     } while (after);
     expect(ids).toEqual(['r4', 'r3', 'r2', 'r1', 'r0']);
-    const { predictions } = await tess.ok<{ predictions: { nodes: object[] } }>(LIST, { name, filter: { requestId: 'r3', deploymentId } });
+    const { predictions } = await tess.ok<{ predictions: { nodes: object[] } }>(LIST, {
+      name,
+      filter: { requestId: 'r3', deploymentId },
+    });
     expect(predictions.nodes).toEqual([{ requestId: 'r3', answers: [{ value: 7 }] }]);
   });
 
@@ -170,7 +185,10 @@ describe('predictions', () => {
        select gen_random_uuid(), tenant, endpoint_id, deployment_id, model_version_id, mode, request_id, rows, latency_ms, inputs, scores, answers from prediction_log where request_id = 'twice' and endpoint_id = $1`,
       [endpointId],
     );
-    for (const error of [await tess.fails(PREDICTION, { name, id: 'twice' }), await refusal(name, [{ requestId: 'twice', value: 1 }])]) {
+    for (const error of [
+      await tess.fails(PREDICTION, { name, id: 'twice' }),
+      await refusal(name, [{ requestId: 'twice', value: 1 }]),
+    ]) {
       expect(error.extensions.code).toBe('CONFLICT');
       expect(error.message).toContain('stands for several requests');
     }
@@ -187,10 +205,14 @@ describe('predictions', () => {
        select gen_random_uuid(), 'acme', $1, $2, model_version_id, 'LIVE', 'failed', 1, 1, 'DEADLINE_EXCEEDED', '{}', '[]' from deployment where id = $2`,
       [endpointId, deploymentId],
     );
-    expect(await tess.ok(`{ prediction(endpointName: "${name}", requestId: "failed") { errorCode answers { row } } }`)).toEqual({
+    expect(
+      await tess.ok(`{ prediction(endpointName: "${name}", requestId: "failed") { errorCode answers { row } } }`),
+    ).toEqual({
       prediction: { errorCode: 'DEADLINE_EXCEEDED', answers: [] },
     });
-    expect((await refusal(name, [{ requestId: 'failed', value: 1 }])).message).toContain('failed with DEADLINE_EXCEEDED');
+    expect((await refusal(name, [{ requestId: 'failed', value: 1 }])).message).toContain(
+      'failed with DEADLINE_EXCEEDED',
+    );
   });
 });
 
@@ -226,13 +248,19 @@ describe('ground truth', () => {
         [8, 'BAD_USER_INPUT'],
       ],
     });
-    expect(result.rejected[3]!.message).toBe('input.records[4].label: expected one of the classes no, yes, got "maybe".');
+    expect(result.rejected[3]!.message).toBe(
+      'input.records[4].label: expected one of the classes no, yes, got "maybe".',
+    );
     expect(result.rejected[1]!.message).toContain('a row from 0 to 1');
     const none: GraphQLErrorShape = await refusal(name, [
       { requestId: 'x', label: 'no' },
       { requestId: 'y', label: 'no' },
     ]);
-    expect(none.extensions).toMatchObject({ code: 'NOT_FOUND', field: 'input.records[0]', problems: [{ index: 0 }, { index: 1 }] });
+    expect(none.extensions).toMatchObject({
+      code: 'NOT_FOUND',
+      field: 'input.records[0]',
+      problems: [{ index: 0 }, { index: 1 }],
+    });
     expect((await refusal(name, [])).extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.records' });
   });
 
@@ -269,11 +297,16 @@ describe('ground truth', () => {
         const answer = await predict(tess, { endpointName: name, rows, requestId: `r${request}` });
         probabilities.push(...answer.predictions.flatMap((one) => one.probabilities!));
       }
-      const records = labels.map((label, i) => ({ requestId: `r${Math.floor(i / 10)}`, row: i % 10, label: classes[label] }));
+      const records = labels.map((label, i) => ({
+        requestId: `r${Math.floor(i / 10)}`,
+        row: i % 10,
+        label: classes[label],
+      }));
       expect(await record(name, records)).toEqual({ added: 200, replaced: 0, unchanged: 0, rejected: [] });
       // Half of it was yesterday.
       await traffic.query(
-        `update ground_truth set predicted_at = predicted_at - interval '1 day' where endpoint_id = $1 and request_id in (select 'r' || n from generate_series(0, 9) n)`,
+        `update ground_truth set predicted_at = predicted_at - interval '1 day' where endpoint_id = $1 and ` +
+          `request_id in (select 'r' || n from generate_series(0, 9) n)`,
         [endpointId],
       );
       const expected = (from: number, to: number) =>
@@ -298,7 +331,10 @@ describe('ground truth', () => {
       expect(found.servedRows).toBe(200);
       const yesterday = await quality(name, { to: new Date(Date.now() - 12 * 3_600_000).toISOString() });
       check(yesterday, 0, 100);
-      console.log(`live quality of ${classes.length} classes: accuracy ${found.accuracy}, F1 ${found.f1}, log loss ${found.logLoss}`);
+      console.log(
+        `live quality of ${classes.length} classes: accuracy ${found.accuracy}, F1 ${found.f1}, log loss ` +
+          `${found.logLoss}`,
+      );
     }
   });
 
@@ -311,7 +347,10 @@ describe('ground truth', () => {
       name,
       actual.map((value, row) => ({ requestId: 'all', row, value })),
     );
-    const expected = regressionMetrics({ actual: Float64Array.from(actual), predicted: Float64Array.from(actual, (_, x) => 2 * x + 1) });
+    const expected = regressionMetrics({
+      actual: Float64Array.from(actual),
+      predicted: Float64Array.from(actual, (_, x) => 2 * x + 1),
+    });
     const found = await quality(name);
     expect(found).toMatchObject({ labelledRows: 50, accuracy: null, f1: null, logLoss: null });
     expect(found.rmse).toBeCloseTo(expected.rmse!, 9);
@@ -326,15 +365,25 @@ describe('ground truth', () => {
     const name = newName();
     await serve(service, tess, LINE, { name });
     const rows = Array.from({ length: 1_000 }, (_, x) => ({ x }));
-    for (let request = 0; request < 10; request++) await predict(tess, { endpointName: name, rows, requestId: `r${request}` });
-    const records = Array.from({ length: 10_000 }, (_, i) => ({ requestId: `r${i % 10}`, row: Math.floor(i / 10), value: i }));
+    for (let request = 0; request < 10; request++)
+      await predict(tess, { endpointName: name, rows, requestId: `r${request}` });
+    const records = Array.from({ length: 10_000 }, (_, i) => ({
+      requestId: `r${i % 10}`,
+      row: Math.floor(i / 10),
+      value: i,
+    }));
     const startedAt = performance.now();
     expect(await record(name, records)).toEqual({ added: 10_000, replaced: 0, unchanged: 0, rejected: [] });
     console.log(`10,000 truths recorded in ${(performance.now() - startedAt).toFixed(0)} ms`);
-    expect((await refusal(name, [...records, records[0]!])).extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.records' });
+    expect((await refusal(name, [...records, records[0]!])).extensions).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      field: 'input.records',
+    });
     // Of a longer request only the first thousand rows are in the log.
     await predict(tess, { endpointName: name, rows: [...rows, { x: 1 }], requestId: 'long' });
-    expect((await refusal(name, [{ requestId: 'long', row: 1_000, value: 1 }])).message).toContain('a row from 0 to 999');
+    expect((await refusal(name, [{ requestId: 'long', row: 1_000, value: 1 }])).message).toContain(
+      'a row from 0 to 999',
+    );
   });
 });
 
@@ -359,7 +408,12 @@ describe('over REST', () => {
     ];
     expect(await call('POST', `${name}/ground-truth`, { records })).toMatchObject({
       status: 200,
-      body: { added: 1, replaced: 0, unchanged: 0, rejected: [{ index: 1, requestId, row: 5, code: 'BAD_USER_INPUT' }] },
+      body: {
+        added: 1,
+        replaced: 0,
+        unchanged: 0,
+        rejected: [{ index: 1, requestId, row: 5, code: 'BAD_USER_INPUT' }],
+      },
     });
     expect(await call('GET', `${name}/predictions/${requestId}`)).toMatchObject({
       status: 200,
@@ -373,7 +427,9 @@ describe('over REST', () => {
       },
     });
     expect(await call('GET', `${name}/predictions/absent`)).toMatchObject({ status: 404, body: { code: 'NOT_FOUND' } });
-    expect(await call('POST', `${name}/ground-truth`, { records: [{ requestId: 'absent', label: 'yes' }] })).toMatchObject({
+    expect(
+      await call('POST', `${name}/ground-truth`, { records: [{ requestId: 'absent', label: 'yes' }] }),
+    ).toMatchObject({
       status: 404,
       body: { code: 'NOT_FOUND', field: 'records[0]' },
     });
@@ -381,11 +437,15 @@ describe('over REST', () => {
       status: 400,
       body: { code: 'BAD_USER_INPUT', field: 'records[0].label' },
     });
-    expect(await call('POST', `${name}/ground-truth`, { records: [{ requestId, label: 'no', observedAt: 'yesterday' }] })).toMatchObject({
+    expect(
+      await call('POST', `${name}/ground-truth`, { records: [{ requestId, label: 'no', observedAt: 'yesterday' }] }),
+    ).toMatchObject({
       status: 400,
       body: { field: 'records[0].observedAt' },
     });
-    expect(await call('POST', `${name}/predict`, { rows: [{ X: 2 }], requestId: 'once' })).toMatchObject({ status: 200 });
+    expect(await call('POST', `${name}/predict`, { rows: [{ X: 2 }], requestId: 'once' })).toMatchObject({
+      status: 200,
+    });
     expect(await call('POST', `${name}/predict`, { rows: [{ X: 2 }], requestId: 'once' })).toMatchObject({
       status: 409,
       body: { code: 'CONFLICT', field: 'requestId' },

@@ -63,7 +63,18 @@ const WRONG: Record<string, unknown[]> = {
   Float: ['1', INFINITE, true, {}, [], 'NaN'],
   SafeInt: [1.5, '1', 2 ** 53, -(2 ** 53), INFINITE, true, {}, []],
   Boolean: ['true', 1, 0, {}, []],
-  DateTimeISO: ['', 'yesterday', '2026-02-30T00:00:00Z', '2026-01-01', NUL, true, {}, [], '+012026-01-01T00:00:00Z', INFINITE],
+  DateTimeISO: [
+    '',
+    'yesterday',
+    '2026-02-30T00:00:00Z',
+    '2026-01-01',
+    NUL,
+    true,
+    {},
+    [],
+    '+012026-01-01T00:00:00Z',
+    INFINITE,
+  ],
   MetricValue: ['x', '', 'toString', '__proto__', true, {}, []],
   JSON: [NUL, SURROGATE, INFINITE, { [NUL]: 1 }, { a: SURROGATE }, nested(40), nested(1000), PROTO],
   TensorData: ['x', 7, {}, true, nested(1000)],
@@ -102,14 +113,24 @@ interface Try {
   mustFail: boolean;
 }
 
-/** Every place below an argument, with its type. An input type is entered once, wherever it stands: its check is compiled with it. */
-function places(type: GraphQLInputType, path: string[], entered: Set<string>): { path: string[]; type: GraphQLInputType }[] {
+/**
+ * Every place below an argument, with its type. An input type is entered once, wherever it stands: its check is
+ * compiled with it.
+ */
+function places(
+  type: GraphQLInputType,
+  path: string[],
+  entered: Set<string>,
+): { path: string[]; type: GraphQLInputType }[] {
   const bare = getNullableType(type);
   const here = { path, type };
   if (isListType(bare)) return [here, ...places(bare.ofType, [...path, '*'], entered)];
   if (!isInputObjectType(bare) || entered.has(bare.name)) return [here];
   entered.add(bare.name);
-  return [here, ...Object.values(bare.getFields()).flatMap((field) => places(field.type, [...path, field.name], entered))];
+  return [
+    here,
+    ...Object.values(bare.getFields()).flatMap((field) => places(field.type, [...path, field.name], entered)),
+  ];
 }
 
 /** The least that satisfies a type, where no fixture fills a place. */
@@ -118,7 +139,9 @@ function sample(type: GraphQLInputType): unknown {
   if (isListType(bare)) return [sample(bare.ofType)];
   if (isEnumType(bare)) return bare.getValues()[0]?.name;
   if (isInputObjectType(bare)) {
-    const needed = Object.values(bare.getFields()).filter((field) => isNonNullType(field.type) && field.defaultValue === undefined);
+    const needed = Object.values(bare.getFields()).filter(
+      (field) => isNonNullType(field.type) && field.defaultValue === undefined,
+    );
     return Object.fromEntries(needed.map((field) => [field.name, sample(field.type)]));
   }
   const scalars: Record<string, unknown> = {
@@ -165,7 +188,9 @@ function values(type: GraphQLInputType): { value: unknown; mustFail: boolean }[]
       ...(isNonNullType(bare.ofType) ? wrong([[null]]) : []),
       ...(isScalarList ? [] : wrong(['x', 7])),
       ...odd([[]]),
-      ...(isScalarList && String(item) !== 'JSON' ? wrong : odd)([Array.from({ length: 10_001 }, () => sample(bare.ofType))]),
+      ...(isScalarList && String(item) !== 'JSON' ? wrong : odd)([
+        Array.from({ length: 10_001 }, () => sample(bare.ofType)),
+      ]),
     ];
   }
   if (isInputObjectType(bare)) return [...nothing, ...wrong(['x', 7, [], { ...(sample(bare) as object), nope: 1 }])];
@@ -179,8 +204,13 @@ const show = (value: unknown) => {
   return text.length > 60 ? `${text.slice(0, 60)}… (${text.length})` : text;
 };
 
-async function send(query: string, variables: Record<string, unknown>): Promise<{ status: number; errors: GraphQLErrorShape[] }> {
-  const body = JSON.stringify({ query, variables }).replaceAll(`"${INFINITE}"`, '1e400').replaceAll('__PROTO__', '__pr\\u006fto__');
+async function send(
+  query: string,
+  variables: Record<string, unknown>,
+): Promise<{ status: number; errors: GraphQLErrorShape[] }> {
+  const body = JSON.stringify({ query, variables })
+    .replaceAll(`"${INFINITE}"`, '1e400')
+    .replaceAll('__PROTO__', '__pr\\u006fto__');
   const response = await fetch(`${world.caller.url}/graphql`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${world.caller.token}` },
@@ -188,7 +218,10 @@ async function send(query: string, variables: Record<string, unknown>): Promise<
   });
   const answer = (await response.json()) as { errors?: GraphQLErrorShape[]; error?: { code: string; message: string } };
   if (answer.error)
-    return { status: response.status, errors: [{ message: answer.error.message, extensions: { code: answer.error.code, field: 'body' } }] };
+    return {
+      status: response.status,
+      errors: [{ message: answer.error.message, extensions: { code: answer.error.code, field: 'body' } }],
+    };
   return { status: response.status, errors: answer.errors ?? [] };
 }
 
@@ -224,7 +257,10 @@ async function judge({ site, args, what, mustFail }: Try): Promise<string[]> {
   if (first.extensions.code === 'INTERNAL') faults.push(`${place}: INTERNAL`);
   if (first.message.length > 1_000) faults.push(`${place}: an error of ${first.message.length} characters`);
   if (/[\0\n]/.test(first.message)) faults.push(`${place}: an error of several lines: ${show(first.message)}`);
-  if (mustFail && !['BAD_USER_INPUT', 'INVALID_TENSOR', 'QUERY_TOO_COMPLEX', 'INVALID_PATH'].includes(first.extensions.code))
+  if (
+    mustFail &&
+    !['BAD_USER_INPUT', 'INVALID_TENSOR', 'QUERY_TOO_COMPLEX', 'INVALID_PATH'].includes(first.extensions.code)
+  )
     faults.push(`${place}: ${first.extensions.code} ${first.message}`);
   else if (first.extensions.code === 'BAD_USER_INPUT' && !first.extensions.field)
     faults.push(`${place}: no field: ${first.message.slice(0, 200)}`);
@@ -242,7 +278,10 @@ describe('one hostile value at every place of every argument', () => {
         for (let at = next++; at < all.length; at = next++) faults.push(...(await judge(all[at]!)));
       };
       await Promise.all([worker(), worker(), worker(), worker()]);
-      console.log(`hostile arguments: ${all.length} calls of ${operation} fields in ${Math.round(performance.now() - startedAt)} ms`);
+      console.log(
+        `hostile arguments: ${all.length} calls of ${operation} fields in ` +
+          `${Math.round(performance.now() - startedAt)} ms`,
+      );
       expect(faults).toEqual([]);
     });
   }
@@ -273,7 +312,9 @@ describe('a forged cursor', () => {
 
   it('is refused by every list, or only says where to begin', async () => {
     const faults: string[] = [];
-    const lists = Object.values(schema.getQueryType()!.getFields()).filter(({ args }) => args.some(({ name }) => name === 'after'));
+    const lists = Object.values(schema.getQueryType()!.getFields()).filter(({ args }) =>
+      args.some(({ name }) => name === 'after'),
+    );
     let calls = 0;
     for (const field of lists) {
       const fixture = READ_ARGUMENTS[field.name]?.[0];
@@ -304,7 +345,8 @@ describe('a forged cursor', () => {
         const [first] = errors;
         if (first && (first.extensions.code !== 'BAD_USER_INPUT' || first.extensions.field !== 'after')) {
           faults.push(
-            `${field.name} ${Buffer.from(cursor.after, 'base64url').toString().slice(0, 80)}: ${first.extensions.code} ${first.message}`,
+            `${field.name} ${Buffer.from(cursor.after, 'base64url').toString().slice(0, 80)}: ` +
+              `${first.extensions.code} ${first.message}`,
           );
         }
       }
@@ -316,7 +358,9 @@ describe('a forged cursor', () => {
 
 describe('calls at once', () => {
   const call = <T>(name: string, type: string, input: object, selection: string) =>
-    world.caller.send<Record<string, T>>(`mutation ($input: ${type}!) { ${name}(input: $input) { ${selection} } }`, { input });
+    world.caller.send<Record<string, T>>(`mutation ($input: ${type}!) { ${name}(input: $input) { ${selection} } }`, {
+      input,
+    });
 
   it('that set the same tags in another order all succeed', async () => {
     const runId = await world.newRun();
@@ -336,7 +380,12 @@ describe('calls at once', () => {
     for (let i = 0; i < 4; i++) {
       const [modelVersionId, endpointId] = [await world.newVersion(modelId), await world.newEndpoint(modelId)];
       const [deployed, deleted] = await Promise.all([
-        call('deployModelVersion', 'DeployModelVersionInput', { endpointId, modelVersionId, mode: 'LIVE' }, '__typename'),
+        call(
+          'deployModelVersion',
+          'DeployModelVersionInput',
+          { endpointId, modelVersionId, mode: 'LIVE' },
+          '__typename',
+        ),
         call('deleteModelVersion', 'DeleteModelVersionInput', { id: modelVersionId }, '__typename'),
       ]);
       outcomes.push([deployed, deleted].map(({ errors }) => errors?.[0]?.extensions.code ?? 'OK').join(' '));

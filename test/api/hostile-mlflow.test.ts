@@ -57,15 +57,25 @@ const CALLS: Record<string, (things: Things) => Input> = {
   }),
   'POST /mlflow-artifacts/mpu/abort/*': (t) => ({ '*': folder(t), path: 'big.bin', upload_id: t.upload }),
   'GET /mlflow/artifacts/list': (t) => ({ run_id: t.run, path: 'a' }),
-  'GET /mlflow/logged-models/:model_id/artifacts/directories': (t) => ({ model_id: t.loggedModel, artifact_directory_path: '' }),
+  'GET /mlflow/logged-models/:model_id/artifacts/directories': (t) => ({
+    model_id: t.loggedModel,
+    artifact_directory_path: '',
+  }),
   'GET /get-artifact': (t) => ({ run_id: t.run, path: 'a/b.txt' }),
-  'GET /mlflow/logged-models/:model_id/artifacts/files': (t) => ({ model_id: t.loggedModel, artifact_file_path: 'f.txt' }),
+  'GET /mlflow/logged-models/:model_id/artifacts/files': (t) => ({
+    model_id: t.loggedModel,
+    artifact_file_path: 'f.txt',
+  }),
   'POST /mlflow/registered-models/create': (t) => ({ name: `made ${t.label}`, tags: [{ key: 'k', value: 'v' }] }),
   'GET /mlflow/registered-models/get': (t) => ({ name: t.name }),
   'PATCH|POST /mlflow/registered-models/update': (t) => ({ name: t.name, description: 'mine' }),
   'POST /mlflow/registered-models/rename': (t) => ({ name: t.name, new_name: `mine ${t.label}` }),
   'DELETE /mlflow/registered-models/delete': (t) => ({ name: t.name }),
-  'GET|POST /mlflow/registered-models/search': (t) => ({ filter: `name = '${t.name}'`, order_by: ['name'], page_token: '' }),
+  'GET|POST /mlflow/registered-models/search': (t) => ({
+    filter: `name = '${t.name}'`,
+    order_by: ['name'],
+    page_token: '',
+  }),
   'GET|POST /mlflow/registered-models/get-latest-versions': (t) => ({ name: t.name, stages: ['None'] }),
   'POST /mlflow/registered-models/set-tag': (t) => ({ name: t.name, key: 'k', value: 'mine' }),
   'DELETE /mlflow/registered-models/delete-tag': (t) => ({ name: t.name, key: 't' }),
@@ -87,7 +97,11 @@ const CALLS: Record<string, (things: Things) => Input> = {
     archive_existing_versions: false,
   }),
   'DELETE /mlflow/model-versions/delete': (t) => ({ name: t.name, version: t.version }),
-  'GET|POST /mlflow/model-versions/search': (t) => ({ filter: `name = '${t.name}'`, order_by: ['name'], page_token: '' }),
+  'GET|POST /mlflow/model-versions/search': (t) => ({
+    filter: `name = '${t.name}'`,
+    order_by: ['name'],
+    page_token: '',
+  }),
   'GET /mlflow/model-versions/get-download-uri': (t) => ({ name: t.name, version: t.version }),
   'POST /mlflow/model-versions/set-tag': (t) => ({ name: t.name, version: t.version, key: 'k', value: 'mine' }),
   'DELETE /mlflow/model-versions/delete-tag': (t) => ({ name: t.name, version: t.version, key: 't' }),
@@ -100,13 +114,29 @@ const CALLS: Record<string, (things: Things) => Input> = {
   'POST /mlflow/experiments/restore': (t) => ({ experiment_id: t.experiment }),
   'POST /mlflow/experiments/set-experiment-tag': (t) => ({ experiment_id: t.experiment, key: 'k', value: 'mine' }),
   'POST /mlflow/experiments/delete-experiment-tag': (t) => ({ experiment_id: t.experiment, key: 't' }),
-  'POST /mlflow/runs/create': (t) => ({ experiment_id: t.experiment, start_time: 1, run_name: 'r', tags: [{ key: 'k', value: 'v' }] }),
+  'POST /mlflow/runs/create': (t) => ({
+    experiment_id: t.experiment,
+    start_time: 1,
+    run_name: 'r',
+    tags: [{ key: 'k', value: 'v' }],
+  }),
   'GET /mlflow/runs/get': (t) => ({ run_id: t.run }),
   'POST /mlflow/runs/update': (t) => ({ run_id: t.run, status: 'FAILED', end_time: 1, run_name: 'mine' }),
   'POST /mlflow/runs/delete': (t) => ({ run_id: t.run }),
   'POST /mlflow/runs/restore': (t) => ({ run_id: t.run }),
-  'POST /mlflow/runs/search': (t) => ({ experiment_ids: [t.experiment], filter: `run_id = '${t.run}'`, order_by: ['metrics.k'] }),
-  'POST /mlflow/runs/log-metric': (t) => ({ run_id: t.run, key: 'k', value: 2, timestamp: 1, step: 1, model_id: t.loggedModel }),
+  'POST /mlflow/runs/search': (t) => ({
+    experiment_ids: [t.experiment],
+    filter: `run_id = '${t.run}'`,
+    order_by: ['metrics.k'],
+  }),
+  'POST /mlflow/runs/log-metric': (t) => ({
+    run_id: t.run,
+    key: 'k',
+    value: 2,
+    timestamp: 1,
+    step: 1,
+    model_id: t.loggedModel,
+  }),
   'POST /mlflow/runs/log-parameter': (t) => ({ run_id: t.run, key: 'mine', value: 'v' }),
   'POST /mlflow/runs/set-tag': (t) => ({ run_id: t.run, key: 'k', value: 'mine' }),
   'POST /mlflow/runs/log-batch': (t) => ({
@@ -116,7 +146,11 @@ const CALLS: Record<string, (things: Things) => Input> = {
     tags: [{ key: 'k', value: 'v' }],
   }),
   'POST /mlflow/runs/delete-tag': (t) => ({ run_id: t.run, key: 't' }),
-  'POST /mlflow/runs/log-inputs': (t) => ({ run_id: t.run, datasets: [{ dataset }], models: [{ model_id: t.loggedModel }] }),
+  'POST /mlflow/runs/log-inputs': (t) => ({
+    run_id: t.run,
+    datasets: [{ dataset }],
+    models: [{ model_id: t.loggedModel }],
+  }),
   'POST /mlflow/runs/outputs': (t) => ({ run_id: t.run, models: [{ model_id: t.loggedModel, step: 1 }] }),
   'POST /mlflow/runs/log-model': (t) => ({
     run_id: t.run,
@@ -124,7 +158,12 @@ const CALLS: Record<string, (things: Things) => Input> = {
   }),
   'GET /mlflow/metrics/get-history': (t) => ({ run_id: t.run, metric_key: 'k', max_results: 5 }),
   'GET /mlflow/metrics/get-history-bulk': (t) => ({ run_id: [t.run], metric_key: 'k' }),
-  'GET /mlflow/metrics/get-history-bulk-interval': (t) => ({ run_ids: [t.run], metric_key: 'k', start_step: 0, end_step: 9 }),
+  'GET /mlflow/metrics/get-history-bulk-interval': (t) => ({
+    run_ids: [t.run],
+    metric_key: 'k',
+    start_step: 0,
+    end_step: 9,
+  }),
   'POST /mlflow/logged-models': (t) => ({
     experiment_id: t.experiment,
     source_run_id: t.run,
@@ -137,7 +176,10 @@ const CALLS: Record<string, (things: Things) => Input> = {
   'DELETE /mlflow/logged-models/:model_id': (t) => ({ model_id: t.loggedModel }),
   'PATCH /mlflow/logged-models/:model_id/tags': (t) => ({ model_id: t.loggedModel, tags: [{ key: 'k', value: 'v' }] }),
   'DELETE /mlflow/logged-models/:model_id/tags/:tag_key': (t) => ({ model_id: t.loggedModel, tag_key: 't' }),
-  'POST /mlflow/logged-models/:model_id/params': (t) => ({ model_id: t.loggedModel, params: [{ key: 'k', value: 'v' }] }),
+  'POST /mlflow/logged-models/:model_id/params': (t) => ({
+    model_id: t.loggedModel,
+    params: [{ key: 'k', value: 'v' }],
+  }),
   'GET|POST /mlflow/experiments/search': (t) => ({ max_results: 5, filter: `name = '${t.name}'`, order_by: ['name'] }),
   'POST /mlflow/experiments/search-datasets': (t) => ({ experiment_ids: [t.experiment] }),
   'POST /mlflow/logged-models/search': (t) => ({
@@ -161,7 +203,12 @@ let mallory: MlflowCaller;
 let own: Things;
 
 /** Sends what stands in the call: parameters of the path in the address, the others where the method has them. */
-async function send(as: MlflowCaller, endpoint: Endpoint, input: Input, { raw = {}, method = endpoint.methods[0]! }: Sent = {}) {
+async function send(
+  as: MlflowCaller,
+  endpoint: Endpoint,
+  input: Input,
+  { raw = {}, method = endpoint.methods[0]! }: Sent = {},
+) {
   const rest = { ...input };
   const url = urlsOf(endpoint)[0]!.replace(/:\w+|\*/g, (part) => {
     const key = part === '*' ? part : part.slice(1);
@@ -171,8 +218,11 @@ async function send(as: MlflowCaller, endpoint: Endpoint, input: Input, { raw = 
   const isQuery = method === 'GET' || endpoint.kind === 'STREAM';
   const search = new URLSearchParams();
   if (isQuery)
-    for (const [key, value] of Object.entries(rest)) for (const one of [raw[key] ?? value].flat()) search.append(key, String(one));
-  const fields = Object.entries(rest).map(([key, value]) => `${JSON.stringify(key)}:${raw[key] ?? JSON.stringify(value)}`);
+    for (const [key, value] of Object.entries(rest))
+      for (const one of [raw[key] ?? value].flat()) search.append(key, String(one));
+  const fields = Object.entries(rest).map(
+    ([key, value]) => `${JSON.stringify(key)}:${raw[key] ?? JSON.stringify(value)}`,
+  );
   const body = method === 'PUT' ? 'stranger' : isQuery ? undefined : `{${fields.join(',')}}`;
   const response = await fetch(`${service.url}${url}${isQuery && search.size > 0 ? `?${search}` : ''}`, {
     method,
@@ -192,13 +242,15 @@ interface Sent {
 async function everythingOf(tenant: string): Promise<Record<string, unknown>> {
   const tables = (await sql(
     service.database.url,
-    `select table_name as name from information_schema.columns where table_schema = 'public' and column_name = 'tenant'`,
+    `select table_name as name from information_schema.columns where table_schema = 'public' and column_name ` +
+      `= 'tenant'`,
   )) as { name: string }[];
   const all: Record<string, unknown> = {};
   for (const { name } of tables) {
     const [row] = (await sql(
       service.database.url,
-      `select count(*)::int as rows, md5(string_agg(t::text, '|' order by t::text)) as content from ${name} t where tenant = '${tenant}'`,
+      `select count(*)::int as rows, md5(string_agg(t::text, '|' order by t::text)) as content from ${name} ` +
+        `t where tenant = '${tenant}'`,
     )) as unknown[];
     all[name] = row;
   }
@@ -218,7 +270,10 @@ async function makeThings(as: MlflowCaller): Promise<Things> {
     tags: [{ key: 't', value: 'v' }],
   });
   const loggedModel = model.info.model_id;
-  for (const path of [`${experiment}/${run}/artifacts/a/b.txt`, `${experiment}/models/${loggedModel}/artifacts/f.txt`]) {
+  for (const path of [
+    `${experiment}/${run}/artifacts/a/b.txt`,
+    `${experiment}/models/${loggedModel}/artifacts/f.txt`,
+  ]) {
     const put = await fetch(`${service.url}/api/2.0/mlflow-artifacts/artifacts/${path}`, {
       method: 'PUT',
       headers: { authorization: `Bearer ${as.token}` },
@@ -227,7 +282,12 @@ async function makeThings(as: MlflowCaller): Promise<Things> {
     expect(put.status).toBe(200);
   }
   await as.post('registered-models/create', { name, tags: [{ key: 't', value: 'v' }] });
-  await as.post('model-versions/create', { name, source: `runs:/${run}/a`, run_id: run, tags: [{ key: 't', value: 'v' }] });
+  await as.post('model-versions/create', {
+    name,
+    source: `runs:/${run}/a`,
+    run_id: run,
+    tags: [{ key: 't', value: 'v' }],
+  });
   await as.post('registered-models/alias', { name, alias: 'champion', version: '1' });
   const { webhook } = await as.post<{ webhook: { webhook_id: string } }>('webhooks', {
     name,
@@ -241,7 +301,17 @@ async function makeThings(as: MlflowCaller): Promise<Things> {
       num_parts: 1,
     },
   );
-  return { experiment, run, loggedModel, name, version: '1', alias: 'champion', webhook: webhook.webhook_id, upload, label: 'foreign' };
+  return {
+    experiment,
+    run,
+    loggedModel,
+    name,
+    version: '1',
+    alias: 'champion',
+    webhook: webhook.webhook_id,
+    upload,
+    label: 'foreign',
+  };
 }
 
 beforeAll(async () => {
@@ -263,7 +333,8 @@ function exchange(request: string): Promise<{ status: number; text: string }> {
     socket.on('error', reject);
   });
 }
-const head = (line: string, ...headers: string[]) => [`${line} HTTP/1.1`, 'host: x', 'connection: close', ...headers, '', ''].join('\r\n');
+const head = (line: string, ...headers: string[]) =>
+  [`${line} HTTP/1.1`, 'host: x', 'connection: close', ...headers, '', ''].join('\r\n');
 
 describe('every endpoint of the MLflow protocol', () => {
   it('has a call in these tests', () => {
@@ -271,8 +342,12 @@ describe('every endpoint of the MLflow protocol', () => {
   });
 
   it('writes for no VIEWER', () => {
-    const reads = ENDPOINTS.filter(({ role, methods }) => role === Role.VIEWER && methods.some((method) => method !== 'GET'));
-    expect(reads.map(nameOf).filter((name) => !/\/(search|search-datasets|get-latest-versions)$/.test(name))).toEqual([]);
+    const reads = ENDPOINTS.filter(
+      ({ role, methods }) => role === Role.VIEWER && methods.some((method) => method !== 'GET'),
+    );
+    expect(reads.map(nameOf).filter((name) => !/\/(search|search-datasets|get-latest-versions)$/.test(name))).toEqual(
+      [],
+    );
   });
 
   it('answers a stranger as it answers for what there is not, and changes nothing', async () => {
@@ -285,7 +360,10 @@ describe('every endpoint of the MLflow protocol', () => {
           await send(mallory, endpoint, call(ABSENT), { method }),
         ];
         expect(tidy(foreign, own), nameOf(endpoint)).toEqual(tidy(absent, ABSENT));
-        if (JSON.stringify(call(own)) !== JSON.stringify({ ...call(own), ...call(ABSENT) }) && !/\/(create|search)$/.test(endpoint.path))
+        if (
+          JSON.stringify(call(own)) !== JSON.stringify({ ...call(own), ...call(ABSENT) }) &&
+          !/\/(create|search)$/.test(endpoint.path)
+        )
           expect(foreign.text, nameOf(endpoint)).not.toContain('secret"');
       }
     }
@@ -300,7 +378,8 @@ describe('every endpoint of the MLflow protocol', () => {
       const input = CALLS[nameOf(endpoint)]!(own);
       expect((await send(new MlflowCaller(service.url, expired), endpoint, input)).status, nameOf(endpoint)).toBe(401);
       expect((await send(new MlflowCaller(service.url, ''), endpoint, input)).status, nameOf(endpoint)).toBe(401);
-      if (endpoint.role !== Role.VIEWER) expect((await send(viewer, endpoint, input)).status, nameOf(endpoint)).toBe(403);
+      if (endpoint.role !== Role.VIEWER)
+        expect((await send(viewer, endpoint, input)).status, nameOf(endpoint)).toBe(403);
     }
     expect(await everythingOf('acme')).toEqual(before);
   });
@@ -312,7 +391,8 @@ describe('every endpoint of the MLflow protocol', () => {
     for (const endpoint of ENDPOINTS) {
       const input = CALLS[nameOf(endpoint)]!(things);
       for (const field of Object.keys(input)) {
-        const isInAddress = endpoint.methods[0] === 'GET' || endpoint.kind === 'STREAM' || endpoint.path.includes(field);
+        const isInAddress =
+          endpoint.methods[0] === 'GET' || endpoint.kind === 'STREAM' || endpoint.path.includes(field);
         for (const value of isInAddress ? HOSTILE_TEXTS : HOSTILE_JSON) {
           const { status, text } = await send(base, endpoint, input, { raw: { [field]: value } });
           if (status >= 500 || (status >= 400 && !isRefusal(text)))
@@ -325,10 +405,12 @@ describe('every endpoint of the MLflow protocol', () => {
 });
 
 describe('requests that no client sends', () => {
-  const post = (path: string, body: string) => tess.send<{ error_code: string; message: string }>('POST', path, { body });
+  const post = (path: string, body: string) =>
+    tess.send<{ error_code: string; message: string }>('POST', path, { body });
 
   it('are read in no more time than their length takes', async () => {
-    // Quotes after quotes in a text without an end: each was once tried as the begin of a text, half a second for each 30 kB.
+    // Quotes after quotes in a text without an end: each was once tried as the begin of a text, half a second for each
+    // 30 kB.
     const bodies = {
       quotes: `x"${'\\"'.repeat(500_000)}`,
       'numbers that are none': `[${'NaN,'.repeat(500_000)}`,
@@ -359,7 +441,9 @@ describe('requests that no client sends', () => {
     const many = (item: unknown) =>
       `[${Array.from({ length: 100_000 }, (_, i) => JSON.stringify(item).replaceAll('"k"', `"k${i}"`)).join(',')}]`;
     const problems: string[] = [];
-    for (const endpoint of ENDPOINTS.filter(({ kind, methods }) => kind === 'JSON' && methods.some((method) => method !== 'GET'))) {
+    for (const endpoint of ENDPOINTS.filter(
+      ({ kind, methods }) => kind === 'JSON' && methods.some((method) => method !== 'GET'),
+    )) {
       const call = CALLS[nameOf(endpoint)]!({ ...own, name: 'many', label: `many ${endpoint.path}` });
       for (const [field, value] of Object.entries(call)) {
         if (!Array.isArray(value)) continue;
@@ -368,7 +452,8 @@ describe('requests that no client sends', () => {
         const { status, text } = await send(tess, endpoint, call, { raw: { [field]: many(value[0]) }, method });
         const tookMs = performance.now() - startedMs;
         const isGood = status < 500 && tookMs < 20_000;
-        if (!isGood) problems.push(`${nameOf(endpoint)} ${field}: ${status} after ${tookMs.toFixed(0)} ms, ${text.slice(0, 100)}`);
+        if (!isGood)
+          problems.push(`${nameOf(endpoint)} ${field}: ${status} after ${tookMs.toFixed(0)} ms, ${text.slice(0, 100)}`);
       }
     }
     expect(problems).toEqual([]);
@@ -381,7 +466,9 @@ describe('requests that no client sends', () => {
     const model = { artifact_path: 'a', flavors: { deep: 'x' }, utc_time_created: 't', run_id: 'r' };
     const bodies = [JSON.stringify(model), JSON.stringify(model).replace('"x"', deep(200_000))];
     for (const text of bodies)
-      expect((await post('runs/log-model', JSON.stringify({ run_id: run, model_json: text }))).status).toBeLessThan(500);
+      expect((await post('runs/log-model', JSON.stringify({ run_id: run, model_json: text }))).status).toBeLessThan(
+        500,
+      );
     const { model: logged } = await tess.post<{ model: { info: { model_id: string } } }>('logged-models', {
       experiment_id: '0',
       tags: [{ key: 'mlflow.modelVersions', value: deep(40_000) }],
@@ -393,7 +480,9 @@ describe('requests that no client sends', () => {
 
   it('with names that are written wrongly, twice, or hold what no text can, are refused', async () => {
     for (const source of ['models:/%E0%A4%A/1', 'models:/%/1', 'models:/%ED%A0%80@a', 'models:/a/99999999999999999999'])
-      expect([400, 404], source).toContain((await post('model-versions/create', JSON.stringify({ name: own.name, source }))).status);
+      expect([400, 404], source).toContain(
+        (await post('model-versions/create', JSON.stringify({ name: own.name, source }))).status,
+      );
     for (const path of [
       '/model-versions/get-artifact?name=a&name=b&version=1&version=2&path=x&path=y',
       '/model-versions/get-artifact?name=%00&version=1&path=x',
@@ -436,7 +525,19 @@ describe('requests that no client sends', () => {
     ];
     const viewer = await tokenFor({ role: Role.VIEWER });
     for (const shape of shapes) {
-      for (const method of ['GET', 'HEAD', 'OPTIONS', 'POST', 'PATCH', 'PUT', 'DELETE', 'TRACE', 'PROPFIND', 'get', 'X-HTTP']) {
+      for (const method of [
+        'GET',
+        'HEAD',
+        'OPTIONS',
+        'POST',
+        'PATCH',
+        'PUT',
+        'DELETE',
+        'TRACE',
+        'PROPFIND',
+        'get',
+        'X-HTTP',
+      ]) {
         for (const authorization of [
           'x: y',
           'authorization: Basic',
@@ -450,7 +551,9 @@ describe('requests that no client sends', () => {
       }
       // With a token no shape leads to a fault, nor to what the role may not do.
       for (const method of ['GET', 'HEAD', 'OPTIONS', 'DELETE', 'PUT']) {
-        const { status } = await exchange(head(`${method} ${shape}`, `authorization: Bearer ${viewer}`, 'content-length: 0'));
+        const { status } = await exchange(
+          head(`${method} ${shape}`, `authorization: Bearer ${viewer}`, 'content-length: 0'),
+        );
         expect([method, shape, status < 500 && (method === 'GET' || status >= 400)]).toEqual([method, shape, true]);
       }
     }
@@ -476,7 +579,9 @@ describe('requests that no client sends', () => {
       `Bearer ${base64('{"alg":"none"}').replace(/=+$/, '')}.${token.split('.')[1]}.`,
     ];
     for (const authorization of refused) {
-      const response = await fetch(`${service.url}/api/2.0/mlflow/experiments/get?experiment_id=0`, { headers: { authorization } });
+      const response = await fetch(`${service.url}/api/2.0/mlflow/experiments/get?experiment_id=0`, {
+        headers: { authorization },
+      });
       expect(response.status, authorization).toBe(401);
       expect(await response.json()).toMatchObject({ error_code: 'UNAUTHENTICATED' });
     }
@@ -498,11 +603,20 @@ describe('requests that no client sends', () => {
       base64(['2020-01-01', own.run]),
       'A'.repeat(100_000),
     ];
-    for (const path of ['experiments/search', 'registered-models/search', 'model-versions/search', 'logged-models/search', 'runs/search']) {
+    for (const path of [
+      'experiments/search',
+      'registered-models/search',
+      'model-versions/search',
+      'logged-models/search',
+      'runs/search',
+    ]) {
       const given = { max_results: 5, ...(/^(runs|logged)/.test(path) && { experiment_ids: [own.experiment] }) };
       for (const page_token of tokens) {
         const { status, body } = await tess.send('POST', path, { body: { ...given, page_token } });
-        expect(status === 400 || (status === 200 && Object.keys(body).length === 0), `${path} ${page_token.slice(0, 60)}`).toBe(true);
+        expect(
+          status === 400 || (status === 200 && Object.keys(body).length === 0),
+          `${path} ${page_token.slice(0, 60)}`,
+        ).toBe(true);
       }
       for (const max_results of [0, -1, 1e9, 1e300, 0.5]) {
         // Of logged models, nothing stands for as many as usual, and there are never more than 50,000 on a page.
@@ -552,7 +666,12 @@ describe('requests that no client sends', () => {
     const path = `/api/2.0/mlflow-artifacts/mpu/create/${folder(own)}`;
     const body = JSON.stringify({ path: 'hosted.bin', num_parts: 1 });
     for (const host of ['[', 'a b', 'x@evil.example', 'evil.example/x?', '%', '\\', '']) {
-      const lines = [`POST ${path} HTTP/1.1`, `host: ${host}`, 'connection: close', `authorization: Bearer ${tess.token}`];
+      const lines = [
+        `POST ${path} HTTP/1.1`,
+        `host: ${host}`,
+        'connection: close',
+        `authorization: Bearer ${tess.token}`,
+      ];
       lines.push('content-type: application/json', `content-length: ${body.length}`);
       const { status, text } = await exchange(`${lines.join('\r\n')}\r\n\r\n${body}`);
       expect(status < 500, `${host}: ${text.slice(-200)}`).toBe(true);
@@ -569,7 +688,9 @@ function tidy({ status, text }: { status: number; text: string }, things: Things
   shown = shown.replace(/made (foreign|absent|<label>)/g, 'made');
   return {
     status,
-    text: shown.replace(/[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}/g, '<id>').replace(/\d{13}/g, '<time>'),
+    text: shown
+      .replace(/[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}/g, '<id>')
+      .replace(/\d{13}/g, '<time>'),
   };
 }
 

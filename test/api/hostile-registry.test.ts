@@ -22,7 +22,9 @@ beforeAll(async () => {
   service = await startTestService({ LOG_LEVEL: 'silent', MAX_UPLOAD_BYTES: String(40 * MIB) });
   mlflow = await MlflowCaller.of(service);
   root = await service.as({ role: Role.ADMIN, subject: 'root' });
-  ({ experiment_id: experiment } = await mlflow.post<{ experiment_id: string }>('experiments/create', { name: 'hostile' }));
+  ({ experiment_id: experiment } = await mlflow.post<{ experiment_id: string }>('experiments/create', {
+    name: 'hostile',
+  }));
 });
 afterAll(() => service?.close());
 
@@ -39,7 +41,10 @@ async function fileCall(method: string, path: string, content?: Buffer | string)
 }
 
 async function newLoggedModel(files: Record<string, Buffer | string> = {}, under = experiment): Promise<string> {
-  const { model } = await mlflow.post<{ model: { info: { model_id: string } } }>('logged-models', { experiment_id: under, name: 'logged' });
+  const { model } = await mlflow.post<{ model: { info: { model_id: string } } }>('logged-models', {
+    experiment_id: under,
+    name: 'logged',
+  });
   const id = model.info.model_id;
   for (const [path, content] of Object.entries(files))
     expect(await fileCall('PUT', `${under}/models/${id}/artifacts/${path}`, content), path).toBe(200);
@@ -63,12 +68,16 @@ const register = (name: string, modelId: string) =>
   );
 
 async function collect(input: object): Promise<Record<string, unknown>> {
-  const { job } = await mutate<{ job: { id: string } }>(root, 'collectGarbage', { olderThanDays: 0, ...input }, 'job { id }');
+  const { job } = await mutate<{ job: { id: string } }>(
+    root,
+    'collectGarbage',
+    { olderThanDays: 0, ...input },
+    'job { id }',
+  );
   for (const deadline = Date.now() + 60_000; ; await new Promise((resolve) => setTimeout(resolve, 30))) {
-    const { job: now } = await root.ok<{ job: { status: string; errorMessage: string | null; result: Record<string, unknown> } }>(
-      `query ($id: ID!) { job(id: $id) { status errorMessage result } }`,
-      { id: job.id },
-    );
+    const { job: now } = await root.ok<{
+      job: { status: string; errorMessage: string | null; result: Record<string, unknown> };
+    }>(`query ($id: ID!) { job(id: $id) { status errorMessage result } }`, { id: job.id });
     if (!['QUEUED', 'RUNNING'].includes(now.status)) {
       expect(now.status, now.errorMessage ?? '').toBe('SUCCEEDED');
       return now.result;
@@ -120,7 +129,9 @@ describe('an MLmodel file that any client may have written', () => {
     'a long flavor': `flavors:\n  ${'x'.repeat(9_000)}: {}\n`,
     'a NUL in a signature': `signature:\n  inputs: '[{"type": "double", "name": "a\\u0000b"}]'\n`,
     'half a character in a signature': `signature:\n  inputs: '[{"type": "double", "name": "\\ud800"}]'\n`,
-    'a signature of absurd shapes': `signature:\n  inputs: '[{"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-9007199254740991, 1e9]}}]'\n`,
+    'a signature of absurd shapes':
+      `signature:\n  inputs: '[{"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": ` +
+      `[-9007199254740991, 1e9]}}]'\n`,
     'a nested signature': `signature:\n  inputs: '${'['.repeat(5_000)}'\n`,
     'a file above': onnx('../../../x.onnx'),
     'a file of the machine': onnx('/etc/passwd'),
@@ -138,7 +149,10 @@ describe('an MLmodel file that any client may have written', () => {
       const name = await newModelName();
       const id = await newLoggedModel({ MLmodel: content, 'data/model.onnx': 'x' });
       const startedMs = performance.now();
-      const [answer, seen] = await Promise.all([register(name, id), pause(5).then(() => fetch(`${service.url}/health`))]);
+      const [answer, seen] = await Promise.all([
+        register(name, id),
+        pause(5).then(() => fetch(`${service.url}/health`)),
+      ]);
       const tookMs = performance.now() - startedMs;
       expect(seen.status).toBe(200);
       const known = answer.status < 500 && tookMs < 5_000;
@@ -210,7 +224,9 @@ describe('files that several clients handle at once', () => {
         return keys;
       })
       .toEqual([]);
-    await expect.poll(() => query(service, 'select object_key from staged_object where starts_with(object_key, $1)', [folder])).toEqual([]);
+    await expect
+      .poll(() => query(service, 'select object_key from staged_object where starts_with(object_key, $1)', [folder]))
+      .toEqual([]);
   });
 
   it('in parts are one file once, however often they are completed, aborted and sent again', async () => {
@@ -246,7 +262,9 @@ describe('files that several clients handle at once', () => {
       expect(answers.filter(({ status }) => status === 200).length).toBe(1);
       expect((await call('abort', { upload_id: uploadId })).status).toBe(404);
       expect((await sendPart(credentials[0]!.url, second)).status).toBe(404);
-      await expect.poll(() => query(service, 'select id from direct_upload where run_id = $1', [uuid(run)])).toEqual([]);
+      await expect
+        .poll(() => query(service, 'select id from direct_upload where run_id = $1', [uuid(run)]))
+        .toEqual([]);
     }
   });
 });
@@ -286,7 +304,8 @@ describe('a part that is replaced while its upload is completed', () => {
       const { body } = await mlflow.send<{ upload_id: string; credentials: { url: string }[] }>('POST', at('create'), {
         body: { path, num_parts: 1 },
       });
-      const put = (content: Uint8Array<ArrayBuffer>) => fetch(body.credentials[0]!.url, { method: 'PUT', body: content });
+      const put = (content: Uint8Array<ArrayBuffer>) =>
+        fetch(body.credentials[0]!.url, { method: 'PUT', body: content });
       const [one, two] = [new Uint8Array(randomBytes(300_000)), new Uint8Array(randomBytes(300_000))];
       await put(one);
       const complete = (content: Uint8Array) =>
@@ -313,7 +332,9 @@ describe('a part that is replaced while its upload is completed', () => {
 
 describe('garbage that somebody still wants', () => {
   it('is not a model whose experiment is restored while it is collected', async () => {
-    const { experiment_id: id } = await mlflow.post<{ experiment_id: string }>('experiments/create', { name: 'restored in time' });
+    const { experiment_id: id } = await mlflow.post<{ experiment_id: string }>('experiments/create', {
+      name: 'restored in time',
+    });
     const model = await newLoggedModel({ 'f.txt': 'x' }, id);
     await mlflow.post('experiments/delete', { experiment_id: id });
     let collection: Promise<unknown> = Promise.resolve();
@@ -327,13 +348,17 @@ describe('garbage that somebody still wants', () => {
   });
 
   it('is not a model or a run that a version is made of meanwhile', async () => {
-    const { experiment_id: id } = await mlflow.post<{ experiment_id: string }>('experiments/create', { name: 'registered in time' });
+    const { experiment_id: id } = await mlflow.post<{ experiment_id: string }>('experiments/create', {
+      name: 'registered in time',
+    });
     const name = await newModelName();
     const model = await newLoggedModel({ MLmodel: 'flavors: {}\n', 'f.txt': 'x' }, id);
     expect((await register(name, model)).status).toBe(200);
-    const [{ id: versionId }] = (await query<{ id: string }>(service, `select id from model_version where logged_model_id = $1`, [
-      uuid(model),
-    ])) as [{ id: string }];
+    const [{ id: versionId }] = (await query<{ id: string }>(
+      service,
+      `select id from model_version where logged_model_id = $1`,
+      [uuid(model)],
+    )) as [{ id: string }];
     const run = await mlflow.newRun({ experiment_id: id });
     await mlflow.post('runs/log-metric', { run_id: run, key: 'k', value: 1, timestamp: 1 });
     await mlflow.post('experiments/delete', { experiment_id: id });
@@ -363,7 +388,8 @@ describe('garbage that somebody still wants', () => {
       );
       addresses.push(body.credentials[0]!.url);
     }
-    const sent = () => Promise.all(addresses.map(async (url) => (await fetch(url, { method: 'PUT', body: 'x' })).status));
+    const sent = () =>
+      Promise.all(addresses.map(async (url) => (await fetch(url, { method: 'PUT', body: 'x' })).status));
     expect(await sent()).toEqual([200, 200]);
     await mlflow.post('runs/delete', { run_id: run });
     await mlflow.ok('DELETE', `logged-models/${model}`);
@@ -382,7 +408,10 @@ describe('garbage that somebody still wants', () => {
       mlflow.send('POST', `runs/${verb}`, { body: { run_id: run } }),
     );
     const files = Array.from({ length: 10 }, (_, i) => fileCall('PUT', `${id}/${run}/artifacts/f${i}`, 'x'));
-    const collected = [collect({ runIds: [uuid(run)] }), pause(100).then(() => collect({ runIds: [uuid(run)] }).catch(() => undefined))];
+    const collected = [
+      collect({ runIds: [uuid(run)] }),
+      pause(100).then(() => collect({ runIds: [uuid(run)] }).catch(() => undefined)),
+    ];
     for (const { status } of await Promise.all([...storm, ...changes])) expect([200, 400, 404]).toContain(status);
     for (const status of await Promise.all(files)) expect([200, 404]).toContain(status);
     await Promise.allSettled(collected);
@@ -405,12 +434,20 @@ describe('stages that a client of MLflow sets', () => {
       });
     const refused = await move(1, 'Production');
     expect([refused.status, refused.body.message]).toEqual([400, expect.stringContaining('gate')]);
-    const [{ id }] = (await query<{ id: string }>(service, 'select id from model where name = $1', [name])) as [{ id: string }];
+    const [{ id }] = (await query<{ id: string }>(service, 'select id from model where name = $1', [name])) as [
+      { id: string },
+    ];
     const policy = { staging: { gates: [] }, production: { gates: [], firstGates: [] } };
     await mutate(root, 'setGatePolicy', { modelId: id, policy }, '__typename');
-    const moves = Array.from({ length: 18 }, (_, i) => move(1 + (i % 3), ['Production', 'Staging', 'Archived', 'None'][i % 4]!));
+    const moves = Array.from({ length: 18 }, (_, i) =>
+      move(1 + (i % 3), ['Production', 'Staging', 'Archived', 'None'][i % 4]!),
+    );
     for (const { status, body } of await Promise.all(moves)) expect([200, 400], JSON.stringify(body)).toContain(status);
-    const inProduction = await query(service, `select version from model_version where model_id = $1 and stage = 'PRODUCTION'`, [id]);
+    const inProduction = await query(
+      service,
+      `select version from model_version where model_id = $1 and stage = 'PRODUCTION'`,
+      [id],
+    );
     expect(inProduction.length).toBeLessThanOrEqual(1);
     await move(1, 'None');
     await move(1, 'Production');
@@ -427,7 +464,9 @@ describe('runs', () => {
     const runs = await Promise.all(Array.from({ length: 3 }, () => mlflow.newRun({ experiment_id: experiment })));
     for (let round = 0; round < 5; round++) {
       const nest = (i: number) =>
-        mlflow.send('POST', 'runs/set-tag', { body: { run_id: runs[i], key: 'mlflow.parentRunId', value: runs[(i + 1) % 3] } });
+        mlflow.send('POST', 'runs/set-tag', {
+          body: { run_id: runs[i], key: 'mlflow.parentRunId', value: runs[(i + 1) % 3] },
+        });
       await Promise.all([nest(0), nest(1), nest(2)]);
       const parents = await query<{ id: string; parent: string | null }>(
         service,
@@ -451,10 +490,13 @@ describe('questions that cost', () => {
        insert into run_param (tenant, run_id, key, value) select tenant, id, 'p' || n, (random() * 1000)::text from made, generate_series(1, 100) n`,
       [uuid(run)],
     );
-    const ids = (await query<{ id: string }>(service, `select id from run where name like 'many %' limit 50`)).map(({ id }) => id);
+    const ids = (await query<{ id: string }>(service, `select id from run where name like 'many %' limit 50`)).map(
+      ({ id }) => id,
+    );
     const questions: Record<string, [string, object]> = {
       importance: [
-        `query ($input: ParameterImportanceInput!) { parameterImportance(input: $input) { params { key importance } } }`,
+        'query ($input: ParameterImportanceInput!) { parameterImportance(input: $input) { params { key ' +
+          'importance } } }',
         { filter: { experimentIds: [uuid(experiment)] }, metricKey: 'cost' },
       ],
       parallels: [
@@ -491,15 +533,24 @@ describe('after all of this', () => {
   it('rows and files agree', async () => {
     await expect.poll(() => query(service, 'select object_key from staged_object'), { timeout: 20_000 }).toEqual([]);
     const { storage } = await collect({ checkStorage: true });
-    expect(storage).toMatchObject({ objectsWithoutRow: { count: 0, keys: [] }, rowsWithoutObject: { count: 0, keys: [] } });
+    expect(storage).toMatchObject({
+      objectsWithoutRow: { count: 0, keys: [] },
+      rowsWithoutObject: { count: 0, keys: [] },
+    });
     for (const table of ['metric_point', 'metric_latest', 'run_log', 'run_tag', 'run_param'])
       expect(
-        await query(service, `select 1 from ${table} p where not exists (select from run r where r.id = p.run_id) limit 1`),
+        await query(
+          service,
+          `select 1 from ${table} p where not exists (select from run r where r.id = p.run_id) limit 1`,
+        ),
         table,
       ).toEqual([]);
     expect(await query(service, `select id from model_version where status = 'PENDING'`)).toEqual([]);
     expect(
-      await query(service, `select model_id from model_version where stage = 'PRODUCTION' group by model_id having count(*) > 1`),
+      await query(
+        service,
+        `select model_id from model_version where stage = 'PRODUCTION' group by model_id having count(*) > 1`,
+      ),
     ).toEqual([]);
   });
 });

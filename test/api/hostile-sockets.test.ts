@@ -83,7 +83,8 @@ function raw(text: string, { thenReset = false } = {}): Promise<string> {
 }
 
 const upgrade = (path: string) =>
-  `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n` +
+  `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: ` +
+  `dGhlIHNhbXBsZSBub25jZQ==\r\n` +
   'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n';
 
 describe('an upgrade', () => {
@@ -96,7 +97,9 @@ describe('an upgrade', () => {
   it('whose client vanishes hurts nobody', async () => {
     const text = 'x'.repeat(100_000);
     await Promise.all(
-      ['/nope', '/graphql'].flatMap((path) => Array.from({ length: 20 }, () => raw(upgrade(path) + text, { thenReset: true }))),
+      ['/nope', '/graphql'].flatMap((path) =>
+        Array.from({ length: 20 }, () => raw(upgrade(path) + text, { thenReset: true })),
+      ),
     );
     await waitOfOthers();
   });
@@ -110,8 +113,15 @@ describe('a socket is closed for', () => {
       4400,
       (hostile) => hostile.send({ id: '1', type: 'subscribe', payload: { query: EVENTS, variables: [1] } }),
     ],
-    'a second connection_init': [4429, (hostile) => hostile.send({ type: 'connection_init', payload: { token: tess.token } })],
-    'an operation before the token': [4401, (hostile) => hostile.send({ id: '1', type: 'subscribe', payload: { query: EVENTS } }), null],
+    'a second connection_init': [
+      4429,
+      (hostile) => hostile.send({ type: 'connection_init', payload: { token: tess.token } }),
+    ],
+    'an operation before the token': [
+      4401,
+      (hostile) => hostile.send({ id: '1', type: 'subscribe', payload: { query: EVENTS } }),
+      null,
+    ],
     'a long message before the token': [
       4400,
       (hostile) => hostile.send({ type: 'connection_init', payload: { x: 'x'.repeat(100_000) } }),
@@ -138,13 +148,18 @@ describe('an operation', () => {
   it('with variables that it does not declare runs without them, however deep they are', async () => {
     const hostile = await Hostile.open();
     hostile.send(
-      `{"id":"deep","type":"subscribe","payload":{"query":"{ experiments { totalCount } }","variables":{"x":${nested(100_000)}},"extensions":{"x":${nested(100_000)}}}}`,
+      '{"id":"deep","type":"subscribe","payload":{"query":"{ experiments { totalCount } ' +
+        `}","variables":{"x":${nested(100_000)}},"extensions":{"x":${nested(100_000)}}}}`,
     );
     hostile.send(
-      `{"id":"live","type":"subscribe","payload":{"query":"subscription { lifecycleEvents(after: 0) { id } }","variables":{"x":${nested(100_000)}}}}`,
+      '{"id":"live","type":"subscribe","payload":{"query":"subscription { lifecycleEvents(after: 0) { id } ' +
+        `}","variables":{"x":${nested(100_000)}}}}`,
     );
     hostile.send({ id: 'after', type: 'subscribe', payload: { query: '{ experiments { totalCount } }' } });
-    expect(await hostile.answer('deep')).toMatchObject({ type: 'next', payload: { data: { experiments: { totalCount: 0 } } } });
+    expect(await hostile.answer('deep')).toMatchObject({
+      type: 'next',
+      payload: { data: { experiments: { totalCount: 0 } } },
+    });
     await hostile.answer('after');
     expect(hostile.got.filter(({ id }) => id === 'live')).toEqual([]);
     hostile.end();
@@ -154,10 +169,20 @@ describe('an operation', () => {
     const hostile = await Hostile.open();
     const id = 'x'.repeat(300);
     hostile.send({ id, type: 'subscribe', payload: { query: EVENTS } });
-    expect(await hostile.answer(id)).toMatchObject({ type: 'error', payload: [{ extensions: { code: 'BAD_USER_INPUT', field: 'id' } }] });
+    expect(await hostile.answer(id)).toMatchObject({
+      type: 'error',
+      payload: [{ extensions: { code: 'BAD_USER_INPUT', field: 'id' } }],
+    });
     hostile.send({ id: 'long', type: 'subscribe', payload: { query: `${EVENTS} #${'x'.repeat(300_000)}` } });
-    expect(await hostile.answer('long')).toMatchObject({ type: 'error', payload: [{ extensions: { code: 'QUERY_TOO_COMPLEX' } }] });
-    hostile.send({ id: 'past', type: 'subscribe', payload: { query: 'subscription { lifecycleEvents(after: -1) { id } }' } });
+    expect(await hostile.answer('long')).toMatchObject({
+      type: 'error',
+      payload: [{ extensions: { code: 'QUERY_TOO_COMPLEX' } }],
+    });
+    hostile.send({
+      id: 'past',
+      type: 'subscribe',
+      payload: { query: 'subscription { lifecycleEvents(after: -1) { id } }' },
+    });
     expect(await hostile.answer('past')).toMatchObject({
       payload: { errors: [{ extensions: { code: 'BAD_USER_INPUT', field: 'after' } }] },
     });

@@ -56,7 +56,8 @@ async function outcomeOf(id: string): Promise<Job['outcome']> {
   return job.outcome;
 }
 
-const begin = async (name: string, input: object) => (await mutate<{ job: { id: string } }>(admin, name, input, 'job { id }')).job.id;
+const begin = async (name: string, input: object) =>
+  (await mutate<{ job: { id: string } }>(admin, name, input, 'job { id }')).job.id;
 
 describe('what came out of a job is typed and selected', () => {
   it('of a training', async () => {
@@ -71,16 +72,31 @@ describe('what came out of a job is typed and selected', () => {
 
   it('of an evaluation, a validation, a batch and a release', async () => {
     const evaluation = await begin('evaluateModelVersion', { modelVersionId: versionId });
-    expect(await outcomeOf(evaluation)).toMatchObject({ __typename: 'EvaluationOutcome', evaluationId: evaluation, passed: true });
+    expect(await outcomeOf(evaluation)).toMatchObject({
+      __typename: 'EvaluationOutcome',
+      evaluationId: evaluation,
+      passed: true,
+    });
     const validation = await begin('validateModelVersion', { modelVersionId: versionId });
-    expect(await outcomeOf(validation)).toMatchObject({ __typename: 'ValidationOutcome', passed: true, failedChecks: [] });
+    expect(await outcomeOf(validation)).toMatchObject({
+      __typename: 'ValidationOutcome',
+      passed: true,
+      failedChecks: [],
+    });
     const batch = await begin('startBatchInference', { modelVersionId: versionId, datasetId: trained.datasetId });
     const file = await outcomeOf(batch);
     expect(file).toMatchObject({ __typename: 'BatchInferenceOutcome', rows: 569 });
-    const answer = await fetch(`${service.url}${String(file!['downloadUrl'])}`, { headers: { authorization: `Bearer ${admin.token}` } });
+    const answer = await fetch(`${service.url}${String(file!['downloadUrl'])}`, {
+      headers: { authorization: `Bearer ${admin.token}` },
+    });
     expect((await answer.arrayBuffer()).byteLength).toBe(file!['sizeBytes']);
     const release = await begin('releaseModelVersion', { modelVersionId: versionId, targetStage: 'STAGING' });
-    expect(await outcomeOf(release)).toMatchObject({ __typename: 'ReleaseOutcome', stage: 'STAGING', reached: true, firstMissing: null });
+    expect(await outcomeOf(release)).toMatchObject({
+      __typename: 'ReleaseOutcome',
+      stage: 'STAGING',
+      reached: true,
+      firstMissing: null,
+    });
   });
 
   it('of an archive that goes out and comes in, of a run’s files and of garbage', async () => {
@@ -108,7 +124,9 @@ describe('what came out of a job is typed and selected', () => {
         { kind: 'points', count: 1 },
       ]),
     });
-    const bytes = await fetch(`${service.url}${String(archive!['downloadUrl'])}`, { headers: { authorization: `Bearer ${admin.token}` } });
+    const bytes = await fetch(`${service.url}${String(archive!['downloadUrl'])}`, {
+      headers: { authorization: `Bearer ${admin.token}` },
+    });
     const { uploadId } = await admin.upload('experiment.tar', Buffer.from(await bytes.arrayBuffer()));
     const imported = await outcomeOf(await begin('importExperiment', { uploadId, name: 'again' }));
     expect(imported).toMatchObject({
@@ -128,11 +146,17 @@ describe('what came out of a job is typed and selected', () => {
 
   it('is null until the job has succeeded', async () => {
     const { id } = await service.app.context.db.transact(
-      { principal: { subject: 'tess', tenant: 'acme', role: Role.ADMIN, expiresAt: new Date(Date.now() + 60_000) }, requestId: 'test' },
+      {
+        principal: { subject: 'tess', tenant: 'acme', role: Role.ADMIN, expiresAt: new Date(Date.now() + 60_000) },
+        requestId: 'test',
+      },
       async (session) => service.app.context.services.jobs.create(session, { kind: 'CONVERSION', config: {} }),
     );
     await admin.send('mutation ($id: ID!) { cancelJob(input: { jobId: $id }) { job { id } } }', { id });
-    const { job } = await admin.ok<{ job: object }>('query ($id: ID!) { job(id: $id) { outcome { __typename } result } }', { id });
+    const { job } = await admin.ok<{ job: object }>(
+      'query ($id: ID!) { job(id: $id) { outcome { __typename } result } }',
+      { id },
+    );
     expect(job).toEqual({ outcome: null, result: null });
   });
 });
@@ -143,11 +167,15 @@ describe('a page of jobs', () => {
     const { data } = await admin.send(document, { id: trained.jobId });
     const documentBytes = Buffer.byteLength(JSON.stringify(data));
     const [stored] = await service.app.context.db.asSystem((em) =>
-      em.execute<{ bytes: number }[]>('select length(result::text)::int as bytes from job where id = ?', [trained.jobId]),
+      em.execute<{ bytes: number }[]>('select length(result::text)::int as bytes from job where id = ?', [
+        trained.jobId,
+      ]),
     );
     const { data: withJson } = await admin.send('query ($id: ID!) { job(id: $id) { result } }', { id: trained.jobId });
     const jsonBytes = Buffer.byteLength(JSON.stringify(withJson));
-    console.log(`the Job document of a training: ${documentBytes} bytes, its open JSON ${jsonBytes}, stored ${stored!.bytes}`);
+    console.log(
+      `the Job document of a training: ${documentBytes} bytes, its open JSON ${jsonBytes}, stored ${stored!.bytes}`,
+    );
     expect(documentBytes).toBeLessThan(4_000);
     expect(jsonBytes).toBeLessThan(8_000);
     service.statements.length = 0;

@@ -68,14 +68,21 @@ describe('a job', () => {
       const handlers = Object.fromEntries(Object.keys(JOB_CATALOG).map((kind) => [kind, handler])) as JobHandlers;
       const runtime = { ...context, jobs: context.services.jobs, heartbeatTimeoutMs: 20_000, leaving: leaving.signal };
       const ids = await context.db.transact(actor, async (session) =>
-        (['EVALUATION', 'VALIDATION'] as const).map((kind) => context.services.jobs.create(session, { kind, config: {} }).id),
+        (['EVALUATION', 'VALIDATION'] as const).map(
+          (kind) => context.services.jobs.create(session, { kind, config: {} }).id,
+        ),
       );
-      const read = () => context.db.transact(actor, (session) => Promise.all(ids.map((id) => context.services.jobs.get(session, id))));
+      const read = () =>
+        context.db.transact(actor, (session) => Promise.all(ids.map((id) => context.services.jobs.get(session, id))));
       await consumeJobs(runtime, handlers, 2);
       await context.services.jobs.dispatch();
-      await expect.poll(async () => (await read()).map(({ status }) => status), { timeout: 10_000 }).toEqual(['RUNNING', 'RUNNING']);
+      await expect
+        .poll(async () => (await read()).map(({ status }) => status), { timeout: 10_000 })
+        .toEqual(['RUNNING', 'RUNNING']);
       leaving.abort();
-      await expect.poll(read, { timeout: 10_000 }).toMatchObject(ids.map(() => ({ status: 'QUEUED', attempt: 2, failures: 0 })));
+      await expect
+        .poll(read, { timeout: 10_000 })
+        .toMatchObject(ids.map(() => ({ status: 'QUEUED', attempt: 2, failures: 0 })));
     } finally {
       await worker.close();
     }
@@ -87,7 +94,9 @@ describe('a job', () => {
     const job = (await jobs().claim(id, 1))!;
     await jobs().attemptFailed(job, new AppError(ErrorCode.BAD_USER_INPUT, 'No such column.'));
     const [event] = await db().asSystem((em) =>
-      sql<{ type: string; modelId: string }>(em, 'select type, model_id as "modelId" from event where subject_id = ?', [id]),
+      sql<{ type: string; modelId: string }>(em, 'select type, model_id as "modelId" from event where subject_id = ?', [
+        id,
+      ]),
     );
     expect(event).toEqual({ type: 'MODEL_TRAINING_FAILED', modelId });
   });

@@ -58,13 +58,19 @@ describe('lineage', () => {
   it('leads from the data of a training to what its model served and wrote', async () => {
     const { datasetId, runId, jobId, versionId, deploymentId, endpointId, batchJobId, alertId } = world.things;
     const batchStatus = async () =>
-      (await tess.ok<{ job: { status: string } }>('query ($id: ID!) { job(id: $id) { status } }', { id: batchJobId })).job.status;
+      (await tess.ok<{ job: { status: string } }>('query ($id: ID!) { job(id: $id) { status } }', { id: batchJobId }))
+        .job.status;
     await expect.poll(batchStatus, { timeout: 20_000 }).toBe('SUCCEEDED');
     await tess.ok(`mutation ($input: PredictInput!) { predict(input: $input) { predictions { __typename } } }`, {
-      input: { endpointId, rows: [{ Horsepower: 130, Weight_in_lbs: 3504, Origin: 'USA', Year: '1970-01-01T00:00:00.000Z' }] },
+      input: {
+        endpointId,
+        rows: [{ Horsepower: 130, Weight_in_lbs: 3504, Origin: 'USA', Year: '1970-01-01T00:00:00.000Z' }],
+      },
     });
     const down = async () => lineageOf({ id: datasetId, type: 'DATASET', direction: 'DOWNSTREAM' });
-    await expect.poll(async () => (await down()).nodes.some(({ type }) => type === 'PREDICTION_LOG'), { timeout: 20_000 }).toBe(true);
+    await expect
+      .poll(async () => (await down()).nodes.some(({ type }) => type === 'PREDICTION_LOG'), { timeout: 20_000 })
+      .toBe(true);
     const graph = await down();
     const links = shown(graph);
     for (const link of [
@@ -114,7 +120,9 @@ describe('lineage', () => {
     const both = await lineageOf({ id: versionId, type: 'MODEL_VERSION' });
     const up = await lineageOf({ id: versionId, type: 'MODEL_VERSION', direction: 'UPSTREAM' });
     const down = await lineageOf({ id: versionId, type: 'MODEL_VERSION', direction: 'DOWNSTREAM' });
-    expect(new Set(both.nodes.map(({ key }) => key))).toEqual(new Set([...up.nodes, ...down.nodes].map(({ key }) => key)));
+    expect(new Set(both.nodes.map(({ key }) => key))).toEqual(
+      new Set([...up.nodes, ...down.nodes].map(({ key }) => key)),
+    );
     expect(new Set(shown(both))).toEqual(new Set([...shown(up), ...shown(down)]));
     const near = await lineageOf({ id: versionId, type: 'MODEL_VERSION', direction: 'UPSTREAM', depth: 1 });
     expect(near.nodes.map(({ key, distance }) => [key, distance])).toEqual([
@@ -160,13 +168,19 @@ describe('lineage', () => {
     await tess.ok(`mutation ($id: ID!) { resolveAlert(input: { alertId: $id, reason: "next" }) { alert { id } } }`, {
       id: world.things.alertId,
     });
-    await tess.ok(`mutation ($input: SetRetrainingPolicyInput!) { setRetrainingPolicy(input: $input) { policy { enabled } } }`, {
-      input: { modelId, datasetName: 'cars', alertKinds: ['LATENCY'] },
-    });
+    await tess.ok(
+      `mutation ($input: SetRetrainingPolicyInput!) { setRetrainingPolicy(input: $input) { policy { enabled } } }`,
+      {
+        input: { modelId, datasetName: 'cars', alertKinds: ['LATENCY'] },
+      },
+    );
     const fresh = await registerDataset(tess, { name: 'cars', path: vegaPath('cars.json') });
     const alertId = await world.newAlert(deploymentId);
     await service.app.context.services.retraining.tick();
-    const [job] = await traffic.query<{ id: string; run_id: string }>('select id, run_id from job where alert_id = $1', [alertId]);
+    const [job] = await traffic.query<{ id: string; run_id: string }>(
+      'select id, run_id from job where alert_id = $1',
+      [alertId],
+    );
     await trainingEnd(tess, job!.id);
     const find = async () => {
       const { nodes } = await lineageOf({ id: versionId, type: 'MODEL_VERSION', direction: 'DOWNSTREAM' });
@@ -191,7 +205,11 @@ describe('lineage', () => {
     const once = async () => {
       service.statements.length = 0;
       const graph = await lineageOf({ id: datasetId, type: 'DATASET', direction: 'DOWNSTREAM', depth: 2 });
-      return { statements: service.statements.filter((text) => /^\s*\(?select/i.test(text)).length, nodes: graph.nodes.length, graph };
+      return {
+        statements: service.statements.filter((text) => /^\s*\(?select/i.test(text)).length,
+        nodes: graph.nodes.length,
+        graph,
+      };
     };
     // The least of several: what works in the background reads too.
     const count = async () => {
@@ -220,7 +238,10 @@ describe('lineage', () => {
     const refused = async (input: object) => (await tess.fails(LINEAGE, { input })).extensions;
     expect((await refused({ id: runId, type: 'DATASET' })).code).toBe('NOT_FOUND');
     expect((await refused({ id: runId, type: 'PREDICTION_LOG' })).code).toBe('NOT_FOUND');
-    expect(await refused({ id: runId, type: 'RUN', depth: 11 })).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.depth' });
+    expect(await refused({ id: runId, type: 'RUN', depth: 11 })).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      field: 'input.depth',
+    });
     const stranger = await service.as({ tenant: 'other' });
     const types = [
       'DATASET',
@@ -235,7 +256,18 @@ describe('lineage', () => {
       'ARTIFACT',
     ];
     const { datasetId, versionId, batchJobId, deploymentId, endpointId, alertId } = world.things;
-    const ids = [datasetId, runId, versionId, batchJobId, deploymentId, endpointId, deploymentId, alertId, runId, runId];
+    const ids = [
+      datasetId,
+      runId,
+      versionId,
+      batchJobId,
+      deploymentId,
+      endpointId,
+      deploymentId,
+      alertId,
+      runId,
+      runId,
+    ];
     for (const [i, type] of types.entries()) {
       const error = await stranger.fails(LINEAGE, { input: { id: ids[i], type } });
       expect(error.extensions.code).toBe('NOT_FOUND');

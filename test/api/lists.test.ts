@@ -23,9 +23,12 @@ beforeAll(async () => {
     [RUNS],
   );
   await admin.query(
-    `insert into metric_latest (tenant, run_id, key, step, logged_at, value) select tenant, id, 'loss', 1, now(), random() from run`,
+    `insert into metric_latest (tenant, run_id, key, step, logged_at, value) select tenant, id, 'loss', 1, ` +
+      'now(), random() from run',
   );
-  await admin.query(`insert into run_param (tenant, run_id, key, value) select tenant, id, 'lr', (1000 * random())::int::text from run`);
+  await admin.query(
+    `insert into run_param (tenant, run_id, key, value) select tenant, id, 'lr', (1000 * random())::int::text from run`,
+  );
   await admin.query('analyze');
 });
 afterAll(async () => {

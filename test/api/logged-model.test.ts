@@ -38,7 +38,11 @@ async function put(owner: string, path: string, body: string, inExperiment = exp
 }
 
 interface Listed {
-  loggedModels: { totalCount: number; nodes: { id: string; name: string }[]; pageInfo: { hasNextPage: boolean; endCursor: string } };
+  loggedModels: {
+    totalCount: number;
+    nodes: { id: string; name: string }[];
+    pageInfo: { hasNextPage: boolean; endCursor: string };
+  };
 }
 const LIST = `query ($filter: LoggedModelFilterInput, $orderBy: LoggedModelOrderInput, $first: Int, $after: String) {
   loggedModels(filter: $filter, orderBy: $orderBy, first: $first, after: $after) { totalCount nodes { id name } pageInfo { hasNextPage endCursor } } }`;
@@ -57,7 +61,15 @@ describe('logged models', () => {
     await put(`models/m-${hex(id)}`, 'MLmodel', 'flavors:\n  sklearn: {}\n');
     await put(`models/m-${hex(id)}`, 'data/x.txt', 'x');
     const log = (key: string, value: number | string, timestamp: number, step: number, dataset: object = {}) =>
-      mlflow.post('runs/log-metric', { run_id: hex(runId), key, value, timestamp, step, model_id: `m-${hex(id)}`, ...dataset });
+      mlflow.post('runs/log-metric', {
+        run_id: hex(runId),
+        key,
+        value,
+        timestamp,
+        step,
+        model_id: `m-${hex(id)}`,
+        ...dataset,
+      });
     await log('acc', 0.5, 1_000, 0);
     await log('acc', 0.75, 2_000, 1);
     await log('acc', 0.9, 1_500, 1, { dataset_name: 'cars', dataset_digest: 'abc' });
@@ -115,7 +127,8 @@ describe('logged models', () => {
 
   it('show the folder of a run that a version came from', async () => {
     const runId = await newRun();
-    for (const path of ['model/MLmodel', 'model/data/w.bin', 'modelling.txt']) await put(hex(runId), path, 'flavors:\n  sklearn: {}\n');
+    for (const path of ['model/MLmodel', 'model/data/w.bin', 'modelling.txt'])
+      await put(hex(runId), path, 'flavors:\n  sklearn: {}\n');
     const { createModel } = await tess.ok<{ createModel: { model: { id: string } } }>(
       'mutation { createModel(input: { name: "of a folder", modelType: "TREE", task: OTHER }) { model { id } } }',
     );
@@ -188,7 +201,8 @@ describe('logged models', () => {
     const apart = await createExperiment(tess);
     const names = ['b', 'a', 'C_1', 'c%2'];
     const ids: string[] = [];
-    for (const name of names) ids.push(await logModel({ name: `x-${name}`.replace('%', 'é'), model_type: `kind of ${name}` }, apart));
+    for (const name of names)
+      ids.push(await logModel({ name: `x-${name}`.replace('%', 'é'), model_type: `kind of ${name}` }, apart));
     await mlflow.ok('PATCH', `logged-models/m-${hex(ids[1]!)}`, { status: 'LOGGED_MODEL_READY' });
     const filter = { experimentIds: [apart] };
     expect(await idsOf(filter)).toEqual(ids.toReversed());
@@ -215,7 +229,9 @@ describe('logged models', () => {
       expect((await tess.fails(LIST, { filter: bad })).extensions.code).toBe(code);
     const other = await service.as({ tenant: 'globex' });
     expect((await other.ok<Listed>(LIST)).loggedModels.totalCount).toBe(0);
-    expect((await other.fails('query ($id: ID!) { loggedModel(id: $id) { id } }', { id: ids[0] })).extensions.code).toBe('NOT_FOUND');
+    expect(
+      (await other.fails('query ($id: ID!) { loggedModel(id: $id) { id } }', { id: ids[0] })).extensions.code,
+    ).toBe('NOT_FOUND');
   });
 
   it('need the same few statements for one as for many', async () => {
@@ -229,14 +245,19 @@ describe('logged models', () => {
       const metric = { run_id: hex(runId), key: 'acc', value: i, timestamp: 1, model_id: `m-${hex(id)}` };
       await mlflow.post('runs/log-metric', metric);
       await put(`models/m-${hex(id)}`, 'MLmodel', 'flavors: {}', apart);
-      await tess.ok('mutation ($input: RegisterModelVersionInput!) { registerModelVersion(input: $input) { modelVersion { id } } }', {
-        input: { modelId: createModel.model.id, loggedModelId: id },
-      });
+      await tess.ok(
+        'mutation ($input: RegisterModelVersionInput!) { registerModelVersion(input: $input) { modelVersion { id } } }',
+        {
+          input: { modelId: createModel.model.id, loggedModelId: id },
+        },
+      );
     }
     const ofModels = `query ($e: ID!, $n: Int!) { loggedModels(filter: { experimentIds: [$e] }, first: $n) { nodes { id experiment { name } run { name }
       metrics { key run { name } } metricHistory(key: "acc") { value } artifacts { path }
       versions { version loggedModel { name } sourceFolder { path loggedModel { name } artifacts { path } } } } } }`;
-    const ofRuns = `query ($e: ID!, $n: Int!) { runs(filter: { experimentIds: [$e] }, first: $n) { nodes { loggedModels { direction loggedModel { name artifacts { path } } } } } }`;
+    const ofRuns =
+      'query ($e: ID!, $n: Int!) { runs(filter: { experimentIds: [$e] }, first: $n) { nodes { loggedModels { ' +
+      'direction loggedModel { name artifacts { path } } } } } }';
     const cost = async (query: string, n: number) => {
       service.statements.length = 0;
       const answer = await tess.ok(query, { e: apart, n });
@@ -247,6 +268,8 @@ describe('logged models', () => {
     };
     const counts = [await cost(ofModels, 1), await cost(ofRuns, 1)];
     expect([await cost(ofModels, 4), await cost(ofRuns, 4)]).toEqual(counts);
-    console.log(`logged models with all that belongs to them: ${counts[0]} statements; of runs: ${counts[1]}; however many`);
+    console.log(
+      `logged models with all that belongs to them: ${counts[0]} statements; of runs: ${counts[1]}; however many`,
+    );
   });
 });

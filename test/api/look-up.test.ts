@@ -8,7 +8,9 @@ const AT_ONCE = 8;
 const ROUNDS = 5;
 const GET_EXPERIMENT = `mutation ($input: CreateExperimentInput!) {
   getOrCreateExperiment(input: $input) { created experiment { id name description } } }`;
-const GET_MODEL = `mutation ($input: CreateModelInput!) { getOrCreateModel(input: $input) { created model { id name task description } } }`;
+const GET_MODEL =
+  'mutation ($input: CreateModelInput!) { getOrCreateModel(input: $input) { created model { id name task ' +
+  'description } } }';
 
 let service: TestService;
 let traffic: TrafficWriter;
@@ -64,10 +66,13 @@ describe('a thing is found by its name', () => {
     const upload = async () => (await owner.upload('t.csv', 'a,b\n1,2\n')).uploadId;
     const register = `mutation ($name: String!, $uploadId: ID!) {
       registerDataset(input: { name: $name, source: { uploadId: $uploadId } }) { dataset { id version } } }`;
-    const { registerDataset } = await owner.ok<{ registerDataset: { dataset: { id: string; version: number } } }>(register, {
-      name,
-      uploadId: await upload(),
-    });
+    const { registerDataset } = await owner.ok<{ registerDataset: { dataset: { id: string; version: number } } }>(
+      register,
+      {
+        name,
+        uploadId: await upload(),
+      },
+    );
     const query = `query ($name: String, $version: Int) { dataset(name: $name, version: $version) { id version } }`;
     const { dataset: newest } = await owner.ok<{ dataset: object }>(query, { name });
     expect(newest).toEqual({ id: registerDataset.dataset.id, version: 2 });
@@ -77,7 +82,9 @@ describe('a thing is found by its name', () => {
       message: `Dataset "${name}" has no version 3; its newest is 2.`,
       extensions: { code: 'NOT_FOUND', field: 'version' },
     });
-    const alone = await owner.fails('query ($id: ID!) { dataset(id: $id, version: 1) { id } }', { id: world.things.datasetId });
+    const alone = await owner.fails('query ($id: ID!) { dataset(id: $id, version: 1) { id } }', {
+      id: world.things.datasetId,
+    });
     expect(alone.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'version' });
   });
 
@@ -88,7 +95,8 @@ describe('a thing is found by its name', () => {
     const alias = await world.newAlias(modelId, second);
     const query = `query ($id: ID, $modelId: ID, $modelName: String, $version: Int, $stage: Stage, $alias: String) {
       modelVersion(id: $id, modelId: $modelId, modelName: $modelName, version: $version, stage: $stage, alias: $alias) { id } }`;
-    const idOf = async (ways: object) => (await owner.ok<{ modelVersion: { id: string } }>(query, { ...ways })).modelVersion.id;
+    const idOf = async (ways: object) =>
+      (await owner.ok<{ modelVersion: { id: string } }>(query, { ...ways })).modelVersion.id;
     for (const of of [{ modelId }, { modelName: name }]) {
       expect(await idOf({ ...of, version: 1 })).toBe(versionId);
       expect(await idOf({ ...of, stage: 'PRODUCTION' })).toBe(versionId);
@@ -99,7 +107,9 @@ describe('a thing is found by its name', () => {
       message: `Model "${name}" has no version 9.`,
       extensions: { code: 'NOT_FOUND' },
     });
-    expect((await owner.fails(query, { modelName: name, stage: 'ARCHIVED' })).message).toBe(`Model "${name}" has no version in ARCHIVED.`);
+    expect((await owner.fails(query, { modelName: name, stage: 'ARCHIVED' })).message).toBe(
+      `Model "${name}" has no version in ARCHIVED.`,
+    );
     expect((await owner.fails(query, { modelName: name, alias: 'nobody' })).extensions.code).toBe('NOT_FOUND');
     const wrong = [
       {},
@@ -108,7 +118,8 @@ describe('a thing is found by its name', () => {
       { id: versionId, version: 1 },
       { version: 1 },
     ];
-    for (const ways of wrong) expect((await owner.fails(query, ways)).extensions.code, JSON.stringify(ways)).toBe('BAD_USER_INPUT');
+    for (const ways of wrong)
+      expect((await owner.fails(query, ways)).extensions.code, JSON.stringify(ways)).toBe('BAD_USER_INPUT');
   });
 });
 
@@ -116,8 +127,12 @@ describe('get or create', () => {
   it(`gives ${AT_ONCE} who ask at once the same experiment and model, which one of them made`, async () => {
     for (let round = 0; round < ROUNDS; round++) {
       const name = `shared-${round}`;
-      const all = <T>(query: string, input: object) => Promise.all(Array.from({ length: AT_ONCE }, () => owner.ok<T>(query, { input })));
-      const experiments = await all<{ getOrCreateExperiment: { created: boolean; experiment: Named } }>(GET_EXPERIMENT, { name });
+      const all = <T>(query: string, input: object) =>
+        Promise.all(Array.from({ length: AT_ONCE }, () => owner.ok<T>(query, { input })));
+      const experiments = await all<{ getOrCreateExperiment: { created: boolean; experiment: Named } }>(
+        GET_EXPERIMENT,
+        { name },
+      );
       expect(experiments.filter(({ getOrCreateExperiment: { created } }) => created)).toHaveLength(1);
       expect(new Set(experiments.map(({ getOrCreateExperiment: { experiment } }) => experiment.id)).size).toBe(1);
       const input = { name, task: 'REGRESSION', modelType: 'x' };
@@ -135,7 +150,9 @@ describe('get or create', () => {
         Array.from({ length: AT_ONCE }, (_, i) => owner.send<object>(i % 2 === 0 ? create : GET_EXPERIMENT, { input })),
       );
       const errors = answers.flatMap(({ errors: found }) => found ?? []);
-      expect(new Set(errors.map(({ message }) => message))).toEqual(new Set([`An experiment named "${input.name}" already exists.`]));
+      expect(new Set(errors.map(({ message }) => message))).toEqual(
+        new Set([`An experiment named "${input.name}" already exists.`]),
+      );
       expect(answers.filter((_, i) => i % 2 === 1).every(({ errors: found }) => !found)).toBe(true);
     }
   });
@@ -143,7 +160,9 @@ describe('get or create', () => {
   it('leaves what is there as it is, and refuses another task', async () => {
     const input = { name: 'as-it-is', task: 'REGRESSION', modelType: 'x', description: 'first' };
     const made = (await owner.ok<{ getOrCreateModel: object }>(GET_MODEL, { input })).getOrCreateModel;
-    const again = (await owner.ok<{ getOrCreateModel: object }>(GET_MODEL, { input: { ...input, description: 'other' } })).getOrCreateModel;
+    const again = (
+      await owner.ok<{ getOrCreateModel: object }>(GET_MODEL, { input: { ...input, description: 'other' } })
+    ).getOrCreateModel;
     expect(again).toEqual({ ...made, created: false });
     expect(await owner.fails(GET_MODEL, { input: { ...input, task: 'CLASSIFICATION' } })).toMatchObject({
       message: 'Model "as-it-is" exists and its task is REGRESSION: ask for that task, or choose another name.',

@@ -43,7 +43,9 @@ interface Window {
   drift: { drifted: boolean; features: { feature: string; drifted: boolean }[] } | null;
 }
 
-const SIGNATURE = `query ($id: ID!) { modelVersion(id: $id) { signature { classes inputs { name shape acceptsMissing columns { name type } } } } }`;
+const SIGNATURE =
+  'query ($id: ID!) { modelVersion(id: $id) { signature { classes inputs { name shape acceptsMissing columns ' +
+  '{ name type } } } } }';
 const UPDATE = `mutation ($input: UpdateModelVersionInput!) { updateModelVersion(input: $input) { modelVersion { id } } }`;
 
 it('a matrix of numbers is filled by named columns on the whole way to production', async () => {
@@ -86,7 +88,9 @@ it('a matrix of numbers is filled by named columns on the whole way to productio
 
   await service.app.context.services.traffic.flush();
   const logged = await service.app.context.db.asSystem((em) =>
-    em.execute<{ inputs: Record<string, number[]> }[]>(`select inputs from prediction_log where deployment_id = '${deploymentId}' limit 1`),
+    em.execute<{ inputs: Record<string, number[]> }[]>(
+      `select inputs from prediction_log where deployment_id = '${deploymentId}' limit 1`,
+    ),
   );
   expect(Object.keys(logged[0]!.inputs).sort()).toEqual([...COLUMNS].sort());
   expect(logged[0]!.inputs['width']![1]).toBeCloseTo(ROWS[1]!.width, 5);
@@ -111,20 +115,28 @@ it('without a mapping every way refuses, and the call that it names is the way o
   const modelId = await createModel(tess);
   const { id } = await registerUpload(tess, modelId, MODEL);
   const target = { column: 'kind' };
-  const refused = await tess.fails('mutation ($input: EvaluateModelVersionInput!) { evaluateModelVersion(input: $input) { job { id } } }', {
-    input: { modelVersionId: id, datasetId, target },
-  });
+  const refused = await tess.fails(
+    'mutation ($input: EvaluateModelVersionInput!) { evaluateModelVersion(input: $input) { job { id } } }',
+    {
+      input: { modelVersionId: id, datasetId, target },
+    },
+  );
   expect(refused.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.datasetId' });
   expect(refused.message).toContain(
     `updateModelVersion(input: {id: "${id}", inputColumns: [{input: "X", columns: ["weight", "width", "length"]}]})`,
   );
-  const batch = await tess.fails('mutation ($input: StartBatchInferenceInput!) { startBatchInference(input: $input) { job { id } } }', {
-    input: { modelVersionId: id, datasetId },
-  });
+  const batch = await tess.fails(
+    'mutation ($input: StartBatchInferenceInput!) { startBatchInference(input: $input) { job { id } } }',
+    {
+      input: { modelVersionId: id, datasetId },
+    },
+  );
   expect(batch.message).toContain('updateModelVersion');
 
   await tess.ok(UPDATE, { input: { id, inputColumns: [{ columns: COLUMNS }] } });
-  expect((await evaluate(tess, { modelVersionId: id, datasetId, target })).result).toMatchObject({ metrics: { accuracy: 1 } });
+  expect((await evaluate(tess, { modelVersionId: id, datasetId, target })).result).toMatchObject({
+    metrics: { accuracy: 1 },
+  });
   await validate(tess, id);
   await promote(tess, id, 'STAGING');
 
@@ -158,55 +170,71 @@ it.each([
   expect(await register(tess, { modelId, uploadId })).toMatchObject({ version: 1 });
 });
 
-it('missing values go to a model that imputes them and to no other, online as tensors and rows, in batch and evaluation alike', async () => {
-  const weights = [
-    [2, -3, 1],
-    [-2, 3, -1],
-  ];
-  const lines = ROWS.map(({ kind, length, weight, width }, i) => [length, i % 5 === 0 ? '' : width, weight, kind].join(','));
-  const { uploadId } = await tess.upload('holes.csv', Buffer.from(['length,width,weight,kind', ...lines].join('\n')));
-  const holes = await registerDataset(tess, { name: 'holes', uploadId });
-  const asked = (endpointId: string, width: number | null) => [
-    { endpointId, rows: [{ length: 1, weight: 1, width }] },
-    { endpointId, rows: [{ X: [1, width, 1] }] },
-    { endpointId, tensors: [{ name: 'X', datatype: 'FP32', shape: [1, 3], data: [1, width, 1] }] },
-  ];
-  const PREDICT = `mutation ($input: PredictInput!) { predict(input: $input) { predictions { label probabilities } } }`;
-  const served = async (bytes: Uint8Array) => {
-    const modelId = await createModel(tess);
-    const { id } = await registerUpload(tess, modelId, bytes, { inputColumns: [{ columns: COLUMNS }] });
-    const endpoint = await createEndpoint(tess, { modelId });
-    await deploy(tess, { endpointId: endpoint.id, modelVersionId: id });
-    const { modelVersion } = await tess.ok<{ modelVersion: { signature: { inputs: [{ acceptsMissing: boolean }] } } }>(SIGNATURE, { id });
-    return { id, endpointId: endpoint.id, acceptsMissing: modelVersion.signature.inputs[0].acceptsMissing };
-  };
+it(
+  'missing values go to a model that imputes them and to no other, online as tensors and rows, in batch and ' +
+    'evaluation alike',
+  async () => {
+    const weights = [
+      [2, -3, 1],
+      [-2, 3, -1],
+    ];
+    const lines = ROWS.map(({ kind, length, weight, width }, i) =>
+      [length, i % 5 === 0 ? '' : width, weight, kind].join(','),
+    );
+    const { uploadId } = await tess.upload('holes.csv', Buffer.from(['length,width,weight,kind', ...lines].join('\n')));
+    const holes = await registerDataset(tess, { name: 'holes', uploadId });
+    const asked = (endpointId: string, width: number | null) => [
+      { endpointId, rows: [{ length: 1, weight: 1, width }] },
+      { endpointId, rows: [{ X: [1, width, 1] }] },
+      { endpointId, tensors: [{ name: 'X', datatype: 'FP32', shape: [1, 3], data: [1, width, 1] }] },
+    ];
+    const PREDICT = `mutation ($input: PredictInput!) { predict(input: $input) { predictions { label probabilities } } }`;
+    const served = async (bytes: Uint8Array) => {
+      const modelId = await createModel(tess);
+      const { id } = await registerUpload(tess, modelId, bytes, { inputColumns: [{ columns: COLUMNS }] });
+      const endpoint = await createEndpoint(tess, { modelId });
+      await deploy(tess, { endpointId: endpoint.id, modelVersionId: id });
+      const { modelVersion } = await tess.ok<{
+        modelVersion: { signature: { inputs: [{ acceptsMissing: boolean }] } };
+      }>(SIGNATURE, { id });
+      return { id, endpointId: endpoint.id, acceptsMissing: modelVersion.signature.inputs[0].acceptsMissing };
+    };
 
-  const imputing = await served(linearClassifier(['big', 'small'], weights, [0, 0], [0, 0.25, 0]));
-  expect(imputing.acceptsMissing).toBe(true);
-  for (const [i, input] of asked(imputing.endpointId, null).entries()) {
-    const filled = await tess.ok(PREDICT, { input: asked(imputing.endpointId, 0.25)[i] });
-    expect(await tess.ok(PREDICT, { input })).toEqual(filled);
-  }
-  const target = { column: 'kind' };
-  expect((await evaluate(tess, { modelVersionId: imputing.id, datasetId: holes, target })).result).toMatchObject({ rows: 400 });
-  const result = await columnsOf(service, tess, await batchOf(tess, { modelVersionId: imputing.id, datasetId: holes }));
-  const byHand = ROWS.map((row, i) => (bigOf({ ...row, width: i % 5 === 0 ? 0.25 : row.width }) > 0.5 ? 'big' : 'small'));
-  expect(result['prediction_label']).toEqual(byHand);
+    const imputing = await served(linearClassifier(['big', 'small'], weights, [0, 0], [0, 0.25, 0]));
+    expect(imputing.acceptsMissing).toBe(true);
+    for (const [i, input] of asked(imputing.endpointId, null).entries()) {
+      const filled = await tess.ok(PREDICT, { input: asked(imputing.endpointId, 0.25)[i] });
+      expect(await tess.ok(PREDICT, { input })).toEqual(filled);
+    }
+    const target = { column: 'kind' };
+    expect((await evaluate(tess, { modelVersionId: imputing.id, datasetId: holes, target })).result).toMatchObject({
+      rows: 400,
+    });
+    const result = await columnsOf(
+      service,
+      tess,
+      await batchOf(tess, { modelVersionId: imputing.id, datasetId: holes }),
+    );
+    const byHand = ROWS.map((row, i) =>
+      bigOf({ ...row, width: i % 5 === 0 ? 0.25 : row.width }) > 0.5 ? 'big' : 'small',
+    );
+    expect(result['prediction_label']).toEqual(byHand);
 
-  const strict = await served(linearClassifier(['big', 'small'], weights, [0, 0]));
-  expect(strict.acceptsMissing).toBe(false);
-  for (const input of asked(strict.endpointId, null)) {
-    const refused = await tess.fails(PREDICT, { input });
-    expect(refused.extensions.code).toBe('INVALID_TENSOR');
-  }
-  const evaluated = await evaluate(tess, { modelVersionId: strict.id, datasetId: holes, target }, 'FAILED');
-  expect(evaluated).toMatchObject({
-    errorCode: 'INVALID_TENSOR',
-    errorMessage: expect.stringMatching(/^Column width, row 1: .*no missing values there.*got null/),
-  });
-  const batch = await batchOf(tess, { modelVersionId: strict.id, datasetId: holes }, 'FAILED');
-  expect(batch).toMatchObject({
-    errorCode: 'INVALID_TENSOR',
-    errorMessage: expect.stringMatching(/^Column width, row 1: .*no missing values there.*got null/),
-  });
-});
+    const strict = await served(linearClassifier(['big', 'small'], weights, [0, 0]));
+    expect(strict.acceptsMissing).toBe(false);
+    for (const input of asked(strict.endpointId, null)) {
+      const refused = await tess.fails(PREDICT, { input });
+      expect(refused.extensions.code).toBe('INVALID_TENSOR');
+    }
+    const evaluated = await evaluate(tess, { modelVersionId: strict.id, datasetId: holes, target }, 'FAILED');
+    expect(evaluated).toMatchObject({
+      errorCode: 'INVALID_TENSOR',
+      errorMessage: expect.stringMatching(/^Column width, row 1: .*no missing values there.*got null/),
+    });
+    const batch = await batchOf(tess, { modelVersionId: strict.id, datasetId: holes }, 'FAILED');
+    expect(batch).toMatchObject({
+      errorCode: 'INVALID_TENSOR',
+      errorMessage: expect.stringMatching(/^Column width, row 1: .*no missing values there.*got null/),
+    });
+  },
+);

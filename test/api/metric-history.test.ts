@@ -32,7 +32,10 @@ async function newRun(experimentId: string): Promise<string> {
   return createRun.run.id;
 }
 
-/** Points `first` to `last` of a wave with a peak, a NaN and an infinity in it, and of a key that is logged once in ten times. */
+/**
+ * Points `first` to `last` of a wave with a peak, a NaN and an infinity in it, and of a key that is logged once in ten
+ * times.
+ */
 async function seed(first: number, last: number): Promise<void> {
   await admin.query(
     `insert into metric_point (tenant, run_id, key, step, logged_at, value, seq)
@@ -61,7 +64,8 @@ interface Curves {
 
 async function history(key: string, maxPoints: number): Promise<Point[]> {
   const { run } = await tess.ok<{ run: { metricHistory: Point[] } }>(
-    'query ($id: ID!, $key: String!, $n: Int!) { run(id: $id) { metricHistory(key: $key, maxPoints: $n) { step value } } }',
+    'query ($id: ID!, $key: String!, $n: Int!) { run(id: $id) { metricHistory(key: $key, maxPoints: $n) { ' +
+      'step value } } }',
     { id: runId, key, n: maxPoints },
   );
   return run.metricHistory;
@@ -93,7 +97,10 @@ describe('the history of a long metric', () => {
     expect(grown.at(-1)?.step).toBe(LONG + 50_000);
     expect(grown.find(({ value }) => value === 99)?.step).toBe(123_457);
     expect(grown.length).toBeLessThanOrEqual(500);
-    const covered = await admin.query('select next_seq::int as next, width::int as width from metric_summary where run_id = $1', [runId]);
+    const covered = await admin.query(
+      'select next_seq::int as next, width::int as width from metric_summary where run_id = $1',
+      [runId],
+    );
     expect(covered.rows).toHaveLength(1);
     const { next, width } = covered.rows[0] as { next: number; width: number };
     expect(next).toBeGreaterThan(LONG + 50_000 - width);
@@ -102,11 +109,14 @@ describe('the history of a long metric', () => {
   it('holds the least and the greatest of each of its stretches, as all its points have them', async () => {
     const shown = await history('wave', 200);
     const { rows } = await admin.query<{ step: number; value: number }>(
-      "select step::int as step, value from metric_point where run_id = $1 and key = 'wave' and value < 'NaN' order by step",
+      "select step::int as step, value from metric_point where run_id = $1 and key = 'wave' and value < " +
+        "'NaN' order by step",
       [runId],
     );
     // Whatever lies between two shown points lies within the extremes of the stretches around it.
-    const numbers = shown.filter(({ value }) => value !== 'NaN').map(({ step, value }) => ({ step, value: Number(value) }));
+    const numbers = shown
+      .filter(({ value }) => value !== 'NaN')
+      .map(({ step, value }) => ({ step, value: Number(value) }));
     let at = 0;
     for (const { step, value } of rows) {
       while (numbers[at + 1] !== undefined && numbers[at + 1]!.step <= step) at++;
@@ -123,7 +133,8 @@ describe('the history of a long metric', () => {
     expect(await history('nothing', 100)).toEqual([]);
     service.statements.length = 0;
     const { runs } = await tess.ok<{ runs: { nodes: { a: Point[]; b: Point[] }[] } }>(
-      '{ runs { nodes { a: metricHistory(key: "rare", maxPoints: 2) { step } b: metricHistory(key: "wave", maxPoints: 10) { step } } } }',
+      '{ runs { nodes { a: metricHistory(key: "rare", maxPoints: 2) { step } b: metricHistory(key: "wave", ' +
+        'maxPoints: 10) { step } } } }',
     );
     expect(runs.nodes[0]?.a).toHaveLength(2);
     expect(runs.nodes[0]?.b.length).toBeLessThanOrEqual(10);
@@ -131,16 +142,20 @@ describe('the history of a long metric', () => {
   });
 
   it('is compared by the points that show it, beside one that is read whole', async () => {
-    const { run } = await tess.ok<{ run: { experiment: { id: string } } }>('query ($id: ID!) { run(id: $id) { experiment { id } } }', {
-      id: runId,
-    });
+    const { run } = await tess.ok<{ run: { experiment: { id: string } } }>(
+      'query ($id: ID!) { run(id: $id) { experiment { id } } }',
+      {
+        id: runId,
+      },
+    );
     const short = await newRun(run.experiment.id);
     await tess.ok('mutation ($input: LogMetricsInput!) { logMetrics(input: $input) { addedCount } }', {
       input: { runId: short, metrics: [100_000, 300_000].map((step) => ({ key: 'wave', step, value: step })) },
     });
     service.statements.length = 0;
     const { compareRuns } = await tess.ok<{ compareRuns: { curves: Curves[] } }>(
-      'query ($ids: [ID!]!) { compareRuns(input: { runIds: $ids }) { curves(metricKeys: ["rare", "wave"], maxPoints: 150) { places series { run { id } values lows highs } } } }',
+      'query ($ids: [ID!]!) { compareRuns(input: { runIds: $ids }) { curves(metricKeys: ["rare", "wave"], ' +
+        'maxPoints: 150) { places series { run { id } values lows highs } } } }',
       { ids: [short, runId] },
     );
     expect(service.statements.filter((text) => /metric_/.test(text)).length).toBeLessThan(12);
@@ -162,16 +177,21 @@ describe('the history of a long metric', () => {
     await admin.query('delete from metric_summary');
     const all = await Promise.all(Array.from({ length: 6 }, () => history('wave', 100)));
     for (const one of all) expect(one).toEqual(all[0]);
-    const { rows } = await admin.query('select count(*)::int as n, count(distinct block)::int as blocks from metric_block');
+    const { rows } = await admin.query(
+      'select count(*)::int as n, count(distinct block)::int as blocks from metric_block',
+    );
     expect(rows[0]).toMatchObject({ n: (rows[0] as { blocks: number }).blocks });
   });
 
   it('refuses numbers of points that no chart has', async () => {
     for (const n of [1, 10_001, -5]) {
-      const error = await tess.fails('query ($id: ID!, $n: Int!) { run(id: $id) { metricHistory(key: "x", maxPoints: $n) { step } } }', {
-        id: runId,
-        n,
-      });
+      const error = await tess.fails(
+        'query ($id: ID!, $n: Int!) { run(id: $id) { metricHistory(key: "x", maxPoints: $n) { step } } }',
+        {
+          id: runId,
+          n,
+        },
+      );
       expect(error.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'maxPoints' });
     }
   });

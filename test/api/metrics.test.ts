@@ -14,7 +14,9 @@ async function scrape(): Promise<Map<string, number>> {
   const response = await fetch(`${service.url}/metrics`);
   expect(response.status).toBe(200);
   const lines = (await response.text()).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
-  return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))]));
+  return new Map(
+    lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))]),
+  );
 }
 
 it('/metrics counts operations by field and code, and shows jobs, alerts, sockets, hosts and connections', async () => {
@@ -22,9 +24,12 @@ it('/metrics counts operations by field and code, and shows jobs, alerts, socket
   const traffic = await TrafficWriter.connect(service.database.url);
   const served = await traffic.serve(null, { slaMs: 1 });
   await traffic.count(served, { requests: 60, latencyMs: 90 });
-  await tess.ok(`mutation ($id: ID!) { runMonitoring(input: { deploymentId: $id }) { alerts { id } } }`, { id: served.deploymentId });
+  await tess.ok(`mutation ($id: ID!) { runMonitoring(input: { deploymentId: $id }) { alerts { id } } }`, {
+    id: served.deploymentId,
+  });
   await traffic.query(
-    `insert into job (id, tenant, kind, status, config, created_by, enqueued_attempt, enqueued_at) values (gen_random_uuid(), 'acme', 'VALIDATION', 'QUEUED', '{}', 'tess', 9, now() + interval '1 day')`,
+    'insert into job (id, tenant, kind, status, config, created_by, enqueued_attempt, enqueued_at) values ' +
+      `(gen_random_uuid(), 'acme', 'VALIDATION', 'QUEUED', '{}', 'tess', 9, now() + interval '1 day')`,
   );
   await traffic.end();
   await tess.fails(`query { alert(id: "00000000-0000-4000-8000-000000000000") { id } }`);

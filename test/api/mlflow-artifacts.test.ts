@@ -20,7 +20,12 @@ interface Answer {
   json: Record<string, unknown>;
 }
 
-async function call(method: string, path: string, body?: object | Buffer, as = token): Promise<Answer & { bytes: Buffer }> {
+async function call(
+  method: string,
+  path: string,
+  body?: object | Buffer,
+  as = token,
+): Promise<Answer & { bytes: Buffer }> {
   const isFile = Buffer.isBuffer(body);
   const response = await fetch(`${service.url}${path}`, {
     method,
@@ -32,7 +37,11 @@ async function call(method: string, path: string, body?: object | Buffer, as = t
   });
   const bytes = Buffer.from(await response.arrayBuffer());
   const isJson = response.headers.get('content-type')?.startsWith('application/json');
-  return { status: response.status, json: isJson ? (JSON.parse(bytes.toString()) as Record<string, unknown>) : {}, bytes };
+  return {
+    status: response.status,
+    json: isJson ? (JSON.parse(bytes.toString()) as Record<string, unknown>) : {},
+    bytes,
+  };
 }
 
 const put = (path: string, content: Buffer | string, root = run) =>
@@ -53,7 +62,8 @@ function raw(method: string, path: string): Promise<string> {
     const { hostname, port } = new URL(service.url);
     const socket = connect(Number(port), hostname, () => {
       socket.write(
-        `${method} ${path} HTTP/1.1\r\nhost: ${hostname}\r\nauthorization: Bearer ${token}\r\ncontent-type: text/plain\r\ncontent-length: 1\r\nconnection: close\r\n\r\nx`,
+        `${method} ${path} HTTP/1.1\r\nhost: ${hostname}\r\nauthorization: Bearer ${token}\r\ncontent-type: ` +
+          `text/plain\r\ncontent-length: 1\r\nconnection: close\r\n\r\nx`,
       );
     });
     let answer = '';
@@ -64,14 +74,19 @@ function raw(method: string, path: string): Promise<string> {
 }
 
 async function newRun(): Promise<string> {
-  const { json } = await call('POST', '/api/2.0/mlflow/runs/create', { experiment_id: experimentId, start_time: Date.now() });
+  const { json } = await call('POST', '/api/2.0/mlflow/runs/create', {
+    experiment_id: experimentId,
+    start_time: Date.now(),
+  });
   return `${experimentId}/${(json as { run: { info: { run_id: string } } }).run.info.run_id}`;
 }
 
 beforeAll(async () => {
   service = await startTestService({ MAX_UPLOAD_BYTES: String(40 * MIB), LOG_LEVEL: 'error' });
   ({ token } = await service.as());
-  experimentId = (await call('POST', '/api/2.0/mlflow/experiments/create', { name: 'files' })).json['experiment_id'] as string;
+  experimentId = (await call('POST', '/api/2.0/mlflow/experiments/create', { name: 'files' })).json[
+    'experiment_id'
+  ] as string;
   run = await newRun();
   const { json } = await call('POST', '/api/2.0/mlflow/logged-models', { experiment_id: experimentId, name: 'm' });
   model = `${experimentId}/models/${(json as { model: { info: { model_id: string } } }).model.info.model_id}`;
@@ -99,7 +114,9 @@ describe('the artifact proxy', () => {
       expect((await list(`${root}/artifacts`))['files']).toHaveLength(paths.length);
     }
     expect(await list(`${run}/artifacts/model`)).toEqual({ files: [{ path: 'data', is_dir: true }] });
-    expect(await list(`${run}/artifacts/model/data`)).toEqual({ files: [{ path: 'model.keras', is_dir: false, file_size: 22 }] });
+    expect(await list(`${run}/artifacts/model/data`)).toEqual({
+      files: [{ path: 'model.keras', is_dir: false, file_size: 22 }],
+    });
     expect(await list(`${run}/artifacts/model/data/model.keras`)).toEqual({});
     expect(await list(`${run}/artifacts/none`)).toEqual({});
     const runId = run.split('/')[1];
@@ -109,16 +126,29 @@ describe('the artifact proxy', () => {
     });
     const modelId = model.split('/')[2];
     expect(
-      (await call('GET', `/api/2.0/mlflow/logged-models/${modelId}/artifacts/directories?artifact_directory_path=plots`)).json,
-    ).toEqual({ root_uri: `mlflow-artifacts:/${model}/artifacts`, files: [{ path: 'plots/roc curve.png', is_dir: false, file_size: 19 }] });
-    expect((await call('GET', `/get-artifact?run_id=${runId}&path=.gitattributes`)).bytes.toString()).toBe('.gitattributes');
+      (
+        await call(
+          'GET',
+          `/api/2.0/mlflow/logged-models/${modelId}/artifacts/directories?artifact_directory_path=plots`,
+        )
+      ).json,
+    ).toEqual({
+      root_uri: `mlflow-artifacts:/${model}/artifacts`,
+      files: [{ path: 'plots/roc curve.png', is_dir: false, file_size: 19 }],
+    });
+    expect((await call('GET', `/get-artifact?run_id=${runId}&path=.gitattributes`)).bytes.toString()).toBe(
+      '.gitattributes',
+    );
     const file = `/ajax-api/2.0/mlflow/logged-models/${modelId}/artifacts/files?artifact_file_path=.gitattributes`;
     expect((await call('GET', file)).bytes.toString()).toBe('.gitattributes');
     for (const [unnamed, message] of [
       [file.split('?')[0] ?? '', 'Request must include the "artifact_file_path" query parameter.'],
       [`/get-artifact?run_id=${runId}`, expect.stringContaining("Missing value for required parameter 'path'.")],
       [`/get-artifact?run_id=${runId}&path=`, `Artifact path refers to a directory, not a file: '${run}/artifacts/'`],
-      [`/get-artifact?run_id=${runId}&path=model`, `Artifact path refers to a directory, not a file: '${run}/artifacts/model'`],
+      [
+        `/get-artifact?run_id=${runId}&path=model`,
+        `Artifact path refers to a directory, not a file: '${run}/artifacts/model'`,
+      ],
       ['/api/2.0/mlflow/artifacts/list', expect.stringContaining("Missing value for required parameter 'run_id'.")],
     ] as const) {
       expect(await call('GET', unnamed)).toMatchObject({ status: 400, json: { message } });
@@ -130,7 +160,11 @@ describe('the artifact proxy', () => {
     const response = await fetch(`${service.url}${PROXY}/artifacts/${run}/artifacts/ranged.html`, {
       headers: { authorization: `Bearer ${token}`, range: 'bytes=2-4' },
     });
-    expect([response.status, await response.text(), response.headers.get('content-range')]).toEqual([206, '234', 'bytes 2-4/10']);
+    expect([response.status, await response.text(), response.headers.get('content-range')]).toEqual([
+      206,
+      '234',
+      'bytes 2-4/10',
+    ]);
     // Type and name are those of MLflow's server; that no browser shows it as a page of this service is said besides.
     expect(Object.fromEntries(response.headers)).toMatchObject({
       'content-type': 'text/html',
@@ -156,7 +190,10 @@ describe('the artifact proxy', () => {
     await put('ab', 'x', own);
     // A file is no folder, on no disk.
     for (const path of ['a', 'a/file/below'])
-      expect(await put(path, 'x', own), path).toMatchObject({ status: 400, json: { error_code: 'INVALID_PARAMETER_VALUE' } });
+      expect(await put(path, 'x', own), path).toMatchObject({
+        status: 400,
+        json: { error_code: 'INVALID_PARAMETER_VALUE' },
+      });
     for (let i = 0; i < 2; i++) {
       expect((await call('DELETE', `${PROXY}/artifacts/${own}/artifacts/a`)).status).toBe(200);
       expect(await list(`${own}/artifacts`)).toEqual({ files: [{ path: 'ab', is_dir: false, file_size: 1 }] });
@@ -179,11 +216,13 @@ describe('the artifact proxy', () => {
     );
     service.queries.length = 0;
     expect((await call('DELETE', `${PROXY}/artifacts/${own}/artifacts/many`)).status).toBe(200);
-    const longest = Math.max(...service.queries.flatMap(({ params }) => params.map((value) => (Array.isArray(value) ? value.length : 1))));
-    expect(longest).toBeLessThanOrEqual(1_000);
-    expect(await sql(service.database.url, `select path from artifact where run_id = '${runId}' order by path`)).toEqual(
-      ['many-more/x', 'many.txt'].map((path) => ({ path })),
+    const longest = Math.max(
+      ...service.queries.flatMap(({ params }) => params.map((value) => (Array.isArray(value) ? value.length : 1))),
     );
+    expect(longest).toBeLessThanOrEqual(1_000);
+    expect(
+      await sql(service.database.url, `select path from artifact where run_id = '${runId}' order by path`),
+    ).toEqual(['many-more/x', 'many.txt'].map((path) => ({ path })));
     // Some go at once, and those that are left at the next turn of the sweeper.
     const staged = () => sql(service.database.url, 'select object_key from staged_object');
     await service.app.context.services.staged.sweep();
@@ -226,10 +265,14 @@ describe('the artifact proxy', () => {
       expect((await call('GET', `${PROXY}/artifacts?path=${run}/artifacts/${decoded}`)).json['error_code'], path).toBe(
         'INVALID_PARAMETER_VALUE',
       );
-      expect((await call('GET', `/api/2.0/mlflow/artifacts/list?run_id=${runId}&path=${decoded}`)).json['error_code'], path).toBe(
-        'INVALID_PARAMETER_VALUE',
-      );
-      expect((await call('POST', `${PROXY}/mpu/create/${run}/artifacts/${decoded}`, { path: 'f', num_parts: 1 })).status, path).toBe(400);
+      expect(
+        (await call('GET', `/api/2.0/mlflow/artifacts/list?run_id=${runId}&path=${decoded}`)).json['error_code'],
+        path,
+      ).toBe('INVALID_PARAMETER_VALUE');
+      expect(
+        (await call('POST', `${PROXY}/mpu/create/${run}/artifacts/${decoded}`, { path: 'f', num_parts: 1 })).status,
+        path,
+      ).toBe(400);
     }
     for (const path of [
       '',
@@ -242,7 +285,9 @@ describe('the artifact proxy', () => {
       '/etc/passwd',
       `${run}/artifacts`,
     ]) {
-      expect((await call('PUT', `${PROXY}/artifacts/${path}`, Buffer.from('x'))).status, path).toBeGreaterThanOrEqual(400);
+      expect((await call('PUT', `${PROXY}/artifacts/${path}`, Buffer.from('x'))).status, path).toBeGreaterThanOrEqual(
+        400,
+      );
     }
     expect(await stored()).toEqual(before);
   });
@@ -258,11 +303,17 @@ describe('the artifact proxy', () => {
         status: 404,
         json: { error_code: 'RESOURCE_DOES_NOT_EXIST' },
       });
-      expect(await call(method, absent, body), method).toMatchObject({ status: 404, json: { error_code: 'RESOURCE_DOES_NOT_EXIST' } });
+      expect(await call(method, absent, body), method).toMatchObject({
+        status: 404,
+        json: { error_code: 'RESOURCE_DOES_NOT_EXIST' },
+      });
       expect(await call(method, path.replace(experimentId, '0'), body), method).toMatchObject({ status: 404 });
     }
     expect((await call('GET', path, undefined, viewer)).status).toBe(200);
-    expect(await call('PUT', path, Buffer.from('x'), viewer)).toMatchObject({ status: 403, json: { error_code: 'PERMISSION_DENIED' } });
+    expect(await call('PUT', path, Buffer.from('x'), viewer)).toMatchObject({
+      status: 403,
+      json: { error_code: 'PERMISSION_DENIED' },
+    });
     expect((await fetch(`${service.url}${path}`)).status).toBe(401);
     expect(await get('none')).toMatchObject({
       status: 404,
@@ -300,18 +351,31 @@ describe('multipart', () => {
     expect(created.credentials.map(({ part_number: number }) => number)).toEqual([1, 2, 3]);
     const parts = await send(created, content, 5 * MIB);
     const complete = (of: object[], id = created.upload_id) =>
-      call('POST', `${PROXY}/mpu/complete/${run}/artifacts/deep`, { path: '/home/me/big.bin', upload_id: id, parts: of });
+      call('POST', `${PROXY}/mpu/complete/${run}/artifacts/deep`, {
+        path: '/home/me/big.bin',
+        upload_id: id,
+        parts: of,
+      });
     expect((await get('deep/big.bin')).status).toBe(404);
-    expect(await complete(parts.slice(1))).toMatchObject({ status: 400, json: { error_code: 'INVALID_PARAMETER_VALUE' } });
+    expect(await complete(parts.slice(1))).toMatchObject({
+      status: 400,
+      json: { error_code: 'INVALID_PARAMETER_VALUE' },
+    });
     expect((await complete(parts.map((part) => ({ ...part, etag: 'x' })))).status).toBe(400);
     expect((await complete(parts, '00000000-0000-7000-8000-000000000000')).status).toBe(404);
     expect(await complete(parts)).toMatchObject({ status: 200, json: {} });
     const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
     expect(sha256((await get('deep/big.bin')).bytes)).toBe(sha256(content));
-    const presigned = (await call('GET', `${PROXY}/presigned/${run}/artifacts/deep/big.bin`)).json as { url: string; file_size: number };
+    const presigned = (await call('GET', `${PROXY}/presigned/${run}/artifacts/deep/big.bin`)).json as {
+      url: string;
+      file_size: number;
+    };
     expect(presigned.file_size).toBe(content.length);
     const ranged = await fetch(presigned.url, { headers: { range: `bytes=${MIB}-${2 * MIB - 1}` } });
-    expect([ranged.status, sha256(Buffer.from(await ranged.arrayBuffer()))]).toEqual([206, sha256(content.subarray(MIB, 2 * MIB))]);
+    expect([ranged.status, sha256(Buffer.from(await ranged.arrayBuffer()))]).toEqual([
+      206,
+      sha256(content.subarray(MIB, 2 * MIB)),
+    ]);
     expect(await sql(service.database.url, 'select * from direct_upload')).toEqual([]);
   });
 

@@ -15,9 +15,13 @@ afterAll(() => service?.close());
 
 describe('ids of the MLflow protocol', () => {
   it('of any shape that are none, and those of another tenant, do not exist', async () => {
-    const { experiment_id: experimentId } = await tess.post<{ experiment_id: string }>('experiments/create', { name: 'secret' });
+    const { experiment_id: experimentId } = await tess.post<{ experiment_id: string }>('experiments/create', {
+      name: 'secret',
+    });
     const runId = await tess.newRun({ experiment_id: experimentId });
-    const { model } = await tess.post<{ model: { info: { model_id: string } } }>('logged-models', { experiment_id: experimentId });
+    const { model } = await tess.post<{ model: { info: { model_id: string } } }>('logged-models', {
+      experiment_id: experimentId,
+    });
     const none = ['x', '77', '-1', 'f'.repeat(32), '../etc', '%00'.repeat(3), 'é', '1'.repeat(500)];
     const requests: Record<string, ['GET' | 'POST' | 'PATCH' | 'DELETE', (id: string) => string, object?][]> = {
       [experimentId]: [
@@ -43,7 +47,11 @@ describe('ids of the MLflow protocol', () => {
         ['POST', () => 'runs/delete-tag', { key: 'mlflow.runName' }],
         ['POST', () => 'runs/log-inputs'],
         ['POST', () => 'runs/outputs', { models: [] }],
-        ['POST', () => 'runs/log-model', { model_json: '{"artifact_path":"a","flavors":{},"utc_time_created":"t","run_id":"r"}' }],
+        [
+          'POST',
+          () => 'runs/log-model',
+          { model_json: '{"artifact_path":"a","flavors":{},"utc_time_created":"t","run_id":"r"}' },
+        ],
         ['GET', () => 'metrics/get-history', { metric_key: 'k' }],
       ],
       [model.info.model_id]: [
@@ -64,7 +72,11 @@ describe('ids of the MLflow protocol', () => {
           const isMistake = own === experimentId && !/^-?\d+$|^f+$/.test(id);
           expect(error, `${path(id)} ${id}`).toMatchObject(
             isMistake
-              ? { status: 400, error_code: 'INVALID_PARAMETER_VALUE', message: expect.stringContaining('0 or have 32 hexadecimal digits') }
+              ? {
+                  status: 400,
+                  error_code: 'INVALID_PARAMETER_VALUE',
+                  message: expect.stringContaining('0 or have 32 hexadecimal digits'),
+                }
               : { status: 404, error_code: 'RESOURCE_DOES_NOT_EXIST' },
           );
         }
@@ -88,13 +100,16 @@ describe('ids of the MLflow protocol', () => {
       ['runs/log-metric', { run_id: mine, key: 'k', value: 1, timestamp: 1, model_id: modelId }],
     ] as const) {
       // By the ids that the caller knows, not by those of our rows.
-      const message = path === 'logged-models' ? `Run with id=${runId} not found` : `Logged model with ID '${modelId}' not found.`;
+      const message =
+        path === 'logged-models' ? `Run with id=${runId} not found` : `Logged model with ID '${modelId}' not found.`;
       const error = { status: 404, error_code: 'RESOURCE_DOES_NOT_EXIST', message };
       expect(await mallory.fails('POST', path, body), path).toMatchObject(error);
     }
     expect((await mallory.run(mine)).data.metrics).toBeUndefined();
     expect(await mallory.get('metrics/get-history-bulk', { run_id: runId, metric_key: 'k' })).toEqual({ metrics: [] });
-    expect(await mallory.fails('GET', 'metrics/get-history-bulk-interval', { run_ids: [mine, runId], metric_key: 'k' })).toMatchObject({
+    expect(
+      await mallory.fails('GET', 'metrics/get-history-bulk-interval', { run_ids: [mine, runId], metric_key: 'k' }),
+    ).toMatchObject({
       status: 404,
       message: `Run with id=${runId} not found`,
     });

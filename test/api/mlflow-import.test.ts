@@ -46,10 +46,20 @@ afterAll(async () => {
 async function bring(answer: Answers, input: object = {}) {
   answers = answer;
   asked = [];
-  const { job } = await mutate<{ job: { id: string } }>(tess, 'importFromMlflow', { trackingUri, ...input }, 'job { id }');
+  const { job } = await mutate<{ job: { id: string } }>(
+    tess,
+    'importFromMlflow',
+    { trackingUri, ...input },
+    'job { id }',
+  );
   for (;;) {
     const found = await tess.ok<{
-      job: { status: string; errorCode: string; errorMessage: string; result: { problems: { thing: string; reason: string }[] } };
+      job: {
+        status: string;
+        errorCode: string;
+        errorMessage: string;
+        result: { problems: { thing: string; reason: string }[] };
+      };
     }>('query ($id: ID!) { job(id: $id) { status errorCode errorMessage result } }', { id: job.id });
     if (!['QUEUED', 'RUNNING'].includes(found.job.status)) return found.job;
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -63,7 +73,16 @@ const withFiles =
     if (path.includes('experiments/search')) return ok({ experiments: [EXPERIMENT] });
     if (path.includes('runs/search'))
       return ok({
-        runs: [{ info: { run_id: RUN, run_name: ' \u200b', status: 'FINISHED', artifact_uri: 'mlflow-artifacts:/7/x/artifacts' } }],
+        runs: [
+          {
+            info: {
+              run_id: RUN,
+              run_name: ' \u200b',
+              status: 'FINISHED',
+              artifact_uri: 'mlflow-artifacts:/7/x/artifacts',
+            },
+          },
+        ],
       });
     if (path.includes('mlflow-artifacts/artifacts?')) return ok({ files });
     return path.includes('mlflow-artifacts/artifacts/') ? { status: 200, body: 'content' } : nothing(path);
@@ -75,12 +94,22 @@ it('files that would leave their folder stay out, and the rest comes', async () 
   expect(status).toBe('SUCCEEDED');
   expect(result.problems).toHaveLength(5);
   expect(await query(service, 'select path from artifact')).toEqual([{ path: 'sound.txt' }]);
-  expect(await query(service, 'select id, name from run')).toEqual([{ id: '01234567-89ab-cdef-0123-456789abcdef', name: 'run-01234567' }]);
+  expect(await query(service, 'select id, name from run')).toEqual([
+    { id: '01234567-89ab-cdef-0123-456789abcdef', name: 'run-01234567' },
+  ]);
 });
 
 it('redirects are not followed, and a refusal of the credentials ends it at once', async () => {
-  const redirected = await bring(() => ({ status: 302, body: '', headers: { location: 'http://169.254.169.254/latest/meta-data' } }));
-  expect(redirected).toMatchObject({ status: 'FAILED', errorCode: 'BAD_USER_INPUT', errorMessage: expect.stringContaining('302') });
+  const redirected = await bring(() => ({
+    status: 302,
+    body: '',
+    headers: { location: 'http://169.254.169.254/latest/meta-data' },
+  }));
+  expect(redirected).toMatchObject({
+    status: 'FAILED',
+    errorCode: 'BAD_USER_INPUT',
+    errorMessage: expect.stringContaining('302'),
+  });
   expect(asked).toHaveLength(1);
   let seen: string | undefined;
   const refused = await bring(
@@ -120,7 +149,9 @@ it('nor is one that has ever another page with nothing on it: its other things c
     return withFiles([])(path);
   });
   expect(status).toBe('SUCCEEDED');
-  expect(result.problems).toEqual([{ thing: 'experiment evil', reason: expect.stringContaining('empty pages of mlflow/runs/search') }]);
+  expect(result.problems).toEqual([
+    { thing: 'experiment evil', reason: expect.stringContaining('empty pages of mlflow/runs/search') },
+  ]);
   expect(pages).toBeLessThan(200);
 });
 
@@ -128,7 +159,12 @@ it.each([
   ['mlflow-artifacts:/7/x/artifacts', 'more than 50 deep'],
   ['/a/folder/of/the/server', '"deep" as one in "deep"'],
 ])('a folder that contains itself ends, and what lies beside it comes: %s', async (artifactUri, reason) => {
-  const run = { run_id: randomUUID().replaceAll('-', ''), run_name: 'r', status: 'FINISHED', artifact_uri: artifactUri };
+  const run = {
+    run_id: randomUUID().replaceAll('-', ''),
+    run_name: 'r',
+    status: 'FINISHED',
+    artifact_uri: artifactUri,
+  };
   const files = [
     { path: 'deep', is_dir: true },
     { path: `beside-${run.run_id}.txt`, is_dir: false, file_size: 7 },
@@ -146,12 +182,19 @@ it.each([
 
 it('a file that has changed there is brought again, of the same size too; one that was replaced here stays', async () => {
   const runId = randomUUID();
-  const run = { run_id: runId.replaceAll('-', ''), run_name: 'r', status: 'FINISHED', artifact_uri: 'mlflow-artifacts:/7/y/artifacts' };
+  const run = {
+    run_id: runId.replaceAll('-', ''),
+    run_name: 'r',
+    status: 'FINISHED',
+    artifact_uri: 'mlflow-artifacts:/7/y/artifacts',
+  };
   const theirs: Record<string, string> = { 'theirs.txt': 'first', 'ours.txt': 'first', 'still.txt': 'first' };
   const answer: Answers = (path) => {
     if (path.includes('runs/search')) return ok({ runs: [{ info: run }] });
     if (path.includes('mlflow-artifacts/artifacts?'))
-      return ok({ files: Object.entries(theirs).map(([name, { length }]) => ({ path: name, is_dir: false, file_size: length })) });
+      return ok({
+        files: Object.entries(theirs).map(([name, { length }]) => ({ path: name, is_dir: false, file_size: length })),
+      });
     const name = path.split('/').at(-1) ?? '';
     return path.includes('mlflow-artifacts/artifacts/') ? { status: 200, body: theirs[name] } : withFiles([])(path);
   };
@@ -162,7 +205,9 @@ it('a file that has changed there is brought again, of the same size too; one th
       [runId],
     );
     const { objects } = service.app.context;
-    return Object.fromEntries(await Promise.all(rows.map(async ({ path, key }) => [path, await text(await objects.get(key))])));
+    return Object.fromEntries(
+      await Promise.all(rows.map(async ({ path, key }) => [path, await text(await objects.get(key))])),
+    );
   };
   expect(await bring(answer)).toMatchObject({ status: 'SUCCEEDED', result: { artifacts: 3, problems: [] } });
   const [{ experiment } = { experiment: '' }] = await query<{ experiment: string }>(
@@ -170,14 +215,25 @@ it('a file that has changed there is brought again, of the same size too; one th
     `select replace(experiment_id::text, '-', '') as experiment from run where id = $1`,
     [runId],
   );
-  const put = await fetch(`${service.url}/api/2.0/mlflow-artifacts/artifacts/${experiment}/${run.run_id}/artifacts/ours.txt`, {
-    method: 'PUT',
-    headers: { authorization: `Bearer ${tess.token}` },
-    body: 'local',
-  });
+  const put = await fetch(
+    `${service.url}/api/2.0/mlflow-artifacts/artifacts/${experiment}/${run.run_id}/artifacts/ours.txt`,
+    {
+      method: 'PUT',
+      headers: { authorization: `Bearer ${tess.token}` },
+      body: 'local',
+    },
+  );
   expect(put.status).toBe(200);
   Object.assign(theirs, { 'theirs.txt': 'third', 'late.txt': 'late' });
   expect(await bring(answer)).toMatchObject({ status: 'SUCCEEDED', result: { artifacts: 2, runs: { changed: 1 } } });
-  expect(await contents()).toEqual({ 'theirs.txt': 'third', 'ours.txt': 'local', 'still.txt': 'first', 'late.txt': 'late' });
-  expect(await bring(answer)).toMatchObject({ status: 'SUCCEEDED', result: { artifacts: 0, runs: { changed: 0, unchanged: 1 } } });
+  expect(await contents()).toEqual({
+    'theirs.txt': 'third',
+    'ours.txt': 'local',
+    'still.txt': 'first',
+    'late.txt': 'late',
+  });
+  expect(await bring(answer)).toMatchObject({
+    status: 'SUCCEEDED',
+    result: { artifacts: 0, runs: { changed: 0, unchanged: 1 } },
+  });
 });

@@ -65,16 +65,28 @@ describe('what is logged through the MLflow protocol', () => {
     expect(data.metrics).toEqual(keys.map((key, i) => ({ key, value: i, timestamp: 1, step: 0 })));
     expect(data.params).toEqual(pairs);
     expect(data.tags).toEqual(expect.arrayContaining([{ key: '__proto__', value: 'once more' }, ...pairs.slice(1)]));
-    const { experiment_id: experimentId } = await tess.post<{ experiment_id: string }>('experiments/create', { name: 'odd', tags: pairs });
-    await tess.post('experiments/set-experiment-tag', { experiment_id: experimentId, key: 'constructor', value: 'other' });
-    const { experiment } = await tess.get<{ experiment: { tags: typeof pairs } }>('experiments/get', { experiment_id: experimentId });
+    const { experiment_id: experimentId } = await tess.post<{ experiment_id: string }>('experiments/create', {
+      name: 'odd',
+      tags: pairs,
+    });
+    await tess.post('experiments/set-experiment-tag', {
+      experiment_id: experimentId,
+      key: 'constructor',
+      value: 'other',
+    });
+    const { experiment } = await tess.get<{ experiment: { tags: typeof pairs } }>('experiments/get', {
+      experiment_id: experimentId,
+    });
     expect(experiment.tags).toEqual(
       expect.arrayContaining(pairs.map((pair) => (pair.key === 'constructor' ? { ...pair, value: 'other' } : pair))),
     );
     await tess.post('registered-models/create', { name: 'odd', tags: pairs });
-    const { registered_model: model } = await tess.get<{ registered_model: { tags: typeof pairs } }>('registered-models/get', {
-      name: 'odd',
-    });
+    const { registered_model: model } = await tess.get<{ registered_model: { tags: typeof pairs } }>(
+      'registered-models/get',
+      {
+        name: 'odd',
+      },
+    );
     expect(model.tags.toSorted((a, b) => (a.key < b.key ? -1 : 1))).toEqual(pairs);
   });
 
@@ -92,7 +104,9 @@ describe('what is logged through the MLflow protocol', () => {
     });
     expect(refused).toMatchObject({
       error_code: 'INVALID_PARAMETER_VALUE',
-      message: `Changing param values is not allowed. Params were already logged='[{'key': 'lr', 'old_value': '0.1', 'new_value': '0.2'}]' for run ID='${runId}'.`,
+      message:
+        `Changing param values is not allowed. Params were already logged='[{'key': 'lr', 'old_value': ` +
+        `'0.1', 'new_value': '0.2'}]' for run ID='${runId}'.`,
     });
     const { data } = await tess.run(runId);
     expect(data.metrics).toBeUndefined();
@@ -101,7 +115,12 @@ describe('what is logged through the MLflow protocol', () => {
 
   it('pages through a history, each point once', async () => {
     const runId = await tess.newRun();
-    const metrics = Array.from({ length: 1_000 }, (_, i) => ({ key: 'm', value: i % 7, timestamp: 1_000 + Math.floor(i / 3), step: i }));
+    const metrics = Array.from({ length: 1_000 }, (_, i) => ({
+      key: 'm',
+      value: i % 7,
+      timestamp: 1_000 + Math.floor(i / 3),
+      step: i,
+    }));
     await tess.post('runs/log-batch', { run_id: runId, metrics });
     // The same again, as a client that lost the answer sends it.
     await tess.post('runs/log-batch', { run_id: runId, metrics });
@@ -122,7 +141,11 @@ describe('what is logged through the MLflow protocol', () => {
     }
     expect(steps).toEqual(metrics.map(({ step }) => step).sort((a, b) => a - b));
     expect(await tess.get('metrics/get-history', { run_id: runId, metric_key: 'none' })).toEqual({});
-    const sampled = await tess.get<Page>('metrics/get-history-bulk-interval', { run_ids: [runId], metric_key: 'm', max_results: 10 });
+    const sampled = await tess.get<Page>('metrics/get-history-bulk-interval', {
+      run_ids: [runId],
+      metric_key: 'm',
+      max_results: 10,
+    });
     expect(sampled.metrics).toHaveLength(10);
     expect([sampled.metrics?.[0]?.step, sampled.metrics?.at(-1)?.step]).toEqual([0, 999]);
     const part = await tess.get<Page>('metrics/get-history-bulk-interval', {
@@ -132,7 +155,11 @@ describe('what is logged through the MLflow protocol', () => {
       end_step: 12,
     });
     expect(part.metrics?.map(({ step }) => step)).toEqual([10, 11, 12]);
-    const bulk = await tess.get<Page>('metrics/get-history-bulk', { run_id: [runId, 'nobody'], metric_key: 'm', max_results: 4 });
+    const bulk = await tess.get<Page>('metrics/get-history-bulk', {
+      run_id: [runId, 'nobody'],
+      metric_key: 'm',
+      max_results: 4,
+    });
     expect(bulk.metrics).toHaveLength(4);
   });
 
@@ -156,9 +183,15 @@ describe('what is logged through the MLflow protocol', () => {
     expect(stepsOf(whole)).toEqual(steps);
     expect(whole.metrics[90_000]).toMatchObject({ key: 'long', value: 'NaN' });
     expect(whole.next_page_token).toBeUndefined();
-    const limits = service.queries.filter(({ text }) => text.includes('from metric_point')).map(({ params }) => params.at(-1));
+    const limits = service.queries
+      .filter(({ text }) => text.includes('from metric_point'))
+      .map(({ params }) => params.at(-1));
     expect(limits).toEqual([100_001, 100_001]);
-    const part = await tess.get<Page>('metrics/get-history', { run_id: runId, metric_key: 'long', max_results: 110_000 });
+    const part = await tess.get<Page>('metrics/get-history', {
+      run_id: runId,
+      metric_key: 'long',
+      max_results: 110_000,
+    });
     expect(stepsOf(part)).toEqual(steps.slice(0, 110_000));
     const rest = { run_id: runId, metric_key: 'long', page_token: part.next_page_token! };
     expect(stepsOf(await tess.get<Page>('metrics/get-history', rest))).toEqual(steps.slice(110_000));
@@ -168,7 +201,13 @@ describe('what is logged through the MLflow protocol', () => {
 
   it('names datasets that a run read', async () => {
     const runId = await tess.newRun();
-    const dataset = { name: 'wine', digest: 'abc', source_type: 'local', source: '{"uri":"wine.csv"}', profile: '{"num_rows":3}' };
+    const dataset = {
+      name: 'wine',
+      digest: 'abc',
+      source_type: 'local',
+      source: '{"uri":"wine.csv"}',
+      profile: '{"num_rows":3}',
+    };
     await tess.post('runs/log-inputs', {
       run_id: runId,
       datasets: [{ dataset, tags: [{ key: 'mlflow.data.context', value: 'training' }] }],
@@ -191,7 +230,13 @@ describe('what is logged through the MLflow protocol', () => {
     await tess.post('runs/log-model', { run_id: runId, model_json: JSON.stringify(model) });
     await tess.post('runs/log-model', { run_id: runId, model_json: JSON.stringify({ ...model, artifact_path: 'n' }) });
     const tag = (await tess.run(runId)).data.tags?.find(({ key }) => key === 'mlflow.log-model.history');
-    const entry = { run_id: runId, artifact_path: 'm', utc_time_created: 'now', model_uuid: 'u', flavors: { sklearn: { a: 1 } } };
+    const entry = {
+      run_id: runId,
+      artifact_path: 'm',
+      utc_time_created: 'now',
+      model_uuid: 'u',
+      flavors: { sklearn: { a: 1 } },
+    };
     expect(JSON.parse(tag?.value ?? '')).toEqual([entry, { ...entry, artifact_path: 'n' }]);
     expect(await tess.fails('POST', 'runs/log-model', { run_id: runId, model_json: '{}' })).toMatchObject({
       message: expect.stringContaining('missing mandatory fields'),
@@ -240,7 +285,14 @@ describe('logged models', () => {
       ['d', 'x'.repeat(37)],
       ['€'.repeat(500), 'd'.repeat(36)],
     ]) {
-      const metric = { key: 'é'.repeat(250), value: 1, timestamp: 7, model_id: id, dataset_name: name, dataset_digest: digest };
+      const metric = {
+        key: 'é'.repeat(250),
+        value: 1,
+        timestamp: 7,
+        model_id: id,
+        dataset_name: name,
+        dataset_digest: digest,
+      };
       expect(await tess.fails('POST', 'runs/log-metric', { run_id: runId, ...metric })).toMatchObject({
         status: 400,
         error_code: 'INVALID_PARAMETER_VALUE',
@@ -255,7 +307,18 @@ describe('logged models', () => {
         { key: 'depth', value: '2' },
         { key: 'trees', value: '10' },
       ],
-      metrics: [{ key: 'acc', value: 0.5, timestamp: 7, step: 0, dataset_name: 'd', dataset_digest: 'x', model_id: id, run_id: runId }],
+      metrics: [
+        {
+          key: 'acc',
+          value: 0.5,
+          timestamp: 7,
+          step: 0,
+          dataset_name: 'd',
+          dataset_digest: 'x',
+          model_id: id,
+          run_id: runId,
+        },
+      ],
     });
     const run = await tess.run(runId);
     expect(run.data.metrics).toEqual([{ key: 'acc', value: 0.5, timestamp: 7, step: 0 }]);
@@ -271,6 +334,8 @@ describe('logged models', () => {
       status: 404,
       message: `Logged model with ID '${id}' not found.`,
     });
-    expect((await tess.get<{ model: ModelShape }>(`logged-models/${id}`, { allow_deleted: 'true' })).model.info.model_id).toBe(id);
+    expect(
+      (await tess.get<{ model: ModelShape }>(`logged-models/${id}`, { allow_deleted: 'true' })).model.info.model_id,
+    ).toBe(id);
   });
 });

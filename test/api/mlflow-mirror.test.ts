@@ -77,7 +77,9 @@ async function settled(): Promise<void> {
 
 /** Those that became of a run of ours. */
 async function twins(runId: string): Promise<MlflowRun[]> {
-  const { experiments } = await theirs.post<{ experiments: { experiment_id: string }[] }>('experiments/search', { max_results: 100 });
+  const { experiments } = await theirs.post<{ experiments: { experiment_id: string }[] }>('experiments/search', {
+    max_results: 100,
+  });
   const { runs } = await theirs.post<{ runs?: MlflowRun[] }>('runs/search', {
     experiment_ids: experiments.map(({ experiment_id: id }) => id),
     filter: `tags.\`matih.runId\` = '${runId.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')}'`,
@@ -97,7 +99,10 @@ it('a worker that was frozen and taken for lost sends nothing more', async () =>
   await ours.post('runs/set-tag', { run_id: runId, key: 'owner', value: 'second' });
   await frozen;
   const letGo = release;
-  const other = await startTestService({ ...settings, ROLE: 'worker', DATA_DIR: here.app.context.config.DATA_DIR }, here.database);
+  const other = await startTestService(
+    { ...settings, ROLE: 'worker', DATA_DIR: here.app.context.config.DATA_DIR },
+    here.database,
+  );
   try {
     await ours.post('runs/update', { run_id: runId, run_name: 'third' });
     await ours.post('runs/set-tag', { run_id: runId, key: 'owner', value: 'third' });
@@ -123,7 +128,10 @@ it('two workers that need the same parent make it once', async () => {
   const parent = await ours.newRun({ run_name: 'the-parent' });
   await frozen;
   const letGo = release;
-  const other = await startTestService({ ...settings, ROLE: 'worker', DATA_DIR: here.app.context.config.DATA_DIR }, here.database);
+  const other = await startTestService(
+    { ...settings, ROLE: 'worker', DATA_DIR: here.app.context.config.DATA_DIR },
+    here.database,
+  );
   try {
     const child = await ours.newRun({ run_name: 'child', tags: [{ key: 'mlflow.parentRunId', value: parent }] });
     await expect.poll(() => twins(child), { timeout: 20_000 }).toHaveLength(1);

@@ -17,13 +17,20 @@ afterAll(() => service?.close());
 /** Every endpoint under every prefix, with something in the place of its parameters. */
 const URLS = ENDPOINTS.flatMap((endpoint) =>
   urlsOf(endpoint).flatMap((url) =>
-    endpoint.methods.map((method) => ({ method, role: endpoint.role, url: url.replace(/:\w+/g, 'm-0').replace('*', 'a/b') })),
+    endpoint.methods.map((method) => ({
+      method,
+      role: endpoint.role,
+      url: url.replace(/:\w+/g, 'm-0').replace('*', 'a/b'),
+    })),
   ),
 );
 
 describe('who calls', () => {
   it('is asked at every endpoint, known or not', async () => {
-    const unknown = ['/api/2.0/mlflow/nothing', '/ajax-api/3.0/mlflow/traces', '/api/4.0/mlflow/x'].map((url) => ({ method: 'POST', url }));
+    const unknown = ['/api/2.0/mlflow/nothing', '/ajax-api/3.0/mlflow/traces', '/api/4.0/mlflow/x'].map((url) => ({
+      method: 'POST',
+      url,
+    }));
     for (const { method, url } of [...URLS, ...unknown]) {
       for (const authorization of [
         undefined,
@@ -33,7 +40,10 @@ describe('who calls', () => {
         'Basic !!',
         'Digest x',
       ]) {
-        const response = await fetch(`${service.url}${url}`, { method, headers: authorization === undefined ? {} : { authorization } });
+        const response = await fetch(`${service.url}${url}`, {
+          method,
+          headers: authorization === undefined ? {} : { authorization },
+        });
         expect([method, url, response.status]).toEqual([method, url, 401]);
         expect(await response.json()).toMatchObject({ error_code: 'UNAUTHENTICATED' });
       }
@@ -43,8 +53,15 @@ describe('who calls', () => {
   it('needs the role of the endpoint', async () => {
     const viewer = await tokenFor({ role: Role.VIEWER });
     for (const { method, url, role } of URLS.filter((one) => one.role !== Role.VIEWER)) {
-      const headers = { authorization: `Bearer ${viewer}`, ...(method !== 'GET' && { 'content-type': 'application/json' }) };
-      const response = await fetch(`${service.url}${url}`, { method, headers, ...(method !== 'GET' && { body: '{}' }) });
+      const headers = {
+        authorization: `Bearer ${viewer}`,
+        ...(method !== 'GET' && { 'content-type': 'application/json' }),
+      };
+      const response = await fetch(`${service.url}${url}`, {
+        method,
+        headers,
+        ...(method !== 'GET' && { body: '{}' }),
+      });
       expect([url, role, response.status]).toEqual([url, role, 403]);
       expect(await response.json()).toMatchObject({ error_code: 'PERMISSION_DENIED' });
     }
@@ -100,7 +117,11 @@ describe('errors of the MLflow protocol', () => {
     for (const [path, body, message] of [
       ['experiments/create', {}, "Missing value for required parameter 'name'."],
       ['experiments/create', { name: '' }, "Missing value for required parameter 'name'."],
-      ['experiments/create', { name: 5 }, "Invalid value 5 for parameter 'name' supplied:  Hint: Value was of type 'int'."],
+      [
+        'experiments/create',
+        { name: 5 },
+        "Invalid value 5 for parameter 'name' supplied:  Hint: Value was of type 'int'.",
+      ],
       [
         'experiments/create',
         { name: 'x', tags: { b: 1, a: [] } },
@@ -125,12 +146,17 @@ describe('errors of the MLflow protocol', () => {
         message: message + docs,
       });
     }
-    expect(await tess.fails('GET', 'runs/get')).toMatchObject({ message: "Missing value for required parameter 'run_id'." + docs });
+    expect(await tess.fails('GET', 'runs/get')).toMatchObject({
+      message: "Missing value for required parameter 'run_id'." + docs,
+    });
   });
 
   it('are told for bodies that are no JSON object, and for other content types', async () => {
     for (const body of ['', 'nonsense', '{"name":', 'null']) {
-      expect(await tess.fails('POST', 'experiments/create', body)).toMatchObject({ status: 400, error_code: 'INVALID_PARAMETER_VALUE' });
+      expect(await tess.fails('POST', 'experiments/create', body)).toMatchObject({
+        status: 400,
+        error_code: 'INVALID_PARAMETER_VALUE',
+      });
     }
     for (const body of ['[]', '7', '"7"', 'true']) {
       expect(await tess.fails('POST', 'experiments/create', body)).toMatchObject({
@@ -139,7 +165,10 @@ describe('errors of the MLflow protocol', () => {
       });
     }
     for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x']) {
-      const { status, body } = await tess.send('POST', 'experiments/create', { body: { name: 'form' }, headers: { 'content-type': type } });
+      const { status, body } = await tess.send('POST', 'experiments/create', {
+        body: { name: 'form' },
+        headers: { 'content-type': type },
+      });
       expect({ status, body }).toMatchObject({
         status: 400,
         body: { message: "Bad Request. Content-Type must be one of ['application/json']." },
@@ -160,7 +189,9 @@ describe('requests of the MLflow protocol', () => {
     });
     expect(status).toBe(200);
     // Python writes what JSON lacks.
-    const loose = `{"run_id": "${runId}", "metrics": [{"key": "NaN", "value": NaN, "timestamp": 1}, {"key": "i", "value": -Infinity, "timestamp": "2.0"}]}`;
+    const loose =
+      `{"run_id": "${runId}", "metrics": [{"key": "NaN", "value": NaN, "timestamp": 1}, {"key": "i", ` +
+      '"value": -Infinity, "timestamp": "2.0"}]}';
     expect((await tess.send('POST', 'runs/log-batch', { body: loose })).status).toBe(200);
     const { data } = await tess.run(runId);
     expect(data.tags).toEqual(
@@ -174,7 +205,10 @@ describe('requests of the MLflow protocol', () => {
       { key: 'i', value: -Number.MAX_VALUE, timestamp: 2, step: 0 },
     ]);
     const { status: wrong, body } = await tess.send('GET', 'logged-models/m-0', { query: { allow_deleted: 'maybe' } });
-    expect([wrong, body]).toEqual([400, expect.objectContaining({ message: "Invalid boolean value: maybe, must be 'true' or 'false'." })]);
+    expect([wrong, body]).toEqual([
+      400,
+      expect.objectContaining({ message: "Invalid boolean value: maybe, must be 'true' or 'false'." }),
+    ]);
   });
 
   it('keep the limits of MLflow', async () => {
@@ -182,17 +216,25 @@ describe('requests of the MLflow protocol', () => {
     const metrics = (count: number) => Array.from({ length: count }, (_, i) => ({ key: 'm', value: 1, timestamp: i }));
     const pairs = (count: number) => Array.from({ length: count }, (_, i) => ({ key: `k${i}`, value: 'v' }));
     const refused = (body: object) => tess.fails('POST', 'runs/log-batch', { run_id: runId, ...body });
-    expect((await refused({ metrics: metrics(1_001) })).message).toContain('can contain at most 1000 metrics. Got 1001 metrics.');
-    expect((await refused({ params: pairs(101) })).message).toContain('can contain at most 100 params. Got 101 params.');
+    expect((await refused({ metrics: metrics(1_001) })).message).toContain(
+      'can contain at most 1000 metrics. Got 1001 metrics.',
+    );
+    expect((await refused({ params: pairs(101) })).message).toContain(
+      'can contain at most 100 params. Got 101 params.',
+    );
     expect((await refused({ tags: pairs(101) })).message).toContain('can contain at most 100 tags. Got 101 tags.');
-    expect((await refused({ metrics: metrics(950), params: pairs(51) })).message).toContain('at most 1000 metrics, params, and tags');
+    expect((await refused({ metrics: metrics(950), params: pairs(51) })).message).toContain(
+      'at most 1000 metrics, params, and tags',
+    );
     expect((await refused({ params: [...pairs(1), ...pairs(1)] })).message).toContain(
       "Duplicate parameter keys have been submitted: ['k0'].",
     );
     expect((await refused({ metrics: [{ key: 'k'.repeat(251), value: 1, timestamp: 1 }] })).message).toBe(
       "'Metric name' exceeds the maximum length of 250 characters",
     );
-    expect((await refused({ metrics: [{ key: 'k', value: 1, timestamp: -1 }] })).message).toContain('Timestamp must be a nonnegative long');
+    expect((await refused({ metrics: [{ key: 'k', value: 1, timestamp: -1 }] })).message).toContain(
+      'Timestamp must be a nonnegative long',
+    );
     // Longer values are cut, as MLflow's own server does.
     await tess.post('runs/log-batch', {
       run_id: runId,
@@ -209,15 +251,31 @@ describe('requests of the MLflow protocol', () => {
     const runId = await tess.newRun();
     const nested = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
     const hostile: [string, unknown][] = [
-      ...['a\0b', '\ud800', '../x', '/x', 'a//b', '.', 'a/../b', 'x/', 'a\nb', "'; drop table run", 'k'.repeat(1_000_000)].map(
-        (key): [string, unknown] => ['runs/set-tag', { run_id: runId, key, value: 'v' }],
-      ),
-      ...['a\0b', '\udfff'].map((value): [string, unknown] => ['runs/log-parameter', { run_id: runId, key: 'k', value }]),
+      ...[
+        'a\0b',
+        '\ud800',
+        '../x',
+        '/x',
+        'a//b',
+        '.',
+        'a/../b',
+        'x/',
+        'a\nb',
+        "'; drop table run",
+        'k'.repeat(1_000_000),
+      ].map((key): [string, unknown] => ['runs/set-tag', { run_id: runId, key, value: 'v' }]),
+      ...['a\0b', '\udfff'].map((value): [string, unknown] => [
+        'runs/log-parameter',
+        { run_id: runId, key: 'k', value },
+      ]),
       ...[1.5, 2 ** 53, '9'.repeat(19), 'x', {}, true].map((step): [string, unknown] => [
         'runs/log-metric',
         { run_id: runId, key: 'k', value: 1, timestamp: 1, step },
       ]),
-      ...[-1, 9e15, 1e300].map((timestamp): [string, unknown] => ['runs/log-metric', { run_id: runId, key: 'k', value: 1, timestamp }]),
+      ...[-1, 9e15, 1e300].map((timestamp): [string, unknown] => [
+        'runs/log-metric',
+        { run_id: runId, key: 'k', value: 1, timestamp },
+      ]),
       ...['1e', 'Inf', '0x10', '', [], true].map((value): [string, unknown] => [
         'runs/log-metric',
         { run_id: runId, key: 'k', value, timestamp: 1 },
@@ -237,7 +295,10 @@ describe('requests of the MLflow protocol', () => {
     ];
     for (const [path, body] of hostile) {
       const error = await tess.fails('POST', path, body);
-      expect(error, `${path} ${JSON.stringify(body).slice(0, 200)}`).toMatchObject({ status: 400, error_code: 'INVALID_PARAMETER_VALUE' });
+      expect(error, `${path} ${JSON.stringify(body).slice(0, 200)}`).toMatchObject({
+        status: 400,
+        error_code: 'INVALID_PARAMETER_VALUE',
+      });
       expect(error.message.length).toBeLessThan(3_000);
     }
     const { data } = await tess.run(runId);
@@ -249,7 +310,10 @@ describe('requests of the MLflow protocol', () => {
       { run_id: runId, metric_key: 'a\0b' },
       { run_id: runId, metric_key: 'k', max_results: 'many' },
     ]) {
-      expect(await tess.fails('GET', 'metrics/get-history', query)).toMatchObject({ status: 400, error_code: 'INVALID_PARAMETER_VALUE' });
+      expect(await tess.fails('GET', 'metrics/get-history', query)).toMatchObject({
+        status: 400,
+        error_code: 'INVALID_PARAMETER_VALUE',
+      });
     }
   });
 });

@@ -16,13 +16,26 @@ let runId: string;
 type Version = Record<string, unknown> & { version: string; current_stage: string; status: string; source: string };
 type Model = Record<string, unknown> & { name: string; latest_versions?: Version[] };
 
-async function ok<T = Record<string, never>>(method: string, path: string, input: Record<string, unknown> = {}): Promise<T> {
-  const answer = await mlflow.send<T>(method, path, method === 'GET' ? { query: input as Record<string, string> } : { body: input });
+async function ok<T = Record<string, never>>(
+  method: string,
+  path: string,
+  input: Record<string, unknown> = {},
+): Promise<T> {
+  const answer = await mlflow.send<T>(
+    method,
+    path,
+    method === 'GET' ? { query: input as Record<string, string> } : { body: input },
+  );
   expect(answer.status, JSON.stringify(answer.body)).toBe(200);
   return answer.body;
 }
 
-async function refused(method: string, path: string, input: Record<string, unknown>, as = mlflow): Promise<[string, string]> {
+async function refused(
+  method: string,
+  path: string,
+  input: Record<string, unknown>,
+  as = mlflow,
+): Promise<[string, string]> {
   const sent = method === 'GET' ? { query: input as Record<string, string> } : { body: input };
   const { status, body } = await as.send<MlflowErrorShape>(method, path, sent);
   expect(status, JSON.stringify(body)).toBeGreaterThanOrEqual(400);
@@ -46,7 +59,9 @@ async function put(path: string, content: Buffer | string): Promise<void> {
 }
 
 const SIGNATURE = (...names: string[]) =>
-  `signature:\n  inputs: '${JSON.stringify(names.map((name) => ({ type: 'double', name, required: true })))}'\n  outputs: '[{"type": "tensor", "tensor-spec": {"dtype": "int64", "shape": [-1]}}]'\n`;
+  `signature:\n  inputs: ` +
+  `'${JSON.stringify(names.map((name) => ({ type: 'double', name, required: true })))}'\n  outputs: ` +
+  `'[{"type": "tensor", "tensor-spec": {"dtype": "int64", "shape": [-1]}}]'\n`;
 const ONNX = Buffer.from(linear([1, 2], 3));
 /** Its weights are another file of this machine. */
 const HOSTILE_ONNX = Buffer.from(
@@ -57,17 +72,23 @@ const HOSTILE_ONNX = Buffer.from(
     node: [node('Add', ['x', 'w'], ['y'])],
   }),
 );
-const SKLEARN = 'flavors:\n  python_function:\n    loader_module: mlflow.sklearn\n  sklearn:\n    pickled_model: model.pkl\n';
+const SKLEARN =
+  'flavors:\n  python_function:\n    loader_module: mlflow.sklearn\n  sklearn:\n    pickled_model: model.pkl\n';
 
 /** A logged model with its files; the answer is its id. */
 async function logModel(files: Record<string, Buffer | string>): Promise<string> {
-  const { model: logged } = await ok<{ model: { info: { model_id: string } } }>('POST', '/api/2.0/mlflow/logged-models', {
-    experiment_id: experimentId,
-    name: 'logged',
-    source_run_id: runId,
-  });
+  const { model: logged } = await ok<{ model: { info: { model_id: string } } }>(
+    'POST',
+    '/api/2.0/mlflow/logged-models',
+    {
+      experiment_id: experimentId,
+      name: 'logged',
+      source_run_id: runId,
+    },
+  );
   const id = logged.info.model_id;
-  for (const [path, content] of Object.entries(files)) await put(`${experimentId}/models/${id}/artifacts/${path}`, content);
+  for (const [path, content] of Object.entries(files))
+    await put(`${experimentId}/models/${id}/artifacts/${path}`, content);
   return id;
 }
 
@@ -75,15 +96,23 @@ beforeAll(async () => {
   service = await startTestService({ LOG_LEVEL: 'error' });
   mlflow = await MlflowCaller.of(service);
   tess = await service.as();
-  ({ experiment_id: experimentId } = await ok<{ experiment_id: string }>('POST', 'experiments/create', { name: 'registry' }));
-  const { run } = await ok<{ run: { info: { run_id: string } } }>('POST', 'runs/create', { experiment_id: experimentId, start_time: 1 });
+  ({ experiment_id: experimentId } = await ok<{ experiment_id: string }>('POST', 'experiments/create', {
+    name: 'registry',
+  }));
+  const { run } = await ok<{ run: { info: { run_id: string } } }>('POST', 'runs/create', {
+    experiment_id: experimentId,
+    start_time: 1,
+  });
   runId = run.info.run_id;
 });
 afterAll(() => service?.close());
 
 describe('registered models', () => {
   it('are created, read, changed, renamed and deleted', async () => {
-    const { registered_model: made } = await create('first model', { description: 'what for', tags: [{ key: 'team', value: 'air' }] });
+    const { registered_model: made } = await create('first model', {
+      description: 'what for',
+      tags: [{ key: 'team', value: 'air' }],
+    });
     expect(made).toEqual({
       name: 'first model',
       creation_timestamp: expect.any(Number),
@@ -93,19 +122,26 @@ describe('registered models', () => {
     });
     await ok('POST', 'registered-models/set-tag', { name: 'first model', key: 'team', value: 'sea' });
     await ok('POST', 'registered-models/set-tag', { name: 'first model', key: 'other', value: '' });
-    for (let i = 0; i < 2; i++) await ok('DELETE', 'registered-models/delete-tag', { name: 'first model', key: 'other' });
+    for (let i = 0; i < 2; i++)
+      await ok('DELETE', 'registered-models/delete-tag', { name: 'first model', key: 'other' });
     await ok('PATCH', 'registered-models/update', { name: 'first model', description: 'changed' });
     const { registered_model: renamed } = await ok<{ registered_model: Model }>('POST', 'registered-models/rename', {
       name: 'first model',
       new_name: 'größe 模型',
     });
-    expect(renamed).toMatchObject({ name: 'größe 模型', description: 'changed', tags: [{ key: 'team', value: 'sea' }] });
+    expect(renamed).toMatchObject({
+      name: 'größe 模型',
+      description: 'changed',
+      tags: [{ key: 'team', value: 'sea' }],
+    });
     expect(await refused('GET', 'registered-models/get', { name: 'first model' })).toEqual([
       'RESOURCE_DOES_NOT_EXIST',
       'Registered Model with name=first model not found',
     ]);
     expect(await ok('DELETE', 'registered-models/delete', { name: 'größe 模型' })).toEqual({});
-    expect((await refused('DELETE', 'registered-models/delete', { name: 'größe 模型' }))[0]).toBe('RESOURCE_DOES_NOT_EXIST');
+    expect((await refused('DELETE', 'registered-models/delete', { name: 'größe 模型' }))[0]).toBe(
+      'RESOURCE_DOES_NOT_EXIST',
+    );
   });
 
   it('refuse names that MLflow refuses, and those that nobody can see', async () => {
@@ -119,40 +155,66 @@ describe('registered models', () => {
       'RESOURCE_ALREADY_EXISTS',
     );
     for (const name of ['', '  ', 'a/b', 'a:b', '.', '..', '../x', '/x', 'a\0b', 'a\u200Bb', 'x'.repeat(257), 7, ['a']])
-      expect((await refused('POST', 'registered-models/create', { name }))[0], String(name)).toBe('INVALID_PARAMETER_VALUE');
+      expect((await refused('POST', 'registered-models/create', { name }))[0], String(name)).toBe(
+        'INVALID_PARAMETER_VALUE',
+      );
     const viewer = await MlflowCaller.of(service, { role: Role.VIEWER });
     expect((await refused('POST', 'registered-models/create', { name: 'x' }, viewer))[0]).toBe('PERMISSION_DENIED');
     const stranger = await MlflowCaller.of(service, { tenant: 'globex' });
-    expect((await refused('GET', 'registered-models/get', { name: 'taken' }, stranger))[0]).toBe('RESOURCE_DOES_NOT_EXIST');
+    expect((await refused('GET', 'registered-models/get', { name: 'taken' }, stranger))[0]).toBe(
+      'RESOURCE_DOES_NOT_EXIST',
+    );
     const prompt = { name: 'prompt', tags: [{ key: 'mlflow.prompt.is_prompt', value: 'true' }] };
     expect((await refused('POST', 'registered-models/create', prompt))[0]).toBe('ENDPOINT_NOT_FOUND');
     expect((await refused('GET', '/api/2.0/mlflow/gateway/secrets/get', {}))[0]).toBe('ENDPOINT_NOT_FOUND');
   });
 
   it('are searched with MLflow’s filters, in order, page by page', async () => {
-    for (const [i, name] of ['s-a', 's-b', 's-c'].entries()) await create(name, { tags: [{ key: 'n', value: String(i) }] });
+    for (const [i, name] of ['s-a', 's-b', 's-c'].entries())
+      await create(name, { tags: [{ key: 'n', value: String(i) }] });
     const names = async (input: Record<string, unknown>) =>
-      ((await ok<{ registered_models?: Model[] }>('GET', 'registered-models/search', input)).registered_models ?? []).map(
-        ({ name }) => name,
-      );
+      (
+        (await ok<{ registered_models?: Model[] }>('GET', 'registered-models/search', input)).registered_models ?? []
+      ).map(({ name }) => name);
     expect(await names({ filter: "name LIKE 's-%'" })).toEqual(['s-a', 's-b', 's-c']);
     expect(await names({ filter: "name ILIKE 'S-%'", order_by: 'name DESC' })).toEqual(['s-c', 's-b', 's-a']);
     expect(await names({ filter: "tags.n != '1' AND tag.`n` LIKE '%'" })).toEqual(['s-a', 's-c']);
     expect(await names({ filter: "name IN ('s-a', 's-c')", order_by: 'timestamp DESC' })).toEqual(['s-c', 's-a']);
-    expect(await names({ filter: "name LIKE 's-%' AND tag.`mlflow.prompt.is_prompt` != 'true'" })).toEqual(['s-a', 's-b', 's-c']);
+    expect(await names({ filter: "name LIKE 's-%' AND tag.`mlflow.prompt.is_prompt` != 'true'" })).toEqual([
+      's-a',
+      's-b',
+      's-c',
+    ]);
     expect(await names({ filter: "tag.`mlflow.prompt.is_prompt` = 'true'" })).toEqual([]);
     const seen: string[] = [];
     let token: string | undefined;
     do {
       const input = { filter: "name LIKE 's-%'", max_results: '2', ...(token && { page_token: token }) };
-      const page = await ok<{ registered_models: Model[]; next_page_token?: string }>('GET', 'registered-models/search', input);
+      const page = await ok<{ registered_models: Model[]; next_page_token?: string }>(
+        'GET',
+        'registered-models/search',
+        input,
+      );
       seen.push(...page.registered_models.map(({ name }) => name));
       token = page.next_page_token;
     } while (token);
     expect(seen).toEqual(['s-a', 's-b', 's-c']);
-    const bad = [{ filter: "nme = 'x'" }, { filter: 'name = x' }, { filter: "name > 'x'" }, { filter: "name = 'a' OR name = 'b'" }];
-    for (const input of [...bad, { order_by: 'tags.n' }, { max_results: '1001' }, { max_results: '-1' }, { page_token: 'x' }])
-      expect((await refused('GET', 'registered-models/search', input))[0], JSON.stringify(input)).toBe('INVALID_PARAMETER_VALUE');
+    const bad = [
+      { filter: "nme = 'x'" },
+      { filter: 'name = x' },
+      { filter: "name > 'x'" },
+      { filter: "name = 'a' OR name = 'b'" },
+    ];
+    for (const input of [
+      ...bad,
+      { order_by: 'tags.n' },
+      { max_results: '1001' },
+      { max_results: '-1' },
+      { page_token: 'x' },
+    ])
+      expect((await refused('GET', 'registered-models/search', input))[0], JSON.stringify(input)).toBe(
+        'INVALID_PARAMETER_VALUE',
+      );
   });
 
   it('never share files with another that had the same name', async () => {
@@ -164,14 +226,19 @@ describe('registered models', () => {
     await ok('POST', 'registered-models/rename', { name: 'shared', new_name: 'shared before' });
     await create('shared');
     await register('shared', input);
-    const keys = await sql(service.database.url, `select distinct object_key from model_version where object_key like '%/shared%'`);
+    const keys = await sql(
+      service.database.url,
+      `select distinct object_key from model_version where object_key like '%/shared%'`,
+    );
     expect(keys).toHaveLength(2);
     await ok('DELETE', 'registered-models/delete', { name: 'shared' });
     const { modelVersions } = await tess.ok<{
       modelVersions: { nodes: { model: { name: string }; artifacts: { downloadUrl: string }[] }[] };
     }>('{ modelVersions(filter: { search: "shared before" }) { nodes { model { name } artifacts { downloadUrl } } } }');
     for (const { downloadUrl } of modelVersions.nodes[0]!.artifacts) {
-      const response = await fetch(`${service.url}${downloadUrl}`, { headers: { authorization: `Bearer ${tess.token}` } });
+      const response = await fetch(`${service.url}${downloadUrl}`, {
+        headers: { authorization: `Bearer ${tess.token}` },
+      });
       expect(response.status).toBe(200);
       await response.arrayBuffer();
     }
@@ -187,8 +254,13 @@ describe('model versions', () => {
     const names = ['at-once-1', 'at-once-2', 'at-once-3', 'at-once-4'];
     for (const one of names) await create(one);
     await Promise.all(names.map((one) => register(one, { source: `models:/${id}`, model_id: id })));
-    const logged = await ok<{ model: { info: { tags: { key: string; value: string }[] } } }>('GET', `logged-models/${id}`);
-    const told = JSON.parse(logged.model.info.tags.find(({ key }) => key === 'mlflow.modelVersions')!.value) as { name: string }[];
+    const logged = await ok<{ model: { info: { tags: { key: string; value: string }[] } } }>(
+      'GET',
+      `logged-models/${id}`,
+    );
+    const told = JSON.parse(logged.model.info.tags.find(({ key }) => key === 'mlflow.modelVersions')!.value) as {
+      name: string;
+    }[];
     expect(told.map(({ name: of }) => of).sort()).toEqual(names);
   });
 
@@ -278,13 +350,20 @@ describe('model versions', () => {
     const made = await register('sources', { source: `runs:/${runId}/model`, run_id: runId });
     expect(made).toMatchObject({ version: '1', run_id: runId, status: 'READY' });
     const root = `mlflow-artifacts:/${experimentId}/${runId}/artifacts/model`;
-    expect(await register('sources', { source: root, run_id: runId, run_link: 'https://elsewhere/run' })).toMatchObject({
-      source: root,
-      run_link: 'https://elsewhere/run',
+    expect(await register('sources', { source: root, run_id: runId, run_link: 'https://elsewhere/run' })).toMatchObject(
+      {
+        source: root,
+        run_link: 'https://elsewhere/run',
+      },
+    );
+    expect(await register('sources', { source: 's3://bucket/model' })).toMatchObject({
+      source: 's3://bucket/model',
+      run_id: '',
     });
-    expect(await register('sources', { source: 's3://bucket/model' })).toMatchObject({ source: 's3://bucket/model', run_id: '' });
     const numbers = async (filter: string) =>
-      (await ok<{ model_versions: Version[] }>('GET', 'model-versions/search', { filter })).model_versions.map(({ version }) => version);
+      (await ok<{ model_versions: Version[] }>('GET', 'model-versions/search', { filter })).model_versions.map(
+        ({ version }) => version,
+      );
     expect(await numbers("name = 'sources' AND run_id = ''")).toEqual(['3']);
     expect(await numbers("name = 'sources' AND run_id != ''")).toEqual(['2', '1']);
     await ok('POST', 'registered-models/alias', { name: 'sources', alias: 'best', version: '1' });
@@ -297,23 +376,32 @@ describe('model versions', () => {
     await create('with onnx');
     const MLmodel = 'flavors:\n  onnx:\n    data: model.onnx\n    onnx_version: 1.20\n';
     const good = await logModel({ MLmodel, 'model.onnx': ONNX });
-    expect(await register('with onnx', { source: `models:/${good}`, model_id: good })).toMatchObject({ status: 'READY' });
+    expect(await register('with onnx', { source: `models:/${good}`, model_id: good })).toMatchObject({
+      status: 'READY',
+    });
     const hostile = await logModel({ MLmodel, 'model.onnx': HOSTILE_ONNX });
     const refusedFile = await register('with onnx', { source: `models:/${hostile}`, model_id: hostile });
-    expect(refusedFile).toMatchObject({ status: 'READY', status_message: expect.stringMatching(/^Its model.onnx was not taken: /) });
+    expect(refusedFile).toMatchObject({
+      status: 'READY',
+      status_message: expect.stringMatching(/^Its model.onnx was not taken: /),
+    });
     const escaping = await logModel({ MLmodel: MLmodel.replace('model.onnx', '../../../x'), 'model.onnx': ONNX });
     expect(await register('with onnx', { source: `models:/${escaping}`, model_id: escaping })).toMatchObject({
       status_message: 'The MLmodel file names a model.onnx that is not there.',
     });
     const { modelVersions } = await tess.ok<{ modelVersions: { nodes: { artifacts: { path: string }[] }[] } }>(
-      '{ modelVersions(filter: { search: "with onnx" }, orderBy: { field: VERSION, direction: ASC }) { nodes { framework artifacts { path } } } }',
+      '{ modelVersions(filter: { search: "with onnx" }, orderBy: { field: VERSION, direction: ASC }) { nodes ' +
+        '{ framework artifacts { path } } } }',
     );
     expect(modelVersions.nodes).toEqual([
       { framework: 'onnx', artifacts: ['model.onnx', 'model_card.md', 'requirements.txt'].map((path) => ({ path })) },
       { framework: 'onnx', artifacts: [] },
       { framework: 'onnx', artifacts: [] },
     ]);
-    expect(await register('with onnx', { source: 'models:/with onnx/1' })).toMatchObject({ version: '4', status: 'READY' });
+    expect(await register('with onnx', { source: 'models:/with onnx/1' })).toMatchObject({
+      version: '4',
+      status: 'READY',
+    });
   });
 
   it('are registered through GraphQL too', async () => {
@@ -325,17 +413,22 @@ describe('model versions', () => {
     const mutation = `mutation ($input: RegisterModelVersionInput!) {
       registerModelVersion(input: $input) { modelVersion { version status framework sourceUri run { id } } } }`;
     const versionOf = async (input: object) =>
-      (await tess.ok<{ registerModelVersion: { modelVersion: object } }>(mutation, { input: { modelId, ...input } })).registerModelVersion
-        .modelVersion;
+      (await tess.ok<{ registerModelVersion: { modelVersion: object } }>(mutation, { input: { modelId, ...input } }))
+        .registerModelVersion.modelVersion;
     const made = { status: 'READY', framework: 'sklearn', run: { id: id(runId) } };
-    expect(await versionOf({ loggedModelId: id(first) })).toEqual({ ...made, version: 1, sourceUri: `models:/${first}` });
+    expect(await versionOf({ loggedModelId: id(first) })).toEqual({
+      ...made,
+      version: 1,
+      sourceUri: `models:/${first}`,
+    });
     await put(`${experimentId}/${runId}/artifacts/by graphql/MLmodel`, SKLEARN);
     expect(await versionOf({ runId: id(runId), artifactPath: 'by graphql' })).toEqual({
       ...made,
       version: 2,
       sourceUri: `runs:/${runId}/by graphql`,
     });
-    const codeOf = async (input: object) => (await tess.fails(mutation, { input: { modelId, ...input } })).extensions.code;
+    const codeOf = async (input: object) =>
+      (await tess.fails(mutation, { input: { modelId, ...input } })).extensions.code;
     expect(await codeOf({ runId: id(runId), artifactPath: 'none' })).toBe('CONFLICT');
     for (const artifactPath of ['../x', '%2e%2e/x', '/x', ''])
       expect(await codeOf({ runId: id(runId), artifactPath }), artifactPath).toBe('INVALID_PATH');
@@ -383,9 +476,10 @@ describe('model versions', () => {
       { source: `runs:/${runId}/model`, run_id: runId, model_id: first },
     ];
     for (const input of bad)
-      expect((await refused('POST', 'model-versions/create', { name: 'refused', ...input }))[0], JSON.stringify(input)).toBe(
-        'INVALID_PARAMETER_VALUE',
-      );
+      expect(
+        (await refused('POST', 'model-versions/create', { name: 'refused', ...input }))[0],
+        JSON.stringify(input),
+      ).toBe('INVALID_PARAMETER_VALUE');
     // Absent ones and those of others are refused alike.
     const refusal = /^(INVALID_PARAMETER_VALUE|RESOURCE_DOES_NOT_EXIST)$/;
     for (const input of [
@@ -393,14 +487,20 @@ describe('model versions', () => {
       { source: 'models:/none/1' },
       { source: `models:/m-${other}`, model_id: `m-${other}` },
     ])
-      expect((await refused('POST', 'model-versions/create', { name: 'refused', ...input }))[0], JSON.stringify(input)).toMatch(refusal);
+      expect(
+        (await refused('POST', 'model-versions/create', { name: 'refused', ...input }))[0],
+        JSON.stringify(input),
+      ).toMatch(refusal);
     const stranger = await MlflowCaller.of(service, { tenant: 'globex' });
     await stranger.send('POST', 'registered-models/create', { body: { name: 'theirs' } });
     const foreign = { name: 'theirs', source: `models:/${first}`, model_id: first };
     const absent = { name: 'theirs', source: `models:/m-${other}`, model_id: `m-${other}` };
     const [code, message] = await refused('POST', 'model-versions/create', foreign, stranger);
     expect(code).toMatch(refusal);
-    expect(await refused('POST', 'model-versions/create', absent, stranger)).toEqual([code, message.replaceAll(first, `m-${other}`)]);
+    expect(await refused('POST', 'model-versions/create', absent, stranger)).toEqual([
+      code,
+      message.replaceAll(first, `m-${other}`),
+    ]);
     expect(await ok('GET', 'model-versions/search', { filter: "name = 'refused'" })).toEqual({});
   });
 
@@ -410,9 +510,10 @@ describe('model versions', () => {
     for (let i = 0; i < 2; i++) await ok('DELETE', 'model-versions/delete-tag', { name, version: '1', key: 'q' });
     expect(await getVersion(name, '1')).toMatchObject({ description: 'changed', tags: [{ key: 'k', value: 'v' }] });
     const numbers = async (filter: string, order_by = 'version_number ASC') =>
-      ((await ok<{ model_versions?: Version[] }>('GET', 'model-versions/search', { filter, order_by })).model_versions ?? []).map(
-        ({ version }) => version,
-      );
+      (
+        (await ok<{ model_versions?: Version[] }>('GET', 'model-versions/search', { filter, order_by }))
+          .model_versions ?? []
+      ).map(({ version }) => version);
     expect(await numbers(`name = '${name}'`)).toEqual(['1', '2', '3', '4']);
     expect(await numbers(`name = '${name}' AND version_number > 2`, 'version_number DESC')).toEqual(['4', '3']);
     expect(await numbers(`name = '${name}' AND run_id = '${runId}' AND source_path LIKE '%${first}'`)).toEqual(['1']);
@@ -420,7 +521,9 @@ describe('model versions', () => {
     for (const filter of ["version_number = 'x'", "stage = 'x'", 'run_id = 1'])
       expect((await refused('GET', 'model-versions/search', { filter }))[0], filter).toBe('INVALID_PARAMETER_VALUE');
     for (const version of ['99', '0', '-1'])
-      expect((await refused('GET', 'model-versions/get', { name, version }))[0], version).toBe('RESOURCE_DOES_NOT_EXIST');
+      expect((await refused('GET', 'model-versions/get', { name, version }))[0], version).toBe(
+        'RESOURCE_DOES_NOT_EXIST',
+      );
     expect(await refused('GET', 'model-versions/get', { name, version: 'x' })).toEqual([
       'INVALID_PARAMETER_VALUE',
       "Parameter 'version' must be an integer, got 'x'.",
@@ -430,13 +533,19 @@ describe('model versions', () => {
   });
 
   it('have aliases', async () => {
-    const alias = (method: string, input: object) => ok<{ model_version: Version }>(method, 'registered-models/alias', { name, ...input });
+    const alias = (method: string, input: object) =>
+      ok<{ model_version: Version }>(method, 'registered-models/alias', { name, ...input });
     await alias('POST', { alias: 'champion', version: '1' });
     await alias('POST', { alias: 'champion', version: '2' });
     await alias('POST', { alias: 'second', version: '2' });
-    expect((await alias('GET', { alias: 'champion' })).model_version).toMatchObject({ version: '2', aliases: ['champion', 'second'] });
+    expect((await alias('GET', { alias: 'champion' })).model_version).toMatchObject({
+      version: '2',
+      aliases: ['champion', 'second'],
+    });
     expect((await alias('GET', { alias: 'latest' })).model_version.version).toBe('3');
-    expect((await ok<{ registered_model: Model }>('GET', 'registered-models/get', { name })).registered_model['aliases']).toEqual([
+    expect(
+      (await ok<{ registered_model: Model }>('GET', 'registered-models/get', { name })).registered_model['aliases'],
+    ).toEqual([
       { alias: 'champion', version: '2' },
       { alias: 'second', version: '2' },
     ]);
@@ -449,7 +558,9 @@ describe('model versions', () => {
       expect((await refused('POST', 'registered-models/alias', { name, alias: bad, version: '1' }))[0], bad).toBe(
         'INVALID_PARAMETER_VALUE',
       );
-    expect((await refused('POST', 'registered-models/alias', { name, alias: 'a', version: '99' }))[0]).toBe('RESOURCE_DOES_NOT_EXIST');
+    expect((await refused('POST', 'registered-models/alias', { name, alias: 'a', version: '99' }))[0]).toBe(
+      'RESOURCE_DOES_NOT_EXIST',
+    );
   });
 
   it('go from stage to stage through the gates alone', async () => {
@@ -457,28 +568,38 @@ describe('model versions', () => {
       ({ name, version, stage, archive_existing_versions: archive }) satisfies Record<string, unknown>;
     const [code, message] = await refused('POST', 'model-versions/transition-stage', move('1', 'Staging'));
     expect(code).toBe('INVALID_PARAMETER_VALUE');
-    expect(message).toMatch(/^Version 1 cannot go to STAGING: gate VALIDATION has no result yet\. Next: validateModelVersion/);
+    expect(message).toMatch(
+      /^Version 1 cannot go to STAGING: gate VALIDATION has no result yet\. Next: validateModelVersion/,
+    );
     const jump = await refused('POST', 'model-versions/transition-stage', move('1', 'production'));
     expect(jump[0]).toBe('INVALID_PARAMETER_VALUE');
-    expect(jump[1]).toMatch(/^Version 1 cannot go to Production: first it goes to STAGING, and gate VALIDATION has no result yet\. Next: /);
+    expect(jump[1]).toMatch(
+      /^Version 1 cannot go to Production: first it goes to STAGING, and gate VALIDATION has no result yet\. Next: /,
+    );
     expect((await refused('POST', 'model-versions/transition-stage', move('1', 'Live')))[1]).toBe(
       'Invalid Model Version stage: Live. Value must be one of None, Staging, Production, Archived.',
     );
-    expect((await refused('POST', 'model-versions/transition-stage', move('1', 'Archived', true)))[0]).toBe('INVALID_PARAMETER_VALUE');
+    expect((await refused('POST', 'model-versions/transition-stage', move('1', 'Archived', true)))[0]).toBe(
+      'INVALID_PARAMETER_VALUE',
+    );
     expect((await getVersion(name, '1')).current_stage).toBe('None');
     const stage = async (version: string, to: string, archive = false) =>
-      (await ok<{ model_version: Version }>('POST', 'model-versions/transition-stage', move(version, to, archive))).model_version
-        .current_stage;
-    expect([await stage('1', 'None'), await stage('1', 'Archived'), await stage('1', 'Archived'), await stage('1', 'none')]).toEqual([
-      'None',
-      'Archived',
-      'Archived',
-      'None',
-    ]);
+      (await ok<{ model_version: Version }>('POST', 'model-versions/transition-stage', move(version, to, archive)))
+        .model_version.current_stage;
+    expect([
+      await stage('1', 'None'),
+      await stage('1', 'Archived'),
+      await stage('1', 'Archived'),
+      await stage('1', 'none'),
+    ]).toEqual(['None', 'Archived', 'Archived', 'None']);
     await passGates(name);
     // As MLflow's: the model changes when a version moves or goes, and not by a tag.
     const changedAt = async () =>
-      Number((await ok<{ registered_model: Model }>('GET', 'registered-models/get', { name })).registered_model['last_updated_timestamp']);
+      Number(
+        (await ok<{ registered_model: Model }>('GET', 'registered-models/get', { name })).registered_model[
+          'last_updated_timestamp'
+        ],
+      );
     const [archivedAt] = [await changedAt(), await stage('1', 'Archived'), await stage('1', 'None')];
     const movedAt = await changedAt();
     expect(movedAt).toBeGreaterThan(archivedAt);
@@ -491,7 +612,10 @@ describe('model versions', () => {
     await ok('DELETE', 'registered-models/alias', { name, alias: 'timed' });
     expect([await changedAt(), (await getVersion(name, '1'))['last_updated_timestamp']]).toEqual([movedAt, versionAt]);
     await create('shrinks');
-    const sources = [await register('shrinks', { source: 's3://b/x' }), await register('shrinks', { source: 's3://b/y' })];
+    const sources = [
+      await register('shrinks', { source: 's3://b/x' }),
+      await register('shrinks', { source: 's3://b/y' }),
+    ];
     const grownAt = await ok<{ registered_model: Model }>('GET', 'registered-models/get', { name: 'shrinks' });
     await ok('DELETE', 'model-versions/delete', { name: 'shrinks', version: sources[0]!.version });
     const shrunkAt = await ok<{ registered_model: Model }>('GET', 'registered-models/get', { name: 'shrinks' });
@@ -503,14 +627,22 @@ describe('model versions', () => {
     expect((await getVersion(name, '1')).current_stage).toBe('Archived');
     // In as many steps as our rules have, all or none.
     expect(await stage('1', 'Production')).toBe('Production');
-    expect((await refused('POST', 'model-versions/transition-stage', move('2', 'Production')))[1]).toMatch(/gate SHADOW has no result yet/);
-    const { model_versions: latest } = await ok<{ model_versions: Version[] }>('POST', 'registered-models/get-latest-versions', { name });
+    expect((await refused('POST', 'model-versions/transition-stage', move('2', 'Production')))[1]).toMatch(
+      /gate SHADOW has no result yet/,
+    );
+    const { model_versions: latest } = await ok<{ model_versions: Version[] }>(
+      'POST',
+      'registered-models/get-latest-versions',
+      { name },
+    );
     expect(latest.map((version) => [version.version, version.current_stage])).toEqual([
       ['1', 'Production'],
       ['2', 'Staging'],
       ['3', 'None'],
     ]);
-    expect((await refused('DELETE', 'model-versions/delete', { name, version: '1' }))[0]).toBe('INVALID_PARAMETER_VALUE');
+    expect((await refused('DELETE', 'model-versions/delete', { name, version: '1' }))[0]).toBe(
+      'INVALID_PARAMETER_VALUE',
+    );
     expect((await refused('DELETE', 'registered-models/delete', { name }))[0]).toBe('INVALID_PARAMETER_VALUE');
   });
 

@@ -112,7 +112,10 @@ describe('runs/search', () => {
     [{ filter: "metrics.loss > '1'" }, "Expected numeric value type for metric. Found '1'"],
     [{ order_by: ['datasets.name'] }, "Invalid identifier type 'dataset'"],
     [{ order_by: ['metrics.a', 'metrics.a DESC'] }, 'order_by: expected every key once'],
-    [{ experiment_ids: ['nothing'] }, "Invalid experiment ID 'nothing'. Experiment ID must be 0 or have 32 hexadecimal digits."],
+    [
+      { experiment_ids: ['nothing'] },
+      "Invalid experiment ID 'nothing'. Experiment ID must be 0 or have 32 hexadecimal digits.",
+    ],
     [{ max_results: 50_001 }, 'Invalid value 50001 for parameter'],
     [{ max_results: 0 }, 'a positive integer'],
     [{ page_token: 'zzz' }, "Invalid page token, decoded value=b'\\xcf<'"],
@@ -122,7 +125,11 @@ describe('runs/search', () => {
   for (const [given, message] of refused) {
     it(`refuses ${JSON.stringify(given)}`, async () => {
       const error = await tess.fails('POST', 'runs/search', { experiment_ids: ['0'], ...given });
-      expect(error).toMatchObject({ status: 400, error_code: 'INVALID_PARAMETER_VALUE', message: expect.stringContaining(message) });
+      expect(error).toMatchObject({
+        status: 400,
+        error_code: 'INVALID_PARAMETER_VALUE',
+        message: expect.stringContaining(message),
+      });
     });
   }
 
@@ -130,7 +137,9 @@ describe('runs/search', () => {
     const count = async (max_results: number, order: string) => {
       service.statements.length = 0;
       await tess.post('runs/search', { experiment_ids: [other, '0'], max_results, order_by: [order] });
-      return service.statements.filter((text) => /^select/i.test(text) && /\bfrom "?(run|experiment|metric)/i.test(text)).length;
+      return service.statements.filter(
+        (text) => /^select/i.test(text) && /\bfrom "?(run|experiment|metric)/i.test(text),
+      ).length;
     };
     expect(await count(4, 'run_name')).toBe(await count(1, 'run_name'));
     // Where the page reaches the runs whose metric is NaN, and those without it, each is a statement more.

@@ -26,7 +26,9 @@ describe('searches of the MLflow protocol', () => {
       next_page_token?: string;
     }
     const names = async (filter: string, more: object = {}) =>
-      (await team.post<Found>('experiments/search', { max_results: 10, filter, ...more })).experiments?.map(({ name }) => name);
+      (await team.post<Found>('experiments/search', { max_results: 10, filter, ...more })).experiments?.map(
+        ({ name }) => name,
+      );
     expect(await names('')).toHaveLength(4);
     expect(await names("name LIKE 'alpha%'", { order_by: ['name'] })).toEqual(['alpha one', 'alpha two']);
     expect(await names("name ILIKE 'ALPHA%' AND tags.area != 'a'")).toEqual(['alpha two']);
@@ -87,13 +89,26 @@ describe('searches of the MLflow protocol', () => {
       next_page_token?: string;
     }
     const names = async (given: object) =>
-      (await team.post<Found>('logged-models/search', { experiment_ids: ['0'], ...given })).models?.map(({ info }) => info.name);
-    expect(await names({ order_by: [{ field_name: 'metrics.acc', ascending: false }] })).toEqual(['large', 'small', 'none']);
+      (await team.post<Found>('logged-models/search', { experiment_ids: ['0'], ...given })).models?.map(
+        ({ info }) => info.name,
+      );
+    expect(await names({ order_by: [{ field_name: 'metrics.acc', ascending: false }] })).toEqual([
+      'large',
+      'small',
+      'none',
+    ]);
     expect(await names({ filter: 'metrics.acc > 0.5' })).toEqual(['large']);
     expect(await names({ filter: "params.trees = '5'" })).toEqual(['none']);
     expect(await names({ filter: "tags.kind LIKE 's%' AND name = 'small'" })).toEqual(['small']);
-    expect(await names({ filter: `source_run_id = '${runId}'`, order_by: [{ field_name: 'name' }] })).toEqual(['large', 'none', 'small']);
-    expect(await names({ datasets: [{ dataset_name: 'wine' }], order_by: [{ field_name: 'name' }] })).toEqual(['large', 'small']);
+    expect(await names({ filter: `source_run_id = '${runId}'`, order_by: [{ field_name: 'name' }] })).toEqual([
+      'large',
+      'none',
+      'small',
+    ]);
+    expect(await names({ datasets: [{ dataset_name: 'wine' }], order_by: [{ field_name: 'name' }] })).toEqual([
+      'large',
+      'small',
+    ]);
     expect(await names({ datasets: [{ dataset_name: 'wine', dataset_digest: 'other' }] })).toBeUndefined();
     const first = await team.post<Found>('logged-models/search', {
       experiment_ids: ['0'],
@@ -101,8 +116,14 @@ describe('searches of the MLflow protocol', () => {
       order_by: [{ field_name: 'name' }],
     });
     expect(first.models).toHaveLength(2);
-    expect(await names({ page_token: first.next_page_token, max_results: 2, order_by: [{ field_name: 'name' }] })).toEqual(['small']);
-    const page = { page_token: first.next_page_token, max_results: 2, order_by: [{ field_name: 'name', ascending: true }] };
+    expect(
+      await names({ page_token: first.next_page_token, max_results: 2, order_by: [{ field_name: 'name' }] }),
+    ).toEqual(['small']);
+    const page = {
+      page_token: first.next_page_token,
+      max_results: 2,
+      order_by: [{ field_name: 'name', ascending: true }],
+    };
     expect(await names(page)).toEqual(['small']);
     const refused = (given: object) => team.fails('POST', 'logged-models/search', { experiment_ids: ['0'], ...given });
     expect(await refused({ order_by: [{ field_name: 'secret' }] })).toMatchObject({
@@ -117,13 +138,19 @@ describe('searches of the MLflow protocol', () => {
       ],
       [
         { ...page, experiment_ids: ['0', '1'] },
-        "Experiment IDs in the page token do not match the requested experiment IDs. Expected: ['0', '1']. Found: ['0']",
+        "Experiment IDs in the page token do not match the requested experiment IDs. Expected: ['0', '1']. " +
+          "Found: ['0']",
       ],
-      [{ ...page, order_by: [] }, 'Order by in the page token does not match the requested order by. Expected: []. Found: [{'],
+      [
+        { ...page, order_by: [] },
+        'Order by in the page token does not match the requested order by. Expected: []. Found: [{',
+      ],
       [{ ...page, page_token: '!' }, 'Invalid page token: !. Expecting value: line 1 column 1 (char 0)'],
     ] as const)
       expect(await refused(given)).toMatchObject({ status: 400, message: expect.stringContaining(message) });
-    expect(await refused({ max_results: -1 })).toMatchObject({ message: expect.stringContaining('a positive integer') });
+    expect(await refused({ max_results: -1 })).toMatchObject({
+      message: expect.stringContaining('a positive integer'),
+    });
     expect(await names({ max_results: 100_000 })).toHaveLength(3);
     expect(await refused({ order_by: [{ field_name: 'tags.kind' }] })).toMatchObject({
       error_class: 'INVALID_PARAMETER_VALUE',
@@ -132,6 +159,8 @@ describe('searches of the MLflow protocol', () => {
     expect(await refused({ datasets: [{ dataset_digest: 'd' }] })).toMatchObject({
       message: '`dataset_name` in the `datasets` clause must be specified.',
     });
-    expect(await tess.post<Found>('logged-models/search', { experiment_ids: ['0'], filter: "name = 'small'" })).toEqual({});
+    expect(await tess.post<Found>('logged-models/search', { experiment_ids: ['0'], filter: "name = 'small'" })).toEqual(
+      {},
+    );
   });
 });

@@ -24,7 +24,11 @@ const experiment = async (id: string) =>
 
 describe('experiments of the MLflow protocol', () => {
   it('begin with the default one of each tenant', async () => {
-    expect(await experiment('0')).toMatchObject({ name: 'Default', lifecycle_stage: 'active', artifact_location: 'mlflow-artifacts:/0' });
+    expect(await experiment('0')).toMatchObject({
+      name: 'Default',
+      lifecycle_stage: 'active',
+      artifact_location: 'mlflow-artifacts:/0',
+    });
     const other = await MlflowCaller.of(service, { tenant: 'globex' });
     await other.post('experiments/set-experiment-tag', { experiment_id: '0', key: 'mine', value: '1' });
     expect((await experiment('0')).tags).toBeUndefined();
@@ -40,11 +44,17 @@ describe('experiments of the MLflow protocol', () => {
     const { run } = await tess.post<{ run: MlflowRun }>('runs/create', { experiment_id: id, start_time: 1 });
     expect(run.info.artifact_uri).toBe(`s3://bucket/path/${run.info.run_id}/artifacts?region=eu&a=/b`);
     for (const good of ['/mnt/x', 'C:\\x', 'file:///x', 'dbfs:/x', 'gs://b', 'hdfs://h:1/x']) {
-      await tess.post('experiments/create', { name: `at ${good.replaceAll(/[^a-z]/gi, '-')}`, artifact_location: good });
+      await tess.post('experiments/create', {
+        name: `at ${good.replaceAll(/[^a-z]/gi, '-')}`,
+        artifact_location: good,
+      });
     }
     for (const relative of ['x', './x', '../x', 'x/y', 'file:x', 'C:x', '?x']) {
       const refused = await tess.fails('POST', 'experiments/create', { name: 'relative', artifact_location: relative });
-      expect(refused).toMatchObject({ error_code: 'INVALID_PARAMETER_VALUE', message: expect.stringContaining('absolute path') });
+      expect(refused).toMatchObject({
+        error_code: 'INVALID_PARAMETER_VALUE',
+        message: expect.stringContaining('absolute path'),
+      });
     }
   });
 
@@ -54,7 +64,9 @@ describe('experiments of the MLflow protocol', () => {
       tags: [{ key: 'team', value: 'growth' }],
     });
     expect(id).toMatch(/^[0-9a-f]{32}$/);
-    const named = await tess.get<{ experiment: ExperimentShape }>('experiments/get-by-name', { experiment_name: 'churn' });
+    const named = await tess.get<{ experiment: ExperimentShape }>('experiments/get-by-name', {
+      experiment_name: 'churn',
+    });
     expect(named.experiment).toMatchObject({
       experiment_id: id,
       artifact_location: `mlflow-artifacts:/${id}`,
@@ -99,13 +111,17 @@ describe('requests at the same moment', () => {
   it('make one experiment of a name, and one default experiment', async () => {
     const team = await MlflowCaller.of(service, { tenant: 'racers' });
     const made = await Promise.all(
-      Array.from({ length: 8 }, () => team.send<{ error_code?: string }>('POST', 'experiments/create', { body: { name: 'same' } })),
+      Array.from({ length: 8 }, () =>
+        team.send<{ error_code?: string }>('POST', 'experiments/create', { body: { name: 'same' } }),
+      ),
     );
     expect(made.filter(({ status }) => status === 200)).toHaveLength(1);
     for (const { status, body } of made.filter((one) => one.status !== 200)) {
       expect([status, body.error_code]).toEqual([400, 'RESOURCE_ALREADY_EXISTS']);
     }
-    const { experiments } = await team.post<{ experiments: ExperimentShape[] }>('experiments/search', { max_results: 10 });
+    const { experiments } = await team.post<{ experiments: ExperimentShape[] }>('experiments/search', {
+      max_results: 10,
+    });
     expect(experiments.map(({ name }) => name).sort()).toEqual(['Default', 'same']);
   });
 
@@ -162,7 +178,12 @@ describe('runs of the MLflow protocol', () => {
       end_time: 1_700_000_001_000,
       run_name: 'second',
     });
-    expect(ended).toMatchObject({ status: 'FINISHED', end_time: 1_700_000_001_000, run_name: 'second', user_id: 'ann' });
+    expect(ended).toMatchObject({
+      status: 'FINISHED',
+      end_time: 1_700_000_001_000,
+      run_name: 'second',
+      user_id: 'ann',
+    });
     expect((await tess.run(info.run_id)).data.tags).toContainEqual({ key: 'mlflow.runName', value: 'second' });
     await tess.post('runs/set-tag', { run_id: info.run_id, key: 'mlflow.runName', value: 'third' });
     expect((await tess.run(info.run_id)).info['run_name']).toBe('third');
@@ -172,8 +193,15 @@ describe('runs of the MLflow protocol', () => {
     const runId = await tess.newRun();
     expect((await tess.run(runId)).info['run_name']).toMatch(/^[a-z]+-[a-z]+-\d+$/);
     expect(
-      await tess.fails('POST', 'runs/create', { experiment_id: '0', run_name: 'a', tags: [{ key: 'mlflow.runName', value: 'b' }] }),
-    ).toMatchObject({ error_code: 'INVALID_PARAMETER_VALUE', message: expect.stringContaining('but with different values') });
+      await tess.fails('POST', 'runs/create', {
+        experiment_id: '0',
+        run_name: 'a',
+        tags: [{ key: 'mlflow.runName', value: 'b' }],
+      }),
+    ).toMatchObject({
+      error_code: 'INVALID_PARAMETER_VALUE',
+      message: expect.stringContaining('but with different values'),
+    });
   });
 
   it('have the statuses of MLflow', async () => {
@@ -184,7 +212,10 @@ describe('runs of the MLflow protocol', () => {
       ['KILLED', 'KILLED'],
       [4, 'FAILED'],
     ]) {
-      const { run_info: info } = await tess.post<{ run_info: MlflowRun['info'] }>('runs/update', { run_id: runId, status: sent });
+      const { run_info: info } = await tess.post<{ run_info: MlflowRun['info'] }>('runs/update', {
+        run_id: runId,
+        status: sent,
+      });
       expect(info.status).toBe(shown);
     }
     expect(await tess.fails('POST', 'runs/update', { run_id: runId, status: 'QUEUED' })).toMatchObject({

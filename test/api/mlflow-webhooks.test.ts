@@ -28,7 +28,11 @@ let admin: Caller;
 let db: pg.Client;
 
 beforeAll(async () => {
-  const settings = { WEBHOOK_ALLOW_HTTP: 'true', WEBHOOK_ALLOWED_HOSTS: '127.0.0.1', MONITORING_INTERVAL_MS: '3600000' };
+  const settings = {
+    WEBHOOK_ALLOW_HTTP: 'true',
+    WEBHOOK_ALLOWED_HOSTS: '127.0.0.1',
+    MONITORING_INTERVAL_MS: '3600000',
+  };
   service = await startTestService(settings);
   receiver = await Receiver.start();
   admin = await service.as({ role: Role.ADMIN });
@@ -66,7 +70,13 @@ async function ask(method: string, path: string, body?: object, token = admin.to
 }
 
 async function newWebhook(input: object = {}): Promise<MlflowWebhook> {
-  const { webhook } = await ask('POST', '', { name: 'hook', url: receiver.url('/hook'), events: ALL, secret: SECRET, ...input });
+  const { webhook } = await ask('POST', '', {
+    name: 'hook',
+    url: receiver.url('/hook'),
+    events: ALL,
+    secret: SECRET,
+    ...input,
+  });
   return webhook!;
 }
 
@@ -79,13 +89,23 @@ function isSigned({ headers, body }: Received, secret: string): boolean {
 describe('webhooks of MLflow’s protocol', () => {
   it('are made, changed, listed in pages and deleted', async () => {
     const made = await newWebhook({ description: 'of a bot' });
-    expect(made).toMatchObject({ name: 'hook', description: 'of a bot', url: receiver.url('/hook'), events: ALL, status: 'ACTIVE' });
+    expect(made).toMatchObject({
+      name: 'hook',
+      description: 'of a bot',
+      url: receiver.url('/hook'),
+      events: ALL,
+      status: 'ACTIVE',
+    });
     expect(JSON.stringify(made)).not.toContain('secret');
     const changed = await ask('PATCH', `/${made.webhook_id}`, {
       status: 'DISABLED',
       events: [{ entity: 'MODEL_VERSION', action: 'CREATED' }],
     });
-    expect(changed.webhook).toMatchObject({ name: 'hook', status: 'DISABLED', events: [{ entity: 'MODEL_VERSION', action: 'CREATED' }] });
+    expect(changed.webhook).toMatchObject({
+      name: 'hook',
+      status: 'DISABLED',
+      events: [{ entity: 'MODEL_VERSION', action: 'CREATED' }],
+    });
     expect((await ask('GET', `/${made.webhook_id}`)).webhook).toEqual(changed.webhook);
     const second = await newWebhook({ name: 'second' });
     const first = await ask('GET', '?max_results=1');
@@ -93,15 +113,21 @@ describe('webhooks of MLflow’s protocol', () => {
     const rest = await ask('GET', `?max_results=1&page_token=${first.next_page_token}`);
     expect([rest.webhooks?.map(({ name }) => name), rest.next_page_token]).toEqual([['hook'], undefined]);
     expect(await ask('DELETE', `/${second.webhook_id}`)).toEqual({ status: 200 });
-    expect(await ask('GET', `/${second.webhook_id}`)).toMatchObject({ status: 404, error_code: 'RESOURCE_DOES_NOT_EXIST' });
-    const { webhooks } = await admin.ok<{ webhooks: { nodes: object[] } }>('{ webhooks { nodes { name format eventTypes } } }');
+    expect(await ask('GET', `/${second.webhook_id}`)).toMatchObject({
+      status: 404,
+      error_code: 'RESOURCE_DOES_NOT_EXIST',
+    });
+    const { webhooks } = await admin.ok<{ webhooks: { nodes: object[] } }>(
+      '{ webhooks { nodes { name format eventTypes } } }',
+    );
     expect(webhooks.nodes).toEqual([{ name: 'hook', format: 'MLFLOW', eventTypes: ['MODEL_REGISTERED'] }]);
   });
 
   it('send what MLflow’s server would send, and nothing that was not asked for', async () => {
     const { webhook_id: id } = await newWebhook();
     const { createModel } = await admin.ok<{ createModel: { model: { id: string } } }>(
-      `mutation { createModel(input: { name: "hooked", task: OTHER, modelType: "x", tags: [{ key: "a", value: "b" }] }) { model { id } } }`,
+      'mutation { createModel(input: { name: "hooked", task: OTHER, modelType: "x", tags: [{ key: "a", ' +
+        'value: "b" }] }) { model { id } } }',
     );
     await receiver.wait('/hook', 1);
     const event = (type: string, payload: object) =>
@@ -125,7 +151,9 @@ describe('webhooks of MLflow’s protocol', () => {
       expect(isSigned(message, SECRET)).toBe(true);
       expect(isSigned({ ...message, body: `${message.body} ` }, SECRET)).toBe(false);
     }
-    const bodies = messages.map(({ body }) => JSON.parse(body) as { entity: string; action: string; timestamp: string; data: object });
+    const bodies = messages.map(
+      ({ body }) => JSON.parse(body) as { entity: string; action: string; timestamp: string; data: object },
+    );
     const told = Object.fromEntries(bodies.map(({ entity, action, data }) => [`${entity}.${action}`, data]));
     expect(told).toEqual({
       'registered_model.created': { name: 'hooked', tags: { a: 'b' }, description: null },
@@ -141,7 +169,9 @@ describe('webhooks of MLflow’s protocol', () => {
       'model_version_alias.created': { name: 'hooked', alias: 'champion', version: '1' },
     });
     expect(bodies.every(({ timestamp }) => !Number.isNaN(Date.parse(timestamp)))).toBe(true);
-    const { webhook } = await admin.ok<{ webhook: object }>(`{ webhook(id: "${id}") { deliveries(status: DELIVERED) { totalCount } } }`);
+    const { webhook } = await admin.ok<{ webhook: object }>(
+      `{ webhook(id: "${id}") { deliveries(status: DELIVERED) { totalCount } } }`,
+    );
     expect(webhook).toEqual({ deliveries: { totalCount: 4 } });
   });
 
@@ -150,13 +180,24 @@ describe('webhooks of MLflow’s protocol', () => {
     const { result } = await ask('POST', `/${id}/test`, {});
     expect(result).toEqual({ success: true, response_status: 204, response_body: '' });
     const [message] = receiver.received;
-    expect(JSON.parse(message!.body)).toMatchObject({ entity: 'registered_model', action: 'created', data: { name: 'example_model' } });
+    expect(JSON.parse(message!.body)).toMatchObject({
+      entity: 'registered_model',
+      action: 'created',
+      data: { name: 'example_model' },
+    });
     expect(message!.headers).not.toHaveProperty('x-mlflow-signature');
     receiver.answer = () => 500;
-    expect((await ask('POST', `/${id}/test`, {})).result).toEqual({ success: false, response_status: 500, response_body: 'status 500' });
+    expect((await ask('POST', `/${id}/test`, {})).result).toEqual({
+      success: false,
+      response_status: 500,
+      response_body: 'status 500',
+    });
     await db.query(`update webhook set url = $1`, [`http://127.0.0.2:${receiver.port}/`]);
     const refused = (await ask('POST', `/${id}/test`, {})).result;
-    expect(refused).toMatchObject({ success: false, error_message: expect.stringContaining('a public address; this one is loopback') });
+    expect(refused).toMatchObject({
+      success: false,
+      error_message: expect.stringContaining('a public address; this one is loopback'),
+    });
   });
 
   it('refuse what is wrong in MLflow’s words, and change nothing', async () => {
@@ -170,11 +211,16 @@ describe('webhooks of MLflow’s protocol', () => {
       [{ status: 'SLEEPING' }, 'INVALID_PARAMETER_VALUE'],
     ];
     for (const [input, code] of wrong) {
-      expect(await ask('PATCH', `/${id}`, input), JSON.stringify(input)).toMatchObject({ status: 400, error_code: code });
+      expect(await ask('PATCH', `/${id}`, input), JSON.stringify(input)).toMatchObject({
+        status: 400,
+        error_code: code,
+      });
       const created = await ask('POST', '', { name: 'other', url: receiver.url('/'), events: ALL, ...input });
       expect(created, JSON.stringify(input)).toMatchObject({ status: 400, error_code: code });
     }
-    expect(await ask('POST', '', { name: 'other', url: receiver.url('/') })).toMatchObject({ error_code: 'INVALID_PARAMETER_VALUE' });
+    expect(await ask('POST', '', { name: 'other', url: receiver.url('/') })).toMatchObject({
+      error_code: 'INVALID_PARAMETER_VALUE',
+    });
     expect(await ask('POST', '', { name: 'hook', url: receiver.url('/'), events: ALL })).toMatchObject({
       error_code: 'RESOURCE_ALREADY_EXISTS',
     });
@@ -185,8 +231,14 @@ describe('webhooks of MLflow’s protocol', () => {
     const stranger = await tokenFor({ tenant: 'stranger', role: Role.ADMIN });
     const engineer = await tokenFor({ role: Role.ENGINEER });
     for (const [method, body] of [['GET'], ['PATCH', {}], ['DELETE']] as [string, object?][]) {
-      expect(await ask(method, `/${id}`, body, stranger)).toMatchObject({ status: 404, error_code: 'RESOURCE_DOES_NOT_EXIST' });
-      expect(await ask(method, `/${id}`, body, engineer)).toMatchObject({ status: 403, error_code: 'PERMISSION_DENIED' });
+      expect(await ask(method, `/${id}`, body, stranger)).toMatchObject({
+        status: 404,
+        error_code: 'RESOURCE_DOES_NOT_EXIST',
+      });
+      expect(await ask(method, `/${id}`, body, engineer)).toMatchObject({
+        status: 403,
+        error_code: 'PERMISSION_DENIED',
+      });
     }
     const refused = await admin.fails(
       'mutation ($id: ID!) { updateWebhook(input: { id: $id, eventTypes: [MODEL_DEPLOYED] }) { webhook { id } } }',

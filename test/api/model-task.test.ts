@@ -1,7 +1,15 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { linear, linearClassifier } from '../fixtures/models/build.js';
 import { MlflowCaller } from '../support/mlflow.js';
-import { createModel, evaluate, promote, register, registerUpload, trainTumours, validate } from '../support/registry.js';
+import {
+  createModel,
+  evaluate,
+  promote,
+  register,
+  registerUpload,
+  trainTumours,
+  validate,
+} from '../support/registry.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
 import { registerDataset } from '../support/training.js';
 
@@ -19,7 +27,9 @@ const CLASSIFIER = linearClassifier(
   ],
   [0, 0],
 );
-const UPDATE = 'mutation ($input: UpdateModelInput!) { updateModel(input: $input) { model { task taskGuessed tags { key value } } } }';
+const UPDATE =
+  'mutation ($input: UpdateModelInput!) { updateModel(input: $input) { model { task taskGuessed tags { key ' +
+  'value } } } }';
 
 interface Registered {
   modelId: string;
@@ -30,14 +40,21 @@ beforeAll(async () => {
   service = await startTestService();
   tess = await service.as();
   mlflow = new MlflowCaller(tess.url, tess.token);
-  const lines = ROWS.map(({ height, age }) => `${age},${3 * height > age ? 'tall' : 'old'},${height},${2 * height + age}`);
+  const lines = ROWS.map(
+    ({ height, age }) => `${age},${3 * height > age ? 'tall' : 'old'},${height},${2 * height + age}`,
+  );
   const { uploadId } = await tess.upload('people.csv', Buffer.from(['age,kind,height,sum', ...lines].join('\n')));
   datasetId = await registerDataset(tess, { name: 'people', uploadId });
 });
 afterAll(() => service?.close());
 
 /** As `mlflow.onnx.log_model` with a signature of columns, and `mlflow.register_model`, do it. */
-async function logAndRegister(name: string, onnx: Uint8Array, output: string, tags: object[] = []): Promise<Registered> {
+async function logAndRegister(
+  name: string,
+  onnx: Uint8Array,
+  output: string,
+  tags: object[] = [],
+): Promise<Registered> {
   const runId = await mlflow.newRun();
   const put = async (path: string, body: string | Uint8Array<ArrayBuffer>) => {
     const url = `${tess.url}/api/2.0/mlflow-artifacts/artifacts/0/${runId}/artifacts/model/${path}`;
@@ -59,7 +76,10 @@ async function logAndRegister(name: string, onnx: Uint8Array, output: string, ta
 
 async function taskOf(id: string): Promise<{ task: string; taskGuessed: boolean }> {
   return (
-    await tess.ok<{ model: { task: string; taskGuessed: boolean } }>('query ($id: ID!) { model(id: $id) { task taskGuessed } }', { id })
+    await tess.ok<{ model: { task: string; taskGuessed: boolean } }>(
+      'query ($id: ID!) { model(id: $id) { task taskGuessed } }',
+      { id },
+    )
   ).model;
 }
 
@@ -70,12 +90,19 @@ it('a model registered by MLflow has the columns of its signature and a guessed 
     'query ($id: ID!) { modelVersion(id: $id) { signature { inputs { name columns { name type } } } } }',
     { id: versionId },
   );
-  expect(modelVersion.signature.inputs).toEqual([{ name: 'X', columns: ['height', 'age'].map((name) => ({ name, type: 'NUMBER' })) }]);
+  expect(modelVersion.signature.inputs).toEqual([
+    { name: 'X', columns: ['height', 'age'].map((name) => ({ name, type: 'NUMBER' })) },
+  ]);
   const classes = ['tall', 'old'];
-  await tess.ok('mutation ($input: UpdateModelVersionInput!) { updateModelVersion(input: $input) { modelVersion { id } } }', {
-    input: { id: versionId, classes },
-  });
-  expect((await evaluate(tess, { modelVersionId: versionId, datasetId, target: { column: 'kind' } })).result).toMatchObject({
+  await tess.ok(
+    'mutation ($input: UpdateModelVersionInput!) { updateModelVersion(input: $input) { modelVersion { id } } }',
+    {
+      input: { id: versionId, classes },
+    },
+  );
+  expect(
+    (await evaluate(tess, { modelVersionId: versionId, datasetId, target: { column: 'kind' } })).result,
+  ).toMatchObject({
     passed: true,
     metrics: { accuracy: 1 },
   });
@@ -85,9 +112,13 @@ it('a model registered by MLflow has the columns of its signature and a guessed 
 });
 
 it('a tag of MLflow says the task, of the model or of a version, and a wrong one is refused', async () => {
-  const tagged = await logAndRegister('tagged', linear([2, 1], 0), 'double', [{ key: 'matih.task', value: 'regression' }]);
+  const tagged = await logAndRegister('tagged', linear([2, 1], 0), 'double', [
+    { key: 'matih.task', value: 'regression' },
+  ]);
   expect(await taskOf(tagged.modelId)).toEqual({ task: 'REGRESSION', taskGuessed: false });
-  expect((await evaluate(tess, { modelVersionId: tagged.versionId, datasetId, target: { column: 'sum' } })).result).toMatchObject({
+  expect(
+    (await evaluate(tess, { modelVersionId: tagged.versionId, datasetId, target: { column: 'sum' } })).result,
+  ).toMatchObject({
     passed: true,
   });
 
@@ -118,10 +149,15 @@ it('another task takes the evidence with it, and is refused where a training or 
   await promote(tess, id, 'STAGING');
   const inTheWay = await tess.fails(UPDATE, { input: { id: modelId, task: 'REGRESSION' } });
   expect(inTheWay.extensions).toMatchObject({ code: 'CONFLICT', field: 'input.task' });
-  await tess.ok('mutation ($input: DemoteModelVersionInput!) { demoteModelVersion(input: $input) { modelVersion { id } } }', {
-    input: { modelVersionId: id },
+  await tess.ok(
+    'mutation ($input: DemoteModelVersionInput!) { demoteModelVersion(input: $input) { modelVersion { id } } }',
+    {
+      input: { modelVersionId: id },
+    },
+  );
+  const { updateModel } = await tess.ok<{ updateModel: object }>(UPDATE, {
+    input: { id: modelId, task: 'REGRESSION' },
   });
-  const { updateModel } = await tess.ok<{ updateModel: object }>(UPDATE, { input: { id: modelId, task: 'REGRESSION' } });
   expect(updateModel).toMatchObject({ model: { task: 'REGRESSION', taskGuessed: false } });
   const stale = await tess.fails(
     'mutation ($input: PromoteModelVersionInput!) { promoteModelVersion(input: $input) { modelVersion { id } } }',
@@ -134,5 +170,7 @@ it('another task takes the evidence with it, and is refused where a training or 
   const { runId } = await trainTumours(tess);
   const trained = await createModel(tess, { task: 'CLASSIFICATION' });
   await register(tess, { modelId: trained, runId });
-  expect((await tess.fails(UPDATE, { input: { id: trained, task: 'REGRESSION' } })).message).toContain('was trained for CLASSIFICATION');
+  expect((await tess.fails(UPDATE, { input: { id: trained, task: 'REGRESSION' } })).message).toContain(
+    'was trained for CLASSIFICATION',
+  );
 });

@@ -48,7 +48,9 @@ interface Look {
 
 const WINDOW = `id windowFrom windowTo traffic { from requests errors latencyP95Ms }
   drift { from rows drifted features { feature kind psi statistic pValue adjustedPValue missingShare drifted } prediction { mean referenceMean sigmas drifted } }`;
-const LOOK = `mutation ($id: ID!) { runMonitoring(input: { deploymentId: $id }) { window { ${WINDOW} } reason alerts { id kind status value message details } } }`;
+const LOOK =
+  `mutation ($id: ID!) { runMonitoring(input: { deploymentId: $id }) { window { ${WINDOW} } reason alerts { ` +
+  'id kind status value message details } } }';
 
 async function look({ deploymentId }: ServedModel): Promise<Look> {
   return (await tess.ok<{ runMonitoring: Look }>(LOOK, { id: deploymentId })).runMonitoring;
@@ -66,7 +68,8 @@ describe('drift of real flights', () => {
   it('stays quiet on the same distribution, opens one alert on other airports, updates it and resolves it', async () => {
     const served = await traffic.serve(world.reference);
     const events = tess.collect<{ seq: number; change: string; alert: { id: string } }>(
-      `subscription ($m: ID!) { alertEvents(modelId: $m, after: 0) { seq change kind value message alert { id status } } }`,
+      'subscription ($m: ID!) { alertEvents(modelId: $m, after: 0) { seq change kind value message alert { ' +
+        'id status } } }',
       { m: served.modelId },
       (items) => items.some(({ change }) => change === 'RESOLVED'),
     );
@@ -80,7 +83,10 @@ describe('drift of real flights', () => {
     const opened = await look(served);
     expect(kinds(opened)).toEqual(['DRIFT OPEN']);
     const { drift } = opened.window!;
-    expect(drift!.features.find(({ feature }) => feature === 'origin')).toMatchObject({ kind: 'CATEGORICAL', drifted: true });
+    expect(drift!.features.find(({ feature }) => feature === 'origin')).toMatchObject({
+      kind: 'CATEGORICAL',
+      drifted: true,
+    });
     await traffic.log(served, world.elsewhere.slice(500, 1_000));
     const updated = await look(served);
     expect(updated.alerts.map(({ id }) => id)).toEqual([opened.alerts[0]!.id]);
@@ -97,13 +103,18 @@ describe('drift of real flights', () => {
     expect(found.events.nodes).toHaveLength(1);
     const { monitoringWindows } = await tess.ok<{
       monitoringWindows: { totalCount: number; nodes: WindowShape[]; pageInfo: { hasNextPage: boolean } };
-    }>(`query ($d: ID!) { monitoringWindows(deploymentId: $d, first: 3) { totalCount nodes { ${WINDOW} } pageInfo { hasNextPage } } }`, {
-      d: served.deploymentId,
-    });
+    }>(
+      `query ($d: ID!) { monitoringWindows(deploymentId: $d, first: 3) { totalCount nodes { ${WINDOW} } ` +
+        'pageInfo { hasNextPage } } }',
+      {
+        d: served.deploymentId,
+      },
+    );
     expect(monitoringWindows).toMatchObject({ totalCount: 7, pageInfo: { hasNextPage: true } });
     const origin = drift!.features.find(({ feature }) => feature === 'origin')!;
     console.log(
-      `other airports: PSI of origin ${origin.psi.toFixed(2)}, predictions ${drift!.prediction.sigmas.toFixed(1)} σ; 5 windows of the same distribution raised 0 alerts`,
+      `other airports: PSI of origin ${origin.psi.toFixed(2)}, predictions ` +
+        `${drift!.prediction.sigmas.toFixed(1)} σ; 5 windows of the same distribution raised 0 alerts`,
     );
   });
 
@@ -138,20 +149,27 @@ describe('what is long judged', () => {
     await traffic.log(served, usual(400));
     await look(served);
     const ages = async (table: string) =>
-      (await traffic.query<{ n: number }>(`select count(*)::int as n from ${table} where deployment_id = $1`, [served.deploymentId]))[0]!.n;
+      (
+        await traffic.query<{ n: number }>(`select count(*)::int as n from ${table} where deployment_id = $1`, [
+          served.deploymentId,
+        ])
+      )[0]!.n;
     await traffic.query(
-      `update prediction_log set created_at = now() - interval '31 days' where id in (select id from prediction_log where deployment_id = $1 limit 15)`,
+      `update prediction_log set created_at = now() - interval '31 days' where id in (select id from ` +
+        'prediction_log where deployment_id = $1 limit 15)',
       [served.deploymentId],
     );
-    await traffic.query(`update monitoring_window set created_at = now() - interval '89 days' where deployment_id = $1`, [
-      served.deploymentId,
-    ]);
+    await traffic.query(
+      `update monitoring_window set created_at = now() - interval '89 days' where deployment_id = $1`,
+      [served.deploymentId],
+    );
     const { monitoring } = service.app.context.services;
     await monitoring.prune();
     expect([await ages('prediction_log'), await ages('monitoring_window')]).toEqual([25, 1]);
-    await traffic.query(`update monitoring_window set created_at = now() - interval '91 days' where deployment_id = $1`, [
-      served.deploymentId,
-    ]);
+    await traffic.query(
+      `update monitoring_window set created_at = now() - interval '91 days' where deployment_id = $1`,
+      [served.deploymentId],
+    );
     await monitoring.prune();
     expect(await ages('monitoring_window')).toBe(0);
   });
@@ -213,7 +231,8 @@ describe('alerts', () => {
         [deployments.map(({ deploymentId }) => deploymentId)],
       );
       console.log(
-        `4 looks at once from 2 processes over ${rounds} deployments: ${windows!.n} windows, ${alerts.length} alerts, none twice`,
+        `4 looks at once from 2 processes over ${rounds} deployments: ${windows!.n} windows, ` +
+          `${alerts.length} alerts, none twice`,
       );
       expect(alerts.map(({ n }) => n)).toEqual(new Array(2 * rounds).fill(1));
       expect(windows!.n).toBe(rounds);
@@ -227,7 +246,9 @@ describe('alerts', () => {
     const breach = () => traffic.count(served, { requests: 60, latencyMs: 90 });
     await breach();
     const [alert] = (await look(served)).alerts;
-    const resolve = `mutation ($id: ID!, $reason: String!) { resolveAlert(input: { alertId: $id, reason: $reason }) { alert { status resolvedAt details } } }`;
+    const resolve =
+      'mutation ($id: ID!, $reason: String!) { resolveAlert(input: { alertId: $id, reason: $reason }) { ' +
+      'alert { status resolvedAt details } } }';
     expect((await tess.fails(resolve, { id: alert!.id, reason: ' ' })).extensions).toMatchObject({
       code: 'BAD_USER_INPUT',
       field: 'input.reason',
@@ -235,7 +256,10 @@ describe('alerts', () => {
     const viewer = await service.as({ role: Role.VIEWER });
     expect((await viewer.fails(resolve, { id: alert!.id, reason: 'known' })).extensions.code).toBe('FORBIDDEN');
     const done = await tess.ok<{ resolveAlert: { alert: AlertShape } }>(resolve, { id: alert!.id, reason: 'known' });
-    expect(done.resolveAlert.alert).toMatchObject({ status: 'RESOLVED', details: { resolution: { by: 'tess', reason: 'known' } } });
+    expect(done.resolveAlert.alert).toMatchObject({
+      status: 'RESOLVED',
+      details: { resolution: { by: 'tess', reason: 'known' } },
+    });
     expect((await tess.fails(resolve, { id: alert!.id, reason: 'again' })).extensions.code).toBe('CONFLICT');
     await breach();
     const [next] = (await look(served)).alerts;
@@ -248,9 +272,14 @@ describe('alerts', () => {
     await traffic.count(served, { requests: 60, latencyMs: 90 });
     const [alert] = (await look(served)).alerts;
     await traffic.query(`update deployment set status = 'STOPPED' where id = $1`, [served.deploymentId]);
-    expect((await tess.fails(LOOK, { id: served.deploymentId })).extensions).toMatchObject({ code: 'CONFLICT', got: 'LIVE, STOPPED' });
+    expect((await tess.fails(LOOK, { id: served.deploymentId })).extensions).toMatchObject({
+      code: 'CONFLICT',
+      got: 'LIVE, STOPPED',
+    });
     await service.app.context.services.monitoring.tick();
-    const after = await tess.ok<{ alert: AlertShape }>(`query ($id: ID!) { alert(id: $id) { status details } }`, { id: alert!.id });
+    const after = await tess.ok<{ alert: AlertShape }>(`query ($id: ID!) { alert(id: $id) { status details } }`, {
+      id: alert!.id,
+    });
     expect(after.alert).toMatchObject({ status: 'RESOLVED', details: { resolution: { by: 'monitoring' } } });
   });
 
@@ -258,8 +287,11 @@ describe('alerts', () => {
     const served = await traffic.serve(null, { slaMs: 1 });
     await traffic.count(served, { requests: 60, errors: 60, latencyMs: 90 });
     await look(served);
-    const list = `query ($filter: AlertFilterInput) { alerts(filter: $filter, orderBy: { field: UPDATED_AT, direction: ASC }) { totalCount nodes { kind } } }`;
-    const count = async (filter: object) => (await tess.ok<{ alerts: { totalCount: number } }>(list, { filter })).alerts.totalCount;
+    const list =
+      'query ($filter: AlertFilterInput) { alerts(filter: $filter, orderBy: { field: UPDATED_AT, direction: ' +
+      'ASC }) { totalCount nodes { kind } } }';
+    const count = async (filter: object) =>
+      (await tess.ok<{ alerts: { totalCount: number } }>(list, { filter })).alerts.totalCount;
     expect(await count({ modelId: served.modelId })).toBe(2);
     expect(await count({ endpointId: served.endpointId, kind: 'LATENCY' })).toBe(1);
     expect(await count({ deploymentId: served.deploymentId, status: 'RESOLVED' })).toBe(0);
@@ -274,8 +306,15 @@ describe('the audit log', () => {
   it('shows who looked, to administrators alone', async () => {
     const served = await traffic.serve(null);
     await look(served);
-    const query = `query ($filter: AuditFilterInput) { auditLog(filter: $filter) { totalCount nodes { actor role action subjectType subjectId after requestId createdAt } } }`;
-    const filter = { subjectId: served.deploymentId, action: 'runMonitoring', actor: 'tess', subjectType: 'deployment' };
+    const query =
+      'query ($filter: AuditFilterInput) { auditLog(filter: $filter) { totalCount nodes { actor role action ' +
+      'subjectType subjectId after requestId createdAt } } }';
+    const filter = {
+      subjectId: served.deploymentId,
+      action: 'runMonitoring',
+      actor: 'tess',
+      subjectType: 'deployment',
+    };
     expect((await tess.fails(query, { filter })).extensions.code).toBe('FORBIDDEN');
     const admin = await service.as({ role: Role.ADMIN, subject: 'ada' });
     const { auditLog } = await admin.ok<{ auditLog: { totalCount: number; nodes: object[] } }>(query, { filter });
@@ -284,7 +323,9 @@ describe('the audit log', () => {
       nodes: [{ actor: 'tess', role: 'ENGINEER', action: 'runMonitoring', subjectId: served.deploymentId }],
     });
     const range = { from: '2020-01-01T00:00:00.000Z', to: '2020-01-02T00:00:00.000Z' };
-    expect((await admin.ok<{ auditLog: { totalCount: number } }>(query, { filter: range })).auditLog.totalCount).toBe(0);
+    expect((await admin.ok<{ auditLog: { totalCount: number } }>(query, { filter: range })).auditLog.totalCount).toBe(
+      0,
+    );
     expect((await admin.fails(query, { filter: { from: range.to, to: range.from } })).extensions).toMatchObject({
       code: 'BAD_USER_INPUT',
       field: 'filter.to',

@@ -7,14 +7,29 @@ import { PredictionLogBuffer } from '../../src/services/serving/prediction-log.j
 import { allocatesAbove1000, hangsAbove1000, linear, multilayer } from '../fixtures/models/build.js';
 import { createDatabaseFromTemplate } from '../support/database.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
-import { type Answer, createEndpoint, deploy, floats, makeVersion, PREDICT, predict, serve, x, xToY } from '../support/serving.js';
+import {
+  type Answer,
+  createEndpoint,
+  deploy,
+  floats,
+  makeVersion,
+  PREDICT,
+  predict,
+  serve,
+  x,
+  xToY,
+} from '../support/serving.js';
 import { startTcpProxy } from '../support/tcp-proxy.js';
 
 let service: TestService;
 let tess: Caller;
 
 beforeAll(async () => {
-  service = await startTestService({ INFERENCE_HOSTS: '2', INFERENCE_MEMORY_BYTES: String(400 * 1024 ** 2), PREDICT_DEADLINE_MS: '2000' });
+  service = await startTestService({
+    INFERENCE_HOSTS: '2',
+    INFERENCE_MEMORY_BYTES: String(400 * 1024 ** 2),
+    PREDICT_DEADLINE_MS: '2000',
+  });
   tess = await service.as();
 });
 afterAll(() => service?.close());
@@ -29,7 +44,9 @@ describe('predict', () => {
     const session = await ort.InferenceSession.create(bytes);
     const { y: direct } = await session.run({ x: new ort.Tensor('float32', Float32Array.from(values), [10, 3]) });
     const byTensor = await predict(tess, { endpointId, tensors: [x(values, 3)], requestId: 'mine' });
-    expect(byTensor.outputs).toEqual([{ name: 'y', datatype: 'FP32', shape: [10, 2], data: Array.from(direct!.data as Float32Array) }]);
+    expect(byTensor.outputs).toEqual([
+      { name: 'y', datatype: 'FP32', shape: [10, 2], data: Array.from(direct!.data as Float32Array) },
+    ]);
     expect(byTensor).toMatchObject({
       requestId: 'mine',
       rows: 10,
@@ -40,20 +57,26 @@ describe('predict', () => {
     });
     expect(byTensor.latencyMs).toBeGreaterThan(0);
     const rows = Array.from({ length: 10 }, (_, row) => ({ x: values.slice(row * 3, row * 3 + 3) }));
-    const { endpoint } = await tess.ok<{ endpoint: { name: string } }>(`query ($id: ID!) { endpoint(id: $id) { name } }`, {
-      id: endpointId,
-    });
+    const { endpoint } = await tess.ok<{ endpoint: { name: string } }>(
+      `query ($id: ID!) { endpoint(id: $id) { name } }`,
+      {
+        id: endpointId,
+      },
+    );
     const byName = await predict(tess, { endpointName: endpoint.name, rows });
     expect(byName.outputs).toEqual(byTensor.outputs);
     const literal = await tess.ok<{ predict: Answer }>(
-      `mutation { predict(input: { endpointId: "${endpointId}", tensors: [{ name: "x", datatype: FP32, shape: [1, 3], data: [1, 2.5, -3e0] }] }) { outputs { data } } }`,
+      `mutation { predict(input: { endpointId: "${endpointId}", tensors: [{ name: "x", datatype: FP32, ` +
+        'shape: [1, 3], data: [1, 2.5, -3e0] }] }) { outputs { data } } }',
     );
     expect(y(literal.predict)).toHaveLength(2);
   });
 
   it('joins requests that come together into batches, each with its own rows', async () => {
     const { endpointId } = await serve(service, tess, { bytes: linear([2], 1), signature: xToY(1) });
-    const answers = await Promise.all(Array.from({ length: 60 }, (_, i) => predict(tess, { endpointId, tensors: [x([i, i + 0.5])] })));
+    const answers = await Promise.all(
+      Array.from({ length: 60 }, (_, i) => predict(tess, { endpointId, tensors: [x([i, i + 0.5])] })),
+    );
     answers.forEach((answer, i) => expect(y(answer)).toEqual([2 * i + 1, 2 * i + 2]));
     expect(Math.max(...answers.map(({ batchRows }) => batchRows))).toBeGreaterThan(2);
     expect(answers[0]!.predictions).toHaveLength(2);
@@ -75,7 +98,11 @@ describe('predict', () => {
       [{ tensors: [{ ...x([1, 2], 2), data: [1, '2'] }] }, 'inputs[0].data[1]', 'text for a number'],
       [{ tensors: [{ ...x([1, 2], 2), data: [[1, 2]] }] }, 'inputs[0].data[0]', 'nested data'],
       [{ tensors: [{ ...x([1, 2], 2), data: [1, 1e300] }] }, 'inputs[0].data[1]', 'beyond 32 bits'],
-      [{ tensors: [{ ...x([1, 2], 2), shape: [10_001, 2], data: new Array(20_002).fill(0) }] }, 'inputs[0].shape[0]', 'too many rows'],
+      [
+        { tensors: [{ ...x([1, 2], 2), shape: [10_001, 2], data: new Array(20_002).fill(0) }] },
+        'inputs[0].shape[0]',
+        'too many rows',
+      ],
       [{ rows: [] }, 'rows', 'no rows'],
       [{ rows: [{ x: [1, 2] }, { x: [1] }] }, 'rows[1].x', 'too few values'],
       [{ rows: [{}] }, 'rows[0].x', 'missing value'],
@@ -106,7 +133,10 @@ describe('predict', () => {
       [{ rows: [{ x: [1, 2] }], requestId: '' }, 'input.requestId'],
       [{ rows: [{ x: [1, 2] }], routingKey: 'k'.repeat(300) }, 'input.routingKey'],
     ] as const) {
-      expect((await tess.fails(PREDICT, { input: { endpointId, ...input } })).extensions).toMatchObject({ code: 'BAD_USER_INPUT', field });
+      expect((await tess.fails(PREDICT, { input: { endpointId, ...input } })).extensions).toMatchObject({
+        code: 'BAD_USER_INPUT',
+        field,
+      });
     }
     const notAList = await tess.fails(PREDICT, { input: { endpointId, tensors: [{ ...x([1, 2], 2), data: 3 }] } });
     expect(notAList.extensions.code).toBe('BAD_USER_INPUT');
@@ -120,17 +150,26 @@ describe('predict', () => {
     expect(y(await predict(vera, { endpointId: inProduction.endpointId, rows: [{ x: 5 }] }))).toEqual([5]);
     for (const stage of ['DEVELOPMENT', 'STAGING', 'ARCHIVED'] as const) {
       const { endpointId } = await serve(service, tess, { bytes: linear([1], 0), signature: xToY(1), stage });
-      expect((await vera.fails(PREDICT, { input: { endpointId, rows: [{ x: 5 }] } })).extensions.code).toBe('FORBIDDEN');
+      expect((await vera.fails(PREDICT, { input: { endpointId, rows: [{ x: 5 }] } })).extensions.code).toBe(
+        'FORBIDDEN',
+      );
       expect(y(await predict(tess, { endpointId, rows: [{ x: 5 }] }))).toEqual([5]);
     }
-    const candidate = await makeVersion(service, { bytes: linear([2], 0), signature: xToY(1), modelId: inProduction.modelId });
+    const candidate = await makeVersion(service, {
+      bytes: linear([2], 0),
+      signature: xToY(1),
+      modelId: inProduction.modelId,
+    });
     await deploy(tess, { endpointId: inProduction.endpointId, modelVersionId: candidate.versionId, weightBps: 1 });
-    expect((await vera.fails(PREDICT, { input: { endpointId: inProduction.endpointId, rows: [{ x: 5 }] } })).extensions.code).toBe(
-      'FORBIDDEN',
-    );
     expect(
-      (await vera.fails(`mutation { undeploy(input: { deploymentId: "${inProduction.deploymentId}" }) { deployment { id } } }`)).extensions
-        .code,
+      (await vera.fails(PREDICT, { input: { endpointId: inProduction.endpointId, rows: [{ x: 5 }] } })).extensions.code,
+    ).toBe('FORBIDDEN');
+    expect(
+      (
+        await vera.fails(
+          `mutation { undeploy(input: { deploymentId: "${inProduction.deploymentId}" }) { deployment { id } } }`,
+        )
+      ).extensions.code,
     ).toBe('FORBIDDEN');
   });
 
@@ -149,7 +188,9 @@ describe('predict', () => {
     const foreign = await other.fails(PREDICT, { input: { endpointId, rows: [{ x: 1 }] } });
     expect(foreign.extensions.code).toBe('NOT_FOUND');
     expect(absent.extensions.code).toBe('NOT_FOUND');
-    expect((await other.fails(PREDICT, { input: { endpointName: 'shared-name', rows: [{ x: 1 }] } })).extensions.code).toBe('NOT_FOUND');
+    expect(
+      (await other.fails(PREDICT, { input: { endpointName: 'shared-name', rows: [{ x: 1 }] } })).extensions.code,
+    ).toBe('NOT_FOUND');
     const own = await makeVersion(service, { bytes: linear([-1], 0), signature: xToY(1), tenant: 'other' });
     const theirs = await createEndpoint(other, { modelId: own.modelId, name: 'shared-name' });
     await deploy(other, { endpointId: theirs.id, modelVersionId: own.versionId });
@@ -158,7 +199,12 @@ describe('predict', () => {
   });
 
   it('needs no statement of the database once the endpoint is known', async () => {
-    const { endpointId } = await serve(service, tess, { bytes: linear([1], 0), signature: xToY(1) }, { logSampleRate: 0 });
+    const { endpointId } = await serve(
+      service,
+      tess,
+      { bytes: linear([1], 0), signature: xToY(1) },
+      { logSampleRate: 0 },
+    );
     await predict(tess, { endpointId, rows: [{ x: 1 }] });
     service.statements.length = 0;
     const startedAt = Date.now();
@@ -200,7 +246,9 @@ describe('predict', () => {
   it('a model that eats memory fails alone', async () => {
     const hog = await serve(service, tess, { bytes: allocatesAbove1000(2 ** 32), signature: xToY(1) });
     const healthy = await serve(service, tess, { bytes: linear([2], 0), signature: xToY(1) });
-    const beside = Array.from({ length: 20 }, (_, i) => predict(tess, { endpointId: healthy.endpointId, rows: [{ x: i }] }));
+    const beside = Array.from({ length: 20 }, (_, i) =>
+      predict(tess, { endpointId: healthy.endpointId, rows: [{ x: i }] }),
+    );
     const guilty = await tess.fails(PREDICT, { input: { endpointId: hog.endpointId, rows: [{ x: 5000 }] } });
     expect(guilty.extensions.code).toBe('RESOURCE_EXHAUSTED');
     expect((await Promise.all(beside)).map(y)).toEqual(Array.from({ length: 20 }, (_, i) => [2 * i]));
@@ -215,7 +263,9 @@ describe('predict', () => {
         predict(tess, { endpointId: logged.endpointId, rows: [{ x: i }, { x: 1 }], requestId: `r${i}` }),
       ),
     );
-    await Promise.all(Array.from({ length: 10 }, (_, i) => predict(tess, { endpointId: silent.endpointId, rows: [{ x: i }] })));
+    await Promise.all(
+      Array.from({ length: 10 }, (_, i) => predict(tess, { endpointId: silent.endpointId, rows: [{ x: i }] })),
+    );
     const { deployments } = await trafficOf(logged.endpointId);
     expect(deployments[0]!.traffic).toMatchObject({
       requests: 40,
@@ -227,8 +277,15 @@ describe('predict', () => {
     });
     expect(deployments[0]!.traffic.latencyP95Ms).toBeGreaterThanOrEqual(deployments[0]!.traffic.latencyP50Ms!);
     expect((await trafficOf(silent.endpointId)).deployments[0]!.traffic).toMatchObject({ requests: 10, rows: 10 });
-    const log = await rowsOf<{ request_id: string; rows: number; inputs: object; scores: number[]; deployment_id: string }>(
-      `select request_id, rows, inputs, scores, deployment_id from prediction_log where endpoint_id in ('${logged.endpointId}', '${silent.endpointId}') order by request_id`,
+    const log = await rowsOf<{
+      request_id: string;
+      rows: number;
+      inputs: object;
+      scores: number[];
+      deployment_id: string;
+    }>(
+      'select request_id, rows, inputs, scores, deployment_id from prediction_log where endpoint_id in ' +
+        `('${logged.endpointId}', '${silent.endpointId}') order by request_id`,
     );
     expect(log).toHaveLength(40);
     expect(log.find(({ request_id }) => request_id === 'r7')).toMatchObject({
@@ -244,11 +301,19 @@ describe('predict', () => {
   });
 
   it('keeps the log bounded in memory and in rows, counts what it drops, and writes odd texts', async () => {
-    const { endpointId, deploymentId, versionId } = await serve(service, tess, { bytes: linear([1], 0), signature: xToY(1) });
+    const { endpointId, deploymentId, versionId } = await serve(service, tess, {
+      bytes: linear([1], 0),
+      signature: xToY(1),
+    });
     const buffer = new PredictionLogBuffer(service.app.context.db);
     const rows = 10_000;
     const inputs = [
-      { name: 'x', datatype: 'BYTES' as const, shape: [rows, 1], data: new Array<string>(rows).fill(`\0\ud800${'long '.repeat(200)}`) },
+      {
+        name: 'x',
+        datatype: 'BYTES' as const,
+        shape: [rows, 1],
+        data: new Array<string>(rows).fill(`\0\ud800${'long '.repeat(200)}`),
+      },
     ];
     const request = {
       tenant: 'acme',
@@ -261,7 +326,8 @@ describe('predict', () => {
       latencyMs: 1,
       errorCode: null,
     } as const;
-    for (let i = 0; i < 80; i++) buffer.offer({ ...request, inputs, specs: [], scores: new Float64Array(rows).fill(NaN), answers: null });
+    for (let i = 0; i < 80; i++)
+      buffer.offer({ ...request, inputs, specs: [], scores: new Float64Array(rows).fill(NaN), answers: null });
     console.log(`prediction log: of 80 requests of 10,000 rows ${buffer.size} wait and ${buffer.dropped} were dropped`);
     expect(buffer.size).toBe(50);
     expect(buffer.dropped).toBe(30);
@@ -298,7 +364,8 @@ interface TrafficShape {
 async function trafficOf(endpointId: string): Promise<{ deployments: { id: string; traffic: TrafficShape }[] }> {
   await service.app.context.services.traffic.flush();
   const { endpoint } = await tess.ok<{ endpoint: { deployments: { id: string; traffic: TrafficShape }[] } }>(
-    `query ($id: ID!) { endpoint(id: $id) { deployments { id traffic { requests rows errors errorRate latencyP50Ms latencyP95Ms comparedRows disagreementRate } } } }`,
+    'query ($id: ID!) { endpoint(id: $id) { deployments { id traffic { requests rows errors errorRate ' +
+      'latencyP50Ms latencyP95Ms comparedRows disagreementRate } } } }',
     { id: endpointId },
   );
   return endpoint;

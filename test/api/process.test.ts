@@ -57,8 +57,18 @@ describe('a start that cannot work is one clear sentence and an exit code', () =
     ['an unknown flag', {}, ['--jsno'], /^Unknown flag "--jsno"; there are --help and --json\./],
     ['a malformed value', { PORT: 'http' }, [], /^Setting PORT is "http": a whole number from 0 to 65535\.$/],
     ['a value out of range', { PORT: '99999' }, [], /^Setting PORT is "99999": /],
-    ['a near miss of a name', { DATABSE_URL: 'x' }, [], /^There is no setting DATABSE_URL; did you mean DATABASE_URL\?$/],
-    ['a short secret', { AUTH_JWT_SECRET: 'short' }, [], /^Setting AUTH_JWT_SECRET is \(hidden\): at least 32 characters\.$/],
+    [
+      'a near miss of a name',
+      { DATABSE_URL: 'x' },
+      [],
+      /^There is no setting DATABSE_URL; did you mean DATABASE_URL\?$/,
+    ],
+    [
+      'a short secret',
+      { AUTH_JWT_SECRET: 'short' },
+      [],
+      /^Setting AUTH_JWT_SECRET is \(hidden\): at least 32 characters\.$/,
+    ],
     ['a role without a database', { ROLE: 'worker' }, [], /^ROLE=worker needs DATABASE_URL/],
     ['no secret outside the embedded mode', { DATABASE_URL: own.DATABASE_URL }, [], /there is no default secret/],
     ['an address of no database', own, [], /^Cannot reach PostgreSQL at 127\.0\.0\.1:1\/none: .*Check DATABASE_URL\.$/],
@@ -68,7 +78,12 @@ describe('a start that cannot work is one clear sentence and an exit code', () =
       [],
       /^Setting DATABASE_URL is \(hidden\): an address that begins with postgres:/,
     ],
-    ['S3 without keys', { S3_ENDPOINT: 'http://127.0.0.1:9000' }, [], /^S3_ENDPOINT needs S3_ACCESS_KEY and S3_SECRET_KEY\.$/],
+    [
+      'S3 without keys',
+      { S3_ENDPOINT: 'http://127.0.0.1:9000' },
+      [],
+      /^S3_ENDPOINT needs S3_ACCESS_KEY and S3_SECRET_KEY\.$/,
+    ],
   ];
   for (const [what, env, args, sentence] of cases) {
     it(what, async () => {
@@ -106,31 +121,44 @@ describe('the process', () => {
     expect(stdout).toMatch(/PORT\s+TCP port of the API; 0 takes any free one\. \[8000\]/);
   });
 
-  it('tells a script where it is and hands out a token, serves again after kill -9 with all it acknowledged, and ends on SIGTERM', async () => {
-    const DATA_DIR = await dataFolder();
-    const first = start({ DATA_DIR }, ['--json']);
-    const ready = JSON.parse(await first.firstLine) as { url: string; graphqlUrl: string; wsUrl: string; token: string };
-    expect(Object.keys(ready).toSorted()).toEqual(['graphqlUrl', 'token', 'url', 'wsUrl']);
-    const admin = new Caller(ready.url, ready.token);
-    await admin.ok('mutation { createExperiment(input: { name: "kept" }) { experiment { id } } }');
-    first.child.kill('SIGKILL');
-    await first.ended;
+  it(
+    'tells a script where it is and hands out a token, serves again after kill -9 with all it acknowledged, ' +
+      'and ends on SIGTERM',
+    async () => {
+      const DATA_DIR = await dataFolder();
+      const first = start({ DATA_DIR }, ['--json']);
+      const ready = JSON.parse(await first.firstLine) as {
+        url: string;
+        graphqlUrl: string;
+        wsUrl: string;
+        token: string;
+      };
+      expect(Object.keys(ready).toSorted()).toEqual(['graphqlUrl', 'token', 'url', 'wsUrl']);
+      const admin = new Caller(ready.url, ready.token);
+      await admin.ok('mutation { createExperiment(input: { name: "kept" }) { experiment { id } } }');
+      first.child.kill('SIGKILL');
+      await first.ended;
 
-    const startedAt = Date.now();
-    const second = start({ DATA_DIR }, ['--json']);
-    const again = JSON.parse(await second.firstLine) as { url: string; token: string };
-    console.log(`ready ${Date.now() - startedAt} ms after kill -9, with the orphaned database server adopted`);
-    const survivor = new Caller(again.url, again.token);
-    expect(await survivor.ok('{ experiments { nodes { name } } }')).toEqual({ experiments: { nodes: [{ name: 'kept' }] } });
-    const subscription = survivor.socket();
-    const closed = new Promise<number>((resolve) => subscription.on('closed', (event) => resolve((event as { code: number }).code)));
-    subscription.subscribe(
-      { query: 'subscription { lifecycleEvents { id } }' },
-      { next: () => undefined, error: () => undefined, complete: () => undefined },
-    );
-    await new Promise((resolve) => subscription.on('connected', resolve));
-    second.child.kill('SIGTERM');
-    expect(await closed).toBe(1001);
-    expect((await second.ended).code).toBe(0);
-  });
+      const startedAt = Date.now();
+      const second = start({ DATA_DIR }, ['--json']);
+      const again = JSON.parse(await second.firstLine) as { url: string; token: string };
+      console.log(`ready ${Date.now() - startedAt} ms after kill -9, with the orphaned database server adopted`);
+      const survivor = new Caller(again.url, again.token);
+      expect(await survivor.ok('{ experiments { nodes { name } } }')).toEqual({
+        experiments: { nodes: [{ name: 'kept' }] },
+      });
+      const subscription = survivor.socket();
+      const closed = new Promise<number>((resolve) =>
+        subscription.on('closed', (event) => resolve((event as { code: number }).code)),
+      );
+      subscription.subscribe(
+        { query: 'subscription { lifecycleEvents { id } }' },
+        { next: () => undefined, error: () => undefined, complete: () => undefined },
+      );
+      await new Promise((resolve) => subscription.on('connected', resolve));
+      second.child.kill('SIGTERM');
+      expect(await closed).toBe(1001);
+      expect((await second.ended).code).toBe(0);
+    },
+  );
 });

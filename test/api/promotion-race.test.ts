@@ -33,11 +33,17 @@ it(
       // The third is in production from the first race on; the other two, back in DEVELOPMENT, run for its place.
       const rivals: string[] = ids.filter((id) => id !== production).slice(0, 2);
       for (const id of rivals) {
-        const { modelVersion } = await ada.ok<{ modelVersion: { stage: string } }>('query ($id: ID!) { modelVersion(id: $id) { stage } }', {
-          id,
-        });
+        const { modelVersion } = await ada.ok<{ modelVersion: { stage: string } }>(
+          'query ($id: ID!) { modelVersion(id: $id) { stage } }',
+          {
+            id,
+          },
+        );
         if (modelVersion.stage === 'ARCHIVED')
-          await ada.ok('mutation ($id: ID!) { demoteModelVersion(input: { modelVersionId: $id }) { modelVersion { id } } }', { id });
+          await ada.ok(
+            'mutation ($id: ID!) { demoteModelVersion(input: { modelVersionId: $id }) { modelVersion { id } } }',
+            { id },
+          );
         if (modelVersion.stage !== 'STAGING') await promote(ada, id, 'STAGING', OVERRIDE);
       }
       const answers = await Promise.all(
@@ -47,7 +53,9 @@ it(
           }),
         ),
       );
-      const winners = answers.flatMap(({ data }) => (data?.promoteModelVersion ? [data.promoteModelVersion.modelVersion.id] : []));
+      const winners = answers.flatMap(({ data }) =>
+        data?.promoteModelVersion ? [data.promoteModelVersion.modelVersion.id] : [],
+      );
       for (const { errors } of answers) {
         if (errors?.[0]?.extensions.code === 'CONFLICT') conflicts++;
         else if (errors) others.push(JSON.stringify(errors[0]));
@@ -63,7 +71,8 @@ it(
     }
     const seconds = (performance.now() - startedAt) / 1000;
     console.log(
-      `promotion race: ${RACES} races, ${won} with exactly one PRODUCTION version, ${conflicts} losers with CONFLICT, ${others.length} other errors, ${seconds.toFixed(1)} s`,
+      `promotion race: ${RACES} races, ${won} with exactly one PRODUCTION version, ${conflicts} losers with ` +
+        `CONFLICT, ${others.length} other errors, ${seconds.toFixed(1)} s`,
     );
     expect({ won, conflicts, others }).toEqual({ won: RACES, conflicts: RACES, others: [] });
   },

@@ -21,7 +21,9 @@ const BY_ALIAS = `query ($alias: String!, $modelId: ID, $modelName: String) {
   modelVersionByAlias(alias: $alias, modelId: $modelId, modelName: $modelName) { id } }`;
 
 interface Answer {
-  setModelAlias: { modelAlias: { id: string; alias: string; createdBy: string; modelVersion: { id: string; aliases: string[] } } };
+  setModelAlias: {
+    modelAlias: { id: string; alias: string; createdBy: string; modelVersion: { id: string; aliases: string[] } };
+  };
 }
 
 async function modelWith(versions: number): Promise<{ modelId: string; ids: string[] }> {
@@ -50,7 +52,8 @@ describe('aliases', () => {
     const moved = await set(modelId, second, 'champion');
     expect(moved).toMatchObject({ id: made.id, modelVersion: { id: second, aliases: ['champion'] } });
     const { model } = await tess.ok<{ model: { name: string; aliases: unknown[]; versions: { nodes: unknown[] } } }>(
-      'query ($id: ID!) { model(id: $id) { name aliases { alias modelVersion { id } } versions { nodes { id aliases } } } }',
+      'query ($id: ID!) { model(id: $id) { name aliases { alias modelVersion { id } } versions { nodes { id ' +
+        'aliases } } } }',
       { id: modelId },
     );
     expect(model.aliases).toEqual([
@@ -61,7 +64,9 @@ describe('aliases', () => {
       { id: second, aliases: ['champion'] },
       { id: first, aliases: ['Blue_2-x'] },
     ]);
-    expect(await tess.ok(BY_ALIAS, { alias: 'champion', modelName: model.name })).toEqual({ modelVersionByAlias: { id: second } });
+    expect(await tess.ok(BY_ALIAS, { alias: 'champion', modelName: model.name })).toEqual({
+      modelVersionByAlias: { id: second },
+    });
     // Case matters.
     expect((await tess.fails(BY_ALIAS, { alias: 'Champion', modelId })).extensions.code).toBe('NOT_FOUND');
   });
@@ -73,10 +78,13 @@ describe('aliases', () => {
     await set(modelId, first, 'live');
     await set(modelId, second, 'live');
     const { id } = await set(modelId, second, 'live');
-    expect(await tess.ok(DELETE, { input: { modelId, alias: 'live' } })).toEqual({ deleteModelAlias: { deletedId: id } });
+    expect(await tess.ok(DELETE, { input: { modelId, alias: 'live' } })).toEqual({
+      deleteModelAlias: { deletedId: id },
+    });
     expect((await tess.fails(DELETE, { input: { modelId, alias: 'live' } })).extensions.code).toBe('NOT_FOUND');
     const { events } = await tess.ok<{ events: { nodes: { subjectId: string; payload: Record<string, unknown> }[] } }>(
-      'query ($id: ID!) { events(filter: { types: [MODEL_ALIAS_CHANGED], modelId: $id }) { nodes { subjectId payload } } }',
+      'query ($id: ID!) { events(filter: { types: [MODEL_ALIAS_CHANGED], modelId: $id }) { nodes { subjectId ' +
+        'payload } } }',
       { id: modelId },
     );
     const told = events.nodes.map(({ subjectId, payload }) => [
@@ -92,7 +100,8 @@ describe('aliases', () => {
     ]);
     const admin = await service.as({ role: Role.ADMIN });
     const { auditLog } = await admin.ok<{ auditLog: { nodes: unknown[] } }>(
-      'query ($id: ID!) { auditLog(filter: { subjectId: $id, action: "deleteModelAlias" }) { nodes { before after } } }',
+      'query ($id: ID!) { auditLog(filter: { subjectId: $id, action: "deleteModelAlias" }) { nodes { before ' +
+        'after } } }',
       { id: second },
     );
     expect(auditLog.nodes).toEqual([{ before: { alias: 'live', modelVersionId: second }, after: null }]);
@@ -124,7 +133,9 @@ describe('aliases', () => {
   it('stay within their model and tenant, and go with their version', async () => {
     const { modelId, ids } = await modelWith(2);
     const other = await modelWith(1);
-    expect((await tess.fails(SET, { input: { modelId, modelVersionId: other.ids[0], alias: 'a' } })).extensions).toMatchObject({
+    expect(
+      (await tess.fails(SET, { input: { modelId, modelVersionId: other.ids[0], alias: 'a' } })).extensions,
+    ).toMatchObject({
       code: 'BAD_USER_INPUT',
       field: 'input.modelVersionId',
     });
@@ -135,7 +146,9 @@ describe('aliases', () => {
     for (const which of [{}, { modelId, modelName: 'x' }])
       expect((await tess.fails(BY_ALIAS, { alias: 'kept', ...which })).extensions.code).toBe('BAD_USER_INPUT');
     await tess.ok('mutation ($id: ID!) { deleteModelVersion(input: { id: $id }) { deletedId } }', { id: ids[1] });
-    const { model } = await tess.ok<{ model: unknown }>('query ($id: ID!) { model(id: $id) { aliases { alias } } }', { id: modelId });
+    const { model } = await tess.ok<{ model: unknown }>('query ($id: ID!) { model(id: $id) { aliases { alias } } }', {
+      id: modelId,
+    });
     expect(model).toEqual({ aliases: [{ alias: 'kept' }] });
     await tess.ok('mutation ($id: ID!) { deleteModel(input: { id: $id }) { deletedId } }', { id: modelId });
   });

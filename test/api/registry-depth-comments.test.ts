@@ -19,7 +19,9 @@ afterAll(() => service?.close());
 
 const ADD = `mutation ($input: CreateModelCommentInput!) { createModelComment(input: $input) {
   comment { id body createdBy createdAt updatedAt model { id } modelVersion { id } } } }`;
-const EDIT = 'mutation ($input: UpdateModelCommentInput!) { updateModelComment(input: $input) { comment { body createdAt updatedAt } } }';
+const EDIT =
+  'mutation ($input: UpdateModelCommentInput!) { updateModelComment(input: $input) { comment { body ' +
+  'createdAt updatedAt } } }';
 const REMOVE = 'mutation ($id: ID!) { deleteModelComment(input: { id: $id }) { deletedId } }';
 const LIST = `query ($modelId: ID, $modelVersionId: ID, $first: Int, $after: String) {
   modelComments(modelId: $modelId, modelVersionId: $modelVersionId, first: $first, after: $after) {
@@ -27,11 +29,16 @@ const LIST = `query ($modelId: ID, $modelVersionId: ID, $first: Int, $after: Str
 const STAGE_AT = 'query ($id: ID!, $at: DateTimeISO!) { stageAt(modelVersionId: $id, at: $at) }';
 
 interface Comments {
-  modelComments: { totalCount: number; nodes: { id: string; body: string }[]; pageInfo: { hasNextPage: boolean; endCursor: string } };
+  modelComments: {
+    totalCount: number;
+    nodes: { id: string; body: string }[];
+    pageInfo: { hasNextPage: boolean; endCursor: string };
+  };
 }
 
 async function add(caller: Caller, input: Record<string, unknown>): Promise<{ id: string } & Record<string, unknown>> {
-  return (await caller.ok<{ createModelComment: { comment: { id: string } } }>(ADD, { input })).createModelComment.comment;
+  return (await caller.ok<{ createModelComment: { comment: { id: string } } }>(ADD, { input })).createModelComment
+    .comment;
 }
 
 describe('comments', () => {
@@ -42,7 +49,12 @@ describe('comments', () => {
     expect(general).toMatchObject({ createdBy: 'tess', model: { id: modelId }, modelVersion: null });
     const script = '<script>alert(1)</script>\n"=1+1" \u202e';
     const special = await add(bob, { modelVersionId, body: script });
-    expect(special).toMatchObject({ body: script, createdBy: 'bob', model: { id: modelId }, modelVersion: { id: modelVersionId } });
+    expect(special).toMatchObject({
+      body: script,
+      createdBy: 'bob',
+      model: { id: modelId },
+      modelVersion: { id: modelVersionId },
+    });
     const first = await tess.ok<Comments>(LIST, { modelId, first: 1 });
     expect(first.modelComments).toMatchObject({
       totalCount: 2,
@@ -51,7 +63,10 @@ describe('comments', () => {
     });
     const next = await tess.ok<Comments>(LIST, { modelId, first: 1, after: first.modelComments.pageInfo.endCursor });
     expect(next.modelComments).toMatchObject({ nodes: [{ id: general.id }], pageInfo: { hasNextPage: false } });
-    expect((await tess.ok<Comments>(LIST, { modelVersionId })).modelComments).toMatchObject({ totalCount: 1, nodes: [{ id: special.id }] });
+    expect((await tess.ok<Comments>(LIST, { modelVersionId })).modelComments).toMatchObject({
+      totalCount: 1,
+      nodes: [{ id: special.id }],
+    });
     const chosen = async (args: string) => {
       const { modelComments } = await tess.ok<Comments>(
         `query ($id: ID!) { modelComments(modelId: $id, ${args}) {
@@ -67,7 +82,8 @@ describe('comments', () => {
     expect(await chosen('orderBy: { field: CREATED_AT, direction: ASC }')).toEqual([general.id, special.id]);
     expect(await chosen('orderBy: { field: UPDATED_AT, direction: DESC }')).toEqual([special.id, general.id]);
     const { events } = await tess.ok<{ events: { nodes: unknown[] } }>(
-      'query ($id: ID!) { events(filter: { types: [MODEL_COMMENTED], modelId: $id }) { nodes { subjectType subjectId payload } } }',
+      'query ($id: ID!) { events(filter: { types: [MODEL_COMMENTED], modelId: $id }) { nodes { subjectType ' +
+        'subjectId payload } } }',
       { id: modelId },
     );
     expect(events.nodes).toMatchObject([
@@ -83,7 +99,10 @@ describe('comments', () => {
   it('are changed by their author, and removed by him or an ADMIN', async () => {
     const modelId = await createModel(tess);
     const { id, createdAt } = await add(tess, { modelId, body: 'firts' });
-    expect((await bob.fails(EDIT, { input: { id, body: 'mine now' } })).extensions).toMatchObject({ code: 'FORBIDDEN', expected: 'tess' });
+    expect((await bob.fails(EDIT, { input: { id, body: 'mine now' } })).extensions).toMatchObject({
+      code: 'FORBIDDEN',
+      expected: 'tess',
+    });
     expect((await admin.fails(EDIT, { input: { id, body: 'mine now' } })).extensions.code).toBe('FORBIDDEN');
     expect((await bob.fails(REMOVE, { id })).extensions.code).toBe('FORBIDDEN');
     const { updateModelComment } = await tess.ok<{
@@ -98,7 +117,8 @@ describe('comments', () => {
     const own = await add(tess, { modelId, body: 'x' });
     expect(await tess.ok(REMOVE, { id: own.id })).toEqual({ deleteModelComment: { deletedId: own.id } });
     const { auditLog } = await admin.ok<{ auditLog: { nodes: unknown[] } }>(
-      'query ($id: ID!) { auditLog(filter: { subjectId: $id, action: "deleteModelComment" }) { nodes { actor before after } } }',
+      'query ($id: ID!) { auditLog(filter: { subjectId: $id, action: "deleteModelComment" }) { nodes { actor ' +
+        'before after } } }',
       { id: modelId },
     );
     expect(auditLog.nodes).toMatchObject([
@@ -111,12 +131,18 @@ describe('comments', () => {
     const modelId = await createModel(tess, { task: 'OTHER' });
     const { id: modelVersionId } = await registerUpload(tess, modelId, linear([1], 0));
     for (const body of ['', ' \n\t ', 'x'.repeat(10_001), 'a\0b', '\ud800'])
-      expect((await tess.fails(ADD, { input: { modelId, body } })).extensions, JSON.stringify(body.slice(0, 9))).toMatchObject({
+      expect(
+        (await tess.fails(ADD, { input: { modelId, body } })).extensions,
+        JSON.stringify(body.slice(0, 9)),
+      ).toMatchObject({
         code: 'BAD_USER_INPUT',
         field: 'input.body',
       });
     for (const on of [{}, { modelId, modelVersionId }])
-      expect((await tess.fails(ADD, { input: { ...on, body: 'x' } })).extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input' });
+      expect((await tess.fails(ADD, { input: { ...on, body: 'x' } })).extensions).toMatchObject({
+        code: 'BAD_USER_INPUT',
+        field: 'input',
+      });
     const { id } = await add(tess, { modelId, body: 'ours' });
     const globex = await service.as({ tenant: 'globex', role: Role.ADMIN });
     for (const [query, variables] of [
@@ -128,14 +154,16 @@ describe('comments', () => {
       [LIST, { modelVersionId }],
     ] as const)
       expect((await globex.fails(query, variables)).extensions.code).toBe('NOT_FOUND');
-    expect((await (await service.as({ role: Role.VIEWER })).fails(ADD, { input: { modelId, body: 'x' } })).extensions.code).toBe(
-      'FORBIDDEN',
-    );
+    expect(
+      (await (await service.as({ role: Role.VIEWER })).fails(ADD, { input: { modelId, body: 'x' } })).extensions.code,
+    ).toBe('FORBIDDEN');
   });
 });
 
 describe('what a model leaves behind', () => {
-  const APPROVE = `mutation ($id: ID!) { approveModelVersion(input: { modelVersionId: $id, toStage: STAGING }) { modelVersion { id } } }`;
+  const APPROVE =
+    'mutation ($id: ID!) { approveModelVersion(input: { modelVersionId: $id, toStage: STAGING }) { ' +
+    'modelVersion { id } } }';
   const ALIAS = `mutation ($modelId: ID!, $id: ID!, $alias: String!) {
     setModelAlias(input: { modelId: $modelId, modelVersionId: $id, alias: $alias }) { modelAlias { id } } }`;
 
@@ -160,9 +188,12 @@ describe('what a model leaves behind', () => {
     await tess.ok('mutation ($id: ID!) { deleteModelVersion(input: { id: $id }) { deletedId } }', { id });
     expect(await left('approval', modelId, id)).toBe(0);
     expect(await left('model_alias', modelId, id)).toBe(0);
-    expect((await tess.ok<Comments>(LIST, { modelId })).modelComments.nodes.map(({ body }) => body)).toEqual(['about the model']);
+    expect((await tess.ok<Comments>(LIST, { modelId })).modelComments.nodes.map(({ body }) => body)).toEqual([
+      'about the model',
+    ]);
     const { events } = await tess.ok<{ events: { nodes: unknown[] } }>(
-      'query ($id: ID!) { events(filter: { types: [MODEL_ALIAS_CHANGED], modelId: $id }, first: 1) { nodes { payload } } }',
+      'query ($id: ID!) { events(filter: { types: [MODEL_ALIAS_CHANGED], modelId: $id }, first: 1) { nodes { ' +
+        'payload } } }',
       { id: modelId },
     );
     expect(events.nodes).toMatchObject([{ payload: { alias: 'champion', version: null, previousVersionId: id } }]);
@@ -196,7 +227,9 @@ describe('what a model leaves behind', () => {
       'mutation ($input: DeployModelVersionInput!) { deployModelVersion(input: $input) { deployment { id } } }',
       { input: { endpointId: endpoint.createEndpoint.endpoint.id, modelVersionId: id, mode: 'LIVE' } },
     );
-    const deployed = await tess.fails('mutation ($id: ID!) { deleteModelVersion(input: { id: $id }) { deletedId } }', { id });
+    const deployed = await tess.fails('mutation ($id: ID!) { deleteModelVersion(input: { id: $id }) { deletedId } }', {
+      id,
+    });
     expect(deployed.extensions.code).toBe('CONFLICT');
     expect(deployed.message).toContain('is deployed');
     expect((await tess.fails(DELETE, { id: modelId })).message).toContain('served by endpoints');
@@ -204,7 +237,9 @@ describe('what a model leaves behind', () => {
     await tess.ok('mutation ($id: ID!) { undeploy(input: { deploymentId: $id }) { deployment { id } } }', {
       id: deployModelVersion.deployment.id,
     });
-    await tess.ok('mutation ($id: ID!) { deleteEndpoint(input: { id: $id }) { deletedId } }', { id: endpoint.createEndpoint.endpoint.id });
+    await tess.ok('mutation ($id: ID!) { deleteEndpoint(input: { id: $id }) { deletedId } }', {
+      id: endpoint.createEndpoint.endpoint.id,
+    });
     await tess.ok(DELETE, { id: modelId });
     for (const table of ['approval', 'model_alias', 'model_comment', 'model_version'])
       expect(await left(table, modelId, id), table).toBe(0);
@@ -222,7 +257,10 @@ describe('the stage of a version', () => {
     const before = new Date(Date.now() - 1_000);
     const { id } = await registerUpload(tess, modelId, linear([1], 0));
     await forceToProduction(admin, id, null);
-    await tess.ok('mutation ($id: ID!) { archiveModelVersion(input: { modelVersionId: $id }) { modelVersion { id } } }', { id });
+    await tess.ok(
+      'mutation ($id: ID!) { archiveModelVersion(input: { modelVersionId: $id }) { modelVersion { id } } }',
+      { id },
+    );
     const { modelVersion } = await tess.ok<{
       modelVersion: { createdAt: string; stageHistory: { toStage: string; createdAt: string }[] };
     }>('query ($id: ID!) { modelVersion(id: $id) { createdAt stageHistory { toStage createdAt } } }', { id });

@@ -1,7 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DEFAULT_GATE_POLICY } from '../../src/domain/registry/gate-policy.js';
 import { Role } from '../../src/domain/platform/principal.js';
-import { createModel, evaluate, forceToProduction, promote, PROMOTE, register, trainTumours, validate } from '../support/registry.js';
+import {
+  createModel,
+  evaluate,
+  forceToProduction,
+  promote,
+  PROMOTE,
+  register,
+  trainTumours,
+  validate,
+} from '../support/registry.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 
 let service: TestService;
@@ -23,11 +32,14 @@ const POLICY = `isDefault authorMayApprove staging { gates approvals } productio
   evaluation { minImprovement minRows minSilhouette }
   validation { maxDisagreement maxLatencyP95Ms metrics { name min max } requireHoldoutMetrics }
   shadow { minRequests maxErrors maxDisagreementShare maxLossIncrease requireEvaluation }`;
-const SET = `mutation ($input: SetGatePolicyInput!) { setGatePolicy(input: $input) { model { gatePolicy { ${POLICY} } } } }`;
-const APPROVE = `mutation ($input: ApproveModelVersionInput!) { approveModelVersion(input: $input) { modelVersion { id } } }`;
+const SET =
+  `mutation ($input: SetGatePolicyInput!) { setGatePolicy(input: $input) { model { gatePolicy { ${POLICY} } ` + '} } }';
+const APPROVE =
+  'mutation ($input: ApproveModelVersionInput!) { approveModelVersion(input: $input) { modelVersion { id } } ' + '}';
 const REJECT = `mutation ($input: RejectModelVersionInput!) { rejectModelVersion(input: $input) { modelVersion { id } } }`;
 const OF_THE_LIST = /^select[^]* from "?\(?(model|model_version|model_alias|approval|gate_result|stage_transition)\b/;
-const STATE = 'query ($id: ID!) { modelVersion(id: $id) { approvalState { toStage needed approvedBy rejectedBy missing } } }';
+const STATE =
+  'query ($id: ID!) { modelVersion(id: $id) { approvalState { toStage needed approvedBy rejectedBy missing } } }';
 
 async function setPolicy(modelId: string, policy: Record<string, unknown> | null): Promise<Record<string, unknown>> {
   const { setGatePolicy } = await admin.ok<{ setGatePolicy: { model: { gatePolicy: Record<string, unknown> } } }>(SET, {
@@ -60,7 +72,14 @@ describe('the gate policy of a model', () => {
       { id: modelId },
     );
     const { staging, production, shadow, evaluation } = DEFAULT_GATE_POLICY;
-    expect(model.gatePolicy).toMatchObject({ isDefault: true, authorMayApprove: false, staging, production, shadow, evaluation });
+    expect(model.gatePolicy).toMatchObject({
+      isDefault: true,
+      authorMayApprove: false,
+      staging,
+      production,
+      shadow,
+      evaluation,
+    });
     const set = await setPolicy(modelId, {
       production: { approvals: 2 },
       validation: { maxLatencyP95Ms: 5, metrics: [{ name: 'log_loss', max: 0.4 }] },
@@ -79,7 +98,8 @@ describe('the gate policy of a model', () => {
     });
     expect(await setPolicy(modelId, null)).toEqual(model.gatePolicy);
     const { auditLog } = await admin.ok<{ auditLog: { nodes: unknown[] } }>(
-      'query ($id: ID!) { auditLog(filter: { subjectId: $id, action: "setGatePolicy" }) { nodes { actor before after } } }',
+      'query ($id: ID!) { auditLog(filter: { subjectId: $id, action: "setGatePolicy" }) { nodes { actor ' +
+        'before after } } }',
       { id: modelId },
     );
     expect(auditLog.nodes[0]).toEqual({
@@ -120,9 +140,9 @@ describe('the gate policy of a model', () => {
       expect(error.extensions, JSON.stringify(policy)).toMatchObject({ code: 'BAD_USER_INPUT', field });
     }
     // A version that is alone has nothing to run beside.
-    expect((await admin.fails(SET, { input: { modelId, policy: { staging: { gates: ['SHADOW'] } } } })).extensions.code).toBe(
-      'BAD_USER_INPUT',
-    );
+    expect(
+      (await admin.fails(SET, { input: { modelId, policy: { staging: { gates: ['SHADOW'] } } } })).extensions.code,
+    ).toBe('BAD_USER_INPUT');
   });
 
   it('decides the gates, and results by other numbers stop counting', async () => {
@@ -143,7 +163,10 @@ describe('the gate policy of a model', () => {
     expect(await promote(tess, id, 'STAGING')).toMatchObject({ stage: 'STAGING' });
 
     // Another section leaves it as it is.
-    await setPolicy(modelId, { validation: { metrics: [{ name: 'roc_auc', min: 0.6 }] }, evaluation: { minImprovement: 50 } });
+    await setPolicy(modelId, {
+      validation: { metrics: [{ name: 'roc_auc', min: 0.6 }] },
+      evaluation: { minImprovement: 50 },
+    });
     expect((await evaluate(tess, { modelVersionId: id })).result).toMatchObject({ passed: false });
     await setPolicy(modelId, { production: { firstGates: [] } });
     expect(await promote(tess, id, 'PRODUCTION')).toMatchObject({ stage: 'PRODUCTION' });
@@ -214,17 +237,31 @@ describe('approvals', () => {
     ]);
     await admin.ok(APPROVE, { input });
     await bob.ok(REJECT, { input: { ...input, reason: 'found a leak' } });
-    expect(await stateOf(id)).toEqual({ toStage: 'STAGING', needed: 2, approvedBy: ['ada'], rejectedBy: ['bob'], missing: 1 });
+    expect(await stateOf(id)).toEqual({
+      toStage: 'STAGING',
+      needed: 2,
+      approvedBy: ['ada'],
+      rejectedBy: ['bob'],
+      missing: 1,
+    });
     const refused = await tess.fails(PROMOTE, { input });
     expect(refused.message).toContain('it has 1 of 2 approvals, 1 missing and is rejected by bob');
     await bob.ok(APPROVE, { input: { ...input, reason: 'was none' } });
     expect(await promote(tess, id, 'STAGING')).toMatchObject({ stage: 'STAGING' });
-    const { modelVersion, events } = await tess.ok<{ modelVersion: { approvals: unknown[] }; events: { nodes: unknown[] } }>(
+    const { modelVersion, events } = await tess.ok<{
+      modelVersion: { approvals: unknown[] };
+      events: { nodes: unknown[] };
+    }>(
       `query ($id: ID!) { modelVersion(id: $id) { approvals { toStage decision reason createdBy } }
          events(filter: { types: [MODEL_REJECTED], subjectId: $id }) { nodes { payload } } }`,
       { id },
     );
-    const word = (createdBy: string, decision: string, reason = '') => ({ toStage: 'STAGING', decision, reason, createdBy });
+    const word = (createdBy: string, decision: string, reason = '') => ({
+      toStage: 'STAGING',
+      decision,
+      reason,
+      createdBy,
+    });
     expect(modelVersion.approvals).toEqual([
       word('bob', 'APPROVED', 'was none'),
       word('bob', 'REJECTED', 'found a leak'),
@@ -233,7 +270,9 @@ describe('approvals', () => {
       word('bob', 'APPROVED', 'looks good'),
     ]);
     expect(events.nodes).toMatchObject([
-      { payload: { by: 'bob', reason: 'found a leak', toStage: 'STAGING', needed: 2, missing: 1, rejectedBy: ['bob'] } },
+      {
+        payload: { by: 'bob', reason: 'found a leak', toStage: 'STAGING', needed: 2, missing: 1, rejectedBy: ['bob'] },
+      },
     ]);
   });
 
@@ -244,39 +283,50 @@ describe('approvals', () => {
     await promote(tess, id, 'STAGING');
     await bob.ok(APPROVE, { input: { modelVersionId: id, toStage: 'PRODUCTION' } });
     expect(await stateOf(id)).toMatchObject({ toStage: 'PRODUCTION', approvedBy: ['bob'], missing: 0 });
-    await tess.ok('mutation ($id: ID!) { demoteModelVersion(input: { modelVersionId: $id }) { modelVersion { id } } }', { id });
+    await tess.ok(
+      'mutation ($id: ID!) { demoteModelVersion(input: { modelVersionId: $id }) { modelVersion { id } } }',
+      { id },
+    );
     await promote(tess, id, 'STAGING');
     expect(await stateOf(id)).toMatchObject({ toStage: 'PRODUCTION', approvedBy: [], missing: 1 });
     expect(await missingOf(tess, { modelVersionId: id, toStage: 'PRODUCTION' })).toMatchObject([{ gate: 'APPROVALS' }]);
     await bob.ok(APPROVE, { input: { modelVersionId: id, toStage: 'PRODUCTION' } });
     expect(await promote(tess, id, 'PRODUCTION')).toMatchObject({ stage: 'PRODUCTION' });
     expect(await stateOf(id)).toBeNull();
-    expect((await bob.fails(APPROVE, { input: { modelVersionId: id, toStage: 'PRODUCTION' } })).extensions.code).toBe('CONFLICT');
+    expect((await bob.fails(APPROVE, { input: { modelVersionId: id, toStage: 'PRODUCTION' } })).extensions.code).toBe(
+      'CONFLICT',
+    );
   });
 
-  it('may be the author’s own where the policy says so; a rejection stands even where none is needed; ADMIN overrides', async () => {
-    const { modelId, id } = await newVersion({ authorMayApprove: true, staging: { gates: [], approvals: 1 } });
-    const input = { modelVersionId: id, toStage: 'STAGING' };
-    await tess.ok(APPROVE, { input });
-    expect(await stateOf(id)).toMatchObject({ approvedBy: ['tess'], missing: 0 });
-    // What counted no longer does once the policy says otherwise.
-    await setPolicy(modelId, { staging: { gates: [], approvals: 1 } });
-    expect(await stateOf(id)).toMatchObject({ approvedBy: [], missing: 1 });
-    await setPolicy(modelId, { staging: { gates: [] } });
-    await tess.ok(REJECT, { input: { ...input, reason: 'my mistake' } });
-    expect(await missingOf(bob, input)).toMatchObject([{ gate: 'APPROVALS', problem: 'is rejected by tess' }]);
-    await promote(admin, id, 'STAGING', { override: true, reason: 'tess is on holiday' });
-    const { auditLog } = await admin.ok<{ auditLog: { nodes: { after: unknown }[] } }>(
-      'query ($id: ID!) { auditLog(filter: { subjectId: $id, action: "promoteModelVersion" }) { nodes { after } } }',
-      { id },
-    );
-    expect(auditLog.nodes[0]!.after).toMatchObject({ override: true, gatesNotPassed: ['APPROVALS'] });
-  });
+  it(
+    'may be the author’s own where the policy says so; a rejection stands even where none is needed; ADMIN ' +
+      'overrides',
+    async () => {
+      const { modelId, id } = await newVersion({ authorMayApprove: true, staging: { gates: [], approvals: 1 } });
+      const input = { modelVersionId: id, toStage: 'STAGING' };
+      await tess.ok(APPROVE, { input });
+      expect(await stateOf(id)).toMatchObject({ approvedBy: ['tess'], missing: 0 });
+      // What counted no longer does once the policy says otherwise.
+      await setPolicy(modelId, { staging: { gates: [], approvals: 1 } });
+      expect(await stateOf(id)).toMatchObject({ approvedBy: [], missing: 1 });
+      await setPolicy(modelId, { staging: { gates: [] } });
+      await tess.ok(REJECT, { input: { ...input, reason: 'my mistake' } });
+      expect(await missingOf(bob, input)).toMatchObject([{ gate: 'APPROVALS', problem: 'is rejected by tess' }]);
+      await promote(admin, id, 'STAGING', { override: true, reason: 'tess is on holiday' });
+      const { auditLog } = await admin.ok<{ auditLog: { nodes: { after: unknown }[] } }>(
+        'query ($id: ID!) { auditLog(filter: { subjectId: $id, action: "promoteModelVersion" }) { nodes { after } } }',
+        { id },
+      );
+      expect(auditLog.nodes[0]!.after).toMatchObject({ override: true, gatesNotPassed: ['APPROVALS'] });
+    },
+  );
 
   it('are refused to viewers and other tenants, and without a reason for a no', async () => {
     const { id } = await newVersion();
     const input = { modelVersionId: id, toStage: 'STAGING' };
-    expect((await (await service.as({ role: Role.VIEWER })).fails(APPROVE, { input })).extensions.code).toBe('FORBIDDEN');
+    expect((await (await service.as({ role: Role.VIEWER })).fails(APPROVE, { input })).extensions.code).toBe(
+      'FORBIDDEN',
+    );
     const globex = await service.as({ tenant: 'globex', role: Role.ADMIN });
     expect((await globex.fails(APPROVE, { input })).extensions.code).toBe('NOT_FOUND');
     for (const reason of ['', '  ', 'x'.repeat(2_001)])
@@ -287,7 +337,10 @@ describe('approvals', () => {
     const { id } = await newVersion({ staging: { gates: [], approvals: 3 } });
     const input = { modelVersionId: id, toStage: 'STAGING' };
     const people = await Promise.all(['p1', 'p2', 'p3', 'p4'].map((subject) => service.as({ subject })));
-    await Promise.allSettled([...people.map((person) => person.send(APPROVE, { input })), tess.send(PROMOTE, { input })]);
+    await Promise.allSettled([
+      ...people.map((person) => person.send(APPROVE, { input })),
+      tess.send(PROMOTE, { input }),
+    ]);
     const { modelVersion } = await tess.ok<{ modelVersion: { stage: string; approvals: { createdBy: string }[] } }>(
       'query ($id: ID!) { modelVersion(id: $id) { stage approvals { createdBy } } }',
       { id },

@@ -65,13 +65,19 @@ it('a shadow proves something beside the version in production alone, and since 
     override: true,
     reason: 'a fixture of the tests',
   });
-  const input = { modelVersionId: candidate.versionId, toStage: 'PRODUCTION', expectedProductionVersionId: other.versionId };
+  const input = {
+    modelVersionId: candidate.versionId,
+    toStage: 'PRODUCTION',
+    expectedProductionVersionId: other.versionId,
+  };
   const refused = await tess.fails(PROMOTE, { input });
   expect(refused.extensions).toMatchObject({ code: 'GATE_NOT_PASSED', missing: [{ gate: 'SHADOW' }] });
   expect(refused.message).toMatch(/was measured against version \d+, and version \d+ is in PRODUCTION now/);
 
   // Neither do the requests from before it count, nor those that another version answers.
-  await service.app.context.db.asSystem((em) => em.execute(`update deployment_minute set minute = minute - interval '1 hour'`));
+  await service.app.context.db.asSystem((em) =>
+    em.execute(`update deployment_minute set minute = minute - interval '1 hour'`),
+  );
   const again = await decide(shadow);
   expect(failing(again).slice(0, 2)).toEqual([
     ['beside_production', 'not live'],
@@ -91,7 +97,9 @@ it('a shadow proves something beside the version in production alone, and since 
   });
   await mirror(endpointId, shadow, 20, 45);
   expect(await decide(shadow)).toMatchObject({ passed: true, comparedWith: { id: other.versionId } });
-  expect(await promote(tess, candidate.versionId, 'PRODUCTION', { expectedProductionVersionId: other.versionId })).toMatchObject({
+  expect(
+    await promote(tess, candidate.versionId, 'PRODUCTION', { expectedProductionVersionId: other.versionId }),
+  ).toMatchObject({
     stage: 'PRODUCTION',
   });
 });

@@ -1,5 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createModel, forceToProduction, register, REGISTER, registerUpload, trainTumours } from '../support/registry.js';
+import {
+  createModel,
+  forceToProduction,
+  register,
+  REGISTER,
+  registerUpload,
+  trainTumours,
+} from '../support/registry.js';
 import { linear } from '../fixtures/models/build.js';
 import { Role } from '../../src/domain/platform/principal.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
@@ -15,20 +22,26 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-const UPDATE = `mutation ($input: UpdateModelVersionInput!) { updateModelVersion(input: $input) { modelVersion { semanticVersion } } }`;
+const UPDATE =
+  'mutation ($input: UpdateModelVersionInput!) { updateModelVersion(input: $input) { modelVersion { ' +
+  'semanticVersion } } }';
 const tag = (key: string, value: string) => ({ key, value });
 
 describe('tags', () => {
   const OF = {
     model: {
       set: 'mutation ($input: SetModelTagsInput!) { setModelTags(input: $input) { model { tags { key value } } } }',
-      unset: 'mutation ($input: DeleteModelTagInput!) { deleteModelTag(input: $input) { model { tags { key value } } } }',
+      unset:
+        'mutation ($input: DeleteModelTagInput!) { deleteModelTag(input: $input) { model { tags { key value } } } }',
       field: 'modelId',
     },
     modelVersion: {
-      set: 'mutation ($input: SetModelVersionTagsInput!) { setModelVersionTags(input: $input) { modelVersion { tags { key value } } } }',
+      set:
+        'mutation ($input: SetModelVersionTagsInput!) { setModelVersionTags(input: $input) { modelVersion { ' +
+        'tags { key value } } } }',
       unset:
-        'mutation ($input: DeleteModelVersionTagInput!) { deleteModelVersionTag(input: $input) { modelVersion { tags { key value } } } }',
+        'mutation ($input: DeleteModelVersionTagInput!) { deleteModelVersionTag(input: $input) { ' +
+        'modelVersion { tags { key value } } } }',
       field: 'modelVersionId',
     },
   } as const;
@@ -39,10 +52,14 @@ describe('tags', () => {
     const { set, unset, field } = OF[kind];
     const id = kind === 'model' ? modelId : version.id;
     const tagsOf = (answer: unknown) => {
-      const [payload] = Object.values(answer as Record<string, Record<string, { tags: { key: string; value: string }[] }>>);
+      const [payload] = Object.values(
+        answer as Record<string, Record<string, { tags: { key: string; value: string }[] }>>,
+      );
       return Object.fromEntries(payload![kind]!.tags.map(({ key, value }) => [key, value]));
     };
-    expect(tagsOf(await tess.ok(set, { input: { [field]: id, tags: [tag('a', '1'), tag('b', ''), tag('a', '2')] } }))).toEqual({
+    expect(
+      tagsOf(await tess.ok(set, { input: { [field]: id, tags: [tag('a', '1'), tag('b', ''), tag('a', '2')] } })),
+    ).toEqual({
       team: 'risk',
       a: '2',
       b: '',
@@ -56,7 +73,9 @@ describe('tags', () => {
     for (const key of odd) expect(Object.getOwnPropertyDescriptor(named, key)?.value, key).toBe(`of ${key}`);
     for (const key of odd) await tess.ok(unset, { input: { [field]: id, key } });
     // Many at once keep each other's.
-    await Promise.all(Array.from({ length: 10 }, (_, i) => tess.ok(set, { input: { [field]: id, tags: [tag(`k${i}`, 'v')] } })));
+    await Promise.all(
+      Array.from({ length: 10 }, (_, i) => tess.ok(set, { input: { [field]: id, tags: [tag(`k${i}`, 'v')] } })),
+    );
     expect(Object.keys(tagsOf(await tess.ok(set, { input: { [field]: id, tags: [] } })))).toHaveLength(12);
     await tess.ok(set, { input: { [field]: id, tags: [tag('k'.repeat(250), 'v'.repeat(100_000))] } });
     const wrong: [ReturnType<typeof tag>, string][] = [
@@ -73,16 +92,17 @@ describe('tags', () => {
       });
     const many = Array.from({ length: 101 }, (_, i) => tag(`m${i}`, ''));
     expect((await tess.fails(set, { input: { [field]: id, tags: many } })).extensions.code).toBe('BAD_USER_INPUT');
-    expect((await (await service.as({ tenant: 'globex' })).fails(set, { input: { [field]: id, tags: [] } })).extensions.code).toBe(
-      'NOT_FOUND',
-    );
+    expect(
+      (await (await service.as({ tenant: 'globex' })).fails(set, { input: { [field]: id, tags: [] } })).extensions.code,
+    ).toBe('NOT_FOUND');
   });
 });
 
 describe('semantic versions', () => {
   it('may be set by hand; the rule goes on from the greatest', async () => {
     const modelId = await createModel(tess);
-    const semantic = async (input: Record<string, unknown> = {}) => (await register(tess, { modelId, runId, ...input })).semanticVersion;
+    const semantic = async (input: Record<string, unknown> = {}) =>
+      (await register(tess, { modelId, runId, ...input })).semanticVersion;
     expect(await semantic()).toBe('1.0.0');
     expect(await semantic({ semanticVersion: '10.2.0' })).toBe('10.2.0');
     // A correction of an older line.
@@ -107,7 +127,10 @@ describe('semantic versions', () => {
       '1.2.3.4',
       '１.2.3',
     ])
-      expect((await tess.fails(REGISTER, { input: { ...input, semanticVersion } })).extensions, semanticVersion).toMatchObject({
+      expect(
+        (await tess.fails(REGISTER, { input: { ...input, semanticVersion } })).extensions,
+        semanticVersion,
+      ).toMatchObject({
         code: 'BAD_USER_INPUT',
         field: 'input.semanticVersion',
       });
@@ -138,7 +161,9 @@ describe('semantic versions', () => {
   it('are one per number, however many register at once', async () => {
     const modelId = await createModel(tess);
     const made = await Promise.allSettled(
-      Array.from({ length: 8 }, (_, i) => register(tess, { modelId, runId, ...(i % 2 === 0 && { semanticVersion: '2.0.0' }) })),
+      Array.from({ length: 8 }, (_, i) =>
+        register(tess, { modelId, runId, ...(i % 2 === 0 && { semanticVersion: '2.0.0' }) }),
+      ),
     );
     const given = made.flatMap((one) => (one.status === 'fulfilled' ? [one.value.semanticVersion] : []));
     expect(new Set(given).size).toBe(given.length);
@@ -150,20 +175,29 @@ describe('search', () => {
   it('finds models and versions by text, framework, kind and the stage of the latest version', async () => {
     const caller = await service.as({ tenant: 'finders' });
     const admin = await service.as({ tenant: 'finders', role: Role.ADMIN });
-    const sklearn = await createModel(caller, { name: 'churn', framework: 'sklearn', modelType: 'RandomForest', task: 'OTHER' });
+    const sklearn = await createModel(caller, {
+      name: 'churn',
+      framework: 'sklearn',
+      modelType: 'RandomForest',
+      task: 'OTHER',
+    });
     const onnx = await createModel(caller, {
       name: 'fraud',
       description: 'Finds 100% of Churners_',
       task: 'OTHER',
       tags: [tag('owner', 'Risk Team')],
     });
-    const plain = await registerUpload(caller, onnx, linear([1], 0), { tags: [tag('reviewed', 'yes')], description: 'the calm one' });
+    const plain = await registerUpload(caller, onnx, linear([1], 0), {
+      tags: [tag('reviewed', 'yes')],
+      description: 'the calm one',
+    });
     const boosted = await registerUpload(caller, onnx, linear([2], 0), { framework: 'xgboost' });
     const own = await registerUpload(caller, sklearn, linear([3], 0), { semanticVersion: '7.7.7' });
 
     const models = async (filter: object, orderBy?: object) => {
       const found = await caller.ok<{ models: { totalCount: number; nodes: { name: string }[] } }>(
-        'query ($filter: ModelFilterInput, $orderBy: ModelOrderInput) { models(filter: $filter, orderBy: $orderBy) { totalCount nodes { name } } }',
+        'query ($filter: ModelFilterInput, $orderBy: ModelOrderInput) { models(filter: $filter, orderBy: ' +
+          '$orderBy) { totalCount nodes { name } } }',
         { filter, orderBy: orderBy ?? { field: 'NAME', direction: 'ASC' } },
       );
       expect(found.models.totalCount).toBe(found.models.nodes.length);
@@ -203,11 +237,16 @@ describe('search', () => {
     expect(await versions({ search: 'reviewed' })).toEqual([[plain.id, 'onnx']]);
     expect(await versions({ search: '7.7' })).toEqual([[own.id, 'sklearn']]);
     expect((await versions({ search: 'fraud' })).map(([id]) => id)).toEqual([plain.id, boosted.id]);
-    expect(await versions({ search: 'fraud', framework: 'xgboost', stage: ['PRODUCTION'] })).toEqual([[boosted.id, 'xgboost']]);
+    expect(await versions({ search: 'fraud', framework: 'xgboost', stage: ['PRODUCTION'] })).toEqual([
+      [boosted.id, 'xgboost'],
+    ]);
     expect(await versions({ search: "' or 1=1 --" })).toEqual([]);
-    const error = await caller.fails('query ($f: ModelVersionFilterInput) { modelVersions(filter: $f) { totalCount } }', {
-      f: { search: 'x'.repeat(201) },
-    });
+    const error = await caller.fails(
+      'query ($f: ModelVersionFilterInput) { modelVersions(filter: $f) { totalCount } }',
+      {
+        f: { search: 'x'.repeat(201) },
+      },
+    );
     expect(error.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'filter.search' });
   });
 });

@@ -3,8 +3,25 @@ import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/domain/platform/principal.js';
 import { onnx } from 'onnx-proto';
-import { allocates16GiB, externalTensor, float, infiniteLoop, linear, model, nested, node } from '../fixtures/models/build.js';
-import { createModel, forceToProduction, register, REGISTER, registerUpload, trainTumours, type VersionView } from '../support/registry.js';
+import {
+  allocates16GiB,
+  externalTensor,
+  float,
+  infiniteLoop,
+  linear,
+  model,
+  nested,
+  node,
+} from '../fixtures/models/build.js';
+import {
+  createModel,
+  forceToProduction,
+  register,
+  REGISTER,
+  registerUpload,
+  trainTumours,
+  type VersionView,
+} from '../support/registry.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 
 let service: TestService;
@@ -44,7 +61,8 @@ describe('models', () => {
       tags: [{ key: 'team', value: 'air' }],
     });
     const find =
-      'query ($filter: ModelFilterInput) { models(filter: $filter, orderBy: { field: NAME, direction: ASC }) { totalCount nodes { id name tags { key value } } } }';
+      'query ($filter: ModelFilterInput) { models(filter: $filter, orderBy: { field: NAME, direction: ASC }) ' +
+      '{ totalCount nodes { id name tags { key value } } } }';
     for (const filter of [
       { search: 'LATE' },
       { modelType: 'LINEAR_REGRESSION' },
@@ -64,10 +82,14 @@ describe('models', () => {
       { tags: [{ key: 'team', value: 'sea' }] },
       { stage: 'PRODUCTION', search: 'late' },
     ]) {
-      expect((await tess.ok<{ models: { nodes: unknown[] } }>(find, { filter })).models.nodes, JSON.stringify(filter)).toEqual([]);
+      expect(
+        (await tess.ok<{ models: { nodes: unknown[] } }>(find, { filter })).models.nodes,
+        JSON.stringify(filter),
+      ).toEqual([]);
     }
     const { updateModel } = await tess.ok<{ updateModel: unknown }>(
-      'mutation ($id: ID!) { updateModel(input: { id: $id, description: "**late?**", tags: [] }) { model { name description tags { key } } } }',
+      'mutation ($id: ID!) { updateModel(input: { id: $id, description: "**late?**", tags: [] }) { model { ' +
+        'name description tags { key } } } }',
       { id },
     );
     expect(updateModel).toEqual({ model: { name, description: '**late?**', tags: [] } });
@@ -95,7 +117,9 @@ describe('models', () => {
       const query = `query ($f: String) { models(filter: { framework: $f }) { nodes { name productionVersion { id }
         versions(first: 2) { pageInfo { hasNextPage endCursor } nodes { version model { name } run { name } gates { gate } stageHistory { toStage } artifacts { path } evaluations { id } } } } } }`;
       const { models: found } = await tess.ok<{
-        models: { nodes: { name: string; versions: { pageInfo: { endCursor: string }; nodes: { version: number }[] } }[] };
+        models: {
+          nodes: { name: string; versions: { pageInfo: { endCursor: string }; nodes: { version: number }[] } }[];
+        };
       }>(query, {
         f: `f${models}`,
       });
@@ -104,19 +128,23 @@ describe('models', () => {
         Array.from({ length: models }, () => [3, 2]),
       );
       const rest = await tess.ok<{ models: { nodes: { versions: { nodes: unknown[]; pageInfo: unknown } }[] } }>(
-        `query ($f: String, $after: String) { models(filter: { framework: $f }, first: 1) { nodes { versions(first: 2, after: $after) { nodes { version } pageInfo { hasNextPage } } } } }`,
+        'query ($f: String, $after: String) { models(filter: { framework: $f }, first: 1) { nodes { ' +
+          'versions(first: 2, after: $after) { nodes { version } pageInfo { hasNextPage } } } } }',
         { f: `f${models}`, after: found.nodes[0]!.versions.pageInfo.endCursor },
       );
       expect(rest.models.nodes[0]!.versions).toEqual({ nodes: [{ version: 1 }], pageInfo: { hasNextPage: false } });
     }
     expect(counts[1]).toBe(counts[0]);
-    console.log(`models with versions, gates, history, files and evaluations: ${counts[0]} statements however many models`);
+    console.log(
+      `models with versions, gates, history, files and evaluations: ${counts[0]} statements however many models`,
+    );
   });
 
   it('refuse names that nobody can see, or that have a part in addresses', async () => {
     for (const name of ['', ' ', ' a', '.', '..', '../x', 'a/b', 'a:b', 'a\u200bb', 'a\nb', 'x'.repeat(257)]) {
       const error = await tess.fails(
-        'mutation ($name: String!) { createModel(input: { name: $name, task: OTHER, modelType: "x" }) { model { id } } }',
+        'mutation ($name: String!) { createModel(input: { name: $name, task: OTHER, modelType: "x" }) { ' +
+          'model { id } } }',
         { name },
       );
       expect(error.extensions, JSON.stringify(name)).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.name' });
@@ -124,7 +152,18 @@ describe('models', () => {
   });
 
   it('keep their files under safe keys, whatever they are called', async () => {
-    const names = ['.hidden', 'a\\b', 'ａ b', '%2e%2e', "it's (1) ~ *", 'größe'.repeat(50), '-a', 'a=b', 'a@b', '__proto__'];
+    const names = [
+      '.hidden',
+      'a\\b',
+      'ａ b',
+      '%2e%2e',
+      "it's (1) ~ *",
+      'größe'.repeat(50),
+      '-a',
+      'a=b',
+      'a@b',
+      '__proto__',
+    ];
     const upload = Buffer.from(linear([1, 2], 3));
     for (const name of names) {
       const modelId = await createModel(tess, { name });
@@ -140,9 +179,12 @@ describe('models', () => {
       { id: modelId },
     );
     expect(updateModel).toEqual({ model: { name: 'after' } });
-    const taken = await tess.fails('mutation ($id: ID!) { updateModel(input: { id: $id, name: ".hidden" }) { model { id } } }', {
-      id: modelId,
-    });
+    const taken = await tess.fails(
+      'mutation ($id: ID!) { updateModel(input: { id: $id, name: ".hidden" }) { model { id } } }',
+      {
+        id: modelId,
+      },
+    );
     expect(taken.extensions).toMatchObject({ code: 'CONFLICT', field: 'input.name' });
   });
 });
@@ -150,8 +192,19 @@ describe('models', () => {
 describe('a version from a run', () => {
   it('has its files, signature, metrics and card at the platform’s paths', async () => {
     const modelId = await createModel(tess, { name: 'tumours', description: 'Benign? <script>alert(1)</script>' });
-    const version = await register(tess, { modelId, runId, description: 'first *try*', tags: [{ key: 'data', value: 'wisconsin' }] });
-    expect(version).toMatchObject({ version: 1, semanticVersion: '1.0.0', stage: 'DEVELOPMENT', status: 'READY', error: null });
+    const version = await register(tess, {
+      modelId,
+      runId,
+      description: 'first *try*',
+      tags: [{ key: 'data', value: 'wisconsin' }],
+    });
+    expect(version).toMatchObject({
+      version: 1,
+      semanticVersion: '1.0.0',
+      stage: 'DEVELOPMENT',
+      status: 'READY',
+      error: null,
+    });
     const { modelVersion } = await tess.ok<{
       modelVersion: Record<string, never> & {
         artifacts: { path: string; downloadUrl: string; sha256: string }[];
@@ -185,7 +238,9 @@ describe('a version from a run', () => {
     expect(modelVersion.metrics.find(({ name }) => name === 'holdout.roc_auc')!.value).toBeGreaterThan(0.9);
     const { artifacts } = modelVersion;
     expect(artifacts.map(({ path }) => path)).toEqual(['model.onnx', 'model_card.md', 'requirements.txt']);
-    const [file, card, requirements] = await Promise.all(artifacts.map(({ downloadUrl }) => download(tess, downloadUrl)));
+    const [file, card, requirements] = await Promise.all(
+      artifacts.map(({ downloadUrl }) => download(tess, downloadUrl)),
+    );
     expect(createHash('sha256').update(file!).digest('hex')).toBe(modelVersion.sha256);
     expect(onnx.ModelProto.decode(file!).graph?.output?.map(({ name }) => name)).toEqual(['label', 'probabilities']);
     expect(requirements!.toString()).toContain('onnxruntime');
@@ -208,13 +263,19 @@ describe('a version from a run', () => {
     expect(text).not.toContain('<script>');
     const keys: string[] = [];
     for await (const key of service.app.context.objects.list('acme/models/tumours')) keys.push(key);
-    expect(keys.sort()).toEqual(['model.onnx', 'model_card.md', 'requirements.txt'].map((path) => `acme/models/tumours/1/${path}`));
+    expect(keys.sort()).toEqual(
+      ['model.onnx', 'model_card.md', 'requirements.txt'].map((path) => `acme/models/tumours/1/${path}`),
+    );
     const { events } = await tess.ok<{ events: { nodes: unknown[] } }>(
-      'query ($id: ID!) { events(filter: { types: [MODEL_REGISTERED], modelId: $id }) { nodes { subjectId payload } } }',
+      'query ($id: ID!) { events(filter: { types: [MODEL_REGISTERED], modelId: $id }) { nodes { subjectId ' +
+        'payload } } }',
       { id: modelId },
     );
     expect(events.nodes).toEqual([
-      { subjectId: version.id, payload: expect.objectContaining({ modelName: 'tumours', version: 1, semanticVersion: '1.0.0', runId }) },
+      {
+        subjectId: version.id,
+        payload: expect.objectContaining({ modelName: 'tumours', version: 1, semanticVersion: '1.0.0', runId }),
+      },
     ]);
   });
 
@@ -222,12 +283,19 @@ describe('a version from a run', () => {
     const modelId = await createModel(tess);
     const versions = await Promise.all(Array.from({ length: 5 }, () => register(tess, { modelId, runId })));
     expect(versions.map(({ version }) => version).sort()).toEqual([1, 2, 3, 4, 5]);
-    expect(versions.map(({ semanticVersion }) => semanticVersion).sort()).toEqual(['1.0.0', '1.0.1', '1.0.2', '1.0.3', '1.0.4']);
+    expect(versions.map(({ semanticVersion }) => semanticVersion).sort()).toEqual([
+      '1.0.0',
+      '1.0.1',
+      '1.0.2',
+      '1.0.3',
+      '1.0.4',
+    ]);
     const trained = await trainTumours(tess, { seed: 9 });
     expect((await register(tess, { modelId, runId: trained.runId })).semanticVersion).toBe('1.1.0');
     expect((await registerUpload(tess, modelId, linear([1, 2], 0))).semanticVersion).toBe('2.0.0');
     const { modelVersions } = await tess.ok<{ modelVersions: { totalCount: number; nodes: { version: number }[] } }>(
-      'query ($f: ModelVersionFilterInput) { modelVersions(filter: $f, first: 3, orderBy: { field: VERSION, direction: DESC }) { totalCount nodes { version } } }',
+      'query ($f: ModelVersionFilterInput) { modelVersions(filter: $f, first: 3, orderBy: { field: VERSION, ' +
+        'direction: DESC }) { totalCount nodes { version } } }',
       { f: { modelId, stage: ['DEVELOPMENT'], framework: 'onnx', modelType: 'LOGISTIC_REGRESSION', status: 'READY' } },
     );
     expect(modelVersions).toEqual({ totalCount: 7, nodes: [{ version: 7 }, { version: 6 }, { version: 5 }] });
@@ -239,7 +307,10 @@ describe('a version from a run', () => {
       'mutation ($e: ID!) { createRun(input: { experimentId: $e }) { run { id } } }',
       {
         e: (
-          await tess.ok<{ run: { experiment: { id: string } } }>('query ($id: ID!) { run(id: $id) { experiment { id } } }', { id: runId })
+          await tess.ok<{ run: { experiment: { id: string } } }>(
+            'query ($id: ID!) { run(id: $id) { experiment { id } } }',
+            { id: runId },
+          )
         ).run.experiment.id,
       },
     );
@@ -253,7 +324,10 @@ describe('a version from a run', () => {
       expected: 'REGRESSION',
       got: 'CLASSIFICATION',
     });
-    expect((await tess.fails(REGISTER, { input: { modelId } })).extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input' });
+    expect((await tess.fails(REGISTER, { input: { modelId } })).extensions).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      field: 'input',
+    });
     expect((await tess.fails(REGISTER, { input: { modelId, runId, uploadId: runId } })).extensions).toMatchObject({
       code: 'BAD_USER_INPUT',
     });
@@ -287,14 +361,18 @@ describe('an uploaded file', () => {
     const version = await registerUpload(tess, modelId, linear([0.5, -1], 2));
     expect(version).toMatchObject({ status: 'READY', version: 1 });
     const { modelVersion } = await tess.ok<{ modelVersion: unknown }>(
-      'query ($id: ID!) { modelVersion(id: $id) { run { id } metrics { name } agreementMaxAbsDiff signature { inputs { name datatype shape semantic } outputs { name shape } } } }',
+      'query ($id: ID!) { modelVersion(id: $id) { run { id } metrics { name } agreementMaxAbsDiff signature ' +
+        '{ inputs { name datatype shape semantic } outputs { name shape } } } }',
       { id: version.id },
     );
     expect(modelVersion).toEqual({
       run: null,
       metrics: [],
       agreementMaxAbsDiff: null,
-      signature: { inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 2], semantic: null }], outputs: [{ name: 'y', shape: [-1, 1] }] },
+      signature: {
+        inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 2], semantic: null }],
+        outputs: [{ name: 'y', shape: [-1, 1] }],
+      },
     });
   });
 
@@ -357,12 +435,21 @@ describe('deletion', () => {
     const first = await register(tess, { modelId, runId });
     const second = await register(tess, { modelId, runId });
     await forceToProduction(admin, first.id, null);
-    expect((await tess.fails(deleteVersion, { id: first.id })).extensions).toMatchObject({ code: 'CONFLICT', got: 'PRODUCTION' });
-    await forceToProduction(admin, second.id, first.id);
-    expect((await tess.fails(deleteVersion, { id: first.id })).extensions).toMatchObject({ code: 'CONFLICT', got: 'ARCHIVED' });
-    await tess.ok('mutation ($id: ID!) { demoteModelVersion(input: { modelVersionId: $id }) { modelVersion { stage } } }', {
-      id: first.id,
+    expect((await tess.fails(deleteVersion, { id: first.id })).extensions).toMatchObject({
+      code: 'CONFLICT',
+      got: 'PRODUCTION',
     });
+    await forceToProduction(admin, second.id, first.id);
+    expect((await tess.fails(deleteVersion, { id: first.id })).extensions).toMatchObject({
+      code: 'CONFLICT',
+      got: 'ARCHIVED',
+    });
+    await tess.ok(
+      'mutation ($id: ID!) { demoteModelVersion(input: { modelVersionId: $id }) { modelVersion { stage } } }',
+      {
+        id: first.id,
+      },
+    );
     expect((await tess.fails(deleteVersion, { id: first.id })).message).toContain('history');
     expect((await tess.fails(deleteModel, { id: modelId })).extensions.code).toBe('CONFLICT');
   });
@@ -376,7 +463,8 @@ describe('a crash between the row and its files', () => {
       await em.execute(`update model_version set status = 'PENDING' where id = ?`, [version.id]);
       await em.execute(`delete from artifact where model_version_id = ?`, [version.id]);
     });
-    for (const key of await keysBelow(`acme/models/${await nameOf(modelId)}/${version.version}`)) await objects.delete(key);
+    for (const key of await keysBelow(`acme/models/${await nameOf(modelId)}/${version.version}`))
+      await objects.delete(key);
     return version;
   }
 
@@ -384,14 +472,20 @@ describe('a crash between the row and its files', () => {
     const modelId = await createModel(tess);
     const left = await leavePending(modelId);
     expect(
-      (await tess.fails('mutation ($id: ID!) { validateModelVersion(input: { modelVersionId: $id }) { job { id } } }', { id: left.id }))
-        .extensions,
+      (
+        await tess.fails(
+          'mutation ($id: ID!) { validateModelVersion(input: { modelVersionId: $id }) { job { id } } }',
+          { id: left.id },
+        )
+      ).extensions,
     ).toMatchObject({ code: 'CONFLICT', got: 'PENDING' });
     expect((await tess.fails(deleteVersion, { id: left.id })).extensions.code).toBe('CONFLICT');
     const { versionStorage } = service.app.context.services;
     expect(await versionStorage.sweep()).toBe(0);
     expect(await versionStorage.sweep(0)).toBe(1);
-    expect((await tess.ok<{ modelVersion: unknown }>(versionById, { id: left.id })).modelVersion).toMatchObject({ status: 'READY' });
+    expect((await tess.ok<{ modelVersion: unknown }>(versionById, { id: left.id })).modelVersion).toMatchObject({
+      status: 'READY',
+    });
     expect((await keysBelow(`acme/models/${await nameOf(modelId)}/1`)).length).toBe(3);
     expect(await versionStorage.sweep(0)).toBe(0);
   });
@@ -408,7 +502,9 @@ describe('a crash between the row and its files', () => {
       const left = await leavePending(modelId);
       await db.asSystem((em) => em.execute('update model_version set source_key = ? where id = ?', [source, left.id]));
       await versionStorage.sweep(0);
-      const { modelVersion } = await tess.ok<{ modelVersion: { status: string; error: string } }>(versionById, { id: left.id });
+      const { modelVersion } = await tess.ok<{ modelVersion: { status: string; error: string } }>(versionById, {
+        id: left.id,
+      });
       expect(modelVersion.status).toBe('FAILED');
       expect(modelVersion.error).toContain(reason);
       const folder = `acme/models/${await nameOf(modelId)}`;
@@ -425,5 +521,6 @@ async function keysBelow(folder: string): Promise<string[]> {
 }
 
 async function nameOf(modelId: string): Promise<string> {
-  return (await tess.ok<{ model: { name: string } }>('query ($id: ID!) { model(id: $id) { name } }', { id: modelId })).model.name;
+  return (await tess.ok<{ model: { name: string } }>('query ($id: ID!) { model(id: $id) { name } }', { id: modelId }))
+    .model.name;
 }

@@ -61,7 +61,10 @@ describe('a release', () => {
   it('brings a first version to production, and does nothing twice', async () => {
     const { id } = await newVersion();
     const first = await release({ modelVersionId: id, datasetId });
-    expect(first).toMatchObject({ status: 'SUCCEEDED', result: { stage: 'PRODUCTION', reached: true, firstMissing: null } });
+    expect(first).toMatchObject({
+      status: 'SUCCEEDED',
+      result: { stage: 'PRODUCTION', reached: true, firstMissing: null },
+    });
     expect(await workOf(id)).toEqual({ RELEASE: 1, EVALUATION: 1, VALIDATION: 1 });
     const second = await release({ modelVersionId: id, datasetId });
     expect(second.result).toMatchObject({ stage: 'PRODUCTION', reached: true, firstMissing: null });
@@ -71,16 +74,27 @@ describe('a release', () => {
       { id },
     );
     expect(modelVersion.stageHistory).toEqual(
-      ['PRODUCTION', 'STAGING'].map((toStage) => ({ toStage, override: false, reason: `Release ${first.id}`, createdBy: 'tess' })),
+      ['PRODUCTION', 'STAGING'].map((toStage) => ({
+        toStage,
+        override: false,
+        reason: `Release ${first.id}`,
+        createdBy: 'tess',
+      })),
     );
   });
 
   it('goes no further than asked, and on from there without a second validation; other rows are judged anew', async () => {
     const { id } = await newVersion();
-    expect((await release({ modelVersionId: id, targetStage: 'STAGING' })).result).toMatchObject({ stage: 'STAGING', reached: true });
+    expect((await release({ modelVersionId: id, targetStage: 'STAGING' })).result).toMatchObject({
+      stage: 'STAGING',
+      reached: true,
+    });
     expect(await workOf(id)).toEqual({ RELEASE: 1, VALIDATION: 1 });
     const { datasetId: other } = await trainTumours(tess);
-    expect((await release({ modelVersionId: id, datasetId: other })).result).toMatchObject({ stage: 'PRODUCTION', reached: true });
+    expect((await release({ modelVersionId: id, datasetId: other })).result).toMatchObject({
+      stage: 'PRODUCTION',
+      reached: true,
+    });
     expect(await workOf(id)).toEqual({ RELEASE: 2, VALIDATION: 1, EVALUATION: 1 });
   });
 
@@ -96,18 +110,30 @@ describe('a release', () => {
       firstMissing: { gate: 'SHADOW', problem: 'has no result yet' },
     });
     expect(stopped.result!.firstMissing!.next).toBe(
-      `createEndpoint(input: {…, followStage: PRODUCTION}), then deployModelVersion(input: {endpointId: …, modelVersionId: "${second}", mode: SHADOW}), then decideShadow(input: {deploymentId: …}) once it has had 200 requests of the endpoint`,
+      'createEndpoint(input: {…, followStage: PRODUCTION}), then deployModelVersion(input: {endpointId: …, ' +
+        `modelVersionId: "${second}", mode: SHADOW}), then decideShadow(input: {deploymentId: …}) once it has ` +
+        'had 200 requests of the endpoint',
     );
     expect(await workOf(second)).toEqual({ RELEASE: 1, EVALUATION: 1, VALIDATION: 1 });
     // The step that it names is taken, and the next one is told.
     const endpoint = { name: `e-${Math.random().toString(36).slice(2)}`, modelId, followStage: 'PRODUCTION' };
-    const { endpoint: made } = await mutate<{ endpoint: { id: string } }>(tess, 'createEndpoint', endpoint, 'endpoint { id }');
+    const { endpoint: made } = await mutate<{ endpoint: { id: string } }>(
+      tess,
+      'createEndpoint',
+      endpoint,
+      'endpoint { id }',
+    );
     const again = await release(input);
     expect(again.result!.firstMissing!.next).toContain(
       `deployModelVersion(input: {endpointId: "${made.id}", modelVersionId: "${second}", mode: SHADOW})`,
     );
     const shadow = { endpointId: made.id, modelVersionId: second, mode: 'SHADOW' };
-    const { deployment } = await mutate<{ deployment: { id: string } }>(tess, 'deployModelVersion', shadow, 'deployment { id }');
+    const { deployment } = await mutate<{ deployment: { id: string } }>(
+      tess,
+      'deployModelVersion',
+      shadow,
+      'deployment { id }',
+    );
     expect((await release(input)).result!.firstMissing!.next).toBe(
       `decideShadow(input: {deploymentId: "${deployment.id}"}) once it has had 200 requests of the endpoint`,
     );
@@ -168,8 +194,12 @@ describe('a release', () => {
     const points = await registerDataset(tess, { name: 'release-points', uploadId });
     const { id } = await registerUpload(tess, modelId, linear([2], 3));
     const bare = { modelVersionId: id, targetStage: 'STAGING' };
-    expect((await tess.fails(RELEASE, { input: { ...bare, target: { column: 'y' } } })).extensions.field).toBe('input.datasetId');
-    expect((await tess.fails(RELEASE, { input: { ...bare, datasetId: points } })).extensions.field).toBe('input.target');
+    expect((await tess.fails(RELEASE, { input: { ...bare, target: { column: 'y' } } })).extensions.field).toBe(
+      'input.datasetId',
+    );
+    expect((await tess.fails(RELEASE, { input: { ...bare, datasetId: points } })).extensions.field).toBe(
+      'input.target',
+    );
     const done = await release({ modelVersionId: id, datasetId: points, target: { column: 'y' } });
     expect(done.result).toMatchObject({ stage: 'PRODUCTION', reached: true });
     expect(await workOf(id)).toEqual({ RELEASE: 1, VALIDATION: 1, EVALUATION: 1 });
@@ -180,7 +210,10 @@ describe('a release', () => {
     const all = await Promise.all(Array.from({ length: 5 }, () => release({ modelVersionId: id, waitMs: 0 })));
     expect(new Set(all.map(({ id: jobId }) => jobId)).size).toBe(1);
     const other = await tess.fails(RELEASE, { input: { modelVersionId: id, targetStage: 'STAGING' } });
-    expect(other).toMatchObject({ message: expect.stringContaining(`(job ${all[0]!.id})`), extensions: { code: 'CONFLICT' } });
+    expect(other).toMatchObject({
+      message: expect.stringContaining(`(job ${all[0]!.id})`),
+      extensions: { code: 'CONFLICT' },
+    });
     await jobEnd(tess, all[0]!.id);
     expect(await workOf(id)).toEqual({ RELEASE: 1, VALIDATION: 1, EVALUATION: 1 });
   });
@@ -192,7 +225,8 @@ describe('a release', () => {
       .poll(
         () =>
           tess.ok<{ jobs: { nodes: { id: string }[] } }>(
-            'query ($id: ID!) { jobs(filter: { modelVersionId: $id, kind: VALIDATION, status: [QUEUED, RUNNING] }) { nodes { id } } }',
+            'query ($id: ID!) { jobs(filter: { modelVersionId: $id, kind: VALIDATION, status: [QUEUED, ' +
+              'RUNNING] }) { nodes { id } } }',
             { id },
           ),
         { timeout: 20_000, interval: 5 },
@@ -205,7 +239,9 @@ describe('a release', () => {
         ),
       );
     const validation = jobs.nodes[0]!.id;
-    const { errors } = await tess.send('mutation ($id: ID!) { cancelJob(input: { jobId: $id }) { job { id } } }', { id: validation });
+    const { errors } = await tess.send('mutation ($id: ID!) { cancelJob(input: { jobId: $id }) { job { id } } }', {
+      id: validation,
+    });
     const { result } = await jobEnd(tess, begun.id);
     if (!errors)
       expect(result).toMatchObject({

@@ -27,9 +27,13 @@ async function post(body: unknown, headers: Record<string, string> = {}): Promis
     headers: { 'content-type': 'application/json', authorization: `Bearer ${token}`, ...headers },
     body: JSON.stringify(body),
   });
-  const text = (await response.text()).trim().replaceAll(/[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g, '<request>');
+  const text = (await response.text())
+    .trim()
+    .replaceAll(/[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g, '<request>');
   // The order of `data` and `errors` says nothing.
-  const parts = text.startsWith('{') ? Object.entries(JSON.parse(text) as object).toSorted(([a], [b]) => a.localeCompare(b)) : text;
+  const parts = text.startsWith('{')
+    ? Object.entries(JSON.parse(text) as object).toSorted(([a], [b]) => a.localeCompare(b))
+    : text;
   return {
     status: response.status,
     type: response.headers.get('content-type'),
@@ -40,7 +44,8 @@ async function post(body: unknown, headers: Record<string, string> = {}): Promis
 
 const RUN = 'query Run($id: ID!, $n: Int) { run(id: $id) { id name } runs(first: $n) { nodes { id } } }';
 const FILTER =
-  'query ($filter: RunFilterInput, $orderBy: [RunOrderInput!], $more: [KeyValueInput!]) { runs(first: 2, filter: $filter, orderBy: $orderBy) { nodes { id } } a: runs(filter: { params: $more }) { totalCount } }';
+  'query ($filter: RunFilterInput, $orderBy: [RunOrderInput!], $more: [KeyValueInput!]) { runs(first: 2, ' +
+  'filter: $filter, orderBy: $orderBy) { nodes { id } } a: runs(filter: { params: $more }) { totalCount } }';
 const PREDICT = 'mutation ($input: PredictInput!) { predict(input: $input) { rows outputs { name data } } }';
 const NO_SUCH_ENDPOINT = { endpointId: '01a1fedb-904e-7148-ad0f-33f9595d7d0f', rows: [{ x: 1 }] };
 const order = { field: 'NAME', direction: 'ASC' };
@@ -53,35 +58,71 @@ const cases: Record<
 > = {
   data: { body: { query: RUN, variables: { id: 'RUN', n: 1 } } },
   'data without variables that may be left out': { body: { query: RUN, variables: { id: 'RUN' } } },
-  'an error of a service': { body: { query: RUN, variables: { id: '01a1fedb-904e-7148-ad0f-33f9595d7d0f' } }, code: 'NOT_FOUND' },
+  'an error of a service': {
+    body: { query: RUN, variables: { id: '01a1fedb-904e-7148-ad0f-33f9595d7d0f' } },
+    code: 'NOT_FOUND',
+  },
   'a malformed id': { body: { query: RUN, variables: { id: 'x' } }, code: 'BAD_USER_INPUT' },
   'a missing variable': { body: { query: RUN, variables: {} }, code: 'BAD_USER_INPUT', status: 400 },
-  'a variable of the wrong type': { body: { query: RUN, variables: { id: 'RUN', n: 'many' } }, code: 'BAD_USER_INPUT', status: 400 },
-  'a page that costs too much': { body: { query: RUN, variables: { id: 'RUN', n: 100_000 } }, code: 'QUERY_TOO_COMPLEX' },
+  'a variable of the wrong type': {
+    body: { query: RUN, variables: { id: 'RUN', n: 'many' } },
+    code: 'BAD_USER_INPUT',
+    status: 400,
+  },
+  'a page that costs too much': {
+    body: { query: RUN, variables: { id: 'RUN', n: 100_000 } },
+    code: 'QUERY_TOO_COMPLEX',
+  },
   'the schema itself': {
-    body: { query: 'query ($filter: RunFilterInput) { __schema { types { name } } runs(filter: $filter) { totalCount } }', variables: {} },
+    body: {
+      query: 'query ($filter: RunFilterInput) { __schema { types { name } } runs(filter: $filter) { totalCount } }',
+      variables: {},
+    },
   },
   'input objects': {
     body: {
       query: FILTER,
       variables: {
-        filter: { status: ['RUNNING'], params: [{ key: 'a', value: 'b' }], metrics: [{ key: 'm', min: 1, max: null }], search: null },
+        filter: {
+          status: ['RUNNING'],
+          params: [{ key: 'a', value: 'b' }],
+          metrics: [{ key: 'm', min: 1, max: null }],
+          search: null,
+        },
         orderBy: order,
         more: [{ key: 'a', value: 'b' }],
       },
     },
   },
   'input objects that are null': { body: { query: FILTER, variables: { filter: null, orderBy: null, more: null } } },
-  'a single value for a list': { body: { query: FILTER, variables: { filter: { status: 'RUNNING' }, more: { key: 'a', value: 'b' } } } },
-  'a text for an object': { body: { query: FILTER, variables: { filter: 'RUNNING' } }, code: 'BAD_USER_INPUT', status: 400 },
+  'a single value for a list': {
+    body: { query: FILTER, variables: { filter: { status: 'RUNNING' }, more: { key: 'a', value: 'b' } } },
+  },
+  'a text for an object': {
+    body: { query: FILTER, variables: { filter: 'RUNNING' } },
+    code: 'BAD_USER_INPUT',
+    status: 400,
+  },
   'an unknown value of an enum': {
     body: { query: FILTER, variables: { orderBy: { ...order, field: 'AGE' } } },
     code: 'BAD_USER_INPUT',
     status: 400,
   },
-  'an unknown field': { body: { query: FILTER, variables: { orderBy: { ...order, by: 'x' } } }, code: 'BAD_USER_INPUT', status: 400 },
-  'a missing field': { body: { query: FILTER, variables: { orderBy: { field: 'NAME' } } }, code: 'BAD_USER_INPUT', status: 400 },
-  'null where something must be': { body: { query: FILTER, variables: { more: [null] } }, code: 'BAD_USER_INPUT', status: 400 },
+  'an unknown field': {
+    body: { query: FILTER, variables: { orderBy: { ...order, by: 'x' } } },
+    code: 'BAD_USER_INPUT',
+    status: 400,
+  },
+  'a missing field': {
+    body: { query: FILTER, variables: { orderBy: { field: 'NAME' } } },
+    code: 'BAD_USER_INPUT',
+    status: 400,
+  },
+  'null where something must be': {
+    body: { query: FILTER, variables: { more: [null] } },
+    code: 'BAD_USER_INPUT',
+    status: 400,
+  },
   'a wrong value deep inside': {
     body: { query: FILTER, variables: { filter: { metrics: [{ key: 'm', min: 'low' }] } } },
     code: 'BAD_USER_INPUT',
@@ -92,7 +133,10 @@ const cases: Record<
     code: 'BAD_USER_INPUT',
     status: 200,
   },
-  'an error of a service at the only field': { body: { query: PREDICT, variables: { input: NO_SUCH_ENDPOINT } }, code: 'NOT_FOUND' },
+  'an error of a service at the only field': {
+    body: { query: PREDICT, variables: { input: NO_SUCH_ENDPOINT } },
+    code: 'NOT_FOUND',
+  },
   'a refused argument of the only field': {
     body: { query: PREDICT, variables: { input: { ...NO_SUCH_ENDPOINT, endpointId: 'x' } } },
     code: 'BAD_USER_INPUT',
@@ -100,13 +144,19 @@ const cases: Record<
   },
   'a default of the only field’s variable': {
     body: {
-      query: `mutation ($input: PredictInput! = { endpointId: "${NO_SUCH_ENDPOINT.endpointId}", rows: [{ x: 1 }] }) { predict(input: $input) { rows } }`,
+      query:
+        `mutation ($input: PredictInput! = { endpointId: "${NO_SUCH_ENDPOINT.endpointId}", rows: [{ x: 1 }] ` +
+        '}) { predict(input: $input) { rows } }',
       variables: {},
     },
     code: 'NOT_FOUND',
     status: 200,
   },
-  'null for the only field': { body: { query: PREDICT, variables: { input: null } }, code: 'BAD_USER_INPUT', status: 400 },
+  'null for the only field': {
+    body: { query: PREDICT, variables: { input: null } },
+    code: 'BAD_USER_INPUT',
+    status: 400,
+  },
   'an unknown field of the only field’s input': {
     body: { query: PREDICT, variables: { input: { ...NO_SUCH_ENDPOINT, column: 'x' } } },
     code: 'BAD_USER_INPUT',
@@ -116,25 +166,37 @@ const cases: Record<
     body: {
       query: PREDICT,
       variables: {
-        input: { endpointId: NO_SUCH_ENDPOINT.endpointId, tensors: { name: 'x', datatype: 'FP32', shape: 1, data: [1] } },
+        input: {
+          endpointId: NO_SUCH_ENDPOINT.endpointId,
+          tensors: { name: 'x', datatype: 'FP32', shape: 1, data: [1] },
+        },
       },
     },
     code: 'NOT_FOUND',
     status: 200,
   },
   'a written out argument of the only field': {
-    body: { query: `mutation { predict(input: { endpointId: "${NO_SUCH_ENDPOINT.endpointId}", rows: [{ x: 1 }] }) { rows } }` },
+    body: {
+      query: `mutation { predict(input: { endpointId: "${NO_SUCH_ENDPOINT.endpointId}", rows: [{ x: 1 }] }) { rows } }`,
+    },
     code: 'NOT_FOUND',
     status: 200,
   },
-  'a missing variable of the only field': { body: { query: PREDICT, variables: {} }, code: 'BAD_USER_INPUT', status: 400 },
+  'a missing variable of the only field': {
+    body: { query: PREDICT, variables: {} },
+    code: 'BAD_USER_INPUT',
+    status: 400,
+  },
   'another operation than the only one': {
     body: { query: PREDICT, operationName: 'P', variables: { input: NO_SUCH_ENDPOINT } },
     code: 'BAD_USER_INPUT',
   },
   'one of several operations': { body: { query: TWO, operationName: 'B', variables: { id: 'RUN' } } },
   'none of several operations': { body: { query: TWO, variables: { id: 'RUN' } }, code: 'BAD_USER_INPUT', status: 400 },
-  'an operation that is not there': { body: { query: TWO, operationName: 'C', variables: { id: 'RUN' } }, code: 'BAD_USER_INPUT' },
+  'an operation that is not there': {
+    body: { query: TWO, operationName: 'C', variables: { id: 'RUN' } },
+    code: 'BAD_USER_INPUT',
+  },
   'variables that are a list': { body: { query: RUN, variables: ['RUN'] }, status: 400 },
   'no token': {
     body: { query: RUN, variables: { id: 'RUN' } },
@@ -169,11 +231,15 @@ const cases: Record<
 describe('a document that has been answered before is answered alike:', () => {
   for (const [what, { body, headers, code, status }] of Object.entries(cases)) {
     it(what, async () => {
-      const filled = JSON.parse(JSON.stringify(body).replaceAll('"RUN"', JSON.stringify(runId))) as Record<string, unknown>;
+      const filled = JSON.parse(JSON.stringify(body).replaceAll('"RUN"', JSON.stringify(runId))) as Record<
+        string,
+        unknown
+      >;
       const own = (await headers?.()) ?? {};
       // A comment makes it another document, which Apollo sees for the first time.
       const first = await post({ ...filled, query: `${String(filled['query'])} # ${what}` }, own);
-      for (const operationName of ['A', 'B', undefined]) await post({ query: TWO, operationName, variables: { id: runId } });
+      for (const operationName of ['A', 'B', undefined])
+        await post({ query: TWO, operationName, variables: { id: runId } });
       await post({ query: filled['query'], variables: { id: runId, n: 1 } });
       const again = await post(filled, own);
       expect(again).toEqual(first);

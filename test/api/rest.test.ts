@@ -28,10 +28,15 @@ async function post(path: string, body: unknown, headers: Record<string, string>
     headers: { authorization: `Bearer ${tess.token}`, ...headers },
     body: typeof body === 'string' ? body : JSON.stringify(body),
   });
-  return { status: response.status, headers: response.headers, body: (await response.json()) as Record<string, unknown> };
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: (await response.json()) as Record<string, unknown>,
+  };
 }
 
-const predict = (body: unknown, headers?: Record<string, string>) => post(`/v1/endpoints/${name}/predict`, body, headers);
+const predict = (body: unknown, headers?: Record<string, string>) =>
+  post(`/v1/endpoints/${name}/predict`, body, headers);
 
 describe('POST /v1/endpoints/{name}/predict', () => {
   it('answers as GraphQL does, by rows and by tensors, whatever content type curl names', async () => {
@@ -48,10 +53,14 @@ describe('POST /v1/endpoints/{name}/predict', () => {
         })
         .join(' ');
     const query = `mutation ($input: PredictInput!) { predict(input: $input) { ${selection('PredictPayload')} } }`;
-    const graphql = (await tess.ok<{ predict: Record<string, unknown> }>(query, { input: { endpointId, rows: [{ x: 3 }, { x: 4 }] } }))
-      .predict;
+    const graphql = (
+      await tess.ok<{ predict: Record<string, unknown> }>(query, { input: { endpointId, rows: [{ x: 3 }, { x: 4 }] } })
+    ).predict;
     for (const type of ['application/json', 'application/x-www-form-urlencoded']) {
-      const { status, body, headers } = await predict({ rows: [{ x: 3 }, { x: 4 }], requestId: `by ${type}` }, { 'content-type': type });
+      const { status, body, headers } = await predict(
+        { rows: [{ x: 3 }, { x: 4 }], requestId: `by ${type}` },
+        { 'content-type': type },
+      );
       expect(status).toBe(200);
       expect(headers.get('content-type')).toContain('application/json');
       expect(body).toEqual({ ...graphql, requestId: `by ${type}`, latencyMs: expect.any(Number) as number });
@@ -82,7 +91,11 @@ describe('POST /v1/endpoints/{name}/predict', () => {
     for (const [body, status, code, field] of cases) {
       const answer = await predict(body);
       const what = JSON.stringify(body).slice(0, 100);
-      expect({ status: answer.status, code: answer.body['code'], field: answer.body['field'] }, what).toEqual({ status, code, field });
+      expect({ status: answer.status, code: answer.body['code'], field: answer.body['field'] }, what).toEqual({
+        status,
+        code,
+        field,
+      });
       expect(answer.body['requestId'], what).toBe(answer.headers.get('x-request-id'));
       expect(answer.body['message'], what).not.toMatch(/input\./);
       expect(answer.body['message'], what).toEqual(expect.any(String));
@@ -115,9 +128,14 @@ describe('POST /v1/endpoints/{name}/predict', () => {
 
   it('says when to try again while nothing is live', async () => {
     const idle = await serve(service, tess, { bytes: linear([1], 0), signature: xToY(1) }, { name: 'idle' });
-    await tess.ok(`mutation ($id: ID!) { undeploy(input: { deploymentId: $id }) { deployment { id } } }`, { id: idle.deploymentId });
+    await tess.ok(`mutation ($id: ID!) { undeploy(input: { deploymentId: $id }) { deployment { id } } }`, {
+      id: idle.deploymentId,
+    });
     await expect
-      .poll(async () => (await post('/v1/endpoints/idle/predict', { rows: [{ x: 1 }] })).status, { timeout: 5_000, interval: 50 })
+      .poll(async () => (await post('/v1/endpoints/idle/predict', { rows: [{ x: 1 }] })).status, {
+        timeout: 5_000,
+        interval: 50,
+      })
       .toBe(503);
     const refused = await post('/v1/endpoints/idle/predict', { rows: [{ x: 1 }] });
     expect(refused.headers.get('retry-after')).toBe('1');
@@ -127,8 +145,16 @@ describe('POST /v1/endpoints/{name}/predict', () => {
 
 interface OpenApi {
   openapi: string;
-  paths: Record<string, Record<string, { requestBody: { content: Record<string, { schema: { $ref: string } }> }; responses: object }>>;
-  components: { schemas: Record<string, { properties: Record<string, unknown>; required?: string[]; additionalProperties?: boolean }> };
+  paths: Record<
+    string,
+    Record<string, { requestBody: { content: Record<string, { schema: { $ref: string } }> }; responses: object }>
+  >;
+  components: {
+    schemas: Record<
+      string,
+      { properties: Record<string, unknown>; required?: string[]; additionalProperties?: boolean }
+    >;
+  };
 }
 
 describe('GET /v1/openapi.json', () => {

@@ -8,7 +8,8 @@ import { TrafficWriter } from '../support/traffic.js';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const EVENTS = 'subscription ($after: SafeInt) { lifecycleEvents(after: $after) { seq } }';
-const STEPS = 'subscription ($jobId: ID!, $after: SafeInt) { jobProgress(jobId: $jobId, after: $after) { seq status } }';
+const STEPS =
+  'subscription ($jobId: ID!, $after: SafeInt) { jobProgress(jobId: $jobId, after: $after) { seq status } }';
 
 let service: TestService;
 let admin: TrafficWriter;
@@ -48,11 +49,13 @@ describe('what is older than it shall be kept', () => {
     const [quiet] = await addEvents('quiet', 40);
     const webhookId = uuidv7();
     await admin.query(
-      `insert into webhook (id, tenant, name, url, event_types, secret, created_by) values ($1, 'acme', 'w', 'https://x', '[]', 's', 'x')`,
+      `insert into webhook (id, tenant, name, url, event_types, secret, created_by) values ($1, 'acme', 'w', ` +
+        `'https://x', '[]', 's', 'x')`,
       [webhookId],
     );
     await admin.query(
-      `insert into webhook_delivery (id, tenant, webhook_id, event_id, status, ended_at) select gen_random_uuid(), 'acme', $1, id, 'DELIVERED', now() from event where tenant = 'acme'`,
+      'insert into webhook_delivery (id, tenant, webhook_id, event_id, status, ended_at) select ' +
+        `gen_random_uuid(), 'acme', $1, id, 'DELIVERED', now() from event where tenant = 'acme'`,
       [webhookId],
     );
     expect(seqs(await tess.collect<{ seq: number }>(EVENTS, { after: 0 }, (rows) => rows.length === 4))).toEqual([
@@ -62,17 +65,25 @@ describe('what is older than it shall be kept', () => {
       fourth,
     ]);
     await prune();
-    expect(seqs(await tess.collect<{ seq: number }>(EVENTS, { after: 0 }, (rows) => rows.length === 2))).toEqual([third, fourth]);
-    expect(seqs(await tess.collect<{ seq: number }>(EVENTS, { after: second }, (rows) => rows.length === 2))).toEqual([third, fourth]);
+    expect(seqs(await tess.collect<{ seq: number }>(EVENTS, { after: 0 }, (rows) => rows.length === 2))).toEqual([
+      third,
+      fourth,
+    ]);
+    expect(seqs(await tess.collect<{ seq: number }>(EVENTS, { after: second }, (rows) => rows.length === 2))).toEqual([
+      third,
+      fourth,
+    ]);
     await expect(tess.collect(EVENTS, { after: first }, () => false)).rejects.toThrow(
       new RegExp(`after: expected 0 for all that is still kept, or ${second} or more.*got ${first}.*BAD_USER_INPUT`),
     );
-    expect(await admin.query(`select count(*)::int as count from webhook_delivery where webhook_id = $1`, [webhookId])).toEqual([
-      { count: 2 },
-    ]);
+    expect(
+      await admin.query(`select count(*)::int as count from webhook_delivery where webhook_id = $1`, [webhookId]),
+    ).toEqual([{ count: 2 }]);
     // A tenant to which nothing happens keeps its newest event, and misses nothing.
     const still = await service.as({ tenant: 'quiet' });
-    expect(seqs(await still.collect<{ seq: number }>(EVENTS, { after: 0 }, (found) => found.length === 1))).toEqual([quiet]);
+    expect(seqs(await still.collect<{ seq: number }>(EVENTS, { after: 0 }, (found) => found.length === 1))).toEqual([
+      quiet,
+    ]);
   });
 
   it('goes from the steps of ended jobs, but for the last', async () => {
@@ -93,7 +104,8 @@ describe('what is older than it shall be kept', () => {
       );
     }
     await prune();
-    const steps = (jobId: string, after?: number) => tess.collect<{ seq: number }>(STEPS, { jobId, after }, () => false);
+    const steps = (jobId: string, after?: number) =>
+      tess.collect<{ seq: number }>(STEPS, { jobId, after }, () => false);
     expect(seqs(await steps(recent))).toEqual([1, 2, 3]);
     expect(seqs(await steps(old))).toEqual([3]);
     expect(seqs(await steps(old, 2))).toEqual([3]);
@@ -113,7 +125,8 @@ describe('what is older than it shall be kept', () => {
        select 'acme', $1, n, case n when 21500 then 'SUCCEEDED' else 'RUNNING' end, 1, 0, '' from generate_series(1, 21500) n`,
       [id],
     );
-    const kept = () => admin.query('select min(seq)::int as first, count(*)::int as count from job_event where job_id = $1', [id]);
+    const kept = () =>
+      admin.query('select min(seq)::int as first, count(*)::int as count from job_event where job_id = $1', [id]);
     await prune();
     expect(await kept()).toEqual([{ first: 20_001, count: 1_500 }]);
     await prune();

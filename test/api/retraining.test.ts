@@ -27,21 +27,29 @@ interface RetrainingEvent {
   payload: { alertId: string; reason: string; jobId?: string; datasetVersion?: number };
 }
 
-const SET = `mutation ($input: SetRetrainingPolicyInput!) { setRetrainingPolicy(input: $input) { policy { datasetName alertKinds cooldownMs budgetPer30Days enabled createdBy } } }`;
+const SET =
+  'mutation ($input: SetRetrainingPolicyInput!) { setRetrainingPolicy(input: $input) { policy { datasetName ' +
+  'alertKinds cooldownMs budgetPer30Days enabled createdBy } } }';
 
 async function setPolicy(settings: object): Promise<void> {
-  await world.caller.ok(SET, { input: { modelId: world.things.modelId, datasetName: 'cars', alertKinds: ['LATENCY'], ...settings } });
+  await world.caller.ok(SET, {
+    input: { modelId: world.things.modelId, datasetName: 'cars', alertKinds: ['LATENCY'], ...settings },
+  });
 }
 
 async function resolve(alertId: string): Promise<void> {
-  await world.caller.ok(`mutation ($id: ID!) { resolveAlert(input: { alertId: $id, reason: "next" }) { alert { id } } }`, { id: alertId });
+  await world.caller.ok(
+    `mutation ($id: ID!) { resolveAlert(input: { alertId: $id, reason: "next" }) { alert { id } } }`,
+    { id: alertId },
+  );
 }
 
 const tick = () => service.app.context.services.retraining.tick();
 
 async function eventsOf(alertId: string): Promise<RetrainingEvent[]> {
   const { events } = await world.caller.ok<{ events: { nodes: RetrainingEvent[] } }>(
-    `query ($id: ID!) { events(filter: { subjectId: $id, types: [RETRAINING_STARTED, RETRAINING_SKIPPED] }) { nodes { type payload } } }`,
+    'query ($id: ID!) { events(filter: { subjectId: $id, types: [RETRAINING_STARTED, RETRAINING_SKIPPED] }) ' +
+      '{ nodes { type payload } } }',
     { id: alertId },
   );
   return events.nodes.toReversed();
@@ -62,11 +70,16 @@ it('an alert trains once on the newest data, however many processes look, and th
   const jobs = await jobsOf(alertId);
   expect(jobs).toHaveLength(1);
   expect(jobs[0]!.dataset_id).toBe(freshDatasetId);
-  const [original] = await traffic.query<{ config: { training: object } }>('select config from job where id = $1', [jobId]);
+  const [original] = await traffic.query<{ config: { training: object } }>('select config from job where id = $1', [
+    jobId,
+  ]);
   expect(jobs[0]!.config).toEqual({ ...original!.config, registerModelId: modelId });
   const [started, ...more] = await eventsOf(alertId);
   expect(more).toEqual([]);
-  expect(started).toMatchObject({ type: 'RETRAINING_STARTED', payload: { alertId, jobId: jobs[0]!.id, datasetVersion: 2 } });
+  expect(started).toMatchObject({
+    type: 'RETRAINING_STARTED',
+    payload: { alertId, jobId: jobs[0]!.id, datasetVersion: 2 },
+  });
   await trainingEnd(world.caller, jobs[0]!.id);
   const newest = async () =>
     (
@@ -123,30 +136,52 @@ it('a policy is checked, shown with its model, changed and deleted', async () =>
   const { modelId } = world.things;
   const refused = async (settings: object) =>
     (await world.caller.fails(SET, { input: { modelId, datasetName: 'cars', ...settings } })).extensions;
-  expect(await refused({ datasetName: 'nothing' })).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.datasetName' });
+  expect(await refused({ datasetName: 'nothing' })).toMatchObject({
+    code: 'BAD_USER_INPUT',
+    field: 'input.datasetName',
+  });
   expect(await refused({ alertKinds: [] })).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.alertKinds' });
   expect(await refused({ cooldownMs: -1 })).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.cooldownMs' });
-  expect(await refused({ budgetPer30Days: 0 })).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.budgetPer30Days' });
+  expect(await refused({ budgetPer30Days: 0 })).toMatchObject({
+    code: 'BAD_USER_INPUT',
+    field: 'input.budgetPer30Days',
+  });
   await world.caller.ok(SET, { input: { modelId, datasetName: 'cars' } });
-  const query = `query ($m: ID!) { model(id: $m) { retrainingPolicy { datasetName alertKinds cooldownMs budgetPer30Days enabled } } retrainingPolicy(modelId: $m) { datasetName } }`;
+  const query =
+    'query ($m: ID!) { model(id: $m) { retrainingPolicy { datasetName alertKinds cooldownMs budgetPer30Days ' +
+    'enabled } } retrainingPolicy(modelId: $m) { datasetName } }';
   expect(await world.caller.ok(query, { m: modelId })).toEqual({
-    model: { retrainingPolicy: { datasetName: 'cars', alertKinds: ['DRIFT'], cooldownMs: 86_400_000, budgetPer30Days: 4, enabled: true } },
+    model: {
+      retrainingPolicy: {
+        datasetName: 'cars',
+        alertKinds: ['DRIFT'],
+        cooldownMs: 86_400_000,
+        budgetPer30Days: 4,
+        enabled: true,
+      },
+    },
     retrainingPolicy: { datasetName: 'cars' },
   });
   const remove = `mutation ($m: ID!) { deleteRetrainingPolicy(input: { modelId: $m }) { modelId } }`;
   await world.caller.ok(remove, { m: modelId });
-  expect(await world.caller.ok(query, { m: modelId })).toEqual({ model: { retrainingPolicy: null }, retrainingPolicy: null });
+  expect(await world.caller.ok(query, { m: modelId })).toEqual({
+    model: { retrainingPolicy: null },
+    retrainingPolicy: null,
+  });
   expect((await world.caller.fails(remove, { m: modelId })).extensions.code).toBe('NOT_FOUND');
 });
 
 it('alerts show what they are about, in as many statements for many as for one', async () => {
-  const query = `query ($n: Int!) { alerts(first: $n) { nodes { id model { name retrainingPolicy { enabled } } endpoint { name } deployment { id openAlerts { kind } modelVersion { version } } } } }`;
+  const query =
+    'query ($n: Int!) { alerts(first: $n) { nodes { id model { name retrainingPolicy { enabled } } endpoint ' +
+    '{ name } deployment { id openAlerts { kind } modelVersion { version } } } } }';
   const count = async (n: number) => {
     service.statements.length = 0;
     const { alerts } = await world.caller.ok<{ alerts: { nodes: object[] } }>(query, { n });
     expect(alerts.nodes).toHaveLength(n);
     return service.statements.filter(
-      (sql) => /^select/i.test(sql) && /from "?(alert|model|endpoint|deployment|model_version|retraining_policy)"?/i.test(sql),
+      (sql) =>
+        /^select/i.test(sql) && /from "?(alert|model|endpoint|deployment|model_version|retraining_policy)"?/i.test(sql),
     ).length;
   };
   // The service's own looks at its tables may fall in between.

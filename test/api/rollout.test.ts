@@ -46,7 +46,9 @@ describe('an endpoint that is waited for', () => {
       PAYLOAD,
     );
     expect(made).toMatchObject({ serves: true, servingProblem: null });
-    const { predict } = await tess.ok<{ predict: { predictions: object[] } }>(PREDICT, { endpoint: made.endpoint.name });
+    const { predict } = await tess.ok<{ predict: { predictions: object[] } }>(PREDICT, {
+      endpoint: made.endpoint.name,
+    });
     expect(predict.predictions).toHaveLength(1);
   });
 
@@ -64,9 +66,12 @@ describe('an endpoint that is waited for', () => {
     expect(manual).toMatchObject({ serves: false, servingProblem: expect.stringContaining('deployModelVersion') });
     expect(
       (
-        await tess.fails(`mutation ($id: ID!) { createEndpoint(input: { name: "x", modelId: $id, waitMs: 60001 }) { serves } }`, {
-          id: modelId,
-        })
+        await tess.fails(
+          `mutation ($id: ID!) { createEndpoint(input: { name: "x", modelId: $id, waitMs: 60001 }) { serves } }`,
+          {
+            id: modelId,
+          },
+        )
       ).extensions,
     ).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.waitMs' });
     expect((await tess.fails('{ endpoint(name: "x") { id } }')).extensions.code).toBe('NOT_FOUND');
@@ -83,7 +88,10 @@ describe('an endpoint that is waited for', () => {
       servingProblem: null,
     });
     const second = (await register(tess, { modelId, runId })).id;
-    expect(await deploy({ modelVersionId: second, mode: 'SHADOW' })).toMatchObject({ deployment: { status: 'READY' }, serves: true });
+    expect(await deploy({ modelVersionId: second, mode: 'SHADOW' })).toMatchObject({
+      deployment: { status: 'READY' },
+      serves: true,
+    });
     const third = (await register(tess, { modelId, runId })).id;
     const idle = await mutate<{ deployment: { id: string } }>(
       tess,
@@ -91,7 +99,10 @@ describe('an endpoint that is waited for', () => {
       { endpointId: endpoint.id, modelVersionId: third, mode: 'LIVE', waitMs: 60_000 },
       select,
     );
-    expect(idle).toMatchObject({ serves: false, servingProblem: 'It is loaded and has no share of the traffic: setTrafficWeights.' });
+    expect(idle).toMatchObject({
+      serves: false,
+      servingProblem: 'It is loaded and has no share of the traffic: setTrafficWeights.',
+    });
     expect(await mutate(tess, 'undeploy', { deploymentId: idle.deployment.id }, select)).toMatchObject({
       serves: false,
       servingProblem: expect.stringContaining('stopped'),
@@ -101,7 +112,9 @@ describe('an endpoint that is waited for', () => {
   it(`is got or created: ${AT_ONCE} at once get the same, and another one of its name is refused`, async () => {
     const get = `mutation ($input: CreateEndpointInput!) { getOrCreateEndpoint(input: $input) { created ${PAYLOAD} } }`;
     const input = { name: newName(), modelId, followStage: 'PRODUCTION', waitMs: 60_000 };
-    const all = await Promise.all(Array.from({ length: AT_ONCE }, () => tess.ok<{ getOrCreateEndpoint: Served }>(get, { input })));
+    const all = await Promise.all(
+      Array.from({ length: AT_ONCE }, () => tess.ok<{ getOrCreateEndpoint: Served }>(get, { input })),
+    );
     const served = all.map(({ getOrCreateEndpoint }) => getOrCreateEndpoint);
     expect(served.filter(({ created }) => created)).toHaveLength(1);
     expect(new Set(served.map(({ endpoint }) => endpoint.id)).size).toBe(1);
@@ -111,7 +124,10 @@ describe('an endpoint that is waited for', () => {
       [{ modelId: other }, 'input.modelId'],
       [{ followStage: null, followAlias: 'champion' }, 'input.followStage'],
     ] as const) {
-      expect((await tess.fails(get, { input: { ...input, ...changed } })).extensions).toMatchObject({ code: 'CONFLICT', field });
+      expect((await tess.fails(get, { input: { ...input, ...changed } })).extensions).toMatchObject({
+        code: 'CONFLICT',
+        field,
+      });
     }
   });
 
@@ -124,7 +140,12 @@ describe('an endpoint that is waited for', () => {
     await objects.delete(row!.key);
     const { endpoint } = await mutate<Served>(tess, 'createEndpoint', { name: newName(), modelId }, PAYLOAD);
     const input = { endpointId: endpoint.id, modelVersionId: broken, mode: 'LIVE', waitMs: 1_000 };
-    const late = await mutate<{ serves: boolean; servingProblem: string }>(tess, 'deployModelVersion', input, 'serves servingProblem');
+    const late = await mutate<{ serves: boolean; servingProblem: string }>(
+      tess,
+      'deployModelVersion',
+      input,
+      'serves servingProblem',
+    );
     expect(late.serves).toBe(false);
     expect(late.servingProblem).toMatch(/is being loaded|could not be loaded/);
   });

@@ -23,7 +23,9 @@ describe('many runs', () => {
       const params = { lr: String(lr), optimizer, idle: String((i * 7919) % 101), same: 'x' };
       await newRunOf(tess, experimentId, {
         params,
-        metrics: [{ key: 'loss', value: i === 23 ? 'NaN' : Math.abs(Math.log10(lr) + 3) + (optimizer === 'sgd' ? 0.25 : 0) }],
+        metrics: [
+          { key: 'loss', value: i === 23 ? 'NaN' : Math.abs(Math.log10(lr) + 3) + (optimizer === 'sgd' ? 0.25 : 0) },
+        ],
       });
     }
   });
@@ -31,13 +33,31 @@ describe('many runs', () => {
   it('are lines through parallel axes', async () => {
     const { parallelCoordinates } = await tess.ok<{
       parallelCoordinates: {
-        axes: { key: string; kind: string; low: number | null; high: number | null; categories: string[]; direction: string | null }[];
-        lines: { run: { params: { key: string; value: string }[] }; positions: (number | null)[]; texts: (string | null)[] }[];
+        axes: {
+          key: string;
+          kind: string;
+          low: number | null;
+          high: number | null;
+          categories: string[];
+          direction: string | null;
+        }[];
+        lines: {
+          run: { params: { key: string; value: string }[] };
+          positions: (number | null)[];
+          texts: (string | null)[];
+        }[];
       };
     }>(
       `query ($input: ParallelCoordinatesInput!) { parallelCoordinates(input: $input) {
         axes { source key kind low high categories direction } lines { run { params { key value } } positions texts } } }`,
-      { input: { filter: { experimentIds: [experimentId] }, paramKeys: ['lr', 'optimizer'], metricKeys: ['loss'], limit: 20 } },
+      {
+        input: {
+          filter: { experimentIds: [experimentId] },
+          paramKeys: ['lr', 'optimizer'],
+          metricKeys: ['loss'],
+          limit: 20,
+        },
+      },
     );
     const { axes, lines } = parallelCoordinates;
     expect(axes).toMatchObject([

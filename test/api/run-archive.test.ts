@@ -21,14 +21,21 @@ interface Archived {
 async function archived(runId: string, jobs = 1): Promise<Map<string, string>> {
   const deadline = Date.now() + 30_000;
   for (;;) {
-    const rows = await query<{ status: string }>(service, `select status from job where run_id = $1 and kind = 'RUN_ARCHIVE'`, [runId]);
+    const rows = await query<{ status: string }>(
+      service,
+      `select status from job where run_id = $1 and kind = 'RUN_ARCHIVE'`,
+      [runId],
+    );
     if (rows.length === jobs && rows.every(({ status }) => status === 'SUCCEEDED')) break;
     if (Date.now() > deadline) throw new Error(`archive jobs: ${JSON.stringify(rows)}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  const { run } = await tess.ok<{ run: Archived }>(`query ($id: ID!) { run(id: $id) { artifacts { id path sizeBytes sha256 } } }`, {
-    id: runId,
-  });
+  const { run } = await tess.ok<{ run: Archived }>(
+    `query ($id: ID!) { run(id: $id) { artifacts { id path sizeBytes sha256 } } }`,
+    {
+      id: runId,
+    },
+  );
   const files = new Map<string, string>();
   for (const { id, path, sizeBytes } of run.artifacts) {
     const response = await fetch(`${service.url}/artifacts/${id}`, {
@@ -84,7 +91,9 @@ describe('a run of outside code that ends', () => {
       },
     });
     for (const [i, folder] of ['logs', 'metrics'].entries())
-      expect((await keysOf(runId))[i]).toMatchObject({ object_key: expect.stringContaining(`acme/runs/${runId}/${folder}/`) });
+      expect((await keysOf(runId))[i]).toMatchObject({
+        object_key: expect.stringContaining(`acme/runs/${runId}/${folder}/`),
+      });
     await mutate(tess, 'resumeRun', { runId }, '__typename');
     await mutate(tess, 'appendRunLogs', { runId, lines: [{ line: 'more', loggedAt }] }, 'lastSeq');
     await finish(runId);
@@ -125,7 +134,8 @@ describe('a run of outside code that ends', () => {
     expect(Object.values(history.metrics).reduce((sum, list) => sum + list.length, 0)).toBe(points);
     const grownMb = (process.memoryUsage().rss - before) / 2 ** 20;
     console.log(
-      `${points} points archived and read back in ${(performance.now() - startedMs).toFixed(0)} ms, ${(text.length / 2 ** 20).toFixed(1)} MB, RSS +${grownMb.toFixed(0)} MB`,
+      `${points} points archived and read back in ${(performance.now() - startedMs).toFixed(0)} ms, ` +
+        `${(text.length / 2 ** 20).toFixed(1)} MB, RSS +${grownMb.toFixed(0)} MB`,
     );
   });
 
@@ -156,7 +166,10 @@ describe('a run of outside code that ends', () => {
     const frozen = holdPut(service, new RegExp(`${runId}/logs/`));
     await finish(runId);
     const lateKey = await frozen.key;
-    const other = await startTestService({ ROLE: 'worker', DATA_DIR: service.app.context.config.DATA_DIR }, service.database);
+    const other = await startTestService(
+      { ROLE: 'worker', DATA_DIR: service.app.context.config.DATA_DIR },
+      service.database,
+    );
     try {
       await query(service, `update run_log set line = 'as the second attempt has read it' where run_id = $1`, [runId]);
       await service.app.context.services.jobs.reconcile(0);

@@ -14,14 +14,22 @@ afterAll(() => service?.close());
 
 interface Curves {
   places: number[];
-  series: { run: { id: string }; values: (number | string | null)[]; lows: (number | null)[]; highs: (number | null)[] }[];
+  series: {
+    run: { id: string };
+    values: (number | string | null)[];
+    lows: (number | null)[];
+    highs: (number | null)[];
+  }[];
 }
 
 const CURVES = `query ($input: CompareRunsInput!, $axis: CurveAxis, $maxPoints: Int) { compareRuns(input: $input) {
   curves(metricKeys: ["loss"], axis: $axis, maxPoints: $maxPoints) { places series { run { id } values lows highs } } } }`;
 
 async function curvesOf(runIds: string[], options: { axis?: string; maxPoints?: number } = {}): Promise<Curves> {
-  const { compareRuns } = await tess.ok<{ compareRuns: { curves: Curves[] } }>(CURVES, { input: { runIds }, ...options });
+  const { compareRuns } = await tess.ok<{ compareRuns: { curves: Curves[] } }>(CURVES, {
+    input: { runIds },
+    ...options,
+  });
   return compareRuns.curves[0]!;
 }
 
@@ -70,7 +78,14 @@ describe('runs side by side', () => {
           direction: 'MAXIMIZE',
           values: [
             { run: { id: first }, value: 0.8, step: 0, delta: 0, relativeDelta: 0, isBest: true },
-            { run: { id: second }, value: 0.6, step: 0, delta: 0.6 - 0.8, relativeDelta: (0.6 - 0.8) / 0.8, isBest: false },
+            {
+              run: { id: second },
+              value: 0.6,
+              step: 0,
+              delta: 0.6 - 0.8,
+              relativeDelta: (0.6 - 0.8) / 0.8,
+              isBest: false,
+            },
           ],
           significance: [{ reason: 'fewer than two runs in a group' }],
         },
@@ -144,7 +159,12 @@ describe('runs side by side', () => {
           group: unknown;
           method: string;
           reason: string | null;
-          result: { pValue: number; hedgesG: number; hedgesGInterval: { low: number; high: number }; difference: number } | null;
+          result: {
+            pValue: number;
+            hedgesG: number;
+            hedgesGInterval: { low: number; high: number };
+            difference: number;
+          } | null;
         },
     );
     expect(constant).toMatchObject({ result: null, reason: 'the values of a group do not vary' });
@@ -186,7 +206,9 @@ describe('runs side by side', () => {
 describe('curves of compared runs', () => {
   it('share their steps, and have nothing where nothing was logged', async () => {
     const experimentId = await newExperiment(tess);
-    const loss = (values: [number, number | string][]) => ({ metrics: values.map(([step, value]) => ({ key: 'loss', value, step })) });
+    const loss = (values: [number, number | string][]) => ({
+      metrics: values.map(([step, value]) => ({ key: 'loss', value, step })),
+    });
     const first = await newRunOf(
       tess,
       experimentId,
@@ -208,7 +230,12 @@ describe('curves of compared runs', () => {
       places: [0, 10, 20, 30],
       series: [
         { run: { id: first }, values: [1, 0.5, 'NaN', null], lows: [1, 0.5, null, null], highs: [1, 0.5, null, null] },
-        { run: { id: second }, values: [null, 0.75, null, 0.25], lows: [null, 0.75, null, 0.25], highs: [null, 0.75, null, 0.25] },
+        {
+          run: { id: second },
+          values: [null, 0.75, null, 0.25],
+          lows: [null, 0.75, null, 0.25],
+          highs: [null, 0.75, null, 0.25],
+        },
       ],
     });
   });
@@ -216,7 +243,11 @@ describe('curves of compared runs', () => {
   it('are thinned on one grid, peaks and all', async () => {
     const experimentId = await newExperiment(tess);
     const points = (count: number, every: number, peak: number) => ({
-      metrics: Array.from({ length: count }, (_, i) => ({ key: 'loss', value: i === peak ? 99 : Math.sin(i / 50), step: i * every })),
+      metrics: Array.from({ length: count }, (_, i) => ({
+        key: 'loss',
+        value: i === peak ? 99 : Math.sin(i / 50),
+        step: i * every,
+      })),
     });
     const first = await newRunOf(tess, experimentId, points(6000, 1, 3333));
     const second = await newRunOf(tess, experimentId, points(300, 20, 10));
@@ -234,9 +265,17 @@ describe('curves of compared runs', () => {
     const experimentId = await newExperiment(tess);
     const run = async () => {
       const id = await newRunOf(tess, experimentId, {});
-      const { run: made } = await tess.ok<{ run: { startedAt: string } }>('query ($id: ID!) { run(id: $id) { startedAt } }', { id });
+      const { run: made } = await tess.ok<{ run: { startedAt: string } }>(
+        'query ($id: ID!) { run(id: $id) { startedAt } }',
+        { id },
+      );
       const at = (seconds: number) => new Date(Date.parse(made.startedAt) + seconds * 1000).toISOString();
-      const metrics = [1, 2, 4].map((seconds) => ({ key: 'loss', value: 1 / seconds, step: seconds, loggedAt: at(seconds) }));
+      const metrics = [1, 2, 4].map((seconds) => ({
+        key: 'loss',
+        value: 1 / seconds,
+        step: seconds,
+        loggedAt: at(seconds),
+      }));
       await tess.ok(LOG_METRICS, { input: { runId: id, metrics } });
       return id;
     };

@@ -20,17 +20,32 @@ describe('data of a run', () => {
   it('is logged once, with its context, and linked by its digest', async () => {
     const runId = await createRun(tess);
     const datasetId = await registerDataset(tess, { name: 'linked', path: vegaPath('cars.json') });
-    const { dataset } = await tess.ok<{ dataset: { sha256: string } }>(`query ($id: ID!) { dataset(id: $id) { sha256 } }`, {
-      id: datasetId,
-    });
-    const reference = { name: 'other', digest: 'ab12cd34', sourceType: 's3', source: '{"uri":"s3://b/k"}', schema: '{}', profile: '{}' };
+    const { dataset } = await tess.ok<{ dataset: { sha256: string } }>(
+      `query ($id: ID!) { dataset(id: $id) { sha256 } }`,
+      {
+        id: datasetId,
+      },
+    );
+    const reference = {
+      name: 'other',
+      digest: 'ab12cd34',
+      sourceType: 's3',
+      source: '{"uri":"s3://b/k"}',
+      schema: '{}',
+      profile: '{}',
+    };
     const datasets = [
       { ...reference, context: 'eval' },
       { ...reference, name: 'same', digest: dataset.sha256.slice(0, 36) },
       { datasetId, direction: 'OUTPUT', tags: [{ key: 'k', value: 'v' }] },
     ];
     await mutate(tess, 'logRunDatasets', { runId, datasets }, '__typename');
-    await mutate(tess, 'logRunDatasets', { runId, datasets: [{ ...reference, tags: [{ key: 'more', value: '1' }] }] }, '__typename');
+    await mutate(
+      tess,
+      'logRunDatasets',
+      { runId, datasets: [{ ...reference, tags: [{ key: 'more', value: '1' }] }] },
+      '__typename',
+    );
     const { loggedDatasets } = await read<{ loggedDatasets: object[] }>(
       runId,
       'loggedDatasets { name digest direction context source tags { key value } dataset { id } }',
@@ -38,9 +53,22 @@ describe('data of a run', () => {
     const linked = { dataset: { id: datasetId } };
     expect(loggedDatasets).toHaveLength(3);
     expect(loggedDatasets).toMatchObject([
-      { name: 'other', digest: 'ab12cd34', direction: 'INPUT', context: 'eval', tags: [{ key: 'more', value: '1' }], dataset: null },
+      {
+        name: 'other',
+        digest: 'ab12cd34',
+        direction: 'INPUT',
+        context: 'eval',
+        tags: [{ key: 'more', value: '1' }],
+        dataset: null,
+      },
       { name: 'same', ...linked },
-      { name: 'linked', digest: dataset.sha256.slice(0, 36), direction: 'OUTPUT', tags: [{ key: 'k', value: 'v' }], ...linked },
+      {
+        name: 'linked',
+        digest: dataset.sha256.slice(0, 36),
+        direction: 'OUTPUT',
+        tags: [{ key: 'k', value: 'v' }],
+        ...linked,
+      },
     ]);
   });
 
@@ -57,7 +85,9 @@ describe('data of a run', () => {
       const { extensions } = await refused(tess, 'logRunDatasets', { runId, datasets: [good, dataset] });
       expect(extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: `input.datasets[1].${field}` });
     }
-    expect((await refused(tess, 'logRunDatasets', { runId, datasets: [] })).extensions).toMatchObject({ field: 'input.datasets' });
+    expect((await refused(tess, 'logRunDatasets', { runId, datasets: [] })).extensions).toMatchObject({
+      field: 'input.datasets',
+    });
     expect(await read(runId, 'loggedDatasets { id }')).toEqual({ loggedDatasets: [] });
   });
 });

@@ -18,7 +18,8 @@ const read = async <T>(id: string, selection: string): Promise<T> =>
 
 const listed = async (filter: object): Promise<string[]> => {
   const { runs } = await tess.ok<{ runs: { nodes: { id: string }[] } }>(
-    `query ($filter: RunFilterInput!) { runs(filter: $filter, orderBy: { field: CREATED_AT, direction: ASC }) { nodes { id } } }`,
+    'query ($filter: RunFilterInput!) { runs(filter: $filter, orderBy: { field: CREATED_AT, direction: ASC ' +
+      '}) { nodes { id } } }',
     { filter },
   );
   return runs.nodes.map(({ id }) => id);
@@ -29,12 +30,20 @@ describe('nested runs', () => {
     const experimentId = await createExperiment(tess);
     const parent = await createRun(tess, { experimentId, name: 'sweep' });
     const children = [];
-    for (let i = 0; i < 5; i++) children.push(await createRun(tess, { experimentId, name: `trial-${i}`, parentRunId: parent }));
+    for (let i = 0; i < 5; i++)
+      children.push(await createRun(tess, { experimentId, name: `trial-${i}`, parentRunId: parent }));
     const page = `id children(first: 2) { nodes { name parent { name } } totalCount pageInfo { endCursor hasNextPage } }`;
-    const { children: first } = await read<{ children: { nodes: object[]; pageInfo: { endCursor: string } } }>(parent, page);
-    expect(first).toMatchObject({ nodes: [{ name: 'trial-4', parent: { name: 'sweep' } }, { name: 'trial-3' }], totalCount: 5 });
+    const { children: first } = await read<{ children: { nodes: object[]; pageInfo: { endCursor: string } } }>(
+      parent,
+      page,
+    );
+    expect(first).toMatchObject({
+      nodes: [{ name: 'trial-4', parent: { name: 'sweep' } }, { name: 'trial-3' }],
+      totalCount: 5,
+    });
     const { run } = await tess.ok<{ run: { children: object } }>(
-      `query ($id: ID!, $after: String) { run(id: $id) { children(first: 3, after: $after) { nodes { name } pageInfo { hasNextPage } } } }`,
+      'query ($id: ID!, $after: String) { run(id: $id) { children(first: 3, after: $after) { nodes { name } ' +
+        'pageInfo { hasNextPage } } } }',
       { id: parent, after: first.pageInfo.endCursor },
     );
     expect(run.children).toEqual({
@@ -49,11 +58,13 @@ describe('nested runs', () => {
 
   it('need the same few statements for one parent as for many', async () => {
     const experimentId = await createExperiment(tess);
-    for (let i = 0; i < 4; i++) await createRun(tess, { experimentId, parentRunId: await createRun(tess, { experimentId }) });
+    for (let i = 0; i < 4; i++)
+      await createRun(tess, { experimentId, parentRunId: await createRun(tess, { experimentId }) });
     const count = async (first: number) => {
       service.statements.length = 0;
       await tess.ok(
-        `query ($first: Int!) { runs(first: $first) { nodes { parent { id } children { nodes { id } } description source { name } } } }`,
+        'query ($first: Int!) { runs(first: $first) { nodes { parent { id } children { nodes { id } } ' +
+          'description source { name } } } }',
         {
           first,
         },
@@ -81,7 +92,9 @@ describe('nested runs', () => {
     await tag(b, hex(foreign));
     expect(await read(b, 'parent { id }')).toEqual({ parent: null });
     const experimentId = await createExperiment(tess);
-    expect((await refused(tess, 'createRun', { experimentId, parentRunId: foreign })).extensions.code).toBe('NOT_FOUND');
+    expect((await refused(tess, 'createRun', { experimentId, parentRunId: foreign })).extensions.code).toBe(
+      'NOT_FOUND',
+    );
   });
 
   it('are named by MLflow’s tag as well', async () => {
@@ -91,10 +104,14 @@ describe('nested runs', () => {
     await mutate(tess, 'setRunTags', { runId: id, tags: [{ key: 'mlflow.runName', value: 'again' }] }, '__typename');
     expect(await read(id, 'name')).toEqual({ name: 'again' });
     await mutate(tess, 'updateRun', { runId: id, name: 'third' }, '__typename');
-    expect(await query(service, `select value from run_tag where run_id = $1 and key = 'mlflow.runName'`, [id])).toEqual([
-      { value: 'third' },
-    ]);
-    const error = await refused(tess, 'createRun', { experimentId, name: 'x', tags: [{ key: 'mlflow.runName', value: 'y' }] });
+    expect(
+      await query(service, `select value from run_tag where run_id = $1 and key = 'mlflow.runName'`, [id]),
+    ).toEqual([{ value: 'third' }]);
+    const error = await refused(tess, 'createRun', {
+      experimentId,
+      name: 'x',
+      tags: [{ key: 'mlflow.runName', value: 'y' }],
+    });
     expect(error.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.name' });
     const blank = await refused(tess, 'setRunTags', { runId: id, tags: [{ key: 'mlflow.runName', value: '' }] });
     expect(blank.extensions.code).toBe('BAD_USER_INPUT');
@@ -110,14 +127,22 @@ describe('a run that has ended', () => {
     expect(run).toEqual({ status: 'RUNNING', endedAt: null });
     await mutate(tess, 'logMetrics', { runId: id, metrics: [{ key: 'loss', value: 1 }] }, '__typename');
     const endedAt = '2026-01-02T03:04:05.000Z';
-    const updated = await mutate<{ run: object }>(tess, 'updateRun', { runId: id, status: 'FINISHED', endedAt }, 'run { status endedAt }');
+    const updated = await mutate<{ run: object }>(
+      tess,
+      'updateRun',
+      { runId: id, status: 'FINISHED', endedAt },
+      'run { status endedAt }',
+    );
     expect(updated.run).toEqual({ status: 'FINISHED', endedAt });
   });
 
   it('is not resumed when a training of this service made it', async () => {
     const experimentId = await createExperiment(tess);
     const datasetId = await registerDataset(tess, { name: 'cars', path: vegaPath('cars.json') });
-    const config = { ...CARS_CONFIG, hyperparameters: { epochs: 10_000, batchSize: 64, learningRate: 0.01, hiddenLayers: [4] } };
+    const config = {
+      ...CARS_CONFIG,
+      hyperparameters: { epochs: 10_000, batchSize: 64, learningRate: 0.01, hiddenLayers: [4] },
+    };
     const { jobId, runId } = await startTraining(tess, { experimentId, datasetId, config });
     for (const [name, input] of [
       ['deleteRun', { runId }],
@@ -187,11 +212,18 @@ describe('notes', () => {
   it('of an experiment are kept equal to MLflow’s tag', async () => {
     const id = await createExperiment(tess);
     const change = (input: object) =>
-      mutate<{ experiment: object }>(tess, 'updateExperiment', { id, ...input }, 'experiment { description tags { key value } }');
+      mutate<{ experiment: object }>(
+        tess,
+        'updateExperiment',
+        { id, ...input },
+        'experiment { description tags { key value } }',
+      );
     const tags = [{ key: 'team', value: 'a' }];
     expect((await change({ description: 'about', tags })).experiment).toEqual({ description: 'about', tags });
     expect((await change({ tags: [] })).experiment).toEqual({ description: 'about', tags: [] });
-    expect(await query(service, `select tags from experiment where id = $1`, [id])).toEqual([{ tags: { 'mlflow.note.content': 'about' } }]);
+    expect(await query(service, `select tags from experiment where id = $1`, [id])).toEqual([
+      { tags: { 'mlflow.note.content': 'about' } },
+    ]);
     const byTag = await change({ tags: [{ key: 'mlflow.note.content', value: 'by tag' }] });
     expect(byTag.experiment).toEqual({ description: 'by tag', tags: [] });
   });
@@ -222,7 +254,12 @@ describe('deleted runs', () => {
     const experimentId = await createExperiment(tess);
     const runId = await createRun(tess, { experimentId, tags: [{ key: 'k', value: 'v' }] });
     const { uploadId } = await tess.upload('a.txt', 'a');
-    const { run } = await mutate<{ run: { deletedAt: string | null } }>(tess, 'deleteRun', { runId }, 'run { state deletedAt }');
+    const { run } = await mutate<{ run: { deletedAt: string | null } }>(
+      tess,
+      'deleteRun',
+      { runId },
+      'run { state deletedAt }',
+    );
     expect(run).toMatchObject({ state: 'DELETED', deletedAt: expect.any(String) });
     expect(await listed({ experimentIds: [experimentId] })).toEqual([]);
     expect(await listed({ experimentIds: [experimentId], states: ['DELETED'] })).toEqual([runId]);
@@ -254,7 +291,12 @@ describe('deleted runs', () => {
 
 describe('deleted experiments', () => {
   it('take their active runs with them and bring exactly those back', async () => {
-    const { experiment } = await mutate<{ experiment: { id: string } }>(tess, 'createExperiment', { name: 'taken' }, 'experiment { id }');
+    const { experiment } = await mutate<{ experiment: { id: string } }>(
+      tess,
+      'createExperiment',
+      { name: 'taken' },
+      'experiment { id }',
+    );
     const { id } = experiment;
     const before = await createRun(tess, { experimentId: id });
     const kept = [await createRun(tess, { experimentId: id }), await createRun(tess, { experimentId: id })];
@@ -262,20 +304,32 @@ describe('deleted experiments', () => {
     await mutate(tess, 'deleteExperiment', { id }, '__typename');
     expect(await listed({ experimentIds: [id] })).toEqual([]);
     expect(await listed({ experimentIds: [id], states: ['DELETED'] })).toEqual([before, ...kept]);
-    expect((await refused(tess, 'deleteExperiment', { id })).extensions).toMatchObject({ code: 'CONFLICT', got: 'DELETED' });
-    expect((await refused(tess, 'updateExperiment', { id, name: 'other' })).extensions).toMatchObject({ code: 'CONFLICT' });
-    expect((await refused(tess, 'createRun', { experimentId: id })).extensions).toMatchObject({ field: 'input.experimentId' });
+    expect((await refused(tess, 'deleteExperiment', { id })).extensions).toMatchObject({
+      code: 'CONFLICT',
+      got: 'DELETED',
+    });
+    expect((await refused(tess, 'updateExperiment', { id, name: 'other' })).extensions).toMatchObject({
+      code: 'CONFLICT',
+    });
+    expect((await refused(tess, 'createRun', { experimentId: id })).extensions).toMatchObject({
+      field: 'input.experimentId',
+    });
     const taken = await refused(tess, 'createExperiment', { name: 'taken' });
     expect(taken.message).toContain('deleted');
     await mutate(tess, 'restoreExperiment', { id }, '__typename');
-    expect((await refused(tess, 'restoreExperiment', { id })).extensions).toMatchObject({ code: 'CONFLICT', got: 'ACTIVE' });
+    expect((await refused(tess, 'restoreExperiment', { id })).extensions).toMatchObject({
+      code: 'CONFLICT',
+      got: 'ACTIVE',
+    });
     expect(await listed({ experimentIds: [id] })).toEqual(kept);
   });
 
   it('get no new run, however the two calls meet', async () => {
     for (let i = 0; i < 10; i++) {
       const id = await createExperiment(tess);
-      const create = tess.send(`mutation ($e: ID!) { createRun(input: { experimentId: $e }) { run { id } } }`, { e: id });
+      const create = tess.send(`mutation ($e: ID!) { createRun(input: { experimentId: $e }) { run { id } } }`, {
+        e: id,
+      });
       const remove = mutate(tess, 'deleteExperiment', { id }, '__typename');
       await Promise.all([create, remove]);
       expect(await listed({ experimentIds: [id] })).toEqual([]);

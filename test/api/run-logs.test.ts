@@ -24,7 +24,8 @@ interface Logs {
 
 async function logs(id: string, args: string): Promise<Logs> {
   const { run } = await tess.ok<{ run: { logs: Logs } }>(
-    `query ($id: ID!) { run(id: $id) { logs${args} { nodes { seq line stream loggedAt } totalCount pageInfo { endCursor hasNextPage } } } }`,
+    `query ($id: ID!) { run(id: $id) { logs${args} { nodes { seq line stream loggedAt } totalCount pageInfo ` +
+      '{ endCursor hasNextPage } } } }',
     { id },
   );
   return run.logs;
@@ -36,7 +37,12 @@ describe('logs of a run', () => {
   it('are paged from both ends, and searched', async () => {
     const runId = await createRun(tess);
     const loggedAt = '2026-01-01T00:00:00.000Z';
-    await mutate(tess, 'appendRunLogs', { runId, lines: [{ line: 'Begin 100% _x_', loggedAt, stream: 'STDERR' }] }, 'lastSeq');
+    await mutate(
+      tess,
+      'appendRunLogs',
+      { runId, lines: [{ line: 'Begin 100% _x_', loggedAt, stream: 'STDERR' }] },
+      'lastSeq',
+    );
     expect(await append(runId, ...Array.from({ length: 9 }, (_, i) => `line ${i}`))).toEqual({ lastSeq: 10 });
     const first = await logs(runId, '(first: 3)');
     expect(first).toMatchObject({ totalCount: 10, pageInfo: { endCursor: '3', hasNextPage: true } });
@@ -56,19 +62,29 @@ describe('logs of a run', () => {
     const runId = await createRun(tess);
     await append(runId, 'a', 'b', 'c');
     const document = `subscription ($runId: ID!, $after: SafeInt) { runLogs(runId: $runId, after: $after) { seq line } }`;
-    const following = tess.collect<{ seq: number; line: string }>(document, { runId, after: 1 }, (items) => items.length === 4);
+    const following = tess.collect<{ seq: number; line: string }>(
+      document,
+      { runId, after: 1 },
+      (items) => items.length === 4,
+    );
     await new Promise((resolve) => setTimeout(resolve, 200));
     await append(runId, 'd', 'e');
     const seen = await following;
     expect(seen.map(({ line }) => line)).toEqual(['b', 'c', 'd', 'e']);
     await append(runId, 'f');
-    const again = await tess.collect<{ line: string }>(document, { runId, after: seen.at(-1)!.seq }, (items) => items.length === 1);
+    const again = await tess.collect<{ line: string }>(
+      document,
+      { runId, after: seen.at(-1)!.seq },
+      (items) => items.length === 1,
+    );
     expect(again).toEqual([{ seq: 6, line: 'f' }]);
   });
 
   it('number the lines of many writers without a gap', async () => {
     const runId = await createRun(tess);
-    await Promise.all(Array.from({ length: 20 }, (_, i) => append(runId, ...Array.from({ length: 25 }, (__, j) => `${i} ${j}`))));
+    await Promise.all(
+      Array.from({ length: 20 }, (_, i) => append(runId, ...Array.from({ length: 25 }, (__, j) => `${i} ${j}`))),
+    );
     const { nodes } = await logs(runId, '(first: 500)');
     expect(nodes.map(({ seq }) => seq)).toEqual(Array.from({ length: 500 }, (_, i) => i + 1));
     const ofTheFirst = nodes.filter(({ line }) => line.startsWith('0 '));
@@ -80,7 +96,8 @@ describe('logs of a run', () => {
     for (let i = 0; i < 5; i++) await append(await createRun(tess, { experimentId }), `of ${i}`);
     service.statements.length = 0;
     const { runs } = await tess.ok<{ runs: { nodes: { logs: { nodes: { line: string }[] } }[] } }>(
-      `query ($filter: RunFilterInput) { runs(filter: $filter, orderBy: { field: CREATED_AT, direction: ASC }) { nodes { logs(last: 1) { nodes { line } } } } }`,
+      'query ($filter: RunFilterInput) { runs(filter: $filter, orderBy: { field: CREATED_AT, direction: ASC ' +
+        '}) { nodes { logs(last: 1) { nodes { line } } } } }',
       { filter: { experimentIds: [experimentId] } },
     );
     expect(runs.nodes.map((run) => run.logs.nodes[0]!.line)).toEqual(['of 0', 'of 1', 'of 2', 'of 3', 'of 4']);
@@ -100,13 +117,19 @@ describe('logs of a run', () => {
     const many = Array.from({ length: 1_001 }, () => ({ line: '' }));
     expect((await refused(tess, 'appendRunLogs', { runId, lines: many })).extensions.code).toBe('BAD_USER_INPUT');
     expect((await refused(tess, 'appendRunLogs', { runId, lines: [] })).extensions.field).toBe('input.lines');
-    expect((await refused(tess, 'appendRunLogs', { runId, lines: [{ line: 'a\0b' }] })).extensions.code).toBe('BAD_USER_INPUT');
+    expect((await refused(tess, 'appendRunLogs', { runId, lines: [{ line: 'a\0b' }] })).extensions.code).toBe(
+      'BAD_USER_INPUT',
+    );
     expect(await logs(runId, '')).toMatchObject({ nodes: [], totalCount: 0 });
     for (const args of ['(first: -1)', '(last: 501)', '(first: 1, last: 1)', `(search: "${'x'.repeat(201)}")`]) {
-      const error = await tess.fails(`query ($id: ID!) { run(id: $id) { logs${args} { nodes { seq } } } }`, { id: runId });
+      const error = await tess.fails(`query ($id: ID!) { run(id: $id) { logs${args} { nodes { seq } } } }`, {
+        id: runId,
+      });
       expect(error.extensions.code, args).toBe('BAD_USER_INPUT');
     }
     const other = await service.as({ tenant: 'other' });
-    expect((await refused(other, 'appendRunLogs', { runId, lines: [{ line: 'x' }] })).extensions.code).toBe('NOT_FOUND');
+    expect((await refused(other, 'appendRunLogs', { runId, lines: [{ line: 'x' }] })).extensions.code).toBe(
+      'NOT_FOUND',
+    );
   });
 });

@@ -1,4 +1,5 @@
-// one file because all its searches look through the same few runs of one service, which take longer to make than to search.
+// one file because all its searches look through the same few runs of one service, which take longer to make than to
+// search.
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
@@ -23,7 +24,13 @@ interface Sample {
 const SAMPLES: Sample[] = [
   { name: 'a', params: { lr: '0.1', model: 'resnet' }, tags: { team: 'alpha' }, metrics: { loss: 0.1, acc: 0.5 } },
   { name: 'b', params: { lr: '0.2', model: 'vit' }, tags: { team: 'beta' }, metrics: { loss: 0.2, acc: 0.5 } },
-  { name: 'c', params: { lr: '0.1', model: 'vit' }, tags: { team: 'alpine' }, metrics: { loss: 0.3, acc: 0.7 }, status: 'FAILED' },
+  {
+    name: 'c',
+    params: { lr: '0.1', model: 'vit' },
+    tags: { team: 'alpine' },
+    metrics: { loss: 0.3, acc: 0.7 },
+    status: 'FAILED',
+  },
   { name: 'd', params: { lr: '0.3' }, metrics: { loss: 'NaN', acc: 0.9 } },
   { name: 'e', tags: { team: 'alpha' }, metrics: { acc: 0.1 } },
   { name: 'f', params: { lr: '0.1' }, metrics: { loss: 'Infinity' } },
@@ -39,7 +46,8 @@ beforeAll(async () => {
     'mutation { createExperiment(input: { name: "search" }) { experiment { id } } }',
   );
   experimentId = made.createExperiment.experiment.id;
-  const entries = (record: Record<string, string> = {}) => Object.entries(record).map(([key, value]) => ({ key, value }));
+  const entries = (record: Record<string, string> = {}) =>
+    Object.entries(record).map(([key, value]) => ({ key, value }));
   for (const [i, { name, params, tags, metrics, status }] of SAMPLES.entries()) {
     const { createRun } = await tess.ok<{ createRun: { run: { id: string } } }>(
       'mutation ($input: CreateRunInput!) { createRun(input: $input) { run { id } } }',
@@ -51,9 +59,14 @@ beforeAll(async () => {
       input: { runId: id, metrics: Object.entries(metrics ?? {}).map(([key, value]) => ({ key, value })) },
     });
     if (status) {
-      await tess.ok('mutation ($input: FinishRunInput!) { finishRun(input: $input) { run { id } } }', { input: { runId: id, status } });
+      await tess.ok('mutation ($input: FinishRunInput!) { finishRun(input: $input) { run { id } } }', {
+        input: { runId: id, status },
+      });
     }
-    await admin.query('update run set created_at = $2, started_at = $2 where id = $1', [id, new Date(START + i * 1_000)]);
+    await admin.query('update run set created_at = $2, started_at = $2 where id = $1', [
+      id,
+      new Date(START + i * 1_000),
+    ]);
   }
 });
 afterAll(async () => {
@@ -133,7 +146,8 @@ describe('a filter string', () => {
 
   it('finds runs by the data that they read', async () => {
     await tess.ok(
-      `mutation ($r: ID!) { logRunDatasets(input: { runId: $r, datasets: [{ direction: INPUT, name: "iris", digest: "abc", sourceType: "local", source: "x", context: "training" }] }) { run { id } } }`,
+      'mutation ($r: ID!) { logRunDatasets(input: { runId: $r, datasets: [{ direction: INPUT, name: "iris", ' +
+        'digest: "abc", sourceType: "local", source: "x", context: "training" }] }) { run { id } } }',
       { r: ids['c'] },
     );
     expect(await names({ where: "datasets.name = 'iris' AND dataset.context LIKE 'train%'" })).toBe('c');
@@ -148,8 +162,12 @@ describe('a typed filter', () => {
     expect(await by({ metrics: [{ key: 'loss', min: 0.2 }] })).toBe('bcf');
     expect(await by({ metrics: [{ key: 'loss', isSet: false }] })).toBe('e');
     expect(await by({ not: { params: [{ key: 'lr', value: '0.1' }] } })).toBe('bdeg');
-    expect(await by({ or: [{ params: [{ key: 'lr', value: '0.2' }] }, { search: 'G' }], metrics: [{ key: 'acc' }] })).toBe('bg');
-    expect(await by({ tagsMatching: [{ key: 'team', like: 'al%' }], paramsMatching: [{ key: 'lr', in: ['0.1'] }] })).toBe('ac');
+    expect(
+      await by({ or: [{ params: [{ key: 'lr', value: '0.2' }] }, { search: 'G' }], metrics: [{ key: 'acc' }] }),
+    ).toBe('bg');
+    expect(
+      await by({ tagsMatching: [{ key: 'team', like: 'al%' }], paramsMatching: [{ key: 'lr', in: ['0.1'] }] }),
+    ).toBe('ac');
     expect(await by({ status: ['FAILED'], createdBy: ['tess'] })).toBe('c');
     expect(await by({ startedFrom: '2026-01-01T00:00:02Z', startedTo: '2026-01-01T00:00:04Z' })).toBe('cd');
     expect(await by({ and: [{}], or: [], not: { search: 'a' } })).toBe('bcdefg');
@@ -158,7 +176,17 @@ describe('a typed filter', () => {
 
   it('has no condition in an empty list, but nothing is one of no texts', async () => {
     const by = (filter: object) => names({ filter, orderBy: byName });
-    const empty = { status: [], createdBy: [], params: [], paramsMatching: [], tags: [], metrics: [], datasets: [], and: [], or: [] };
+    const empty = {
+      status: [],
+      createdBy: [],
+      params: [],
+      paramsMatching: [],
+      tags: [],
+      metrics: [],
+      datasets: [],
+      and: [],
+      or: [],
+    };
     expect(await by({ ...empty, experimentIds: [], datasetIds: [], states: [] })).toBe('abcdefg');
     expect(await by({ or: [empty, { search: 'a' }] })).toBe('abcdefg');
     expect(await by({ paramsMatching: [{ key: 'lr', in: [] }] })).toBe('');
@@ -166,7 +194,12 @@ describe('a typed filter', () => {
   });
 
   it('tells texts apart that begin alike, whatever their length', async () => {
-    const long: Record<string, string> = { a: 'x'.repeat(99), b: 'x'.repeat(100), d: `${'x'.repeat(100)}1`, e: `${'x'.repeat(100)}2` };
+    const long: Record<string, string> = {
+      a: 'x'.repeat(99),
+      b: 'x'.repeat(100),
+      d: `${'x'.repeat(100)}1`,
+      e: `${'x'.repeat(100)}2`,
+    };
     for (const [name, value] of Object.entries(long)) {
       const input = { runId: ids[name], tags: [{ key: 'long', value }] };
       await tess.ok('mutation ($input: SetRunTagsInput!) { setRunTags(input: $input) { run { id } } }', { input });
@@ -186,7 +219,11 @@ describe('orders', () => {
   const cases: [string, object[], string][] = [
     ['newest first', [], 'gfedcba'],
     ['by a metric, NaN and runs without it last', [{ field: 'METRIC', key: 'loss', direction: 'ASC' }], 'gabcfde'],
-    ['by a metric downwards, NaN and runs without it last', [{ field: 'METRIC', key: 'loss', direction: 'DESC' }], 'fcbagde'],
+    [
+      'by a metric downwards, NaN and runs without it last',
+      [{ field: 'METRIC', key: 'loss', direction: 'DESC' }],
+      'fcbagde',
+    ],
     [
       'by two metrics',
       [
@@ -227,16 +264,25 @@ describe('orders', () => {
   }
 
   it('take one object for a list of one', async () => {
-    const { runs } = await tess.ok<Found>('{ runs(orderBy: { field: NAME, direction: DESC }, first: 1) { nodes { name } } }');
+    const { runs } = await tess.ok<Found>(
+      '{ runs(orderBy: { field: NAME, direction: DESC }, first: 1) { nodes { name } } }',
+    );
     expect(runs.nodes).toEqual([{ name: 'g' }]);
   });
 
   it('need a key where one is meant, and only there', async () => {
     const order = (orderBy: object[]) => tess.fails(QUERY, { orderBy });
-    expect((await order([{ field: 'METRIC', direction: 'ASC' }])).extensions).toMatchObject({ field: 'orderBy[0].key' });
-    expect((await order([{ field: 'NAME', key: 'x', direction: 'ASC' }])).extensions).toMatchObject({ field: 'orderBy[0].key' });
+    expect((await order([{ field: 'METRIC', direction: 'ASC' }])).extensions).toMatchObject({
+      field: 'orderBy[0].key',
+    });
+    expect((await order([{ field: 'NAME', key: 'x', direction: 'ASC' }])).extensions).toMatchObject({
+      field: 'orderBy[0].key',
+    });
     const twice = { field: 'TAG', key: 'x', direction: 'ASC' };
-    expect((await order([twice, twice])).extensions).toMatchObject({ code: 'BAD_USER_INPUT', expected: 'every key once' });
+    expect((await order([twice, twice])).extensions).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      expected: 'every key once',
+    });
   });
 });
 
@@ -245,9 +291,17 @@ describe('hostile searches', () => {
     ['SQL in a filter', { where: "metrics.loss < 1; drop table run; --'" }, 'where'],
     ['a quote left open', { where: "params.lr = '0.1" }, 'where'],
     ['a flood of %', { where: `tags.team LIKE '${'%_'.repeat(400)}'` }, 'where'],
-    ['a typed flood of %', { filter: { tagsMatching: [{ key: 'team', like: '%a'.repeat(100) }] } }, 'filter.tagsMatching[0].like'],
+    [
+      'a typed flood of %',
+      { filter: { tagsMatching: [{ key: 'team', like: '%a'.repeat(100) }] } },
+      'filter.tagsMatching[0].like',
+    ],
     ['10,000 terms', { where: Array.from({ length: 10_000 }, (_, i) => `metrics.m${i} > 0`).join(' AND ') }, 'where'],
-    ['too many typed terms', { filter: { params: Array.from({ length: 60 }, (_, i) => ({ key: `k${i}`, value: 'v' })) } }, 'filter'],
+    [
+      'too many typed terms',
+      { filter: { params: Array.from({ length: 60 }, (_, i) => ({ key: `k${i}`, value: 'v' })) } },
+      'filter',
+    ],
     ['deep parentheses', { where: `${'('.repeat(10_000)}metrics.a > 1` }, 'where'],
     ['a cursor of nonsense', { after: 'zzz' }, 'after'],
     ['a cursor of another order', { after: Buffer.from('["x",[[0,"y"]]]').toString('base64url') }, 'after'],
@@ -269,7 +323,10 @@ describe('hostile searches', () => {
     ];
     for (const [orderBy, values] of orders) {
       const { runs } = await tess.ok<Found>(QUERY, { orderBy, first: 1 });
-      const [signature, places] = JSON.parse(Buffer.from(runs.pageInfo.endCursor ?? '', 'base64url').toString()) as [string, unknown[][]];
+      const [signature, places] = JSON.parse(Buffer.from(runs.pageInfo.endCursor ?? '', 'base64url').toString()) as [
+        string,
+        unknown[][],
+      ];
       const forge = (place: unknown, id: unknown = places[1]) =>
         Buffer.from(JSON.stringify([signature, [place, id]])).toString('base64url');
       for (const value of values) {
@@ -279,13 +336,17 @@ describe('hostile searches', () => {
       for (const place of [[3, 'x'], [1, null, 1, 2].slice(0, 0), null, [-1, '1'], 'x']) {
         expect((await tess.fails(QUERY, { orderBy, after: forge(place) })).extensions.code).toBe('BAD_USER_INPUT');
       }
-      expect((await tess.fails(QUERY, { orderBy, after: forge(places[0], [0, 'no id']) })).extensions.code).toBe('BAD_USER_INPUT');
+      expect((await tess.fails(QUERY, { orderBy, after: forge(places[0], [0, 'no id']) })).extensions.code).toBe(
+        'BAD_USER_INPUT',
+      );
     }
   });
 
   it("see nothing of another tenant's", async () => {
     const stranger = await service.as({ tenant: 'other' });
-    const seen = await stranger.ok<Found>(QUERY, { where: `run_id = '${ids['a']}' OR metrics.loss < 1 OR name LIKE '%'` });
+    const seen = await stranger.ok<Found>(QUERY, {
+      where: `run_id = '${ids['a']}' OR metrics.loss < 1 OR name LIKE '%'`,
+    });
     expect(seen.runs.nodes).toEqual([]);
   });
 });
@@ -295,7 +356,9 @@ describe('statements', () => {
     const run = async (query: string) => {
       service.statements.length = 0;
       await tess.ok(query);
-      return service.statements.filter((text) => /^select/i.test(text) && /\bfrom (run|metric|experiment|dataset|logged)/.test(text));
+      return service.statements.filter(
+        (text) => /^select/i.test(text) && /\bfrom (run|metric|experiment|dataset|logged)/.test(text),
+      );
     };
     const plain = await run('{ runs { nodes { id name } } }');
     expect(plain).toHaveLength(1);

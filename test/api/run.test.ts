@@ -17,7 +17,8 @@ async function newRun(name = 'r'): Promise<string> {
     { name: `e-${Math.random()}` },
   );
   const { createRun } = await tess.ok<{ createRun: { run: { id: string } } }>(
-    `mutation ($e: ID!, $name: String!) { createRun(input: { experimentId: $e, name: $name, params: [{ key: "lr", value: "0.1" }] }) { run { id } } }`,
+    'mutation ($e: ID!, $name: String!) { createRun(input: { experimentId: $e, name: $name, params: [{ key: ' +
+      '"lr", value: "0.1" }] }) { run { id } } }',
     { e: createExperiment.experiment.id, name },
   );
   return createRun.run.id;
@@ -38,7 +39,8 @@ describe('metrics of a run', () => {
     expect(await tess.ok(LOG, { input: { runId, metrics } })).toEqual({ logMetrics: { addedCount: 4 } });
     expect(await tess.ok(LOG, { input: { runId, metrics } })).toEqual({ logMetrics: { addedCount: 0 } });
     const { run } = await tess.ok<{ run: { metrics: unknown; metricHistory: unknown; params: unknown } }>(
-      `query ($id: ID!) { run(id: $id) { params { key value } metrics { key value step } metricHistory(key: "loss") { step value } } }`,
+      'query ($id: ID!) { run(id: $id) { params { key value } metrics { key value step } metricHistory(key: ' +
+        '"loss") { step value } } }',
       { id: runId },
     );
     expect(run.params).toEqual([{ key: 'lr', value: '0.1' }]);
@@ -55,17 +57,31 @@ describe('metrics of a run', () => {
 
   it('stream to a subscriber, past ones first, and go on after a sequence number', async () => {
     const runId = await newRun();
-    await tess.ok(LOG, { input: { runId, metrics: [1, 2, 3].map((step) => ({ key: 'loss', value: 1 / step, step })) } });
-    const query = `subscription ($runId: ID!, $after: SafeInt) { runMetrics(runId: $runId, after: $after) { seq step value } }`;
-    const following = tess.collect<{ seq: number; step: number }>(query, { runId, after: 1 }, (items) => items.length === 5);
+    await tess.ok(LOG, {
+      input: { runId, metrics: [1, 2, 3].map((step) => ({ key: 'loss', value: 1 / step, step })) },
+    });
+    const query =
+      'subscription ($runId: ID!, $after: SafeInt) { runMetrics(runId: $runId, after: $after) { seq step ' +
+      'value } }';
+    const following = tess.collect<{ seq: number; step: number }>(
+      query,
+      { runId, after: 1 },
+      (items) => items.length === 5,
+    );
     await new Promise((resolve) => setTimeout(resolve, 300));
-    await tess.ok(LOG, { input: { runId, metrics: [4, 5, 6].map((step) => ({ key: 'loss', value: 1 / step, step })) } });
+    await tess.ok(LOG, {
+      input: { runId, metrics: [4, 5, 6].map((step) => ({ key: 'loss', value: 1 / step, step })) },
+    });
     expect((await following).map((point) => point.step)).toEqual([2, 3, 4, 5, 6]);
   });
 
   it('keep the peaks when thinned in the database', async () => {
     const runId = await newRun();
-    const metrics = Array.from({ length: 5000 }, (_, step) => ({ key: 'm', value: step === 3333 ? 99 : Math.sin(step / 50), step }));
+    const metrics = Array.from({ length: 5000 }, (_, step) => ({
+      key: 'm',
+      value: step === 3333 ? 99 : Math.sin(step / 50),
+      step,
+    }));
     await tess.ok(LOG, { input: { runId, metrics } });
     const { run } = await tess.ok<{ run: { metricHistory: { step: number; value: number }[] } }>(
       `query ($id: ID!) { run(id: $id) { metricHistory(key: "m", maxPoints: 100) { step value } } }`,
@@ -88,7 +104,9 @@ describe('metrics of a run', () => {
       { r: runId },
     );
     expect(changed.extensions).toMatchObject({ code: 'CONFLICT', expected: '0.1', got: '0.2' });
-    const foreign = await (await service.as({ tenant: 'other' })).fails(LOG, { input: { runId, metrics: [{ key: 'loss', value: 1 }] } });
+    const foreign = await (
+      await service.as({ tenant: 'other' })
+    ).fails(LOG, { input: { runId, metrics: [{ key: 'loss', value: 1 }] } });
     expect(foreign.extensions.code).toBe('NOT_FOUND');
   });
 });
@@ -101,16 +119,26 @@ describe('an experiment that is put aside', () => {
     const { id } = createExperiment.experiment;
     const put = (state: string) =>
       tess.ok(
-        'mutation ($id: ID!, $state: ExperimentState) { updateExperiment(input: { id: $id, state: $state }) { experiment { state } } }',
+        'mutation ($id: ID!, $state: ExperimentState) { updateExperiment(input: { id: $id, state: $state }) ' +
+          '{ experiment { state } } }',
         { id, state },
       );
     const listed = async () =>
-      (await tess.ok<{ experiments: { nodes: { id: string }[] } }>('{ experiments(filter: { search: "aside" }) { nodes { id } } }'))
-        .experiments.nodes;
+      (
+        await tess.ok<{ experiments: { nodes: { id: string }[] } }>(
+          '{ experiments(filter: { search: "aside" }) { nodes { id } } }',
+        )
+      ).experiments.nodes;
     expect(await put('DELETED')).toEqual({ updateExperiment: { experiment: { state: 'DELETED' } } });
     expect(await listed()).toEqual([]);
-    const refused = await tess.fails('mutation ($e: ID!) { createRun(input: { experimentId: $e }) { run { id } } }', { e: id });
-    expect(refused.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.experimentId', expected: 'an active experiment' });
+    const refused = await tess.fails('mutation ($e: ID!) { createRun(input: { experimentId: $e }) { run { id } } }', {
+      e: id,
+    });
+    expect(refused.extensions).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      field: 'input.experimentId',
+      expected: 'an active experiment',
+    });
     await put('ACTIVE');
     expect(await listed()).toEqual([{ id }]);
   });
@@ -129,8 +157,11 @@ describe('lists of runs', () => {
     const seen: string[] = [];
     let after: string | null = null;
     for (;;) {
-      const { runs }: { runs: { nodes: { id: string }[]; totalCount: number; pageInfo: { endCursor: string; hasNextPage: boolean } } } =
-        await tess.ok(query, { after });
+      const {
+        runs,
+      }: {
+        runs: { nodes: { id: string }[]; totalCount: number; pageInfo: { endCursor: string; hasNextPage: boolean } };
+      } = await tess.ok(query, { after });
       expect(runs.totalCount).toBe(5);
       seen.push(...runs.nodes.map((node) => node.id));
       if (!runs.pageInfo.hasNextPage) break;
@@ -142,12 +173,15 @@ describe('lists of runs', () => {
   });
 
   it('need the same few statements for one run as for many', async () => {
-    const query = `query ($n: Int!) { runs(first: $n) { nodes { id experiment { name } params { key } tags { key } metrics { key value } } } }`;
+    const query =
+      'query ($n: Int!) { runs(first: $n) { nodes { id experiment { name } params { key } tags { key } ' +
+      'metrics { key value } } } }';
     const count = async (n: number) => {
       service.statements.length = 0;
       await tess.ok(query, { n });
-      return service.statements.filter((sql) => /^select/i.test(sql) && /\b(run|experiment|run_param|run_tag|metric_latest)\b/.test(sql))
-        .length;
+      return service.statements.filter(
+        (sql) => /^select/i.test(sql) && /\b(run|experiment|run_param|run_tag|metric_latest)\b/.test(sql),
+      ).length;
     };
     expect(await count(1)).toBe(5);
     expect(await count(50)).toBe(5);

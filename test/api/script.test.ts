@@ -34,8 +34,18 @@ it('the script of the documents leads to a prediction, and to the same one when 
   console.log(`the script of the documents, run again: ${(performance.now() - startedMs).toFixed(0)} ms`);
   expect(second).toEqual(first);
   const { jobs } = await tess.ok<{ jobs: { nodes: { kind: string }[] } }>('{ jobs(first: 100) { nodes { kind } } }');
-  expect(jobs.nodes.map(({ kind }) => kind).toSorted()).toEqual(['EVALUATION', 'RELEASE', 'RELEASE', 'TRAINING', 'VALIDATION']);
-  expect(await tess.ok('{ experiments { totalCount } models { totalCount } datasets { totalCount } endpoints { totalCount } }')).toEqual({
+  expect(jobs.nodes.map(({ kind }) => kind).toSorted()).toEqual([
+    'EVALUATION',
+    'RELEASE',
+    'RELEASE',
+    'TRAINING',
+    'VALIDATION',
+  ]);
+  expect(
+    await tess.ok(
+      '{ experiments { totalCount } models { totalCount } datasets { totalCount } endpoints { totalCount } }',
+    ),
+  ).toEqual({
     experiments: { totalCount: 1 },
     models: { totalCount: 1 },
     datasets: { totalCount: 1 },

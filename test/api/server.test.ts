@@ -4,7 +4,14 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import WebSocket from 'ws';
 import { Role } from '../../src/domain/platform/principal.js';
-import { Caller, SECRET, startTestService, tokenFor, type GraphQLErrorShape, type TestService } from '../support/service.js';
+import {
+  Caller,
+  SECRET,
+  startTestService,
+  tokenFor,
+  type GraphQLErrorShape,
+  type TestService,
+} from '../support/service.js';
 
 let service: TestService;
 let tess: Caller;
@@ -16,9 +23,15 @@ beforeAll(async () => {
 afterAll(() => service?.close());
 
 const post = (body: string, headers: Record<string, string> = {}) =>
-  fetch(`${service.url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body });
+  fetch(`${service.url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body,
+  });
 
-const CREATE = `mutation ($name: String!, $tags: [KeyValueInput!]) { createExperiment(input: { name: $name, tags: $tags }) { experiment { id name } } }`;
+const CREATE =
+  'mutation ($name: String!, $tags: [KeyValueInput!]) { createExperiment(input: { name: $name, tags: $tags ' +
+  '}) { experiment { id name } } }';
 
 describe('tokens', () => {
   const now = Math.floor(Date.now() / 1000);
@@ -41,7 +54,12 @@ describe('tokens', () => {
     'signed with another secret': () => sign((jwt) => jwt, new TextEncoder().encode('x'.repeat(40))),
     unsigned: () => new UnsecuredJWT({ ...claims, sub: 'eve', iss: 'matih', aud: 'matih-ml', exp: now + 60 }).encode(),
     'without an end': () =>
-      new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).setSubject('eve').setIssuer('matih').setAudience('matih-ml').sign(key),
+      new SignJWT(claims)
+        .setProtectedHeader({ alg: 'HS256' })
+        .setSubject('eve')
+        .setIssuer('matih')
+        .setAudience('matih-ml')
+        .sign(key),
     'with an unknown role': () =>
       new SignJWT({ tenant: 'acme', role: 'ROOT' })
         .setProtectedHeader({ alg: 'HS256' })
@@ -77,7 +95,9 @@ describe('tokens', () => {
         message: 'A valid bearer token is needed: send the header "Authorization: Bearer <token>".',
         extensions: { code: 'UNAUTHENTICATED' },
       });
-      await expect(caller.collect('subscription { lifecycleEvents { id } }', {}, () => true)).rejects.toMatchObject({ code: 4403 });
+      await expect(caller.collect('subscription { lifecycleEvents { id } }', {}, () => true)).rejects.toMatchObject({
+        code: 4403,
+      });
     });
   }
 
@@ -94,7 +114,9 @@ describe('tokens', () => {
   it('end a subscription when they end', async () => {
     const brief = new Caller(service.url, await tokenFor({ lifetimeSeconds: 2 }));
     const started = Date.now();
-    await expect(brief.collect('subscription { lifecycleEvents { id } }', {}, () => false, 10_000)).rejects.toThrow(/UNAUTHENTICATED/);
+    await expect(brief.collect('subscription { lifecycleEvents { id } }', {}, () => false, 10_000)).rejects.toThrow(
+      /UNAUTHENTICATED/,
+    );
     expect(Date.now() - started).toBeLessThan(8_000);
   });
 
@@ -110,7 +132,17 @@ describe('documents that cost too much', () => {
     'a hundred aliases': `{ ${Array.from({ length: 100 }, (_, i) => `a${i}: experiments { totalCount }`).join(' ')} }`,
     'depth of introspection': `{ __schema { types { fields { type ${'{ ofType '.repeat(20)}{ name }${' }'.repeat(20)} } } } }`,
     'a directive flood': `{ experiments { totalCount ${'@include(if: true) '.repeat(200)} } }`,
-    'a page size times a page size': `{ runs(first: 500) { edges { node { metricHistory(key: "x", maxPoints: 10000) { value step seq key loggedAt } params { key value } tags { key value } metrics { key value step loggedAt } name id status experiment { id name description createdBy tags { key value } } } } nodes { ...R } } } fragment R on Run { id name params { key value } tags { key value } metrics { key value step loggedAt } experiment { id name description createdBy tags { key value } state updatedAt createdAt } metricHistory(key: "y") { value step seq key loggedAt } createdBy createdAt startedAt endedAt status a: metrics { key value step loggedAt } b: metrics { key value step loggedAt } c: metrics { key value step loggedAt } d: params { key value } e: params { key value } f: metricHistory(key: "z") { value step seq key loggedAt } g: metricHistory(key: "z") { value step seq key loggedAt } h: metricHistory(key: "z") { value step seq key loggedAt } }`,
+    'a page size times a page size':
+      '{ runs(first: 500) { edges { node { metricHistory(key: "x", maxPoints: 10000) { value step seq key ' +
+      'loggedAt } params { key value } tags { key value } metrics { key value step loggedAt } name id status ' +
+      'experiment { id name description createdBy tags { key value } } } } nodes { ...R } } } fragment R on ' +
+      'Run { id name params { key value } tags { key value } metrics { key value step loggedAt } experiment ' +
+      '{ id name description createdBy tags { key value } state updatedAt createdAt } metricHistory(key: ' +
+      '"y") { value step seq key loggedAt } createdBy createdAt startedAt endedAt status a: metrics { key ' +
+      'value step loggedAt } b: metrics { key value step loggedAt } c: metrics { key value step loggedAt } ' +
+      'd: params { key value } e: params { key value } f: metricHistory(key: "z") { value step seq key ' +
+      'loggedAt } g: metricHistory(key: "z") { value step seq key loggedAt } h: metricHistory(key: "z") { ' +
+      'value step seq key loggedAt } }',
   };
   for (const [what, document] of Object.entries(documents)) {
     it(`are refused before they run: ${what}`, async () => {
@@ -144,23 +176,29 @@ describe('documents that cost too much', () => {
   });
 
   it('fragment cycles, batches and large bodies are refused', async () => {
-    expect((await tess.fails('{ experiments { nodes { ...A } } } fragment A on Experiment { id ...A }')).extensions.code).toBe(
-      'BAD_USER_INPUT',
-    );
+    expect(
+      (await tess.fails('{ experiments { nodes { ...A } } } fragment A on Experiment { id ...A }')).extensions.code,
+    ).toBe('BAD_USER_INPUT');
     expect((await post('[{"query":"{__typename}"}]', { authorization: `Bearer ${tess.token}` })).status).toBe(400);
     expect(
-      (await post(JSON.stringify({ query: '{__typename}', padding: 'x'.repeat(300_000) }), { authorization: `Bearer ${tess.token}` }))
-        .status,
+      (
+        await post(JSON.stringify({ query: '{__typename}', padding: 'x'.repeat(300_000) }), {
+          authorization: `Bearer ${tess.token}`,
+        })
+      ).status,
     ).toBe(413);
   });
 });
 
 describe('browsers', () => {
   it('cannot be made to send requests by a foreign page', async () => {
-    const asText = await post(JSON.stringify({ query: 'mutation { createExperiment(input: { name: "csrf" }) { experiment { id } } }' }), {
-      'content-type': 'text/plain',
-      authorization: `Bearer ${tess.token}`,
-    });
+    const asText = await post(
+      JSON.stringify({ query: 'mutation { createExperiment(input: { name: "csrf" }) { experiment { id } } }' }),
+      {
+        'content-type': 'text/plain',
+        authorization: `Bearer ${tess.token}`,
+      },
+    );
     expect(asText.status).toBeGreaterThanOrEqual(400);
     const get = await fetch(
       `${service.url}/graphql?query=${encodeURIComponent('mutation { createExperiment(input: { name: "g" }) { experiment { id } } }')}`,
@@ -188,7 +226,9 @@ describe('browsers', () => {
         body,
       });
       await response.text();
-      const [origin, methods, asked] = ['origin', 'methods', 'headers'].map((name) => response.headers.get(`access-control-allow-${name}`));
+      const [origin, methods, asked] = ['origin', 'methods', 'headers'].map((name) =>
+        response.headers.get(`access-control-allow-${name}`),
+      );
       return { status: response.status, origin, methods, asked, vary: response.headers.get('vary') };
     };
     const origin = 'http://localhost:3001';
@@ -202,7 +242,13 @@ describe('browsers', () => {
       asked: 'authorization',
       vary,
     });
-    expect(await cors('OPTIONS', { origin, ...preflight })).toEqual({ status: 204, origin, methods, asked: null, vary });
+    expect(await cors('OPTIONS', { origin, ...preflight })).toEqual({
+      status: 204,
+      origin,
+      methods,
+      asked: null,
+      vary,
+    });
     const none = { origin: null, methods: null, asked: null, vary: 'Origin' };
     expect(await cors('OPTIONS', preflight)).toEqual({ ...none, status: 400 });
     expect(await cors('OPTIONS', { origin })).toEqual({ ...none, status: 400, origin });
@@ -239,7 +285,9 @@ describe('a socket', () => {
         { next: () => undefined, error: (error) => (refused = error), complete: () => undefined },
       );
     }
-    await expect.poll(() => refused, { timeout: 10_000 }).toMatchObject([{ extensions: { code: 'RESOURCE_EXHAUSTED' } }]);
+    await expect
+      .poll(() => refused, { timeout: 10_000 })
+      .toMatchObject([{ extensions: { code: 'RESOURCE_EXHAUSTED' } }]);
     await client.dispose();
   });
 });
@@ -255,24 +303,37 @@ describe('hostile text', () => {
   };
   for (const [what, name] of Object.entries(names)) {
     it(`in a name is named: ${what}`, async () => {
-      expect((await tess.fails(CREATE, { name })).extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.name' });
+      expect((await tess.fails(CREATE, { name })).extensions).toMatchObject({
+        code: 'BAD_USER_INPUT',
+        field: 'input.name',
+      });
     });
   }
 
   it('in other places is named too', async () => {
-    expect((await tess.fails(CREATE, { name: 'p', tags: [{ key: 'a\u200bb', value: 'x' }] })).extensions).toMatchObject({
+    expect((await tess.fails(CREATE, { name: 'p', tags: [{ key: 'a\u200bb', value: 'x' }] })).extensions).toMatchObject(
+      {
+        code: 'BAD_USER_INPUT',
+        field: 'input.tags[0].key',
+      },
+    );
+    expect((await tess.fails('{ experiment(id: "1e400") { id } }')).extensions).toMatchObject({
       code: 'BAD_USER_INPUT',
-      field: 'input.tags[0].key',
+      field: 'id',
     });
-    expect((await tess.fails('{ experiment(id: "1e400") { id } }')).extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'id' });
-    expect((await tess.fails('{ runs(first: 1000000000) { nodes { id } } }')).extensions.code).toMatch(/BAD_USER_INPUT|QUERY_TOO_COMPLEX/);
-    expect((await tess.fails('{ experiments(filter: { search: "' + '%'.repeat(500) + '" }) { nodes { id } } }')).extensions).toMatchObject({
+    expect((await tess.fails('{ runs(first: 1000000000) { nodes { id } } }')).extensions.code).toMatch(
+      /BAD_USER_INPUT|QUERY_TOO_COMPLEX/,
+    );
+    expect(
+      (await tess.fails('{ experiments(filter: { search: "' + '%'.repeat(500) + '" }) { nodes { id } } }')).extensions,
+    ).toMatchObject({
       field: 'filter.search',
     });
     expect(
       (
         await tess.fails(
-          'mutation { logMetrics(input: { runId: "01a1fedb-904e-7148-ad0f-33f9595d7d0f", metrics: [{ key: "x", value: 1e400 }] }) { addedCount } }',
+          'mutation { logMetrics(input: { runId: "01a1fedb-904e-7148-ad0f-33f9595d7d0f", metrics: [{ key: ' +
+            '"x", value: 1e400 }] }) { addedCount } }',
         )
       ).extensions.code,
     ).toBe('BAD_USER_INPUT');
@@ -289,7 +350,9 @@ describe('an unexpected error', () => {
     await admin.connect();
     await admin.query('alter table run_tag rename to run_tag_away');
     await tess.ok(CREATE, { name: 'masked' });
-    const { experiments } = await tess.ok<{ experiments: { nodes: { id: string }[] } }>('{ experiments(first: 1) { nodes { id } } }');
+    const { experiments } = await tess.ok<{ experiments: { nodes: { id: string }[] } }>(
+      '{ experiments(first: 1) { nodes { id } } }',
+    );
     const error = await tess.fails(
       `mutation ($e: ID!) { createRun(input: { experimentId: $e, tags: [{ key: "a", value: "b" }] }) { run { id } } }`,
       {

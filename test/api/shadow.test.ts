@@ -18,8 +18,17 @@ beforeAll(async () => {
 afterAll(() => service?.close());
 
 /** Production's values have a standard deviation of about 5.8: values within 2.9 agree. */
-const reference = { features: {}, prediction: buildPredictionReference(Float64Array.from({ length: 1_000 }, (_, i) => (i % 20) + 0.5)) };
-const production = { bytes: linear([1], 0), signature: xToY(1), task: 'REGRESSION' as const, stage: 'PRODUCTION' as const, reference };
+const reference = {
+  features: {},
+  prediction: buildPredictionReference(Float64Array.from({ length: 1_000 }, (_, i) => (i % 20) + 0.5)),
+};
+const production = {
+  bytes: linear([1], 0),
+  signature: xToY(1),
+  task: 'REGRESSION' as const,
+  stage: 'PRODUCTION' as const,
+  reference,
+};
 
 interface Traffic {
   requests: number;
@@ -33,7 +42,8 @@ interface Traffic {
 async function traffic(deploymentId: string): Promise<Traffic> {
   await service.app.context.services.traffic.flush();
   const found = await tess.ok<{ deployment: { traffic: Traffic } }>(
-    `query ($id: ID!) { deployment(id: $id) { traffic { requests rows errors comparedRows disagreements disagreementRate } } }`,
+    'query ($id: ID!) { deployment(id: $id) { traffic { requests rows errors comparedRows disagreements ' +
+      'disagreementRate } } }',
     { id: deploymentId },
   );
   return found.deployment.traffic;
@@ -52,7 +62,8 @@ interface Gate {
 
 async function decide(deploymentId: string): Promise<Gate> {
   const decided = await tess.ok<{ decideShadow: { gateResult: Gate } }>(
-    `mutation ($id: ID!) { decideShadow(input: { deploymentId: $id }) { gateResult { id gate passed checks { name passed expected got message } } } }`,
+    'mutation ($id: ID!) { decideShadow(input: { deploymentId: $id }) { gateResult { id gate passed checks { ' +
+      'name passed expected got message } } } }',
     { id: deploymentId },
   );
   return decided.decideShadow.gateResult;
@@ -60,9 +71,14 @@ async function decide(deploymentId: string): Promise<Gate> {
 
 const failing = ({ checks }: Gate) => checks.filter(({ passed }) => !passed).map(({ name }) => name);
 
-/** An evaluation of the candidate against production, the candidate's errors being `factor` times those of production. */
+/**
+ * An evaluation of the candidate against production, the candidate's errors being `factor` times those of production.
+ */
 async function evaluate(candidate: MadeVersion, baselineVersionId: string, factor: number): Promise<void> {
-  const actor = { principal: { subject: 'tess', tenant: 'acme', role: Role.ENGINEER, expiresAt: new Date() }, requestId: 'test' };
+  const actor = {
+    principal: { subject: 'tess', tenant: 'acme', role: Role.ENGINEER, expiresAt: new Date() },
+    requestId: 'test',
+  };
   await service.app.context.db.transact(actor, async ({ em, tenant }) => {
     const dataset = em.create(Dataset, {
       tenant,
@@ -101,10 +117,21 @@ async function evaluate(candidate: MadeVersion, baselineVersionId: string, facto
 describe('a shadow', () => {
   it('gets every answered request, its answers are compared and never returned', async () => {
     const live = await serve(service, tess, production);
-    const candidate = await makeVersion(service, { ...production, stage: 'STAGING', bytes: linear([1.5], 0), modelId: live.modelId });
-    const shadow = await deploy(tess, { endpointId: live.endpointId, modelVersionId: candidate.versionId, mode: 'SHADOW' });
+    const candidate = await makeVersion(service, {
+      ...production,
+      stage: 'STAGING',
+      bytes: linear([1.5], 0),
+      modelId: live.modelId,
+    });
+    const shadow = await deploy(tess, {
+      endpointId: live.endpointId,
+      modelVersionId: candidate.versionId,
+      mode: 'SHADOW',
+    });
     const answers = await Promise.all(
-      Array.from({ length: 40 }, (_, i) => predict(tess, { endpointId: live.endpointId, tensors: [x([i % 20, i % 20])] })),
+      Array.from({ length: 40 }, (_, i) =>
+        predict(tess, { endpointId: live.endpointId, tensors: [x([i % 20, i % 20])] }),
+      ),
     );
     answers.forEach(({ outputs, deployment }, i) => {
       expect(outputs[0]!.data).toEqual([i % 20, i % 20]);
@@ -112,11 +139,18 @@ describe('a shadow', () => {
     });
     await mirrored(shadow, 40);
     // 1.5·x differs from x by more than 2.9 from x = 6 on: 14 of 20 values.
-    expect(await traffic(shadow)).toMatchObject({ rows: 80, errors: 0, comparedRows: 80, disagreements: 56, disagreementRate: 0.7 });
+    expect(await traffic(shadow)).toMatchObject({
+      rows: 80,
+      errors: 0,
+      comparedRows: 80,
+      disagreements: 56,
+      disagreementRate: 0.7,
+    });
     expect(await traffic(live.deploymentId)).toMatchObject({ requests: 40, comparedRows: 0, disagreementRate: null });
     const rows = await service.app.context.db.asSystem((em) =>
       em.execute<{ mode: string; n: number }[]>(
-        `select mode, count(*)::int as n from prediction_log where endpoint_id = '${live.endpointId}' group by mode order by mode`,
+        `select mode, count(*)::int as n from prediction_log where endpoint_id = '${live.endpointId}' group ` +
+          'by mode order by mode',
       ),
     );
     expect(rows).toEqual([
@@ -128,8 +162,17 @@ describe('a shadow', () => {
   it('that hangs neither delays nor fails an answer, and its errors are counted', async () => {
     const live = await serve(service, tess, production);
     const alone = await serve(service, tess, production);
-    const candidate = await makeVersion(service, { ...production, stage: 'STAGING', bytes: hangsAbove1000(), modelId: live.modelId });
-    const shadow = await deploy(tess, { endpointId: live.endpointId, modelVersionId: candidate.versionId, mode: 'SHADOW' });
+    const candidate = await makeVersion(service, {
+      ...production,
+      stage: 'STAGING',
+      bytes: hangsAbove1000(),
+      modelId: live.modelId,
+    });
+    const shadow = await deploy(tess, {
+      endpointId: live.endpointId,
+      modelVersionId: candidate.versionId,
+      mode: 'SHADOW',
+    });
     const time = async (endpointId: string) => {
       const ms: number[] = [];
       for (let i = 0; i < 60; i++) {
@@ -141,7 +184,9 @@ describe('a shadow', () => {
     };
     const without = await time(alone.endpointId);
     const beside = await time(live.endpointId);
-    console.log(`median of 60 answers: ${without.toFixed(1)} ms without, ${beside.toFixed(1)} ms with a shadow that hangs`);
+    console.log(
+      `median of 60 answers: ${without.toFixed(1)} ms without, ${beside.toFixed(1)} ms with a shadow that hangs`,
+    );
     expect(beside).toBeLessThan(without * 5 + 20);
     await mirrored(shadow, 60);
     const { errors, comparedRows } = await traffic(shadow);
@@ -159,7 +204,11 @@ describe('a shadow', () => {
       signature: xToY(2),
       modelId: live.modelId,
     });
-    const shadow = await deploy(tess, { endpointId: live.endpointId, modelVersionId: candidate.versionId, mode: 'SHADOW' });
+    const shadow = await deploy(tess, {
+      endpointId: live.endpointId,
+      modelVersionId: candidate.versionId,
+      mode: 'SHADOW',
+    });
     expect((await predict(tess, { endpointId: live.endpointId, rows: [{ x: 1 }] })).outputs[0]!.data).toEqual([1]);
     await mirrored(shadow, 1);
     expect(await traffic(shadow)).toMatchObject({ errors: 1 });
@@ -167,16 +216,34 @@ describe('a shadow', () => {
 
   it('that falls behind loses copies, which are counted, and no answer', async () => {
     const live = await serve(service, tess, production);
-    const candidate = await makeVersion(service, { ...production, stage: 'STAGING', bytes: hangsAbove1000(), modelId: live.modelId });
-    const shadow = await deploy(tess, { endpointId: live.endpointId, modelVersionId: candidate.versionId, mode: 'SHADOW' });
+    const candidate = await makeVersion(service, {
+      ...production,
+      stage: 'STAGING',
+      bytes: hangsAbove1000(),
+      modelId: live.modelId,
+    });
+    const shadow = await deploy(tess, {
+      endpointId: live.endpointId,
+      modelVersionId: candidate.versionId,
+      mode: 'SHADOW',
+    });
     const { services, serving } = service.app.context;
-    const principal = { subject: 'tess', tenant: 'acme', role: Role.ENGINEER, expiresAt: new Date(Date.now() + 60_000) };
+    const principal = {
+      subject: 'tess',
+      tenant: 'acme',
+      role: Role.ENGINEER,
+      expiresAt: new Date(Date.now() + 60_000),
+    };
     const startedAt = performance.now();
     let most = 0;
     for (let wave = 0; wave < 10; wave++) {
       await Promise.all(
         Array.from({ length: 400 }, (_, i) =>
-          services.predictions.predict(principal, { endpointId: live.endpointId, rows: [{ x: 5_000 }] }, `w${wave}-${i}`),
+          services.predictions.predict(
+            principal,
+            { endpointId: live.endpointId, rows: [{ x: 5_000 }] },
+            `w${wave}-${i}`,
+          ),
         ),
       );
       most = Math.max(most, serving.mirror.size);
@@ -185,7 +252,8 @@ describe('a shadow', () => {
     await expect.poll(() => serving.mirror.size, { timeout: 20_000 }).toBe(0);
     const { requests } = await traffic(shadow);
     console.log(
-      `4000 answers in ${answeredMs.toFixed(0)} ms beside a shadow that hangs: ${requests} copies tried, ${serving.mirror.dropped} dropped, at most ${most} waiting`,
+      `4000 answers in ${answeredMs.toFixed(0)} ms beside a shadow that hangs: ${requests} copies tried, ` +
+        `${serving.mirror.dropped} dropped, at most ${most} waiting`,
     );
     expect(requests + serving.mirror.dropped).toBe(4_000);
     expect(serving.mirror.dropped).toBeGreaterThan(0);
@@ -199,11 +267,22 @@ describe('a shadow', () => {
 describe('the shadow gate', () => {
   it('says what is missing, then passes on enough good traffic and an evaluation against production', async () => {
     const live = await serve(service, tess, production, { slaLatencyP95Ms: 500 });
-    const candidate = await makeVersion(service, { ...production, stage: 'STAGING', bytes: linear([1.01], 0), modelId: live.modelId });
-    const shadow = await deploy(tess, { endpointId: live.endpointId, modelVersionId: candidate.versionId, mode: 'SHADOW' });
+    const candidate = await makeVersion(service, {
+      ...production,
+      stage: 'STAGING',
+      bytes: linear([1.01], 0),
+      modelId: live.modelId,
+    });
+    const shadow = await deploy(tess, {
+      endpointId: live.endpointId,
+      modelVersionId: candidate.versionId,
+      mode: 'SHADOW',
+    });
     expect(failing(await decide(shadow))).toEqual(['requests', 'latency_p95_ms', 'disagreement_share', 'quality']);
     for (let wave = 0; wave < 5; wave++)
-      await Promise.all(Array.from({ length: 44 }, (_, i) => predict(tess, { endpointId: live.endpointId, rows: [{ x: i % 20 }] })));
+      await Promise.all(
+        Array.from({ length: 44 }, (_, i) => predict(tess, { endpointId: live.endpointId, rows: [{ x: i % 20 }] })),
+      );
     await mirrored(shadow, 220);
     expect(failing(await decide(shadow))).toEqual(['quality']);
     await evaluate(candidate, live.versionId, 2);
@@ -214,18 +293,25 @@ describe('the shadow gate', () => {
     console.log(`shadow gate: ${passed.checks.map(({ name, got }) => `${name} ${got}`).join(', ')}`);
     const { events } = await tess.ok<{
       events: { nodes: { type: string; subjectId: string; payload: { passed: boolean; gateResultId: string } }[] };
-    }>(`query ($e: ID!) { events(filter: { endpointId: $e, types: [SHADOW_EVALUATED] }) { nodes { type subjectId payload } } }`, {
-      e: live.endpointId,
-    });
+    }>(
+      'query ($e: ID!) { events(filter: { endpointId: $e, types: [SHADOW_EVALUATED] }) { nodes { type ' +
+        'subjectId payload } } }',
+      {
+        e: live.endpointId,
+      },
+    );
     expect(events.nodes.map(({ payload }) => payload.passed)).toEqual([true, false, false, false]);
     expect(events.nodes[0]).toMatchObject({ subjectId: candidate.versionId, payload: { gateResultId: passed.id } });
   });
 
   it('is not for live deployments', async () => {
     const live = await serve(service, tess, production);
-    const refused = await tess.fails(`mutation ($id: ID!) { decideShadow(input: { deploymentId: $id }) { gateResult { id } } }`, {
-      id: live.deploymentId,
-    });
+    const refused = await tess.fails(
+      `mutation ($id: ID!) { decideShadow(input: { deploymentId: $id }) { gateResult { id } } }`,
+      {
+        id: live.deploymentId,
+      },
+    );
     expect(refused.extensions).toMatchObject({ code: 'CONFLICT', field: 'input.deploymentId', got: 'LIVE' });
   });
 });

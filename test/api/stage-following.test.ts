@@ -16,9 +16,13 @@ beforeAll(async () => {
 afterAll(() => service?.close());
 
 const times = (weight: number) => ({ bytes: linear([weight], 0), signature: xToY(1) });
-const WEIGHTS = `mutation ($input: SetTrafficWeightsInput!) { setTrafficWeights(input: $input) { endpoint { deployments { id weightBps } } } }`;
+const WEIGHTS =
+  'mutation ($input: SetTrafficWeightsInput!) { setTrafficWeights(input: $input) { endpoint { deployments { ' +
+  'id weightBps } } } }';
 const UNDEPLOY = `mutation ($id: ID!) { undeploy(input: { deploymentId: $id }) { deployment { status weightBps endedAt } } }`;
-const UPDATE = `mutation ($input: UpdateEndpointInput!) { updateEndpoint(input: $input) { endpoint { name followStage slaLatencyP95Ms logSampleRate } } }`;
+const UPDATE =
+  'mutation ($input: UpdateEndpointInput!) { updateEndpoint(input: $input) { endpoint { name followStage ' +
+  'slaLatencyP95Ms logSampleRate } } }';
 
 async function weights(endpointId: string): Promise<Record<string, number>> {
   const { endpoint } = await tess.ok<{ endpoint: { deployments: { id: string; weightBps: number }[] } }>(
@@ -31,9 +35,18 @@ async function weights(endpointId: string): Promise<Record<string, number>> {
 describe('an endpoint that follows a stage', () => {
   /** Past the gates, which are not the matter here. */
   const promote = (modelVersionId: string, toStage: string, expectedProductionVersionId?: string) =>
-    ada.ok(`mutation ($input: PromoteModelVersionInput!) { promoteModelVersion(input: $input) { modelVersion { stage } } }`, {
-      input: { modelVersionId, toStage, expectedProductionVersionId, override: true, reason: 'a test of following endpoints' },
-    });
+    ada.ok(
+      `mutation ($input: PromoteModelVersionInput!) { promoteModelVersion(input: $input) { modelVersion { stage } } }`,
+      {
+        input: {
+          modelVersionId,
+          toStage,
+          expectedProductionVersionId,
+          override: true,
+          reason: 'a test of following endpoints',
+        },
+      },
+    );
   const rollback = (modelId: string) =>
     ada.ok(`mutation ($id: ID!) { rollbackModel(input: { modelId: $id }) { restored { stage } } }`, { id: modelId });
 
@@ -43,10 +56,11 @@ describe('an endpoint that follows a stage', () => {
     const { id: endpointId } = await createEndpoint(tess, { modelId: first.modelId, followStage: 'PRODUCTION' });
     const current = async () =>
       (
-        await tess.ok<{ endpoint: { deployments: { id: string; mode: string; status: string; modelVersion: { id: string } }[] } }>(
-          `query ($id: ID!) { endpoint(id: $id) { deployments { id mode status modelVersion { id } } } }`,
-          { id: endpointId },
-        )
+        await tess.ok<{
+          endpoint: { deployments: { id: string; mode: string; status: string; modelVersion: { id: string } }[] };
+        }>(`query ($id: ID!) { endpoint(id: $id) { deployments { id mode status modelVersion { id } } } }`, {
+          id: endpointId,
+        })
       ).endpoint.deployments;
     await untilReady(tess, (await current())[0]!.id);
     const shadow = await deploy(tess, { endpointId, modelVersionId: second.versionId, mode: 'SHADOW' });
@@ -65,7 +79,10 @@ describe('an endpoint that follows a stage', () => {
     });
     const until = async (value: number) => {
       await expect
-        .poll(() => seen.slice(-20).every((answer) => answer === value) && seen.length > 20, { timeout: 10_000, interval: 20 })
+        .poll(() => seen.slice(-20).every((answer) => answer === value) && seen.length > 20, {
+          timeout: 10_000,
+          interval: 20,
+        })
         .toBe(true);
     };
     await until(1);
@@ -80,8 +97,11 @@ describe('an endpoint that follows a stage', () => {
     await Promise.all(callers);
     expect(failures).toBe(0);
     expect(
-      (await tess.ok<{ deployment: { status: string } }>(`query ($id: ID!) { deployment(id: $id) { status } }`, { id: shadow })).deployment
-        .status,
+      (
+        await tess.ok<{ deployment: { status: string } }>(`query ($id: ID!) { deployment(id: $id) { status } }`, {
+          id: shadow,
+        })
+      ).deployment.status,
     ).toBe('STOPPED');
     console.log(`promotion, rollback and promotion under traffic: ${seen.length} answers, ${failures} failures`);
   });
@@ -95,17 +115,20 @@ describe('an endpoint that follows a stage', () => {
     await expect
       .poll(async () => (await predict(tess, { endpointId, rows: [{ x: 1 }] })).modelVersion.id, { timeout: 10_000 })
       .toBe(first.versionId);
-    expect((await tess.fails(DEPLOY, { input: { endpointId, modelVersionId: second.versionId, mode: 'LIVE' } })).extensions.code).toBe(
-      'CONFLICT',
-    );
+    expect(
+      (await tess.fails(DEPLOY, { input: { endpointId, modelVersionId: second.versionId, mode: 'LIVE' } })).extensions
+        .code,
+    ).toBe('CONFLICT');
     expect((await tess.fails(UNDEPLOY, { id: manual })).extensions.code).toBe('CONFLICT');
     const [live] = Object.keys(await weights(endpointId));
     expect((await tess.fails(UNDEPLOY, { id: live })).extensions.code).toBe('CONFLICT');
     expect(
-      (await tess.fails(WEIGHTS, { input: { endpointId, weights: [{ deploymentId: live, weightBps: 10_000 }] } })).extensions.code,
+      (await tess.fails(WEIGHTS, { input: { endpointId, weights: [{ deploymentId: live, weightBps: 10_000 }] } }))
+        .extensions.code,
     ).toBe('CONFLICT');
     await ada.ok(
-      `mutation ($id: ID!) { demoteModelVersion(input: { modelVersionId: $id, reason: "a test" }) { modelVersion { stage } } }`,
+      'mutation ($id: ID!) { demoteModelVersion(input: { modelVersionId: $id, reason: "a test" }) { ' +
+        'modelVersion { stage } } }',
       { id: first.versionId },
     );
     expect(await weights(endpointId)).toEqual({});

@@ -8,7 +8,8 @@ describe('files that a crash left', () => {
     const { db, objects, services } = own.app.context;
     await db.asSystem((em) =>
       em.execute(
-        `insert into staged_object (tenant, object_key, created_at) select 'acme', 'acme/x/' || n, now() - interval '2 days' from generate_series(1, 300) n`,
+        `insert into staged_object (tenant, object_key, created_at) select 'acme', 'acme/x/' || n, now() - ` +
+          `interval '2 days' from generate_series(1, 300) n`,
       ),
     );
     const remove = objects.delete.bind(objects);
@@ -30,7 +31,8 @@ describe('files that a crash left', () => {
     const left = async () => {
       const rows = await db.asSystem((em) =>
         em.execute<{ name: string }[]>(
-          `select substr(object_key, 13) as name from staged_object where starts_with(object_key, 'acme/locked/') order by 1`,
+          'select substr(object_key, 13) as name from staged_object where starts_with(object_key, ' +
+            `'acme/locked/') order by 1`,
         ),
       );
       return rows.map(({ name }) => name);

@@ -62,7 +62,10 @@ describe('promotion', () => {
     const { modelId, ids } = await newModel(2);
     const [first, second] = ids as [string, string];
     const refused = await tess.fails(PROMOTE, { input: { modelVersionId: first, toStage: 'STAGING' } });
-    expect(refused.extensions).toMatchObject({ code: 'GATE_NOT_PASSED', missing: [{ gate: 'VALIDATION', problem: 'has no result yet' }] });
+    expect(refused.extensions).toMatchObject({
+      code: 'GATE_NOT_PASSED',
+      missing: [{ gate: 'VALIDATION', problem: 'has no result yet' }],
+    });
     expect(refused.message).toContain(`validateModelVersion(input: {modelVersionId: "${first}"})`);
 
     const validated = await validate(tess, first);
@@ -83,7 +86,9 @@ describe('promotion', () => {
     });
     expect(unshadowed.extensions).toMatchObject({ code: 'GATE_NOT_PASSED', missing: [{ gate: 'SHADOW' }] });
     await passShadow(second, first);
-    expect(await promote(tess, second, 'PRODUCTION', { expectedProductionVersionId: first, reason: 'better' })).toMatchObject({
+    expect(
+      await promote(tess, second, 'PRODUCTION', { expectedProductionVersionId: first, reason: 'better' }),
+    ).toMatchObject({
       stage: 'PRODUCTION',
     });
     expect(await stageOf(first)).toBe('ARCHIVED');
@@ -111,17 +116,24 @@ describe('promotion', () => {
   it('takes one stage at a time, and nothing from PRODUCTION', async () => {
     const { ids } = await newModel(1);
     const [id] = ids as [string];
-    expect((await tess.fails(PROMOTE, { input: { modelVersionId: id, toStage: 'PRODUCTION' } })).extensions).toMatchObject({
+    expect(
+      (await tess.fails(PROMOTE, { input: { modelVersionId: id, toStage: 'PRODUCTION' } })).extensions,
+    ).toMatchObject({
       code: 'CONFLICT',
       field: 'input.toStage',
       got: 'PRODUCTION',
     });
     await forceToProduction(admin, id, null);
     expect(
-      (await tess.fails(PROMOTE, { input: { modelVersionId: id, toStage: 'PRODUCTION', expectedProductionVersionId: id } })).extensions
-        .code,
+      (
+        await tess.fails(PROMOTE, {
+          input: { modelVersionId: id, toStage: 'PRODUCTION', expectedProductionVersionId: id },
+        })
+      ).extensions.code,
     ).toBe('CONFLICT');
-    expect((await tess.fails(PROMOTE, { input: { modelVersionId: id, toStage: 'STAGING' } })).extensions.code).toBe('CONFLICT');
+    expect((await tess.fails(PROMOTE, { input: { modelVersionId: id, toStage: 'STAGING' } })).extensions.code).toBe(
+      'CONFLICT',
+    );
   });
 
   it('over something that changed meanwhile is CONFLICT', async () => {
@@ -134,7 +146,11 @@ describe('promotion', () => {
       const error = await admin.fails(PROMOTE, {
         input: { modelVersionId: second, toStage: 'PRODUCTION', expectedProductionVersionId, ...rest },
       });
-      expect(error.extensions).toMatchObject({ code: 'CONFLICT', field: 'input.expectedProductionVersionId', got: first });
+      expect(error.extensions).toMatchObject({
+        code: 'CONFLICT',
+        field: 'input.expectedProductionVersionId',
+        got: first,
+      });
     }
     expect(await stageOf(second)).toBe('STAGING');
     expect(await stageOf(first)).toBe('PRODUCTION');
@@ -144,7 +160,9 @@ describe('promotion', () => {
     const { ids } = await newModel(1);
     const [id] = ids as [string];
     const input = { modelVersionId: id, toStage: 'STAGING', override: true };
-    expect((await tess.fails(PROMOTE, { input: { ...input, reason: 'because I can, really' } })).extensions.code).toBe('FORBIDDEN');
+    expect((await tess.fails(PROMOTE, { input: { ...input, reason: 'because I can, really' } })).extensions.code).toBe(
+      'FORBIDDEN',
+    );
     for (const reason of [undefined, null, '', 'soon', '          x']) {
       expect((await admin.fails(PROMOTE, { input: { ...input, reason } })).extensions).toMatchObject({
         code: 'BAD_USER_INPUT',
@@ -157,7 +175,9 @@ describe('promotion', () => {
          auditLog(filter: { subjectId: $id, action: "promoteModelVersion" }) { nodes { actor before after } } }`,
       { id },
     );
-    expect(modelVersion).toEqual({ stageHistory: [{ override: true, reason: 'The validator is down.', createdBy: 'ada' }] });
+    expect(modelVersion).toEqual({
+      stageHistory: [{ override: true, reason: 'The validator is down.', createdBy: 'ada' }],
+    });
     expect(auditLog.nodes).toEqual([
       {
         actor: 'ada',
@@ -187,7 +207,8 @@ describe('promotion', () => {
     expect(await steps('filter: { createdBy: "tess" }')).toEqual([]);
     expect(await steps('filter: { from: "2000-01-01T00:00:00Z", to: "2001-01-01T00:00:00Z" }')).toEqual([]);
     const backwards = await tess.fails(
-      `query ($id: ID!) { modelHistory(modelId: $id, filter: { from: "2001-01-01T00:00:00Z", to: "2000-01-01T00:00:00Z" }) { totalCount } }`,
+      'query ($id: ID!) { modelHistory(modelId: $id, filter: { from: "2001-01-01T00:00:00Z", to: ' +
+        '"2000-01-01T00:00:00Z" }) { totalCount } }',
       { id: modelId },
     );
     expect(backwards.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'filter.to' });
@@ -196,11 +217,13 @@ describe('promotion', () => {
   it('is refused to viewers and to other tenants', async () => {
     const { ids } = await newModel(1);
     const input = { modelVersionId: ids[0]!, toStage: 'STAGING' };
-    expect((await (await service.as({ role: Role.VIEWER })).fails(PROMOTE, { input })).extensions.code).toBe('FORBIDDEN');
-    const globex = await service.as({ tenant: 'globex', role: Role.ADMIN });
-    expect((await globex.fails(PROMOTE, { input: { ...input, override: true, reason: 'a good reason' } })).extensions.code).toBe(
-      'NOT_FOUND',
+    expect((await (await service.as({ role: Role.VIEWER })).fails(PROMOTE, { input })).extensions.code).toBe(
+      'FORBIDDEN',
     );
+    const globex = await service.as({ tenant: 'globex', role: Role.ADMIN });
+    expect(
+      (await globex.fails(PROMOTE, { input: { ...input, override: true, reason: 'a good reason' } })).extensions.code,
+    ).toBe('NOT_FOUND');
   });
 });
 
@@ -216,11 +239,15 @@ describe('rollback', () => {
     await passShadow(second, first);
     await promote(tess, second, 'PRODUCTION', { expectedProductionVersionId: first });
 
-    expect((await tess.fails(ROLL_BACK, { input: { modelId, expectedProductionVersionId: first } })).extensions).toMatchObject({
+    expect(
+      (await tess.fails(ROLL_BACK, { input: { modelId, expectedProductionVersionId: first } })).extensions,
+    ).toMatchObject({
       code: 'CONFLICT',
       got: second,
     });
-    expect(await tess.ok(ROLL_BACK, { input: { modelId, expectedProductionVersionId: second, reason: 'too slow' } })).toEqual({
+    expect(
+      await tess.ok(ROLL_BACK, { input: { modelId, expectedProductionVersionId: second, reason: 'too slow' } }),
+    ).toEqual({
       rollbackModel: { restored: { id: first, stage: 'PRODUCTION' }, replaced: { id: second, stage: 'DEVELOPMENT' } },
     });
     // Forward again by the front door: its gates still count.
@@ -233,7 +260,10 @@ describe('rollback', () => {
       [second, first],
     ]) {
       expect(await tess.ok(ROLL_BACK, { input: { modelId } })).toEqual({
-        rollbackModel: { restored: { id: restored, stage: 'PRODUCTION' }, replaced: { id: replaced, stage: 'DEVELOPMENT' } },
+        rollbackModel: {
+          restored: { id: restored, stage: 'PRODUCTION' },
+          replaced: { id: replaced, stage: 'DEVELOPMENT' },
+        },
       });
     }
   });
@@ -248,18 +278,21 @@ describe('history', () => {
     await forceToProduction(admin, second, first);
     await tess.ok(ROLL_BACK, { input: { modelId } });
     const archived = await tess.ok<{ archiveModelVersion: unknown }>(
-      'mutation ($id: ID!) { archiveModelVersion(input: { modelVersionId: $id, reason: "retired" }) { modelVersion { stage } } }',
+      'mutation ($id: ID!) { archiveModelVersion(input: { modelVersionId: $id, reason: "retired" }) { ' +
+        'modelVersion { stage } } }',
       { id: first },
     );
     expect(archived.archiveModelVersion).toEqual({ modelVersion: { stage: 'ARCHIVED' } });
     const { modelHistory } = await tess.ok<{
       modelHistory: { nodes: { toStage: string; createdAt: string; modelVersion: { id: string } }[] };
-    }>('query ($id: ID!) { modelHistory(modelId: $id) { nodes { toStage createdAt modelVersion { id } } } }', { id: modelId });
+    }>('query ($id: ID!) { modelHistory(modelId: $id) { nodes { toStage createdAt modelVersion { id } } } }', {
+      id: modelId,
+    });
     const changes = modelHistory.nodes.filter(({ toStage }) => toStage === 'PRODUCTION').reverse();
     expect(changes.map(({ modelVersion }) => modelVersion.id)).toEqual([first, second, first]);
     const at = async (instant: Date) =>
-      (await tess.ok<{ productionVersionAt: { id: string } | null }>(AT, { id: modelId, at: instant.toISOString() })).productionVersionAt
-        ?.id ?? null;
+      (await tess.ok<{ productionVersionAt: { id: string } | null }>(AT, { id: modelId, at: instant.toISOString() }))
+        .productionVersionAt?.id ?? null;
     expect(await at(before)).toBeNull();
     for (const { createdAt, modelVersion } of changes) {
       expect(await at(new Date(createdAt))).toBe(modelVersion.id);
@@ -275,7 +308,8 @@ describe('history', () => {
     await forceToProduction(admin, first, null);
     await forceToProduction(admin, second, first);
     const { events } = await tess.ok<{ events: { nodes: { subjectId: string; payload: { toStage: string } }[] } }>(
-      'query ($id: ID!) { events(filter: { types: [MODEL_STAGE_CHANGED], modelId: $id }) { nodes { subjectId payload } } }',
+      'query ($id: ID!) { events(filter: { types: [MODEL_STAGE_CHANGED], modelId: $id }) { nodes { subjectId ' +
+        'payload } } }',
       { id: modelId },
     );
     expect(events.nodes.map(({ payload }) => payload.toStage).sort()).toEqual([
@@ -285,7 +319,9 @@ describe('history', () => {
       'STAGING',
       'STAGING',
     ]);
-    const raw = service.app.context.db.asSystem((em) => em.execute(`update model_version set stage = 'PRODUCTION' where id = ?`, [first]));
+    const raw = service.app.context.db.asSystem((em) =>
+      em.execute(`update model_version set stage = 'PRODUCTION' where id = ?`, [first]),
+    );
     await expect(raw).rejects.toThrow(/model_version_one_production/);
   });
 });

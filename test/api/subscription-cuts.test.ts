@@ -24,9 +24,13 @@ it(`${CUTS} cuts of a subscription lose nothing and repeat nothing`, { timeout: 
     };
     const follow = async () => {
       const socket = await RawSocket.open(tess);
-      socket.subscribe<{ runMetrics: { seq: number } }>(QUERY, { runId, after: seen.at(-1) ?? 0 }, ({ type, payload }) => {
-        if (type === 'next') seen.push(payload.data?.runMetrics.seq ?? NaN);
-      });
+      socket.subscribe<{ runMetrics: { seq: number } }>(
+        QUERY,
+        { runId, after: seen.at(-1) ?? 0 },
+        ({ type, payload }) => {
+          if (type === 'next') seen.push(payload.data?.runMetrics.seq ?? NaN);
+        },
+      );
       return socket;
     };
     const writer = log();
@@ -45,7 +49,8 @@ it(`${CUTS} cuts of a subscription lose nothing and repeat nothing`, { timeout: 
     await pause(200);
     socket.cut();
     console.log(
-      `subscription cuts: ${CUTS}, of which ${brokenInMidStream} after deliveries; ${logged} points logged, ${seen.length} delivered`,
+      `subscription cuts: ${CUTS}, of which ${brokenInMidStream} after deliveries; ${logged} points logged, ` +
+        `${seen.length} delivered`,
     );
     expect(seen).toEqual(Array.from({ length: logged }, (_, i) => i + 1));
     expect(brokenInMidStream).toBeGreaterThan(CUTS / 4);

@@ -18,7 +18,9 @@ it('subscriptions that ask the same share answers, and all others get their own'
   const metrics = (from: number) => [0, 1, 2].map((i) => ({ key: 'loss', value: 0.5, step: from + i }));
   await tess.ok(LOG_METRICS, { input: { runId, metrics: metrics(1) } });
   const same = 'subscription ($runId: ID!, $after: SafeInt) { runMetrics(runId: $runId, after: $after) { seq value } }';
-  const by = 'subscription ($runId: ID!, $named: Boolean!) { runMetrics(runId: $runId, after: 0) { seq key @include(if: $named) } }';
+  const by =
+    'subscription ($runId: ID!, $named: Boolean!) { runMetrics(runId: $runId, after: 0) { seq key ' +
+    '@include(if: $named) } }';
   const asked: { query: string; variables: Record<string, unknown>; id: string; caller?: Caller }[] = [
     { query: same, variables: { after: 0 }, id: '1' },
     { query: same, variables: { after: 2 }, id: 'a"quoted\\ and ünusual id' },
@@ -31,7 +33,8 @@ it('subscriptions that ask the same share answers, and all others get their own'
   const sockets = await Promise.all(
     asked.map(async ({ query, variables, id, caller }) => {
       const socket = await RawSocket.open(caller ?? tess);
-      const listener = ({ payload }: Frame<{ runMetrics: unknown }>) => (items[id] ??= []).push(payload.data?.runMetrics ?? payload.errors);
+      const listener = ({ payload }: Frame<{ runMetrics: unknown }>) =>
+        (items[id] ??= []).push(payload.data?.runMetrics ?? payload.errors);
       socket.subscribe(query, { runId, ...variables }, listener, id);
       return socket;
     }),

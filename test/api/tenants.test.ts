@@ -51,7 +51,12 @@ async function callsOf(field: string): Promise<Call[]> {
 }
 
 /** Code and sentence of the errors that a call gives; none when it works. */
-async function errorsOf(caller: Caller, site: IdSite, args: Record<string, unknown>, waitMs = REFUSED_WITHIN_MS): Promise<string[]> {
+async function errorsOf(
+  caller: Caller,
+  site: IdSite,
+  args: Record<string, unknown>,
+  waitMs = REFUSED_WITHIN_MS,
+): Promise<string[]> {
   const query = callOf(site.operation, schema.getRootType(site.operation as never)!.getFields()[site.field]!, args);
   if (site.operation !== 'subscription') return ((await caller.send(query, args)).errors ?? []).map(shown);
   return subscriptionErrors(caller, query, args, waitMs);
@@ -61,7 +66,12 @@ function shown({ extensions, message }: GraphQLErrorShape): string {
   return `${extensions.code}: ${message}`;
 }
 
-async function subscriptionErrors(caller: Caller, query: string, variables: Record<string, unknown>, waitMs: number): Promise<string[]> {
+async function subscriptionErrors(
+  caller: Caller,
+  query: string,
+  variables: Record<string, unknown>,
+  waitMs: number,
+): Promise<string[]> {
   const client = caller.socket();
   try {
     return await new Promise<string[]>((resolve) => {
@@ -112,7 +122,8 @@ describe('another tenant’s ids', () => {
       }
     }
     console.log(
-      `tenants: ${sites.length} id arguments of ${fields.length} root fields tried with another tenant's ids and with absent ones`,
+      `tenants: ${sites.length} id arguments of ${fields.length} root fields tried with another tenant's ids ` +
+        'and with absent ones',
     );
     expect(wrong).toEqual([]);
   });

@@ -37,8 +37,11 @@ async function serveTrained(task: string, config: Record<string, unknown>): Prom
     { input: { name: `penguins-${task.toLowerCase()}`, task, modelType: String(config['modelType']) } },
   );
   const modelId = createModel.model.id;
-  const { registerModelVersion } = await tess.ok<{ registerModelVersion: { modelVersion: { id: string; status: string } } }>(
-    `mutation ($input: RegisterModelVersionInput!) { registerModelVersion(input: $input) { modelVersion { id status } } }`,
+  const { registerModelVersion } = await tess.ok<{
+    registerModelVersion: { modelVersion: { id: string; status: string } };
+  }>(
+    'mutation ($input: RegisterModelVersionInput!) { registerModelVersion(input: $input) { modelVersion { id ' +
+      'status } } }',
     { input: { modelId, runId } },
   );
   const version = registerModelVersion.modelVersion;
@@ -47,19 +50,22 @@ async function serveTrained(task: string, config: Record<string, unknown>): Prom
   await deploy(tess, { endpointId, modelVersionId: version.id });
   const { objectKey } = await service.app.context.db.asSystem((em) =>
     em
-      .execute<{ objectKey: string }[]>(`select object_key as "objectKey" from model_version where id = '${version.id}'`)
+      .execute<{ objectKey: string }[]>(
+        `select object_key as "objectKey" from model_version where id = '${version.id}'`,
+      )
       .then((rows) => rows[0]!),
   );
   using file = await service.app.context.objects.localFile(objectKey);
   return { endpointId, session: await ort.InferenceSession.create(file.path) };
 }
 
-const BIRDS: { flipper_length: number | null; body_mass: number | null; island: string | null; sex: string | null }[] = [
-  { flipper_length: 181, body_mass: 3750, island: 'Torgersen', sex: 'MALE' },
-  { flipper_length: 217, body_mass: 5200, island: 'Biscoe', sex: 'FEMALE' },
-  { flipper_length: 195, body_mass: null, island: null, sex: 'FEMALE' },
-  { flipper_length: null, body_mass: 3600, island: 'an island that nobody saw', sex: null },
-];
+const BIRDS: { flipper_length: number | null; body_mass: number | null; island: string | null; sex: string | null }[] =
+  [
+    { flipper_length: 181, body_mass: 3750, island: 'Torgersen', sex: 'MALE' },
+    { flipper_length: 217, body_mass: 5200, island: 'Biscoe', sex: 'FEMALE' },
+    { flipper_length: 195, body_mass: null, island: null, sex: 'FEMALE' },
+    { flipper_length: null, body_mass: 3600, island: 'an island that nobody saw', sex: null },
+  ];
 const features = [
   { column: 'flipper_length', kind: 'NUMERIC' },
   { column: 'body_mass', kind: 'NUMERIC' },
@@ -73,10 +79,14 @@ function feeds(columns = Object.keys(BIRDS[0]!) as (keyof (typeof BIRDS)[number]
     columns.map((name) => {
       const values = BIRDS.map((bird) => bird[name]);
       const isNumeric = name === 'flipper_length' || name === 'body_mass';
-      const data = isNumeric ? Float32Array.from(values, (value) => Number(value ?? NaN)) : values.map((value) => String(value ?? ''));
+      const data = isNumeric
+        ? Float32Array.from(values, (value) => Number(value ?? NaN))
+        : values.map((value) => String(value ?? ''));
       return [
         name,
-        isNumeric ? new ort.Tensor('float32', data as Float32Array, [4, 1]) : new ort.Tensor('string', data as string[], [4, 1]),
+        isNumeric
+          ? new ort.Tensor('float32', data as Float32Array, [4, 1])
+          : new ort.Tensor('string', data as string[], [4, 1]),
       ];
     }),
   );
@@ -108,7 +118,9 @@ describe('a model trained here', () => {
     ];
     expect((await predict(tess, { endpointId, tensors })).outputs).toEqual(answer.outputs);
     const odd = { ...tensors[2]!, data: ['Dream', 'Dream', 'Dream', 'nul\0'] };
-    const refused = await tess.fails(PREDICT, { input: { endpointId, tensors: [tensors[0], tensors[1], odd, tensors[3]] } });
+    const refused = await tess.fails(PREDICT, {
+      input: { endpointId, tensors: [tensors[0], tensors[1], odd, tensors[3]] },
+    });
     expect(refused.extensions).toMatchObject({ code: 'INVALID_TENSOR', field: 'inputs[2].data[3]' });
     const wrong = await tess.fails(PREDICT, { input: { endpointId, rows: [{ ...BIRDS[0], body_mass: 'heavy' }] } });
     expect(wrong.extensions).toMatchObject({ code: 'INVALID_TENSOR', field: 'rows[0].body_mass', got: '"heavy"' });
@@ -137,7 +149,9 @@ describe('a model trained here', () => {
     const rows = BIRDS.map(({ body_mass: _mass, ...bird }) => bird);
     const answer = await predict(tess, { endpointId: regression.endpointId, rows });
     const direct = await regression.session.run(feeds(['flipper_length', 'island', 'sex']));
-    expect(answer.predictions.map(({ value }) => value)).toEqual(Array.from(direct['prediction']!.data as Float32Array));
+    expect(answer.predictions.map(({ value }) => value)).toEqual(
+      Array.from(direct['prediction']!.data as Float32Array),
+    );
     expect(answer.predictions[1]!.value).toBeGreaterThan(4_500);
     const clustering = await serveTrained('CLUSTERING', {
       modelType: 'KMEANS',
@@ -149,7 +163,9 @@ describe('a model trained here', () => {
       rows: BIRDS.map(({ flipper_length, body_mass }) => ({ flipper_length, body_mass })),
     });
     const own = await clustering.session.run(feeds(['flipper_length', 'body_mass']));
-    expect(clusters.predictions.map(({ label }) => label)).toEqual(Array.from(own['cluster']!.data as BigInt64Array, String));
+    expect(clusters.predictions.map(({ label }) => label)).toEqual(
+      Array.from(own['cluster']!.data as BigInt64Array, String),
+    );
     const distances = own['distances']!.data as Float32Array;
     clusters.predictions.forEach(({ label, value }, row) => expect(value).toBe(distances[row * 3 + Number(label)]));
   });

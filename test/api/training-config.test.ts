@@ -1,6 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
-import { CARS_CONFIG, createExperiment, registerDataset, START, startTraining, trainingEnd, vegaPath } from '../support/training.js';
+import {
+  CARS_CONFIG,
+  createExperiment,
+  registerDataset,
+  START,
+  startTraining,
+  trainingEnd,
+  vegaPath,
+} from '../support/training.js';
 
 let service: TestService;
 let tess: Caller;
@@ -33,12 +41,24 @@ describe('a configuration that is wrong', () => {
     ['no learning rate', hyper({ learningRate: 0 }), 'hyperparameters.learningRate', /above 0/, /^0$/],
     ['a negative penalty', hyper({ l2: -1 }), 'hyperparameters.l2', /at least 0/, /^-1$/],
     ['an empty layer', hyper({ hiddenLayers: [16, 0] }), 'hyperparameters.hiddenLayers[1]', /at least 1/, /^0$/],
-    ['too many layers', hyper({ hiddenLayers: Array(9).fill(1) }), 'hyperparameters.hiddenLayers', /length of at most 8/, /^\[1,/],
+    [
+      'too many layers',
+      hyper({ hiddenLayers: Array(9).fill(1) }),
+      'hyperparameters.hiddenLayers',
+      /length of at most 8/,
+      /^\[1,/,
+    ],
     ['no categories', hyper({ maxCategories: 0 }), 'hyperparameters.maxCategories', /at least 1/, /^0$/],
     ['one cluster', hyper({ clusters: 1 }), 'hyperparameters.clusters', /at least 2/, /^1$/],
     ['no features', having({ features: [] }), 'features', /length of at least 1/, /^\[\]$/],
     ['an unknown column', feature({ column: 'Orign' }), 'features[2].column', /Origin/, /Orign/],
-    ['a column twice', feature({ column: 'Horsepower', kind: 'NUMERIC' }), 'features[2].column', /each column once/, /Horsepower/],
+    [
+      'a column twice',
+      feature({ column: 'Horsepower', kind: 'NUMERIC' }),
+      'features[2].column',
+      /each column once/,
+      /Horsepower/,
+    ],
     [
       'the target as feature',
       feature({ column: 'Miles_per_Gallon', kind: 'NUMERIC' }),
@@ -73,9 +93,27 @@ describe('a configuration that is wrong', () => {
       /Acceleration/,
     ],
     ['a target for clustering', having({ modelType: 'KMEANS' }), 'target', /nothing for KMEANS/, /Miles/],
-    ['no validation rows', having({ split: { by: 'RATIO', validation: 0, holdout: 0.2 } }), 'split.validation', /above 0/, /^0$/],
-    ['all rows held out', having({ split: { by: 'RATIO', validation: 0.2, holdout: 1 } }), 'split.holdout', /below 1/, /^1$/],
-    ['nothing left to learn', having({ split: { by: 'RATIO', validation: 0.5, holdout: 0.5 } }), 'split', /below 1/, /1/],
+    [
+      'no validation rows',
+      having({ split: { by: 'RATIO', validation: 0, holdout: 0.2 } }),
+      'split.validation',
+      /above 0/,
+      /^0$/,
+    ],
+    [
+      'all rows held out',
+      having({ split: { by: 'RATIO', validation: 0.2, holdout: 1 } }),
+      'split.holdout',
+      /below 1/,
+      /^1$/,
+    ],
+    [
+      'nothing left to learn',
+      having({ split: { by: 'RATIO', validation: 0.5, holdout: 0.5 } }),
+      'split',
+      /below 1/,
+      /1/,
+    ],
     [
       'a time split without column',
       having({ split: { by: 'TIME', validation: 0.2, holdout: 0.2 } }),
@@ -112,7 +150,9 @@ describe('a configuration that is wrong', () => {
     ['a negative seed', having({ seed: -1 }), 'seed', /at least 0/, /^-1$/],
   ];
   it.each(cases)('%s', async (_what, change, field, expected, got) => {
-    const { message, extensions } = await tess.fails(START, { input: { experimentId, datasetId: cars, config: change(CARS_CONFIG) } });
+    const { message, extensions } = await tess.fails(START, {
+      input: { experimentId, datasetId: cars, config: change(CARS_CONFIG) },
+    });
     expect(extensions, message).toMatchObject({ code: 'BAD_USER_INPUT', field: `input.config.${field}` });
     expect(extensions.expected).toMatch(expected);
     expect(extensions.got).toMatch(got);
@@ -126,7 +166,11 @@ describe('a configuration that is wrong', () => {
       datasetId: await registerDataset(other, { name: 'cars', path: vegaPath('cars.json') }),
     };
     const before = await countTrainings();
-    for (const ids of [{ experimentId: theirs.experimentId }, { datasetId: theirs.datasetId }, { registerModelId: theirs.datasetId }]) {
+    for (const ids of [
+      { experimentId: theirs.experimentId },
+      { datasetId: theirs.datasetId },
+      { registerModelId: theirs.datasetId },
+    ]) {
       const error = await tess.fails(START, { input: { experimentId, datasetId: cars, config: CARS_CONFIG, ...ids } });
       expect(error.extensions.code).toBe('NOT_FOUND');
     }
@@ -143,5 +187,6 @@ describe('a configuration that is wrong', () => {
 });
 
 async function countTrainings(): Promise<number> {
-  return (await tess.ok<{ trainingJobs: { totalCount: number } }>(`{ trainingJobs { totalCount } }`)).trainingJobs.totalCount;
+  return (await tess.ok<{ trainingJobs: { totalCount: number } }>(`{ trainingJobs { totalCount } }`)).trainingJobs
+    .totalCount;
 }

@@ -1,6 +1,14 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
-import { CARS_CONFIG, createExperiment, fixtureBytes, registerDataset, startTraining, trainingEnd, vegaPath } from '../support/training.js';
+import {
+  CARS_CONFIG,
+  createExperiment,
+  fixtureBytes,
+  registerDataset,
+  startTraining,
+  trainingEnd,
+  vegaPath,
+} from '../support/training.js';
 
 let service: TestService;
 let tess: Caller;
@@ -24,10 +32,10 @@ interface Warning {
 const WARNINGS = 'warnings { code message figures { name value } }';
 
 async function warningsOf(runId: string): Promise<Warning[]> {
-  const { run, runs } = await tess.ok<{ run: { warnings: Warning[] }; runs: { nodes: { id: string; warnings: Warning[] }[] } }>(
-    `query ($id: ID!) { run(id: $id) { ${WARNINGS} } runs { nodes { id ${WARNINGS} } } }`,
-    { id: runId },
-  );
+  const { run, runs } = await tess.ok<{
+    run: { warnings: Warning[] };
+    runs: { nodes: { id: string; warnings: Warning[] }[] };
+  }>(`query ($id: ID!) { run(id: $id) { ${WARNINGS} } runs { nodes { id ${WARNINGS} } } }`, { id: runId });
   expect(runs.nodes.find(({ id }) => id === runId)!.warnings).toEqual(run.warnings);
   return run.warnings;
 }
@@ -50,7 +58,10 @@ it('a linear regression needs no hyperparameter, and none of a minibatch', async
 
   const hyperparameters = { learningRate: 0.001, batchSize: 32 };
   const given = await startTraining(tess, { experimentId, datasetId, config: { ...config, hyperparameters } });
-  expect((await warningsOf(given.runId)).map(({ code }) => code)).toEqual(['HYPERPARAMETER_UNUSED', 'HYPERPARAMETER_UNUSED']);
+  expect((await warningsOf(given.runId)).map(({ code }) => code)).toEqual([
+    'HYPERPARAMETER_UNUSED',
+    'HYPERPARAMETER_UNUSED',
+  ]);
   const job = await trainingEnd(tess, given.jobId);
   expect(job.result!.sha256).toBe(result!.sha256);
   expect((await warningsOf(given.runId)).map(({ figures }) => figures)).toEqual([
@@ -66,7 +77,11 @@ it('a linear regression needs no hyperparameter, and none of a minibatch', async
 
 it('a training that fails by diverging leaves its warning', async () => {
   const hyperparameters = { epochs: 50, learningRate: 10, hiddenLayers: Array<number>(8).fill(256) };
-  const { jobId, runId } = await startTraining(tess, { experimentId, datasetId: cars, config: { ...CARS_CONFIG, hyperparameters } });
+  const { jobId, runId } = await startTraining(tess, {
+    experimentId,
+    datasetId: cars,
+    config: { ...CARS_CONFIG, hyperparameters },
+  });
   await trainingEnd(tess, jobId, 'FAILED');
   expect(await warningsOf(runId)).toMatchObject([
     { code: 'LOSS_DIVERGED', message: expect.stringMatching(/^The training loss was no finite number/) },
@@ -75,9 +90,12 @@ it('a training that fails by diverging leaves its warning', async () => {
 
 it('an optimizer that the model does not have is refused', async () => {
   const config = { ...CARS_CONFIG, hyperparameters: { optimizer: 'SOLVER' } };
-  const { extensions } = await tess.fails('mutation ($input: StartTrainingInput!) { startTraining(input: $input) { job { id } } }', {
-    input: { experimentId, datasetId: cars, config },
-  });
+  const { extensions } = await tess.fails(
+    'mutation ($input: StartTrainingInput!) { startTraining(input: $input) { job { id } } }',
+    {
+      input: { experimentId, datasetId: cars, config },
+    },
+  );
   expect(extensions).toMatchObject({
     code: 'BAD_USER_INPUT',
     field: 'input.config.hyperparameters.optimizer',
@@ -97,47 +115,61 @@ it('features that nobody named are the columns that can help', async () => {
   ]);
   const { result, run } = await trainingEnd(tess, jobId);
   expect(result!.config.features).toEqual([
-    ...['Cylinders', 'Displacement', 'Horsepower', 'Weight_in_lbs', 'Acceleration'].map((column) => ({ column, kind: 'NUMERIC' })),
+    ...['Cylinders', 'Displacement', 'Horsepower', 'Weight_in_lbs', 'Acceleration'].map((column) => ({
+      column,
+      kind: 'NUMERIC',
+    })),
     { column: 'Year', kind: 'TIMESTAMP' },
     { column: 'Origin', kind: 'CATEGORICAL' },
   ]);
   expect(run.metrics.find(({ key }) => key === 'holdout.r2')!.value).toBeGreaterThan(0.8);
 });
 
-it('a version of a training on all rows is judged by the model before, and its threshold stands in the signature', async () => {
-  const birds = await registerDataset(tess, {
-    name: 'birds',
-    uploadId: (await tess.upload('birds.csv', fixtureBytes('penguins.csv'))).uploadId,
-  });
-  const config = {
-    modelType: 'LOGISTIC_REGRESSION',
-    target: { column: 'body_mass', greaterThan: 4500 },
-    split: { by: 'RATIO', validation: 0.2, holdout: 0.2 },
-    decisionThreshold: { by: 'COST', falsePositive: 1, falseNegative: 3 },
-    refit: true,
-  };
-  const { createModel } = await tess.ok<{ createModel: { model: { id: string } } }>(
-    `mutation { createModel(input: { name: "heavy birds", task: CLASSIFICATION, modelType: "x" }) { model { id } } }`,
-  );
-  const { jobId } = await startTraining(tess, { experimentId, datasetId: birds, config, registerModelId: createModel.model.id });
-  const { result } = await trainingEnd(tess, jobId);
-  const version = await readyVersion(createModel.model.id);
-  expect(version.signature.decisionThreshold).toBe(result!.metrics['decision_threshold']);
-  const { evaluateModelVersion } = await tess.ok<{ evaluateModelVersion: { job: { id: string } } }>(
-    `mutation ($id: ID!) { evaluateModelVersion(input: { modelVersionId: $id }) { job { id } } }`,
-    { id: version.id },
-  );
-  const evaluated = await jobEnd(evaluateModelVersion.job.id);
-  for (const name of ['accuracy', 'recall', 'f1', 'log_loss'])
-    expect(evaluated.metrics[name], name).toBeCloseTo(result!.metrics[`holdout.${name}`]!, 6);
-});
+it(
+  'a version of a training on all rows is judged by the model before, and its threshold stands in the ' + 'signature',
+  async () => {
+    const birds = await registerDataset(tess, {
+      name: 'birds',
+      uploadId: (await tess.upload('birds.csv', fixtureBytes('penguins.csv'))).uploadId,
+    });
+    const config = {
+      modelType: 'LOGISTIC_REGRESSION',
+      target: { column: 'body_mass', greaterThan: 4500 },
+      split: { by: 'RATIO', validation: 0.2, holdout: 0.2 },
+      decisionThreshold: { by: 'COST', falsePositive: 1, falseNegative: 3 },
+      refit: true,
+    };
+    const { createModel } = await tess.ok<{ createModel: { model: { id: string } } }>(
+      `mutation { createModel(input: { name: "heavy birds", task: CLASSIFICATION, modelType: "x" }) { model { id } } }`,
+    );
+    const { jobId } = await startTraining(tess, {
+      experimentId,
+      datasetId: birds,
+      config,
+      registerModelId: createModel.model.id,
+    });
+    const { result } = await trainingEnd(tess, jobId);
+    const version = await readyVersion(createModel.model.id);
+    expect(version.signature.decisionThreshold).toBe(result!.metrics['decision_threshold']);
+    const { evaluateModelVersion } = await tess.ok<{ evaluateModelVersion: { job: { id: string } } }>(
+      `mutation ($id: ID!) { evaluateModelVersion(input: { modelVersionId: $id }) { job { id } } }`,
+      { id: version.id },
+    );
+    const evaluated = await jobEnd(evaluateModelVersion.job.id);
+    for (const name of ['accuracy', 'recall', 'f1', 'log_loss'])
+      expect(evaluated.metrics[name], name).toBeCloseTo(result!.metrics[`holdout.${name}`]!, 6);
+  },
+);
 
 async function readyVersion(modelId: string): Promise<{ id: string; signature: { decisionThreshold: number } }> {
   for (;;) {
     const { modelVersions } = await tess.ok<{
-      modelVersions: { nodes: { id: string; status: string; signature: { decisionThreshold: number; rowIndependence: object } }[] };
+      modelVersions: {
+        nodes: { id: string; status: string; signature: { decisionThreshold: number; rowIndependence: object } }[];
+      };
     }>(
-      `query ($m: ID!) { modelVersions(filter: { modelId: $m }) { nodes { id status signature { decisionThreshold rowIndependence { proven reason } } } } }`,
+      'query ($m: ID!) { modelVersions(filter: { modelId: $m }) { nodes { id status signature { ' +
+        'decisionThreshold rowIndependence { proven reason } } } } }',
       { m: modelId },
     );
     const [version] = modelVersions.nodes;
@@ -151,10 +183,9 @@ async function readyVersion(modelId: string): Promise<{ id: string; signature: {
 
 async function jobEnd(id: string): Promise<{ metrics: Record<string, number> }> {
   for (;;) {
-    const { job } = await tess.ok<{ job: { status: string; errorMessage: string | null; result: { metrics: Record<string, number> } } }>(
-      `query ($id: ID!) { job(id: $id) { status errorMessage result } }`,
-      { id },
-    );
+    const { job } = await tess.ok<{
+      job: { status: string; errorMessage: string | null; result: { metrics: Record<string, number> } };
+    }>(`query ($id: ID!) { job(id: $id) { status errorMessage result } }`, { id });
     if (job.status === 'SUCCEEDED') return job.result;
     if (job.status === 'FAILED') throw new Error(job.errorMessage ?? 'the job failed');
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -175,18 +206,34 @@ it('a wrong decision or split is named', async () => {
     expected: 'nothing for MLP_REGRESSOR',
   });
   expect(await refused({ classWeights: { by: 'BALANCED' } })).toMatchObject({ field: 'input.config.classWeights' });
-  expect(await refused({ classWeights: { by: 'GIVEN' } })).toMatchObject({ field: 'input.config.classWeights.weights' });
-  expect(await refused({ decisionThreshold: { by: 'FIXED', value: 1 } })).toMatchObject({ field: 'input.config.decisionThreshold.value' });
-  const origin = { modelType: 'LOGISTIC_REGRESSION', target: { column: 'Origin' }, features: [{ column: 'Horsepower', kind: 'NUMERIC' }] };
+  expect(await refused({ classWeights: { by: 'GIVEN' } })).toMatchObject({
+    field: 'input.config.classWeights.weights',
+  });
+  expect(await refused({ decisionThreshold: { by: 'FIXED', value: 1 } })).toMatchObject({
+    field: 'input.config.decisionThreshold.value',
+  });
+  const origin = {
+    modelType: 'LOGISTIC_REGRESSION',
+    target: { column: 'Origin' },
+    features: [{ column: 'Horsepower', kind: 'NUMERIC' }],
+  };
   expect(await refused({ ...origin, decisionThreshold: { by: 'F1' } })).toMatchObject({
     expected: 'a target of two classes',
     got: '"Origin (3)"',
   });
   expect(await refused({ split: { by: 'COLUMN' } })).toMatchObject({ field: 'input.config.split.column' });
-  expect(await refused({ split: { by: 'RATIO', validation: 0.2 } })).toMatchObject({ field: 'input.config.split.holdout' });
-  expect(await refused({ split: { by: 'COLUMN', column: 'Year' } })).toMatchObject({ field: 'input.config.split.column' });
-  expect(await refused({ split: { by: 'COLUMN', column: 'Origin' } })).toMatchObject({ field: 'input.config.features[2].column' });
-  expect(await refused({ split: { by: 'COLUMN', column: 'Name', values: { train: ['a'], holdout: ['a'] } } })).toMatchObject({
+  expect(await refused({ split: { by: 'RATIO', validation: 0.2 } })).toMatchObject({
+    field: 'input.config.split.holdout',
+  });
+  expect(await refused({ split: { by: 'COLUMN', column: 'Year' } })).toMatchObject({
+    field: 'input.config.split.column',
+  });
+  expect(await refused({ split: { by: 'COLUMN', column: 'Origin' } })).toMatchObject({
+    field: 'input.config.features[2].column',
+  });
+  expect(
+    await refused({ split: { by: 'COLUMN', column: 'Name', values: { train: ['a'], holdout: ['a'] } } }),
+  ).toMatchObject({
     field: 'input.config.split.values.holdout[0]',
     expected: 'a value that is not in train',
   });
@@ -199,13 +246,23 @@ it('numbers and targets that single precision cannot hold are evaluated and vali
   const { createModel } = await tess.ok<{ createModel: { model: { id: string } } }>(
     `mutation { createModel(input: { name: "seconds", task: REGRESSION, modelType: "x" }) { model { id } } }`,
   );
-  const config = { modelType: 'LINEAR_REGRESSION', target: { column: 'y' }, split: { by: 'RATIO', validation: 0.2, holdout: 0.2 } };
-  const { jobId } = await startTraining(tess, { experimentId, datasetId, config, registerModelId: createModel.model.id });
+  const config = {
+    modelType: 'LINEAR_REGRESSION',
+    target: { column: 'y' },
+    split: { by: 'RATIO', validation: 0.2, holdout: 0.2 },
+  };
+  const { jobId } = await startTraining(tess, {
+    experimentId,
+    datasetId,
+    config,
+    registerModelId: createModel.model.id,
+  });
   const { result } = await trainingEnd(tess, jobId);
   expect(result!.metrics['holdout.r2']).toBeGreaterThan(0.999);
   const { id } = await readyVersion(createModel.model.id);
   const started = await tess.ok<{ e: { job: { id: string } }; v: { job: { id: string } } }>(
-    `mutation ($id: ID!) { e: evaluateModelVersion(input: { modelVersionId: $id }) { job { id } } v: validateModelVersion(input: { modelVersionId: $id }) { job { id } } }`,
+    'mutation ($id: ID!) { e: evaluateModelVersion(input: { modelVersionId: $id }) { job { id } } v: ' +
+      'validateModelVersion(input: { modelVersionId: $id }) { job { id } } }',
     { id },
   );
   const evaluated = await jobEnd(started.e.job.id);

@@ -1,7 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Caller, TestService } from '../support/service.js';
 import { startTestService } from '../support/service.js';
-import { CARS_CONFIG, createExperiment, registerDataset, startTraining, trainingEnd, vegaPath } from '../support/training.js';
+import {
+  CARS_CONFIG,
+  createExperiment,
+  registerDataset,
+  startTraining,
+  trainingEnd,
+  vegaPath,
+} from '../support/training.js';
 
 let service: TestService;
 let tess: Caller;
@@ -47,7 +54,9 @@ describe('a training', () => {
     ).toBe(true);
     expect(said.at(-1)).toMatchObject({ line: expect.stringMatching(/^trained 150 epochs/), stream: 'SYSTEM' });
     expect(said).toHaveLength(152);
-    const usage = Object.fromEntries(metrics.filter(({ key }) => key.startsWith('system/')).map(({ key, value }) => [key, value]));
+    const usage = Object.fromEntries(
+      metrics.filter(({ key }) => key.startsWith('system/')).map(({ key, value }) => [key, value]),
+    );
     expect(Object.keys(usage)).toEqual(
       expect.arrayContaining([
         'system/cpu_utilization_percentage',
@@ -66,10 +75,15 @@ describe('a training', () => {
   it('that fails says why in the log of its run', async () => {
     const experimentId = await createExperiment(tess);
     const datasetId = await registerDataset(tess, { name: 'cars-again', path: vegaPath('cars.json') });
-    const config = { ...CARS_CONFIG, hyperparameters: { epochs: 50, learningRate: 10, hiddenLayers: Array<number>(8).fill(256) } };
+    const config = {
+      ...CARS_CONFIG,
+      hyperparameters: { epochs: 50, learningRate: 10, hiddenLayers: Array<number>(8).fill(256) },
+    };
     const { jobId, runId } = await startTraining(tess, { experimentId, datasetId, config });
     await trainingEnd(tess, jobId, 'FAILED');
     const { logs } = await seen(runId);
-    expect(logs.nodes.at(-1)!.line).toMatch(/^attempt 1 failed: config\.hyperparameters\.learningRate: expected a smaller value/);
+    expect(logs.nodes.at(-1)!.line).toMatch(
+      /^attempt 1 failed: config\.hyperparameters\.learningRate: expected a smaller value/,
+    );
   });
 });

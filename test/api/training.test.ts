@@ -102,18 +102,30 @@ describe('a training', () => {
     expect(run.params).toContainEqual({ key: 'hyperparameters.learningRate', value: '0.01' });
     expect(run.params).toContainEqual({ key: 'features', value: 'Horsepower, Weight_in_lbs, Origin, Year' });
     expect(run.params).toContainEqual({ key: 'target.column', value: 'Miles_per_Gallon' });
-    expect(run.artifacts.map(({ path }) => path)).toEqual(['logs/attempt-1.log', 'metrics/history.json', 'model/model.onnx']);
+    expect(run.artifacts.map(({ path }) => path)).toEqual([
+      'logs/attempt-1.log',
+      'metrics/history.json',
+      'model/model.onnx',
+    ]);
     expect(run.artifacts[2]).toMatchObject({ sha256: job.result!.sha256, sizeBytes: job.result!.sizeBytes });
-    const history = JSON.parse(await download(run.artifacts[1]!.downloadUrl)) as { epochs: { step: number }[]; final: object };
+    const history = JSON.parse(await download(run.artifacts[1]!.downloadUrl)) as {
+      epochs: { step: number }[];
+      final: object;
+    };
     expect(history.epochs.map(({ step }) => step)).toEqual(Array.from({ length: 12 }, (_, i) => i + 1));
     expect(history.final).toEqual(job.result!.metrics);
     expect(await download(run.artifacts[0]!.downloadUrl)).toMatch(/epoch 12 of 12: train\.loss=/);
     expect(trainingJobs.nodes).toEqual([{ id: jobId, dataset: { name: 'cars' } }]);
-    expect(events.nodes.map(({ type }) => type).toSorted()).toEqual(['MODEL_TRAINING_COMPLETED', 'MODEL_TRAINING_STARTED']);
+    expect(events.nodes.map(({ type }) => type).toSorted()).toEqual([
+      'MODEL_TRAINING_COMPLETED',
+      'MODEL_TRAINING_STARTED',
+    ]);
     // What a training keeps is its own.
     const { uploadId } = await tess.upload('x', 'mine');
     const log = `mutation ($input: LogArtifactInput!) { logArtifact(input: $input) { artifact { id } } }`;
-    expect((await tess.fails(log, { input: { runId, path: 'model/model.onnx', uploadId } })).extensions.code).toBe('CONFLICT');
+    expect((await tess.fails(log, { input: { runId, path: 'model/model.onnx', uploadId } })).extensions.code).toBe(
+      'CONFLICT',
+    );
     await tess.ok(log, { input: { runId, path: 'plots/mine.txt', uploadId } });
   });
 
@@ -137,15 +149,24 @@ describe('a training', () => {
   });
 
   it('registers a version when asked to, and is no failure when its model is gone by then', async () => {
-    const create = `mutation ($name: String!) { createModel(input: { name: $name, task: REGRESSION, modelType: "MLP_REGRESSOR" }) { model { id } } }`;
+    const create =
+      'mutation ($name: String!) { createModel(input: { name: $name, task: REGRESSION, modelType: ' +
+      '"MLP_REGRESSOR" }) { model { id } } }';
     const [kept, deleted] = await Promise.all(
       ['kept', 'deleted'].map((name) => tess.ok<{ createModel: { model: { id: string } } }>(create, { name })),
     );
     const register = (model: typeof kept) =>
-      startTraining(tess, { experimentId, datasetId: cars, config: CARS_CONFIG, registerModelId: model!.createModel.model.id });
+      startTraining(tess, {
+        experimentId,
+        datasetId: cars,
+        config: CARS_CONFIG,
+        registerModelId: model!.createModel.model.id,
+      });
     const first = await register(kept);
     const second = await register(deleted);
-    await tess.ok(`mutation ($id: ID!) { deleteModel(input: { id: $id }) { deletedId } }`, { id: deleted!.createModel.model.id });
+    await tess.ok(`mutation ($id: ID!) { deleteModel(input: { id: $id }) { deletedId } }`, {
+      id: deleted!.createModel.model.id,
+    });
     const job = await trainingEnd(tess, first.jobId);
     await trainingEnd(tess, second.jobId);
     const { modelVersions } = await tess.ok<{ modelVersions: { nodes: object[] } }>(
@@ -161,7 +182,9 @@ describe('a training', () => {
   });
 
   it('gives equal models for equal seeds', async () => {
-    const runs = [7, 7, 8].map((seed) => startTraining(tess, { experimentId, datasetId: cars, config: { ...CARS_CONFIG, seed } }));
+    const runs = [7, 7, 8].map((seed) =>
+      startTraining(tess, { experimentId, datasetId: cars, config: { ...CARS_CONFIG, seed } }),
+    );
     const jobs = [];
     for (const { jobId } of await Promise.all(runs)) jobs.push(await trainingEnd(tess, jobId));
     const [first, second, other] = jobs.map(({ result }) => result!.sha256);
@@ -187,7 +210,8 @@ const stored = async (key: string) => buffer(await service.app.context.objects.g
 const ENDLESS = { ...CARS_CONFIG, hyperparameters: { ...CARS_CONFIG.hyperparameters, epochs: 10_000 } };
 
 describe('a training that is interrupted', () => {
-  const cancel = (jobId: string) => tess.ok(`mutation ($id: ID!) { cancelJob(input: { jobId: $id }) { job { status } } }`, { id: jobId });
+  const cancel = (jobId: string) =>
+    tess.ok(`mutation ($id: ID!) { cancelJob(input: { jobId: $id }) { job { status } } }`, { id: jobId });
   const RESUME = `mutation ($id: ID!) { resumeTraining(input: { jobId: $id }) { job { status attempt } run { status } } }`;
 
   it('by a person ends at once, and its worker is free', async () => {
@@ -246,8 +270,11 @@ describe('a training that is interrupted', () => {
     const job = await trainingEnd(tess, jobId);
     expect(job.result!.sha256).toBe(result!.sha256);
     expect(job.run.status).toBe('FINISHED');
-    expect(String(await stored(`acme/runs/${runId}/logs/attempt-2.log`))).toContain(`continued from the checkpoint of epoch ${third},`);
-    for (const wrong of [jobId, whole.jobId]) expect((await tess.fails(RESUME, { id: wrong })).extensions.code).toBe('CONFLICT');
+    expect(String(await stored(`acme/runs/${runId}/logs/attempt-2.log`))).toContain(
+      `continued from the checkpoint of epoch ${third},`,
+    );
+    for (const wrong of [jobId, whole.jobId])
+      expect((await tess.fails(RESUME, { id: wrong })).extensions.code).toBe('CONFLICT');
     console.log(`checkpoints of epochs ${newest} and ${second} damaged: continued from ${third}, same model`);
   });
 
@@ -280,10 +307,17 @@ describe('a training that is interrupted', () => {
   });
 
   it('by its own configuration is not tried again', async () => {
-    const config = { ...CARS_CONFIG, hyperparameters: { epochs: 50, learningRate: 10, hiddenLayers: Array<number>(8).fill(256) } };
+    const config = {
+      ...CARS_CONFIG,
+      hyperparameters: { epochs: 50, learningRate: 10, hiddenLayers: Array<number>(8).fill(256) },
+    };
     const { jobId } = await startTraining(tess, { experimentId, datasetId: cars, config });
     const job = await trainingEnd(tess, jobId, 'FAILED');
-    expect(job).toMatchObject({ attempt: 1, errorCode: 'BAD_USER_INPUT', errorMessage: expect.stringContaining('learningRate') });
+    expect(job).toMatchObject({
+      attempt: 1,
+      errorCode: 'BAD_USER_INPUT',
+      errorMessage: expect.stringContaining('learningRate'),
+    });
   });
 
   it('leaves no work folder behind', async () => {

@@ -36,8 +36,14 @@ it('that is refused while it is still coming in gets its answer, and leaves noth
       error: { code: 'RESOURCE_EXHAUSTED', expected: 'at most 1000000 bytes' },
     });
     expect(await send({})).toMatchObject({ status: 401, error: { code: 'UNAUTHENTICATED' } });
-    expect(await send(bearer(viewer.token))).toMatchObject({ status: 403, error: { code: 'FORBIDDEN', got: 'VIEWER' } });
-    expect(await send(bearer(token), '/uploads')).toMatchObject({ status: 400, error: { code: 'BAD_USER_INPUT', field: 'fileName' } });
+    expect(await send(bearer(viewer.token))).toMatchObject({
+      status: 403,
+      error: { code: 'FORBIDDEN', got: 'VIEWER' },
+    });
+    expect(await send(bearer(token), '/uploads')).toMatchObject({
+      status: 400,
+      error: { code: 'BAD_USER_INPUT', field: 'fileName' },
+    });
   }
   const gone = request(`${service.url}/uploads?fileName=a.csv`, {
     method: 'POST',

@@ -47,7 +47,9 @@ describe('a job that is waited for', () => {
     const cancelledAtMs = performance.now();
     const answers = await Promise.all(waiting);
     const lateMs = performance.now() - cancelledAtMs;
-    console.log(`20 who wait are told ${lateMs.toFixed(0)} ms after the end; another request took ${otherMs.toFixed(0)} ms`);
+    console.log(
+      `20 who wait are told ${lateMs.toFixed(0)} ms after the end; another request took ${otherMs.toFixed(0)} ms`,
+    );
     expect(answers.map(({ answer }) => answer.job.status)).toEqual(answers.map(() => 'CANCELLED'));
     expect(lateMs).toBeLessThan(1_500);
     expect(before).toBeLessThanOrEqual(40);

@@ -6,7 +6,14 @@ import { Role } from '../../src/domain/platform/principal.js';
 import { Receiver, signaturesBy, type Received } from '../support/receiver.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { mutate } from '../support/tracking.js';
-import { CARS_CONFIG, createExperiment, registerDataset, startTraining, trainingEnd, vegaPath } from '../support/training.js';
+import {
+  CARS_CONFIG,
+  createExperiment,
+  registerDataset,
+  startTraining,
+  trainingEnd,
+  vegaPath,
+} from '../support/training.js';
 
 interface Delivery {
   id: string;
@@ -26,7 +33,8 @@ interface Log {
   webhook: { deliveries: { nodes: { id: string }[]; pageInfo: { endCursor: string; hasNextPage: boolean } } };
 }
 
-const DELIVERY = 'id status attempts redelivery responseStatus responseBody error durationMs nextAttemptAt endedAt event { id }';
+const DELIVERY =
+  'id status attempts redelivery responseStatus responseBody error durationMs nextAttemptAt endedAt event { id }';
 
 let service: TestService;
 let receiver: Receiver;
@@ -74,7 +82,12 @@ async function newWebhook(
 }
 
 /** An event as a use case leaves it in its transaction. */
-async function emit({ tenant = 'acme', type = 'MODEL_REGISTERED', modelId = null as string | null, payload = {} } = {}): Promise<string> {
+async function emit({
+  tenant = 'acme',
+  type = 'MODEL_REGISTERED',
+  modelId = null as string | null,
+  payload = {},
+} = {}): Promise<string> {
   const { rows } = await db.query<{ id: string }>(
     `insert into event (id, tenant, type, subject_type, subject_id, model_id, payload)
      values (gen_random_uuid(), $1, $2, 'modelVersion', gen_random_uuid(), $3, $4) returning id`,
@@ -85,14 +98,19 @@ async function emit({ tenant = 'acme', type = 'MODEL_REGISTERED', modelId = null
 
 async function log(webhookId: string, status?: string): Promise<Delivery[]> {
   const { webhook } = await admin.ok<{ webhook: { deliveries: { nodes: Delivery[] } } }>(
-    `query ($id: ID!, $status: WebhookDeliveryStatus) { webhook(id: $id) { deliveries(first: 100, status: $status) { nodes { ${DELIVERY} } } } }`,
+    'query ($id: ID!, $status: WebhookDeliveryStatus) { webhook(id: $id) { deliveries(first: 100, status: ' +
+      `$status) { nodes { ${DELIVERY} } } } }`,
     { id: webhookId, status },
   );
   return webhook.deliveries.nodes;
 }
 
 /** The newest delivery, once it is as wanted. */
-async function newest(webhookId: string, wanted: (delivery: Delivery) => boolean, timeoutMs = 20_000): Promise<Delivery> {
+async function newest(
+  webhookId: string,
+  wanted: (delivery: Delivery) => boolean,
+  timeoutMs = 20_000,
+): Promise<Delivery> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     const [delivery] = await log(webhookId);
@@ -111,18 +129,25 @@ describe('a webhook', () => {
     const tess = await service.as();
     const experimentId = await createExperiment(tess);
     const datasetId = await registerDataset(tess, { name: 'cars', path: vegaPath('cars.json') });
-    const config = { ...CARS_CONFIG, hyperparameters: { epochs: 1, batchSize: 64, learningRate: 0.01, hiddenLayers: [4] } };
+    const config = {
+      ...CARS_CONFIG,
+      hyperparameters: { epochs: 1, batchSize: 64, learningRate: 0.01, hiddenLayers: [4] },
+    };
     const { jobId } = await startTraining(tess, { experimentId, datasetId, config });
     await trainingEnd(tess, jobId);
     const messages = await receiver.wait('/real', 2);
     for (const message of messages) {
       expect(signaturesBy(webhook.secret, message)).toEqual([true]);
       expect(signaturesBy(webhook.secret, { ...message, body: `${message.body} ` })).toEqual([false]);
-      expect(message.headers).toMatchObject({ 'content-type': 'application/json', 'user-agent': 'matih-ml-webhooks/1' });
+      expect(message.headers).toMatchObject({
+        'content-type': 'application/json',
+        'user-agent': 'matih-ml-webhooks/1',
+      });
       expect(Math.abs(Number(message.headers['webhook-timestamp']) - Date.now() / 1000)).toBeLessThan(60);
       const { subject, ...body } = JSON.parse(message.body) as { id: string; subject: { type: string; id: string } };
       const { event } = await tess.ok<{ event: { subjectType: string; subjectId: string } }>(
-        `query ($id: ID!) { event(id: $id) { id type createdAt seq subjectType subjectId modelId endpointId payload } }`,
+        'query ($id: ID!) { event(id: $id) { id type createdAt seq subjectType subjectId modelId endpointId ' +
+          'payload } }',
         { id: body.id },
       );
       const { subjectType, subjectId, ...same } = event;
@@ -133,7 +158,13 @@ describe('a webhook', () => {
       'MODEL_TRAINING_STARTED',
     ]);
     const delivery = await newest(webhook.id, ended);
-    expect(delivery).toMatchObject({ status: 'DELIVERED', attempts: 1, responseStatus: 204, error: null, nextAttemptAt: null });
+    expect(delivery).toMatchObject({
+      status: 'DELIVERED',
+      attempts: 1,
+      responseStatus: 204,
+      error: null,
+      nextAttemptAt: null,
+    });
     expect(delivery.durationMs).toBeGreaterThan(0);
   });
 
@@ -148,14 +179,19 @@ describe('a webhook', () => {
     expect(verify(secret, headers, body)).toEqual(JSON.parse(body));
     expect(verify(secret, headers, body.replace('€', '$'))).toBeNull();
     expect(verify(`whsec_${Buffer.from('another').toString('base64')}`, headers, body)).toBeNull();
-    expect(verify(secret, { ...headers, 'webhook-timestamp': String(Math.floor(Date.now() / 1000) - 3_600) }, body)).toBeNull();
+    expect(
+      verify(secret, { ...headers, 'webhook-timestamp': String(Math.floor(Date.now() / 1000) - 3_600) }, body),
+    ).toBeNull();
   });
 
   it('gets each event that it asked for exactly once, and nothing else', async () => {
     const [modelId] = await Promise.all([
-      mutate<{ model: { id: string } }>(admin, 'createModel', { name: `m-${names++}`, task: 'OTHER', modelType: 'x' }, 'model { id }').then(
-        ({ model }) => model.id,
-      ),
+      mutate<{ model: { id: string } }>(
+        admin,
+        'createModel',
+        { name: `m-${names++}`, task: 'OTHER', modelType: 'x' },
+        'model { id }',
+      ).then(({ model }) => model.id),
       newWebhook('/all'),
     ]);
     await newWebhook('/model', { modelId });
@@ -188,9 +224,16 @@ describe('a webhook', () => {
       `query ($id: ID!) { auditLog(filter: { subjectId: $id }) { nodes { action before after } } }`,
       { id },
     );
-    expect(auditLog.nodes.map(({ action }) => action)).toEqual(['deleteWebhook', 'updateWebhook', 'rotateWebhookSecret', 'createWebhook']);
+    expect(auditLog.nodes.map(({ action }) => action)).toEqual([
+      'deleteWebhook',
+      'updateWebhook',
+      'rotateWebhookSecret',
+      'createWebhook',
+    ]);
     for (const text of [secret, rotated.secret]) expect(JSON.stringify(auditLog)).not.toContain(text.slice(6));
-    const { __type } = await admin.ok<{ __type: { fields: { name: string }[] } }>('{ __type(name: "Webhook") { fields { name } } }');
+    const { __type } = await admin.ok<{ __type: { fields: { name: string }[] } }>(
+      '{ __type(name: "Webhook") { fields { name } } }',
+    );
     expect(__type.fields.map(({ name }) => name)).not.toContain('secret');
   });
 
@@ -214,7 +257,9 @@ describe('a webhook', () => {
     expect(await engineer.fails('{ webhooks { nodes { url } } }')).toMatchObject({ extensions: { code: 'FORBIDDEN' } });
     const input = { name: 'x', url: 'https://hooks.example.com/', eventTypes: ['MODEL_REGISTERED'] };
     expect(
-      await engineer.fails('mutation ($input: CreateWebhookInput!) { createWebhook(input: $input) { secret } }', { input }),
+      await engineer.fails('mutation ($input: CreateWebhookInput!) { createWebhook(input: $input) { secret } }', {
+        input,
+      }),
     ).toMatchObject({
       extensions: { code: 'FORBIDDEN' },
     });
@@ -222,14 +267,22 @@ describe('a webhook', () => {
 
   it('says what it is for', async () => {
     const SHOWN = 'webhook { id description }';
-    const given = { name: `w-${names++}`, url: receiver.url('/told'), eventTypes: ['MODEL_REGISTERED'], description: 'Tells the pager.' };
+    const given = {
+      name: `w-${names++}`,
+      url: receiver.url('/told'),
+      eventTypes: ['MODEL_REGISTERED'],
+      description: 'Tells the pager.',
+    };
     const { webhook } = await mutate<{ webhook: { id: string } }>(admin, 'createWebhook', given, SHOWN);
     expect(webhook).toMatchObject({ description: 'Tells the pager.' });
     const changed = await mutate(admin, 'updateWebhook', { id: webhook.id, description: '' }, SHOWN);
     expect(changed).toMatchObject({ webhook: { description: '' } });
-    const long = await admin.fails('mutation ($input: UpdateWebhookInput!) { updateWebhook(input: $input) { webhook { id } } }', {
-      input: { id: webhook.id, description: 'x'.repeat(5_001) },
-    });
+    const long = await admin.fails(
+      'mutation ($input: UpdateWebhookInput!) { updateWebhook(input: $input) { webhook { id } } }',
+      {
+        input: { id: webhook.id, description: 'x'.repeat(5_001) },
+      },
+    );
     expect(long.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.description' });
     await mutate(admin, 'deleteWebhook', { id: webhook.id }, 'deletedId');
   });
@@ -259,7 +312,10 @@ describe('a webhook', () => {
       }
     }
     for (const change of [create, update]) {
-      expect((await change({ eventTypes: [] })).extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.eventTypes' });
+      expect((await change({ eventTypes: [] })).extensions).toMatchObject({
+        code: 'BAD_USER_INPUT',
+        field: 'input.eventTypes',
+      });
       expect((await change({ name: ' ' })).extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.name' });
     }
     expect((await create({ name: before.name })).extensions).toMatchObject({ code: 'CONFLICT', field: 'input.name' });
@@ -277,7 +333,12 @@ describe('a message that a receiver does not take', () => {
     expect(new Set(messages.map(idOf)).size).toBe(1);
     expect(new Set(messages.map(({ body }) => body)).size).toBe(1);
     for (const message of messages) expect(signaturesBy(secret, message)).toEqual([true]);
-    expect(await newest(id, ended)).toMatchObject({ status: 'DELIVERED', attempts: 3, responseStatus: 200, error: null });
+    expect(await newest(id, ended)).toMatchObject({
+      status: 'DELIVERED',
+      attempts: 3,
+      responseStatus: 200,
+      error: null,
+    });
   });
 
   it('is given up after eight attempts, and can be delivered again by hand', async () => {
@@ -287,7 +348,13 @@ describe('a message that a receiver does not take', () => {
     const waiting = await newest(id, ({ attempts, status }) => attempts >= 2 && status === 'PENDING');
     expect(waiting.error).toBe('The receiver answered 503; only 200 to 299 count as received.');
     const dead = await newest(id, ended, 60_000);
-    expect(dead).toMatchObject({ status: 'FAILED', attempts: 8, responseStatus: 503, redelivery: 0, event: { id: eventId } });
+    expect(dead).toMatchObject({
+      status: 'FAILED',
+      attempts: 8,
+      responseStatus: 503,
+      redelivery: 0,
+      event: { id: eventId },
+    });
     expect(dead.error).toBe('The receiver answered 503; only 200 to 299 count as received. Given up after 8 attempts.');
     expect(dead.responseBody).toBe(`busy\uFFFD${'x'.repeat(1_019)}`);
     receiver.answer = () => 200;
@@ -306,7 +373,12 @@ describe('a message that a receiver does not take', () => {
     // Two more at once get a number each.
     const [one, two] = await Promise.all(
       [1, 2].map(() =>
-        mutate<{ delivery: Delivery }>(admin, 'redeliverWebhookDelivery', { deliveryId: dead.id }, 'delivery { redelivery }'),
+        mutate<{ delivery: Delivery }>(
+          admin,
+          'redeliverWebhookDelivery',
+          { deliveryId: dead.id },
+          'delivery { redelivery }',
+        ),
       ),
     );
     expect([one!.delivery.redelivery, two!.delivery.redelivery].toSorted()).toEqual([2, 3]);
@@ -335,33 +407,46 @@ describe('a message that a receiver does not take', () => {
       attempts: 1,
       error: 'The receiver answered 410 (gone); the webhook has been disabled.',
     });
-    expect((await admin.ok<{ webhook: object }>(`{ webhook(id: "${id}") { enabled } }`)).webhook).toEqual({ enabled: false });
+    expect((await admin.ok<{ webhook: object }>(`{ webhook(id: "${id}") { enabled } }`)).webhook).toEqual({
+      enabled: false,
+    });
     const { auditLog } = await admin.ok<{ auditLog: { nodes: object[] } }>(
       `query ($id: ID!) { auditLog(filter: { subjectId: $id, action: "disableWebhook" }) { nodes { actor after } } }`,
       { id },
     );
-    expect(auditLog.nodes).toEqual([{ actor: 'webhook-delivery', after: { enabled: false, reason: 'the receiver answered 410 (gone)' } }]);
-    const refused = await admin.fails('mutation ($id: ID!) { redeliverWebhookDelivery(input: { deliveryId: $id }) { delivery { id } } }', {
-      id: (await log(id))[0]!.id,
-    });
+    expect(auditLog.nodes).toEqual([
+      { actor: 'webhook-delivery', after: { enabled: false, reason: 'the receiver answered 410 (gone)' } },
+    ]);
+    const refused = await admin.fails(
+      'mutation ($id: ID!) { redeliverWebhookDelivery(input: { deliveryId: $id }) { delivery { id } } }',
+      {
+        id: (await log(id))[0]!.id,
+      },
+    );
     expect(refused.extensions.code).toBe('CONFLICT');
   });
 
-  it('is given up when its webhook has been disabled, and never goes to an address that is not allowed any more', async () => {
-    receiver.answer = () => 500;
-    const { id } = await newWebhook('/disabled');
-    await emit();
-    await receiver.wait('/disabled', 1);
-    await mutate(admin, 'updateWebhook', { id, enabled: false }, 'webhook { id }');
-    expect(await newest(id, ended)).toMatchObject({ status: 'FAILED', error: 'The webhook is disabled.' });
-    receiver.answer = () => 204;
-    const moved = await newWebhook('/moved');
-    await db.query(`update webhook set url = $1 where id = $2`, [`http://localhost:${receiver.port}/moved`, moved.id]);
-    await emit();
-    const refused = await newest(moved.id, ({ error }) => error !== null);
-    expect(refused.error).toMatch(/^url: expected a public host name/);
-    expect(receiver.at('/moved')).toEqual([]);
-  });
+  it(
+    'is given up when its webhook has been disabled, and never goes to an address that is not allowed any ' + 'more',
+    async () => {
+      receiver.answer = () => 500;
+      const { id } = await newWebhook('/disabled');
+      await emit();
+      await receiver.wait('/disabled', 1);
+      await mutate(admin, 'updateWebhook', { id, enabled: false }, 'webhook { id }');
+      expect(await newest(id, ended)).toMatchObject({ status: 'FAILED', error: 'The webhook is disabled.' });
+      receiver.answer = () => 204;
+      const moved = await newWebhook('/moved');
+      await db.query(`update webhook set url = $1 where id = $2`, [
+        `http://localhost:${receiver.port}/moved`,
+        moved.id,
+      ]);
+      await emit();
+      const refused = await newest(moved.id, ({ error }) => error !== null);
+      expect(refused.error).toMatch(/^url: expected a public host name/);
+      expect(receiver.at('/moved')).toEqual([]);
+    },
+  );
 });
 
 describe('a ping', () => {
@@ -381,14 +466,18 @@ describe('a ping', () => {
     expect(await newest(id, ended)).toMatchObject({ id: delivery.id, status: 'DELIVERED', attempts: 1, event: null });
     receiver.answer = () => 500;
     await mutate(admin, 'testWebhook', { id }, 'delivery { id }');
-    expect(await newest(id, ({ responseStatus }) => responseStatus === 500)).toMatchObject({ status: 'FAILED', attempts: 1 });
+    expect(await newest(id, ({ responseStatus }) => responseStatus === 500)).toMatchObject({
+      status: 'FAILED',
+      attempts: 1,
+    });
   });
 });
 
 describe('receivers that hang', () => {
   it('hold up neither the database nor other receivers', async () => {
     const hanging: (() => void)[] = [];
-    receiver.answer = (path) => (path === '/quick' ? 204 : (_, response) => void hanging.push(() => response.writeHead(204).end()));
+    receiver.answer = (path) =>
+      path === '/quick' ? 204 : (_, response) => void hanging.push(() => response.writeHead(204).end());
     const slow = await newWebhook('/slow');
     await newWebhook('/quick', { eventTypes: ['MODEL_DEPLOYED'] });
     for (let i = 0; i < 40; i++) await emit();
@@ -406,7 +495,8 @@ describe('receivers that hang', () => {
     await receiver.wait('/slow', 40);
     await newest(slow.id, ended);
     console.log(
-      `webhooks: 40 messages to a receiver that hangs: ${held} under way, 0 connections held, another receiver reached in ${Math.round(quickMs)} ms`,
+      `webhooks: 40 messages to a receiver that hangs: ${held} under way, 0 connections held, another ` +
+        `receiver reached in ${Math.round(quickMs)} ms`,
     );
   });
 });
@@ -417,8 +507,11 @@ describe('a worker that is lost between sending and its note of it', () => {
     await emit();
     const [first] = await receiver.wait('/lost', 1);
     const delivered = await newest(id, ended);
-    // As the row is while a message is under way, and stays when the process is killed: until the lease ends, nobody else takes it.
-    const underWay = `update webhook_delivery set status = 'PENDING', ended_at = null, next_attempt_at = now() + $2 * interval '1 s' where id = $1`;
+    // As the row is while a message is under way, and stays when the process is killed: until the lease ends, nobody
+    // else takes it.
+    const underWay =
+      `update webhook_delivery set status = 'PENDING', ended_at = null, next_attempt_at = now() + $2 * ` +
+      `interval '1 s' where id = $1`;
     await db.query(underWay, [delivered.id, 2]);
     await new Promise((resolve) => setTimeout(resolve, 1_200));
     expect(receiver.at('/lost')).toHaveLength(1);
@@ -439,24 +532,34 @@ describe('the log of deliveries', () => {
     const page = `deliveries(first: 2, after: $after) { nodes { id } pageInfo { endCursor hasNextPage } }`;
     let after: string | null = null;
     do {
-      const { webhook }: Log = await admin.ok<Log>(`query ($id: ID!, $after: String) { webhook(id: $id) { ${page} } }`, {
-        id: webhooks[0]!.id,
-        after,
-      });
+      const { webhook }: Log = await admin.ok<Log>(
+        `query ($id: ID!, $after: String) { webhook(id: $id) { ${page} } }`,
+        {
+          id: webhooks[0]!.id,
+          after,
+        },
+      );
       for (const { id } of webhook.deliveries.nodes) seen.add(id);
       after = webhook.deliveries.pageInfo.hasNextPage ? webhook.deliveries.pageInfo.endCursor : null;
     } while (after !== null);
     expect(seen.size).toBe(5);
-    const query = `query ($n: Int!) { webhooks(first: $n) { nodes { model { id } deliveries(first: 2) { totalCount nodes { webhook { id } event { type } } } } } }`;
+    const query =
+      'query ($n: Int!) { webhooks(first: $n) { nodes { model { id } deliveries(first: 2) { totalCount nodes ' +
+      '{ webhook { id } event { type } } } } } }';
     const count = async (n: number) => {
       service.statements.length = 0;
       await admin.ok(query.replace('totalCount', ''), { n });
       return service.statements.filter(
-        (sql) => /^select/i.test(sql) && /\b(webhook|webhook_delivery|event)\b/.test(sql) && !/seq is null|"perWebhook"/.test(sql),
+        (sql) =>
+          /^select/i.test(sql) &&
+          /\b(webhook|webhook_delivery|event)\b/.test(sql) &&
+          !/seq is null|"perWebhook"/.test(sql),
       ).length;
     };
     expect(await count(3)).toBe(await count(1));
-    await db.query(`update webhook_delivery set ended_at = now() - interval '31 days' where webhook_id = $1`, [webhooks[0]!.id]);
+    await db.query(`update webhook_delivery set ended_at = now() - interval '31 days' where webhook_id = $1`, [
+      webhooks[0]!.id,
+    ]);
     await service.app.context.services.webhookDeliveries.prune();
     expect([(await log(webhooks[0]!.id)).length, (await log(webhooks[1]!.id)).length]).toEqual([0, 5]);
   });

@@ -14,7 +14,13 @@ import { compareWindow } from '../../src/domain/monitoring/drift-window.js';
 import { JOB_CATALOG } from '../../src/domain/platform/job-catalog.js';
 import { decideRetraining, DEFAULT_RETRAINING_POLICY } from '../../src/domain/monitoring/retraining.js';
 
-const signal = (verdict: Signal['verdict']): Signal => ({ kind: 'LATENCY', verdict, value: 1, threshold: 1, message: '' });
+const signal = (verdict: Signal['verdict']): Signal => ({
+  kind: 'LATENCY',
+  verdict,
+  value: 1,
+  threshold: 1,
+  message: '',
+});
 
 /** The alert after a window; what the service would store. */
 function advance(open: OpenAlert | null, verdict: Signal['verdict']): OpenAlert | null {
@@ -36,7 +42,17 @@ describe('alerts', () => {
   it('open once, update, and resolve after two clean windows in a row', () => {
     const actions: string[] = [];
     let open: OpenAlert | null = null;
-    for (const verdict of ['CLEAN', 'BREACHED', 'BREACHED', 'CLEAN', 'BREACHED', 'CLEAN', 'TOO_FEW', 'CLEAN', 'CLEAN'] as const) {
+    for (const verdict of [
+      'CLEAN',
+      'BREACHED',
+      'BREACHED',
+      'CLEAN',
+      'BREACHED',
+      'CLEAN',
+      'TOO_FEW',
+      'CLEAN',
+      'CLEAN',
+    ] as const) {
       actions.push(advanceAlert(open, signal(verdict)).action);
       open = advance(open, verdict);
     }
@@ -59,7 +75,11 @@ describe('alerts', () => {
   });
 
   it('latency: p95 against the SLA, with requests enough', () => {
-    expect(latencySignal({ requests: 100, p95Ms: 95, slaP95Ms: 94 })).toMatchObject({ kind: 'LATENCY', verdict: 'BREACHED', value: 95 });
+    expect(latencySignal({ requests: 100, p95Ms: 95, slaP95Ms: 94 })).toMatchObject({
+      kind: 'LATENCY',
+      verdict: 'BREACHED',
+      value: 95,
+    });
     expect(latencySignal({ requests: 100, p95Ms: 95, slaP95Ms: 95 }).verdict).toBe('CLEAN');
     expect(latencySignal({ requests: 49, p95Ms: 95, slaP95Ms: 1 }).verdict).toBe('TOO_FEW');
     expect(latencySignal({ requests: 0, p95Ms: 0, slaP95Ms: 1 })).toMatchObject({ verdict: 'TOO_FEW', value: 0 });
@@ -69,7 +89,11 @@ describe('alerts', () => {
 
   it('error rate: its lower bound above 1 %', () => {
     expect(errorRateSignal({ requests: 100, errors: 2 }).verdict).toBe('CLEAN');
-    expect(errorRateSignal({ requests: 100, errors: 5 })).toMatchObject({ verdict: 'BREACHED', value: 0.05, threshold: 0.01 });
+    expect(errorRateSignal({ requests: 100, errors: 5 })).toMatchObject({
+      verdict: 'BREACHED',
+      value: 0.05,
+      threshold: 0.01,
+    });
     expect(errorRateSignal({ requests: 10_000, errors: 140 }).verdict).toBe('BREACHED');
     expect(errorRateSignal({ requests: 10_000, errors: 100 }).verdict).toBe('CLEAN');
     expect(errorRateSignal({ requests: 49, errors: 49 }).verdict).toBe('TOO_FEW');
@@ -77,8 +101,12 @@ describe('alerts', () => {
   });
 
   it('drift: breached, clean, or too few to say', () => {
-    const ramp = (count: number, offset = 0) => Float64Array.from({ length: count }, (_, i) => ((i * 7919) % count) / count + offset);
-    const profile = { features: { x: buildNumericReference(ramp(5000)) }, prediction: buildPredictionReference(ramp(5000)) };
+    const ramp = (count: number, offset = 0) =>
+      Float64Array.from({ length: count }, (_, i) => ((i * 7919) % count) / count + offset);
+    const profile = {
+      features: { x: buildNumericReference(ramp(5000)) },
+      prediction: buildPredictionReference(ramp(5000)),
+    };
     const judge = (count: number, offset: number, shift: number) =>
       driftSignal(compareWindow(profile, { features: { x: ramp(count, offset) }, scores: ramp(count, shift) }));
     expect(judge(500, 0, 0)).toMatchObject({ verdict: 'CLEAN', message: 'No drift over 500 rows.' });
@@ -102,13 +130,18 @@ describe('retraining', () => {
   it('starts on its alerts, outside the cool-down, within the budget, one at a time', () => {
     expect(decide([])).toEqual({ start: true, reason: 'DRIFT alert; retraining 1 of 4 in 30 days.' });
     expect(decide([], true).reason).toContain('under way');
-    expect(decide([now - day / 2])).toEqual({ start: false, reason: 'In the cool-down until 2001-06-30T12:00:00.000Z.' });
+    expect(decide([now - day / 2])).toEqual({
+      start: false,
+      reason: 'In the cool-down until 2001-06-30T12:00:00.000Z.',
+    });
     expect(decide([now - day]).start).toBe(true);
     expect(decide([2, 3, 4, 5].map((days) => now - days * day)).reason).toContain('budget of 4');
     expect(decide([2, 3, 4, 31].map((days) => now - days * day)).start).toBe(true);
     const other = { alertKind: 'LATENCY' as const, startedAtMs: [], running: false };
     expect(decideRetraining(DEFAULT_RETRAINING_POLICY, other, now).reason).toContain('only on DRIFT');
-    expect(decideRetraining({ ...DEFAULT_RETRAINING_POLICY, enabled: false }, { ...other, alertKind: 'DRIFT' }, now).start).toBe(false);
+    expect(
+      decideRetraining({ ...DEFAULT_RETRAINING_POLICY, enabled: false }, { ...other, alertKind: 'DRIFT' }, now).start,
+    ).toBe(false);
   });
 
   it('never exceeds its budget nor breaks its cool-down, however many alerts come', () => {

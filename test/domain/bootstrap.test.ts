@@ -1,6 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bootstrapMean, bootstrapMeanDifference, drawCounts, percentileInterval } from '../../src/domain/statistics/bootstrap.js';
+import {
+  bootstrapMean,
+  bootstrapMeanDifference,
+  drawCounts,
+  percentileInterval,
+} from '../../src/domain/statistics/bootstrap.js';
 import { ascendingOrder, calibrate } from '../../src/domain/statistics/calibration.js';
 import { mean } from '../../src/domain/statistics/metrics.js';
 import { sampleIndices, SeededRandom } from '../../src/domain/statistics/random.js';
@@ -52,7 +57,10 @@ describe('bootstrap', () => {
       standardError: number;
     }
     for (const { lossA, lossB, low, high, standardError } of fixture<Case>('bootstrap')) {
-      const interval = bootstrapMeanDifference(Float64Array.from(lossA), Float64Array.from(lossB), { seed: 11, resamples: 4000 })!;
+      const interval = bootstrapMeanDifference(Float64Array.from(lossA), Float64Array.from(lossB), {
+        seed: 11,
+        resamples: 4000,
+      })!;
       expect(Math.abs(interval.low - low) / standardError).toBeLessThan(0.15);
       expect(Math.abs(interval.high - high) / standardError).toBeLessThan(0.15);
     }
@@ -107,7 +115,10 @@ describe('calibration', () => {
       predicted: number[];
     }
     const [example] = fixture<Case>('calibration') as [Case];
-    const { bins, expectedCalibrationError } = calibrate(Float32Array.from(example.scores), Uint8Array.from(example.labels))!;
+    const { bins, expectedCalibrationError } = calibrate(
+      Float32Array.from(example.scores),
+      Uint8Array.from(example.labels),
+    )!;
     expect(bins.map((bin) => bin.rows)).toEqual(Array(10).fill(50));
     for (const [index, bin] of bins.entries()) {
       expect(bin.observed).toBeCloseTo(example.observed[index]!, 9);
@@ -119,16 +130,19 @@ describe('calibration', () => {
 
   it('never parts equal scores and counts every row once', () => {
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.integer({ min: 0, max: 8 }), fc.boolean()), { minLength: 1, maxLength: 60 }), (rows) => {
-        const scores = Float32Array.from(rows, ([score]) => score / 8);
-        const { bins, expectedCalibrationError } = calibrate(
-          scores,
-          Uint8Array.from(rows, ([, positive]) => Number(positive)),
-        )!;
-        expect(bins.reduce((total, bin) => total + bin.rows, 0)).toBe(rows.length);
-        expect(bins.length).toBeLessThanOrEqual(Math.min(10, new Set(scores).size));
-        expect(expectedCalibrationError).toBeLessThanOrEqual(1);
-      }),
+      fc.property(
+        fc.array(fc.tuple(fc.integer({ min: 0, max: 8 }), fc.boolean()), { minLength: 1, maxLength: 60 }),
+        (rows) => {
+          const scores = Float32Array.from(rows, ([score]) => score / 8);
+          const { bins, expectedCalibrationError } = calibrate(
+            scores,
+            Uint8Array.from(rows, ([, positive]) => Number(positive)),
+          )!;
+          expect(bins.reduce((total, bin) => total + bin.rows, 0)).toBe(rows.length);
+          expect(bins.length).toBeLessThanOrEqual(Math.min(10, new Set(scores).size));
+          expect(expectedCalibrationError).toBeLessThanOrEqual(1);
+        },
+      ),
     );
     expect(calibrate(new Float32Array(0), new Uint8Array(0))).toBeNull();
     expect(calibrate(Float32Array.of(NaN), Uint8Array.of(1))).toBeNull();

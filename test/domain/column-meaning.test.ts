@@ -88,25 +88,31 @@ describe('a value of a row and of a dataset', () => {
     ['FP32', 'NUMERIC', [1e39, -1e39], 'fits 32-bit floating point'],
     ['FP32', undefined, [null, 'seven'], 'a finite number'],
     ['BOOL', undefined, [2, null, 0.5], 'true or false'],
-  ])('%s %s: none wraps or is cut, and the refusal names column, row and value', (datatype, semantic, values, expected) => {
-    const signature: Signature = { inputs: [{ name: 'x', datatype, shape: [-1, 1], semantic }], outputs: [] };
-    for (const plain of values) {
-      const { values: one, ...column } = columnOf('x', plain);
-      const wrong = {
-        ...column,
-        values: typeof plain === 'string' ? [...(one as string[])] : Float64Array.of(0, 0, (one as Float64Array)[0]!),
-      } as Column;
-      const row = typeof plain === 'string' ? 1 : 3;
-      expect(() => toTensors(new Map([['x', wrong]]), signature), `${plain}`).toThrow(
-        new RegExp(
-          `^Column x, row ${row}: expected .*${expected}.*, got ${plain === null ? 'null' : JSON.stringify(plain).replaceAll('+', '\\+')}\\.$`,
-        ),
-      );
-    }
-    const numbered = { name: 'x', type: 'NUMBER' as const, values: Float64Array.of(0, NaN) };
-    if (semantic === undefined || datatype === 'INT32')
-      expect(() => toTensors(new Map([['x', numbered]]), signature, Float64Array.of(10, 41))).toThrow(/^Column x, row 42: /);
-  });
+  ])(
+    '%s %s: none wraps or is cut, and the refusal names column, row and value',
+    (datatype, semantic, values, expected) => {
+      const signature: Signature = { inputs: [{ name: 'x', datatype, shape: [-1, 1], semantic }], outputs: [] };
+      for (const plain of values) {
+        const { values: one, ...column } = columnOf('x', plain);
+        const wrong = {
+          ...column,
+          values: typeof plain === 'string' ? [...(one as string[])] : Float64Array.of(0, 0, (one as Float64Array)[0]!),
+        } as Column;
+        const row = typeof plain === 'string' ? 1 : 3;
+        expect(() => toTensors(new Map([['x', wrong]]), signature), `${plain}`).toThrow(
+          new RegExp(
+            `^Column x, row ${row}: expected .*${expected}.*, got ` +
+              `${plain === null ? 'null' : JSON.stringify(plain).replaceAll('+', '\\+')}\\.$`,
+          ),
+        );
+      }
+      const numbered = { name: 'x', type: 'NUMBER' as const, values: Float64Array.of(0, NaN) };
+      if (semantic === undefined || datatype === 'INT32')
+        expect(() => toTensors(new Map([['x', numbered]]), signature, Float64Array.of(10, 41))).toThrow(
+          /^Column x, row 42: /,
+        );
+    },
+  );
 
   it('passes 64-bit integers exactly, and an infinite number of a dataset as a missing one', () => {
     const wide: Signature = { inputs: [{ name: 'id', datatype: 'INT64', shape: [-1, 1] }], outputs: [] };
@@ -122,12 +128,23 @@ describe('a value of a row and of a dataset', () => {
       expect(() => rowsToTensors(wide, [{ id }], { maxRows: 1 }), id).toThrow(/decimal digits/);
     const ids: Column = { name: 'id', type: 'NUMBER', values: Float64Array.from(digits, Number), texts: digits };
     expect(toTensors(new Map([['id', ids]]), wide)[0]!.data).toEqual(BigInt64Array.from(digits, BigInt));
-    const beyond: Column = { name: 'id', type: 'NUMBER', values: Float64Array.of(1e19), texts: ['10000000000000000000'] };
+    const beyond: Column = {
+      name: 'id',
+      type: 'NUMBER',
+      values: Float64Array.of(1e19),
+      texts: ['10000000000000000000'],
+    };
     expect(() => toTensors(new Map([['id', beyond]]), wide)).toThrow(/^Column id, row 1: .*got "10000000000000000000"/);
-    const float: Signature = { inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 1], semantic: 'NUMERIC' }], outputs: [] };
+    const float: Signature = {
+      inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 1], semantic: 'NUMERIC' }],
+      outputs: [],
+    };
     const column: Column = { name: 'x', type: 'NUMBER', values: Float64Array.of(Infinity, -Infinity, NaN, 1) };
     expect(toTensors(new Map([['x', column]]), float)[0]!.data).toEqual(Float32Array.of(NaN, NaN, NaN, 1));
-    const time: Signature = { inputs: [{ name: 't', datatype: 'INT64', shape: [-1, 1], semantic: 'TIMESTAMP_MS' }], outputs: [] };
+    const time: Signature = {
+      inputs: [{ name: 't', datatype: 'INT64', shape: [-1, 1], semantic: 'TIMESTAMP_MS' }],
+      outputs: [],
+    };
     expect(rowsToTensors(time, [{ t: null }, { t: '1970-01-01' }], { maxRows: 2 })[0]!.data).toEqual(
       BigInt64Array.of(MISSING_TIMESTAMP_MS, 0n),
     );
@@ -205,7 +222,9 @@ describe('a category', () => {
   });
 
   it('of more digits than a JSON number holds must be a text', () => {
-    expect(() => given(knowing(['9007199254740993']), Number('9007199254740993'))).toThrow(/a category of so many digits as text/);
+    expect(() => given(knowing(['9007199254740993']), Number('9007199254740993'))).toThrow(
+      /a category of so many digits as text/,
+    );
   });
 
   it('any text that is among the known is known, and no other', () => {

@@ -5,7 +5,10 @@ import { chooseThreshold } from '../../src/domain/training/decision-threshold.js
 import type { DecisionRule } from '../../src/domain/training/training-config.js';
 
 const rows = fc.array(
-  fc.record({ score: fc.oneof(fc.float({ min: 0, max: 1, noNaN: true }), fc.constantFrom(0, 0.25, 0.5, 1)), isSecond: fc.boolean() }),
+  fc.record({
+    score: fc.oneof(fc.float({ min: 0, max: 1, noNaN: true }), fc.constantFrom(0, 0.25, 0.5, 1)),
+    isSecond: fc.boolean(),
+  }),
   { minLength: 1, maxLength: 40 },
 );
 

@@ -51,8 +51,10 @@ describe('features that nobody named', () => {
       'Column "empty" was left out, because it has no value; name the features to have it.',
       'Column "one" was left out, because it has one value only; name the features to have it.',
       'Column "one or nothing" was left out, because it has one value only; name the features to have it.',
-      'Column "name" was left out, because most of its 400 texts are different, as names and ids are; name the features to have it.',
-      'Column "customer_id" was left out, because its name and its values are those of an id; name the features to have it.',
+      'Column "name" was left out, because most of its 400 texts are different, as names and ids are; name ' +
+        'the features to have it.',
+      'Column "customer_id" was left out, because its name and its values are those of an id; name the ' +
+        'features to have it.',
       'Column "label" was left out, because a model cannot have an input of this name; name the features to have it.',
     ]);
   });
@@ -63,7 +65,8 @@ describe('features that nobody named', () => {
       'config.features: expected a dataset with a column that can help',
     );
     expect(
-      defaultFeatures(config, { rowCount: 12, columns: [column('y', 'STRING', 2), column('name', 'STRING', 12)] }).features,
+      defaultFeatures(config, { rowCount: 12, columns: [column('y', 'STRING', 2), column('name', 'STRING', 12)] })
+        .features,
     ).toHaveLength(1);
   });
 });

@@ -137,7 +137,12 @@ describe('population stability index', () => {
 
 describe('intervals and families of tests', () => {
   it('Wilson agrees with scipy', () => {
-    for (const { successes, trials, low, high } of fixture<{ successes: number; trials: number; low: number; high: number }>('wilson')) {
+    for (const { successes, trials, low, high } of fixture<{
+      successes: number;
+      trials: number;
+      low: number;
+      high: number;
+    }>('wilson')) {
       const interval = wilsonInterval(successes, trials);
       expect(interval.low).toBeCloseTo(low, 9);
       expect(interval.high).toBeCloseTo(high, 9);

@@ -44,16 +44,19 @@ const usual = (rows: number, seed: number) => ({
 describe('references', () => {
   it('a numeric one has shares that sum to 1 and ascending edges', () => {
     fc.assert(
-      fc.property(fc.array(fc.oneof(fc.integer({ min: -3, max: 3 }), fc.constant(NaN)), { minLength: 1, maxLength: 80 }), (values) => {
-        const reference = buildNumericReference(Float64Array.from(values));
-        const present = values.filter((value) => !Number.isNaN(value));
-        expect(reference.missingShare).toBeCloseTo(1 - present.length / values.length, 12);
-        expect(reference.shares).toHaveLength(reference.edges.length + 1);
-        expect(sum(reference.shares)).toBeCloseTo(present.length > 0 ? 1 : 0, 12);
-        expect(reference.edges).toEqual([...new Set(reference.edges)].sort((a, b) => a - b));
-        expect(reference.sample).toHaveLength(present.length);
-        expect(JSON.parse(JSON.stringify(reference))).toEqual(reference);
-      }),
+      fc.property(
+        fc.array(fc.oneof(fc.integer({ min: -3, max: 3 }), fc.constant(NaN)), { minLength: 1, maxLength: 80 }),
+        (values) => {
+          const reference = buildNumericReference(Float64Array.from(values));
+          const present = values.filter((value) => !Number.isNaN(value));
+          expect(reference.missingShare).toBeCloseTo(1 - present.length / values.length, 12);
+          expect(reference.shares).toHaveLength(reference.edges.length + 1);
+          expect(sum(reference.shares)).toBeCloseTo(present.length > 0 ? 1 : 0, 12);
+          expect(reference.edges).toEqual([...new Set(reference.edges)].sort((a, b) => a - b));
+          expect(reference.sample).toHaveLength(present.length);
+          expect(JSON.parse(JSON.stringify(reference))).toEqual(reference);
+        },
+      ),
     );
   });
 
@@ -67,7 +70,14 @@ describe('references', () => {
   });
 
   it('a categorical one keeps the 200 most frequent and any name', () => {
-    const values = [...Array.from({ length: 300 }, (_, i) => `c${i}`), '__proto__', '__proto__', 'constructor', 'constructor', null];
+    const values = [
+      ...Array.from({ length: 300 }, (_, i) => `c${i}`),
+      '__proto__',
+      '__proto__',
+      'constructor',
+      'constructor',
+      null,
+    ];
     const reference = buildCategoricalReference(values);
     expect(Object.keys(reference.counts)).toHaveLength(200);
     expect(Object.entries(reference.counts).slice(0, 2)).toEqual([
@@ -84,7 +94,11 @@ describe('references', () => {
   });
 
   it('predictions come in full blocks, the latest of very many', () => {
-    expect(buildPredictionReference(Float64Array.of(1, 2, 3, 4, 5), 2)).toMatchObject({ blockRows: 2, blockMeans: [1.5, 3.5], mean: 2.5 });
+    expect(buildPredictionReference(Float64Array.of(1, 2, 3, 4, 5), 2)).toMatchObject({
+      blockRows: 2,
+      blockMeans: [1.5, 3.5],
+      mean: 2.5,
+    });
     expect(buildPredictionReference(Float64Array.of(1, 3))).toMatchObject({ blockRows: 2, blockMeans: [2], mean: 2 });
     expect(buildPredictionReference(new Float64Array(0))).toMatchObject({ blockMeans: [], mean: 0, std: 0 });
     const many = buildPredictionReference(
@@ -105,14 +119,20 @@ describe('compareWindow', () => {
       if (comparison.features.some((feature) => feature.drifted)) features++;
       if (comparison.prediction.drifted) predictions++;
     }
-    console.log(`false alarms in 200 windows of 500 rows: features ${features}, predictions ${predictions} (about 9 expected beyond 2 σ)`);
+    console.log(
+      `false alarms in 200 windows of 500 rows: features ${features}, predictions ${predictions} (about 9 ` +
+        'expected beyond 2 σ)',
+    );
     expect(features).toBe(0);
     expect(predictions).toBeLessThan(22);
   });
 
   it('notices a shifted column, other categories, and a shifted prediction', () => {
     const window = usual(500, 7);
-    const shifted = compareWindow(profile, { ...window, features: { ...window.features, distance: normals(500, 8, 0.8) } });
+    const shifted = compareWindow(profile, {
+      ...window,
+      features: { ...window.features, distance: normals(500, 8, 0.8) },
+    });
     expect(shifted.features.map(({ feature, drifted }) => [feature, drifted])).toEqual([
       ['distance', true],
       ['origin', false],
@@ -135,8 +155,12 @@ describe('compareWindow', () => {
     const holes = window.features.distance.map((value, row) => (row % 2 === 0 ? NaN : value));
     const comparison = compareWindow(profile, { ...window, features: { ...window.features, distance: holes } });
     expect(comparison.features[0]).toMatchObject({ drifted: true, missingShare: 0.5 });
-    const constant: ReferenceProfile = { ...profile, features: { c: buildNumericReference(new Float64Array(1000).fill(3)) } };
-    const at = (value: number) => compareWindow(constant, { features: { c: new Float64Array(200).fill(value) }, scores: window.scores });
+    const constant: ReferenceProfile = {
+      ...profile,
+      features: { c: buildNumericReference(new Float64Array(1000).fill(3)) },
+    };
+    const at = (value: number) =>
+      compareWindow(constant, { features: { c: new Float64Array(200).fill(value) }, scores: window.scores });
     expect(at(3).features[0]).toMatchObject({ drifted: false, psi: 0, pValue: 1 });
     expect(at(3.1).features[0]).toMatchObject({ drifted: true, statistic: 1 });
     expect(at(2).features[0]).toMatchObject({ drifted: true, statistic: 1 });
@@ -193,7 +217,9 @@ describe('predictionShift', () => {
     const independent = predictionShift(buildPredictionReference(noise), shift).sigmas;
     expect(independent).toBeGreaterThan(8);
     const long = predictionShift(swinging, new Float64Array(10_000).fill(swinging.mean + 0.5)).sigmas;
-    expect(long).toBeLessThan(predictionShift(buildPredictionReference(noise), new Float64Array(10_000).fill(0.5)).sigmas / 3);
+    expect(long).toBeLessThan(
+      predictionShift(buildPredictionReference(noise), new Float64Array(10_000).fill(0.5)).sigmas / 3,
+    );
   });
 
   it('agrees with the plain computation over sliding windows', () => {

@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { evaluateClassification, evaluateClustering, evaluateRegression } from '../../src/domain/registry/evaluation.js';
+import {
+  evaluateClassification,
+  evaluateClustering,
+  evaluateRegression,
+} from '../../src/domain/registry/evaluation.js';
 import { classificationIntervals } from '../../src/domain/statistics/metric-intervals.js';
 import { SeededRandom } from '../../src/domain/statistics/random.js';
 import { escapeMarkdown, renderEvaluationMarkdown } from '../../src/domain/registry/report.js';
@@ -38,11 +42,19 @@ describe('evaluation of a classifier', () => {
     classNames: ['on time', 'late'],
     trainingShares: [0.72, 0.28],
     baseline: { versionId: 'v2', probabilities: poor.probabilities },
-    slices: { carrier: good.carriers, tail: good.labels.length > 0 ? Array.from(good.labels, (_, row) => `N${row % 900}`) : [] },
+    slices: {
+      carrier: good.carriers,
+      tail: good.labels.length > 0 ? Array.from(good.labels, (_, row) => `N${row % 900}`) : [],
+    },
   });
 
   it('beats the base rate and the worse version, each by an interval', () => {
-    expect(report.baseRate).toMatchObject({ against: 'BASE_RATE', metric: 'log_loss', verdict: 'BETTER', versionId: null });
+    expect(report.baseRate).toMatchObject({
+      against: 'BASE_RATE',
+      metric: 'log_loss',
+      verdict: 'BETTER',
+      versionId: null,
+    });
     expect(report.baseline).toMatchObject({ against: 'VERSION', versionId: 'v2', verdict: 'BETTER' });
     expect(report.baseline!.difference.high).toBeLessThan(0);
     expect(report.baseRate.difference.mean).toBeCloseTo(report.baseRate.candidate - report.baseRate.reference, 9);
@@ -83,7 +95,9 @@ describe('evaluation of a classifier', () => {
 
   it('slices by value, the missing ones too, and leaves the small ones out', () => {
     const carriers = report.slices.slices.filter(({ column }) => column === 'carrier');
-    expect(carriers.map(({ value }) => value).sort()).toEqual(['<script>alert(1)</script>', 'AA', 'WN|`x`', null].sort());
+    expect(carriers.map(({ value }) => value).sort()).toEqual(
+      ['<script>alert(1)</script>', 'AA', 'WN|`x`', null].sort(),
+    );
     expect(carriers.reduce((total, { rows }) => total + rows, 0)).toBe(4000);
     expect(report.slices.omitted).toEqual([{ column: 'tail', tooSmall: 900, tooMany: 0 }]);
   });
@@ -113,10 +127,17 @@ describe('evaluation of others', () => {
   it('a class without rows leaves the ranking metrics out', () => {
     const labels = new Int32Array(100);
     const probabilities = Float32Array.from({ length: 300 }, (_, at) => [0.8, 0.15, 0.05][at % 3]!);
-    const report = evaluateClassification({ labels, probabilities, classNames: ['a', 'b', 'c'], trainingShares: [0.9, 0.05, 0.05] });
+    const report = evaluateClassification({
+      labels,
+      probabilities,
+      classNames: ['a', 'b', 'c'],
+      trainingShares: [0.9, 0.05, 0.05],
+    });
     expect(report.metrics['roc_auc']).toBeUndefined();
     expect(report.metrics['accuracy']).toEqual({ value: 1, low: 1, high: 1 });
-    expect(renderEvaluationMarkdown(report, { ...meta, baselineVersion: null })).toContain('**Worse than the base rate**');
+    expect(renderEvaluationMarkdown(report, { ...meta, baselineVersion: null })).toContain(
+      '**Worse than the base rate**',
+    );
   });
 
   it('a regression against the mean predictor', () => {
@@ -138,7 +159,11 @@ describe('evaluation of others', () => {
     const page = renderEvaluationMarkdown(report, meta);
     expect(page).toContain('| half | 0 | 500 |');
     expect(page).toMatch(/Difference of the root mean squared error: −[\d,]+/);
-    const constant = evaluateRegression({ actual: new Float64Array(50).fill(1), predicted: new Float64Array(50).fill(2), trainingMean: 1 });
+    const constant = evaluateRegression({
+      actual: new Float64Array(50).fill(1),
+      predicted: new Float64Array(50).fill(2),
+      trainingMean: 1,
+    });
     expect(constant).toMatchObject({ baseRate: { verdict: 'WORSE' } });
     expect(constant.metrics['r2']).toBeUndefined();
   });

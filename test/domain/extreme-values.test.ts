@@ -6,7 +6,10 @@ import { axisPositions, numberAxis, paramAxis } from '../../src/domain/tracking/
 import { parameterImportance } from '../../src/domain/tracking/parameter-importance.js';
 import { compareValues } from '../../src/domain/tracking/run-comparison.js';
 
-const EXTREMES = [1.7976931348623157e308, -1.7976931348623157e308, 5e-324, -5e-324, 0, -0, 1, -1, 1e154, 1e-160, 2.2250738585072014e-308];
+const EXTREMES = [
+  1.7976931348623157e308, -1.7976931348623157e308, 5e-324, -5e-324, 0, -0, 1, -1, 1e154, 1e-160,
+  2.2250738585072014e-308,
+];
 const finite = fc.oneof(fc.constantFrom(...EXTREMES), fc.double({ noNaN: true, noDefaultInfinity: true }));
 const any = fc.oneof(finite, fc.constantFrom(NaN, Infinity, -Infinity));
 
@@ -37,8 +40,10 @@ describe('extreme values', () => {
         expect(positions.filter((place) => place !== null).length).toBe(known.length);
         for (const { place } of known) expect(place >= 0 && place <= 1).toBe(true);
         const sorted = known.toSorted((a, b) => a.value - b.value);
-        for (const [i, { place }] of sorted.entries()) if (i > 0) expect(place).toBeGreaterThanOrEqual(sorted[i - 1]!.place);
-        if (sorted.length > 0 && sorted[0]!.value < sorted.at(-1)!.value) expect([sorted[0]!.place, sorted.at(-1)!.place]).toEqual([0, 1]);
+        for (const [i, { place }] of sorted.entries())
+          if (i > 0) expect(place).toBeGreaterThanOrEqual(sorted[i - 1]!.place);
+        if (sorted.length > 0 && sorted[0]!.value < sorted.at(-1)!.value)
+          expect([sorted[0]!.place, sorted.at(-1)!.place]).toEqual([0, 1]);
       }),
     );
   });
@@ -50,7 +55,10 @@ describe('extreme values', () => {
   it('give every importance a number, and find the parameter that moves them', () => {
     fc.assert(
       fc.property(
-        fc.array(fc.record({ metric: finite, x: finite, y: fc.constantFrom('a', 'b') }), { minLength: 12, maxLength: 30 }),
+        fc.array(fc.record({ metric: finite, x: finite, y: fc.constantFrom('a', 'b') }), {
+          minLength: 12,
+          maxLength: 30,
+        }),
         (rows) => {
           fc.pre(new Set(rows.map(({ metric }) => metric)).size > 1 && new Set(rows.map(({ x }) => x)).size > 1);
           const params = [
@@ -79,16 +87,21 @@ describe('extreme values', () => {
 
   it('are compared, or a reason says why not', () => {
     fc.assert(
-      fc.property(fc.array(any, { minLength: 2, maxLength: 8 }), fc.array(any, { minLength: 2, maxLength: 8 }), (a, b) => {
-        const test = compareGroups(a, b);
-        if (!('result' in test)) {
-          expect(test.reason).not.toBe('');
-          return;
-        }
-        for (const [path, value] of numbers(test.result)) expect(Number.isNaN(value), `${path} is ${value}`).toBe(false);
-        expect(test.result.pValue).toBeGreaterThanOrEqual(0);
-        expect(test.result.pValue).toBeLessThanOrEqual(1);
-      }),
+      fc.property(
+        fc.array(any, { minLength: 2, maxLength: 8 }),
+        fc.array(any, { minLength: 2, maxLength: 8 }),
+        (a, b) => {
+          const test = compareGroups(a, b);
+          if (!('result' in test)) {
+            expect(test.reason).not.toBe('');
+            return;
+          }
+          for (const [path, value] of numbers(test.result))
+            expect(Number.isNaN(value), `${path} is ${value}`).toBe(false);
+          expect(test.result.pValue).toBeGreaterThanOrEqual(0);
+          expect(test.result.pValue).toBeLessThanOrEqual(1);
+        },
+      ),
       { numRuns: 300 },
     );
   });
@@ -97,7 +110,8 @@ describe('extreme values', () => {
     fc.assert(
       fc.property(fc.array(fc.option(any), { minLength: 2, maxLength: 8 }), (values) => {
         for (const one of compareValues(values, 0, 'MINIMIZE')) {
-          for (const value of [one.delta, one.relativeDelta]) expect(value === null || Number.isFinite(value)).toBe(true);
+          for (const value of [one.delta, one.relativeDelta])
+            expect(value === null || Number.isFinite(value)).toBe(true);
         }
       }),
     );

@@ -7,7 +7,12 @@ import {
   type LossComparison,
 } from '../../src/domain/registry/evaluation.js';
 import { DEFAULT_GATE_POLICY, gatePolicySchema } from '../../src/domain/registry/gate-policy.js';
-import { decideGate, type GateEvidence, type ShadowEvidence, type ValidationEvidence } from '../../src/domain/registry/gates.js';
+import {
+  decideGate,
+  type GateEvidence,
+  type ShadowEvidence,
+  type ValidationEvidence,
+} from '../../src/domain/registry/gates.js';
 import { disagreeingRows } from '../../src/domain/serving/shadow.js';
 
 const decide = (evidence: GateEvidence, policy = DEFAULT_GATE_POLICY) => decideGate(evidence, policy);
@@ -44,11 +49,12 @@ describe('evaluation gate', () => {
 
   it('needs an evaluation and rows enough, and takes the silhouette of clusters', () => {
     expect(failed(decide({ gate: 'EVALUATION', report: null }))).toEqual(['evaluated']);
-    expect(decide({ gate: 'EVALUATION', report: evaluateClustering({ rows: 500, silhouette: 0.3, inertia: 1 }) }).passed).toBe(true);
-    expect(failed(decide({ gate: 'EVALUATION', report: evaluateClustering({ rows: 50, silhouette: null, inertia: 1 }) }))).toEqual([
-      'rows',
-      'silhouette',
-    ]);
+    expect(
+      decide({ gate: 'EVALUATION', report: evaluateClustering({ rows: 500, silhouette: 0.3, inertia: 1 }) }).passed,
+    ).toBe(true);
+    expect(
+      failed(decide({ gate: 'EVALUATION', report: evaluateClustering({ rows: 50, silhouette: null, inertia: 1 }) })),
+    ).toEqual(['rows', 'silhouette']);
   });
 });
 
@@ -75,7 +81,9 @@ describe('validation gate', () => {
   });
 
   it('takes an uploaded model without a trainer, and other bounds', () => {
-    expect(decide({ ...good, agreementMaxAbsDiff: null }).checks.map((check) => check.name)).not.toContain('agreement_max_abs_diff');
+    expect(decide({ ...good, agreementMaxAbsDiff: null }).checks.map((check) => check.name)).not.toContain(
+      'agreement_max_abs_diff',
+    );
     const policy = gatePolicySchema.parse({ validation: { metrics: { log_loss: { max: 0.4 } } } });
     expect(failed(decide(good, policy))).toEqual(['holdout_log_loss_max']);
     const lax = gatePolicySchema.parse({ validation: { requireHoldoutMetrics: false } });
@@ -113,13 +121,17 @@ describe('shadow gate', () => {
     expect(failed(decide({ ...good, latencyP95Ms: 51 }))).toEqual(['latency_p95_ms']);
     expect(failed(decide({ ...good, disagreeingRows: 61 }))).toEqual(['disagreement_share']);
     expect(failed(decide({ ...good, comparedRows: 0, disagreeingRows: 0 }))).toEqual(['disagreement_share']);
-    expect(failed(decide({ ...good, comparison: { ...comparison, difference: { mean: 0.02, low: 0.001, high: 0.04 } } }))).toEqual([
+    expect(
+      failed(decide({ ...good, comparison: { ...comparison, difference: { mean: 0.02, low: 0.001, high: 0.04 } } })),
+    ).toEqual(['quality']);
+    const infinite = { ...comparison, difference: { mean: Infinity, low: Infinity, high: Infinity } };
+    expect(failed(decide({ ...good, comparison: JSON.parse(JSON.stringify(infinite)) as LossComparison }))).toEqual([
       'quality',
     ]);
-    const infinite = { ...comparison, difference: { mean: Infinity, low: Infinity, high: Infinity } };
-    expect(failed(decide({ ...good, comparison: JSON.parse(JSON.stringify(infinite)) as LossComparison }))).toEqual(['quality']);
     expect(failed(decide({ ...good, comparison: null }))).toEqual(['quality']);
-    expect(decide({ ...good, comparison: null }, gatePolicySchema.parse({ shadow: { requireEvaluation: false } })).passed).toBe(true);
+    expect(
+      decide({ ...good, comparison: null }, gatePolicySchema.parse({ shadow: { requireEvaluation: false } })).passed,
+    ).toBe(true);
   });
 
   it('better evidence never turns a pass into a failure', () => {

@@ -23,7 +23,10 @@ it('named rows and columns of a dataset fill the same elements, whatever the ord
     .filter((text) => !['X', 'alone', 'T'].includes(text) && !text.includes('\0'));
   const cases = fc
     .record({
-      names: fc.uniqueArray(fc.oneof(name, fc.constantFrom('__proto__', 'constructor', 'toString')), { minLength: 4, maxLength: 8 }),
+      names: fc.uniqueArray(fc.oneof(name, fc.constantFrom('__proto__', 'constructor', 'toString')), {
+        minLength: 4,
+        maxLength: 8,
+      }),
       cut: fc.integer({ min: 2, max: 3 }),
       rows: fc.integer({ min: 1, max: 5 }),
       seed: fc.integer({ min: 1, max: 1_000 }),
@@ -36,7 +39,8 @@ it('named rows and columns of a dataset fill the same elements, whatever the ord
         { input: 'X', columns: numbers },
         { input: 'T', columns: texts },
       ]);
-      const valueAt = (column: number, row: number) => ((column * 7 + row * 3 + seed) % 5 === 0 ? NaN : column * 100 + row);
+      const valueAt = (column: number, row: number) =>
+        (column * 7 + row * 3 + seed) % 5 === 0 ? NaN : column * 100 + row;
       const columns = new Map<string, Column>([
         ['alone', { name: 'alone', type: 'NUMBER', values: new Float64Array(rowCount).fill(seed) }],
       ]);
@@ -47,12 +51,23 @@ it('named rows and columns of a dataset fill the same elements, whatever the ord
             type: 'NUMBER',
             values: Float64Array.from({ length: rowCount }, (_, row) => valueAt(i, row)),
           });
-        else columns.set(column, { name: column, type: 'STRING', values: Array.from({ length: rowCount }, (_, row) => `${i} of ${row}`) });
+        else
+          columns.set(column, {
+            name: column,
+            type: 'STRING',
+            values: Array.from({ length: rowCount }, (_, row) => `${i} of ${row}`),
+          });
       });
       const rows = Array.from({ length: rowCount }, (_, row) => {
-        const entries = names.map((column, i): [string, unknown] => [column, i < cut ? valueAt(i, row) : `${i} of ${row}`]);
+        const entries = names.map((column, i): [string, unknown] => [
+          column,
+          i < cut ? valueAt(i, row) : `${i} of ${row}`,
+        ]);
         return Object.fromEntries(
-          [['alone', seed] as const, ...entries.reverse()].map(([key, value]) => [key, Number.isNaN(value) ? null : value]),
+          [['alone', seed] as const, ...entries.reverse()].map(([key, value]) => [
+            key,
+            Number.isNaN(value) ? null : value,
+          ]),
         );
       });
       const tensors = rowsToTensors(signature, rows, limits);
@@ -69,7 +84,11 @@ it('the columns that a training names go to the one matrix that they fill, and t
   const column = (name: string, type: 'NUMBER' | 'STRING' = 'NUMBER') => ({ name, type });
   const signature = signatureOf(2, 1);
   const known = withKnownColumns(signature, [column('b'), column('alone'), column('a')]);
-  expect(known.inputs.map(({ columns }) => columns?.map(({ name }) => name))).toEqual([['b', 'a'], undefined, undefined]);
+  expect(known.inputs.map(({ columns }) => columns?.map(({ name }) => name))).toEqual([
+    ['b', 'a'],
+    undefined,
+    undefined,
+  ]);
   for (const others of [
     [column('a')],
     [column('a'), column('b'), column('c')],
@@ -84,7 +103,9 @@ it('the columns that a training names go to the one matrix that they fill, and t
 it('a refusal names the call, with the columns of the dataset where they are as many', () => {
   const versionId = 'v';
   const refuse = (candidates: string[]) => () => requireMapped(signatureOf(3, 1), { versionId, candidates });
-  expect(refuse(['a', 'b', 'c'])).toThrow('updateModelVersion(input: {id: "v", inputColumns: [{input: "X", columns: ["a", "b", "c"]}]})');
+  expect(refuse(['a', 'b', 'c'])).toThrow(
+    'updateModelVersion(input: {id: "v", inputColumns: [{input: "X", columns: ["a", "b", "c"]}]})',
+  );
   expect(refuse(['a', 'b'])).toThrow('columns: ["…"]');
   const image: Signature = { inputs: [{ name: 'image', datatype: 'FP32', shape: [-1, 3, -1, -1] }], outputs: [] };
   expect(() => requireMapped(image, { versionId, candidates: [] })).toThrow('predict with tensors');

@@ -22,14 +22,19 @@ function grouped(rows: readonly { label: string; predictedLabel: string; logLoss
 describe('live quality from grouped rows', () => {
   it('is what the statistics say of the single rows of a classification', () => {
     const row = (k: number) =>
-      fc.record({ label: fc.nat(k - 1), weights: fc.array(fc.integer({ min: 1, max: 1_000 }), { minLength: k, maxLength: k }) });
+      fc.record({
+        label: fc.nat(k - 1),
+        weights: fc.array(fc.integer({ min: 1, max: 1_000 }), { minLength: k, maxLength: k }),
+      });
     const sample = fc
       .integer({ min: 2, max: 5 })
       .chain((k) => fc.record({ k: fc.constant(k), rows: fc.array(row(k), { minLength: 1, maxLength: 60 }) }));
     fc.assert(
       fc.property(sample, ({ k, rows }) => {
         const classes = Array.from({ length: k }, (_, i) => `class ${(i * 7) % k}-${i}`);
-        const probabilities = rows.map(({ weights }) => weights.map((weight) => Math.fround(weight / weights.reduce((a, b) => a + b, 0))));
+        const probabilities = rows.map(({ weights }) =>
+          weights.map((weight) => Math.fround(weight / weights.reduce((a, b) => a + b, 0))),
+        );
         const expected = classificationMetrics({
           labels: Int32Array.from(rows, ({ label }) => label),
           probabilities: Float32Array.from(probabilities.flat()),
@@ -39,7 +44,12 @@ describe('live quality from grouped rows', () => {
           const likely = probabilities[i]!;
           const best = likely.indexOf(Math.max(...likely));
           const logged = k === 2 ? { score: likely[1]!, probabilities: null } : { score: null, probabilities: likely };
-          return judgeAnswer('r', { label: classes[label]! }, { kind: 'CLASSES', label: classes[best]!, ...logged }, classes);
+          return judgeAnswer(
+            'r',
+            { label: classes[label]! },
+            { kind: 'CLASSES', label: classes[best]!, ...logged },
+            classes,
+          );
         });
         const rowsOfCounts = judged.map(({ label, predictedLabel, logLoss }) => ({
           label: label!,
@@ -50,7 +60,8 @@ describe('live quality from grouped rows', () => {
         expect(found.labelledRows).toBe(rows.length);
         expect(found.accuracy).toBeCloseTo(expected.accuracy!, 12);
         expect(found.f1).toBeCloseTo(expected.f1!, 12);
-        // Of two classes one probability is logged, in single precision: the other is off by up to 6e-8, and here at least 1e-3.
+        // Of two classes one probability is logged, in single precision: the other is off by up to 6e-8, and here at
+        // least 1e-3.
         expect(Math.abs(found.logLoss! - expected.logLoss!)).toBeLessThan(1e-4);
       }),
     );
@@ -65,7 +76,14 @@ describe('live quality from grouped rows', () => {
           predicted: Float64Array.from(rows, ([, p]) => p),
         });
         const counts = [...Map.groupBy(rows, ([, , window]) => window).values()].map((same) => ({
-          ...{ label: null, predictedLabel: null, rows: same.length, logLossSum: 0, logLossRows: 0, errorRows: same.length },
+          ...{
+            label: null,
+            predictedLabel: null,
+            rows: same.length,
+            logLossSum: 0,
+            logLossRows: 0,
+            errorRows: same.length,
+          },
           squaredErrorSum: same.reduce((sum, [actual, predicted]) => sum + (actual - predicted) ** 2, 0),
           absoluteErrorSum: same.reduce((sum, [actual, predicted]) => sum + Math.abs(actual - predicted), 0),
         }));
@@ -85,18 +103,33 @@ describe('a truth', () => {
   it('is a class of the model, whose spelling it takes', () => {
     expect(judgeAnswer('r', { label: 'yes' }, answer, classes).logLoss).toBeCloseTo(-Math.log(0.75), 6);
     expect(judgeAnswer('r', { label: 'no' }, answer, classes).logLoss).toBeCloseTo(-Math.log(0.25), 6);
-    expect(() => judgeAnswer('r', { label: 'Yes' }, answer, classes)).toThrow('r.label: expected one of the classes no, yes, got');
-    expect(judgeAnswer('r', { label: '1.0' }, { ...answer, label: '1' }, ['0', '1'])).toMatchObject({ label: '1', predictedLabel: '1' });
-    expect(judgeAnswer('r', { label: '1.0' }, { ...answer, label: '1' }, undefined)).toMatchObject({ label: '1', predictedLabel: '1' });
-    expect(judgeAnswer('r', { label: 'other' }, { ...answer, score: null }, undefined)).toMatchObject({ label: 'other', logLoss: null });
+    expect(() => judgeAnswer('r', { label: 'Yes' }, answer, classes)).toThrow(
+      'r.label: expected one of the classes no, yes, got',
+    );
+    expect(judgeAnswer('r', { label: '1.0' }, { ...answer, label: '1' }, ['0', '1'])).toMatchObject({
+      label: '1',
+      predictedLabel: '1',
+    });
+    expect(judgeAnswer('r', { label: '1.0' }, { ...answer, label: '1' }, undefined)).toMatchObject({
+      label: '1',
+      predictedLabel: '1',
+    });
+    expect(judgeAnswer('r', { label: 'other' }, { ...answer, score: null }, undefined)).toMatchObject({
+      label: 'other',
+      logLoss: null,
+    });
   });
 
   it('is of the kind of the answer', () => {
     expect(() => judgeAnswer('r', { value: 1 }, answer, classes)).toThrow('r.label');
     expect(() => judgeAnswer('r', { label: 'no', value: 1 }, answer, classes)).toThrow('r.label');
     expect(() => judgeAnswer('r', { label: 'no' }, { ...answer, kind: 'VALUES' }, undefined)).toThrow('r.value');
-    expect(() => judgeAnswer('r', { label: '3' }, { ...answer, kind: 'CLUSTERS' }, undefined)).toThrow('no label can judge');
-    expect(judgeAnswer('r', { value: 2 }, { kind: 'VALUES', label: null, score: 1.5, probabilities: null }, undefined)).toMatchObject({
+    expect(() => judgeAnswer('r', { label: '3' }, { ...answer, kind: 'CLUSTERS' }, undefined)).toThrow(
+      'no label can judge',
+    );
+    expect(
+      judgeAnswer('r', { value: 2 }, { kind: 'VALUES', label: null, score: 1.5, probabilities: null }, undefined),
+    ).toMatchObject({
       value: 2,
       predictedValue: 1.5,
     });

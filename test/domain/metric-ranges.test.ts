@@ -15,7 +15,17 @@ const problems = fc.record({
   seed: fc.nat(),
 });
 
-function predictions({ classCount, rows, mistakes, seed }: { classCount: number; rows: number; mistakes: number; seed: number }) {
+function predictions({
+  classCount,
+  rows,
+  mistakes,
+  seed,
+}: {
+  classCount: number;
+  rows: number;
+  mistakes: number;
+  seed: number;
+}) {
   const random = new SeededRandom(seed);
   const labels = Int32Array.from({ length: rows }, (_, row) => (row < classCount ? row : random.below(classCount)));
   for (let row = 0; row < rows; row++) labels[row] = Math.min(labels[row]!, classCount - 1);
@@ -62,7 +72,10 @@ describe('metrics stay in their ranges', () => {
     fc.assert(
       fc.property(values, ({ offset, rows, constantRows, seed }) => {
         const random = new SeededRandom(seed);
-        const actual = Float64Array.from({ length: rows }, (_, row) => offset + (row < constantRows ? 0.1 : random.next()));
+        const actual = Float64Array.from(
+          { length: rows },
+          (_, row) => offset + (row < constantRows ? 0.1 : random.next()),
+        );
         const predicted = actual.map((value) => value + random.next() * 0.01);
         const { r2 } = regressionMetrics({ actual, predicted });
         if (r2 !== null) expect(r2).toBeLessThanOrEqual(1);
@@ -106,7 +119,11 @@ it('a comparison called rmse is in the units of rmse, its interval too', () => {
 
 it('a comparison of classes is in nats', () => {
   const input = predictions({ classCount: 3, rows: 100, mistakes: 5, seed: 4 });
-  const report = evaluateClassification({ ...input, classNames: ['a', 'b', 'c'], trainingShares: [1 / 3, 1 / 3, 1 / 3] });
+  const report = evaluateClassification({
+    ...input,
+    classNames: ['a', 'b', 'c'],
+    trainingShares: [1 / 3, 1 / 3, 1 / 3],
+  });
   expect(report.baseRate.difference.mean).toBeCloseTo(report.baseRate.candidate - report.baseRate.reference, 9);
   expect(report.baseRate.reference).toBeCloseTo(Math.log(3), 6);
 });

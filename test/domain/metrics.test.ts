@@ -1,6 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { classificationMetrics, confusionMatrix, regressionMetrics, silhouette } from '../../src/domain/statistics/metrics.js';
+import {
+  classificationMetrics,
+  confusionMatrix,
+  regressionMetrics,
+  silhouette,
+} from '../../src/domain/statistics/metrics.js';
 import { rankingMetrics } from '../../src/domain/statistics/ranking.js';
 import { fixture } from './fixture.js';
 
@@ -13,7 +18,15 @@ interface ClassificationCase {
   expected: Record<string, number>;
 }
 
-const input = ({ labels, probabilities, classCount }: { labels: number[]; probabilities: number[]; classCount: number }) => ({
+const input = ({
+  labels,
+  probabilities,
+  classCount,
+}: {
+  labels: number[];
+  probabilities: number[];
+  classCount: number;
+}) => ({
   labels: Int32Array.from(labels),
   probabilities: Float32Array.from(probabilities),
   classCount,
@@ -30,7 +43,9 @@ describe('classification metrics', () => {
   });
 
   it('are null where undefined', () => {
-    const oneClass = classificationMetrics(input({ labels: [1, 1], probabilities: [0.2, 0.8, 0.6, 0.4], classCount: 2 }));
+    const oneClass = classificationMetrics(
+      input({ labels: [1, 1], probabilities: [0.2, 0.8, 0.6, 0.4], classCount: 2 }),
+    );
     expect(oneClass).toMatchObject({ accuracy: 0.5, rocAuc: null, averagePrecision: null });
     expect(oneClass.logLoss).toBeCloseTo(-(Math.log(0.8) + Math.log(0.4)) / 2, 6);
     const none = classificationMetrics(input({ labels: [], probabilities: [], classCount: 2 }));
@@ -40,7 +55,9 @@ describe('classification metrics', () => {
   });
 
   it('count a class that neither occurs nor is predicted out of the macro mean', () => {
-    const metrics = classificationMetrics(input({ labels: [0, 1], probabilities: [0.9, 0.1, 0, 0.1, 0.9, 0], classCount: 3 }));
+    const metrics = classificationMetrics(
+      input({ labels: [0, 1], probabilities: [0.9, 0.1, 0, 0.1, 0.9, 0], classCount: 3 }),
+    );
     expect(metrics).toMatchObject({ f1: 1, precision: 1, recall: 1, rocAuc: null });
   });
 });
@@ -83,7 +100,8 @@ describe('ranking metrics', () => {
         const positives = rows.filter((row) => row.positive);
         const negatives = rows.filter((row) => !row.positive);
         let won = 0;
-        for (const a of positives) for (const b of negatives) won += a.score > b.score ? 1 : a.score === b.score ? 0.5 : 0;
+        for (const a of positives)
+          for (const b of negatives) won += a.score > b.score ? 1 : a.score === b.score ? 0.5 : 0;
         const pairs = positives.length * negatives.length;
         expect(rank(rows)?.rocAuc ?? null).toEqual(pairs > 0 ? expect.closeTo(won / pairs, 12) : null);
       }),
@@ -93,9 +111,11 @@ describe('ranking metrics', () => {
 
 describe('regression metrics', () => {
   it('agree with scikit-learn', () => {
-    for (const { actual, predicted, expected } of fixture<{ actual: number[]; predicted: number[]; expected: Record<string, number> }>(
-      'regression',
-    )) {
+    for (const { actual, predicted, expected } of fixture<{
+      actual: number[];
+      predicted: number[];
+      expected: Record<string, number>;
+    }>('regression')) {
       const metrics = regressionMetrics({ actual: Float64Array.from(actual), predicted: Float64Array.from(predicted) });
       for (const [name, value] of Object.entries(expected)) {
         expect(metrics[name as keyof typeof metrics]! / value).toBeCloseTo(1, 10);
@@ -106,7 +126,11 @@ describe('regression metrics', () => {
   it('are null where undefined', () => {
     const empty = new Float64Array(0);
     expect(regressionMetrics({ actual: empty, predicted: empty })).toEqual({ rmse: null, mae: null, r2: null });
-    expect(regressionMetrics({ actual: Float64Array.of(2, 2), predicted: Float64Array.of(1, 3) })).toEqual({ rmse: 1, mae: 1, r2: null });
+    expect(regressionMetrics({ actual: Float64Array.of(2, 2), predicted: Float64Array.of(1, 3) })).toEqual({
+      rmse: 1,
+      mae: 1,
+      r2: null,
+    });
   });
 });
 

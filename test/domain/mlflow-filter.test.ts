@@ -30,12 +30,19 @@ describe("MLflow's filters are read as its server reads them", () => {
       term('param', 'x', 'IS NOT NULL', null),
       term('attribute', 'start_time', '>', 5.5),
     ]);
-    expect(runs("metrics.'val acc'<.5 AND metrics. = 1")).toEqual([term('metric', 'val acc', '<', 0.5), term('metric', '', '=', 1)]);
+    expect(runs("metrics.'val acc'<.5 AND metrics. = 1")).toEqual([
+      term('metric', 'val acc', '<', 0.5),
+      term('metric', '', '=', 1),
+    ]);
   });
 
   it('an AND is a gap between comparisons, wherever it stands', () => {
     const [a, b] = [term('metric', 'a', '<', 1), term('metric', 'b', '>', 2)];
-    for (const filter of ['metrics.a < 1 AND metrics.b > 2', 'AND metrics.a < 1 metrics.b > 2 and', ' metrics.a<1\nAND AND metrics.b>2 '])
+    for (const filter of [
+      'metrics.a < 1 AND metrics.b > 2',
+      'AND metrics.a < 1 metrics.b > 2 and',
+      ' metrics.a<1\nAND AND metrics.b>2 ',
+    ])
       expect(runs(filter)).toEqual([a, b]);
     expect(runs('AND')).toEqual([]);
   });
@@ -62,7 +69,8 @@ describe("MLflow's filters are read as its server reads them", () => {
 });
 
 const RUN_KEYS =
-  "'{'Created', 'Run Name', 'Run name', 'artifact_uri', 'created', 'end_time', 'run name', 'run_id', 'run_name', 'start_time', 'status', 'user_id'}'";
+  "'{'Created', 'Run Name', 'Run name', 'artifact_uri', 'created', 'end_time', 'run name', 'run_id', " +
+  "'run_name', 'start_time', 'status', 'user_id'}'";
 const TEXTUAL = "'!=', '=', 'ILIKE', 'IN', 'LIKE', 'NOT IN'";
 
 const REFUSED: [string, MlflowGrammar<string>, [string, string][]][] = [
@@ -82,7 +90,10 @@ const REFUSED: [string, MlflowGrammar<string>, [string, string][]][] = [
         "Search filter contained multiple expression 'metrics.a < 1; DROP TABLE runs'. Provide AND-ed expression list.",
       ],
       ["'run_id' = 'x'", "Invalid comparison clause. Expected 'Identifier' found ''run_id''"],
-      ['foo.a = 1', "Invalid entity type 'foo'. Valid values are ['metric', 'parameter', 'tag', 'attribute', 'dataset']"],
+      [
+        'foo.a = 1',
+        "Invalid entity type 'foo'. Valid values are ['metric', 'parameter', 'tag', 'attribute', 'dataset']",
+      ],
       ["created_at > '2026-01-01'", `Invalid attribute key 'created_at' specified. Valid keys are ${RUN_KEYS}`],
       ["dataset.size = 'x'", "Invalid dataset key 'size' specified. Valid keys are '{'context', 'digest', 'name'}'"],
       ["metrics.a = 'NaN'", "Expected numeric value type for metric. Found 'NaN'"],
@@ -98,16 +109,27 @@ const REFUSED: [string, MlflowGrammar<string>, [string, string][]][] = [
       ["status IN ('RUNNING')", "Only ['run_id'] attributes support comparison with a list of quoted string values."],
       [
         'tags.x = word',
-        'Parameter value is either not quoted or unidentified quote types used for string value word. Use either single or double quotes.',
+        'Parameter value is either not quoted or unidentified quote types used for string value word. Use ' +
+          'either single or double quotes.',
       ],
-      ['run_id IN ()', 'While parsing a list in the query, expected a non-empty list of string values, but got empty list'],
-      ["run_id IN ('a' 'b')", 'While parsing a list in the query, expected a non-empty list of string values, but got ill-formed list.'],
+      [
+        'run_id IN ()',
+        'While parsing a list in the query, expected a non-empty list of string values, but got empty list',
+      ],
+      [
+        "run_id IN ('a' 'b')",
+        'While parsing a list in the query, expected a non-empty list of string values, but got ill-formed list.',
+      ],
       [
         'run_id IN (1)',
-        'While parsing a list in the query, expected string value, punctuation, or whitespace, but got different type in list: (1,)',
+        'While parsing a list in the query, expected string value, punctuation, or whitespace, but got ' +
+          'different type in list: (1,)',
       ],
       ['metrics.a == 1', "Invalid comparator '==' not one of '{'!=', '<', '<=', '=', '>', '>='}"],
-      ["params.x rlike 'a'", "Invalid comparator 'RLIKE' not one of '{'!=', '=', 'ILIKE', 'IS NOT NULL', 'IS NULL', 'LIKE'}'"],
+      [
+        "params.x rlike 'a'",
+        "Invalid comparator 'RLIKE' not one of '{'!=', '=', 'ILIKE', 'IS NOT NULL', 'IS NULL', 'LIKE'}'",
+      ],
       ["status not like 'a'", `Invalid comparator 'NOT LIKE' not one of '{${TEXTUAL}}'`],
       ['metrics.a IS NULL', "IS NULL / IS NOT NULL is only supported for tags and params, not for 'metric' 'a'"],
       ["tags.a LIKE 'x\\'", 'filter: expected a pattern that does not end with a lone backslash, got "x\\\\".'],
@@ -121,7 +143,10 @@ const REFUSED: [string, MlflowGrammar<string>, [string, string][]][] = [
     grammars.MLFLOW_EXPERIMENT_FILTER,
     [
       ["name = 'a' OR name = 'b'", 'Invalid clause(s) in filter string: OR'],
-      ["attributes.name = 'x'", "Invalid entity type 'attributes'. Valid entity types are ('attribute', 'tag', 'tags')"],
+      [
+        "attributes.name = 'x'",
+        "Invalid entity type 'attributes'. Valid entity types are ('attribute', 'tag', 'tags')",
+      ],
       ["name > 'a'", `Invalid comparator '>' not one of '{${TEXTUAL}}'`],
       ["experiment_id LIKE 'a'", 'Invalid comparator for experiment_id: LIKE'],
       ["tags.a > 'a'", 'Invalid comparator for tag: >'],
@@ -143,10 +168,14 @@ const REFUSED: [string, MlflowGrammar<string>, [string, string][]][] = [
     [
       ["version_number LIKE '2'", 'Invalid comparator for attribute version_number: LIKE'],
       ["version_number = 'x'", "Invalid value for numeric attribute 'version_number': 'x'"],
-      ["source_path IN ('a')", "Only ['name', 'run_id'] attributes support comparison with a list of quoted string values."],
+      [
+        "source_path IN ('a')",
+        "Only ['name', 'run_id'] attributes support comparison with a list of quoted string values.",
+      ],
       [
         'name = 5',
-        "Only the '{'creation_timestamp', 'last_updated_timestamp', 'version_number'}' attributes support comparison with numeric values.",
+        "Only the '{'creation_timestamp', 'last_updated_timestamp', 'version_number'}' attributes support " +
+          'comparison with numeric values.',
       ],
     ],
   ],
@@ -156,9 +185,19 @@ const REFUSED: [string, MlflowGrammar<string>, [string, string][]][] = [
     [
       ["name = 'it's", `Invalid filter string: "name = 'it's". Expected a list of comparisons separated by 'AND'`],
       ["name = 'a'; name = 'b'", `Invalid filter string: "name = 'a'; name = 'b'". Expected a single SQL expression.`],
-      ["attribute.name = 'a'", "Invalid entity type: 'attribute'. Expected one of ['attributes', 'metrics', 'params', 'tags']."],
-      ["name > 'a'", "Invalid comparison operator for attributes.name: '>'. Expected one of ('=', '!=', 'LIKE', 'ILIKE', 'IN', 'NOT IN')."],
-      ["metrics.a LIKE 'a'", "Invalid comparison operator for metrics.a: 'LIKE'. Expected one of ('<', '<=', '>', '>=', '=', '!=')."],
+      [
+        "attribute.name = 'a'",
+        "Invalid entity type: 'attribute'. Expected one of ['attributes', 'metrics', 'params', 'tags'].",
+      ],
+      [
+        "name > 'a'",
+        "Invalid comparison operator for attributes.name: '>'. Expected one of ('=', '!=', 'LIKE', 'ILIKE', " +
+          "'IN', 'NOT IN').",
+      ],
+      [
+        "metrics.a LIKE 'a'",
+        "Invalid comparison operator for metrics.a: 'LIKE'. Expected one of ('<', '<=', '>', '>=', '=', '!=').",
+      ],
       ['tags.a IS NULL', 'Invalid comparison: tags.aIS NULL. Expected a comparison with 3 tokens.'],
     ],
   ],
@@ -184,12 +223,17 @@ describe("what MLflow's server refuses in an order is refused in its words", () 
     [MLFLOW_RUN_ORDER, '`Run Name`', "Invalid attribute key 'Run Name' specified."],
     [grammars.MLFLOW_EXPERIMENT_ORDER, 'tags.a', 'Invalid order_by entity: tag'],
     [grammars.MLFLOW_EXPERIMENT_ORDER, 'foo.a', "Invalid entity type 'foo'."],
-    [grammars.MLFLOW_REGISTERED_MODEL_ORDER, 'tags.a', "Invalid order by key 'tags.a' specified. Valid keys are '{'name', 'timestamp'}'"],
+    [
+      grammars.MLFLOW_REGISTERED_MODEL_ORDER,
+      'tags.a',
+      "Invalid order by key 'tags.a' specified. Valid keys are '{'name', 'timestamp'}'",
+    ],
     [grammars.MLFLOW_REGISTERED_MODEL_ORDER, 'version', "Invalid order by key 'version' specified."],
     [
       grammars.MLFLOW_MODEL_VERSION_ORDER,
       'tags.a',
-      "Invalid order by key 'a' specified. Valid keys are {'creation_timestamp', 'last_updated_timestamp', 'name', 'version_number'}",
+      "Invalid order by key 'a' specified. Valid keys are {'creation_timestamp', 'last_updated_timestamp', " +
+        "'name', 'version_number'}",
     ],
     [grammars.MLFLOW_MODEL_VERSION_ORDER, 'nonsense', "Invalid attribute key 'nonsense' specified."],
   ];

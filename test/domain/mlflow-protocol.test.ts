@@ -17,13 +17,17 @@ import { ofRun } from '../../src/protocols/mlflow/tracking/runs.js';
 import { checkKey } from '../../src/protocols/mlflow/tracking/checks.js';
 
 const storable = fc.string({ unit: 'grapheme' }).filter((text) => text.isWellFormed() && !text.includes('\0'));
-const refused = (work: () => unknown) => expect(work).toThrow(expect.objectContaining({ code: 'INVALID_PARAMETER_VALUE' }));
+const refused = (work: () => unknown) =>
+  expect(work).toThrow(expect.objectContaining({ code: 'INVALID_PARAMETER_VALUE' }));
 
 describe('protobuf JSON', () => {
   it('reads any object as JSON has it, and once more encoded the same', () => {
     fc.assert(
       fc.property(
-        fc.dictionary(storable, fc.oneof(storable, fc.double({ noNaN: true, noDefaultInfinity: true }), fc.array(storable))),
+        fc.dictionary(
+          storable,
+          fc.oneof(storable, fc.double({ noNaN: true, noDefaultInfinity: true }), fc.array(storable)),
+        ),
         (value) => {
           const text = JSON.stringify(value);
           expect(fromBody(text)).toEqual(JSON.parse(text));
@@ -37,7 +41,10 @@ describe('protobuf JSON', () => {
     fc.assert(
       fc.property(storable, fc.constantFrom('NaN', 'Infinity', '-Infinity'), (before, number) => {
         const key = `${before} NaN -Infinity`;
-        expect(fromBody(`{${JSON.stringify(key)}: ${number}, "text": ${JSON.stringify(key)}}`)).toEqual({ [key]: number, text: key });
+        expect(fromBody(`{${JSON.stringify(key)}: ${number}, "text": ${JSON.stringify(key)}}`)).toEqual({
+          [key]: number,
+          text: key,
+        });
       }),
     );
   });
@@ -91,7 +98,10 @@ describe('page tokens', () => {
       ['nonsense', "decoded value=b'\\x9e\\x89\\xecz{\\x1e'"],
       ['J1wn', `decoded value=b"'\\\\'"`],
       ['e30=', 'parsed value={}'],
-      [btoa('{"offset":-1,"a":[null,true,1.5,"it\'s"]}'), `parsed value={'offset': -1, 'a': [None, True, 1.5, "it's"]}`],
+      [
+        btoa('{"offset":-1,"a":[null,true,1.5,"it\'s"]}'),
+        `parsed value={'offset': -1, 'a': [None, True, 1.5, "it's"]}`,
+      ],
       [btoa('['.repeat(20_000) + ']'.repeat(20_000)), 'parsed value=…'],
     ];
     for (const [token, message] of told) expect(() => offsetOf(token)).toThrow(`Invalid page token, ${message}`);
@@ -138,7 +148,9 @@ describe('credentials', () => {
 
 describe('keys', () => {
   it('never lead out of the folder that a client keeps them in', () => {
-    const parts = fc.array(fc.constantFrom('a', 'b c', '.', '..', '', 'x.y', '-'), { maxLength: 5 }).map((path) => path.join('/'));
+    const parts = fc
+      .array(fc.constantFrom('a', 'b c', '.', '..', '', 'x.y', '-'), { maxLength: 5 })
+      .map((path) => path.join('/'));
     fc.assert(
       fc.property(parts, (key) => {
         try {
@@ -147,7 +159,9 @@ describe('keys', () => {
           expect(error).toMatchObject({ code: 'INVALID_PARAMETER_VALUE' });
           return;
         }
-        expect(key.startsWith('/') || key.split('/').some((part) => part === '' || part === '.' || part === '..')).toBe(false);
+        expect(key.startsWith('/') || key.split('/').some((part) => part === '' || part === '.' || part === '..')).toBe(
+          false,
+        );
       }),
     );
   });

@@ -46,7 +46,9 @@ it('knows a model.onnx, Python code alone, and a library that it has no name for
 it('finds nothing in what has another form, and never fails', () => {
   for (const parsed of [null, 7, 'text', [], { flavors: [] }, { flavors: { onnx: 'x' } }, { signature: 'x' }])
     expect(readMlmodel(parsed)).toEqual(NOTHING);
-  expect(readMlmodel({ flavors: { sklearn: null }, signature: { inputs: '[{"type": 7}]' } }).signature?.inputs[0]?.datatype).toBe('BYTES');
+  expect(
+    readMlmodel({ flavors: { sklearn: null }, signature: { inputs: '[{"type": 7}]' } }).signature?.inputs[0]?.datatype,
+  ).toBe('BYTES');
   expect(readMlmodel({ signature: { inputs: '[{"name": "x", "type": "constructor"}]' } }).columns).toBeNull();
   fc.assert(fc.property(fc.anything(), (parsed) => void readMlmodel(parsed)));
   fc.assert(fc.property(fc.json(), (inputs) => void readMlmodel({ signature: { inputs, outputs: inputs } })));

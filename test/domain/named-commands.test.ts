@@ -7,7 +7,8 @@ const FILES = ['README.md', 'CONTRIBUTING.md', 'package.json'];
 const NOT_OURS = new Set(['install', 'ci', 'exec', 'test']);
 
 function textsOf(path: string): [string, string][] {
-  if (!statSync(path).isDirectory()) return /\.(ts|tsx|mjs|md|json|py)$/.test(path) ? [[path, readFileSync(path, 'utf8')]] : [];
+  if (!statSync(path).isDirectory())
+    return /\.(ts|tsx|mjs|md|json|py)$/.test(path) ? [[path, readFileSync(path, 'utf8')]] : [];
   return readdirSync(path).flatMap((name) => (name === 'node_modules' ? [] : textsOf(join(path, name))));
 }
 
@@ -17,7 +18,9 @@ it('every command that a message, a comment or a document names is there', () =>
   const unknown: string[] = [];
   let named = 0;
   for (const [path, text] of texts) {
-    for (const [, name = ''] of text.matchAll(/\bnpm (?:run )?(?:-s )?((?<=run |run -s )[a-z][a-z:-]*|start|test)\b/g)) {
+    for (const [, name = ''] of text.matchAll(
+      /\bnpm (?:run )?(?:-s )?((?<=run |run -s )[a-z][a-z:-]*|start|test)\b/g,
+    )) {
       named++;
       if (!NOT_OURS.has(name) && !(name in scripts)) unknown.push(`${path}: npm run ${name}`);
     }

@@ -55,7 +55,10 @@ describe('an address that a user names', () => {
   });
 
   it('may be private where the installation lists its host or network', () => {
-    const policy = { allowHttp: false, allowedHosts: ['hooks.cluster.local', 'ci', '10.1.0.0/16', '192.168.7.7', 'fd12::/16'] };
+    const policy = {
+      allowHttp: false,
+      allowedHosts: ['hooks.cluster.local', 'ci', '10.1.0.0/16', '192.168.7.7', 'fd12::/16'],
+    };
     for (const url of [
       'https://hooks.cluster.local/',
       'https://ci/',
@@ -79,7 +82,9 @@ describe('an address that a user names', () => {
   });
 
   it('of an installation’s own list is checked when the service starts', () => {
-    expect(() => checkAllowedHosts('WEBHOOK_ALLOWED_HOSTS', ['ci', 'a.b', '10.0.0.0/8', '::1', '127.0.0.1'])).not.toThrow();
+    expect(() =>
+      checkAllowedHosts('WEBHOOK_ALLOWED_HOSTS', ['ci', 'a.b', '10.0.0.0/8', '::1', '127.0.0.1']),
+    ).not.toThrow();
     for (const entry of ['https://ci', 'a b', '10.0.0.0/99', '*.example.com', '', 'a/b']) {
       expect(() => checkAllowedHosts('WEBHOOK_ALLOWED_HOSTS', [entry]), entry).toThrow(/host names/);
     }

@@ -14,7 +14,12 @@ const PAIRS: [number, number][] = [
   [1, 2],
 ];
 
-const uniform = (values: number[]): ForestColumn => ({ kind: 'ORDERED', values: Float64Array.from(values), low: 0, high: 1 });
+const uniform = (values: number[]): ForestColumn => ({
+  kind: 'ORDERED',
+  values: Float64Array.from(values),
+  low: 0,
+  high: 1,
+});
 
 function ishigami(row: number[]): number {
   const [a, b, c] = row.map((x) => -Math.PI + 2 * Math.PI * x) as [number, number, number];
@@ -30,7 +35,11 @@ function sharesOf(rows: number[][], f: (row: number[]) => number) {
   const columns = rows[0]!.map((_, c) => uniform(rows.map((row) => row[c]!)));
   const forest = growForest(columns, Float64Array.from(rows, f), { trees: 64, seed: 1 });
   const { mainEffects, interactions } = decomposeVariance(forest.trees, columns, PAIRS);
-  return { main: mainEffects.map(({ share }) => share), pairs: interactions.map(({ share }) => share), r2: forest.outOfBagR2! };
+  return {
+    main: mainEffects.map(({ share }) => share),
+    pairs: interactions.map(({ share }) => share),
+    r2: forest.outOfBagR2!,
+  };
 }
 
 /** Runs whose metric is a function of parameters drawn on ranges. */
@@ -47,9 +56,12 @@ function request(
 
 describe('functional ANOVA of a forest', () => {
   it('agrees with its definition on scikit-learn’s trees of the same table', () => {
-    for (const { rows, values, ...expected } of fixture<{ rows: number[][]; values: number[]; mainEffects: number[]; outOfBagR2: number }>(
-      'importance',
-    )) {
+    for (const { rows, values, ...expected } of fixture<{
+      rows: number[][];
+      values: number[];
+      mainEffects: number[];
+      outOfBagR2: number;
+    }>('importance')) {
       const { main, r2 } = sharesOf(rows, (row) => values[rows.indexOf(row)]!);
       main.forEach((share, c) => expect(Math.abs(share - expected.mainEffects[c]!)).toBeLessThan(0.03));
       expect(Math.abs(r2 - expected.outOfBagR2)).toBeLessThan(0.03);
@@ -74,7 +86,8 @@ describe('functional ANOVA of a forest', () => {
   it('comes within 0.15 of the Sobol indices of Ishigami’s function', () => {
     const { main, pairs, r2 } = sharesOf(drawn(1000, 3, 5), ishigami);
     console.log(
-      `Ishigami, 1,000 rows: main ${main.map((x) => x.toFixed(3))}, pairs ${pairs.map((x) => x.toFixed(3))}, R² ${r2.toFixed(3)}`,
+      `Ishigami, 1,000 rows: main ${main.map((x) => x.toFixed(3))}, pairs ${pairs.map((x) => x.toFixed(3))}, ` +
+        `R² ${r2.toFixed(3)}`,
     );
     [0.3139, 0.4424, 0].forEach((share, c) => expect(Math.abs(main[c]! - share)).toBeLessThan(0.15));
     [0, 0.2437, 0].forEach((share, i) => expect(Math.abs(pairs[i]! - share)).toBeLessThan(0.06));
@@ -109,7 +122,10 @@ describe('parameter importance', () => {
       { key: 'constant', reason: 'the same in all runs' },
       { key: 'note', reason: 'a text of its own in most runs' },
     ]);
-    const total = [...answer.params, ...answer.interactions].reduce((sum, { importance }) => sum + importance, answer.rest);
+    const total = [...answer.params, ...answer.interactions].reduce(
+      (sum, { importance }) => sum + importance,
+      answer.rest,
+    );
     expect(total).toBeCloseTo(1, 9);
   });
 
@@ -164,7 +180,9 @@ describe('parameter importance', () => {
       (random) => ({ a: String(random.next()) }),
       ({ a }) => Number(a),
     );
-    expect(() => parameterImportance(asked)).toThrow(/expected 10 to 1000 runs with a finite value of the metric, got 9\./);
+    expect(() => parameterImportance(asked)).toThrow(
+      /expected 10 to 1000 runs with a finite value of the metric, got 9\./,
+    );
     const same = request(
       20,
       (random) => ({ a: String(random.next()) }),
@@ -183,7 +201,12 @@ describe('parameter importance', () => {
     const rows = drawn(1000, 50, 9);
     const params = rows[0]!.map((_, c) => ({ key: `p${c}`, texts: rows.map((row) => String(row[c])) }));
     const startedMs = performance.now();
-    const answer = parameterImportance({ params, metric: rows.map((row) => row[3]! + row[7]! * row[8]!), trees: 64, seed: 1 });
+    const answer = parameterImportance({
+      params,
+      metric: rows.map((row) => row[3]! + row[7]! * row[8]!),
+      trees: 64,
+      seed: 1,
+    });
     console.log(`importance of 50 parameters over 1,000 runs: ${(performance.now() - startedMs).toFixed(0)} ms`);
     expect(answer.params[0]!.key).toBe('p3');
     expect(answer.interactions[0]!.keys).toEqual(['p7', 'p8']);
@@ -203,13 +226,16 @@ describe('axes of parameters', () => {
 
   it('place every value between their ends', () => {
     fc.assert(
-      fc.property(fc.array(fc.oneof(fc.double().map(String), fc.string(), fc.constant(null)), { minLength: 1, maxLength: 30 }), (texts) => {
-        const axis = paramAxis(texts);
-        axisPositions(axis).forEach((position, i) => {
-          expect(position === null).toBe(axis.values[i] === null);
-          if (position !== null) expect(position >= 0 && position <= 1).toBe(true);
-        });
-      }),
+      fc.property(
+        fc.array(fc.oneof(fc.double().map(String), fc.string(), fc.constant(null)), { minLength: 1, maxLength: 30 }),
+        (texts) => {
+          const axis = paramAxis(texts);
+          axisPositions(axis).forEach((position, i) => {
+            expect(position === null).toBe(axis.values[i] === null);
+            if (position !== null) expect(position >= 0 && position <= 1).toBe(true);
+          });
+        },
+      ),
     );
   });
 });

@@ -14,12 +14,30 @@ describe('whether an endpoint serves', () => {
     [manual, none, false, false, /deployModelVersion/],
     [{ ...manual, stage: 'PRODUCTION' }, none, false, false, /No version is in PRODUCTION/],
     [{ ...manual, stage: 'PRODUCTION', version }, none, false, true, /being loaded/],
-    [{ ...manual, stage: 'PRODUCTION', version: { ...version, deploymentStatus: 'READY' } }, { ...none, serving: 1 }, true, false, null],
-    [{ ...manual, stage: 'PRODUCTION', version: { ...version, deploymentStatus: 'FAILED' } }, none, false, false, /could not be loaded/],
+    [
+      { ...manual, stage: 'PRODUCTION', version: { ...version, deploymentStatus: 'READY' } },
+      { ...none, serving: 1 },
+      true,
+      false,
+      null,
+    ],
+    [
+      { ...manual, stage: 'PRODUCTION', version: { ...version, deploymentStatus: 'FAILED' } },
+      none,
+      false,
+      false,
+      /could not be loaded/,
+    ],
     [{ ...manual, alias: 'champion', version: { ...version, status: 'PENDING' } }, none, false, true, /being stored/],
     // The old version serves until the new one is loaded.
     [{ ...manual, alias: 'champion', version }, { ...none, serving: 1 }, true, true, /being loaded/],
-    [{ ...manual, alias: 'champion', version: { ...version, hasOnnx: false } }, none, false, false, /convertModelVersion/],
+    [
+      { ...manual, alias: 'champion', version: { ...version, hasOnnx: false } },
+      none,
+      false,
+      false,
+      /convertModelVersion/,
+    ],
   ] as const)('%o %o', (followed, live, serves, isOnItsWay, problem) => {
     const found = endpointReadiness(followed, live);
     expect(found).toMatchObject({ serves, isOnItsWay });

@@ -1,8 +1,20 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { checkAlias } from '../../src/domain/registry/alias.js';
-import { type ApprovalWord, countApprovals, isApproved, nextApprovalStage, requireApprover } from '../../src/domain/registry/approvals.js';
-import { DEFAULT_GATE_POLICY, GATES, gatePolicyOf, gatePolicySchema, parseGatePolicy } from '../../src/domain/registry/gate-policy.js';
+import {
+  type ApprovalWord,
+  countApprovals,
+  isApproved,
+  nextApprovalStage,
+  requireApprover,
+} from '../../src/domain/registry/approvals.js';
+import {
+  DEFAULT_GATE_POLICY,
+  GATES,
+  gatePolicyOf,
+  gatePolicySchema,
+  parseGatePolicy,
+} from '../../src/domain/registry/gate-policy.js';
 import { checkSemanticVersion, nextSemanticVersion } from '../../src/domain/registry/semver.js';
 import { canTransition, requiredGates, STAGES } from '../../src/domain/registry/stages.js';
 import { withoutTag, withTags } from '../../src/domain/registry/tags.js';
@@ -40,16 +52,26 @@ describe('gate policies', () => {
   const policy = fc.record(
     {
       authorMayApprove: fc.boolean(),
-      staging: fc.record({ gates: fc.subarray(['EVALUATION', 'VALIDATION'] as const), approvals: fc.nat(20) }, { requiredKeys: [] }),
+      staging: fc.record(
+        { gates: fc.subarray(['EVALUATION', 'VALIDATION'] as const), approvals: fc.nat(20) },
+        { requiredKeys: [] },
+      ),
       production: fc.record(
-        { gates: fc.subarray([...GATES]), firstGates: fc.subarray(['EVALUATION', 'VALIDATION'] as const), approvals: fc.nat(20) },
+        {
+          gates: fc.subarray([...GATES]),
+          firstGates: fc.subarray(['EVALUATION', 'VALIDATION'] as const),
+          approvals: fc.nat(20),
+        },
         { requiredKeys: [] },
       ),
       evaluation: fc.record(
         { minImprovement: fc.double({ min: 0, max: 10, noNaN: true }), minRows: fc.integer({ min: 1, max: 1e6 }) },
         { requiredKeys: [] },
       ),
-      shadow: fc.record({ minRequests: fc.integer({ min: 1, max: 1e6 }), requireEvaluation: fc.boolean() }, { requiredKeys: [] }),
+      shadow: fc.record(
+        { minRequests: fc.integer({ min: 1, max: 1e6 }), requireEvaluation: fc.boolean() },
+        { requiredKeys: [] },
+      ),
     },
     { requiredKeys: [] },
   );
@@ -57,7 +79,10 @@ describe('gate policies', () => {
   it('keep what was set, fill in the rest, and survive their own storage', () => {
     fc.assert(
       fc.property(policy, (entries) => {
-        const stored = JSON.parse(JSON.stringify(parseGatePolicy('policy', entries as object))) as Record<string, unknown>;
+        const stored = JSON.parse(JSON.stringify(parseGatePolicy('policy', entries as object))) as Record<
+          string,
+          unknown
+        >;
         const effective = gatePolicyOf({ gatePolicy: stored });
         expect(effective).toMatchObject(entries);
         expect(gatePolicySchema.parse(effective)).toEqual(effective);
@@ -73,19 +98,28 @@ describe('gate policies', () => {
 
   it('name the gates of each step, and none of a step back', () => {
     fc.assert(
-      fc.property(policy, fc.constantFrom(...STAGES), fc.constantFrom(...STAGES), fc.boolean(), (entries, from, to, firstProduction) => {
-        const effective = gatePolicyOf({ gatePolicy: parseGatePolicy('policy', entries as object) });
-        if (!canTransition(from, to)) {
-          expect(codeOf(() => requiredGates(from, to, { firstProduction, policy: effective }))).toBe(ErrorCode.CONFLICT);
-          return;
-        }
-        const gates = requiredGates(from, to, { firstProduction, policy: effective });
-        if (to === 'STAGING') expect(gates).toEqual(effective.staging.gates);
-        else if (to === 'PRODUCTION') expect(gates).toEqual(firstProduction ? effective.production.firstGates : effective.production.gates);
-        else expect(gates).toEqual([]);
-        // Nothing to run beside.
-        if (firstProduction || to === 'STAGING') expect(gates).not.toContain('SHADOW');
-      }),
+      fc.property(
+        policy,
+        fc.constantFrom(...STAGES),
+        fc.constantFrom(...STAGES),
+        fc.boolean(),
+        (entries, from, to, firstProduction) => {
+          const effective = gatePolicyOf({ gatePolicy: parseGatePolicy('policy', entries as object) });
+          if (!canTransition(from, to)) {
+            expect(codeOf(() => requiredGates(from, to, { firstProduction, policy: effective }))).toBe(
+              ErrorCode.CONFLICT,
+            );
+            return;
+          }
+          const gates = requiredGates(from, to, { firstProduction, policy: effective });
+          if (to === 'STAGING') expect(gates).toEqual(effective.staging.gates);
+          else if (to === 'PRODUCTION')
+            expect(gates).toEqual(firstProduction ? effective.production.firstGates : effective.production.gates);
+          else expect(gates).toEqual([]);
+          // Nothing to run beside.
+          if (firstProduction || to === 'STAGING') expect(gates).not.toContain('SHADOW');
+        },
+      ),
     );
   });
 });
@@ -100,38 +134,50 @@ describe('approvals', () => {
   const words = fc
     .array(word, { maxLength: 30 })
     .map((list): ApprovalWord[] => list.map((one, i) => ({ ...one, createdAt: new Date(i * 10) })));
-  const policyFor = (approvals: number, authorMayApprove: boolean) => gatePolicySchema.parse({ staging: { approvals }, authorMayApprove });
+  const policyFor = (approvals: number, authorMayApprove: boolean) =>
+    gatePolicySchema.parse({ staging: { approvals }, authorMayApprove });
 
   it('count the newest word of each person, in whatever order they come', () => {
     fc.assert(
-      fc.property(words, fc.nat(5), fc.boolean(), fc.option(fc.nat(300)), (given, needed, authorMayApprove, arrived) => {
-        const options = {
-          toStage: 'STAGING' as const,
-          arrivedAt: arrived === null ? null : new Date(arrived),
-          author: 'ann',
-          policy: policyFor(needed, authorMayApprove),
-        };
-        const state = countApprovals(given, options);
-        expect(countApprovals([...given].reverse(), options)).toEqual(state);
-        for (const person of people) {
-          const newest = given.findLast(
-            ({ createdBy, toStage, createdAt }) =>
-              createdBy === person && toStage === 'STAGING' && (arrived === null || createdAt.getTime() > arrived),
-          );
-          const counts = newest?.decision === 'APPROVED' && (person !== 'ann' || authorMayApprove);
-          expect(state.approvedBy.includes(person)).toBe(counts);
-          expect(state.rejectedBy.includes(person)).toBe(newest?.decision === 'REJECTED');
-        }
-        expect(state.missing).toBe(Math.max(0, needed - state.approvedBy.length));
-        expect(isApproved(state)).toBe(state.missing === 0 && state.rejectedBy.length === 0);
-      }),
+      fc.property(
+        words,
+        fc.nat(5),
+        fc.boolean(),
+        fc.option(fc.nat(300)),
+        (given, needed, authorMayApprove, arrived) => {
+          const options = {
+            toStage: 'STAGING' as const,
+            arrivedAt: arrived === null ? null : new Date(arrived),
+            author: 'ann',
+            policy: policyFor(needed, authorMayApprove),
+          };
+          const state = countApprovals(given, options);
+          expect(countApprovals([...given].reverse(), options)).toEqual(state);
+          for (const person of people) {
+            const newest = given.findLast(
+              ({ createdBy, toStage, createdAt }) =>
+                createdBy === person && toStage === 'STAGING' && (arrived === null || createdAt.getTime() > arrived),
+            );
+            const counts = newest?.decision === 'APPROVED' && (person !== 'ann' || authorMayApprove);
+            expect(state.approvedBy.includes(person)).toBe(counts);
+            expect(state.rejectedBy.includes(person)).toBe(newest?.decision === 'REJECTED');
+          }
+          expect(state.missing).toBe(Math.max(0, needed - state.approvedBy.length));
+          expect(isApproved(state)).toBe(state.missing === 0 && state.rejectedBy.length === 0);
+        },
+      ),
     );
   });
 
   it('never turn a yes into a no by one more approval, nor a no into a yes by one more rejection', () => {
     fc.assert(
       fc.property(words, fc.constantFrom(...people), fc.nat(4), (given, createdBy, needed) => {
-        const options = { toStage: 'STAGING' as const, arrivedAt: null, author: 'ann', policy: policyFor(needed, false) };
+        const options = {
+          toStage: 'STAGING' as const,
+          arrivedAt: null,
+          author: 'ann',
+          policy: policyFor(needed, false),
+        };
         const more = (decision: ApprovalWord['decision']) => [
           ...given,
           { createdBy, decision, toStage: 'STAGING' as const, createdAt: new Date(1e6) },
@@ -145,7 +191,9 @@ describe('approvals', () => {
 
   it('are for the next stage, and not for the author unless the policy lets him', () => {
     expect(STAGES.map(nextApprovalStage)).toEqual(['STAGING', 'PRODUCTION', null, null]);
-    expect(codeOf(() => requireApprover('ann', { author: 'ann', policy: policyFor(1, false) }))).toBe(ErrorCode.FORBIDDEN);
+    expect(codeOf(() => requireApprover('ann', { author: 'ann', policy: policyFor(1, false) }))).toBe(
+      ErrorCode.FORBIDDEN,
+    );
     expect(codeOf(() => requireApprover('ann', { author: 'ann', policy: policyFor(1, true) }))).toBeNull();
     expect(codeOf(() => requireApprover('ben', { author: 'ann', policy: policyFor(1, false) }))).toBeNull();
   });
@@ -193,12 +241,14 @@ describe('semantic versions by hand', () => {
     fc.assert(
       fc.property(part, part, part, (a, b, c) => {
         const text = checkSemanticVersion('v', `${a}.${b}.${c}`);
-        for (const change of ['SIGNATURE', 'TRAINING', 'EXPORT'] as const) checkSemanticVersion('v', nextSemanticVersion(text, change));
+        for (const change of ['SIGNATURE', 'TRAINING', 'EXPORT'] as const)
+          checkSemanticVersion('v', nextSemanticVersion(text, change));
       }),
     );
     fc.assert(
       fc.property(fc.string(), (text) => {
-        if (!/^\d+\.\d+\.\d+$/.test(text)) expect(codeOf(() => checkSemanticVersion('v', text))).toBe(ErrorCode.BAD_USER_INPUT);
+        if (!/^\d+\.\d+\.\d+$/.test(text))
+          expect(codeOf(() => checkSemanticVersion('v', text))).toBe(ErrorCode.BAD_USER_INPUT);
       }),
     );
   });

@@ -56,7 +56,9 @@ describe('a release', () => {
   });
 
   it('goes by STAGING, and stays where it is when it is there', () => {
-    expect(STAGES.map((stage) => [stage, nextStageTowards(stage, 'STAGING'), nextStageTowards(stage, 'PRODUCTION')])).toEqual([
+    expect(
+      STAGES.map((stage) => [stage, nextStageTowards(stage, 'STAGING'), nextStageTowards(stage, 'PRODUCTION')]),
+    ).toEqual([
       ['DEVELOPMENT', 'STAGING', 'STAGING'],
       ['STAGING', null, 'PRODUCTION'],
       ['PRODUCTION', null, null],
@@ -77,7 +79,8 @@ describe('the next step names what can help', () => {
     [
       'VALIDATION',
       { ...uploaded, failed: ['holdout_metrics'] },
-      'evaluateModelVersion(input: {modelVersionId: "v", datasetId: …, target: {column: …}}), then validateModelVersion(input: {modelVersionId: "v"})',
+      'evaluateModelVersion(input: {modelVersionId: "v", datasetId: …, target: {column: …}}), then ' +
+        'validateModelVersion(input: {modelVersionId: "v"})',
     ],
     ['VALIDATION', { ...version, failed: ['holdout_r2_min'] }, 'register a better version'],
     ['VALIDATION', { ...version, failed: ['latency_p95_ms'] }, 'when the machine is less busy'],
@@ -87,12 +90,15 @@ describe('the next step names what can help', () => {
     [
       'SHADOW',
       { ...version, shadow: { ...shadow, isCompared: false } },
-      'evaluateModelVersion(input: {modelVersionId: "v"}), then createEndpoint(input: {…, followStage: PRODUCTION}), then deployModelVersion(input: {endpointId: …, modelVersionId: "v", mode: SHADOW}), then decideShadow(input: {deploymentId: …}) once it has had 200 requests of the endpoint',
+      'evaluateModelVersion(input: {modelVersionId: "v"}), then createEndpoint(input: {…, followStage: ' +
+        'PRODUCTION}), then deployModelVersion(input: {endpointId: …, modelVersionId: "v", mode: SHADOW}), ' +
+        'then decideShadow(input: {deploymentId: …}) once it has had 200 requests of the endpoint',
     ],
     [
       'SHADOW',
       { ...version, shadow: { ...shadow, endpointId: 'e' } },
-      'deployModelVersion(input: {endpointId: "e", modelVersionId: "v", mode: SHADOW}), then decideShadow(input: {deploymentId: …}) once it has had 200 requests of the endpoint',
+      'deployModelVersion(input: {endpointId: "e", modelVersionId: "v", mode: SHADOW}), then ' +
+        'decideShadow(input: {deploymentId: …}) once it has had 200 requests of the endpoint',
     ],
     [
       'SHADOW',

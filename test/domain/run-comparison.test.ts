@@ -1,9 +1,20 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { incompleteBeta, noncentralTCdf, studentTQuantile, studentTTwoSided } from '../../src/domain/statistics/student-t.js';
+import {
+  incompleteBeta,
+  noncentralTCdf,
+  studentTQuantile,
+  studentTTwoSided,
+} from '../../src/domain/statistics/student-t.js';
 import { compareGroups } from '../../src/domain/statistics/two-groups.js';
 import { guessDirection } from '../../src/domain/tracking/metric-direction.js';
-import { compareTexts, compareValues, groupBySeed, SEED_PARAMS, testGroups } from '../../src/domain/tracking/run-comparison.js';
+import {
+  compareTexts,
+  compareValues,
+  groupBySeed,
+  SEED_PARAMS,
+  testGroups,
+} from '../../src/domain/tracking/run-comparison.js';
 import { fixture } from './fixture.js';
 
 interface Case {
@@ -31,7 +42,9 @@ describe('two groups of runs', () => {
       const found = { t, dof, ...differenceInterval, hedgesG, gLow: hedgesGInterval.low, gHigh: hedgesGInterval.high };
       for (const [name, value] of Object.entries(found)) {
         const wanted = expected[name as keyof typeof found];
-        expect(Math.abs(value - wanted), `${name}: ${value}, not ${wanted}`).toBeLessThan(1e-6 * Math.max(1, Math.abs(wanted)));
+        expect(Math.abs(value - wanted), `${name}: ${value}, not ${wanted}`).toBeLessThan(
+          1e-6 * Math.max(1, Math.abs(wanted)),
+        );
       }
       expect(pValue / expected.pValue).toBeCloseTo(1, 8);
     }
@@ -48,7 +61,9 @@ describe('two groups of runs', () => {
         const scale = Math.max(1, Math.abs(there.result.hedgesG));
         expect(back.result.pValue).toBeCloseTo(there.result.pValue, 9);
         expect(Math.abs(back.result.hedgesG + there.result.hedgesG)).toBeLessThan(1e-9 * scale);
-        expect(Math.abs(back.result.hedgesGInterval.low + there.result.hedgesGInterval.high)).toBeLessThan(1e-5 * scale);
+        expect(Math.abs(back.result.hedgesGInterval.low + there.result.hedgesGInterval.high)).toBeLessThan(
+          1e-5 * scale,
+        );
         const { low, high } = there.result.hedgesGInterval;
         expect(low <= there.result.hedgesG && there.result.hedgesG <= high).toBe(true);
       }),
@@ -124,7 +139,10 @@ describe('runs side by side', () => {
       fc.property(fc.array(anyRun, { minLength: 1, maxLength: 5 }), (runs) => {
         const { differing, equal } = compareTexts(runs);
         runs.forEach((run, i) => {
-          const rebuilt = [...equal, ...differing.flatMap(({ key, values }) => (values[i] === null ? [] : [{ key, value: values[i]! }]))];
+          const rebuilt = [
+            ...equal,
+            ...differing.flatMap(({ key, values }) => (values[i] === null ? [] : [{ key, value: values[i]! }])),
+          ];
           expect(new Set(rebuilt.map(({ key, value }) => `${key}=${value}`))).toEqual(
             new Set(run.map(({ key, value }) => `${key}=${value}`)),
           );
@@ -146,7 +164,9 @@ describe('runs side by side', () => {
   });
 
   it('of repeated seeds are groups, which are tested', () => {
-    const runs = [1, 2, 3, 1, 2, 3].map((seed, i) => entries({ lr: i < 3 ? '0.1' : '0.2', Random_State: String(seed), depth: '3' }));
+    const runs = [1, 2, 3, 1, 2, 3].map((seed, i) =>
+      entries({ lr: i < 3 ? '0.1' : '0.2', Random_State: String(seed), depth: '3' }),
+    );
     const groups = groupBySeed(runs, SEED_PARAMS);
     expect(groups).toEqual([
       { runs: [0, 1, 2], params: [{ key: 'lr', value: '0.1' }], seeds: ['1', '2', '3'] },

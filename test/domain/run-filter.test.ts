@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseFilter, parseOrderBy, type Comparator, type Comparison, type Filter } from '../../src/domain/platform/filter.js';
+import {
+  parseFilter,
+  parseOrderBy,
+  type Comparator,
+  type Comparison,
+  type Filter,
+} from '../../src/domain/platform/filter.js';
 import { parseMlflowFilter } from '../../src/domain/platform/mlflow-filter.js';
 import { MLFLOW_RUN_FILTER, RUN_FILTER, RUN_ORDER, type RunEntity } from '../../src/domain/tracking/run-filter.js';
 import { AppError } from '../../src/errors.js';
@@ -26,13 +32,20 @@ function refusal(work: () => unknown): AppError {
   throw new Error('it was accepted');
 }
 
-const PREFIX: Record<RunEntity, string> = { metric: 'metrics', param: 'params', tag: 'tags', attribute: 'attributes', dataset: 'datasets' };
+const PREFIX: Record<RunEntity, string> = {
+  metric: 'metrics',
+  param: 'params',
+  tag: 'tags',
+  attribute: 'attributes',
+  dataset: 'datasets',
+};
 
 function printTerm({ entity, key, comparator, value }: Comparison<RunEntity>): string {
   const name = `${PREFIX[entity]}.${key.includes('`') ? `"${key}"` : `\`${key}\``}`;
   const quote = (text: string) => `'${text.replaceAll("'", "''")}'`;
   if (value === null) return `${name} ${comparator}`;
-  if (typeof value === 'number') return `${name} ${comparator} ${Number.isFinite(value) ? value : quote(String(value))}`;
+  if (typeof value === 'number')
+    return `${name} ${comparator} ${Number.isFinite(value) ? value : quote(String(value))}`;
   return `${name} ${comparator} ${typeof value === 'string' ? quote(value) : `(${value.map(quote).join(', ')})`}`;
 }
 
@@ -42,7 +55,9 @@ function print(filter: Filter<RunEntity>): string {
   return filter.terms.map((inner) => `(${print(inner)})`).join(filter.type === 'and' ? ' AND ' : ' OR ');
 }
 
-const text = fc.string({ unit: 'grapheme', maxLength: 30 }).filter((value) => !value.includes('\0') && value.isWellFormed());
+const text = fc
+  .string({ unit: 'grapheme', maxLength: 30 })
+  .filter((value) => !value.includes('\0') && value.isWellFormed());
 const keys = text.filter((key) => !key.includes('"') && key.length <= 250);
 const comparisons = fc.oneof(
   fc
@@ -52,7 +67,9 @@ const comparisons = fc.oneof(
   fc
     .tuple(fc.constantFrom<RunEntity>('param', 'tag'), keys, fc.constantFrom<Comparator>('=', '!='), text)
     .map(([entity, key, comparator, value]) => term(entity, key, comparator, value)),
-  fc.tuple(keys, fc.constantFrom<Comparator>('IS NULL', 'IS NOT NULL')).map(([key, comparator]) => term('tag', key, comparator, null)),
+  fc
+    .tuple(keys, fc.constantFrom<Comparator>('IS NULL', 'IS NOT NULL'))
+    .map(([key, comparator]) => term('tag', key, comparator, null)),
   fc
     .tuple(fc.constantFrom('name', 'digest', 'context'), fc.array(text, { minLength: 1, maxLength: 4 }))
     .map(([key, values]) => term('dataset', key, 'NOT IN', values)),
@@ -63,7 +80,10 @@ const filters = fc.letrec<{ tree: Filter<RunEntity> }>((tie) => ({
     { maxDepth: 3, depthSize: 'small' },
     comparisons as fc.Arbitrary<Filter<RunEntity>>,
     fc
-      .record({ type: fc.constantFrom('and' as const, 'or' as const), terms: fc.array(tie('tree'), { minLength: 2, maxLength: 3 }) })
+      .record({
+        type: fc.constantFrom('and' as const, 'or' as const),
+        terms: fc.array(tie('tree'), { minLength: 2, maxLength: 3 }),
+      })
       .map((filter): Filter<RunEntity> => filter),
     tie('tree').map((inner): Filter<RunEntity> => ({ type: 'not', term: inner })),
   ),
@@ -85,7 +105,10 @@ describe('filters of our own', () => {
       type: 'or',
       terms: [a, { type: 'and', terms: [{ type: 'not', term: b }, c] }],
     });
-    expect(ours('(metrics.a > 1 OR metrics.b > 1) AND metrics.c > 1')).toEqual({ type: 'and', terms: [{ type: 'or', terms: [a, b] }, c] });
+    expect(ours('(metrics.a > 1 OR metrics.b > 1) AND metrics.c > 1')).toEqual({
+      type: 'and',
+      terms: [{ type: 'or', terms: [a, b] }, c],
+    });
     expect(ours('  ')).toBeNull();
   });
 
@@ -94,7 +117,9 @@ describe('filters of our own', () => {
     expect(ours('metrics."a b" <= -1.5E+3')).toEqual(term('metric', 'a b', '<=', -1500));
     expect(ours("metrics.loss = 'NaN'")).toEqual(term('metric', 'loss', '=', NaN));
     expect(ours("created_at >= '2026-01-02'")).toEqual(term('attribute', 'created_at', '>=', Date.UTC(2026, 0, 2)));
-    expect(ours("status NOT IN ('FAILED', 'KILLED')")).toEqual(term('attribute', 'status', 'NOT IN', ['FAILED', 'KILLED']));
+    expect(ours("status NOT IN ('FAILED', 'KILLED')")).toEqual(
+      term('attribute', 'status', 'NOT IN', ['FAILED', 'KILLED']),
+    );
     expect(ours('end_time IS NULL')).toEqual(term('attribute', 'end_time', 'IS NULL', null));
   });
 
@@ -151,7 +176,27 @@ describe('filters of our own', () => {
     }
     expect(performance.now() - started).toBeLessThan(1_000);
     const pieces = fc.constantFrom(
-      ...['metrics.a', 'params.`x`', '"', "'", '`', '(', ')', ',', 'AND', 'or', 'NOT', 'IN', 'IS', 'NULL', '=', '<>', '1', "'x'", '.'],
+      ...[
+        'metrics.a',
+        'params.`x`',
+        '"',
+        "'",
+        '`',
+        '(',
+        ')',
+        ',',
+        'AND',
+        'or',
+        'NOT',
+        'IN',
+        'IS',
+        'NULL',
+        '=',
+        '<>',
+        '1',
+        "'x'",
+        '.',
+      ],
       ...['__proto__', 'attributes.constructor', 'tags.__proto__', '\0', '\ud800', '--', ';', '%', '\\', '1e400', '-'],
     );
     fc.assert(
@@ -182,12 +227,16 @@ describe('orders', () => {
       { entity: 'attribute', key: 'start_time', direction: 'ASC' },
       { entity: 'param', key: 'lr', direction: 'ASC' },
     ]);
-    expect(refusal(() => parseOrderBy('orderBy', ['metrics.a', 'metrics.`a` DESC'], RUN_ORDER)).message).toContain('every key once');
+    expect(refusal(() => parseOrderBy('orderBy', ['metrics.a', 'metrics.`a` DESC'], RUN_ORDER)).message).toContain(
+      'every key once',
+    );
     expect(refusal(() => parseOrderBy('orderBy', ['metrics.a downwards'], RUN_ORDER)).details).toMatchObject({
       field: 'orderBy[0]',
       position: 10,
     });
     expect(refusal(() => parseOrderBy('orderBy', ['datasets.name'], RUN_ORDER)).code).toBe('BAD_USER_INPUT');
-    expect(refusal(() => parseOrderBy('orderBy', Array<string>(11).fill('start_time'), RUN_ORDER)).message).toContain('at most 10 keys');
+    expect(refusal(() => parseOrderBy('orderBy', Array<string>(11).fill('start_time'), RUN_ORDER)).message).toContain(
+      'at most 10 keys',
+    );
   });
 });

@@ -8,7 +8,9 @@ const number = fc.double({ min: -1e6, max: 1e6, noNaN: true });
 
 describe('median', () => {
   it('is the middle of the sorted values, whatever their order and ties', () => {
-    const values = fc.array(fc.oneof(number, fc.integer({ min: 0, max: 3 }), fc.constant(Number.NaN)), { maxLength: 60 });
+    const values = fc.array(fc.oneof(number, fc.integer({ min: 0, max: 3 }), fc.constant(Number.NaN)), {
+      maxLength: 60,
+    });
     fc.assert(
       fc.property(values, (list) => {
         const sorted = list.filter((value) => !Number.isNaN(value)).sort((a, b) => a - b);
@@ -47,7 +49,8 @@ describe('linear systems and convex functions', () => {
       fc.property(systems, ({ n, factor, right }) => {
         const a = product(n, factor);
         const x = choleskySolve(Float64Array.from(a), Float64Array.from(right));
-        for (let i = 0; i < n; i++) expect(x.reduce((sum, value, j) => sum + a[i * n + j]! * value, 0)).toBeCloseTo(right[i]!, 8);
+        for (let i = 0; i < n; i++)
+          expect(x.reduce((sum, value, j) => sum + a[i * n + j]! * value, 0)).toBeCloseTo(right[i]!, 8);
       }),
     );
     expect(() => choleskySolve(Float64Array.of(1, 0, 2, 1), Float64Array.of(1, 1))).toThrow('not positive definite');
@@ -67,7 +70,11 @@ describe('linear systems and convex functions', () => {
           }
           return value;
         };
-        let state: DescentState = { theta: new Float64Array(n), steps: new Float64Array(0), changes: new Float64Array(0) };
+        let state: DescentState = {
+          theta: new Float64Array(n),
+          steps: new Float64Array(0),
+          changes: new Float64Array(0),
+        };
         const curvature = Float64Array.from({ length: n }, (_, i) => a[i * n + i]!);
         for (let iteration = 0; iteration < 200; iteration++) {
           const next = await descend(state, objective, curvature, 10);

@@ -44,7 +44,9 @@ describe('stages', () => {
   const policy = DEFAULT_GATE_POLICY;
 
   it('allow exactly the designed transitions', () => {
-    const allowed = STAGES.flatMap((from) => STAGES.filter((to) => canTransition(from, to)).map((to) => `${from} → ${to}`));
+    const allowed = STAGES.flatMap((from) =>
+      STAGES.filter((to) => canTransition(from, to)).map((to) => `${from} → ${to}`),
+    );
     expect(allowed).toEqual([
       'DEVELOPMENT → STAGING',
       'DEVELOPMENT → ARCHIVED',
@@ -74,7 +76,9 @@ describe('stages', () => {
     expect(requiredGates('STAGING', 'PRODUCTION', { firstProduction: true, policy })).toEqual(['EVALUATION']);
     expect(requiredGates('STAGING', 'PRODUCTION', { firstProduction: false, policy })).toEqual(['SHADOW']);
     expect(requiredGates('PRODUCTION', 'DEVELOPMENT', { firstProduction: false, policy })).toEqual([]);
-    expect(codeOf(() => requiredGates('ARCHIVED', 'PRODUCTION', { firstProduction: false, policy }))).toBe(ErrorCode.CONFLICT);
+    expect(codeOf(() => requiredGates('ARCHIVED', 'PRODUCTION', { firstProduction: false, policy }))).toBe(
+      ErrorCode.CONFLICT,
+    );
   });
 
   it('let go only what never served', () => {
@@ -84,7 +88,9 @@ describe('stages', () => {
   });
 
   it('are overridden by administrators alone, with a reason', () => {
-    expect(codeOf(() => requireOverride({ isAdmin: false, reason: 'outage in the evaluation job' }))).toBe(ErrorCode.FORBIDDEN);
+    expect(codeOf(() => requireOverride({ isAdmin: false, reason: 'outage in the evaluation job' }))).toBe(
+      ErrorCode.FORBIDDEN,
+    );
     expect(codeOf(() => requireOverride({ isAdmin: true, reason: '  hurry    ' }))).toBe(ErrorCode.BAD_USER_INPUT);
     expect(codeOf(() => requireOverride({ isAdmin: true, reason: 'outage in the evaluation job' }))).toBeNull();
   });
@@ -136,11 +142,17 @@ describe('semantic versions', () => {
   it('always grow', () => {
     const part = fc.nat(1000);
     fc.assert(
-      fc.property(part, part, part, fc.constantFrom('SIGNATURE' as const, 'TRAINING' as const, 'EXPORT' as const), (a, b, c, change) => {
-        const next = nextSemanticVersion(`${a}.${b}.${c}`, change).split('.').map(Number) as [number, number, number];
-        const order = (v: number[]): number => v[0]! * 1e8 + v[1]! * 1e4 + v[2]!;
-        expect(order(next)).toBeGreaterThan(order([a, b, c]));
-      }),
+      fc.property(
+        part,
+        part,
+        part,
+        fc.constantFrom('SIGNATURE' as const, 'TRAINING' as const, 'EXPORT' as const),
+        (a, b, c, change) => {
+          const next = nextSemanticVersion(`${a}.${b}.${c}`, change).split('.').map(Number) as [number, number, number];
+          const order = (v: number[]): number => v[0]! * 1e8 + v[1]! * 1e4 + v[2]!;
+          expect(order(next)).toBeGreaterThan(order([a, b, c]));
+        },
+      ),
     );
   });
 
@@ -152,6 +164,8 @@ describe('semantic versions', () => {
     expect(signaturesDiffer(signature, { inputs: [city, age], outputs })).toBe(false);
     expect(signaturesDiffer(signature, { inputs: [age], outputs })).toBe(true);
     expect(signaturesDiffer(signature, { inputs: [{ ...age, datatype: 'FP64' }, city], outputs })).toBe(true);
-    expect(signaturesDiffer(signature, { inputs: [age, city], outputs: [{ ...outputs[0]!, shape: [-1, 3] }] })).toBe(true);
+    expect(signaturesDiffer(signature, { inputs: [age, city], outputs: [{ ...outputs[0]!, shape: [-1, 3] }] })).toBe(
+      true,
+    );
   });
 });

@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { checkTensors, plainValues, rowsToTensors, tensorFromValues, tensorsToRows } from '../../src/domain/serving/tensor-check.js';
+import {
+  checkTensors,
+  plainValues,
+  rowsToTensors,
+  tensorFromValues,
+  tensorsToRows,
+} from '../../src/domain/serving/tensor-check.js';
 import type { Signature, Tensor } from '../../src/domain/serving/tensor.js';
 import { AppError, ErrorCode } from '../../src/errors.js';
 
@@ -55,7 +61,13 @@ describe('checkTensors', () => {
     ['extra input', [...good(), { ...good()[0]!, name: 'extra' }], 'inputs[4].name', /distance/, 'extra'],
     ['input given twice', [...good(), good()[0]!], 'inputs[4].name', /once/, 'distance'],
     ['prototype key', [{ ...good()[0]!, name: '__proto__' }], 'inputs[0].name', /distance/, '__proto__'],
-    ['too many rows', changed(0, { shape: [5, 1], data: new Float32Array(5) }), 'inputs[0].shape[0]', 'at most 4 rows', '5'],
+    [
+      'too many rows',
+      changed(0, { shape: [5, 1], data: new Float32Array(5) }),
+      'inputs[0].shape[0]',
+      'at most 4 rows',
+      '5',
+    ],
     ['unequal rows', changed(1, { shape: [1, 1], data: ['a'] }), 'inputs[1].shape[0]', /2 rows/, '1'],
     ['Infinity', changed(0, { data: Float32Array.of(1, Infinity) }), 'inputs[0].data[1]', /finite/, 'Infinity'],
     [
@@ -132,7 +144,9 @@ describe('plain values', () => {
     ['FP64', null],
     ['BYTES', 1],
   ])('refuses a %s of %s', (datatype, value) => {
-    expect(refusal(() => tensorFromValues('inputs[0].data', 'x', datatype, [1], [value])).field).toBe('inputs[0].data[0]');
+    expect(refusal(() => tensorFromValues('inputs[0].data', 'x', datatype, [1], [value])).field).toBe(
+      'inputs[0].data[0]',
+    );
   });
 
   it('keeps every value that fits, there and back', () => {
@@ -141,7 +155,9 @@ describe('plain values', () => {
         expect(plainValues(tensorFromValues('d', 'x', 'INT64', [values.length], values))).toEqual(values);
       }),
     );
-    expect(plainValues({ name: 'x', datatype: 'INT64', shape: [1], data: BigInt64Array.of(2n ** 60n) })).toEqual(['1152921504606846976']);
+    expect(plainValues({ name: 'x', datatype: 'INT64', shape: [1], data: BigInt64Array.of(2n ** 60n) })).toEqual([
+      '1152921504606846976',
+    ]);
     expect(plainValues(tensorFromValues('d', 'x', 'BOOL', [2], [true, false]))).toEqual([true, false]);
   });
 

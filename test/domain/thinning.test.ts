@@ -36,7 +36,11 @@ function reference(values: number[], size: number, maxPoints: number): number[] 
     const points = values.map((of, at) => ({ of, seq: at + 1 })).slice(from, to);
     const numbers = points.filter(({ of }) => !Number.isNaN(of));
     const [low, high] = [Math.min(...numbers.map(({ of }) => of)), Math.max(...numbers.map(({ of }) => of))];
-    const firsts = [numbers.find(({ of }) => of === low), numbers.find(({ of }) => of === high), points.find(({ of }) => Number.isNaN(of))];
+    const firsts = [
+      numbers.find(({ of }) => of === low),
+      numbers.find(({ of }) => of === high),
+      points.find(({ of }) => Number.isNaN(of)),
+    ];
     return firsts.flatMap((point) => point?.seq ?? []);
   }).flat();
 }
@@ -46,26 +50,36 @@ const sorted = (seqs: Iterable<number>) => [...new Set(seqs)].sort((a, b) => a -
 describe('thinning', () => {
   it('keeps the least and the greatest of every stretch, and NaN, whatever the blocks', () => {
     fc.assert(
-      fc.property(history, fc.integer({ min: 1, max: 40 }), fc.integer({ min: 0, max: 100 }), (values, size, maxPoints) => {
-        const kept = thin(blocksOf(values, size), maxPoints);
-        expect(sorted(kept)).toEqual(sorted(reference(values, size, maxPoints)));
-        expect(kept.size).toBeLessThanOrEqual(maxPoints);
-      }),
+      fc.property(
+        history,
+        fc.integer({ min: 1, max: 40 }),
+        fc.integer({ min: 0, max: 100 }),
+        (values, size, maxPoints) => {
+          const kept = thin(blocksOf(values, size), maxPoints);
+          expect(sorted(kept)).toEqual(sorted(reference(values, size, maxPoints)));
+          expect(kept.size).toBeLessThanOrEqual(maxPoints);
+        },
+      ),
       { numRuns: 500 },
     );
   });
 
   it('never loses the least and the greatest of all', () => {
     fc.assert(
-      fc.property(history, fc.integer({ min: 3, max: 50 }), fc.integer({ min: 1, max: 20 }), (values, maxPoints, size) => {
-        const numbers = values.filter((one) => !Number.isNaN(one));
-        const kept = [...thin(blocksOf(values, size), maxPoints)].map((seq) => values[seq - 1]!);
-        if (numbers.length > 0) {
-          expect(kept).toContain(Math.min(...numbers));
-          expect(kept).toContain(Math.max(...numbers));
-        }
-        expect(kept.some(Number.isNaN)).toBe(values.some(Number.isNaN));
-      }),
+      fc.property(
+        history,
+        fc.integer({ min: 3, max: 50 }),
+        fc.integer({ min: 1, max: 20 }),
+        (values, maxPoints, size) => {
+          const numbers = values.filter((one) => !Number.isNaN(one));
+          const kept = [...thin(blocksOf(values, size), maxPoints)].map((seq) => values[seq - 1]!);
+          if (numbers.length > 0) {
+            expect(kept).toContain(Math.min(...numbers));
+            expect(kept).toContain(Math.max(...numbers));
+          }
+          expect(kept.some(Number.isNaN)).toBe(values.some(Number.isNaN));
+        },
+      ),
     );
   });
 

@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { civilDate, CYCLES, type CyclePart, cyclePartOf, cycleTable, DAY_MS, dayOf } from '../../src/domain/training/time-parts.js';
+import {
+  civilDate,
+  CYCLES,
+  type CyclePart,
+  cyclePartOf,
+  cycleTable,
+  DAY_MS,
+  dayOf,
+} from '../../src/domain/training/time-parts.js';
 
 /** Nearly all that a JavaScript date can be: the first of January of its year is one too. */
 const MOST_MS = 8_600_000_000_000_000;

@@ -7,7 +7,12 @@ import {
 } from '../../src/domain/monitoring/drift.js';
 import { compareWindow } from '../../src/domain/monitoring/drift-window.js';
 import { SeededRandom } from '../../src/domain/statistics/random.js';
-import { countedSince, type LoggedRequest, toTrafficWindow, windowSignals } from '../../src/domain/monitoring/traffic-window.js';
+import {
+  countedSince,
+  type LoggedRequest,
+  toTrafficWindow,
+  windowSignals,
+} from '../../src/domain/monitoring/traffic-window.js';
 
 const random = new SeededRandom(7);
 const tenths = (count: number) => Float64Array.from({ length: count }, () => Math.floor(random.next() * 5) / 10 + 0.1);

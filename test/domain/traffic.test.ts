@@ -1,6 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { inSample, pickDeployment, requireFullWeights, type WeightedDeployment } from '../../src/domain/serving/traffic.js';
+import {
+  inSample,
+  pickDeployment,
+  requireFullWeights,
+  type WeightedDeployment,
+} from '../../src/domain/serving/traffic.js';
 
 const keys = Array.from({ length: 20_000 }, (_, i) => `user-${i}`);
 const weights = fc
@@ -30,7 +35,9 @@ describe('traffic split', () => {
       for (const [index, weightBps] of parts.entries()) {
         const share = weightBps / 10_000;
         // Four standard deviations of a binomial share.
-        expect(Math.abs((counted[`d${index}`] ?? 0) - share)).toBeLessThanOrEqual(4 * Math.sqrt((share * (1 - share)) / keys.length));
+        expect(Math.abs((counted[`d${index}`] ?? 0) - share)).toBeLessThanOrEqual(
+          4 * Math.sqrt((share * (1 - share)) / keys.length),
+        );
       }
     }
   });
@@ -47,14 +54,20 @@ describe('traffic split', () => {
 
   it('raising one weight moves keys only towards it', () => {
     fc.assert(
-      fc.property(weights, fc.nat(3), fc.integer({ min: 1, max: 5000 }), fc.string(), (deployments, raised, by, key) => {
-        const id = deployments[raised % deployments.length]!.id;
-        const after = deployments.map((deployment) =>
-          deployment.id === id ? { ...deployment, weightBps: deployment.weightBps + by } : deployment,
-        );
-        const before = pickDeployment(deployments, key)!.id;
-        expect([before, id]).toContain(pickDeployment(after, key)!.id);
-      }),
+      fc.property(
+        weights,
+        fc.nat(3),
+        fc.integer({ min: 1, max: 5000 }),
+        fc.string(),
+        (deployments, raised, by, key) => {
+          const id = deployments[raised % deployments.length]!.id;
+          const after = deployments.map((deployment) =>
+            deployment.id === id ? { ...deployment, weightBps: deployment.weightBps + by } : deployment,
+          );
+          const before = pickDeployment(deployments, key)!.id;
+          expect([before, id]).toContain(pickDeployment(after, key)!.id);
+        },
+      ),
     );
   });
 
@@ -63,7 +76,8 @@ describe('traffic split', () => {
       { id: 'stable', weightBps: 10_000 - canaryBps },
       { id: 'canary', weightBps: canaryBps },
     ];
-    const at = (canaryBps: number) => new Set(keys.filter((key) => pickDeployment(split(canaryBps), key)!.id === 'canary'));
+    const at = (canaryBps: number) =>
+      new Set(keys.filter((key) => pickDeployment(split(canaryBps), key)!.id === 'canary'));
     const early = at(100);
     const later = at(500);
     expect(early.size).toBeGreaterThan(140);

@@ -8,8 +8,18 @@ import {
 } from '../../src/domain/training/training-warnings.js';
 
 function codesFor(losses: number[], facts: Partial<CurveFacts> = {}): string[] {
-  const curve = losses.reduce<LossCurve | undefined>((so, loss, i) => trackLoss(so, i + 1, losses.length, loss), undefined)!;
-  const warnings = curveWarnings({ curve, epochs: losses.length, finished: false, converges: false, keepsBest: false, ...facts });
+  const curve = losses.reduce<LossCurve | undefined>(
+    (so, loss, i) => trackLoss(so, i + 1, losses.length, loss),
+    undefined,
+  )!;
+  const warnings = curveWarnings({
+    curve,
+    epochs: losses.length,
+    finished: false,
+    converges: false,
+    keepsBest: false,
+    ...facts,
+  });
   for (const { message } of warnings) expect(message).toMatch(/^[A-Z].*\.$/);
   return warnings.map(({ code }) => code);
 }
@@ -41,7 +51,8 @@ it('a class that is hardly ever predicted is named, and a rare one with enough p
     {
       code: 'CLASS_RARELY_PREDICTED',
       message:
-        'Class "la\\"te" has 19 rows of the holdout and was predicted for 1: set classWeights, or a decisionThreshold, if it matters.',
+        'Class "la\\"te" has 19 rows of the holdout and was predicted for 1: set classWeights, or a ' +
+        'decisionThreshold, if it matters.',
       figures: [
         { name: 'rows', value: 19 },
         { name: 'predicted', value: 1 },

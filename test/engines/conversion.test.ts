@@ -54,9 +54,14 @@ afterAll(() => service?.close());
 
 /** The newest version of a model once no conversion of it is under way. */
 async function converted(name: string): Promise<Version> {
-  for (const deadline = Date.now() + 90_000; Date.now() < deadline; await new Promise((resolve) => setTimeout(resolve, 200))) {
+  for (
+    const deadline = Date.now() + 90_000;
+    Date.now() < deadline;
+    await new Promise((resolve) => setTimeout(resolve, 200))
+  ) {
     const { models } = await tess.ok<{ models: { nodes: { name: string; versions: { nodes: Version[] } }[] } }>(
-      `query ($name: String!) { models(filter: { search: $name }) { nodes { name versions(first: 1) { nodes { ${VERSION} } } } } }`,
+      'query ($name: String!) { models(filter: { search: $name }) { nodes { name versions(first: 1) { nodes ' +
+        `{ ${VERSION} } } } } }`,
       { name },
     );
     const version = models.nodes.find((model) => model.name === name)!.versions.nodes[0]!;
@@ -64,7 +69,8 @@ async function converted(name: string): Promise<Version> {
       `query ($id: ID!) { jobs(filter: { modelVersionId: $id, kind: CONVERSION }) { nodes { status } } }`,
       { id: version.id },
     );
-    if (jobs.nodes.length > 0 && jobs.nodes.every(({ status }) => status === 'SUCCEEDED' || status === 'FAILED')) return version;
+    if (jobs.nodes.length > 0 && jobs.nodes.every(({ status }) => status === 'SUCCEEDED' || status === 'FAILED'))
+      return version;
   }
   throw new Error(`The conversion of ${name} did not end.`);
 }
@@ -88,8 +94,11 @@ async function predict(version: Version, name: string, rows: object[]): Promise<
   await expect
     .poll(
       async () =>
-        (await tess.ok<{ deployment: { status: string } }>('query ($id: ID!) { deployment(id: $id) { status } }', { id })).deployment
-          .status,
+        (
+          await tess.ok<{ deployment: { status: string } }>('query ($id: ID!) { deployment(id: $id) { status } }', {
+            id,
+          })
+        ).deployment.status,
       { timeout: 20_000 },
     )
     .toBe('READY');
@@ -120,7 +129,8 @@ async function followedBy(version: Version, name: string): Promise<string> {
 
 async function problemOf(endpointId: string): Promise<string | null> {
   const query = 'query ($id: ID!) { endpoint(id: $id) { followProblem } }';
-  return (await tess.ok<{ endpoint: { followProblem: string | null } }>(query, { id: endpointId })).endpoint.followProblem;
+  return (await tess.ok<{ endpoint: { followProblem: string | null } }>(query, { id: endpointId })).endpoint
+    .followProblem;
 }
 
 const expectClose = (got: number[], wanted: number[]) => {
@@ -143,7 +153,9 @@ it.each([
   });
   expect(version.conversion!.converter).toContain(converter);
   expect(version.conversion!.maxScaledDiff).toBeLessThanOrEqual(1e-4);
-  expect(version.artifacts.map(({ path }) => path)).toEqual(expect.arrayContaining(['model.onnx', 'requirements.txt', 'model_card.md']));
+  expect(version.artifacts.map(({ path }) => path)).toEqual(
+    expect.arrayContaining(['model.onnx', 'requirements.txt', 'model_card.md']),
+  );
   const [input] = version.signature!.inputs;
   // A conversion to one matrix keeps the names of the columns, and those of the classes.
   const columns = script.columns[rows];
@@ -160,25 +172,42 @@ it.each([
   expect(await predict(version, `${name}-named`, named)).toEqual(outputs);
 });
 
-it('a model of named columns says that it needs a sample, and is converted with a dataset, and who waited for it serves it', async () => {
-  const first = await converted('cars');
-  expect(first.conversion).toMatchObject({ state: 'NEEDS_SAMPLE', problem: expect.stringContaining('sampleDatasetId') });
-  const endpointId = await followedBy(first, 'waits-for-cars');
-  const datasetId = await registerDataset(tess, { name: 'cars', path: vegaPath('cars.json') });
-  await tess.ok('mutation ($input: ConvertModelVersionInput!) { convertModelVersion(input: $input) { job { id } } }', {
-    input: { modelVersionId: first.id, sampleDatasetId: datasetId },
-  });
-  const version = await converted('cars');
-  expect(version.conversion).toMatchObject({ state: 'CONVERTED', problem: null, sampleSource: 'DATASET' });
-  expect(version.signature!.inputs.map(({ name }) => name)).toEqual(['Horsepower', 'Weight_in_lbs', 'Origin']);
-  const rows = script.rows.cars.map(({ Horsepower, Weight_in_lbs, Origin }) => ({ Horsepower, Weight_in_lbs, Origin }));
-  expectClose((await predict(version, 'cars', rows))[0]!.data, script.answers['cars'] as number[]);
-  await expect.poll(() => problemOf(endpointId), { timeout: 20_000 }).toBeNull();
-});
+it(
+  'a model of named columns says that it needs a sample, and is converted with a dataset, and who waited for ' +
+    'it serves it',
+  async () => {
+    const first = await converted('cars');
+    expect(first.conversion).toMatchObject({
+      state: 'NEEDS_SAMPLE',
+      problem: expect.stringContaining('sampleDatasetId'),
+    });
+    const endpointId = await followedBy(first, 'waits-for-cars');
+    const datasetId = await registerDataset(tess, { name: 'cars', path: vegaPath('cars.json') });
+    await tess.ok(
+      'mutation ($input: ConvertModelVersionInput!) { convertModelVersion(input: $input) { job { id } } }',
+      {
+        input: { modelVersionId: first.id, sampleDatasetId: datasetId },
+      },
+    );
+    const version = await converted('cars');
+    expect(version.conversion).toMatchObject({ state: 'CONVERTED', problem: null, sampleSource: 'DATASET' });
+    expect(version.signature!.inputs.map(({ name }) => name)).toEqual(['Horsepower', 'Weight_in_lbs', 'Origin']);
+    const rows = script.rows.cars.map(({ Horsepower, Weight_in_lbs, Origin }) => ({
+      Horsepower,
+      Weight_in_lbs,
+      Origin,
+    }));
+    expectClose((await predict(version, 'cars', rows))[0]!.data, script.answers['cars'] as number[]);
+    await expect.poll(() => problemOf(endpointId), { timeout: 20_000 }).toBeNull();
+  },
+);
 
 it('a model that fails on what it does not know is not served, and its state says why', async () => {
   const version = await converted('strict');
-  expect(version).toMatchObject({ sha256: null, conversion: { state: 'FAILED', problem: expect.stringContaining('handle_unknown') } });
+  expect(version).toMatchObject({
+    sha256: null,
+    conversion: { state: 'FAILED', problem: expect.stringContaining('handle_unknown') },
+  });
 });
 
 it('a hostile pickle finds nothing to steal, and its version says that the conversion failed', async () => {
@@ -190,6 +219,8 @@ it('a hostile pickle finds nothing to steal, and its version says that the conve
 it('a version with a model.onnx is not converted again', async () => {
   const { id } = await converted('logistic');
   expect(
-    await tess.fails('mutation ($id: ID!) { convertModelVersion(input: { modelVersionId: $id }) { job { id } } }', { id }),
+    await tess.fails('mutation ($id: ID!) { convertModelVersion(input: { modelVersionId: $id }) { job { id } } }', {
+      id,
+    }),
   ).toMatchObject({ extensions: { code: 'CONFLICT' } });
 });

@@ -47,15 +47,20 @@ async function screenshot(name: string): Promise<void> {
 }
 
 it('shows whose token it is and takes it out of the address', async () => {
-  await expect.poll(() => page.locator('.token-bar').innerText()).toMatch(/tess · ENGINEER · tenant acme · 59 min left/);
+  await expect
+    .poll(() => page.locator('.token-bar').innerText())
+    .toMatch(/tess · ENGINEER · tenant acme · 59 min left/);
   expect(page.url()).not.toContain('token');
   await screenshot('graphiql-welcome');
 });
 
 it('runs a query', async () => {
-  await engineer.ok('mutation ($input: CreateExperimentInput!) { createExperiment(input: $input) { experiment { id } } }', {
-    input: { name: 'from-graphiql' },
-  });
+  await engineer.ok(
+    'mutation ($input: CreateExperimentInput!) { createExperiment(input: $input) { experiment { id } } }',
+    {
+      input: { name: 'from-graphiql' },
+    },
+  );
   await write('Made', 'query Made { experiments(first: 5) { nodes { name } } }');
   await page.keyboard.press('Control+Enter');
   await expect.poll(answer).toContain('from-graphiql');

@@ -19,16 +19,19 @@ interface Done {
 const toId = (hex: string) => hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 
 async function check(tess: Caller, { run_id: runId, children }: Done): Promise<void> {
-  const { run } = await tess.ok<{ run: { name: string; status: string; params: object[]; metrics: { key: string; value: unknown }[] } }>(
-    'query ($id: ID!) { run(id: $id) { name status params { key value } metrics { key value } } }',
-    { id: toId(runId) },
-  );
+  const { run } = await tess.ok<{
+    run: { name: string; status: string; params: object[]; metrics: { key: string; value: unknown }[] };
+  }>('query ($id: ID!) { run(id: $id) { name status params { key value } metrics { key value } } }', {
+    id: toId(runId),
+  });
   expect(run).toMatchObject({ name: 'parent', status: 'FINISHED' });
   expect(run.params).toContainEqual({ key: 'depth', value: '3' });
   // What MLflow shows as its largest numbers is kept as it was logged.
   expect(run.metrics).toContainEqual({ key: 'best', value: 'Infinity' });
   expect(run.metrics).toContainEqual({ key: 'auc', value: 'NaN' });
-  const { run: child } = await tess.ok<{ run: { name: string } }>('query ($id: ID!) { run(id: $id) { name } }', { id: toId(children[0]!) });
+  const { run: child } = await tess.ok<{ run: { name: string } }>('query ($id: ID!) { run(id: $id) { name } }', {
+    id: toId(children[0]!),
+  });
   expect(child.name).toBe('depth-1');
 }
 

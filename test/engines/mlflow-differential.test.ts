@@ -10,7 +10,14 @@ import { startTestService, tokenFor, type TestService } from '../support/service
 import { engine } from './engines.js';
 import { newMlflowDatabase, type MlflowDatabase } from './mlflow/database.js';
 import accepted from './mlflow/differential/accepted.json' with { type: 'json' };
-import { compare, shown, sortUnder, type Accepted, type Difference, type Exchange } from './mlflow/differential/compare.js';
+import {
+  compare,
+  shown,
+  sortUnder,
+  type Accepted,
+  type Difference,
+  type Exchange,
+} from './mlflow/differential/compare.js';
 import { runPython } from './mlflow/python.js';
 import { FOUND } from './mlflow/registry-found.js';
 import { RealMlflow } from './mlflow/server.js';
@@ -46,7 +53,8 @@ const PARTS = [
 ];
 
 /** Every conversation with one server. */
-const transcriptOf = async (uri: string, token: string) => (await Promise.all(PARTS.map((topics) => partOf(uri, token, topics)))).flat();
+const transcriptOf = async (uri: string, token: string) =>
+  (await Promise.all(PARTS.map((topics) => partOf(uri, token, topics)))).flat();
 
 async function partOf(uri: string, token: string, topics: string[]): Promise<Exchange[]> {
   const path = join(folder, `${new URL(uri).port}-${topics[0]}.json`);
@@ -86,13 +94,15 @@ it(
     const token = await tokenFor({ tenant: 'differential', role: Role.ADMIN });
     const startedMs = Date.now();
     const [theirs, ours] = await Promise.all([transcriptOf(mlflow.url, ''), transcriptOf(service.url, token)]);
-    for (const { request, body } of [...theirs, ...ours]) expect(request, JSON.stringify(body)).not.toBe('the script ended');
+    for (const { request, body } of [...theirs, ...ours])
+      expect(request, JSON.stringify(body)).not.toBe('the script ended');
     const differences = compare(theirs, ours);
     const list: readonly Accepted[] = accepted;
     const { left, requests } = sortUnder(list, differences);
     const same = ours.length - new Set(differences.map(({ topic, exchange }) => `${topic} ${exchange}`)).size;
     console.log(
-      `${ours.length} requests in ${Math.round((Date.now() - startedMs) / 1000)} s: ${same} answers are the same, ${differences.length} differences are listed, ${left.length} are not`,
+      `${ours.length} requests in ${Math.round((Date.now() - startedMs) / 1000)} s: ${same} answers are the ` +
+        `same, ${differences.length} differences are listed, ${left.length} are not`,
     );
     expect(left.length, `\n${table(left)}\n`).toBe(0);
     const changed = list.flatMap(({ what, requests: listed }, i) =>

@@ -42,7 +42,10 @@ afterAll(async () => {
 });
 
 /** The end of a job. */
-async function end(caller: Caller, id: string): Promise<{ status: string; errorMessage: string | null; config: object; result: Result }> {
+async function end(
+  caller: Caller,
+  id: string,
+): Promise<{ status: string; errorMessage: string | null; config: object; result: Result }> {
   for (const deadline = Date.now() + 100_000; ; await new Promise((resolve) => setTimeout(resolve, 100))) {
     const { job } = await caller.ok<{ job: Awaited<ReturnType<typeof end>> }>(
       'query ($id: ID!) { job(id: $id) { status errorMessage config result } }',
@@ -64,7 +67,8 @@ interface Server {
   get<T>(path: string, query: Record<string, string>): Promise<T>;
 }
 
-const byKey = <T extends object>(items: readonly T[] = []) => items.map((item) => JSON.stringify(item, Object.keys(item).sort())).sort();
+const byKey = <T extends object>(items: readonly T[] = []) =>
+  items.map((item) => JSON.stringify(item, Object.keys(item).sort())).sort();
 
 /** A run as either server tells of it, without what only one of them knows. */
 async function runOf(server: Server, id: string) {
@@ -90,7 +94,14 @@ async function modelOf(server: Server, id: string) {
     {},
   );
   const { name, status, source_run_id: runId, tags } = model.info;
-  return { name, status, runId, tags: byKey(tags as object[]), params: byKey(model.data['params']), metrics: byKey(model.data['metrics']) };
+  return {
+    name,
+    status,
+    runId,
+    tags: byKey(tags as object[]),
+    params: byKey(model.data['params']),
+    metrics: byKey(model.data['metrics']),
+  };
 }
 
 it('brings over everything as it was, once, and then only what has changed', async () => {
@@ -106,16 +117,21 @@ it('brings over everything as it was, once, and then only what has changed', asy
     stages: 0,
   });
   const ours = await MlflowCaller.of(service, { role: Role.ADMIN });
-  for (const id of [ids.parent, ids.child, ids.gone, ids.failed]) expect(await runOf(ours, id)).toEqual(await runOf(theirs, id));
+  for (const id of [ids.parent, ids.child, ids.gone, ids.failed])
+    expect(await runOf(ours, id)).toEqual(await runOf(theirs, id));
   const { experiment } = await ours.get<{ experiment: { name: string; tags: object[] } }>('experiments/get-by-name', {
     experiment_name: 'flights (größe)',
   });
   expect(experiment.tags).toContainEqual({ key: 'team', value: 'air' });
-  const listed = await ours.get<{ files: object[] }>('artifacts/list', { run_id: ids.parent, path: 'files/deep/ünder' });
+  const listed = await ours.get<{ files: object[] }>('artifacts/list', {
+    run_id: ids.parent,
+    path: 'files/deep/ünder',
+  });
   expect(listed.files).toEqual([{ path: 'files/deep/ünder/a b.txt', is_dir: false, file_size: 5 }]);
   expect(await modelOf(ours, ids.model)).toEqual(await modelOf(theirs, ids.model));
   const { models } = await root.ok<{ models: { nodes: unknown[] } }>(
-    `{ models { nodes { name description tags { key value } versions(orderBy: { field: VERSION, direction: ASC }) { nodes { version stage status framework description aliases tags { key value } } } } } }`,
+    '{ models { nodes { name description tags { key value } versions(orderBy: { field: VERSION, direction: ' +
+      'ASC }) { nodes { version stage status framework description aliases tags { key value } } } } } }',
   );
   expect(models.nodes).toEqual([
     {
@@ -123,13 +139,24 @@ it('brings over everything as it was, once, and then only what has changed', asy
       versions: {
         nodes: [
           {
-            ...{ version: 2, stage: 'DEVELOPMENT', status: 'READY', framework: 'sklearn', description: 'second', aliases: ['champion'] },
+            ...{
+              version: 2,
+              stage: 'DEVELOPMENT',
+              status: 'READY',
+              framework: 'sklearn',
+              description: 'second',
+              aliases: ['champion'],
+            },
             tags: [
               { key: 'quality', value: 'good' },
               { key: 'matih.importedStage', value: 'Production' },
             ],
           },
-          expect.objectContaining({ version: 3, stage: 'DEVELOPMENT', tags: [{ key: 'matih.importedStage', value: 'Staging' }] }),
+          expect.objectContaining({
+            version: 3,
+            stage: 'DEVELOPMENT',
+            tags: [{ key: 'matih.importedStage', value: 'Staging' }],
+          }),
         ],
       },
     },
@@ -146,16 +173,26 @@ it('brings over everything as it was, once, and then only what has changed', asy
   await theirs.post('runs/log-metric', { run_id: ids.failed, key: 'late', value: 7, step: 1, timestamp: 5 });
   await theirs.post('runs/set-tag', { run_id: ids.failed, key: 'why', value: 'out of memory' });
   const third = await bring(root, { keepStages: true });
-  expect(third).toMatchObject({ runs: { added: 0, changed: 1, unchanged: 2 }, metricPoints: 1, artifacts: 0, stages: 2 });
+  expect(third).toMatchObject({
+    runs: { added: 0, changed: 1, unchanged: 2 },
+    metricPoints: 1,
+    artifacts: 0,
+    stages: 2,
+  });
   expect(await runOf(ours, ids.failed)).toEqual(await runOf(theirs, ids.failed));
-  const { nodes } = (await root.ok<{ modelVersions: { nodes: object[] } }>('{ modelVersions { nodes { version stage } } }')).modelVersions;
+  const { nodes } = (
+    await root.ok<{ modelVersions: { nodes: object[] } }>('{ modelVersions { nodes { version stage } } }')
+  ).modelVersions;
   expect(nodes).toEqual(
     expect.arrayContaining([
       { version: 2, stage: 'PRODUCTION' },
       { version: 3, stage: 'STAGING' },
     ]),
   );
-  const overrides = await query<{ override: boolean; reason: string }>(service, 'select override, reason from stage_transition');
+  const overrides = await query<{ override: boolean; reason: string }>(
+    service,
+    'select override, reason from stage_transition',
+  );
   expect(overrides).toContainEqual({ override: true, reason: expect.stringContaining('where it is in Production') });
 });
 
@@ -173,14 +210,26 @@ it('another tenant of the same service gets ids of its own', async () => {
 it('refuses addresses and stages, and shows no credentials', async () => {
   const engineer = await service.as();
   const input = { trackingUri: theirs.url };
-  expect((await refused(engineer, 'importFromMlflow', { ...input, keepStages: true })).extensions.code).toBe('FORBIDDEN');
-  for (const trackingUri of ['http://169.254.169.254/', 'http://localhost:5000', 'file:///etc/passwd', 'http://u:p@example.com'])
+  expect((await refused(engineer, 'importFromMlflow', { ...input, keepStages: true })).extensions.code).toBe(
+    'FORBIDDEN',
+  );
+  for (const trackingUri of [
+    'http://169.254.169.254/',
+    'http://localhost:5000',
+    'file:///etc/passwd',
+    'http://u:p@example.com',
+  ])
     expect((await refused(engineer, 'importFromMlflow', { trackingUri })).extensions.code).toBe('URL_NOT_ALLOWED');
   for (const bad of [{ token: 'a\nb' }, { token: 'a', username: 'b', password: 'c' }, { username: 'b' }]) {
     const error = await refused(engineer, 'importFromMlflow', { ...input, ...bad });
     expect(error.extensions.code).toBe('BAD_USER_INPUT');
   }
-  const none = await mutate<{ job: { id: string } }>(engineer, 'importFromMlflow', { ...input, experimentNames: ['none'] }, 'job { id }');
+  const none = await mutate<{ job: { id: string } }>(
+    engineer,
+    'importFromMlflow',
+    { ...input, experimentNames: ['none'] },
+    'job { id }',
+  );
   expect(await end(engineer, none.job.id)).toMatchObject({
     status: 'FAILED',
     errorMessage: expect.stringContaining('no experiment named "none"'),
@@ -216,7 +265,11 @@ it('goes on after kill -9 without doubling anything', async () => {
     ];
     for (const reached of steps) {
       const worker = await group.start('worker', SETTINGS);
-      for (const deadline = Date.now() + 60_000; Date.now() < deadline; await new Promise((resolve) => setTimeout(resolve, 5)))
+      for (
+        const deadline = Date.now() + 60_000;
+        Date.now() < deadline;
+        await new Promise((resolve) => setTimeout(resolve, 5))
+      )
         if (reached((await counts())[0]!)) break;
       await worker.end('SIGKILL');
       kills += 1;

@@ -33,20 +33,30 @@ afterAll(async () => {
 });
 
 async function status(caller: Caller = root): Promise<Status> {
-  const answer = await caller.ok<{ mirrorStatus: Status }>('{ mirrorStatus { waiting failing errors { kind id error failures } } }');
+  const answer = await caller.ok<{ mirrorStatus: Status }>(
+    '{ mirrorStatus { waiting failing errors { kind id error failures } } }',
+  );
   return answer.mirrorStatus;
 }
 
 async function until(holds: () => Promise<boolean>, withinMs = 60_000): Promise<void> {
-  for (const deadline = Date.now() + withinMs; !(await holds()); await new Promise((resolve) => setTimeout(resolve, 100)))
+  for (
+    const deadline = Date.now() + withinMs;
+    !(await holds());
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  )
     if (Date.now() > deadline) throw new Error(`not in time: ${JSON.stringify(await status())}`);
 }
 
 const settled = (caller: Caller = root) => until(async () => (await status(caller)).waiting === 0);
 
-async function experimentThere(name: string): Promise<{ experiment_id: string; tags: object[]; lifecycle_stage: string }> {
+async function experimentThere(
+  name: string,
+): Promise<{ experiment_id: string; tags: object[]; lifecycle_stage: string }> {
   return (
-    await theirs.get<{ experiment: Awaited<ReturnType<typeof experimentThere>> }>('experiments/get-by-name', { experiment_name: name })
+    await theirs.get<{ experiment: Awaited<ReturnType<typeof experimentThere>> }>('experiments/get-by-name', {
+      experiment_name: name,
+    })
   ).experiment;
 }
 
@@ -65,7 +75,8 @@ async function twin(id: string): Promise<string> {
 }
 
 const MARKS = ['matih.runId', 'matih.tenant', 'mlflow.parentRunId'];
-const byKey = <T extends object>(items: readonly T[] = []) => items.map((item) => JSON.stringify(item, Object.keys(item).sort())).sort();
+const byKey = <T extends object>(items: readonly T[] = []) =>
+  items.map((item) => JSON.stringify(item, Object.keys(item).sort())).sort();
 
 /** A run as either server tells of it, without the names that it has only there. */
 async function runOf(server: Server, id: string) {
@@ -85,10 +96,19 @@ async function runOf(server: Server, id: string) {
 }
 
 const points = (count: number, from = 0) =>
-  Array.from({ length: count }, (_, i) => ({ key: 'loss', value: 1 / (from + i + 1), step: from + i, timestamp: 1_700_000_000_000 + i }));
+  Array.from({ length: count }, (_, i) => ({
+    key: 'loss',
+    value: 1 / (from + i + 1),
+    step: from + i,
+    timestamp: 1_700_000_000_000 + i,
+  }));
 
 async function newRun(experiment: string, given: object = {}): Promise<string> {
-  const { run } = await ours.post<{ run: MlflowRun }>('runs/create', { experiment_id: experiment, start_time: Date.now(), ...given });
+  const { run } = await ours.post<{ run: MlflowRun }>('runs/create', {
+    experiment_id: experiment,
+    start_time: Date.now(),
+    ...given,
+  });
   return run.info.run_id;
 }
 
@@ -97,7 +117,10 @@ let runId: string;
 
 it('what is logged here appears there', async () => {
   experiment = (
-    await ours.post<{ experiment_id: string }>('experiments/create', { name: 'mirrored (größe)', tags: [{ key: 'team', value: 'air' }] })
+    await ours.post<{ experiment_id: string }>('experiments/create', {
+      name: 'mirrored (größe)',
+      tags: [{ key: 'team', value: 'air' }],
+    })
   ).experiment_id;
   runId = await newRun(experiment, { run_name: 'first', tags: [{ key: 'owner', value: 'tess' }] });
   await ours.post('runs/log-batch', {
@@ -105,8 +128,12 @@ it('what is logged here appears there', async () => {
     params: Array.from({ length: 100 }, (_, i) => ({ key: `p${i}`, value: String(i) })),
     tags: [{ key: 'passing', value: 'x' }],
   });
-  await ours.post('runs/log-batch', { run_id: runId, params: Array.from({ length: 50 }, (_, i) => ({ key: `q${i}`, value: String(i) })) });
-  for (let from = 0; from < 3_000; from += 1_000) await ours.post('runs/log-batch', { run_id: runId, metrics: points(1_000, from) });
+  await ours.post('runs/log-batch', {
+    run_id: runId,
+    params: Array.from({ length: 50 }, (_, i) => ({ key: `q${i}`, value: String(i) })),
+  });
+  for (let from = 0; from < 3_000; from += 1_000)
+    await ours.post('runs/log-batch', { run_id: runId, metrics: points(1_000, from) });
   await ours.post('runs/log-batch', {
     run_id: runId,
     metrics: [
@@ -139,9 +166,18 @@ it('what is logged here appears there', async () => {
 });
 
 it('models, versions, stages and aliases too', async () => {
-  await ours.post('registered-models/create', { name: 'delays', tags: [{ key: 'owner', value: 'tess' }], description: 'how late' });
+  await ours.post('registered-models/create', {
+    name: 'delays',
+    tags: [{ key: 'owner', value: 'tess' }],
+    description: 'how late',
+  });
   const source = 's3://bucket/model';
-  await ours.post('model-versions/create', { name: 'delays', source, run_id: runId, tags: [{ key: 'quality', value: 'good' }] });
+  await ours.post('model-versions/create', {
+    name: 'delays',
+    source,
+    run_id: runId,
+    tags: [{ key: 'quality', value: 'good' }],
+  });
   await ours.post('model-versions/create', { name: 'delays', source, description: 'second' });
   await ours.post('registered-models/alias', { name: 'delays', alias: 'champion', version: '1' });
   await settled();
@@ -161,9 +197,12 @@ it('models, versions, stages and aliases too', async () => {
   await settled();
   const there = async () =>
     (
-      await theirs.get<{ registered_model: { description: string; tags: object[]; aliases?: object[] } }>('registered-models/get', {
-        name: 'delays',
-      })
+      await theirs.get<{ registered_model: { description: string; tags: object[]; aliases?: object[] } }>(
+        'registered-models/get',
+        {
+          name: 'delays',
+        },
+      )
     ).registered_model;
   expect(await there()).toMatchObject({
     description: 'how late',
@@ -195,11 +234,15 @@ it('a server that is away holds nobody up and misses nothing', async () => {
   await theirs.kill();
   const began = performance.now();
   const late = await newRun(experiment, { run_name: 'late' });
-  for (let from = 0; from < 5_000; from += 1_000) await ours.post('runs/log-batch', { run_id: late, metrics: points(1_000, from) });
+  for (let from = 0; from < 5_000; from += 1_000)
+    await ours.post('runs/log-batch', { run_id: late, metrics: points(1_000, from) });
   await ours.post('runs/log-batch', { run_id: runId, metrics: points(500, 3_000) });
   const loggedMs = performance.now() - began;
   await until(async () => (await status()).errors.length > 0);
-  expect(await status()).toMatchObject({ failing: 0, errors: [{ failures: 0, error: expect.stringContaining('no usable answer') }] });
+  expect(await status()).toMatchObject({
+    failing: 0,
+    errors: [{ failures: 0, error: expect.stringContaining('no usable answer') }],
+  });
   await theirs.begin();
   await settled();
   expect(await runOf(theirs, await twin(late))).toEqual(await runOf(ours, late));
@@ -229,7 +272,10 @@ it('goes on after kill -9 without doubling a run or a point', async () => {
     const here = new MlflowCaller(caller.url, caller.token);
     const runIds: string[] = [];
     for (let i = 0; i < 8; i++) {
-      const { run } = await here.post<{ run: MlflowRun }>('runs/create', { experiment_id: '0', start_time: Date.now() });
+      const { run } = await here.post<{ run: MlflowRun }>('runs/create', {
+        experiment_id: '0',
+        start_time: Date.now(),
+      });
       runIds.push(run.info.run_id);
       for (let from = 0; from < 3_000; from += 1_000)
         await here.post('runs/log-batch', { run_id: run.info.run_id, metrics: points(1_000, from) });

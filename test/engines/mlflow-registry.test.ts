@@ -15,8 +15,15 @@ it('the MLflow client keeps artifacts and models here, registers, finds and load
     MLFLOW_TRACKING_URI: service.url,
     MLFLOW_TRACKING_TOKEN: tess.token,
   });
-  const refused = (gate: string) => ['INVALID_PARAMETER_VALUE', expect.stringContaining(`gate ${gate} has no result yet`)];
-  expect(found).toMatchObject({ ...FOUND, staging: refused('VALIDATION'), production: ['INVALID_PARAMETER_VALUE', expect.any(String)] });
+  const refused = (gate: string) => [
+    'INVALID_PARAMETER_VALUE',
+    expect.stringContaining(`gate ${gate} has no result yet`),
+  ];
+  expect(found).toMatchObject({
+    ...FOUND,
+    staging: refused('VALIDATION'),
+    production: ['INVALID_PARAMETER_VALUE', expect.any(String)],
+  });
   const { models } = await tess.ok<{ models: { nodes: object[] } }>(
     `{ models(orderBy: { field: NAME, direction: ASC }) { nodes { name framework } } }`,
   );

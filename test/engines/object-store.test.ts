@@ -24,7 +24,15 @@ afterEach(async () => {
 async function openStore(options: { endpoint?: string; bucket?: string; silenceTimeoutMs?: number } = {}) {
   const cacheDir = await mkdtemp(join(tmpdir(), 'matih-s3-'));
   const bucket = options.bucket ?? `test-${randomBytes(6).toString('hex')}`;
-  const store = new S3ObjectStore({ endpoint, accessKey, secretKey, bucket, cacheDir, cacheBytes: 64 * 1024 ** 2, ...options });
+  const store = new S3ObjectStore({
+    endpoint,
+    accessKey,
+    secretKey,
+    bucket,
+    cacheDir,
+    cacheBytes: 64 * 1024 ** 2,
+    ...options,
+  });
   return { store, bucket, cacheDir, close: () => rm(cacheDir, { recursive: true, force: true }) };
 }
 
@@ -44,7 +52,10 @@ objectStoreContract('S3 (versitygw)', openStore);
 async function proxied(silenceTimeoutMs?: number) {
   const { hostname, port } = new URL(endpoint);
   const proxy: TcpProxy = await startTcpProxy({ host: hostname, port: Number(port) });
-  const opened = await openStore({ endpoint: `http://127.0.0.1:${proxy.port}`, ...(silenceTimeoutMs && { silenceTimeoutMs }) });
+  const opened = await openStore({
+    endpoint: `http://127.0.0.1:${proxy.port}`,
+    ...(silenceTimeoutMs && { silenceTimeoutMs }),
+  });
   await opened.store.prepare();
   cleanups.push(proxy.close, opened.close);
   return { ...opened, proxy };
@@ -112,7 +123,10 @@ describe('a store out of reach', () => {
     const { store, proxy } = await proxied(300);
     await store.put('kept', Buffer.from('kept'));
     proxy.swallow();
-    for (const call of [() => store.get('kept'), () => store.put('new', Readable.from(slowly(20), { objectMode: false }))]) {
+    for (const call of [
+      () => store.get('kept'),
+      () => store.put('new', Readable.from(slowly(20), { objectMode: false })),
+    ]) {
       await expect(call()).rejects.toEqual(unavailable);
     }
     proxy.restore();

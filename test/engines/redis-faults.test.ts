@@ -4,7 +4,15 @@ import { sql } from '../support/embedded.js';
 import { ServiceGroup, type ServiceProcess } from '../support/processes.js';
 import { LOG_METRICS, newRun } from '../support/runs.js';
 import type { Caller } from '../support/service.js';
-import { CARS_CONFIG, createExperiment, registerDataset, startTraining, trainingEnd, trainingWhen, vegaPath } from '../support/training.js';
+import {
+  CARS_CONFIG,
+  createExperiment,
+  registerDataset,
+  startTraining,
+  trainingEnd,
+  trainingWhen,
+  vegaPath,
+} from '../support/training.js';
 import { RedisServer } from './redis-server.js';
 
 let redis: RedisServer;
@@ -29,7 +37,11 @@ afterEach(async () => {
 });
 
 /** Some seconds of epochs. */
-const LONG = { ...CARS_CONFIG, hyperparameters: { ...CARS_CONFIG.hyperparameters, epochs: 100 }, checkpointEveryEpochs: 5 };
+const LONG = {
+  ...CARS_CONFIG,
+  hyperparameters: { ...CARS_CONFIG.hyperparameters, epochs: 100 },
+  checkpointEveryEpochs: 5,
+};
 const train = (config: object) => startTraining(tess, { experimentId, datasetId, config });
 
 async function waitingInRedis(): Promise<number> {
@@ -50,7 +62,8 @@ it('FLUSHALL: jobs that only Redis knew as waiting are queued again and end, onc
   for (const { jobId } of [running, ...waiting]) expect((await trainingEnd(tess, jobId)).attempt).toBe(1);
   const tookMs = Date.now() - flushedAt;
   console.log(
-    `Redis FLUSHALL with 1 training running and ${waiting.length} waiting: all done ${(tookMs / 1000).toFixed(1)} s later, none tried twice`,
+    `Redis FLUSHALL with 1 training running and ${waiting.length} waiting: all done ` +
+      `${(tookMs / 1000).toFixed(1)} s later, none tried twice`,
   );
   expect(tookMs).toBeLessThan(60_000);
   const begun = worker.log.filter(({ msg }) => msg === 'job started').map(({ jobId }) => jobId);
@@ -81,7 +94,8 @@ it('Redis killed: what needs none of it goes on, trainings are taken, and run wh
   const upAt = Date.now();
   await trainingEnd(tess, accepted.jobId);
   console.log(
-    `Redis killed: slowest write ${slowestMs.toFixed(0)} ms meanwhile; a training taken meanwhile done ${((Date.now() - upAt) / 1000).toFixed(1)} s after it was back`,
+    `Redis killed: slowest write ${slowestMs.toFixed(0)} ms meanwhile; a training taken meanwhile done ` +
+      `${((Date.now() - upAt) / 1000).toFixed(1)} s after it was back`,
   );
   expect(api.child.exitCode).toBeNull();
   expect(worker.child.exitCode).toBeNull();

@@ -33,7 +33,9 @@ export class RedisServer {
 
   async up(): Promise<void> {
     const settings = ['--bind', '127.0.0.1', '--save', '', '--appendonly', 'yes', '--maxmemory-policy', 'noeviction'];
-    this.child = spawn(engine('MATIH_REDIS_SERVER'), ['--port', String(this.port), '--dir', this.folder, ...settings], { stdio: 'ignore' });
+    this.child = spawn(engine('MATIH_REDIS_SERVER'), ['--port', String(this.port), '--dir', this.folder, ...settings], {
+      stdio: 'ignore',
+    });
     await expect.poll(() => this.command('ping').catch(() => null), { timeout: 10_000, interval: 20 }).toBe('PONG');
   }
 

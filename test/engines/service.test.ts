@@ -35,7 +35,8 @@ async function start(role: 'api' | 'worker'): Promise<ServiceProcess> {
     ROLE: role,
     PORT: '0',
     DATA_DIR: dataDir,
-    DATABASE_URL: Object.assign(new URL(engine('MATIH_POSTGRES_ADMIN_URL')), { username: name, pathname: `/${name}` }).href,
+    DATABASE_URL: Object.assign(new URL(engine('MATIH_POSTGRES_ADMIN_URL')), { username: name, pathname: `/${name}` })
+      .href,
     DATABASE_POOL_SIZE: '5',
     REDIS_URL: `${engine('REDIS_URL')}/9999`,
     S3_ENDPOINT: `http://127.0.0.1:${store.port}`,
@@ -89,7 +90,8 @@ it('metrics logged at one api reach a subscriber of the other', async () => {
   const sorted = delays.toSorted((a, b) => a - b);
   const at = (share: number) => sorted[Math.floor(sorted.length * share)]!.toFixed(1);
   console.log(
-    `metrics from one api to a subscriber of the other over Redis: p50 ${at(0.5)} ms, p95 ${at(0.95)} ms from the request's begin`,
+    `metrics from one api to a subscriber of the other over Redis: p50 ${at(0.5)} ms, p95 ${at(0.95)} ms ` +
+      `from the request's begin`,
   );
 });
 
@@ -140,7 +142,9 @@ it('a store that goes down in mid-upload: UNAVAILABLE, no upload; and the retry 
       connectionString: Object.assign(new URL(engine('MATIH_POSTGRES_ADMIN_URL')), { pathname: `/${name}` }).href,
     });
     await client.connect();
-    const { rows } = await client.query<{ n: number }>('select count(*)::int as n from upload').finally(() => client.end());
+    const { rows } = await client
+      .query<{ n: number }>('select count(*)::int as n from upload')
+      .finally(() => client.end());
     return rows[0]!.n;
   };
   const before = await uploads();
@@ -148,7 +152,10 @@ it('a store that goes down in mid-upload: UNAVAILABLE, no upload; and the retry 
     new Promise<{ status: number | undefined; answer: Record<string, unknown> }>((resolve, reject) => {
       const headers = { 'content-type': 'application/octet-stream', authorization: `Bearer ${first!.token}` };
       const upload = request(`${first!.url}/uploads?fileName=large.csv`, { method: 'POST', headers }, (response) => {
-        json(response).then((answer) => resolve({ status: response.statusCode, answer: answer as Record<string, unknown> }), reject);
+        json(response).then(
+          (answer) => resolve({ status: response.statusCode, answer: answer as Record<string, unknown> }),
+          reject,
+        );
       });
       upload.on('error', reject);
       Readable.from(body, { objectMode: false }).pipe(upload);
@@ -159,7 +166,10 @@ it('a store that goes down in mid-upload: UNAVAILABLE, no upload; and the retry 
       yield randomBytes(1024 ** 2);
     }
   }
-  expect(await send(content((i) => i === 20 && store.cut()))).toMatchObject({ status: 503, answer: { error: { code: 'UNAVAILABLE' } } });
+  expect(await send(content((i) => i === 20 && store.cut()))).toMatchObject({
+    status: 503,
+    answer: { error: { code: 'UNAVAILABLE' } },
+  });
   expect(await uploads()).toBe(before);
   expect((await fetch(`${first!.url}/healthz`)).status).toBe(200);
   store.restore();

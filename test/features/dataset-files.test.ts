@@ -22,8 +22,11 @@ function written(content: string | Buffer): string {
   return target;
 }
 
-const importText = (content: string | Buffer, format: DatasetFormat = 'CSV', given: Partial<ImportRequest> = {}): Promise<Imported> =>
-  importFile(written(content), format, given);
+const importText = (
+  content: string | Buffer,
+  format: DatasetFormat = 'CSV',
+  given: Partial<ImportRequest> = {},
+): Promise<Imported> => importFile(written(content), format, given);
 
 async function rowsOf({ table }: Imported): Promise<(string | null)[][]> {
   const { columns, rowCount } = await readColumns(table, {
@@ -32,7 +35,11 @@ async function rowsOf({ table }: Imported): Promise<(string | null)[][]> {
   return Array.from({ length: rowCount }, (_, row) => columns.map(({ values }) => values[row] as string | null));
 }
 
-async function refusal(content: string | Buffer, format: DatasetFormat = 'CSV', given: Partial<ImportRequest> = {}): Promise<string> {
+async function refusal(
+  content: string | Buffer,
+  format: DatasetFormat = 'CSV',
+  given: Partial<ImportRequest> = {},
+): Promise<string> {
   const error: unknown = await importText(content, format, given).catch((caught: unknown) => caught);
   expect(error).toMatchObject({ code: 'BAD_USER_INPUT' });
   expect((error as Error).message).not.toContain(folder);
@@ -79,15 +86,20 @@ describe('CSV', () => {
     await fc.assert(
       fc.asyncProperty(table, async ({ rows, delimiter, lineEnd, encoding, quoteAll, isPacked, endsOpen }) => {
         const field = (text: string): string => {
-          // A field that begins or ends with spaces needs no quotes, but one whose first sign behind them is a quote does.
-          const needs = quoteAll || /["\r\n]/.test(text) || text.includes(delimiter) || (text.trim() === '' && text !== '');
+          // A field that begins or ends with spaces needs no quotes, but one whose first sign behind them is a quote
+          // does.
+          const needs =
+            quoteAll || /["\r\n]/.test(text) || text.includes(delimiter) || (text.trim() === '' && text !== '');
           return needs ? `"${text.replaceAll('"', '""')}"` : text;
         };
         const header = rows[0]!.map((_, i) => `column ${i}`);
         const text =
           [header, ...rows].map((row) => row.map(field).join(delimiter)).join(lineEnd) +
           (endsOpen && rows.at(-1)!.join('') !== '' ? '' : lineEnd);
-        const bytes = encoding === 'utf8' ? Buffer.from(text) : Buffer.from(`\ufeff${text}`, encoding === 'bom' ? 'utf8' : 'utf16le');
+        const bytes =
+          encoding === 'utf8'
+            ? Buffer.from(text)
+            : Buffer.from(`\ufeff${text}`, encoding === 'bom' ? 'utf8' : 'utf16le');
         // Where there is one column nothing tells the delimiter, and where there are more a line without any is no row.
         const imported = await importText(isPacked ? gzipSync(bytes) : bytes, 'CSV', { delimiter });
         const expected = rows.map((row) => row.map((cellText) => (cellText === '' ? null : cellText)));
@@ -159,7 +171,11 @@ describe('CSV', () => {
       Buffer.concat([Buffer.from('a,b\né,ü\nö,ß\n'), Buffer.from([0x78, 0xff, 0x2c, 0x31, 0x0a])]),
       /line 4.*input\.encoding/,
     ],
-    ['an Excel workbook', Buffer.from('PK\x03\x04xxxx[Content_Types].xml'), /Excel workbook \(xlsx\): save the sheet as CSV/],
+    [
+      'an Excel workbook',
+      Buffer.from('PK\x03\x04xxxx[Content_Types].xml'),
+      /Excel workbook \(xlsx\): save the sheet as CSV/,
+    ],
     ['a zip archive', Buffer.from('PK\x03\x04xxxxdata.csv'), /zip archive/],
     ['a pickle', Buffer.from('\x80\x04\x95\x00\x00', 'latin1'), /pickle/],
     ['a PDF', '%PDF-1.4\n', /PDF/],
@@ -187,14 +203,29 @@ describe('numbers and times', () => {
       { type: 'NUMBER', decimalSeparator: ',', thousandsSeparator: '.' },
       [1234.5, 999, 1234567.89],
     ],
-    ['thousands', ['1,234,567', '999', '12,345.5'], { type: 'NUMBER', thousandsSeparator: ',' }, [1234567, 999, 12345.5]],
-    ['spaces between thousands', ['1 234', '12 345 678', '5'], { type: 'NUMBER', thousandsSeparator: ' ' }, [1234, 12345678, 5]],
+    [
+      'thousands',
+      ['1,234,567', '999', '12,345.5'],
+      { type: 'NUMBER', thousandsSeparator: ',' },
+      [1234567, 999, 12345.5],
+    ],
+    [
+      'spaces between thousands',
+      ['1 234', '12 345 678', '5'],
+      { type: 'NUMBER', thousandsSeparator: ' ' },
+      [1234, 12345678, 5],
+    ],
     ['commas that may be either', ['1,234', '5,678'], { type: 'STRING' }, null],
     ['commas behind a zero', ['0,123', '5,678'], { type: 'NUMBER', decimalSeparator: ',' }, [0.123, 5.678]],
     ['dollars', ['$1,234.50', '-$5', '$ 7'], { type: 'NUMBER', unit: '$', thousandsSeparator: ',' }, [1234.5, -5, 7]],
     ['percent', ['12.5%', '3 %'], { type: 'NUMBER', unit: '%' }, [12.5, 3]],
     ['codes with zeros in front', ['00501', '10001'], { type: 'STRING' }, null],
-    ['days first', ['31/12/2020', '01/02/2021'], { type: 'TIMESTAMP', format: '%d/%m/%Y' }, [Date.UTC(2020, 11, 31), Date.UTC(2021, 1, 1)]],
+    [
+      'days first',
+      ['31/12/2020', '01/02/2021'],
+      { type: 'TIMESTAMP', format: '%d/%m/%Y' },
+      [Date.UTC(2020, 11, 31), Date.UTC(2021, 1, 1)],
+    ],
     [
       'months first',
       ['12/31/2020 10:30', '01/02/2021 00:00'],
@@ -227,12 +258,16 @@ describe('numbers and times', () => {
     const texts = [...Array.from({ length: 30 }, (_, i) => String(i)), 'unknown'];
     const { reading } = await importText(columnOf(texts));
     expect(reading.notes).toEqual([
-      expect.stringMatching(/^Column c is kept as text: 1 of its 31 values .* "unknown" in row 31.*nullValues: \["unknown"\]/),
+      expect.stringMatching(
+        /^Column c is kept as text: 1 of its 31 values .* "unknown" in row 31.*nullValues: \["unknown"\]/,
+      ),
     ]);
   });
 
   it('the penguins as R writes them are numbers', async () => {
-    const { profile } = await importText('species,bill_length_mm,sex\nAdelie,39.1,male\nAdelie,NA,NA\nGentoo,50,female\n');
+    const { profile } = await importText(
+      'species,bill_length_mm,sex\nAdelie,39.1,male\nAdelie,NA,NA\nGentoo,50,female\n',
+    );
     expect(profile.columns.map(({ type, missingCount }) => [type, missingCount])).toEqual([
       ['STRING', 0],
       ['NUMBER', 1],
@@ -251,7 +286,11 @@ describe('Parquet', () => {
   }
 
   it.each<[string, string, RegExp]>([
-    ['instants beyond JavaScript’s calendar', "SELECT TIMESTAMP '290000-01-01 00:00:00' AS late", /up to the year 275760.*late/],
+    [
+      'instants beyond JavaScript’s calendar',
+      "SELECT TIMESTAMP '290000-01-01 00:00:00' AS late",
+      /up to the year 275760.*late/,
+    ],
     ['lists', 'SELECT [1, 2] AS vector', /vector of type INTEGER\[\]/],
     ['structs', "SELECT {'a': 1} AS parts", /parts of type STRUCT/],
     ['bytes', "SELECT 'x'::BLOB AS raw", /raw of type BLOB/],
@@ -262,10 +301,18 @@ describe('Parquet', () => {
 
   it('spells categories by its own types', async () => {
     const file = await parquet(
-      "SELECT 9007199254740993::BIGINT AS id, 1.0::DOUBLE AS d, 1.50::DECIMAL(10,2) AS dec, true AS b, DATE '2024-01-31' AS day, '1.0' AS text",
+      'SELECT 9007199254740993::BIGINT AS id, 1.0::DOUBLE AS d, 1.50::DECIMAL(10,2) AS dec, true AS b, DATE ' +
+        "'2024-01-31' AS day, '1.0' AS text",
     );
     const imported = await importFile(file, 'PARQUET');
-    expect(imported.profile.columns.map(({ type }) => type)).toEqual(['NUMBER', 'NUMBER', 'NUMBER', 'BOOLEAN', 'TIMESTAMP', 'STRING']);
+    expect(imported.profile.columns.map(({ type }) => type)).toEqual([
+      'NUMBER',
+      'NUMBER',
+      'NUMBER',
+      'BOOLEAN',
+      'TIMESTAMP',
+      'STRING',
+    ]);
     expect(await rowsOf(imported)).toEqual([['9007199254740993', '1', '1.50', 'true', '2024-01-31', '1.0']]);
   });
 });
@@ -285,7 +332,8 @@ it('keys of a batch result come back bit for bit, with the type of the file', as
     const shown = names.map((name) => `typeof(${name}) || ' ' || CAST(${name} AS VARCHAR)`).join(', ');
     return withDuckDb(
       { paths: [whole] },
-      async (connection) => (await connection.runAndReadAll(`SELECT ${shown} FROM read_parquet('${whole}')`)).getRowsJS()[0]!,
+      async (connection) =>
+        (await connection.runAndReadAll(`SELECT ${shown} FROM read_parquet('${whole}')`)).getRowsJS()[0]!,
     );
   };
   expect(await keysOf(await importFile(typed, 'PARQUET'))).toEqual([
@@ -312,7 +360,8 @@ it('no file whatever is an error of the service', async () => {
   const parquetFile = path.join(folder, 'sound.parquet');
   await withDuckDb({ paths: [parquetFile] }, (connection) =>
     connection.run(
-      `COPY (SELECT i, 'text ' || i AS t, i / 3 AS d FROM range(500) r(i)) TO '${parquetFile}' (FORMAT parquet, USE_TMP_FILE false)`,
+      `COPY (SELECT i, 'text ' || i AS t, i / 3 AS d FROM range(500) r(i)) TO '${parquetFile}' (FORMAT ` +
+        'parquet, USE_TMP_FILE false)',
     ),
   );
   const csv = Array.from({ length: 50 }, (_, i) => `${i},"text ""${i}""",${i / 3}`).join('\n');
@@ -327,7 +376,9 @@ it('no file whatever is an error of the service', async () => {
       fc.constantFrom<DatasetFormat>('CSV', 'JSON', 'PARQUET'),
       fc.constantFrom<DatasetFormat | null>(null, null, null, 'CSV', 'JSON', 'PARQUET'),
       fc.option(fc.double({ min: 0, max: 1, noNaN: true }), { freq: 1 }),
-      fc.array(fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.integer({ min: 0, max: 255 })), { maxLength: 4 }),
+      fc.array(fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.integer({ min: 0, max: 255 })), {
+        maxLength: 4,
+      }),
       fc.boolean(),
       async (kind, called, cutAt, flips, isPacked) => {
         const format = called ?? kind;
@@ -338,7 +389,8 @@ it('no file whatever is an error of the service', async () => {
         const file = written(isPacked && kind !== 'PARQUET' ? gzipSync(bytes) : bytes);
         const outcome = await importApart({ path: file, format, tablePath: path.join(folder, 'fuzzed.parquet') }).then(
           () => 'read',
-          (error: { code?: string; message: string }) => `${error.code} ${error.message.includes(folder) ? error.message : ''}`,
+          (error: { code?: string; message: string }) =>
+            `${error.code} ${error.message.includes(folder) ? error.message : ''}`,
         );
         outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
         expect(['read', 'BAD_USER_INPUT ']).toContain(outcome);

@@ -11,13 +11,18 @@ const folder = mkdtempSync(path.join(tmpdir(), 'matih-import-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 let files = 0;
 
-function importText(content: string | Buffer, format: DatasetFormat = 'CSV', given: Partial<ImportRequest> = {}): Promise<Imported> {
+function importText(
+  content: string | Buffer,
+  format: DatasetFormat = 'CSV',
+  given: Partial<ImportRequest> = {},
+): Promise<Imported> {
   const target = path.join(folder, `${files++}.dat`);
   writeFileSync(target, content);
   return importFile(target, format, given);
 }
 
-const column = (name: string, texts: readonly string[]): string => `${name},n\n${texts.map((text, i) => `${text},${i}\n`).join('')}`;
+const column = (name: string, texts: readonly string[]): string =>
+  `${name},n\n${texts.map((text, i) => `${text},${i}\n`).join('')}`;
 
 async function categoriesOf({ table }: Imported, name: string): Promise<unknown[]> {
   const { columns } = await readColumns(table, { columns: [{ name, form: 'TEXT' }] });
@@ -28,7 +33,11 @@ async function valuesOf({ table }: Imported, name: string): Promise<unknown[]> {
   return [...(await readColumns(table, { columns: [name] })).columns[0]!.values];
 }
 
-async function refusal(content: string | Buffer, format: DatasetFormat = 'CSV', given: Partial<ImportRequest> = {}): Promise<string> {
+async function refusal(
+  content: string | Buffer,
+  format: DatasetFormat = 'CSV',
+  given: Partial<ImportRequest> = {},
+): Promise<string> {
   const error: unknown = await importText(content, format, given).catch((caught: unknown) => caught);
   expect(error).toMatchObject({ code: 'BAD_USER_INPUT' });
   expect((error as Error).message).not.toContain(folder);
@@ -58,7 +67,9 @@ describe('a column means the same everywhere', () => {
   ])('%j is %s, and every category keeps its spelling', async (texts, type) => {
     const imported = await importText(column('c', texts));
     expect(imported.profile.columns[0]).toMatchObject({ name: 'c', type });
-    expect(await categoriesOf(imported, 'c')).toEqual(texts.map((text) => (type !== 'STRING' && text === 'NA' ? null : text)));
+    expect(await categoriesOf(imported, 'c')).toEqual(
+      texts.map((text) => (type !== 'STRING' && text === 'NA' ? null : text)),
+    );
   });
 
   it('reads another file by the reading that is given, or refuses naming column, row and value', async () => {
@@ -80,8 +91,13 @@ describe('a column means the same everywhere', () => {
     const second = await importText(column('c', ['NA', '-']), 'CSV', { earlier });
     expect(second.profile.columns[0]).toMatchObject({ type: 'NUMBER', missingCount: 2 });
     const message = await refusal(column('c', ['1', 'x', 'y']), 'CSV', { earlier });
-    expect(message).toMatch(/^Column c, row 2: expected a number, as in the version before, got "x" \(2 such values\).*columns: \[/);
-    const corrected = await importText(column('c', ['1', 'x']), 'CSV', { earlier, corrections: [{ name: 'c', nullValues: ['x'] }] });
+    expect(message).toMatch(
+      /^Column c, row 2: expected a number, as in the version before, got "x" \(2 such values\).*columns: \[/,
+    );
+    const corrected = await importText(column('c', ['1', 'x']), 'CSV', {
+      earlier,
+      corrections: [{ name: 'c', nullValues: ['x'] }],
+    });
     expect(await valuesOf(corrected, 'c')).toEqual([1, Number.NaN]);
   });
 });
@@ -92,7 +108,11 @@ describe('no row is lost', () => {
     const texts = Array.from({ length: 100 }, (_, i) => (i % 10 === 0 ? '#N/A' : String(i)));
     const { profile } = await importText(column('a', texts));
     expect(profile.rowCount).toBe(100);
-    expect(profile.columns[0]).toMatchObject({ type: 'NUMBER', missingCount: 10, missingWords: [{ text: '#N/A', count: 10 }] });
+    expect(profile.columns[0]).toMatchObject({
+      type: 'NUMBER',
+      missingCount: 10,
+      missingWords: [{ text: '#N/A', count: 10 }],
+    });
   });
 
   it('where a file has one column with empty lines', async () => {
@@ -102,13 +122,17 @@ describe('no row is lost', () => {
 
 describe('JSON', () => {
   it('keeps texts as they are beside numbers, and numbers as they are spelled', async () => {
-    const mixed = await importText('{"a": "A"}\n{"a": 1.50}\n{"a": 9007199254740993}\n{"a": null}\n{"b": true}', 'JSON');
+    const mixed = await importText(
+      '{"a": "A"}\n{"a": 1.50}\n{"a": 9007199254740993}\n{"a": null}\n{"b": true}',
+      'JSON',
+    );
     expect(await categoriesOf(mixed, 'a')).toEqual(['A', '1.50', '9007199254740993', null, null]);
     expect(await valuesOf(mixed, 'b')).toEqual([Number.NaN, Number.NaN, Number.NaN, Number.NaN, 1]);
   });
 
   it('makes a column of every key, however many and however rare', async () => {
-    const row = (from: number) => JSON.stringify(Object.fromEntries(Array.from({ length: 20 }, (_, i) => [String(from + i), i])));
+    const row = (from: number) =>
+      JSON.stringify(Object.fromEntries(Array.from({ length: 20 }, (_, i) => [String(from + i), i])));
     const { profile, table } = await importText(Array.from({ length: 10 }, (_, i) => row(i * 20)).join('\n'), 'JSON');
     expect(profile.columns.map(({ name, missingCount }) => [name, missingCount])).toEqual(
       Array.from({ length: 200 }, (_, i) => [String(i), 9]),

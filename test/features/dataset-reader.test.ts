@@ -9,7 +9,8 @@ import { concatParquet, writeParquet } from '../../src/features/dataset-writer.j
 import { withDuckDb } from '../../src/features/duckdb.js';
 import { importFile, parquetTable, tableOf } from '../support/tables.js';
 
-const vega = (name: string): string => fileURLToPath(new URL(`../../node_modules/vega-datasets/data/${name}`, import.meta.url));
+const vega = (name: string): string =>
+  fileURLToPath(new URL(`../../node_modules/vega-datasets/data/${name}`, import.meta.url));
 const flights = vega('flights-3m.parquet');
 /** A folder whose name would break careless quoting, or match as a pattern. */
 const folder = mkdtempSync(path.join(tmpdir(), "matih-it's [a] "));
@@ -32,7 +33,11 @@ describe('importDataset', () => {
       'origin STRING',
       'destination STRING',
     ]);
-    expect(profile.columns[0]).toMatchObject({ min: '2001-01-01T00:01:00.000Z', max: '2001-07-01T00:00:00.000Z', missingCount: 0 });
+    expect(profile.columns[0]).toMatchObject({
+      min: '2001-01-01T00:01:00.000Z',
+      max: '2001-07-01T00:00:00.000Z',
+      missingCount: 0,
+    });
     expect(profile.columns[3]).toMatchObject({ distinctCount: 229, min: 'ABE', max: 'YAK' });
   });
 
@@ -48,7 +53,10 @@ describe('importDataset', () => {
       max: '46.6',
       missingWords: [{ text: '', count: 8 }],
     });
-    expect(columns.find(({ name }) => name === 'Year')).toMatchObject({ type: 'TIMESTAMP', max: '1982-01-01T00:00:00.000Z' });
+    expect(columns.find(({ name }) => name === 'Year')).toMatchObject({
+      type: 'TIMESTAMP',
+      max: '1982-01-01T00:00:00.000Z',
+    });
     const lines = file('lines.json', '{"a": 1, "b": {"c": "x"}}\n{"a": null, "b": null}\n');
     const nested = (await importFile(lines, 'JSON')).profile.columns;
     expect(nested.map(({ name, type, missingCount }) => [name, type, missingCount])).toEqual([
@@ -58,10 +66,13 @@ describe('importDataset', () => {
   });
 
   it('describes CSV with other delimiters, quotes, missing values and NaN', async () => {
-    const text = 'an id;"a ""quoted""; name";flag;day;value\n1;"x;y";true;2024-02-03;1.5\n2;;false;;nan\n3;z;;2024-02-01;\n';
+    const text =
+      'an id;"a ""quoted""; name";flag;day;value\n1;"x;y";true;2024-02-03;1.5\n2;;false;;nan\n3;z;;2024-02-01;\n';
     const { rowCount, columns } = (await importFile(file('odd.csv', text), 'CSV')).profile;
     expect(rowCount).toBe(3);
-    expect(columns.map(({ name, type, missingCount, distinctCount }) => [name, type, missingCount, distinctCount])).toEqual([
+    expect(
+      columns.map(({ name, type, missingCount, distinctCount }) => [name, type, missingCount, distinctCount]),
+    ).toEqual([
       ['an id', 'NUMBER', 0, 3],
       ['a "quoted"; name', 'STRING', 1, 2],
       ['flag', 'BOOLEAN', 1, 2],
@@ -83,7 +94,11 @@ describe('importDataset', () => {
   ])('refuses %s', async (name, format, text, problem) => {
     const broken = file(`${name}.dat`, text);
     const error: unknown = await importFile(broken, format).catch((caught: unknown) => caught);
-    expect(error).toMatchObject({ code: 'BAD_USER_INPUT', details: { field: 'file' }, message: expect.stringContaining(problem) });
+    expect(error).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      details: { field: 'file' },
+      message: expect.stringContaining(problem),
+    });
     expect((error as Error).message).not.toContain(folder);
   });
 
@@ -95,7 +110,8 @@ describe('importDataset', () => {
 describe('the database behind', () => {
   it('reads JSON and Parquet without loading or installing anything, and no other file', async () => {
     await withDuckDb({ paths: [flights] }, async (connection) => {
-      const rows = async (sql: string): Promise<unknown[][]> => (await connection.runAndReadAll(sql)).getRowsJS() as unknown[][];
+      const rows = async (sql: string): Promise<unknown[][]> =>
+        (await connection.runAndReadAll(sql)).getRowsJS() as unknown[][];
       // The folder of extensions is out of reach: what is read here is read by what DuckDB was built with.
       await expect(rows('SELECT * FROM duckdb_extensions()')).rejects.toThrow('Permission Error');
       expect(await rows(`SELECT count(*) FROM read_parquet('${flights}')`)).toEqual([[3_000_000n]]);
@@ -105,7 +121,9 @@ describe('the database behind', () => {
         ['autoload_known_extensions', 'false'],
       ]);
       await expect(rows(`SELECT * FROM read_text('${vega('cars.json')}')`)).rejects.toThrow('Permission Error');
-      await expect(rows(`COPY (SELECT 1) TO '${folder.replaceAll("'", "''")}/out.csv'`)).rejects.toThrow('Permission Error');
+      await expect(rows(`COPY (SELECT 1) TO '${folder.replaceAll("'", "''")}/out.csv'`)).rejects.toThrow(
+        'Permission Error',
+      );
       await expect(rows('INSTALL httpfs')).rejects.toThrow();
       await expect(rows('SET enable_external_access = true')).rejects.toThrow('locked');
     });
@@ -190,7 +208,10 @@ describe('readChunks', () => {
       chunkRows: 20_000,
     })) {
       if (rows === 0) before = process.memoryUsage().rss;
-      inOrder &&= rowNumbers[0] === rows && rowNumbers[rowCount - 1] === rows + rowCount - 1 && columns[1]!.values.length === rowCount;
+      inOrder &&=
+        rowNumbers[0] === rows &&
+        rowNumbers[rowCount - 1] === rows + rowCount - 1 &&
+        columns[1]!.values.length === rowCount;
       rows += rowCount;
       largest = Math.max(largest, process.memoryUsage().rss);
     }
@@ -223,8 +244,16 @@ describe('writeParquet and concatParquet', () => {
       const rows = 5000;
       await writeParquet(
         [
-          { name: 'row "id"', type: 'INTEGER', values: BigInt64Array.from({ length: rows }, (_, i) => BigInt(part * rows + i)) },
-          { name: 'score', type: 'NUMBER', values: Float32Array.from({ length: rows }, (_, i) => (i === 3 ? Number.NaN : i / 4)) },
+          {
+            name: 'row "id"',
+            type: 'INTEGER',
+            values: BigInt64Array.from({ length: rows }, (_, i) => BigInt(part * rows + i)),
+          },
+          {
+            name: 'score',
+            type: 'NUMBER',
+            values: Float32Array.from({ length: rows }, (_, i) => (i === 3 ? Number.NaN : i / 4)),
+          },
           { name: 'label', type: 'STRING', values: Array.from({ length: rows }, (_, i) => (i === 4 ? null : `l${i}`)) },
           { name: 'at', type: 'TIMESTAMP', values: Float64Array.from({ length: rows }, (_, i) => i * 1000 - 500) },
           { name: 'ok', type: 'BOOLEAN', values: Float64Array.from({ length: rows }, (_, i) => i % 2) },
@@ -234,7 +263,9 @@ describe('writeParquet and concatParquet', () => {
     }
     const whole = path.join(folder, 'whole.parquet');
     await concatParquet(parts, whole);
-    const { rowCount, columns } = await readColumns(await parquetTable(whole), { columns: ['row "id"', 'score', 'label', 'at', 'ok'] });
+    const { rowCount, columns } = await readColumns(await parquetTable(whole), {
+      columns: ['row "id"', 'score', 'label', 'at', 'ok'],
+    });
     expect(rowCount).toBe(10_000);
     expect([...(columns[0]!.values as Float64Array)].every((id, i) => id === i)).toBe(true);
     expect(columns.slice(1).map(({ type, values }) => [type, ...values.slice(2, 5)])).toEqual([
@@ -248,6 +279,8 @@ describe('writeParquet and concatParquet', () => {
   it('leave no half-written file behind', async () => {
     const target = path.join(folder, 'failed.parquet');
     await expect(concatParquet([path.join(folder, 'none.parquet')], target)).rejects.toThrow();
-    await expect(readColumns({ path: target, columns: [] }, { columns: [] })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(readColumns({ path: target, columns: [] }, { columns: [] })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
   });
 });

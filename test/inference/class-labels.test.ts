@@ -1,6 +1,15 @@
 import { expect, it } from 'vitest';
 import { readClassLabels } from '../../src/onnx/class-labels.js';
-import { float, integers, linear, linearClassifier, model, multilayer, node, WITH_ML } from '../fixtures/models/build.js';
+import {
+  float,
+  integers,
+  linear,
+  linearClassifier,
+  model,
+  multilayer,
+  node,
+  WITH_ML,
+} from '../fixtures/models/build.js';
 
 const WEIGHTS = [
   [1, 2],

@@ -27,7 +27,9 @@ beforeAll(() => {
 });
 afterAll(() => engine.close());
 
-const iris: Tensor[] = [{ name: 'X', datatype: 'FP32', shape: [expected.rows.length, 4], data: Float32Array.from(expected.rows.flat()) }];
+const iris: Tensor[] = [
+  { name: 'X', datatype: 'FP32', shape: [expected.rows.length, 4], data: Float32Array.from(expected.rows.flat()) },
+];
 
 async function answersOf(name: string, inputs: Tensor[]): Promise<{ signature: Signature; outputs: Tensor[] }> {
   const path = pathOf(`${name}.onnx`);
@@ -50,7 +52,10 @@ describe('what exporters make of scikit-learn’s models', () => {
   ] as const)('%s: its answers are named for what they are (%s)', async (name, meaning, proven) => {
     const { signature, outputs } = await answersOf(name, iris);
     expect(signature.rowIndependence).toMatchObject({ proven });
-    expect(signature.outputs.map((output) => output.meaning)).toEqual([meaning === 'DISTANCES' ? 'CLUSTER' : 'LABEL', meaning]);
+    expect(signature.outputs.map((output) => output.meaning)).toEqual([
+      meaning === 'DISTANCES' ? 'CLUSTER' : 'LABEL',
+      meaning,
+    ]);
     const rows = expected.rows.length;
     const predictions = rowPredictions(readAnswers(outputs, rows, signature));
     const wanted = expected[name]!;
@@ -83,7 +88,9 @@ describe('what exporters make of scikit-learn’s models', () => {
 
   it('words counted by TfidfVectorizer: callers at once are answered as scikit-learn answers each', async () => {
     const { texts, label, probabilities } = expected.tfidf;
-    const { signature } = await answersOf('tfidf', [{ name: 'text', datatype: 'BYTES', shape: [1, 1], data: ['warm'] }]);
+    const { signature } = await answersOf('tfidf', [
+      { name: 'text', datatype: 'BYTES', shape: [1, 1], data: ['warm'] },
+    ]);
     expect(signature.rowIndependence).toEqual({ proven: true, reason: null });
     const before = engine.stats();
     const answers = await Promise.all(

@@ -18,38 +18,42 @@ const weights = (name: string, dims: number[]) => {
 };
 
 /** A model of this one operator: its other inputs, the rank of what it takes, and whether its rows stay apart. */
-const MODELS: Record<string, { more?: Parameters<typeof build.node>[1]; cube?: true; texts?: true; proven: boolean }> = {
-  BiasGelu: { more: ['vector'], proven: true },
-  CDist: { more: ['square'], proven: true },
-  DynamicQuantizeMatMul: { proven: false },
-  FastGelu: { proven: true },
-  FusedMatMul: { more: ['square'], proven: true },
-  Gelu: { proven: true },
-  MurmurHash3: { proven: true },
-  QuickGelu: { proven: true },
-  SkipLayerNormalization: { more: ['x', 'vector'], cube: true, proven: true },
-  Tokenizer: { texts: true, proven: false },
-  Unique: { proven: false },
-};
+const MODELS: Record<string, { more?: Parameters<typeof build.node>[1]; cube?: true; texts?: true; proven: boolean }> =
+  {
+    BiasGelu: { more: ['vector'], proven: true },
+    CDist: { more: ['square'], proven: true },
+    DynamicQuantizeMatMul: { proven: false },
+    FastGelu: { proven: true },
+    FusedMatMul: { more: ['square'], proven: true },
+    Gelu: { proven: true },
+    MurmurHash3: { proven: true },
+    QuickGelu: { proven: true },
+    SkipLayerNormalization: { more: ['x', 'vector'], cube: true, proven: true },
+    Tokenizer: { texts: true, proven: false },
+    Unique: { proven: false },
+  };
 
 it('every operator on the list is tried here', () => {
   expect(Object.keys(MODELS)).toEqual(Object.keys(MICROSOFT_RULES));
 });
 
-it.each(Object.entries(MODELS))('%s runs in the child, and is marked as keeping rows apart or not', async (opType, one) => {
-  const input = { ...build.float('x', one.cube ? ['N', 2, 4] : ['N', 4]) };
-  if (one.texts) input.type = { tensorType: { elemType: 8, shape: { dim: [{ dimParam: 'N' }] } } };
-  const graph = {
-    input: [input],
-    initializer: [weights('vector', [4]), weights('square', [4, 4])],
-    ...build.microsoftNodes(opType, one.more ?? []),
-  };
-  const opsetImport = [
-    { domain: '', version: 17 },
-    { domain: 'com.microsoft', version: 1 },
-  ];
-  const path = join(folder, `${opType}.onnx`);
-  writeFileSync(path, build.model(graph, { opsetImport }));
-  const { signature } = await checkModel(path);
-  expect(signature.rowIndependence!.proven, signature.rowIndependence!.reason ?? '').toBe(one.proven);
-});
+it.each(Object.entries(MODELS))(
+  '%s runs in the child, and is marked as keeping rows apart or not',
+  async (opType, one) => {
+    const input = { ...build.float('x', one.cube ? ['N', 2, 4] : ['N', 4]) };
+    if (one.texts) input.type = { tensorType: { elemType: 8, shape: { dim: [{ dimParam: 'N' }] } } };
+    const graph = {
+      input: [input],
+      initializer: [weights('vector', [4]), weights('square', [4, 4])],
+      ...build.microsoftNodes(opType, one.more ?? []),
+    };
+    const opsetImport = [
+      { domain: '', version: 17 },
+      { domain: 'com.microsoft', version: 1 },
+    ];
+    const path = join(folder, `${opType}.onnx`);
+    writeFileSync(path, build.model(graph, { opsetImport }));
+    const { signature } = await checkModel(path);
+    expect(signature.rowIndependence!.proven, signature.rowIndependence!.reason ?? '').toBe(one.proven);
+  },
+);

@@ -38,7 +38,10 @@ const graphOf = (parts: Parameters<typeof build.model>[0]): Uint8Array =>
 
 describe('model check', () => {
   it('accepts a good model and says what it takes and gives', async () => {
-    const bytes = build.linear([1, 2, 3], 4, { producerVersion: '2', metadataProps: [{ key: 'note', value: 'hello' }] });
+    const bytes = build.linear([1, 2, 3], 4, {
+      producerVersion: '2',
+      metadataProps: [{ key: 'note', value: 'hello' }],
+    });
     expect(await checkModel(write('good.onnx', bytes))).toEqual({
       irVersion: 8,
       opset: 17,
@@ -69,7 +72,11 @@ describe('model check', () => {
       { domain: 'local', version: 1 },
     ];
     const bytes = build.model(
-      { input: [build.float('x', ['N', 1])], output: scalarOutput, node: [build.node('Twice', ['x'], ['y'], [], 'local')] },
+      {
+        input: [build.float('x', ['N', 1])],
+        output: scalarOutput,
+        node: [build.node('Twice', ['x'], ['y'], [], 'local')],
+      },
       { functions, opsetImport },
     );
     expect((await checkModel(write('function.onnx', bytes))).opset).toBe(17);
@@ -84,20 +91,34 @@ describe('model check', () => {
     ['JSON', () => Buffer.from('{"model": 1}'), /not an ONNX file/],
     [
       'external data',
-      () => graphOf({ initializer: [build.externalTensor('w', 'secrets.bin')], node: [build.node('Add', ['x', 'w'], ['y'])] }),
+      () =>
+        graphOf({
+          initializer: [build.externalTensor('w', 'secrets.bin')],
+          node: [build.node('Add', ['x', 'w'], ['y'])],
+        }),
       /external data/,
     ],
     [
       'external data by absolute path',
-      () => graphOf({ initializer: [build.externalTensor('w', '/etc/passwd')], node: [build.node('Add', ['x', 'w'], ['y'])] }),
+      () =>
+        graphOf({
+          initializer: [build.externalTensor('w', '/etc/passwd')],
+          node: [build.node('Add', ['x', 'w'], ['y'])],
+        }),
       /external data/,
     ],
-    ['external data in a nested graph', () => build.nested(3, { initializer: [build.externalTensor('w', '../x')] }), /external data/],
+    [
+      'external data in a nested graph',
+      () => build.nested(3, { initializer: [build.externalTensor('w', '../x')] }),
+      /external data/,
+    ],
     [
       'external data in a sparse tensor',
       () =>
         graphOf({
-          sparseInitializer: [{ values: build.externalTensor('w', 'x'), indices: build.integers('i', [1], [0]), dims: [4] }],
+          sparseInitializer: [
+            { values: build.externalTensor('w', 'x'), indices: build.integers('i', [1], [0]), dims: [4] },
+          ],
           node: [],
         }),
       /external data/,
@@ -112,7 +133,9 @@ describe('model check', () => {
               {
                 name: 'F',
                 domain: 'local',
-                node: [build.node('Constant', [], ['c'], [{ name: 'value', type: 4, t: build.externalTensor('w', 'x') }])],
+                node: [
+                  build.node('Constant', [], ['c'], [{ name: 'value', type: 4, t: build.externalTensor('w', 'x') }]),
+                ],
               },
             ],
           },
@@ -120,7 +143,11 @@ describe('model check', () => {
       /external data/,
     ],
     ['graphs nested too deep', () => build.nested(40), /16 deep/],
-    ['a custom operator', () => graphOf({ node: [build.node('RunShell', ['x'], ['y'], [], 'evil.corp')] }), /evil\.corp\.RunShell/],
+    [
+      'a custom operator',
+      () => graphOf({ node: [build.node('RunShell', ['x'], ['y'], [], 'evil.corp')] }),
+      /evil\.corp\.RunShell/,
+    ],
     [
       'an operator that loads files',
       () => graphOf({ node: [build.node('EPContext', ['x'], ['y'], [], 'com.microsoft')] }),
@@ -129,34 +156,59 @@ describe('model check', () => {
     ['an unknown standard operator', () => graphOf({ node: [build.node('NoSuchOp', ['x'], ['y'])] }), /NoSuchOp/],
     [
       'absurd dimensions',
-      () => graphOf({ initializer: [{ name: 'w', dims: [2 ** 40, 2 ** 40], dataType: 1 }], node: [build.node('Add', ['x', 'w'], ['y'])] }),
+      () =>
+        graphOf({
+          initializer: [{ name: 'w', dims: [2 ** 40, 2 ** 40], dataType: 1 }],
+          node: [build.node('Add', ['x', 'w'], ['y'])],
+        }),
       /no machine/,
     ],
     [
       'negative dimensions',
-      () => graphOf({ initializer: [{ name: 'w', dims: [-5], dataType: 1 }], node: [build.node('Add', ['x', 'w'], ['y'])] }),
+      () =>
+        graphOf({
+          initializer: [{ name: 'w', dims: [-5], dataType: 1 }],
+          node: [build.node('Add', ['x', 'w'], ['y'])],
+        }),
       /no machine/,
     ],
     [
       'weights that are not there',
-      () => graphOf({ initializer: [{ name: 'w', dims: [1_000_000], dataType: 1 }], node: [build.node('Add', ['x', 'w'], ['y'])] }),
+      () =>
+        graphOf({
+          initializer: [{ name: 'w', dims: [1_000_000], dataType: 1 }],
+          node: [build.node('Add', ['x', 'w'], ['y'])],
+        }),
       /1000000 elements/,
     ],
     [
       'an absurd input',
-      () => build.model({ input: [build.float('x', ['N', 2 ** 40])], output: scalarOutput, node: [build.node('Identity', ['x'], ['y'])] }),
+      () =>
+        build.model({
+          input: [build.float('x', ['N', 2 ** 40])],
+          output: scalarOutput,
+          node: [build.node('Identity', ['x'], ['y'])],
+        }),
       /no machine/,
     ],
-    ['an operator set from the future', () => build.linear([1], 0, { opsetImport: [{ domain: '', version: 99 }] }), /operator set 99/],
+    [
+      'an operator set from the future',
+      () => build.linear([1], 0, { opsetImport: [{ domain: '', version: 99 }] }),
+      /operator set 99/,
+    ],
     ['an IR version from the future', () => build.linear([1], 0, { irVersion: 99 }), /IR version 99/],
     [
       'a weight of 200,000 packed dimensions',
       // ModelProto { irVersion 8, graph { initializer { dims: packed list of ones } } }
       () => {
-        const varint = (value: number): number[] => (value < 128 ? [value] : [(value % 128) + 128, ...varint(Math.floor(value / 128))]);
+        const varint = (value: number): number[] =>
+          value < 128 ? [value] : [(value % 128) + 128, ...varint(Math.floor(value / 128))];
         const message = (field: number, body: Uint8Array): Buffer =>
           Buffer.concat([Buffer.from([field * 8 + 2, ...varint(body.length)]), body]);
-        return Buffer.concat([Buffer.from([8, 8]), message(7, message(5, message(1, new Uint8Array(200_000).fill(1))))]);
+        return Buffer.concat([
+          Buffer.from([8, 8]),
+          message(7, message(5, message(1, new Uint8Array(200_000).fill(1)))),
+        ]);
       },
       /more than 64 dimensions/,
     ],
@@ -183,20 +235,28 @@ describe('model check', () => {
   it('never lets external data through a hard link', async () => {
     writeFileSync(join(folder, 'secret'), 'secret bytes');
     linkSync(join(folder, 'secret'), join(folder, 'weights.bin'));
-    const bytes = graphOf({ initializer: [build.externalTensor('w', 'weights.bin')], node: [build.node('Add', ['x', 'w'], ['y'])] });
+    const bytes = graphOf({
+      initializer: [build.externalTensor('w', 'weights.bin')],
+      node: [build.node('Add', ['x', 'w'], ['y'])],
+    });
     expect(await refusal(bytes)).toMatch(/external data/);
   });
 
   it('leaves nothing in the temporary folder', async () => {
     const before = readdirSync(tmpdir()).filter((name) => name.startsWith('matih-check-'));
     await refusal(build.infiniteLoop(), { cpuMs: 600 });
-    expect(readdirSync(tmpdir()).filter((name) => name.startsWith('matih-check-') && !before.includes(name))).toEqual([]);
+    expect(readdirSync(tmpdir()).filter((name) => name.startsWith('matih-check-') && !before.includes(name))).toEqual(
+      [],
+    );
   });
 
   it('refuses millions of empty fields in the child, while this process goes on', async () => {
     // A field of a number nobody knows, with no content, over and over.
     const padding = Buffer.alloc(20_000_000, Buffer.from([0xfa, 0x01, 0x00, 0xf8, 0x01, 0x01]));
-    const path = write('padded.onnx', Buffer.concat([build.linear([1], 0), padding.subarray(0, padding.length - (padding.length % 6))]));
+    const path = write(
+      'padded.onnx',
+      Buffer.concat([build.linear([1], 0), padding.subarray(0, padding.length - (padding.length % 6))]),
+    );
     const delay = monitorEventLoopDelay({ resolution: 5 });
     delay.enable();
     const startedAt = performance.now();
@@ -206,7 +266,8 @@ describe('model check', () => {
     );
     delay.disable();
     console.log(
-      `20 MB of empty fields: ${outcome} after ${((performance.now() - startedAt) / 1000).toFixed(1)} s; this process stopped ${(delay.max / 1e6).toFixed(0)} ms at most`,
+      `20 MB of empty fields: ${outcome} after ${((performance.now() - startedAt) / 1000).toFixed(1)} s; ` +
+        `this process stopped ${(delay.max / 1e6).toFixed(0)} ms at most`,
     );
     expect(outcome).toBe(ErrorCode.INVALID_MODEL);
     expect(delay.max / 1e6).toBeLessThan(500);

@@ -9,7 +9,14 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Tensor } from '../../src/domain/serving/tensor.js';
 import { ErrorCode } from '../../src/errors.js';
 import { OnnxEngine } from '../../src/inference/onnx/onnx-engine.js';
-import { allocates16GiB, allocatesAbove1000, batchMean, hangsAbove1000, linear, multilayer } from '../fixtures/models/build.js';
+import {
+  allocates16GiB,
+  allocatesAbove1000,
+  batchMean,
+  hangsAbove1000,
+  linear,
+  multilayer,
+} from '../fixtures/models/build.js';
 
 const MEBIBYTE = 1024 ** 2;
 const DEADLINE = { deadlineMs: 10_000 };
@@ -52,11 +59,15 @@ describe('onnx engine', () => {
     engine = new OnnxEngine();
     await serve('linear', linear([1, 10, 100], 0.5));
     const answers = await Promise.all(
-      Array.from({ length: 200 }, (_, i) => engine.infer('linear', x([i, 1, 2, i, 3, 4].slice(0, i % 2 ? 6 : 3), 3), DEADLINE)),
+      Array.from({ length: 200 }, (_, i) =>
+        engine.infer('linear', x([i, 1, 2, i, 3, 4].slice(0, i % 2 ? 6 : 3), 3), DEADLINE),
+      ),
     );
     answers.forEach(({ outputs }, i) => {
       const wanted = i % 2 ? [i + 210.5, i + 430.5] : [i + 210.5];
-      expect(outputs).toEqual([{ name: 'y', datatype: 'FP32', shape: [wanted.length, 1], data: Float32Array.from(wanted) }]);
+      expect(outputs).toEqual([
+        { name: 'y', datatype: 'FP32', shape: [wanted.length, 1], data: Float32Array.from(wanted) },
+      ]);
     });
     expect(engine.stats().batches).toBeLessThan(10);
     expect(engine.stats().rows).toBe(300);
@@ -82,7 +93,11 @@ describe('onnx engine', () => {
   it('does not join requests of a model that mixes rows', async () => {
     engine = new OnnxEngine();
     await serve('mean', batchMean());
-    const answers = await Promise.all([y('mean', x([1, 2], 2)), y('mean', x([5, 9], 2)), y('mean', x([0, 0, 4, 2], 2))]);
+    const answers = await Promise.all([
+      y('mean', x([1, 2], 2)),
+      y('mean', x([5, 9], 2)),
+      y('mean', x([0, 0, 4, 2], 2)),
+    ]);
     expect(answers).toEqual([
       [0, 0],
       [0, 0],
@@ -114,7 +129,8 @@ describe('onnx engine', () => {
     expect(await y('loop', x([7]))).toEqual([7]);
     expect(await y('loop', x([8]))).toEqual([8]);
     console.log(
-      `hang: ${neighbours} answers of the neighbour meanwhile, slowest ${slowestMs.toFixed(0)} ms; restarts ${engine.stats().hostRestarts}`,
+      `hang: ${neighbours} answers of the neighbour meanwhile, slowest ${slowestMs.toFixed(0)} ms; restarts ` +
+        `${engine.stats().hostRestarts}`,
     );
   });
 
@@ -218,7 +234,9 @@ describe('onnx engine', () => {
   it('refuses inputs larger than one run may take', async () => {
     engine = new OnnxEngine({ maxFrameBytes: 2 * MEBIBYTE, maxBatchBytes: 64 });
     await serve('mean', batchMean());
-    expect(await code(engine.infer('mean', x(new Array<number>(400_000).fill(0), 2), DEADLINE))).toBe(ErrorCode.RESOURCE_EXHAUSTED);
+    expect(await code(engine.infer('mean', x(new Array<number>(400_000).fill(0), 2), DEADLINE))).toBe(
+      ErrorCode.RESOURCE_EXHAUSTED,
+    );
     expect(await y('mean', x([1, 2], 2))).toEqual([0, 0]);
   });
 
@@ -236,11 +254,15 @@ describe('onnx engine', () => {
     delay.enable();
     await Promise.all(
       Array.from({ length: 64 }, async () => {
-        for (; performance.now() < until; answers += 1) await engine.infer('network', x(new Array<number>(32).fill(0.5), 32), DEADLINE);
+        for (; performance.now() < until; answers += 1)
+          await engine.infer('network', x(new Array<number>(32).fill(0.5), 32), DEADLINE);
       }),
     );
     delay.disable();
-    console.log(`64 callers: ${Math.round(answers / 1.5)} requests/s, event-loop delay p99 ${(delay.percentile(99) / 1e6).toFixed(1)} ms`);
+    console.log(
+      `64 callers: ${Math.round(answers / 1.5)} requests/s, event-loop delay p99 ` +
+        `${(delay.percentile(99) / 1e6).toFixed(1)} ms`,
+    );
     // A fraction of what an idle machine gives, so that a busy one passes.
     expect(answers).toBeGreaterThan(5000);
   });

@@ -26,7 +26,18 @@ const axisOf = (pick: (most: number) => number): number => pick(4) - 2;
 const wave = (length: number): Float32Array => Float32Array.from({ length }, (_, i) => Math.sin(i * 2.7 + 1) * 2);
 
 /** Shapes that broadcast with the rows in ways that are right and wrong. */
-const CONSTANT_SHAPES = [[], [1], [COLUMNS], [1, COLUMNS], [COLUMNS, COLUMNS], [3, 1], [2, 1, COLUMNS], [1, 1, 1], [3], [3, COLUMNS]];
+const CONSTANT_SHAPES = [
+  [],
+  [1],
+  [COLUMNS],
+  [1, COLUMNS],
+  [COLUMNS, COLUMNS],
+  [3, 1],
+  [2, 1, COLUMNS],
+  [1, 1, 1],
+  [3],
+  [3, COLUMNS],
+];
 const constantOf = (b: GraphBuilder, pick: (most: number) => number): string => {
   const shape = CONSTANT_SHAPES[pick(CONSTANT_SHAPES.length)]!;
   return b.constant(wave(shape.reduce((product, size) => product * size, 1)), shape);
@@ -40,7 +51,9 @@ const OPERATORS: Make[] = [
   ...each('Add Sub Mul Max Min', (op) => (b, [x, y]) => [b.node(op, [x!, y!])]),
   ...each('Add Sub Mul Max Where', (op) => (b, [x], pick) => {
     const c = constantOf(b, pick);
-    return [op === 'Where' ? b.node('Where', [b.node('Greater', [x!, c]), x!, c]) : b.node(op, pick(2) ? [x!, c] : [c, x!])];
+    return [
+      op === 'Where' ? b.node('Where', [b.node('Greater', [x!, c]), x!, c]) : b.node(op, pick(2) ? [x!, c] : [c, x!]),
+    ];
   }),
   ...each('ReduceMean ReduceSum ReduceMax ReduceL2', (op) => (b, [x], pick) => [
     b.node(op, [x!, b.ints(axisOf(pick))], { keepdims: int(pick(2)) }),
@@ -48,7 +61,9 @@ const OPERATORS: Make[] = [
   (b, [x], pick) => [b.node('ReduceSum', [x!], { keepdims: int(pick(2)), noop_with_empty_axes: int(pick(2)) })],
   ...each('Softmax LogSoftmax Hardmax', (op) => (b, [x], pick) => [b.node(op, [x!], { axis: int(axisOf(pick)) })]),
   (b, [x], pick) => [
-    b.node('Cast', [b.node(pick(2) ? 'ArgMax' : 'ArgMin', [x!], { axis: int(axisOf(pick)), keepdims: int(pick(2)) })], { to: int(1) }),
+    b.node('Cast', [b.node(pick(2) ? 'ArgMax' : 'ArgMin', [x!], { axis: int(axisOf(pick)), keepdims: int(pick(2)) })], {
+      to: int(1),
+    }),
   ],
   (b, [x], pick) => b.multi('TopK', [x!, b.ints(1 + pick(2))], 2, { axis: int(axisOf(pick)) }).slice(0, 1),
   (b, [x], pick) => [b.node('CumSum', [x!, b.int64(BigInt(axisOf(pick)))])],
@@ -87,33 +102,61 @@ const OPERATORS: Make[] = [
     b.node('Reshape', [
       x!,
       b.ints(
-        ...[[-1], [-1, 4], [0, -1], [1, -1], [-1, 1], [4, -1], [-1, 2], [0, 2, 2], [-1, 2, 2], [2, -1, 2], [1, 0, -1], [0, 0]][pick(12)]!,
+        ...[
+          [-1],
+          [-1, 4],
+          [0, -1],
+          [1, -1],
+          [-1, 1],
+          [4, -1],
+          [-1, 2],
+          [0, 2, 2],
+          [-1, 2, 2],
+          [2, -1, 2],
+          [1, 0, -1],
+          [0, 0],
+        ][pick(12)]!,
       ),
     ]),
   ],
   (b, [x], pick) => {
     const rows = b.node('Gather', [b.node('Shape', [pick(2) ? x! : 'x']), b.ints(pick(2))]);
-    return [b.node('Reshape', [x!, b.node('Concat', pick(2) ? [rows, b.ints(-1)] : [b.ints(-1), rows], { axis: int(0) })])];
+    return [
+      b.node('Reshape', [x!, b.node('Concat', pick(2) ? [rows, b.ints(-1)] : [b.ints(-1), rows], { axis: int(0) })]),
+    ];
   },
   (b, [x], pick) => [b.node('Flatten', [x!], { axis: int(axisOf(pick)) })],
   (b, [x], pick) => [b.node('Squeeze', pick(3) ? [x!, b.ints(axisOf(pick))] : [x!])],
   (b, [x], pick) => [b.node('Unsqueeze', [x!, b.ints(axisOf(pick))])],
   (b, [x], pick) => [
-    b.node('Slice', [x!, b.ints(pick(3) - 1), b.ints([1, 2, -1, 2 ** 31][pick(4)]!), b.ints(axisOf(pick)), b.ints(pick(2) ? 1 : -1)]),
+    b.node('Slice', [
+      x!,
+      b.ints(pick(3) - 1),
+      b.ints([1, 2, -1, 2 ** 31][pick(4)]!),
+      b.ints(axisOf(pick)),
+      b.ints(pick(2) ? 1 : -1),
+    ]),
   ],
   (b, [x], pick) => b.multi('Split', [x!], 2, { axis: int(axisOf(pick)), num_outputs: int(2) }),
   (b, [x], pick) => [b.node('Gather', [x!, b.ints(...[[0], [1, 0], [-1]][pick(3)]!)], { axis: int(axisOf(pick)) })],
   (b, [x], pick) => [
     b.node(
       'Gather',
-      [b.constant(wave(24), [6, 4]), b.node('Cast', [b.node('Clip', [b.node('Abs', [x!]), b.float(0), b.float(5)])], { to: int(7) })],
+      [
+        b.constant(wave(24), [6, 4]),
+        b.node('Cast', [b.node('Clip', [b.node('Abs', [x!]), b.float(0), b.float(5)])], { to: int(7) }),
+      ],
       { axis: int(pick(2)) },
     ),
   ],
   (b, [x, y], pick) => [
-    b.node('GatherElements', [x!, b.node('Cast', [b.node('Clip', [b.node('Abs', [y!]), b.float(0), b.float(0)])], { to: int(7) })], {
-      axis: int(axisOf(pick)),
-    }),
+    b.node(
+      'GatherElements',
+      [x!, b.node('Cast', [b.node('Clip', [b.node('Abs', [y!]), b.float(0), b.float(0)])], { to: int(7) })],
+      {
+        axis: int(axisOf(pick)),
+      },
+    ),
   ],
   (b, [x], pick) => [
     b.node('Pad', [
@@ -143,9 +186,13 @@ const OPERATORS: Make[] = [
   (b, [x], pick) => [b.node('Expand', [x!, b.ints(...[[1, 4], [3, 1, 1], [2, 4], [1]][pick(4)]!)])],
   (b, [x], pick) => [b.node('Expand', [pick(2) ? x! : constantOf(b, pick), b.node('Shape', ['x'])])],
   (b, [x], pick) => [b.node('Add', [x!, b.node('ConstantOfShape', [b.node('Shape', [pick(2) ? x! : 'x'])])])],
-  (b, [x]) => [b.node('Mul', [x!, b.node('Cast', [b.node('Gather', [b.node('Shape', ['x']), b.ints(0)])], { to: int(1) })])],
+  (b, [x]) => [
+    b.node('Mul', [x!, b.node('Cast', [b.node('Gather', [b.node('Shape', ['x']), b.ints(0)])], { to: int(1) })]),
+  ],
   (b, [x], pick) => [
-    b.node('OneHot', [b.node('Cast', [x!], { to: int(7) }), b.int64(3n), b.constant(Float32Array.of(0, 1))], { axis: int(axisOf(pick)) }),
+    b.node('OneHot', [b.node('Cast', [x!], { to: int(7) }), b.int64(3n), b.constant(Float32Array.of(0, 1))], {
+      axis: int(axisOf(pick)),
+    }),
   ],
   (b, [x], pick) => [b.node('LayerNormalization', [x!, constantOf(b, pick)], { axis: int(axisOf(pick)) })],
   (b, [x], pick) => [b.node('LpNormalization', [x!], { axis: int(axisOf(pick)) })],
@@ -168,7 +215,10 @@ const OPERATORS: Make[] = [
   (b, [x], pick) => [
     b.mlNode(
       'ArrayFeatureExtractor',
-      [b.constant(wave(6)), b.node('Cast', [b.node('ArgMax', [x!], { axis: int(1), keepdims: int(pick(2)) })], { to: int(7) })],
+      [
+        b.constant(wave(6)),
+        b.node('Cast', [b.node('ArgMax', [x!], { axis: int(1), keepdims: int(pick(2)) })], { to: int(7) }),
+      ],
       {},
     ),
   ],
@@ -214,8 +264,14 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** The answer to the requests as one; null when the model refuses, or ends the process that runs it, as some made-up graphs do. */
-async function answer(modelId: string, parts: readonly (readonly [request: number, rows: number])[]): Promise<Tensor | null> {
+/**
+ * The answer to the requests as one; null when the model refuses, or ends the process that runs it, as some made-up
+ * graphs do.
+ */
+async function answer(
+  modelId: string,
+  parts: readonly (readonly [request: number, rows: number])[],
+): Promise<Tensor | null> {
   const rows = parts.reduce((sum, [, own]) => sum + own, 0);
   const inputs = INPUTS.map(({ name, datatype, shape }): Tensor => ({
     ...{ name, datatype, shape: [rows, shape[1]!] },
@@ -247,46 +303,51 @@ const step = fc.record<Step>({
   pick: fc.array(fc.nat(1000), { minLength: 6, maxLength: 6 }),
 });
 
-it('whatever is proven: requests together are answered as each alone, over random graphs', { timeout: 600_000 }, async () => {
-  const counts = { proven: 0, unproven: 0, mixing: 0, unrunnable: 0 };
-  let models = 0;
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 6 }), async (steps) => {
-      models += 1;
-      const modelId = `m${models}`;
-      const path = join(folder, `${modelId}.onnx`);
-      const bytes = buildModel(steps);
-      writeFileSync(path, bytes);
-      try {
-        if (!(await engine.load({ modelId, path }).catch(() => null))) {
-          counts.unrunnable += 1;
-          return;
+it(
+  'whatever is proven: requests together are answered as each alone, over random graphs',
+  { timeout: 600_000 },
+  async () => {
+    const counts = { proven: 0, unproven: 0, mixing: 0, unrunnable: 0 };
+    let models = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 6 }), async (steps) => {
+        models += 1;
+        const modelId = `m${models}`;
+        const path = join(folder, `${modelId}.onnx`);
+        const bytes = buildModel(steps);
+        writeFileSync(path, bytes);
+        try {
+          if (!(await engine.load({ modelId, path }).catch(() => null))) {
+            counts.unrunnable += 1;
+            return;
+          }
+          // The proof itself: the engine's own trial would hide its mistakes.
+          const { proven } = proveRowIndependence(readGraph(bytes), INPUTS);
+          const alone: Tensor[] = [];
+          for (const [request, rows] of REQUESTS.entries()) {
+            const own = await answer(modelId, [[request, rows]]);
+            if (own) alone.push(own);
+          }
+          if (alone.length < REQUESTS.length) {
+            counts.unrunnable += 1;
+            return;
+          }
+          const same = isSame(await answer(modelId, [...REQUESTS.entries()]), alone);
+          counts[proven ? 'proven' : 'unproven'] += 1;
+          if (!same) counts.mixing += 1;
+          if (proven) expect(same).toBe(true);
+        } finally {
+          await engine.unload(modelId);
+          rmSync(path);
         }
-        // The proof itself: the engine's own trial would hide its mistakes.
-        const { proven } = proveRowIndependence(readGraph(bytes), INPUTS);
-        const alone: Tensor[] = [];
-        for (const [request, rows] of REQUESTS.entries()) {
-          const own = await answer(modelId, [[request, rows]]);
-          if (own) alone.push(own);
-        }
-        if (alone.length < REQUESTS.length) {
-          counts.unrunnable += 1;
-          return;
-        }
-        const same = isSame(await answer(modelId, [...REQUESTS.entries()]), alone);
-        counts[proven ? 'proven' : 'unproven'] += 1;
-        if (!same) counts.mixing += 1;
-        if (proven) expect(same).toBe(true);
-      } finally {
-        await engine.unload(modelId);
-        rmSync(path);
-      }
-    }),
-    { numRuns: GRAPHS },
-  );
-  console.log(
-    `random graphs: ${counts.proven} proven, ${counts.unproven} not (${counts.mixing} of those mix rows), ${counts.unrunnable} that do not run`,
-  );
-  expect(counts.proven).toBeGreaterThan(GRAPHS / 10);
-  expect(counts.mixing).toBeGreaterThan(GRAPHS / 20);
-});
+      }),
+      { numRuns: GRAPHS },
+    );
+    console.log(
+      `random graphs: ${counts.proven} proven, ${counts.unproven} not (${counts.mixing} of those mix rows), ` +
+        `${counts.unrunnable} that do not run`,
+    );
+    expect(counts.proven).toBeGreaterThan(GRAPHS / 10);
+    expect(counts.mixing).toBeGreaterThan(GRAPHS / 20);
+  },
+);

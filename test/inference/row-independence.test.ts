@@ -30,7 +30,12 @@ interface Case {
   texts?: string[];
 }
 
-const DATATYPE: Partial<Record<ElementType, Datatype>> = { float: 'FP32', int64: 'INT64', int32: 'INT32', string: 'BYTES' };
+const DATATYPE: Partial<Record<ElementType, Datatype>> = {
+  float: 'FP32',
+  int64: 'INT64',
+  int32: 'INT32',
+  string: 'BYTES',
+};
 
 function modelOf({ graph, element = 'float', columns = 2 }: Case): Uint8Array {
   const b = new GraphBuilder('t');
@@ -42,7 +47,9 @@ function modelOf({ graph, element = 'float', columns = 2 }: Case): Uint8Array {
 
 function dataOf({ element = 'float', columns = 2, texts }: Case, caller: number): TensorData {
   // One loud caller among quiet ones.
-  const values = Array.from({ length: columns }, (_, column) => (caller === 7 ? 5000 + column : ((caller * 7 + column * 3) % 11) - 4));
+  const values = Array.from({ length: columns }, (_, column) =>
+    caller === 7 ? 5000 + column : ((caller * 7 + column * 3) % 11) - 4,
+  );
   if (texts) return Array.from({ length: columns }, (_, column) => texts[(caller + column) % texts.length]!);
   if (element === 'int64') return BigInt64Array.from(values, BigInt);
   return element === 'int32' ? Int32Array.from(values) : Float32Array.from(values, (value) => value / 3);
@@ -61,7 +68,9 @@ async function tryRows(
   writeFileSync(path, bytes);
   const { rowIndependence } = await engine.load({ modelId, path });
   const ask = async (caller: number) =>
-    (await engine.infer(modelId, inputs(caller), DEADLINE)).outputs.map(({ data }) => Array.from(data as Float32Array, String));
+    (await engine.infer(modelId, inputs(caller), DEADLINE)).outputs.map(({ data }) =>
+      Array.from(data as Float32Array, String),
+    );
   const alone: string[][][] = [];
   for (let caller = 0; caller < CALLERS; caller += 1) alone.push(await ask(caller));
   const together = await Promise.all(Array.from({ length: CALLERS }, (_, caller) => ask(caller)));
@@ -70,7 +79,8 @@ async function tryRows(
   const wrong = together.filter((outputs, caller) =>
     outputs.some(
       (values, output) =>
-        values.length !== alone[caller]![output]!.length || values.some((value, at) => differs(value, alone[caller]![output]![at]!)),
+        values.length !== alone[caller]![output]!.length ||
+        values.some((value, at) => differs(value, alone[caller]![output]![at]!)),
     ),
   ).length;
   await engine.unload(modelId);
@@ -93,7 +103,12 @@ const MIXING: Record<string, Case & { reason: RegExp; remembers?: true }> = {
     graph: (b, x) =>
       b.node(
         'Cast',
-        [b.node('Sub', [b.node('Cast', [x], toFloat), b.node('ReduceMean', [b.node('Cast', [x], toFloat), b.ints(0)])])],
+        [
+          b.node('Sub', [
+            b.node('Cast', [x], toFloat),
+            b.node('ReduceMean', [b.node('Cast', [x], toFloat), b.ints(0)]),
+          ]),
+        ],
         toInt64,
       ),
   },
@@ -107,13 +122,23 @@ const MIXING: Record<string, Case & { reason: RegExp; remembers?: true }> = {
     reason: /ReduceMax/,
     graph: (b, x) => b.node('Sub', [x, b.node('ReduceMax', [x, b.ints(0)])]),
   },
-  'FP32 x − ReduceMean(x) over all': { reason: /ReduceMean/, graph: (b, x) => b.node('Sub', [x, b.node('ReduceMean', [x])]) },
+  'FP32 x − ReduceMean(x) over all': {
+    reason: /ReduceMean/,
+    graph: (b, x) => b.node('Sub', [x, b.node('ReduceMean', [x])]),
+  },
   'x / ReduceSum(x)': { reason: /ReduceSum/, graph: (b, x) => b.node('Div', [x, b.node('ReduceSum', [x, b.ints(0)])]) },
   'x + (ReduceMax(x) > 100)': {
     reason: /ReduceMax/,
-    graph: (b, x) => b.node('Add', [x, b.node('Cast', [b.node('Greater', [b.node('ReduceMax', [x, b.ints(0)]), b.float(100)])], toFloat)]),
+    graph: (b, x) =>
+      b.node('Add', [
+        x,
+        b.node('Cast', [b.node('Greater', [b.node('ReduceMax', [x, b.ints(0)]), b.float(100)])], toFloat),
+      ]),
   },
-  'reduction by a negative axis': { reason: /ReduceSum/, graph: (b, x) => b.node('Sub', [x, b.node('ReduceSum', [x, b.ints(-2)])]) },
+  'reduction by a negative axis': {
+    reason: /ReduceSum/,
+    graph: (b, x) => b.node('Sub', [x, b.node('ReduceSum', [x, b.ints(-2)])]),
+  },
   'reduction by an axis that is calculated': {
     reason: /ReduceSum/,
     graph: (b, x) => b.node('Sub', [x, b.node('ReduceSum', [x, b.node('Sub', [b.ints(1), b.ints(1)])])]),
@@ -123,7 +148,10 @@ const MIXING: Record<string, Case & { reason: RegExp; remembers?: true }> = {
     reason: /TopK/,
     graph: (b, x) => b.node('Add', [x, b.multi('TopK', [x, b.ints(1)], 2, { axis: { int: 0 } })[0]!]),
   },
-  'ArgMax by its default axis': { reason: /ArgMax/, graph: (b, x) => b.node('Add', [x, b.node('Cast', [b.node('ArgMax', [x])], toFloat)]) },
+  'ArgMax by its default axis': {
+    reason: /ArgMax/,
+    graph: (b, x) => b.node('Add', [x, b.node('Cast', [b.node('ArgMax', [x])], toFloat)]),
+  },
   'Softmax along the rows': { reason: /Softmax/, graph: (b, x) => b.node('Softmax', [x], { axis: { int: 0 } }) },
   'BatchNormalization in training': {
     reason: /BatchNormalization/,
@@ -143,7 +171,8 @@ const MIXING: Record<string, Case & { reason: RegExp; remembers?: true }> = {
   'rows cut by a Reshape': {
     columns: 4,
     reason: /Reshape/,
-    graph: (b, x) => b.node('Reshape', [b.node('ReduceMax', [b.node('Reshape', [x, b.ints(1, -1)]), b.ints(1)]), b.ints(-1, 1)]),
+    graph: (b, x) =>
+      b.node('Reshape', [b.node('ReduceMax', [b.node('Reshape', [x, b.ints(1, -1)]), b.ints(1)]), b.ints(-1, 1)]),
   },
   'every row beside every other': {
     reason: /MatMul/,
@@ -153,8 +182,14 @@ const MIXING: Record<string, Case & { reason: RegExp; remembers?: true }> = {
     reason: /MatMul|Gemm/,
     graph: (b, x) => b.node('MatMul', [x, b.node('MatMul', [b.node('Transpose', [x]), x])]),
   },
-  'Gemm that turns its input': { reason: /Gemm/, graph: (b, x) => b.node('MatMul', [x, b.node('Gemm', [x, x], { transA: { int: 1 } })]) },
-  'the first row taken for all': { reason: /Gather/, graph: (b, x) => b.node('Add', [x, b.node('Gather', [x, b.ints(0)])]) },
+  'Gemm that turns its input': {
+    reason: /Gemm/,
+    graph: (b, x) => b.node('MatMul', [x, b.node('Gemm', [x, x], { transA: { int: 1 } })]),
+  },
+  'the first row taken for all': {
+    reason: /Gather/,
+    graph: (b, x) => b.node('Add', [x, b.node('Gather', [x, b.ints(0)])]),
+  },
   'a slice of the first row': {
     reason: /Slice/,
     graph: (b, x) => b.node('Add', [x, b.node('Slice', [x, b.ints(0), b.ints(1), b.ints(0)])]),
@@ -190,7 +225,10 @@ const MIXING: Record<string, Case & { reason: RegExp; remembers?: true }> = {
         return inner.graph(prefix);
       };
       const condition = b.node('Greater', [b.node('ReduceMax', [x], { keepdims: { int: 0 } }), b.float(100)]);
-      return b.node('If', [condition], { then_branch: { graph: branch('yes', 2) }, else_branch: { graph: branch('no', 3) } });
+      return b.node('If', [condition], {
+        then_branch: { graph: branch('yes', 2) },
+        else_branch: { graph: branch('no', 3) },
+      });
     },
   },
   'If whose branch reads the rows from outside': {
@@ -216,7 +254,9 @@ const MIXING: Record<string, Case & { reason: RegExp; remembers?: true }> = {
       body.output('next', body.node('Add', [carried, body.node('ReduceMax', [x, body.ints(0)])]), 'float');
       return b.node('Add', [
         x,
-        b.node('Loop', [b.int64(2n), '', b.constant(Float32Array.of(0, 0), [1, 2])], { body: { graph: body.graph('body') } }),
+        b.node('Loop', [b.int64(2n), '', b.constant(Float32Array.of(0, 0), [1, 2])], {
+          body: { graph: body.graph('body') },
+        }),
       ]);
     },
   },
@@ -254,11 +294,18 @@ const MIXING: Record<string, Case & { reason: RegExp; remembers?: true }> = {
 const APART: Record<string, Case> = {
   'a scaled column through layers': {
     graph: (b, x) => {
-      const scaled = b.node('Mul', [b.node('Sub', [x, b.constant(Float32Array.of(1, 2), [1, 2])]), b.constant(Float32Array.of(0.5, 3))]);
+      const scaled = b.node('Mul', [
+        b.node('Sub', [x, b.constant(Float32Array.of(1, 2), [1, 2])]),
+        b.constant(Float32Array.of(0.5, 3)),
+      ]);
       const hidden = b.node('Relu', [
-        b.node('Gemm', [scaled, b.constant(Float32Array.of(1, 2, 3, 4, 5, 6), [3, 2]), b.constant(Float32Array.of(1, 2, 3))], {
-          transB: { int: 1 },
-        }),
+        b.node(
+          'Gemm',
+          [scaled, b.constant(Float32Array.of(1, 2, 3, 4, 5, 6), [3, 2]), b.constant(Float32Array.of(1, 2, 3))],
+          {
+            transB: { int: 1 },
+          },
+        ),
       ]);
       return b.node('Softmax', [b.node('MatMul', [hidden, b.constant(Float32Array.of(1, -1, 2, 0.5, 1, -2), [3, 2])])]);
     },
@@ -284,16 +331,24 @@ const APART: Record<string, Case> = {
     graph: (b, x) => {
       const steps = b.node('Transpose', [b.node('Reshape', [x, b.ints(0, 3, 2)])], { perm: { ints: [1, 0, 2] } });
       const weights = (length: number) => Float32Array.from({ length }, (_, i) => Math.sin(i * 1.7));
-      const [all] = b.multi('GRU', [steps, b.constant(weights(24), [1, 12, 2]), b.constant(weights(48), [1, 12, 4])], 2, {
-        hidden_size: { int: 4 },
-      });
+      const [all] = b.multi(
+        'GRU',
+        [steps, b.constant(weights(24), [1, 12, 2]), b.constant(weights(48), [1, 12, 4])],
+        2,
+        {
+          hidden_size: { int: 4 },
+        },
+      );
       return b.node('Transpose', [b.node('Squeeze', [all!, b.ints(1)])], { perm: { ints: [1, 0, 2] } });
     },
   },
   'the best of each row, by name': {
     element: 'int64',
     graph: (b, x) =>
-      b.node('Gather', [b.constant(BigInt64Array.of(70n, 80n)), b.node('ArgMax', [x], { axis: { int: -1 }, keepdims: { int: 0 } })]),
+      b.node('Gather', [
+        b.constant(BigInt64Array.of(70n, 80n)),
+        b.node('ArgMax', [x], { axis: { int: -1 }, keepdims: { int: 0 } }),
+      ]),
   },
   'a table of categories': {
     element: 'string',
@@ -314,9 +369,15 @@ describe('rows that meet', () => {
     const b = new GraphBuilder('t');
     const x = b.input('x', 'float', ['N', 4]);
     const [quantised, scale, zero] = b.multi('DynamicQuantizeLinear', [x], 3);
-    const weights = b.node('Cast', [b.constant(BigInt64Array.of(10n, -20n, 30n, 5n, -7n, 90n, 1n, 60n), [4, 2])], { to: { int: 3 } });
+    const weights = b.node('Cast', [b.constant(BigInt64Array.of(10n, -20n, 30n, 5n, -7n, 90n, 1n, 60n), [4, 2])], {
+      to: { int: 3 },
+    });
     const product = b.node('Cast', [b.node('MatMulInteger', [quantised!, weights, zero!])], toFloat);
-    b.output('probabilities', b.node('Softmax', [b.node('Mul', [product, b.node('Mul', [scale!, b.float(0.01)])])]), 'float');
+    b.output(
+      'probabilities',
+      b.node('Softmax', [b.node('Mul', [product, b.node('Mul', [scale!, b.float(0.01)])])]),
+      'float',
+    );
     const { wrong, proof } = await tryRows(b.model('m'), (caller) => [
       { name: 'x', datatype: 'FP32', shape: [1, 4], data: dataOf({ columns: 4, graph: () => '' }, caller) },
     ]);
@@ -337,7 +398,9 @@ describe('rows that stay apart', () => {
 
   it('two inputs of one batch', async () => {
     const b = new GraphBuilder('t');
-    const both = b.node('Concat', [b.input('x', 'float', ['N', 2]), b.input('y', 'float', ['N', 1])], { axis: { int: 1 } });
+    const both = b.node('Concat', [b.input('x', 'float', ['N', 2]), b.input('y', 'float', ['N', 1])], {
+      axis: { int: 1 },
+    });
     b.output('sum', b.node('ReduceSum', [both, b.ints(1)], { keepdims: { int: 0 } }), 'float');
     const { wrong, proof } = await tryRows(b.model('m'), (caller) => [
       { name: 'x', datatype: 'FP32', shape: [1, 2], data: Float32Array.of(caller, 2) },

@@ -1,11 +1,27 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { encodeFrame, FrameReader, type Frame, type HostRequest, type OutgoingTensor } from '../../src/inference/onnx/wire.js';
+import {
+  encodeFrame,
+  FrameReader,
+  type Frame,
+  type HostRequest,
+  type OutgoingTensor,
+} from '../../src/inference/onnx/wire.js';
 
 const elements = fc.array(fc.integer({ min: 0, max: 100 }), { maxLength: 20 });
 const tensor = fc.oneof(
-  elements.map((values): OutgoingTensor => ({ name: 'f', datatype: 'FP32', shape: [values.length], parts: [Float32Array.from(values)] })),
-  elements.map((values): OutgoingTensor => ({ name: 'b', datatype: 'UINT8', shape: [values.length], parts: [Uint8Array.from(values)] })),
+  elements.map((values): OutgoingTensor => ({
+    name: 'f',
+    datatype: 'FP32',
+    shape: [values.length],
+    parts: [Float32Array.from(values)],
+  })),
+  elements.map((values): OutgoingTensor => ({
+    name: 'b',
+    datatype: 'UINT8',
+    shape: [values.length],
+    parts: [Uint8Array.from(values)],
+  })),
   elements.map((values): OutgoingTensor => ({
     name: 'i',
     datatype: 'INT64',
@@ -24,7 +40,9 @@ describe('wire', () => {
         fc.array(fc.array(tensor, { maxLength: 4 }), { minLength: 1, maxLength: 5 }),
         fc.integer({ min: 1, max: 40 }),
         (frames, cut) => {
-          const stream = Buffer.concat(frames.map((tensors, id) => encodeFrame({ id, kind: 'run', modelId: 'm' }, tensors)));
+          const stream = Buffer.concat(
+            frames.map((tensors, id) => encodeFrame({ id, kind: 'run', modelId: 'm' }, tensors)),
+          );
           const read: Frame<HostRequest>[] = [];
           const reader = new FrameReader<HostRequest>(1024 ** 2, (frame) => read.push(frame));
           for (let at = 0; at < stream.length; at += cut) reader.push(stream.subarray(at, at + cut));

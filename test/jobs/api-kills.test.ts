@@ -15,7 +15,13 @@ let dataDir: string;
 let service: ServiceProcess;
 
 const start = () =>
-  ServiceProcess.start({ PORT: '0', DATA_DIR: dataDir, AUTH_JWT_SECRET: SECRET, LOG_LEVEL: 'error', INFERENCE_HOSTS: '1' });
+  ServiceProcess.start({
+    PORT: '0',
+    DATA_DIR: dataDir,
+    AUTH_JWT_SECRET: SECRET,
+    LOG_LEVEL: 'error',
+    INFERENCE_HOSTS: '1',
+  });
 const caller = async () => new Caller(service.url, await tokenFor());
 
 beforeAll(async () => {
@@ -85,85 +91,99 @@ describe('the service, killed at random', () => {
     const total = acknowledged.flat().length;
     readyMs.sort((a, b) => a - b);
     console.log(
-      `${KILLS} kills: ${total} writes acknowledged, ${lost} lost; ready again after ${Math.round(readyMs[readyMs.length >> 1] ?? 0)} ms (median), ${Math.round(readyMs.at(-1) ?? 0)} ms (longest)`,
+      `${KILLS} kills: ${total} writes acknowledged, ${lost} lost; ready again after ` +
+        `${Math.round(readyMs[readyMs.length >> 1] ?? 0)} ms (median), ${Math.round(readyMs.at(-1) ?? 0)} ms ` +
+        '(longest)',
     );
     expect(total).toBeGreaterThan(KILLS);
     expect({ lost, twice }).toEqual({ lost: 0, twice: 0 });
   });
 
-  it(`keeps every small file that it acknowledged, whole, ${KILLS} times`, { timeout: 60_000 + KILLS * 20_000 }, async () => {
-    const token = await tokenFor();
-    const headers = { authorization: `Bearer ${token}` };
-    const created = await fetch(`${service.url}/api/2.0/mlflow/runs/create`, {
-      method: 'POST',
-      headers: { ...headers, 'content-type': 'application/json' },
-      body: JSON.stringify({ experiment_id: '0' }),
-    });
-    const { run } = (await created.json()) as { run: { info: { run_id: string } } };
-    const names = Array.from({ length: CLIENTS }, (_, i) => `changing-${i}`);
-    const send = (name: string, content?: string) =>
-      fetch(`${service.url}/api/2.0/mlflow-artifacts/artifacts/0/${run.info.run_id}/artifacts/files/${name}`, {
-        method: content === undefined ? 'GET' : 'PUT',
-        headers,
-        ...(content !== undefined && { body: content }),
+  it(
+    `keeps every small file that it acknowledged, whole, ${KILLS} times`,
+    { timeout: 60_000 + KILLS * 20_000 },
+    async () => {
+      const token = await tokenFor();
+      const headers = { authorization: `Bearer ${token}` };
+      const created = await fetch(`${service.url}/api/2.0/mlflow/runs/create`, {
+        method: 'POST',
+        headers: { ...headers, 'content-type': 'application/json' },
+        body: JSON.stringify({ experiment_id: '0' }),
       });
-    /** What was told of each file; of one that changes, what came after it may be there too. */
-    const allowed = new Map<string, Set<string>>();
-    let acknowledged = 0;
-    for (let kill = 0; kill < KILLS; kill++) {
-      let killed = false;
-      const writers = names.map(async (changing, i) => {
-        for (let n = 0; !killed; n++) {
-          const name = n % 3 === 0 ? changing : `${kill}-${i}-${n}`;
-          const content = `${kill} ${i} ${n} ${'x'.repeat(n % 3 === 2 ? 50_000 : 0)}`;
-          const answer = await send(name, content).catch(() => null);
-          if (answer?.ok) {
-            allowed.set(name, new Set([content]));
-            acknowledged++;
-          } else allowed.get(name)?.add(content);
-        }
-      });
-      await new Promise((resolve) => setTimeout(resolve, 200 + Math.random() * 800));
-      await service.end('SIGKILL');
-      killed = true;
-      await Promise.all(writers);
-      service = await start();
-    }
-    const wrong: string[] = [];
-    for (const [name, contents] of allowed) {
-      const answer = await send(name);
-      if (!answer.ok || !contents.has(await answer.text())) wrong.push(name);
-    }
-    console.log(`${KILLS} kills: ${acknowledged} small files acknowledged, ${wrong.length} lost or wrong`);
-    expect(acknowledged).toBeGreaterThan(KILLS);
-    expect(wrong).toEqual([]);
-    // What a kill left half done has a note by which the sweeper finds it.
-    const root = new Caller(service.url, await tokenFor({ role: Role.ADMIN }));
-    const { collectGarbage } = await root.ok<{ collectGarbage: { job: { id: string } } }>(
-      'mutation { collectGarbage(input: { checkStorage: true }) { job { id } } }',
-    );
-    await expect
-      .poll(
-        async () =>
-          (await root.ok<{ job: object }>('query ($id: ID!) { job(id: $id) { status result } }', { id: collectGarbage.job.id })).job,
-        {
-          timeout: 30_000,
-        },
-      )
-      .toMatchObject({
-        status: 'SUCCEEDED',
-        result: { storage: { objectsWithoutRow: { count: 0 }, rowsWithoutObject: { count: 0 } } },
-      });
-  });
+      const { run } = (await created.json()) as { run: { info: { run_id: string } } };
+      const names = Array.from({ length: CLIENTS }, (_, i) => `changing-${i}`);
+      const send = (name: string, content?: string) =>
+        fetch(`${service.url}/api/2.0/mlflow-artifacts/artifacts/0/${run.info.run_id}/artifacts/files/${name}`, {
+          method: content === undefined ? 'GET' : 'PUT',
+          headers,
+          ...(content !== undefined && { body: content }),
+        });
+      /** What was told of each file; of one that changes, what came after it may be there too. */
+      const allowed = new Map<string, Set<string>>();
+      let acknowledged = 0;
+      for (let kill = 0; kill < KILLS; kill++) {
+        let killed = false;
+        const writers = names.map(async (changing, i) => {
+          for (let n = 0; !killed; n++) {
+            const name = n % 3 === 0 ? changing : `${kill}-${i}-${n}`;
+            const content = `${kill} ${i} ${n} ${'x'.repeat(n % 3 === 2 ? 50_000 : 0)}`;
+            const answer = await send(name, content).catch(() => null);
+            if (answer?.ok) {
+              allowed.set(name, new Set([content]));
+              acknowledged++;
+            } else allowed.get(name)?.add(content);
+          }
+        });
+        await new Promise((resolve) => setTimeout(resolve, 200 + Math.random() * 800));
+        await service.end('SIGKILL');
+        killed = true;
+        await Promise.all(writers);
+        service = await start();
+      }
+      const wrong: string[] = [];
+      for (const [name, contents] of allowed) {
+        const answer = await send(name);
+        if (!answer.ok || !contents.has(await answer.text())) wrong.push(name);
+      }
+      console.log(`${KILLS} kills: ${acknowledged} small files acknowledged, ${wrong.length} lost or wrong`);
+      expect(acknowledged).toBeGreaterThan(KILLS);
+      expect(wrong).toEqual([]);
+      // What a kill left half done has a note by which the sweeper finds it.
+      const root = new Caller(service.url, await tokenFor({ role: Role.ADMIN }));
+      const { collectGarbage } = await root.ok<{ collectGarbage: { job: { id: string } } }>(
+        'mutation { collectGarbage(input: { checkStorage: true }) { job { id } } }',
+      );
+      await expect
+        .poll(
+          async () =>
+            (
+              await root.ok<{ job: object }>('query ($id: ID!) { job(id: $id) { status result } }', {
+                id: collectGarbage.job.id,
+              })
+            ).job,
+          {
+            timeout: 30_000,
+          },
+        )
+        .toMatchObject({
+          status: 'SUCCEEDED',
+          result: { storage: { objectsWithoutRow: { count: 0 }, rowsWithoutObject: { count: 0 } } },
+        });
+    },
+  );
 
   it('finishes what is in flight when it is asked to end under load', async () => {
     const runId = await newRun().catch(async () => {
-      const { runs } = await (await caller()).ok<{ runs: { nodes: { id: string }[] } }>('{ runs(first: 1) { nodes { id } } }');
+      const { runs } = await (
+        await caller()
+      ).ok<{ runs: { nodes: { id: string }[] } }>('{ runs(first: 1) { nodes { id } } }');
       return runs.nodes[0]?.id ?? '';
     });
     const tess = await caller();
     const client = tess.socket();
-    const closed = new Promise<number>((resolve) => client.on('closed', (event) => resolve((event as { code: number }).code)));
+    const closed = new Promise<number>((resolve) =>
+      client.on('closed', (event) => resolve((event as { code: number }).code)),
+    );
     client.subscribe(
       { query: 'subscription { lifecycleEvents { id } }' },
       { next: () => undefined, error: () => undefined, complete: () => undefined },

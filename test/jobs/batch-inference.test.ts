@@ -24,7 +24,14 @@ interface JobView {
   progress: number;
   errorCode: string | null;
   errorMessage: string | null;
-  result: { rows: number; sha256: string; sizeBytes: number; parts: number; downloadUrl: string; objectKey: string } | null;
+  result: {
+    rows: number;
+    sha256: string;
+    sizeBytes: number;
+    parts: number;
+    downloadUrl: string;
+    objectKey: string;
+  } | null;
 }
 
 const START = `mutation ($input: StartBatchInferenceInput!) { startBatchInference(input: $input) { job { id status } } }`;
@@ -43,13 +50,17 @@ async function job(id: string): Promise<JobView> {
 }
 
 async function ended(id: string): Promise<JobView> {
-  await expect.poll(async () => (await job(id)).status, { timeout: 60_000, interval: 100 }).toMatch(/SUCCEEDED|FAILED|CANCELLED/);
+  await expect
+    .poll(async () => (await job(id)).status, { timeout: 60_000, interval: 100 })
+    .toMatch(/SUCCEEDED|FAILED|CANCELLED/);
   return job(id);
 }
 
 const parts = (id: string) =>
   service.app.context.db.asSystem((em) =>
-    em.execute<{ object_key: string; epoch: number }[]>(`select object_key, epoch from checkpoint where job_id = '${id}' order by epoch`),
+    em.execute<{ object_key: string; epoch: number }[]>(
+      `select object_key, epoch from checkpoint where job_id = '${id}' order by epoch`,
+    ),
   );
 
 /** sum = delay + distance, and so of the size of neither. */
@@ -75,73 +86,100 @@ afterAll(async () => {
 });
 
 async function resultOf({ result }: JobView): Promise<Record<string, Float64Array>> {
-  const response = await fetch(`${service.url}${result!.downloadUrl}`, { headers: { authorization: `Bearer ${tess.token}` } });
+  const response = await fetch(`${service.url}${result!.downloadUrl}`, {
+    headers: { authorization: `Bearer ${tess.token}` },
+  });
   expect(response.status).toBe(200);
   const bytes = Buffer.from(await response.arrayBuffer());
   expect(createHash('sha256').update(bytes).digest('hex')).toBe(result!.sha256);
   expect(bytes.length).toBe(result!.sizeBytes);
   const path = join(group.dataDir, 'downloaded.parquet');
   await writeFile(path, bytes);
-  const { columns } = await readColumns(await parquetTable(path), { columns: ['row_number', 'delay', 'distance', 'prediction_value'] });
+  const { columns } = await readColumns(await parquetTable(path), {
+    columns: ['row_number', 'delay', 'distance', 'prediction_value'],
+  });
   await rm(path);
   return Object.fromEntries((columns as NumberColumn[]).map(({ name, values }) => [name, values]));
 }
 
 describe('batch inference', () => {
-  it('goes on after kill -9 of its worker and after SIGTERM of the next, and comes to the same as an unbroken run', async () => {
-    const id = await start({ modelVersionId: version, datasetId: flights, keyColumns: ['delay', 'distance'] });
-    const steps = tess.collect<{ seq: number; status: string; progress: number }>(
-      `subscription ($id: ID!) { jobProgress(jobId: $id) { seq status attempt progress message } }`,
-      { id },
-      (items) => items.at(-1)?.status === 'SUCCEEDED',
-      60_000,
-    );
-    const first = await group.start('worker');
-    await expect.poll(async () => (await parts(id)).length, { timeout: 30_000, interval: 5 }).toBeGreaterThanOrEqual(3);
-    await first.end('SIGKILL');
-    const stored = (await parts(id)).length;
-    expect((await job(id)).status).toBe('RUNNING');
-    const second = await group.start('worker');
-    await expect.poll(async () => (await parts(id)).length, { timeout: 30_000, interval: 5 }).toBeGreaterThanOrEqual(stored + 2);
-    expect(await second.end('SIGTERM')).toBe(0);
-    const handedOn = (await parts(id)).length;
-    const handedOnAt = Date.now();
-    await group.start('worker');
-    const broken = await ended(id);
-    const resumedMs = Date.now() - handedOnAt;
-    expect(broken).toMatchObject({ status: 'SUCCEEDED', attempt: 3, progress: 1 });
-    const kept = new Set((await steps).map(({ progress }) => progress));
-    const whole = await ended(await start({ modelVersionId: version, datasetId: flights, keyColumns: ['delay', 'distance'] }));
-    expect(whole).toMatchObject({ status: 'SUCCEEDED', attempt: 1 });
-    const [a, b] = [await resultOf(broken), await resultOf(whole)];
-    expect(a).toEqual(b);
-    expect(a['row_number']).toEqual(Float64Array.from({ length: broken.result!.rows }, (_, i) => i));
-    a['prediction_value']!.forEach((value, i) => {
-      if (value !== a['delay']![i]! + a['distance']![i]!) expect.fail(`row ${i}: ${value}`);
-    });
-    expect(await parts(id)).toEqual([]);
-    console.log(
-      `batch inference of ${broken.result!.rows} rows: killed after ${stored} of ${broken.result!.parts} parts, handed on after ${handedOn}, done ${(resumedMs / 1000).toFixed(1)} s later, same content as unbroken; equal bytes: ${broken.result!.sha256 === whole.result!.sha256}; ${kept.size} steps of progress seen`,
-    );
-    const { events } = await tess.ok<{ events: { nodes: { type: string; payload: { rows: number } }[] } }>(
-      `query ($id: ID!) { events(filter: { subjectId: $id }) { nodes { type payload } } }`,
-      { id },
-    );
-    expect(events.nodes).toMatchObject([{ type: 'BATCH_INFERENCE_COMPLETED', payload: { rows: broken.result!.rows } }]);
-    const listed = await tess.ok<{ batchInferenceJobs: { totalCount: number; nodes: { kind: string }[] } }>(
-      `query ($d: ID!) { batchInferenceJobs(filter: { datasetId: $d, kind: TRAINING, status: [SUCCEEDED] }) { totalCount nodes { kind } } }`,
-      { d: flights },
-    );
-    expect(listed.batchInferenceJobs).toEqual({ totalCount: 2, nodes: [{ kind: 'BATCH_INFERENCE' }, { kind: 'BATCH_INFERENCE' }] });
-    const stranger = await service.as({ tenant: 'other' });
-    expect((await stranger.fails(`query ($id: ID!) { batchInferenceJob(id: $id) { id } }`, { id })).extensions.code).toBe('NOT_FOUND');
-    const response = await fetch(`${service.url}${broken.result!.downloadUrl}`, { headers: { authorization: `Bearer ${stranger.token}` } });
-    expect(response.status).toBe(404);
-  });
+  it(
+    'goes on after kill -9 of its worker and after SIGTERM of the next, and comes to the same as an unbroken ' + 'run',
+    async () => {
+      const id = await start({ modelVersionId: version, datasetId: flights, keyColumns: ['delay', 'distance'] });
+      const steps = tess.collect<{ seq: number; status: string; progress: number }>(
+        `subscription ($id: ID!) { jobProgress(jobId: $id) { seq status attempt progress message } }`,
+        { id },
+        (items) => items.at(-1)?.status === 'SUCCEEDED',
+        60_000,
+      );
+      const first = await group.start('worker');
+      await expect
+        .poll(async () => (await parts(id)).length, { timeout: 30_000, interval: 5 })
+        .toBeGreaterThanOrEqual(3);
+      await first.end('SIGKILL');
+      const stored = (await parts(id)).length;
+      expect((await job(id)).status).toBe('RUNNING');
+      const second = await group.start('worker');
+      await expect
+        .poll(async () => (await parts(id)).length, { timeout: 30_000, interval: 5 })
+        .toBeGreaterThanOrEqual(stored + 2);
+      expect(await second.end('SIGTERM')).toBe(0);
+      const handedOn = (await parts(id)).length;
+      const handedOnAt = Date.now();
+      await group.start('worker');
+      const broken = await ended(id);
+      const resumedMs = Date.now() - handedOnAt;
+      expect(broken).toMatchObject({ status: 'SUCCEEDED', attempt: 3, progress: 1 });
+      const kept = new Set((await steps).map(({ progress }) => progress));
+      const whole = await ended(
+        await start({ modelVersionId: version, datasetId: flights, keyColumns: ['delay', 'distance'] }),
+      );
+      expect(whole).toMatchObject({ status: 'SUCCEEDED', attempt: 1 });
+      const [a, b] = [await resultOf(broken), await resultOf(whole)];
+      expect(a).toEqual(b);
+      expect(a['row_number']).toEqual(Float64Array.from({ length: broken.result!.rows }, (_, i) => i));
+      a['prediction_value']!.forEach((value, i) => {
+        if (value !== a['delay']![i]! + a['distance']![i]!) expect.fail(`row ${i}: ${value}`);
+      });
+      expect(await parts(id)).toEqual([]);
+      console.log(
+        `batch inference of ${broken.result!.rows} rows: killed after ${stored} of ${broken.result!.parts} ` +
+          `parts, handed on after ${handedOn}, done ${(resumedMs / 1000).toFixed(1)} s later, same content as ` +
+          `unbroken; equal bytes: ${broken.result!.sha256 === whole.result!.sha256}; ${kept.size} steps of ` +
+          'progress seen',
+      );
+      const { events } = await tess.ok<{ events: { nodes: { type: string; payload: { rows: number } }[] } }>(
+        `query ($id: ID!) { events(filter: { subjectId: $id }) { nodes { type payload } } }`,
+        { id },
+      );
+      expect(events.nodes).toMatchObject([
+        { type: 'BATCH_INFERENCE_COMPLETED', payload: { rows: broken.result!.rows } },
+      ]);
+      const listed = await tess.ok<{ batchInferenceJobs: { totalCount: number; nodes: { kind: string }[] } }>(
+        'query ($d: ID!) { batchInferenceJobs(filter: { datasetId: $d, kind: TRAINING, status: [SUCCEEDED] }) ' +
+          '{ totalCount nodes { kind } } }',
+        { d: flights },
+      );
+      expect(listed.batchInferenceJobs).toEqual({
+        totalCount: 2,
+        nodes: [{ kind: 'BATCH_INFERENCE' }, { kind: 'BATCH_INFERENCE' }],
+      });
+      const stranger = await service.as({ tenant: 'other' });
+      expect(
+        (await stranger.fails(`query ($id: ID!) { batchInferenceJob(id: $id) { id } }`, { id })).extensions.code,
+      ).toBe('NOT_FOUND');
+      const response = await fetch(`${service.url}${broken.result!.downloadUrl}`, {
+        headers: { authorization: `Bearer ${stranger.token}` },
+      });
+      expect(response.status).toBe(404);
+    },
+  );
 
   it('ends at once when cancelled, even in a run that never ends, and its parts are swept', async () => {
-    const hanging = (await makeVersion(service, { bytes: hangsAbove1000(), signature: { ...xToY(1), inputs: [floats('x', 1)] } }))
-      .versionId;
+    const hanging = (
+      await makeVersion(service, { bytes: hangsAbove1000(), signature: { ...xToY(1), inputs: [floats('x', 1)] } })
+    ).versionId;
     const csv = `x\n${Array.from({ length: 40_000 }, (_, i) => (i < 20_000 ? 1 : 5_000)).join('\n')}\n`;
     const { uploadId } = await tess.upload('x.csv', csv);
     const datasetId = await registerDataset(tess, { name: 'x', uploadId });
@@ -166,7 +204,10 @@ describe('batch inference', () => {
         { field: 'input.datasetId', got: '"none named delay"' },
       ],
       [{ modelVersionId: version, datasetId: flights, keyColumns: ['nothing'] }, { field: 'input.keyColumns[0]' }],
-      [{ modelVersionId: version, datasetId: flights, keyColumns: ['delay', 'delay'] }, { field: 'input.keyColumns[1]' }],
+      [
+        { modelVersionId: version, datasetId: flights, keyColumns: ['delay', 'delay'] },
+        { field: 'input.keyColumns[1]' },
+      ],
       [
         { modelVersionId: (await makeVersion(service, { ...sum, signature: xToY(2) })).versionId, datasetId: flights },
         { field: 'input.datasetId' },

@@ -59,46 +59,54 @@ async function open(): Promise<WebSocket> {
 const closeCode = async (socket: WebSocket) => ((await once(socket, 'close')) as [number])[0];
 
 describe('large bodies', () => {
-  it(`are read or refused within bounded memory, ${CLIENTS} of 30 MiB at once, and small requests go through meanwhile`, async () => {
-    const body = logBatch(LARGE_BYTES);
-    let isOver = false;
-    const flood = Promise.all(
-      Array.from({ length: CLIENTS }, (_, i) =>
-        send(body, i % 8 === 0 ? { 'transfer-encoding': 'chunked' } : { 'content-length': body.length }),
-      ),
-    ).finally(() => (isOver = true));
-    let mostBytes = 0;
-    const smallMs: number[] = [];
-    while (!isOver) {
-      const startedAt = performance.now();
-      await tess.ok('{ experiments(first: 1) { nodes { id } } }');
-      smallMs.push(performance.now() - startedAt);
-      const text = await (await fetch(`${api.url}/metrics`)).text();
-      mostBytes = Math.max(mostBytes, Number(/^process_resident_memory_bytes (\S+)/m.exec(text)?.[1]));
-      await pause(50);
-    }
-    const answers = await flood;
-    const read = answers.filter(({ status }) => status === 200).length;
-    console.log(
-      `${CLIENTS} bodies of 30 MiB: ${read} read, ${CLIENTS - read} refused; at most ${(mostBytes / 1024 ** 2).toFixed(0)} MiB resident; ` +
-        `${smallMs.length} small requests meanwhile, slowest ${Math.max(...smallMs).toFixed(0)} ms`,
-    );
-    expect(read).toBeGreaterThan(0);
-    for (const answer of answers) {
-      if (answer.status !== 200) expect(answer).toEqual({ status: 503, code: 'TEMPORARILY_UNAVAILABLE', retryAfter: '5' });
-    }
-    expect(smallMs.length).toBeGreaterThan(1);
-    expect(Math.max(...smallMs)).toBeLessThan(MAX_SMALL_MS);
-    expect(mostBytes).toBeLessThan(MAX_RESIDENT_BYTES);
-    // All that was held is given back.
-    expect(await Promise.all([1, 2, 3].map(() => send(body, { 'content-length': body.length })))).toMatchObject(
-      [1, 2, 3].map(() => ({ status: 200 })),
-    );
-  });
+  it(
+    `are read or refused within bounded memory, ${CLIENTS} of 30 MiB at once, and small requests go through ` +
+      'meanwhile',
+    async () => {
+      const body = logBatch(LARGE_BYTES);
+      let isOver = false;
+      const flood = Promise.all(
+        Array.from({ length: CLIENTS }, (_, i) =>
+          send(body, i % 8 === 0 ? { 'transfer-encoding': 'chunked' } : { 'content-length': body.length }),
+        ),
+      ).finally(() => (isOver = true));
+      let mostBytes = 0;
+      const smallMs: number[] = [];
+      while (!isOver) {
+        const startedAt = performance.now();
+        await tess.ok('{ experiments(first: 1) { nodes { id } } }');
+        smallMs.push(performance.now() - startedAt);
+        const text = await (await fetch(`${api.url}/metrics`)).text();
+        mostBytes = Math.max(mostBytes, Number(/^process_resident_memory_bytes (\S+)/m.exec(text)?.[1]));
+        await pause(50);
+      }
+      const answers = await flood;
+      const read = answers.filter(({ status }) => status === 200).length;
+      console.log(
+        `${CLIENTS} bodies of 30 MiB: ${read} read, ${CLIENTS - read} refused; at most ` +
+          `${(mostBytes / 1024 ** 2).toFixed(0)} MiB resident; ` +
+          `${smallMs.length} small requests meanwhile, slowest ${Math.max(...smallMs).toFixed(0)} ms`,
+      );
+      expect(read).toBeGreaterThan(0);
+      for (const answer of answers) {
+        if (answer.status !== 200)
+          expect(answer).toEqual({ status: 503, code: 'TEMPORARILY_UNAVAILABLE', retryAfter: '5' });
+      }
+      expect(smallMs.length).toBeGreaterThan(1);
+      expect(Math.max(...smallMs)).toBeLessThan(MAX_SMALL_MS);
+      expect(mostBytes).toBeLessThan(MAX_RESIDENT_BYTES);
+      // All that was held is given back.
+      expect(await Promise.all([1, 2, 3].map(() => send(body, { 'content-length': body.length })))).toMatchObject(
+        [1, 2, 3].map(() => ({ status: 200 })),
+      );
+    },
+  );
 
   it('are not read for those who do not say who they are', async () => {
     const socket = connect(Number(new URL(api.url).port), '127.0.0.1');
-    socket.write('POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n');
+    socket.write(
+      'POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n',
+    );
     const [answer] = (await once(socket, 'data')) as [Buffer];
     socket.destroy();
     expect(String(answer)).toMatch(/^HTTP\/1\.1 401 [^]*"code":"UNAUTHENTICATED"/);
@@ -107,7 +115,8 @@ describe('large bodies', () => {
   it('that come too slowly are given up', async () => {
     const socket = connect(Number(new URL(api.url).port), '127.0.0.1');
     socket.write(
-      `POST /graphql HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${tess.token}\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n{`,
+      `POST /graphql HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${tess.token}\r\ncontent-type: ` +
+        `application/json\r\ncontent-length: 100000\r\n\r\n{`,
     );
     const startedAt = performance.now();
     await once(socket, 'close');

@@ -30,7 +30,10 @@ const begin = async (caller: Caller, name: string, input: object) =>
 
 async function end(caller: Caller, id: string): Promise<Job> {
   for (;;) {
-    const { job } = await caller.ok<{ job: Job }>('query ($id: ID!) { job(id: $id) { status errorMessage attempt result } }', { id });
+    const { job } = await caller.ok<{ job: Job }>(
+      'query ($id: ID!) { job(id: $id) { status errorMessage attempt result } }',
+      { id },
+    );
     if (!['QUEUED', 'RUNNING'].includes(job.status)) return job;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
@@ -52,7 +55,8 @@ it('an import whose worker is killed with -9 again and again is whole in the end
   const { uploadId } = await root.upload('f.txt', 'content');
   for (let i = 0; i < RUNS; i++) {
     const runId = await createRun(root, { experimentId });
-    for (let n = 0; n < FILES; n++) await mutate(root, 'logArtifact', { runId, path: `f-${n}.txt`, uploadId }, '__typename');
+    for (let n = 0; n < FILES; n++)
+      await mutate(root, 'logArtifact', { runId, path: `f-${n}.txt`, uploadId }, '__typename');
     await sql(
       group.database.url,
       `insert into metric_point (tenant, run_id, key, step, logged_at, value, seq)
@@ -68,7 +72,9 @@ it('an import whose worker is killed with -9 again and again is whole in the end
   const archive = Buffer.from(await artifact.arrayBuffer());
 
   const other = await group.as({ url: root.url } as Parameters<ServiceGroup['as']>[0], { tenant: 'other' });
-  const jobId = await begin(other, 'importExperiment', { uploadId: (await other.upload('experiment.tar', archive)).uploadId });
+  const jobId = await begin(other, 'importExperiment', {
+    uploadId: (await other.upload('experiment.tar', archive)).uploadId,
+  });
   let kills = 0;
   // Two lost workers leave an attempt.
   for (const wanted of [POINTS * 2, POINTS * 6]) {
@@ -86,10 +92,14 @@ it('an import whose worker is killed with -9 again and again is whole in the end
   const told = async (tenant: string) =>
     sql(
       group.database.url,
-      `select key, count(*)::int as points, count(distinct value)::int as different, max(value) as high from metric_point where tenant = '${tenant}' group by key order by key`,
+      'select key, count(*)::int as points, count(distinct value)::int as different, max(value) as high from ' +
+        `metric_point where tenant = '${tenant}' group by key order by key`,
     );
   expect(await told('other')).toEqual(await told('acme'));
-  const seqs = await sql(group.database.url, `select 1 from metric_point where tenant = 'other' group by run_id, seq having count(*) > 1`);
+  const seqs = await sql(
+    group.database.url,
+    `select 1 from metric_point where tenant = 'other' group by run_id, seq having count(*) > 1`,
+  );
   expect(seqs).toEqual([]);
   console.log(`experiment-archive: ${kills} kills, attempt ${job.attempt}, ${archive.length} bytes`);
 });

@@ -31,9 +31,10 @@ const count = async (text: string): Promise<number> => ((await sql(group.databas
 
 /** Files of runs in the store. */
 async function runFiles(): Promise<number> {
-  const files = await readdir(join(group.dataDir, 'artifacts', 'objects', 'acme', 'runs'), { recursive: true, withFileTypes: true }).catch(
-    () => [],
-  );
+  const files = await readdir(join(group.dataDir, 'artifacts', 'objects', 'acme', 'runs'), {
+    recursive: true,
+    withFileTypes: true,
+  }).catch(() => []);
   return files.filter((file) => file.isFile()).length;
 }
 
@@ -43,7 +44,9 @@ it('a collection whose worker is killed with -9 again and again removes everythi
   for (let i = 0; i < RUNS; i++) {
     const runId = await createRun(root, { experimentId });
     await Promise.all(
-      Array.from({ length: FILES }, (_, n) => mutate(root, 'logArtifact', { runId, path: `f-${n}.txt`, uploadId }, '__typename')),
+      Array.from({ length: FILES }, (_, n) =>
+        mutate(root, 'logArtifact', { runId, path: `f-${n}.txt`, uploadId }, '__typename'),
+      ),
     );
     await sql(
       group.database.url,
@@ -57,7 +60,8 @@ it('a collection whose worker is killed with -9 again and again removes everythi
   expect(await runFiles()).toBe(RUNS * FILES + 1);
   const { job } = await mutate<{ job: { id: string } }>(root, 'collectGarbage', { olderThanDays: 0 }, 'job { id }');
   const status = async () =>
-    (await root.ok<{ job: Progress }>(`query ($id: ID!) { job(id: $id) { status attempt result } }`, { id: job.id })).job;
+    (await root.ok<{ job: Progress }>(`query ($id: ID!) { job(id: $id) { status attempt result } }`, { id: job.id }))
+      .job;
   const until = async (holds: (now: Progress) => boolean) => {
     for (const deadline = Date.now() + 60_000; ; await new Promise((resolve) => setTimeout(resolve, 2))) {
       const now = await status();
@@ -71,12 +75,21 @@ it('a collection whose worker is killed with -9 again and again removes everythi
     await until((now) => now.attempt === kills + 1 && Number(now.result?.['runs'] ?? 0) >= runsGone);
     await worker.end('SIGKILL');
     if ((await status()).status === 'RUNNING') kills += 1;
-    await sql(group.database.url, `update job set heartbeat_at = now() - interval '1 hour' where id = '${job.id}' and status = 'RUNNING'`);
+    await sql(
+      group.database.url,
+      `update job set heartbeat_at = now() - interval '1 hour' where id = '${job.id}' and status = 'RUNNING'`,
+    );
   }
   await group.start('worker');
   await until((now) => now.status === 'SUCCEEDED');
   const { result, attempt } = await status();
-  expect(result).toMatchObject({ runs: RUNS, experiments: 1, metricPoints: RUNS * POINTS, files: RUNS * FILES, keptCount: 0 });
+  expect(result).toMatchObject({
+    runs: RUNS,
+    experiments: 1,
+    metricPoints: RUNS * POINTS,
+    files: RUNS * FILES,
+    keptCount: 0,
+  });
   expect(await count(`select count(*)::int as n from metric_point`)).toBe(0);
   expect(await count(`select count(*)::int as n from run`)).toBe(1);
   expect(await count(`select count(*)::int as n from artifact`)).toBe(1);
@@ -98,6 +111,7 @@ it('a collection whose worker is killed with -9 again and again removes everythi
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   console.log(
-    `${RUNS} runs with ${POINTS} points each collected in ${attempt} attempts, ${kills} kills -9 in its midst; ${left - 1} files left to the sweeper`,
+    `${RUNS} runs with ${POINTS} points each collected in ${attempt} attempts, ${kills} kills -9 in its ` +
+      `midst; ${left - 1} files left to the sweeper`,
   );
 }, 180_000);

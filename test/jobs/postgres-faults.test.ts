@@ -7,7 +7,15 @@ import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/db/embed
 import { sql } from '../support/embedded.js';
 import { LOG_METRICS, newRun } from '../support/runs.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
-import { CARS_CONFIG, createExperiment, registerDataset, startTraining, trainingEnd, trainingWhen, vegaPath } from '../support/training.js';
+import {
+  CARS_CONFIG,
+  createExperiment,
+  registerDataset,
+  startTraining,
+  trainingEnd,
+  trainingWhen,
+  vegaPath,
+} from '../support/training.js';
 
 let dataDir: string;
 let server: EmbeddedPostgres;
@@ -44,12 +52,16 @@ async function replaceServer(signal: NodeJS.Signals): Promise<void> {
   const before = await serverPid();
   await endServer(signal);
   await expect.poll(serverPid, { timeout: 10_000, interval: 20 }).not.toBe(before);
-  await expect.poll(() => sql(server.url, 'select 1 as one').catch(() => null), { timeout: 10_000, interval: 20 }).toEqual([{ one: 1 }]);
+  await expect
+    .poll(() => sql(server.url, 'select 1 as one').catch(() => null), { timeout: 10_000, interval: 20 })
+    .toEqual([{ one: 1 }]);
 }
 
 const FOLLOW = 'subscription ($runId: ID!, $after: SafeInt) { runMetrics(runId: $runId, after: $after) { seq step } }';
 
-/** Logs a step at a time, each until it is acknowledged; tells how long the longest took and what was refused meanwhile. */
+/**
+ * Logs a step at a time, each until it is acknowledged; tells how long the longest took and what was refused meanwhile.
+ */
 function startWriter(runId: string) {
   let stopped = false;
   const acknowledged: number[] = [];
@@ -79,7 +91,9 @@ function startWriter(runId: string) {
   return { acknowledged, stop };
 }
 
-/** Follows a run as a client does: after an error that asks for it, it subscribes again with the last sequence number. */
+/**
+ * Follows a run as a client does: after an error that asks for it, it subscribes again with the last sequence number.
+ */
 function startFollower(runId: string) {
   const seen: number[] = [];
   let resumed = 0;
@@ -125,16 +139,23 @@ describe.each([
     // One more wakes the follower to its end.
     const ending = follower.stop();
     await tess.ok(LOG_METRICS, {
-      input: { runId, metrics: [{ key: 'loss', value: 1, step: acknowledged.length, loggedAt: '2026-01-01T00:00:00.000Z' }] },
+      input: {
+        runId,
+        metrics: [{ key: 'loss', value: 1, step: acknowledged.length, loggedAt: '2026-01-01T00:00:00.000Z' }],
+      },
     });
     const resumed = await ending;
     console.log(
-      `PostgreSQL ${what}: written again after ${longestMs.toFixed(0)} ms; ${acknowledged.length} acknowledged rows present; ` +
+      `PostgreSQL ${what}: written again after ${longestMs.toFixed(0)} ms; ${acknowledged.length} ` +
+        'acknowledged rows present; ' +
         `refused meanwhile: ${JSON.stringify(Object.fromEntries(refusals))}; subscription resumed ${resumed} times`,
     );
     expect(longestMs).toBeLessThan(10_000);
     expect([...refusals.keys()].filter((code) => code !== 'UNAVAILABLE')).toEqual([]);
-    const rows = (await sql(server.url, `select step::int from metric_point where run_id = '${runId}' order by step`)) as {
+    const rows = (await sql(
+      server.url,
+      `select step::int from metric_point where run_id = '${runId}' order by step`,
+    )) as {
       step: number;
     }[];
     expect(rows.map(({ step }) => step)).toEqual([...acknowledged, acknowledged.length]);
@@ -148,7 +169,10 @@ describe.each([
     const unsubscribe = live.subscribe('after-the-fault', () => woken++);
     await expect.poll(() => fetch(`${service.url}/readyz`).then(({ status }) => status), { timeout: 10_000 }).toBe(200);
     expect((await fetch(`${service.url}/healthz`)).status).toBe(200);
-    const other = await startTestService({ LOG_LEVEL: 'silent', ROLE: 'api' }, { url: server.url, drop: async () => undefined });
+    const other = await startTestService(
+      { LOG_LEVEL: 'silent', ROLE: 'api' },
+      { url: server.url, drop: async () => undefined },
+    );
     const delivered: number[] = [];
     await queue.consume(`after-${what}`, 1, async ({ attempt }) => void delivered.push(attempt));
     await other.app.context.queue.enqueue(`after-${what}`, { tenant: 'acme', jobId: 'job', attempt: 7 });
@@ -164,17 +188,24 @@ describe.each([
 it('a training under way when PostgreSQL is killed comes to its end, every point once', async () => {
   const experimentId = await createExperiment(tess);
   const datasetId = await registerDataset(tess, { name: 'cars', path: vegaPath('cars.json') });
-  const config = { ...CARS_CONFIG, hyperparameters: { ...CARS_CONFIG.hyperparameters, epochs: 60 }, checkpointEveryEpochs: 5 };
+  const config = {
+    ...CARS_CONFIG,
+    hyperparameters: { ...CARS_CONFIG.hyperparameters, epochs: 60 },
+    checkpointEveryEpochs: 5,
+  };
   const { jobId, runId } = await startTraining(tess, { experimentId, datasetId, config });
   await trainingWhen(tess, jobId, ({ checkpoints }) => checkpoints.length > 0);
   await replaceServer('SIGKILL');
   const backAt = performance.now();
   const { attempt, result } = await trainingEnd(tess, jobId);
   console.log(
-    `training through a kill of PostgreSQL: done by attempt ${attempt}, ${(performance.now() - backAt).toFixed(0)} ms after it was back`,
+    `training through a kill of PostgreSQL: done by attempt ${attempt}, ` +
+      `${(performance.now() - backAt).toFixed(0)} ms after it was back`,
   );
   expect(result?.epochsRun).toBe(60);
-  const points = `select count(*)::int as n, count(distinct step)::int as steps from metric_point where run_id = '${runId}' and key = 'train.loss'`;
+  const points =
+    'select count(*)::int as n, count(distinct step)::int as steps from metric_point where run_id = ' +
+    `'${runId}' and key = 'train.loss'`;
   expect(await sql(server.url, points)).toEqual([{ n: 60, steps: 60 }]);
 });
 
@@ -186,12 +217,15 @@ it('connections cut again and again under load are all replaced, and none is los
     await sleep(50);
     await sql(
       server.url,
-      'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
+      'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> ' +
+        'pg_backend_pid()',
     );
   }
   const results = await Promise.all(writers.map((writer) => writer.stop()));
   const refused = results.flatMap(({ refusals }) => [...refusals.values()]).reduce((a, b) => a + b, 0);
-  console.log(`${CUTS} times all connections cut under 8 writers: ${refused} requests refused, none otherwise than UNAVAILABLE`);
+  console.log(
+    `${CUTS} times all connections cut under 8 writers: ${refused} requests refused, none otherwise than UNAVAILABLE`,
+  );
   expect(results.flatMap(({ refusals }) => [...refusals.keys()]).filter((code) => code !== 'UNAVAILABLE')).toEqual([]);
   await expect.poll(() => service.app.context.db.poolUse(), { timeout: 10_000 }).toEqual({ inUse: 0, waiting: 0 });
   // The whole pool still serves.

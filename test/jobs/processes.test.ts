@@ -4,7 +4,15 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sql } from '../support/embedded.js';
 import { ServiceGroup, type ServiceProcess } from '../support/processes.js';
 import type { Caller } from '../support/service.js';
-import { CARS_CONFIG, createExperiment, registerDataset, startTraining, trainingEnd, trainingWhen, vegaPath } from '../support/training.js';
+import {
+  CARS_CONFIG,
+  createExperiment,
+  registerDataset,
+  startTraining,
+  trainingEnd,
+  trainingWhen,
+  vegaPath,
+} from '../support/training.js';
 
 let group: ServiceGroup;
 let api: ServiceProcess;
@@ -22,7 +30,11 @@ beforeEach(async () => {
 afterEach(() => group?.close());
 
 /** Some seconds of epochs. */
-const LONG_CONFIG = { ...CARS_CONFIG, hyperparameters: { ...CARS_CONFIG.hyperparameters, epochs: 200 }, checkpointEveryEpochs: 5 };
+const LONG_CONFIG = {
+  ...CARS_CONFIG,
+  hyperparameters: { ...CARS_CONFIG.hyperparameters, epochs: 200 },
+  checkpointEveryEpochs: 5,
+};
 
 /** Points that share run, key and step. */
 async function duplicatePoints(runId: string): Promise<unknown[]> {
@@ -33,7 +45,10 @@ async function duplicatePoints(runId: string): Promise<unknown[]> {
 }
 
 async function countPoints(runId: string): Promise<number> {
-  const [row] = (await sql(group.database.url, `select count(*)::int as n from metric_point where run_id = '${runId}'`)) as [{ n: number }];
+  const [row] = (await sql(
+    group.database.url,
+    `select count(*)::int as n from metric_point where run_id = '${runId}'`,
+  )) as [{ n: number }];
   return row.n;
 }
 
@@ -41,7 +56,8 @@ async function trainingLog(runId: string, attempt: number): Promise<string> {
   return readFile(`${group.dataDir}/artifacts/objects/acme/runs/${runId}/logs/attempt-${attempt}.log`, 'utf8');
 }
 
-const begun = (worker: ServiceProcess) => worker.log.filter(({ msg }) => msg === 'job started').map(({ jobId }) => jobId);
+const begun = (worker: ServiceProcess) =>
+  worker.log.filter(({ msg }) => msg === 'job started').map(({ jobId }) => jobId);
 
 let whole: { sha256: string; points: number } | undefined;
 
@@ -76,7 +92,8 @@ describe('a training whose worker is lost', () => {
     const continued = /continued from the checkpoint of epoch (\d+)/.exec(await trainingLog(runId, 2));
     expect(Number(continued?.[1])).toBeGreaterThanOrEqual(before.checkpoints[0]!.epoch);
     console.log(
-      `worker killed -9: resumed after ${resumedMs} ms from epoch ${continued?.[1]} of 200, same model, 0 of ${expected.points} points twice`,
+      `worker killed -9: resumed after ${resumedMs} ms from epoch ${continued?.[1]} of 200, same model, 0 of ` +
+        `${expected.points} points twice`,
     );
   });
 
@@ -114,7 +131,9 @@ describe('a training whose worker is lost', () => {
     );
     first.signal('SIGCONT');
     const job = await trainingEnd(tess, jobId);
-    const refusal = await eventually(() => first.log.find(({ msg, jobId: id }) => id === jobId && msg.startsWith('attempt ended')));
+    const refusal = await eventually(() =>
+      first.log.find(({ msg, jobId: id }) => id === jobId && msg.startsWith('attempt ended')),
+    );
     expect(refusal).toMatchObject({ attempt: 1, msg: 'attempt ended: cancelled or overtaken' });
     expect(job).toMatchObject({ status: 'SUCCEEDED', attempt: 2 });
     expect(job.result!.sha256).toBe(expected.sha256);
@@ -124,7 +143,9 @@ describe('a training whose worker is lost', () => {
       group.database.url,
       `select max(epoch) as epoch from checkpoint where job_id = '${jobId}' and attempt = 1`,
     )) as { epoch: number | null }[];
-    expect(staleAfter[0]?.epoch ?? 0).toBeLessThanOrEqual((frozenCheckpoints[0] as { epoch: number } | undefined)?.epoch ?? 0);
+    expect(staleAfter[0]?.epoch ?? 0).toBeLessThanOrEqual(
+      (frozenCheckpoints[0] as { epoch: number } | undefined)?.epoch ?? 0,
+    );
     console.log(`worker frozen past its heartbeat and thawed: attempt 1 refused, attempt 2 gave the same model`);
   });
 });
@@ -167,16 +188,22 @@ describe('two api and two worker processes on one database', () => {
   it('a job delivered many times has one effect', async () => {
     const workers = await Promise.all([group.start('worker'), group.start('worker')]);
     const { Queue: PostgresQueue } = withBackend(createPostgresBackend);
-    const queue = new PostgresQueue('TRAINING', { connection: { connectionString: group.database.url, schema: 'bullmq', max: 1 } });
+    const queue = new PostgresQueue('TRAINING', {
+      connection: { connectionString: group.database.url, schema: 'bullmq', max: 1 },
+    });
     const { jobId, runId } = await startTraining(tess, { experimentId, datasetId, config: CARS_CONFIG });
     const options = { removeOnComplete: true, removeOnFail: true };
     // Ids of their own, so that the queue does not notice.
-    for (let i = 0; i < 8; i++) await queue.add('TRAINING', { tenant: 'acme', jobId, attempt: 1 }, { ...options, jobId: `copy-${i}` });
+    for (let i = 0; i < 8; i++)
+      await queue.add('TRAINING', { tenant: 'acme', jobId, attempt: 1 }, { ...options, jobId: `copy-${i}` });
     await trainingEnd(tess, jobId);
-    for (let i = 8; i < 12; i++) await queue.add('TRAINING', { tenant: 'acme', jobId, attempt: 1 }, { ...options, jobId: `copy-${i}` });
+    for (let i = 8; i < 12; i++)
+      await queue.add('TRAINING', { tenant: 'acme', jobId, attempt: 1 }, { ...options, jobId: `copy-${i}` });
     await eventually(
       async () =>
-        ((await queue.getJobCounts('wait', 'active'))['wait'] === 0 && (await queue.getJobCounts('active'))['active'] === 0) || undefined,
+        ((await queue.getJobCounts('wait', 'active'))['wait'] === 0 &&
+          (await queue.getJobCounts('active'))['active'] === 0) ||
+        undefined,
     );
     await queue.close();
     expect(workers.flatMap(begun)).toEqual([jobId]);

@@ -25,7 +25,8 @@ it('a release whose worker is killed again and again is done once', async () => 
   const { runId } = await trainTumours(tess);
   const { id } = await register(tess, { modelId: await createModel(tess), runId });
   const { releaseModelVersion } = await tess.ok<{ releaseModelVersion: { job: { id: string } } }>(
-    'mutation ($id: ID!) { releaseModelVersion(input: { modelVersionId: $id, targetStage: PRODUCTION }) { job { id } } }',
+    'mutation ($id: ID!) { releaseModelVersion(input: { modelVersionId: $id, targetStage: PRODUCTION }) { ' +
+      'job { id } } }',
     { id },
   );
   const jobs = async () =>
@@ -58,7 +59,9 @@ it('a release whose worker is killed again and again is done once', async () => 
     'VALIDATION SUCCEEDED',
   ]);
   const attempts = Object.fromEntries(all.map(({ kind, attempt }) => [kind, attempt]));
-  console.log(`release: worker killed during ${killed.join(' and ')}; attempts ${JSON.stringify(attempts)}, each job once`);
+  console.log(
+    `release: worker killed during ${killed.join(' and ')}; attempts ${JSON.stringify(attempts)}, each job once`,
+  );
   expect(killed.length).toBeGreaterThan(0);
   expect(attempts['RELEASE']).toBeGreaterThan(1);
   const { modelVersion } = await tess.ok<{ modelVersion: { stageHistory: { toStage: string }[] } }>(

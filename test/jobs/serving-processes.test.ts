@@ -35,15 +35,18 @@ describe('two API processes', () => {
     expect(await answer(there, endpointId)).toBe(1);
     const second = await makeVersion(service, { ...times(2), modelId });
     const newer = await deploy(there, { endpointId, modelVersionId: second.versionId });
-    await there.ok(`mutation ($input: SetTrafficWeightsInput!) { setTrafficWeights(input: $input) { endpoint { id } } }`, {
-      input: {
-        endpointId,
-        weights: [
-          { deploymentId, weightBps: 0 },
-          { deploymentId: newer, weightBps: 10_000 },
-        ],
+    await there.ok(
+      `mutation ($input: SetTrafficWeightsInput!) { setTrafficWeights(input: $input) { endpoint { id } } }`,
+      {
+        input: {
+          endpointId,
+          weights: [
+            { deploymentId, weightBps: 0 },
+            { deploymentId: newer, weightBps: 10_000 },
+          ],
+        },
       },
-    });
+    );
     const startedAt = performance.now();
     await expect.poll(() => answer(here, endpointId), { timeout: 5_000, interval: 5 }).toBe(2);
     const heardMs = performance.now() - startedAt;
@@ -70,7 +73,9 @@ describe('two API processes', () => {
         modelVersionId: version.versionId,
         weightBps: 10_000,
       });
-      await here.ok(`mutation ($id: ID!) { undeploy(input: { deploymentId: $id }) { deployment { id } } }`, { id: live });
+      await here.ok(`mutation ($id: ID!) { undeploy(input: { deploymentId: $id }) { deployment { id } } }`, {
+        id: live,
+      });
       live = next;
       for (const caller of [here, there])
         await expect.poll(() => answer(caller, first.endpointId), { timeout: 10_000, interval: 10 }).toBe(round);
@@ -83,7 +88,9 @@ describe('two API processes', () => {
 
   it('count together', async () => {
     const { endpointId, deploymentId } = await serve(service, here, times(1));
-    await Promise.all(Array.from({ length: 60 }, (_, i) => predict(i % 2 ? here : there, { endpointId, rows: [{ x: i }] })));
+    await Promise.all(
+      Array.from({ length: 60 }, (_, i) => predict(i % 2 ? here : there, { endpointId, rows: [{ x: i }] })),
+    );
     const requests = async () =>
       (
         await there.ok<{ deployment: { traffic: { requests: number } } }>(

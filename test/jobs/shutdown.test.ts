@@ -21,7 +21,12 @@ beforeAll(async () => {
   const tess = await group.as(api);
   const { uploadId } = await tess.upload('large', Buffer.alloc(FILE_BYTES, 1));
   const input = { runId: await newRun(tess), path: 'large', uploadId };
-  const { artifact } = await mutate<{ artifact: { downloadUrl: string } }>(tess, 'logArtifact', input, 'artifact { downloadUrl }');
+  const { artifact } = await mutate<{ artifact: { downloadUrl: string } }>(
+    tess,
+    'logArtifact',
+    input,
+    'artifact { downloadUrl }',
+  );
   path = artifact.downloadUrl;
   await api.end('SIGTERM');
 });
@@ -46,7 +51,10 @@ describe('SIGTERM in a large download', () => {
     for await (const chunk of response) bytes += (chunk as Buffer).length;
     const code = await exited;
     const endedMs = performance.now() - startedAt;
-    console.log(`ended ${Math.round(endedMs)} ms after SIGTERM in a download that took ${FILE_BYTES / 1024 ** 2} MiB, code ${code}`);
+    console.log(
+      `ended ${Math.round(endedMs)} ms after SIGTERM in a download that took ${FILE_BYTES / 1024 ** 2} MiB, ` +
+        `code ${code}`,
+    );
     expect(bytes).toBe(FILE_BYTES);
     expect(code).toBe(0);
     expect(endedMs).toBeLessThan(5_000);

@@ -37,12 +37,16 @@ class Follower {
   async follow(runId: string): Promise<RawSocket> {
     const socket = await RawSocket.open(tess);
     this.complete = false;
-    socket.subscribe<{ runMetrics: { seq: number } }>(QUERY, { runId, after: this.seqs.at(-1) ?? 0 }, ({ type, payload }, sizeBytes) => {
-      this.receivedBytes += sizeBytes;
-      if (type === 'complete') this.complete = true;
-      else if (payload.errors) this.error = payload.errors[0] ?? null;
-      else this.seqs.push(payload.data?.runMetrics.seq ?? NaN);
-    });
+    socket.subscribe<{ runMetrics: { seq: number } }>(
+      QUERY,
+      { runId, after: this.seqs.at(-1) ?? 0 },
+      ({ type, payload }, sizeBytes) => {
+        this.receivedBytes += sizeBytes;
+        if (type === 'complete') this.complete = true;
+        else if (payload.errors) this.error = payload.errors[0] ?? null;
+        else this.seqs.push(payload.data?.runMetrics.seq ?? NaN);
+      },
+    );
     return socket;
   }
 }
@@ -82,16 +86,22 @@ it(
     longSocket.resume();
     await expect.poll(() => long.complete, { timeout: 30_000, interval: 200 }).toBe(true);
     const before = long.seqs.length;
-    expect(long.error).toMatchObject({ extensions: { code: 'RESOURCE_EXHAUSTED' }, message: expect.stringContaining('`after`') });
+    expect(long.error).toMatchObject({
+      extensions: { code: 'RESOURCE_EXHAUSTED' },
+      message: expect.stringContaining('`after`'),
+    });
     expect(long.seqs).toEqual(all.slice(0, before));
     const resumedSocket = await long.follow(runId);
-    await expect.poll(() => Math.min(brief.seqs.length, long.seqs.length), { timeout: 90_000, interval: 200 }).toBe(POINTS);
+    await expect
+      .poll(() => Math.min(brief.seqs.length, long.seqs.length), { timeout: 90_000, interval: 200 })
+      .toBe(POINTS);
     expect(long.seqs).toEqual(all);
     expect(brief.seqs).toEqual(all);
     expect(brief.error).toBeNull();
     const megabytes = (bytes: number) => (bytes / 1024 ** 2).toFixed(0);
     console.log(
-      `slow subscribers: ${megabytes(brief.receivedBytes)} MB of events for each, service grew by ${megabytes(grownBytes)} MB; closed after ${before} of ${POINTS} events, then resumed`,
+      `slow subscribers: ${megabytes(brief.receivedBytes)} MB of events for each, service grew by ` +
+        `${megabytes(grownBytes)} MB; closed after ${before} of ${POINTS} events, then resumed`,
     );
     expect(grownBytes).toBeLessThan(40 * 1024 ** 2);
     for (const socket of [briefSocket, longSocket, resumedSocket]) socket.cut();

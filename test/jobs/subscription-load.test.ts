@@ -45,7 +45,8 @@ it(`${SUBSCRIPTIONS} subscriptions get every event within ${MAX_P99_MS} ms`, { t
     const bytes = Number(/^process_resident_memory_bytes (\S+)/m.exec(text)?.[1]);
     const p99 = latenciesMs.toSorted((a, b) => a - b)[Math.floor(latenciesMs.length * 0.99)] ?? Infinity;
     console.log(
-      `${SUBSCRIPTIONS} subscriptions on ${sockets.length} sockets: ${latenciesMs.length} deliveries, p99 ${p99.toFixed(0)} ms, service ${(bytes / 1024 ** 2).toFixed(0)} MB`,
+      `${SUBSCRIPTIONS} subscriptions on ${sockets.length} sockets: ${latenciesMs.length} deliveries, p99 ` +
+        `${p99.toFixed(0)} ms, service ${(bytes / 1024 ** 2).toFixed(0)} MB`,
     );
     expect(p99).toBeLessThanOrEqual(MAX_P99_MS);
     expect(bytes).toBeLessThanOrEqual(MAX_BYTES);

@@ -28,7 +28,8 @@ afterEach(async () => {
 
 async function newWebhook(): Promise<{ id: string; secret: string }> {
   const { createWebhook } = await admin.ok<{ createWebhook: { webhook: { id: string }; secret: string } }>(
-    `mutation ($url: String!) { createWebhook(input: { name: "w", url: $url, eventTypes: [MODEL_REGISTERED] }) { secret webhook { id } } }`,
+    'mutation ($url: String!) { createWebhook(input: { name: "w", url: $url, eventTypes: [MODEL_REGISTERED] ' +
+      '}) { secret webhook { id } } }',
     { url: receiver.url('/hook') },
   );
   return { id: createWebhook.webhook.id, secret: createWebhook.secret };
@@ -48,7 +49,10 @@ async function statuses(id: string): Promise<Record<string, number>> {
     { id },
   );
   return Object.fromEntries(
-    Object.entries(Object.groupBy(webhook.deliveries.nodes, ({ status }) => status)).map(([status, all]) => [status, all!.length]),
+    Object.entries(Object.groupBy(webhook.deliveries.nodes, ({ status }) => status)).map(([status, all]) => [
+      status,
+      all!.length,
+    ]),
   );
 }
 
@@ -72,7 +76,10 @@ it('a worker killed with -9 in mid-delivery: every message arrives, those under 
   await receiver.wait('/hook', MESSAGES);
   // What was under way is the dead worker's until its lease of half a minute ends; here it ends now.
   const dead = underWay.map(({ headers }) => headers['webhook-id']);
-  await db.query(`update webhook_delivery set next_attempt_at = now() where status = 'PENDING' and id::text = any($1)`, [dead]);
+  await db.query(
+    `update webhook_delivery set next_attempt_at = now() where status = 'PENDING' and id::text = any($1)`,
+    [dead],
+  );
   await allDelivered(id);
   const ids = receiver.received.map(({ headers }) => headers['webhook-id']);
   expect(new Set(ids).size).toBe(MESSAGES);
@@ -80,7 +87,8 @@ it('a worker killed with -9 in mid-delivery: every message arrives, those under 
   expect(twice.toSorted()).toEqual(dead.toSorted());
   for (const message of receiver.received) expect(signaturesBy(secret, message)).toEqual([true]);
   console.log(
-    `webhooks: worker killed -9 with ${underWay.length} of ${MESSAGES} messages under way: all arrived, those ${twice.length} twice`,
+    `webhooks: worker killed -9 with ${underWay.length} of ${MESSAGES} messages under way: all arrived, ` +
+      `those ${twice.length} twice`,
   );
 });
 

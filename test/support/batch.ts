@@ -16,9 +16,15 @@ export async function batchOf(caller: Caller, input: Record<string, unknown>, st
 }
 
 /** The values of its result, by column. */
-export async function columnsOf(service: TestService, caller: Caller, { result }: JobView): Promise<Record<string, unknown[]>> {
+export async function columnsOf(
+  service: TestService,
+  caller: Caller,
+  { result }: JobView,
+): Promise<Record<string, unknown[]>> {
   const { downloadUrl, rows } = result as { downloadUrl: string; rows: number };
-  const response = await fetch(`${service.url}${downloadUrl}`, { headers: { authorization: `Bearer ${caller.token}` } });
+  const response = await fetch(`${service.url}${downloadUrl}`, {
+    headers: { authorization: `Bearer ${caller.token}` },
+  });
   const path = join(tmpdir(), `batch-${Math.random().toString(36).slice(2)}.parquet`);
   await writeFile(path, Buffer.from(await response.arrayBuffer()));
   try {

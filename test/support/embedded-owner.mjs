@@ -1,4 +1,5 @@
-// A process of its own that owns an embedded database, so that a test can kill it: node embedded-owner.mjs <dataDir> [port]
+// A process of its own that owns an embedded database, so that a test can kill it: node embedded-owner.mjs <dataDir>
+// [port]
 import { startEmbeddedPostgres } from '../../dist/db/embedded.js';
 
 const [dataDir, port] = process.argv.slice(2);

@@ -6,7 +6,10 @@ import { Client } from 'pg';
 import { z } from 'zod';
 
 const SCRIPT = fileURLToPath(new URL('embedded-owner.mjs', import.meta.url));
-const answer = z.union([z.object({ url: z.string(), port: z.number() }), z.object({ code: z.string().optional(), message: z.string() })]);
+const answer = z.union([
+  z.object({ url: z.string(), port: z.number() }),
+  z.object({ code: z.string().optional(), message: z.string() }),
+]);
 
 export interface OwnerOptions {
   port?: number;
@@ -20,8 +23,13 @@ export async function startOwner(
   { port, uid }: OwnerOptions = {},
 ): Promise<{ child: ChildProcess; answer: z.infer<typeof answer> }> {
   const args = [SCRIPT, dataDir, ...(port ? [String(port)] : [])];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], ...(uid === undefined ? {} : { uid, gid: uid }) });
-  const line = once(createInterface({ input: child.stdout }), 'line').then(([text]) => answer.parse(JSON.parse(String(text))));
+  const child = spawn(process.execPath, args, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    ...(uid === undefined ? {} : { uid, gid: uid }),
+  });
+  const line = once(createInterface({ input: child.stdout }), 'line').then(([text]) =>
+    answer.parse(JSON.parse(String(text))),
+  );
   return { child, answer: await line };
 }
 

@@ -1,6 +1,9 @@
 import { randomBytes, randomInt } from 'node:crypto';
 
-/** Settings of a service on the engines that scripts/test-engines.mjs has started, in the tests that run on them; else none. */
+/**
+ * Settings of a service on the engines that scripts/test-engines.mjs has started, in the tests that run on them; else
+ * none.
+ */
 export function engineSettings(): Record<string, string> {
   const { MATIH_ON_ENGINES, REDIS_URL = '', S3_ENDPOINT = '', S3_ACCESS_KEY = '', S3_SECRET_KEY = '' } = process.env;
   if (!MATIH_ON_ENGINES) return {};

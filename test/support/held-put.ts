@@ -2,7 +2,9 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type { TestService } from './service.js';
 
-/** A file on its way to the object store of one process, as when that process is frozen: it arrives when it is let go. */
+/**
+ * A file on its way to the object store of one process, as when that process is frozen: it arrives when it is let go.
+ */
 export interface HeldPut {
   /** Resolves when the process has sent it. */
   key: Promise<string>;

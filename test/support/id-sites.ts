@@ -38,13 +38,17 @@ function idPaths(input: GraphQLArgument | GraphQLInputField, seen: readonly stri
 export function idSites(schema: GraphQLSchema): IdSite[] {
   return (['query', 'mutation', 'subscription'] as const).flatMap((operation) => {
     const fields = Object.values(schema.getRootType(operation as never)?.getFields() ?? {});
-    return fields.flatMap((field) => field.args.flatMap((arg) => idPaths(arg).map((path) => ({ operation, field: field.name, path }))));
+    return fields.flatMap((field) =>
+      field.args.flatMap((arg) => idPaths(arg).map((path) => ({ operation, field: field.name, path }))),
+    );
   });
 }
 
 /** Ids that fields below the root take; there should be none, for the guard of the root does not see them. */
 export function nestedIdSites(schema: GraphQLSchema): string[] {
-  const roots = new Set([schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()].map((type) => type?.name));
+  const roots = new Set(
+    [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()].map((type) => type?.name),
+  );
   return Object.values(schema.getTypeMap())
     .filter((type) => isObjectType(type) && !roots.has(type.name) && !type.name.startsWith('__'))
     .flatMap((type) =>
@@ -57,7 +61,11 @@ export function nestedIdSites(schema: GraphQLSchema): string[] {
 }
 
 /** The operation that calls one root field with its arguments as variables of the same names. */
-export function callOf(operation: IdSite['operation'], field: GraphQLField<unknown, unknown>, args: Record<string, unknown>): string {
+export function callOf(
+  operation: IdSite['operation'],
+  field: GraphQLField<unknown, unknown>,
+  args: Record<string, unknown>,
+): string {
   const used = field.args.filter(({ name }) => name in args);
   const declared = used.map(({ name, type }) => `$${name}: ${type}`).join(', ');
   const passed = used.map(({ name }) => `${name}: $${name}`).join(', ');
@@ -66,7 +74,10 @@ export function callOf(operation: IdSite['operation'], field: GraphQLField<unkno
 }
 
 export function valueAt(args: unknown, path: readonly string[]): unknown {
-  return path.reduce<unknown>((value, key) => (value as Record<string, unknown> | null | undefined)?.[key === '*' ? '0' : key], args);
+  return path.reduce<unknown>(
+    (value, key) => (value as Record<string, unknown> | null | undefined)?.[key === '*' ? '0' : key],
+    args,
+  );
 }
 
 /** The same arguments with another value at one place. */

@@ -47,7 +47,8 @@ export class MlflowCaller {
     { body, query, headers }: { body?: unknown; query?: Query; headers?: Record<string, string> } = {},
   ): Promise<MlflowAnswer<T>> {
     const search = new URLSearchParams();
-    for (const [name, value] of Object.entries(query ?? {})) for (const one of [value].flat()) search.append(name, String(one));
+    for (const [name, value] of Object.entries(query ?? {}))
+      for (const one of [value].flat()) search.append(name, String(one));
     const prefix = path.startsWith('/') ? '' : '/api/2.0/mlflow/';
     const response = await fetch(`${this.url}${prefix}${path}${query ? `?${search}` : ''}`, {
       method,
@@ -62,8 +63,16 @@ export class MlflowCaller {
   }
 
   /** The answer to a request that must succeed. */
-  async ok<T = Record<string, unknown>>(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, given: object = {}): Promise<T> {
-    const { status, body } = await this.send<T>(method, path, method === 'GET' ? { query: given as Query } : { body: given });
+  async ok<T = Record<string, unknown>>(
+    method: 'GET' | 'POST' | 'PATCH' | 'DELETE',
+    path: string,
+    given: object = {},
+  ): Promise<T> {
+    const { status, body } = await this.send<T>(
+      method,
+      path,
+      method === 'GET' ? { query: given as Query } : { body: given },
+    );
     expect(status, JSON.stringify(body)).toBe(200);
     return body;
   }
@@ -92,7 +101,11 @@ export class MlflowCaller {
   }
 
   async newRun(given: object = {}): Promise<string> {
-    const { run } = await this.post<{ run: MlflowRun }>('runs/create', { experiment_id: '0', start_time: Date.now(), ...given });
+    const { run } = await this.post<{ run: MlflowRun }>('runs/create', {
+      experiment_id: '0',
+      start_time: Date.now(),
+      ...given,
+    });
     return run.info.run_id;
   }
 

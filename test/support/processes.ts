@@ -35,7 +35,9 @@ export class ServiceProcess {
     const said: string[] = [];
     const lines = createInterface({ input: child.stderr });
     lines.on('line', (line) => said.push(line));
-    const ready = once(createInterface({ input: child.stdout }), 'line').then(([line]) => JSON.parse(String(line)) as { url?: string });
+    const ready = once(createInterface({ input: child.stdout }), 'line').then(
+      ([line]) => JSON.parse(String(line)) as { url?: string },
+    );
     const ended = once(child, 'exit').then(() =>
       Promise.reject<{ url?: string }>(new Error(`The process ended at its start: ${said.join('\n')}`)),
     );
@@ -43,7 +45,8 @@ export class ServiceProcess {
     // From here on an end is the test's doing.
     ended.catch(() => undefined);
     const service = new ServiceProcess(child, url ?? '');
-    const keep = (line: string) => service.log.push(line.startsWith('{') ? (JSON.parse(line) as LogLine) : { msg: line });
+    const keep = (line: string) =>
+      service.log.push(line.startsWith('{') ? (JSON.parse(line) as LogLine) : { msg: line });
     said.forEach(keep);
     lines.removeAllListeners('line').on('line', keep);
     return service;

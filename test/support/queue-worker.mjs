@@ -1,4 +1,5 @@
-// A process of its own that takes one job and never ends it, so that a test can kill it: node queue-worker.mjs <postgres|redis> <url> <kind> <timings>
+// A process of its own that takes one job and never ends it, so that a test can kill it: node queue-worker.mjs
+// <postgres|redis> <url> <kind> <timings>
 import { pino } from 'pino';
 import { createPostgresJobQueue, createRedisJobQueue } from '../../dist/adapters/job-queue/bullmq-job-queue.js';
 

@@ -44,7 +44,8 @@ export class Receiver {
   async wait(path: string, count: number, timeoutMs = 15_000): Promise<Received[]> {
     const deadline = Date.now() + timeoutMs;
     while (this.at(path).length < count) {
-      if (Date.now() > deadline) throw new Error(`${this.at(path).length} of ${count} messages came to ${path} within ${timeoutMs} ms.`);
+      if (Date.now() > deadline)
+        throw new Error(`${this.at(path).length} of ${count} messages came to ${path} within ${timeoutMs} ms.`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     return this.at(path);
@@ -68,9 +69,13 @@ export class Receiver {
   }
 }
 
-/** As a receiver would check it, by the specification of Standard Webhooks: which of the signatures are by this secret. */
+/**
+ * As a receiver would check it, by the specification of Standard Webhooks: which of the signatures are by this secret.
+ */
 export function signaturesBy(secret: string, { headers, body }: Received): boolean[] {
   const key = Buffer.from(secret.replace('whsec_', ''), 'base64');
-  const expected = createHmac('sha256', key).update(`${headers['webhook-id']}.${headers['webhook-timestamp']}.${body}`).digest('base64');
+  const expected = createHmac('sha256', key)
+    .update(`${headers['webhook-id']}.${headers['webhook-timestamp']}.${body}`)
+    .digest('base64');
   return (headers['webhook-signature'] ?? '').split(' ').map((signature) => signature === `v1,${expected}`);
 }

@@ -13,9 +13,15 @@ export interface VersionView {
 
 export const VERSION_FIELDS = 'id version semanticVersion stage status error';
 
-export const REGISTER = `mutation ($input: RegisterModelVersionInput!) { registerModelVersion(input: $input) { modelVersion { ${VERSION_FIELDS} } } }`;
-export const PROMOTE = `mutation ($input: PromoteModelVersionInput!) { promoteModelVersion(input: $input) { modelVersion { ${VERSION_FIELDS} } } }`;
-export const ROLL_BACK = `mutation ($input: RollbackModelInput!) { rollbackModel(input: $input) { restored { id stage } replaced { id stage } } }`;
+export const REGISTER =
+  'mutation ($input: RegisterModelVersionInput!) { registerModelVersion(input: $input) { modelVersion { ' +
+  `${VERSION_FIELDS} } } }`;
+export const PROMOTE =
+  'mutation ($input: PromoteModelVersionInput!) { promoteModelVersion(input: $input) { modelVersion { ' +
+  `${VERSION_FIELDS} } } }`;
+export const ROLL_BACK =
+  'mutation ($input: RollbackModelInput!) { rollbackModel(input: $input) { restored { id stage } replaced { ' +
+  'id stage } } }';
 
 /** Whether a tumour is benign, by logistic regression: good after an epoch or two. */
 export const TUMOUR_CONFIG = {
@@ -30,7 +36,14 @@ export const TUMOUR_CONFIG = {
 export async function createModel(caller: Caller, input: Record<string, unknown> = {}): Promise<string> {
   const { createModel: created } = await caller.ok<{ createModel: { model: { id: string } } }>(
     `mutation ($input: CreateModelInput!) { createModel(input: $input) { model { id } } }`,
-    { input: { name: `m-${Math.random().toString(36).slice(2)}`, task: 'CLASSIFICATION', modelType: 'LOGISTIC_REGRESSION', ...input } },
+    {
+      input: {
+        name: `m-${Math.random().toString(36).slice(2)}`,
+        task: 'CLASSIFICATION',
+        modelType: 'LOGISTIC_REGRESSION',
+        ...input,
+      },
+    },
   );
   return created.model.id;
 }
@@ -55,7 +68,9 @@ export async function trainOn(
 }
 
 export async function register(caller: Caller, input: Record<string, unknown>): Promise<VersionView> {
-  const { registerModelVersion } = await caller.ok<{ registerModelVersion: { modelVersion: VersionView } }>(REGISTER, { input });
+  const { registerModelVersion } = await caller.ok<{ registerModelVersion: { modelVersion: VersionView } }>(REGISTER, {
+    input,
+  });
   return registerModelVersion.modelVersion;
 }
 
@@ -79,7 +94,10 @@ export interface JobView {
 export async function jobEnd(caller: Caller, id: string, status = 'SUCCEEDED', timeoutMs = 60_000): Promise<JobView> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
-    const { job } = await caller.ok<{ job: JobView }>('query ($id: ID!) { job(id: $id) { status result errorCode errorMessage } }', { id });
+    const { job } = await caller.ok<{ job: JobView }>(
+      'query ($id: ID!) { job(id: $id) { status result errorCode errorMessage } }',
+      { id },
+    );
     if (['SUCCEEDED', 'FAILED', 'CANCELLED'].includes(job.status)) {
       expect(job.status, `${job.errorCode}: ${job.errorMessage}`).toBe(status);
       return job;
@@ -89,7 +107,11 @@ export async function jobEnd(caller: Caller, id: string, status = 'SUCCEEDED', t
   }
 }
 
-export async function evaluate(caller: Caller, input: Record<string, unknown>, status?: string): Promise<JobView & { id: string }> {
+export async function evaluate(
+  caller: Caller,
+  input: Record<string, unknown>,
+  status?: string,
+): Promise<JobView & { id: string }> {
   const { evaluateModelVersion } = await caller.ok<{ evaluateModelVersion: { job: { id: string } } }>(
     'mutation ($input: EvaluateModelVersionInput!) { evaluateModelVersion(input: $input) { job { id } } }',
     { input },
@@ -118,7 +140,11 @@ export async function promote(
 }
 
 /** Into production past the gates, by an ADMIN. */
-export async function forceToProduction(admin: Caller, modelVersionId: string, expectedProductionVersionId: string | null): Promise<void> {
+export async function forceToProduction(
+  admin: Caller,
+  modelVersionId: string,
+  expectedProductionVersionId: string | null,
+): Promise<void> {
   const rest = { override: true, reason: 'a fixture of the tests' };
   await promote(admin, modelVersionId, 'STAGING', rest);
   await promote(admin, modelVersionId, 'PRODUCTION', { ...rest, expectedProductionVersionId });

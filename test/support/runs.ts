@@ -21,7 +21,11 @@ export async function newExperiment(caller: Caller): Promise<string> {
 }
 
 /** A run of an experiment, with what was logged to it. */
-export async function newRunOf(caller: Caller, experimentId: string, { params = {}, metrics = [] }: NewRun): Promise<string> {
+export async function newRunOf(
+  caller: Caller,
+  experimentId: string,
+  { params = {}, metrics = [] }: NewRun,
+): Promise<string> {
   const { createRun } = await caller.ok<{ createRun: { run: { id: string } } }>(
     'mutation ($input: CreateRunInput!) { createRun(input: $input) { run { id } } }',
     { input: { experimentId, params: Object.entries(params).map(([key, value]) => ({ key, value })) } },

@@ -40,7 +40,10 @@ export class Caller {
     readonly token: string,
   ) {}
 
-  async send<T = Record<string, never>>(query: string, variables: Record<string, unknown> = {}): Promise<GraphQLResult<T>> {
+  async send<T = Record<string, never>>(
+    query: string,
+    variables: Record<string, unknown> = {},
+  ): Promise<GraphQLResult<T>> {
     const response = await fetch(`${this.url}/graphql`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', authorization: `Bearer ${this.token}` },
@@ -63,7 +66,10 @@ export class Caller {
     return errors?.[0] as GraphQLErrorShape;
   }
 
-  async upload(fileName: string, body: Buffer | string): Promise<{ uploadId: string; sizeBytes: number; sha256: string }> {
+  async upload(
+    fileName: string,
+    body: Buffer | string,
+  ): Promise<{ uploadId: string; sizeBytes: number; sha256: string }> {
     const response = await fetch(`${this.url}/uploads?fileName=${encodeURIComponent(fileName)}`, {
       method: 'POST',
       headers: { 'content-type': 'application/octet-stream', authorization: `Bearer ${this.token}` },
@@ -84,7 +90,12 @@ export class Caller {
   }
 
   /** Items of a subscription until `enough` of them have come; closes its socket. */
-  async collect<T>(query: string, variables: Record<string, unknown>, enough: (items: T[]) => boolean, timeoutMs = 30_000): Promise<T[]> {
+  async collect<T>(
+    query: string,
+    variables: Record<string, unknown>,
+    enough: (items: T[]) => boolean,
+    timeoutMs = 30_000,
+  ): Promise<T[]> {
     const client = this.socket();
     const items: T[] = [];
     const subscription = client.iterate<Record<string, T>>({ query, variables });
@@ -116,7 +127,10 @@ export interface TestService {
 }
 
 /** The whole service on a database of its own, in this process. `settings` are those of the environment. */
-export async function startTestService(settings: Record<string, string> = {}, database?: TestDatabase): Promise<TestService> {
+export async function startTestService(
+  settings: Record<string, string> = {},
+  database?: TestDatabase,
+): Promise<TestService> {
   const own = database ?? (await createDatabaseFromTemplate());
   const dataDir = settings['DATA_DIR'] ?? (await mkdtemp(join(tmpdir(), 'matih-test-')));
   const config = readConfig({
@@ -163,5 +177,8 @@ export function tokenFor({
   subject = 'tess',
   lifetimeSeconds = 3600,
 }: CallerOptions = {}): Promise<string> {
-  return new SecretTokenVerifier(SECRET, { issuer: 'matih', audience: 'matih-ml' }).issue({ subject, tenant, role }, lifetimeSeconds);
+  return new SecretTokenVerifier(SECRET, { issuer: 'matih', audience: 'matih-ml' }).issue(
+    { subject, tenant, role },
+    lifetimeSeconds,
+  );
 }

@@ -71,9 +71,15 @@ export async function makeVersion(service: TestService, version: NewVersion): Pr
 export const floats = (name: string, columns: number): TensorSpec => ({ name, datatype: 'FP32', shape: [-1, columns] });
 
 /** Of the made models with one float matrix in and one out. */
-export const xToY = (inputs: number, outputs = 1): Signature => ({ inputs: [floats('x', inputs)], outputs: [floats('y', outputs)] });
+export const xToY = (inputs: number, outputs = 1): Signature => ({
+  inputs: [floats('x', inputs)],
+  outputs: [floats('y', outputs)],
+});
 
-export async function createEndpoint(caller: Caller, input: Record<string, unknown>): Promise<{ id: string; name: string }> {
+export async function createEndpoint(
+  caller: Caller,
+  input: Record<string, unknown>,
+): Promise<{ id: string; name: string }> {
   const { createEndpoint: created } = await caller.ok<{ createEndpoint: { endpoint: { id: string; name: string } } }>(
     `mutation ($input: CreateEndpointInput!) { createEndpoint(input: $input) { endpoint { id name } } }`,
     { input: { name: `endpoint-${++made}`, ...input } },
@@ -81,12 +87,19 @@ export async function createEndpoint(caller: Caller, input: Record<string, unkno
   return created.endpoint;
 }
 
-export const DEPLOY = `mutation ($input: DeployModelVersionInput!) { deployModelVersion(input: $input) { deployment { id status } } }`;
+export const DEPLOY =
+  'mutation ($input: DeployModelVersionInput!) { deployModelVersion(input: $input) { deployment { id status ' + '} } }';
 
 /** Deploys and waits until it serves. */
 export async function deploy(
   caller: Caller,
-  input: { endpointId: string; modelVersionId: string; mode?: 'LIVE' | 'SHADOW'; weightBps?: number; batching?: 'AUTO' | 'NEVER' },
+  input: {
+    endpointId: string;
+    modelVersionId: string;
+    mode?: 'LIVE' | 'SHADOW';
+    weightBps?: number;
+    batching?: 'AUTO' | 'NEVER';
+  },
 ): Promise<string> {
   const { deployModelVersion } = await caller.ok<{ deployModelVersion: { deployment: { id: string } } }>(DEPLOY, {
     input: { mode: 'LIVE', ...input },
@@ -98,8 +111,11 @@ export async function deploy(
 
 export async function untilReady(caller: Caller, deploymentId: string): Promise<void> {
   const status = async () =>
-    (await caller.ok<{ deployment: { status: string } }>(`query ($id: ID!) { deployment(id: $id) { status error } }`, { id: deploymentId }))
-      .deployment.status;
+    (
+      await caller.ok<{ deployment: { status: string } }>(`query ($id: ID!) { deployment(id: $id) { status error } }`, {
+        id: deploymentId,
+      })
+    ).deployment.status;
   await expect.poll(status, { timeout: 20_000, interval: 20 }).toBe('READY');
 }
 

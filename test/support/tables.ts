@@ -17,7 +17,11 @@ export interface Imported extends ImportOutcome {
 }
 
 /** A file as registering it makes it readable. */
-export async function importFile(file: string, format: DatasetFormat, given: Partial<ImportRequest> = {}): Promise<Imported> {
+export async function importFile(
+  file: string,
+  format: DatasetFormat,
+  given: Partial<ImportRequest> = {},
+): Promise<Imported> {
   const tablePath = path.join(folder, `${made++}.parquet`);
   const outcome = await importDataset({ path: file, format, tablePath, ...given });
   return { ...outcome, table: { path: outcome.hasTable ? tablePath : file, columns: outcome.profile.columns } };
@@ -29,6 +33,12 @@ export async function tableOf(file: string, format: DatasetFormat): Promise<Tabl
 
 /** A Parquet file, by its own types. */
 export async function parquetTable(file: string): Promise<Table> {
-  const columns = await withDuckDb({ paths: [file] }, async (connection) => (await openParquet(connection, file)).columns);
-  return { path: file, columns: columns.map(({ name, sqlType }) => ({ name, type: columnTypeOf(sqlType) ?? 'STRING' })) };
+  const columns = await withDuckDb(
+    { paths: [file] },
+    async (connection) => (await openParquet(connection, file)).columns,
+  );
+  return {
+    path: file,
+    columns: columns.map(({ name, sqlType }) => ({ name, type: columnTypeOf(sqlType) ?? 'STRING' })),
+  };
 }

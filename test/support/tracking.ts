@@ -5,9 +5,12 @@ import { createExperiment } from './training.js';
 /** A mutation with one input; answers its payload. */
 export async function mutate<T>(caller: Caller, name: string, input: object, selection: string): Promise<T> {
   const inputType = `${name[0]!.toUpperCase()}${name.slice(1)}Input`;
-  const answer = await caller.ok<Record<string, T>>(`mutation ($input: ${inputType}!) { ${name}(input: $input) { ${selection} } }`, {
-    input,
-  });
+  const answer = await caller.ok<Record<string, T>>(
+    `mutation ($input: ${inputType}!) { ${name}(input: $input) { ${selection} } }`,
+    {
+      input,
+    },
+  );
   return answer[name]!;
 }
 
@@ -18,7 +21,11 @@ export function refused(caller: Caller, name: string, input: object) {
 }
 
 /** Rows as the database has them, whatever the tenant. */
-export async function query<T extends object>(service: TestService, text: string, values: unknown[] = []): Promise<T[]> {
+export async function query<T extends object>(
+  service: TestService,
+  text: string,
+  values: unknown[] = [],
+): Promise<T[]> {
   const client = new Client({ connectionString: service.database.url });
   await client.connect();
   try {
@@ -28,7 +35,10 @@ export async function query<T extends object>(service: TestService, text: string
   }
 }
 
-export async function createRun(caller: Caller, input: { experimentId?: string; [field: string]: unknown } = {}): Promise<string> {
+export async function createRun(
+  caller: Caller,
+  input: { experimentId?: string; [field: string]: unknown } = {},
+): Promise<string> {
   const experimentId = input.experimentId ?? (await createExperiment(caller));
   return (await mutate<{ run: { id: string } }>(caller, 'createRun', { ...input, experimentId }, 'run { id }')).run.id;
 }

@@ -50,7 +50,11 @@ export async function flightWorld(): Promise<FlightWorld> {
     const rows = late.get(origin) ?? [];
     return (rows.filter((row) => delays[row]! > 15).length + 2) / (rows.length + 10);
   };
-  const flight = (row: number): Flight => ({ distance: distances[row]!, origin: origins[row]!, score: lateShare(origins[row]!) });
+  const flight = (row: number): Flight => ({
+    distance: distances[row]!,
+    origin: origins[row]!,
+    score: lateShare(origins[row]!),
+  });
   const seen = known.map(flight);
   const unseen = shuffled.slice(30_000).map(flight);
   return {
@@ -74,7 +78,10 @@ export interface ServedModel {
   deploymentId: string;
 }
 
-/** Writes into the tables what serving writes, without models to run: the database's superuser passes by row-level security. */
+/**
+ * Writes into the tables what serving writes, without models to run: the database's superuser passes by row-level
+ * security.
+ */
 export class TrafficWriter {
   private constructor(private readonly client: Client) {}
 
@@ -100,7 +107,8 @@ export class TrafficWriter {
     const [modelId, versionId, endpointId, deploymentId] = [uuidv7(), uuidv7(), uuidv7(), uuidv7()];
     const name = `m-${modelId.slice(-12)}`;
     await this.query(
-      `insert into model (id, tenant, name, folder, model_type, framework, task, created_by) values ($1, $2, $3, $3, 'LOGISTIC_REGRESSION', 'matih', 'CLASSIFICATION', 'tess')`,
+      'insert into model (id, tenant, name, folder, model_type, framework, task, created_by) values ($1, $2, ' +
+        `$3, $3, 'LOGISTIC_REGRESSION', 'matih', 'CLASSIFICATION', 'tess')`,
       [modelId, tenant, name],
     );
     await this.query(
@@ -109,7 +117,8 @@ export class TrafficWriter {
       [versionId, tenant, modelId, runId, reference && JSON.stringify(reference)],
     );
     await this.query(
-      `insert into endpoint (id, tenant, name, model_id, sla_latency_p95_ms, log_sample_rate, created_by) values ($1, $2, $3, $4, $5, 1, 'tess')`,
+      'insert into endpoint (id, tenant, name, model_id, sla_latency_p95_ms, log_sample_rate, created_by) ' +
+        `values ($1, $2, $3, $4, $5, 1, 'tess')`,
       [endpointId, tenant, name, modelId, slaMs],
     );
     await this.query(

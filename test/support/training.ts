@@ -68,10 +68,18 @@ export const CARS_CONFIG = {
   seed: 7,
 };
 
-export const START = `mutation ($input: StartTrainingInput!) { startTraining(input: $input) { job { id status } run { id status } } }`;
+export const START =
+  'mutation ($input: StartTrainingInput!) { startTraining(input: $input) { job { id status } run { id status ' +
+  '} } }';
 
-export async function startTraining(caller: Caller, input: Record<string, unknown>): Promise<{ jobId: string; runId: string }> {
-  const { startTraining: started } = await caller.ok<{ startTraining: { job: { id: string }; run: { id: string } } }>(START, { input });
+export async function startTraining(
+  caller: Caller,
+  input: Record<string, unknown>,
+): Promise<{ jobId: string; runId: string }> {
+  const { startTraining: started } = await caller.ok<{ startTraining: { job: { id: string }; run: { id: string } } }>(
+    START,
+    { input },
+  );
   return { jobId: started.job.id, runId: started.run.id };
 }
 
@@ -95,13 +103,26 @@ export async function trainingWhen(
     const job = await trainingJob(caller, id);
     if (wanted(job)) return job;
     if (Date.now() > deadline)
-      throw new Error(`The training did not come there in ${timeoutMs} ms; it is ${JSON.stringify({ ...job, result: null, run: null })}.`);
+      throw new Error(
+        `The training did not come there in ${timeoutMs} ms; it is ` +
+          `${JSON.stringify({ ...job, result: null, run: null })}.`,
+      );
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
 
-export async function trainingEnd(caller: Caller, id: string, status = 'SUCCEEDED', timeoutMs = 60_000): Promise<TrainingView> {
-  const job = await trainingWhen(caller, id, ({ status: now }) => ['SUCCEEDED', 'FAILED', 'CANCELLED'].includes(now), timeoutMs);
+export async function trainingEnd(
+  caller: Caller,
+  id: string,
+  status = 'SUCCEEDED',
+  timeoutMs = 60_000,
+): Promise<TrainingView> {
+  const job = await trainingWhen(
+    caller,
+    id,
+    ({ status: now }) => ['SUCCEEDED', 'FAILED', 'CANCELLED'].includes(now),
+    timeoutMs,
+  );
   expect(job.status, `${job.errorCode}: ${job.errorMessage}`).toBe(status);
   return job;
 }

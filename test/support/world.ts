@@ -6,7 +6,10 @@ import type { Caller, TestService } from './service.js';
 import type { TrafficWriter } from './traffic.js';
 import { CARS_CONFIG, createExperiment, registerDataset, startTraining, trainingEnd, vegaPath } from './training.js';
 
-const QUICK_CONFIG = { ...CARS_CONFIG, hyperparameters: { epochs: 1, batchSize: 64, learningRate: 0.01, hiddenLayers: [4] } };
+const QUICK_CONFIG = {
+  ...CARS_CONFIG,
+  hyperparameters: { epochs: 1, batchSize: 64, learningRate: 0.01, hiddenLayers: [4] },
+};
 const OVERRIDE = { override: true, reason: 'needed by a test' };
 const CAR = { Horsepower: 130, Weight_in_lbs: 3504, Origin: 'USA', Year: '1970-01-01T00:00:00.000Z' };
 
@@ -70,7 +73,9 @@ export class World {
     );
     const batchJobId = startBatchInference!.job.id;
     const evaluationId = modelVersion.evaluations[0]!.id;
-    const { events } = await caller.ok<{ events: { nodes: { id: string }[] } }>(`{ events(first: 1) { nodes { id } } }`);
+    const { events } = await caller.ok<{ events: { nodes: { id: string }[] } }>(
+      `{ events(first: 1) { nodes { id } } }`,
+    );
     world.things = {
       experimentId,
       datasetId,
@@ -120,7 +125,12 @@ export class World {
 
   /** The id of a request that was answered and logged. */
   async newPrediction(endpointId: string): Promise<string> {
-    const { predict } = await this.mutate<{ requestId: string }>('predict', 'PredictInput', { endpointId, rows: [CAR] }, 'requestId');
+    const { predict } = await this.mutate<{ requestId: string }>(
+      'predict',
+      'PredictInput',
+      { endpointId, rows: [CAR] },
+      'requestId',
+    );
     return predict!.requestId;
   }
 
@@ -143,7 +153,11 @@ export class World {
     const { url, token } = this.caller;
     const experiment = this.things.experimentId.replaceAll('-', '');
     const send = (method: string, path: string, type: string, body: string) =>
-      fetch(`${url}/api/2.0/${path}`, { method, headers: { authorization: `Bearer ${token}`, 'content-type': type }, body });
+      fetch(`${url}/api/2.0/${path}`, {
+        method,
+        headers: { authorization: `Bearer ${token}`, 'content-type': type },
+        body,
+      });
     const made = await send(
       'POST',
       'mlflow/logged-models',
@@ -152,7 +166,12 @@ export class World {
     );
     const { model } = (await made.json()) as { model: { info: { model_id: string } } };
     const { model_id: id } = model.info;
-    await send('PUT', `mlflow-artifacts/artifacts/${experiment}/models/${id}/artifacts/MLmodel`, 'text/plain', 'flavors:\n  sklearn: {}\n');
+    await send(
+      'PUT',
+      `mlflow-artifacts/artifacts/${experiment}/models/${id}/artifacts/MLmodel`,
+      'text/plain',
+      'flavors:\n  sklearn: {}\n',
+    );
     return id.replace(/^m-(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
   }
 
@@ -167,7 +186,11 @@ export class World {
 
   /** A training that does not end while a test looks. */
   async newTraining(): Promise<string> {
-    const config = { ...QUICK_CONFIG, hyperparameters: { ...QUICK_CONFIG.hyperparameters, epochs: 10_000 }, checkpointEveryEpochs: 10_000 };
+    const config = {
+      ...QUICK_CONFIG,
+      hyperparameters: { ...QUICK_CONFIG.hyperparameters, epochs: 10_000 },
+      checkpointEveryEpochs: 10_000,
+    };
     const { experimentId, datasetId } = this.things;
     return (await startTraining(this.caller, { experimentId, datasetId, config })).jobId;
   }
@@ -181,9 +204,17 @@ export class World {
   /** A collection that was cancelled before a worker had done with it. */
   async cancelledCollection(): Promise<string> {
     for (;;) {
-      const { collectGarbage } = await this.mutate<{ job: { id: string } }>('collectGarbage', 'CollectGarbageInput', {}, 'job { id }');
+      const { collectGarbage } = await this.mutate<{ job: { id: string } }>(
+        'collectGarbage',
+        'CollectGarbageInput',
+        {},
+        'job { id }',
+      );
       const jobId = collectGarbage!.job.id;
-      const { errors } = await this.caller.send(`mutation ($id: ID!) { cancelJob(input: { jobId: $id }) { job { id } } }`, { id: jobId });
+      const { errors } = await this.caller.send(
+        `mutation ($id: ID!) { cancelJob(input: { jobId: $id }) { job { id } } }`,
+        { id: jobId },
+      );
       if (!errors) return jobId;
     }
   }
@@ -218,7 +249,12 @@ export class World {
   }
 
   async stage(modelVersionId: string): Promise<void> {
-    await this.mutate('promoteModelVersion', 'PromoteModelVersionInput', { modelVersionId, toStage: 'STAGING', ...OVERRIDE }, '__typename');
+    await this.mutate(
+      'promoteModelVersion',
+      'PromoteModelVersionInput',
+      { modelVersionId, toStage: 'STAGING', ...OVERRIDE },
+      '__typename',
+    );
   }
 
   /** A model whose second version has taken over from its first. */
@@ -269,22 +305,42 @@ export class World {
   }
 
   async newWebhook(modelId?: string): Promise<string> {
-    const input = { name: `w-${randomUUID()}`, url: 'https://hooks.example.com/models', eventTypes: ['MODEL_DEPLOYED'], modelId };
-    const made = await this.mutate<{ webhook: { id: string } }>('createWebhook', 'CreateWebhookInput', input, 'webhook { id }');
+    const input = {
+      name: `w-${randomUUID()}`,
+      url: 'https://hooks.example.com/models',
+      eventTypes: ['MODEL_DEPLOYED'],
+      modelId,
+    };
+    const made = await this.mutate<{ webhook: { id: string } }>(
+      'createWebhook',
+      'CreateWebhookInput',
+      input,
+      'webhook { id }',
+    );
     return made['createWebhook']!.webhook.id;
   }
 
   /** A webhook with a message that found no receiver: nobody has this address. */
   async newDeliveredWebhook(): Promise<{ webhookId: string; webhookDeliveryId: string }> {
     const webhookId = await this.newWebhook();
-    const sent = await this.mutate<{ delivery: { id: string } }>('testWebhook', 'TestWebhookInput', { id: webhookId }, 'delivery { id }');
+    const sent = await this.mutate<{ delivery: { id: string } }>(
+      'testWebhook',
+      'TestWebhookInput',
+      { id: webhookId },
+      'delivery { id }',
+    );
     const webhookDeliveryId = sent['testWebhook']!.delivery.id;
     await this.reach('webhookDelivery', webhookDeliveryId, 'FAILED');
     return { webhookId, webhookDeliveryId };
   }
 
   async setPolicy(modelId: string): Promise<void> {
-    await this.mutate('setRetrainingPolicy', 'SetRetrainingPolicyInput', { modelId, datasetName: 'cars' }, '__typename');
+    await this.mutate(
+      'setRetrainingPolicy',
+      'SetRetrainingPolicyInput',
+      { modelId, datasetName: 'cars' },
+      '__typename',
+    );
   }
 
   async newAlias(modelId: string, modelVersionId: string): Promise<string> {
@@ -321,7 +377,11 @@ export class World {
     const mlflow = new MlflowCaller(this.caller.url, this.caller.token);
     const path = `/api/2.0/mlflow-artifacts/artifacts/${hex(this.things.experimentId)}/${runId}/artifacts/model/MLmodel`;
     const body = 'flavors: { sklearn: { pickled_model: model.pkl } }';
-    await fetch(this.caller.url + path, { method: 'PUT', headers: { authorization: `Bearer ${this.caller.token}` }, body });
+    await fetch(this.caller.url + path, {
+      method: 'PUT',
+      headers: { authorization: `Bearer ${this.caller.token}` },
+      body,
+    });
     const name = `m-${randomUUID()}`;
     await mlflow.post('registered-models/create', { name });
     await mlflow.post('model-versions/create', { name, source: `runs:/${runId}/model`, run_id: runId });
@@ -349,7 +409,10 @@ export class World {
   private async reach(field: string, id: string, wanted: string): Promise<void> {
     const deadline = Date.now() + 60_000;
     for (;;) {
-      const answer = await this.caller.ok<Record<string, { status: string }>>(`query ($id: ID!) { ${field}(id: $id) { status } }`, { id });
+      const answer = await this.caller.ok<Record<string, { status: string }>>(
+        `query ($id: ID!) { ${field}(id: $id) { status } }`,
+        { id },
+      );
       const { status } = answer[field]!;
       if (status === wanted) return;
       if (status === 'FAILED' || Date.now() > deadline) throw new Error(`The ${field} is ${status}, not ${wanted}.`);
@@ -367,8 +430,8 @@ function runFilter({ experimentId, datasetId, runId }: Things): Arguments {
 }
 
 /**
- * Arguments of every root field that takes an id, with an id of the world at every place that takes one; several where not all
- * places can be filled at once.
+ * Arguments of every root field that takes an id, with an id of the world at every place that takes one; several where
+ * not all places can be filled at once.
  */
 export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   accessToken: [async (_, world) => ({ id: await world.newAccessToken() })],
@@ -377,8 +440,12 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   alerts: [({ modelId, endpointId, deploymentId }) => ({ filter: { modelId, endpointId, deploymentId } })],
   auditLog: [({ runId }) => ({ filter: { subjectId: runId } })],
   batchInferenceJob: [({ batchJobId }) => ({ id: batchJobId })],
-  batchInferenceJobs: [({ runId, versionId, datasetId }) => ({ filter: { runId, modelVersionId: versionId, datasetId } })],
-  compareRuns: [async ({ runId }, world) => ({ input: { runIds: [runId, await world.newRun()], baselineRunId: runId } })],
+  batchInferenceJobs: [
+    ({ runId, versionId, datasetId }) => ({ filter: { runId, modelVersionId: versionId, datasetId } }),
+  ],
+  compareRuns: [
+    async ({ runId }, world) => ({ input: { runIds: [runId, await world.newRun()], baselineRunId: runId } }),
+  ],
   dataset: [({ datasetId }) => ({ id: datasetId })],
   deployment: [({ deploymentId }) => ({ id: deploymentId })],
   deploymentEvents: [({ endpointId }) => ({ endpointId })],
@@ -401,7 +468,9 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   modelComments: [({ modelId }) => ({ modelId }), ({ versionId }) => ({ modelVersionId: versionId })],
   modelHistory: [({ modelId }) => ({ modelId })],
   modelVersion: [({ versionId }) => ({ id: versionId }), ({ modelId }) => ({ modelId, version: 1 })],
-  modelVersionByAlias: [async ({ modelId, versionId }, world) => ({ modelId, alias: await world.newAlias(modelId, versionId) })],
+  modelVersionByAlias: [
+    async ({ modelId, versionId }, world) => ({ modelId, alias: await world.newAlias(modelId, versionId) }),
+  ],
   modelVersions: [({ modelId, runId }) => ({ filter: { modelId, runId } })],
   monitoringWindows: [({ deploymentId }) => ({ deploymentId })],
   parallelCoordinates: [(things) => ({ input: { filter: runFilter(things), metricKeys: ['loss'] } })],
@@ -414,7 +483,9 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   runLogs: [({ runId }) => ({ runId })],
   runMetrics: [({ runId }) => ({ runId })],
   runs: [
-    ({ experimentId, datasetId, runId }) => ({ filter: { experimentIds: [experimentId], datasetIds: [datasetId], parentRunId: runId } }),
+    ({ experimentId, datasetId, runId }) => ({
+      filter: { experimentIds: [experimentId], datasetIds: [datasetId], parentRunId: runId },
+    }),
   ],
   stageAt: [({ versionId }) => ({ modelVersionId: versionId, at: new Date().toISOString() })],
   trainingJob: [({ jobId }) => ({ id: jobId })],
@@ -430,7 +501,9 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
     ({ modelId }) => ({ input: { modelId, body: 'seen' } }),
     ({ versionId }) => ({ input: { modelVersionId: versionId, body: 'seen' } }),
   ],
-  approveModelVersion: [async (_, world) => ({ input: { modelVersionId: await world.newVersionForReview(), toStage: 'STAGING' } })],
+  approveModelVersion: [
+    async (_, world) => ({ input: { modelVersionId: await world.newVersionForReview(), toStage: 'STAGING' } }),
+  ],
   appendRunLogs: [async (_, world) => ({ input: { runId: await world.newRun(), lines: [{ line: 'hello' }] } })],
   archiveModelVersion: [
     async (_, world) => {
@@ -441,15 +514,24 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   ],
   cancelJob: [async (_, world) => ({ input: { jobId: await world.newTraining() } })],
   collectGarbage: [
-    async (_, world) => ({ input: { olderThanDays: 1, experimentIds: [await world.newExperiment()], runIds: [await world.newRun()] } }),
+    async (_, world) => ({
+      input: { olderThanDays: 1, experimentIds: [await world.newExperiment()], runIds: [await world.newRun()] },
+    }),
   ],
   convertModelVersion: [
-    async ({ datasetId }, world) => ({ input: { modelVersionId: await world.newUnconverted(), sampleDatasetId: datasetId } }),
+    async ({ datasetId }, world) => ({
+      input: { modelVersionId: await world.newUnconverted(), sampleDatasetId: datasetId },
+    }),
   ],
   createEndpoint: [({ modelId }) => ({ input: { name: `e-${randomUUID()}`, modelId } })],
   releaseModelVersion: [
     async ({ datasetId, versionId }, world) => ({
-      input: { modelVersionId: await world.newVersion(), datasetId, targetStage: 'STAGING', expectedProductionVersionId: versionId },
+      input: {
+        modelVersionId: await world.newVersion(),
+        datasetId,
+        targetStage: 'STAGING',
+        expectedProductionVersionId: versionId,
+      },
     }),
   ],
   createExperiment: [() => ({ input: { name: `e-${randomUUID()}` } })],
@@ -467,7 +549,12 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   createRun: [({ experimentId, runId }) => ({ input: { experimentId, parentRunId: runId } })],
   createWebhook: [
     ({ modelId }) => ({
-      input: { name: `w-${randomUUID()}`, url: 'https://hooks.example.com/models', eventTypes: ['MODEL_REGISTERED'], modelId },
+      input: {
+        name: `w-${randomUUID()}`,
+        url: 'https://hooks.example.com/models',
+        eventTypes: ['MODEL_REGISTERED'],
+        modelId,
+      },
     }),
   ],
   decideShadow: [
@@ -479,7 +566,10 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   deleteExperimentTag: [
     async (_, world) => {
       const experimentId = await world.newExperiment();
-      await world.putAside('setExperimentTags', 'SetExperimentTagsInput', { experimentId, tags: [{ key: 't', value: 'v' }] });
+      await world.putAside('setExperimentTags', 'SetExperimentTagsInput', {
+        experimentId,
+        tags: [{ key: 't', value: 'v' }],
+      });
       return { input: { experimentId, key: 't' } };
     },
   ],
@@ -501,7 +591,9 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
       return { input: { modelVersionId, key: 't' } };
     },
   ],
-  deleteModelAlias: [async ({ modelId, versionId }, world) => ({ input: { modelId, alias: await world.newAlias(modelId, versionId) } })],
+  deleteModelAlias: [
+    async ({ modelId, versionId }, world) => ({ input: { modelId, alias: await world.newAlias(modelId, versionId) } }),
+  ],
   deleteModel: [async (_, world) => ({ input: { id: await world.newModel() } })],
   deleteModelVersion: [async (_, world) => ({ input: { id: await world.newVersion() } })],
   deleteRetrainingPolicy: [
@@ -520,7 +612,9 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
     },
   ],
   deployModelVersion: [
-    async ({ versionId }, world) => ({ input: { endpointId: await world.newEndpoint(), modelVersionId: versionId, mode: 'LIVE' } }),
+    async ({ versionId }, world) => ({
+      input: { endpointId: await world.newEndpoint(), modelVersionId: versionId, mode: 'LIVE' },
+    }),
   ],
   evaluateModelVersion: [
     async ({ versionId, datasetId }, world) => ({
@@ -528,9 +622,15 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
     }),
   ],
   finishRun: [async (_, world) => ({ input: { runId: await world.newRun(), status: 'FINISHED' } })],
-  logArtifact: [async (_, world) => ({ input: { runId: await world.newRun(), path: 'table.csv', uploadId: await world.newUpload() } })],
+  logArtifact: [
+    async (_, world) => ({
+      input: { runId: await world.newRun(), path: 'table.csv', uploadId: await world.newUpload() },
+    }),
+  ],
   logMetrics: [async (_, world) => ({ input: { runId: await world.newRun(), metrics: [{ key: 'loss', value: 1 }] } })],
-  logRunDatasets: [async ({ datasetId }, world) => ({ input: { runId: await world.newRun(), datasets: [{ datasetId }] } })],
+  logRunDatasets: [
+    async ({ datasetId }, world) => ({ input: { runId: await world.newRun(), datasets: [{ datasetId }] } }),
+  ],
   logParams: [async (_, world) => ({ input: { runId: await world.newRun(), params: [{ key: 'p', value: 'v' }] } })],
   predict: [({ endpointId }) => ({ input: { endpointId, rows: [CAR] } })],
   promoteModelVersion: [
@@ -541,7 +641,9 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
       return { input: { modelVersionId, toStage: 'PRODUCTION', expectedProductionVersionId: versionId, ...OVERRIDE } };
     },
   ],
-  redeliverWebhookDelivery: [async (_, world) => ({ input: { deliveryId: (await world.newDeliveredWebhook()).webhookDeliveryId } })],
+  redeliverWebhookDelivery: [
+    async (_, world) => ({ input: { deliveryId: (await world.newDeliveredWebhook()).webhookDeliveryId } }),
+  ],
   recordGroundTruth: [
     async ({ endpointId }, world) => ({
       input: { endpointId, records: [{ requestId: await world.newPrediction(endpointId), value: 1 }] },
@@ -580,7 +682,9 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   ],
   updateRun: [async (_, world) => ({ input: { runId: await world.newRun(), name: 'renamed' } })],
   rejectModelVersion: [
-    async (_, world) => ({ input: { modelVersionId: await world.newVersion(), toStage: 'STAGING', reason: 'too slow' } }),
+    async (_, world) => ({
+      input: { modelVersionId: await world.newVersion(), toStage: 'STAGING', reason: 'too slow' },
+    }),
   ],
   resolveAlert: [async (_, world) => ({ input: { alertId: await world.newAlert(), reason: 'seen' } })],
   resumeTraining: [async (_, world) => ({ input: { jobId: await world.cancelledTraining() } })],
@@ -594,22 +698,34 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   ],
   runMonitoring: [({ deploymentId }) => ({ input: { deploymentId } })],
   setModelTags: [({ modelId }) => ({ input: { modelId, tags: [{ key: 't', value: 'v' }] } })],
-  setModelVersionTags: [({ versionId }) => ({ input: { modelVersionId: versionId, tags: [{ key: 't', value: 'v' }] } })],
-  setModelAlias: [({ modelId, versionId }) => ({ input: { modelId, modelVersionId: versionId, alias: `a-${randomUUID()}` } })],
+  setModelVersionTags: [
+    ({ versionId }) => ({ input: { modelVersionId: versionId, tags: [{ key: 't', value: 'v' }] } }),
+  ],
+  setModelAlias: [
+    ({ modelId, versionId }) => ({ input: { modelId, modelVersionId: versionId, alias: `a-${randomUUID()}` } }),
+  ],
   setRetrainingPolicy: [({ modelId }) => ({ input: { modelId, datasetName: 'cars', enabled: false } })],
-  setExperimentTags: [async (_, world) => ({ input: { experimentId: await world.newExperiment(), tags: [{ key: 't', value: 'v' }] } })],
+  setExperimentTags: [
+    async (_, world) => ({ input: { experimentId: await world.newExperiment(), tags: [{ key: 't', value: 'v' }] } }),
+  ],
   setRunTags: [async (_, world) => ({ input: { runId: await world.newRun(), tags: [{ key: 't', value: 'v' }] } })],
-  setTrafficWeights: [({ endpointId, deploymentId }) => ({ input: { endpointId, weights: [{ deploymentId, weightBps: 10_000 }] } })],
+  setTrafficWeights: [
+    ({ endpointId, deploymentId }) => ({ input: { endpointId, weights: [{ deploymentId, weightBps: 10_000 }] } }),
+  ],
   startBatchInference: [({ versionId, datasetId }) => ({ input: { modelVersionId: versionId, datasetId } })],
   startTraining: [
-    ({ experimentId, datasetId, modelId }) => ({ input: { experimentId, datasetId, registerModelId: modelId, config: QUICK_CONFIG } }),
+    ({ experimentId, datasetId, modelId }) => ({
+      input: { experimentId, datasetId, registerModelId: modelId, config: QUICK_CONFIG },
+    }),
   ],
   testWebhook: [({ webhookId }) => ({ input: { id: webhookId } })],
   undeploy: [async (_, world) => ({ input: { deploymentId: await world.newDeployment(await world.newEndpoint()) } })],
   updateEndpoint: [({ endpointId }) => ({ input: { id: endpointId, logSampleRate: 0.5 } })],
   updateExperiment: [({ experimentId }) => ({ input: { id: experimentId, description: 'changed' } })],
   setGatePolicy: [({ modelId }) => ({ input: { modelId, policy: { evaluation: { minRows: 200 } } } })],
-  updateModelComment: [async ({ modelId }, world) => ({ input: { id: await world.newComment(modelId), body: 'changed' } })],
+  updateModelComment: [
+    async ({ modelId }, world) => ({ input: { id: await world.newComment(modelId), body: 'changed' } }),
+  ],
   updateModel: [({ modelId }) => ({ input: { id: modelId, description: 'changed' } })],
   updateModelVersion: [({ versionId }) => ({ input: { id: versionId, description: 'changed' } })],
   updateWebhook: [({ webhookId }) => ({ input: { id: webhookId, name: `w-${randomUUID()}` } })],

@@ -43,7 +43,8 @@ describe('checkConfigAgainstSchema', () => {
       'unknown feature',
       { features: [...valid.features, { column: 'Horsepowr', kind: 'NUMERIC' }] },
       'config.features[3].column',
-      'config.features[3].column: expected one of Name, Miles_per_Gallon, Cylinders, Displacement, Horsepower, Weight_in_lbs, ' +
+      'config.features[3].column: expected one of Name, Miles_per_Gallon, Cylinders, Displacement, ' +
+        'Horsepower, Weight_in_lbs, ' +
         'Acceleration, Year, Origin, got "Horsepowr".',
     ],
     [
@@ -58,7 +59,12 @@ describe('checkConfigAgainstSchema', () => {
       'config.features[0].kind',
       'expected NUMERIC or CATEGORICAL',
     ],
-    ['a feature twice', { features: [valid.features[0]!, valid.features[0]!] }, 'config.features[1].column', 'each column once'],
+    [
+      'a feature twice',
+      { features: [valid.features[0]!, valid.features[0]!] },
+      'config.features[1].column',
+      'each column once',
+    ],
     [
       'the target as a feature',
       { features: [{ column: 'Origin', kind: 'CATEGORICAL' }] },
@@ -75,14 +81,24 @@ describe('checkConfigAgainstSchema', () => {
       'config.target.greaterThan',
       'nothing',
     ],
-    ['fractions as classes', { target: { column: 'Acceleration' } }, 'config.target.column', 'whole numbers as classes'],
+    [
+      'fractions as classes',
+      { target: { column: 'Acceleration' } },
+      'config.target.column',
+      'whole numbers as classes',
+    ],
     [
       'time as classes',
       { features: [valid.features[0]!], target: { column: 'Year' } },
       'config.target.column',
       'expected a STRING, BOOLEAN or NUMBER column',
     ],
-    ['a threshold on text', { target: { column: 'Origin', greaterThan: 3 } }, 'config.target.column', 'expected a NUMBER column'],
+    [
+      'a threshold on text',
+      { target: { column: 'Origin', greaterThan: 3 } },
+      'config.target.column',
+      'expected a NUMBER column',
+    ],
     [
       'a threshold above all',
       { target: { column: 'Acceleration', greaterThan: 24.8 } },
@@ -103,7 +119,12 @@ describe('checkConfigAgainstSchema', () => {
       'config.window.to',
       'an instant after',
     ],
-    ['too small a sample', { sampleRows: 12 }, 'config.split', 'at least 10 training, 2 validation and 2 holdout rows, got "8, 2 and 2"'],
+    [
+      'too small a sample',
+      { sampleRows: 12 },
+      'config.split',
+      'at least 10 training, 2 validation and 2 holdout rows, got "8, 2 and 2"',
+    ],
     [
       'more clusters than rows',
       { modelType: 'KMEANS', target: undefined, hyperparameters: { clusters: 300 } },
@@ -112,7 +133,9 @@ describe('checkConfigAgainstSchema', () => {
     ],
   ])('names %s', (_, changes, field, message) => {
     const failing = (): void => check(changes);
-    expect(failing).toThrow(expect.objectContaining({ code: 'BAD_USER_INPUT', details: expect.objectContaining({ field }) }));
+    expect(failing).toThrow(
+      expect.objectContaining({ code: 'BAD_USER_INPUT', details: expect.objectContaining({ field }) }),
+    );
     expect(failing).toThrow(message);
   });
 

@@ -7,7 +7,15 @@ import { toTensors } from '../../src/domain/tracking/dataset-column.js';
 import type { Table } from '../../src/features/port.js';
 import { tableOf } from '../support/tables.js';
 import { loadHoldout } from '../../src/training/holdout.js';
-import { type ConfigInput, ensureBuilt, type Finished, runModel, sha256Of, temporaryFolder, trainModel } from './support.js';
+import {
+  type ConfigInput,
+  ensureBuilt,
+  type Finished,
+  runModel,
+  sha256Of,
+  temporaryFolder,
+  trainModel,
+} from './support.js';
 
 beforeAll(ensureBuilt, 60_000);
 
@@ -36,7 +44,10 @@ const logistic: ConfigInput = {
   split,
 };
 
-async function labelsOf(dataset: Table, { outcome, config }: Finished): Promise<{ labels: string[]; scores: number[]; truth: string[] }> {
+async function labelsOf(
+  dataset: Table,
+  { outcome, config }: Finished,
+): Promise<{ labels: string[]; scores: number[]; truth: string[] }> {
   const holdout = await loadHoldout(dataset, config);
   const { label, probabilities } = await runModel(outcome.modelPath, toTensors(holdout.columns, outcome.signature));
   const target = holdout.target!;
@@ -71,7 +82,10 @@ describe('a rare class', () => {
 
   it('costs what it costs', async () => {
     const dataset = await rare();
-    const cost = await trainModel(dataset, { ...logistic, decisionThreshold: { by: 'COST', falsePositive: 1, falseNegative: 9 } });
+    const cost = await trainModel(dataset, {
+      ...logistic,
+      decisionThreshold: { by: 'COST', falsePositive: 1, falseNegative: 9 },
+    });
     // Of calibrated probabilities the best cut is 1 / (1 + 9).
     expect(cost.outcome.signature.decisionThreshold).toBeGreaterThan(0.04);
     expect(cost.outcome.signature.decisionThreshold).toBeLessThan(0.2);
@@ -81,14 +95,21 @@ describe('a rare class', () => {
 
   it.each(['LOGISTIC_REGRESSION', 'MLP_CLASSIFIER'] as const)('is found by weights: %s', async (modelType) => {
     const dataset = await rare();
-    const config = { ...logistic, modelType, ...(modelType === 'MLP_CLASSIFIER' && { hyperparameters: { hiddenLayers: [8] } }) };
+    const config = {
+      ...logistic,
+      modelType,
+      ...(modelType === 'MLP_CLASSIFIER' && { hyperparameters: { hiddenLayers: [8] } }),
+    };
     const { outcome } = await trainModel(dataset, { ...config, classWeights: { by: 'BALANCED' } });
     expect(outcome.metrics['holdout.recall']).toBeGreaterThan(0.5);
     expect(outcome.metrics['holdout.f1']).toBeGreaterThan(0.25);
     expect(outcome.warnings).toEqual([]);
     const equal: ConfigInput['classWeights'] = { by: 'GIVEN', weights: [{ class: 'late', weight: 1 }] };
     if (modelType === 'LOGISTIC_REGRESSION') {
-      const [same, plain] = [await trainModel(dataset, { ...config, classWeights: equal }), await trainModel(dataset, config)];
+      const [same, plain] = [
+        await trainModel(dataset, { ...config, classWeights: equal }),
+        await trainModel(dataset, config),
+      ];
       expect(sha256Of(same.outcome.modelPath)).toBe(sha256Of(plain.outcome.modelPath));
     }
     const unknown: ConfigInput = { ...config, classWeights: { by: 'GIVEN', weights: [{ class: 'Late', weight: 2 }] } };
@@ -122,7 +143,10 @@ describe('a split by a column', () => {
     const dataset = await rare();
     const all = await trainModel(dataset, byPart({ values: { holdout: ['other', 'test'] } }));
     expect(all.outcome.rows).toEqual({ train: 2401, validation: 267, holdout: 1332 });
-    const some = await trainModel(dataset, byPart({ values: { train: ['val'], validation: ['other'], holdout: ['test'] } }));
+    const some = await trainModel(
+      dataset,
+      byPart({ values: { train: ['val'], validation: ['other'], holdout: ['test'] } }),
+    );
     expect(some.outcome.rows).toEqual({ train: 667, validation: 666, holdout: 666 });
     await expect(trainModel(dataset, byPart({ values: { holdout: ['Test'] } }))).rejects.toThrow(
       'config.split.values.holdout[0]: expected a value of part (other, test, train, val), got "Test".',
@@ -184,7 +208,7 @@ describe('training once more on all rows', () => {
 
 it('a threshold decides between two classes only', () => {
   const labels = new Int32Array(2);
-  expect([...predictedClasses({ labels, classCount: 2, probabilities: Float32Array.of(0.8, 0.2, 0.9, 0.1), threshold: 0.2 })]).toEqual([
-    1, 0,
-  ]);
+  expect([
+    ...predictedClasses({ labels, classCount: 2, probabilities: Float32Array.of(0.8, 0.2, 0.9, 0.1), threshold: 0.2 }),
+  ]).toEqual([1, 0]);
 });

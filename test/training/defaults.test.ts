@@ -5,7 +5,16 @@ import { SeededRandom } from '../../src/domain/statistics/random.js';
 import type { Table } from '../../src/features/port.js';
 import { tableOf } from '../support/tables.js';
 import type { TrainingWarning } from '../../src/domain/training/training-warnings.js';
-import { type ConfigInput, ensureBuilt, runModel, sha256Of, start, temporaryFolder, trainModel, vegaPath } from './support.js';
+import {
+  type ConfigInput,
+  ensureBuilt,
+  runModel,
+  sha256Of,
+  start,
+  temporaryFolder,
+  trainModel,
+  vegaPath,
+} from './support.js';
 
 beforeAll(ensureBuilt, 60_000);
 
@@ -58,7 +67,9 @@ describe('linear regression converges by itself', () => {
     const known = xs.filter((__, i) => i % 50 !== 7).slice(0, 50);
     const data = datatype === 'FP64' ? Float64Array.from(known) : Float32Array.from(known);
     const { prediction } = await runModel(outcome.modelPath, [{ name: 'x', datatype, shape: [known.length, 1], data }]);
-    const largest = Math.max(...known.map((x, i) => Math.abs((prediction!.data as Float32Array)[i]! - 3 - (10 * (x - low)) / range)));
+    const largest = Math.max(
+      ...known.map((x, i) => Math.abs((prediction!.data as Float32Array)[i]! - 3 - (10 * (x - low)) / range)),
+    );
     expect(largest).toBeLessThan(0.1);
   });
 
@@ -100,7 +111,10 @@ describe('linear regression converges by itself', () => {
     const rows = Array.from({ length: 8400 }, (_, i) => `c${i % 2100},${(i % 2100) / 100}`);
     const { outcome, epochs } = await trainModel(await csv(['c,y', ...rows]), {
       ...linear('y'),
-      features: [{ column: 'c', kind: 'CATEGORICAL' }, ...['y'].slice(1).map((column) => ({ column, kind: 'NUMERIC' }) as const)],
+      features: [
+        { column: 'c', kind: 'CATEGORICAL' },
+        ...['y'].slice(1).map((column) => ({ column, kind: 'NUMERIC' }) as const),
+      ],
       hyperparameters: { maxCategories: 2000 },
     });
     expect(outcome.metrics['holdout.r2']).toBeGreaterThan(0.8);
@@ -110,7 +124,10 @@ describe('linear regression converges by itself', () => {
 
 describe('a timestamp', () => {
   const DAY_MS = 86_400_000;
-  const days = Array.from({ length: 1600 }, (_, i) => new Date(Date.UTC(1967, 5, 1) + i * DAY_MS + (i % 24) * 3_600_000));
+  const days = Array.from(
+    { length: 1600 },
+    (_, i) => new Date(Date.UTC(1967, 5, 1) + i * DAY_MS + (i % 24) * 3_600_000),
+  );
   it.each<[string, (at: Date) => number]>([
     ['hour', (at) => (at.getUTCHours() < 6 ? 1 : 0)],
     ['weekday', (at) => (at.getUTCDay() === 3 ? 1 : 0)],
@@ -154,7 +171,9 @@ describe('logistic regression converges by itself', () => {
     modelType: 'LOGISTIC_REGRESSION',
     target: { column: 'Origin' },
     features: [
-      ...['Horsepower', 'Weight_in_lbs', 'Acceleration', 'Miles_per_Gallon'].map((column) => ({ column, kind: 'NUMERIC' }) as const),
+      ...['Horsepower', 'Weight_in_lbs', 'Acceleration', 'Miles_per_Gallon'].map(
+        (column) => ({ column, kind: 'NUMERIC' }) as const,
+      ),
       { column: 'Cylinders', kind: 'CATEGORICAL' },
       { column: 'Year', kind: 'TIMESTAMP' },
     ],
@@ -188,7 +207,10 @@ describe('logistic regression converges by itself', () => {
 });
 
 describe('a network', () => {
-  const network = (hyperparameters: ConfigInput['hyperparameters'], earlyStopping?: ConfigInput['earlyStopping']): ConfigInput => ({
+  const network = (
+    hyperparameters: ConfigInput['hyperparameters'],
+    earlyStopping?: ConfigInput['earlyStopping'],
+  ): ConfigInput => ({
     modelType: 'MLP_REGRESSOR',
     target: { column: 'Miles_per_Gallon' },
     features: ['Horsepower', 'Weight_in_lbs', 'Acceleration'].map((column) => ({ column, kind: 'NUMERIC' })),
@@ -216,11 +238,15 @@ describe('a network', () => {
 
   it('tells when it leaves the numbers', async () => {
     const told: TrainingWarning[] = [];
-    const { running } = start(cars, network({ epochs: 50, learningRate: 10, hiddenLayers: Array<number>(8).fill(256) }), {
-      async onWarning(warning) {
-        told.push(warning);
+    const { running } = start(
+      cars,
+      network({ epochs: 50, learningRate: 10, hiddenLayers: Array<number>(8).fill(256) }),
+      {
+        async onWarning(warning) {
+          told.push(warning);
+        },
       },
-    });
+    );
     await expect(running.outcome).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
     expect(codes(told)).toEqual(['LOSS_DIVERGED']);
   });

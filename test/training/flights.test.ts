@@ -22,7 +22,10 @@ it('learns from earlier flights which later ones will be late', async () => {
     split: { by: 'TIME', column: 'date', validation: 0.15, holdout: 0.15 },
     hyperparameters: { epochs: 4, batchSize: 256, learningRate: 0.002, maxCategories: 300, hiddenLayers: [32] },
   });
-  console.log(`flights: 100,000 of 3,000,000 rows, ${epochs.length} epochs, trained in ${Math.round(performance.now() - startedAt)} ms`);
+  console.log(
+    `flights: 100,000 of 3,000,000 rows, ${epochs.length} epochs, trained in ` +
+      `${Math.round(performance.now() - startedAt)} ms`,
+  );
   expect(outcome.rows).toEqual({ train: 70_000, validation: 15_000, holdout: 15_000 });
   expect(outcome.metrics['holdout.roc_auc']).toBeGreaterThan(0.6);
 

@@ -5,7 +5,10 @@ import { type Loss, trainGraph } from '../../src/training/graphs/train-graph.js'
 import { createSession, floats, integers } from '../../src/training/session.js';
 
 const ROWS = 24;
-/** Single precision: wide enough that rounding does not drown the difference, narrow enough that few Relus bend within it. */
+/**
+ * Single precision: wide enough that rounding does not drown the difference, narrow enough that few Relus bend within
+ * it.
+ */
 const STEP = 5e-4;
 
 async function largestGradientError(shape: NetworkShape, loss: Loss, l2: number): Promise<number> {
@@ -47,7 +50,8 @@ async function largestGradientError(shape: NetworkShape, loss: Loss, l2: number)
   const { gradient } = await step(weights);
   let largest = 0;
   for (let i = 0; i < weights.length; i++) {
-    const moved = async (by: number): Promise<number> => (await step(weights.map((weight, k) => (k === i ? weight + by : weight)))).loss;
+    const moved = async (by: number): Promise<number> =>
+      (await step(weights.map((weight, k) => (k === i ? weight + by : weight)))).loss;
     // The squared error's gradient is that of its half.
     const scale = loss === 'SQUARED_ERROR' ? 0.5 : 1;
     const numericGradient = (scale * ((await moved(STEP)) - (await moved(-STEP)))) / (2 * STEP);
@@ -58,10 +62,26 @@ async function largestGradientError(shape: NetworkShape, loss: Loss, l2: number)
 
 describe('back-propagation agrees with numeric differentiation', () => {
   it.each<[string, NetworkShape, Loss]>([
-    ['softmax over numbers', { numericWidth: 3, indicatorSlots: 0, indicatorCount: 0, hiddenLayers: [], outputs: 3 }, 'CROSS_ENTROPY'],
-    ['softmax over indicators', { numericWidth: 0, indicatorSlots: 2, indicatorCount: 7, hiddenLayers: [], outputs: 2 }, 'CROSS_ENTROPY'],
-    ['a network over both', { numericWidth: 2, indicatorSlots: 2, indicatorCount: 6, hiddenLayers: [5, 4], outputs: 3 }, 'CROSS_ENTROPY'],
-    ['a regression network', { numericWidth: 2, indicatorSlots: 1, indicatorCount: 4, hiddenLayers: [6], outputs: 1 }, 'SQUARED_ERROR'],
+    [
+      'softmax over numbers',
+      { numericWidth: 3, indicatorSlots: 0, indicatorCount: 0, hiddenLayers: [], outputs: 3 },
+      'CROSS_ENTROPY',
+    ],
+    [
+      'softmax over indicators',
+      { numericWidth: 0, indicatorSlots: 2, indicatorCount: 7, hiddenLayers: [], outputs: 2 },
+      'CROSS_ENTROPY',
+    ],
+    [
+      'a network over both',
+      { numericWidth: 2, indicatorSlots: 2, indicatorCount: 6, hiddenLayers: [5, 4], outputs: 3 },
+      'CROSS_ENTROPY',
+    ],
+    [
+      'a regression network',
+      { numericWidth: 2, indicatorSlots: 1, indicatorCount: 4, hiddenLayers: [6], outputs: 1 },
+      'SQUARED_ERROR',
+    ],
   ])('%s', async (_, shape, loss) => {
     expect(await largestGradientError(shape, loss, 0)).toBeLessThan(1e-3);
   });

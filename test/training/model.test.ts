@@ -9,7 +9,16 @@ import type { Tensor } from '../../src/domain/serving/tensor.js';
 import { decodeModel, metadataOf } from '../../src/onnx/proto.js';
 import { loadHoldout } from '../../src/training/holdout.js';
 import { tableOf } from '../support/tables.js';
-import { type ConfigInput, ensureBuilt, type Finished, fixturePath, runModel, temporaryFolder, trainModel, vegaPath } from './support.js';
+import {
+  type ConfigInput,
+  ensureBuilt,
+  type Finished,
+  fixturePath,
+  runModel,
+  temporaryFolder,
+  trainModel,
+  vegaPath,
+} from './support.js';
 
 beforeAll(ensureBuilt, 60_000);
 
@@ -31,7 +40,8 @@ describe('a model over numbers, categories and times', () => {
     for (let row = 0; row < rows; row++) {
       const at = new Date(Date.UTC(1969, 11, 1) + Math.floor(random.next() * 90 * 24 * 3600) * 1000);
       const code = random.next() < 0.1 ? '' : String(random.below(5));
-      const score = (at.getUTCHours() >= 18 ? 2 : 0) + (at.getUTCDay() === 0 ? 2 : 0) + (code === '' ? 3 : code === '4' ? 2 : 0);
+      const score =
+        (at.getUTCHours() >= 18 ? 2 : 0) + (at.getUTCDay() === 0 ? 2 : 0) + (code === '' ? 3 : code === '4' ? 2 : 0);
       const size = random.next() < 0.1 ? '' : random.next() * 1000;
       lines.push(`${size},${code},${row % 2 === 0},${at.toISOString()},${score >= 2 ? 'late' : 'early'}`);
     }
@@ -101,7 +111,12 @@ describe('a model over numbers, categories and times', () => {
 
     const odd = await runModel(
       outcome.modelPath,
-      inputs([Number.NaN, Infinity, 1e30], ['never seen', '', '漢字'], ['maybe', '', 'TRUE'], [MISSING_TIMESTAMP_MS, monday(3), monday(3)]),
+      inputs(
+        [Number.NaN, Infinity, 1e30],
+        ['never seen', '', '漢字'],
+        ['maybe', '', 'TRUE'],
+        [MISSING_TIMESTAMP_MS, monday(3), monday(3)],
+      ),
     );
     const shares = odd.probabilities!.data as Float32Array;
     expect(shares.every((share) => share >= 0 && share <= 1)).toBe(true);
@@ -118,7 +133,9 @@ describe('a model over numbers, categories and times', () => {
     const missingShare = (outcome.reference.features.code as { missingShare: number }).missingShare;
     expect(missingShare).toBeGreaterThan(0.05);
     expect(missingShare).toBeLessThan(0.15);
-    expect(outcome.reference.prediction.blockMeans).toHaveLength(Math.floor(outcome.rows.holdout / outcome.reference.prediction.blockRows));
+    expect(outcome.reference.prediction.blockMeans).toHaveLength(
+      Math.floor(outcome.rows.holdout / outcome.reference.prediction.blockRows),
+    );
   });
 });
 
@@ -144,7 +161,9 @@ describe('kinds of targets', () => {
     const target = holdout.target!;
     if (target.kind !== 'CLASSES') throw new Error('A class target was asked for.');
     expect(target.classes).toEqual(['3', '4', '5', '6', '8']);
-    const right = [...(label!.data as BigInt64Array)].filter((value, row) => String(value) === target.classes[target.labels[row]!]);
+    const right = [...(label!.data as BigInt64Array)].filter(
+      (value, row) => String(value) === target.classes[target.labels[row]!],
+    );
     expect(right.length / holdout.rowCount).toBeCloseTo(outcome.metrics['holdout.accuracy']!, 6);
     expect(outcome.metrics['holdout.accuracy']).toBeGreaterThan(0.85);
   });
@@ -189,7 +208,9 @@ describe('kinds of targets', () => {
         (_, i) => `${i},${i < 48 ? 'a' : 'b'},${i < 48 ? 1 : 2},2024-01-${String((i % 27) + 1).padStart(2, '0')}`,
       ),
     ];
-    const byTime = lines.map((line, i) => (i === 0 ? line : line.replace(/[^,]*$/, new Date(Date.UTC(2024, 0, i)).toISOString())));
+    const byTime = lines.map((line, i) =>
+      i === 0 ? line : line.replace(/[^,]*$/, new Date(Date.UTC(2024, 0, i)).toISOString()),
+    );
     const file = path.join(temporaryFolder(), 'constant.csv');
     writeFileSync(file, byTime.join('\n'));
     const input = {
@@ -197,10 +218,12 @@ describe('kinds of targets', () => {
       split: { by: 'TIME', column: 'at', validation: 0.1, holdout: 0.1 } as const,
     };
     const dataset = await tableOf(file, 'CSV');
-    await expect(trainModel(dataset, { ...input, modelType: 'LOGISTIC_REGRESSION', target: { column: 'y' } })).rejects.toThrow(
-      'config.target.column: expected at least two classes in the training rows, got "y, always a".',
-    );
-    await expect(trainModel(dataset, { ...input, modelType: 'LINEAR_REGRESSION', target: { column: 'z' } })).rejects.toThrow('z, always 1');
+    await expect(
+      trainModel(dataset, { ...input, modelType: 'LOGISTIC_REGRESSION', target: { column: 'y' } }),
+    ).rejects.toThrow('config.target.column: expected at least two classes in the training rows, got "y, always a".');
+    await expect(
+      trainModel(dataset, { ...input, modelType: 'LINEAR_REGRESSION', target: { column: 'z' } }),
+    ).rejects.toThrow('z, always 1');
   });
 
   it('rebuilds the holdout with the columns of another model', async () => {

@@ -6,7 +6,16 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { trainingConfigSchema } from '../../src/domain/training/training-config.js';
 import type { Table } from '../../src/features/port.js';
 import { tableOf } from '../support/tables.js';
-import { type ConfigInput, ensureBuilt, fixturePath, sha256Of, start, temporaryFolder, trainModel, vegaPath } from './support.js';
+import {
+  type ConfigInput,
+  ensureBuilt,
+  fixturePath,
+  sha256Of,
+  start,
+  temporaryFolder,
+  trainModel,
+  vegaPath,
+} from './support.js';
 
 const cars = await tableOf(vegaPath('cars.json'), 'JSON');
 const iris = await tableOf(fixturePath('iris.csv'), 'CSV');
@@ -80,7 +89,10 @@ describe('a local training', () => {
         if (epoch === killAt) process.kill(broken.running.pid!, 'SIGKILL');
       },
     });
-    await expect(broken.running.outcome).rejects.toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining('SIGKILL') });
+    await expect(broken.running.outcome).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      message: expect.stringContaining('SIGKILL'),
+    });
     const last = broken.checkpoints.at(-1)!;
     expect(last.epoch).toBe(killAt);
     expect(sha256Of(last.path)).toBe(last.sha256);
@@ -126,7 +138,11 @@ describe('a local training', () => {
 
   it('ends when its parent is gone', async () => {
     const workDir = temporaryFolder();
-    const config = trainingConfigSchema.parse({ ...network, hyperparameters: { epochs: 10_000 }, checkpointEveryEpochs: 10_000 });
+    const config = trainingConfigSchema.parse({
+      ...network,
+      hyperparameters: { epochs: 10_000 },
+      checkpointEveryEpochs: 10_000,
+    });
     const backend = new URL('../../dist/training/local-backend.js', import.meta.url);
     const script = path.join(workDir, 'parent.mjs');
     writeFileSync(

@@ -33,13 +33,30 @@ const reference = JSON.parse(readFileSync(fixturePath('scikit-learn.json'), 'utf
 };
 
 const csv = (name: string): Promise<Table> => tableOf(fixturePath(name), 'CSV');
-const numeric = (...columns: string[]): ConfigInput['features'] => columns.map((column) => ({ column, kind: 'NUMERIC' }));
-const categorical = (...columns: string[]): ConfigInput['features'] => columns.map((column) => ({ column, kind: 'CATEGORICAL' }));
+const numeric = (...columns: string[]): ConfigInput['features'] =>
+  columns.map((column) => ({ column, kind: 'NUMERIC' }));
+const categorical = (...columns: string[]): ConfigInput['features'] =>
+  columns.map((column) => ({ column, kind: 'CATEGORICAL' }));
 /** Full batches: Adam then walks to the optimum that scikit-learn's solvers find. */
-const hyperparameters = { optimizer: 'ADAM', epochs: 1500, batchSize: 65_536, learningRate: 0.03, l2: reference.l2 } as const;
-const shared = { split: { by: 'TIME', column: 'moment', ...reference.split }, hyperparameters, checkpointEveryEpochs: 10_000 } as const;
+const hyperparameters = {
+  optimizer: 'ADAM',
+  epochs: 1500,
+  batchSize: 65_536,
+  learningRate: 0.03,
+  l2: reference.l2,
+} as const;
+const shared = {
+  split: { by: 'TIME', column: 'moment', ...reference.split },
+  hyperparameters,
+  checkpointEveryEpochs: 10_000,
+} as const;
 
-async function holdoutOutputs(dataset: Table, config: TrainingConfig, modelPath: string, signature: Parameters<typeof toTensors>[1]) {
+async function holdoutOutputs(
+  dataset: Table,
+  config: TrainingConfig,
+  modelPath: string,
+  signature: Parameters<typeof toTensors>[1],
+) {
   const holdout = await loadHoldout(dataset, config);
   return runModel(modelPath, toTensors(holdout.columns, signature));
 }
@@ -95,7 +112,12 @@ describe('the local trainer finds what scikit-learn finds on the same rows', () 
       reference.penguins,
     ],
   ])('LogisticRegression: %s', async (_, dataset, features, column, expected) => {
-    const { outcome, values } = await trainAndRun(dataset, { modelType: 'LOGISTIC_REGRESSION', target: { column }, features, ...shared });
+    const { outcome, values } = await trainAndRun(dataset, {
+      modelType: 'LOGISTIC_REGRESSION',
+      target: { column },
+      features,
+      ...shared,
+    });
     expect(largestDifference(values('probabilities'), expected.probabilities.flat())).toBeLessThan(2e-3);
     expect(outcome.metrics['holdout.log_loss']).toBeCloseTo(expected.log_loss, 3);
     expect(outcome.metrics['holdout.accuracy']).toBeCloseTo(expected.accuracy, 6);
@@ -148,7 +170,8 @@ describe('the local trainer finds what scikit-learn finds on the same rows', () 
     });
     expect(outcome.stoppedEarly).toBe(true);
     const { inertia, holdout_inertia, holdout_labels } = reference.irisClusters;
-    // scikit-learn keeps the best of twenty starts; one start may end in a neighbouring optimum that is as good but for a row or two.
+    // scikit-learn keeps the best of twenty starts; one start may end in a neighbouring optimum that is as good but for
+    // a row or two.
     expect(epochs.at(-1)!.metrics['train.inertia']! / inertia).toBeLessThan(1.002);
     expect(Math.abs(outcome.metrics['holdout.inertia']! / holdout_inertia - 1)).toBeLessThan(0.01);
     const agreeing = new Map<string, number>();
@@ -160,7 +183,9 @@ describe('the local trainer finds what scikit-learn finds on the same rows', () 
     expect(matched.reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(holdout_labels.length - 2);
     const distances = values('distances');
     expect(
-      values('cluster').every((cluster, row) => distances[row * 3 + cluster] === Math.min(...distances.slice(row * 3, row * 3 + 3))),
+      values('cluster').every(
+        (cluster, row) => distances[row * 3 + cluster] === Math.min(...distances.slice(row * 3, row * 3 + 3)),
+      ),
     ).toBe(true);
   });
 });

@@ -21,9 +21,13 @@ export function ensureBuilt(): void {
   const sources = globSync('src/{training,features,onnx,domain}/**/*.ts', { cwd: root });
   const newest = Math.max(...sources.map((source) => statSync(path.join(root, source)).mtimeMs));
   if (existsSync(entry) && newest <= statSync(path.join(root, 'dist/.tsbuildinfo')).mtimeMs) return;
-  const { stdout } = spawnSync(process.execPath, [path.join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json'], {
-    cwd: root,
-  });
+  const { stdout } = spawnSync(
+    process.execPath,
+    [path.join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json'],
+    {
+      cwd: root,
+    },
+  );
   // Type errors elsewhere are the type check's business: the compiler writes its output all the same.
   if (!existsSync(entry)) throw new Error(`The build failed: ${stdout.toString()}`);
 }
@@ -62,7 +66,12 @@ export interface Started extends Omit<Finished, 'outcome'> {
   progress: number[];
 }
 
-export function start(dataset: Table, input: ConfigInput, hooks: Partial<TrainingHooks> = {}, resumeFromPath?: string): Started {
+export function start(
+  dataset: Table,
+  input: ConfigInput,
+  hooks: Partial<TrainingHooks> = {},
+  resumeFromPath?: string,
+): Started {
   const config = trainingConfigSchema.parse(input);
   const workDir = temporaryFolder();
   const epochs: EpochReport[] = [];

@@ -50,7 +50,8 @@ it('computes the parts of any timestamp as the trainer does, to the last bit', a
         const own = numeric.subarray(row * encoding.numericWidth, (row + 1) * encoding.numericWidth);
         expect([of('YEAR')[row], of('AGE')[row]]).toEqual([own[0], own[1]]);
         PARTS.forEach((part, i) => {
-          if (!Number.isNaN(value)) expect(Number((outputs[part]!.data as BigInt64Array)[row])).toBe(cyclePartOf(part, value));
+          if (!Number.isNaN(value))
+            expect(Number((outputs[part]!.data as BigInt64Array)[row])).toBe(cyclePartOf(part, value));
           const pair = of(`cycle ${part}`).subarray(row * 2, row * 2 + 2);
           expect([...pair]).toEqual([...own.subarray(2 + 2 * i, 4 + 2 * i)]);
         });

@@ -13,7 +13,13 @@ const ISSUER = 'matih-ml-service';
 /** How each token of ours begins: its header, in this order, but for the character that what follows decides too. */
 const START = Buffer.from(`{"alg":"${ALGORITHM}","typ":"${TYPE}"`).toString('base64url').slice(0, -1);
 
-const claimsSchema = z.object({ jti: z.string().regex(UUID), sub: z.string(), tenant: z.string(), role: z.string(), exp: z.number() });
+const claimsSchema = z.object({
+  jti: z.string().regex(UUID),
+  sub: z.string(),
+  tenant: z.string(),
+  role: z.string(),
+  exp: z.number(),
+});
 
 /** Tokens of the service's own: JWTs signed with Ed25519, of a type that no other verifier here takes. */
 export const ownTokens: OwnTokenCodec = {
@@ -39,9 +45,20 @@ export const ownTokens: OwnTokenCodec = {
   async read(token, keyOf): Promise<OwnClaims & { keyId: string }> {
     try {
       const options = { algorithms: [ALGORITHM], typ: TYPE, issuer: ISSUER, audience: ISSUER };
-      const { payload, protectedHeader } = await jwtVerify(token, ({ kid }: { kid?: string }) => publicKey(kid, keyOf), options);
+      const { payload, protectedHeader } = await jwtVerify(
+        token,
+        ({ kid }: { kid?: string }) => publicKey(kid, keyOf),
+        options,
+      );
       const { jti, sub, tenant, role, exp } = claimsSchema.parse(payload);
-      return { tokenId: jti, tenant, subject: sub, role, expiresAt: new Date(exp * 1000), keyId: String(protectedHeader.kid) };
+      return {
+        tokenId: jti,
+        tenant,
+        subject: sub,
+        role,
+        expiresAt: new Date(exp * 1000),
+        keyId: String(protectedHeader.kid),
+      };
     } catch (error) {
       // The database that holds the keys may be away.
       throw error instanceof AppError ? error : unauthenticated(error);

@@ -34,7 +34,11 @@ export class SecretTokenVerifier implements TokenVerifier {
   }
 
   verify(token: string): Principal | Promise<Principal> {
-    return verified(this.known, token, async () => (await jwtVerify(token, this.key, { ...this.options, algorithms: ['HS256'] })).payload);
+    return verified(
+      this.known,
+      token,
+      async () => (await jwtVerify(token, this.key, { ...this.options, algorithms: ['HS256'] })).payload,
+    );
   }
 
   /** A token of our own; the embedded mode hands one out at start. */
@@ -66,18 +70,30 @@ export class JwksTokenVerifier implements TokenVerifier {
       this.known,
       token,
       async () =>
-        (await jwtVerify(token, this.keys, { ...this.options, algorithms: ['RS256', 'RS512', 'PS256', 'ES256', 'EdDSA'] })).payload,
+        (
+          await jwtVerify(token, this.keys, {
+            ...this.options,
+            algorithms: ['RS256', 'RS512', 'PS256', 'ES256', 'EdDSA'],
+          })
+        ).payload,
     );
   }
 }
 
-/** Tokens that were verified within the last minute, for no longer than they live: a client sends the same one thousands of times. */
+/**
+ * Tokens that were verified within the last minute, for no longer than they live: a client sends the same one thousands
+ * of times.
+ */
 const KNOWN_FOR_MS = 60_000;
 const newKnownTokens = () => new LRUCache<string, { principal: Principal; until: number }>({ max: 1_000 });
 
 type KnownTokens = ReturnType<typeof newKnownTokens>;
 
-function verified(known: KnownTokens, token: string, decode: () => Promise<JWTPayload>): Principal | Promise<Principal> {
+function verified(
+  known: KnownTokens,
+  token: string,
+  decode: () => Promise<JWTPayload>,
+): Principal | Promise<Principal> {
   const entry = known.get(token);
   return entry && entry.until > Date.now() ? entry.principal : verify(known, token, decode);
 }
@@ -85,12 +101,22 @@ function verified(known: KnownTokens, token: string, decode: () => Promise<JWTPa
 async function verify(known: KnownTokens, token: string, decode: () => Promise<JWTPayload>): Promise<Principal> {
   try {
     const claims = claimsSchema.parse(await decode());
-    const principal = { subject: claims.sub, tenant: claims.tenant, role: claims.role, expiresAt: new Date(claims.exp * 1000) };
+    const principal = {
+      subject: claims.sub,
+      tenant: claims.tenant,
+      role: claims.role,
+      expiresAt: new Date(claims.exp * 1000),
+    };
     known.set(token, { principal, until: Math.min(principal.expiresAt.getTime(), Date.now() + KNOWN_FOR_MS) });
     return principal;
   } catch (error) {
     if (error instanceof errors.JWKSTimeout || error instanceof TypeError) {
-      throw new AppError(ErrorCode.UNAVAILABLE, 'The keys that tokens are verified with cannot be reached.', {}, { cause: error });
+      throw new AppError(
+        ErrorCode.UNAVAILABLE,
+        'The keys that tokens are verified with cannot be reached.',
+        {},
+        { cause: error },
+      );
     }
     throw unauthenticated(error);
   }

@@ -13,7 +13,10 @@ const PREFIX = 'matih';
 // The job table remembers what ended; BullMQ drops a job whose id it still knows, so it must forget at once.
 const JOB_OPTIONS: JobsOptions = { removeOnComplete: true, removeOnFail: true, attempts: 1 };
 const WORKER_OPTIONS = { maxStalledCount: 5, runRetryDelay: 1_000 };
-/** A job whose worker has not renewed its lock for so long is given to another; the job table's heartbeats are mostly faster. */
+/**
+ * A job whose worker has not renewed its lock for so long is given to another; the job table's heartbeats are mostly
+ * faster.
+ */
 const TIMINGS = { lockDuration: 30_000, stalledInterval: 15_000 };
 
 /** On PostgreSQL; most of them rest. */
@@ -74,7 +77,10 @@ class BullMqJobQueue implements JobQueue {
     this.closing = true;
     const closed = Promise.all(this.workers.map((worker) => worker.close()));
     // A worker whose engine is away never ends; once its jobs have ended there is nothing left to wait for.
-    const isDone = await Promise.race([closed.then(() => true), this.idle().then(() => delay(CLOSE_PATIENCE_MS, false, { ref: false }))]);
+    const isDone = await Promise.race([
+      closed.then(() => true),
+      this.idle().then(() => delay(CLOSE_PATIENCE_MS, false, { ref: false })),
+    ]);
     if (!isDone) {
       this.logger.warn('the queues do not answer and are left as they are');
       closed.catch(() => undefined);
@@ -105,7 +111,9 @@ export async function createPostgresJobQueue(url: string, logger: Logger, timing
   try {
     await setup.query('select pg_advisory_lock(hashtext($1))', ['matih.bullmq']);
     await makeSchema(setup);
-    const migrating = new PgQueue<QueuedJob>('migrate', { connection: { connectionString: url, schema: SCHEMA, max: 1, migrate: true } });
+    const migrating = new PgQueue<QueuedJob>('migrate', {
+      connection: { connectionString: url, schema: SCHEMA, max: 1, migrate: true },
+    });
     await migrating.waitUntilReady();
     await migrating.close();
   } finally {
@@ -116,7 +124,8 @@ export async function createPostgresJobQueue(url: string, logger: Logger, timing
   return new BullMqJobQueue(
     {
       queue: (kind) => new PgQueue<QueuedJob>(kind, { connection }),
-      worker: (kind, concurrency, handle) => new PgWorker<QueuedJob>(kind, (job) => handle(job.data), { ...options, concurrency }),
+      worker: (kind, concurrency, handle) =>
+        new PgWorker<QueuedJob>(kind, (job) => handle(job.data), { ...options, concurrency }),
       close: () => connection.end(),
     },
     logger,
@@ -125,7 +134,12 @@ export async function createPostgresJobQueue(url: string, logger: Logger, timing
 
 /** Shared by all queues and workers of this process; each worker keeps one of its connections to listen on. */
 function queuePool(url: string, logger: Logger): pg.Pool {
-  const pool = new pg.Pool({ connectionString: url, max: MAX_CONNECTIONS, keepAlive: true, options: `-c search_path=${SCHEMA}` });
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: MAX_CONNECTIONS,
+    keepAlive: true,
+    options: `-c search_path=${SCHEMA}`,
+  });
   // Each queue and worker listens too.
   pool.setMaxListeners(0);
   pool.on('error', (error) => logger.warn({ err: error }, 'job queue connection'));
@@ -142,7 +156,9 @@ async function makeSchema(client: pg.Client): Promise<void> {
     const { rows } = await client.query<{ remedy: string }>(
       `select format('GRANT CREATE ON DATABASE %I TO %I', current_database(), current_user) as remedy`,
     );
-    const message = `The user of DATABASE_URL may not create the schema ${SCHEMA} for the job queues: run as a superuser: ${rows[0]?.remedy}.`;
+    const message =
+      `The user of DATABASE_URL may not create the schema ${SCHEMA} for the job queues: run as a superuser: ` +
+      `${rows[0]?.remedy}.`;
     throw new AppError(ErrorCode.UNAVAILABLE, message, { field: 'DATABASE_URL' }, { cause: error });
   }
 }
@@ -156,7 +172,8 @@ export async function createRedisJobQueue(url: string, logger: Logger, timings =
   return new BullMqJobQueue(
     {
       queue: (kind) => new Queue<QueuedJob>(kind, { connection: producer, prefix: PREFIX }),
-      worker: (kind, concurrency, handle) => new Worker<QueuedJob>(kind, (job) => handle(job.data), { ...options, concurrency }),
+      worker: (kind, concurrency, handle) =>
+        new Worker<QueuedJob>(kind, (job) => handle(job.data), { ...options, concurrency }),
       close: async () => {
         producer.disconnect();
         consumer.disconnect();

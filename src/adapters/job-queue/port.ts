@@ -5,7 +5,9 @@ export interface QueuedJob {
   attempt: number;
 }
 
-/** Dispatch of background jobs. Delivery is at least once and the queue may lose everything: the job table is the truth. */
+/**
+ * Dispatch of background jobs. Delivery is at least once and the queue may lose everything: the job table is the truth.
+ */
 export interface JobQueue {
   readonly name: string;
   /** Idempotent for the same job and attempt while that waits or runs. */

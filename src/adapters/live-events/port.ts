@@ -1,6 +1,6 @@
 /**
- * A wake-up between processes: "something about this topic may have changed". It carries no data and may be lost or doubled;
- * receivers read the database and poll slowly behind it.
+ * A wake-up between processes: "something about this topic may have changed". It carries no data and may be lost or
+ * doubled; receivers read the database and poll slowly behind it.
  */
 export interface LiveEvents {
   /** Returns at once; wake-ups of one turn of the event loop are sent together, each topic once. */

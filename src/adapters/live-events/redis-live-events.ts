@@ -22,7 +22,10 @@ export class RedisLiveEvents implements LiveEvents {
       if (origin !== this.origin) for (const topic of topics) this.topics.wake(topic);
     });
     // Subscribing again is left to us, so that it is done before everybody looks again.
-    subscriber.on('ready', () => void this.listen().catch((error: unknown) => logger.warn({ err: error }, 'wake-ups not heard')));
+    subscriber.on(
+      'ready',
+      () => void this.listen().catch((error: unknown) => logger.warn({ err: error }, 'wake-ups not heard')),
+    );
   }
 
   static async connect(url: string, logger: Logger): Promise<RedisLiveEvents> {

@@ -4,8 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const PAUSE_MS = 5;
 
 /**
- * Listeners of this process by topic, and the outgoing wake-ups. Those of one turn of the event loop go together, and those that come
- * while others are being sent wait as one set, so that a slow connection costs no memory.
+ * Listeners of this process by topic, and the outgoing wake-ups. Those of one turn of the event loop go together, and
+ * those that come while others are being sent wait as one set, so that a slow connection costs no memory.
  */
 export class Topics {
   private readonly listeners = new Map<string, Set<() => void>>();

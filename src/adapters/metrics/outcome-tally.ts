@@ -19,8 +19,8 @@ interface Value {
 }
 
 /**
- * How what is done under a name has ended and how long it took, counted in plain numbers: the client library looks at names and labels
- * anew for each count, and a small prediction has five.
+ * How what is done under a name has ended and how long it took, counted in plain numbers: the client library looks at
+ * names and labels anew for each count, and a small prediction has five.
  */
 export class OutcomeTally {
   private readonly byName = new Map<string, Outcomes>();
@@ -34,7 +34,11 @@ export class OutcomeTally {
   add(name: string, code: string, seconds: number): void {
     let outcomes = this.byName.get(name);
     if (!outcomes) {
-      outcomes = { countByCode: new Map(), countByBucket: Array.from({ length: this.boundsSeconds.length + 1 }, () => 0), seconds: 0 };
+      outcomes = {
+        countByCode: new Map(),
+        countByBucket: Array.from({ length: this.boundsSeconds.length + 1 }, () => 0),
+        seconds: 0,
+      };
       this.byName.set(name, outcomes);
     }
     outcomes.countByCode.set(code, (outcomes.countByCode.get(code) ?? 0) + 1);
@@ -74,7 +78,12 @@ export class OutcomeTally {
 }
 
 /** The registry asks a metric for its values alone; its types know none but the library's. */
-function registerValues(registry: Registry, type: 'counter' | 'histogram', { name, help }: MetricText, values: () => Value[]): void {
+function registerValues(
+  registry: Registry,
+  type: 'counter' | 'histogram',
+  { name, help }: MetricText,
+  values: () => Value[],
+): void {
   const metric = { name, get: async () => ({ name, help, type, aggregator: 'sum', values: values() }) };
   registry.registerMetric(metric as unknown as Counter);
 }

@@ -30,7 +30,10 @@ const OPERATION_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
 /** /metrics needs no token: however often it is asked, the database is asked this often at most. */
 const FIGURES_LIFETIME_MS = 5_000;
 
-/** What one process has done, for Prometheus. No label holds a name that a client chose, so that their number is bounded. */
+/**
+ * What one process has done, for Prometheus. No label holds a name that a client chose, so that their number is
+ * bounded.
+ */
 export class ServiceMetrics {
   private readonly operations = new OutcomeTally('field', OPERATION_BUCKETS_SECONDS);
   private readonly predictions = new OutcomeTally('mode', PREDICT_BUCKETS_SECONDS);
@@ -55,7 +58,9 @@ export class ServiceMetrics {
       registry,
       {
         name: 'matih_graphql_operations_total',
-        help: 'GraphQL operations over HTTP by their first root field and how they ended: OK or the code of their first error.',
+        help:
+          'GraphQL operations over HTTP by their first root field and how they ended: OK or the code of ' +
+          'their first error.',
       },
       {
         name: 'matih_graphql_operation_duration_seconds',
@@ -98,7 +103,9 @@ function registerDropped(registry: Registry, dropped: MetricsSources['dropped'])
   registry.registerMetric(
     new Gauge({
       name: 'matih_dropped',
-      help: 'Dropped by full buffers behind predictions since the start of this process: requests not logged, copies not sent to a shadow, minutes not counted.',
+      help:
+        'Dropped by full buffers behind predictions since the start of this process: requests not logged, ' +
+        'copies not sent to a shadow, minutes not counted.',
       labelNames: ['what'],
       registers: [],
       collect() {

@@ -77,7 +77,10 @@ export class HttpMlflowServer implements MlflowServer {
         this.signal.throwIfAborted();
         if (tries >= this.tries) {
           if (error instanceof AppError) throw error;
-          throw unavailable(`${what}: ${error instanceof Error && error.message ? error.message : 'no answer'}.`, error);
+          throw unavailable(
+            `${what}: ${error instanceof Error && error.message ? error.message : 'no answer'}.`,
+            error,
+          );
         }
         await wait(FIRST_WAIT_MS * 2 ** (tries - 1), undefined, { signal: this.signal });
       }
@@ -113,7 +116,9 @@ function authorization({ token, username, password }: MlflowCredentials): Record
 
 function toQuery(given: Record<string, unknown>): string {
   const entries = Object.entries(given).filter(([, value]) => value != null && value !== '');
-  return entries.length > 0 ? `?${new URLSearchParams(entries.map(([key, value]): [string, string] => [key, String(value)]))}` : '';
+  return entries.length > 0
+    ? `?${new URLSearchParams(entries.map(([key, value]): [string, string] => [key, String(value)]))}`
+    : '';
 }
 
 async function readText(response: IncomingMessage): Promise<string> {

@@ -13,8 +13,8 @@ export type MlflowMethod = 'GET' | 'POST' | 'PATCH' | 'DELETE';
 /** Another tracking server that speaks MLflow's REST protocol. */
 export interface MlflowServer {
   /**
-   * What it answers to a request below /api/2.0/; a GET takes `given` as its query. Tried again while the server is busy or away.
-   * Errors: MlflowRefusal when it refuses, UNAVAILABLE when there is no usable answer, URL_NOT_ALLOWED.
+   * What it answers to a request below /api/2.0/; a GET takes `given` as its query. Tried again while the server is
+   * busy or away. Errors: MlflowRefusal when it refuses, UNAVAILABLE when there is no usable answer, URL_NOT_ALLOWED.
    */
   ask(method: MlflowMethod, path: string, given: Record<string, unknown>): Promise<unknown>;
   /** The bytes at a path of the server. Errors as of `ask`. */

@@ -25,9 +25,9 @@ const LOOK_MS = 10_000;
 const SYSTEM_FOLDERS = ['/usr', '/lib', '/lib64', '/bin', '/etc/ld.so.cache', '/etc/ssl/openssl.cnf'];
 
 /**
- * Converts in a Python process of its own. To read a pickled model is to run it, so that process sees the interpreter, the converters and
- * its own folder and nothing else: no network, no environment, no other file, no other process (bubblewrap), within limits of time,
- * memory and file size.
+ * Converts in a Python process of its own. To read a pickled model is to run it, so that process sees the interpreter,
+ * the converters and its own folder and nothing else: no network, no environment, no other file, no other process
+ * (bubblewrap), within limits of time, memory and file size.
  */
 export class PythonModelConverter implements ModelConverter {
   private prefixes: string[] | undefined;
@@ -37,9 +37,16 @@ export class PythonModelConverter implements ModelConverter {
   async problem(): Promise<string | null> {
     const { pythonPath, sandbox } = this.options;
     if (!pythonPath)
-      return 'No Python is set up to convert models: install python/ of this service with the extra of your framework, and set PYTHON_PATH.';
+      return (
+        'No Python is set up to convert models: install python/ of this service with the extra of your ' +
+        'framework, and set PYTHON_PATH.'
+      );
     if (sandbox === 'bubblewrap' && !(await runs('bwrap', ['--version'])))
-      return 'Conversion needs bubblewrap, which keeps a model from reaching anything else: install it (Debian: apt-get install bubblewrap), or set CONVERSION_SANDBOX=process where only your own models are converted.';
+      return (
+        'Conversion needs bubblewrap, which keeps a model from reaching anything else: install it (Debian: ' +
+        'apt-get install bubblewrap), or set CONVERSION_SANDBOX=process where only your own models are ' +
+        'converted.'
+      );
     if (!(await runs(pythonPath, ['-c', 'pass']))) return `PYTHON_PATH does not run: ${pythonPath}.`;
     return null;
   }
@@ -60,7 +67,8 @@ export class PythonModelConverter implements ModelConverter {
       const complaint = await this.run(folder, inside, signal);
       const outcome = await readOutcome(join(folder, 'result.json'), complaint);
       if (outcome.state !== 'CONVERTED' && outcome.state !== 'DISAGREES') return outcome;
-      if (!(await isPlainFile(output))) return { state: 'FAILED', reason: 'The conversion process left no model.onnx.' };
+      if (!(await isPlainFile(output)))
+        return { state: 'FAILED', reason: 'The conversion process left no model.onnx.' };
       await copyFile(output, request.outputPath);
       return outcome;
     } finally {
@@ -80,7 +88,9 @@ export class PythonModelConverter implements ModelConverter {
         detached: true,
       });
       let complaint = '';
-      child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint = (complaint + text).slice(-COMPLAINT_CHARACTERS)));
+      child.stderr
+        .setEncoding('utf8')
+        .on('data', (text: string) => (complaint = (complaint + text).slice(-COMPLAINT_CHARACTERS)));
       const end = (): void => {
         if (child.pid !== undefined)
           try {
@@ -91,7 +101,9 @@ export class PythonModelConverter implements ModelConverter {
       };
       signal.addEventListener('abort', end, { once: true });
       if (signal.aborted) end();
-      child.on('error', (cause) => reject(new AppError(ErrorCode.UNAVAILABLE, 'The conversion process could not start.', {}, { cause })));
+      child.on('error', (cause) =>
+        reject(new AppError(ErrorCode.UNAVAILABLE, 'The conversion process could not start.', {}, { cause })),
+      );
       child.on('close', () => {
         signal.removeEventListener('abort', end);
         end();
@@ -104,11 +116,30 @@ export class PythonModelConverter implements ModelConverter {
   private async commandLine(folder: string, inside: string): Promise<string[]> {
     const { pythonPath = '', sandbox, maxMemoryBytes } = this.options;
     const packageDir = sandbox === 'bubblewrap' ? '/package' : PACKAGE_DIR;
-    const limits = `ulimit -v ${Math.ceil(maxMemoryBytes / 1024)} && ulimit -f ${MAX_FILE_BYTES / 512} && ulimit -c 0 && exec "$@"`;
-    const start = `import sys; sys.path.insert(0, ${JSON.stringify(packageDir)}); from matih_ml.conversion.__main__ import main; main(sys.argv[1], sys.argv[2])`;
-    const python = ['/bin/sh', '-c', limits, 'sh', pythonPath, '-I', '-c', start, `${inside}/request.json`, `${inside}/result.json`];
+    const limits =
+      `ulimit -v ${Math.ceil(maxMemoryBytes / 1024)} && ulimit -f ${MAX_FILE_BYTES / 512} && ulimit -c 0 && ` +
+      'exec "$@"';
+    const start =
+      `import sys; sys.path.insert(0, ${JSON.stringify(packageDir)}); from matih_ml.conversion.__main__ ` +
+      'import main; main(sys.argv[1], sys.argv[2])';
+    const python = [
+      '/bin/sh',
+      '-c',
+      limits,
+      'sh',
+      pythonPath,
+      '-I',
+      '-c',
+      start,
+      `${inside}/request.json`,
+      `${inside}/result.json`,
+    ];
     if (sandbox === 'process') return python;
-    const readable = [...SYSTEM_FOLDERS, ...(await this.interpreterFolders())].flatMap((path) => ['--ro-bind-try', path, path]);
+    const readable = [...SYSTEM_FOLDERS, ...(await this.interpreterFolders())].flatMap((path) => [
+      '--ro-bind-try',
+      path,
+      path,
+    ]);
     const own = ['--ro-bind', PACKAGE_DIR, '/package', '--bind', folder, '/work', '--chdir', '/work'];
     return [
       'bwrap',
@@ -128,13 +159,20 @@ export class PythonModelConverter implements ModelConverter {
   private environment(inside: string): NodeJS.ProcessEnv {
     const threads = { OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1' };
     // The path finds bwrap; nothing of this process's environment goes along.
-    return { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: inside, TMPDIR: `${inside}/tmp`, PYTHONDONTWRITEBYTECODE: '1', ...threads };
+    return {
+      PATH: '/usr/local/bin:/usr/bin:/bin',
+      HOME: inside,
+      TMPDIR: `${inside}/tmp`,
+      PYTHONDONTWRITEBYTECODE: '1',
+      ...threads,
+    };
   }
 
   /** Where the interpreter and its packages are. */
   private async interpreterFolders(): Promise<string[]> {
     const script =
-      'import json, os, sys; print(json.dumps([sys.prefix, sys.base_prefix, os.path.dirname(os.path.realpath(sys.executable))]))';
+      'import json, os, sys; print(json.dumps([sys.prefix, sys.base_prefix, ' +
+      'os.path.dirname(os.path.realpath(sys.executable))]))';
     if (!this.prefixes) {
       const { stdout } = await runToEnd(this.options.pythonPath ?? '', ['-I', '-c', script], { timeout: LOOK_MS });
       this.prefixes = JSON.parse(stdout) as string[];
@@ -162,7 +200,8 @@ async function readOutcome(path: string, complaint: string): Promise<ConversionO
   const size = (await isPlainFile(path)) ? (await lstat(path)).size : 0;
   const reason = complaint.trim().split('\n').at(-1) || 'it said nothing';
   if (size === 0) return { state: 'FAILED', reason: `The conversion process ended without a result: ${reason}` };
-  if (size > MAX_RESULT_BYTES) return { state: 'FAILED', reason: `The conversion process wrote a result of ${size} bytes.` };
+  if (size > MAX_RESULT_BYTES)
+    return { state: 'FAILED', reason: `The conversion process wrote a result of ${size} bytes.` };
   let result: unknown;
   try {
     result = JSON.parse(await readFile(path, 'utf8'));
@@ -170,5 +209,7 @@ async function readOutcome(path: string, complaint: string): Promise<ConversionO
     result = undefined;
   }
   const parsed = conversionOutcomeSchema.safeParse(result);
-  return parsed.success ? parsed.data : { state: 'FAILED', reason: 'The conversion process wrote a result that is none.' };
+  return parsed.success
+    ? parsed.data
+    : { state: 'FAILED', reason: 'The conversion process wrote a result that is none.' };
 }

@@ -58,7 +58,11 @@ export class FolderObjectStore implements ObjectStore {
     try {
       this.made ??= mkdir(this.incoming, { recursive: true });
       await this.made;
-      await pipeline(Buffer.isBuffer(content) ? Readable.from([content]) : content, meter, createWriteStream(partial, { flush: true }));
+      await pipeline(
+        Buffer.isBuffer(content) ? Readable.from([content]) : content,
+        meter,
+        createWriteStream(partial, { flush: true }),
+      );
       await withFolder(target, () => rename(partial, target));
       await sync(dirname(target));
       return meter.result();
@@ -99,8 +103,9 @@ export class FolderObjectStore implements ObjectStore {
 
   async *list(folder: string): AsyncIterable<string> {
     const path = join(this.objects, checkFolder(folder));
-    const entries = await readdir(path, { recursive: true, withFileTypes: true }).catch((error: NodeJS.ErrnoException) =>
-      error.code === 'ENOENT' || error.code === 'ENOTDIR' ? [] : fault(folder)(error),
+    const entries = await readdir(path, { recursive: true, withFileTypes: true }).catch(
+      (error: NodeJS.ErrnoException) =>
+        error.code === 'ENOENT' || error.code === 'ENOTDIR' ? [] : fault(folder)(error),
     );
     for (const entry of entries) {
       if (entry.isFile()) yield relative(this.objects, join(entry.parentPath, entry.name)).split(sep).join('/');
@@ -143,7 +148,8 @@ export class FolderObjectStore implements ObjectStore {
       // Without one, nothing was ever signed here: any answers no.
       return verifyUrl(this.secret ?? randomBytes(32), method, url);
     },
-    putPart: ({ uploadId, partNumber }: SignedRequest, content, maxBytes) => this.parts.put(uploadId, partNumber, content, maxBytes),
+    putPart: ({ uploadId, partNumber }: SignedRequest, content, maxBytes) =>
+      this.parts.put(uploadId, partNumber, content, maxBytes),
   };
 
   async localFile(key: string): Promise<LocalFile> {
@@ -169,7 +175,9 @@ export class FolderObjectStore implements ObjectStore {
   }
 
   private async stat(key: string): Promise<Stats> {
-    const found = await stat(this.path(key)).catch((error: NodeJS.ErrnoException) => (error.code === 'ENOTDIR' ? null : fault(key)(error)));
+    const found = await stat(this.path(key)).catch((error: NodeJS.ErrnoException) =>
+      error.code === 'ENOTDIR' ? null : fault(key)(error),
+    );
     if (!found?.isFile()) throw absent(key);
     return found;
   }
@@ -179,14 +187,18 @@ export class FolderObjectStore implements ObjectStore {
   }
 }
 
-/** Makes the folder of a file, and puts those above it that were not there onto the disk, when the work finds that there is none. */
+/**
+ * Makes the folder of a file, and puts those above it that were not there onto the disk, when the work finds that there
+ * is none.
+ */
 async function withFolder<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     const made = await mkdir(dirname(path), { recursive: true });
-    for (let above = dirname(path); made && above.length >= made.length; above = dirname(above)) await sync(dirname(above));
+    for (let above = dirname(path); made && above.length >= made.length; above = dirname(above))
+      await sync(dirname(above));
     return work();
   }
 }
@@ -230,7 +242,12 @@ function fault(key: string): (error: unknown) => never {
       case 'EACCES':
       case 'EPERM':
       case 'EROFS':
-        throw new AppError(ErrorCode.UNAVAILABLE, `The service may not write ${key} in its artifact folder.`, {}, { cause: error });
+        throw new AppError(
+          ErrorCode.UNAVAILABLE,
+          `The service may not write ${key} in its artifact folder.`,
+          {},
+          { cause: error },
+        );
       default:
         throw error;
     }

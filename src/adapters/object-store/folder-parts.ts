@@ -63,7 +63,11 @@ export class FolderParts {
   }
 
   /** Puts the parts together, once, and as they were listed: BAD_USER_INPUT when one has been sent again since. */
-  async complete(uploadId: string, listed: readonly StoredPart[], store: (content: Readable) => Promise<unknown>): Promise<void> {
+  async complete(
+    uploadId: string,
+    listed: readonly StoredPart[],
+    store: (content: Readable) => Promise<unknown>,
+  ): Promise<void> {
     await this.inTurn(uploadId, async () => {
       const present = await this.list(uploadId);
       const isSame = present.length === listed.length && present.every(({ etag }, i) => etag === listed[i]?.etag);
@@ -106,7 +110,9 @@ export class FolderParts {
 
   /** One after another, as one stream. */
   private content(uploadId: string, parts: readonly StoredPart[]): Readable {
-    const paths = parts.map(({ partNumber, etag }) => join(this.folder(uploadId), `${String(partNumber).padStart(5, '0')}-${etag}`));
+    const paths = parts.map(({ partNumber, etag }) =>
+      join(this.folder(uploadId), `${String(partNumber).padStart(5, '0')}-${etag}`),
+    );
     const read = async function* () {
       for (const path of paths) yield* createReadStream(path) as AsyncIterable<Buffer>;
     };

@@ -24,9 +24,9 @@ interface Entry {
 }
 
 /**
- * Downloaded files in a folder that several processes may share, the least recently used removed when they are more than `maxBytes`.
- * Who uses one holds a hard link to it: files with a second link stay, and a link outlives whatever happens to the folder. Where none can
- * be made a copy does, which is not counted.
+ * Downloaded files in a folder that several processes may share, the least recently used removed when they are more
+ * than `maxBytes`. Who uses one holds a hard link to it: files with a second link stay, and a link outlives whatever
+ * happens to the folder. Where none can be made a copy does, which is not counted.
  */
 export class LocalCache {
   private readonly held: string;
@@ -55,7 +55,9 @@ export class LocalCache {
     await this.makeRoom(null);
   }
 
-  /** The file of this name (a SHA-256 in hex), held until it is disposed of; `download` writes it when it is not there. */
+  /**
+   * The file of this name (a SHA-256 in hex), held until it is disposed of; `download` writes it when it is not there.
+   */
   async open(name: string, download: (path: string) => Promise<void>): Promise<LocalFile> {
     const path = join(this.folder, name);
     for (;;) {

@@ -25,7 +25,9 @@ export class Meter extends Transform {
     this.sizeBytes += bytes.length;
     if (this.sizeBytes > this.maxBytes) {
       const expected = `at most ${this.maxBytes} bytes`;
-      throw new AppError(ErrorCode.RESOURCE_EXHAUSTED, `The file is larger than the ${this.maxBytes} bytes allowed.`, { expected });
+      throw new AppError(ErrorCode.RESOURCE_EXHAUSTED, `The file is larger than the ${this.maxBytes} bytes allowed.`, {
+        expected,
+      });
     }
     this.hash.update(bytes);
     return bytes;

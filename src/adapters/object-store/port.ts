@@ -49,7 +49,9 @@ export interface SignedRequests {
   readonly prefix: string;
   /** Whether the address was signed by this store for this method and has not expired; FORBIDDEN otherwise. */
   verify(method: 'GET' | 'PUT', url: URL): SignedRequest;
-  /** Streams a part in, in place of one with its number; the answer is its ETag. NOT_FOUND when the upload has ended. */
+  /**
+   * Streams a part in, in place of one with its number; the answer is its ETag. NOT_FOUND when the upload has ended.
+   */
   putPart(request: SignedRequest, content: Readable, maxBytes: number): Promise<string>;
 }
 
@@ -61,18 +63,21 @@ export interface SignedRequest {
 
 /**
  * Files by key. Keys are relative paths of safe segments (INVALID_PATH otherwise), and no key is a folder of another.
- * A key appears only once its content is whole. Errors: NOT_FOUND (no such key), RESOURCE_EXHAUSTED (over maxBytes, disk full),
- * UNAVAILABLE (store out of reach; streams end with it too).
+ * A key appears only once its content is whole. Errors: NOT_FOUND (no such key), RESOURCE_EXHAUSTED (over maxBytes,
+ * disk full), UNAVAILABLE (store out of reach; streams end with it too).
  */
 export interface ObjectStore {
   readonly name: string;
   /** Before the first use: makes what is missing and removes unfinished uploads that a crash left long ago. */
   prepare(): Promise<void>;
-  /** Streams in with flat memory; replaces what the key held. A stream that fails is destroyed, fails the put and leaves no key. */
+  /**
+   * Streams in with flat memory; replaces what the key held. A stream that fails is destroyed, fails the put and leaves
+   * no key.
+   */
   put(key: string, content: Readable | Buffer, options?: PutOptions): Promise<StoredObject>;
   /**
-   * For a small file under a new key that nothing reads before `flushed`: it may appear earlier, and a crash may leave a part of it. While
-   * the disk works, the caller can do what it has to do besides.
+   * For a small file under a new key that nothing reads before `flushed`: it may appear earlier, and a crash may leave
+   * a part of it. While the disk works, the caller can do what it has to do besides.
    */
   write(key: string, content: Buffer, options?: PutOptions): Promise<WrittenObject>;
   /** BAD_USER_INPUT for a range that begins past the end. */
@@ -83,16 +88,22 @@ export interface ObjectStore {
   /** Keys below a folder ('' for all), at any depth. */
   list(folder: string): AsyncIterable<string>;
   /**
-   * Begins an upload whose parts clients PUT straight to the store, at addresses that need no token. Until it is completed there is no
-   * key, and after that none of its addresses changes anything any more: whoever kept one cannot replace what was checked. Abandoned
-   * ones go with `prepare`. The answer is the upload's id.
+   * Begins an upload whose parts clients PUT straight to the store, at addresses that need no token. Until it is
+   * completed there is no key, and after that none of its addresses changes anything any more: whoever kept one cannot
+   * replace what was checked. Abandoned ones go with `prepare`. The answer is the upload's id.
    */
   beginParts(key: string): Promise<string>;
-  /** Where to PUT a part: an absolute URL, or a path of this service (`signedRequests`). A part may be sent again until the completion. */
+  /**
+   * Where to PUT a part: an absolute URL, or a path of this service (`signedRequests`). A part may be sent again until
+   * the completion.
+   */
   partUrl(key: string, uploadId: string, partNumber: number, expiresInSeconds: number): Promise<string>;
   /** By their numbers. NOT_FOUND when there is no such upload, or no more. */
   listParts(key: string, uploadId: string): Promise<StoredPart[]>;
-  /** Makes the key of the parts; each but the last has 5 MiB or more. NOT_FOUND when there is no such upload; a second time it is that, or nothing. */
+  /**
+   * Makes the key of the parts; each but the last has 5 MiB or more. NOT_FOUND when there is no such upload; a second
+   * time it is that, or nothing.
+   */
   completeParts(key: string, uploadId: string, parts: readonly StoredPart[]): Promise<void>;
   /** Absent uploads are no error. */
   abortParts(key: string, uploadId: string): Promise<void>;

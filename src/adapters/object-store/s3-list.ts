@@ -3,27 +3,43 @@ import type { Client } from 'minio';
 import type { StoredPart } from './port.js';
 
 /**
- * Keys that begin with `prefix`, page by page. The minio client's own listing takes every key as URL-encoded, as it asks for; a server that
- * does not encode them (versitygw) says so, and its `+` would come out as a space.
+ * Keys that begin with `prefix`, page by page. The minio client's own listing takes every key as URL-encoded, as it
+ * asks for; a server that does not encode them (versitygw) says so, and its `+` would come out as a space.
  */
 export async function* listKeys(client: Client, bucket: string, prefix: string): AsyncGenerator<string> {
   let token: string | undefined;
   do {
-    const query = new URLSearchParams({ 'list-type': '2', 'encoding-type': 'url', prefix, ...(token && { 'continuation-token': token }) });
+    const query = new URLSearchParams({
+      'list-type': '2',
+      'encoding-type': 'url',
+      prefix,
+      ...(token && { 'continuation-token': token }),
+    });
     // Signatures are over %20, where URLSearchParams writes +.
-    const response = await client.makeRequestAsync({ method: 'GET', bucketName: bucket, query: query.toString().replaceAll('+', '%20') });
+    const response = await client.makeRequestAsync({
+      method: 'GET',
+      bucketName: bucket,
+      query: query.toString().replaceAll('+', '%20'),
+    });
     const page = await text(response);
     const isEncoded = /<EncodingType>url<\/EncodingType>/i.test(page);
     for (const [, key = ''] of page.matchAll(/<Key>([^<]*)<\/Key>/g)) {
       const name = unescapeXml(key);
       yield isEncoded ? decodeURIComponent(name.replaceAll('+', ' ')) : name;
     }
-    token = /<IsTruncated>true</.test(page) ? unescapeXml(/<NextContinuationToken>([^<]+)</.exec(page)?.[1] ?? '') : undefined;
+    token = /<IsTruncated>true</.test(page)
+      ? unescapeXml(/<NextContinuationToken>([^<]+)</.exec(page)?.[1] ?? '')
+      : undefined;
   } while (token);
 }
 
 /** The parts of an open upload by their numbers; the minio client keeps its own listing of them to itself. */
-export async function listParts(client: Client, bucketName: string, objectName: string, uploadId: string): Promise<StoredPart[]> {
+export async function listParts(
+  client: Client,
+  bucketName: string,
+  objectName: string,
+  uploadId: string,
+): Promise<StoredPart[]> {
   const parts: StoredPart[] = [];
   let marker = '0';
   do {
@@ -43,8 +59,11 @@ export async function listParts(client: Client, bucketName: string, objectName: 
 const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
 
 function unescapeXml(escaped: string): string {
-  return escaped.replace(/&(?:#x([0-9a-f]+)|#(\d+)|(\w+));/gi, (whole, hex?: string, decimal?: string, name?: string) => {
-    if (name) return ENTITIES[name] ?? whole;
-    return String.fromCodePoint(hex ? Number.parseInt(hex, 16) : Number(decimal));
-  });
+  return escaped.replace(
+    /&(?:#x([0-9a-f]+)|#(\d+)|(\w+));/gi,
+    (whole, hex?: string, decimal?: string, name?: string) => {
+      if (name) return ENTITIES[name] ?? whole;
+      return String.fromCodePoint(hex ? Number.parseInt(hex, 16) : Number(decimal));
+    },
+  );
 }

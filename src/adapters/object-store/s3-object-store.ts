@@ -54,7 +54,9 @@ export class S3ObjectStore implements ObjectStore {
       accessKey: options.accessKey,
       secretKey: options.secretKey,
       pathStyle: true,
-      transport: { request: impatient(useSSL ? httpsRequest : httpRequest, options.silenceTimeoutMs ?? SILENCE_TIMEOUT_MS) },
+      transport: {
+        request: impatient(useSSL ? httpsRequest : httpRequest, options.silenceTimeoutMs ?? SILENCE_TIMEOUT_MS),
+      },
     });
   }
 
@@ -85,7 +87,8 @@ export class S3ObjectStore implements ObjectStore {
     const { bucket } = this.options;
     const length = range && range.end - range.start + 1;
     const body = await reachable(
-      () => (range ? this.client.getPartialObject(bucket, key, range.start, length) : this.client.getObject(bucket, key)),
+      () =>
+        range ? this.client.getPartialObject(bucket, key, range.start, length) : this.client.getObject(bucket, key),
       key,
       range,
     );
@@ -99,7 +102,8 @@ export class S3ObjectStore implements ObjectStore {
   async delete(key: string): Promise<void> {
     checkKey(key);
     await reachable(() => this.client.removeObject(this.options.bucket, key), key).catch((error: unknown) => {
-      if (!(error instanceof AppError) || (error.code !== ErrorCode.NOT_FOUND && error.code !== ErrorCode.INVALID_PATH)) throw error;
+      if (!(error instanceof AppError) || (error.code !== ErrorCode.NOT_FOUND && error.code !== ErrorCode.INVALID_PATH))
+        throw error;
     });
   }
 
@@ -139,15 +143,20 @@ export class S3ObjectStore implements ObjectStore {
 
   async abortParts(key: string, uploadId: string): Promise<void> {
     checkKey(key);
-    await ofUpload(uploadId, () => this.client.abortMultipartUpload(this.options.bucket, key, uploadId)).catch((error: unknown) => {
-      if (!(error instanceof AppError) || error.code !== ErrorCode.NOT_FOUND) throw error;
-    });
+    await ofUpload(uploadId, () => this.client.abortMultipartUpload(this.options.bucket, key, uploadId)).catch(
+      (error: unknown) => {
+        if (!(error instanceof AppError) || error.code !== ErrorCode.NOT_FOUND) throw error;
+      },
+    );
   }
 
   async downloadUrl(key: string, expiresInSeconds: number): Promise<string> {
     await this.stat(key);
     // What a client stored is never a page.
-    const answer = { 'response-content-disposition': 'attachment', 'response-content-type': 'application/octet-stream' };
+    const answer = {
+      'response-content-disposition': 'attachment',
+      'response-content-type': 'application/octet-stream',
+    };
     return reachable(() => this.client.presignedUrl('GET', this.options.bucket, key, expiresInSeconds, answer));
   }
 
@@ -218,7 +227,11 @@ function meaning(error: unknown, key?: string, range?: ByteRange): Error {
     if (code === 'NoSuchKey' || code === 'NotFound') return absent(key, error);
     if (code === 'InvalidRange' && range) return pastTheEnd(key, range);
     // Stores on a file system cannot hold a key and keys below it.
-    if (/^(ObjectParentIsFile|ObjectIsDirectory|ExistingObjectIsDirectory|XMinioParentIsObject|XMinioObjectExistsAsDirectory)/.test(code))
+    if (
+      /^(ObjectParentIsFile|ObjectIsDirectory|ExistingObjectIsDirectory|XMinioParentIsObject|XMinioObjectExistsAsDirectory)/.test(
+        code,
+      )
+    )
       return pathTaken(key, error);
   }
   const reason = (error instanceof Error && error.message) || code || 'unknown reason';

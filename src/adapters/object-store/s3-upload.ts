@@ -15,31 +15,48 @@ interface Target {
 }
 
 /**
- * Streams `content` in, part by part, and completes it only when all is there. The minio client's own putObject would hold parts of
- * half a gigabyte when the size is unknown, and never end when the stream fails.
+ * Streams `content` in, part by part, and completes it only when all is there. The minio client's own putObject would
+ * hold parts of half a gigabyte when the size is unknown, and never end when the stream fails.
  */
-export async function upload(client: Client, target: Target, content: Readable | Buffer, maxBytes: number): Promise<StoredObject> {
+export async function upload(
+  client: Client,
+  target: Target,
+  content: Readable | Buffer,
+  maxBytes: number,
+): Promise<StoredObject> {
   const meter = new Meter(maxBytes);
   // Parts of one size, which some stores demand, and few enough of them.
   const partBytes = Math.max(PART_BYTES, Number.isFinite(maxBytes) ? Math.ceil(maxBytes / MAX_PARTS) : 0);
   // A failure at either end destroys the streams and reaches the other end.
-  await pipeline(Buffer.isBuffer(content) ? Readable.from([content]) : content, meter, async (bytes: AsyncIterable<Buffer>) => {
-    const parts = inParts(bytes, partBytes);
-    const { value: first = Buffer.alloc(0) } = await parts.next();
-    if (first.length < partBytes) await client.putObject(target.bucket, target.key, first, first.length);
-    else await multipart(client, target, first, parts);
-  });
+  await pipeline(
+    Buffer.isBuffer(content) ? Readable.from([content]) : content,
+    meter,
+    async (bytes: AsyncIterable<Buffer>) => {
+      const parts = inParts(bytes, partBytes);
+      const { value: first = Buffer.alloc(0) } = await parts.next();
+      if (first.length < partBytes) await client.putObject(target.bucket, target.key, first, first.length);
+      else await multipart(client, target, first, parts);
+    },
+  );
   return meter.result();
 }
 
-async function multipart(client: Client, { bucket, key }: Target, first: Buffer, rest: AsyncIterable<Buffer>): Promise<void> {
+async function multipart(
+  client: Client,
+  { bucket, key }: Target,
+  first: Buffer,
+  rest: AsyncIterable<Buffer>,
+): Promise<void> {
   const uploadId = await client.initiateNewMultipartUpload(bucket, key, {});
   const stored: { part: number; etag: string }[] = [];
   const store = async (chunk: Buffer) => {
     const part = stored.length + 1;
     const query = `partNumber=${part}&uploadId=${encodeURIComponent(uploadId)}`;
     const headers = { 'content-length': String(chunk.length) };
-    const response = await client.makeRequestAsyncOmit({ method: 'PUT', bucketName: bucket, objectName: key, query, headers }, chunk);
+    const response = await client.makeRequestAsyncOmit(
+      { method: 'PUT', bucketName: bucket, objectName: key, query, headers },
+      chunk,
+    );
     stored.push({ part, etag: (response.headers.etag ?? '').replaceAll('"', '') });
   };
   try {

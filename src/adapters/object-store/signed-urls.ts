@@ -7,7 +7,10 @@ export const SIGNED_PREFIX = '/objects/';
 
 const PARAMETERS = ['expires', 'partNumber', 'uploadId'] as const;
 
-/** A path of this service that stands for one request: the method, the key, the part and the end are bound into its signature. */
+/**
+ * A path of this service that stands for one request: the method, the key, the part and the end are bound into its
+ * signature.
+ */
 export function signUrl(secret: Buffer, method: string, request: SignedRequest, expiresAtSeconds: number): string {
   const query = new URLSearchParams({
     expires: String(expiresAtSeconds),
@@ -18,10 +21,14 @@ export function signUrl(secret: Buffer, method: string, request: SignedRequest, 
   return `${SIGNED_PREFIX}${request.key.split('/').map(encodeURIComponent).join('/')}?${query}`;
 }
 
-/** FORBIDDEN, the same whatever is wrong, for an address that was not signed by `secret` for this method or has expired. */
+/**
+ * FORBIDDEN, the same whatever is wrong, for an address that was not signed by `secret` for this method or has expired.
+ */
 export function verifyUrl(secret: Buffer, method: string, url: URL): SignedRequest {
   const key = decoded(url.pathname.slice(SIGNED_PREFIX.length));
-  const query = new URLSearchParams(PARAMETERS.map((name): [string, string] => [name, url.searchParams.get(name) ?? '']));
+  const query = new URLSearchParams(
+    PARAMETERS.map((name): [string, string] => [name, url.searchParams.get(name) ?? '']),
+  );
   const expected = Buffer.from(signature(secret, method, key, query), 'hex');
   const got = Buffer.from(url.searchParams.get('signature') ?? '', 'hex');
   const isOurs = got.length === expected.length && timingSafeEqual(got, expected);

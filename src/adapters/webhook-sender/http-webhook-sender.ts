@@ -13,7 +13,10 @@ export interface SenderOptions {
   resolve?: Resolve;
 }
 
-/** Sends over HTTP(S), to addresses that were checked after DNS and to no others: the connection takes them from the check. */
+/**
+ * Sends over HTTP(S), to addresses that were checked after DNS and to no others: the connection takes them from the
+ * check.
+ */
 export class HttpWebhookSender implements WebhookSender {
   private readonly policy: OutboundPolicy;
   private readonly timeoutMs: number;
@@ -32,7 +35,9 @@ export class HttpWebhookSender implements WebhookSender {
       return await this.post(url, headers, body, signal);
     } catch (error) {
       if (error instanceof AppError) throw error;
-      const sentence = signal.aborted ? `No answer within ${this.timeoutMs / 1000} s.` : `No answer: ${describe(error)}.`;
+      const sentence = signal.aborted
+        ? `No answer within ${this.timeoutMs / 1000} s.`
+        : `No answer: ${describe(error)}.`;
       throw new AppError(ErrorCode.UNAVAILABLE, sentence, {}, { cause: error });
     }
   }

@@ -242,7 +242,10 @@ const TABLES: Record<string, string> = {
     request_id text not null`,
 };
 
-/** A value can be longer than an index takes. A column and not an expression: row-level security keeps expressions from indexes. */
+/**
+ * A value can be longer than an index takes. A column and not an expression: row-level security keeps expressions from
+ * indexes.
+ */
 const VALUE_HASH = 'value_hash bigint not null generated always as (hashtextextended(value, 0)) stored';
 
 /** Tables without an id of their own: bulk rows keyed by what they belong to. */
@@ -260,7 +263,8 @@ const BULK_TABLES: Record<string, string> = {
     foreign key (tenant, run_id) references run (tenant, id) on delete cascade`,
   staged_object: `
     tenant text not null, object_key text primary key, created_at timestamptz not null default clock_timestamp()`,
-  // No foreign key: checking one per point takes a third of a bulk insert. Points come only with their run's counter row locked.
+  // No foreign key: checking one per point takes a third of a bulk insert. Points come only with their run's counter
+  // row locked.
   metric_point: `
     tenant text not null, run_id uuid not null, key text not null, step bigint not null, logged_at timestamptz not null,
     value double precision not null, seq bigint not null,
@@ -282,7 +286,8 @@ const BULK_TABLES: Record<string, string> = {
     score_sum double precision not null default 0,
     primary key (deployment_id, minute),
     foreign key (tenant, deployment_id) references deployment (tenant, id) on delete cascade`,
-  // How far monitoring has judged a deployment's traffic: logged rows up to a place, counters up to what was counted since a minute.
+  // How far monitoring has judged a deployment's traffic: logged rows up to a place, counters up to what was counted
+  // since a minute.
   monitoring_cursor: `
     tenant text not null, deployment_id uuid primary key,
     logged_after timestamptz not null, logged_after_id uuid not null,
@@ -293,7 +298,8 @@ const BULK_TABLES: Record<string, string> = {
 const INDEXES = [
   `create unique index model_version_one_production on model_version (tenant, model_id) where stage = 'PRODUCTION'`,
   `create unique index alert_one_open on alert (tenant, deployment_id, kind) where status = 'OPEN'`,
-  `create unique index deployment_one_per_version on deployment (tenant, endpoint_id, model_version_id) where status in ('PENDING', 'READY')`,
+  'create unique index deployment_one_per_version on deployment (tenant, endpoint_id, model_version_id) ' +
+    `where status in ('PENDING', 'READY')`,
   `create index run_by_experiment on run (tenant, experiment_id, created_at desc, id desc)`,
   `create index run_by_status on run (tenant, status, created_at desc, id desc)`,
   `create index metric_point_by_seq on metric_point (run_id, seq)`,

@@ -98,7 +98,8 @@ const TABLES: Record<string, string> = {
     unique (tenant, webhook_id, event_id, redelivery),
     foreign key (tenant, webhook_id) references webhook (tenant, id) on delete cascade,
     foreign key (tenant, event_id) references event (tenant, id) on delete cascade`,
-  // An upload whose parts clients send straight to the object store: for mutations, or on its way to a path of a run or logged model.
+  // An upload whose parts clients send straight to the object store: for mutations, or on its way to a path of a run or
+  // logged model.
   direct_upload: `
     file_name text not null,
     object_key text not null,
@@ -131,7 +132,8 @@ const BULK_TABLES: Record<string, string> = {
     primary key (logged_model_id, run_id, key, step, logged_at, value, dataset_name, dataset_digest),
     foreign key (tenant, logged_model_id) references logged_model (tenant, id) on delete cascade,
     foreign key (tenant, run_id) references run (tenant, id) on delete cascade`,
-  // The least and the greatest value of stretches of a long metric's points: made by the first read of it, and so long as its run is.
+  // The least and the greatest value of stretches of a long metric's points: made by the first read of it, and so long
+  // as its run is.
   metric_summary: `
     tenant text not null, run_id uuid not null, key text not null, width bigint not null check (width > 0), next_seq bigint not null,
     primary key (tenant, run_id, key),
@@ -172,7 +174,8 @@ const ALTERATIONS = [
   ...['run_param', 'run_tag'].flatMap((table) => [
     `alter table ${table} add value_start text collate "C" not null generated always as (left(value, 100)) stored`,
     `create index ${table}_by_start on ${table} (tenant, key, value_start, run_id)`,
-    // A value mostly belongs to one key: taken for independent, a search would look for its runs where there are far more of them.
+    // A value mostly belongs to one key: taken for independent, a search would look for its runs where there are far
+    // more of them.
     `create statistics ${table}_statistics on key, value_start from ${table}`,
   ]),
   // MLflow's order of a search.
@@ -201,12 +204,15 @@ const ALTERATIONS = [
   `alter table model alter folder set not null, add constraint model_folder unique (tenant, folder)`,
   `alter table gate_result add demands jsonb, add compared_with_id uuid,
      add foreign key (tenant, compared_with_id) references model_version (tenant, id) on delete set null (compared_with_id)`,
-  `create unique index model_version_one_semantic on model_version (tenant, model_id, semantic_version) where status <> 'FAILED'`,
+  'create unique index model_version_one_semantic on model_version (tenant, model_id, semantic_version) ' +
+    `where status <> 'FAILED'`,
   `alter table artifact drop constraint artifact_check, add logged_model_id uuid,
      add foreign key (tenant, logged_model_id) references logged_model (tenant, id) on delete cascade`,
-  `alter table artifact add constraint artifact_check check (num_nonnulls(run_id, model_version_id, job_id, logged_model_id) = 1)`,
+  'alter table artifact add constraint artifact_check check (num_nonnulls(run_id, model_version_id, job_id, ' +
+    'logged_model_id) = 1)',
   `alter table artifact drop constraint artifact_tenant_run_id_model_version_id_job_id_path_key`,
-  `create unique index artifact_one_per_path on artifact (tenant, run_id, model_version_id, job_id, logged_model_id, path) nulls not distinct`,
+  'create unique index artifact_one_per_path on artifact (tenant, run_id, model_version_id, job_id, ' +
+    'logged_model_id, path) nulls not distinct',
   `create index artifact_by_logged_model on artifact (tenant, logged_model_id, path) where logged_model_id is not null`,
   `alter table job drop constraint job_kind_check`,
   `alter table job add constraint job_kind_check check (kind in ('TRAINING', 'EVALUATION', 'VALIDATION', 'BATCH_INFERENCE',
@@ -216,7 +222,8 @@ const ALTERATIONS = [
   `create index logged_model_by_experiment on logged_model (tenant, experiment_id, created_at desc, id desc)`,
   `create index logged_model_by_run on logged_model (tenant, run_id)`,
   `create index run_model_by_model on run_model (tenant, logged_model_id)`,
-  `create index model_version_by_logged_model on model_version (tenant, logged_model_id) where logged_model_id is not null`,
+  'create index model_version_by_logged_model on model_version (tenant, logged_model_id) where ' +
+    'logged_model_id is not null',
   `create index job_by_dataset on job (tenant, dataset_id) where dataset_id is not null`,
   `create index alert_by_deployment on alert (tenant, deployment_id)`,
   `create index model_alias_by_version on model_alias (tenant, model_version_id)`,
@@ -237,7 +244,8 @@ const UNDONE = [
   `drop index job_by_dataset, alert_by_deployment`,
   `alter table job drop constraint job_kind_check`,
   `delete from job where kind not in ('TRAINING', 'EVALUATION', 'VALIDATION', 'BATCH_INFERENCE')`,
-  `alter table job add constraint job_kind_check check (kind in ('TRAINING', 'EVALUATION', 'VALIDATION', 'BATCH_INFERENCE'))`,
+  `alter table job add constraint job_kind_check check (kind in ('TRAINING', 'EVALUATION', 'VALIDATION', ` +
+    `'BATCH_INFERENCE'))`,
   `drop index artifact_one_per_path`,
   `alter table artifact drop constraint artifact_check`,
   `delete from artifact where logged_model_id is not null`,
@@ -259,7 +267,9 @@ const UNDONE = [
   `alter table experiment drop is_default, drop artifact_location, drop deleted_at`,
 ];
 
-/** Nested and deletable runs, datasets and models as clients log them, the registry in depth, other tracking servers. */
+/**
+ * Nested and deletable runs, datasets and models as clients log them, the registry in depth, other tracking servers.
+ */
 export class Migration0002 extends Migration {
   override async up(): Promise<void> {
     for (const statement of createTables(TABLES, BULK_TABLES)) this.addSql(statement);

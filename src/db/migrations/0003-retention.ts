@@ -13,7 +13,9 @@ export class Migration0003 extends Migration {
   override async up(): Promise<void> {
     for (const statement of createTables({}, BULK_TABLES)) this.addSql(statement);
     // With its event a delivery goes too, which has to be found.
-    this.addSql(`create index webhook_delivery_by_event on webhook_delivery (tenant, event_id) where event_id is not null`);
+    this.addSql(
+      `create index webhook_delivery_by_event on webhook_delivery (tenant, event_id) where event_id is not null`,
+    );
     // Only work of the service itself: no request removes an audit row.
     this.addSql(`grant delete on audit_log to matih_system`);
   }

@@ -3,8 +3,9 @@ import { Migration } from '@mikro-orm/migrations';
 const TABLES = ['run_param', 'run_tag'];
 
 /**
- * Runs with a given parameter or tag are found by one number of tenant, key and value. An index of the three texts compares them at each
- * step of its way down, which takes three times as long; and a search that has other conditions goes that way for each of its candidates.
+ * Runs with a given parameter or tag are found by one number of tenant, key and value. An index of the three texts
+ * compares them at each step of its way down, which takes three times as long; and a search that has other conditions
+ * goes that way for each of its candidates.
  */
 export class Migration0004 extends Migration {
   override async up(): Promise<void> {
@@ -22,7 +23,8 @@ export class Migration0004 extends Migration {
   override async down(): Promise<void> {
     for (const table of TABLES) {
       this.addSql(
-        `alter table ${table} drop pair_hash, add value_hash bigint not null generated always as (hashtextextended(value, 0)) stored`,
+        `alter table ${table} drop pair_hash, add value_hash bigint not null generated always as ` +
+          '(hashtextextended(value, 0)) stored',
       );
       this.addSql(`create index ${table}_by_value on ${table} (tenant, key, value_hash, run_id)`);
     }

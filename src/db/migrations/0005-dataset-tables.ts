@@ -1,6 +1,9 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** CSV and JSON files are read once, into tables whose columns are typed by what is recorded of them; later reads never guess again. */
+/**
+ * CSV and JSON files are read once, into tables whose columns are typed by what is recorded of them; later reads never
+ * guess again.
+ */
 export class Migration0005 extends Migration {
   override async up(): Promise<void> {
     this.addSql(

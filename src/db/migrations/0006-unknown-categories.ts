@@ -4,7 +4,8 @@ import { Migration } from '@mikro-orm/migrations';
 export class Migration0006 extends Migration {
   override async up(): Promise<void> {
     this.addSql(
-      `alter table endpoint add unknown_categories text not null default 'ACCEPT' check (unknown_categories in ('ACCEPT', 'REFUSE'))`,
+      `alter table endpoint add unknown_categories text not null default 'ACCEPT' check (unknown_categories ` +
+        `in ('ACCEPT', 'REFUSE'))`,
     );
   }
 

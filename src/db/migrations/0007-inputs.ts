@@ -1,6 +1,8 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Since when evidence counts: what was decided about other columns, classes or another task proves nothing any more. */
+/**
+ * Since when evidence counts: what was decided about other columns, classes or another task proves nothing any more.
+ */
 export class Migration0007 extends Migration {
   override async up(): Promise<void> {
     this.addSql(`alter table model_version add evidence_from timestamptz`);

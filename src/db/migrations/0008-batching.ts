@@ -4,7 +4,9 @@ import { Migration } from '@mikro-orm/migrations';
 export class Migration0008 extends Migration {
   override async up(): Promise<void> {
     for (const table of ['endpoint', 'deployment'])
-      this.addSql(`alter table ${table} add batching text not null default 'AUTO' check (batching in ('AUTO', 'NEVER'))`);
+      this.addSql(
+        `alter table ${table} add batching text not null default 'AUTO' check (batching in ('AUTO', 'NEVER'))`,
+      );
   }
 
   override async down(): Promise<void> {

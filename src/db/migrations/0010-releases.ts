@@ -10,7 +10,8 @@ export class Migration0010 extends Migration {
     this.addSql(`alter table job add constraint job_kind_check check (kind in (${KINDS}, 'RELEASE'))`);
     // Of one version one release works at a time.
     this.addSql(
-      `create unique index job_one_release on job (tenant, model_version_id) where kind = 'RELEASE' and status in ('QUEUED', 'RUNNING')`,
+      `create unique index job_one_release on job (tenant, model_version_id) where kind = 'RELEASE' and ` +
+        `status in ('QUEUED', 'RUNNING')`,
     );
   }
 

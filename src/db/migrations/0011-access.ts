@@ -15,7 +15,10 @@ const TABLES: Record<string, string> = {
     foreign key (tenant, run_id) references run (tenant, id) on delete set null (run_id)`,
 };
 
-/** Tokens that the service issues itself, and the keys that sign them, which are of all tenants and which no request can read. */
+/**
+ * Tokens that the service issues itself, and the keys that sign them, which are of all tenants and which no request can
+ * read.
+ */
 export class Migration0011 extends Migration {
   override async up(): Promise<void> {
     for (const statement of createTables(TABLES, {})) this.addSql(statement);

@@ -1,4 +1,7 @@
-/** Statements that make tables in which every row has its tenant, with forced row-level security behind the services' own checks. */
+/**
+ * Statements that make tables in which every row has its tenant, with forced row-level security behind the services'
+ * own checks.
+ */
 export function createTables(tables: Record<string, string>, bulkTables: Record<string, string>): string[] {
   return [
     ...Object.entries(tables).flatMap(([table, columns]) => [
@@ -16,7 +19,8 @@ export function createTables(tables: Record<string, string>, bulkTables: Record<
       `alter table ${table} force row level security`,
       `create policy tenant on ${table} to matih_app using (tenant = current_setting('matih.tenant', true))`,
       `create policy system on ${table} to matih_system using (true)`,
-      `grant ${table === 'audit_log' ? 'select, insert' : 'select, insert, update, delete'} on ${table} to matih_app, matih_system`,
+      `grant ${table === 'audit_log' ? 'select, insert' : 'select, insert, update, delete'} on ${table} to ` +
+        'matih_app, matih_system',
     ]),
   ];
 }

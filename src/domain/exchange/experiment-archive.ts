@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { freeArtifactPath } from '../tracking/artifact-path.js';
 
 /**
- * An experiment as one tar archive: `manifest.json`, then files of lines (NDJSON), each kind after the other, then the contents of its
- * artifacts, each after the line that tells of it, then `end.json`. Nothing in it is compressed, so nothing in it can grow.
+ * An experiment as one tar archive: `manifest.json`, then files of lines (NDJSON), each kind after the other, then the
+ * contents of its artifacts, each after the line that tells of it, then `end.json`. Nothing in it is compressed, so
+ * nothing in it can grow.
  */
 export const ARCHIVE_FORMAT = 'matih-experiment';
 export const ARCHIVE_VERSION = 1;
@@ -38,7 +39,9 @@ const step = z.int();
 const ms = z.number().min(-8.64e15).max(8.64e15);
 const state = z.enum(['ACTIVE', 'DELETED']);
 
-const counts = z.object(Object.fromEntries(LINE_KINDS.map((kind) => [kind, z.int().min(0)])) as Record<LineKind, z.ZodInt>);
+const counts = z.object(
+  Object.fromEntries(LINE_KINDS.map((kind) => [kind, z.int().min(0)])) as Record<LineKind, z.ZodInt>,
+);
 export type ArchiveCounts = z.infer<typeof counts>;
 
 export const manifestSchema = z.object({
@@ -64,16 +67,33 @@ export const LINES = {
   points: z.object({ run: id, points: z.array(z.tuple([name, step, ms, double])).max(20_000) }),
   logs: z.object({ run: id, lines: z.array(z.tuple([z.int().min(1), ms, z.string().max(20), text])).max(20_000) }),
   models: z.object({
-    ...{ id, runId: id.nullable(), name, status: z.enum(['PENDING', 'READY', 'FAILED']), statusMessage: text.nullable() },
+    ...{
+      id,
+      runId: id.nullable(),
+      name,
+      status: z.enum(['PENDING', 'READY', 'FAILED']),
+      statusMessage: text.nullable(),
+    },
     ...{ modelType: text.nullable(), params: record, tags: record, state, createdAt: time, createdBy: name },
   }),
   'model-metrics': z.object({
-    ...{ model: id, run: id, key: name, step, ms, value: double, datasetName: z.string().max(500), datasetDigest: z.string().max(500) },
+    ...{
+      model: id,
+      run: id,
+      key: name,
+      step,
+      ms,
+      value: double,
+      datasetName: z.string().max(500),
+      datasetDigest: z.string().max(500),
+    },
   }),
   links: z.object({ run: id, model: id, direction: z.enum(['INPUT', 'OUTPUT']), step }),
   files: z.object({
     ...{ content: z.int().min(1), run: id.nullable(), model: id.nullable(), sizeBytes: z.int().min(0) },
-    path: z.string().refine((path) => path !== '' && freeArtifactPath(path) === path, 'a path that stays in its folder'),
+    path: z
+      .string()
+      .refine((path) => path !== '' && freeArtifactPath(path) === path, 'a path that stays in its folder'),
     sha256: z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 in hex'),
   }),
 } as const;

@@ -82,7 +82,9 @@ const loggedModel = z.object({
   data: z
     .object({
       params: listOf(pair),
-      metrics: listOf(point.extend({ run_id: text.optional(), dataset_name: text.optional(), dataset_digest: text.optional() })),
+      metrics: listOf(
+        point.extend({ run_id: text.optional(), dataset_name: text.optional(), dataset_digest: text.optional() }),
+      ),
     })
     .optional()
     .transform((data) => data ?? { params: [], metrics: [] }),
@@ -156,7 +158,8 @@ export function proxyPath(artifactUri: string): string | null {
 
 /** Where the files of a version are among those of its run or logged model; null when the source leads elsewhere. */
 export function sourceWithin(source: string, artifactUri: string | null, runId: string | null): string | null {
-  const within = (root: string) => (source === root ? '' : source.startsWith(`${root}/`) ? source.slice(root.length + 1) : null);
+  const within = (root: string) =>
+    source === root ? '' : source.startsWith(`${root}/`) ? source.slice(root.length + 1) : null;
   if (runId !== null && source.startsWith(`runs:/${runId}/`)) return source.slice(`runs:/${runId}/`.length);
   return artifactUri === null || artifactUri === '' ? null : within(artifactUri.replace(/\/+$/, ''));
 }

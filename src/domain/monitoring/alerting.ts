@@ -44,7 +44,11 @@ export type AlertStep =
   | { action: 'RESOLVE'; cleanWindows: number };
 
 /** At most one alert is open per deployment and kind: `open` is it, or null. */
-export function advanceAlert(open: OpenAlert | null, signal: Signal, policy: AlertPolicy = DEFAULT_ALERT_POLICY): AlertStep {
+export function advanceAlert(
+  open: OpenAlert | null,
+  signal: Signal,
+  policy: AlertPolicy = DEFAULT_ALERT_POLICY,
+): AlertStep {
   switch (signal.verdict) {
     case 'TOO_FEW':
       return { action: 'NONE' };
@@ -103,12 +107,16 @@ export function driftSignal(comparison: WindowComparison): Signal {
     kind: 'DRIFT',
     verdict: breached ? 'BREACHED' : few ? 'TOO_FEW' : 'CLEAN',
     value: prediction.drifted || drifted.length === 0 ? Math.abs(prediction.sigmas) : strongest,
-    threshold: prediction.drifted || drifted.length === 0 ? comparison.thresholds.predictionSigmas : comparison.thresholds.psi,
+    threshold:
+      prediction.drifted || drifted.length === 0 ? comparison.thresholds.predictionSigmas : comparison.thresholds.psi,
     message: breached ? `Drift in ${parts.join(', ')}.` : `No drift over ${comparison.rows} rows.`,
   };
 }
 
-/** Nearest-rank percentile of values in ascending order: the smallest with at least `share` of the values at or below it; 0 for none. */
+/**
+ * Nearest-rank percentile of values in ascending order: the smallest with at least `share` of the values at or below
+ * it; 0 for none.
+ */
 export function percentile(sorted: Float64Array, share: number): number {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0;
 }

@@ -1,4 +1,10 @@
-import { type CategoricalReference, countBins, type NumericReference, type PredictionReference, type ReferenceProfile } from './drift.js';
+import {
+  type CategoricalReference,
+  countBins,
+  type NumericReference,
+  type PredictionReference,
+  type ReferenceProfile,
+} from './drift.js';
 import {
   chiSquareTwoSample,
   holmAdjusted,
@@ -23,8 +29,8 @@ export interface DriftThresholds {
 }
 
 /**
- * The index alone has no sense of chance in small windows, and a test alone finds differences without weight in large ones;
- * a feature needs both.
+ * The index alone has no sense of chance in small windows, and a test alone finds differences without weight in large
+ * ones; a feature needs both.
  */
 export const DEFAULT_DRIFT_THRESHOLDS: DriftThresholds = { psi: 0.2, alpha: 0.01, predictionSigmas: 2, minRows: 100 };
 
@@ -48,7 +54,10 @@ export interface FeatureComparison {
   /** Holm-adjusted over the features judged. */
   adjustedPValue: number;
   missingShare: number;
-  /** Of a categorical feature: rows with a category that the model never saw; null where nobody recorded those that it did. */
+  /**
+   * Of a categorical feature: rows with a category that the model never saw; null where nobody recorded those that it
+   * did.
+   */
   unknownCount: number | null;
   drifted: boolean;
 }
@@ -83,7 +92,9 @@ export function compareWindow(
 ): WindowComparison {
   const features = Object.entries(profile.features)
     .filter(([feature]) => Object.hasOwn(window.features, feature))
-    .map(([feature, reference]) => compareFeature(feature, reference, window.features[feature]!, known.get(feature), thresholds));
+    .map(([feature, reference]) =>
+      compareFeature(feature, reference, window.features[feature]!, known.get(feature), thresholds),
+    );
   const judged = features.filter((feature) => feature.sufficient);
   const adjusted = holmAdjusted(judged.map((feature) => feature.pValue));
   for (const [index, feature] of judged.entries()) {
@@ -148,9 +159,13 @@ interface Compared extends TestResult {
   missingShare: number;
 }
 
-/** The index runs over bins and missing values; the p-value is twice the lesser of Kolmogorov–Smirnov's and the missing share's. */
+/**
+ * The index runs over bins and missing values; the p-value is twice the lesser of Kolmogorov–Smirnov's and the missing
+ * share's.
+ */
 function compareNumeric(reference: NumericReference, values: Float64Array): Compared {
-  // Models take numbers in single precision, and so they are logged: 0.1 and its single-precision neighbour must be one value.
+  // Models take numbers in single precision, and so they are logged: 0.1 and its single-precision neighbour must be one
+  // value.
   const sorted = values
     .filter((value) => Number.isFinite(value))
     .map(Math.fround)
@@ -162,12 +177,18 @@ function compareNumeric(reference: NumericReference, values: Float64Array): Comp
   const actual = [...countBins(sorted, edges).map((count) => count / rows), missing / rows];
   const ks = kolmogorovSmirnov(reference.sample.map(Math.fround), sorted);
   const referenceMissing = Math.round(reference.missingShare * reference.rows);
-  const missingTest = chiSquareTwoSample([reference.rows - referenceMissing, referenceMissing], [sorted.length, missing]);
+  const missingTest = chiSquareTwoSample(
+    [reference.rows - referenceMissing, referenceMissing],
+    [sorted.length, missing],
+  );
   const pValue = missing + referenceMissing > 0 ? Math.min(1, 2 * Math.min(ks.pValue, missingTest.pValue)) : ks.pValue;
   return { psi: psi(expected, actual), statistic: ks.statistic, pValue, missingShare: missing / rows };
 }
 
-/** Cells: the reference's categories, all others, missing values; those too thin for a chi-square test are pooled for the index too. */
+/**
+ * Cells: the reference's categories, all others, missing values; those too thin for a chi-square test are pooled for
+ * the index too.
+ */
 function compareCategorical(reference: CategoricalReference, values: readonly (string | null)[]): Compared {
   const categories = Object.keys(reference.counts).map(loggedText);
   const cellOf = new Map(categories.map((category, cell) => [category, cell]));
@@ -188,7 +209,11 @@ function compareCategorical(reference: CategoricalReference, values: readonly (s
   };
 }
 
-function comparePredictions(reference: PredictionReference, scores: Float64Array, thresholds: DriftThresholds): PredictionComparison {
+function comparePredictions(
+  reference: PredictionReference,
+  scores: Float64Array,
+  thresholds: DriftThresholds,
+): PredictionComparison {
   const present = scores.filter((score) => Number.isFinite(score));
   const sufficient = present.length >= thresholds.minRows && reference.blockMeans.length > 0;
   const { mean, sigmas } = predictionShift(reference, present);
@@ -203,13 +228,17 @@ function comparePredictions(reference: PredictionReference, scores: Float64Array
 }
 
 /**
- * How far the mean of a window's predictions lies from the reference's, in standard deviations of the means of reference windows of
- * the same size. Those windows are adjacent blocks, so that hours, days and weeks that differ in the reference widen the scale as they
- * do in traffic; rows drawn at random would make every Monday an alarm.
+ * How far the mean of a window's predictions lies from the reference's, in standard deviations of the means of
+ * reference windows of the same size. Those windows are adjacent blocks, so that hours, days and weeks that differ in
+ * the reference widen the scale as they do in traffic; rows drawn at random would make every Monday an alarm.
  */
-export function predictionShift(reference: PredictionReference, windowScores: Float64Array): { mean: number; sigmas: number } {
+export function predictionShift(
+  reference: PredictionReference,
+  windowScores: Float64Array,
+): { mean: number; sigmas: number } {
   const rows = windowScores.length;
-  if (rows === 0 || reference.blockMeans.length === 0) return { mean: rows === 0 ? reference.mean : meanOf(windowScores), sigmas: 0 };
+  if (rows === 0 || reference.blockMeans.length === 0)
+    return { mean: rows === 0 ? reference.mean : meanOf(windowScores), sigmas: 0 };
   const mean = meanOf(windowScores);
   const deviation = Math.sqrt(windowMeanVariance(reference, rows));
   // A constant reference has no scale: any other mean is far off, and JSON has no infinity.
@@ -230,15 +259,17 @@ function windowMeanVariance(reference: PredictionReference, rows: number): numbe
   const varianceAbove = blockWindowVariance(reference, above);
   // Shorter than a block: only independent noise is known to grow.
   if (below === 0) return varianceAbove + reference.std ** 2 * (1 / rows - 1 / size);
-  // Between two whole numbers of blocks the variance is taken as linear in 1 / rows, which it is for independent rows plus a common shift.
+  // Between two whole numbers of blocks the variance is taken as linear in 1 / rows, which it is for independent rows
+  // plus a common shift.
   const varianceBelow = blockWindowVariance(reference, below);
   const position = (1 / rows - 1 / (above * size)) / (1 / (below * size) - 1 / (above * size));
   return varianceAbove + (varianceBelow - varianceAbove) * position;
 }
 
 /**
- * Variance of the means of sliding windows of `blocks` blocks. Where the reference holds fewer than ten disjoint ones, std² / rows times
- * the inflation (observed over independent variance, at least 1) of the longest windows that it holds ten of, or 1 without any.
+ * Variance of the means of sliding windows of `blocks` blocks. Where the reference holds fewer than ten disjoint ones,
+ * std² / rows times the inflation (observed over independent variance, at least 1) of the longest windows that it holds
+ * ten of, or 1 without any.
  */
 function blockWindowVariance(reference: PredictionReference, blocks: number): number {
   const longest = Math.floor(reference.blockMeans.length / MIN_DISJOINT_WINDOWS);

@@ -24,7 +24,9 @@ export interface CategoricalReference {
   rows: number;
 }
 
-/** Predictions (class-1 probability, top-class probability or value) over contiguous reference rows in their time order. */
+/**
+ * Predictions (class-1 probability, top-class probability or value) over contiguous reference rows in their time order.
+ */
 export interface PredictionReference {
   /** Rows per block; every block is full. */
   blockRows: number;
@@ -65,13 +67,17 @@ export function buildNumericReference(values: Float64Array): NumericReference {
   };
 }
 
-/** Deciles without repeats. Bin i holds the values in (edge i−1, edge i], so an edge at the maximum would leave an empty bin. */
+/**
+ * Deciles without repeats. Bin i holds the values in (edge i−1, edge i], so an edge at the maximum would leave an empty
+ * bin.
+ */
 function quantileEdges(sorted: Float64Array): number[] {
   const present = sorted.length;
   if (present === 0) return [];
   const lowest = sorted[0]!;
   const highest = sorted[present - 1]!;
-  // A constant column gets a bin below and one above its value, or no other value could ever be told from it; in single precision, too.
+  // A constant column gets a bin below and one above its value, or no other value could ever be told from it; in single
+  // precision, too.
   if (lowest === highest) return [lowest - Math.max(1e-9, Math.abs(lowest) * 1e-6), highest];
   const edges: number[] = [];
   for (let bin = 1; bin < QUANTILE_BINS; bin++) {
@@ -122,13 +128,16 @@ export function buildCategoricalReference(values: readonly (string | null)[]): C
 }
 
 /**
- * `scores` in the time order of their rows. The rows that do not fill a last block are left out, and of very many rows only the
- * latest 10,000 blocks are kept. Fewer rows than one block make one block of them all.
+ * `scores` in the time order of their rows. The rows that do not fill a last block are left out, and of very many rows
+ * only the latest 10,000 blocks are kept. Fewer rows than one block make one block of them all.
  */
 export function buildPredictionReference(scores: Float64Array, blockRows = 50): PredictionReference {
   const size = Math.max(1, Math.min(blockRows, scores.length));
   const blocks = Math.min(Math.floor(scores.length / size), MAX_BLOCKS);
-  const used = scores.subarray(Math.floor(scores.length / size) * size - blocks * size, Math.floor(scores.length / size) * size);
+  const used = scores.subarray(
+    Math.floor(scores.length / size) * size - blocks * size,
+    Math.floor(scores.length / size) * size,
+  );
   const blockMeans = Array.from({ length: blocks }, (_, b) => moments(used.subarray(b * size, (b + 1) * size)).mean);
   return { blockRows: size, blockMeans, ...moments(used) };
 }

@@ -24,9 +24,13 @@ export interface LiveMetrics {
   mae: number | null;
 }
 
-/** `classes` are in the order of the model, which says which of two is the one that F1 is about; those that it does not name come after. */
+/**
+ * `classes` are in the order of the model, which says which of two is the one that F1 is about; those that it does not
+ * name come after.
+ */
 export function liveMetrics(counts: readonly LabelledCount[], classes: readonly string[]): LiveMetrics {
-  const sum = (of: (count: LabelledCount) => number | null) => counts.reduce((total, count) => total + (of(count) ?? 0), 0);
+  const sum = (of: (count: LabelledCount) => number | null) =>
+    counts.reduce((total, count) => total + (of(count) ?? 0), 0);
   const { accuracy, f1 } = confusionMetrics(confusion(counts, classes));
   const errorRows = sum((count) => count.errorRows);
   const lossRows = sum((count) => count.logLossRows);
@@ -47,7 +51,8 @@ function confusion(counts: readonly LabelledCount[], classes: readonly string[])
   const names = [...classes, ...others];
   const indexOf = new Map(names.map((name, i) => [name, i]));
   const matrix = names.map(() => names.map(() => 0));
-  for (const { label, predictedLabel, rows } of classified) matrix[indexOf.get(label!)!]![indexOf.get(predictedLabel!)!]! += rows;
+  for (const { label, predictedLabel, rows } of classified)
+    matrix[indexOf.get(label!)!]![indexOf.get(predictedLabel!)!]! += rows;
   return matrix;
 }
 

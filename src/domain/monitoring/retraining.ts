@@ -32,10 +32,16 @@ export interface RetrainingDecision {
 
 const BUDGET_PERIOD_MS = 30 * 24 * 60 * 60 * 1000;
 
-export function decideRetraining(policy: RetrainingPolicy, history: RetrainingHistory, nowMs: number): RetrainingDecision {
+export function decideRetraining(
+  policy: RetrainingPolicy,
+  history: RetrainingHistory,
+  nowMs: number,
+): RetrainingDecision {
   if (!policy.enabled) return refuse('The retraining policy is switched off.');
   if (!policy.alertKinds.includes(history.alertKind)) {
-    return refuse(`The policy does not retrain on ${history.alertKind} alerts, only on ${policy.alertKinds.join(', ') || 'none'}.`);
+    return refuse(
+      `The policy does not retrain on ${history.alertKind} alerts, only on ${policy.alertKinds.join(', ') || 'none'}.`,
+    );
   }
   if (history.running) return refuse('A retraining of this model is under way.');
   const lastMs = Math.max(...history.startedAtMs, -Infinity);
@@ -43,8 +49,12 @@ export function decideRetraining(policy: RetrainingPolicy, history: RetrainingHi
     return refuse(`In the cool-down until ${new Date(lastMs + policy.cooldownMs).toISOString()}.`);
   }
   const used = history.startedAtMs.filter((startedMs) => nowMs - startedMs < BUDGET_PERIOD_MS).length;
-  if (used >= policy.budgetPer30Days) return refuse(`The budget of ${policy.budgetPer30Days} retrainings in 30 days is used up.`);
-  return { start: true, reason: `${history.alertKind} alert; retraining ${used + 1} of ${policy.budgetPer30Days} in 30 days.` };
+  if (used >= policy.budgetPer30Days)
+    return refuse(`The budget of ${policy.budgetPer30Days} retrainings in 30 days is used up.`);
+  return {
+    start: true,
+    reason: `${history.alertKind} alert; retraining ${used + 1} of ${policy.budgetPer30Days} in 30 days.`,
+  };
 }
 
 function refuse(reason: string): RetrainingDecision {

@@ -48,7 +48,12 @@ export function countedSince(now: TrafficCounts, earlier: TrafficCounts): Traffi
 }
 
 export function trafficReport(counts: TrafficCounts, from: string): TrafficReport {
-  return { from, requests: counts.requests, errors: counts.errors, latencyP95Ms: latencyPercentileMs(counts.latencyCounts, 0.95) };
+  return {
+    from,
+    requests: counts.requests,
+    errors: counts.errors,
+    latencyP95Ms: latencyPercentileMs(counts.latencyCounts, 0.95),
+  };
 }
 
 /** The logged requests as the columns that the reference profile knows, in the order of the log. */

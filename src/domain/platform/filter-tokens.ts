@@ -110,7 +110,8 @@ export class Tokens {
     const [text, word, quotedWord, backticked, doubleQuoted, plain] = found;
     const first = word ?? quotedWord ?? '';
     const rest = backticked ?? doubleQuoted ?? plain;
-    if (rest === undefined) return { kind: 'name', prefix: null, key: first, isQuoted: word === undefined, text, position };
+    if (rest === undefined)
+      return { kind: 'name', prefix: null, key: first, isQuoted: word === undefined, text, position };
     return { kind: 'name', prefix: first, key: rest, isQuoted: true, text, position };
   }
 

@@ -57,15 +57,26 @@ const MAX_PATTERN_LENGTH = 1_000;
 const MAX_WILDCARDS = 20;
 const MAX_ORDER_KEYS = 10;
 
-/** A filter with AND, OR, NOT and parentheses; null when there is nothing in it. NOT binds tighter than AND, AND tighter than OR. */
-export function parseFilter<E extends string>(field: string, text: string, grammar: FilterGrammar<E>): Filter<E> | null {
+/**
+ * A filter with AND, OR, NOT and parentheses; null when there is nothing in it. NOT binds tighter than AND, AND tighter
+ * than OR.
+ */
+export function parseFilter<E extends string>(
+  field: string,
+  text: string,
+  grammar: FilterGrammar<E>,
+): Filter<E> | null {
   if (text.trim() === '') return null;
   const parser = new Parser(field, text, grammar);
   return parser.whole();
 }
 
 /** Keys to order by, each like `metrics.loss DESC`; ascending when nothing is said. */
-export function parseOrderBy<E extends string>(field: string, texts: readonly string[], grammar: FilterGrammar<E>): OrderKey<E>[] {
+export function parseOrderBy<E extends string>(
+  field: string,
+  texts: readonly string[],
+  grammar: FilterGrammar<E>,
+): OrderKey<E>[] {
   return orderOf(field, texts, (text, i) => new Parser(`${field}[${i}]`, text, grammar).orderKey());
 }
 
@@ -91,7 +102,11 @@ export function orderOf<E extends string>(
 }
 
 function tooMany(field: string, expected: string, got: number): AppError {
-  return new AppError(ErrorCode.BAD_USER_INPUT, `${field}: expected ${expected}, got ${got}.`, { field, expected, got: String(got) });
+  return new AppError(ErrorCode.BAD_USER_INPUT, `${field}: expected ${expected}, got ${got}.`, {
+    field,
+    expected,
+    got: String(got),
+  });
 }
 
 class Parser<E extends string> {
@@ -150,7 +165,8 @@ class Parser<E extends string> {
     const { entity, key, rule, name } = this.key();
     const at = this.tokens.current;
     const comparator = this.comparator();
-    if (!rule.comparators.includes(comparator)) throw this.tokens.fail(`one of ${rule.comparators.join(' ')} after ${name}`, at);
+    if (!rule.comparators.includes(comparator))
+      throw this.tokens.fail(`one of ${rule.comparators.join(' ')} after ${name}`, at);
     return { type: 'comparison', entity, key, comparator, value: this.value(comparator, rule, name) };
   }
 
@@ -215,11 +231,14 @@ class Parser<E extends string> {
     const token = this.tokens.take();
     if (rule.type === 'STRING') {
       if (token.kind !== 'string') throw this.tokens.fail(`a quoted text for ${name}`, token);
-      return comparator === 'LIKE' || comparator === 'ILIKE' ? this.pattern(token.value, token) : this.text(token.value, token);
+      return comparator === 'LIKE' || comparator === 'ILIKE'
+        ? this.pattern(token.value, token)
+        : this.text(token.value, token);
     }
     if (token.kind === 'number' && Number.isFinite(token.value)) return token.value;
     const number = specialNumber(rule, comparator, token);
-    if (number === undefined) throw this.tokens.fail(`a ${rule.type === 'TIME' ? 'time in milliseconds' : 'number'} for ${name}`, token);
+    if (number === undefined)
+      throw this.tokens.fail(`a ${rule.type === 'TIME' ? 'time in milliseconds' : 'number'} for ${name}`, token);
     return number;
   }
 
@@ -238,7 +257,8 @@ class Parser<E extends string> {
   }
 
   private text(value: string, token: Token): string {
-    if (value.length > MAX_TEXT_LENGTH) throw this.tokens.fail(`a text of at most ${MAX_TEXT_LENGTH} characters`, token);
+    if (value.length > MAX_TEXT_LENGTH)
+      throw this.tokens.fail(`a text of at most ${MAX_TEXT_LENGTH} characters`, token);
     return value;
   }
 
@@ -259,7 +279,9 @@ export function refusedPattern(pattern: string): string | null {
 /** NaN, the infinities, and times as people write them. */
 function specialNumber(rule: ValueRule, comparator: Comparator, token: Token): number | undefined {
   if (rule.type === 'TIME') {
-    const isTime = token.kind === 'string' && /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d))?$/.test(token.value);
+    const isTime =
+      token.kind === 'string' &&
+      /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d))?$/.test(token.value);
     const time = isTime ? Date.parse(token.value) : NaN;
     return Number.isNaN(time) ? undefined : time;
   }

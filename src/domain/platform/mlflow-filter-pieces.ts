@@ -26,7 +26,8 @@ const OPERATOR = /[<>!=]+|(?:NOT\s+)?[IR]?LIKE\b/iuy;
 const WORD = /(?:AND|OR|NOT|IN|IS|NULL|BETWEEN)\b(?!\.)/iuy;
 const STRING = /'(?:''|\\'|[^'])*'/uy;
 const QUOTED = /"(?:""|\\"|[^"])*"/uy;
-const NAME = /(?:([\p{L}_][\p{L}\p{N}_]*)|`([^`]*)`)(?:\.(?:`([^`]*)`|"([^"]*)"|'([^']*)'|([\p{L}\p{N}_][\p{L}\p{N}_.]*)?))?/uy;
+const NAME =
+  /(?:([\p{L}_][\p{L}\p{N}_]*)|`([^`]*)`)(?:\.(?:`([^`]*)`|"([^"]*)"|'([^']*)'|([\p{L}\p{N}_][\p{L}\p{N}_.]*)?))?/uy;
 const NUMBER = /-?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE]-?\d+)?(?![\p{L}\p{N}_])/uy;
 /** What begins with a digit and is no number, e.g. 0x10. */
 const OTHER = /[\p{L}\p{N}_]+|[^]/uy;
@@ -81,7 +82,13 @@ function pieceAt(text: string, at: number): Piece {
     const [whole, first, backticked, ...rest] = name;
     const [before, after] = [first ?? backticked ?? '', rest.find((part) => part !== undefined)];
     const isDotted = after !== undefined || whole.endsWith('.');
-    return { kind: 'name', text: whole, prefix: isDotted ? before : null, key: isDotted ? (after ?? '') : before, quoted: null };
+    return {
+      kind: 'name',
+      text: whole,
+      prefix: isDotted ? before : null,
+      key: isDotted ? (after ?? '') : before,
+      quoted: null,
+    };
   }
   const number = found(NUMBER);
   if (number !== undefined) return { kind: 'number', text: number, value: Number(number) };

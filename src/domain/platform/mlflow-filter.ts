@@ -14,8 +14,8 @@ import {
 import { isWord, MAX_FILTER_LENGTH, piecesOf, type Piece } from './mlflow-filter-pieces.js';
 import type { FoundKey, MlflowWords } from './mlflow-words.js';
 
-// Filters and orders as MLflow's server reads them: comparisons joined by AND alone. What it refuses is told in its words, which its users
-// know, and which stand in the answers that people search for.
+// Filters and orders as MLflow's server reads them: comparisons joined by AND alone. What it refuses is told in its
+// words, which its users know, and which stand in the answers that people search for.
 
 export interface MlflowGrammar<Entity extends string> extends FilterGrammar<Entity> {
   words: MlflowWords;
@@ -45,7 +45,8 @@ export function parseMlflowFilter<E extends string>(filter: string, grammar: Mlf
   if (semicolon >= 0 && semicolon < pieces.length - 1) throw refuse('filter', words.statements(filter));
   const { clauses, rest } = clausesOf(pieces);
   if (rest.length > 0) throw refuse('filter', words.clauses(rest, filter));
-  if (clauses.length > MAX_COMPARISONS) throw badInput('filter', `at most ${MAX_COMPARISONS} comparisons`, clauses.length);
+  if (clauses.length > MAX_COMPARISONS)
+    throw badInput('filter', `at most ${MAX_COMPARISONS} comparisons`, clauses.length);
   return clauses.map((clause) => comparisonOf(clause, grammar)).map((finish) => finish());
 }
 
@@ -80,9 +81,11 @@ function clausesOf(pieces: readonly Piece[]): { clauses: Clause[]; rest: string[
     const isKey = left.kind === 'name';
     if (isOperand(left) && second?.kind === 'operator' && isOperand(third)) take(second.text, third, 3);
     else if (isKey && isWord(second, 'IN') && third?.kind === 'list') take('IN', third, 3);
-    else if (isKey && isWord(second, 'NOT') && isWord(third, 'IN') && fourth?.kind === 'list') take('NOT IN', fourth, 4);
+    else if (isKey && isWord(second, 'NOT') && isWord(third, 'IN') && fourth?.kind === 'list')
+      take('NOT IN', fourth, 4);
     else if (isKey && isWord(second, 'IS') && isWord(third, 'NULL')) take('IS NULL', null, 3);
-    else if (isKey && isWord(second, 'IS') && isWord(third, 'NOT') && isWord(fourth, 'NULL')) take('IS NOT NULL', null, 4);
+    else if (isKey && isWord(second, 'IS') && isWord(third, 'NOT') && isWord(fourth, 'NULL'))
+      take('IS NOT NULL', null, 4);
     else {
       if (!isWord(left, 'AND')) rest.push(left.text);
       i++;
@@ -91,8 +94,14 @@ function clausesOf(pieces: readonly Piece[]): { clauses: Clause[]; rest: string[
   return { clauses, rest };
 }
 
-/** Checks key and value; what is given back checks the comparator, which MLflow's server does once it has read the whole filter. */
-function comparisonOf<E extends string>({ left, operator, right }: Clause, grammar: MlflowGrammar<E>): () => Comparison<E> {
+/**
+ * Checks key and value; what is given back checks the comparator, which MLflow's server does once it has read the whole
+ * filter.
+ */
+function comparisonOf<E extends string>(
+  { left, operator, right }: Clause,
+  grammar: MlflowGrammar<E>,
+): () => Comparison<E> {
   const { words } = grammar;
   const found = keyOf('filter', left, grammar);
   const { entity, rule, written } = found;
@@ -122,7 +131,8 @@ function keyOf<E extends string>(
   piece: Piece,
   { entities, bare, words }: MlflowGrammar<E>,
 ): FoundKey & { entity: E; rule: ValueRule } {
-  if (piece.kind !== 'name') throw refuse(field, `Invalid comparison clause. Expected 'Identifier' found '${piece.text}'`);
+  if (piece.kind !== 'name')
+    throw refuse(field, `Invalid comparison clause. Expected 'Identifier' found '${piece.text}'`);
   const { prefix, key: written } = piece;
   const known = Object.keys(entities) as E[];
   const entity = prefix === null ? bare : known.find((one) => entities[one].prefixes.includes(prefix));
@@ -145,7 +155,8 @@ function valueOf<E extends string>(
     if (piece.kind === 'list' && rule.comparators.includes('IN') && operator.endsWith('IN')) return listOf(piece);
     const text = textOf(piece) ?? (bareTexts && piece.kind !== 'list' ? piece.text : null);
     if (text === null) throw refused();
-    if (text.length > MAX_TEXT_LENGTH) throw badInput('filter', `a text of at most ${MAX_TEXT_LENGTH} characters`, text);
+    if (text.length > MAX_TEXT_LENGTH)
+      throw badInput('filter', `a text of at most ${MAX_TEXT_LENGTH} characters`, text);
     return text;
   }
   if (piece.kind === 'number' && Number.isFinite(piece.value)) return piece.value;
@@ -162,13 +173,18 @@ function textOf(piece: Piece): string | null {
 function listOf({ items }: Piece & { kind: 'list' }): string[] {
   const begin = 'While parsing a list in the query, expected';
   if (items.length === 0) throw refuse('filter', `${begin} a non-empty list of string values, but got empty list`);
-  if (items.length > 2 * MAX_LIST_LENGTH) throw badInput('filter', `at most ${MAX_LIST_LENGTH} texts in a list`, items.length);
+  if (items.length > 2 * MAX_LIST_LENGTH)
+    throw badInput('filter', `at most ${MAX_LIST_LENGTH} texts in a list`, items.length);
   return items.flatMap((item, i) => {
     const isComma = item.text === ',';
-    if (isComma !== (i % 2 === 1)) throw refuse('filter', `${begin} a non-empty list of string values, but got ill-formed list.`);
+    if (isComma !== (i % 2 === 1))
+      throw refuse('filter', `${begin} a non-empty list of string values, but got ill-formed list.`);
     if (isComma) return [];
     const text = textOf(item);
     if (text !== null) return [text];
-    throw refuse('filter', `${begin} string value, punctuation, or whitespace, but got different type in list: (${item.text},)`);
+    throw refuse(
+      'filter',
+      `${begin} string value, punctuation, or whitespace, but got different type in list: (${item.text},)`,
+    );
   });
 }

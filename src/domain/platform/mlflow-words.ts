@@ -45,17 +45,24 @@ export function pythonText(text: string): string {
 const ENTITY_NAMES: Record<string, string> = { param: 'parameter' };
 const nameOf = (entity: string) => ENTITY_NAMES[entity] ?? entity;
 
-/** `listed`: the attributes that can be compared with a list, as Python shows them; `texts`: what else an attribute is compared with. */
+/**
+ * `listed`: the attributes that can be compared with a list, as Python shows them; `texts`: what else an attribute is
+ * compared with.
+ */
 const valueWords =
   (listed: string, texts: string): MlflowWords['value'] =>
   ({ entity, written, rule }, { kind, text }) => {
     if (rule.type !== 'STRING' && entity === 'metric') return `Expected numeric value type for metric. Found ${text}`;
     if (rule.type !== 'STRING') return `Expected numeric value type for numeric attribute: ${written}. Found ${text}`;
     if (kind === 'name') {
-      return `Parameter value is either not quoted or unidentified quote types used for string value ${text}. Use either single or double quotes.`;
+      return (
+        `Parameter value is either not quoted or unidentified quote types used for string value ${text}. Use ` +
+        'either single or double quotes.'
+      );
     }
     if (entity === 'dataset') return `Expected a quoted string value for dataset attributes. Got value ${text}`;
-    if (entity !== 'attribute') return `Expected a quoted string value for ${nameOf(entity)} (e.g. 'my-value'). Got value ${text}`;
+    if (entity !== 'attribute')
+      return `Expected a quoted string value for ${nameOf(entity)} (e.g. 'my-value'). Got value ${text}`;
     if (kind === 'list' && !rule.comparators.includes('IN')) {
       return `Only ${listed} attributes support comparison with a list of quoted string values.`;
     }
@@ -64,8 +71,10 @@ const valueWords =
 
 export const RUN_WORDS: MlflowWords = {
   clauses: (rest) => `Invalid clause(s) in filter string: ${rest.map((clause) => `'${clause}'`).join(', ')}`,
-  statements: (filter) => `Search filter contained multiple expression ${pythonText(filter)}. Provide AND-ed expression list.`,
-  entity: ({ prefix }) => `Invalid entity type '${prefix}'. Valid values are ['metric', 'parameter', 'tag', 'attribute', 'dataset']`,
+  statements: (filter) =>
+    `Search filter contained multiple expression ${pythonText(filter)}. Provide AND-ed expression list.`,
+  entity: ({ prefix }) =>
+    `Invalid entity type '${prefix}'. Valid values are ['metric', 'parameter', 'tag', 'attribute', 'dataset']`,
   key: ({ entity, written }, keys) => `Invalid ${entity} key '${written}' specified. Valid keys are '${setOf(keys)}'`,
   value: valueWords("['run_id']", ''),
   comparator: ({ entity, rule }, comparator) => {
@@ -117,7 +126,11 @@ export const REGISTERED_MODEL_WORDS: MlflowWords = {
 const unknownOrder = ({ text }: { text: string }) =>
   `Invalid order by key '${text}' specified. Valid keys are '${setOf(['name', 'timestamp'])}'`;
 
-export const REGISTERED_MODEL_ORDER_WORDS: MlflowWords = { ...REGISTERED_MODEL_WORDS, entity: unknownOrder, key: unknownOrder };
+export const REGISTERED_MODEL_ORDER_WORDS: MlflowWords = {
+  ...REGISTERED_MODEL_WORDS,
+  entity: unknownOrder,
+  key: unknownOrder,
+};
 
 const MODEL_VERSION_NUMBERS = setOf(['version_number', 'creation_timestamp', 'last_updated_timestamp']);
 const versionValue = valueWords("['name', 'run_id']", ' or a list of quoted string values');
@@ -139,7 +152,9 @@ const VERSION_ORDERS = setOf(['name', 'version_number', 'creation_timestamp', 'l
 export const MODEL_VERSION_ORDER_WORDS: MlflowWords = {
   ...MODEL_VERSION_WORDS,
   entity: (key) =>
-    isTag(key.prefix) ? `Invalid order by key '${key.key}' specified. Valid keys are ${VERSION_ORDERS}` : MODEL_VERSION_WORDS.entity(key),
+    isTag(key.prefix)
+      ? `Invalid order by key '${key.key}' specified. Valid keys are ${VERSION_ORDERS}`
+      : MODEL_VERSION_WORDS.entity(key),
 };
 
 /** The entities of logged models have the names of their prefixes. */
@@ -149,10 +164,13 @@ const tupleOf = (texts: readonly string[]) => `(${texts.map((text) => `'${text}'
 export const LOGGED_MODEL_WORDS: MlflowWords = {
   ...RUN_WORDS,
   clauses: (_rest, filter) =>
-    `Invalid filter string: ${pythonText(filter)}. Expected a list of comparisons separated by 'AND' (e.g. 'metrics.loss > 0.1 AND params.lr = 0.01').`,
+    `Invalid filter string: ${pythonText(filter)}. Expected a list of comparisons separated by 'AND' (e.g. ` +
+    `'metrics.loss > 0.1 AND params.lr = 0.01').`,
   statements: (filter) => `Invalid filter string: ${pythonText(filter)}. Expected a single SQL expression.`,
-  entity: ({ prefix }) => `Invalid entity type: '${prefix}'. Expected one of ['attributes', 'metrics', 'params', 'tags'].`,
+  entity: ({ prefix }) =>
+    `Invalid entity type: '${prefix}'. Expected one of ['attributes', 'metrics', 'params', 'tags'].`,
   comparator: ({ entity, written, rule }, comparator) =>
-    `Invalid comparison operator for ${pluralOf(entity)}.${written}: '${comparator.toUpperCase()}'. Expected one of ${tupleOf(rule.type === 'STRING' ? LISTED : ['<', '<=', '>', '>=', '=', '!='])}.`,
+    `Invalid comparison operator for ${pluralOf(entity)}.${written}: '${comparator.toUpperCase()}'. Expected ` +
+    `one of ${tupleOf(rule.type === 'STRING' ? LISTED : ['<', '<=', '>', '>=', '=', '!='])}.`,
   presence: ({ text }, comparator) => `Invalid comparison: ${text}${comparator}. Expected a comparison with 3 tokens.`,
 };

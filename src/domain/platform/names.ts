@@ -27,13 +27,18 @@ export function checkPathName(field: string, name: string): string {
 const MAX_TAGS = 100;
 
 /** Tags or parameters as a checked, plain record. */
-export function checkTags(field: string, entries: { key: string; value: string }[], maxValueLength = 8_000): Record<string, string> {
+export function checkTags(
+  field: string,
+  entries: { key: string; value: string }[],
+  maxValueLength = 8_000,
+): Record<string, string> {
   if (entries.length > MAX_TAGS) throw badInput(field, `at most ${MAX_TAGS} entries`, entries.length);
   // fromEntries makes `__proto__` a key like any other.
   return Object.fromEntries(
     entries.map(({ key, value }, i) => {
       checkName(`${field}[${i}].key`, key);
-      if (value.length > maxValueLength) throw badInput(`${field}[${i}].value`, `at most ${maxValueLength} characters`, value.length);
+      if (value.length > maxValueLength)
+        throw badInput(`${field}[${i}].value`, `at most ${maxValueLength} characters`, value.length);
       return [key, value];
     }),
   );
@@ -41,11 +46,17 @@ export function checkTags(field: string, entries: { key: string; value: string }
 
 const MAX_MODEL_NAME_LENGTH = 256;
 
-/** A registered model's name, as MLflow allows it: it stands in addresses such as models:/name/1, so neither / nor : may be in it. */
+/**
+ * A registered model's name, as MLflow allows it: it stands in addresses such as models:/name/1, so neither / nor : may
+ * be in it.
+ */
 export function checkModelName(field: string, name: string): string {
-  const isPlain = name.length > 0 && name.length <= MAX_MODEL_NAME_LENGTH && name.trim() === name && !INVISIBLE.test(name);
+  const isPlain =
+    name.length > 0 && name.length <= MAX_MODEL_NAME_LENGTH && name.trim() === name && !INVISIBLE.test(name);
   if (!isPlain || /[/:]/.test(name) || name === '.' || name.startsWith('..')) {
-    const expected = `1 to ${MAX_MODEL_NAME_LENGTH} visible characters without / and :, no space at the ends, not . and not .. at the begin`;
+    const expected =
+      `1 to ${MAX_MODEL_NAME_LENGTH} visible characters without / and :, no space at the ends, not . and not ` +
+      '.. at the begin';
     throw badInput(field, expected, name);
   }
   return name;

@@ -1,7 +1,9 @@
 import ipaddr from 'ipaddr.js';
 import { AppError, badInput, ErrorCode, quote } from '../../errors.js';
 
-/** What calls to addresses that users name (webhooks, servers to import from) may reach besides public https addresses. */
+/**
+ * What calls to addresses that users name (webhooks, servers to import from) may reach besides public https addresses.
+ */
 export interface OutboundPolicy {
   allowHttp: boolean;
   /** Host names, addresses and networks (CIDR) that may be called though they are private. */
@@ -17,16 +19,25 @@ const HOST_NAME = new RegExp(`^(?=.{1,253}$)(?:${LABEL}\\.)*${LABEL}$`);
 /** Names that mean this machine or its network, whatever a resolver says. */
 const LOCAL_NAME = /(^|\.)(localhost|local|internal|intranet|lan|home\.arpa)$/;
 
-/** An address that a user names, when it may be called; URL_NOT_ALLOWED with the reason otherwise. A host name is resolved and checked later. */
+/**
+ * An address that a user names, when it may be called; URL_NOT_ALLOWED with the reason otherwise. A host name is
+ * resolved and checked later.
+ */
 export function checkOutboundUrl(field: string, text: string, policy: OutboundPolicy): URL {
   const refuse = (expected: string) => urlNotAllowed(field, text, expected);
   if (text.length > MAX_LENGTH) throw refuse(`an address of at most ${MAX_LENGTH} characters`);
-  // What a URL parser would quietly mend (blanks, backslashes, other scripts) is refused: what stands there must be what is called.
-  if (!/^[\x21-\x7e]+$/.test(text) || text.includes('\\')) throw refuse('an address in plain ASCII, without blanks or backslashes');
+  // What a URL parser would quietly mend (blanks, backslashes, other scripts) is refused: what stands there must be
+  // what is called.
+  if (!/^[\x21-\x7e]+$/.test(text) || text.includes('\\'))
+    throw refuse('an address in plain ASCII, without blanks or backslashes');
   const [, protocol = '', authority = ''] = SHAPE.exec(text) ?? [];
   const isHttps = protocol.toLowerCase() === 'https';
   if (!isHttps && !(policy.allowHttp && protocol)) {
-    throw refuse(policy.allowHttp ? 'https://<host>/… or http://<host>/…, without a fragment' : 'https://<host>/…, without a fragment');
+    throw refuse(
+      policy.allowHttp
+        ? 'https://<host>/… or http://<host>/…, without a fragment'
+        : 'https://<host>/…, without a fragment',
+    );
   }
   if (authority.includes('@')) throw refuse('an address without user name and password');
   const url = URL.canParse(text) ? new URL(text) : null;
@@ -51,7 +62,11 @@ export function checkResolved(host: string, addresses: readonly string[], policy
   for (const address of addresses) {
     const problem = addressProblem(address, policy);
     // The address itself stays unsaid: it tells how the inner network looks.
-    if (problem) throw new AppError(ErrorCode.URL_NOT_ALLOWED, `${host} resolves to an address that is ${problem}; it was not called.`);
+    if (problem)
+      throw new AppError(
+        ErrorCode.URL_NOT_ALLOWED,
+        `${host} resolves to an address that is ${problem}; it was not called.`,
+      );
   }
 }
 
@@ -133,5 +148,9 @@ function innerAddress(address: ipaddr.IPv4 | ipaddr.IPv6): string | null {
 
 function urlNotAllowed(field: string, text: string, expected: string): AppError {
   const got = quote(text.replace(/\/\/[^/?#]*@/, '//***@'));
-  return new AppError(ErrorCode.URL_NOT_ALLOWED, `${field}: expected ${expected}, got ${got}.`, { field, expected, got });
+  return new AppError(ErrorCode.URL_NOT_ALLOWED, `${field}: expected ${expected}, got ${got}.`, {
+    field,
+    expected,
+    got,
+  });
 }

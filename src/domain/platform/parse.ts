@@ -1,7 +1,10 @@
 import type { z } from 'zod';
 import { badInput } from '../../errors.js';
 
-/** The checked value with its defaults. BAD_USER_INPUT names the first wrong field below `field`, what was expected, what came. */
+/**
+ * The checked value with its defaults. BAD_USER_INPUT names the first wrong field below `field`, what was expected,
+ * what came.
+ */
 export function parseInput<T>(schema: z.ZodType<T>, field: string, input: unknown): T {
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
@@ -11,7 +14,10 @@ export function parseInput<T>(schema: z.ZodType<T>, field: string, input: unknow
 }
 
 function pathText(start: string, path: readonly PropertyKey[]): string {
-  return path.reduce<string>((text, key) => (typeof key === 'number' ? `${text}[${key}]` : `${text}.${String(key)}`), start);
+  return path.reduce<string>(
+    (text, key) => (typeof key === 'number' ? `${text}[${key}]` : `${text}.${String(key)}`),
+    start,
+  );
 }
 
 function expectedBy(issue: z.core.$ZodIssue): string {
@@ -36,5 +42,8 @@ function sized(origin: string): string {
 }
 
 function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>((value, key) => (typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined), input);
+  return path.reduce<unknown>(
+    (value, key) => (typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined),
+    input,
+  );
 }

@@ -19,9 +19,11 @@ export function checkText(text: string, parent: Place | null, key: string | numb
 
 /** JSON that can be stored and shown. */
 export function checkJson(value: unknown, parent: Place | null, key: string | number, depth = 0): void {
-  if (depth > MAX_JSON_DEPTH) throw badInput(pathOf(parent, key), `JSON nested at most ${MAX_JSON_DEPTH} deep`, 'deeper nesting');
+  if (depth > MAX_JSON_DEPTH)
+    throw badInput(pathOf(parent, key), `JSON nested at most ${MAX_JSON_DEPTH} deep`, 'deeper nesting');
   if (typeof value === 'string') checkText(value, parent, key);
-  else if (typeof value === 'number' && !Number.isFinite(value)) throw badInput(pathOf(parent, key), 'finite numbers', String(value));
+  else if (typeof value === 'number' && !Number.isFinite(value))
+    throw badInput(pathOf(parent, key), 'finite numbers', String(value));
   if (typeof value !== 'object' || value === null) return;
   const place = { parent, key };
   if (Array.isArray(value)) value.forEach((item, i) => checkJson(item, place, i, depth + 1));

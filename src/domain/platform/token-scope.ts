@@ -11,8 +11,14 @@ export type TokenScope =
   /** Null when the run is gone for good: nothing is left to do. */
   | { kind: 'WRITE_RUN'; runId: string | null };
 
-/** Where a kind of scope is not asked for, it is not enough: what is new is refused until somebody has thought of it. */
-export function requireScope(scope: TokenScope | undefined, what: string, allowed: readonly TokenScope['kind'][]): void {
+/**
+ * Where a kind of scope is not asked for, it is not enough: what is new is refused until somebody has thought of it.
+ */
+export function requireScope(
+  scope: TokenScope | undefined,
+  what: string,
+  allowed: readonly TokenScope['kind'][],
+): void {
   if (scope && scope.kind !== 'EVERYTHING' && !allowed.includes(scope.kind)) throw outsideScope(scope, what);
 }
 
@@ -24,16 +30,22 @@ export function requireRun(scope: TokenScope | undefined, what: string, runId: u
 /** The same whether the endpoint exists or not: a token learns nothing beyond its scope. */
 export function requireEndpoint(scope: TokenScope | undefined, ref: { id: string } | { name: string }): void {
   if (scope?.kind !== 'PREDICT') return;
-  const isListed = scope.endpoints.some((endpoint) => ('id' in ref ? endpoint.id === ref.id : endpoint.name === ref.name));
+  const isListed = scope.endpoints.some((endpoint) =>
+    'id' in ref ? endpoint.id === ref.id : endpoint.name === ref.name,
+  );
   if (!isListed) throw outsideScope(scope, 'Predicting at this endpoint');
 }
 
 export function outsideScope(scope: TokenScope, what: string): AppError {
   const expected = aboutScope(scope);
-  return new AppError(ErrorCode.FORBIDDEN, `${what} is outside this token's scope, which is ${expected}. Ask an ADMIN for another token.`, {
-    expected,
-    got: what,
-  });
+  return new AppError(
+    ErrorCode.FORBIDDEN,
+    `${what} is outside this token's scope, which is ${expected}. Ask an ADMIN for another token.`,
+    {
+      expected,
+      got: what,
+    },
+  );
 }
 
 function aboutScope(scope: TokenScope): string {

@@ -14,7 +14,10 @@ const JITTER = 0.2;
 const SECRET_PREFIX = 'whsec_';
 const SECRET_BYTES = 32;
 
-/** The time between a failed attempt and the next: 10 s, 40 s, 160 s … times 0.8 to 1.2, so that a receiver that comes back is not flooded. */
+/**
+ * The time between a failed attempt and the next: 10 s, 40 s, 160 s … times 0.8 to 1.2, so that a receiver that comes
+ * back is not flooded.
+ */
 export function retryDelayMs(failedAttempts: number, backoffMs: number, random: number): number {
   return backoffMs * BACKOFF_FACTOR ** (failedAttempts - 1) * (1 - JITTER + 2 * JITTER * random);
 }
@@ -23,8 +26,16 @@ export function newWebhookSecret(): string {
   return SECRET_PREFIX + randomBytes(SECRET_BYTES).toString('base64');
 }
 
-/** The headers by which a receiver knows the sender, as the Standard Webhooks specification has them; one signature per secret. */
-export function signedHeaders(deliveryId: string, sentAt: Date, body: string, secrets: readonly string[]): Record<string, string> {
+/**
+ * The headers by which a receiver knows the sender, as the Standard Webhooks specification has them; one signature per
+ * secret.
+ */
+export function signedHeaders(
+  deliveryId: string,
+  sentAt: Date,
+  body: string,
+  secrets: readonly string[],
+): Record<string, string> {
   const timestamp = String(Math.floor(sentAt.getTime() / 1000));
   const signatures = secrets.map((secret) => {
     const key = Buffer.from(secret.slice(SECRET_PREFIX.length), 'base64');

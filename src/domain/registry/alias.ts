@@ -7,6 +7,7 @@ const RESERVED = /^(v\d+|latest)$/i;
 /** A name for one version of a model at a time, by MLflow's rules, so that its clients can use every alias. */
 export function checkAlias(field: string, alias: string): string {
   if (!ALIAS.test(alias)) throw badInput(field, '1 to 255 letters, digits, _ and -', alias);
-  if (RESERVED.test(alias)) throw badInput(field, 'neither "latest" nor v with a number, which name versions already', alias);
+  if (RESERVED.test(alias))
+    throw badInput(field, 'neither "latest" nor v with a number, which name versions already', alias);
   return alias;
 }

@@ -37,12 +37,17 @@ export function nextApprovalStage(stage: Stage): ApprovalStage | null {
 }
 
 /**
- * Counts the newest word of each person, whatever the order in which the words are given. Words from before the version arrived in its
- * stage are given up: what was agreed to then has been left since.
+ * Counts the newest word of each person, whatever the order in which the words are given. Words from before the version
+ * arrived in its stage are given up: what was agreed to then has been left since.
  */
 export function countApprovals(
   words: readonly ApprovalWord[],
-  { toStage, arrivedAt, author, policy }: { toStage: ApprovalStage; arrivedAt: Date | null; author: string; policy: GatePolicy },
+  {
+    toStage,
+    arrivedAt,
+    author,
+    policy,
+  }: { toStage: ApprovalStage; arrivedAt: Date | null; author: string; policy: GatePolicy },
 ): ApprovalState {
   const standing = words
     .filter((word) => word.toStage === toStage && (arrivedAt === null || word.createdAt > arrivedAt))
@@ -63,9 +68,13 @@ export function isApproved({ missing, rejectedBy }: ApprovalState): boolean {
 /** Nobody approves what he registered himself, unless the model's policy lets him. */
 export function requireApprover(person: string, { author, policy }: { author: string; policy: GatePolicy }): void {
   if (policy.authorMayApprove || person !== author) return;
-  throw new AppError(ErrorCode.FORBIDDEN, 'Who registered a version cannot approve it under this model’s gate policy.', {
-    field: 'input.modelVersionId',
-    expected: `somebody other than ${author}`,
-    got: person,
-  });
+  throw new AppError(
+    ErrorCode.FORBIDDEN,
+    'Who registered a version cannot approve it under this model’s gate policy.',
+    {
+      field: 'input.modelVersionId',
+      expected: `somebody other than ${author}`,
+      got: person,
+    },
+  );
 }

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { COLUMN_TYPES } from '../tracking/dataset-schema.js';
 
-/** Largest |a - b| / max(1, |a|) between the answers of a model and of its conversion, over all sample rows and outputs. */
+/**
+ * Largest |a - b| / max(1, |a|) between the answers of a model and of its conversion, over all sample rows and outputs.
+ */
 export const CONVERSION_TOLERANCE = 1e-4;
 
 const text = z.string().max(4_000);
@@ -50,11 +52,21 @@ export function conversionProblem(outcome: Conversion): string | null {
     case 'CONVERTED':
       return null;
     case 'DISAGREES':
-      return `The converted model answers otherwise than the original: up to ${outcome.maxScaledDiff.toPrecision(3)} of the answer's size, where ${CONVERSION_TOLERANCE} is allowed.`;
+      return (
+        'The converted model answers otherwise than the original: up to ' +
+        `${outcome.maxScaledDiff.toPrecision(3)} of the answer's size, where ${CONVERSION_TOLERANCE} is ` +
+        'allowed.'
+      );
     case 'MISSING_CONVERTER':
-      return `The service's Python lacks ${outcome.missing.join(', ')}. Install: ${outcome.install}, then convert again.`;
+      return (
+        `The service's Python lacks ${outcome.missing.join(', ')}. Install: ${outcome.install}, then convert ` +
+        'again.'
+      );
     case 'NEEDS_SAMPLE':
-      return `${outcome.reason} Name a dataset with sample rows (sampleDatasetId), or log the model with an input_example.`;
+      return (
+        `${outcome.reason} Name a dataset with sample rows (sampleDatasetId), or log the model with an ` +
+        'input_example.'
+      );
     case 'NOT_CONFIGURED':
     case 'UNSUPPORTED':
     case 'FAILED':

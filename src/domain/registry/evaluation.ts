@@ -25,13 +25,18 @@ export type Verdict = 'BETTER' | 'WORSE' | 'NO_DIFFERENCE';
 
 /** The candidate beside a reference on the same rows. */
 export interface LossComparison {
-  /** BASE_RATE: the training data's class frequencies, or its mean, for every row. VERSION: another version of the model. */
+  /**
+   * BASE_RATE: the training data's class frequencies, or its mean, for every row. VERSION: another version of the
+   * model.
+   */
   against: 'BASE_RATE' | 'VERSION';
   versionId: string | null;
   metric: 'log_loss' | 'rmse';
   candidate: number;
   reference: number;
-  /** Candidate − reference, with its 95 % interval, in the metric's own units: nats for log_loss, the target's for rmse. */
+  /**
+   * Candidate − reference, with its 95 % interval, in the metric's own units: nats for log_loss, the target's for rmse.
+   */
   difference: MeanInterval;
   /** BETTER when the whole interval lies below 0, WORSE when above. */
   verdict: Verdict;
@@ -40,8 +45,8 @@ export interface LossComparison {
 interface CommonReport {
   rows: number;
   /**
-   * By name: accuracy, precision, recall, f1, roc_auc, average_precision, log_loss, brier; rmse, mae, r2; silhouette, inertia.
-   * Undefined ones are absent.
+   * By name: accuracy, precision, recall, f1, roc_auc, average_precision, log_loss, brier; rmse, mae, r2; silhouette,
+   * inertia. Undefined ones are absent.
    */
   metrics: Record<string, MetricEstimate>;
 }
@@ -97,12 +102,26 @@ export interface ClassificationEvaluation extends EvaluationOptions {
 export function evaluateClassification(input: ClassificationEvaluation): ClassificationReport {
   const { labels, classNames, seed = DEFAULT_SEED } = input;
   const classCount = classNames.length;
-  const candidate: ClassPredictions = { labels, probabilities: input.probabilities, classCount, threshold: input.threshold };
+  const candidate: ClassPredictions = {
+    labels,
+    probabilities: input.probabilities,
+    classCount,
+    threshold: input.threshold,
+  };
   const losses = logLossRows(candidate);
-  const baseRateLosses = logLossRows({ labels, classCount, probabilities: repeated(input.trainingShares, labels.length) });
+  const baseRateLosses = logLossRows({
+    labels,
+    classCount,
+    probabilities: repeated(input.trainingShares, labels.length),
+  });
   const baseline = input.baseline && {
     ...input.baseline,
-    predictions: { labels, probabilities: input.baseline.probabilities, classCount, threshold: input.baseline.threshold },
+    predictions: {
+      labels,
+      probabilities: input.baseline.probabilities,
+      classCount,
+      threshold: input.baseline.threshold,
+    },
   };
   const intervals: Record<string, Interval | null> = { ...classificationIntervals(candidate, seed) };
   return {
@@ -113,9 +132,13 @@ export function evaluateClassification(input: ClassificationEvaluation): Classif
     confusion: confusionMatrix(candidate),
     calibration: calibrationOf(candidate),
     baseRate: compareLosses('BASE_RATE', null, 'log_loss', losses, baseRateLosses, seed),
-    baseline: baseline ? compareLosses('VERSION', baseline.versionId, 'log_loss', losses, logLossRows(baseline.predictions), seed) : null,
+    baseline: baseline
+      ? compareLosses('VERSION', baseline.versionId, 'log_loss', losses, logLossRows(baseline.predictions), seed)
+      : null,
     baselineMetrics: baseline ? named(classificationMetrics(baseline.predictions)) : null,
-    slices: sliceRows(labels.length, input.slices ?? {}, (rows) => named(classificationMetrics(pickRows(candidate, rows)))),
+    slices: sliceRows(labels.length, input.slices ?? {}, (rows) =>
+      named(classificationMetrics(pickRows(candidate, rows))),
+    ),
   };
 }
 
@@ -153,7 +176,11 @@ export function evaluateRegression(input: RegressionEvaluation): RegressionRepor
 }
 
 /** Clusters have no truth to lose against: the metrics of the holdout rows are the report. */
-export function evaluateClustering(input: { rows: number; silhouette: number | null; inertia: number }): ClusteringReport {
+export function evaluateClustering(input: {
+  rows: number;
+  silhouette: number | null;
+  inertia: number;
+}): ClusteringReport {
   return {
     task: 'CLUSTERING',
     rows: input.rows,
@@ -192,9 +219,13 @@ function repeated(shares: readonly number[], rows: number): Float32Array {
   return probabilities;
 }
 
-function pickRows({ labels, probabilities, classCount, threshold }: ClassPredictions, rows: Int32Array): ClassPredictions {
+function pickRows(
+  { labels, probabilities, classCount, threshold }: ClassPredictions,
+  rows: Int32Array,
+): ClassPredictions {
   const picked = new Float32Array(rows.length * classCount);
-  for (const [at, row] of rows.entries()) picked.set(probabilities.subarray(row * classCount, (row + 1) * classCount), at * classCount);
+  for (const [at, row] of rows.entries())
+    picked.set(probabilities.subarray(row * classCount, (row + 1) * classCount), at * classCount);
   return { labels: Int32Array.from(rows, (row) => labels[row]!), probabilities: picked, classCount, threshold };
 }
 
@@ -204,7 +235,9 @@ function metricName(property: string): string {
 }
 
 function definedEntries(metrics: object): [string, number][] {
-  return Object.entries(metrics).filter((entry): entry is [string, number] => typeof entry[1] === 'number' && Number.isFinite(entry[1]));
+  return Object.entries(metrics).filter(
+    (entry): entry is [string, number] => typeof entry[1] === 'number' && Number.isFinite(entry[1]),
+  );
 }
 
 /** Defined metrics by their names. */

@@ -18,7 +18,9 @@ const once = <T>(items: readonly T[]): boolean => new Set(items).size === items.
 /** SHADOW is not among them: without a version in production there is nothing to run beside. */
 const soloGatesSchema = z.array(z.enum(['EVALUATION', 'VALIDATION'])).refine(once, { error: 'each gate once' });
 
-/** What the gates demand and which of them a stage asks for. Every value is a default that a model may set otherwise. */
+/**
+ * What the gates demand and which of them a stage asks for. Every value is a default that a model may set otherwise.
+ */
 export const gatePolicySchema = z.strictObject({
   staging: z.strictObject({ gates: soloGatesSchema.default(['VALIDATION']), approvals: approvalsSchema }).prefault({}),
   production: z
@@ -34,7 +36,10 @@ export const gatePolicySchema = z.strictObject({
   authorMayApprove: z.boolean().default(false),
   evaluation: z
     .strictObject({
-      /** The upper end of the 95 % interval of the mean loss difference must lie below minus this (nats, or units of the target). */
+      /**
+       * The upper end of the 95 % interval of the mean loss difference must lie below minus this (nats, or units of the
+       * target).
+       */
       minImprovement: z.number().min(0).default(0),
       /** Fewer holdout rows than this prove nothing. */
       minRows: z.int().min(1).default(100),
@@ -49,7 +54,9 @@ export const gatePolicySchema = z.strictObject({
       /** p95 of single-row predictions, in milliseconds. */
       maxLatencyP95Ms: z.number().positive().default(50),
       /** Bounds on holdout metrics by name; those that the model's task does not have are passed over. */
-      metrics: z.record(z.string(), thresholdSchema).default({ roc_auc: { min: 0.55 }, r2: { min: 0 }, silhouette: { min: 0.05 } }),
+      metrics: z
+        .record(z.string(), thresholdSchema)
+        .default({ roc_auc: { min: 0.55 }, r2: { min: 0 }, silhouette: { min: 0.05 } }),
       /** Without any holdout metric the gate fails, unless this is false. */
       requireHoldoutMetrics: z.boolean().default(true),
     })
@@ -61,7 +68,10 @@ export const gatePolicySchema = z.strictObject({
       maxErrors: z.int().min(0).default(0),
       /** Share of rows in which the candidate's answer differs from production's (`disagreeingRows`). */
       maxDisagreementShare: z.number().min(0).max(1).default(0.3),
-      /** Quality bound: the candidate's mean loss may not be provably (95 %) above the production version's by more than this. */
+      /**
+       * Quality bound: the candidate's mean loss may not be provably (95 %) above the production version's by more than
+       * this.
+       */
       maxLossIncrease: z.number().min(0).default(0),
       /** Without an evaluation against the production version the gate fails, unless this is false. */
       requireEvaluation: z.boolean().default(true),
@@ -98,14 +108,18 @@ export interface GatePolicyEntries {
 export function parseGatePolicy(field: string, entries: GatePolicyEntries): Record<string, unknown> {
   const departures = withoutNulls(entries) as { validation?: { metrics?: unknown } };
   const bounds = entries.validation?.metrics;
-  if (departures.validation && bounds != null) departures.validation.metrics = boundsByName(`${field}.validation.metrics`, bounds);
+  if (departures.validation && bounds != null)
+    departures.validation.metrics = boundsByName(`${field}.validation.metrics`, bounds);
   parseInput(gatePolicySchema, field, departures);
   return { ...departures };
 }
 
 const MAX_BOUNDS = 50;
 
-function boundsByName(field: string, bounds: readonly { name: string; min?: number | null; max?: number | null }[]): object {
+function boundsByName(
+  field: string,
+  bounds: readonly { name: string; min?: number | null; max?: number | null }[],
+): object {
   if (bounds.length > MAX_BOUNDS) throw badInput(field, `at most ${MAX_BOUNDS} metrics`, `${bounds.length} metrics`);
   const byName: Record<string, unknown> = {};
   bounds.forEach(({ name, ...bound }, i) => {
@@ -121,5 +135,7 @@ function boundsByName(field: string, bounds: readonly { name: string; min?: numb
 function withoutNulls(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutNulls);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).flatMap(([key, inner]) => (inner == null ? [] : [[key, withoutNulls(inner)]])));
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, inner]) => (inner == null ? [] : [[key, withoutNulls(inner)]])),
+  );
 }

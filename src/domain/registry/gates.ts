@@ -67,7 +67,8 @@ function checksOf(evidence: GateEvidence, policy: GatePolicy): GateCheck[] {
 }
 
 function evaluationChecks({ report }: EvaluationEvidence, policy: GatePolicy['evaluation']): GateCheck[] {
-  if (report === null) return [check('evaluated', false, 'an evaluation of this version', 'none', 'The version has not been evaluated.')];
+  if (report === null)
+    return [check('evaluated', false, 'an evaluation of this version', 'none', 'The version has not been evaluated.')];
   const enough = atLeast('rows', report.rows, policy.minRows, 'Rows of the holdout');
   switch (report.task) {
     case 'CLASSIFICATION':
@@ -86,7 +87,10 @@ function evaluationChecks({ report }: EvaluationEvidence, policy: GatePolicy['ev
       ];
     }
     case 'CLUSTERING':
-      return [enough, atLeast('silhouette', report.metrics['silhouette']?.value ?? null, policy.minSilhouette, 'Mean silhouette')];
+      return [
+        enough,
+        atLeast('silhouette', report.metrics['silhouette']?.value ?? null, policy.minSilhouette, 'Mean silhouette'),
+      ];
   }
 }
 
@@ -110,7 +114,14 @@ function validationChecks(evidence: ValidationEvidence, policy: GatePolicy['vali
     atMost('latency_p95_ms', latencyP95Ms, policy.maxLatencyP95Ms, 'p95 latency of single-row predictions in ms'),
   ];
   if (agreementMaxAbsDiff !== null) {
-    checks.push(atMost('agreement_max_abs_diff', agreementMaxAbsDiff, policy.maxDisagreement, "Trainer's outputs against the runtime's"));
+    checks.push(
+      atMost(
+        'agreement_max_abs_diff',
+        agreementMaxAbsDiff,
+        policy.maxDisagreement,
+        "Trainer's outputs against the runtime's",
+      ),
+    );
   }
   const bounded = Object.entries(policy.metrics).filter(([name]) => Object.hasOwn(holdoutMetrics, name));
   for (const [name, { min, max }] of bounded) {
@@ -119,7 +130,15 @@ function validationChecks(evidence: ValidationEvidence, policy: GatePolicy['vali
   }
   if (policy.requireHoldoutMetrics && bounded.length === 0) {
     const wanted = Object.keys(policy.metrics).join(', ') || 'a metric with a bound';
-    checks.push(check('holdout_metrics', false, `one of ${wanted}`, 'none', 'No holdout metric to check: evaluate the version first.'));
+    checks.push(
+      check(
+        'holdout_metrics',
+        false,
+        `one of ${wanted}`,
+        'none',
+        'No holdout metric to check: evaluate the version first.',
+      ),
+    );
   }
   return checks;
 }
@@ -136,7 +155,12 @@ function shadowChecks(evidence: ShadowEvidence, policy: GatePolicy['shadow']): G
     ),
     atLeast('requests', evidence.requests, policy.minRequests, 'Mirrored requests'),
     atMost('errors', evidence.errors, policy.maxErrors, 'Failed mirrored requests'),
-    atMost('latency_p95_ms', evidence.latencyP95Ms, evidence.slaLatencyP95Ms, "p95 latency in ms against the endpoint's SLA"),
+    atMost(
+      'latency_p95_ms',
+      evidence.latencyP95Ms,
+      evidence.slaLatencyP95Ms,
+      "p95 latency in ms against the endpoint's SLA",
+    ),
     atMost(
       'disagreement_share',
       comparedRows > 0 ? disagreeingRows / comparedRows : null,
@@ -158,7 +182,13 @@ function shadowChecks(evidence: ShadowEvidence, policy: GatePolicy['shadow']): G
     );
   } else if (policy.requireEvaluation) {
     checks.push(
-      check('quality', false, 'an evaluation against the production version', 'none', 'Evaluate the version against production first.'),
+      check(
+        'quality',
+        false,
+        'an evaluation against the production version',
+        'none',
+        'Evaluate the version against production first.',
+      ),
     );
   }
   return checks;
@@ -180,7 +210,13 @@ function atLeast(name: string, value: number | null, bound: number, what: string
 }
 
 function atMost(name: string, value: number | null, bound: number, what: string): GateCheck {
-  return check(name, value !== null && value <= bound, `≤ ${show(bound)}`, show(value), `${what}: ${show(value)}, at most ${show(bound)}.`);
+  return check(
+    name,
+    value !== null && value <= bound,
+    `≤ ${show(bound)}`,
+    show(value),
+    `${what}: ${show(value)}, at most ${show(bound)}.`,
+  );
 }
 
 function showDifference({ mean, low, high }: LossComparison['difference']): string {

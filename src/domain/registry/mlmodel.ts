@@ -10,7 +10,9 @@ export interface SourceFolder {
 
 /** What the MLmodel file beside a logged model says about it. */
 export interface LoggedFiles {
-  /** Of the library that made it, as MLflow calls it; `pyfunc` when there is only Python code. Null without any flavor. */
+  /**
+   * Of the library that made it, as MLflow calls it; `pyfunc` when there is only Python code. Null without any flavor.
+   */
   framework: string | null;
   /** Null when it was logged without one. */
   signature: Signature | null;

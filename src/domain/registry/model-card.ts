@@ -37,12 +37,15 @@ export function renderModelCard(facts: ModelCardFacts): string {
     ...[facts.modelDescription, facts.description].filter(Boolean).map(escapeMarkdown),
     `## What it is\n\n${bullets([
       `${escapeMarkdown(facts.modelType)} (${facts.task.toLowerCase()}), ${escapeMarkdown(facts.framework)}`,
-      `Registered ${facts.createdAt.toISOString().slice(0, 16).replace('T', ' ')} UTC by ${escapeMarkdown(facts.createdBy)}`,
+      `Registered ${facts.createdAt.toISOString().slice(0, 16).replace('T', ' ')} UTC by ` +
+        `${escapeMarkdown(facts.createdBy)}`,
       `model.onnx: ${facts.sizeBytes.toLocaleString('en-US')} bytes, SHA-256 \`${facts.sha256}\``,
     ])}`,
     `## Data\n\n${dataSection(facts)}`,
     `## Metrics\n\n${metricsSection(facts.metrics)}`,
-    `## Signature\n\nThe first dimension is the batch; −1 stands for any length.\n\n### Inputs\n\n${tensorTable(facts.signature.inputs)}\n\n### Outputs\n\n${tensorTable(facts.signature.outputs)}${classesLine(facts.signature)}`,
+    `## Signature\n\nThe first dimension is the batch; −1 stands for any length.\n\n### ` +
+      `Inputs\n\n${tensorTable(facts.signature.inputs)}\n\n### ` +
+      `Outputs\n\n${tensorTable(facts.signature.outputs)}${classesLine(facts.signature)}`,
     `## Limits\n\n${bullets(limits(facts))}`,
   ]
     .join('\n\n')
@@ -57,15 +60,22 @@ function dataSection({ training }: ModelCardFacts): string {
   const { config, rows } = training;
   const { target, split, window } = config;
   return bullets([
-    `Dataset ${escapeMarkdown(training.datasetName)}, version ${training.datasetVersion}, SHA-256 \`${training.datasetSha256}\``,
+    `Dataset ${escapeMarkdown(training.datasetName)}, version ${training.datasetVersion}, SHA-256 ` +
+      `\`${training.datasetSha256}\``,
     `Run ${training.runId}`,
-    `${count(rows.train)} training, ${count(rows.validation)} validation and ${count(rows.holdout)} holdout rows, split by ${splitText(split)}`,
+    `${count(rows.train)} training, ${count(rows.validation)} validation and ${count(rows.holdout)} holdout ` +
+      `rows, split by ${splitText(split)}`,
     ...(config.refit ? ['Trained once more on all of them after the holdout had judged it'] : []),
     ...(window
-      ? [`Rows whose ${escapeMarkdown(window.column)} lies from ${window.from ?? 'the beginning'} to before ${window.to ?? 'the end'}`]
+      ? [
+          `Rows whose ${escapeMarkdown(window.column)} lies from ${window.from ?? 'the beginning'} to before ` +
+            `${window.to ?? 'the end'}`,
+        ]
       : []),
     ...(target
-      ? [`Target: ${escapeMarkdown(target.column)}${target.greaterThan === undefined ? '' : ` above ${target.greaterThan}`}`]
+      ? [
+          `Target: ${escapeMarkdown(target.column)}${target.greaterThan === undefined ? '' : ` above ${target.greaterThan}`}`,
+        ]
       : []),
     `Features: ${config.features.map(({ column, kind }) => `${escapeMarkdown(column)} (${kind.toLowerCase()})`).join(', ')}`,
   ]);
@@ -115,9 +125,12 @@ function limits({ training, agreementMaxAbsDiff }: ModelCardFacts): string[] {
     ];
   }
   return [
-    `Judged on ${count(training.rows.holdout)} holdout rows of one dataset; data from elsewhere or later may differ, which drift monitoring watches for.`,
+    `Judged on ${count(training.rows.holdout)} holdout rows of one dataset; data from elsewhere or later may ` +
+      'differ, which drift monitoring watches for.',
     'A missing number counts as the training mean, an unknown category as "other".',
-    ...(agreementMaxAbsDiff === null ? [] : [`The exported file answers as its trainer did, to ${agreementMaxAbsDiff.toExponential(1)}.`]),
+    ...(agreementMaxAbsDiff === null
+      ? []
+      : [`The exported file answers as its trainer did, to ${agreementMaxAbsDiff.toExponential(1)}.`]),
   ];
 }
 

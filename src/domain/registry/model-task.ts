@@ -7,7 +7,10 @@ export type ModelTask = (typeof MODEL_TASKS)[number];
 /** Tag by which clients of other protocols say what a model's answers are. */
 export const TASK_TAG = 'matih.task';
 
-/** The task that the tags say; null when they say none. BAD_USER_INPUT for a value that is none, in any case of its letters. */
+/**
+ * The task that the tags say; null when they say none. BAD_USER_INPUT for a value that is none, in any case of its
+ * letters.
+ */
 export function taskOfTags(field: string, tags: readonly { key: string; value: string }[]): ModelTask | null {
   const value = tags.findLast(({ key }) => key === TASK_TAG)?.value;
   if (value === undefined) return null;
@@ -43,7 +46,8 @@ export function guessTask({ signature, logged, framework }: TaskHints): ModelTas
   }
   const [only] = signature?.outputs ?? [];
   const isValue = signature?.outputs.length === 1 && only && only.datatype.startsWith('FP') && isSingle(only.shape);
-  if (isValue && (VALUE_NAMES.includes(only.name) || (framework !== null && !UNCLEAR_NUMBERS.includes(framework)))) return 'REGRESSION';
+  if (isValue && (VALUE_NAMES.includes(only.name) || (framework !== null && !UNCLEAR_NUMBERS.includes(framework))))
+    return 'REGRESSION';
   return null;
 }
 

@@ -50,7 +50,10 @@ function afterValidation(situation: GateSituation): string {
   if (failed.length === 0) return validate(situation);
   if (failed.includes('holdout_metrics')) return `${evaluate(situation)}, then ${validate(situation)}`;
   if (failed.every((check) => check === 'latency_p95_ms'))
-    return `${validate(situation)} when the machine is less busy, or setGatePolicy with another validation.maxLatencyP95Ms`;
+    return (
+      `${validate(situation)} when the machine is less busy, or setGatePolicy with another ` +
+      'validation.maxLatencyP95Ms'
+    );
   if (failed.every((check) => check.startsWith('holdout_') || check === 'latency_p95_ms'))
     return `${BETTER}, or setGatePolicy with other validation.metrics`;
   return 'mend the model file and register it as a new version (registerModelVersion)';
@@ -60,14 +63,17 @@ function afterEvaluation(situation: GateSituation): string {
   const { failed, modelVersionId, isTrained } = situation;
   if (failed.length === 0) return evaluate(situation);
   const target = isTrained ? '' : ', target: {column: …}';
-  const onMore = `evaluateModelVersion(input: {modelVersionId: "${modelVersionId}", datasetId: …${target}}) with a dataset of more rows`;
+  const onMore =
+    `evaluateModelVersion(input: {modelVersionId: "${modelVersionId}", datasetId: …${target}}) with a ` +
+    'dataset of more rows';
   return failed.includes('rows') ? onMore : `${BETTER}, or ${onMore}`;
 }
 
 function afterShadow(situation: GateSituation): string {
   const { failed, modelVersionId, shadow } = situation;
   const { isCompared, deploymentId, endpointId, minRequests } = shadow!;
-  const isSettled = failed.length > 0 && !failed.some((check) => ['requests', 'beside_production'].includes(check)) && isCompared;
+  const isSettled =
+    failed.length > 0 && !failed.some((check) => ['requests', 'beside_production'].includes(check)) && isCompared;
   if (isSettled) return `${BETTER}, or setGatePolicy with other limits of shadow`;
   const steps: string[] = [];
   if (!isCompared) steps.push(evaluate(situation));

@@ -22,7 +22,10 @@ export interface ReleaseState {
   needsMetrics: boolean;
 }
 
-/** What a release does next: work for a gate, the step to the next stage, or nothing more. Work is done once, and none that is not asked for. */
+/**
+ * What a release does next: work for a gate, the step to the next stage, or nothing more. Work is done once, and none
+ * that is not asked for.
+ */
 export function nextAction({ needed, missing, done, ...state }: ReleaseState): ReleaseWork | 'PROMOTE' | 'STOP' {
   const lacks = (gate: Gate) => missing.includes(gate);
   const { isEvaluated, isCompared, needsMetrics } = state;
@@ -35,7 +38,10 @@ export function nextAction({ needed, missing, done, ...state }: ReleaseState): R
   return missing.length === 0 ? 'PROMOTE' : 'STOP';
 }
 
-/** The stage that comes next on the way to `target`; null for a version that is there, or past it. ARCHIVED leads nowhere by itself. */
+/**
+ * The stage that comes next on the way to `target`; null for a version that is there, or past it. ARCHIVED leads
+ * nowhere by itself.
+ */
 export function nextStageTowards(from: Stage, target: ReleaseStage): ReleaseStage | null {
   switch (from) {
     case 'DEVELOPMENT':

@@ -21,7 +21,10 @@ export function renderEvaluationMarkdown(report: EvaluationReport, meta: ReportM
     `# Evaluation of ${escapeMarkdown(meta.modelName)}, version ${escapeMarkdown(meta.version)}`,
     `${count(report.rows)} holdout rows of ${escapeMarkdown(meta.datasetName)} · ${createdAt} UTC`,
     ...(meta.refitted
-      ? ['The version was trained once more on all rows. The figures are those of the model before, which never saw these rows.']
+      ? [
+          'The version was trained once more on all rows. The figures are those of the model before, which ' +
+            'never saw these rows.',
+        ]
       : []),
     ...sections(report, meta),
   ]
@@ -56,11 +59,15 @@ function comparisonSection(comparisons: readonly (LossComparison | null)[], meta
     .map((comparison) => {
       const { metric, candidate, reference, difference } = comparison;
       const opponent =
-        comparison.against === 'BASE_RATE' ? 'the base rate' : `version ${escapeMarkdown(meta.baselineVersion ?? '')}`.trim();
+        comparison.against === 'BASE_RATE'
+          ? 'the base rate'
+          : `version ${escapeMarkdown(meta.baselineVersion ?? '')}`.trim();
       const loss = metric === 'rmse' ? 'root mean squared error' : 'log loss';
       return (
-        `- **${verdictText(comparison)} ${opponent}**: ${metricTitle(metric)} ${figure(candidate)} against ${figure(reference)}. ` +
-        `Difference of the ${loss}: ${figure(difference.mean)} (95 % interval ${figure(difference.low)} to ${figure(difference.high)}).`
+        `- **${verdictText(comparison)} ${opponent}**: ${metricTitle(metric)} ${figure(candidate)} against ` +
+        `${figure(reference)}. ` +
+        `Difference of the ${loss}: ${figure(difference.mean)} (95 % interval ${figure(difference.low)} to ` +
+        `${figure(difference.high)}).`
       );
     });
   return ['## Verdict', lines.join('\n')];
@@ -103,10 +110,13 @@ function confusionSection({ classNames, confusion }: ClassificationReport): stri
 function calibrationSection(calibration: Calibration | null, classNames: readonly string[]): string[] {
   if (calibration === null) return [];
   const subject =
-    classNames.length === 2 ? `the probability of ${escapeMarkdown(classNames[1]!)}` : 'the probability of the predicted class';
+    classNames.length === 2
+      ? `the probability of ${escapeMarkdown(classNames[1]!)}`
+      : 'the probability of the predicted class';
   const rows = calibration.bins.map((bin) => [count(bin.rows), figure(bin.meanScore), figure(bin.observed)]);
   return [
-    `## Calibration\n\nFor ${subject}; expected calibration error ${figure(calibration.expectedCalibrationError)}.\n\n` +
+    `## Calibration\n\nFor ${subject}; expected calibration error ` +
+      `${figure(calibration.expectedCalibrationError)}.\n\n` +
       table(['Rows', 'Mean probability', 'Observed share'], rows),
   ];
 }
@@ -168,7 +178,10 @@ function count(value: number): string {
   return value.toLocaleString('en-US');
 }
 
-/** One line of plain text whatever a name contains: no HTML, no Markdown, no table cell ends, no hidden or reordering characters. */
+/**
+ * One line of plain text whatever a name contains: no HTML, no Markdown, no table cell ends, no hidden or reordering
+ * characters.
+ */
 export function escapeMarkdown(text: string): string {
   return text
     .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]+/gu, ' ')

@@ -12,14 +12,20 @@ export function checkSemanticVersion(field: string, text: string): string {
   return text;
 }
 
-/** Callers must adapt to a new signature (major); a new training answers differently (minor); a re-export answers the same (patch). */
+/**
+ * Callers must adapt to a new signature (major); a new training answers differently (minor); a re-export answers the
+ * same (patch).
+ */
 export function nextSemanticVersion(previous: string | null, change: VersionChange): string {
   if (previous === null) return '1.0.0';
   const parts = SEMANTIC_VERSION.exec(previous);
   if (parts === null) throw badInput('semanticVersion', 'MAJOR.MINOR.PATCH', previous);
   const next = raised(parts.slice(1).map(Number) as [number, number, number], change);
   if (SEMANTIC_VERSION.test(next)) return next;
-  throw conflict(`No semantic version follows ${previous} by itself: give one by hand.`, { field: 'input.semanticVersion', got: previous });
+  throw conflict(`No semantic version follows ${previous} by itself: give one by hand.`, {
+    field: 'input.semanticVersion',
+    got: previous,
+  });
 }
 
 function raised([major, minor, patch]: [number, number, number], change: VersionChange): string {
@@ -38,7 +44,11 @@ export function signaturesDiffer(a: Signature, b: Signature): boolean {
   const otherColumns = a.inputs.some(({ name, columns }) => {
     const theirs = b.inputs.find((spec) => spec.name === name)?.columns;
     // Those of one that nobody has named yet may be the same.
-    return columns && theirs && columns.map((column) => column.name).join('\0') !== theirs.map((column) => column.name).join('\0');
+    return (
+      columns &&
+      theirs &&
+      columns.map((column) => column.name).join('\0') !== theirs.map((column) => column.name).join('\0')
+    );
   });
   return otherColumns || describe(a.inputs) !== describe(b.inputs) || describe(a.outputs) !== describe(b.outputs);
 }

@@ -22,7 +22,11 @@ export interface SlicesReport {
 const MIN_ROWS = 100;
 const MAX_SLICES_PER_COLUMN = 20;
 
-export function sliceRows(rowCount: number, columns: SliceColumns, measure: (rows: Int32Array) => Record<string, number>): SlicesReport {
+export function sliceRows(
+  rowCount: number,
+  columns: SliceColumns,
+  measure: (rows: Int32Array) => Record<string, number>,
+): SlicesReport {
   const report: SlicesReport = { slices: [], omitted: [], minRows: MIN_ROWS };
   for (const [column, values] of Object.entries(columns)) {
     const rowsOf = new Map<string | null, number[]>();

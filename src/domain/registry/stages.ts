@@ -4,7 +4,10 @@ import type { Gate, GatePolicy } from './gate-policy.js';
 export const STAGES = ['DEVELOPMENT', 'STAGING', 'PRODUCTION', 'ARCHIVED'] as const;
 export type Stage = (typeof STAGES)[number];
 
-/** Where a promotion or demotion may lead. Back into PRODUCTION without the gates leads only a rollback (`planRollback`). */
+/**
+ * Where a promotion or demotion may lead. Back into PRODUCTION without the gates leads only a rollback
+ * (`planRollback`).
+ */
 function nextStages(from: Stage): readonly Stage[] {
   switch (from) {
     case 'DEVELOPMENT':
@@ -86,7 +89,10 @@ export function requireRenumberable(stage: Stage): void {
 const MIN_REASON_CHARACTERS = 10;
 
 /** Passing a gate without its evidence: administrators alone, with a reason that an auditor can read. */
-export function requireOverride({ isAdmin, reason }: { isAdmin: boolean; reason: string }, field = 'input.reason'): void {
+export function requireOverride(
+  { isAdmin, reason }: { isAdmin: boolean; reason: string },
+  field = 'input.reason',
+): void {
   if (!isAdmin) throw new AppError(ErrorCode.FORBIDDEN, 'Only an ADMIN may override a gate.', { expected: 'ADMIN' });
   if (reason.trim().length < MIN_REASON_CHARACTERS) {
     throw badInput(field, `a reason of at least ${MIN_REASON_CHARACTERS} characters`, reason);
@@ -104,7 +110,10 @@ export interface StageChange {
   to: Stage;
 }
 
-/** The changes that bring a version to a stage, in the order in which they must be written: the old production version leaves first. */
+/**
+ * The changes that bring a version to a stage, in the order in which they must be written: the old production version
+ * leaves first.
+ */
 export function planTransition(versions: readonly StagedVersion[], versionId: string, to: Stage): StageChange[] {
   const version = findVersion(versions, versionId);
   requireTransition(version.stage, to);
@@ -121,7 +130,8 @@ export function planRollback(versions: readonly StagedVersion[], previousProduct
   const restored = findVersion(versions, previousProductionId);
   const present = productionVersion(versions);
   if (present === undefined) throw conflict('The model has no version in PRODUCTION to roll back from.');
-  if (present.id === restored.id) throw conflict('That version is in PRODUCTION already.', { got: previousProductionId });
+  if (present.id === restored.id)
+    throw conflict('That version is in PRODUCTION already.', { got: previousProductionId });
   return [
     { versionId: present.id, from: 'PRODUCTION', to: 'DEVELOPMENT' },
     { versionId: restored.id, from: restored.stage, to: 'PRODUCTION' },

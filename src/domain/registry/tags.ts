@@ -11,7 +11,8 @@ export function withTags(
   field: string,
   entries: readonly { key: string; value: string }[],
 ): Record<string, string> {
-  if (entries.length > MAX_ENTRIES_AT_ONCE) throw badInput(field, `at most ${MAX_ENTRIES_AT_ONCE} entries`, entries.length);
+  if (entries.length > MAX_ENTRIES_AT_ONCE)
+    throw badInput(field, `at most ${MAX_ENTRIES_AT_ONCE} entries`, entries.length);
   const tags = new Map(Object.entries(present));
   entries.forEach(({ key, value }, i) => {
     checkName(`${field}[${i}].key`, key);

@@ -32,18 +32,29 @@ type Floats = Tensor & { data: Float32Array | Float64Array };
 export type AnswerSignature = Partial<Pick<Signature, 'classes' | 'outputs'>>;
 
 /**
- * Trained models answer `label` and `probabilities`, `prediction`, or `cluster` and `distances`. Of uploaded ones the signature says what
- * each output is, as far as that is known: an integer or text per row beside floats is a classification, and a single float per row a
- * regression; anything else is shown as tensors alone. With the classes of the signature, probabilities without a label are a
- * classification too. Floats are probabilities only where they lie between 0 and 1 and add up to 1, or where the graph makes them so.
+ * Trained models answer `label` and `probabilities`, `prediction`, or `cluster` and `distances`. Of uploaded ones the
+ * signature says what each output is, as far as that is known: an integer or text per row beside floats is a
+ * classification, and a single float per row a regression; anything else is shown as tensors alone. With the classes of
+ * the signature, probabilities without a label are a classification too. Floats are probabilities only where they lie
+ * between 0 and 1 and add up to 1, or where the graph makes them so.
  */
-export function readAnswers(outputs: readonly Tensor[], rows: number, { classes, outputs: specs = [] }: AnswerSignature = {}): Answers {
+export function readAnswers(
+  outputs: readonly Tensor[],
+  rows: number,
+  { classes, outputs: specs = [] }: AnswerSignature = {},
+): Answers {
   const meaningOf = (name: string): OutputMeaning | undefined => specs.find((spec) => spec.name === name)?.meaning;
   const named = (meaning: OutputMeaning, name: string): Tensor | undefined =>
     outputs.find((output) => meaningOf(output.name) === meaning) ?? outputs.find((output) => output.name === name);
   const clusters = named('CLUSTER', 'cluster');
-  const distances = [named('DISTANCES', 'distances')].find((output): output is Floats => output !== undefined && isFloats(output));
-  if (clusters && onePerRow(clusters, rows) && (clusters.data instanceof BigInt64Array || clusters.data instanceof Int32Array)) {
+  const distances = [named('DISTANCES', 'distances')].find(
+    (output): output is Floats => output !== undefined && isFloats(output),
+  );
+  if (
+    clusters &&
+    onePerRow(clusters, rows) &&
+    (clusters.data instanceof BigInt64Array || clusters.data instanceof Int32Array)
+  ) {
     return {
       kind: 'CLUSTERS',
       rows,
@@ -52,8 +63,12 @@ export function readAnswers(outputs: readonly Tensor[], rows: number, { classes,
       clusterCount: distances ? distances.data.length / rows : 0,
     };
   }
-  const labels = outputs.find((output) => onePerRow(output, rows) && ['INT64', 'INT32', 'BYTES'].includes(output.datatype));
-  const matrix = outputs.find((output): output is Floats => isFloats(output) && output.shape[0] === rows && output.data.length > rows);
+  const labels = outputs.find(
+    (output) => onePerRow(output, rows) && ['INT64', 'INT32', 'BYTES'].includes(output.datatype),
+  );
+  const matrix = outputs.find(
+    (output): output is Floats => isFloats(output) && output.shape[0] === rows && output.data.length > rows,
+  );
   const single = outputs.find((output): output is Floats => isFloats(output) && onePerRow(output, rows));
   if (labels && (matrix || single || outputs.length === 1)) {
     const beside = matrix ?? single;
@@ -74,29 +89,58 @@ export function readAnswers(outputs: readonly Tensor[], rows: number, { classes,
   const likely = classes && probabilitiesOf(outputs, rows, classes.length);
   if (likely) {
     const classCount = classes.length;
-    const labelsOfLikely = Array.from({ length: rows }, (_, row) => classes[highest(likely, row * classCount, classCount)]!);
-    return { kind: 'CLASSES', rows, labels: labelsOfLikely, probabilities: likely, classCount, classNames: classes, scores: null };
+    const labelsOfLikely = Array.from(
+      { length: rows },
+      (_, row) => classes[highest(likely, row * classCount, classCount)]!,
+    );
+    return {
+      kind: 'CLASSES',
+      rows,
+      labels: labelsOfLikely,
+      probabilities: likely,
+      classCount,
+      classNames: classes,
+      scores: null,
+    };
   }
   const [only] = outputs;
-  if (outputs.length === 1 && only && isFloats(only) && onePerRow(only, rows)) return { kind: 'VALUES', rows, values: only.data };
+  if (outputs.length === 1 && only && isFloats(only) && onePerRow(only, rows))
+    return { kind: 'VALUES', rows, values: only.data };
   return { kind: 'OTHER', rows };
 }
 
 /** Numbers stay numbers where the classes are the same numbers. */
-function namedLabels(labels: ArrayLike<string | number | bigint>, classes: readonly string[]): ArrayLike<string | number | bigint> {
+function namedLabels(
+  labels: ArrayLike<string | number | bigint>,
+  classes: readonly string[],
+): ArrayLike<string | number | bigint> {
   if (typeof labels[0] === 'string' || classes.every((name) => /^-?\d+$/.test(name))) return labels;
   return Array.from(labels, (label) => classOfLabel(label, classes));
 }
 
-/** What stands beside a label, when it is probabilities; one per row is that of the second class, and only the graph can tell. */
-function probabilitiesBeside({ data }: Floats, width: number, meaning: OutputMeaning | undefined): Float32Array | Float64Array | null {
+/**
+ * What stands beside a label, when it is probabilities; one per row is that of the second class, and only the graph can
+ * tell.
+ */
+function probabilitiesBeside(
+  { data }: Floats,
+  width: number,
+  meaning: OutputMeaning | undefined,
+): Float32Array | Float64Array | null {
   if (width === 1) return meaning === 'PROBABILITIES' ? bothProbabilities(data) : null;
   const isLikely = meaning === undefined ? rowWithoutProbabilities(data, width) < 0 : meaning === 'PROBABILITIES';
   return isLikely ? data : null;
 }
 
-/** Of a model that answers with nothing else: a matrix of as many columns as classes, or a single number for the second of two. */
-function probabilitiesOf(outputs: readonly Tensor[], rows: number, classCount: number): Float32Array | Float64Array | null {
+/**
+ * Of a model that answers with nothing else: a matrix of as many columns as classes, or a single number for the second
+ * of two.
+ */
+function probabilitiesOf(
+  outputs: readonly Tensor[],
+  rows: number,
+  classCount: number,
+): Float32Array | Float64Array | null {
   const [only] = outputs;
   if (outputs.length !== 1 || !only || !isFloats(only) || only.shape[0] !== rows) return null;
   const values = classCount === 2 && only.data.length === rows ? bothProbabilities(only.data) : only.data;
@@ -117,7 +161,10 @@ function onePerRow(tensor: Tensor, rows: number): boolean {
   return tensor.shape[0] === rows && tensor.data.length === rows;
 }
 
-/** One number per row: class 1's probability (or decision value) of two classes, the top class's of more, the value, or the distance to the own cluster's centre. */
+/**
+ * One number per row: class 1's probability (or decision value) of two classes, the top class's of more, the value, or
+ * the distance to the own cluster's centre.
+ */
 export function scoresOf(answers: Answers): Float64Array {
   switch (answers.kind) {
     case 'CLASSES': {
@@ -134,7 +181,10 @@ export function scoresOf(answers: Answers): Float64Array {
     case 'CLUSTERS': {
       const { distances, clusters, clusterCount, rows } = answers;
       if (!distances) return new Float64Array(0);
-      return Float64Array.from({ length: rows }, (_, row) => distances[row * clusterCount + Number(clusters[row])] ?? NaN);
+      return Float64Array.from(
+        { length: rows },
+        (_, row) => distances[row * clusterCount + Number(clusters[row])] ?? NaN,
+      );
     }
     case 'OTHER':
       return new Float64Array(0);
@@ -153,7 +203,8 @@ export interface RowPrediction {
 }
 
 /** JSON and GraphQL have no number for the others; the outputs tell which they are. */
-const finite = (value: number | undefined): number | null => (value !== undefined && Number.isFinite(value) ? value : null);
+const finite = (value: number | undefined): number | null =>
+  value !== undefined && Number.isFinite(value) ? value : null;
 
 export function rowPredictions(answers: Answers): RowPrediction[] {
   switch (answers.kind) {
@@ -166,7 +217,13 @@ export function rowPredictions(answers: Answers): RowPrediction[] {
       return Array.from(labels, (label, row) => {
         const told = rowOf(probabilities, row);
         const byClass = told && classNames && told.map((probability, i) => ({ label: classNames[i]!, probability }));
-        return { label: String(label), value: null, probabilities: told, scores: rowOf(scores, row), probabilityByClass: byClass };
+        return {
+          label: String(label),
+          value: null,
+          probabilities: told,
+          scores: rowOf(scores, row),
+          probabilityByClass: byClass,
+        };
       });
     }
     case 'VALUES':
@@ -194,8 +251,8 @@ export interface AnswerComparison {
 }
 
 /**
- * Rows that production and a candidate answer differently. Two answers of different kinds disagree in every row; answers that are only
- * tensors are compared value by value.
+ * Rows that production and a candidate answer differently. Two answers of different kinds disagree in every row;
+ * answers that are only tensors are compared value by value.
  */
 export function compareAnswers(
   production: readonly Tensor[],
@@ -212,18 +269,30 @@ export function compareAnswers(
       Int32Array.from(Array.from(labels, String), (label) => codeOf(codes, label));
     return {
       comparedRows: rows,
-      disagreements: disagreeingRows({ task: 'CLASSIFICATION', production: coded(a.labels), candidate: coded(b.labels) }),
+      disagreements: disagreeingRows({
+        task: 'CLASSIFICATION',
+        production: coded(a.labels),
+        candidate: coded(b.labels),
+      }),
     };
   }
   if (a.kind === 'CLUSTERS' && b.kind === 'CLUSTERS') {
     const numbers = (clusters: Iterable<number | bigint>) => Int32Array.from(clusters, Number);
     return {
       comparedRows: rows,
-      disagreements: disagreeingRows({ task: 'CLUSTERING', production: numbers(a.clusters), candidate: numbers(b.clusters) }),
+      disagreements: disagreeingRows({
+        task: 'CLUSTERING',
+        production: numbers(a.clusters),
+        candidate: numbers(b.clusters),
+      }),
     };
   }
   if (a.kind === 'VALUES' && b.kind === 'VALUES') {
-    const answers = { production: Float64Array.from(a.values), candidate: Float64Array.from(b.values), tolerance: valueTolerance };
+    const answers = {
+      production: Float64Array.from(a.values),
+      candidate: Float64Array.from(b.values),
+      tolerance: valueTolerance,
+    };
     return { comparedRows: rows, disagreements: disagreeingRows({ task: 'REGRESSION', ...answers }) };
   }
   const alike = a.kind === 'OTHER' && b.kind === 'OTHER';
@@ -251,7 +320,8 @@ function rowsWithOtherValues(production: readonly Tensor[], candidate: readonly 
 }
 
 function sameValue(a: string | number | bigint | undefined, b: string | number | bigint | undefined): boolean {
-  if (typeof a === 'number' && typeof b === 'number') return Math.abs(a - b) <= RELATIVE_TOLERANCE * Math.max(1, Math.abs(a));
+  if (typeof a === 'number' && typeof b === 'number')
+    return Math.abs(a - b) <= RELATIVE_TOLERANCE * Math.max(1, Math.abs(a));
   return a === b;
 }
 

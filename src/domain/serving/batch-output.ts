@@ -22,10 +22,16 @@ export function isReservedColumn(name: string): boolean {
 }
 
 /**
- * A model's answers as columns: `prediction_label` and `prediction_probability_<class>` …, numbered from 0 where nobody has said the
- * classes, or `prediction_score_<class>` … for decision values, `prediction_score` for a single one; `prediction_value`, `prediction_cluster` and `prediction_distance_0` …; other outputs as `prediction_<output>`, numbered when they have several values per row.
+ * A model's answers as columns: `prediction_label` and `prediction_probability_<class>` …, numbered from 0 where nobody
+ * has said the classes, or `prediction_score_<class>` … for decision values, `prediction_score` for a single one;
+ * `prediction_value`, `prediction_cluster` and `prediction_distance_0` …; other outputs as `prediction_<output>`,
+ * numbered when they have several values per row.
  */
-export function predictionColumns(outputs: readonly Tensor[], rows: number, signature?: AnswerSignature): PredictionColumn[] {
+export function predictionColumns(
+  outputs: readonly Tensor[],
+  rows: number,
+  signature?: AnswerSignature,
+): PredictionColumn[] {
   const answers = readAnswers(outputs, rows, signature);
   switch (answers.kind) {
     case 'CLASSES':
@@ -49,8 +55,8 @@ export function predictionColumns(outputs: readonly Tensor[], rows: number, sign
 }
 
 /**
- * `prediction_unknown_columns`: the columns of each row whose category the model never saw, separated by ", "; null where it knows all.
- * None for a model whose categories nobody recorded.
+ * `prediction_unknown_columns`: the columns of each row whose category the model never saw, separated by ", "; null
+ * where it knows all. None for a model whose categories nobody recorded.
  */
 export function unknownColumns(signature: Signature, inputs: readonly Tensor[], rows: number): PredictionColumn[] {
   if (knownCategories(signature).size === 0) return [];
@@ -88,7 +94,10 @@ function matrixColumns(
 
 const MAX_SUFFIX_CHARACTERS = 100;
 
-/** Class names as ends of column names: visible, of bounded length, and different in any case, as readers of tables want them. */
+/**
+ * Class names as ends of column names: visible, of bounded length, and different in any case, as readers of tables want
+ * them.
+ */
 function columnSuffixes(names: readonly string[]): string[] {
   const taken = new Set<string>();
   return names.map((name) => {

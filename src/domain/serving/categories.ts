@@ -21,8 +21,8 @@ export class Categories {
   }
 
   /**
-   * The category that a JSON number or boolean means: the one that JavaScript spells so, else the only one that is equal as a number, or
-   * but for the case of its letters; else the value's own spelling, which is unknown.
+   * The category that a JSON number or boolean means: the one that JavaScript spells so, else the only one that is
+   * equal as a number, or but for the case of its letters; else the value's own spelling, which is unknown.
    */
   spelling(value: number | boolean): string {
     const own = String(value);
@@ -83,10 +83,12 @@ function checkedElements(signature: Signature): readonly CheckedElement[] {
   let elements = checked.get(signature);
   if (!elements) {
     elements = signature.inputs.flatMap((spec, place) =>
-      (spec.datatype === 'BYTES' && spec.columns ? spec.columns : []).flatMap(({ name: column }, offset, { length: perRow }) => {
-        const categories = categoriesOf(spec, offset);
-        return categories ? [{ input: spec.name, place, offset, perRow, column, categories }] : [];
-      }),
+      (spec.datatype === 'BYTES' && spec.columns ? spec.columns : []).flatMap(
+        ({ name: column }, offset, { length: perRow }) => {
+          const categories = categoriesOf(spec, offset);
+          return categories ? [{ input: spec.name, place, offset, perRow, column, categories }] : [];
+        },
+      ),
     );
     checked.set(signature, elements);
   }
@@ -113,8 +115,15 @@ export interface UnknownCategory {
   value: string;
 }
 
-/** The categories among a model's inputs that it does not know, in the order of the inputs; a missing value is not one of them. */
-export function unknownCategories(signature: Signature, tensors: readonly Tensor[], tell: (found: UnknownCategory) => void): void {
+/**
+ * The categories among a model's inputs that it does not know, in the order of the inputs; a missing value is not one
+ * of them.
+ */
+export function unknownCategories(
+  signature: Signature,
+  tensors: readonly Tensor[],
+  tell: (found: UnknownCategory) => void,
+): void {
   for (const { input, place, offset, perRow, column, categories } of checkedElements(signature)) {
     const tensor = tensors[place]?.name === input ? tensors[place] : tensors.find(({ name }) => name === input);
     const values = (tensor?.data ?? []) as string[];

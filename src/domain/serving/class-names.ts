@@ -4,7 +4,10 @@ import type { Signature } from './tensor.js';
 const MAX_CLASSES = 1_000;
 const MAX_NAME_CHARACTERS = 250;
 
-/** How many classes the outputs give probabilities of; two for a single number per row, null where the shapes leave it open. */
+/**
+ * How many classes the outputs give probabilities of; two for a single number per row, null where the shapes leave it
+ * open.
+ */
 export function classCountOf({ outputs }: Signature): number | null {
   const floats = outputs.filter(({ datatype }) => datatype === 'FP32' || datatype === 'FP64');
   const wide = floats.filter(({ shape }) => shape.length === 2 && shape[1] !== 1);
@@ -18,7 +21,11 @@ export function classCountOf({ outputs }: Signature): number | null {
 export function withClasses(signature: Signature, field: string, classes: readonly string[]): Signature {
   const wanted = classCountOf(signature);
   if (classes.length < 2 || classes.length > MAX_CLASSES || (wanted !== null && classes.length !== wanted))
-    throw badInput(field, wanted === null ? `2 to ${MAX_CLASSES} classes` : `${wanted} classes, one for each probability`, classes.length);
+    throw badInput(
+      field,
+      wanted === null ? `2 to ${MAX_CLASSES} classes` : `${wanted} classes, one for each probability`,
+      classes.length,
+    );
   classes.forEach((name, i) => {
     if (name === '' || name.length > MAX_NAME_CHARACTERS || name.includes('\0') || !name.isWellFormed())
       throw badInput(`${field}[${i}]`, `a name of 1 to ${MAX_NAME_CHARACTERS} characters`, name);

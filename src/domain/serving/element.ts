@@ -38,7 +38,8 @@ export function storeElement(data: TensorData, index: number, datatype: Datatype
       const [min, max] = INTEGER_RANGE[datatype]!;
       if (datatype === 'INT64') {
         const whole = wholeNumber(value);
-        if (whole === null) return `an integer from ${min} to ${max} (${datatype}), or beyond in decimal digits as text`;
+        if (whole === null)
+          return `an integer from ${min} to ${max} (${datatype}), or beyond in decimal digits as text`;
         (data as BigInt64Array)[index] = whole;
         return null;
       }
@@ -50,7 +51,9 @@ export function storeElement(data: TensorData, index: number, datatype: Datatype
   }
 }
 
-/** A 64-bit integer that no rounding has touched: a number up to 2^53 - 1, digits only where a number cannot hold it. */
+/**
+ * A 64-bit integer that no rounding has touched: a number up to 2^53 - 1, digits only where a number cannot hold it.
+ */
 function wholeNumber(value: unknown): bigint | null {
   if (typeof value === 'number') return Number.isSafeInteger(value) ? BigInt(value) : null;
   const whole = typeof value === 'string' && DECIMAL_INTEGER.test(value) ? BigInt(value) : value;
@@ -59,10 +62,17 @@ function wholeNumber(value: unknown): bigint | null {
 }
 
 /**
- * Puts one plain value of a named row, or of a dataset's column, where an input wants it: the one rule for both, so that what one
- * refuses, the other refuses. Null is a missing value, where the input can take one. The answer is as `storeElement`'s.
+ * Puts one plain value of a named row, or of a dataset's column, where an input wants it: the one rule for both, so
+ * that what one refuses, the other refuses. Null is a missing value, where the input can take one. The answer is as
+ * `storeElement`'s.
  */
-export function storeValue(data: TensorData, index: number, spec: TensorSpec, column: number, value: unknown): string | null {
+export function storeValue(
+  data: TensorData,
+  index: number,
+  spec: TensorSpec,
+  column: number,
+  value: unknown,
+): string | null {
   if (spec.datatype === 'BYTES') {
     return storeCategory(data as string[], index, categoriesOf(spec, column), value);
   }
@@ -73,12 +83,14 @@ export function storeValue(data: TensorData, index: number, spec: TensorSpec, co
   }
   if (spec.semantic === 'TIMESTAMP_MS') {
     const instant = value === null ? MISSING_TIMESTAMP_MS : timestampMs(value);
-    if (instant === null) return 'an ISO 8601 timestamp, integer milliseconds since 1970 (UTC), or null for a missing value';
+    if (instant === null)
+      return 'an ISO 8601 timestamp, integer milliseconds since 1970 (UTC), or null for a missing value';
     return storeElement(data, index, spec.datatype, spec.datatype === 'INT64' ? instant : Number(instant));
   }
   if (value === null && takesMissing(spec)) return storeElement(data, index, spec.datatype, Number.NaN);
   if (typeof value === 'number' && !Number.isFinite(value)) return expectedNumber(spec);
-  if (typeof value === 'boolean' && spec.datatype !== 'BOOL') return storeElement(data, index, spec.datatype, value ? 1 : 0);
+  if (typeof value === 'boolean' && spec.datatype !== 'BOOL')
+    return storeElement(data, index, spec.datatype, value ? 1 : 0);
   const expected = storeElement(data, index, spec.datatype, value);
   return expected === 'a number' ? expectedNumber(spec) : expected;
 }
@@ -96,10 +108,17 @@ export function missingElement(spec: TensorSpec): number | bigint | string | nul
 }
 
 function expectedNumber(spec: TensorSpec): string {
-  return takesMissing(spec) ? 'a finite number, or null for a missing value' : 'a finite number (the model takes no missing values there)';
+  return takesMissing(spec)
+    ? 'a finite number, or null for a missing value'
+    : 'a finite number (the model takes no missing values there)';
 }
 
-function storeCategory(data: string[], index: number, categories: Categories | undefined, value: unknown): string | null {
+function storeCategory(
+  data: string[],
+  index: number,
+  categories: Categories | undefined,
+  value: unknown,
+): string | null {
   if (typeof value === 'string') {
     data[index] = categories?.isMissing(value) ? '' : value;
     return null;

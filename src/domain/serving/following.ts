@@ -22,14 +22,18 @@ export function followProblem({ stage, alias, version: followed }: Followed): st
   }
   const { version, status, hasOnnx, deploymentStatus } = followed;
   const untilThen = 'what served before goes on until then.';
-  if (status === 'FAILED') return `Version ${version} has FAILED: ${alias ? 'set the alias to another one' : 'promote another one'}.`;
+  if (status === 'FAILED')
+    return `Version ${version} has FAILED: ${alias ? 'set the alias to another one' : 'promote another one'}.`;
   if (status === 'PENDING') return `The files of version ${version} are being stored: ${untilThen}`;
   if (!hasOnnx) return `Version ${version} has no model.onnx: convert it (convertModelVersion); ${untilThen}`;
   switch (deploymentStatus) {
     case 'READY':
       return null;
     case 'FAILED':
-      return `Version ${version} could not be loaded (its deployment says why): ${alias ? 'set the alias' : 'promote it'} again, or follow another; ${untilThen}`;
+      return (
+        `Version ${version} could not be loaded (its deployment says why): ` +
+        `${alias ? 'set the alias' : 'promote it'} again, or follow another; ${untilThen}`
+      );
     case 'PENDING':
     case 'STOPPED':
     case null:

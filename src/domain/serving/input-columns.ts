@@ -14,7 +14,10 @@ export function rowShape(spec: TensorSpec): number[] {
   return spec.shape.slice(1).map((size) => (size === -1 ? (spec.columns?.length ?? -1) : size));
 }
 
-/** Names of the columns that fill the elements of a row, in order; null where there are several and nobody has said which. */
+/**
+ * Names of the columns that fill the elements of a row, in order; null where there are several and nobody has said
+ * which.
+ */
 export function columnNames(spec: TensorSpec): readonly string[] | null {
   if (spec.columns) return spec.columns.map(({ name }) => name);
   return elementsPerRow(spec) === 1 ? [spec.name] : null;
@@ -44,18 +47,29 @@ export function requireMapped(signature: Signature, { versionId, candidates }: U
   const wanted = elementsPerRow(spec);
   const shape = `[${spec.shape.map((size) => (size === -1 ? 'any' : size)).join(', ')}]`;
   const values = wanted === null ? 'any number of values' : `${wanted} values`;
-  const what = `Input ${quote(spec.name)} of shape ${shape} takes ${values} per row, and nobody has said which columns they are.`;
-  const details = { field: 'input.datasetId', expected: `columns for the values of input ${quote(spec.name)}`, got: 'none' };
+  const what =
+    `Input ${quote(spec.name)} of shape ${shape} takes ${values} per row, and nobody has said which columns ` +
+    'they are.';
+  const details = {
+    field: 'input.datasetId',
+    expected: `columns for the values of input ${quote(spec.name)}`,
+    got: 'none',
+  };
   if (wanted === null && spec.shape.length !== 2) {
-    const instead = 'Export the model with a fixed number of values per row; as it is, it answers tensors alone (predict with tensors).';
+    const instead =
+      'Export the model with a fixed number of values per row; as it is, it answers tensors alone (predict ' +
+      'with tensors).';
     throw new AppError(ErrorCode.BAD_USER_INPUT, `${what} ${instead}`, details);
   }
   const isLikely = wanted === candidates.length;
   const shown = isLikely ? candidates.slice(0, MAX_SHOWN_COLUMNS).map((name) => JSON.stringify(name)) : ['"…"'];
   const columns = `[${shown.join(', ')}${isLikely && candidates.length > MAX_SHOWN_COLUMNS ? ', …' : ''}]`;
-  const next = `updateModelVersion(input: {id: "${versionId}", inputColumns: [{input: ${JSON.stringify(spec.name)}, columns: ${columns}}]})`;
+  const next =
+    `updateModelVersion(input: {id: "${versionId}", inputColumns: [{input: ${JSON.stringify(spec.name)}, ` +
+    `columns: ${columns}}]})`;
   const how = isLikely
-    ? `The dataset has as many columns besides the target. Are they in the order that the model was trained with? Then call ${next}.`
+    ? 'The dataset has as many columns besides the target. Are they in the order that the model was trained ' +
+      `with? Then call ${next}.`
     : `Name them in the order that the model was trained with: ${next}.`;
   throw new AppError(ErrorCode.BAD_USER_INPUT, `${what} ${how}`, { ...details, next });
 }
@@ -87,7 +101,11 @@ export function withColumns(signature: Signature, field: string, given: readonly
     if (columns != null) next.columns = checkedColumns(spec, `${at}.columns`, columns);
     if (acceptsMissing != null) {
       if (spec.datatype !== 'FP32' && spec.datatype !== 'FP64') {
-        throw badInput(`${at}.acceptsMissing`, `nothing for ${spec.datatype}: floats alone can stand for a missing value`, acceptsMissing);
+        throw badInput(
+          `${at}.acceptsMissing`,
+          `nothing for ${spec.datatype}: floats alone can stand for a missing value`,
+          acceptsMissing,
+        );
       }
       next.acceptsMissing = acceptsMissing;
     }
@@ -113,7 +131,11 @@ function checkedColumns(spec: TensorSpec, field: string, columns: readonly strin
   const wanted = elementsPerRow({ ...spec, columns: undefined });
   const isOpen = wanted === null && spec.shape.length === 2;
   if (wanted === null && !isOpen) {
-    throw badInput(field, `none, for the shape [${spec.shape.join(', ')}] of input ${spec.name} is not fixed`, columns.length);
+    throw badInput(
+      field,
+      `none, for the shape [${spec.shape.join(', ')}] of input ${spec.name} is not fixed`,
+      columns.length,
+    );
   }
   if (wanted === null ? columns.length === 0 : columns.length !== wanted) {
     throw badInput(
@@ -134,8 +156,8 @@ function checkedColumns(spec: TensorSpec, field: string, columns: readonly strin
 }
 
 /**
- * The signature of a file with the columns that its training or its MLmodel file names: those of one input of several values per row, when
- * they are as many. Inputs named as a column need none.
+ * The signature of a file with the columns that its training or its MLmodel file names: those of one input of several
+ * values per row, when they are as many. Inputs named as a column need none.
  */
 export function withKnownColumns(signature: Signature, columns: readonly InputColumn[]): Signature {
   const open = unmappedInputs(signature);
@@ -147,5 +169,8 @@ export function withKnownColumns(signature: Signature, columns: readonly InputCo
   if (rest.length === 0 || (wanted === null ? spec.shape.length !== 2 : wanted !== rest.length)) return signature;
   const isText = spec.datatype === 'BYTES';
   if (rest.some(({ type }) => (type === 'STRING') !== isText)) return signature;
-  return { ...signature, inputs: signature.inputs.map((input) => (input === spec ? { ...input, columns: rest } : input)) };
+  return {
+    ...signature,
+    inputs: signature.inputs.map((input) => (input === spec ? { ...input, columns: rest } : input)),
+  };
 }

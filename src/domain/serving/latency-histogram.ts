@@ -6,8 +6,8 @@ const BUCKETS_PER_DOUBLING = 4;
 const DOUBLINGS = 22;
 
 /**
- * Upper edges of the latency buckets, ascending, in milliseconds. Bucket i holds (edge i−1, edge i]; one more bucket holds the rest.
- * Stored counts are meant by these edges: they must not change.
+ * Upper edges of the latency buckets, ascending, in milliseconds. Bucket i holds (edge i−1, edge i]; one more bucket
+ * holds the rest. Stored counts are meant by these edges: they must not change.
  */
 export const LATENCY_EDGES_MS: readonly number[] = Array.from(
   { length: DOUBLINGS * BUCKETS_PER_DOUBLING + 1 },
@@ -23,7 +23,9 @@ export function latencyBucket(latencyMs: number): number {
   return Math.min(Math.max(bucket, 0), LATENCY_BUCKETS - 1) || 0;
 }
 
-/** The percentile (`share` in (0, 1]) of counted latencies, interpolated within its bucket; 0 when nothing was counted. */
+/**
+ * The percentile (`share` in (0, 1]) of counted latencies, interpolated within its bucket; 0 when nothing was counted.
+ */
 export function latencyPercentileMs(counts: readonly number[], share: number): number {
   const total = counts.reduce((sum, count) => sum + count, 0);
   const rank = Math.max(1, Math.ceil(share * total));

@@ -20,7 +20,8 @@ export interface LiveDeployments {
 
 export function endpointReadiness(followed: Followed, { serving, pending, error }: LiveDeployments): Readiness {
   const serves = serving > 0;
-  if (followed.stage || followed.alias) return { serves, problem: followProblem(followed), isOnItsWay: isComing(followed) };
+  if (followed.stage || followed.alias)
+    return { serves, problem: followProblem(followed), isOnItsWay: isComing(followed) };
   if (serves) return { serves, problem: null, isOnItsWay: false };
   if (pending > 0) return { serves, problem: 'The version that was deployed is being loaded.', isOnItsWay: true };
   const problem = error
@@ -53,7 +54,11 @@ export function deploymentReadiness({ mode, status, weightBps, error }: Deployme
       return { serves: false, problem: 'It was stopped: deployModelVersion begins another.', isOnItsWay: false };
     case 'READY': {
       const serves = mode === 'SHADOW' || weightBps > 0;
-      return { serves, problem: serves ? null : 'It is loaded and has no share of the traffic: setTrafficWeights.', isOnItsWay: false };
+      return {
+        serves,
+        problem: serves ? null : 'It is loaded and has no share of the traffic: setTrafficWeights.',
+        isOnItsWay: false,
+      };
     }
   }
 }

@@ -17,7 +17,10 @@ export function disagreeingRows(answers: AnswerPair): number {
       return rowsOutsideMatch(answers.production, answers.candidate);
     case 'REGRESSION': {
       const { candidate, tolerance } = answers;
-      return answers.production.reduce((count, value, row) => count + (Math.abs(value - candidate[row]!) <= tolerance ? 0 : 1), 0);
+      return answers.production.reduce(
+        (count, value, row) => count + (Math.abs(value - candidate[row]!) <= tolerance ? 0 : 1),
+        0,
+      );
     }
   }
 }

@@ -18,13 +18,21 @@ function invalid(field: string, expected: string, got: unknown): AppError {
     typeof got === 'string' && got.length <= MAX_SHOWN_CHARACTERS
       ? got
       : quote(typeof got === 'number' && !Number.isFinite(got) ? String(got) : got);
-  return new AppError(ErrorCode.INVALID_TENSOR, `${field}: expected ${expected}, got ${shown}.`, { field, expected, got: shown });
+  return new AppError(ErrorCode.INVALID_TENSOR, `${field}: expected ${expected}, got ${shown}.`, {
+    field,
+    expected,
+    got: shown,
+  });
 }
 
 /** A value that cannot stand where it is: texts are quoted, so that "7" is not taken for 7. */
 export function invalidValue(field: string, expected: string, value: unknown): AppError {
   const got = quote(typeof value === 'number' && !Number.isFinite(value) ? String(value) : value);
-  return new AppError(ErrorCode.INVALID_TENSOR, `${field}: expected ${expected}, got ${got}.`, { field, expected, got });
+  return new AppError(ErrorCode.INVALID_TENSOR, `${field}: expected ${expected}, got ${got}.`, {
+    field,
+    expected,
+    got,
+  });
 }
 
 function elementsOf(shape: readonly number[]): number {
@@ -80,31 +88,44 @@ export function allocate(datatype: Datatype, length: number): TensorData {
   }
 }
 
-/** The runtime takes NaN silently: it means "missing" where the model imputes, and is a mistake anywhere else. Infinity always is. */
+/**
+ * The runtime takes NaN silently: it means "missing" where the model imputes, and is a mistake anywhere else. Infinity
+ * always is.
+ */
 function checkFinite(field: string, spec: TensorSpec, data: Float32Array | Float64Array): void {
   const nanAllowed = takesMissing(spec);
   for (let index = 0; index < data.length; index += 1) {
     const value = data[index]!;
     if (!Number.isFinite(value) && !(nanAllowed && Number.isNaN(value))) {
-      throw invalid(`${field}[${index}]`, nanAllowed ? 'a finite number, or NaN for a missing value' : 'a finite number', value);
+      throw invalid(
+        `${field}[${index}]`,
+        nanAllowed ? 'a finite number, or NaN for a missing value' : 'a finite number',
+        value,
+      );
     }
   }
 }
 
 function checkShape(field: string, spec: TensorSpec, shape: readonly number[]): void {
   if (shape.length !== spec.shape.length) {
-    throw invalid(field, `rank ${spec.shape.length}, shape ${showShape(spec.shape)}`, `rank ${shape.length}, shape ${showShape(shape)}`);
+    throw invalid(
+      field,
+      `rank ${spec.shape.length}, shape ${showShape(spec.shape)}`,
+      `rank ${shape.length}, shape ${showShape(shape)}`,
+    );
   }
   shape.forEach((dimension, axis) => {
-    if (!Number.isSafeInteger(dimension) || dimension < 1) throw invalid(`${field}[${axis}]`, 'a dimension of at least 1', dimension);
+    if (!Number.isSafeInteger(dimension) || dimension < 1)
+      throw invalid(`${field}[${axis}]`, 'a dimension of at least 1', dimension);
     const wanted = spec.shape[axis]!;
-    if (wanted !== -1 && wanted !== dimension) throw invalid(`${field}[${axis}]`, `${wanted} of shape ${showShape(spec.shape)}`, dimension);
+    if (wanted !== -1 && wanted !== dimension)
+      throw invalid(`${field}[${axis}]`, `${wanted} of shape ${showShape(spec.shape)}`, dimension);
   });
 }
 
 /**
- * Checks the inputs of a request against the model's signature, before the runtime sees them: it ignores extra inputs and takes NaN.
- * Errors: INVALID_TENSOR with the field (`inputs[1].shape[0]`), what was expected and what came.
+ * Checks the inputs of a request against the model's signature, before the runtime sees them: it ignores extra inputs
+ * and takes NaN. Errors: INVALID_TENSOR with the field (`inputs[1].shape[0]`), what was expected and what came.
  */
 export function checkTensors(signature: Signature, tensors: readonly Tensor[], limits: TensorLimits): { rows: number } {
   const specs = new Map(signature.inputs.map((spec) => [spec.name, spec]));
@@ -113,25 +134,32 @@ export function checkTensors(signature: Signature, tensors: readonly Tensor[], l
   tensors.forEach((tensor, index) => {
     const field = `inputs[${index}]`;
     const spec = specs.get(tensor.name);
-    if (!spec) throw invalidValue(`${field}.name`, `one of the model's inputs ${quote([...specs.keys()])}`, tensor.name);
+    if (!spec)
+      throw invalidValue(`${field}.name`, `one of the model's inputs ${quote([...specs.keys()])}`, tensor.name);
     if (seen.has(tensor.name)) throw invalidValue(`${field}.name`, 'each input once', tensor.name);
     seen.add(tensor.name);
     if (tensor.datatype !== spec.datatype) throw invalid(`${field}.datatype`, spec.datatype, tensor.datatype);
     checkShape(`${field}.shape`, spec, tensor.shape);
     const own = tensor.shape[0] ?? 1;
     if (own > limits.maxRows) throw invalid(`${field}.shape[0]`, `at most ${limits.maxRows} rows`, own);
-    if (rows !== undefined && rows !== own) throw invalid(`${field}.shape[0]`, `${rows} rows, as the other inputs have`, own);
+    if (rows !== undefined && rows !== own)
+      throw invalid(`${field}.shape[0]`, `${rows} rows, as the other inputs have`, own);
     rows = own;
     if (!isOfDatatype(tensor.data, tensor.datatype))
       throw invalid(`${field}.data`, `${tensor.datatype} elements`, tensor.data.constructor.name);
     const wanted = elementsOf(tensor.shape);
     if (tensor.data.length !== wanted)
       throw invalid(`${field}.data`, `${wanted} elements for shape ${showShape(tensor.shape)}`, tensor.data.length);
-    if (tensor.data instanceof Float32Array || tensor.data instanceof Float64Array) checkFinite(`${field}.data`, spec, tensor.data);
+    if (tensor.data instanceof Float32Array || tensor.data instanceof Float64Array)
+      checkFinite(`${field}.data`, spec, tensor.data);
   });
   for (const spec of signature.inputs) {
     if (!seen.has(spec.name))
-      throw invalid('inputs', `input ${quote(spec.name)} (${spec.datatype} ${showShape(spec.shape)})`, 'none of that name');
+      throw invalid(
+        'inputs',
+        `input ${quote(spec.name)} (${spec.datatype} ${showShape(spec.shape)})`,
+        'none of that name',
+      );
   }
   return { rows: rows ?? 1 };
 }
@@ -140,7 +168,13 @@ export function checkTensors(signature: Signature, tensors: readonly Tensor[], l
  * A tensor from plain values in row-major order, as JSON and GraphQL carry them.
  * Errors: INVALID_TENSOR naming `<field>[7]`: wrong kind of value, integer out of the datatype's range or beyond 2^53.
  */
-export function tensorFromValues(field: string, name: string, datatype: Datatype, shape: number[], values: readonly unknown[]): Tensor {
+export function tensorFromValues(
+  field: string,
+  name: string,
+  datatype: Datatype,
+  shape: number[],
+  values: readonly unknown[],
+): Tensor {
   const data = allocate(datatype, values.length);
   const isRead = (data instanceof Float32Array || data instanceof Float64Array) && readFloats(data, values);
   if (!isRead) {
@@ -177,27 +211,37 @@ function namesOf(signature: Signature): ReadonlySet<string> {
 
 function checkKeys(index: number, row: Record<string, unknown>, names: ReadonlySet<string>): void {
   for (const key of Object.keys(row)) {
-    if (!names.has(key)) throw invalidValue(`rows[${index}].${key}`, `one of the model's inputs ${quote([...names])}`, key);
+    if (!names.has(key))
+      throw invalidValue(`rows[${index}].${key}`, `one of the model's inputs ${quote([...names])}`, key);
   }
 }
 
 /**
- * Named rows to one tensor per input. A row names the columns of each input, or the input itself with a flat array of its elements.
- * NUMERIC: number or null (missing, NaN); CATEGORICAL: string, number, boolean or null (missing, ''); TIMESTAMP_MS: ISO 8601 text,
- * integer or null. Errors: INVALID_TENSOR naming `rows[3].distance`.
+ * Named rows to one tensor per input. A row names the columns of each input, or the input itself with a flat array of
+ * its elements. NUMERIC: number or null (missing, NaN); CATEGORICAL: string, number, boolean or null (missing, '');
+ * TIMESTAMP_MS: ISO 8601 text, integer or null. Errors: INVALID_TENSOR naming `rows[3].distance`.
  */
-export function rowsToTensors(signature: Signature, rows: readonly Record<string, unknown>[], limits: TensorLimits): Tensor[] {
+export function rowsToTensors(
+  signature: Signature,
+  rows: readonly Record<string, unknown>[],
+  limits: TensorLimits,
+): Tensor[] {
   if (rows.length === 0) throw invalid('rows', 'at least one row', rows.length);
   if (rows.length > limits.maxRows) throw invalid('rows', `at most ${limits.maxRows} rows`, rows.length);
   const names = namesOf(signature);
   rows.forEach((row, index) => {
-    if (typeof row !== 'object' || row === null || Array.isArray(row)) throw invalid(`rows[${index}]`, 'an object of column values', row);
+    if (typeof row !== 'object' || row === null || Array.isArray(row))
+      throw invalid(`rows[${index}]`, 'an object of column values', row);
     checkKeys(index, row, names);
   });
   return signature.inputs.map((spec) => {
     const perRow = elementsPerRow(spec);
     if (perRow === null)
-      throw invalid(`rows[].${spec.name}`, `typed tensors, for its shape ${showShape(spec.shape)} is not fixed`, 'named rows');
+      throw invalid(
+        `rows[].${spec.name}`,
+        `typed tensors, for its shape ${showShape(spec.shape)} is not fixed`,
+        'named rows',
+      );
     const data = allocate(spec.datatype, rows.length * perRow);
     rows.forEach((row, index) => {
       if (spec.columns && !Array.isArray(row[spec.name])) fillFromColumns(data, index, spec, row);
@@ -219,7 +263,13 @@ function fillFromColumns(data: TensorData, index: number, spec: TensorSpec, row:
 }
 
 /** A value under the input's own name: one, or a flat array of all elements. */
-function fillFromArray(data: TensorData, index: number, spec: TensorSpec, row: Record<string, unknown>, perRow: number): void {
+function fillFromArray(
+  data: TensorData,
+  index: number,
+  spec: TensorSpec,
+  row: Record<string, unknown>,
+  perRow: number,
+): void {
   const value = ownValue(row, spec.name);
   const field = (): string => `rows[${index}].${spec.name}`;
   if (value === undefined) throw invalid(field(), 'a value', 'nothing');
@@ -227,7 +277,8 @@ function fillFromArray(data: TensorData, index: number, spec: TensorSpec, row: R
   if (values.length !== perRow) throw invalid(field(), `${perRow} value${perRow === 1 ? '' : 's'}`, `${values.length}`);
   for (let element = 0; element < perRow; element++) {
     const expected = storeValue(data, index * perRow + element, spec, element, values[element]);
-    if (expected !== null) throw invalidValue(Array.isArray(value) ? `${field()}[${element}]` : field(), expected, values[element]);
+    if (expected !== null)
+      throw invalidValue(Array.isArray(value) ? `${field()}[${element}]` : field(), expected, values[element]);
   }
 }
 
@@ -245,13 +296,23 @@ export function plainValues(tensor: Tensor): PlainValue[] {
   return Array.from(tensor.data as ArrayLike<number | string>);
 }
 
-/** Tensors whose first dimension is the batch, as one object per row; an output of more than one element per row is a flat array. */
+/**
+ * Tensors whose first dimension is the batch, as one object per row; an output of more than one element per row is a
+ * flat array.
+ */
 export function tensorsToRows(tensors: readonly Tensor[]): Record<string, PlainValue | PlainValue[]>[] {
   const count = tensors[0]?.shape[0] ?? 0;
-  const columns = tensors.map((tensor) => ({ name: tensor.name, perRow: elementsOf(tensor.shape.slice(1)), values: plainValues(tensor) }));
+  const columns = tensors.map((tensor) => ({
+    name: tensor.name,
+    perRow: elementsOf(tensor.shape.slice(1)),
+    values: plainValues(tensor),
+  }));
   return Array.from({ length: count }, (_, row) =>
     Object.fromEntries(
-      columns.map(({ name, perRow, values }) => [name, perRow === 1 ? values[row]! : values.slice(row * perRow, (row + 1) * perRow)]),
+      columns.map(({ name, perRow, values }) => [
+        name,
+        perRow === 1 ? values[row]! : values.slice(row * perRow, (row + 1) * perRow),
+      ]),
     ),
   );
 }

@@ -31,7 +31,10 @@ export interface TensorSpec {
   meaning?: OutputMeaning;
 }
 
-/** Whether requests may run in one batch: only where the graph shows that a row's answer cannot depend on its neighbours. */
+/**
+ * Whether requests may run in one batch: only where the graph shows that a row's answer cannot depend on its
+ * neighbours.
+ */
 export interface RowIndependence {
   proven: boolean;
   /** What stands in the way, for people: the first operator that joins rows. Null when proven. */
@@ -49,7 +52,15 @@ export interface Signature {
   rowIndependence?: RowIndependence;
 }
 
-export type TensorData = Float32Array | Float64Array | BigInt64Array | Int32Array | Int16Array | Int8Array | Uint8Array | string[];
+export type TensorData =
+  | Float32Array
+  | Float64Array
+  | BigInt64Array
+  | Int32Array
+  | Int16Array
+  | Int8Array
+  | Uint8Array
+  | string[];
 
 /** `data` is row-major and holds as many elements as the product of `shape`. BYTES are UTF-8 strings. */
 export interface Tensor {

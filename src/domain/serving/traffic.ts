@@ -20,8 +20,8 @@ export function requireFullWeights(deployments: readonly WeightedDeployment[], f
 }
 
 /**
- * Weights in the same proportions that sum to `total` basis points, equal ones where all were 0. What rounding leaves goes to the largest
- * remainders.
+ * Weights in the same proportions that sum to `total` basis points, equal ones where all were 0. What rounding leaves
+ * goes to the largest remainders.
  */
 export function rescaleWeights(weightsBps: readonly number[], total: number): number[] {
   if (weightsBps.length === 0) return [];
@@ -37,8 +37,9 @@ export function rescaleWeights(weightsBps: readonly number[], total: number): nu
 }
 
 /**
- * The deployment that serves a routing key; null when none has weight. The same key gets the same deployment as long as the weights
- * stay, and raising one deployment's weight moves keys only towards it: weighted rendezvous hashing (the highest −weight / ln(hash) wins).
+ * The deployment that serves a routing key; null when none has weight. The same key gets the same deployment as long as
+ * the weights stay, and raising one deployment's weight moves keys only towards it: weighted rendezvous hashing (the
+ * highest −weight / ln(hash) wins).
  */
 export function pickDeployment<D extends WeightedDeployment>(deployments: readonly D[], routingKey: string): D | null {
   let picked: D | null = null;
@@ -54,12 +55,18 @@ export function pickDeployment<D extends WeightedDeployment>(deployments: readon
   return picked;
 }
 
-/** Whether a key falls into a share of all keys, e.g. of requests to log. Keys chosen at a small share are chosen at a larger one too. */
+/**
+ * Whether a key falls into a share of all keys, e.g. of requests to log. Keys chosen at a small share are chosen at a
+ * larger one too.
+ */
 export function inSample(share: number, key: string): boolean {
   return unitHash(key) < share;
 }
 
-/** A 52-bit hash of a text as a number strictly between 0 and 1: two FNV-1a lanes, each finished with MurmurHash3's mixer. */
+/**
+ * A 52-bit hash of a text as a number strictly between 0 and 1: two FNV-1a lanes, each finished with MurmurHash3's
+ * mixer.
+ */
 function unitHash(text: string): number {
   let low = 0x811c9dc5;
   let high = 0x01000193;

@@ -15,9 +15,9 @@ export interface MeanInterval {
 }
 
 /**
- * Poisson(1) counts by inverse distribution over 16 random bits: the Poisson bootstrap (Hanley and MacGibbon 2006), in which every row's
- * count is drawn on its own, instead of the multinomial draw of n rows out of n. The two agree from some hundred rows on; this one
- * reads memory in order and takes two counts from each random number.
+ * Poisson(1) counts by inverse distribution over 16 random bits: the Poisson bootstrap (Hanley and MacGibbon 2006), in
+ * which every row's count is drawn on its own, instead of the multinomial draw of n rows out of n. The two agree from
+ * some hundred rows on; this one reads memory in order and takes two counts from each random number.
  */
 const POISSON_TABLE = ((): Uint8Array => {
   const table = new Uint8Array(65_536);
@@ -34,7 +34,10 @@ const POISSON_TABLE = ((): Uint8Array => {
   return table;
 })();
 
-/** Fills `counts` with how often each row stands in the next resample; returns their sum, which is never 0 for a non-empty array. */
+/**
+ * Fills `counts` with how often each row stands in the next resample; returns their sum, which is never 0 for a
+ * non-empty array.
+ */
 export function drawCounts(random: SeededRandom, counts: Uint8Array): number {
   let total = 0;
   while (total === 0 && counts.length > 0) {
@@ -71,7 +74,11 @@ export function bootstrapMean(values: Float64Array, options: BootstrapOptions): 
 }
 
 /** Mean of lossA − lossB over the same rows; an interval below 0 says that A loses less. */
-export function bootstrapMeanDifference(lossA: Float64Array, lossB: Float64Array, options: BootstrapOptions): MeanInterval | null {
+export function bootstrapMeanDifference(
+  lossA: Float64Array,
+  lossB: Float64Array,
+  options: BootstrapOptions,
+): MeanInterval | null {
   return bootstrapMean(
     lossA.map((loss, row) => loss - lossB[row]!),
     options,
@@ -79,7 +86,11 @@ export function bootstrapMeanDifference(lossA: Float64Array, lossB: Float64Array
 }
 
 /** √mean(lossA) − √mean(lossB) over the same rows: of squared errors, in the units of what is predicted. */
-export function bootstrapRootMeanDifference(lossA: Float64Array, lossB: Float64Array, options: BootstrapOptions): MeanInterval | null {
+export function bootstrapRootMeanDifference(
+  lossA: Float64Array,
+  lossB: Float64Array,
+  options: BootstrapOptions,
+): MeanInterval | null {
   if (lossA.length === 0) return null;
   const { seed, resamples = 1000, confidence = 0.95 } = options;
   const random = new SeededRandom(seed);

@@ -14,8 +14,9 @@ export interface Calibration {
 }
 
 /**
- * Reliability bins of equal counts (Naeini, Cooper and Hauskrecht 2015), equal scores never parted, so there may be fewer than `binCount`.
- * `scores` (rows) are probabilities, `outcomes` (rows) 1 where the promised event came and 0 elsewhere. Null for no rows or a NaN score.
+ * Reliability bins of equal counts (Naeini, Cooper and Hauskrecht 2015), equal scores never parted, so there may be
+ * fewer than `binCount`. `scores` (rows) are probabilities, `outcomes` (rows) 1 where the promised event came and 0
+ * elsewhere. Null for no rows or a NaN score.
  */
 export function calibrate(scores: Float32Array, outcomes: Uint8Array, binCount = 10): Calibration | null {
   const rows = scores.length;

@@ -9,8 +9,9 @@ export interface TestResult {
 const SHARE_FLOOR = 1e-4;
 
 /**
- * Population stability index Σ (actual − expected) · ln(actual / expected), the symmetric Kullback–Leibler divergence; Siddiqi, Credit
- * Risk Scorecards (2006): below 0.1 stable, above 0.25 shifted. Both lists hold shares of the same bins.
+ * Population stability index Σ (actual − expected) · ln(actual / expected), the symmetric Kullback–Leibler divergence;
+ * Siddiqi, Credit Risk Scorecards (2006): below 0.1 stable, above 0.25 shifted. Both lists hold shares of the same
+ * bins.
  */
 export function psi(expectedShares: readonly number[], actualShares: readonly number[]): number {
   let index = 0;
@@ -23,8 +24,9 @@ export function psi(expectedShares: readonly number[], actualShares: readonly nu
 }
 
 /**
- * Two-sample Kolmogorov–Smirnov distance of two lists in ascending order, and its two-sided asymptotic p-value: the one-sample
- * distribution at the effective size n·m / (n + m), as scipy's ks_2samp(method="asymp"). Ties make it conservative.
+ * Two-sample Kolmogorov–Smirnov distance of two lists in ascending order, and its two-sided asymptotic p-value: the
+ * one-sample distribution at the effective size n·m / (n + m), as scipy's ks_2samp(method="asymp"). Ties make it
+ * conservative.
  */
 export function kolmogorovSmirnov(a: ArrayLike<number>, b: ArrayLike<number>): TestResult {
   const n = a.length;
@@ -43,8 +45,8 @@ export function kolmogorovSmirnov(a: ArrayLike<number>, b: ArrayLike<number>): T
 }
 
 /**
- * Pearson's chi-square test that two lists of counts come from the same distribution over the same cells, without continuity
- * correction: scipy's chi2_contingency(correction=False). Cells empty in both are left out.
+ * Pearson's chi-square test that two lists of counts come from the same distribution over the same cells, without
+ * continuity correction: scipy's chi2_contingency(correction=False). Cells empty in both are left out.
  */
 export function chiSquareTwoSample(a: readonly number[], b: readonly number[]): TestResult & { dof: number } {
   const totalA = sum(a);

@@ -26,10 +26,11 @@ interface Leaf {
 }
 
 /**
- * Functional ANOVA of regression trees (Hutter, Hoos and Leyton-Brown 2014, An Efficient Approach for Assessing Hyperparameter
- * Importance): a tree is constant on boxes, so its marginal over any columns is an exact sum over its leaves, and the variance of a
- * marginal over the variance of the tree is what those columns explain. Columns are independent; an ORDERED one is uniform over its
- * domain, categories are equally likely. Shares are means over the trees that vary at all.
+ * Functional ANOVA of regression trees (Hutter, Hoos and Leyton-Brown 2014, An Efficient Approach for Assessing
+ * Hyperparameter Importance): a tree is constant on boxes, so its marginal over any columns is an exact sum over its
+ * leaves, and the variance of a marginal over the variance of the tree is what those columns explain. Columns are
+ * independent; an ORDERED one is uniform over its domain, categories are equally likely. Shares are means over the
+ * trees that vary at all.
  */
 export function decomposeVariance(
   trees: readonly Tree[],
@@ -53,7 +54,10 @@ export function decomposeVariance(
       return joint[i]!.push(Math.max(0, both - effects[a]! - effects[b]!) / variance);
     });
   }
-  return { mainEffects: main.map(summary), interactions: pairs.map((pair, i) => ({ columns: pair, ...summary(joint[i]!) })) };
+  return {
+    mainEffects: main.map(summary),
+    interactions: pairs.map((pair, i) => ({ columns: pair, ...summary(joint[i]!) })),
+  };
 }
 
 function summary(shares: readonly number[]): VarianceShare {
@@ -70,7 +74,9 @@ function leavesOf(tree: Tree, columns: readonly ForestColumn[]): Leaf[] {
     if (column.kind === 'ORDERED') ranges.set([column.low, column.high], 2 * c);
     else sets[c] = allOf(column.count);
   });
-  const open: { node: number; ranges: Float64Array; sets: Int32Array; volume: number }[] = [{ node: 0, ranges, sets, volume: 1 }];
+  const open: { node: number; ranges: Float64Array; sets: Int32Array; volume: number }[] = [
+    { node: 0, ranges, sets, volume: 1 },
+  ];
   for (let part = open.pop(); part; part = open.pop()) {
     const c = tree.column[part.node]!;
     if (c < 0) {
@@ -79,7 +85,12 @@ function leavesOf(tree: Tree, columns: readonly ForestColumn[]): Leaf[] {
     }
     const cut = tree.cut[part.node]!;
     for (const isLeft of [true, false]) {
-      const next = { node: (isLeft ? tree.left : tree.right)[part.node]!, ranges: part.ranges.slice(), sets: part.sets.slice(), volume: 0 };
+      const next = {
+        node: (isLeft ? tree.left : tree.right)[part.node]!,
+        ranges: part.ranges.slice(),
+        sets: part.sets.slice(),
+        volume: 0,
+      };
       let share: number;
       if (columns[c]!.kind === 'ORDERED') {
         const [low, high] = [part.ranges[2 * c]!, part.ranges[2 * c + 1]!];
@@ -110,7 +121,11 @@ function cellsOf(tree: Tree, column: ForestColumn, c: number): Cells | null {
   if (own.length === 0) return null;
   if (column.kind === 'CATEGORIES') {
     const weights = new Float64Array(column.count).fill(1 / column.count);
-    return { weights, covered: (leaf) => stretches(leaf.sets[c]!, column.count), shareOf: (leaf) => bits(leaf.sets[c]!) / column.count };
+    return {
+      weights,
+      covered: (leaf) => stretches(leaf.sets[c]!, column.count),
+      shareOf: (leaf) => bits(leaf.sets[c]!) / column.count,
+    };
   }
   const { low, high } = column;
   const edges = [...new Set([low, ...own.map((node) => tree.cut[node]!), high])].sort((a, b) => a - b);

@@ -25,10 +25,15 @@ const SUFFICIENT_SHARE = 1e-4;
 const MOST_TRIALS = 30;
 
 /**
- * One iteration of L-BFGS (Nocedal and Wright, algorithm 7.4) on a convex function. `curvature` estimates the diagonal of its second
- * derivative, so that rare columns take as large steps as frequent ones.
+ * One iteration of L-BFGS (Nocedal and Wright, algorithm 7.4) on a convex function. `curvature` estimates the diagonal
+ * of its second derivative, so that rare columns take as large steps as frequent ones.
  */
-export async function descend(before: DescentState, objective: Objective, curvature: Float64Array, memory: number): Promise<Descended> {
+export async function descend(
+  before: DescentState,
+  objective: Objective,
+  curvature: Float64Array,
+  memory: number,
+): Promise<Descended> {
   const { theta } = before;
   const size = theta.length;
   let { gradient, loss } = before;
@@ -62,7 +67,10 @@ export async function descend(before: DescentState, objective: Objective, curvat
 }
 
 /** The two-loop recursion from the scaled diagonal. */
-function newtonDirection({ gradient, steps, changes, theta }: Required<DescentState>, curvature: Float64Array): Float64Array {
+function newtonDirection(
+  { gradient, steps, changes, theta }: Required<DescentState>,
+  curvature: Float64Array,
+): Float64Array {
   const size = theta.length;
   const count = steps.length / size;
   const direction = gradient.map((value) => -value);
@@ -72,7 +80,8 @@ function newtonDirection({ gradient, steps, changes, theta }: Required<DescentSt
     shares[m] = dot(step, direction) / dot(step, change);
     for (let i = 0; i < size; i++) direction[i]! -= shares[m]! * change[i]!;
   }
-  const scale = count === 0 ? 1 : scaleOf(steps.subarray((count - 1) * size), changes.subarray((count - 1) * size), curvature);
+  const scale =
+    count === 0 ? 1 : scaleOf(steps.subarray((count - 1) * size), changes.subarray((count - 1) * size), curvature);
   for (let i = 0; i < size; i++) direction[i]! *= scale / curvature[i]!;
   for (let m = 0; m < count; m++) {
     const [step, change] = [steps.subarray(m * size, (m + 1) * size), changes.subarray(m * size, (m + 1) * size)];

@@ -1,4 +1,7 @@
-/** The middle of the values that are not NaN, the mean of the two middle ones of an even number; NaN for none. In linear time. */
+/**
+ * The middle of the values that are not NaN, the mean of the two middle ones of an even number; NaN for none. In linear
+ * time.
+ */
 export function median(values: Float64Array): number {
   const known = values.filter((value) => !Number.isNaN(value));
   if (known.length === 0) return Number.NaN;

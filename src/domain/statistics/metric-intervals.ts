@@ -22,7 +22,10 @@ const VISIT_BUDGET = 1e8;
 const MIN_RESAMPLES = 200;
 const MAX_RESAMPLES = 1000;
 
-/** 95 % percentile intervals of all metrics from the same Poisson resamples, fewer of them (at least 200) the more rows there are. */
+/**
+ * 95 % percentile intervals of all metrics from the same Poisson resamples, fewer of them (at least 200) the more rows
+ * there are.
+ */
 export function classificationIntervals(input: ClassPredictions, seed: number): MetricIntervals {
   const { labels, probabilities, classCount } = input;
   const rows = labels.length;
@@ -35,7 +38,10 @@ export function classificationIntervals(input: ClassPredictions, seed: number): 
   const rankings = ranked.map((k) => rankedRows(input, k));
 
   const names = ['accuracy', 'precision', 'recall', 'f1', 'logLoss', 'brier', 'rocAuc', 'averagePrecision'] as const;
-  const estimates = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<(typeof names)[number], number[]>;
+  const estimates = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<
+    (typeof names)[number],
+    number[]
+  >;
   const random = new SeededRandom(seed);
   const counts = new Uint8Array(rows);
   const flat = new Float64Array(classCount ** 2);
@@ -50,7 +56,9 @@ export function classificationIntervals(input: ClassPredictions, seed: number): 
       logLoss += count * logLosses[row]!;
       brier += count * briers[row]!;
     }
-    const matrix = Array.from({ length: classCount }, (_, k) => [...flat.subarray(k * classCount, (k + 1) * classCount)]);
+    const matrix = Array.from({ length: classCount }, (_, k) => [
+      ...flat.subarray(k * classCount, (k + 1) * classCount),
+    ]);
     const metrics = confusionMetrics(matrix);
     for (const name of ['accuracy', 'precision', 'recall', 'f1'] as const) estimates[name].push(metrics[name] ?? NaN);
     estimates.logLoss.push(logLoss / total);
@@ -66,7 +74,8 @@ export function classificationIntervals(input: ClassPredictions, seed: number): 
     estimates.averagePrecision.push(averagePrecision / rankings.length);
   }
 
-  const interval = (name: (typeof names)[number]): Interval => percentileInterval(Float64Array.from(estimates[name]), CONFIDENCE);
+  const interval = (name: (typeof names)[number]): Interval =>
+    percentileInterval(Float64Array.from(estimates[name]), CONFIDENCE);
   // A resample may miss a rare class; the interval then rests on the others, unless few are left.
   const rankingInterval = (name: 'rocAuc' | 'averagePrecision'): Interval | null => {
     const defined = Float64Array.from(estimates[name].filter((estimate) => !Number.isNaN(estimate)));
@@ -148,12 +157,17 @@ function rankedRows({ labels, probabilities, classCount }: ClassPredictions, k: 
   return {
     order,
     positive: Uint8Array.from(order, (row) => (labels[row] === k ? 1 : 0)),
-    groupEnd: Uint8Array.from(order, (row, at) => (at + 1 === order.length || scores[order[at + 1]!] !== scores[row] ? 1 : 0)),
+    groupEnd: Uint8Array.from(order, (row, at) =>
+      at + 1 === order.length || scores[order[at + 1]!] !== scores[row] ? 1 : 0,
+    ),
   };
 }
 
 /** ROC-AUC and average precision of weighted rows; NaN without weight on either side. */
-function weightedRanking({ order, positive, groupEnd }: RankedRows, counts: Uint8Array): { rocAuc: number; averagePrecision: number } {
+function weightedRanking(
+  { order, positive, groupEnd }: RankedRows,
+  counts: Uint8Array,
+): { rocAuc: number; averagePrecision: number } {
   let positives = 0;
   let negatives = 0;
   let groupPositives = 0;

@@ -12,8 +12,9 @@ export interface ClassPredictions {
 }
 
 /**
- * Null where a metric is undefined: no rows, NaN among the probabilities, or, for the ranking metrics, a class without any row.
- * Precision, recall and F1 are those of class 1 for two classes and the unweighted mean over the classes seen for more.
+ * Null where a metric is undefined: no rows, NaN among the probabilities, or, for the ranking metrics, a class without
+ * any row. Precision, recall and F1 are those of class 1 for two classes and the unweighted mean over the classes seen
+ * for more.
  */
 export interface ClassificationMetrics {
   accuracy: number | null;
@@ -84,7 +85,9 @@ export function confusionMatrix(input: ClassPredictions): number[][] {
   const predicted = predictedClasses(input);
   const flat = new Float64Array(input.classCount ** 2);
   for (let row = 0; row < predicted.length; row++) flat[input.labels[row]! * input.classCount + predicted[row]!]!++;
-  return Array.from({ length: input.classCount }, (_, k) => [...flat.subarray(k * input.classCount, (k + 1) * input.classCount)]);
+  return Array.from({ length: input.classCount }, (_, k) => [
+    ...flat.subarray(k * input.classCount, (k + 1) * input.classCount),
+  ]);
 }
 
 export interface ConfusionMetrics {
@@ -160,7 +163,13 @@ export function squaredErrorRows(actual: Float64Array, predicted: Float64Array):
   return actual.map((value, row) => (value - predicted[row]!) ** 2);
 }
 
-export function regressionMetrics({ actual, predicted }: { actual: Float64Array; predicted: Float64Array }): RegressionMetrics {
+export function regressionMetrics({
+  actual,
+  predicted,
+}: {
+  actual: Float64Array;
+  predicted: Float64Array;
+}): RegressionMetrics {
   const rows = actual.length;
   if (rows === 0) return { rmse: null, mae: null, r2: null };
   const center = mean(actual);
@@ -179,9 +188,16 @@ export function regressionMetrics({ actual, predicted }: { actual: Float64Array;
 
 /**
  * Mean silhouette, Euclidean, of points (rows × dims, row-major) in clusters; a point alone in its cluster counts 0.
- * Null for fewer than two clusters. Every pair is compared, so above `maxRows` a seeded sample of that many rows stands for all.
+ * Null for fewer than two clusters. Every pair is compared, so above `maxRows` a seeded sample of that many rows stands
+ * for all.
  */
-export function silhouette(points: Float32Array, dims: number, labels: Int32Array, maxRows = 2000, seed = 1): number | null {
+export function silhouette(
+  points: Float32Array,
+  dims: number,
+  labels: Int32Array,
+  maxRows = 2000,
+  seed = 1,
+): number | null {
   const chosen = sampleIndices(labels.length, maxRows, seed);
   const clusterIds = [...new Set(chosen.map((row) => labels[row]!))];
   if (clusterIds.length < 2) return null;
@@ -196,7 +212,8 @@ export function silhouette(points: Float32Array, dims: number, labels: Int32Arra
     const own = cluster[i]!;
     if (sizes[own] === 1) continue;
     distanceSums.fill(0);
-    for (let j = 0; j < chosen.length; j++) distanceSums[cluster[j]!]! += distance(points, dims, chosen[i]!, chosen[j]!);
+    for (let j = 0; j < chosen.length; j++)
+      distanceSums[cluster[j]!]! += distance(points, dims, chosen[i]!, chosen[j]!);
     const within = distanceSums[own]! / (sizes[own]! - 1);
     let nearest = Infinity;
     for (let k = 0; k < sizes.length; k++) if (k !== own) nearest = Math.min(nearest, distanceSums[k]! / sizes[k]!);

@@ -1,6 +1,6 @@
 /**
- * Seeded random numbers: xoshiro128** (Blackman and Vigna) seeded by SplitMix32. The same seed gives the same numbers on every machine.
- * Not for secrets.
+ * Seeded random numbers: xoshiro128** (Blackman and Vigna) seeded by SplitMix32. The same seed gives the same numbers
+ * on every machine. Not for secrets.
  */
 export class SeededRandom {
   private a: number;

@@ -2,9 +2,10 @@
 import { SeededRandom } from './random.js';
 
 /**
- * A column of a forest's table. ORDERED: numbers that a tree cuts at midpoints between neighbours, over the domain from `low` to `high`;
- * where `present` is given, smaller numbers stand for "absent" and are cut off exactly there; on a `grid` all are whole, and cuts lie
- * halfway between whole numbers. CATEGORIES: codes from 0 to count − 1, at most 31, that a tree parts into two sets.
+ * A column of a forest's table. ORDERED: numbers that a tree cuts at midpoints between neighbours, over the domain from
+ * `low` to `high`; where `present` is given, smaller numbers stand for "absent" and are cut off exactly there; on a
+ * `grid` all are whole, and cuts lie halfway between whole numbers. CATEGORIES: codes from 0 to count − 1, at most 31,
+ * that a tree parts into two sets.
  */
 export type ForestColumn =
   | { kind: 'ORDERED'; values: Float64Array; low: number; high: number; present?: number; grid?: boolean }
@@ -28,21 +29,33 @@ export interface Tree {
 
 export interface Forest {
   trees: Tree[];
-  /** 1 − Σ(y − ŷ)² / Σ(y − ȳ)² over rows that some tree has not seen, predicted by those trees alone; null when there are too few. */
+  /**
+   * 1 − Σ(y − ŷ)² / Σ(y − ȳ)² over rows that some tree has not seen, predicted by those trees alone; null when there
+   * are too few.
+   */
   outOfBagR2: number | null;
-  /** By column: how much the mean squared out-of-bag error grows when the column is shuffled, over the variance of the target. */
+  /**
+   * By column: how much the mean squared out-of-bag error grows when the column is shuffled, over the variance of the
+   * target.
+   */
   permutation: Float64Array;
 }
 
 /**
- * Random forest of regression trees (Breiman 2001): bootstrap samples, every column a candidate at every node, grown until the rows of
- * a leaf have one value; best splits by squared error, of categories in the order of their means, which holds the best partition
- * (Fisher 1958). The same table and seed give the same forest.
+ * Random forest of regression trees (Breiman 2001): bootstrap samples, every column a candidate at every node, grown
+ * until the rows of a leaf have one value; best splits by squared error, of categories in the order of their means,
+ * which holds the best partition (Fisher 1958). The same table and seed give the same forest.
  */
-export function growForest(columns: readonly ForestColumn[], target: Float64Array, { trees, seed }: ForestOptions): Forest {
+export function growForest(
+  columns: readonly ForestColumn[],
+  target: Float64Array,
+  { trees, seed }: ForestOptions,
+): Forest {
   const rows = target.length;
   const random = new SeededRandom(seed);
-  const order = columns.map(({ values }) => Int32Array.from(values.keys()).sort((a, b) => values[a]! - values[b]! || a - b));
+  const order = columns.map(({ values }) =>
+    Int32Array.from(values.keys()).sort((a, b) => values[a]! - values[b]! || a - b),
+  );
   const sums = new Float64Array(rows);
   const votes = new Int32Array(rows);
   const extraError = new Float64Array(columns.length);
@@ -134,7 +147,10 @@ interface Split {
   gain: number;
 }
 
-/** One tree: every column's rows lie sorted, and a split parts each of the lists in place, so that nothing is sorted twice. */
+/**
+ * One tree: every column's rows lie sorted, and a split parts each of the lists in place, so that nothing is sorted
+ * twice.
+ */
 class Growth {
   private readonly sorted: Int32Array[];
   private readonly toLeft: Uint8Array;

@@ -9,11 +9,15 @@ export function logGamma(x: number): number {
 }
 
 const LANCZOS = [
-  0.999_999_999_999_809_93, 676.520_368_121_885_1, -1259.139_216_722_402_8, 771.323_428_777_653_13, -176.615_029_162_140_59,
-  12.507_343_278_686_905, -0.138_571_095_265_720_12, 9.984_369_578_019_571_6e-6, 1.505_632_735_149_311_6e-7,
+  0.999_999_999_999_809_93, 676.520_368_121_885_1, -1259.139_216_722_402_8, 771.323_428_777_653_13,
+  -176.615_029_162_140_59, 12.507_343_278_686_905, -0.138_571_095_265_720_12, 9.984_369_578_019_571_6e-6,
+  1.505_632_735_149_311_6e-7,
 ];
 
-/** P(X ≥ x) of a chi-square variable: the upper regularised incomplete gamma function Q(dof / 2, x / 2) by series or continued fraction. */
+/**
+ * P(X ≥ x) of a chi-square variable: the upper regularised incomplete gamma function Q(dof / 2, x / 2) by series or
+ * continued fraction.
+ */
 export function chiSquareTail(x: number, dof: number): number {
   if (x <= 0) return 1;
   const a = dof / 2;
@@ -50,9 +54,9 @@ function nonZero(value: number, tiny: number): number {
 }
 
 /**
- * P(Dₙ ≥ d) of the two-sided one-sample Kolmogorov–Smirnov distance. Where n·d² ≥ 2.2 it is twice the exact one-sided tail (Miller 1956),
- * below that the series of Pelz and Good (1976) up to 1/n, whose error stays under 1e-3 from n = 20 on, for p-values above 0.02.
- * The choice between the two is that of Simard and L'Ecuyer (2011).
+ * P(Dₙ ≥ d) of the two-sided one-sample Kolmogorov–Smirnov distance. Where n·d² ≥ 2.2 it is twice the exact one-sided
+ * tail (Miller 1956), below that the series of Pelz and Good (1976) up to 1/n, whose error stays under 1e-3 from n = 20
+ * on, for p-values above 0.02. The choice between the two is that of Simard and L'Ecuyer (2011).
  */
 export function kolmogorovTail(n: number, d: number): number {
   if (d <= 0) return 1;

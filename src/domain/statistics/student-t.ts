@@ -1,6 +1,8 @@
 import { chiSquareTail, logGamma } from './special-functions.js';
 
-/** I_x(a, b), the regularised incomplete beta function, by Lentz's continued fraction (Abramowitz and Stegun 26.5.8). */
+/**
+ * I_x(a, b), the regularised incomplete beta function, by Lentz's continued fraction (Abramowitz and Stegun 26.5.8).
+ */
 export function incompleteBeta(a: number, b: number, x: number): number {
   if (x <= 0) return 0;
   if (x >= 1) return 1;
@@ -52,8 +54,9 @@ const CHI_REACH = 40;
 const INTERVALS = 160;
 
 /**
- * P(T ≤ t) of the noncentral t distribution: T = (Z + δ) / √(χ²/dof), so for t > 0 it is P(Z < −δ) + ∫ φ(z) P(χ² ≥ dof·((z + δ)/t)²) dz,
- * by Simpson's rule over whichever of z and (z + δ)/t the integrand is smooth in. Made for up to some dozens of degrees of freedom.
+ * P(T ≤ t) of the noncentral t distribution: T = (Z + δ) / √(χ²/dof), so for t > 0 it is P(Z < −δ) + ∫ φ(z) P(χ² ≥
+ * dof·((z + δ)/t)²) dz, by Simpson's rule over whichever of z and (z + δ)/t the integrand is smooth in. Made for up to
+ * some dozens of degrees of freedom.
  */
 export function noncentralTCdf(t: number, dof: number, delta: number): number {
   if (t < 0) return 1 - noncentralTCdf(-t, dof, -delta);
@@ -63,8 +66,16 @@ export function noncentralTCdf(t: number, dof: number, delta: number): number {
   const tail = (u: number): number => chiSquareTail(dof * u * u, dof);
   const integral =
     t >= 1
-      ? simpson(Math.max(-delta, -NORMAL_REACH), Math.max(-delta, NORMAL_REACH), (z) => density(z) * tail((z + delta) / t))
-      : simpson(0, Math.min(CHI_REACH / Math.sqrt(dof), (delta + NORMAL_REACH) / t), (u) => density(u * t - delta) * t * tail(u));
+      ? simpson(
+          Math.max(-delta, -NORMAL_REACH),
+          Math.max(-delta, NORMAL_REACH),
+          (z) => density(z) * tail((z + delta) / t),
+        )
+      : simpson(
+          0,
+          Math.min(CHI_REACH / Math.sqrt(dof), (delta + NORMAL_REACH) / t),
+          (u) => density(u * t - delta) * t * tail(u),
+        );
   return Math.min(1, below + Math.max(0, integral));
 }
 

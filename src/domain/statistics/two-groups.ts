@@ -23,15 +23,16 @@ export interface GroupDifference {
 export type GroupTest = { result: GroupDifference } | { reason: string };
 
 export const GROUP_TEST_METHOD =
-  "Welch's t-test (two-sided); Hedges' g with its exact 95 % interval from the noncentral t distribution; p adjusted by Holm";
+  "Welch's t-test (two-sided); Hedges' g with its exact 95 % interval from the noncentral t distribution; p " +
+  'adjusted by Holm';
 
 /** Largest effect that an interval is looked for, in noncentrality: beyond it groups differ beyond all doubt. */
 const MAX_NONCENTRALITY = 1e8;
 
 /**
- * Welch's t-test (1947) with Satterthwaite's degrees of freedom, as scipy's ttest_ind(equal_var=False), and Hedges' g (1981) with the
- * exact correction Γ(m/2) / (√(m/2) Γ((m − 1)/2)) at m = n₁ + n₂ − 2. Its interval inverts the noncentral t distribution
- * (Steiger and Fouladi 1997).
+ * Welch's t-test (1947) with Satterthwaite's degrees of freedom, as scipy's ttest_ind(equal_var=False), and Hedges' g
+ * (1981) with the exact correction Γ(m/2) / (√(m/2) Γ((m − 1)/2)) at m = n₁ + n₂ − 2. Its interval inverts the
+ * noncentral t distribution (Steiger and Fouladi 1997).
  */
 export function compareGroups(a: readonly number[], b: readonly number[]): GroupTest {
   if (a.length < 2 || b.length < 2) return { reason: 'fewer than two runs in a group' };
@@ -62,14 +63,22 @@ export function compareGroups(a: readonly number[], b: readonly number[]): Group
   };
 }
 
-function hedges(difference: number, sizeA: number, sizeB: number, pooled: number): Pick<GroupDifference, 'hedgesG' | 'hedgesGInterval'> {
+function hedges(
+  difference: number,
+  sizeA: number,
+  sizeB: number,
+  pooled: number,
+): Pick<GroupDifference, 'hedgesG' | 'hedgesGInterval'> {
   const dof = sizeA + sizeB - 2;
   const root = Math.sqrt((sizeA * sizeB) / (sizeA + sizeB));
   const correction = Math.exp(logGamma(dof / 2) - logGamma((dof - 1) / 2)) / Math.sqrt(dof / 2);
   const t = (difference / pooled) * root;
   const bound = (probability: number): number => {
     let reach = 10 + 2 * Math.abs(t);
-    while (reach < MAX_NONCENTRALITY && (noncentralTCdf(t, dof, reach) > probability || noncentralTCdf(t, dof, -reach) < probability)) {
+    while (
+      reach < MAX_NONCENTRALITY &&
+      (noncentralTCdf(t, dof, reach) > probability || noncentralTCdf(t, dof, -reach) < probability)
+    ) {
       reach *= 2;
     }
     // The distribution function falls as the noncentrality grows.

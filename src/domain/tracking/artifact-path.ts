@@ -3,10 +3,17 @@ import { AppError, ErrorCode, quote } from '../../errors.js';
 const MAX_PATH_LENGTH = 500;
 const SEGMENT = /^[A-Za-z0-9_][A-Za-z0-9._ @=+,()[\]-]{0,199}$/;
 
-/** Where an artifact stands among those of its run: segments of letters, digits and ._-@=+,()[] parted by slashes. INVALID_PATH. */
+/**
+ * Where an artifact stands among those of its run: segments of letters, digits and ._-@=+,()[] parted by slashes.
+ * INVALID_PATH.
+ */
 export function checkArtifactPath(field: string, path: string): string {
-  if (path.length > MAX_PATH_LENGTH || !path.split('/').every((segment) => SEGMENT.test(segment) && !segment.endsWith(' '))) {
-    const expected = 'a relative path like plots/roc.png: segments of letters, digits and ._-@=+,()[] that do not begin with a dot';
+  if (
+    path.length > MAX_PATH_LENGTH ||
+    !path.split('/').every((segment) => SEGMENT.test(segment) && !segment.endsWith(' '))
+  ) {
+    const expected =
+      'a relative path like plots/roc.png: segments of letters, digits and ._-@=+,()[] that do not begin with a dot';
     throw new AppError(ErrorCode.INVALID_PATH, `${field}: expected ${expected}, got ${quote(path)}.`, {
       field,
       expected,
@@ -20,13 +27,16 @@ const MAX_ENCODINGS = 10;
 const MAX_FREE_PATH_LENGTH = 1_000;
 
 /**
- * A path as clients' file systems have it, spaces, unicode and leading dots included. Decoded as often as somebody has percent-encoded
- * it, so that nothing shows its meaning only later; '' is the folder itself. Null for what might lead out of its folder.
+ * A path as clients' file systems have it, spaces, unicode and leading dots included. Decoded as often as somebody has
+ * percent-encoded it, so that nothing shows its meaning only later; '' is the folder itself. Null for what might lead
+ * out of its folder.
  */
 export function freeArtifactPath(text: string): string | null {
   let path = text;
   for (let i = 0; i < MAX_ENCODINGS; i++) {
-    const decoded = path.replace(/(?:%[0-9a-f]{2})+/gi, (escapes) => Buffer.from(escapes.replaceAll('%', ''), 'hex').toString());
+    const decoded = path.replace(/(?:%[0-9a-f]{2})+/gi, (escapes) =>
+      Buffer.from(escapes.replaceAll('%', ''), 'hex').toString(),
+    );
     if (decoded === path) break;
     path = decoded;
   }

@@ -10,7 +10,9 @@ const THOUSANDS = [',', '.', ' ', "'", '’', '\u00a0', '\u202f'];
 const FORMAT = /^(?:[^%]|%-?[aAbBdHIjmMpSfgnyYzZ%])+$/s;
 
 /** What a user says of a column, as GraphQL hands it over. */
-export type GivenColumn = { [K in keyof Omit<ColumnCorrection, 'name'>]?: ColumnCorrection[K] | null } & { name: string };
+export type GivenColumn = { [K in keyof Omit<ColumnCorrection, 'name'>]?: ColumnCorrection[K] | null } & {
+  name: string;
+};
 
 /** Errors: BAD_USER_INPUT naming the field. */
 export function checkCorrections(field: string, given: readonly GivenColumn[]): ColumnCorrection[] {
@@ -19,7 +21,10 @@ export function checkCorrections(field: string, given: readonly GivenColumn[]): 
 }
 
 function checkCorrection(field: string, { name, ...given }: GivenColumn): ColumnCorrection {
-  const correction: ColumnCorrection = { name, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value != null)) };
+  const correction: ColumnCorrection = {
+    name,
+    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value != null)),
+  };
   const { type, nullValues, decimalSeparator, thousandsSeparator, unit, format } = correction;
   if (nullValues) checkNullValues(`${field}.nullValues`, nullValues);
   for (const detail of ['decimalSeparator', 'thousandsSeparator', 'unit'] as const) {
@@ -51,5 +56,6 @@ export function checkNullValues(field: string, words: readonly string[]): void {
 }
 
 function mustBe(wanted: ColumnType, type: ColumnType | undefined, field: string, value: unknown): void {
-  if (type !== undefined && type !== wanted) throw badInput(field, `nothing for the type ${type}, as it belongs to ${wanted}`, value);
+  if (type !== undefined && type !== wanted)
+    throw badInput(field, `nothing for the type ${type}, as it belongs to ${wanted}`, value);
 }

@@ -3,12 +3,15 @@ import type { InputColumn, Signature, TensorSpec } from '../serving/tensor.js';
 import { type ColumnReading, readingOf } from './dataset-schema.js';
 
 /**
- * VALUE: by the type of the reading, a number or, for STRING, the text. TEXT: the category, as the file spells it. BOTH: the values with
- * `texts` beside them.
+ * VALUE: by the type of the reading, a number or, for STRING, the text. TEXT: the category, as the file spells it.
+ * BOTH: the values with `texts` beside them.
  */
 export type Form = 'VALUE' | 'TEXT' | 'BOTH';
 
-/** A column by its name, and how to read it: by the table's own reading, or by one that is given, as of the file a model was trained on. */
+/**
+ * A column by its name, and how to read it: by the table's own reading, or by one that is given, as of the file a model
+ * was trained on.
+ */
 export interface ColumnRequest {
   name: string;
   form: Form;
@@ -26,7 +29,10 @@ export function mergeRequests(requests: readonly ColumnRequest[]): ColumnRequest
   return [...merged.values()];
 }
 
-/** The columns that fill a model's inputs: categories as text, read as the model's training data were where that is known. */
+/**
+ * The columns that fill a model's inputs: categories as text, read as the model's training data were where that is
+ * known.
+ */
 export function inputRequests({ inputs }: Signature): ColumnRequest[] {
   return mergeRequests(
     inputs.flatMap((spec): ColumnRequest[] => {
@@ -46,7 +52,9 @@ function formFor({ datatype, semantic }: TensorSpec): Form {
   return datatype === 'INT64' && semantic !== 'TIMESTAMP_MS' ? 'BOTH' : 'VALUE';
 }
 
-/** Whether a training wrote down how it read the column; else no more than a type is known, guessed from the model's. */
+/**
+ * Whether a training wrote down how it read the column; else no more than a type is known, guessed from the model's.
+ */
 export function isRecorded(
   { semantic }: TensorSpec,
   { categories, nullValues, decimalSeparator, thousandsSeparator, unit, format }: InputColumn,

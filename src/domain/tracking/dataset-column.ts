@@ -48,21 +48,32 @@ function takeTexts(texts: (string | null)[], rows: Int32Array): (string | null)[
 
 /**
  * One tensor per input of the model from the columns that fill it: those of its mapping, or the one of its own name.
- * `rowNumbers` are the rows' 0-based positions in their file, for errors, which count rows from 1 without the header; positions among
- * these rows when absent.
- * Errors: INVALID_TENSOR for an input without its columns, and for every value that a request would be refused for, naming row and column.
+ * `rowNumbers` are the rows' 0-based positions in their file, for errors, which count rows from 1 without the header;
+ * positions among these rows when absent.
+ * Errors: INVALID_TENSOR for an input without its columns, and for every value that a request would be refused for,
+ * naming row and column.
  */
-export function toTensors(columns: ReadonlyMap<string, Column>, signature: Signature, rowNumbers?: Float64Array): Tensor[] {
+export function toTensors(
+  columns: ReadonlyMap<string, Column>,
+  signature: Signature,
+  rowNumbers?: Float64Array,
+): Tensor[] {
   return signature.inputs.map((spec) => {
     const names = columnNames(spec);
-    if (!names) throw mismatch(spec.name, 'columns for the values of a row', `shape ${quote(spec.shape)} and no mapping`);
+    if (!names)
+      throw mismatch(spec.name, 'columns for the values of a row', `shape ${quote(spec.shape)} and no mapping`);
     const sources = names.map((name, element) => {
       const column = columns.get(name);
       if (!column) throw mismatch(name, `a column of that name among ${[...columns.keys()].join(', ')}`, 'none');
       return tensorData(spec, element, column, rowNumbers);
     });
     const rows = sources[0]?.length ?? 0;
-    return { name: spec.name, datatype: spec.datatype, shape: [rows, ...rowShape(spec)], data: interleaved(spec, sources, rows) };
+    return {
+      name: spec.name,
+      datatype: spec.datatype,
+      shape: [rows, ...rowShape(spec)],
+      data: interleaved(spec, sources, rows),
+    };
   });
 }
 
@@ -76,19 +87,29 @@ function interleaved({ datatype }: TensorSpec, sources: readonly TensorData[], r
   return data;
 }
 
-function tensorData(spec: TensorSpec, element: number, column: Column, rowNumbers: Float64Array | undefined): TensorData {
+function tensorData(
+  spec: TensorSpec,
+  element: number,
+  column: Column,
+  rowNumbers: Float64Array | undefined,
+): TensorData {
   const rows = column.values.length;
   if (spec.datatype === 'BYTES') return Array.from({ length: rows }, (_, row) => categoryAt(column, row));
   const data = allocate(spec.datatype, rows);
   // All at once first: there may be millions, and all of them right.
-  if ((data instanceof Float32Array || data instanceof Float64Array) && column.type === 'NUMBER' && spec.semantic !== 'TIMESTAMP_MS') {
+  if (
+    (data instanceof Float32Array || data instanceof Float64Array) &&
+    column.type === 'NUMBER' &&
+    spec.semantic !== 'TIMESTAMP_MS'
+  ) {
     data.set(column.values);
     if (data.every(Number.isFinite)) return data;
   }
   for (let row = 0; row < rows; row++) {
     const value = valueAt(spec, column, row);
     const expected = storeValue(data, row, spec, element, value);
-    if (expected !== null) throw invalidValue(`Column ${column.name}, row ${(rowNumbers?.[row] ?? row) + 1}`, expected, value);
+    if (expected !== null)
+      throw invalidValue(`Column ${column.name}, row ${(rowNumbers?.[row] ?? row) + 1}`, expected, value);
   }
   return data;
 }
@@ -99,10 +120,15 @@ function valueAt({ datatype }: TensorSpec, column: Column, row: number): string 
   const value = column.values[row]!;
   if (!Number.isFinite(value)) return null;
   // Digits that double precision has lost are in the text.
-  if (datatype === 'INT64' && column.texts && Number.isInteger(value) && !Number.isSafeInteger(value)) return column.texts[row] ?? null;
+  if (datatype === 'INT64' && column.texts && Number.isInteger(value) && !Number.isSafeInteger(value))
+    return column.texts[row] ?? null;
   return column.type === 'BOOLEAN' ? value === 1 : value;
 }
 
 function mismatch(field: string, expected: string, got: string): AppError {
-  return new AppError(ErrorCode.INVALID_TENSOR, `${field}: expected ${expected}, got ${got}.`, { field, expected, got });
+  return new AppError(ErrorCode.INVALID_TENSOR, `${field}: expected ${expected}, got ${got}.`, {
+    field,
+    expected,
+    got,
+  });
 }

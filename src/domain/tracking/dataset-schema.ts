@@ -4,18 +4,36 @@ export type DatasetFormat = (typeof DATASET_FORMATS)[number];
 export const COLUMN_TYPES = ['NUMBER', 'STRING', 'BOOLEAN', 'TIMESTAMP'] as const;
 export type ColumnType = (typeof COLUMN_TYPES)[number];
 
-/** Words for "no value" in a column of numbers, truth values or times, when the user names none. The empty text always is one. */
-export const DEFAULT_NULL_VALUES: readonly string[] = ['NA', 'N/A', 'n/a', '#N/A', 'NaN', 'nan', 'null', 'NULL', 'None', '-', '?'];
+/**
+ * Words for "no value" in a column of numbers, truth values or times, when the user names none. The empty text always
+ * is one.
+ */
+export const DEFAULT_NULL_VALUES: readonly string[] = [
+  'NA',
+  'N/A',
+  'n/a',
+  '#N/A',
+  'NaN',
+  'nan',
+  'null',
+  'NULL',
+  'None',
+  '-',
+  '?',
+];
 
 /**
- * How the texts of a column become values: decided once over the whole file (or given by the user), recorded with the dataset, and kept
- * in the signature of each model that was trained on it, so that every later file and every prediction is read in the same way.
- * A category is always the text as the file spells it, whatever the type.
+ * How the texts of a column become values: decided once over the whole file (or given by the user), recorded with the
+ * dataset, and kept in the signature of each model that was trained on it, so that every later file and every
+ * prediction is read in the same way. A category is always the text as the file spells it, whatever the type.
  */
 export interface ColumnReading {
   name: string;
   type: ColumnType;
-  /** Texts that mean "missing", besides the empty text, in the file's spelling. Of a STRING column none unless the user names some. */
+  /**
+   * Texts that mean "missing", besides the empty text, in the file's spelling. Of a STRING column none unless the user
+   * names some.
+   */
   nullValues?: string[];
   /** NUMBER: "," in 1.234,5; "." when absent. */
   decimalSeparator?: string;
@@ -69,14 +87,28 @@ export interface ColumnCorrection extends Omit<ColumnReading, 'type'> {
   type?: ColumnType;
 }
 
-/** These columns, but read by `others` where those have one of the same name: a file read by the schema of an earlier one. */
-export function readAs<T extends ColumnReading>(columns: readonly T[], others: readonly ColumnReading[]): ColumnReading[] {
+/**
+ * These columns, but read by `others` where those have one of the same name: a file read by the schema of an earlier
+ * one.
+ */
+export function readAs<T extends ColumnReading>(
+  columns: readonly T[],
+  others: readonly ColumnReading[],
+): ColumnReading[] {
   const byName = new Map(others.map((reading) => [reading.name, reading]));
   return columns.map((column) => byName.get(column.name) ?? column);
 }
 
 /** The reading alone. */
-export function readingOf({ name, type, nullValues, decimalSeparator, thousandsSeparator, unit, format }: ColumnReading): ColumnReading {
+export function readingOf({
+  name,
+  type,
+  nullValues,
+  decimalSeparator,
+  thousandsSeparator,
+  unit,
+  format,
+}: ColumnReading): ColumnReading {
   return {
     name,
     type,

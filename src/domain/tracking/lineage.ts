@@ -50,8 +50,8 @@ export function lineageKey({ type, id }: LineageRef): string {
 }
 
 /**
- * Grows a graph from one node, a level at a time, both ways apart: what led to it, and what came of it. A level's links are looked up
- * once for all its nodes. No node is taken past the bound, and no link to one that was not.
+ * Grows a graph from one node, a level at a time, both ways apart: what led to it, and what came of it. A level's links
+ * are looked up once for all its nodes. No node is taken past the bound, and no link to one that was not.
  */
 export class LineageGraph {
   /** How far from the start, negative upstream. */

@@ -2,7 +2,23 @@ export type MetricDirection = 'MINIMIZE' | 'MAXIMIZE';
 
 /** Words of a metric's name that say that less of it is better; all others are taken as better when greater. */
 const LESS_IS_BETTER = new Set([
-  ...['loss', 'losses', 'logloss', 'error', 'errors', 'err', 'rmse', 'mse', 'mae', 'mape', 'smape', 'rmsle', 'msle', 'wape', 'mase'],
+  ...[
+    'loss',
+    'losses',
+    'logloss',
+    'error',
+    'errors',
+    'err',
+    'rmse',
+    'mse',
+    'mae',
+    'mape',
+    'smape',
+    'rmsle',
+    'msle',
+    'wape',
+    'mase',
+  ],
   ...[
     'deviance',
     'entropy',
@@ -19,8 +35,36 @@ const LESS_IS_BETTER = new Set([
     'psi',
     'drift',
   ],
-  ...['latency', 'duration', 'time', 'runtime', 'seconds', 'ms', 'memory', 'cost', 'regret', 'distance', 'residual', 'bic', 'aic'],
-  ...['wer', 'cer', 'fid', 'fpr', 'fnr', 'hinge', 'huber', 'pinball', 'violations', 'failures', 'merror', 'mlogloss', 'disagreement'],
+  ...[
+    'latency',
+    'duration',
+    'time',
+    'runtime',
+    'seconds',
+    'ms',
+    'memory',
+    'cost',
+    'regret',
+    'distance',
+    'residual',
+    'bic',
+    'aic',
+  ],
+  ...[
+    'wer',
+    'cer',
+    'fid',
+    'fpr',
+    'fnr',
+    'hinge',
+    'huber',
+    'pinball',
+    'violations',
+    'failures',
+    'merror',
+    'mlogloss',
+    'disagreement',
+  ],
 ]);
 
 /** The same with two words. */
@@ -30,9 +74,9 @@ const LESS_IS_BETTER_TOGETHER = ['false_positive', 'false_negative', 'davies_bou
 const NEGATED = /(^|_)neg(ative)?_/;
 
 /**
- * Which end of a metric is better, guessed from its name: MINIMIZE when one of its words, parted at anything but letters and digits and
- * where small letters turn capital, is in the list above (validation.loss, logLoss, eval-rmse, latency_p95), MAXIMIZE otherwise (accuracy,
- * r2, roc_auc) and for scikit-learn's neg_… scores.
+ * Which end of a metric is better, guessed from its name: MINIMIZE when one of its words, parted at anything but
+ * letters and digits and where small letters turn capital, is in the list above (validation.loss, logLoss, eval-rmse,
+ * latency_p95), MAXIMIZE otherwise (accuracy, r2, roc_auc) and for scikit-learn's neg_… scores.
  */
 export function guessDirection(key: string): MetricDirection {
   const words = key
@@ -41,7 +85,8 @@ export function guessDirection(key: string): MetricDirection {
     .split(/[^a-z0-9]+/);
   const name = words.join('_');
   if (NEGATED.test(name)) return 'MAXIMIZE';
-  const isLess = words.some((word) => LESS_IS_BETTER.has(word)) || LESS_IS_BETTER_TOGETHER.some((pair) => name.includes(pair));
+  const isLess =
+    words.some((word) => LESS_IS_BETTER.has(word)) || LESS_IS_BETTER_TOGETHER.some((pair) => name.includes(pair));
   return isLess ? 'MINIMIZE' : 'MAXIMIZE';
 }
 

@@ -1,4 +1,7 @@
-/** How the values of a parameter over many runs are laid out: as numbers on a linear or a logarithmic scale, or as texts. */
+/**
+ * How the values of a parameter over many runs are laid out: as numbers on a linear or a logarithmic scale, or as
+ * texts.
+ */
 export type AxisKind = 'LINEAR' | 'LOG' | 'CATEGORICAL';
 
 /** LINEAR and LOG: a number per run, null where it has none; CATEGORICAL: an index into `categories`. */
@@ -18,17 +21,25 @@ const NO_VALUE = new Set(['none', 'null', '']);
 const LOG_RATIO = 100;
 
 /**
- * Reads a parameter's texts. They are numbers when each is one, apart from None, null and empty ones, which count as absent. Numbers are
- * LOG when all are positive, the greatest is at least 100 times the least, and the median lies nearer to the middle of the range on a
- * logarithmic scale than on a linear one.
+ * Reads a parameter's texts. They are numbers when each is one, apart from None, null and empty ones, which count as
+ * absent. Numbers are LOG when all are positive, the greatest is at least 100 times the least, and the median lies
+ * nearer to the middle of the range on a logarithmic scale than on a linear one.
  */
 export function paramAxis(texts: readonly (string | null)[]): ParamAxis {
-  const numbers = texts.map((text) => (text === null || NO_VALUE.has(text.trim().toLowerCase()) ? null : toNumber(text)));
+  const numbers = texts.map((text) =>
+    text === null || NO_VALUE.has(text.trim().toLowerCase()) ? null : toNumber(text),
+  );
   const known = numbers.filter((value): value is number => value !== null);
   if (known.length > 0 && known.every(Number.isFinite)) return numberAxis(numbers);
   const categories = [...new Set(texts.filter((text) => text !== null))].sort(inCodePoints);
   const codes = new Map(categories.map((category, code) => [category, code]));
-  return { kind: 'CATEGORICAL', values: texts.map((text) => (text === null ? null : codes.get(text)!)), low: 0, high: 0, categories };
+  return {
+    kind: 'CATEGORICAL',
+    values: texts.map((text) => (text === null ? null : codes.get(text)!)),
+    low: 0,
+    high: 0,
+    categories,
+  };
 }
 
 /** The axis of numbers, of which those that are not finite count as absent. */

@@ -14,7 +14,8 @@ const MAX_INTERACTIONS = 10;
 const GRID_VALUES = 10;
 
 export const IMPORTANCE_METHOD =
-  'functional ANOVA of a random forest (fANOVA: Hutter, Hoos and Leyton-Brown 2014), with out-of-bag permutation importance (Breiman 2001)';
+  'functional ANOVA of a random forest (fANOVA: Hutter, Hoos and Leyton-Brown 2014), with out-of-bag ' +
+  'permutation importance (Breiman 2001)';
 
 export const RANKS_METHOD = `${IMPORTANCE_METHOD}; of the ranks of the metric's values, whose squares are beyond 64 bits`;
 
@@ -54,7 +55,8 @@ export function parameterImportance({ params, metric, trees, seed }: ImportanceR
     const axis = paramAxis(texts);
     const column = toColumn(axis);
     if (typeof column === 'string') leftOut.push({ key, reason: column });
-    else if (used.length === MAX_IMPORTANCE_PARAMS) leftOut.push({ key, reason: `only ${MAX_IMPORTANCE_PARAMS} are looked at` });
+    else if (used.length === MAX_IMPORTANCE_PARAMS)
+      leftOut.push({ key, reason: `only ${MAX_IMPORTANCE_PARAMS} are looked at` });
     else used.push({ key, kind: axis.kind, column });
   }
   if (used.length === 0) throw badInput('params', 'a parameter that differs between the runs', 'none that does');
@@ -101,7 +103,8 @@ function checkRuns(metric: readonly number[]): void {
     const expected = `${MIN_IMPORTANCE_RUNS} to ${MAX_IMPORTANCE_RUNS} runs with a finite value of the metric`;
     throw badInput('filter', expected, metric.length);
   }
-  if (metric.every((value) => value === metric[0])) throw badInput('metricKey', 'a metric that differs between the runs', metric[0]);
+  if (metric.every((value) => value === metric[0]))
+    throw badInput('metricKey', 'a metric that differs between the runs', metric[0]);
 }
 
 function pairsOf(permutation: Float64Array): [number, number][] {
@@ -120,10 +123,12 @@ function toColumn(axis: ParamAxis): ForestColumn | string {
     const absent = axis.categories.length;
     return { kind: 'CATEGORIES', values: Float64Array.from(axis.values, (value) => value ?? absent), count: distinct };
   }
-  if (distinct <= GRID_VALUES || (axis.kind === 'LINEAR' && axis.values.some(isExtreme))) return gridColumn(axis.values);
+  if (distinct <= GRID_VALUES || (axis.kind === 'LINEAR' && axis.values.some(isExtreme)))
+    return gridColumn(axis.values);
   const scale = axis.kind === 'LOG' ? Math.log : (value: number) => value;
   const [from, high] = [scale(axis.low), scale(axis.high)];
-  if (!isPartial) return { kind: 'ORDERED', values: Float64Array.from(axis.values, (value) => scale(value!)), low: from, high };
+  if (!isPartial)
+    return { kind: 'ORDERED', values: Float64Array.from(axis.values, (value) => scale(value!)), low: from, high };
   // Absence gets a stretch below the numbers, as wide as it is frequent.
   const absent = axis.values.filter((value) => value === null).length;
   const low = from - ((high - from) * absent) / (axis.values.length - absent);
@@ -136,7 +141,9 @@ const isExtreme = (value: number | null) => value !== null && unitFor(value, val
 
 /** Ranks of the values, absence before all. */
 function gridColumn(values: readonly (number | null)[]): ForestColumn {
-  const ranks = new Map([...new Set(values)].sort((a, b) => (a ?? -Infinity) - (b ?? -Infinity)).map((value, rank) => [value, rank]));
+  const ranks = new Map(
+    [...new Set(values)].sort((a, b) => (a ?? -Infinity) - (b ?? -Infinity)).map((value, rank) => [value, rank]),
+  );
   return {
     kind: 'ORDERED',
     values: Float64Array.from(values, (value) => ranks.get(value)!),

@@ -43,7 +43,10 @@ export function compareTexts(runs: readonly (readonly Entry[])[]): ComparedTexts
   return compared;
 }
 
-/** Null in place of a difference that there is none of: the run or the baseline lacks the metric, or either is not finite. */
+/**
+ * Null in place of a difference that there is none of: the run or the baseline lacks the metric, or either is not
+ * finite.
+ */
 export interface MetricDifference {
   delta: number | null;
   /** Delta over the baseline's absolute value; null for a baseline of 0. */
@@ -51,10 +54,20 @@ export interface MetricDifference {
   isBest: boolean;
 }
 
-/** What each run's value is against the baseline's; all that share the best finite value are best, when there are two values to choose from. */
-export function compareValues(values: readonly (number | null)[], baseline: number, direction: MetricDirection): MetricDifference[] {
+/**
+ * What each run's value is against the baseline's; all that share the best finite value are best, when there are two
+ * values to choose from.
+ */
+export function compareValues(
+  values: readonly (number | null)[],
+  baseline: number,
+  direction: MetricDirection,
+): MetricDifference[] {
   const finite = values.filter((value): value is number => value !== null && Number.isFinite(value));
-  const best = finite.reduce<number | null>((found, value) => (found === null || isBetter(direction, value, found) ? value : found), null);
+  const best = finite.reduce<number | null>(
+    (found, value) => (found === null || isBetter(direction, value, found) ? value : found),
+    null,
+  );
   const reference = values[baseline] ?? null;
   return values.map((value) => {
     const delta = value === null || reference === null ? NaN : value - reference;
@@ -80,12 +93,18 @@ export interface RunGroup {
 export function groupBySeed(runs: readonly (readonly Entry[])[], seedParams: readonly string[]): RunGroup[] {
   const names = new Set(seedParams.map((name) => name.toLowerCase()));
   const isSeed = ({ key }: Entry): boolean => names.has(key.toLowerCase());
-  const settings = runs.map((entries) => entries.filter((entry) => !isSeed(entry)).sort((a, b) => inCodePoints(a.key, b.key)));
-  const groups = Map.groupBy(runs.keys(), (run) => JSON.stringify(settings[run]!.map(({ key, value }) => [key, value])));
+  const settings = runs.map((entries) =>
+    entries.filter((entry) => !isSeed(entry)).sort((a, b) => inCodePoints(a.key, b.key)),
+  );
+  const groups = Map.groupBy(runs.keys(), (run) =>
+    JSON.stringify(settings[run]!.map(({ key, value }) => [key, value])),
+  );
   const { differing } = compareTexts(settings);
   return [...groups.values()].map((members) => ({
     runs: members,
-    params: differing.flatMap(({ key, values }) => (values[members[0]!] === null ? [] : [{ key, value: values[members[0]!]! }])),
+    params: differing.flatMap(({ key, values }) =>
+      values[members[0]!] === null ? [] : [{ key, value: values[members[0]!]! }],
+    ),
     seeds: members.map(
       (run) =>
         runs[run]!.filter(isSeed)
@@ -106,12 +125,20 @@ export interface GroupComparison {
 }
 
 /** Each group of a metric against the baseline's group; p-values adjusted over the groups by Holm. */
-export function testGroups(values: readonly (number | null)[], groups: readonly RunGroup[], baselineGroup: number): GroupComparison[] {
+export function testGroups(
+  values: readonly (number | null)[],
+  groups: readonly RunGroup[],
+  baselineGroup: number,
+): GroupComparison[] {
   const valuesOf = ({ runs }: RunGroup): number[] => runs.flatMap((run) => values[run] ?? []);
   const baseline = valuesOf(groups[baselineGroup]!);
   const tested = [...groups.keys()]
     .filter((group) => group !== baselineGroup)
-    .map((group) => ({ group, own: valuesOf(groups[group]!), test: compareGroups(valuesOf(groups[group]!), baseline) }));
+    .map((group) => ({
+      group,
+      own: valuesOf(groups[group]!),
+      test: compareGroups(valuesOf(groups[group]!), baseline),
+    }));
   const adjusted = holmAdjusted(tested.flatMap(({ test }) => ('result' in test ? [test.result.pValue] : [])));
   let next = 0;
   return tested.map(({ group, own, test }) => ({

@@ -1,4 +1,6 @@
-/** Tags by which MLflow clients say what has a field of its own here; the tag is the truth, or kept equal to a column. */
+/**
+ * Tags by which MLflow clients say what has a field of its own here; the tag is the truth, or kept equal to a column.
+ */
 export const RUN_TAGS = {
   /** Equal to the run's `name`. */
   name: 'mlflow.runName',

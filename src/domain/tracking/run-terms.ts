@@ -101,9 +101,22 @@ const MAX_ORDER_KEYS = 10;
 
 function read(field: string, terms: RunTerms, depth: number, counter: { left: number }): Filter<RunEntity>[] {
   if (depth > MAX_DEPTH) throw badInput(field, `at most ${MAX_DEPTH} levels of and, or and not`, depth);
-  const compare = (at: string, entity: RunEntity, key: string, comparator: Comparison['comparator'], value: Comparison['value']) => {
-    if (--counter.left < 0) throw badInput(field, `at most ${MAX_COMPARISONS} comparisons`, `more, the first of them ${at}`);
-    return { type: 'comparison', entity, key: checkedText(at, key), comparator, value: checkedValue(at, comparator, value) } as const;
+  const compare = (
+    at: string,
+    entity: RunEntity,
+    key: string,
+    comparator: Comparison['comparator'],
+    value: Comparison['value'],
+  ) => {
+    if (--counter.left < 0)
+      throw badInput(field, `at most ${MAX_COMPARISONS} comparisons`, `more, the first of them ${at}`);
+    return {
+      type: 'comparison',
+      entity,
+      key: checkedText(at, key),
+      comparator,
+      value: checkedValue(at, comparator, value),
+    } as const;
   };
   const inner = (name: string, one: RunCondition): Filter<RunEntity> => {
     const all = read(name, one, depth + 1, counter);
@@ -116,12 +129,22 @@ function read(field: string, terms: RunTerms, depth: number, counter: { left: nu
     ...listed('status', 'attribute', 'status'),
     ...listed('createdBy', 'attribute', 'user_id'),
     ...listed('datasetIds', 'dataset', 'id'),
-    ...(terms.parentRunId == null ? [] : [compare(`${field}.parentRunId`, 'attribute', 'parent_run_id', '=', terms.parentRunId)]),
-    ...(terms.search ? [compare(`${field}.search`, 'attribute', 'run_name', 'ILIKE', containing(`${field}.search`, terms.search))] : []),
-    ...(terms.startedFrom == null ? [] : [compare(`${field}.startedFrom`, 'attribute', 'start_time', '>=', terms.startedFrom.getTime())]),
-    ...(terms.startedTo == null ? [] : [compare(`${field}.startedTo`, 'attribute', 'start_time', '<', terms.startedTo.getTime())]),
+    ...(terms.parentRunId == null
+      ? []
+      : [compare(`${field}.parentRunId`, 'attribute', 'parent_run_id', '=', terms.parentRunId)]),
+    ...(terms.search
+      ? [compare(`${field}.search`, 'attribute', 'run_name', 'ILIKE', containing(`${field}.search`, terms.search))]
+      : []),
+    ...(terms.startedFrom == null
+      ? []
+      : [compare(`${field}.startedFrom`, 'attribute', 'start_time', '>=', terms.startedFrom.getTime())]),
+    ...(terms.startedTo == null
+      ? []
+      : [compare(`${field}.startedTo`, 'attribute', 'start_time', '<', terms.startedTo.getTime())]),
     ...(['param', 'tag'] as const).flatMap((entity) => [
-      ...(terms[`${entity}s`] ?? []).map(({ key, value }, i) => compare(`${field}.${entity}s[${i}]`, entity, key, '=', value)),
+      ...(terms[`${entity}s`] ?? []).map(({ key, value }, i) =>
+        compare(`${field}.${entity}s[${i}]`, entity, key, '=', value),
+      ),
       ...(terms[`${entity}sMatching`] ?? []).flatMap(({ key, like, in: values, isSet }, i) => {
         const at = `${field}.${entity}sMatching[${i}]`;
         return [
@@ -157,7 +180,8 @@ function presence(isSet: boolean | null | undefined, other: unknown): ('IS NULL'
 
 /** The user's own % and _ mean themselves. */
 function containing(field: string, text: string): string {
-  if (text.length > MAX_SEARCH_LENGTH) throw badInput(field, `at most ${MAX_SEARCH_LENGTH} characters`, `${text.length} characters`);
+  if (text.length > MAX_SEARCH_LENGTH)
+    throw badInput(field, `at most ${MAX_SEARCH_LENGTH} characters`, `${text.length} characters`);
   return `%${text.replace(/[\\%_]/g, '\\$&')}%`;
 }
 
@@ -166,7 +190,11 @@ function checkedText(field: string, text: string): string {
   return text;
 }
 
-function checkedValue(field: string, comparator: Comparison['comparator'], value: Comparison['value']): Comparison['value'] {
+function checkedValue(
+  field: string,
+  comparator: Comparison['comparator'],
+  value: Comparison['value'],
+): Comparison['value'] {
   if (typeof value === 'string') {
     // A search escapes what the user wrote, and may so hold more marks than a pattern of the user's own.
     const wanted = comparator === 'LIKE' ? refusedPattern(value) : null;

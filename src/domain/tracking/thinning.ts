@@ -1,6 +1,7 @@
 /**
- * Blocks of consecutive points, as columns: the least and the greatest number of each, and where it stands; and where its first NaN
- * stands. A point alone is a block of one. A block of NaN alone has none of the numbers (NaN for them), one without NaN has 0 for it.
+ * Blocks of consecutive points, as columns: the least and the greatest number of each, and where it stands; and where
+ * its first NaN stands. A point alone is a block of one. A block of NaN alone has none of the numbers (NaN for them),
+ * one without NaN has 0 for it.
  */
 export interface Blocks {
   lows: readonly number[];
@@ -11,10 +12,10 @@ export interface Blocks {
 }
 
 /**
- * Sequence numbers of at most `maxPoints` points that show the same curve: the blocks are parted into stretches of equally many, and
- * each keeps its least and its greatest number, and its first NaN as the gap that it is. This is M4's min/max part (Jugel et al., "M4: A
- * Visualization-Oriented Time Series Data Aggregation", VLDB 2014): a line chart no wider than the stretches looks the same as
- * with all points, up to what lies between two extremes of one stretch.
+ * Sequence numbers of at most `maxPoints` points that show the same curve: the blocks are parted into stretches of
+ * equally many, and each keeps its least and its greatest number, and its first NaN as the gap that it is. This is M4's
+ * min/max part (Jugel et al., "M4: A Visualization-Oriented Time Series Data Aggregation", VLDB 2014): a line chart no
+ * wider than the stretches looks the same as with all points, up to what lies between two extremes of one stretch.
  */
 export function thin(blocks: Blocks, maxPoints: number): Set<number> {
   const { lows, lowSeqs, highs, highSeqs, nanSeqs } = blocks;
@@ -42,10 +43,22 @@ export function thin(blocks: Blocks, maxPoints: number): Set<number> {
 
 /** Points as blocks of one. */
 export function blocksOfPoints(seqs: readonly number[], values: readonly number[]): Blocks {
-  return { lows: values, lowSeqs: seqs, highs: values, highSeqs: seqs, nanSeqs: seqs.map((seq, i) => (Number.isNaN(values[i]) ? seq : 0)) };
+  return {
+    lows: values,
+    lowSeqs: seqs,
+    highs: values,
+    highSeqs: seqs,
+    nanSeqs: seqs.map((seq, i) => (Number.isNaN(values[i]) ? seq : 0)),
+  };
 }
 
 export function joinBlocks(first: Blocks, second: Blocks): Blocks {
   const both = <K extends keyof Blocks>(key: K) => [...first[key], ...second[key]];
-  return { lows: both('lows'), lowSeqs: both('lowSeqs'), highs: both('highs'), highSeqs: both('highSeqs'), nanSeqs: both('nanSeqs') };
+  return {
+    lows: both('lows'),
+    lowSeqs: both('lowSeqs'),
+    highs: both('highs'),
+    highSeqs: both('highSeqs'),
+    nanSeqs: both('nanSeqs'),
+  };
 }

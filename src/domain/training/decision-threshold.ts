@@ -9,9 +9,9 @@ interface Counts {
 }
 
 /**
- * The probability from which on a row is called the second class: fixed, or the best of all cuts between the rows' different scores,
- * between the two scores beside it; of equally good ones the one nearest to one half. In single precision, as the exported model
- * compares.
+ * The probability from which on a row is called the second class: fixed, or the best of all cuts between the rows'
+ * different scores, between the two scores beside it; of equally good ones the one nearest to one half. In single
+ * precision, as the exported model compares.
  */
 export function chooseThreshold(rule: DecisionRule, scores: Float32Array, isSecond: (row: number) => boolean): number {
   if (rule.by === 'FIXED') return Math.fround(rule.value);

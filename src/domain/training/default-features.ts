@@ -21,8 +21,8 @@ const KIND_OF: Record<ColumnType, FeatureKind> = {
 };
 
 /**
- * All columns but the target that can help, by what their values are; a warning for each that is left out. Errors: BAD_USER_INPUT when
- * none is left.
+ * All columns but the target that can help, by what their values are; a warning for each that is left out. Errors:
+ * BAD_USER_INPUT when none is left.
  */
 export function defaultFeatures(
   config: Pick<TrainingConfig, 'modelType' | 'target' | 'split'>,
@@ -32,18 +32,28 @@ export function defaultFeatures(
   const warnings: TrainingWarning[] = [];
   for (const column of columns) {
     if (column.name === config.target?.column) continue;
-    const reason = features.length >= MOST_FEATURES ? `there are ${MOST_FEATURES} features already` : uselessness(config, column, rowCount);
+    const reason =
+      features.length >= MOST_FEATURES
+        ? `there are ${MOST_FEATURES} features already`
+        : uselessness(config, column, rowCount);
     if (reason === null) features.push({ column: column.name, kind: KIND_OF[column.type] });
     else {
       const message = `Column ${JSON.stringify(column.name)} was left out, because ${reason}; name the features to have it.`;
       warnings.push(
-        trainingWarning('COLUMN_LEFT_OUT', message, { distinctCount: column.distinctCount, missingCount: column.missingCount }),
+        trainingWarning('COLUMN_LEFT_OUT', message, {
+          distinctCount: column.distinctCount,
+          missingCount: column.missingCount,
+        }),
       );
     }
   }
   if (features.length > 0) return { features, warnings };
   const left = warnings.map(({ message }) => message).join(' ');
-  throw badInput('config.features', 'a dataset with a column that can help to predict', left === '' ? 'none beside the target' : left);
+  throw badInput(
+    'config.features',
+    'a dataset with a column that can help to predict',
+    left === '' ? 'none beside the target' : left,
+  );
 }
 
 function uselessness(
@@ -59,7 +69,8 @@ function uselessness(
   // Whether a text is there can tell something; an absent number becomes the only one there is.
   if (distinctCount <= 1 && !(isText && missingCount > 0)) return 'it has one value only';
   if (rowCount < ROWS_THAT_TELL) return null;
-  if (type === 'STRING' && distinctCount > UNIQUE_SHARE * known) return `most of its ${known} texts are different, as names and ids are`;
+  if (type === 'STRING' && distinctCount > UNIQUE_SHARE * known)
+    return `most of its ${known} texts are different, as names and ids are`;
   if (type === 'NUMBER' && (ID_NAME.test(name) || CAMEL_ID_NAME.test(name)) && distinctCount > UNIQUE_SHARE * known)
     return 'its name and its values are those of an id';
   return null;

@@ -1,4 +1,7 @@
-/** What a timestamp tells a model, all in UTC and as whole numbers. The exported graph does the same arithmetic on 64-bit integers. */
+/**
+ * What a timestamp tells a model, all in UTC and as whole numbers. The exported graph does the same arithmetic on
+ * 64-bit integers.
+ */
 export const HOUR_MS = 3_600_000;
 export const DAY_MS = 86_400_000;
 /** 1970-01-01 was a Thursday; weekdays count from Monday. */
@@ -9,8 +12,9 @@ export const CYCLES = { HOUR: 24, WEEKDAY: 7, MONTH: 12, DAY_OF_YEAR: 366 } as c
 export type CyclePart = keyof typeof CYCLES;
 
 /**
- * The civil calendar by whole divisions (Hinnant, "chrono-compatible low-level date algorithms"): years begin in March, so that a leap
- * day is the last of its year, and eras of 400 years repeat. Days from 0000-03-01 to 1970-01-01, and of an era:
+ * The civil calendar by whole divisions (Hinnant, "chrono-compatible low-level date algorithms"): years begin in March,
+ * so that a leap day is the last of its year, and eras of 400 years repeat. Days from 0000-03-01 to 1970-01-01, and of
+ * an era:
  */
 export const EPOCH_FROM_MARCH_0 = 719_468;
 export const ERA_DAYS = 146_097;
@@ -40,7 +44,9 @@ export function civilDate(day: number): CivilDate {
   return {
     year,
     month: isEarly ? monthFromMarch - 10 : monthFromMarch + 2,
-    dayOfYear: isEarly ? dayFromMarch - MARCH_TO_YEAR_END_DAYS : dayFromMarch + JANUARY_FEBRUARY_DAYS + (isLeapYear(year) ? 1 : 0),
+    dayOfYear: isEarly
+      ? dayFromMarch - MARCH_TO_YEAR_END_DAYS
+      : dayFromMarch + JANUARY_FEBRUARY_DAYS + (isLeapYear(year) ? 1 : 0),
   };
 }
 

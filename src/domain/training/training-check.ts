@@ -83,14 +83,17 @@ function checkPartColumn(
 ): void {
   const field = 'config.split.column';
   const { type } = columnAt(field, column);
-  if (type === 'TIMESTAMP') throw badInput(field, 'a STRING, BOOLEAN or NUMBER column; a TIMESTAMP column splits by TIME', column);
+  if (type === 'TIMESTAMP')
+    throw badInput(field, 'a STRING, BOOLEAN or NUMBER column; a TIMESTAMP column splits by TIME', column);
   if (column === target?.column) throw badInput(field, 'a column other than the target', column);
   const feature = features.findIndex((one) => one.column === column);
-  if (feature >= 0) throw badInput(`config.features[${feature}].column`, 'a column other than the one that splits', column);
+  if (feature >= 0)
+    throw badInput(`config.features[${feature}].column`, 'a column other than the one that splits', column);
   const partOf = new Map<string, string>();
   for (const [part, listed] of Object.entries(values ?? {})) {
     listed?.forEach((value, i) => {
-      if (partOf.has(value)) throw badInput(`config.split.values.${part}[${i}]`, `a value that is not in ${partOf.get(value)}`, value);
+      if (partOf.has(value))
+        throw badInput(`config.split.values.${part}[${i}]`, `a value that is not in ${partOf.get(value)}`, value);
       partOf.set(value, part);
     });
   }
@@ -102,7 +105,8 @@ export function unusedHyperparameters({ modelType, hyperparameters }: TrainingCo
   const asked = (['learningRate', 'batchSize'] as const).filter((name) => hyperparameters[name] !== undefined);
   const remedy = modelType === 'KMEANS' ? '' : ', or set optimizer to ADAM';
   return asked.map((name) => {
-    const message = `hyperparameters.${name} has no meaning for ${modelType}, which converges by itself: leave it out${remedy}.`;
+    const message =
+      `hyperparameters.${name} has no meaning for ${modelType}, which converges by itself: leave it ` + `out${remedy}.`;
     return trainingWarning('HYPERPARAMETER_UNUSED', message, { [name]: hyperparameters[name]! });
   });
 }
@@ -110,10 +114,15 @@ export function unusedHyperparameters({ modelType, hyperparameters }: TrainingCo
 function checkOptimizer({ modelType, hyperparameters: { optimizer } }: TrainingConfig): void {
   if (optimizer === undefined) return;
   if (modelType === 'KMEANS') throw badInput('config.hyperparameters.optimizer', 'nothing for KMEANS', optimizer);
-  if (isNetwork(modelType) && optimizer !== 'ADAM') throw badInput('config.hyperparameters.optimizer', `ADAM for ${modelType}`, optimizer);
+  if (isNetwork(modelType) && optimizer !== 'ADAM')
+    throw badInput('config.hyperparameters.optimizer', `ADAM for ${modelType}`, optimizer);
 }
 
-function checkFeatures(config: TrainingConfig, profile: DatasetProfile, columnAt: (field: string, name: string) => ColumnSchema): void {
+function checkFeatures(
+  config: TrainingConfig,
+  profile: DatasetProfile,
+  columnAt: (field: string, name: string) => ColumnSchema,
+): void {
   const seen = new Set<string>();
   config.features.forEach(({ column: name, kind }, i) => {
     const field = `config.features[${i}].column`;
@@ -129,9 +138,14 @@ function checkFeatures(config: TrainingConfig, profile: DatasetProfile, columnAt
       );
     }
     if (!ACCEPTED_TYPES[kind].includes(column.type)) {
-      throw badInput(`config.features[${i}].kind`, `${kindsFor(column.type).join(' or ')} for the ${column.type} column ${name}`, kind);
+      throw badInput(
+        `config.features[${i}].kind`,
+        `${kindsFor(column.type).join(' or ')} for the ${column.type} column ${name}`,
+        kind,
+      );
     }
-    if (column.missingCount === profile.rowCount) throw badInput(field, 'a column with values', `${name} (all missing)`);
+    if (column.missingCount === profile.rowCount)
+      throw badInput(field, 'a column with values', `${name} (all missing)`);
   });
 }
 
@@ -139,7 +153,10 @@ function kindsFor(type: ColumnType): FeatureKind[] {
   return (Object.keys(ACCEPTED_TYPES) as FeatureKind[]).filter((kind) => ACCEPTED_TYPES[kind].includes(type));
 }
 
-function checkTarget(config: TrainingConfig, columnAt: (field: string, name: string) => ColumnSchema): ColumnSchema | undefined {
+function checkTarget(
+  config: TrainingConfig,
+  columnAt: (field: string, name: string) => ColumnSchema,
+): ColumnSchema | undefined {
   const task = TASK_OF[config.modelType];
   if (task === 'CLUSTERING') {
     if (config.target) throw badInput('config.target', `nothing for ${config.modelType}`, config.target.column);
@@ -161,13 +178,21 @@ function checkTarget(config: TrainingConfig, columnAt: (field: string, name: str
     if (column.type !== 'NUMBER') throw badInput(field, 'a NUMBER column, as greaterThan needs', described);
     const { greaterThan } = config.target;
     if (greaterThan < Number(column.min) || greaterThan >= Number(column.max)) {
-      throw badInput('config.target.greaterThan', `a threshold from ${column.min} to below ${column.max}, for two classes`, greaterThan);
+      throw badInput(
+        'config.target.greaterThan',
+        `a threshold from ${column.min} to below ${column.max}, for two classes`,
+        greaterThan,
+      );
     }
     return column;
   }
   if (column.type === 'TIMESTAMP') throw badInput(field, 'a STRING, BOOLEAN or NUMBER column', described);
   if (column.type === 'NUMBER' && ![column.min, column.max].every((bound) => Number.isInteger(Number(bound)))) {
-    throw badInput(field, 'whole numbers as classes, or target.greaterThan', `${column.name} from ${column.min} to ${column.max}`);
+    throw badInput(
+      field,
+      'whole numbers as classes, or target.greaterThan',
+      `${column.name} from ${column.min} to ${column.max}`,
+    );
   }
   if (config.decisionThreshold && column.distinctCount > 2)
     throw badInput('config.decisionThreshold', 'a target of two classes', `${column.name} (${column.distinctCount})`);
@@ -196,6 +221,10 @@ export function checkSplitSizes(config: TrainingConfig, sizes: SplitSizes): void
     throw badInput('config.split', expected, `${train}, ${validation} and ${holdout}`);
   }
   if (config.modelType === 'KMEANS' && config.hyperparameters.clusters > train) {
-    throw badInput('config.hyperparameters.clusters', `at most the ${train} training rows`, config.hyperparameters.clusters);
+    throw badInput(
+      'config.hyperparameters.clusters',
+      `at most the ${train} training rows`,
+      config.hyperparameters.clusters,
+    );
   }
 }

@@ -1,6 +1,12 @@
 import { z } from 'zod';
 
-export const MODEL_TYPES = ['LOGISTIC_REGRESSION', 'LINEAR_REGRESSION', 'MLP_CLASSIFIER', 'MLP_REGRESSOR', 'KMEANS'] as const;
+export const MODEL_TYPES = [
+  'LOGISTIC_REGRESSION',
+  'LINEAR_REGRESSION',
+  'MLP_CLASSIFIER',
+  'MLP_REGRESSOR',
+  'KMEANS',
+] as const;
 export type ModelType = (typeof MODEL_TYPES)[number];
 
 export const TASKS = ['CLASSIFICATION', 'REGRESSION', 'CLUSTERING'] as const;
@@ -36,7 +42,9 @@ export const splitSchema = z.discriminatedUnion('by', [
   z.strictObject({
     by: z.literal('COLUMN'),
     column: z.string(),
-    values: z.strictObject({ train: partValues.optional(), validation: partValues.optional(), holdout: partValues }).optional(),
+    values: z
+      .strictObject({ train: partValues.optional(), validation: partValues.optional(), holdout: partValues })
+      .optional(),
     /** Share of the training rows that is watched where no value says which rows are. */
     validation: fraction.default(0.1),
   }),
@@ -50,7 +58,10 @@ export const USUAL_PARTS = {
   holdout: ['holdout', 'test', 'testing'],
 } as const;
 
-/** What a row of each class counts in the loss. BALANCED: as much as the class is rare, so that every class weighs the same. */
+/**
+ * What a row of each class counts in the loss. BALANCED: as much as the class is rare, so that every class weighs the
+ * same.
+ */
 const classWeightsSchema = z.discriminatedUnion('by', [
   z.strictObject({ by: z.literal('BALANCED') }),
   z.strictObject({
@@ -62,10 +73,17 @@ const classWeightsSchema = z.discriminatedUnion('by', [
   }),
 ]);
 
-/** From which probability on a row of two classes is called the second one. F1 and COST: what is best on the validation rows. */
+/**
+ * From which probability on a row of two classes is called the second one. F1 and COST: what is best on the validation
+ * rows.
+ */
 const decisionThresholdSchema = z.discriminatedUnion('by', [
   z.strictObject({ by: z.literal('F1') }),
-  z.strictObject({ by: z.literal('COST'), falsePositive: z.number().positive().max(1e9), falseNegative: z.number().positive().max(1e9) }),
+  z.strictObject({
+    by: z.literal('COST'),
+    falsePositive: z.number().positive().max(1e9),
+    falseNegative: z.number().positive().max(1e9),
+  }),
   z.strictObject({ by: z.literal('FIXED'), value: fraction }),
 ]);
 export type DecisionRule = z.infer<typeof decisionThresholdSchema>;
@@ -85,7 +103,10 @@ export const hyperparametersSchema = z.strictObject({
   batchSize: z.int().min(1).max(65_536).optional(),
   /** ADAM only. */
   learningRate: z.number().positive().max(10).optional(),
-  /** L2 penalty on weights (not on biases), beside the mean loss. Absent: scikit-learn's default for a SOLVER, else none. */
+  /**
+   * L2 penalty on weights (not on biases), beside the mean loss. Absent: scikit-learn's default for a SOLVER, else
+   * none.
+   */
   l2: z.number().min(0).max(10).optional(),
   hiddenLayers: z.array(z.int().min(1).max(4096)).max(8).default([64, 32]),
   /** Clusters of k-means. */
@@ -115,21 +136,28 @@ const configShape = z.strictObject({
   features: featuresSchema,
   split: splitSchema,
   /** Only rows whose timestamp column lies in [from, to), ISO 8601; either end may be open. */
-  window: z.strictObject({ column: z.string(), from: z.iso.datetime().optional(), to: z.iso.datetime().optional() }).optional(),
+  window: z
+    .strictObject({ column: z.string(), from: z.iso.datetime().optional(), to: z.iso.datetime().optional() })
+    .optional(),
   /** A seeded random sample of this many rows; 0 = all. */
   sampleRows: z.int().min(0).max(100_000_000).default(0),
   hyperparameters: hyperparametersSchema.prefault({}),
   /**
-   * Stop when the validation loss has not improved by minDelta for `patience` epochs; the best epoch's weights are kept. Networks do so
-   * when neither this nor the number of epochs is given.
+   * Stop when the validation loss has not improved by minDelta for `patience` epochs; the best epoch's weights are
+   * kept. Networks do so when neither this nor the number of epochs is given.
    */
-  earlyStopping: z.strictObject({ patience: z.int().min(1).max(1000), minDelta: z.number().min(0).default(0) }).optional(),
+  earlyStopping: z
+    .strictObject({ patience: z.int().min(1).max(1000), minDelta: z.number().min(0).default(0) })
+    .optional(),
   /** 1 when absent, 10 when `epochs` is absent too. */
   checkpointEveryEpochs: z.int().min(1).max(10_000).optional(),
   classWeights: classWeightsSchema.optional(),
   /** Two classes only; the more probable class when absent. */
   decisionThreshold: decisionThresholdSchema.optional(),
-  /** After the holdout has judged the model, train once more on all rows, for as long as was best; that model is the result. */
+  /**
+   * After the holdout has judged the model, train once more on all rows, for as long as was best; that model is the
+   * result.
+   */
   refit: z.boolean().optional(),
   seed: z
     .int()
@@ -140,7 +168,10 @@ const configShape = z.strictObject({
 
 type Shape = z.infer<typeof configShape>;
 
-/** What `startTraining` asks for, checked for shape and range and with all defaults; columns are checked against the dataset. */
+/**
+ * What `startTraining` asks for, checked for shape and range and with all defaults; columns are checked against the
+ * dataset.
+ */
 export const trainingConfigSchema = configShape.transform(withDefaults);
 export type TrainingConfig = z.infer<typeof trainingConfigSchema>;
 
@@ -161,10 +192,14 @@ function withDefaults<C extends Omit<Shape, 'features'>>(config: C) {
       ...hyperparameters,
       epochs,
       ...(optimizer !== undefined && { optimizer }),
-      ...(optimizer === 'ADAM' && { learningRate: hyperparameters.learningRate ?? LEARNING_RATE, l2: hyperparameters.l2 ?? 0 }),
+      ...(optimizer === 'ADAM' && {
+        learningRate: hyperparameters.learningRate ?? LEARNING_RATE,
+        l2: hyperparameters.l2 ?? 0,
+      }),
     },
     ...(stopsByItself && { earlyStopping: { patience: NETWORK_PATIENCE, minDelta: 0 } }),
-    checkpointEveryEpochs: config.checkpointEveryEpochs ?? (hyperparameters.epochs === undefined ? CHECKPOINT_EPOCHS : 1),
+    checkpointEveryEpochs:
+      config.checkpointEveryEpochs ?? (hyperparameters.epochs === undefined ? CHECKPOINT_EPOCHS : 1),
   };
 }
 

@@ -5,7 +5,10 @@ import { type TrainingConfig, trainingRequestSchema } from './training-config.js
 /** A training's configuration before defaults and checks. */
 export type TrainingConfigInput = z.input<typeof trainingRequestSchema>;
 
-/** Fills in defaults and checks shape and ranges. BAD_USER_INPUT names the first wrong field below `field`, what was expected, what came. */
+/**
+ * Fills in defaults and checks shape and ranges. BAD_USER_INPUT names the first wrong field below `field`, what was
+ * expected, what came.
+ */
 export function parseTrainingConfig(field: string, input: unknown): z.output<typeof trainingRequestSchema> {
   return parseInput(trainingRequestSchema, field, input);
 }

@@ -1,6 +1,9 @@
 import type { ColumnReading } from '../../domain/tracking/dataset-schema.js';
 
-/** A reading that a column of texts may have, and what a text must look like for it to be found out (a given one is read more freely). */
+/**
+ * A reading that a column of texts may have, and what a text must look like for it to be found out (a given one is read
+ * more freely).
+ */
 export interface Candidate {
   reading: ColumnReading;
   /** An expression that every text must match as a whole. */
@@ -11,16 +14,39 @@ export interface Candidate {
   evidence?: string;
 }
 
-const ISO_SHAPE = '\\d{4}-\\d{1,2}-\\d{1,2}(?:[T ]\\d{1,2}:\\d{2}(?::\\d{2}(?:\\.\\d+)?)?\\s?(?:Z|UTC|[+-]\\d{2}(?::?\\d{2})?)?)?';
+const ISO_SHAPE =
+  '\\d{4}-\\d{1,2}-\\d{1,2}(?:[T ]\\d{1,2}:\\d{2}(?::\\d{2}(?:\\.\\d+)?)?\\s?(?:Z|UTC|[+-]\\d{2}(?::?\\d{2})?)?)?';
 const LEADING_ZERO = '[+-]?0\\d.*';
 
 const DATES = [
-  ...['%Y/%m/%d', '%d/%m/%Y', '%m/%d/%Y', '%d.%m.%Y', '%d-%m-%Y', '%m-%d-%Y', '%d/%m/%y', '%m/%d/%y', '%d.%m.%y', '%d-%m-%y', '%m-%d-%y'],
+  ...[
+    '%Y/%m/%d',
+    '%d/%m/%Y',
+    '%m/%d/%Y',
+    '%d.%m.%Y',
+    '%d-%m-%Y',
+    '%m-%d-%Y',
+    '%d/%m/%y',
+    '%m/%d/%y',
+    '%d.%m.%y',
+    '%d-%m-%y',
+    '%m-%d-%y',
+  ],
   ...['%b %d %Y', '%b %d, %Y', '%B %d %Y', '%B %d, %Y', '%d %b %Y', '%d %B %Y', '%d-%b-%Y', '%d-%b-%y', '%d/%b/%Y'],
 ];
 const TIMES = ['', ' %H:%M', ' %H:%M:%S', ' %H:%M:%S.%f', ' %I:%M %p', ' %I:%M:%S %p'];
 const LETTERS: Record<string, string> = {
-  ...{ Y: '\\d{4}', y: '\\d{2}', m: '\\d{1,2}', d: '\\d{1,2}', H: '\\d{1,2}', I: '\\d{1,2}', M: '\\d{2}', S: '\\d{2}', f: '\\d{1,9}' },
+  ...{
+    Y: '\\d{4}',
+    y: '\\d{2}',
+    m: '\\d{1,2}',
+    d: '\\d{1,2}',
+    H: '\\d{1,2}',
+    I: '\\d{1,2}',
+    M: '\\d{2}',
+    S: '\\d{2}',
+    f: '\\d{1,9}',
+  },
   ...{ b: '[A-Za-z]{3}', B: '[A-Za-z]{3,9}', p: '[AaPp][Mm]' },
 };
 const SEPARATORS: readonly (readonly [decimal: string, thousands: string | undefined])[] = [
@@ -37,7 +63,10 @@ const formatShape = (format: string): string =>
     letter === undefined ? `\\${sign}` : LETTERS[letter]!,
   );
 
-/** Those that the texts of a sample (trimmed, without missing ones) do not rule out by their looks, the plainest of a kind first. */
+/**
+ * Those that the texts of a sample (trimmed, without missing ones) do not rule out by their looks, the plainest of a
+ * kind first.
+ */
 export function candidatesFor(name: string, texts: readonly string[], nullValues: readonly string[]): Candidate[] {
   const base = { name, nullValues: [...nullValues] };
   const found: Candidate[] = [
@@ -54,7 +83,11 @@ export function candidatesFor(name: string, texts: readonly string[], nullValues
       ...(decimal !== '.' && { decimalSeparator: decimal }),
       ...(thousands !== undefined && { thousandsSeparator: thousands }),
     };
-    found.push({ reading: { ...base, type: 'NUMBER', ...separators, ...(unit !== undefined && { unit }) }, never: LEADING_ZERO, evidence });
+    found.push({
+      reading: { ...base, type: 'NUMBER', ...separators, ...(unit !== undefined && { unit }) },
+      never: LEADING_ZERO,
+      evidence,
+    });
   }
   for (const date of DATES) {
     for (const time of TIMES) {

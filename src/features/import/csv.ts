@@ -112,7 +112,8 @@ export async function readHead(file: FileText, given: string | undefined): Promi
   if (comments.length > 0 && data < text.length) {
     delimiter ??= delimiterOf(text, data);
     const own = delimiter;
-    // Names and values may begin with "#" too, without a space behind it: then a line has as many values as the rows below it.
+    // Names and values may begin with "#" too, without a space behind it: then a line has as many values as the rows
+    // below it.
     const count = recordAt(text, data, own)?.fields.length ?? 0;
     const isRow = (start: number): boolean =>
       count > 1 && /[^\s#!]/.test(text[start + 1] ?? ' ') && recordAt(text, start, own)?.fields.length === count;
@@ -123,7 +124,8 @@ export async function readHead(file: FileText, given: string | undefined): Promi
   const header = recordAt(text, at, delimiter);
   checkColumnCount(header?.fields.length ?? 0);
   if (!header || header.end - at > MAX_HEADER_CHARACTERS) {
-    if (header || text.length >= HEAD_BYTES) throw refuse(`a header line of at most ${MAX_HEADER_CHARACTERS} bytes`, 'a longer one');
+    if (header || text.length >= HEAD_BYTES)
+      throw refuse(`a header line of at most ${MAX_HEADER_CHARACTERS} bytes`, 'a longer one');
     throw unclosed(linesIn(text.slice(0, at)) + 1);
   }
   const before = text.slice(0, header.end);
@@ -170,7 +172,11 @@ function unclosed(line: number): AppError {
 }
 
 /** The rows behind the header, into a file that `loadTextTable` reads. Errors: BAD_USER_INPUT naming the line. */
-export async function writeCsvRows(file: FileText, head: CsvHead, target: FileHandle): Promise<WrittenRows & { blankLines: number }> {
+export async function writeCsvRows(
+  file: FileText,
+  head: CsvHead,
+  target: FileHandle,
+): Promise<WrittenRows & { blankLines: number }> {
   const scanner = new CsvScanner(head.delimiter.charCodeAt(0), head.names.length, head.lines + 1);
   let toSkip = head.bytes;
   for await (const chunk of file.chunks()) {
@@ -182,12 +188,14 @@ export async function writeCsvRows(file: FileText, head: CsvHead, target: FileHa
   return scanner;
 }
 
-/** Where the scanner is: at the start of a field, in one without quotes, within quotes, behind a quote within quotes. */
+/**
+ * Where the scanner is: at the start of a field, in one without quotes, within quotes, behind a quote within quotes.
+ */
 type State = 'START' | 'PLAIN' | 'QUOTED' | 'CLOSING';
 
 /**
- * CSV of any line ends and quoting to one form that leaves nothing to guess: commas, line feeds, every value in quotes and missing ones
- * without. All bytes that mean something are ASCII, so that UTF-8 needs no decoding.
+ * CSV of any line ends and quoting to one form that leaves nothing to guess: commas, line feeds, every value in quotes
+ * and missing ones without. All bytes that mean something are ASCII, so that UTF-8 needs no decoding.
  */
 class CsvScanner implements WrittenRows {
   rows = 0;
@@ -313,7 +321,10 @@ class CsvScanner implements WrittenRows {
     }
     let at = this.endField(out, to, state);
     if (this.fields !== this.columns) {
-      throw refuse(`${this.columns} values in each row, as the header has`, `${this.fields} in line ${this.recordLine}`);
+      throw refuse(
+        `${this.columns} values in each row, as the header has`,
+        `${this.fields} in line ${this.recordLine}`,
+      );
     }
     out[at++] = LF;
     this.longestLineBytes = Math.max(this.longestLineBytes, at - lineStart);

@@ -61,8 +61,14 @@ const asFileError = (expected: string, got: string): AppError =>
   new AppError(ErrorCode.BAD_USER_INPUT, `File: expected ${expected}, got ${got}.`, { field: 'file', expected, got });
 
 /** Errors: BAD_USER_INPUT for a file of another kind, or whose bytes are not text of the encoding. */
-export async function openFileText(path: string, format: DatasetFormat, encoding: string | undefined, maxBytes: number): Promise<FileText> {
-  const compression = (await firstBytes(createReadStream(path, { end: 1 })))?.toString('latin1') === '\x1f\x8b' ? 'gzip' : null;
+export async function openFileText(
+  path: string,
+  format: DatasetFormat,
+  encoding: string | undefined,
+  maxBytes: number,
+): Promise<FileText> {
+  const compression =
+    (await firstBytes(createReadStream(path, { end: 1 })))?.toString('latin1') === '\x1f\x8b' ? 'gzip' : null;
   const raw = (): Readable => {
     const file = createReadStream(path, { highWaterMark: 1 << 20 });
     return compression ? file.pipe(createGunzip({ chunkSize: 1 << 18 })).on('close', () => file.destroy()) : file;
@@ -104,7 +110,10 @@ function labelled(label: string): string {
   }
 }
 
-/** UTF-8 when every byte fits it. Else a few odd bytes in much that is UTF-8 are damage, and without any UTF-8 it is Windows-1252. */
+/**
+ * UTF-8 when every byte fits it. Else a few odd bytes in much that is UTF-8 are damage, and without any UTF-8 it is
+ * Windows-1252.
+ */
 async function detect(head: Buffer, raw: () => Readable, maxBytes: number): Promise<string> {
   if (head[0] === 0xff && head[1] === 0xfe) return 'utf-16le';
   if (head[0] === 0xfe && head[1] === 0xff) return 'utf-16be';
@@ -147,7 +156,8 @@ async function detect(head: Buffer, raw: () => Readable, maxBytes: number): Prom
   if (sequences > odd) {
     throw asFileError(
       'text of one encoding',
-      `mostly UTF-8 with other bytes in line ${firstOddLine || line}: mend that line, or name the encoding (input.encoding)`,
+      `mostly UTF-8 with other bytes in line ${firstOddLine || line}: mend that line, or name the encoding ` +
+        '(input.encoding)',
     );
   }
   return FALLBACK;
@@ -159,10 +169,14 @@ async function* bounded(stream: Readable, maxBytes: number): AsyncGenerator<Buff
     for await (const chunk of stream as AsyncIterable<Buffer>) {
       bytes += chunk.length;
       if (bytes > maxBytes)
-        throw new AppError(ErrorCode.RESOURCE_EXHAUSTED, `The unpacked file has more than the ${maxBytes} bytes that a dataset may have.`, {
-          field: 'file',
-          expected: `at most ${maxBytes} bytes`,
-        });
+        throw new AppError(
+          ErrorCode.RESOURCE_EXHAUSTED,
+          `The unpacked file has more than the ${maxBytes} bytes that a dataset may have.`,
+          {
+            field: 'file',
+            expected: `at most ${maxBytes} bytes`,
+          },
+        );
       yield chunk;
     }
   } catch (error) {

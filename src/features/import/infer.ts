@@ -8,7 +8,16 @@ import {
 } from '../../domain/tracking/dataset-schema.js';
 import { AppError, badInput, ErrorCode, quote } from '../../errors.js';
 import { literal } from '../duckdb.js';
-import { columnTypeOf, checkReadable, expectedText, isText, missingText, parsedText, type PhysicalColumn, ROW } from '../reading-sql.js';
+import {
+  columnTypeOf,
+  checkReadable,
+  expectedText,
+  isText,
+  missingText,
+  parsedText,
+  type PhysicalColumn,
+  ROW,
+} from '../reading-sql.js';
 import { type Candidate, candidatesFor } from './candidates.js';
 
 export interface ImportedColumn {
@@ -47,7 +56,10 @@ interface Verdict {
   text: string;
 }
 
-/** How each column is read: as given, else as an earlier version was, else as all of its texts can be. Errors: BAD_USER_INPUT. */
+/**
+ * How each column is read: as given, else as an earlier version was, else as all of its texts can be. Errors:
+ * BAD_USER_INPUT.
+ */
 export async function decideReadings(
   connection: DuckDBConnection,
   relation: string,
@@ -95,7 +107,10 @@ interface OpenColumn {
   type: ColumnType | undefined;
 }
 
-function correctionsByName(columns: readonly ImportedColumn[], corrections: readonly ColumnCorrection[]): Map<string, ColumnCorrection> {
+function correctionsByName(
+  columns: readonly ImportedColumn[],
+  corrections: readonly ColumnCorrection[],
+): Map<string, ColumnCorrection> {
   const byName = new Map<string, ColumnCorrection>();
   const known = new Set(columns.map(({ name }) => name));
   corrections.forEach((correction, i) => {
@@ -114,12 +129,15 @@ function wantedReading(
   defaultWords: readonly string[],
 ): { reading: ColumnReading; isEarlier: boolean } | Omit<OpenColumn, 'column'> {
   const { name, physical } = column;
-  const isNumber = [correction?.decimalSeparator, correction?.thousandsSeparator, correction?.unit].some((detail) => detail !== undefined);
+  const isNumber = [correction?.decimalSeparator, correction?.thousandsSeparator, correction?.unit].some(
+    (detail) => detail !== undefined,
+  );
   const told = correction?.type ?? (correction?.format !== undefined ? 'TIMESTAMP' : isNumber ? 'NUMBER' : undefined);
   const type = told ?? earlier?.type ?? (column.isTyped ? columnTypeOf(physical.sqlType) : undefined);
   if (correction === undefined && earlier) return { reading: readingOf(earlier), isEarlier: true };
   const inherited = earlier?.type === type ? earlier : undefined;
-  const nullValues = correction?.nullValues ?? inherited?.nullValues ?? (type === 'STRING' ? undefined : [...defaultWords]);
+  const nullValues =
+    correction?.nullValues ?? inherited?.nullValues ?? (type === 'STRING' ? undefined : [...defaultWords]);
   const isWhole =
     !isText(physical.sqlType) ||
     type === 'STRING' ||
@@ -127,14 +145,24 @@ function wantedReading(
     (type === 'NUMBER' && (isNumber || inherited)) ||
     (type === 'TIMESTAMP' && (correction?.format !== undefined || inherited));
   if (type !== undefined && isWhole) {
-    const reading = readingOf({ ...inherited, ...correction, name, type, ...(nullValues && isText(physical.sqlType) && { nullValues }) });
+    const reading = readingOf({
+      ...inherited,
+      ...correction,
+      name,
+      type,
+      ...(nullValues && isText(physical.sqlType) && { nullValues }),
+    });
     return { reading, isEarlier: false };
   }
   return { nullValues: nullValues ?? defaultWords, areNullValuesGiven: correction?.nullValues !== undefined, type };
 }
 
 /** Errors: BAD_USER_INPUT for the first value that a given or an earlier reading does not fit. */
-async function checkSettled(connection: DuckDBConnection, relation: string, settled: readonly Settled[]): Promise<void> {
+async function checkSettled(
+  connection: DuckDBConnection,
+  relation: string,
+  settled: readonly Settled[],
+): Promise<void> {
   for (const { reading, column } of settled) checkReadable(reading, column.physical);
   const texts = settled.filter(({ reading, column }) => isText(column.physical.sqlType) && reading.type !== 'STRING');
   const trials = texts.map(({ reading, column }) => [{ candidate: { reading }, physical: column.physical }]);
@@ -145,7 +173,9 @@ async function checkSettled(connection: DuckDBConnection, relation: string, sett
     const how = isEarlier ? 'as in the version before' : 'as input.columns says';
     throw new AppError(
       ErrorCode.BAD_USER_INPUT,
-      `Column ${reading.name}, row ${row + 1}: expected ${expectedText(reading)}, ${how}, got ${quote(text)} (${failures} such values). Mend the file, or say how the column is read: columns: [{ name: ${quote(reading.name)}, type: …, nullValues: […] }].`,
+      `Column ${reading.name}, row ${row + 1}: expected ${expectedText(reading)}, ${how}, got ${quote(text)} ` +
+        `(${failures} such values). Mend the file, or say how the column is read: columns: [{ name: ` +
+        `${quote(reading.name)}, type: …, nullValues: […] }].`,
       { field: 'input.columns', expected: expectedText(reading), got: quote(text), column: reading.name, row: row + 1 },
     );
   }
@@ -165,7 +195,10 @@ async function decide(
     const candidates = candidatesFor(column.name, texts[i]!, nullValues).filter(isPossible);
     // Whoever says that it is a number gives the zeros in front away.
     trials.push(
-      candidates.map((candidate) => ({ candidate: type ? { ...candidate, never: undefined } : candidate, physical: column.physical })),
+      candidates.map((candidate) => ({
+        candidate: type ? { ...candidate, never: undefined } : candidate,
+        physical: column.physical,
+      })),
     );
   }
   const inSample = await tryAll(connection, sample, trials);
@@ -208,12 +241,15 @@ async function rivalOf(
   { sql }: PhysicalColumn,
   [first, ...others]: readonly Candidate[],
 ): Promise<Candidate | undefined> {
-  // True and false, and numbers as they are written everywhere, need no further thought; nor has ISO 8601 a second meaning.
+  // True and false, and numbers as they are written everywhere, need no further thought; nor has ISO 8601 a second
+  // meaning.
   const { type, format, decimalSeparator, thousandsSeparator } = first!.reading;
   if (type === 'BOOLEAN' || (type === 'TIMESTAMP' && format === undefined)) return undefined;
   if (type === 'NUMBER' && decimalSeparator === undefined && thousandsSeparator === undefined) return undefined;
   for (const other of others) {
-    const differing = `${parsedText(first!.reading, sql)} IS DISTINCT FROM ${parsedText(other.reading, sql)} AND NOT ${missingText(first!.reading, { sql, sqlType: 'VARCHAR' })}`;
+    const differing =
+      `${parsedText(first!.reading, sql)} IS DISTINCT FROM ${parsedText(other.reading, sql)} AND NOT ` +
+      `${missingText(first!.reading, { sql, sqlType: 'VARCHAR' })}`;
     const answer = await connection.runAndReadAll(`SELECT count(*) FILTER (${differing}) FROM ${relation}`);
     if (Number(answer.getRowsJS()[0]![0]) > 0) return other;
   }
@@ -233,16 +269,26 @@ async function whyText(
   if (areTexts || !trial) return undefined;
   const { present, failures } = inSample[position]!;
   if (present === 0 || failures > present * (1 - NEARLY)) {
-    const [[padded] = []] = await tryAll(connection, relation, [[{ ...trial, candidate: { ...trial.candidate, never: undefined } }]]);
+    const [[padded] = []] = await tryAll(connection, relation, [
+      [{ ...trial, candidate: { ...trial.candidate, never: undefined } }],
+    ]);
     if (padded!.present === 0 || padded!.failures > 0) return undefined;
     return `Column ${name} holds numbers with zeros in front: they are kept as text, zeros and all.`;
   }
   const [[verdict] = []] = await tryAll(connection, relation, [[trial]]);
-  return `Column ${name} is kept as text: ${verdict!.failures} of its ${verdict!.present} values are no plain numbers, the first of them ${quote(verdict!.text)} in row ${verdict!.row + 1}. If they mean that the value is missing: columns: [{ name: ${quote(name)}, nullValues: [${quote(verdict!.text)}] }].`;
+  return (
+    `Column ${name} is kept as text: ${verdict!.failures} of its ${verdict!.present} values are no plain ` +
+    `numbers, the first of them ${quote(verdict!.text)} in row ${verdict!.row + 1}. If they mean that the ` +
+    `value is missing: columns: [{ name: ${quote(name)}, nullValues: [${quote(verdict!.text)}] }].`
+  );
 }
 
 /** Of each column the different texts of the sample, trimmed, without missing ones. */
-async function sampleTexts(connection: DuckDBConnection, sample: string, open: readonly OpenColumn[]): Promise<string[][]> {
+async function sampleTexts(
+  connection: DuckDBConnection,
+  sample: string,
+  open: readonly OpenColumn[],
+): Promise<string[][]> {
   const texts = open.map(({ column }) => `left(trim(${column.physical.sql}), 100)`);
   const columns = (await connection.runAndReadAll(`SELECT ${texts.join(', ')} FROM ${sample}`)).getColumnsJS();
   return open.map(({ nullValues }, i) => {
@@ -252,7 +298,11 @@ async function sampleTexts(connection: DuckDBConnection, sample: string, open: r
 }
 
 /** One verdict for each candidate of each column. */
-async function tryAll(connection: DuckDBConnection, relation: string, trials: readonly (readonly Trial[])[]): Promise<Verdict[][]> {
+async function tryAll(
+  connection: DuckDBConnection,
+  relation: string,
+  trials: readonly (readonly Trial[])[],
+): Promise<Verdict[][]> {
   const all = trials.flat();
   const verdicts: Verdict[] = [];
   for (let start = 0; start < all.length; start += TRIED_AT_ONCE) {
@@ -278,7 +328,12 @@ async function tryAll(connection: DuckDBConnection, relation: string, trials: re
     const values = answer.getRowsJS()[0]!;
     for (let i = 0; i < values.length; i += 4) {
       const [present, failures, row, text] = values.slice(i, i + 4);
-      verdicts.push({ present: Number(present), failures: Number(failures), row: Number(row ?? 0), text: String(text ?? '') });
+      verdicts.push({
+        present: Number(present),
+        failures: Number(failures),
+        row: Number(row ?? 0),
+        text: String(text ?? ''),
+      });
     }
   }
   let next = 0;

@@ -60,14 +60,25 @@ export async function readJsonColumns(file: FileText): Promise<JsonColumns> {
 function isColumnar(text: string): boolean {
   try {
     const members: unknown[] = Object.values(JSON.parse(text) as object);
-    const keys = members.map((member) => (typeof member === 'object' && member !== null ? Object.keys(member).join('\n') : ''));
-    return keys[0] !== undefined && keys[0] !== '' && keys.every((of) => of === keys[0]) && (keys.length > 1 || /^[\d\n]+$/.test(keys[0]));
+    const keys = members.map((member) =>
+      typeof member === 'object' && member !== null ? Object.keys(member).join('\n') : '',
+    );
+    return (
+      keys[0] !== undefined &&
+      keys[0] !== '' &&
+      keys.every((of) => of === keys[0]) &&
+      (keys.length > 1 || /^[\d\n]+$/.test(keys[0]))
+    );
   } catch {
     return false;
   }
 }
 
-export async function writeJsonRows(file: FileText, names: readonly string[], target: FileHandle): Promise<WrittenRows> {
+export async function writeJsonRows(
+  file: FileText,
+  names: readonly string[],
+  target: FileHandle,
+): Promise<WrittenRows> {
   const positions = new Map(names.map((name, i) => [name, i]));
   const written = { rows: 0, longestLineBytes: 0 };
   let pending: string[] = [];
@@ -102,7 +113,9 @@ interface JsonRecord {
   inList: boolean;
 }
 
-const [LF, QUOTE, BACKSLASH, OPEN, CLOSE, OPEN_LIST, CLOSE_LIST, COMMA] = [0x0a, 0x22, 0x5c, 0x7b, 0x7d, 0x5b, 0x5d, 0x2c];
+const [LF, QUOTE, BACKSLASH, OPEN, CLOSE, OPEN_LIST, CLOSE_LIST, COMMA] = [
+  0x0a, 0x22, 0x5c, 0x7b, 0x7d, 0x5b, 0x5d, 0x2c,
+];
 const isSpace = (byte: number): boolean => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 
 /** The objects of a list, or those that follow each other. */
@@ -130,7 +143,8 @@ async function* records(file: FileText): AsyncGenerator<JsonRecord> {
           else if (byte === QUOTE) inText = false;
         } else if (byte === QUOTE) inText = true;
         else if (byte === OPEN || byte === OPEN_LIST) {
-          if (++depth > MAX_DEPTH) throw refuse(`objects of at most ${MAX_DEPTH} levels`, `a deeper one in line ${line}`);
+          if (++depth > MAX_DEPTH)
+            throw refuse(`objects of at most ${MAX_DEPTH} levels`, `a deeper one in line ${line}`);
         } else if ((byte === CLOSE || byte === CLOSE_LIST) && --depth === 0) {
           parts.push(chunk.subarray(start, i + 1));
           yield { text: Buffer.concat(parts).toString(), row: ++row, line: recordLine, inList: inList ?? false };
@@ -149,8 +163,12 @@ async function* records(file: FileText): AsyncGenerator<JsonRecord> {
         inList = true;
         wants = 'OBJECT_OR_END';
       } else if (byte === COMMA && wants === 'COMMA_OR_END') wants = 'OBJECT';
-      else if (byte === CLOSE_LIST && inList && (wants === 'COMMA_OR_END' || wants === 'OBJECT_OR_END')) wants = 'NOTHING';
-      else if (inList === undefined || ((wants === 'OBJECT' || wants === 'OBJECT_OR_END') && byte !== COMMA && byte !== CLOSE_LIST)) {
+      else if (byte === CLOSE_LIST && inList && (wants === 'COMMA_OR_END' || wants === 'OBJECT_OR_END'))
+        wants = 'NOTHING';
+      else if (
+        inList === undefined ||
+        ((wants === 'OBJECT' || wants === 'OBJECT_OR_END') && byte !== COMMA && byte !== CLOSE_LIST)
+      ) {
         throw refuse(SHAPE, `something else as row ${row + 1}, in line ${line}`);
       } else throw malformed(`an unexpected "${String.fromCharCode(byte)}"`);
     }
@@ -163,7 +181,9 @@ async function* records(file: FileText): AsyncGenerator<JsonRecord> {
 /** A value under the path of its keys, as the file spells it; null for missing ones. */
 type Member = (path: string, value: string | null, isText: boolean) => void;
 
-/** One object, strictly by RFC 8259, with nested ones taken apart. `JSON.parse` would change the spelling of numbers. */
+/**
+ * One object, strictly by RFC 8259, with nested ones taken apart. `JSON.parse` would change the spelling of numbers.
+ */
 class RecordParser {
   private at = 0;
   private readonly seen = new Set<string>();
@@ -205,7 +225,8 @@ class RecordParser {
         `a list in column ${path}, row ${this.row}: leave the column out, or give each element a column`,
       );
     }
-    if (this.seen.has(path)) throw refuse('each key once in an object', `${path} twice in row ${this.row}, line ${this.line}`);
+    if (this.seen.has(path))
+      throw refuse('each key once in an object', `${path} twice in row ${this.row}, line ${this.line}`);
     this.seen.add(path);
     if (sign === '"') return member(path, this.string(), true);
     const bare = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y;
@@ -250,7 +271,8 @@ class RecordParser {
   private malformed(expected: string): AppError {
     return refuse(
       'well-formed JSON',
-      `Malformed JSON: no ${expected} at character ${this.at + 1} of row ${this.row}, which begins in line ${this.line}`,
+      `Malformed JSON: no ${expected} at character ${this.at + 1} of row ${this.row}, which begins in line ` +
+        `${this.line}`,
     );
   }
 }

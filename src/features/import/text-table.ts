@@ -22,7 +22,8 @@ export function checkColumnCount(count: number): void {
 export function checkColumnNames(names: readonly string[]): void {
   checkColumnCount(names.length);
   const odd = names.find((name) => name.length > MAX_COLUMN_NAME_LENGTH || name.includes('\0'));
-  if (odd !== undefined) throw badInput('file', `column names of at most ${MAX_COLUMN_NAME_LENGTH} characters without NUL`, odd);
+  if (odd !== undefined)
+    throw badInput('file', `column names of at most ${MAX_COLUMN_NAME_LENGTH} characters without NUL`, odd);
 }
 
 /** Names for columns that have none or share theirs, with a note for each; the file's own stay. */
@@ -56,17 +57,25 @@ export function uniqueNames(names: readonly string[]): { names: string[]; notes:
 /** The written rows as Parquet, every column text. */
 export async function loadTextTable(
   connection: DuckDBConnection,
-  { rowsPath, tablePath, columns, written }: { rowsPath: string; tablePath: string; columns: number; written: WrittenRows },
+  {
+    rowsPath,
+    tablePath,
+    columns,
+    written,
+  }: { rowsPath: string; tablePath: string; columns: number; written: WrittenRows },
 ): Promise<void> {
   const types = Array.from({ length: columns }, (_, i) => `c${i}: 'VARCHAR'`).join(', ');
   const longest = Math.max(DEFAULT_LONGEST_LINE_BYTES, written.longestLineBytes + 1_000);
   const options = [
-    `delim = ',', quote = '"', escape = '"', header = false, auto_detect = false, strict_mode = true, nullstr = '', comment = ''`,
+    `delim = ',', quote = '"', escape = '"', header = false, auto_detect = false, strict_mode = true, ` +
+      `nullstr = '', comment = ''`,
     `new_line = '\\n', columns = {${types}}, max_line_size = ${longest}, parallel = false`,
   ].join(', ');
   const copied = await connection.runAndReadAll(
-    `COPY (SELECT * FROM read_csv(${literal(rowsPath)}, ${options})) TO ${literal(tablePath)} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)`,
+    `COPY (SELECT * FROM read_csv(${literal(rowsPath)}, ${options})) TO ${literal(tablePath)} (FORMAT ` +
+      'parquet, COMPRESSION zstd, USE_TMP_FILE false)',
   );
   const rows = Number(copied.getRowsJS()[0]![0]);
-  if (rows !== written.rows) throw new AppError(ErrorCode.INTERNAL, `The table has ${rows} rows where the file has ${written.rows}.`);
+  if (rows !== written.rows)
+    throw new AppError(ErrorCode.INTERNAL, `The table has ${rows} rows where the file has ${written.rows}.`);
 }

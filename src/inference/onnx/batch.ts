@@ -51,7 +51,12 @@ function concat(parts: readonly TensorData[]): TensorData {
 export function concatRows(chunks: readonly (readonly Tensor[])[]): Tensor[] {
   return chunks[0]!.map(({ name, datatype, shape }, output) => {
     const rows = chunks.reduce((sum, tensors) => sum + tensors[output]!.shape[0]!, 0);
-    return { name, datatype, shape: [rows, ...shape.slice(1)], data: concat(chunks.map((tensors) => tensors[output]!.data)) };
+    return {
+      name,
+      datatype,
+      shape: [rows, ...shape.slice(1)],
+      data: concat(chunks.map((tensors) => tensors[output]!.data)),
+    };
   });
 }
 

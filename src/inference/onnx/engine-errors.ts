@@ -3,7 +3,9 @@ import { HostLost } from './host-process.js';
 import type { HostReply } from './wire.js';
 
 export function notLoaded(modelId: string): AppError {
-  return new AppError(ErrorCode.NOT_FOUND, `The model ${quote(modelId)} is not loaded for inference.`, { got: quote(modelId) });
+  return new AppError(ErrorCode.NOT_FOUND, `The model ${quote(modelId)} is not loaded for inference.`, {
+    got: quote(modelId),
+  });
 }
 
 export function engineClosed(): AppError {
@@ -31,11 +33,15 @@ export function requestTooLarge(bytes: number, maxBytes: number): AppError {
 const QUEUE_RETRY_MS = 1_000;
 
 export function queueFull(queuedRows: number, maxQueueRows: number): AppError {
-  return new AppError(ErrorCode.RESOURCE_EXHAUSTED, `${queuedRows} rows are waiting for inference already; try again later.`, {
-    expected: `at most ${maxQueueRows} rows waiting`,
-    got: `${queuedRows}`,
-    retryAfterMs: QUEUE_RETRY_MS,
-  });
+  return new AppError(
+    ErrorCode.RESOURCE_EXHAUSTED,
+    `${queuedRows} rows are waiting for inference already; try again later.`,
+    {
+      expected: `at most ${maxQueueRows} rows waiting`,
+      got: `${queuedRows}`,
+      retryAfterMs: QUEUE_RETRY_MS,
+    },
+  );
 }
 
 export function deadlineExceeded(deadlineMs: number): AppError {
@@ -46,19 +52,29 @@ export function deadlineExceeded(deadlineMs: number): AppError {
 
 /** What a host's refusal means to the caller. */
 export function fromReply(header: HostReply): AppError {
-  if (header.kind !== 'error') return new AppError(ErrorCode.INTERNAL, `An inference host answered with "${header.kind}".`);
+  if (header.kind !== 'error')
+    return new AppError(ErrorCode.INTERNAL, `An inference host answered with "${header.kind}".`);
   const message =
-    header.code === 'RESOURCE_EXHAUSTED' ? `The model needs more memory than a host may hold: ${header.message}` : header.message;
+    header.code === 'RESOURCE_EXHAUSTED'
+      ? `The model needs more memory than a host may hold: ${header.message}`
+      : header.message;
   return new AppError(ErrorCode[header.code], message);
 }
 
-/** What the loss of a host means to who was asking; `expected` completes "did not …". Anything but a loss is a bug and thrown on. */
+/**
+ * What the loss of a host means to who was asking; `expected` completes "did not …". Anything but a loss is a bug and
+ * thrown on.
+ */
 export function fromLoss(cause: unknown, expected: string): AppError {
   if (!(cause instanceof HostLost)) throw cause;
   switch (cause.reason) {
     case 'TIMEOUT':
     case 'CPU':
-      return new AppError(ErrorCode.DEADLINE_EXCEEDED, `The model did not ${expected}; the process that ran it was ended.`, { expected });
+      return new AppError(
+        ErrorCode.DEADLINE_EXCEEDED,
+        `The model did not ${expected}; the process that ran it was ended.`,
+        { expected },
+      );
     case 'MEMORY':
       return new AppError(
         ErrorCode.RESOURCE_EXHAUSTED,

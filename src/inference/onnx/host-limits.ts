@@ -8,7 +8,10 @@ export interface HostSettings {
   parentPid: number;
   /** Resident memory of the whole host process. */
   maxResidentBytes: number;
-  /** Processor time of all its threads from its start, in milliseconds; null for no limit. A neighbour's load does not count. */
+  /**
+   * Processor time of all its threads from its start, in milliseconds; null for no limit. A neighbour's load does not
+   * count.
+   */
   maxCpuMs: number | null;
   /** Models kept loaded; the least recently used go first. */
   maxLoadedModels: number;

@@ -1,4 +1,7 @@
-/** Entry point of an inference host: a process that loads models and runs them, one request at a time, and may be killed at any moment. */
+/**
+ * Entry point of an inference host: a process that loads models and runs them, one request at a time, and may be killed
+ * at any moment.
+ */
 import { readFileSync, statSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
@@ -6,10 +9,19 @@ import { InvalidFile, inspectOnnxFile, type OnnxFileLimits } from '../onnx-file.
 import { readClassLabels } from '../../onnx/class-labels.js';
 import type { HostSettings } from './host-limits.js';
 import { HostModel, UnusableModel } from './host-model.js';
-import { encodeFrame, FrameReader, type Frame, type HostErrorCode, type HostReply, type HostRequest, type OutgoingTensor } from './wire.js';
+import {
+  encodeFrame,
+  FrameReader,
+  type Frame,
+  type HostErrorCode,
+  type HostReply,
+  type HostRequest,
+  type OutgoingTensor,
+} from './wire.js';
 
 const CHANNEL_FD = 3;
-const OUT_OF_MEMORY = /bad_alloc|failed to allocate|out of memory|allocation failed|invalid array length|array buffer allocation/i;
+const OUT_OF_MEMORY =
+  /bad_alloc|failed to allocate|out of memory|allocation failed|invalid array length|array buffer allocation/i;
 
 const settings = JSON.parse(process.argv[2]!) as HostSettings;
 const models = new Map<string, { model: HostModel; bytes: number }>();

@@ -2,7 +2,15 @@
 import { InferenceSession, Tensor as RuntimeTensor } from 'onnxruntime-node';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { rowWithoutProbabilities } from '../../domain/serving/class-names.js';
-import type { Datatype, OutputMeaning, RowIndependence, Signature, Tensor, TensorData, TensorSpec } from '../../domain/serving/tensor.js';
+import type {
+  Datatype,
+  OutputMeaning,
+  RowIndependence,
+  Signature,
+  Tensor,
+  TensorData,
+  TensorSpec,
+} from '../../domain/serving/tensor.js';
 import { outputMeanings } from '../../onnx/output-meaning.js';
 import { readGraph } from '../../onnx/rows/graph.js';
 import { proveRowIndependence } from '../../onnx/rows/row-independence.js';
@@ -39,7 +47,8 @@ export class UnusableModel extends Error {}
 function toSpec(kind: 'input' | 'output', meta: InferenceSession.ValueMetadata): TensorSpec {
   if (!meta.isTensor) {
     throw new UnusableModel(
-      `${kind} "${meta.name}" is not a tensor (a sequence or map): export the model with plain tensors, e.g. zipmap=False.`,
+      `${kind} "${meta.name}" is not a tensor (a sequence or map): export the model with plain tensors, e.g. ` +
+        'zipmap=False.',
     );
   }
   const datatype = DATATYPE_OF[meta.type];
@@ -72,7 +81,10 @@ export class HostModel {
     };
   }
 
-  /** Loads the file and tries it: zeros for one row and two, then whether joining rows leaves each row's answer as it was. */
+  /**
+   * Loads the file and tries it: zeros for one row and two, then whether joining rows leaves each row's answer as it
+   * was.
+   */
   static async open(path: string): Promise<HostModel> {
     const session = await InferenceSession.create(path, {
       executionProviders: ['cpu'],
@@ -136,7 +148,9 @@ export class HostModel {
   /** What the operators do not tell, the values of made-up rows do: only probabilities add up to 1 in each of them. */
   private async nameOutputs(meanings: ReadonlyMap<string, OutputMeaning>, rows: number): Promise<void> {
     const { outputs } = this.signature;
-    const labels = outputs.filter(({ datatype }) => datatype === 'INT64' || datatype === 'INT32' || datatype === 'BYTES');
+    const labels = outputs.filter(
+      ({ datatype }) => datatype === 'INT64' || datatype === 'INT32' || datatype === 'BYTES',
+    );
     // Without a label beside it a number may mean anything.
     const label = labels.length === 1 && outputs.length > 1 ? labels[0] : undefined;
     const isOpen = (spec: TensorSpec): boolean => label !== undefined && !meanings.has(spec.name) && spec !== label;
@@ -185,7 +199,10 @@ const TRIAL_ORDER: readonly TrialValues[] = ['WIDE', 'SMALL', 'ZERO'];
 const TRIAL_FAILED = 'A trial gave other answers to rows together than to each alone.';
 
 /** What the file's graph says beside what the runtime does. */
-function readFile(path: string, { inputs, outputs }: Signature): { proof: RowIndependence; meanings: Map<string, OutputMeaning> } {
+function readFile(
+  path: string,
+  { inputs, outputs }: Signature,
+): { proof: RowIndependence; meanings: Map<string, OutputMeaning> } {
   const file = openSync(path, 'r');
   try {
     const bytes = new Uint8Array(fstatSync(file).size);

@@ -1,4 +1,7 @@
-/** One inference host, seen from the service: a child process with an empty environment that is asked one thing at a time. */
+/**
+ * One inference host, seen from the service: a child process with an empty environment that is asked one thing at a
+ * time.
+ */
 import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -13,8 +16,8 @@ export interface HostProcessOptions extends Omit<HostSettings, 'parentPid'> {
   cwd: string;
   startTimeoutMs: number;
   /**
-   * For a file that nobody has looked at yet: no compiled JavaScript (so no writable code), Node.js's permission model, and no network
-   * where this machine lets us. Three times the overhead per run.
+   * For a file that nobody has looked at yet: no compiled JavaScript (so no writable code), Node.js's permission model,
+   * and no network where this machine lets us. Three times the overhead per run.
    */
   hardened: boolean;
 }
@@ -31,7 +34,11 @@ export class HostLost extends Error {
   }
 }
 
-type RequestBody = HostRequest extends infer Request ? (Request extends HostRequest ? Omit<Request, 'id'> : never) : never;
+type RequestBody = HostRequest extends infer Request
+  ? Request extends HostRequest
+    ? Omit<Request, 'id'>
+    : never
+  : never;
 
 interface Waiting {
   id: number;
@@ -42,8 +49,8 @@ interface Waiting {
 
 const KIBIBYTE = 1024;
 /**
- * Private writable memory that Node.js 24 maps at its start and hardly touches: 1.09 GiB, nearly all of it room for compiled JavaScript,
- * and 0.06 GiB without a compiler. The data limit counts it.
+ * Private writable memory that Node.js 24 maps at its start and hardly touches: 1.09 GiB, nearly all of it room for
+ * compiled JavaScript, and 0.06 GiB without a compiler. The data limit counts it.
  */
 const NODE_DATA_BYTES = 1280 * KIBIBYTE ** 2;
 const JITLESS_NODE_DATA_BYTES = 192 * KIBIBYTE ** 2;
@@ -52,11 +59,12 @@ const STDERR_KEPT_CHARS = 2000;
 const HEAP_EXHAUSTED = /heap out of memory|Fatal process out of memory|bad_alloc|failed to reserve/i;
 
 /**
- * Limits set by the shell before it becomes the host: data segment (a single huge allocation fails at once), no file written, no core dump.
- * The system's out-of-memory killer takes a host first.
+ * Limits set by the shell before it becomes the host: data segment (a single huge allocation fails at once), no file
+ * written, no core dump. The system's out-of-memory killer takes a host first.
  */
 const SHELL_LIMITS =
-  'echo 1000 2>/dev/null >/proc/self/oom_score_adj; ulimit -c 0; ulimit -f 0; ulimit -n "$1"; ulimit -d "$2" 2>/dev/null; shift 2; exec "$@"';
+  'echo 1000 2>/dev/null >/proc/self/oom_score_adj; ulimit -c 0; ulimit -f 0; ulimit -n "$1"; ulimit -d "$2" ' +
+  '2>/dev/null; shift 2; exec "$@"';
 
 /** Under a test runner this file is the TypeScript source; a host always runs the compiled one. */
 function entryPath(): string {
@@ -129,11 +137,20 @@ function nodeFlags({ hardened, cwd }: HostProcessOptions): string[] {
 
 function commandLine(options: HostProcessOptions): string[] {
   const { maxResidentBytes, maxCpuMs, maxLoadedModels, maxLoadedBytes, maxFrameBytes } = options;
-  const settings: HostSettings = { parentPid: process.pid, maxResidentBytes, maxCpuMs, maxLoadedModels, maxLoadedBytes, maxFrameBytes };
+  const settings: HostSettings = {
+    parentPid: process.pid,
+    maxResidentBytes,
+    maxCpuMs,
+    maxLoadedModels,
+    maxLoadedBytes,
+    maxFrameBytes,
+  };
   const node = [process.execPath, ...nodeFlags(options), entryPath(), JSON.stringify(settings)];
   if (process.platform === 'win32') return node;
   const isolation = options.hardened ? networkIsolationCommand() : [];
-  const dataKibibytes = Math.ceil((maxResidentBytes + (options.hardened ? JITLESS_NODE_DATA_BYTES : NODE_DATA_BYTES)) / KIBIBYTE);
+  const dataKibibytes = Math.ceil(
+    (maxResidentBytes + (options.hardened ? JITLESS_NODE_DATA_BYTES : NODE_DATA_BYTES)) / KIBIBYTE,
+  );
   return [...isolation, '/bin/sh', '-c', SHELL_LIMITS, 'sh', String(MAX_OPEN_FILES), String(dataKibibytes), ...node];
 }
 
@@ -151,7 +168,11 @@ export class HostProcess {
 
   constructor(options: HostProcessOptions) {
     const [command, ...args] = commandLine(options);
-    this.child = spawn(command!, args, { cwd: options.cwd, env: environment(options.cwd), stdio: ['ignore', 'ignore', 'pipe', 'pipe'] });
+    this.child = spawn(command!, args, {
+      cwd: options.cwd,
+      env: environment(options.cwd),
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+    });
     this.channel = this.child.stdio[3] as Socket;
     this.child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       this.stderr = (this.stderr + text).slice(-STDERR_KEPT_CHARS);

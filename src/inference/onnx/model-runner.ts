@@ -35,7 +35,9 @@ export class ModelRunner {
     try {
       if (!slot.loaded.has(model.source.modelId) && !(await this.load(slot, host, model))) return;
       // Taken only now, with all that arrived during the load.
-      const batch = model.take(this.options.maxBatchRows, this.options.maxBatchBytes).filter((pending) => !pending.settled);
+      const batch = model
+        .take(this.options.maxBatchRows, this.options.maxBatchBytes)
+        .filter((pending) => !pending.settled);
       if (batch.length > 0) await this.run(slot, host, model, batch);
     } finally {
       model.runningHosts -= 1;
@@ -86,7 +88,11 @@ export class ModelRunner {
     const startedAt = performance.now();
     this.running.add(batch);
     try {
-      const reply = await host.request({ kind: 'run', modelId: model.source.modelId }, tensors, model.runBudgetMs(batch, startedAt));
+      const reply = await host.request(
+        { kind: 'run', modelId: model.source.modelId },
+        tensors,
+        model.runBudgetMs(batch, startedAt),
+      );
       if (reply.header.kind === 'result') {
         this.batches += 1;
         this.rows += rows;

@@ -111,7 +111,8 @@ export class OnnxEngine implements InferenceEngine {
     const model = this.models.get(modelId);
     if (!model?.signature) throw notLoaded(modelId);
     const ordered = inSignatureOrder(model.signature, inputs);
-    if (!ordered?.[0]) throw new AppError(ErrorCode.INVALID_TENSOR, 'An input of the model is missing.', { field: 'inputs' });
+    if (!ordered?.[0])
+      throw new AppError(ErrorCode.INVALID_TENSOR, 'An input of the model is missing.', { field: 'inputs' });
     const rows = ordered[0].shape[0] ?? 1;
     const terms = { deadlineMs, deadlineAt: startedAt + deadlineMs, alone };
     const maxRows = Math.max(
@@ -135,7 +136,13 @@ export class OnnxEngine implements InferenceEngine {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  private async submitInChunks(model: ServedModel, inputs: Tensor[], rows: number, maxRows: number, terms: Terms): Promise<PendingAnswer> {
+  private async submitInChunks(
+    model: ServedModel,
+    inputs: Tensor[],
+    rows: number,
+    maxRows: number,
+    terms: Terms,
+  ): Promise<PendingAnswer> {
     const chunks: Tensor[][] = [];
     let batchRows = 0;
     // One after the other, so that a long request takes its turn among the short ones.
@@ -186,13 +193,16 @@ export class OnnxEngine implements InferenceEngine {
     if (bytes > maxBytes) return requestTooLarge(bytes, maxBytes);
     // One request alone may be longer than the queue.
     const full = this.queuedRows > 0 && this.queuedRows + rows > this.options.maxQueueRows;
-    return model.refusal(performance.now()) ?? (full ? queueFull(this.queuedRows, this.options.maxQueueRows) : undefined);
+    return (
+      model.refusal(performance.now()) ?? (full ? queueFull(this.queuedRows, this.options.maxQueueRows) : undefined)
+    );
   }
 
   private expire(): void {
     const now = performance.now();
     for (const model of this.models.values()) model.expire(now);
-    for (const pending of this.runner.inFlight()) if (pending.deadlineAt <= now) pending.reject(deadlineExceeded(pending.deadlineMs));
+    for (const pending of this.runner.inFlight())
+      if (pending.deadlineAt <= now) pending.reject(deadlineExceeded(pending.deadlineMs));
     this.sweep = this.outstanding > 0 ? setTimeout(() => this.expire(), SWEEP_EVERY_MS) : undefined;
   }
 
@@ -244,7 +254,10 @@ export class OnnxEngine implements InferenceEngine {
 
   private freeSlot(model: ServedModel): HostSlot | undefined {
     const free = this.slots.filter((slot) => slot.idle);
-    return free.find((slot) => slot.loaded.has(model.source.modelId)) ?? free.sort((a, b) => a.loaded.size - b.loaded.size)[0];
+    return (
+      free.find((slot) => slot.loaded.has(model.source.modelId)) ??
+      free.sort((a, b) => a.loaded.size - b.loaded.size)[0]
+    );
   }
 
   private async hold(slot: HostSlot, task: (host: HostProcess) => Promise<void>): Promise<void> {

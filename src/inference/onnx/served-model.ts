@@ -5,8 +5,8 @@ import type { ModelSource } from '../port.js';
 import { deadlineExceeded } from './engine-errors.js';
 
 /**
- * How a request may run. JOINED: beside others. SUSPECT: its batch was lost, so it runs alone for a part of its time, that the innocent get
- * their turn. ALONE: with all the time it has left; what goes wrong now is its own fault.
+ * How a request may run. JOINED: beside others. SUSPECT: its batch was lost, so it runs alone for a part of its time,
+ * that the innocent get their turn. ALONE: with all the time it has left; what goes wrong now is its own fault.
  */
 type Attempt = 'JOINED' | 'SUSPECT' | 'ALONE';
 
@@ -83,7 +83,8 @@ export class ServedModel {
     const cap = this.batchable && !head.alone ? Math.min(maxRows, this.batchRowsCap) : 0;
     for (; count < this.queue.length; count += 1) {
       const next = this.queue[count]!;
-      if (rows + next.rows > cap || bytes + next.bytes > maxBytes || next.shapeKey !== head.shapeKey || next.alone) break;
+      if (rows + next.rows > cap || bytes + next.bytes > maxBytes || next.shapeKey !== head.shapeKey || next.alone)
+        break;
       rows += next.rows;
       bytes += next.bytes;
     }
@@ -108,7 +109,10 @@ export class ServedModel {
     if (rows >= this.batchRowsCap) this.batchRowsCap *= 2;
   }
 
-  /** A run ended its host. Back-off doubles with each in a row; what waits is refused, but for the suspects of the same batch. */
+  /**
+   * A run ended its host. Back-off doubles with each in a row; what waits is refused, but for the suspects of the same
+   * batch.
+   */
   failed(now: number): void {
     this.failures += 1;
     this.quarantinedUntil = now + Math.min(this.quarantine.maxMs, this.quarantine.baseMs * 2 ** (this.failures - 1));
@@ -134,8 +138,10 @@ export class ServedModel {
       if (!pending.settled && pending.deadlineAt <= now) pending.reject(deadlineExceeded(pending.deadlineMs));
       return !pending.settled;
     };
-    if (this.queue.some((pending) => pending.settled || pending.deadlineAt <= now)) this.queue = this.queue.filter(alive);
-    if (this.suspects.some((pending) => pending.settled || pending.deadlineAt <= now)) this.suspects = this.suspects.filter(alive);
+    if (this.queue.some((pending) => pending.settled || pending.deadlineAt <= now))
+      this.queue = this.queue.filter(alive);
+    if (this.suspects.some((pending) => pending.settled || pending.deadlineAt <= now))
+      this.suspects = this.suspects.filter(alive);
   }
 
   rejectAll(error: Error): void {

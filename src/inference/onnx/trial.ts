@@ -22,12 +22,15 @@ function fill(data: TensorData, datatype: Datatype, values: Exclude<TrialValues,
   const [least, most] = BYTE_RANGE[datatype] ?? [-Infinity, Infinity];
   for (let index = 0; index < data.length; index += 1) {
     const whole = values === 'SMALL' ? index % 2 : WIDE_INTEGERS[index % WIDE_INTEGERS.length]!;
-    if (Array.isArray(data)) data[index] = values === 'SMALL' ? 'ab'[index % 2]! : WIDE_TEXTS[index % WIDE_TEXTS.length]!;
+    if (Array.isArray(data))
+      data[index] = values === 'SMALL' ? 'ab'[index % 2]! : WIDE_TEXTS[index % WIDE_TEXTS.length]!;
     else if (data instanceof BigInt64Array) data[index] = BigInt(whole);
     else if (data instanceof Float32Array || data instanceof Float64Array) {
       // A slow wave keeps long inputs from repeating themselves.
       data[index] =
-        values === 'SMALL' ? Math.sin(12.9898 * (index + 1)) : WIDE_NUMBERS[index % WIDE_NUMBERS.length]! * (1 + 0.1 * Math.sin(index));
+        values === 'SMALL'
+          ? Math.sin(12.9898 * (index + 1))
+          : WIDE_NUMBERS[index % WIDE_NUMBERS.length]! * (1 + 0.1 * Math.sin(index));
     } else data[index] = Math.min(most, Math.max(least, whole));
   }
 }
@@ -51,11 +54,13 @@ export function sameRows(together: readonly Tensor[], alone: readonly (readonly 
     const perRow = data.length / alone.length;
     let bound = TOLERANCE;
     if (typeof data[0] === 'number')
-      for (const value of data as Float64Array) if (Math.abs(value) < Infinity) bound = Math.max(bound, TOLERANCE * Math.abs(value));
+      for (const value of data as Float64Array)
+        if (Math.abs(value) < Infinity) bound = Math.max(bound, TOLERANCE * Math.abs(value));
     return alone.every((outputs, row) => {
       const own = outputs[output]!.data;
       if (own.length !== perRow) return false;
-      for (let index = 0; index < perRow; index += 1) if (!sameElement(own[index]!, data[row * perRow + index]!, bound)) return false;
+      for (let index = 0; index < perRow; index += 1)
+        if (!sameElement(own[index]!, data[row * perRow + index]!, bound)) return false;
       return true;
     });
   });

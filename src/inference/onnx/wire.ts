@@ -1,7 +1,8 @@
 /**
  * Frames between the service and its inference hosts, over one stream:
- * u32 body length, u32 header length, then the body: JSON header, zero bytes up to a multiple of 8, and each tensor's elements, padded alike.
- * Little-endian. Numeric tensors travel as raw bytes, BYTES as a JSON array. Nothing of a frame is ever evaluated or revived.
+ * u32 body length, u32 header length, then the body: JSON header, zero bytes up to a multiple of 8, and each tensor's
+ * elements, padded alike. Little-endian. Numeric tensors travel as raw bytes, BYTES as a JSON array. Nothing of a frame
+ * is ever evaluated or revived.
  */
 import type { Datatype, Signature, Tensor, TensorData } from '../../domain/serving/tensor.js';
 import type { OnnxFileFacts, OnnxFileLimits } from '../onnx-file.js';
@@ -64,10 +65,12 @@ const PREFIX_BYTES = 8;
 
 const padded = (bytes: number): number => (bytes + 7) & ~7;
 
-const bytesOf = (part: Exclude<TensorData, string[]>): Uint8Array => new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
+const bytesOf = (part: Exclude<TensorData, string[]>): Uint8Array =>
+  new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
 
 function payload(tensor: OutgoingTensor): Uint8Array[] {
-  if (tensor.datatype === 'BYTES') return [Buffer.from(JSON.stringify(tensor.parts.length === 1 ? tensor.parts[0] : tensor.parts.flat()))];
+  if (tensor.datatype === 'BYTES')
+    return [Buffer.from(JSON.stringify(tensor.parts.length === 1 ? tensor.parts[0] : tensor.parts.flat()))];
   return (tensor.parts as Exclude<TensorData, string[]>[]).map(bytesOf);
 }
 
@@ -122,7 +125,10 @@ function view(datatype: Datatype, body: ArrayBuffer, offset: number, byteLength:
 }
 
 function decodeBody<Header>(body: ArrayBuffer, headBytes: number): Frame<Header> {
-  const head = JSON.parse(Buffer.from(body, 0, headBytes).toString('utf8')) as { header: Header; tensors: TensorHeader[] };
+  const head = JSON.parse(Buffer.from(body, 0, headBytes).toString('utf8')) as {
+    header: Header;
+    tensors: TensorHeader[];
+  };
   let offset = padded(headBytes);
   const tensors = head.tensors.map(({ name, datatype, shape, byteLength }) => {
     const data = view(datatype, body, offset, byteLength);
@@ -155,7 +161,8 @@ export class FrameReader<Header> {
         at += taken;
         if (this.prefixFilled < PREFIX_BYTES) return;
         const bodyBytes = this.prefix.readUInt32LE(0);
-        if (bodyBytes > this.maxFrameBytes) throw new RangeError(`a frame of ${bodyBytes} bytes, where ${this.maxFrameBytes} are allowed`);
+        if (bodyBytes > this.maxFrameBytes)
+          throw new RangeError(`a frame of ${bodyBytes} bytes, where ${this.maxFrameBytes} are allowed`);
         this.body = new Uint8Array(bodyBytes);
         this.bodyFilled = 0;
       }

@@ -55,7 +55,9 @@ const folding =
     const lists = op.present.map(({ elements }) => elements);
     if (lists.some((list) => !list)) return broadcast(op.present);
     const length = Math.max(...lists.map((list) => list!.length));
-    const folded = Array.from({ length }, (_, at) => fold(...lists.map((list) => list![list!.length === 1 ? 0 : at] ?? null)));
+    const folded = Array.from({ length }, (_, at) =>
+      fold(...lists.map((list) => list![list!.length === 1 ? 0 : at] ?? null)),
+    );
     if (folded.includes(undefined)) return broadcast(op.present);
     return fixed(broadcast(op.present.map(({ dims }) => fixed(dims))).dims, folded as Element[]);
   };
@@ -65,7 +67,9 @@ const CASTS_THAT_KEEP = new Set([1, 6, 7, 11]);
 
 const cast: Rule = (op) => {
   const x = op.input(0);
-  const keeps = x.elements?.every((element) => !isNumber(element) || Number.isInteger(element)) && CASTS_THAT_KEEP.has(op.int('to', 0));
+  const keeps =
+    x.elements?.every((element) => !isNumber(element) || Number.isInteger(element)) &&
+    CASTS_THAT_KEEP.has(op.int('to', 0));
   return keeps ? x : unary(op);
 };
 
@@ -80,7 +84,9 @@ const reduce: Rule = (op) => {
 
 function without(x: Value, axes: number[], keep: boolean, verb: string): Value {
   if (isRows(x) && axes.includes(x.axis)) fail(`${verb} rows`);
-  const dims = keep ? x.dims!.map((size, at) => (axes.includes(at) ? 1 : size)) : x.dims!.filter((_, at) => !axes.includes(at));
+  const dims = keep
+    ? x.dims!.map((size, at) => (axes.includes(at) ? 1 : size))
+    : x.dims!.filter((_, at) => !axes.includes(at));
   if (!isRows(x)) return fixed(dims);
   return rows(dims, keep ? x.axis : x.axis - axes.filter((axis) => axis < x.axis).length);
 }
@@ -193,7 +199,11 @@ const convolution =
     const x = rowsFirst(op, 3);
     const weights = op.input(weightsAt).dims;
     const sizes = x.dims!.slice(2);
-    return reshaped(x, [x.dims![0]!, weights?.[0] ?? null, ...windowed(op, sizes, op.ints('kernel_shape') ?? weights?.slice(2) ?? [])]);
+    return reshaped(x, [
+      x.dims![0]!,
+      weights?.[0] ?? null,
+      ...windowed(op, sizes, op.ints('kernel_shape') ?? weights?.slice(2) ?? []),
+    ]);
   };
 
 const convolutionTranspose: Rule = (op) => {
@@ -223,7 +233,8 @@ const globalPool: Rule = (op) => {
 const resize: Rule = (op) => {
   const x = op.input(0);
   const scales = op.inputs[op.opset < 11 ? 1 : 2];
-  if (isRows(x) && (op.attribute('axes') || requireFixed(scales, 'scales')?.elements?.[x.axis] !== 1)) fail('may scale the rows');
+  if (isRows(x) && (op.attribute('axes') || requireFixed(scales, 'scales')?.elements?.[x.axis] !== 1))
+    fail('may scale the rows');
   if (op.text('coordinate_transformation_mode', 'half_pixel') === 'tf_crop_and_resize') fail('crops');
   return reshaped(
     x,
@@ -260,7 +271,10 @@ function contraction(a: Value, b: Value): Value {
     const outer = broadcast([left, right].map((value) => ({ dims: value.dims!.slice(0, -2), axis: value.axis })));
     result = { dims: [...outer.dims!, ...size], axis: outer.axis };
   }
-  const dropped = [...(ranks[0] === 1 ? [result.dims!.length - 2] : []), ...(ranks[1] === 1 ? [result.dims!.length - 1] : [])];
+  const dropped = [
+    ...(ranks[0] === 1 ? [result.dims!.length - 2] : []),
+    ...(ranks[1] === 1 ? [result.dims!.length - 1] : []),
+  ];
   return dropped.length > 0 ? without(result, dropped, false, 'drops') : result;
 }
 
@@ -282,7 +296,8 @@ const gemm: Rule = (op) => {
 function requireSingles(op: Operator, places: readonly number[]): void {
   for (const place of places) {
     const value = requireFixed(op.inputs[place], 'scale or zero point');
-    if (value && (value.dims === null || product(value.dims) !== 1)) fail('has a scale for each of several rows or columns');
+    if (value && (value.dims === null || product(value.dims) !== 1))
+      fail('has a scale for each of several rows or columns');
   }
 }
 
@@ -305,11 +320,15 @@ const quantize: Rule = (op) => {
   const x = op.input(0);
   requireFixedRest(op);
   const single = op.inputs.slice(1).every((value) => !value || (value.dims !== null && product(value.dims) === 1));
-  if (isRows(x) && !single && (op.axisOf(x, 1) === x.axis || op.int('block_size', 0) !== 0)) fail('has a scale for each of several rows');
+  if (isRows(x) && !single && (op.axisOf(x, 1) === x.axis || op.int('block_size', 0) !== 0))
+    fail('has a scale for each of several rows');
   return unary(op);
 };
 
-/** By the letters of its equation: the rows have one of their own, which all inputs with rows share and the output keeps. */
+/**
+ * By the letters of its equation: the rows have one of their own, which all inputs with rows share and the output
+ * keeps.
+ */
 const einsum: Rule = (op) => {
   const [terms, output] = op.text('equation', '').replaceAll(' ', '').split('->');
   const letters = terms!.split(',');
@@ -319,7 +338,11 @@ const einsum: Rule = (op) => {
   if (letter === undefined) return fixed();
   op.inputs.forEach((value, at) => {
     const own = letters[at] ?? '';
-    if (value && isRows(value) ? own.indexOf(letter) !== value.axis || own.split(letter).length !== 2 : own.includes(letter)) {
+    if (
+      value && isRows(value)
+        ? own.indexOf(letter) !== value.axis || own.split(letter).length !== 2
+        : own.includes(letter)
+    ) {
       fail('pairs the rows with another axis');
     }
   });
@@ -344,24 +367,34 @@ const recurrent: Rule = (op) => {
   requireFixed(states[2], 'weights');
   const width = r?.dims?.[2] ?? null;
   const directions = r?.dims?.[0] ?? null;
-  const whole = batchFirst ? rows([null, x.dims[1]!, directions, width], 0) : rows([x.dims[0]!, directions, null, width], 2);
+  const whole = batchFirst
+    ? rows([null, x.dims[1]!, directions, width], 0)
+    : rows([x.dims[0]!, directions, null, width], 2);
   const last = batchFirst ? rows([null, directions, width], 0) : rows([directions, null, width], 1);
   return [whole, last, last];
 };
 
-const each = (names: string, rule: Rule): Record<string, Rule> => Object.fromEntries(names.split(' ').map((name) => [name, rule]));
+const each = (names: string, rule: Rule): Record<string, Rule> =>
+  Object.fromEntries(names.split(' ').map((name) => [name, rule]));
 
 export const ELEMENT_RULES: Record<string, Rule> = {
   ...each(
-    'Abs Acos Acosh Asin Asinh Atan Atanh BitwiseNot Ceil Celu Cos Cosh Elu Erf Exp Floor Gelu HardSigmoid HardSwish IsInf IsNaN LeakyRelu Log Mish Neg Not Reciprocal RegexFullMatch Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Swish Tan Tanh ThresholdedRelu CastLike',
+    'Abs Acos Acosh Asin Asinh Atan Atanh BitwiseNot Ceil Celu Cos Cosh Elu Erf Exp Floor Gelu HardSigmoid ' +
+      'HardSwish IsInf IsNaN LeakyRelu Log Mish Neg Not Reciprocal RegexFullMatch Relu Round Selu Shrink ' +
+      'Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Swish Tan Tanh ThresholdedRelu CastLike',
     unary,
   ),
   ...each(
-    'Add And BitShift BitwiseAnd BitwiseOr BitwiseXor Clip Div Equal Greater GreaterOrEqual Less LessOrEqual Max Mean Min Mod Mul Or PRelu Pow StringConcat Sub Sum Where Xor',
+    'Add And BitShift BitwiseAnd BitwiseOr BitwiseXor Clip Div Equal Greater GreaterOrEqual Less LessOrEqual ' +
+      'Max Mean Min Mod Mul Or PRelu Pow StringConcat Sub Sum Where Xor',
     elementwise,
   ),
   ...Object.fromEntries(Object.entries(FOLDS).map(([name, fold]) => [name, folding(fold)])),
-  ...each('ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare', reduce),
+  ...each(
+    'ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ' +
+      'ReduceSumSquare',
+    reduce,
+  ),
   ...each('ArgMax ArgMin', argBest),
   ...each('Softmax LogSoftmax Hardmax', softmax),
   ...each('LayerNormalization RMSNormalization SimplifiedLayerNormalization', layerNormalization),

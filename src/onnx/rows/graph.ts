@@ -103,7 +103,8 @@ class GraphReader {
 
   private sparse(field: Field): void {
     this.walk.inner(field, (part) => {
-      if (part.number === SPARSE.values) this.graph.constants.set(this.tensor(part).name, { dims: null, elements: null });
+      if (part.number === SPARSE.values)
+        this.graph.constants.set(this.tensor(part).name, { dims: null, elements: null });
     });
   }
 
@@ -136,7 +137,15 @@ class GraphReader {
   }
 
   private node(field: Field): GraphNode {
-    const node: GraphNode = { name: '', opType: '', domain: '', inputs: [], outputs: [], attributes: new Map(), opaque: false };
+    const node: GraphNode = {
+      name: '',
+      opType: '',
+      domain: '',
+      inputs: [],
+      outputs: [],
+      attributes: new Map(),
+      opaque: false,
+    };
     this.walk.inner(field, (part) => {
       if (part.number === NODE.input) node.inputs.push(this.walk.string(part));
       else if (part.number === NODE.output) node.outputs.push(this.walk.string(part));
@@ -176,7 +185,9 @@ class GraphReader {
     });
     if (ints !== undefined) attribute.ints = ints;
     // The runtime takes the default where what is filled is not what the attribute says that it is.
-    const wrong = (Object.keys(KIND) as (keyof typeof KIND)[]).some((key) => attribute[key] !== undefined && kind !== KIND[key]);
+    const wrong = (Object.keys(KIND) as (keyof typeof KIND)[]).some(
+      (key) => attribute[key] !== undefined && kind !== KIND[key],
+    );
     node.opaque ||= wrong || node.attributes.has(name);
     node.attributes.set(name, attribute);
   }
@@ -211,7 +222,8 @@ class GraphReader {
     let elements: number[] | null = null;
     const listable = type === TYPE.float || type === TYPE.int32 || type === TYPE.int64 || type === TYPE.bool;
     if (raw === undefined && few && listable && listed.length === size) elements = listed;
-    else if (raw !== undefined && listed.length === 0 && size <= MAX_KEPT) elements = this.raw(raw.start, raw.end, type, size);
+    else if (raw !== undefined && listed.length === 0 && size <= MAX_KEPT)
+      elements = this.raw(raw.start, raw.end, type, size);
     return { name, constant: { dims, elements } };
   }
 

@@ -31,7 +31,10 @@ const normalizer: Rule = (op) => reshaped(matrix(op), op.input(0).dims);
 const featureVectorizer: Rule = (op) => {
   for (const value of op.present)
     if (!isRows(value) || value.axis !== 0 || value.dims.length !== 2) fail('joins other than columns of rows');
-  const width = op.present.reduce<Size>((sum, { dims }) => (sum === null || dims![1] === null ? null : sum + dims![1]!), 0);
+  const width = op.present.reduce<Size>(
+    (sum, { dims }) => (sum === null || dims![1] === null ? null : sum + dims![1]!),
+    0,
+  );
   return rows([null, width], 0);
 };
 
@@ -117,11 +120,15 @@ export const ML_RULES: Record<string, Rule> = {
 };
 
 /** Standard operators that belong to texts. */
-export const TEXT_RULES: Record<string, Rule> = { StringNormalizer: stringNormalizer, TfIdfVectorizer: tfIdfVectorizer };
+export const TEXT_RULES: Record<string, Rule> = {
+  StringNormalizer: stringNormalizer,
+  TfIdfVectorizer: tfIdfVectorizer,
+};
 
 /**
- * Operators of com.microsoft that onnxruntime-node runs on a processor, and how they treat rows; null: they may be used, and the model's
- * requests are never joined. Each was tried in the child that checks models. Anything else of that domain is refused.
+ * Operators of com.microsoft that onnxruntime-node runs on a processor, and how they treat rows; null: they may be
+ * used, and the model's requests are never joined. Each was tried in the child that checks models. Anything else of
+ * that domain is refused.
  */
 export const MICROSOFT_RULES: Record<string, Rule | null> = {
   BiasGelu: (op) => broadcast(op.present),

@@ -14,7 +14,14 @@ const RULES = new Map<string, ReadonlyMap<string, Rule | null>>([
 ]);
 
 /** Never the same twice, so that "as when alone" means nothing. */
-const RANDOM = new Set(['Bernoulli', 'Multinomial', 'RandomNormal', 'RandomNormalLike', 'RandomUniform', 'RandomUniformLike']);
+const RANDOM = new Set([
+  'Bernoulli',
+  'Multinomial',
+  'RandomNormal',
+  'RandomNormalLike',
+  'RandomUniform',
+  'RandomUniformLike',
+]);
 /** May be given padded texts. */
 const TAKES_PADDING = new Set(['Flatten', 'TfIdfVectorizer']);
 
@@ -39,7 +46,8 @@ class RowProof {
     for (const name of this.graph.outputs) {
       const value = this.values.get(name);
       if (typeof value === 'string') return value;
-      if (!value || value.axis !== 0) return `The output "${name}" does not have one entry for each row along its first axis.`;
+      if (!value || value.axis !== 0)
+        return `The output "${name}" does not have one entry for each row along its first axis.`;
       if (value.padding !== undefined) return `The output "${name}" is as wide as the longest row asks for.`;
     }
     return null;
@@ -56,7 +64,8 @@ class RowProof {
   private results(node: GraphNode): Value | Value[] | string {
     const inputs: (Value | undefined)[] = [];
     for (const name of node.inputs) {
-      const value = name === '' ? undefined : (this.values.get(name) ?? `${shown(node)} reads "${name}" before it is made.`);
+      const value =
+        name === '' ? undefined : (this.values.get(name) ?? `${shown(node)} reads "${name}" before it is made.`);
       if (typeof value === 'string') return value;
       inputs.push(value);
     }

@@ -112,7 +112,9 @@ const concat: Rule = (op) => {
   const parts = op.present;
   const first = parts.find(isRows);
   if (!first) {
-    const elements = parts.every((part) => part.elements && part.dims?.length === 1) ? parts.flatMap((part) => part.elements!) : undefined;
+    const elements = parts.every((part) => part.elements && part.dims?.length === 1)
+      ? parts.flatMap((part) => part.elements!)
+      : undefined;
     if (elements && elements.length <= MAX_ELEMENTS) return fixed([elements.length], elements);
     if (parts.some(countsRows)) fail('calculates with the number of rows');
     return fixed(parts[0]?.dims?.map(() => null) ?? null);
@@ -159,7 +161,10 @@ const slice: Rule = (op) => {
     if (isRows(x) && axis === x.axis) fail('cuts rows off');
     const size = dims[axis]!;
     const from = starts[index]!;
-    dims[axis] = size !== null && steps[index] === 1 && typeof end === 'number' ? Math.max(0, clamp(end, size) - clamp(from, size)) : null;
+    dims[axis] =
+      size !== null && steps[index] === 1 && typeof end === 'number'
+        ? Math.max(0, clamp(end, size) - clamp(from, size))
+        : null;
   });
   return reshaped(x, dims);
 };
@@ -170,7 +175,9 @@ const gather: Rule = (op) => {
   if (countsRows(indices)) fail('calculates with the number of rows');
   if (data.elements && data.dims?.length === 1 && indices.elements && !isRows(indices)) {
     const { elements } = data;
-    const chosen = indices.elements.map((index): Element => (typeof index === 'number' ? (elements.at(index) ?? null) : null));
+    const chosen = indices.elements.map((index): Element =>
+      typeof index === 'number' ? (elements.at(index) ?? null) : null,
+    );
     return fixed(indices.dims, chosen);
   }
   if (countsRows(data)) fail('calculates with the number of rows');
@@ -188,7 +195,8 @@ const gather: Rule = (op) => {
 const gatherElements: Rule = (op) => {
   const data = op.input(0);
   const indices = op.input(1);
-  if (!isRows(data) || !isRows(indices)) return isRows(data) || isRows(indices) ? fail('picks by a fixed list') : fixed(indices.dims);
+  if (!isRows(data) || !isRows(indices))
+    return isRows(data) || isRows(indices) ? fail('picks by a fixed list') : fixed(indices.dims);
   if (data.axis !== indices.axis || data.dims.length !== indices.dims.length) fail('pairs the rows with another axis');
   return along(indices, op.axisOf(data, 0), indices.dims[op.axisOf(data, 0)]!, 'picks');
 };

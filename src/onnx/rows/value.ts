@@ -72,7 +72,9 @@ export function numbersOf(value: Value | undefined, what: string): number[] | un
 
 export function wrapAxis(axis: number, rank: number): number {
   const wrapped = axis < 0 ? axis + rank : axis;
-  return wrapped < 0 || wrapped >= Math.max(rank, 1) ? fail(`has axis ${axis}, where its input has ${rank} axes`) : wrapped;
+  return wrapped < 0 || wrapped >= Math.max(rank, 1)
+    ? fail(`has axis ${axis}, where its input has ${rank} axes`)
+    : wrapped;
 }
 
 /** The product of lengths, or null when one is not known. */
@@ -85,7 +87,10 @@ export function product(sizes: readonly Element[]): Size {
   return all;
 }
 
-/** As NumPy broadcasts: shapes are aligned at their ends, and a length of 1 stretches. The rows of all must lie at one place. */
+/**
+ * As NumPy broadcasts: shapes are aligned at their ends, and a length of 1 stretches. The rows of all must lie at one
+ * place.
+ */
 export function broadcast(values: readonly Value[]): Value {
   const withRows = values.filter(isRows);
   if (values.some(countsRows)) fail('calculates with the number of rows');
@@ -96,7 +101,8 @@ export function broadcast(values: readonly Value[]): Value {
     const dims = value.dims!;
     if (isRows(value)) {
       if (dims.length - value.axis !== fromEnd) fail('pairs the rows with another axis');
-    } else if (dims.length >= fromEnd && dims[dims.length - fromEnd] !== 1) fail('pairs the rows with a list of fixed length');
+    } else if (dims.length >= fromEnd && dims[dims.length - fromEnd] !== 1)
+      fail('pairs the rows with a list of fixed length');
   }
   const dims = broadcastDims(values)!;
   // Before the rows only lengths that all of them have, or that stretch, are left.

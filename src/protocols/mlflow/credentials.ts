@@ -1,6 +1,9 @@
 import { bearerOf } from '../../domain/platform/principal.js';
 
-/** The token that an Authorization header brings: `Bearer <token>`, or `Basic` with the token as the password, whatever the user name. */
+/**
+ * The token that an Authorization header brings: `Bearer <token>`, or `Basic` with the token as the password, whatever
+ * the user name.
+ */
 export function tokenOf(header: unknown): string | null {
   const [, basic] = (typeof header === 'string' && /^Basic ([A-Za-z0-9+/=_-]+)$/i.exec(header)) || [];
   if (basic === undefined) return bearerOf(header);

@@ -27,7 +27,10 @@ interface Route {
   role: Role;
 }
 
-/** Takes an object (the query of a GET, the body of others, the parameters of the path over both) and answers one, or the text of one as a stream. */
+/**
+ * Takes an object (the query of a GET, the body of others, the parameters of the path over both) and answers one, or
+ * the text of one as a stream.
+ */
 export interface JsonEndpoint extends Route {
   kind: 'JSON';
   schema: z.ZodObject;
@@ -52,7 +55,15 @@ export function jsonEndpoint<Schema extends z.ZodObject>(
   version?: Route['version'],
 ): JsonEndpoint {
   // Erased here alone: the runner parses with this same schema before it calls.
-  return { kind: 'JSON', methods, path, role, schema, version, handle: (call, input) => handle(call, input as z.output<Schema>) };
+  return {
+    kind: 'JSON',
+    methods,
+    path,
+    role,
+    schema,
+    version,
+    handle: (call, input) => handle(call, input as z.output<Schema>),
+  };
 }
 
 export function streamEndpoint(

@@ -67,7 +67,10 @@ export class MlflowError extends Error {
 export const invalidParameter = (message: string) => new MlflowError('INVALID_PARAMETER_VALUE', message);
 export const doesNotExist = (message: string) => new MlflowError('RESOURCE_DOES_NOT_EXIST', message);
 
-/** What MLflow calls the errors of this service. Clients repeat 429 and 5xx for minutes: a mistake of a caller is never one of those. */
+/**
+ * What MLflow calls the errors of this service. Clients repeat 429 and 5xx for minutes: a mistake of a caller is never
+ * one of those.
+ */
 function codeOf(code: ErrorCode): MlflowErrorCode {
   switch (code) {
     case ErrorCode.BAD_USER_INPUT:
@@ -98,7 +101,10 @@ function codeOf(code: ErrorCode): MlflowErrorCode {
 
 export const WRONG_CONTENT_TYPE = "Bad Request. Content-Type must be one of ['application/json'].";
 
-/** PostgreSQL's unique and foreign keys, behind the services' own checks: two requests met between such a check and its write. */
+/**
+ * PostgreSQL's unique and foreign keys, behind the services' own checks: two requests met between such a check and its
+ * write.
+ */
 const RACES: Record<string, MlflowErrorCode> = {
   '23505': 'RESOURCE_ALREADY_EXISTS',
   '23503': 'RESOURCE_DOES_NOT_EXIST',
@@ -115,7 +121,8 @@ export function toMlflowError(error: unknown): MlflowError | null {
   }
   const { statusCode, code, message } = error as { statusCode?: number; code?: string; message?: string };
   const race = code === undefined ? undefined : RACES[code];
-  if (race) return new MlflowError(race, 'What this request depends on was made or removed by another one at the same moment.');
+  if (race)
+    return new MlflowError(race, 'What this request depends on was made or removed by another one at the same moment.');
   // Fastify's own refusals: a body that is too large or cut off.
   if (statusCode === 415) return invalidParameter(WRONG_CONTENT_TYPE);
   if (statusCode !== undefined && statusCode < 500) return invalidParameter(message ?? 'The request cannot be read.');

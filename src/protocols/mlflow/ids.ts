@@ -36,14 +36,20 @@ export const absentLoggedModels = (texts: readonly string[]) => absentAmong(text
 /** Each tenant has an experiment that is called by this id. */
 export const DEFAULT_EXPERIMENT = '0';
 
-export const toExperimentId = ({ id, isDefault }: { id: string; isDefault: boolean }) => (isDefault ? DEFAULT_EXPERIMENT : toHexId(id));
+export const toExperimentId = ({ id, isDefault }: { id: string; isDefault: boolean }) =>
+  isDefault ? DEFAULT_EXPERIMENT : toHexId(id);
 
-/** The default experiment as it is; null for a whole number, which is an id that MLflow's own server gives, and never one of ours. */
+/**
+ * The default experiment as it is; null for a whole number, which is an id that MLflow's own server gives, and never
+ * one of ours.
+ */
 export function experimentIdOf(text: string): string | null {
   if (text === DEFAULT_EXPERIMENT) return text;
   const id = fromHexId(text);
   if (!id && !/^\s*[-+]?\d+\s*$/.test(text)) {
-    throw invalidParameter(`Invalid experiment ID '${text}'. Experiment ID must be ${DEFAULT_EXPERIMENT} or have 32 hexadecimal digits.`);
+    throw invalidParameter(
+      `Invalid experiment ID '${text}'. Experiment ID must be ${DEFAULT_EXPERIMENT} or have 32 hexadecimal digits.`,
+    );
   }
   return id;
 }

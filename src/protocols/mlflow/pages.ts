@@ -8,7 +8,8 @@ const MAX_SHOWN_BYTES = 100;
 
 // Page tokens as MLflow's own server makes them: the place in the list, as JSON in base64.
 
-export const pageToken = (offset: number, search: object = {}) => Buffer.from(JSON.stringify({ ...search, offset })).toString('base64');
+export const pageToken = (offset: number, search: object = {}) =>
+  Buffer.from(JSON.stringify({ ...search, offset })).toString('base64');
 
 /** What a token of logged models names besides the place, as MLflow's server tells it. */
 const SEARCHED = {
@@ -22,13 +23,17 @@ export type SearchedModels = Record<keyof typeof SEARCHED, unknown>;
 /** The place that a token names, which must be one of the same search. */
 export function offsetInSearch(token: string, search: SearchedModels): number {
   if (token === '') return 0;
-  const parsed = parseToken(token, () => `: ${token.slice(0, MAX_SHOWN_BYTES)}. Expecting value: line 1 column 1 (char 0)`);
+  const parsed = parseToken(
+    token,
+    () => `: ${token.slice(0, MAX_SHOWN_BYTES)}. Expecting value: line 1 column 1 (char 0)`,
+  );
   const found = parsed !== null && typeof parsed === 'object' ? (parsed as Partial<SearchedModels>) : {};
   for (const name of Object.keys(SEARCHED) as (keyof SearchedModels)[]) {
     const [begin, end] = SEARCHED[name];
     if (isDeepStrictEqual(found[name] ?? null, search[name])) continue;
     throw invalidParameter(
-      `${begin} not match the requested ${end}. Expected: ${pythonStr(search[name])}. Found: ${pythonStr(found[name] ?? null)}`,
+      `${begin} not match the requested ${end}. Expected: ${pythonStr(search[name])}. Found: ` +
+        `${pythonStr(found[name] ?? null)}`,
     );
   }
   return offsetOf(token);
@@ -74,7 +79,8 @@ export function pageOf<Name extends string, T>(
 export const atMost = (largest: number) => integer.refine((value) => value === null || value <= largest);
 
 export function checkMaxResults(value: number, largest: number): void {
-  const refuse = (reason: string) => invalidParameter(`Invalid value ${value} for parameter 'max_results' supplied. It must be ${reason}`);
+  const refuse = (reason: string) =>
+    invalidParameter(`Invalid value ${value} for parameter 'max_results' supplied. It must be ${reason}`);
   if (value < 1) throw refuse('a positive integer');
   if (value > largest) throw refuse(`at most ${largest}`);
 }

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { invalidParameter } from './errors.js';
 import { compactJson } from './python-json.js';
 
-// Pieces of schemas as protobuf reads JSON: null is absent, an absent field has its type's zero, integers may come as text,
-// unknown fields are ignored.
+// Pieces of schemas as protobuf reads JSON: null is absent, an absent field has its type's zero, integers may come as
+// text, unknown fields are ignored.
 
 /** A string that must be given and not be empty. */
 export const requiredString = z.string().min(1);
@@ -30,13 +30,18 @@ export const requiredInteger = z.unknown().transform((value, context) => {
 /** null when not given. */
 export const integer = requiredInteger.nullish().transform((value) => value ?? null);
 
-const NON_FINITE: Record<string, number> = { NaN: Number.NaN, Infinity: Number.POSITIVE_INFINITY, '-Infinity': Number.NEGATIVE_INFINITY };
+const NON_FINITE: Record<string, number> = {
+  NaN: Number.NaN,
+  Infinity: Number.POSITIVE_INFINITY,
+  '-Infinity': Number.NEGATIVE_INFINITY,
+};
 const DECIMAL = /^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$/;
 
 /** A double: a number, or text as protobuf writes one. */
 export const requiredDouble = z.unknown().transform((value, context) => {
   if (typeof value === 'number') return value;
-  const number = typeof value === 'string' ? (NON_FINITE[value] ?? (DECIMAL.test(value) ? Number(value) : undefined)) : undefined;
+  const number =
+    typeof value === 'string' ? (NON_FINITE[value] ?? (DECIMAL.test(value) ? Number(value) : undefined)) : undefined;
   if (number !== undefined) return number;
   context.addIssue({ code: 'custom' });
   return z.NEVER;
@@ -58,7 +63,8 @@ export const checkedKeyValue = z
 /** How MLflow's server ends what it says of a parameter. */
 export const MORE = ' See the API docs for more information about request parameters.';
 
-export const missing = (parameter: string) => invalidParameter(`Missing value for required parameter '${parameter}'.${MORE}`);
+export const missing = (parameter: string) =>
+  invalidParameter(`Missing value for required parameter '${parameter}'.${MORE}`);
 
 /** The checked input of an endpoint; refuses in MLflow's words. */
 export function parseRequest(schema: z.ZodObject, input: Record<string, unknown>): unknown {
@@ -69,11 +75,14 @@ export function parseRequest(schema: z.ZodObject, input: Record<string, unknown>
   const path = parsed.error.issues[0]?.path ?? [];
   let value: unknown = input;
   for (const key of path) value = (value as Record<PropertyKey, unknown> | null | undefined)?.[key];
-  const shown = path.map((key, i) => (typeof key === 'number' ? `[${key}]` : i === 0 ? String(key) : `.${String(key)}`)).join('');
+  const shown = path
+    .map((key, i) => (typeof key === 'number' ? `[${key}]` : i === 0 ? String(key) : `.${String(key)}`))
+    .join('');
   if (typeof path.at(-1) === 'string' && (value == null || value === '')) throw missing(shown);
   const [name] = path as [string];
   throw invalidParameter(
-    `Invalid value ${compactJson(input[name])} for parameter '${name}' supplied:  Hint: Value was of type '${pythonType(input[name])}'.${MORE}`,
+    `Invalid value ${compactJson(input[name])} for parameter '${name}' supplied:  Hint: Value was of type ` +
+      `'${pythonType(input[name])}'.${MORE}`,
   );
 }
 
@@ -106,7 +115,8 @@ export function fromQuery(schema: z.ZodObject, query: URLSearchParams): Record<s
 
 function readBoolean(text: string): boolean {
   const lower = text.toLowerCase();
-  if (lower !== 'true' && lower !== 'false') throw invalidParameter(`Invalid boolean value: ${text}, must be 'true' or 'false'.`);
+  if (lower !== 'true' && lower !== 'false')
+    throw invalidParameter(`Invalid boolean value: ${text}, must be 'true' or 'false'.`);
   return lower === 'true';
 }
 
@@ -118,7 +128,10 @@ function innerType(field: z.ZodType): string {
 
 /** Escapes that text can hold and this service does not keep. */
 const UNSTORABLE = /\\u(?:0000|[dD][89a-fA-F])/;
-/** Python's json writes what no JSON has. A text without its end goes on to that of the body: it is looked at once, not from each of its quotes. */
+/**
+ * Python's json writes what no JSON has. A text without its end goes on to that of the body: it is looked at once, not
+ * from each of its quotes.
+ */
 const BARE_NUMBER = /"[^"\\]*(?:\\[^][^"\\]*)*(?:"|\\?$)|-?\b(?:NaN|Infinity)\b/g;
 
 /** The object that a body holds; one that is no JSON counts as empty, as MLflow's server has it. */
@@ -127,7 +140,8 @@ export function fromBody(text: string): Record<string, unknown> {
   // Old clients send their JSON as a string of JSON.
   if (typeof value === 'string') value = parseJson(value);
   if (value == null) return {};
-  if (typeof value !== 'object' || Array.isArray(value)) throw invalidParameter(`The request must be a JSON object.${MORE}`);
+  if (typeof value !== 'object' || Array.isArray(value))
+    throw invalidParameter(`The request must be a JSON object.${MORE}`);
   if (UNSTORABLE.test(text)) refuseUnstorable(value);
   return value as Record<string, unknown>;
 }
@@ -150,7 +164,9 @@ export function refuseUnstorable(value: unknown): void {
   while (rest.length > 0) {
     const item = rest.pop();
     if (typeof item === 'string') {
-      if (item.includes('\0') || !item.isWellFormed()) throw invalidParameter('Text must not contain NUL characters or lone surrogates.');
-    } else if (item !== null && typeof item === 'object') for (const [key, inner] of Object.entries(item)) rest.push(key, inner);
+      if (item.includes('\0') || !item.isWellFormed())
+        throw invalidParameter('Text must not contain NUL characters or lone surrogates.');
+    } else if (item !== null && typeof item === 'object')
+      for (const [key, inner] of Object.entries(item)) rest.push(key, inner);
   }
 }

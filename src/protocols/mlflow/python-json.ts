@@ -7,7 +7,9 @@ const SHOWN_LENGTH = 2_000;
 const BEYOND_ASCII = /[\u0080-\uffff]/g;
 const escaped = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
-/** As Python's json.dumps(value, sort_keys=True, separators=(',', ':')) writes it, and no longer than somebody reads. */
+/**
+ * As Python's json.dumps(value, sort_keys=True, separators=(',', ':')) writes it, and no longer than somebody reads.
+ */
 export function compactJson(value: unknown): string {
   try {
     const sorted = JSON.stringify(value, (_key, item: unknown) =>
@@ -53,7 +55,10 @@ export const pythonBytes = (bytes: Buffer): string =>
 
 const MAX_DEPTH = 200;
 
-/** Whether a value nests deeper than anybody means it: it is parsed all the same, but what writes it again would run out of stack. */
+/**
+ * Whether a value nests deeper than anybody means it: it is parsed all the same, but what writes it again would run out
+ * of stack.
+ */
 export function isDeep(value: unknown): boolean {
   let level: unknown[] = [value];
   for (let depth = 0; depth <= MAX_DEPTH; depth++) {

@@ -1,8 +1,13 @@
 import type { FastifyRequest } from 'fastify';
 import { refuseUnstorable } from './protobuf-json.js';
 
-/** The query of a request whose endpoint has no schema: of a name that comes several times the first, as MLflow's server takes it. */
+/**
+ * The query of a request whose endpoint has no schema: of a name that comes several times the first, as MLflow's server
+ * takes it.
+ */
 export function queryOf({ query }: FastifyRequest): Record<string, string | undefined> {
   refuseUnstorable(query);
-  return Object.fromEntries(Object.entries(query as Record<string, string | string[]>).map(([name, value]) => [name, [value].flat()[0]]));
+  return Object.fromEntries(
+    Object.entries(query as Record<string, string | string[]>).map(([name, value]) => [name, [value].flat()[0]]),
+  );
 }

@@ -46,7 +46,8 @@ export function registerMlflow(fastify: FastifyInstance, parts: MlflowParts): vo
     scope.setErrorHandler((error, request, reply) => {
       const known = toMlflowError(error);
       if (!known) parts.logger.error({ err: error, requestId: request.id }, 'MLflow request failed');
-      const shown = known ?? new MlflowError('INTERNAL_ERROR', `Something went wrong on our side. Quote request ${request.id}.`);
+      const shown =
+        known ?? new MlflowError('INTERNAL_ERROR', `Something went wrong on our side. Quote request ${request.id}.`);
       if (shown.code === 'UNAUTHENTICATED') reply.header('www-authenticate', 'Basic realm="mlflow"');
       return reply.code(shown.status).send(shown.toJson());
     });
@@ -54,7 +55,10 @@ export function registerMlflow(fastify: FastifyInstance, parts: MlflowParts): vo
       const principal = principals.get(request);
       if (!principal) throw unauthenticated();
       if (!includesRole(principal.role, endpoint.role)) {
-        throw new MlflowError('PERMISSION_DENIED', `This needs the role ${endpoint.role}; the token has ${principal.role}.`);
+        throw new MlflowError(
+          'PERMISSION_DENIED',
+          `This needs the role ${endpoint.role}; the token has ${principal.role}.`,
+        );
       }
       requireMlflowScope(principal, endpoint);
       const actor = { principal, requestId: request.id };
@@ -155,7 +159,8 @@ function registerProbes(fastify: FastifyInstance, { signedRequests }: ObjectStor
       workspaces_enabled: false,
       trace_archival_enabled: false,
       multipart_uploads_enabled: true,
-      // A signed address costs a small file a second request: it pays where the bytes then come from another server than this one.
+      // A signed address costs a small file a second request: it pays where the bytes then come from another server
+      // than this one.
       multipart_downloads_enabled: signedRequests === null,
       presigned_upload_run_id_supported: false,
       presigned_upload_model_id_supported: false,

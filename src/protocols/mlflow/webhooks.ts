@@ -29,7 +29,9 @@ export const webhookEndpoints: Endpoint[] = [
     async (call, { name, url, events, description, secret, status }) => {
       const mlflow = { events: eventsOf(events), description: description ?? '', secret: secret ?? '' };
       const enabled = enabledOf(status) ?? true;
-      const create = call.run((session) => call.services.webhooks.createForMlflow(session, { name, url, enabled, ...mlflow }));
+      const create = call.run((session) =>
+        call.services.webhooks.createForMlflow(session, { name, url, enabled, ...mlflow }),
+      );
       return { webhook: toWebhook(await create.catch(alreadyExists(name))) };
     },
   ),
@@ -45,7 +47,10 @@ export const webhookEndpoints: Endpoint[] = [
       const { nodes, cursors, hasNextPage } = await call.run((session) =>
         call.services.webhooks.list(session, { format: 'MLFLOW' }, page, order),
       );
-      return { ...(nodes.length > 0 && { webhooks: nodes.map(toWebhook) }), ...(hasNextPage && { next_page_token: cursors.at(-1) }) };
+      return {
+        ...(nodes.length > 0 && { webhooks: nodes.map(toWebhook) }),
+        ...(hasNextPage && { next_page_token: cursors.at(-1) }),
+      };
     },
   ),
   jsonEndpoint(['GET'], '/mlflow/webhooks/:webhook_id', Role.ADMIN, named, async (call, { webhook_id: id }) => ({
@@ -73,8 +78,15 @@ export const webhookEndpoints: Endpoint[] = [
     const { id } = await find(call, text);
     const sent = await call.run((session) => call.services.webhooks.test(session, id));
     const { status, responseStatus, responseBody, error } = await outcomeOf(call, sent.id);
-    const answer = responseStatus === null ? { error_message: error ?? 'No answer yet.' } : { response_status: responseStatus };
-    return { result: { success: status === 'DELIVERED', ...answer, ...(responseBody != null && { response_body: responseBody }) } };
+    const answer =
+      responseStatus === null ? { error_message: error ?? 'No answer yet.' } : { response_status: responseStatus };
+    return {
+      result: {
+        success: status === 'DELIVERED',
+        ...answer,
+        ...(responseBody != null && { response_body: responseBody }),
+      },
+    };
   }),
 ];
 
@@ -110,12 +122,18 @@ function enabledOf(status: string | null | undefined): boolean | null {
 
 const alreadyExists = (name: string) =>
   instead(ErrorCode.CONFLICT, (error) =>
-    error.details.field === 'input.name' ? new MlflowError('RESOURCE_ALREADY_EXISTS', `Webhook (name=${name}) already exists.`) : error,
+    error.details.field === 'input.name'
+      ? new MlflowError('RESOURCE_ALREADY_EXISTS', `Webhook (name=${name}) already exists.`)
+      : error,
   );
 
 /** A worker sends the message; its answer is waited for. */
 async function outcomeOf(call: Call, deliveryId: string): Promise<WebhookDelivery> {
-  for (const deadlineMs = Date.now() + TEST_PATIENCE_MS; ; await new Promise((resolve) => setTimeout(resolve, TEST_POLL_MS))) {
+  for (
+    const deadlineMs = Date.now() + TEST_PATIENCE_MS;
+    ;
+    await new Promise((resolve) => setTimeout(resolve, TEST_POLL_MS))
+  ) {
     const delivery = await call.run((session) => call.services.webhooks.getDelivery(session, deliveryId));
     if (delivery.status !== 'PENDING' || Date.now() > deadlineMs) return delivery;
   }

@@ -27,7 +27,9 @@ const groundTruthAnswer = z
     replaced: z.int().describe('Rows that had another truth, which is now in their history.'),
     unchanged: z.int().describe('Rows that had the same truth.'),
     rejected: z
-      .array(z.object({ index: z.int(), requestId: z.string(), row: z.int(), code: z.enum(ErrorCode), message: z.string() }))
+      .array(
+        z.object({ index: z.int(), requestId: z.string(), row: z.int(), code: z.enum(ErrorCode), message: z.string() }),
+      )
       .describe('Records that were not taken, by their position in the batch, and why.'),
   })
   .meta({ id: 'GroundTruthAnswer' });
@@ -38,7 +40,8 @@ export const groundTruthOperation = operation({
   path: '/endpoints/{name}/ground-truth',
   summary: 'Records what turned out to be true of rows that the endpoint answered.',
   description:
-    'The same as the mutation `recordGroundTruth` of GraphQL: takes what it can and lists the rest under `rejected`; fails when nothing can be taken.',
+    'The same as the mutation `recordGroundTruth` of GraphQL: takes what it can and lists the rest under ' +
+    '`rejected`; fails when nothing can be taken.',
   need: { what: 'Recording ground truth', role: Role.ENGINEER, scopes: [] },
   params: { name: 'Name of the endpoint.' },
   body: groundTruthBody,
@@ -49,8 +52,16 @@ export const groundTruthOperation = operation({
       ...record,
       observedAt: observedAt == null ? null : new Date(observedAt),
     }));
-    const { added, replaced, unchanged, rejected } = await call.services.groundTruth.record(call, { endpointName: name, records });
-    return { added, replaced, unchanged, rejected: rejected.map((one) => ({ ...one, message: inWordsOfBody(one.message) })) };
+    const { added, replaced, unchanged, rejected } = await call.services.groundTruth.record(call, {
+      endpointName: name,
+      records,
+    });
+    return {
+      added,
+      replaced,
+      unchanged,
+      rejected: rejected.map((one) => ({ ...one, message: inWordsOfBody(one.message) })),
+    };
   },
 });
 
@@ -83,7 +94,8 @@ export const readPredictionOperation = operation({
   path: '/endpoints/{name}/predictions/{requestId}',
   summary: 'Reads a logged prediction back.',
   description:
-    'The same as the query `prediction` of GraphQL. The log keeps requests for 30 days, and those of the endpoint’s sample alone.',
+    'The same as the query `prediction` of GraphQL. The log keeps requests for 30 days, and those of the ' +
+    'endpoint’s sample alone.',
   need: { what: 'Reading logged predictions', role: Role.ENGINEER, scopes: ['READ'] },
   params: { name: 'Name of the endpoint.', requestId: 'Id of the request, as predict answered it.' },
   body: null,

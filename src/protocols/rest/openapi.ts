@@ -14,7 +14,9 @@ export const restError = z
   })
   .meta({ id: 'Error' });
 
-const RETRY_AFTER = { 'retry-after': { description: 'Seconds to wait before the next try.', schema: { type: 'integer' } } };
+const RETRY_AFTER = {
+  'retry-after': { description: 'Seconds to wait before the next try.', schema: { type: 'integer' } },
+};
 
 /** Refusals by their HTTP status. */
 const REFUSALS: Record<string, { description: string; headers?: object }> = {
@@ -33,12 +35,19 @@ const REFUSALS: Record<string, { description: string; headers?: object }> = {
 export function openApi(operations: readonly Operation[]): object {
   const schemas: Record<string, unknown> = {};
   const refTo = (schema: z.ZodType, io: 'input' | 'output') => {
-    const { $schema: _dialect, $defs, id, ...body } = z.toJSONSchema(schema, { io, target: 'draft-2020-12' }) as Record<string, unknown>;
+    const {
+      $schema: _dialect,
+      $defs,
+      id,
+      ...body
+    } = z.toJSONSchema(schema, { io, target: 'draft-2020-12' }) as Record<string, unknown>;
     const named = { ...($defs as Record<string, unknown> | undefined), [String(id)]: body };
     for (const [name, definition] of Object.entries(named)) schemas[name] = moved(definition);
     return { $ref: `#/components/schemas/${String(id)}` };
   };
-  const json = (schema: object, example?: unknown) => ({ 'application/json': { schema, ...(example !== undefined && { example }) } });
+  const json = (schema: object, example?: unknown) => ({
+    'application/json': { schema, ...(example !== undefined && { example }) },
+  });
   const error = refTo(restError, 'output');
   const paths: Record<string, Record<string, unknown>> = {};
   for (const { id, method, path, summary, description, need, params, body, example, answer } of operations) {
@@ -56,7 +65,9 @@ export function openApi(operations: readonly Operation[]): object {
       ...(body && { requestBody: { required: true, content: json(refTo(body, 'input'), example) } }),
       responses: {
         200: { description: 'The answer.', content: json(refTo(answer, 'output')) },
-        ...Object.fromEntries(Object.entries(REFUSALS).map(([status, about]) => [status, { ...about, content: json(error) }])),
+        ...Object.fromEntries(
+          Object.entries(REFUSALS).map(([status, about]) => [status, { ...about, content: json(error) }]),
+        ),
       },
     };
   }

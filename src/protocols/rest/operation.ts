@@ -38,7 +38,11 @@ export function operation<Body extends z.ZodType | null, Answer extends z.ZodTyp
   given: Omit<Operation, 'body' | 'answer' | 'handle'> & {
     body: Body;
     answer: Answer;
-    handle(call: RestCall, params: Record<string, string>, body: Body extends z.ZodType ? z.output<Body> : null): Promise<z.input<Answer>>;
+    handle(
+      call: RestCall,
+      params: Record<string, string>,
+      body: Body extends z.ZodType ? z.output<Body> : null,
+    ): Promise<z.input<Answer>>;
   },
 ): Operation {
   // Erased here alone: the route parses with this same schema before it calls.

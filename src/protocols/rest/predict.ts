@@ -11,7 +11,9 @@ const tensor = <Element extends z.ZodType>(data: Element) =>
   z.strictObject({
     name: z.string().describe('Name of the input or output, as in the model’s signature.'),
     datatype: z.enum(DATATYPES).describe('Element type.'),
-    shape: z.array(z.int()).describe(`Length of each dimension; the first is the number of rows, at most ${MAX_ROWS_PER_REQUEST}.`),
+    shape: z
+      .array(z.int())
+      .describe(`Length of each dimension; the first is the number of rows, at most ${MAX_ROWS_PER_REQUEST}.`),
     data: z.array(data).describe('As many elements as the product of `shape`, flat, in row-major order.'),
   });
 
@@ -30,7 +32,10 @@ const predictBody = z
       )
       .nullish()
       .describe(
-        `1 to ${MAX_ROWS_PER_REQUEST} objects with a value per input of the model: a number; a category as the training file spells it (a JSON number or boolean stands for the only category that is equal to it); null for a missing value where the model takes it; ISO 8601 text or epoch milliseconds for timestamps; a flat list for inputs of several elements per row.`,
+        `1 to ${MAX_ROWS_PER_REQUEST} objects with a value per input of the model: a number; a category as ` +
+          'the training file spells it (a JSON number or boolean stands for the only category that is equal to ' +
+          'it); null for a missing value where the model takes it; ISO 8601 text or epoch milliseconds for ' +
+          'timestamps; a flat list for inputs of several elements per row.',
       ),
     tensors: z
       .array(tensor(z.unknown()))
@@ -39,13 +44,17 @@ const predictBody = z
     routingKey: z
       .string()
       .nullish()
-      .describe('Requests of one key are answered by the same version as long as the traffic weights stay; 1 to 250 characters.'),
+      .describe(
+        'Requests of one key are answered by the same version as long as the traffic weights stay; 1 to 250 ' +
+          'characters.',
+      ),
     deadlineMs: z.number().nullish().describe('Longest that it may take, in milliseconds, from 1.'),
     requestId: z
       .string()
       .nullish()
       .describe(
-        'Your id of the request, 1 to 250 characters, by which it is read back and labelled later; made up when absent. Used once at an endpoint: CONFLICT when it was answered before.',
+        'Your id of the request, 1 to 250 characters, by which it is read back and labelled later; made up ' +
+          'when absent. Used once at an endpoint: CONFLICT when it was answered before.',
       ),
   })
   .meta({ id: 'PredictRequest' });
@@ -53,7 +62,10 @@ const predictBody = z
 const rowPrediction = z
   .object({
     label: z.string().nullable().describe('Predicted class, or number of the cluster; null for regressions.'),
-    value: z.number().nullable().describe('Predicted value, or distance to the cluster’s centre; null where it is not finite.'),
+    value: z
+      .number()
+      .nullable()
+      .describe('Predicted value, or distance to the cluster’s centre; null where it is not finite.'),
     probabilities: z
       .array(z.number())
       .nullable()
@@ -81,17 +93,28 @@ const predictAnswer = z
   .object({
     requestId: z.string().describe('Your id of the request, or the one that was made up.'),
     rows: z.int().describe('Rows that were predicted.'),
-    latencyMs: z.number().describe('From the arrival of the checked request to the answer of the model, in milliseconds.'),
-    batchRows: z.int().describe('Rows of the batch that the request ran in, together with others that came at the same time.'),
+    latencyMs: z
+      .number()
+      .describe('From the arrival of the checked request to the answer of the model, in milliseconds.'),
+    batchRows: z
+      .int()
+      .describe('Rows of the batch that the request ran in, together with others that came at the same time.'),
     modelVersion: z.object({ id: z.string(), version: z.int() }).describe('What computed the outputs.'),
     deployment: z.object({ id: z.string() }).describe('Which of the live deployments answered.'),
     predictions: z
       .array(rowPrediction)
-      .describe('The answers row by row; empty when the outputs are neither a classification, a regression nor a clustering.'),
+      .describe(
+        'The answers row by row; empty when the outputs are neither a classification, a regression nor a clustering.',
+      ),
     unknownCategories: z
       .array(unknownCategory)
-      .describe('Categories that the model never saw in its training: the first 100. Empty for a model whose categories nobody recorded.'),
-    unknownCategoryCount: z.int().describe('How many values of the request are such categories, those beyond the list included.'),
+      .describe(
+        'Categories that the model never saw in its training: the first 100. Empty for a model whose ' +
+          'categories nobody recorded.',
+      ),
+    unknownCategoryCount: z
+      .int()
+      .describe('How many values of the request are such categories, those beyond the list included.'),
     outputs: z
       .array(tensor(z.union([z.number(), z.string(), z.boolean()])))
       .describe('Every output of the model; NaN and infinities are the texts "NaN", "Infinity" and "-Infinity".'),
@@ -105,7 +128,8 @@ export const predictOperation = operation({
   path: '/endpoints/{name}/predict',
   summary: 'Predicts for rows at an endpoint.',
   description:
-    'The same as the mutation `predict` of GraphQL: same checks, limits and log. VIEWER may call endpoints whose live versions are all in PRODUCTION.',
+    'The same as the mutation `predict` of GraphQL: same checks, limits and log. VIEWER may call endpoints ' +
+    'whose live versions are all in PRODUCTION.',
   need: { what: 'Predicting', role: Role.VIEWER, scopes: ['PREDICT'] },
   params: { name: 'Name of the endpoint.' },
   body: predictBody,

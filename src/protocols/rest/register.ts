@@ -34,11 +34,14 @@ export function registerRest(fastify: FastifyInstance, { tokens, db, services, l
       scope.setErrorHandler((error, request, reply) => {
         const { status, body, retryAfterSeconds } = toHttpError(error, request.id);
         if (status === 500) logger.error({ err: error, requestId: request.id }, 'request failed');
-        if (retryAfterSeconds !== null && !reply.hasHeader('retry-after')) reply.header('retry-after', retryAfterSeconds);
+        if (retryAfterSeconds !== null && !reply.hasHeader('retry-after'))
+          reply.header('retry-after', retryAfterSeconds);
         const { message, field } = body;
-        return reply
-          .code(status)
-          .send({ ...body, message: inWordsOfBody(message), ...(typeof field === 'string' && { field: inWordsOfBody(field) }) });
+        return reply.code(status).send({
+          ...body,
+          message: inWordsOfBody(message),
+          ...(typeof field === 'string' && { field: inWordsOfBody(field) }),
+        });
       });
       scope.setNotFoundHandler(({ method, url }) => {
         const path = url.split('?')[0];
@@ -81,7 +84,8 @@ function readBody(schema: z.ZodType, { body }: FastifyRequest): unknown {
       { cause: error },
     );
   }
-  if (typeof value === 'object' && value !== null) for (const [key, part] of Object.entries(value)) checkJson(part, null, key);
+  if (typeof value === 'object' && value !== null)
+    for (const [key, part] of Object.entries(value)) checkJson(part, null, key);
   const { error } = schema.safeParse(value);
   const [issue] = error?.issues ?? [];
   // As it came: the schemas only check, and a copy would lose a key such as __proto__.
@@ -90,7 +94,8 @@ function readBody(schema: z.ZodType, { body }: FastifyRequest): unknown {
   let place: Place = { parent: null, key: first };
   for (const key of rest) place = { parent: place, key };
   const field = pathOf(place.parent, place.key);
-  if (issue.code === 'unrecognized_keys') throw badInput(issue.keys[0] ?? field, 'a field that /v1/openapi.json lists', 'an unknown field');
+  if (issue.code === 'unrecognized_keys')
+    throw badInput(issue.keys[0] ?? field, 'a field that /v1/openapi.json lists', 'an unknown field');
   throw badInput(field, expectedBy(issue), valueAt(value, issue.path));
 }
 

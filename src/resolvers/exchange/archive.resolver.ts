@@ -1,12 +1,18 @@
 import { Arg, Ctx, Mutation, Resolver } from 'type-graphql';
 import type { RequestContext } from '../request-context.js';
-import { ExportExperimentInput, ExportExperimentPayload, ImportExperimentInput, ImportExperimentPayload } from './archive.types.js';
+import {
+  ExportExperimentInput,
+  ExportExperimentPayload,
+  ImportExperimentInput,
+  ImportExperimentPayload,
+} from './archive.types.js';
 
 @Resolver()
 export class ArchiveResolver {
   @Mutation(() => ExportExperimentPayload, {
     description:
-      'Writes an experiment with its runs, whole metric histories, logs, datasets, logged models and files into one tar archive, with all ids and times.',
+      'Writes an experiment with its runs, whole metric histories, logs, datasets, logged models and files ' +
+      'into one tar archive, with all ids and times.',
   })
   async exportExperiment(
     @Ctx() ctx: RequestContext,
@@ -17,11 +23,15 @@ export class ArchiveResolver {
 
   @Mutation(() => ImportExperimentPayload, {
     description:
-      'Brings an archived experiment in, under its old ids where all are free and new ones otherwise. The archive is checked as a whole first, and nothing is seen before everything is there; the same archive again changes nothing.',
+      'Brings an archived experiment in, under its old ids where all are free and new ones otherwise. The ' +
+      'archive is checked as a whole first, and nothing is seen before everything is there; the same archive ' +
+      'again changes nothing.',
   })
   async importExperiment(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => ImportExperimentInput, { description: 'Which upload holds it, and what to call the experiment.' })
+    @Arg('input', () => ImportExperimentInput, {
+      description: 'Which upload holds it, and what to call the experiment.',
+    })
     input: ImportExperimentInput,
   ): Promise<ImportExperimentPayload> {
     return { job: await ctx.run((session) => ctx.services.archiveImports.start(session, input)) };

@@ -9,12 +9,16 @@ export class ExportExperimentInput {
 
 @InputType({ description: 'An archive to bring in.' })
 export class ImportExperimentInput {
-  @Field(() => ID, { description: 'The uploaded archive, as `exportExperiment` made it. NOT_FOUND when there is no such upload.' })
+  @Field(() => ID, {
+    description: 'The uploaded archive, as `exportExperiment` made it. NOT_FOUND when there is no such upload.',
+  })
   uploadId!: string;
 
   @Field(() => String, {
     nullable: true,
-    description: 'What to call the experiment, 1 to 250 characters; its own name when absent, with the time behind it where that is taken.',
+    description:
+      'What to call the experiment, 1 to 250 characters; its own name when absent, with the time behind it ' +
+      'where that is taken.',
   })
   name?: string | null;
 }
@@ -23,7 +27,8 @@ export class ImportExperimentInput {
 export class ExportExperimentPayload {
   @Field(() => JobType, {
     description:
-      'The job. Its `result` has the `artifactId` to GET at /artifacts/:id, size, SHA-256, and how many runs, points and files are in it.',
+      'The job. Its `result` has the `artifactId` to GET at /artifacts/:id, size, SHA-256, and how many ' +
+      'runs, points and files are in it.',
   })
   job!: JobType;
 }
@@ -32,7 +37,8 @@ export class ExportExperimentPayload {
 export class ImportExperimentPayload {
   @Field(() => JobType, {
     description:
-      'The job. Its `result` has the `experimentId`, whether ids were kept, and counts; a wrong archive FAILS it with what is wrong, and nothing is written.',
+      'The job. Its `result` has the `experimentId`, whether ids were kept, and counts; a wrong archive ' +
+      'FAILS it with what is wrong, and nothing is written.',
   })
   job!: JobType;
 }

@@ -38,9 +38,14 @@ export class MirrorStatus {
   @Field(() => Int, { description: 'How many of those were refused by that server; they are tried again, ever later.' })
   failing!: number;
 
-  @Field(() => DateTime, { nullable: true, description: 'When the first of those that wait changed, UTC; null when none waits.' })
+  @Field(() => DateTime, {
+    nullable: true,
+    description: 'When the first of those that wait changed, UTC; null when none waits.',
+  })
   oldestChangeAt?: Date | null;
 
-  @Field(() => [MirrorError], { description: 'What went wrong with things that wait, newest change first, at most 20.' })
+  @Field(() => [MirrorError], {
+    description: 'What went wrong with things that wait, newest change first, at most 20.',
+  })
   errors!: MirrorError[];
 }

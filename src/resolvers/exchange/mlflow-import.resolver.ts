@@ -6,7 +6,9 @@ import { ImportFromMlflowInput, MlflowImportPayload } from './mlflow-import.type
 export class MlflowImportResolver {
   @Mutation(() => MlflowImportPayload, {
     description:
-      'Brings experiments, runs with whole histories, files, logged models, registered models, versions and aliases of a running MLflow server over. Again it adds what is new and changes what has changed there; a job that was lost goes on where it stopped.',
+      'Brings experiments, runs with whole histories, files, logged models, registered models, versions and ' +
+      'aliases of a running MLflow server over. Again it adds what is new and changes what has changed ' +
+      'there; a job that was lost goes on where it stopped.',
   })
   async importFromMlflow(
     @Ctx() ctx: RequestContext,

@@ -25,17 +25,22 @@ export class AlertResolver {
   @Query(() => AlertType, { description: 'One alert. NOT_FOUND when there is none with this id.' })
   alert(
     @Ctx() ctx: RequestContext,
-    @Arg('id', () => ID, { description: 'Id (UUID) of the alert; NOT_FOUND for one of another tenant, as for one that never was.' })
+    @Arg('id', () => ID, {
+      description: 'Id (UUID) of the alert; NOT_FOUND for one of another tenant, as for one that never was.',
+    })
     id: string,
   ): Promise<AlertType> {
     return ctx.run((session) => ctx.services.alerts.get(session, id));
   }
 
-  @Query(() => AlertConnection, { description: 'Alerts of the tenant, the last opened first unless ordered otherwise.' })
+  @Query(() => AlertConnection, {
+    description: 'Alerts of the tenant, the last opened first unless ordered otherwise.',
+  })
   async alerts(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('filter', () => AlertFilterInput, { nullable: true, description: 'Which alerts; all when absent.' }) filter?: AlertFilterInput,
+    @Arg('filter', () => AlertFilterInput, { nullable: true, description: 'Which alerts; all when absent.' })
+    filter?: AlertFilterInput,
     @Arg('orderBy', () => AlertOrderInput, { nullable: true, description: 'Order; the last opened first when absent.' })
     orderBy?: AlertOrderInput,
   ): Promise<object> {
@@ -44,7 +49,9 @@ export class AlertResolver {
     return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
   }
 
-  @Mutation(() => AlertPayload, { description: 'Resolves an open alert by hand. The next window that breaches opens another.' })
+  @Mutation(() => AlertPayload, {
+    description: 'Resolves an open alert by hand. The next window that breaches opens another.',
+  })
   async resolveAlert(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => ResolveAlertInput, { description: 'The alert and the reason.' }) input: ResolveAlertInput,
@@ -69,23 +76,42 @@ export class AlertResolver {
 
   @Subscription(() => AlertEvent, {
     description:
-      'Alerts as they open, change and resolve, each change exactly once and in the order of `seq`. Reconnect with the last `seq` as `after`. BAD_USER_INPUT when changes after it are no longer kept (EVENT_LOG_DAYS).',
-    subscribe: ({ args, context }) => followAlerts(context as RequestContext, args as { modelId?: string; after?: number }),
+      'Alerts as they open, change and resolve, each change exactly once and in the order of `seq`. ' +
+      'Reconnect with the last `seq` as `after`. BAD_USER_INPUT when changes after it are no longer kept ' +
+      '(EVENT_LOG_DAYS).',
+    subscribe: ({ args, context }) =>
+      followAlerts(context as RequestContext, args as { modelId?: string; after?: number }),
   })
   alertEvents(
     @Root() event: EventRow,
-    @Arg('modelId', () => ID, { nullable: true, description: 'Alerts about this model alone. NOT_FOUND when there is none.' })
+    @Arg('modelId', () => ID, {
+      nullable: true,
+      description: 'Alerts about this model alone. NOT_FOUND when there is none.',
+    })
     _modelId?: string,
     @Arg('after', () => SafeInt, {
       nullable: true,
-      description: 'Changes with a greater `seq` are sent, past ones first; 0 for all that are kept; only new ones when absent.',
+      description:
+        'Changes with a greater `seq` are sent, past ones first; 0 for all that are kept; only new ones when absent.',
     })
     _after?: number,
   ): AlertEvent {
     // The alert service writes the payload with these figures.
-    const { kind, value, threshold, message } = event.payload as unknown as Pick<AlertEvent, 'kind' | 'value' | 'threshold' | 'message'>;
+    const { kind, value, threshold, message } = event.payload as unknown as Pick<
+      AlertEvent,
+      'kind' | 'value' | 'threshold' | 'message'
+    >;
     const change = ALERT_CHANGES[event.type as keyof typeof ALERT_CHANGES];
-    return { seq: event.seq, change, kind, value, threshold, message, createdAt: event.createdAt, alertId: event.subjectId };
+    return {
+      seq: event.seq,
+      change,
+      kind,
+      value,
+      threshold,
+      message,
+      createdAt: event.createdAt,
+      alertId: event.subjectId,
+    };
   }
 }
 

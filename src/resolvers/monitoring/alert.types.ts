@@ -15,14 +15,19 @@ export const AlertStatusEnum = describeEnum('AlertStatus', 'Where an alert stand
   RESOLVED: 'Two clean windows in a row, a person, or the end of the deployment ended it.',
 });
 
-export const AlertOrderField = describeOrderFields<'createdAt' | 'updatedAt'>('AlertOrderField', 'What alerts can be ordered by.', {
-  CREATED_AT: ['createdAt', 'When they opened.'],
-  UPDATED_AT: ['updatedAt', 'When their figures or state last changed.'],
-});
+export const AlertOrderField = describeOrderFields<'createdAt' | 'updatedAt'>(
+  'AlertOrderField',
+  'What alerts can be ordered by.',
+  {
+    CREATED_AT: ['createdAt', 'When they opened.'],
+    UPDATED_AT: ['updatedAt', 'When their figures or state last changed.'],
+  },
+);
 
 @ObjectType('Alert', {
   description:
-    'A warning about a deployment. At most one of a kind is open per deployment: it gets new figures while the trouble lasts, and resolves.',
+    'A warning about a deployment. At most one of a kind is open per deployment: it gets new figures while ' +
+    'the trouble lasts, and resolves.',
 })
 export class AlertType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
@@ -36,7 +41,8 @@ export class AlertType {
 
   @Field(() => Float, {
     description:
-      'Newest figure: DRIFT the largest population stability index, or the shift in standard deviations when the predictions drifted; LATENCY milliseconds; ERROR_RATE a share, 0 to 1.',
+      'Newest figure: DRIFT the largest population stability index, or the shift in standard deviations when ' +
+      'the predictions drifted; LATENCY milliseconds; ERROR_RATE a share, 0 to 1.',
   })
   value!: number;
 
@@ -48,7 +54,8 @@ export class AlertType {
 
   @Field(() => Json, {
     description:
-      'Evidence: `windowId` of the newest breached window, drifted `features`, `predictionSigmas`, `retraining` (what it led to), `resolution` (who or what ended it).',
+      'Evidence: `windowId` of the newest breached window, drifted `features`, `predictionSigmas`, ' +
+      '`retraining` (what it led to), `resolution` (who or what ended it).',
   })
   details!: Record<string, unknown>;
 
@@ -77,17 +84,26 @@ export class AlertFilterInput {
   @Field(() => AlertKindEnum, { nullable: true, description: 'Alerts about this alone: drift, latency or errors.' })
   kind?: keyof typeof AlertKindEnum | null;
 
-  @Field(() => ID, { nullable: true, description: 'Alerts about versions of this model. NOT_FOUND when there is none.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'Alerts about versions of this model. NOT_FOUND when there is none.',
+  })
   modelId?: string | null;
 
-  @Field(() => ID, { nullable: true, description: 'Alerts about deployments of this endpoint. NOT_FOUND when there is none.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'Alerts about deployments of this endpoint. NOT_FOUND when there is none.',
+  })
   endpointId?: string | null;
 
   @Field(() => ID, { nullable: true, description: 'Alerts about this deployment. NOT_FOUND when there is none.' })
   deploymentId?: string | null;
 }
 
-@InputType({ description: 'The order of a list of alerts: by what, and which end comes first. Equal ones are in the order of their ids.' })
+@InputType({
+  description:
+    'The order of a list of alerts: by what, and which end comes first. Equal ones are in the order of their ids.',
+})
 export class AlertOrderInput {
   @Field(() => AlertOrderField, { description: 'What to order by.' })
   field!: 'createdAt' | 'updatedAt';

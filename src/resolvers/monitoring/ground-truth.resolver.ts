@@ -30,11 +30,15 @@ const BY_NAME = { nullable: true, description: 'The endpoint by its name instead
 export class GroundTruthResolver {
   @Mutation(() => RecordGroundTruthPayload, {
     description:
-      'Records what turned out to be true of rows that an endpoint answered, by request id and row. The same truth again changes nothing; another one takes its place, and the former stays in the history. Takes what it can and lists the rest under `rejected`; when nothing can be taken it fails with the first reason, and `problems` has them all.',
+      'Records what turned out to be true of rows that an endpoint answered, by request id and row. The same ' +
+      'truth again changes nothing; another one takes its place, and the former stays in the history. Takes ' +
+      'what it can and lists the rest under `rejected`; when nothing can be taken it fails with the first ' +
+      'reason, and `problems` has them all.',
   })
   recordGroundTruth(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => RecordGroundTruthInput, { description: 'The endpoint and the truths.' }) input: RecordGroundTruthInput,
+    @Arg('input', () => RecordGroundTruthInput, { description: 'The endpoint and the truths.' })
+    input: RecordGroundTruthInput,
   ): Promise<object> {
     return ctx.services.groundTruth.record(ctx, input);
   }
@@ -42,7 +46,9 @@ export class GroundTruthResolver {
   @Extensions(ENGINEER)
   @Query(() => LoggedPredictionType, {
     description:
-      'A request as the prediction log has it, with inputs, answers and truths. Needs ENGINEER. NOT_FOUND, with the likely reason, when it was not logged or is older than 30 days; CONFLICT when its id was used more than once.',
+      'A request as the prediction log has it, with inputs, answers and truths. Needs ENGINEER. NOT_FOUND, ' +
+      'with the likely reason, when it was not logged or is older than 30 days; CONFLICT when its id was ' +
+      'used more than once.',
   })
   prediction(
     @Ctx() ctx: RequestContext,
@@ -54,13 +60,18 @@ export class GroundTruthResolver {
   }
 
   @Extensions(ENGINEER)
-  @Query(() => LoggedPredictionConnection, { description: 'Logged requests of an endpoint, newest first. Needs ENGINEER.' })
+  @Query(() => LoggedPredictionConnection, {
+    description: 'Logged requests of an endpoint, newest first. Needs ENGINEER.',
+  })
   async predictions(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
     @Arg('endpointId', () => ID, BY_ID) endpointId?: string | null,
     @Arg('endpointName', () => String, BY_NAME) endpointName?: string | null,
-    @Arg('filter', () => LoggedPredictionFilterInput, { nullable: true, description: 'Which requests; all when absent.' })
+    @Arg('filter', () => LoggedPredictionFilterInput, {
+      nullable: true,
+      description: 'Which requests; all when absent.',
+    })
     filter?: LoggedPredictionFilterInput,
   ): Promise<object> {
     const result = await ctx.run((session) =>
@@ -71,39 +82,59 @@ export class GroundTruthResolver {
 
   @Query(() => LiveQualityReport, {
     description:
-      'How good the answers of an endpoint turned out to be, as far as truths were recorded, in total and by windows of the time of prediction.',
+      'How good the answers of an endpoint turned out to be, as far as truths were recorded, in total and by ' +
+      'windows of the time of prediction.',
   })
   liveQuality(
     @Ctx() ctx: RequestContext,
     @Arg('endpointId', () => ID, BY_ID) endpointId?: string | null,
     @Arg('endpointName', () => String, BY_NAME) endpointName?: string | null,
-    @Arg('deploymentId', () => ID, { nullable: true, description: 'One deployment of it; all when absent. NOT_FOUND when there is none.' })
+    @Arg('deploymentId', () => ID, {
+      nullable: true,
+      description: 'One deployment of it; all when absent. NOT_FOUND when there is none.',
+    })
     deploymentId?: string | null,
-    @Arg('from', () => DateTime, { nullable: true, description: 'Predicted from this time on; 30 days before the end when absent.' })
+    @Arg('from', () => DateTime, {
+      nullable: true,
+      description: 'Predicted from this time on; 30 days before the end when absent.',
+    })
     from?: Date | null,
-    @Arg('to', () => DateTime, { nullable: true, description: 'Predicted before this time; now when absent.' }) to?: Date | null,
+    @Arg('to', () => DateTime, { nullable: true, description: 'Predicted before this time; now when absent.' })
+    to?: Date | null,
     @Arg('windowMinutes', () => Int, {
       nullable: true,
-      description: 'Length of a window in minutes, from 1, of which at most 1,000 lie in the time; 1,440 (a day) when absent.',
+      description:
+        'Length of a window in minutes, from 1, of which at most 1,000 lie in the time; 1,440 (a day) when absent.',
     })
     windowMinutes?: number | null,
   ): Promise<object> {
-    return ctx.run((session) => readLiveQuality(session, { endpointId, endpointName }, deploymentId, { from, to, windowMinutes }));
+    return ctx.run((session) =>
+      readLiveQuality(session, { endpointId, endpointName }, deploymentId, { from, to, windowMinutes }),
+    );
   }
 
   @FieldResolver(() => [LoggedRow], { description: 'What was answered, row by row; empty for a request that failed.' })
   async answers(@Root() logged: PredictionLog, @Ctx() ctx: RequestContext): Promise<object[]> {
     const truths = await ctx.loaders.groundTruths.load(logged.id);
-    return loggedAnswersOf(logged).map((answer) => ({ ...answer, truth: truths.find(({ rowIndex }) => rowIndex === answer.row) ?? null }));
+    return loggedAnswersOf(logged).map((answer) => ({
+      ...answer,
+      truth: truths.find(({ rowIndex }) => rowIndex === answer.row) ?? null,
+    }));
   }
 
   @FieldResolver(() => DeploymentType, { description: 'What answered.' })
-  deployment(@Root() { deploymentId }: LoggedPredictionType, @Ctx() ctx: RequestContext): Promise<DeploymentType | null> {
+  deployment(
+    @Root() { deploymentId }: LoggedPredictionType,
+    @Ctx() ctx: RequestContext,
+  ): Promise<DeploymentType | null> {
     return ctx.loaders.deployment.load(deploymentId);
   }
 
   @FieldResolver(() => ModelVersionType, { description: 'What computed the answer.' })
-  modelVersion(@Root() { modelVersionId }: LoggedPredictionType, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> {
+  modelVersion(
+    @Root() { modelVersionId }: LoggedPredictionType,
+    @Ctx() ctx: RequestContext,
+  ): Promise<ModelVersionType | null> {
     return ctx.loaders.modelVersion.load(modelVersionId);
   }
 }

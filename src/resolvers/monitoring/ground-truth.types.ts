@@ -16,7 +16,9 @@ export class GroundTruthInput {
 
   @Field(() => String, {
     nullable: true,
-    description: 'Of a classification: the true class, as the model names it. BAD_USER_INPUT for one that its signature does not list.',
+    description:
+      'Of a classification: the true class, as the model names it. BAD_USER_INPUT for one that its signature ' +
+      'does not list.',
   })
   label?: string | null;
 
@@ -45,7 +47,10 @@ export const RejectionCode = describeEnum('RejectionCode', 'Why a record was not
   BAD_USER_INPUT: 'The row, label or value does not fit the answer.',
 });
 
-@ObjectType({ description: 'A record that was not taken, and why; the others of its batch were.', simpleResolvers: true })
+@ObjectType({
+  description: 'A record that was not taken, and why; the others of its batch were.',
+  simpleResolvers: true,
+})
 export class RejectedGroundTruth {
   @Field(() => Int, { description: 'Position of the record in the batch, from 0.' })
   index!: number;
@@ -128,16 +133,24 @@ export class LoggedRow {
   @Field(() => String, { nullable: true, description: 'Predicted class; null unless it is a classification.' })
   label!: string | null;
 
-  @Field(() => Float, { nullable: true, description: 'Predicted value, or distance to the cluster’s centre; null for classifications.' })
+  @Field(() => Float, {
+    nullable: true,
+    description: 'Predicted value, or distance to the cluster’s centre; null for classifications.',
+  })
   value!: number | null;
 
   @Field(() => [Float], {
     nullable: true,
-    description: 'Probability of each class in the model’s order, 0 to 1; null unless it is a classification with 2 to 64 of them.',
+    description:
+      'Probability of each class in the model’s order, 0 to 1; null unless it is a classification with 2 to ' +
+      '64 of them.',
   })
   probabilities!: number[] | null;
 
-  @Field(() => GroundTruthType, { nullable: true, description: 'What turned out to be true; null as long as nobody has said.' })
+  @Field(() => GroundTruthType, {
+    nullable: true,
+    description: 'What turned out to be true; null as long as nobody has said.',
+  })
   truth!: GroundTruthType | null;
 }
 
@@ -157,12 +170,16 @@ export class LoggedPredictionType {
   @Field(() => Float, { description: 'How long the answer took, in milliseconds.' })
   latencyMs!: number;
 
-  @Field(() => String, { nullable: true, description: 'Code of the error that it was answered with; null for a prediction.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Code of the error that it was answered with; null for a prediction.',
+  })
   errorCode?: string | null;
 
   @Field(() => Json, {
     description:
-      'A list per column with a value per row; null for a missing one. Texts beyond 200 characters are cut, with a hash of the whole.',
+      'A list per column with a value per row; null for a missing one. Texts beyond 200 characters are cut, ' +
+      'with a hash of the whole.',
   })
   inputs!: Record<string, unknown[]>;
 
@@ -180,10 +197,16 @@ export const LoggedPredictionConnection = connectionOf(LoggedPredictionType, 'Lo
 
 @InputType({ description: 'Which logged predictions; every given field must hold.' })
 export class LoggedPredictionFilterInput {
-  @Field(() => String, { nullable: true, description: 'Those of this request id: more than one when it was used more than once.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Those of this request id: more than one when it was used more than once.',
+  })
   requestId?: string | null;
 
-  @Field(() => ID, { nullable: true, description: 'Those that this deployment has answered. NOT_FOUND when there is none.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'Those that this deployment has answered. NOT_FOUND when there is none.',
+  })
   deploymentId?: string | null;
 
   @Field(() => DateTime, { nullable: true, description: 'Logged from this time on, inclusive.' })
@@ -204,7 +227,10 @@ export class QualityWindow {
   @Field(() => Int, { description: 'Rows whose truth is known; the figures are about these alone.' })
   labelledRows!: number;
 
-  @Field(() => Float, { nullable: true, description: 'Share of them with the right class, 0 to 1; null for a regression.' })
+  @Field(() => Float, {
+    nullable: true,
+    description: 'Share of them with the right class, 0 to 1; null for a regression.',
+  })
   accuracy!: number | null;
 
   @Field(() => Float, {
@@ -213,13 +239,22 @@ export class QualityWindow {
   })
   f1!: number | null;
 
-  @Field(() => Float, { nullable: true, description: 'Mean log loss in nats, of the rows with probabilities; null without any.' })
+  @Field(() => Float, {
+    nullable: true,
+    description: 'Mean log loss in nats, of the rows with probabilities; null without any.',
+  })
   logLoss!: number | null;
 
-  @Field(() => Float, { nullable: true, description: 'Root of the mean squared error, in the target’s unit; null for a classification.' })
+  @Field(() => Float, {
+    nullable: true,
+    description: 'Root of the mean squared error, in the target’s unit; null for a classification.',
+  })
   rmse!: number | null;
 
-  @Field(() => Float, { nullable: true, description: 'Mean absolute error, in the target’s unit; null for a classification.' })
+  @Field(() => Float, {
+    nullable: true,
+    description: 'Mean absolute error, in the target’s unit; null for a classification.',
+  })
   mae!: number | null;
 }
 

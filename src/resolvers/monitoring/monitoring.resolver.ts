@@ -15,7 +15,8 @@ export class MonitoringResolver {
   @Query(() => MonitoringWindowConnection, { description: 'Windows of a deployment’s live traffic, newest first.' })
   async monitoringWindows(
     @Ctx() ctx: RequestContext,
-    @Arg('deploymentId', () => ID, { description: 'The deployment. NOT_FOUND when there is none.' }) deploymentId: string,
+    @Arg('deploymentId', () => ID, { description: 'The deployment. NOT_FOUND when there is none.' })
+    deploymentId: string,
     @Args(() => PageArgs) page: PageArgs,
   ): Promise<object> {
     const result = await ctx.run((session) => ctx.services.monitoring.windows(session, deploymentId, page));
@@ -24,24 +25,30 @@ export class MonitoringResolver {
 
   @Mutation(() => RunMonitoringPayload, {
     description:
-      'Judges the new traffic of a live deployment now instead of at the next regular look: drift, latency and errors, each from its least count on.',
+      'Judges the new traffic of a live deployment now instead of at the next regular look: drift, latency ' +
+      'and errors, each from its least count on.',
   })
   runMonitoring(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => RunMonitoringInput, { description: 'The live deployment whose traffic is judged now.' }) input: RunMonitoringInput,
+    @Arg('input', () => RunMonitoringInput, { description: 'The live deployment whose traffic is judged now.' })
+    input: RunMonitoringInput,
   ): Promise<RunMonitoringPayload> {
     return ctx.run((session) => ctx.services.monitoring.run(session, input.deploymentId));
   }
 
   @FieldResolver(() => DriftFindings, {
     nullable: true,
-    description: 'Drift of features and predictions; null with too few logged rows, or when the version has no reference profile.',
+    description:
+      'Drift of features and predictions; null with too few logged rows, or when the version has no reference profile.',
   })
   drift(@Root() { report }: MonitoringWindowType): DriftFindings | null {
     return report.drift && { ...report.drift, from: new Date(report.drift.from) };
   }
 
-  @FieldResolver(() => TrafficFindings, { nullable: true, description: 'Latency and errors; null with too few requests.' })
+  @FieldResolver(() => TrafficFindings, {
+    nullable: true,
+    description: 'Latency and errors; null with too few requests.',
+  })
   traffic(@Root() { report }: MonitoringWindowType): TrafficFindings | null {
     return report.traffic && { ...report.traffic, from: new Date(report.traffic.from) };
   }

@@ -21,13 +21,17 @@ export class FeatureDrift {
   @Field(() => Float, { description: 'Population stability index, 0 or more; above 0.2 counts as a shift.' })
   psi!: number;
 
-  @Field(() => Float, { description: 'Kolmogorov–Smirnov distance (0 to 1) of a numeric feature, chi-square of a categorical one.' })
+  @Field(() => Float, {
+    description: 'Kolmogorov–Smirnov distance (0 to 1) of a numeric feature, chi-square of a categorical one.',
+  })
   statistic!: number;
 
   @Field(() => Float, { description: 'p-value of the test, 0 to 1, for this feature alone.' })
   pValue!: number;
 
-  @Field(() => Float, { description: 'p-value adjusted over the window’s features by Holm’s method, 0 to 1; below 0.01 counts.' })
+  @Field(() => Float, {
+    description: 'p-value adjusted over the window’s features by Holm’s method, 0 to 1; below 0.01 counts.',
+  })
   adjustedPValue!: number;
 
   @Field(() => Float, { description: 'Share of rows without a value, 0 to 1.' })
@@ -36,17 +40,22 @@ export class FeatureDrift {
   @Field(() => Int, {
     nullable: true,
     description:
-      'Rows of a CATEGORICAL feature whose category the model never saw in its training; null for other features, for models whose categories nobody recorded, and in windows of earlier releases.',
+      'Rows of a CATEGORICAL feature whose category the model never saw in its training; null for other ' +
+      'features, for models whose categories nobody recorded, and in windows of earlier releases.',
   })
   unknownCount?: number | null;
 
-  @Field(() => Boolean, { description: 'True when both the index and the adjusted p-value say so, over at least 100 rows.' })
+  @Field(() => Boolean, {
+    description: 'True when both the index and the adjusted p-value say so, over at least 100 rows.',
+  })
   drifted!: boolean;
 }
 
 @ObjectType({ description: 'The predictions of a window against those on the holdout of the training.' })
 export class PredictionShift {
-  @Field(() => Float, { description: 'Mean prediction of the window: probability of class 1 or of the top class, or the value.' })
+  @Field(() => Float, {
+    description: 'Mean prediction of the window: probability of class 1 or of the top class, or the value.',
+  })
   mean!: number;
 
   @Field(() => Float, { description: 'Mean prediction over the reference.' })
@@ -54,7 +63,8 @@ export class PredictionShift {
 
   @Field(() => Float, {
     description:
-      'Their difference in standard deviations of the means of reference windows of the same size; negative when the window is below.',
+      'Their difference in standard deviations of the means of reference windows of the same size; negative ' +
+      'when the window is below.',
   })
   sigmas!: number;
 
@@ -73,7 +83,9 @@ export class DriftFindings {
   @Field(() => Boolean, { description: 'True when a feature or the predictions drifted.' })
   drifted!: boolean;
 
-  @Field(() => [FeatureDrift], { description: 'One result per feature. Timestamps are left out, since time always moves on.' })
+  @Field(() => [FeatureDrift], {
+    description: 'One result per feature. Timestamps are left out, since time always moves on.',
+  })
   features!: FeatureDrift[];
 
   @Field(() => PredictionShift, { description: 'How far their mean moved from that of the training data.' })
@@ -91,13 +103,16 @@ export class TrafficFindings {
   @Field(() => SafeInt, { description: 'Requests that failed.' })
   errors!: number;
 
-  @Field(() => Float, { description: '95th percentile of the latency in milliseconds, from a histogram whose buckets grow by 19 %.' })
+  @Field(() => Float, {
+    description: '95th percentile of the latency in milliseconds, from a histogram whose buckets grow by 19 %.',
+  })
   latencyP95Ms!: number;
 }
 
 @ObjectType('MonitoringWindow', {
   description:
-    'A stretch of a deployment’s live traffic and what it was found to be. A part without enough traffic is null, and its traffic goes into a later window.',
+    'A stretch of a deployment’s live traffic and what it was found to be. A part without enough traffic is ' +
+    'null, and its traffic goes into a later window.',
 })
 export class MonitoringWindowType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
@@ -117,16 +132,24 @@ export const MonitoringWindowConnection = connectionOf(MonitoringWindowType, 'Mo
 
 @InputType({ description: 'A deployment to look at.' })
 export class RunMonitoringInput {
-  @Field(() => ID, { description: 'The deployment. NOT_FOUND when there is none, CONFLICT when it takes no live traffic.' })
+  @Field(() => ID, {
+    description: 'The deployment. NOT_FOUND when there is none, CONFLICT when it takes no live traffic.',
+  })
   deploymentId!: string;
 }
 
 @ObjectType({ description: 'What a look at a deployment’s traffic came to.' })
 export class RunMonitoringPayload {
-  @Field(() => MonitoringWindowType, { nullable: true, description: 'The window; null when there was too little new traffic to judge.' })
+  @Field(() => MonitoringWindowType, {
+    nullable: true,
+    description: 'The window; null when there was too little new traffic to judge.',
+  })
   window!: MonitoringWindowType | null;
 
-  @Field(() => String, { nullable: true, description: 'What is still missing for a window, with counts; null with a window.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'What is still missing for a window, with counts; null with a window.',
+  })
   reason!: string | null;
 
   @Field(() => [AlertType], { description: 'Alerts that the window opened, changed or resolved.' })

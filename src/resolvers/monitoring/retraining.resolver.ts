@@ -11,7 +11,10 @@ import {
 
 @Resolver(() => RetrainingPolicyType)
 export class RetrainingResolver {
-  @Query(() => RetrainingPolicyType, { nullable: true, description: 'The retraining policy of a model; null when it has none.' })
+  @Query(() => RetrainingPolicyType, {
+    nullable: true,
+    description: 'The retraining policy of a model; null when it has none.',
+  })
   retrainingPolicy(
     @Ctx() ctx: RequestContext,
     @Arg('modelId', () => ID, { description: 'The model. NOT_FOUND when there is none.' }) modelId: string,
@@ -20,16 +23,20 @@ export class RetrainingResolver {
   }
 
   @Mutation(() => RetrainingPolicyPayload, {
-    description: 'Says which alerts of a model start a training on fresh data, how often at most, and on which dataset.',
+    description:
+      'Says which alerts of a model start a training on fresh data, how often at most, and on which dataset.',
   })
   async setRetrainingPolicy(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => SetRetrainingPolicyInput, { description: 'The model and its policy.' }) input: SetRetrainingPolicyInput,
+    @Arg('input', () => SetRetrainingPolicyInput, { description: 'The model and its policy.' })
+    input: SetRetrainingPolicyInput,
   ): Promise<RetrainingPolicyPayload> {
     return { policy: await ctx.run((session) => ctx.services.retrainingPolicies.set(session, input)) };
   }
 
-  @Mutation(() => DeleteRetrainingPolicyPayload, { description: 'Deletes a retraining policy; trainings that it started go on.' })
+  @Mutation(() => DeleteRetrainingPolicyPayload, {
+    description: 'Deletes a retraining policy; trainings that it started go on.',
+  })
   async deleteRetrainingPolicy(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => DeleteRetrainingPolicyInput, { description: 'The model that alerts shall no longer retrain.' })
@@ -42,7 +49,10 @@ export class RetrainingResolver {
 
 @Resolver(() => ModelType)
 export class ModelRetrainingResolver {
-  @FieldResolver(() => RetrainingPolicyType, { nullable: true, description: 'Which alerts start a training of it; null when none does.' })
+  @FieldResolver(() => RetrainingPolicyType, {
+    nullable: true,
+    description: 'Which alerts start a training of it; null when none does.',
+  })
   retrainingPolicy(@Root() model: ModelType, @Ctx() ctx: RequestContext): Promise<RetrainingPolicyType | null> {
     return ctx.loaders.retrainingPolicy.load(model.id);
   }

@@ -5,7 +5,9 @@ import { AlertKindEnum } from './alert.types.js';
 
 @ObjectType('RetrainingPolicy', {
   description:
-    'Which alerts of a model start a training on fresh data, at most one per alert. The training repeats that of the production version on the newest version of a dataset, and registers a version that awaits its gates.',
+    'Which alerts of a model start a training on fresh data, at most one per alert. The training repeats ' +
+    'that of the production version on the newest version of a dataset, and registers a version that awaits ' +
+    'its gates.',
 })
 export class RetrainingPolicyType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
@@ -40,7 +42,8 @@ export class SetRetrainingPolicyInput {
 
   @Field(() => String, {
     description:
-      'Name of a registered dataset with the columns of the model’s training; its newest version is trained on. A training window that ended at a date is opened at that end.',
+      'Name of a registered dataset with the columns of the model’s training; its newest version is trained ' +
+      'on. A training window that ended at a date is opened at that end.',
   })
   datasetName!: string;
 
@@ -62,7 +65,10 @@ export class SetRetrainingPolicyInput {
   })
   budgetPer30Days!: number;
 
-  @Field(() => Boolean, { defaultValue: true, description: 'False keeps the policy but starts nothing; true when absent.' })
+  @Field(() => Boolean, {
+    defaultValue: true,
+    description: 'False keeps the policy but starts nothing; true when absent.',
+  })
   enabled!: boolean;
 }
 

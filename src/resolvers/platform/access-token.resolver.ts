@@ -22,11 +22,15 @@ const ADMIN = { minRole: Role.ADMIN };
 export class AccessTokenResolver {
   @Extensions(ADMIN)
   @Query(() => AccessTokenType, {
-    description: 'One token that this service has issued. NOT_FOUND when there is none with this id, FORBIDDEN below the role ADMIN.',
+    description:
+      'One token that this service has issued. NOT_FOUND when there is none with this id, FORBIDDEN below ' +
+      'the role ADMIN.',
   })
   accessToken(
     @Ctx() ctx: RequestContext,
-    @Arg('id', () => ID, { description: 'Id (UUID) of the token; NOT_FOUND for one of another tenant, as for one that never was.' })
+    @Arg('id', () => ID, {
+      description: 'Id (UUID) of the token; NOT_FOUND for one of another tenant, as for one that never was.',
+    })
     id: string,
   ): Promise<AccessTokenType> {
     return ctx.run((session) => ctx.services.accessTokens.get(session, id));
@@ -35,7 +39,8 @@ export class AccessTokenResolver {
   @Extensions(ADMIN)
   @Query(() => AccessTokenConnection, {
     description:
-      'Tokens that this service has issued for the tenant, newest first unless ordered otherwise; never the tokens themselves. FORBIDDEN below the role ADMIN.',
+      'Tokens that this service has issued for the tenant, newest first unless ordered otherwise; never the ' +
+      'tokens themselves. FORBIDDEN below the role ADMIN.',
   })
   async accessTokens(
     @Ctx() ctx: RequestContext,
@@ -53,7 +58,8 @@ export class AccessTokenResolver {
   @Extensions(ADMIN)
   @Mutation(() => IssueAccessTokenPayload, {
     description:
-      'Issues a token of the caller’s tenant, signed with the service’s own key, and shows it once. Needs ADMIN. FORBIDDEN for a role above the caller’s, CONFLICT when 1,000 hold already.',
+      'Issues a token of the caller’s tenant, signed with the service’s own key, and shows it once. Needs ' +
+      'ADMIN. FORBIDDEN for a role above the caller’s, CONFLICT when 1,000 hold already.',
   })
   async issueAccessToken(
     @Ctx() ctx: RequestContext,
@@ -65,7 +71,8 @@ export class AccessTokenResolver {
   @Extensions(ADMIN)
   @Mutation(() => AccessTokenPayload, {
     description:
-      'Ends a token: every process refuses it within five seconds and ends its subscriptions. Once more changes nothing. Needs ADMIN.',
+      'Ends a token: every process refuses it within five seconds and ends its subscriptions. Once more ' +
+      'changes nothing. Needs ADMIN.',
   })
   async revokeAccessToken(
     @Ctx() ctx: RequestContext,
@@ -75,7 +82,9 @@ export class AccessTokenResolver {
   }
 
   @FieldResolver(() => [EndpointType], {
-    description: 'Endpoints at which a token of the scope PREDICT may predict, as far as they still exist; empty for other scopes.',
+    description:
+      'Endpoints at which a token of the scope PREDICT may predict, as far as they still exist; empty for ' +
+      'other scopes.',
   })
   async endpoints(@Root() token: AccessTokenType, @Ctx() ctx: RequestContext): Promise<EndpointType[]> {
     const found = await Promise.all(token.endpointIds.map((id) => ctx.loaders.endpoint.load(id)));
@@ -84,7 +93,9 @@ export class AccessTokenResolver {
 
   @FieldResolver(() => RunType, {
     nullable: true,
-    description: 'The run that a token of the scope WRITE_RUN may log to; null for other scopes, and when the run is gone for good.',
+    description:
+      'The run that a token of the scope WRITE_RUN may log to; null for other scopes, and when the run is ' +
+      'gone for good.',
   })
   run(@Root() token: AccessTokenType, @Ctx() ctx: RequestContext): Promise<RunType | null> | null {
     return token.runId == null ? null : ctx.loaders.run.load(token.runId);

@@ -24,7 +24,9 @@ export const AccessTokenOrderField = describeOrderFields<AccessTokenOrderBy>(
   },
 );
 
-@ObjectType('AccessToken', { description: 'A token that this service has issued. The token itself is not kept and cannot be shown again.' })
+@ObjectType('AccessToken', {
+  description: 'A token that this service has issued. The token itself is not kept and cannot be shown again.',
+})
 export class AccessTokenType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7); it stands in the token as `jti`.' })
   id!: string;
@@ -43,7 +45,10 @@ export class AccessTokenType {
   @Field(() => DateTime, { description: 'When it ends by itself, UTC.' })
   expiresAt!: Date;
 
-  @Field(() => DateTime, { nullable: true, description: 'When it was last used, UTC, to about a minute; null when never.' })
+  @Field(() => DateTime, {
+    nullable: true,
+    description: 'When it was last used, UTC, to about a minute; null when never.',
+  })
   lastUsedAt?: Date | null;
 
   @Field(() => DateTime, { nullable: true, description: 'When it was revoked, UTC; null when it was not.' })
@@ -64,7 +69,10 @@ export const AccessTokenConnection = connectionOf(AccessTokenType, 'AccessToken'
 
 @InputType({ description: 'Which access tokens to list; every given field must hold.' })
 export class AccessTokenFilterInput {
-  @Field(() => String, { nullable: true, description: 'Text that the name contains, whatever its case; at most 200 characters.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Text that the name contains, whatever its case; at most 200 characters.',
+  })
   search?: string | null;
 
   @Field(() => RoleEnum, { nullable: true, description: 'Only those whose bearers have exactly this role.' })
@@ -78,7 +86,9 @@ export class AccessTokenFilterInput {
 }
 
 @InputType({
-  description: 'The order of a list of access tokens: by what, and which end comes first. Equal ones are in the order of their ids.',
+  description:
+    'The order of a list of access tokens: by what, and which end comes first. Equal ones are in the order ' +
+    'of their ids.',
 })
 export class AccessTokenOrderInput {
   @Field(() => AccessTokenOrderField, { description: 'What to order by.' })
@@ -93,7 +103,9 @@ export class IssueAccessTokenInput {
   @Field(() => String, { description: 'What it is for: 1 to 128 visible characters. Need not be unique.' })
   name!: string;
 
-  @Field(() => RoleEnum, { description: 'Role of its bearer. FORBIDDEN above the caller’s own; WRITE_RUN needs ENGINEER.' })
+  @Field(() => RoleEnum, {
+    description: 'Role of its bearer. FORBIDDEN above the caller’s own; WRITE_RUN needs ENGINEER.',
+  })
   role!: Role;
 
   @Field(() => AccessScope, { nullable: true, description: 'What it may be used for; EVERYTHING when absent.' })
@@ -102,14 +114,21 @@ export class IssueAccessTokenInput {
   @Field(() => [String], {
     nullable: true,
     description:
-      'For PREDICT, and for no other scope: names of 1 to 100 endpoints. NOT_FOUND when there is none of a name. An endpoint that is deleted and made anew is another one.',
+      'For PREDICT, and for no other scope: names of 1 to 100 endpoints. NOT_FOUND when there is none of a ' +
+      'name. An endpoint that is deleted and made anew is another one.',
   })
   endpointNames?: string[] | null;
 
-  @Field(() => ID, { nullable: true, description: 'For WRITE_RUN, and for no other scope: the run. NOT_FOUND when there is none.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'For WRITE_RUN, and for no other scope: the run. NOT_FOUND when there is none.',
+  })
   runId?: string | null;
 
-  @Field(() => Float, { nullable: true, description: 'How long it holds, in seconds: 60 to 316,224,000 (ten years); 90 days when absent.' })
+  @Field(() => Float, {
+    nullable: true,
+    description: 'How long it holds, in seconds: 60 to 316,224,000 (ten years); 90 days when absent.',
+  })
   lifeSeconds?: number | null;
 }
 

@@ -9,12 +9,17 @@ export const RoleEnum = describeEnum('Role', 'What a token’s bearer may do; ea
   ADMIN: 'Also overrides gates and reads the audit log.',
 });
 
-export const AuditOrderField = describeOrderFields<'createdAt'>('AuditOrderField', 'What audit entries can be ordered by.', {
-  CREATED_AT: ['createdAt', 'When it was done.'],
-});
+export const AuditOrderField = describeOrderFields<'createdAt'>(
+  'AuditOrderField',
+  'What audit entries can be ordered by.',
+  {
+    CREATED_AT: ['createdAt', 'When it was done.'],
+  },
+);
 
 @ObjectType('AuditEntry', {
-  description: 'One change that somebody made. Entries are written in the transaction of the change and cannot be altered.',
+  description:
+    'One change that somebody made. Entries are written in the transaction of the change and cannot be altered.',
 })
 export class AuditEntryType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
@@ -26,7 +31,9 @@ export class AuditEntryType {
   @Field(() => RoleEnum, { description: 'Role that the token had.' })
   role!: keyof typeof RoleEnum;
 
-  @Field(() => String, { description: 'Name of the mutation, e.g. `promoteModelVersion`; `retrain` when an alert started a training.' })
+  @Field(() => String, {
+    description: 'Name of the mutation, e.g. `promoteModelVersion`; `retrain` when an alert started a training.',
+  })
   action!: string;
 
   @Field(() => String, { description: 'Kind of thing that was changed, e.g. `model`.' })
@@ -61,7 +68,10 @@ export class AuditFilterInput {
   @Field(() => String, { nullable: true, description: 'Entries about this kind of thing, e.g. `model`.' })
   subjectType?: string | null;
 
-  @Field(() => ID, { nullable: true, description: 'Entries about this thing. NOT_FOUND when nothing was ever done to it.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'Entries about this thing. NOT_FOUND when nothing was ever done to it.',
+  })
   subjectId?: string | null;
 
   @Field(() => DateTime, { nullable: true, description: 'Entries from this time on, inclusive.' })
@@ -72,7 +82,9 @@ export class AuditFilterInput {
 }
 
 @InputType({
-  description: 'The order of a list of audit entries: by what, and which end comes first. Equal ones are in the order of their ids.',
+  description:
+    'The order of a list of audit entries: by what, and which end comes first. Equal ones are in the order ' +
+    'of their ids.',
 })
 export class AuditOrderInput {
   @Field(() => AuditOrderField, { description: 'What to order by.' })

@@ -12,36 +12,51 @@ export class EventResolver {
   @Query(() => LifecycleEventType, { description: 'One lifecycle event. NOT_FOUND when there is none with this id.' })
   event(
     @Ctx() ctx: RequestContext,
-    @Arg('id', () => ID, { description: 'Id (UUID) of the event; NOT_FOUND for one of another tenant, as for one that never was.' })
+    @Arg('id', () => ID, {
+      description: 'Id (UUID) of the event; NOT_FOUND for one of another tenant, as for one that never was.',
+    })
     id: string,
   ): Promise<object> {
     return ctx.run((session) => ctx.services.events.get(session, id));
   }
 
-  @Query(() => LifecycleEventConnection, { description: 'Lifecycle events of the tenant, newest first unless ordered otherwise.' })
+  @Query(() => LifecycleEventConnection, {
+    description: 'Lifecycle events of the tenant, newest first unless ordered otherwise.',
+  })
   async events(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('filter', () => EventFilterInput, { nullable: true, description: 'Which events; all when absent.' }) filter?: EventFilterInput,
-    @Arg('orderBy', () => EventOrderInput, { nullable: true, description: 'Order; newest first when absent.' }) orderBy?: EventOrderInput,
+    @Arg('filter', () => EventFilterInput, { nullable: true, description: 'Which events; all when absent.' })
+    filter?: EventFilterInput,
+    @Arg('orderBy', () => EventOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    orderBy?: EventOrderInput,
   ): Promise<object> {
     const result = await ctx.run((session) =>
-      ctx.services.events.list(session, filter ?? {}, page, orderBy ?? { field: 'createdAt', direction: OrderDirection.DESC }),
+      ctx.services.events.list(
+        session,
+        filter ?? {},
+        page,
+        orderBy ?? { field: 'createdAt', direction: OrderDirection.DESC },
+      ),
     );
     return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
   }
 
   @Subscription(() => LifecycleEventType, {
     description:
-      'Lifecycle events as they happen, each exactly once and in the order of `seq`. Reconnect with the last `seq` as `after`. BAD_USER_INPUT when events after it are no longer kept (EVENT_LOG_DAYS).',
-    subscribe: ({ args, context }) => followEvents(context as RequestContext, args as { filter?: EventFilter; after?: number }),
+      'Lifecycle events as they happen, each exactly once and in the order of `seq`. Reconnect with the last ' +
+      '`seq` as `after`. BAD_USER_INPUT when events after it are no longer kept (EVENT_LOG_DAYS).',
+    subscribe: ({ args, context }) =>
+      followEvents(context as RequestContext, args as { filter?: EventFilter; after?: number }),
   })
   lifecycleEvents(
     @Root() event: LifecycleEventType,
-    @Arg('filter', () => EventFilterInput, { nullable: true, description: 'Which events; all when absent.' }) _filter?: EventFilterInput,
+    @Arg('filter', () => EventFilterInput, { nullable: true, description: 'Which events; all when absent.' })
+    _filter?: EventFilterInput,
     @Arg('after', () => SafeInt, {
       nullable: true,
-      description: 'Events with a greater `seq` are sent, past ones first; 0 for all that are kept; only new ones when absent.',
+      description:
+        'Events with a greater `seq` are sent, past ones first; 0 for all that are kept; only new ones when absent.',
     })
     _after?: number,
   ): LifecycleEventType {
@@ -60,7 +75,10 @@ export async function followEvents(
     const rows = ctx.services.feeds.follow(
       topic,
       topic,
-      async (seq, limit) => ({ rows: await ctx.run((session) => ctx.services.events.after(session, seq, limit)), hasEnded: false }),
+      async (seq, limit) => ({
+        rows: await ctx.run((session) => ctx.services.events.after(session, seq, limit)),
+        hasEnded: false,
+      }),
       after ?? null,
       signal,
     );

@@ -15,13 +15,19 @@ registerEnumType(EventType, {
     MODEL_REGISTERED: { description: 'A model version was registered.' },
     MODEL_EVALUATED: { description: 'A version was measured on a holdout and compared with its baseline.' },
     MODEL_VALIDATED: { description: 'The validation pipeline of a version ended, passed or not.' },
-    MODEL_CONVERTED: { description: 'A version of another framework got its model.onnx, which answers like the original.' },
+    MODEL_CONVERTED: {
+      description: 'A version of another framework got its model.onnx, which answers like the original.',
+    },
     MODEL_STAGE_CHANGED: { description: 'A version went to another stage.' },
     MODEL_TAG_CHANGED: { description: 'A tag of a model or a version was set, or deleted (`value` is null).' },
-    MODEL_ALIAS_CHANGED: { description: 'An alias was pointed to a version, or taken from it (payload: version null).' },
+    MODEL_ALIAS_CHANGED: {
+      description: 'An alias was pointed to a version, or taken from it (payload: version null).',
+    },
     MODEL_APPROVED: { description: 'Somebody approved a version’s way to a stage; the payload counts the approvals.' },
     MODEL_REJECTED: { description: 'Somebody rejected a version’s way to a stage, which keeps it back.' },
-    MODEL_COMMENTED: { description: 'Somebody wrote about a model or a version; the payload has the comment’s id and first words.' },
+    MODEL_COMMENTED: {
+      description: 'Somebody wrote about a model or a version; the payload has the comment’s id and first words.',
+    },
     MODEL_DEPLOYED: { description: 'A deployment became ready to serve.' },
     MODEL_UNDEPLOYED: { description: 'A deployment was stopped.' },
     MODEL_DEPLOYMENT_FAILED: { description: 'A deployment could not be loaded; the payload says why.' },
@@ -37,7 +43,9 @@ registerEnumType(EventType, {
   },
 });
 
-@ObjectType('LifecycleEvent', { description: 'Something that happened in a model’s life, written in the transaction that made it true.' })
+@ObjectType('LifecycleEvent', {
+  description: 'Something that happened in a model’s life, written in the transaction that made it true.',
+})
 export class LifecycleEventType {
   @Field(() => ID, { description: 'Unique id (UUIDv7), the same on every channel.' })
   id!: string;
@@ -83,7 +91,10 @@ export class EventFilterInput {
   @Field(() => ID, { nullable: true, description: 'Events that concern this endpoint. NOT_FOUND when there is none.' })
   endpointId?: string | null;
 
-  @Field(() => ID, { nullable: true, description: 'Events that happened to this thing. NOT_FOUND when nothing ever did.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'Events that happened to this thing. NOT_FOUND when nothing ever did.',
+  })
   subjectId?: string | null;
 }
 
@@ -91,7 +102,10 @@ export const EventOrderField = describeOrderFields<'createdAt'>('EventOrderField
   CREATED_AT: ['createdAt', 'When they happened.'],
 });
 
-@InputType({ description: 'The order of a list of events: by what, and which end comes first. Equal ones are in the order of their ids.' })
+@InputType({
+  description:
+    'The order of a list of events: by what, and which end comes first. Equal ones are in the order of their ids.',
+})
 export class EventOrderInput {
   @Field(() => EventOrderField, { description: 'What to order by.' })
   field!: 'createdAt';

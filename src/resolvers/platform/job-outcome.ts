@@ -50,10 +50,17 @@ export function outcomeOf(of: JobResult): typeof JobOutcome {
     }
     case 'EXPERIMENT_IMPORT': {
       const { experimentId, keptIds, unchanged, ...counts } = of.result;
-      return Object.assign(new ExperimentImportOutcome(), { experimentId, keptIds, unchanged, counts: thingCounts(counts) });
+      return Object.assign(new ExperimentImportOutcome(), {
+        experimentId,
+        keptIds,
+        unchanged,
+        counts: thingCounts(counts),
+      });
     }
     case 'MLFLOW_IMPORT':
-      return Object.assign(new MlflowImportOutcome(), of.result, { imported: IMPORTED.map((kind) => ({ kind, ...of.result[kind] })) });
+      return Object.assign(new MlflowImportOutcome(), of.result, {
+        imported: IMPORTED.map((kind) => ({ kind, ...of.result[kind] })),
+      });
   }
 }
 

@@ -30,7 +30,8 @@ export class TrainingOutcome {
 
   @Field(() => MetricValue, {
     nullable: true,
-    description: 'Largest absolute difference between the trainer’s outputs and the runtime’s; null when it is not finite.',
+    description:
+      'Largest absolute difference between the trainer’s outputs and the runtime’s; null when it is not finite.',
   })
   agreementMaxAbsDiff!: number | null;
 
@@ -70,10 +71,16 @@ export class EvaluationOutcome {
   @Field(() => [NamedMetric], { description: 'What was measured, by name, e.g. `roc_auc`.' })
   metrics!: NamedMetric[];
 
-  @Field(() => ID, { nullable: true, description: 'The version that it was to be compared with; null for the base rate alone.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'The version that it was to be compared with; null for the base rate alone.',
+  })
   baselineVersionId!: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Why that one could not answer for the same rows; null when it could.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Why that one could not answer for the same rows; null when it could.',
+  })
   baselineProblem!: string | null;
 }
 
@@ -127,7 +134,10 @@ export class ConversionOutcome {
   })
   maxAbsDiff!: number | null;
 
-  @Field(() => MetricValue, { nullable: true, description: 'The same in units of the answers’ spread; null where none was compared.' })
+  @Field(() => MetricValue, {
+    nullable: true,
+    description: 'The same in units of the answers’ spread; null where none was compared.',
+  })
   maxScaledDiff!: number | null;
 }
 
@@ -154,19 +164,30 @@ export class ReleaseOutcome {
   @Field(() => Boolean, { description: 'Whether it is there, or past it.' })
   reached!: boolean;
 
-  @Field(() => MissingStep, { nullable: true, description: 'The first gate that it has not passed; null when it is where it was to go.' })
+  @Field(() => MissingStep, {
+    nullable: true,
+    description: 'The first gate that it has not passed; null when it is where it was to go.',
+  })
   firstMissing!: MissingStep | null;
 
-  @Field(() => ID, { nullable: true, description: 'The evaluation that this release had done; null when none was needed.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'The evaluation that this release had done; null when none was needed.',
+  })
   evaluationJobId!: string | null;
 
-  @Field(() => ID, { nullable: true, description: 'The validation that this release had done; null when none was needed.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'The validation that this release had done; null when none was needed.',
+  })
   validationJobId!: string | null;
 }
 
 @ObjectType({ description: 'What a RUN_ARCHIVE left: files of the run.' })
 export class RunArchiveOutcome {
-  @Field(() => [String], { description: 'Paths of the files among the run’s artifacts; empty when there was nothing to store.' })
+  @Field(() => [String], {
+    description: 'Paths of the files among the run’s artifacts; empty when there was nothing to store.',
+  })
   paths!: string[];
 
   @Field(() => String, {
@@ -219,7 +240,9 @@ export class GarbageCollectionOutcome {
 
   @Field(() => Json, {
     nullable: true,
-    description: 'With `checkStorage`: {objects, rows, objectsWithoutRow: {count, keys}, rowsWithoutObject: {count, keys}}; null without.',
+    description:
+      'With `checkStorage`: {objects, rows, objectsWithoutRow: {count, keys}, rowsWithoutObject: {count, ' +
+      'keys}}; null without.',
   })
   storage!: object | null;
 }

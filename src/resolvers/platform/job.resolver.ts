@@ -4,7 +4,15 @@ import { abortable, withoutGap } from '../../services/platform/live-feed.js';
 import type { RequestContext } from '../request-context.js';
 import { OrderDirection } from '../types/common.types.js';
 import { PageArgs, toConnection } from '../types/connection.js';
-import { CancelJobInput, JobConnection, JobEvent, JobFilterInput, JobOrderInput, JobPayload, JobType } from './job.types.js';
+import {
+  CancelJobInput,
+  JobConnection,
+  JobEvent,
+  JobFilterInput,
+  JobOrderInput,
+  JobPayload,
+  JobType,
+} from './job.types.js';
 import { RunType } from '../tracking/run.types.js';
 import { Json, SafeInt } from '../types/scalars.js';
 import { outcomeOf } from './job-outcome.js';
@@ -14,16 +22,21 @@ import { JobOutcome } from './job-outcome.types.js';
 export class JobResolver {
   @Query(() => JobType, {
     description:
-      'One background job; with `waitMs`, once it has ended, so that a script need not ask again and again. NOT_FOUND when there is none with this id.',
+      'One background job; with `waitMs`, once it has ended, so that a script need not ask again and again. ' +
+      'NOT_FOUND when there is none with this id.',
   })
   job(
     @Ctx() ctx: RequestContext,
-    @Arg('id', () => ID, { description: 'Id (UUID) of the job; NOT_FOUND for one of another tenant, as for one that never was.' })
+    @Arg('id', () => ID, {
+      description: 'Id (UUID) of the job; NOT_FOUND for one of another tenant, as for one that never was.',
+    })
     id: string,
     @Arg('waitMs', () => Int, {
       nullable: true,
       description:
-        'Answers when the job has ended, at the latest after so many milliseconds with the job as it is then: 0 to 60,000, at once when absent. RESOURCE_EXHAUSTED when 200 calls of the tenant wait already.',
+        'Answers when the job has ended, at the latest after so many milliseconds with the job as it is ' +
+        'then: 0 to 60,000, at once when absent. RESOURCE_EXHAUSTED when 200 calls of the tenant wait ' +
+        'already.',
     })
     waitMs?: number | null,
   ): Promise<JobType> {
@@ -34,8 +47,10 @@ export class JobResolver {
   jobs(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('filter', () => JobFilterInput, { nullable: true, description: 'Which jobs; all when absent.' }) filter?: JobFilterInput,
-    @Arg('orderBy', () => JobOrderInput, { nullable: true, description: 'Order; newest first when absent.' }) orderBy?: JobOrderInput,
+    @Arg('filter', () => JobFilterInput, { nullable: true, description: 'Which jobs; all when absent.' })
+    filter?: JobFilterInput,
+    @Arg('orderBy', () => JobOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    orderBy?: JobOrderInput,
   ): Promise<object> {
     return listJobs(ctx, page, filter ?? {}, orderBy);
   }
@@ -43,14 +58,17 @@ export class JobResolver {
   @Mutation(() => JobPayload, { description: 'Ends a queued or running job at once. CONFLICT when it has ended.' })
   async cancelJob(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => CancelJobInput, { description: 'The job to end: QUEUED or RUNNING, of any kind.' }) input: CancelJobInput,
+    @Arg('input', () => CancelJobInput, { description: 'The job to end: QUEUED or RUNNING, of any kind.' })
+    input: CancelJobInput,
   ): Promise<JobPayload> {
     return { job: await ctx.run((session) => ctx.services.jobs.cancel(session, input.jobId)) };
   }
 
   @Subscription(() => JobEvent, {
     description:
-      'Steps of a job as they happen, each exactly once and in the order of `seq`; ends with the job. Reconnect with the last `seq` as `after`. BAD_USER_INPUT when steps after it are no longer kept (EVENT_LOG_DAYS).',
+      'Steps of a job as they happen, each exactly once and in the order of `seq`; ends with the job. ' +
+      'Reconnect with the last `seq` as `after`. BAD_USER_INPUT when steps after it are no longer kept ' +
+      '(EVENT_LOG_DAYS).',
     subscribe: ({ args, context }) => followJob(context as RequestContext, args as { jobId: string; after?: number }),
   })
   jobProgress(
@@ -78,20 +96,29 @@ export class JobResolver {
     nullable: true,
     deprecationReason: '`outcome` tells the same, typed and as much of it as you select.',
     description:
-      'What came out, as open JSON, without the reference samples of a training; null until it has succeeded, except for jobs that tell how far they are.',
+      'What came out, as open JSON, without the reference samples of a training; null until it has ' +
+      'succeeded, except for jobs that tell how far they are.',
   })
   async result(@Root() job: JobType, @Ctx() ctx: RequestContext): Promise<object | null> {
     return (await ctx.loaders.jobResult.load(job.id))?.result ?? null;
   }
 
-  @FieldResolver(() => RunType, { nullable: true, description: 'The run that it writes to; null for jobs without one.' })
+  @FieldResolver(() => RunType, {
+    nullable: true,
+    description: 'The run that it writes to; null for jobs without one.',
+  })
   run(@Root() job: JobType, @Ctx() ctx: RequestContext): Promise<RunType | null> | null {
     return job.runId ? ctx.loaders.run.load(job.runId) : null;
   }
 }
 
 /** Shared by `jobs` and the lists of one kind. */
-export async function listJobs(ctx: RequestContext, page: PageArgs, filter: JobFilterInput, orderBy?: JobOrderInput): Promise<object> {
+export async function listJobs(
+  ctx: RequestContext,
+  page: PageArgs,
+  filter: JobFilterInput,
+  orderBy?: JobOrderInput,
+): Promise<object> {
   const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
   const result = await ctx.run((session) => ctx.services.jobs.list(session, filter, page, order));
   return toConnection(result, () => ctx.run((session) => result.totalCount(session)));

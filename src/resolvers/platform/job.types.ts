@@ -29,7 +29,9 @@ export const JobOrderField = describeOrderFields<'createdAt'>('JobOrderField', '
   CREATED_AT: ['createdAt', 'When they were created.'],
 });
 
-@ObjectType('Job', { description: 'A piece of background work that survives crashes, shows its progress and can be cancelled.' })
+@ObjectType('Job', {
+  description: 'A piece of background work that survives crashes, shows its progress and can be cancelled.',
+})
 export class JobType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
   id!: string;
@@ -120,7 +122,10 @@ export class JobFilterInput {
   datasetId?: string | null;
 }
 
-@InputType({ description: 'The order of a list of jobs: by what, and which end comes first. Equal ones are in the order of their ids.' })
+@InputType({
+  description:
+    'The order of a list of jobs: by what, and which end comes first. Equal ones are in the order of their ids.',
+})
 export class JobOrderInput {
   @Field(() => JobOrderField, { description: 'What to order by.' })
   field!: 'createdAt';

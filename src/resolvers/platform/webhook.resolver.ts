@@ -31,10 +31,14 @@ const ADMIN = { minRole: Role.ADMIN };
 @Resolver(() => WebhookType)
 export class WebhookResolver {
   @Extensions(ADMIN)
-  @Query(() => WebhookType, { description: 'One webhook. NOT_FOUND when there is none with this id, FORBIDDEN below the role ADMIN.' })
+  @Query(() => WebhookType, {
+    description: 'One webhook. NOT_FOUND when there is none with this id, FORBIDDEN below the role ADMIN.',
+  })
   webhook(
     @Ctx() ctx: RequestContext,
-    @Arg('id', () => ID, { description: 'Id (UUID) of the webhook; NOT_FOUND for one of another tenant, as for one that never was.' })
+    @Arg('id', () => ID, {
+      description: 'Id (UUID) of the webhook; NOT_FOUND for one of another tenant, as for one that never was.',
+    })
     id: string,
   ): Promise<WebhookType> {
     return ctx.run((session) => ctx.services.webhooks.get(session, id));
@@ -59,11 +63,14 @@ export class WebhookResolver {
 
   @Extensions(ADMIN)
   @Query(() => WebhookDeliveryType, {
-    description: 'One message to a receiver. NOT_FOUND when there is none with this id, FORBIDDEN below the role ADMIN.',
+    description:
+      'One message to a receiver. NOT_FOUND when there is none with this id, FORBIDDEN below the role ADMIN.',
   })
   webhookDelivery(
     @Ctx() ctx: RequestContext,
-    @Arg('id', () => ID, { description: 'Id (UUID) of the delivery; NOT_FOUND for one of another tenant, as for one that never was.' })
+    @Arg('id', () => ID, {
+      description: 'Id (UUID) of the delivery; NOT_FOUND for one of another tenant, as for one that never was.',
+    })
     id: string,
   ): Promise<WebhookDeliveryType> {
     return ctx.run((session) => ctx.services.webhooks.getDelivery(session, id));
@@ -72,7 +79,9 @@ export class WebhookResolver {
   @Extensions(ADMIN)
   @Mutation(() => WebhookSecretPayload, {
     description:
-      'Has an address told of lifecycle events from now on, and gives out the secret that signs the messages, once. Needs ADMIN. URL_NOT_ALLOWED for an address that must not be called, CONFLICT when the name is taken or there are 100 already.',
+      'Has an address told of lifecycle events from now on, and gives out the secret that signs the ' +
+      'messages, once. Needs ADMIN. URL_NOT_ALLOWED for an address that must not be called, CONFLICT when ' +
+      'the name is taken or there are 100 already.',
   })
   async createWebhook(
     @Ctx() ctx: RequestContext,
@@ -82,7 +91,9 @@ export class WebhookResolver {
   }
 
   @Extensions(ADMIN)
-  @Mutation(() => WebhookPayload, { description: 'Changes a webhook’s name, address or events, or switches it off and on. Needs ADMIN.' })
+  @Mutation(() => WebhookPayload, {
+    description: 'Changes a webhook’s name, address or events, or switches it off and on. Needs ADMIN.',
+  })
   async updateWebhook(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => UpdateWebhookInput, { description: 'What to change.' }) input: UpdateWebhookInput,
@@ -93,7 +104,8 @@ export class WebhookResolver {
   @Extensions(ADMIN)
   @Mutation(() => WebhookSecretPayload, {
     description:
-      'Gives a webhook a new secret, shown once. For 24 hours every message carries two signatures, the other by the secret before, so that receivers can follow. Needs ADMIN.',
+      'Gives a webhook a new secret, shown once. For 24 hours every message carries two signatures, the ' +
+      'other by the secret before, so that receivers can follow. Needs ADMIN.',
   })
   async rotateWebhookSecret(
     @Ctx() ctx: RequestContext,
@@ -103,7 +115,9 @@ export class WebhookResolver {
   }
 
   @Extensions(ADMIN)
-  @Mutation(() => DeletedPayload, { description: 'Deletes a webhook with its log; messages that wait are not sent. Needs ADMIN.' })
+  @Mutation(() => DeletedPayload, {
+    description: 'Deletes a webhook with its log; messages that wait are not sent. Needs ADMIN.',
+  })
   async deleteWebhook(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => DeleteWebhookInput, { description: 'The webhook to remove.' }) input: DeleteWebhookInput,
@@ -114,7 +128,9 @@ export class WebhookResolver {
 
   @Extensions(ADMIN)
   @Mutation(() => WebhookDeliveryPayload, {
-    description: 'Sends a ping, a signed message of type PING, once and without retries, even while the webhook is disabled. Needs ADMIN.',
+    description:
+      'Sends a ping, a signed message of type PING, once and without retries, even while the webhook is ' +
+      'disabled. Needs ADMIN.',
   })
   async testWebhook(
     @Ctx() ctx: RequestContext,
@@ -126,26 +142,36 @@ export class WebhookResolver {
   @Extensions(ADMIN)
   @Mutation(() => WebhookDeliveryPayload, {
     description:
-      'Sends the message of an ended delivery again, as a delivery of its own with a new id and eight attempts. Needs ADMIN. CONFLICT while it is pending or the webhook is disabled.',
+      'Sends the message of an ended delivery again, as a delivery of its own with a new id and eight ' +
+      'attempts. Needs ADMIN. CONFLICT while it is pending or the webhook is disabled.',
   })
   async redeliverWebhookDelivery(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => RedeliverWebhookDeliveryInput, { description: 'Which message.' }) input: RedeliverWebhookDeliveryInput,
+    @Arg('input', () => RedeliverWebhookDeliveryInput, { description: 'Which message.' })
+    input: RedeliverWebhookDeliveryInput,
   ): Promise<WebhookDeliveryPayload> {
     return { delivery: await ctx.run((session) => ctx.services.webhooks.redeliver(session, input.deliveryId)) };
   }
 
-  @FieldResolver(() => ModelType, { nullable: true, description: 'The one model whose events are sent; null for all models.' })
+  @FieldResolver(() => ModelType, {
+    nullable: true,
+    description: 'The one model whose events are sent; null for all models.',
+  })
   model(@Root() webhook: WebhookType, @Ctx() ctx: RequestContext): Promise<ModelType | null> | null {
     return webhook.modelId == null ? null : ctx.loaders.model.load(webhook.modelId);
   }
 
-  @FieldResolver(() => WebhookDeliveryConnection, { description: 'Messages to it, newest first: the log of deliveries.' })
+  @FieldResolver(() => WebhookDeliveryConnection, {
+    description: 'Messages to it, newest first: the log of deliveries.',
+  })
   async deliveries(
     @Root() webhook: WebhookType,
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('status', () => WebhookDeliveryStatusEnum, { nullable: true, description: 'Only those that have come so far; all when absent.' })
+    @Arg('status', () => WebhookDeliveryStatusEnum, {
+      nullable: true,
+      description: 'Only those that have come so far; all when absent.',
+    })
     status?: keyof typeof WebhookDeliveryStatusEnum,
   ): Promise<object> {
     const key = { ownerId: webhook.id, first: page.first ?? null, ...(status != null && { equal: { status } }) };
@@ -171,7 +197,8 @@ export class WebhookDeliveryResolver {
 
   @FieldResolver(() => DateTime, {
     nullable: true,
-    description: 'When it is sent next, UTC; for one that is on its way, when it counts as lost. Null when it has ended.',
+    description:
+      'When it is sent next, UTC; for one that is on its way, when it counts as lost. Null when it has ended.',
   })
   nextAttemptAt(@Root() delivery: WebhookDeliveryType): Date | null {
     return delivery.status === 'PENDING' ? delivery.nextAttemptAt : null;

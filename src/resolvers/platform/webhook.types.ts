@@ -4,25 +4,34 @@ import { describeEnum, describeOrderFields, OrderDirection } from '../types/comm
 import { connectionOf } from '../types/connection.js';
 import { DateTime } from '../types/scalars.js';
 
-export const WebhookDeliveryStatusEnum = describeEnum('WebhookDeliveryStatus', 'How far a message to a receiver has come.', {
-  PENDING: 'It waits for its first or next attempt, or is on its way.',
-  DELIVERED: 'The receiver answered with 200 to 299.',
-  FAILED: 'It was given up; `error` says why. It can be delivered again by hand.',
-});
+export const WebhookDeliveryStatusEnum = describeEnum(
+  'WebhookDeliveryStatus',
+  'How far a message to a receiver has come.',
+  {
+    PENDING: 'It waits for its first or next attempt, or is on its way.',
+    DELIVERED: 'The receiver answered with 200 to 299.',
+    FAILED: 'It was given up; `error` says why. It can be delivered again by hand.',
+  },
+);
 
 export const WebhookFormatEnum = describeEnum('WebhookFormat', 'How messages are written and signed.', {
   STANDARD: 'Our events, signed as the Standard Webhooks specification has it.',
   MLFLOW: 'As MLflow’s own server writes and signs them: the webhook was made by an MLflow client.',
 });
 
-export const WebhookOrderField = describeOrderFields<'createdAt' | 'name'>('WebhookOrderField', 'What webhooks can be ordered by.', {
-  CREATED_AT: ['createdAt', 'When they were made.'],
-  NAME: ['name', 'Their names, in the order of the alphabet.'],
-});
+export const WebhookOrderField = describeOrderFields<'createdAt' | 'name'>(
+  'WebhookOrderField',
+  'What webhooks can be ordered by.',
+  {
+    CREATED_AT: ['createdAt', 'When they were made.'],
+    NAME: ['name', 'Their names, in the order of the alphabet.'],
+  },
+);
 
 @ObjectType('Webhook', {
   description:
-    'An address outside that is told of lifecycle events by signed POST requests, each at least once and in no promised order. How to receive and verify them: docs/webhooks.md.',
+    'An address outside that is told of lifecycle events by signed POST requests, each at least once and in ' +
+    'no promised order. How to receive and verify them: docs/webhooks.md.',
 })
 export class WebhookType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
@@ -66,10 +75,13 @@ export class WebhookType {
 }
 
 @ObjectType('WebhookDelivery', {
-  description: 'A message to a receiver with the outcome of its newest attempt. Ended ones are kept for WEBHOOK_LOG_DAYS.',
+  description:
+    'A message to a receiver with the outcome of its newest attempt. Ended ones are kept for WEBHOOK_LOG_DAYS.',
 })
 export class WebhookDeliveryType {
-  @Field(() => ID, { description: 'Opaque id (UUIDv7), the same at every attempt; the receiver finds it in the header `webhook-id`.' })
+  @Field(() => ID, {
+    description: 'Opaque id (UUIDv7), the same at every attempt; the receiver finds it in the header `webhook-id`.',
+  })
   id!: string;
 
   @Field(() => WebhookDeliveryStatusEnum, { description: 'How far it has come.' })
@@ -79,7 +91,8 @@ export class WebhookDeliveryType {
   attempts!: number;
 
   @Field(() => Int, {
-    description: '0 for the message of the event itself, then one more for each time that it was delivered again by hand.',
+    description:
+      '0 for the message of the event itself, then one more for each time that it was delivered again by hand.',
   })
   redelivery!: number;
 
@@ -95,13 +108,19 @@ export class WebhookDeliveryType {
   })
   error?: string | null;
 
-  @Field(() => Float, { nullable: true, description: 'Milliseconds that the newest attempt took; null before the first.' })
+  @Field(() => Float, {
+    nullable: true,
+    description: 'Milliseconds that the newest attempt took; null before the first.',
+  })
   durationMs?: number | null;
 
   @Field(() => DateTime, { description: 'When the message was made, UTC.' })
   createdAt!: Date;
 
-  @Field(() => DateTime, { nullable: true, description: 'When it was delivered or given up, UTC; null while it is pending.' })
+  @Field(() => DateTime, {
+    nullable: true,
+    description: 'When it was delivered or given up, UTC; null while it is pending.',
+  })
   endedAt?: Date | null;
 
   /** Shown as objects. */
@@ -118,12 +137,16 @@ export class WebhookFilterInput {
   @Field(() => Boolean, { nullable: true, description: 'True for those that send, false for those that do not.' })
   enabled?: boolean | null;
 
-  @Field(() => ID, { nullable: true, description: 'Webhooks for events of this model alone. NOT_FOUND when there is none.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'Webhooks for events of this model alone. NOT_FOUND when there is none.',
+  })
   modelId?: string | null;
 }
 
 @InputType({
-  description: 'The order of a list of webhooks: by what, and which end comes first. Equal ones are in the order of their ids.',
+  description:
+    'The order of a list of webhooks: by what, and which end comes first. Equal ones are in the order of their ids.',
 })
 export class WebhookOrderInput {
   @Field(() => WebhookOrderField, { description: 'What to order by.' })
@@ -134,7 +157,9 @@ export class WebhookOrderInput {
 }
 
 const ABOUT_URL =
-  'An https address of a public host, without user name, password or fragment, at most 2,000 characters. URL_NOT_ALLOWED for private, loopback and link-local addresses and for other spellings of them; what a name resolves to is checked again before each message.';
+  'An https address of a public host, without user name, password or fragment, at most 2,000 characters. ' +
+  'URL_NOT_ALLOWED for private, loopback and link-local addresses and for other spellings of them; what a ' +
+  'name resolves to is checked again before each message.';
 
 @InputType({ description: 'A new webhook: who is told of what.' })
 export class CreateWebhookInput {
@@ -153,7 +178,8 @@ export class CreateWebhookInput {
   @Field(() => ID, {
     nullable: true,
     description:
-      'Only events that concern this model; all models when absent. The webhook goes when the model is deleted. NOT_FOUND when there is none.',
+      'Only events that concern this model; all models when absent. The webhook goes when the model is ' +
+      'deleted. NOT_FOUND when there is none.',
   })
   modelId?: string | null;
 }
@@ -180,7 +206,9 @@ export class UpdateWebhookInput {
 
   @Field(() => Boolean, {
     nullable: true,
-    description: 'False ends the sending: messages that come due are given up, and events are not kept for later. True begins it again.',
+    description:
+      'False ends the sending: messages that come due are given up, and events are not kept for later. True ' +
+      'begins it again.',
   })
   enabled?: boolean | null;
 }
@@ -205,7 +233,9 @@ export class TestWebhookInput {
 
 @InputType({ description: 'The message that is sent once more.' })
 export class RedeliverWebhookDeliveryInput {
-  @Field(() => ID, { description: 'A delivery that has ended, well or not. NOT_FOUND when there is none, CONFLICT while it is pending.' })
+  @Field(() => ID, {
+    description: 'A delivery that has ended, well or not. NOT_FOUND when there is none, CONFLICT while it is pending.',
+  })
   deliveryId!: string;
 }
 
@@ -221,13 +251,17 @@ export class WebhookSecretPayload {
   webhook!: WebhookType;
 
   @Field(() => String, {
-    description: 'Key of the signatures: `whsec_` and 32 random bytes in base64. Shown this once: keep it where the receiver can read it.',
+    description:
+      'Key of the signatures: `whsec_` and 32 random bytes in base64. Shown this once: keep it where the ' +
+      'receiver can read it.',
   })
   secret!: string;
 }
 
 @ObjectType({ description: 'The message that will be sent within a second or so.' })
 export class WebhookDeliveryPayload {
-  @Field(() => WebhookDeliveryType, { description: 'The delivery, still PENDING; `webhookDelivery` shows what becomes of it.' })
+  @Field(() => WebhookDeliveryType, {
+    description: 'The delivery, still PENDING; `webhookDelivery` shows what becomes of it.',
+  })
   delivery!: WebhookDeliveryType;
 }

@@ -30,7 +30,8 @@ export class AliasResolver {
   }
 
   @Mutation(() => ModelAliasPayload, {
-    description: 'Points an alias of a model to one of its versions; from the version that had it, if any, it is taken.',
+    description:
+      'Points an alias of a model to one of its versions; from the version that had it, if any, it is taken.',
   })
   async setModelAlias(
     @Ctx() ctx: RequestContext,
@@ -39,10 +40,13 @@ export class AliasResolver {
     return { modelAlias: await ctx.run((session) => ctx.services.aliases.set(session, input)) };
   }
 
-  @Mutation(() => DeletedPayload, { description: 'Takes an alias from its model; the version that it pointed to stays as it is.' })
+  @Mutation(() => DeletedPayload, {
+    description: 'Takes an alias from its model; the version that it pointed to stays as it is.',
+  })
   async deleteModelAlias(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DeleteModelAliasInput, { description: 'Which alias of which model.' }) input: DeleteModelAliasInput,
+    @Arg('input', () => DeleteModelAliasInput, { description: 'Which alias of which model.' })
+    input: DeleteModelAliasInput,
   ): Promise<DeletedPayload> {
     const { id } = await ctx.run((session) => ctx.services.aliases.delete(session, input));
     return { deletedId: id };

@@ -31,12 +31,14 @@ export class SetModelAliasInput {
   modelId!: string;
 
   @Field(() => ID, {
-    description: 'A version of that model, in any stage. NOT_FOUND when there is none; BAD_USER_INPUT for another model’s.',
+    description:
+      'A version of that model, in any stage. NOT_FOUND when there is none; BAD_USER_INPUT for another model’s.',
   })
   modelVersionId!: string;
 
   @Field(() => String, {
-    description: '1 to 255 letters, digits, _ and -; neither `latest` nor v with a number, whatever their case. Case matters.',
+    description:
+      '1 to 255 letters, digits, _ and -; neither `latest` nor v with a number, whatever their case. Case matters.',
   })
   alias!: string;
 }

@@ -2,7 +2,12 @@ import { Arg, Ctx, FieldResolver, Mutation, Resolver, Root } from 'type-graphql'
 import { countApprovals, nextApprovalStage } from '../../domain/registry/approvals.js';
 import { gatePolicyOf } from '../../domain/registry/gate-policy.js';
 import type { RequestContext } from '../request-context.js';
-import { ApprovalStateType, ApprovalType, ApproveModelVersionInput, RejectModelVersionInput } from './approval.types.js';
+import {
+  ApprovalStateType,
+  ApprovalType,
+  ApproveModelVersionInput,
+  RejectModelVersionInput,
+} from './approval.types.js';
 import { ModelVersionPayload, ModelVersionType } from './model-version.types.js';
 
 @Resolver()
@@ -12,14 +17,16 @@ export class ApprovalResolver {
   })
   async approveModelVersion(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => ApproveModelVersionInput, { description: 'The version, its next stage, and why.' }) input: ApproveModelVersionInput,
+    @Arg('input', () => ApproveModelVersionInput, { description: 'The version, its next stage, and why.' })
+    input: ApproveModelVersionInput,
   ): Promise<ModelVersionPayload> {
     return { modelVersion: await ctx.run((session) => ctx.services.approvals.approve(session, input)) };
   }
 
   @Mutation(() => ModelVersionPayload, {
     description:
-      'Says no to a version’s next stage: its promotion is GATE_NOT_PASSED until the same person approves or an ADMIN overrides.',
+      'Says no to a version’s next stage: its promotion is GATE_NOT_PASSED until the same person approves or ' +
+      'an ADMIN overrides.',
   })
   async rejectModelVersion(
     @Ctx() ctx: RequestContext,
@@ -33,16 +40,22 @@ export class ApprovalResolver {
 /** What was decided about a version. */
 @Resolver(() => ModelVersionType)
 export class VersionApprovalsResolver {
-  @FieldResolver(() => [ApprovalType], { description: 'Approvals and rejections of all its stages, newest first, at most a hundred.' })
+  @FieldResolver(() => [ApprovalType], {
+    description: 'Approvals and rejections of all its stages, newest first, at most a hundred.',
+  })
   approvals(@Root() version: ModelVersionType, @Ctx() ctx: RequestContext): Promise<ApprovalType[]> {
     return ctx.loaders.versionApprovals.load(version.id);
   }
 
   @FieldResolver(() => ApprovalStateType, {
     nullable: true,
-    description: 'Who agrees to its next stage and how many are missing; null in PRODUCTION and ARCHIVED, from where none leads.',
+    description:
+      'Who agrees to its next stage and how many are missing; null in PRODUCTION and ARCHIVED, from where none leads.',
   })
-  async approvalState(@Root() version: ModelVersionType, @Ctx() ctx: RequestContext): Promise<ApprovalStateType | null> {
+  async approvalState(
+    @Root() version: ModelVersionType,
+    @Ctx() ctx: RequestContext,
+  ): Promise<ApprovalStateType | null> {
     const toStage = nextApprovalStage(version.stage);
     if (toStage === null) return null;
     const [model, words, transitions] = await Promise.all([

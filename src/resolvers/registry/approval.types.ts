@@ -3,12 +3,18 @@ import { describeEnum } from '../types/common.types.js';
 import { DateTime } from '../types/scalars.js';
 import { PromotionStageEnum } from './stage.types.js';
 
-export const ApprovalDecisionEnum = describeEnum('ApprovalDecision', 'What somebody said about a version’s next stage.', {
-  APPROVED: 'It may go there.',
-  REJECTED: 'It shall not: promotions are refused until the same person approves or an ADMIN overrides.',
-});
+export const ApprovalDecisionEnum = describeEnum(
+  'ApprovalDecision',
+  'What somebody said about a version’s next stage.',
+  {
+    APPROVED: 'It may go there.',
+    REJECTED: 'It shall not: promotions are refused until the same person approves or an ADMIN overrides.',
+  },
+);
 
-@ObjectType('Approval', { description: 'What somebody decided about a version’s way to a stage; the newest word of each person counts.' })
+@ObjectType('Approval', {
+  description: 'What somebody decided about a version’s way to a stage; the newest word of each person counts.',
+})
 export class ApprovalType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
   id!: string;
@@ -30,7 +36,9 @@ export class ApprovalType {
 }
 
 @ObjectType('ApprovalState', {
-  description: 'Where a version stands with those who decide about its next stage. Words count from its arrival in its present stage on.',
+  description:
+    'Where a version stands with those who decide about its next stage. Words count from its arrival in its ' +
+    'present stage on.',
 })
 export class ApprovalStateType {
   @Field(() => PromotionStageEnum, { description: 'The next stage, which they decide about.' })
@@ -53,7 +61,8 @@ export class ApprovalStateType {
 export class ApproveModelVersionInput {
   @Field(() => ID, {
     description:
-      'The version. NOT_FOUND when there is none; FORBIDDEN for one that the same person registered, unless the model’s gate policy allows it.',
+      'The version. NOT_FOUND when there is none; FORBIDDEN for one that the same person registered, unless ' +
+      'the model’s gate policy allows it.',
   })
   modelVersionId!: string;
 
@@ -66,7 +75,9 @@ export class ApproveModelVersionInput {
 
 @InputType({ description: 'A no to a version’s next stage.' })
 export class RejectModelVersionInput {
-  @Field(() => ID, { description: 'The version, also one that the same person registered. NOT_FOUND when there is none.' })
+  @Field(() => ID, {
+    description: 'The version, also one that the same person registered. NOT_FOUND when there is none.',
+  })
   modelVersionId!: string;
 
   @Field(() => PromotionStageEnum, { description: 'Its next stage. CONFLICT for any other.' })

@@ -20,12 +20,16 @@ import { DeletedPayload, ModelType } from './model.types.js';
 export class CommentResolver {
   @Query(() => ModelCommentConnection, {
     description:
-      'Comments on a model and all its versions, or on one version, newest first unless ordered otherwise. NOT_FOUND when there is no such thing.',
+      'Comments on a model and all its versions, or on one version, newest first unless ordered otherwise. ' +
+      'NOT_FOUND when there is no such thing.',
   })
   async modelComments(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('modelId', () => ID, { nullable: true, description: 'The model, its versions included; this or `modelVersionId`.' })
+    @Arg('modelId', () => ID, {
+      nullable: true,
+      description: 'The model, its versions included; this or `modelVersionId`.',
+    })
     modelId?: string,
     @Arg('modelVersionId', () => ID, { nullable: true, description: 'One version alone; this or `modelId`.' })
     modelVersionId?: string,
@@ -53,15 +57,19 @@ export class CommentResolver {
   @Mutation(() => ModelCommentPayload, { description: 'Changes the text of a comment; for its author alone.' })
   async updateModelComment(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => UpdateModelCommentInput, { description: 'The comment and its new text.' }) input: UpdateModelCommentInput,
+    @Arg('input', () => UpdateModelCommentInput, { description: 'The comment and its new text.' })
+    input: UpdateModelCommentInput,
   ): Promise<ModelCommentPayload> {
     return { comment: await ctx.run((session) => ctx.services.comments.update(session, input)) };
   }
 
-  @Mutation(() => DeletedPayload, { description: 'Removes a comment; for its author and ADMIN. The audit log keeps its text.' })
+  @Mutation(() => DeletedPayload, {
+    description: 'Removes a comment; for its author and ADMIN. The audit log keeps its text.',
+  })
   async deleteModelComment(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DeleteModelCommentInput, { description: 'The comment to remove.' }) input: DeleteModelCommentInput,
+    @Arg('input', () => DeleteModelCommentInput, { description: 'The comment to remove.' })
+    input: DeleteModelCommentInput,
   ): Promise<DeletedPayload> {
     await ctx.run((session) => ctx.services.comments.delete(session, input.id));
     return { deletedId: input.id };
@@ -72,7 +80,10 @@ export class CommentResolver {
     return ctx.loaders.model.load(comment.modelId);
   }
 
-  @FieldResolver(() => ModelVersionType, { nullable: true, description: 'The version that it is about; null for the model as a whole.' })
+  @FieldResolver(() => ModelVersionType, {
+    nullable: true,
+    description: 'The version that it is about; null for the model as a whole.',
+  })
   modelVersion(@Root() comment: ModelCommentType, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> | null {
     return comment.modelVersionId ? ctx.loaders.modelVersion.load(comment.modelVersionId) : null;
   }

@@ -8,7 +8,9 @@ export class ModelCommentType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
   id!: string;
 
-  @Field(() => String, { description: 'The text as it was written: plain text, which a page must escape like any other.' })
+  @Field(() => String, {
+    description: 'The text as it was written: plain text, which a page must escape like any other.',
+  })
   body!: string;
 
   @Field(() => String, { description: 'Subject of the token that wrote it.' })
@@ -38,7 +40,10 @@ export const ModelCommentOrderField = describeOrderFields<'createdAt' | 'updated
 
 @InputType({ description: 'Which comments; every given field must hold.' })
 export class ModelCommentFilterInput {
-  @Field(() => String, { nullable: true, description: 'Comments whose text contains this, whatever its case; at most 200 characters.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Comments whose text contains this, whatever its case; at most 200 characters.',
+  })
   search?: string | null;
 
   @Field(() => String, { nullable: true, description: 'Comments of this token subject, exactly.' })
@@ -46,7 +51,8 @@ export class ModelCommentFilterInput {
 }
 
 @InputType({
-  description: 'The order of a list of comments: by what, and which end comes first. Equal ones are in the order of their ids.',
+  description:
+    'The order of a list of comments: by what, and which end comes first. Equal ones are in the order of their ids.',
 })
 export class ModelCommentOrderInput {
   @Field(() => ModelCommentOrderField, { description: 'What to order by.' })
@@ -58,7 +64,10 @@ export class ModelCommentOrderInput {
 
 @InputType({ description: 'A comment to write, on a model or on a version: exactly one of the two.' })
 export class CreateModelCommentInput {
-  @Field(() => ID, { nullable: true, description: 'The model that it is about as a whole. NOT_FOUND when there is none.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'The model that it is about as a whole. NOT_FOUND when there is none.',
+  })
   modelId?: string | null;
 
   @Field(() => ID, { nullable: true, description: 'The version that it is about. NOT_FOUND when there is none.' })
@@ -79,7 +88,9 @@ export class UpdateModelCommentInput {
 
 @InputType({ description: 'Which text shall be gone.' })
 export class DeleteModelCommentInput {
-  @Field(() => ID, { description: 'The comment. NOT_FOUND when there is none; FORBIDDEN for others than its author and ADMIN.' })
+  @Field(() => ID, {
+    description: 'The comment. NOT_FOUND when there is none; FORBIDDEN for others than its author and ADMIN.',
+  })
   id!: string;
 }
 

@@ -9,7 +9,9 @@ import { ModelVersionType } from './model-version.types.js';
 export class ConversionResolver {
   @Mutation(() => JobPayload, {
     description:
-      'Makes a model.onnx of the files of another framework that a version came with, and compares the two on sample rows. Starts by itself for new versions where Python is set up. CONFLICT when there is nothing to convert, or a conversion is under way.',
+      'Makes a model.onnx of the files of another framework that a version came with, and compares the two ' +
+      'on sample rows. Starts by itself for new versions where Python is set up. CONFLICT when there is ' +
+      'nothing to convert, or a conversion is under way.',
   })
   async convertModelVersion(
     @Ctx() ctx: RequestContext,
@@ -21,7 +23,8 @@ export class ConversionResolver {
 
   @FieldResolver(() => ConversionType, {
     nullable: true,
-    description: 'How its conversion to ONNX ended; null for a version that came as ONNX, and before the first try has ended.',
+    description:
+      'How its conversion to ONNX ended; null for a version that came as ONNX, and before the first try has ended.',
   })
   conversion(@Root() version: ModelVersionType): ConversionType | null {
     return version.conversion ? shown(version.conversion) : null;

@@ -17,11 +17,15 @@ export const ConversionPrecision = describeEnum('ConversionPrecision', 'Floating
   DOUBLE: '64 bits, taken when 32 disagree.',
 });
 
-export const ConversionSample = describeEnum('ConversionSample', 'Where the rows come from on which a conversion was compared.', {
-  DATASET: 'From the named dataset.',
-  INPUT_EXAMPLE: 'Logged with the model.',
-  GENERATED: 'Random ones of the signature’s types.',
-});
+export const ConversionSample = describeEnum(
+  'ConversionSample',
+  'Where the rows come from on which a conversion was compared.',
+  {
+    DATASET: 'From the named dataset.',
+    INPUT_EXAMPLE: 'Logged with the model.',
+    GENERATED: 'Random ones of the signature’s types.',
+  },
+);
 
 @ObjectType('Conversion', { description: 'The last try to make a model.onnx of the files that a version came with.' })
 export class ConversionType {
@@ -31,7 +35,10 @@ export class ConversionType {
   @Field(() => ID, { description: 'Job of kind CONVERSION that tried; its log is at `job(id)`.' })
   jobId!: string;
 
-  @Field(() => String, { nullable: true, description: 'What is the matter and what to do; null when it was converted.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'What is the matter and what to do; null when it was converted.',
+  })
   problem!: string | null;
 
   @Field(() => String, { nullable: true, description: 'Library that made the original, with its version.' })
@@ -49,12 +56,16 @@ export class ConversionType {
   @Field(() => ConversionSample, { nullable: true, description: 'Where these rows come from.' })
   sampleSource!: keyof typeof ConversionSample | null;
 
-  @Field(() => MetricValue, { nullable: true, description: 'Largest |a - b| of their answers, in the units of the answer.' })
+  @Field(() => MetricValue, {
+    nullable: true,
+    description: 'Largest |a - b| of their answers, in the units of the answer.',
+  })
   maxAbsDiff!: number | null;
 
   @Field(() => MetricValue, {
     nullable: true,
-    description: 'Largest |a - b| / max(1, |a|) of their answers, which must not be above 0.0001; differing labels count as 1.',
+    description:
+      'Largest |a - b| / max(1, |a|) of their answers, which must not be above 0.0001; differing labels count as 1.',
   })
   maxScaledDiff!: number | null;
 }
@@ -62,13 +73,17 @@ export class ConversionType {
 @InputType({ description: 'A version without a model.onnx, and rows to compare its conversion on.' })
 export class ConvertModelVersionInput {
   @Field(() => ID, {
-    description: 'A version that came with files of scikit-learn, XGBoost, LightGBM, PyTorch or TensorFlow. NOT_FOUND when there is none.',
+    description:
+      'A version that came with files of scikit-learn, XGBoost, LightGBM, PyTorch or TensorFlow. NOT_FOUND ' +
+      'when there is none.',
   })
   modelVersionId!: string;
 
   @Field(() => ID, {
     nullable: true,
-    description: 'Dataset whose first 1,000 rows both models answer; absent: the logged input example, else random rows. NOT_FOUND.',
+    description:
+      'Dataset whose first 1,000 rows both models answer; absent: the logged input example, else random ' +
+      'rows. NOT_FOUND.',
   })
   sampleDatasetId?: string | null;
 }

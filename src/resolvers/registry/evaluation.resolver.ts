@@ -23,7 +23,9 @@ export class EvaluationResolver {
   @Query(() => EvaluationType, { description: 'One evaluation. NOT_FOUND when there is none with this id.' })
   evaluation(
     @Ctx() ctx: RequestContext,
-    @Arg('id', () => ID, { description: 'Id (UUID) of the evaluation; NOT_FOUND for one of another tenant, as for one that never was.' })
+    @Arg('id', () => ID, {
+      description: 'Id (UUID) of the evaluation; NOT_FOUND for one of another tenant, as for one that never was.',
+    })
     id: string,
   ): Promise<EvaluationType> {
     return ctx.run((session) => ctx.services.evaluations.get(session, id));
@@ -31,7 +33,8 @@ export class EvaluationResolver {
 
   @Mutation(() => JobPayload, {
     description:
-      'Queues the measurement of a version on rows that it never saw, beside the version in PRODUCTION and the base rate. Its result is the gate EVALUATION; the report is `evaluation(id: <job id>)`.',
+      'Queues the measurement of a version on rows that it never saw, beside the version in PRODUCTION and ' +
+      'the base rate. Its result is the gate EVALUATION; the report is `evaluation(id: <job id>)`.',
   })
   async evaluateModelVersion(
     @Ctx() ctx: RequestContext,
@@ -43,11 +46,14 @@ export class EvaluationResolver {
 
   @Mutation(() => JobPayload, {
     description:
-      'Queues the validation pipeline: signature, sample predictions, holdout metrics, latency, agreement. Its result is the gate VALIDATION.',
+      'Queues the validation pipeline: signature, sample predictions, holdout metrics, latency, agreement. ' +
+      'Its result is the gate VALIDATION.',
   })
   async validateModelVersion(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => ValidateModelVersionInput, { description: 'The READY version that is put through the pipeline.' })
+    @Arg('input', () => ValidateModelVersionInput, {
+      description: 'The READY version that is put through the pipeline.',
+    })
     input: ValidateModelVersionInput,
   ): Promise<JobPayload> {
     return { job: await ctx.run((session) => ctx.services.validations.start(session, input.modelVersionId)) };
@@ -58,8 +64,14 @@ export class EvaluationResolver {
     return ctx.loaders.modelVersion.load(evaluation.modelVersionId);
   }
 
-  @FieldResolver(() => ModelVersionType, { nullable: true, description: 'The version that it was compared with; null without one.' })
-  baselineVersion(@Root() evaluation: EvaluationType, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> | null {
+  @FieldResolver(() => ModelVersionType, {
+    nullable: true,
+    description: 'The version that it was compared with; null without one.',
+  })
+  baselineVersion(
+    @Root() evaluation: EvaluationType,
+    @Ctx() ctx: RequestContext,
+  ): Promise<ModelVersionType | null> | null {
     return evaluation.baselineVersionId ? ctx.loaders.modelVersion.load(evaluation.baselineVersionId) : null;
   }
 
@@ -78,10 +90,16 @@ export class EvaluationResolver {
     return report.rows;
   }
 
-  @FieldResolver(() => [MetricEstimateType], { description: 'Metrics with their intervals; undefined ones are absent.' })
+  @FieldResolver(() => [MetricEstimateType], {
+    description: 'Metrics with their intervals; undefined ones are absent.',
+  })
   metrics(@Root() { report }: EvaluationType): MetricEstimateType[] {
     const baseline = report.task === 'CLUSTERING' ? null : report.baselineMetrics;
-    return Object.entries(report.metrics).map(([name, estimate]) => ({ name, ...estimate, baseline: baseline?.[name] ?? null }));
+    return Object.entries(report.metrics).map(([name, estimate]) => ({
+      name,
+      ...estimate,
+      baseline: baseline?.[name] ?? null,
+    }));
   }
 
   @FieldResolver(() => LossComparisonType, {
@@ -92,12 +110,18 @@ export class EvaluationResolver {
     return report.task === 'CLUSTERING' ? null : flat(report.baseRate);
   }
 
-  @FieldResolver(() => LossComparisonType, { nullable: true, description: 'Against the baseline version; null without one.' })
+  @FieldResolver(() => LossComparisonType, {
+    nullable: true,
+    description: 'Against the baseline version; null without one.',
+  })
   againstBaseline(@Root() { report }: EvaluationType): LossComparisonType | null {
     return report.task === 'CLUSTERING' || !report.baseline ? null : flat(report.baseline);
   }
 
-  @FieldResolver(() => ConfusionMatrix, { nullable: true, description: 'True against predicted classes; null unless CLASSIFICATION.' })
+  @FieldResolver(() => ConfusionMatrix, {
+    nullable: true,
+    description: 'True against predicted classes; null unless CLASSIFICATION.',
+  })
   confusionMatrix(@Root() { report }: EvaluationType): ConfusionMatrix | null {
     return report.task === 'CLASSIFICATION' ? { classNames: report.classNames, counts: report.confusion } : null;
   }
@@ -128,5 +152,13 @@ export class EvaluationResolver {
 }
 
 function flat({ metric, candidate, reference, difference, verdict }: LossComparison): LossComparisonType {
-  return { metric, candidate, reference, difference: difference.mean, low: difference.low, high: difference.high, verdict };
+  return {
+    metric,
+    candidate,
+    reference,
+    difference: difference.mean,
+    low: difference.low,
+    high: difference.high,
+    verdict,
+  };
 }

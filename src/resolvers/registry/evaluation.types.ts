@@ -12,7 +12,9 @@ export const VerdictEnum = describeEnum('Verdict', 'What the 95 % interval of a 
 @ObjectType('MetricEstimate', { description: 'A metric of the judged rows with its 95 % bootstrap interval.' })
 export class MetricEstimateType {
   @Field(() => String, {
-    description: 'Name: accuracy, precision, recall, f1, roc_auc, average_precision, log_loss, brier; rmse, mae, r2; silhouette, inertia.',
+    description:
+      'Name: accuracy, precision, recall, f1, roc_auc, average_precision, log_loss, brier; rmse, mae, r2; ' +
+      'silhouette, inertia.',
   })
   name!: string;
 
@@ -77,7 +79,8 @@ export class ReliabilityBinType {
 }
 
 @ObjectType('Calibration', {
-  description: 'How far promised probabilities come true: of the second class for two classes, of the predicted class for more.',
+  description:
+    'How far promised probabilities come true: of the second class for two classes, of the predicted class for more.',
 })
 export class CalibrationType {
   @Field(() => [ReliabilityBinType], { description: 'At most ten bins of equal counts, in ascending order of score.' })
@@ -127,7 +130,10 @@ export class EvaluationTargetInput {
   @Field(() => String, { description: 'Name of the column. BAD_USER_INPUT when the dataset has none of that name.' })
   column!: string;
 
-  @Field(() => Float, { nullable: true, description: 'Makes two classes of a number: the second where it is greater than this.' })
+  @Field(() => Float, {
+    nullable: true,
+    description: 'Makes two classes of a number: the second where it is greater than this.',
+  })
   greaterThan?: number | null;
 }
 
@@ -138,13 +144,15 @@ export class EvaluateModelVersionInput {
 
   @Field(() => ID, {
     nullable: true,
-    description: 'All rows of this dataset judge; the holdout of the version’s training when absent. Uploaded versions need it.',
+    description:
+      'All rows of this dataset judge; the holdout of the version’s training when absent. Uploaded versions need it.',
   })
   datasetId?: string | null;
 
   @Field(() => ID, {
     nullable: true,
-    description: 'Version of the same model to compare with; the one in PRODUCTION when absent, and the base rate in any case.',
+    description:
+      'Version of the same model to compare with; the one in PRODUCTION when absent, and the base rate in any case.',
   })
   baselineVersionId?: string | null;
 

@@ -22,11 +22,17 @@ export class GatePolicyResolver {
     return { model: await ctx.run((session) => ctx.services.models.setGatePolicy(session, input)) };
   }
 
-  @FieldResolver(() => GatePolicyType, { description: 'What its gates demand and how many must approve, defaults filled in.' })
+  @FieldResolver(() => GatePolicyType, {
+    description: 'What its gates demand and how many must approve, defaults filled in.',
+  })
   gatePolicy(@Root() model: ModelType): GatePolicyType {
     const policy = gatePolicyOf(model);
     const metrics = Object.entries(policy.validation.metrics).map(([name, bound]) => ({ name, ...bound }));
-    return { ...policy, validation: { ...policy.validation, metrics }, isDefault: isDeepStrictEqual(policy, DEFAULT_GATE_POLICY) };
+    return {
+      ...policy,
+      validation: { ...policy.validation, metrics },
+      isDefault: isDeepStrictEqual(policy, DEFAULT_GATE_POLICY),
+    };
   }
 }
 
@@ -36,7 +42,8 @@ export class GateResultResolver {
   @FieldResolver(() => ModelVersionType, {
     nullable: true,
     description:
-      'The version that it was measured against; null for the gates that measure alone. A promotion asks that it be the one in PRODUCTION.',
+      'The version that it was measured against; null for the gates that measure alone. A promotion asks ' +
+      'that it be the one in PRODUCTION.',
   })
   comparedWith(@Root() result: GateResultType, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> | null {
     return result.comparedWithId ? ctx.loaders.modelVersion.load(result.comparedWithId) : null;

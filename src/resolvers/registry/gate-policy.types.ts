@@ -2,10 +2,14 @@ import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { describeEnum } from '../types/common.types.js';
 import { GateEnum } from './gate.types.js';
 
-export const SoloGateEnum = describeEnum('SoloGate', 'A gate that a version can pass without another in production beside it.', {
-  EVALUATION: 'Better than the baseline on rows that it never saw.',
-  VALIDATION: 'Signature, sample predictions, holdout metrics, latency and agreement.',
-});
+export const SoloGateEnum = describeEnum(
+  'SoloGate',
+  'A gate that a version can pass without another in production beside it.',
+  {
+    EVALUATION: 'Better than the baseline on rows that it never saw.',
+    VALIDATION: 'Signature, sample predictions, holdout metrics, latency and agreement.',
+  },
+);
 
 @ObjectType('MetricBound', { description: 'Bounds on a holdout metric.' })
 export class MetricBoundType {
@@ -21,7 +25,9 @@ export class MetricBoundType {
 
 @ObjectType('StagingPolicy', { description: 'What STAGING asks for.' })
 export class StagingPolicyType {
-  @Field(() => [SoloGateEnum], { description: 'Gates that must have passed; VALIDATION by default, and an empty list for none.' })
+  @Field(() => [SoloGateEnum], {
+    description: 'Gates that must have passed; VALIDATION by default, and an empty list for none.',
+  })
   gates!: (keyof typeof SoloGateEnum)[];
 
   @Field(() => Int, { description: 'Approvals that a promotion needs, 0 to 20.' })
@@ -31,7 +37,8 @@ export class StagingPolicyType {
 @ObjectType('ProductionPolicy', { description: 'What PRODUCTION asks for.' })
 export class ProductionPolicyType {
   @Field(() => [GateEnum], {
-    description: 'Gates beside a version that is in production, which they must have been measured against; SHADOW by default.',
+    description:
+      'Gates beside a version that is in production, which they must have been measured against; SHADOW by default.',
   })
   gates!: (keyof typeof GateEnum)[];
 
@@ -58,7 +65,9 @@ export class EvaluationPolicyType {
 
 @ObjectType('ValidationPolicy', { description: 'Numbers of the gate VALIDATION.' })
 export class ValidationPolicyType {
-  @Field(() => Float, { description: 'Largest absolute difference between the trainer’s outputs and the runtime’s; 0.0001 by default.' })
+  @Field(() => Float, {
+    description: 'Largest absolute difference between the trainer’s outputs and the runtime’s; 0.0001 by default.',
+  })
   maxDisagreement!: number;
 
   @Field(() => Float, { description: 'Largest p95 of single-row predictions in milliseconds, above 0; 50 by default.' })
@@ -66,7 +75,8 @@ export class ValidationPolicyType {
 
   @Field(() => [MetricBoundType], {
     description:
-      'Bounds on holdout metrics; those that the model’s task does not have are passed over. Unless set: ROC-AUC from 0.55, R² from 0, silhouette from 0.05.',
+      'Bounds on holdout metrics; those that the model’s task does not have are passed over. Unless set: ' +
+      'ROC-AUC from 0.55, R² from 0, silhouette from 0.05.',
   })
   metrics!: MetricBoundType[];
 
@@ -82,7 +92,9 @@ export class ShadowPolicyType {
   @Field(() => Int, { description: 'Mirrored requests that may fail.' })
   maxErrors!: number;
 
-  @Field(() => Float, { description: 'Share of rows that may be answered otherwise than by production, 0 to 1; 0.3 by default.' })
+  @Field(() => Float, {
+    description: 'Share of rows that may be answered otherwise than by production, 0 to 1; 0.3 by default.',
+  })
   maxDisagreementShare!: number;
 
   @Field(() => Float, {
@@ -90,7 +102,9 @@ export class ShadowPolicyType {
   })
   maxLossIncrease!: number;
 
-  @Field(() => Boolean, { description: 'Whether the gate fails without an evaluation against the version in production; true by default.' })
+  @Field(() => Boolean, {
+    description: 'Whether the gate fails without an evaluation against the version in production; true by default.',
+  })
   requireEvaluation!: boolean;
 }
 
@@ -146,11 +160,15 @@ export class StagingPolicyInput {
 export class ProductionPolicyInput {
   @Field(() => [GateEnum], {
     nullable: true,
-    description: 'Gates beside a version that is in production, which they must have been measured against; SHADOW unless set.',
+    description:
+      'Gates beside a version that is in production, which they must have been measured against; SHADOW unless set.',
   })
   gates?: (keyof typeof GateEnum)[] | null;
 
-  @Field(() => [SoloGateEnum], { nullable: true, description: 'Gates while no version is in production; EVALUATION unless set.' })
+  @Field(() => [SoloGateEnum], {
+    nullable: true,
+    description: 'Gates while no version is in production; EVALUATION unless set.',
+  })
   firstGates?: (keyof typeof SoloGateEnum)[] | null;
 
   @Field(() => Int, { nullable: true, description: 'Approvals that a promotion needs, 0 to 20; 0 unless set.' })
@@ -161,14 +179,19 @@ export class ProductionPolicyInput {
 export class EvaluationPolicyInput {
   @Field(() => Float, {
     nullable: true,
-    description: 'The 95 % interval of the loss difference must lie below minus this, in nats or units of the target; 0 unless set.',
+    description:
+      'The 95 % interval of the loss difference must lie below minus this, in nats or units of the target; 0 ' +
+      'unless set.',
   })
   minImprovement?: number | null;
 
   @Field(() => Int, { nullable: true, description: 'Holdout rows below which nothing is proven; 100 unless set.' })
   minRows?: number | null;
 
-  @Field(() => Float, { nullable: true, description: 'Least mean silhouette of a clustering, -1 to 1; 0.05 unless set.' })
+  @Field(() => Float, {
+    nullable: true,
+    description: 'Least mean silhouette of a clustering, -1 to 1; 0.05 unless set.',
+  })
   minSilhouette?: number | null;
 }
 
@@ -180,17 +203,24 @@ export class ValidationPolicyInput {
   })
   maxDisagreement?: number | null;
 
-  @Field(() => Float, { nullable: true, description: 'Largest p95 of single-row predictions in milliseconds, above 0; 50 unless set.' })
+  @Field(() => Float, {
+    nullable: true,
+    description: 'Largest p95 of single-row predictions in milliseconds, above 0; 50 unless set.',
+  })
   maxLatencyP95Ms?: number | null;
 
   @Field(() => [MetricBoundInput], {
     nullable: true,
     description:
-      'Bounds on holdout metrics; those that the model’s task does not have are passed over. Unless set: ROC-AUC from 0.55, R² from 0, silhouette from 0.05. At most 50, in place of the default ones.',
+      'Bounds on holdout metrics; those that the model’s task does not have are passed over. Unless set: ' +
+      'ROC-AUC from 0.55, R² from 0, silhouette from 0.05. At most 50, in place of the default ones.',
   })
   metrics?: MetricBoundInput[] | null;
 
-  @Field(() => Boolean, { nullable: true, description: 'Whether the gate fails without any bounded holdout metric; true unless set.' })
+  @Field(() => Boolean, {
+    nullable: true,
+    description: 'Whether the gate fails without any bounded holdout metric; true unless set.',
+  })
   requireHoldoutMetrics?: boolean | null;
 }
 
@@ -223,7 +253,10 @@ export class ShadowPolicyInput {
 
 @InputType({ description: 'Where a model departs from the default gates; what is absent is the default again.' })
 export class GatePolicyInput {
-  @Field(() => Boolean, { nullable: true, description: 'Whether the approval of who registered a version counts; false unless set.' })
+  @Field(() => Boolean, {
+    nullable: true,
+    description: 'Whether the approval of who registered a version counts; false unless set.',
+  })
   authorMayApprove?: boolean | null;
 
   @Field(() => StagingPolicyInput, { nullable: true, description: 'What STAGING asks for.' })
@@ -250,7 +283,8 @@ export class SetGatePolicyInput {
   @Field(() => GatePolicyInput, {
     nullable: true,
     description:
-      'All departures from the defaults from now on; null or absent for none. Results that were decided by other numbers stop counting.',
+      'All departures from the defaults from now on; null or absent for none. Results that were decided by ' +
+      'other numbers stop counting.',
   })
   policy?: GatePolicyInput | null;
 }

@@ -26,7 +26,8 @@ import { DeletedPayload, ModelType, StageEnum, type StageName, StageTransitionTy
 export class ModelVersionResolver {
   @Query(() => ModelVersionType, {
     description:
-      'One model version: by its `id`, or by its model (`modelId` or `modelName`) with exactly one of `version`, `stage` and `alias`. NOT_FOUND when there is none.',
+      'One model version: by its `id`, or by its model (`modelId` or `modelName`) with exactly one of ' +
+      '`version`, `stage` and `alias`. NOT_FOUND when there is none.',
   })
   modelVersion(
     @Ctx() ctx: RequestContext,
@@ -35,21 +36,36 @@ export class ModelVersionResolver {
       description: 'Id (UUID) of the version; NOT_FOUND for one of another tenant, as for one that never was.',
     })
     id?: string | null,
-    @Arg('modelId', () => ID, { nullable: true, description: 'Id (UUID) of its model, instead of `id`. NOT_FOUND when there is none.' })
+    @Arg('modelId', () => ID, {
+      nullable: true,
+      description: 'Id (UUID) of its model, instead of `id`. NOT_FOUND when there is none.',
+    })
     modelId?: string | null,
-    @Arg('modelName', () => String, { nullable: true, description: 'Exact name of its model, instead of `id`; case matters.' })
+    @Arg('modelName', () => String, {
+      nullable: true,
+      description: 'Exact name of its model, instead of `id`; case matters.',
+    })
     modelName?: string | null,
-    @Arg('version', () => Int, { nullable: true, description: 'Its number within the model, from 1.' }) version?: number | null,
-    @Arg('stage', () => StageEnum, { nullable: true, description: 'The version in this stage; of several, that with the highest number.' })
+    @Arg('version', () => Int, { nullable: true, description: 'Its number within the model, from 1.' }) version?:
+      | number
+      | null,
+    @Arg('stage', () => StageEnum, {
+      nullable: true,
+      description: 'The version in this stage; of several, that with the highest number.',
+    })
     stage?: StageName | null,
-    @Arg('alias', () => String, { nullable: true, description: 'The version that this alias of the model points to; case matters.' })
+    @Arg('alias', () => String, {
+      nullable: true,
+      description: 'The version that this alias of the model points to; case matters.',
+    })
     alias?: string | null,
   ): Promise<ModelVersionType> {
     requireOneWay({ id, modelId, modelName });
     const { modelVersions, aliases } = ctx.services;
     if (id != null) {
       const beside = version ?? stage ?? alias;
-      if (beside != null) throw badInput('id', 'an id alone: version, stage and alias go with modelId or modelName', beside);
+      if (beside != null)
+        throw badInput('id', 'an id alone: version, stage and alias go with modelId or modelName', beside);
       return ctx.run((session) => modelVersions.get(session, id));
     }
     requireOneWay({ version, stage, alias });
@@ -58,7 +74,9 @@ export class ModelVersionResolver {
     return ctx.run((session) => modelVersions.ofModel(session, of, version == null ? { stage: stage! } : { version }));
   }
 
-  @Query(() => ModelVersionConnection, { description: 'Model versions of the tenant, newest first unless ordered otherwise.' })
+  @Query(() => ModelVersionConnection, {
+    description: 'Model versions of the tenant, newest first unless ordered otherwise.',
+  })
   async modelVersions(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
@@ -74,7 +92,9 @@ export class ModelVersionResolver {
 
   @Mutation(() => ModelVersionPayload, {
     description:
-      'Registers the model of a run, an uploaded ONNX file or a logged model as the next version. What has a model.onnx gets it, requirements.txt and model_card.md as its artifacts; files of another framework stay where they were logged, for a conversion.',
+      'Registers the model of a run, an uploaded ONNX file or a logged model as the next version. What has a ' +
+      'model.onnx gets it, requirements.txt and model_card.md as its artifacts; files of another framework ' +
+      'stay where they were logged, for a conversion.',
   })
   async registerModelVersion(
     @Ctx() ctx: RequestContext,
@@ -97,7 +117,8 @@ export class ModelVersionResolver {
   }
 
   @Mutation(() => DeletedPayload, {
-    description: 'Deletes a version with its files. CONFLICT outside DEVELOPMENT and STAGING, or while something needs it.',
+    description:
+      'Deletes a version with its files. CONFLICT outside DEVELOPMENT and STAGING, or while something needs it.',
   })
   async deleteModelVersion(
     @Ctx() ctx: RequestContext,
@@ -114,11 +135,13 @@ export class ModelVersionResolver {
     const sources = [runId, uploadId, loggedModelId].filter((id) => id != null);
     if (sources.length !== 1)
       throw badInput('input', 'exactly one of runId, uploadId and loggedModelId', { runId, uploadId, loggedModelId });
-    if (artifactPath != null && runId == null) throw badInput('input.artifactPath', 'a path together with runId', artifactPath);
+    if (artifactPath != null && runId == null)
+      throw badInput('input.artifactPath', 'a path together with runId', artifactPath);
     if (uploadId != null) return modelVersions.registerFromUpload(ctx, { ...rest, uploadId });
     if (loggedModelId != null) return sourcedVersions.registerLogged(ctx, { ...rest, logged: { loggedModelId } });
     const ofRun = { runId: runId as string };
-    if (artifactPath == null) return ctx.run((session) => modelVersions.registerFromRun(session, { ...rest, ...ofRun }));
+    if (artifactPath == null)
+      return ctx.run((session) => modelVersions.registerFromRun(session, { ...rest, ...ofRun }));
     return sourcedVersions.registerLogged(ctx, { ...rest, logged: { ...ofRun, path: artifactPath } });
   }
 
@@ -132,12 +155,16 @@ export class ModelVersionResolver {
     return version.runId ? ctx.loaders.run.load(version.runId) : null;
   }
 
-  @FieldResolver(() => String, { description: 'What it was made with, e.g. `sklearn`; that of its model unless it came with its own.' })
+  @FieldResolver(() => String, {
+    description: 'What it was made with, e.g. `sklearn`; that of its model unless it came with its own.',
+  })
   async framework(@Root() version: ModelVersionType, @Ctx() ctx: RequestContext): Promise<string> {
     return version.framework ?? (await ctx.loaders.model.load(version.modelId))?.framework ?? '';
   }
 
-  @FieldResolver(() => [NamedMetric], { description: 'What its training measured, by name; empty for an uploaded file.' })
+  @FieldResolver(() => [NamedMetric], {
+    description: 'What its training measured, by name; empty for an uploaded file.',
+  })
   metrics(@Root() version: ModelVersionType): NamedMetric[] {
     return Object.entries(version.metrics).map(([name, value]) => ({ name, value }));
   }

@@ -14,11 +14,15 @@ export const VersionStatusEnum = describeEnum('ModelVersionStatus', 'Whether the
   FAILED: 'Given up; `error` says why.',
 });
 
-export const TensorSemanticEnum = describeEnum('TensorSemantic', 'How a plain value of a named row becomes a tensor element.', {
-  NUMERIC: 'A number; null is a missing value.',
-  CATEGORICAL: 'A text; null is a missing value.',
-  TIMESTAMP_MS: 'An ISO 8601 text, or milliseconds since 1970, UTC.',
-});
+export const TensorSemanticEnum = describeEnum(
+  'TensorSemantic',
+  'How a plain value of a named row becomes a tensor element.',
+  {
+    NUMERIC: 'A number; null is a missing value.',
+    CATEGORICAL: 'A text; null is a missing value.',
+    TIMESTAMP_MS: 'An ISO 8601 text, or milliseconds since 1970, UTC.',
+  },
+);
 
 export const DatatypeEnum = describeEnum('Datatype', 'Element type of a tensor, by its Open Inference Protocol name.', {
   BOOL: 'True or false.',
@@ -50,7 +54,9 @@ export const ModelVersionOrderField = describeOrderFields<'createdAt' | 'updated
   },
 );
 
-@ObjectType('InputColumn', { description: 'The column of a dataset, or of a named row, that fills one element of an input.' })
+@ObjectType('InputColumn', {
+  description: 'The column of a dataset, or of a named row, that fills one element of an input.',
+})
 export class InputColumnType {
   @Field(() => String, { description: 'Name of the column, as in datasets and in the rows of `predict`.' })
   name!: string;
@@ -61,7 +67,9 @@ export class InputColumnType {
   @Field(() => [String], {
     nullable: true,
     description:
-      'The categories that the training rows had, as the file spells them, the most frequent first: at most 2,000. `predict`, batch inference and monitoring tell of any other. Null for numbers and times, and where nobody recorded them.',
+      'The categories that the training rows had, as the file spells them, the most frequent first: at most ' +
+      '2,000. `predict`, batch inference and monitoring tell of any other. Null for numbers and times, and ' +
+      'where nobody recorded them.',
   })
   categories?: string[] | null;
 }
@@ -77,26 +85,33 @@ export class TensorSpecType {
   @Field(() => [Int], { description: 'Length of each dimension, the batch first; -1 stands for any.' })
   shape!: number[];
 
-  @Field(() => TensorSemanticEnum, { nullable: true, description: 'What an element means; null when the file does not say.' })
+  @Field(() => TensorSemanticEnum, {
+    nullable: true,
+    description: 'What an element means; null when the file does not say.',
+  })
   semantic?: keyof typeof TensorSemanticEnum | null;
 
   @Field(() => [InputColumnType], {
     nullable: true,
     description:
-      'Inputs: the columns that fill the elements of a row, in order. Null: one column of the input’s own name; of an input with several elements per row, that nobody has said which they are (`updateModelVersion` does).',
+      'Inputs: the columns that fill the elements of a row, in order. Null: one column of the input’s own ' +
+      'name; of an input with several elements per row, that nobody has said which they are ' +
+      '(`updateModelVersion` does).',
   })
   columns?: InputColumnType[] | null;
 
   @Field(() => Boolean, {
     nullable: true,
     description:
-      'Inputs: whether null is taken as a missing value, in rows, tensors, datasets alike. Declared, or found by trying at registration; null when neither.',
+      'Inputs: whether null is taken as a missing value, in rows, tensors, datasets alike. Declared, or ' +
+      'found by trying at registration; null when neither.',
   })
   acceptsMissing?: boolean | null;
 
   @Field(() => OutputMeaningEnum, {
     nullable: true,
-    description: 'Outputs: what it is, as the graph’s operators or a trial told; null for inputs, and where neither did.',
+    description:
+      'Outputs: what it is, as the graph’s operators or a trial told; null for inputs, and where neither did.',
   })
   meaning?: keyof typeof OutputMeaningEnum | null;
 }
@@ -105,7 +120,8 @@ export class TensorSpecType {
 export class RowIndependenceType {
   @Field(() => Boolean, {
     description:
-      'The graph shows that a row’s answer cannot depend on its neighbours, and a trial agrees: requests that wait at one time run together. Otherwise each request runs alone.',
+      'The graph shows that a row’s answer cannot depend on its neighbours, and a trial agrees: requests ' +
+      'that wait at one time run together. Otherwise each request runs alone.',
   })
   proven!: boolean;
 
@@ -126,21 +142,24 @@ export class ModelSignatureType {
 
   @Field(() => [String], {
     nullable: true,
-    description: 'Of a classifier: the class of each probability, in order. Null when neither the file nor anybody says.',
+    description:
+      'Of a classifier: the class of each probability, in order. Null when neither the file nor anybody says.',
   })
   classes?: string[] | null;
 
   @Field(() => Float, {
     nullable: true,
     description:
-      'Of a classifier of two classes: the label is the second one from this probability on. Null when it is the more probable one, or nobody says.',
+      'Of a classifier of two classes: the label is the second one from this probability on. Null when it is ' +
+      'the more probable one, or nobody says.',
   })
   decisionThreshold?: number | null;
 
   @Field(() => RowIndependenceType, {
     nullable: true,
     description:
-      'Whether requests may run together; null for a version that was registered before this was recorded, though it is found out again whenever the model is loaded.',
+      'Whether requests may run together; null for a version that was registered before this was recorded, ' +
+      'though it is found out again whenever the model is loaded.',
   })
   rowIndependence?: RowIndependence | null;
 }
@@ -164,7 +183,8 @@ export class ModelVersionType {
 
   @Field(() => String, {
     description:
-      'MAJOR.MINOR.PATCH, unique in the model: major for a signature to which callers must adapt, minor for a new training, patch for the same training again, or as somebody set it.',
+      'MAJOR.MINOR.PATCH, unique in the model: major for a signature to which callers must adapt, minor for ' +
+      'a new training, patch for the same training again, or as somebody set it.',
   })
   semanticVersion!: string;
 
@@ -183,12 +203,17 @@ export class ModelVersionType {
   @Field(() => SafeInt, { nullable: true, description: 'Size of model.onnx in bytes; null as long as there is none.' })
   sizeBytes?: number | null;
 
-  @Field(() => String, { nullable: true, description: 'SHA-256 of model.onnx, hexadecimal; null as long as there is none.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'SHA-256 of model.onnx, hexadecimal; null as long as there is none.',
+  })
   sha256?: string | null;
 
   @Field(() => ModelSignatureType, {
     nullable: true,
-    description: 'What model.onnx takes and gives; null as long as there is none, for a version that came with files of another framework.',
+    description:
+      'What model.onnx takes and gives; null as long as there is none, for a version that came with files of ' +
+      'another framework.',
   })
   signature?: Signature | null;
 
@@ -198,14 +223,16 @@ export class ModelVersionType {
   @Field(() => MetricValue, {
     nullable: true,
     description:
-      'Largest absolute difference between the trainer’s outputs and the runtime’s; null for an uploaded file, which has no trainer here.',
+      'Largest absolute difference between the trainer’s outputs and the runtime’s; null for an uploaded ' +
+      'file, which has no trainer here.',
   })
   agreementMaxAbsDiff?: number | null;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'Where the files it was registered with are, e.g. `models:/m-…` or `runs:/…`; null for a training or an upload of this service.',
+      'Where the files it was registered with are, e.g. `models:/m-…` or `runs:/…`; null for a training or ' +
+      'an upload of this service.',
   })
   sourceUri?: string | null;
 
@@ -235,11 +262,15 @@ export class ModelVersionFilterInput {
   @Field(() => String, {
     nullable: true,
     description:
-      'Text that the description, semantic version, a tag’s key or value, or the model’s name contains, whatever its case; at most 200 characters.',
+      'Text that the description, semantic version, a tag’s key or value, or the model’s name contains, ' +
+      'whatever its case; at most 200 characters.',
   })
   search?: string | null;
 
-  @Field(() => ID, { nullable: true, description: 'Versions under this name alone; NOT_FOUND when the tenant has no such model.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'Versions under this name alone; NOT_FOUND when the tenant has no such model.',
+  })
   modelId?: string | null;
 
   @Field(() => ID, { nullable: true, description: 'Versions that this run trained.' })
@@ -260,12 +291,17 @@ export class ModelVersionFilterInput {
   @Field(() => String, { nullable: true, description: 'Versions of models of exactly this kind.' })
   modelType?: string | null;
 
-  @Field(() => [KeyValueInput], { nullable: true, description: 'Tags that the version carries, all of them; at most 100.' })
+  @Field(() => [KeyValueInput], {
+    nullable: true,
+    description: 'Tags that the version carries, all of them; at most 100.',
+  })
   tags?: KeyValueInput[] | null;
 }
 
 @InputType({
-  description: 'The order of a list of model versions: by what, and which end comes first. Equal ones are in the order of their ids.',
+  description:
+    'The order of a list of model versions: by what, and which end comes first. Equal ones are in the order ' +
+    'of their ids.',
 })
 export class ModelVersionOrderInput {
   @Field(() => ModelVersionOrderField, { description: 'What to order by.' })
@@ -283,22 +319,26 @@ export class InputColumnsInput {
   @Field(() => [String], {
     nullable: true,
     description:
-      'Columns that fill the elements of a row, in the order that the model was trained with: as many as a row of the input has, each once, 1 to 1,000 characters. Unchanged when absent.',
+      'Columns that fill the elements of a row, in the order that the model was trained with: as many as a ' +
+      'row of the input has, each once, 1 to 1,000 characters. Unchanged when absent.',
   })
   columns?: string[] | null;
 
   @Field(() => Boolean, {
     nullable: true,
     description:
-      'Whether the model takes missing values there: NaN in inputs of floats, the empty text in those of text. Unchanged when absent; the service tries it at registration.',
+      'Whether the model takes missing values there: NaN in inputs of floats, the empty text in those of ' +
+      'text. Unchanged when absent; the service tries it at registration.',
   })
   acceptsMissing?: boolean | null;
 }
 
 const INPUT_COLUMNS =
-  'Which columns fill the inputs, for models that take a matrix: rows of `predict`, datasets and monitoring then go by these names. At registration, what an MLflow signature of columns says holds when absent.';
+  'Which columns fill the inputs, for models that take a matrix: rows of `predict`, datasets and monitoring ' +
+  'then go by these names. At registration, what an MLflow signature of columns says holds when absent.';
 const CLASSES =
-  'Of a classifier: the class of each probability in the order of the model’s output, each 1 to 250 characters. For files that do not say it themselves; two for a model that answers with one probability.';
+  'Of a classifier: the class of each probability in the order of the model’s output, each 1 to 250 ' +
+  'characters. For files that do not say it themselves; two for a model that answers with one probability.';
 
 @InputType({ description: 'A version to register: from a run, a logged model or an upload, exactly one of the three.' })
 export class RegisterModelVersionInput {
@@ -308,41 +348,48 @@ export class RegisterModelVersionInput {
   @Field(() => ID, {
     nullable: true,
     description:
-      'A model that a client has logged with its files, through the MLflow protocol. NOT_FOUND when there is none; CONFLICT when it was deleted, or has no MLmodel file.',
+      'A model that a client has logged with its files, through the MLflow protocol. NOT_FOUND when there is ' +
+      'none; CONFLICT when it was deleted, or has no MLmodel file.',
   })
   loggedModelId?: string | null;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'With `runId`: the folder among the run’s artifacts that has the MLmodel file, e.g. `model`. CONFLICT when it has none, INVALID_PATH when it leads elsewhere.',
+      'With `runId`: the folder among the run’s artifacts that has the MLmodel file, e.g. `model`. CONFLICT ' +
+      'when it has none, INVALID_PATH when it leads elsewhere.',
   })
   artifactPath?: string | null;
 
   @Field(() => ID, {
     nullable: true,
     description:
-      'Run whose training made the file. NOT_FOUND when there is none; CONFLICT without a finished training, or when it trained for another task.',
+      'Run whose training made the file. NOT_FOUND when there is none; CONFLICT without a finished training, ' +
+      'or when it trained for another task.',
   })
   runId?: string | null;
 
   @Field(() => ID, {
     nullable: true,
     description:
-      '`uploadId` of an ONNX file that POST /uploads answered. It is tried in a process of its own first: INVALID_MODEL says what is wrong with it.',
+      '`uploadId` of an ONNX file that POST /uploads answered. It is tried in a process of its own first: ' +
+      'INVALID_MODEL says what is wrong with it.',
   })
   uploadId?: string | null;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'MAJOR.MINOR.PATCH of your own, which no other version of the model has (CONFLICT). When absent: the next after the greatest, by what has changed.',
+      'MAJOR.MINOR.PATCH of your own, which no other version of the model has (CONFLICT). When absent: the ' +
+      'next after the greatest, by what has changed.',
   })
   semanticVersion?: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'What it was made with before it became ONNX, e.g. `sklearn`: 1 to 250 visible characters; that of its model when absent.',
+    description:
+      'What it was made with before it became ONNX, e.g. `sklearn`: 1 to 250 visible characters; that of its ' +
+      'model when absent.',
   })
   framework?: string | null;
 
@@ -352,7 +399,10 @@ export class RegisterModelVersionInput {
   @Field(() => [KeyValueInput], { nullable: true, description: 'At most 100 tags.' })
   tags?: KeyValueInput[] | null;
 
-  @Field(() => [InputColumnsInput], { nullable: true, description: `${INPUT_COLUMNS} CONFLICT for files that must be converted first.` })
+  @Field(() => [InputColumnsInput], {
+    nullable: true,
+    description: `${INPUT_COLUMNS} CONFLICT for files that must be converted first.`,
+  })
   inputColumns?: InputColumnsInput[] | null;
 
   @Field(() => [String], { nullable: true, description: `${CLASSES} CONFLICT for files that must be converted first.` })
@@ -361,7 +411,8 @@ export class RegisterModelVersionInput {
   @Field(() => Float, {
     nullable: true,
     description:
-      'Of a classifier of two classes: the label is the second one from this probability on. Null when it is the more probable one, or nobody says.',
+      'Of a classifier of two classes: the label is the second one from this probability on. Null when it is ' +
+      'the more probable one, or nobody says.',
   })
   decisionThreshold?: number | null;
 }
@@ -374,7 +425,8 @@ export class UpdateModelVersionInput {
   @Field(() => String, {
     nullable: true,
     description:
-      'New MAJOR.MINOR.PATCH, in DEVELOPMENT and STAGING. CONFLICT in other stages, or when another version of the model has it. The model card keeps what it was registered with.',
+      'New MAJOR.MINOR.PATCH, in DEVELOPMENT and STAGING. CONFLICT in other stages, or when another version ' +
+      'of the model has it. The model card keeps what it was registered with.',
   })
   semanticVersion?: string | null;
 
@@ -386,20 +438,25 @@ export class UpdateModelVersionInput {
 
   @Field(() => [InputColumnsInput], {
     nullable: true,
-    description: `${INPUT_COLUMNS} Gates passed before a change count no more. CONFLICT for a change in PRODUCTION or ARCHIVED, and without a model.onnx.`,
+    description:
+      `${INPUT_COLUMNS} Gates passed before a change count no more. CONFLICT for a change in PRODUCTION or ` +
+      'ARCHIVED, and without a model.onnx.',
   })
   inputColumns?: InputColumnsInput[] | null;
 
   @Field(() => [String], {
     nullable: true,
-    description: `${CLASSES} Gates passed before a change count no more. CONFLICT for a change in PRODUCTION or ARCHIVED, and without a model.onnx.`,
+    description:
+      `${CLASSES} Gates passed before a change count no more. CONFLICT for a change in PRODUCTION or ` +
+      'ARCHIVED, and without a model.onnx.',
   })
   classes?: string[] | null;
 
   @Field(() => Float, {
     nullable: true,
     description:
-      'Of a classifier of two classes: the label is the second one from this probability on. Null when it is the more probable one, or nobody says.',
+      'Of a classifier of two classes: the label is the second one from this probability on. Null when it is ' +
+      'the more probable one, or nobody says.',
   })
   decisionThreshold?: number | null;
 }
@@ -408,7 +465,8 @@ export class UpdateModelVersionInput {
 export class DeleteModelVersionInput {
   @Field(() => ID, {
     description:
-      'The version. NOT_FOUND when there is none; CONFLICT unless it is in DEVELOPMENT or STAGING, never was in PRODUCTION, and is neither deployed nor at work.',
+      'The version. NOT_FOUND when there is none; CONFLICT unless it is in DEVELOPMENT or STAGING, never was ' +
+      'in PRODUCTION, and is neither deployed nor at work.',
   })
   id!: string;
 }

@@ -26,7 +26,9 @@ import {
 
 @Resolver(() => ModelType)
 export class ModelResolver {
-  @Query(() => ModelType, { description: 'One model, by exactly one of `id` and `name`. NOT_FOUND when there is none.' })
+  @Query(() => ModelType, {
+    description: 'One model, by exactly one of `id` and `name`. NOT_FOUND when there is none.',
+  })
   model(
     @Ctx() ctx: RequestContext,
     @Arg('id', () => ID, {
@@ -34,7 +36,8 @@ export class ModelResolver {
       description: 'Id (UUID) of the model; NOT_FOUND for one of another tenant, as for one that never was.',
     })
     id?: string | null,
-    @Arg('name', () => String, { nullable: true, description: 'Its exact name, instead of `id`; case matters.' }) name?: string | null,
+    @Arg('name', () => String, { nullable: true, description: 'Its exact name, instead of `id`; case matters.' })
+    name?: string | null,
   ): Promise<ModelType> {
     requireOneWay({ id, name });
     const { models } = ctx.services;
@@ -45,8 +48,10 @@ export class ModelResolver {
   async models(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('filter', () => ModelFilterInput, { nullable: true, description: 'Which models; all when absent.' }) filter?: ModelFilterInput,
-    @Arg('orderBy', () => ModelOrderInput, { nullable: true, description: 'Order; newest first when absent.' }) orderBy?: ModelOrderInput,
+    @Arg('filter', () => ModelFilterInput, { nullable: true, description: 'Which models; all when absent.' })
+    filter?: ModelFilterInput,
+    @Arg('orderBy', () => ModelOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    orderBy?: ModelOrderInput,
   ): Promise<object> {
     const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
     const result = await ctx.run((session) => ctx.services.models.list(session, filter ?? {}, page, order));
@@ -71,14 +76,16 @@ export class ModelResolver {
   })
   stageAt(
     @Ctx() ctx: RequestContext,
-    @Arg('modelVersionId', () => ID, { description: 'The version. NOT_FOUND when there is none.' }) modelVersionId: string,
+    @Arg('modelVersionId', () => ID, { description: 'The version. NOT_FOUND when there is none.' })
+    modelVersionId: string,
     @Arg('at', () => DateTime, { description: 'The instant, UTC; a change counts from its own instant on.' }) at: Date,
   ): Promise<StageName | null> {
     return ctx.run((session) => ctx.services.stages.stageAt(session, modelVersionId, at));
   }
 
   @Query(() => StageTransitionConnection, {
-    description: 'Every step of a model’s versions from stage to stage, newest first unless ordered otherwise: who, when, why.',
+    description:
+      'Every step of a model’s versions from stage to stage, newest first unless ordered otherwise: who, when, why.',
   })
   async modelHistory(
     @Ctx() ctx: RequestContext,
@@ -86,7 +93,10 @@ export class ModelResolver {
     @Args(() => PageArgs) page: PageArgs,
     @Arg('filter', () => StageTransitionFilterInput, { nullable: true, description: 'Which steps; all when absent.' })
     filter?: StageTransitionFilterInput,
-    @Arg('orderBy', () => StageTransitionOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    @Arg('orderBy', () => StageTransitionOrderInput, {
+      nullable: true,
+      description: 'Order; newest first when absent.',
+    })
     orderBy?: StageTransitionOrderInput,
   ): Promise<object> {
     const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
@@ -94,7 +104,9 @@ export class ModelResolver {
     return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
   }
 
-  @Mutation(() => ModelPayload, { description: 'Creates a model, as yet without versions. CONFLICT when the name is taken.' })
+  @Mutation(() => ModelPayload, {
+    description: 'Creates a model, as yet without versions. CONFLICT when the name is taken.',
+  })
   async createModel(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => CreateModelInput, { description: 'The new model.' }) input: CreateModelInput,
@@ -104,7 +116,8 @@ export class ModelResolver {
 
   @Mutation(() => GetOrCreateModelPayload, {
     description:
-      'The model of a name, made when there is none: a script may begin with it however often it runs, and of several at once one makes it. One that is there stays as it is; CONFLICT when its task is another.',
+      'The model of a name, made when there is none: a script may begin with it however often it runs, and ' +
+      'of several at once one makes it. One that is there stays as it is; CONFLICT when its task is another.',
   })
   getOrCreateModel(
     @Ctx() ctx: RequestContext,
@@ -116,7 +129,8 @@ export class ModelResolver {
 
   @Mutation(() => ModelPayload, {
     description:
-      'Changes a model’s name, description, task or tags; new tags replace all. NOT_FOUND when there is none, CONFLICT when the name is taken.',
+      'Changes a model’s name, description, task or tags; new tags replace all. NOT_FOUND when there is ' +
+      'none, CONFLICT when the name is taken.',
   })
   async updateModel(
     @Ctx() ctx: RequestContext,
@@ -126,11 +140,14 @@ export class ModelResolver {
   }
 
   @Mutation(() => DeletedPayload, {
-    description: 'Deletes a model with its versions and their files. CONFLICT while the history of production or an endpoint needs it.',
+    description:
+      'Deletes a model with its versions and their files. CONFLICT while the history of production or an ' +
+      'endpoint needs it.',
   })
   async deleteModel(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DeleteModelInput, { description: 'The model to remove, without endpoints.' }) input: DeleteModelInput,
+    @Arg('input', () => DeleteModelInput, { description: 'The model to remove, without endpoints.' })
+    input: DeleteModelInput,
   ): Promise<DeletedPayload> {
     await ctx.run((session) => ctx.services.models.delete(session, input.id));
     return { deletedId: input.id };
@@ -146,12 +163,17 @@ export class ModelResolver {
     return ctx.loaders.productionVersion.load(model.id);
   }
 
-  @FieldResolver(() => ModelVersionConnection, { description: 'Its versions, highest number first unless ordered otherwise.' })
+  @FieldResolver(() => ModelVersionConnection, {
+    description: 'Its versions, highest number first unless ordered otherwise.',
+  })
   async versions(
     @Root() model: ModelType,
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('orderBy', () => ModelVersionOrderInput, { nullable: true, description: 'Order; highest number first when absent.' })
+    @Arg('orderBy', () => ModelVersionOrderInput, {
+      nullable: true,
+      description: 'Order; highest number first when absent.',
+    })
     orderBy?: ModelVersionOrderInput,
   ): Promise<object> {
     const order = orderBy ?? { field: 'version' as const, direction: OrderDirection.DESC };

@@ -45,7 +45,8 @@ export class ModelType {
 
   @Field(() => Boolean, {
     description:
-      'Whether nobody has said the task: it is OTHER, or what the outputs of the first version tell. `updateModel`, or the tag `matih.task` of the model or of a version, says it.',
+      'Whether nobody has said the task: it is OTHER, or what the outputs of the first version tell. ' +
+      '`updateModel`, or the tag `matih.task` of the model or of a version, says it.',
   })
   taskGuessed!: boolean;
 
@@ -61,7 +62,9 @@ export class ModelType {
   @Field(() => DateTime, { description: 'When it was created, UTC.' })
   createdAt!: Date;
 
-  @Field(() => DateTime, { description: 'When it last changed, UTC: a version more, less or in another stage counts; single tags do not.' })
+  @Field(() => DateTime, {
+    description: 'When it last changed, UTC: a version more, less or in another stage counts; single tags do not.',
+  })
   updatedAt!: Date;
 
   /** Shown otherwise. */
@@ -75,20 +78,26 @@ export const ModelConnection = connectionOf(ModelType, 'Model', 'models');
 export class ModelFilterInput {
   @Field(() => String, {
     nullable: true,
-    description: 'Text that the name, the description or a tag’s key or value contains, whatever its case; at most 200 characters.',
+    description:
+      'Text that the name, the description or a tag’s key or value contains, whatever its case; at most 200 ' +
+      'characters.',
   })
   search?: string | null;
 
   @Field(() => StageEnum, { nullable: true, description: 'Models with a version in this stage.' })
   stage?: StageName | null;
 
-  @Field(() => StageEnum, { nullable: true, description: 'Models whose version with the highest number is in this stage.' })
+  @Field(() => StageEnum, {
+    nullable: true,
+    description: 'Models whose version with the highest number is in this stage.',
+  })
   latestStage?: StageName | null;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'Exact framework of the model or of one of its versions, e.g. `onnx`, `sklearn`, `pytorch`, `tensorflow`, `xgboost`, `lightgbm`.',
+      'Exact framework of the model or of one of its versions, e.g. `onnx`, `sklearn`, `pytorch`, ' +
+      '`tensorflow`, `xgboost`, `lightgbm`.',
   })
   framework?: string | null;
 
@@ -101,11 +110,17 @@ export class ModelFilterInput {
   })
   task?: keyof typeof ModelTaskEnum | null;
 
-  @Field(() => [KeyValueInput], { nullable: true, description: 'Tags that the model carries, all of them; at most 100.' })
+  @Field(() => [KeyValueInput], {
+    nullable: true,
+    description: 'Tags that the model carries, all of them; at most 100.',
+  })
   tags?: KeyValueInput[] | null;
 }
 
-@InputType({ description: 'The order of a list of models: by what, and which end comes first. Equal ones are in the order of their ids.' })
+@InputType({
+  description:
+    'The order of a list of models: by what, and which end comes first. Equal ones are in the order of their ids.',
+})
 export class ModelOrderInput {
   @Field(() => ModelOrderField, { description: 'What to order by.' })
   field!: 'createdAt' | 'updatedAt' | 'name' | 'lastVersion';
@@ -124,7 +139,9 @@ export class CreateModelInput {
   @Field(() => String, { nullable: true, description: 'What it is for, as Markdown.' })
   description?: string | null;
 
-  @Field(() => ModelTaskEnum, { description: 'What its answers are; versions from runs must agree, unless it is OTHER.' })
+  @Field(() => ModelTaskEnum, {
+    description: 'What its answers are; versions from runs must agree, unless it is OTHER.',
+  })
   task!: keyof typeof ModelTaskEnum;
 
   @Field(() => String, { description: 'Kind of model, e.g. `MLP_CLASSIFIER`: 1 to 250 visible characters.' })
@@ -142,7 +159,10 @@ export class UpdateModelInput {
   @Field(() => ID, { description: 'The model. NOT_FOUND when there is none.' })
   id!: string;
 
-  @Field(() => String, { nullable: true, description: 'New name; its files stay where they are stored. CONFLICT when taken.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'New name; its files stay where they are stored. CONFLICT when taken.',
+  })
   name?: string | null;
 
   @Field(() => String, { nullable: true, description: 'New description, as Markdown.' })
@@ -151,7 +171,8 @@ export class UpdateModelInput {
   @Field(() => ModelTaskEnum, {
     nullable: true,
     description:
-      'What its answers are. What gates have decided for another task counts no more. CONFLICT when a version was trained for another one, or stands in STAGING or PRODUCTION by gates for it.',
+      'What its answers are. What gates have decided for another task counts no more. CONFLICT when a ' +
+      'version was trained for another one, or stands in STAGING or PRODUCTION by gates for it.',
   })
   task?: keyof typeof ModelTaskEnum | null;
 
@@ -163,7 +184,8 @@ export class UpdateModelInput {
 export class DeleteModelInput {
   @Field(() => ID, {
     description:
-      'The model. NOT_FOUND when there is none; CONFLICT when an endpoint serves it or a version is or was in PRODUCTION, is ARCHIVED, deployed or at work.',
+      'The model. NOT_FOUND when there is none; CONFLICT when an endpoint serves it or a version is or was ' +
+      'in PRODUCTION, is ARCHIVED, deployed or at work.',
   })
   id!: string;
 }
@@ -214,7 +236,10 @@ export class StageTransitionFilterInput {
   @Field(() => [StageEnum], { nullable: true, description: 'Steps to one of these stages; all when empty.' })
   toStage?: StageName[] | null;
 
-  @Field(() => Boolean, { nullable: true, description: 'True for steps that an ADMIN forced without evidence, false for the others.' })
+  @Field(() => Boolean, {
+    nullable: true,
+    description: 'True for steps that an ADMIN forced without evidence, false for the others.',
+  })
   override?: boolean | null;
 
   @Field(() => String, { nullable: true, description: 'Steps that this token subject asked for, exactly.' })
@@ -233,7 +258,9 @@ export const StageTransitionOrderField = describeOrderFields<'createdAt'>(
   { CREATED_AT: ['createdAt', 'When they were made.'] },
 );
 
-@InputType({ description: 'The order of a history: by what, and which end comes first. Equal ones are in the order of their ids.' })
+@InputType({
+  description: 'The order of a history: by what, and which end comes first. Equal ones are in the order of their ids.',
+})
 export class StageTransitionOrderInput {
   @Field(() => StageTransitionOrderField, { description: 'What to order by.' })
   field!: 'createdAt';

@@ -2,11 +2,18 @@ import { Arg, Ctx, Mutation, Resolver } from 'type-graphql';
 import type { RequestContext } from '../request-context.js';
 import { ModelVersionPayload } from './model-version.types.js';
 import { ModelPayload } from './model.types.js';
-import { DeleteModelTagInput, DeleteModelVersionTagInput, SetModelTagsInput, SetModelVersionTagsInput } from './registry-tag.types.js';
+import {
+  DeleteModelTagInput,
+  DeleteModelVersionTagInput,
+  SetModelTagsInput,
+  SetModelVersionTagsInput,
+} from './registry-tag.types.js';
 
 @Resolver()
 export class RegistryTagResolver {
-  @Mutation(() => ModelPayload, { description: 'Sets some tags of a model; the others stay. `updateModel` replaces all.' })
+  @Mutation(() => ModelPayload, {
+    description: 'Sets some tags of a model; the others stay. `updateModel` replaces all.',
+  })
   async setModelTags(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => SetModelTagsInput, { description: 'The model and the tags to set.' }) input: SetModelTagsInput,
@@ -22,10 +29,13 @@ export class RegistryTagResolver {
     return { model: await ctx.run((session) => ctx.services.registryTags.deleteFromModel(session, input)) };
   }
 
-  @Mutation(() => ModelVersionPayload, { description: 'Sets some tags of a version; the others stay. `updateModelVersion` replaces all.' })
+  @Mutation(() => ModelVersionPayload, {
+    description: 'Sets some tags of a version; the others stay. `updateModelVersion` replaces all.',
+  })
   async setModelVersionTags(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => SetModelVersionTagsInput, { description: 'The version and the tags to set.' }) input: SetModelVersionTagsInput,
+    @Arg('input', () => SetModelVersionTagsInput, { description: 'The version and the tags to set.' })
+    input: SetModelVersionTagsInput,
   ): Promise<ModelVersionPayload> {
     return { modelVersion: await ctx.run((session) => ctx.services.registryTags.setOnVersion(session, input)) };
   }
@@ -33,7 +43,8 @@ export class RegistryTagResolver {
   @Mutation(() => ModelVersionPayload, { description: 'Takes one tag off a version; the others stay.' })
   async deleteModelVersionTag(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DeleteModelVersionTagInput, { description: 'The version and the key.' }) input: DeleteModelVersionTagInput,
+    @Arg('input', () => DeleteModelVersionTagInput, { description: 'The version and the key.' })
+    input: DeleteModelVersionTagInput,
   ): Promise<ModelVersionPayload> {
     return { modelVersion: await ctx.run((session) => ctx.services.registryTags.deleteFromVersion(session, input)) };
   }

@@ -6,7 +6,9 @@ export class SetModelTagsInput {
   @Field(() => ID, { description: 'The model. NOT_FOUND when there is none.' })
   modelId!: string;
 
-  @Field(() => [KeyValueInput], { description: 'At most 100, each in place of the one with its key; 1,000 on a model at most.' })
+  @Field(() => [KeyValueInput], {
+    description: 'At most 100, each in place of the one with its key; 1,000 on a model at most.',
+  })
   tags!: KeyValueInput[];
 }
 
@@ -15,7 +17,9 @@ export class SetModelVersionTagsInput {
   @Field(() => ID, { description: 'The version. NOT_FOUND when there is none.' })
   modelVersionId!: string;
 
-  @Field(() => [KeyValueInput], { description: 'At most 100, each in place of the one with its key; 1,000 on a version at most.' })
+  @Field(() => [KeyValueInput], {
+    description: 'At most 100, each in place of the one with its key; 1,000 on a version at most.',
+  })
   tags!: KeyValueInput[];
 }
 

@@ -9,7 +9,8 @@ export class ReleaseModelVersionInput {
 
   @Field(() => ID, {
     nullable: true,
-    description: 'All rows of this dataset judge; the holdout of the version’s training when absent. Uploaded versions need it.',
+    description:
+      'All rows of this dataset judge; the holdout of the version’s training when absent. Uploaded versions need it.',
   })
   datasetId?: string | null;
 
@@ -19,19 +20,23 @@ export class ReleaseModelVersionInput {
   })
   target?: EvaluationTargetInput | null;
 
-  @Field(() => PromotionStageEnum, { description: 'Where to. A version that is there already, or past it, stays where it is.' })
+  @Field(() => PromotionStageEnum, {
+    description: 'Where to. A version that is there already, or past it, stays where it is.',
+  })
   targetStage!: keyof typeof PromotionStageEnum;
 
   @Field(() => ID, {
     nullable: true,
     description:
-      'To PRODUCTION: id of the version that is there now, which will be archived; null or absent for none. CONFLICT when it is another, now or when its turn comes.',
+      'To PRODUCTION: id of the version that is there now, which will be archived; null or absent for none. ' +
+      'CONFLICT when it is another, now or when its turn comes.',
   })
   expectedProductionVersionId?: string | null;
 
   @Field(() => Int, {
     nullable: true,
-    description: 'Answers when the release has ended, at the latest after so many milliseconds: 0 to 60,000, at once when absent.',
+    description:
+      'Answers when the release has ended, at the latest after so many milliseconds: 0 to 60,000, at once when absent.',
   })
   waitMs?: number | null;
 }

@@ -5,7 +5,8 @@ import { ModelVersionType } from './model-version.types.js';
 export const PromotionStageEnum = describeEnum('PromotionStage', 'Where a promotion leads.', {
   STAGING: 'From DEVELOPMENT; needs the gate VALIDATION, unless the model’s gate policy asks otherwise.',
   PRODUCTION:
-    'From STAGING; needs the gate SHADOW, or EVALUATION while the model has no version in production, unless the model’s gate policy asks otherwise.',
+    'From STAGING; needs the gate SHADOW, or EVALUATION while the model has no version in production, unless ' +
+    'the model’s gate policy asks otherwise.',
 });
 
 @InputType({ description: 'A step towards production.' })
@@ -19,7 +20,8 @@ export class PromoteModelVersionInput {
   @Field(() => ID, {
     nullable: true,
     description:
-      'To PRODUCTION: id of the version that is there now, which will be archived; null or absent for none. CONFLICT when it is another by now.',
+      'To PRODUCTION: id of the version that is there now, which will be archived; null or absent for none. ' +
+      'CONFLICT when it is another by now.',
   })
   expectedProductionVersionId?: string | null;
 
@@ -38,7 +40,9 @@ export class PromoteModelVersionInput {
 
 @InputType({ description: 'A version to send back or to archive.' })
 export class DemoteModelVersionInput {
-  @Field(() => ID, { description: 'The version. NOT_FOUND when there is none; CONFLICT when its stage does not lead there.' })
+  @Field(() => ID, {
+    description: 'The version. NOT_FOUND when there is none; CONFLICT when its stage does not lead there.',
+  })
   modelVersionId!: string;
 
   @Field(() => String, { nullable: true, description: 'Why, for the history; at most 2,000 characters are kept.' })
@@ -47,12 +51,15 @@ export class DemoteModelVersionInput {
 
 @InputType({ description: 'A return to the version that was in production before.' })
 export class RollbackModelInput {
-  @Field(() => ID, { description: 'The model. NOT_FOUND when there is none; CONFLICT without a version in production, or one before it.' })
+  @Field(() => ID, {
+    description: 'The model. NOT_FOUND when there is none; CONFLICT without a version in production, or one before it.',
+  })
   modelId!: string;
 
   @Field(() => ID, {
     nullable: true,
-    description: 'Id of the version that is in production now. CONFLICT when it is another by now; not checked when absent.',
+    description:
+      'Id of the version that is in production now. CONFLICT when it is another by now; not checked when absent.',
   })
   expectedProductionVersionId?: string | null;
 

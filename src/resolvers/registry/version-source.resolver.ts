@@ -8,7 +8,10 @@ import { VersionSourceType } from './version-source.types.js';
 
 @Resolver(() => VersionSourceType)
 export class VersionSourceResolver {
-  @FieldResolver(() => RunType, { nullable: true, description: 'The run among whose artifacts the folder is; null for a logged model’s.' })
+  @FieldResolver(() => RunType, {
+    nullable: true,
+    description: 'The run among whose artifacts the folder is; null for a logged model’s.',
+  })
   run(@Root() { runId }: VersionSourceType, @Ctx() ctx: RequestContext): Promise<RunType | null> | null {
     return runId === null ? null : ctx.loaders.run.load(runId);
   }
@@ -17,13 +20,24 @@ export class VersionSourceResolver {
     nullable: true,
     description: 'The logged model among whose files the folder is; null for a run’s.',
   })
-  loggedModel(@Root() { loggedModelId }: VersionSourceType, @Ctx() ctx: RequestContext): Promise<LoggedModelType | null> | null {
+  loggedModel(
+    @Root() { loggedModelId }: VersionSourceType,
+    @Ctx() ctx: RequestContext,
+  ): Promise<LoggedModelType | null> | null {
     return loggedModelId === null ? null : ctx.loaders.loggedModel.load(loggedModelId);
   }
 
-  @FieldResolver(() => [ArtifactType], { description: 'Files in the folder as they are now, by their path in the run or logged model.' })
-  async artifacts(@Root() { runId, loggedModelId, path }: VersionSourceType, @Ctx() { loaders }: RequestContext): Promise<ArtifactType[]> {
-    const files = runId === null ? await loaders.loggedModelArtifacts.load(loggedModelId ?? '') : await loaders.runArtifacts.load(runId);
+  @FieldResolver(() => [ArtifactType], {
+    description: 'Files in the folder as they are now, by their path in the run or logged model.',
+  })
+  async artifacts(
+    @Root() { runId, loggedModelId, path }: VersionSourceType,
+    @Ctx() { loaders }: RequestContext,
+  ): Promise<ArtifactType[]> {
+    const files =
+      runId === null
+        ? await loaders.loggedModelArtifacts.load(loggedModelId ?? '')
+        : await loaders.runArtifacts.load(runId);
     return path === '' ? files : files.filter((file) => file.path.startsWith(`${path}/`));
   }
 }
@@ -42,7 +56,8 @@ export class VersionOriginResolver {
   @FieldResolver(() => VersionSourceType, {
     nullable: true,
     description:
-      'Where the files it was registered with are; null when they are not among those of this service, and for a training or an upload of it.',
+      'Where the files it was registered with are; null when they are not among those of this service, and ' +
+      'for a training or an upload of it.',
   })
   sourceFolder(@Root() { sourceFolder }: ModelVersionType): VersionSourceType | null {
     return sourceFolder ? { path: sourceFolder.path, runId: null, loggedModelId: null, ...sourceFolder.owner } : null;
@@ -52,7 +67,9 @@ export class VersionOriginResolver {
 /** What became of a logged model. */
 @Resolver(() => LoggedModelType)
 export class LoggedModelVersionsResolver {
-  @FieldResolver(() => [ModelVersionType], { description: 'Versions registered from it, of any model, the newest hundred, newest first.' })
+  @FieldResolver(() => [ModelVersionType], {
+    description: 'Versions registered from it, of any model, the newest hundred, newest first.',
+  })
   versions(@Root() model: LoggedModelType, @Ctx() ctx: RequestContext): Promise<ModelVersionType[]> {
     return ctx.loaders.loggedModelVersions.load(model.id);
   }

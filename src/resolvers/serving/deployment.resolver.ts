@@ -39,7 +39,9 @@ export class DeploymentResolver {
   @Query(() => DeploymentType, { description: 'One deployment. NOT_FOUND when there is none with this id.' })
   deployment(
     @Ctx() ctx: RequestContext,
-    @Arg('id', () => ID, { description: 'Id (UUID) of the deployment; NOT_FOUND for one of another tenant, as for one that never was.' })
+    @Arg('id', () => ID, {
+      description: 'Id (UUID) of the deployment; NOT_FOUND for one of another tenant, as for one that never was.',
+    })
     id: string,
   ): Promise<DeploymentType> {
     return ctx.run((session) => ctx.services.deployments.get(session, id));
@@ -63,11 +65,13 @@ export class DeploymentResolver {
 
   @Mutation(() => DeploymentPayload, {
     description:
-      'Serves a model version at an endpoint, live or as a shadow. It takes effect when the model is loaded: `waitMs` waits for that, and MODEL_DEPLOYED or MODEL_DEPLOYMENT_FAILED tells.',
+      'Serves a model version at an endpoint, live or as a shadow. It takes effect when the model is loaded: ' +
+      '`waitMs` waits for that, and MODEL_DEPLOYED or MODEL_DEPLOYMENT_FAILED tells.',
   })
   async deployModelVersion(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DeployModelVersionInput, { description: 'The version and the endpoint.' }) input: DeployModelVersionInput,
+    @Arg('input', () => DeployModelVersionInput, { description: 'The version and the endpoint.' })
+    input: DeployModelVersionInput,
   ): Promise<DeploymentPayload> {
     const { waitMs, ...rest } = input;
     const { deployment, readiness } = await ctx.services.rollouts.deploy(ctx, waitMs ?? 0, rest);
@@ -76,21 +80,25 @@ export class DeploymentResolver {
 
   @Mutation(() => SetTrafficWeightsPayload, {
     description:
-      'Splits an endpoint’s traffic among its live deployments anew. Routing keys move only towards deployments whose share grew.',
+      'Splits an endpoint’s traffic among its live deployments anew. Routing keys move only towards ' +
+      'deployments whose share grew.',
   })
   async setTrafficWeights(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => SetTrafficWeightsInput, { description: 'The endpoint and its weights.' }) input: SetTrafficWeightsInput,
+    @Arg('input', () => SetTrafficWeightsInput, { description: 'The endpoint and its weights.' })
+    input: SetTrafficWeightsInput,
   ): Promise<SetTrafficWeightsPayload> {
     return { endpoint: await ctx.run((session) => ctx.services.deployments.setWeights(session, input)) };
   }
 
   @Mutation(() => DeploymentPayload, {
-    description: 'Stops a deployment. What traffic it had goes to the other live ones of its endpoint in their proportions.',
+    description:
+      'Stops a deployment. What traffic it had goes to the other live ones of its endpoint in their proportions.',
   })
   async undeploy(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => UndeployInput, { description: 'The deployment to stop: PENDING or READY.' }) input: UndeployInput,
+    @Arg('input', () => UndeployInput, { description: 'The deployment to stop: PENDING or READY.' })
+    input: UndeployInput,
   ): Promise<DeploymentPayload> {
     const deployment = await ctx.run((session) => ctx.services.deployments.undeploy(session, input.deploymentId));
     const { serves, problem } = deploymentReadiness(deployment);
@@ -99,7 +107,9 @@ export class DeploymentResolver {
 
   @Mutation(() => DecideShadowPayload, {
     description:
-      'Judges a shadow by the traffic that it got: enough requests, no errors, p95 within the endpoint’s promise, answers like the live ones, and no provable loss against the version in PRODUCTION by its newest evaluation. The SHADOW gate is recorded, passed or not; its checks say what is missing.',
+      'Judges a shadow by the traffic that it got: enough requests, no errors, p95 within the endpoint’s ' +
+      'promise, answers like the live ones, and no provable loss against the version in PRODUCTION by its ' +
+      'newest evaluation. The SHADOW gate is recorded, passed or not; its checks say what is missing.',
   })
   async decideShadow(
     @Ctx() ctx: RequestContext,
@@ -111,15 +121,19 @@ export class DeploymentResolver {
 
   @Subscription(() => LifecycleEventType, {
     description:
-      'What happens to the deployments of an endpoint, each event exactly once and in the order of `seq`: MODEL_DEPLOYED, MODEL_UNDEPLOYED, MODEL_DEPLOYMENT_FAILED, TRAFFIC_CHANGED, SHADOW_EVALUATED. Reconnect with the last `seq` as `after`.',
-    subscribe: ({ args, context }) => followDeployments(context as RequestContext, args as { endpointId: string; after?: number }),
+      'What happens to the deployments of an endpoint, each event exactly once and in the order of `seq`: ' +
+      'MODEL_DEPLOYED, MODEL_UNDEPLOYED, MODEL_DEPLOYMENT_FAILED, TRAFFIC_CHANGED, SHADOW_EVALUATED. ' +
+      'Reconnect with the last `seq` as `after`.',
+    subscribe: ({ args, context }) =>
+      followDeployments(context as RequestContext, args as { endpointId: string; after?: number }),
   })
   deploymentEvents(
     @Root() event: LifecycleEventType,
     @Arg('endpointId', () => ID, { description: 'The endpoint. NOT_FOUND when there is none.' }) _endpointId: string,
     @Arg('after', () => SafeInt, {
       nullable: true,
-      description: 'Events with a greater `seq` are sent, past ones first; 0 for all that are kept; only new ones when absent.',
+      description:
+        'Events with a greater `seq` are sent, past ones first; 0 for all that are kept; only new ones when absent.',
     })
     _after?: number,
   ): LifecycleEventType {

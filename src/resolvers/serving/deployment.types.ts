@@ -19,10 +19,14 @@ export const DeploymentStatus = describeEnum('DeploymentStatus', 'Where a deploy
 
 type DeploymentOrderBy = 'createdAt' | 'updatedAt';
 
-export const DeploymentOrderField = describeOrderFields<DeploymentOrderBy>('DeploymentOrderField', 'What deployments can be ordered by.', {
-  CREATED_AT: ['createdAt', 'When they were asked for.'],
-  UPDATED_AT: ['updatedAt', 'When they last changed.'],
-});
+export const DeploymentOrderField = describeOrderFields<DeploymentOrderBy>(
+  'DeploymentOrderField',
+  'What deployments can be ordered by.',
+  {
+    CREATED_AT: ['createdAt', 'When they were asked for.'],
+    UPDATED_AT: ['updatedAt', 'When they last changed.'],
+  },
+);
 
 @ObjectType('Deployment', { description: 'A model version at an endpoint.' })
 export class DeploymentType {
@@ -37,11 +41,14 @@ export class DeploymentType {
 
   @Field(() => Int, {
     description:
-      'Share of the endpoint’s requests in basis points, 0 to 10,000; while PENDING the share that it will take. 0 for shadows and stopped ones.',
+      'Share of the endpoint’s requests in basis points, 0 to 10,000; while PENDING the share that it will ' +
+      'take. 0 for shadows and stopped ones.',
   })
   weightBps!: number;
 
-  @Field(() => BatchingPolicy, { description: 'Whether its requests may run together; its endpoint’s NEVER counts too.' })
+  @Field(() => BatchingPolicy, {
+    description: 'Whether its requests may run together; its endpoint’s NEVER counts too.',
+  })
   batching!: keyof typeof BatchingPolicy;
 
   @Field(() => String, { description: 'Engine that runs it: `onnx`.' })
@@ -71,10 +78,16 @@ export const DeploymentConnection = connectionOf(DeploymentType, 'Deployment', '
 
 @ArgsType()
 export class TrafficArgs {
-  @Field(() => DateTime, { nullable: true, description: 'Count minutes that begin at or after this; from the first when absent.' })
+  @Field(() => DateTime, {
+    nullable: true,
+    description: 'Count minutes that begin at or after this; from the first when absent.',
+  })
   from?: Date | null;
 
-  @Field(() => DateTime, { nullable: true, description: 'Count minutes that begin before this; to the last when absent.' })
+  @Field(() => DateTime, {
+    nullable: true,
+    description: 'Count minutes that begin before this; to the last when absent.',
+  })
   to?: Date | null;
 }
 
@@ -88,13 +101,18 @@ export class DeploymentTraffic {
   @Field(() => SafeInt, { description: 'Rows of the requests that were answered.' })
   rows!: number;
 
-  @Field(() => SafeInt, { description: 'Requests that failed by fault of the model or of this service; wrong inputs do not count.' })
+  @Field(() => SafeInt, {
+    description: 'Requests that failed by fault of the model or of this service; wrong inputs do not count.',
+  })
   errors!: number;
 
   @Field(() => Float, { nullable: true, description: 'Errors per request, 0 to 1; null without requests.' })
   errorRate!: number | null;
 
-  @Field(() => Float, { nullable: true, description: 'Median latency in milliseconds, within 19 %; null without requests.' })
+  @Field(() => Float, {
+    nullable: true,
+    description: 'Median latency in milliseconds, within 19 %; null without requests.',
+  })
   latencyP50Ms!: number | null;
 
   @Field(() => Float, {
@@ -103,16 +121,22 @@ export class DeploymentTraffic {
   })
   latencyP95Ms!: number | null;
 
-  @Field(() => SafeInt, { description: 'Rows that a shadow and the live version both answered; 0 for live deployments.' })
+  @Field(() => SafeInt, {
+    description: 'Rows that a shadow and the live version both answered; 0 for live deployments.',
+  })
   comparedRows!: number;
 
   @Field(() => SafeInt, {
     description:
-      'Of those, rows that the shadow answered differently: another class, a value off by half a standard deviation, another cluster.',
+      'Of those, rows that the shadow answered differently: another class, a value off by half a standard ' +
+      'deviation, another cluster.',
   })
   disagreements!: number;
 
-  @Field(() => Float, { nullable: true, description: 'Disagreements per compared row, 0 to 1; null when no row was compared.' })
+  @Field(() => Float, {
+    nullable: true,
+    description: 'Disagreements per compared row, 0 to 1; null when no row was compared.',
+  })
   disagreementRate!: number | null;
 }
 
@@ -132,7 +156,8 @@ export class DeploymentFilterInput {
 }
 
 @InputType({
-  description: 'The order of a list of deployments: by what, and which end comes first. Equal ones are in the order of their ids.',
+  description:
+    'The order of a list of deployments: by what, and which end comes first. Equal ones are in the order of their ids.',
 })
 export class DeploymentOrderInput {
   @Field(() => DeploymentOrderField, { description: 'What to order by.' })
@@ -145,13 +170,15 @@ export class DeploymentOrderInput {
 @InputType({ description: 'A model version to serve at an endpoint.' })
 export class DeployModelVersionInput {
   @Field(() => ID, {
-    description: 'The endpoint. NOT_FOUND when there is none; CONFLICT for a LIVE deployment at one that follows a stage.',
+    description:
+      'The endpoint. NOT_FOUND when there is none; CONFLICT for a LIVE deployment at one that follows a stage.',
   })
   endpointId!: string;
 
   @Field(() => ID, {
     description:
-      'A READY version, in any stage, of the endpoint’s model. NOT_FOUND when there is none, CONFLICT when it is deployed there already.',
+      'A READY version, in any stage, of the endpoint’s model. NOT_FOUND when there is none, CONFLICT when ' +
+      'it is deployed there already.',
   })
   modelVersionId!: string;
 
@@ -161,20 +188,23 @@ export class DeployModelVersionInput {
   @Field(() => Int, {
     nullable: true,
     description:
-      'Share that a LIVE deployment takes once it is ready, in basis points, 0 to 10,000; the others keep their proportions. 0 when absent. Where nothing else is live it takes all.',
+      'Share that a LIVE deployment takes once it is ready, in basis points, 0 to 10,000; the others keep ' +
+      'their proportions. 0 when absent. Where nothing else is live it takes all.',
   })
   weightBps?: number | null;
 
   @Field(() => BatchingPolicy, {
     nullable: true,
-    description: 'Whether its requests may run together; AUTO when absent. It stays so: deploy the version anew to change it.',
+    description:
+      'Whether its requests may run together; AUTO when absent. It stays so: deploy the version anew to change it.',
   })
   batching?: keyof typeof BatchingPolicy | null;
 
   @Field(() => Int, {
     nullable: true,
     description:
-      'Answers when its model is loaded or has failed, at the latest after so many milliseconds: 0 to 60,000, at once when absent.',
+      'Answers when its model is loaded or has failed, at the latest after so many milliseconds: 0 to ' +
+      '60,000, at once when absent.',
   })
   waitMs?: number | null;
 }
@@ -193,35 +223,45 @@ export class SetTrafficWeightsInput {
   @Field(() => ID, { description: 'The endpoint. NOT_FOUND when there is none, CONFLICT when it follows a stage.' })
   endpointId!: string;
 
-  @Field(() => [DeploymentWeightInput], { description: 'Every live, ready deployment of the endpoint with its share; together 10,000.' })
+  @Field(() => [DeploymentWeightInput], {
+    description: 'Every live, ready deployment of the endpoint with its share; together 10,000.',
+  })
   weights!: DeploymentWeightInput[];
 }
 
 @InputType({ description: 'A deployment to stop.' })
 export class UndeployInput {
   @Field(() => ID, {
-    description: 'The deployment. NOT_FOUND when there is none, CONFLICT when it has ended or its endpoint follows a stage.',
+    description:
+      'The deployment. NOT_FOUND when there is none, CONFLICT when it has ended or its endpoint follows a stage.',
   })
   deploymentId!: string;
 }
 
 @InputType({ description: 'A shadow deployment to judge.' })
 export class DecideShadowInput {
-  @Field(() => ID, { description: 'The shadow, running or stopped. NOT_FOUND when there is none, CONFLICT for a live deployment.' })
+  @Field(() => ID, {
+    description: 'The shadow, running or stopped. NOT_FOUND when there is none, CONFLICT for a live deployment.',
+  })
   deploymentId!: string;
 }
 
 @ObjectType({ description: 'The deployment after the mutation.' })
 export class DeploymentPayload {
   @Field(() => DeploymentType, {
-    description: 'The deployment after this change, as a query would show it now. PENDING at first: `waitMs` waits until it is ready.',
+    description:
+      'The deployment after this change, as a query would show it now. PENDING at first: `waitMs` waits ' +
+      'until it is ready.',
   })
   deployment!: DeploymentType;
 
   @Field(() => Boolean, { description: 'Whether it gets requests now; a shadow gets copies of them.' })
   serves!: boolean;
 
-  @Field(() => String, { nullable: true, description: 'Why it gets none, and what to do, as a sentence; null when it gets some.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Why it gets none, and what to do, as a sentence; null when it gets some.',
+  })
   servingProblem!: string | null;
 }
 

@@ -22,7 +22,9 @@ import {
 
 @Resolver(() => EndpointType)
 export class EndpointResolver {
-  @Query(() => EndpointType, { description: 'One endpoint, by exactly one of `id` and `name`. NOT_FOUND when there is none.' })
+  @Query(() => EndpointType, {
+    description: 'One endpoint, by exactly one of `id` and `name`. NOT_FOUND when there is none.',
+  })
   endpoint(
     @Ctx() ctx: RequestContext,
     @Arg('id', () => ID, {
@@ -30,7 +32,8 @@ export class EndpointResolver {
       description: 'Id (UUID) of the endpoint; NOT_FOUND for one of another tenant, as for one that never was.',
     })
     id?: string | null,
-    @Arg('name', () => String, { nullable: true, description: 'Its exact name, instead of `id`; case matters.' }) name?: string | null,
+    @Arg('name', () => String, { nullable: true, description: 'Its exact name, instead of `id`; case matters.' })
+    name?: string | null,
   ): Promise<EndpointType> {
     requireOneWay({ id, name });
     const { endpoints } = ctx.services;
@@ -60,12 +63,18 @@ export class EndpointResolver {
   ): Promise<EndpointPayload> {
     const { rollouts, endpoints } = ctx.services;
     const { waitMs, ...settings } = input;
-    return payload(await rollouts.endpoint(ctx, waitMs ?? 0, async (session) => ({ endpoint: await endpoints.create(session, settings) })));
+    return payload(
+      await rollouts.endpoint(ctx, waitMs ?? 0, async (session) => ({
+        endpoint: await endpoints.create(session, settings),
+      })),
+    );
   }
 
   @Mutation(() => GetOrCreateEndpointPayload, {
     description:
-      'The endpoint of a name, made when there is none, and with `waitMs` once it serves: a script may call it however often it runs. One that is there keeps its settings; CONFLICT when it is of another model, or follows something else.',
+      'The endpoint of a name, made when there is none, and with `waitMs` once it serves: a script may call ' +
+      'it however often it runs. One that is there keeps its settings; CONFLICT when it is of another model, ' +
+      'or follows something else.',
   })
   async getOrCreateEndpoint(
     @Ctx() ctx: RequestContext,
@@ -87,15 +96,20 @@ export class EndpointResolver {
     @Arg('input', () => UpdateEndpointInput, { description: 'What to change.' }) input: UpdateEndpointInput,
   ): Promise<EndpointPayload> {
     const { rollouts, endpoints } = ctx.services;
-    return payload(await rollouts.endpoint(ctx, 0, async (session) => ({ endpoint: await endpoints.update(session, input) })));
+    return payload(
+      await rollouts.endpoint(ctx, 0, async (session) => ({ endpoint: await endpoints.update(session, input) })),
+    );
   }
 
   @Mutation(() => DeleteEndpointPayload, {
-    description: 'Deletes an endpoint with all that it served: its clients get NOT_FOUND from the next second on at the latest.',
+    description:
+      'Deletes an endpoint with all that it served: its clients get NOT_FOUND from the next second on at the latest.',
   })
   async deleteEndpoint(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DeleteEndpointInput, { description: 'The endpoint to remove; its calls are NOT_FOUND from then on.' })
+    @Arg('input', () => DeleteEndpointInput, {
+      description: 'The endpoint to remove; its calls are NOT_FOUND from then on.',
+    })
     input: DeleteEndpointInput,
   ): Promise<DeleteEndpointPayload> {
     const { id } = await ctx.run((session) => ctx.services.endpoints.delete(session, input.id));
@@ -112,7 +126,8 @@ export class EndpointResolver {
   @FieldResolver(() => ModelVersionType, {
     nullable: true,
     description:
-      'The version in the stage, or under the alias, that it follows now; null when there is none, and when it follows neither. `followProblem` says why another one serves.',
+      'The version in the stage, or under the alias, that it follows now; null when there is none, and when ' +
+      'it follows neither. `followProblem` says why another one serves.',
   })
   async followedVersion(@Root() endpoint: EndpointType, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> {
     const { versionId } = await ctx.loaders.endpointFollowed.load(endpoint.id);
@@ -122,7 +137,9 @@ export class EndpointResolver {
   @FieldResolver(() => String, {
     nullable: true,
     description:
-      'Why what serves it is not the version that it follows, and what to do: the alias was deleted, the version is being loaded, or has no model.onnx. Null when it is, and when it follows neither a stage nor an alias.',
+      'Why what serves it is not the version that it follows, and what to do: the alias was deleted, the ' +
+      'version is being loaded, or has no model.onnx. Null when it is, and when it follows neither a stage ' +
+      'nor an alias.',
   })
   async followProblem(@Root() endpoint: EndpointType, @Ctx() ctx: RequestContext): Promise<string | null> {
     return (await ctx.loaders.endpointFollowed.load(endpoint.id)).problem;

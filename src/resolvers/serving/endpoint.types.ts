@@ -17,20 +17,32 @@ export const UnknownCategoryPolicy = describeEnum(
   },
 );
 
-export const BatchingPolicy = describeEnum('BatchingPolicy', 'Whether requests that wait at one time may run together.', {
-  AUTO: 'Together where the model’s signature says that its rows are proven independent (`signature { rowIndependence { proven } }`).',
-  NEVER: 'Each request alone, always: slower under load.',
-});
+export const BatchingPolicy = describeEnum(
+  'BatchingPolicy',
+  'Whether requests that wait at one time may run together.',
+  {
+    AUTO:
+      'Together where the model’s signature says that its rows are proven independent (`signature { ' +
+      'rowIndependence { proven } }`).',
+    NEVER: 'Each request alone, always: slower under load.',
+  },
+);
 
 type EndpointOrderBy = 'createdAt' | 'updatedAt' | 'name';
 
-export const EndpointOrderField = describeOrderFields<EndpointOrderBy>('EndpointOrderField', 'What endpoints can be ordered by.', {
-  CREATED_AT: ['createdAt', 'When they were created.'],
-  UPDATED_AT: ['updatedAt', 'When their settings last changed.'],
-  NAME: ['name', 'Their names, in code point order.'],
-});
+export const EndpointOrderField = describeOrderFields<EndpointOrderBy>(
+  'EndpointOrderField',
+  'What endpoints can be ordered by.',
+  {
+    CREATED_AT: ['createdAt', 'When they were created.'],
+    UPDATED_AT: ['updatedAt', 'When their settings last changed.'],
+    NAME: ['name', 'Their names, in code point order.'],
+  },
+);
 
-@ObjectType('Endpoint', { description: 'The stable name under which clients call a model, whatever versions serve it.' })
+@ObjectType('Endpoint', {
+  description: 'The stable name under which clients call a model, whatever versions serve it.',
+})
 export class EndpointType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
   id!: string;
@@ -41,30 +53,38 @@ export class EndpointType {
   @Field(() => FollowedStage, {
     nullable: true,
     description:
-      'Stage whose version serves it: a promotion or rollback moves its traffic, the new version loaded before the old one leaves. Null when it follows an alias, or people decide.',
+      'Stage whose version serves it: a promotion or rollback moves its traffic, the new version loaded ' +
+      'before the old one leaves. Null when it follows an alias, or people decide.',
   })
   followStage?: keyof typeof FollowedStage | null;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'Alias of the model, e.g. `champion`, whose version serves it: pointing the alias elsewhere moves its traffic, the new version loaded before the old one leaves. When the alias is deleted, what serves goes on. Null when it follows a stage, or people decide.',
+      'Alias of the model, e.g. `champion`, whose version serves it: pointing the alias elsewhere moves its ' +
+      'traffic, the new version loaded before the old one leaves. When the alias is deleted, what serves ' +
+      'goes on. Null when it follows a stage, or people decide.',
   })
   followAlias?: string | null;
 
   @Field(() => Float, {
     description:
-      'What it promises: 95 % of the requests answered within so many milliseconds. Alerts and the shadow gate hold it against this.',
+      'What it promises: 95 % of the requests answered within so many milliseconds. Alerts and the shadow ' +
+      'gate hold it against this.',
   })
   slaLatencyP95Ms!: number;
 
-  @Field(() => Float, { description: 'Share of its requests, 0 to 1, whose inputs and scores are logged for monitoring.' })
+  @Field(() => Float, {
+    description: 'Share of its requests, 0 to 1, whose inputs and scores are logged for monitoring.',
+  })
   logSampleRate!: number;
 
   @Field(() => UnknownCategoryPolicy, { description: 'What it does with categories that its model never saw.' })
   unknownCategories!: keyof typeof UnknownCategoryPolicy;
 
-  @Field(() => BatchingPolicy, { description: 'Whether its requests may run together; a deployment can say NEVER for itself.' })
+  @Field(() => BatchingPolicy, {
+    description: 'Whether its requests may run together; a deployment can say NEVER for itself.',
+  })
   batching!: keyof typeof BatchingPolicy;
 
   @Field(() => String, { description: 'Subject of the token that created it.' })
@@ -84,7 +104,10 @@ export const EndpointConnection = connectionOf(EndpointType, 'Endpoint', 'endpoi
 
 @InputType({ description: 'Which endpoints to list; every given field must hold.' })
 export class EndpointFilterInput {
-  @Field(() => String, { nullable: true, description: 'Text that the name contains, whatever its case; at most 200 characters.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Text that the name contains, whatever its case; at most 200 characters.',
+  })
   search?: string | null;
 
   @Field(() => ID, { nullable: true, description: 'Endpoints of this model. NOT_FOUND when there is none.' })
@@ -92,7 +115,8 @@ export class EndpointFilterInput {
 }
 
 @InputType({
-  description: 'The order of a list of endpoints: by what, and which end comes first. Equal ones are in the order of their ids.',
+  description:
+    'The order of a list of endpoints: by what, and which end comes first. Equal ones are in the order of their ids.',
 })
 export class EndpointOrderInput {
   @Field(() => EndpointOrderField, { description: 'What to order by.' })
@@ -115,20 +139,23 @@ export class CreateEndpointInput {
   @Field(() => FollowedStage, {
     nullable: true,
     description:
-      'Stage to follow: its version, if there is one, is deployed at once. Absent, without an alias too: deploy versions yourself.',
+      'Stage to follow: its version, if there is one, is deployed at once. Absent, without an alias too: ' +
+      'deploy versions yourself.',
   })
   followStage?: keyof typeof FollowedStage | null;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'Alias to follow instead: its version is deployed at once, or, when the model has no such alias yet, as soon as it is set. BAD_USER_INPUT beside a stage.',
+      'Alias to follow instead: its version is deployed at once, or, when the model has no such alias yet, ' +
+      'as soon as it is set. BAD_USER_INPUT beside a stage.',
   })
   followAlias?: string | null;
 
   @Field(() => Float, {
     nullable: true,
-    description: '95th percentile of the latency to promise, in milliseconds: above 0, at most 600,000; 100 when absent.',
+    description:
+      '95th percentile of the latency to promise, in milliseconds: above 0, at most 600,000; 100 when absent.',
   })
   slaLatencyP95Ms?: number | null;
 
@@ -147,7 +174,8 @@ export class CreateEndpointInput {
   @Field(() => Int, {
     nullable: true,
     description:
-      'Answers when the endpoint serves, when it will not by itself, or at the latest after so many milliseconds: 0 to 60,000, at once when absent.',
+      'Answers when the endpoint serves, when it will not by itself, or at the latest after so many ' +
+      'milliseconds: 0 to 60,000, at once when absent.',
   })
   waitMs?: number | null;
 }
@@ -159,14 +187,16 @@ export class UpdateEndpointInput {
 
   @Field(() => FollowedStage, {
     nullable: true,
-    description: 'Stage to follow from now on, instead of an alias too; null stops following a stage and leaves what serves now.',
+    description:
+      'Stage to follow from now on, instead of an alias too; null stops following a stage and leaves what serves now.',
   })
   followStage?: keyof typeof FollowedStage | null;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'Alias to follow from now on, instead of a stage too; null stops following an alias and leaves what serves now. BAD_USER_INPUT beside a stage.',
+      'Alias to follow from now on, instead of a stage too; null stops following an alias and leaves what ' +
+      'serves now. BAD_USER_INPUT beside a stage.',
   })
   followAlias?: string | null;
 
@@ -179,7 +209,10 @@ export class UpdateEndpointInput {
   @Field(() => Float, { nullable: true, description: 'Share of requests to log, 0 to 1.' })
   logSampleRate?: number | null;
 
-  @Field(() => UnknownCategoryPolicy, { nullable: true, description: 'What to do from now on with categories that the model never saw.' })
+  @Field(() => UnknownCategoryPolicy, {
+    nullable: true,
+    description: 'What to do from now on with categories that the model never saw.',
+  })
   unknownCategories?: keyof typeof UnknownCategoryPolicy | null;
 
   @Field(() => BatchingPolicy, { nullable: true, description: 'Whether requests may run together from now on.' })
@@ -202,7 +235,8 @@ export class EndpointPayload {
 
   @Field(() => String, {
     nullable: true,
-    description: 'Why it does not serve, or not what it follows, and what to do, as a sentence; null when it serves as it should.',
+    description:
+      'Why it does not serve, or not what it follows, and what to do, as a sentence; null when it serves as it should.',
   })
   servingProblem!: string | null;
 }
@@ -215,6 +249,8 @@ export class GetOrCreateEndpointPayload extends EndpointPayload {
 
 @ObjectType({ description: 'What was deleted.' })
 export class DeleteEndpointPayload {
-  @Field(() => ID, { description: 'Id of the endpoint that is gone, with its deployments, their counters, logs and alerts.' })
+  @Field(() => ID, {
+    description: 'Id of the endpoint that is gone, with its deployments, their counters, logs and alerts.',
+  })
   deletedId!: string;
 }

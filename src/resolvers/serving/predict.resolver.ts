@@ -12,7 +12,10 @@ export class PredictResolver {
   @Extensions({ minRole: Role.VIEWER, direct: predict })
   @Mutation(() => PredictPayload, {
     description:
-      'Predicts for rows at an endpoint. VIEWER may call endpoints whose live versions are all in PRODUCTION (FORBIDDEN otherwise). CONFLICT for a request id that was used before, UNAVAILABLE when nothing is live, DEADLINE_EXCEEDED when the model took too long, RESOURCE_EXHAUSTED when it needs too much memory or too many rows wait.',
+      'Predicts for rows at an endpoint. VIEWER may call endpoints whose live versions are all in PRODUCTION ' +
+      '(FORBIDDEN otherwise). CONFLICT for a request id that was used before, UNAVAILABLE when nothing is ' +
+      'live, DEADLINE_EXCEEDED when the model took too long, RESOURCE_EXHAUSTED when it needs too much ' +
+      'memory or too many rows wait.',
   })
   predict(
     @Ctx() ctx: RequestContext,
@@ -22,7 +25,8 @@ export class PredictResolver {
   }
 
   @FieldResolver(() => [RowPrediction], {
-    description: 'The answers row by row; empty when the outputs are neither a classification, a regression nor a clustering.',
+    description:
+      'The answers row by row; empty when the outputs are neither a classification, a regression nor a clustering.',
   })
   predictions(@Root() { prediction }: PredictPayload): RowPrediction[] {
     return predictedRows(prediction);

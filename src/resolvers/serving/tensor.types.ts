@@ -31,7 +31,9 @@ function elements(value: unknown): unknown[] {
 export const TensorData = new GraphQLScalarType<unknown[], unknown[]>({
   name: 'TensorData',
   description:
-    'Elements of a tensor as a flat list in row-major order: numbers, booleans or strings by its datatype. Null is a missing number where the model fills in missing ones; in outputs NaN and infinities are the strings "NaN", "Infinity" and "-Infinity".',
+    'Elements of a tensor as a flat list in row-major order: numbers, booleans or strings by its datatype. ' +
+    'Null is a missing number where the model fills in missing ones; in outputs NaN and infinities are the ' +
+    'strings "NaN", "Infinity" and "-Infinity".',
   parseValue: elements,
   parseLiteral: (node) => elements(literalValues(node)),
   serialize: (value) => jsonElements(value as Tensor),
@@ -52,7 +54,10 @@ export class TensorInput {
   data!: unknown[];
 }
 
-@ObjectType({ description: 'One output of a model, with the names of the Open Inference Protocol.', simpleResolvers: true })
+@ObjectType({
+  description: 'One output of a model, with the names of the Open Inference Protocol.',
+  simpleResolvers: true,
+})
 export class OutputTensor {
   @Field(() => String, { description: 'Name of the output, as in the model’s signature.' })
   name!: string;

@@ -29,7 +29,8 @@ export class LogArtifactInput {
 
   @Field(() => String, {
     description:
-      'Where it stands among the files of the run, e.g. `plots/roc.png`: segments of letters, digits and ._-@=+,()[] parted by slashes. INVALID_PATH otherwise; CONFLICT when the run has another file there.',
+      'Where it stands among the files of the run, e.g. `plots/roc.png`: segments of letters, digits and ' +
+      '._-@=+,()[] parted by slashes. INVALID_PATH otherwise; CONFLICT when the run has another file there.',
   })
   path!: string;
 

@@ -28,22 +28,33 @@ export class DatasetResolver {
       description: 'Id (UUID) of the version; NOT_FOUND for one of another tenant, as for one that never was.',
     })
     id?: string | null,
-    @Arg('name', () => String, { nullable: true, description: 'Exact name of the dataset, instead of `id`; case matters.' })
+    @Arg('name', () => String, {
+      nullable: true,
+      description: 'Exact name of the dataset, instead of `id`; case matters.',
+    })
     name?: string | null,
-    @Arg('version', () => Int, { nullable: true, description: 'Number of the version under `name`, from 1; the newest when absent.' })
+    @Arg('version', () => Int, {
+      nullable: true,
+      description: 'Number of the version under `name`, from 1; the newest when absent.',
+    })
     version?: number | null,
   ): Promise<DatasetType> {
     requireOneWay({ id, name });
     if (version != null && name == null) throw badInput('version', 'a version together with name', version);
     const { datasets } = ctx.services;
-    return ctx.run((session) => (id == null ? datasets.getByName(session, name!, version ?? null) : datasets.get(session, id)));
+    return ctx.run((session) =>
+      id == null ? datasets.getByName(session, name!, version ?? null) : datasets.get(session, id),
+    );
   }
 
   @Query(() => DatasetConnection, { description: 'Datasets of the tenant, newest first unless ordered otherwise.' })
   async datasets(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('filter', () => DatasetFilterInput, { nullable: true, description: 'Which datasets; every version of all when absent.' })
+    @Arg('filter', () => DatasetFilterInput, {
+      nullable: true,
+      description: 'Which datasets; every version of all when absent.',
+    })
     filter?: DatasetFilterInput,
     @Arg('orderBy', () => DatasetOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
     orderBy?: DatasetOrderInput,
@@ -55,7 +66,9 @@ export class DatasetResolver {
 
   @Mutation(() => DatasetPayload, {
     description:
-      'Copies a CSV, JSON or Parquet file into the service and decides, once and over the whole file, how each column is read. BAD_USER_INPUT names the line of a malformed file, or column and row of a value that a given or an earlier reading does not fit.',
+      'Copies a CSV, JSON or Parquet file into the service and decides, once and over the whole file, how ' +
+      'each column is read. BAD_USER_INPUT names the line of a malformed file, or column and row of a value ' +
+      'that a given or an earlier reading does not fit.',
   })
   async registerDataset(
     @Ctx() ctx: RequestContext,
@@ -66,7 +79,8 @@ export class DatasetResolver {
 
   @FieldResolver(() => [Json], {
     description:
-      'The first rows, each an object by column; timestamps in ISO 8601 (UTC), missing values null, long texts cut and ended with "…".',
+      'The first rows, each an object by column; timestamps in ISO 8601 (UTC), missing values null, long ' +
+      'texts cut and ended with "…".',
   })
   preview(
     @Root() dataset: DatasetType,
@@ -77,7 +91,8 @@ export class DatasetResolver {
   }
 
   @FieldResolver(() => [DatasetRunUse], {
-    description: 'The newest 100 runs that used this version, newest first; `runs` with the filter `datasetIds` lists all.',
+    description:
+      'The newest 100 runs that used this version, newest first; `runs` with the filter `datasetIds` lists all.',
   })
   async runs(@Root() dataset: DatasetType, @Ctx() ctx: RequestContext): Promise<DatasetRunUse[]> {
     const uses = await ctx.loaders.datasetRuns.load(dataset.id);

@@ -26,12 +26,16 @@ export const DatasetRoleEnum = describeEnum('DatasetRole', 'What a run used a da
 
 type DatasetOrderBy = 'createdAt' | 'name' | 'rowCount' | 'sizeBytes';
 
-export const DatasetOrderField = describeOrderFields<DatasetOrderBy>('DatasetOrderField', 'What datasets can be ordered by.', {
-  CREATED_AT: ['createdAt', 'When they were registered.'],
-  NAME: ['name', 'Their names, in code point order.'],
-  ROW_COUNT: ['rowCount', 'How many rows they have.'],
-  SIZE_BYTES: ['sizeBytes', 'How large their files are.'],
-});
+export const DatasetOrderField = describeOrderFields<DatasetOrderBy>(
+  'DatasetOrderField',
+  'What datasets can be ordered by.',
+  {
+    CREATED_AT: ['createdAt', 'When they were registered.'],
+    NAME: ['name', 'Their names, in code point order.'],
+    ROW_COUNT: ['rowCount', 'How many rows they have.'],
+    SIZE_BYTES: ['sizeBytes', 'How large their files are.'],
+  },
+);
 
 @ObjectType('MissingWord', { description: 'A text that was taken as "no value".' })
 export class MissingWordType {
@@ -44,7 +48,9 @@ export class MissingWordType {
 
 @ObjectType('DatasetColumn', {
   description:
-    'A column of a dataset and how its texts are read: found out over the whole file, or given at registration. Later versions of the dataset, and what models trained on it are given, are read the same way.',
+    'A column of a dataset and how its texts are read: found out over the whole file, or given at ' +
+    'registration. Later versions of the dataset, and what models trained on it are given, are read the same ' +
+    'way.',
 })
 export class DatasetColumn {
   @Field(() => String, { description: 'What the header or schema of the file calls it; case matters.' })
@@ -56,7 +62,8 @@ export class DatasetColumn {
   @Field(() => [String], {
     nullable: true,
     description:
-      'Texts that mean "no value" besides the empty one; null for text columns, unless some were given, and for Parquet’s own types.',
+      'Texts that mean "no value" besides the empty one; null for text columns, unless some were given, and ' +
+      'for Parquet’s own types.',
   })
   nullValues?: string[] | null;
 
@@ -89,23 +96,34 @@ export class DatasetColumn {
 
   @Field(() => [MissingWordType], {
     nullable: true,
-    description: 'What stands there instead of a value, the most frequent of at most 20 first; null where the file has types of its own.',
+    description:
+      'What stands there instead of a value, the most frequent of at most 20 first; null where the file has ' +
+      'types of its own.',
   })
   missingWords?: MissingWordType[] | null;
 
   @Field(() => SafeInt, { description: 'Different values; approximate above a few thousand.' })
   distinctCount!: number;
 
-  @Field(() => String, { nullable: true, description: 'Smallest value as text, at most 200 characters; null when every value is missing.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Smallest value as text, at most 200 characters; null when every value is missing.',
+  })
   min!: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Largest value as text, at most 200 characters; null when every value is missing.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Largest value as text, at most 200 characters; null when every value is missing.',
+  })
   max!: string | null;
 }
 
 @ObjectType('FileReading', { description: 'How a file was read.' })
 export class FileReadingType {
-  @Field(() => String, { nullable: true, description: 'Encoding of its text, such as "utf-8" or "windows-1252"; null for Parquet.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Encoding of its text, such as "utf-8" or "windows-1252"; null for Parquet.',
+  })
   encoding!: string | null;
 
   @Field(() => String, { nullable: true, description: 'Sign between the values of a row; null for all but CSV.' })
@@ -117,7 +135,9 @@ export class FileReadingType {
   @Field(() => SafeInt, { description: 'Lines that are no rows: blank ones, comments before the header, "sep=;".' })
   skippedLines!: number;
 
-  @Field(() => [String], { description: 'What was decided where the file leaves a doubt, in sentences, each with what to do about it.' })
+  @Field(() => [String], {
+    description: 'What was decided where the file leaves a doubt, in sentences, each with what to do about it.',
+  })
   notes!: string[];
 }
 
@@ -188,7 +208,10 @@ export class DatasetRunUse {
 
 @InputType({ description: 'Which datasets to list; every given field must hold.' })
 export class DatasetFilterInput {
-  @Field(() => String, { nullable: true, description: 'Text that the name contains, whatever its case; at most 200 characters.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Text that the name contains, whatever its case; at most 200 characters.',
+  })
   search?: string | null;
 
   @Field(() => String, { nullable: true, description: 'Exactly this name: all versions of one dataset.' })
@@ -202,7 +225,8 @@ export class DatasetFilterInput {
 }
 
 @InputType({
-  description: 'The order of a list of datasets: by what, and which end comes first. Equal ones are in the order of their ids.',
+  description:
+    'The order of a list of datasets: by what, and which end comes first. Equal ones are in the order of their ids.',
 })
 export class DatasetOrderInput {
   @Field(() => DatasetOrderField, { description: 'What to order by.' })
@@ -214,29 +238,39 @@ export class DatasetOrderInput {
 
 @InputType({ description: 'Where the file of a dataset is; exactly one of the fields.' })
 export class DatasetSourceInput {
-  @Field(() => ID, { nullable: true, description: '`uploadId` that POST /uploads answered. NOT_FOUND when there is none.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: '`uploadId` that POST /uploads answered. NOT_FOUND when there is none.',
+  })
   uploadId?: string | null;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'Absolute path on the machine of the service, inside one of the folders of the setting DATASET_DIRS; INVALID_PATH anywhere else.',
+      'Absolute path on the machine of the service, inside one of the folders of the setting DATASET_DIRS; ' +
+      'INVALID_PATH anywhere else.',
   })
   path?: string | null;
 
   @Field(() => ID, {
     nullable: true,
-    description: 'A dataset whose file is read anew, with corrections, as another version. NOT_FOUND when there is none.',
+    description:
+      'A dataset whose file is read anew, with corrections, as another version. NOT_FOUND when there is none.',
   })
   datasetId?: string | null;
 }
 
 @InputType({ description: 'How a column is read where it shall not be found out; what is absent is.' })
 export class DatasetColumnInput {
-  @Field(() => String, { description: 'Name of the column, as the dataset shows it; BAD_USER_INPUT when there is none.' })
+  @Field(() => String, {
+    description: 'Name of the column, as the dataset shows it; BAD_USER_INPUT when there is none.',
+  })
   name!: string;
 
-  @Field(() => ColumnTypeEnum, { nullable: true, description: 'What its values are; BAD_USER_INPUT names the first value that is not.' })
+  @Field(() => ColumnTypeEnum, {
+    nullable: true,
+    description: 'What its values are; BAD_USER_INPUT names the first value that is not.',
+  })
   type?: keyof typeof ColumnTypeEnum | null;
 
   @Field(() => [String], {
@@ -256,7 +290,8 @@ export class DatasetColumnInput {
 
   @Field(() => String, {
     nullable: true,
-    description: 'A sign beside the numbers of a NUMBER column that is left out, such as "€" or "%"; at most 20 characters.',
+    description:
+      'A sign beside the numbers of a NUMBER column that is left out, such as "€" or "%"; at most 20 characters.',
   })
   unit?: string | null;
 
@@ -270,7 +305,8 @@ export class DatasetColumnInput {
 @InputType({ description: 'A file that becomes the next version under a name.' })
 export class RegisterDatasetInput {
   @Field(() => String, {
-    description: 'Name: letters, digits and ._-, at most 128, a letter or digit first. A name in use gets its next version.',
+    description:
+      'Name: letters, digits and ._-, at most 128, a letter or digit first. A name in use gets its next version.',
   })
   name!: string;
 
@@ -280,33 +316,43 @@ export class RegisterDatasetInput {
   @Field(() => DatasetFormatEnum, {
     nullable: true,
     description:
-      'How the file is written; by its extension (csv, tsv, json, jsonl, ndjson, parquet; all but the last also with .gz) when absent.',
+      'How the file is written; by its extension (csv, tsv, json, jsonl, ndjson, parquet; all but the last ' +
+      'also with .gz) when absent.',
   })
   format?: keyof typeof DatasetFormatEnum | null;
 
   @Field(() => [DatasetColumnInput], {
     nullable: true,
-    description: 'Columns whose reading is known; others are read as in the version before, and new ones are found out.',
+    description:
+      'Columns whose reading is known; others are read as in the version before, and new ones are found out.',
   })
   columns?: DatasetColumnInput[] | null;
 
   @Field(() => [String], {
     nullable: true,
     description:
-      'Texts that mean "no value" in columns of numbers, times and truth values; NA, N/A, n/a, #N/A, NaN, nan, null, NULL, None, - and ? when absent. At most 100 of at most 200 characters.',
+      'Texts that mean "no value" in columns of numbers, times and truth values; NA, N/A, n/a, #N/A, NaN, ' +
+      'nan, null, NULL, None, - and ? when absent. At most 100 of at most 200 characters.',
   })
   nullValues?: string[] | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Encoding of a CSV or JSON file by its name in the Encoding Standard, such as "windows-1252"; found out when absent.',
+    description:
+      'Encoding of a CSV or JSON file by its name in the Encoding Standard, such as "windows-1252"; found ' +
+      'out when absent.',
   })
   encoding?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'The one character between the values of a CSV file; found out when absent.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'The one character between the values of a CSV file; found out when absent.',
+  })
   delimiter?: string | null;
 
-  @Field(() => DatasetSourceInput, { description: 'The file; it is copied, so that later changes to it are another version.' })
+  @Field(() => DatasetSourceInput, {
+    description: 'The file; it is copied, so that later changes to it are another version.',
+  })
   source!: DatasetSourceInput;
 }
 

@@ -21,7 +21,9 @@ import {
 
 @Resolver(() => ExperimentType)
 export class ExperimentResolver {
-  @Query(() => ExperimentType, { description: 'One experiment, by exactly one of `id` and `name`. NOT_FOUND when there is none.' })
+  @Query(() => ExperimentType, {
+    description: 'One experiment, by exactly one of `id` and `name`. NOT_FOUND when there is none.',
+  })
   experiment(
     @Ctx() ctx: RequestContext,
     @Arg('id', () => ID, {
@@ -29,18 +31,24 @@ export class ExperimentResolver {
       description: 'Id (UUID) of the experiment; NOT_FOUND for one of another tenant, as for one that never was.',
     })
     id?: string | null,
-    @Arg('name', () => String, { nullable: true, description: 'Its exact name, instead of `id`; case matters.' }) name?: string | null,
+    @Arg('name', () => String, { nullable: true, description: 'Its exact name, instead of `id`; case matters.' })
+    name?: string | null,
   ): Promise<ExperimentType> {
     requireOneWay({ id, name });
     const { experiments } = ctx.services;
     return ctx.run((session) => (id == null ? experiments.getByName(session, name!) : experiments.get(session, id)));
   }
 
-  @Query(() => ExperimentConnection, { description: 'Experiments of the tenant, newest first unless ordered otherwise.' })
+  @Query(() => ExperimentConnection, {
+    description: 'Experiments of the tenant, newest first unless ordered otherwise.',
+  })
   async experiments(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('filter', () => ExperimentFilterInput, { nullable: true, description: 'Which experiments; active ones when absent.' })
+    @Arg('filter', () => ExperimentFilterInput, {
+      nullable: true,
+      description: 'Which experiments; active ones when absent.',
+    })
     filter?: ExperimentFilterInput,
     @Arg('orderBy', () => ExperimentOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
     orderBy?: ExperimentOrderInput,
@@ -60,7 +68,9 @@ export class ExperimentResolver {
 
   @Mutation(() => GetOrCreateExperimentPayload, {
     description:
-      'The experiment of a name, made when there is none: a script may begin with it however often it runs, and of several at once one makes it. One that is there stays as it is, whatever else is given. CONFLICT when it is deleted.',
+      'The experiment of a name, made when there is none: a script may begin with it however often it runs, ' +
+      'and of several at once one makes it. One that is there stays as it is, whatever else is given. ' +
+      'CONFLICT when it is deleted.',
   })
   getOrCreateExperiment(
     @Ctx() ctx: RequestContext,
@@ -80,7 +90,9 @@ export class ExperimentResolver {
     return { experiment: await ctx.run((session) => ctx.services.experiments.update(session, input)) };
   }
 
-  @Mutation(() => ExperimentPayload, { description: 'Puts an experiment aside together with its active runs; nothing is lost yet.' })
+  @Mutation(() => ExperimentPayload, {
+    description: 'Puts an experiment aside together with its active runs; nothing is lost yet.',
+  })
   async deleteExperiment(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => DeleteExperimentInput, { description: 'Which one to put aside.' }) input: DeleteExperimentInput,
@@ -89,19 +101,24 @@ export class ExperimentResolver {
   }
 
   @Mutation(() => ExperimentPayload, {
-    description: 'Brings an experiment back with the runs that were put aside with it; runs that were deleted before stay so.',
+    description:
+      'Brings an experiment back with the runs that were put aside with it; runs that were deleted before stay so.',
   })
   async restoreExperiment(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => RestoreExperimentInput, { description: 'Which one to bring back.' }) input: RestoreExperimentInput,
+    @Arg('input', () => RestoreExperimentInput, { description: 'Which one to bring back.' })
+    input: RestoreExperimentInput,
   ): Promise<ExperimentPayload> {
     return { experiment: await ctx.run((session) => ctx.services.experiments.restore(session, input.id)) };
   }
 
-  @Mutation(() => ExperimentPayload, { description: 'Sets some tags of an experiment; the others stay. `updateExperiment` replaces all.' })
+  @Mutation(() => ExperimentPayload, {
+    description: 'Sets some tags of an experiment; the others stay. `updateExperiment` replaces all.',
+  })
   async setExperimentTags(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => SetExperimentTagsInput, { description: 'The experiment and the tags to set.' }) input: SetExperimentTagsInput,
+    @Arg('input', () => SetExperimentTagsInput, { description: 'The experiment and the tags to set.' })
+    input: SetExperimentTagsInput,
   ): Promise<ExperimentPayload> {
     return {
       experiment: await ctx.run(async (session) => {
@@ -114,7 +131,8 @@ export class ExperimentResolver {
   @Mutation(() => ExperimentPayload, { description: 'Takes one tag off an experiment; the others stay.' })
   async deleteExperimentTag(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DeleteExperimentTagInput, { description: 'The experiment and the key.' }) input: DeleteExperimentTagInput,
+    @Arg('input', () => DeleteExperimentTagInput, { description: 'The experiment and the key.' })
+    input: DeleteExperimentTagInput,
   ): Promise<ExperimentPayload> {
     return {
       experiment: await ctx.run(async (session) => {
@@ -124,7 +142,9 @@ export class ExperimentResolver {
     };
   }
 
-  @FieldResolver(() => [KeyValue], { description: 'Tags, in the order they were given; the description is a field, not shown here.' })
+  @FieldResolver(() => [KeyValue], {
+    description: 'Tags, in the order they were given; the description is a field, not shown here.',
+  })
   tags(@Root() experiment: ExperimentType): KeyValue[] {
     return toKeyValues(experiment.tags).filter(({ key }) => key !== RUN_TAGS.note);
   }

@@ -32,7 +32,9 @@ export class ExperimentType {
   @Field(() => ExperimentState, { description: 'Whether the experiment is in use.' })
   state!: keyof typeof ExperimentState;
 
-  @Field(() => Boolean, { description: 'Whether it is the one that every tenant has, for runs that name none (MLflow’s experiment 0).' })
+  @Field(() => Boolean, {
+    description: 'Whether it is the one that every tenant has, for runs that name none (MLflow’s experiment 0).',
+  })
   isDefault!: boolean;
 
   @Field(() => DateTime, { nullable: true, description: 'When it was put aside, UTC; null for one in use.' })
@@ -55,7 +57,10 @@ export const ExperimentConnection = connectionOf(ExperimentType, 'Experiment', '
 
 @InputType({ description: 'Which experiments to list; every given field must hold.' })
 export class ExperimentFilterInput {
-  @Field(() => String, { nullable: true, description: 'Text that the name contains, whatever its case; at most 200 characters.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Text that the name contains, whatever its case; at most 200 characters.',
+  })
   search?: string | null;
 
   @Field(() => ExperimentState, { nullable: true, description: 'State; ACTIVE when absent.' })
@@ -63,7 +68,8 @@ export class ExperimentFilterInput {
 }
 
 @InputType({
-  description: 'The order of a list of experiments: by what, and which end comes first. Equal ones are in the order of their ids.',
+  description:
+    'The order of a list of experiments: by what, and which end comes first. Equal ones are in the order of their ids.',
 })
 export class ExperimentOrderInput {
   @Field(() => ExperimentOrderField, { description: 'What to order by.' })
@@ -108,7 +114,9 @@ export class UpdateExperimentInput {
 
 @InputType({ description: 'An experiment to put aside.' })
 export class DeleteExperimentInput {
-  @Field(() => ID, { description: 'The experiment. NOT_FOUND when there is none, CONFLICT when it is deleted or a training works in it.' })
+  @Field(() => ID, {
+    description: 'The experiment. NOT_FOUND when there is none, CONFLICT when it is deleted or a training works in it.',
+  })
   id!: string;
 }
 

@@ -10,7 +10,8 @@ export class GarbageResolver {
   @Extensions(ADMIN)
   @Mutation(() => GarbageCollectionPayload, {
     description:
-      'Removes deleted runs, experiments and logged models for good, with metrics, logs, files and checkpoints; names are free again afterwards. What a registered version came from stays. Needs ADMIN.',
+      'Removes deleted runs, experiments and logged models for good, with metrics, logs, files and ' +
+      'checkpoints; names are free again afterwards. What a registered version came from stays. Needs ADMIN.',
   })
   async collectGarbage(
     @Ctx() ctx: RequestContext,
@@ -21,11 +22,13 @@ export class GarbageResolver {
 
   @Extensions(ADMIN)
   @Mutation(() => GarbageCollectionPayload, {
-    description: 'Goes on with a collection that failed or was cancelled, where it stopped; `cancelJob` cancels one. Needs ADMIN.',
+    description:
+      'Goes on with a collection that failed or was cancelled, where it stopped; `cancelJob` cancels one. Needs ADMIN.',
   })
   async resumeGarbageCollection(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => ResumeGarbageCollectionInput, { description: 'Which collection goes on.' }) input: ResumeGarbageCollectionInput,
+    @Arg('input', () => ResumeGarbageCollectionInput, { description: 'Which collection goes on.' })
+    input: ResumeGarbageCollectionInput,
   ): Promise<GarbageCollectionPayload> {
     return { job: await ctx.run((session) => ctx.services.garbage.resume(session, input.jobId)) };
   }

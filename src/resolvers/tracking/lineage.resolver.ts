@@ -6,7 +6,8 @@ import { Lineage, LineageInput } from './lineage.types.js';
 export class LineageResolver {
   @Query(() => Lineage, {
     description:
-      'From data through runs, models and versions to deployments, predictions and batch outputs, and back, as nodes and edges. Retrainings close the circle: deployment, alert, job, run.',
+      'From data through runs, models and versions to deployments, predictions and batch outputs, and back, ' +
+      'as nodes and edges. Retrainings close the circle: deployment, alert, job, run.',
   })
   lineage(
     @Ctx() ctx: RequestContext,

@@ -8,7 +8,8 @@ export const LineageType = describeEnum<NodeType>(
   'What a node of a lineage graph is; its id finds it by the query of that name.',
   {
     DATASET: 'A registered dataset version.',
-    LOGGED_DATASET: 'Data that clients said they read or wrote: one node for all runs that logged the same name and digest.',
+    LOGGED_DATASET:
+      'Data that clients said they read or wrote: one node for all runs that logged the same name and digest.',
     RUN: 'One execution that was tracked.',
     LOGGED_MODEL: 'A model as a run made it, before anybody registered it.',
     MODEL_VERSION: 'A version in the registry.',
@@ -79,7 +80,9 @@ export class LineageNode {
   createdAt!: Date;
 
   @Field(() => [KeyValue], {
-    description: 'What else is worth showing, by type: stage of a version, rows of a dataset, requests and rows of a prediction log …',
+    description:
+      'What else is worth showing, by type: stage of a version, rows of a dataset, requests and rows of a ' +
+      'prediction log …',
   })
   properties!: KeyValue[];
 
@@ -110,6 +113,8 @@ export class Lineage {
   @Field(() => [LineageEdge], { description: 'Arrows between the nodes.' })
   edges!: LineageEdge[];
 
-  @Field(() => Boolean, { description: 'Whether there is more than 1,000 nodes hold: ask with less depth, or in one direction.' })
+  @Field(() => Boolean, {
+    description: 'Whether there is more than 1,000 nodes hold: ask with less depth, or in one direction.',
+  })
   isCut!: boolean;
 }

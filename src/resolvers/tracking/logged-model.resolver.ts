@@ -17,12 +17,15 @@ import { RunType } from './run.types.js';
 
 @Resolver(() => LoggedModelType)
 export class LoggedModelResolver {
-  @Query(() => LoggedModelType, { description: 'One logged model, deleted ones too. NOT_FOUND when there is none with this id.' })
+  @Query(() => LoggedModelType, {
+    description: 'One logged model, deleted ones too. NOT_FOUND when there is none with this id.',
+  })
   loggedModel(
     @Ctx() ctx: RequestContext,
     @Arg('id', () => ID, {
       description:
-        'Id (UUID) of the logged model: MLflow’s m-… with hyphens. NOT_FOUND for one of another tenant, as for one that never was.',
+        'Id (UUID) of the logged model: MLflow’s m-… with hyphens. NOT_FOUND for one of another tenant, as ' +
+        'for one that never was.',
     })
     id: string,
   ): Promise<LoggedModelType> {
@@ -35,7 +38,10 @@ export class LoggedModelResolver {
   async loggedModels(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('filter', () => LoggedModelFilterInput, { nullable: true, description: 'Which logged models; all when absent.' })
+    @Arg('filter', () => LoggedModelFilterInput, {
+      nullable: true,
+      description: 'Which logged models; all when absent.',
+    })
     filter?: LoggedModelFilterInput,
     @Arg('orderBy', () => LoggedModelOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
     orderBy?: LoggedModelOrderInput,
@@ -45,7 +51,9 @@ export class LoggedModelResolver {
     return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
   }
 
-  @FieldResolver(() => String, { description: 'What MLflow’s clients call it: `m-` and the id as 32 hexadecimal digits.' })
+  @FieldResolver(() => String, {
+    description: 'What MLflow’s clients call it: `m-` and the id as 32 hexadecimal digits.',
+  })
   mlflowId(@Root() model: LoggedModelType): string {
     return `m-${toHexId(model.id)}`;
   }
@@ -55,12 +63,17 @@ export class LoggedModelResolver {
     return ctx.loaders.experiment.load(model.experimentId);
   }
 
-  @FieldResolver(() => RunType, { nullable: true, description: 'The run that made it; null when its code named none, or the run is gone.' })
+  @FieldResolver(() => RunType, {
+    nullable: true,
+    description: 'The run that made it; null when its code named none, or the run is gone.',
+  })
   run(@Root() model: LoggedModelType, @Ctx() ctx: RequestContext): Promise<RunType | null> | null {
     return model.runId ? ctx.loaders.run.load(model.runId) : null;
   }
 
-  @FieldResolver(() => [KeyValue], { description: 'What it was made with, each key once; values of up to 100,000 characters.' })
+  @FieldResolver(() => [KeyValue], {
+    description: 'What it was made with, each key once; values of up to 100,000 characters.',
+  })
   params(@Root() model: LoggedModelType): KeyValue[] {
     return toKeyValues(model.params);
   }
@@ -71,19 +84,22 @@ export class LoggedModelResolver {
   }
 
   @FieldResolver(() => [LoggedModelMetricType], {
-    description: 'The value measured last of each metric on each dataset, by key: of the latest time, then the greatest step.',
+    description:
+      'The value measured last of each metric on each dataset, by key: of the latest time, then the greatest step.',
   })
   metrics(@Root() model: LoggedModelType, @Ctx() ctx: RequestContext): Promise<LoggedModelMetricType[]> {
     return ctx.loaders.loggedModelMetrics.load(model.id);
   }
 
   @FieldResolver(() => [LoggedModelMetricType], {
-    description: 'The newest thousand values of one metric, by all runs and on all datasets, in the order of their times.',
+    description:
+      'The newest thousand values of one metric, by all runs and on all datasets, in the order of their times.',
   })
   metricHistory(
     @Root() model: LoggedModelType,
     @Ctx() ctx: RequestContext,
-    @Arg('key', () => String, { description: 'Name of the metric; one that was never logged has no values.' }) key: string,
+    @Arg('key', () => String, { description: 'Name of the metric; one that was never logged has no values.' })
+    key: string,
   ): Promise<LoggedModelMetricType[]> {
     return ctx.loaders.loggedModelHistory.load({ loggedModelId: model.id, key });
   }
@@ -96,7 +112,9 @@ export class LoggedModelResolver {
 
 @Resolver(() => LoggedModelMetricType)
 export class LoggedModelMetricResolver {
-  @FieldResolver(() => RunType, { description: 'The run that measured it, which need not be the one that made the model.' })
+  @FieldResolver(() => RunType, {
+    description: 'The run that measured it, which need not be the one that made the model.',
+  })
   run(@Root() metric: LoggedModelMetricType, @Ctx() ctx: RequestContext): Promise<RunType | null> {
     return ctx.loaders.run.load(metric.runId);
   }
@@ -107,7 +125,8 @@ export class LoggedModelMetricResolver {
 export class RunLoggedModelsResolver {
   @FieldResolver(() => [RunLoggedModel], {
     description:
-      'Logged models in use that it made or read, the newest hundred, in the order of their making; one per step at which it did.',
+      'Logged models in use that it made or read, the newest hundred, in the order of their making; one per ' +
+      'step at which it did.',
   })
   async loggedModels(@Root() run: RunType, @Ctx() ctx: RequestContext): Promise<RunLoggedModel[]> {
     const uses = await ctx.loaders.runLoggedModels.load(run.id);

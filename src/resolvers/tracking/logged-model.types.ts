@@ -3,11 +3,15 @@ import { connectionOf } from '../types/connection.js';
 import { describeEnum, describeOrderFields, OrderDirection } from '../types/common.types.js';
 import { DateTime, MetricValue, SafeInt } from '../types/scalars.js';
 
-export const LoggedModelStatus = describeEnum('LoggedModelStatus', 'Whether the files of a logged model are all there.', {
-  PENDING: 'Its code is still sending them.',
-  READY: 'Complete: it can be registered.',
-  FAILED: 'Its code gave up; `statusMessage` may say why.',
-});
+export const LoggedModelStatus = describeEnum(
+  'LoggedModelStatus',
+  'Whether the files of a logged model are all there.',
+  {
+    PENDING: 'Its code is still sending them.',
+    READY: 'Complete: it can be registered.',
+    FAILED: 'Its code gave up; `statusMessage` may say why.',
+  },
+);
 
 export const LoggedModelDirection = describeEnum('LoggedModelDirection', 'What a run did with a logged model.', {
   INPUT: 'Read it, e.g. to evaluate it.',
@@ -26,7 +30,9 @@ export const LoggedModelOrderField = describeOrderFields<LoggedModelOrderBy>(
   },
 );
 
-@ObjectType('LoggedModelMetric', { description: 'A value that a run measured of a logged model, maybe on one dataset.' })
+@ObjectType('LoggedModelMetric', {
+  description: 'A value that a run measured of a logged model, maybe on one dataset.',
+})
 export class LoggedModelMetricType {
   @Field(() => String, { description: 'Name of the metric, e.g. `validation.loss`.' })
   key!: string;
@@ -40,7 +46,10 @@ export class LoggedModelMetricType {
   @Field(() => DateTime, { description: 'When it was measured, UTC.' })
   loggedAt!: Date;
 
-  @Field(() => String, { nullable: true, description: 'What the code calls the data it was measured on; null when it did not say.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'What the code calls the data it was measured on; null when it did not say.',
+  })
   datasetName?: string | null;
 
   @Field(() => String, { nullable: true, description: 'Hash of that data, as the code gave it; null when it did not.' })
@@ -52,7 +61,8 @@ export class LoggedModelMetricType {
 
 @ObjectType('LoggedModel', {
   description:
-    'A model as a run made it, with files, parameters, tags and metrics of its own, before anybody registers it: MLflow’s LoggedModel. `registerModelVersion` makes a version of it.',
+    'A model as a run made it, with files, parameters, tags and metrics of its own, before anybody registers ' +
+    'it: MLflow’s LoggedModel. `registerModelVersion` makes a version of it.',
 })
 export class LoggedModelType {
   @Field(() => ID, { description: 'Opaque id (UUID).' })
@@ -67,7 +77,10 @@ export class LoggedModelType {
   @Field(() => String, { nullable: true, description: 'What its code said about the status; null when nothing.' })
   statusMessage?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Kind of model in the code’s own words, e.g. `agent`; null when it did not say.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Kind of model in the code’s own words, e.g. `agent`; null when it did not say.',
+  })
   modelType?: string | null;
 
   @Field(() => String, { description: 'Subject of the token that logged it.' })
@@ -108,10 +121,16 @@ export class RunLoggedModel {
 
 @InputType({ description: 'Which logged models to list; every given field must hold.' })
 export class LoggedModelFilterInput {
-  @Field(() => String, { nullable: true, description: 'Text that the name contains, whatever its case; at most 200 characters.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Text that the name contains, whatever its case; at most 200 characters.',
+  })
   search?: string | null;
 
-  @Field(() => [ID], { nullable: true, description: 'Models logged in any of these experiments. NOT_FOUND when one is not there.' })
+  @Field(() => [ID], {
+    nullable: true,
+    description: 'Models logged in any of these experiments. NOT_FOUND when one is not there.',
+  })
   experimentIds?: string[] | null;
 
   @Field(() => ID, { nullable: true, description: 'Models that this run made. NOT_FOUND when there is none.' })
@@ -125,7 +144,9 @@ export class LoggedModelFilterInput {
 }
 
 @InputType({
-  description: 'The order of a list of logged models: by what, and which end comes first. Equal ones are in the order of their ids.',
+  description:
+    'The order of a list of logged models: by what, and which end comes first. Equal ones are in the order ' +
+    'of their ids.',
 })
 export class LoggedModelOrderInput {
   @Field(() => LoggedModelOrderField, { description: 'What to order by.' })

@@ -20,12 +20,17 @@ export class ParallelCoordinatesInput {
   @Field(() => RunFilterInput, { nullable: true, description: 'Which runs, newest first; all when absent.' })
   filter?: RunFilterInput | null;
 
-  @Field(() => String, { nullable: true, description: 'A filter as text, which must hold besides `filter`; as that of `runs`.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'A filter as text, which must hold besides `filter`; as that of `runs`.',
+  })
   where?: string | null;
 
   @Field(() => [String], {
     nullable: true,
-    description: 'Parameters to show, at most 50, in this order; when absent those that differ, the ones that most runs have first.',
+    description:
+      'Parameters to show, at most 50, in this order; when absent those that differ, the ones that most runs ' +
+      'have first.',
   })
   paramKeys?: string[] | null;
 
@@ -47,7 +52,10 @@ export class CoordinateAxis {
   @Field(() => AxisKind, { description: 'Scale that its values are laid out on.' })
   kind!: keyof typeof AxisKind;
 
-  @Field(() => Number, { nullable: true, description: 'Smallest number shown, at position 0; null for texts, and when no run has one.' })
+  @Field(() => Number, {
+    nullable: true,
+    description: 'Smallest number shown, at position 0; null for texts, and when no run has one.',
+  })
   low?: number | null;
 
   @Field(() => Number, { nullable: true, description: 'Largest number shown, at position 1; null as `low`.' })
@@ -56,7 +64,10 @@ export class CoordinateAxis {
   @Field(() => [String], { description: 'The texts, evenly spaced from position 0 to 1; empty for numbers.' })
   categories!: string[];
 
-  @Field(() => MetricDirection, { nullable: true, description: 'Better end of a metric, guessed from its name; null for parameters.' })
+  @Field(() => MetricDirection, {
+    nullable: true,
+    description: 'Better end of a metric, guessed from its name; null for parameters.',
+  })
   direction?: keyof typeof MetricDirection | null;
 }
 
@@ -67,7 +78,8 @@ export class CoordinateLine {
 
   @Field(() => [Number], {
     nullable: 'items',
-    description: 'Where it crosses each axis, from 0 to 1; null where the run has no value, or one that is NaN or infinite.',
+    description:
+      'Where it crosses each axis, from 0 to 1; null where the run has no value, or one that is NaN or infinite.',
   })
   positions!: (number | null)[];
 
@@ -89,19 +101,33 @@ export class ParallelCoordinates {
 
 @InputType({ description: 'Which runs and which metric to look for important parameters in.' })
 export class ParameterImportanceInput {
-  @Field(() => RunFilterInput, { nullable: true, description: 'Which runs; the newest 1,000 of them are taken. All when absent.' })
+  @Field(() => RunFilterInput, {
+    nullable: true,
+    description: 'Which runs; the newest 1,000 of them are taken. All when absent.',
+  })
   filter?: RunFilterInput | null;
 
-  @Field(() => String, { nullable: true, description: 'A filter as text, which must hold besides `filter`; as that of `runs`.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'A filter as text, which must hold besides `filter`; as that of `runs`.',
+  })
   where?: string | null;
 
-  @Field(() => String, { description: 'The metric to explain. Runs without a finite value of it are left out; at least 10 must be left.' })
+  @Field(() => String, {
+    description: 'The metric to explain. Runs without a finite value of it are left out; at least 10 must be left.',
+  })
   metricKey!: string;
 
-  @Field(() => [String], { nullable: true, description: 'Parameters to look at, 1 to 50; when absent the first 50 that differ.' })
+  @Field(() => [String], {
+    nullable: true,
+    description: 'Parameters to look at, 1 to 50; when absent the first 50 that differ.',
+  })
   paramKeys?: string[] | null;
 
-  @Field(() => Int, { defaultValue: 1, description: 'Seed of the forest: the same runs and seed give the same answer.' })
+  @Field(() => Int, {
+    defaultValue: 1,
+    description: 'Seed of the forest: the same runs and seed give the same answer.',
+  })
   seed!: number;
 }
 
@@ -113,7 +139,9 @@ export class ImportantParameter {
   @Field(() => AxisKind, { description: 'How its values were taken.' })
   kind!: keyof typeof AxisKind;
 
-  @Field(() => Number, { description: 'Share of the metric’s variance that it explains by itself, 0 to 1 (fANOVA’s main effect).' })
+  @Field(() => Number, {
+    description: 'Share of the metric’s variance that it explains by itself, 0 to 1 (fANOVA’s main effect).',
+  })
   importance!: number;
 
   @Field(() => Number, { description: 'How much the trees of the forest differ in that share.' })
@@ -121,7 +149,8 @@ export class ImportantParameter {
 
   @Field(() => Number, {
     description:
-      'Growth of the squared error when its values are shuffled, over the metric’s variance; counts its interactions too. Near 0, and sometimes below, for a parameter that does nothing.',
+      'Growth of the squared error when its values are shuffled, over the metric’s variance; counts its ' +
+      'interactions too. Near 0, and sometimes below, for a parameter that does nothing.',
   })
   permutation!: number;
 }
@@ -170,7 +199,8 @@ export class ParameterImportance {
   @Field(() => Number, {
     nullable: true,
     description:
-      'R² on runs that a tree has not seen: 1 is perfect; near or below 0 the parameters do not explain the metric, and the shares below mean nothing. Null when it cannot be said.',
+      'R² on runs that a tree has not seen: 1 is perfect; near or below 0 the parameters do not explain the ' +
+      'metric, and the shares below mean nothing. Null when it cannot be said.',
   })
   outOfBagR2?: number | null;
 
@@ -182,7 +212,9 @@ export class ParameterImportance {
   })
   interactions!: ParameterInteraction[];
 
-  @Field(() => Number, { description: 'Share of the variance in what is not listed: interactions of three and more, and other pairs.' })
+  @Field(() => Number, {
+    description: 'Share of the variance in what is not listed: interactions of three and more, and other pairs.',
+  })
   rest!: number;
 
   @Field(() => [LeftOutParameter], { description: 'Parameters that were not used, and why.' })

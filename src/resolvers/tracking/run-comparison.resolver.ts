@@ -18,25 +18,32 @@ import { RunType } from './run.types.js';
 @Resolver(() => RunComparison)
 export class RunComparisonResolver {
   @Query(() => RunComparison, {
-    description: 'Runs side by side: parameters, tags and data that differ, metrics against a baseline, aligned curves, tests over seeds.',
+    description:
+      'Runs side by side: parameters, tags and data that differ, metrics against a baseline, aligned curves, ' +
+      'tests over seeds.',
   })
   compareRuns(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => CompareRunsInput, { description: 'Which runs, against which one, on which metrics.' }) input: CompareRunsInput,
+    @Arg('input', () => CompareRunsInput, { description: 'Which runs, against which one, on which metrics.' })
+    input: CompareRunsInput,
   ): Promise<object> {
     return ctx.run((session) => ctx.services.runComparisons.compare(session, input));
   }
 
   @FieldResolver(() => [MetricCurves], {
     description:
-      'Courses of metrics on one axis for all runs. With more than `maxPoints` points the axis is parted into equal stretches in the database, each with its last, smallest and largest value. Of long histories, from 65,536 points on, those points take part that `metricHistory` would show.',
+      'Courses of metrics on one axis for all runs. With more than `maxPoints` points the axis is parted ' +
+      'into equal stretches in the database, each with its last, smallest and largest value. Of long ' +
+      'histories, from 65,536 points on, those points take part that `metricHistory` would show.',
   })
   curves(
     @Root() { runs }: RunComparison,
     @Ctx() ctx: RequestContext,
     @Arg('metricKeys', () => [String], { description: '1 to 20 metrics, by name.' }) metricKeys: string[],
-    @Arg('axis', () => CurveAxis, { defaultValue: 'STEP', description: 'What to lay them along.' }) axis: keyof typeof CurveAxis,
-    @Arg('maxPoints', () => Int, { defaultValue: 200, description: 'Places on the axis at most, 2 to 2,000.' }) maxPoints: number,
+    @Arg('axis', () => CurveAxis, { defaultValue: 'STEP', description: 'What to lay them along.' })
+    axis: keyof typeof CurveAxis,
+    @Arg('maxPoints', () => Int, { defaultValue: 200, description: 'Places on the axis at most, 2 to 2,000.' })
+    maxPoints: number,
   ): Promise<object[]> {
     const runIds = runs.map(({ id }) => id);
     return ctx.run((session) => ctx.services.runComparisons.curves(session, runIds, metricKeys, axis, maxPoints));
@@ -47,7 +54,8 @@ export class RunComparisonResolver {
 export class ComparedMetricResolver {
   @FieldResolver(() => [GroupComparison], {
     description:
-      'Each setting’s repetitions against those of the baseline’s setting, where seeds were repeated; empty when all runs have one setting. For at most 50 metrics at once.',
+      'Each setting’s repetitions against those of the baseline’s setting, where seeds were repeated; empty ' +
+      'when all runs have one setting. For at most 50 metrics at once.',
   })
   significance(@Root() metric: ComparedMetric): Promise<object[]> {
     return (metric as unknown as Metric).significance();

@@ -32,26 +32,37 @@ export class MetricDirectionInput {
 
 @InputType({ description: 'Runs to lay side by side.' })
 export class CompareRunsInput {
-  @Field(() => [ID], { description: '2 to 20 runs, each once; answers keep their order. NOT_FOUND for an id that is none.' })
+  @Field(() => [ID], {
+    description: '2 to 20 runs, each once; answers keep their order. NOT_FOUND for an id that is none.',
+  })
   runIds!: string[];
 
-  @Field(() => ID, { nullable: true, description: 'One of them, which the others are measured against; the first when absent.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'One of them, which the others are measured against; the first when absent.',
+  })
   baselineRunId?: string | null;
 
-  @Field(() => [String], { nullable: true, description: 'Metrics to show, at most 500; the first 500 by name when absent.' })
+  @Field(() => [String], {
+    nullable: true,
+    description: 'Metrics to show, at most 500; the first 500 by name when absent.',
+  })
   metricKeys?: string[] | null;
 
   @Field(() => [MetricDirectionInput], {
     nullable: true,
     description:
-      'Better ends that are not to be guessed. The guess is MINIMIZE when a word of the name is one such as loss, error, rmse, mae, inertia, latency or time, and MAXIMIZE otherwise and for scikit-learn’s neg_… scores.',
+      'Better ends that are not to be guessed. The guess is MINIMIZE when a word of the name is one such as ' +
+      'loss, error, rmse, mae, inertia, latency or time, and MAXIMIZE otherwise and for scikit-learn’s neg_… ' +
+      'scores.',
   })
   directions?: MetricDirectionInput[] | null;
 
   @Field(() => [String], {
     nullable: true,
     description:
-      'Parameters that only seed chance, whatever their case: runs that differ in nothing else are repetitions. When absent: seed, random_state, random_seed, rng_seed, manual_seed and the like.',
+      'Parameters that only seed chance, whatever their case: runs that differ in nothing else are ' +
+      'repetitions. When absent: seed, random_state, random_seed, rng_seed, manual_seed and the like.',
   })
   seedParams?: string[] | null;
 }
@@ -61,7 +72,10 @@ export class ComparedText {
   @Field(() => String, { description: 'The name that it was logged under.' })
   key!: string;
 
-  @Field(() => [String], { nullable: 'items', description: 'One text per run, in the order of `runs`; null for a run without it.' })
+  @Field(() => [String], {
+    nullable: 'items',
+    description: 'One text per run, in the order of `runs`; null for a run without it.',
+  })
   values!: (string | null)[];
 }
 
@@ -79,10 +93,16 @@ export class ComparedValue {
   @Field(() => RunType, { description: 'Whose value it is.' })
   run!: RunType;
 
-  @Field(() => MetricValue, { nullable: true, description: 'The value of the greatest step; null when the run lacks the metric.' })
+  @Field(() => MetricValue, {
+    nullable: true,
+    description: 'The value of the greatest step; null when the run lacks the metric.',
+  })
   value?: number | null;
 
-  @Field(() => SafeInt, { nullable: true, description: 'Step that it was logged at; null when the run lacks the metric.' })
+  @Field(() => SafeInt, {
+    nullable: true,
+    description: 'Step that it was logged at; null when the run lacks the metric.',
+  })
   step?: number | null;
 
   @Field(() => MetricValue, {
@@ -93,11 +113,15 @@ export class ComparedValue {
 
   @Field(() => MetricValue, {
     nullable: true,
-    description: 'Delta over the absolute value of the baseline’s, as a share; null where there is no delta, or the baseline has 0.',
+    description:
+      'Delta over the absolute value of the baseline’s, as a share; null where there is no delta, or the ' +
+      'baseline has 0.',
   })
   relativeDelta?: number | null;
 
-  @Field(() => Boolean, { description: 'Whether no other run has a better finite value; false for all when only one run has one.' })
+  @Field(() => Boolean, {
+    description: 'Whether no other run has a better finite value; false for all when only one run has one.',
+  })
   isBest!: boolean;
 }
 
@@ -106,10 +130,15 @@ export class RunGroup {
   @Field(() => [RunType], { description: 'Its members, in the order of the compared runs.' })
   runs!: RunType[];
 
-  @Field(() => [KeyValue], { description: 'What tells this setting from those of the other groups; seeds are not among it.' })
+  @Field(() => [KeyValue], {
+    description: 'What tells this setting from those of the other groups; seeds are not among it.',
+  })
   params!: KeyValue[];
 
-  @Field(() => [String], { nullable: 'items', description: 'Seed of each member, in the order of `runs`; null where none was logged.' })
+  @Field(() => [String], {
+    nullable: 'items',
+    description: 'Seed of each member, in the order of `runs`; null where none was logged.',
+  })
   seeds!: (string | null)[];
 }
 
@@ -139,11 +168,14 @@ export class GroupTestResult {
   @Field(() => MetricValue, { description: 'Two-sided: how likely so great a |t| is when the settings do not differ.' })
   pValue!: number;
 
-  @Field(() => MetricValue, { description: 'p-value adjusted by Holm over all groups that were compared on this metric.' })
+  @Field(() => MetricValue, {
+    description: 'p-value adjusted by Holm over all groups that were compared on this metric.',
+  })
   pValueAdjusted!: number;
 
   @Field(() => MetricValue, {
-    description: 'Hedges’ g: the difference in pooled standard deviations, corrected for few runs. About 0.2 is small, 0.8 large.',
+    description:
+      'Hedges’ g: the difference in pooled standard deviations, corrected for few runs. About 0.2 is small, 0.8 large.',
   })
   hedgesG!: number;
 
@@ -156,16 +188,25 @@ export class GroupComparison {
   @Field(() => RunGroup, { description: 'The setting that is judged.' })
   group!: RunGroup;
 
-  @Field(() => MetricValue, { nullable: true, description: 'Mean over the group’s runs; null when none has the metric.' })
+  @Field(() => MetricValue, {
+    nullable: true,
+    description: 'Mean over the group’s runs; null when none has the metric.',
+  })
   mean?: number | null;
 
   @Field(() => MetricValue, { nullable: true, description: 'The same over the baseline’s group.' })
   baselineMean?: number | null;
 
-  @Field(() => GroupTestResult, { nullable: true, description: 'What the tests found; null when they cannot be made, see `reason`.' })
+  @Field(() => GroupTestResult, {
+    nullable: true,
+    description: 'What the tests found; null when they cannot be made, see `reason`.',
+  })
   result?: GroupTestResult | null;
 
-  @Field(() => String, { nullable: true, description: 'Why there is no result: too few runs, values that do not vary, NaN or infinity.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Why there is no result: too few runs, values that do not vary, NaN or infinity.',
+  })
   reason?: string | null;
 }
 
@@ -186,7 +227,9 @@ export class ComparedDataset {
   @Field(() => String, { description: 'Name that it was registered or logged under.' })
   name!: string;
 
-  @Field(() => String, { description: 'Digest of its content: SHA-256 of a registered dataset, else what the client gave.' })
+  @Field(() => String, {
+    description: 'Digest of its content: SHA-256 of a registered dataset, else what the client gave.',
+  })
   digest!: string;
 
   @Field(() => DatasetUse, { description: 'What it served for.' })
@@ -199,15 +242,26 @@ export class ComparedDataset {
   datasetId!: string | null;
 }
 
-@ObjectType({ description: 'One run’s course of a metric, at the places of `MetricCurves.places`; null where nothing was logged.' })
+@ObjectType({
+  description: 'One run’s course of a metric, at the places of `MetricCurves.places`; null where nothing was logged.',
+})
 export class CurveSeries {
-  @Field(() => [MetricValue], { nullable: 'items', description: 'The last value up to each place, since the place before.' })
+  @Field(() => [MetricValue], {
+    nullable: 'items',
+    description: 'The last value up to each place, since the place before.',
+  })
   values!: (number | null)[];
 
-  @Field(() => [MetricValue], { nullable: 'items', description: 'The smallest number in each stretch, so that dips stay visible.' })
+  @Field(() => [MetricValue], {
+    nullable: 'items',
+    description: 'The smallest number in each stretch, so that dips stay visible.',
+  })
   lows!: (number | null)[];
 
-  @Field(() => [MetricValue], { nullable: 'items', description: 'The largest number in each stretch, so that peaks stay visible.' })
+  @Field(() => [MetricValue], {
+    nullable: 'items',
+    description: 'The largest number in each stretch, so that peaks stay visible.',
+  })
   highs!: (number | null)[];
 
   /** Shown as `run`. */
@@ -222,14 +276,18 @@ export class MetricCurves {
   @Field(() => CurveAxis, { description: 'What `places` counts.' })
   axis!: keyof typeof CurveAxis;
 
-  @Field(() => [MetricValue], { description: 'Steps, or seconds since each run’s start; ascending, shared by all series.' })
+  @Field(() => [MetricValue], {
+    description: 'Steps, or seconds since each run’s start; ascending, shared by all series.',
+  })
   places!: number[];
 
   @Field(() => [CurveSeries], { description: 'One per run, in the order of the compared runs.' })
   series!: CurveSeries[];
 }
 
-@ObjectType({ description: 'Runs side by side: what they were made with, what came out, and whether the difference may be chance.' })
+@ObjectType({
+  description: 'Runs side by side: what they were made with, what came out, and whether the difference may be chance.',
+})
 export class RunComparison {
   @Field(() => [RunType], { description: 'The compared runs, as they were asked for.' })
   runs!: RunType[];
@@ -252,6 +310,8 @@ export class RunComparison {
   @Field(() => [ComparedDataset], { description: 'Data that the runs read and wrote, at most 500.' })
   datasets!: ComparedDataset[];
 
-  @Field(() => Boolean, { description: 'Whether there were more than 500 parameters, tags or metrics, of which the first 500 are shown.' })
+  @Field(() => Boolean, {
+    description: 'Whether there were more than 500 parameters, tags or metrics, of which the first 500 are shown.',
+  })
   isCut!: boolean;
 }

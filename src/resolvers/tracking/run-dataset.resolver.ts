@@ -21,7 +21,10 @@ export class LoggedDatasetResolver {
     };
   }
 
-  @FieldResolver(() => String, { nullable: true, description: 'What it was used for, e.g. `training`, when the client said.' })
+  @FieldResolver(() => String, {
+    nullable: true,
+    description: 'What it was used for, e.g. `training`, when the client said.',
+  })
   context(@Root() logged: LoggedDataset): string | null {
     return logged.tags[CONTEXT_TAG] ?? null;
   }
@@ -31,7 +34,10 @@ export class LoggedDatasetResolver {
     return toKeyValues(logged.tags).filter(({ key }) => key !== CONTEXT_TAG);
   }
 
-  @FieldResolver(() => DatasetType, { nullable: true, description: 'The registered dataset that it is; null when it is none of them.' })
+  @FieldResolver(() => DatasetType, {
+    nullable: true,
+    description: 'The registered dataset that it is; null when it is none of them.',
+  })
   dataset(@Root() logged: LoggedDataset, @Ctx() ctx: RequestContext): Promise<DatasetType | null> | null {
     return logged.datasetId == null ? null : ctx.loaders.dataset.load(logged.datasetId);
   }
@@ -39,7 +45,9 @@ export class LoggedDatasetResolver {
 
 @Resolver(() => RunType)
 export class RunDatasetsResolver {
-  @FieldResolver(() => [LoggedDataset], { description: 'Data that its code said it read and made, in the order of logging.' })
+  @FieldResolver(() => [LoggedDataset], {
+    description: 'Data that its code said it read and made, in the order of logging.',
+  })
   loggedDatasets(@Root() run: RunType, @Ctx() ctx: RequestContext): Promise<LoggedDataset[]> {
     return ctx.loaders.runLoggedDatasets.load(run.id);
   }

@@ -6,7 +6,9 @@ export const DatasetDirection = describeEnum('DatasetDirection', 'Which way data
   OUTPUT: 'The run made it.',
 });
 
-@ObjectType({ description: 'Data that a run read or made, as its code said: a reference with a digest, not a stored file.' })
+@ObjectType({
+  description: 'Data that a run read or made, as its code said: a reference with a digest, not a stored file.',
+})
 export class LoggedDataset {
   @Field(() => ID, { description: 'Opaque id (UUIDv7) of this use.' })
   id!: string;
@@ -26,10 +28,16 @@ export class LoggedDataset {
   @Field(() => String, { description: 'Where it lies, in the form that its kind of place has; often JSON.' })
   source!: string;
 
-  @Field(() => String, { nullable: true, description: 'Columns and types as JSON of the client’s own form, when it said.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Columns and types as JSON of the client’s own form, when it said.',
+  })
   schema?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Figures about it, such as the number of rows, as JSON of the client’s own form.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Figures about it, such as the number of rows, as JSON of the client’s own form.',
+  })
   profile?: string | null;
 
   /** Shown as entries, and as `context`. */
@@ -49,20 +57,30 @@ export class LoggedDatasetInput {
   })
   datasetId?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'What the code calls it: 1 to 500 characters; needed without `datasetId`.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'What the code calls it: 1 to 500 characters; needed without `datasetId`.',
+  })
   name?: string | null;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'Hash of its content, 1 to 36 characters; needed without `datasetId`. 16 or more digits of a registered dataset’s SHA-256 link it to that.',
+      'Hash of its content, 1 to 36 characters; needed without `datasetId`. 16 or more digits of a ' +
+      'registered dataset’s SHA-256 link it to that.',
   })
   digest?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Kind of place where it lies, at most 36 characters; needed without `datasetId`.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Kind of place where it lies, at most 36 characters; needed without `datasetId`.',
+  })
   sourceType?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Where it lies, at most 65,535 characters; needed without `datasetId`.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Where it lies, at most 65,535 characters; needed without `datasetId`.',
+  })
   source?: string | null;
 
   @Field(() => String, { nullable: true, description: 'Columns and types, at most 1,048,575 characters.' })
@@ -71,7 +89,10 @@ export class LoggedDatasetInput {
   @Field(() => String, { nullable: true, description: 'Figures about it, at most 16,777,215 characters.' })
   profile?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'What it was used for, e.g. `training` (tag mlflow.data.context).' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'What it was used for, e.g. `training` (tag mlflow.data.context).',
+  })
   context?: string | null;
 
   @Field(() => [KeyValueInput], { nullable: true, description: 'Labels of this use, at most 100.' })
@@ -84,7 +105,8 @@ export class LogRunDatasetsInput {
   runId!: string;
 
   @Field(() => [LoggedDatasetInput], {
-    description: '1 to 1,000. The same name and digest again in one direction adds only tags, so that a call can be repeated.',
+    description:
+      '1 to 1,000. The same name and digest again in one direction adds only tags, so that a call can be repeated.',
   })
   datasets!: LoggedDatasetInput[];
 }

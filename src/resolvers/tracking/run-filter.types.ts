@@ -17,7 +17,10 @@ const RunOrderField = describeOrderFields<OrderField>('RunOrderField', 'What run
   TAG: ['tag', 'Text of the tag named by `key`, in code point order; runs without it last.'],
 });
 
-@InputType({ description: 'A bound on the newest value of a metric. NaN is within none; with neither bound the metric must be there.' })
+@InputType({
+  description:
+    'A bound on the newest value of a metric. NaN is within none; with neither bound the metric must be there.',
+})
 class MetricFilterInput {
   @Field(() => String, { description: 'Name of the metric.' })
   key!: string;
@@ -28,18 +31,24 @@ class MetricFilterInput {
   @Field(() => Number, { nullable: true, description: 'Largest value, inclusive; none when absent.' })
   max?: number | null;
 
-  @Field(() => Boolean, { nullable: true, description: 'False for runs that never logged it, true for those that did.' })
+  @Field(() => Boolean, {
+    nullable: true,
+    description: 'False for runs that never logged it, true for those that did.',
+  })
   isSet?: boolean | null;
 }
 
-@InputType({ description: 'A condition on a parameter or tag; all that is given must hold. With the key alone, it must be there.' })
+@InputType({
+  description: 'A condition on a parameter or tag; all that is given must hold. With the key alone, it must be there.',
+})
 class TextMatchInput {
   @Field(() => String, { description: 'The key that is looked at, 1 to 250 characters.' })
   key!: string;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Pattern in which % stands for any text and _ for any one character; at most 1,000 characters and 20 %.',
+    description:
+      'Pattern in which % stands for any text and _ for any one character; at most 1,000 characters and 20 %.',
   })
   like?: string | null;
 
@@ -50,7 +59,9 @@ class TextMatchInput {
   isSet?: boolean | null;
 }
 
-@InputType({ description: 'Data that a run read, as it was logged or registered; all that is given must hold of some of it.' })
+@InputType({
+  description: 'Data that a run read, as it was logged or registered; all that is given must hold of some of it.',
+})
 class RunDatasetFilterInput {
   @Field(() => String, { nullable: true, description: 'Name of the dataset, in full and with its case.' })
   name?: string | null;
@@ -64,7 +75,8 @@ class RunDatasetFilterInput {
 
 @InputType({
   description:
-    'A condition on runs; every given field must hold, and an empty list is no condition. At most 50 comparisons in all, 20 levels deep.',
+    'A condition on runs; every given field must hold, and an empty list is no condition. At most 50 ' +
+    'comparisons in all, 20 levels deep.',
 })
 class RunConditionInput {
   @Field(() => [RunStatus], { nullable: true, description: 'Runs in one of these states.' })
@@ -73,7 +85,10 @@ class RunConditionInput {
   @Field(() => [RunDatasetFilterInput], { nullable: true, description: 'Runs that read data of each of these kinds.' })
   datasets?: RunDatasetFilterInput[] | null;
 
-  @Field(() => String, { nullable: true, description: 'Text that the name contains, whatever its case; at most 200 characters.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Text that the name contains, whatever its case; at most 200 characters.',
+  })
   search?: string | null;
 
   @Field(() => [String], { nullable: true, description: 'Runs started with a token of one of these subjects.' })
@@ -103,32 +118,53 @@ class RunConditionInput {
   @Field(() => [RunConditionInput], { nullable: true, description: 'Each of these must hold.' })
   and?: RunConditionInput[] | null;
 
-  @Field(() => [RunConditionInput], { nullable: true, description: 'At least one of these must hold, where any are given.' })
+  @Field(() => [RunConditionInput], {
+    nullable: true,
+    description: 'At least one of these must hold, where any are given.',
+  })
   or?: RunConditionInput[] | null;
 
-  @Field(() => RunConditionInput, { nullable: true, description: 'This must not hold; a run that lacks the key does not hold it.' })
+  @Field(() => RunConditionInput, {
+    nullable: true,
+    description: 'This must not hold; a run that lacks the key does not hold it.',
+  })
   not?: RunConditionInput | null;
 }
 
 @InputType({
   description:
-    'Which runs to list; every given field must hold, and an empty list is no condition. At most 50 comparisons in all, 20 levels deep.',
+    'Which runs to list; every given field must hold, and an empty list is no condition. At most 50 ' +
+    'comparisons in all, 20 levels deep.',
 })
 export class RunFilterInput extends RunConditionInput {
-  @Field(() => [ID], { nullable: true, description: 'Runs of one of these experiments. NOT_FOUND for an id that is none.' })
+  @Field(() => [ID], {
+    nullable: true,
+    description: 'Runs of one of these experiments. NOT_FOUND for an id that is none.',
+  })
   experimentIds?: string[] | null;
 
-  @Field(() => ID, { nullable: true, description: 'Runs that are parts of this one. NOT_FOUND for an id that is none.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'Runs that are parts of this one. NOT_FOUND for an id that is none.',
+  })
   parentRunId?: string | null;
 
-  @Field(() => [ID], { nullable: true, description: 'Runs that used one of these datasets. NOT_FOUND for an id that is none.' })
+  @Field(() => [ID], {
+    nullable: true,
+    description: 'Runs that used one of these datasets. NOT_FOUND for an id that is none.',
+  })
   datasetIds?: string[] | null;
 
-  @Field(() => [RunState], { nullable: true, description: 'Runs in use, put aside, or both; those in use when absent.' })
+  @Field(() => [RunState], {
+    nullable: true,
+    description: 'Runs in use, put aside, or both; those in use when absent.',
+  })
   states?: (keyof typeof RunState)[] | null;
 }
 
-@InputType({ description: 'One key of the order of a list of runs. Runs that are equal in all keys are in the order of their ids.' })
+@InputType({
+  description: 'One key of the order of a list of runs. Runs that are equal in all keys are in the order of their ids.',
+})
 export class RunOrderInput {
   @Field(() => RunOrderField, { description: 'What to order by.' })
   field!: OrderField;

@@ -24,7 +24,9 @@ export class RunLifecycleResolver {
     return { run: await ctx.run((session) => ctx.services.runLifecycle.update(session, input)) };
   }
 
-  @Mutation(() => RunPayload, { description: 'Takes up a run that has ended: it is RUNNING again, and what it logged stays.' })
+  @Mutation(() => RunPayload, {
+    description: 'Takes up a run that has ended: it is RUNNING again, and what it logged stays.',
+  })
   async resumeRun(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => ResumeRunInput, { description: 'Which one goes on.' }) input: ResumeRunInput,
@@ -33,17 +35,22 @@ export class RunLifecycleResolver {
   }
 
   @Mutation(() => RunPayload, {
-    description: 'Starts a run with the parameters, tags, notes and source of another; metrics, logs and files stay with that one.',
+    description:
+      'Starts a run with the parameters, tags, notes and source of another; metrics, logs and files stay ' +
+      'with that one.',
   })
   async cloneRun(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => CloneRunInput, { description: 'The run to clone, and what to call the new one.' }) input: CloneRunInput,
+    @Arg('input', () => CloneRunInput, { description: 'The run to clone, and what to call the new one.' })
+    input: CloneRunInput,
   ): Promise<RunPayload> {
     return { run: await ctx.run((session) => ctx.services.runLifecycle.clone(session, input)) };
   }
 
   @Mutation(() => RunPayload, {
-    description: 'Puts a run aside: lists leave it out and nothing can be logged to it, until it is restored or collected as garbage.',
+    description:
+      'Puts a run aside: lists leave it out and nothing can be logged to it, until it is restored or ' +
+      'collected as garbage.',
   })
   async deleteRun(
     @Ctx() ctx: RequestContext,
@@ -73,13 +80,22 @@ export class RunLifecycleResolver {
     };
   }
 
-  @FieldResolver(() => RunType, { nullable: true, description: 'The run that this one is a part of; null for one that stands alone.' })
+  @FieldResolver(() => RunType, {
+    nullable: true,
+    description: 'The run that this one is a part of; null for one that stands alone.',
+  })
   parent(@Root() run: RunType, @Ctx() ctx: RequestContext): Promise<RunType | null> | null {
     return run.parentRunId == null ? null : ctx.loaders.run.load(run.parentRunId);
   }
 
-  @FieldResolver(() => RunConnection, { description: 'The runs that are parts of this one, newest first; deleted ones are left out.' })
-  async children(@Root() run: RunType, @Ctx() ctx: RequestContext, @Args(() => PageArgs) page: PageArgs): Promise<object> {
+  @FieldResolver(() => RunConnection, {
+    description: 'The runs that are parts of this one, newest first; deleted ones are left out.',
+  })
+  async children(
+    @Root() run: RunType,
+    @Ctx() ctx: RequestContext,
+    @Args(() => PageArgs) page: PageArgs,
+  ): Promise<object> {
     const result =
       page.after == null
         ? await ctx.loaders.childRuns.load({ ownerId: run.id, first: page.first ?? null })
@@ -94,12 +110,18 @@ export class RunLifecycleResolver {
     return (await ctx.loaders.runTags.load(run.id)).find(({ key }) => key === RUN_TAGS.note)?.value ?? '';
   }
 
-  @FieldResolver(() => RunSource, { nullable: true, description: 'Where its code came from; null when its client did not say.' })
+  @FieldResolver(() => RunSource, {
+    nullable: true,
+    description: 'Where its code came from; null when its client did not say.',
+  })
   async source(@Root() run: RunType, @Ctx() ctx: RequestContext): Promise<RunSource | null> {
     return sourceOf(await ctx.loaders.runTags.load(run.id));
   }
 
-  @FieldResolver(() => RunType, { nullable: true, description: 'The run that this one was cloned from, while it is there.' })
+  @FieldResolver(() => RunType, {
+    nullable: true,
+    description: 'The run that this one was cloned from, while it is there.',
+  })
   async clonedFrom(@Root() run: RunType, @Ctx() ctx: RequestContext): Promise<RunType | null> {
     const tag = (await ctx.loaders.runTags.load(run.id)).find(({ key }) => key === RUN_TAGS.clonedFrom);
     const id = fromHexId(tag?.value ?? '');

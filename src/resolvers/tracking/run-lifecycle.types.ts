@@ -10,19 +10,27 @@ export class UpdateRunInput {
   @Field(() => String, { nullable: true, description: 'New name: 1 to 250 visible characters.' })
   name?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'New notes, as Markdown, at most 8,000 characters; empty takes them away.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'New notes, as Markdown, at most 8,000 characters; empty takes them away.',
+  })
   description?: string | null;
 
   @Field(() => RunStatus, { nullable: true, description: 'New status; one that has not ended has no end time.' })
   status?: keyof typeof RunStatus | null;
 
-  @Field(() => DateTime, { nullable: true, description: 'When it ended, UTC; now when absent and the status says that it did.' })
+  @Field(() => DateTime, {
+    nullable: true,
+    description: 'When it ended, UTC; now when absent and the status says that it did.',
+  })
   endedAt?: Date | null;
 }
 
 @InputType({ description: 'A run that has ended and is to go on.' })
 export class ResumeRunInput {
-  @Field(() => ID, { description: 'The run. NOT_FOUND when there is none, CONFLICT when it has not ended or is that of a training.' })
+  @Field(() => ID, {
+    description: 'The run. NOT_FOUND when there is none, CONFLICT when it has not ended or is that of a training.',
+  })
   runId!: string;
 }
 

@@ -9,7 +9,9 @@ import { RunType } from './run.types.js';
 
 @Resolver(() => RunType)
 export class RunLogResolver {
-  @Mutation(() => AppendRunLogsPayload, { description: 'Appends lines to the log of a run; its followers see them within milliseconds.' })
+  @Mutation(() => AppendRunLogsPayload, {
+    description: 'Appends lines to the log of a run; its followers see them within milliseconds.',
+  })
   async appendRunLogs(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => AppendRunLogsInput, { description: 'The run and its lines.' }) input: AppendRunLogsInput,
@@ -19,7 +21,8 @@ export class RunLogResolver {
 
   @Subscription(() => RunLogLine, {
     description:
-      'Lines of a run as they are logged, each exactly once and in the order of `seq`; completes when the run has ended and all were sent. Reconnect with the last `seq` as `after`.',
+      'Lines of a run as they are logged, each exactly once and in the order of `seq`; completes when the ' +
+      'run has ended and all were sent. Reconnect with the last `seq` as `after`.',
     subscribe: ({ args, context }) => followLogs(context as RequestContext, args as RunFeedArgs),
   })
   runLogs(
@@ -35,8 +38,14 @@ export class RunLogResolver {
     return line;
   }
 
-  @FieldResolver(() => RunLogConnection, { description: 'What it printed, oldest line first; cursors are the lines’ `seq`.' })
-  async logs(@Root() run: RunType, @Ctx() ctx: RequestContext, @Args(() => RunLogArgs) page: RunLogArgs): Promise<object> {
+  @FieldResolver(() => RunLogConnection, {
+    description: 'What it printed, oldest line first; cursors are the lines’ `seq`.',
+  })
+  async logs(
+    @Root() run: RunType,
+    @Ctx() ctx: RequestContext,
+    @Args(() => RunLogArgs) page: RunLogArgs,
+  ): Promise<object> {
     const result = await ctx.loaders.runLogPages.load({ runId: run.id, page });
     return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
   }
@@ -44,5 +53,7 @@ export class RunLogResolver {
 
 function followLogs(ctx: RequestContext, args: RunFeedArgs): Promise<AsyncIterableIterator<RunLogLine>> {
   const { runId } = args;
-  return followRun(ctx, args, logsTopic(runId), (session, seq, limit) => ctx.services.runLogs.after(session, runId, seq, limit));
+  return followRun(ctx, args, logsTopic(runId), (session, seq, limit) =>
+    ctx.services.runLogs.after(session, runId, seq, limit),
+  );
 }

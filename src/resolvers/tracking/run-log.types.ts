@@ -11,7 +11,9 @@ export const LogStreamEnum = describeEnum('LogStream', 'Where a log line came fr
 
 @ObjectType({ description: 'What a run printed up to a line break, with its place in the run’s log.' })
 export class RunLogLine {
-  @Field(() => SafeInt, { description: 'Sequence number within the run, from 1; pass the last one as `after` to go on.' })
+  @Field(() => SafeInt, {
+    description: 'Sequence number within the run, from 1; pass the last one as `after` to go on.',
+  })
   seq!: number;
 
   @Field(() => String, { description: 'The text, at most 8 KiB, without a line break.' })
@@ -39,14 +41,19 @@ export class RunLogArgs {
 
   @Field(() => Int, {
     nullable: true,
-    description: 'So many lines at the end or up to `before`, 1 to 500, oldest first; `hasNextPage` then says whether older ones are left.',
+    description:
+      'So many lines at the end or up to `before`, 1 to 500, oldest first; `hasNextPage` then says whether ' +
+      'older ones are left.',
   })
   last?: number | null;
 
   @Field(() => SafeInt, { nullable: true, description: 'Only lines with a smaller `seq`.' })
   before?: number | null;
 
-  @Field(() => String, { nullable: true, description: 'Text that the line contains, whatever its case; at most 200 characters.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Text that the line contains, whatever its case; at most 200 characters.',
+  })
   search?: string | null;
 
   @Field(() => [LogStreamEnum], { nullable: true, description: 'Lines of these streams; all when absent.' })
@@ -70,7 +77,9 @@ export class AppendRunLogsInput {
   @Field(() => ID, { description: 'The run. NOT_FOUND when there is none, CONFLICT when it is deleted.' })
   runId!: string;
 
-  @Field(() => [LogLineInput], { description: '1 to 1,000 lines, in order. A run keeps at most 1,000,000; then it is RESOURCE_EXHAUSTED.' })
+  @Field(() => [LogLineInput], {
+    description: '1 to 1,000 lines, in order. A run keeps at most 1,000,000; then it is RESOURCE_EXHAUSTED.',
+  })
   lines!: LogLineInput[];
 }
 

@@ -1,4 +1,17 @@
-import { Arg, Args, Ctx, Extensions, FieldResolver, ID, Int, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
+import {
+  Arg,
+  Args,
+  Ctx,
+  Extensions,
+  FieldResolver,
+  ID,
+  Int,
+  Mutation,
+  Query,
+  Resolver,
+  Root,
+  Subscription,
+} from 'type-graphql';
 import { SHOWN_AS_FIELDS } from '../../domain/tracking/run-tags.js';
 import { metricsTopic } from '../../services/tracking/run.service.js';
 import type { RequestContext } from '../request-context.js';
@@ -27,7 +40,9 @@ export class RunResolver {
   @Query(() => RunType, { description: 'One run. NOT_FOUND when there is none with this id.' })
   run(
     @Ctx() ctx: RequestContext,
-    @Arg('id', () => ID, { description: 'Id (UUID) of the run; NOT_FOUND for one of another tenant, as for one that never was.' })
+    @Arg('id', () => ID, {
+      description: 'Id (UUID) of the run; NOT_FOUND for one of another tenant, as for one that never was.',
+    })
     id: string,
   ): Promise<RunType> {
     return ctx.run((session) => ctx.services.runs.get(session, id));
@@ -37,20 +52,30 @@ export class RunResolver {
   async runs(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('filter', () => RunFilterInput, { nullable: true, description: 'Which runs; all when absent.' }) filter?: RunFilterInput,
+    @Arg('filter', () => RunFilterInput, { nullable: true, description: 'Which runs; all when absent.' })
+    filter?: RunFilterInput,
     @Arg('where', () => String, {
       nullable: true,
       description:
-        "A filter as text, which must hold besides `filter`, e.g. `metrics.loss < 0.3 AND (params.lr = '0.1' OR tags.team LIKE 'a%')`. Keys begin with metrics. params. tags. attributes. or datasets., and stand in backticks when they hold other characters than letters, digits and _ . / -. Operators: = != < <= > >= LIKE ILIKE IN, NOT IN, IS NULL, IS NOT NULL, joined by AND, OR, NOT and parentheses; at most 50 comparisons. MLflow's filters are among them. BAD_USER_INPUT says at which character something else was expected.",
+        "A filter as text, which must hold besides `filter`, e.g. `metrics.loss < 0.3 AND (params.lr = '0.1' " +
+        "OR tags.team LIKE 'a%')`. Keys begin with metrics. params. tags. attributes. or datasets., and " +
+        'stand in backticks when they hold other characters than letters, digits and _ . / -. Operators: = ' +
+        '!= < <= > >= LIKE ILIKE IN, NOT IN, IS NULL, IS NOT NULL, joined by AND, OR, NOT and parentheses; ' +
+        "at most 50 comparisons. MLflow's filters are among them. BAD_USER_INPUT says at which character " +
+        'something else was expected.',
     })
     where?: string,
     @Arg('orderBy', () => [RunOrderInput], {
       nullable: true,
-      description: 'Order, the first key first, at most 10; newest first when absent. Runs that lack what is ordered by come last.',
+      description:
+        'Order, the first key first, at most 10; newest first when absent. Runs that lack what is ordered by ' +
+        'come last.',
     })
     orderBy?: RunOrderInput[],
   ): Promise<object> {
-    const result = await ctx.run((session) => ctx.services.runSearch.list(session, filter ?? {}, where ?? null, page, orderBy ?? []));
+    const result = await ctx.run((session) =>
+      ctx.services.runSearch.list(session, filter ?? {}, where ?? null, page, orderBy ?? []),
+    );
     return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
   }
 
@@ -62,7 +87,9 @@ export class RunResolver {
     return { run: await ctx.run((session) => ctx.services.runs.create(session, input)) };
   }
 
-  @Mutation(() => RunPayload, { description: 'Says how a run ended, and when: now. Its metrics, parameters and tags stay.' })
+  @Mutation(() => RunPayload, {
+    description: 'Says how a run ended, and when: now. Its metrics, parameters and tags stay.',
+  })
   async finishRun(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => FinishRunInput, { description: 'The run and how it ended.' }) input: FinishRunInput,
@@ -71,7 +98,9 @@ export class RunResolver {
   }
 
   @Extensions({ direct: logMetrics })
-  @Mutation(() => LogMetricsPayload, { description: 'Logs metric values in bulk; followers of the run see them within milliseconds.' })
+  @Mutation(() => LogMetricsPayload, {
+    description: 'Logs metric values in bulk; followers of the run see them within milliseconds.',
+  })
   logMetrics(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => LogMetricsInput, { description: 'The run and its points.' }) input: LogMetricsInput,
@@ -79,7 +108,9 @@ export class RunResolver {
     return logMetrics(ctx, input);
   }
 
-  @Mutation(() => RunPayload, { description: 'Logs parameters of a run. The same value again is allowed, another is CONFLICT.' })
+  @Mutation(() => RunPayload, {
+    description: 'Logs parameters of a run. The same value again is allowed, another is CONFLICT.',
+  })
   async logParams(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => LogParamsInput, { description: 'The run and its parameters.' }) input: LogParamsInput,
@@ -92,7 +123,9 @@ export class RunResolver {
     };
   }
 
-  @Mutation(() => RunPayload, { description: 'Adds tags to a run, or gives them other values; tags that are not named stay.' })
+  @Mutation(() => RunPayload, {
+    description: 'Adds tags to a run, or gives them other values; tags that are not named stay.',
+  })
   async setRunTags(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => SetRunTagsInput, { description: 'The run and its tags.' }) input: SetRunTagsInput,
@@ -107,7 +140,8 @@ export class RunResolver {
 
   @Subscription(() => MetricPoint, {
     description:
-      'Metric points of a run as they are logged, each exactly once and in the order of `seq`; completes when the run has ended and all were sent. Reconnect with the last `seq` as `after`.',
+      'Metric points of a run as they are logged, each exactly once and in the order of `seq`; completes ' +
+      'when the run has ended and all were sent. Reconnect with the last `seq` as `after`.',
     subscribe: ({ args, context }) => followMetrics(context as RequestContext, args as RunFeedArgs),
   })
   runMetrics(
@@ -134,7 +168,8 @@ export class RunResolver {
   }
 
   @FieldResolver(() => [KeyValue], {
-    description: 'Free labels, in the order of their keys; `setRunTags` changes them. Name and parent are fields, not shown here.',
+    description:
+      'Free labels, in the order of their keys; `setRunTags` changes them. Name and parent are fields, not shown here.',
   })
   async tags(@Root() run: RunType, @Ctx() ctx: RequestContext): Promise<KeyValue[]> {
     return (await ctx.loaders.runTags.load(run.id)).filter(({ key }) => !SHOWN_AS_FIELDS.includes(key));
@@ -147,13 +182,18 @@ export class RunResolver {
 
   @FieldResolver(() => [MetricPoint], {
     description:
-      'History of one metric in step order. With more than `maxPoints` points it is thinned: every stretch keeps its smallest and its largest value, and a NaN where it has one, beside the first and the last point of all, so that a chart looks as with all of them (M4, Jugel et al. 2014). Of long histories, from 65,536 points on, stretches are of points logged one after another. Several keys (as aliases) and runs are read together.',
+      'History of one metric in step order. With more than `maxPoints` points it is thinned: every stretch ' +
+      'keeps its smallest and its largest value, and a NaN where it has one, beside the first and the last ' +
+      'point of all, so that a chart looks as with all of them (M4, Jugel et al. 2014). Of long histories, ' +
+      'from 65,536 points on, stretches are of points logged one after another. Several keys (as aliases) ' +
+      'and runs are read together.',
   })
   metricHistory(
     @Root() run: RunType,
     @Ctx() ctx: RequestContext,
     @Arg('key', () => String, { description: 'Name of the metric.' }) key: string,
-    @Arg('maxPoints', () => Int, { defaultValue: 1000, description: 'How many points at most, 2 to 10,000.' }) maxPoints: number,
+    @Arg('maxPoints', () => Int, { defaultValue: 1000, description: 'How many points at most, 2 to 10,000.' })
+    maxPoints: number,
   ): Promise<MetricPoint[]> {
     return ctx.loaders.metricHistory.load({ runId: run.id, key, maxPoints });
   }
@@ -165,5 +205,7 @@ async function logMetrics(ctx: RequestContext, { runId, metrics }: LogMetricsInp
 
 function followMetrics(ctx: RequestContext, args: RunFeedArgs): Promise<AsyncIterableIterator<MetricPoint>> {
   const { runId } = args;
-  return followRun(ctx, args, metricsTopic(runId), (session, seq, limit) => ctx.services.runs.metricsAfter(session, runId, seq, limit));
+  return followRun(ctx, args, metricsTopic(runId), (session, seq, limit) =>
+    ctx.services.runs.metricsAfter(session, runId, seq, limit),
+  );
 }

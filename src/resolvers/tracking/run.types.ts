@@ -38,7 +38,9 @@ export class MetricPoint {
   @Field(() => DateTime, { description: 'When it was measured, UTC.' })
   loggedAt!: Date;
 
-  @Field(() => SafeInt, { description: 'Sequence number within the run; pass the last one as `after` to go on with a subscription.' })
+  @Field(() => SafeInt, {
+    description: 'Sequence number within the run; pass the last one as `after` to go on with a subscription.',
+  })
   seq!: number;
 }
 
@@ -64,7 +66,8 @@ export const RunWarningCode = describeEnum<TrainingWarningCode>('RunWarningCode'
   LOSS_STILL_FALLING: 'The validation loss was still falling when the epochs were over.',
   LOSS_DIVERGED: 'The loss rose, or was no finite number any more.',
   OVERFITTED: 'The validation loss had been lower in an earlier epoch, which was not kept.',
-  WORSE_THAN_BASE_RATE: 'On the holdout the model is no better than the shares of the classes, or the mean, of the training rows.',
+  WORSE_THAN_BASE_RATE:
+    'On the holdout the model is no better than the shares of the classes, or the mean, of the training rows.',
   CLASS_RARELY_PREDICTED: 'A class of the holdout is hardly ever predicted.',
 });
 
@@ -77,7 +80,9 @@ export class RunWarningFigure {
   value!: number;
 }
 
-@ObjectType({ description: 'What a training tells of itself beside its metrics: something to look at before its model is used.' })
+@ObjectType({
+  description: 'What a training tells of itself beside its metrics: something to look at before its model is used.',
+})
 export class RunWarning {
   @Field(() => RunWarningCode, { description: 'What it is about, for programs.' })
   code!: TrainingWarningCode;
@@ -90,7 +95,8 @@ export class RunWarning {
 }
 
 @ObjectType('Run', {
-  description: 'One execution: what it was made with (parameters), what came out (metrics, artifacts), when and by whom.',
+  description:
+    'One execution: what it was made with (parameters), what came out (metrics, artifacts), when and by whom.',
 })
 export class RunType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
@@ -120,7 +126,9 @@ export class RunType {
   @Field(() => DateTime, { nullable: true, description: 'When it was put aside, UTC; null for one in use.' })
   deletedAt?: Date | null;
 
-  @Field(() => [RunWarning], { description: 'Warnings of a training, in the order in which they arose; empty for runs of outside code.' })
+  @Field(() => [RunWarning], {
+    description: 'Warnings of a training, in the order in which they arose; empty for runs of outside code.',
+  })
   warnings!: RunWarning[];
 
   /** Shown as `experiment`. */
@@ -136,7 +144,10 @@ export class CreateRunInput {
   @Field(() => ID, { description: 'Experiment that it belongs to. NOT_FOUND when there is none.' })
   experimentId!: string;
 
-  @Field(() => String, { nullable: true, description: 'Name: 1 to 250 visible characters; made from the time when absent.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Name: 1 to 250 visible characters; made from the time when absent.',
+  })
   name?: string | null;
 
   @Field(() => ID, { nullable: true, description: 'Run that the new one is a part of. NOT_FOUND when there is none.' })
@@ -179,7 +190,8 @@ export class LogMetricsInput {
   runId!: string;
 
   @Field(() => [MetricInput], {
-    description: '1 to 10,000 points. The same point again (key, step, time, value) adds nothing, so that a call can be repeated.',
+    description:
+      '1 to 10,000 points. The same point again (key, step, time, value) adds nothing, so that a call can be repeated.',
   })
   metrics!: MetricInput[];
 }

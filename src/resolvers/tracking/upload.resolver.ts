@@ -1,12 +1,19 @@
 import { Arg, Ctx, Mutation, Resolver } from 'type-graphql';
 import type { RequestContext } from '../request-context.js';
-import { CompleteUploadInput, CompleteUploadPayload, CreateUploadInput, CreateUploadPayload, UploadType } from './upload.types.js';
+import {
+  CompleteUploadInput,
+  CompleteUploadPayload,
+  CreateUploadInput,
+  CreateUploadPayload,
+  UploadType,
+} from './upload.types.js';
 
 @Resolver(() => UploadType)
 export class UploadResolver {
   @Mutation(() => CreateUploadPayload, {
     description:
-      'Begins the upload of a large file: PUT each part to its address, then call `completeUpload`. Small files may go in one POST to /uploads instead.',
+      'Begins the upload of a large file: PUT each part to its address, then call `completeUpload`. Small ' +
+      'files may go in one POST to /uploads instead.',
   })
   createUpload(
     @Ctx() ctx: RequestContext,
@@ -17,11 +24,13 @@ export class UploadResolver {
 
   @Mutation(() => CompleteUploadPayload, {
     description:
-      'Makes one file of the parts and reads it once for its SHA-256, which takes seconds per gigabyte. BAD_USER_INPUT names a part that is missing. Again, it answers the same.',
+      'Makes one file of the parts and reads it once for its SHA-256, which takes seconds per gigabyte. ' +
+      'BAD_USER_INPUT names a part that is missing. Again, it answers the same.',
   })
   async completeUpload(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => CompleteUploadInput, { description: 'The upload whose parts have all been sent.' }) input: CompleteUploadInput,
+    @Arg('input', () => CompleteUploadInput, { description: 'The upload whose parts have all been sent.' })
+    input: CompleteUploadInput,
   ): Promise<CompleteUploadPayload> {
     return { upload: await ctx.services.uploads.complete(ctx, input.uploadId) };
   }

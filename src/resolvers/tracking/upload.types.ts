@@ -6,7 +6,9 @@ export class CreateUploadInput {
   @Field(() => String, { description: 'Its name, e.g. `flights.parquet`; folders before it are dropped.' })
   fileName!: string;
 
-  @Field(() => SafeInt, { description: 'Its exact size in bytes. RESOURCE_EXHAUSTED above the largest upload that this service takes.' })
+  @Field(() => SafeInt, {
+    description: 'Its exact size in bytes. RESOURCE_EXHAUSTED above the largest upload that this service takes.',
+  })
   sizeBytes!: number;
 }
 
@@ -23,7 +25,8 @@ export class UploadPartType {
 
   @Field(() => String, {
     description:
-      'Where to PUT these bytes, without a token, in any order and again after a failure: an absolute address of the object store, or a path of this service.',
+      'Where to PUT these bytes, without a token, in any order and again after a failure: an absolute ' +
+      'address of the object store, or a path of this service.',
   })
   url!: string;
 }
@@ -59,7 +62,9 @@ export class UploadType {
   @Field(() => SafeInt, { description: 'Bytes, as counted when it was read back.' })
   sizeBytes!: number;
 
-  @Field(() => String, { description: 'SHA-256 of what is stored, hexadecimal: compare it with that of the file sent.' })
+  @Field(() => String, {
+    description: 'SHA-256 of what is stored, hexadecimal: compare it with that of the file sent.',
+  })
   sha256!: string;
 }
 

@@ -7,14 +7,22 @@ import type { RequestContext } from '../request-context.js';
 import { DatasetType } from '../tracking/dataset.types.js';
 import type { RunType } from '../tracking/run.types.js';
 import { PageArgs } from '../types/connection.js';
-import { ResumeTrainingInput, StartTrainingInput, TrainingCheckpoint, TrainingJobFilterInput, TrainingPayload } from './training.types.js';
+import {
+  ResumeTrainingInput,
+  StartTrainingInput,
+  TrainingCheckpoint,
+  TrainingJobFilterInput,
+  TrainingPayload,
+} from './training.types.js';
 
 @Resolver(() => JobType)
 export class TrainingResolver {
   @Query(() => JobType, { description: 'One training. NOT_FOUND when there is no training with this id.' })
   trainingJob(
     @Ctx() ctx: RequestContext,
-    @Arg('id', () => ID, { description: 'Id (UUID) of the job; NOT_FOUND for one of another tenant, as for one that never was.' })
+    @Arg('id', () => ID, {
+      description: 'Id (UUID) of the job; NOT_FOUND for one of another tenant, as for one that never was.',
+    })
     id: string,
   ): Promise<JobType> {
     return ctx.run((session) => ctx.services.jobs.get(session, id, 'TRAINING'));
@@ -26,18 +34,21 @@ export class TrainingResolver {
     @Args(() => PageArgs) page: PageArgs,
     @Arg('filter', () => TrainingJobFilterInput, { nullable: true, description: 'Which trainings; all when absent.' })
     filter?: TrainingJobFilterInput,
-    @Arg('orderBy', () => JobOrderInput, { nullable: true, description: 'Order; newest first when absent.' }) orderBy?: JobOrderInput,
+    @Arg('orderBy', () => JobOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    orderBy?: JobOrderInput,
   ): Promise<object> {
     return listJobs(ctx, page, { ...filter, kind: 'TRAINING' }, orderBy);
   }
 
   @Mutation(() => TrainingPayload, {
     description:
-      'Checks the configuration against the dataset, makes a run and queues its training. BAD_USER_INPUT names the first wrong field.',
+      'Checks the configuration against the dataset, makes a run and queues its training. BAD_USER_INPUT ' +
+      'names the first wrong field.',
   })
   startTraining(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => StartTrainingInput, { description: 'What to train, on what and how.' }) input: StartTrainingInput,
+    @Arg('input', () => StartTrainingInput, { description: 'What to train, on what and how.' })
+    input: StartTrainingInput,
   ): Promise<TrainingPayload> {
     // The service parses it: what a client may leave out or set to null is checked there.
     const config = present(input.config) as RawTrainingConfig;
@@ -45,11 +56,13 @@ export class TrainingResolver {
   }
 
   @Mutation(() => TrainingPayload, {
-    description: 'Continues a failed or cancelled training from its last sound checkpoint; the result is that of an unbroken one.',
+    description:
+      'Continues a failed or cancelled training from its last sound checkpoint; the result is that of an unbroken one.',
   })
   resumeTraining(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => ResumeTrainingInput, { description: 'The FAILED or CANCELLED training to go on with.' }) input: ResumeTrainingInput,
+    @Arg('input', () => ResumeTrainingInput, { description: 'The FAILED or CANCELLED training to go on with.' })
+    input: ResumeTrainingInput,
   ): Promise<TrainingPayload> {
     return withRun(ctx, (session) => ctx.services.trainings.resume(session, input.jobId));
   }
@@ -61,7 +74,10 @@ export class TrainingResolver {
     return ctx.loaders.jobCheckpoints.load(job.id);
   }
 
-  @FieldResolver(() => DatasetType, { nullable: true, description: 'The dataset that it works on; null for jobs without one.' })
+  @FieldResolver(() => DatasetType, {
+    nullable: true,
+    description: 'The dataset that it works on; null for jobs without one.',
+  })
   dataset(@Root() job: JobType, @Ctx() ctx: RequestContext): Promise<DatasetType | null> | null {
     return job.datasetId ? ctx.loaders.dataset.load(job.datasetId) : null;
   }

@@ -14,15 +14,22 @@ export const ModelTypeEnum = describeEnum<(typeof MODEL_TYPES)[number]>('ModelTy
 });
 
 export const OptimizerEnum = describeEnum<Optimizer>('Optimizer', 'How a model is fitted.', {
-  SOLVER: 'By a closed form, or by L-BFGS until it has converged; for linear and logistic regression, and their default.',
+  SOLVER:
+    'By a closed form, or by L-BFGS until it has converged; for linear and logistic regression, and their default.',
   ADAM: 'By Adam over minibatches; the only one for perceptrons.',
 });
 
-export const FeatureKindEnum = describeEnum<(typeof FEATURE_KINDS)[number]>('FeatureKind', 'How a column enters a model.', {
-  NUMERIC: 'A NUMBER or BOOLEAN column, imputed by its median and scaled.',
-  CATEGORICAL: 'A column of any type, one indicator per category: the texts of the file, or of its numbers, truth values or times.',
-  TIMESTAMP: 'A TIMESTAMP column, as its parts that differ (UTC): hour, weekday, month, day of year, year and age.',
-});
+export const FeatureKindEnum = describeEnum<(typeof FEATURE_KINDS)[number]>(
+  'FeatureKind',
+  'How a column enters a model.',
+  {
+    NUMERIC: 'A NUMBER or BOOLEAN column, imputed by its median and scaled.',
+    CATEGORICAL:
+      'A column of any type, one indicator per category: the texts of the file, or of its numbers, truth ' +
+      'values or times.',
+    TIMESTAMP: 'A TIMESTAMP column, as its parts that differ (UTC): hour, weekday, month, day of year, year and age.',
+  },
+);
 
 export const SplitBy = describeEnum('SplitBy', 'How rows are set apart for validation and holdout.', {
   RATIO: 'A seeded shuffle.',
@@ -37,7 +44,8 @@ export class TargetInput {
 
   @Field(() => Float, {
     nullable: true,
-    description: 'Makes two classes of a NUMBER column: 1 where its value is greater, 0 elsewhere. Classification only.',
+    description:
+      'Makes two classes of a NUMBER column: 1 where its value is greater, 0 elsewhere. Classification only.',
   })
   greaterThan?: number | null;
 }
@@ -56,11 +64,15 @@ export const ClassWeightsBy = describeEnum('ClassWeightsBy', 'Where the weights 
   GIVEN: 'From `weights`.',
 });
 
-export const DecisionThresholdBy = describeEnum('DecisionThresholdBy', 'How a threshold is chosen, on the validation rows.', {
-  F1: 'Highest F1 of the second class.',
-  COST: 'Lowest cost of false positives and false negatives.',
-  FIXED: 'As given by `value`.',
-});
+export const DecisionThresholdBy = describeEnum(
+  'DecisionThresholdBy',
+  'How a threshold is chosen, on the validation rows.',
+  {
+    F1: 'Highest F1 of the second class.',
+    COST: 'Lowest cost of false positives and false negatives.',
+    FIXED: 'As given by `value`.',
+  },
+);
 
 @InputType({ description: 'Values of the splitting column, as the file spells them, each in one list.' })
 export class SplitValuesInput {
@@ -89,7 +101,9 @@ export class ClassWeightInput {
   weight!: number;
 }
 
-@InputType({ description: 'What a row counts in the loss. Weights shift the probabilities towards the heavier classes.' })
+@InputType({
+  description: 'What a row counts in the loss. Weights shift the probabilities towards the heavier classes.',
+})
 export class ClassWeightsInput {
   @Field(() => ClassWeightsBy, { description: 'Where the weights come from.' })
   by!: keyof typeof ClassWeightsBy;
@@ -103,7 +117,8 @@ export class ClassWeightsInput {
 
 @InputType({
   description:
-    'From which probability on the label is the second of two classes. The exported model answers by it, and metrics count by it.',
+    'From which probability on the label is the second of two classes. The exported model answers by it, and ' +
+    'metrics count by it.',
 })
 export class DecisionThresholdInput {
   @Field(() => DecisionThresholdBy, { description: 'How it is chosen.' })
@@ -114,13 +129,17 @@ export class DecisionThresholdInput {
 
   @Field(() => Float, {
     nullable: true,
-    description: 'With COST only, and then needed: what a row of the first class costs that is called the second; above 0, at most 10^9.',
+    description:
+      'With COST only, and then needed: what a row of the first class costs that is called the second; above ' +
+      '0, at most 10^9.',
   })
   falsePositive?: number | null;
 
   @Field(() => Float, {
     nullable: true,
-    description: 'With COST only, and then needed: what a row of the second class costs that is called the first; above 0, at most 10^9.',
+    description:
+      'With COST only, and then needed: what a row of the second class costs that is called the first; above ' +
+      '0, at most 10^9.',
   })
   falseNegative?: number | null;
 }
@@ -133,27 +152,32 @@ export class SplitInput {
   @Field(() => String, {
     nullable: true,
     description:
-      'With TIME the TIMESTAMP column to order by, with COLUMN the STRING, BOOLEAN or NUMBER column that says which part a row is in; needed with both, nothing with RATIO.',
+      'With TIME the TIMESTAMP column to order by, with COLUMN the STRING, BOOLEAN or NUMBER column that ' +
+      'says which part a row is in; needed with both, nothing with RATIO.',
   })
   column?: string | null;
 
   @Field(() => Float, {
     nullable: true,
     description:
-      'Share that is watched during training, above 0 and below 1; needed with RATIO and TIME. With COLUMN the share of the rows to learn from, where no value says which; 0.1 when absent.',
+      'Share that is watched during training, above 0 and below 1; needed with RATIO and TIME. With COLUMN ' +
+      'the share of the rows to learn from, where no value says which; 0.1 when absent.',
   })
   validation?: number | null;
 
   @Field(() => Float, {
     nullable: true,
-    description: 'Share that is kept for the last measurement, above 0 and below 1; needed with RATIO and TIME, nothing with COLUMN.',
+    description:
+      'Share that is kept for the last measurement, above 0 and below 1; needed with RATIO and TIME, nothing ' +
+      'with COLUMN.',
   })
   holdout?: number | null;
 
   @Field(() => SplitValuesInput, {
     nullable: true,
     description:
-      'With COLUMN only: which values stand for which part. When absent: train or training; validation, valid, val or dev; holdout, test or testing, in any case. Rows with other values are left out.',
+      'With COLUMN only: which values stand for which part. When absent: train or training; validation, ' +
+      'valid, val or dev; holdout, test or testing, in any case. Rows with other values are left out.',
   })
   values?: SplitValuesInput | null;
 }
@@ -174,14 +198,17 @@ export class TimeWindowInput {
 export class HyperparametersInput {
   @Field(() => OptimizerEnum, {
     nullable: true,
-    description: 'How to fit: SOLVER for linear and logistic regression and ADAM for perceptrons when absent. Nothing for KMEANS.',
+    description:
+      'How to fit: SOLVER for linear and logistic regression and ADAM for perceptrons when absent. Nothing for KMEANS.',
   })
   optimizer?: Optimizer | null;
 
   @Field(() => Int, {
     nullable: true,
     description:
-      'Passes over the training rows with ADAM, else the most iterations of SOLVER or k-means; 1 to 10,000. When absent: 500 for perceptrons, which then stop by themselves (see earlyStopping), 20 for linear models with ADAM, 1,000 else.',
+      'Passes over the training rows with ADAM, else the most iterations of SOLVER or k-means; 1 to 10,000. ' +
+      'When absent: 500 for perceptrons, which then stop by themselves (see earlyStopping), 20 for linear ' +
+      'models with ADAM, 1,000 else.',
   })
   epochs?: number | null;
 
@@ -197,7 +224,8 @@ export class HyperparametersInput {
   @Field(() => Float, {
     nullable: true,
     description:
-      'L2 penalty on weights, beside the mean loss of a row, 0 to 10. When absent: 0 with ADAM; with SOLVER that of scikit-learn (alpha = 1, C = 1) on standardised columns.',
+      'L2 penalty on weights, beside the mean loss of a row, 0 to 10. When absent: 0 with ADAM; with SOLVER ' +
+      'that of scikit-learn (alpha = 1, C = 1) on standardised columns.',
   })
   l2?: number | null;
 
@@ -212,7 +240,8 @@ export class HyperparametersInput {
 
   @Field(() => Int, {
     nullable: true,
-    description: 'Categories that are told apart per column, most frequent first, 1 to 2,000; 100 when absent. The rest is one.',
+    description:
+      'Categories that are told apart per column, most frequent first, 1 to 2,000; 100 when absent. The rest is one.',
   })
   maxCategories?: number | null;
 }
@@ -222,24 +251,34 @@ export class EarlyStoppingInput {
   @Field(() => Int, { description: 'Epochs without improvement of the validation loss, 1 to 1,000.' })
   patience!: number;
 
-  @Field(() => Float, { nullable: true, description: 'Smallest decrease that counts as improvement, 0 or more; 0 when absent.' })
+  @Field(() => Float, {
+    nullable: true,
+    description: 'Smallest decrease that counts as improvement, 0 or more; 0 when absent.',
+  })
   minDelta?: number | null;
 }
 
 @InputType({
-  description: 'What to train, on which columns and how. A wrong field is BAD_USER_INPUT with its path, what was expected and what came.',
+  description:
+    'What to train, on which columns and how. A wrong field is BAD_USER_INPUT with its path, what was ' +
+    'expected and what came.',
 })
 export class TrainingConfigInput {
   @Field(() => ModelTypeEnum, { description: 'What to train.' })
   modelType!: keyof typeof ModelTypeEnum;
 
-  @Field(() => TargetInput, { nullable: true, description: 'What is to be learnt; needed but for KMEANS, which takes none.' })
+  @Field(() => TargetInput, {
+    nullable: true,
+    description: 'What is to be learnt; needed but for KMEANS, which takes none.',
+  })
   target?: TargetInput | null;
 
   @Field(() => [FeatureInput], {
     nullable: true,
     description:
-      '1 to 1,000 columns, each once, not the target. When absent: all that can help, numbers as NUMERIC, texts and booleans as CATEGORICAL, timestamps as TIMESTAMP; the run warns of each that is left out, with the reason.',
+      '1 to 1,000 columns, each once, not the target. When absent: all that can help, numbers as NUMERIC, ' +
+      'texts and booleans as CATEGORICAL, timestamps as TIMESTAMP; the run warns of each that is left out, ' +
+      'with the reason.',
   })
   features?: FeatureInput[] | null;
 
@@ -249,7 +288,10 @@ export class TrainingConfigInput {
   @Field(() => TimeWindowInput, { nullable: true, description: 'Rows of this time only; all when absent.' })
   window?: TimeWindowInput | null;
 
-  @Field(() => Int, { nullable: true, description: 'A seeded random sample of so many rows, at most 100,000,000; 0 or absent for all.' })
+  @Field(() => Int, {
+    nullable: true,
+    description: 'A seeded random sample of so many rows, at most 100,000,000; 0 or absent for all.',
+  })
   sampleRows?: number | null;
 
   @Field(() => HyperparametersInput, { nullable: true, description: 'How to fit; defaults when absent.' })
@@ -258,7 +300,8 @@ export class TrainingConfigInput {
   @Field(() => EarlyStoppingInput, {
     nullable: true,
     description:
-      'When to stop early. When absent, perceptrons without a number of epochs stop after 20 epochs without improvement, and nothing else does.',
+      'When to stop early. When absent, perceptrons without a number of epochs stop after 20 epochs without ' +
+      'improvement, and nothing else does.',
   })
   earlyStopping?: EarlyStoppingInput | null;
 
@@ -276,20 +319,24 @@ export class TrainingConfigInput {
 
   @Field(() => DecisionThresholdInput, {
     nullable: true,
-    description: 'When the second of two classes is the label, for classification; when it is the more probable one when absent.',
+    description:
+      'When the second of two classes is the label, for classification; when it is the more probable one when absent.',
   })
   decisionThreshold?: DecisionThresholdInput | null;
 
   @Field(() => Boolean, {
     nullable: true,
     description:
-      'Whether to train once more on all rows after the holdout has judged the model, for as many epochs as were best; that model is the result. Metrics and evaluations on the holdout stay those of the model before, which never saw it. False when absent.',
+      'Whether to train once more on all rows after the holdout has judged the model, for as many epochs as ' +
+      'were best; that model is the result. Metrics and evaluations on the holdout stay those of the model ' +
+      'before, which never saw it. False when absent.',
   })
   refit?: boolean | null;
 
   @Field(() => Int, {
     nullable: true,
-    description: 'Seed of split, sample, weights and order, 0 to 2^31 - 1; 42 when absent. Equal seeds give equal models.',
+    description:
+      'Seed of split, sample, weights and order, 0 to 2^31 - 1; 42 when absent. Equal seeds give equal models.',
   })
   seed?: number | null;
 }
@@ -305,19 +352,25 @@ export class StartTrainingInput {
   @Field(() => TrainingConfigInput, { description: 'What to train and how.' })
   config!: TrainingConfigInput;
 
-  @Field(() => String, { nullable: true, description: 'Name of the run: 1 to 250 visible characters; made from the time when absent.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Name of the run: 1 to 250 visible characters; made from the time when absent.',
+  })
   runName?: string | null;
 
   @Field(() => ID, {
     nullable: true,
-    description: 'Model that gets the result as a new version when the training ends well. NOT_FOUND when there is none.',
+    description:
+      'Model that gets the result as a new version when the training ends well. NOT_FOUND when there is none.',
   })
   registerModelId?: string | null;
 }
 
 @InputType({ description: 'A failed or cancelled training that goes on from its last sound checkpoint.' })
 export class ResumeTrainingInput {
-  @Field(() => ID, { description: 'The job. NOT_FOUND when there is no such training, CONFLICT unless it is FAILED or CANCELLED.' })
+  @Field(() => ID, {
+    description: 'The job. NOT_FOUND when there is no such training, CONFLICT unless it is FAILED or CANCELLED.',
+  })
   jobId!: string;
 }
 
@@ -326,7 +379,9 @@ export class TrainingPayload {
   @Field(() => JobType, { description: 'The job that makes it; `jobProgress` follows it.' })
   job!: JobType;
 
-  @Field(() => RunType, { description: 'The run that keeps its parameters, metrics and files; `runMetrics` follows it.' })
+  @Field(() => RunType, {
+    description: 'The run that keeps its parameters, metrics and files; `runMetrics` follows it.',
+  })
   run!: RunType;
 }
 
@@ -341,7 +396,9 @@ export class TrainingCheckpoint {
   @Field(() => SafeInt, { description: 'Bytes of the stored file, as checked before it is used again.' })
   sizeBytes!: number;
 
-  @Field(() => String, { description: 'SHA-256 of the file, hexadecimal; checked before a training continues from it.' })
+  @Field(() => String, {
+    description: 'SHA-256 of the file, hexadecimal; checked before a training continues from it.',
+  })
   sha256!: string;
 
   @Field(() => DateTime, { description: 'When it was stored, UTC.' })
@@ -353,7 +410,10 @@ export class TrainingJobFilterInput {
   @Field(() => [JobStatusEnum], { nullable: true, description: 'Trainings in one of these states.' })
   status?: (keyof typeof JobStatusEnum)[] | null;
 
-  @Field(() => ID, { nullable: true, description: 'The one that logs to this run; NOT_FOUND for a run that the tenant does not have.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'The one that logs to this run; NOT_FOUND for a run that the tenant does not have.',
+  })
   runId?: string | null;
 
   @Field(() => ID, { nullable: true, description: 'Trainings on this dataset version.' })

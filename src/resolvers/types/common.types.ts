@@ -6,7 +6,9 @@ export class KeyValue {
   key!: string;
 
   @Field(() => String, {
-    description: 'The text: at most 8,000 characters for runs, 20,000 for experiments, 100,000 for models, versions and logged models.',
+    description:
+      'The text: at most 8,000 characters for runs, 20,000 for experiments, 100,000 for models, versions and ' +
+      'logged models.',
   })
   value!: string;
 }
@@ -17,7 +19,9 @@ export class KeyValueInput {
   key!: string;
 
   @Field(() => String, {
-    description: 'The text: at most 8,000 characters for runs, 20,000 for experiments, 100,000 for models, versions and logged models.',
+    description:
+      'The text: at most 8,000 characters for runs, 20,000 for experiments, 100,000 for models, versions and ' +
+      'logged models.',
   })
   value!: string;
 }
@@ -41,15 +45,18 @@ export function toKeyValues(record: Record<string, string>): KeyValue[] {
 }
 
 /** Registers a closed set with a description for each of its values. */
-export function describeEnum<T extends string>(name: string, description: string, values: Record<T, string>): Record<T, T> {
+export function describeEnum<T extends string>(
+  name: string,
+  description: string,
+  values: Record<T, string>,
+): Record<T, T> {
   const enumObject = Object.fromEntries(Object.keys(values).map((key) => [key, key])) as Record<T, T>;
   registerEnumType(enumObject, {
     name,
     description,
-    valuesConfig: Object.fromEntries(Object.entries<string>(values).map(([key, text]) => [key, { description: text }])) as Record<
-      T,
-      { description: string }
-    >,
+    valuesConfig: Object.fromEntries(
+      Object.entries<string>(values).map(([key, text]) => [key, { description: text }]),
+    ) as Record<T, { description: string }>,
   });
   return enumObject;
 }

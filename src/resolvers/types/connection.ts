@@ -19,11 +19,17 @@ export class PageArgs {
   @Field(() => Int, { nullable: true, description: 'Edges per page, 1 to 500; 50 when absent.' })
   first?: number | null;
 
-  @Field(() => String, { nullable: true, description: '`pageInfo.endCursor` of the page before; absent for the first page.' })
+  @Field(() => String, {
+    nullable: true,
+    description: '`pageInfo.endCursor` of the page before; absent for the first page.',
+  })
   after?: string | null;
 }
 
-/** The Relay connection of a node type: `edges`, `nodes`, `pageInfo` and a `totalCount` that is counted only when selected. */
+/**
+ * The Relay connection of a node type: `edges`, `nodes`, `pageInfo` and a `totalCount` that is counted only when
+ * selected.
+ */
 export function connectionOf<T extends object>(node: ClassType<T>, name: string, plural: string): ClassType<object> {
   @ObjectType(`${name}Edge`, { description: `One of the ${plural} on a page.` })
   class Edge {
@@ -34,7 +40,10 @@ export function connectionOf<T extends object>(node: ClassType<T>, name: string,
     node!: T;
   }
 
-  @ObjectType(`${name}Connection`, { description: `Up to \`first\` ${plural} of a list, with where to go on.`, simpleResolvers: true })
+  @ObjectType(`${name}Connection`, {
+    description: `Up to \`first\` ${plural} of a list, with where to go on.`,
+    simpleResolvers: true,
+  })
   class PageOf {
     @Field(() => [Edge], { description: 'The items with their cursors, in order.' })
     edges!: Edge[];

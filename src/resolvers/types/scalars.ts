@@ -3,7 +3,9 @@ import { GraphQLDateTimeISO, GraphQLJSON } from 'graphql-scalars';
 import { quote } from '../../errors.js';
 
 export function scalarError(name: string, expected: string, got: unknown): GraphQLError {
-  return new GraphQLError(`${name}: expected ${expected}, got ${quote(got)}.`, { extensions: { expected, got: quote(got) } });
+  return new GraphQLError(`${name}: expected ${expected}, got ${quote(got)}.`, {
+    extensions: { expected, got: quote(got) },
+  });
 }
 
 function safeInteger(value: unknown): number {
@@ -16,7 +18,8 @@ function safeInteger(value: unknown): number {
 export const SafeInt = new GraphQLScalarType<number, number>({
   name: 'SafeInt',
   description:
-    'An integer from -(2^53 - 1) to 2^53 - 1, for steps, sizes in bytes, counts and sequence numbers, which the 32 bits of Int do not hold.',
+    'An integer from -(2^53 - 1) to 2^53 - 1, for steps, sizes in bytes, counts and sequence numbers, which ' +
+    'the 32 bits of Int do not hold.',
   parseValue: safeInteger,
   parseLiteral: (node) => {
     if (node.kind !== Kind.INT) throw scalarError('SafeInt', 'an integer', 'value' in node ? node.value : node.kind);
@@ -37,7 +40,8 @@ function metricValue(value: unknown): number {
 export const MetricValue = new GraphQLScalarType<number, number | string>({
   name: 'MetricValue',
   description:
-    'A 64-bit float, where NaN and the infinities, which a diverging training logs, are written as the strings "NaN", "Infinity" and "-Infinity".',
+    'A 64-bit float, where NaN and the infinities, which a diverging training logs, are written as the ' +
+    'strings "NaN", "Infinity" and "-Infinity".',
   parseValue: metricValue,
   parseLiteral: (node) => {
     if (node.kind === Kind.STRING) return metricValue(node.value);
@@ -54,10 +58,14 @@ export const MetricValue = new GraphQLScalarType<number, number | string>({
 
 const PLAIN_UTC = /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,3})?Z$/;
 
-/** The usual form, which every month has, is read at once: a bulk request brings thousands. The library checks all others. */
+/**
+ * The usual form, which every month has, is read at once: a bulk request brings thousands. The library checks all
+ * others.
+ */
 export const DateTime = new GraphQLScalarType<Date, string>({
   ...GraphQLDateTimeISO.toConfig(),
-  parseValue: (value) => (typeof value === 'string' && PLAIN_UTC.test(value) ? new Date(value) : GraphQLDateTimeISO.parseValue(value)),
+  parseValue: (value) =>
+    typeof value === 'string' && PLAIN_UTC.test(value) ? new Date(value) : GraphQLDateTimeISO.parseValue(value),
 });
 
 export { GraphQLJSON as Json };

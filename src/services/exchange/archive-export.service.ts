@@ -61,7 +61,10 @@ export class ArchiveExportService {
     await run.write((session) => staged.stage(session, objectKey));
     try {
       const archive = new ArchiveWriter(run, objects);
-      const [stored] = await Promise.all([objects.put(objectKey, archive.stream), archive.write(manifest, new ArchiveRows(run, id))]);
+      const [stored] = await Promise.all([
+        objects.put(objectKey, archive.stream),
+        archive.write(manifest, new ArchiveRows(run, id)),
+      ]);
       await run.succeed({ artifactId, ...stored, ...archive.counts }, async (session) => {
         await artifacts.record(session, { jobId: run.job.id }, 'experiment.tar', objectKey, stored, artifactId);
       });
@@ -109,7 +112,8 @@ class ArchiveWriter {
     let bytes = 0;
     let number = 0;
     const end = async () => {
-      if (parts.length > 0) await this.entry(`${kind}/${String((number += 1)).padStart(5, '0')}.ndjson`, Buffer.from(parts.join('')));
+      if (parts.length > 0)
+        await this.entry(`${kind}/${String((number += 1)).padStart(5, '0')}.ndjson`, Buffer.from(parts.join('')));
       [parts, bytes] = [[], 0];
     };
     for await (const line of lines) {
@@ -129,7 +133,10 @@ class ArchiveWriter {
       this.run.signal.throwIfAborted();
       this.counts.files += 1;
       const file: Line<'files'> = { ...line, content: this.counts.files };
-      await this.entry(`files/${String(file.content).padStart(5, '0')}.ndjson`, Buffer.from(`${JSON.stringify(file)}\n`));
+      await this.entry(
+        `files/${String(file.content).padStart(5, '0')}.ndjson`,
+        Buffer.from(`${JSON.stringify(file)}\n`),
+      );
       await this.content(`content/${file.content}`, file.sizeBytes, await this.objects.get(objectKey));
     }
   }

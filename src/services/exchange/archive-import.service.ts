@@ -50,7 +50,11 @@ export class ArchiveImportService {
     const name = input.name == null ? null : checkName('input.name', input.name);
     const config: ImportConfig = { uploadId: upload.id, objectKey: upload.objectKey, sha256: upload.sha256, name };
     const job = this.deps.jobs.create(session, { kind: 'EXPERIMENT_IMPORT', config: { ...config } });
-    audit(session, 'importExperiment', { type: 'job', id: job.id }, null, { uploadId: upload.id, name, sha256: upload.sha256 });
+    audit(session, 'importExperiment', { type: 'job', id: job.id }, null, {
+      uploadId: upload.id,
+      name,
+      sha256: upload.sha256,
+    });
     return job;
   }
 
@@ -87,8 +91,15 @@ export class ArchiveImportService {
     });
   }
 
-  /** Made once, however many attempts there are: deleted until it is whole, so that garbage collection takes what a failure leaves. */
-  private async begin(run: JobRun, check: ArchiveCheck, of: { server: string; externalId: string; name: string | null }): Promise<Begun> {
+  /**
+   * Made once, however many attempts there are: deleted until it is whole, so that garbage collection takes what a
+   * failure leaves.
+   */
+  private async begin(
+    run: JobRun,
+    check: ArchiveCheck,
+    of: { server: string; externalId: string; name: string | null },
+  ): Promise<Begun> {
     const { server, externalId } = of;
     const keepIds = await this.allFree(check);
     return run.write(async (session) => {
@@ -96,14 +107,24 @@ export class ArchiveImportService {
       const known = await findByExternal<SyncedArchive>(session, server, 'EXPERIMENT', externalId);
       if (known) {
         const synced = known.synced as SyncedArchive;
-        if (!synced.done) await this.takeOver(session, { server, externalId, experimentId: known.localId, synced }, run.job.id);
+        if (!synced.done)
+          await this.takeOver(session, { server, externalId, experimentId: known.localId, synced }, run.job.id);
         return { ...synced, experimentId: known.localId };
       }
       const name = of.name ?? (await this.freeName(session, check.name));
-      const experiment = await this.deps.experiments.create(session, { ...(keepIds && { id: check.ids.experiment }), name });
+      const experiment = await this.deps.experiments.create(session, {
+        ...(keepIds && { id: check.ids.experiment }),
+        name,
+      });
       const hiddenAt = new Date();
       const { description, tags, createdAt } = check.experiment;
-      Object.assign(experiment, { state: 'DELETED', deletedAt: hiddenAt, description, tags, createdAt: new Date(createdAt) });
+      Object.assign(experiment, {
+        state: 'DELETED',
+        deletedAt: hiddenAt,
+        description,
+        tags,
+        createdAt: new Date(createdAt),
+      });
       await session.em.flush();
       await bind(session, server, 'EXPERIMENT', externalId, experiment.id);
       const synced: SyncedArchive = { keepIds, hiddenAt: hiddenAt.toISOString(), jobId: run.job.id, done: false };
@@ -150,7 +171,9 @@ export class ArchiveImportService {
     for (const [table, all] of groups) {
       for (let from = 0; from < all.length; from += IDS_PER_LOOK) {
         const some = all.slice(from, from + IDS_PER_LOOK);
-        const taken = await this.deps.db.asSystem((em) => sql(em, `select 1 from ${table} where id = any(?::uuid[]) limit 1`, [some]));
+        const taken = await this.deps.db.asSystem((em) =>
+          sql(em, `select 1 from ${table} where id = any(?::uuid[]) limit 1`, [some]),
+        );
         if (taken.length > 0) return false;
       }
     }
@@ -176,7 +199,11 @@ async function latestOf(session: Session, runId: string): Promise<void> {
 }
 
 /** Everything as it was, in the transaction that ends the job. */
-async function reveal(session: Session, experimentId: string, { deletedRuns, deletedModels, parents }: ArchivePlacement): Promise<void> {
+async function reveal(
+  session: Session,
+  experimentId: string,
+  { deletedRuns, deletedModels, parents }: ArchivePlacement,
+): Promise<void> {
   const { tenant } = session;
   const experiment = await session.em.findOneOrFail(Experiment, { id: experimentId, tenant });
   Object.assign(experiment, { state: 'ACTIVE', deletedAt: null });
@@ -186,13 +213,15 @@ async function reveal(session: Session, experimentId: string, { deletedRuns, del
   ] as const) {
     await sql(
       session.em,
-      `update ${table} set state = 'ACTIVE', deleted_at = null where tenant = ? and experiment_id = ? and not id = any(?::uuid[])`,
+      `update ${table} set state = 'ACTIVE', deleted_at = null where tenant = ? and experiment_id = ? and ` +
+        'not id = any(?::uuid[])',
       [tenant, experimentId, deleted],
     );
   }
   await sql(
     session.em,
-    `update run set parent_run_id = p.parent from unnest(?::uuid[], ?::uuid[]) as p(id, parent) where run.tenant = ? and run.id = p.id`,
+    'update run set parent_run_id = p.parent from unnest(?::uuid[], ?::uuid[]) as p(id, parent) where ' +
+      'run.tenant = ? and run.id = p.id',
     [parents.map(({ id }) => id), parents.map(({ parent }) => parent), tenant],
   );
 }

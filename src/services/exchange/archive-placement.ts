@@ -23,7 +23,10 @@ interface Parts {
 
 const ROWS_PER_WRITE = 500;
 
-/** Second pass: writes what was checked, below an experiment that is deleted until the end. Doing it again adds only what is missing. */
+/**
+ * Second pass: writes what was checked, below an experiment that is deleted until the end. Doing it again adds only
+ * what is missing.
+ */
 export class ArchivePlacement implements ArchiveVisitor {
   readonly deletedRuns: string[] = [];
   readonly deletedModels: string[] = [];
@@ -51,7 +54,8 @@ export class ArchivePlacement implements ArchiveVisitor {
       await this.parts.run.write(async (session) => {
         this.added = 0;
         await this.place(session, kind, group);
-        // What is here for good does not count as a failure when the worker is lost; what was here already proves nothing.
+        // What is here for good does not count as a failure when the worker is lost; what was here already proves
+        // nothing.
         if (this.added > 0) await this.parts.jobs.forgiveFailures(session, this.parts.run.job.id);
       });
     }
@@ -89,8 +93,20 @@ export class ArchivePlacement implements ArchiveVisitor {
         return this.placeRuns(session, lines as Line<'runs'>[]);
       case 'datasets':
         return this.insert(session, 'logged_dataset', lines as Line<'datasets'>[], (line) => ({
-          ...{ id: uuidv7(), run_id: this.idOf(line.run), direction: line.direction, name: line.name, digest: line.digest },
-          ...{ source_type: line.sourceType, source: line.source, schema: line.schema, profile: line.profile, tags: line.tags },
+          ...{
+            id: uuidv7(),
+            run_id: this.idOf(line.run),
+            direction: line.direction,
+            name: line.name,
+            digest: line.digest,
+          },
+          ...{
+            source_type: line.sourceType,
+            source: line.source,
+            schema: line.schema,
+            profile: line.profile,
+            tags: line.tags,
+          },
         }));
       case 'points':
         for (const line of lines as Line<'points'>[]) await this.placePoints(session, line);
@@ -103,7 +119,12 @@ export class ArchivePlacement implements ArchiveVisitor {
       case 'model-metrics':
         return this.insert(session, 'logged_model_metric', lines as Line<'model-metrics'>[], (line) => ({
           ...{ logged_model_id: this.idOf(line.model), run_id: this.idOf(line.run), key: line.key, step: line.step },
-          ...{ logged_at: atMs(line.ms), value: line.value, dataset_name: line.datasetName, dataset_digest: line.datasetDigest },
+          ...{
+            logged_at: atMs(line.ms),
+            value: line.value,
+            dataset_name: line.datasetName,
+            dataset_digest: line.datasetDigest,
+          },
         }));
       case 'links':
         return this.insert(session, 'run_model', lines as Line<'links'>[], (line) => ({
@@ -118,7 +139,8 @@ export class ArchivePlacement implements ArchiveVisitor {
   private async placeRuns(session: Session, lines: Line<'runs'>[]): Promise<void> {
     for (const { id, state, parentRunId } of lines) {
       if (state === 'DELETED') this.deletedRuns.push(this.idOf(id));
-      if (parentRunId !== null && this.known.has(parentRunId)) this.parents.push({ id: this.idOf(id), parent: this.idOf(parentRunId) });
+      if (parentRunId !== null && this.known.has(parentRunId))
+        this.parents.push({ id: this.idOf(id), parent: this.idOf(parentRunId) });
     }
     await this.insert(session, 'run', lines, (line) => ({
       ...{ id: this.idOf(line.id), experiment_id: this.experimentId, name: line.name, created_at: line.createdAt },
@@ -127,7 +149,9 @@ export class ArchivePlacement implements ArchiveVisitor {
     }));
     await this.insert(session, 'run_counter', lines, ({ id }) => ({ run_id: this.idOf(id), last_seq: 0 }));
     const pairs = (of: (line: Line<'runs'>) => Record<string, string>) =>
-      lines.flatMap((line) => Object.entries(of(line)).map(([key, value]) => ({ run_id: this.idOf(line.id), key, value })));
+      lines.flatMap((line) =>
+        Object.entries(of(line)).map(([key, value]) => ({ run_id: this.idOf(line.id), key, value })),
+      );
     await this.insert(
       session,
       'run_param',
@@ -147,8 +171,19 @@ export class ArchivePlacement implements ArchiveVisitor {
   private placeModels(session: Session, lines: Line<'models'>[]): Promise<void> {
     for (const { id, state } of lines) if (state === 'DELETED') this.deletedModels.push(this.idOf(id));
     return this.insert(session, 'logged_model', lines, (line) => ({
-      ...{ id: this.idOf(line.id), experiment_id: this.experimentId, run_id: line.runId && this.idOf(line.runId), name: line.name },
-      ...{ status: line.status, status_message: line.statusMessage, model_type: line.modelType, params: line.params, tags: line.tags },
+      ...{
+        id: this.idOf(line.id),
+        experiment_id: this.experimentId,
+        run_id: line.runId && this.idOf(line.runId),
+        name: line.name,
+      },
+      ...{
+        status: line.status,
+        status_message: line.statusMessage,
+        model_type: line.modelType,
+        params: line.params,
+        tags: line.tags,
+      },
       ...{ created_by: line.createdBy, created_at: line.createdAt, updated_at: line.createdAt },
       ...{ state: 'DELETED', deleted_at: this.hiddenAt.toISOString() },
     }));
@@ -158,7 +193,8 @@ export class ArchivePlacement implements ArchiveVisitor {
     const runId = this.idOf(run);
     const [counter] = await sql<{ base: number }>(
       session.em,
-      `update run_counter set last_seq = last_seq + ?::bigint where tenant = ? and run_id = ? returning (last_seq - ?::bigint)::float8 as base`,
+      'update run_counter set last_seq = last_seq + ?::bigint where tenant = ? and run_id = ? returning ' +
+        '(last_seq - ?::bigint)::float8 as base',
       [points.length, session.tenant, runId, points.length],
     );
     const base = counter?.base ?? 0;
@@ -175,7 +211,13 @@ export class ArchivePlacement implements ArchiveVisitor {
 
   private async placeLogs(session: Session, { run, lines }: Line<'logs'>): Promise<void> {
     const runId = this.idOf(run);
-    await this.insert(session, 'run_log', lines, ([seq, ms, stream, line]) => ({ run_id: runId, seq, logged_at: atMs(ms), stream, line }));
+    await this.insert(session, 'run_log', lines, ([seq, ms, stream, line]) => ({
+      run_id: runId,
+      seq,
+      logged_at: atMs(ms),
+      stream,
+      line,
+    }));
     await sql(session.em, 'update run set last_log_seq = greatest(last_log_seq, ?) where tenant = ? and id = ?', [
       ...[lines.at(-1)?.[0] ?? 0, session.tenant, runId],
     ]);

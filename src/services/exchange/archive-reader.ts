@@ -28,7 +28,11 @@ export interface ArchiveVisitor {
 }
 
 /** Reads an archive from beginning to end. BAD_USER_INPUT for the first thing in it that no archive of ours has. */
-export async function readArchive(source: Readable, visitor: ArchiveVisitor, signal: AbortSignal): Promise<ArchiveCounts> {
+export async function readArchive(
+  source: Readable,
+  visitor: ArchiveVisitor,
+  signal: AbortSignal,
+): Promise<ArchiveCounts> {
   const tar = extract();
   source.on('error', (error) => tar.destroy(error));
   source.pipe(tar);
@@ -40,7 +44,8 @@ export async function readArchive(source: Readable, visitor: ArchiveVisitor, sig
       signal.throwIfAborted();
       const { name, type, size = 0 } = entry.header;
       const what = type === 'file' || type === 'contiguous-file' ? entryOf(name) : null;
-      if (what === null) throw notOurs(`${quote(name)} is ${type === 'file' ? 'no file of such an archive' : `a ${type}`}`);
+      if (what === null)
+        throw notOurs(`${quote(name)} is ${type === 'file' ? 'no file of such an archive' : `a ${type}`}`);
       if (hasEnded) throw notOurs(`${quote(name)} comes after its end`);
       if (!hasManifest && what !== 'manifest') throw notOurs('it does not begin with manifest.json');
       const bytes = entry as AsyncIterable<Buffer>;
@@ -80,7 +85,11 @@ function isOfTar(error: unknown): boolean {
 
 /** First pass: everything that can be wrong is found before anything is written. */
 export class ArchiveCheck implements ArchiveVisitor {
-  readonly ids: { experiment: string; runs: Set<string>; models: Set<string> } = { experiment: '', runs: new Set(), models: new Set() };
+  readonly ids: { experiment: string; runs: Set<string>; models: Set<string> } = {
+    experiment: '',
+    runs: new Set(),
+    models: new Set(),
+  };
   name = '';
   experiment!: Manifest['experiment'];
   private readonly paths = new Set<string>();
@@ -111,7 +120,8 @@ export class ArchiveCheck implements ArchiveVisitor {
     const sha256 = hash.digest('hex');
     if (size !== told.sizeBytes || sha256 !== told.sha256) {
       throw notOurs(
-        `${quote(told.path)} has changed: ${told.sizeBytes} bytes with SHA-256 ${told.sha256} were archived, ${size} with ${sha256} are here`,
+        `${quote(told.path)} has changed: ${told.sizeBytes} bytes with SHA-256 ${told.sha256} were archived, ` +
+          `${size} with ${sha256} are here`,
       );
     }
   }
@@ -124,13 +134,15 @@ export class ArchiveCheck implements ArchiveVisitor {
       ids.add(id);
     };
     if ('id' in line) add(kind === 'runs' ? runs : models, line.id);
-    if ('run' in line && line.run !== null && !runs.has(line.run)) throw notOurs(`${kind} names run ${line.run}, which is not there`);
+    if ('run' in line && line.run !== null && !runs.has(line.run))
+      throw notOurs(`${kind} names run ${line.run}, which is not there`);
     if ('model' in line && line.model !== null && !models.has(line.model))
       throw notOurs(`${kind} names model ${line.model}, which is not there`);
     if ('runId' in line && line.runId !== null && !runs.has(line.runId))
       throw notOurs(`${kind} names run ${line.runId}, which is not there`);
     if ('path' in line) {
-      if ((line.run === null) === (line.model === null)) throw notOurs(`${quote(line.path)} belongs to a run or a logged model`);
+      if ((line.run === null) === (line.model === null))
+        throw notOurs(`${quote(line.path)} belongs to a run or a logged model`);
       const place = `${line.run ?? line.model} ${line.path}`;
       if (this.paths.has(place)) throw notOurs(`there are two files at ${quote(line.path)}`);
       this.paths.add(place);
@@ -148,7 +160,9 @@ function toManifest(text: string): Manifest {
   const json = parseJson('manifest.json', text);
   const version = typeof json === 'object' && json !== null ? (Reflect.get(json, 'version') as unknown) : null;
   if (typeof version === 'number' && version > ARCHIVE_VERSION) {
-    throw notOurs(`it is of format version ${version}, and this service reads up to ${ARCHIVE_VERSION}: use a newer one`);
+    throw notOurs(
+      `it is of format version ${version}, and this service reads up to ${ARCHIVE_VERSION}: use a newer one`,
+    );
   }
   return parse('manifest.json', manifestSchema, json);
 }

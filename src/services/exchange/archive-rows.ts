@@ -11,7 +11,9 @@ const MS = 'extract(epoch from logged_at)::float8 * 1000';
 
 type FileRow = Omit<Line<'files'>, 'content'> & { objectKey: string };
 
-/** What is in an experiment, page by page, as the lines of an archive; times are Dates until they are written as JSON. */
+/**
+ * What is in an experiment, page by page, as the lines of an archive; times are Dates until they are written as JSON.
+ */
 export class ArchiveRows {
   constructor(
     private readonly run: JobRun,
@@ -115,7 +117,9 @@ export class ArchiveRows {
   }
 
   private async *runIds(): AsyncGenerator<string> {
-    const ids = `select id from run where tenant = ? and experiment_id = ? and id > ?::uuid order by id limit ${ROWS_PER_PAGE}`;
+    const ids =
+      'select id from run where tenant = ? and experiment_id = ? and id > ?::uuid order by id limit ' +
+      `${ROWS_PER_PAGE}`;
     for await (const { id } of this.byId<{ id: string }>(ids, ROWS_PER_PAGE)) yield id;
   }
 
@@ -134,4 +138,5 @@ export class ArchiveRows {
   }
 }
 
-const toJson = (value: number) => (Number.isFinite(value) ? value : (String(value) as 'NaN' | 'Infinity' | '-Infinity'));
+const toJson = (value: number) =>
+  Number.isFinite(value) ? value : (String(value) as 'NaN' | 'Infinity' | '-Infinity');

@@ -45,7 +45,8 @@ export class ExperimentImport {
       await inGroups(session, theirs.tags, (tags) => services.experiments.setTags(session, id, tags));
     });
     await this.bringContents(id, theirs, onRun);
-    const outcome = known?.synced.print === undefined ? 'added' : known.synced.print === print ? 'unchanged' : 'changed';
+    const outcome =
+      known?.synced.print === undefined ? 'added' : known.synced.print === print ? 'unchanged' : 'changed';
     await work.finish('EXPERIMENT', externalId, outcome, { print, deleted: isDeleted }, async (session) => {
       if (isDeleted) await services.experiments.remove(session, id);
     });
@@ -70,7 +71,8 @@ export class ExperimentImport {
       work.run.signal.throwIfAborted();
       await work.leniently(`logged model ${model.info.model_id}`, () => this.bringModel(id, model));
     }
-    for (const { runId, theirs: run } of linked) await work.leniently(`models of run ${run.id}`, () => this.link(runId, run));
+    for (const { runId, theirs: run } of linked)
+      await work.leniently(`models of run ${run.id}`, () => this.link(runId, run));
   }
 
   /** Under its own name, or one that says where it is from when that is taken; their default experiment is ours. */
@@ -108,29 +110,38 @@ export class ExperimentImport {
     const files = await bringFiles(services.folders, work, { loggedModelId: id }, place, known?.synced ?? {});
     if (isSame && files.brought === 0) return work.unchanged('LOGGED_MODEL');
     const outcome = known?.synced.print === undefined ? 'added' : 'changed';
-    await work.finish('LOGGED_MODEL', info.model_id, outcome, { print, ...files.synced } satisfies SyncedModel, async (session) => {
-      if (isSame) return;
-      await inGroups(session, data.params, (params) => services.loggedModels.logParams(session, id, params));
-      await inGroups(session, info.tags, (tags) => services.loggedModels.setTags(session, id, tags));
-      if (runId !== undefined) {
-        const points = data.metrics.filter((point) => (point.run_id ?? info.source_run_id) === info.source_run_id);
-        await services.loggedModels.logMetrics(
-          session,
-          runId,
-          points.map(({ key, value, step, timestamp, dataset_name: datasetName, dataset_digest: datasetDigest }) => ({
-            ...{ loggedModelId: id, key, value, step, loggedAt: new Date(timestamp), datasetName, datasetDigest },
-          })),
-        );
-      }
-      const status = statusOf(info.status);
-      if (status) await services.loggedModels.finalize(session, id, status, null);
-    });
+    await work.finish(
+      'LOGGED_MODEL',
+      info.model_id,
+      outcome,
+      { print, ...files.synced } satisfies SyncedModel,
+      async (session) => {
+        if (isSame) return;
+        await inGroups(session, data.params, (params) => services.loggedModels.logParams(session, id, params));
+        await inGroups(session, info.tags, (tags) => services.loggedModels.setTags(session, id, tags));
+        if (runId !== undefined) {
+          const points = data.metrics.filter((point) => (point.run_id ?? info.source_run_id) === info.source_run_id);
+          await services.loggedModels.logMetrics(
+            session,
+            runId,
+            points.map(({ key, value, step, timestamp, dataset_name: datasetName, dataset_digest: datasetDigest }) => ({
+              ...{ loggedModelId: id, key, value, step, loggedAt: new Date(timestamp), datasetName, datasetDigest },
+            })),
+          );
+        }
+        const status = statusOf(info.status);
+        if (status) await services.loggedModels.finalize(session, id, status, null);
+      },
+    );
   }
 
   private async link(runId: string, { inputs, outputs }: Pick<TheirRun, 'inputs' | 'outputs'>): Promise<void> {
     const here = async (models: { model_id: string; step?: number }[]) => {
       const found = await Promise.all(
-        models.map(async ({ model_id: id, step }) => ({ known: await this.work.find('LOGGED_MODEL', id), step: step ?? 0 })),
+        models.map(async ({ model_id: id, step }) => ({
+          known: await this.work.find('LOGGED_MODEL', id),
+          step: step ?? 0,
+        })),
       );
       return found.flatMap(({ known, step }) => (known ? [{ loggedModelId: known.localId, step }] : []));
     };

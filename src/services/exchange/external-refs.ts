@@ -49,22 +49,38 @@ export async function findByExternal<Synced>(
 }
 
 /** Binds the two, in the transaction that makes one of them; what was bound to a thing that is gone is bound anew. */
-export async function bind(session: Session, server: string, kind: ThingKind, externalId: string, localId: string): Promise<void> {
+export async function bind(
+  session: Session,
+  server: string,
+  kind: ThingKind,
+  externalId: string,
+  localId: string,
+): Promise<void> {
   await sql(
     session.em,
     `delete from external_ref r where r.tenant = ? and r.server = ? and r.kind = ? and r.external_id = ?
        and not exists (select from ${TABLES[kind]} t where t.tenant = r.tenant and t.id = r.local_id)`,
     [session.tenant, server, kind, externalId],
   );
-  await sql(session.em, 'insert into external_ref (id, tenant, server, kind, external_id, local_id) values (?, ?, ?, ?, ?, ?)', [
-    ...[uuidv7(), session.tenant, server, kind, externalId, localId],
-  ]);
+  await sql(
+    session.em,
+    'insert into external_ref (id, tenant, server, kind, external_id, local_id) values (?, ?, ?, ?, ?, ?)',
+    [...[uuidv7(), session.tenant, server, kind, externalId, localId]],
+  );
 }
 
-export async function setSynced(session: Session, server: string, kind: ThingKind, externalId: string, synced: object): Promise<void> {
-  await sql(session.em, 'update external_ref set synced = ? where tenant = ? and server = ? and kind = ? and external_id = ?', [
-    ...[JSON.stringify(synced), session.tenant, server, kind, externalId],
-  ]);
+export async function setSynced(
+  session: Session,
+  server: string,
+  kind: ThingKind,
+  externalId: string,
+  synced: object,
+): Promise<void> {
+  await sql(
+    session.em,
+    'update external_ref set synced = ? where tenant = ? and server = ? and kind = ? and external_id = ?',
+    [...[JSON.stringify(synced), session.tenant, server, kind, externalId]],
+  );
 }
 
 /** CONFLICT for an experiment that an archive has been brought into only in part. */
@@ -77,7 +93,8 @@ export async function refuseUnfinished(session: Session, experimentId: string): 
   );
   if (!half) return;
   throw conflict(
-    `Experiment ${experimentId} is here only in part: its import is not done. Import the archive again, or have it collected as garbage.`,
+    `Experiment ${experimentId} is here only in part: its import is not done. Import the archive again, or ` +
+      'have it collected as garbage.',
     {
       expected: 'an experiment that is whole',
       got: `what job ${half.jobId ?? 'unknown'} has brought so far`,

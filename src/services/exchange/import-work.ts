@@ -64,7 +64,13 @@ export class ImportWork {
     private readonly jobs: JobService,
   ) {
     this.tally = {
-      ...{ experiments: NOTHING(), runs: NOTHING(), loggedModels: NOTHING(), models: NOTHING(), modelVersions: NOTHING() },
+      ...{
+        experiments: NOTHING(),
+        runs: NOTHING(),
+        loggedModels: NOTHING(),
+        models: NOTHING(),
+        modelVersions: NOTHING(),
+      },
       ...{ metricPoints: 0, artifacts: 0, artifactBytes: 0, aliases: 0, stages: 0 },
       ...(run.job.result as Partial<ImportTally> | null),
       // Those are met again.
@@ -82,7 +88,11 @@ export class ImportWork {
   }
 
   /** Makes a thing and binds it, in one transaction, under its own id where that is free here. */
-  async make(kind: ThingKind, externalId: string, make: (session: Session, id: string | undefined) => Promise<string>): Promise<string> {
+  async make(
+    kind: ThingKind,
+    externalId: string,
+    make: (session: Session, id: string | undefined) => Promise<string>,
+  ): Promise<string> {
     const own = fromHexId(externalId.replace(/^m-/, '')) ?? undefined;
     const attempt = (id: string | undefined) =>
       this.run.write(async (session) => {
@@ -101,7 +111,9 @@ export class ImportWork {
     }
   }
 
-  /** Ends with one thing: what it was like there, and that it counts, in one transaction with the last of its changes. */
+  /**
+   * Ends with one thing: what it was like there, and that it counts, in one transaction with the last of its changes.
+   */
   async finish(
     kind: ThingKind,
     externalId: string,
@@ -177,7 +189,11 @@ function sorted(value: unknown): unknown {
 }
 
 /** Calls with so many of the items at a time as one call takes, each written before the next reads. */
-export async function inGroups<T>(session: Session, items: readonly T[], call: (group: T[]) => Promise<unknown>): Promise<void> {
+export async function inGroups<T>(
+  session: Session,
+  items: readonly T[],
+  call: (group: T[]) => Promise<unknown>,
+): Promise<void> {
   for (let from = 0; from < items.length; from += ITEMS_PER_CALL) {
     await call(items.slice(from, from + ITEMS_PER_CALL));
     await session.em.flush();

@@ -39,13 +39,17 @@ async function makeExperiment(remote: MirrorRemote, id: string): Promise<string 
     if (externalId === null) {
       const answer = await remote.unless(MISSING, 'GET', 'experiments/get-by-name', { experiment_name: name });
       const there = answer === null ? null : ANSWERS.experiment.parse(answer).experiment;
-      if (there?.tags.some(({ key, value }) => key === MIRROR_TAGS.experiment && value === id)) externalId = there.experiment_id;
+      if (there?.tags.some(({ key, value }) => key === MIRROR_TAGS.experiment && value === id))
+        externalId = there.experiment_id;
     }
     if (externalId === null) continue;
     await remote.remember('EXPERIMENT', id, externalId, { name: experiment.name });
     return externalId;
   }
-  throw new AppError(ErrorCode.CONFLICT, `The MLflow server has other experiments with every name for "${experiment.name}".`);
+  throw new AppError(
+    ErrorCode.CONFLICT,
+    `The MLflow server has other experiments with every name for "${experiment.name}".`,
+  );
 }
 
 export async function mirrorExperiment(remote: MirrorRemote, id: string): Promise<void> {
@@ -60,11 +64,16 @@ export async function mirrorExperiment(remote: MirrorRemote, id: string): Promis
     return remote.remember('EXPERIMENT', id, externalId, { ...synced, deleted: true });
   }
   if (synced.deleted) await remote.ask('POST', 'experiments/restore', of);
-  if (synced.name !== experiment.name) await remote.ask('POST', 'experiments/update', { ...of, new_name: experiment.name });
+  if (synced.name !== experiment.name)
+    await remote.ask('POST', 'experiments/update', { ...of, new_name: experiment.name });
   const { set, gone, prints } = tagChanges(experiment.tags, synced.tags);
   for (const tag of set) await remote.ask('POST', 'experiments/set-experiment-tag', { ...of, ...tag });
   for (const key of gone) await remote.unless(MISSING, 'POST', 'experiments/delete-experiment-tag', { ...of, key });
-  await remote.remember('EXPERIMENT', id, externalId, { name: experiment.name, tags: prints, deleted: false } satisfies Synced);
+  await remote.remember('EXPERIMENT', id, externalId, {
+    name: experiment.name,
+    tags: prints,
+    deleted: false,
+  } satisfies Synced);
 }
 
 function read(remote: MirrorRemote, id: string) {

@@ -25,7 +25,12 @@ interface SyncedVersion {
 
 const EXISTS = 'RESOURCE_ALREADY_EXISTS';
 const MISSING = 'RESOURCE_DOES_NOT_EXIST';
-const STAGES: Record<Stage, string> = { DEVELOPMENT: 'None', STAGING: 'Staging', PRODUCTION: 'Production', ARCHIVED: 'Archived' };
+const STAGES: Record<Stage, string> = {
+  DEVELOPMENT: 'None',
+  STAGING: 'Staging',
+  PRODUCTION: 'Production',
+  ARCHIVED: 'Archived',
+};
 
 /** The model's name there, where it is made when it is needed; null for one that is gone here. */
 async function ensureModel(remote: MirrorRemote, id: string): Promise<string | null> {
@@ -87,7 +92,8 @@ export async function mirrorVersion(remote: MirrorRemote, id: string): Promise<v
     if (!first.ref || first.ref.isPending || first.ref.isOriginal) return;
     const [modelId = '', number = ''] = first.ref.externalId.split('/');
     const model = await readModel(remote, modelId);
-    if (model.ref) await remote.unless(MISSING, 'DELETE', 'model-versions/delete', { name: model.ref.externalId, version: number });
+    if (model.ref)
+      await remote.unless(MISSING, 'DELETE', 'model-versions/delete', { name: model.ref.externalId, version: number });
     return remote.forget('MODEL_VERSION', id);
   }
   // Told again when it is.
@@ -100,7 +106,8 @@ export async function mirrorVersion(remote: MirrorRemote, id: string): Promise<v
   const { synced } = ref;
   const of = { name, version: number };
   const { description, stage } = version;
-  if ((synced.description ?? '') !== description) await remote.ask('PATCH', 'model-versions/update', { ...of, description });
+  if ((synced.description ?? '') !== description)
+    await remote.ask('PATCH', 'model-versions/update', { ...of, description });
   const { set, gone, prints } = tagChanges(version.tags, synced.tags);
   for (const tag of set) await remote.ask('POST', 'model-versions/set-tag', { ...of, ...tag });
   for (const key of gone) await remote.unless(MISSING, 'DELETE', 'model-versions/delete-tag', { ...of, key });
@@ -109,9 +116,11 @@ export async function mirrorVersion(remote: MirrorRemote, id: string): Promise<v
     await remote.ask('POST', 'model-versions/transition-stage', given);
   }
   const there = new Set(await aliasesThere(remote, name, number));
-  for (const alias of aliases) if (!there.has(alias)) await remote.ask('POST', 'registered-models/alias', { ...of, alias });
+  for (const alias of aliases)
+    if (!there.has(alias)) await remote.ask('POST', 'registered-models/alias', { ...of, alias });
   for (const alias of synced.aliases ?? []) {
-    if (!aliases.includes(alias) && there.has(alias)) await remote.unless(MISSING, 'DELETE', 'registered-models/alias', { name, alias });
+    if (!aliases.includes(alias) && there.has(alias))
+      await remote.unless(MISSING, 'DELETE', 'registered-models/alias', { name, alias });
   }
   const after: SyncedVersion = { description, stage, tags: prints, aliases };
   await remote.remember('MODEL_VERSION', id, ref.externalId, after);
@@ -122,7 +131,8 @@ async function ensureVersion(remote: MirrorRemote, name: string, version: ModelV
   const { ref } = await readVersion(remote, version.id);
   if (ref && !ref.isPending) return numberOf(ref);
   // In the order of our numbers, so that theirs are in it too.
-  for (const earlier of await remote.transact((session) => unmirroredBefore(session, version))) await ensureVersion(remote, name, earlier);
+  for (const earlier of await remote.transact((session) => unmirroredBefore(session, version)))
+    await ensureVersion(remote, name, earlier);
   return remote.holding('MODEL_VERSION', version.id, () => makeVersion(remote, name, version));
 }
 
@@ -131,7 +141,8 @@ async function makeVersion(remote: MirrorRemote, name: string, version: ModelVer
   if (ref && !ref.isPending) return numberOf(ref);
   if (!ref) await remote.reserve('MODEL_VERSION', version.id);
   const runId = version.runId == null ? null : await ensureRun(remote, version.runId);
-  const number = (ref && (await findAgain(remote, name, version.id))) ?? (await createVersion(remote, name, version, runId));
+  const number =
+    (ref && (await findAgain(remote, name, version.id))) ?? (await createVersion(remote, name, version, runId));
   await remote.remember('MODEL_VERSION', version.id, `${version.modelId}/${number}`, {});
   return number;
 }
@@ -149,7 +160,12 @@ async function unmirroredBefore(session: Session, { modelId, version }: ModelVer
   return session.em.find(ModelVersion, { tenant: session.tenant, id: { $in: ids } }, { orderBy: { version: 'ASC' } });
 }
 
-async function createVersion(remote: MirrorRemote, name: string, version: ModelVersion, runId: string | null): Promise<string> {
+async function createVersion(
+  remote: MirrorRemote,
+  name: string,
+  version: ModelVersion,
+  runId: string | null,
+): Promise<string> {
   const answer = await remote.ask('POST', 'model-versions/create', {
     ...{ name, source: `matih:/model-versions/${version.id}`, ...(runId !== null && { run_id: runId }) },
     tags: [
@@ -185,7 +201,11 @@ function readModel(remote: MirrorRemote, id: string) {
 
 function readVersion(remote: MirrorRemote, id: string) {
   return remote.transact(async (session) => {
-    const aliases = await session.em.find(ModelAlias, { tenant: session.tenant, modelVersionId: id }, { orderBy: { alias: 'ASC' } });
+    const aliases = await session.em.find(
+      ModelAlias,
+      { tenant: session.tenant, modelVersionId: id },
+      { orderBy: { alias: 'ASC' } },
+    );
     return {
       version: await session.em.findOne(ModelVersion, { id, tenant: session.tenant }),
       ref: await remote.ref<SyncedVersion>(session, 'MODEL_VERSION', id),

@@ -5,7 +5,15 @@ import type { Database, Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { Role } from '../../domain/platform/principal.js';
 import type { TagEntry } from '../tracking/experiment.service.js';
-import { claimTask, fenceTask, type MirrorKind, mirrorKey, type MirrorTask, postponeTask, renewTask } from './mirror-tasks.js';
+import {
+  claimTask,
+  fenceTask,
+  type MirrorKind,
+  mirrorKey,
+  type MirrorTask,
+  postponeTask,
+  renewTask,
+} from './mirror-tasks.js';
 
 /** What a thing is called there, and how much of it is there. */
 export interface MirrorRef<Synced> {
@@ -37,7 +45,10 @@ export class Busy extends Error {
   }
 }
 
-/** The other server as one thing is mirrored to it, with what this service remembers of it. A worker that has lost its lease goes no further. */
+/**
+ * The other server as one thing is mirrored to it, with what this service remembers of it. A worker that has lost its
+ * lease goes no further.
+ */
 export class MirrorRemote {
   readonly tenant: string;
   /** That of the thing, and those of things that it needs, while they are made. */
@@ -74,7 +85,12 @@ export class MirrorRemote {
   }
 
   /** The answer, or null when the server says that such a thing is not there, or is there already. */
-  async unless(errorCode: string, method: MlflowMethod, path: string, given: Record<string, unknown>): Promise<unknown> {
+  async unless(
+    errorCode: string,
+    method: MlflowMethod,
+    path: string,
+    given: Record<string, unknown>,
+  ): Promise<unknown> {
     try {
       return await this.ask(method, path, given);
     } catch (error) {
@@ -84,7 +100,12 @@ export class MirrorRemote {
   }
 
   transact<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    const principal = { subject: 'mirror', tenant: this.tenant, role: Role.ADMIN, expiresAt: new Date(Date.now() + SESSION_MS) };
+    const principal = {
+      subject: 'mirror',
+      tenant: this.tenant,
+      role: Role.ADMIN,
+      expiresAt: new Date(Date.now() + SESSION_MS),
+    };
     return this.db.transact({ principal, requestId: uuidv7() }, work);
   }
 
@@ -121,7 +142,8 @@ export class MirrorRemote {
     return this.change(kind, localId, async (session) => {
       await sql(
         session.em,
-        'update external_ref set external_id = ?, synced = ? where tenant = ? and server = ? and kind = ? and local_id = ?',
+        'update external_ref set external_id = ?, synced = ? where tenant = ? and server = ? and kind = ? ' +
+          'and local_id = ?',
         [...[externalId, JSON.stringify(synced), this.tenant, mirrorKey(this.address), kind, localId]],
       );
     });
@@ -132,7 +154,8 @@ export class MirrorRemote {
     return this.change('MODEL', id, async (session) => {
       await sql(
         session.em,
-        `delete from external_ref where tenant = ? and server = ? and ((kind = 'MODEL' and local_id = ?) or (kind = 'MODEL_VERSION' and starts_with(external_id, ?)))`,
+        `delete from external_ref where tenant = ? and server = ? and ((kind = 'MODEL' and local_id = ?) or ` +
+          `(kind = 'MODEL_VERSION' and starts_with(external_id, ?)))`,
         [this.tenant, mirrorKey(this.address), id, `${id}/`],
       );
     });

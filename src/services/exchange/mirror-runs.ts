@@ -60,7 +60,9 @@ export async function mirrorRun(remote: MirrorRemote, id: string): Promise<void>
   if (synced.deleted) await remote.ask('POST', 'runs/restore', of);
   if (run) {
     if (params.length > synced.params) {
-      await inBatches(params, PAIRS_PER_CALL, (group) => remote.ask('POST', 'runs/log-batch', { ...of, params: group }));
+      await inBatches(params, PAIRS_PER_CALL, (group) =>
+        remote.ask('POST', 'runs/log-batch', { ...of, params: group }),
+      );
     }
     const { set, gone, prints } = tagChanges(await translated(remote, tags), synced.tags);
     await inBatches(set, PAIRS_PER_CALL, (group) => remote.ask('POST', 'runs/log-batch', { ...of, tags: group }));
@@ -76,7 +78,10 @@ export async function mirrorRun(remote: MirrorRemote, id: string): Promise<void>
   await remote.remember('RUN', id, externalId, { ...synced, deleted: isDeleted });
 }
 
-/** From where the last batch ended: a batch that is sent again after a crash has the same points, which MLflow keeps once. */
+/**
+ * From where the last batch ended: a batch that is sent again after a crash has the same points, which MLflow keeps
+ * once.
+ */
 async function mirrorPoints(remote: MirrorRemote, id: string, externalId: string, synced: Synced): Promise<void> {
   for (;;) {
     const points = await remote.transact((session) => pointsAfter(session, id, synced.seq));
@@ -117,7 +122,12 @@ async function create(remote: MirrorRemote, experimentId: string, run: Run): Pro
 /** One that was made there by an attempt that did not live to hear of it. */
 async function findAgain(remote: MirrorRemote, experimentId: string, id: string): Promise<string | null> {
   const answer = await remote.ask('POST', 'runs/search', {
-    ...{ experiment_ids: [experimentId], filter: `tags.\`${MIRROR_TAGS.run}\` = '${id}'`, run_view_type: 'ALL', max_results: 1 },
+    ...{
+      experiment_ids: [experimentId],
+      filter: `tags.\`${MIRROR_TAGS.run}\` = '${id}'`,
+      run_view_type: 'ALL',
+      max_results: 1,
+    },
   });
   return ANSWERS.runs.parse(answer).runs[0]?.info.run_id ?? null;
 }
@@ -138,7 +148,10 @@ async function inBatches<T>(items: readonly T[], size: number, send: (group: T[]
 function read(remote: MirrorRemote, id: string) {
   return remote.transact(async (session) => {
     const pairs = (table: string) =>
-      sql<TagEntry>(session.em, `select key, value from ${table} where tenant = ? and run_id = ? order by key`, [session.tenant, id]);
+      sql<TagEntry>(session.em, `select key, value from ${table} where tenant = ? and run_id = ? order by key`, [
+        session.tenant,
+        id,
+      ]);
     return {
       run: await session.em.findOne(Run, { id, tenant: session.tenant }),
       ref: await remote.ref<Synced>(session, 'RUN', id),

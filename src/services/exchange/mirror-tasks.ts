@@ -15,7 +15,10 @@ export interface MirrorTask {
   lease: string;
 }
 
-/** After that a task counts as lost with its worker: longer than one request to the other server may take, its second try included. */
+/**
+ * After that a task counts as lost with its worker: longer than one request to the other server may take, its second
+ * try included.
+ */
 export const LEASE_MS = 150_000;
 const FROM_NOW = `clock_timestamp() + ? * interval '1 millisecond'`;
 
@@ -27,13 +30,25 @@ export class StaleLease extends Error {
   }
 }
 
-const KINDS: Record<string, MirrorKind> = { experiment: 'EXPERIMENT', run: 'RUN', model: 'MODEL', modelVersion: 'MODEL_VERSION' };
-const TABLES: Record<MirrorKind, string> = { EXPERIMENT: 'experiment', RUN: 'run', MODEL: 'model', MODEL_VERSION: 'model_version' };
+const KINDS: Record<string, MirrorKind> = {
+  experiment: 'EXPERIMENT',
+  run: 'RUN',
+  model: 'MODEL',
+  modelVersion: 'MODEL_VERSION',
+};
+const TABLES: Record<MirrorKind, string> = {
+  EXPERIMENT: 'experiment',
+  RUN: 'run',
+  MODEL: 'model',
+  MODEL_VERSION: 'model_version',
+};
 
 /** Refs of the mirror are apart from those of imports, which may be from the same server. */
 export const mirrorKey = (server: string) => `mirror:${server}`;
 
-/** In the transaction of the change. A task that is being worked on keeps its lease: its worker sees that there is more. */
+/**
+ * In the transaction of the change. A task that is being worked on keeps its lease: its worker sees that there is more.
+ */
 export async function markTouched(em: EntityManager, tenant: string, touched: Touched[]): Promise<void> {
   const marks = [...new Set(touched.flatMap(({ type, id }) => (KINDS[type] ? [`${KINDS[type]} ${id}`] : [])))].sort();
   if (marks.length === 0) return;
@@ -60,7 +75,8 @@ export async function markMissing(em: EntityManager, server: string): Promise<vo
   }
 }
 
-const COLUMNS = 'm.tenant, m.kind, m.local_id as "localId", m.changed_at::text as changed, m.failures, m.not_before::text as lease';
+const COLUMNS =
+  'm.tenant, m.kind, m.local_id as "localId", m.changed_at::text as changed, m.failures, m.not_before::text as lease';
 
 /** Due tasks, nobody else's for a while; experiments and models before what is in them. */
 export function claimTasks(em: EntityManager, limit: number): Promise<MirrorTask[]> {
@@ -74,8 +90,16 @@ export function claimTasks(em: EntityManager, limit: number): Promise<MirrorTask
   );
 }
 
-/** The task of one thing, which is made when nothing was to be done; null while it is another worker's, or waits for its next try. */
-export async function claimTask(em: EntityManager, tenant: string, kind: MirrorKind, localId: string): Promise<MirrorTask | null> {
+/**
+ * The task of one thing, which is made when nothing was to be done; null while it is another worker's, or waits for its
+ * next try.
+ */
+export async function claimTask(
+  em: EntityManager,
+  tenant: string,
+  kind: MirrorKind,
+  localId: string,
+): Promise<MirrorTask | null> {
   const [task] = await sql<MirrorTask>(
     em,
     `insert into mirror_task as m (tenant, kind, local_id, not_before) values (?, ?, ?, ${FROM_NOW})
@@ -124,8 +148,9 @@ export async function postponeTask(
   error: string | null,
   failed: boolean,
 ): Promise<void> {
-  await sql(em, `update mirror_task set not_before = ${FROM_NOW}, failures = failures + ?, error = coalesce(?, error) where ${OWN}`, [
-    ...[delayMs, failed ? 1 : 0, error],
-    ...keyOf(task),
-  ]);
+  await sql(
+    em,
+    `update mirror_task set not_before = ${FROM_NOW}, failures = failures + ?, error = coalesce(?, error) where ${OWN}`,
+    [...[delayMs, failed ? 1 : 0, error], ...keyOf(task)],
+  );
 }

@@ -7,7 +7,16 @@ import { mirrorExperiment } from './mirror-experiments.js';
 import { mirrorModel, mirrorVersion } from './mirror-models.js';
 import { Busy, MirrorRemote } from './mirror-remote.js';
 import { mirrorRun } from './mirror-runs.js';
-import { claimTasks, endTask, markMissing, type MirrorKind, type MirrorTask, postponeTask, renewTask, StaleLease } from './mirror-tasks.js';
+import {
+  claimTasks,
+  endTask,
+  markMissing,
+  type MirrorKind,
+  type MirrorTask,
+  postponeTask,
+  renewTask,
+  StaleLease,
+} from './mirror-tasks.js';
 
 export interface MirrorTarget {
   /** Without a password in it. */
@@ -87,7 +96,12 @@ export class MirrorService {
        where tenant = ? and error is not null order by changed_at desc, local_id limit ${ERRORS_SHOWN}`,
       [session.tenant],
     );
-    return { server: this.target?.address ?? null, ...{ waiting: 0, failing: 0, oldestChangeAt: null }, ...counts, errors };
+    return {
+      server: this.target?.address ?? null,
+      ...{ waiting: 0, failing: 0, oldestChangeAt: null },
+      ...counts,
+      errors,
+    };
   }
 
   /** Null when the next task may be tried; otherwise why none can be. */
@@ -102,7 +116,10 @@ export class MirrorService {
     } catch (error) {
       if (this.stopped) return 'this process stops';
       if (error instanceof StaleLease || error instanceof Busy) {
-        this.logger.info({ err: error, kind: task.kind, localId: task.localId }, 'mirrored by another worker meanwhile');
+        this.logger.info(
+          { err: error, kind: task.kind, localId: task.localId },
+          'mirrored by another worker meanwhile',
+        );
         await this.db.asSystem((em) => postponeTask(em, task, BUSY_DELAY_MS, null, false));
         return null;
       }
@@ -132,7 +149,8 @@ export class MirrorService {
   /** One look at a time while the server is away, each later than the one before; no task pays for that. */
   private async giveBack(tasks: MirrorTask[], reason: string): Promise<void> {
     const error = this.stopped ? null : reason;
-    for (const [i, task] of tasks.entries()) await this.db.asSystem((em) => postponeTask(em, task, 0, i === 0 ? error : null, false));
+    for (const [i, task] of tasks.entries())
+      await this.db.asSystem((em) => postponeTask(em, task, 0, i === 0 ? error : null, false));
     if (this.stopped) return;
     this.logger.warn({ reason, pauseMs: this.pauseMs }, 'the MLflow server that is mirrored to is away');
     this.pausedUntilMs = Date.now() + this.pauseMs;

@@ -33,7 +33,10 @@ const MAX_SECRET_LENGTH = 8_000;
 /** Of the progress; the rest is for models. */
 const EXPERIMENTS_SHARE = 0.8;
 
-/** Brings what another tracking server holds over to this one, as often as somebody wants: what is here already is not doubled. */
+/**
+ * Brings what another tracking server holds over to this one, as often as somebody wants: what is here already is not
+ * doubled.
+ */
 export class MlflowImportService {
   constructor(private readonly deps: Dependencies) {}
 
@@ -43,7 +46,11 @@ export class MlflowImportService {
     if (url.search !== '') throw badInput('input.trackingUri', 'an address without a query', input.trackingUri);
     if (input.keepStages && session.principal.role !== Role.ADMIN) {
       const details = { field: 'input.keepStages', expected: Role.ADMIN, got: session.principal.role };
-      throw new AppError(ErrorCode.FORBIDDEN, 'To apply the stages of another server past the gates needs the role ADMIN.', details);
+      throw new AppError(
+        ErrorCode.FORBIDDEN,
+        'To apply the stages of another server past the gates needs the role ADMIN.',
+        details,
+      );
     }
     const config: ImportConfig = {
       server: `${url.origin}${url.pathname.replace(/\/+$/, '')}`,
@@ -82,14 +89,18 @@ export class MlflowImportService {
     const { reader, config } = work;
     const { experimentNames, modelNames } = config;
     const experiments = () =>
-      experimentNames === null ? reader.experiments(config.withDeleted) : each(experimentNames, (name) => reader.experimentNamed(name));
+      experimentNames === null
+        ? reader.experiments(config.withDeleted)
+        : each(experimentNames, (name) => reader.experimentNamed(name));
     const models = () => (modelNames === null ? reader.models() : each(modelNames, (name) => reader.modelNamed(name)));
     const [experimentCount, modelCount] = [await countOf(experiments()), await countOf(models())];
     const experimentImport = new ExperimentImport(this.deps, work);
     let done = 0;
     for await (const experiment of experiments()) {
       const fraction = (EXPERIMENTS_SHARE * done) / Math.max(done, experimentCount);
-      await work.leniently(`experiment ${experiment.name}`, () => experimentImport.bring(experiment, () => work.progress(fraction)));
+      await work.leniently(`experiment ${experiment.name}`, () =>
+        experimentImport.bring(experiment, () => work.progress(fraction)),
+      );
       done += 1;
     }
     const modelImport = new ModelImport(this.deps, work);
@@ -115,7 +126,8 @@ async function countOf(things: AsyncIterable<unknown>): Promise<number> {
 
 function checkNames(field: string, names: string[] | null | undefined): string[] | null {
   if (names == null) return null;
-  if (names.length > MAX_NAMES) throw badInput(field, `at most ${MAX_NAMES} names, or none given for all`, names.length);
+  if (names.length > MAX_NAMES)
+    throw badInput(field, `at most ${MAX_NAMES} names, or none given for all`, names.length);
   names.forEach((name, i) => {
     if (name === '' || name.length > 500) throw badInput(`${field}[${i}]`, '1 to 500 characters', name);
   });
@@ -130,15 +142,17 @@ function checkCredentials({ token, username, password }: MlflowCredentials): Mlf
   }
   if (token != null && (username != null || password != null))
     throw badInput('input.token', 'a token, or a user name and a password', '(hidden)');
-  if ((username == null) !== (password == null)) throw badInput('input.password', 'a user name and a password together', '(hidden)');
+  if ((username == null) !== (password == null))
+    throw badInput('input.password', 'a user name and a password together', '(hidden)');
   return { token, username, password };
 }
 
 async function secretOf(session: Session, jobId: string): Promise<MlflowCredentials> {
-  const [row] = await sql<{ secret: MlflowCredentials }>(session.em, 'select secret from job_secret where tenant = ? and job_id = ?', [
-    session.tenant,
-    jobId,
-  ]);
+  const [row] = await sql<{ secret: MlflowCredentials }>(
+    session.em,
+    'select secret from job_secret where tenant = ? and job_id = ?',
+    [session.tenant, jobId],
+  );
   if (!row) throw conflict('The credentials of this import are gone: begin it anew, it goes on where it stopped.');
   return row.secret;
 }

@@ -59,7 +59,9 @@ export class MlflowReader {
   /** NOT_FOUND when there is none of that name. */
   async experimentNamed(name: string): Promise<TheirExperiment> {
     const given = { experiment_name: name };
-    return (await this.named(`experiment named ${quote(name)}`, 'mlflow/experiments/get-by-name', given, ANSWERS.experiment)).experiment;
+    return (
+      await this.named(`experiment named ${quote(name)}`, 'mlflow/experiments/get-by-name', given, ANSWERS.experiment)
+    ).experiment;
   }
 
   /** Oldest first, so that parents mostly come before their children. */
@@ -79,8 +81,15 @@ export class MlflowReader {
 
   async *history(runId: string, key: string): AsyncGenerator<TheirPoint[]> {
     const given = { run_id: runId, metric_key: key, max_results: POINTS_PER_PAGE };
-    for await (const metrics of this.pages('GET', 'mlflow/metrics/get-history', given, ANSWERS.points, (page) => page.metrics)) {
-      for (let from = 0; from < metrics.length; from += POINTS_PER_PAGE) yield metrics.slice(from, from + POINTS_PER_PAGE);
+    for await (const metrics of this.pages(
+      'GET',
+      'mlflow/metrics/get-history',
+      given,
+      ANSWERS.points,
+      (page) => page.metrics,
+    )) {
+      for (let from = 0; from < metrics.length; from += POINTS_PER_PAGE)
+        yield metrics.slice(from, from + POINTS_PER_PAGE);
     }
   }
 
@@ -95,12 +104,19 @@ export class MlflowReader {
   }
 
   async *models(): AsyncGenerator<TheirModel> {
-    yield* this.all('GET', 'mlflow/registered-models/search', { max_results: PAGE }, ANSWERS.models, (page) => page.registered_models);
+    yield* this.all(
+      'GET',
+      'mlflow/registered-models/search',
+      { max_results: PAGE },
+      ANSWERS.models,
+      (page) => page.registered_models,
+    );
   }
 
   /** NOT_FOUND when there is none of that name. */
   async modelNamed(name: string): Promise<TheirModel> {
-    return (await this.named(`model named ${quote(name)}`, 'mlflow/registered-models/get', { name }, ANSWERS.model)).registered_model;
+    return (await this.named(`model named ${quote(name)}`, 'mlflow/registered-models/get', { name }, ANSWERS.model))
+      .registered_model;
   }
 
   /** In the order of their numbers. */
@@ -115,9 +131,11 @@ export class MlflowReader {
     const folders = new Set(['']);
     let files = 0;
     for (const folder of folders) {
-      if (folder.split('/').length > MAX_FOLDER_DEPTH) throw endless(`folders that lie more than ${MAX_FOLDER_DEPTH} deep`);
+      if (folder.split('/').length > MAX_FOLDER_DEPTH)
+        throw endless(`folders that lie more than ${MAX_FOLDER_DEPTH} deep`);
       for await (const { path, isFolder, sizeBytes } of this.list(place, folder)) {
-        if (isFolder && folder !== '' && !path.startsWith(`${folder}/`)) throw endless(`folder ${quote(path)} as one in ${quote(folder)}`);
+        if (isFolder && folder !== '' && !path.startsWith(`${folder}/`))
+          throw endless(`folder ${quote(path)} as one in ${quote(folder)}`);
         if (isFolder) folders.add(path);
         else yield { path, sizeBytes };
         if (folders.size > MAX_FOLDERS) throw endless(`more than ${MAX_FOLDERS} folders`);
@@ -140,7 +158,10 @@ export class MlflowReader {
     return this.server.download('/get-artifact', { run_id: runId ?? '', path });
   }
 
-  private async *list({ artifactUri, runId }: TheirPlace, folder: string): AsyncGenerator<TheirFile & { isFolder: boolean }> {
+  private async *list(
+    { artifactUri, runId }: TheirPlace,
+    folder: string,
+  ): AsyncGenerator<TheirFile & { isFolder: boolean }> {
     const root = proxyPath(artifactUri);
     // The proxy names what is in a folder, the tracking server says where it is.
     const above = root !== null && folder !== '' ? `${folder}/` : '';
@@ -165,7 +186,9 @@ export class MlflowReader {
     for await (const items of this.pages(...of)) yield* items;
   }
 
-  private async *pages<A extends Paged, T>(...[method, path, given, schema, itemsOf]: Listing<A, T>): AsyncGenerator<T[]> {
+  private async *pages<A extends Paged, T>(
+    ...[method, path, given, schema, itemsOf]: Listing<A, T>
+  ): AsyncGenerator<T[]> {
     const seen = new Set<string>();
     let token: string | undefined;
     let emptyPages = 0;
@@ -182,7 +205,8 @@ export class MlflowReader {
       if (seen.has(print)) throw endless(`the same pages of ${path} again`);
       seen.add(print);
       emptyPages = items.length > 0 ? 0 : emptyPages + 1;
-      if (emptyPages > MAX_EMPTY_PAGES) throw endless(`more than ${MAX_EMPTY_PAGES} empty pages of ${path} after each other`);
+      if (emptyPages > MAX_EMPTY_PAGES)
+        throw endless(`more than ${MAX_EMPTY_PAGES} empty pages of ${path} after each other`);
     }
     throw endless(`more than ${MAX_PAGES} pages of ${path}`);
   }

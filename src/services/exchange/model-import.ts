@@ -1,7 +1,13 @@
 import { Model } from '../../db/entities/registry/model.entity.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Session } from '../../db/database.js';
-import { sourceWithin, stageOfTheirs, type TheirModel, type TheirVersion, visibleName } from '../../domain/exchange/mlflow-things.js';
+import {
+  sourceWithin,
+  stageOfTheirs,
+  type TheirModel,
+  type TheirVersion,
+  visibleName,
+} from '../../domain/exchange/mlflow-things.js';
 import { Role } from '../../domain/platform/principal.js';
 import type { SourceFolder } from '../../domain/registry/mlmodel.js';
 import { stepsTo, type Stage } from '../../domain/registry/stages.js';
@@ -101,13 +107,16 @@ export class ModelImport {
     const id = known?.localId ?? (await this.register(modelId, theirs, externalId));
     const tags: TagEntry[] = [...theirs.tags];
     if (theirs.current_stage !== 'None') tags.push({ key: STAGE_TAG, value: theirs.current_stage });
-    const outcome = known?.synced.print === undefined ? 'added' : known.synced.print === print ? 'unchanged' : 'changed';
+    const outcome =
+      known?.synced.print === undefined ? 'added' : known.synced.print === print ? 'unchanged' : 'changed';
     let steps = 0;
     const moved = stage !== '' && known?.synced.stage !== stage;
     await work.finish('MODEL_VERSION', externalId, outcome, { print, stage }, async (session) => {
       await services.modelVersions.update(session, { id, description: theirs.description });
       await session.em.flush();
-      await inGroups(session, tags, (group) => services.registryTags.setOnVersion(session, { modelVersionId: id, tags: group }));
+      await inGroups(session, tags, (group) =>
+        services.registryTags.setOnVersion(session, { modelVersionId: id, tags: group }),
+      );
       if (moved) steps = await this.moveTo(session, modelId, id, stageOfTheirs(stage), theirs);
     });
     if (steps > 0) work.tally.stages += 1;
@@ -122,11 +131,15 @@ export class ModelImport {
       // Numbers go on where theirs do: those that were deleted there are left out here.
       model.lastVersion = Math.max(model.lastVersion, theirs.version - 1);
     });
-    const { id } = await services.sourcedVersions.register(work.actor, { modelId, source }, async (session, version: ModelVersion) => {
-      if (theirs.creation_timestamp !== undefined) version.createdAt = new Date(theirs.creation_timestamp);
-      await session.em.flush();
-      await bind(session, work.config.server, 'MODEL_VERSION', externalId, version.id);
-    });
+    const { id } = await services.sourcedVersions.register(
+      work.actor,
+      { modelId, source },
+      async (session, version: ModelVersion) => {
+        if (theirs.creation_timestamp !== undefined) version.createdAt = new Date(theirs.creation_timestamp);
+        await session.em.flush();
+        await bind(session, work.config.server, 'MODEL_VERSION', externalId, version.id);
+      },
+    );
     return id;
   }
 
@@ -136,9 +149,11 @@ export class ModelImport {
     const modelId = theirs.model_id || /^models:\/(m-[^/]+)\/?$/.exec(theirs.source)?.[1];
     const model = modelId ? await work.find('LOGGED_MODEL', modelId) : null;
     const run = theirs.run_id ? await work.find('RUN', theirs.run_id) : null;
-    const uri = theirs.source || `${work.config.server}#/models/${encodeURIComponent(theirs.name)}/versions/${theirs.version}`;
+    const uri =
+      theirs.source || `${work.config.server}#/models/${encodeURIComponent(theirs.name)}/versions/${theirs.version}`;
     const ids = { uri, runId: run?.localId ?? null, runLink: theirs.run_link ?? null };
-    if (model) return { ...ids, loggedModelId: model.localId, folder: { owner: { loggedModelId: model.localId }, path: '' } };
+    if (model)
+      return { ...ids, loggedModelId: model.localId, folder: { owner: { loggedModelId: model.localId }, path: '' } };
     return { ...ids, folder: run && theirs.run_id ? await this.folderOfRun(theirs, run.localId, theirs.run_id) : null };
   }
 
@@ -149,8 +164,17 @@ export class ModelImport {
     return path === null ? null : { owner: { runId }, path };
   }
 
-  /** Asked for by an administrator, in their name: every gate that it has not passed is in the history and the audit log. */
-  private async moveTo(session: Session, modelId: string, id: string, to: Stage, theirs: TheirVersion): Promise<number> {
+  /**
+   * Asked for by an administrator, in their name: every gate that it has not passed is in the history and the audit
+   * log.
+   */
+  private async moveTo(
+    session: Session,
+    modelId: string,
+    id: string,
+    to: Stage,
+    theirs: TheirVersion,
+  ): Promise<number> {
     const { stages, modelVersions } = this.services;
     const asAdmin: Session = { ...session, principal: { ...session.principal, role: Role.ADMIN } };
     const reason = `Imported from ${this.work.config.server}, where it is in ${theirs.current_stage}`;
@@ -158,8 +182,18 @@ export class ModelImport {
     const steps = stepsTo(version.stage, to);
     for (const toStage of steps) {
       if (toStage === 'STAGING' || toStage === 'PRODUCTION') {
-        const present = await session.em.findOne(ModelVersion, { tenant: session.tenant, modelId, stage: 'PRODUCTION' });
-        const given = { modelVersionId: id, toStage, override: true, reason, expectedProductionVersionId: present?.id ?? null };
+        const present = await session.em.findOne(ModelVersion, {
+          tenant: session.tenant,
+          modelId,
+          stage: 'PRODUCTION',
+        });
+        const given = {
+          modelVersionId: id,
+          toStage,
+          override: true,
+          reason,
+          expectedProductionVersionId: present?.id ?? null,
+        };
         await stages.promote(asAdmin, given);
       } else await stages.demote(asAdmin, { modelVersionId: id, toStage, reason });
       await session.em.flush();

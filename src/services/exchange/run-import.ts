@@ -73,7 +73,8 @@ export class RunImport {
     const status = statusOfTheirs(theirs.info.status);
     const parent = theirs.data.tags.find(({ key }) => key === RUN_TAGS.parent)?.value;
     const after: SyncedRun = { print, metrics, ...files.synced, ended: isEnded(status), ...(parent && { parent }) };
-    const outcome = synced.print === undefined ? 'added' : synced.print === print && files.brought === 0 ? 'unchanged' : 'changed';
+    const outcome =
+      synced.print === undefined ? 'added' : synced.print === print && files.brought === 0 ? 'unchanged' : 'changed';
     await work.finish('RUN', externalId, outcome, isSame ? { ...synced, ...files.synced } : after, async (session) => {
       if (isSame) return;
       const run = await this.services.runs.get(session, runId);
@@ -88,9 +89,13 @@ export class RunImport {
   /** Once all runs of an experiment are here, those of earlier attempts among them. */
   async joinFamilies(experimentId: string): Promise<void> {
     const { run, config } = this.work;
-    for (const { runId, parentId } of await run.read((session) => childrenToJoin(session, config.server, experimentId))) {
+    for (const { runId, parentId } of await run.read((session) =>
+      childrenToJoin(session, config.server, experimentId),
+    )) {
       run.signal.throwIfAborted();
-      await this.work.leniently(`parent of run ${runId}`, () => run.write((session) => this.join(session, runId, parentId)));
+      await this.work.leniently(`parent of run ${runId}`, () =>
+        run.write((session) => this.join(session, runId, parentId)),
+      );
     }
   }
 
@@ -99,7 +104,8 @@ export class RunImport {
     await this.services.runs.setTags(session, runId, [{ key: RUN_TAGS.parent, value: toHexId(parentId) }]);
     await sql(
       session.em,
-      `update external_ref set synced = synced - 'parent' where tenant = ? and server = ? and kind = 'RUN' and local_id = ?`,
+      `update external_ref set synced = synced - 'parent' where tenant = ? and server = ? and kind = 'RUN' ` +
+        'and local_id = ?',
       [session.tenant, this.work.config.server, runId],
     );
   }
@@ -135,7 +141,11 @@ export class RunImport {
   }
 
   /** All points of the metrics that have moved; the same point again adds nothing. */
-  private async bringMetrics(runId: string, { info, data }: TheirRun, before?: Partial<SyncedRun>): Promise<Record<string, string>> {
+  private async bringMetrics(
+    runId: string,
+    { info, data }: TheirRun,
+    before?: Partial<SyncedRun>,
+  ): Promise<Record<string, string>> {
     const { work, services } = this;
     const latest = new Map<string, string>();
     for (const { key, ...point } of data.metrics) {
@@ -156,7 +166,11 @@ export class RunImport {
 const toPoint = ({ key, value, step, timestamp }: TheirPoint) => ({ key, value, step, loggedAt: new Date(timestamp) });
 
 /** Runs of an experiment that wait for a parent which is here by now. */
-function childrenToJoin(session: Session, server: string, experimentId: string): Promise<{ runId: string; parentId: string }[]> {
+function childrenToJoin(
+  session: Session,
+  server: string,
+  experimentId: string,
+): Promise<{ runId: string; parentId: string }[]> {
   return sql(
     session.em,
     `select child.local_id as "runId", parent.local_id as "parentId" from external_ref child
@@ -184,7 +198,11 @@ export async function bringFiles(
     return { brought, synced: {} };
   }
   const present = await work.run.read((session) =>
-    session.em.find(Artifact, { tenant: session.tenant, ...owner }, { fields: ['path', 'sizeBytes', 'sha256', 'createdAt'] }),
+    session.em.find(
+      Artifact,
+      { tenant: session.tenant, ...owner },
+      { fields: ['path', 'sizeBytes', 'sha256', 'createdAt'] },
+    ),
   );
   const here = new Map(present.map((file) => [file.path, file]));
   const isOwn = ({ path, createdAt }: { path: string; createdAt: Date }) =>

@@ -39,7 +39,12 @@ export class AlertService {
     return alert;
   }
 
-  async list(session: Session, filter: AlertFilter, page: PageRequest, order: Order<'createdAt' | 'updatedAt'>): Promise<Page<Alert>> {
+  async list(
+    session: Session,
+    filter: AlertFilter,
+    page: PageRequest,
+    order: Order<'createdAt' | 'updatedAt'>,
+  ): Promise<Page<Alert>> {
     await requireOwn(session, Model, 'model', [filter.modelId]);
     await requireOwn(session, Endpoint, 'endpoint', [filter.endpointId]);
     await requireOwn(session, Deployment, 'deployment', [filter.deploymentId]);
@@ -48,8 +53,16 @@ export class AlertService {
     return paginate(session, Alert, where, page, order);
   }
 
-  /** Takes in what a window says. Call under the deployment's monitoring lock; returns the alert that it opened, changed or resolved. */
-  async advance(session: Session, subject: AlertSubject, signal: Signal, details: Record<string, unknown>): Promise<Alert | null> {
+  /**
+   * Takes in what a window says. Call under the deployment's monitoring lock; returns the alert that it opened, changed
+   * or resolved.
+   */
+  async advance(
+    session: Session,
+    subject: AlertSubject,
+    signal: Signal,
+    details: Record<string, unknown>,
+  ): Promise<Alert | null> {
     const { kind, value, threshold, message } = signal;
     const where = { tenant: session.tenant, deploymentId: subject.deploymentId, kind, status: 'OPEN' } as const;
     // A person may be resolving it.
@@ -62,7 +75,14 @@ export class AlertService {
       this.emit(session, EventType.ALERT_OPENED, alert);
       if (kind === 'DRIFT') {
         const about = { alertId: alert.id, message, ...details };
-        emitEvent(session, this.live, EventType.MODEL_DRIFT_DETECTED, { type: 'deployment', id: alert.deploymentId }, about, subject);
+        emitEvent(
+          session,
+          this.live,
+          EventType.MODEL_DRIFT_DETECTED,
+          { type: 'deployment', id: alert.deploymentId },
+          about,
+          subject,
+        );
       }
       return alert;
     }
@@ -80,10 +100,16 @@ export class AlertService {
   /** Ends an alert by hand. The next window that breaches opens another. */
   async resolve(session: Session, id: string, reason: string): Promise<Alert> {
     const text = reason.trim();
-    if (text === '' || text.length > MAX_REASON_LENGTH) throw badInput('input.reason', `1 to ${MAX_REASON_LENGTH} characters`, reason);
-    const alert = await session.em.findOne(Alert, { id, tenant: session.tenant }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+    if (text === '' || text.length > MAX_REASON_LENGTH)
+      throw badInput('input.reason', `1 to ${MAX_REASON_LENGTH} characters`, reason);
+    const alert = await session.em.findOne(
+      Alert,
+      { id, tenant: session.tenant },
+      { lockMode: LockMode.PESSIMISTIC_WRITE },
+    );
     if (!alert) throw notFound('alert', id);
-    if (alert.status !== 'OPEN') throw conflict(`Alert ${id} is already resolved.`, { expected: 'an open alert', got: alert.status });
+    if (alert.status !== 'OPEN')
+      throw conflict(`Alert ${id} is already resolved.`, { expected: 'an open alert', got: alert.status });
     this.end(session, alert, { by: session.principal.subject, reason: text });
     audit(session, 'resolveAlert', { type: 'alert', id }, { status: 'OPEN' }, { status: 'RESOLVED', reason: text });
     return alert;

@@ -104,9 +104,15 @@ export class GroundTruthService {
 }
 
 /** By the place of the record; a record of an unknown request has none. */
-async function findRows(session: Session, { id }: Endpoint, records: readonly TruthRecord[]): Promise<Map<number, LoggedRow[]>> {
+async function findRows(
+  session: Session,
+  { id }: Endpoint,
+  records: readonly TruthRecord[],
+): Promise<Map<number, LoggedRow[]>> {
   const asked = records.flatMap(({ requestId, row }, index) =>
-    requestId.length <= MAX_REQUEST_ID_CHARACTERS && Number.isInteger(row) && row >= 0 ? [{ index, requestId, row }] : [],
+    requestId.length <= MAX_REQUEST_ID_CHARACTERS && Number.isInteger(row) && row >= 0
+      ? [{ index, requestId, row }]
+      : [],
   );
   const rows = await sql<LoggedRow>(
     session.em,
@@ -115,7 +121,13 @@ async function findRows(session: Session, { id }: Endpoint, records: readonly Tr
        case when p.answers->>'kind' = 'VALUES' or (p.answers->>'classCount')::int = 2 then (p.scores->>a.row)::float8 end as score, p.answers->'probabilities'->a.row as probabilities
      from unnest(?::int[], ?::text[], ?::int[]) as a(index, request_id, row)
      join prediction_log p on p.tenant = ? and p.endpoint_id = ? and p.request_id = a.request_id and p.mode = 'LIVE'`,
-    [asked.map(({ index }) => index), asked.map(({ requestId }) => requestId), asked.map(({ row }) => row), session.tenant, id],
+    [
+      asked.map(({ index }) => index),
+      asked.map(({ requestId }) => requestId),
+      asked.map(({ row }) => row),
+      session.tenant,
+      id,
+    ],
   );
   return Map.groupBy(rows, ({ index }) => index);
 }
@@ -154,10 +166,16 @@ async function judgeAll(
 }
 
 /** The one answer to the request. */
-function loggedRow(field: string, { requestId, row }: TruthRecord, endpoint: Endpoint, found: readonly LoggedRow[]): LoggedRow {
+function loggedRow(
+  field: string,
+  { requestId, row }: TruthRecord,
+  endpoint: Endpoint,
+  found: readonly LoggedRow[],
+): LoggedRow {
   if (requestId.length === 0 || requestId.length > MAX_REQUEST_ID_CHARACTERS)
     throw badInput(`${field}.requestId`, `1 to ${MAX_REQUEST_ID_CHARACTERS} characters`, requestId);
-  if (!Number.isInteger(row) || row < 0) throw badInput(`${field}.row`, 'the position of a row in its request, from 0', row);
+  if (!Number.isInteger(row) || row < 0)
+    throw badInput(`${field}.row`, 'the position of a row in its request, from 0', row);
   const [answered, another] = found.filter(({ errorCode }) => errorCode === null);
   if (another) throw usedTwice(requestId, endpoint);
   if (!answered) {
@@ -165,16 +183,25 @@ function loggedRow(field: string, { requestId, row }: TruthRecord, endpoint: End
     if (!failed) throw notLogged(requestId, endpoint);
     throw badInput(`${field}.requestId`, 'a request that was answered', `one that failed with ${failed.errorCode}`);
   }
-  if (row >= answered.rows) throw badInput(`${field}.row`, `a row from 0 to ${answered.rows - 1}, of which the log has the answers`, row);
+  if (row >= answered.rows)
+    throw badInput(`${field}.row`, `a row from 0 to ${answered.rows - 1}, of which the log has the answers`, row);
   if (answered.kind === null)
-    throw badInput(`${field}.requestId`, 'a request that this version has logged', 'one of an earlier version, without its answers');
+    throw badInput(
+      `${field}.requestId`,
+      'a request that this version has logged',
+      'one of an earlier version, without its answers',
+    );
   return answered;
 }
 
 async function readClasses(session: Session, rows: readonly LoggedRow[]): Promise<Map<string, string[] | undefined>> {
   const ids = [...new Set(rows.map(({ modelVersionId }) => modelVersionId))];
   if (ids.length === 0) return new Map();
-  const versions = await session.em.find(ModelVersion, { tenant: session.tenant, id: { $in: ids } }, { exclude: ['reference'] });
+  const versions = await session.em.find(
+    ModelVersion,
+    { tenant: session.tenant, id: { $in: ids } },
+    { exclude: ['reference'] },
+  );
   return new Map(versions.map(({ id, signature }) => [id, signature?.classes]));
 }
 
@@ -187,7 +214,9 @@ function nothingTaken(rejected: readonly RejectedRecord[]): AppError {
   });
 }
 
-/** In the order of the rows' keys, so that two batches about the same rows wait for each other instead of deadlocking. */
+/**
+ * In the order of the rows' keys, so that two batches about the same rows wait for each other instead of deadlocking.
+ */
 async function write(
   em: EntityManager,
   session: Session,

@@ -36,7 +36,11 @@ export async function readLiveQuality(
 ): Promise<LiveQuality> {
   const { from, to, windowMs } = checkPeriod(period);
   const endpoint = await findEndpoint(session, ref, 'endpointId');
-  const deployments = await session.em.find(Deployment, { tenant: session.tenant, endpointId: endpoint.id }, { orderBy: { id: 'ASC' } });
+  const deployments = await session.em.find(
+    Deployment,
+    { tenant: session.tenant, endpointId: endpoint.id },
+    { orderBy: { id: 'ASC' } },
+  );
   const chosen = deploymentId == null ? deployments : deployments.filter(({ id }) => id === deploymentId);
   if (deploymentId != null && chosen.length === 0) throw notFound('deployment', deploymentId);
   const ids = chosen.map(({ id }) => id);
@@ -70,7 +74,11 @@ export async function readLiveQuality(
 /** Of the newest deployment whose version names them. */
 async function readClasses(session: Session, deployments: readonly Deployment[]): Promise<string[]> {
   const ids = [...new Set(deployments.map(({ modelVersionId }) => modelVersionId))];
-  const versions = await session.em.find(ModelVersion, { tenant: session.tenant, id: { $in: ids } }, { exclude: ['reference'] });
+  const versions = await session.em.find(
+    ModelVersion,
+    { tenant: session.tenant, id: { $in: ids } },
+    { exclude: ['reference'] },
+  );
   for (const { modelVersionId } of deployments.toReversed()) {
     const classes = versions.find(({ id }) => id === modelVersionId)?.signature?.classes;
     if (classes) return classes;

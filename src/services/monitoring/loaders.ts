@@ -17,7 +17,10 @@ export function createMonitoringLoaders(batches: Batches) {
 
 async function readOpenAlerts(session: Session, deploymentIds: readonly string[]): Promise<Alert[][]> {
   const where = { tenant: session.tenant, deploymentId: { $in: [...deploymentIds] }, status: 'OPEN' as const };
-  const groups = Map.groupBy(await session.em.find(Alert, where, { orderBy: { kind: 'ASC' } }), ({ deploymentId }) => deploymentId);
+  const groups = Map.groupBy(
+    await session.em.find(Alert, where, { orderBy: { kind: 'ASC' } }),
+    ({ deploymentId }) => deploymentId,
+  );
   return deploymentIds.map((id) => groups.get(id) ?? []);
 }
 

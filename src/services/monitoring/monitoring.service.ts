@@ -60,7 +60,10 @@ const RETENTION_DAYS = { prediction_log: PREDICTION_LOG_DAYS, monitoring_window:
 const PRUNED_AT_ONCE = 20_000;
 const NIL_UUID = '00000000-0000-0000-0000-000000000000';
 
-/** Windows of live traffic: compared with what the version was trained on, with its latency promise and with the limit on errors. */
+/**
+ * Windows of live traffic: compared with what the version was trained on, with its latency promise and with the limit
+ * on errors.
+ */
 export class MonitoringService {
   constructor(
     private readonly db: Database,
@@ -69,7 +72,10 @@ export class MonitoringService {
     private readonly minRows: number,
   ) {}
 
-  /** Looks at every live deployment of every tenant. Several processes may do so at once: each deployment is looked at by one. */
+  /**
+   * Looks at every live deployment of every tenant. Several processes may do so at once: each deployment is looked at
+   * by one.
+   */
   async tick(): Promise<void> {
     for (const { tenant, id } of await this.liveDeployments()) {
       await this.as(tenant, id, (session) => this.evaluate(session, id, false));
@@ -83,10 +89,12 @@ export class MonitoringService {
   async prune(): Promise<void> {
     for (const [table, days] of Object.entries(RETENTION_DAYS)) {
       await this.db.asSystem((em) =>
-        sql(em, `delete from ${table} where id in (select id from ${table} where created_at < now() - ? * interval '1 day' limit ?)`, [
-          days,
-          PRUNED_AT_ONCE,
-        ]),
+        sql(
+          em,
+          `delete from ${table} where id in (select id from ${table} where created_at < now() - ? * interval ` +
+            `'1 day' limit ?)`,
+          [days, PRUNED_AT_ONCE],
+        ),
       );
     }
   }
@@ -117,7 +125,10 @@ export class MonitoringService {
 
   async windows(session: Session, deploymentId: string, page: PageRequest): Promise<Page<MonitoringWindow>> {
     await this.deployment(session, deploymentId);
-    return paginate(session, MonitoringWindow, { tenant: session.tenant, deploymentId }, page, { field: 'createdAt', direction: 'DESC' });
+    return paginate(session, MonitoringWindow, { tenant: session.tenant, deploymentId }, page, {
+      field: 'createdAt',
+      direction: 'DESC',
+    });
   }
 
   private async deployment(session: Session, id: string): Promise<Deployment> {
@@ -172,7 +183,12 @@ export class MonitoringService {
     return { window, reason: null, alerts: await this.raise(session, window, deployment, endpoint) };
   }
 
-  private async raise(session: Session, window: MonitoringWindow, deployment: Deployment, endpoint: Endpoint): Promise<Alert[]> {
+  private async raise(
+    session: Session,
+    window: MonitoringWindow,
+    deployment: Deployment,
+    endpoint: Endpoint,
+  ): Promise<Alert[]> {
     const subject = { modelId: endpoint.modelId, endpointId: endpoint.id, deploymentId: deployment.id };
     const { drift } = window.report;
     const alerts: Alert[] = [];
@@ -221,7 +237,14 @@ export class MonitoringService {
       session.em,
       `update monitoring_cursor set logged_after = ?::timestamptz, logged_after_id = ?, counted_since = ?::timestamptz, counted = ?
        where tenant = ? and deployment_id = ?`,
-      [cursor.loggedAfter, cursor.loggedAfterId, cursor.countedSince, JSON.stringify(cursor.counted), session.tenant, deploymentId],
+      [
+        cursor.loggedAfter,
+        cursor.loggedAfterId,
+        cursor.countedSince,
+        JSON.stringify(cursor.counted),
+        session.tenant,
+        deploymentId,
+      ],
     );
   }
 
@@ -231,7 +254,13 @@ export class MonitoringService {
     deploymentId: string,
     since: string,
   ): Promise<{ total: TrafficCounts; settled: TrafficCounts; settledFrom: string }> {
-    const rows = await sql<{ requests: number; errors: number; latencyCounts: number[]; young: boolean; settledFrom: string }>(
+    const rows = await sql<{
+      requests: number;
+      errors: number;
+      latencyCounts: number[];
+      young: boolean;
+      settledFrom: string;
+    }>(
       session.em,
       `select m.requests::float8 as requests, m.errors::float8 as errors, to_jsonb(m.latency_counts) as "latencyCounts",
          m.minute >= settled.edge as young, settled.edge::text as "settledFrom"
@@ -240,11 +269,20 @@ export class MonitoringService {
       [since, COUNTERS_SETTLE_MINUTES, session.tenant, deploymentId, since],
     );
     const counted = rows.filter((row) => row.requests !== null);
-    return { total: addUp(counted), settled: addUp(counted.filter((row) => row.young)), settledFrom: rows[0]!.settledFrom };
+    return {
+      total: addUp(counted),
+      settled: addUp(counted.filter((row) => row.young)),
+      settledFrom: rows[0]!.settledFrom,
+    };
   }
 
   /** The newest logged requests after the cursor, oldest first. */
-  private newestLogged(session: Session, deploymentId: string, cursor: Cursor, reference: ReferenceProfile): Promise<LogRow[]> {
+  private newestLogged(
+    session: Session,
+    deploymentId: string,
+    cursor: Cursor,
+    reference: ReferenceProfile,
+  ): Promise<LogRow[]> {
     const features = Math.max(1, Object.keys(reference.features).length);
     const maxRows = Math.max(this.minRows, Math.min(MAX_WINDOW_ROWS, Math.floor(MAX_WINDOW_CELLS / features)));
     return sql<LogRow>(
@@ -295,7 +333,8 @@ function nothing(reason: string): MonitoringOutcome {
 
 function addUp(rows: readonly TrafficCounts[]): TrafficCounts {
   const latencyCounts: number[] = [];
-  for (const row of rows) row.latencyCounts.forEach((count, bucket) => (latencyCounts[bucket] = (latencyCounts[bucket] ?? 0) + count));
+  for (const row of rows)
+    row.latencyCounts.forEach((count, bucket) => (latencyCounts[bucket] = (latencyCounts[bucket] ?? 0) + count));
   return {
     requests: rows.reduce((sum, { requests }) => sum + requests, 0),
     errors: rows.reduce((sum, { errors }) => sum + errors, 0),

@@ -31,7 +31,12 @@ export class RetrainingPolicyService {
     const before = policy && view(policy);
     const saved = policy
       ? Object.assign(policy, values)
-      : session.em.create(RetrainingPolicy, { tenant: session.tenant, modelId, ...values, createdBy: session.principal.subject });
+      : session.em.create(RetrainingPolicy, {
+          tenant: session.tenant,
+          modelId,
+          ...values,
+          createdBy: session.principal.subject,
+        });
     audit(session, 'setRetrainingPolicy', { type: 'model', id: modelId }, before, view(saved));
     return saved;
   }
@@ -57,7 +62,11 @@ export class RetrainingPolicyService {
     if (cooldownMs < 0 || cooldownMs > MAX_COOLDOWN_MS)
       throw badInput('input.cooldownMs', `0 to ${MAX_COOLDOWN_MS} milliseconds (365 days)`, cooldownMs);
     if (budgetPer30Days < 1 || budgetPer30Days > MAX_BUDGET) {
-      throw badInput('input.budgetPer30Days', `1 to ${MAX_BUDGET}; to stop retraining, set enabled to false`, budgetPer30Days);
+      throw badInput(
+        'input.budgetPer30Days',
+        `1 to ${MAX_BUDGET}; to stop retraining, set enabled to false`,
+        budgetPer30Days,
+      );
     }
     if (!(await session.em.count(Dataset, { tenant: session.tenant, name: datasetName }))) {
       throw badInput('input.datasetName', 'the name of a registered dataset', datasetName);
@@ -65,6 +74,12 @@ export class RetrainingPolicyService {
   }
 }
 
-function view({ datasetName, alertKinds, cooldownMs, budgetPer30Days, enabled }: RetrainingPolicy): Omit<RetrainingPolicyInput, 'modelId'> {
+function view({
+  datasetName,
+  alertKinds,
+  cooldownMs,
+  budgetPer30Days,
+  enabled,
+}: RetrainingPolicy): Omit<RetrainingPolicyInput, 'modelId'> {
   return { datasetName, alertKinds, cooldownMs, budgetPer30Days, enabled };
 }

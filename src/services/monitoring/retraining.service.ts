@@ -70,7 +70,10 @@ export class RetrainingService {
     }
   }
 
-  /** The decision and the job that follows from it are one transaction, and one at a time per model: a crash leaves both or neither. */
+  /**
+   * The decision and the job that follows from it are one transaction, and one at a time per model: a crash leaves both
+   * or neither.
+   */
   private async consider(session: Session, alertId: string): Promise<void> {
     const alert = await session.em.findOne(Alert, { id: alertId, tenant: session.tenant });
     if (!alert) return;
@@ -90,7 +93,12 @@ export class RetrainingService {
 
   private async start(session: Session, alert: Alert, policy: RetrainingPolicy, reason: string): Promise<void> {
     const trained = await this.lastTraining(session, alert);
-    if (!trained) return this.skip(session, alert, 'The serving version was not trained here, so that there is no training to repeat.');
+    if (!trained)
+      return this.skip(
+        session,
+        alert,
+        'The serving version was not trained here, so that there is no training to repeat.',
+      );
     const dataset = await this.datasets.latest(session, policy.datasetName);
     if (!dataset) return this.skip(session, alert, `There is no dataset "${policy.datasetName}".`);
     const job = await this.trainings.start(session, {
@@ -101,7 +109,14 @@ export class RetrainingService {
       alertId: alert.id,
     });
     alert.details = { ...alert.details, retraining: { started: true, jobId: job.id, reason } };
-    const payload = { alertId: alert.id, jobId: job.id, runId: job.runId, datasetId: dataset.id, datasetVersion: dataset.version, reason };
+    const payload = {
+      alertId: alert.id,
+      jobId: job.id,
+      runId: job.runId,
+      datasetId: dataset.id,
+      datasetVersion: dataset.version,
+      reason,
+    };
     emitEvent(session, this.live, EventType.RETRAINING_STARTED, { type: 'alert', id: alert.id }, payload, alert);
     audit(session, 'retrain', { type: 'model', id: alert.modelId }, null, payload);
   }
@@ -111,7 +126,14 @@ export class RetrainingService {
     const told = alert.details['retraining'] as { reason?: string } | undefined;
     if (told?.reason === reason) return;
     alert.details = { ...alert.details, retraining: { started: false, reason } };
-    emitEvent(session, this.live, EventType.RETRAINING_SKIPPED, { type: 'alert', id: alert.id }, { alertId: alert.id, reason }, alert);
+    emitEvent(
+      session,
+      this.live,
+      EventType.RETRAINING_SKIPPED,
+      { type: 'alert', id: alert.id },
+      { alertId: alert.id, reason },
+      alert,
+    );
   }
 
   private async lockOpenAlert(session: Session, id: string): Promise<Alert | null> {
@@ -134,7 +156,10 @@ export class RetrainingService {
   }
 
   /** How the production version was made, or, without one, the version that the alert is about. */
-  private async lastTraining(session: Session, alert: Alert): Promise<{ experimentId: string; config: TrainingConfig } | null> {
+  private async lastTraining(
+    session: Session,
+    alert: Alert,
+  ): Promise<{ experimentId: string; config: TrainingConfig } | null> {
     const { tenant, em } = session;
     const deployment = await em.findOneOrFail(Deployment, { id: alert.deploymentId, tenant });
     const version =

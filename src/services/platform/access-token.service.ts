@@ -64,11 +64,15 @@ export class AccessTokenService {
     const lifeSeconds = checkLife(input.lifeSeconds);
     const { role } = input;
     if (!includesRole(actor.principal.role, role)) {
-      throw new AppError(ErrorCode.FORBIDDEN, `A token with the role ${actor.principal.role} cannot issue one with the role ${role}.`, {
-        field: 'input.role',
-        expected: `at most ${actor.principal.role}`,
-        got: role,
-      });
+      throw new AppError(
+        ErrorCode.FORBIDDEN,
+        `A token with the role ${actor.principal.role} cannot issue one with the role ${role}.`,
+        {
+          field: 'input.role',
+          expected: `at most ${actor.principal.role}`,
+          got: role,
+        },
+      );
     }
     checkScope(input);
     // In a transaction of its own: no request can read a key.
@@ -81,17 +85,33 @@ export class AccessTokenService {
       const expiresAt = new Date(Math.floor(Date.now() / 1000 + lifeSeconds) * 1000);
       const { scope, runId = null } = input;
       const createdBy = session.principal.subject;
-      const made = session.em.create(AccessToken, { tenant: session.tenant, name, role, scope, endpointIds, runId, expiresAt, createdBy });
+      const made = session.em.create(AccessToken, {
+        tenant: session.tenant,
+        name,
+        role,
+        scope,
+        endpointIds,
+        runId,
+        expiresAt,
+        createdBy,
+      });
       audit(session, 'issueAccessToken', { type: 'access-token', id: made.id }, null, view(made));
       return made;
     });
     const { id: tokenId, tenant, expiresAt } = accessToken;
-    return { token: await this.codec.sign(key, { tokenId, tenant, subject: subjectOf(name), role, expiresAt }), accessToken };
+    return {
+      token: await this.codec.sign(key, { tokenId, tenant, subject: subjectOf(name), role, expiresAt }),
+      accessToken,
+    };
   }
 
   /** Once more changes nothing. */
   async revoke(session: Session, id: string): Promise<AccessToken> {
-    const found = await session.em.findOne(AccessToken, { id, tenant: session.tenant }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+    const found = await session.em.findOne(
+      AccessToken,
+      { id, tenant: session.tenant },
+      { lockMode: LockMode.PESSIMISTIC_WRITE },
+    );
     if (!found) throw notFound('access token', id);
     if (found.revokedAt !== null && found.revokedAt !== undefined) return found;
     const before = view(found);
@@ -143,11 +163,18 @@ function checkLife(lifeSeconds: number | null | undefined): number {
 function checkScope({ scope, role, endpointNames, runId }: NewAccessToken): void {
   const count = endpointNames?.length ?? 0;
   if (scope === 'PREDICT' && !(count >= 1 && count <= MAX_ENDPOINTS))
-    throw badInput('input.endpointNames', `1 to ${MAX_ENDPOINTS} names of endpoints for the scope PREDICT`, `${count} names`);
-  if (scope !== 'PREDICT' && count > 0) throw badInput('input.endpointNames', `none for the scope ${scope}`, endpointNames);
-  if (scope === 'WRITE_RUN' && runId == null) throw badInput('input.runId', 'the id of a run for the scope WRITE_RUN', 'nothing');
+    throw badInput(
+      'input.endpointNames',
+      `1 to ${MAX_ENDPOINTS} names of endpoints for the scope PREDICT`,
+      `${count} names`,
+    );
+  if (scope !== 'PREDICT' && count > 0)
+    throw badInput('input.endpointNames', `none for the scope ${scope}`, endpointNames);
+  if (scope === 'WRITE_RUN' && runId == null)
+    throw badInput('input.runId', 'the id of a run for the scope WRITE_RUN', 'nothing');
   if (scope !== 'WRITE_RUN' && runId != null) throw badInput('input.runId', `none for the scope ${scope}`, runId);
-  if (scope === 'WRITE_RUN' && !includesRole(role, Role.ENGINEER)) throw badInput('input.role', 'ENGINEER for the scope WRITE_RUN', role);
+  if (scope === 'WRITE_RUN' && !includesRole(role, Role.ENGINEER))
+    throw badInput('input.role', 'ENGINEER for the scope WRITE_RUN', role);
 }
 
 async function findEndpoints(session: Session, names: readonly string[]): Promise<string[]> {
@@ -156,13 +183,20 @@ async function findEndpoints(session: Session, names: readonly string[]): Promis
   const found = await session.em.find(Endpoint, { tenant: session.tenant, name: { $in: wanted } });
   const missing = wanted.find((name) => !found.some((endpoint) => endpoint.name === name));
   if (missing !== undefined)
-    throw new AppError(ErrorCode.NOT_FOUND, `No endpoint named ${quote(missing)}.`, { field: 'input.endpointNames', got: quote(missing) });
+    throw new AppError(ErrorCode.NOT_FOUND, `No endpoint named ${quote(missing)}.`, {
+      field: 'input.endpointNames',
+      got: quote(missing),
+    });
   return found.map(({ id }) => id).sort();
 }
 
 async function requireRoom(session: Session): Promise<void> {
   await takeTurns(session, 'access tokens');
-  const active = await session.em.count(AccessToken, { tenant: session.tenant, revokedAt: null, expiresAt: { $gt: new Date() } });
+  const active = await session.em.count(AccessToken, {
+    tenant: session.tenant,
+    revokedAt: null,
+    expiresAt: { $gt: new Date() },
+  });
   if (active >= MAX_ACTIVE) {
     throw conflict(`There are ${MAX_ACTIVE} tokens that hold, which is the most: revoke some first.`, {
       expected: `fewer than ${MAX_ACTIVE}`,

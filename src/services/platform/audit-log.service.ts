@@ -16,11 +16,19 @@ export interface AuditFilter {
 
 /** Who changed what: written by every use case, changed by none. */
 export class AuditLogService {
-  async list(session: Session, filter: AuditFilter, page: PageRequest, order: Order<'createdAt'>): Promise<Page<AuditLog>> {
+  async list(
+    session: Session,
+    filter: AuditFilter,
+    page: PageRequest,
+    order: Order<'createdAt'>,
+  ): Promise<Page<AuditLog>> {
     const { from, to, ...equal } = filter;
     const where: FilterQuery<AuditLog> = { tenant: session.tenant, ...within({ from, to }) };
     for (const [field, value] of Object.entries(equal)) if (value != null) Object.assign(where, { [field]: value });
-    if (filter.subjectId != null && !(await session.em.count(AuditLog, { tenant: session.tenant, subjectId: filter.subjectId }))) {
+    if (
+      filter.subjectId != null &&
+      !(await session.em.count(AuditLog, { tenant: session.tenant, subjectId: filter.subjectId }))
+    ) {
       throw notFound('audit entry about', filter.subjectId);
     }
     return paginate(session, AuditLog, where, page, order);

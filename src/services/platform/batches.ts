@@ -11,7 +11,10 @@ interface Read {
   reject(error: unknown): void;
 }
 
-/** Makes loaders: the reads of one turn become one statement for each loader, all in one transaction, and what a request has read it reads once. */
+/**
+ * Makes loaders: the reads of one turn become one statement for each loader, all in one transaction, and what a request
+ * has read it reads once.
+ */
 export class Batches {
   private waiting: Read[] = [];
 
@@ -19,14 +22,19 @@ export class Batches {
 
   /** By what a function reads for many keys at once, in their order. */
   of<Key, Value>(read: (session: Session, keys: readonly Key[]) => Promise<Value[]>): DataLoader<Key, Value, string> {
-    return new DataLoader((keys) => this.read((session) => read(session, keys)), { cacheKeyFn: (key) => JSON.stringify(key) });
+    return new DataLoader((keys) => this.read((session) => read(session, keys)), {
+      cacheKeyFn: (key) => JSON.stringify(key),
+    });
   }
 
   /** Rows of an entity; null where there is none. */
   byId<T extends { id: string; tenant: string }>(entity: EntityName<T>): DataLoader<string, T | null> {
     return new DataLoader((ids) =>
       this.read(async (session) => {
-        const rows = (await session.em.find(entity, { id: { $in: [...ids] }, tenant: session.tenant } as unknown as FilterQuery<T>)) as T[];
+        const rows = (await session.em.find(entity, {
+          id: { $in: [...ids] },
+          tenant: session.tenant,
+        } as unknown as FilterQuery<T>)) as T[];
         const found = new Map(rows.map((row) => [row.id, row]));
         return ids.map((id) => found.get(id) ?? null);
       }),
@@ -39,7 +47,8 @@ export class Batches {
       this.read(async (session) => {
         const rows = await sql<Row & { owner_id: string }>(
           session.em,
-          `select ${owner} as owner_id, ${columns} from ${table} where tenant = ? and ${owner} = any(?::uuid[]) order by ${order}`,
+          `select ${owner} as owner_id, ${columns} from ${table} where tenant = ? and ${owner} = ` +
+            `any(?::uuid[]) order by ${order}`,
           [session.tenant, [...ids]],
         );
         const groups = Map.groupBy(rows, (row) => row.owner_id);

@@ -39,7 +39,10 @@ const POLL_MS = 1_000;
 /** One transaction numbers no more, and makes their deliveries: after a standstill there may be very many. */
 const NUMBERED_AT_ONCE = 250;
 
-/** Gives committed events their sequence numbers, one transaction at a time, so that a reader never sees a number appear behind its back. */
+/**
+ * Gives committed events their sequence numbers, one transaction at a time, so that a reader never sees a number appear
+ * behind its back.
+ */
 export class EventService {
   private readonly stops: (() => void)[] = [];
   private readonly relay = coalesced(() => this.relayWaiting());
@@ -70,7 +73,10 @@ export class EventService {
     await requireOwn(session, Model, 'model', [filter.modelId]);
     await requireOwn(session, Endpoint, 'endpoint', [filter.endpointId]);
     const { subjectId } = filter;
-    if (subjectId != null && !(await session.em.findOne(Event, { tenant: session.tenant, subjectId }, { fields: ['id'] })))
+    if (
+      subjectId != null &&
+      !(await session.em.findOne(Event, { tenant: session.tenant, subjectId }, { fields: ['id'] }))
+    )
       throw notFound('event about', subjectId);
   }
 
@@ -80,7 +86,12 @@ export class EventService {
     return event;
   }
 
-  async list(session: Session, filter: EventFilter, page: PageRequest, order: Order<'createdAt'>): Promise<Page<Event>> {
+  async list(
+    session: Session,
+    filter: EventFilter,
+    page: PageRequest,
+    order: Order<'createdAt'>,
+  ): Promise<Page<Event>> {
     await this.checkFilter(session, filter);
     const where: FilterQuery<Event> = { tenant: session.tenant };
     if (filter.types?.length) Object.assign(where, { type: { $in: filter.types } });
@@ -90,7 +101,10 @@ export class EventService {
     return paginate(session, Event, where, page, order);
   }
 
-  /** Numbered events past `seq`; -1 asks for the newest alone, 0 for all that are kept. BAD_USER_INPUT when some of them are no longer kept. */
+  /**
+   * Numbered events past `seq`; -1 asks for the newest alone, 0 for all that are kept. BAD_USER_INPUT when some of them
+   * are no longer kept.
+   */
   async after(session: Session, seq: number, limit: number): Promise<EventRow[]> {
     const rows = await sql<EventRow>(
       session.em,
@@ -126,7 +140,10 @@ export class EventService {
 
   private async number(): Promise<{ tenants: string[]; hasDeliveries: boolean; hasMore: boolean }> {
     return this.db.asSystem(async (em) => {
-      const [waiting] = await sql<{ some: boolean }>(em, 'select exists(select 1 from event where seq is null) as some');
+      const [waiting] = await sql<{ some: boolean }>(
+        em,
+        'select exists(select 1 from event where seq is null) as some',
+      );
       if (!waiting?.some) return { tenants: [], hasDeliveries: false, hasMore: false };
       await sql(em, `select pg_advisory_xact_lock(hashtext('matih.events'))`);
       const rows = await sql<{ id: string; tenant: string }>(
@@ -140,7 +157,11 @@ export class EventService {
         em,
         rows.map(({ id }) => id),
       );
-      return { tenants: [...new Set(rows.map((row) => row.tenant))], hasDeliveries, hasMore: rows.length === NUMBERED_AT_ONCE };
+      return {
+        tenants: [...new Set(rows.map((row) => row.tenant))],
+        hasDeliveries,
+        hasMore: rows.length === NUMBERED_AT_ONCE,
+      };
     });
   }
 }

@@ -6,13 +6,22 @@ interface Counted {
   count: number;
 }
 
-/** Counts over all tenants, for those who run the service. Long-ended jobs are left out, so that the question stays cheap. */
-export async function readFigures(db: Database): Promise<{ jobs: (Counted & { status: string })[]; openAlerts: Counted[] }> {
+/**
+ * Counts over all tenants, for those who run the service. Long-ended jobs are left out, so that the question stays
+ * cheap.
+ */
+export async function readFigures(
+  db: Database,
+): Promise<{ jobs: (Counted & { status: string })[]; openAlerts: Counted[] }> {
   return db.asSystem(async (em) => ({
     jobs: await sql<Counted & { status: string }>(
       em,
-      `select kind, status, count(*)::int as count from job where status in ('QUEUED', 'RUNNING') or ended_at > now() - interval '1 hour' group by kind, status`,
+      `select kind, status, count(*)::int as count from job where status in ('QUEUED', 'RUNNING') or ` +
+        `ended_at > now() - interval '1 hour' group by kind, status`,
     ),
-    openAlerts: await sql<Counted>(em, `select kind, count(*)::int as count from alert where status = 'OPEN' group by kind`),
+    openAlerts: await sql<Counted>(
+      em,
+      `select kind, count(*)::int as count from alert where status = 'OPEN' group by kind`,
+    ),
   }));
 }

@@ -16,7 +16,10 @@ export interface FirstPageKey<T> {
   equal?: Partial<T>;
 }
 
-/** Reads the first page of each owner's rows, the same that `paginate` gives: two statements per kind of page, however many owners there are. */
+/**
+ * Reads the first page of each owner's rows, the same that `paginate` gives: two statements per kind of page, however
+ * many owners there are.
+ */
 export function firstPages<T extends OwnedRow, Field extends keyof T & string>(
   entity: EntityName<T>,
   owner: keyof T & string,

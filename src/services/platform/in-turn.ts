@@ -12,7 +12,10 @@ export class InTurn {
 
   async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.waiting >= this.maxWaiting) {
-      throw new AppError(ErrorCode.RESOURCE_EXHAUSTED, `${this.maxWaiting} ${this.what} are waiting; try again in a minute.`);
+      throw new AppError(
+        ErrorCode.RESOURCE_EXHAUSTED,
+        `${this.maxWaiting} ${this.what} are waiting; try again in a minute.`,
+      );
     }
     this.waiting += 1;
     const turn = this.last.then(work);

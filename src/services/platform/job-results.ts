@@ -12,7 +12,10 @@ interface FileOfJob {
   sha256: string;
 }
 
-/** What a job of each kind leaves as its result, without the reference samples of a training, which are as large as the rest of a page. */
+/**
+ * What a job of each kind leaves as its result, without the reference samples of a training, which are as large as the
+ * rest of a page.
+ */
 interface JobResults extends Record<JobKind, object> {
   TRAINING: Omit<TrainingResult, 'reference'>;
   EVALUATION: {
@@ -28,7 +31,10 @@ interface JobResults extends Record<JobKind, object> {
   CONVERSION: { framework: string; sha256: string; maxAbsDiff: number | null; maxScaledDiff: number | null };
   RELEASE: ReleaseResult;
   RUN_ARCHIVE: { files?: { path: string }[]; skipped?: string };
-  GARBAGE_COLLECTION: Record<'runs' | 'loggedModels' | 'experiments' | 'metricPoints' | 'logLines' | 'files' | 'keptCount', number> & {
+  GARBAGE_COLLECTION: Record<
+    'runs' | 'loggedModels' | 'experiments' | 'metricPoints' | 'logLines' | 'files' | 'keptCount',
+    number
+  > & {
     kept: { type: string; id: string; name: string; reason: string }[];
     storage: object | null;
   };
@@ -44,7 +50,8 @@ export type JobResult = { [Kind in JobKind]: { kind: Kind; status: JobStatus; re
 export async function readJobResults(session: Session, ids: readonly string[]): Promise<(JobResult | null)[]> {
   const rows = await sql<JobResult & { id: string }>(
     session.em,
-    `select id, kind, status, result - 'reference' as result from job where tenant = ? and id = any(?::uuid[]) and result is not null`,
+    `select id, kind, status, result - 'reference' as result from job where tenant = ? and id = ` +
+      'any(?::uuid[]) and result is not null',
     [session.tenant, [...ids]],
   );
   const found = new Map(rows.map((row) => [row.id, row]));

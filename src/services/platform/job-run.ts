@@ -7,7 +7,10 @@ export interface JobRun {
   job: Job;
   attempt: number;
   logger: Logger;
-  /** Aborts when the job was cancelled, overtaken by another attempt, ran out of time, or goes on elsewhere as this process stops. */
+  /**
+   * Aborts when the job was cancelled, overtaken by another attempt, ran out of time, or goes on elsewhere as this
+   * process stops.
+   */
   signal: AbortSignal;
   /** One transaction as the job's owner, refused when another attempt has overtaken this one. */
   write<T>(work: (session: Session) => Promise<T>): Promise<T>;

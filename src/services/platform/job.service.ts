@@ -85,7 +85,10 @@ export class JobService {
 
   /** NOT_FOUND when there is no such job. */
   async hasEnded(session: Session, id: string): Promise<boolean> {
-    const [row] = await sql<{ status: JobStatus }>(session.em, 'select status from job where id = ? and tenant = ?', [id, session.tenant]);
+    const [row] = await sql<{ status: JobStatus }>(session.em, 'select status from job where id = ? and tenant = ?', [
+      id,
+      session.tenant,
+    ]);
     if (!row) throw notFound('job', id);
     return ENDED.includes(row.status);
   }
@@ -107,7 +110,10 @@ export class JobService {
     await session.em.lock(job, LockMode.PESSIMISTIC_WRITE);
     await session.em.refresh(job);
     if (ENDED.includes(job.status))
-      throw conflict(`Job ${id} has already ended (${job.status}).`, { expected: 'a queued or running job', got: job.status });
+      throw conflict(`Job ${id} has already ended (${job.status}).`, {
+        expected: 'a queued or running job',
+        got: job.status,
+      });
     const before = { status: job.status };
     await this.step(session.em, job.id, { status: 'CANCELLED', message: `Cancelled by ${session.principal.subject}` });
     await this.endRun(session.em, job, 'KILLED');
@@ -161,10 +167,11 @@ export class JobService {
   /** A sign of life; false when the attempt has been overtaken. */
   async heartbeat(id: string, attempt: number): Promise<boolean> {
     const rows = await this.db.asSystem((em) =>
-      sql<{ id: string }>(em, `update job set heartbeat_at = now() where id = ? and attempt = ? and status = 'RUNNING' returning id`, [
-        id,
-        attempt,
-      ]),
+      sql<{ id: string }>(
+        em,
+        `update job set heartbeat_at = now() where id = ? and attempt = ? and status = 'RUNNING' returning id`,
+        [id, attempt],
+      ),
     );
     return rows.length > 0;
   }
@@ -196,7 +203,11 @@ export class JobService {
   /** In the transaction of the job's outcome. */
   async succeed(session: Session, id: string, attempt: number, result: Record<string, unknown>): Promise<void> {
     await this.fence(session, id, attempt);
-    await sql(session.em, 'update job set result = ? where id = ? and tenant = ?', [JSON.stringify(result), id, session.tenant]);
+    await sql(session.em, 'update job set result = ? where id = ? and tenant = ?', [
+      JSON.stringify(result),
+      id,
+      session.tenant,
+    ]);
     await this.step(session.em, id, { status: 'SUCCEEDED', progress: 1, message: 'Done' });
     session.afterCommit(() => this.live.publish(jobTopic(id)));
   }
@@ -238,7 +249,9 @@ export class JobService {
     );
     for (let from = 0; from < waiting.length; from += OFFERED_AT_ONCE) {
       const offered = waiting.slice(from, from + OFFERED_AT_ONCE);
-      await Promise.all(offered.map(({ id, tenant, kind, attempt }) => this.queue.enqueue(kind, { tenant, jobId: id, attempt })));
+      await Promise.all(
+        offered.map(({ id, tenant, kind, attempt }) => this.queue.enqueue(kind, { tenant, jobId: id, attempt })),
+      );
       await this.db.asSystem((em) =>
         sql(
           em,
@@ -255,11 +268,17 @@ export class JobService {
     const lost = await this.db.asSystem(async (em) => {
       const rows = await sql<{ id: string; attempt: number; runId: string | null }>(
         em,
-        `select id, attempt, run_id as "runId" from job where status = 'RUNNING' and heartbeat_at < now() - ? * interval '1 millisecond' limit 100 for update skip locked`,
+        `select id, attempt, run_id as "runId" from job where status = 'RUNNING' and heartbeat_at < now() - ` +
+          `? * interval '1 millisecond' limit 100 for update skip locked`,
         [heartbeatTimeoutMs],
       );
       for (const { id, attempt } of rows) {
-        await this.retryOrEnd(em, id, attempt, { code: ErrorCode.UNAVAILABLE, message: 'Its worker was lost', final: false, backoffMs: 0 });
+        await this.retryOrEnd(em, id, attempt, {
+          code: ErrorCode.UNAVAILABLE,
+          message: 'Its worker was lost',
+          final: false,
+          backoffMs: 0,
+        });
       }
       return rows;
     });
@@ -288,13 +307,23 @@ export class JobService {
     if (runId) publishRun(this.live, runId);
   }
 
-  private async retryOrEnd(em: EntityManager, id: string, attempt: number, { code, message, final, backoffMs }: Failure): Promise<void> {
+  private async retryOrEnd(
+    em: EntityManager,
+    id: string,
+    attempt: number,
+    { code, message, final, backoffMs }: Failure,
+  ): Promise<void> {
     // Locked, or a cancellation that commits meanwhile would be undone.
     const job = await em.findOne(Job, { id, attempt, status: 'RUNNING' }, { lockMode: LockMode.PESSIMISTIC_WRITE });
     if (!job) return;
     const failures = job.failures + 1;
     if (final || failures >= JOB_CATALOG[job.kind].attempts) {
-      await sql(em, 'update job set failures = ?, error_code = ?, error_message = ? where id = ?', [failures, code, message, id]);
+      await sql(em, 'update job set failures = ?, error_code = ?, error_message = ? where id = ?', [
+        failures,
+        code,
+        message,
+        id,
+      ]);
       await this.step(em, id, { status: 'FAILED', message });
       await this.endRun(em, job, 'FAILED');
       if (job.kind === 'TRAINING') {
@@ -308,23 +337,32 @@ export class JobService {
         });
       }
     } else {
-      await sql(em, `update job set failures = ?, attempt = attempt + 1, not_before = now() + ? * interval '1 millisecond' where id = ?`, [
-        failures,
-        backoffMs,
-        id,
-      ]);
+      await sql(
+        em,
+        `update job set failures = ?, attempt = attempt + 1, not_before = now() + ? * interval '1 ` +
+          `millisecond' where id = ?`,
+        [failures, backoffMs, id],
+      );
       await this.step(em, id, { status: 'QUEUED', message: `${message}; attempt ${attempt + 1} follows` });
     }
   }
 
   private async endRun(em: EntityManager, job: Job, status: 'FAILED' | 'KILLED'): Promise<void> {
     if (job.kind !== 'TRAINING' || !job.runId) return;
-    await em.nativeUpdate(Run, { id: job.runId, status: { $in: ['QUEUED', 'RUNNING'] } }, { status, endedAt: new Date() });
+    await em.nativeUpdate(
+      Run,
+      { id: job.runId, status: { $in: ['QUEUED', 'RUNNING'] } },
+      { status, endedAt: new Date() },
+    );
     await this.db.tellTouched(em, job.tenant, [{ type: 'run', id: job.runId }]);
   }
 
   /** Changes a job and leaves the step in its log, numbered by the job's own row, so that numbers commit in order. */
-  private async step(em: EntityManager, id: string, change: { status?: JobStatus; progress?: number; message: string }): Promise<void> {
+  private async step(
+    em: EntityManager,
+    id: string,
+    change: { status?: JobStatus; progress?: number; message: string },
+  ): Promise<void> {
     const ended = change.status !== undefined && ENDED.includes(change.status);
     await sql(
       em,

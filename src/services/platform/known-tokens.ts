@@ -60,7 +60,10 @@ const PATIENCE_MS = 500;
 /** Last uses are written down so often. */
 const SAVE_MS = 15_000;
 
-/** Tokens as this process knows them: ours by their rows, which it reads again all the time, so that a revoked one ends everywhere. */
+/**
+ * Tokens as this process knows them: ours by their rows, which it reads again all the time, so that a revoked one ends
+ * everywhere.
+ */
 export class KnownTokens implements TokenVerifier {
   private readonly byToken = new LRUCache<string, Known>({ max: MAX_KNOWN, dispose: (known) => this.letGo(known) });
   /** What is read again: those in `byToken`, and those that somebody watches. */
@@ -101,7 +104,9 @@ export class KnownTokens implements TokenVerifier {
     this.unsubscribe();
     if (this.timer) clearInterval(this.timer);
     await this.refreshing;
-    await this.saveUses().catch((error: unknown) => this.parts.logger.warn({ err: error }, 'last uses of tokens not written'));
+    await this.saveUses().catch((error: unknown) =>
+      this.parts.logger.warn({ err: error }, 'last uses of tokens not written'),
+    );
   }
 
   private async learn(token: string): Promise<Principal> {
@@ -137,7 +142,10 @@ export class KnownTokens implements TokenVerifier {
     clearTimeout(timer);
     if (known.isOver) throw unauthenticated();
     if (Date.now() - known.checkedAt > MAX_AGE_WITHOUT_DATABASE_MS) {
-      throw new AppError(ErrorCode.UNAVAILABLE, 'The database that says whether this token still holds cannot be reached. Try again soon.');
+      throw new AppError(
+        ErrorCode.UNAVAILABLE,
+        'The database that says whether this token still holds cannot be reached. Try again soon.',
+      );
     }
     known.usedAt = Date.now();
     return known.principal;

@@ -26,15 +26,18 @@ export function withoutGap<T extends Sequenced>(seq: number, rows: T[]): T[] {
 /** Rows of a log past a number, in its order. */
 export interface LogPage<T> {
   rows: T[];
-  /** Whether the log had ended when they were read: no row follows those that there are, unless it is taken up again. */
+  /**
+   * Whether the log had ended when they were read: no row follows those that there are, unless it is taken up again.
+   */
   hasEnded: boolean;
 }
 
 type ReadAfter<T> = (seq: number, limit: number) => Promise<LogPage<T>>;
 
 /**
- * Live logs for many followers: a replay from the database plus a wake-up. One reader per log keeps its last thousand rows;
- * who is further behind reads the database at its own pace, so that a slow follower costs no memory and misses nothing.
+ * Live logs for many followers: a replay from the database plus a wake-up. One reader per log keeps its last thousand
+ * rows; who is further behind reads the database at its own pace, so that a slow follower costs no memory and misses
+ * nothing.
  */
 export class LiveFeeds {
   private readonly logs = new Map<string, SharedLog<Sequenced>>();
@@ -42,14 +45,17 @@ export class LiveFeeds {
 
   constructor(private readonly live: LiveEvents) {}
 
-  /** One look for all who ask the same at the same time: thousands that come back after a cut must not queue for the database. */
+  /**
+   * One look for all who ask the same at the same time: thousands that come back after a cut must not queue for the
+   * database.
+   */
   together<T>(key: string, look: () => Promise<T>): Promise<T> {
     return shared(this.looks as Map<string, Promise<T>>, key, look);
   }
 
   /**
-   * Rows of the log with seq > after, each exactly once and in order, until `signal` aborts, or the log has ended and all its rows were
-   * given; with `staysOpen` that end is none, as more may come when the log is taken up again.
+   * Rows of the log with seq > after, each exactly once and in order, until `signal` aborts, or the log has ended and
+   * all its rows were given; with `staysOpen` that end is none, as more may come when the log is taken up again.
    */
   async *follow<T extends Sequenced>(
     key: string,
@@ -153,8 +159,8 @@ class SharedLog<T extends Sequenced> {
   }
 
   /**
-   * Rows past `position`: waits for them until there are some or the sleeper is woken for good, and then may be none. Null when the log
-   * has ended and has none, unless who asks stays.
+   * Rows past `position`: waits for them until there are some or the sleeper is woken for good, and then may be none.
+   * Null when the log has ended and has none, unless who asks stays.
    */
   async after(position: number, sleeper: Sleeper, staysOpen: boolean): Promise<T[] | null> {
     const start = this.start ?? (await this.head());
@@ -164,8 +170,8 @@ class SharedLog<T extends Sequenced> {
       position = start;
     }
     if (position >= this.end) {
-      // Whoever is at the end reads the next page for all, so that the rows run ahead of the quickest follower alone. Who comes while it is
-      // being read waits for it: the wake-up that it answers will not come again.
+      // Whoever is at the end reads the next page for all, so that the rows run ahead of the quickest follower alone.
+      // Who comes while it is being read waits for it: the wake-up that it answers will not come again.
       if (this.stale || this.reading) await this.refresh();
       else if (this.hasEnded && !staysOpen) return null;
       else await this.change(sleeper);
@@ -243,7 +249,9 @@ function firstAfter(rows: Sequenced[], position: number): number {
   return low;
 }
 
-/** An async iterable whose `return` also ends a wait inside it; a plain generator would only notice with its next row. */
+/**
+ * An async iterable whose `return` also ends a wait inside it; a plain generator would only notice with its next row.
+ */
 export function abortable<T>(generate: (signal: AbortSignal) => AsyncGenerator<T>): AsyncIterableIterator<T> {
   const controller = new AbortController();
   const inner = generate(controller.signal);

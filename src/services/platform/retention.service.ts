@@ -49,7 +49,8 @@ export class RetentionService {
   private async pruneJobSteps(em: EntityManager, before: Date): Promise<boolean> {
     const jobs = await sql<{ id: string; ended: string }>(
       em,
-      `select id, ended_at::text as ended from job where ended_at < ? and (ended_at, id) > (?::timestamptz, ?::uuid) order by ended_at, id limit ?`,
+      'select id, ended_at::text as ended from job where ended_at < ? and (ended_at, id) > (?::timestamptz, ' +
+        '?::uuid) order by ended_at, id limit ?',
       [before, this.lookedAt.endedAt, this.lookedAt.id, JOBS_AT_ONCE],
     );
     const last = jobs.at(-1);

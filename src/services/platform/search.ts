@@ -9,12 +9,15 @@ export function containsText(field: string, text: string): { $ilike: string } {
 
 /** The same as the right side of an `ilike` of our own. */
 export function likePattern(field: string, text: string): string {
-  if (text.length > MAX_SEARCH_LENGTH) throw badInput(field, `at most ${MAX_SEARCH_LENGTH} characters`, `${text.length} characters`);
+  if (text.length > MAX_SEARCH_LENGTH)
+    throw badInput(field, `at most ${MAX_SEARCH_LENGTH} characters`, `${text.length} characters`);
   return `%${text.replace(/[\\%_]/g, '\\$&')}%`;
 }
 
 /** A condition on a time, of a filter's `from` (inclusive) and `to`; none when both are absent. */
-export function within({ from, to }: { from?: Date | null; to?: Date | null }): { createdAt?: { $gte?: Date; $lt?: Date } } {
+export function within({ from, to }: { from?: Date | null; to?: Date | null }): {
+  createdAt?: { $gte?: Date; $lt?: Date };
+} {
   if (from && to && from >= to) throw badInput('filter.to', 'a time after filter.from', to);
   return from || to ? { createdAt: { ...(from && { $gte: from }), ...(to && { $lt: to }) } } : {};
 }

@@ -28,7 +28,10 @@ export class SigningKeys {
     });
   }
 
-  /** Signs with a new one from now on. Those before stay good for what they have signed, unless they are to be given up with all of it. */
+  /**
+   * Signs with a new one from now on. Those before stay good for what they have signed, unless they are to be given up
+   * with all of it.
+   */
   async rotate({ giveUpOthers }: { giveUpOthers: boolean }): Promise<SigningKey> {
     const fresh = await this.codec.newKey();
     return this.db.asSystem(async (em) => {

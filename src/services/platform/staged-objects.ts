@@ -14,8 +14,8 @@ const MAX_REFUSED = 10;
 const DISCARDED_AT_ONCE = 8;
 
 /**
- * Keys of the object store that no row names yet, or no more: `stage` before a file is stored, `settle` in the transaction of the row
- * that names it. What a crash leaves between the two, the sweeper removes.
+ * Keys of the object store that no row names yet, or no more: `stage` before a file is stored, `settle` in the
+ * transaction of the row that names it. What a crash leaves between the two, the sweeper removes.
  */
 export class StagedObjects {
   private stopped = false;
@@ -38,11 +38,14 @@ export class StagedObjects {
   }
 
   /**
-   * A new key in a transaction of its own that does not wait for the disk: the next one that does takes it along. What a power cut
-   * between the two can lose is the note, and with it the space of a file that nothing names.
+   * A new key in a transaction of its own that does not wait for the disk: the next one that does takes it along. What
+   * a power cut between the two can lose is the note, and with it the space of a file that nothing names.
    */
   async stageUnflushed(actor: Actor, key: string): Promise<void> {
-    await this.db.sendUnflushed(actor, 'insert into staged_object (tenant, object_key) values (?, ?)', [actor.principal.tenant, key]);
+    await this.db.sendUnflushed(actor, 'insert into staged_object (tenant, object_key) values (?, ?)', [
+      actor.principal.tenant,
+      key,
+    ]);
   }
 
   /** UNAVAILABLE when the sweeper was faster: the file is gone. */
@@ -52,12 +55,13 @@ export class StagedObjects {
       'delete from staged_object where tenant = ? and object_key = any(?::text[]) returning object_key',
       [session.tenant, keys],
     );
-    if (settled.length < keys.length) throw new AppError(ErrorCode.UNAVAILABLE, 'Storing the file took too long; try again.');
+    if (settled.length < keys.length)
+      throw new AppError(ErrorCode.UNAVAILABLE, 'Storing the file took too long; try again.');
   }
 
   /**
-   * In the transaction that removes the last row that names these files; the caller discards them after its commit, or the sweeper does: at
-   * its next turn for those that are `left` to it, and after a day otherwise.
+   * In the transaction that removes the last row that names these files; the caller discards them after its commit, or
+   * the sweeper does: at its next turn for those that are `left` to it, and after a day otherwise.
    */
   async stageAll(session: Session, keys: string[], left = false): Promise<void> {
     if (keys.length === 0) return;
@@ -83,7 +87,10 @@ export class StagedObjects {
     }
   }
 
-  /** Removes a file that is still staged, after the transaction that stored it failed; what cannot be removed is left to the sweeper. */
+  /**
+   * Removes a file that is still staged, after the transaction that stored it failed; what cannot be removed is left to
+   * the sweeper.
+   */
   async discard(key: string): Promise<void> {
     try {
       await this.remove(key, 0);
@@ -99,7 +106,8 @@ export class StagedObjects {
       const old = await this.db.asSystem((em) =>
         sql<{ key: string }>(
           em,
-          `select object_key as key from staged_object where created_at < now() - ? * interval '1 millisecond' order by created_at limit ${SWEEP_BATCH}`,
+          `select object_key as key from staged_object where created_at < now() - ? * interval '1 ` +
+            `millisecond' order by created_at limit ${SWEEP_BATCH}`,
           [SWEPT_AFTER_MS],
         ),
       );
@@ -139,7 +147,8 @@ export class StagedObjects {
     await this.db.asSystem(async (em) => {
       const staged = await sql(
         em,
-        `delete from staged_object where object_key = ? and created_at <= clock_timestamp() - ? * interval '1 millisecond' returning object_key`,
+        'delete from staged_object where object_key = ? and created_at <= clock_timestamp() - ? * interval ' +
+          `'1 millisecond' returning object_key`,
         [key, olderThanMs],
       );
       // The row goes with the file or not at all: a failure here keeps it for the sweeper.

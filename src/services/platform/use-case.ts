@@ -18,18 +18,33 @@ export interface EventRefs {
   endpointId?: string | null;
 }
 
-/** Transactions of a tenant that look for `what` before they make it take turns from here to their end: none of them makes it twice. */
+/**
+ * Transactions of a tenant that look for `what` before they make it take turns from here to their end: none of them
+ * makes it twice.
+ */
 export async function takeTurns(session: Session, what: string): Promise<void> {
   await sql(session.em, `select pg_advisory_xact_lock(hashtextextended(? || ' of ' || ?, 0))`, [what, session.tenant]);
 }
 
 /** Leaves the audit row of a mutation, in its transaction, and tells mirrors of the change. */
-export function audit(session: Session, action: string, subject: Subject, before: object | null, after: object | null): void {
+export function audit(
+  session: Session,
+  action: string,
+  subject: Subject,
+  before: object | null,
+  after: object | null,
+): void {
   session.em.create(AuditLog, auditRow(session, action, subject, before, after));
 }
 
 /** The row of `audit` for a statement that writes it itself. */
-export function auditRow(session: Session, action: string, subject: Subject, before: object | null, after: object | null) {
+export function auditRow(
+  session: Session,
+  action: string,
+  subject: Subject,
+  before: object | null,
+  after: object | null,
+) {
   session.touch(subject.type, subject.id);
   return {
     tenant: session.tenant,
@@ -44,7 +59,9 @@ export function auditRow(session: Session, action: string, subject: Subject, bef
   };
 }
 
-/** Writes a lifecycle event in the transaction that makes it true; the relay numbers and delivers it after the commit. */
+/**
+ * Writes a lifecycle event in the transaction that makes it true; the relay numbers and delivers it after the commit.
+ */
 export function emitEvent(
   session: Session,
   live: LiveEvents,

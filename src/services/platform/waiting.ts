@@ -55,8 +55,8 @@ export class Waiting {
   constructor(private readonly live: LiveEvents) {}
 
   /**
-   * What `look` sees once that `isDone`, or after `waitMs`, when the client goes away, or when this process stops. RESOURCE_EXHAUSTED
-   * when too many calls of the tenant wait already.
+   * What `look` sees once that `isDone`, or after `waitMs`, when the client goes away, or when this process stops.
+   * RESOURCE_EXHAUSTED when too many calls of the tenant wait already.
    */
   async until<T>(
     who: Waiter,
@@ -71,7 +71,8 @@ export class Waiting {
     if (others >= MAX_WAITING_PER_TENANT) {
       throw new AppError(
         ErrorCode.RESOURCE_EXHAUSTED,
-        `${others} calls of your tenant wait already, which is the most. Call again later, or without ${field.split('.').at(-1)}.`,
+        `${others} calls of your tenant wait already, which is the most. Call again later, or without ` +
+          `${field.split('.').at(-1)}.`,
         { field, expected: `at most ${MAX_WAITING_PER_TENANT} calls that wait at once` },
       );
     }

@@ -34,7 +34,10 @@ export interface ClaimedDelivery {
   happenedAt: Date | null;
 }
 
-/** In the transaction that numbers events: one delivery for each event and each webhook that wants it. True when there are any. */
+/**
+ * In the transaction that numbers events: one delivery for each event and each webhook that wants it. True when there
+ * are any.
+ */
 export async function createDeliveries(em: EntityManager, eventIds: readonly string[]): Promise<boolean> {
   const matching = await sql<{
     tenant: string;
@@ -69,7 +72,10 @@ export async function createDeliveries(em: EntityManager, eventIds: readonly str
   return true;
 }
 
-/** Takes what is due, at most `perWebhook` for one receiver, for `leaseMs`: who does not come back until then has lost it to another. */
+/**
+ * Takes what is due, at most `perWebhook` for one receiver, for `leaseMs`: who does not come back until then has lost
+ * it to another.
+ */
 export async function claimDue(
   em: EntityManager,
   { limit, perWebhook, busy, leaseMs }: { limit: number; perWebhook: number; busy: readonly string[]; leaseMs: number },
@@ -106,7 +112,11 @@ export interface Outcome {
 }
 
 /** False when the attempt has been overtaken, or its webhook deleted. */
-export async function writeOutcome(em: EntityManager, { id, tenant, attempts }: ClaimedDelivery, outcome: Outcome): Promise<boolean> {
+export async function writeOutcome(
+  em: EntityManager,
+  { id, tenant, attempts }: ClaimedDelivery,
+  outcome: Outcome,
+): Promise<boolean> {
   const { status, delayMs, responseStatus, responseBody, error, durationMs } = outcome;
   const rows = await sql<{ id: string }>(
     em,

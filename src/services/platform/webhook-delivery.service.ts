@@ -5,11 +5,23 @@ import { Webhook } from '../../db/entities/platform/webhook.entity.js';
 import type { Database } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { Role } from '../../domain/platform/principal.js';
-import { describeStatus, judgeStatus, retryDelayMs, WEBHOOK_ATTEMPTS, WEBHOOK_TIMEOUT_MS } from '../../domain/platform/webhooks.js';
+import {
+  describeStatus,
+  judgeStatus,
+  retryDelayMs,
+  WEBHOOK_ATTEMPTS,
+  WEBHOOK_TIMEOUT_MS,
+} from '../../domain/platform/webhooks.js';
 import { AppError } from '../../errors.js';
 import { coalesced } from './coalesced.js';
 import { audit } from './use-case.js';
-import { claimDue, DELIVERIES_WAITING, writeOutcome, type ClaimedDelivery, type Outcome } from './webhook-deliveries.js';
+import {
+  claimDue,
+  DELIVERIES_WAITING,
+  writeOutcome,
+  type ClaimedDelivery,
+  type Outcome,
+} from './webhook-deliveries.js';
 import { messageOf } from './webhook-message.js';
 
 export interface WebhookDeliveryOptions {
@@ -30,7 +42,10 @@ const PRUNE_BATCH = 5_000;
 const OUTCOME_TRIES = 3;
 const OUTCOME_RETRY_MS = 1_000;
 
-/** Sends what waits to receivers, at least once each: nothing holds a database connection while a receiver is waited for. */
+/**
+ * Sends what waits to receivers, at least once each: nothing holds a database connection while a receiver is waited
+ * for.
+ */
 export class WebhookDeliveryService {
   private readonly stops: (() => void)[] = [];
   private readonly work = coalesced(() => this.takeDue());
@@ -77,7 +92,9 @@ export class WebhookDeliveryService {
     if (this.stopped || limit <= 0) return;
     const busy = [...this.perWebhook].filter(([, count]) => count >= PER_WEBHOOK).map(([id]) => id);
     try {
-      const claimed = await this.db.asSystem((em) => claimDue(em, { limit, perWebhook: PER_WEBHOOK, busy, leaseMs: LEASE_MS }));
+      const claimed = await this.db.asSystem((em) =>
+        claimDue(em, { limit, perWebhook: PER_WEBHOOK, busy, leaseMs: LEASE_MS }),
+      );
       for (const delivery of claimed) this.launch(delivery);
     } catch (error) {
       this.logger.warn({ err: error }, 'webhook deliveries not taken yet');
@@ -88,7 +105,9 @@ export class WebhookDeliveryService {
     const { id, webhookId } = delivery;
     this.perWebhook.set(webhookId, (this.perWebhook.get(webhookId) ?? 0) + 1);
     const done = this.deliver(delivery)
-      .catch((error: unknown) => this.logger.warn({ err: error, deliveryId: id, webhookId }, 'outcome of a webhook delivery not written'))
+      .catch((error: unknown) =>
+        this.logger.warn({ err: error, deliveryId: id, webhookId }, 'outcome of a webhook delivery not written'),
+      )
       .finally(() => {
         this.underWay.delete(id);
         const left = (this.perWebhook.get(webhookId) ?? 1) - 1;
@@ -132,12 +151,16 @@ export class WebhookDeliveryService {
         case 'GONE':
           return ended({ status: 'FAILED', ...seen, error: describeStatus(status) }, true);
         case 'FAILED':
-          return { outcome: this.retryOrEnd(delivery, { ...seen, error: describeStatus(status) }, startedMs), isGone: false };
+          return {
+            outcome: this.retryOrEnd(delivery, { ...seen, error: describeStatus(status) }, startedMs),
+            isGone: false,
+          };
       }
     } catch (error) {
       if (!(error instanceof AppError))
         this.logger.error({ err: error, deliveryId: delivery.id }, 'webhook delivery met an unexpected error');
-      const reason = error instanceof AppError ? error.message : 'The worker met an unexpected error; its log has the details.';
+      const reason =
+        error instanceof AppError ? error.message : 'The worker met an unexpected error; its log has the details.';
       const outcome = this.retryOrEnd(delivery, { responseStatus: null, responseBody: null, error: reason }, startedMs);
       return { outcome, isGone: false };
     }
@@ -151,7 +174,12 @@ export class WebhookDeliveryService {
     const durationMs = performance.now() - startedMs;
     const most = eventId === null ? 1 : WEBHOOK_ATTEMPTS;
     if (attempts < most) {
-      return { ...seen, status: 'PENDING', delayMs: retryDelayMs(attempts, this.options.backoffMs, Math.random()), durationMs };
+      return {
+        ...seen,
+        status: 'PENDING',
+        delayMs: retryDelayMs(attempts, this.options.backoffMs, Math.random()),
+        durationMs,
+      };
     }
     const error = most === 1 ? seen.error : `${seen.error} Given up after ${most} attempts.`;
     return { ...seen, status: 'FAILED', delayMs: 0, error, durationMs };
@@ -169,7 +197,13 @@ export class WebhookDeliveryService {
       const where = { id: delivery.webhookId, tenant: delivery.tenant, enabled: true };
       if ((await session.em.nativeUpdate(Webhook, where, { enabled: false, updatedAt: new Date() })) === 0) return;
       const reason = 'the receiver answered 410 (gone)';
-      audit(session, 'disableWebhook', { type: 'webhook', id: delivery.webhookId }, { enabled: true }, { enabled: false, reason });
+      audit(
+        session,
+        'disableWebhook',
+        { type: 'webhook', id: delivery.webhookId },
+        { enabled: true },
+        { enabled: false, reason },
+      );
     });
   }
 }

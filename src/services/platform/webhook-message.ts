@@ -23,10 +23,41 @@ export function messageOf(delivery: ClaimedDelivery, sentAt: Date): { headers: R
 
 /** The event as the API shows it. */
 function standardBody(delivery: ClaimedDelivery): Record<string, unknown> {
-  const { id, webhookId, eventId, type, seq, subjectType, subjectId, modelId, endpointId, payload, createdAt, happenedAt } = delivery;
+  const {
+    id,
+    webhookId,
+    eventId,
+    type,
+    seq,
+    subjectType,
+    subjectId,
+    modelId,
+    endpointId,
+    payload,
+    createdAt,
+    happenedAt,
+  } = delivery;
   if (eventId === null)
-    return { id, type: 'PING', createdAt, seq, subject: { type: 'webhook', id: webhookId }, modelId, endpointId, payload: {} };
-  return { id: eventId, type, createdAt: happenedAt, seq, subject: { type: subjectType, id: subjectId }, modelId, endpointId, payload };
+    return {
+      id,
+      type: 'PING',
+      createdAt,
+      seq,
+      subject: { type: 'webhook', id: webhookId },
+      modelId,
+      endpointId,
+      payload: {},
+    };
+  return {
+    id: eventId,
+    type,
+    createdAt: happenedAt,
+    seq,
+    subject: { type: subjectType, id: subjectId },
+    modelId,
+    endpointId,
+    payload,
+  };
 }
 
 function mlflowBodyOf({ type, payload, mlflowEvents, createdAt, happenedAt }: ClaimedDelivery): string {

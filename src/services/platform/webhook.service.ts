@@ -73,7 +73,14 @@ export class WebhookService {
     await requireOwn(session, Model, 'model', [input.modelId]);
     const secret = newWebhookSecret();
     const { name, url, modelId } = input;
-    const webhook = await this.add(session, { name, url, description: input.description ?? '', eventTypes, modelId, secret });
+    const webhook = await this.add(session, {
+      name,
+      url,
+      description: input.description ?? '',
+      eventTypes,
+      modelId,
+      secret,
+    });
     return { webhook, secret };
   }
 
@@ -96,7 +103,9 @@ export class WebhookService {
     if (input.description != null) webhook.description = checkDescription(input.description);
     if (input.eventTypes != null) {
       if (webhook.format === 'MLFLOW') {
-        throw conflict(`Webhook "${webhook.name}" was made through MLflow: change its events there.`, { field: 'input.eventTypes' });
+        throw conflict(`Webhook "${webhook.name}" was made through MLflow: change its events there.`, {
+          field: 'input.eventTypes',
+        });
       }
       webhook.eventTypes = checkEventTypes(input.eventTypes);
     }
@@ -142,18 +151,35 @@ export class WebhookService {
     // Two who ask at once get one each.
     const webhook = await this.lock(session, webhookId);
     if (delivery.status === 'PENDING') {
-      throw conflict(`Delivery ${deliveryId} is still on its way.`, { expected: 'a delivery that has ended', got: delivery.status });
+      throw conflict(`Delivery ${deliveryId} is still on its way.`, {
+        expected: 'a delivery that has ended',
+        got: delivery.status,
+      });
     }
     if (!webhook.enabled && eventId !== null) {
-      throw conflict(`Webhook "${webhook.name}" is disabled: enable it first.`, { expected: 'an enabled webhook', got: 'a disabled one' });
+      throw conflict(`Webhook "${webhook.name}" is disabled: enable it first.`, {
+        expected: 'an enabled webhook',
+        got: 'a disabled one',
+      });
     }
     const last = await session.em.findOneOrFail(
       WebhookDelivery,
       { tenant: session.tenant, webhookId, eventId },
       { orderBy: { redelivery: 'DESC' } },
     );
-    const again = session.em.create(WebhookDelivery, { tenant: session.tenant, webhookId, eventId, redelivery: last.redelivery + 1 });
-    audit(session, 'redeliverWebhookDelivery', { type: 'webhook', id: webhookId }, { deliveryId }, { deliveryId: again.id });
+    const again = session.em.create(WebhookDelivery, {
+      tenant: session.tenant,
+      webhookId,
+      eventId,
+      redelivery: last.redelivery + 1,
+    });
+    audit(
+      session,
+      'redeliverWebhookDelivery',
+      { type: 'webhook', id: webhookId },
+      { deliveryId },
+      { deliveryId: again.id },
+    );
     session.afterCommit(() => this.live.publish(DELIVERIES_WAITING));
     return again;
   }
@@ -170,7 +196,12 @@ export class WebhookService {
     return delivery;
   }
 
-  async list(session: Session, filter: WebhookFilter, page: PageRequest, order: Order<'createdAt' | 'name'>): Promise<Page<Webhook>> {
+  async list(
+    session: Session,
+    filter: WebhookFilter,
+    page: PageRequest,
+    order: Order<'createdAt' | 'name'>,
+  ): Promise<Page<Webhook>> {
     await requireOwn(session, Model, 'model', [filter.modelId]);
     const where: FilterQuery<Webhook> = { tenant: session.tenant };
     for (const field of ['enabled', 'modelId', 'format'] as const)
@@ -219,7 +250,11 @@ export class WebhookService {
   private async requireFreeName(session: Session, name: string): Promise<void> {
     await takeTurns(session, 'webhooks');
     if (await session.em.count(Webhook, { tenant: session.tenant, name })) {
-      throw conflict(`A webhook named "${name}" already exists.`, { field: 'input.name', expected: 'a free name', got: name });
+      throw conflict(`A webhook named "${name}" already exists.`, {
+        field: 'input.name',
+        expected: 'a free name',
+        got: name,
+      });
     }
   }
 }
@@ -234,12 +269,24 @@ function eventTypesOf(events: readonly MlflowWebhookEvent[]): EventType[] {
 }
 
 /** What the audit log may show: everything but the secrets. */
-function view({ name, url, description, eventTypes, mlflowEvents, modelId, enabled }: Webhook): Record<string, unknown> {
+function view({
+  name,
+  url,
+  description,
+  eventTypes,
+  mlflowEvents,
+  modelId,
+  enabled,
+}: Webhook): Record<string, unknown> {
   return { name, url, description, eventTypes, mlflowEvents, modelId, enabled };
 }
 
 function checkDescription(text: string): string {
   if (text.length > MAX_DESCRIPTION_CHARACTERS)
-    throw badInput('input.description', `at most ${MAX_DESCRIPTION_CHARACTERS} characters`, `${text.length} characters`);
+    throw badInput(
+      'input.description',
+      `at most ${MAX_DESCRIPTION_CHARACTERS} characters`,
+      `${text.length} characters`,
+    );
   return text;
 }

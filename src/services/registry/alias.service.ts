@@ -10,7 +10,9 @@ import { audit, emitEvent } from '../platform/use-case.js';
 import type { ModelService } from './model.service.js';
 import type { VersionFollower } from './version-follower.js';
 
-/** Names that point to one version of a model each, and can be pointed elsewhere at any time; endpoints may follow them. */
+/**
+ * Names that point to one version of a model each, and can be pointed elsewhere at any time; endpoints may follow them.
+ */
 export class AliasService {
   constructor(
     private readonly live: LiveEvents,
@@ -18,14 +20,20 @@ export class AliasService {
     private readonly follower: VersionFollower,
   ) {}
 
-  /** Points the alias to a version of the model, from whichever it pointed to before. Errors: NOT_FOUND, BAD_USER_INPUT. */
+  /**
+   * Points the alias to a version of the model, from whichever it pointed to before. Errors: NOT_FOUND, BAD_USER_INPUT.
+   */
   async set(
     session: Session,
     input: { modelId: string; alias: string } & ({ modelVersionId: string } | { version: number }),
   ): Promise<ModelAlias> {
     const alias = checkAlias('input.alias', input.alias);
     const model = await this.models.lock(session, input.modelId);
-    const version = await this.versionOf(session, model, 'modelVersionId' in input ? { id: input.modelVersionId } : input);
+    const version = await this.versionOf(
+      session,
+      model,
+      'modelVersionId' in input ? { id: input.modelVersionId } : input,
+    );
     const present = await this.find(session, model.id, alias);
     const previousId = present?.modelVersionId ?? null;
     const row =
@@ -39,7 +47,13 @@ export class AliasService {
       });
     row.modelVersionId = version.id;
     const subject = { type: 'modelVersion', id: version.id };
-    audit(session, 'setModelAlias', subject, { alias, modelVersionId: previousId }, { alias, modelVersionId: version.id });
+    audit(
+      session,
+      'setModelAlias',
+      subject,
+      { alias, modelVersionId: previousId },
+      { alias, modelVersionId: version.id },
+    );
     if (previousId !== version.id) {
       const payload = {
         modelName: model.name,
@@ -81,21 +95,31 @@ export class AliasService {
   }
 
   /** The version that the alias points to. NOT_FOUND when the model has no such alias. */
-  async resolve(session: Session, of: { modelId: string } | { modelName: string }, alias: string): Promise<ModelVersion> {
+  async resolve(
+    session: Session,
+    of: { modelId: string } | { modelName: string },
+    alias: string,
+  ): Promise<ModelVersion> {
     checkAlias('alias', alias);
-    const model = 'modelId' in of ? await this.models.get(session, of.modelId) : await this.models.getByName(session, of.modelName);
+    const model =
+      'modelId' in of ? await this.models.get(session, of.modelId) : await this.models.getByName(session, of.modelName);
     const present = await this.find(session, model.id, alias);
     if (!present) throw noAlias(model, alias);
     return session.em.findOneOrFail(ModelVersion, { id: present.modelVersionId, tenant: session.tenant });
   }
 
-  private async versionOf(session: Session, model: Model, which: { id: string } | { version: number }): Promise<ModelVersion> {
+  private async versionOf(
+    session: Session,
+    model: Model,
+    which: { id: string } | { version: number },
+  ): Promise<ModelVersion> {
     const version = await session.em.findOne(ModelVersion, {
       tenant: session.tenant,
       ...('id' in which ? { id: which.id } : { modelId: model.id, version: which.version }),
     });
     if (!version) throw notFound('model version', 'id' in which ? which.id : String(which.version));
-    if (version.modelId !== model.id) throw badInput('input.modelVersionId', `a version of model "${model.name}"`, version.id);
+    if (version.modelId !== model.id)
+      throw badInput('input.modelVersionId', `a version of model "${model.name}"`, version.id);
     return version;
   }
 }

@@ -29,7 +29,10 @@ export interface ApprovalInput {
 
 const MAX_REASON_CHARACTERS = 2_000;
 
-/** What people decide about a version's next stage. A word counts from the version's arrival in its stage until it leaves it. */
+/**
+ * What people decide about a version's next stage. A word counts from the version's arrival in its stage until it
+ * leaves it.
+ */
 export class ApprovalService {
   constructor(
     private readonly live: LiveEvents,
@@ -37,7 +40,10 @@ export class ApprovalService {
     private readonly versions: ModelVersionService,
   ) {}
 
-  /** Errors: CONFLICT when it is not the version's next stage, FORBIDDEN for who registered it, unless the policy lets him. */
+  /**
+   * Errors: CONFLICT when it is not the version's next stage, FORBIDDEN for who registered it, unless the policy lets
+   * him.
+   */
   async approve(session: Session, input: ApprovalInput): Promise<ModelVersion> {
     return this.decide(session, input, 'APPROVED');
   }
@@ -49,7 +55,12 @@ export class ApprovalService {
   }
 
   /** What a promotion still lacks; null when those who decide agree. */
-  async missing(session: Session, model: Model, version: ModelVersion, toStage: ApprovalStage): Promise<MissingGate | null> {
+  async missing(
+    session: Session,
+    model: Model,
+    version: ModelVersion,
+    toStage: ApprovalStage,
+  ): Promise<MissingGate | null> {
     const state = await this.state(session, model, version, toStage);
     if (isApproved(state)) return null;
     const { needed, approvedBy, rejectedBy, missing } = state;
@@ -94,7 +105,12 @@ export class ApprovalService {
     return version;
   }
 
-  private async state(session: Session, model: Model, version: ModelVersion, toStage: ApprovalStage): Promise<ApprovalState> {
+  private async state(
+    session: Session,
+    model: Model,
+    version: ModelVersion,
+    toStage: ApprovalStage,
+  ): Promise<ApprovalState> {
     const words = await session.em.find(Approval, { tenant: session.tenant, modelVersionId: version.id, toStage });
     const arrivedAt = await this.arrival(session, version.id);
     return countApprovals(words, { toStage, arrivedAt, author: version.createdBy, policy: gatePolicyOf(model) });

@@ -58,8 +58,15 @@ export class CommentService {
   async update(session: Session, input: { id: string; body: string }): Promise<ModelComment> {
     checkBody(input.body);
     const comment = await this.get(session, input.id);
-    if (comment.createdBy !== session.principal.subject) throw notTheirs(comment, session.principal.subject, comment.createdBy);
-    audit(session, 'updateModelComment', subjectOf(comment), { body: comment.body }, { commentId: comment.id, body: input.body });
+    if (comment.createdBy !== session.principal.subject)
+      throw notTheirs(comment, session.principal.subject, comment.createdBy);
+    audit(
+      session,
+      'updateModelComment',
+      subjectOf(comment),
+      { body: comment.body },
+      { commentId: comment.id, body: input.body },
+    );
     comment.body = input.body;
     return comment;
   }
@@ -68,8 +75,15 @@ export class CommentService {
   async delete(session: Session, id: string): Promise<void> {
     const comment = await this.get(session, id);
     const { subject, role } = session.principal;
-    if (comment.createdBy !== subject && role !== Role.ADMIN) throw notTheirs(comment, subject, `${comment.createdBy} or an ADMIN`);
-    audit(session, 'deleteModelComment', subjectOf(comment), { commentId: id, body: comment.body, createdBy: comment.createdBy }, null);
+    if (comment.createdBy !== subject && role !== Role.ADMIN)
+      throw notTheirs(comment, subject, `${comment.createdBy} or an ADMIN`);
+    audit(
+      session,
+      'deleteModelComment',
+      subjectOf(comment),
+      { commentId: id, body: comment.body, createdBy: comment.createdBy },
+      null,
+    );
     session.em.remove(comment);
   }
 
@@ -109,5 +123,9 @@ function checkBody(body: string): void {
 }
 
 function notTheirs({ createdBy }: ModelComment, got: string, expected: string): AppError {
-  return new AppError(ErrorCode.FORBIDDEN, `The comment was written by ${createdBy}.`, { field: 'input.id', expected, got });
+  return new AppError(ErrorCode.FORBIDDEN, `The comment was written by ${createdBy}.`, {
+    field: 'input.id',
+    expected,
+    got,
+  });
 }

@@ -110,7 +110,9 @@ export class ConversionService {
       run.progress(0.8, 'Checking model.onnx');
       const found = await checkModel(outputPath).catch((error: unknown) => {
         if (!(error instanceof AppError) || error.code !== ErrorCode.INVALID_MODEL) throw error;
-        const reason = `It was converted, but its model.onnx cannot be served: ${error.message} An encoder that refuses categories it does not know must ignore them (handle_unknown="ignore").`;
+        const reason =
+          `It was converted, but its model.onnx cannot be served: ${error.message} An encoder that refuses ` +
+          'categories it does not know must ignore them (handle_unknown="ignore").';
         return this.giveUp(run, version, { state: 'FAILED', reason, jobId: run.job.id });
       });
       const logged = await this.logged(modelDir);
@@ -120,7 +122,13 @@ export class ConversionService {
       await run.write((session) => this.deps.staged.stage(session, sourceKey));
       try {
         const { sizeBytes, sha256 } = await objects.put(sourceKey, content);
-        await this.finish(run, version.id, { sourceKey, sizeBytes, sha256, signature }, { ...outcome, jobId: run.job.id }, logged);
+        await this.finish(
+          run,
+          version.id,
+          { sourceKey, sizeBytes, sha256, signature },
+          { ...outcome, jobId: run.job.id },
+          logged,
+        );
       } finally {
         await this.deps.staged.discard(sourceKey);
       }
@@ -140,7 +148,11 @@ export class ConversionService {
   /** Two at once would store different files under the same keys. */
   private async refuseSecond(session: Session, { id, version }: ModelVersion): Promise<void> {
     const underWay = { kind: 'CONVERSION', status: { $in: ['QUEUED', 'RUNNING'] } } as const;
-    const job = await session.em.findOne(Job, { tenant: session.tenant, modelVersionId: id, ...underWay }, { fields: ['id'] });
+    const job = await session.em.findOne(
+      Job,
+      { tenant: session.tenant, modelVersionId: id, ...underWay },
+      { fields: ['id'] },
+    );
     if (!job) return;
     throw conflict(`Version ${version} is being converted by job ${job.id}: wait for it, or cancel it first.`, {
       expected: 'a version without a conversion under way',
@@ -188,13 +200,18 @@ export class ConversionService {
   ): Promise<void> {
     const { objects, staged, artifacts, live, follower } = this.deps;
     const { converted, keys, facts } = await run.write(async (session) => {
-      const version = await session.em.findOneOrFail(ModelVersion, { id, tenant: session.tenant }, { disableIdentityMap: true });
+      const version = await session.em.findOneOrFail(
+        ModelVersion,
+        { id, tenant: session.tenant },
+        { disableIdentityMap: true },
+      );
       // Its files are in use: to stage them again would give them to the sweeper.
       if (version.objectKey != null) throw hasOnnx(version);
       const model = await session.em.findOneOrFail(Model, { id: version.modelId, tenant: session.tenant });
       const folder = `${session.tenant}/models/${model.folder}/${version.version}`;
       const plainKey = `${folder}/model.onnx`;
-      // An earlier attempt that has begun to write there may do so still, frozen as it was; what it leaves is the sweeper's.
+      // An earlier attempt that has begun to write there may do so still, frozen as it was; what it leaves is the
+      // sweeper's.
       const objectKey = (await staged.stage(session, plainKey)) ? plainKey : `${folder}/${attemptOf(run)}/model.onnx`;
       const onnx: OnnxVersion = Object.assign(version, { ...source, objectKey });
       const files = versionKeys(onnx);
@@ -210,9 +227,17 @@ export class ConversionService {
       await session.em.nativeUpdate(ModelVersion, { id, tenant: session.tenant }, change);
       const hints = { signature: source.signature ?? null, logged: logged?.signature ?? null, framework };
       await this.deps.models.guessTask(session, converted.modelId, hints);
-      for (const [path, file] of Object.entries(stored)) await artifacts.record(session, { modelVersionId: id }, path, keys[path]!, file);
+      for (const [path, file] of Object.entries(stored))
+        await artifacts.record(session, { modelVersionId: id }, path, keys[path]!, file);
       const { modelId, version } = converted;
-      emitEvent(session, live, EventType.MODEL_CONVERTED, { type: 'modelVersion', id }, { version, framework, maxScaledDiff }, { modelId });
+      emitEvent(
+        session,
+        live,
+        EventType.MODEL_CONVERTED,
+        { type: 'modelVersion', id },
+        { version, framework, maxScaledDiff },
+        { modelId },
+      );
       await follower.versionStored(session, { id, modelId });
     });
   }
@@ -225,11 +250,16 @@ function knownSignature(
   logged: LoggedFiles | null,
 ): Signature {
   const named = withKnownColumns(signature, columns ?? logged?.columns ?? []);
-  return classes && (named.classes === undefined || named.classes.length === classes.length) ? { ...named, classes } : named;
+  return classes && (named.classes === undefined || named.classes.length === classes.length)
+    ? { ...named, classes }
+    : named;
 }
 
 const attemptOf = ({ job, attempt }: JobRun) => `${job.id}-${attempt}`;
 
 function hasOnnx({ id, version }: ModelVersion): AppError {
-  return conflict(`Version ${version} has its model.onnx already.`, { expected: 'a version without a model.onnx', got: id });
+  return conflict(`Version ${version} has its model.onnx already.`, {
+    expected: 'a version without a model.onnx',
+    got: id,
+  });
 }

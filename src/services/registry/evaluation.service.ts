@@ -74,7 +74,9 @@ interface Plan {
   training: Awaited<ReturnType<typeof trainingOf>>;
 }
 
-/** Measures versions on rows that they never saw, beside the version in production; the result is the EVALUATION gate. */
+/**
+ * Measures versions on rows that they never saw, beside the version in production; the result is the EVALUATION gate.
+ */
 export class EvaluationService {
   constructor(private readonly deps: Dependencies) {}
 
@@ -153,7 +155,8 @@ export class EvaluationService {
     await run.succeed(result, async (session) => {
       const { version, dataset } = plan;
       await this.deps.gates.requireUnchanged(session, version, plan.model);
-      if (reference) await session.em.nativeUpdate(ModelVersion, { id: version.id, tenant: session.tenant }, { reference });
+      if (reference)
+        await session.em.nativeUpdate(ModelVersion, { id: version.id, tenant: session.tenant }, { reference });
       await this.deps.artifacts.record(session, { modelVersionId: version.id }, path, markdownKey, stored);
       session.em.create(Evaluation, {
         id: run.job.id,
@@ -166,7 +169,13 @@ export class EvaluationService {
         createdBy: session.principal.subject,
       });
       const comparedWithId = comparedWith(report);
-      this.deps.gates.record(session, { modelVersionId: version.id, gate: 'EVALUATION', ...decision, policy, comparedWithId });
+      this.deps.gates.record(session, {
+        modelVersionId: version.id,
+        gate: 'EVALUATION',
+        ...decision,
+        policy,
+        comparedWithId,
+      });
       const payload = { evaluationId: run.job.id, passed: decision.passed, metrics };
       emitEvent(session, this.deps.live, EventType.MODEL_EVALUATED, { type: 'modelVersion', id: version.id }, payload, {
         modelId: version.modelId,
@@ -182,7 +191,11 @@ export class EvaluationService {
 
   /** The newest report of a version; null when it was never evaluated. */
   async latest(session: Session, modelVersionId: string): Promise<Evaluation | null> {
-    return session.em.findOne(Evaluation, { tenant: session.tenant, modelVersionId }, { orderBy: { createdAt: 'DESC', id: 'DESC' } });
+    return session.em.findOne(
+      Evaluation,
+      { tenant: session.tenant, modelVersionId },
+      { orderBy: { createdAt: 'DESC', id: 'DESC' } },
+    );
   }
 
   private async checkedTarget(
@@ -192,18 +205,30 @@ export class EvaluationService {
     isTrained: boolean,
   ): Promise<TargetColumn | null> {
     if (isTrained) {
-      if (input.target) throw badInput('input.target', 'nothing: the training of the version tells the target', input.target.column);
+      if (input.target)
+        throw badInput('input.target', 'nothing: the training of the version tells the target', input.target.column);
       return null;
     }
     const model = await session.em.findOneOrFail(Model, { id: version.modelId, tenant: session.tenant });
     if (model.task !== 'CLASSIFICATION' && model.task !== 'REGRESSION') throw notJudged(model);
     if (!input.target) throw badInput('input.target', 'the target column, as the version was uploaded', input.target);
-    return { column: input.target.column, ...(input.target.greaterThan != null && { greaterThan: input.target.greaterThan }) };
+    return {
+      column: input.target.column,
+      ...(input.target.greaterThan != null && { greaterThan: input.target.greaterThan }),
+    };
   }
 
-  private async baselineFor(session: Session, version: ModelVersion, asked: string | null | undefined): Promise<ModelVersion | null> {
+  private async baselineFor(
+    session: Session,
+    version: ModelVersion,
+    asked: string | null | undefined,
+  ): Promise<ModelVersion | null> {
     if (asked == null) {
-      const production = await session.em.findOne(ModelVersion, { tenant: session.tenant, modelId: version.modelId, stage: 'PRODUCTION' });
+      const production = await session.em.findOne(ModelVersion, {
+        tenant: session.tenant,
+        modelId: version.modelId,
+        stage: 'PRODUCTION',
+      });
       return production?.id === version.id ? null : production;
     }
     const baseline = await this.deps.versions.getReady(session, asked);
@@ -245,7 +270,10 @@ export class EvaluationService {
     };
   }
 
-  /** A model that was trained once more on all rows has seen its holdout: the one that was not is judged by it in its place. */
+  /**
+   * A model that was trained once more on all rows has seen its holdout: the one that was not is judged by it in its
+   * place.
+   */
   private async candidateOf({ version, training, dataset }: Plan, held: DisposableStack): Promise<ModelFile> {
     const judged = judgedBeforeRefit(training, dataset);
     if (!judged) return this.fileOf(version, held);
@@ -254,11 +282,19 @@ export class EvaluationService {
   }
 
   private async fileOf(version: OnnxVersion, held: DisposableStack): Promise<ModelFile> {
-    return { path: held.use(await this.deps.versions.modelFile(version)).path, sha256: version.sha256, signature: version.signature };
+    return {
+      path: held.use(await this.deps.versions.modelFile(version)).path,
+      sha256: version.sha256,
+      signature: version.signature,
+    };
   }
 
   /** The same for every attempt: one that was thought dead may store it once more. */
-  private markdown({ version, model, baseline, dataset, training }: Plan, report: EvaluationReport, createdAt: Date): string {
+  private markdown(
+    { version, model, baseline, dataset, training }: Plan,
+    report: EvaluationReport,
+    createdAt: Date,
+  ): string {
     const named = (of: ModelVersion): string => `${of.version} (${of.semanticVersion})`;
     return renderEvaluationMarkdown(report, {
       modelName: model.name,
@@ -281,14 +317,19 @@ function notJudged({ id, name, task }: Model): AppError {
   const without = `let its gates ask for no evaluation: setGatePolicy(input: {modelId: "${id}", policy: ${policy}})`;
   const next =
     task === 'OTHER'
-      ? `Say what its answers are: updateModel(input: {id: "${id}", task: CLASSIFICATION}), or REGRESSION; if they are neither, ${without}`
+      ? `Say what its answers are: updateModel(input: {id: "${id}", task: CLASSIFICATION}), or REGRESSION; ` +
+        `if they are neither, ${without}`
       : `Clusters have no target: ${without}`;
-  return conflict(`Model "${name}" is for ${task}, and only CLASSIFICATION and REGRESSION are judged on a dataset of their own. ${next}.`, {
-    field: 'input.modelVersionId',
-    expected: 'a CLASSIFICATION or REGRESSION model, or a version from a run',
-    got: task,
-    next,
-  });
+  return conflict(
+    `Model "${name}" is for ${task}, and only CLASSIFICATION and REGRESSION are judged on a dataset of their ` +
+      `own. ${next}.`,
+    {
+      field: 'input.modelVersionId',
+      expected: 'a CLASSIFICATION or REGRESSION model, or a version from a run',
+      got: task,
+      next,
+    },
+  );
 }
 
 function comparedWith(report: EvaluationReport): string | null {
@@ -303,5 +344,6 @@ function requireColumns(dataset: Dataset, { id, signature }: OnnxVersion, target
     throw badInput('input.target.column', `a column of ${dataset.name} (${shown})`, target.column);
   requireMapped(signature, { versionId: id, candidates: names.filter((name) => name !== target?.column) });
   const missing = neededColumns(signature).find((name) => !names.includes(name));
-  if (missing !== undefined) throw badInput('input.datasetId', `a dataset with the model's input ${missing}`, `${dataset.name} (${shown})`);
+  if (missing !== undefined)
+    throw badInput('input.datasetId', `a dataset with the model's input ${missing}`, `${dataset.name} (${shown})`);
 }

@@ -5,7 +5,13 @@ import { Model } from '../../db/entities/registry/model.entity.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import { Deployment } from '../../db/entities/serving/deployment.entity.js';
 import type { Session } from '../../db/database.js';
-import { DEFAULT_GATE_POLICY, demandsOf, type Gate, gatePolicyOf, type GatePolicy } from '../../domain/registry/gate-policy.js';
+import {
+  DEFAULT_GATE_POLICY,
+  demandsOf,
+  type Gate,
+  gatePolicyOf,
+  type GatePolicy,
+} from '../../domain/registry/gate-policy.js';
 import type { GateDecision } from '../../domain/registry/gates.js';
 import { nextStep, type ShadowSituation } from '../../domain/registry/next-step.js';
 import { hasLoss } from '../../domain/serving/answers.js';
@@ -37,7 +43,10 @@ interface Judged {
 
 /** Evidence of a version's quality: the results of its gates, newest counting. */
 export class GateService {
-  record(session: Session, { modelVersionId, gate, passed, checks, policy, comparedWithId }: NewGateResult): GateResult {
+  record(
+    session: Session,
+    { modelVersionId, gate, passed, checks, policy, comparedWithId }: NewGateResult,
+  ): GateResult {
     return session.em.create(GateResult, {
       tenant: session.tenant,
       modelVersionId,
@@ -63,14 +72,21 @@ export class GateService {
       { ...where, id: model.id },
       { fields: ['evidenceFrom'], disableIdentityMap: true },
     );
-    const isSame = sameInstant(now.evidenceFrom, version.evidenceFrom) && sameInstant(modelNow.evidenceFrom, model.evidenceFrom);
+    const isSame =
+      sameInstant(now.evidenceFrom, version.evidenceFrom) && sameInstant(modelNow.evidenceFrom, model.evidenceFrom);
     if (!isSame)
-      throw conflict('The columns, classes or the task were changed while the version was measured: ask for it again.', {
-        got: version.id,
-      });
+      throw conflict(
+        'The columns, classes or the task were changed while the version was measured: ask for it again.',
+        {
+          got: version.id,
+        },
+      );
   }
 
-  /** Of the gates that are needed, those that the version has not passed by what its model demands now and beside what is in production now. */
+  /**
+   * Of the gates that are needed, those that the version has not passed by what its model demands now and beside what
+   * is in production now.
+   */
   async missing(
     session: Session,
     needed: readonly Gate[],
@@ -101,14 +117,20 @@ export class GateService {
     const since = Math.max(version.evidenceFrom?.getTime() ?? 0, model.evidenceFrom?.getTime() ?? 0);
     const where = { tenant: session.tenant, modelVersionId: version.id, createdAt: { $gte: new Date(since) } };
     const orderBy = { createdAt: 'DESC', id: 'DESC' } as const;
-    return session.em.findOne(Evaluation, where, { orderBy, fields: ['datasetId', 'baselineVersionId'], refresh: true });
+    return session.em.findOne(Evaluation, where, {
+      orderBy,
+      fields: ['datasetId', 'baselineVersionId'],
+      refresh: true,
+    });
   }
 
   private async shadowOf(session: Session, { policy, model, version, production }: Judged): Promise<ShadowSituation> {
     const { tenant, em } = session;
     const active = { $in: ['PENDING' as const, 'READY' as const] };
     const shadow = await em.findOne(Deployment, { tenant, modelVersionId: version.id, mode: 'SHADOW', status: active });
-    const live = production && (await em.findOne(Deployment, { tenant, modelVersionId: production.id, mode: 'LIVE', status: active }));
+    const live =
+      production &&
+      (await em.findOne(Deployment, { tenant, modelVersionId: production.id, mode: 'LIVE', status: active }));
     const evaluation = await this.newestEvaluation(session, { model, version });
     return {
       isCompared: production !== null && evaluation?.baselineVersionId === production.id,
@@ -142,10 +164,12 @@ export class GateService {
       return undecided(`was decided before the model’s task became ${model.task}`);
     // Results from before models had policies of their own.
     const demands = result.demands ?? demandsOf(gate, DEFAULT_GATE_POLICY);
-    if (!isDeepStrictEqual(demands, demandsOf(gate, policy))) return undecided('was decided before the model’s gate policy was changed');
+    if (!isDeepStrictEqual(demands, demandsOf(gate, policy)))
+      return undecided('was decided before the model’s gate policy was changed');
     const comparedWithId = result.comparedWithId ?? null;
     if (production && comparesWithProduction(gate, model) && comparedWithId !== production.id) {
-      const other = comparedWithId && (await session.em.findOne(ModelVersion, { id: comparedWithId, tenant: session.tenant }));
+      const other =
+        comparedWithId && (await session.em.findOne(ModelVersion, { id: comparedWithId, tenant: session.tenant }));
       const measured = other ? `version ${other.version}` : 'no version';
       return undecided(`was measured against ${measured}, and version ${production.version} is in PRODUCTION now`);
     }

@@ -63,13 +63,17 @@ interface EvaluationRow {
 
 const GATE_RESULT = 'id, gate, passed, checks, compared_with_id as "comparedWithId", created_at as "createdAt"';
 const STAGE_TRANSITION =
-  'id, model_version_id as "modelVersionId", from_stage as "fromStage", to_stage as "toStage", reason, override, created_by as "createdBy", created_at as "createdAt"';
+  'id, model_version_id as "modelVersionId", from_stage as "fromStage", to_stage as "toStage", reason, ' +
+  'override, created_by as "createdBy", created_at as "createdAt"';
 const MODEL_ALIAS =
-  'id, model_id as "modelId", model_version_id as "modelVersionId", alias, created_by as "createdBy", created_at as "createdAt", updated_at as "updatedAt"';
+  'id, model_id as "modelId", model_version_id as "modelVersionId", alias, created_by as "createdBy", ' +
+  'created_at as "createdAt", updated_at as "updatedAt"';
 const APPROVAL =
-  'id, model_version_id as "modelVersionId", to_stage as "toStage", decision, reason, created_by as "createdBy", created_at as "createdAt"';
+  'id, model_version_id as "modelVersionId", to_stage as "toStage", decision, reason, created_by as ' +
+  '"createdBy", created_at as "createdAt"';
 const EVALUATION =
-  'id, model_version_id as "modelVersionId", baseline_version_id as "baselineVersionId", dataset_id as "datasetId", report, created_by as "createdBy", created_at as "createdAt"';
+  'id, model_version_id as "modelVersionId", baseline_version_id as "baselineVersionId", dataset_id as ' +
+  '"datasetId", report, created_by as "createdBy", created_at as "createdAt"';
 
 const NEWEST_FIRST = 'created_at desc, id desc';
 const BY_ALIAS = 'alias collate "C"';
@@ -89,22 +93,43 @@ export function createRegistryLoaders(batches: Batches) {
     versionAliases: batches.grouped<ModelAliasRow>('model_alias', OF_VERSION, MODEL_ALIAS, BY_ALIAS),
     versionArtifacts: batches.grouped<ArtifactRow>('artifact', OF_VERSION, ARTIFACT_COLUMNS, 'path'),
     /** The newest hundred words about each version. */
-    versionApprovals: batches.grouped<ApprovalRow>(newest('approval', OF_VERSION, 100), OF_VERSION, APPROVAL, NEWEST_FIRST),
+    versionApprovals: batches.grouped<ApprovalRow>(
+      newest('approval', OF_VERSION, 100),
+      OF_VERSION,
+      APPROVAL,
+      NEWEST_FIRST,
+    ),
     /** The newest twenty of each version. */
-    versionEvaluations: batches.grouped<EvaluationRow>(newest('evaluation', OF_VERSION, 20), OF_VERSION, EVALUATION, NEWEST_FIRST),
+    versionEvaluations: batches.grouped<EvaluationRow>(
+      newest('evaluation', OF_VERSION, 20),
+      OF_VERSION,
+      EVALUATION,
+      NEWEST_FIRST,
+    ),
     /** The newest result of each gate. */
-    versionGates: batches.grouped<GateResultRow>(newest('gate_result', `${OF_VERSION}, gate`, 1), OF_VERSION, GATE_RESULT, 'gate'),
-    versionTransitions: batches.grouped<StageTransitionRow>('stage_transition', OF_VERSION, STAGE_TRANSITION, NEWEST_FIRST),
+    versionGates: batches.grouped<GateResultRow>(
+      newest('gate_result', `${OF_VERSION}, gate`, 1),
+      OF_VERSION,
+      GATE_RESULT,
+      'gate',
+    ),
+    versionTransitions: batches.grouped<StageTransitionRow>(
+      'stage_transition',
+      OF_VERSION,
+      STAGE_TRANSITION,
+      NEWEST_FIRST,
+    ),
   };
 }
 
 async function readVersionsOfLogged(session: Session, loggedModelIds: readonly string[]): Promise<ModelVersion[][]> {
   const { tenant } = session;
   const table = newest('model_version', 'logged_model_id', 100);
-  const ranked = await sql<{ id: string }>(session.em, `select id from ${table} where tenant = ? and logged_model_id = any(?::uuid[])`, [
-    tenant,
-    [...loggedModelIds],
-  ]);
+  const ranked = await sql<{ id: string }>(
+    session.em,
+    `select id from ${table} where tenant = ? and logged_model_id = any(?::uuid[])`,
+    [tenant, [...loggedModelIds]],
+  );
   const where = { tenant, id: { $in: ranked.map(({ id }) => id) } };
   const rows = await session.em.find(ModelVersion, where, { orderBy: { createdAt: 'DESC', id: 'DESC' } });
   const groups = Map.groupBy(rows, ({ loggedModelId }) => loggedModelId);
@@ -112,7 +137,11 @@ async function readVersionsOfLogged(session: Session, loggedModelIds: readonly s
 }
 
 async function readProductionVersions(session: Session, modelIds: readonly string[]): Promise<(ModelVersion | null)[]> {
-  const rows = await session.em.find(ModelVersion, { tenant: session.tenant, modelId: { $in: [...modelIds] }, stage: 'PRODUCTION' });
+  const rows = await session.em.find(ModelVersion, {
+    tenant: session.tenant,
+    modelId: { $in: [...modelIds] },
+    stage: 'PRODUCTION',
+  });
   const found = new Map(rows.map((row) => [row.modelId, row]));
   return modelIds.map((id) => found.get(id) ?? null);
 }

@@ -7,8 +7,9 @@ import { conflict } from '../../errors.js';
 import { trainingOf } from './training-source.js';
 
 /**
- * Another task asks for other evidence: what gates have decided counts no more, and a model that has passed some keeps its task. False when
- * it has that task already. The caller holds the model's lock. CONFLICT names the version in the way.
+ * Another task asks for other evidence: what gates have decided counts no more, and a model that has passed some keeps
+ * its task. False when it has that task already. The caller holds the model's lock. CONFLICT names the version in the
+ * way.
  */
 export async function changeTask(session: Session, model: Model, task: ModelTask, field: string): Promise<boolean> {
   const wasGuessed = model.taskGuessed;
@@ -33,7 +34,9 @@ export async function changeTask(session: Session, model: Model, task: ModelTask
   const promoted = versions.find(({ stage }) => stage === 'PRODUCTION' || stage === 'STAGING');
   if (promoted && model.task !== 'OTHER' && !wasGuessed) {
     const { version, stage } = promoted;
-    const message = `Version ${version} is in ${stage} by gates for ${model.task}: bring it back to DEVELOPMENT first (demoteModelVersion), or create another model for ${task}.`;
+    const message =
+      `Version ${version} is in ${stage} by gates for ${model.task}: bring it back to DEVELOPMENT first ` +
+      `(demoteModelVersion), or create another model for ${task}.`;
     throw conflict(message, { field, expected: model.task, got: task });
   }
   if (model.task !== 'OTHER') model.evidenceFrom = new Date();

@@ -25,7 +25,12 @@ import { requireReady } from './onnx-version.js';
 import { freeSemanticVersion, semanticVersionAfter } from './semantic-versions.js';
 import { taggedVersion, tellTags } from './tag-events.js';
 import { trainingOf } from './training-source.js';
-import { describedSignature, describesSignature, requireDescribable, type SignatureDescription } from './version-description.js';
+import {
+  describedSignature,
+  describesSignature,
+  requireDescribable,
+  type SignatureDescription,
+} from './version-description.js';
 import type { VersionRemoval } from './version-removal.js';
 import type { VersionStorage } from './version-storage.js';
 
@@ -54,7 +59,10 @@ export interface ModelVersionFilter {
 
 /** What a version is made from: a model.onnx, or the files of another framework, which stay where they are. */
 export type VersionSource = Partial<
-  Pick<ModelVersion, 'sourceKey' | 'sizeBytes' | 'sha256' | 'signature' | 'runId' | 'metrics' | 'reference' | 'agreementMaxAbsDiff'> &
+  Pick<
+    ModelVersion,
+    'sourceKey' | 'sizeBytes' | 'sha256' | 'signature' | 'runId' | 'metrics' | 'reference' | 'agreementMaxAbsDiff'
+  > &
     Pick<ModelVersion, 'sourceUri' | 'sourceFolder' | 'runLink' | 'loggedModelId' | 'error'>
 >;
 
@@ -82,7 +90,10 @@ export class ModelVersionService {
   constructor(private readonly deps: Dependencies) {}
 
   /** A PENDING version of the model that the run trained; its files follow after the commit. */
-  async registerFromRun(session: Session, input: { modelId: string; runId: string } & NewVersionAttributes): Promise<ModelVersion> {
+  async registerFromRun(
+    session: Session,
+    input: { modelId: string; runId: string } & NewVersionAttributes,
+  ): Promise<ModelVersion> {
     const model = await this.deps.models.lock(session, input.modelId);
     const run = await session.em.findOne(Run, { id: input.runId, tenant: session.tenant });
     if (!run) throw notFound('run', input.runId);
@@ -104,12 +115,24 @@ export class ModelVersionService {
         got: task,
       });
     }
-    const source = { sourceKey: modelKey, sizeBytes, sha256, signature, metrics, reference, agreementMaxAbsDiff, runId: input.runId };
+    const source = {
+      sourceKey: modelKey,
+      sizeBytes,
+      sha256,
+      signature,
+      metrics,
+      reference,
+      agreementMaxAbsDiff,
+      runId: input.runId,
+    };
     return this.register(session, model, source, input);
   }
 
   /** Tries the uploaded file in a process of its own first. Errors: INVALID_MODEL with what is wrong and what to do. */
-  async registerFromUpload(actor: Actor, input: { modelId: string; uploadId: string } & NewVersionAttributes): Promise<ModelVersion> {
+  async registerFromUpload(
+    actor: Actor,
+    input: { modelId: string; uploadId: string } & NewVersionAttributes,
+  ): Promise<ModelVersion> {
     const { db, models, uploads, objects } = this.deps;
     const upload = await db.transact(actor, async (session) => {
       await models.get(session, input.modelId);
@@ -119,7 +142,12 @@ export class ModelVersionService {
     const { signature } = await this.check(file.path);
     const { objectKey, sizeBytes, sha256 } = upload;
     return db.transact(actor, async (session) =>
-      this.register(session, await models.lock(session, input.modelId), { sourceKey: objectKey, sizeBytes, sha256, signature }, input),
+      this.register(
+        session,
+        await models.lock(session, input.modelId),
+        { sourceKey: objectKey, sizeBytes, sha256, signature },
+        input,
+      ),
     );
   }
 
@@ -199,7 +227,8 @@ export class ModelVersionService {
     which: { version: number } | { stage: Stage },
   ): Promise<ModelVersion> {
     const { models } = this.deps;
-    const model = 'modelId' in of ? await models.get(session, of.modelId) : await models.getByName(session, of.modelName);
+    const model =
+      'modelId' in of ? await models.get(session, of.modelId) : await models.getByName(session, of.modelName);
     const where = { tenant: session.tenant, modelId: model.id, ...which };
     const version = await session.em.findOne(ModelVersion, where, { orderBy: { version: 'DESC' } });
     if (version) return version;
@@ -220,7 +249,10 @@ export class ModelVersionService {
   /** With everyone else who would change it waiting. */
   async lock(session: Session, id: string): Promise<ModelVersion> {
     const where = { id, tenant: session.tenant };
-    const version = await session.em.findOne(ModelVersion, where, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
+    const version = await session.em.findOne(ModelVersion, where, {
+      lockMode: LockMode.PESSIMISTIC_WRITE,
+      refresh: true,
+    });
     if (!version) throw notFound('model version', id);
     return version;
   }
@@ -261,13 +293,21 @@ export class ModelVersionService {
         ])]: [],
       });
     if (filter.modelType != null)
-      conditions.push({ [raw('model_id in (select id from model where tenant = ? and model_type = ?)', [tenant, filter.modelType])]: [] });
-    if (filter.tags?.length) conditions.push({ [raw('tags @> ?::jsonb', [JSON.stringify(checkTags('filter.tags', filter.tags))])]: [] });
+      conditions.push({
+        [raw('model_id in (select id from model where tenant = ? and model_type = ?)', [tenant, filter.modelType])]: [],
+      });
+    if (filter.tags?.length)
+      conditions.push({ [raw('tags @> ?::jsonb', [JSON.stringify(checkTags('filter.tags', filter.tags))])]: [] });
     return paginate(session, ModelVersion, { $and: conditions } as FilterQuery<ModelVersion>, page, order);
   }
 
   /** The caller holds the model's lock. PENDING until its model.onnx is stored; READY at once without one. */
-  async register(session: Session, model: Model, source: VersionSource, attributes: NewVersionAttributes): Promise<ModelVersion> {
+  async register(
+    session: Session,
+    model: Model,
+    source: VersionSource,
+    attributes: NewVersionAttributes,
+  ): Promise<ModelVersion> {
     const [previous] = await session.em.find(
       ModelVersion,
       { tenant: session.tenant, modelId: model.id, status: { $ne: 'FAILED' } },
@@ -280,7 +320,9 @@ export class ModelVersionService {
     const { storage } = this.deps;
     await this.deps.models.tellTask(session, model, attributes.tags ?? []);
     const hasOnnx = source.sourceKey != null;
-    const reserved = hasOnnx ? await storage.reserve(session, model) : { version: (model.lastVersion += 1), status: 'READY' as const };
+    const reserved = hasOnnx
+      ? await storage.reserve(session, model)
+      : { version: (model.lastVersion += 1), status: 'READY' as const };
     if (describesSignature(attributes)) source.signature = await describedSignature(session, source, attributes);
     const version = session.em.create(ModelVersion, {
       ...source,
@@ -309,7 +351,8 @@ export class ModelVersionService {
 }
 
 function changeFrom(previous: ModelVersion, source: VersionSource): VersionChange {
-  if (previous.signature && source.signature && signaturesDiffer(previous.signature, source.signature)) return 'SIGNATURE';
+  if (previous.signature && source.signature && signaturesDiffer(previous.signature, source.signature))
+    return 'SIGNATURE';
   if (source.sha256 != null && previous.sha256 === source.sha256) return 'EXPORT';
   // One run may log many models.
   const again =

@@ -43,8 +43,11 @@ export interface ModelFilter {
 }
 
 /** Where a text is looked for. */
-const SEARCHED = `(name ilike ? or description ilike ? or exists (select 1 from jsonb_each_text(tags) t where t.key ilike ? or t.value ilike ?))`;
-const OF_FRAMEWORK = '(framework = ? or id in (select v.model_id from model_version v where v.tenant = ? and v.framework = ?))';
+const SEARCHED =
+  '(name ilike ? or description ilike ? or exists (select 1 from jsonb_each_text(tags) t where t.key ilike ? ' +
+  'or t.value ilike ?))';
+const OF_FRAMEWORK =
+  '(framework = ? or id in (select v.model_id from model_version v where v.tenant = ? and v.framework = ?))';
 const LATEST_IN_STAGE = `id in (select v.model_id from model_version v where v.tenant = ? and v.stage = ?
   and not exists (select 1 from model_version newer where newer.tenant = v.tenant and newer.model_id = v.model_id and newer.version > v.version))`;
 
@@ -61,7 +64,10 @@ export class ModelService {
     return this.add(session, { ...input, name }, 'createModel');
   }
 
-  /** The model of this name, made when there is none. CONFLICT when the one that is there answers another kind of question. */
+  /**
+   * The model of this name, made when there is none. CONFLICT when the one that is there answers another kind of
+   * question.
+   */
   async getOrCreate(session: Session, input: NewModel): Promise<{ model: Model; created: boolean }> {
     const name = checkModelName('input.name', input.name);
     const where = { tenant: session.tenant, name };
@@ -79,11 +85,14 @@ export class ModelService {
       return { model: guessed, created: false };
     }
     if (model.task !== input.task) {
-      throw conflict(`Model "${name}" exists and its task is ${model.task}: ask for that task, or choose another name.`, {
-        field: 'input.task',
-        expected: model.task,
-        got: input.task,
-      });
+      throw conflict(
+        `Model "${name}" exists and its task is ${model.task}: ask for that task, or choose another name.`,
+        {
+          field: 'input.task',
+          expected: model.task,
+          got: input.task,
+        },
+      );
     }
     return { model, created: false };
   }
@@ -113,7 +122,13 @@ export class ModelService {
   /** A new name leaves the files where they are. */
   async update(
     session: Session,
-    input: { id: string; name?: string | null; description?: string | null; task?: Model['task'] | null; tags?: TagEntry[] | null },
+    input: {
+      id: string;
+      name?: string | null;
+      description?: string | null;
+      task?: Model['task'] | null;
+      tags?: TagEntry[] | null;
+    },
   ): Promise<Model> {
     const model = await this.lock(session, input.id);
     const shown = ({ name, description, task, tags }: Model) => ({ name, description, task, tags });
@@ -150,7 +165,10 @@ export class ModelService {
     audit(session, 'guessModelTask', { type: 'model', id: model.id }, { task: 'OTHER' }, { task: guess });
   }
 
-  /** Replaces the model's departures from the default gates; null goes back to those. Decisions by other demands stop counting. */
+  /**
+   * Replaces the model's departures from the default gates; null goes back to those. Decisions by other demands stop
+   * counting.
+   */
   async setGatePolicy(session: Session, input: { modelId: string; policy?: GatePolicyEntries | null }): Promise<Model> {
     const model = await this.lock(session, input.modelId);
     const before = { gatePolicy: model.gatePolicy ?? null };
@@ -183,7 +201,11 @@ export class ModelService {
       await takeTurns(session, turnOf(name));
       if ((await session.em.count(Model, where)) === 0) return;
     }
-    throw conflict(`A model named "${name}" already exists.`, { field: 'input.name', expected: 'a free name', got: name });
+    throw conflict(`A model named "${name}" already exists.`, {
+      field: 'input.name',
+      expected: 'a free name',
+      got: name,
+    });
   }
 
   async get(session: Session, id: string): Promise<Model> {
@@ -200,7 +222,11 @@ export class ModelService {
 
   /** The model, with everyone else who would change its versions or stages waiting. */
   async lock(session: Session, id: string): Promise<Model> {
-    const model = await session.em.findOne(Model, { id, tenant: session.tenant }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
+    const model = await session.em.findOne(
+      Model,
+      { id, tenant: session.tenant },
+      { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true },
+    );
     if (!model) throw notFound('model', id);
     return model;
   }
@@ -216,14 +242,19 @@ export class ModelService {
       const like = likePattern('filter.search', filter.search);
       conditions.push({ [raw(SEARCHED, [like, like, like, like])]: [] });
     }
-    if (filter.framework != null) conditions.push({ [raw(OF_FRAMEWORK, [filter.framework, session.tenant, filter.framework])]: [] });
-    if (filter.latestStage != null) conditions.push({ [raw(LATEST_IN_STAGE, [session.tenant, filter.latestStage])]: [] });
+    if (filter.framework != null)
+      conditions.push({ [raw(OF_FRAMEWORK, [filter.framework, session.tenant, filter.framework])]: [] });
+    if (filter.latestStage != null)
+      conditions.push({ [raw(LATEST_IN_STAGE, [session.tenant, filter.latestStage])]: [] });
     for (const field of ['modelType', 'task'] as const) {
       if (filter[field] != null) conditions.push({ [field]: filter[field] } as FilterQuery<Model>);
     }
     if (filter.stage != null) {
       conditions.push({
-        [raw('id in (select model_id from model_version where tenant = ? and stage = ?)', [session.tenant, filter.stage])]: [],
+        [raw('id in (select model_id from model_version where tenant = ? and stage = ?)', [
+          session.tenant,
+          filter.stage,
+        ])]: [],
       });
     }
     if (filter.tags?.length) {

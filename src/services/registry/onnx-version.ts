@@ -15,6 +15,9 @@ export function requireOnnx(version: ModelVersion): OnnxVersion {
 /** A version that can be deployed and evaluated: its files are stored, model.onnx among them. CONFLICT otherwise. */
 export function requireReady(version: ModelVersion): OnnxVersion {
   if (version.status !== 'READY')
-    throw conflict(`Version ${version.version} is ${version.status}.`, { expected: 'a READY version', got: version.status });
+    throw conflict(`Version ${version.version} is ${version.status}.`, {
+      expected: 'a READY version',
+      got: version.status,
+    });
   return requireOnnx(version);
 }

@@ -34,7 +34,8 @@ export async function searchModels(session: Session, search: RegistrySearch): Pr
   const where = conditions(session, 'm', search, MODEL_COLUMNS);
   const rows = await sql<{ id: string }>(
     session.em,
-    `select m.id from model m where ${where.text} order by ${orderOf(search, MODEL_COLUMNS, ['m.name'])} limit ? offset ?`,
+    `select m.id from model m where ${where.text} order by ${orderOf(search, MODEL_COLUMNS, ['m.name'])} ` +
+      'limit ? offset ?',
     [...where.params, search.limit, search.offset],
   );
   return inOrder(rows, await session.em.find(Model, { tenant: session.tenant, id: { $in: rows.map(({ id }) => id) } }));
@@ -47,7 +48,10 @@ const LISTED = [
 ] as const;
 export type ListedVersion = Pick<ModelVersion, (typeof LISTED)[number]>;
 
-/** Versions that all comparisons hold of, each with its model, in an order that ends with the name and the newest number. */
+/**
+ * Versions that all comparisons hold of, each with its model, in an order that ends with the name and the newest
+ * number.
+ */
 export async function searchVersions(session: Session, search: RegistrySearch): Promise<ListedVersion[]> {
   const where = conditions(session, 'v', search, VERSION_COLUMNS);
   const rows = await sql<{ id: string }>(
@@ -57,7 +61,10 @@ export async function searchVersions(session: Session, search: RegistrySearch): 
     [...where.params, search.limit, search.offset],
   );
   const ids = rows.map(({ id }) => id);
-  return inOrder(rows, await session.em.find(ModelVersion, { tenant: session.tenant, id: { $in: ids } }, { fields: LISTED }));
+  return inOrder(
+    rows,
+    await session.em.find(ModelVersion, { tenant: session.tenant, id: { $in: ids } }, { fields: LISTED }),
+  );
 }
 
 /** The newest version of each stage of each model. */
@@ -68,7 +75,11 @@ export async function newestOfStages(session: Session, modelIds: readonly string
      order by model_id, stage, version desc`,
     [session.tenant, modelIds],
   );
-  return session.em.find(ModelVersion, { tenant: session.tenant, id: { $in: rows.map(({ id }) => id) } }, { orderBy: { version: 'ASC' } });
+  return session.em.find(
+    ModelVersion,
+    { tenant: session.tenant, id: { $in: rows.map(({ id }) => id) } },
+    { orderBy: { version: 'ASC' } },
+  );
 }
 
 /** Null when there is none. */
@@ -83,7 +94,11 @@ export function findVersionByNumber(session: Session, modelId: string, version: 
 
 /** Of models, by id. */
 export async function namesOf(session: Session, modelIds: readonly string[]): Promise<Map<string, string>> {
-  const models = await session.em.find(Model, { tenant: session.tenant, id: { $in: [...modelIds] } }, { fields: ['name'] });
+  const models = await session.em.find(
+    Model,
+    { tenant: session.tenant, id: { $in: [...modelIds] } },
+    { fields: ['name'] },
+  );
   return new Map(models.map(({ id, name }) => [id, name]));
 }
 
@@ -103,11 +118,17 @@ export async function aliasesOf(session: Session, modelIds: readonly string[]): 
   );
 }
 
-function conditions(session: Session, table: string, { comparisons }: RegistrySearch, columns: AttributeColumns): Fragment {
+function conditions(
+  session: Session,
+  table: string,
+  { comparisons }: RegistrySearch,
+  columns: AttributeColumns,
+): Fragment {
   const condition = (comparison: Comparison<'attribute' | 'tag'>): Fragment => {
     const { entity, key, comparator, value } = comparison;
     if (entity === 'tag') return entryCondition(`${table}.tags`, comparison);
-    if (key === 'version_number') return fragment(`${VERSION_NUMBER} ${comparator === '!=' ? '<>' : comparator} ?::float8`, value);
+    if (key === 'version_number')
+      return fragment(`${VERSION_NUMBER} ${comparator === '!=' ? '<>' : comparator} ?::float8`, value);
     // What was made of no run is found by ''.
     if (key === 'run_id' && value === '') return fragment(`v.run_id is ${comparator === '!=' ? 'not ' : ''}null`);
     return columnCondition(comparison, columns);

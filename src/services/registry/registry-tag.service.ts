@@ -69,9 +69,19 @@ export class RegistryTagService {
     return of;
   }
 
-  private async delete<T extends Model | ModelVersion>(session: Session, action: string, tagged: Tagged, of: T, key: string): Promise<T> {
+  private async delete<T extends Model | ModelVersion>(
+    session: Session,
+    action: string,
+    tagged: Tagged,
+    of: T,
+    key: string,
+  ): Promise<T> {
     const tags = withoutTag(of.tags, key);
-    if (tags === null) throw new AppError(ErrorCode.NOT_FOUND, `No tag with key ${quote(key)}.`, { field: 'input.key', got: quote(key) });
+    if (tags === null)
+      throw new AppError(ErrorCode.NOT_FOUND, `No tag with key ${quote(key)}.`, {
+        field: 'input.key',
+        got: quote(key),
+      });
     audit(session, action, tagged.subject, { tags: pick(of.tags, [key]) }, { tags: {} });
     tellTags(session, this.live, tagged, { [key]: null });
     await this.write(session, tagged, of, tags);
@@ -79,11 +89,20 @@ export class RegistryTagService {
   }
 
   /** `updatedAt` stays: a tag is said of a thing and does not change it, as MLflow's registry has it. */
-  private async write(session: Session, { subject }: Tagged, of: Model | ModelVersion, tags: Record<string, string>): Promise<void> {
+  private async write(
+    session: Session,
+    { subject }: Tagged,
+    of: Model | ModelVersion,
+    tags: Record<string, string>,
+  ): Promise<void> {
     // What else was changed of it is not to be lost below.
     await session.em.flush();
     const table = subject.type === 'model' ? 'model' : 'model_version';
-    await sql(session.em, `update ${table} set tags = ?::jsonb where tenant = ? and id = ?`, [JSON.stringify(tags), session.tenant, of.id]);
+    await sql(session.em, `update ${table} set tags = ?::jsonb where tenant = ? and id = ?`, [
+      JSON.stringify(tags),
+      session.tenant,
+      of.id,
+    ]);
     await session.em.refresh(of);
   }
 }

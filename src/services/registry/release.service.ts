@@ -53,15 +53,16 @@ interface Dependencies {
 }
 
 /**
- * Brings a version as far towards a stage as its gates let it, by the same use cases that a person would call one after another: what has
- * passed is not done again, no gate is passed without its evidence, and approvals stay with people.
+ * Brings a version as far towards a stage as its gates let it, by the same use cases that a person would call one after
+ * another: what has passed is not done again, no gate is passed without its evidence, and approvals stay with people.
  */
 export class ReleaseService {
   constructor(private readonly deps: Dependencies) {}
 
   /**
-   * Queues the release; one of the same version that is under way and asks for the same is it. Errors: CONFLICT (another release is under
-   * way, who is in production, a version that is not READY), and those of an evaluation that cannot be done.
+   * Queues the release; one of the same version that is under way and asks for the same is it. Errors: CONFLICT
+   * (another release is under way, who is in production, a version that is not READY), and those of an evaluation that
+   * cannot be done.
    */
   async start(session: Session, input: ReleaseInput): Promise<Job> {
     await requireOwn(session, ModelVersion, 'model version', [input.expectedProductionVersionId]);
@@ -86,20 +87,32 @@ export class ReleaseService {
       status: { $in: ['QUEUED', 'RUNNING'] },
     });
     if (underWay) {
-      if (JSON.stringify(configOf(underWay.config as unknown as ReleaseInput)) === JSON.stringify(config)) return underWay;
-      throw conflict(`Another release of version ${version} is under way (job ${underWay.id}): wait for it, or cancel it.`, {
-        field: 'input.modelVersionId',
-        expected: 'a version that is not being released otherwise',
-        got: `job ${underWay.id}`,
-      });
+      if (JSON.stringify(configOf(underWay.config as unknown as ReleaseInput)) === JSON.stringify(config))
+        return underWay;
+      throw conflict(
+        `Another release of version ${version} is under way (job ${underWay.id}): wait for it, or cancel it.`,
+        {
+          field: 'input.modelVersionId',
+          expected: 'a version that is not being released otherwise',
+          got: `job ${underWay.id}`,
+        },
+      );
     }
-    const job = this.deps.jobs.create(session, { kind: 'RELEASE', config: { ...config }, modelVersionId: id, datasetId });
+    const job = this.deps.jobs.create(session, {
+      kind: 'RELEASE',
+      config: { ...config },
+      modelVersionId: id,
+      datasetId,
+    });
     await session.em.flush();
     audit(session, 'releaseModelVersion', { type: 'job', id: job.id }, null, { ...config });
     return job;
   }
 
-  /** One attempt. Each step is a transaction of its own that this attempt alone can make, and the jobs begun so far are in the row. */
+  /**
+   * One attempt. Each step is a transaction of its own that this attempt alone can make, and the jobs begun so far are
+   * in the row.
+   */
   async execute(run: JobRun): Promise<void> {
     const input = run.job.config as unknown as ReleaseInput;
     const work: Work = { ...(run.job.result as Work | null) };
@@ -136,7 +149,12 @@ export class ReleaseService {
       }
       case 'PROMOTE': {
         const { expectedProductionVersionId } = input;
-        await stages.promote(session, { modelVersionId, toStage: ahead.to, expectedProductionVersionId, reason: `Release ${run.job.id}` });
+        await stages.promote(session, {
+          modelVersionId,
+          toStage: ahead.to,
+          expectedProductionVersionId,
+          reason: `Release ${run.job.id}`,
+        });
         run.progress(0.8, `Version ${ahead.version.version} is in ${ahead.to}`);
         break;
       }
@@ -147,7 +165,12 @@ export class ReleaseService {
     return 'GO_ON';
   }
 
-  private async action(session: Session, ahead: Ahead, input: ReleaseInput, work: Work): Promise<ReturnType<typeof nextAction>> {
+  private async action(
+    session: Session,
+    ahead: Ahead,
+    input: ReleaseInput,
+    work: Work,
+  ): Promise<ReturnType<typeof nextAction>> {
     const { version, production, policy } = ahead;
     const evaluation = await this.deps.gates.newestEvaluation(session, ahead);
     const isMeasured = evaluation !== null || Object.keys(version.metrics).length > 0;
@@ -167,33 +190,53 @@ export class ReleaseService {
   /** Waits for a job of the release; null when it has done its work, else what keeps the version back. */
   private async endOf(run: JobRun, jobId: string): Promise<MissingGate | null> {
     const { live, jobs } = this.deps;
-    await lookUntil(live, jobTopic(jobId), () => run.read((session) => jobs.hasEnded(session, jobId)), Boolean, run.signal);
+    await lookUntil(
+      live,
+      jobTopic(jobId),
+      () => run.read((session) => jobs.hasEnded(session, jobId)),
+      Boolean,
+      run.signal,
+    );
     run.signal.throwIfAborted();
     const { kind, status, errorMessage } = await run.read((session) => jobs.get(session, jobId));
     if (status === 'SUCCEEDED') return null;
     return {
       gate: kind === 'EVALUATION' ? 'EVALUATION' : 'VALIDATION',
-      problem: status === 'CANCELLED' ? `was cancelled (job ${jobId})` : `could not be decided (job ${jobId}): ${errorMessage ?? ''}`,
+      problem:
+        status === 'CANCELLED'
+          ? `was cancelled (job ${jobId})`
+          : `could not be decided (job ${jobId}): ${errorMessage ?? ''}`,
       next: `releaseModelVersion once more, when the cause is mended`,
     };
   }
 
   private async end(run: JobRun, input: ReleaseInput, work: Work, problem: MissingGate | null): Promise<void> {
     const { modelVersionId, targetStage } = input;
-    const { version, to, missing } = await run.read((session) => this.deps.stages.ahead(session, modelVersionId, targetStage));
+    const { version, to, missing } = await run.read((session) =>
+      this.deps.stages.ahead(session, modelVersionId, targetStage),
+    );
     const firstMissing = to === null ? null : (problem ?? missing[0] ?? null);
     const result: ReleaseResult = { targetStage, stage: version.stage, reached: to === null, firstMissing, ...work };
     await run.succeed({ ...result });
   }
 }
 
-function requireExpected({ version, production, to }: Ahead, { targetStage, expectedProductionVersionId }: ReleaseInput): void {
+function requireExpected(
+  { version, production, to }: Ahead,
+  { targetStage, expectedProductionVersionId }: ReleaseInput,
+): void {
   if (to !== null && targetStage === 'PRODUCTION' && production?.id !== version.id)
     requireProduction(production, expectedProductionVersionId ?? null);
 }
 
 /** What was asked for, in one form. */
-function configOf({ modelVersionId, datasetId, target, targetStage, expectedProductionVersionId }: ReleaseInput): ReleaseInput {
+function configOf({
+  modelVersionId,
+  datasetId,
+  target,
+  targetStage,
+  expectedProductionVersionId,
+}: ReleaseInput): ReleaseInput {
   return {
     modelVersionId,
     datasetId: datasetId ?? null,

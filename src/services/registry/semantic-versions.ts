@@ -15,7 +15,10 @@ export async function semanticVersionAfter(session: Session, modelId: string, ch
   return nextSemanticVersion(greatest?.text ?? null, change);
 }
 
-/** One given by hand: any that no other version of the model has, also below the greatest, for a correction of an older line. */
+/**
+ * One given by hand: any that no other version of the model has, also below the greatest, for a correction of an older
+ * line.
+ */
 export async function freeSemanticVersion(session: Session, modelId: string, text: string): Promise<string> {
   const semanticVersion = checkSemanticVersion('input.semanticVersion', text);
   const where = { tenant: session.tenant, modelId, semanticVersion, status: { $ne: 'FAILED' as const } };

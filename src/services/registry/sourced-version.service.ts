@@ -42,7 +42,10 @@ const MAX_MLMODEL_BYTES = 256 * 1024;
 /** Frameworks of models that no version has told more about. */
 const UNTOLD_FRAMEWORKS = ['mlflow'];
 
-/** Versions made of the files of any framework. They stay where they were logged; a model.onnx among them becomes the version's own. */
+/**
+ * Versions made of the files of any framework. They stay where they were logged; a model.onnx among them becomes the
+ * version's own.
+ */
 export class SourcedVersionService {
   constructor(private readonly deps: Dependencies) {}
 
@@ -55,13 +58,26 @@ export class SourcedVersionService {
     const { db, models, versions, conversions } = this.deps;
     const { folder, uri, copyOf, ...ids } = input.source;
     const files = folder && (await this.read(actor, folder));
-    const onnx = copyOf?.objectKey ? onnxOf(copyOf) : folder && files?.onnxPath ? await this.onnx(actor, folder, files) : null;
+    const onnx = copyOf?.objectKey
+      ? onnxOf(copyOf)
+      : folder && files?.onnxPath
+        ? await this.onnx(actor, folder, files)
+        : null;
     const { id } = await db.transact(actor, async (session) => {
       const model = await models.lock(session, input.modelId);
       const framework = copyOf?.framework ?? files?.framework ?? null;
       if (framework !== null && UNTOLD_FRAMEWORKS.includes(model.framework)) model.framework = framework;
-      const source: VersionSource = { ...ids, sourceUri: uri, sourceFolder: folder, signature: files?.signature ?? null, ...onnx };
-      const version = await versions.register(session, model, source, { ...input, framework: input.framework ?? framework });
+      const source: VersionSource = {
+        ...ids,
+        sourceUri: uri,
+        sourceFolder: folder,
+        signature: files?.signature ?? null,
+        ...onnx,
+      };
+      const version = await versions.register(session, model, source, {
+        ...input,
+        framework: input.framework ?? framework,
+      });
       const signature = onnx?.signature ?? null;
       await models.guessTask(session, model.id, { signature, logged: files?.signature ?? null, framework });
       if (files && !onnx) await conversions.offer(session, version, framework);
@@ -74,7 +90,10 @@ export class SourcedVersionService {
   /** Of a logged model, or of a folder among a run's artifacts. CONFLICT when there is no MLmodel file. */
   async registerLogged(
     actor: Actor,
-    input: { modelId: string; logged: { loggedModelId: string } | { runId: string; path: string } } & NewVersionAttributes,
+    input: {
+      modelId: string;
+      logged: { loggedModelId: string } | { runId: string; path: string };
+    } & NewVersionAttributes,
   ): Promise<ModelVersion> {
     const { logged, ...attributes } = input;
     const source = await this.deps.db.transact(actor, async (session): Promise<LoggedSource> => {
@@ -84,7 +103,11 @@ export class SourcedVersionService {
         const model = await session.em.findOne(LoggedModel, { id: loggedModelId, tenant: session.tenant });
         if (!model) throw notFound('logged model', loggedModelId);
         if (model.state === 'DELETED') {
-          const details = { field: 'input.loggedModelId', expected: 'one in use', got: `one deleted ${model.deletedAt?.toISOString()}` };
+          const details = {
+            field: 'input.loggedModelId',
+            expected: 'one in use',
+            got: `one deleted ${model.deletedAt?.toISOString()}`,
+          };
           throw conflict(`Logged model "${model.name}" was deleted.`, details);
         }
         const folder = { owner: { loggedModelId }, path: '' };
@@ -98,7 +121,11 @@ export class SourcedVersionService {
     });
     const mlmodel = join(source.folder?.path ?? '', 'MLmodel');
     if (source.folder && !(await this.find(actor, source.folder.owner, mlmodel))) {
-      throw conflict('There is no MLmodel file to register.', { field: 'input', expected: `an artifact at ${mlmodel}`, got: source.uri });
+      throw conflict('There is no MLmodel file to register.', {
+        field: 'input',
+        expected: `an artifact at ${mlmodel}`,
+        got: source.uri,
+      });
     }
     return this.register(actor, { ...attributes, source });
   }
@@ -116,7 +143,11 @@ export class SourcedVersionService {
   }
 
   /** The model.onnx, tried as an upload is; why not, for one that does not pass. */
-  private async onnx(actor: Actor, { owner, path }: SourceFolder, { onnxPath, columns }: LoggedFiles): Promise<Partial<VersionSource>> {
+  private async onnx(
+    actor: Actor,
+    { owner, path }: SourceFolder,
+    { onnxPath, columns }: LoggedFiles,
+  ): Promise<Partial<VersionSource>> {
     const inFolder = freeArtifactPath(onnxPath ?? '');
     const file = inFolder ? await this.find(actor, owner, join(path, inFolder)) : null;
     if (!file) return { error: 'The MLmodel file names a model.onnx that is not there.' };

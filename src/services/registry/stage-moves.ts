@@ -4,15 +4,24 @@ import { stepsTo, type Stage } from '../../domain/registry/stages.js';
 import type { ModelVersionService } from './model-version.service.js';
 import type { StageService } from './stage.service.js';
 
-/** Stages as a client of MLflow sets them: by the name of the last one, in as many steps as our rules have, each through its gates. */
+/**
+ * Stages as a client of MLflow sets them: by the name of the last one, in as many steps as our rules have, each through
+ * its gates.
+ */
 export class StageMoves {
   constructor(
     private readonly versions: ModelVersionService,
     private readonly stages: StageService,
   ) {}
 
-  /** All steps or none. `archiveOthers` puts the other versions of the stage into ARCHIVED. Errors as of the steps: GATE_NOT_PASSED, CONFLICT. */
-  async move(session: Session, input: { modelVersionId: string; to: Stage; archiveOthers: boolean }): Promise<ModelVersion> {
+  /**
+   * All steps or none. `archiveOthers` puts the other versions of the stage into ARCHIVED. Errors as of the steps:
+   * GATE_NOT_PASSED, CONFLICT.
+   */
+  async move(
+    session: Session,
+    input: { modelVersionId: string; to: Stage; archiveOthers: boolean },
+  ): Promise<ModelVersion> {
     const version = await this.versions.get(session, input.modelVersionId);
     const { tenant } = session;
     if (input.archiveOthers && input.to === 'STAGING') {
@@ -40,7 +49,12 @@ export class StageMoves {
       case 'PRODUCTION': {
         // Who says so in MLflow names no version that is to be replaced: whichever is there.
         const present = await session.em.findOne(ModelVersion, { tenant: session.tenant, modelId, stage: toStage });
-        return this.stages.promote(session, { modelVersionId, toStage, wanted, expectedProductionVersionId: present?.id ?? null });
+        return this.stages.promote(session, {
+          modelVersionId,
+          toStage,
+          wanted,
+          expectedProductionVersionId: present?.id ?? null,
+        });
       }
     }
   }

@@ -60,7 +60,10 @@ export interface TransitionFilter {
 
 const MAX_REASON_CHARACTERS = 2_000;
 
-/** Stages of versions: gated, one change of a model at a time, each with its event, its audit row and its place in the history. */
+/**
+ * Stages of versions: gated, one change of a model at a time, each with its event, its audit row and its place in the
+ * history.
+ */
 export class StageService {
   constructor(
     private readonly live: LiveEvents,
@@ -71,26 +74,46 @@ export class StageService {
     private readonly follower: VersionFollower,
   ) {}
 
-  /** Errors: CONFLICT (stage, or who is in production), GATE_NOT_PASSED with what is missing, FORBIDDEN for an override by others than ADMIN. */
+  /**
+   * Errors: CONFLICT (stage, or who is in production), GATE_NOT_PASSED with what is missing, FORBIDDEN for an override
+   * by others than ADMIN.
+   */
   async promote(session: Session, input: Promotion): Promise<ModelVersion> {
     await requireOwn(session, ModelVersion, 'model version', [input.expectedProductionVersionId]);
     const { model, version, production } = await this.lock(session, input.modelVersionId);
     if (version.status !== 'READY')
-      throw conflict(`Version ${version.version} is ${version.status}.`, { expected: 'a READY version', got: version.status });
+      throw conflict(`Version ${version.version} is ${version.status}.`, {
+        expected: 'a READY version',
+        got: version.status,
+      });
     if (input.toStage === 'PRODUCTION') requireProduction(production, input.expectedProductionVersionId ?? null);
-    const plan = planTransition([version, ...(production && production !== version ? [production] : [])], version.id, input.toStage);
-    const needed = requiredGates(version.stage, input.toStage, { firstProduction: production === null, policy: gatePolicyOf(model) });
+    const plan = planTransition(
+      [version, ...(production && production !== version ? [production] : [])],
+      version.id,
+      input.toStage,
+    );
+    const needed = requiredGates(version.stage, input.toStage, {
+      firstProduction: production === null,
+      policy: gatePolicyOf(model),
+    });
     const missing = await this.gates.missing(session, needed, { model, version, production });
     const unapproved = await this.approvals.missing(session, model, version, input.toStage);
     if (unapproved) missing.push(unapproved);
     const reason = input.reason ?? '';
     if (input.override === true) requireOverride({ isAdmin: session.principal.role === Role.ADMIN, reason });
     else if (missing.length > 0) throw gateNotPassed(version, input.toStage, input.wanted ?? input.toStage, missing);
-    await this.apply(session, 'promoteModelVersion', version.modelId, plan, { reason, override: missing.length > 0, missing });
+    await this.apply(session, 'promoteModelVersion', version.modelId, plan, {
+      reason,
+      override: missing.length > 0,
+      missing,
+    });
     return this.fresh(session, version.id);
   }
 
-  /** What a version still lacks for the next stage on its way to `target`; the model is locked, so that it stays so in this transaction. */
+  /**
+   * What a version still lacks for the next stage on its way to `target`; the model is locked, so that it stays so in
+   * this transaction.
+   */
   async ahead(session: Session, modelVersionId: string, target: ReleaseStage): Promise<Ahead> {
     const { model, version, production } = await this.lock(session, modelVersionId);
     const policy = gatePolicyOf(model);
@@ -109,13 +132,21 @@ export class StageService {
   ): Promise<ModelVersion> {
     const { version } = await this.lock(session, input.modelVersionId);
     const plan = planTransition([version], version.id, input.toStage);
-    await this.apply(session, input.toStage === 'ARCHIVED' ? 'archiveModelVersion' : 'demoteModelVersion', version.modelId, plan, {
-      reason: input.reason ?? '',
-    });
+    await this.apply(
+      session,
+      input.toStage === 'ARCHIVED' ? 'archiveModelVersion' : 'demoteModelVersion',
+      version.modelId,
+      plan,
+      {
+        reason: input.reason ?? '',
+      },
+    );
     return this.fresh(session, version.id);
   }
 
-  /** The version that was in production before comes back on its earlier evidence, the present one goes to DEVELOPMENT. */
+  /**
+   * The version that was in production before comes back on its earlier evidence, the present one goes to DEVELOPMENT.
+   */
   async rollback(
     session: Session,
     input: { modelId: string; expectedProductionVersionId?: string | null; reason?: string | null },
@@ -123,7 +154,8 @@ export class StageService {
     await requireOwn(session, ModelVersion, 'model version', [input.expectedProductionVersionId]);
     await this.models.lock(session, input.modelId);
     const production = await this.production(session, input.modelId);
-    if (!production) throw conflict('The model has no version in PRODUCTION to roll back from.', { field: 'input.modelId' });
+    if (!production)
+      throw conflict('The model has no version in PRODUCTION to roll back from.', { field: 'input.modelId' });
     if (input.expectedProductionVersionId != null) requireProduction(production, input.expectedProductionVersionId);
     const previous = await this.previousProduction(session, production);
     if (!previous) throw conflict('No other version of the model has been in PRODUCTION.', { field: 'input.modelId' });
@@ -191,17 +223,28 @@ export class StageService {
   }
 
   private production(session: Session, modelId: string): Promise<ModelVersion | null> {
-    return session.em.findOne(ModelVersion, { tenant: session.tenant, modelId, stage: 'PRODUCTION' }, { refresh: true });
+    return session.em.findOne(
+      ModelVersion,
+      { tenant: session.tenant, modelId, stage: 'PRODUCTION' },
+      { refresh: true },
+    );
   }
 
   /** Of the versions that left production, the one that left last. */
   private async previousProduction(session: Session, present: ModelVersion): Promise<ModelVersion | null> {
     const left = await session.em.findOne(
       StageTransition,
-      { tenant: session.tenant, modelId: present.modelId, fromStage: 'PRODUCTION', modelVersionId: { $ne: present.id } },
+      {
+        tenant: session.tenant,
+        modelId: present.modelId,
+        fromStage: 'PRODUCTION',
+        modelVersionId: { $ne: present.id },
+      },
       { orderBy: { createdAt: 'DESC', id: 'DESC' } },
     );
-    return left && session.em.findOne(ModelVersion, { id: left.modelVersionId, tenant: session.tenant }, { refresh: true });
+    return (
+      left && session.em.findOne(ModelVersion, { id: left.modelVersionId, tenant: session.tenant }, { refresh: true })
+    );
   }
 
   private async apply(
@@ -209,7 +252,11 @@ export class StageService {
     action: string,
     modelId: string,
     plan: readonly StageChange[],
-    { reason, override = false, missing = [] }: { reason: string; override?: boolean; missing?: readonly MissingGate[] },
+    {
+      reason,
+      override = false,
+      missing = [],
+    }: { reason: string; override?: boolean; missing?: readonly MissingGate[] },
   ): Promise<void> {
     const why = reason.slice(0, MAX_REASON_CHARACTERS);
     const createdAt = await this.nextInstant(session, modelId);
@@ -235,8 +282,15 @@ export class StageService {
         createdBy: session.principal.subject,
       });
       const payload = { fromStage: from, toStage: to, reason: why, override, by: session.principal.subject };
-      emitEvent(session, this.live, EventType.MODEL_STAGE_CHANGED, { type: 'modelVersion', id: versionId }, payload, { modelId });
-      const after = { stage: to, reason: why, override, ...(override && { gatesNotPassed: missing.map(({ gate }) => gate) }) };
+      emitEvent(session, this.live, EventType.MODEL_STAGE_CHANGED, { type: 'modelVersion', id: versionId }, payload, {
+        modelId,
+      });
+      const after = {
+        stage: to,
+        reason: why,
+        override,
+        ...(override && { gatesNotPassed: missing.map(({ gate }) => gate) }),
+      };
       audit(session, action, { type: 'modelVersion', id: versionId }, { stage: from }, after);
     }
     await session.em.flush();
@@ -245,7 +299,11 @@ export class StageService {
 
   /** All transitions of one change share an instant, later than any before: the history has no ties. */
   private async nextInstant(session: Session, modelId: string): Promise<Date> {
-    const last = await session.em.findOne(StageTransition, { tenant: session.tenant, modelId }, { orderBy: { createdAt: 'DESC' } });
+    const last = await session.em.findOne(
+      StageTransition,
+      { tenant: session.tenant, modelId },
+      { orderBy: { createdAt: 'DESC' } },
+    );
     return new Date(Math.max(Date.now(), (last?.createdAt.getTime() ?? 0) + 1));
   }
 
@@ -264,13 +322,24 @@ export function requireProduction(production: ModelVersion | null, expected: str
   });
 }
 
-function gateNotPassed({ version }: ModelVersion, toStage: Stage, wanted: Stage, missing: readonly MissingGate[]): AppError {
-  const lines = missing.map(({ gate, problem, next }) => `${gate === 'APPROVALS' ? 'it' : `gate ${gate}`} ${problem}. Next: ${next}.`);
+function gateNotPassed(
+  { version }: ModelVersion,
+  toStage: Stage,
+  wanted: Stage,
+  missing: readonly MissingGate[],
+): AppError {
+  const lines = missing.map(
+    ({ gate, problem, next }) => `${gate === 'APPROVALS' ? 'it' : `gate ${gate}`} ${problem}. Next: ${next}.`,
+  );
   const way = toStage === wanted ? '' : `first it goes to ${toStage}, and `;
-  return new AppError(ErrorCode.GATE_NOT_PASSED, `Version ${version} cannot go to ${wanted}: ${way}${lines.join(' ')}`, {
-    field: 'input.modelVersionId',
-    expected: missing.map(({ gate }) => gate).join(', '),
-    got: missing.map(({ gate, problem }) => `${gate} ${problem}`).join('; '),
-    missing,
-  });
+  return new AppError(
+    ErrorCode.GATE_NOT_PASSED,
+    `Version ${version} cannot go to ${wanted}: ${way}${lines.join(' ')}`,
+    {
+      field: 'input.modelVersionId',
+      expected: missing.map(({ gate }) => gate).join(', '),
+      got: missing.map(({ gate, problem }) => `${gate} ${problem}`).join('; '),
+      missing,
+    },
+  );
 }

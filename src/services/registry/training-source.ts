@@ -16,5 +16,7 @@ export async function trainingOf(session: Session, runId: string | null | undefi
     { orderBy: { createdAt: 'DESC' }, refresh: true, populate: ['result'] },
   );
   // The result of a training job is written by the training service alone.
-  return job?.result && job.datasetId ? { datasetId: job.datasetId, result: job.result as unknown as TrainingResult } : null;
+  return job?.result && job.datasetId
+    ? { datasetId: job.datasetId, result: job.result as unknown as TrainingResult }
+    : null;
 }

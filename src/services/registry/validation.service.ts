@@ -28,7 +28,10 @@ interface Dependencies {
 
 const HOLDOUT_PREFIX = 'holdout.';
 
-/** The validation pipeline: signature, sample predictions, holdout metrics, latency, agreement. Its result is the VALIDATION gate. */
+/**
+ * The validation pipeline: signature, sample predictions, holdout metrics, latency, agreement. Its result is the
+ * VALIDATION gate.
+ */
 export class ValidationService {
   constructor(private readonly deps: Dependencies) {}
 
@@ -36,8 +39,16 @@ export class ValidationService {
     const version = await this.deps.versions.getReady(session, modelVersionId);
     const { runId } = version;
     const datasetId =
-      (await trainingOf(session, runId))?.datasetId ?? (await this.deps.evaluations.latest(session, version.id))?.datasetId ?? null;
-    const job = this.deps.jobs.create(session, { kind: 'VALIDATION', config: {}, modelVersionId: version.id, datasetId, runId });
+      (await trainingOf(session, runId))?.datasetId ??
+      (await this.deps.evaluations.latest(session, version.id))?.datasetId ??
+      null;
+    const job = this.deps.jobs.create(session, {
+      kind: 'VALIDATION',
+      config: {},
+      modelVersionId: version.id,
+      datasetId,
+      runId,
+    });
     await session.em.flush();
     audit(session, 'validateModelVersion', { type: 'job', id: job.id }, null, { modelVersionId: version.id });
     return job;
@@ -90,8 +101,16 @@ export class ValidationService {
     };
     await run.succeed(result, async (session) => {
       await gates.requireUnchanged(session, version, of);
-      gates.record(session, { modelVersionId: version.id, gate: 'VALIDATION', ...decision, policy, comparedWithId: null });
-      emitEvent(session, live, EventType.MODEL_VALIDATED, { type: 'modelVersion', id: version.id }, result, { modelId: version.modelId });
+      gates.record(session, {
+        modelVersionId: version.id,
+        gate: 'VALIDATION',
+        ...decision,
+        policy,
+        comparedWithId: null,
+      });
+      emitEvent(session, live, EventType.MODEL_VALIDATED, { type: 'modelVersion', id: version.id }, result, {
+        modelId: version.modelId,
+      });
     });
   }
 }

@@ -18,15 +18,24 @@ export function describesSignature({ inputColumns, classes }: SignatureDescripti
   return inputColumns != null || classes != null;
 }
 
-type Described = Partial<Pick<ModelVersion, 'signature' | 'runId' | 'objectKey' | 'sourceKey' | 'sourceUri' | 'stage' | 'version'>>;
+type Described = Partial<
+  Pick<ModelVersion, 'signature' | 'runId' | 'objectKey' | 'sourceKey' | 'sourceUri' | 'stage' | 'version'>
+>;
 
-/** The signature with what somebody says of it. Errors: BAD_USER_INPUT naming the field, CONFLICT without a model.onnx. */
-export async function describedSignature(session: Session, of: Described, given: SignatureDescription): Promise<Signature> {
+/**
+ * The signature with what somebody says of it. Errors: BAD_USER_INPUT naming the field, CONFLICT without a model.onnx.
+ */
+export async function describedSignature(
+  session: Session,
+  of: Described,
+  given: SignatureDescription,
+): Promise<Signature> {
   const { inputColumns, classes } = given;
   const field = inputColumns == null ? 'input.classes' : 'input.inputColumns';
   if (of.signature == null || (of.objectKey ?? of.sourceKey) == null) {
     throw conflict(
-      'Columns and classes describe a model.onnx, and this version has none yet: convert it first, then say them with updateModelVersion.',
+      'Columns and classes describe a model.onnx, and this version has none yet: convert it first, then say ' +
+        'them with updateModelVersion.',
       {
         field,
         expected: 'a version with a model.onnx',
@@ -35,7 +44,11 @@ export async function describedSignature(session: Session, of: Described, given:
     );
   }
   if (of.sourceUri == null && (await trainingOf(session, of.runId)))
-    throw badInput(field, 'nothing: the training of the version tells its columns and classes', inputColumns ?? classes);
+    throw badInput(
+      field,
+      'nothing: the training of the version tells its columns and classes',
+      inputColumns ?? classes,
+    );
   const mapped = inputColumns == null ? of.signature : withColumns(of.signature, 'input.inputColumns', inputColumns);
   return classes == null ? mapped : withClasses(mapped, 'input.classes', classes);
 }
@@ -45,9 +58,12 @@ export function requireDescribable({ stage, version, signature }: ModelVersion):
   if (stage === 'DEVELOPMENT' || stage === 'STAGING') return;
   const known = signature?.classes !== undefined || signature?.inputs.some(({ columns }) => columns !== undefined);
   if (!known) return;
-  throw conflict(`Version ${version} is in ${stage} with the columns and classes that it has: register its file again with others.`, {
-    field: 'input.id',
-    expected: 'a version in DEVELOPMENT or STAGING',
-    got: stage,
-  });
+  throw conflict(
+    `Version ${version} is in ${stage} with the columns and classes that it has: register its file again with others.`,
+    {
+      field: 'input.id',
+      expected: 'a version in DEVELOPMENT or STAGING',
+      got: stage,
+    },
+  );
 }

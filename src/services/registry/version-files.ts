@@ -17,10 +17,17 @@ export function siblingKey(version: OnnxVersion, path: string): string {
 
 /** Every file that a version has from the start, by its path. */
 export function versionKeys(version: OnnxVersion): Record<string, string> {
-  return { 'model.onnx': version.objectKey, [REQUIREMENTS]: siblingKey(version, REQUIREMENTS), [CARD]: siblingKey(version, CARD) };
+  return {
+    'model.onnx': version.objectKey,
+    [REQUIREMENTS]: siblingKey(version, REQUIREMENTS),
+    [CARD]: siblingKey(version, CARD),
+  };
 }
 
-/** Stores the files under their keys; doing it twice gives the same. Errors: NOT_FOUND when the source is gone, INVALID_MODEL when it has changed. */
+/**
+ * Stores the files under their keys; doing it twice gives the same. Errors: NOT_FOUND when the source is gone,
+ * INVALID_MODEL when it has changed.
+ */
 export async function storeVersionFiles(
   objects: ObjectStore,
   version: OnnxVersion,
@@ -44,7 +51,8 @@ export async function storeVersionFiles(
 export async function cardFactsOf(session: Session, version: OnnxVersion): Promise<ModelCardFacts> {
   const model = await session.em.findOneOrFail(Model, { id: version.modelId, tenant: session.tenant });
   const training = await trainingOf(session, version.runId);
-  const dataset = training && (await session.em.findOneOrFail(Dataset, { id: training.datasetId, tenant: session.tenant }));
+  const dataset =
+    training && (await session.em.findOneOrFail(Dataset, { id: training.datasetId, tenant: session.tenant }));
   return {
     modelName: model.name,
     modelDescription: model.description,

@@ -1,7 +1,10 @@
 import type { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Session } from '../../db/database.js';
 
-/** What moves with a model's stages and aliases: endpoints that follow one. What it throws undoes the change that it is told of. */
+/**
+ * What moves with a model's stages and aliases: endpoints that follow one. What it throws undoes the change that it is
+ * told of.
+ */
 export interface VersionFollower {
   /** In the transaction of the change, after the new stages are written. The caller holds the model's lock. */
   stageChanged(session: Session, modelId: string): Promise<void>;
@@ -9,6 +12,9 @@ export interface VersionFollower {
   aliasChanged(session: Session, modelId: string, alias: string): Promise<void>;
   /** Before a version gets what it needs to be deployed: from here on no alias or endpoint of its model changes. */
   lock(session: Session, modelId: string): Promise<void>;
-  /** A version can be deployed from now on: who waited for it goes to it. The caller has called `lock`, and written the change. */
+  /**
+   * A version can be deployed from now on: who waited for it goes to it. The caller has called `lock`, and written the
+   * change.
+   */
   versionStored(session: Session, version: Pick<ModelVersion, 'id' | 'modelId'>): Promise<void>;
 }

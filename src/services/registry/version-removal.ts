@@ -26,7 +26,11 @@ export class VersionRemoval {
     if (versions.length === 0) return;
     const ids = versions.map(({ id }) => id);
     // Waits for a deployment that is just being made, and keeps others from being begun.
-    await session.em.find(ModelVersion, { tenant: session.tenant, id: { $in: ids } }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+    await session.em.find(
+      ModelVersion,
+      { tenant: session.tenant, id: { $in: ids } },
+      { lockMode: LockMode.PESSIMISTIC_WRITE },
+    );
     for (const { stage } of versions) requireDeletable(stage);
     const pending = versions.find(({ status }) => status === 'PENDING');
     if (pending) throw mustStay(versions, pending.id, 'is still being stored');
@@ -58,12 +62,23 @@ export class VersionRemoval {
     );
   }
 
-  /** Aliases go with their version: who follows them must hear of it. Approvals, comments and history go by the database. */
+  /**
+   * Aliases go with their version: who follows them must hear of it. Approvals, comments and history go by the
+   * database.
+   */
   private async tellAliases(session: Session, versions: readonly ModelVersion[]): Promise<void> {
     const where = { tenant: session.tenant, modelVersionId: { $in: versions.map(({ id }) => id) } };
-    for (const { alias, modelId, modelVersionId } of await session.em.find(ModelAlias, where, { orderBy: { alias: 'ASC' } })) {
+    for (const { alias, modelId, modelVersionId } of await session.em.find(ModelAlias, where, {
+      orderBy: { alias: 'ASC' },
+    })) {
       const { name: modelName } = await session.em.findOneOrFail(Model, { id: modelId, tenant: session.tenant });
-      const payload = { modelName, alias, version: null, previousVersionId: modelVersionId, by: session.principal.subject };
+      const payload = {
+        modelName,
+        alias,
+        version: null,
+        previousVersionId: modelVersionId,
+        by: session.principal.subject,
+      };
       const subject = { type: 'modelVersion', id: modelVersionId };
       emitEvent(session, this.live, EventType.MODEL_ALIAS_CHANGED, subject, payload, { modelId });
     }

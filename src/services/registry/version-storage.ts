@@ -26,7 +26,10 @@ interface PendingVersion {
   facts: ModelCardFacts;
 }
 
-/** Brings PENDING versions to READY: their files stored, then their artifacts and the event written; or to FAILED, with the reason. */
+/**
+ * Brings PENDING versions to READY: their files stored, then their artifacts and the event written; or to FAILED, with
+ * the reason.
+ */
 export class VersionStorage {
   private readonly underWay = new Map<string, Promise<void>>();
 
@@ -72,7 +75,9 @@ export class VersionStorage {
   /** Goes on with what a crash left. */
   async sweep(olderThanMs = STORE_AFTER_MS): Promise<number> {
     const before = new Date(Date.now() - olderThanMs);
-    const left = await this.db.asSystem((em) => em.find(ModelVersion, { status: 'PENDING', createdAt: { $lte: before } }, { limit: 100 }));
+    const left = await this.db.asSystem((em) =>
+      em.find(ModelVersion, { status: 'PENDING', createdAt: { $lte: before } }, { limit: 100 }),
+    );
     for (const { id, tenant, createdBy: subject } of left) {
       const expiresAt = new Date(Date.now() + STORE_AFTER_MS);
       await this.begin(id, { principal: { subject, tenant, role: Role.ENGINEER, expiresAt }, requestId: id });
@@ -88,7 +93,8 @@ export class VersionStorage {
       await this.db.transact(actor, (session) => this.finish(session, pending, files));
     } catch (error) {
       // What will not be otherwise next time is given up; the rest is the sweeper's.
-      const lost = error instanceof AppError && (error.code === ErrorCode.NOT_FOUND || error.code === ErrorCode.INVALID_MODEL);
+      const lost =
+        error instanceof AppError && (error.code === ErrorCode.NOT_FOUND || error.code === ErrorCode.INVALID_MODEL);
       if (!lost) throw error;
       await this.db.transact(actor, (session) => this.giveUp(session, pending, error.message));
     }
@@ -103,7 +109,11 @@ export class VersionStorage {
     return { version, keys, facts: await cardFactsOf(session, version) };
   }
 
-  private async finish(session: Session, { version, keys, facts }: PendingVersion, files: Record<string, StoredObject>): Promise<void> {
+  private async finish(
+    session: Session,
+    { version, keys, facts }: PendingVersion,
+    files: Record<string, StoredObject>,
+  ): Promise<void> {
     await this.follower.lock(session, version.modelId);
     const stored = await this.lockPending(session, version.id);
     if (!stored) return;
@@ -118,7 +128,15 @@ export class VersionStorage {
   announce(session: Session, registered: ModelVersion, modelName: string): void {
     const { id, modelId, version, semanticVersion, runId, sourceUri, description, tags } = registered;
     session.touch('modelVersion', id);
-    const payload = { modelName, version, semanticVersion, runId: runId ?? null, sourceUri: sourceUri ?? null, description, tags };
+    const payload = {
+      modelName,
+      version,
+      semanticVersion,
+      runId: runId ?? null,
+      sourceUri: sourceUri ?? null,
+      description,
+      tags,
+    };
     emitEvent(session, this.live, EventType.MODEL_REGISTERED, { type: 'modelVersion', id }, payload, { modelId });
   }
 

@@ -6,10 +6,14 @@ const MAX_PROPERTIES = 50;
 /** Indentation, and the marks of blocks within blocks on one line. */
 const DEEP_BLOCK = /^[ \t?:-]{100}/m;
 
-/** What a text that anybody may have written says; throws for what is no YAML, or is more intricate than anybody means it. */
+/**
+ * What a text that anybody may have written says; throws for what is no YAML, or is more intricate than anybody means
+ * it.
+ */
 export function parseYaml(text: string): unknown {
   if (isIntricate(text)) throw new RangeError('The YAML is too intricate.');
-  // No aliases: a small text could name itself a million times. Keys are not compared each with each, and nothing of it is logged.
+  // No aliases: a small text could name itself a million times. Keys are not compared each with each, and nothing of it
+  // is logged.
   return parse(text, { maxAliasCount: 0, uniqueKeys: false, logLevel: 'silent' });
 }
 

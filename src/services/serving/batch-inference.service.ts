@@ -12,7 +12,12 @@ import { Checkpoint } from '../../db/entities/training/checkpoint.entity.js';
 import type { Database, Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { columnNames, neededColumns, requireMapped } from '../../domain/serving/input-columns.js';
-import { isReservedColumn, predictionColumns, ROW_NUMBER_COLUMN, unknownColumns } from '../../domain/serving/batch-output.js';
+import {
+  isReservedColumn,
+  predictionColumns,
+  ROW_NUMBER_COLUMN,
+  unknownColumns,
+} from '../../domain/serving/batch-output.js';
 import { toTensors } from '../../domain/tracking/dataset-column.js';
 import { EventType } from '../../domain/platform/events.js';
 import { Role } from '../../domain/platform/principal.js';
@@ -64,16 +69,27 @@ export class BatchInferenceService {
     const dataset = await this.deps.datasets.get(session, datasetId);
     const keys = checkKeys(keyColumns ?? [], dataset);
     checkInputs(version, dataset);
-    const job = this.deps.jobs.create(session, { kind: 'BATCH_INFERENCE', config: { keyColumns: keys }, modelVersionId, datasetId });
+    const job = this.deps.jobs.create(session, {
+      kind: 'BATCH_INFERENCE',
+      config: { keyColumns: keys },
+      modelVersionId,
+      datasetId,
+    });
     await session.em.flush();
-    audit(session, 'startBatchInference', { type: 'job', id: job.id }, null, { modelVersionId, datasetId, keyColumns: keys });
+    audit(session, 'startBatchInference', { type: 'job', id: job.id }, null, {
+      modelVersionId,
+      datasetId,
+      keyColumns: keys,
+    });
     return job;
   }
 
   async execute(run: JobRun): Promise<void> {
     const { job } = run;
     const { version, dataset } = await run.read(async (session) => ({
-      version: requireOnnx(await session.em.findOneOrFail(ModelVersion, { id: job.modelVersionId!, tenant: job.tenant })),
+      version: requireOnnx(
+        await session.em.findOneOrFail(ModelVersion, { id: job.modelVersionId!, tenant: job.tenant }),
+      ),
       dataset: await session.em.findOneOrFail(Dataset, { id: job.datasetId!, tenant: job.tenant }),
     }));
     const rowsDone = await this.keepSoundParts(run);
@@ -97,7 +113,10 @@ export class BatchInferenceService {
       ),
     );
     for (const { id, tenant, createdBy } of ended) {
-      const actor = { principal: { subject: createdBy, tenant, role: Role.ENGINEER, expiresAt: new Date() }, requestId: id };
+      const actor = {
+        principal: { subject: createdBy, tenant, role: Role.ENGINEER, expiresAt: new Date() },
+        requestId: id,
+      };
       await this.deps.db.transact(actor, async (session) => this.release(session, await partsOf(session, id)));
     }
     return ended.length;
@@ -117,7 +136,13 @@ export class BatchInferenceService {
     return parts[sound - 1]?.epoch ?? 0;
   }
 
-  private async predictFrom(run: JobRun, rowsDone: number, version: OnnxVersion, dataset: Dataset, workDir: string): Promise<void> {
+  private async predictFrom(
+    run: JobRun,
+    rowsDone: number,
+    version: OnnxVersion,
+    dataset: Dataset,
+    workDir: string,
+  ): Promise<void> {
     const { files, datasets, models } = this.deps;
     const columns = inputRequests(version.signature);
     using data = await datasets.localTable(dataset);
@@ -126,12 +151,19 @@ export class BatchInferenceService {
     for await (const batch of files.readChunks(data.table, { columns, chunkRows: PART_ROWS, startRow: rows })) {
       const named = new Map(batch.columns.map((column) => [column.name, column]));
       const inputs = toTensors(named, version.signature, batch.rowNumbers);
-      const { outputs } = await untilAborted(run.signal, models.infer(version, inputs, { deadlineMs: PART_DEADLINE_MS }));
+      const { outputs } = await untilAborted(
+        run.signal,
+        models.infer(version, inputs, { deadlineMs: PART_DEADLINE_MS }),
+      );
       const predicted = [
         ...predictionColumns(outputs, batch.rowCount, version.signature),
         ...unknownColumns(version.signature, inputs, batch.rowCount),
       ];
-      const rowNumbers: OutputColumn = { name: ROW_NUMBER_COLUMN, type: 'INTEGER', values: BigInt64Array.from(batch.rowNumbers, BigInt) };
+      const rowNumbers: OutputColumn = {
+        name: ROW_NUMBER_COLUMN,
+        type: 'INTEGER',
+        values: BigInt64Array.from(batch.rowNumbers, BigInt),
+      };
       await files.writeParquet([rowNumbers, ...predicted], local);
       rows += batch.rowCount;
       await this.storePart(run, rows, local);
@@ -139,7 +171,10 @@ export class BatchInferenceService {
     }
   }
 
-  /** A part is known by the row behind its last. Its key carries the attempt: a worker that was thought dead replaces nothing. */
+  /**
+   * A part is known by the row behind its last. Its key carries the attempt: a worker that was thought dead replaces
+   * nothing.
+   */
   private async storePart(run: JobRun, endRow: number, local: string): Promise<void> {
     const { staged, objects, jobs } = this.deps;
     const { job, attempt } = run;
@@ -148,7 +183,14 @@ export class BatchInferenceService {
     const stored = await objects.put(objectKey, createReadStream(local));
     await run.write(async (session) => {
       await staged.settle(session, [objectKey]);
-      session.em.create(Checkpoint, { tenant: job.tenant, jobId: job.id, attempt, epoch: endRow, objectKey, ...stored });
+      session.em.create(Checkpoint, {
+        tenant: job.tenant,
+        jobId: job.id,
+        attempt,
+        epoch: endRow,
+        objectKey,
+        ...stored,
+      });
       await session.em.flush();
       await jobs.forgiveFailures(session, job.id);
     });
@@ -163,19 +205,32 @@ export class BatchInferenceService {
     const local: string[] = [];
     for (const { objectKey } of parts) local.push(held.use(await objects.localFile(objectKey)).path);
     const { table } = held.use(await datasets.localTable(dataset));
-    const rows = await files.concatParquet(local, whole, { table, names: keysOf(job), rowNumberColumn: ROW_NUMBER_COLUMN });
+    const rows = await files.concatParquet(local, whole, {
+      table,
+      names: keysOf(job),
+      rowNumberColumn: ROW_NUMBER_COLUMN,
+    });
     if (rows !== dataset.rowCount)
       throw new AppError(ErrorCode.INTERNAL, `The result has ${rows} rows where the dataset has ${dataset.rowCount}.`);
     const objectKey = `${folderOf(job)}/${run.attempt}/${RESULT_PATH}`;
     await run.write((session) => staged.stage(session, objectKey));
     const stored = await objects.put(objectKey, createReadStream(whole));
     const artifactId = uuidv7();
-    const result = { artifactId, objectKey, rows, ...stored, parts: parts.length, downloadUrl: `/artifacts/${artifactId}` };
+    const result = {
+      artifactId,
+      objectKey,
+      rows,
+      ...stored,
+      parts: parts.length,
+      downloadUrl: `/artifacts/${artifactId}`,
+    };
     await run.succeed(result, async (session) => {
       await artifacts.record(session, { jobId: job.id }, RESULT_PATH, objectKey, stored, artifactId);
       await this.release(session, parts);
       const payload = { modelVersionId: version.id, datasetId: dataset.id, ...result };
-      emitEvent(session, live, EventType.BATCH_INFERENCE_COMPLETED, { type: 'job', id: job.id }, payload, { modelId: version.modelId });
+      emitEvent(session, live, EventType.BATCH_INFERENCE_COMPLETED, { type: 'job', id: job.id }, payload, {
+        modelId: version.modelId,
+      });
     });
   }
 
@@ -215,7 +270,8 @@ function partsOf(session: Session, jobId: string): Promise<Checkpoint[]> {
 }
 
 function checkKeys(keyColumns: string[], dataset: Dataset): string[] {
-  if (keyColumns.length > MAX_KEY_COLUMNS) throw badInput('input.keyColumns', `at most ${MAX_KEY_COLUMNS} columns`, keyColumns.length);
+  if (keyColumns.length > MAX_KEY_COLUMNS)
+    throw badInput('input.keyColumns', `at most ${MAX_KEY_COLUMNS} columns`, keyColumns.length);
   keyColumns.forEach((name, i) => {
     const field = `input.keyColumns[${i}]`;
     if (!dataset.columns.some((column) => column.name === name))
@@ -233,7 +289,8 @@ function checkInputs({ id, signature }: OnnxVersion, dataset: Dataset): void {
   for (const spec of signature.inputs) {
     for (const name of columnNames(spec) ?? []) {
       const column = dataset.columns.find((candidate) => candidate.name === name);
-      if (!column) throw refuse(`a dataset with the columns ${neededColumns(signature).join(', ')}`, `none named ${name}`);
+      if (!column)
+        throw refuse(`a dataset with the columns ${neededColumns(signature).join(', ')}`, `none named ${name}`);
       const isReadAnew = spec.columns?.some((of) => of.name === name && isRecorded(spec, of)) ?? false;
       if (spec.datatype !== 'BYTES' && column.type === 'STRING' && !isReadAnew)
         throw refuse(`numbers (${spec.datatype}) in column ${name}`, 'text');

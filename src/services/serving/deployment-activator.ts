@@ -64,7 +64,9 @@ export class DeploymentActivator {
       requestId: id,
     };
     try {
-      const version = await this.db.transact(actor, (session) => session.em.findOneOrFail(ModelVersion, { id: modelVersionId, tenant }));
+      const version = await this.db.transact(actor, (session) =>
+        session.em.findOneOrFail(ModelVersion, { id: modelVersionId, tenant }),
+      );
       await this.models[mode].load(requireOnnx(version));
       const won = await this.db.transact(actor, (session) => this.deployments.markReady(session, id));
       if (won) this.logger.info({ deploymentId: id, modelVersionId, mode }, 'deployment ready');
@@ -72,10 +74,15 @@ export class DeploymentActivator {
       const isPassing = !(error instanceof AppError) || error.code === ErrorCode.UNAVAILABLE;
       this.logger.warn({ err: error, deploymentId: id }, 'deployment not loaded');
       if (isPassing && Date.now() - createdAt.getTime() < PATIENCE_MS) return;
-      const reason = error instanceof AppError ? error.message : 'The model could not be loaded; the log of the service has the details.';
+      const reason =
+        error instanceof AppError
+          ? error.message
+          : 'The model could not be loaded; the log of the service has the details.';
       await this.db
         .transact(actor, (session) => this.deployments.markFailed(session, id, reason))
-        .catch((cause: unknown) => this.logger.warn({ err: cause, deploymentId: id }, 'failure of a deployment not recorded yet'));
+        .catch((cause: unknown) =>
+          this.logger.warn({ err: cause, deploymentId: id }, 'failure of a deployment not recorded yet'),
+        );
     }
   }
 }

@@ -16,7 +16,10 @@ export const routeTopic = (endpointId: string) => `route:${endpointId}`;
 
 export const ACTIVE: Deployment['status'][] = ['PENDING', 'READY'];
 
-/** An endpoint's deployments as rows, with the events and wake-ups of their changes. Who changes one has locked the endpoint. */
+/**
+ * An endpoint's deployments as rows, with the events and wake-ups of their changes. Who changes one has locked the
+ * endpoint.
+ */
 export class DeploymentRows {
   constructor(
     private readonly live: LiveEvents,
@@ -39,7 +42,13 @@ export class DeploymentRows {
     return session.em.find(Deployment, where, { orderBy: { createdAt: 'ASC', id: 'ASC' } });
   }
 
-  create(session: Session, endpoint: Endpoint, version: ModelVersion, mode: Deployment['mode'], weightBps: number): Deployment {
+  create(
+    session: Session,
+    endpoint: Endpoint,
+    version: ModelVersion,
+    mode: Deployment['mode'],
+    weightBps: number,
+  ): Deployment {
     session.afterCommit(() => this.live.publish(DEPLOYMENTS_WAITING));
     return session.em.create(Deployment, {
       tenant: session.tenant,
@@ -63,8 +72,17 @@ export class DeploymentRows {
     session.afterCommit(() => this.live.publish(routeTopic(endpointId)));
   }
 
-  async emitDeployment(session: Session, type: EventType, endpoint: Endpoint, deployment: Deployment, more: object): Promise<void> {
-    const version = await session.em.findOneOrFail(ModelVersion, { id: deployment.modelVersionId, tenant: session.tenant });
+  async emitDeployment(
+    session: Session,
+    type: EventType,
+    endpoint: Endpoint,
+    deployment: Deployment,
+    more: object,
+  ): Promise<void> {
+    const version = await session.em.findOneOrFail(ModelVersion, {
+      id: deployment.modelVersionId,
+      tenant: session.tenant,
+    });
     const { mode, weightBps, modelVersionId } = deployment;
     const payload = {
       deploymentId: deployment.id,

@@ -41,7 +41,10 @@ export class DeploymentService {
   async deploy(session: Session, input: DeployInput): Promise<Deployment> {
     const endpoint = await this.rows.lock(session, input.endpointId);
     // A version is not deleted while it is being deployed; its stage may change.
-    await sql(session.em, 'select id from model_version where id = ? and tenant = ? for key share', [input.modelVersionId, session.tenant]);
+    await sql(session.em, 'select id from model_version where id = ? and tenant = ? for key share', [
+      input.modelVersionId,
+      session.tenant,
+    ]);
     const version = await session.em.findOne(ModelVersion, { id: input.modelVersionId, tenant: session.tenant });
     if (!version) throw notFound('model version', input.modelVersionId);
     if (version.modelId !== endpoint.modelId) {
@@ -57,11 +60,14 @@ export class DeploymentService {
     const active = await this.rows.active(session, endpoint);
     const same = active.find((deployment) => deployment.modelVersionId === version.id);
     if (same) {
-      throw conflict(`Version ${version.version} is deployed at this endpoint already (${same.mode}, ${same.status}).`, {
-        field: 'input.modelVersionId',
-        expected: 'a version that is not deployed here',
-        got: same.id,
-      });
+      throw conflict(
+        `Version ${version.version} is deployed at this endpoint already (${same.mode}, ${same.status}).`,
+        {
+          field: 'input.modelVersionId',
+          expected: 'a version that is not deployed here',
+          got: same.id,
+        },
+      );
     }
     const deployment = this.rows.create(session, endpoint, version, input.mode, weightBps);
     if (input.batching) deployment.batching = input.batching;
@@ -90,11 +96,19 @@ export class DeploymentService {
       input.weights.map(({ deploymentId, weightBps }) => ({ id: deploymentId, weightBps })),
       'input.weights',
     );
-    const live = (await this.rows.active(session, endpoint)).filter(({ mode, status }) => mode === 'LIVE' && status === 'READY');
+    const live = (await this.rows.active(session, endpoint)).filter(
+      ({ mode, status }) => mode === 'LIVE' && status === 'READY',
+    );
     const wanted = new Map(input.weights.map(({ deploymentId, weightBps }) => [deploymentId, weightBps]));
-    if (wanted.size !== input.weights.length) throw badInput('input.weights', 'each deployment once', input.weights.length);
+    if (wanted.size !== input.weights.length)
+      throw badInput('input.weights', 'each deployment once', input.weights.length);
     const missing = live.find(({ id }) => !wanted.has(id));
-    if (missing) throw badInput('input.weights', 'a weight for every live, ready deployment of the endpoint', `none for ${missing.id}`);
+    if (missing)
+      throw badInput(
+        'input.weights',
+        'a weight for every live, ready deployment of the endpoint',
+        `none for ${missing.id}`,
+      );
     if (wanted.size > live.length)
       throw conflict('Only live, ready deployments of this endpoint carry traffic.', {
         field: 'input.weights',
@@ -103,7 +117,13 @@ export class DeploymentService {
     const before = weightsOf(live);
     for (const deployment of live) deployment.weightBps = wanted.get(deployment.id)!;
     audit(session, 'setTrafficWeights', { type: 'endpoint', id: endpoint.id }, before, weightsOf(live));
-    this.rows.emit(session, EventType.TRAFFIC_CHANGED, endpoint, { type: 'endpoint', id: endpoint.id }, { weightsBps: weightsOf(live) });
+    this.rows.emit(
+      session,
+      EventType.TRAFFIC_CHANGED,
+      endpoint,
+      { type: 'endpoint', id: endpoint.id },
+      { weightsBps: weightsOf(live) },
+    );
     this.rows.routeChanged(session, endpoint.id);
     return endpoint;
   }
@@ -114,7 +134,10 @@ export class DeploymentService {
     const endpoint = await this.rows.lock(session, endpointId);
     const deployment = await session.em.findOneOrFail(Deployment, { id, tenant: session.tenant }, { refresh: true });
     if (!ACTIVE.includes(deployment.status))
-      throw conflict(`The deployment is ${deployment.status} already.`, { expected: ACTIVE.join(' or '), got: deployment.status });
+      throw conflict(`The deployment is ${deployment.status} already.`, {
+        expected: ACTIVE.join(' or '),
+        got: deployment.status,
+      });
     if (deployment.mode === 'LIVE') this.requireManual(endpoint);
     const before = { status: deployment.status, weightBps: deployment.weightBps };
     this.rows.stop(session, endpoint, deployment);
@@ -175,7 +198,10 @@ export class DeploymentService {
     this.rows.routeChanged(session, endpoint.id);
   }
 
-  private async lockPending(session: Session, id: string): Promise<{ deployment: Deployment; endpoint: Endpoint } | null> {
+  private async lockPending(
+    session: Session,
+    id: string,
+  ): Promise<{ deployment: Deployment; endpoint: Endpoint } | null> {
     const { endpointId } = await this.get(session, id);
     const endpoint = await this.rows.lock(session, endpointId);
     const deployment = await session.em.findOneOrFail(Deployment, { id, tenant: session.tenant }, { refresh: true });

@@ -48,11 +48,19 @@ export class EndpointService {
       await takeTurns(session, turnOf(name));
       taken = await find();
     }
-    if (taken) throw conflict(`An endpoint named "${name}" already exists.`, { field: 'input.name', expected: 'a free name', got: name });
+    if (taken)
+      throw conflict(`An endpoint named "${name}" already exists.`, {
+        field: 'input.name',
+        expected: 'a free name',
+        got: name,
+      });
     return this.add(session, { ...input, name }, 'createEndpoint');
   }
 
-  /** The endpoint of this name, made when there is none; one that is there keeps its settings. CONFLICT when another model serves it, or it follows something else. */
+  /**
+   * The endpoint of this name, made when there is none; one that is there keeps its settings. CONFLICT when another
+   * model serves it, or it follows something else.
+   */
   async getOrCreate(
     session: Session,
     input: EndpointSettings & { name: string; modelId: string },
@@ -66,20 +74,28 @@ export class EndpointService {
       await takeTurns(session, turnOf(name));
       endpoint = await find();
     }
-    if (!endpoint) return { endpoint: await this.add(session, { ...input, name }, 'getOrCreateEndpoint'), created: true };
+    if (!endpoint)
+      return { endpoint: await this.add(session, { ...input, name }, 'getOrCreateEndpoint'), created: true };
     for (const field of ['modelId', 'followStage', 'followAlias'] as const) {
       const [present, wanted] = [endpoint[field] ?? null, input[field] ?? null];
       if (present === wanted) continue;
-      throw conflict(`Endpoint "${name}" exists with another ${field}: change it (updateEndpoint), or choose another name.`, {
-        field: `input.${field}`,
-        expected: present ?? 'none',
-        got: wanted ?? 'none',
-      });
+      throw conflict(
+        `Endpoint "${name}" exists with another ${field}: change it (updateEndpoint), or choose another name.`,
+        {
+          field: `input.${field}`,
+          expected: present ?? 'none',
+          got: wanted ?? 'none',
+        },
+      );
     }
     return { endpoint, created: false };
   }
 
-  private async add(session: Session, input: EndpointSettings & { name: string; modelId: string }, action: string): Promise<Endpoint> {
+  private async add(
+    session: Session,
+    input: EndpointSettings & { name: string; modelId: string },
+    action: string,
+  ): Promise<Endpoint> {
     const { name } = input;
     const endpoint = session.em.create(Endpoint, {
       tenant: session.tenant,
@@ -169,7 +185,13 @@ export class EndpointService {
 
   /** A promotion holds this lock too, so that none can pass between the reading of a stage and its following. */
   private async lockModel(session: Session, modelId: string): Promise<void> {
-    if (!(await session.em.findOne(Model, { id: modelId, tenant: session.tenant }, { lockMode: LockMode.PESSIMISTIC_WRITE })))
+    if (
+      !(await session.em.findOne(
+        Model,
+        { id: modelId, tenant: session.tenant },
+        { lockMode: LockMode.PESSIMISTIC_WRITE },
+      ))
+    )
       throw notFound('model', modelId);
   }
 }
@@ -177,12 +199,25 @@ export class EndpointService {
 /** Whoever gives this name to an endpoint waits for the others who do. */
 const turnOf = (name: string) => `endpoint ${name}`;
 
-function settingsOf({ followStage, followAlias, slaLatencyP95Ms, logSampleRate, unknownCategories, batching }: Endpoint): object {
+function settingsOf({
+  followStage,
+  followAlias,
+  slaLatencyP95Ms,
+  logSampleRate,
+  unknownCategories,
+  batching,
+}: Endpoint): object {
   return { followStage, followAlias, slaLatencyP95Ms, logSampleRate, unknownCategories, batching };
 }
 
-function checkSettings({ followStage, followAlias, slaLatencyP95Ms: slaMs, logSampleRate: rate }: EndpointSettings): void {
-  if (followStage && followAlias != null) throw badInput('input.followAlias', 'a stage or an alias to follow, not both', followAlias);
+function checkSettings({
+  followStage,
+  followAlias,
+  slaLatencyP95Ms: slaMs,
+  logSampleRate: rate,
+}: EndpointSettings): void {
+  if (followStage && followAlias != null)
+    throw badInput('input.followAlias', 'a stage or an alias to follow, not both', followAlias);
   if (followAlias != null) checkAlias('input.followAlias', followAlias);
   if (slaMs != null && !(slaMs > 0 && slaMs <= MAX_SLA_MS))
     throw badInput('input.slaLatencyP95Ms', `milliseconds above 0, at most ${MAX_SLA_MS}`, slaMs);

@@ -15,7 +15,9 @@ const NOTHING: FollowedVersion = { versionId: null, problem: null };
 /** Where what each endpoint follows leads, in one statement. */
 export async function readFollowed(session: Session, endpointIds: readonly string[]): Promise<FollowedVersion[]> {
   const rows = await readRows(session, endpointIds);
-  const found = new Map(rows.map(({ id, versionId, ...followed }) => [id, { versionId, problem: followProblem(followed) }]));
+  const found = new Map(
+    rows.map(({ id, versionId, ...followed }) => [id, { versionId, problem: followProblem(followed) }]),
+  );
   return endpointIds.map((id) => found.get(id) ?? NOTHING);
 }
 
@@ -32,7 +34,10 @@ export async function readReadiness(session: Session, endpointId: string): Promi
   return endpointReadiness(followed ?? { stage: null, alias: null, version: null }, live!);
 }
 
-function readRows(session: Session, endpointIds: readonly string[]): Promise<(Followed & { id: string; versionId: string | null })[]> {
+function readRows(
+  session: Session,
+  endpointIds: readonly string[],
+): Promise<(Followed & { id: string; versionId: string | null })[]> {
   return sql(
     session.em,
     `select e.id, e.follow_stage as stage, e.follow_alias as alias, v.id as "versionId",

@@ -37,7 +37,10 @@ export class LoadedModels {
     return this.shelf.get(versionId)?.isLoaded ?? false;
   }
 
-  /** Loads and warms. Errors: those of the engine, UNAVAILABLE when the stored file is gone, INVALID_MODEL when it is another. */
+  /**
+   * Loads and warms. Errors: those of the engine, UNAVAILABLE when the stored file is gone, INVALID_MODEL when it is
+   * another.
+   */
   load(version: ServableVersion): Promise<void> {
     const known = this.shelf.get(version.id);
     if (known) return known.loading;
@@ -69,7 +72,9 @@ export class LoadedModels {
       if (!entry.isLoaded || entry.lastUsedAt > before) continue;
       this.shelf.delete(versionId);
       // Off the shelf it is in any case: the next call loads it anew.
-      await this.engine.unload(versionId).catch((error: unknown) => this.logger.warn({ err: error, versionId }, 'idle model not unloaded'));
+      await this.engine
+        .unload(versionId)
+        .catch((error: unknown) => this.logger.warn({ err: error, versionId }, 'idle model not unloaded'));
       entry.file?.[Symbol.dispose]();
     }
   }
@@ -82,7 +87,10 @@ export class LoadedModels {
   private async loadAndInfer(version: ServableVersion, inputs: Tensor[], options: InferOptions): Promise<InferResult> {
     const startedAt = performance.now();
     await withinDeadline(this.load(version), options.deadlineMs);
-    return this.infer(version, inputs, { ...options, deadlineMs: Math.max(1, options.deadlineMs - (performance.now() - startedAt)) });
+    return this.infer(version, inputs, {
+      ...options,
+      deadlineMs: Math.max(1, options.deadlineMs - (performance.now() - startedAt)),
+    });
   }
 
   private async start({ id, objectKey, sha256 }: ServableVersion, entry: Shelved): Promise<void> {
@@ -94,7 +102,9 @@ export class LoadedModels {
     }
     const { path } = entry.file;
     if ((await sha256Of(path)) !== sha256) {
-      const message = 'The stored file of this model version is not what was registered: its SHA-256 differs. Register the model again.';
+      const message =
+        'The stored file of this model version is not what was registered: its SHA-256 differs. Register the ' +
+        'model again.';
       throw new AppError(ErrorCode.INVALID_MODEL, message, { expected: sha256 });
     }
     await this.engine.load({ modelId: id, path });
@@ -106,7 +116,12 @@ async function withinDeadline<T>(work: Promise<T>, deadlineMs: number): Promise<
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(
       () =>
-        reject(new AppError(ErrorCode.DEADLINE_EXCEEDED, `The model was not loaded within ${deadlineMs} ms; it may be at the next call.`)),
+        reject(
+          new AppError(
+            ErrorCode.DEADLINE_EXCEEDED,
+            `The model was not loaded within ${deadlineMs} ms; it may be at the next call.`,
+          ),
+        ),
       deadlineMs,
     );
   });

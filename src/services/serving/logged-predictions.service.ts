@@ -51,7 +51,12 @@ export class LoggedPredictionService {
   }
 
   /** Newest first. */
-  async list(session: Session, ref: NamedEndpoint, filter: LoggedPredictionFilter, page: PageRequest): Promise<Page<PredictionLog>> {
+  async list(
+    session: Session,
+    ref: NamedEndpoint,
+    filter: LoggedPredictionFilter,
+    page: PageRequest,
+  ): Promise<Page<PredictionLog>> {
     const { id: endpointId } = await findEndpoint(session, ref, 'endpointId');
     await requireOwn(session, Deployment, 'deployment', [filter.deploymentId]);
     const where: FilterQuery<PredictionLog> = { tenant: session.tenant, endpointId, mode: 'LIVE', ...within(filter) };
@@ -75,7 +80,8 @@ export function loggedAnswersOf({ rows, scores, answers, errorCode }: Prediction
     const label = answers?.labels?.[row] ?? null;
     const score = scores[row] ?? null;
     if (label === null) return { row, label, value: score, probabilities: null };
-    const likely = answers?.probabilities?.[row] ?? (score === null || answers?.classCount !== 2 ? null : [1 - score, score]);
+    const likely =
+      answers?.probabilities?.[row] ?? (score === null || answers?.classCount !== 2 ? null : [1 - score, score]);
     return { row, label, value: null, probabilities: likely?.every((one) => one !== null) ? likely : null };
   });
 }
@@ -91,17 +97,24 @@ export async function findEndpoint(session: Session, named: NamedEndpoint, field
 
 export function usedTwice(requestId: string, { name }: Endpoint): AppError {
   return conflict(
-    `The request id ${quote(requestId)} stands for several requests at endpoint "${name}", so that nobody can tell which is meant. Use an id once.`,
+    `The request id ${quote(requestId)} stands for several requests at endpoint "${name}", so that nobody ` +
+      'can tell which is meant. Use an id once.',
     { expected: 'an id that was used once', got: quote(requestId) },
   );
 }
 
 export function notLogged(requestId: string, { name, logSampleRate }: Endpoint): AppError {
   const why = inSample(logSampleRate, requestId)
-    ? `it was never made, was made more than ${PREDICTION_LOG_DAYS} days ago, or was answered by another process within the last seconds`
-    : `the endpoint logs ${logSampleRate} of its requests, and this one is not among them (raise logSampleRate to log more of those to come)`;
-  return new AppError(ErrorCode.NOT_FOUND, `The log of endpoint "${name}" has no request ${quote(requestId)}: ${why}.`, {
-    expected: 'the id of a request that was logged',
-    got: quote(requestId),
-  });
+    ? `it was never made, was made more than ${PREDICTION_LOG_DAYS} days ago, or was answered by another ` +
+      'process within the last seconds'
+    : `the endpoint logs ${logSampleRate} of its requests, and this one is not among them (raise ` +
+      'logSampleRate to log more of those to come)';
+  return new AppError(
+    ErrorCode.NOT_FOUND,
+    `The log of endpoint "${name}" has no request ${quote(requestId)}: ${why}.`,
+    {
+      expected: 'the id of a request that was logged',
+      got: quote(requestId),
+    },
+  );
 }

@@ -72,8 +72,9 @@ export class PredictService {
   constructor(private readonly options: PredictServiceOptions) {}
 
   /**
-   * Errors: NOT_FOUND, CONFLICT (a request id that was used at this endpoint), FORBIDDEN (viewers, unless every live version is in PRODUCTION), UNAVAILABLE (nothing is live, or the model is set
-   * aside), INVALID_TENSOR, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED.
+   * Errors: NOT_FOUND, CONFLICT (a request id that was used at this endpoint), FORBIDDEN (viewers, unless every live
+   * version is in PRODUCTION), UNAVAILABLE (nothing is live, or the model is set aside), INVALID_TENSOR,
+   * DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED.
    */
   async predict(principal: Principal, input: PredictInput, ownRequestId: string): Promise<Prediction> {
     const startedAt = performance.now();
@@ -100,7 +101,8 @@ export class PredictService {
       });
       const latencyMs = performance.now() - startedAt;
       recorder.answered({ ...served, latencyMs }, outputs);
-      if (route.shadows.length > 0) mirror.offer({ route, production: target, requestId, rows, inputs: tensors, outputs });
+      if (route.shadows.length > 0)
+        mirror.offer({ route, production: target, requestId, rows, inputs: tensors, outputs });
       return { requestId, target, outputs, rows, latencyMs, batchRows, ...unknown };
     } catch (error) {
       // Whoever got no answer may ask again.
@@ -118,7 +120,8 @@ export class PredictService {
   private deadlineOf({ deadlineMs }: PredictInput): number {
     const longest = this.options.deadlineMs;
     if (deadlineMs == null) return longest;
-    if (!(deadlineMs >= 1)) throw badInput('input.deadlineMs', `milliseconds from 1 (at most ${longest} are granted)`, deadlineMs);
+    if (!(deadlineMs >= 1))
+      throw badInput('input.deadlineMs', `milliseconds from 1 (at most ${longest} are granted)`, deadlineMs);
     return Math.min(deadlineMs, longest);
   }
 }
@@ -132,7 +135,8 @@ export function refOf({ endpointId, endpointName }: NamedEndpoint, field = 'inpu
 
 function checkKey(field: string, key: string | null | undefined): string | null {
   if (key == null) return null;
-  if (key.length === 0 || key.length > MAX_KEY_CHARACTERS) throw badInput(field, `1 to ${MAX_KEY_CHARACTERS} characters`, key);
+  if (key.length === 0 || key.length > MAX_KEY_CHARACTERS)
+    throw badInput(field, `1 to ${MAX_KEY_CHARACTERS} characters`, key);
   return key;
 }
 
@@ -186,7 +190,8 @@ function refusedCategory({ inputs }: Signature, { row, column, value }: UnknownC
 }
 
 function readInputs(signature: Signature, { rows, tensors }: PredictInput): { tensors: Tensor[]; rows: number } {
-  if ((rows == null) === (tensors == null)) throw badInput('input', 'exactly one of rows and tensors', rows == null ? 'neither' : 'both');
+  if ((rows == null) === (tensors == null))
+    throw badInput('input', 'exactly one of rows and tensors', rows == null ? 'neither' : 'both');
   if (rows) return { tensors: rowsToTensors(signature, rows, { maxRows: MAX_ROWS_PER_REQUEST }), rows: rows.length };
   const parsed = tensors!.map((tensor, i) => readTensor(signature, tensor, `inputs[${i}]`));
   return { tensors: parsed, rows: checkTensors(signature, parsed, { maxRows: MAX_ROWS_PER_REQUEST }).rows };
@@ -198,7 +203,9 @@ function readTensor(signature: Signature, { name, datatype, shape, data }: Plain
   const missing = spec?.datatype === datatype ? missingElement(spec) : null;
   const values = missing !== null && data.includes(null) ? data.map((value) => value ?? missing) : data;
   if (datatype === 'BYTES') {
-    const odd = values.findIndex((value) => typeof value === 'string' && (value.includes('\0') || !value.isWellFormed()));
+    const odd = values.findIndex(
+      (value) => typeof value === 'string' && (value.includes('\0') || !value.isWellFormed()),
+    );
     if (odd >= 0) {
       const expected = 'well-formed text without NUL characters';
       throw new AppError(ErrorCode.INVALID_TENSOR, `${field}.data[${odd}]: expected ${expected}.`, {

@@ -103,7 +103,9 @@ export class PredictionLogBuffer {
           column('errorCode'),
           batch.map((prediction) => JSON.stringify(inputColumns(prediction))),
           batch.map((prediction) => JSON.stringify(Array.from(prediction.scores.subarray(0, loggedRows(prediction))))),
-          batch.map((prediction) => prediction.answers && JSON.stringify(loggedAnswers(prediction, prediction.answers))),
+          batch.map(
+            (prediction) => prediction.answers && JSON.stringify(loggedAnswers(prediction, prediction.answers)),
+          ),
         ],
       ),
     );
@@ -124,12 +126,18 @@ function loggedAnswers(prediction: LoggedPrediction, answers: Answers): LoggedAn
   const rows = loggedRows(prediction);
   const labels = Array.from({ length: rows }, (_, row) => loggedText(String(answers.labels[row])));
   const { probabilities, classCount } = answers;
-  if (!probabilities || classCount <= 2 || classCount > MAX_VALUES_PER_ROW) return { kind: answers.kind, labels, classCount };
-  const likely = Array.from({ length: rows }, (_, row) => Array.from(probabilities.subarray(row * classCount, (row + 1) * classCount)));
+  if (!probabilities || classCount <= 2 || classCount > MAX_VALUES_PER_ROW)
+    return { kind: answers.kind, labels, classCount };
+  const likely = Array.from({ length: rows }, (_, row) =>
+    Array.from(probabilities.subarray(row * classCount, (row + 1) * classCount)),
+  );
   return { kind: answers.kind, labels, classCount, probabilities: likely };
 }
 
-/** One array per column with an entry per row; several elements per row that nobody has named give arrays. NaN becomes null. */
+/**
+ * One array per column with an entry per row; several elements per row that nobody has named give arrays. NaN becomes
+ * null.
+ */
 function inputColumns(prediction: LoggedPrediction): Record<string, unknown[]> {
   const rows = loggedRows(prediction);
   return Object.fromEntries(
@@ -140,7 +148,10 @@ function inputColumns(prediction: LoggedPrediction): Record<string, unknown[]> {
       );
       const columns = prediction.specs.find(({ name }) => name === tensor.name)?.columns;
       if (columns?.length === perRow)
-        return columns.map(({ name }, offset) => [name, Array.from({ length: rows }, (_, row) => values[row * perRow + offset])]);
+        return columns.map(({ name }, offset) => [
+          name,
+          Array.from({ length: rows }, (_, row) => values[row * perRow + offset]),
+        ]);
       if (perRow === 1) return [[tensor.name, values]];
       const cut = Math.min(perRow, MAX_VALUES_PER_ROW);
       return [[tensor.name, Array.from({ length: rows }, (_, row) => values.slice(row * perRow, row * perRow + cut))]];

@@ -19,7 +19,10 @@ export class RolloutService {
     private readonly deployments: DeploymentService,
   ) {}
 
-  /** Makes, changes or finds an endpoint, and answers when it serves what it should, when it will not by itself, or after `waitMs`. */
+  /**
+   * Makes, changes or finds an endpoint, and answers when it serves what it should, when it will not by itself, or
+   * after `waitMs`.
+   */
   async endpoint<T extends { endpoint: Endpoint }>(
     who: Waiter,
     waitMs: number,
@@ -33,15 +36,26 @@ export class RolloutService {
   }
 
   /** Deploys a version, and answers when it is loaded, has failed, or after `waitMs`. */
-  async deploy(who: Waiter, waitMs: number, input: DeployInput): Promise<{ deployment: Deployment; readiness: Readiness }> {
+  async deploy(
+    who: Waiter,
+    waitMs: number,
+    input: DeployInput,
+  ): Promise<{ deployment: Deployment; readiness: Readiness }> {
     checkWait(FIELD, waitMs);
     const { id, endpointId } = await this.db.transact(who, (session) => this.deployments.deploy(session, input));
     const get = (session: Session) => this.deployments.get(session, id);
-    const readiness = await this.until(who, endpointId, waitMs, async (session) => deploymentReadiness(await get(session)));
+    const readiness = await this.until(who, endpointId, waitMs, async (session) =>
+      deploymentReadiness(await get(session)),
+    );
     return { deployment: await this.db.transact(who, get), readiness };
   }
 
-  private until(who: Waiter, endpointId: string, waitMs: number, look: (session: Session) => Promise<Readiness>): Promise<Readiness> {
+  private until(
+    who: Waiter,
+    endpointId: string,
+    waitMs: number,
+    look: (session: Session) => Promise<Readiness>,
+  ): Promise<Readiness> {
     return this.waiting.until(
       who,
       { topic: routeTopic(endpointId), waitMs, field: FIELD },

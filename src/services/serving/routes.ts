@@ -161,7 +161,10 @@ export class Routes {
         this.entries.delete(key);
         throw error;
       }
-      this.logger.warn({ err: error, endpointId: entry.route.endpoint.id }, 'route not read again, the last one serves on');
+      this.logger.warn(
+        { err: error, endpointId: entry.route.endpoint.id },
+        'route not read again, the last one serves on',
+      );
     }
     return entry.route;
   }
@@ -181,7 +184,13 @@ export class Routes {
       const targets = await readTargets(session, endpoint);
       const live = targets.filter(({ deployment, weightBps }) => deployment.mode === 'LIVE' && weightBps > 0);
       const shadows = targets.filter(({ deployment }) => deployment.mode === 'SHADOW');
-      return { tenant, endpoint, live, shadows, viewersMayCall: live.every((target) => isProduction(endpoint, target)) };
+      return {
+        tenant,
+        endpoint,
+        live,
+        shadows,
+        viewersMayCall: live.every((target) => isProduction(endpoint, target)),
+      };
     });
   }
 }
@@ -199,7 +208,11 @@ async function soon(reading: Promise<Route>, known: () => Route): Promise<Route>
 
 async function readTargets(session: Session, endpoint: Endpoint): Promise<Target[]> {
   const { tenant, em } = session;
-  const deployments = await em.find(Deployment, { tenant, endpointId: endpoint.id, status: 'READY' }, { orderBy: { id: 'ASC' } });
+  const deployments = await em.find(
+    Deployment,
+    { tenant, endpointId: endpoint.id, status: 'READY' },
+    { orderBy: { id: 'ASC' } },
+  );
   const ids = [...new Set(deployments.map(({ modelVersionId }) => modelVersionId))];
   const versions = await em.find(ModelVersion, { tenant, id: { $in: ids } });
   // Only shadows are compared, and the reference profile is not read for anything else.
@@ -207,7 +220,8 @@ async function readTargets(session: Session, endpoint: Endpoint): Promise<Target
   const spreads = hasShadow
     ? await sql<{ id: string; std: number | null }>(
         em,
-        `select id, (reference->'prediction'->>'std')::float8 as std from model_version where tenant = ? and id = any(?::uuid[])`,
+        `select id, (reference->'prediction'->>'std')::float8 as std from model_version where tenant = ? and ` +
+          'id = any(?::uuid[])',
         [tenant, ids],
       )
     : [];
@@ -221,9 +235,12 @@ async function readTargets(session: Session, endpoint: Endpoint): Promise<Target
 }
 
 /**
- * While a promotion moves the traffic of an endpoint that follows PRODUCTION, the version that leaves is no longer in that stage and
- * serves on until the new one is loaded.
+ * While a promotion moves the traffic of an endpoint that follows PRODUCTION, the version that leaves is no longer in
+ * that stage and serves on until the new one is loaded.
  */
 function isProduction(endpoint: Endpoint, { deployment, version }: Target): boolean {
-  return version.stage === 'PRODUCTION' || (endpoint.followStage === 'PRODUCTION' && deployment.followedStage === 'PRODUCTION');
+  return (
+    version.stage === 'PRODUCTION' ||
+    (endpoint.followStage === 'PRODUCTION' && deployment.followedStage === 'PRODUCTION')
+  );
 }

@@ -63,7 +63,13 @@ export class Serving {
       mirror: this.mirror,
       deadlineMs,
     });
-    this.activator = new DeploymentActivator(db, live, deployments, { LIVE: this.models, SHADOW: this.backgroundModels }, logger);
+    this.activator = new DeploymentActivator(
+      db,
+      live,
+      deployments,
+      { LIVE: this.models, SHADOW: this.backgroundModels },
+      logger,
+    );
   }
 
   /** What full buffers have cost since the start of this process. */

@@ -34,8 +34,8 @@ interface Lane {
 }
 
 /**
- * Sends copies of live traffic to shadow deployments, after the answer, on an engine of their own: a shadow that hangs, fails or falls
- * behind is felt by nobody. What does not fit the queue is dropped and counted.
+ * Sends copies of live traffic to shadow deployments, after the answer, on an engine of their own: a shadow that hangs,
+ * fails or falls behind is felt by nobody. What does not fit the queue is dropped and counted.
  */
 export class ShadowMirror {
   private readonly lanes = new Map<string, Lane>();
@@ -60,7 +60,8 @@ export class ShadowMirror {
     for (const shadow of mirrored.route.shadows) {
       const values = valuesOf(mirrored);
       const lane = this.lanes.get(shadow.id) ?? { waiting: [], values: 0, running: 0 };
-      const isFull = lane.waiting.length >= MAX_WAITING_REQUESTS || (lane.values > 0 && lane.values + values > MAX_WAITING_VALUES);
+      const isFull =
+        lane.waiting.length >= MAX_WAITING_REQUESTS || (lane.values > 0 && lane.values + values > MAX_WAITING_VALUES);
       if (isFull || this.values + values > MAX_WAITING_VALUES_TOTAL) {
         this.dropped++;
         continue;
@@ -108,7 +109,10 @@ export class ShadowMirror {
     try {
       // The candidate may take other inputs than production: that is for the gate to hear of.
       checkTensors(shadow.version.signature, inputs, { maxRows: rows });
-      const answer = await this.models.infer(shadow.version, inputs, { deadlineMs: this.deadlineMs, alone: runsAlone(route, shadow) });
+      const answer = await this.models.infer(shadow.version, inputs, {
+        deadlineMs: this.deadlineMs,
+        alone: runsAlone(route, shadow),
+      });
       const comparison = compareAnswers(outputs, answer.outputs, rows, production.valueTolerance, {
         production: production.version.signature,
         candidate: shadow.version.signature,

@@ -26,7 +26,10 @@ export class ShadowService {
     private readonly gates: GateService,
   ) {}
 
-  /** Records the SHADOW gate of the version, passed or not; the checks of one that is not say what is missing. CONFLICT for a live deployment. */
+  /**
+   * Records the SHADOW gate of the version, passed or not; the checks of one that is not say what is missing. CONFLICT
+   * for a live deployment.
+   */
   async decide(session: Session, deploymentId: string): Promise<GateResult> {
     const deployment = await this.deployments.get(session, deploymentId);
     if (deployment.mode !== 'SHADOW')
@@ -39,7 +42,9 @@ export class ShadowService {
     const endpoint = await em.findOneOrFail(Endpoint, { id: deployment.endpointId, tenant });
     const model = await em.findOneOrFail(Model, { id: endpoint.modelId, tenant });
     const production = await em.findOne(ModelVersion, { tenant, modelId: model.id, stage: 'PRODUCTION' });
-    const [traffic] = await readTraffic(session, [deployment.id], { from: production && (await arrivalInProduction(session, production)) });
+    const [traffic] = await readTraffic(session, [deployment.id], {
+      from: production && (await arrivalInProduction(session, production)),
+    });
     const evidence = {
       gate: 'SHADOW',
       requests: traffic!.requests,
@@ -70,14 +75,24 @@ export class ShadowService {
     };
     audit(session, 'decideShadow', { type: 'modelVersion', id: deployment.modelVersionId }, null, outcome);
     const refs = { modelId: endpoint.modelId, endpointId: endpoint.id };
-    emitEvent(session, this.live, EventType.SHADOW_EVALUATED, { type: 'modelVersion', id: deployment.modelVersionId }, outcome, refs);
+    emitEvent(
+      session,
+      this.live,
+      EventType.SHADOW_EVALUATED,
+      { type: 'modelVersion', id: deployment.modelVersionId },
+      outcome,
+      refs,
+    );
     return result;
   }
 }
 
 /** Clusterings have no labels to be wrong about, so that no evaluation against production can be asked of them. */
 function policyFor(task: Model['task'], policy: GatePolicy): GatePolicy {
-  return { ...policy, shadow: { ...policy.shadow, requireEvaluation: policy.shadow.requireEvaluation && hasLoss(task) } };
+  return {
+    ...policy,
+    shadow: { ...policy.shadow, requireEvaluation: policy.shadow.requireEvaluation && hasLoss(task) },
+  };
 }
 
 const MINUTE_MS = 60_000;
@@ -90,12 +105,23 @@ async function arrivalInProduction({ em, tenant }: Session, { id }: ModelVersion
 }
 
 async function isLiveAt({ em, tenant }: Session, endpointId: string, modelVersionId: string): Promise<boolean> {
-  const where = { tenant, endpointId, modelVersionId, mode: 'LIVE' as const, status: 'READY' as const, weightBps: { $gt: 0 } };
+  const where = {
+    tenant,
+    endpointId,
+    modelVersionId,
+    mode: 'LIVE' as const,
+    status: 'READY' as const,
+    weightBps: { $gt: 0 },
+  };
   return (await em.count(Deployment, where)) > 0;
 }
 
 /** The candidate's newest evaluation against the version that is in production now. */
-async function newestComparison({ em, tenant }: Session, candidateId: string, productionId: string): Promise<LossComparison | null> {
+async function newestComparison(
+  { em, tenant }: Session,
+  candidateId: string,
+  productionId: string,
+): Promise<LossComparison | null> {
   const where = { tenant, modelVersionId: candidateId, baselineVersionId: productionId };
   const newest = await em.findOne(Evaluation, where, { orderBy: { createdAt: 'DESC', id: 'DESC' } });
   return newest && newest.report.task !== 'CLUSTERING' ? newest.report.baseline : null;

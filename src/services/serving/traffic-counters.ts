@@ -28,7 +28,10 @@ interface Minute {
 }
 
 const MINUTE_MS = 60_000;
-/** Minutes of deployments that are kept while the database does not answer; the oldest are dropped, and counted, past it. */
+/**
+ * Minutes of deployments that are kept while the database does not answer; the oldest are dropped, and counted, past
+ * it.
+ */
 const MAX_WAITING = 20_000;
 
 /** Exact counters per deployment and minute: added up in memory, and in the database by whoever calls `flush`. */
@@ -77,7 +80,8 @@ export class TrafficCounters {
 
   private async add(minutes: Minute[]): Promise<void> {
     const column = <K extends keyof Minute>(key: K) => minutes.map((minute) => minute[key]);
-    // In one order, so that two processes never wait for each other; deployments that are gone have no counters any more.
+    // In one order, so that two processes never wait for each other; deployments that are gone have no counters any
+    // more.
     await this.db.asSystem((em) =>
       sql(
         em,
@@ -112,7 +116,18 @@ export class TrafficCounters {
 
 function emptyMinute(tenant: string, deploymentId: string, minute: number): Minute {
   const latencyCounts = new Array<number>(LATENCY_BUCKETS).fill(0);
-  return { tenant, deploymentId, minute, requests: 0, rows: 0, errors: 0, latencyCounts, comparedRows: 0, disagreements: 0, scoreSum: 0 };
+  return {
+    tenant,
+    deploymentId,
+    minute,
+    requests: 0,
+    rows: 0,
+    errors: 0,
+    latencyCounts,
+    comparedRows: 0,
+    disagreements: 0,
+    scoreSum: 0,
+  };
 }
 
 /** A statement may meet each row once. */
@@ -121,7 +136,8 @@ function mergeSame(counted: Minute[]): Minute[] {
   for (const part of counted) {
     const key = `${part.deploymentId} ${part.minute}`;
     const sum = merged.get(key) ?? emptyMinute(part.tenant, part.deploymentId, part.minute);
-    for (const field of ['requests', 'rows', 'errors', 'comparedRows', 'disagreements', 'scoreSum'] as const) sum[field] += part[field];
+    for (const field of ['requests', 'rows', 'errors', 'comparedRows', 'disagreements', 'scoreSum'] as const)
+      sum[field] += part[field];
     part.latencyCounts.forEach((count, bucket) => (sum.latencyCounts[bucket]! += count));
     merged.set(key, sum);
   }

@@ -41,7 +41,10 @@ export function isFault(error: unknown): boolean {
   return !(error instanceof AppError) || FAULTS.has(error.code);
 }
 
-/** Counts every request and logs a sample, both in memory first and then in bulk, so that no prediction waits for the database. */
+/**
+ * Counts every request and logs a sample, both in memory first and then in bulk, so that no prediction waits for the
+ * database.
+ */
 export class TrafficRecorder {
   private readonly writing = coalesced(() => this.write());
   private timer: NodeJS.Timeout | null = null;
@@ -80,7 +83,13 @@ export class TrafficRecorder {
     this.record(served, error instanceof AppError ? error.code : ErrorCode.INTERNAL, new Float64Array(0), 0, null);
   }
 
-  private record(served: Served, errorCode: ErrorCode | null, scores: Float64Array, scoreSum: number, answers: Answers | null): void {
+  private record(
+    served: Served,
+    errorCode: ErrorCode | null,
+    scores: Float64Array,
+    scoreSum: number,
+    answers: Answers | null,
+  ): void {
     const { tenant, id: deploymentId, endpointId, modelVersionId, mode } = served.target.deployment;
     const { rows, latencyMs, requestId, inputs, comparison } = served;
     this.observer.observePrediction(mode, errorCode, rows, latencyMs);

@@ -33,7 +33,11 @@ interface Sums {
 }
 
 /** Of several deployments in one statement, in their order. */
-export async function readTraffic(session: Session, deploymentIds: readonly string[], { from, to }: TrafficPeriod): Promise<Traffic[]> {
+export async function readTraffic(
+  session: Session,
+  deploymentIds: readonly string[],
+  { from, to }: TrafficPeriod,
+): Promise<Traffic[]> {
   const sums = await sql<Sums>(
     session.em,
     `with minutes as (
@@ -67,4 +71,11 @@ function toTraffic(sums: Sums | undefined): Traffic {
   };
 }
 
-const NOTHING: Omit<Sums, 'deploymentId'> = { requests: 0, rows: 0, errors: 0, latencyCounts: [], comparedRows: 0, disagreements: 0 };
+const NOTHING: Omit<Sums, 'deploymentId'> = {
+  requests: 0,
+  rows: 0,
+  errors: 0,
+  latencyCounts: [],
+  comparedRows: 0,
+  disagreements: 0,
+};

@@ -5,9 +5,9 @@ import { conflict, quote } from '../../errors.js';
 const MAX_REMEMBERED = 50_000;
 
 /**
- * Ids that callers gave to their requests and that were answered, the last ones of this process: a prediction does not wait for the
- * database to be asked. An id that another process has answered, or that is older, is used a second time without a word; whoever names
- * it later is told that it means two requests.
+ * Ids that callers gave to their requests and that were answered, the last ones of this process: a prediction does not
+ * wait for the database to be asked. An id that another process has answered, or that is older, is used a second time
+ * without a word; whoever names it later is told that it means two requests.
  */
 export class UsedRequestIds {
   private readonly used = new LRUCache<string, true>({ max: MAX_REMEMBERED });
@@ -16,7 +16,8 @@ export class UsedRequestIds {
     const key = keyOf(endpoint, requestId);
     if (this.used.has(key)) {
       throw conflict(
-        `The request id ${quote(requestId)} was already used at endpoint "${endpoint.name}". Read its answer with the query prediction, or send another id.`,
+        `The request id ${quote(requestId)} was already used at endpoint "${endpoint.name}". Read its answer ` +
+          'with the query prediction, or send another id.',
         { field: 'input.requestId', expected: 'an id that was not used at this endpoint', got: quote(requestId) },
       );
     }

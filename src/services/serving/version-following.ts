@@ -9,7 +9,10 @@ import { FULL_WEIGHT_BPS } from '../../domain/serving/traffic.js';
 import type { VersionFollower } from '../registry/version-follower.js';
 import type { DeploymentRows } from './deployment-rows.js';
 
-/** Moves the live traffic of endpoints with the stage or alias that they follow. Each old version serves until the new one is loaded. */
+/**
+ * Moves the live traffic of endpoints with the stage or alias that they follow. Each old version serves until the new
+ * one is loaded.
+ */
 export class VersionFollowing implements VersionFollower {
   constructor(private readonly rows: DeploymentRows) {}
 
@@ -22,7 +25,8 @@ export class VersionFollowing implements VersionFollower {
   }
 
   async aliasChanged(session: Session, modelId: string, alias: string): Promise<void> {
-    for (const endpoint of await this.locked(session, { modelId, followAlias: alias })) await this.follow(session, endpoint);
+    for (const endpoint of await this.locked(session, { modelId, followAlias: alias }))
+      await this.follow(session, endpoint);
   }
 
   async lock(session: Session, modelId: string): Promise<void> {
@@ -48,10 +52,12 @@ export class VersionFollowing implements VersionFollower {
     // A stage that is empty serves nobody; who has lost an alias, or waits for its version's files, keeps what serves.
     if (!followStage && !version) return;
     const active = await this.rows.active(session, endpoint);
-    const wanted = version && active.find(({ modelVersionId, mode }) => mode === 'LIVE' && modelVersionId === version.id);
+    const wanted =
+      version && active.find(({ modelVersionId, mode }) => mode === 'LIVE' && modelVersionId === version.id);
     for (const deployment of active) {
       if (deployment === wanted) continue;
-      const isReplaced = deployment.mode === 'LIVE' && (deployment.status === 'PENDING' || !version || wanted?.status === 'READY');
+      const isReplaced =
+        deployment.mode === 'LIVE' && (deployment.status === 'PENDING' || !version || wanted?.status === 'READY');
       const isPromotedShadow = deployment.mode === 'SHADOW' && deployment.modelVersionId === version?.id;
       if (isReplaced || isPromotedShadow) this.rows.stop(session, endpoint, deployment);
     }
@@ -67,17 +73,29 @@ export class VersionFollowing implements VersionFollower {
     this.rows.routeChanged(session, endpoint.id);
   }
 
-  private versionInStage(session: Session, modelId: string, stage: ModelVersion['stage']): Promise<ModelVersion | null> {
+  private versionInStage(
+    session: Session,
+    modelId: string,
+    stage: ModelVersion['stage'],
+  ): Promise<ModelVersion | null> {
     const where = { tenant: session.tenant, modelId, stage, status: 'READY' as const };
     return session.em.findOne(ModelVersion, where, { orderBy: { version: 'DESC' } });
   }
 
   /** Null as long as the alias, or the model.onnx of its version, is not there. */
-  private async versionOfAlias(session: Session, { modelId, followAlias: alias }: Endpoint): Promise<ModelVersion | null> {
+  private async versionOfAlias(
+    session: Session,
+    { modelId, followAlias: alias }: Endpoint,
+  ): Promise<ModelVersion | null> {
     if (!alias) return null;
     const present = await session.em.findOne(ModelAlias, { tenant: session.tenant, modelId, alias });
     if (!present) return null;
-    const where = { id: present.modelVersionId, tenant: session.tenant, status: 'READY' as const, objectKey: { $ne: null } };
+    const where = {
+      id: present.modelVersionId,
+      tenant: session.tenant,
+      status: 'READY' as const,
+      objectKey: { $ne: null },
+    };
     return session.em.findOne(ModelVersion, where, { refresh: true });
   }
 

@@ -50,7 +50,10 @@ const SMALL_BYTES = 256 * 1024;
 /** In the audit log. */
 const MAX_HASHES_SHOWN = 100;
 
-/** The files of a run or a logged model as a folder whose client may put, replace and delete them; paths are checked before. */
+/**
+ * The files of a run or a logged model as a folder whose client may put, replace and delete them; paths are checked
+ * before.
+ */
 export class ArtifactFolderService {
   constructor(private readonly deps: Dependencies) {}
 
@@ -84,7 +87,8 @@ export class ArtifactFolderService {
       else stored = await objects.put(objectKey, content, { maxBytes });
       await db.transact(actor, async (session) => {
         await check(session, await this.lock(session, owner));
-        if (!(await placeNew(session, owner, path, objectKey, stored))) await this.replace(session, owner, path, objectKey, stored);
+        if (!(await placeNew(session, owner, path, objectKey, stored)))
+          await this.replace(session, owner, path, objectKey, stored);
         await flushed;
       });
       return stored;
@@ -96,10 +100,21 @@ export class ArtifactFolderService {
   }
 
   /** For a file whose parts its client sends straight to the object store; `complete` puts it in its place. */
-  async begin(actor: Actor, owner: FolderOwner, path: string, partCount: number): Promise<{ uploadId: string; urls: string[] }> {
+  async begin(
+    actor: Actor,
+    owner: FolderOwner,
+    path: string,
+    partCount: number,
+  ): Promise<{ uploadId: string; urls: string[] }> {
     const uploadId = uuidv7();
     const fileName = path.split('/').at(-1) ?? '';
-    const upload = { id: uploadId, fileName, objectKey: keyOf(actor, owner, path), partCount, target: { ...owner, path } };
+    const upload = {
+      id: uploadId,
+      fileName,
+      objectKey: keyOf(actor, owner, path),
+      partCount,
+      target: { ...owner, path },
+    };
     const { urls } = await this.deps.uploads.begin(actor, upload, async (session) => {
       await this.requirePlace(session, owner, path);
     });
@@ -143,7 +158,10 @@ export class ArtifactFolderService {
   ): Promise<{ url: string; sizeBytes: number }> {
     const artifact = await this.find(session, owner, path);
     if (!artifact) throw notFound('artifact', path);
-    return { url: await this.deps.objects.downloadUrl(artifact.objectKey, expiresInSeconds), sizeBytes: artifact.sizeBytes };
+    return {
+      url: await this.deps.objects.downloadUrl(artifact.objectKey, expiresInSeconds),
+      sizeBytes: artifact.sizeBytes,
+    };
   }
 
   /** What is in a folder ('' for all), by name; nothing for a file and for what is not there. */
@@ -200,26 +218,47 @@ export class ArtifactFolderService {
   }
 
   /** Row and object in one transaction: the file that was there goes after the commit. The owner is locked. */
-  private async replace(session: Session, owner: FolderOwner, path: string, objectKey: string, stored: StoredObject): Promise<Artifact> {
+  private async replace(
+    session: Session,
+    owner: FolderOwner,
+    path: string,
+    objectKey: string,
+    stored: StoredObject,
+  ): Promise<Artifact> {
     const present = await this.requirePlace(session, owner, path);
     if (present) {
       await session.em.nativeDelete(Artifact, { tenant: session.tenant, id: present.id });
       await this.deps.staged.release(session, [present.objectKey]);
     }
     const artifact = await this.deps.artifacts.record(session, owner, path, objectKey, stored);
-    audit(session, 'logArtifact', subjectOf(owner), present && { path, sha256: present.sha256 }, { path, sha256: stored.sha256 });
+    audit(session, 'logArtifact', subjectOf(owner), present && { path, sha256: present.sha256 }, {
+      path,
+      sha256: stored.sha256,
+    });
     return artifact;
   }
 
-  /** No file may be a folder of another: clients have both on their disks. The answer is the file that is at the path already. */
+  /**
+   * No file may be a folder of another: clients have both on their disks. The answer is the file that is at the path
+   * already.
+   */
   private async requirePlace(session: Session, owner: FolderOwner, path: string): Promise<PresentFile | null> {
     if ('runId' in owner) await refuseOwnFolders(session, owner.runId, path);
     const [column, id] = columnOf(owner);
-    const [met] = await preparedSql<PresentFile>(session.em, `met_by_${column}`, `${metBy(column)} limit 1`, metParams(session, id, path));
+    const [met] = await preparedSql<PresentFile>(
+      session.em,
+      `met_by_${column}`,
+      `${metBy(column)} limit 1`,
+      metParams(session, id, path),
+    );
     if (!met) return null;
     if (met.path === path) return met;
     const problem = placesOf(path).includes(met.path) ? `${met.path} is a file, not a folder.` : `${path} is a folder.`;
-    throw new AppError(ErrorCode.INVALID_PATH, problem, { field: 'path', expected: 'a path that crosses no other file', got: path });
+    throw new AppError(ErrorCode.INVALID_PATH, problem, {
+      field: 'path',
+      expected: 'a path that crosses no other file',
+      got: path,
+    });
   }
 }
 
@@ -232,7 +271,11 @@ interface PresentFile {
 
 const OF_EXPERIMENT = `select e.id, e.is_default as "isDefault", e.artifact_location as "artifactLocation"`;
 
-async function readExperiment(session: Session, owner: FolderOwner, lock: '' | 'for update of o'): Promise<ExperimentPlace> {
+async function readExperiment(
+  session: Session,
+  owner: FolderOwner,
+  lock: '' | 'for update of o',
+): Promise<ExperimentPlace> {
   const [table, id] = 'runId' in owner ? ['run', owner.runId] : ['logged_model', owner.loggedModelId];
   const [experiment] = await preparedSql<ExperimentPlace>(
     session.em,
@@ -241,11 +284,15 @@ async function readExperiment(session: Session, owner: FolderOwner, lock: '' | '
      where o.tenant = ? and o.id = ? ${lock}`,
     [session.tenant, id],
   );
-  if (!experiment) throw 'runId' in owner ? notFound('run', owner.runId) : notFound('logged model', owner.loggedModelId);
+  if (!experiment)
+    throw 'runId' in owner ? notFound('run', owner.runId) : notFound('logged model', owner.loggedModelId);
   return experiment;
 }
 
-/** What stands in the way of a file at a path: one there, one that would be its folder, one in the folder that it would be. */
+/**
+ * What stands in the way of a file at a path: one there, one that would be its folder, one in the folder that it would
+ * be.
+ */
 const metBy = (column: string) => `select id, path, object_key as "objectKey", sha256 from artifact
   where tenant = ? and ${column} = ? and path collate "C" = any(?::text[])
   union all
@@ -262,10 +309,16 @@ const metParams = (session: Session, id: string, path: string) => [
 ];
 
 /**
- * Row, settlement and audit entry of a file at a free path in one statement, which is what most files need; false, and nothing is done,
- * where `replace` has to look closer. The owner is locked.
+ * Row, settlement and audit entry of a file at a free path in one statement, which is what most files need; false, and
+ * nothing is done, where `replace` has to look closer. The owner is locked.
  */
-async function placeNew(session: Session, owner: FolderOwner, path: string, objectKey: string, stored: StoredObject): Promise<boolean> {
+async function placeNew(
+  session: Session,
+  owner: FolderOwner,
+  path: string,
+  objectKey: string,
+  stored: StoredObject,
+): Promise<boolean> {
   if ('runId' in owner && isOwnFolder(path)) return false;
   const [column, id] = columnOf(owner);
   const note = auditRow(session, 'logArtifact', subjectOf(owner), null, { path, sha256: stored.sha256 });

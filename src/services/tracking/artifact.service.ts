@@ -26,7 +26,9 @@ export class ArtifactService {
     private readonly runs: RunService,
   ) {}
 
-  /** Keeps an uploaded file with a run. The same bytes under the same path again change nothing; others are CONFLICT. */
+  /**
+   * Keeps an uploaded file with a run. The same bytes under the same path again change nothing; others are CONFLICT.
+   */
   async log(actor: Actor, input: { runId: string; path: string; uploadId: string }): Promise<Artifact> {
     const path = checkArtifactPath('input.path', input.path);
     const id = uuidv7();
@@ -95,7 +97,12 @@ export class ArtifactService {
       return await this.objects.get(artifact.objectKey, range);
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== ErrorCode.NOT_FOUND) throw error;
-      throw new AppError(ErrorCode.UNAVAILABLE, `The stored file of artifact ${artifact.path} is gone.`, {}, { cause: error });
+      throw new AppError(
+        ErrorCode.UNAVAILABLE,
+        `The stored file of artifact ${artifact.path} is gone.`,
+        {},
+        { cause: error },
+      );
     }
   }
 
@@ -121,5 +128,9 @@ export async function refuseOwnFolders(session: Session, runId: string, path: st
   if (!isOwnFolder(path)) return;
   if ((await session.em.count(Job, { tenant: session.tenant, runId, kind: 'TRAINING' })) === 0) return;
   const expected = `a path outside ${OWN_FOLDERS.join('/, ')}/`;
-  throw conflict(`The training of this run writes there itself: ${path}.`, { field: 'input.path', expected, got: path });
+  throw conflict(`The training of this run writes there itself: ${path}.`, {
+    field: 'input.path',
+    expected,
+    got: path,
+  });
 }

@@ -87,7 +87,9 @@ const MAX_DESCRIPTION_LENGTH = 10_000;
 const MAX_PREVIEW_ROWS = 100;
 const MAX_WAITING_PREVIEWS = 2_000;
 
-/** Tables to train on and to predict for: files in the object store with their inferred columns, versioned under a name. */
+/**
+ * Tables to train on and to predict for: files in the object store with their inferred columns, versioned under a name.
+ */
 export class DatasetService {
   /** Local files whose hash was checked, by key, size and time of change. */
   private readonly checked = new LRUCache<string, true>({ max: 1000 });
@@ -96,7 +98,10 @@ export class DatasetService {
 
   constructor(private readonly options: DatasetServiceOptions) {}
 
-  /** Stores a copy of the file and reads its columns; the row is written last. BAD_USER_INPUT for a malformed file, INVALID_PATH. */
+  /**
+   * Stores a copy of the file and reads its columns; the row is written last. BAD_USER_INPUT for a malformed file,
+   * INVALID_PATH.
+   */
   async register(actor: Actor, input: RegisterDatasetInput): Promise<Dataset> {
     const { db, objects, staged, maxBytes } = this.options;
     const name = checkPathName('input.name', input.name);
@@ -115,7 +120,9 @@ export class DatasetService {
     let reserved: string[] = [];
     try {
       const format = input.format ?? formatOf(source.fileName);
-      const { version, objectKey, tableKey, earlier } = await db.transact(actor, (session) => this.reserveVersion(session, name, format));
+      const { version, objectKey, tableKey, earlier } = await db.transact(actor, (session) =>
+        this.reserveVersion(session, name, format),
+      );
       reserved = tableKey === null ? [objectKey] : [objectKey, tableKey];
       const stored = await objects.put(objectKey, await source.read(), { maxBytes });
       using local = await objects.localFile(objectKey);
@@ -124,8 +131,19 @@ export class DatasetService {
         await staged.settle(session, reserved);
         const { tenant, principal } = session;
         const file = { format, objectKey, ...stored, ...profile, reading, ...table, source: source.description };
-        const dataset = session.em.create(Dataset, { tenant, name, version, description, ...file, createdBy: principal.subject });
-        audit(session, 'registerDataset', { type: 'dataset', id: dataset.id }, null, { name, version, sha256: stored.sha256 });
+        const dataset = session.em.create(Dataset, {
+          tenant,
+          name,
+          version,
+          description,
+          ...file,
+          createdBy: principal.subject,
+        });
+        audit(session, 'registerDataset', { type: 'dataset', id: dataset.id }, null, {
+          name,
+          version,
+          sha256: stored.sha256,
+        });
         return dataset;
       });
     } catch (error) {
@@ -162,11 +180,15 @@ export class DatasetService {
     const where: FilterQuery<Dataset> = { tenant: session.tenant };
     if (filter.name != null) Object.assign(where, { name: filter.name });
     if (filter.search)
-      Object.assign(where, { name: { ...containsText('filter.search', filter.search), ...(filter.name != null && { $eq: filter.name }) } });
+      Object.assign(where, {
+        name: { ...containsText('filter.search', filter.search), ...(filter.name != null && { $eq: filter.name }) },
+      });
     if (filter.format?.length) Object.assign(where, { format: { $in: filter.format } });
     if (filter.latestOnly) {
       const newest = raw(
-        (alias) => `${alias}.version = (select max(d.version) from dataset d where d.tenant = ${alias}.tenant and d.name = ${alias}.name)`,
+        (alias) =>
+          `${alias}.version = (select max(d.version) from dataset d where d.tenant = ${alias}.tenant and ` +
+          `d.name = ${alias}.name)`,
       );
       Object.assign(where, { [newest]: [] });
     }
@@ -182,13 +204,17 @@ export class DatasetService {
     });
   }
 
-  /** The table on this machine, checked against its hash, as is the file it was made of. UNAVAILABLE when one is gone or altered. */
+  /**
+   * The table on this machine, checked against its hash, as is the file it was made of. UNAVAILABLE when one is gone or
+   * altered.
+   */
   async localTable(dataset: Dataset): Promise<LocalTable> {
     using held = new DisposableStack();
     const file = held.use(await this.localFile(dataset, dataset.objectKey, dataset));
     let { path } = file;
     if (dataset.format !== 'PARQUET') {
-      const { tableKey, tableSizeBytes, tableSha256 } = dataset.tableKey == null ? await this.importLate(dataset, path) : dataset;
+      const { tableKey, tableSizeBytes, tableSha256 } =
+        dataset.tableKey == null ? await this.importLate(dataset, path) : dataset;
       const table = await this.localFile(dataset, tableKey!, { sizeBytes: tableSizeBytes!, sha256: tableSha256! });
       ({ path } = held.use(table));
     }
@@ -215,7 +241,8 @@ export class DatasetService {
       const { size, mtimeMs } = await stat(file.path);
       const seen = `${key}\n${size}\n${mtimeMs}`;
       if (!this.checked.has(seen)) {
-        if (size !== sizeBytes || (await sha256Of(file.path)) !== sha256) throw lost('is not what was registered: its SHA-256 differs');
+        if (size !== sizeBytes || (await sha256Of(file.path)) !== sha256)
+          throw lost('is not what was registered: its SHA-256 differs');
         this.checked.set(seen, true);
       }
     } catch (error) {
@@ -257,7 +284,11 @@ export class DatasetService {
       if (!table) throw new Error('a table is made of every CSV and JSON file');
       const update = { columns: profile.columns, rowCount: profile.rowCount, reading, ...table };
       const isFirst = await db.transact(actor, async (session) => {
-        const changed = await session.em.nativeUpdate(Dataset, { id: dataset.id, tenant: dataset.tenant, tableKey: null }, update);
+        const changed = await session.em.nativeUpdate(
+          Dataset,
+          { id: dataset.id, tenant: dataset.tenant, tableKey: null },
+          update,
+        );
         if (changed > 0) await staged.settle(session, [tableKey]);
         return changed > 0;
       });
@@ -291,7 +322,8 @@ export class DatasetService {
     const version = next?.version ?? 1;
     const objectKey = `${folder}${version}/data.${format.toLowerCase()}`;
     const tableKey = format === 'PARQUET' ? null : `${folder}${version}/table.parquet`;
-    for (const key of tableKey === null ? [objectKey] : [objectKey, tableKey]) await this.options.staged.stage(session, key);
+    for (const key of tableKey === null ? [objectKey] : [objectKey, tableKey])
+      await this.options.staged.stage(session, key);
     const before = await this.latest(session, name);
     return { version, objectKey, tableKey, earlier: before?.reading ? readingsToKeep(before) : [] };
   }
@@ -309,7 +341,9 @@ export class DatasetService {
         close: async () => undefined,
       };
     }
-    const upload = await this.options.db.transact(actor, (session) => this.options.uploads.get(session, uploadId as string));
+    const upload = await this.options.db.transact(actor, (session) =>
+      this.options.uploads.get(session, uploadId as string),
+    );
     return {
       fileName: upload.fileName,
       description: `upload ${upload.fileName}`,
@@ -318,7 +352,10 @@ export class DatasetService {
     };
   }
 
-  /** The file is opened first and then found inside an allowed folder, so that a link exchanged in between gains nothing. */
+  /**
+   * The file is opened first and then found inside an allowed folder, so that a link exchanged in between gains
+   * nothing.
+   */
   private async openPath(path: string): Promise<Source> {
     const refused = () =>
       new AppError(
@@ -344,7 +381,12 @@ export class DatasetService {
       await file.close();
       throw error instanceof AppError ? error : refused();
     }
-    return { fileName: basename(path), description: `file ${path}`, read: async () => file.createReadStream(), close: () => file.close() };
+    return {
+      fileName: basename(path),
+      description: `file ${path}`,
+      read: async () => file.createReadStream(),
+      close: () => file.close(),
+    };
   }
 }
 
@@ -361,6 +403,7 @@ function isInside(folder: string, path: string): boolean {
 function formatOf(fileName: string): DatasetFormat {
   const name = fileName.toLowerCase().replace(/(?<=\.(?:csv|tsv|json|jsonl|ndjson))\.gz$/, '');
   const format = FORMATS[extname(name)];
-  if (!format) throw badInput('input.format', 'CSV, JSON or PARQUET, as the name of the file does not say it', fileName);
+  if (!format)
+    throw badInput('input.format', 'CSV, JSON or PARQUET, as the name of the file does not say it', fileName);
   return format;
 }

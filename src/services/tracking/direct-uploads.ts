@@ -68,8 +68,14 @@ export class DirectUploads {
     return upload;
   }
 
-  /** Makes one file of the parts and reads it once, for its size and SHA-256. Doing it again gives the same. BAD_USER_INPUT for missing parts. */
-  async assemble(upload: DirectUpload, check: (parts: readonly StoredPart[]) => void = () => undefined): Promise<StoredObject> {
+  /**
+   * Makes one file of the parts and reads it once, for its size and SHA-256. Doing it again gives the same.
+   * BAD_USER_INPUT for missing parts.
+   */
+  async assemble(
+    upload: DirectUpload,
+    check: (parts: readonly StoredPart[]) => void = () => undefined,
+  ): Promise<StoredObject> {
     const { objectKey, storeUploadId } = upload;
     try {
       const parts = await this.objects.listParts(objectKey, storeUploadId);
@@ -92,7 +98,10 @@ export class DirectUploads {
     return { sizeBytes, sha256: hash.digest('hex') };
   }
 
-  /** In the transaction of the row that names the file, which also settles its key. False when another completion was faster. */
+  /**
+   * In the transaction of the row that names the file, which also settles its key. False when another completion was
+   * faster.
+   */
   async release(session: Session, { id }: DirectUpload): Promise<boolean> {
     return (await session.em.nativeDelete(DirectUpload, { id, tenant: session.tenant })) > 0;
   }
@@ -118,14 +127,20 @@ export class DirectUploads {
 
   private checkParts({ partCount, sizeBytes }: DirectUpload, parts: readonly StoredPart[]): void {
     for (let number = 1; number <= partCount; number++) {
-      if (parts[number - 1]?.partNumber !== number) throw badInput('parts', `${partCount} parts`, `no part ${number} yet`);
+      if (parts[number - 1]?.partNumber !== number)
+        throw badInput('parts', `${partCount} parts`, `no part ${number} yet`);
     }
     if (parts.length !== partCount) throw badInput('parts', `${partCount} parts`, parts.length);
     const small = parts.find((part, i) => i < parts.length - 1 && part.sizeBytes < MIN_PART_BYTES);
     if (small)
-      throw badInput(`parts[${small.partNumber - 1}]`, `at least ${MIN_PART_BYTES} bytes in every part but the last`, small.sizeBytes);
+      throw badInput(
+        `parts[${small.partNumber - 1}]`,
+        `at least ${MIN_PART_BYTES} bytes in every part but the last`,
+        small.sizeBytes,
+      );
     const total = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
-    if (sizeBytes != null && total !== sizeBytes) throw badInput('sizeBytes', `${sizeBytes} bytes, as announced`, total);
+    if (sizeBytes != null && total !== sizeBytes)
+      throw badInput('sizeBytes', `${sizeBytes} bytes, as announced`, total);
     if (total > this.maxBytes) throw tooLarge(this.maxBytes);
   }
 }

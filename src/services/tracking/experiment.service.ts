@@ -36,7 +36,9 @@ export interface NewExperiment {
 /** What the ids and the artifact addresses of an experiment's runs and models are made of. */
 export type ExperimentPlace = Pick<Experiment, 'id' | 'isDefault' | 'artifactLocation'>;
 
-const PLACES = `select id, is_default as "isDefault", artifact_location as "artifactLocation" from experiment where tenant = ? and id = any(?::uuid[])`;
+const PLACES =
+  'select id, is_default as "isDefault", artifact_location as "artifactLocation" from experiment where ' +
+  'tenant = ? and id = any(?::uuid[])';
 
 const DEFAULT_NAME = 'Default';
 /** As MLflow has it: longer than those of runs. */
@@ -51,7 +53,10 @@ export class ExperimentService {
     return this.add(session, { ...input, name }, 'createExperiment');
   }
 
-  /** The experiment of this name, made when there is none; one that is there stays as it is. CONFLICT when it is deleted. */
+  /**
+   * The experiment of this name, made when there is none; one that is there stays as it is. CONFLICT when it is
+   * deleted.
+   */
   async getOrCreate(session: Session, input: NewExperiment): Promise<{ experiment: Experiment; created: boolean }> {
     const name = checkName('input.name', input.name);
     let experiment = await this.findByName(session, name);
@@ -59,7 +64,8 @@ export class ExperimentService {
       await takeTurns(session, turnOf(name));
       experiment = await this.findByName(session, name);
     }
-    if (!experiment) return { experiment: await this.add(session, { ...input, name }, 'getOrCreateExperiment'), created: true };
+    if (!experiment)
+      return { experiment: await this.add(session, { ...input, name }, 'getOrCreateExperiment'), created: true };
     if (experiment.state !== 'ACTIVE') {
       throw conflict(`Experiment "${name}" is deleted: restore it (restoreExperiment), or choose another name.`, {
         field: 'input.name',
@@ -109,14 +115,21 @@ export class ExperimentService {
 
   async update(
     session: Session,
-    input: { id: string; name?: string | null; description?: string | null; tags?: TagEntry[] | null; state?: Experiment['state'] | null },
+    input: {
+      id: string;
+      name?: string | null;
+      description?: string | null;
+      tags?: TagEntry[] | null;
+      state?: Experiment['state'] | null;
+    },
   ): Promise<Experiment> {
     const experiment = await this.locked(session, input.id);
     const before = changeable(experiment);
     if (input.state === 'ACTIVE' && experiment.state === 'DELETED') await this.restore(session, experiment.id);
     if (input.name != null || input.description != null || input.tags != null) {
       this.requireActive(experiment);
-      if (input.name != null && input.name !== experiment.name) experiment.name = await this.freeName(session, input.name);
+      if (input.name != null && input.name !== experiment.name)
+        experiment.name = await this.freeName(session, input.name);
       const tags = input.tags == null ? experiment.tags : checkTags('input.tags', input.tags, MAX_TAG_LENGTH);
       // The description stays unless it is named: the tags that a client sees do not have it.
       const description = input.description ?? (input.tags == null ? undefined : tags[NOTE]) ?? experiment.description;
@@ -158,7 +171,8 @@ export class ExperimentService {
   /** Brings it back with the runs that were put aside with it; runs that had been deleted before stay so. */
   async restore(session: Session, id: string): Promise<Experiment> {
     const experiment = await this.locked(session, id);
-    if (experiment.state === 'ACTIVE') throw conflict(`Experiment ${id} is active.`, { expected: 'a deleted experiment', got: 'ACTIVE' });
+    if (experiment.state === 'ACTIVE')
+      throw conflict(`Experiment ${id} is active.`, { expected: 'a deleted experiment', got: 'ACTIVE' });
     await refuseUnfinished(session, id);
     const { deletedAt } = experiment;
     Object.assign(experiment, { state: 'ACTIVE', deletedAt: null });
@@ -198,7 +212,10 @@ export class ExperimentService {
   }
 
   async placesOf(session: Session, ids: Iterable<string>): Promise<Map<string, ExperimentPlace>> {
-    const found = await preparedSql<ExperimentPlace>(session.em, 'experiment_places', PLACES, [session.tenant, [...new Set(ids)]]);
+    const found = await preparedSql<ExperimentPlace>(session.em, 'experiment_places', PLACES, [
+      session.tenant,
+      [...new Set(ids)],
+    ]);
     return new Map(found.map((place) => [place.id, place]));
   }
 
@@ -224,7 +241,11 @@ export class ExperimentService {
     }
     if (holder) {
       const aside = holder.state === 'DELETED' ? ' It is deleted: restore it, or have it collected as garbage.' : '';
-      throw conflict(`An experiment named "${name}" already exists.${aside}`, { field: 'input.name', expected: 'a free name', got: name });
+      throw conflict(`An experiment named "${name}" already exists.${aside}`, {
+        field: 'input.name',
+        expected: 'a free name',
+        got: name,
+      });
     }
     return name;
   }
@@ -250,7 +271,10 @@ export class ExperimentService {
 
   private requireActive({ id, state }: Experiment): void {
     if (state === 'ACTIVE') return;
-    throw conflict(`Experiment ${id} is deleted; restore it to change it.`, { expected: 'an active experiment', got: state });
+    throw conflict(`Experiment ${id} is deleted; restore it to change it.`, {
+      expected: 'an active experiment',
+      got: state,
+    });
   }
 
   private async refuseTrainings(session: Session, experimentId: string): Promise<void> {

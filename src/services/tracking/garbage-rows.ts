@@ -37,12 +37,26 @@ const experimentsOf = ({ tenant }: Session, { deletedBefore, experimentIds }: Ga
 export const takesExperiments = ({ experimentIds, runIds }: GarbageScope) => runIds === null || experimentIds !== null;
 
 /** The next runs in the order of their ids. With both lists, a run of either. */
-export function deletedRuns(session: Session, scope: GarbageScope, afterId: string, limit: number): Promise<Candidate[]> {
-  return sql(session.em, `select id, name ${RUNS} and id > ?::uuid order by id limit ?`, [...runsOf(session, scope), afterId, limit]);
+export function deletedRuns(
+  session: Session,
+  scope: GarbageScope,
+  afterId: string,
+  limit: number,
+): Promise<Candidate[]> {
+  return sql(session.em, `select id, name ${RUNS} and id > ?::uuid order by id limit ?`, [
+    ...runsOf(session, scope),
+    afterId,
+    limit,
+  ]);
 }
 
 /** Deleted ones, and all of experiments that are deleted. */
-export function deletedModels(session: Session, scope: GarbageScope, afterId: string, limit: number): Promise<Candidate[]> {
+export function deletedModels(
+  session: Session,
+  scope: GarbageScope,
+  afterId: string,
+  limit: number,
+): Promise<Candidate[]> {
   return sql(
     session.em,
     `select id, name from logged_model where tenant = ? and id > ?::uuid and ${OF_SCOPE} and experiment_id not in ${BEING_IMPORTED}
@@ -54,7 +68,12 @@ export function deletedModels(session: Session, scope: GarbageScope, afterId: st
   );
 }
 
-export function deletedExperiments(session: Session, scope: GarbageScope, afterId: string, limit: number): Promise<Candidate[]> {
+export function deletedExperiments(
+  session: Session,
+  scope: GarbageScope,
+  afterId: string,
+  limit: number,
+): Promise<Candidate[]> {
   return sql(session.em, `select id, name ${EXPERIMENTS} and id > ?::uuid order by id limit ?`, [
     ...experimentsOf(session, scope),
     ...[afterId, limit],
@@ -75,28 +94,34 @@ export async function countDeleted(session: Session, scope: GarbageScope): Promi
 async function lockExperimentOf(session: Session, table: 'run' | 'logged_model', id: string): Promise<boolean> {
   const [experiment] = await sql<{ id: string }>(
     session.em,
-    `select id from experiment where tenant = ? and id = (select experiment_id from ${table} where tenant = ? and id = ?) for no key update`,
+    `select id from experiment where tenant = ? and id = (select experiment_id from ${table} where tenant = ` +
+      '? and id = ?) for no key update',
     [session.tenant, session.tenant, id],
   );
   return experiment !== undefined && !(await isBeingImported(session, experiment.id));
 }
 
 async function isBeingImported(session: Session, experimentId: string): Promise<boolean> {
-  return (await sql(session.em, `select 1 where ?::uuid in ${BEING_IMPORTED}`, [experimentId, session.tenant])).length > 0;
+  return (
+    (await sql(session.em, `select 1 where ?::uuid in ${BEING_IMPORTED}`, [experimentId, session.tenant])).length > 0
+  );
 }
 
 /** Locks the run. Null when it is gone, was restored or deleted anew meanwhile. */
 export async function lockDeletedRun(session: Session, id: string, deletedBefore: string): Promise<Candidate | null> {
   if (!(await lockExperimentOf(session, 'run', id))) return null;
-  const rows = await sql<Candidate>(session.em, `select id, name from run where tenant = ? and id = ? and ${IN_TIME} for update`, [
-    session.tenant,
-    id,
-    deletedBefore,
-  ]);
+  const rows = await sql<Candidate>(
+    session.em,
+    `select id, name from run where tenant = ? and id = ? and ${IN_TIME} for update`,
+    [session.tenant, id, deletedBefore],
+  );
   return rows[0] ?? null;
 }
 
-/** The same of a logged model and its experiment: false when it is gone, or is wanted again since its experiment was restored. */
+/**
+ * The same of a logged model and its experiment: false when it is gone, or is wanted again since its experiment was
+ * restored.
+ */
 export async function lockDeletedModel(session: Session, id: string, deletedBefore: string): Promise<boolean> {
   if (!(await lockExperimentOf(session, 'logged_model', id))) return false;
   const rows = await sql(
@@ -139,7 +164,12 @@ export async function dropCounter(session: Session, runId: string): Promise<void
 }
 
 /** Rows of a table with millions, in chunks that lock nobody out for long. */
-export async function deleteChunk(session: Session, table: 'metric_point' | 'run_log', runId: string, limit: number): Promise<number> {
+export async function deleteChunk(
+  session: Session,
+  table: 'metric_point' | 'run_log',
+  runId: string,
+  limit: number,
+): Promise<number> {
   const [deleted] = await sql<{ rows: number }>(
     session.em,
     `with gone as (delete from ${table} where ctid = any(array(select ctid from ${table} where tenant = ? and run_id = ? limit ?)) returning 1)
@@ -159,7 +189,8 @@ export interface OpenUpload {
 export function openUploads(session: Session, ownerId: string): Promise<OpenUpload[]> {
   return sql(
     session.em,
-    `select object_key as "objectKey", store_upload_id as "storeUploadId" from direct_upload where tenant = ? and (run_id = ? or logged_model_id = ?)`,
+    'select object_key as "objectKey", store_upload_id as "storeUploadId" from direct_upload where tenant = ' +
+      '? and (run_id = ? or logged_model_id = ?)',
     [session.tenant, ownerId, ownerId],
   );
 }
@@ -184,10 +215,11 @@ export async function deleteRunRow(session: Session, runId: string): Promise<str
 
 /** The same of a logged model. */
 export async function deleteModelRow(session: Session, id: string): Promise<string[]> {
-  const keys = await sql<{ key: string }>(session.em, 'select object_key as key from artifact where tenant = ? and logged_model_id = ?', [
-    session.tenant,
-    id,
-  ]);
+  const keys = await sql<{ key: string }>(
+    session.em,
+    'select object_key as key from artifact where tenant = ? and logged_model_id = ?',
+    [session.tenant, id],
+  );
   await forgetElsewhere(session, id);
   await sql(session.em, 'delete from logged_model where tenant = ? and id = ?', [session.tenant, id]);
   return keys.map(({ key }) => key);
@@ -208,7 +240,10 @@ export async function deleteExperimentRow(session: Session, id: string, deletedB
        (select count(*) from logged_model where tenant = ? and experiment_id = ?)::int as models`,
     [session.tenant, id, session.tenant, id],
   );
-  const parts = [...(left?.runs ? [`${left.runs} runs`] : []), ...(left?.models ? [`${left.models} logged models`] : [])];
+  const parts = [
+    ...(left?.runs ? [`${left.runs} runs`] : []),
+    ...(left?.models ? [`${left.models} logged models`] : []),
+  ];
   if (parts.length > 0) return `${parts.join(' and ')} of it stay`;
   await forgetElsewhere(session, id);
   await sql(session.em, 'delete from experiment where tenant = ? and id = ?', [session.tenant, id]);

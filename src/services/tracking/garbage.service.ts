@@ -78,7 +78,9 @@ const MAX_KEPT_SHOWN = 100;
 const FIRST_ID = '00000000-0000-0000-0000-000000000000';
 const NOTHING: Tally = { runs: 0, loggedModels: 0, experiments: 0, metricPoints: 0, logLines: 0, files: 0 };
 
-/** Removes for good what was deleted long ago: rows, points, logs and files. What a registered version came from stays. */
+/**
+ * Removes for good what was deleted long ago: rows, points, logs and files. What a registered version came from stays.
+ */
 export class GarbageService {
   constructor(private readonly deps: Dependencies) {}
 
@@ -150,7 +152,10 @@ class Collection {
         await collect(candidate);
         afterId = candidate.id;
         const done = this.tally.runs + this.tally.experiments + this.keptCount;
-        this.run.progress(done / Math.max(done, this.total), `${this.tally.runs} runs and ${this.tally.experiments} experiments are gone`);
+        this.run.progress(
+          done / Math.max(done, this.total),
+          `${this.tally.runs} runs and ${this.tally.experiments} experiments are gone`,
+        );
       }
       if (candidates.length < BATCH) return;
     }
@@ -166,7 +171,8 @@ class Collection {
       return true;
     });
     if (!begun) return;
-    if (!(await this.clear('metric_point', id, 'metricPoints')) || !(await this.clear('run_log', id, 'logLines'))) return;
+    if (!(await this.clear('metric_point', id, 'metricPoints')) || !(await this.clear('run_log', id, 'logLines')))
+      return;
     await this.remove(async (session) => {
       if (!(await lockDeletedRun(session, id, this.scope.deletedBefore))) return null;
       // Somebody may have registered one while its points went.
@@ -186,7 +192,13 @@ class Collection {
       if (versions.length > 0) return this.keep({ ...candidate, type: 'loggedModel', reason: cameFrom(versions) });
       const uploads = await openUploads(session, candidate.id);
       const keys = await deleteModelRow(session, candidate.id);
-      audit(session, 'collectLoggedModel', { type: 'loggedModel', id: candidate.id }, { name: candidate.name, files: keys.length }, null);
+      audit(
+        session,
+        'collectLoggedModel',
+        { type: 'loggedModel', id: candidate.id },
+        { name: candidate.name, files: keys.length },
+        null,
+      );
       return { keys, uploads, counted: 'loggedModels' };
     });
   }
@@ -201,7 +213,11 @@ class Collection {
   }
 
   /** False when the run is wanted again. */
-  private async clear(table: 'metric_point' | 'run_log', runId: string, counted: 'metricPoints' | 'logLines'): Promise<boolean> {
+  private async clear(
+    table: 'metric_point' | 'run_log',
+    runId: string,
+    counted: 'metricPoints' | 'logLines',
+  ): Promise<boolean> {
     for (;;) {
       this.run.signal.throwIfAborted();
       const rows = await this.run.write(async (session) => {
@@ -216,7 +232,10 @@ class Collection {
     }
   }
 
-  /** Rows go in one transaction with the promise that their files follow; a crash in between leaves the files to the sweeper. */
+  /**
+   * Rows go in one transaction with the promise that their files follow; a crash in between leaves the files to the
+   * sweeper.
+   */
   private async remove(work: (session: Session) => Promise<Removed | null>): Promise<void> {
     const removed = await this.run.write(async (session) => {
       const done = await work(session);

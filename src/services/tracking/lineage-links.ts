@@ -127,7 +127,15 @@ const RULES: readonly LinkRule[] = [
     toId: 'a.run_id',
     where: `a.run_id is not null and a.kind = 'TRAINING'`,
   },
-  { from: 'JOB', to: 'ARTIFACT', kind: 'OUTPUT', table: 'artifact a', fromId: 'a.job_id', toId: 'a.id', where: 'a.job_id is not null' },
+  {
+    from: 'JOB',
+    to: 'ARTIFACT',
+    kind: 'OUTPUT',
+    table: 'artifact a',
+    fromId: 'a.job_id',
+    toId: 'a.id',
+    where: 'a.job_id is not null',
+  },
   {
     from: 'MODEL_VERSION',
     to: 'DEPLOYMENT',
@@ -136,7 +144,14 @@ const RULES: readonly LinkRule[] = [
     fromId: 'a.model_version_id',
     toId: 'a.id',
   },
-  { from: 'DEPLOYMENT', to: 'ENDPOINT', kind: 'SERVED_AT', table: 'deployment a', fromId: 'a.id', toId: 'a.endpoint_id' },
+  {
+    from: 'DEPLOYMENT',
+    to: 'ENDPOINT',
+    kind: 'SERVED_AT',
+    table: 'deployment a',
+    fromId: 'a.id',
+    toId: 'a.endpoint_id',
+  },
   {
     from: 'DEPLOYMENT',
     to: 'PREDICTION_LOG',
@@ -147,7 +162,15 @@ const RULES: readonly LinkRule[] = [
     where: 'exists (select from prediction_log p where p.tenant = a.tenant and p.deployment_id = a.id)',
   },
   { from: 'DEPLOYMENT', to: 'ALERT', kind: 'RAISED', table: 'alert a', fromId: 'a.deployment_id', toId: 'a.id' },
-  { from: 'ALERT', to: 'JOB', kind: 'TRIGGERED', table: 'job a', fromId: 'a.alert_id', toId: 'a.id', where: 'a.alert_id is not null' },
+  {
+    from: 'ALERT',
+    to: 'JOB',
+    kind: 'TRIGGERED',
+    table: 'job a',
+    fromId: 'a.alert_id',
+    toId: 'a.id',
+    where: 'a.alert_id is not null',
+  },
 ];
 
 interface LinkRow {

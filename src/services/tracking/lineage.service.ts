@@ -49,14 +49,18 @@ const NODES: Record<LineageType, string> = {
   MODEL_VERSION: `select a.id, m.name || ' v' || a.version, a.status, a.created_at,
     json_build_object('modelId', a.model_id, 'version', a.version, 'semanticVersion', a.semantic_version, 'stage', a.stage)
     from model_version a join model m on m.tenant = a.tenant and m.id = a.model_id`,
-  JOB: `select a.id, lower(replace(a.kind, '_', ' ')), a.status, a.created_at, json_build_object('kind', a.kind, 'createdBy', a.created_by) from job a`,
+  JOB:
+    `select a.id, lower(replace(a.kind, '_', ' ')), a.status, a.created_at, json_build_object('kind', ` +
+    `a.kind, 'createdBy', a.created_by) from job a`,
   ARTIFACT: `select a.id, a.path, null, a.created_at,
     json_build_object('sizeBytes', a.size_bytes, 'sha256', a.sha256, 'contentType', a.content_type) from artifact a`,
   DEPLOYMENT: `select a.id, m.name || ' v' || v.version || ' at ' || e.name, a.status, a.created_at,
     json_build_object('mode', a.mode, 'weightBps', a.weight_bps, 'engine', a.engine, 'endpointId', a.endpoint_id)
     from deployment a join endpoint e on e.tenant = a.tenant and e.id = a.endpoint_id
     join model_version v on v.tenant = a.tenant and v.id = a.model_version_id join model m on m.tenant = v.tenant and m.id = v.model_id`,
-  ENDPOINT: `select a.id, a.name, null, a.created_at, json_build_object('modelId', a.model_id, 'followStage', a.follow_stage, 'followAlias', a.follow_alias) from endpoint a`,
+  ENDPOINT:
+    `select a.id, a.name, null, a.created_at, json_build_object('modelId', a.model_id, 'followStage', ` +
+    `a.follow_stage, 'followAlias', a.follow_alias) from endpoint a`,
   PREDICTION_LOG: `select a.id, 'predictions at ' || e.name, null, l.first_at,
     json_build_object('requests', c.requests, 'rows', c.rows, 'errors', c.errors, 'loggedFrom', l.first_at, 'loggedTo', l.last_at)
     from deployment a join endpoint e on e.tenant = a.tenant and e.id = a.endpoint_id
@@ -72,7 +76,8 @@ const NODES: Record<LineageType, string> = {
 export class LineageService {
   /** A fixed number of statements per level: one in each direction. NOT_FOUND when there is no such thing. */
   async graph(session: Session, { id, type, direction, depth }: LineageInput): Promise<Lineage> {
-    if (depth < 1 || depth > MAX_LINEAGE_DEPTH) throw badInput('input.depth', `an integer from 1 to ${MAX_LINEAGE_DEPTH}`, depth);
+    if (depth < 1 || depth > MAX_LINEAGE_DEPTH)
+      throw badInput('input.depth', `an integer from 1 to ${MAX_LINEAGE_DEPTH}`, depth);
     const start = await this.startOf(session, { type, id });
     const graph = new LineageGraph(start);
     for (const way of direction === 'BOTH' ? (['UPSTREAM', 'DOWNSTREAM'] as const) : [direction]) {

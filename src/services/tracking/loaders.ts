@@ -44,7 +44,8 @@ interface CheckpointRow {
 
 const LATEST_METRIC = 'key, value, step::float8 as step, logged_at as "loggedAt"';
 const LINEAGE = 'run_id as "runId", dataset_id as "datasetId", role';
-const LOGGED_DATASET = 'id, direction, name, digest, source_type as "sourceType", source, schema, profile, tags, dataset_id as "datasetId"';
+const LOGGED_DATASET =
+  'id, direction, name, digest, source_type as "sourceType", source, schema, profile, tags, dataset_id as "datasetId"';
 const CHECKPOINT = 'epoch, attempt, size_bytes::float8 as "sizeBytes", sha256, created_at as "createdAt"';
 
 const MODEL_METRIC_ORDER = 'key collate "C", dataset_name, dataset_digest';

@@ -36,7 +36,10 @@ interface RunModelRow {
 }
 
 /** The newest values of each metric, oldest first. */
-export async function readModelHistories(session: Session, keys: readonly ModelMetricKey[]): Promise<LoggedModelMetricRow[][]> {
+export async function readModelHistories(
+  session: Session,
+  keys: readonly ModelMetricKey[],
+): Promise<LoggedModelMetricRow[][]> {
   const rows = await sql<LoggedModelMetricRow & { place: number }>(
     session.em,
     `select wanted.place::int as place, point.* from unnest(?::uuid[], ?::text[]) with ordinality as wanted(id, metric, place)
@@ -50,7 +53,10 @@ export async function readModelHistories(session: Session, keys: readonly ModelM
   return keys.map((_, i) => byPlace.get(i + 1) ?? []);
 }
 
-/** The models that each run made or read, in the order of their making. Who made one need not have said so again as an output. */
+/**
+ * The models that each run made or read, in the order of their making. Who made one need not have said so again as an
+ * output.
+ */
 export async function readRunModels(session: Session, runIds: readonly string[]): Promise<RunModelRow[][]> {
   const { tenant } = session;
   const rows = await sql<RunModelRow>(

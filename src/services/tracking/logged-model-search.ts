@@ -45,7 +45,9 @@ const COLUMNS: AttributeColumns = {
 };
 
 /** Statuses come in the order of their life. */
-const ORDER_SQL: Record<string, string> = { 'l.status': `array_position(array['PENDING', 'READY', 'FAILED'], l.status::text)` };
+const ORDER_SQL: Record<string, string> = {
+  'l.status': `array_position(array['PENDING', 'READY', 'FAILED'], l.status::text)`,
+};
 
 /** Other names of columns in an order. */
 const ORDER_ALIASES: Record<string, string> = {
@@ -55,14 +57,21 @@ const ORDER_ALIASES: Record<string, string> = {
   last_updated_timestamp_ms: 'last_updated_timestamp',
 };
 
-/** Models that are not deleted and that all comparisons hold of; those without the value that they are ordered by come last. */
+/**
+ * Models that are not deleted and that all comparisons hold of; those without the value that they are ordered by come
+ * last.
+ */
 export async function searchLoggedModels(session: Session, search: LoggedModelSearch): Promise<LoggedModel[]> {
   const { tenant } = session;
   const ofDatasets = datasetCondition(search.datasets);
   const needsMetric = search.datasets.length > 0 && search.comparisons.every(({ entity }) => entity !== 'metric');
   const where = joined(
     [
-      fragment(`l.tenant = ? and l.state = 'ACTIVE' and l.experiment_id = any(?::uuid[])`, tenant, search.experimentIds),
+      fragment(
+        `l.tenant = ? and l.state = 'ACTIVE' and l.experiment_id = any(?::uuid[])`,
+        tenant,
+        search.experimentIds,
+      ),
       ...search.comparisons.map((comparison) => toCondition(comparison, tenant, ofDatasets)),
       ...(needsMetric ? [hasMetric(tenant, [ofDatasets])] : []),
     ],
@@ -120,7 +129,11 @@ const unknownOrder = (field: string, details: { attribute?: string } = {}) =>
   new AppError(ErrorCode.BAD_USER_INPUT, `Invalid order by field name: ${field}`, { field: 'order_by', ...details });
 
 /** By a column, or by a metric's latest value. */
-function toOrder({ field, direction, dataset }: LoggedModelOrder, alias: string, tenant: string): { join: Fragment; orderBy: string } {
+function toOrder(
+  { field, direction, dataset }: LoggedModelOrder,
+  alias: string,
+  tenant: string,
+): { join: Fragment; orderBy: string } {
   const [entity, ...rest] = field.split('.');
   if (rest.length === 0) {
     const column = COLUMNS[Object.hasOwn(ORDER_ALIASES, field) ? (ORDER_ALIASES[field] ?? '') : field];
@@ -135,7 +148,9 @@ function toOrder({ field, direction, dataset }: LoggedModelOrder, alias: string,
     ],
     ' and ',
   );
-  const latest = `select c.value from logged_model_metric c where ${where.text} order by c.logged_at desc, c.step desc, c.run_id limit 1`;
+  const latest =
+    `select c.value from logged_model_metric c where ${where.text} order by c.logged_at desc, c.step desc, ` +
+    'c.run_id limit 1';
   return {
     join: { ...where, text: `left join lateral (${latest}) ${alias} on true` },
     orderBy: `${alias}.value ${direction} nulls last`,

@@ -79,7 +79,10 @@ export class LoggedModelService {
       tags: checkTags('tags', input.tags ?? [], MAX_VALUE_LENGTH),
       createdBy: session.principal.subject,
     });
-    audit(session, 'createLoggedModel', { type: 'loggedModel', id: model.id }, null, { name: model.name, runId: model.runId });
+    audit(session, 'createLoggedModel', { type: 'loggedModel', id: model.id }, null, {
+      name: model.name,
+      runId: model.runId,
+    });
     return model;
   }
 
@@ -102,7 +105,9 @@ export class LoggedModelService {
     const conditions: FilterQuery<LoggedModel>[] = [{ tenant, state: 'ACTIVE' }];
     if (filter.experimentIds?.length) conditions.push({ experimentId: { $in: filter.experimentIds } });
     if (filter.runId != null) {
-      const made = `(run_id = ? or id in (select m.logged_model_id from run_model m where m.tenant = ? and m.run_id = ? and m.direction = 'OUTPUT'))`;
+      const made =
+        '(run_id = ? or id in (select m.logged_model_id from run_model m where m.tenant = ? and m.run_id = ? ' +
+        `and m.direction = 'OUTPUT'))`;
       conditions.push({ [raw(made, [filter.runId, tenant, filter.runId])]: [] });
     }
     if (filter.search) conditions.push({ name: containsText('filter.search', filter.search) });
@@ -112,7 +117,12 @@ export class LoggedModelService {
   }
 
   /** Says that its files are all there, or that making it failed. */
-  async finalize(session: Session, id: string, status: 'READY' | 'FAILED', message: string | null): Promise<LoggedModel> {
+  async finalize(
+    session: Session,
+    id: string,
+    status: 'READY' | 'FAILED',
+    message: string | null,
+  ): Promise<LoggedModel> {
     const model = await this.locked(session, id);
     const before = { status: model.status };
     Object.assign(model, { status, statusMessage: message });
@@ -148,7 +158,8 @@ export class LoggedModelService {
     const added = checkTags('params', params, MAX_VALUE_LENGTH);
     for (const [key, value] of Object.entries(added)) {
       const known = Object.hasOwn(model.params, key) ? model.params[key] : undefined;
-      if (known !== undefined && known !== value) throw badInput(`params.${key}`, `its value ${known.slice(0, 80)}`, value);
+      if (known !== undefined && known !== value)
+        throw badInput(`params.${key}`, `its value ${known.slice(0, 80)}`, value);
     }
     model.params = { ...model.params, ...added };
     audit(session, 'logLoggedModelParams', { type: 'loggedModel', id }, null, added);
@@ -179,7 +190,11 @@ export class LoggedModelService {
        select id, ?, ?, model, ?, step from unnest(?::uuid[], ?::uuid[], ?::bigint[]) as m(id, model, step) on conflict do nothing`,
       [session.tenant, runId, direction, ids.map(() => uuidv7()), ids, models.map(({ step }) => step)],
     );
-    audit(session, 'linkLoggedModels', { type: 'run', id: runId }, null, { direction, models: models.slice(0, 100), count: models.length });
+    audit(session, 'linkLoggedModels', { type: 'run', id: runId }, null, {
+      direction,
+      models: models.slice(0, 100),
+      count: models.length,
+    });
   }
 
   /** The same point again adds nothing. */
@@ -199,9 +214,16 @@ export class LoggedModelService {
        on conflict do nothing`,
       [
         ...[session.tenant, runId],
-        ...[metrics.map(({ loggedModelId }) => loggedModelId), metrics.map(({ key }) => key), metrics.map(({ step }) => step)],
+        ...[
+          metrics.map(({ loggedModelId }) => loggedModelId),
+          metrics.map(({ key }) => key),
+          metrics.map(({ step }) => step),
+        ],
         ...[metrics.map(({ loggedAt }) => loggedAt.getTime()), metrics.map(({ value }) => String(value))],
-        ...[metrics.map(({ datasetName }) => datasetName ?? ''), metrics.map(({ datasetDigest }) => datasetDigest ?? '')],
+        ...[
+          metrics.map(({ datasetName }) => datasetName ?? ''),
+          metrics.map(({ datasetDigest }) => datasetDigest ?? ''),
+        ],
       ],
     );
   }

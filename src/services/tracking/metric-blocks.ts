@@ -49,20 +49,29 @@ export async function readBlocks(session: Session, runId: string, key: string): 
 }
 
 /**
- * Makes blocks of what was logged since the last ones, as a read of a long history comes by. Points never change and their numbers commit
- * in order, so that a block once made holds for ever. Two reads at once take turns, and the second finds the first one's.
+ * Makes blocks of what was logged since the last ones, as a read of a long history comes by. Points never change and
+ * their numbers commit in order, so that a block once made holds for ever. Two reads at once take turns, and the second
+ * finds the first one's.
  */
-export async function extendBlocks(session: Session, runId: string, key: string, lastSeq: number, count: number): Promise<Summary> {
+export async function extendBlocks(
+  session: Session,
+  runId: string,
+  key: string,
+  lastSeq: number,
+  count: number,
+): Promise<Summary> {
   const { tenant } = session;
   const wanted = Math.max(POINTS_PER_BLOCK, Math.round((POINTS_PER_BLOCK * lastSeq) / count));
   await sql(
     session.em,
-    'insert into metric_summary (tenant, run_id, key, width, next_seq) values (?, ?, ?, ?, 0) on conflict (tenant, run_id, key) do nothing',
+    'insert into metric_summary (tenant, run_id, key, width, next_seq) values (?, ?, ?, ?, 0) on conflict ' +
+      '(tenant, run_id, key) do nothing',
     [tenant, runId, key, wanted],
   );
   const [locked] = await sql<Summary>(
     session.em,
-    'select width::float8 as width, next_seq::float8 as "nextSeq" from metric_summary where tenant = ? and run_id = ? and key = ? for update',
+    'select width::float8 as width, next_seq::float8 as "nextSeq" from metric_summary where tenant = ? and ' +
+      'run_id = ? and key = ? for update',
     [tenant, runId, key],
   );
   if (!locked) throw new Error('the summary that was just made is gone');
@@ -89,6 +98,11 @@ export async function extendBlocks(session: Session, runId: string, key: string,
      select ?, ?, ?, b.* from unnest(?::bigint[], ?::float8[], ?::bigint[], ?::float8[], ?::bigint[], ?::bigint[]) b on conflict do nothing`,
     [tenant, runId, key, ...columns],
   );
-  await sql(session.em, 'update metric_summary set next_seq = ? where tenant = ? and run_id = ? and key = ?', [end, tenant, runId, key]);
+  await sql(session.em, 'update metric_summary set next_seq = ? where tenant = ? and run_id = ? and key = ?', [
+    end,
+    tenant,
+    runId,
+    key,
+  ]);
   return { width, nextSeq: end };
 }

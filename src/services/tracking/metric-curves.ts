@@ -42,9 +42,10 @@ const PLACE: Record<CurveAxis, string> = {
 const POINTS_PER_STRETCH = 6;
 
 /**
- * Courses of metrics over several runs on one axis. With more points than `maxPoints` the axis is parted into as many equal stretches, and
- * each run has one value per stretch with the least and the greatest beside it, so that peaks stay visible; all in the database. Histories that are too long to be read whole take part with the points that show them, their
- * extremes among them.
+ * Courses of metrics over several runs on one axis. With more points than `maxPoints` the axis is parted into as many
+ * equal stretches, and each run has one value per stretch with the least and the greatest beside it, so that peaks stay
+ * visible; all in the database. Histories that are too long to be read whole take part with the points that show them,
+ * their extremes among them.
  */
 export async function metricCurves(
   session: Session,
@@ -53,11 +54,15 @@ export async function metricCurves(
   axis: CurveAxis,
   maxPoints: number,
 ): Promise<MetricCurves[]> {
-  const histories = runIds.flatMap((runId) => keys.map((key) => ({ runId, key, maxPoints: POINTS_PER_STRETCH * maxPoints })));
+  const histories = runIds.flatMap((runId) =>
+    keys.map((key) => ({ runId, key, maxPoints: POINTS_PER_STRETCH * maxPoints })),
+  );
   const thinned = await thinLong(session, histories);
   const numbered = histories.map((history, n) => ({ ...history, n, keyNumber: keys.indexOf(history.key) }));
   const whole = numbered.filter(({ n }) => thinned[n] === null);
-  const shown = numbered.flatMap(({ n, keyNumber, runId }) => [...(thinned[n] ?? [])].map((seq) => ({ n, keyNumber, runId, seq })));
+  const shown = numbered.flatMap(({ n, keyNumber, runId }) =>
+    [...(thinned[n] ?? [])].map((seq) => ({ n, keyNumber, runId, seq })),
+  );
   const columns = `h.n, h.k, m.value, m.logged_at, m.seq, ${PLACE[axis]} as place`;
   // Grouped by numbers: by keys and ids it takes twice as long.
   const rows = await sql<Row>(
@@ -77,9 +82,19 @@ export async function metricCurves(
          else least(floor((p.place - s.low) / (s.high - s.low) * ?), ? - 1) end as bucket) b
      group by p.n, b.bucket order by b.bucket`,
     [
-      ...[whole.map(({ n }) => n), whole.map(({ keyNumber }) => keyNumber), whole.map(({ runId }) => runId), whole.map(({ key }) => key)],
+      ...[
+        whole.map(({ n }) => n),
+        whole.map(({ keyNumber }) => keyNumber),
+        whole.map(({ runId }) => runId),
+        whole.map(({ key }) => key),
+      ],
       session.tenant,
-      ...[shown.map(({ n }) => n), shown.map(({ keyNumber }) => keyNumber), shown.map(({ runId }) => runId), shown.map(({ seq }) => seq)],
+      ...[
+        shown.map(({ n }) => n),
+        shown.map(({ keyNumber }) => keyNumber),
+        shown.map(({ runId }) => runId),
+        shown.map(({ seq }) => seq),
+      ],
       session.tenant,
       ...[maxPoints, maxPoints, maxPoints],
     ],
@@ -88,9 +103,17 @@ export async function metricCurves(
   return keys.map((key) => curvesOf(key, axis, runIds, keys.length, byKey.get(key) ?? []));
 }
 
-function curvesOf(key: string, axis: CurveAxis, runIds: readonly string[], keyCount: number, rows: readonly Row[]): MetricCurves {
+function curvesOf(
+  key: string,
+  axis: CurveAxis,
+  runIds: readonly string[],
+  keyCount: number,
+  rows: readonly Row[],
+): MetricCurves {
   const stretches = [...Map.groupBy(rows, ({ bucket }) => bucket).values()];
-  const indexes = stretches.map((stretch) => new Map(stretch.map((row) => [runIds[Math.floor(row.n / keyCount)], row])));
+  const indexes = stretches.map(
+    (stretch) => new Map(stretch.map((row) => [runIds[Math.floor(row.n / keyCount)], row])),
+  );
   return {
     key,
     axis,

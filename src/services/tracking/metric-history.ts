@@ -27,9 +27,10 @@ interface State {
 }
 
 /**
- * Histories of metrics in step order, each thinned to at most `maxPoints` points by keeping the least and the greatest of every stretch,
- * with the first, the last, and NaN where it is. A long history is read as blocks that hold for ever once they are made, and so costs the same
- * however many points it has had; its stretches are then of points that were logged one after another.
+ * Histories of metrics in step order, each thinned to at most `maxPoints` points by keeping the least and the greatest
+ * of every stretch, with the first, the last, and NaN where it is. A long history is read as blocks that hold for ever
+ * once they are made, and so costs the same however many points it has had; its stretches are then of points that were
+ * logged one after another.
  */
 export async function readHistories(session: Session, keys: readonly HistoryKey[]): Promise<MetricRow[][]> {
   for (const { maxPoints } of keys) {
@@ -56,7 +57,10 @@ export async function readHistories(session: Session, keys: readonly HistoryKey[
   );
 }
 
-/** Sequence numbers of the points that show each history, at most `maxPoints`; null for one that is short enough to be read whole. */
+/**
+ * Sequence numbers of the points that show each history, at most `maxPoints`; null for one that is short enough to be
+ * read whole.
+ */
 export async function thinLong(session: Session, keys: readonly HistoryKey[]): Promise<(ReadonlySet<number> | null)[]> {
   const states = await readStates(session, keys);
   const found: (ReadonlySet<number> | null)[] = [];
@@ -68,10 +72,11 @@ export async function thinLong(session: Session, keys: readonly HistoryKey[]): P
 
 /** Makes the blocks of a run that has ended, so that no reader of its long histories waits for them. */
 export async function prepareHistories(session: Session, runId: string): Promise<void> {
-  const metrics = await sql<{ key: string }>(session.em, 'select key from metric_latest where tenant = ? and run_id = ?', [
-    session.tenant,
-    runId,
-  ]);
+  const metrics = await sql<{ key: string }>(
+    session.em,
+    'select key from metric_latest where tenant = ? and run_id = ?',
+    [session.tenant, runId],
+  );
   const keys = metrics.map(({ key }) => ({ runId, key, maxPoints: MIN_POINTS }));
   const states = await readStates(session, keys);
   for (const [i, history] of keys.entries()) await readSummary(session, history, states[i]!);
@@ -89,7 +94,11 @@ async function readStates(session: Session, keys: readonly HistoryKey[]): Promis
 }
 
 /** Where the blocks of a long history stand, brought up to date; null for one that is short enough to be read whole. */
-async function readSummary(session: Session, { runId, key, maxPoints }: HistoryKey, state: State): Promise<Summary | null> {
+async function readSummary(
+  session: Session,
+  { runId, key, maxPoints }: HistoryKey,
+  state: State,
+): Promise<Summary | null> {
   const { lastSeq, width, nextSeq } = state;
   const limit = Math.max(MAX_DIRECT, DIRECT_PER_POINT * maxPoints);
   if (lastSeq === null || lastSeq <= limit) return null;
@@ -156,7 +165,10 @@ function choose(points: Blocks, maxPoints: number): Iterable<number> {
   return new Set([seqs[0]!, ...thin(points, maxPoints - 2), seqs.at(-1)!]);
 }
 
-async function readPoints(session: Session, wanted: readonly { runId: string; seqs: readonly number[] }[]): Promise<MetricRow[][]> {
+async function readPoints(
+  session: Session,
+  wanted: readonly { runId: string; seqs: readonly number[] }[],
+): Promise<MetricRow[][]> {
   const places = wanted.flatMap(({ seqs }, n) => seqs.map(() => n));
   if (places.length === 0) return wanted.map(() => []);
   const rows = await sql<MetricRow & { n: number }>(
@@ -164,7 +176,12 @@ async function readPoints(session: Session, wanted: readonly { runId: string; se
     `select k.n, p.run_id as "runId", p.key, p.value, p.step::float8 as step, p.logged_at as "loggedAt", p.seq::float8 as seq
      from unnest(?::int[], ?::uuid[], ?::bigint[]) as k(n, run_id, seq) join metric_point p on p.run_id = k.run_id and p.seq = k.seq
      where p.tenant = ? order by k.n, p.step, p.logged_at, p.seq`,
-    [places, wanted.flatMap(({ runId, seqs }) => seqs.map(() => runId)), wanted.flatMap(({ seqs }) => seqs), session.tenant],
+    [
+      places,
+      wanted.flatMap(({ runId, seqs }) => seqs.map(() => runId)),
+      wanted.flatMap(({ seqs }) => seqs),
+      session.tenant,
+    ],
   );
   const byHistory = Map.groupBy(rows, ({ n }) => n);
   return wanted.map((_history, n) => byHistory.get(n) ?? []);

@@ -23,14 +23,20 @@ interface Columns {
 }
 
 /**
- * Appends metric points in one statement, and returns how many were new. A point is identified by (run, key, step, time, value):
- * the same again adds nothing. The run's counter row is locked first, so that sequence numbers commit in order.
+ * Appends metric points in one statement, and returns how many were new. A point is identified by (run, key, step,
+ * time, value): the same again adds nothing. The run's counter row is locked first, so that sequence numbers commit in
+ * order.
  */
-export async function appendMetrics(session: Session, runId: string, metrics: MetricInput[], minStep: number): Promise<number> {
+export async function appendMetrics(
+  session: Session,
+  runId: string,
+  metrics: MetricInput[],
+  minStep: number,
+): Promise<number> {
   const columns = toColumns(metrics, minStep);
   session.touch('run', runId);
-  // Most calls bring new points alone. To ask the index about each before inserting it costs half as much again, so only those pay
-  // for it whose insert has failed.
+  // Most calls bring new points alone. To ask the index about each before inserting it costs half as much again, so
+  // only those pay for it whose insert has failed.
   await sql(session.em, 'savepoint append_metrics');
   try {
     return await insert(session, runId, columns, '');
@@ -85,7 +91,8 @@ function toColumns(metrics: MetricInput[], minStep: number): Columns {
   const columns: Columns = { keys: [], keyNumbers: [], steps: [], timesMs: [], values: [], latest: [] };
   const { steps, timesMs, values, latest } = columns;
   metrics.forEach(({ key, value, step, loggedAt }, i) => {
-    if (step != null && step < minStep) throw badInput(`input.metrics[${i}].step`, 'an integer from 0 to 2^53 - 1', step);
+    if (step != null && step < minStep)
+      throw badInput(`input.metrics[${i}].step`, 'an integer from 0 to 2^53 - 1', step);
     steps.push(step ?? 0);
     timesMs.push(loggedAt?.getTime() ?? now);
     values.push(value);

@@ -16,7 +16,8 @@ export interface MetricPage {
   next: string | null;
 }
 
-const POINT = 'run_id as "runId", value, step::float8 as step, (extract(epoch from logged_at) * 1000)::float8 as "timeMs"';
+const POINT =
+  'run_id as "runId", value, step::float8 as step, (extract(epoch from logged_at) * 1000)::float8 as "timeMs"';
 const INSTANT = `timestamptz 'epoch' + ?::float8 * interval '1 millisecond'`;
 
 /** One page of a metric's history in the order of time, step and value. */
@@ -41,17 +42,23 @@ export async function readMetricPage(
 }
 
 /** The first points of each of some runs, run by run. */
-export async function readMetricOfRuns(session: Session, runIds: string[], key: string, limit: number): Promise<MetricPoint[]> {
+export async function readMetricOfRuns(
+  session: Session,
+  runIds: string[],
+  key: string,
+  limit: number,
+): Promise<MetricPoint[]> {
   return sql<MetricPoint>(
     session.em,
-    `select ${POINT} from metric_point where tenant = ? and run_id = any(?::uuid[]) and key = ? order by run_id, logged_at, step, value limit ?`,
+    `select ${POINT} from metric_point where tenant = ? and run_id = any(?::uuid[]) and key = ? order by ` +
+      'run_id, logged_at, step, value limit ?',
     [session.tenant, runIds, key, limit],
   );
 }
 
 /**
- * At most `count` points of each run, evenly spread over its history (or the part of it between two steps), the first and the
- * last among them.
+ * At most `count` points of each run, evenly spread over its history (or the part of it between two steps), the first
+ * and the last among them.
  */
 export async function sampleMetricOfRuns(
   session: Session,
@@ -87,6 +94,7 @@ function decodePlace(token: string): [number, number, string] {
   }
   const [timeMs, step, value] = Array.isArray(place) ? (place as unknown[]) : [];
   const isPlace = Number.isSafeInteger(timeMs) && Number.isSafeInteger(step) && typeof value === 'string';
-  if (!isPlace || (Number.isNaN(Number(value)) && value !== 'NaN')) throw badInput('page_token', 'the next_page_token of a page', token);
+  if (!isPlace || (Number.isNaN(Number(value)) && value !== 'NaN'))
+    throw badInput('page_token', 'the next_page_token of a page', token);
   return [timeMs as number, step as number, value as string];
 }

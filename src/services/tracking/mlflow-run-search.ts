@@ -21,7 +21,9 @@ const MLFLOW_COLUMNS: AttributeColumns = {
   status: { type: 'TEXT', sql: `case r.status when 'QUEUED' then 'SCHEDULED' else r.status end` },
   user_id: {
     type: 'TEXT',
-    sql: `coalesce((select u.value from run_tag u where u.run_id = r.id and u.tenant = r.tenant and u.key = '${RUN_TAGS.user}'), r.created_by)`,
+    sql:
+      'coalesce((select u.value from run_tag u where u.run_id = r.id and u.tenant = r.tenant and u.key = ' +
+      `'${RUN_TAGS.user}'), r.created_by)`,
   },
   artifact_uri: {
     type: 'TEXT',

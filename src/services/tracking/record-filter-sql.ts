@@ -8,7 +8,9 @@ export function columnCondition(comparison: Comparison, columns: AttributeColumn
   return attributeCondition(comparison, column);
 }
 
-/** A condition on one entry of a record that is a JSON column: what lacks it is neither equal nor unequal to anything. */
+/**
+ * A condition on one entry of a record that is a JSON column: what lacks it is neither equal nor unequal to anything.
+ */
 export function entryCondition(column: string, comparison: Comparison): Fragment {
   const { comparator, key } = comparison;
   if (comparator === 'IS NULL') return fragment(`${column} ->> ? is null`, key);

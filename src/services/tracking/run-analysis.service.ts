@@ -1,7 +1,13 @@
 import type { Session } from '../../db/database.js';
 import type { Run } from '../../db/entities/tracking/run.entity.js';
 import { guessDirection, type MetricDirection } from '../../domain/tracking/metric-direction.js';
-import { axisPositions, numberAxis, paramAxis, type AxisKind, type ParamAxis } from '../../domain/tracking/param-axis.js';
+import {
+  axisPositions,
+  numberAxis,
+  paramAxis,
+  type AxisKind,
+  type ParamAxis,
+} from '../../domain/tracking/param-axis.js';
 import {
   IMPORTANCE_TREES,
   MAX_IMPORTANCE_PARAMS,
@@ -61,7 +67,8 @@ export class RunAnalysisService {
 
   async parallelCoordinates(session: Session, input: ParallelCoordinatesInput): Promise<ParallelCoordinates> {
     const { limit } = input;
-    if (limit < 1 || limit > MAX_IMPORTANCE_RUNS) throw badInput('input.limit', `an integer from 1 to ${MAX_IMPORTANCE_RUNS}`, limit);
+    if (limit < 1 || limit > MAX_IMPORTANCE_RUNS)
+      throw badInput('input.limit', `an integer from 1 to ${MAX_IMPORTANCE_RUNS}`, limit);
     const metricKeys = keysOf('input.metricKeys', input.metricKeys, 1, MAX_METRICS);
     const paramKeys = input.paramKeys && keysOf('input.paramKeys', input.paramKeys, 0, MAX_AXES);
     const found = await newestRuns(session, this.search, input, limit);
@@ -88,7 +95,10 @@ export class RunAnalysisService {
   }
 
   /** Reads in one transaction and computes after it, so that no connection waits for a forest. */
-  async importance(read: <T>(work: (session: Session) => Promise<T>) => Promise<T>, input: ImportanceInput): Promise<ImportanceReport> {
+  async importance(
+    read: <T>(work: (session: Session) => Promise<T>) => Promise<T>,
+    input: ImportanceInput,
+  ): Promise<ImportanceReport> {
     const { metricKey, seed } = input;
     const paramKeys = input.paramKeys && keysOf('input.paramKeys', input.paramKeys, 1, MAX_IMPORTANCE_PARAMS);
     const table = await read(async (session) => {
@@ -98,9 +108,18 @@ export class RunAnalysisService {
       const isUsable = (i: number): boolean => Number.isFinite(values[i] ?? NaN);
       const ids = all.filter((_, i) => isUsable(i));
       const params = await paramColumns(session, ids, paramKeys ?? null, 4 * MAX_IMPORTANCE_PARAMS);
-      return { params, metric: values.filter((value, i): value is number => isUsable(i) && value !== null), runCount: all.length };
+      return {
+        params,
+        metric: values.filter((value, i): value is number => isUsable(i) && value !== null),
+        runCount: all.length,
+      };
     });
-    const answer = await this.analyst.importance({ params: table.params, metric: table.metric, trees: IMPORTANCE_TREES, seed });
+    const answer = await this.analyst.importance({
+      params: table.params,
+      metric: table.metric,
+      trees: IMPORTANCE_TREES,
+      seed,
+    });
     const runCount = table.metric.length;
     const { params, ...rest } = answer;
     return {
@@ -117,11 +136,17 @@ export class RunAnalysisService {
 
 function keysOf(field: string, keys: readonly string[], least: number, most: number): string[] {
   const unique = [...new Set(keys)];
-  if (unique.length < least || unique.length > most) throw badInput(field, `${least} to ${most} different names`, unique.length);
+  if (unique.length < least || unique.length > most)
+    throw badInput(field, `${least} to ${most} different names`, unique.length);
   return unique;
 }
 
-function shown(source: CoordinateAxis['source'], key: string, axis: ParamAxis, direction: MetricDirection | null): CoordinateAxis {
+function shown(
+  source: CoordinateAxis['source'],
+  key: string,
+  axis: ParamAxis,
+  direction: MetricDirection | null,
+): CoordinateAxis {
   const { kind, low, high, categories } = axis;
   const hasNumbers = kind !== 'CATEGORICAL' && axis.values.some((value) => value !== null);
   return { source, key, kind, low: hasNumbers ? low : null, high: hasNumbers ? high : null, categories, direction };

@@ -40,7 +40,10 @@ interface Dependencies {
   jobs: JobService;
 }
 
-/** When a run of outside code ends, its log and its metric histories become files of it. Trainings store theirs themselves. */
+/**
+ * When a run of outside code ends, its log and its metric histories become files of it. Trainings store theirs
+ * themselves.
+ */
 export class RunArchiveService {
   constructor(private readonly deps: Dependencies) {}
 
@@ -117,7 +120,10 @@ export class RunArchiveService {
       return true;
     });
     if (!isFree) return null;
-    const stored = await this.deps.objects.put(objectKey, Readable.from(withFirst(first.value, text), { objectMode: false }));
+    const stored = await this.deps.objects.put(
+      objectKey,
+      Readable.from(withFirst(first.value, text), { objectMode: false }),
+    );
     return { path, objectKey, rows, stored };
   }
 
@@ -140,7 +146,10 @@ export class RunArchiveService {
     }
   }
 
-  /** `{"runId", "metrics": {"loss": [{"step", "loggedAt", "value"}, …]}}`; values that JSON has no number for are strings. */
+  /**
+   * `{"runId", "metrics": {"loss": [{"step", "loggedAt", "value"}, …]}}`; values that JSON has no number for are
+   * strings.
+   */
   private async *historyJson(run: JobRun, runId: string, count: (rows: number) => void): AsyncGenerator<string> {
     let last: PointRow | null = null;
     for (;;) {
@@ -169,9 +178,13 @@ function keyOf({ job, attempt }: JobRun, runId: string, path: string): string {
 }
 
 /** Files that others put at such a path are in a folder of their own. */
-const isArchived = ({ tenant, runId, path, objectKey }: Artifact) => objectKey.startsWith(`${tenant}/runs/${runId}/${path.split('/')[0]}/`);
+const isArchived = ({ tenant, runId, path, objectKey }: Artifact) =>
+  objectKey.startsWith(`${tenant}/runs/${runId}/${path.split('/')[0]}/`);
 
-/** In the order of the primary key, by its own columns and not by what is selected as them, a page is one stretch of its index. */
+/**
+ * In the order of the primary key, by its own columns and not by what is selected as them, a page is one stretch of its
+ * index.
+ */
 async function pointsAfter(session: Session, runId: string, last: PointRow | null): Promise<PointRow[]> {
   // The planner takes a run that is new for a small one, and would sort all that is left of it for every page.
   await sql(session.em, `select set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true)`);

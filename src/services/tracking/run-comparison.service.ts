@@ -92,7 +92,12 @@ export class RunComparisonService {
       return {
         key,
         direction,
-        values: differences.map((difference, i) => ({ run: runs[i]!, value: values[i]!, step: rows[i]?.step ?? null, ...difference })),
+        values: differences.map((difference, i) => ({
+          run: runs[i]!,
+          value: values[i]!,
+          step: rows[i]?.step ?? null,
+          ...difference,
+        })),
         significance: async () => {
           if (n >= MAX_TESTED_METRICS)
             throw badInput('input.metricKeys', `at most ${MAX_TESTED_METRICS} metrics to test`, found.metrics.length);
@@ -116,10 +121,18 @@ export class RunComparisonService {
     };
   }
 
-  curves(session: Session, runIds: string[], metricKeys: string[], axis: CurveAxis, maxPoints: number): Promise<MetricCurves[]> {
+  curves(
+    session: Session,
+    runIds: string[],
+    metricKeys: string[],
+    axis: CurveAxis,
+    maxPoints: number,
+  ): Promise<MetricCurves[]> {
     const keys = [...new Set(metricKeys)];
-    if (keys.length === 0 || keys.length > MAX_CURVES) throw badInput('metricKeys', `1 to ${MAX_CURVES} metrics`, keys.length);
-    if (maxPoints < 2 || maxPoints > MAX_CURVE_POINTS) throw badInput('maxPoints', `an integer from 2 to ${MAX_CURVE_POINTS}`, maxPoints);
+    if (keys.length === 0 || keys.length > MAX_CURVES)
+      throw badInput('metricKeys', `1 to ${MAX_CURVES} metrics`, keys.length);
+    if (maxPoints < 2 || maxPoints > MAX_CURVE_POINTS)
+      throw badInput('maxPoints', `an integer from 2 to ${MAX_CURVE_POINTS}`, maxPoints);
     return metricCurves(session, runIds, keys, axis, maxPoints);
   }
 
@@ -162,7 +175,8 @@ async function latestOf(
   runIds: readonly string[],
   keys: readonly string[] | null,
 ): Promise<{ metrics: { key: string; rows: (LatestRow | undefined)[] }[]; isCut: boolean }> {
-  if (keys && keys.length > MAX_COMPARED_KEYS) throw badInput('input.metricKeys', `at most ${MAX_COMPARED_KEYS} metrics`, keys.length);
+  if (keys && keys.length > MAX_COMPARED_KEYS)
+    throw badInput('input.metricKeys', `at most ${MAX_COMPARED_KEYS} metrics`, keys.length);
   const rows = await sql<LatestRow>(
     session.em,
     `with chosen as (select key from metric_latest where tenant = ? and run_id = any(?::uuid[])

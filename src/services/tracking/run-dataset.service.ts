@@ -48,13 +48,23 @@ export interface LoggedDatasetRow {
 
 const MAX_PER_CALL = 1_000;
 /** As MLflow bounds them. */
-const MAX_LENGTHS = { name: 500, digest: 36, sourceType: 36, source: 65_535, schema: 1_048_575, profile: 16_777_215 } as const;
+const MAX_LENGTHS = {
+  name: 500,
+  digest: 36,
+  sourceType: 36,
+  source: 65_535,
+  schema: 1_048_575,
+  profile: 16_777_215,
+} as const;
 /** Shorter ones are not SHA-256 but hashes of a client's own, and would match by chance. */
 const SHA256_PREFIX = /^[0-9a-f]{16,64}$/;
 
 /** Data that runs read and wrote, as the code that made them says: registered datasets, and references to others. */
 export class RunDatasetService {
-  /** The same name and digest again in one direction adds only tags of new keys: the first of each key stays, as in MLflow. */
+  /**
+   * The same name and digest again in one direction adds only tags of new keys: the first of each key stays, as in
+   * MLflow.
+   */
   async log(session: Session, runId: string, datasets: NewLoggedDataset[]): Promise<void> {
     if (datasets.length === 0 || datasets.length > MAX_PER_CALL) {
       throw badInput('input.datasets', `1 to ${MAX_PER_CALL} datasets`, datasets.length);
@@ -71,12 +81,22 @@ export class RunDatasetService {
        on conflict (tenant, run_id, direction, name, digest) do update set tags = excluded.tags || logged_dataset.tags`,
       [
         ...[session.tenant, runId],
-        ...[columns('id'), columns('direction'), columns('name'), columns('digest'), columns('sourceType'), columns('source')],
+        ...[
+          columns('id'),
+          columns('direction'),
+          columns('name'),
+          columns('digest'),
+          columns('sourceType'),
+          columns('source'),
+        ],
         ...[columns('schema'), columns('profile'), rows.map(({ tags }) => JSON.stringify(tags)), columns('datasetId')],
       ],
     );
     const logged = rows.map(({ direction, name, digest, datasetId }) => ({ direction, name, digest, datasetId }));
-    audit(session, 'logRunDatasets', { type: 'run', id: runId }, null, { datasets: logged.slice(0, 100), count: logged.length });
+    audit(session, 'logRunDatasets', { type: 'run', id: runId }, null, {
+      datasets: logged.slice(0, 100),
+      count: logged.length,
+    });
   }
 
   /** Each dataset that runs of these experiments read, once per context. */
@@ -102,7 +122,9 @@ export class RunDatasetService {
       const key = JSON.stringify([row.direction, row.name, row.digest]);
       if (!rows.has(key)) rows.set(key, row);
     });
-    const unlinked = [...rows.values()].filter(({ datasetId, digest }) => datasetId === null && SHA256_PREFIX.test(digest));
+    const unlinked = [...rows.values()].filter(
+      ({ datasetId, digest }) => datasetId === null && SHA256_PREFIX.test(digest),
+    );
     const byDigest = await this.registeredAs(session, [...new Set(unlinked.map(({ digest }) => digest))]);
     for (const row of unlinked) row.datasetId = byDigest.get(row.digest) ?? null;
     return [...rows.values()];
@@ -129,13 +151,15 @@ function toRow(input: NewLoggedDataset, field: string, registered: Dataset | und
     digest: input.digest ?? registered?.sha256.slice(0, MAX_LENGTHS.digest),
     sourceType: input.sourceType ?? (registered && 'registered'),
     source:
-      input.source ?? (registered && JSON.stringify({ datasetId: registered.id, name: registered.name, version: registered.version })),
+      input.source ??
+      (registered && JSON.stringify({ datasetId: registered.id, name: registered.name, version: registered.version })),
     schema: input.schema ?? (registered ? JSON.stringify(registered.columns) : null),
     profile: input.profile ?? (registered ? JSON.stringify({ num_rows: registered.rowCount }) : null),
   };
   const text = (key: 'name' | 'digest' | 'sourceType' | 'source'): string => {
     const value = given[key];
-    if (value === undefined) throw badInput(`${field}.${key}`, `a ${key}, or the datasetId of a registered dataset`, value ?? null);
+    if (value === undefined)
+      throw badInput(`${field}.${key}`, `a ${key}, or the datasetId of a registered dataset`, value ?? null);
     return within(`${field}.${key}`, value, MAX_LENGTHS[key], key === 'source' ? 0 : 1);
   };
   const tags = checkTags(`${field}.tags`, input.tags ?? []);

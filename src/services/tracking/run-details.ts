@@ -67,7 +67,8 @@ const DETAILS = [
     'inputs',
     `(select * from logged_dataset where direction = 'INPUT') d`,
     [
-      `json_build_object('name', name, 'digest', digest, 'sourceType', source_type, 'source', source, 'schema', schema, 'profile', profile, 'tags', tags)`,
+      `json_build_object('name', name, 'digest', digest, 'sourceType', source_type, 'source', source, ` +
+        `'schema', schema, 'profile', profile, 'tags', tags)`,
     ],
     'created_at, id',
   ),

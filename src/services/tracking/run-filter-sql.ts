@@ -38,8 +38,8 @@ export const RUN_COLUMNS: AttributeColumns = {
 };
 
 /**
- * A condition on the run `r`, true or false and never null. What a run has many of is asked for by EXISTS, which the planner turns into a
- * join from whichever side is smaller.
+ * A condition on the run `r`, true or false and never null. What a run has many of is asked for by EXISTS, which the
+ * planner turns into a join from whichever side is smaller.
  */
 export function toCondition(filter: Filter<RunEntity>, tenant: string, columns: AttributeColumns): Fragment {
   switch (filter.type) {
@@ -70,7 +70,12 @@ function comparisonCondition(comparison: Comparison<RunEntity>, tenant: string, 
     case 'param':
     case 'tag': {
       const table = TABLES[entity];
-      const value = isMissing || isPresent ? null : entity === 'metric' ? metricCondition(comparison) : pairCondition(comparison, tenant);
+      const value =
+        isMissing || isPresent
+          ? null
+          : entity === 'metric'
+            ? metricCondition(comparison)
+            : pairCondition(comparison, tenant);
       const where = fragment(`c.run_id = r.id and c.tenant = ? and c.key = ?`, tenant, key);
       const inner = value ? joined([where, value], ' and ') : where;
       return { ...inner, text: `${isMissing ? 'not ' : ''}exists (select from ${table} c where ${inner.text})` };
@@ -82,17 +87,23 @@ function comparisonCondition(comparison: Comparison<RunEntity>, tenant: string, 
       if (!column) throw new Error(`no column for the attribute ${key}`);
       if (isMissing || isPresent) return fragment(`${column.sql} is ${isMissing ? '' : 'not '}null`);
       const condition = attributeCondition(comparison, column);
-      return column.isNullable ? { ...condition, text: `(${column.sql} is not null and ${condition.text})` } : condition;
+      return column.isNullable
+        ? { ...condition, text: `(${column.sql} is not null and ${condition.text})` }
+        : condition;
     }
   }
 }
 
 export const TABLES = { metric: 'metric_latest', param: 'run_param', tag: 'run_tag' } as const;
 
-/** PostgreSQL sorts NaN above all numbers; here, as in MLflow, it is greater than none, and unequal to all but itself. */
+/**
+ * PostgreSQL sorts NaN above all numbers; here, as in MLflow, it is greater than none, and unequal to all but itself.
+ */
 export function metricCondition({ comparator, value }: Comparison): Fragment {
   const condition = fragment(`c.value ${comparator === '!=' ? '<>' : comparator} ?::float8`, value);
-  return comparator === '>' || comparator === '>=' ? { ...condition, text: `${condition.text} and c.value < 'NaN'` } : condition;
+  return comparator === '>' || comparator === '>='
+    ? { ...condition, text: `${condition.text} and c.value < 'NaN'` }
+    : condition;
 }
 
 /** An index has a number of each pair, and beside it what its value begins with: all of a short one. */
@@ -113,7 +124,10 @@ function pairCondition(comparison: Comparison, tenant: string): Fragment {
   return patternCondition('c.value', 'c.value_start', comparison);
 }
 
-/** A pattern with a beginning: an index finds it, and the planner can tell how many there are, while row-level security hides LIKE from both. */
+/**
+ * A pattern with a beginning: an index finds it, and the planner can tell how many there are, while row-level security
+ * hides LIKE from both.
+ */
 function patternCondition(sql: string, indexed: string, comparison: Comparison): Fragment {
   const { comparator, value } = comparison;
   const condition = textCondition(sql, comparison);
@@ -161,13 +175,20 @@ export function attributeCondition(comparison: Comparison, { type, sql, indexed 
   if (type === 'TEXT') return textCondition(sql, comparison);
   if (type === 'ID') return idCondition(sql, comparison);
   const symbol = comparison.comparator === '!=' ? '<>' : comparison.comparator;
-  return fragment(`${sql} ${symbol} timestamptz 'epoch' + ?::float8 * interval '1 millisecond'`, withinTime(Number(comparison.value)));
+  return fragment(
+    `${sql} ${symbol} timestamptz 'epoch' + ?::float8 * interval '1 millisecond'`,
+    withinTime(Number(comparison.value)),
+  );
 }
 
-/** A text that is no id is no run's: it matches nothing, and is unequal to all. Patterns match the id without dashes, as MLflow shows it. */
+/**
+ * A text that is no id is no run's: it matches nothing, and is unequal to all. Patterns match the id without dashes, as
+ * MLflow shows it.
+ */
 function idCondition(sql: string, comparison: Comparison): Fragment {
   const { comparator, value } = comparison;
-  if (comparator === 'LIKE' || comparator === 'ILIKE') return textCondition(`replace(${sql}::text, '-', '')`, comparison);
+  if (comparator === 'LIKE' || comparator === 'ILIKE')
+    return textCondition(`replace(${sql}::text, '-', '')`, comparison);
   const ids = (Array.isArray(value) ? (value as string[]) : [String(value)]).flatMap((text) => fromHexId(text) ?? []);
   return fragment(`${comparator === '=' || comparator === 'IN' ? '' : 'not '}${sql} = any(?::uuid[])`, ids);
 }

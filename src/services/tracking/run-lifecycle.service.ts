@@ -41,7 +41,12 @@ export class RunLifecycleService {
     if (input.description === '') await this.dropNote(session, run.id);
     if (input.status != null) await this.setStatus(session, run, input.status, input.endedAt ?? null);
     else if (input.endedAt != null) run.endedAt = input.endedAt;
-    const after = { name: run.name, status: run.status, endedAt: run.endedAt, description: input.description?.slice(0, 200) };
+    const after = {
+      name: run.name,
+      status: run.status,
+      endedAt: run.endedAt,
+      description: input.description?.slice(0, 200),
+    };
     audit(session, 'updateRun', { type: 'run', id: run.id }, before, after);
     return run;
   }
@@ -57,8 +62,13 @@ export class RunLifecycleService {
   /** Takes up a run that has ended, to log more to it. */
   async resume(session: Session, runId: string): Promise<Run> {
     const run = await this.writable(session, runId);
-    if (!isEnded(run.status)) throw conflict(`Run ${runId} is ${run.status}.`, { expected: 'a run that has ended', got: run.status });
-    const training = await session.em.findOne(Job, { tenant: session.tenant, runId, kind: 'TRAINING' }, { fields: ['id'] });
+    if (!isEnded(run.status))
+      throw conflict(`Run ${runId} is ${run.status}.`, { expected: 'a run that has ended', got: run.status });
+    const training = await session.em.findOne(
+      Job,
+      { tenant: session.tenant, runId, kind: 'TRAINING' },
+      { fields: ['id'] },
+    );
     if (training) {
       throw conflict(`Run ${runId} is that of training ${training.id}: resumeTraining goes on with it.`, {
         expected: 'a run of code outside this service',
@@ -71,14 +81,19 @@ export class RunLifecycleService {
     return run;
   }
 
-  /** A new run with the parameters and tags of another one, and a tag that says of which; metrics and files stay behind. */
+  /**
+   * A new run with the parameters and tags of another one, and a tag that says of which; metrics and files stay behind.
+   */
   async clone(
     session: Session,
     input: { runId: string; name?: string | null; experimentId?: string | null; withDatasets?: boolean | null },
   ): Promise<Run> {
     const original = await this.runs.get(session, input.runId);
     const pairs = (table: string) =>
-      sql<TagEntry>(session.em, `select key, value from ${table} where tenant = ? and run_id = ?`, [session.tenant, original.id]);
+      sql<TagEntry>(session.em, `select key, value from ${table} where tenant = ? and run_id = ?`, [
+        session.tenant,
+        original.id,
+      ]);
     const tags = (await pairs('run_tag')).filter(({ key }) => key !== RUN_TAGS.name && key !== RUN_TAGS.clonedFrom);
     const clone = await this.runs.create(session, {
       experimentId: input.experimentId ?? original.experimentId,
@@ -159,9 +174,15 @@ export class RunLifecycleService {
 
   /** A run whose collection as garbage has begun has no counter any more. */
   private async refuseHalfCollected(session: Session, runId: string): Promise<void> {
-    const counters = await sql(session.em, 'select 1 from run_counter where tenant = ? and run_id = ?', [session.tenant, runId]);
+    const counters = await sql(session.em, 'select 1 from run_counter where tenant = ? and run_id = ?', [
+      session.tenant,
+      runId,
+    ]);
     if (counters.length > 0) return;
-    throw conflict(`Run ${runId} is being collected as garbage.`, { expected: 'a run that is whole', got: 'one that is going' });
+    throw conflict(`Run ${runId} is being collected as garbage.`, {
+      expected: 'a run that is whole',
+      got: 'one that is going',
+    });
   }
 
   private async refuseUnfinishedJobs(session: Session, runIds: string[]): Promise<void> {

@@ -19,7 +19,10 @@ export interface LogPageKey {
   page: LogPageRequest;
 }
 
-/** A page of each run's lines in the order of `seq`, one statement per kind of page: the first after a place, or the last before one. */
+/**
+ * A page of each run's lines in the order of `seq`, one statement per kind of page: the first after a place, or the
+ * last before one.
+ */
 export async function logPages(session: Session, keys: readonly LogPageKey[]): Promise<Page<LogLine>[]> {
   const pages = new Map<LogPageKey, Page<LogLine>>();
   for (const same of Map.groupBy(keys, ({ page }) => JSON.stringify(page)).values()) {

@@ -50,7 +50,11 @@ export class RunLogService {
        select last_log_seq::float8 as last from counter`,
       [
         ...[lines.length, session.tenant, runId, session.tenant, lines.length],
-        ...[lines.map(({ loggedAt }) => loggedAt ?? now), lines.map(({ stream }) => stream ?? 'STDOUT'), lines.map(({ line }) => line)],
+        ...[
+          lines.map(({ loggedAt }) => loggedAt ?? now),
+          lines.map(({ stream }) => stream ?? 'STDOUT'),
+          lines.map(({ line }) => line),
+        ],
       ],
     );
     if (!appended) return refuseWrite(session, runId);
@@ -68,7 +72,8 @@ export class RunLogService {
   after(session: Session, runId: string, seq: number, limit: number): Promise<LogLine[]> {
     return sql<LogLine>(
       session.em,
-      `select ${LOG_LINE} from run_log where tenant = ? and run_id = ? and seq > ? order by run_log.seq ${seq < 0 ? 'desc' : 'asc'} limit ?`,
+      `select ${LOG_LINE} from run_log where tenant = ? and run_id = ? and seq > ? order by run_log.seq ` +
+        `${seq < 0 ? 'desc' : 'asc'} limit ?`,
       [session.tenant, runId, seq, limit],
     );
   }

@@ -2,7 +2,14 @@ import { UUID } from '../../domain/platform/ids.js';
 import type { OrderKey } from '../../domain/platform/filter.js';
 import type { RunEntity } from '../../domain/tracking/run-filter.js';
 import { badInput } from '../../errors.js';
-import { fragment, joined, TABLES, type AttributeColumn, type AttributeColumns, type Fragment } from './run-filter-sql.js';
+import {
+  fragment,
+  joined,
+  TABLES,
+  type AttributeColumn,
+  type AttributeColumns,
+  type Fragment,
+} from './run-filter-sql.js';
 
 /** Where a value stands whatever the direction: numbers, then NaN, then runs that lack it, as MLflow has it. */
 type Rank = 0 | 1 | 2;
@@ -23,7 +30,10 @@ interface SortKey {
   source?: { table: string; alias: string; key: string };
 }
 
-/** One page's statement is tried for each stretch of the first key in turn, so that each can walk an index from where it begins. */
+/**
+ * One page's statement is tried for each stretch of the first key in turn, so that each can walk an index from where it
+ * begins.
+ */
 export interface Stretch {
   rank: Rank;
   joins: Fragment;
@@ -69,7 +79,10 @@ export class RunOrder {
     return this.keys.map(({ value }, i) => `${value} as "s${i}"`).join(', ');
   }
 
-  /** What to select for cursors from a page that has the sort values: one text of JSON. It costs too much to be made of all that are sorted. */
+  /**
+   * What to select for cursors from a page that has the sort values: one text of JSON. It costs too much to be made of
+   * all that are sorted.
+   */
   get place(): string {
     const parts = this.keys.map(({ type, rank }, i) => {
       const value = `"s${i}"`;
@@ -83,7 +96,11 @@ export class RunOrder {
     return this.keys
       .flatMap(({ value, start, rank, direction, type }, i) => {
         const collated = type === 'TEXT' ? `${value}${BY_CODE_POINT}` : value;
-        return [...(rank && i > 0 ? [rank(value)] : []), ...(start ? [`${start} ${direction}`] : []), `${collated} ${direction}`];
+        return [
+          ...(rank && i > 0 ? [rank(value)] : []),
+          ...(start ? [`${start} ${direction}`] : []),
+          `${collated} ${direction}`,
+        ];
       })
       .join(', ');
   }
@@ -114,13 +131,19 @@ export class RunOrder {
   private join({ source }: SortKey, how: string): Fragment {
     if (!source) return fragment('');
     const { table, alias, key } = source;
-    return fragment(`${how} ${table} ${alias} on ${alias}.run_id = r.id and ${alias}.tenant = ? and ${alias}.key = ?`, this.tenant, key);
+    return fragment(
+      `${how} ${table} ${alias} on ${alias}.run_id = r.id and ${alias}.tenant = ? and ${alias}.key = ?`,
+      this.tenant,
+      key,
+    );
   }
 
   private stretchOf(first: SortKey, rank: Rank): { join: Fragment; conditions: Fragment[] } {
     if (first.rank === undefined) return { join: fragment(''), conditions: [] };
-    if (!first.source) return { join: fragment(''), conditions: [fragment(`${first.value} is ${rank === 0 ? 'not ' : ''}null`)] };
-    if (rank === 2) return { join: this.join(first, 'left join'), conditions: [fragment(`${first.source.alias}.run_id is null`)] };
+    if (!first.source)
+      return { join: fragment(''), conditions: [fragment(`${first.value} is ${rank === 0 ? 'not ' : ''}null`)] };
+    if (rank === 2)
+      return { join: this.join(first, 'left join'), conditions: [fragment(`${first.source.alias}.run_id is null`)] };
     const conditions = first.type === 'NUMBER' ? [fragment(`${first.value} ${rank === 0 ? '<' : '='} 'NaN'`)] : [];
     return { join: this.join(first, 'join'), conditions };
   }

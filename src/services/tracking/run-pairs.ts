@@ -56,11 +56,18 @@ export async function addParams(session: Session, runId: string, params: TagEntr
 /** Adds or changes tags; the two that are columns of the run as well change there too. */
 export async function putTags(session: Session, runId: string, tags: TagEntry[]): Promise<Record<string, string>> {
   const record = checkTags('input.tags', tags);
-  await insertPairs(session, 'run_tag', runId, record, 'on conflict (run_id, key) do update set value = excluded.value');
+  await insertPairs(
+    session,
+    'run_tag',
+    runId,
+    record,
+    'on conflict (run_id, key) do update set value = excluded.value',
+  );
   const name = record[RUN_TAGS.name];
   if (name !== undefined) await setColumn(session, runId, { name: checkName(`input.tags[${RUN_TAGS.name}]`, name) });
   const parent = record[RUN_TAGS.parent];
-  if (parent !== undefined) await setColumn(session, runId, { parentRunId: await possibleParent(session, runId, parent) });
+  if (parent !== undefined)
+    await setColumn(session, runId, { parentRunId: await possibleParent(session, runId, parent) });
   return record;
 }
 
@@ -79,7 +86,11 @@ export async function dropTag(session: Session, runId: string, key: string): Pro
 }
 
 /** Through the entity, which the session may hold already. */
-async function setColumn(session: Session, runId: string, change: { name: string } | { parentRunId: string | null }): Promise<void> {
+async function setColumn(
+  session: Session,
+  runId: string,
+  change: { name: string } | { parentRunId: string | null },
+): Promise<void> {
   const run = await session.em.findOneOrFail(Run, { id: runId, tenant: session.tenant });
   Object.assign(run, change);
   await session.em.flush();

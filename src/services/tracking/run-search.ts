@@ -22,8 +22,14 @@ export interface RunSearch {
   cursorField?: string;
 }
 
-/** One page of the runs that a search finds, keyset-paged in any order; each stretch of the first key is one statement. */
-export async function searchRuns(session: Session, search: RunSearch, page: { first: number; after: string | null }): Promise<Page<Run>> {
+/**
+ * One page of the runs that a search finds, keyset-paged in any order; each stretch of the first key is one statement.
+ */
+export async function searchRuns(
+  session: Session,
+  search: RunSearch,
+  page: { first: number; after: string | null },
+): Promise<Page<Run>> {
   const columns = search.columns ?? RUN_COLUMNS;
   const order = new RunOrder({ ...search, columns, tenant: session.tenant });
   const conditions = conditionsOf(search, columns, session.tenant);
@@ -54,13 +60,19 @@ export async function searchRuns(session: Session, search: RunSearch, page: { fi
 
 async function countRuns(session: Session, conditions: Fragment[]): Promise<number> {
   const where = joined(conditions, ' and ');
-  const [counted] = await sql<{ count: number }>(session.em, `select count(*)::float8 as count from run r where ${where.text}`, [
-    ...where.params,
-  ]);
+  const [counted] = await sql<{ count: number }>(
+    session.em,
+    `select count(*)::float8 as count from run r where ${where.text}`,
+    [...where.params],
+  );
   return counted?.count ?? 0;
 }
 
-function conditionsOf({ filters, experimentIds, states }: RunSearch, columns: AttributeColumns, tenant: string): Fragment[] {
+function conditionsOf(
+  { filters, experimentIds, states }: RunSearch,
+  columns: AttributeColumns,
+  tenant: string,
+): Fragment[] {
   return [
     fragment('r.tenant = ?', tenant),
     amongst('r.state', 'text', states),
@@ -71,5 +83,7 @@ function conditionsOf({ filters, experimentIds, states }: RunSearch, columns: At
 
 /** One value by itself: to look into an array costs several times as much, for each of 100,000 runs. */
 function amongst(column: string, type: 'text' | 'uuid', values: readonly string[]): Fragment {
-  return values.length === 1 ? fragment(`${column} = ?::${type}`, values[0]) : fragment(`${column} = any(?::${type}[])`, values);
+  return values.length === 1
+    ? fragment(`${column} = ?::${type}`, values[0])
+    : fragment(`${column} = any(?::${type}[])`, values);
 }

@@ -17,7 +17,12 @@ export interface RunChoice {
 }
 
 /** The newest runs that are chosen, at most `limit`. */
-export async function newestRuns(session: Session, search: RunSearchService, choice: RunChoice, limit: number): Promise<Run[]> {
+export async function newestRuns(
+  session: Session,
+  search: RunSearchService,
+  choice: RunChoice,
+  limit: number,
+): Promise<Run[]> {
   const found: Run[] = [];
   for (let after: string | null = null; ;) {
     const first = Math.min(MAX_PAGE_SIZE, limit - found.length);
@@ -36,7 +41,8 @@ export async function entriesOf(
 ): Promise<{ entries: Entry[][]; isCut: boolean }> {
   const keys = await sql<{ key: string }>(
     session.em,
-    `select key from ${table} where tenant = ? and run_id = any(?::uuid[]) group by key order by key collate "C" limit ${MAX_COMPARED_KEYS + 1}`,
+    `select key from ${table} where tenant = ? and run_id = any(?::uuid[]) group by key order by key collate ` +
+      `"C" limit ${MAX_COMPARED_KEYS + 1}`,
     [session.tenant, runIds],
   );
   const rows = await sql<Entry & { runId: string }>(
@@ -53,7 +59,11 @@ export async function entriesOf(
 }
 
 /** Newest values of one metric, in the order of the runs. */
-export async function latestValues(session: Session, runIds: readonly string[], key: string): Promise<(number | null)[]> {
+export async function latestValues(
+  session: Session,
+  runIds: readonly string[],
+  key: string,
+): Promise<(number | null)[]> {
   const rows = await sql<{ runId: string; value: number }>(
     session.em,
     'select run_id as "runId", value from metric_latest where tenant = ? and key = ? and run_id = any(?::uuid[])',
@@ -63,7 +73,10 @@ export async function latestValues(session: Session, runIds: readonly string[], 
   return runIds.map((id) => values.get(id) ?? null);
 }
 
-/** The given parameters over the runs; or those that differ between them, at most `limit`, the ones that most runs have first. */
+/**
+ * The given parameters over the runs; or those that differ between them, at most `limit`, the ones that most runs have
+ * first.
+ */
 export async function paramColumns(
   session: Session,
   runIds: readonly string[],

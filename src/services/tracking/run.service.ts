@@ -81,7 +81,11 @@ export class RunService {
       ...(parent ? [{ key: RUN_TAGS.parent, value: toHexId(parent.id) }] : []),
       { key: RUN_TAGS.name, value: name },
     ]);
-    audit(session, 'createRun', { type: 'run', id: run.id }, null, { name, experimentId: experiment.id, parentRunId: run.parentRunId });
+    audit(session, 'createRun', { type: 'run', id: run.id }, null, {
+      name,
+      experimentId: experiment.id,
+      parentRunId: run.parentRunId,
+    });
     return run;
   }
 
@@ -122,17 +126,28 @@ export class RunService {
       [session.tenant, runId, keys],
     );
     const after = await putTags(session, runId, tags);
-    audit(session, 'setRunTags', { type: 'run', id: runId }, Object.fromEntries(before.map(({ key, value }) => [key, value])), after);
+    audit(
+      session,
+      'setRunTags',
+      { type: 'run', id: runId },
+      Object.fromEntries(before.map(({ key, value }) => [key, value])),
+      after,
+    );
   }
 
   /** Makes a tag's new value of its old one (null for none), one caller after the other. */
-  async changeTag(session: Session, runId: string, key: string, change: (before: string | null) => string): Promise<void> {
+  async changeTag(
+    session: Session,
+    runId: string,
+    key: string,
+    change: (before: string | null) => string,
+  ): Promise<void> {
     await sql(session.em, 'select 1 from run where tenant = ? and id = ? for update', [session.tenant, runId]);
-    const [tag] = await sql<{ value: string }>(session.em, 'select value from run_tag where tenant = ? and run_id = ? and key = ?', [
-      session.tenant,
-      runId,
-      key,
-    ]);
+    const [tag] = await sql<{ value: string }>(
+      session.em,
+      'select value from run_tag where tenant = ? and run_id = ? and key = ?',
+      [session.tenant, runId, key],
+    );
     await this.setTags(session, runId, [{ key, value: change(tag?.value ?? null) }]);
   }
 
@@ -142,7 +157,10 @@ export class RunService {
     audit(session, 'deleteRunTag', { type: 'run', id: runId }, { [key]: value }, null);
   }
 
-  /** Appends metric points; the same point again adds nothing. Returns how many were new. MLflow's clients may count steps from below 0. */
+  /**
+   * Appends metric points; the same point again adds nothing. Returns how many were new. MLflow's clients may count
+   * steps from below 0.
+   */
   async logMetrics(session: Session, runId: string, metrics: MetricInput[], minStep = 0): Promise<number> {
     if (metrics.length === 0 || metrics.length > MAX_METRICS_PER_CALL) {
       throw badInput('input.metrics', `1 to ${MAX_METRICS_PER_CALL} points`, metrics.length);
@@ -154,11 +172,11 @@ export class RunService {
 
   /** The metrics of one step, each at most once: an attempt that repeats a step of an earlier one adds nothing. */
   async logStep(session: Session, runId: string, step: number, metrics: Record<string, number>): Promise<void> {
-    const logged = await sql<{ key: string }>(session.em, 'select key from metric_point where tenant = ? and run_id = ? and step = ?', [
-      session.tenant,
-      runId,
-      step,
-    ]);
+    const logged = await sql<{ key: string }>(
+      session.em,
+      'select key from metric_point where tenant = ? and run_id = ? and step = ?',
+      [session.tenant, runId, step],
+    );
     const known = new Set(logged.map(({ key }) => key));
     const fresh = Object.entries(metrics).filter(([key]) => !known.has(key));
     if (fresh.length === 0) return;
@@ -192,7 +210,10 @@ export class RunService {
 
 function nameOf({ name, tags }: NewRun): string {
   const tag = tags?.findLast(({ key }) => key === RUN_TAGS.name)?.value;
-  if (name != null && tag !== undefined && name !== tag) throw badInput('input.name', `the value of its tag ${RUN_TAGS.name}`, name);
+  if (name != null && tag !== undefined && name !== tag)
+    throw badInput('input.name', `the value of its tag ${RUN_TAGS.name}`, name);
   const given = name ?? tag;
-  return given == null ? `run-${new Date().toISOString().slice(0, 19).replaceAll(':', '')}` : checkName('input.name', given);
+  return given == null
+    ? `run-${new Date().toISOString().slice(0, 19).replaceAll(':', '')}`
+    : checkName('input.name', given);
 }

@@ -22,7 +22,9 @@ const MAX_SHOWN = 100;
 /** No index leads from a key to its row: each batch reads the tables once. */
 const BATCH = 50_000;
 const LOOKS_AT_ONCE = 8;
-/** Files are compared with rows by sums over so many parts: one that is missing makes its part doubtful and no other. */
+/**
+ * Files are compared with rows by sums over so many parts: one that is missing makes its part doubtful and no other.
+ */
 const BUCKETS = 4_096;
 type Sums = Map<number, { rows: number; sum: bigint }>;
 
@@ -110,7 +112,9 @@ const tenants = ({ tenant }: Session) => Array.from({ length: STORED_TABLES }, (
 
 async function unnamed(run: JobRun, keys: string[]): Promise<string[]> {
   if (keys.length === 0) return [];
-  const known = NAMED.map(([table, column]) => `not exists (select from ${table} where tenant = ? and ${column} = k.key)`).join(' and ');
+  const known = NAMED.map(
+    ([table, column]) => `not exists (select from ${table} where tenant = ? and ${column} = k.key)`,
+  ).join(' and ');
   const rows = await run.read((session) =>
     sql<{ key: string }>(session.em, `select key from unnest(?::text[]) as k(key) where ${known}`, [
       keys,

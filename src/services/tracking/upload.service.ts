@@ -37,7 +37,10 @@ export class UploadService {
     private readonly maxBytes: number,
   ) {}
 
-  /** Streams first and writes the row last: a broken upload leaves no row, and its key is staged, so that no crash leaves its bytes. */
+  /**
+   * Streams first and writes the row last: a broken upload leaves no row, and its key is staged, so that no crash
+   * leaves its bytes.
+   */
   async receive(actor: Actor, fileName: string, content: Readable): Promise<Upload> {
     const name = checkName('fileName', basename(fileName));
     const id = uuidv7();
@@ -78,7 +81,8 @@ export class UploadService {
     const { urls, expiresAt } = await this.direct.begin(
       actor,
       { id: uploadId, fileName, objectKey, partCount, sizeBytes },
-      async (session) => audit(session, 'createUpload', { type: 'upload', id: uploadId }, null, { fileName, sizeBytes }),
+      async (session) =>
+        audit(session, 'createUpload', { type: 'upload', id: uploadId }, null, { fileName, sizeBytes }),
     );
     const parts = urls.map((url, i) => {
       const offsetBytes = i * partBytes;
@@ -122,8 +126,8 @@ export class UploadService {
   }
 
   /**
-   * Removes uploads that were never used, and not those that an import waits for. Objects that became a dataset, model or artifact keep
-   * their key there, not here.
+   * Removes uploads that were never used, and not those that an import waits for. Objects that became a dataset, model
+   * or artifact keep their key there, not here.
    */
   async sweep(): Promise<number> {
     const old = await this.db.asSystem((em) =>

@@ -28,17 +28,29 @@ export class CheckpointService {
     await run.write((session) => this.staged.stage(session, objectKey));
     const stored = await this.objects.put(objectKey, createReadStream(report.path));
     if (stored.sha256 !== report.sha256)
-      throw new AppError(ErrorCode.UNAVAILABLE, `The checkpoint of epoch ${report.epoch} changed on its way to the object store.`);
+      throw new AppError(
+        ErrorCode.UNAVAILABLE,
+        `The checkpoint of epoch ${report.epoch} changed on its way to the object store.`,
+      );
     await run.write(async (session) => {
       await this.staged.settle(session, [objectKey]);
-      session.em.create(Checkpoint, { tenant: job.tenant, jobId: job.id, attempt, epoch: report.epoch, objectKey, ...stored });
+      session.em.create(Checkpoint, {
+        tenant: job.tenant,
+        jobId: job.id,
+        attempt,
+        epoch: report.epoch,
+        objectKey,
+        ...stored,
+      });
       await session.em.flush();
       await this.prune(session, job.id);
       await this.jobs.forgiveFailures(session, job.id);
     });
   }
 
-  /** Copies the newest sound checkpoint of the job to `target`; null when there is none. Damaged ones are passed over. */
+  /**
+   * Copies the newest sound checkpoint of the job to `target`; null when there is none. Damaged ones are passed over.
+   */
   async restore(run: JobRun, target: string): Promise<Checkpoint | null> {
     for (const checkpoint of await run.read((session) => this.newestFirst(session, run.job.id))) {
       const damage = await this.copySound(checkpoint, target);
@@ -49,7 +61,11 @@ export class CheckpointService {
   }
 
   private newestFirst(session: Session, jobId: string): Promise<Checkpoint[]> {
-    return session.em.find(Checkpoint, { tenant: session.tenant, jobId }, { orderBy: { epoch: 'DESC', attempt: 'DESC' } });
+    return session.em.find(
+      Checkpoint,
+      { tenant: session.tenant, jobId },
+      { orderBy: { epoch: 'DESC', attempt: 'DESC' } },
+    );
   }
 
   /** What is wrong with the stored file; null when it is copied and sound. */

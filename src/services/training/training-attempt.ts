@@ -99,7 +99,8 @@ export class TrainingAttempt {
     this.note(`attempt ${run.attempt} on ${dataset.name}, version ${dataset.version}, SHA-256 ${dataset.sha256}`);
     const resumePath = join(this.workDir, 'resume.ckpt');
     const checkpoint = await parts.checkpoints.restore(run, resumePath);
-    if (checkpoint) this.note(`continued from the checkpoint of epoch ${checkpoint.epoch}, SHA-256 ${checkpoint.sha256}`);
+    if (checkpoint)
+      this.note(`continued from the checkpoint of epoch ${checkpoint.epoch}, SHA-256 ${checkpoint.sha256}`);
     run.signal.throwIfAborted();
     const training = parts.backend.start(
       {
@@ -150,7 +151,8 @@ export class TrainingAttempt {
       await run.write(async (session) => {
         const [latest] = await sql<{ step: number }>(
           session.em,
-          `select max(step)::float8 as step from metric_latest where tenant = ? and run_id = ? and key = any(?::text[])`,
+          'select max(step)::float8 as step from metric_latest where tenant = ? and run_id = ? and key = ' +
+            'any(?::text[])',
           [session.tenant, runId, Object.keys(usage)],
         );
         const step = (latest?.step ?? -1) + 1;
@@ -168,7 +170,10 @@ export class TrainingAttempt {
   private async finish(outcome: TrainingOutcome): Promise<void> {
     const { run, parts } = this;
     const history = await run.read((session) => parts.runs.stepHistory(session, this.runId));
-    this.note(`trained ${outcome.epochsRun} epochs, the best was ${outcome.bestEpoch}${outcome.stoppedEarly ? '; stopped early' : ''}`);
+    this.note(
+      `trained ${outcome.epochsRun} epochs, the best was ` +
+        `${outcome.bestEpoch}${outcome.stoppedEarly ? '; stopped early' : ''}`,
+    );
     const warnings = [...(this.config.warnings ?? []), ...outcome.warnings];
     for (const { code, message } of warnings) this.note(`warning ${code}: ${message}`);
     const model = await this.store('model/model.onnx', () => createReadStream(outcome.modelPath));
@@ -177,7 +182,9 @@ export class TrainingAttempt {
     const files = [
       model,
       ...(judged ? [judged] : []),
-      await this.store('metrics/history.json', () => Buffer.from(JSON.stringify({ epochs: history, final: outcome.metrics }, null, 2))),
+      await this.store('metrics/history.json', () =>
+        Buffer.from(JSON.stringify({ epochs: history, final: outcome.metrics }, null, 2)),
+      ),
       await this.store(`logs/attempt-${run.attempt}.log`, () =>
         Buffer.from(this.log.map(({ line, loggedAt }) => `${loggedAt.toISOString()} ${line}\n`).join('')),
       ),
@@ -186,19 +193,32 @@ export class TrainingAttempt {
     const result: TrainingResult = {
       modelKey: model.key,
       ...model.stored,
-      ...(before && judged && { judgedModel: { key: judged.key, sha256: judged.stored.sha256, signature: before.signature } }),
+      ...(before &&
+        judged && { judgedModel: { key: judged.key, sha256: judged.stored.sha256, signature: before.signature } }),
       ...{ signature, metrics, reference, agreementMaxAbsDiff, rows, epochsRun, bestEpoch, stoppedEarly, warnings },
       config: this.config.training,
     };
     await run.succeed({ ...result }, async (session) => {
-      for (const { path, key, stored } of files) await parts.artifacts.record(session, { runId: this.runId }, path, key, stored);
+      for (const { path, key, stored } of files)
+        await parts.artifacts.record(session, { runId: this.runId }, path, key, stored);
       await parts.runs.logStep(session, this.runId, epochsRun, metrics);
-      await session.em.nativeUpdate(Run, { id: this.runId, tenant: session.tenant }, { status: 'FINISHED', endedAt: new Date(), warnings });
+      await session.em.nativeUpdate(
+        Run,
+        { id: this.runId, tenant: session.tenant },
+        { status: 'FINISHED', endedAt: new Date(), warnings },
+      );
       parts.runs.tellStatus(session, this.runId);
       session.touch('run', this.runId);
       const modelId = this.config.registerModelId;
       const subject = { type: 'job', id: run.job.id };
-      const payload = { runId: this.runId, datasetId: run.job.datasetId, sha256: model.stored.sha256, metrics, epochsRun, stoppedEarly };
+      const payload = {
+        runId: this.runId,
+        datasetId: run.job.datasetId,
+        sha256: model.stored.sha256,
+        metrics,
+        epochsRun,
+        stoppedEarly,
+      };
       emitEvent(session, parts.live, EventType.MODEL_TRAINING_COMPLETED, subject, payload, { modelId });
       await this.showLog(session);
       await session.em.flush();
@@ -211,7 +231,8 @@ export class TrainingAttempt {
     try {
       await this.parts.registrar.registerFromRun(session, { modelId, runId: this.runId });
     } catch (error) {
-      if (!(error instanceof AppError) || (error.code !== ErrorCode.NOT_FOUND && error.code !== ErrorCode.CONFLICT)) throw error;
+      if (!(error instanceof AppError) || (error.code !== ErrorCode.NOT_FOUND && error.code !== ErrorCode.CONFLICT))
+        throw error;
       this.run.logger.warn({ err: error, modelId }, 'trained, but not registered');
     }
   }

@@ -43,7 +43,10 @@ export class TrainingService {
     private readonly workRoot: string,
   ) {}
 
-  /** Checks the configuration against the dataset and queues the training. BAD_USER_INPUT names the field, NOT_FOUND the id. */
+  /**
+   * Checks the configuration against the dataset and queues the training. BAD_USER_INPUT names the field, NOT_FOUND the
+   * id.
+   */
   async start(session: Session, input: StartTrainingInput): Promise<Job> {
     const asked = parseTrainingConfig('input.config', input.config);
     const dataset = await this.parts.datasets.get(session, input.datasetId);
@@ -51,7 +54,12 @@ export class TrainingService {
     const modelId = input.registerModelId ?? null;
     if (modelId !== null) await this.checkModel(session, modelId, TASK_OF[training.modelType]);
     const { experimentId, runName: name } = input;
-    const run = await this.parts.runs.create(session, { experimentId, name, status: 'QUEUED', params: configParams(training) });
+    const run = await this.parts.runs.create(session, {
+      experimentId,
+      name,
+      status: 'QUEUED',
+      params: configParams(training),
+    });
     run.warnings = warnings;
     session.em.create(RunDataset, { tenant: session.tenant, runId: run.id, datasetId: dataset.id, role: 'TRAINING' });
     const config: TrainingJobConfig = { training, registerModelId: modelId, warnings };
@@ -94,7 +102,8 @@ export class TrainingService {
     if (folders.length === 0) return;
     const running = await this.db.asSystem((em) => em.find(Job, { status: 'RUNNING' }, { fields: ['id', 'attempt'] }));
     const live = new Set(running.map(({ id, attempt }) => `${id}-${attempt}`));
-    for (const folder of folders) if (!live.has(folder)) await rm(join(this.workRoot, folder), { recursive: true, force: true });
+    for (const folder of folders)
+      if (!live.has(folder)) await rm(join(this.workRoot, folder), { recursive: true, force: true });
   }
 
   private async checkModel(session: Session, modelId: string, task: Model['task']): Promise<void> {
@@ -115,7 +124,9 @@ export class TrainingService {
 
 /** The configuration with its features, checked against the dataset, and what is to be said of it. */
 function completed(asked: ReturnType<typeof parseTrainingConfig>, dataset: DatasetProfile) {
-  const { features, warnings } = asked.features ? { features: asked.features, warnings: [] } : defaultFeatures(asked, dataset);
+  const { features, warnings } = asked.features
+    ? { features: asked.features, warnings: [] }
+    : defaultFeatures(asked, dataset);
   const training: TrainingConfig = { ...asked, features };
   checkConfigAgainstSchema(training, dataset);
   return { training, warnings: [...warnings, ...unusedHyperparameters(training)] };
@@ -128,6 +139,9 @@ function belowInput<T>(check: () => T): T {
   } catch (error) {
     if (!(error instanceof AppError) || error.details.field === undefined) throw error;
     const { field, expected = '', got = '' } = error.details;
-    throw new AppError(error.code, `input.${field}: expected ${expected}, got ${got}.`, { ...error.details, field: `input.${field}` });
+    throw new AppError(error.code, `input.${field}: expected ${expected}, got ${got}.`, {
+      ...error.details,
+      field: `input.${field}`,
+    });
   }
 }

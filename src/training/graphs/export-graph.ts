@@ -43,7 +43,9 @@ const INTERNAL_PREFIX = 'matih/internal/';
 export function exportGraph(input: ExportInput): ExportedModel {
   const { config, columns, encoding, shape, head, threshold } = input;
   const b = new GraphBuilder(INTERNAL_PREFIX);
-  const wide = new Set(encoding.numeric.filter((part) => part.kind === 'COLUMN' && part.precision === 'FP64').map(({ column }) => column));
+  const wide = new Set(
+    encoding.numeric.filter((part) => part.kind === 'COLUMN' && part.precision === 'FP64').map(({ column }) => column),
+  );
   const inputs = config.features.map(({ column, kind }): TensorSpec => {
     const { datatype, semantic, element } = wide.has(column) ? WIDE_NUMBER : INPUT_SPEC[kind];
     b.input(column, element, ['rows', 1]);
@@ -81,7 +83,10 @@ function concatenate(b: GraphBuilder, columns: string[]): string {
   return columns.length === 1 ? columns[0]! : b.node('Concat', columns, { axis: { int: 1 } });
 }
 
-/** One value of the graph for every numeric part, in the order of the encoding; neighbours of single precision are scaled together. */
+/**
+ * One value of the graph for every numeric part, in the order of the encoding; neighbours of single precision are
+ * scaled together.
+ */
 function numbers(b: GraphBuilder, { numeric }: Encoding, times: TimeGraph): string[] {
   const values: string[] = [];
   let group: ScaledColumn[] = [];
@@ -160,7 +165,9 @@ function writeOutputs(
   const { classes, datatype } = head;
   const shares = probabilities(b, logits);
   const best =
-    threshold === undefined ? b.node('ArgMax', [shares], { axis: { int: -1 }, keepdims: { int: 0 } }) : atLeast(b, shares, threshold);
+    threshold === undefined
+      ? b.node('ArgMax', [shares], { axis: { int: -1 }, keepdims: { int: 0 } })
+      : atLeast(b, shares, threshold);
   const names = datatype === 'INT64' ? b.constant(BigInt64Array.from(classes, BigInt)) : b.constant(classes);
   b.output('label', b.node('Gather', [names, best]), datatype === 'INT64' ? 'int64' : 'string', ['rows']);
   b.output('probabilities', shares, 'float', ['rows', shape.outputs]);

@@ -1,18 +1,26 @@
 import type { GraphBuilder } from '../../onnx/graph-builder.js';
 import type { NetworkShape, Parameter } from './network.js';
 
-/** Names of the values that hold a batch: numbers (rows × width, float) and indicator indices (rows × slots, integer). */
+/**
+ * Names of the values that hold a batch: numbers (rows × width, float) and indicator indices (rows × slots, integer).
+ */
 export interface EncodedBatch {
   numeric: string | undefined;
   indicators: string | undefined;
 }
 
 /** Cuts the flat parameter vector into tensors, by name. */
-export function splitParameters(builder: GraphBuilder, flat: string, parameters: readonly Parameter[]): Map<string, string> {
+export function splitParameters(
+  builder: GraphBuilder,
+  flat: string,
+  parameters: readonly Parameter[],
+): Map<string, string> {
   const pieces =
     parameters.length === 1
       ? [flat]
-      : builder.multi('Split', [flat, builder.ints(...parameters.map(({ size }) => size))], parameters.length, { axis: { int: 0 } });
+      : builder.multi('Split', [flat, builder.ints(...parameters.map(({ size }) => size))], parameters.length, {
+          axis: { int: 0 },
+        });
   return new Map(
     parameters.map(({ name, dims }, i) => [
       name,
@@ -31,7 +39,10 @@ export function encodedProduct(
 ): string {
   let sum: string | undefined;
   if (batch.numeric !== undefined && numericWeights !== undefined) {
-    sum = builder.node('Gemm', bias === undefined ? [batch.numeric, numericWeights] : [batch.numeric, numericWeights, bias]);
+    sum = builder.node(
+      'Gemm',
+      bias === undefined ? [batch.numeric, numericWeights] : [batch.numeric, numericWeights, bias],
+    );
   }
   if (batch.indicators === undefined || indicatorTable === undefined) return sum!;
   const rows = builder.node('Gather', [indicatorTable, batch.indicators], { axis: { int: 0 } });
@@ -48,7 +59,13 @@ export function forwardPass(
   weights: ReadonlyMap<string, string>,
 ): { logits: string; activations: string[] } {
   const activations: string[] = [];
-  let value = encodedProduct(builder, batch, weights.get('numeric_0'), weights.get('indicator_0'), weights.get('bias_0'));
+  let value = encodedProduct(
+    builder,
+    batch,
+    weights.get('numeric_0'),
+    weights.get('indicator_0'),
+    weights.get('bias_0'),
+  );
   for (let layer = 1; layer <= shape.hiddenLayers.length; layer++) {
     const activation = builder.node('Relu', [value]);
     activations.push(activation);

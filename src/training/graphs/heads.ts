@@ -5,7 +5,10 @@ import { type NetworkShape, type Parameter, parametersOf } from './network.js';
 /** Classification, regression, clustering: what stands at the end of a network. */
 export type Head =
   | { kind: 'CLASSES'; classes: readonly string[]; datatype: 'INT64' | 'BYTES' }
-  /** The network's own output is in standard units of the target. FP64 where single precision would lose what tells targets apart. */
+  /**
+   * The network's own output is in standard units of the target. FP64 where single precision would lose what tells
+   * targets apart.
+   */
   | { kind: 'VALUE'; mean: number; std: number; precision: 'FP32' | 'FP64' }
   | { kind: 'CLUSTERS' };
 
@@ -23,7 +26,11 @@ export function probabilities(b: GraphBuilder, logits: string): string {
 }
 
 /** From standard units back to the target's own, one value per row. */
-export function targetValue(b: GraphBuilder, logits: string, { mean, std, precision }: Head & { kind: 'VALUE' }): string {
+export function targetValue(
+  b: GraphBuilder,
+  logits: string,
+  { mean, std, precision }: Head & { kind: 'VALUE' },
+): string {
   const double = (value: number): string => b.constant(Float64Array.of(value), []);
   const scaled =
     precision === 'FP32'
@@ -33,17 +40,24 @@ export function targetValue(b: GraphBuilder, logits: string, { mean, std, precis
 }
 
 /**
- * Squared Euclidean distances to every centroid, rows × clusters, as ‖x‖² − 2x·c + ‖c‖². In double precision, since the difference
- * of nearly equal squares would lose what tells close points apart.
+ * Squared Euclidean distances to every centroid, rows × clusters, as ‖x‖² − 2x·c + ‖c‖². In double precision, since the
+ * difference of nearly equal squares would lose what tells close points apart.
  */
-export function squaredDistances(b: GraphBuilder, shape: NetworkShape, batch: EncodedBatch, weights: ReadonlyMap<string, string>): string {
+export function squaredDistances(
+  b: GraphBuilder,
+  shape: NetworkShape,
+  batch: EncodedBatch,
+  weights: ReadonlyMap<string, string>,
+): string {
   const double = (value: string | undefined): string | undefined =>
     value === undefined ? undefined : b.node('Cast', [value], { to: { int: DOUBLE } });
   const numericWeights = double(weights.get('numeric_0'));
   const table = double(weights.get('indicator_0'));
   const numeric = double(batch.numeric);
   const product = encodedProduct(b, { numeric, indicators: batch.indicators }, numericWeights, table);
-  const squares = [numericWeights, table].filter((value) => value !== undefined).map((value) => sumOfSquares(b, value, 0));
+  const squares = [numericWeights, table]
+    .filter((value) => value !== undefined)
+    .map((value) => sumOfSquares(b, value, 0));
   const centroidSquares = squares.length === 2 ? b.node('Add', [squares[0]!, squares[1]!]) : squares[0]!;
   // A row's indicators are as many ones as it has slots.
   const slots = b.constant(Float64Array.of(shape.indicatorSlots), []);

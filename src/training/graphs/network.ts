@@ -1,9 +1,9 @@
 import type { SeededRandom } from '../../domain/statistics/random.js';
 
 /**
- * A feed-forward network over an encoded row: `numericWidth` scaled numbers and, for every indicator slot (a categorical column,
- * an hour, a weekday), the index of its one active indicator. One-hot times weights is a sum of weight rows, so the indicators'
- * share of the first layer is a table lookup and never a dense matrix.
+ * A feed-forward network over an encoded row: `numericWidth` scaled numbers and, for every indicator slot (a
+ * categorical column, an hour, a weekday), the index of its one active indicator. One-hot times weights is a sum of
+ * weight rows, so the indicators' share of the first layer is a table lookup and never a dense matrix.
  */
 export interface NetworkShape {
   numericWidth: number;

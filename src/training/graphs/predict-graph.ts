@@ -4,8 +4,9 @@ import { type Head, nearest, parametersFor, probabilities, squaredDistances, tar
 import { type NetworkShape, sizeOf } from './network.js';
 
 /**
- * The trainer's own predictions on encoded rows, with the weights as an input. Outputs by head: probabilities [rows, classes];
- * prediction [rows]; distances [rows, clusters], cluster int64 [rows] and squared float [rows], the squared distance to it.
+ * The trainer's own predictions on encoded rows, with the weights as an input. Outputs by head: probabilities [rows,
+ * classes]; prediction [rows]; distances [rows, clusters], cluster int64 [rows] and squared float [rows], the squared
+ * distance to it.
  */
 export function predictGraph(shape: NetworkShape, head: Head): Uint8Array {
   const b = new GraphBuilder();
@@ -19,7 +20,9 @@ export function predictGraph(shape: NetworkShape, head: Head): Uint8Array {
   if (head.kind === 'CLUSTERS') {
     const squared = squaredDistances(b, shape, batch, weights);
     b.output('cluster', nearest(b, squared), 'int64', ['rows']);
-    b.output('squared', toFloat(b, b.node('ReduceMin', [squared, b.ints(-1)], { keepdims: { int: 0 } })), 'float', ['rows']);
+    b.output('squared', toFloat(b, b.node('ReduceMin', [squared, b.ints(-1)], { keepdims: { int: 0 } })), 'float', [
+      'rows',
+    ]);
     b.output('distances', toFloat(b, b.node('Sqrt', [squared])), 'float', ['rows', shape.outputs]);
     return b.model('prediction');
   }

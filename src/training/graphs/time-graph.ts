@@ -23,7 +23,10 @@ interface Civil {
   dayOfYear: string;
 }
 
-/** The parts of timestamps, by the arithmetic of domain/training/time-parts.ts on 64-bit integers: they agree to the last bit. */
+/**
+ * The parts of timestamps, by the arithmetic of domain/training/time-parts.ts on 64-bit integers: they agree to the
+ * last bit.
+ */
 export class TimeGraph {
   private readonly made = new Map<string, string>();
   private readonly dates = new Map<string, Civil>();
@@ -32,7 +35,9 @@ export class TimeGraph {
 
   /** Whether a timestamp is missing. */
   absent(column: string): string {
-    return this.once(`absent ${column}`, () => this.b.node('LessOrEqual', [column, this.b.int64(MISSING_TIMESTAMP_MS)]));
+    return this.once(`absent ${column}`, () =>
+      this.b.node('LessOrEqual', [column, this.b.int64(MISSING_TIMESTAMP_MS)]),
+    );
   }
 
   /** rows × 1, from 0 to below the part's number of steps; of a missing timestamp any of them. */
@@ -65,7 +70,10 @@ export class TimeGraph {
   cycle({ column, part }: TimeCycle): string {
     const { b } = this;
     const table = b.constant(cycleTable(part), [CYCLES[part], 2]);
-    const pair = b.node('Reshape', [b.node('Gather', [table, this.part(column, part)], { axis: { int: 0 } }), b.ints(-1, 2)]);
+    const pair = b.node('Reshape', [
+      b.node('Gather', [table, this.part(column, part)], { axis: { int: 0 } }),
+      b.ints(-1, 2),
+    ]);
     return b.node('Where', [this.absent(column), b.float(0), pair]);
   }
 
@@ -85,9 +93,15 @@ export class TimeGraph {
     const shifted = this.sum(this.day(column), EPOCH_FROM_MARCH_0);
     const dayOfEra = this.remainder(shifted, ERA_DAYS);
     const era = this.divided(this.less(shifted, dayOfEra), ERA_DAYS);
-    const leaps = this.plus(this.less(this.divided(dayOfEra, 1460), this.divided(dayOfEra, 36_524)), this.divided(dayOfEra, 146_096));
+    const leaps = this.plus(
+      this.less(this.divided(dayOfEra, 1460), this.divided(dayOfEra, 36_524)),
+      this.divided(dayOfEra, 146_096),
+    );
     const yearOfEra = this.divided(this.less(dayOfEra, leaps), 365);
-    const daysBefore = this.plus(this.times(yearOfEra, 365), this.less(this.divided(yearOfEra, 4), this.divided(yearOfEra, 100)));
+    const daysBefore = this.plus(
+      this.times(yearOfEra, 365),
+      this.less(this.divided(yearOfEra, 4), this.divided(yearOfEra, 100)),
+    );
     const dayFromMarch = this.less(dayOfEra, daysBefore);
     const monthFromMarch = this.divided(this.sum(this.times(dayFromMarch, 5), 2), 153);
     const isEarly = b.node('GreaterOrEqual', [dayFromMarch, b.int64(BigInt(MARCH_TO_YEAR_END_DAYS))]);

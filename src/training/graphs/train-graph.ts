@@ -10,13 +10,13 @@ export const ADAM_BETA2 = 0.999;
 /**
  * Many steps of Adam in one graph: a Loop over minibatches that carries the flat weights and both moments.
  *
- * Inputs: numeric [rows, width] and indicators [rows, slots] as far as the shape has them; targets (int32 [rows] of classes, or
- * float [rows, 1]); order int32 [steps, batch], the row numbers of every minibatch; schedule float [steps, 2], Adam's step size and
- * epsilon of every step; weights, moment1, moment2 [parameters]. Outputs: weights, moment1, moment2 and losses [steps], each the
- * mean of its minibatch.
+ * Inputs: numeric [rows, width] and indicators [rows, slots] as far as the shape has them; targets (int32 [rows] of
+ * classes, or float [rows, 1]); order int32 [steps, batch], the row numbers of every minibatch; schedule float [steps,
+ * 2], Adam's step size and epsilon of every step; weights, moment1, moment2 [parameters]. Outputs: weights, moment1,
+ * moment2 and losses [steps], each the mean of its minibatch.
  *
- * The moments are carried without their factors (1 − β), which the schedule holds instead: that saves two passes over all
- * parameters in every step.
+ * The moments are carried without their factors (1 − β), which the schedule holds instead: that saves two passes over
+ * all parameters in every step.
  */
 export function trainGraph(shape: NetworkShape, loss: Loss, l2: number, classWeights?: Float64Array): Uint8Array {
   const parameters = parametersOf(shape);
@@ -42,7 +42,13 @@ export function trainGraph(shape: NetworkShape, loss: Loss, l2: number, classWei
   return outer.model('training');
 }
 
-function stepBody(shape: NetworkShape, parameters: readonly Parameter[], loss: Loss, l2: number, classWeights: Float64Array | undefined) {
+function stepBody(
+  shape: NetworkShape,
+  parameters: readonly Parameter[],
+  loss: Loss,
+  l2: number,
+  classWeights: Float64Array | undefined,
+) {
   const b = new GraphBuilder('step_');
   const size = sizeOf(parameters);
   const iteration = b.input('step_iteration', 'int64', []);
@@ -60,15 +66,21 @@ function stepBody(shape: NetworkShape, parameters: readonly Parameter[], loss: L
   const byName = splitParameters(b, weights, parameters);
   const { logits, activations } = forwardPass(b, shape, batch, byName);
   const { mean, gradient } =
-    loss === 'CROSS_ENTROPY' ? crossEntropy(b, logits, targets, shape.outputs, classWeights) : squaredError(b, logits, targets);
+    loss === 'CROSS_ENTROPY'
+      ? crossEntropy(b, logits, targets, shape.outputs, classWeights)
+      : squaredError(b, logits, targets);
   const gradients = backwardPass(b, shape, batch, byName, activations, gradient);
 
   let flat =
-    parameters.length === 1 ? b.node('Reshape', [gradients.get(parameters[0]!.name)!, b.ints(-1)]) : flatten(b, parameters, gradients);
+    parameters.length === 1
+      ? b.node('Reshape', [gradients.get(parameters[0]!.name)!, b.ints(-1)])
+      : flatten(b, parameters, gradients);
   if (l2 > 0) flat = b.node('Add', [flat, b.node('Mul', [weights, penaltyMask(b, parameters, l2)])]);
   const nextMoment1 = b.node('Add', [b.node('Mul', [moment1, b.float(ADAM_BETA1)]), flat]);
   const nextMoment2 = b.node('Add', [b.node('Mul', [moment2, b.float(ADAM_BETA2)]), b.node('Mul', [flat, flat])]);
-  const [stepSize, epsilon] = b.multi('Split', [b.node('Gather', ['schedule', iteration]), b.ints(1, 1)], 2, { axis: { int: 0 } });
+  const [stepSize, epsilon] = b.multi('Split', [b.node('Gather', ['schedule', iteration]), b.ints(1, 1)], 2, {
+    axis: { int: 0 },
+  });
   const denominator = b.node('Add', [b.node('Sqrt', [nextMoment2]), epsilon!]);
   const change = b.node('Mul', [b.node('Div', [nextMoment1, denominator]), stepSize!]);
 
@@ -98,16 +110,22 @@ function crossEntropy(
   const logProbabilities = b.node('LogSoftmax', [logits], { axis: { int: -1 } });
   const error = b.node('Sub', [b.node('Exp', [logProbabilities]), truth]);
   // A row's weight multiplies its loss, and with it its gradient.
-  const weights = classWeights && b.node('Gather', [b.constant(Float32Array.from(classWeights), [classes, 1]), targets]);
+  const weights =
+    classWeights && b.node('Gather', [b.constant(Float32Array.from(classWeights), [classes, 1]), targets]);
   const weighted = (value: string): string => (weights === undefined ? value : b.node('Mul', [value, weights]));
-  const likelihood = b.node('ReduceSum', [weighted(b.node('Mul', [truth, logProbabilities]))], { keepdims: { int: 0 } });
+  const likelihood = b.node('ReduceSum', [weighted(b.node('Mul', [truth, logProbabilities]))], {
+    keepdims: { int: 0 },
+  });
   return {
     mean: b.node('Neg', [b.node('Mul', [likelihood, 'inverse_batch'])]),
     gradient: b.node('Mul', [weighted(error), 'inverse_batch']),
   };
 }
 
-/** The gradient is that of half the squared error, so that `l2` weighs as in ridge regression's ‖y − Xw‖² + α‖w‖², α = l2 · rows. */
+/**
+ * The gradient is that of half the squared error, so that `l2` weighs as in ridge regression's ‖y − Xw‖² + α‖w‖², α =
+ * l2 · rows.
+ */
 function squaredError(b: GraphBuilder, logits: string, targets: string): LossAndGradient {
   const error = b.node('Sub', [logits, targets]);
   const sum = b.node('ReduceSum', [b.node('Mul', [error, error])], { keepdims: { int: 0 } });
@@ -133,7 +151,8 @@ function backwardPass(
     gradient = b.node('Mul', [back, b.node('Sign', [activation])]);
   }
   gradients.set('bias_0', columnSums(b, gradient));
-  if (batch.numeric !== undefined) gradients.set('numeric_0', b.node('Gemm', [batch.numeric, gradient], { transA: { int: 1 } }));
+  if (batch.numeric !== undefined)
+    gradients.set('numeric_0', b.node('Gemm', [batch.numeric, gradient], { transA: { int: 1 } }));
   if (batch.indicators !== undefined) {
     const width = shape.hiddenLayers[0] ?? shape.outputs;
     gradients.set('indicator_0', scatterRows(b, shape, batch.indicators, gradient, width));
@@ -142,11 +161,19 @@ function backwardPass(
 }
 
 /** Adds each row of `values` to the table rows that its indicators name; the other rows stay zero. */
-export function scatterRows(b: GraphBuilder, shape: NetworkShape, indicators: string, values: string, width: number): string {
+export function scatterRows(
+  b: GraphBuilder,
+  shape: NetworkShape,
+  indicators: string,
+  values: string,
+  width: number,
+): string {
   const zeros = b.constant(new Float32Array(shape.indicatorCount * width), [shape.indicatorCount, width]);
   const indices = b.node('Reshape', [b.node('Cast', [indicators], { to: { int: 7 } }), b.ints(-1, 1)]);
   const repeated = b.node('Expand', [b.node('Unsqueeze', [values, b.ints(1)]), b.ints(1, shape.indicatorSlots, 1)]);
-  return b.node('ScatterND', [zeros, indices, b.node('Reshape', [repeated, b.ints(-1, width)])], { reduction: { text: 'add' } });
+  return b.node('ScatterND', [zeros, indices, b.node('Reshape', [repeated, b.ints(-1, width)])], {
+    reduction: { text: 'add' },
+  });
 }
 
 function columnSums(b: GraphBuilder, matrix: string): string {

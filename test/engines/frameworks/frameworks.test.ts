@@ -53,7 +53,11 @@ beforeAll(async () => {
 afterAll(() => service?.close());
 
 async function converted(name: string): Promise<{ modelId: string; version: Found['versions']['nodes'][number] }> {
-  for (const deadline = Date.now() + 400_000; Date.now() < deadline; await new Promise((resolve) => setTimeout(resolve, 500))) {
+  for (
+    const deadline = Date.now() + 400_000;
+    Date.now() < deadline;
+    await new Promise((resolve) => setTimeout(resolve, 500))
+  ) {
     const { models } = await tess.ok<{ models: { nodes: Found[] } }>(
       `query ($name: String!) { models(filter: { search: $name }) { nodes { id versions { nodes {
          id framework conversion { state problem maxScaledDiff } signature { inputs { name columns { name } } } } } } } }`,
@@ -78,14 +82,19 @@ it.each([
     expect(version.conversion!.maxScaledDiff).toBeLessThanOrEqual(1e-4);
     expect(version.framework).toBe(framework);
     // A signature of columns names them; one of tensors does not.
-    expect(version.signature!.inputs[0]!.columns?.map((column) => column.name) ?? null).toEqual(isNamed ? COLUMNS : null);
+    expect(version.signature!.inputs[0]!.columns?.map((column) => column.name) ?? null).toEqual(
+      isNamed ? COLUMNS : null,
+    );
     await tess.ok('mutation ($input: UpdateModelInput!) { updateModel(input: $input) { model { id } } }', {
       input: { id: modelId, task: 'CLASSIFICATION' },
     });
     const { id } = version;
-    await tess.ok('mutation ($input: UpdateModelVersionInput!) { updateModelVersion(input: $input) { modelVersion { id } } }', {
-      input: { id, classes: ['small', 'big'], ...(!isNamed && { inputColumns: [{ columns: COLUMNS }] }) },
-    });
+    await tess.ok(
+      'mutation ($input: UpdateModelVersionInput!) { updateModelVersion(input: $input) { modelVersion { id } } }',
+      {
+        input: { id, classes: ['small', 'big'], ...(!isNamed && { inputColumns: [{ columns: COLUMNS }] }) },
+      },
+    );
     const evaluated = await evaluate(tess, { modelVersionId: id, datasetId, target: { column: 'size' } });
     expect(evaluated.result).toMatchObject({ passed: true, rows: 400 });
     await validate(tess, id);
@@ -97,9 +106,13 @@ it.each([
     const rows = script.rows.map(({ length, width, weight }) => ({ width, length, weight }));
     const { predict } = await tess.ok<{
       predict: { predictions: { label: string; probabilityByClass: { label: string; probability: number }[] }[] };
-    }>('mutation ($input: PredictInput!) { predict(input: $input) { predictions { label probabilityByClass { label probability } } } }', {
-      input: { endpointId, rows },
-    });
+    }>(
+      'mutation ($input: PredictInput!) { predict(input: $input) { predictions { label probabilityByClass { ' +
+        'label probability } } } }',
+      {
+        input: { endpointId, rows },
+      },
+    );
     for (const [i, { label, probabilityByClass }] of predict.predictions.entries()) {
       const big = probabilityByClass.find((entry) => entry.label === 'big')!.probability;
       expect(Math.abs(big - script[own][i]!)).toBeLessThan(1e-4);

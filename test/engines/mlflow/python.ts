@@ -9,7 +9,11 @@ import { engine } from '../engines.js';
 const TIMEOUT_MS = 100_000;
 
 /** Runs one of the scripts beside this file, in a folder of its own, and gives the JSON of its last line. */
-export async function runPython<T>(script: string | URL, settings: Record<string, string>, timeoutMs = TIMEOUT_MS): Promise<T> {
+export async function runPython<T>(
+  script: string | URL,
+  settings: Record<string, string>,
+  timeoutMs = TIMEOUT_MS,
+): Promise<T> {
   const cwd = await mkdtemp(join(tmpdir(), 'matih-mlflow-'));
   try {
     const child = spawn(engine('MATIH_PYTHON'), [fileURLToPath(new URL(script, import.meta.url))], {

@@ -23,7 +23,11 @@ export class RealMlflow {
   /** `store` is the SQLAlchemy address of an empty database; a file of SQLite's when none is given. */
   static async start(store?: string): Promise<RealMlflow> {
     const folder = await mkdtemp(join(tmpdir(), 'matih-real-mlflow-'));
-    const mlflow = new RealMlflow(`http://127.0.0.1:${await freePort()}`, folder, store ?? `sqlite:///${folder}/mlflow.db`);
+    const mlflow = new RealMlflow(
+      `http://127.0.0.1:${await freePort()}`,
+      folder,
+      store ?? `sqlite:///${folder}/mlflow.db`,
+    );
     await mlflow.begin();
     return mlflow;
   }
@@ -73,7 +77,11 @@ export class RealMlflow {
   }
 
   async post<T = Record<string, unknown>>(path: string, body: object): Promise<T> {
-    return this.answer<T>(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+    return this.answer<T>(path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
   }
 
   async get<T = Record<string, unknown>>(path: string, query: Record<string, string>): Promise<T> {

@@ -7,7 +7,8 @@ const ENDPOINT = 'penguins';
 export async function groundTruthChapter(guide: Guide): Promise<void> {
   guide.chapter(
     'Ground truth',
-    'What turns out to be true later is recorded by request id and row. How it is kept: [REST and tokens](rest.md#ground-truth).',
+    'What turns out to be true later is recorded by request id and row. How it is kept: [REST and ' +
+      'tokens](rest.md#ground-truth).',
   );
   const row = { beak_length: 46.1, beak_depth: 13.2, body_mass: 4500, island: 'Biscoe' };
   await guide.run('predict', { endpoint: ENDPOINT, rows: [row] }, { show: false });
@@ -20,7 +21,10 @@ export async function groundTruthChapter(guide: Guide): Promise<void> {
     endpoint: ENDPOINT,
     first: 1,
   });
-  guide.task('Say what was true', 'Good records are taken, every other one is named. The same truth again changes nothing.');
+  guide.task(
+    'Say what was true',
+    'Good records are taken, every other one is named. The same truth again changes nothing.',
+  );
   const { requestId } = predictions.nodes[0]!;
   const records = [
     { requestId, row: 0, label: 'Gentoo' },
@@ -36,7 +40,13 @@ export async function accessChapter(guide: Guide): Promise<void> {
   const as = Role.ADMIN;
   guide.chapter('Tokens', 'By role, life and scope: [what the scopes allow](rest.md#tokens). For admins.');
   guide.task('Issue a token', 'One that can do nothing but predict at one endpoint. It is shown this once.');
-  const input = { name: 'checkout', role: 'VIEWER', scope: 'PREDICT', endpointNames: [ENDPOINT], lifeSeconds: 30 * 24 * 3_600 };
+  const input = {
+    name: 'checkout',
+    role: 'VIEWER',
+    scope: 'PREDICT',
+    endpointNames: [ENDPOINT],
+    lifeSeconds: 30 * 24 * 3_600,
+  };
   const { issueAccessToken } = await guide.run<{ issueAccessToken: { accessToken: { id: string } } }>(
     'issueAccessToken',
     { input },

@@ -2,11 +2,19 @@ import { Role } from '../../../src/domain/platform/principal.js';
 import type { Guide } from './recorder.js';
 
 export async function exchangeChapter(guide: Guide, { experimentId }: { experimentId: string }): Promise<void> {
-  guide.chapter('Other tracking servers', 'What comes over and how, and how to mirror outward: [exchange](exchange.md).');
+  guide.chapter(
+    'Other tracking servers',
+    'What comes over and how, and how to mirror outward: [exchange](exchange.md).',
+  );
   guide.task('Import from MLflow', 'The job counts what it brings in its `outcome`; here nobody has the address.');
   const input = { trackingUri: 'https://mlflow.example.com', token: 'of-a-user-there', experimentNames: ['flights'] };
-  const { importFromMlflow } = await guide.run<{ importFromMlflow: { job: { id: string } } }>('importFromMlflow', { input });
-  guide.task('See what waits to be mirrored', 'With MLFLOW_TRACKING_URI, changes go to that server too; here it is not set.');
+  const { importFromMlflow } = await guide.run<{ importFromMlflow: { job: { id: string } } }>('importFromMlflow', {
+    input,
+  });
+  guide.task(
+    'See what waits to be mirrored',
+    'With MLFLOW_TRACKING_URI, changes go to that server too; here it is not set.',
+  );
   await guide.run('mirrorStatus', {}, { as: Role.ADMIN });
   await guide.run('cancelJob', { jobId: importFromMlflow.job.id }, { show: false });
   guide.task('Put an experiment into one archive', 'The `artifactId` of the job’s outcome is for GET /artifacts/<id>.');
@@ -22,7 +30,9 @@ export async function exchangeChapter(guide: Guide, { experimentId }: { experime
   );
   guide.task('Bring it in', 'Upload the archive first: here, in another tenant or in another service.');
   const { url, token } = guide.caller();
-  const archive = await fetch(`${url}/artifacts/${job.outcome.artifactId}`, { headers: { authorization: `Bearer ${token}` } });
+  const archive = await fetch(`${url}/artifacts/${job.outcome.artifactId}`, {
+    headers: { authorization: `Bearer ${token}` },
+  });
   const { uploadId } = await guide.caller().upload('experiment.tar', Buffer.from(await archive.arrayBuffer()));
   await guide.run('importExperiment', { input: { uploadId, name: 'a copy' } });
 }

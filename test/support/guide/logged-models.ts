@@ -33,7 +33,8 @@ async function logModel(guide: Guide, experimentId: string): Promise<string> {
 export async function loggedModelsChapter(guide: Guide): Promise<void> {
   guide.chapter(
     'Logged models',
-    '`mlflow.sklearn.log_model(…)` and its like make a model with files, parameters and metrics of its own, before anybody registers it.',
+    '`mlflow.sklearn.log_model(…)` and its like make a model with files, parameters and metrics of its own, ' +
+      'before anybody registers it.',
   );
   const { createExperiment } = await guide.run<{ createExperiment: { experiment: Named } }>(
     'createExperiment',

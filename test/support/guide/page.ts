@@ -8,7 +8,10 @@ const SOME_ITEMS = 5;
 const PATIENCE_MS = 60_000;
 const UPLOAD = /--data-binary @(\S+)[\s\S]*\/uploads\?fileName=([^'\s]+)/;
 
-/** Does what a page tells its reader: uploads, runs each document with the variables below it, and puts in ids as they come. */
+/**
+ * Does what a page tells its reader: uploads, runs each document with the variables below it, and puts in ids as they
+ * come.
+ */
 export async function followPage(caller: Caller, markdown: string): Promise<unknown> {
   const ids = new Map<string, string>();
   let last: unknown = null;

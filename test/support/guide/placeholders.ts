@@ -47,7 +47,10 @@ export class Placeholders {
     // A subject is called by what it is where the same answer says it.
     const last = fields.filter(([name]) => name === 'subjectId');
     const shown = new Map(
-      [...fields.filter(([name]) => name !== 'subjectId'), ...last].map(([name, item]) => [name, this.apply(item, name, owner)]),
+      [...fields.filter(([name]) => name !== 'subjectId'), ...last].map(([name, item]) => [
+        name,
+        this.apply(item, name, owner),
+      ]),
     );
     return Object.fromEntries(fields.map(([name]) => [name, shown.get(name)]));
   }

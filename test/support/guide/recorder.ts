@@ -77,7 +77,11 @@ export class Guide {
   }
 
   /** Runs an operation that must succeed. */
-  async run<T>(operation: string, variables: Variables = {}, { as = Role.ENGINEER, show = true }: Shown = {}): Promise<T> {
+  async run<T>(
+    operation: string,
+    variables: Variables = {},
+    { as = Role.ENGINEER, show = true }: Shown = {},
+  ): Promise<T> {
     const data = await this.caller(as).ok<T>(this.document(operation), variables);
     if (show) {
       this.question(operation, variables);
@@ -101,7 +105,8 @@ export class Guide {
     shown: (items: T[]) => T[] = (items) => items,
   ): Promise<T[]> {
     const items = await this.caller().collect<T>(this.document(operation), variables, enough, PATIENCE_MS);
-    if (this.log !== operation) this.placeholders.newLog(operation === 'followRunMetrics' || operation === 'followRunLogs');
+    if (this.log !== operation)
+      this.placeholders.newLog(operation === 'followRunMetrics' || operation === 'followRunLogs');
     this.log = operation;
     this.question(operation, variables, 'Comes, one after the other:');
     const lines = shown(items).map((item) => compactJson(this.placeholders.apply(item), '', Infinity));
@@ -125,7 +130,10 @@ export class Guide {
     path: string,
     init: { method?: 'POST'; file?: string; headers?: Record<string, string>; saveAs?: string } = {},
   ): Promise<Response> {
-    const headers: Record<string, string> = { ...init.headers, ...(init.file ? { 'content-type': 'application/octet-stream' } : {}) };
+    const headers: Record<string, string> = {
+      ...init.headers,
+      ...(init.file ? { 'content-type': 'application/octet-stream' } : {}),
+    };
     const body = init.file ? new Uint8Array(readFileSync(init.file)) : undefined;
     const response = await fetch(`${this.service.url}${path}`, {
       method: init.method ?? 'GET',
@@ -133,7 +141,10 @@ export class Guide {
       body,
     });
     expect(response.ok, `${path} answered ${response.status}`).toBe(true);
-    const flags = ['-H "Authorization: Bearer $TOKEN"', ...Object.entries(headers).map(([name, value]) => `-H '${name}: ${value}'`)];
+    const flags = [
+      '-H "Authorization: Bearer $TOKEN"',
+      ...Object.entries(headers).map(([name, value]) => `-H '${name}: ${value}'`),
+    ];
     if (init.file) flags.push(`--data-binary @${init.file}`);
     if (init.saveAs) flags.push(`-o ${init.saveAs}`);
     const address = String(this.placeholders.apply(`${this.service.url}${path}`));
@@ -141,7 +152,10 @@ export class Guide {
     return response;
   }
 
-  /** Runs a document from elsewhere, with its own values and with the ids that the guide has made: `$runId` is that of the first run. */
+  /**
+   * Runs a document from elsewhere, with its own values and with the ids that the guide has made: `$runId` is that of
+   * the first run.
+   */
   async try(document: string, where: string, given: Variables = {}): Promise<void> {
     const operation = getOperationAST(parse(document));
     const variables = { ...given };

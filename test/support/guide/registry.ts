@@ -17,10 +17,21 @@ export interface Registry {
 }
 
 /** Runs a job's operation and waits for its end; returns the job's id. */
-async function finished(guide: Guide, operation: string, field: string, modelVersionId: string, show = true): Promise<string> {
+async function finished(
+  guide: Guide,
+  operation: string,
+  field: string,
+  modelVersionId: string,
+  show = true,
+): Promise<string> {
   const data = await guide.run<Record<string, Queued>>(operation, { modelVersionId }, { show });
   const id = data[field]?.job.id ?? '';
-  await guide.until<{ job: { status: string } }>('job', { id }, ({ job }) => ['SUCCEEDED', 'FAILED'].includes(job.status), { show: false });
+  await guide.until<{ job: { status: string } }>(
+    'job',
+    { id },
+    ({ job }) => ['SUCCEEDED', 'FAILED'].includes(job.status),
+    { show: false },
+  );
   return id;
 }
 
@@ -28,7 +39,8 @@ async function finished(guide: Guide, operation: string, field: string, modelVer
 export async function registryChapter(guide: Guide, { runId }: { runId: string }): Promise<Registry> {
   guide.chapter(
     'Registry',
-    'A model has numbered versions; each is one file that never changes. Stages say how far it may be trusted, gates what has been shown.',
+    'A model has numbered versions; each is one file that never changes. Stages say how far it may be ' +
+      'trusted, gates what has been shown.',
   );
   guide.task('Create a model and register a run');
   const { createModel } = await guide.run<{ createModel: { model: Named } }>('createModel', {
@@ -44,26 +56,32 @@ export async function registryChapter(guide: Guide, { runId }: { runId: string }
   const modelVersionId = registerModelVersion.modelVersion.id;
   await guide.run('modelVersion', { id: modelVersionId });
 
-  guide.task('A gate that is not passed', 'Every refusal names the missing evidence and, in `missing`, the call that brings it.');
+  guide.task(
+    'A gate that is not passed',
+    'Every refusal names the missing evidence and, in `missing`, the call that brings it.',
+  );
   await guide.refused('promoteModelVersion', { modelVersionId, toStage: 'STAGING' });
 
   guide.task(
     'Evaluate',
-    'On the holdout that the training never saw, against the base rate and, when there is one, the version in PRODUCTION. The job’s id is the evaluation’s.',
+    'On the holdout that the training never saw, against the base rate and, when there is one, the version ' +
+      'in PRODUCTION. The job’s id is the evaluation’s.',
   );
   const evaluationId = await finished(guide, 'evaluateModelVersion', 'evaluateModelVersion', modelVersionId);
   await guide.run('evaluation', { id: evaluationId });
 
   guide.task(
     'Validate',
-    'Signature, sample predictions, latency, holdout metrics, and agreement of trainer and runtime: the gate to STAGING.',
+    'Signature, sample predictions, latency, holdout metrics, and agreement of trainer and runtime: the gate ' +
+      'to STAGING.',
   );
   await finished(guide, 'validateModelVersion', 'validateModelVersion', modelVersionId);
   await guide.run('gates', { modelVersionId });
 
   guide.task(
     'Promote',
-    '`expectedProductionVersionId` says what you believe is in PRODUCTION (null for nothing). When somebody was quicker, you get CONFLICT instead of replacing their version.',
+    '`expectedProductionVersionId` says what you believe is in PRODUCTION (null for nothing). When somebody ' +
+      'was quicker, you get CONFLICT instead of replacing their version.',
   );
   await guide.run('promoteModelVersion', { modelVersionId, toStage: 'STAGING' }, { show: false });
   await guide.run('promoteModelVersion', {
@@ -89,7 +107,11 @@ export async function secondVersion(
     config: { ...PENGUIN_TRAINING, hyperparameters },
     registerModelId: modelId,
   };
-  const { startTraining } = await guide.run<{ startTraining: { job: Named; run: Named } }>('startTraining', { input }, { show: false });
+  const { startTraining } = await guide.run<{ startTraining: { job: Named; run: Named } }>(
+    'startTraining',
+    { input },
+    { show: false },
+  );
   await guide.until<{ trainingJob: { status: string } }>(
     'trainingJob',
     { id: startTraining.job.id },
@@ -117,7 +139,8 @@ export async function historyChapter(guide: Guide, { modelId }: Registry): Promi
   );
   guide.task(
     'Roll back',
-    'The version that was in PRODUCTION before comes back on its earlier evidence, and its traffic with it. Rolling back again brings the other one back.',
+    'The version that was in PRODUCTION before comes back on its earlier evidence, and its traffic with it. ' +
+      'Rolling back again brings the other one back.',
   );
   await guide.run('rollbackModel', { modelId, reason: 'complaints about Chinstraps' });
   const between = new Date().toISOString();

@@ -7,7 +7,10 @@ interface Named {
 
 /** Runs in runs, what they print and read, their notes, and how they come to an end for good. */
 export async function runLifeChapter(guide: Guide, { datasetId }: { datasetId: string }): Promise<void> {
-  guide.chapter('The life of a run', 'For code that runs elsewhere; trainings of this service do most of this by themselves.');
+  guide.chapter(
+    'The life of a run',
+    'For code that runs elsewhere; trainings of this service do most of this by themselves.',
+  );
   const { createExperiment } = await guide.run<{ createExperiment: { experiment: Named } }>(
     'createExperiment',
     { name: 'by hand', description: 'A search that runs elsewhere.' },
@@ -44,7 +47,8 @@ export async function runLifeChapter(guide: Guide, { datasetId }: { datasetId: s
 
   guide.task(
     'Say what data it read',
-    'A registered dataset by its id, any other by name and digest. MLflow’s `log_input` writes the same, and a digest that is a registered file’s SHA-256 is linked to it.',
+    'A registered dataset by its id, any other by name and digest. MLflow’s `log_input` writes the same, and ' +
+      'a digest that is a registered file’s SHA-256 is linked to it.',
   );
   const elsewhere = {
     direction: 'OUTPUT',
@@ -53,23 +57,34 @@ export async function runLifeChapter(guide: Guide, { datasetId }: { datasetId: s
     sourceType: 's3',
     source: '{"uri":"s3://bucket/scores.parquet"}',
   };
-  await guide.run('logRunDatasets', { input: { runId: first, datasets: [{ datasetId, context: 'training' }, elsewhere] } });
+  await guide.run('logRunDatasets', {
+    input: { runId: first, datasets: [{ datasetId, context: 'training' }, elsewhere] },
+  });
 
   guide.task(
     'Stream what it prints',
     'Up to 1,000 lines a call. Followers get each line once and in order; `after` goes on where they stopped.',
   );
-  const lines = [{ line: 'reading data' }, { line: 'epoch 1: loss=0.41' }, { line: 'learning rate is large', stream: 'STDERR' }];
+  const lines = [
+    { line: 'reading data' },
+    { line: 'epoch 1: loss=0.41' },
+    { line: 'learning rate is large', stream: 'STDERR' },
+  ];
   await guide.run('appendRunLogs', { input: { runId: first, lines } });
   await guide.follow('followRunLogs', { runId: first, after: 0 }, (items) => items.length === lines.length);
   await guide.run('searchRunLogs', { runId: first, search: 'LOSS', last: 10 });
 
   guide.task(
     'End it, go on, clone it',
-    'When a run ends, its log and its metric histories become the files `logs/run.log` and `metrics/history.json`. It can be taken up again, and ends again.',
+    'When a run ends, its log and its metric histories become the files `logs/run.log` and ' +
+      '`metrics/history.json`. It can be taken up again, and ends again.',
   );
   await guide.run('finishRun', { input: { runId: first, status: 'FINISHED' } });
-  await guide.until<{ run: { artifacts: object[] } }>('runFiles', { runId: first }, ({ run }) => run.artifacts.length === 2);
+  await guide.until<{ run: { artifacts: object[] } }>(
+    'runFiles',
+    { runId: first },
+    ({ run }) => run.artifacts.length === 2,
+  );
   await guide.run('resumeRun', { runId: first });
   await guide.run('cloneRun', { input: { runId: second, name: 'trial 3' } });
 
@@ -82,12 +97,17 @@ export async function runLifeChapter(guide: Guide, { datasetId }: { datasetId: s
   await guide.run('restoreRun', { runId: second });
   await guide.run('deleteExperiment', { id: experimentId });
   guide.say(
-    'An administrator removes for good what was deleted long enough ago, here at once. What a registered version came from stays, and the result says so.',
+    'An administrator removes for good what was deleted long enough ago, here at once. What a registered ' +
+      'version came from stays, and the result says so.',
   );
   const { collectGarbage } = await guide.run<{ collectGarbage: { job: Named } }>(
     'collectGarbage',
     { input: { olderThanDays: 0, experimentIds: [experimentId] } },
     { as: Role.ADMIN },
   );
-  await guide.until<{ job: { status: string } }>('job', { id: collectGarbage.job.id }, ({ job }) => job.status === 'SUCCEEDED');
+  await guide.until<{ job: { status: string } }>(
+    'job',
+    { id: collectGarbage.job.id },
+    ({ job }) => job.status === 'SUCCEEDED',
+  );
 }

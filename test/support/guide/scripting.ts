@@ -8,7 +8,8 @@ export async function scriptingChapter(
 ): Promise<void> {
   guide.chapter(
     'Scripts that run twice',
-    'Look-ups by name, calls that give what is there or make it, and calls that wait: [scripting](scripting.md) has a whole script.',
+    'Look-ups by name, calls that give what is there or make it, and calls that wait: ' +
+      '[scripting](scripting.md) has a whole script.',
   );
   guide.task(
     'Find things by their names',
@@ -24,12 +25,19 @@ export async function scriptingChapter(
 
   guide.task('Get or create', '`created` tells which it was. What is there stays as it is.');
   await guide.run('getOrCreateExperiment', { name: 'penguins' });
-  await guide.run('getOrCreateModel', { input: { name: 'penguin-species', task: 'CLASSIFICATION', modelType: 'LOGISTIC_REGRESSION' } });
-  await guide.run('getOrCreateEndpoint', { input: { name: 'penguins', modelId, followStage: 'PRODUCTION', waitMs: 60_000 } });
+  await guide.run('getOrCreateModel', {
+    input: { name: 'penguin-species', task: 'CLASSIFICATION', modelType: 'LOGISTIC_REGRESSION' },
+  });
+  await guide.run('getOrCreateEndpoint', {
+    input: { name: 'penguins', modelId, followStage: 'PRODUCTION', waitMs: 60_000 },
+  });
 
   guide.task(
     'Release a version',
-    'It is evaluated, validated and promoted as far as its gates let it; what has passed is not done again. Here it is in PRODUCTION already.',
+    'It is evaluated, validated and promoted as far as its gates let it; what has passed is not done again. ' +
+      'Here it is in PRODUCTION already.',
   );
-  await guide.run('releaseModelVersion', { input: { modelVersionId: versionId, targetStage: 'PRODUCTION', waitMs: 60_000 } });
+  await guide.run('releaseModelVersion', {
+    input: { modelVersionId: versionId, targetStage: 'PRODUCTION', waitMs: 60_000 },
+  });
 }

@@ -59,11 +59,13 @@ export async function servingChapter(
 ): Promise<{ endpointId: string; productionVersionId: string }> {
   guide.chapter(
     'Serving',
-    'An endpoint is the stable name that clients call. Deployments stand behind it: LIVE with a share of the traffic, or SHADOW with a copy of it.',
+    'An endpoint is the stable name that clients call. Deployments stand behind it: LIVE with a share of the ' +
+      'traffic, or SHADOW with a copy of it.',
   );
   guide.task(
     'Create an endpoint',
-    'One that follows PRODUCTION deploys the version there at once, and every later promotion or rollback moves its traffic.',
+    'One that follows PRODUCTION deploys the version there at once, and every later promotion or rollback ' +
+      'moves its traffic.',
   );
   const { createEndpoint } = await guide.run<{ createEndpoint: { endpoint: Named } }>('createEndpoint', {
     input: { name: ENDPOINT, modelId: ids.modelId, followStage: 'PRODUCTION', slaLatencyP95Ms: 2_000 },
@@ -73,10 +75,16 @@ export async function servingChapter(
     items.some(({ type }) => type === 'MODEL_DEPLOYED'),
   );
 
-  guide.task('Predict with rows', 'Values by the names of the dataset’s columns. VIEWER may call it, as what is live is in PRODUCTION.');
+  guide.task(
+    'Predict with rows',
+    'Values by the names of the dataset’s columns. VIEWER may call it, as what is live is in PRODUCTION.',
+  );
   await ready(guide, endpointId, 'LIVE');
   await guide.run('predict', { endpoint: ENDPOINT, rows: [ROW, { ...ROW, beak_length: null }] }, { as: Role.VIEWER });
-  guide.task('Predict with tensors', 'The names and types are the signature’s, the shape begins with the number of rows.');
+  guide.task(
+    'Predict with tensors',
+    'The names and types are the signature’s, the shape begins with the number of rows.',
+  );
   const tensors = [
     { name: 'beak_length', datatype: 'FP32', shape: [2, 1], data: [39.1, 49.5] },
     { name: 'beak_depth', datatype: 'FP32', shape: [2, 1], data: [18.7, 16.1] },
@@ -88,10 +96,15 @@ export async function servingChapter(
 
   guide.task(
     'Shadow a second version',
-    'A second version was trained, evaluated, validated and promoted to STAGING like the first. Deployed as SHADOW, it gets a copy of every answered request.',
+    'A second version was trained, evaluated, validated and promoted to STAGING like the first. Deployed as ' +
+      'SHADOW, it gets a copy of every answered request.',
   );
   const modelVersionId = await secondVersion(guide, ids);
-  const { deployModelVersion } = await guide.run<Deployed>('deployModelVersion', { endpointId, modelVersionId, mode: 'SHADOW' });
+  const { deployModelVersion } = await guide.run<Deployed>('deployModelVersion', {
+    endpointId,
+    modelVersionId,
+    mode: 'SHADOW',
+  });
   const deploymentId = deployModelVersion.deployment.id;
   await ready(guide, endpointId, 'SHADOW');
   const rows = penguinRows();
@@ -101,11 +114,23 @@ export async function servingChapter(
   const seen = ({ endpoint }: Endpoints) => endpoint.deployments.every((one) => one.traffic.requests >= traffic.length);
   await guide.until<Endpoints>('endpointTraffic', { endpointId }, seen);
   await guide.run('decideShadow', { deploymentId });
-  guide.say('The gate passed, so the version may replace the one in PRODUCTION. Whoever does not know which that is, is refused:');
-  await guide.refused('promoteModelVersion', { modelVersionId, toStage: 'PRODUCTION', expectedProductionVersionId: null });
+  guide.say(
+    'The gate passed, so the version may replace the one in PRODUCTION. Whoever does not know which that is, ' +
+      'is refused:',
+  );
+  await guide.refused('promoteModelVersion', {
+    modelVersionId,
+    toStage: 'PRODUCTION',
+    expectedProductionVersionId: null,
+  });
   guide.say('Named, it is replaced, and the endpoint’s traffic moves:');
   const expectedProductionVersionId = ids.firstVersionId;
-  await guide.run('promoteModelVersion', { modelVersionId, toStage: 'PRODUCTION', expectedProductionVersionId, reason: 'shadow passed' });
+  await guide.run('promoteModelVersion', {
+    modelVersionId,
+    toStage: 'PRODUCTION',
+    expectedProductionVersionId,
+    reason: 'shadow passed',
+  });
 
   guide.task(
     'Predict for a whole dataset',
@@ -124,7 +149,11 @@ export async function servingChapter(
 }
 
 /** Two versions behind one name, the traffic split by hand. */
-export async function splitChapter(guide: Guide, { modelId, firstVersionId }: Registry, productionVersionId: string): Promise<void> {
+export async function splitChapter(
+  guide: Guide,
+  { modelId, firstVersionId }: Registry,
+  productionVersionId: string,
+): Promise<void> {
   guide.task(
     'Split traffic between two versions',
     'At an endpoint that follows no stage. Weights are basis points; a routing key keeps its version while they stay.',
@@ -155,7 +184,9 @@ export async function splitChapter(guide: Guide, { modelId, firstVersionId }: Re
   await guide.run('undeploy', { deploymentId: weights[1]?.deploymentId });
   guide.task(
     'Follow an alias',
-    'Pointing the alias elsewhere then moves the traffic, the new version loaded before the old one leaves. An alias that is not there yet is waited for; when it is deleted, what serves goes on, and `followProblem` says so.',
+    'Pointing the alias elsewhere then moves the traffic, the new version loaded before the old one leaves. ' +
+      'An alias that is not there yet is waited for; when it is deleted, what serves goes on, and ' +
+      '`followProblem` says so.',
   );
   const champion = { modelId, alias: 'champion' };
   await guide.run('setModelAlias', { ...champion, modelVersionId: productionVersionId }, { show: false });

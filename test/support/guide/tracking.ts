@@ -44,17 +44,27 @@ export async function trackingChapter(guide: Guide): Promise<{ experimentId: str
     input: { experimentId, name: 'by-hand', params: [{ key: 'learning_rate', value: '0.01' }] },
   });
   const runId = createRun.run.id;
-  const metrics = [0.9, 0.6, 0.45, 0.4, 0.38, 0.37, 0.365, 0.364].map((value, i) => ({ key: 'loss', value, step: i + 1 }));
+  const metrics = [0.9, 0.6, 0.45, 0.4, 0.38, 0.37, 0.365, 0.364].map((value, i) => ({
+    key: 'loss',
+    value,
+    step: i + 1,
+  }));
   await guide.run('logMetrics', { input: { runId, metrics } });
   await guide.run('setRunTags', { input: { runId, tags: [{ key: 'reviewed', value: 'yes' }] } });
 
-  guide.task('Keep a file with a run', 'First the bytes, streamed and hashed; then the mutation that says what they are.');
+  guide.task(
+    'Keep a file with a run',
+    'First the bytes, streamed and hashed; then the mutation that says what they are.',
+  );
   const upload = await guide.http('/uploads?fileName=penguins.csv', { method: 'POST', file: PENGUINS });
   const { uploadId } = (await upload.json()) as { uploadId: string };
   guide.json({ uploadId });
-  const { logArtifact } = await guide.run<{ logArtifact: { artifact: { downloadUrl: string; sizeBytes: number } } }>('logArtifact', {
-    input: { runId, uploadId, path: 'inputs/penguins.csv' },
-  });
+  const { logArtifact } = await guide.run<{ logArtifact: { artifact: { downloadUrl: string; sizeBytes: number } } }>(
+    'logArtifact',
+    {
+      input: { runId, uploadId, path: 'inputs/penguins.csv' },
+    },
+  );
   guide.say('Its download is plain HTTP with the same token, and takes ranges:');
   const { pathname } = new URL(logArtifact.artifact.downloadUrl, guide.service.url);
   const part = await guide.http(pathname, { headers: { range: 'bytes=0-63' } });
@@ -67,31 +77,51 @@ export async function trackingChapter(guide: Guide): Promise<{ experimentId: str
     'Filters hold together. Pages go on with `after: pageInfo.endCursor`; `totalCount` is counted only when asked for.',
   );
   await guide.run('searchRuns', {
-    filter: { experimentIds: [experimentId], tags: [{ key: 'reviewed', value: 'yes' }], metrics: [{ key: 'loss', max: 0.4 }] },
+    filter: {
+      experimentIds: [experimentId],
+      tags: [{ key: 'reviewed', value: 'yes' }],
+      metrics: [{ key: 'loss', max: 0.4 }],
+    },
     first: 20,
   });
-  guide.task('Draw a curve', 'Long histories are thinned in the database: at most `maxPoints`, the first and the last among them.');
+  guide.task(
+    'Draw a curve',
+    'Long histories are thinned in the database: at most `maxPoints`, the first and the last among them.',
+  );
   await guide.run('runHistory', { runId, key: 'loss' });
   return { experimentId };
 }
 
 /** A dataset from an upload, and what is known about it. */
 export async function datasetChapter(guide: Guide): Promise<{ datasetId: string }> {
-  guide.chapter('Datasets', 'A dataset is a CSV, JSON or Parquet file that the service keeps. The same name again makes the next version.');
+  guide.chapter(
+    'Datasets',
+    'A dataset is a CSV, JSON or Parquet file that the service keeps. The same name again makes the next version.',
+  );
   guide.task('Register a file', 'From an upload, or with `path` from a folder that the setting `DATASET_DIRS` allows.');
   const upload = await guide.http('/uploads?fileName=penguins.csv', { method: 'POST', file: PENGUINS });
   const { uploadId } = (await upload.json()) as { uploadId: string };
   guide.json({ uploadId });
-  const { registerDataset } = await guide.run<{ registerDataset: { dataset: Named } }>('registerDataset', { name: 'penguins', uploadId });
+  const { registerDataset } = await guide.run<{ registerDataset: { dataset: Named } }>('registerDataset', {
+    name: 'penguins',
+    uploadId,
+  });
   guide.task(
     'Send a large file',
-    'Straight to where it is stored, in parts that can be sent again: PUT the bytes of each part to its address, which needs no token. `completeUpload` then gives the `uploadId` its file.',
+    'Straight to where it is stored, in parts that can be sent again: PUT the bytes of each part to its ' +
+      'address, which needs no token. `completeUpload` then gives the `uploadId` its file.',
   );
   const bytes = readFileSync(PENGUINS);
-  const { createUpload } = await guide.run<{ createUpload: { uploadId: string; parts: { url: string }[] } }>('createUpload', {
-    input: { fileName: 'penguins.csv', sizeBytes: bytes.length },
+  const { createUpload } = await guide.run<{ createUpload: { uploadId: string; parts: { url: string }[] } }>(
+    'createUpload',
+    {
+      input: { fileName: 'penguins.csv', sizeBytes: bytes.length },
+    },
+  );
+  const sent = await fetch(new URL(createUpload.parts[0]!.url, guide.service.url), {
+    method: 'PUT',
+    body: new Uint8Array(bytes),
   });
-  const sent = await fetch(new URL(createUpload.parts[0]!.url, guide.service.url), { method: 'PUT', body: new Uint8Array(bytes) });
   expect(sent.status).toBe(200);
   await guide.run('completeUpload', { input: { uploadId: createUpload.uploadId } });
   guide.task('Find datasets');
@@ -120,7 +150,8 @@ export async function trainingChapter(
 ): Promise<{ runId: string }> {
   guide.chapter(
     'Training',
-    'Training runs in a process of its own. It ends in a model file that has been compared with the trainer’s own outputs.',
+    'Training runs in a process of its own. It ends in a model file that has been compared with the ' +
+      'trainer’s own outputs.',
   );
   guide.task('Start a training');
   const input = { experimentId, datasetId, runName: 'softmax', config: PENGUIN_TRAINING };
@@ -129,7 +160,9 @@ export async function trainingChapter(
 
   guide.task(
     'Watch it learn',
-    'A subscription over the WebSocket at `/graphql` (protocol `graphql-transport-ws`, token in `connectionParams`). `after: 0` sends what has been first; after a lost connection, give the last `seq` that came, and nothing comes twice or is missed.',
+    'A subscription over the WebSocket at `/graphql` (protocol `graphql-transport-ws`, token in ' +
+      '`connectionParams`). `after: 0` sends what has been first; after a lost connection, give the last `seq` ' +
+      'that came, and nothing comes twice or is missed.',
   );
   await guide.follow<Point>(
     'followRunMetrics',
@@ -155,15 +188,25 @@ export async function trainingChapter(
   guide.task('Compare runs');
   await guide.run('runsOfExperiment', { experimentId });
 
-  guide.task('When the configuration is wrong', 'Nothing is queued; the error names the field, what was expected and what came.');
+  guide.task(
+    'When the configuration is wrong',
+    'Nothing is queued; the error names the field, what was expected and what came.',
+  );
   const features = [{ column: 'beak_lenght', kind: 'NUMERIC' }];
-  await guide.refused('startTraining', { input: { experimentId, datasetId, config: { ...PENGUIN_TRAINING, features } } });
+  await guide.refused('startTraining', {
+    input: { experimentId, datasetId, config: { ...PENGUIN_TRAINING, features } },
+  });
 
   guide.task(
     'Cancel and resume',
-    'Cancelling ends the process at once. Resuming goes on from the last checkpoint to the result of an unbroken training.',
+    'Cancelling ends the process at once. Resuming goes on from the last checkpoint to the result of an ' +
+      'unbroken training.',
   );
-  const long = { ...PENGUIN_TRAINING, hyperparameters: { ...PENGUIN_TRAINING.hyperparameters, epochs: 5_000 }, checkpointEveryEpochs: 50 };
+  const long = {
+    ...PENGUIN_TRAINING,
+    hyperparameters: { ...PENGUIN_TRAINING.hyperparameters, epochs: 5_000 },
+    checkpointEveryEpochs: 50,
+  };
   const second = await guide.run<StartedTraining>(
     'startTraining',
     { input: { experimentId, datasetId, runName: 'long', config: long } },

@@ -22,7 +22,11 @@ export async function webhooksChapter(guide: Guide, { modelId }: { modelId: stri
     eventTypes: ['MODEL_STAGE_CHANGED', 'MODEL_DRIFT_DETECTED'],
     modelId,
   };
-  const { createWebhook } = await guide.run<{ createWebhook: { webhook: { id: string } } }>('createWebhook', { input }, { as });
+  const { createWebhook } = await guide.run<{ createWebhook: { webhook: { id: string } } }>(
+    'createWebhook',
+    { input },
+    { as },
+  );
   const { id } = createWebhook.webhook;
   guide.task('Try it', 'A ping is a message like any other, but tried once; the log shows what became of it.');
   await guide.run('testWebhook', { id }, { as });

@@ -23,7 +23,10 @@ export const Webhook = defineEntity({
     mlflowEvents: p.json<MlflowWebhookEvent[]>().nullable(),
     /** Events of this model alone. */
     modelId: p.uuid().nullable(),
-    /** `whsec_` and the key in base64; in the format MLFLOW any text, or nothing. Kept in the clear, because it signs; no query, audit row or log line shows it. */
+    /**
+     * `whsec_` and the key in base64; in the format MLFLOW any text, or nothing. Kept in the clear, because it signs;
+     * no query, audit row or log line shows it.
+     */
     secret: p.text().hidden(),
     /** What it was before it was rotated: signs as well until then, so that receivers can follow. */
     previousSecret: p.text().nullable().hidden(),

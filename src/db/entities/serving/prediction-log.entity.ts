@@ -1,7 +1,10 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
 
-/** What was answered, row by row; the value of a regression, and of two classes the second's probability, are the scores. */
+/**
+ * What was answered, row by row; the value of a regression, and of two classes the second's probability, are the
+ * scores.
+ */
 export interface LoggedAnswers {
   kind: 'CLASSES' | 'VALUES' | 'CLUSTERS' | 'OTHER';
   labels?: string[];

@@ -23,7 +23,10 @@ export const Dataset = defineEntity({
     columns: p.json<ColumnSchema[]>(),
     /** How the file was read; null for one that was registered before this was recorded. */
     reading: p.json<FileReading>().nullable(),
-    /** The table that was made of a CSV or JSON file; null for Parquet, and until the first use of one that was registered before. */
+    /**
+     * The table that was made of a CSV or JSON file; null for Parquet, and until the first use of one that was
+     * registered before.
+     */
     tableKey: p.text().nullable(),
     tableSizeBytes: p.bigint('number').nullable(),
     tableSha256: p.text().nullable(),

@@ -1,10 +1,12 @@
-// Type and name of a download as MLflow's server gives them, so that clients and scripts which look at them see no other service.
+// Type and name of a download as MLflow's server gives them, so that clients and scripts which look at them see no
+// other service.
 
 /** MLflow shows these as text, whatever else they are; the last two are names of files without an extension. */
 const TEXTS = new Set(
-  'txt log err cfg conf cnf cf ini properties prop hocon toml yaml yml xml json js py py3 csv tsv md rst ipynb MLmodel mlproject'.split(
-    ' ',
-  ),
+  (
+    'txt log err cfg conf cnf cf ini properties prop hocon toml yaml yml xml json js py py3 csv tsv md rst ' +
+    'ipynb MLmodel mlproject'
+  ).split(' '),
 );
 
 /** Of Python's mimetypes, what artifacts of machine learning may be. */

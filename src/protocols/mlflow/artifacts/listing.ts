@@ -12,8 +12,12 @@ import { download } from './proxy.js';
 import { toFileInfos } from './views.js';
 
 export const listingEndpoints: Endpoint[] = [
-  jsonEndpoint(['GET'], '/mlflow/artifacts/list', Role.VIEWER, z.object({ ...ofRun, path: optionalString }), (call, { path, ...input }) =>
-    list(call, runOwner(input), path),
+  jsonEndpoint(
+    ['GET'],
+    '/mlflow/artifacts/list',
+    Role.VIEWER,
+    z.object({ ...ofRun, path: optionalString }),
+    (call, { path, ...input }) => list(call, runOwner(input), path),
   ),
   jsonEndpoint(
     ['GET'],
@@ -37,7 +41,8 @@ export const listingEndpoints: Endpoint[] = [
   streamEndpoint(['GET'], '/mlflow/logged-models/:model_id/artifacts/files', Role.VIEWER, (call, request, reply) => {
     const { model_id: id = '' } = request.params as Record<string, string>;
     const { artifact_file_path: path } = queryOf(request);
-    if (path === undefined) throw new MlflowError('BAD_REQUEST', 'Request must include the "artifact_file_path" query parameter.');
+    if (path === undefined)
+      throw new MlflowError('BAD_REQUEST', 'Request must include the "artifact_file_path" query parameter.');
     const place = { owner: { loggedModelId: loggedModelIdOf(id) }, path: safePath(path) };
     return download(call, async () => place, request, reply);
   }),

@@ -16,14 +16,22 @@ const upload = { ...target, upload_id: requiredString };
 const part = z.object({ part_number: requiredInteger, etag: string });
 
 export const multipartEndpoints: Endpoint[] = [
-  jsonEndpoint(['POST'], `${ROOT}/create/*`, Role.ENGINEER, z.object({ ...target, num_parts: integer }), async (call, input) => {
-    const { owner, path } = await placeOf(call, input);
-    const { uploadId, urls } = await call.services.artifactFolders.begin(call, owner, path, input.num_parts ?? 1).catch(refusedState);
-    return {
-      upload_id: uploadId,
-      credentials: urls.map((url, i) => ({ url: new URL(url, call.origin).href, part_number: i + 1 })),
-    };
-  }),
+  jsonEndpoint(
+    ['POST'],
+    `${ROOT}/create/*`,
+    Role.ENGINEER,
+    z.object({ ...target, num_parts: integer }),
+    async (call, input) => {
+      const { owner, path } = await placeOf(call, input);
+      const { uploadId, urls } = await call.services.artifactFolders
+        .begin(call, owner, path, input.num_parts ?? 1)
+        .catch(refusedState);
+      return {
+        upload_id: uploadId,
+        credentials: urls.map((url, i) => ({ url: new URL(url, call.origin).href, part_number: i + 1 })),
+      };
+    },
+  ),
   jsonEndpoint(
     ['POST'],
     `${ROOT}/complete/*`,
@@ -34,7 +42,9 @@ export const multipartEndpoints: Endpoint[] = [
       const { owner, path } = await placeOf(call, input);
       const check = (stored: readonly StoredPart[]) => {
         const isSame = ({ partNumber, etag }: StoredPart) =>
-          parts.some(({ part_number: number, etag: sent }) => number === partNumber && sent.replaceAll('"', '') === etag);
+          parts.some(
+            ({ part_number: number, etag: sent }) => number === partNumber && sent.replaceAll('"', '') === etag,
+          );
         if (parts.length !== stored.length || !stored.every(isSame))
           throw invalidParameter('The parts are not those that were uploaded: their numbers or ETags differ.');
       };
@@ -42,12 +52,18 @@ export const multipartEndpoints: Endpoint[] = [
       return {};
     },
   ),
-  jsonEndpoint(['POST'], `${ROOT}/abort/*`, Role.ENGINEER, z.object(upload), async (call, { upload_id: id, ...input }) => {
-    requireUploadId(id);
-    const { owner, path } = await placeOf(call, input);
-    await call.services.artifactFolders.abort(call, owner, path, id).catch(noSuchUpload(id));
-    return {};
-  }),
+  jsonEndpoint(
+    ['POST'],
+    `${ROOT}/abort/*`,
+    Role.ENGINEER,
+    z.object(upload),
+    async (call, { upload_id: id, ...input }) => {
+      requireUploadId(id);
+      const { owner, path } = await placeOf(call, input);
+      await call.services.artifactFolders.abort(call, owner, path, id).catch(noSuchUpload(id));
+      return {};
+    },
+  ),
 ];
 
 /** The address names the folder; `path` is the file on the client's disk, of which the name counts. */

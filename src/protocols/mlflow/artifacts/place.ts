@@ -16,8 +16,8 @@ export function safePath(text: string): string {
 }
 
 /**
- * What a path of the proxy stands for: `<experiment>/<run>/artifacts/…` or `<experiment>/models/<model>/artifacts/…`; there is nothing
- * else behind the proxy. Whether the caller's tenant has such a run or model is told by its `check`.
+ * What a path of the proxy stands for: `<experiment>/<run>/artifacts/…` or `<experiment>/models/<model>/artifacts/…`;
+ * there is nothing else behind the proxy. Whether the caller's tenant has such a run or model is told by its `check`.
  */
 export function namedPlace(services: Services, text: string): CheckedPlace {
   const segments = safePath(text).split('/');
@@ -25,7 +25,8 @@ export function namedPlace(services: Services, text: string): CheckedPlace {
   const [name = '', marker, ...rest] = segments.slice(isModel ? 2 : 1);
   if (marker !== 'artifacts') {
     throw invalidParameter(
-      'Invalid path: artifacts are under <experiment id>/<run id>/artifacts and <experiment id>/models/<model id>/artifacts.',
+      'Invalid path: artifacts are under <experiment id>/<run id>/artifacts and <experiment ' +
+        'id>/models/<model id>/artifacts.',
     );
   }
   const owner = isModel ? { loggedModelId: loggedModelIdOf(name) } : { runId: runIdOf(name) };

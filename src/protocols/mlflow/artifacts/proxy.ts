@@ -43,11 +43,16 @@ export const proxyEndpoints: Endpoint[] = [
     });
     return {};
   }),
-  jsonEndpoint(['GET'], `${ROOT}/artifacts`, Role.VIEWER, z.object({ path: optionalString }), async (call, { path: text }) =>
-    call.run(async (session) => {
-      const { owner, path } = await findPlace(session, call.services, text ?? '');
-      return toFileInfos(await call.services.artifactFolders.list(session, owner, path));
-    }),
+  jsonEndpoint(
+    ['GET'],
+    `${ROOT}/artifacts`,
+    Role.VIEWER,
+    z.object({ path: optionalString }),
+    async (call, { path: text }) =>
+      call.run(async (session) => {
+        const { owner, path } = await findPlace(session, call.services, text ?? '');
+        return toFileInfos(await call.services.artifactFolders.list(session, owner, path));
+      }),
   ),
   jsonEndpoint(['GET'], `${ROOT}/presigned/*`, Role.VIEWER, rest, async (call, { [PATH]: text }) => {
     const { url, sizeBytes } = await call.run(async (session) => {
@@ -79,7 +84,12 @@ export async function download(
   });
   reply.header('etag', `"${artifact.sha256}"`);
   const fileName = posix.basename(artifact.path);
-  const file = { fileName, contentType: mimeTypeOf(fileName), disposition: dispositionOf(fileName), sizeBytes: artifact.sizeBytes };
+  const file = {
+    fileName,
+    contentType: mimeTypeOf(fileName),
+    disposition: dispositionOf(fileName),
+    sizeBytes: artifact.sizeBytes,
+  };
   return sendFile(reply, file, rangeOf(request.headers.range, artifact.sizeBytes), (range) =>
     call.services.artifacts.read(artifact, range),
   );

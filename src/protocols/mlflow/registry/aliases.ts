@@ -47,7 +47,13 @@ export const aliasEndpoints: Endpoint[] = [
       checkedAlias(alias);
       const present = await call.services.aliases.find(session, model.id, alias);
       if (!present) throw invalidParameter(`Registered model alias ${alias} not found.`);
-      return { model_version: await showVersion(session, model, await call.services.modelVersions.get(session, present.modelVersionId)) };
+      return {
+        model_version: await showVersion(
+          session,
+          model,
+          await call.services.modelVersions.get(session, present.modelVersionId),
+        ),
+      };
     }),
   ),
 ];
@@ -61,7 +67,10 @@ function checkedAlias(alias: string): string {
     if (!(error instanceof AppError) || error.code !== ErrorCode.BAD_USER_INPUT) throw error;
     if (isLatest(alias)) throw invalidParameter("'latest' alias name (case insensitive) is reserved.");
     if (/^v\d+$/i.test(alias)) throw invalidParameter(`Version alias name '${alias}' is reserved.`);
-    if (alias.length > 255) throw invalidParameter("'Registered model alias name' exceeds the maximum length of 255 characters");
-    throw invalidParameter(`Invalid alias name: '${alias}'. Names may only contain alphanumerics, underscores (_), and dashes (-).`);
+    if (alias.length > 255)
+      throw invalidParameter("'Registered model alias name' exceeds the maximum length of 255 characters");
+    throw invalidParameter(
+      `Invalid alias name: '${alias}'. Names may only contain alphanumerics, underscores (_), and dashes (-).`,
+    );
   }
 }

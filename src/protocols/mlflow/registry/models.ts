@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import { parseMlflowFilter, parseMlflowOrder } from '../../../domain/platform/mlflow-filter.js';
-import { MLFLOW_REGISTERED_MODEL_FILTER, MLFLOW_REGISTERED_MODEL_ORDER } from '../../../domain/platform/mlflow-grammars.js';
+import {
+  MLFLOW_REGISTERED_MODEL_FILTER,
+  MLFLOW_REGISTERED_MODEL_ORDER,
+} from '../../../domain/platform/mlflow-grammars.js';
 import { Role } from '../../../domain/platform/principal.js';
 import { AppError, ErrorCode } from '../../../errors.js';
 import { newestOfStages, searchModels } from '../../../services/registry/registry-search.js';

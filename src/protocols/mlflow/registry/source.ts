@@ -25,10 +25,14 @@ const PROXY_ROUTE = '/api/2.0/mlflow-artifacts/artifacts/';
 
 const notIn = (source: string, parameter: 'run_id' | 'model_id') =>
   invalidParameter(
-    `Invalid model version source: '${source}'. The ${parameter} request parameter must identify the resource that contains the source.`,
+    `Invalid model version source: '${source}'. The ${parameter} request parameter must identify the ` +
+      'resource that contains the source.',
   );
 
-/** The source by MLflow's rules: files behind the proxy must be of the run or logged model that is named, and none are on this machine. */
+/**
+ * The source by MLflow's rules: files behind the proxy must be of the run or logged model that is named, and none are
+ * on this machine.
+ */
 export async function resolveSource(session: Session, call: Call, named: NamedSource): Promise<LoggedSource> {
   const { source } = named;
   checkSource(source);
@@ -43,7 +47,9 @@ export async function resolveSource(session: Session, call: Call, named: NamedSo
   const ids = { runId: runId ?? model?.runId ?? null, loggedModelId };
   if (place) {
     const isNamed =
-      'loggedModelId' in place.owner ? place.owner.loggedModelId === loggedModelId : loggedModelId === null && place.owner.runId === runId;
+      'loggedModelId' in place.owner
+        ? place.owner.loggedModelId === loggedModelId
+        : loggedModelId === null && place.owner.runId === runId;
     if (!isNamed) throw notIn(source, 'loggedModelId' in place.owner || loggedModelId !== null ? 'model_id' : 'run_id');
   }
   return { uri: source, ...ids, folder: place && { owner: place.owner, path: place.path } };
@@ -83,7 +89,11 @@ export async function placeOf(session: Session, call: Call, uri: string): Promis
 }
 
 /** A version of another model, or of the same one: its files, and where they came from. */
-async function copySource(session: Session, call: Call, { source, run_id: runId, model_id: modelId }: NamedSource): Promise<LoggedSource> {
+async function copySource(
+  session: Session,
+  call: Call,
+  { source, run_id: runId, model_id: modelId }: NamedSource,
+): Promise<LoggedSource> {
   const version = await findByUri(session, call, source);
   const uri = sourceOf(version);
   const { loggedModelId } = version;
@@ -91,7 +101,8 @@ async function copySource(session: Session, call: Call, { source, run_id: runId,
     named != null && (named === '' ? null : read(named)) !== (id ?? null);
   if (differs(runId, version.runId, runIdOf) || differs(modelId, loggedModelId, loggedModelIdOf)) {
     throw invalidParameter(
-      `Invalid model version source: '${source}'. The run_id and model_id request parameters must match the source model version.`,
+      `Invalid model version source: '${source}'. The run_id and model_id request parameters must match the ` +
+        'source model version.',
     );
   }
   const place = version.sourceUri ? await placeOf(session, call, version.sourceUri) : null;
@@ -117,19 +128,31 @@ async function findByUri(session: Session, call: Call, uri: string): Promise<Mod
     if (!present) throw invalidParameter(`Registered model alias ${alias} not found.`);
     return call.services.modelVersions.get(session, present.modelVersionId);
   }
-  if (/^\d+$/.test(which ?? '')) return (await findVersion(session, { name: model.name, version: which ?? '' })).version;
+  if (/^\d+$/.test(which ?? ''))
+    return (await findVersion(session, { name: model.name, version: which ?? '' })).version;
   const newest = await newestOfStages(session, [model.id]);
-  const found = which?.toLowerCase() === 'latest' ? newest.at(-1) : newest.find(({ stage }) => stage === fromStage(which ?? ''));
+  const found =
+    which?.toLowerCase() === 'latest' ? newest.at(-1) : newest.find(({ stage }) => stage === fromStage(which ?? ''));
   if (!found) throw doesNotExist(`No versions of model with name '${model.name}' and stage '${which}' found`);
   return found;
 }
 
-async function requireRun(session: Session, { services }: Call, text: string | null | undefined, id: string | null): Promise<void> {
+async function requireRun(
+  session: Session,
+  { services }: Call,
+  text: string | null | undefined,
+  id: string | null,
+): Promise<void> {
   if (id === null) return;
   await services.runs.get(session, id).catch(whenAbsent(() => noRun(text ?? '')));
 }
 
-async function loggedModel(session: Session, { services }: Call, text: string, id: string): Promise<{ runId?: string | null }> {
+async function loggedModel(
+  session: Session,
+  { services }: Call,
+  text: string,
+  id: string,
+): Promise<{ runId?: string | null }> {
   return services.loggedModels.get(session, id).catch(whenAbsent(() => noLoggedModel(text)));
 }
 
@@ -140,18 +163,23 @@ function checkSource(source: string): void {
   const scheme = schemeOf(source);
   if (scheme === '' || scheme === 'file') {
     throw invalidParameter(
-      `Invalid model version source: '${source}'. To use a local path as a model version source, the run_id request parameter has to be specified and the local path has to be contained within the artifact directory of the run specified by the run_id.`,
+      `Invalid model version source: '${source}'. To use a local path as a model version source, the run_id ` +
+        'request parameter has to be specified and the local path has to be contained within the artifact ' +
+        'directory of the run specified by the run_id.',
     );
   }
   if (namesHost(source)) {
     throw invalidParameter(
-      `Invalid model version source: '${source}'. Clients would send their token to its host. Files behind this service are at mlflow-artifacts:/<path>.`,
+      `Invalid model version source: '${source}'. Clients would send their token to its host. Files behind ` +
+        'this service are at mlflow-artifacts:/<path>.',
     );
   }
   const path = freeArtifactPath(source.replace(/^[a-z][a-z0-9+.-]+:\/*/i, '').replace(/[?#].*$/s, ''));
   if (path === null) {
     throw invalidParameter(
-      `Invalid model version source: '${source}'. If supplying a source as an http, https, local file path, ftp, objectstore, or mlflow-artifacts uri, an absolute path must be provided without relative path references present. Please provide an absolute path.`,
+      `Invalid model version source: '${source}'. If supplying a source as an http, https, local file path, ` +
+        'ftp, objectstore, or mlflow-artifacts uri, an absolute path must be provided without relative path ' +
+        'references present. Please provide an absolute path.',
     );
   }
   if (path === '') throw invalidParameter(`Invalid model version source: '${source}'.`);

@@ -27,7 +27,9 @@ const numbered = { name: requiredString, version: requiredString };
 const MAX_RESULTS = 200_000;
 /** Of one page, also where a client takes more: the next page has the others. */
 const PAGE_RESULTS = 10_000;
-const NEWEST_FIRST: OrderKey<'attribute'>[] = [{ entity: 'attribute', key: 'last_updated_timestamp', direction: 'DESC' }];
+const NEWEST_FIRST: OrderKey<'attribute'>[] = [
+  { entity: 'attribute', key: 'last_updated_timestamp', direction: 'DESC' },
+];
 /** Tag of a logged model that names the versions made of it. */
 const VERSIONS_TAG = 'mlflow.modelVersions';
 /** As long as a tag of a logged model may be. */
@@ -58,7 +60,8 @@ export const versionEndpoints: Endpoint[] = [
         .register(call, { modelId: model.id, source: { ...source, runLink: runLink || null }, description, tags })
         .catch(refusedState);
       return call.run(async (session) => {
-        if (named.model_id && source.loggedModelId) await linkLoggedModel(call, session, source.loggedModelId, name, version.version);
+        if (named.model_id && source.loggedModelId)
+          await linkLoggedModel(call, session, source.loggedModelId, name, version.version);
         return { model_version: await showVersion(session, model, version) };
       });
     },
@@ -77,7 +80,10 @@ export const versionEndpoints: Endpoint[] = [
     (call, { description, ...which }) =>
       call.run(async (session) => {
         const { model, version } = await findVersion(session, which);
-        const updated = await call.services.modelVersions.update(session, { id: version.id, description: description ?? '' });
+        const updated = await call.services.modelVersions.update(session, {
+          id: version.id,
+          description: description ?? '',
+        });
         await session.em.flush();
         return { model_version: await showVersion(session, model, updated) };
       }),
@@ -91,7 +97,8 @@ export const versionEndpoints: Endpoint[] = [
       const to = fromStage(stage);
       if (archiveOthers && to !== 'STAGING' && to !== 'PRODUCTION') {
         throw invalidParameter(
-          `Model version transition cannot archive existing model versions because '${stage}' is not an Active stage. Valid stages are ['Staging', 'Production']`,
+          `Model version transition cannot archive existing model versions because '${stage}' is not an ` +
+            `Active stage. Valid stages are ['Staging', 'Production']`,
         );
       }
       return call.run(async (session) => {
@@ -118,7 +125,8 @@ export const versionEndpoints: Endpoint[] = [
     z.object({ filter: string, max_results: atMost(MAX_RESULTS), order_by: repeated(z.string()), page_token: string }),
     (call, input) => {
       const limit = Math.min(input.max_results ?? PAGE_RESULTS, PAGE_RESULTS);
-      if (limit < 1) throw invalidParameter(`Invalid value for max_results. It must be a positive integer, but got ${limit}`);
+      if (limit < 1)
+        throw invalidParameter(`Invalid value for max_results. It must be a positive integer, but got ${limit}`);
       const offset = offsetOf(input.page_token);
       const comparisons = withoutPrompts(parseMlflowFilter(input.filter, MLFLOW_MODEL_VERSION_FILTER));
       const named = parseMlflowOrder(input.order_by, MLFLOW_MODEL_VERSION_ORDER);
@@ -132,16 +140,21 @@ export const versionEndpoints: Endpoint[] = [
       });
     },
   ),
-  jsonEndpoint(['GET'], `${PATH}/get-download-uri`, Role.VIEWER, z.object({ ...numbered, name: string }), (call, which) =>
-    call.run(async (session) => {
-      const { version } = await findVersion(session, which);
-      const { loggedModelId } = version;
-      const uri = sourceOf(version);
-      if (!loggedModelId || !uri.startsWith('models:/m-')) return { artifact_uri: uri };
-      const { experimentId } = await call.services.loggedModels.get(session, loggedModelId);
-      const experiment = await call.services.experiments.get(session, experimentId);
-      return { artifact_uri: artifactUri(experiment, `models/${toModelId(loggedModelId)}/artifacts`) };
-    }),
+  jsonEndpoint(
+    ['GET'],
+    `${PATH}/get-download-uri`,
+    Role.VIEWER,
+    z.object({ ...numbered, name: string }),
+    (call, which) =>
+      call.run(async (session) => {
+        const { version } = await findVersion(session, which);
+        const { loggedModelId } = version;
+        const uri = sourceOf(version);
+        if (!loggedModelId || !uri.startsWith('models:/m-')) return { artifact_uri: uri };
+        const { experimentId } = await call.services.loggedModels.get(session, loggedModelId);
+        const experiment = await call.services.experiments.get(session, experimentId);
+        return { artifact_uri: artifactUri(experiment, `models/${toModelId(loggedModelId)}/artifacts`) };
+      }),
   ),
   jsonEndpoint(
     ['POST'],
@@ -165,7 +178,9 @@ export const versionEndpoints: Endpoint[] = [
     async (call, { key, ...which }) => {
       await call.run(async (session) => {
         const { version } = await findVersion(session, which);
-        await call.services.registryTags.deleteFromVersion(session, { modelVersionId: version.id, key }).catch(unlessAbsent);
+        await call.services.registryTags
+          .deleteFromVersion(session, { modelVersionId: version.id, key })
+          .catch(unlessAbsent);
       });
       return {};
     },
@@ -196,7 +211,13 @@ const inTheirWords = instead(ErrorCode.GATE_NOT_PASSED, ({ message }) =>
 );
 
 /** As MLflow's server does it, so that its client finds the versions of a logged model. */
-async function linkLoggedModel(call: Call, session: Session, loggedModelId: string, name: string, version: number): Promise<void> {
+async function linkLoggedModel(
+  call: Call,
+  session: Session,
+  loggedModelId: string,
+  name: string,
+  version: number,
+): Promise<void> {
   await call.services.loggedModels.changeTag(session, loggedModelId, VERSIONS_TAG, (before) =>
     addToList(before, { name, version }, MAX_LIST_LENGTH),
   );

@@ -7,13 +7,20 @@ import { invalidParameter } from '../errors.js';
 import { toEntries } from '../tracking/views.js';
 
 /** What MLflow calls our stages. */
-const STAGES: Record<Stage, string> = { DEVELOPMENT: 'None', STAGING: 'Staging', PRODUCTION: 'Production', ARCHIVED: 'Archived' };
+const STAGES: Record<Stage, string> = {
+  DEVELOPMENT: 'None',
+  STAGING: 'Staging',
+  PRODUCTION: 'Production',
+  ARCHIVED: 'Archived',
+};
 const STATUSES = { PENDING: 'PENDING_REGISTRATION', READY: 'READY', FAILED: 'FAILED_REGISTRATION' } as const;
 
 export function fromStage(text: string): Stage {
   const stage = (Object.keys(STAGES) as Stage[]).find((known) => STAGES[known].toLowerCase() === text.toLowerCase());
   if (stage) return stage;
-  throw invalidParameter(`Invalid Model Version stage: ${text}. Value must be one of ${Object.values(STAGES).join(', ')}.`);
+  throw invalidParameter(
+    `Invalid Model Version stage: ${text}. Value must be one of ${Object.values(STAGES).join(', ')}.`,
+  );
 }
 
 const list = <Name extends string, T>(name: Name, items: T[]) => (items.length > 0 ? { [name]: items } : {});
@@ -41,7 +48,11 @@ export function toModelVersion(version: ListedVersion, modelName: string, aliase
   };
 }
 
-export function toRegisteredModel(model: Model, latest: readonly ModelVersion[], aliases: readonly NumberedAlias[]): object {
+export function toRegisteredModel(
+  model: Model,
+  latest: readonly ModelVersion[],
+  aliases: readonly NumberedAlias[],
+): object {
   return {
     name: model.name,
     creation_timestamp: model.createdAt.getTime(),

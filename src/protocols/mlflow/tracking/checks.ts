@@ -22,9 +22,13 @@ const KEY = /^[/\p{L}\p{N}\p{M}_.\- :]*$/u;
 
 /** A key of a parameter, metric or tag: some clients keep each in a file of that name. */
 export function checkKey(path: string, key: string): void {
-  const refuse = (reason: string) => invalidParameter(`Invalid value ${compactJson(key)} for parameter '${path}' supplied: ${reason}`);
+  const refuse = (reason: string) =>
+    invalidParameter(`Invalid value ${compactJson(key)} for parameter '${path}' supplied: ${reason}`);
   if (!KEY.test(key)) {
-    throw refuse('Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and slashes (/).');
+    throw refuse(
+      'Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) ' +
+        'and slashes (/).',
+    );
   }
   checkAsPath(path, key);
 }
@@ -33,7 +37,9 @@ export function checkAsPath(path: string, name: string): void {
   const normal = normalPath(name);
   if (normal === name && normal !== '.' && !normal.startsWith('..') && !normal.startsWith('/')) return;
   throw invalidParameter(
-    `Invalid value ${compactJson(name)} for parameter '${path}' supplied: Names may be treated as files in certain cases, and must not resolve to other names when treated as such. This name would resolve to '${normal}'`,
+    `Invalid value ${compactJson(name)} for parameter '${path}' supplied: Names may be treated as files in ` +
+      'certain cases, and must not resolve to other names when treated as such. This name would resolve to ' +
+      `'${normal}'`,
   );
 }
 
@@ -107,7 +113,8 @@ function checkMetricKey(key: string, path: string): void {
 function checkTimestamp({ key, value, timestamp }: MetricToCheck, path: string): void {
   if (timestamp >= 0 && timestamp <= MAX_TIME_MS) return;
   throw invalidParameter(
-    `Invalid value ${timestamp} for parameter '${path}' supplied: metric '${key}' (value=${pythonFloat(value)}). Timestamp must be a nonnegative long (64-bit integer) `,
+    `Invalid value ${timestamp} for parameter '${path}' supplied: metric '${key}' ` +
+      `(value=${pythonFloat(value)}). Timestamp must be a nonnegative long (64-bit integer) `,
   );
 }
 
@@ -117,7 +124,8 @@ export function checkBatchSize(metrics: unknown[], params: unknown[], tags: unkn
   const check = (name: string, limit: number, length: number) => {
     if (length <= limit) return;
     throw invalidParameter(
-      `A batch logging request can contain at most ${limit} ${name}. Got ${length} ${name}. Please split up ${name} across multiple requests and try again.`,
+      `A batch logging request can contain at most ${limit} ${name}. Got ${length} ${name}. Please split up ` +
+        `${name} across multiple requests and try again.`,
     );
   };
   check('metrics', MAX_METRICS, metrics.length);
@@ -131,7 +139,8 @@ export function checkUniqueKeys(params: TagEntry[]): void {
   const repeated = params.filter(({ key }) => seen.has(key) || !seen.add(key)).map(({ key }) => `'${key}'`);
   if (repeated.length === 0) return;
   throw invalidParameter(
-    `Duplicate parameter keys have been submitted: [${repeated.join(', ')}]. Please ensure the request contains only one param value per param key.`,
+    `Duplicate parameter keys have been submitted: [${repeated.join(', ')}]. Please ensure the request ` +
+      'contains only one param value per param key.',
   );
 }
 
@@ -147,7 +156,8 @@ export function checkModelMetric(key: string, datasetName: string, datasetDigest
   const bytes = Buffer.byteLength(`${key}${datasetName}${datasetDigest}`);
   if (bytes > MAX_MODEL_METRIC_BYTES) {
     throw invalidParameter(
-      `The key and the dataset of a model's metric can have ${MAX_MODEL_METRIC_BYTES} bytes together, these have ${bytes}.`,
+      `The key and the dataset of a model's metric can have ${MAX_MODEL_METRIC_BYTES} bytes together, these ` +
+        `have ${bytes}.`,
     );
   }
 }

@@ -29,7 +29,9 @@ export const experimentEndpoints: Endpoint[] = [
       const experiment = await call.run(async (session) => {
         // It is the oldest of each tenant.
         await call.services.experiments.default(session);
-        return call.services.experiments.create(session, { name, tags, artifactLocation: location || null }).catch(alreadyExists(name));
+        return call.services.experiments
+          .create(session, { name, tags, artifactLocation: location || null })
+          .catch(alreadyExists(name));
       });
       return { experiment_id: toExperimentId(experiment) };
     },
@@ -107,13 +109,17 @@ function checkLocation(location: string): void {
   if (/[#;]/.test(location)) throw invalidParameter("'artifact_location' URL can't include fragments or params.");
   if (namesHost(location)) {
     throw invalidParameter(
-      `Artifact location cannot be on a host that clients would send their token to. Given: '${location}'. For this service itself it is mlflow-artifacts:/<path>.`,
+      `Artifact location cannot be on a host that clients would send their token to. Given: '${location}'. ` +
+        'For this service itself it is mlflow-artifacts:/<path>.',
     );
   }
-  if (location.startsWith('runs:')) throw invalidParameter(`Artifact location cannot be a runs:/ URI. Given: '${location}'`);
+  if (location.startsWith('runs:'))
+    throw invalidParameter(`Artifact location cannot be a runs:/ URI. Given: '${location}'`);
   // Each client would take it from a folder of its own.
   if (location !== '' && !ABSOLUTE.test(location))
-    throw invalidParameter(`Artifact location must be an address such as s3://bucket/path, or an absolute path. Given: '${location}'`);
+    throw invalidParameter(
+      `Artifact location must be an address such as s3://bucket/path, or an absolute path. Given: '${location}'`,
+    );
 }
 
 /** Deletes or restores an experiment, which must be in the other state: MLflow's server does not see it otherwise. */
@@ -131,4 +137,5 @@ async function moved(
   return {};
 }
 
-const alreadyExists = (name: string) => whenTaken(({ message }) => `Experiment(name=${name}) already exists. ${message}`);
+const alreadyExists = (name: string) =>
+  whenTaken(({ message }) => `Experiment(name=${name}) already exists. ${message}`);

@@ -9,7 +9,15 @@ import type { Services } from '../../../services/services.js';
 import type { ExperimentPlace } from '../../../services/tracking/experiment.service.js';
 import { jsonEndpoint, type Call, type Endpoint } from '../endpoint.js';
 import { doesNotExist, invalidParameter } from '../errors.js';
-import { absentLoggedModels, absentRuns, loggedModelIdOf, noLoggedModel, runIdOf, toExperimentId, toModelId } from '../ids.js';
+import {
+  absentLoggedModels,
+  absentRuns,
+  loggedModelIdOf,
+  noLoggedModel,
+  runIdOf,
+  toExperimentId,
+  toModelId,
+} from '../ids.js';
 import { boolean, keyValue, repeated, requiredString, string } from '../protobuf-json.js';
 import { findActiveExperiment } from './lookup.js';
 import { artifactUri, toEntries, toMetricValue } from './views.js';
@@ -70,15 +78,20 @@ export const loggedModelEndpoints: Endpoint[] = [
     (call, { model_id: text, status }) =>
       onModel(call, text, (session, id) => call.services.loggedModels.finalize(session, id, fromStatus(status), null)),
   ),
-  jsonEndpoint(['DELETE'], '/mlflow/logged-models/:model_id', Role.ENGINEER, z.object(ofModel), (call, { model_id: text }) =>
-    onModel(call, text, (session, id) => call.services.loggedModels.remove(session, id)),
+  jsonEndpoint(
+    ['DELETE'],
+    '/mlflow/logged-models/:model_id',
+    Role.ENGINEER,
+    z.object(ofModel),
+    (call, { model_id: text }) => onModel(call, text, (session, id) => call.services.loggedModels.remove(session, id)),
   ),
   jsonEndpoint(
     ['PATCH'],
     '/mlflow/logged-models/:model_id/tags',
     Role.ENGINEER,
     z.object({ ...ofModel, tags: repeated(keyValue) }),
-    (call, { model_id: text, tags }) => onModel(call, text, (session, id) => call.services.loggedModels.setTags(session, id, tags)),
+    (call, { model_id: text, tags }) =>
+      onModel(call, text, (session, id) => call.services.loggedModels.setTags(session, id, tags)),
   ),
   jsonEndpoint(
     ['DELETE'],
@@ -88,7 +101,8 @@ export const loggedModelEndpoints: Endpoint[] = [
     (call, { model_id: text, tag_key: key }) =>
       onModel(call, text, async (session, id) => {
         const { tags } = await call.services.loggedModels.get(session, id);
-        if (!Object.hasOwn(tags, key)) throw doesNotExist(`No tag with key '${key}' found for model with ID '${text}'.`);
+        if (!Object.hasOwn(tags, key))
+          throw doesNotExist(`No tag with key '${key}' found for model with ID '${text}'.`);
         await call.services.loggedModels.deleteTag(session, id, key);
       }),
   ),
@@ -97,7 +111,8 @@ export const loggedModelEndpoints: Endpoint[] = [
     '/mlflow/logged-models/:model_id/params',
     Role.ENGINEER,
     z.object({ ...ofModel, params: repeated(keyValue) }),
-    (call, { model_id: text, params }) => onModel(call, text, (session, id) => call.services.loggedModels.logParams(session, id, params)),
+    (call, { model_id: text, params }) =>
+      onModel(call, text, (session, id) => call.services.loggedModels.logParams(session, id, params)),
   ),
 ];
 
@@ -120,7 +135,8 @@ async function onModel(
 function checkName(name: string): void {
   if (!BAD_CHARACTERS.some((character) => name.includes(character))) return;
   throw invalidParameter(
-    `Invalid model name (${pythonText(name)}) provided. Model name must be a non-empty string and cannot contain the following characters: ('/', ':', '.', '%', '"', "'")`,
+    `Invalid model name (${pythonText(name)}) provided. Model name must be a non-empty string and cannot ` +
+      `contain the following characters: ('/', ':', '.', '%', '"', "'")`,
   );
 }
 

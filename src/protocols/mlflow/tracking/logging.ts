@@ -6,7 +6,16 @@ import { requireWritable, type ParamChange } from '../../../services/tracking/ru
 import { jsonEndpoint, type Call, type Endpoint } from '../endpoint.js';
 import { doesNotExist, invalidParameter, whenAbsent } from '../errors.js';
 import { absentLoggedModels, loggedModelIdOf, toModelId } from '../ids.js';
-import { integer, keyValue, optionalString, repeated, requiredDouble, requiredInteger, requiredString, string } from '../protobuf-json.js';
+import {
+  integer,
+  keyValue,
+  optionalString,
+  repeated,
+  requiredDouble,
+  requiredInteger,
+  requiredString,
+  string,
+} from '../protobuf-json.js';
 import {
   checkBatchSize,
   checkDataset,
@@ -35,8 +44,8 @@ type Metric = z.output<typeof metric>;
 const checkedMetrics = repeated(metric);
 
 /**
- * Hundreds of metrics in a request are nearly always plain: then they are taken as they came, at a fraction of what it costs to
- * read each by its schema.
+ * Hundreds of metrics in a request are nearly always plain: then they are taken as they came, at a fraction of what it
+ * costs to read each by its schema.
  */
 const metricList = z.unknown().transform((value, context): Metric[] => {
   if (arePlain(value)) return value;
@@ -54,7 +63,13 @@ function arePlain(metrics: unknown): metrics is Metric[] {
     if (one === null || typeof one !== 'object') return false;
     const { key, value, timestamp, step } = one;
     const isPoint = typeof key === 'string' && key !== '' && typeof value === 'number' && isInteger(timestamp);
-    return isPoint && (step == null || isInteger(step)) && isText(one.model_id) && isText(one.dataset_name) && isText(one.dataset_digest);
+    return (
+      isPoint &&
+      (step == null || isInteger(step)) &&
+      isText(one.model_id) &&
+      isText(one.dataset_name) &&
+      isText(one.dataset_digest)
+    );
   });
 }
 
@@ -66,7 +81,12 @@ interface Batch {
 
 /** One transaction for all that a request logs. */
 function log(call: Call, run: string, { metrics, params, tags }: Batch, isBatch = false): Promise<void> {
-  const points = metrics.map(({ key, value, timestamp, step }) => ({ key, value, step: step ?? 0, loggedAt: new Date(timestamp) }));
+  const points = metrics.map(({ key, value, timestamp, step }) => ({
+    key,
+    value,
+    step: step ?? 0,
+    loggedAt: new Date(timestamp),
+  }));
   const ofModels = metrics.flatMap(({ key, model_id: model, dataset_name: name, dataset_digest: digest }, i) => {
     if (!model) return [];
     checkModelMetric(key, name ?? '', digest ?? '');
@@ -87,12 +107,14 @@ function log(call: Call, run: string, { metrics, params, tags }: Batch, isBatch 
 
 /** Another value for a parameter that has one, in MLflow's words for one parameter and for a batch. */
 const asChangedParam = (run: string, isBatch: boolean) => (error: unknown) => {
-  if (!(error instanceof AppError) || error.code !== ErrorCode.CONFLICT || !Array.isArray(error.details['changes'])) throw error;
+  if (!(error instanceof AppError) || error.code !== ErrorCode.CONFLICT || !Array.isArray(error.details['changes']))
+    throw error;
   const changes = error.details['changes'] as ParamChange[];
   const told = changes.map(({ key, oldValue, newValue }) =>
     isBatch
       ? `{'key': '${key}', 'old_value': '${oldValue}', 'new_value': '${newValue}'}`
-      : `Param with key='${key}' was already logged with value='${oldValue}' for run ID='${run}'. Attempted logging new value '${newValue}'.`,
+      : `Param with key='${key}' was already logged with value='${oldValue}' for run ID='${run}'. Attempted ` +
+        `logging new value '${newValue}'.`,
   );
   throw invalidParameter(
     `Changing param values is not allowed. ${isBatch ? `Params were already logged='[${told.join(', ')}]' for run ID='${run}'.` : told[0]}`,
@@ -206,7 +228,10 @@ export const loggingEndpoints: Endpoint[] = [
     z.object({ ...ofRun, models: z.array(z.object({ model_id: requiredString, step: integer })) }),
     async (call, input) => {
       const named = input.models.map(({ model_id: id }) => id);
-      const models = input.models.map(({ model_id: id, step }) => ({ loggedModelId: loggedModelIdOf(id), step: step ?? 0 }));
+      const models = input.models.map(({ model_id: id, step }) => ({
+        loggedModelId: loggedModelIdOf(id),
+        step: step ?? 0,
+      }));
       await onRun(runOf(input), (id) =>
         call.run(async (session) => {
           await requireWritable(session, id);
@@ -225,7 +250,9 @@ export const loggingEndpoints: Endpoint[] = [
       const run = runOf(input);
       const entry = modelEntry(input.model_json);
       await onRun(run, (id) =>
-        call.run((session) => call.services.runs.changeTag(session, id, MODEL_HISTORY_TAG, (before) => addToModelHistory(before, entry))),
+        call.run((session) =>
+          call.services.runs.changeTag(session, id, MODEL_HISTORY_TAG, (before) => addToModelHistory(before, entry)),
+        ),
       );
       return {};
     },

@@ -2,7 +2,12 @@ import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { Role } from '../../../domain/platform/principal.js';
 import { fromHexId } from '../../../domain/tracking/run-tags.js';
-import { type MetricPage, readMetricOfRuns, readMetricPage, sampleMetricOfRuns } from '../../../services/tracking/metric-pages.js';
+import {
+  type MetricPage,
+  readMetricOfRuns,
+  readMetricPage,
+  sampleMetricOfRuns,
+} from '../../../services/tracking/metric-pages.js';
 import { type Call, jsonEndpoint, type Endpoint } from '../endpoint.js';
 import { invalidParameter } from '../errors.js';
 import { refusedToken } from '../pages.js';
@@ -26,14 +31,18 @@ export const metricHistoryEndpoints: Endpoint[] = [
     z.object({ ...ofRun, metric_key: requiredString, max_results: integer, page_token: string }),
     async (call, { metric_key: key, max_results: limit, page_token: after, ...input }) => {
       if (limit !== null && limit <= 0) {
-        throw invalidParameter(`Invalid value ${limit} for parameter 'max_results' supplied. It must be a positive integer.`);
+        throw invalidParameter(
+          `Invalid value ${limit} for parameter 'max_results' supplied. It must be a positive integer.`,
+        );
       }
       const wanted = limit ?? Infinity;
       const pageLimit = Math.min(wanted, POINTS_IN_MEMORY);
       return onRun(runOf(input), async (id) => {
         const first = await call.run(async (session) => {
           await call.services.runs.get(session, id);
-          return readMetricPage(session, id, key, { limit: pageLimit, after: after || null }).catch(refusedToken(after));
+          return readMetricPage(session, id, key, { limit: pageLimit, after: after || null }).catch(
+            refusedToken(after),
+          );
         });
         if (first.next !== null && wanted > pageLimit) return Readable.from(inSteps(call, id, key, first, wanted));
         const { points, next } = first;
@@ -53,12 +62,16 @@ export const metricHistoryEndpoints: Endpoint[] = [
       if (texts.length === 0) throw invalidParameter('GetMetricHistoryBulk request must specify at least one run_id.');
       if (texts.length > MAX_RUNS_PER_REQUEST) {
         throw invalidParameter(
-          `GetMetricHistoryBulk request cannot specify more than ${MAX_RUNS_PER_REQUEST} run_ids. Received ${texts.length} run_ids.`,
+          `GetMetricHistoryBulk request cannot specify more than ${MAX_RUNS_PER_REQUEST} run_ids. Received ` +
+            `${texts.length} run_ids.`,
         );
       }
       if (key === '') throw invalidParameter('GetMetricHistoryBulk request must specify a metric_key.');
       const count = Math.min(limit ?? MAX_BULK_RESULTS, MAX_BULK_RESULTS);
-      if (count < 1) throw invalidParameter(`Invalid value ${count} for parameter 'max_results' supplied. It must be a positive integer.`);
+      if (count < 1)
+        throw invalidParameter(
+          `Invalid value ${count} for parameter 'max_results' supplied. It must be a positive integer.`,
+        );
       // Here alone, runs that do not exist have no points.
       const ids = texts.map(fromHexId).filter((id) => id !== null);
       const points = await call.run((session) => readMetricOfRuns(session, ids, key, count));
@@ -69,12 +82,19 @@ export const metricHistoryEndpoints: Endpoint[] = [
     ['GET'],
     '/mlflow/metrics/get-history-bulk-interval',
     Role.VIEWER,
-    z.object({ run_ids: repeated(z.string()), metric_key: requiredString, start_step: integer, end_step: integer, max_results: integer }),
+    z.object({
+      run_ids: repeated(z.string()),
+      metric_key: requiredString,
+      start_step: integer,
+      end_step: integer,
+      max_results: integer,
+    }),
     async (call, { run_ids: texts, metric_key: key, start_step: from, end_step: to, max_results: limit }) => {
       if (texts.length === 0) throw invalidParameter(`Missing value for required parameter 'run_ids'.${MORE}`);
       if (texts.length > MAX_RUNS_PER_REQUEST) {
         throw invalidParameter(
-          `GetMetricHistoryBulkInterval request must specify at most ${MAX_RUNS_PER_REQUEST} run_ids. Received ${texts.length} run_ids.${MORE}`,
+          `GetMetricHistoryBulkInterval request must specify at most ${MAX_RUNS_PER_REQUEST} run_ids. ` +
+            `Received ${texts.length} run_ids.${MORE}`,
         );
       }
       const count = limit ?? MAX_RESULTS_PER_RUN;
@@ -84,7 +104,9 @@ export const metricHistoryEndpoints: Endpoint[] = [
       if ((from === null) !== (to === null))
         throw invalidParameter('If either start step or end step are specified, both must be specified.');
       if (from !== null && to !== null && from > to) {
-        throw invalidParameter(`end_step must be greater than start_step. Found start_step=${from} and end_step=${to}.`);
+        throw invalidParameter(
+          `end_step must be greater than start_step. Found start_step=${from} and end_step=${to}.`,
+        );
       }
       const steps = from === null || to === null ? null : { from, to };
       const points = await onRuns(texts, (ids) =>
@@ -99,7 +121,13 @@ export const metricHistoryEndpoints: Endpoint[] = [
 ];
 
 /** The answer as text, of a history that is too long to be in memory as a whole. */
-async function* inSteps(call: Call, runId: string, key: string, first: MetricPage, wanted: number): AsyncGenerator<string> {
+async function* inSteps(
+  call: Call,
+  runId: string,
+  key: string,
+  first: MetricPage,
+  wanted: number,
+): AsyncGenerator<string> {
   yield '{"metrics":[';
   let left = wanted;
   for (let page = first; ;) {
@@ -107,7 +135,9 @@ async function* inSteps(call: Call, runId: string, key: string, first: MetricPag
     left -= page.points.length;
     const { next } = page;
     if (next === null || left === 0) return yield next === null ? ']}' : `],"next_page_token":${JSON.stringify(next)}}`;
-    page = await call.run((session) => readMetricPage(session, runId, key, { limit: Math.min(left, POINTS_IN_MEMORY), after: next }));
+    page = await call.run((session) =>
+      readMetricPage(session, runId, key, { limit: Math.min(left, POINTS_IN_MEMORY), after: next }),
+    );
     if (page.points.length > 0) yield ',';
   }
 }

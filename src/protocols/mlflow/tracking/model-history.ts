@@ -10,7 +10,8 @@ const KEPT = ['run_id', 'artifact_path', 'utc_time_created', 'model_uuid'];
 
 type Json = Record<string, unknown>;
 
-const isObject = (value: unknown): value is Json => value !== null && typeof value === 'object' && !Array.isArray(value);
+const isObject = (value: unknown): value is Json =>
+  value !== null && typeof value === 'object' && !Array.isArray(value);
 
 /** What the history keeps of a model, given the JSON of its MLmodel file. */
 export function modelEntry(text: string): Json {

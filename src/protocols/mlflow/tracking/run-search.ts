@@ -30,7 +30,9 @@ export const runSearchEndpoints: Endpoint[] = [
         const experimentIds = await fromExperimentIds(session, call.services, input.experiment_ids);
         const search = { experimentIds, filter: input.filter, orderBy: input.order_by, states: input.run_view_type };
         const { page_token: token } = input;
-        const page = await searchRunsAsMlflow(session, search, { first, after: token || null }).catch(refusedToken(token));
+        const page = await searchRunsAsMlflow(session, search, { first, after: token || null }).catch(
+          refusedToken(token),
+        );
         const runs = await showRuns(session, call.services, page.nodes);
         return { ...(runs.length > 0 && { runs }), ...(page.hasNextPage && { next_page_token: page.cursors.at(-1) }) };
       });

@@ -33,7 +33,8 @@ export const runEndpoints: Endpoint[] = [
       const tagged = tags.find(({ key }) => key === RUN_TAGS.name)?.value;
       if (input.run_name && tagged && input.run_name !== tagged) {
         throw invalidParameter(
-          `Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values (run_name='${input.run_name}', mlflow.runName='${tagged}').`,
+          `Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values ` +
+            `(run_name='${input.run_name}', mlflow.runName='${tagged}').`,
         );
       }
       const [run] = await call.run(async (session) => {

@@ -1,6 +1,10 @@
 import { z } from 'zod';
 import { parseMlflowFilter, parseMlflowOrder } from '../../../domain/platform/mlflow-filter.js';
-import { MLFLOW_EXPERIMENT_FILTER, MLFLOW_EXPERIMENT_ORDER, MLFLOW_LOGGED_MODEL_FILTER } from '../../../domain/platform/mlflow-grammars.js';
+import {
+  MLFLOW_EXPERIMENT_FILTER,
+  MLFLOW_EXPERIMENT_ORDER,
+  MLFLOW_LOGGED_MODEL_FILTER,
+} from '../../../domain/platform/mlflow-grammars.js';
 import { Role } from '../../../domain/platform/principal.js';
 import { searchExperiments } from '../../../services/tracking/experiment-search.js';
 import { searchLoggedModels } from '../../../services/tracking/logged-model-search.js';
@@ -23,7 +27,11 @@ const MAX_DATASET_EXPERIMENTS = 20;
 const MAX_DATASETS = 1_000;
 
 type State = 'ACTIVE' | 'DELETED';
-const VIEWS: Record<string, State[]> = { ACTIVE_ONLY: ['ACTIVE'], DELETED_ONLY: ['DELETED'], ALL: ['ACTIVE', 'DELETED'] };
+const VIEWS: Record<string, State[]> = {
+  ACTIVE_ONLY: ['ACTIVE'],
+  DELETED_ONLY: ['DELETED'],
+  ALL: ['ACTIVE', 'DELETED'],
+};
 
 /** Which states a view shows, by the name or the number of MLflow's enum. */
 export const viewType = z
@@ -32,7 +40,9 @@ export const viewType = z
   .transform((sent): State[] => {
     const name = Object.keys(VIEWS).find((known, i) => known === sent || i + 1 === Number(sent));
     if (sent != null && sent !== '' && name === undefined) {
-      throw invalidParameter(`Invalid value ${JSON.stringify(sent)} for a view type: expected ${Object.keys(VIEWS).join(', ')}.`);
+      throw invalidParameter(
+        `Invalid value ${JSON.stringify(sent)} for a view type: expected ${Object.keys(VIEWS).join(', ')}.`,
+      );
     }
     return VIEWS[name ?? 'ACTIVE_ONLY'] ?? [];
   });
@@ -50,7 +60,9 @@ const order = z.object({
 
 function checkCount(name: string, items: unknown[], most: number): void {
   if (items.length > most)
-    throw invalidParameter(`Invalid value for parameter '${name}' supplied: at most ${most} are possible, got ${items.length}.`);
+    throw invalidParameter(
+      `Invalid value for parameter '${name}' supplied: at most ${most} are possible, got ${items.length}.`,
+    );
 }
 
 export const searchEndpoints: Endpoint[] = [
@@ -58,7 +70,13 @@ export const searchEndpoints: Endpoint[] = [
     ['GET', 'POST'],
     '/mlflow/experiments/search',
     Role.VIEWER,
-    z.object({ max_results: integer, page_token: string, filter: string, order_by: repeated(z.string()), view_type: viewType }),
+    z.object({
+      max_results: integer,
+      page_token: string,
+      filter: string,
+      order_by: repeated(z.string()),
+      view_type: viewType,
+    }),
     async (call, input) => {
       const limit = input.max_results ?? 0;
       checkMaxResults(limit, MAX_RESULTS);
@@ -68,7 +86,13 @@ export const searchEndpoints: Endpoint[] = [
       const fallback = [{ entity: 'attribute', key: 'creation_time', direction: 'DESC' }] as const;
       const found = await call.run(async (session) => {
         await call.services.experiments.default(session);
-        const search = { comparisons, states: input.view_type, order: named.length > 0 ? named : fallback, offset, limit: limit + 1 };
+        const search = {
+          comparisons,
+          states: input.view_type,
+          order: named.length > 0 ? named : fallback,
+          offset,
+          limit: limit + 1,
+        };
         return searchExperiments(session, search);
       });
       return pageOf('experiments', found.map(toExperiment), { offset, limit });
@@ -83,7 +107,8 @@ export const searchEndpoints: Endpoint[] = [
       if (texts.length === 0) throw invalidParameter('SearchDatasets request must specify at least one experiment_id.');
       if (texts.length > MAX_DATASET_EXPERIMENTS) {
         throw invalidParameter(
-          `SearchDatasets request cannot specify more than ${MAX_DATASET_EXPERIMENTS} experiment_ids. Received ${texts.length} experiment_ids.`,
+          `SearchDatasets request cannot specify more than ${MAX_DATASET_EXPERIMENTS} experiment_ids. ` +
+            `Received ${texts.length} experiment_ids.`,
         );
       }
       return call.run(async (session) => {
@@ -92,7 +117,9 @@ export const searchEndpoints: Endpoint[] = [
         const experiments = await call.services.experiments.placesOf(session, ids);
         const summaries = found.flatMap(({ experimentId, name, digest, context }) => {
           const experiment = experiments.get(experimentId);
-          return experiment ? [{ experiment_id: toExperimentId(experiment), name, digest, ...(context !== null && { context }) }] : [];
+          return experiment
+            ? [{ experiment_id: toExperimentId(experiment), name, digest, ...(context !== null && { context }) }]
+            : [];
         });
         return summaries.length > 0 ? { dataset_summaries: summaries } : {};
       });
@@ -117,7 +144,11 @@ export const searchEndpoints: Endpoint[] = [
         throw invalidParameter('`dataset_name` in the `datasets` clause must be specified.');
       const limit = Math.min(input.max_results || DEFAULT_LOGGED_MODELS, MAX_RESULTS);
       checkMaxResults(limit, MAX_RESULTS);
-      const search = { experiment_ids: input.experiment_ids, filter_string: input.filter || null, order_by: input.order_by };
+      const search = {
+        experiment_ids: input.experiment_ids,
+        filter_string: input.filter || null,
+        order_by: input.order_by,
+      };
       const offset = offsetInSearch(input.page_token, search);
       const comparisons = parseMlflowFilter(input.filter, MLFLOW_LOGGED_MODEL_FILTER);
       const toDataset = (name: string, digest: string) => ({ name: name || null, digest: digest || null });

@@ -7,7 +7,8 @@ import type { MetricPoint } from '../../../services/tracking/metric-pages.js';
 import type { DatasetReference, RunDetails } from '../../../services/tracking/run-details.js';
 import { toExperimentId, toModelId } from '../ids.js';
 
-// What MLflow's server answers for each thing. Fields that protobuf leaves out are left out: empty lists, what was never given.
+// What MLflow's server answers for each thing. Fields that protobuf leaves out are left out: empty lists, what was
+// never given.
 
 const LARGEST = Number.MAX_VALUE;
 
@@ -29,7 +30,10 @@ const toStage = (state: 'ACTIVE' | 'DELETED') => state.toLowerCase();
 
 const PROXY = 'mlflow-artifacts:';
 
-/** Where clients put the artifacts of an experiment's runs. Behind the proxy each experiment has one place, whatever it was asked for. */
+/**
+ * Where clients put the artifacts of an experiment's runs. Behind the proxy each experiment has one place, whatever it
+ * was asked for.
+ */
 function artifactRoot(experiment: ExperimentPlace): string {
   const { artifactLocation: location } = experiment;
   return location && !location.startsWith(PROXY) ? location : `${PROXY}/${toExperimentId(experiment)}`;
@@ -128,4 +132,7 @@ export function toMetric(key: string, { value, step, timeMs }: MetricPoint): obj
   return { key, value: toMetricValue(value), timestamp: timeMs, step };
 }
 
-export const toMetricOfRun = (key: string, point: MetricPoint) => ({ ...toMetric(key, point), run_id: toHexId(point.runId) });
+export const toMetricOfRun = (key: string, point: MetricPoint) => ({
+  ...toMetric(key, point),
+  run_id: toHexId(point.runId),
+});

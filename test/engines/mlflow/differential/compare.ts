@@ -35,20 +35,27 @@ export interface Accepted {
   statuses?: string;
   mlflowSays?: string;
   hereSays?: string;
-  /** Found in the JSON of what MLflow's server answered there, or of what this service answered; absent is `undefined`. */
+  /**
+   * Found in the JSON of what MLflow's server answered there, or of what this service answered; absent is `undefined`.
+   */
   mlflow?: string;
   here?: string;
 }
 
 export const shown = (value: unknown) => (value === undefined ? 'undefined' : JSON.stringify(value));
 
-function* differencesOf(at: string, mlflow: unknown, here: unknown): Generator<Pick<Difference, 'at' | 'mlflow' | 'here'>> {
+function* differencesOf(
+  at: string,
+  mlflow: unknown,
+  here: unknown,
+): Generator<Pick<Difference, 'at' | 'mlflow' | 'here'>> {
   if (isDeepStrictEqual(mlflow, here)) return;
   const bothLists = Array.isArray(mlflow) && Array.isArray(here) && mlflow.length === here.length;
   const bothObjects = isObject(mlflow) && isObject(here);
   if (!bothLists && !bothObjects) return yield { at, mlflow, here };
   const [left, right] = [mlflow as Record<string, unknown>, here as Record<string, unknown>];
-  for (const key of new Set([...Object.keys(left), ...Object.keys(right)])) yield* differencesOf(`${at}.${key}`, left[key], right[key]);
+  for (const key of new Set([...Object.keys(left), ...Object.keys(right)]))
+    yield* differencesOf(`${at}.${key}`, left[key], right[key]);
 }
 
 const isObject = (value: unknown) => value !== null && typeof value === 'object' && !Array.isArray(value);
@@ -57,7 +64,10 @@ const isObject = (value: unknown) => value !== null && typeof value === 'object'
 export function compare(mlflow: Exchange[], here: Exchange[]): Difference[] {
   const topics = [...new Set([...mlflow, ...here].map(({ topic }) => topic))];
   return topics.flatMap((topic) => {
-    const [theirs, ours] = [mlflow, here].map((exchanges) => exchanges.filter((one) => one.topic === topic)) as [Exchange[], Exchange[]];
+    const [theirs, ours] = [mlflow, here].map((exchanges) => exchanges.filter((one) => one.topic === topic)) as [
+      Exchange[],
+      Exchange[],
+    ];
     return Array.from({ length: Math.max(theirs.length, ours.length) }, (_, i) => i).flatMap((i) => {
       const [left, right] = [theirs[i], ours[i]];
       const request = left?.request ?? right?.request ?? '';
@@ -68,9 +78,13 @@ export function compare(mlflow: Exchange[], here: Exchange[]): Difference[] {
         statuses: `${left?.status} ${right?.status}`,
         said: { mlflow: messageOf(left), here: messageOf(right) },
       };
-      if (left?.request !== right?.request) return [{ ...whole, at: 'request', mlflow: left?.request, here: right?.request }];
+      if (left?.request !== right?.request)
+        return [{ ...whole, at: 'request', mlflow: left?.request, here: right?.request }];
       if (!left || !right) return [];
-      const parts = [...differencesOf('status', left.status, right.status), ...differencesOf('body', left.body, right.body)];
+      const parts = [
+        ...differencesOf('status', left.status, right.status),
+        ...differencesOf('body', left.body, right.body),
+      ];
       return parts.map((part) => ({ ...whole, ...part }));
     });
   });
@@ -81,7 +95,8 @@ const messageOf = (exchange: Exchange | undefined) => {
   return message ?? text ?? '';
 };
 
-const matches = (pattern: string | undefined, text: string) => pattern === undefined || new RegExp(pattern, 's').test(text);
+const matches = (pattern: string | undefined, text: string) =>
+  pattern === undefined || new RegExp(pattern, 's').test(text);
 
 const isAccepted = (one: Accepted, { topic, request, at, mlflow, here, statuses, said }: Difference) =>
   matches(one.topic, topic) &&
@@ -94,7 +109,10 @@ const isAccepted = (one: Accepted, { topic, request, at, mlflow, here, statuses,
   matches(one.here, shown(here));
 
 /** Sorts differences under the first entry that accepts each; what none accepts is left. */
-export function sortUnder(list: readonly Accepted[], differences: Difference[]): { left: Difference[]; requests: number[] } {
+export function sortUnder(
+  list: readonly Accepted[],
+  differences: Difference[],
+): { left: Difference[]; requests: number[] } {
   const met = list.map(() => new Set<string>());
   const left = differences.filter((one) => {
     const index = list.findIndex((entry) => isAccepted(entry, one));
