@@ -5,15 +5,7 @@ import { unwrapResolverError } from '@apollo/server/errors';
 import { ApolloServerPluginCacheControlDisabled } from '@apollo/server/plugin/disabled';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import {
-  GraphQLError,
-  Kind,
-  parse,
-  specifiedRules,
-  validate,
-  type DocumentNode,
-  type OperationDefinitionNode,
-} from 'graphql';
+import { GraphQLError, Kind, parse, specifiedRules, validate, type DocumentNode } from 'graphql';
 import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
 import { LRUCache } from 'lru-cache';
 import { WebSocketServer, type WebSocket } from 'ws';
@@ -25,7 +17,7 @@ import { bearerOf, type Principal } from '../domain/platform/principal.js';
 import type { BodyGate } from './body-budget.js';
 import { toClientError } from './client-error.js';
 import { checkQueryLimits, MAX_TOKENS } from './query-limits.js';
-import { RepeatedOperations, type OperationOptions } from './repeated-operations.js';
+import { RepeatedOperations, rootField, type OperationOptions } from './repeated-operations.js';
 import { SocketWriter, TurnBudget } from './socket-writer.js';
 import { SubscriptionHub, type SubscriptionArgs } from './subscription-hub.js';
 import { carryProtocol, type SocketExtra } from './subscription-socket.js';
@@ -75,7 +67,7 @@ export async function registerGraphQL(app: FastifyInstance, options: GraphQLOpti
               );
             }
             checkQueryLimits(options.schema, document, request.variables ?? {}, options.limits);
-            if (request.query) repeated.learn(request.query, request.operationName, document, rootField(operation));
+            if (request.query) repeated.learn(request.query, document);
           });
         },
       };
@@ -102,14 +94,6 @@ export async function registerGraphQL(app: FastifyInstance, options: GraphQLOpti
   const viaApollo = fastifyApolloHandler(apollo, { context: async (request) => contextOf(request) });
   const repeated = new RepeatedOperations(options, contextOf, (request, reply) => viaApollo.call(app, request, reply));
   app.post('/graphql', (request, reply) => repeated.answer(request, reply));
-}
-
-/**
- * The first root field: a name of the schema, since the operation is valid; operations that are not have no such name.
- */
-function rootField(operation: OperationDefinitionNode | undefined): string {
-  const [first] = operation?.selectionSet.selections ?? [];
-  return first?.kind === Kind.FIELD ? first.name.value : 'other';
 }
 
 /** Whom an Authorization header stands for; a refusal carries its HTTP status. */

@@ -1,162 +1,120 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import {
   execute,
+  getOperationAST,
   Kind,
+  OperationTypeNode,
   type DocumentNode,
-  type ExecutionArgs,
-  type ExecutionResult,
   type GraphQLSchema,
+  type OperationDefinitionNode,
 } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import type { RequestContext } from '../resolvers/request-context.js';
 import { toClientError } from './client-error.js';
-import { CompiledAnswers, type CompiledAnswer } from './compiled-answers.js';
-import { CompiledVariables, type ReadVariables } from './compiled-variables.js';
 import { checkQueryLimits, costsByVariables, type QueryLimits } from './query-limits.js';
+import { VariableCoercion } from './variable-coercion.js';
 
 export interface OperationOptions {
   schema: GraphQLSchema;
   limits: QueryLimits;
   logger: Logger;
-  /**
-   * Told of each operation over HTTP: its first root field, OK or the code of its first error, and how long it took.
-   */
+  /** Told of each operation over HTTP: its first root field, OK or the code of its first error, and how long it took. */
   observe(field: string, code: string, seconds: number): void;
 }
 
-interface Operation {
+interface KnownDocument {
   document: DocumentNode;
-  /** First root field, for the service's metrics. */
-  field: string;
-  /** Whether its limits have to be looked at each time. */
-  costsByVariables: boolean;
   /** The same document with variables that are coerced faster; null when it has none of that kind. */
   rewritten: DocumentNode | null;
-  /** Null for what graphql-js has to run. */
-  compiled: { answer: CompiledAnswer; readVariables: ReadVariables } | null;
+  /** Whether its limits have to be checked each time. */
+  costsByVariables: boolean;
 }
 
-/** A request's body, once it has been looked at. */
-interface Body {
-  variables?: Record<string, unknown> | null;
-  operationName?: string | null;
+/** A request that can be answered here. */
+interface KnownRequest extends KnownDocument {
+  operation: OperationDefinitionNode;
+  variables: Record<string, unknown>;
 }
-
-type Given = Pick<ExecutionArgs, 'operationName'> & {
-  contextValue: RequestContext;
-  variableValues: Record<string, unknown>;
-};
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 const PLAIN_ACCEPT = new Set([undefined, '*/*', 'application/json']);
 
 /**
- * Answers operations that Apollo has parsed, validated and run before: same schema, limits, context and errors, without
- * Apollo's own steps, which take longer than a prediction. Whatever is unusual, a refusal included, is left to Apollo.
+ * Answers documents that Apollo has parsed and validated before, without Apollo's own steps, which take longer than a prediction:
+ * same schema, limits, context and errors. Only what does not depend on the request is kept; the operation is looked up each time.
+ * Whatever is unusual, a refusal included, is left to Apollo.
  */
 export class RepeatedOperations {
-  private readonly known = new LRUCache<string, Operation>({
+  private readonly known = new LRUCache<string, KnownDocument>({
     maxSize: 1024 ** 2,
-    sizeCalculation: (_operation, key) => key.length,
+    sizeCalculation: (_document, query) => query.length + 1,
   });
 
-  private readonly variables: CompiledVariables;
-  private readonly answers: CompiledAnswers;
+  private readonly coercion: VariableCoercion;
 
   constructor(
     private readonly options: OperationOptions,
     private readonly contextOf: (request: FastifyRequest) => RequestContext | Promise<RequestContext>,
     private readonly viaApollo: (request: FastifyRequest, reply: FastifyReply) => unknown,
   ) {
-    this.variables = new CompiledVariables(options.schema);
-    this.answers = new CompiledAnswers(options.schema);
+    this.coercion = new VariableCoercion(options.schema);
   }
 
-  learn(query: string, operationName: string | undefined | null, document: DocumentNode, field: string): void {
-    const key = keyOf(query, operationName);
-    if (this.known.has(key)) return;
-    const answer = this.answers.compile(document);
-    const operation = document.definitions.find((definition) => definition.kind === Kind.OPERATION_DEFINITION);
-    this.known.set(key, {
-      document,
-      field,
-      costsByVariables: costsByVariables(document),
-      rewritten: this.variables.rewrite(document),
-      compiled: answer && { answer, readVariables: this.variables.reader(operation?.variableDefinitions ?? []) },
-    });
+  /** Takes a document that is valid and within its limits. */
+  learn(query: string, document: DocumentNode): void {
+    if (this.known.has(query)) return;
+    const rewritten = this.coercion.rewrite(document);
+    this.known.set(query, { document, rewritten, costsByVariables: costsByVariables(document) });
   }
 
   /** What to send. Apollo answers what is not known, and what is refused before anything has run. */
   async answer(request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
     const startedAt = performance.now();
-    const operation = this.find(request);
-    if (!operation) return this.viaApollo(request, reply);
-    const { document, field, compiled } = operation;
+    const known = this.find(request);
+    if (!known) return this.viaApollo(request, reply);
+    const { document, rewritten, operation, variables } = known;
     const { schema, limits, logger, observe } = this.options;
-    const { variables, operationName } = request.body as Body;
-    const variableValues = variables ?? {};
     let contextValue;
     try {
       const context = this.contextOf(request);
       contextValue = context instanceof Promise ? await context : context;
-      if (operation.costsByVariables) checkQueryLimits(schema, document, variableValues, limits);
+      if (known.costsByVariables) checkQueryLimits(schema, document, variables, limits);
     } catch {
       return this.viaApollo(request, reply);
     }
-    const given = { contextValue, variableValues, operationName };
-    let result: ExecutionResult;
-    if (compiled) {
-      const values = compiled.readVariables(variableValues);
-      if (!values) return this.viaApollo(request, reply);
-      const { answer } = compiled;
-      let outcome: () => unknown;
-      try {
-        const value: unknown = await answer.ask(contextValue, values);
-        outcome = () => value;
-      } catch (error) {
-        outcome = () => {
-          throw error;
-        };
-      }
-      try {
-        const json = answer.write(outcome());
-        observe(field, 'OK', (performance.now() - startedAt) / 1000);
-        reply.header('content-type', JSON_TYPE);
-        return json;
-      } catch {
-        result = await execute({
-          schema: this.answers.schema,
-          document,
-          ...given,
-          rootValue: answer.rootValue(outcome),
-        });
-      }
-    } else {
-      result = await this.run(operation, given);
-      // The variables were refused, and nothing has run.
-      if (result.data === undefined) return this.viaApollo(request, reply);
-    }
+    const result = await execute({
+      ...(rewritten ? { schema: this.coercion.schema, document: rewritten } : { schema, document }),
+      contextValue,
+      variableValues: variables,
+      operationName: operation.name?.value,
+    });
+    // The variables were refused, and nothing has run.
+    if (result.data === undefined) return this.viaApollo(request, reply);
     const shown = result.errors?.map((error) => toClientError(error, logger, request.id));
-    observe(field, String(shown?.[0]?.extensions['code'] ?? 'OK'), (performance.now() - startedAt) / 1000);
+    observe(
+      rootField(operation),
+      String(shown?.[0]?.extensions['code'] ?? 'OK'),
+      (performance.now() - startedAt) / 1000,
+    );
     reply.header('content-type', JSON_TYPE);
     return JSON.stringify({ errors: shown, data: result.data });
   }
 
-  private find({ body, headers }: FastifyRequest): Operation | undefined {
+  private find({ body, headers }: FastifyRequest): KnownRequest | null {
     const { query, variables, operationName, extensions } = (body ?? {}) as Record<string, unknown>;
-    if (typeof query !== 'string' || extensions !== undefined || !PLAIN_ACCEPT.has(headers.accept)) return undefined;
-    if (operationName != null && typeof operationName !== 'string') return undefined;
-    if (variables != null && (typeof variables !== 'object' || Array.isArray(variables))) return undefined;
-    return this.known.get(keyOf(query, operationName));
-  }
-
-  private async run({ document, rewritten }: Operation, given: Given): Promise<ExecutionResult> {
-    const schema = rewritten ? this.variables.schema : this.options.schema;
-    return execute({ schema, document: rewritten ?? document, ...given });
+    if (typeof query !== 'string' || extensions !== undefined || !PLAIN_ACCEPT.has(headers.accept)) return null;
+    if (operationName != null && typeof operationName !== 'string') return null;
+    if (variables != null && (typeof variables !== 'object' || Array.isArray(variables))) return null;
+    const known = this.known.get(query);
+    const operation = known && getOperationAST(known.document, operationName);
+    if (!operation || operation.operation === OperationTypeNode.SUBSCRIPTION) return null;
+    return { ...known, operation, variables: (variables ?? {}) as Record<string, unknown> };
   }
 }
 
-function keyOf(query: string, operationName: string | undefined | null): string {
-  return `${operationName ?? ''}\n${query}`;
+/** The first root field: a name of the schema, since the operation is valid; operations that are not have no such name. */
+export function rootField(operation: OperationDefinitionNode | undefined): string {
+  const [first] = operation?.selectionSet.selections ?? [];
+  return first?.kind === Kind.FIELD ? first.name.value : 'other';
 }

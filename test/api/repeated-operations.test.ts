@@ -51,6 +51,9 @@ const NO_SUCH_ENDPOINT = { endpointId: '01a1fedb-904e-7148-ad0f-33f9595d7d0f', r
 const order = { field: 'NAME', direction: 'ASC' };
 const TWO = 'query A { __typename } query B($id: ID!) { run(id: $id) { name } }';
 
+const CHOICE =
+  'query ($id: ID!, $isShown: Boolean!) { run(id: $id) { id @include(if: $isShown) name @skip(if: $isShown) } }';
+
 /** What comes after the same document has been answered well by Apollo. */
 const cases: Record<
   string,
@@ -193,6 +196,39 @@ const cases: Record<
   },
   'one of several operations': { body: { query: TWO, operationName: 'B', variables: { id: 'RUN' } } },
   'none of several operations': { body: { query: TWO, variables: { id: 'RUN' } }, code: 'BAD_USER_INPUT', status: 400 },
+  'an empty operation name': {
+    body: { query: RUN, operationName: '', variables: { id: 'RUN' } },
+    code: 'BAD_USER_INPUT',
+  },
+  'the name of the only operation': {
+    body: { query: RUN, operationName: 'Run', variables: { id: 'RUN' } },
+    status: 200,
+  },
+  'a subscription beside a query': {
+    body: { query: `${TWO} subscription S { runLogs(runId: "RUN") { seq } }`, operationName: 'S' },
+    code: 'BAD_USER_INPUT',
+  },
+  'a field that is left out': { body: { query: CHOICE, variables: { id: 'RUN', isShown: false } }, status: 200 },
+  'a field that is not left out': { body: { query: CHOICE, variables: { id: 'RUN', isShown: true } }, status: 200 },
+  'a choice that is missing': {
+    body: { query: CHOICE, variables: { id: 'RUN' } },
+    code: 'BAD_USER_INPUT',
+    status: 400,
+  },
+  'a choice that is no boolean': {
+    body: { query: CHOICE, variables: { id: 'RUN', isShown: 'yes' } },
+    code: 'BAD_USER_INPUT',
+    status: 400,
+  },
+  'a hash of another document': {
+    body: {
+      query: RUN,
+      variables: { id: 'RUN' },
+      extensions: { persistedQuery: { version: 1, sha256Hash: '0'.repeat(64) } },
+    },
+    code: 'BAD_USER_INPUT',
+    status: 400,
+  },
   'an operation that is not there': {
     body: { query: TWO, operationName: 'C', variables: { id: 'RUN' } },
     code: 'BAD_USER_INPUT',
@@ -241,12 +277,63 @@ describe('a document that has been answered before is answered alike:', () => {
       for (const operationName of ['A', 'B', undefined])
         await post({ query: TWO, operationName, variables: { id: runId } });
       await post({ query: filled['query'], variables: { id: runId, n: 1 } });
-      const again = await post(filled, own);
-      expect(again).toEqual(first);
-      if (code) expect(again.body).toContain(`"code":"${code}"`);
-      if (status) expect(again.status).toBe(status);
+      if (code) expect(first.body).toContain(`"code":"${code}"`);
+      if (status) expect(first.status).toBe(status);
+      for (let time = 2; time <= 4; time++) expect(await post(filled, own), `time ${time}`).toEqual(first);
     });
   }
+
+  it('and one that is refused never runs', async () => {
+    const caller = await service.as();
+    const names = async () => {
+      const { experiments } = await caller.ok<{ experiments: { nodes: { name: string }[] } }>(
+        '{ experiments(first: 500) { nodes { name } } }',
+      );
+      return experiments.nodes.map(({ name }) => name);
+    };
+    const body = (name: string) => ({
+      query: 'mutation A($name: String!) { createExperiment(input: { name: $name }) { experiment { name } } }',
+      variables: { name },
+    });
+    const refusals: Record<string, Record<string, unknown>> = {
+      'a name that no operation has': { operationName: 'B' },
+      'an empty name': { operationName: '' },
+      'a name that is no text': { operationName: 1 },
+      'variables as text': { variables: '{}' },
+      'a missing variable': { variables: {} },
+      'a hash of another document': { extensions: { persistedQuery: { version: 1, sha256Hash: '0'.repeat(64) } } },
+    };
+    for (const [what, change] of Object.entries(refusals)) {
+      const refused = { ...body(what), ...change };
+      for (let time = 1; time <= 3; time++) expect((await post(refused)).body, what).toContain('"errors"');
+      expect((await post(body(`right after ${what}`))).body).toContain(`right after ${what}`);
+      for (let time = 4; time <= 6; time++) expect((await post(refused)).body, what).toContain('"errors"');
+    }
+    const made = Object.keys(refusals).map((what) => `right after ${what}`);
+    const given = Object.keys(refusals);
+    expect((await names()).filter((name) => given.includes(name) || made.includes(name)).toSorted()).toEqual(
+      made.toSorted(),
+    );
+  });
+
+  it('and by POST of JSON alone', async () => {
+    const query = '{ experiments { totalCount } }';
+    const body = JSON.stringify({ query });
+    const headers = { authorization: `Bearer ${token}` };
+    for (let time = 1; time <= 3; time++) {
+      expect((await post({ query })).status).toBe(200);
+      const got = await fetch(`${service.url}/graphql?query=${encodeURIComponent(query)}`, { headers });
+      expect(got.status).toBe(404);
+      for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'application/graphql']) {
+        const sent = await fetch(`${service.url}/graphql`, {
+          method: 'POST',
+          headers: { ...headers, 'content-type': type },
+          body,
+        });
+        expect(sent.status, type).toBeGreaterThanOrEqual(400);
+      }
+    }
+  });
 
   it('and each is counted once', async () => {
     const count = async () => {

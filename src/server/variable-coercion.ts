@@ -2,41 +2,26 @@ import {
   GraphQLScalarType,
   GraphQLSchema,
   isInputObjectType,
-  isInputType,
   isListType,
   isNonNullType,
   Kind,
-  typeFromAST,
-  valueFromAST,
   visit,
   type DocumentNode,
   type GraphQLInputObjectType,
   type GraphQLInputType,
-  type VariableDefinitionNode,
 } from 'graphql';
 
 type Coerce = (value: unknown) => unknown;
-
-/** The values of an operation's variables by their types; null when one is not plainly right. */
-export type ReadVariables = (given: Record<string, unknown>) => Record<string, unknown> | null;
-
-interface Field {
-  name: string;
-  coerce: Coerce;
-  required: boolean;
-  byDefault: unknown;
-}
 
 const SUFFIX = '__compiled';
 const INTROSPECTION = /\b__(schema|type)\b/;
 
 /**
- * Coerces the variables of documents that run often by functions compiled from their types: graphql-js walks the types
- * again for every value, which for thousands of points or tensors is most of a request. What graphql-js runs gets them
- * through a schema in which a scalar stands beside each input type. Only what is plainly right is taken; the reasons of
- * a refusal are graphql-js's to give.
+ * Coerces input objects in variables with functions compiled from their types. graphql-js walks the types again for every value, which
+ * is a third of the time of a request with thousands of points. It still executes the document: beside each input type of `schema`
+ * stands a scalar that coerces it. A value that is not plainly right is refused without a reason; graphql-js gives the reason.
  */
-export class CompiledVariables {
+export class VariableCoercion {
   readonly schema: GraphQLSchema;
   private readonly compiled = new Map<GraphQLInputObjectType, Coerce>();
 
@@ -50,7 +35,7 @@ export class CompiledVariables {
     this.schema = new GraphQLSchema({ ...config, types: [...config.types, ...scalars], assumeValid: true });
   }
 
-  /** The document for `schema`; null when there is nothing to gain, or the document asks for the schema itself. */
+  /** The document for `schema`; null when nothing in it is coerced here, or when it asks for the schema itself. */
   rewrite(document: DocumentNode): DocumentNode | null {
     if (INTROSPECTION.test(document.loc?.source.body ?? '__schema')) return null;
     let found = false;
@@ -64,28 +49,6 @@ export class CompiledVariables {
       },
     });
     return found ? rewritten : null;
-  }
-
-  reader(definitions: readonly VariableDefinitionNode[]): ReadVariables {
-    const variables = definitions.map(({ variable, type: node, defaultValue }) => {
-      const type = typeFromAST(this.original, node);
-      if (!isInputType(type)) throw new TypeError(`not the type of a variable: ${String(type)}`);
-      const byDefault = defaultValue && (() => valueFromAST(defaultValue, type));
-      return { name: variable.name.value, coerce: this.compile(type), required: isNonNullType(type), byDefault };
-    });
-    return (given) => {
-      const values: Record<string, unknown> = {};
-      try {
-        for (const { name, coerce, required, byDefault } of variables) {
-          if (Object.hasOwn(given, name)) values[name] = coerce(given[name]);
-          else if (byDefault) values[name] = byDefault();
-          else if (required) return null;
-        }
-      } catch {
-        return null;
-      }
-      return values;
-    };
   }
 
   private coerce(type: GraphQLInputObjectType, value: unknown): unknown {
@@ -104,7 +67,8 @@ export class CompiledVariables {
     }
     if (isListType(type)) {
       const coerce = this.compile(type.ofType);
-      return (value) => (value === null ? null : Array.isArray(value) ? value.map((item) => coerce(item)) : refuse());
+      return (value) =>
+        value === null ? null : Array.isArray(value) ? value.map((item: unknown) => coerce(item)) : refuse();
     }
     // Compiled at the first use: an input type may contain itself.
     if (isInputObjectType(type)) return (value) => (value === null ? null : this.coerce(type, value));
@@ -117,26 +81,26 @@ export class CompiledVariables {
 
   private compileObject(type: GraphQLInputObjectType): Coerce {
     if (type.isOneOf) return refuse;
-    const fields = Object.values(type.getFields()).map(({ name, type: of, defaultValue }): Field => ({
+    const fields = Object.values(type.getFields()).map(({ name, type: fieldType, defaultValue }) => ({
       name,
-      coerce: this.compile(of),
-      required: isNonNullType(of),
-      byDefault: defaultValue,
+      coerce: this.compile(fieldType),
+      isRequired: isNonNullType(fieldType),
+      defaultValue,
     }));
     return (value) => {
       if (typeof value !== 'object' || value === null || Array.isArray(value)) return refuse();
       const given = value as Record<string, unknown>;
       const coerced: Record<string, unknown> = {};
-      let unknown = Object.keys(given).length;
-      for (const { name, coerce, required, byDefault } of fields) {
+      let unknownCount = Object.keys(given).length;
+      for (const { name, coerce, isRequired, defaultValue } of fields) {
         const part = given[name];
         if (part !== undefined) {
           coerced[name] = coerce(part);
-          unknown--;
-        } else if (byDefault !== undefined) coerced[name] = byDefault;
-        else if (required) refuse();
+          unknownCount--;
+        } else if (defaultValue !== undefined) coerced[name] = defaultValue;
+        else if (isRequired) refuse();
       }
-      return unknown === 0 ? coerced : refuse();
+      return unknownCount === 0 ? coerced : refuse();
     };
   }
 }
