@@ -1,12 +1,15 @@
 /**
  * Who may import whom. Drawn from the top down every arrow falls:
- * main → server, worker → protocols → resolvers, context, jobs → services → training, inference, features → domain, db, adapters, config, errors.
+ * main, app → server → protocols, resolvers, jobs → modules (by index.ts alone) → ports → db, errors.
  * Packages from npm are left to knip and the lockfile; these rules are about our own folders.
  */
 
 /** Own files outside the listed paths. */
 const outside = (...allowed) => ({ path: '^src/', pathNot: allowed.map((path) => `^src/${path}`) });
 const errors = 'errors\\.ts$';
+/** Modules of pure rules and types: engines and tables may use them, as they bring no service with them. */
+const PURE = 'modules/(core|statistics|model-contract|algorithms|model-quality)/';
+const COMPOSITION = '(main|app|token|loaders|services|composition|implementations|schema-print)\\.ts$';
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 export default {
@@ -19,6 +22,21 @@ export default {
       to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
     },
     {
+      name: 'modules-have-no-cycles',
+      severity: 'error',
+      comment:
+        'Modules form layers, types included. What would point upward is an event, or a contribution of the module above.',
+      from: { path: '^src/modules/([^/]+)/' },
+      to: { path: '^src/modules/', pathNot: '^src/modules/$1/', circular: true, viaOnly: { path: '^src/modules/' } },
+    },
+    {
+      name: 'modules-have-one-face',
+      severity: 'error',
+      comment: 'A module is changed without reading who uses it, as only what its index.ts names is used.',
+      from: { path: '^src/(?:modules/([^/]+)/|)' },
+      to: { path: '^src/modules/', pathNot: ['^src/modules/[^/]+/(index|module)\\.ts$', '^src/modules/$1/'] },
+    },
+    {
       name: 'errors-import-nothing',
       severity: 'error',
       comment: 'Every layer raises these errors, so they may depend on none.',
@@ -26,17 +44,31 @@ export default {
       to: { path: '^src/' },
     },
     {
-      name: 'domain-is-pure',
+      name: 'rules-are-pure',
       severity: 'error',
       comment: 'Rules are decided without I/O, so that they can be tested as functions and used from everywhere.',
-      from: { path: '^src/domain/' },
-      to: outside('domain/', errors),
+      from: { path: '^src/modules/([^/]+)/rules/' },
+      to: { ...outside('modules/$1/rules/', PURE, errors), dependencyTypesNot: ['type-only'] },
     },
     {
-      name: 'domain-has-no-io',
+      name: 'rules-know-no-services',
+      severity: 'error',
+      comment: 'Of other modules a rule knows types by their face, and of its own only other rules.',
+      from: { path: '^src/modules/([^/]+)/rules/' },
+      to: outside('modules/$1/rules/', 'modules/[^/]+/index\\.ts$', errors),
+    },
+    {
+      name: 'pure-modules-are-pure',
+      severity: 'error',
+      comment: 'Engines load these modules in child processes, so they bring nothing but rules.',
+      from: { path: `^src/${PURE}` },
+      to: outside(PURE, errors),
+    },
+    {
+      name: 'rules-have-no-io',
       severity: 'error',
       comment: 'A rule that reads a file, a socket or the environment is no longer a rule.',
-      from: { path: '^src/domain/' },
+      from: { path: `^src/(modules/[^/]+/rules/|${PURE})` },
       to: {
         dependencyTypes: ['core'],
         path: '^(node:)?(fs|net|http|https|child_process|worker_threads|process|os|dns|tls)',
@@ -46,9 +78,10 @@ export default {
       name: 'edge-calls-services',
       severity: 'error',
       comment:
-        'Resolvers and protocol handlers authorise, call one service method and return: no rules, SQL or engines. They may know entities as types.',
+        'Resolvers and protocol handlers authorise, call one service method and return: no rules, SQL or engines. ' +
+        'They may know entities as types.',
       from: { path: '^src/(resolvers|protocols)/' },
-      to: { ...outside('resolvers/', 'protocols/', 'services/', 'domain/', errors), dependencyTypesNot: ['type-only'] },
+      to: { ...outside('resolvers/', 'protocols/', 'modules/', errors), dependencyTypesNot: ['type-only'] },
     },
     {
       name: 'jobs-call-services',
@@ -56,7 +89,7 @@ export default {
       comment:
         'A job handler is a dozen lines: it calls the service that a resolver would call. What it is handed it may know as a type.',
       from: { path: '^src/jobs/', pathNot: '^src/jobs/(kit|worker)\\.ts$' },
-      to: { ...outside('jobs/', 'services/', 'domain/', errors), dependencyTypesNot: ['type-only'] },
+      to: { ...outside('jobs/', 'modules/', errors), dependencyTypesNot: ['type-only'] },
     },
     {
       name: 'job-runner-sees-ports',
@@ -64,75 +97,75 @@ export default {
       comment:
         'The kit fences attempts in the database and takes jobs from any queue: it knows tables and ports, and no implementation.',
       from: { path: '^src/jobs/(kit|worker)\\.ts$' },
-      to: outside('jobs/', 'services/', 'domain/', 'db/', '.*/port\\.ts$', errors),
+      to: outside('jobs/', 'modules/', 'db/', '.*/port\\.ts$', errors),
     },
     {
-      name: 'services-do-not-know-callers',
+      name: 'modules-do-not-know-callers',
       severity: 'error',
       comment:
         'Services enqueue through the outbox by the job catalogue’s names; importing a job or a resolver would turn the layers around.',
-      from: { path: '^src/services/' },
-      to: { path: '^src/(jobs|resolvers|protocols|server|context|main|worker|config)' },
+      from: { path: '^src/modules/', pathNot: '/module\\.ts$' },
+      to: { path: `^src/(jobs/|resolvers/|protocols/|server/|config\\.ts$|${COMPOSITION}|modules/[^/]+/module\\.ts$)` },
     },
     {
-      name: 'services-see-ports',
+      name: 'modules-see-ports',
       severity: 'error',
       comment:
         'A service works with any engine: it knows the port, and the composition root hands it the implementation.',
-      from: { path: '^src/services/' },
-      to: { path: '^src/(training|inference|features|adapters|evaluation)/', pathNot: ['/port\\.ts$'] },
+      from: { path: '^src/modules/' },
+      to: { path: '^src/(training|inference|adapters)/', pathNot: ['/port\\.ts$'] },
     },
     {
       name: 'engines-stand-alone',
       severity: 'error',
       comment:
-        'Engines and adapters know domain, errors, their SDK and what they are handed, so that one can be replaced without the others.',
-      from: { path: '^src/(training|inference|features|adapters|onnx)/' },
-      to: outside('domain/', 'training/', 'inference/', 'features/', 'adapters/', 'onnx/', errors),
-    },
-    {
-      name: 'evaluation-joins-engines',
-      severity: 'error',
-      comment:
-        'Measuring a model needs the rows of a training and an engine to run it: here, in a process of its own, they meet.',
-      from: { path: '^src/evaluation/' },
-      to: outside('evaluation/', 'domain/', 'training/', 'inference/', 'features/', errors),
-    },
-    {
-      name: 'engines-do-not-know-evaluation',
-      severity: 'error',
-      comment: 'What is measured must not depend on who measures it.',
-      from: { path: '^src/(training|inference|features|adapters|onnx|domain|db)/' },
-      to: { path: '^src/evaluation/' },
+        'Engines and adapters know pure modules, errors, their SDK and what they are handed, so that one can be replaced without the others.',
+      from: { path: '^src/(training|inference|adapters)/' },
+      to: outside(PURE, 'training/', 'inference/', 'adapters/', errors),
     },
     {
       name: 'engines-do-not-know-each-other',
       severity: 'error',
       comment:
-        'Training, inference and features meet in a service; of one another they know a port, or the type of what they are handed. The reader of dataset files is shared: nobody can hand one to a training’s child process.',
-      from: { path: '^src/(training|inference|features|adapters)/' },
+        'Training, inference and adapters meet in a service; of one another they know a port, or the type of what they are handed. ' +
+        'Shared are the reader of dataset files, as nobody can hand one to the child process of a training, and the ONNX format. ' +
+        'The evaluator joins engines: measuring a model needs the rows of a training and an engine to run it.',
+      from: { path: '^src/(training|inference|adapters/[^/]+)/', pathNot: '^src/adapters/evaluator/' },
       to: {
-        path: '^src/(training|inference|features|adapters)/',
-        pathNot: ['^src/$1/', '/port\\.ts$', '^src/features/dataset-reader\\.ts$'],
+        path: '^src/(training|inference|adapters/[^/]+)/',
+        pathNot: [
+          '^src/$1/',
+          '/port\\.ts$',
+          '^src/adapters/dataset-files/dataset-reader\\.ts$',
+          '^src/inference/onnx/format/',
+        ],
         dependencyTypesNot: ['type-only'],
       },
     },
     {
-      name: 'db-knows-domain',
+      name: 'db-knows-pure-modules',
       severity: 'error',
-      comment: 'Tables hold what the domain names; they know nothing of who reads them.',
+      comment:
+        'Tables hold what the rules name; they know nothing of who reads them. The types of their JSON columns are their module’s.',
       from: { path: '^src/db/' },
-      to: outside('db/', 'domain/', errors),
+      to: { ...outside('db/', PURE, errors), dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'db-types-come-from-faces',
+      severity: 'error',
+      comment: 'A column’s type may come from its module’s face, and from nowhere else above.',
+      from: { path: '^src/db/' },
+      to: outside('db/', 'modules/[^/]+/index\\.ts$', errors),
     },
     {
       name: 'composition-root-is-at-the-top',
       severity: 'error',
-      comment: 'Only the entry points build the world; whoever else imports context.ts takes what it should be handed.',
+      comment: 'Only the entry points build the world; whoever else imports it takes what it should be handed.',
       from: {
         path: '^src/',
-        pathNot: ['^src/(main|app|token|worker|context|schema-print)\\.ts$', '^src/(server|demo|context)/'],
+        pathNot: [`^src/${COMPOSITION}`, '^src/context\\.ts$', '^src/worker\\.ts$', '^src/(server|demo)/'],
       },
-      to: { path: '^src/(main|worker|context)(\\.ts$|/)' },
+      to: { path: '^src/(main|app|worker|context|composition|implementations)\\.ts$' },
     },
     {
       name: 'config-is-read-once',
@@ -140,7 +173,7 @@ export default {
       comment: 'config.ts is the only reader of the environment; the composition root hands out its values.',
       from: {
         path: '^src/',
-        pathNot: ['^src/(main|app|token|worker|context|config|schema-print)\\.ts$', '^src/(server|demo|context)/'],
+        pathNot: [`^src/${COMPOSITION}`, '^src/(context|config|worker)\\.ts$', '^src/(server|demo)/'],
       },
       to: { path: '^src/config\\.ts$', dependencyTypesNot: ['type-only'] },
     },

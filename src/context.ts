@@ -6,13 +6,12 @@ import type { LiveEvents } from './adapters/live-events/port.js';
 import type { ServiceMetrics } from './adapters/metrics/service-metrics.js';
 import type { ObjectStore } from './adapters/object-store/port.js';
 import type { Config } from './config.js';
-import { createImplementations, type ContextOptions } from './context/implementations.js';
-import { createServices } from './context/services.js';
+import { createImplementations, type ContextOptions } from './implementations.js';
+import { createServices } from './composition.js';
 import type { Database } from './db/database.js';
-import { readFigures } from './services/platform/figures.js';
-import type { KnownTokens } from './services/platform/known-tokens.js';
-import type { Services } from './services/services.js';
-import type { Serving } from './services/serving/serving.js';
+import { readFigures, type KnownTokens } from './modules/platform/index.js';
+import type { Services } from './services.js';
+import type { Serving } from './modules/serving/index.js';
 
 /** Everything a process of the service is made of. */
 export interface AppContext {

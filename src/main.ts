@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import type { RunningApp } from './app.js';
 import { describeSettings, readConfig, readFlags, type CommandLine, type Config } from './config.js';
 import type { EmbeddedPostgres } from './db/embedded.js';
-import { Role } from './domain/platform/principal.js';
+import { Role } from './modules/core/index.js';
 import { AppError } from './errors.js';
 
 const TOKEN_LIFETIME_SECONDS = 12 * 60 * 60;

@@ -3,16 +3,13 @@ import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { ownTokens } from './adapters/auth/own-tokens.js';
 import { readConfig, type Config } from './config.js';
-import { createLiveEvents } from './context/implementations.js';
+import { createLiveEvents } from './implementations.js';
 import type { AccessToken } from './db/entities/platform/access-token.entity.js';
 import { Database, type Actor } from './db/database.js';
 import { runningEmbedded, startEmbeddedPostgres } from './db/embedded.js';
-import { UUID } from './domain/platform/ids.js';
-import { Role, TENANT } from './domain/platform/principal.js';
-import { SCOPES } from './domain/platform/token-scope.js';
+import { UUID, Role, TENANT, SCOPES } from './modules/core/index.js';
 import { AppError, badInput, ErrorCode } from './errors.js';
-import { AccessTokenService } from './services/platform/access-token.service.js';
-import { SigningKeys } from './services/platform/signing-keys.js';
+import { AccessTokenService, SigningKeys } from './modules/platform/index.js';
 
 const HELP = `npm run -s token -- issue|list|revoke|rotate-key [flags]
 
@@ -195,8 +192,7 @@ function read(args: string[]) {
     if (rest.length > 0) throw new Error(`Nothing is expected after "${id}"`);
     return { command, id, flags };
   } catch (error) {
-    const message =
-      `${error instanceof Error ? error.message.split('.')[0] : String(error)}. See npm run -s token -- ` + '--help.';
+    const message = `${error instanceof Error ? error.message.split('.')[0] : String(error)}. See npm run -s token -- --help.`;
     throw new AppError(ErrorCode.BAD_USER_INPUT, message, {}, { cause: error });
   }
 }

@@ -2,7 +2,7 @@ import type { LookupAddress } from 'node:dns';
 import { lookup } from 'node:dns/promises';
 import type { LookupFunction } from 'node:net';
 import { callbackify } from 'node:util';
-import { checkResolved, type OutboundPolicy } from '../domain/platform/outbound-url.js';
+import { checkResolved, type OutboundPolicy } from '../modules/core/index.js';
 
 export type Resolve = (host: string) => Promise<LookupAddress[]>;
 

@@ -2,7 +2,7 @@ import type { SessionContext } from '@mikro-orm/core';
 import { Migrator } from '@mikro-orm/migrations';
 import { MikroORM, type EntityManager } from '@mikro-orm/postgresql';
 import type { Pool } from 'pg';
-import type { Principal } from '../domain/platform/principal.js';
+import type { Principal } from '../modules/core/index.js';
 import { AppError, ErrorCode } from '../errors.js';
 import { entities } from './entities/index.js';
 import { Migration0001 } from './migrations/0001-foundation.js';

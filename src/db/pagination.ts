@@ -1,5 +1,5 @@
 import type { EntityName, FilterQuery, QueryOrderMap } from '@mikro-orm/core';
-import { UUID } from '../domain/platform/ids.js';
+import { UUID } from '../modules/core/index.js';
 import { badInput } from '../errors.js';
 import type { Session } from './database.js';
 

@@ -1,5 +1,5 @@
 import { AppError, ErrorCode } from '../errors.js';
-import type { Signature, Tensor } from '../domain/serving/tensor.js';
+import type { Signature, Tensor } from '../modules/model-contract/index.js';
 import type { EngineStats, InferenceEngine, InferOptions, InferResult, ModelSource } from './port.js';
 
 /** An engine that is started by the first model it is asked to load: a process that serves none pays nothing. */

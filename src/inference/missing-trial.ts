@@ -1,5 +1,4 @@
-import { allocate } from '../domain/serving/tensor-check.js';
-import type { Signature, Tensor, TensorSpec } from '../domain/serving/tensor.js';
+import { allocate, type Signature, type Tensor, type TensorSpec } from '../modules/model-contract/index.js';
 
 /** More inputs than this are tried all at once and not one by one. */
 const MAX_TRIED_ALONE = 32;

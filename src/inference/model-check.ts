@@ -1,8 +1,7 @@
 import { constants, copyFile, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { withOwnClasses } from '../domain/serving/class-names.js';
-import type { Signature } from '../domain/serving/tensor.js';
+import { withOwnClasses, type Signature } from '../modules/model-contract/index.js';
 import { AppError, ErrorCode } from '../errors.js';
 import { HostLost, HostProcess } from './onnx/host-process.js';
 import type { HostReply } from './onnx/wire.js';

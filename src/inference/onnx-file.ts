@@ -2,8 +2,8 @@
  * What an ONNX file says about itself, and whether the runtime may see it at all. Reads the bytes only; nothing is run.
  */
 import { quote } from '../errors.js';
-import { type Field, MalformedMessage, ProtobufWalk } from '../onnx/protobuf-walk.js';
-import { MICROSOFT_RULES } from '../onnx/rows/model-rules.js';
+import { type Field, MalformedMessage, ProtobufWalk } from './onnx/format/protobuf-walk.js';
+import { MICROSOFT_RULES } from './onnx/format/rows/model-rules.js';
 
 export interface OnnxFileFacts {
   irVersion: number;

@@ -1,4 +1,4 @@
-import type { Signature, Tensor } from '../domain/serving/tensor.js';
+import type { Signature, Tensor } from '../modules/model-contract/index.js';
 
 export interface ModelSource {
   /** Stable id of the model's bytes, the version's id. */

@@ -1,4 +1,4 @@
-import type { Services } from '../services/services.js';
+import type { Services } from '../services.js';
 import type { JobHandlers } from './kit.js';
 
 /** Which use case each kind of job is. A kind without a handler does not compile. */

@@ -1,13 +1,18 @@
 import type { Logger } from 'pino';
 import type { JobQueue } from '../adapters/job-queue/port.js';
 import type { LiveEvents } from '../adapters/live-events/port.js';
-import type { Job } from '../db/entities/platform/job.entity.js';
+import type { Job } from '../db/entities/jobs/job.entity.js';
 import type { Actor, Database } from '../db/database.js';
-import { JOB_CATALOG, type JobKind } from '../domain/platform/job-catalog.js';
-import { Role } from '../domain/platform/principal.js';
+import {
+  JOB_CATALOG,
+  type JobKind,
+  type JobRun,
+  jobTopic,
+  StaleAttempt,
+  type JobService,
+} from '../modules/jobs/index.js';
+import { Role } from '../modules/core/index.js';
 import { AppError, ErrorCode } from '../errors.js';
-import type { JobRun } from '../services/platform/job-run.js';
-import { jobTopic, StaleAttempt, type JobService } from '../services/platform/job.service.js';
 
 export type JobHandler = (run: JobRun) => Promise<void>;
 export type JobHandlers = Record<JobKind, JobHandler>;

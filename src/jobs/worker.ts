@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { LiveEvents } from '../adapters/live-events/port.js';
-import { coalesced } from '../services/platform/coalesced.js';
-import { JOBS_WAITING, type JobService } from '../services/platform/job.service.js';
+import { coalesced } from '../modules/platform/index.js';
+import { JOBS_WAITING, type JobService } from '../modules/jobs/index.js';
 
 export interface Tick {
   name: string;

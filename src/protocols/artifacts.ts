@@ -1,11 +1,9 @@
 import type { FastifyInstance } from 'fastify';
 import type { TokenVerifier } from '../adapters/auth/port.js';
 import type { Database } from '../db/database.js';
-import { UUID } from '../domain/platform/ids.js';
-import { Role } from '../domain/platform/principal.js';
-import { requireRun } from '../domain/platform/token-scope.js';
+import { UUID, Role, requireRun } from '../modules/core/index.js';
 import { badInput } from '../errors.js';
-import type { ArtifactService } from '../services/tracking/artifact.service.js';
+import type { ArtifactService } from '../modules/artifacts/index.js';
 import { callerOf, type Need } from './caller.js';
 import { rangeOf, sendFile } from './range.js';
 

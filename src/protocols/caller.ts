@@ -1,6 +1,12 @@
 import type { TokenVerifier } from '../adapters/auth/port.js';
-import { bearerOf, includesRole, type Principal, type Role } from '../domain/platform/principal.js';
-import { requireScope, type TokenScope } from '../domain/platform/token-scope.js';
+import {
+  bearerOf,
+  includesRole,
+  type Principal,
+  type Role,
+  requireScope,
+  type TokenScope,
+} from '../modules/core/index.js';
 import { AppError, ErrorCode, unauthenticated } from '../errors.js';
 
 export interface Need {

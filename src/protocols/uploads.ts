@@ -1,9 +1,9 @@
 import type { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import type { TokenVerifier } from '../adapters/auth/port.js';
-import { Role } from '../domain/platform/principal.js';
+import { Role } from '../modules/core/index.js';
 import { badInput } from '../errors.js';
-import type { UploadService } from '../services/tracking/upload.service.js';
+import type { UploadService } from '../modules/uploads/index.js';
 import { detachedBody, discardRest } from './body.js';
 import { callerOf, type Need } from './caller.js';
 

@@ -7,8 +7,7 @@ import {
   type GraphQLInputObjectType,
   type GraphQLInputType,
 } from 'graphql';
-import { UUID } from '../domain/platform/ids.js';
-import { checkJson, checkText, pathOf, type Place } from '../domain/platform/plain-json.js';
+import { UUID, checkJson, checkText, pathOf, type Place } from '../modules/core/index.js';
 import { badInput } from '../errors.js';
 
 /** Items of a list of ids, names or numbers; lists of rows and points have limits of their own. */

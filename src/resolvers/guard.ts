@@ -1,5 +1,5 @@
 import type { GraphQLField, GraphQLObjectType, GraphQLResolveInfo, GraphQLSchema } from 'graphql';
-import { includesRole, Role } from '../domain/platform/principal.js';
+import { includesRole, Role } from '../modules/core/index.js';
 import { AppError, ErrorCode, unauthenticated } from '../errors.js';
 import { compileArgumentCheck } from './argument-check.js';
 import type { RequestContext } from './request-context.js';

@@ -1,7 +1,7 @@
 import type { Session } from '../db/database.js';
-import type { Principal } from '../domain/platform/principal.js';
-import type { Services } from '../services/services.js';
-import type { Loaders } from '../services/loaders.js';
+import type { Principal } from '../modules/core/index.js';
+import type { Services } from '../services.js';
+import type { Loaders } from '../loaders.js';
 
 /** What every resolver is handed. */
 export interface RequestContext {

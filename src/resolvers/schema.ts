@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import type { GraphQLSchema } from 'graphql';
 import { buildSchema, type NonEmptyArray } from 'type-graphql';
-import { AlertEventResolver, AlertResolver, DeploymentAlertsResolver } from './monitoring/alert.resolver.js';
+import { AlertEventResolver, AlertResolver, DeploymentAlertsResolver } from './alerts/alert.resolver.js';
 import { GroundTruthResolver } from './monitoring/ground-truth.resolver.js';
 import { MonitoringResolver } from './monitoring/monitoring.resolver.js';
 import { ModelRetrainingResolver, RetrainingResolver } from './monitoring/retraining.resolver.js';
@@ -11,24 +11,24 @@ import { EndpointResolver } from './serving/endpoint.resolver.js';
 import { PredictResolver } from './serving/predict.resolver.js';
 import { AccessTokenResolver } from './platform/access-token.resolver.js';
 import { AuditLogResolver } from './platform/audit-log.resolver.js';
-import { ArtifactResolver, RunFilesResolver } from './tracking/artifact.resolver.js';
-import { DatasetResolver } from './tracking/dataset.resolver.js';
+import { ArtifactResolver, RunFilesResolver } from './artifacts/artifact.resolver.js';
+import { DatasetResolver } from './datasets/dataset.resolver.js';
 import { TrainingResolver } from './training/training.resolver.js';
-import { ExperimentResolver } from './tracking/experiment.resolver.js';
+import { ExperimentResolver } from './experiments/experiment.resolver.js';
 import { EventResolver } from './platform/event.resolver.js';
 import { guardSchema } from './guard.js';
-import { JobResolver } from './platform/job.resolver.js';
-import { LoggedDatasetResolver, RunDatasetsResolver } from './tracking/run-dataset.resolver.js';
-import { RunLifecycleResolver } from './tracking/run-lifecycle.resolver.js';
-import { UploadResolver } from './tracking/upload.resolver.js';
-import { GarbageResolver } from './tracking/garbage.resolver.js';
-import { RunLogResolver } from './tracking/run-log.resolver.js';
-import { LineageResolver } from './tracking/lineage.resolver.js';
+import { JobResolver } from './jobs/job.resolver.js';
+import { LoggedDatasetResolver, RunDatasetsResolver } from './experiments/run-dataset.resolver.js';
+import { RunLifecycleResolver } from './experiments/run-lifecycle.resolver.js';
+import { UploadResolver } from './uploads/upload.resolver.js';
+import { GarbageResolver } from './garbage/garbage.resolver.js';
+import { RunLogResolver } from './experiments/run-log.resolver.js';
+import { LineageResolver } from './lineage/lineage.resolver.js';
 import {
   LoggedModelMetricResolver,
   LoggedModelResolver,
   RunLoggedModelsResolver,
-} from './tracking/logged-model.resolver.js';
+} from './logged-models/logged-model.resolver.js';
 import {
   LoggedModelVersionsResolver,
   VersionOriginResolver,
@@ -37,25 +37,25 @@ import {
 import { ArchiveResolver } from './exchange/archive.resolver.js';
 import { MirrorResolver } from './exchange/mirror.resolver.js';
 import { MlflowImportResolver } from './exchange/mlflow-import.resolver.js';
-import { RunAnalysisResolver } from './tracking/run-analysis.resolver.js';
+import { RunAnalysisResolver } from './experiments/run-analysis.resolver.js';
 import {
   ComparedDatasetResolver,
   ComparedMetricResolver,
   CurveSeriesResolver,
   GroupComparisonResolver,
   RunComparisonResolver,
-} from './tracking/run-comparison.resolver.js';
-import { RunResolver } from './tracking/run.resolver.js';
+} from './experiments/run-comparison.resolver.js';
+import { RunResolver } from './experiments/run.resolver.js';
 import { ApprovalResolver, VersionApprovalsResolver } from './registry/approval.resolver.js';
 import { GatePolicyResolver, GateResultResolver } from './registry/gate-policy.resolver.js';
 import { RegistryTagResolver } from './registry/registry-tag.resolver.js';
 import { CommentResolver } from './registry/comment.resolver.js';
 import { AliasResolver, ModelAliasesResolver, VersionAliasesResolver } from './registry/alias.resolver.js';
 import { ConversionResolver } from './registry/conversion.resolver.js';
-import { EvaluationResolver } from './registry/evaluation.resolver.js';
+import { EvaluationResolver } from './evaluation/evaluation.resolver.js';
 import { JobModelVersionResolver, ModelVersionResolver } from './registry/model-version.resolver.js';
 import { ModelResolver, StageTransitionResolver } from './registry/model.resolver.js';
-import { ReleaseResolver } from './registry/release.resolver.js';
+import { ReleaseResolver } from './evaluation/release.resolver.js';
 import { StageResolver } from './registry/stage.resolver.js';
 import { WebhookDeliveryResolver, WebhookResolver } from './platform/webhook.resolver.js';
 

@@ -8,8 +8,7 @@ import {
   type GraphQLResolveInfo,
   type SelectionSetNode,
 } from 'graphql';
-import type { Principal } from '../domain/platform/principal.js';
-import { outsideScope, requireRun, requireScope, type TokenScope } from '../domain/platform/token-scope.js';
+import { type Principal, outsideScope, requireRun, requireScope, type TokenScope } from '../modules/core/index.js';
 
 type Narrow = 'PREDICT' | 'WRITE_RUN';
 

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { CloseCode, type Server } from 'graphql-ws';
 import type { Logger } from 'pino';
 import type { WebSocket } from 'ws';
-import type { Principal } from '../domain/platform/principal.js';
+import type { Principal } from '../modules/core/index.js';
 
 /** What graphql-ws hands to its hooks. */
 export interface SocketExtra {

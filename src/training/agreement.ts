@@ -1,7 +1,6 @@
 import { Tensor as RuntimeTensor } from 'onnxruntime-node';
-import { type Column, takeRows, toTensors } from '../domain/tracking/dataset-column.js';
-import type { Tensor } from '../domain/serving/tensor.js';
-import { predictedClasses } from '../domain/statistics/metrics.js';
+import { type Column, takeRows, toTensors, type Tensor } from '../modules/model-contract/index.js';
+import { predictedClasses } from '../modules/statistics/index.js';
 import { AppError, ErrorCode } from '../errors.js';
 import type { ExportedModel } from './graphs/export-graph.js';
 import type { Head } from './graphs/heads.js';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { open, readFile, rename } from 'node:fs/promises';
-import type { LossCurve } from '../domain/training/training-warnings.js';
+import type { LossCurve } from '../modules/algorithms/index.js';
 import { AppError, ErrorCode } from '../errors.js';
 
 /**

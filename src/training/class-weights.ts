@@ -1,4 +1,4 @@
-import type { TrainingConfig } from '../domain/training/training-config.js';
+import type { TrainingConfig } from '../modules/algorithms/index.js';
 import { badInput } from '../errors.js';
 import type { Target } from './port.js';
 

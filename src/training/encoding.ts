@@ -1,5 +1,5 @@
-import { type Column, categoryAt } from '../domain/tracking/dataset-column.js';
-import { civilDate, type CyclePart, cyclePartOf, cycleTable, DAY_MS, dayOf } from '../domain/training/time-parts.js';
+import { type Column, categoryAt } from '../modules/model-contract/index.js';
+import { civilDate, type CyclePart, cyclePartOf, cycleTable, DAY_MS, dayOf } from '../modules/algorithms/index.js';
 
 /** A number as (value − mean) · inverseStd; a missing one stands at `fill`. */
 export interface ScaledColumn {

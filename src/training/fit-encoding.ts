@@ -1,7 +1,6 @@
-import type { Column } from '../domain/tracking/dataset-column.js';
-import { median } from '../domain/statistics/median.js';
-import { CYCLES, type CyclePart, cyclePartOf, dayOf } from '../domain/training/time-parts.js';
-import type { TrainingConfig } from '../domain/training/training-config.js';
+import type { Column } from '../modules/model-contract/index.js';
+import { median } from '../modules/statistics/index.js';
+import { CYCLES, type CyclePart, cyclePartOf, dayOf, type TrainingConfig } from '../modules/algorithms/index.js';
 import { badInput } from '../errors.js';
 import {
   asTaken,

@@ -1,8 +1,7 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { sampleIndices } from '../domain/statistics/random.js';
-import { isNetwork } from '../domain/training/training-config.js';
-import { curveWarnings, trackLoss, type TrainingWarning } from '../domain/training/training-warnings.js';
+import { sampleIndices } from '../modules/statistics/index.js';
+import { isNetwork, curveWarnings, trackLoss, type TrainingWarning } from '../modules/algorithms/index.js';
 import { readCheckpoint, type TrainingState, writeCheckpoint } from './checkpoint.js';
 import { gradientLearner } from './gradient-learner.js';
 import type { NetworkShape } from './graphs/network.js';

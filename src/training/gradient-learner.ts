@@ -1,6 +1,5 @@
-import { SeededRandom } from '../domain/statistics/random.js';
-import { LEARNING_RATE } from '../domain/training/training-config.js';
-import { divergedWarning } from '../domain/training/training-warnings.js';
+import { SeededRandom } from '../modules/statistics/index.js';
+import { LEARNING_RATE, divergedWarning } from '../modules/algorithms/index.js';
 import { badInput } from '../errors.js';
 import type { TrainingState } from './checkpoint.js';
 import { initialWeights, type NetworkShape, parametersOf } from './graphs/network.js';

@@ -1,5 +1,5 @@
-import { type Column, takeRows } from '../domain/tracking/dataset-column.js';
-import { TASK_OF, type TrainingConfig } from '../domain/training/training-config.js';
+import { type Column, takeRows } from '../modules/model-contract/index.js';
+import { TASK_OF, type TrainingConfig } from '../modules/algorithms/index.js';
 import { encodeRows } from './encoding.js';
 import { fitEncoding } from './fit-encoding.js';
 import { sampledSilhouette } from './measure.js';

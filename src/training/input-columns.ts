@@ -1,7 +1,11 @@
-import type { InputColumn } from '../domain/serving/tensor.js';
-import { type Column, categoryAt } from '../domain/tracking/dataset-column.js';
-import { type ColumnReading, readingOf } from '../domain/tracking/dataset-schema.js';
-import type { TrainingConfig } from '../domain/training/training-config.js';
+import {
+  type InputColumn,
+  type Column,
+  categoryAt,
+  type ColumnReading,
+  readingOf,
+} from '../modules/model-contract/index.js';
+import type { TrainingConfig } from '../modules/algorithms/index.js';
 
 /**
  * Of a column with more categories, or longer ones, the rarest are not recorded: a request with one of them is told of

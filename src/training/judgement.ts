@@ -1,7 +1,11 @@
-import { confusionMatrix, regressionMetrics } from '../domain/statistics/metrics.js';
-import { chooseThreshold } from '../domain/training/decision-threshold.js';
-import type { TrainingConfig } from '../domain/training/training-config.js';
-import { baseRateWarning, rareClassWarnings, type TrainingWarning } from '../domain/training/training-warnings.js';
+import { confusionMatrix, regressionMetrics } from '../modules/statistics/index.js';
+import {
+  chooseThreshold,
+  type TrainingConfig,
+  baseRateWarning,
+  rareClassWarnings,
+  type TrainingWarning,
+} from '../modules/algorithms/index.js';
 import { baseRateOf } from './holdout.js';
 import type { LabelledRows, Predictions } from './learner.js';
 import { meanLogLoss } from './measure.js';

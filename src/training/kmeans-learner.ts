@@ -1,4 +1,4 @@
-import { SeededRandom, sampleIndices } from '../domain/statistics/random.js';
+import { SeededRandom, sampleIndices } from '../modules/statistics/index.js';
 import type { TrainingState } from './checkpoint.js';
 import type { EncodedRows } from './encoding.js';
 import type { NetworkShape } from './graphs/network.js';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { TrainingConfig } from '../domain/training/training-config.js';
+import type { TrainingConfig } from '../modules/algorithms/index.js';
 import type { TrainingState } from './checkpoint.js';
 import type { EncodedRows } from './encoding.js';
 import type { Head } from './graphs/heads.js';

@@ -1,4 +1,4 @@
-import type { TrainingWarning } from '../domain/training/training-warnings.js';
+import type { TrainingWarning } from '../modules/algorithms/index.js';
 import type { ErrorCode, ErrorDetails } from '../errors.js';
 import type { CheckpointReport, EpochReport, TrainingOutcome, TrainingRequest } from './port.js';
 

@@ -5,8 +5,8 @@ import {
   mean,
   regressionMetrics,
   silhouette,
-} from '../domain/statistics/metrics.js';
-import { sampleIndices } from '../domain/statistics/random.js';
+  sampleIndices,
+} from '../modules/statistics/index.js';
 import type { EncodedRows } from './encoding.js';
 import type { Head } from './graphs/heads.js';
 import type { NetworkShape } from './graphs/network.js';

@@ -1,10 +1,6 @@
-import type { Column } from '../domain/tracking/dataset-column.js';
-import type { ReferenceProfile } from '../domain/monitoring/drift.js';
-import type { Signature } from '../domain/serving/tensor.js';
-import type { ColumnRequest } from '../domain/tracking/column-requests.js';
-import type { Table } from '../features/port.js';
-import type { TrainingConfig } from '../domain/training/training-config.js';
-import type { TrainingWarning } from '../domain/training/training-warnings.js';
+import type { Column, ReferenceProfile, Signature, ColumnRequest } from '../modules/model-contract/index.js';
+import type { Table } from '../adapters/dataset-files/port.js';
+import type { TrainingConfig, TrainingWarning } from '../modules/algorithms/index.js';
 
 export interface TrainingRequest {
   config: TrainingConfig;

@@ -1,4 +1,4 @@
-import { isNetwork, type TrainingConfig } from '../domain/training/training-config.js';
+import { isNetwork, type TrainingConfig } from '../modules/algorithms/index.js';
 import { badInput } from '../errors.js';
 import { classWeightsOf } from './class-weights.js';
 import { encodeRows, type Encoding } from './encoding.js';

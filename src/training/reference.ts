@@ -1,13 +1,15 @@
-import { categoryAt, type Column, takeRows } from '../domain/tracking/dataset-column.js';
 import {
+  categoryAt,
+  type Column,
+  takeRows,
   buildCategoricalReference,
   buildNumericReference,
   buildPredictionReference,
   type CategoricalReference,
   type NumericReference,
   type ReferenceProfile,
-} from '../domain/monitoring/drift.js';
-import type { TrainingConfig } from '../domain/training/training-config.js';
+} from '../modules/model-contract/index.js';
+import type { TrainingConfig } from '../modules/algorithms/index.js';
 import type { Predictions } from './learner.js';
 
 export type FeatureReference = NumericReference | CategoricalReference;

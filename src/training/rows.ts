@@ -1,12 +1,15 @@
 import { totalmem } from 'node:os';
-import { type Column, categoryAt } from '../domain/tracking/dataset-column.js';
-import type { ColumnReading } from '../domain/tracking/dataset-schema.js';
-import { MAX_CLASSES } from '../domain/training/training-check.js';
-import { type Task, TASK_OF, type TrainingConfig } from '../domain/training/training-config.js';
+import {
+  type Column,
+  categoryAt,
+  type ColumnReading,
+  type ColumnRequest,
+  mergeRequests,
+} from '../modules/model-contract/index.js';
+import { MAX_CLASSES, type Task, TASK_OF, type TrainingConfig } from '../modules/algorithms/index.js';
 import { AppError, badInput, ErrorCode } from '../errors.js';
-import { type ColumnRequest, mergeRequests } from '../domain/tracking/column-requests.js';
-import { countEach, readColumns } from '../features/dataset-reader.js';
-import type { ReadOptions, Table } from '../features/port.js';
+import { countEach, readColumns } from '../adapters/dataset-files/dataset-reader.js';
+import type { ReadOptions, Table } from '../adapters/dataset-files/port.js';
 import type { Target } from './port.js';
 import { type Split, splitRows } from './split.js';
 

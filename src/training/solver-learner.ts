@@ -1,5 +1,4 @@
-import { descend, type DescentState } from '../domain/statistics/lbfgs.js';
-import { choleskySolve } from '../domain/statistics/cholesky.js';
+import { descend, type DescentState, choleskySolve } from '../modules/statistics/index.js';
 import type { TrainingState } from './checkpoint.js';
 import type { Learner, TrainingProblem } from './learner.js';
 import { LinearProblem } from './linear-problem.js';

@@ -1,7 +1,13 @@
-import { categoryAt, type Column } from '../domain/tracking/dataset-column.js';
-import { SeededRandom } from '../domain/statistics/random.js';
-import { checkSplitSizes, type SplitSizes, splitSizes } from '../domain/training/training-check.js';
-import { type SplitConfig, type TrainingConfig, USUAL_PARTS } from '../domain/training/training-config.js';
+import { categoryAt, type Column } from '../modules/model-contract/index.js';
+import { SeededRandom } from '../modules/statistics/index.js';
+import {
+  checkSplitSizes,
+  type SplitSizes,
+  splitSizes,
+  type SplitConfig,
+  type TrainingConfig,
+  USUAL_PARTS,
+} from '../modules/algorithms/index.js';
 import { badInput } from '../errors.js';
 
 /** Positions of rows. */

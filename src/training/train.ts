@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import path from 'node:path';
-import { sampleIndices } from '../domain/statistics/random.js';
-import type { TrainingConfig } from '../domain/training/training-config.js';
+import { sampleIndices } from '../modules/statistics/index.js';
+import type { TrainingConfig } from '../modules/algorithms/index.js';
 import { checkAgreement } from './agreement.js';
 import { fitAgain, fit, type Fitted } from './fit.js';
 import { type ExportedModel, exportGraph } from './graphs/export-graph.js';

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Database, type Actor } from '../../src/db/database.js';
 import { sql } from '../../src/db/sql.js';
-import { Role } from '../../src/domain/platform/principal.js';
-import { Batches } from '../../src/services/platform/batches.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
+import { Batches } from '../../src/modules/platform/batches.js';
 import { createDatabaseFromTemplate, type TestDatabase } from '../support/database.js';
 
 let database: TestDatabase;

@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import { Topics } from '../../src/adapters/live-events/topics.js';
-import { LiveFeeds } from '../../src/services/platform/live-feed.js';
+import { LiveFeeds } from '../../src/modules/platform/live-feed.js';
 
 const FOLLOWERS = 20;
 

@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Database } from '../../src/db/database.js';
-import { NAMED } from '../../src/services/tracking/storage-check.js';
+import { NAMED } from '../../src/modules/garbage/storage-check.js';
 import { sql } from '../../src/db/sql.js';
-import { Role } from '../../src/domain/platform/principal.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
 import { createDatabaseFromTemplate, type TestDatabase } from '../support/database.js';
 
 const cleanups: (() => Promise<unknown>)[] = [];

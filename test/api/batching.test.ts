@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { GraphBuilder } from '../../src/onnx/graph-builder.js';
+import { GraphBuilder } from '../../src/inference/onnx/format/graph-builder.js';
 import { linear } from '../fixtures/models/build.js';
 import { createModel, registerUpload } from '../support/registry.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { SeededRandom } from '../../src/domain/statistics/random.js';
+import { SeededRandom } from '../../src/modules/statistics/rules/random.js';
 import { batchOf, columnsOf } from '../support/batch.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
 import { createEndpoint, deploy, PREDICT } from '../support/serving.js';

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { Role } from '../../src/domain/platform/principal.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
 import { sql } from '../support/embedded.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 
@@ -9,7 +9,7 @@ const CREATE =
   'mutation ($input: CreateUploadInput!) { createUpload(input: $input) { uploadId expiresAt parts { ' +
   'partNumber offsetBytes sizeBytes url } } }';
 const COMPLETE =
-  'mutation ($id: ID!) { completeUpload(input: { uploadId: $id }) { upload { id fileName sizeBytes sha256 } ' + '} }';
+  'mutation ($id: ID!) { completeUpload(input: { uploadId: $id }) { upload { id fileName sizeBytes sha256 } } }';
 
 interface Part {
   partNumber: number;

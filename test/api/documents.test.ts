@@ -1,3 +1,4 @@
+import { DEFAULT_SIGNAL_POLICY } from '../../src/modules/monitoring/rules/signals.js';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
@@ -14,10 +15,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { linkedExample } from '../../graphiql/src/mlflow-link.js';
 import { EXAMPLES } from '../../graphiql/src/welcome.js';
 import { describeSettings } from '../../src/config.js';
-import { DEFAULT_ALERT_POLICY } from '../../src/domain/monitoring/alerting.js';
-import { DEFAULT_DRIFT_THRESHOLDS } from '../../src/domain/monitoring/drift-window.js';
-import { DEFAULT_GATE_POLICY } from '../../src/domain/registry/gate-policy.js';
-import { Role } from '../../src/domain/platform/principal.js';
+import { DEFAULT_DRIFT_THRESHOLDS } from '../../src/modules/monitoring/rules/drift-window.js';
+import { DEFAULT_GATE_POLICY } from '../../src/modules/model-quality/rules/gate-policy.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
 import { ErrorCode } from '../../src/errors.js';
 import { createSchema } from '../../src/resolvers/schema.js';
 import { writeGuide } from '../support/guide.js';
@@ -142,7 +142,7 @@ it('the numbers of gates and alerts are those of the code', () => {
   const page = readFileSync('docs/concepts.md', 'utf8');
   const { evaluation, validation, shadow } = DEFAULT_GATE_POLICY;
   const { psi, alpha, predictionSigmas } = DEFAULT_DRIFT_THRESHOLDS;
-  const { latency, errorRate } = DEFAULT_ALERT_POLICY;
+  const { latency, errorRate } = DEFAULT_SIGNAL_POLICY;
   const minRows = describeSettings().find(({ name }) => name === 'MONITORING_MIN_ROWS')?.default;
   const claims = [
     `p95 of single rows ≤ ${validation.maxLatencyP95Ms} ms`,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { preview, readColumns } from '../../src/features/dataset-reader.js';
+import { preview, readColumns } from '../../src/adapters/dataset-files/dataset-reader.js';
 import { parquetTable } from '../support/tables.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
 import { createExperiment, registerDataset, startTraining, trainingEnd, vegaPath } from '../support/training.js';

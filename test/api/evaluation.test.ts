@@ -1,6 +1,6 @@
 // one file because its tests share one running service, which takes longer to start than most of them to run.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Role } from '../../src/domain/platform/principal.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
 import { hangsAbove1000, linear, multilayer } from '../fixtures/models/build.js';
 import {
   createModel,

@@ -1,9 +1,9 @@
 // one file because its tests share one running service, which takes longer to start than most of them to run.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Role } from '../../src/domain/platform/principal.js';
-import type { Signature } from '../../src/domain/serving/tensor.js';
-import { classificationMetrics, regressionMetrics } from '../../src/domain/statistics/metrics.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
+import type { Signature } from '../../src/modules/model-contract/rules/tensor.js';
+import { classificationMetrics, regressionMetrics } from '../../src/modules/statistics/rules/metrics.js';
 import { linear, linearClassifier } from '../fixtures/models/build.js';
 import { type Caller, type GraphQLErrorShape, startTestService, type TestService } from '../support/service.js';
 import { type NewVersion, predict, serve, xToY } from '../support/serving.js';

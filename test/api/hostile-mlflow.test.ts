@@ -1,7 +1,7 @@
 // one file because it is one table: what a call of each endpoint looks like, and what strangers make of it.
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Role } from '../../src/domain/platform/principal.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
 import type { Endpoint } from '../../src/protocols/mlflow/endpoint.js';
 import { ENDPOINTS } from '../../src/protocols/mlflow/endpoints.js';
 import { urlsOf } from '../../src/protocols/mlflow/register.js';

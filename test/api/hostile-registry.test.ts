@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Role } from '../../src/domain/platform/principal.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
 import { linear } from '../fixtures/models/build.js';
 import { MlflowCaller } from '../support/mlflow.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { isEnumType, isObjectType, isScalarType, isUnionType, getNamedType, type GraphQLObjectType } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Role } from '../../src/domain/platform/principal.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
 import { createSchema } from '../../src/resolvers/schema.js';
 import { createModel, register, trainTumours } from '../support/registry.js';
 import { LOG_METRICS, newRun } from '../support/runs.js';

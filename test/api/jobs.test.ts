@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Actor } from '../../src/db/database.js';
 import { sql } from '../../src/db/sql.js';
-import { Role } from '../../src/domain/platform/principal.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
 import { AppError, ErrorCode } from '../../src/errors.js';
-import { JOB_CATALOG } from '../../src/domain/platform/job-catalog.js';
+import { JOB_CATALOG } from '../../src/modules/jobs/rules/job-catalog.js';
 import { consumeJobs, type JobHandlers } from '../../src/jobs/kit.js';
-import type { JobRun } from '../../src/services/platform/job-run.js';
+import type { JobRun } from '../../src/modules/jobs/job-run.js';
 import { startTestService, type TestService } from '../support/service.js';
 
 let service: TestService;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Role } from '../../src/domain/platform/principal.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { TrafficWriter } from '../support/traffic.js';
 import { World } from '../support/world.js';

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { Role } from '../../src/domain/platform/principal.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
 import { MlflowCaller, type MlflowRun } from '../support/mlflow.js';
 import { startTestService, type TestService } from '../support/service.js';
 import { query } from '../support/tracking.js';

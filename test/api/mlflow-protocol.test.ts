@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Role } from '../../src/domain/platform/principal.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
 import { ENDPOINTS } from '../../src/protocols/mlflow/endpoints.js';
 import { urlsOf } from '../../src/protocols/mlflow/register.js';
 import { MlflowCaller } from '../support/mlflow.js';

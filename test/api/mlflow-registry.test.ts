@@ -1,7 +1,7 @@
 // one file because its tests share one running service, which takes longer to start than most of them to run.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Role } from '../../src/domain/platform/principal.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
 import { externalTensor, float, linear, model, node } from '../fixtures/models/build.js';
 import { sql } from '../support/embedded.js';
 import { MlflowCaller, type MlflowErrorShape } from '../support/mlflow.js';

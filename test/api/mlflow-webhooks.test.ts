@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { Role } from '../../src/domain/platform/principal.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
 import { Receiver, type Received } from '../support/receiver.js';
 import { startTestService, tokenFor, type Caller, type TestService } from '../support/service.js';
 

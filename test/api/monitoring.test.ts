@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Role } from '../../src/domain/platform/principal.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
 import { type Flight, type FlightWorld, flightWorld, type ServedModel, TrafficWriter } from '../support/traffic.js';
 

@@ -1,9 +1,9 @@
 // one file because its tests share one running service, which takes longer to start than most of them to run.
 import * as ort from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Role } from '../../src/domain/platform/principal.js';
-import { routeTopic } from '../../src/services/serving/deployment-rows.js';
-import { PredictionLogBuffer } from '../../src/services/serving/prediction-log.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
+import { routeTopic } from '../../src/modules/serving/deployment-rows.js';
+import { PredictionLogBuffer } from '../../src/modules/serving/prediction-log.js';
 import { allocatesAbove1000, hangsAbove1000, linear, multilayer } from '../fixtures/models/build.js';
 import { createDatabaseFromTemplate } from '../support/database.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { DEFAULT_GATE_POLICY } from '../../src/domain/registry/gate-policy.js';
-import { Role } from '../../src/domain/platform/principal.js';
+import { DEFAULT_GATE_POLICY } from '../../src/modules/model-quality/rules/gate-policy.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
 import {
   createModel,
   evaluate,
@@ -32,10 +32,9 @@ const POLICY = `isDefault authorMayApprove staging { gates approvals } productio
   evaluation { minImprovement minRows minSilhouette }
   validation { maxDisagreement maxLatencyP95Ms metrics { name min max } requireHoldoutMetrics }
   shadow { minRequests maxErrors maxDisagreementShare maxLossIncrease requireEvaluation }`;
-const SET =
-  `mutation ($input: SetGatePolicyInput!) { setGatePolicy(input: $input) { model { gatePolicy { ${POLICY} } ` + '} } }';
+const SET = `mutation ($input: SetGatePolicyInput!) { setGatePolicy(input: $input) { model { gatePolicy { ${POLICY} } } } }`;
 const APPROVE =
-  'mutation ($input: ApproveModelVersionInput!) { approveModelVersion(input: $input) { modelVersion { id } } ' + '}';
+  'mutation ($input: ApproveModelVersionInput!) { approveModelVersion(input: $input) { modelVersion { id } } }';
 const REJECT = `mutation ($input: RejectModelVersionInput!) { rejectModelVersion(input: $input) { modelVersion { id } } }`;
 const OF_THE_LIST = /^select[^]* from "?\(?(model|model_version|model_alias|approval|gate_result|stage_transition)\b/;
 const STATE =

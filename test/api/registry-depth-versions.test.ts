@@ -8,7 +8,7 @@ import {
   trainTumours,
 } from '../support/registry.js';
 import { linear } from '../fixtures/models/build.js';
-import { Role } from '../../src/domain/platform/principal.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 
 let service: TestService;

@@ -1,7 +1,7 @@
 // one file because its tests share one running service, which takes longer to start than most of them to run.
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Role } from '../../src/domain/platform/principal.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
 import { onnx } from 'onnx-proto';
 import {
   allocates16GiB,

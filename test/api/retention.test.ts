@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from 'uuid';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Role } from '../../src/domain/platform/principal.js';
-import { LATENCY_BUCKETS } from '../../src/domain/serving/latency-histogram.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
+import { LATENCY_BUCKETS } from '../../src/modules/model-contract/rules/latency-histogram.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { newExperiment } from '../support/runs.js';
 import { TrafficWriter } from '../support/traffic.js';

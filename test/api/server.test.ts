@@ -3,7 +3,7 @@ import { SignJWT, UnsecuredJWT } from 'jose';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import WebSocket from 'ws';
-import { Role } from '../../src/domain/platform/principal.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
 import {
   Caller,
   SECRET,

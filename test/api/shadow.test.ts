@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Evaluation } from '../../src/db/entities/registry/evaluation.entity.js';
-import { Dataset } from '../../src/db/entities/tracking/dataset.entity.js';
-import { Role } from '../../src/domain/platform/principal.js';
-import { evaluateRegression } from '../../src/domain/registry/evaluation.js';
-import { buildPredictionReference } from '../../src/domain/monitoring/drift.js';
+import { Evaluation } from '../../src/db/entities/evaluation/evaluation.entity.js';
+import { Dataset } from '../../src/db/entities/datasets/dataset.entity.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
+import { evaluateRegression } from '../../src/modules/model-quality/rules/evaluation.js';
+import { buildPredictionReference } from '../../src/modules/model-contract/rules/drift.js';
 import { hangsAbove1000, linear } from '../fixtures/models/build.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
 import { deploy, type MadeVersion, makeVersion, predict, serve, x, xToY } from '../support/serving.js';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Role } from '../../src/domain/platform/principal.js';
-import { DEFAULT_GATE_POLICY } from '../../src/domain/registry/gate-policy.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
+import { DEFAULT_GATE_POLICY } from '../../src/modules/model-quality/rules/gate-policy.js';
 import {
   createModel,
   evaluate,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { Role } from '../../src/domain/platform/principal.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
 import { RawSocket, type Frame } from '../support/raw-socket.js';
 import { LOG_METRICS, newRun } from '../support/runs.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';

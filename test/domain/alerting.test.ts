@@ -1,18 +1,11 @@
+import { errorRateSignal, latencySignal, driftSignal } from '../../src/modules/monitoring/rules/signals.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  advanceAlert,
-  driftSignal,
-  errorRateSignal,
-  latencySignal,
-  type OpenAlert,
-  percentile,
-  type Signal,
-} from '../../src/domain/monitoring/alerting.js';
-import { buildNumericReference, buildPredictionReference } from '../../src/domain/monitoring/drift.js';
-import { compareWindow } from '../../src/domain/monitoring/drift-window.js';
-import { JOB_CATALOG } from '../../src/domain/platform/job-catalog.js';
-import { decideRetraining, DEFAULT_RETRAINING_POLICY } from '../../src/domain/monitoring/retraining.js';
+import { advanceAlert, type OpenAlert, percentile, type Signal } from '../../src/modules/alerts/rules/alerting.js';
+import { buildNumericReference, buildPredictionReference } from '../../src/modules/model-contract/rules/drift.js';
+import { compareWindow } from '../../src/modules/monitoring/rules/drift-window.js';
+import { JOB_CATALOG } from '../../src/modules/jobs/rules/job-catalog.js';
+import { decideRetraining, DEFAULT_RETRAINING_POLICY } from '../../src/modules/monitoring/rules/retraining.js';
 
 const signal = (verdict: Signal['verdict']): Signal => ({
   kind: 'LATENCY',

@@ -5,10 +5,10 @@ import {
   bootstrapMeanDifference,
   drawCounts,
   percentileInterval,
-} from '../../src/domain/statistics/bootstrap.js';
-import { ascendingOrder, calibrate } from '../../src/domain/statistics/calibration.js';
-import { mean } from '../../src/domain/statistics/metrics.js';
-import { sampleIndices, SeededRandom } from '../../src/domain/statistics/random.js';
+} from '../../src/modules/statistics/rules/bootstrap.js';
+import { ascendingOrder, calibrate } from '../../src/modules/statistics/rules/calibration.js';
+import { mean } from '../../src/modules/statistics/rules/metrics.js';
+import { sampleIndices, SeededRandom } from '../../src/modules/statistics/rules/random.js';
 import { fixture } from './fixture.js';
 
 describe('seeded random numbers', () => {

@@ -1,10 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { unknownCategories } from '../../src/domain/serving/categories.js';
-import { MISSING_TIMESTAMP_MS } from '../../src/domain/serving/element.js';
-import { rowsToTensors } from '../../src/domain/serving/tensor-check.js';
-import { DATATYPES, type Signature, type TensorData, type TensorSpec } from '../../src/domain/serving/tensor.js';
-import { type Column, toTensors } from '../../src/domain/tracking/dataset-column.js';
+import { unknownCategories } from '../../src/modules/model-contract/rules/categories.js';
+import { MISSING_TIMESTAMP_MS } from '../../src/modules/model-contract/rules/element.js';
+import { rowsToTensors } from '../../src/modules/model-contract/rules/tensor-check.js';
+import {
+  DATATYPES,
+  type Signature,
+  type TensorData,
+  type TensorSpec,
+} from '../../src/modules/model-contract/rules/tensor.js';
+import { type Column, toTensors } from '../../src/modules/model-contract/rules/dataset-column.js';
 import { AppError, ErrorCode } from '../../src/errors.js';
 
 type Plain = string | number | boolean | null;

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { classificationMetrics, predictedClasses } from '../../src/domain/statistics/metrics.js';
-import { chooseThreshold } from '../../src/domain/training/decision-threshold.js';
-import type { DecisionRule } from '../../src/domain/training/training-config.js';
+import { classificationMetrics, predictedClasses } from '../../src/modules/statistics/rules/metrics.js';
+import { chooseThreshold } from '../../src/modules/algorithms/rules/decision-threshold.js';
+import type { DecisionRule } from '../../src/modules/algorithms/rules/training-config.js';
 
 const rows = fc.array(
   fc.record({

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { ColumnSchema, ColumnType } from '../../src/domain/tracking/dataset-schema.js';
-import { defaultFeatures } from '../../src/domain/training/default-features.js';
+import type { ColumnSchema, ColumnType } from '../../src/modules/model-contract/rules/dataset-schema.js';
+import { defaultFeatures } from '../../src/modules/algorithms/rules/default-features.js';
 
 const ROWS = 400;
 

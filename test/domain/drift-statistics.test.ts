@@ -7,9 +7,9 @@ import {
   poolSparseCells,
   psi,
   sum,
-} from '../../src/domain/statistics/drift-statistics.js';
-import { wilsonInterval } from '../../src/domain/statistics/intervals.js';
-import { chiSquareTail, kolmogorovTail, logGamma } from '../../src/domain/statistics/special-functions.js';
+} from '../../src/modules/statistics/rules/drift-statistics.js';
+import { wilsonInterval } from '../../src/modules/statistics/rules/intervals.js';
+import { chiSquareTail, kolmogorovTail, logGamma } from '../../src/modules/statistics/rules/special-functions.js';
 import { fixture } from './fixture.js';
 
 const ascending = (values: number[]): Float64Array => Float64Array.from(values).sort();

@@ -6,10 +6,10 @@ import {
   buildPredictionReference,
   countBins,
   type ReferenceProfile,
-} from '../../src/domain/monitoring/drift.js';
-import { compareWindow, predictionShift } from '../../src/domain/monitoring/drift-window.js';
-import { sum } from '../../src/domain/statistics/drift-statistics.js';
-import { SeededRandom } from '../../src/domain/statistics/random.js';
+} from '../../src/modules/model-contract/rules/drift.js';
+import { compareWindow, predictionShift } from '../../src/modules/monitoring/rules/drift-window.js';
+import { sum } from '../../src/modules/statistics/rules/drift-statistics.js';
+import { SeededRandom } from '../../src/modules/statistics/rules/random.js';
 
 function normals(count: number, seed: number, mean = 0, std = 1): Float64Array {
   const random = new SeededRandom(seed);

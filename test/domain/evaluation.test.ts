@@ -3,10 +3,10 @@ import {
   evaluateClassification,
   evaluateClustering,
   evaluateRegression,
-} from '../../src/domain/registry/evaluation.js';
-import { classificationIntervals } from '../../src/domain/statistics/metric-intervals.js';
-import { SeededRandom } from '../../src/domain/statistics/random.js';
-import { escapeMarkdown, renderEvaluationMarkdown } from '../../src/domain/registry/report.js';
+} from '../../src/modules/model-quality/rules/evaluation.js';
+import { classificationIntervals } from '../../src/modules/statistics/rules/metric-intervals.js';
+import { SeededRandom } from '../../src/modules/statistics/rules/random.js';
+import { escapeMarkdown, renderEvaluationMarkdown } from '../../src/modules/model-quality/rules/report.js';
 
 /** Rows whose true probability is known; the model knows it up to `noise`. */
 function late(rows: number, seed: number, noise: number) {

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { mean } from '../../src/domain/statistics/metrics.js';
-import { compareGroups } from '../../src/domain/statistics/two-groups.js';
-import { axisPositions, numberAxis, paramAxis } from '../../src/domain/tracking/param-axis.js';
-import { parameterImportance } from '../../src/domain/tracking/parameter-importance.js';
-import { compareValues } from '../../src/domain/tracking/run-comparison.js';
+import { mean } from '../../src/modules/statistics/rules/metrics.js';
+import { compareGroups } from '../../src/modules/statistics/rules/two-groups.js';
+import { axisPositions, numberAxis, paramAxis } from '../../src/modules/statistics/rules/param-axis.js';
+import { parameterImportance } from '../../src/modules/statistics/rules/parameter-importance.js';
+import { compareValues } from '../../src/modules/experiments/rules/run-comparison.js';
 
 const EXTREMES = [
   1.7976931348623157e308, -1.7976931348623157e308, 5e-324, -5e-324, 0, -0, 1, -1, 1e154, 1e-160,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Followed, followProblem } from '../../src/domain/serving/following.js';
+import { type Followed, followProblem } from '../../src/modules/serving/rules/following.js';
 
 const served: Followed['version'] = { version: 3, status: 'READY', hasOnnx: true, deploymentStatus: 'READY' };
 

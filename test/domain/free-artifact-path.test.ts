@@ -1,6 +1,6 @@
+import { freeArtifactPath } from '../../src/modules/core/rules/artifact-path.js';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { freeArtifactPath } from '../../src/domain/tracking/artifact-path.js';
 
 const segment = fc
   .string({ unit: 'grapheme', minLength: 1, maxLength: 20 })

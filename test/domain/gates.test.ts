@@ -5,15 +5,15 @@ import {
   evaluateClustering,
   evaluateRegression,
   type LossComparison,
-} from '../../src/domain/registry/evaluation.js';
-import { DEFAULT_GATE_POLICY, gatePolicySchema } from '../../src/domain/registry/gate-policy.js';
+} from '../../src/modules/model-quality/rules/evaluation.js';
+import { DEFAULT_GATE_POLICY, gatePolicySchema } from '../../src/modules/model-quality/rules/gate-policy.js';
 import {
   decideGate,
   type GateEvidence,
   type ShadowEvidence,
   type ValidationEvidence,
-} from '../../src/domain/registry/gates.js';
-import { disagreeingRows } from '../../src/domain/serving/shadow.js';
+} from '../../src/modules/registry/rules/gates.js';
+import { disagreeingRows } from '../../src/modules/serving/rules/shadow.js';
 
 const decide = (evidence: GateEvidence, policy = DEFAULT_GATE_POLICY) => decideGate(evidence, policy);
 const failed = (decision: ReturnType<typeof decideGate>): string[] =>

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { requireMapped, withColumns, withKnownColumns } from '../../src/domain/serving/input-columns.js';
-import type { Signature } from '../../src/domain/serving/tensor.js';
-import { rowsToTensors } from '../../src/domain/serving/tensor-check.js';
-import { type Column, toTensors } from '../../src/domain/tracking/dataset-column.js';
+import { requireMapped, withColumns, withKnownColumns } from '../../src/modules/model-contract/rules/input-columns.js';
+import type { Signature } from '../../src/modules/model-contract/rules/tensor.js';
+import { rowsToTensors } from '../../src/modules/model-contract/rules/tensor-check.js';
+import { type Column, toTensors } from '../../src/modules/model-contract/rules/dataset-column.js';
 
 const limits = { maxRows: 100 };
 

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { percentile } from '../../src/domain/monitoring/alerting.js';
+import { percentile } from '../../src/modules/alerts/rules/alerting.js';
 import {
   LATENCY_BUCKETS,
   LATENCY_EDGES_MS,
   latencyBucket,
   latencyPercentileMs,
-} from '../../src/domain/serving/latency-histogram.js';
+} from '../../src/modules/model-contract/rules/latency-histogram.js';
 
 describe('latency histogram', () => {
   it('puts every latency between the edges of its bucket, hostile ones included', () => {

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { judgeAnswer } from '../../src/domain/monitoring/ground-truth.js';
-import { type LabelledCount, liveMetrics } from '../../src/domain/monitoring/live-quality.js';
-import { classificationMetrics, regressionMetrics } from '../../src/domain/statistics/metrics.js';
+import { judgeAnswer } from '../../src/modules/monitoring/rules/ground-truth.js';
+import { type LabelledCount, liveMetrics } from '../../src/modules/monitoring/rules/live-quality.js';
+import { classificationMetrics, regressionMetrics } from '../../src/modules/statistics/rules/metrics.js';
 
 /** As the database groups them: by true and predicted class. */
 function grouped(rows: readonly { label: string; predictedLabel: string; logLoss: number }[]): LabelledCount[] {

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { evaluateClassification, evaluateRegression } from '../../src/domain/registry/evaluation.js';
-import { classificationIntervals, regressionIntervals } from '../../src/domain/statistics/metric-intervals.js';
-import { classificationMetrics, regressionMetrics } from '../../src/domain/statistics/metrics.js';
-import { SeededRandom } from '../../src/domain/statistics/random.js';
+import { evaluateClassification, evaluateRegression } from '../../src/modules/model-quality/rules/evaluation.js';
+import { classificationIntervals, regressionIntervals } from '../../src/modules/statistics/rules/metric-intervals.js';
+import { classificationMetrics, regressionMetrics } from '../../src/modules/statistics/rules/metrics.js';
+import { SeededRandom } from '../../src/modules/statistics/rules/random.js';
 
 const SHARES = ['accuracy', 'precision', 'recall', 'f1', 'rocAuc', 'averagePrecision'] as const;
 

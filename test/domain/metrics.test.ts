@@ -5,8 +5,8 @@ import {
   confusionMatrix,
   regressionMetrics,
   silhouette,
-} from '../../src/domain/statistics/metrics.js';
-import { rankingMetrics } from '../../src/domain/statistics/ranking.js';
+} from '../../src/modules/statistics/rules/metrics.js';
+import { rankingMetrics } from '../../src/modules/statistics/rules/ranking.js';
 import { fixture } from './fixture.js';
 
 interface ClassificationCase {

@@ -1,9 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import type { Comparator, Comparison } from '../../src/domain/platform/filter.js';
-import { parseMlflowFilter, parseMlflowOrder, type MlflowGrammar } from '../../src/domain/platform/mlflow-filter.js';
-import * as grammars from '../../src/domain/platform/mlflow-grammars.js';
-import { pythonText } from '../../src/domain/platform/mlflow-words.js';
-import { MLFLOW_RUN_FILTER, MLFLOW_RUN_ORDER } from '../../src/domain/tracking/run-filter.js';
+import type { Comparator, Comparison } from '../../src/modules/core/rules/filter.js';
+import {
+  parseMlflowFilter,
+  parseMlflowOrder,
+  type MlflowGrammar,
+} from '../../src/modules/experiments/rules/mlflow-filter.js';
+import * as grammars from '../../src/modules/experiments/rules/mlflow-grammars.js';
+import { pythonText } from '../../src/modules/experiments/rules/mlflow-words.js';
+import { MLFLOW_RUN_FILTER, MLFLOW_RUN_ORDER } from '../../src/modules/experiments/rules/run-filter.js';
 
 const term = (entity: string, key: string, comparator: Comparator, value: Comparison['value']) => ({
   type: 'comparison' as const,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { readMlmodel } from '../../src/domain/registry/mlmodel.js';
+import { readMlmodel } from '../../src/modules/registry/rules/mlmodel.js';
 
 const NOTHING = { framework: null, signature: null, columns: null, onnxPath: null };
 

@@ -6,7 +6,7 @@ import {
   checkResolved,
   checkOutboundUrl,
   type OutboundPolicy,
-} from '../../src/domain/platform/outbound-url.js';
+} from '../../src/modules/core/rules/outbound-url.js';
 import { AppError } from '../../src/errors.js';
 import { GOOD, HOSTILE } from './outbound-addresses.js';
 

@@ -1,10 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decomposeVariance } from '../../src/domain/statistics/fanova.js';
-import { SeededRandom } from '../../src/domain/statistics/random.js';
-import { growForest, type ForestColumn } from '../../src/domain/statistics/regression-forest.js';
-import { axisPositions, paramAxis } from '../../src/domain/tracking/param-axis.js';
-import { parameterImportance, type ImportanceRequest } from '../../src/domain/tracking/parameter-importance.js';
+import { decomposeVariance } from '../../src/modules/statistics/rules/fanova.js';
+import { SeededRandom } from '../../src/modules/statistics/rules/random.js';
+import { growForest, type ForestColumn } from '../../src/modules/statistics/rules/regression-forest.js';
+import { axisPositions, paramAxis } from '../../src/modules/statistics/rules/param-axis.js';
+import {
+  parameterImportance,
+  type ImportanceRequest,
+} from '../../src/modules/statistics/rules/parameter-importance.js';
 import { AppError } from '../../src/errors.js';
 import { fixture } from './fixture.js';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type Followed } from '../../src/domain/serving/following.js';
-import { deploymentReadiness, endpointReadiness } from '../../src/domain/serving/readiness.js';
+import { type Followed } from '../../src/modules/serving/rules/following.js';
+import { deploymentReadiness, endpointReadiness } from '../../src/modules/serving/rules/readiness.js';
 
 const none = { serving: 0, pending: 0, error: null };
 const manual: Followed = { stage: null, alias: null, version: null };

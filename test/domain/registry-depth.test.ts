@@ -1,23 +1,23 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { checkAlias } from '../../src/domain/registry/alias.js';
+import { checkAlias } from '../../src/modules/registry/rules/alias.js';
 import {
   type ApprovalWord,
   countApprovals,
   isApproved,
   nextApprovalStage,
   requireApprover,
-} from '../../src/domain/registry/approvals.js';
+} from '../../src/modules/registry/rules/approvals.js';
 import {
   DEFAULT_GATE_POLICY,
   GATES,
   gatePolicyOf,
   gatePolicySchema,
   parseGatePolicy,
-} from '../../src/domain/registry/gate-policy.js';
-import { checkSemanticVersion, nextSemanticVersion } from '../../src/domain/registry/semver.js';
-import { canTransition, requiredGates, STAGES } from '../../src/domain/registry/stages.js';
-import { withoutTag, withTags } from '../../src/domain/registry/tags.js';
+} from '../../src/modules/model-quality/rules/gate-policy.js';
+import { checkSemanticVersion, nextSemanticVersion } from '../../src/modules/registry/rules/semver.js';
+import { canTransition, requiredGates, STAGES } from '../../src/modules/registry/rules/stages.js';
+import { withoutTag, withTags } from '../../src/modules/core/rules/tags.js';
 import { AppError, ErrorCode } from '../../src/errors.js';
 
 function codeOf(action: () => unknown): ErrorCode | null {

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { GATES } from '../../src/domain/registry/gate-policy.js';
-import { nextStep } from '../../src/domain/registry/next-step.js';
-import { nextAction, nextStageTowards } from '../../src/domain/registry/release.js';
-import { STAGES } from '../../src/domain/registry/stages.js';
+import { GATES } from '../../src/modules/model-quality/rules/gate-policy.js';
+import { nextStep } from '../../src/modules/registry/rules/next-step.js';
+import { nextAction, nextStageTowards } from '../../src/modules/registry/rules/release.js';
+import { STAGES } from '../../src/modules/registry/rules/stages.js';
 
 const state = fc
   .record({

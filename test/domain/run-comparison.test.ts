@@ -5,16 +5,16 @@ import {
   noncentralTCdf,
   studentTQuantile,
   studentTTwoSided,
-} from '../../src/domain/statistics/student-t.js';
-import { compareGroups } from '../../src/domain/statistics/two-groups.js';
-import { guessDirection } from '../../src/domain/tracking/metric-direction.js';
+} from '../../src/modules/statistics/rules/student-t.js';
+import { compareGroups } from '../../src/modules/statistics/rules/two-groups.js';
+import { guessDirection } from '../../src/modules/experiments/rules/metric-direction.js';
 import {
   compareTexts,
   compareValues,
   groupBySeed,
   SEED_PARAMS,
   testGroups,
-} from '../../src/domain/tracking/run-comparison.js';
+} from '../../src/modules/experiments/rules/run-comparison.js';
 import { fixture } from './fixture.js';
 
 interface Case {

@@ -6,9 +6,14 @@ import {
   type Comparator,
   type Comparison,
   type Filter,
-} from '../../src/domain/platform/filter.js';
-import { parseMlflowFilter } from '../../src/domain/platform/mlflow-filter.js';
-import { MLFLOW_RUN_FILTER, RUN_FILTER, RUN_ORDER, type RunEntity } from '../../src/domain/tracking/run-filter.js';
+} from '../../src/modules/core/rules/filter.js';
+import { parseMlflowFilter } from '../../src/modules/experiments/rules/mlflow-filter.js';
+import {
+  MLFLOW_RUN_FILTER,
+  RUN_FILTER,
+  RUN_ORDER,
+  type RunEntity,
+} from '../../src/modules/experiments/rules/run-filter.js';
 import { AppError } from '../../src/errors.js';
 
 const ours = (text: string) => parseFilter('filter', text, RUN_FILTER);

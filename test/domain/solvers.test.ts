@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { choleskySolve } from '../../src/domain/statistics/cholesky.js';
-import { descend, type DescentState } from '../../src/domain/statistics/lbfgs.js';
-import { median } from '../../src/domain/statistics/median.js';
+import { choleskySolve } from '../../src/modules/statistics/rules/cholesky.js';
+import { descend, type DescentState } from '../../src/modules/statistics/rules/lbfgs.js';
+import { median } from '../../src/modules/statistics/rules/median.js';
 
 const number = fc.double({ min: -1e6, max: 1e6, noNaN: true });
 

@@ -15,10 +15,10 @@ import {
   type StageChange,
   type StagedVersion,
   STAGES,
-} from '../../src/domain/registry/stages.js';
-import { DEFAULT_GATE_POLICY } from '../../src/domain/registry/gate-policy.js';
-import { nextSemanticVersion, signaturesDiffer } from '../../src/domain/registry/semver.js';
-import type { Signature } from '../../src/domain/serving/tensor.js';
+} from '../../src/modules/registry/rules/stages.js';
+import { DEFAULT_GATE_POLICY } from '../../src/modules/model-quality/rules/gate-policy.js';
+import { nextSemanticVersion, signaturesDiffer } from '../../src/modules/registry/rules/semver.js';
+import type { Signature } from '../../src/modules/model-contract/rules/tensor.js';
 
 function codeOf(action: () => unknown): ErrorCode | null {
   try {

@@ -6,8 +6,8 @@ import {
   rowsToTensors,
   tensorFromValues,
   tensorsToRows,
-} from '../../src/domain/serving/tensor-check.js';
-import type { Signature, Tensor } from '../../src/domain/serving/tensor.js';
+} from '../../src/modules/model-contract/rules/tensor-check.js';
+import type { Signature, Tensor } from '../../src/modules/model-contract/rules/tensor.js';
 import { AppError, ErrorCode } from '../../src/errors.js';
 
 const signature: Signature = {

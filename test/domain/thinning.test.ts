@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { blocksOfPoints, joinBlocks, thin, type Blocks } from '../../src/domain/tracking/thinning.js';
+import { blocksOfPoints, joinBlocks, thin, type Blocks } from '../../src/modules/experiments/rules/thinning.js';
 
 const value = fc.oneof(
   { weight: 8, arbitrary: fc.integer({ min: -50, max: 50 }) },

@@ -8,7 +8,7 @@ import {
   cycleTable,
   DAY_MS,
   dayOf,
-} from '../../src/domain/training/time-parts.js';
+} from '../../src/modules/algorithms/rules/time-parts.js';
 
 /** Nearly all that a JavaScript date can be: the first of January of its year is one too. */
 const MOST_MS = 8_600_000_000_000_000;

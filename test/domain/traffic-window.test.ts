@@ -4,15 +4,15 @@ import {
   buildNumericReference,
   buildPredictionReference,
   type ReferenceProfile,
-} from '../../src/domain/monitoring/drift.js';
-import { compareWindow } from '../../src/domain/monitoring/drift-window.js';
-import { SeededRandom } from '../../src/domain/statistics/random.js';
+} from '../../src/modules/model-contract/rules/drift.js';
+import { compareWindow } from '../../src/modules/monitoring/rules/drift-window.js';
+import { SeededRandom } from '../../src/modules/statistics/rules/random.js';
 import {
   countedSince,
   type LoggedRequest,
   toTrafficWindow,
   windowSignals,
-} from '../../src/domain/monitoring/traffic-window.js';
+} from '../../src/modules/monitoring/rules/traffic-window.js';
 
 const random = new SeededRandom(7);
 const tenths = (count: number) => Float64Array.from({ length: count }, () => Math.floor(random.next() * 5) / 10 + 0.1);

@@ -5,7 +5,7 @@ import {
   pickDeployment,
   requireFullWeights,
   type WeightedDeployment,
-} from '../../src/domain/serving/traffic.js';
+} from '../../src/modules/serving/rules/traffic.js';
 
 const keys = Array.from({ length: 20_000 }, (_, i) => `user-${i}`);
 const weights = fc

@@ -5,7 +5,7 @@ import {
   type LossCurve,
   rareClassWarnings,
   trackLoss,
-} from '../../src/domain/training/training-warnings.js';
+} from '../../src/modules/algorithms/rules/training-warnings.js';
 
 function codesFor(losses: number[], facts: Partial<CurveFacts> = {}): string[] {
   const curve = losses.reduce<LossCurve | undefined>(

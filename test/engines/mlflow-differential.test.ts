@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { Role } from '../../src/domain/platform/principal.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
 import { startTestService, tokenFor, type TestService } from '../support/service.js';
 import { engine } from './engines.js';
 import { newMlflowDatabase, type MlflowDatabase } from './mlflow/database.js';

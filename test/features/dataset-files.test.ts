@@ -4,12 +4,12 @@ import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { DatasetFormat } from '../../src/domain/tracking/dataset-schema.js';
-import { readColumns } from '../../src/features/dataset-reader.js';
-import { concatParquet, writeParquet } from '../../src/features/dataset-writer.js';
-import { withDuckDb } from '../../src/features/duckdb.js';
-import type { ImportRequest } from '../../src/features/port.js';
-import { importApart } from '../../src/features/reader-process.js';
+import type { DatasetFormat } from '../../src/modules/model-contract/rules/dataset-schema.js';
+import { readColumns } from '../../src/adapters/dataset-files/dataset-reader.js';
+import { concatParquet, writeParquet } from '../../src/adapters/dataset-files/dataset-writer.js';
+import { withDuckDb } from '../../src/adapters/dataset-files/duckdb.js';
+import type { ImportRequest } from '../../src/adapters/dataset-files/port.js';
+import { importApart } from '../../src/adapters/dataset-files/reader-process.js';
 import { importFile, type Imported } from '../support/tables.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'matih-files-'));

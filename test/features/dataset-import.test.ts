@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { DatasetFormat } from '../../src/domain/tracking/dataset-schema.js';
-import { preview, readColumns } from '../../src/features/dataset-reader.js';
-import type { ImportRequest } from '../../src/features/port.js';
+import type { DatasetFormat } from '../../src/modules/model-contract/rules/dataset-schema.js';
+import { preview, readColumns } from '../../src/adapters/dataset-files/dataset-reader.js';
+import type { ImportRequest } from '../../src/adapters/dataset-files/port.js';
 import { importFile, type Imported } from '../support/tables.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'matih-import-'));

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { DatasetFormat } from '../../src/domain/tracking/dataset-schema.js';
-import { countRows, preview, readChunks, readColumns } from '../../src/features/dataset-reader.js';
-import { concatParquet, writeParquet } from '../../src/features/dataset-writer.js';
-import { withDuckDb } from '../../src/features/duckdb.js';
+import type { DatasetFormat } from '../../src/modules/model-contract/rules/dataset-schema.js';
+import { countRows, preview, readChunks, readColumns } from '../../src/adapters/dataset-files/dataset-reader.js';
+import { concatParquet, writeParquet } from '../../src/adapters/dataset-files/dataset-writer.js';
+import { withDuckDb } from '../../src/adapters/dataset-files/duckdb.js';
 import { importFile, parquetTable, tableOf } from '../support/tables.js';
 
 const vega = (name: string): string =>

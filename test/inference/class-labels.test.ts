@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { readClassLabels } from '../../src/onnx/class-labels.js';
+import { readClassLabels } from '../../src/inference/onnx/format/class-labels.js';
 import {
   float,
   integers,

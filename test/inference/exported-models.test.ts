@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readAnswers, rowPredictions } from '../../src/domain/serving/answers.js';
-import { predictionColumns } from '../../src/domain/serving/batch-output.js';
-import type { Signature, Tensor } from '../../src/domain/serving/tensor.js';
+import { readAnswers, rowPredictions } from '../../src/modules/serving/rules/answers.js';
+import { predictionColumns } from '../../src/modules/serving/rules/batch-output.js';
+import type { Signature, Tensor } from '../../src/modules/model-contract/rules/tensor.js';
 import { checkModel } from '../../src/inference/model-check.js';
 import { OnnxEngine } from '../../src/inference/onnx/onnx-engine.js';
 

@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { afterEach, expect, it, vi } from 'vitest';
 import { FolderObjectStore } from '../../src/adapters/object-store/folder-object-store.js';
 import { OnnxEngine } from '../../src/inference/onnx/onnx-engine.js';
-import { LoadedModels } from '../../src/services/serving/loaded-models.js';
+import { LoadedModels } from '../../src/modules/serving/loaded-models.js';
 import { linear } from '../fixtures/models/build.js';
 
 const HOUR_MS = 3_600_000;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { checkModel } from '../../src/inference/model-check.js';
-import { MICROSOFT_RULES } from '../../src/onnx/rows/model-rules.js';
+import { MICROSOFT_RULES } from '../../src/inference/onnx/format/rows/model-rules.js';
 import * as build from '../fixtures/models/build.js';
 
 let folder: string;

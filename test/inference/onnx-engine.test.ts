@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { Tensor } from '../../src/domain/serving/tensor.js';
+import type { Tensor } from '../../src/modules/model-contract/rules/tensor.js';
 import { ErrorCode } from '../../src/errors.js';
 import { OnnxEngine } from '../../src/inference/onnx/onnx-engine.js';
 import {

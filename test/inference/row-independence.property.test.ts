@@ -3,11 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { Tensor } from '../../src/domain/serving/tensor.js';
+import type { Tensor } from '../../src/modules/model-contract/rules/tensor.js';
 import { OnnxEngine } from '../../src/inference/onnx/onnx-engine.js';
-import { type Attribute, GraphBuilder } from '../../src/onnx/graph-builder.js';
-import { readGraph } from '../../src/onnx/rows/graph.js';
-import { proveRowIndependence } from '../../src/onnx/rows/row-independence.js';
+import { type Attribute, GraphBuilder } from '../../src/inference/onnx/format/graph-builder.js';
+import { readGraph } from '../../src/inference/onnx/format/rows/graph.js';
+import { proveRowIndependence } from '../../src/inference/onnx/format/rows/row-independence.js';
 
 const COLUMNS = 4;
 const GRAPHS = Number(process.env.MATIH_ROW_GRAPHS ?? 1000);

@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Datatype, RowIndependence, Tensor, TensorData } from '../../src/domain/serving/tensor.js';
+import type { Datatype, RowIndependence, Tensor, TensorData } from '../../src/modules/model-contract/rules/tensor.js';
 import { OnnxEngine } from '../../src/inference/onnx/onnx-engine.js';
-import { type ElementType, GraphBuilder } from '../../src/onnx/graph-builder.js';
+import { type ElementType, GraphBuilder } from '../../src/inference/onnx/format/graph-builder.js';
 import * as build from '../fixtures/models/build.js';
 
 const CALLERS = 16;

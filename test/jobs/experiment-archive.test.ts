@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { Role } from '../../src/domain/platform/principal.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
 import { sql } from '../support/embedded.js';
 import { ServiceGroup } from '../support/processes.js';
 import type { Caller } from '../support/service.js';

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { Role } from '../../src/domain/platform/principal.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
 import { ServiceGroup } from '../support/processes.js';
 import { Receiver, signaturesBy } from '../support/receiver.js';
 import type { Caller } from '../support/service.js';

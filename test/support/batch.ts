@@ -1,7 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { preview } from '../../src/features/dataset-reader.js';
+import { preview } from '../../src/adapters/dataset-files/dataset-reader.js';
 import { jobEnd, type JobView } from './registry.js';
 import type { Caller, TestService } from './service.js';
 import { parquetTable } from './tables.js';

@@ -8,7 +8,7 @@ import { expect } from 'vitest';
 import { SecretTokenVerifier } from '../../src/adapters/auth/token-verifier.js';
 import { startApp, type RunningApp } from '../../src/app.js';
 import { readConfig } from '../../src/config.js';
-import { Role } from '../../src/domain/platform/principal.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
 import { createDatabaseFromTemplate, type TestDatabase } from './database.js';
 import { engineSettings } from './engine-settings.js';
 

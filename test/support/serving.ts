@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { expect } from 'vitest';
 import { Model } from '../../src/db/entities/registry/model.entity.js';
 import { ModelVersion } from '../../src/db/entities/registry/model-version.entity.js';
-import { Role } from '../../src/domain/platform/principal.js';
-import type { ReferenceProfile } from '../../src/domain/monitoring/drift.js';
-import type { Signature, TensorSpec } from '../../src/domain/serving/tensor.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
+import type { ReferenceProfile } from '../../src/modules/model-contract/rules/drift.js';
+import type { Signature, TensorSpec } from '../../src/modules/model-contract/rules/tensor.js';
 import type { Caller, TestService } from './service.js';
 
 export interface NewVersion {
@@ -88,7 +88,7 @@ export async function createEndpoint(
 }
 
 export const DEPLOY =
-  'mutation ($input: DeployModelVersionInput!) { deployModelVersion(input: $input) { deployment { id status ' + '} } }';
+  'mutation ($input: DeployModelVersionInput!) { deployModelVersion(input: $input) { deployment { id status } } }';
 
 /** Deploys and waits until it serves. */
 export async function deploy(

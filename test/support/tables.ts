@@ -1,12 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { columnTypeOf } from '../../src/features/reading-sql.js';
-import type { DatasetFormat } from '../../src/domain/tracking/dataset-schema.js';
-import { importDataset } from '../../src/features/dataset-import.js';
-import { openParquet } from '../../src/features/dataset-source.js';
-import { withDuckDb } from '../../src/features/duckdb.js';
-import type { ImportOutcome, ImportRequest, Table } from '../../src/features/port.js';
+import { columnTypeOf } from '../../src/adapters/dataset-files/reading-sql.js';
+import type { DatasetFormat } from '../../src/modules/model-contract/rules/dataset-schema.js';
+import { importDataset } from '../../src/adapters/dataset-files/dataset-import.js';
+import { openParquet } from '../../src/adapters/dataset-files/dataset-source.js';
+import { withDuckDb } from '../../src/adapters/dataset-files/duckdb.js';
+import type { ImportOutcome, ImportRequest, Table } from '../../src/adapters/dataset-files/port.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'matih-tables-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));

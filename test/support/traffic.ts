@@ -1,15 +1,15 @@
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { v7 as uuidv7 } from 'uuid';
-import type { Column } from '../../src/domain/tracking/dataset-column.js';
+import type { Column } from '../../src/modules/model-contract/rules/dataset-column.js';
 import {
   buildCategoricalReference,
   buildNumericReference,
   buildPredictionReference,
   type ReferenceProfile,
-} from '../../src/domain/monitoring/drift.js';
-import { LATENCY_BUCKETS, latencyBucket } from '../../src/domain/serving/latency-histogram.js';
-import { readColumns } from '../../src/features/dataset-reader.js';
+} from '../../src/modules/model-contract/rules/drift.js';
+import { LATENCY_BUCKETS, latencyBucket } from '../../src/modules/model-contract/rules/latency-histogram.js';
+import { readColumns } from '../../src/adapters/dataset-files/dataset-reader.js';
 import { parquetTable } from './tables.js';
 
 /** A flight of January or February 2001 and how likely its airport's flights are to be late. */

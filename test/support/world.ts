@@ -1,6 +1,6 @@
 // one file because it is one world: a thing of every type, made in the order in which they need each other.
 import { randomUUID } from 'node:crypto';
-import { Role } from '../../src/domain/platform/principal.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
 import { MlflowCaller } from './mlflow.js';
 import type { Caller, TestService } from './service.js';
 import type { TrafficWriter } from './traffic.js';

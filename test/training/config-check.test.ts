@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { DatasetProfile } from '../../src/domain/tracking/dataset-schema.js';
-import { checkConfigAgainstSchema } from '../../src/domain/training/training-check.js';
-import { trainingConfigSchema } from '../../src/domain/training/training-config.js';
+import type { DatasetProfile } from '../../src/modules/model-contract/rules/dataset-schema.js';
+import { checkConfigAgainstSchema } from '../../src/modules/algorithms/rules/training-check.js';
+import { trainingConfigSchema } from '../../src/modules/algorithms/rules/training-config.js';
 import { importFile } from '../support/tables.js';
 import { type ConfigInput, vegaPath } from './support.js';
 

@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { SeededRandom } from '../../src/domain/statistics/random.js';
-import { predictedClasses } from '../../src/domain/statistics/metrics.js';
-import { toTensors } from '../../src/domain/tracking/dataset-column.js';
-import type { Table } from '../../src/features/port.js';
+import { SeededRandom } from '../../src/modules/statistics/rules/random.js';
+import { predictedClasses } from '../../src/modules/statistics/rules/metrics.js';
+import { toTensors } from '../../src/modules/model-contract/rules/dataset-column.js';
+import type { Table } from '../../src/adapters/dataset-files/port.js';
 import { tableOf } from '../support/tables.js';
 import { loadHoldout } from '../../src/training/holdout.js';
 import {

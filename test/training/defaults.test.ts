@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { SeededRandom } from '../../src/domain/statistics/random.js';
-import type { Table } from '../../src/features/port.js';
+import { SeededRandom } from '../../src/modules/statistics/rules/random.js';
+import type { Table } from '../../src/adapters/dataset-files/port.js';
 import { tableOf } from '../support/tables.js';
-import type { TrainingWarning } from '../../src/domain/training/training-warnings.js';
+import type { TrainingWarning } from '../../src/modules/algorithms/rules/training-warnings.js';
 import {
   type ConfigInput,
   ensureBuilt,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { SeededRandom } from '../../src/domain/statistics/random.js';
+import { SeededRandom } from '../../src/modules/statistics/rules/random.js';
 import { initialWeights, type NetworkShape } from '../../src/training/graphs/network.js';
 import { type Loss, trainGraph } from '../../src/training/graphs/train-graph.js';
 import { createSession, floats, integers } from '../../src/training/session.js';

@@ -2,11 +2,11 @@ import { writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { MISSING_TIMESTAMP_MS } from '../../src/domain/serving/element.js';
-import { toTensors } from '../../src/domain/tracking/dataset-column.js';
-import { SeededRandom } from '../../src/domain/statistics/random.js';
-import type { Tensor } from '../../src/domain/serving/tensor.js';
-import { decodeModel, metadataOf } from '../../src/onnx/proto.js';
+import { MISSING_TIMESTAMP_MS } from '../../src/modules/model-contract/rules/element.js';
+import { toTensors } from '../../src/modules/model-contract/rules/dataset-column.js';
+import { SeededRandom } from '../../src/modules/statistics/rules/random.js';
+import type { Tensor } from '../../src/modules/model-contract/rules/tensor.js';
+import { decodeModel, metadataOf } from '../../src/inference/onnx/format/proto.js';
 import { loadHoldout } from '../../src/training/holdout.js';
 import { tableOf } from '../support/tables.js';
 import {

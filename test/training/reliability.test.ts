@@ -3,8 +3,8 @@ import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { trainingConfigSchema } from '../../src/domain/training/training-config.js';
-import type { Table } from '../../src/features/port.js';
+import { trainingConfigSchema } from '../../src/modules/algorithms/rules/training-config.js';
+import type { Table } from '../../src/adapters/dataset-files/port.js';
 import { tableOf } from '../support/tables.js';
 import {
   type ConfigInput,

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { toTensors } from '../../src/domain/tracking/dataset-column.js';
-import type { TrainingConfig } from '../../src/domain/training/training-config.js';
+import { toTensors } from '../../src/modules/model-contract/rules/dataset-column.js';
+import type { TrainingConfig } from '../../src/modules/algorithms/rules/training-config.js';
 import { loadHoldout } from '../../src/training/holdout.js';
-import type { Table } from '../../src/features/port.js';
+import type { Table } from '../../src/adapters/dataset-files/port.js';
 import { tableOf } from '../support/tables.js';
 import { type ConfigInput, ensureBuilt, fixturePath, runModel, trainModel, vegaPath } from './support.js';
 

@@ -7,9 +7,9 @@ import { fileURLToPath } from 'node:url';
 import { InferenceSession, Tensor as RuntimeTensor } from 'onnxruntime-node';
 import { expect, onTestFinished } from 'vitest';
 import type { z } from 'zod';
-import type { Table } from '../../src/features/port.js';
-import type { Tensor } from '../../src/domain/serving/tensor.js';
-import { type TrainingConfig, trainingConfigSchema } from '../../src/domain/training/training-config.js';
+import type { Table } from '../../src/adapters/dataset-files/port.js';
+import type { Tensor } from '../../src/modules/model-contract/rules/tensor.js';
+import { type TrainingConfig, trainingConfigSchema } from '../../src/modules/algorithms/rules/training-config.js';
 import { type LocalTraining, LocalTrainingBackend } from '../../src/training/local-backend.js';
 import type { CheckpointReport, EpochReport, TrainingHooks, TrainingOutcome } from '../../src/training/port.js';
 

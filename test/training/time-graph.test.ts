@@ -1,9 +1,9 @@
 import { Tensor } from 'onnxruntime-node';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { MISSING_TIMESTAMP_MS } from '../../src/domain/serving/element.js';
-import { CYCLES, type CyclePart, cyclePartOf, DAY_MS } from '../../src/domain/training/time-parts.js';
-import { GraphBuilder } from '../../src/onnx/graph-builder.js';
+import { MISSING_TIMESTAMP_MS } from '../../src/modules/model-contract/rules/element.js';
+import { CYCLES, type CyclePart, cyclePartOf, DAY_MS } from '../../src/modules/algorithms/rules/time-parts.js';
+import { GraphBuilder } from '../../src/inference/onnx/format/graph-builder.js';
 import { encodeRows, type Encoding } from '../../src/training/encoding.js';
 import { TimeGraph } from '../../src/training/graphs/time-graph.js';
 import { createSession } from '../../src/training/session.js';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { exportJWK, generateKeyPair, importJWK, type JWK, jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
-import { UUID } from '../../domain/platform/ids.js';
+import { UUID } from '../../modules/core/index.js';
 import { AppError, unauthenticated } from '../../errors.js';
 import type { OwnClaims, OwnTokenCodec, SigningKey } from './port.js';
 

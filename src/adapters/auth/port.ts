@@ -1,4 +1,4 @@
-import type { Principal } from '../../domain/platform/principal.js';
+import type { Principal } from '../../modules/core/index.js';
 
 /** Verifies bearer tokens; every refusal is the same UNAUTHENTICATED, so that nothing is learnt from it. */
 export interface TokenVerifier {

@@ -1,8 +1,7 @@
 import { createRemoteJWKSet, errors, jwtVerify, SignJWT, type JWTPayload } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
-import { isVisible } from '../../domain/platform/names.js';
-import { Role, TENANT, type Principal } from '../../domain/platform/principal.js';
+import { isVisible, Role, TENANT, type Principal } from '../../modules/core/index.js';
 import { AppError, ErrorCode, unauthenticated } from '../../errors.js';
 import type { TokenVerifier } from './port.js';
 

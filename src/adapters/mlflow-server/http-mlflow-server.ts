@@ -2,7 +2,7 @@ import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
-import { checkOutboundUrl, type OutboundPolicy } from '../../domain/platform/outbound-url.js';
+import { checkOutboundUrl, type OutboundPolicy } from '../../modules/core/index.js';
 import { AppError, ErrorCode, quote } from '../../errors.js';
 import { checkedLookup, type Resolve } from '../checked-lookup.js';
 import { type MlflowCredentials, type MlflowMethod, MlflowRefusal, type MlflowServer } from './port.js';

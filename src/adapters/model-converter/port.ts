@@ -1,4 +1,4 @@
-import type { ConversionOutcome, SampleRows } from '../../domain/registry/conversion.js';
+import type { ConversionOutcome, SampleRows } from '../../modules/model-contract/index.js';
 
 export interface ConversionRequest {
   /** Folder with an MLmodel file and what it names. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { type ConversionOutcome, conversionOutcomeSchema } from '../../domain/registry/conversion.js';
+import { type ConversionOutcome, conversionOutcomeSchema } from '../../modules/model-contract/index.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { ConversionRequest, ModelConverter } from './port.js';
 

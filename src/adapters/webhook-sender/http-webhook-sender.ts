@@ -1,8 +1,12 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { LookupFunction } from 'node:net';
-import { checkOutboundUrl, type OutboundPolicy } from '../../domain/platform/outbound-url.js';
-import { KEPT_RESPONSE_BYTES, WEBHOOK_TIMEOUT_MS } from '../../domain/platform/webhooks.js';
+import {
+  checkOutboundUrl,
+  type OutboundPolicy,
+  KEPT_RESPONSE_BYTES,
+  WEBHOOK_TIMEOUT_MS,
+} from '../../modules/core/index.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import { checkedLookup, type Resolve } from '../checked-lookup.js';
 import type { WebhookAnswer, WebhookSender } from './port.js';

@@ -1,5 +1,5 @@
 /** Joining requests of one model along the first dimension, and cutting the answer apart again. */
-import type { Signature, Tensor, TensorData } from '../../domain/serving/tensor.js';
+import type { Signature, Tensor, TensorData } from '../../modules/model-contract/index.js';
 import type { OutgoingTensor } from './wire.js';
 
 /** Inputs in the order of the signature, or undefined when one is missing. */

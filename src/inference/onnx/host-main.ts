@@ -6,7 +6,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { InvalidFile, inspectOnnxFile, type OnnxFileLimits } from '../onnx-file.js';
-import { readClassLabels } from '../../onnx/class-labels.js';
+import { readClassLabels } from './format/class-labels.js';
 import type { HostSettings } from './host-limits.js';
 import { HostModel, UnusableModel } from './host-model.js';
 import {

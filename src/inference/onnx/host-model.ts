@@ -1,19 +1,19 @@
 /** A model inside a host: its session, its signature, and the trial runs that show how it may be used. */
 import { InferenceSession, Tensor as RuntimeTensor } from 'onnxruntime-node';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { rowWithoutProbabilities } from '../../domain/serving/class-names.js';
-import type {
-  Datatype,
-  OutputMeaning,
-  RowIndependence,
-  Signature,
-  Tensor,
-  TensorData,
-  TensorSpec,
-} from '../../domain/serving/tensor.js';
-import { outputMeanings } from '../../onnx/output-meaning.js';
-import { readGraph } from '../../onnx/rows/graph.js';
-import { proveRowIndependence } from '../../onnx/rows/row-independence.js';
+import {
+  rowWithoutProbabilities,
+  type Datatype,
+  type OutputMeaning,
+  type RowIndependence,
+  type Signature,
+  type Tensor,
+  type TensorData,
+  type TensorSpec,
+} from '../../modules/model-contract/index.js';
+import { outputMeanings } from './format/output-meaning.js';
+import { readGraph } from './format/rows/graph.js';
+import { proveRowIndependence } from './format/rows/row-independence.js';
 import { sliceRows } from './batch.js';
 import { sameRows, trialInputs, TRIAL_ROWS, type TrialValues } from './trial.js';
 

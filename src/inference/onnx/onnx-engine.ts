@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
 import { AppError, ErrorCode } from '../../errors.js';
-import type { Signature, Tensor } from '../../domain/serving/tensor.js';
+import type { Signature, Tensor } from '../../modules/model-contract/index.js';
 import type { InferenceEngine, InferOptions, InferResult, ModelSource } from '../port.js';
 import { concatRows, innerShapeKey, inSignatureOrder, sliceRows, wireBytes } from './batch.js';
 import { deadlineExceeded, engineClosed, noHost, notLoaded, queueFull, requestTooLarge } from './engine-errors.js';

@@ -1,6 +1,6 @@
 /** A model as the engine sees it: what waits for it, how it has behaved, and what of it may run next. */
 import { AppError, ErrorCode } from '../../errors.js';
-import type { Signature, Tensor } from '../../domain/serving/tensor.js';
+import type { Signature, Tensor } from '../../modules/model-contract/index.js';
 import type { ModelSource } from '../port.js';
 import { deadlineExceeded } from './engine-errors.js';
 

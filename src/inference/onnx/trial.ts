@@ -1,6 +1,11 @@
 /** Made-up inputs for the trial runs of a model that nobody knows yet. */
-import { allocate } from '../../domain/serving/tensor-check.js';
-import type { Datatype, Tensor, TensorData, TensorSpec } from '../../domain/serving/tensor.js';
+import {
+  allocate,
+  type Datatype,
+  type Tensor,
+  type TensorData,
+  type TensorSpec,
+} from '../../modules/model-contract/index.js';
 
 /** WIDE: of many magnitudes. SMALL: what indices into a short table may be. */
 export type TrialValues = 'WIDE' | 'SMALL' | 'ZERO';

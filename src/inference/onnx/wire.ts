@@ -4,7 +4,7 @@
  * elements, padded alike. Little-endian. Numeric tensors travel as raw bytes, BYTES as a JSON array. Nothing of a frame
  * is ever evaluated or revived.
  */
-import type { Datatype, Signature, Tensor, TensorData } from '../../domain/serving/tensor.js';
+import type { Datatype, Signature, Tensor, TensorData } from '../../modules/model-contract/index.js';
 import type { OnnxFileFacts, OnnxFileLimits } from '../onnx-file.js';
 
 /** What the service asks of a host. */

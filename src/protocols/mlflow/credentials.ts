@@ -1,4 +1,4 @@
-import { bearerOf } from '../../domain/platform/principal.js';
+import { bearerOf } from '../../modules/core/index.js';
 
 /**
  * The token that an Authorization header brings: `Bearer <token>`, or `Basic` with the token as the password, whatever

@@ -1,8 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import type { Session } from '../../db/database.js';
-import type { Principal, Role } from '../../domain/platform/principal.js';
-import type { Services } from '../../services/services.js';
+import type { Principal, Role } from '../../modules/core/index.js';
+import type { Services } from '../../services.js';
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 

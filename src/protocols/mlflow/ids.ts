@@ -1,4 +1,4 @@
-import { fromHexId, toHexId } from '../../domain/tracking/run-tags.js';
+import { fromHexId, toHexId } from '../../modules/core/index.js';
 import { ErrorCode, quote } from '../../errors.js';
 import { doesNotExist, instead, invalidParameter } from './errors.js';
 

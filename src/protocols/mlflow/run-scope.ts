@@ -1,6 +1,4 @@
-import { Role, type Principal } from '../../domain/platform/principal.js';
-import { outsideScope, requireRun, requireScope } from '../../domain/platform/token-scope.js';
-import { fromHexId } from '../../domain/tracking/run-tags.js';
+import { Role, type Principal, outsideScope, requireRun, requireScope, fromHexId } from '../../modules/core/index.js';
 import { safePath } from './artifacts/place.js';
 import type { Endpoint } from './endpoint.js';
 

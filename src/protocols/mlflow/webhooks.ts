@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import type { Webhook } from '../../db/entities/platform/webhook.entity.js';
 import type { WebhookDelivery } from '../../db/entities/platform/webhook-delivery.entity.js';
-import { UUID } from '../../domain/platform/ids.js';
-import { MLFLOW_WEBHOOK_EVENTS, type MlflowWebhookEvent } from '../../domain/platform/mlflow-webhooks.js';
-import { Role } from '../../domain/platform/principal.js';
+import { UUID, Role } from '../../modules/core/index.js';
+import { MLFLOW_WEBHOOK_EVENTS, type MlflowWebhookEvent } from '../../modules/platform/index.js';
 import { ErrorCode } from '../../errors.js';
 import { jsonEndpoint, type Call, type Endpoint } from './endpoint.js';
 import { doesNotExist, instead, invalidParameter, MlflowError, whenAbsent } from './errors.js';

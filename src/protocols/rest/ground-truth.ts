@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { Role } from '../../domain/platform/principal.js';
+import { Role } from '../../modules/core/index.js';
 import { ErrorCode } from '../../errors.js';
-import { MAX_TRUTHS } from '../../services/monitoring/ground-truth.service.js';
-import { loggedAnswersOf } from '../../services/serving/logged-predictions.service.js';
+import { MAX_TRUTHS } from '../../modules/monitoring/index.js';
+import { loggedAnswersOf } from '../../modules/serving/index.js';
 import { inWordsOfBody, operation } from './operation.js';
 
 const groundTruthBody = z

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Session } from '../../db/database.js';
-import type { Principal } from '../../domain/platform/principal.js';
-import type { Services } from '../../services/services.js';
+import type { Principal } from '../../modules/core/index.js';
+import type { Services } from '../../services.js';
 import type { Need } from '../caller.js';
 
 /** Who calls, and what a handler works with. */

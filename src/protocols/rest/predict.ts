@@ -1,9 +1,13 @@
 import { z } from 'zod';
-import { Role } from '../../domain/platform/principal.js';
-import type { RowPrediction } from '../../domain/serving/answers.js';
-import { DATATYPES } from '../../domain/serving/tensor.js';
-import { MAX_ROWS_PER_REQUEST, type Prediction } from '../../services/serving/predict.service.js';
-import { jsonElements, predictedRows } from '../../services/serving/prediction-view.js';
+import { Role } from '../../modules/core/index.js';
+import {
+  type RowPrediction,
+  MAX_ROWS_PER_REQUEST,
+  type Prediction,
+  jsonElements,
+  predictedRows,
+} from '../../modules/serving/index.js';
+import { DATATYPES } from '../../modules/model-contract/index.js';
 import { operation } from './operation.js';
 
 /** Names of the Open Inference Protocol. */

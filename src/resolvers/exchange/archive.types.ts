@@ -1,5 +1,5 @@
 import { Field, ID, InputType, ObjectType } from 'type-graphql';
-import { JobType } from '../platform/job.types.js';
+import { JobType } from '../jobs/job.types.js';
 
 @InputType({ description: 'What to put into an archive.' })
 export class ExportExperimentInput {

@@ -1,5 +1,5 @@
 import { Ctx, Extensions, Query, Resolver } from 'type-graphql';
-import { Role } from '../../domain/platform/principal.js';
+import { Role } from '../../modules/core/index.js';
 import type { RequestContext } from '../request-context.js';
 import { MirrorStatus } from './mirror.types.js';
 

@@ -1,5 +1,5 @@
 import { Field, InputType, ObjectType } from 'type-graphql';
-import { JobType } from '../platform/job.types.js';
+import { JobType } from '../jobs/job.types.js';
 
 @InputType({ description: 'Another tracking server, and what of it to bring over.' })
 export class ImportFromMlflowInput {

@@ -1,5 +1,5 @@
 import { Arg, Args, Ctx, Extensions, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
-import { Role } from '../../domain/platform/principal.js';
+import { Role } from '../../modules/core/index.js';
 import type { PredictionLog } from '../../db/entities/serving/prediction-log.entity.js';
 import type { RequestContext } from '../request-context.js';
 import { ModelVersionType } from '../registry/model-version.types.js';
@@ -15,8 +15,8 @@ import {
   RecordGroundTruthInput,
   RecordGroundTruthPayload,
 } from './ground-truth.types.js';
-import { loggedAnswersOf } from '../../services/serving/logged-predictions.service.js';
-import { readLiveQuality } from '../../services/monitoring/live-quality.service.js';
+import { loggedAnswersOf } from '../../modules/serving/index.js';
+import { readLiveQuality } from '../../modules/monitoring/index.js';
 
 /** What customers sent stands in the log. */
 const ENGINEER = { minRole: Role.ENGINEER };

@@ -1,6 +1,6 @@
 import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
-import type { WindowReport } from '../../domain/monitoring/traffic-window.js';
-import { AlertType } from './alert.types.js';
+import type { WindowReport } from '../../modules/monitoring/index.js';
+import { AlertType } from '../alerts/alert.types.js';
 import { describeEnum } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
 import { DateTime, SafeInt } from '../types/scalars.js';

@@ -1,7 +1,7 @@
 import { Field, ID, InputType, Int, ObjectType } from 'type-graphql';
-import { DEFAULT_RETRAINING_POLICY } from '../../domain/monitoring/retraining.js';
+import { DEFAULT_RETRAINING_POLICY } from '../../modules/monitoring/index.js';
 import { DateTime, SafeInt } from '../types/scalars.js';
-import { AlertKindEnum } from './alert.types.js';
+import { AlertKindEnum } from '../alerts/alert.types.js';
 
 @ObjectType('RetrainingPolicy', {
   description:

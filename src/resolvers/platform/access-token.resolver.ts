@@ -1,8 +1,8 @@
 import { Arg, Args, Ctx, Extensions, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
-import { Role } from '../../domain/platform/principal.js';
+import { Role } from '../../modules/core/index.js';
 import type { RequestContext } from '../request-context.js';
 import { EndpointType } from '../serving/endpoint.types.js';
-import { RunType } from '../tracking/run.types.js';
+import { RunType } from '../experiments/run.types.js';
 import { OrderDirection } from '../types/common.types.js';
 import { PageArgs, toConnection } from '../types/connection.js';
 import {

@@ -1,5 +1,5 @@
 import { Arg, Args, Ctx, Extensions, Query, Resolver } from 'type-graphql';
-import { Role } from '../../domain/platform/principal.js';
+import { Role } from '../../modules/core/index.js';
 import type { RequestContext } from '../request-context.js';
 import { OrderDirection } from '../types/common.types.js';
 import { PageArgs, toConnection } from '../types/connection.js';

@@ -1,6 +1,5 @@
 import { Arg, Args, Ctx, ID, Query, Resolver, Root, Subscription } from 'type-graphql';
-import { eventTopic, type EventFilter, type EventRow } from '../../services/platform/event.service.js';
-import { abortable } from '../../services/platform/live-feed.js';
+import { eventTopic, type EventFilter, type EventRow, abortable } from '../../modules/platform/index.js';
 import type { RequestContext } from '../request-context.js';
 import { OrderDirection } from '../types/common.types.js';
 import { PageArgs, toConnection } from '../types/connection.js';

@@ -1,5 +1,5 @@
 import { Arg, Args, Ctx, Extensions, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
-import { Role } from '../../domain/platform/principal.js';
+import { Role } from '../../modules/core/index.js';
 import { DeletedPayload, ModelType } from '../registry/model.types.js';
 import type { RequestContext } from '../request-context.js';
 import { OrderDirection } from '../types/common.types.js';

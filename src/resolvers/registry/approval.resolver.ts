@@ -1,6 +1,6 @@
 import { Arg, Ctx, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
-import { countApprovals, nextApprovalStage } from '../../domain/registry/approvals.js';
-import { gatePolicyOf } from '../../domain/registry/gate-policy.js';
+import { countApprovals, nextApprovalStage } from '../../modules/registry/index.js';
+import { gatePolicyOf } from '../../modules/model-quality/index.js';
 import type { RequestContext } from '../request-context.js';
 import {
   ApprovalStateType,

@@ -1,6 +1,6 @@
 import { Arg, Ctx, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
-import { type Conversion, conversionProblem } from '../../domain/registry/conversion.js';
-import { JobPayload } from '../platform/job.types.js';
+import { type Conversion, conversionProblem } from '../../modules/model-contract/index.js';
+import { JobPayload } from '../jobs/job.types.js';
 import type { RequestContext } from '../request-context.js';
 import { ConversionType, ConvertModelVersionInput } from './conversion.types.js';
 import { ModelVersionType } from './model-version.types.js';

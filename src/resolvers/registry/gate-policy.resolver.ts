@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Arg, Ctx, Extensions, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
-import { Role } from '../../domain/platform/principal.js';
-import { DEFAULT_GATE_POLICY, gatePolicyOf } from '../../domain/registry/gate-policy.js';
+import { Role } from '../../modules/core/index.js';
+import { DEFAULT_GATE_POLICY, gatePolicyOf } from '../../modules/model-quality/index.js';
 import type { RequestContext } from '../request-context.js';
 import { GatePolicyType, SetGatePolicyInput } from './gate-policy.types.js';
 import { GateResultType } from './gate.types.js';

@@ -1,13 +1,13 @@
 import { Arg, Args, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { badInput } from '../../errors.js';
 import { requireOneWay } from '../look-up.js';
-import { JobType } from '../platform/job.types.js';
+import { JobType } from '../jobs/job.types.js';
 import type { RequestContext } from '../request-context.js';
-import { ArtifactType } from '../tracking/artifact.types.js';
-import { RunType } from '../tracking/run.types.js';
+import { ArtifactType } from '../artifacts/artifact.types.js';
+import { RunType } from '../experiments/run.types.js';
 import { KeyValue, OrderDirection, toKeyValues } from '../types/common.types.js';
 import { PageArgs, toConnection } from '../types/connection.js';
-import { EvaluationType } from './evaluation.types.js';
+import { EvaluationType } from '../evaluation/evaluation.types.js';
 import { GateResultType } from './gate.types.js';
 import {
   DeleteModelVersionInput,

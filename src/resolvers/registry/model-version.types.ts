@@ -1,11 +1,10 @@
 import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
-import type { Conversion } from '../../domain/registry/conversion.js';
-import type { SourceFolder } from '../../domain/registry/mlmodel.js';
-import type { RowIndependence, Signature } from '../../domain/serving/tensor.js';
+import type { Conversion, RowIndependence, Signature } from '../../modules/model-contract/index.js';
+import type { SourceFolder } from '../../modules/registry/index.js';
 import { describeEnum, describeOrderFields, KeyValueInput, OrderDirection } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
 import { DateTime, MetricValue, SafeInt } from '../types/scalars.js';
-import { ColumnTypeEnum } from '../tracking/dataset.types.js';
+import { ColumnTypeEnum } from '../datasets/dataset.types.js';
 import { StageEnum, type StageName } from './model.types.js';
 
 export const VersionStatusEnum = describeEnum('ModelVersionStatus', 'Whether the files of a version are stored.', {

@@ -1,8 +1,8 @@
 import { Ctx, FieldResolver, Resolver, Root } from 'type-graphql';
 import type { RequestContext } from '../request-context.js';
-import { ArtifactType } from '../tracking/artifact.types.js';
-import { LoggedModelType } from '../tracking/logged-model.types.js';
-import { RunType } from '../tracking/run.types.js';
+import { ArtifactType } from '../artifacts/artifact.types.js';
+import { LoggedModelType } from '../logged-models/logged-model.types.js';
+import { RunType } from '../experiments/run.types.js';
 import { ModelVersionType } from './model-version.types.js';
 import { VersionSourceType } from './version-source.types.js';
 

@@ -1,6 +1,6 @@
 import { Arg, Args, Ctx, ID, Mutation, Query, Resolver } from 'type-graphql';
-import { listJobs } from '../platform/job.resolver.js';
-import { JobConnection, JobFilterInput, JobOrderInput, JobPayload, JobType } from '../platform/job.types.js';
+import { listJobs } from '../jobs/job.resolver.js';
+import { JobConnection, JobFilterInput, JobOrderInput, JobPayload, JobType } from '../jobs/job.types.js';
 import type { RequestContext } from '../request-context.js';
 import { PageArgs } from '../types/connection.js';
 import { StartBatchInferenceInput } from './batch-inference.types.js';

@@ -1,7 +1,6 @@
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
-import { EventType } from '../../domain/platform/events.js';
-import { deploymentReadiness } from '../../domain/serving/readiness.js';
-import type { EventRow } from '../../services/platform/event.service.js';
+import { EventType, type EventRow } from '../../modules/platform/index.js';
+import { deploymentReadiness } from '../../modules/serving/index.js';
 import { ModelVersionType } from '../registry/model-version.types.js';
 import { LifecycleEventType } from '../platform/event.types.js';
 import { followEvents } from '../platform/event.resolver.js';

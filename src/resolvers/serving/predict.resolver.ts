@@ -1,6 +1,6 @@
 import { Arg, Ctx, Extensions, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
-import { Role } from '../../domain/platform/principal.js';
-import { predictedRows } from '../../services/serving/prediction-view.js';
+import { Role } from '../../modules/core/index.js';
+import { predictedRows } from '../../modules/serving/index.js';
 import type { RequestContext } from '../request-context.js';
 import { ModelVersionType } from '../registry/model-version.types.js';
 import { DeploymentType } from './deployment.types.js';

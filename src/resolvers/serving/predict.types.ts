@@ -1,6 +1,6 @@
 import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { Json } from '../types/scalars.js';
-import type { Prediction } from '../../services/serving/predict.service.js';
+import type { Prediction } from '../../modules/serving/index.js';
 import { OutputTensor, TensorInput } from './tensor.types.js';
 
 @InputType({

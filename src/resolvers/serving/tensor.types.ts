@@ -1,7 +1,7 @@
 import { GraphQLScalarType, Kind, type ValueNode } from 'graphql';
 import { Field, InputType, Int, ObjectType } from 'type-graphql';
-import type { Tensor } from '../../domain/serving/tensor.js';
-import { jsonElements } from '../../services/serving/prediction-view.js';
+import type { Tensor } from '../../modules/model-contract/index.js';
+import { jsonElements } from '../../modules/serving/index.js';
 import { DatatypeEnum } from '../registry/model-version.types.js';
 import { scalarError } from '../types/scalars.js';
 

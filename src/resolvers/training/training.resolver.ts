@@ -1,11 +1,11 @@
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
-import type { Job } from '../../db/entities/platform/job.entity.js';
-import type { TrainingConfigInput as RawTrainingConfig } from '../../domain/training/training-input.js';
-import { listJobs } from '../platform/job.resolver.js';
-import { JobConnection, JobOrderInput, JobType } from '../platform/job.types.js';
+import type { Job } from '../../db/entities/jobs/job.entity.js';
+import type { TrainingConfigInput as RawTrainingConfig } from '../../modules/algorithms/index.js';
+import { listJobs } from '../jobs/job.resolver.js';
+import { JobConnection, JobOrderInput, JobType } from '../jobs/job.types.js';
 import type { RequestContext } from '../request-context.js';
-import { DatasetType } from '../tracking/dataset.types.js';
-import type { RunType } from '../tracking/run.types.js';
+import { DatasetType } from '../datasets/dataset.types.js';
+import type { RunType } from '../experiments/run.types.js';
 import { PageArgs } from '../types/connection.js';
 import {
   ResumeTrainingInput,

@@ -1,7 +1,7 @@
 import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
-import type { FEATURE_KINDS, MODEL_TYPES, Optimizer } from '../../domain/training/training-config.js';
-import { JobStatusEnum, JobType } from '../platform/job.types.js';
-import { RunType } from '../tracking/run.types.js';
+import type { FEATURE_KINDS, MODEL_TYPES, Optimizer } from '../../modules/algorithms/index.js';
+import { JobStatusEnum, JobType } from '../jobs/job.types.js';
+import { RunType } from '../experiments/run.types.js';
 import { describeEnum } from '../types/common.types.js';
 import { DateTime, SafeInt } from '../types/scalars.js';
 

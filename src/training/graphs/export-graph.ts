@@ -1,8 +1,8 @@
-import type { InputColumn, Signature, TensorSpec } from '../../domain/serving/tensor.js';
-import type { TrainingConfig } from '../../domain/training/training-config.js';
-import { GraphBuilder } from '../../onnx/graph-builder.js';
-import { readGraph } from '../../onnx/rows/graph.js';
-import { proveRowIndependence } from '../../onnx/rows/row-independence.js';
+import type { InputColumn, Signature, TensorSpec } from '../../modules/model-contract/index.js';
+import type { TrainingConfig } from '../../modules/algorithms/index.js';
+import { GraphBuilder } from '../../inference/onnx/format/graph-builder.js';
+import { readGraph } from '../../inference/onnx/format/rows/graph.js';
+import { proveRowIndependence } from '../../inference/onnx/format/rows/row-independence.js';
 import type { Encoding, ScaledColumn, SlotEncoding } from '../encoding.js';
 import { forwardPass } from './forward.js';
 import { type Head, nearest, parametersFor, probabilities, squaredDistances, targetValue, toFloat } from './heads.js';

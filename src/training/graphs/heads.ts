@@ -1,4 +1,4 @@
-import type { GraphBuilder } from '../../onnx/graph-builder.js';
+import type { GraphBuilder } from '../../inference/onnx/format/graph-builder.js';
 import { type EncodedBatch, encodedProduct } from './forward.js';
 import { type NetworkShape, type Parameter, parametersOf } from './network.js';
 

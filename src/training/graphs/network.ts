@@ -1,4 +1,4 @@
-import type { SeededRandom } from '../../domain/statistics/random.js';
+import type { SeededRandom } from '../../modules/statistics/index.js';
 
 /**
  * A feed-forward network over an encoded row: `numericWidth` scaled numbers and, for every indicator slot (a

@@ -1,4 +1,4 @@
-import { GraphBuilder } from '../../onnx/graph-builder.js';
+import { GraphBuilder } from '../../inference/onnx/format/graph-builder.js';
 import { forwardPass, splitParameters } from './forward.js';
 import { type Head, nearest, parametersFor, probabilities, squaredDistances, targetValue, toFloat } from './heads.js';
 import { type NetworkShape, sizeOf } from './network.js';

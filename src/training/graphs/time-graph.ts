@@ -1,4 +1,4 @@
-import { MISSING_TIMESTAMP_MS } from '../../domain/serving/element.js';
+import { MISSING_TIMESTAMP_MS } from '../../modules/model-contract/index.js';
 import {
   CYCLES,
   type CyclePart,
@@ -10,8 +10,8 @@ import {
   HOUR_MS,
   JANUARY_FEBRUARY_DAYS,
   MARCH_TO_YEAR_END_DAYS,
-} from '../../domain/training/time-parts.js';
-import type { GraphBuilder } from '../../onnx/graph-builder.js';
+} from '../../modules/algorithms/index.js';
+import type { GraphBuilder } from '../../inference/onnx/format/graph-builder.js';
 import type { TimeCycle, TimeNumber } from '../encoding.js';
 
 const FLOAT = 1;

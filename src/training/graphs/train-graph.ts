@@ -1,4 +1,4 @@
-import { GraphBuilder } from '../../onnx/graph-builder.js';
+import { GraphBuilder } from '../../inference/onnx/format/graph-builder.js';
 import { type EncodedBatch, forwardPass, splitParameters } from './forward.js';
 import { type NetworkShape, type Parameter, parametersOf, sizeOf } from './network.js';
 

@@ -1,4 +1,4 @@
-import { Role } from '../../../src/domain/platform/principal.js';
+import { Role } from '../../../src/modules/core/rules/principal.js';
 import type { Guide } from './recorder.js';
 
 export async function exchangeChapter(guide: Guide, { experimentId }: { experimentId: string }): Promise<void> {

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { getOperationAST, Kind, parse, print } from 'graphql';
 import { expect } from 'vitest';
 import type { Caller, TestService } from '../service.js';
-import { Role } from '../../../src/domain/platform/principal.js';
+import { Role } from '../../../src/modules/core/rules/principal.js';
 import { Placeholders } from './placeholders.js';
 import { inWords } from '../../../graphiql/src/steps.js';
 import { compactJson } from './text.js';

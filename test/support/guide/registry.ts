@@ -1,5 +1,5 @@
 import { PENGUIN_TRAINING } from './tracking.js';
-import { Role } from '../../../src/domain/platform/principal.js';
+import { Role } from '../../../src/modules/core/rules/principal.js';
 import type { Guide } from './recorder.js';
 
 interface Named {

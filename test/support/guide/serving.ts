@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { Role } from '../../../src/domain/platform/principal.js';
+import { Role } from '../../../src/modules/core/rules/principal.js';
 import type { Guide } from './recorder.js';
 import { PENGUINS } from './tracking.js';
 import { secondVersion, type Registry } from './registry.js';

@@ -1,6 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
-import type { WindowReport } from '../../../domain/monitoring/traffic-window.js';
+import type { WindowReport } from '../../../modules/monitoring/index.js';
 
 export const MonitoringWindow = defineEntity({
   name: 'MonitoringWindow',

@@ -1,6 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
-import type { AlertKind } from '../../../domain/monitoring/alerting.js';
+import type { AlertKind } from '../../../modules/alerts/index.js';
 
 export const RetrainingPolicy = defineEntity({
   name: 'RetrainingPolicy',

@@ -1,7 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
-import type { EventType } from '../../../domain/platform/events.js';
-import type { MlflowWebhookEvent } from '../../../domain/platform/mlflow-webhooks.js';
+import type { EventType, MlflowWebhookEvent } from '../../../modules/platform/index.js';
 
 export const Webhook = defineEntity({
   name: 'Webhook',

@@ -1,6 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
-import type { GateCheck } from '../../../domain/registry/gates.js';
+import type { GateCheck } from '../../../modules/registry/index.js';
 
 export const GateResult = defineEntity({
   name: 'GateResult',

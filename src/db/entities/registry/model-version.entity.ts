@@ -1,9 +1,7 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
-import type { ReferenceProfile } from '../../../domain/monitoring/drift.js';
-import type { Conversion } from '../../../domain/registry/conversion.js';
-import type { SourceFolder } from '../../../domain/registry/mlmodel.js';
-import type { Signature } from '../../../domain/serving/tensor.js';
+import type { ReferenceProfile, Conversion, Signature } from '../../../modules/model-contract/index.js';
+import type { SourceFolder } from '../../../modules/registry/index.js';
 
 export const ModelVersion = defineEntity({
   name: 'ModelVersion',

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { Role } from '../../../domain/platform/principal.js';
-import type { FolderOwner } from '../../../services/tracking/artifact-folder.service.js';
+import { Role } from '../../../modules/core/index.js';
+import type { FolderOwner } from '../../../modules/artifacts/index.js';
 import { jsonEndpoint, streamEndpoint, type Call, type Endpoint } from '../endpoint.js';
 import { MlflowError } from '../errors.js';
 import { loggedModelIdOf, runIdOf } from '../ids.js';

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import type { StoredPart } from '../../../adapters/object-store/port.js';
-import { Role } from '../../../domain/platform/principal.js';
+import { Role } from '../../../modules/core/index.js';
 import { jsonEndpoint, type Call, type Endpoint } from '../endpoint.js';
 import { doesNotExist, invalidParameter, refusedState, whenAbsent } from '../errors.js';
 import { integer, repeated, requiredInteger, requiredString, string } from '../protobuf-json.js';
-import type { FolderPlace } from '../../../services/tracking/artifact-folder.service.js';
+import type { FolderPlace } from '../../../modules/artifacts/index.js';
 import { findFilePlace } from './place.js';
 
 // Uploads in parts: the client PUTs them straight to the object store, or to this service at signed addresses.

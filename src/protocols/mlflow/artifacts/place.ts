@@ -1,8 +1,7 @@
 import type { Session } from '../../../db/database.js';
-import { freeArtifactPath } from '../../../domain/tracking/artifact-path.js';
-import { toHexId } from '../../../domain/tracking/run-tags.js';
-import type { Services } from '../../../services/services.js';
-import type { CheckedPlace, FolderOwner, FolderPlace } from '../../../services/tracking/artifact-folder.service.js';
+import { toHexId, freeArtifactPath } from '../../../modules/core/index.js';
+import type { Services } from '../../../services.js';
+import type { CheckedPlace, FolderOwner, FolderPlace } from '../../../modules/artifacts/index.js';
 import { invalidParameter, whenAbsent } from '../errors.js';
 import { loggedModelIdOf, noLoggedModel, noRun, runIdOf, toExperimentId, toModelId } from '../ids.js';
 import { findExperiment } from '../tracking/lookup.js';

@@ -1,4 +1,4 @@
-import type { FolderEntry } from '../../../services/tracking/artifact-folder.service.js';
+import type { FolderEntry } from '../../../modules/artifacts/index.js';
 
 /** Files and folders as MLflow lists them; `prefix` is the folder that they are in. */
 export function toFileInfos(entries: FolderEntry[], prefix = ''): { files?: object[] } {

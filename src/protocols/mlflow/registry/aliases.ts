@@ -1,8 +1,7 @@
 import { z } from 'zod';
-import { Role } from '../../../domain/platform/principal.js';
-import { checkAlias } from '../../../domain/registry/alias.js';
+import { Role } from '../../../modules/core/index.js';
+import { checkAlias, newestOfStages } from '../../../modules/registry/index.js';
 import { AppError, ErrorCode } from '../../../errors.js';
-import { newestOfStages } from '../../../services/registry/registry-search.js';
 import { jsonEndpoint, type Endpoint } from '../endpoint.js';
 import { doesNotExist, invalidParameter } from '../errors.js';
 import { requiredString } from '../protobuf-json.js';

@@ -1,12 +1,7 @@
 import type { Model } from '../../../db/entities/registry/model.entity.js';
 import type { ModelVersion } from '../../../db/entities/registry/model-version.entity.js';
 import type { Session } from '../../../db/database.js';
-import {
-  aliasesOf,
-  findModelByName,
-  findVersionByNumber,
-  newestOfStages,
-} from '../../../services/registry/registry-search.js';
+import { aliasesOf, findModelByName, findVersionByNumber, newestOfStages } from '../../../modules/registry/index.js';
 import { doesNotExist, invalidParameter, whenTaken } from '../errors.js';
 import { checkAsPath, uncutTag } from '../tracking/checks.js';
 import { toModelVersion, toRegisteredModel } from './views.js';

@@ -1,12 +1,13 @@
 import { z } from 'zod';
-import { parseMlflowFilter, parseMlflowOrder } from '../../../domain/platform/mlflow-filter.js';
 import {
+  parseMlflowFilter,
+  parseMlflowOrder,
   MLFLOW_REGISTERED_MODEL_FILTER,
   MLFLOW_REGISTERED_MODEL_ORDER,
-} from '../../../domain/platform/mlflow-grammars.js';
-import { Role } from '../../../domain/platform/principal.js';
+} from '../../../modules/experiments/index.js';
+import { Role } from '../../../modules/core/index.js';
 import { AppError, ErrorCode } from '../../../errors.js';
-import { newestOfStages, searchModels } from '../../../services/registry/registry-search.js';
+import { newestOfStages, searchModels } from '../../../modules/registry/index.js';
 import { jsonEndpoint, type Endpoint } from '../endpoint.js';
 import { refusedState } from '../errors.js';
 import { atMost, checkMaxResults, offsetOf, pageOf } from '../pages.js';

@@ -1,4 +1,4 @@
-import type { Comparison } from '../../../domain/platform/filter.js';
+import type { Comparison } from '../../../modules/core/index.js';
 import { MlflowError } from '../errors.js';
 
 // MLflow keeps prompts as registered models with a tag; this service keeps none.

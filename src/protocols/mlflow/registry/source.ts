@@ -1,10 +1,9 @@
+import { freeArtifactPath } from '../../../modules/core/index.js';
 import type { ModelVersion } from '../../../db/entities/registry/model-version.entity.js';
 import type { Session } from '../../../db/database.js';
-import { freeArtifactPath } from '../../../domain/tracking/artifact-path.js';
 import { AppError } from '../../../errors.js';
-import { newestOfStages } from '../../../services/registry/registry-search.js';
-import type { LoggedSource } from '../../../services/registry/sourced-version.service.js';
-import type { FolderPlace } from '../../../services/tracking/artifact-folder.service.js';
+import { newestOfStages, type LoggedSource } from '../../../modules/registry/index.js';
+import type { FolderPlace } from '../../../modules/artifacts/index.js';
 import { findPlace, safePath } from '../artifacts/place.js';
 import type { Call } from '../endpoint.js';
 import { doesNotExist, invalidParameter, MlflowError, whenAbsent } from '../errors.js';

@@ -1,10 +1,13 @@
 import { z } from 'zod';
 import type { Session } from '../../../db/database.js';
-import type { OrderKey } from '../../../domain/platform/filter.js';
-import { parseMlflowFilter, parseMlflowOrder } from '../../../domain/platform/mlflow-filter.js';
-import { MLFLOW_MODEL_VERSION_FILTER, MLFLOW_MODEL_VERSION_ORDER } from '../../../domain/platform/mlflow-grammars.js';
-import { Role } from '../../../domain/platform/principal.js';
-import { namesOf, searchVersions } from '../../../services/registry/registry-search.js';
+import { type OrderKey, Role } from '../../../modules/core/index.js';
+import {
+  parseMlflowFilter,
+  parseMlflowOrder,
+  MLFLOW_MODEL_VERSION_FILTER,
+  MLFLOW_MODEL_VERSION_ORDER,
+} from '../../../modules/experiments/index.js';
+import { namesOf, searchVersions } from '../../../modules/registry/index.js';
 import { artifactUri } from '../tracking/views.js';
 import { download } from '../artifacts/proxy.js';
 import { jsonEndpoint, streamEndpoint, type Call, type Endpoint } from '../endpoint.js';

@@ -1,8 +1,7 @@
 import type { Model } from '../../../db/entities/registry/model.entity.js';
 import type { ModelVersion } from '../../../db/entities/registry/model-version.entity.js';
-import type { Stage } from '../../../domain/registry/stages.js';
-import { toHexId } from '../../../domain/tracking/run-tags.js';
-import type { ListedVersion, NumberedAlias } from '../../../services/registry/registry-search.js';
+import type { Stage, ListedVersion, NumberedAlias } from '../../../modules/registry/index.js';
+import { toHexId } from '../../../modules/core/index.js';
 import { invalidParameter } from '../errors.js';
 import { toEntries } from '../tracking/views.js';
 

@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import { ErrorCode } from '../../../errors.js';
-import type { TagEntry } from '../../../services/tracking/experiment.service.js';
+import type { TagEntry } from '../../../modules/experiments/index.js';
 import { instead, invalidParameter } from '../errors.js';
 import { absentRuns, runIdOf } from '../ids.js';
 import { compactJson } from '../python-json.js';

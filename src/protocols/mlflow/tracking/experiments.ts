@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Session } from '../../../db/database.js';
-import type { Experiment } from '../../../db/entities/tracking/experiment.entity.js';
-import { Role } from '../../../domain/platform/principal.js';
+import type { Experiment } from '../../../db/entities/experiments/experiment.entity.js';
+import { Role } from '../../../modules/core/index.js';
 import { jsonEndpoint, type Call, type Endpoint } from '../endpoint.js';
 import { doesNotExist, invalidParameter, whenTaken } from '../errors.js';
 import { namesHost } from '../foreign-host.js';

@@ -1,12 +1,9 @@
 import { z } from 'zod';
 import type { Session } from '../../../db/database.js';
-import type { LoggedModel } from '../../../db/entities/tracking/logged-model.entity.js';
-import { pythonText } from '../../../domain/platform/mlflow-words.js';
-import { Role } from '../../../domain/platform/principal.js';
-import { randomName } from '../../../domain/tracking/random-name.js';
-import { toHexId } from '../../../domain/tracking/run-tags.js';
-import type { Services } from '../../../services/services.js';
-import type { ExperimentPlace } from '../../../services/tracking/experiment.service.js';
+import type { LoggedModel } from '../../../db/entities/logged-models/logged-model.entity.js';
+import { pythonText, randomName, type ExperimentPlace } from '../../../modules/experiments/index.js';
+import { Role, toHexId } from '../../../modules/core/index.js';
+import type { Services } from '../../../services.js';
 import { jsonEndpoint, type Call, type Endpoint } from '../endpoint.js';
 import { doesNotExist, invalidParameter } from '../errors.js';
 import {

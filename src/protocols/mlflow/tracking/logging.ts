@@ -1,8 +1,7 @@
 import { z } from 'zod';
-import { Role } from '../../../domain/platform/principal.js';
+import { Role } from '../../../modules/core/index.js';
 import { AppError, ErrorCode } from '../../../errors.js';
-import type { TagEntry } from '../../../services/tracking/experiment.service.js';
-import { requireWritable, type ParamChange } from '../../../services/tracking/run-pairs.js';
+import { type TagEntry, requireWritable, type ParamChange } from '../../../modules/experiments/index.js';
 import { jsonEndpoint, type Call, type Endpoint } from '../endpoint.js';
 import { doesNotExist, invalidParameter, whenAbsent } from '../errors.js';
 import { absentLoggedModels, loggedModelIdOf, toModelId } from '../ids.js';

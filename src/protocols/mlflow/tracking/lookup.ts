@@ -1,8 +1,8 @@
 import type { Session } from '../../../db/database.js';
-import type { Experiment } from '../../../db/entities/tracking/experiment.entity.js';
-import type { Run } from '../../../db/entities/tracking/run.entity.js';
-import type { Services } from '../../../services/services.js';
-import { readRunDetails } from '../../../services/tracking/run-details.js';
+import type { Experiment } from '../../../db/entities/experiments/experiment.entity.js';
+import type { Run } from '../../../db/entities/experiments/run.entity.js';
+import type { Services } from '../../../services.js';
+import { readRunDetails } from '../../../modules/experiments/index.js';
 import { doesNotExist, invalidParameter } from '../errors.js';
 import { DEFAULT_EXPERIMENT, experimentIdOf } from '../ids.js';
 import { toRun } from './views.js';

@@ -1,13 +1,12 @@
 import { Readable } from 'node:stream';
 import { z } from 'zod';
-import { Role } from '../../../domain/platform/principal.js';
-import { fromHexId } from '../../../domain/tracking/run-tags.js';
+import { Role, fromHexId } from '../../../modules/core/index.js';
 import {
   type MetricPage,
   readMetricOfRuns,
   readMetricPage,
   sampleMetricOfRuns,
-} from '../../../services/tracking/metric-pages.js';
+} from '../../../modules/experiments/index.js';
 import { type Call, jsonEndpoint, type Endpoint } from '../endpoint.js';
 import { invalidParameter } from '../errors.js';
 import { refusedToken } from '../pages.js';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { Role } from '../../../domain/platform/principal.js';
-import { searchRunsAsMlflow } from '../../../services/tracking/mlflow-run-search.js';
+import { Role } from '../../../modules/core/index.js';
+import { searchRunsAsMlflow } from '../../../modules/experiments/index.js';
 import { jsonEndpoint, type Endpoint } from '../endpoint.js';
 import { atMost, checkMaxResults, refusedToken } from '../pages.js';
 import { repeated, string } from '../protobuf-json.js';

@@ -1,8 +1,6 @@
 import { z } from 'zod';
-import { Role } from '../../../domain/platform/principal.js';
-import { randomName } from '../../../domain/tracking/random-name.js';
-import { RUN_TAGS } from '../../../domain/tracking/run-tags.js';
-import { readRunDetails } from '../../../services/tracking/run-details.js';
+import { Role } from '../../../modules/core/index.js';
+import { randomName, RUN_TAGS, readRunDetails } from '../../../modules/experiments/index.js';
 import { jsonEndpoint, type Endpoint } from '../endpoint.js';
 import { invalidParameter } from '../errors.js';
 import { integer, keyValue, MORE, optionalString, repeated, string } from '../protobuf-json.js';

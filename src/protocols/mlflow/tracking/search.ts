@@ -1,13 +1,14 @@
 import { z } from 'zod';
-import { parseMlflowFilter, parseMlflowOrder } from '../../../domain/platform/mlflow-filter.js';
 import {
+  parseMlflowFilter,
+  parseMlflowOrder,
   MLFLOW_EXPERIMENT_FILTER,
   MLFLOW_EXPERIMENT_ORDER,
   MLFLOW_LOGGED_MODEL_FILTER,
-} from '../../../domain/platform/mlflow-grammars.js';
-import { Role } from '../../../domain/platform/principal.js';
-import { searchExperiments } from '../../../services/tracking/experiment-search.js';
-import { searchLoggedModels } from '../../../services/tracking/logged-model-search.js';
+  searchExperiments,
+} from '../../../modules/experiments/index.js';
+import { Role } from '../../../modules/core/index.js';
+import { searchLoggedModels } from '../../../modules/logged-models/index.js';
 import { jsonEndpoint, type Endpoint } from '../endpoint.js';
 import { invalidParameter } from '../errors.js';
 import { toExperimentId } from '../ids.js';

@@ -1,10 +1,14 @@
 import { z } from 'zod';
-import type { Experiment } from '../../../db/entities/tracking/experiment.entity.js';
-import type { Run } from '../../../db/entities/tracking/run.entity.js';
-import { RUN_TAGS, toHexId } from '../../../domain/tracking/run-tags.js';
-import type { ExperimentPlace } from '../../../services/tracking/experiment.service.js';
-import type { MetricPoint } from '../../../services/tracking/metric-pages.js';
-import type { DatasetReference, RunDetails } from '../../../services/tracking/run-details.js';
+import type { Experiment } from '../../../db/entities/experiments/experiment.entity.js';
+import type { Run } from '../../../db/entities/experiments/run.entity.js';
+import {
+  RUN_TAGS,
+  type ExperimentPlace,
+  type MetricPoint,
+  type DatasetReference,
+  type RunDetails,
+} from '../../../modules/experiments/index.js';
+import { toHexId } from '../../../modules/core/index.js';
 import { toExperimentId, toModelId } from '../ids.js';
 
 // What MLflow's server answers for each thing. Fields that protobuf leaves out are left out: empty lists, what was

@@ -1,0 +1,76 @@
+import { type Column, readAs, type ColumnRequest, mergeRequests } from '../../modules/model-contract/index.js';
+import { TASK_OF, type Task } from '../../modules/algorithms/index.js';
+import { badInput } from '../../errors.js';
+import { readColumns } from '../dataset-files/dataset-reader.js';
+import { baseRateOf, loadHoldout } from '../../training/holdout.js';
+import type { BaseRate, Target } from '../../training/port.js';
+import type { Table } from '../dataset-files/port.js';
+import { featureRequests, targetOf, targetRequests } from '../../training/rows.js';
+import type { JudgedData, TargetColumn } from './port.js';
+
+export interface JudgedRows {
+  task: Task;
+  rowCount: number;
+  /** 0-based positions in the file. */
+  rowNumbers: Float64Array;
+  columns: ReadonlyMap<string, Column>;
+  /** Both undefined for clustering. */
+  target: Target | undefined;
+  baseRate: BaseRate | undefined;
+  /** Mean silhouette of clusters of these rows; null where there is no training to tell the space. */
+  silhouetteOf(clusters: Int32Array): number | null;
+}
+
+/** `inputs` are what models will be given. Errors: BAD_USER_INPUT. */
+export async function loadJudgedRows(data: JudgedData, inputs: readonly ColumnRequest[]): Promise<JudgedRows> {
+  if (data.kind === 'ALL') {
+    const rows = await readAll(data.file, inputs, data.task, data.target);
+    const baseRate =
+      rows.target &&
+      baseRateOf(
+        rows.target,
+        Int32Array.from({ length: rows.rowCount }, (_, row) => row),
+      );
+    return { task: data.task, ...rows, baseRate, silhouetteOf: () => null };
+  }
+  const { config, training, other } = data;
+  const task = TASK_OF[config.modelType];
+  const holdout = await loadHoldout(training, config, other ? [] : inputs);
+  const { baseRate } = holdout;
+  if (!other) return { task, ...holdout, silhouetteOf: (clusters) => holdout.silhouetteOf(holdout.columns, clusters) };
+  const features = task === 'CLUSTERING' ? featureRequests(config) : [];
+  // Another file means by a column what the training's file means by it.
+  const alike = { ...other, columns: readAs(other.columns, training.columns) };
+  const rows = await readAll(alike, [...inputs, ...features], task, config.target);
+  const target = rows.target && holdout.target && inTermsOf(holdout.target, rows.target);
+  return { task, ...rows, target, baseRate, silhouetteOf: (clusters) => holdout.silhouetteOf(rows.columns, clusters) };
+}
+
+async function readAll(table: Table, inputs: readonly ColumnRequest[], task: Task, target: TargetColumn | undefined) {
+  const requests = mergeRequests([...inputs, ...targetRequests(task, target)]);
+  const batch = await readColumns(table, { columns: requests, present: target ? [target.column] : [] });
+  if (batch.rowCount === 0) throw badInput('input.datasetId', 'a dataset with rows whose target is known', 'none');
+  const columns = new Map(batch.columns.map((column) => [column.name, column]));
+  return {
+    columns,
+    rowCount: batch.rowCount,
+    rowNumbers: batch.rowNumbers,
+    target: target && targetOf(task, target.greaterThan, columns.get(target.column)!),
+  };
+}
+
+/** Other rows' classes as indices into those that the model was trained on. */
+function inTermsOf(trained: Target, other: Target): Target {
+  if (trained.kind === 'VALUES' || other.kind === 'VALUES') return other;
+  const indices = other.classes.map((name) => {
+    const index = trained.classes.indexOf(name);
+    if (index < 0)
+      throw badInput(
+        'input.datasetId',
+        `a dataset with the training's classes (${trained.classes.slice(0, 10).join(', ')})`,
+        name,
+      );
+    return index;
+  });
+  return { ...trained, labels: other.labels.map((label) => indices[label]!) };
+}

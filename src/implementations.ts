@@ -1,0 +1,192 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import type { TokenVerifier } from './adapters/auth/port.js';
+import { JwksTokenVerifier, SecretTokenVerifier } from './adapters/auth/token-verifier.js';
+import type { JobQueue } from './adapters/job-queue/port.js';
+import type { LiveEvents } from './adapters/live-events/port.js';
+import { ServiceMetrics } from './adapters/metrics/service-metrics.js';
+import { HttpMlflowServer } from './adapters/mlflow-server/http-mlflow-server.js';
+import type { ConnectMlflow } from './adapters/mlflow-server/port.js';
+import type { ModelConverter } from './adapters/model-converter/port.js';
+import { PythonModelConverter } from './adapters/model-converter/python-model-converter.js';
+import type { ObjectStore } from './adapters/object-store/port.js';
+import { HttpWebhookSender } from './adapters/webhook-sender/http-webhook-sender.js';
+import type { WebhookSender } from './adapters/webhook-sender/port.js';
+import type { Config } from './config.js';
+import { Database } from './db/database.js';
+import { checkAllowedHosts, type OutboundPolicy } from './modules/core/index.js';
+import { ImportanceApart } from './adapters/evaluator/importance-apart.js';
+import { LocalEvaluator } from './adapters/evaluator/local-evaluator.js';
+import type { ImportanceAnalyst, ModelEvaluator } from './adapters/evaluator/port.js';
+import { duckDbDatasets } from './adapters/dataset-files/duckdb-datasets.js';
+import type { DatasetFiles } from './adapters/dataset-files/port.js';
+import { LazyEngine } from './inference/lazy-engine.js';
+import { checkModel } from './inference/model-check.js';
+import { OnnxEngine } from './inference/onnx/onnx-engine.js';
+import type { InferenceEngine, ModelChecker } from './inference/port.js';
+import { LocalTrainingBackend } from './training/local-backend.js';
+import { markTouched, type MirrorTarget } from './modules/exchange/index.js';
+import type { TrainingBackend } from './training/port.js';
+
+/** What services work with, as the settings choose it. */
+export interface Implementations {
+  db: Database;
+  live: LiveEvents;
+  queue: JobQueue;
+  objects: ObjectStore;
+  tokens: TokenVerifier;
+  metrics: ServiceMetrics;
+  files: DatasetFiles;
+  backend: TrainingBackend;
+  evaluator: ModelEvaluator;
+  importance: ImportanceAnalyst;
+  checkModel: ModelChecker;
+  converter: ModelConverter;
+  webhookPolicy: OutboundPolicy;
+  webhookSender: WebhookSender;
+  importPolicy: OutboundPolicy;
+  connectMlflow: ConnectMlflow;
+  /** Null when nothing is mirrored. */
+  mirrorTarget: MirrorTarget | null;
+  /** Answers requests. */
+  engine: InferenceEngine;
+  /** Runs what nobody waits for. */
+  backgroundEngine: InferenceEngine;
+}
+
+export interface ContextOptions {
+  databaseUrl: string;
+  onStatement?: (sql: string, params: readonly unknown[]) => void;
+}
+
+/** Longer than any step between two statements of one transaction. */
+const MIN_IDLE_IN_TRANSACTION_MS = 5_000;
+
+/** Two: a shadow that hangs leaves one for the others. */
+const BACKGROUND_HOSTS = 2;
+
+/** Connected and prepared: the database has its tables, the object store its place. */
+export async function createImplementations(
+  config: Config,
+  logger: Logger,
+  options: ContextOptions,
+): Promise<Implementations> {
+  const webhookPolicy = {
+    allowHttp: config.WEBHOOK_ALLOW_HTTP,
+    allowedHosts: checkAllowedHosts('WEBHOOK_ALLOWED_HOSTS', config.WEBHOOK_ALLOWED_HOSTS),
+  };
+  const importPolicy = {
+    allowHttp: config.MLFLOW_IMPORT_ALLOW_HTTP,
+    allowedHosts: checkAllowedHosts('MLFLOW_IMPORT_ALLOWED_HOSTS', config.MLFLOW_IMPORT_ALLOWED_HOSTS),
+  };
+  const db = await Database.connect({
+    url: options.databaseUrl,
+    poolSize: config.DATABASE_POOL_SIZE,
+    idleInTransactionTimeoutMs: Math.max(MIN_IDLE_IN_TRANSACTION_MS, config.JOB_HEARTBEAT_TIMEOUT_MS),
+    onStatement: options.onStatement,
+    ...(config.MLFLOW_TRACKING_URI && { onTouched: markTouched }),
+  });
+  await db.migrate();
+  return {
+    db,
+    live: await createLiveEvents(config, options.databaseUrl, logger),
+    queue: await createJobQueue(config, options.databaseUrl, logger),
+    objects: await createObjectStore(config),
+    tokens: await createTokenVerifier(config),
+    metrics: new ServiceMetrics(),
+    files: duckDbDatasets,
+    backend: new LocalTrainingBackend(config.SYSTEM_METRICS_INTERVAL_MS),
+    evaluator: new LocalEvaluator(),
+    importance: new ImportanceApart(),
+    checkModel,
+    converter: new PythonModelConverter({
+      pythonPath: config.PYTHON_PATH,
+      sandbox: config.CONVERSION_SANDBOX,
+      maxMemoryBytes: config.CONVERSION_MEMORY_BYTES,
+    }),
+    webhookPolicy,
+    webhookSender: new HttpWebhookSender({ policy: webhookPolicy }),
+    importPolicy,
+    connectMlflow: (trackingUri, credentials, signal) =>
+      new HttpMlflowServer({ trackingUri, credentials, signal, policy: importPolicy }),
+    mirrorTarget: createMirrorTarget(config),
+    engine: createEngine(config, config.INFERENCE_HOSTS),
+    backgroundEngine: createEngine(config, BACKGROUND_HOSTS),
+  };
+}
+
+/** Tried again by the mirror itself, which knows what else waits. */
+const MIRROR_TRIES = 2;
+
+function createMirrorTarget(config: Config): MirrorTarget | null {
+  const { MLFLOW_TRACKING_URI: trackingUri, MLFLOW_TRACKING_TOKEN: token } = config;
+  if (!trackingUri) return null;
+  const credentials = { token, username: config.MLFLOW_TRACKING_USERNAME, password: config.MLFLOW_TRACKING_PASSWORD };
+  const { origin, pathname } = new URL(trackingUri);
+  return {
+    address: `${origin}${pathname.replace(/\/+$/, '')}`,
+    server: new HttpMlflowServer({ trackingUri, credentials, tries: MIRROR_TRIES }),
+  };
+}
+
+function createEngine(config: Config, hosts: number): InferenceEngine {
+  return new LazyEngine('onnx', () => new OnnxEngine({ hosts, maxResidentBytes: config.INFERENCE_MEMORY_BYTES }));
+}
+
+export async function createLiveEvents(config: Config, databaseUrl: string, logger: Logger): Promise<LiveEvents> {
+  if (config.REDIS_URL) {
+    const { RedisLiveEvents } = await import('./adapters/live-events/redis-live-events.js');
+    return RedisLiveEvents.connect(config.REDIS_URL, logger);
+  }
+  const { PostgresLiveEvents } = await import('./adapters/live-events/postgres-live-events.js');
+  const live = new PostgresLiveEvents(databaseUrl, logger);
+  await live.connect();
+  return live;
+}
+
+async function createJobQueue(config: Config, databaseUrl: string, logger: Logger): Promise<JobQueue> {
+  const { createPostgresJobQueue, createRedisJobQueue } = await import('./adapters/job-queue/bullmq-job-queue.js');
+  return config.REDIS_URL ? createRedisJobQueue(config.REDIS_URL, logger) : createPostgresJobQueue(databaseUrl, logger);
+}
+
+async function createObjectStore(config: Config): Promise<ObjectStore> {
+  const store = await chooseObjectStore(config);
+  await store.prepare();
+  return store;
+}
+
+async function chooseObjectStore(config: Config): Promise<ObjectStore> {
+  if (config.S3_ENDPOINT && config.S3_ACCESS_KEY && config.S3_SECRET_KEY) {
+    const { S3ObjectStore } = await import('./adapters/object-store/s3-object-store.js');
+    return new S3ObjectStore({
+      endpoint: config.S3_ENDPOINT,
+      accessKey: config.S3_ACCESS_KEY,
+      secretKey: config.S3_SECRET_KEY,
+      bucket: config.S3_BUCKET,
+      cacheDir: join(config.DATA_DIR, 'cache', 's3'),
+      cacheBytes: config.S3_CACHE_BYTES,
+    });
+  }
+  const { FolderObjectStore } = await import('./adapters/object-store/folder-object-store.js');
+  return new FolderObjectStore(join(config.DATA_DIR, 'artifacts'));
+}
+
+async function createTokenVerifier(config: Config): Promise<TokenVerifier> {
+  const options = { issuer: config.AUTH_ISSUER, audience: config.AUTH_AUDIENCE };
+  if (config.AUTH_JWKS_URL) return new JwksTokenVerifier(config.AUTH_JWKS_URL, options);
+  return new SecretTokenVerifier(config.AUTH_JWT_SECRET ?? (await ownSecret(config.DATA_DIR)), options);
+}
+
+/** The embedded mode's secret: made at the first start, readable by its owner only. */
+async function ownSecret(dataDir: string): Promise<string> {
+  const path = join(dataDir, 'jwt-secret');
+  await mkdir(dataDir, { recursive: true });
+  await writeFile(path, randomBytes(32).toString('hex'), { mode: 0o600, flag: 'wx' }).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    },
+  );
+  return (await readFile(path, 'utf8')).trim();
+}

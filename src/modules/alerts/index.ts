@@ -1,0 +1,2 @@
+export { AlertService } from './alert.service.js';
+export type { AlertKind, Signal } from './rules/alerting.js';

@@ -1,0 +1,77 @@
+import { badInput } from '../../../errors.js';
+import type { ColumnSchema, ColumnType, DatasetProfile } from '../../model-contract/index.js';
+import { outputNamesOf } from './training-check.js';
+import type { FeatureKind, TrainingConfig } from './training-config.js';
+import { trainingWarning, type TrainingWarning } from './training-warnings.js';
+
+const MOST_FEATURES = 1_000;
+/** Texts of which more than this share of the rows has one of its own, as names and ids are. */
+const UNIQUE_SHARE = 0.5;
+/** Fewer rows tell no ids from values. */
+const ROWS_THAT_TELL = 20;
+/** How a column of ids or running numbers is called; in camel case apart, since "paid" ends alike. */
+const ID_NAME = /^(unnamed: ?\d+|index|row(_?(id|number|num|nr|no))?|nr|no)$|(^|[_\- .])(id|uuid|guid)$/i;
+const CAMEL_ID_NAME = /[a-z]I[dD]$/;
+
+const KIND_OF: Record<ColumnType, FeatureKind> = {
+  NUMBER: 'NUMERIC',
+  BOOLEAN: 'CATEGORICAL',
+  STRING: 'CATEGORICAL',
+  TIMESTAMP: 'TIMESTAMP',
+};
+
+/**
+ * All columns but the target that can help, by what their values are; a warning for each that is left out. Errors:
+ * BAD_USER_INPUT when none is left.
+ */
+export function defaultFeatures(
+  config: Pick<TrainingConfig, 'modelType' | 'target' | 'split'>,
+  { columns, rowCount }: DatasetProfile,
+): { features: TrainingConfig['features']; warnings: TrainingWarning[] } {
+  const features: TrainingConfig['features'] = [];
+  const warnings: TrainingWarning[] = [];
+  for (const column of columns) {
+    if (column.name === config.target?.column) continue;
+    const reason =
+      features.length >= MOST_FEATURES
+        ? `there are ${MOST_FEATURES} features already`
+        : uselessness(config, column, rowCount);
+    if (reason === null) features.push({ column: column.name, kind: KIND_OF[column.type] });
+    else {
+      const message = `Column ${JSON.stringify(column.name)} was left out, because ${reason}; name the features to have it.`;
+      warnings.push(
+        trainingWarning('COLUMN_LEFT_OUT', message, {
+          distinctCount: column.distinctCount,
+          missingCount: column.missingCount,
+        }),
+      );
+    }
+  }
+  if (features.length > 0) return { features, warnings };
+  const left = warnings.map(({ message }) => message).join(' ');
+  throw badInput(
+    'config.features',
+    'a dataset with a column that can help to predict',
+    left === '' ? 'none beside the target' : left,
+  );
+}
+
+function uselessness(
+  { modelType, split }: Pick<TrainingConfig, 'modelType' | 'split'>,
+  { name, type, distinctCount, missingCount }: ColumnSchema,
+  rowCount: number,
+): string | null {
+  const known = rowCount - missingCount;
+  const isText = type === 'STRING' || type === 'BOOLEAN';
+  if (split.by === 'COLUMN' && split.column === name) return 'it says which part a row is in';
+  if (name === '' || outputNamesOf(modelType).includes(name)) return 'a model cannot have an input of this name';
+  if (known === 0) return 'it has no value';
+  // Whether a text is there can tell something; an absent number becomes the only one there is.
+  if (distinctCount <= 1 && !(isText && missingCount > 0)) return 'it has one value only';
+  if (rowCount < ROWS_THAT_TELL) return null;
+  if (type === 'STRING' && distinctCount > UNIQUE_SHARE * known)
+    return `most of its ${known} texts are different, as names and ids are`;
+  if (type === 'NUMBER' && (ID_NAME.test(name) || CAMEL_ID_NAME.test(name)) && distinctCount > UNIQUE_SHARE * known)
+    return 'its name and its values are those of an id';
+  return null;
+}

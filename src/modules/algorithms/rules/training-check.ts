@@ -1,0 +1,229 @@
+import { badInput } from '../../../errors.js';
+import type { ColumnSchema, ColumnType, DatasetProfile } from '../../model-contract/index.js';
+import {
+  type FeatureKind,
+  isNetwork,
+  type ModelType,
+  type SplitConfig,
+  TASK_OF,
+  type Task,
+  type TrainingConfig,
+} from './training-config.js';
+import { trainingWarning, type TrainingWarning } from './training-warnings.js';
+
+export const MAX_CLASSES = 1000;
+export const MIN_TRAINING_ROWS = 10;
+const MIN_HELD_ROWS = 2;
+
+/** Names that the exported model gives its outputs, which no input may bear. */
+const OUTPUT_NAMES: Record<Task, readonly string[]> = {
+  CLASSIFICATION: ['label', 'probabilities'],
+  REGRESSION: ['prediction'],
+  CLUSTERING: ['cluster', 'distances'],
+};
+
+export function outputNamesOf(modelType: ModelType): readonly string[] {
+  return OUTPUT_NAMES[TASK_OF[modelType]];
+}
+
+const ACCEPTED_TYPES: Record<FeatureKind, readonly ColumnType[]> = {
+  NUMERIC: ['NUMBER', 'BOOLEAN'],
+  CATEGORICAL: ['STRING', 'BOOLEAN', 'NUMBER', 'TIMESTAMP'],
+  TIMESTAMP: ['TIMESTAMP'],
+};
+
+/**
+ * Whether a training of this dataset can begin. Errors: BAD_USER_INPUT naming the first offending field, e.g.
+ * `config.features[2].column: expected one of date, delay, distance, got "dely"`.
+ */
+export function checkConfigAgainstSchema(config: TrainingConfig, profile: DatasetProfile): void {
+  const columnAt = (field: string, name: string): ColumnSchema => {
+    const found = profile.columns.find((column) => column.name === name);
+    if (!found) throw badInput(field, `one of ${profile.columns.map((column) => column.name).join(', ')}`, name);
+    return found;
+  };
+  const timestampAt = (field: string, name: string): ColumnSchema => {
+    const column = columnAt(field, name);
+    if (column.type !== 'TIMESTAMP') throw badInput(field, 'a TIMESTAMP column', `${name} (${column.type})`);
+    return column;
+  };
+
+  checkOptimizer(config);
+  checkFeatures(config, profile, columnAt);
+  let usableRows = profile.rowCount;
+  const target = checkTarget(config, columnAt);
+  if (target) usableRows -= target.missingCount;
+  if (config.window) {
+    timestampAt('config.window.column', config.window.column);
+    const { from, to } = config.window;
+    if (from !== undefined && to !== undefined && Date.parse(from) >= Date.parse(to))
+      throw badInput('config.window.to', `an instant after ${from}`, to);
+  }
+  if (config.split.by === 'TIME') usableRows -= timestampAt('config.split.column', config.split.column).missingCount;
+  checkDecisions(config);
+  if (config.split.by === 'COLUMN') return checkPartColumn(config, config.split, columnAt);
+  if (config.split.validation + config.split.holdout >= 1) {
+    throw badInput('config.split', 'validation + holdout below 1', config.split.validation + config.split.holdout);
+  }
+  if (config.sampleRows > 0) usableRows = Math.min(usableRows, config.sampleRows);
+  checkSplitSizes(config, splitSizes(config.split, Math.max(0, usableRows)));
+}
+
+/** What only a classification can decide; how many classes there are is known when the rows are read. */
+function checkDecisions({ modelType, classWeights, decisionThreshold }: TrainingConfig): void {
+  if (TASK_OF[modelType] === 'CLASSIFICATION') return;
+  if (classWeights) throw badInput('config.classWeights', `nothing for ${modelType}`, classWeights.by);
+  if (decisionThreshold) throw badInput('config.decisionThreshold', `nothing for ${modelType}`, decisionThreshold.by);
+}
+
+function checkPartColumn(
+  { target, features }: TrainingConfig,
+  { column, values }: Extract<SplitConfig, { by: 'COLUMN' }>,
+  columnAt: (field: string, name: string) => ColumnSchema,
+): void {
+  const field = 'config.split.column';
+  const { type } = columnAt(field, column);
+  if (type === 'TIMESTAMP')
+    throw badInput(field, 'a STRING, BOOLEAN or NUMBER column; a TIMESTAMP column splits by TIME', column);
+  if (column === target?.column) throw badInput(field, 'a column other than the target', column);
+  const feature = features.findIndex((one) => one.column === column);
+  if (feature >= 0)
+    throw badInput(`config.features[${feature}].column`, 'a column other than the one that splits', column);
+  const partOf = new Map<string, string>();
+  for (const [part, listed] of Object.entries(values ?? {})) {
+    listed?.forEach((value, i) => {
+      if (partOf.has(value))
+        throw badInput(`config.split.values.${part}[${i}]`, `a value that is not in ${partOf.get(value)}`, value);
+      partOf.set(value, part);
+    });
+  }
+}
+
+/** Hyperparameters that were given and that this training does not use. */
+export function unusedHyperparameters({ modelType, hyperparameters }: TrainingConfig): TrainingWarning[] {
+  if (hyperparameters.optimizer === 'ADAM') return [];
+  const asked = (['learningRate', 'batchSize'] as const).filter((name) => hyperparameters[name] !== undefined);
+  const remedy = modelType === 'KMEANS' ? '' : ', or set optimizer to ADAM';
+  return asked.map((name) => {
+    const message = `hyperparameters.${name} has no meaning for ${modelType}, which converges by itself: leave it out${remedy}.`;
+    return trainingWarning('HYPERPARAMETER_UNUSED', message, { [name]: hyperparameters[name]! });
+  });
+}
+
+function checkOptimizer({ modelType, hyperparameters: { optimizer } }: TrainingConfig): void {
+  if (optimizer === undefined) return;
+  if (modelType === 'KMEANS') throw badInput('config.hyperparameters.optimizer', 'nothing for KMEANS', optimizer);
+  if (isNetwork(modelType) && optimizer !== 'ADAM')
+    throw badInput('config.hyperparameters.optimizer', `ADAM for ${modelType}`, optimizer);
+}
+
+function checkFeatures(
+  config: TrainingConfig,
+  profile: DatasetProfile,
+  columnAt: (field: string, name: string) => ColumnSchema,
+): void {
+  const seen = new Set<string>();
+  config.features.forEach(({ column: name, kind }, i) => {
+    const field = `config.features[${i}].column`;
+    const column = columnAt(field, name);
+    if (seen.has(name)) throw badInput(field, 'each column once', name);
+    seen.add(name);
+    if (name === config.target?.column) throw badInput(field, 'a column other than the target', name);
+    if (name === '' || outputNamesOf(config.modelType).includes(name)) {
+      throw badInput(
+        field,
+        `a name that is not empty and not an output of the model (${outputNamesOf(config.modelType).join(', ')})`,
+        name,
+      );
+    }
+    if (!ACCEPTED_TYPES[kind].includes(column.type)) {
+      throw badInput(
+        `config.features[${i}].kind`,
+        `${kindsFor(column.type).join(' or ')} for the ${column.type} column ${name}`,
+        kind,
+      );
+    }
+    if (column.missingCount === profile.rowCount)
+      throw badInput(field, 'a column with values', `${name} (all missing)`);
+  });
+}
+
+function kindsFor(type: ColumnType): FeatureKind[] {
+  return (Object.keys(ACCEPTED_TYPES) as FeatureKind[]).filter((kind) => ACCEPTED_TYPES[kind].includes(type));
+}
+
+function checkTarget(
+  config: TrainingConfig,
+  columnAt: (field: string, name: string) => ColumnSchema,
+): ColumnSchema | undefined {
+  const task = TASK_OF[config.modelType];
+  if (task === 'CLUSTERING') {
+    if (config.target) throw badInput('config.target', `nothing for ${config.modelType}`, config.target.column);
+    return undefined;
+  }
+  if (!config.target) throw badInput('config.target', `a target column for ${config.modelType}`, 'nothing');
+  const field = 'config.target.column';
+  const column = columnAt(field, config.target.column);
+  const described = `${column.name} (${column.type})`;
+  if (column.distinctCount < 2)
+    throw badInput(field, 'a column with at least two different values', `${column.name} (${column.distinctCount})`);
+  if (task === 'REGRESSION') {
+    if (column.type !== 'NUMBER') throw badInput(field, 'a NUMBER column', described);
+    if (config.target.greaterThan !== undefined)
+      throw badInput('config.target.greaterThan', 'nothing for regression', config.target.greaterThan);
+    return column;
+  }
+  if (config.target.greaterThan !== undefined) {
+    if (column.type !== 'NUMBER') throw badInput(field, 'a NUMBER column, as greaterThan needs', described);
+    const { greaterThan } = config.target;
+    if (greaterThan < Number(column.min) || greaterThan >= Number(column.max)) {
+      throw badInput(
+        'config.target.greaterThan',
+        `a threshold from ${column.min} to below ${column.max}, for two classes`,
+        greaterThan,
+      );
+    }
+    return column;
+  }
+  if (column.type === 'TIMESTAMP') throw badInput(field, 'a STRING, BOOLEAN or NUMBER column', described);
+  if (column.type === 'NUMBER' && ![column.min, column.max].every((bound) => Number.isInteger(Number(bound)))) {
+    throw badInput(
+      field,
+      'whole numbers as classes, or target.greaterThan',
+      `${column.name} from ${column.min} to ${column.max}`,
+    );
+  }
+  if (config.decisionThreshold && column.distinctCount > 2)
+    throw badInput('config.decisionThreshold', 'a target of two classes', `${column.name} (${column.distinctCount})`);
+  if (column.distinctCount > MAX_CLASSES)
+    throw badInput(field, `at most ${MAX_CLASSES} classes`, `${column.name} (${column.distinctCount})`);
+  return column;
+}
+
+export interface SplitSizes {
+  train: number;
+  validation: number;
+  holdout: number;
+}
+
+export function splitSizes(split: { validation: number; holdout: number }, rows: number): SplitSizes {
+  const holdout = Math.round(rows * split.holdout);
+  const validation = Math.min(rows - holdout, Math.round(rows * split.validation));
+  return { train: rows - holdout - validation, validation, holdout };
+}
+
+/** Errors: BAD_USER_INPUT when the split leaves too little to learn from or to judge by. */
+export function checkSplitSizes(config: TrainingConfig, sizes: SplitSizes): void {
+  const { train, validation, holdout } = sizes;
+  if (train < MIN_TRAINING_ROWS || validation < MIN_HELD_ROWS || holdout < MIN_HELD_ROWS) {
+    const expected = `at least ${MIN_TRAINING_ROWS} training, ${MIN_HELD_ROWS} validation and ${MIN_HELD_ROWS} holdout rows`;
+    throw badInput('config.split', expected, `${train}, ${validation} and ${holdout}`);
+  }
+  if (config.modelType === 'KMEANS' && config.hyperparameters.clusters > train) {
+    throw badInput(
+      'config.hyperparameters.clusters',
+      `at most the ${train} training rows`,
+      config.hyperparameters.clusters,
+    );
+  }
+}

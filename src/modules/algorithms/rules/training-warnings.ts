@@ -1,0 +1,136 @@
+/** What a training that ended well, or by its own fault, should tell who looks at its figures. */
+export const TRAINING_WARNINGS = [
+  'COLUMN_LEFT_OUT',
+  'HYPERPARAMETER_UNUSED',
+  'NOT_CONVERGED',
+  'LOSS_STILL_FALLING',
+  'LOSS_DIVERGED',
+  'OVERFITTED',
+  'WORSE_THAN_BASE_RATE',
+  'CLASS_RARELY_PREDICTED',
+] as const;
+export type TrainingWarningCode = (typeof TRAINING_WARNINGS)[number];
+
+export interface TrainingWarning {
+  code: TrainingWarningCode;
+  /** One sentence that says what to do next. */
+  message: string;
+  /** What it rests on; finite numbers. */
+  figures: { name: string; value: number }[];
+}
+
+export function trainingWarning(
+  code: TrainingWarningCode,
+  message: string,
+  figures: Record<string, number> = {},
+): TrainingWarning {
+  const finite = Object.entries(figures).filter(([, value]) => Number.isFinite(value));
+  return { code, message, figures: finite.map(([name, value]) => ({ name, value })) };
+}
+
+/**
+ * The validation loss as far as warnings need it. It goes into checkpoints: a resumed training warns as an unbroken
+ * one.
+ */
+export interface LossCurve {
+  first: number;
+  /** When four fifths of the epochs were over. */
+  late: number | null;
+  last: number;
+  lowest: number;
+  lowestEpoch: number;
+}
+
+const LATE_SHARE = 0.8;
+/** Smaller changes of the loss are noise: as a share, and in nats or units of the target's variance. */
+const SHARE_THAT_COUNTS = 0.01;
+const LOSS_THAT_COUNTS = 0.001;
+const OVERFITTED_SHARE = 0.1;
+/** Predicted less often than this share of its own rows, a class is as good as never predicted. */
+const RARE_SHARE = 0.1;
+const ROWS_THAT_COUNT = 5;
+
+export function trackLoss(curve: LossCurve | undefined, epoch: number, epochs: number, loss: number): LossCurve {
+  const late = epoch === Math.max(1, Math.floor(epochs * LATE_SHARE)) && epoch < epochs ? loss : (curve?.late ?? null);
+  if (!curve) return { first: loss, late, last: loss, lowest: loss, lowestEpoch: epoch };
+  const isLowest = loss < curve.lowest;
+  return { ...curve, late, last: loss, ...(isLowest && { lowest: loss, lowestEpoch: epoch }) };
+}
+
+export interface CurveFacts {
+  curve: LossCurve;
+  epochs: number;
+  /** Ended by convergence or by early stopping. */
+  finished: boolean;
+  /** Whether the method converges by itself: a solver or k-means. */
+  converges: boolean;
+  keepsBest: boolean;
+}
+
+export function curveWarnings({ curve, epochs, finished, converges, keepsBest }: CurveFacts): TrainingWarning[] {
+  const { first, late, last, lowest, lowestEpoch } = curve;
+  if (converges) {
+    if (finished) return [];
+    const message =
+      `The training reached its limit of ${epochs} iterations before it had converged: raise ` +
+      'hyperparameters.epochs, or leave it out.';
+    return [trainingWarning('NOT_CONVERGED', message, { epochs, loss: last })];
+  }
+  const kept = keepsBest ? lowest : last;
+  if (kept > first * (1 + OVERFITTED_SHARE) + LOSS_THAT_COUNTS) {
+    const message = `The validation loss rose from ${shown(first)} to ${shown(last)}: lower hyperparameters.learningRate.`;
+    return [trainingWarning('LOSS_DIVERGED', message, { firstLoss: first, lastLoss: last })];
+  }
+  if (!finished && late !== null && late - last > Math.max(LOSS_THAT_COUNTS, SHARE_THAT_COUNTS * Math.abs(late))) {
+    const message =
+      `The validation loss was still falling when the ${epochs} epochs were over, from ${shown(late)} to ` +
+      `${shown(last)} in the last fifth: raise hyperparameters.epochs or hyperparameters.learningRate.`;
+    return [trainingWarning('LOSS_STILL_FALLING', message, { epochs, lateLoss: late, lastLoss: last })];
+  }
+  if (!keepsBest && last > lowest * (1 + OVERFITTED_SHARE) + LOSS_THAT_COUNTS) {
+    const message =
+      `The validation loss was lowest in epoch ${lowestEpoch}, at ${shown(lowest)}, and ${shown(last)} at ` +
+      'the end: set earlyStopping, which keeps the best epoch.';
+    return [trainingWarning('OVERFITTED', message, { lowestLoss: lowest, lowestEpoch, lastLoss: last })];
+  }
+  return [];
+}
+
+/** A training that left the numbers. */
+export function divergedWarning(epoch: number, learningRate: number): TrainingWarning {
+  const message = `The training loss was no finite number any more after epoch ${epoch}: lower hyperparameters.learningRate.`;
+  return trainingWarning('LOSS_DIVERGED', message, { epoch, learningRate });
+}
+
+/** `metric` is the name of the two figures: log_loss or rmse. */
+export function baseRateWarning(metric: 'log_loss' | 'rmse', model: number, baseRate: number): TrainingWarning[] {
+  if (!(model >= baseRate)) return [];
+  const what = metric === 'log_loss' ? 'the share of each class' : 'the mean';
+  const message =
+    `On the holdout the model is no better than ${what} of the training rows: its ${metric} is ` +
+    `${shown(model)} against ${shown(baseRate)}. Check the features, or choose another model.`;
+  return [trainingWarning('WORSE_THAN_BASE_RATE', message, { [metric]: model, [`baseRate_${metric}`]: baseRate })];
+}
+
+/** Classes of the holdout with so few predictions that their recall cannot be what anybody wants. */
+export function rareClassWarnings(
+  classes: readonly string[],
+  confusion: readonly (readonly number[])[],
+): TrainingWarning[] {
+  return classes.flatMap((name, k): TrainingWarning[] => {
+    const rows = confusion[k]!.reduce((sum, count) => sum + count, 0);
+    const predicted = confusion.reduce((sum, row) => sum + row[k]!, 0);
+    if (rows < ROWS_THAT_COUNT || predicted >= RARE_SHARE * rows) return [];
+    const remedy = classes.length === 2 ? 'set classWeights, or a decisionThreshold' : 'set classWeights';
+    const message =
+      `Class ${JSON.stringify(name)} has ${rows} rows of the holdout and was predicted for ${predicted}: ` +
+      `${remedy}, if it matters.`;
+    return [
+      trainingWarning('CLASS_RARELY_PREDICTED', message, { rows, predicted, rightlyPredicted: confusion[k]![k]! }),
+    ];
+  });
+}
+
+function shown(value: number): string {
+  return String(Number(value.toPrecision(4)));
+}

@@ -1,0 +1,377 @@
+import { contentTypeOf } from '../core/index.js';
+import type { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { v7 as uuidv7 } from 'uuid';
+import type { ObjectStore, StoredObject, StoredPart } from '../../adapters/object-store/port.js';
+import { Artifact } from '../../db/entities/artifacts/artifact.entity.js';
+import type { DirectUpload } from '../../db/entities/uploads/direct-upload.entity.js';
+import type { Actor, Database, Session } from '../../db/database.js';
+import { preparedSql, sql } from '../../db/sql.js';
+import { type StagedObjects, type DirectUploads } from '../uploads/index.js';
+import { AppError, ErrorCode, notFound } from '../../errors.js';
+import { audit, auditRow } from '../platform/index.js';
+import { type ArtifactService, isOwnFolder, refuseOwnFolders } from './artifact.service.js';
+import type { ExperimentPlace } from '../experiments/index.js';
+
+export type FolderOwner = { runId: string } | { loggedModelId: string };
+
+/** A file or folder among the artifacts of a run or a logged model. */
+export interface FolderPlace {
+  owner: FolderOwner;
+  /** Below the owner's artifacts; '' is all of them. */
+  path: string;
+}
+
+/** A place with what has to hold for it besides. */
+export interface CheckedPlace extends FolderPlace {
+  check(session: Session, experiment: ExperimentPlace): Promise<void>;
+}
+
+/** A file, or a folder with files in it. */
+export interface FolderEntry {
+  name: string;
+  isFolder: boolean;
+  sizeBytes: number;
+}
+
+interface Dependencies {
+  db: Database;
+  objects: ObjectStore;
+  staged: StagedObjects;
+  artifacts: ArtifactService;
+  uploads: DirectUploads;
+  maxBytes: number;
+}
+
+const DELETED_AT_ONCE = 1_000;
+/** Held in memory whole, which costs less than a stream. */
+const SMALL_BYTES = 256 * 1024;
+/** In the audit log. */
+const MAX_HASHES_SHOWN = 100;
+
+/**
+ * The files of a run or a logged model as a folder whose client may put, replace and delete them; paths are checked
+ * before.
+ */
+export class ArtifactFolderService {
+  constructor(private readonly deps: Dependencies) {}
+
+  /** The experiment that the owner belongs to. NOT_FOUND when there is no such owner. */
+  experimentOf(session: Session, owner: FolderOwner): Promise<ExperimentPlace> {
+    return readExperiment(session, owner, '');
+  }
+
+  /** Streams a file in, in place of one at its path. */
+  async put(
+    actor: Actor,
+    { owner, path, check }: CheckedPlace,
+    content: Readable,
+    sizeBytes = Number.POSITIVE_INFINITY,
+  ): Promise<StoredObject> {
+    const { db, objects, staged, maxBytes } = this.deps;
+    const isSmall = sizeBytes <= SMALL_BYTES;
+    const objectKey = keyOf(actor, owner, path);
+    // Of a small file, nothing is lost when its place is refused after it has come.
+    if (!isSmall) {
+      await db.transact(actor, async (session) => {
+        await check(session, await this.experimentOf(session, owner));
+        await this.requirePlace(session, owner, path);
+      });
+    }
+    await staged.stageUnflushed(actor, objectKey);
+    let flushed = Promise.resolve();
+    try {
+      let stored: StoredObject;
+      if (isSmall) ({ stored, flushed } = await objects.write(objectKey, await buffer(content), { maxBytes }));
+      else stored = await objects.put(objectKey, content, { maxBytes });
+      await db.transact(actor, async (session) => {
+        await check(session, await this.lock(session, owner));
+        if (!(await placeNew(session, owner, path, objectKey, stored)))
+          await this.replace(session, owner, path, objectKey, stored);
+        await flushed;
+      });
+      return stored;
+    } catch (error) {
+      await flushed.catch(() => undefined);
+      await staged.discard(objectKey);
+      throw error;
+    }
+  }
+
+  /** For a file whose parts its client sends straight to the object store; `complete` puts it in its place. */
+  async begin(
+    actor: Actor,
+    owner: FolderOwner,
+    path: string,
+    partCount: number,
+  ): Promise<{ uploadId: string; urls: string[] }> {
+    const uploadId = uuidv7();
+    const fileName = path.split('/').at(-1) ?? '';
+    const upload = {
+      id: uploadId,
+      fileName,
+      objectKey: keyOf(actor, owner, path),
+      partCount,
+      target: { ...owner, path },
+    };
+    const { urls } = await this.deps.uploads.begin(actor, upload, async (session) => {
+      await this.requirePlace(session, owner, path);
+    });
+    return { uploadId, urls };
+  }
+
+  /** NOT_FOUND when no such upload to this path is open. */
+  async complete(
+    actor: Actor,
+    owner: FolderOwner,
+    path: string,
+    uploadId: string,
+    check: (parts: readonly StoredPart[]) => void,
+  ): Promise<Artifact> {
+    const { db, uploads } = this.deps;
+    const upload = await db.transact(actor, (session) => this.open(session, owner, path, uploadId));
+    const stored = await uploads.assemble(upload, check);
+    return db.transact(actor, async (session) => {
+      await this.lock(session, owner);
+      if (!(await uploads.release(session, upload))) throw notFound('upload', uploadId);
+      return this.replace(session, owner, path, upload.objectKey, stored);
+    });
+  }
+
+  async abort(actor: Actor, owner: FolderOwner, path: string, uploadId: string): Promise<void> {
+    await this.deps.db.transact(actor, (session) => this.open(session, owner, path, uploadId));
+    await this.deps.uploads.abort(actor, uploadId);
+  }
+
+  /** Null when there is no file at the path. */
+  find(session: Session, owner: FolderOwner, path: string): Promise<Artifact | null> {
+    return session.em.findOne(Artifact, { tenant: session.tenant, ...owner, path });
+  }
+
+  /** Where to GET a file without a token. NOT_FOUND when there is none at the path. */
+  async downloadUrl(
+    session: Session,
+    owner: FolderOwner,
+    path: string,
+    expiresInSeconds: number,
+  ): Promise<{ url: string; sizeBytes: number }> {
+    const artifact = await this.find(session, owner, path);
+    if (!artifact) throw notFound('artifact', path);
+    return {
+      url: await this.deps.objects.downloadUrl(artifact.objectKey, expiresInSeconds),
+      sizeBytes: artifact.sizeBytes,
+    };
+  }
+
+  /** What is in a folder ('' for all), by name; nothing for a file and for what is not there. */
+  async list(session: Session, owner: FolderOwner, folder: string): Promise<FolderEntry[]> {
+    const prefix = folder === '' ? '' : `${folder}/`;
+    const [column, id] = columnOf(owner);
+    const rows = await sql<{ name: string; isFolder: boolean; sizeBytes: string }>(
+      session.em,
+      `select split_part(rest, '/', 1) as name, bool_or(position('/' in rest) > 0) as "isFolder", max(size_bytes) as "sizeBytes"
+       from (select substr(path, length(?) + 1) as rest, size_bytes from artifact
+             where tenant = ? and ${column} = ? and starts_with(path collate "C", ?)) below
+       group by 1`,
+      [prefix, session.tenant, id, prefix],
+    );
+    return rows
+      .map(({ name, isFolder, sizeBytes }) => ({ name, isFolder, sizeBytes: Number(sizeBytes) }))
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** The file at the path, or all files in the folder there; none is no error. */
+  async delete(session: Session, owner: FolderOwner, path: string): Promise<void> {
+    const { staged } = this.deps;
+    await this.lock(session, owner);
+    if ('runId' in owner) await refuseOwnFolders(session, owner.runId, path);
+    const shown: string[] = [];
+    const discarded: string[] = [];
+    let count = 0;
+    for (let after = ''; ;) {
+      const files = await filesAt(session, owner, path, after);
+      await session.em.nativeDelete(Artifact, { tenant: session.tenant, id: { $in: files.map(({ id }) => id) } });
+      const keys = files.map(({ key }) => key);
+      // Of a large folder, the first files go at once and the sweeper takes the others.
+      await staged.stageAll(session, keys, count > 0);
+      if (count === 0) discarded.push(...keys);
+      shown.push(...files.slice(0, MAX_HASHES_SHOWN - shown.length).map(({ sha256 }) => sha256));
+      count += files.length;
+      if (files.length < DELETED_AT_ONCE) break;
+      after = files.at(-1)!.path;
+    }
+    session.afterCommit(() => void staged.discardAll(discarded));
+    audit(session, 'deleteArtifacts', subjectOf(owner), { path, files: count, sha256: shown }, null);
+  }
+
+  /** Against other writers of its files, until the transaction ends. */
+  private lock(session: Session, owner: FolderOwner): Promise<ExperimentPlace> {
+    return readExperiment(session, owner, 'for update of o');
+  }
+
+  private async open(session: Session, owner: FolderOwner, path: string, uploadId: string): Promise<DirectUpload> {
+    const upload = await this.deps.uploads.get(session, uploadId);
+    const isHere = 'runId' in owner ? upload.runId === owner.runId : upload.loggedModelId === owner.loggedModelId;
+    if (!isHere || upload.path !== path) throw notFound('upload', uploadId);
+    return upload;
+  }
+
+  /** Row and object in one transaction: the file that was there goes after the commit. The owner is locked. */
+  private async replace(
+    session: Session,
+    owner: FolderOwner,
+    path: string,
+    objectKey: string,
+    stored: StoredObject,
+  ): Promise<Artifact> {
+    const present = await this.requirePlace(session, owner, path);
+    if (present) {
+      await session.em.nativeDelete(Artifact, { tenant: session.tenant, id: present.id });
+      await this.deps.staged.release(session, [present.objectKey]);
+    }
+    const artifact = await this.deps.artifacts.record(session, owner, path, objectKey, stored);
+    audit(session, 'logArtifact', subjectOf(owner), present && { path, sha256: present.sha256 }, {
+      path,
+      sha256: stored.sha256,
+    });
+    return artifact;
+  }
+
+  /**
+   * No file may be a folder of another: clients have both on their disks. The answer is the file that is at the path
+   * already.
+   */
+  private async requirePlace(session: Session, owner: FolderOwner, path: string): Promise<PresentFile | null> {
+    if ('runId' in owner) await refuseOwnFolders(session, owner.runId, path);
+    const [column, id] = columnOf(owner);
+    const [met] = await preparedSql<PresentFile>(
+      session.em,
+      `met_by_${column}`,
+      `${metBy(column)} limit 1`,
+      metParams(session, id, path),
+    );
+    if (!met) return null;
+    if (met.path === path) return met;
+    const problem = placesOf(path).includes(met.path) ? `${met.path} is a file, not a folder.` : `${path} is a folder.`;
+    throw new AppError(ErrorCode.INVALID_PATH, problem, {
+      field: 'path',
+      expected: 'a path that crosses no other file',
+      got: path,
+    });
+  }
+}
+
+interface PresentFile {
+  id: string;
+  path: string;
+  objectKey: string;
+  sha256: string;
+}
+
+const OF_EXPERIMENT = `select e.id, e.is_default as "isDefault", e.artifact_location as "artifactLocation"`;
+
+async function readExperiment(
+  session: Session,
+  owner: FolderOwner,
+  lock: '' | 'for update of o',
+): Promise<ExperimentPlace> {
+  const [table, id] = 'runId' in owner ? ['run', owner.runId] : ['logged_model', owner.loggedModelId];
+  const [experiment] = await preparedSql<ExperimentPlace>(
+    session.em,
+    `${lock === '' ? 'experiment_of' : 'lock'}_${table}`,
+    `${OF_EXPERIMENT} from ${table} o join experiment e on e.tenant = o.tenant and e.id = o.experiment_id
+     where o.tenant = ? and o.id = ? ${lock}`,
+    [session.tenant, id],
+  );
+  if (!experiment)
+    throw 'runId' in owner ? notFound('run', owner.runId) : notFound('logged model', owner.loggedModelId);
+  return experiment;
+}
+
+/**
+ * What stands in the way of a file at a path: one there, one that would be its folder, one in the folder that it would
+ * be.
+ */
+const metBy = (column: string) => `select id, path, object_key as "objectKey", sha256 from artifact
+  where tenant = ? and ${column} = ? and path collate "C" = any(?::text[])
+  union all
+  (select id, path, object_key, sha256 from artifact
+   where tenant = ? and ${column} = ? and path collate "C" >= ? and path collate "C" < ? limit 1)`;
+
+/** A path with the folders above it. */
+const placesOf = (path: string) => path.split('/').map((_, i, segments) => segments.slice(0, i + 1).join('/'));
+
+/** The parameters of `metBy`; of bytes, a zero is the next after a slash. */
+const metParams = (session: Session, id: string, path: string) => [
+  ...[session.tenant, id, placesOf(path)],
+  ...[session.tenant, id, `${path}/`, `${path}0`],
+];
+
+/**
+ * Row, settlement and audit entry of a file at a free path in one statement, which is what most files need; false, and
+ * nothing is done, where `replace` has to look closer. The owner is locked.
+ */
+async function placeNew(
+  session: Session,
+  owner: FolderOwner,
+  path: string,
+  objectKey: string,
+  stored: StoredObject,
+): Promise<boolean> {
+  if ('runId' in owner && isOwnFolder(path)) return false;
+  const [column, id] = columnOf(owner);
+  const note = auditRow(session, 'logArtifact', subjectOf(owner), null, { path, sha256: stored.sha256 });
+  const made = await preparedSql(
+    session.em,
+    `place_new_by_${column}`,
+    `with met as (${metBy(column)}),
+     settled as (
+       delete from staged_object where tenant = ? and object_key = ? and not exists (select from met) returning object_key),
+     made as (
+       insert into artifact (id, tenant, created_at, ${column}, path, object_key, size_bytes, sha256, content_type)
+       select ?::uuid, ?, clock_timestamp(), ?::uuid, ?, object_key, ?::bigint, ?, ? from settled returning id),
+     noted as (
+       insert into audit_log (id, tenant, created_at, actor, role, action, subject_type, subject_id, after, request_id)
+       select ?::uuid, ?, clock_timestamp(), ?, ?, ?, ?, ?, ?::jsonb, ? from made)
+     select id from made`,
+    [
+      ...[...metParams(session, id, path), session.tenant, objectKey],
+      ...[uuidv7(), session.tenant, id, path, stored.sizeBytes, stored.sha256, contentTypeOf(path)],
+      ...[uuidv7(), note.tenant, note.actor, note.role, note.action, note.subjectType, note.subjectId],
+      ...[JSON.stringify(note.after), note.requestId],
+    ],
+  );
+  return made.length > 0;
+}
+
+/** The next of what is at a path: a file, or all files in the folder there. */
+function filesAt(
+  session: Session,
+  owner: FolderOwner,
+  path: string,
+  after: string,
+): Promise<{ id: string; path: string; key: string; sha256: string }[]> {
+  const [column, id] = columnOf(owner);
+  return sql(
+    session.em,
+    `select id, path, object_key as key, sha256 from artifact
+     where tenant = ? and ${column} = ? and (? = '' or path = ? or starts_with(path collate "C", ?)) and path > ? order by path limit ?`,
+    [session.tenant, id, path, path, `${path}/`, after, DELETED_AT_ONCE],
+  );
+}
+
+const columnOf = (owner: FolderOwner): [column: string, id: string] =>
+  'runId' in owner ? ['run_id', owner.runId] : ['logged_model_id', owner.loggedModelId];
+
+const subjectOf = (owner: FolderOwner) =>
+  'runId' in owner ? { type: 'run', id: owner.runId } : { type: 'loggedModel', id: owner.loggedModelId };
+
+/** The user's path only gives it a readable end: what tells files apart is the id. */
+function keyOf({ principal }: Actor, owner: FolderOwner, path: string): string {
+  const place = 'runId' in owner ? `runs/${owner.runId}` : `logged-models/${owner.loggedModelId}`;
+  const name = (path.split('/').at(-1) ?? '')
+    .replace(/[^A-Za-z0-9._-]/g, '_')
+    .replace(/^\./, '_')
+    .slice(-100);
+  return `${principal.tenant}/${place}/artifacts/${uuidv7()}-${name || 'file'}`;
+}

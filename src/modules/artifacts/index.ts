@@ -1,0 +1,11 @@
+export {
+  ArtifactFolderService,
+  type CheckedPlace,
+  type FolderEntry,
+  type FolderOwner,
+  type FolderPlace,
+} from './artifact-folder.service.js';
+export { ARTIFACT_COLUMNS, type ArtifactRow } from './artifact-rows.js';
+export { ArtifactService } from './artifact.service.js';
+export { createArtifactLoaders } from './loaders.js';
+export { RunArchiveService } from './run-archive.service.js';

@@ -1,0 +1,202 @@
+import { Readable } from 'node:stream';
+import type { ObjectStore, StoredObject } from '../../adapters/object-store/port.js';
+import { Job } from '../../db/entities/jobs/job.entity.js';
+import { Artifact } from '../../db/entities/artifacts/artifact.entity.js';
+import { Run } from '../../db/entities/experiments/run.entity.js';
+import type { Session } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
+import { isEnded, prepareHistories, type LogLine } from '../experiments/index.js';
+import type { JobRun, JobService } from '../jobs/index.js';
+import type { StagedObjects } from '../uploads/index.js';
+import type { ArtifactService } from './artifact.service.js';
+
+/** Rows that are in memory at once. */
+const CHUNK_ROWS = 5_000;
+
+const LOG_PATH = 'logs/run.log';
+const HISTORY_PATH = 'metrics/history.json';
+
+interface PointRow {
+  key: string;
+  step: number;
+  timeMs: number;
+  value: number;
+}
+
+interface Archived {
+  path: string;
+  objectKey: string;
+  rows: number;
+  stored: StoredObject;
+}
+
+interface Dependencies {
+  objects: ObjectStore;
+  staged: StagedObjects;
+  artifacts: ArtifactService;
+  jobs: JobService;
+}
+
+/**
+ * When a run of outside code ends, its log and its metric histories become files of it. Trainings store theirs
+ * themselves.
+ */
+export class RunArchiveService {
+  constructor(private readonly deps: Dependencies) {}
+
+  /** In the transaction that ends the run: one row, and only where there is something to store. */
+  async request(session: Session, runId: string): Promise<void> {
+    const [needed] = await sql(
+      session.em,
+      `select 1 from run r join run_counter c on c.run_id = r.id
+       where r.tenant = ? and r.id = ? and (r.last_log_seq > 0 or c.last_seq > 0) and not exists (
+         select from job where tenant = r.tenant and run_id = r.id and (kind = 'TRAINING' or (kind = 'RUN_ARCHIVE' and status = 'QUEUED')))`,
+      [session.tenant, runId],
+    );
+    if (needed) this.deps.jobs.create(session, { kind: 'RUN_ARCHIVE', config: {}, runId });
+  }
+
+  async execute(run: JobRun): Promise<void> {
+    const runId = run.job.runId!;
+    const start = await run.read((session) => session.em.findOneOrFail(Run, { id: runId, tenant: session.tenant }));
+    // Resumed or put aside meanwhile: its next end asks again, its restoration finds it as it was.
+    if (!isEnded(start.status) || start.state === 'DELETED')
+      return run.succeed({ skipped: start.state === 'DELETED' ? 'DELETED' : start.status });
+    await run.write((session) => prepareHistories(session, runId));
+    const keys = [LOG_PATH, HISTORY_PATH].map((path) => keyOf(run, runId, path));
+    try {
+      const files = [
+        await this.store(run, runId, LOG_PATH, (count) => this.logText(run, runId, count)),
+        await this.store(run, runId, HISTORY_PATH, (count) => this.historyJson(run, runId, count)),
+      ].filter((file) => file !== null);
+      const result = { files: files.map(({ path, rows, stored }) => ({ path, rows, ...stored })) };
+      await run.succeed(result, (session) => this.record(session, run, files));
+    } finally {
+      // What no row names: this attempt failed or was overtaken, or a later archive of the run was faster.
+      await this.deps.staged.discardAll(keys);
+    }
+  }
+
+  /** In place of what an earlier end of the run has left. */
+  private async record(session: Session, run: JobRun, files: Archived[]): Promise<void> {
+    const { artifacts, staged } = this.deps;
+    const runId = run.job.runId!;
+    // Two archives of one run, each from another worker, take turns.
+    await sql(session.em, 'select id from run where tenant = ? and id = ? for update', [session.tenant, runId]);
+    const later = { kind: 'RUN_ARCHIVE', status: 'SUCCEEDED', id: { $gt: run.job.id } } as const;
+    if ((await session.em.count(Job, { tenant: session.tenant, runId, ...later })) > 0) return;
+    for (const { path, objectKey, stored } of files) {
+      const earlier = await session.em.findOne(Artifact, { tenant: session.tenant, runId, path });
+      if (earlier && !isArchived(earlier)) continue;
+      if (earlier) {
+        await session.em.nativeDelete(Artifact, { tenant: session.tenant, id: earlier.id });
+        await staged.release(session, [earlier.objectKey]);
+      }
+      await artifacts.record(session, { runId }, path, objectKey, stored);
+    }
+  }
+
+  /** Null when there is nothing to store, or the run's own code has put a file there. */
+  private async store(
+    run: JobRun,
+    runId: string,
+    path: string,
+    content: (count: (rows: number) => void) => AsyncGenerator<string>,
+  ): Promise<Archived | null> {
+    const objectKey = keyOf(run, runId, path);
+    let rows = 0;
+    const text = content((more) => {
+      rows += more;
+    });
+    const first = await text.next();
+    if (first.done) return null;
+    const isFree = await run.write(async (session) => {
+      const present = await session.em.findOne(Artifact, { tenant: session.tenant, runId, path });
+      if (present && !isArchived(present)) return false;
+      await this.deps.staged.stage(session, objectKey);
+      return true;
+    });
+    if (!isFree) return null;
+    const stored = await this.deps.objects.put(
+      objectKey,
+      Readable.from(withFirst(first.value, text), { objectMode: false }),
+    );
+    return { path, objectKey, rows, stored };
+  }
+
+  private async *logText(run: JobRun, runId: string, count: (rows: number) => void): AsyncGenerator<string> {
+    for (let seq = 0; ;) {
+      run.signal.throwIfAborted();
+      const lines = await run.read((session) =>
+        sql<Pick<LogLine, 'seq' | 'line' | 'stream' | 'loggedAt'>>(
+          session.em,
+          `select seq::float8 as seq, line, stream, logged_at as "loggedAt" from run_log where tenant = ? and run_id = ? and seq > ?
+           order by run_log.seq limit ?`,
+          [session.tenant, runId, seq, CHUNK_ROWS],
+        ),
+      );
+      const last = lines.at(-1);
+      if (!last) return;
+      count(lines.length);
+      yield lines.map(({ loggedAt, stream, line }) => `${loggedAt.toISOString()} ${stream} ${line}\n`).join('');
+      seq = last.seq;
+    }
+  }
+
+  /**
+   * `{"runId", "metrics": {"loss": [{"step", "loggedAt", "value"}, …]}}`; values that JSON has no number for are
+   * strings.
+   */
+  private async *historyJson(run: JobRun, runId: string, count: (rows: number) => void): AsyncGenerator<string> {
+    let last: PointRow | null = null;
+    for (;;) {
+      run.signal.throwIfAborted();
+      const points: PointRow[] = await run.read((session) => pointsAfter(session, runId, last));
+      if (points.length === 0) break;
+      count(points.length);
+      const parts: string[] = [];
+      for (const point of points) {
+        if (last === null) parts.push(`{"runId":${JSON.stringify(runId)},"metrics":{${JSON.stringify(point.key)}:[\n`);
+        else parts.push(last.key === point.key ? ',\n' : `\n],${JSON.stringify(point.key)}:[\n`);
+        const value = Number.isFinite(point.value) ? point.value : String(point.value);
+        parts.push(JSON.stringify({ step: point.step, loggedAt: new Date(point.timeMs).toISOString(), value }));
+        last = point;
+      }
+      yield parts.join('');
+    }
+    if (last !== null) yield '\n]}}\n';
+  }
+}
+
+/** Each attempt's own: what a worker that was frozen sends late replaces nothing. */
+function keyOf({ job, attempt }: JobRun, runId: string, path: string): string {
+  const [folder, name] = path.split('/');
+  return `${job.tenant}/runs/${runId}/${folder}/${job.id}-${attempt}/${name}`;
+}
+
+/** Files that others put at such a path are in a folder of their own. */
+const isArchived = ({ tenant, runId, path, objectKey }: Artifact) =>
+  objectKey.startsWith(`${tenant}/runs/${runId}/${path.split('/')[0]}/`);
+
+/**
+ * In the order of the primary key, by its own columns and not by what is selected as them, a page is one stretch of its
+ * index.
+ */
+async function pointsAfter(session: Session, runId: string, last: PointRow | null): Promise<PointRow[]> {
+  // The planner takes a run that is new for a small one, and would sort all that is left of it for every page.
+  await sql(session.em, `select set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true)`);
+  const place = last ? [last.key, last.step, new Date(last.timeMs), String(last.value)] : [];
+  return sql<PointRow>(
+    session.em,
+    `select key, step::float8 as step, extract(epoch from logged_at)::float8 * 1000 as "timeMs", value from metric_point p
+     where tenant = ? and run_id = ?
+       ${last ? `and (key, step, logged_at, value) > (?, ?::bigint, ?::timestamptz, ?::float8)` : ''}
+     order by p.key, p.step, p.logged_at, p.value limit ?`,
+    [session.tenant, runId, ...place, CHUNK_ROWS],
+  );
+}
+
+async function* withFirst(first: string, rest: AsyncGenerator<string>): AsyncGenerator<string> {
+  yield first;
+  yield* rest;
+}

@@ -1,0 +1,65 @@
+import { AppError, ErrorCode, quote } from '../../../errors.js';
+
+const MAX_PATH_LENGTH = 500;
+const SEGMENT = /^[A-Za-z0-9_][A-Za-z0-9._ @=+,()[\]-]{0,199}$/;
+
+/**
+ * Where an artifact stands among those of its run: segments of letters, digits and ._-@=+,()[] parted by slashes.
+ * INVALID_PATH.
+ */
+export function checkArtifactPath(field: string, path: string): string {
+  if (
+    path.length > MAX_PATH_LENGTH ||
+    !path.split('/').every((segment) => SEGMENT.test(segment) && !segment.endsWith(' '))
+  ) {
+    const expected =
+      'a relative path like plots/roc.png: segments of letters, digits and ._-@=+,()[] that do not begin with a dot';
+    throw new AppError(ErrorCode.INVALID_PATH, `${field}: expected ${expected}, got ${quote(path)}.`, {
+      field,
+      expected,
+      got: quote(path),
+    });
+  }
+  return path;
+}
+
+const MAX_ENCODINGS = 10;
+const MAX_FREE_PATH_LENGTH = 1_000;
+
+/**
+ * A path as clients' file systems have it, spaces, unicode and leading dots included. Decoded as often as somebody has
+ * percent-encoded it, so that nothing shows its meaning only later; '' is the folder itself. Null for what might lead
+ * out of its folder.
+ */
+export function freeArtifactPath(text: string): string | null {
+  let path = text;
+  for (let i = 0; i < MAX_ENCODINGS; i++) {
+    const decoded = path.replace(/(?:%[0-9a-f]{2})+/gi, (escapes) =>
+      Buffer.from(escapes.replaceAll('%', ''), 'hex').toString(),
+    );
+    if (decoded === path) break;
+    path = decoded;
+  }
+  if (/%[0-9a-f]{2}/i.test(path) || path.length > MAX_FREE_PATH_LENGTH || !path.isWellFormed()) return null;
+  if (/[\p{Cc}\\#]/u.test(path) || /^(\/|file:|[a-z]:\/)/i.test(path)) return null;
+  const segments = path.split('/').filter((segment) => segment !== '' && segment !== '.');
+  return segments.includes('..') ? null : segments.join('/');
+}
+
+const CONTENT_TYPES = new Map(
+  Object.entries({
+    csv: 'text/csv',
+    json: 'application/json',
+    log: 'text/plain; charset=utf-8',
+    md: 'text/markdown; charset=utf-8',
+    onnx: 'application/octet-stream',
+    parquet: 'application/vnd.apache.parquet',
+    png: 'image/png',
+    txt: 'text/plain; charset=utf-8',
+  }),
+);
+
+/** By the extension; what a browser might run is only bytes. */
+export function contentTypeOf(path: string): string {
+  return CONTENT_TYPES.get(path.split('.').at(-1)?.toLowerCase() ?? '') ?? 'application/octet-stream';
+}

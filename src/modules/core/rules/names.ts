@@ -1,0 +1,63 @@
+import { badInput } from '../../../errors.js';
+
+const MAX_NAME_LENGTH = 250;
+// Control characters, zero-width and direction marks make two names look alike.
+const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u;
+
+export function isVisible(text: string): boolean {
+  return !INVISIBLE.test(text);
+}
+
+/** A name that people can see and type: 1 to 250 characters, none of them invisible, no space at either end. */
+export function checkName(field: string, name: string): string {
+  if (name.length === 0 || name.length > MAX_NAME_LENGTH || name.trim() !== name || !isVisible(name)) {
+    throw badInput(field, `1 to ${MAX_NAME_LENGTH} visible characters without spaces at the ends`, name);
+  }
+  return name;
+}
+
+/** A name that is also part of a stored path and of an address. */
+export function checkPathName(field: string, name: string): string {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(name)) {
+    throw badInput(field, 'letters, digits and ._- (at most 128, a letter or digit first)', name);
+  }
+  return name;
+}
+
+const MAX_TAGS = 100;
+
+/** Tags or parameters as a checked, plain record. */
+export function checkTags(
+  field: string,
+  entries: { key: string; value: string }[],
+  maxValueLength = 8_000,
+): Record<string, string> {
+  if (entries.length > MAX_TAGS) throw badInput(field, `at most ${MAX_TAGS} entries`, entries.length);
+  // fromEntries makes `__proto__` a key like any other.
+  return Object.fromEntries(
+    entries.map(({ key, value }, i) => {
+      checkName(`${field}[${i}].key`, key);
+      if (value.length > maxValueLength)
+        throw badInput(`${field}[${i}].value`, `at most ${maxValueLength} characters`, value.length);
+      return [key, value];
+    }),
+  );
+}
+
+const MAX_MODEL_NAME_LENGTH = 256;
+
+/**
+ * A registered model's name, as MLflow allows it: it stands in addresses such as models:/name/1, so neither / nor : may
+ * be in it.
+ */
+export function checkModelName(field: string, name: string): string {
+  const isPlain =
+    name.length > 0 && name.length <= MAX_MODEL_NAME_LENGTH && name.trim() === name && !INVISIBLE.test(name);
+  if (!isPlain || /[/:]/.test(name) || name === '.' || name.startsWith('..')) {
+    const expected =
+      `1 to ${MAX_MODEL_NAME_LENGTH} visible characters without / and :, no space at the ends, not . and not ` +
+      '.. at the begin';
+    throw badInput(field, expected, name);
+  }
+  return name;
+}

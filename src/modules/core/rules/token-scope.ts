@@ -1,0 +1,62 @@
+import { AppError, ErrorCode } from '../../../errors.js';
+
+/** What a token of the service's own may be used for; its role bounds it besides. */
+export const SCOPES = ['EVERYTHING', 'READ', 'PREDICT', 'WRITE_RUN'] as const;
+
+export type TokenScope =
+  | { kind: 'EVERYTHING' }
+  | { kind: 'READ' }
+  /** Those of the endpoints that still exist. */
+  | { kind: 'PREDICT'; endpoints: readonly { id: string; name: string }[] }
+  /** Null when the run is gone for good: nothing is left to do. */
+  | { kind: 'WRITE_RUN'; runId: string | null };
+
+/**
+ * Where a kind of scope is not asked for, it is not enough: what is new is refused until somebody has thought of it.
+ */
+export function requireScope(
+  scope: TokenScope | undefined,
+  what: string,
+  allowed: readonly TokenScope['kind'][],
+): void {
+  if (scope && scope.kind !== 'EVERYTHING' && !allowed.includes(scope.kind)) throw outsideScope(scope, what);
+}
+
+/** Every run but one is beyond a token that writes that one. */
+export function requireRun(scope: TokenScope | undefined, what: string, runId: unknown): void {
+  if (scope?.kind === 'WRITE_RUN' && (scope.runId === null || scope.runId !== runId)) throw outsideScope(scope, what);
+}
+
+/** The same whether the endpoint exists or not: a token learns nothing beyond its scope. */
+export function requireEndpoint(scope: TokenScope | undefined, ref: { id: string } | { name: string }): void {
+  if (scope?.kind !== 'PREDICT') return;
+  const isListed = scope.endpoints.some((endpoint) =>
+    'id' in ref ? endpoint.id === ref.id : endpoint.name === ref.name,
+  );
+  if (!isListed) throw outsideScope(scope, 'Predicting at this endpoint');
+}
+
+export function outsideScope(scope: TokenScope, what: string): AppError {
+  const expected = aboutScope(scope);
+  return new AppError(
+    ErrorCode.FORBIDDEN,
+    `${what} is outside this token's scope, which is ${expected}. Ask an ADMIN for another token.`,
+    {
+      expected,
+      got: what,
+    },
+  );
+}
+
+function aboutScope(scope: TokenScope): string {
+  switch (scope.kind) {
+    case 'EVERYTHING':
+      return 'everything that its role may do';
+    case 'READ':
+      return 'reading';
+    case 'PREDICT':
+      return `predicting at ${scope.endpoints.map(({ name }) => `"${name}"`).join(', ') || 'endpoints that are gone'}`;
+    case 'WRITE_RUN':
+      return scope.runId === null ? 'a run that is gone' : `logging to the run ${scope.runId} and reading it`;
+  }
+}

@@ -1,0 +1,354 @@
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import type { ObjectStore } from '../../adapters/object-store/port.js';
+import { Dataset } from '../../db/entities/datasets/dataset.entity.js';
+import { Evaluation } from '../../db/entities/evaluation/evaluation.entity.js';
+import { Model } from '../../db/entities/registry/model.entity.js';
+import { ModelVersion, type OnnxVersion } from '../../db/entities/registry/model-version.entity.js';
+import type { Job } from '../../db/entities/jobs/job.entity.js';
+import type { Session } from '../../db/database.js';
+import { neededColumns, requireMapped } from '../model-contract/index.js';
+import { type EvaluationReport, gatePolicyOf, renderEvaluationMarkdown } from '../model-quality/index.js';
+import { EventType, audit, emitEvent } from '../platform/index.js';
+import { decideGate, type GateService, type ModelVersionService, trainingOf, siblingKey } from '../registry/index.js';
+import type { Task } from '../algorithms/index.js';
+import { type AppError, badInput, conflict, notFound } from '../../errors.js';
+import type { JudgedData, ModelEvaluator, ModelFile, TargetColumn } from '../../adapters/evaluator/port.js';
+import type { JobRun, JobService } from '../jobs/index.js';
+import type { StagedObjects } from '../uploads/index.js';
+import type { ArtifactService } from '../artifacts/index.js';
+import type { DatasetService } from '../datasets/index.js';
+
+export interface EvaluationInput {
+  modelVersionId: string;
+  /** All rows of this dataset instead of the training's holdout. */
+  datasetId?: string | null;
+  /** The version in production when absent; without one, the base rate alone. */
+  baselineVersionId?: string | null;
+  /** For an uploaded version, which no training tells the target of. */
+  target?: { column: string; greaterThan?: number | null } | null;
+}
+
+/** What the job was asked, with the baseline chosen when it was. */
+interface EvaluationJobConfig {
+  baselineVersionId: string | null;
+  baselineRequired: boolean;
+  target: TargetColumn | null;
+}
+
+interface Dependencies {
+  live: LiveEvents;
+  jobs: JobService;
+  objects: ObjectStore;
+  staged: StagedObjects;
+  artifacts: ArtifactService;
+  datasets: DatasetService;
+  versions: ModelVersionService;
+  gates: GateService;
+  evaluator: ModelEvaluator;
+}
+
+/** What an evaluation will be of. */
+interface Prepared {
+  version: OnnxVersion;
+  datasetId: string;
+  target: TargetColumn | null;
+  baseline: ModelVersion | null;
+}
+
+/** Everything that an attempt needs, read in one transaction. */
+interface Plan {
+  version: OnnxVersion;
+  model: Model;
+  baseline: OnnxVersion | null;
+  /** The judged rows' dataset. */
+  dataset: Dataset;
+  trainingDataset: Dataset | null;
+  training: Awaited<ReturnType<typeof trainingOf>>;
+}
+
+/**
+ * Measures versions on rows that they never saw, beside the version in production; the result is the EVALUATION gate.
+ */
+export class EvaluationService {
+  constructor(private readonly deps: Dependencies) {}
+
+  /** Whether the evaluation can be done, as far as it can be known before. Errors as of `start`. */
+  async check(session: Session, input: EvaluationInput): Promise<void> {
+    await this.prepare(session, input);
+  }
+
+  async start(session: Session, input: EvaluationInput): Promise<Job> {
+    const { version, datasetId, target, baseline } = await this.prepare(session, input);
+    const config: EvaluationJobConfig = {
+      baselineVersionId: baseline?.id ?? null,
+      baselineRequired: input.baselineVersionId != null,
+      target,
+    };
+    const job = this.deps.jobs.create(session, {
+      kind: 'EVALUATION',
+      config: { ...config },
+      modelVersionId: version.id,
+      datasetId,
+      runId: version.runId,
+    });
+    await session.em.flush();
+    audit(session, 'evaluateModelVersion', { type: 'job', id: job.id }, null, {
+      modelVersionId: version.id,
+      datasetId,
+      baselineVersionId: config.baselineVersionId,
+    });
+    return job;
+  }
+
+  private async prepare(session: Session, input: EvaluationInput): Promise<Prepared> {
+    const { versions, datasets } = this.deps;
+    const version = await versions.getReady(session, input.modelVersionId);
+    const training = await trainingOf(session, version.runId);
+    const target = await this.checkedTarget(session, version, input, training !== null);
+    const datasetId = input.datasetId ?? training?.datasetId;
+    if (!datasetId) throw badInput('input.datasetId', 'a dataset, as the version was uploaded', input.datasetId);
+    requireColumns(await datasets.get(session, datasetId), version, target);
+    return { version, datasetId, target, baseline: await this.baselineFor(session, version, input.baselineVersionId) };
+  }
+
+  /** One attempt. The evaluation has the job's id, so that it exists once however often the job is tried. */
+  async execute(run: JobRun): Promise<void> {
+    const { objects, staged, evaluator } = this.deps;
+    const config = run.job.config as unknown as EvaluationJobConfig;
+    const plan = await run.read((session) => this.plan(session, run.job, config));
+    using held = new DisposableStack();
+    run.progress(0.1, `Measuring version ${plan.version.version} on ${plan.dataset.name}`);
+    const { report, baselineProblem, reference } = await evaluator.evaluate(
+      {
+        candidate: await this.candidateOf(plan, held),
+        baseline: plan.baseline && { ...(await this.fileOf(plan.baseline, held)), versionId: plan.baseline.id },
+        data: await this.dataOf(plan, config, held),
+      },
+      run.signal,
+    );
+    if (baselineProblem !== null && config.baselineRequired)
+      throw badInput('input.baselineVersionId', 'a version that can answer for the same rows', baselineProblem);
+    run.progress(0.9, 'Writing the report');
+    const path = `evaluations/${run.job.id}.md`;
+    const markdownKey = siblingKey(plan.version, path);
+    await run.write((session) => staged.stage(session, markdownKey));
+    const stored = await objects.put(markdownKey, Buffer.from(this.markdown(plan, report, run.job.createdAt)));
+    const policy = gatePolicyOf(plan.model);
+    const decision = decideGate({ gate: 'EVALUATION', report }, policy);
+    const metrics = Object.fromEntries(Object.entries(report.metrics).map(([name, { value }]) => [name, value]));
+    const result = {
+      evaluationId: run.job.id,
+      passed: decision.passed,
+      rows: report.rows,
+      metrics,
+      baselineVersionId: config.baselineVersionId,
+      baselineProblem,
+    };
+    await run.succeed(result, async (session) => {
+      const { version, dataset } = plan;
+      await this.deps.gates.requireUnchanged(session, version, plan.model);
+      if (reference)
+        await session.em.nativeUpdate(ModelVersion, { id: version.id, tenant: session.tenant }, { reference });
+      await this.deps.artifacts.record(session, { modelVersionId: version.id }, path, markdownKey, stored);
+      session.em.create(Evaluation, {
+        id: run.job.id,
+        tenant: session.tenant,
+        modelVersionId: version.id,
+        baselineVersionId: comparedWith(report),
+        datasetId: dataset.id,
+        report,
+        markdownKey,
+        createdBy: session.principal.subject,
+      });
+      const comparedWithId = comparedWith(report);
+      this.deps.gates.record(session, {
+        modelVersionId: version.id,
+        gate: 'EVALUATION',
+        ...decision,
+        policy,
+        comparedWithId,
+      });
+      const payload = { evaluationId: run.job.id, passed: decision.passed, metrics };
+      emitEvent(session, this.deps.live, EventType.MODEL_EVALUATED, { type: 'modelVersion', id: version.id }, payload, {
+        modelId: version.modelId,
+      });
+    });
+  }
+
+  async get(session: Session, id: string): Promise<Evaluation> {
+    const evaluation = await session.em.findOne(Evaluation, { id, tenant: session.tenant });
+    if (!evaluation) throw notFound('evaluation', id);
+    return evaluation;
+  }
+
+  /** The newest report of a version; null when it was never evaluated. */
+  async latest(session: Session, modelVersionId: string): Promise<Evaluation | null> {
+    return session.em.findOne(
+      Evaluation,
+      { tenant: session.tenant, modelVersionId },
+      { orderBy: { createdAt: 'DESC', id: 'DESC' } },
+    );
+  }
+
+  private async checkedTarget(
+    session: Session,
+    version: ModelVersion,
+    input: EvaluationInput,
+    isTrained: boolean,
+  ): Promise<TargetColumn | null> {
+    if (isTrained) {
+      if (input.target)
+        throw badInput('input.target', 'nothing: the training of the version tells the target', input.target.column);
+      return null;
+    }
+    const model = await session.em.findOneOrFail(Model, { id: version.modelId, tenant: session.tenant });
+    if (model.task !== 'CLASSIFICATION' && model.task !== 'REGRESSION') throw notJudged(model);
+    if (!input.target) throw badInput('input.target', 'the target column, as the version was uploaded', input.target);
+    return {
+      column: input.target.column,
+      ...(input.target.greaterThan != null && { greaterThan: input.target.greaterThan }),
+    };
+  }
+
+  private async baselineFor(
+    session: Session,
+    version: ModelVersion,
+    asked: string | null | undefined,
+  ): Promise<ModelVersion | null> {
+    if (asked == null) {
+      const production = await session.em.findOne(ModelVersion, {
+        tenant: session.tenant,
+        modelId: version.modelId,
+        stage: 'PRODUCTION',
+      });
+      return production?.id === version.id ? null : production;
+    }
+    const baseline = await this.deps.versions.getReady(session, asked);
+    if (baseline.modelId !== version.modelId || baseline.id === version.id) {
+      throw badInput('input.baselineVersionId', 'another version of the same model', asked);
+    }
+    return baseline;
+  }
+
+  private async plan(session: Session, job: Job, { baselineVersionId }: EvaluationJobConfig): Promise<Plan> {
+    const { versions, datasets } = this.deps;
+    const version = await versions.getReady(session, job.modelVersionId ?? '');
+    const training = await trainingOf(session, version.runId);
+    return {
+      version,
+      training,
+      model: await session.em.findOneOrFail(Model, { id: version.modelId, tenant: session.tenant }),
+      baseline: baselineVersionId === null ? null : await versions.getReady(session, baselineVersionId),
+      dataset: await datasets.get(session, job.datasetId ?? ''),
+      trainingDataset: training && (await datasets.get(session, training.datasetId)),
+    };
+  }
+
+  private async dataOf(
+    { training, trainingDataset, dataset, model }: Plan,
+    { target }: EvaluationJobConfig,
+    held: DisposableStack,
+  ): Promise<JudgedData> {
+    const fileOf = async (of: Dataset) => held.use(await this.deps.datasets.localTable(of)).table;
+    if (!training || !trainingDataset) {
+      if (!target) throw badInput('input.target', 'the target column, as the version was uploaded', target);
+      return { kind: 'ALL', task: model.task as Task, target, file: await fileOf(dataset) };
+    }
+    return {
+      kind: 'HOLDOUT',
+      config: training.result.config,
+      training: await fileOf(trainingDataset),
+      other: dataset.id === trainingDataset.id ? null : await fileOf(dataset),
+    };
+  }
+
+  /**
+   * A model that was trained once more on all rows has seen its holdout: the one that was not is judged by it in its
+   * place.
+   */
+  private async candidateOf({ version, training, dataset }: Plan, held: DisposableStack): Promise<ModelFile> {
+    const judged = judgedBeforeRefit(training, dataset);
+    if (!judged) return this.fileOf(version, held);
+    const { path } = held.use(await this.deps.objects.localFile(judged.key));
+    return { path, sha256: judged.sha256, signature: judged.signature };
+  }
+
+  private async fileOf(version: OnnxVersion, held: DisposableStack): Promise<ModelFile> {
+    return {
+      path: held.use(await this.deps.versions.modelFile(version)).path,
+      sha256: version.sha256,
+      signature: version.signature,
+    };
+  }
+
+  /** The same for every attempt: one that was thought dead may store it once more. */
+  private markdown(
+    { version, model, baseline, dataset, training }: Plan,
+    report: EvaluationReport,
+    createdAt: Date,
+  ): string {
+    const named = (of: ModelVersion): string => `${of.version} (${of.semanticVersion})`;
+    return renderEvaluationMarkdown(report, {
+      modelName: model.name,
+      version: named(version),
+      datasetName: `${dataset.name}, version ${dataset.version}`,
+      createdAt,
+      refitted: judgedBeforeRefit(training, dataset) !== undefined,
+      baselineVersion: baseline && comparedWith(report) ? named(baseline) : null,
+    });
+  }
+}
+
+function judgedBeforeRefit(training: Plan['training'], dataset: Dataset) {
+  return training?.datasetId === dataset.id ? training.result.judgedModel : undefined;
+}
+
+/** A model that nothing can be measured of against a target, with what leads on. */
+function notJudged({ id, name, task }: Model): AppError {
+  const policy = `{production: {firstGates: [VALIDATION]}, validation: {requireHoldoutMetrics: false}}`;
+  const without = `let its gates ask for no evaluation: setGatePolicy(input: {modelId: "${id}", policy: ${policy}})`;
+  const next =
+    task === 'OTHER'
+      ? `Say what its answers are: updateModel(input: {id: "${id}", task: CLASSIFICATION}), or REGRESSION; ` +
+        `if they are neither, ${without}`
+      : `Clusters have no target: ${without}`;
+  return conflict(
+    `Model "${name}" is for ${task}, and only CLASSIFICATION and REGRESSION are judged on a dataset of their ` +
+      `own. ${next}.`,
+    {
+      field: 'input.modelVersionId',
+      expected: 'a CLASSIFICATION or REGRESSION model, or a version from a run',
+      got: task,
+      next,
+    },
+  );
+}
+
+function comparedWith(report: EvaluationReport): string | null {
+  return report.task === 'CLUSTERING' ? null : (report.baseline?.versionId ?? null);
+}
+
+/** What can be known before the job: the dataset has what the model takes and what it predicts. */
+function requireColumns(dataset: Dataset, { id, signature }: OnnxVersion, target: TargetColumn | null): void {
+  const names = dataset.columns.map(({ name }) => name);
+  const shown = names.slice(0, 20).join(', ');
+  if (target && !names.includes(target.column))
+    throw badInput('input.target.column', `a column of ${dataset.name} (${shown})`, target.column);
+  requireMapped(signature, { versionId: id, candidates: names.filter((name) => name !== target?.column) });
+  const missing = neededColumns(signature).find((name) => !names.includes(name));
+  if (missing !== undefined)
+    throw badInput('input.datasetId', `a dataset with the model's input ${missing}`, `${dataset.name} (${shown})`);
+}
+
+declare module '../jobs/job-results.js' {
+  interface JobResults {
+    EVALUATION: {
+      evaluationId: string;
+      passed: boolean;
+      rows: number;
+      metrics: Record<string, number | null>;
+      baselineVersionId: string | null;
+      baselineProblem: string | null;
+    };
+  }
+}

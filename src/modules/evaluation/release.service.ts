@@ -1,0 +1,256 @@
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import { Job } from '../../db/entities/jobs/job.entity.js';
+import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import type { Session } from '../../db/database.js';
+import {
+  nextAction,
+  type ReleaseStage,
+  type Stage,
+  type GateService,
+  type MissingGate,
+  requireReady,
+  type Ahead,
+  requireProduction,
+  type StageService,
+} from '../registry/index.js';
+import { conflict } from '../../errors.js';
+import { type JobRun, jobTopic, type JobService } from '../jobs/index.js';
+import { requireOwn, audit, lookUntil } from '../platform/index.js';
+import type { EvaluationInput, EvaluationService } from './evaluation.service.js';
+import type { ValidationService } from './validation.service.js';
+
+export interface ReleaseInput {
+  modelVersionId: string;
+  /** All rows of this dataset judge, instead of the training's holdout. */
+  datasetId?: string | null;
+  /** For an uploaded version, which no training tells the target of. */
+  target?: EvaluationInput['target'];
+  targetStage: ReleaseStage;
+  /** To PRODUCTION: the version that is there now; null or absent for none. */
+  expectedProductionVersionId?: string | null;
+}
+
+/** Jobs that a release has had done for it; kept with the job, so that another attempt knows them. */
+interface Work {
+  evaluationJobId?: string;
+  validationJobId?: string;
+}
+
+/** What a RELEASE job leaves as its result. */
+export interface ReleaseResult extends Work {
+  targetStage: ReleaseStage;
+  /** Where the version stands now. */
+  stage: Stage;
+  reached: boolean;
+  /** The first gate that keeps it from going further; null when it is where it was to go. */
+  firstMissing: MissingGate | null;
+}
+
+interface Dependencies {
+  live: LiveEvents;
+  jobs: JobService;
+  stages: StageService;
+  evaluations: EvaluationService;
+  validations: ValidationService;
+  gates: GateService;
+}
+
+/**
+ * Brings a version as far towards a stage as its gates let it, by the same use cases that a person would call one after
+ * another: what has passed is not done again, no gate is passed without its evidence, and approvals stay with people.
+ */
+export class ReleaseService {
+  constructor(private readonly deps: Dependencies) {}
+
+  /**
+   * Queues the release; one of the same version that is under way and asks for the same is it. Errors: CONFLICT
+   * (another release is under way, who is in production, a version that is not READY), and those of an evaluation that
+   * cannot be done.
+   */
+  async start(session: Session, input: ReleaseInput): Promise<Job> {
+    await requireOwn(session, ModelVersion, 'model version', [input.expectedProductionVersionId]);
+    const ahead = await this.deps.stages.ahead(session, input.modelVersionId, input.targetStage);
+    const { id, version, stage } = requireReady(ahead.version);
+    if (stage === 'ARCHIVED') {
+      throw conflict(`Version ${version} is in ARCHIVED: bring it back first (demoteModelVersion).`, {
+        field: 'input.modelVersionId',
+        expected: 'a version in DEVELOPMENT, STAGING or PRODUCTION',
+        got: stage,
+      });
+    }
+    requireExpected(ahead, input);
+    const { datasetId, target } = input;
+    if (datasetId != null || target != null || (await this.action(session, ahead, input, {})) === 'EVALUATION')
+      await this.deps.evaluations.check(session, { modelVersionId: id, datasetId, target });
+    const config = configOf(input);
+    const underWay = await session.em.findOne(Job, {
+      tenant: session.tenant,
+      kind: 'RELEASE',
+      modelVersionId: id,
+      status: { $in: ['QUEUED', 'RUNNING'] },
+    });
+    if (underWay) {
+      if (JSON.stringify(configOf(underWay.config as unknown as ReleaseInput)) === JSON.stringify(config))
+        return underWay;
+      throw conflict(
+        `Another release of version ${version} is under way (job ${underWay.id}): wait for it, or cancel it.`,
+        {
+          field: 'input.modelVersionId',
+          expected: 'a version that is not being released otherwise',
+          got: `job ${underWay.id}`,
+        },
+      );
+    }
+    const job = this.deps.jobs.create(session, {
+      kind: 'RELEASE',
+      config: { ...config },
+      modelVersionId: id,
+      datasetId,
+    });
+    await session.em.flush();
+    audit(session, 'releaseModelVersion', { type: 'job', id: job.id }, null, { ...config });
+    return job;
+  }
+
+  /**
+   * One attempt. Each step is a transaction of its own that this attempt alone can make, and the jobs begun so far are
+   * in the row.
+   */
+  async execute(run: JobRun): Promise<void> {
+    const input = run.job.config as unknown as ReleaseInput;
+    const work: Work = { ...(run.job.result as Work | null) };
+    for (;;) {
+      for (const jobId of [work.evaluationJobId, work.validationJobId]) {
+        const problem = jobId === undefined ? null : await this.endOf(run, jobId);
+        if (problem) return this.end(run, input, work, problem);
+      }
+      const step = await run.write((session) => this.step(session, run, input, work));
+      if (step === 'STOP') return this.end(run, input, work, null);
+    }
+  }
+
+  /** One step: promotes the version, or begins a job and records it, or ends the release. */
+  private async step(session: Session, run: JobRun, input: ReleaseInput, work: Work): Promise<'GO_ON' | 'STOP'> {
+    const { jobs, stages, evaluations, validations } = this.deps;
+    const ahead = await stages.ahead(session, input.modelVersionId, input.targetStage);
+    if (ahead.to === null) return 'STOP';
+    requireExpected(ahead, input);
+    const { modelVersionId, datasetId, target } = input;
+    const action = await this.action(session, ahead, input, work);
+    switch (action) {
+      case 'EVALUATION': {
+        const job = await evaluations.start(session, { modelVersionId, datasetId, target });
+        work.evaluationJobId = job.id;
+        run.progress(0.2, `Evaluating version ${ahead.version.version} (job ${job.id})`);
+        break;
+      }
+      case 'VALIDATION': {
+        const job = await validations.start(session, modelVersionId);
+        work.validationJobId = job.id;
+        run.progress(0.5, `Validating version ${ahead.version.version} (job ${job.id})`);
+        break;
+      }
+      case 'PROMOTE': {
+        const { expectedProductionVersionId } = input;
+        await stages.promote(session, {
+          modelVersionId,
+          toStage: ahead.to,
+          expectedProductionVersionId,
+          reason: `Release ${run.job.id}`,
+        });
+        run.progress(0.8, `Version ${ahead.version.version} is in ${ahead.to}`);
+        break;
+      }
+      case 'STOP':
+        return 'STOP';
+    }
+    await jobs.forgiveFailures(session, run.job.id, work);
+    return 'GO_ON';
+  }
+
+  private async action(
+    session: Session,
+    ahead: Ahead,
+    input: ReleaseInput,
+    work: Work,
+  ): Promise<ReturnType<typeof nextAction>> {
+    const { version, production, policy } = ahead;
+    const evaluation = await this.deps.gates.newestEvaluation(session, ahead);
+    const isMeasured = evaluation !== null || Object.keys(version.metrics).length > 0;
+    return nextAction({
+      needed: ahead.needed,
+      missing: ahead.missing.map(({ gate }) => gate),
+      done: new Set([
+        ...(work.evaluationJobId ? (['EVALUATION'] as const) : []),
+        ...(work.validationJobId ? (['VALIDATION'] as const) : []),
+      ]),
+      isEvaluated: evaluation !== null && (input.datasetId == null || evaluation.datasetId === input.datasetId),
+      isCompared: production === null || evaluation?.baselineVersionId === production.id,
+      needsMetrics: policy.validation.requireHoldoutMetrics && !isMeasured,
+    });
+  }
+
+  /** Waits for a job of the release; null when it has done its work, else what keeps the version back. */
+  private async endOf(run: JobRun, jobId: string): Promise<MissingGate | null> {
+    const { live, jobs } = this.deps;
+    await lookUntil(
+      live,
+      jobTopic(jobId),
+      () => run.read((session) => jobs.hasEnded(session, jobId)),
+      Boolean,
+      run.signal,
+    );
+    run.signal.throwIfAborted();
+    const { kind, status, errorMessage } = await run.read((session) => jobs.get(session, jobId));
+    if (status === 'SUCCEEDED') return null;
+    return {
+      gate: kind === 'EVALUATION' ? 'EVALUATION' : 'VALIDATION',
+      problem:
+        status === 'CANCELLED'
+          ? `was cancelled (job ${jobId})`
+          : `could not be decided (job ${jobId}): ${errorMessage ?? ''}`,
+      next: `releaseModelVersion once more, when the cause is mended`,
+    };
+  }
+
+  private async end(run: JobRun, input: ReleaseInput, work: Work, problem: MissingGate | null): Promise<void> {
+    const { modelVersionId, targetStage } = input;
+    const { version, to, missing } = await run.read((session) =>
+      this.deps.stages.ahead(session, modelVersionId, targetStage),
+    );
+    const firstMissing = to === null ? null : (problem ?? missing[0] ?? null);
+    const result: ReleaseResult = { targetStage, stage: version.stage, reached: to === null, firstMissing, ...work };
+    await run.succeed({ ...result });
+  }
+}
+
+function requireExpected(
+  { version, production, to }: Ahead,
+  { targetStage, expectedProductionVersionId }: ReleaseInput,
+): void {
+  if (to !== null && targetStage === 'PRODUCTION' && production?.id !== version.id)
+    requireProduction(production, expectedProductionVersionId ?? null);
+}
+
+/** What was asked for, in one form. */
+function configOf({
+  modelVersionId,
+  datasetId,
+  target,
+  targetStage,
+  expectedProductionVersionId,
+}: ReleaseInput): ReleaseInput {
+  return {
+    modelVersionId,
+    datasetId: datasetId ?? null,
+    target: target == null ? null : { column: target.column, greaterThan: target.greaterThan ?? null },
+    targetStage,
+    expectedProductionVersionId: expectedProductionVersionId ?? null,
+  };
+}
+
+declare module '../jobs/job-results.js' {
+  interface JobResults {
+    RELEASE: ReleaseResult;
+  }
+}

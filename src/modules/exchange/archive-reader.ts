@@ -1,0 +1,213 @@
+import { createHash } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import { extract } from 'tar-stream';
+import type { z } from 'zod';
+import {
+  ARCHIVE_FORMAT,
+  ARCHIVE_VERSION,
+  type ArchiveCounts,
+  endSchema,
+  entryOf,
+  type Line,
+  type LineKind,
+  LINES,
+  type Manifest,
+  manifestSchema,
+  MAX_FILES,
+  MAX_LINES_BYTES,
+  MAX_RUNS,
+  noCounts,
+} from './rules/experiment-archive.js';
+import { AppError, badInput, ErrorCode, quote } from '../../errors.js';
+
+/** Told what is in an archive, in its order. */
+export interface ArchiveVisitor {
+  manifest(manifest: Manifest): Promise<void>;
+  lines<K extends LineKind>(kind: K, lines: Line<K>[]): Promise<void>;
+  content(content: number, bytes: AsyncIterable<Buffer>): Promise<void>;
+}
+
+/** Reads an archive from beginning to end. BAD_USER_INPUT for the first thing in it that no archive of ours has. */
+export async function readArchive(
+  source: Readable,
+  visitor: ArchiveVisitor,
+  signal: AbortSignal,
+): Promise<ArchiveCounts> {
+  const tar = extract();
+  source.on('error', (error) => tar.destroy(error));
+  source.pipe(tar);
+  const counts = noCounts();
+  let hasManifest = false;
+  let hasEnded = false;
+  try {
+    for await (const entry of tar) {
+      signal.throwIfAborted();
+      const { name, type, size = 0 } = entry.header;
+      const what = type === 'file' || type === 'contiguous-file' ? entryOf(name) : null;
+      if (what === null)
+        throw notOurs(`${quote(name)} is ${type === 'file' ? 'no file of such an archive' : `a ${type}`}`);
+      if (hasEnded) throw notOurs(`${quote(name)} comes after its end`);
+      if (!hasManifest && what !== 'manifest') throw notOurs('it does not begin with manifest.json');
+      const bytes = entry as AsyncIterable<Buffer>;
+      if (what === 'manifest') {
+        if (hasManifest) throw notOurs('it has two manifests');
+        hasManifest = true;
+        await visitor.manifest(toManifest(await readText(name, size, bytes)));
+      } else if (what === 'end') {
+        hasEnded = true;
+        const { counts: told } = parse(name, endSchema, parseJson(name, await readText(name, size, bytes)));
+        for (const [kind, count] of Object.entries(told))
+          if (counts[kind as LineKind] !== count)
+            throw notOurs(`it should have ${count} lines of ${kind} and has ${counts[kind as LineKind]}`);
+      } else if ('content' in what) await visitor.content(what.content, bytes);
+      else {
+        const { kind } = what;
+        const lines = toLines(name, kind, await readText(name, size, bytes));
+        counts[kind] += lines.length;
+        if (counts.runs > MAX_RUNS) throw notOurs(`it has more than ${MAX_RUNS} runs`);
+        if (counts.files > MAX_FILES) throw notOurs(`it has more than ${MAX_FILES} files`);
+        await visitor.lines(kind, lines);
+      }
+    }
+  } catch (error) {
+    source.destroy();
+    if (error instanceof AppError || signal.aborted || !isOfTar(error)) throw error;
+    throw notOurs(`it is no whole tar archive (${(error as Error).message})`);
+  }
+  if (!hasEnded) throw notOurs('its end is missing');
+  return counts;
+}
+
+/** tar-stream has no class for them. */
+function isOfTar(error: unknown): boolean {
+  return error instanceof Error && /tar header|Invalid|Unexpected end|premature/i.test(error.message);
+}
+
+/** First pass: everything that can be wrong is found before anything is written. */
+export class ArchiveCheck implements ArchiveVisitor {
+  readonly ids: { experiment: string; runs: Set<string>; models: Set<string> } = {
+    experiment: '',
+    runs: new Set(),
+    models: new Set(),
+  };
+  name = '';
+  experiment!: Manifest['experiment'];
+  private readonly paths = new Set<string>();
+  private awaited: Line<'files'> | null = null;
+
+  manifest({ experiment }: Manifest): Promise<void> {
+    this.ids.experiment = experiment.id;
+    this.name = experiment.name;
+    this.experiment = experiment;
+    return Promise.resolve();
+  }
+
+  lines<K extends LineKind>(kind: K, lines: Line<K>[]): Promise<void> {
+    for (const line of lines) this.check(kind, line as Line<LineKind>);
+    return Promise.resolve();
+  }
+
+  async content(content: number, bytes: AsyncIterable<Buffer>): Promise<void> {
+    const told = this.awaited;
+    this.awaited = null;
+    if (told?.content !== content) throw notOurs(`nothing tells what content/${content} is`);
+    const hash = createHash('sha256');
+    let size = 0;
+    for await (const chunk of bytes) {
+      hash.update(chunk);
+      size += chunk.length;
+    }
+    const sha256 = hash.digest('hex');
+    if (size !== told.sizeBytes || sha256 !== told.sha256) {
+      throw notOurs(
+        `${quote(told.path)} has changed: ${told.sizeBytes} bytes with SHA-256 ${told.sha256} were archived, ` +
+          `${size} with ${sha256} are here`,
+      );
+    }
+  }
+
+  private check(kind: LineKind, line: Line<LineKind>): void {
+    if (this.awaited) throw notOurs(`the content of ${quote(this.awaited.path)} is missing`);
+    const { runs, models } = this.ids;
+    const add = (ids: Set<string>, id: string) => {
+      if (ids.has(id)) throw notOurs(`the id ${id} stands there twice`);
+      ids.add(id);
+    };
+    if ('id' in line) add(kind === 'runs' ? runs : models, line.id);
+    if ('run' in line && line.run !== null && !runs.has(line.run))
+      throw notOurs(`${kind} names run ${line.run}, which is not there`);
+    if ('model' in line && line.model !== null && !models.has(line.model))
+      throw notOurs(`${kind} names model ${line.model}, which is not there`);
+    if ('runId' in line && line.runId !== null && !runs.has(line.runId))
+      throw notOurs(`${kind} names run ${line.runId}, which is not there`);
+    if ('path' in line) {
+      if ((line.run === null) === (line.model === null))
+        throw notOurs(`${quote(line.path)} belongs to a run or a logged model`);
+      const place = `${line.run ?? line.model} ${line.path}`;
+      if (this.paths.has(place)) throw notOurs(`there are two files at ${quote(line.path)}`);
+      this.paths.add(place);
+      this.awaited = line;
+    }
+  }
+
+  /** After the last entry. */
+  finish(): void {
+    if (this.awaited) throw notOurs(`the content of ${quote(this.awaited.path)} is missing`);
+  }
+}
+
+function toManifest(text: string): Manifest {
+  const json = parseJson('manifest.json', text);
+  const version = typeof json === 'object' && json !== null ? (Reflect.get(json, 'version') as unknown) : null;
+  if (typeof version === 'number' && version > ARCHIVE_VERSION) {
+    throw notOurs(
+      `it is of format version ${version}, and this service reads up to ${ARCHIVE_VERSION}: use a newer one`,
+    );
+  }
+  return parse('manifest.json', manifestSchema, json);
+}
+
+function toLines<K extends LineKind>(name: string, kind: K, text: string): Line<K>[] {
+  const lines = text.split('\n');
+  if (lines.pop() !== '') throw notOurs(`${name} ends in the middle of a line`);
+  const schema: z.ZodType = LINES[kind];
+  return lines.map((line, i) => {
+    const where = `${name} line ${i + 1}`;
+    return parse(where, schema, parseJson(where, line)) as Line<K>;
+  });
+}
+
+async function readText(name: string, size: number, bytes: AsyncIterable<Buffer>): Promise<string> {
+  if (size > MAX_LINES_BYTES) throw notOurs(`${name} has more than ${MAX_LINES_BYTES} bytes`);
+  const parts: Buffer[] = [];
+  for await (const chunk of bytes) parts.push(chunk);
+  return Buffer.concat(parts).toString();
+}
+
+function parseJson(where: string, text: string): unknown {
+  try {
+    return JSON.parse(text, storable) as unknown;
+  } catch (error) {
+    if (error instanceof AppError) throw error;
+    throw notOurs(`${where} is no JSON`);
+  }
+}
+
+/** A database keeps no NUL and no half of a character. */
+function storable(_: string, value: unknown): unknown {
+  if (typeof value === 'string' && (value.includes('\0') || !value.isWellFormed()))
+    throw notOurs('a text in it has a NUL or half a character');
+  return value;
+}
+
+function parse<T>(where: string, schema: z.ZodType<T>, json: unknown): T {
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw notOurs(`${where}: ${issue?.path.join('.') || 'the whole'}: ${issue?.message}`);
+}
+
+function notOurs(reason: string): AppError {
+  const { details } = badInput('input.uploadId', `an archive of exportExperiment (${ARCHIVE_FORMAT})`, reason);
+  return new AppError(ErrorCode.BAD_USER_INPUT, `The archive cannot be imported: ${reason}.`, details);
+}

@@ -1,0 +1,168 @@
+import type { TheirExperiment, TheirLoggedModel, TheirRun } from './rules/mlflow-things.js';
+import { visibleName } from './rules/mlflow-things.js';
+import type { ExperimentService } from '../experiments/index.js';
+import type { LoggedModelService } from '../logged-models/index.js';
+import { inGroups, type ImportWork, printOf } from './import-work.js';
+import { bringFiles, RunImport, type RunImportServices, type SyncedFiles } from './run-import.js';
+
+export interface ExperimentImportServices extends RunImportServices {
+  experiments: ExperimentService;
+  loggedModels: LoggedModelService;
+}
+
+interface Synced {
+  print: string;
+  deleted: boolean;
+}
+
+interface SyncedModel extends SyncedFiles {
+  print: string;
+}
+
+/** MLflow's id of the experiment that every server has. */
+const DEFAULT_ID = '0';
+
+/** Experiments with their runs and logged models. */
+export class ExperimentImport {
+  constructor(
+    private readonly services: ExperimentImportServices,
+    private readonly work: ImportWork,
+  ) {}
+
+  async bring(theirs: TheirExperiment, onRun: () => void): Promise<void> {
+    const { work, services } = this;
+    const { experiment_id: externalId } = theirs;
+    const isDeleted = theirs.lifecycle_stage === 'deleted';
+    const print = printOf(theirs);
+    const known = await work.find<Synced>('EXPERIMENT', externalId);
+    if (known?.synced.deleted && isDeleted) return work.unchanged('EXPERIMENT');
+    const id = known?.localId ?? (await this.create(theirs));
+    await work.run.write(async (session) => {
+      const experiment = await services.experiments.get(session, id);
+      if (experiment.state === 'DELETED') await services.experiments.restore(session, id);
+      if (known?.synced.print === print) return;
+      await session.em.flush();
+      await inGroups(session, theirs.tags, (tags) => services.experiments.setTags(session, id, tags));
+    });
+    await this.bringContents(id, theirs, onRun);
+    const outcome =
+      known?.synced.print === undefined ? 'added' : known.synced.print === print ? 'unchanged' : 'changed';
+    await work.finish('EXPERIMENT', externalId, outcome, { print, deleted: isDeleted }, async (session) => {
+      if (isDeleted) await services.experiments.remove(session, id);
+    });
+  }
+
+  private async bringContents(id: string, theirs: TheirExperiment, onRun: () => void): Promise<void> {
+    const { work } = this;
+    const runs = new RunImport(this.services, work);
+    const linked: { runId: string; theirs: Pick<TheirRun, 'inputs' | 'outputs'> & { id: string } }[] = [];
+    for await (const run of work.reader.runs(theirs.experiment_id, work.config.withDeleted)) {
+      work.run.signal.throwIfAborted();
+      await work.leniently(`run ${run.info.run_id}`, async () => {
+        const runId = await runs.bring(id, run);
+        const { inputs, outputs, info } = run;
+        if (inputs.model_inputs.length + outputs.model_outputs.length > 0)
+          linked.push({ runId, theirs: { id: info.run_id, inputs, outputs } });
+      });
+      onRun();
+    }
+    await runs.joinFamilies(id);
+    for await (const model of work.reader.loggedModels(theirs.experiment_id)) {
+      work.run.signal.throwIfAborted();
+      await work.leniently(`logged model ${model.info.model_id}`, () => this.bringModel(id, model));
+    }
+    for (const { runId, theirs: run } of linked)
+      await work.leniently(`models of run ${run.id}`, () => this.link(runId, run));
+  }
+
+  /** Under its own name, or one that says where it is from when that is taken; their default experiment is ours. */
+  private create(theirs: TheirExperiment): Promise<string> {
+    const { experiments } = this.services;
+    return this.work.make('EXPERIMENT', theirs.experiment_id, async (session, id) => {
+      if (theirs.experiment_id === DEFAULT_ID) return (await experiments.default(session)).id;
+      const name = visibleName(theirs.name, `experiment ${theirs.experiment_id}`);
+      const free = (await experiments.findByName(session, name)) === null ? name : `${name} (from ${this.work.origin})`;
+      const experiment = await experiments.create(session, { ...(id && { id }), name: free });
+      if (theirs.creation_time !== undefined) experiment.createdAt = new Date(theirs.creation_time);
+      return experiment.id;
+    });
+  }
+
+  private async bringModel(experimentId: string, theirs: TheirLoggedModel): Promise<void> {
+    const { work, services } = this;
+    const { info, data } = theirs;
+    const print = printOf(theirs);
+    const known = await work.find<SyncedModel>('LOGGED_MODEL', info.model_id);
+    const isSame = known?.synced.print === print;
+    const runId = info.source_run_id ? (await work.find('RUN', info.source_run_id))?.localId : undefined;
+    const id =
+      known?.localId ??
+      (await work.make('LOGGED_MODEL', info.model_id, async (session, own) => {
+        const model = await services.loggedModels.create(session, {
+          ...(own && { id: own }),
+          ...{ experimentId, runId, name: visibleName(info.name, info.model_id), modelType: info.model_type || null },
+        });
+        if (info.creation_timestamp_ms !== undefined) model.createdAt = new Date(info.creation_timestamp_ms);
+        return model.id;
+      }));
+    const place = { artifactUri: info.artifact_uri, runId: null };
+    // They may change without their model.
+    const files = await bringFiles(services.folders, work, { loggedModelId: id }, place, known?.synced ?? {});
+    if (isSame && files.brought === 0) return work.unchanged('LOGGED_MODEL');
+    const outcome = known?.synced.print === undefined ? 'added' : 'changed';
+    await work.finish(
+      'LOGGED_MODEL',
+      info.model_id,
+      outcome,
+      { print, ...files.synced } satisfies SyncedModel,
+      async (session) => {
+        if (isSame) return;
+        await inGroups(session, data.params, (params) => services.loggedModels.logParams(session, id, params));
+        await inGroups(session, info.tags, (tags) => services.loggedModels.setTags(session, id, tags));
+        if (runId !== undefined) {
+          const points = data.metrics.filter((point) => (point.run_id ?? info.source_run_id) === info.source_run_id);
+          await services.loggedModels.logMetrics(
+            session,
+            runId,
+            points.map(({ key, value, step, timestamp, dataset_name: datasetName, dataset_digest: datasetDigest }) => ({
+              ...{ loggedModelId: id, key, value, step, loggedAt: new Date(timestamp), datasetName, datasetDigest },
+            })),
+          );
+        }
+        const status = statusOf(info.status);
+        if (status) await services.loggedModels.finalize(session, id, status, null);
+      },
+    );
+  }
+
+  private async link(runId: string, { inputs, outputs }: Pick<TheirRun, 'inputs' | 'outputs'>): Promise<void> {
+    const here = async (models: { model_id: string; step?: number }[]) => {
+      const found = await Promise.all(
+        models.map(async ({ model_id: id, step }) => ({
+          known: await this.work.find('LOGGED_MODEL', id),
+          step: step ?? 0,
+        })),
+      );
+      return found.flatMap(({ known, step }) => (known ? [{ loggedModelId: known.localId, step }] : []));
+    };
+    const [read, made] = [await here(inputs.model_inputs), await here(outputs.model_outputs)];
+    await this.work.run.write(async (session) => {
+      await this.services.loggedModels.linkToRun(session, runId, 'INPUT', read);
+      await this.services.loggedModels.linkToRun(session, runId, 'OUTPUT', made);
+    });
+  }
+}
+
+/** Null while it is being made; MLflow writes the name of its enum, or the number. */
+function statusOf(status: string | number | undefined): 'READY' | 'FAILED' | null {
+  switch (status) {
+    case 'LOGGED_MODEL_READY':
+    case 2:
+      return 'READY';
+    case 'LOGGED_MODEL_UPLOAD_FAILED':
+    case 3:
+      return 'FAILED';
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,200 @@
+import { createHash } from 'node:crypto';
+import { UniqueConstraintViolationException } from '@mikro-orm/core';
+import type { Actor, Session } from '../../db/database.js';
+import { fromHexId } from '../core/index.js';
+import { AppError, ErrorCode } from '../../errors.js';
+import type { JobService, JobRun } from '../jobs/index.js';
+import { bind, findByExternal, setSynced, type KnownThing, type ThingKind } from '../platform/index.js';
+import type { MlflowReader } from './mlflow-reader.js';
+
+interface Outcomes {
+  added: number;
+  changed: number;
+  unchanged: number;
+}
+
+/** What an import has done so far, in the job's result: over all its attempts. */
+export interface ImportTally {
+  experiments: Outcomes;
+  runs: Outcomes;
+  loggedModels: Outcomes;
+  models: Outcomes;
+  modelVersions: Outcomes;
+  metricPoints: number;
+  artifacts: number;
+  artifactBytes: number;
+  aliases: number;
+  stages: number;
+  /** Things that were left out, with the reason; at most 100 are shown. */
+  problems: { thing: string; reason: string }[];
+  problemCount: number;
+}
+
+export interface ImportConfig {
+  server: string;
+  experimentNames: string[] | null;
+  modelNames: string[] | null;
+  withArtifacts: boolean;
+  withDeleted: boolean;
+  keepStages: boolean;
+}
+
+const COUNTED: Record<ThingKind, 'experiments' | 'runs' | 'loggedModels' | 'models' | 'modelVersions'> = {
+  EXPERIMENT: 'experiments',
+  RUN: 'runs',
+  LOGGED_MODEL: 'loggedModels',
+  MODEL: 'models',
+  MODEL_VERSION: 'modelVersions',
+};
+const MAX_PROBLEMS_SHOWN = 100;
+const ITEMS_PER_CALL = 100;
+
+const NOTHING = (): Outcomes => ({ added: 0, changed: 0, unchanged: 0 });
+
+/** One attempt at an import: what its parts share. */
+export class ImportWork {
+  readonly tally: ImportTally;
+
+  constructor(
+    readonly run: JobRun,
+    readonly config: ImportConfig,
+    readonly reader: MlflowReader,
+    readonly actor: Actor,
+    private readonly jobs: JobService,
+  ) {
+    this.tally = {
+      ...{
+        experiments: NOTHING(),
+        runs: NOTHING(),
+        loggedModels: NOTHING(),
+        models: NOTHING(),
+        modelVersions: NOTHING(),
+      },
+      ...{ metricPoints: 0, artifacts: 0, artifactBytes: 0, aliases: 0, stages: 0 },
+      ...(run.job.result as Partial<ImportTally> | null),
+      // Those are met again.
+      ...{ problems: [], problemCount: 0 },
+    };
+  }
+
+  /** Of the other server, as a name may end with it. */
+  get origin(): string {
+    return new URL(this.config.server).host;
+  }
+
+  find<Synced>(kind: ThingKind, externalId: string): Promise<KnownThing<Synced> | null> {
+    return this.run.read((session) => findByExternal<Synced>(session, this.config.server, kind, externalId));
+  }
+
+  /** Makes a thing and binds it, in one transaction, under its own id where that is free here. */
+  async make(
+    kind: ThingKind,
+    externalId: string,
+    make: (session: Session, id: string | undefined) => Promise<string>,
+  ): Promise<string> {
+    const own = fromHexId(externalId.replace(/^m-/, '')) ?? undefined;
+    const attempt = (id: string | undefined) =>
+      this.run.write(async (session) => {
+        const localId = await make(session, id);
+        await session.em.flush();
+        await bind(session, this.config.server, kind, externalId, localId);
+        return localId;
+      });
+    if (own === undefined) return attempt(undefined);
+    try {
+      return await attempt(own);
+    } catch (error) {
+      // Taken, maybe by another tenant; who has it is not told.
+      if (!(error instanceof UniqueConstraintViolationException)) throw error;
+      return attempt(undefined);
+    }
+  }
+
+  /**
+   * Ends with one thing: what it was like there, and that it counts, in one transaction with the last of its changes.
+   */
+  async finish(
+    kind: ThingKind,
+    externalId: string,
+    outcome: keyof Outcomes,
+    synced: object,
+    work?: (session: Session) => Promise<void>,
+  ): Promise<void> {
+    const counted = COUNTED[kind];
+    const tally = { ...this.tally, [counted]: { ...this.tally[counted], [outcome]: this.tally[counted][outcome] + 1 } };
+    await this.run.write(async (session) => {
+      await work?.(session);
+      await setSynced(session, this.config.server, kind, externalId, synced);
+      await this.jobs.forgiveFailures(session, this.run.job.id, tally);
+    });
+    Object.assign(this.tally, tally);
+  }
+
+  unchanged(kind: ThingKind): void {
+    this.tally[COUNTED[kind]].unchanged += 1;
+  }
+
+  /** What this service refuses of one thing does not end the import of the others; false when it has. */
+  async leniently(thing: string, work: () => Promise<void>): Promise<boolean> {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      if (!(error instanceof AppError) || !isOfTheThing(error)) throw error;
+      this.problem(thing, error.message);
+      return false;
+    }
+  }
+
+  problem(thing: string, reason: string): void {
+    this.tally.problemCount += 1;
+    if (this.tally.problems.length < MAX_PROBLEMS_SHOWN) this.tally.problems.push({ thing, reason });
+  }
+
+  progress(fraction: number): void {
+    const { runs, modelVersions } = this.tally;
+    const done = (outcomes: Outcomes) => outcomes.added + outcomes.changed + outcomes.unchanged;
+    this.run.progress(fraction, `${done(runs)} runs and ${done(modelVersions)} model versions are here`);
+  }
+}
+
+function isOfTheThing({ code }: AppError): boolean {
+  switch (code) {
+    case ErrorCode.BAD_USER_INPUT:
+    case ErrorCode.CONFLICT:
+    case ErrorCode.INVALID_MODEL:
+    case ErrorCode.INVALID_PATH:
+    case ErrorCode.NOT_FOUND:
+    case ErrorCode.RESOURCE_EXHAUSTED:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** The same for equal things, in whatever order their tags come. */
+export function printOf(thing: unknown): string {
+  return createHash('sha256')
+    .update(JSON.stringify(sorted(thing)))
+    .digest('hex');
+}
+
+function sorted(value: unknown): unknown {
+  if (typeof value === 'number' && !Number.isFinite(value)) return String(value);
+  if (Array.isArray(value)) return value.map((item) => JSON.stringify(sorted(item))).sort();
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).map(([key, item]): [string, unknown] => [key, sorted(item)]);
+  return entries.sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** Calls with so many of the items at a time as one call takes, each written before the next reads. */
+export async function inGroups<T>(
+  session: Session,
+  items: readonly T[],
+  call: (group: T[]) => Promise<unknown>,
+): Promise<void> {
+  for (let from = 0; from < items.length; from += ITEMS_PER_CALL) {
+    await call(items.slice(from, from + ITEMS_PER_CALL));
+    await session.em.flush();
+  }
+}

@@ -1,0 +1,215 @@
+import { Model } from '../../db/entities/registry/model.entity.js';
+import { ModelAlias } from '../../db/entities/registry/model-alias.entity.js';
+import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import type { Session } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
+import { ANSWERS } from './rules/mlflow-things.js';
+import type { Stage } from '../registry/index.js';
+import { AppError, ErrorCode } from '../../errors.js';
+import { MIRROR_TAGS, type MirrorRemote, tagChanges, type TagPrints } from './mirror-remote.js';
+import { ensureRun } from './mirror-runs.js';
+
+interface SyncedModel {
+  /** Here. */
+  name: string;
+  description: string;
+  tags: TagPrints;
+}
+
+interface SyncedVersion {
+  description: string;
+  tags: TagPrints;
+  stage: Stage;
+  aliases: string[];
+}
+
+const EXISTS = 'RESOURCE_ALREADY_EXISTS';
+const MISSING = 'RESOURCE_DOES_NOT_EXIST';
+const STAGES: Record<Stage, string> = {
+  DEVELOPMENT: 'None',
+  STAGING: 'Staging',
+  PRODUCTION: 'Production',
+  ARCHIVED: 'Archived',
+};
+
+/** The model's name there, where it is made when it is needed; null for one that is gone here. */
+async function ensureModel(remote: MirrorRemote, id: string): Promise<string | null> {
+  const { model, ref } = await readModel(remote, id);
+  if (ref && !ref.isPending) return ref.externalId;
+  return isOurs(model) ? remote.holding('MODEL', id, () => makeModel(remote, id)) : null;
+}
+
+/** Neither gone nor mirrored to this service from another one. */
+const isOurs = (model: Model | null): model is Model => model !== null && !(MIRROR_TAGS.model in model.tags);
+
+async function makeModel(remote: MirrorRemote, id: string): Promise<string | null> {
+  const { model, ref } = await readModel(remote, id);
+  if (ref && !ref.isPending) return ref.externalId;
+  if (!isOurs(model)) return null;
+  await remote.reserve('MODEL', id);
+  const tags = [
+    { key: MIRROR_TAGS.model, value: id },
+    { key: MIRROR_TAGS.tenant, value: remote.tenant },
+  ];
+  for (const name of remote.namesFor(model.name, id)) {
+    const made = await remote.unless(EXISTS, 'POST', 'registered-models/create', { name, tags });
+    if (made === null) {
+      const answer = await remote.unless(MISSING, 'GET', 'registered-models/get', { name });
+      const there = answer === null ? null : ANSWERS.model.parse(answer).registered_model;
+      if (!there?.tags.some(({ key, value }) => key === MIRROR_TAGS.model && value === id)) continue;
+    }
+    await remote.remember('MODEL', id, name, { name: model.name, description: '' });
+    return name;
+  }
+  throw new AppError(ErrorCode.CONFLICT, `The MLflow server has other models with every name for "${model.name}".`);
+}
+
+export async function mirrorModel(remote: MirrorRemote, id: string): Promise<void> {
+  let name = await ensureModel(remote, id);
+  const { model, ref } = await readModel(remote, id);
+  if (name === null || !ref || ref.isOriginal) return;
+  const { synced } = ref;
+  if (!model) {
+    await remote.unless(MISSING, 'DELETE', 'registered-models/delete', { name });
+    return remote.forgetModel(id);
+  }
+  if (synced.name !== model.name) {
+    await remote.ask('POST', 'registered-models/rename', { name, new_name: model.name });
+    name = model.name;
+    await remote.remember('MODEL', id, name, { ...synced, name });
+  }
+  const { description } = model;
+  if (synced.description !== description) await remote.ask('PATCH', 'registered-models/update', { name, description });
+  const { set, gone, prints } = tagChanges(model.tags, synced.tags);
+  for (const tag of set) await remote.ask('POST', 'registered-models/set-tag', { name, ...tag });
+  for (const key of gone) await remote.unless(MISSING, 'DELETE', 'registered-models/delete-tag', { name, key });
+  await remote.remember('MODEL', id, name, { name: model.name, description, tags: prints } satisfies SyncedModel);
+}
+
+export async function mirrorVersion(remote: MirrorRemote, id: string): Promise<void> {
+  const first = await readVersion(remote, id);
+  if (!first.version) {
+    if (!first.ref || first.ref.isPending || first.ref.isOriginal) return;
+    const [modelId = '', number = ''] = first.ref.externalId.split('/');
+    const model = await readModel(remote, modelId);
+    if (model.ref)
+      await remote.unless(MISSING, 'DELETE', 'model-versions/delete', { name: model.ref.externalId, version: number });
+    return remote.forget('MODEL_VERSION', id);
+  }
+  // Told again when it is.
+  if (first.version.status !== 'READY' || first.ref?.isOriginal) return;
+  const name = await ensureModel(remote, first.version.modelId);
+  if (name === null) return;
+  const number = await ensureVersion(remote, name, first.version);
+  const { version, ref, aliases } = await readVersion(remote, id);
+  if (!version || !ref) return;
+  const { synced } = ref;
+  const of = { name, version: number };
+  const { description, stage } = version;
+  if ((synced.description ?? '') !== description)
+    await remote.ask('PATCH', 'model-versions/update', { ...of, description });
+  const { set, gone, prints } = tagChanges(version.tags, synced.tags);
+  for (const tag of set) await remote.ask('POST', 'model-versions/set-tag', { ...of, ...tag });
+  for (const key of gone) await remote.unless(MISSING, 'DELETE', 'model-versions/delete-tag', { ...of, key });
+  if ((synced.stage ?? 'DEVELOPMENT') !== stage) {
+    const given = { ...of, stage: STAGES[stage as Stage], archive_existing_versions: false };
+    await remote.ask('POST', 'model-versions/transition-stage', given);
+  }
+  const there = new Set(await aliasesThere(remote, name, number));
+  for (const alias of aliases)
+    if (!there.has(alias)) await remote.ask('POST', 'registered-models/alias', { ...of, alias });
+  for (const alias of synced.aliases ?? []) {
+    if (!aliases.includes(alias) && there.has(alias))
+      await remote.unless(MISSING, 'DELETE', 'registered-models/alias', { name, alias });
+  }
+  const after: SyncedVersion = { description, stage, tags: prints, aliases };
+  await remote.remember('MODEL_VERSION', id, ref.externalId, after);
+}
+
+/** Its number there. */
+async function ensureVersion(remote: MirrorRemote, name: string, version: ModelVersion): Promise<string> {
+  const { ref } = await readVersion(remote, version.id);
+  if (ref && !ref.isPending) return numberOf(ref);
+  // In the order of our numbers, so that theirs are in it too.
+  for (const earlier of await remote.transact((session) => unmirroredBefore(session, version)))
+    await ensureVersion(remote, name, earlier);
+  return remote.holding('MODEL_VERSION', version.id, () => makeVersion(remote, name, version));
+}
+
+async function makeVersion(remote: MirrorRemote, name: string, version: ModelVersion): Promise<string> {
+  const { ref } = await readVersion(remote, version.id);
+  if (ref && !ref.isPending) return numberOf(ref);
+  if (!ref) await remote.reserve('MODEL_VERSION', version.id);
+  const runId = version.runId == null ? null : await ensureRun(remote, version.runId);
+  const number =
+    (ref && (await findAgain(remote, name, version.id))) ?? (await createVersion(remote, name, version, runId));
+  await remote.remember('MODEL_VERSION', version.id, `${version.modelId}/${number}`, {});
+  return number;
+}
+
+const numberOf = ({ externalId }: { externalId: string }) => externalId.split('/')[1] ?? '';
+
+async function unmirroredBefore(session: Session, { modelId, version }: ModelVersion): Promise<ModelVersion[]> {
+  const found = await sql<{ id: string }>(
+    session.em,
+    `select v.id from model_version v where v.tenant = ? and v.model_id = ? and v.version < ? and v.status = 'READY'
+       and not exists (select from external_ref r where r.tenant = v.tenant and r.kind = 'MODEL_VERSION' and r.local_id = v.id)`,
+    [session.tenant, modelId, version],
+  );
+  const ids = found.map(({ id }) => id);
+  return session.em.find(ModelVersion, { tenant: session.tenant, id: { $in: ids } }, { orderBy: { version: 'ASC' } });
+}
+
+async function createVersion(
+  remote: MirrorRemote,
+  name: string,
+  version: ModelVersion,
+  runId: string | null,
+): Promise<string> {
+  const answer = await remote.ask('POST', 'model-versions/create', {
+    ...{ name, source: `matih:/model-versions/${version.id}`, ...(runId !== null && { run_id: runId }) },
+    tags: [
+      { key: MIRROR_TAGS.version, value: version.id },
+      { key: 'matih.version', value: String(version.version) },
+      { key: 'matih.semanticVersion', value: version.semanticVersion },
+      ...(version.sourceUri ? [{ key: 'matih.source', value: version.sourceUri }] : []),
+    ],
+  });
+  return String(ANSWERS.version.parse(answer).model_version.version);
+}
+
+/** One that was made there by an attempt that did not live to hear of it. */
+async function findAgain(remote: MirrorRemote, name: string, id: string): Promise<string | null> {
+  const literal = name.includes("'") ? `"${name}"` : `'${name}'`;
+  const filter = `name = ${literal} and tags.\`${MIRROR_TAGS.version}\` = '${id}'`;
+  const answer = ANSWERS.versions.parse(await remote.ask('GET', 'model-versions/search', { filter, max_results: 1 }));
+  const [found] = answer.model_versions;
+  return found ? String(found.version) : null;
+}
+
+async function aliasesThere(remote: MirrorRemote, name: string, number: string): Promise<string[]> {
+  const { registered_model: model } = ANSWERS.model.parse(await remote.ask('GET', 'registered-models/get', { name }));
+  return model.aliases.filter(({ version }) => version === number).map(({ alias }) => alias);
+}
+
+function readModel(remote: MirrorRemote, id: string) {
+  return remote.transact(async (session) => ({
+    model: await session.em.findOne(Model, { id, tenant: session.tenant }),
+    ref: await remote.ref<SyncedModel>(session, 'MODEL', id),
+  }));
+}
+
+function readVersion(remote: MirrorRemote, id: string) {
+  return remote.transact(async (session) => {
+    const aliases = await session.em.find(
+      ModelAlias,
+      { tenant: session.tenant, modelVersionId: id },
+      { orderBy: { alias: 'ASC' } },
+    );
+    return {
+      version: await session.em.findOne(ModelVersion, { id, tenant: session.tenant }),
+      ref: await remote.ref<SyncedVersion>(session, 'MODEL_VERSION', id),
+      aliases: aliases.map(({ alias }) => alias),
+    };
+  });
+}

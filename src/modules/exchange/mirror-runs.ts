@@ -1,0 +1,162 @@
+import { Run } from '../../db/entities/experiments/run.entity.js';
+import type { Session } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
+import { ANSWERS } from './rules/mlflow-things.js';
+import { fromHexId } from '../core/index.js';
+import { RUN_TAGS, type TagEntry } from '../experiments/index.js';
+import { ensureExperiment } from './mirror-experiments.js';
+import { MIRROR_TAGS, type MirrorRemote, tagChanges, type TagPrints } from './mirror-remote.js';
+
+interface Synced {
+  /** Of the last metric point that is there. */
+  seq: number;
+  params: number;
+  tags: TagPrints;
+  /** Status, end and name. */
+  info: string;
+  deleted: boolean;
+}
+
+interface PointRow {
+  key: string;
+  value: number;
+  step: number;
+  timestamp: number;
+  seq: number;
+}
+
+/** As many as MLflow takes in one call. */
+const PAIRS_PER_CALL = 100;
+const POINTS_PER_CALL = 1_000;
+
+/** The run's id there, where it is made when it is needed; null for one that is gone here. */
+export async function ensureRun(remote: MirrorRemote, id: string): Promise<string | null> {
+  const { run, ref } = await read(remote, id);
+  if (ref && !ref.isPending) return ref.externalId;
+  return run && remote.holding('RUN', id, () => makeRun(remote, id));
+}
+
+async function makeRun(remote: MirrorRemote, id: string): Promise<string | null> {
+  const { run, ref } = await read(remote, id);
+  if (ref && !ref.isPending) return ref.externalId;
+  if (!run) return null;
+  const experimentId = await ensureExperiment(remote, run.experimentId);
+  if (experimentId === null) return null;
+  if (!ref) await remote.reserve('RUN', id);
+  const externalId = (ref && (await findAgain(remote, experimentId, id))) ?? (await create(remote, experimentId, run));
+  await remote.remember('RUN', id, externalId, {});
+  return externalId;
+}
+
+/** Everything of the run that is not there yet. */
+export async function mirrorRun(remote: MirrorRemote, id: string): Promise<void> {
+  const externalId = await ensureRun(remote, id);
+  const { run, ref, params, tags } = await read(remote, id);
+  if (externalId === null || !ref || ref.isOriginal) return;
+  const of = { run_id: externalId };
+  const synced: Synced = { seq: 0, params: 0, tags: {}, info: '', deleted: false, ...ref.synced };
+  const isDeleted = run?.state !== 'ACTIVE';
+  if (synced.deleted && isDeleted) return;
+  if (synced.deleted) await remote.ask('POST', 'runs/restore', of);
+  if (run) {
+    if (params.length > synced.params) {
+      await inBatches(params, PAIRS_PER_CALL, (group) =>
+        remote.ask('POST', 'runs/log-batch', { ...of, params: group }),
+      );
+    }
+    const { set, gone, prints } = tagChanges(await translated(remote, tags), synced.tags);
+    await inBatches(set, PAIRS_PER_CALL, (group) => remote.ask('POST', 'runs/log-batch', { ...of, tags: group }));
+    for (const key of gone) await remote.unless('RESOURCE_DOES_NOT_EXIST', 'POST', 'runs/delete-tag', { ...of, key });
+    Object.assign(synced, { params: params.length, tags: prints });
+    await mirrorPoints(remote, id, externalId, synced);
+    const status = run.status === 'QUEUED' ? 'SCHEDULED' : run.status;
+    const info = { status, end_time: run.endedAt?.getTime(), run_name: run.name };
+    if (JSON.stringify(info) !== synced.info) await remote.ask('POST', 'runs/update', { ...of, ...info });
+    synced.info = JSON.stringify(info);
+  }
+  if (isDeleted) await remote.ask('POST', 'runs/delete', of);
+  await remote.remember('RUN', id, externalId, { ...synced, deleted: isDeleted });
+}
+
+/**
+ * From where the last batch ended: a batch that is sent again after a crash has the same points, which MLflow keeps
+ * once.
+ */
+async function mirrorPoints(remote: MirrorRemote, id: string, externalId: string, synced: Synced): Promise<void> {
+  for (;;) {
+    const points = await remote.transact((session) => pointsAfter(session, id, synced.seq));
+    const last = points.at(-1);
+    if (!last) return;
+    const metrics = points.map(({ key, value, step, timestamp }) => ({
+      key,
+      step,
+      timestamp,
+      value: Number.isFinite(value) ? value : String(value),
+    }));
+    await remote.ask('POST', 'runs/log-batch', { run_id: externalId, metrics });
+    synced.seq = last.seq;
+    await remote.remember('RUN', id, externalId, synced);
+  }
+}
+
+function pointsAfter(session: Session, id: string, seq: number): Promise<PointRow[]> {
+  return sql<PointRow>(
+    session.em,
+    `select key, value, step::float8 as step, round(extract(epoch from logged_at) * 1000)::float8 as timestamp, seq::float8 as seq
+     from metric_point where tenant = ? and run_id = ? and seq > ? order by seq limit ?`,
+    [session.tenant, id, seq, POINTS_PER_CALL],
+  );
+}
+
+async function create(remote: MirrorRemote, experimentId: string, run: Run): Promise<string> {
+  const answer = await remote.ask('POST', 'runs/create', {
+    ...{ experiment_id: experimentId, start_time: run.startedAt.getTime(), run_name: run.name, user_id: run.createdBy },
+    tags: [
+      { key: MIRROR_TAGS.run, value: run.id },
+      { key: MIRROR_TAGS.tenant, value: remote.tenant },
+    ],
+  });
+  return ANSWERS.run.parse(answer).run.info.run_id;
+}
+
+/** One that was made there by an attempt that did not live to hear of it. */
+async function findAgain(remote: MirrorRemote, experimentId: string, id: string): Promise<string | null> {
+  const answer = await remote.ask('POST', 'runs/search', {
+    ...{
+      experiment_ids: [experimentId],
+      filter: `tags.\`${MIRROR_TAGS.run}\` = '${id}'`,
+      run_view_type: 'ALL',
+      max_results: 1,
+    },
+  });
+  return ANSWERS.runs.parse(answer).runs[0]?.info.run_id ?? null;
+}
+
+/** The parent by its id of there. */
+async function translated(remote: MirrorRemote, tags: TagEntry[]): Promise<Record<string, string>> {
+  const record = Object.fromEntries(tags.map(({ key, value }) => [key, value]));
+  const parent = record[RUN_TAGS.parent];
+  const parentId = parent === undefined ? null : fromHexId(parent);
+  const external = parentId === null ? null : await ensureRun(remote, parentId);
+  return external === null ? record : { ...record, [RUN_TAGS.parent]: external };
+}
+
+async function inBatches<T>(items: readonly T[], size: number, send: (group: T[]) => Promise<unknown>): Promise<void> {
+  for (let from = 0; from < items.length; from += size) await send(items.slice(from, from + size));
+}
+
+function read(remote: MirrorRemote, id: string) {
+  return remote.transact(async (session) => {
+    const pairs = (table: string) =>
+      sql<TagEntry>(session.em, `select key, value from ${table} where tenant = ? and run_id = ? order by key`, [
+        session.tenant,
+        id,
+      ]);
+    return {
+      run: await session.em.findOne(Run, { id, tenant: session.tenant }),
+      ref: await remote.ref<Synced>(session, 'RUN', id),
+      params: await pairs('run_param'),
+      tags: await pairs('run_tag'),
+    };
+  });
+}

@@ -1,0 +1,163 @@
+import type { ImportTally } from './import-work.js';
+import type { ConnectMlflow, MlflowCredentials } from '../../adapters/mlflow-server/port.js';
+import type { Job } from '../../db/entities/jobs/job.entity.js';
+import type { Session } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
+import { Role, checkOutboundUrl, type OutboundPolicy } from '../core/index.js';
+import { AppError, badInput, conflict, ErrorCode } from '../../errors.js';
+import type { JobRun, JobService } from '../jobs/index.js';
+import { audit } from '../platform/index.js';
+import { ExperimentImport, type ExperimentImportServices } from './experiment-import.js';
+import { type ImportConfig, ImportWork } from './import-work.js';
+import { MlflowReader } from './mlflow-reader.js';
+import { ModelImport, type ModelImportServices } from './model-import.js';
+
+export interface MlflowImportInput extends MlflowCredentials {
+  trackingUri: string;
+  experimentNames?: string[] | null;
+  modelNames?: string[] | null;
+  withArtifacts: boolean;
+  withDeleted: boolean;
+  keepStages: boolean;
+}
+
+interface Dependencies extends ExperimentImportServices, ModelImportServices {
+  jobs: JobService;
+  connect: ConnectMlflow;
+  policy: OutboundPolicy;
+}
+
+const MAX_NAMES = 1_000;
+const MAX_SECRET_LENGTH = 8_000;
+/** Of the progress; the rest is for models. */
+const EXPERIMENTS_SHARE = 0.8;
+
+/**
+ * Brings what another tracking server holds over to this one, as often as somebody wants: what is here already is not
+ * doubled.
+ */
+export class MlflowImportService {
+  constructor(private readonly deps: Dependencies) {}
+
+  /** Errors: URL_NOT_ALLOWED; FORBIDDEN for stages that others than ADMIN want kept. */
+  async start(session: Session, input: MlflowImportInput): Promise<Job> {
+    const url = checkOutboundUrl('input.trackingUri', input.trackingUri, this.deps.policy);
+    if (url.search !== '') throw badInput('input.trackingUri', 'an address without a query', input.trackingUri);
+    if (input.keepStages && session.principal.role !== Role.ADMIN) {
+      const details = { field: 'input.keepStages', expected: Role.ADMIN, got: session.principal.role };
+      throw new AppError(
+        ErrorCode.FORBIDDEN,
+        'To apply the stages of another server past the gates needs the role ADMIN.',
+        details,
+      );
+    }
+    const config: ImportConfig = {
+      server: `${url.origin}${url.pathname.replace(/\/+$/, '')}`,
+      experimentNames: checkNames('input.experimentNames', input.experimentNames),
+      modelNames: checkNames('input.modelNames', input.modelNames),
+      ...{ withArtifacts: input.withArtifacts, withDeleted: input.withDeleted, keepStages: input.keepStages },
+    };
+    const credentials = checkCredentials(input);
+    const job = this.deps.jobs.create(session, { kind: 'MLFLOW_IMPORT', config: { ...config } });
+    await session.em.flush();
+    // Apart from the job, which people and logs see; gone with its end.
+    await sql(session.em, 'insert into job_secret (tenant, job_id, secret) values (?, ?, ?)', [
+      ...[session.tenant, job.id, JSON.stringify(credentials)],
+    ]);
+    audit(session, 'importFromMlflow', { type: 'job', id: job.id }, null, config);
+    return job;
+  }
+
+  async execute(run: JobRun): Promise<void> {
+    const config = run.job.config as unknown as ImportConfig;
+    const { actor, credentials } = await run.read(async (session) => ({
+      actor: { principal: session.principal, requestId: session.requestId },
+      credentials: await secretOf(session, run.job.id),
+    }));
+    const server = this.deps.connect(config.server, credentials, run.signal);
+    try {
+      const work = new ImportWork(run, config, new MlflowReader(server), actor, this.deps.jobs);
+      await this.bringAll(work);
+      await run.succeed({ ...work.tally });
+    } finally {
+      server.close();
+    }
+  }
+
+  private async bringAll(work: ImportWork): Promise<void> {
+    const { reader, config } = work;
+    const { experimentNames, modelNames } = config;
+    const experiments = () =>
+      experimentNames === null
+        ? reader.experiments(config.withDeleted)
+        : each(experimentNames, (name) => reader.experimentNamed(name));
+    const models = () => (modelNames === null ? reader.models() : each(modelNames, (name) => reader.modelNamed(name)));
+    const [experimentCount, modelCount] = [await countOf(experiments()), await countOf(models())];
+    const experimentImport = new ExperimentImport(this.deps, work);
+    let done = 0;
+    for await (const experiment of experiments()) {
+      const fraction = (EXPERIMENTS_SHARE * done) / Math.max(done, experimentCount);
+      await work.leniently(`experiment ${experiment.name}`, () =>
+        experimentImport.bring(experiment, () => work.progress(fraction)),
+      );
+      done += 1;
+    }
+    const modelImport = new ModelImport(this.deps, work);
+    done = 0;
+    for await (const model of models()) {
+      work.progress(EXPERIMENTS_SHARE + ((1 - EXPERIMENTS_SHARE) * done) / Math.max(done, modelCount));
+      await work.leniently(`model ${model.name}`, () => modelImport.bring(model));
+      done += 1;
+    }
+  }
+}
+
+async function* each<T>(names: string[], read: (name: string) => Promise<T>): AsyncGenerator<T> {
+  for (const name of names) yield await read(name);
+}
+
+/** Read twice, so that none has to be kept: nobody knows how many there are. */
+async function countOf(things: AsyncIterable<unknown>): Promise<number> {
+  let count = 0;
+  for await (const thing of things) count += thing === undefined ? 0 : 1;
+  return count;
+}
+
+function checkNames(field: string, names: string[] | null | undefined): string[] | null {
+  if (names == null) return null;
+  if (names.length > MAX_NAMES)
+    throw badInput(field, `at most ${MAX_NAMES} names, or none given for all`, names.length);
+  names.forEach((name, i) => {
+    if (name === '' || name.length > 500) throw badInput(`${field}[${i}]`, '1 to 500 characters', name);
+  });
+  return [...new Set(names)];
+}
+
+function checkCredentials({ token, username, password }: MlflowCredentials): MlflowCredentials {
+  for (const [field, value] of Object.entries({ token, username, password })) {
+    // Never shown, not even when it is wrong. A line break would begin another header.
+    if (value != null && (value === '' || value.length > MAX_SECRET_LENGTH || !/^[\x20-\x7e]+$/.test(value)))
+      throw badInput(`input.${field}`, `1 to ${MAX_SECRET_LENGTH} plain characters`, '(hidden)');
+  }
+  if (token != null && (username != null || password != null))
+    throw badInput('input.token', 'a token, or a user name and a password', '(hidden)');
+  if ((username == null) !== (password == null))
+    throw badInput('input.password', 'a user name and a password together', '(hidden)');
+  return { token, username, password };
+}
+
+async function secretOf(session: Session, jobId: string): Promise<MlflowCredentials> {
+  const [row] = await sql<{ secret: MlflowCredentials }>(
+    session.em,
+    'select secret from job_secret where tenant = ? and job_id = ?',
+    [session.tenant, jobId],
+  );
+  if (!row) throw conflict('The credentials of this import are gone: begin it anew, it goes on where it stopped.');
+  return row.secret;
+}
+
+declare module '../jobs/job-results.js' {
+  interface JobResults {
+    MLFLOW_IMPORT: ImportTally;
+  }
+}

@@ -1,0 +1,200 @@
+import { Model } from '../../db/entities/registry/model.entity.js';
+import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import type { Session } from '../../db/database.js';
+import { sourceWithin, stageOfTheirs, type TheirModel, type TheirVersion, visibleName } from './rules/mlflow-things.js';
+import { Role, freeArtifactPath } from '../core/index.js';
+import {
+  type SourceFolder,
+  stepsTo,
+  type Stage,
+  type AliasService,
+  type ModelService,
+  type ModelVersionService,
+  type RegistryTagService,
+  type LoggedSource,
+  type SourcedVersionService,
+  type StageService,
+} from '../registry/index.js';
+import type { TagEntry } from '../experiments/index.js';
+import { bind } from '../platform/index.js';
+import { inGroups, type ImportWork, printOf } from './import-work.js';
+
+export interface ModelImportServices {
+  models: ModelService;
+  modelVersions: ModelVersionService;
+  sourcedVersions: SourcedVersionService;
+  registryTags: RegistryTagService;
+  aliases: AliasService;
+  stages: StageService;
+}
+
+interface Synced {
+  print: string;
+}
+
+interface SyncedVersion extends Synced {
+  /** What was done about its stage there. */
+  stage: string;
+}
+
+/** What the stage of a version was on the server that it came from: history, not a stage of ours. */
+const STAGE_TAG = 'matih.importedStage';
+
+/** Registered models with their versions, aliases and, where an administrator wants it so, stages. */
+export class ModelImport {
+  constructor(
+    private readonly services: ModelImportServices,
+    private readonly work: ImportWork,
+  ) {}
+
+  async bring(theirs: TheirModel): Promise<void> {
+    const { work, services } = this;
+    const { aliases, ...told } = theirs;
+    const print = printOf(theirs);
+    const known = await work.find<Synced>('MODEL', theirs.name);
+    const modelId = known?.localId ?? (await this.create(theirs));
+    const versions = new Map<string, string>();
+    for await (const version of work.reader.versions(theirs.name)) {
+      work.run.signal.throwIfAborted();
+      await work.leniently(`version ${version.version} of model ${theirs.name}`, async () => {
+        versions.set(String(version.version), await this.bringVersion(modelId, version));
+      });
+    }
+    if (known?.synced.print === print) return work.unchanged('MODEL');
+    // Before the model counts as brought: an attempt that ends in between is followed by one that sets them.
+    for (const { alias, version } of aliases) {
+      const modelVersionId = versions.get(version);
+      if (modelVersionId === undefined) continue;
+      await work.leniently(`alias ${alias} of model ${theirs.name}`, async () => {
+        await work.run.write((session) => services.aliases.set(session, { modelId, alias, modelVersionId }));
+        work.tally.aliases += 1;
+      });
+    }
+    const outcome = known?.synced.print === undefined ? 'added' : 'changed';
+    await work.finish('MODEL', theirs.name, outcome, { print }, async (session) => {
+      await services.models.update(session, { id: modelId, description: told.description });
+      await session.em.flush();
+      await inGroups(session, told.tags, (tags) => services.registryTags.setOnModel(session, { modelId, tags }));
+    });
+  }
+
+  private create(theirs: TheirModel): Promise<string> {
+    const { models } = this.services;
+    return this.work.make('MODEL', theirs.name, async (session) => {
+      const name = visibleName(theirs.name, 'model').replaceAll(/[/:]/g, '_');
+      const isTaken = (await session.em.count(Model, { tenant: session.tenant, name })) > 0;
+      const free = isTaken ? `${name} (from ${this.work.origin.replaceAll(':', ' ')})` : name;
+      const model = await models.create(session, { name: free, modelType: 'MLFLOW', framework: 'mlflow' });
+      if (theirs.creation_timestamp !== undefined) model.createdAt = new Date(theirs.creation_timestamp);
+      return model.id;
+    });
+  }
+
+  /** The id of the version here. */
+  private async bringVersion(modelId: string, theirs: TheirVersion): Promise<string> {
+    const { work, services } = this;
+    const externalId = `${theirs.name}/${theirs.version}`;
+    const print = printOf(theirs);
+    const known = await work.find<SyncedVersion>('MODEL_VERSION', externalId);
+    const stage = work.config.keepStages ? theirs.current_stage : '';
+    if (known?.synced.print === print && (stage === '' || known.synced.stage === stage)) {
+      work.unchanged('MODEL_VERSION');
+      return known.localId;
+    }
+    const id = known?.localId ?? (await this.register(modelId, theirs, externalId));
+    const tags: TagEntry[] = [...theirs.tags];
+    if (theirs.current_stage !== 'None') tags.push({ key: STAGE_TAG, value: theirs.current_stage });
+    const outcome =
+      known?.synced.print === undefined ? 'added' : known.synced.print === print ? 'unchanged' : 'changed';
+    let steps = 0;
+    const moved = stage !== '' && known?.synced.stage !== stage;
+    await work.finish('MODEL_VERSION', externalId, outcome, { print, stage }, async (session) => {
+      await services.modelVersions.update(session, { id, description: theirs.description });
+      await session.em.flush();
+      await inGroups(session, tags, (group) =>
+        services.registryTags.setOnVersion(session, { modelVersionId: id, tags: group }),
+      );
+      if (moved) steps = await this.moveTo(session, modelId, id, stageOfTheirs(stage), theirs);
+    });
+    if (steps > 0) work.tally.stages += 1;
+    return id;
+  }
+
+  private async register(modelId: string, theirs: TheirVersion, externalId: string): Promise<string> {
+    const { work, services } = this;
+    const source = await this.sourceOf(theirs);
+    await work.run.write(async (session) => {
+      const model = await services.models.lock(session, modelId);
+      // Numbers go on where theirs do: those that were deleted there are left out here.
+      model.lastVersion = Math.max(model.lastVersion, theirs.version - 1);
+    });
+    const { id } = await services.sourcedVersions.register(
+      work.actor,
+      { modelId, source },
+      async (session, version: ModelVersion) => {
+        if (theirs.creation_timestamp !== undefined) version.createdAt = new Date(theirs.creation_timestamp);
+        await session.em.flush();
+        await bind(session, work.config.server, 'MODEL_VERSION', externalId, version.id);
+      },
+    );
+    return id;
+  }
+
+  /** Their files among ours, where they have come over. */
+  private async sourceOf(theirs: TheirVersion): Promise<LoggedSource> {
+    const { work } = this;
+    const modelId = theirs.model_id || /^models:\/(m-[^/]+)\/?$/.exec(theirs.source)?.[1];
+    const model = modelId ? await work.find('LOGGED_MODEL', modelId) : null;
+    const run = theirs.run_id ? await work.find('RUN', theirs.run_id) : null;
+    const uri =
+      theirs.source || `${work.config.server}#/models/${encodeURIComponent(theirs.name)}/versions/${theirs.version}`;
+    const ids = { uri, runId: run?.localId ?? null, runLink: theirs.run_link ?? null };
+    if (model)
+      return { ...ids, loggedModelId: model.localId, folder: { owner: { loggedModelId: model.localId }, path: '' } };
+    return { ...ids, folder: run && theirs.run_id ? await this.folderOfRun(theirs, run.localId, theirs.run_id) : null };
+  }
+
+  private async folderOfRun({ source }: TheirVersion, runId: string, externalId: string): Promise<SourceFolder | null> {
+    const theirs = await this.work.reader.run(externalId);
+    const within = sourceWithin(source, theirs.info.artifact_uri, externalId);
+    const path = within === null ? null : freeArtifactPath(within);
+    return path === null ? null : { owner: { runId }, path };
+  }
+
+  /**
+   * Asked for by an administrator, in their name: every gate that it has not passed is in the history and the audit
+   * log.
+   */
+  private async moveTo(
+    session: Session,
+    modelId: string,
+    id: string,
+    to: Stage,
+    theirs: TheirVersion,
+  ): Promise<number> {
+    const { stages, modelVersions } = this.services;
+    const asAdmin: Session = { ...session, principal: { ...session.principal, role: Role.ADMIN } };
+    const reason = `Imported from ${this.work.config.server}, where it is in ${theirs.current_stage}`;
+    const version = await modelVersions.get(session, id);
+    const steps = stepsTo(version.stage, to);
+    for (const toStage of steps) {
+      if (toStage === 'STAGING' || toStage === 'PRODUCTION') {
+        const present = await session.em.findOne(ModelVersion, {
+          tenant: session.tenant,
+          modelId,
+          stage: 'PRODUCTION',
+        });
+        const given = {
+          modelVersionId: id,
+          toStage,
+          override: true,
+          reason,
+          expectedProductionVersionId: present?.id ?? null,
+        };
+        await stages.promote(asAdmin, given);
+      } else await stages.demote(asAdmin, { modelVersionId: id, toStage, reason });
+      await session.em.flush();
+    }
+    return steps.length;
+  }
+}

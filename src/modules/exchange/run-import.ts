@@ -1,0 +1,256 @@
+import { createHash } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import type { Session } from '../../db/database.js';
+import { Artifact } from '../../db/entities/artifacts/artifact.entity.js';
+import { sql } from '../../db/sql.js';
+import { statusOfTheirs, type TheirPoint, type TheirRun, visibleName } from './rules/mlflow-things.js';
+import {
+  isEnded,
+  CONTEXT_TAG,
+  RUN_TAGS,
+  type TagEntry,
+  type RunDatasetService,
+  type RunLifecycleService,
+  type RunService,
+} from '../experiments/index.js';
+import { toHexId, freeArtifactPath } from '../core/index.js';
+import type { ArtifactFolderService, FolderOwner } from '../artifacts/index.js';
+import { inGroups, type ImportWork, printOf } from './import-work.js';
+import type { TheirPlace } from './mlflow-reader.js';
+
+/** Of a run or a logged model, once all its files have come. */
+export interface SyncedFiles {
+  filesAt?: string;
+  /** Paths of those that were replaced here since. */
+  ownFiles?: string[];
+}
+
+interface SyncedRun extends SyncedFiles {
+  print: string;
+  /** Of each metric, the latest point that has come over with all before it. */
+  metrics: Record<string, string>;
+  ended: boolean;
+  /** Their id of the run that it is a part of, until both are here and joined. */
+  parent?: string;
+}
+
+export interface RunImportServices {
+  runs: RunService;
+  lifecycle: RunLifecycleService;
+  datasets: RunDatasetService;
+  folders: ArtifactFolderService;
+}
+
+/** What MLflow calls a user who did not say who they are. */
+const NOBODY = 'unknown';
+/** Of a file that is read again to see whether it has changed. */
+const MAX_COMPARED_BYTES = 1024 ** 2;
+/** Tags that are columns here, set by themselves. */
+const OWN_TAGS: readonly string[] = [RUN_TAGS.name, RUN_TAGS.parent];
+
+/** Runs with all that was logged to them. */
+export class RunImport {
+  constructor(
+    private readonly services: RunImportServices,
+    private readonly work: ImportWork,
+  ) {}
+
+  /** The id of the run here. */
+  async bring(experimentId: string, theirs: TheirRun): Promise<string> {
+    const { work } = this;
+    const { run_id: externalId, lifecycle_stage: stage } = theirs.info;
+    const print = printOf(theirs);
+    const known = await work.find<SyncedRun>('RUN', externalId);
+    const synced = known?.synced ?? {};
+    const isSame = synced.print === print && synced.ended === true;
+    const runId = known?.localId ?? (await this.create(experimentId, theirs));
+    if (!isSame) await work.run.write((session) => this.describe(session, runId, theirs));
+    const metrics = isSame ? (synced.metrics ?? {}) : await this.bringMetrics(runId, theirs, synced);
+    const place = { artifactUri: theirs.info.artifact_uri, runId: externalId };
+    // They may change without their run.
+    const files = await bringFiles(this.services.folders, work, { runId }, place, synced);
+    if (isSame && files.brought === 0) {
+      work.unchanged('RUN');
+      return runId;
+    }
+    const status = statusOfTheirs(theirs.info.status);
+    const parent = theirs.data.tags.find(({ key }) => key === RUN_TAGS.parent)?.value;
+    const after: SyncedRun = { print, metrics, ...files.synced, ended: isEnded(status), ...(parent && { parent }) };
+    const outcome =
+      synced.print === undefined ? 'added' : synced.print === print && files.brought === 0 ? 'unchanged' : 'changed';
+    await work.finish('RUN', externalId, outcome, isSame ? { ...synced, ...files.synced } : after, async (session) => {
+      if (isSame) return;
+      const run = await this.services.runs.get(session, runId);
+      const endedAt = isEnded(status) ? new Date(theirs.info.end_time ?? theirs.info.start_time ?? Date.now()) : null;
+      Object.assign(run, { status, endedAt });
+      await session.em.flush();
+      if (stage === 'deleted') await this.services.lifecycle.remove(session, runId);
+    });
+    return runId;
+  }
+
+  /** Once all runs of an experiment are here, those of earlier attempts among them. */
+  async joinFamilies(experimentId: string): Promise<void> {
+    const { run, config } = this.work;
+    for (const { runId, parentId } of await run.read((session) =>
+      childrenToJoin(session, config.server, experimentId),
+    )) {
+      run.signal.throwIfAborted();
+      await this.work.leniently(`parent of run ${runId}`, () =>
+        run.write((session) => this.join(session, runId, parentId)),
+      );
+    }
+  }
+
+  /** Done once: who changes the parent here afterwards is not overruled by the next import. */
+  private async join(session: Session, runId: string, parentId: string): Promise<void> {
+    await this.services.runs.setTags(session, runId, [{ key: RUN_TAGS.parent, value: toHexId(parentId) }]);
+    await sql(
+      session.em,
+      `update external_ref set synced = synced - 'parent' where tenant = ? and server = ? and kind = 'RUN' ` +
+        'and local_id = ?',
+      [session.tenant, this.work.config.server, runId],
+    );
+  }
+
+  private create(experimentId: string, { info }: TheirRun): Promise<string> {
+    const startedAt = new Date(info.start_time ?? Date.now());
+    const name = visibleName(info.run_name, `run-${info.run_id.slice(0, 8)}`);
+    return this.work.make('RUN', info.run_id, async (session, id) => {
+      const run = await this.services.runs.create(session, { ...(id && { id }), experimentId, name, startedAt });
+      run.createdAt = startedAt;
+      return run.id;
+    });
+  }
+
+  private async describe(session: Session, runId: string, { info, data, inputs }: TheirRun): Promise<void> {
+    const { runs, lifecycle, datasets } = this.services;
+    const run = await runs.get(session, runId);
+    if (run.state === 'DELETED') await lifecycle.restore(session, runId);
+    await session.em.flush();
+    await inGroups(session, data.params, (params) => runs.logParams(session, runId, params));
+    const tags: TagEntry[] = data.tags.filter(({ key }) => !OWN_TAGS.includes(key));
+    if (info.user_id && info.user_id !== NOBODY && !tags.some(({ key }) => key === RUN_TAGS.user))
+      tags.push({ key: RUN_TAGS.user, value: info.user_id });
+    tags.push({ key: RUN_TAGS.name, value: visibleName(info.run_name, run.name) });
+    await inGroups(session, tags, (group) => runs.setTags(session, runId, group));
+    const logged = inputs.dataset_inputs.map(({ dataset, tags: about }) => ({
+      ...{ direction: 'INPUT' as const, name: dataset.name, digest: dataset.digest, source: dataset.source },
+      ...{ sourceType: dataset.source_type, schema: dataset.schema, profile: dataset.profile },
+      context: about.find(({ key }) => key === CONTEXT_TAG)?.value,
+      tags: about.filter(({ key }) => key !== CONTEXT_TAG),
+    }));
+    if (logged.length > 0) await datasets.log(session, runId, logged);
+  }
+
+  /** All points of the metrics that have moved; the same point again adds nothing. */
+  private async bringMetrics(
+    runId: string,
+    { info, data }: TheirRun,
+    before?: Partial<SyncedRun>,
+  ): Promise<Record<string, string>> {
+    const { work, services } = this;
+    const latest = new Map<string, string>();
+    for (const { key, ...point } of data.metrics) {
+      const place = `${point.step} ${point.timestamp} ${point.value}`;
+      if (!before?.ended || before.metrics?.[key] !== place) {
+        for await (const points of work.reader.history(info.run_id, key)) {
+          work.tally.metricPoints += await work.run.write((session) =>
+            services.runs.logMetrics(session, runId, points.map(toPoint), Number.MIN_SAFE_INTEGER),
+          );
+        }
+      }
+      latest.set(key, place);
+    }
+    return Object.fromEntries(latest);
+  }
+}
+
+const toPoint = ({ key, value, step, timestamp }: TheirPoint) => ({ key, value, step, loggedAt: new Date(timestamp) });
+
+/** Runs of an experiment that wait for a parent which is here by now. */
+function childrenToJoin(
+  session: Session,
+  server: string,
+  experimentId: string,
+): Promise<{ runId: string; parentId: string }[]> {
+  return sql(
+    session.em,
+    `select child.local_id as "runId", parent.local_id as "parentId" from external_ref child
+     join run r on r.tenant = child.tenant and r.id = child.local_id and r.experiment_id = ? and r.state = 'ACTIVE'
+     join external_ref parent on parent.tenant = child.tenant and parent.server = child.server and parent.kind = 'RUN'
+       and parent.external_id = child.synced ->> 'parent'
+     where child.tenant = ? and child.server = ? and child.kind = 'RUN'`,
+    [experimentId, session.tenant, server],
+  );
+}
+
+/** Files that are not here yet, or have changed there; those that were replaced here stay as they are. */
+export async function bringFiles(
+  folders: ArtifactFolderService,
+  work: ImportWork,
+  owner: FolderOwner,
+  place: TheirPlace,
+  { filesAt, ownFiles }: SyncedFiles,
+): Promise<{ brought: number; synced: SyncedFiles }> {
+  let brought = 0;
+  if (!work.config.withArtifacts) return { brought, synced: { filesAt, ownFiles } };
+  const thing = 'runId' in owner ? `files of run ${owner.runId}` : `files of logged model ${owner.loggedModelId}`;
+  if (!work.reader.reaches(place)) {
+    work.problem(thing, `they are at ${place.artifactUri.split('?')[0]}, which the server does not hand out`);
+    return { brought, synced: {} };
+  }
+  const present = await work.run.read((session) =>
+    session.em.find(
+      Artifact,
+      { tenant: session.tenant, ...owner },
+      { fields: ['path', 'sizeBytes', 'sha256', 'createdAt'] },
+    ),
+  );
+  const here = new Map(present.map((file) => [file.path, file]));
+  const isOwn = ({ path, createdAt }: { path: string; createdAt: Date }) =>
+    filesAt !== undefined && (createdAt > new Date(filesAt) || ownFiles?.includes(path) === true);
+  const isWhole = await work.leniently(thing, async () => {
+    for await (const { path: theirPath, sizeBytes } of work.reader.files(place)) {
+      work.run.signal.throwIfAborted();
+      const path = freeArtifactPath(theirPath);
+      if (!path) {
+        work.problem(thing, `a path leads out of its folder: ${theirPath.slice(0, 100)}`);
+        continue;
+      }
+      const ours = here.get(path);
+      if (ours && isOwn(ours)) continue;
+      await work.leniently(`${thing}: ${path}`, async () => {
+        if (ours && !(await hasChanged(ours, sizeBytes, () => work.reader.content(place, theirPath)))) return;
+        const stored = await folders.put(
+          work.actor,
+          { owner, path, check: async () => undefined },
+          await work.reader.content(place, theirPath),
+        );
+        brought += 1;
+        work.tally.artifacts += 1;
+        work.tally.artifactBytes += stored.sizeBytes;
+      });
+    }
+  });
+  const own = present.filter(isOwn).map(({ path }) => path);
+  return { brought, synced: isWhole ? { filesAt: new Date().toISOString(), ownFiles: own } : {} };
+}
+
+/** MLflow tells no hash of a file: a small one of the same size is read again. */
+async function hasChanged(
+  ours: { sizeBytes: number; sha256: string },
+  theirBytes: number | null,
+  read: () => Promise<Readable>,
+): Promise<boolean> {
+  if (theirBytes !== null && theirBytes !== ours.sizeBytes) return true;
+  if (ours.sizeBytes > MAX_COMPARED_BYTES) return false;
+  const hash = createHash('sha256');
+  let bytes = 0;
+  for await (const chunk of (await read()) as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > ours.sizeBytes) return true;
+    hash.update(chunk);
+  }
+  return hash.digest('hex') !== ours.sha256;
+}

@@ -1,0 +1,14 @@
+import { Run } from '../../db/entities/experiments/run.entity.js';
+import type { Session } from '../../db/database.js';
+import { paginate, type Page, type PageRequest } from '../../db/pagination.js';
+import { firstPages } from '../platform/index.js';
+
+const ORDER = { field: 'createdAt', direction: 'DESC' } as const;
+
+/** The first page of the active runs in each run, newest first. */
+export const firstChildRuns = firstPages(Run, 'parentRunId', ORDER, { state: 'ACTIVE' });
+
+/** A page of one run's active runs, from a cursor of such a page on. */
+export function moreChildRuns(session: Session, parentRunId: string, page: PageRequest): Promise<Page<Run>> {
+  return paginate(session, Run, { tenant: session.tenant, parentRunId, state: 'ACTIVE' }, page, ORDER);
+}

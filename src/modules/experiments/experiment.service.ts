@@ -1,0 +1,303 @@
+import { LockMode, type FilterQuery } from '@mikro-orm/core';
+import { v7 as uuidv7 } from 'uuid';
+import { Experiment } from '../../db/entities/experiments/experiment.entity.js';
+import { Run } from '../../db/entities/experiments/run.entity.js';
+import type { Session } from '../../db/database.js';
+import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
+import { preparedSql, sql } from '../../db/sql.js';
+import { checkName, checkTags } from '../core/index.js';
+import { RUN_TAGS } from './rules/run-tags.js';
+import { conflict, notFound, notFoundByName } from '../../errors.js';
+import { refuseUnfinished, audit, takeTurns, containsText } from '../platform/index.js';
+
+export interface ExperimentFilter {
+  search?: string | null;
+  /** ACTIVE when absent. */
+  state?: Experiment['state'] | null;
+}
+
+export interface TagEntry {
+  key: string;
+  value: string;
+}
+
+export interface NewExperiment {
+  /** Only of an import, which keeps the ids of what it brings. */
+  id?: string;
+  name: string;
+  description?: string | null;
+  tags?: TagEntry[] | null;
+  /** Where clients put artifacts themselves; absent for this service's store. */
+  artifactLocation?: string | null;
+}
+
+/** What the ids and the artifact addresses of an experiment's runs and models are made of. */
+export type ExperimentPlace = Pick<Experiment, 'id' | 'isDefault' | 'artifactLocation'>;
+
+const PLACES =
+  'select id, is_default as "isDefault", artifact_location as "artifactLocation" from experiment where ' +
+  'tenant = ? and id = any(?::uuid[])';
+
+const DEFAULT_NAME = 'Default';
+/** As MLflow has it: longer than those of runs. */
+const MAX_TAG_LENGTH = 20_000;
+/** MLflow's tag for the description; the column and the tag are kept equal here. */
+const NOTE = RUN_TAGS.note;
+
+/** Experiments: the named groups of runs. */
+export class ExperimentService {
+  async create(session: Session, input: NewExperiment): Promise<Experiment> {
+    const name = await this.freeName(session, input.name);
+    return this.add(session, { ...input, name }, 'createExperiment');
+  }
+
+  /**
+   * The experiment of this name, made when there is none; one that is there stays as it is. CONFLICT when it is
+   * deleted.
+   */
+  async getOrCreate(session: Session, input: NewExperiment): Promise<{ experiment: Experiment; created: boolean }> {
+    const name = checkName('input.name', input.name);
+    let experiment = await this.findByName(session, name);
+    if (!experiment) {
+      await takeTurns(session, turnOf(name));
+      experiment = await this.findByName(session, name);
+    }
+    if (!experiment)
+      return { experiment: await this.add(session, { ...input, name }, 'getOrCreateExperiment'), created: true };
+    if (experiment.state !== 'ACTIVE') {
+      throw conflict(`Experiment "${name}" is deleted: restore it (restoreExperiment), or choose another name.`, {
+        field: 'input.name',
+        expected: 'a free name, or that of an active experiment',
+        got: name,
+      });
+    }
+    return { experiment, created: false };
+  }
+
+  private async add(session: Session, input: NewExperiment, action: string): Promise<Experiment> {
+    const { name } = input;
+    const tags = checkTags('input.tags', input.tags ?? [], MAX_TAG_LENGTH);
+    const description = input.description ?? tags[NOTE] ?? '';
+    const experiment = session.em.create(Experiment, {
+      ...(input.id != null && { id: input.id }),
+      tenant: session.tenant,
+      name,
+      description,
+      tags: withNote(tags, description),
+      artifactLocation: input.artifactLocation ?? null,
+      createdBy: session.principal.subject,
+    });
+    audit(session, action, { type: 'experiment', id: experiment.id }, null, { name });
+    return experiment;
+  }
+
+  /** The one that every tenant has, made when it is first needed: where runs go that name none. */
+  async default(session: Session): Promise<Experiment> {
+    const where = { tenant: session.tenant, isDefault: true };
+    const known = await session.em.findOne(Experiment, where);
+    if (known) return known;
+    await takeTurns(session, 'default experiment');
+    const others = await session.em.findOne(Experiment, where);
+    if (others) return others;
+    // An experiment that has the name already becomes it.
+    await sql(
+      session.em,
+      `insert into experiment (id, tenant, name, is_default, created_by) values (?, ?, ?, true, ?)
+       on conflict (tenant, name) do update set is_default = true`,
+      [uuidv7(), session.tenant, DEFAULT_NAME, session.principal.subject],
+    );
+    const made = await session.em.findOneOrFail(Experiment, where, { refresh: true });
+    audit(session, 'createExperiment', { type: 'experiment', id: made.id }, null, { name: made.name, isDefault: true });
+    return made;
+  }
+
+  async update(
+    session: Session,
+    input: {
+      id: string;
+      name?: string | null;
+      description?: string | null;
+      tags?: TagEntry[] | null;
+      state?: Experiment['state'] | null;
+    },
+  ): Promise<Experiment> {
+    const experiment = await this.locked(session, input.id);
+    const before = changeable(experiment);
+    if (input.state === 'ACTIVE' && experiment.state === 'DELETED') await this.restore(session, experiment.id);
+    if (input.name != null || input.description != null || input.tags != null) {
+      this.requireActive(experiment);
+      if (input.name != null && input.name !== experiment.name)
+        experiment.name = await this.freeName(session, input.name);
+      const tags = input.tags == null ? experiment.tags : checkTags('input.tags', input.tags, MAX_TAG_LENGTH);
+      // The description stays unless it is named: the tags that a client sees do not have it.
+      const description = input.description ?? (input.tags == null ? undefined : tags[NOTE]) ?? experiment.description;
+      Object.assign(experiment, { description, tags: withNote(tags, description) });
+    }
+    await session.em.flush();
+    if (input.state === 'DELETED' && experiment.state === 'ACTIVE') await this.remove(session, experiment.id);
+    audit(session, 'updateExperiment', { type: 'experiment', id: experiment.id }, before, changeable(experiment));
+    return experiment;
+  }
+
+  /** Adds or changes some tags and leaves the others. */
+  async setTags(session: Session, id: string, tags: TagEntry[]): Promise<void> {
+    const record = checkTags('input.tags', tags, MAX_TAG_LENGTH);
+    await this.changeTags(session, id, 'setExperimentTags', (before) => ({ ...before, ...record }));
+  }
+
+  /** NOT_FOUND when it has no such tag. */
+  async deleteTag(session: Session, id: string, key: string): Promise<void> {
+    await this.changeTags(session, id, 'deleteExperimentTag', (before) => {
+      if (!Object.hasOwn(before, key)) throw notFound('tag', key);
+      return Object.fromEntries(Object.entries(before).filter(([other]) => other !== key));
+    });
+  }
+
+  /** Puts it aside with its active runs, all at one instant, by which `restore` knows them. */
+  async remove(session: Session, id: string): Promise<Experiment> {
+    const experiment = await this.locked(session, id);
+    this.requireActive(experiment);
+    const runs: FilterQuery<Run> = { tenant: session.tenant, experimentId: id, state: 'ACTIVE' };
+    await this.refuseTrainings(session, id);
+    const deletedAt = new Date();
+    Object.assign(experiment, { state: 'DELETED', deletedAt });
+    await session.em.nativeUpdate(Run, runs, { state: 'DELETED', deletedAt });
+    audit(session, 'deleteExperiment', { type: 'experiment', id }, { state: 'ACTIVE' }, { state: 'DELETED' });
+    return experiment;
+  }
+
+  /** Brings it back with the runs that were put aside with it; runs that had been deleted before stay so. */
+  async restore(session: Session, id: string): Promise<Experiment> {
+    const experiment = await this.locked(session, id);
+    if (experiment.state === 'ACTIVE')
+      throw conflict(`Experiment ${id} is active.`, { expected: 'a deleted experiment', got: 'ACTIVE' });
+    await refuseUnfinished(session, id);
+    const { deletedAt } = experiment;
+    Object.assign(experiment, { state: 'ACTIVE', deletedAt: null });
+    if (deletedAt) {
+      // Not those whose collection as garbage has begun: they have no counter any more.
+      await sql(
+        session.em,
+        `update run set state = 'ACTIVE', deleted_at = null where tenant = ? and experiment_id = ? and state = 'DELETED' and deleted_at = ?
+           and exists (select from run_counter c where c.run_id = run.id)`,
+        [session.tenant, id, deletedAt],
+      );
+    }
+    audit(session, 'restoreExperiment', { type: 'experiment', id }, { state: 'DELETED' }, { state: 'ACTIVE' });
+    return experiment;
+  }
+
+  find(session: Session, id: string, lockMode?: LockMode): Promise<Experiment | null> {
+    return session.em.findOne(Experiment, { id, tenant: session.tenant }, lockMode ? { lockMode, refresh: true } : {});
+  }
+
+  async get(session: Session, id: string, lockMode?: LockMode): Promise<Experiment> {
+    const experiment = await this.find(session, id, lockMode);
+    if (!experiment) throw notFound('experiment', id);
+    return experiment;
+  }
+
+  /** Of a deleted one too: its name stays its own. */
+  findByName(session: Session, name: string): Promise<Experiment | null> {
+    return session.em.findOne(Experiment, { tenant: session.tenant, name });
+  }
+
+  /** Of a deleted one too, as by its id. NOT_FOUND when there is none. */
+  async getByName(session: Session, name: string): Promise<Experiment> {
+    const experiment = await this.findByName(session, name);
+    if (!experiment) throw notFoundByName('experiment', name);
+    return experiment;
+  }
+
+  async placesOf(session: Session, ids: Iterable<string>): Promise<Map<string, ExperimentPlace>> {
+    const found = await preparedSql<ExperimentPlace>(session.em, 'experiment_places', PLACES, [
+      session.tenant,
+      [...new Set(ids)],
+    ]);
+    return new Map(found.map((place) => [place.id, place]));
+  }
+
+  list(
+    session: Session,
+    filter: ExperimentFilter,
+    page: PageRequest,
+    order: Order<'createdAt' | 'name' | 'updatedAt'>,
+  ): Promise<Page<Experiment>> {
+    const where: FilterQuery<Experiment> = { tenant: session.tenant, state: filter.state ?? 'ACTIVE' };
+    if (filter.search) Object.assign(where, { name: containsText('filter.search', filter.search) });
+    return paginate(session, Experiment, where, page, order);
+  }
+
+  /** Names of deleted experiments are taken too, until garbage collection. */
+  private async freeName(session: Session, wanted: string): Promise<string> {
+    const name = checkName('input.name', wanted);
+    const find = () => session.em.findOne(Experiment, { tenant: session.tenant, name }, { fields: ['state'] });
+    let holder = await find();
+    if (!holder) {
+      await takeTurns(session, turnOf(name));
+      holder = await find();
+    }
+    if (holder) {
+      const aside = holder.state === 'DELETED' ? ' It is deleted: restore it, or have it collected as garbage.' : '';
+      throw conflict(`An experiment named "${name}" already exists.${aside}`, {
+        field: 'input.name',
+        expected: 'a free name',
+        got: name,
+      });
+    }
+    return name;
+  }
+
+  private async changeTags(
+    session: Session,
+    id: string,
+    action: string,
+    change: (before: Record<string, string>) => Record<string, string>,
+  ): Promise<void> {
+    const experiment = await this.locked(session, id);
+    this.requireActive(experiment);
+    const before = experiment.tags;
+    const tags = change(before);
+    Object.assign(experiment, { tags, description: tags[NOTE] ?? '' });
+    audit(session, action, { type: 'experiment', id }, { tags: before }, { tags });
+  }
+
+  /** Locked, so that of two changes at once the second sees the first. */
+  private locked(session: Session, id: string): Promise<Experiment> {
+    return this.get(session, id, LockMode.PESSIMISTIC_WRITE);
+  }
+
+  private requireActive({ id, state }: Experiment): void {
+    if (state === 'ACTIVE') return;
+    throw conflict(`Experiment ${id} is deleted; restore it to change it.`, {
+      expected: 'an active experiment',
+      got: state,
+    });
+  }
+
+  private async refuseTrainings(session: Session, experimentId: string): Promise<void> {
+    const [job] = await sql<{ id: string }>(
+      session.em,
+      `select j.id from job j join run r on r.tenant = j.tenant and r.id = j.run_id
+       where j.tenant = ? and r.experiment_id = ? and j.kind = 'TRAINING' and j.status in ('QUEUED', 'RUNNING') limit 1`,
+      [session.tenant, experimentId],
+    );
+    if (!job) return;
+    throw conflict(`Training ${job.id} still works in experiment ${experimentId}; cancel it first.`, {
+      expected: 'an experiment without an unfinished training',
+      got: `training ${job.id}`,
+    });
+  }
+}
+
+/** Whoever gives this name to an experiment waits for the others who do. */
+const turnOf = (name: string) => `experiment ${name}`;
+
+function withNote(tags: Record<string, string>, description: string): Record<string, string> {
+  const others = Object.fromEntries(Object.entries(tags).filter(([key]) => key !== NOTE));
+  return description === '' ? others : { ...others, [NOTE]: description };
+}
+
+function changeable({ name, description, tags, state }: Experiment): object {
+  return { name, description, tags, state };
+}

@@ -1,0 +1,118 @@
+import type { Session } from '../../db/database.js';
+import { preparedSql, sql } from '../../db/sql.js';
+import { checkName } from '../core/index.js';
+import { badInput } from '../../errors.js';
+import { ACTIVE_RUN, refuseWrite } from './run-pairs.js';
+
+export interface MetricInput {
+  key: string;
+  value: number;
+  step?: number | null;
+  loggedAt?: Date | null;
+}
+
+/** Points as columns, the way one statement takes thousands of them: a key is an index into the distinct keys. */
+interface Columns {
+  keys: string[];
+  keyNumbers: number[];
+  steps: number[];
+  timesMs: number[];
+  values: number[];
+  /** Position of the greatest (step, time, value) of each key. */
+  latest: number[];
+}
+
+/**
+ * Appends metric points in one statement, and returns how many were new. A point is identified by (run, key, step,
+ * time, value): the same again adds nothing. The run's counter row is locked first, so that sequence numbers commit in
+ * order.
+ */
+export async function appendMetrics(
+  session: Session,
+  runId: string,
+  metrics: MetricInput[],
+  minStep: number,
+): Promise<number> {
+  const columns = toColumns(metrics, minStep);
+  session.touch('run', runId);
+  // Most calls bring new points alone. To ask the index about each before inserting it costs half as much again, so
+  // only those pay for it whose insert has failed.
+  await sql(session.em, 'savepoint append_metrics');
+  try {
+    return await insert(session, runId, columns, '');
+  } catch (error) {
+    if ((error as { code?: string }).code !== UNIQUE_VIOLATION) throw error;
+    await sql(session.em, 'rollback to savepoint append_metrics');
+    return insert(session, runId, columns, 'on conflict do nothing');
+  }
+}
+
+const UNIQUE_VIOLATION = '23505';
+
+async function insert(session: Session, runId: string, columns: Columns, onConflict: string): Promise<number> {
+  const { keys, keyNumbers, steps, timesMs, values, latest } = columns;
+  const pick = (column: number[]) => list(latest.map((at) => column[at] ?? 0));
+  const [appended] = await preparedSql<{ run: number; added: number }>(
+    session.em,
+    onConflict === '' ? 'append_metrics' : 'append_new_metrics',
+    `with counter as (
+       update run_counter set last_seq = last_seq + ?::bigint where tenant = ? and run_id = (${ACTIVE_RUN}) returning tenant, run_id, last_seq - ?::bigint as base),
+     added as (
+       insert into metric_point (tenant, run_id, key, step, logged_at, value, seq)
+       select tenant, run_id, (?::text[])[k], step, ${TIME}, value, base + n
+       from counter, unnest(?::int[], ?::bigint[], ?::float8[], ?::float8[]) with ordinality as p(k, step, ms, value, n)
+       ${onConflict} returning 1),
+     latest as (
+       insert into metric_latest (tenant, run_id, key, step, logged_at, value)
+       select tenant, run_id, key, step, ${TIME}, value
+       from counter, unnest(?::text[], ?::bigint[], ?::float8[], ?::float8[]) as p(key, step, ms, value)
+       on conflict (run_id, key) do update set step = excluded.step, logged_at = excluded.logged_at, value = excluded.value
+       where (excluded.step, excluded.logged_at, excluded.value) > (metric_latest.step, metric_latest.logged_at, metric_latest.value))
+     select (select count(*) from counter)::int as run, (select count(*) from added)::int as added`,
+    [
+      ...[values.length, session.tenant, session.tenant, runId, values.length],
+      ...[keys, list(keyNumbers), list(steps), list(timesMs), list(values)],
+      ...[keys, pick(steps), pick(timesMs), pick(values)],
+    ],
+  );
+  if (!appended?.run) return refuseWrite(session, runId);
+  return appended.added;
+}
+
+/** Milliseconds since 1970 as a timestamp: to read a number costs the server a fraction of reading a date. */
+const TIME = `timestamptz 'epoch' + ms * interval '1 millisecond'`;
+
+/** A PostgreSQL array of numbers in one step, where the driver would quote each. */
+const list = (numbers: number[]) => `{${numbers.join(',')}}`;
+
+function toColumns(metrics: MetricInput[], minStep: number): Columns {
+  const now = Date.now();
+  const numbers = new Map<string, number>();
+  const columns: Columns = { keys: [], keyNumbers: [], steps: [], timesMs: [], values: [], latest: [] };
+  const { steps, timesMs, values, latest } = columns;
+  metrics.forEach(({ key, value, step, loggedAt }, i) => {
+    if (step != null && step < minStep)
+      throw badInput(`input.metrics[${i}].step`, 'an integer from 0 to 2^53 - 1', step);
+    steps.push(step ?? 0);
+    timesMs.push(loggedAt?.getTime() ?? now);
+    values.push(value);
+    let number = numbers.get(key);
+    if (number === undefined) {
+      number = columns.keys.push(checkName(`input.metrics[${i}].key`, key));
+      numbers.set(key, number);
+      latest.push(i);
+    } else if (isLater(columns, i, latest[number - 1] ?? 0)) latest[number - 1] = i;
+    columns.keyNumbers.push(number);
+  });
+  return columns;
+}
+
+/** Orders as the database does: by step, time and value, NaN above all. */
+function isLater({ steps, timesMs, values }: Columns, a: number, b: number): boolean {
+  for (const column of [steps, timesMs, values]) {
+    const [x, y] = [column[a] ?? 0, column[b] ?? 0];
+    if (x === y || (Number.isNaN(x) && Number.isNaN(y))) continue;
+    return Number.isNaN(x) || x > y;
+  }
+  return false;
+}

@@ -1,0 +1,148 @@
+import { holmAdjusted, mean, compareGroups, type GroupDifference, inCodePoints } from '../../statistics/index.js';
+import { isBetter, type MetricDirection } from './metric-direction.js';
+
+/** Names that a parameter which only seeds chance goes by, whatever their case. */
+export const SEED_PARAMS = [
+  'seed',
+  'random_state',
+  'random_seed',
+  'randomstate',
+  'randomseed',
+  'rng_seed',
+  'np_seed',
+  'torch_seed',
+  'manual_seed',
+  'global_seed',
+];
+
+export interface Entry {
+  key: string;
+  value: string;
+}
+
+/** Values are in the order of the runs, null where a run has none. */
+export interface ComparedTexts {
+  differing: { key: string; values: (string | null)[] }[];
+  equal: Entry[];
+}
+
+/** What differs between the runs' entries, and what all have alike; by key. */
+export function compareTexts(runs: readonly (readonly Entry[])[]): ComparedTexts {
+  const records = runs.map((entries) => new Map(entries.map(({ key, value }) => [key, value])));
+  const keys = [...new Set(records.flatMap((record) => [...record.keys()]))].sort(inCodePoints);
+  const compared: ComparedTexts = { differing: [], equal: [] };
+  for (const key of keys) {
+    const values = records.map((record) => record.get(key) ?? null);
+    const [first] = values;
+    if (first != null && values.every((value) => value === first)) compared.equal.push({ key, value: first });
+    else compared.differing.push({ key, values });
+  }
+  return compared;
+}
+
+/**
+ * Null in place of a difference that there is none of: the run or the baseline lacks the metric, or either is not
+ * finite.
+ */
+export interface MetricDifference {
+  delta: number | null;
+  /** Delta over the baseline's absolute value; null for a baseline of 0. */
+  relativeDelta: number | null;
+  isBest: boolean;
+}
+
+/**
+ * What each run's value is against the baseline's; all that share the best finite value are best, when there are two
+ * values to choose from.
+ */
+export function compareValues(
+  values: readonly (number | null)[],
+  baseline: number,
+  direction: MetricDirection,
+): MetricDifference[] {
+  const finite = values.filter((value): value is number => value !== null && Number.isFinite(value));
+  const best = finite.reduce<number | null>(
+    (found, value) => (found === null || isBetter(direction, value, found) ? value : found),
+    null,
+  );
+  const reference = values[baseline] ?? null;
+  return values.map((value) => {
+    const delta = value === null || reference === null ? NaN : value - reference;
+    const relative = delta / Math.abs(reference ?? NaN);
+    return {
+      delta: Number.isFinite(delta) ? delta : null,
+      relativeDelta: Number.isFinite(delta) && Number.isFinite(relative) ? relative : null,
+      isBest: finite.length > 1 && value !== null && value === best,
+    };
+  });
+}
+
+/** Runs, as indexes, that are alike but for chance. */
+export interface RunGroup {
+  runs: number[];
+  /** The parameters in which groups differ. */
+  params: Entry[];
+  /** Values of the seed parameters, one per run; null where a run has none. */
+  seeds: (string | null)[];
+}
+
+/** Groups of runs with the same parameters apart from those that seed chance, in the order of their first runs. */
+export function groupBySeed(runs: readonly (readonly Entry[])[], seedParams: readonly string[]): RunGroup[] {
+  const names = new Set(seedParams.map((name) => name.toLowerCase()));
+  const isSeed = ({ key }: Entry): boolean => names.has(key.toLowerCase());
+  const settings = runs.map((entries) =>
+    entries.filter((entry) => !isSeed(entry)).sort((a, b) => inCodePoints(a.key, b.key)),
+  );
+  const groups = Map.groupBy(runs.keys(), (run) =>
+    JSON.stringify(settings[run]!.map(({ key, value }) => [key, value])),
+  );
+  const { differing } = compareTexts(settings);
+  return [...groups.values()].map((members) => ({
+    runs: members,
+    params: differing.flatMap(({ key, values }) =>
+      values[members[0]!] === null ? [] : [{ key, value: values[members[0]!]! }],
+    ),
+    seeds: members.map(
+      (run) =>
+        runs[run]!.filter(isSeed)
+          .map(({ value }) => value)
+          .join(', ') || null,
+    ),
+  }));
+}
+
+export interface GroupComparison {
+  /** Index of the group. */
+  group: number;
+  mean: number | null;
+  baselineMean: number | null;
+  result: (GroupDifference & { pValueAdjusted: number }) | null;
+  /** Why there is no result. */
+  reason: string | null;
+}
+
+/** Each group of a metric against the baseline's group; p-values adjusted over the groups by Holm. */
+export function testGroups(
+  values: readonly (number | null)[],
+  groups: readonly RunGroup[],
+  baselineGroup: number,
+): GroupComparison[] {
+  const valuesOf = ({ runs }: RunGroup): number[] => runs.flatMap((run) => values[run] ?? []);
+  const baseline = valuesOf(groups[baselineGroup]!);
+  const tested = [...groups.keys()]
+    .filter((group) => group !== baselineGroup)
+    .map((group) => ({
+      group,
+      own: valuesOf(groups[group]!),
+      test: compareGroups(valuesOf(groups[group]!), baseline),
+    }));
+  const adjusted = holmAdjusted(tested.flatMap(({ test }) => ('result' in test ? [test.result.pValue] : [])));
+  let next = 0;
+  return tested.map(({ group, own, test }) => ({
+    group,
+    mean: own.length > 0 ? mean(own) : null,
+    baselineMean: baseline.length > 0 ? mean(baseline) : null,
+    result: 'result' in test ? { ...test.result, pValueAdjusted: adjusted[next++]! } : null,
+    reason: 'reason' in test ? test.reason : null,
+  }));
+}

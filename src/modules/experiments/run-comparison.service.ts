@@ -1,0 +1,213 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Session } from '../../db/database.js';
+import type { Dataset } from '../../db/entities/datasets/dataset.entity.js';
+import { Run } from '../../db/entities/experiments/run.entity.js';
+import { sql } from '../../db/sql.js';
+import { guessDirection, type MetricDirection } from './rules/metric-direction.js';
+import { inCodePoints } from '../statistics/index.js';
+import {
+  compareTexts,
+  compareValues,
+  groupBySeed,
+  SEED_PARAMS,
+  testGroups,
+  type ComparedTexts,
+  type Entry,
+  type GroupComparison,
+  type MetricDifference,
+} from './rules/run-comparison.js';
+import { SHOWN_AS_FIELDS } from './rules/run-tags.js';
+import { badInput, notFound } from '../../errors.js';
+import { metricCurves, type CurveAxis, type MetricCurves } from './metric-curves.js';
+import { entriesOf, MAX_COMPARED_KEYS } from './run-table.js';
+
+export const MAX_COMPARED_RUNS = 20;
+/** Metrics whose groups are tested unless some are named: each test takes a millisecond or two. */
+export const MAX_TESTED_METRICS = 50;
+const MAX_CURVES = 20;
+const MAX_CURVE_POINTS = 2_000;
+
+export interface CompareRunsInput {
+  runIds: string[];
+  baselineRunId?: string | null;
+  metricKeys?: string[] | null;
+  directions?: { key: string; direction: MetricDirection }[] | null;
+  seedParams?: string[] | null;
+}
+
+export interface ComparedGroup {
+  runs: Run[];
+  params: Entry[];
+  seeds: (string | null)[];
+}
+
+export interface ComparedMetric {
+  key: string;
+  direction: MetricDirection;
+  values: ({ run: Run; value: number | null; step: number | null } & MetricDifference)[];
+  /** Worked out when asked for. */
+  significance(): Promise<(Omit<GroupComparison, 'group'> & { group: ComparedGroup })[]>;
+}
+
+export interface ComparedDataset {
+  use: 'TRAINING' | 'EVALUATION' | 'BATCH_INPUT' | 'INPUT' | 'OUTPUT';
+  name: string;
+  digest: string;
+  datasetId: Dataset['id'] | null;
+  usedBy: boolean[];
+}
+
+export interface RunComparison {
+  runs: Run[];
+  baseline: Run;
+  params: ComparedTexts;
+  tags: ComparedTexts;
+  metrics: ComparedMetric[];
+  groups: ComparedGroup[];
+  datasets: ComparedDataset[];
+  isCut: boolean;
+}
+
+/** Runs side by side. */
+export class RunComparisonService {
+  async compare(session: Session, input: CompareRunsInput): Promise<RunComparison> {
+    const { runIds } = input;
+    checkRunIds(runIds);
+    const runs = await this.runsOf(session, runIds);
+    const baseline = input.baselineRunId == null ? 0 : await this.baselineOf(session, runIds, input.baselineRunId);
+    const params = await entriesOf(session, 'run_param', runIds);
+    const tags = await entriesOf(session, 'run_tag', runIds);
+    const found = await latestOf(session, runIds, input.metricKeys ?? null);
+    const groups = groupBySeed(params.entries, input.seedParams ?? SEED_PARAMS);
+    const shown = groups.map((group): ComparedGroup => ({ ...group, runs: group.runs.map((i) => runs[i]!) }));
+    const baselineGroup = groups.findIndex((group) => group.runs.includes(baseline));
+    const directions = new Map((input.directions ?? []).map(({ key, direction }) => [key, direction]));
+    // One test after the other, with room between them for other requests.
+    let turn: Promise<unknown> = Promise.resolve();
+    const metrics = found.metrics.map(({ key, rows }, n): ComparedMetric => {
+      const direction = directions.get(key) ?? guessDirection(key);
+      const values = rows.map((row) => row?.value ?? null);
+      const differences = compareValues(values, baseline, direction);
+      const test = () => testGroups(values, groups, baselineGroup).map((one) => ({ ...one, group: shown[one.group]! }));
+      return {
+        key,
+        direction,
+        values: differences.map((difference, i) => ({
+          run: runs[i]!,
+          value: values[i]!,
+          step: rows[i]?.step ?? null,
+          ...difference,
+        })),
+        significance: async () => {
+          if (n >= MAX_TESTED_METRICS)
+            throw badInput('input.metricKeys', `at most ${MAX_TESTED_METRICS} metrics to test`, found.metrics.length);
+          const before = turn;
+          const tested = before.then(() => setImmediate()).then(test);
+          // A test that fails is told where it was asked for, and the next one runs.
+          turn = tested.catch(() => undefined);
+          return tested;
+        },
+      };
+    });
+    return {
+      runs,
+      baseline: runs[baseline]!,
+      params: compareTexts(params.entries),
+      tags: compareTexts(tags.entries.map((own) => own.filter(({ key }) => !SHOWN_AS_FIELDS.includes(key)))),
+      metrics,
+      groups: shown,
+      datasets: await datasetsOf(session, runIds),
+      isCut: params.isCut || tags.isCut || found.isCut,
+    };
+  }
+
+  curves(
+    session: Session,
+    runIds: string[],
+    metricKeys: string[],
+    axis: CurveAxis,
+    maxPoints: number,
+  ): Promise<MetricCurves[]> {
+    const keys = [...new Set(metricKeys)];
+    if (keys.length === 0 || keys.length > MAX_CURVES)
+      throw badInput('metricKeys', `1 to ${MAX_CURVES} metrics`, keys.length);
+    if (maxPoints < 2 || maxPoints > MAX_CURVE_POINTS)
+      throw badInput('maxPoints', `an integer from 2 to ${MAX_CURVE_POINTS}`, maxPoints);
+    return metricCurves(session, runIds, keys, axis, maxPoints);
+  }
+
+  private async runsOf(session: Session, runIds: readonly string[]): Promise<Run[]> {
+    const found = await session.em.find(Run, { tenant: session.tenant, id: { $in: [...runIds] } });
+    const byId = new Map(found.map((run) => [run.id, run]));
+    return runIds.map((id) => {
+      const run = byId.get(id);
+      if (!run) throw notFound('run', id);
+      return run;
+    });
+  }
+
+  private async baselineOf(session: Session, runIds: readonly string[], id: string): Promise<number> {
+    const index = runIds.indexOf(id);
+    if (index >= 0) return index;
+    await this.runsOf(session, [id]);
+    throw badInput('input.baselineRunId', 'one of the compared runs', id);
+  }
+}
+
+function checkRunIds(runIds: readonly string[]): void {
+  if (runIds.length < 2 || runIds.length > MAX_COMPARED_RUNS) {
+    throw badInput('input.runIds', `2 to ${MAX_COMPARED_RUNS} runs`, runIds.length);
+  }
+  const again = runIds.find((id, i) => runIds.indexOf(id) < i);
+  if (again) throw badInput('input.runIds', 'each run once', again);
+}
+
+interface LatestRow {
+  runId: string;
+  key: string;
+  value: number;
+  step: number;
+}
+
+/** Newest values by metric, in the order of the runs: of the named metrics, or of the first 500 by name. */
+async function latestOf(
+  session: Session,
+  runIds: readonly string[],
+  keys: readonly string[] | null,
+): Promise<{ metrics: { key: string; rows: (LatestRow | undefined)[] }[]; isCut: boolean }> {
+  if (keys && keys.length > MAX_COMPARED_KEYS)
+    throw badInput('input.metricKeys', `at most ${MAX_COMPARED_KEYS} metrics`, keys.length);
+  const rows = await sql<LatestRow>(
+    session.em,
+    `with chosen as (select key from metric_latest where tenant = ? and run_id = any(?::uuid[])
+       and (?::text[] is null or key = any(?::text[])) group by key order by key collate "C" limit ${MAX_COMPARED_KEYS + 1})
+     select run_id as "runId", key, value, step::float8 as step from metric_latest join chosen using (key)
+     where tenant = ? and run_id = any(?::uuid[])`,
+    [session.tenant, runIds, keys, keys, session.tenant, runIds],
+  );
+  const byKey = Map.groupBy(rows, ({ key }) => key);
+  const names = keys ? [...new Set(keys)] : [...byKey.keys()].sort(inCodePoints);
+  return {
+    metrics: names.slice(0, MAX_COMPARED_KEYS).map((key) => {
+      const byRun = new Map((byKey.get(key) ?? []).map((row) => [row.runId, row]));
+      return { key, rows: runIds.map((id) => byRun.get(id)) };
+    }),
+    isCut: names.length > MAX_COMPARED_KEYS,
+  };
+}
+
+/** Registered datasets that runs used, and data that their clients logged. */
+async function datasetsOf(session: Session, runIds: readonly string[]): Promise<ComparedDataset[]> {
+  const rows = await sql<Omit<ComparedDataset, 'usedBy'> & { runIds: string[] }>(
+    session.em,
+    `select 'logged' as source, direction as use, name, digest, max(dataset_id::text) as "datasetId", array_agg(run_id::text) as "runIds"
+     from logged_dataset where tenant = ? and run_id = any(?::uuid[]) group by direction, name, digest
+     union all
+     select 'registered', u.role, d.name, d.sha256, d.id::text, array_agg(u.run_id::text)
+     from run_dataset u join dataset d on d.tenant = u.tenant and d.id = u.dataset_id
+     where u.tenant = ? and u.run_id = any(?::uuid[]) group by u.role, d.id, d.name, d.sha256
+     order by name, use, source limit ${MAX_COMPARED_KEYS}`,
+    [session.tenant, runIds, session.tenant, runIds],
+  );
+  return rows.map(({ runIds: users, ...dataset }) => ({ ...dataset, usedBy: runIds.map((id) => users.includes(id)) }));
+}

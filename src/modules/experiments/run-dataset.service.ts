@@ -1,0 +1,177 @@
+import { v7 as uuidv7 } from 'uuid';
+import { Dataset } from '../../db/entities/datasets/dataset.entity.js';
+import type { Session } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
+import { checkTags } from '../core/index.js';
+import { CONTEXT_TAG } from './rules/run-tags.js';
+import { badInput } from '../../errors.js';
+import { requireOwn, audit } from '../platform/index.js';
+import type { TagEntry } from './experiment.service.js';
+import { requireWritable } from './run-pairs.js';
+
+export interface NewLoggedDataset {
+  direction: 'INPUT' | 'OUTPUT';
+  /** A registered dataset: its name, digest and source are taken from it where they are not given. */
+  datasetId?: string | null;
+  name?: string | null;
+  digest?: string | null;
+  sourceType?: string | null;
+  source?: string | null;
+  schema?: string | null;
+  profile?: string | null;
+  /** What it was used for, e.g. "training": MLflow's tag mlflow.data.context. */
+  context?: string | null;
+  tags?: TagEntry[] | null;
+}
+
+export interface DatasetOfExperiment {
+  experimentId: string;
+  name: string;
+  digest: string;
+  context: string | null;
+}
+
+/** As it is kept. */
+export interface LoggedDatasetRow {
+  id: string;
+  direction: 'INPUT' | 'OUTPUT';
+  name: string;
+  digest: string;
+  sourceType: string;
+  source: string;
+  schema: string | null;
+  profile: string | null;
+  tags: Record<string, string>;
+  datasetId: string | null;
+}
+
+const MAX_PER_CALL = 1_000;
+/** As MLflow bounds them. */
+const MAX_LENGTHS = {
+  name: 500,
+  digest: 36,
+  sourceType: 36,
+  source: 65_535,
+  schema: 1_048_575,
+  profile: 16_777_215,
+} as const;
+/** Shorter ones are not SHA-256 but hashes of a client's own, and would match by chance. */
+const SHA256_PREFIX = /^[0-9a-f]{16,64}$/;
+
+/** Data that runs read and wrote, as the code that made them says: registered datasets, and references to others. */
+export class RunDatasetService {
+  /**
+   * The same name and digest again in one direction adds only tags of new keys: the first of each key stays, as in
+   * MLflow.
+   */
+  async log(session: Session, runId: string, datasets: NewLoggedDataset[]): Promise<void> {
+    if (datasets.length === 0 || datasets.length > MAX_PER_CALL) {
+      throw badInput('input.datasets', `1 to ${MAX_PER_CALL} datasets`, datasets.length);
+    }
+    await requireWritable(session, runId);
+    const rows = await this.rows(session, datasets);
+    const columns = <K extends keyof LoggedDatasetRow>(key: K) => rows.map((row) => row[key]);
+    await sql(
+      session.em,
+      `insert into logged_dataset (id, tenant, run_id, direction, name, digest, source_type, source, schema, profile, tags, dataset_id)
+       select id, ?, ?, direction, name, digest, source_type, source, schema, profile, tags::jsonb, dataset_id
+       from unnest(?::uuid[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::uuid[])
+         as d(id, direction, name, digest, source_type, source, schema, profile, tags, dataset_id)
+       on conflict (tenant, run_id, direction, name, digest) do update set tags = excluded.tags || logged_dataset.tags`,
+      [
+        ...[session.tenant, runId],
+        ...[
+          columns('id'),
+          columns('direction'),
+          columns('name'),
+          columns('digest'),
+          columns('sourceType'),
+          columns('source'),
+        ],
+        ...[columns('schema'), columns('profile'), rows.map(({ tags }) => JSON.stringify(tags)), columns('datasetId')],
+      ],
+    );
+    const logged = rows.map(({ direction, name, digest, datasetId }) => ({ direction, name, digest, datasetId }));
+    audit(session, 'logRunDatasets', { type: 'run', id: runId }, null, {
+      datasets: logged.slice(0, 100),
+      count: logged.length,
+    });
+  }
+
+  /** Each dataset that runs of these experiments read, once per context. */
+  inExperiments(session: Session, experimentIds: readonly string[], limit: number): Promise<DatasetOfExperiment[]> {
+    return sql<DatasetOfExperiment>(
+      session.em,
+      `select distinct r.experiment_id as "experimentId", d.name, d.digest, d.tags ->> ? as context
+       from logged_dataset d join run r on r.tenant = d.tenant and r.id = d.run_id
+       where d.tenant = ? and r.experiment_id = any(?::uuid[]) and d.direction = 'INPUT' order by 1, 2, 3, 4 limit ?`,
+      [CONTEXT_TAG, session.tenant, experimentIds, limit],
+    );
+  }
+
+  /** Of several with the same direction, name and digest, the first. */
+  private async rows(session: Session, datasets: NewLoggedDataset[]): Promise<LoggedDatasetRow[]> {
+    const ids = datasets.flatMap(({ datasetId }) => datasetId ?? []);
+    await requireOwn(session, Dataset, 'dataset', ids);
+    const found = ids.length > 0 ? await session.em.find(Dataset, { tenant: session.tenant, id: { $in: ids } }) : [];
+    const registered = new Map(found.map((dataset) => [dataset.id, dataset]));
+    const rows = new Map<string, LoggedDatasetRow>();
+    datasets.forEach((input, i) => {
+      const row = toRow(input, `input.datasets[${i}]`, registered.get(input.datasetId ?? ''));
+      const key = JSON.stringify([row.direction, row.name, row.digest]);
+      if (!rows.has(key)) rows.set(key, row);
+    });
+    const unlinked = [...rows.values()].filter(
+      ({ datasetId, digest }) => datasetId === null && SHA256_PREFIX.test(digest),
+    );
+    const byDigest = await this.registeredAs(session, [...new Set(unlinked.map(({ digest }) => digest))]);
+    for (const row of unlinked) row.datasetId = byDigest.get(row.digest) ?? null;
+    return [...rows.values()];
+  }
+
+  /** The newest registered dataset whose SHA-256 begins with each digest. */
+  private async registeredAs(session: Session, digests: string[]): Promise<Map<string, string>> {
+    if (digests.length === 0) return new Map();
+    const found = await sql<{ digest: string; id: string }>(
+      session.em,
+      `select d.digest, newest.id from unnest(?::text[]) as d(digest) cross join lateral (
+         select id from dataset where tenant = ? and sha256 >= rpad(d.digest, 64, '0') and sha256 <= rpad(d.digest, 64, 'f')
+           and left(sha256, length(d.digest)) = d.digest
+         order by created_at desc, id desc limit 1) newest`,
+      [digests, session.tenant],
+    );
+    return new Map(found.map(({ digest, id }) => [digest, id]));
+  }
+}
+
+function toRow(input: NewLoggedDataset, field: string, registered: Dataset | undefined): LoggedDatasetRow {
+  const given = {
+    name: input.name ?? registered?.name,
+    digest: input.digest ?? registered?.sha256.slice(0, MAX_LENGTHS.digest),
+    sourceType: input.sourceType ?? (registered && 'registered'),
+    source:
+      input.source ??
+      (registered && JSON.stringify({ datasetId: registered.id, name: registered.name, version: registered.version })),
+    schema: input.schema ?? (registered ? JSON.stringify(registered.columns) : null),
+    profile: input.profile ?? (registered ? JSON.stringify({ num_rows: registered.rowCount }) : null),
+  };
+  const text = (key: 'name' | 'digest' | 'sourceType' | 'source'): string => {
+    const value = given[key];
+    if (value === undefined)
+      throw badInput(`${field}.${key}`, `a ${key}, or the datasetId of a registered dataset`, value ?? null);
+    return within(`${field}.${key}`, value, MAX_LENGTHS[key], key === 'source' ? 0 : 1);
+  };
+  const tags = checkTags(`${field}.tags`, input.tags ?? []);
+  if (input.context != null) tags[CONTEXT_TAG] = within(`${field}.context`, input.context, 500, 1);
+  return {
+    ...{ id: uuidv7(), direction: input.direction, datasetId: registered?.id ?? null, tags },
+    ...{ name: text('name'), digest: text('digest'), sourceType: text('sourceType'), source: text('source') },
+    schema: given.schema == null ? null : within(`${field}.schema`, given.schema, MAX_LENGTHS.schema, 0),
+    profile: given.profile == null ? null : within(`${field}.profile`, given.profile, MAX_LENGTHS.profile, 0),
+  };
+}
+
+function within(field: string, text: string, max: number, min: number): string {
+  if (text.length < min || text.length > max) throw badInput(field, `${min} to ${max} characters`, text.slice(0, 200));
+  return text;
+}

@@ -1,0 +1,204 @@
+import { LockMode } from '@mikro-orm/core';
+import { Job } from '../../db/entities/jobs/job.entity.js';
+import { Run } from '../../db/entities/experiments/run.entity.js';
+import type { Session } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
+import { checkName, toHexId } from '../core/index.js';
+import { RUN_TAGS } from './rules/run-tags.js';
+import { isEnded } from './rules/run-status.js';
+import { conflict } from '../../errors.js';
+import { refuseUnfinished, audit } from '../platform/index.js';
+import type { TagEntry } from './experiment.service.js';
+import { dropTag, putTags, refuseWrite } from './run-pairs.js';
+import type { RunService, RunStatus } from './run.service.js';
+
+export interface RunUpdate {
+  runId: string;
+  name?: string | null;
+  status?: RunStatus | null;
+  /** Absent: now for a run that ends, none for one that goes on. */
+  endedAt?: Date | null;
+  /** Markdown; an empty one takes it away. */
+  description?: string | null;
+}
+
+/** Stores what a run logged as files when it ends; called in the transaction that ends it. */
+export interface RunArchive {
+  request(session: Session, runId: string): Promise<void>;
+}
+
+/** What becomes of a run after it was created: it ends, goes on, is cloned, put aside and brought back. */
+export class RunLifecycleService {
+  constructor(
+    private readonly runs: RunService,
+    private readonly archive: RunArchive,
+  ) {}
+
+  async update(session: Session, input: RunUpdate): Promise<Run> {
+    const run = await this.writable(session, input.runId);
+    const before = { name: run.name, status: run.status, endedAt: run.endedAt };
+    const changed: TagEntry[] = [];
+    if (input.name != null) changed.push({ key: RUN_TAGS.name, value: checkName('input.name', input.name) });
+    if (input.description) changed.push({ key: RUN_TAGS.note, value: input.description });
+    if (changed.length > 0) await putTags(session, run.id, changed);
+    if (input.description === '') await this.dropNote(session, run.id);
+    if (input.status != null) await this.setStatus(session, run, input.status, input.endedAt ?? null);
+    else if (input.endedAt != null) run.endedAt = input.endedAt;
+    const after = {
+      name: run.name,
+      status: run.status,
+      endedAt: run.endedAt,
+      description: input.description?.slice(0, 200),
+    };
+    audit(session, 'updateRun', { type: 'run', id: run.id }, before, after);
+    return run;
+  }
+
+  async finish(session: Session, runId: string, status: 'FINISHED' | 'FAILED' | 'KILLED'): Promise<Run> {
+    const run = await this.writable(session, runId);
+    const before = { status: run.status };
+    await this.setStatus(session, run, status, new Date());
+    audit(session, 'finishRun', { type: 'run', id: runId }, before, { status });
+    return run;
+  }
+
+  /** Takes up a run that has ended, to log more to it. */
+  async resume(session: Session, runId: string): Promise<Run> {
+    const run = await this.writable(session, runId);
+    if (!isEnded(run.status))
+      throw conflict(`Run ${runId} is ${run.status}.`, { expected: 'a run that has ended', got: run.status });
+    const training = await session.em.findOne(
+      Job,
+      { tenant: session.tenant, runId, kind: 'TRAINING' },
+      { fields: ['id'] },
+    );
+    if (training) {
+      throw conflict(`Run ${runId} is that of training ${training.id}: resumeTraining goes on with it.`, {
+        expected: 'a run of code outside this service',
+        got: `the run of training ${training.id}`,
+      });
+    }
+    const before = { status: run.status, endedAt: run.endedAt };
+    await this.setStatus(session, run, 'RUNNING', null);
+    audit(session, 'resumeRun', { type: 'run', id: runId }, before, { status: run.status });
+    return run;
+  }
+
+  /**
+   * A new run with the parameters and tags of another one, and a tag that says of which; metrics and files stay behind.
+   */
+  async clone(
+    session: Session,
+    input: { runId: string; name?: string | null; experimentId?: string | null; withDatasets?: boolean | null },
+  ): Promise<Run> {
+    const original = await this.runs.get(session, input.runId);
+    const pairs = (table: string) =>
+      sql<TagEntry>(session.em, `select key, value from ${table} where tenant = ? and run_id = ?`, [
+        session.tenant,
+        original.id,
+      ]);
+    const tags = (await pairs('run_tag')).filter(({ key }) => key !== RUN_TAGS.name && key !== RUN_TAGS.clonedFrom);
+    const clone = await this.runs.create(session, {
+      experimentId: input.experimentId ?? original.experimentId,
+      name: input.name ?? original.name,
+      params: await pairs('run_param'),
+      tags: [...tags, { key: RUN_TAGS.clonedFrom, value: toHexId(original.id) }],
+    });
+    if (input.withDatasets ?? true) await this.cloneDatasets(session, original.id, clone.id);
+    audit(session, 'cloneRun', { type: 'run', id: clone.id }, null, { clonedFrom: original.id });
+    return clone;
+  }
+
+  /** Puts a run aside until it is restored or collected as garbage; one that is put aside already stays as it is. */
+  async remove(session: Session, runId: string): Promise<Run> {
+    const run = await this.locked(session, runId);
+    if (run.state === 'DELETED') return run;
+    await this.refuseUnfinishedJobs(session, [run.id]);
+    Object.assign(run, { state: 'DELETED', deletedAt: new Date() });
+    audit(session, 'deleteRun', { type: 'run', id: runId }, { state: 'ACTIVE' }, { state: 'DELETED' });
+    return run;
+  }
+
+  async restore(session: Session, runId: string): Promise<Run> {
+    const run = await this.locked(session, runId);
+    if (run.state === 'ACTIVE') return run;
+    await refuseUnfinished(session, run.experimentId);
+    await this.refuseHalfCollected(session, runId);
+    Object.assign(run, { state: 'ACTIVE', deletedAt: null });
+    audit(session, 'restoreRun', { type: 'run', id: runId }, { state: 'DELETED' }, { state: 'ACTIVE' });
+    return run;
+  }
+
+  private async writable(session: Session, runId: string): Promise<Run> {
+    const run = await this.locked(session, runId);
+    return run.state === 'ACTIVE' ? run : refuseWrite(session, runId);
+  }
+
+  /** Locked, so that of two changes at once the second sees the first. */
+  private async locked(session: Session, runId: string): Promise<Run> {
+    const run = await this.runs.get(session, runId);
+    await session.em.lock(run, LockMode.PESSIMISTIC_WRITE);
+    await session.em.refresh(run);
+    return run;
+  }
+
+  private async setStatus(session: Session, run: Run, status: RunStatus, endedAt: Date | null): Promise<void> {
+    run.status = status;
+    run.endedAt = isEnded(status) ? (endedAt ?? run.endedAt ?? new Date()) : null;
+    this.runs.tellStatus(session, run.id);
+    if (isEnded(status)) await this.archive.request(session, run.id);
+  }
+
+  private async dropNote(session: Session, runId: string): Promise<void> {
+    const tags = await sql(session.em, 'select 1 from run_tag where tenant = ? and run_id = ? and key = ?', [
+      session.tenant,
+      runId,
+      RUN_TAGS.note,
+    ]);
+    if (tags.length > 0) await dropTag(session, runId, RUN_TAGS.note);
+  }
+
+  private async cloneDatasets(session: Session, from: string, to: string): Promise<void> {
+    const read = { tenant: session.tenant, from, to };
+    await sql(
+      session.em,
+      `insert into run_dataset (id, tenant, run_id, dataset_id, role)
+       select gen_random_uuid(), tenant, ?, dataset_id, role from run_dataset where tenant = ? and run_id = ?`,
+      [read.to, read.tenant, read.from],
+    );
+    await sql(
+      session.em,
+      `insert into logged_dataset (id, tenant, run_id, direction, name, digest, source_type, source, schema, profile, tags, dataset_id)
+       select gen_random_uuid(), tenant, ?, direction, name, digest, source_type, source, schema, profile, tags, dataset_id
+       from logged_dataset where tenant = ? and run_id = ? and direction = 'INPUT'`,
+      [read.to, read.tenant, read.from],
+    );
+  }
+
+  /** A run whose collection as garbage has begun has no counter any more. */
+  private async refuseHalfCollected(session: Session, runId: string): Promise<void> {
+    const counters = await sql(session.em, 'select 1 from run_counter where tenant = ? and run_id = ?', [
+      session.tenant,
+      runId,
+    ]);
+    if (counters.length > 0) return;
+    throw conflict(`Run ${runId} is being collected as garbage.`, {
+      expected: 'a run that is whole',
+      got: 'one that is going',
+    });
+  }
+
+  private async refuseUnfinishedJobs(session: Session, runIds: string[]): Promise<void> {
+    const job = await session.em.findOne(
+      Job,
+      { tenant: session.tenant, runId: { $in: runIds }, kind: 'TRAINING', status: { $in: ['QUEUED', 'RUNNING'] } },
+      { fields: ['id', 'runId'] },
+    );
+    if (job) {
+      throw conflict(`Training ${job.id} still works on run ${job.runId}; cancel it first.`, {
+        expected: 'a run without an unfinished training',
+        got: `training ${job.id}`,
+      });
+    }
+  }
+}

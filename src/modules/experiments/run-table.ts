@@ -1,0 +1,107 @@
+import type { Session } from '../../db/database.js';
+import { MAX_PAGE_SIZE, type Page } from '../../db/pagination.js';
+import { sql } from '../../db/sql.js';
+import type { Run } from '../../db/entities/experiments/run.entity.js';
+import type { Entry } from './rules/run-comparison.js';
+import type { RunFilter, RunSearchService } from './run-search.service.js';
+
+/** Keys of one kind that are laid side by side. */
+export const MAX_COMPARED_KEYS = 500;
+/** Of a value that is only told apart from others, or read as a number. */
+const SHORT_CHARACTERS = 250;
+
+export interface RunChoice {
+  filter?: RunFilter | null;
+  /** A filter string, which must hold besides. */
+  where?: string | null;
+}
+
+/** The newest runs that are chosen, at most `limit`. */
+export async function newestRuns(
+  session: Session,
+  search: RunSearchService,
+  choice: RunChoice,
+  limit: number,
+): Promise<Run[]> {
+  const found: Run[] = [];
+  for (let after: string | null = null; ;) {
+    const first = Math.min(MAX_PAGE_SIZE, limit - found.length);
+    const page: Page<Run> = await search.list(session, choice.filter ?? {}, choice.where ?? null, { first, after }, []);
+    found.push(...page.nodes);
+    if (!page.hasNextPage || found.length >= limit) return found;
+    after = page.cursors.at(-1)!;
+  }
+}
+
+/** Entries of each run, by key, of the first 500 keys; and whether there are more. */
+export async function entriesOf(
+  session: Session,
+  table: 'run_param' | 'run_tag',
+  runIds: readonly string[],
+): Promise<{ entries: Entry[][]; isCut: boolean }> {
+  const keys = await sql<{ key: string }>(
+    session.em,
+    `select key from ${table} where tenant = ? and run_id = any(?::uuid[]) group by key order by key collate ` +
+      `"C" limit ${MAX_COMPARED_KEYS + 1}`,
+    [session.tenant, runIds],
+  );
+  const rows = await sql<Entry & { runId: string }>(
+    session.em,
+    `select run_id as "runId", key, value from ${table} where tenant = ? and run_id = any(?::uuid[]) and key = any(?::text[])
+     order by key collate "C"`,
+    [session.tenant, runIds, keys.slice(0, MAX_COMPARED_KEYS).map(({ key }) => key)],
+  );
+  const byRun = Map.groupBy(rows, ({ runId }) => runId);
+  return {
+    entries: runIds.map((id) => (byRun.get(id) ?? []).map(({ key, value }) => ({ key, value }))),
+    isCut: keys.length > MAX_COMPARED_KEYS,
+  };
+}
+
+/** Newest values of one metric, in the order of the runs. */
+export async function latestValues(
+  session: Session,
+  runIds: readonly string[],
+  key: string,
+): Promise<(number | null)[]> {
+  const rows = await sql<{ runId: string; value: number }>(
+    session.em,
+    'select run_id as "runId", value from metric_latest where tenant = ? and key = ? and run_id = any(?::uuid[])',
+    [session.tenant, key, runIds],
+  );
+  const values = new Map(rows.map(({ runId, value }) => [runId, value]));
+  return runIds.map((id) => values.get(id) ?? null);
+}
+
+/**
+ * The given parameters over the runs; or those that differ between them, at most `limit`, the ones that most runs have
+ * first.
+ */
+export async function paramColumns(
+  session: Session,
+  runIds: readonly string[],
+  keys: readonly string[] | null,
+  limit: number,
+): Promise<{ key: string; texts: (string | null)[] }[]> {
+  const chosen =
+    keys ??
+    (
+      await sql<{ key: string }>(
+        session.em,
+        `select key from run_param where tenant = ? and run_id = any(?::uuid[]) group by key
+         having count(distinct pair_hash) > 1 or count(*) < ? order by count(*) desc, key collate "C" limit ?`,
+        [session.tenant, runIds, runIds.length, limit],
+      )
+    ).map(({ key }) => key);
+  const rows = await sql<Entry & { runId: string }>(
+    session.em,
+    `select run_id as "runId", key, left(value, ${SHORT_CHARACTERS}) as value from run_param
+     where tenant = ? and run_id = any(?::uuid[]) and key = any(?::text[])`,
+    [session.tenant, runIds, chosen],
+  );
+  const byKey = Map.groupBy(rows, ({ key }) => key);
+  return chosen.map((key) => {
+    const values = new Map((byKey.get(key) ?? []).map(({ runId, value }) => [runId, value]));
+    return { key, texts: runIds.map((id) => values.get(id) ?? null) };
+  });
+}

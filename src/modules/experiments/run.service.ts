@@ -1,0 +1,208 @@
+import { metricsTopic, publishRun, type Sequenced, requireOwn, audit } from '../platform/index.js';
+import { LockMode } from '@mikro-orm/core';
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import { Run } from '../../db/entities/experiments/run.entity.js';
+import type { Session } from '../../db/database.js';
+import { preparedSql, sql } from '../../db/sql.js';
+import { checkName, toHexId } from '../core/index.js';
+import { RUN_TAGS, tagsOfSource, type RunSource } from './rules/run-tags.js';
+import { isEnded } from './rules/run-status.js';
+import { badInput, notFound } from '../../errors.js';
+import type { ExperimentService, TagEntry } from './experiment.service.js';
+import { appendMetrics, type MetricInput } from './metric-log.js';
+import { addParams, dropTag, putTags } from './run-pairs.js';
+
+export type RunStatus = Run['status'];
+
+export interface MetricRow extends Sequenced {
+  runId: string;
+  key: string;
+  value: number;
+  step: number;
+  loggedAt: Date;
+}
+
+export interface NewRun {
+  /** Only of an import, which keeps the ids of what it brings. */
+  id?: string;
+  experimentId: string;
+  name?: string | null;
+  parentRunId?: string | null;
+  startedAt?: Date | null;
+  status?: RunStatus;
+  description?: string | null;
+  source?: RunSource | null;
+  params?: TagEntry[] | null;
+  tags?: TagEntry[] | null;
+}
+
+export const MAX_METRICS_PER_CALL = 10_000;
+
+/** Runs and what they log: parameters, tags, metric histories. */
+export class RunService {
+  constructor(
+    private readonly live: LiveEvents,
+    private readonly experiments: ExperimentService,
+  ) {}
+
+  async create(session: Session, input: NewRun): Promise<Run> {
+    // Shared with other new runs; the experiment's deletion waits, and then finds this one.
+    const experiment = await this.experiments.get(session, input.experimentId, LockMode.PESSIMISTIC_READ);
+    if (experiment.state !== 'ACTIVE') throw badInput('input.experimentId', 'an active experiment', experiment.state);
+    const parent = input.parentRunId == null ? null : await this.get(session, input.parentRunId);
+    const name = nameOf(input);
+    const run = session.em.create(Run, {
+      ...(input.id != null && { id: input.id }),
+      ...(input.startedAt != null && { startedAt: input.startedAt }),
+      tenant: session.tenant,
+      experimentId: experiment.id,
+      name,
+      status: input.status ?? 'RUNNING',
+      createdBy: session.principal.subject,
+    });
+    await session.em.flush();
+    await sql(session.em, 'insert into run_counter (tenant, run_id) values (?, ?)', [session.tenant, run.id]);
+    if (input.params?.length) await addParams(session, run.id, input.params);
+    await putTags(session, run.id, [
+      ...(input.tags ?? []),
+      ...tagsOfSource(input.source ?? {}),
+      ...(input.description == null ? [] : [{ key: RUN_TAGS.note, value: input.description }]),
+      ...(parent ? [{ key: RUN_TAGS.parent, value: toHexId(parent.id) }] : []),
+      { key: RUN_TAGS.name, value: name },
+    ]);
+    audit(session, 'createRun', { type: 'run', id: run.id }, null, {
+      name,
+      experimentId: experiment.id,
+      parentRunId: run.parentRunId,
+    });
+    return run;
+  }
+
+  async get(session: Session, id: string): Promise<Run> {
+    const run = await session.em.findOne(Run, { id, tenant: session.tenant });
+    if (!run) throw notFound('run', id);
+    return run;
+  }
+
+  /** Whether nothing more comes of it, unless it is resumed; so for one that has been collected as garbage. */
+  async hasEnded(session: Session, id: string): Promise<boolean> {
+    const text = 'select status from run where tenant = ? and id = ?';
+    const [run] = await preparedSql<{ status: RunStatus }>(session.em, 'run_status', text, [session.tenant, id]);
+    return !run || isEnded(run.status);
+  }
+
+  /** In the transaction in which it ends or goes on: its followers learn it. */
+  tellStatus(session: Session, id: string): void {
+    session.afterCommit(() => publishRun(this.live, id));
+  }
+
+  /** NOT_FOUND for the first that is none. */
+  requireAll(session: Session, ids: string[]): Promise<void> {
+    return requireOwn(session, Run, 'run', ids);
+  }
+
+  /** A parameter says what a run was made with: it can be logged again with the same value, not changed. */
+  async logParams(session: Session, runId: string, params: TagEntry[]): Promise<void> {
+    const added = await addParams(session, runId, params);
+    audit(session, 'logParams', { type: 'run', id: runId }, null, added);
+  }
+
+  async setTags(session: Session, runId: string, tags: TagEntry[]): Promise<void> {
+    const keys = tags.map(({ key }) => key);
+    const before = await sql<TagEntry>(
+      session.em,
+      'select key, value from run_tag where tenant = ? and run_id = ? and key = any(?::text[])',
+      [session.tenant, runId, keys],
+    );
+    const after = await putTags(session, runId, tags);
+    audit(
+      session,
+      'setRunTags',
+      { type: 'run', id: runId },
+      Object.fromEntries(before.map(({ key, value }) => [key, value])),
+      after,
+    );
+  }
+
+  /** Makes a tag's new value of its old one (null for none), one caller after the other. */
+  async changeTag(
+    session: Session,
+    runId: string,
+    key: string,
+    change: (before: string | null) => string,
+  ): Promise<void> {
+    await sql(session.em, 'select 1 from run where tenant = ? and id = ? for update', [session.tenant, runId]);
+    const [tag] = await sql<{ value: string }>(
+      session.em,
+      'select value from run_tag where tenant = ? and run_id = ? and key = ?',
+      [session.tenant, runId, key],
+    );
+    await this.setTags(session, runId, [{ key, value: change(tag?.value ?? null) }]);
+  }
+
+  /** NOT_FOUND when the run has no such tag. */
+  async deleteTag(session: Session, runId: string, key: string): Promise<void> {
+    const value = await dropTag(session, runId, key);
+    audit(session, 'deleteRunTag', { type: 'run', id: runId }, { [key]: value }, null);
+  }
+
+  /**
+   * Appends metric points; the same point again adds nothing. Returns how many were new. MLflow's clients may count
+   * steps from below 0.
+   */
+  async logMetrics(session: Session, runId: string, metrics: MetricInput[], minStep = 0): Promise<number> {
+    if (metrics.length === 0 || metrics.length > MAX_METRICS_PER_CALL) {
+      throw badInput('input.metrics', `1 to ${MAX_METRICS_PER_CALL} points`, metrics.length);
+    }
+    const addedCount = await appendMetrics(session, runId, metrics, minStep);
+    session.afterCommit(() => this.live.publish(metricsTopic(runId)));
+    return addedCount;
+  }
+
+  /** The metrics of one step, each at most once: an attempt that repeats a step of an earlier one adds nothing. */
+  async logStep(session: Session, runId: string, step: number, metrics: Record<string, number>): Promise<void> {
+    const logged = await sql<{ key: string }>(
+      session.em,
+      'select key from metric_point where tenant = ? and run_id = ? and step = ?',
+      [session.tenant, runId, step],
+    );
+    const known = new Set(logged.map(({ key }) => key));
+    const fresh = Object.entries(metrics).filter(([key]) => !known.has(key));
+    if (fresh.length === 0) return;
+    await this.logMetrics(
+      session,
+      runId,
+      fresh.map(([key, value]) => ({ key, value, step })),
+    );
+  }
+
+  /** What was logged for the rows that a training learns from and is watched by, step by step. */
+  stepHistory(session: Session, runId: string): Promise<{ step: number; metrics: Record<string, number> }[]> {
+    return sql(
+      session.em,
+      `select step::float8 as step, jsonb_object_agg(key, value) as metrics from metric_point
+       where tenant = ? and run_id = ? and (key like 'train.%' or key like 'validation.%') group by step order by step`,
+      [session.tenant, runId],
+    );
+  }
+
+  /** Points past a sequence number; -1 asks for the newest alone. */
+  async metricsAfter(session: Session, runId: string, seq: number, limit: number): Promise<MetricRow[]> {
+    return sql<MetricRow>(
+      session.em,
+      `select run_id as "runId", key, value, step::float8 as step, logged_at as "loggedAt", seq::float8 as seq from metric_point
+       where tenant = ? and run_id = ? and seq > ? order by metric_point.seq ${seq < 0 ? 'desc' : 'asc'} limit ?`,
+      [session.tenant, runId, seq, limit],
+    );
+  }
+}
+
+function nameOf({ name, tags }: NewRun): string {
+  const tag = tags?.findLast(({ key }) => key === RUN_TAGS.name)?.value;
+  if (name != null && tag !== undefined && name !== tag)
+    throw badInput('input.name', `the value of its tag ${RUN_TAGS.name}`, name);
+  const given = name ?? tag;
+  return given == null
+    ? `run-${new Date().toISOString().slice(0, 19).replaceAll(':', '')}`
+    : checkName('input.name', given);
+}

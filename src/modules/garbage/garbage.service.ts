@@ -1,0 +1,286 @@
+import type { ObjectStore } from '../../adapters/object-store/port.js';
+import { Experiment } from '../../db/entities/experiments/experiment.entity.js';
+import { Job } from '../../db/entities/jobs/job.entity.js';
+import { Run } from '../../db/entities/experiments/run.entity.js';
+import type { Session } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
+import { badInput } from '../../errors.js';
+import type { JobRun, JobService } from '../jobs/index.js';
+import { requireOwn, audit } from '../platform/index.js';
+import type { StagedObjects } from '../uploads/index.js';
+import { checkStorage, type StorageReport } from './storage-check.js';
+import {
+  type Candidate,
+  countDeleted,
+  deleteChunk,
+  deletedExperiments,
+  deletedModels,
+  deletedRuns,
+  deleteExperimentRow,
+  deleteModelRow,
+  deleteRunRow,
+  dropCounter,
+  type GarbageScope,
+  lockDeletedModel,
+  lockDeletedRun,
+  type OpenUpload,
+  openUploads,
+  takesExperiments,
+  versionsFromModel,
+  versionsFromRun,
+} from './garbage-rows.js';
+
+export interface GarbageInput {
+  olderThanDays: number;
+  experimentIds?: string[] | null;
+  runIds?: string[] | null;
+  checkStorage?: boolean | null;
+}
+
+interface Kept {
+  type: 'run' | 'loggedModel' | 'experiment';
+  id: string;
+  name: string;
+  reason: string;
+}
+
+/** What a collection has removed so far, kept with the job in the transaction of each removal. */
+interface Tally {
+  runs: number;
+  loggedModels: number;
+  experiments: number;
+  metricPoints: number;
+  logLines: number;
+  files: number;
+}
+
+/** What the store still holds of a thing whose rows are gone. */
+interface Removed {
+  keys: string[];
+  uploads: OpenUpload[];
+  counted: 'runs' | 'loggedModels' | 'experiments';
+}
+
+interface Dependencies {
+  objects: ObjectStore;
+  staged: StagedObjects;
+  jobs: JobService;
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+const MAX_DAYS = 36_500;
+const MAX_IDS = 1_000;
+const BATCH = 100;
+const CHUNK_ROWS = 20_000;
+const MAX_KEPT_SHOWN = 100;
+const FIRST_ID = '00000000-0000-0000-0000-000000000000';
+const NOTHING: Tally = { runs: 0, loggedModels: 0, experiments: 0, metricPoints: 0, logLines: 0, files: 0 };
+
+/**
+ * Removes for good what was deleted long ago: rows, points, logs and files. What a registered version came from stays.
+ */
+export class GarbageService {
+  constructor(private readonly deps: Dependencies) {}
+
+  async start(session: Session, input: GarbageInput): Promise<Job> {
+    const days = input.olderThanDays;
+    if (!(days >= 0 && days <= MAX_DAYS)) throw badInput('input.olderThanDays', `0 to ${MAX_DAYS} days`, days);
+    for (const field of ['experimentIds', 'runIds'] as const) {
+      const count = input[field]?.length ?? 1;
+      if (count === 0 || count > MAX_IDS) throw badInput(`input.${field}`, `1 to ${MAX_IDS} ids, or none given`, count);
+    }
+    await requireOwn(session, Experiment, 'experiment', input.experimentIds ?? []);
+    await requireOwn(session, Run, 'run', input.runIds ?? []);
+    const config = {
+      deletedBefore: new Date(Date.now() - days * DAY_MS).toISOString(),
+      experimentIds: input.experimentIds ?? null,
+      runIds: input.runIds ?? null,
+      checkStorage: input.checkStorage ?? false,
+    };
+    const job = this.deps.jobs.create(session, { kind: 'GARBAGE_COLLECTION', config });
+    audit(session, 'collectGarbage', { type: 'job', id: job.id }, null, config);
+    return job;
+  }
+
+  resume(session: Session, jobId: string): Promise<Job> {
+    return this.deps.jobs.resume(session, 'resumeGarbageCollection', jobId, 'GARBAGE_COLLECTION');
+  }
+
+  async execute(run: JobRun): Promise<void> {
+    const { checkStorage: check, ...scope } = run.job.config as unknown as GarbageScope & { checkStorage: boolean };
+    await new Collection(this.deps, run, scope).execute(check);
+  }
+}
+
+/** One attempt at a collection; whatever an earlier one did not come to is found again. */
+class Collection {
+  private readonly tally: Tally;
+  private readonly kept: Kept[] = [];
+  private keptCount = 0;
+  private total = 0;
+
+  constructor(
+    private readonly deps: Dependencies,
+    private readonly run: JobRun,
+    private readonly scope: GarbageScope,
+  ) {
+    this.tally = { ...NOTHING, ...(run.job.result as Partial<Tally> | null) };
+  }
+
+  async execute(check: boolean): Promise<void> {
+    const { run, scope } = this;
+    this.total = await run.read((session) => countDeleted(session, scope));
+    await this.each(deletedRuns, (candidate) => this.collectRun(candidate));
+    if (takesExperiments(scope)) {
+      await this.each(deletedModels, (candidate) => this.collectModel(candidate));
+      await this.each(deletedExperiments, (candidate) => this.collectExperiment(candidate));
+    }
+    const storage: StorageReport | null = check ? await checkStorage(run, this.deps.objects) : null;
+    await run.succeed({ ...this.tally, kept: this.kept, keptCount: this.keptCount, storage });
+  }
+
+  private async each(
+    next: (session: Session, scope: GarbageScope, afterId: string, limit: number) => Promise<Candidate[]>,
+    collect: (candidate: Candidate) => Promise<void>,
+  ): Promise<void> {
+    for (let afterId = FIRST_ID; ;) {
+      const candidates = await this.run.read((session) => next(session, this.scope, afterId, BATCH));
+      for (const candidate of candidates) {
+        this.run.signal.throwIfAborted();
+        await collect(candidate);
+        afterId = candidate.id;
+        const done = this.tally.runs + this.tally.experiments + this.keptCount;
+        this.run.progress(
+          done / Math.max(done, this.total),
+          `${this.tally.runs} runs and ${this.tally.experiments} experiments are gone`,
+        );
+      }
+      if (candidates.length < BATCH) return;
+    }
+  }
+
+  private async collectRun(candidate: Candidate): Promise<void> {
+    const { id } = candidate;
+    const begun = await this.run.write(async (session) => {
+      if (!(await lockDeletedRun(session, id, this.scope.deletedBefore))) return null;
+      const versions = await versionsFromRun(session, id);
+      if (versions.length > 0) return this.keep({ ...candidate, type: 'run', reason: cameFrom(versions) });
+      await dropCounter(session, id);
+      return true;
+    });
+    if (!begun) return;
+    if (!(await this.clear('metric_point', id, 'metricPoints')) || !(await this.clear('run_log', id, 'logLines')))
+      return;
+    await this.remove(async (session) => {
+      if (!(await lockDeletedRun(session, id, this.scope.deletedBefore))) return null;
+      // Somebody may have registered one while its points went.
+      const versions = await versionsFromRun(session, id);
+      if (versions.length > 0) return this.keep({ ...candidate, type: 'run', reason: cameFrom(versions) });
+      const uploads = await openUploads(session, id);
+      const keys = await deleteRunRow(session, id);
+      audit(session, 'collectRun', { type: 'run', id }, { name: candidate.name, files: keys.length }, null);
+      return { keys, uploads, counted: 'runs' };
+    });
+  }
+
+  private async collectModel(candidate: Candidate): Promise<void> {
+    await this.remove(async (session) => {
+      if (!(await lockDeletedModel(session, candidate.id, this.scope.deletedBefore))) return null;
+      const versions = await versionsFromModel(session, candidate.id);
+      if (versions.length > 0) return this.keep({ ...candidate, type: 'loggedModel', reason: cameFrom(versions) });
+      const uploads = await openUploads(session, candidate.id);
+      const keys = await deleteModelRow(session, candidate.id);
+      audit(
+        session,
+        'collectLoggedModel',
+        { type: 'loggedModel', id: candidate.id },
+        { name: candidate.name, files: keys.length },
+        null,
+      );
+      return { keys, uploads, counted: 'loggedModels' };
+    });
+  }
+
+  private async collectExperiment(candidate: Candidate): Promise<void> {
+    await this.remove(async (session) => {
+      const reason = await deleteExperimentRow(session, candidate.id, this.scope.deletedBefore);
+      if (reason !== null) return this.keep({ ...candidate, type: 'experiment', reason });
+      audit(session, 'collectExperiment', { type: 'experiment', id: candidate.id }, { name: candidate.name }, null);
+      return { keys: [], uploads: [], counted: 'experiments' };
+    });
+  }
+
+  /** False when the run is wanted again. */
+  private async clear(
+    table: 'metric_point' | 'run_log',
+    runId: string,
+    counted: 'metricPoints' | 'logLines',
+  ): Promise<boolean> {
+    for (;;) {
+      this.run.signal.throwIfAborted();
+      const rows = await this.run.write(async (session) => {
+        if (!(await lockDeletedRun(session, runId, this.scope.deletedBefore))) return null;
+        const deleted = await deleteChunk(session, table, runId, CHUNK_ROWS);
+        if (deleted > 0) await this.count(session, counted, deleted);
+        return deleted;
+      });
+      if (rows === null) return false;
+      this.tally[counted] += rows;
+      if (rows < CHUNK_ROWS) return true;
+    }
+  }
+
+  /**
+   * Rows go in one transaction with the promise that their files follow; a crash in between leaves the files to the
+   * sweeper.
+   */
+  private async remove(work: (session: Session) => Promise<Removed | null>): Promise<void> {
+    const removed = await this.run.write(async (session) => {
+      const done = await work(session);
+      if (!done) return null;
+      await this.deps.staged.stageAll(session, done.keys);
+      await this.count(session, done.counted, 1, done.keys.length);
+      return done;
+    });
+    if (!removed) return;
+    this.tally[removed.counted] += 1;
+    this.tally.files += removed.keys.length;
+    for (const { objectKey, storeUploadId } of removed.uploads) {
+      await this.deps.objects.abortParts(objectKey, storeUploadId);
+      await this.deps.staged.discard(objectKey);
+    }
+    await this.deps.staged.discardAll(removed.keys);
+  }
+
+  /** In the transaction of the removal, so that the figures hold whatever happens to this process. */
+  private async count(session: Session, counted: keyof Tally, more: number, files = 0): Promise<void> {
+    const tally: Tally = { ...this.tally, [counted]: this.tally[counted] + more, files: this.tally.files + files };
+    await sql(session.em, 'update job set result = ? where tenant = ? and id = ?', [
+      JSON.stringify(tally),
+      session.tenant,
+      this.run.job.id,
+    ]);
+  }
+
+  private keep(kept: Kept): null {
+    this.keptCount += 1;
+    if (this.kept.length < MAX_KEPT_SHOWN) this.kept.push(kept);
+    return null;
+  }
+}
+
+function cameFrom(versions: string[]): string {
+  return `model versions came from it: ${versions.join(', ')}`;
+}
+
+declare module '../jobs/job-results.js' {
+  interface JobResults {
+    GARBAGE_COLLECTION: Record<
+      'runs' | 'loggedModels' | 'experiments' | 'metricPoints' | 'logLines' | 'files' | 'keptCount',
+      number
+    > & {
+      kept: { type: string; id: string; name: string; reason: string }[];
+      storage: object | null;
+    };
+  }
+}

@@ -1,0 +1,1 @@
+export { GarbageService } from './garbage.service.js';

@@ -1,0 +1,175 @@
+import type { ObjectStore } from '../../adapters/object-store/port.js';
+import type { Session } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
+import { AppError, ErrorCode } from '../../errors.js';
+import type { JobRun } from '../jobs/index.js';
+
+export interface StorageReport {
+  objects: number;
+  rows: number;
+  /** Files that no row names. */
+  objectsWithoutRow: Found;
+  /** Rows whose file is not there. */
+  rowsWithoutObject: Found;
+}
+
+interface Found {
+  count: number;
+  keys: string[];
+}
+
+const MAX_SHOWN = 100;
+/** No index leads from a key to its row: each batch reads the tables once. */
+const BATCH = 50_000;
+const LOOKS_AT_ONCE = 8;
+/**
+ * Files are compared with rows by sums over so many parts: one that is missing makes its part doubtful and no other.
+ */
+const BUCKETS = 4_096;
+type Sums = Map<number, { rows: number; sum: bigint }>;
+
+/** Every column that names a file. */
+export const NAMED = [
+  ['artifact', 'object_key'],
+  ['checkpoint', 'object_key'],
+  ['dataset', 'object_key'],
+  ['dataset', 'table_key'],
+  ['direct_upload', 'object_key'],
+  ['evaluation', 'markdown_key'],
+  ['model_version', 'object_key'],
+  ['staged_object', 'object_key'],
+  ['upload', 'object_key'],
+] as const;
+
+/** Those whose files must be there: not what is only being stored. */
+const STORED = `
+  select object_key as key from artifact where tenant = ? union select object_key from checkpoint where tenant = ?
+  union select object_key from dataset where tenant = ? union select object_key from upload where tenant = ?
+  union select table_key from dataset where tenant = ? and table_key is not null
+  union select object_key from model_version where tenant = ? and status = 'READY' and object_key is not null`;
+const STORED_TABLES = STORED.split('?').length - 1;
+
+/** Looks for orphans both ways among the tenant's files, and changes nothing. */
+export async function checkStorage(run: JobRun, objects: ObjectStore): Promise<StorageReport> {
+  const report: StorageReport = {
+    objects: 0,
+    rows: 0,
+    objectsWithoutRow: { count: 0, keys: [] },
+    rowsWithoutObject: { count: 0, keys: [] },
+  };
+  const found: Sums = new Map();
+  let batch: string[] = [];
+  const look = async () => {
+    run.signal.throwIfAborted();
+    for (const key of await unnamed(run, batch)) note(report.objectsWithoutRow, key);
+    add(found, await sumsOf(run, batch));
+    report.objects += batch.length;
+    run.progress(1, `${report.objects} files looked at`);
+    batch = [];
+  };
+  for await (const key of objects.list(`${run.job.tenant}/`)) {
+    if (batch.push(key) >= BATCH) await look();
+  }
+  await look();
+  const named = await sumsOf(run);
+  for (const { rows } of named.values()) report.rows += rows;
+  // Where all files of a bucket were found, its rows need no look of their own.
+  const doubtful = [...named].filter(([bucket, { sum }]) => sum !== found.get(bucket)?.sum).map(([bucket]) => bucket);
+  for (let after = ''; doubtful.length > 0;) {
+    run.signal.throwIfAborted();
+    const keys = await storedKeys(run, doubtful, after);
+    // What was removed meanwhile is no orphan.
+    for (const key of await stillStored(run, await absent(objects, keys))) note(report.rowsWithoutObject, key);
+    run.progress(1, `${report.rows} rows looked at`);
+    if (keys.length < BATCH) break;
+    after = keys.at(-1)!;
+  }
+  return report;
+}
+
+function add(all: Sums, more: Sums): void {
+  for (const [bucket, { rows, sum }] of more) {
+    const before = all.get(bucket) ?? { rows: 0, sum: 0n };
+    all.set(bucket, { rows: before.rows + rows, sum: before.sum + sum });
+  }
+}
+
+/** Of the rows whose files must be there, or of those among some keys: equal sums are of equal keys. */
+async function sumsOf(run: JobRun, among?: string[]): Promise<Sums> {
+  const keys = among ? `select key from unnest(?::text[]) as k(key) join (${STORED}) s using (key)` : STORED;
+  const rows = await run.read((session) =>
+    sql<{ bucket: number; rows: number; sum: string }>(
+      session.em,
+      `select (hash & ${BUCKETS - 1})::int as bucket, count(*)::int as rows, sum(hash::numeric)::text as sum
+       from (select hashtextextended(key, 0) as hash from (${keys}) stored) hashed group by 1`,
+      [...(among ? [among] : []), ...tenants(session)],
+    ),
+  );
+  return new Map(rows.map(({ bucket, rows: count, sum }) => [bucket, { rows: count, sum: BigInt(sum) }]));
+}
+
+const tenants = ({ tenant }: Session) => Array.from({ length: STORED_TABLES }, () => tenant);
+
+async function unnamed(run: JobRun, keys: string[]): Promise<string[]> {
+  if (keys.length === 0) return [];
+  const known = NAMED.map(
+    ([table, column]) => `not exists (select from ${table} where tenant = ? and ${column} = k.key)`,
+  ).join(' and ');
+  const rows = await run.read((session) =>
+    sql<{ key: string }>(session.em, `select key from unnest(?::text[]) as k(key) where ${known}`, [
+      keys,
+      ...NAMED.map(() => session.tenant),
+    ]),
+  );
+  return rows.map(({ key }) => key);
+}
+
+async function storedKeys(run: JobRun, buckets: number[], after: string): Promise<string[]> {
+  const rows = await run.read((session) =>
+    sql<{ key: string }>(
+      session.em,
+      `select key from (${STORED}) stored where (hashtextextended(key, 0) & ${BUCKETS - 1}) = any(?::bigint[])
+         and key collate "C" > ? order by key collate "C" limit ?`,
+      [...tenants(session), buckets, after, BATCH],
+    ),
+  );
+  return rows.map(({ key }) => key);
+}
+
+async function stillStored(run: JobRun, keys: string[]): Promise<string[]> {
+  if (keys.length === 0) return [];
+  const rows = await run.read((session) =>
+    sql<{ key: string }>(session.em, `select key from unnest(?::text[]) as k(key) join (${STORED}) s using (key)`, [
+      keys,
+      ...tenants(session),
+    ]),
+  );
+  return rows.map(({ key }) => key);
+}
+
+async function absent(objects: ObjectStore, keys: string[]): Promise<string[]> {
+  const missing: string[] = [];
+  for (let from = 0; from < keys.length; from += LOOKS_AT_ONCE) {
+    await Promise.all(
+      keys.slice(from, from + LOOKS_AT_ONCE).map(async (key) => {
+        if (!(await isThere(objects, key))) missing.push(key);
+      }),
+    );
+  }
+  return missing;
+}
+
+async function isThere(objects: ObjectStore, key: string): Promise<boolean> {
+  try {
+    await objects.sizeBytes(key);
+    return true;
+  } catch (error) {
+    if (error instanceof AppError && error.code === ErrorCode.NOT_FOUND) return false;
+    throw error;
+  }
+}
+
+function note(found: Found, key: string): void {
+  found.count += 1;
+  if (found.keys.length < MAX_SHOWN) found.keys.push(key);
+}

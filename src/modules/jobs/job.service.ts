@@ -1,0 +1,384 @@
+// one file because a job's life is one state machine: every change of its row stands here.
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Logger } from 'pino';
+import type { JobQueue } from '../../adapters/job-queue/port.js';
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import { Event } from '../../db/entities/platform/event.entity.js';
+import { Job } from '../../db/entities/jobs/job.entity.js';
+import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import { Dataset } from '../../db/entities/datasets/dataset.entity.js';
+import { Run } from '../../db/entities/experiments/run.entity.js';
+import type { Database, Session } from '../../db/database.js';
+import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
+import { sql } from '../../db/sql.js';
+import { LockMode, type FilterQuery } from '@mikro-orm/core';
+import {
+  EventType,
+  publishRun,
+  requireOwn,
+  audit,
+  EVENTS_WAITING,
+  checkWait,
+  type Waiter,
+  type Waiting,
+} from '../platform/index.js';
+import { JOB_CATALOG } from './rules/job-catalog.js';
+import { AppError, conflict, ErrorCode, notFound } from '../../errors.js';
+import type { TrainingJobConfig } from '../training/index.js';
+import type { JobEventRow, JobFilter, JobKind, JobStatus, NewJob } from './job-rows.js';
+
+/** Why an attempt ended; a final failure would come again in the same way. */
+interface Failure {
+  code: ErrorCode;
+  message: string;
+  final: boolean;
+  /** Time before the next attempt. */
+  backoffMs: number;
+}
+
+const ENDED: readonly JobStatus[] = ['SUCCEEDED', 'FAILED', 'CANCELLED'];
+/** A queued job that no worker took for so long is offered to the queue again, which ignores what it still holds. */
+const REQUEUE_AFTER_MS = 15_000;
+const OFFERED_AT_ONCE = 50;
+export const JOBS_WAITING = 'jobs-waiting';
+
+export const jobTopic = (jobId: string) => `job:${jobId}`;
+
+/** Thrown inside an attempt that another attempt, a cancellation or an end has overtaken: its writes are refused. */
+export class StaleAttempt extends Error {
+  constructor(jobId: string, attempt: number) {
+    super(`Attempt ${attempt} of job ${jobId} has been overtaken.`);
+    this.name = 'StaleAttempt';
+  }
+}
+
+/** The life of background jobs: the table is the truth, the queue only carries its rows to workers. */
+export class JobService {
+  constructor(
+    private readonly live: LiveEvents,
+    private readonly queue: JobQueue,
+    private readonly db: Database,
+    private readonly logger: Logger,
+    private readonly waiting: Waiting,
+  ) {}
+
+  create(session: Session, job: NewJob): Job {
+    const row = session.em.create(Job, { ...job, tenant: session.tenant, createdBy: session.principal.subject });
+    session.afterCommit(() => this.live.publish(JOBS_WAITING));
+    return row;
+  }
+
+  async get(session: Session, id: string, kind?: JobKind): Promise<Job> {
+    const job = await session.em.findOne(Job, { id, tenant: session.tenant, ...(kind && { kind }) });
+    if (!job) throw notFound(kind ? `${kind.toLowerCase().replace('_', '-')} job` : 'job', id);
+    return job;
+  }
+
+  /** Begins a job and answers when it has ended, or after `input.waitMs`, which is checked first. */
+  async begunAndWaited(who: Waiter, waitMs: number, start: (session: Session) => Promise<Job>): Promise<Job> {
+    checkWait('input.waitMs', waitMs);
+    const job = await this.db.transact(who, start);
+    return waitMs === 0 ? job : this.afterWait(who, job.id, waitMs, 'input.waitMs');
+  }
+
+  /** The job once it has ended, or as it is after `waitMs`. */
+  async afterWait(who: Waiter, id: string, waitMs: number, field = 'waitMs'): Promise<Job> {
+    const hasEnded = () => this.db.transact(who, (session) => this.hasEnded(session, id));
+    await this.waiting.until(who, { topic: jobTopic(id), waitMs, field }, hasEnded, Boolean);
+    return this.db.transact(who, (session) => this.get(session, id));
+  }
+
+  /** NOT_FOUND when there is no such job. */
+  async hasEnded(session: Session, id: string): Promise<boolean> {
+    const [row] = await sql<{ status: JobStatus }>(session.em, 'select status from job where id = ? and tenant = ?', [
+      id,
+      session.tenant,
+    ]);
+    if (!row) throw notFound('job', id);
+    return ENDED.includes(row.status);
+  }
+
+  async list(session: Session, filter: JobFilter, page: PageRequest, order: Order<'createdAt'>): Promise<Page<Job>> {
+    await requireOwn(session, Run, 'run', [filter.runId]);
+    await requireOwn(session, ModelVersion, 'model version', [filter.modelVersionId]);
+    await requireOwn(session, Dataset, 'dataset', [filter.datasetId]);
+    const { status, ...equal } = filter;
+    const where: FilterQuery<Job> = { tenant: session.tenant };
+    for (const [field, value] of Object.entries(equal)) if (value != null) Object.assign(where, { [field]: value });
+    if (status?.length) Object.assign(where, { status: { $in: status } });
+    return paginate(session, Job, where, page, order);
+  }
+
+  /** Ends a job at once, wherever it is; its worker notices by the wake-up. */
+  async cancel(session: Session, id: string): Promise<Job> {
+    const job = await this.get(session, id);
+    await session.em.lock(job, LockMode.PESSIMISTIC_WRITE);
+    await session.em.refresh(job);
+    if (ENDED.includes(job.status))
+      throw conflict(`Job ${id} has already ended (${job.status}).`, {
+        expected: 'a queued or running job',
+        got: job.status,
+      });
+    const before = { status: job.status };
+    await this.step(session.em, job.id, { status: 'CANCELLED', message: `Cancelled by ${session.principal.subject}` });
+    await this.endRun(session.em, job, 'KILLED');
+    audit(session, 'cancelJob', { type: 'job', id }, before, { status: 'CANCELLED' });
+    session.afterCommit(() => this.tell(job));
+    await session.em.refresh(job);
+    return job;
+  }
+
+  /** Gives a job that was given up or cancelled another attempt, with a clean slate of failures. */
+  async resume(session: Session, action: string, id: string, kind: JobKind): Promise<Job> {
+    const job = await this.get(session, id, kind);
+    await session.em.lock(job, LockMode.PESSIMISTIC_WRITE);
+    await session.em.refresh(job);
+    if (job.status !== 'FAILED' && job.status !== 'CANCELLED') {
+      throw conflict(`Job ${id} is ${job.status}.`, { expected: 'a failed or cancelled job', got: job.status });
+    }
+    await sql(
+      session.em,
+      `update job set attempt = attempt + 1, failures = 0, error_code = null, error_message = null, ended_at = null, not_before = null
+       where id = ? and tenant = ?`,
+      [id, session.tenant],
+    );
+    await this.step(session.em, id, { status: 'QUEUED', message: `Continued by ${session.principal.subject}` });
+    audit(session, action, { type: 'job', id }, { status: job.status }, { status: 'QUEUED' });
+    session.afterCommit(() => {
+      this.live.publish(jobTopic(id));
+      this.live.publish(JOBS_WAITING);
+    });
+    await session.em.refresh(job);
+    return job;
+  }
+
+  /** Takes a delivered attempt. Null when there is nothing to do: already taken, overtaken or ended. */
+  async claim(id: string, attempt: number): Promise<Job | null> {
+    const claimed = await this.db.asSystem(async (em) => {
+      const [row] = await sql<{ id: string }>(
+        em,
+        `update job set status = 'RUNNING', heartbeat_at = now(), started_at = coalesce(started_at, now())
+         where id = ? and attempt = ? and status = 'QUEUED' returning id`,
+        [id, attempt],
+      );
+      if (!row) return null;
+      await this.step(em, id, { message: attempt === 1 ? 'Started' : `Continued by attempt ${attempt}` });
+      return em.findOneOrFail(Job, { id }, { populate: ['result'] });
+    });
+    if (claimed) this.live.publish(jobTopic(id));
+    return claimed;
+  }
+
+  /** A sign of life; false when the attempt has been overtaken. */
+  async heartbeat(id: string, attempt: number): Promise<boolean> {
+    const rows = await this.db.asSystem((em) =>
+      sql<{ id: string }>(
+        em,
+        `update job set heartbeat_at = now() where id = ? and attempt = ? and status = 'RUNNING' returning id`,
+        [id, attempt],
+      ),
+    );
+    return rows.length > 0;
+  }
+
+  /** Call first in every transaction of an attempt: locks the job and refuses an overtaken one. */
+  async fence(session: Session, id: string, attempt: number): Promise<void> {
+    const rows = await sql<{ id: string }>(
+      session.em,
+      `select id from job where id = ? and tenant = ? and attempt = ? and status = 'RUNNING' for update`,
+      [id, session.tenant, attempt],
+    );
+    if (rows.length === 0) throw new StaleAttempt(id, attempt);
+  }
+
+  async progress(session: Session, id: string, attempt: number, fraction: number, message: string): Promise<void> {
+    await this.fence(session, id, attempt);
+    await this.step(session.em, id, { progress: Math.min(1, Math.max(0, fraction)), message });
+    session.afterCommit(() => this.live.publish(jobTopic(id)));
+  }
+
+  /** Progress that survives a crash: what failed before no longer counts against the job. */
+  async forgiveFailures(session: Session, id: string, resultSoFar?: object): Promise<void> {
+    const result = resultSoFar === undefined ? null : JSON.stringify(resultSoFar);
+    await sql(session.em, 'update job set failures = 0, result = coalesce(?, result) where id = ? and tenant = ?', [
+      ...[result, id, session.tenant],
+    ]);
+  }
+
+  /** In the transaction of the job's outcome. */
+  async succeed(session: Session, id: string, attempt: number, result: Record<string, unknown>): Promise<void> {
+    await this.fence(session, id, attempt);
+    await sql(session.em, 'update job set result = ? where id = ? and tenant = ?', [
+      JSON.stringify(result),
+      id,
+      session.tenant,
+    ]);
+    await this.step(session.em, id, { status: 'SUCCEEDED', progress: 1, message: 'Done' });
+    session.afterCommit(() => this.live.publish(jobTopic(id)));
+  }
+
+  /** After an attempt threw: another try, or the end with a readable reason. A user's mistake is not tried again. */
+  async attemptFailed(job: Job, error: unknown): Promise<void> {
+    const known = error instanceof AppError;
+    const final = known && error.code !== ErrorCode.UNAVAILABLE && error.code !== ErrorCode.INTERNAL;
+    const code = known ? error.code : ErrorCode.INTERNAL;
+    const message = known ? error.message : 'The worker met an unexpected error; its log has the details.';
+    const backoffMs = JOB_CATALOG[job.kind].backoffMs * (job.failures + 1);
+    await this.db.asSystem((em) => this.retryOrEnd(em, job.id, job.attempt, { code, message, final, backoffMs }));
+    this.tell(job);
+    this.live.publish(EVENTS_WAITING);
+  }
+
+  /** Ends an attempt whose process is leaving; another goes on, and nothing counts as a failure. */
+  async handBack({ id, attempt }: Job): Promise<void> {
+    await this.db.asSystem(async (em) => {
+      const job = await em.findOne(Job, { id, attempt, status: 'RUNNING' }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+      if (!job) return;
+      await sql(em, 'update job set attempt = attempt + 1, not_before = null where id = ?', [id]);
+      await this.step(em, id, { status: 'QUEUED', message: `Its worker stopped; attempt ${attempt + 1} follows` });
+    });
+    this.live.publish(jobTopic(id));
+    this.live.publish(JOBS_WAITING);
+  }
+
+  /** Offers waiting jobs to the queue; first those that it was never offered, however many others wait for a worker. */
+  async dispatch(): Promise<void> {
+    const waiting = await this.db.asSystem((em) =>
+      sql<{ id: string; tenant: string; kind: string; attempt: number }>(
+        em,
+        `select id, tenant, kind, attempt from job where status = 'QUEUED' and (not_before is null or not_before <= now())
+         and (enqueued_attempt < attempt or enqueued_at < now() - ? * interval '1 millisecond')
+         order by enqueued_attempt = attempt, created_at limit 500`,
+        [REQUEUE_AFTER_MS],
+      ),
+    );
+    for (let from = 0; from < waiting.length; from += OFFERED_AT_ONCE) {
+      const offered = waiting.slice(from, from + OFFERED_AT_ONCE);
+      await Promise.all(
+        offered.map(({ id, tenant, kind, attempt }) => this.queue.enqueue(kind, { tenant, jobId: id, attempt })),
+      );
+      await this.db.asSystem((em) =>
+        sql(
+          em,
+          `update job set enqueued_attempt = job.attempt, enqueued_at = now() from unnest(?::uuid[], ?::int[]) as offered(id, attempt)
+           where job.id = offered.id and job.attempt = offered.attempt`,
+          [offered.map(({ id }) => id), offered.map(({ attempt }) => attempt)],
+        ),
+      );
+    }
+  }
+
+  /** Finds running jobs without a sign of life and gives them to another attempt. */
+  async reconcile(heartbeatTimeoutMs: number): Promise<void> {
+    const lost = await this.db.asSystem(async (em) => {
+      const rows = await sql<{ id: string; attempt: number; runId: string | null }>(
+        em,
+        `select id, attempt, run_id as "runId" from job where status = 'RUNNING' and heartbeat_at < now() - ` +
+          `? * interval '1 millisecond' limit 100 for update skip locked`,
+        [heartbeatTimeoutMs],
+      );
+      for (const { id, attempt } of rows) {
+        await this.retryOrEnd(em, id, attempt, {
+          code: ErrorCode.UNAVAILABLE,
+          message: 'Its worker was lost',
+          final: false,
+          backoffMs: 0,
+        });
+      }
+      return rows;
+    });
+    for (const job of lost) {
+      this.logger.warn({ jobId: job.id, attempt: job.attempt }, 'job lost its worker');
+      this.tell(job);
+      this.live.publish(EVENTS_WAITING);
+    }
+    await this.dispatch();
+  }
+
+  /** The steps of a job after a sequence number; -1 asks for the newest alone. */
+  async eventsAfter(session: Session, jobId: string, seq: number, limit: number): Promise<JobEventRow[]> {
+    const order = seq < 0 ? 'desc' : 'asc';
+    return sql<JobEventRow>(
+      session.em,
+      `select e.job_id as "jobId", e.seq::float8 as seq, e.status, e.attempt, e.progress, e.message, e.created_at as "loggedAt"
+       from job_event e where e.tenant = ? and e.job_id = ? and e.seq > ? order by e.seq ${order} limit ?`,
+      [session.tenant, jobId, seq, limit],
+    );
+  }
+
+  /** Wakes those who follow a job that may have ended, and those who follow its run. */
+  private tell({ id, runId }: Pick<Job, 'id' | 'runId'>): void {
+    this.live.publish(jobTopic(id));
+    if (runId) publishRun(this.live, runId);
+  }
+
+  private async retryOrEnd(
+    em: EntityManager,
+    id: string,
+    attempt: number,
+    { code, message, final, backoffMs }: Failure,
+  ): Promise<void> {
+    // Locked, or a cancellation that commits meanwhile would be undone.
+    const job = await em.findOne(Job, { id, attempt, status: 'RUNNING' }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+    if (!job) return;
+    const failures = job.failures + 1;
+    if (final || failures >= JOB_CATALOG[job.kind].attempts) {
+      await sql(em, 'update job set failures = ?, error_code = ?, error_message = ? where id = ?', [
+        failures,
+        code,
+        message,
+        id,
+      ]);
+      await this.step(em, id, { status: 'FAILED', message });
+      await this.endRun(em, job, 'FAILED');
+      if (job.kind === 'TRAINING') {
+        em.create(Event, {
+          tenant: job.tenant,
+          type: EventType.MODEL_TRAINING_FAILED,
+          subjectType: 'job',
+          subjectId: id,
+          modelId: (job.config as unknown as TrainingJobConfig).registerModelId,
+          payload: { runId: job.runId, errorCode: code, errorMessage: message },
+        });
+      }
+    } else {
+      await sql(
+        em,
+        `update job set failures = ?, attempt = attempt + 1, not_before = now() + ? * interval '1 ` +
+          `millisecond' where id = ?`,
+        [failures, backoffMs, id],
+      );
+      await this.step(em, id, { status: 'QUEUED', message: `${message}; attempt ${attempt + 1} follows` });
+    }
+  }
+
+  private async endRun(em: EntityManager, job: Job, status: 'FAILED' | 'KILLED'): Promise<void> {
+    if (job.kind !== 'TRAINING' || !job.runId) return;
+    await em.nativeUpdate(
+      Run,
+      { id: job.runId, status: { $in: ['QUEUED', 'RUNNING'] } },
+      { status, endedAt: new Date() },
+    );
+    await this.db.tellTouched(em, job.tenant, [{ type: 'run', id: job.runId }]);
+  }
+
+  /** Changes a job and leaves the step in its log, numbered by the job's own row, so that numbers commit in order. */
+  private async step(
+    em: EntityManager,
+    id: string,
+    change: { status?: JobStatus; progress?: number; message: string },
+  ): Promise<void> {
+    const ended = change.status !== undefined && ENDED.includes(change.status);
+    await sql(
+      em,
+      `with changed as (
+         update job set event_seq = event_seq + 1, status = coalesce(?, status), progress = coalesce(?, progress), message = ?,
+           ended_at = case when ? then now() else ended_at end
+         where id = ? returning tenant, id, event_seq, status, attempt, progress, message),
+       gone as (delete from job_secret s using changed c where s.job_id = c.id and c.status in ('SUCCEEDED', 'FAILED', 'CANCELLED'))
+       insert into job_event (tenant, job_id, seq, status, attempt, progress, message)
+       select tenant, id, event_seq, status, attempt, progress, message from changed`,
+      [change.status ?? null, change.progress ?? null, change.message, ended, id],
+    );
+  }
+}

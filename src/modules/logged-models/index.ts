@@ -1,0 +1,3 @@
+export { createLoggedModelLoaders } from './loaders.js';
+export { searchLoggedModels } from './logged-model-search.js';
+export { LoggedModelService } from './logged-model.service.js';

@@ -1,0 +1,165 @@
+import { LoggedModel } from '../../db/entities/logged-models/logged-model.entity.js';
+import type { Session } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
+import type { Comparison } from '../core/index.js';
+import { AppError, ErrorCode } from '../../errors.js';
+import {
+  columnCondition,
+  entryCondition,
+  fragment,
+  joined,
+  metricCondition,
+  type AttributeColumns,
+  type Fragment,
+} from '../experiments/index.js';
+
+type Entity = 'attribute' | 'metric' | 'param' | 'tag';
+
+/** A dataset that metrics are about, of any digest when that is null. */
+/** What is null may be any. */
+export interface DatasetOfMetric {
+  name: string | null;
+  digest: string | null;
+}
+
+export interface LoggedModelOrder {
+  /** An attribute, or `metrics.<key>`. */
+  field: string;
+  direction: 'ASC' | 'DESC';
+  /** Which of the metric's points count; null for all. */
+  dataset: DatasetOfMetric | null;
+}
+
+export interface LoggedModelSearch {
+  comparisons: readonly Comparison<Entity>[];
+  experimentIds: readonly string[];
+  /** Metrics count only where they are about one of these; none means all. */
+  datasets: readonly DatasetOfMetric[];
+  order: readonly LoggedModelOrder[];
+  offset: number;
+  limit: number;
+}
+
+const COLUMNS: AttributeColumns = {
+  name: { type: 'TEXT', sql: 'l.name' },
+  // As MLflow's clients know them.
+  model_id: { type: 'TEXT', sql: `('m-' || replace(l.id::text, '-', ''))` },
+  model_type: { type: 'TEXT', sql: `coalesce(l.model_type, '')` },
+  status: { type: 'TEXT', sql: 'l.status' },
+  source_run_id: { type: 'TEXT', sql: `coalesce(replace(l.run_id::text, '-', ''), '')` },
+  creation_timestamp: { type: 'TIME', sql: 'l.created_at' },
+  last_updated_timestamp: { type: 'TIME', sql: 'l.updated_at' },
+};
+
+/** Statuses come in the order of their life. */
+const ORDER_SQL: Record<string, string> = {
+  'l.status': `array_position(array['PENDING', 'READY', 'FAILED'], l.status::text)`,
+};
+
+/** Other names of columns in an order. */
+const ORDER_ALIASES: Record<string, string> = {
+  creation_time: 'creation_timestamp',
+  creation_timestamp_ms: 'creation_timestamp',
+  last_updated_time: 'last_updated_timestamp',
+  last_updated_timestamp_ms: 'last_updated_timestamp',
+};
+
+/**
+ * Models that are not deleted and that all comparisons hold of; those without the value that they are ordered by come
+ * last.
+ */
+export async function searchLoggedModels(session: Session, search: LoggedModelSearch): Promise<LoggedModel[]> {
+  const { tenant } = session;
+  const ofDatasets = datasetCondition(search.datasets);
+  const needsMetric = search.datasets.length > 0 && search.comparisons.every(({ entity }) => entity !== 'metric');
+  const where = joined(
+    [
+      fragment(
+        `l.tenant = ? and l.state = 'ACTIVE' and l.experiment_id = any(?::uuid[])`,
+        tenant,
+        search.experimentIds,
+      ),
+      ...search.comparisons.map((comparison) => toCondition(comparison, tenant, ofDatasets)),
+      ...(needsMetric ? [hasMetric(tenant, [ofDatasets])] : []),
+    ],
+    ' and ',
+  );
+  const orders = search.order.map((key, i) => toOrder(key, `m${i}`, tenant));
+  const joins = joined(
+    orders.map(({ join }) => join),
+    ' ',
+  );
+  const order = [...orders.map(({ orderBy }) => orderBy), 'l.created_at desc', 'l.id'].join(', ');
+  const rows = await sql<{ id: string }>(
+    session.em,
+    `select l.id from logged_model l ${joins.text} where ${where.text} order by ${order} limit ? offset ?`,
+    [...joins.params, ...where.params, search.limit, search.offset],
+  );
+  const found = await session.em.find(LoggedModel, { tenant, id: { $in: rows.map(({ id }) => id) } });
+  const byId = new Map(found.map((model) => [model.id, model]));
+  return rows.flatMap(({ id }) => byId.get(id) ?? []);
+}
+
+function toCondition(comparison: Comparison<Entity>, tenant: string, ofDatasets: Fragment): Fragment {
+  switch (comparison.entity) {
+    case 'attribute':
+      return columnCondition(comparison, COLUMNS);
+    case 'param':
+      return entryCondition('l.params', comparison);
+    case 'tag':
+      return entryCondition('l.tags', comparison);
+    case 'metric':
+      return hasMetric(tenant, [fragment('c.key = ?', comparison.key), metricCondition(comparison), ofDatasets]);
+  }
+}
+
+function hasMetric(tenant: string, conditions: Fragment[]): Fragment {
+  const where = joined([fragment('c.logged_model_id = l.id and c.tenant = ?', tenant), ...conditions], ' and ');
+  return { ...where, text: `exists (select from logged_model_metric c where ${where.text})` };
+}
+
+function datasetCondition(datasets: readonly DatasetOfMetric[]): Fragment {
+  if (datasets.length === 0) return fragment('true');
+  const any = joined(
+    datasets.map(({ name, digest }) => {
+      const named = name === null ? [] : [fragment('c.dataset_name = ?', name)];
+      const digested = digest === null ? [] : [fragment('c.dataset_digest = ?', digest)];
+      return joined([fragment('true'), ...named, ...digested], ' and ');
+    }),
+    ' or ',
+  );
+  return { ...any, text: `(${any.text})` };
+}
+
+/** In the words of MLflow's server. */
+const unknownOrder = (field: string, details: { attribute?: string } = {}) =>
+  new AppError(ErrorCode.BAD_USER_INPUT, `Invalid order by field name: ${field}`, { field: 'order_by', ...details });
+
+/** By a column, or by a metric's latest value. */
+function toOrder(
+  { field, direction, dataset }: LoggedModelOrder,
+  alias: string,
+  tenant: string,
+): { join: Fragment; orderBy: string } {
+  const [entity, ...rest] = field.split('.');
+  if (rest.length === 0) {
+    const column = COLUMNS[Object.hasOwn(ORDER_ALIASES, field) ? (ORDER_ALIASES[field] ?? '') : field];
+    if (!column || !Object.values(COLUMNS).includes(column)) throw unknownOrder(field, { attribute: field });
+    return { join: fragment(''), orderBy: `${ORDER_SQL[column.sql] ?? column.sql} ${direction} nulls last` };
+  }
+  if (entity !== 'metrics') throw unknownOrder(`${field}. Only metrics are supported.`);
+  const where = joined(
+    [
+      fragment('c.logged_model_id = l.id and c.tenant = ? and c.key = ?', tenant, rest.join('.')),
+      datasetCondition(dataset === null ? [] : [dataset]),
+    ],
+    ' and ',
+  );
+  const latest =
+    `select c.value from logged_model_metric c where ${where.text} order by c.logged_at desc, c.step desc, ` +
+    'c.run_id limit 1';
+  return {
+    join: { ...where, text: `left join lateral (${latest}) ${alias} on true` },
+    orderBy: `${alias}.value ${direction} nulls last`,
+  };
+}

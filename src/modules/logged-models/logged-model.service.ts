@@ -1,0 +1,252 @@
+import { type FilterQuery, LockMode, raw } from '@mikro-orm/core';
+import { v7 as uuidv7 } from 'uuid';
+import { Experiment } from '../../db/entities/experiments/experiment.entity.js';
+import { LoggedModel } from '../../db/entities/logged-models/logged-model.entity.js';
+import { Run } from '../../db/entities/experiments/run.entity.js';
+import type { Session } from '../../db/database.js';
+import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
+import { sql } from '../../db/sql.js';
+import { checkName, checkTags } from '../core/index.js';
+import { badInput, notFound } from '../../errors.js';
+import { requireOwn, containsText, audit } from '../platform/index.js';
+import { type ExperimentService, type TagEntry, requireWritable } from '../experiments/index.js';
+
+export interface NewLoggedModel {
+  /** Only of an import, which keeps the ids of what it brings. */
+  id?: string;
+  experimentId: string;
+  name: string;
+  /** The run that makes it. */
+  runId?: string | null;
+  modelType?: string | null;
+  params?: TagEntry[];
+  tags?: TagEntry[];
+}
+
+export interface LoggedModelFilter {
+  search?: string | null;
+  experimentIds?: string[] | null;
+  /** The run that made them. */
+  runId?: string | null;
+  status?: LoggedModel['status'][] | null;
+  modelType?: string | null;
+}
+
+/** A metric of a run that is about one model, maybe on one dataset. */
+export interface LoggedModelMetricInput {
+  loggedModelId: string;
+  key: string;
+  value: number;
+  step: number;
+  loggedAt: Date;
+  datasetName?: string | null;
+  datasetDigest?: string | null;
+}
+
+export interface LoggedModelMetric {
+  key: string;
+  /** NaN and the infinities come as text. */
+  value: number | string;
+  step: number;
+  timeMs: number;
+  runId: string;
+  datasetName: string;
+  datasetDigest: string;
+}
+
+/** MLflow has no bound on them. */
+const MAX_VALUE_LENGTH = 100_000;
+
+/** Models as runs made them, before anybody registers them: files, parameters, tags and metrics of their own. */
+export class LoggedModelService {
+  constructor(private readonly experiments: ExperimentService) {}
+
+  async create(session: Session, input: NewLoggedModel): Promise<LoggedModel> {
+    const experiment = await this.experiments.get(session, input.experimentId, LockMode.PESSIMISTIC_READ);
+    if (experiment.state !== 'ACTIVE') throw badInput('experimentId', 'an active experiment', experiment.state);
+    await requireOwn(session, Run, 'run', [input.runId]);
+    const model = session.em.create(LoggedModel, {
+      ...(input.id != null && { id: input.id }),
+      tenant: session.tenant,
+      experimentId: experiment.id,
+      runId: input.runId ?? null,
+      name: checkName('name', input.name),
+      modelType: input.modelType == null ? null : checkName('model_type', input.modelType),
+      params: checkTags('params', input.params ?? [], MAX_VALUE_LENGTH),
+      tags: checkTags('tags', input.tags ?? [], MAX_VALUE_LENGTH),
+      createdBy: session.principal.subject,
+    });
+    audit(session, 'createLoggedModel', { type: 'loggedModel', id: model.id }, null, {
+      name: model.name,
+      runId: model.runId,
+    });
+    return model;
+  }
+
+  async get(session: Session, id: string): Promise<LoggedModel> {
+    const model = await session.em.findOne(LoggedModel, { id, tenant: session.tenant });
+    if (!model) throw notFound('logged model', id);
+    return model;
+  }
+
+  /** Those in use. */
+  async list(
+    session: Session,
+    filter: LoggedModelFilter,
+    page: PageRequest,
+    order: Order<'createdAt' | 'updatedAt' | 'name'>,
+  ): Promise<Page<LoggedModel>> {
+    const { tenant } = session;
+    await requireOwn(session, Experiment, 'experiment', filter.experimentIds ?? []);
+    await requireOwn(session, Run, 'run', [filter.runId]);
+    const conditions: FilterQuery<LoggedModel>[] = [{ tenant, state: 'ACTIVE' }];
+    if (filter.experimentIds?.length) conditions.push({ experimentId: { $in: filter.experimentIds } });
+    if (filter.runId != null) {
+      const made =
+        '(run_id = ? or id in (select m.logged_model_id from run_model m where m.tenant = ? and m.run_id = ? ' +
+        `and m.direction = 'OUTPUT'))`;
+      conditions.push({ [raw(made, [filter.runId, tenant, filter.runId])]: [] });
+    }
+    if (filter.search) conditions.push({ name: containsText('filter.search', filter.search) });
+    if (filter.status?.length) conditions.push({ status: { $in: filter.status } });
+    if (filter.modelType != null) conditions.push({ modelType: filter.modelType });
+    return paginate(session, LoggedModel, { $and: conditions } as FilterQuery<LoggedModel>, page, order);
+  }
+
+  /** Says that its files are all there, or that making it failed. */
+  async finalize(
+    session: Session,
+    id: string,
+    status: 'READY' | 'FAILED',
+    message: string | null,
+  ): Promise<LoggedModel> {
+    const model = await this.locked(session, id);
+    const before = { status: model.status };
+    Object.assign(model, { status, statusMessage: message });
+    audit(session, 'finalizeLoggedModel', { type: 'loggedModel', id }, before, { status });
+    return model;
+  }
+
+  async setTags(session: Session, id: string, tags: TagEntry[]): Promise<void> {
+    const model = await this.locked(session, id);
+    const before = model.tags;
+    model.tags = { ...before, ...checkTags('tags', tags, MAX_VALUE_LENGTH) };
+    audit(session, 'setLoggedModelTags', { type: 'loggedModel', id }, { tags: before }, { tags: model.tags });
+  }
+
+  /** Makes a tag's new value of its old one (null for none), one caller after the other. */
+  async changeTag(session: Session, id: string, key: string, change: (before: string | null) => string): Promise<void> {
+    const { tags } = await this.locked(session, id);
+    await this.setTags(session, id, [{ key, value: change(Object.hasOwn(tags, key) ? tags[key]! : null) }]);
+  }
+
+  /** NOT_FOUND when it has no such tag. */
+  async deleteTag(session: Session, id: string, key: string): Promise<void> {
+    const model = await this.locked(session, id);
+    const before = model.tags;
+    if (!Object.hasOwn(before, key)) throw notFound('tag', key);
+    model.tags = Object.fromEntries(Object.entries(before).filter(([other]) => other !== key));
+    audit(session, 'deleteLoggedModelTag', { type: 'loggedModel', id }, { tags: before }, { tags: model.tags });
+  }
+
+  /** A parameter says what it was made with: the same value again changes nothing, another one is refused. */
+  async logParams(session: Session, id: string, params: TagEntry[]): Promise<void> {
+    const model = await this.locked(session, id);
+    const added = checkTags('params', params, MAX_VALUE_LENGTH);
+    for (const [key, value] of Object.entries(added)) {
+      const known = Object.hasOwn(model.params, key) ? model.params[key] : undefined;
+      if (known !== undefined && known !== value)
+        throw badInput(`params.${key}`, `its value ${known.slice(0, 80)}`, value);
+    }
+    model.params = { ...model.params, ...added };
+    audit(session, 'logLoggedModelParams', { type: 'loggedModel', id }, null, added);
+  }
+
+  /** Puts it aside until garbage is collected. */
+  async remove(session: Session, id: string): Promise<void> {
+    const model = await this.locked(session, id);
+    if (model.state === 'DELETED') return;
+    Object.assign(model, { state: 'DELETED', deletedAt: new Date() });
+    audit(session, 'deleteLoggedModel', { type: 'loggedModel', id }, { state: 'ACTIVE' }, { state: 'DELETED' });
+  }
+
+  /** Says which models a run read, or which it made and at which step. */
+  async linkToRun(
+    session: Session,
+    runId: string,
+    direction: 'INPUT' | 'OUTPUT',
+    models: { loggedModelId: string; step: number }[],
+  ): Promise<void> {
+    if (models.length === 0) return;
+    await requireWritable(session, runId);
+    const ids = models.map(({ loggedModelId }) => loggedModelId);
+    await requireOwn(session, LoggedModel, 'logged model', ids);
+    await sql(
+      session.em,
+      `insert into run_model (id, tenant, run_id, logged_model_id, direction, step)
+       select id, ?, ?, model, ?, step from unnest(?::uuid[], ?::uuid[], ?::bigint[]) as m(id, model, step) on conflict do nothing`,
+      [session.tenant, runId, direction, ids.map(() => uuidv7()), ids, models.map(({ step }) => step)],
+    );
+    audit(session, 'linkLoggedModels', { type: 'run', id: runId }, null, {
+      direction,
+      models: models.slice(0, 100),
+      count: models.length,
+    });
+  }
+
+  /** The same point again adds nothing. */
+  async logMetrics(session: Session, runId: string, metrics: LoggedModelMetricInput[]): Promise<void> {
+    if (metrics.length === 0) return;
+    await requireOwn(
+      session,
+      LoggedModel,
+      'logged model',
+      metrics.map(({ loggedModelId }) => loggedModelId),
+    );
+    await sql(
+      session.em,
+      `insert into logged_model_metric (tenant, logged_model_id, run_id, key, step, logged_at, value, dataset_name, dataset_digest)
+       select ?, model, ?, key, step, timestamptz 'epoch' + ms * interval '1 millisecond', value, name, digest
+       from unnest(?::uuid[], ?::text[], ?::bigint[], ?::float8[], ?::float8[], ?::text[], ?::text[]) as m(model, key, step, ms, value, name, digest)
+       on conflict do nothing`,
+      [
+        ...[session.tenant, runId],
+        ...[
+          metrics.map(({ loggedModelId }) => loggedModelId),
+          metrics.map(({ key }) => key),
+          metrics.map(({ step }) => step),
+        ],
+        ...[metrics.map(({ loggedAt }) => loggedAt.getTime()), metrics.map(({ value }) => String(value))],
+        ...[
+          metrics.map(({ datasetName }) => datasetName ?? ''),
+          metrics.map(({ datasetDigest }) => datasetDigest ?? ''),
+        ],
+      ],
+    );
+  }
+
+  /** All metrics of each of some models, oldest first. */
+  async metricsOf(session: Session, ids: string[]): Promise<(id: string) => LoggedModelMetric[]> {
+    const rows = await sql<{ id: string; metrics: LoggedModelMetric[] }>(
+      session.em,
+      `select logged_model_id as id, json_agg(json_build_object('key', key, 'value', value, 'step', step,
+         'timeMs', (extract(epoch from logged_at) * 1000)::bigint, 'runId', run_id, 'datasetName', dataset_name, 'datasetDigest', dataset_digest)
+         order by logged_at, key, step, value) as metrics
+       from logged_model_metric where tenant = ? and logged_model_id = any(?::uuid[]) group by logged_model_id`,
+      [session.tenant, ids],
+    );
+    const byId = new Map(rows.map(({ id, metrics }) => [id, metrics]));
+    return (id) => byId.get(id) ?? [];
+  }
+
+  /** Locked, so that of two changes at once the second sees the first. */
+  private async locked(session: Session, id: string): Promise<LoggedModel> {
+    const model = await session.em.findOne(
+      LoggedModel,
+      { id, tenant: session.tenant },
+      { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true },
+    );
+    if (!model) throw notFound('logged model', id);
+    return model;
+  }
+}

@@ -1,0 +1,75 @@
+export { categoriesOf, knownCategories, unknownCategories, type UnknownCategory } from './rules/categories.js';
+export {
+  bothProbabilities,
+  classOfLabel,
+  rowWithoutProbabilities,
+  sameClass,
+  withClasses,
+  withOwnClasses,
+} from './rules/class-names.js';
+export { checkCorrections, checkNullValues, type GivenColumn } from './rules/column-corrections.js';
+export { inputRequests, isRecorded, mergeRequests, type ColumnRequest, type Form } from './rules/column-requests.js';
+export {
+  CONVERSION_TOLERANCE,
+  conversionOutcomeSchema,
+  conversionProblem,
+  type Conversion,
+  type ConversionOutcome,
+  type SampleRows,
+} from './rules/conversion.js';
+export { categoryAt, takeRows, toTensors, type Column } from './rules/dataset-column.js';
+export {
+  DATASET_FORMATS,
+  DEFAULT_NULL_VALUES,
+  readAs,
+  readingOf,
+  type ColumnCorrection,
+  type ColumnReading,
+  type ColumnSchema,
+  type ColumnType,
+  type DatasetFormat,
+  type DatasetProfile,
+  type FileReading,
+} from './rules/dataset-schema.js';
+export {
+  buildCategoricalReference,
+  buildNumericReference,
+  buildPredictionReference,
+  countBins,
+  type CategoricalReference,
+  type NumericReference,
+  type PredictionReference,
+  type ReferenceProfile,
+} from './rules/drift.js';
+export { MISSING_TIMESTAMP_MS, missingElement } from './rules/element.js';
+export {
+  columnNames,
+  neededColumns,
+  requireMapped,
+  rowShape,
+  unmappedInputs,
+  withColumns,
+  withKnownColumns,
+  type GivenColumns,
+} from './rules/input-columns.js';
+export { LATENCY_BUCKETS, latencyBucket, latencyPercentileMs } from './rules/latency-histogram.js';
+export { loggedText } from './rules/logged-text.js';
+export {
+  allocate,
+  checkTensors,
+  invalidValue,
+  plainValues,
+  rowsToTensors,
+  tensorFromValues,
+} from './rules/tensor-check.js';
+export {
+  DATATYPES,
+  type Datatype,
+  type InputColumn,
+  type OutputMeaning,
+  type RowIndependence,
+  type Signature,
+  type Tensor,
+  type TensorData,
+  type TensorSpec,
+} from './rules/tensor.js';

@@ -1,0 +1,85 @@
+import { badInput } from '../../../errors.js';
+import type { Signature } from './tensor.js';
+
+const MAX_CLASSES = 1_000;
+const MAX_NAME_CHARACTERS = 250;
+
+/**
+ * How many classes the outputs give probabilities of; two for a single number per row, null where the shapes leave it
+ * open.
+ */
+export function classCountOf({ outputs }: Signature): number | null {
+  const floats = outputs.filter(({ datatype }) => datatype === 'FP32' || datatype === 'FP64');
+  const wide = floats.filter(({ shape }) => shape.length === 2 && shape[1] !== 1);
+  const matrix = wide.find(({ name }) => name === 'probabilities') ?? (wide.length === 1 ? wide[0] : undefined);
+  if (matrix) return matrix.shape[1]! > 1 ? matrix.shape[1]! : null;
+  const single = floats.filter(({ shape }) => shape.slice(1).every((size) => size === 1));
+  return wide.length === 0 && single.length === 1 ? 2 : null;
+}
+
+/** The signature with the class of each probability, in order. BAD_USER_INPUT names the first wrong one. */
+export function withClasses(signature: Signature, field: string, classes: readonly string[]): Signature {
+  const wanted = classCountOf(signature);
+  if (classes.length < 2 || classes.length > MAX_CLASSES || (wanted !== null && classes.length !== wanted))
+    throw badInput(
+      field,
+      wanted === null ? `2 to ${MAX_CLASSES} classes` : `${wanted} classes, one for each probability`,
+      classes.length,
+    );
+  classes.forEach((name, i) => {
+    if (name === '' || name.length > MAX_NAME_CHARACTERS || name.includes('\0') || !name.isWellFormed())
+      throw badInput(`${field}[${i}]`, `a name of 1 to ${MAX_NAME_CHARACTERS} characters`, name);
+    if (classes.indexOf(name) < i) throw badInput(`${field}[${i}]`, 'each class once', name);
+  });
+  return { ...signature, classes: [...classes] };
+}
+
+/** With the classes that the file itself names, where they are as many as its probabilities. */
+export function withOwnClasses(signature: Signature, classes: string[] | null): Signature {
+  const wanted = classCountOf(signature);
+  const fits = classes !== null && (wanted === null || wanted === classes.length);
+  return fits ? { ...signature, classes } : signature;
+}
+
+/** Two spellings of one class: "1" and "1.0" are the same number. */
+export function sameClass(a: string, b: string): boolean {
+  if (a === b) return true;
+  if (a.trim() === '' || b.trim() === '') return false;
+  const [x, y] = [Number(a), Number(b)];
+  return Number.isFinite(x) && x === y;
+}
+
+/** The class that a label stands for: its own text where that is one of the classes, else the class at its number. */
+export function classOfLabel(label: string | number | bigint, classes: readonly string[]): string {
+  const text = String(label);
+  if (classes.includes(text)) return text;
+  return classes.find((name) => sameClass(name, text)) ?? classes[Number(label)] ?? text;
+}
+
+/** Logits and decision values lie outside of 0 to 1 or do not add up to 1; a row that is not finite says nothing. */
+const TOLERANCE = 1e-2;
+
+/** Position of the first row that holds no probabilities; -1 for none. */
+export function rowWithoutProbabilities(values: Float32Array | Float64Array, classCount: number): number {
+  for (let start = 0; start < values.length; start += classCount) {
+    let sum = 0;
+    let isProbable = true;
+    for (let i = start; i < start + classCount; i++) {
+      const value = values[i]!;
+      sum += value;
+      isProbable &&= !(value < -TOLERANCE || value > 1 + TOLERANCE);
+    }
+    if (!isProbable || Math.abs(sum - 1) > TOLERANCE) return start / classCount;
+  }
+  return -1;
+}
+
+/** One probability per row, of the second of two classes, as the probabilities of both. */
+export function bothProbabilities(ofSecond: Float32Array | Float64Array): Float64Array {
+  const both = new Float64Array(ofSecond.length * 2);
+  for (let row = 0; row < ofSecond.length; row++) {
+    both[row * 2] = 1 - ofSecond[row]!;
+    both[row * 2 + 1] = ofSecond[row]!;
+  }
+  return both;
+}

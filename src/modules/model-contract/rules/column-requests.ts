@@ -1,0 +1,64 @@
+import { columnNames } from './input-columns.js';
+import type { InputColumn, Signature, TensorSpec } from './tensor.js';
+import { type ColumnReading, readingOf } from './dataset-schema.js';
+
+/**
+ * VALUE: by the type of the reading, a number or, for STRING, the text. TEXT: the category, as the file spells it.
+ * BOTH: the values with `texts` beside them.
+ */
+export type Form = 'VALUE' | 'TEXT' | 'BOTH';
+
+/**
+ * A column by its name, and how to read it: by the table's own reading, or by one that is given, as of the file a model
+ * was trained on.
+ */
+export interface ColumnRequest {
+  name: string;
+  form: Form;
+  reading?: ColumnReading;
+}
+
+/** Each column once, in the order of the first mention; one that is wanted in two forms is read in both. */
+export function mergeRequests(requests: readonly ColumnRequest[]): ColumnRequest[] {
+  const merged = new Map<string, ColumnRequest>();
+  for (const request of requests) {
+    const known = merged.get(request.name);
+    if (!known) merged.set(request.name, request);
+    else merged.set(request.name, { ...request, ...known, form: known.form === request.form ? known.form : 'BOTH' });
+  }
+  return [...merged.values()];
+}
+
+/**
+ * The columns that fill a model's inputs: categories as text, read as the model's training data were where that is
+ * known.
+ */
+export function inputRequests({ inputs }: Signature): ColumnRequest[] {
+  return mergeRequests(
+    inputs.flatMap((spec): ColumnRequest[] => {
+      const form = formFor(spec);
+      const known = new Map(spec.columns?.map((column) => [column.name, column]));
+      return (columnNames(spec) ?? []).map((name) => {
+        const column = known.get(name);
+        return column && isRecorded(spec, column) ? { name, form, reading: readingOf(column) } : { name, form };
+      });
+    }),
+  );
+}
+
+/** 64-bit integers are read as text besides: a value in double precision has lost the last digits of some. */
+function formFor({ datatype, semantic }: TensorSpec): Form {
+  if (datatype === 'BYTES') return 'TEXT';
+  return datatype === 'INT64' && semantic !== 'TIMESTAMP_MS' ? 'BOTH' : 'VALUE';
+}
+
+/**
+ * Whether a training wrote down how it read the column; else no more than a type is known, guessed from the model's.
+ */
+export function isRecorded(
+  { semantic }: TensorSpec,
+  { categories, nullValues, decimalSeparator, thousandsSeparator, unit, format }: InputColumn,
+): boolean {
+  const details = [semantic, categories, nullValues, decimalSeparator, thousandsSeparator, unit, format];
+  return details.some((detail) => detail !== undefined);
+}

@@ -1,0 +1,176 @@
+import { AppError, badInput, ErrorCode, quote } from '../../../errors.js';
+import type { ColumnType } from './dataset-schema.js';
+import type { Datatype, InputColumn, Signature, TensorSpec } from './tensor.js';
+
+/** Elements of one row of an input; null when its shape leaves them open and no mapping tells. */
+export function elementsPerRow({ shape, columns }: TensorSpec): number | null {
+  const inner = shape.slice(1);
+  if (!inner.includes(-1)) return inner.reduce((product, size) => product * size, 1);
+  return inner.length === 1 && columns ? columns.length : null;
+}
+
+/** The shape of one row of an input, the open dimension filled by the mapping. */
+export function rowShape(spec: TensorSpec): number[] {
+  return spec.shape.slice(1).map((size) => (size === -1 ? (spec.columns?.length ?? -1) : size));
+}
+
+/**
+ * Names of the columns that fill the elements of a row, in order; null where there are several and nobody has said
+ * which.
+ */
+export function columnNames(spec: TensorSpec): readonly string[] | null {
+  if (spec.columns) return spec.columns.map(({ name }) => name);
+  return elementsPerRow(spec) === 1 ? [spec.name] : null;
+}
+
+/** Every column that the model needs, each once; those of its inputs that are known. */
+export function neededColumns(signature: Signature): string[] {
+  return [...new Set(signature.inputs.flatMap((spec) => columnNames(spec) ?? []))];
+}
+
+/** Inputs of several elements per row that no mapping names the columns of. */
+export function unmappedInputs(signature: Signature): TensorSpec[] {
+  return signature.inputs.filter((spec) => columnNames(spec) === null);
+}
+
+/** Which version it is and what its rows could come from, for a refusal that says what to do. */
+interface UnmappedContext {
+  versionId: string;
+  /** Columns of the dataset but the target, in the file's order. */
+  candidates: readonly string[];
+}
+
+/** BAD_USER_INPUT for a model whose inputs cannot be filled from named columns; it says how to name them. */
+export function requireMapped(signature: Signature, { versionId, candidates }: UnmappedContext): void {
+  const spec = unmappedInputs(signature)[0];
+  if (!spec) return;
+  const wanted = elementsPerRow(spec);
+  const shape = `[${spec.shape.map((size) => (size === -1 ? 'any' : size)).join(', ')}]`;
+  const values = wanted === null ? 'any number of values' : `${wanted} values`;
+  const what =
+    `Input ${quote(spec.name)} of shape ${shape} takes ${values} per row, and nobody has said which columns ` +
+    'they are.';
+  const details = {
+    field: 'input.datasetId',
+    expected: `columns for the values of input ${quote(spec.name)}`,
+    got: 'none',
+  };
+  if (wanted === null && spec.shape.length !== 2) {
+    const instead =
+      'Export the model with a fixed number of values per row; as it is, it answers tensors alone (predict ' +
+      'with tensors).';
+    throw new AppError(ErrorCode.BAD_USER_INPUT, `${what} ${instead}`, details);
+  }
+  const isLikely = wanted === candidates.length;
+  const shown = isLikely ? candidates.slice(0, MAX_SHOWN_COLUMNS).map((name) => JSON.stringify(name)) : ['"…"'];
+  const columns = `[${shown.join(', ')}${isLikely && candidates.length > MAX_SHOWN_COLUMNS ? ', …' : ''}]`;
+  const next =
+    `updateModelVersion(input: {id: "${versionId}", inputColumns: [{input: ${JSON.stringify(spec.name)}, ` +
+    `columns: ${columns}}]})`;
+  const how = isLikely
+    ? 'The dataset has as many columns besides the target. Are they in the order that the model was trained ' +
+      `with? Then call ${next}.`
+    : `Name them in the order that the model was trained with: ${next}.`;
+  throw new AppError(ErrorCode.BAD_USER_INPUT, `${what} ${how}`, { ...details, next });
+}
+
+const MAX_SHOWN_COLUMNS = 100;
+
+/** A mapping as somebody gave it. */
+export interface GivenColumns {
+  /** The only input when absent. */
+  input?: string | null;
+  columns?: readonly string[] | null;
+  acceptsMissing?: boolean | null;
+}
+
+/** How a column of that element type is read when nothing more is known. */
+export function columnTypeFor(datatype: Datatype): ColumnType {
+  if (datatype === 'BYTES') return 'STRING';
+  return datatype === 'BOOL' ? 'BOOLEAN' : 'NUMBER';
+}
+
+/** The signature with what was given about its inputs. BAD_USER_INPUT names the first wrong field. */
+export function withColumns(signature: Signature, field: string, given: readonly GivenColumns[]): Signature {
+  const changed = new Map<string, TensorSpec>();
+  given.forEach(({ input, columns, acceptsMissing }, i) => {
+    const at = `${field}[${i}]`;
+    const spec = inputNamed(signature, `${at}.input`, input);
+    if (changed.has(spec.name)) throw badInput(`${at}.input`, 'each input once', spec.name);
+    const next: TensorSpec = { ...spec };
+    if (columns != null) next.columns = checkedColumns(spec, `${at}.columns`, columns);
+    if (acceptsMissing != null) {
+      if (spec.datatype !== 'FP32' && spec.datatype !== 'FP64') {
+        throw badInput(
+          `${at}.acceptsMissing`,
+          `nothing for ${spec.datatype}: floats alone can stand for a missing value`,
+          acceptsMissing,
+        );
+      }
+      next.acceptsMissing = acceptsMissing;
+    }
+    changed.set(spec.name, next);
+  });
+  return { ...signature, inputs: signature.inputs.map((spec) => changed.get(spec.name) ?? spec) };
+}
+
+function inputNamed({ inputs }: Signature, field: string, name: string | null | undefined): TensorSpec {
+  const names = inputs.map((spec) => spec.name);
+  if (name == null) {
+    if (inputs.length === 1) return inputs[0]!;
+    throw badInput(field, `one of the model's inputs ${quote(names)}`, name);
+  }
+  const found = inputs.find((spec) => spec.name === name);
+  if (!found) throw badInput(field, `one of the model's inputs ${quote(names)}`, name);
+  return found;
+}
+
+const MAX_COLUMN_CHARACTERS = 1_000;
+
+function checkedColumns(spec: TensorSpec, field: string, columns: readonly string[]): InputColumn[] {
+  const wanted = elementsPerRow({ ...spec, columns: undefined });
+  const isOpen = wanted === null && spec.shape.length === 2;
+  if (wanted === null && !isOpen) {
+    throw badInput(
+      field,
+      `none, for the shape [${spec.shape.join(', ')}] of input ${spec.name} is not fixed`,
+      columns.length,
+    );
+  }
+  if (wanted === null ? columns.length === 0 : columns.length !== wanted) {
+    throw badInput(
+      field,
+      `${wanted ?? 'one or more'} columns, one for each value of a row of input ${spec.name}`,
+      `${columns.length} columns`,
+    );
+  }
+  const seen = new Set<string>();
+  columns.forEach((name, i) => {
+    if (name === '' || name.length > MAX_COLUMN_CHARACTERS || name.includes('\0') || !name.isWellFormed())
+      throw badInput(`${field}[${i}]`, `a column's name of 1 to ${MAX_COLUMN_CHARACTERS} characters`, name);
+    if (seen.has(name)) throw badInput(`${field}[${i}]`, 'each column once', name);
+    seen.add(name);
+  });
+  const known = new Map(spec.columns?.map((column) => [column.name, column]));
+  return columns.map((name) => known.get(name) ?? { name, type: columnTypeFor(spec.datatype) });
+}
+
+/**
+ * The signature of a file with the columns that its training or its MLmodel file names: those of one input of several
+ * values per row, when they are as many. Inputs named as a column need none.
+ */
+export function withKnownColumns(signature: Signature, columns: readonly InputColumn[]): Signature {
+  const open = unmappedInputs(signature);
+  const own = new Set(signature.inputs.map(({ name }) => name));
+  const rest = columns.filter(({ name }) => !own.has(name));
+  const [spec] = open;
+  if (!spec || open.length > 1 || new Set(rest.map(({ name }) => name)).size !== rest.length) return signature;
+  const wanted = elementsPerRow(spec);
+  if (rest.length === 0 || (wanted === null ? spec.shape.length !== 2 : wanted !== rest.length)) return signature;
+  const isText = spec.datatype === 'BYTES';
+  if (rest.some(({ type }) => (type === 'STRING') !== isText)) return signature;
+  return {
+    ...signature,
+    inputs: signature.inputs.map((input) => (input === spec ? { ...input, columns: rest } : input)),
+  };
+}

@@ -1,0 +1,140 @@
+import { z } from 'zod';
+import { badInput } from '../../../errors.js';
+import { checkName, parseInput } from '../../core/index.js';
+
+export const GATES = ['EVALUATION', 'VALIDATION', 'SHADOW'] as const;
+export type Gate = (typeof GATES)[number];
+
+const thresholdSchema = z
+  .strictObject({ min: z.number().optional(), max: z.number().optional() })
+  .refine(({ min, max }) => (min ?? max) !== undefined && (min === undefined || max === undefined || min <= max), {
+    error: 'a bound, min, max or both, min not above max',
+  });
+
+const MAX_APPROVALS = 20;
+const approvalsSchema = z.int().min(0).max(MAX_APPROVALS).default(0);
+const once = <T>(items: readonly T[]): boolean => new Set(items).size === items.length;
+/** SHADOW is not among them: without a version in production there is nothing to run beside. */
+const soloGatesSchema = z.array(z.enum(['EVALUATION', 'VALIDATION'])).refine(once, { error: 'each gate once' });
+
+/**
+ * What the gates demand and which of them a stage asks for. Every value is a default that a model may set otherwise.
+ */
+export const gatePolicySchema = z.strictObject({
+  staging: z.strictObject({ gates: soloGatesSchema.default(['VALIDATION']), approvals: approvalsSchema }).prefault({}),
+  production: z
+    .strictObject({
+      /** Where a version is in production that the new one is compared with. */
+      gates: z.array(z.enum(GATES)).refine(once, { error: 'each gate once' }).default(['SHADOW']),
+      /** While none is: the first version is compared with the base rate instead. */
+      firstGates: soloGatesSchema.default(['EVALUATION']),
+      approvals: approvalsSchema,
+    })
+    .prefault({}),
+  /** Whether the approval of who registered a version counts. */
+  authorMayApprove: z.boolean().default(false),
+  evaluation: z
+    .strictObject({
+      /**
+       * The upper end of the 95 % interval of the mean loss difference must lie below minus this (nats, or units of the
+       * target).
+       */
+      minImprovement: z.number().min(0).default(0),
+      /** Fewer holdout rows than this prove nothing. */
+      minRows: z.int().min(1).default(100),
+      /** Least mean silhouette of a clustering, which has no loss to compare. */
+      minSilhouette: z.number().min(-1).max(1).default(0.05),
+    })
+    .prefault({}),
+  validation: z
+    .strictObject({
+      /** Largest absolute difference between the trainer's outputs and the runtime's on the exported model. */
+      maxDisagreement: z.number().min(0).default(1e-4),
+      /** p95 of single-row predictions, in milliseconds. */
+      maxLatencyP95Ms: z.number().positive().default(50),
+      /** Bounds on holdout metrics by name; those that the model's task does not have are passed over. */
+      metrics: z
+        .record(z.string(), thresholdSchema)
+        .default({ roc_auc: { min: 0.55 }, r2: { min: 0 }, silhouette: { min: 0.05 } }),
+      /** Without any holdout metric the gate fails, unless this is false. */
+      requireHoldoutMetrics: z.boolean().default(true),
+    })
+    .prefault({}),
+  shadow: z
+    .strictObject({
+      /** Mirrored requests that were answered or failed. */
+      minRequests: z.int().min(1).default(200),
+      maxErrors: z.int().min(0).default(0),
+      /** Share of rows in which the candidate's answer differs from production's (`disagreeingRows`). */
+      maxDisagreementShare: z.number().min(0).max(1).default(0.3),
+      /**
+       * Quality bound: the candidate's mean loss may not be provably (95 %) above the production version's by more than
+       * this.
+       */
+      maxLossIncrease: z.number().min(0).default(0),
+      /** Without an evaluation against the production version the gate fails, unless this is false. */
+      requireEvaluation: z.boolean().default(true),
+    })
+    .prefault({}),
+});
+export type GatePolicy = z.infer<typeof gatePolicySchema>;
+
+export const DEFAULT_GATE_POLICY: GatePolicy = gatePolicySchema.parse({});
+
+/** Everything that a model's gates demand: its own departures, and the defaults for the rest. */
+export function gatePolicyOf({ gatePolicy }: { gatePolicy?: Record<string, unknown> | null }): GatePolicy {
+  return gatePolicy == null ? DEFAULT_GATE_POLICY : gatePolicySchema.parse(gatePolicy);
+}
+
+/** What one gate demands, to be kept with its decisions: they stand as long as it demands the same. */
+export function demandsOf(gate: Gate, policy: GatePolicy): Record<string, unknown> {
+  switch (gate) {
+    case 'EVALUATION':
+      return policy.evaluation;
+    case 'VALIDATION':
+      return policy.validation;
+    case 'SHADOW':
+      return policy.shadow;
+  }
+}
+
+/** A policy as people write it: bounds as a list, and null for what stays at its default. */
+export interface GatePolicyEntries {
+  validation?: { metrics?: readonly { name: string; min?: number | null; max?: number | null }[] | null } | null;
+}
+
+/** A model's departures from the defaults, checked. BAD_USER_INPUT names the first wrong field. */
+export function parseGatePolicy(field: string, entries: GatePolicyEntries): Record<string, unknown> {
+  const departures = withoutNulls(entries) as { validation?: { metrics?: unknown } };
+  const bounds = entries.validation?.metrics;
+  if (departures.validation && bounds != null)
+    departures.validation.metrics = boundsByName(`${field}.validation.metrics`, bounds);
+  parseInput(gatePolicySchema, field, departures);
+  return { ...departures };
+}
+
+const MAX_BOUNDS = 50;
+
+function boundsByName(
+  field: string,
+  bounds: readonly { name: string; min?: number | null; max?: number | null }[],
+): object {
+  if (bounds.length > MAX_BOUNDS) throw badInput(field, `at most ${MAX_BOUNDS} metrics`, `${bounds.length} metrics`);
+  const byName: Record<string, unknown> = {};
+  bounds.forEach(({ name, ...bound }, i) => {
+    checkName(`${field}[${i}].name`, name);
+    // Zod leaves this one key out of a record, and a bound must not be lost.
+    if (name === '__proto__') throw badInput(`${field}[${i}].name`, 'the name of a metric', name);
+    if (Object.hasOwn(byName, name)) throw badInput(`${field}[${i}].name`, 'each metric once', name);
+    byName[name] = withoutNulls(bound);
+  });
+  return byName;
+}
+
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, inner]) => (inner == null ? [] : [[key, withoutNulls(inner)]])),
+  );
+}

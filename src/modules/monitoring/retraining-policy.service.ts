@@ -1,0 +1,84 @@
+import { RetrainingPolicy } from '../../db/entities/monitoring/retraining-policy.entity.js';
+import { Model } from '../../db/entities/registry/model.entity.js';
+import { Dataset } from '../../db/entities/datasets/dataset.entity.js';
+import type { Session } from '../../db/database.js';
+import type { AlertKind } from '../alerts/index.js';
+import { badInput, notFound } from '../../errors.js';
+import { requireOwn, audit } from '../platform/index.js';
+
+export interface RetrainingPolicyInput {
+  modelId: string;
+  datasetName: string;
+  alertKinds: AlertKind[];
+  cooldownMs: number;
+  budgetPer30Days: number;
+  enabled: boolean;
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+const MAX_COOLDOWN_MS = 365 * DAY_MS;
+const MAX_BUDGET = 1_000;
+
+/** Which alerts of a model may start a training, how often and on what. */
+export class RetrainingPolicyService {
+  async set(session: Session, input: RetrainingPolicyInput): Promise<RetrainingPolicy> {
+    const { modelId, ...settings } = input;
+    await requireOwn(session, Model, 'model', [modelId]);
+    await this.check(session, settings);
+    const values = { ...settings, alertKinds: [...new Set(settings.alertKinds)] };
+    const policy = await session.em.findOne(RetrainingPolicy, { tenant: session.tenant, modelId });
+    const before = policy && view(policy);
+    const saved = policy
+      ? Object.assign(policy, values)
+      : session.em.create(RetrainingPolicy, {
+          tenant: session.tenant,
+          modelId,
+          ...values,
+          createdBy: session.principal.subject,
+        });
+    audit(session, 'setRetrainingPolicy', { type: 'model', id: modelId }, before, view(saved));
+    return saved;
+  }
+
+  /** Null when the model has none. */
+  async get(session: Session, modelId: string): Promise<RetrainingPolicy | null> {
+    await requireOwn(session, Model, 'model', [modelId]);
+    return session.em.findOne(RetrainingPolicy, { tenant: session.tenant, modelId });
+  }
+
+  async delete(session: Session, modelId: string): Promise<void> {
+    const policy = await this.get(session, modelId);
+    if (!policy) throw notFound('retraining policy of model', modelId);
+    session.em.remove(policy);
+    audit(session, 'deleteRetrainingPolicy', { type: 'model', id: modelId }, view(policy), null);
+  }
+
+  private async check(
+    session: Session,
+    { alertKinds, cooldownMs, budgetPer30Days, datasetName }: Omit<RetrainingPolicyInput, 'modelId'>,
+  ): Promise<void> {
+    if (alertKinds.length === 0) throw badInput('input.alertKinds', 'at least one kind of alert', alertKinds);
+    if (cooldownMs < 0 || cooldownMs > MAX_COOLDOWN_MS)
+      throw badInput('input.cooldownMs', `0 to ${MAX_COOLDOWN_MS} milliseconds (365 days)`, cooldownMs);
+    if (budgetPer30Days < 1 || budgetPer30Days > MAX_BUDGET) {
+      throw badInput(
+        'input.budgetPer30Days',
+        `1 to ${MAX_BUDGET}; to stop retraining, set enabled to false`,
+        budgetPer30Days,
+      );
+    }
+    if (!(await session.em.count(Dataset, { tenant: session.tenant, name: datasetName }))) {
+      throw badInput('input.datasetName', 'the name of a registered dataset', datasetName);
+    }
+  }
+}
+
+function view({
+  datasetName,
+  alertKinds,
+  cooldownMs,
+  budgetPer30Days,
+  enabled,
+}: RetrainingPolicy): Omit<RetrainingPolicyInput, 'modelId'> {
+  return { datasetName, alertKinds, cooldownMs, budgetPer30Days, enabled };
+}

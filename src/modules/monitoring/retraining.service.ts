@@ -1,0 +1,179 @@
+import { LockMode } from '@mikro-orm/core';
+import type { Logger } from 'pino';
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import { Alert } from '../../db/entities/alerts/alert.entity.js';
+import { RetrainingPolicy } from '../../db/entities/monitoring/retraining-policy.entity.js';
+import { Job } from '../../db/entities/jobs/job.entity.js';
+import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import { Deployment } from '../../db/entities/serving/deployment.entity.js';
+import { Run } from '../../db/entities/experiments/run.entity.js';
+import type { Database, Session } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
+import { EventType, audit, emitEvent } from '../platform/index.js';
+import { decideRetraining } from './rules/retraining.js';
+import type { TrainingConfig } from '../algorithms/index.js';
+import { AppError } from '../../errors.js';
+import { trainingOf } from '../registry/index.js';
+import type { DatasetService } from '../datasets/index.js';
+import { monitoringActor } from './monitoring.service.js';
+
+/** What retraining needs of the training service. */
+export interface TrainingStarter {
+  start(
+    session: Session,
+    training: {
+      experimentId: string;
+      datasetId: string;
+      config: TrainingConfig;
+      runName?: string | null;
+      registerModelId?: string | null;
+      alertId?: string | null;
+    },
+  ): Promise<Job>;
+}
+
+/** Trainings that alerts start by policy, at most one per alert. */
+export class RetrainingService {
+  constructor(
+    private readonly db: Database,
+    private readonly live: LiveEvents,
+    private readonly trainings: TrainingStarter,
+    private readonly datasets: DatasetService,
+    private readonly logger: Logger,
+  ) {}
+
+  /** Considers every open alert of a model with a policy. Several processes may do so at once. */
+  async tick(): Promise<void> {
+    const open = await this.db.asSystem((em) =>
+      sql<{ tenant: string; id: string }>(
+        em,
+        `select a.tenant, a.id from alert a join retraining_policy p on p.tenant = a.tenant and p.model_id = a.model_id
+         where a.status = 'OPEN' and not exists (select 1 from job j where j.tenant = a.tenant and j.alert_id = a.id)
+         order by a.created_at limit 1000`,
+      ),
+    );
+    for (const { tenant, id } of open) {
+      try {
+        await this.db.transact(monitoringActor(tenant), (session) => this.consider(session, id));
+      } catch (error) {
+        if (!(error instanceof AppError)) {
+          this.logger.error({ err: error, alertId: id }, 'retraining not decided');
+          continue;
+        }
+        // What the attempt wrote is rolled back; the reason is kept.
+        await this.db.transact(monitoringActor(tenant), async (session) => {
+          const alert = await this.lockOpenAlert(session, id);
+          if (alert) this.skip(session, alert, `The training was refused: ${error.message}`);
+        });
+      }
+    }
+  }
+
+  /**
+   * The decision and the job that follows from it are one transaction, and one at a time per model: a crash leaves both
+   * or neither.
+   */
+  private async consider(session: Session, alertId: string): Promise<void> {
+    const alert = await session.em.findOne(Alert, { id: alertId, tenant: session.tenant });
+    if (!alert) return;
+    const { modelId } = alert;
+    const policy = await session.em.findOne(
+      RetrainingPolicy,
+      { tenant: session.tenant, modelId },
+      { lockMode: LockMode.PESSIMISTIC_WRITE },
+    );
+    const locked = await this.lockOpenAlert(session, alertId);
+    if (!policy || !locked) return;
+    const history = await this.history(session, modelId);
+    const decision = decideRetraining(policy, { alertKind: locked.kind, ...history }, Date.now());
+    if (!decision.start) return this.skip(session, locked, decision.reason);
+    await this.start(session, locked, policy, decision.reason);
+  }
+
+  private async start(session: Session, alert: Alert, policy: RetrainingPolicy, reason: string): Promise<void> {
+    const trained = await this.lastTraining(session, alert);
+    if (!trained)
+      return this.skip(
+        session,
+        alert,
+        'The serving version was not trained here, so that there is no training to repeat.',
+      );
+    const dataset = await this.datasets.latest(session, policy.datasetName);
+    if (!dataset) return this.skip(session, alert, `There is no dataset "${policy.datasetName}".`);
+    const job = await this.trainings.start(session, {
+      ...trained,
+      datasetId: dataset.id,
+      runName: `retraining-${alert.kind.toLowerCase()}-${alert.id.slice(-8)}`,
+      registerModelId: alert.modelId,
+      alertId: alert.id,
+    });
+    alert.details = { ...alert.details, retraining: { started: true, jobId: job.id, reason } };
+    const payload = {
+      alertId: alert.id,
+      jobId: job.id,
+      runId: job.runId,
+      datasetId: dataset.id,
+      datasetVersion: dataset.version,
+      reason,
+    };
+    emitEvent(session, this.live, EventType.RETRAINING_STARTED, { type: 'alert', id: alert.id }, payload, alert);
+    audit(session, 'retrain', { type: 'model', id: alert.modelId }, null, payload);
+  }
+
+  /** Told once per reason, however often the alert is looked at. */
+  private skip(session: Session, alert: Alert, reason: string): void {
+    const told = alert.details['retraining'] as { reason?: string } | undefined;
+    if (told?.reason === reason) return;
+    alert.details = { ...alert.details, retraining: { started: false, reason } };
+    emitEvent(
+      session,
+      this.live,
+      EventType.RETRAINING_SKIPPED,
+      { type: 'alert', id: alert.id },
+      { alertId: alert.id, reason },
+      alert,
+    );
+  }
+
+  private async lockOpenAlert(session: Session, id: string): Promise<Alert | null> {
+    const where = { id, tenant: session.tenant, status: 'OPEN' } as const;
+    const alert = await session.em.findOne(Alert, where, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
+    return alert && (await session.em.count(Job, { tenant: session.tenant, alertId: id })) === 0 ? alert : null;
+  }
+
+  private async history(session: Session, modelId: string): Promise<{ startedAtMs: number[]; running: boolean }> {
+    const jobs = await sql<{ createdAt: Date; status: Job['status'] }>(
+      session.em,
+      `select j.created_at as "createdAt", j.status from job j join alert a on a.tenant = j.tenant and a.id = j.alert_id
+       where j.tenant = ? and a.model_id = ? order by j.created_at desc limit 2000`,
+      [session.tenant, modelId],
+    );
+    return {
+      startedAtMs: jobs.map((job) => job.createdAt.getTime()),
+      running: jobs.some(({ status }) => status === 'QUEUED' || status === 'RUNNING'),
+    };
+  }
+
+  /** How the production version was made, or, without one, the version that the alert is about. */
+  private async lastTraining(
+    session: Session,
+    alert: Alert,
+  ): Promise<{ experimentId: string; config: TrainingConfig } | null> {
+    const { tenant, em } = session;
+    const deployment = await em.findOneOrFail(Deployment, { id: alert.deploymentId, tenant });
+    const version =
+      (await em.findOne(ModelVersion, { tenant, modelId: alert.modelId, stage: 'PRODUCTION' })) ??
+      (await em.findOneOrFail(ModelVersion, { id: deployment.modelVersionId, tenant }));
+    const training = await trainingOf(session, version.runId);
+    if (!training || !version.runId) return null;
+    const run = await em.findOneOrFail(Run, { id: version.runId, tenant });
+    return { experimentId: run.experimentId, config: withOpenEnd(training.result.config) };
+  }
+}
+
+/** A training that stopped at a date is repeated without that end, or no fresh row would take part. */
+function withOpenEnd(config: TrainingConfig): TrainingConfig {
+  if (!config.window) return config;
+  const { to: _end, ...window } = config.window;
+  return { ...config, window };
+}

@@ -1,0 +1,208 @@
+import type { FilterQuery } from '@mikro-orm/core';
+import { LockMode } from '@mikro-orm/core';
+import type { OwnTokenCodec } from '../../adapters/auth/port.js';
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import { AccessToken } from '../../db/entities/platform/access-token.entity.js';
+import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
+import { Run } from '../../db/entities/experiments/run.entity.js';
+import type { Actor, Database, Session } from '../../db/database.js';
+import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
+import { checkName, includesRole, Role, type TokenScope } from '../core/index.js';
+import { AppError, badInput, conflict, ErrorCode, notFound, quote } from '../../errors.js';
+import { requireOwn } from './ownership.js';
+import { subjectOf, TOKENS_CHANGED } from './known-tokens.js';
+import { containsText } from './search.js';
+import type { SigningKeys } from './signing-keys.js';
+import { audit, takeTurns } from './use-case.js';
+
+export interface NewAccessToken {
+  name: string;
+  role: Role;
+  scope: TokenScope['kind'];
+  /** Of the scope PREDICT, and of no other. */
+  endpointNames?: readonly string[] | null;
+  /** Of the scope WRITE_RUN, and of no other. */
+  runId?: string | null;
+  lifeSeconds?: number | null;
+}
+
+export interface AccessTokenFilter {
+  search?: string | null;
+  role?: Role | null;
+  scope?: TokenScope['kind'] | null;
+  /** Neither revoked nor expired. */
+  active?: boolean | null;
+}
+
+/** A token, which is handed out this once, and what is kept of it. */
+export interface IssuedToken {
+  token: string;
+  accessToken: AccessToken;
+}
+
+const MAX_NAME_CHARACTERS = 128;
+const DEFAULT_LIFE_SECONDS = 90 * 24 * 60 * 60;
+const MIN_LIFE_SECONDS = 60;
+const MAX_LIFE_SECONDS = 10 * 366 * 24 * 60 * 60;
+const MAX_ENDPOINTS = 100;
+/** Of one tenant: every process reads those that it sees again every two seconds. */
+const MAX_ACTIVE = 1_000;
+
+/** Tokens that the service issues itself, by role, life and scope. */
+export class AccessTokenService {
+  constructor(
+    private readonly db: Database,
+    private readonly live: Pick<LiveEvents, 'publish'>,
+    private readonly keys: SigningKeys,
+    private readonly codec: OwnTokenCodec,
+  ) {}
+
+  async issue(actor: Actor, input: NewAccessToken): Promise<IssuedToken> {
+    const name = checkTokenName(input.name);
+    const lifeSeconds = checkLife(input.lifeSeconds);
+    const { role } = input;
+    if (!includesRole(actor.principal.role, role)) {
+      throw new AppError(
+        ErrorCode.FORBIDDEN,
+        `A token with the role ${actor.principal.role} cannot issue one with the role ${role}.`,
+        {
+          field: 'input.role',
+          expected: `at most ${actor.principal.role}`,
+          got: role,
+        },
+      );
+    }
+    checkScope(input);
+    // In a transaction of its own: no request can read a key.
+    const key = await this.keys.newest();
+    const accessToken = await this.db.transact(actor, async (session) => {
+      const endpointIds = await findEndpoints(session, input.endpointNames ?? []);
+      await requireOwn(session, Run, 'run', [input.runId]);
+      await requireRoom(session);
+      // Whole seconds, as the token says it.
+      const expiresAt = new Date(Math.floor(Date.now() / 1000 + lifeSeconds) * 1000);
+      const { scope, runId = null } = input;
+      const createdBy = session.principal.subject;
+      const made = session.em.create(AccessToken, {
+        tenant: session.tenant,
+        name,
+        role,
+        scope,
+        endpointIds,
+        runId,
+        expiresAt,
+        createdBy,
+      });
+      audit(session, 'issueAccessToken', { type: 'access-token', id: made.id }, null, view(made));
+      return made;
+    });
+    const { id: tokenId, tenant, expiresAt } = accessToken;
+    return {
+      token: await this.codec.sign(key, { tokenId, tenant, subject: subjectOf(name), role, expiresAt }),
+      accessToken,
+    };
+  }
+
+  /** Once more changes nothing. */
+  async revoke(session: Session, id: string): Promise<AccessToken> {
+    const found = await session.em.findOne(
+      AccessToken,
+      { id, tenant: session.tenant },
+      { lockMode: LockMode.PESSIMISTIC_WRITE },
+    );
+    if (!found) throw notFound('access token', id);
+    if (found.revokedAt !== null && found.revokedAt !== undefined) return found;
+    const before = view(found);
+    found.revokedAt = new Date();
+    audit(session, 'revokeAccessToken', { type: 'access-token', id }, before, view(found));
+    session.afterCommit(() => this.live.publish(TOKENS_CHANGED));
+    return found;
+  }
+
+  async get(session: Session, id: string): Promise<AccessToken> {
+    const found = await session.em.findOne(AccessToken, { id, tenant: session.tenant });
+    if (!found) throw notFound('access token', id);
+    return found;
+  }
+
+  async list(
+    session: Session,
+    filter: AccessTokenFilter,
+    page: PageRequest,
+    order: Order<'createdAt' | 'expiresAt' | 'name'>,
+  ): Promise<Page<AccessToken>> {
+    const where: FilterQuery<AccessToken> = { tenant: session.tenant };
+    const { role, scope, search, active } = filter;
+    if (role != null) Object.assign(where, { role });
+    if (scope != null) Object.assign(where, { scope });
+    if (search) Object.assign(where, { name: containsText('filter.search', search) });
+    if (active != null) {
+      const holds: FilterQuery<AccessToken> = { revokedAt: null, expiresAt: { $gt: new Date() } };
+      Object.assign(where, active ? holds : { $not: holds });
+    }
+    return paginate(session, AccessToken, where, page, order);
+  }
+}
+
+function checkTokenName(name: string): string {
+  if (name.length > MAX_NAME_CHARACTERS)
+    throw badInput('input.name', `at most ${MAX_NAME_CHARACTERS} characters`, `${name.length} characters`);
+  return checkName('input.name', name);
+}
+
+function checkLife(lifeSeconds: number | null | undefined): number {
+  const seconds = lifeSeconds ?? DEFAULT_LIFE_SECONDS;
+  if (!(seconds >= MIN_LIFE_SECONDS && seconds <= MAX_LIFE_SECONDS)) {
+    throw badInput('input.lifeSeconds', `seconds from ${MIN_LIFE_SECONDS} to ${MAX_LIFE_SECONDS} (ten years)`, seconds);
+  }
+  return seconds;
+}
+
+function checkScope({ scope, role, endpointNames, runId }: NewAccessToken): void {
+  const count = endpointNames?.length ?? 0;
+  if (scope === 'PREDICT' && !(count >= 1 && count <= MAX_ENDPOINTS))
+    throw badInput(
+      'input.endpointNames',
+      `1 to ${MAX_ENDPOINTS} names of endpoints for the scope PREDICT`,
+      `${count} names`,
+    );
+  if (scope !== 'PREDICT' && count > 0)
+    throw badInput('input.endpointNames', `none for the scope ${scope}`, endpointNames);
+  if (scope === 'WRITE_RUN' && runId == null)
+    throw badInput('input.runId', 'the id of a run for the scope WRITE_RUN', 'nothing');
+  if (scope !== 'WRITE_RUN' && runId != null) throw badInput('input.runId', `none for the scope ${scope}`, runId);
+  if (scope === 'WRITE_RUN' && !includesRole(role, Role.ENGINEER))
+    throw badInput('input.role', 'ENGINEER for the scope WRITE_RUN', role);
+}
+
+async function findEndpoints(session: Session, names: readonly string[]): Promise<string[]> {
+  const wanted = [...new Set(names)];
+  if (wanted.length === 0) return [];
+  const found = await session.em.find(Endpoint, { tenant: session.tenant, name: { $in: wanted } });
+  const missing = wanted.find((name) => !found.some((endpoint) => endpoint.name === name));
+  if (missing !== undefined)
+    throw new AppError(ErrorCode.NOT_FOUND, `No endpoint named ${quote(missing)}.`, {
+      field: 'input.endpointNames',
+      got: quote(missing),
+    });
+  return found.map(({ id }) => id).sort();
+}
+
+async function requireRoom(session: Session): Promise<void> {
+  await takeTurns(session, 'access tokens');
+  const active = await session.em.count(AccessToken, {
+    tenant: session.tenant,
+    revokedAt: null,
+    expiresAt: { $gt: new Date() },
+  });
+  if (active >= MAX_ACTIVE) {
+    throw conflict(`There are ${MAX_ACTIVE} tokens that hold, which is the most: revoke some first.`, {
+      expected: `fewer than ${MAX_ACTIVE}`,
+      got: String(active),
+    });
+  }
+}
+
+function view({ name, role, scope, endpointIds, runId, expiresAt, revokedAt }: AccessToken): Record<string, unknown> {
+  return { name, role, scope, endpointIds, runId, expiresAt, revokedAt };
+}

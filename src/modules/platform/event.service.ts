@@ -1,0 +1,167 @@
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import { Event } from '../../db/entities/platform/event.entity.js';
+import { Model } from '../../db/entities/registry/model.entity.js';
+import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
+import type { Database, Session } from '../../db/database.js';
+import type { Logger } from 'pino';
+import type { EventType } from './rules/events.js';
+import { notFound } from '../../errors.js';
+import { coalesced } from './coalesced.js';
+import { noLongerKept, type Sequenced } from './live-feed.js';
+import { requireOwn } from './ownership.js';
+import { EVENTS_WAITING } from './use-case.js';
+import { createDeliveries, DELIVERIES_WAITING } from './webhook-deliveries.js';
+import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
+import { sql } from '../../db/sql.js';
+import type { FilterQuery } from '@mikro-orm/core';
+
+export const eventTopic = (tenant: string) => `events:${tenant}`;
+
+export interface EventFilter {
+  types?: EventType[] | null;
+  modelId?: string | null;
+  endpointId?: string | null;
+  subjectId?: string | null;
+}
+
+export interface EventRow extends Sequenced {
+  id: string;
+  type: EventType;
+  subjectType: string;
+  subjectId: string;
+  modelId: string | null;
+  endpointId: string | null;
+  payload: Record<string, unknown>;
+  createdAt: Date;
+}
+
+const POLL_MS = 1_000;
+/** One transaction numbers no more, and makes their deliveries: after a standstill there may be very many. */
+const NUMBERED_AT_ONCE = 250;
+
+/**
+ * Gives committed events their sequence numbers, one transaction at a time, so that a reader never sees a number appear
+ * behind its back.
+ */
+export class EventService {
+  private readonly stops: (() => void)[] = [];
+  private readonly relay = coalesced(() => this.relayWaiting());
+  private stopped = false;
+
+  constructor(
+    private readonly db: Database,
+    private readonly live: LiveEvents,
+    private readonly logger: Logger,
+  ) {}
+
+  start(): void {
+    this.stops.push(this.live.subscribe(EVENTS_WAITING, () => this.relay.kick()));
+    const poll = setInterval(() => this.relay.kick(), POLL_MS);
+    this.stops.push(() => clearInterval(poll));
+  }
+
+  /** What is left of many another process numbers, or the next start. */
+  async stop(): Promise<void> {
+    this.stopped = true;
+    for (const stop of this.stops) stop();
+    this.relay.kick();
+    await this.relay.idle();
+  }
+
+  /** NOT_FOUND for a filter by something that the tenant does not have, or to which nothing ever happened. */
+  async checkFilter(session: Session, filter: EventFilter): Promise<void> {
+    await requireOwn(session, Model, 'model', [filter.modelId]);
+    await requireOwn(session, Endpoint, 'endpoint', [filter.endpointId]);
+    const { subjectId } = filter;
+    if (
+      subjectId != null &&
+      !(await session.em.findOne(Event, { tenant: session.tenant, subjectId }, { fields: ['id'] }))
+    )
+      throw notFound('event about', subjectId);
+  }
+
+  async get(session: Session, id: string): Promise<Event> {
+    const event = await session.em.findOne(Event, { id, tenant: session.tenant });
+    if (!event) throw notFound('event', id);
+    return event;
+  }
+
+  async list(
+    session: Session,
+    filter: EventFilter,
+    page: PageRequest,
+    order: Order<'createdAt'>,
+  ): Promise<Page<Event>> {
+    await this.checkFilter(session, filter);
+    const where: FilterQuery<Event> = { tenant: session.tenant };
+    if (filter.types?.length) Object.assign(where, { type: { $in: filter.types } });
+    for (const field of ['modelId', 'endpointId', 'subjectId'] as const) {
+      if (filter[field] != null) Object.assign(where, { [field]: filter[field] });
+    }
+    return paginate(session, Event, where, page, order);
+  }
+
+  /**
+   * Numbered events past `seq`; -1 asks for the newest alone, 0 for all that are kept. BAD_USER_INPUT when some of them
+   * are no longer kept.
+   */
+  async after(session: Session, seq: number, limit: number): Promise<EventRow[]> {
+    const rows = await sql<EventRow>(
+      session.em,
+      `select id, seq::float8 as seq, type, subject_type as "subjectType", subject_id as "subjectId", model_id as "modelId",
+         endpoint_id as "endpointId", payload, created_at as "createdAt"
+       from event where tenant = ? and seq > ? order by event.seq ${seq < 0 ? 'desc' : 'asc'} limit ?`,
+      [session.tenant, seq, limit],
+    );
+    if (seq > 0) await this.requireKept(session, seq);
+    return rows;
+  }
+
+  /** Asked after the rows were read: those that went meanwhile are not missed in silence. */
+  private async requireKept(session: Session, seq: number): Promise<void> {
+    const [gone] = await sql<{ seq: number }>(
+      session.em,
+      `select seq::float8 as seq from log_floor where tenant = ? and log = 'event' and seq > ?`,
+      [session.tenant, seq],
+    );
+    if (gone) throw noLongerKept(seq, gone.seq);
+  }
+
+  private async relayWaiting(): Promise<void> {
+    try {
+      const { tenants, hasDeliveries, hasMore } = await this.number();
+      for (const tenant of tenants) this.live.publish(eventTopic(tenant));
+      if (hasDeliveries) this.live.publish(DELIVERIES_WAITING);
+      if (hasMore && !this.stopped) this.relay.kick();
+    } catch (error) {
+      this.logger.warn({ err: error }, 'events not numbered yet');
+    }
+  }
+
+  private async number(): Promise<{ tenants: string[]; hasDeliveries: boolean; hasMore: boolean }> {
+    return this.db.asSystem(async (em) => {
+      const [waiting] = await sql<{ some: boolean }>(
+        em,
+        'select exists(select 1 from event where seq is null) as some',
+      );
+      if (!waiting?.some) return { tenants: [], hasDeliveries: false, hasMore: false };
+      await sql(em, `select pg_advisory_xact_lock(hashtext('matih.events'))`);
+      const rows = await sql<{ id: string; tenant: string }>(
+        em,
+        `update event set seq = numbered.n from (
+           select id, nextval('event_seq') as n from (select id from event where seq is null order by created_at, id limit ?) ordered
+         ) numbered where event.id = numbered.id returning event.id, event.tenant`,
+        [NUMBERED_AT_ONCE],
+      );
+      const hasDeliveries = await createDeliveries(
+        em,
+        rows.map(({ id }) => id),
+      );
+      return {
+        tenants: [...new Set(rows.map((row) => row.tenant))],
+        hasDeliveries,
+        hasMore: rows.length === NUMBERED_AT_ONCE,
+      };
+    });
+  }
+}

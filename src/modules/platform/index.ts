@@ -1,0 +1,32 @@
+export { AccessTokenService } from './access-token.service.js';
+export { AuditLogService } from './audit-log.service.js';
+export { Batches, newest, type RunInSession } from './batches.js';
+export { coalesced } from './coalesced.js';
+export { EventService, eventTopic, type EventFilter, type EventRow } from './event.service.js';
+export {
+  archiveServer,
+  bind,
+  findByExternal,
+  refuseUnfinished,
+  setSynced,
+  type KnownThing,
+  type SyncedArchive,
+  type ThingKind,
+} from './external-refs.js';
+export { readFigures } from './figures.js';
+export { firstPages } from './first-pages.js';
+export { InTurn } from './in-turn.js';
+export { KnownTokens } from './known-tokens.js';
+export { LiveFeeds, abortable, withoutGap, type Sequenced } from './live-feed.js';
+export { createPlatformLoaders } from './loaders.js';
+export { requireOwn } from './ownership.js';
+export { RetentionService } from './retention.service.js';
+export { EventType } from './rules/events.js';
+export { MLFLOW_WEBHOOK_EVENTS, type MlflowWebhookEvent } from './rules/mlflow-webhooks.js';
+export { logsTopic, metricsTopic, publishRun } from './run-topics.js';
+export { containsText, likePattern, within } from './search.js';
+export { SigningKeys } from './signing-keys.js';
+export { EVENTS_WAITING, audit, auditRow, emitEvent, takeTurns, type Subject } from './use-case.js';
+export { Waiting, checkWait, lookUntil, type Waiter } from './waiting.js';
+export { WebhookDeliveryService } from './webhook-delivery.service.js';
+export { WebhookService } from './webhook.service.js';

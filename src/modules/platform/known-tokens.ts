@@ -1,0 +1,259 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { LRUCache } from 'lru-cache';
+import type { Logger } from 'pino';
+import type { OwnTokenCodec, TokenVerifier } from '../../adapters/auth/port.js';
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import type { Database } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
+import type { Principal, Role, TokenScope } from '../core/index.js';
+import { AppError, ErrorCode, unauthenticated } from '../../errors.js';
+import type { SigningKeys } from './signing-keys.js';
+
+/** Topic on which every process hears that tokens were revoked. */
+export const TOKENS_CHANGED = 'access-tokens';
+
+export interface KnownTokensParts {
+  db: Database;
+  live: LiveEvents;
+  codec: OwnTokenCodec;
+  keys: SigningKeys;
+  /** For tokens of whoever else issues some. */
+  others: TokenVerifier;
+  logger: Logger;
+}
+
+/** A token of ours that this process has seen. */
+interface Known {
+  id: string;
+  keyId: string;
+  principal: Principal;
+  /** When the database last said that it holds. */
+  checkedAt: number;
+  usedAt: number;
+  /** Revoked, expired, or gone with its key: for good. */
+  isOver: boolean;
+  /** Told of its end. */
+  watchers: Set<() => void>;
+  /** Places in the cache. */
+  held: number;
+}
+
+interface Row {
+  id: string;
+  name: string;
+  role: Role;
+  scope: TokenScope['kind'];
+  endpoints: { id: string; name: string }[];
+  runId: string | null;
+  expiresAt: Date;
+}
+
+const MAX_KNOWN = 10_000;
+const POLL_MS = 2_000;
+/** The database has to have said so since then; the poll sees to it … */
+const FRESH_MS = 4_000;
+/** … and where it does not answer, what it said before holds for so long, as with the routes of endpoints. */
+const MAX_AGE_WITHOUT_DATABASE_MS = 60_000;
+/** What asks waits so long for a database that hangs. */
+const PATIENCE_MS = 500;
+/** Last uses are written down so often. */
+const SAVE_MS = 15_000;
+
+/**
+ * Tokens as this process knows them: ours by their rows, which it reads again all the time, so that a revoked one ends
+ * everywhere.
+ */
+export class KnownTokens implements TokenVerifier {
+  private readonly byToken = new LRUCache<string, Known>({ max: MAX_KNOWN, dispose: (known) => this.letGo(known) });
+  /** What is read again: those in `byToken`, and those that somebody watches. */
+  private readonly byId = new Map<string, Known>();
+  private readonly used = new Map<string, number>();
+  private refreshing: Promise<void> | null = null;
+  private timer: NodeJS.Timeout | null = null;
+  private savedAt = Date.now();
+  private readonly unsubscribe: () => void;
+
+  constructor(private readonly parts: KnownTokensParts) {
+    this.unsubscribe = parts.live.subscribe(TOKENS_CHANGED, () => void this.tryRefresh());
+  }
+
+  verify(token: string): Principal | Promise<Principal> {
+    if (!this.parts.codec.isOwn(token)) return this.parts.others.verify(token);
+    const known = this.byToken.get(token);
+    if (!known) return this.learn(token);
+    const now = Date.now();
+    if (known.isOver || now >= known.principal.expiresAt.getTime()) return Promise.reject(unauthenticated());
+    if (now - known.checkedAt > FRESH_MS) return this.lookAgain(known);
+    known.usedAt = now;
+    return known.principal;
+  }
+
+  /** Calls `onEnd` when a token of ours is revoked; returns how to stop. Its expiry is the caller's to see. */
+  watch({ tokenId }: Principal, onEnd: () => void): () => void {
+    const known = tokenId === undefined ? undefined : this.byId.get(tokenId);
+    if (!known) return () => undefined;
+    known.watchers.add(onEnd);
+    return () => {
+      known.watchers.delete(onEnd);
+      this.forget(known);
+    };
+  }
+
+  async close(): Promise<void> {
+    this.unsubscribe();
+    if (this.timer) clearInterval(this.timer);
+    await this.refreshing;
+    await this.saveUses().catch((error: unknown) =>
+      this.parts.logger.warn({ err: error }, 'last uses of tokens not written'),
+    );
+  }
+
+  private async learn(token: string): Promise<Principal> {
+    const { codec, keys, db } = this.parts;
+    const claims = await codec.read(token, (id) => keys.find(id));
+    const checkedAt = Date.now();
+    const [row] = await db.asSystem((em) => readRows(em, [claims.tokenId]));
+    if (!row || row.tenant !== claims.tenant) throw unauthenticated();
+    const known = this.byId.get(row.id) ?? {
+      id: row.id,
+      keyId: claims.keyId,
+      principal: toPrincipal(row),
+      checkedAt,
+      usedAt: checkedAt,
+      isOver: false,
+      watchers: new Set(),
+      held: 0,
+    };
+    if (known.isOver) throw unauthenticated();
+    known.usedAt = Date.now();
+    this.byId.set(known.id, known);
+    known.held++;
+    this.byToken.set(token, known);
+    this.timer ??= setInterval(() => void this.tryRefresh(), POLL_MS).unref();
+    return known.principal;
+  }
+
+  private async lookAgain(known: Known): Promise<Principal> {
+    this.byId.set(known.id, known);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, PATIENCE_MS)));
+    await Promise.race([this.tryRefresh(), late]);
+    clearTimeout(timer);
+    if (known.isOver) throw unauthenticated();
+    if (Date.now() - known.checkedAt > MAX_AGE_WITHOUT_DATABASE_MS) {
+      throw new AppError(
+        ErrorCode.UNAVAILABLE,
+        'The database that says whether this token still holds cannot be reached. Try again soon.',
+      );
+    }
+    known.usedAt = Date.now();
+    return known.principal;
+  }
+
+  private tryRefresh(): Promise<void> {
+    this.refreshing ??= this.refresh()
+      .catch((error: unknown) => this.parts.logger.warn({ err: error }, 'tokens not looked at again'))
+      .finally(() => {
+        this.refreshing = null;
+      });
+    return this.refreshing;
+  }
+
+  private async refresh(): Promise<void> {
+    if (this.byId.size === 0) return;
+    const { db, keys } = this.parts;
+    const startedAt = Date.now();
+    const looked = [...this.byId.values()];
+    await keys.load();
+    const rows = await db.asSystem((em) =>
+      readRows(
+        em,
+        looked.map(({ id }) => id),
+      ),
+    );
+    const byId = new Map(rows.map((row) => [row.id, row]));
+    for (const known of looked) {
+      const row = byId.get(known.id);
+      if (!row || !keys.isKnown(known.keyId)) this.end(known);
+      else {
+        // An endpoint of its scope may be gone.
+        if (row.scope !== 'EVERYTHING' && row.scope !== 'READ') known.principal = toPrincipal(row);
+        known.checkedAt = startedAt;
+      }
+    }
+    if (startedAt - this.savedAt >= SAVE_MS) await this.saveUses();
+  }
+
+  private end(known: Known): void {
+    if (known.isOver) return;
+    known.isOver = true;
+    this.byId.delete(known.id);
+    for (const onEnd of [...known.watchers]) onEnd();
+    known.watchers.clear();
+  }
+
+  private letGo(known: Known): void {
+    known.held--;
+    this.forget(known);
+  }
+
+  private forget(known: Known): void {
+    if (known.watchers.size > 0 || known.held > 0) return;
+    this.used.set(known.id, known.usedAt);
+    this.byId.delete(known.id);
+  }
+
+  private async saveUses(): Promise<void> {
+    for (const known of this.byId.values()) {
+      // A socket that is open uses its token.
+      if (known.watchers.size > 0) known.usedAt = Date.now();
+      if (known.usedAt > this.savedAt) this.used.set(known.id, known.usedAt);
+    }
+    this.savedAt = Date.now();
+    const uses = [...this.used];
+    if (uses.length === 0) return;
+    await this.parts.db.asSystem((em) =>
+      sql(
+        em,
+        `with free as (
+           select t.id, u.used_at from unnest(?::uuid[], ?::timestamptz[]) u(id, used_at) join access_token t on t.id = u.id
+           where t.last_used_at is null or t.last_used_at < u.used_at for update of t skip locked)
+         update access_token t set last_used_at = free.used_at from free where t.id = free.id`,
+        [uses.map(([id]) => id), uses.map(([, at]) => new Date(at))],
+      ),
+    );
+    this.used.clear();
+  }
+}
+
+/** Those that hold now, with their scopes. */
+function readRows(em: EntityManager, ids: readonly string[]): Promise<(Row & { tenant: string })[]> {
+  return sql(
+    em,
+    `select t.id, t.tenant, t.name, t.role, t.scope, t.run_id as "runId", t.expires_at as "expiresAt",
+       coalesce((select jsonb_agg(jsonb_build_object('id', e.id, 'name', e.name) order by e.name) from endpoint e
+         where e.tenant = t.tenant and e.id::text in (select jsonb_array_elements_text(t.endpoint_ids))), '[]') as endpoints
+     from access_token t where t.id = any(?::uuid[]) and t.revoked_at is null and t.expires_at > now()`,
+    [[...ids]],
+  );
+}
+
+function toPrincipal({ id, tenant, name, role, expiresAt, ...row }: Row & { tenant: string }): Principal {
+  return { subject: subjectOf(name), tenant, role, expiresAt, tokenId: id, scope: toScope(row) };
+}
+
+function toScope({ scope, endpoints, runId }: Pick<Row, 'scope' | 'endpoints' | 'runId'>): TokenScope {
+  switch (scope) {
+    case 'PREDICT':
+      return { kind: scope, endpoints };
+    case 'WRITE_RUN':
+      return { kind: scope, runId };
+    default:
+      return { kind: scope };
+  }
+}
+
+/** Who acts with it: never the name of a person, whom it could stand in for. */
+export function subjectOf(name: string): string {
+  return `token:${name}`;
+}

@@ -1,0 +1,83 @@
+import { AuditLog } from '../../db/entities/platform/audit-log.entity.js';
+import { Event } from '../../db/entities/platform/event.entity.js';
+import type { Session } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
+import type { EventType } from './rules/events.js';
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+
+/** Topic on which every process hears that events wait for their sequence numbers. */
+export const EVENTS_WAITING = 'events-waiting';
+
+export interface Subject {
+  type: string;
+  id: string;
+}
+
+export interface EventRefs {
+  modelId?: string | null;
+  endpointId?: string | null;
+}
+
+/**
+ * Transactions of a tenant that look for `what` before they make it take turns from here to their end: none of them
+ * makes it twice.
+ */
+export async function takeTurns(session: Session, what: string): Promise<void> {
+  await sql(session.em, `select pg_advisory_xact_lock(hashtextextended(? || ' of ' || ?, 0))`, [what, session.tenant]);
+}
+
+/** Leaves the audit row of a mutation, in its transaction, and tells mirrors of the change. */
+export function audit(
+  session: Session,
+  action: string,
+  subject: Subject,
+  before: object | null,
+  after: object | null,
+): void {
+  session.em.create(AuditLog, auditRow(session, action, subject, before, after));
+}
+
+/** The row of `audit` for a statement that writes it itself. */
+export function auditRow(
+  session: Session,
+  action: string,
+  subject: Subject,
+  before: object | null,
+  after: object | null,
+) {
+  session.touch(subject.type, subject.id);
+  return {
+    tenant: session.tenant,
+    actor: session.principal.subject,
+    role: session.principal.role,
+    action,
+    subjectType: subject.type,
+    subjectId: subject.id,
+    before: before && { ...before },
+    after: after && { ...after },
+    requestId: session.requestId,
+  };
+}
+
+/**
+ * Writes a lifecycle event in the transaction that makes it true; the relay numbers and delivers it after the commit.
+ */
+export function emitEvent(
+  session: Session,
+  live: LiveEvents,
+  type: EventType,
+  subject: Subject,
+  payload: Record<string, unknown>,
+  refs: EventRefs = {},
+): void {
+  session.em.create(Event, {
+    tenant: session.tenant,
+    type,
+    subjectType: subject.type,
+    subjectId: subject.id,
+    modelId: refs.modelId,
+    endpointId: refs.endpointId,
+    payload,
+  });
+  session.afterCommit(() => live.publish(EVENTS_WAITING));
+}

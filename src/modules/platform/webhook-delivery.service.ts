@@ -1,0 +1,209 @@
+import type { Logger } from 'pino';
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import type { WebhookSender } from '../../adapters/webhook-sender/port.js';
+import { Webhook } from '../../db/entities/platform/webhook.entity.js';
+import type { Database } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
+import {
+  Role,
+  describeStatus,
+  judgeStatus,
+  retryDelayMs,
+  WEBHOOK_ATTEMPTS,
+  WEBHOOK_TIMEOUT_MS,
+} from '../core/index.js';
+import { AppError } from '../../errors.js';
+import { coalesced } from './coalesced.js';
+import { audit } from './use-case.js';
+import {
+  claimDue,
+  DELIVERIES_WAITING,
+  writeOutcome,
+  type ClaimedDelivery,
+  type Outcome,
+} from './webhook-deliveries.js';
+import { messageOf } from './webhook-message.js';
+
+export interface WebhookDeliveryOptions {
+  /** Messages on their way at once, in this process. */
+  concurrency: number;
+  /** Before the second attempt; each further wait is four times as long. */
+  backoffMs: number;
+  /** Ended deliveries are forgotten after that. */
+  keepDays: number;
+}
+
+const POLL_MS = 1_000;
+/** A receiver that does not answer holds up no more than these. */
+const PER_WEBHOOK = 4;
+/** After that a delivery counts as lost with its process, and is sent again under the same id. */
+const LEASE_MS = WEBHOOK_TIMEOUT_MS + 20_000;
+const PRUNE_BATCH = 5_000;
+const OUTCOME_TRIES = 3;
+const OUTCOME_RETRY_MS = 1_000;
+
+/**
+ * Sends what waits to receivers, at least once each: nothing holds a database connection while a receiver is waited
+ * for.
+ */
+export class WebhookDeliveryService {
+  private readonly stops: (() => void)[] = [];
+  private readonly work = coalesced(() => this.takeDue());
+  private readonly underWay = new Map<string, Promise<void>>();
+  private readonly perWebhook = new Map<string, number>();
+  private stopped = false;
+
+  constructor(
+    private readonly db: Database,
+    private readonly live: LiveEvents,
+    private readonly sender: WebhookSender,
+    private readonly logger: Logger,
+    private readonly options: WebhookDeliveryOptions,
+  ) {}
+
+  start(): void {
+    this.stops.push(this.live.subscribe(DELIVERIES_WAITING, () => this.work.kick()));
+    const poll = setInterval(() => this.work.kick(), POLL_MS);
+    this.stops.push(() => clearInterval(poll));
+  }
+
+  /** Takes nothing new; what is on its way may arrive. */
+  async stop(): Promise<void> {
+    this.stopped = true;
+    for (const stop of this.stops) stop();
+    await this.work.idle();
+    await Promise.all(this.underWay.values());
+  }
+
+  /** Forgets deliveries that ended long ago. */
+  async prune(): Promise<void> {
+    await this.db.asSystem((em) =>
+      sql(
+        em,
+        `delete from webhook_delivery where id in (
+           select id from webhook_delivery where ended_at < clock_timestamp() - ? * interval '1 day' limit ${PRUNE_BATCH})`,
+        [this.options.keepDays],
+      ),
+    );
+  }
+
+  private async takeDue(): Promise<void> {
+    const limit = this.options.concurrency - this.underWay.size;
+    if (this.stopped || limit <= 0) return;
+    const busy = [...this.perWebhook].filter(([, count]) => count >= PER_WEBHOOK).map(([id]) => id);
+    try {
+      const claimed = await this.db.asSystem((em) =>
+        claimDue(em, { limit, perWebhook: PER_WEBHOOK, busy, leaseMs: LEASE_MS }),
+      );
+      for (const delivery of claimed) this.launch(delivery);
+    } catch (error) {
+      this.logger.warn({ err: error }, 'webhook deliveries not taken yet');
+    }
+  }
+
+  private launch(delivery: ClaimedDelivery): void {
+    const { id, webhookId } = delivery;
+    this.perWebhook.set(webhookId, (this.perWebhook.get(webhookId) ?? 0) + 1);
+    const done = this.deliver(delivery)
+      .catch((error: unknown) =>
+        this.logger.warn({ err: error, deliveryId: id, webhookId }, 'outcome of a webhook delivery not written'),
+      )
+      .finally(() => {
+        this.underWay.delete(id);
+        const left = (this.perWebhook.get(webhookId) ?? 1) - 1;
+        if (left > 0) this.perWebhook.set(webhookId, left);
+        else this.perWebhook.delete(webhookId);
+        this.work.kick();
+      });
+    this.underWay.set(id, done);
+  }
+
+  private async deliver(delivery: ClaimedDelivery): Promise<void> {
+    const { outcome, isGone } = await this.attempt(delivery);
+    for (let tries = 1; ; tries++) {
+      try {
+        await this.record(delivery, outcome, isGone);
+        return;
+      } catch (error) {
+        // What was sent should not be sent again for a database that is away for a moment.
+        if (tries === OUTCOME_TRIES) throw error;
+        await new Promise((resolve) => setTimeout(resolve, OUTCOME_RETRY_MS));
+      }
+    }
+  }
+
+  private async attempt(delivery: ClaimedDelivery): Promise<{ outcome: Outcome; isGone: boolean }> {
+    const startedMs = performance.now();
+    const ended = (outcome: Omit<Outcome, 'durationMs' | 'delayMs'>, isGone = false) => ({
+      outcome: { ...outcome, delayMs: 0, durationMs: performance.now() - startedMs },
+      isGone,
+    });
+    if (!delivery.enabled && delivery.eventId !== null) {
+      return ended({ status: 'FAILED', responseStatus: null, responseBody: null, error: 'The webhook is disabled.' });
+    }
+    try {
+      const { headers, body } = messageOf(delivery, new Date());
+      const { status, body: answer } = await this.sender.send(delivery.url, headers, body);
+      const seen = { responseStatus: status, responseBody: answer };
+      switch (judgeStatus(status)) {
+        case 'DELIVERED':
+          return ended({ status: 'DELIVERED', ...seen, error: null });
+        case 'GONE':
+          return ended({ status: 'FAILED', ...seen, error: describeStatus(status) }, true);
+        case 'FAILED':
+          return {
+            outcome: this.retryOrEnd(delivery, { ...seen, error: describeStatus(status) }, startedMs),
+            isGone: false,
+          };
+      }
+    } catch (error) {
+      if (!(error instanceof AppError))
+        this.logger.error({ err: error, deliveryId: delivery.id }, 'webhook delivery met an unexpected error');
+      const reason =
+        error instanceof AppError ? error.message : 'The worker met an unexpected error; its log has the details.';
+      const outcome = this.retryOrEnd(delivery, { responseStatus: null, responseBody: null, error: reason }, startedMs);
+      return { outcome, isGone: false };
+    }
+  }
+
+  private retryOrEnd(
+    { attempts, eventId }: ClaimedDelivery,
+    seen: { responseStatus: number | null; responseBody: string | null; error: string },
+    startedMs: number,
+  ): Outcome {
+    const durationMs = performance.now() - startedMs;
+    const most = eventId === null ? 1 : WEBHOOK_ATTEMPTS;
+    if (attempts < most) {
+      return {
+        ...seen,
+        status: 'PENDING',
+        delayMs: retryDelayMs(attempts, this.options.backoffMs, Math.random()),
+        durationMs,
+      };
+    }
+    const error = most === 1 ? seen.error : `${seen.error} Given up after ${most} attempts.`;
+    return { ...seen, status: 'FAILED', delayMs: 0, error, durationMs };
+  }
+
+  private async record(delivery: ClaimedDelivery, outcome: Outcome, isGone: boolean): Promise<void> {
+    const principal = {
+      subject: 'webhook-delivery',
+      tenant: delivery.tenant,
+      role: Role.ADMIN,
+      expiresAt: new Date(Date.now() + LEASE_MS),
+    };
+    await this.db.transact({ principal, requestId: delivery.id }, async (session) => {
+      if (!(await writeOutcome(session.em, delivery, outcome)) || !isGone) return;
+      const where = { id: delivery.webhookId, tenant: delivery.tenant, enabled: true };
+      if ((await session.em.nativeUpdate(Webhook, where, { enabled: false, updatedAt: new Date() })) === 0) return;
+      const reason = 'the receiver answered 410 (gone)';
+      audit(
+        session,
+        'disableWebhook',
+        { type: 'webhook', id: delivery.webhookId },
+        { enabled: true },
+        { enabled: false, reason },
+      );
+    });
+  }
+}

@@ -1,0 +1,132 @@
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import { Approval } from '../../db/entities/registry/approval.entity.js';
+import type { Model } from '../../db/entities/registry/model.entity.js';
+import type { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import { StageTransition } from '../../db/entities/registry/stage-transition.entity.js';
+import type { Session } from '../../db/database.js';
+import { EventType, audit, emitEvent } from '../platform/index.js';
+import {
+  type ApprovalDecision,
+  type ApprovalStage,
+  type ApprovalState,
+  countApprovals,
+  isApproved,
+  requireApprover,
+} from './rules/approvals.js';
+import { gatePolicyOf } from '../model-quality/index.js';
+import { requireTransition } from './rules/stages.js';
+import { badInput } from '../../errors.js';
+import type { MissingGate } from './gate.service.js';
+import type { ModelService } from './model.service.js';
+import type { ModelVersionService } from './model-version.service.js';
+
+export interface ApprovalInput {
+  modelVersionId: string;
+  toStage: ApprovalStage;
+  reason?: string | null;
+}
+
+const MAX_REASON_CHARACTERS = 2_000;
+
+/**
+ * What people decide about a version's next stage. A word counts from the version's arrival in its stage until it
+ * leaves it.
+ */
+export class ApprovalService {
+  constructor(
+    private readonly live: LiveEvents,
+    private readonly models: ModelService,
+    private readonly versions: ModelVersionService,
+  ) {}
+
+  /**
+   * Errors: CONFLICT when it is not the version's next stage, FORBIDDEN for who registered it, unless the policy lets
+   * him.
+   */
+  async approve(session: Session, input: ApprovalInput): Promise<ModelVersion> {
+    return this.decide(session, input, 'APPROVED');
+  }
+
+  /** Keeps the version back until the same person approves, an ADMIN overrides, or the version leaves its stage. */
+  async reject(session: Session, input: ApprovalInput): Promise<ModelVersion> {
+    if (input.reason?.trim() === '') throw badInput('input.reason', 'a reason that somebody can act on', input.reason);
+    return this.decide(session, input, 'REJECTED');
+  }
+
+  /** What a promotion still lacks; null when those who decide agree. */
+  async missing(
+    session: Session,
+    model: Model,
+    version: ModelVersion,
+    toStage: ApprovalStage,
+  ): Promise<MissingGate | null> {
+    const state = await this.state(session, model, version, toStage);
+    if (isApproved(state)) return null;
+    const { needed, approvedBy, rejectedBy, missing } = state;
+    const parts = [
+      ...(missing > 0 ? [`has ${approvedBy.length} of ${needed} approvals, ${missing} missing`] : []),
+      ...(rejectedBy.length > 0 ? [`is rejected by ${rejectedBy.join(', ')}`] : []),
+    ];
+    const who = gatePolicyOf(model).authorMayApprove ? '' : ` by somebody other than ${version.createdBy}`;
+    return {
+      gate: 'APPROVALS',
+      problem: parts.join(' and '),
+      next: `approveModelVersion(input: {modelVersionId: "${version.id}", toStage: ${toStage}})${who}`,
+    };
+  }
+
+  private async decide(session: Session, input: ApprovalInput, decision: ApprovalDecision): Promise<ModelVersion> {
+    const reason = input.reason ?? '';
+    if (reason.length > MAX_REASON_CHARACTERS)
+      throw badInput('input.reason', `at most ${MAX_REASON_CHARACTERS} characters`, `${reason.length} characters`);
+    const { modelId } = await this.versions.get(session, input.modelVersionId);
+    const model = await this.models.lock(session, modelId);
+    const version = await this.versions.getFresh(session, input.modelVersionId);
+    requireTransition(version.stage, input.toStage);
+    const person = session.principal.subject;
+    if (decision === 'APPROVED') requireApprover(person, { author: version.createdBy, policy: gatePolicyOf(model) });
+    session.em.create(Approval, {
+      tenant: session.tenant,
+      createdAt: await this.nextInstant(session, version.id),
+      modelVersionId: version.id,
+      toStage: input.toStage,
+      decision,
+      reason,
+      createdBy: person,
+    });
+    const state = await this.state(session, model, version, input.toStage);
+    const payload = { modelName: model.name, version: version.version, ...state, reason, by: person };
+    const subject = { type: 'modelVersion', id: version.id };
+    const type = decision === 'APPROVED' ? EventType.MODEL_APPROVED : EventType.MODEL_REJECTED;
+    emitEvent(session, this.live, type, subject, payload, { modelId: model.id });
+    const action = decision === 'APPROVED' ? 'approveModelVersion' : 'rejectModelVersion';
+    audit(session, action, subject, null, { toStage: input.toStage, decision, reason });
+    return version;
+  }
+
+  private async state(
+    session: Session,
+    model: Model,
+    version: ModelVersion,
+    toStage: ApprovalStage,
+  ): Promise<ApprovalState> {
+    const words = await session.em.find(Approval, { tenant: session.tenant, modelVersionId: version.id, toStage });
+    const arrivedAt = await this.arrival(session, version.id);
+    return countApprovals(words, { toStage, arrivedAt, author: version.createdBy, policy: gatePolicyOf(model) });
+  }
+
+  /** When the version came to its stage; null for one that never left its first. */
+  private async arrival(session: Session, modelVersionId: string): Promise<Date | null> {
+    const where = { tenant: session.tenant, modelVersionId };
+    const last = await session.em.findOne(StageTransition, where, { orderBy: { createdAt: 'DESC', id: 'DESC' } });
+    return last?.createdAt ?? null;
+  }
+
+  /** Later than the version's arrival and than any word before: what is newest is never in doubt. */
+  private async nextInstant(session: Session, modelVersionId: string): Promise<Date> {
+    const where = { tenant: session.tenant, modelVersionId };
+    const last = await session.em.findOne(Approval, where, { orderBy: { createdAt: 'DESC', id: 'DESC' } });
+    const arrivedAt = await this.arrival(session, modelVersionId);
+    return new Date(Math.max(Date.now(), (arrivedAt?.getTime() ?? 0) + 1, (last?.createdAt.getTime() ?? 0) + 1));
+  }
+}

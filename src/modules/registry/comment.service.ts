@@ -1,0 +1,129 @@
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import { ModelComment } from '../../db/entities/registry/model-comment.entity.js';
+import type { Session } from '../../db/database.js';
+import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
+import { EventType, containsText, audit, emitEvent } from '../platform/index.js';
+import { Role } from '../core/index.js';
+import { AppError, badInput, ErrorCode, notFound } from '../../errors.js';
+import type { ModelService } from './model.service.js';
+import type { ModelVersionService } from './model-version.service.js';
+
+export interface CommentFilter {
+  search?: string | null;
+  createdBy?: string | null;
+}
+
+const MAX_BODY_CHARACTERS = 10_000;
+const EXCERPT_CHARACTERS = 200;
+
+/** What people write about models and versions: plain text, kept as it came. */
+export class CommentService {
+  constructor(
+    private readonly live: LiveEvents,
+    private readonly models: ModelService,
+    private readonly versions: ModelVersionService,
+  ) {}
+
+  async create(
+    session: Session,
+    { on, body }: { on: { modelId: string } | { modelVersionId: string }; body: string },
+  ): Promise<ModelComment> {
+    checkBody(body);
+    const modelId = 'modelId' in on ? on.modelId : (await this.versions.get(session, on.modelVersionId)).modelId;
+    // Neither may be deleted meanwhile.
+    const model = await this.models.lock(session, modelId);
+    const version = 'modelVersionId' in on ? await this.versions.getFresh(session, on.modelVersionId) : null;
+    const comment = session.em.create(ModelComment, {
+      tenant: session.tenant,
+      modelId: model.id,
+      modelVersionId: version?.id,
+      body,
+      createdBy: session.principal.subject,
+    });
+    audit(session, 'createModelComment', subjectOf(comment), null, { commentId: comment.id, body });
+    const payload = {
+      commentId: comment.id,
+      modelName: model.name,
+      version: version?.version ?? null,
+      excerpt: body.slice(0, EXCERPT_CHARACTERS),
+      by: comment.createdBy,
+    };
+    emitEvent(session, this.live, EventType.MODEL_COMMENTED, subjectOf(comment), payload, { modelId: model.id });
+    return comment;
+  }
+
+  /** FORBIDDEN for others than its author. */
+  async update(session: Session, input: { id: string; body: string }): Promise<ModelComment> {
+    checkBody(input.body);
+    const comment = await this.get(session, input.id);
+    if (comment.createdBy !== session.principal.subject)
+      throw notTheirs(comment, session.principal.subject, comment.createdBy);
+    audit(
+      session,
+      'updateModelComment',
+      subjectOf(comment),
+      { body: comment.body },
+      { commentId: comment.id, body: input.body },
+    );
+    comment.body = input.body;
+    return comment;
+  }
+
+  /** FORBIDDEN for others than its author and ADMIN. */
+  async delete(session: Session, id: string): Promise<void> {
+    const comment = await this.get(session, id);
+    const { subject, role } = session.principal;
+    if (comment.createdBy !== subject && role !== Role.ADMIN)
+      throw notTheirs(comment, subject, `${comment.createdBy} or an ADMIN`);
+    audit(
+      session,
+      'deleteModelComment',
+      subjectOf(comment),
+      { commentId: id, body: comment.body, createdBy: comment.createdBy },
+      null,
+    );
+    session.em.remove(comment);
+  }
+
+  /** Of a model and all its versions, or of one version. */
+  async list(
+    session: Session,
+    of: { modelId: string } | { modelVersionId: string },
+    { search, createdBy }: CommentFilter,
+    page: PageRequest,
+    order: Order<'createdAt' | 'updatedAt'>,
+  ): Promise<Page<ModelComment>> {
+    if ('modelId' in of) await this.models.get(session, of.modelId);
+    else await this.versions.get(session, of.modelVersionId);
+    const where = {
+      tenant: session.tenant,
+      ...of,
+      ...(createdBy != null && { createdBy }),
+      ...(search && { body: containsText('filter.search', search) }),
+    };
+    return paginate(session, ModelComment, where, page, order);
+  }
+
+  private async get(session: Session, id: string): Promise<ModelComment> {
+    const comment = await session.em.findOne(ModelComment, { id, tenant: session.tenant });
+    if (!comment) throw notFound('comment', id);
+    return comment;
+  }
+}
+
+function subjectOf({ modelId, modelVersionId }: ModelComment): { type: string; id: string } {
+  return modelVersionId == null ? { type: 'model', id: modelId } : { type: 'modelVersion', id: modelVersionId };
+}
+
+function checkBody(body: string): void {
+  if (body.trim() === '' || body.length > MAX_BODY_CHARACTERS)
+    throw badInput('input.body', `1 to ${MAX_BODY_CHARACTERS} characters, not all blank`, body);
+}
+
+function notTheirs({ createdBy }: ModelComment, got: string, expected: string): AppError {
+  return new AppError(ErrorCode.FORBIDDEN, `The comment was written by ${createdBy}.`, {
+    field: 'input.id',
+    expected,
+    got,
+  });
+}

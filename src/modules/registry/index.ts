@@ -1,0 +1,35 @@
+export { AliasService } from './alias.service.js';
+export { ApprovalService } from './approval.service.js';
+export { CommentService } from './comment.service.js';
+export { ConversionService } from './conversion.service.js';
+export { GateService, type MissingGate } from './gate.service.js';
+export { createRegistryLoaders } from './loaders.js';
+export { ModelVersionService } from './model-version.service.js';
+export { ModelService } from './model.service.js';
+export { requireOnnx, requireReady } from './onnx-version.js';
+export {
+  aliasesOf,
+  findModelByName,
+  findVersionByNumber,
+  namesOf,
+  newestOfStages,
+  searchModels,
+  searchVersions,
+  type ListedVersion,
+  type NumberedAlias,
+} from './registry-search.js';
+export { RegistryTagService } from './registry-tag.service.js';
+export { checkAlias } from './rules/alias.js';
+export { countApprovals, nextApprovalStage } from './rules/approvals.js';
+export { decideGate, type GateCheck } from './rules/gates.js';
+export type { SourceFolder } from './rules/mlmodel.js';
+export { nextAction, type ReleaseStage } from './rules/release.js';
+export { stepsTo, type Stage } from './rules/stages.js';
+export { SourcedVersionService, type LoggedSource } from './sourced-version.service.js';
+export { StageMoves } from './stage-moves.js';
+export { StageService, requireProduction, type Ahead } from './stage.service.js';
+export { trainingOf } from './training-source.js';
+export { siblingKey } from './version-files.js';
+export type { VersionFollower } from './version-follower.js';
+export { VersionRemoval } from './version-removal.js';
+export { VersionStorage } from './version-storage.js';

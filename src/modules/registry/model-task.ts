@@ -1,0 +1,45 @@
+import type { Model } from '../../db/entities/registry/model.entity.js';
+import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import type { Session } from '../../db/database.js';
+import { type ModelTask, TASK_TAG } from './rules/model-task.js';
+import { TASK_OF } from '../algorithms/index.js';
+import { conflict } from '../../errors.js';
+import { trainingOf } from './training-source.js';
+
+/**
+ * Another task asks for other evidence: what gates have decided counts no more, and a model that has passed some keeps
+ * its task. False when it has that task already. The caller holds the model's lock. CONFLICT names the version in the
+ * way.
+ */
+export async function changeTask(session: Session, model: Model, task: ModelTask, field: string): Promise<boolean> {
+  const wasGuessed = model.taskGuessed;
+  model.taskGuessed = false;
+  if (Object.hasOwn(model.tags, TASK_TAG)) model.tags = { ...model.tags, [TASK_TAG]: task };
+  if (model.task === task) return wasGuessed;
+  const versions = await session.em.find(
+    ModelVersion,
+    { tenant: session.tenant, modelId: model.id },
+    { orderBy: { version: 'ASC' }, fields: ['version', 'stage', 'runId', 'sourceUri'], disableIdentityMap: true },
+  );
+  for (const { version, runId, sourceUri } of task === 'OTHER' ? [] : versions) {
+    const training = sourceUri == null ? await trainingOf(session, runId) : null;
+    const trained = training && TASK_OF[training.result.config.modelType];
+    if (!trained || trained === task) continue;
+    throw conflict(`Version ${version} was trained for ${trained}: create another model for ${task}.`, {
+      field,
+      expected: trained,
+      got: task,
+    });
+  }
+  const promoted = versions.find(({ stage }) => stage === 'PRODUCTION' || stage === 'STAGING');
+  if (promoted && model.task !== 'OTHER' && !wasGuessed) {
+    const { version, stage } = promoted;
+    const message =
+      `Version ${version} is in ${stage} by gates for ${model.task}: bring it back to DEVELOPMENT first ` +
+      `(demoteModelVersion), or create another model for ${task}.`;
+    throw conflict(message, { field, expected: model.task, got: task });
+  }
+  if (model.task !== 'OTHER') model.evidenceFrom = new Date();
+  model.task = task;
+  return true;
+}

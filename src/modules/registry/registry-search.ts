@@ -1,0 +1,153 @@
+import { Model } from '../../db/entities/registry/model.entity.js';
+import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import type { Session } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
+import type { Comparison, OrderKey } from '../core/index.js';
+import {
+  columnCondition,
+  entryCondition,
+  type AttributeColumns,
+  type Fragment,
+  fragment,
+  joined,
+} from '../experiments/index.js';
+
+export interface RegistrySearch {
+  comparisons: readonly Comparison<'attribute' | 'tag'>[];
+  order: readonly OrderKey<'attribute'>[];
+  offset: number;
+  limit: number;
+}
+
+const MODEL_COLUMNS: AttributeColumns = {
+  name: { type: 'TEXT', sql: 'm.name' },
+  creation_timestamp: { type: 'TIME', sql: 'm.created_at' },
+  last_updated_timestamp: { type: 'TIME', sql: 'm.updated_at' },
+  timestamp: { type: 'TIME', sql: 'm.updated_at' },
+};
+
+const VERSION_NUMBER = 'v.version';
+const VERSION_COLUMNS: AttributeColumns = {
+  name: { type: 'TEXT', sql: 'm.name' },
+  run_id: { type: 'ID', sql: 'v.run_id', isNullable: true },
+  source_path: { type: 'TEXT', sql: 'v.source_uri', isNullable: true },
+  creation_timestamp: { type: 'TIME', sql: 'v.created_at' },
+  last_updated_timestamp: { type: 'TIME', sql: 'v.updated_at' },
+};
+
+/** Registered models that all comparisons hold of, in an order that ends with the name. */
+export async function searchModels(session: Session, search: RegistrySearch): Promise<Model[]> {
+  const where = conditions(session, 'm', search, MODEL_COLUMNS);
+  const rows = await sql<{ id: string }>(
+    session.em,
+    `select m.id from model m where ${where.text} order by ${orderOf(search, MODEL_COLUMNS, ['m.name'])} ` +
+      'limit ? offset ?',
+    [...where.params, search.limit, search.offset],
+  );
+  return inOrder(rows, await session.em.find(Model, { tenant: session.tenant, id: { $in: rows.map(({ id }) => id) } }));
+}
+
+/** Of a version in a list: signatures and profiles of the training data may be long. */
+const LISTED = [
+  ...(['id', 'modelId', 'version', 'stage', 'status', 'error', 'description', 'tags'] as const),
+  ...(['sourceUri', 'runId', 'runLink', 'createdAt', 'updatedAt'] as const),
+] as const;
+export type ListedVersion = Pick<ModelVersion, (typeof LISTED)[number]>;
+
+/**
+ * Versions that all comparisons hold of, each with its model, in an order that ends with the name and the newest
+ * number.
+ */
+export async function searchVersions(session: Session, search: RegistrySearch): Promise<ListedVersion[]> {
+  const where = conditions(session, 'v', search, VERSION_COLUMNS);
+  const rows = await sql<{ id: string }>(
+    session.em,
+    `select v.id from model_version v join model m on m.id = v.model_id and m.tenant = v.tenant where ${where.text}
+     order by ${orderOf(search, VERSION_COLUMNS, ['m.name', 'v.version desc'])} limit ? offset ?`,
+    [...where.params, search.limit, search.offset],
+  );
+  const ids = rows.map(({ id }) => id);
+  return inOrder(
+    rows,
+    await session.em.find(ModelVersion, { tenant: session.tenant, id: { $in: ids } }, { fields: LISTED }),
+  );
+}
+
+/** The newest version of each stage of each model. */
+export async function newestOfStages(session: Session, modelIds: readonly string[]): Promise<ModelVersion[]> {
+  const rows = await sql<{ id: string }>(
+    session.em,
+    `select distinct on (model_id, stage) id from model_version where tenant = ? and model_id = any(?::uuid[])
+     order by model_id, stage, version desc`,
+    [session.tenant, modelIds],
+  );
+  return session.em.find(
+    ModelVersion,
+    { tenant: session.tenant, id: { $in: rows.map(({ id }) => id) } },
+    { orderBy: { version: 'ASC' } },
+  );
+}
+
+/** Null when there is none. */
+export function findModelByName(session: Session, name: string): Promise<Model | null> {
+  return session.em.findOne(Model, { tenant: session.tenant, name });
+}
+
+/** Null when there is none. */
+export function findVersionByNumber(session: Session, modelId: string, version: number): Promise<ModelVersion | null> {
+  return session.em.findOne(ModelVersion, { tenant: session.tenant, modelId, version });
+}
+
+/** Of models, by id. */
+export async function namesOf(session: Session, modelIds: readonly string[]): Promise<Map<string, string>> {
+  const models = await session.em.find(
+    Model,
+    { tenant: session.tenant, id: { $in: [...modelIds] } },
+    { fields: ['name'] },
+  );
+  return new Map(models.map(({ id, name }) => [id, name]));
+}
+
+export interface NumberedAlias {
+  modelId: string;
+  alias: string;
+  version: number;
+}
+
+/** The aliases of models, in their order. */
+export async function aliasesOf(session: Session, modelIds: readonly string[]): Promise<NumberedAlias[]> {
+  return sql<NumberedAlias>(
+    session.em,
+    `select a.model_id as "modelId", a.alias, v.version from model_alias a join model_version v on v.id = a.model_version_id and v.tenant = a.tenant
+     where a.tenant = ? and a.model_id = any(?::uuid[]) order by a.alias collate "C"`,
+    [session.tenant, modelIds],
+  );
+}
+
+function conditions(
+  session: Session,
+  table: string,
+  { comparisons }: RegistrySearch,
+  columns: AttributeColumns,
+): Fragment {
+  const condition = (comparison: Comparison<'attribute' | 'tag'>): Fragment => {
+    const { entity, key, comparator, value } = comparison;
+    if (entity === 'tag') return entryCondition(`${table}.tags`, comparison);
+    if (key === 'version_number')
+      return fragment(`${VERSION_NUMBER} ${comparator === '!=' ? '<>' : comparator} ?::float8`, value);
+    // What was made of no run is found by ''.
+    if (key === 'run_id' && value === '') return fragment(`v.run_id is ${comparator === '!=' ? 'not ' : ''}null`);
+    return columnCondition(comparison, columns);
+  };
+  return joined([fragment(`${table}.tenant = ?`, session.tenant), ...comparisons.map(condition)], ' and ');
+}
+
+function orderOf({ order }: RegistrySearch, columns: AttributeColumns, ties: string[]): string {
+  const column = (key: string) => (key === 'version_number' ? VERSION_NUMBER : columns[key]?.sql);
+  return [...order.map(({ key, direction }) => `${column(key)} ${direction}`), ...ties].join(', ');
+}
+
+function inOrder<T extends { id: string }>(rows: { id: string }[], found: T[]): T[] {
+  const byId = new Map(found.map((one) => [one.id, one]));
+  return rows.flatMap(({ id }) => byId.get(id) ?? []);
+}

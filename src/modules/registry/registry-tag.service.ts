@@ -1,0 +1,112 @@
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import type { Model } from '../../db/entities/registry/model.entity.js';
+import type { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import type { Session } from '../../db/database.js';
+import { taskOfTags } from './rules/model-task.js';
+import { sql } from '../../db/sql.js';
+import { withoutTag, withTags } from '../core/index.js';
+import { AppError, ErrorCode, quote } from '../../errors.js';
+import { audit } from '../platform/index.js';
+import type { TagEntry } from '../experiments/index.js';
+import type { ModelService } from './model.service.js';
+import type { ModelVersionService } from './model-version.service.js';
+import { type Tagged, taggedModel, taggedVersion, tellTags } from './tag-events.js';
+
+/** Single tags of models and versions, the others staying as they are whoever sets them meanwhile. */
+export class RegistryTagService {
+  constructor(
+    private readonly live: LiveEvents,
+    private readonly models: ModelService,
+    private readonly versions: ModelVersionService,
+  ) {}
+
+  async setOnModel(session: Session, input: { modelId: string; tags: TagEntry[] }): Promise<Model> {
+    const model = await this.models.lock(session, input.modelId);
+    await this.models.tellTask(session, model, input.tags);
+    return this.set(session, 'setModelTags', taggedModel(model), model, input.tags);
+  }
+
+  /** NOT_FOUND when it has no tag with the key. */
+  async deleteFromModel(session: Session, input: { modelId: string; key: string }): Promise<Model> {
+    const model = await this.models.lock(session, input.modelId);
+    return this.delete(session, 'deleteModelTag', taggedModel(model), model, input.key);
+  }
+
+  async setOnVersion(session: Session, input: { modelVersionId: string; tags: TagEntry[] }): Promise<ModelVersion> {
+    // Before the version's own lock, as everywhere.
+    if (taskOfTags('input.tags', input.tags) !== null) {
+      const { modelId } = await this.versions.get(session, input.modelVersionId);
+      await this.models.tellTask(session, await this.models.lock(session, modelId), input.tags);
+    }
+    const version = await this.versions.lock(session, input.modelVersionId);
+    return this.set(session, 'setModelVersionTags', await this.ofVersion(session, version), version, input.tags);
+  }
+
+  /** NOT_FOUND when it has no tag with the key. */
+  async deleteFromVersion(session: Session, input: { modelVersionId: string; key: string }): Promise<ModelVersion> {
+    const version = await this.versions.lock(session, input.modelVersionId);
+    return this.delete(session, 'deleteModelVersionTag', await this.ofVersion(session, version), version, input.key);
+  }
+
+  private async ofVersion(session: Session, version: ModelVersion): Promise<Tagged> {
+    const { name } = await this.models.get(session, version.modelId);
+    return taggedVersion(version, name);
+  }
+
+  private async set<T extends Model | ModelVersion>(
+    session: Session,
+    action: string,
+    tagged: Tagged,
+    of: T,
+    entries: TagEntry[],
+  ): Promise<T> {
+    const keys = entries.map(({ key }) => key);
+    const before = pick(of.tags, keys);
+    await this.write(session, tagged, of, withTags(of.tags, 'input.tags', entries));
+    const after = pick(of.tags, keys);
+    audit(session, action, tagged.subject, { tags: before }, { tags: after });
+    tellTags(session, this.live, tagged, after);
+    return of;
+  }
+
+  private async delete<T extends Model | ModelVersion>(
+    session: Session,
+    action: string,
+    tagged: Tagged,
+    of: T,
+    key: string,
+  ): Promise<T> {
+    const tags = withoutTag(of.tags, key);
+    if (tags === null)
+      throw new AppError(ErrorCode.NOT_FOUND, `No tag with key ${quote(key)}.`, {
+        field: 'input.key',
+        got: quote(key),
+      });
+    audit(session, action, tagged.subject, { tags: pick(of.tags, [key]) }, { tags: {} });
+    tellTags(session, this.live, tagged, { [key]: null });
+    await this.write(session, tagged, of, tags);
+    return of;
+  }
+
+  /** `updatedAt` stays: a tag is said of a thing and does not change it, as MLflow's registry has it. */
+  private async write(
+    session: Session,
+    { subject }: Tagged,
+    of: Model | ModelVersion,
+    tags: Record<string, string>,
+  ): Promise<void> {
+    // What else was changed of it is not to be lost below.
+    await session.em.flush();
+    const table = subject.type === 'model' ? 'model' : 'model_version';
+    await sql(session.em, `update ${table} set tags = ?::jsonb where tenant = ? and id = ?`, [
+      JSON.stringify(tags),
+      session.tenant,
+      of.id,
+    ]);
+    await session.em.refresh(of);
+  }
+}
+
+function pick(tags: Record<string, string>, keys: readonly string[]): Record<string, string> {
+  return Object.fromEntries(Object.entries(tags).filter(([key]) => keys.includes(key)));
+}

@@ -1,0 +1,88 @@
+import type { Gate } from '../../model-quality/index.js';
+
+/** What is known of a version that has not passed a gate. */
+export interface GateSituation {
+  modelVersionId: string;
+  /** Whether a training tells its target and has set rows apart. */
+  isTrained: boolean;
+  /** Checks that failed on evidence that still counts; none where the gate has yet to be decided. */
+  failed: readonly string[];
+  /** Known for the gate SHADOW alone. */
+  shadow?: ShadowSituation;
+}
+
+export interface ShadowSituation {
+  /** Whether its newest evaluation compares it with the version in production. */
+  isCompared: boolean;
+  /** Its deployment as a shadow; null without one. */
+  deploymentId: string | null;
+  /** An endpoint that the version in production serves; null when there is none. */
+  endpointId: string | null;
+  minRequests: number;
+}
+
+/** What to call next so that the gate can be passed: nothing that would only fail again. */
+export function nextStep(gate: Gate, situation: GateSituation): string {
+  switch (gate) {
+    case 'VALIDATION':
+      return afterValidation(situation);
+    case 'EVALUATION':
+      return afterEvaluation(situation);
+    case 'SHADOW':
+      return afterShadow(situation);
+  }
+}
+
+const BETTER = 'register a better version (registerModelVersion)';
+
+function validate({ modelVersionId }: GateSituation): string {
+  return `validateModelVersion(input: {modelVersionId: "${modelVersionId}"})`;
+}
+
+/** Of an uploaded version nobody knows which rows and which column. */
+function evaluate({ modelVersionId, isTrained }: GateSituation): string {
+  const rest = isTrained ? '' : ', datasetId: …, target: {column: …}';
+  return `evaluateModelVersion(input: {modelVersionId: "${modelVersionId}"${rest}})`;
+}
+
+function afterValidation(situation: GateSituation): string {
+  const { failed } = situation;
+  if (failed.length === 0) return validate(situation);
+  if (failed.includes('holdout_metrics')) return `${evaluate(situation)}, then ${validate(situation)}`;
+  if (failed.every((check) => check === 'latency_p95_ms'))
+    return (
+      `${validate(situation)} when the machine is less busy, or setGatePolicy with another ` +
+      'validation.maxLatencyP95Ms'
+    );
+  if (failed.every((check) => check.startsWith('holdout_') || check === 'latency_p95_ms'))
+    return `${BETTER}, or setGatePolicy with other validation.metrics`;
+  return 'mend the model file and register it as a new version (registerModelVersion)';
+}
+
+function afterEvaluation(situation: GateSituation): string {
+  const { failed, modelVersionId, isTrained } = situation;
+  if (failed.length === 0) return evaluate(situation);
+  const target = isTrained ? '' : ', target: {column: …}';
+  const onMore =
+    `evaluateModelVersion(input: {modelVersionId: "${modelVersionId}", datasetId: …${target}}) with a ` +
+    'dataset of more rows';
+  return failed.includes('rows') ? onMore : `${BETTER}, or ${onMore}`;
+}
+
+function afterShadow(situation: GateSituation): string {
+  const { failed, modelVersionId, shadow } = situation;
+  const { isCompared, deploymentId, endpointId, minRequests } = shadow!;
+  const isSettled =
+    failed.length > 0 && !failed.some((check) => ['requests', 'beside_production'].includes(check)) && isCompared;
+  if (isSettled) return `${BETTER}, or setGatePolicy with other limits of shadow`;
+  const steps: string[] = [];
+  if (!isCompared) steps.push(evaluate(situation));
+  if (deploymentId === null) {
+    if (endpointId === null) steps.push('createEndpoint(input: {…, followStage: PRODUCTION})');
+    const at = endpointId === null ? '…' : `"${endpointId}"`;
+    steps.push(`deployModelVersion(input: {endpointId: ${at}, modelVersionId: "${modelVersionId}", mode: SHADOW})`);
+  }
+  const id = deploymentId === null ? '…' : `"${deploymentId}"`;
+  steps.push(`decideShadow(input: {deploymentId: ${id}}) once it has had ${minRequests} requests of the endpoint`);
+  return steps.join(', then ');
+}

@@ -1,0 +1,55 @@
+import type { Gate } from '../../model-quality/index.js';
+import type { Stage } from './stages.js';
+
+export type ReleaseStage = 'STAGING' | 'PRODUCTION';
+
+/** Work by which a release can pass a gate by itself; a shadow needs traffic, and approvals need people. */
+type ReleaseWork = 'EVALUATION' | 'VALIDATION';
+
+/** Where a version stands before its next stage. */
+export interface ReleaseState {
+  /** Gates of the next stage. */
+  needed: readonly Gate[];
+  /** What of them, and of approvals, is not there yet. */
+  missing: readonly (Gate | 'APPROVALS')[];
+  /** What this release has had done already. */
+  done: ReadonlySet<ReleaseWork>;
+  /** Whether the newest evaluation is of the rows that were asked for. */
+  isEvaluated: boolean;
+  /** Whether it compares the version with the one in production, or none is there. */
+  isCompared: boolean;
+  /** Whether the validation asks for metrics that only an evaluation can give. */
+  needsMetrics: boolean;
+}
+
+/**
+ * What a release does next: work for a gate, the step to the next stage, or nothing more. Work is done once, and none
+ * that is not asked for.
+ */
+export function nextAction({ needed, missing, done, ...state }: ReleaseState): ReleaseWork | 'PROMOTE' | 'STOP' {
+  const lacks = (gate: Gate) => missing.includes(gate);
+  const { isEvaluated, isCompared, needsMetrics } = state;
+  const wantsEvaluation =
+    (needed.includes('EVALUATION') && (lacks('EVALUATION') || !isEvaluated)) ||
+    (lacks('SHADOW') && !(isEvaluated && isCompared)) ||
+    (lacks('VALIDATION') && needsMetrics);
+  if (wantsEvaluation && !done.has('EVALUATION')) return 'EVALUATION';
+  if (lacks('VALIDATION') && !done.has('VALIDATION')) return 'VALIDATION';
+  return missing.length === 0 ? 'PROMOTE' : 'STOP';
+}
+
+/**
+ * The stage that comes next on the way to `target`; null for a version that is there, or past it. ARCHIVED leads
+ * nowhere by itself.
+ */
+export function nextStageTowards(from: Stage, target: ReleaseStage): ReleaseStage | null {
+  switch (from) {
+    case 'DEVELOPMENT':
+    case 'ARCHIVED':
+      return 'STAGING';
+    case 'STAGING':
+      return target === 'PRODUCTION' ? 'PRODUCTION' : null;
+    case 'PRODUCTION':
+      return null;
+  }
+}

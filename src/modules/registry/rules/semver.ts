@@ -1,0 +1,59 @@
+import { badInput, conflict } from '../../../errors.js';
+import type { Signature, TensorSpec } from '../../model-contract/index.js';
+
+/** What makes a version differ from the one before it. */
+export type VersionChange = 'SIGNATURE' | 'TRAINING' | 'EXPORT';
+
+const SEMANTIC_VERSION = /^(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})$/;
+
+/** MAJOR.MINOR.PATCH, each up to nine digits without leading zeros. */
+export function checkSemanticVersion(field: string, text: string): string {
+  if (!SEMANTIC_VERSION.test(text)) throw badInput(field, 'MAJOR.MINOR.PATCH, such as 2.0.1', text);
+  return text;
+}
+
+/**
+ * Callers must adapt to a new signature (major); a new training answers differently (minor); a re-export answers the
+ * same (patch).
+ */
+export function nextSemanticVersion(previous: string | null, change: VersionChange): string {
+  if (previous === null) return '1.0.0';
+  const parts = SEMANTIC_VERSION.exec(previous);
+  if (parts === null) throw badInput('semanticVersion', 'MAJOR.MINOR.PATCH', previous);
+  const next = raised(parts.slice(1).map(Number) as [number, number, number], change);
+  if (SEMANTIC_VERSION.test(next)) return next;
+  throw conflict(`No semantic version follows ${previous} by itself: give one by hand.`, {
+    field: 'input.semanticVersion',
+    got: previous,
+  });
+}
+
+function raised([major, minor, patch]: [number, number, number], change: VersionChange): string {
+  switch (change) {
+    case 'SIGNATURE':
+      return `${major + 1}.0.0`;
+    case 'TRAINING':
+      return `${major}.${minor + 1}.0`;
+    case 'EXPORT':
+      return `${major}.${minor}.${patch + 1}`;
+  }
+}
+
+/** Whether two signatures differ for a caller; the order of named tensors does not matter. */
+export function signaturesDiffer(a: Signature, b: Signature): boolean {
+  const otherColumns = a.inputs.some(({ name, columns }) => {
+    const theirs = b.inputs.find((spec) => spec.name === name)?.columns;
+    // Those of one that nobody has named yet may be the same.
+    return (
+      columns &&
+      theirs &&
+      columns.map((column) => column.name).join('\0') !== theirs.map((column) => column.name).join('\0')
+    );
+  });
+  return otherColumns || describe(a.inputs) !== describe(b.inputs) || describe(a.outputs) !== describe(b.outputs);
+}
+
+function describe(specs: readonly TensorSpec[]): string {
+  const byName = [...specs].sort((x, y) => (x.name < y.name ? -1 : 1));
+  return JSON.stringify(byName.map(({ name, datatype, shape, semantic }) => [name, datatype, shape, semantic ?? null]));
+}

@@ -1,0 +1,149 @@
+import { AppError, badInput, conflict, ErrorCode } from '../../../errors.js';
+import type { Gate, GatePolicy } from '../../model-quality/index.js';
+
+export const STAGES = ['DEVELOPMENT', 'STAGING', 'PRODUCTION', 'ARCHIVED'] as const;
+export type Stage = (typeof STAGES)[number];
+
+/**
+ * Where a promotion or demotion may lead. Back into PRODUCTION without the gates leads only a rollback
+ * (`planRollback`).
+ */
+function nextStages(from: Stage): readonly Stage[] {
+  switch (from) {
+    case 'DEVELOPMENT':
+      return ['STAGING', 'ARCHIVED'];
+    case 'STAGING':
+      return ['PRODUCTION', 'DEVELOPMENT', 'ARCHIVED'];
+    case 'PRODUCTION':
+      return ['ARCHIVED', 'DEVELOPMENT'];
+    case 'ARCHIVED':
+      return ['DEVELOPMENT'];
+  }
+}
+
+export function canTransition(from: Stage, to: Stage): boolean {
+  return nextStages(from).includes(to);
+}
+
+/** The transitions that lead from one stage to another, whatever they need; none when it is there. */
+export function stepsTo(from: Stage, to: Stage): readonly Stage[] {
+  if (from === to) return [];
+  if (canTransition(from, to)) return [to];
+  const next = from === 'DEVELOPMENT' ? 'STAGING' : 'DEVELOPMENT';
+  return [next, ...stepsTo(next, to)];
+}
+
+export function requireTransition(from: Stage, to: Stage, field = 'input.toStage'): void {
+  if (canTransition(from, to)) return;
+  const expected = nextStages(from).join(' or ');
+  throw conflict(`A version in ${from} can go to ${expected}, not to ${to}.`, { field, expected, got: to });
+}
+
+/** Evidence that a transition needs; an administrator's override replaces it (`requireOverride`). */
+export function requiredGates(
+  from: Stage,
+  to: Stage,
+  { firstProduction, policy }: { firstProduction: boolean; policy: GatePolicy },
+): readonly Gate[] {
+  requireTransition(from, to);
+  switch (to) {
+    case 'STAGING':
+      return policy.staging.gates;
+    case 'PRODUCTION':
+      return firstProduction ? policy.production.firstGates : policy.production.gates;
+    case 'DEVELOPMENT':
+    case 'ARCHIVED':
+      return [];
+  }
+}
+
+export function canDelete(stage: Stage): boolean {
+  switch (stage) {
+    case 'DEVELOPMENT':
+    case 'STAGING':
+      return true;
+    case 'PRODUCTION':
+    case 'ARCHIVED':
+      return false;
+  }
+}
+
+export function requireDeletable(stage: Stage): void {
+  if (canDelete(stage)) return;
+  throw conflict(`A version in ${stage} cannot be deleted: it belongs to the history of production.`, {
+    expected: 'a version in DEVELOPMENT or STAGING',
+    got: stage,
+  });
+}
+
+/** Callers and reports know a version by its number once it has served. */
+export function requireRenumberable(stage: Stage): void {
+  if (stage === 'DEVELOPMENT' || stage === 'STAGING') return;
+  throw conflict(`The semantic version of a version in ${stage} stays: callers may know it by that.`, {
+    field: 'input.semanticVersion',
+    expected: 'a version in DEVELOPMENT or STAGING',
+    got: stage,
+  });
+}
+
+const MIN_REASON_CHARACTERS = 10;
+
+/** Passing a gate without its evidence: administrators alone, with a reason that an auditor can read. */
+export function requireOverride(
+  { isAdmin, reason }: { isAdmin: boolean; reason: string },
+  field = 'input.reason',
+): void {
+  if (!isAdmin) throw new AppError(ErrorCode.FORBIDDEN, 'Only an ADMIN may override a gate.', { expected: 'ADMIN' });
+  if (reason.trim().length < MIN_REASON_CHARACTERS) {
+    throw badInput(field, `a reason of at least ${MIN_REASON_CHARACTERS} characters`, reason);
+  }
+}
+
+export interface StagedVersion {
+  id: string;
+  stage: Stage;
+}
+
+export interface StageChange {
+  versionId: string;
+  from: Stage;
+  to: Stage;
+}
+
+/**
+ * The changes that bring a version to a stage, in the order in which they must be written: the old production version
+ * leaves first.
+ */
+export function planTransition(versions: readonly StagedVersion[], versionId: string, to: Stage): StageChange[] {
+  const version = findVersion(versions, versionId);
+  requireTransition(version.stage, to);
+  const change = { versionId, from: version.stage, to };
+  const replaced = to === 'PRODUCTION' ? productionVersion(versions) : undefined;
+  return replaced ? [{ versionId: replaced.id, from: 'PRODUCTION', to: 'ARCHIVED' }, change] : [change];
+}
+
+/**
+ * A version that was in production before comes back on its earlier evidence, and the present one goes to DEVELOPMENT.
+ * Doing it twice is there and back.
+ */
+export function planRollback(versions: readonly StagedVersion[], previousProductionId: string): StageChange[] {
+  const restored = findVersion(versions, previousProductionId);
+  const present = productionVersion(versions);
+  if (present === undefined) throw conflict('The model has no version in PRODUCTION to roll back from.');
+  if (present.id === restored.id)
+    throw conflict('That version is in PRODUCTION already.', { got: previousProductionId });
+  return [
+    { versionId: present.id, from: 'PRODUCTION', to: 'DEVELOPMENT' },
+    { versionId: restored.id, from: restored.stage, to: 'PRODUCTION' },
+  ];
+}
+
+function productionVersion(versions: readonly StagedVersion[]): StagedVersion | undefined {
+  return versions.find((version) => version.stage === 'PRODUCTION');
+}
+
+function findVersion(versions: readonly StagedVersion[], id: string): StagedVersion {
+  const version = versions.find((candidate) => candidate.id === id);
+  if (version === undefined) throw new Error(`Version ${id} is not among the model's versions.`);
+  return version;
+}

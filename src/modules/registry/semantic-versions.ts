@@ -1,0 +1,32 @@
+import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import type { Session } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
+import { checkSemanticVersion, nextSemanticVersion, type VersionChange } from './rules/semver.js';
+import { conflict } from '../../errors.js';
+
+/** What follows the greatest semantic version of the model, whoever gave it. The caller holds the model's lock. */
+export async function semanticVersionAfter(session: Session, modelId: string, change: VersionChange): Promise<string> {
+  const [greatest] = await sql<{ text: string }>(
+    session.em,
+    `select semantic_version as text from model_version where tenant = ? and model_id = ? and status <> 'FAILED'
+     order by string_to_array(semantic_version, '.')::int[] desc limit 1`,
+    [session.tenant, modelId],
+  );
+  return nextSemanticVersion(greatest?.text ?? null, change);
+}
+
+/**
+ * One given by hand: any that no other version of the model has, also below the greatest, for a correction of an older
+ * line.
+ */
+export async function freeSemanticVersion(session: Session, modelId: string, text: string): Promise<string> {
+  const semanticVersion = checkSemanticVersion('input.semanticVersion', text);
+  const where = { tenant: session.tenant, modelId, semanticVersion, status: { $ne: 'FAILED' as const } };
+  const taken = await session.em.findOne(ModelVersion, where);
+  if (!taken) return semanticVersion;
+  throw conflict(`Version ${taken.version} has the semantic version ${semanticVersion} already.`, {
+    field: 'input.semanticVersion',
+    expected: 'one that no version of the model has',
+    got: semanticVersion,
+  });
+}

@@ -1,0 +1,33 @@
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import type { Session } from '../../db/database.js';
+import type { Model } from '../../db/entities/registry/model.entity.js';
+import type { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import { EventType, emitEvent, type Subject } from '../platform/index.js';
+
+/** What a tag is on; the version is null for a tag of the model itself. */
+export interface Tagged {
+  subject: Subject;
+  modelId: string;
+  modelName: string;
+  version: number | null;
+}
+
+export function taggedModel({ id, name }: Model): Tagged {
+  return { subject: { type: 'model', id }, modelId: id, modelName: name, version: null };
+}
+
+export function taggedVersion({ id, modelId, version }: ModelVersion, modelName: string): Tagged {
+  return { subject: { type: 'modelVersion', id }, modelId, modelName, version };
+}
+
+/** An event for each tag; null for one that was deleted. */
+export function tellTags(
+  session: Session,
+  live: LiveEvents,
+  { subject, modelId, modelName, version }: Tagged,
+  changes: Readonly<Record<string, string | null>>,
+): void {
+  for (const [key, value] of Object.entries(changes)) {
+    emitEvent(session, live, EventType.MODEL_TAG_CHANGED, subject, { modelName, version, key, value }, { modelId });
+  }
+}

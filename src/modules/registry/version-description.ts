@@ -1,0 +1,67 @@
+import type { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import type { Session } from '../../db/database.js';
+import { withClasses, type GivenColumns, withColumns, type Signature } from '../model-contract/index.js';
+import { badInput, conflict } from '../../errors.js';
+import { trainingOf } from './training-source.js';
+
+/** What a model file does not say by itself. */
+export interface SignatureDescription {
+  /** The columns that fill its inputs, and whether they may lack values. */
+  inputColumns?: GivenColumns[] | null;
+  /** The class of each probability, in order. */
+  classes?: string[] | null;
+}
+
+export function describesSignature({ inputColumns, classes }: SignatureDescription): boolean {
+  return inputColumns != null || classes != null;
+}
+
+type Described = Partial<
+  Pick<ModelVersion, 'signature' | 'runId' | 'objectKey' | 'sourceKey' | 'sourceUri' | 'stage' | 'version'>
+>;
+
+/**
+ * The signature with what somebody says of it. Errors: BAD_USER_INPUT naming the field, CONFLICT without a model.onnx.
+ */
+export async function describedSignature(
+  session: Session,
+  of: Described,
+  given: SignatureDescription,
+): Promise<Signature> {
+  const { inputColumns, classes } = given;
+  const field = inputColumns == null ? 'input.classes' : 'input.inputColumns';
+  if (of.signature == null || (of.objectKey ?? of.sourceKey) == null) {
+    throw conflict(
+      'Columns and classes describe a model.onnx, and this version has none yet: convert it first, then say ' +
+        'them with updateModelVersion.',
+      {
+        field,
+        expected: 'a version with a model.onnx',
+        got: 'files of another framework',
+      },
+    );
+  }
+  if (of.sourceUri == null && (await trainingOf(session, of.runId)))
+    throw badInput(
+      field,
+      'nothing: the training of the version tells its columns and classes',
+      inputColumns ?? classes,
+    );
+  const mapped = inputColumns == null ? of.signature : withColumns(of.signature, 'input.inputColumns', inputColumns);
+  return classes == null ? mapped : withClasses(mapped, 'input.classes', classes);
+}
+
+/** What is or was in production was measured with what it says: another description is another version. */
+export function requireDescribable({ stage, version, signature }: ModelVersion): void {
+  if (stage === 'DEVELOPMENT' || stage === 'STAGING') return;
+  const known = signature?.classes !== undefined || signature?.inputs.some(({ columns }) => columns !== undefined);
+  if (!known) return;
+  throw conflict(
+    `Version ${version} is in ${stage} with the columns and classes that it has: register its file again with others.`,
+    {
+      field: 'input.id',
+      expected: 'a version in DEVELOPMENT or STAGING',
+      got: stage,
+    },
+  );
+}

@@ -1,0 +1,303 @@
+import { createReadStream } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { v7 as uuidv7 } from 'uuid';
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import type { ObjectStore } from '../../adapters/object-store/port.js';
+import { Job } from '../../db/entities/jobs/job.entity.js';
+import { ModelVersion, type OnnxVersion } from '../../db/entities/registry/model-version.entity.js';
+import { Dataset } from '../../db/entities/datasets/dataset.entity.js';
+import { Checkpoint } from '../../db/entities/training/checkpoint.entity.js';
+import type { Database, Session } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
+import {
+  columnNames,
+  neededColumns,
+  requireMapped,
+  toTensors,
+  inputRequests,
+  isRecorded,
+} from '../model-contract/index.js';
+import { isReservedColumn, predictionColumns, ROW_NUMBER_COLUMN, unknownColumns } from './rules/batch-output.js';
+import { EventType, audit, emitEvent } from '../platform/index.js';
+import { Role } from '../core/index.js';
+import { AppError, badInput, ErrorCode, notFound } from '../../errors.js';
+import type { DatasetFiles, OutputColumn } from '../../adapters/dataset-files/port.js';
+import type { JobRun, JobService } from '../jobs/index.js';
+import type { StagedObjects } from '../uploads/index.js';
+import type { ArtifactService } from '../artifacts/index.js';
+import type { DatasetService } from '../datasets/index.js';
+import { requireOnnx, requireReady } from '../registry/index.js';
+import type { LoadedModels } from './loaded-models.js';
+
+export interface BatchInferenceInput {
+  modelVersionId: string;
+  datasetId: string;
+  keyColumns?: string[] | null;
+}
+
+interface Dependencies {
+  db: Database;
+  live: LiveEvents;
+  objects: ObjectStore;
+  staged: StagedObjects;
+  artifacts: ArtifactService;
+  datasets: DatasetService;
+  jobs: JobService;
+  files: DatasetFiles;
+  models: LoadedModels;
+}
+
+/** Rows of one part, about: what a crash costs at most, and what is in memory at once. */
+const PART_ROWS = 16_384;
+const PART_DEADLINE_MS = 300_000;
+const MAX_KEY_COLUMNS = 100;
+const RESULT_PATH = 'predictions.parquet';
+const SWEEP_JOBS = 20;
+
+/** Predicts for every row of a dataset, a part at a time; parts that are stored outlive a crash. */
+export class BatchInferenceService {
+  constructor(private readonly deps: Dependencies) {}
+
+  async start(session: Session, { modelVersionId, datasetId, keyColumns }: BatchInferenceInput): Promise<Job> {
+    const found = await session.em.findOne(ModelVersion, { id: modelVersionId, tenant: session.tenant });
+    if (!found) throw notFound('model version', modelVersionId);
+    const version = requireReady(found);
+    const dataset = await this.deps.datasets.get(session, datasetId);
+    const keys = checkKeys(keyColumns ?? [], dataset);
+    checkInputs(version, dataset);
+    const job = this.deps.jobs.create(session, {
+      kind: 'BATCH_INFERENCE',
+      config: { keyColumns: keys },
+      modelVersionId,
+      datasetId,
+    });
+    await session.em.flush();
+    audit(session, 'startBatchInference', { type: 'job', id: job.id }, null, {
+      modelVersionId,
+      datasetId,
+      keyColumns: keys,
+    });
+    return job;
+  }
+
+  async execute(run: JobRun): Promise<void> {
+    const { job } = run;
+    const { version, dataset } = await run.read(async (session) => ({
+      version: requireOnnx(
+        await session.em.findOneOrFail(ModelVersion, { id: job.modelVersionId!, tenant: job.tenant }),
+      ),
+      dataset: await session.em.findOneOrFail(Dataset, { id: job.datasetId!, tenant: job.tenant }),
+    }));
+    const rowsDone = await this.keepSoundParts(run);
+    const workDir = await mkdtemp(join(tmpdir(), 'matih-batch-'));
+    try {
+      await this.predictFrom(run, rowsDone, version, dataset, workDir);
+      await this.finish(run, version, dataset, workDir);
+    } finally {
+      await rm(workDir, { recursive: true, force: true });
+    }
+  }
+
+  /** Removes parts of jobs that ended without a result. */
+  async sweep(): Promise<number> {
+    const ended = await this.deps.db.asSystem((em) =>
+      sql<{ id: string; tenant: string; createdBy: string }>(
+        em,
+        `select id, tenant, created_by as "createdBy" from job where kind = 'BATCH_INFERENCE' and status in ('FAILED', 'CANCELLED')
+           and exists (select 1 from checkpoint where checkpoint.job_id = job.id) limit ?`,
+        [SWEEP_JOBS],
+      ),
+    );
+    for (const { id, tenant, createdBy } of ended) {
+      const actor = {
+        principal: { subject: createdBy, tenant, role: Role.ENGINEER, expiresAt: new Date() },
+        requestId: id,
+      };
+      await this.deps.db.transact(actor, async (session) => this.release(session, await partsOf(session, id)));
+    }
+    return ended.length;
+  }
+
+  /** Rows that earlier attempts have stored. A damaged part goes, and those behind it. */
+  private async keepSoundParts(run: JobRun): Promise<number> {
+    const parts = await run.read((session) => partsOf(session, run.job.id));
+    let sound = 0;
+    for (const { objectKey, sizeBytes } of parts) {
+      if ((await this.deps.objects.sizeBytes(objectKey).catch(() => -1)) !== sizeBytes) break;
+      sound++;
+    }
+    const damaged = parts.slice(sound);
+    if (damaged.length > 0) await run.write((session) => this.release(session, damaged));
+    if (parts.length > 0) run.logger.info({ sound, damaged: damaged.length }, 'batch inference resumed');
+    return parts[sound - 1]?.epoch ?? 0;
+  }
+
+  private async predictFrom(
+    run: JobRun,
+    rowsDone: number,
+    version: OnnxVersion,
+    dataset: Dataset,
+    workDir: string,
+  ): Promise<void> {
+    const { files, datasets, models } = this.deps;
+    const columns = inputRequests(version.signature);
+    using data = await datasets.localTable(dataset);
+    const local = join(workDir, 'part.parquet');
+    let rows = rowsDone;
+    for await (const batch of files.readChunks(data.table, { columns, chunkRows: PART_ROWS, startRow: rows })) {
+      const named = new Map(batch.columns.map((column) => [column.name, column]));
+      const inputs = toTensors(named, version.signature, batch.rowNumbers);
+      const { outputs } = await untilAborted(
+        run.signal,
+        models.infer(version, inputs, { deadlineMs: PART_DEADLINE_MS }),
+      );
+      const predicted = [
+        ...predictionColumns(outputs, batch.rowCount, version.signature),
+        ...unknownColumns(version.signature, inputs, batch.rowCount),
+      ];
+      const rowNumbers: OutputColumn = {
+        name: ROW_NUMBER_COLUMN,
+        type: 'INTEGER',
+        values: BigInt64Array.from(batch.rowNumbers, BigInt),
+      };
+      await files.writeParquet([rowNumbers, ...predicted], local);
+      rows += batch.rowCount;
+      await this.storePart(run, rows, local);
+      run.progress((rows / dataset.rowCount) * 0.98, `${rows} of ${dataset.rowCount} rows`);
+    }
+  }
+
+  /**
+   * A part is known by the row behind its last. Its key carries the attempt: a worker that was thought dead replaces
+   * nothing.
+   */
+  private async storePart(run: JobRun, endRow: number, local: string): Promise<void> {
+    const { staged, objects, jobs } = this.deps;
+    const { job, attempt } = run;
+    const objectKey = `${folderOf(job)}/parts/${endRow}-attempt-${attempt}.parquet`;
+    await run.write((session) => staged.stage(session, objectKey));
+    const stored = await objects.put(objectKey, createReadStream(local));
+    await run.write(async (session) => {
+      await staged.settle(session, [objectKey]);
+      session.em.create(Checkpoint, {
+        tenant: job.tenant,
+        jobId: job.id,
+        attempt,
+        epoch: endRow,
+        objectKey,
+        ...stored,
+      });
+      await session.em.flush();
+      await jobs.forgiveFailures(session, job.id);
+    });
+  }
+
+  private async finish(run: JobRun, version: OnnxVersion, dataset: Dataset, workDir: string): Promise<void> {
+    const { files, objects, staged, artifacts, live, datasets } = this.deps;
+    const { job } = run;
+    const parts = await run.read((session) => partsOf(session, job.id));
+    const whole = join(workDir, RESULT_PATH);
+    using held = new DisposableStack();
+    const local: string[] = [];
+    for (const { objectKey } of parts) local.push(held.use(await objects.localFile(objectKey)).path);
+    const { table } = held.use(await datasets.localTable(dataset));
+    const rows = await files.concatParquet(local, whole, {
+      table,
+      names: keysOf(job),
+      rowNumberColumn: ROW_NUMBER_COLUMN,
+    });
+    if (rows !== dataset.rowCount)
+      throw new AppError(ErrorCode.INTERNAL, `The result has ${rows} rows where the dataset has ${dataset.rowCount}.`);
+    const objectKey = `${folderOf(job)}/${run.attempt}/${RESULT_PATH}`;
+    await run.write((session) => staged.stage(session, objectKey));
+    const stored = await objects.put(objectKey, createReadStream(whole));
+    const artifactId = uuidv7();
+    const result = {
+      artifactId,
+      objectKey,
+      rows,
+      ...stored,
+      parts: parts.length,
+      downloadUrl: `/artifacts/${artifactId}`,
+    };
+    await run.succeed(result, async (session) => {
+      await artifacts.record(session, { jobId: job.id }, RESULT_PATH, objectKey, stored, artifactId);
+      await this.release(session, parts);
+      const payload = { modelVersionId: version.id, datasetId: dataset.id, ...result };
+      emitEvent(session, live, EventType.BATCH_INFERENCE_COMPLETED, { type: 'job', id: job.id }, payload, {
+        modelId: version.modelId,
+      });
+    });
+  }
+
+  private async release(session: Session, parts: readonly Checkpoint[]): Promise<void> {
+    await session.em.nativeDelete(Checkpoint, { tenant: session.tenant, id: { $in: parts.map(({ id }) => id) } });
+    await this.deps.staged.release(
+      session,
+      parts.map(({ objectKey }) => objectKey),
+    );
+  }
+}
+
+/** A cancelled job ends at once, whatever the engine is still at. */
+async function untilAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason as Error);
+  signal.addEventListener('abort', abort);
+  if (signal.aborted) abort();
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
+
+function folderOf({ tenant, id }: Job): string {
+  return `${tenant}/batch-inference/${id}`;
+}
+
+function keysOf(job: Job): string[] {
+  return job.config['keyColumns'] as string[];
+}
+
+/** In the order of their rows, without a gap: each attempt goes on where the one before stopped. */
+function partsOf(session: Session, jobId: string): Promise<Checkpoint[]> {
+  return session.em.find(Checkpoint, { tenant: session.tenant, jobId }, { orderBy: { epoch: 'ASC' } });
+}
+
+function checkKeys(keyColumns: string[], dataset: Dataset): string[] {
+  if (keyColumns.length > MAX_KEY_COLUMNS)
+    throw badInput('input.keyColumns', `at most ${MAX_KEY_COLUMNS} columns`, keyColumns.length);
+  keyColumns.forEach((name, i) => {
+    const field = `input.keyColumns[${i}]`;
+    if (!dataset.columns.some((column) => column.name === name))
+      throw badInput(field, `one of ${dataset.columns.map((column) => column.name).join(', ')}`, name);
+    if (isReservedColumn(name)) throw badInput(field, 'a column that the result does not add itself', name);
+    if (keyColumns.indexOf(name) < i) throw badInput(field, 'each column once', name);
+  });
+  return keyColumns;
+}
+
+/** Each input needs its columns, numbers where the model takes numbers. */
+function checkInputs({ id, signature }: OnnxVersion, dataset: Dataset): void {
+  requireMapped(signature, { versionId: id, candidates: dataset.columns.map(({ name }) => name) });
+  const refuse = (expected: string, got: string) => badInput('input.datasetId', expected, got);
+  for (const spec of signature.inputs) {
+    for (const name of columnNames(spec) ?? []) {
+      const column = dataset.columns.find((candidate) => candidate.name === name);
+      if (!column)
+        throw refuse(`a dataset with the columns ${neededColumns(signature).join(', ')}`, `none named ${name}`);
+      const isReadAnew = spec.columns?.some((of) => of.name === name && isRecorded(spec, of)) ?? false;
+      if (spec.datatype !== 'BYTES' && column.type === 'STRING' && !isReadAnew)
+        throw refuse(`numbers (${spec.datatype}) in column ${name}`, 'text');
+    }
+  }
+}
+
+declare module '../jobs/job-results.js' {
+  interface JobResults {
+    BATCH_INFERENCE: StoredFile & { rows: number; downloadUrl: string };
+  }
+}

@@ -1,0 +1,88 @@
+import type { Logger } from 'pino';
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import { Deployment } from '../../db/entities/serving/deployment.entity.js';
+import type { Actor, Database } from '../../db/database.js';
+import { Role } from '../core/index.js';
+import { AppError, ErrorCode } from '../../errors.js';
+import { coalesced } from '../platform/index.js';
+import { requireOnnx } from '../registry/index.js';
+import { DEPLOYMENTS_WAITING } from './deployment-rows.js';
+import type { DeploymentService } from './deployment.service.js';
+import type { LoadedModels } from './loaded-models.js';
+
+const POLL_MS = 1_000;
+/** A fault that may pass (a store or an engine out of reach) is waited out for so long. */
+const PATIENCE_MS = 60_000;
+
+/** Loads waiting deployments in every process that serves; the first to have one loaded makes it READY. */
+export class DeploymentActivator {
+  private readonly underWay = new Map<string, Promise<void>>();
+  private readonly look = coalesced(() => this.activateWaiting());
+  private stops: (() => void)[] = [];
+
+  constructor(
+    private readonly db: Database,
+    private readonly live: LiveEvents,
+    private readonly deployments: DeploymentService,
+    private readonly models: Record<Deployment['mode'], LoadedModels>,
+    private readonly logger: Logger,
+  ) {}
+
+  start(): void {
+    const poll = setInterval(() => this.look.kick(), POLL_MS);
+    this.stops = [this.live.subscribe(DEPLOYMENTS_WAITING, () => this.look.kick()), () => clearInterval(poll)];
+    this.look.kick();
+  }
+
+  async stop(): Promise<void> {
+    for (const stop of this.stops) stop();
+    await this.look.idle();
+    await Promise.all(this.underWay.values());
+  }
+
+  private async activateWaiting(): Promise<void> {
+    try {
+      const waiting = await this.db.asSystem((em) =>
+        em.find(Deployment, { status: 'PENDING' }, { orderBy: { createdAt: 'ASC' }, limit: 100 }),
+      );
+      for (const deployment of waiting) {
+        if (this.underWay.has(deployment.id)) continue;
+        this.underWay.set(
+          deployment.id,
+          this.activate(deployment).finally(() => this.underWay.delete(deployment.id)),
+        );
+      }
+    } catch (error) {
+      this.logger.warn({ err: error }, 'waiting deployments not read');
+    }
+  }
+
+  private async activate({ id, tenant, mode, modelVersionId, createdBy, createdAt }: Deployment): Promise<void> {
+    const actor: Actor = {
+      principal: { subject: createdBy, tenant, role: Role.ENGINEER, expiresAt: new Date(Date.now() + PATIENCE_MS) },
+      requestId: id,
+    };
+    try {
+      const version = await this.db.transact(actor, (session) =>
+        session.em.findOneOrFail(ModelVersion, { id: modelVersionId, tenant }),
+      );
+      await this.models[mode].load(requireOnnx(version));
+      const won = await this.db.transact(actor, (session) => this.deployments.markReady(session, id));
+      if (won) this.logger.info({ deploymentId: id, modelVersionId, mode }, 'deployment ready');
+    } catch (error) {
+      const isPassing = !(error instanceof AppError) || error.code === ErrorCode.UNAVAILABLE;
+      this.logger.warn({ err: error, deploymentId: id }, 'deployment not loaded');
+      if (isPassing && Date.now() - createdAt.getTime() < PATIENCE_MS) return;
+      const reason =
+        error instanceof AppError
+          ? error.message
+          : 'The model could not be loaded; the log of the service has the details.';
+      await this.db
+        .transact(actor, (session) => this.deployments.markFailed(session, id, reason))
+        .catch((cause: unknown) =>
+          this.logger.warn({ err: cause, deploymentId: id }, 'failure of a deployment not recorded yet'),
+        );
+    }
+  }
+}

@@ -1,0 +1,107 @@
+import { LockMode } from '@mikro-orm/core';
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import { Deployment } from '../../db/entities/serving/deployment.entity.js';
+import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
+import type { Session } from '../../db/database.js';
+import { EventType, emitEvent } from '../platform/index.js';
+import { notFound } from '../../errors.js';
+
+/** Topic on which every process that serves hears that a deployment waits to be loaded. */
+export const DEPLOYMENTS_WAITING = 'deployments-waiting';
+
+/** Topic on which every process hears that an endpoint is served otherwise than before. */
+export const routeTopic = (endpointId: string) => `route:${endpointId}`;
+
+export const ACTIVE: Deployment['status'][] = ['PENDING', 'READY'];
+
+/**
+ * An endpoint's deployments as rows, with the events and wake-ups of their changes. Who changes one has locked the
+ * endpoint.
+ */
+export class DeploymentRows {
+  constructor(
+    private readonly live: LiveEvents,
+    private readonly engineName: string,
+  ) {}
+
+  /** The endpoint, with everyone else who would change it or its deployments waiting. */
+  async lock(session: Session, endpointId: string): Promise<Endpoint> {
+    const endpoint = await session.em.findOne(
+      Endpoint,
+      { id: endpointId, tenant: session.tenant },
+      { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true },
+    );
+    if (!endpoint) throw notFound('endpoint', endpointId);
+    return endpoint;
+  }
+
+  active(session: Session, endpoint: Endpoint): Promise<Deployment[]> {
+    const where = { tenant: session.tenant, endpointId: endpoint.id, status: { $in: ACTIVE } };
+    return session.em.find(Deployment, where, { orderBy: { createdAt: 'ASC', id: 'ASC' } });
+  }
+
+  create(
+    session: Session,
+    endpoint: Endpoint,
+    version: ModelVersion,
+    mode: Deployment['mode'],
+    weightBps: number,
+  ): Deployment {
+    session.afterCommit(() => this.live.publish(DEPLOYMENTS_WAITING));
+    return session.em.create(Deployment, {
+      tenant: session.tenant,
+      endpointId: endpoint.id,
+      modelVersionId: version.id,
+      mode,
+      weightBps,
+      engine: this.engineName,
+      createdBy: session.principal.subject,
+    });
+  }
+
+  stop(session: Session, endpoint: Endpoint, deployment: Deployment): void {
+    Object.assign(deployment, { status: 'STOPPED', weightBps: 0, endedAt: new Date() });
+    const payload = { deploymentId: deployment.id, modelVersionId: deployment.modelVersionId, mode: deployment.mode };
+    this.emit(session, EventType.MODEL_UNDEPLOYED, endpoint, { type: 'deployment', id: deployment.id }, payload);
+    this.routeChanged(session, endpoint.id);
+  }
+
+  routeChanged(session: Session, endpointId: string): void {
+    session.afterCommit(() => this.live.publish(routeTopic(endpointId)));
+  }
+
+  async emitDeployment(
+    session: Session,
+    type: EventType,
+    endpoint: Endpoint,
+    deployment: Deployment,
+    more: object,
+  ): Promise<void> {
+    const version = await session.em.findOneOrFail(ModelVersion, {
+      id: deployment.modelVersionId,
+      tenant: session.tenant,
+    });
+    const { mode, weightBps, modelVersionId } = deployment;
+    const payload = {
+      deploymentId: deployment.id,
+      modelVersionId,
+      version: version.version,
+      endpoint: endpoint.name,
+      mode,
+      weightBps,
+      ...more,
+    };
+    this.emit(session, type, endpoint, { type: 'deployment', id: deployment.id }, payload);
+  }
+
+  emit(
+    session: Session,
+    type: EventType,
+    endpoint: Endpoint,
+    subject: { type: string; id: string },
+    payload: Record<string, unknown>,
+  ): void {
+    emitEvent(session, this.live, type, subject, payload, { modelId: endpoint.modelId, endpointId: endpoint.id });
+  }
+}

@@ -1,0 +1,248 @@
+import type { FilterQuery } from '@mikro-orm/core';
+import { sql } from '../../db/sql.js';
+import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import { Deployment } from '../../db/entities/serving/deployment.entity.js';
+import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
+import type { Session } from '../../db/database.js';
+import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
+import { EventType, requireOwn, audit } from '../platform/index.js';
+import { FULL_WEIGHT_BPS, requireFullWeights, rescaleWeights } from './rules/traffic.js';
+import { badInput, conflict, notFound } from '../../errors.js';
+import { requireReady } from '../registry/index.js';
+import { ACTIVE, type DeploymentRows } from './deployment-rows.js';
+
+export interface DeployInput {
+  endpointId: string;
+  modelVersionId: string;
+  mode: Deployment['mode'];
+  weightBps?: number | null;
+  batching?: Deployment['batching'] | null;
+}
+
+export interface DeploymentFilter {
+  endpointId?: string | null;
+  modelVersionId?: string | null;
+  status?: Deployment['status'][] | null;
+  mode?: Deployment['mode'] | null;
+}
+
+export interface DeploymentWeight {
+  deploymentId: string;
+  weightBps: number;
+}
+
+/** Which versions serve an endpoint, with which share of its traffic. Every change locks the endpoint first. */
+export class DeploymentService {
+  constructor(private readonly rows: DeploymentRows) {}
+
+  /** Takes effect once the model is loaded: the deployment is PENDING until then. */
+  async deploy(session: Session, input: DeployInput): Promise<Deployment> {
+    const endpoint = await this.rows.lock(session, input.endpointId);
+    // A version is not deleted while it is being deployed; its stage may change.
+    await sql(session.em, 'select id from model_version where id = ? and tenant = ? for key share', [
+      input.modelVersionId,
+      session.tenant,
+    ]);
+    const version = await session.em.findOne(ModelVersion, { id: input.modelVersionId, tenant: session.tenant });
+    if (!version) throw notFound('model version', input.modelVersionId);
+    if (version.modelId !== endpoint.modelId) {
+      throw badInput(
+        'input.modelVersionId',
+        `a version of the endpoint's model (${endpoint.modelId})`,
+        `a version of model ${version.modelId}`,
+      );
+    }
+    requireReady(version);
+    if (input.mode === 'LIVE') this.requireManual(endpoint);
+    const weightBps = checkWeight(input);
+    const active = await this.rows.active(session, endpoint);
+    const same = active.find((deployment) => deployment.modelVersionId === version.id);
+    if (same) {
+      throw conflict(
+        `Version ${version.version} is deployed at this endpoint already (${same.mode}, ${same.status}).`,
+        {
+          field: 'input.modelVersionId',
+          expected: 'a version that is not deployed here',
+          got: same.id,
+        },
+      );
+    }
+    const deployment = this.rows.create(session, endpoint, version, input.mode, weightBps);
+    if (input.batching) deployment.batching = input.batching;
+    await session.em.flush();
+    audit(session, 'deployModelVersion', { type: 'deployment', id: deployment.id }, null, {
+      endpointId: endpoint.id,
+      modelVersionId: version.id,
+      mode: input.mode,
+      weightBps,
+      batching: deployment.batching,
+    });
+    return deployment;
+  }
+
+  /** Splits the traffic among all live deployments anew. */
+  async setWeights(session: Session, input: { endpointId: string; weights: DeploymentWeight[] }): Promise<Endpoint> {
+    const endpoint = await this.rows.lock(session, input.endpointId);
+    this.requireManual(endpoint);
+    await requireOwn(
+      session,
+      Deployment,
+      'deployment',
+      input.weights.map(({ deploymentId }) => deploymentId),
+    );
+    requireFullWeights(
+      input.weights.map(({ deploymentId, weightBps }) => ({ id: deploymentId, weightBps })),
+      'input.weights',
+    );
+    const live = (await this.rows.active(session, endpoint)).filter(
+      ({ mode, status }) => mode === 'LIVE' && status === 'READY',
+    );
+    const wanted = new Map(input.weights.map(({ deploymentId, weightBps }) => [deploymentId, weightBps]));
+    if (wanted.size !== input.weights.length)
+      throw badInput('input.weights', 'each deployment once', input.weights.length);
+    const missing = live.find(({ id }) => !wanted.has(id));
+    if (missing)
+      throw badInput(
+        'input.weights',
+        'a weight for every live, ready deployment of the endpoint',
+        `none for ${missing.id}`,
+      );
+    if (wanted.size > live.length)
+      throw conflict('Only live, ready deployments of this endpoint carry traffic.', {
+        field: 'input.weights',
+        expected: live.map(({ id }) => id).join(', '),
+      });
+    const before = weightsOf(live);
+    for (const deployment of live) deployment.weightBps = wanted.get(deployment.id)!;
+    audit(session, 'setTrafficWeights', { type: 'endpoint', id: endpoint.id }, before, weightsOf(live));
+    this.rows.emit(
+      session,
+      EventType.TRAFFIC_CHANGED,
+      endpoint,
+      { type: 'endpoint', id: endpoint.id },
+      { weightsBps: weightsOf(live) },
+    );
+    this.rows.routeChanged(session, endpoint.id);
+    return endpoint;
+  }
+
+  /** Stops a deployment; what traffic it had goes to the other live ones in their proportions. */
+  async undeploy(session: Session, id: string): Promise<Deployment> {
+    const { endpointId } = await this.get(session, id);
+    const endpoint = await this.rows.lock(session, endpointId);
+    const deployment = await session.em.findOneOrFail(Deployment, { id, tenant: session.tenant }, { refresh: true });
+    if (!ACTIVE.includes(deployment.status))
+      throw conflict(`The deployment is ${deployment.status} already.`, {
+        expected: ACTIVE.join(' or '),
+        got: deployment.status,
+      });
+    if (deployment.mode === 'LIVE') this.requireManual(endpoint);
+    const before = { status: deployment.status, weightBps: deployment.weightBps };
+    this.rows.stop(session, endpoint, deployment);
+    const others = (await this.rows.active(session, endpoint)).filter(
+      (other) => other.id !== id && other.mode === 'LIVE' && other.status === 'READY',
+    );
+    spread(others, FULL_WEIGHT_BPS);
+    audit(session, 'undeploy', { type: 'deployment', id }, before, { status: deployment.status });
+    return deployment;
+  }
+
+  async get(session: Session, id: string): Promise<Deployment> {
+    const deployment = await session.em.findOne(Deployment, { id, tenant: session.tenant });
+    if (!deployment) throw notFound('deployment', id);
+    return deployment;
+  }
+
+  async list(
+    session: Session,
+    filter: DeploymentFilter,
+    page: PageRequest,
+    order: Order<'createdAt' | 'updatedAt'>,
+  ): Promise<Page<Deployment>> {
+    await requireOwn(session, Endpoint, 'endpoint', [filter.endpointId]);
+    await requireOwn(session, ModelVersion, 'model version', [filter.modelVersionId]);
+    const where: FilterQuery<Deployment> = { tenant: session.tenant };
+    for (const field of ['endpointId', 'modelVersionId', 'mode'] as const)
+      if (filter[field] != null) Object.assign(where, { [field]: filter[field] });
+    if (filter.status?.length) Object.assign(where, { status: { $in: filter.status } });
+    return paginate(session, Deployment, where, page, order);
+  }
+
+  /** Its model is loaded. False when it was stopped, or made ready by another process, meanwhile. */
+  async markReady(session: Session, id: string): Promise<boolean> {
+    const found = await this.lockPending(session, id);
+    if (!found) return false;
+    const { deployment, endpoint } = found;
+    deployment.status = 'READY';
+    if (deployment.mode === 'LIVE') {
+      const others = (await this.rows.active(session, endpoint)).filter(
+        (other) => other.id !== id && other.mode === 'LIVE' && other.status === 'READY',
+      );
+      if (isFollowing(deployment, endpoint)) for (const other of others) this.rows.stop(session, endpoint, other);
+      else if (others.length === 0) deployment.weightBps = FULL_WEIGHT_BPS;
+      else spread(others, FULL_WEIGHT_BPS - deployment.weightBps);
+    }
+    await this.rows.emitDeployment(session, EventType.MODEL_DEPLOYED, endpoint, deployment, {});
+    this.rows.routeChanged(session, endpoint.id);
+    return true;
+  }
+
+  async markFailed(session: Session, id: string, error: string): Promise<void> {
+    const found = await this.lockPending(session, id);
+    if (!found) return;
+    const { deployment, endpoint } = found;
+    Object.assign(deployment, { status: 'FAILED', error, endedAt: new Date() });
+    await this.rows.emitDeployment(session, EventType.MODEL_DEPLOYMENT_FAILED, endpoint, deployment, { error });
+    this.rows.routeChanged(session, endpoint.id);
+  }
+
+  private async lockPending(
+    session: Session,
+    id: string,
+  ): Promise<{ deployment: Deployment; endpoint: Endpoint } | null> {
+    const { endpointId } = await this.get(session, id);
+    const endpoint = await this.rows.lock(session, endpointId);
+    const deployment = await session.em.findOneOrFail(Deployment, { id, tenant: session.tenant }, { refresh: true });
+    return deployment.status === 'PENDING' ? { deployment, endpoint } : null;
+  }
+
+  private requireManual(endpoint: Endpoint): void {
+    const { name, followStage, followAlias } = endpoint;
+    if (!followStage && !followAlias) return;
+    const instead = followStage
+      ? `follows ${followStage}: promote a version, or set followStage to null first.`
+      : `follows alias "${followAlias}": set the alias to a version (setModelAlias), or followAlias to null first.`;
+    throw conflict(`The live traffic of "${name}" ${instead}`, {
+      expected: 'an endpoint that follows neither a stage nor an alias',
+      got: followStage ?? followAlias ?? '',
+    });
+  }
+}
+
+/** Made for what its endpoint still follows. */
+function isFollowing({ followedStage, followedAlias }: Deployment, { followStage, followAlias }: Endpoint): boolean {
+  return Boolean((followedStage && followStage) || (followedAlias && followAlias));
+}
+
+/** A shadow answers nobody, and a live deployment without a wish takes over only where nothing serves yet. */
+function checkWeight({ mode, weightBps }: DeployInput): number {
+  if (weightBps == null) return 0;
+  if (mode === 'SHADOW') throw badInput('input.weightBps', 'no weight for a shadow, which answers nobody', weightBps);
+  if (weightBps < 0 || weightBps > FULL_WEIGHT_BPS)
+    throw badInput('input.weightBps', `an integer from 0 to ${FULL_WEIGHT_BPS} basis points`, weightBps);
+  return weightBps;
+}
+
+function spread(deployments: Deployment[], totalBps: number): void {
+  const scaled = rescaleWeights(
+    deployments.map(({ weightBps }) => weightBps),
+    totalBps,
+  );
+  deployments.forEach((deployment, i) => {
+    deployment.weightBps = scaled[i]!;
+  });
+}
+
+function weightsOf(deployments: readonly Deployment[]): Record<string, number> {
+  return Object.fromEntries(deployments.map(({ id, weightBps }) => [id, weightBps]));
+}

@@ -1,0 +1,23 @@
+export { BatchInferenceService } from './batch-inference.service.js';
+export { DeploymentRows } from './deployment-rows.js';
+export { DeploymentService } from './deployment.service.js';
+export { EndpointService } from './endpoint.service.js';
+export { createServingLoaders } from './loaders.js';
+export {
+  LoggedPredictionService,
+  PREDICTION_LOG_DAYS,
+  findEndpoint,
+  loggedAnswersOf,
+  notLogged,
+  usedTwice,
+} from './logged-predictions.service.js';
+export { MAX_ROWS_PER_REQUEST, type NamedEndpoint, type PredictService, type Prediction } from './predict.service.js';
+export { jsonElements, predictedRows } from './prediction-view.js';
+export { RolloutService } from './rollout.service.js';
+export type { RowPrediction } from './rules/answers.js';
+export { deploymentReadiness, type Readiness } from './rules/readiness.js';
+export { Serving } from './serving.js';
+export { ShadowService } from './shadow.service.js';
+export type { TrafficRecorder } from './traffic-recorder.js';
+export { readTraffic } from './traffic.service.js';
+export { VersionFollowing } from './version-following.js';

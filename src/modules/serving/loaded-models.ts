@@ -1,0 +1,133 @@
+import type { Logger } from 'pino';
+import type { LocalFile, ObjectStore } from '../../adapters/object-store/port.js';
+import type { Tensor } from '../model-contract/index.js';
+import { AppError, ErrorCode } from '../../errors.js';
+import type { InferenceEngine, InferOptions, InferResult } from '../../inference/port.js';
+import { sha256Of } from '../uploads/index.js';
+
+/** What of a version its loading needs. */
+export interface ServableVersion {
+  id: string;
+  objectKey: string;
+  sha256: string;
+}
+
+/** A model that nobody has called for so long makes room; the next call loads it again. */
+const IDLE_UNLOAD_MS = 10 * 60_000;
+
+interface Shelved {
+  loading: Promise<void>;
+  isLoaded: boolean;
+  lastUsedAt: number;
+  /** Held as long as the model is loaded: a host that is replaced reads it again. */
+  file: LocalFile | null;
+}
+
+/** The models of this process on one engine: loaded when first needed, once for all who wait. */
+export class LoadedModels {
+  private readonly shelf = new Map<string, Shelved>();
+
+  constructor(
+    private readonly engine: InferenceEngine,
+    private readonly objects: ObjectStore,
+    private readonly logger: Logger,
+  ) {}
+
+  isLoaded(versionId: string): boolean {
+    return this.shelf.get(versionId)?.isLoaded ?? false;
+  }
+
+  /**
+   * Loads and warms. Errors: those of the engine, UNAVAILABLE when the stored file is gone, INVALID_MODEL when it is
+   * another.
+   */
+  load(version: ServableVersion): Promise<void> {
+    const known = this.shelf.get(version.id);
+    if (known) return known.loading;
+    const entry: Shelved = { loading: Promise.resolve(), isLoaded: false, lastUsedAt: Date.now(), file: null };
+    entry.loading = this.start(version, entry).then(
+      () => {
+        entry.isLoaded = true;
+      },
+      (error: unknown) => {
+        if (this.shelf.get(version.id) === entry) this.shelf.delete(version.id);
+        entry.file?.[Symbol.dispose]();
+        throw error;
+      },
+    );
+    this.shelf.set(version.id, entry);
+    return entry.loading;
+  }
+
+  infer(version: ServableVersion, inputs: Tensor[], options: InferOptions): Promise<InferResult> {
+    const entry = this.shelf.get(version.id);
+    if (!entry?.isLoaded) return this.loadAndInfer(version, inputs, options);
+    entry.lastUsedAt = Date.now();
+    return this.engine.infer(version.id, inputs, options);
+  }
+
+  async unloadIdle(): Promise<void> {
+    const before = Date.now() - IDLE_UNLOAD_MS;
+    for (const [versionId, entry] of this.shelf) {
+      if (!entry.isLoaded || entry.lastUsedAt > before) continue;
+      this.shelf.delete(versionId);
+      // Off the shelf it is in any case: the next call loads it anew.
+      await this.engine
+        .unload(versionId)
+        .catch((error: unknown) => this.logger.warn({ err: error, versionId }, 'idle model not unloaded'));
+      entry.file?.[Symbol.dispose]();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.engine.close();
+    for (const { file } of this.shelf.values()) file?.[Symbol.dispose]();
+  }
+
+  private async loadAndInfer(version: ServableVersion, inputs: Tensor[], options: InferOptions): Promise<InferResult> {
+    const startedAt = performance.now();
+    await withinDeadline(this.load(version), options.deadlineMs);
+    return this.infer(version, inputs, {
+      ...options,
+      deadlineMs: Math.max(1, options.deadlineMs - (performance.now() - startedAt)),
+    });
+  }
+
+  private async start({ id, objectKey, sha256 }: ServableVersion, entry: Shelved): Promise<void> {
+    try {
+      entry.file = await this.objects.localFile(objectKey);
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== ErrorCode.NOT_FOUND) throw error;
+      throw new AppError(ErrorCode.UNAVAILABLE, 'The stored file of this model version is gone.', {}, { cause: error });
+    }
+    const { path } = entry.file;
+    if ((await sha256Of(path)) !== sha256) {
+      const message =
+        'The stored file of this model version is not what was registered: its SHA-256 differs. Register the ' +
+        'model again.';
+      throw new AppError(ErrorCode.INVALID_MODEL, message, { expected: sha256 });
+    }
+    await this.engine.load({ modelId: id, path });
+  }
+}
+
+async function withinDeadline<T>(work: Promise<T>, deadlineMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(
+      () =>
+        reject(
+          new AppError(
+            ErrorCode.DEADLINE_EXCEEDED,
+            `The model was not loaded within ${deadlineMs} ms; it may be at the next call.`,
+          ),
+        ),
+      deadlineMs,
+    );
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

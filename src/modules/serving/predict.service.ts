@@ -1,0 +1,225 @@
+import { type Principal, includesRole, Role, requireEndpoint } from '../core/index.js';
+import {
+  type Datatype,
+  type Signature,
+  type Tensor,
+  categoriesOf,
+  type UnknownCategory,
+  unknownCategories,
+  missingElement,
+  checkTensors,
+  invalidValue,
+  rowsToTensors,
+  tensorFromValues,
+} from '../model-contract/index.js';
+import { pickDeployment } from './rules/traffic.js';
+import { AppError, badInput, ErrorCode } from '../../errors.js';
+import type { LoadedModels } from './loaded-models.js';
+import { type EndpointRef, type Route, type Routes, runsAlone, type Target } from './routes.js';
+import { UsedRequestIds } from './used-request-ids.js';
+import type { ShadowMirror } from './shadow-mirror.js';
+import { isFault, type TrafficRecorder } from './traffic-recorder.js';
+
+/** A tensor as JSON carries it: elements in row-major order. */
+export interface PlainTensor {
+  name: string;
+  datatype: Datatype;
+  shape: number[];
+  data: readonly unknown[];
+}
+
+/** One of the two. */
+export interface NamedEndpoint {
+  endpointId?: string | null;
+  endpointName?: string | null;
+}
+
+export interface PredictInput extends NamedEndpoint {
+  /** One of the two. */
+  rows?: Record<string, unknown>[] | null;
+  tensors?: PlainTensor[] | null;
+  routingKey?: string | null;
+  deadlineMs?: number | null;
+  requestId?: string | null;
+}
+
+export interface Prediction {
+  requestId: string;
+  target: Target;
+  outputs: Tensor[];
+  rows: number;
+  latencyMs: number;
+  /** Rows of the batch that the request ran in. */
+  batchRows: number;
+  /** The first of the categories that the model never saw, … */
+  unknownCategories: UnknownCategory[];
+  /** … and how many there are. */
+  unknownCategoryCount: number;
+}
+
+export interface PredictServiceOptions {
+  routes: Routes;
+  models: LoadedModels;
+  recorder: TrafficRecorder;
+  mirror: ShadowMirror;
+  /** Longest that a prediction may take. */
+  deadlineMs: number;
+}
+
+export const MAX_ROWS_PER_REQUEST = 10_000;
+const MAX_KEY_CHARACTERS = 250;
+const MAX_UNKNOWN_SHOWN = 100;
+const MAX_UNKNOWN_CHARACTERS = 200;
+const NONE_UNKNOWN: UnknownCategory[] = [];
+
+/** Online predictions: from memory alone, with the database behind them. */
+export class PredictService {
+  private readonly usedIds = new UsedRequestIds();
+
+  constructor(private readonly options: PredictServiceOptions) {}
+
+  /**
+   * Errors: NOT_FOUND, CONFLICT (a request id that was used at this endpoint), FORBIDDEN (viewers, unless every live
+   * version is in PRODUCTION), UNAVAILABLE (nothing is live, or the model is set aside), INVALID_TENSOR,
+   * DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED.
+   */
+  async predict(principal: Principal, input: PredictInput, ownRequestId: string): Promise<Prediction> {
+    const startedAt = performance.now();
+    const deadlineMs = this.deadlineOf(input);
+    const requestId = checkKey('input.requestId', input.requestId) ?? ownRequestId;
+    const routingKey = checkKey('input.routingKey', input.routingKey) ?? requestId;
+    const ref = refOf(input);
+    requireEndpoint(principal.scope, ref);
+    const found = this.options.routes.find(principal.tenant, ref);
+    const route = found instanceof Promise ? await found : found;
+    // A name may be another endpoint's by now.
+    requireEndpoint(principal.scope, route.endpoint);
+    const target = pick(route, principal, routingKey);
+    const { tensors, rows } = readInputs(target.version.signature, input);
+    const unknown = findUnknown(target.version.signature, tensors, route.endpoint.unknownCategories === 'REFUSE');
+    const { recorder, mirror } = this.options;
+    const isGiven = input.requestId != null;
+    if (isGiven) this.usedIds.take(route.endpoint, requestId);
+    const served = { target, requestId, rows, inputs: tensors, logSampleRate: route.endpoint.logSampleRate };
+    try {
+      const { outputs, batchRows } = await this.options.models.infer(target.version, tensors, {
+        deadlineMs: Math.max(1, deadlineMs - (performance.now() - startedAt)),
+        alone: runsAlone(route, target),
+      });
+      const latencyMs = performance.now() - startedAt;
+      recorder.answered({ ...served, latencyMs }, outputs);
+      if (route.shadows.length > 0)
+        mirror.offer({ route, production: target, requestId, rows, inputs: tensors, outputs });
+      return { requestId, target, outputs, rows, latencyMs, batchRows, ...unknown };
+    } catch (error) {
+      // Whoever got no answer may ask again.
+      if (isGiven) this.usedIds.giveBack(route.endpoint, requestId);
+      // A deadline below the endpoint's own promise is the caller's wish, not the model's fault.
+      const isHasty =
+        error instanceof AppError &&
+        error.code === ErrorCode.DEADLINE_EXCEEDED &&
+        deadlineMs < Math.min(route.endpoint.slaLatencyP95Ms, this.options.deadlineMs);
+      if (isFault(error) && !isHasty) recorder.failed({ ...served, latencyMs: performance.now() - startedAt }, error);
+      throw error;
+    }
+  }
+
+  private deadlineOf({ deadlineMs }: PredictInput): number {
+    const longest = this.options.deadlineMs;
+    if (deadlineMs == null) return longest;
+    if (!(deadlineMs >= 1))
+      throw badInput('input.deadlineMs', `milliseconds from 1 (at most ${longest} are granted)`, deadlineMs);
+    return Math.min(deadlineMs, longest);
+  }
+}
+
+/** `field`: where the two stand. */
+export function refOf({ endpointId, endpointName }: NamedEndpoint, field = 'input'): EndpointRef {
+  if ((endpointId == null) === (endpointName == null))
+    throw badInput(field, 'exactly one of endpointId and endpointName', { endpointId, endpointName });
+  return endpointId != null ? { id: endpointId } : { name: endpointName as string };
+}
+
+function checkKey(field: string, key: string | null | undefined): string | null {
+  if (key == null) return null;
+  if (key.length === 0 || key.length > MAX_KEY_CHARACTERS)
+    throw badInput(field, `1 to ${MAX_KEY_CHARACTERS} characters`, key);
+  return key;
+}
+
+function pick(route: Route, principal: Principal, routingKey: string): Target {
+  const { endpoint, live } = route;
+  const target = live.length === 1 ? live[0] : pickDeployment(live, routingKey);
+  if (!route.viewersMayCall && !includesRole(principal.role, Role.ENGINEER)) {
+    throw new AppError(
+      ErrorCode.FORBIDDEN,
+      `Endpoint "${endpoint.name}" serves a version that is not in PRODUCTION; it needs the role ${Role.ENGINEER}.`,
+      {
+        expected: Role.ENGINEER,
+        got: principal.role,
+      },
+    );
+  }
+  if (!target)
+    throw new AppError(ErrorCode.UNAVAILABLE, `Endpoint "${endpoint.name}" has no live deployment that is ready.`, {
+      expected: 'a LIVE deployment that is READY',
+    });
+  return target;
+}
+
+/** INVALID_TENSOR naming the first, where the endpoint refuses them. */
+function findUnknown(
+  signature: Signature,
+  tensors: readonly Tensor[],
+  refuse: boolean,
+): Pick<Prediction, 'unknownCategories' | 'unknownCategoryCount'> {
+  let found = NONE_UNKNOWN;
+  let total = 0;
+  unknownCategories(signature, tensors, (unknown) => {
+    if (refuse) throw refusedCategory(signature, unknown);
+    if (total === 0) found = [];
+    if (total++ < MAX_UNKNOWN_SHOWN) found.push({ ...unknown, value: unknown.value.slice(0, MAX_UNKNOWN_CHARACTERS) });
+  });
+  return { unknownCategories: found, unknownCategoryCount: total };
+}
+
+function refusedCategory({ inputs }: Signature, { row, column, value }: UnknownCategory): AppError {
+  const spec = inputs.find(({ columns }) => columns?.some(({ name }) => name === column))!;
+  const known = categoriesOf(
+    spec,
+    spec.columns!.findIndex(({ name }) => name === column),
+  );
+  return invalidValue(
+    `rows[${row}].${column}`,
+    `a category that the model knows (${known?.some()}), as this endpoint refuses others`,
+    value,
+  );
+}
+
+function readInputs(signature: Signature, { rows, tensors }: PredictInput): { tensors: Tensor[]; rows: number } {
+  if ((rows == null) === (tensors == null))
+    throw badInput('input', 'exactly one of rows and tensors', rows == null ? 'neither' : 'both');
+  if (rows) return { tensors: rowsToTensors(signature, rows, { maxRows: MAX_ROWS_PER_REQUEST }), rows: rows.length };
+  const parsed = tensors!.map((tensor, i) => readTensor(signature, tensor, `inputs[${i}]`));
+  return { tensors: parsed, rows: checkTensors(signature, parsed, { maxRows: MAX_ROWS_PER_REQUEST }).rows };
+}
+
+function readTensor(signature: Signature, { name, datatype, shape, data }: PlainTensor, field: string): Tensor {
+  const spec = signature.inputs.find((input) => input.name === name);
+  // JSON has no NaN: null is a missing value, where the model knows what to do with one.
+  const missing = spec?.datatype === datatype ? missingElement(spec) : null;
+  const values = missing !== null && data.includes(null) ? data.map((value) => value ?? missing) : data;
+  if (datatype === 'BYTES') {
+    const odd = values.findIndex(
+      (value) => typeof value === 'string' && (value.includes('\0') || !value.isWellFormed()),
+    );
+    if (odd >= 0) {
+      const expected = 'well-formed text without NUL characters';
+      throw new AppError(ErrorCode.INVALID_TENSOR, `${field}.data[${odd}]: expected ${expected}.`, {
+        field: `${field}.data[${odd}]`,
+        expected,
+      });
+    }
+  }
+  return tensorFromValues(`${field}.data`, name, datatype, shape, values);
+}

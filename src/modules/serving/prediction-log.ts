@@ -1,0 +1,158 @@
+import { v7 as uuidv7 } from 'uuid';
+import type { LoggedAnswers } from '../../db/entities/serving/prediction-log.entity.js';
+import type { Database } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
+import { loggedText, type Tensor, type TensorSpec, plainValues } from '../model-contract/index.js';
+import type { Answers } from './rules/answers.js';
+import { AppError, ErrorCode } from '../../errors.js';
+
+/** One answered or failed request, as it may be logged. */
+export interface LoggedPrediction {
+  tenant: string;
+  endpointId: string;
+  deploymentId: string;
+  modelVersionId: string;
+  mode: 'LIVE' | 'SHADOW';
+  requestId: string;
+  rows: number;
+  latencyMs: number;
+  errorCode: string | null;
+  inputs: readonly Tensor[];
+  /** Of the version: which columns fill each input. */
+  specs: readonly TensorSpec[];
+  scores: Float64Array;
+  /** Null for one that failed. */
+  answers: Answers | null;
+  /** Given when it is first written, so that one whose writing is repeated is there once. */
+  id?: string;
+}
+
+/** Rows of one request that are logged; the first ones. */
+const MAX_ROWS_PER_REQUEST = 1_000;
+/** Elements of one input in one row. */
+const MAX_VALUES_PER_ROW = 64;
+const MAX_WAITING_REQUESTS = 5_000;
+const MAX_WAITING_VALUES = 1_000_000;
+const REQUESTS_PER_STATEMENT = 250;
+
+/** Sampled requests on their way to the log: bounded in memory, written in bulk behind the traffic. */
+export class PredictionLogBuffer {
+  private waiting: LoggedPrediction[] = [];
+  private waitingValues = 0;
+  /** Requests that found the buffer full, or that the database refused. */
+  dropped = 0;
+
+  constructor(private readonly db: Database) {}
+
+  get size(): number {
+    return this.waiting.length;
+  }
+
+  offer(prediction: LoggedPrediction): void {
+    const values = valuesOf(prediction);
+    if (this.waiting.length >= MAX_WAITING_REQUESTS || this.waitingValues + values > MAX_WAITING_VALUES) {
+      this.dropped++;
+      return;
+    }
+    this.waiting.push(prediction);
+    this.waitingValues += values;
+  }
+
+  /** Writes what waits. While the database is away it waits for the next call, in the same bounds. */
+  async flush(): Promise<void> {
+    while (this.waiting.length > 0) {
+      const batch = this.waiting.slice(0, REQUESTS_PER_STATEMENT);
+      const refusal = await this.write(batch).then(
+        () => null,
+        (error: unknown) => error,
+      );
+      if (refusal instanceof AppError && refusal.code === ErrorCode.UNAVAILABLE) throw refusal;
+      this.waiting.splice(0, batch.length);
+      for (const prediction of batch) this.waitingValues -= valuesOf(prediction);
+      if (refusal) {
+        // Refused once is refused for ever: kept, it would hold up all that comes after it.
+        this.dropped += batch.length;
+        throw refusal;
+      }
+      // The event loop's other work comes between.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  private async write(batch: readonly LoggedPrediction[]): Promise<void> {
+    const column = <K extends keyof LoggedPrediction>(key: K) => batch.map((prediction) => prediction[key]);
+    await this.db.asSystem((em) =>
+      sql(
+        em,
+        `insert into prediction_log (id, tenant, endpoint_id, deployment_id, model_version_id, mode, request_id, rows, latency_ms, error_code, inputs, scores, answers)
+         select p.* from unnest(?::uuid[], ?::text[], ?::uuid[], ?::uuid[], ?::uuid[], ?::text[], ?::text[], ?::int[], ?::float8[], ?::text[], ?::jsonb[], ?::jsonb[], ?::jsonb[])
+           as p(id, tenant, endpoint_id, deployment_id, model_version_id, mode, request_id, rows, latency_ms, error_code, inputs, scores, answers)
+         join deployment d on d.tenant = p.tenant and d.id = p.deployment_id on conflict (id) do nothing`,
+        [
+          batch.map((prediction) => (prediction.id ??= uuidv7())),
+          column('tenant'),
+          column('endpointId'),
+          column('deploymentId'),
+          column('modelVersionId'),
+          column('mode'),
+          column('requestId'),
+          batch.map(loggedRows),
+          column('latencyMs'),
+          column('errorCode'),
+          batch.map((prediction) => JSON.stringify(inputColumns(prediction))),
+          batch.map((prediction) => JSON.stringify(Array.from(prediction.scores.subarray(0, loggedRows(prediction))))),
+          batch.map(
+            (prediction) => prediction.answers && JSON.stringify(loggedAnswers(prediction, prediction.answers)),
+          ),
+        ],
+      ),
+    );
+  }
+}
+
+function loggedRows({ rows }: LoggedPrediction): number {
+  return Math.min(rows, MAX_ROWS_PER_REQUEST);
+}
+
+function valuesOf({ inputs, scores, answers, rows }: LoggedPrediction): number {
+  const answered = answers?.kind === 'CLASSES' ? rows * Math.max(1, answers.classCount) : 0;
+  return inputs.reduce((sum, { data }) => sum + data.length, scores.length + answered);
+}
+
+function loggedAnswers(prediction: LoggedPrediction, answers: Answers): LoggedAnswers {
+  if (answers.kind !== 'CLASSES') return { kind: answers.kind };
+  const rows = loggedRows(prediction);
+  const labels = Array.from({ length: rows }, (_, row) => loggedText(String(answers.labels[row])));
+  const { probabilities, classCount } = answers;
+  if (!probabilities || classCount <= 2 || classCount > MAX_VALUES_PER_ROW)
+    return { kind: answers.kind, labels, classCount };
+  const likely = Array.from({ length: rows }, (_, row) =>
+    Array.from(probabilities.subarray(row * classCount, (row + 1) * classCount)),
+  );
+  return { kind: answers.kind, labels, classCount, probabilities: likely };
+}
+
+/**
+ * One array per column with an entry per row; several elements per row that nobody has named give arrays. NaN becomes
+ * null.
+ */
+function inputColumns(prediction: LoggedPrediction): Record<string, unknown[]> {
+  const rows = loggedRows(prediction);
+  return Object.fromEntries(
+    prediction.inputs.flatMap((tensor): [string, unknown[]][] => {
+      const perRow = tensor.data.length / prediction.rows;
+      const values = plainValues({ ...tensor, data: tensor.data.slice(0, rows * perRow) }).map((value) =>
+        typeof value === 'string' ? loggedText(value) : value,
+      );
+      const columns = prediction.specs.find(({ name }) => name === tensor.name)?.columns;
+      if (columns?.length === perRow)
+        return columns.map(({ name }, offset) => [
+          name,
+          Array.from({ length: rows }, (_, row) => values[row * perRow + offset]),
+        ]);
+      if (perRow === 1) return [[tensor.name, values]];
+      const cut = Math.min(perRow, MAX_VALUES_PER_ROW);
+      return [[tensor.name, Array.from({ length: rows }, (_, row) => values.slice(row * perRow, row * perRow + cut))]];
+    }),
+  );
+}

@@ -1,0 +1,66 @@
+import type { Database, Session } from '../../db/database.js';
+import type { Deployment } from '../../db/entities/serving/deployment.entity.js';
+import type { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
+import { deploymentReadiness, type Readiness } from './rules/readiness.js';
+import { checkWait, type Waiter, type Waiting } from '../platform/index.js';
+import { routeTopic } from './deployment-rows.js';
+import type { DeployInput, DeploymentService } from './deployment.service.js';
+import type { EndpointService } from './endpoint.service.js';
+import { readReadiness } from './followed-versions.js';
+
+const FIELD = 'input.waitMs';
+
+/** Changes of what serves, for callers who want to know when it does. */
+export class RolloutService {
+  constructor(
+    private readonly db: Database,
+    private readonly waiting: Waiting,
+    private readonly endpoints: EndpointService,
+    private readonly deployments: DeploymentService,
+  ) {}
+
+  /**
+   * Makes, changes or finds an endpoint, and answers when it serves what it should, when it will not by itself, or
+   * after `waitMs`.
+   */
+  async endpoint<T extends { endpoint: Endpoint }>(
+    who: Waiter,
+    waitMs: number,
+    work: (session: Session) => Promise<T>,
+  ): Promise<T & { readiness: Readiness }> {
+    checkWait(FIELD, waitMs);
+    const done = await this.db.transact(who, work);
+    const { id } = done.endpoint;
+    const readiness = await this.until(who, id, waitMs, (session) => readReadiness(session, id));
+    return { ...done, endpoint: await this.db.transact(who, (session) => this.endpoints.get(session, id)), readiness };
+  }
+
+  /** Deploys a version, and answers when it is loaded, has failed, or after `waitMs`. */
+  async deploy(
+    who: Waiter,
+    waitMs: number,
+    input: DeployInput,
+  ): Promise<{ deployment: Deployment; readiness: Readiness }> {
+    checkWait(FIELD, waitMs);
+    const { id, endpointId } = await this.db.transact(who, (session) => this.deployments.deploy(session, input));
+    const get = (session: Session) => this.deployments.get(session, id);
+    const readiness = await this.until(who, endpointId, waitMs, async (session) =>
+      deploymentReadiness(await get(session)),
+    );
+    return { deployment: await this.db.transact(who, get), readiness };
+  }
+
+  private until(
+    who: Waiter,
+    endpointId: string,
+    waitMs: number,
+    look: (session: Session) => Promise<Readiness>,
+  ): Promise<Readiness> {
+    return this.waiting.until(
+      who,
+      { topic: routeTopic(endpointId), waitMs, field: FIELD },
+      () => this.db.transact(who, look),
+      ({ isOnItsWay }) => !isOnItsWay,
+    );
+  }
+}

@@ -1,0 +1,246 @@
+import { LRUCache } from 'lru-cache';
+import type { Logger } from 'pino';
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import { ModelVersion, type OnnxVersion } from '../../db/entities/registry/model-version.entity.js';
+import { Deployment } from '../../db/entities/serving/deployment.entity.js';
+import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
+import type { Database, Session } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
+import { Role } from '../core/index.js';
+import { VALUE_TOLERANCE_STDS } from './rules/shadow.js';
+import { AppError, ErrorCode, notFound, notFoundByName } from '../../errors.js';
+import { routeTopic } from './deployment-rows.js';
+import type { LoadedModels } from './loaded-models.js';
+
+/** A deployment that is ready, with what calling it needs. */
+export interface Target {
+  id: string;
+  weightBps: number;
+  deployment: Deployment;
+  /** Without its reference profile, which is large. */
+  version: OnnxVersion;
+  /** By how much a shadow's value may differ from this one's and still agree; 0 without a reference profile. */
+  valueTolerance: number;
+}
+
+/** How an endpoint is served now. */
+export interface Route {
+  tenant: string;
+  endpoint: Endpoint;
+  /** Deployments that carry traffic. */
+  live: Target[];
+  shadows: Target[];
+  /** Whether every live version is in PRODUCTION. */
+  viewersMayCall: boolean;
+}
+
+/** Whether the endpoint or the deployment says that its requests never run together. */
+export function runsAlone({ endpoint }: Route, { deployment }: Target): boolean {
+  return endpoint.batching === 'NEVER' || deployment.batching === 'NEVER';
+}
+
+export type EndpointRef = { id: string } | { name: string };
+
+interface Entry {
+  route: Route;
+  /** When the database last said so, by Date.now(). */
+  checkedAt: number;
+  /** How often it was told to be out of date, … */
+  changes: number;
+  /** … and how many of those the present route has seen: a read that began before a change does not show it. */
+  seenChanges: number;
+  reading: Promise<Route> | null;
+  /** New versions on their way into memory, while the old ones go on serving. */
+  warming: Promise<unknown> | null;
+  /** Versions that this process tried to warm; it does not wait for them again. */
+  warmed: Set<string>;
+  unsubscribe: () => void;
+}
+
+const MAX_ROUTES = 1_000;
+/** A route in use is read again behind the traffic after so long … */
+const REFRESH_AFTER_MS = 500;
+/** … and before it when it is older than this: a lost wake-up costs no more. */
+const MAX_AGE_MS = 1_000;
+/** As long as the database does not answer, what was last known goes on serving. */
+const MAX_AGE_WITHOUT_DATABASE_MS = 60_000;
+/** … and one that hangs holds up no prediction for longer than this. */
+const READING_PATIENCE_MS = 500;
+
+/** The routes that this process serves, in memory: a prediction touches no database. The key holds the tenant. */
+export class Routes {
+  private readonly entries = new LRUCache<string, Entry>({ max: MAX_ROUTES, dispose: (entry) => entry.unsubscribe() });
+  private readonly opening = new Map<string, Promise<Route>>();
+
+  constructor(
+    private readonly db: Database,
+    private readonly live: LiveEvents,
+    private readonly models: LoadedModels,
+    private readonly logger: Logger,
+  ) {}
+
+  /** At once when known; NOT_FOUND when the tenant has no such endpoint. */
+  find(tenant: string, ref: EndpointRef): Route | Promise<Route> {
+    const key = 'id' in ref ? `id:${ref.id}\u0000${tenant}` : `name:${ref.name}\u0000${tenant}`;
+    const entry = this.entries.get(key);
+    if (!entry) return this.open(key, tenant, ref);
+    const ageMs = entry.seenChanges < entry.changes ? Infinity : Date.now() - entry.checkedAt;
+    if (ageMs < REFRESH_AFTER_MS) return entry.route;
+    const reading = this.refresh(key, entry);
+    return ageMs < MAX_AGE_MS ? entry.route : soon(reading, () => entry.route);
+  }
+
+  close(): void {
+    this.entries.clear();
+  }
+
+  private open(key: string, tenant: string, ref: EndpointRef): Promise<Route> {
+    let opening = this.opening.get(key);
+    if (!opening) {
+      opening = this.read(tenant, ref)
+        .then((route) => {
+          const entry: Entry = {
+            route,
+            checkedAt: Date.now(),
+            changes: 0,
+            seenChanges: 0,
+            reading: null,
+            warming: null,
+            warmed: new Set(),
+            unsubscribe: () => undefined,
+          };
+          entry.unsubscribe = this.live.subscribe(routeTopic(route.endpoint.id), () => this.invalidate(key, entry));
+          this.entries.set(key, entry);
+          return route;
+        })
+        .finally(() => this.opening.delete(key));
+      this.opening.set(key, opening);
+    }
+    return opening;
+  }
+
+  private invalidate(key: string, entry: Entry): void {
+    entry.changes++;
+    this.refresh(key, entry).catch(() => undefined);
+  }
+
+  private refresh(key: string, entry: Entry): Promise<Route> {
+    if (!entry.reading) {
+      const reading = this.reread(key, entry).finally(() => {
+        entry.reading = null;
+      });
+      // Who does not wait for it must not be met by its failure.
+      reading.catch(() => undefined);
+      entry.reading = reading;
+    }
+    return entry.reading;
+  }
+
+  private async reread(key: string, entry: Entry): Promise<Route> {
+    const knownSince = entry.checkedAt;
+    const startedAt = Date.now();
+    const { changes } = entry;
+    try {
+      const next = await this.read(entry.route.tenant, { id: entry.route.endpoint.id });
+      entry.checkedAt = startedAt;
+      entry.seenChanges = changes;
+      const cold =
+        entry.route.live.length > 0
+          ? next.live.filter(({ version }) => !this.models.isLoaded(version.id) && !entry.warmed.has(version.id))
+          : [];
+      if (cold.length === 0) entry.route = next;
+      else {
+        // The old versions answer until the new ones can.
+        entry.route = { ...entry.route, endpoint: next.endpoint, viewersMayCall: next.viewersMayCall };
+        entry.warming ??= this.warm(key, entry, cold);
+      }
+    } catch (error) {
+      entry.changes++;
+      const isGone = error instanceof AppError && error.code === ErrorCode.NOT_FOUND;
+      if (isGone || Date.now() - knownSince > MAX_AGE_WITHOUT_DATABASE_MS) {
+        this.entries.delete(key);
+        throw error;
+      }
+      this.logger.warn(
+        { err: error, endpointId: entry.route.endpoint.id },
+        'route not read again, the last one serves on',
+      );
+    }
+    return entry.route;
+  }
+
+  private async warm(key: string, entry: Entry, cold: Target[]): Promise<void> {
+    await Promise.allSettled(cold.map(({ version }) => this.models.load(version)));
+    for (const { version } of cold) entry.warmed.add(version.id);
+    entry.warming = null;
+    this.invalidate(key, entry);
+  }
+
+  private read(tenant: string, ref: EndpointRef): Promise<Route> {
+    const principal = { subject: 'serving', tenant, role: Role.VIEWER, expiresAt: new Date(Date.now() + MAX_AGE_MS) };
+    return this.db.transact({ principal, requestId: 'route' }, async (session) => {
+      const endpoint = await session.em.findOne(Endpoint, { tenant, ...ref });
+      if (!endpoint) throw 'id' in ref ? notFound('endpoint', ref.id) : notFoundByName('endpoint', ref.name);
+      const targets = await readTargets(session, endpoint);
+      const live = targets.filter(({ deployment, weightBps }) => deployment.mode === 'LIVE' && weightBps > 0);
+      const shadows = targets.filter(({ deployment }) => deployment.mode === 'SHADOW');
+      return {
+        tenant,
+        endpoint,
+        live,
+        shadows,
+        viewersMayCall: live.every((target) => isProduction(endpoint, target)),
+      };
+    });
+  }
+}
+
+/** What is being read, or what was known before when that takes long. */
+async function soon(reading: Promise<Route>, known: () => Route): Promise<Route> {
+  const late = Promise.withResolvers<Route>();
+  const timer = setTimeout(() => late.resolve(known()), READING_PATIENCE_MS);
+  try {
+    return await Promise.race([reading, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function readTargets(session: Session, endpoint: Endpoint): Promise<Target[]> {
+  const { tenant, em } = session;
+  const deployments = await em.find(
+    Deployment,
+    { tenant, endpointId: endpoint.id, status: 'READY' },
+    { orderBy: { id: 'ASC' } },
+  );
+  const ids = [...new Set(deployments.map(({ modelVersionId }) => modelVersionId))];
+  const versions = await em.find(ModelVersion, { tenant, id: { $in: ids } });
+  // Only shadows are compared, and the reference profile is not read for anything else.
+  const hasShadow = deployments.some(({ mode }) => mode === 'SHADOW');
+  const spreads = hasShadow
+    ? await sql<{ id: string; std: number | null }>(
+        em,
+        `select id, (reference->'prediction'->>'std')::float8 as std from model_version where tenant = ? and ` +
+          'id = any(?::uuid[])',
+        [tenant, ids],
+      )
+    : [];
+  return deployments.map((deployment) => ({
+    id: deployment.id,
+    weightBps: deployment.weightBps,
+    deployment,
+    version: versions.find(({ id }) => id === deployment.modelVersionId) as OnnxVersion,
+    valueTolerance: VALUE_TOLERANCE_STDS * (spreads.find(({ id }) => id === deployment.modelVersionId)?.std ?? 0),
+  }));
+}
+
+/**
+ * While a promotion moves the traffic of an endpoint that follows PRODUCTION, the version that leaves is no longer in
+ * that stage and serves on until the new one is loaded.
+ */
+function isProduction(endpoint: Endpoint, { deployment, version }: Target): boolean {
+  return (
+    version.stage === 'PRODUCTION' ||
+    (endpoint.followStage === 'PRODUCTION' && deployment.followedStage === 'PRODUCTION')
+  );
+}

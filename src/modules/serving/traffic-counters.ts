@@ -1,0 +1,145 @@
+import type { Database } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
+import { LATENCY_BUCKETS, latencyBucket } from '../model-contract/index.js';
+
+/** One request that a deployment answered or failed. */
+export interface Counted {
+  tenant: string;
+  deploymentId: string;
+  rows: number;
+  latencyMs: number;
+  failed: boolean;
+  scoreSum: number;
+  /** Of a shadow: rows compared with production's answer, and how many differed. */
+  comparison?: { comparedRows: number; disagreements: number };
+}
+
+interface Minute {
+  tenant: string;
+  deploymentId: string;
+  minute: number;
+  requests: number;
+  rows: number;
+  errors: number;
+  latencyCounts: number[];
+  comparedRows: number;
+  disagreements: number;
+  scoreSum: number;
+}
+
+const MINUTE_MS = 60_000;
+/**
+ * Minutes of deployments that are kept while the database does not answer; the oldest are dropped, and counted, past
+ * it.
+ */
+const MAX_WAITING = 20_000;
+
+/** Exact counters per deployment and minute: added up in memory, and in the database by whoever calls `flush`. */
+export class TrafficCounters {
+  private current = new Map<string, Minute>();
+  private waiting: Minute[] = [];
+  droppedMinutes = 0;
+
+  constructor(private readonly db: Database) {}
+
+  count(request: Counted): void {
+    const minute = Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS;
+    let counts = this.current.get(request.deploymentId);
+    if (counts?.minute !== minute) {
+      if (counts) this.waiting.push(counts);
+      counts = emptyMinute(request.tenant, request.deploymentId, minute);
+      this.current.set(request.deploymentId, counts);
+    }
+    counts.requests++;
+    counts.latencyCounts[latencyBucket(request.latencyMs)]!++;
+    if (request.failed) {
+      counts.errors++;
+      return;
+    }
+    counts.rows += request.rows;
+    if (Number.isFinite(request.scoreSum)) counts.scoreSum += request.scoreSum;
+    if (!request.comparison) return;
+    counts.comparedRows += request.comparison.comparedRows;
+    counts.disagreements += request.comparison.disagreements;
+  }
+
+  /** Adds what was counted to the table. What cannot be written waits for the next call. */
+  async flush(): Promise<void> {
+    const counted = [...this.waiting, ...this.current.values()];
+    this.waiting = [];
+    this.current = new Map();
+    if (counted.length === 0) return;
+    try {
+      await this.add(mergeSame(counted));
+    } catch (error) {
+      this.waiting.unshift(...counted);
+      this.droppedMinutes += this.waiting.splice(0, Math.max(0, this.waiting.length - MAX_WAITING)).length;
+      throw error;
+    }
+  }
+
+  private async add(minutes: Minute[]): Promise<void> {
+    const column = <K extends keyof Minute>(key: K) => minutes.map((minute) => minute[key]);
+    // In one order, so that two processes never wait for each other; deployments that are gone have no counters any
+    // more.
+    await this.db.asSystem((em) =>
+      sql(
+        em,
+        `insert into deployment_minute as m
+           (tenant, deployment_id, minute, requests, rows, errors, latency_counts, disagreements, compared_rows, score_sum)
+         select p.tenant, p.deployment_id, p.minute, p.requests, p.rows, p.errors, p.latency_counts::bigint[], p.disagreements, p.compared_rows, p.score_sum
+         from unnest(?::text[], ?::uuid[], ?::timestamptz[], ?::bigint[], ?::bigint[], ?::bigint[], ?::text[], ?::bigint[], ?::bigint[], ?::float8[])
+           as p(tenant, deployment_id, minute, requests, rows, errors, latency_counts, disagreements, compared_rows, score_sum)
+         join deployment d on d.tenant = p.tenant and d.id = p.deployment_id
+         order by p.deployment_id, p.minute
+         on conflict (deployment_id, minute) do update set
+           requests = m.requests + excluded.requests, rows = m.rows + excluded.rows, errors = m.errors + excluded.errors,
+           latency_counts = (select array_agg(a + b order by n) from unnest(m.latency_counts, excluded.latency_counts) with ordinality as u(a, b, n)),
+           disagreements = m.disagreements + excluded.disagreements, compared_rows = m.compared_rows + excluded.compared_rows,
+           score_sum = m.score_sum + excluded.score_sum`,
+        [
+          column('tenant'),
+          column('deploymentId'),
+          minutes.map(({ minute }) => new Date(minute)),
+          column('requests'),
+          column('rows'),
+          column('errors'),
+          minutes.map(({ latencyCounts }) => `{${latencyCounts.join(',')}}`),
+          column('disagreements'),
+          column('comparedRows'),
+          column('scoreSum'),
+        ],
+      ),
+    );
+  }
+}
+
+function emptyMinute(tenant: string, deploymentId: string, minute: number): Minute {
+  const latencyCounts = new Array<number>(LATENCY_BUCKETS).fill(0);
+  return {
+    tenant,
+    deploymentId,
+    minute,
+    requests: 0,
+    rows: 0,
+    errors: 0,
+    latencyCounts,
+    comparedRows: 0,
+    disagreements: 0,
+    scoreSum: 0,
+  };
+}
+
+/** A statement may meet each row once. */
+function mergeSame(counted: Minute[]): Minute[] {
+  const merged = new Map<string, Minute>();
+  for (const part of counted) {
+    const key = `${part.deploymentId} ${part.minute}`;
+    const sum = merged.get(key) ?? emptyMinute(part.tenant, part.deploymentId, part.minute);
+    for (const field of ['requests', 'rows', 'errors', 'comparedRows', 'disagreements', 'scoreSum'] as const)
+      sum[field] += part[field];
+    part.latencyCounts.forEach((count, bucket) => (sum.latencyCounts[bucket]! += count));
+    merged.set(key, sum);
+  }
+  return [...merged.values()];
+}

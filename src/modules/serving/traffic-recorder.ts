@@ -1,0 +1,124 @@
+import type { Logger } from 'pino';
+import { type Answers, readAnswers, scoresOf } from './rules/answers.js';
+import { inSample } from './rules/traffic.js';
+import type { Tensor } from '../model-contract/index.js';
+import { AppError, ErrorCode } from '../../errors.js';
+import { coalesced } from '../platform/index.js';
+import type { PredictionLogBuffer } from './prediction-log.js';
+import type { Target } from './routes.js';
+import type { Counted, TrafficCounters } from './traffic-counters.js';
+
+/** A request at a deployment, answered or failed. */
+export interface Served {
+  target: Target;
+  requestId: string;
+  rows: number;
+  latencyMs: number;
+  inputs: readonly Tensor[];
+  /** Share of requests to log. */
+  logSampleRate: number;
+  comparison?: Counted['comparison'];
+}
+
+/** Told of every request, for the metrics of the process. */
+export interface PredictionObserver {
+  observePrediction(mode: string, errorCode: string | null, rows: number, latencyMs: number): void;
+}
+
+const FLUSH_MS = 1_000;
+
+/** Faults of a model or of this service. A request that could not be right is its sender's, and counts nowhere. */
+const FAULTS: ReadonlySet<ErrorCode> = new Set([
+  ErrorCode.DEADLINE_EXCEEDED,
+  ErrorCode.RESOURCE_EXHAUSTED,
+  ErrorCode.UNAVAILABLE,
+  ErrorCode.NOT_FOUND,
+  ErrorCode.INTERNAL,
+  ErrorCode.INVALID_MODEL,
+]);
+
+export function isFault(error: unknown): boolean {
+  return !(error instanceof AppError) || FAULTS.has(error.code);
+}
+
+/**
+ * Counts every request and logs a sample, both in memory first and then in bulk, so that no prediction waits for the
+ * database.
+ */
+export class TrafficRecorder {
+  private readonly writing = coalesced(() => this.write());
+  private timer: NodeJS.Timeout | null = null;
+
+  constructor(
+    readonly counters: TrafficCounters,
+    readonly log: PredictionLogBuffer,
+    private readonly observer: PredictionObserver,
+    private readonly logger: Logger,
+  ) {}
+
+  start(): void {
+    this.timer = setInterval(() => this.writing.kick(), FLUSH_MS);
+  }
+
+  async stop(): Promise<void> {
+    if (this.timer) clearInterval(this.timer);
+    await this.flush();
+  }
+
+  /** Writes all that was recorded before. */
+  async flush(): Promise<void> {
+    this.writing.kick();
+    await this.writing.idle();
+  }
+
+  answered(served: Served, outputs: readonly Tensor[]): void {
+    const answers = readAnswers(outputs, served.rows, served.target.version.signature);
+    const scores = scoresOf(answers);
+    let scoreSum = 0;
+    for (const score of scores) scoreSum += score;
+    this.record(served, null, scores, scoreSum, answers);
+  }
+
+  failed(served: Served, error: unknown): void {
+    this.record(served, error instanceof AppError ? error.code : ErrorCode.INTERNAL, new Float64Array(0), 0, null);
+  }
+
+  private record(
+    served: Served,
+    errorCode: ErrorCode | null,
+    scores: Float64Array,
+    scoreSum: number,
+    answers: Answers | null,
+  ): void {
+    const { tenant, id: deploymentId, endpointId, modelVersionId, mode } = served.target.deployment;
+    const { rows, latencyMs, requestId, inputs, comparison } = served;
+    this.observer.observePrediction(mode, errorCode, rows, latencyMs);
+    this.counters.count({ tenant, deploymentId, rows, latencyMs, failed: errorCode !== null, scoreSum, comparison });
+    if (!inSample(served.logSampleRate, requestId)) return;
+    const specs = served.target.version.signature.inputs;
+    this.log.offer({
+      tenant,
+      endpointId,
+      deploymentId,
+      modelVersionId,
+      mode,
+      requestId,
+      rows,
+      latencyMs,
+      errorCode,
+      inputs,
+      specs,
+      scores,
+      answers,
+    });
+  }
+
+  private async write(): Promise<void> {
+    try {
+      await this.counters.flush();
+      await this.log.flush();
+    } catch (error) {
+      this.logger.warn({ err: error }, 'traffic not written yet');
+    }
+  }
+}

@@ -1,0 +1,92 @@
+import { createReadStream } from 'node:fs';
+import { copyFile } from 'node:fs/promises';
+import type { ObjectStore } from '../../adapters/object-store/port.js';
+import type { Session } from '../../db/database.js';
+import { Checkpoint } from '../../db/entities/training/checkpoint.entity.js';
+import { AppError, ErrorCode } from '../../errors.js';
+import type { CheckpointReport } from '../../training/port.js';
+import { sha256Of, type StagedObjects } from '../uploads/index.js';
+import type { JobRun, JobService } from '../jobs/index.js';
+
+/** The newest, and others to fall back on when it is damaged. */
+const KEPT_CHECKPOINTS = 3;
+
+/** Where trainings can be continued from: files in the object store, each with a row that knows its size and hash. */
+export class CheckpointService {
+  constructor(
+    private readonly objects: ObjectStore,
+    private readonly staged: StagedObjects,
+    private readonly jobs: JobService,
+  ) {}
+
+  /** Keeps a checkpoint for later attempts. From now on earlier failures do not count against the job. */
+  async save(run: JobRun, runId: string, report: CheckpointReport): Promise<void> {
+    const { job, attempt } = run;
+    const objectKey = `${job.tenant}/runs/${runId}/checkpoints/epoch-${report.epoch}-attempt-${attempt}.ckpt`;
+    await run.write((session) => this.staged.stage(session, objectKey));
+    const stored = await this.objects.put(objectKey, createReadStream(report.path));
+    if (stored.sha256 !== report.sha256)
+      throw new AppError(
+        ErrorCode.UNAVAILABLE,
+        `The checkpoint of epoch ${report.epoch} changed on its way to the object store.`,
+      );
+    await run.write(async (session) => {
+      await this.staged.settle(session, [objectKey]);
+      session.em.create(Checkpoint, {
+        tenant: job.tenant,
+        jobId: job.id,
+        attempt,
+        epoch: report.epoch,
+        objectKey,
+        ...stored,
+      });
+      await session.em.flush();
+      await this.prune(session, job.id);
+      await this.jobs.forgiveFailures(session, job.id);
+    });
+  }
+
+  /**
+   * Copies the newest sound checkpoint of the job to `target`; null when there is none. Damaged ones are passed over.
+   */
+  async restore(run: JobRun, target: string): Promise<Checkpoint | null> {
+    for (const checkpoint of await run.read((session) => this.newestFirst(session, run.job.id))) {
+      const damage = await this.copySound(checkpoint, target);
+      if (damage === null) return checkpoint;
+      run.logger.warn({ epoch: checkpoint.epoch, damage }, 'checkpoint not usable');
+    }
+    return null;
+  }
+
+  private newestFirst(session: Session, jobId: string): Promise<Checkpoint[]> {
+    return session.em.find(
+      Checkpoint,
+      { tenant: session.tenant, jobId },
+      { orderBy: { epoch: 'DESC', attempt: 'DESC' } },
+    );
+  }
+
+  /** What is wrong with the stored file; null when it is copied and sound. */
+  private async copySound({ objectKey, sizeBytes, sha256 }: Checkpoint, target: string): Promise<string | null> {
+    try {
+      const size = await this.objects.sizeBytes(objectKey);
+      if (size !== sizeBytes) return `${size} bytes instead of ${sizeBytes}`;
+      using file = await this.objects.localFile(objectKey);
+      await copyFile(file.path, target);
+    } catch (error) {
+      if (error instanceof AppError && error.code === ErrorCode.NOT_FOUND) return 'gone';
+      throw error;
+    }
+    return (await sha256Of(target)) === sha256 ? null : 'another SHA-256';
+  }
+
+  private async prune(session: Session, jobId: string): Promise<void> {
+    const old = (await this.newestFirst(session, jobId)).slice(KEPT_CHECKPOINTS);
+    if (old.length === 0) return;
+    await session.em.nativeDelete(Checkpoint, { tenant: session.tenant, id: { $in: old.map(({ id }) => id) } });
+    await this.staged.release(
+      session,
+      old.map(({ objectKey }) => objectKey),
+    );
+  }
+}

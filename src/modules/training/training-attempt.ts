@@ -1,0 +1,271 @@
+import { createReadStream } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ObjectStore, StoredObject } from '../../adapters/object-store/port.js';
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import { Run } from '../../db/entities/experiments/run.entity.js';
+import type { Session } from '../../db/database.js';
+import { sql } from '../../db/sql.js';
+import { EventType, emitEvent } from '../platform/index.js';
+import type { TrainingWarning, TrainingResult } from '../algorithms/index.js';
+import { AppError, ErrorCode } from '../../errors.js';
+import type { EpochReport, TrainingBackend, TrainingOutcome } from '../../training/port.js';
+import type { JobRun } from '../jobs/index.js';
+import type { StagedObjects } from '../uploads/index.js';
+import type { ArtifactService } from '../artifacts/index.js';
+import type { DatasetService } from '../datasets/index.js';
+import type { RunLogService, RunService } from '../experiments/index.js';
+import type { CheckpointService } from './checkpoint.service.js';
+import type { RunRegistrar } from './run-registrar.js';
+import type { TrainingJobConfig } from './training-job-config.js';
+
+export interface TrainingParts {
+  live: LiveEvents;
+  objects: ObjectStore;
+  staged: StagedObjects;
+  backend: TrainingBackend;
+  runs: RunService;
+  runLogs: RunLogService;
+  datasets: DatasetService;
+  artifacts: ArtifactService;
+  checkpoints: CheckpointService;
+  registrar: RunRegistrar;
+}
+
+/** A file of the run: its path there, its key, and once stored its size and hash. */
+interface RunFile {
+  path: string;
+  key: string;
+  stored: StoredObject;
+}
+
+/** As many as one append takes. */
+const LINES_AT_ONCE = 1_000;
+const MAX_LINE_CHARACTERS = 2_000;
+
+/** As the log of a run takes a line. */
+function lineOf(text: string): string {
+  return text.replaceAll(/[\n\r]+/g, ' ').slice(0, MAX_LINE_CHARACTERS);
+}
+
+/** One attempt at a training, from its last sound checkpoint to the stored model. */
+export class TrainingAttempt {
+  private readonly log: { line: string; loggedAt: Date }[] = [];
+  /** How many of them those who follow the run have seen. */
+  private shownCount = 0;
+  private readonly runId: string;
+  private readonly config: TrainingJobConfig;
+
+  constructor(
+    private readonly parts: TrainingParts,
+    private readonly run: JobRun,
+    private readonly workDir: string,
+  ) {
+    // A TRAINING job is only ever made together with its run, dataset and config.
+    this.runId = run.job.runId!;
+    this.config = run.job.config as unknown as TrainingJobConfig;
+  }
+
+  async execute(): Promise<void> {
+    await mkdir(this.workDir, { recursive: true });
+    try {
+      await this.run.write((session) => this.begin(session));
+      const outcome = await this.train();
+      await this.finish(outcome);
+    } catch (error) {
+      await this.tellWhy(error);
+      throw error;
+    } finally {
+      await rm(this.workDir, { recursive: true, force: true });
+    }
+  }
+
+  private async begin(session: Session): Promise<void> {
+    const run = await this.parts.runs.get(session, this.runId);
+    if (run.status === 'QUEUED') run.startedAt = new Date();
+    run.status = 'RUNNING';
+    run.endedAt = null;
+    run.warnings = this.config.warnings ?? [];
+    session.touch('run', run.id);
+  }
+
+  private async train(): Promise<TrainingOutcome> {
+    const { run, parts } = this;
+    const dataset = await run.read((session) => parts.datasets.get(session, run.job.datasetId!));
+    using data = await parts.datasets.localTable(dataset);
+    this.note(`attempt ${run.attempt} on ${dataset.name}, version ${dataset.version}, SHA-256 ${dataset.sha256}`);
+    const resumePath = join(this.workDir, 'resume.ckpt');
+    const checkpoint = await parts.checkpoints.restore(run, resumePath);
+    if (checkpoint)
+      this.note(`continued from the checkpoint of epoch ${checkpoint.epoch}, SHA-256 ${checkpoint.sha256}`);
+    run.signal.throwIfAborted();
+    const training = parts.backend.start(
+      {
+        config: this.config.training,
+        data: data.table,
+        workDir: this.workDir,
+        ...(checkpoint && { resumeFromPath: resumePath }),
+      },
+      {
+        onProgress: (fraction, message) => run.progress(fraction, message),
+        onEpoch: (report) => this.logEpoch(report),
+        onCheckpoint: (report) => parts.checkpoints.save(run, this.runId, report),
+        onWarning: (warning) => this.keepWarning(warning),
+        onUsage: (usage) => void this.logUsage(usage),
+      },
+    );
+    run.signal.addEventListener('abort', training.cancel, { once: true });
+    try {
+      return await training.outcome;
+    } finally {
+      run.signal.removeEventListener('abort', training.cancel);
+    }
+  }
+
+  private async logEpoch({ epoch, epochs, metrics }: EpochReport): Promise<void> {
+    this.note(
+      `epoch ${epoch} of ${epochs}: ${Object.entries(metrics)
+        .map(([key, value]) => `${key}=${value}`)
+        .join(' ')}`,
+    );
+    await this.run.write(async (session) => {
+      await this.parts.runs.logStep(session, this.runId, epoch, metrics);
+      await this.showLog(session);
+    });
+  }
+
+  private async keepWarning(warning: TrainingWarning): Promise<void> {
+    await this.run.write(async (session) => {
+      const run = await this.parts.runs.get(session, this.runId);
+      run.warnings = [...run.warnings, warning];
+    });
+  }
+
+  /** A look that comes when the attempt is over, or while the database is away, is one look less. */
+  private async logUsage(usage: Record<string, number>): Promise<void> {
+    const { run, parts, runId } = this;
+    try {
+      await run.write(async (session) => {
+        const [latest] = await sql<{ step: number }>(
+          session.em,
+          'select max(step)::float8 as step from metric_latest where tenant = ? and run_id = ? and key = ' +
+            'any(?::text[])',
+          [session.tenant, runId, Object.keys(usage)],
+        );
+        const step = (latest?.step ?? -1) + 1;
+        await parts.runs.logMetrics(
+          session,
+          runId,
+          Object.entries(usage).map(([key, value]) => ({ key, value, step })),
+        );
+      });
+    } catch (error) {
+      run.logger.debug({ err: error }, 'system metrics not logged');
+    }
+  }
+
+  private async finish(outcome: TrainingOutcome): Promise<void> {
+    const { run, parts } = this;
+    const history = await run.read((session) => parts.runs.stepHistory(session, this.runId));
+    this.note(
+      `trained ${outcome.epochsRun} epochs, the best was ` +
+        `${outcome.bestEpoch}${outcome.stoppedEarly ? '; stopped early' : ''}`,
+    );
+    const warnings = [...(this.config.warnings ?? []), ...outcome.warnings];
+    for (const { code, message } of warnings) this.note(`warning ${code}: ${message}`);
+    const model = await this.store('model/model.onnx', () => createReadStream(outcome.modelPath));
+    const { judged: before } = outcome;
+    const judged = before && (await this.store('model/judged.onnx', () => createReadStream(before.modelPath)));
+    const files = [
+      model,
+      ...(judged ? [judged] : []),
+      await this.store('metrics/history.json', () =>
+        Buffer.from(JSON.stringify({ epochs: history, final: outcome.metrics }, null, 2)),
+      ),
+      await this.store(`logs/attempt-${run.attempt}.log`, () =>
+        Buffer.from(this.log.map(({ line, loggedAt }) => `${loggedAt.toISOString()} ${line}\n`).join('')),
+      ),
+    ];
+    const { signature, metrics, reference, agreementMaxAbsDiff, rows, epochsRun, bestEpoch, stoppedEarly } = outcome;
+    const result: TrainingResult = {
+      modelKey: model.key,
+      ...model.stored,
+      ...(before &&
+        judged && { judgedModel: { key: judged.key, sha256: judged.stored.sha256, signature: before.signature } }),
+      ...{ signature, metrics, reference, agreementMaxAbsDiff, rows, epochsRun, bestEpoch, stoppedEarly, warnings },
+      config: this.config.training,
+    };
+    await run.succeed({ ...result }, async (session) => {
+      for (const { path, key, stored } of files)
+        await parts.artifacts.record(session, { runId: this.runId }, path, key, stored);
+      await parts.runs.logStep(session, this.runId, epochsRun, metrics);
+      await session.em.nativeUpdate(
+        Run,
+        { id: this.runId, tenant: session.tenant },
+        { status: 'FINISHED', endedAt: new Date(), warnings },
+      );
+      parts.runs.tellStatus(session, this.runId);
+      session.touch('run', this.runId);
+      const modelId = this.config.registerModelId;
+      const subject = { type: 'job', id: run.job.id };
+      const payload = {
+        runId: this.runId,
+        datasetId: run.job.datasetId,
+        sha256: model.stored.sha256,
+        metrics,
+        epochsRun,
+        stoppedEarly,
+      };
+      emitEvent(session, parts.live, EventType.MODEL_TRAINING_COMPLETED, subject, payload, { modelId });
+      await this.showLog(session);
+      await session.em.flush();
+      if (modelId) await this.register(session, modelId);
+    });
+  }
+
+  /** A model that was deleted or changed meanwhile costs the version, not the training. */
+  private async register(session: Session, modelId: string): Promise<void> {
+    try {
+      await this.parts.registrar.registerFromRun(session, { modelId, runId: this.runId });
+    } catch (error) {
+      if (!(error instanceof AppError) || (error.code !== ErrorCode.NOT_FOUND && error.code !== ErrorCode.CONFLICT))
+        throw error;
+      this.run.logger.warn({ err: error, modelId }, 'trained, but not registered');
+    }
+  }
+
+  private async store(path: string, content: () => Parameters<ObjectStore['put']>[1]): Promise<RunFile> {
+    const key = `${this.run.job.tenant}/runs/${this.runId}/${path}`;
+    await this.run.write((session) => this.parts.staged.stage(session, key));
+    return { path, key, stored: await this.parts.objects.put(key, content()) };
+  }
+
+  private note(line: string): void {
+    this.log.push({ line, loggedAt: new Date() });
+  }
+
+  /** Those lines of the log that the run does not show yet. */
+  private async showLog(session: Session): Promise<void> {
+    const fresh = this.log.slice(this.shownCount, this.shownCount + LINES_AT_ONCE);
+    if (fresh.length === 0) return;
+    await this.parts.runLogs.append(
+      session,
+      this.runId,
+      fresh.map(({ line, loggedAt }) => ({ line: lineOf(line), loggedAt, stream: 'SYSTEM' })),
+    );
+    session.afterCommit(() => {
+      this.shownCount += fresh.length;
+    });
+  }
+
+  /** The last line of an attempt that failed; one that was overtaken says nothing more. */
+  private async tellWhy(error: unknown): Promise<void> {
+    const reason = error instanceof AppError ? error.message : 'an unexpected error';
+    this.note(`attempt ${this.run.attempt} failed: ${reason}`);
+    try {
+      await this.run.write((session) => this.showLog(session));
+    } catch (refusal) {
+      this.run.logger.debug({ err: refusal }, 'last log line not shown');
+    }
+  }
+}

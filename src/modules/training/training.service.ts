@@ -1,0 +1,159 @@
+import type { TrainingResult } from '../algorithms/index.js';
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Database, Session } from '../../db/database.js';
+import { Job } from '../../db/entities/jobs/job.entity.js';
+import { Model } from '../../db/entities/registry/model.entity.js';
+import { Run } from '../../db/entities/experiments/run.entity.js';
+import { RunDataset } from '../../db/entities/experiments/run-dataset.entity.js';
+import { EventType, audit, emitEvent } from '../platform/index.js';
+import type { DatasetProfile } from '../model-contract/index.js';
+import {
+  defaultFeatures,
+  checkConfigAgainstSchema,
+  unusedHyperparameters,
+  TASK_OF,
+  type TrainingConfig,
+  configParams,
+  parseTrainingConfig,
+  type TrainingConfigInput,
+} from '../algorithms/index.js';
+import { AppError, badInput, notFound } from '../../errors.js';
+import type { JobRun, JobService } from '../jobs/index.js';
+import { requireWritable } from '../experiments/index.js';
+import { TrainingAttempt, type TrainingParts } from './training-attempt.js';
+import type { TrainingJobConfig } from './training-job-config.js';
+
+export interface StartTrainingInput {
+  experimentId: string;
+  datasetId: string;
+  config: TrainingConfigInput;
+  runName?: string | null;
+  /** Registers a version of this model when the training has ended well. */
+  registerModelId?: string | null;
+  /** The alert that asked for it. */
+  alertId?: string | null;
+}
+
+/** Folders of attempts: job id and attempt. */
+const ATTEMPT_FOLDER = /^[0-9a-f-]{36}-\d+$/;
+
+/** Trainings: a run that says what was made, and a job that makes it. */
+export class TrainingService {
+  constructor(
+    private readonly db: Database,
+    private readonly jobs: JobService,
+    private readonly parts: TrainingParts,
+    /** Holds a folder per attempt. */
+    private readonly workRoot: string,
+  ) {}
+
+  /**
+   * Checks the configuration against the dataset and queues the training. BAD_USER_INPUT names the field, NOT_FOUND the
+   * id.
+   */
+  async start(session: Session, input: StartTrainingInput): Promise<Job> {
+    const asked = parseTrainingConfig('input.config', input.config);
+    const dataset = await this.parts.datasets.get(session, input.datasetId);
+    const { training, warnings } = belowInput(() => completed(asked, dataset));
+    const modelId = input.registerModelId ?? null;
+    if (modelId !== null) await this.checkModel(session, modelId, TASK_OF[training.modelType]);
+    const { experimentId, runName: name } = input;
+    const run = await this.parts.runs.create(session, {
+      experimentId,
+      name,
+      status: 'QUEUED',
+      params: configParams(training),
+    });
+    run.warnings = warnings;
+    session.em.create(RunDataset, { tenant: session.tenant, runId: run.id, datasetId: dataset.id, role: 'TRAINING' });
+    const config: TrainingJobConfig = { training, registerModelId: modelId, warnings };
+    const job = this.jobs.create(session, {
+      kind: 'TRAINING',
+      config: { ...config },
+      runId: run.id,
+      datasetId: dataset.id,
+      alertId: input.alertId,
+    });
+    await session.em.flush();
+    audit(session, 'startTraining', { type: 'job', id: job.id }, null, {
+      runId: run.id,
+      datasetId: dataset.id,
+      modelType: training.modelType,
+    });
+    this.announce(session, job);
+    return job;
+  }
+
+  /** Another attempt at a failed or cancelled training, from its last sound checkpoint. CONFLICT in any other state. */
+  async resume(session: Session, jobId: string): Promise<Job> {
+    const job = await this.jobs.resume(session, 'resumeTraining', jobId, 'TRAINING');
+    await requireWritable(session, job.runId!);
+    await session.em.nativeUpdate(Run, { id: job.runId!, tenant: session.tenant }, { status: 'QUEUED', endedAt: null });
+    this.parts.runs.tellStatus(session, job.runId!);
+    session.touch('run', job.runId!);
+    this.announce(session, job);
+    return job;
+  }
+
+  /** One attempt; ends when the model is stored, the training failed, or `run.signal` aborted. */
+  execute(run: JobRun): Promise<void> {
+    return new TrainingAttempt(this.parts, run, join(this.workRoot, `${run.job.id}-${run.attempt}`)).execute();
+  }
+
+  /** Removes what attempts left behind when their process was killed. */
+  async sweep(): Promise<void> {
+    const folders = (await readdir(this.workRoot).catch(() => [])).filter((name) => ATTEMPT_FOLDER.test(name));
+    if (folders.length === 0) return;
+    const running = await this.db.asSystem((em) => em.find(Job, { status: 'RUNNING' }, { fields: ['id', 'attempt'] }));
+    const live = new Set(running.map(({ id, attempt }) => `${id}-${attempt}`));
+    for (const folder of folders)
+      if (!live.has(folder)) await rm(join(this.workRoot, folder), { recursive: true, force: true });
+  }
+
+  private async checkModel(session: Session, modelId: string, task: Model['task']): Promise<void> {
+    const model = await session.em.findOne(Model, { id: modelId, tenant: session.tenant });
+    if (!model) throw notFound('model', modelId);
+    if (model.task !== task && model.task !== 'OTHER')
+      throw badInput('input.registerModelId', `a model for ${task}`, `${model.name} (${model.task})`);
+  }
+
+  private announce(session: Session, job: Job): void {
+    const { training, registerModelId } = job.config as unknown as TrainingJobConfig;
+    const payload = { runId: job.runId, datasetId: job.datasetId, modelType: training.modelType, attempt: job.attempt };
+    emitEvent(session, this.parts.live, EventType.MODEL_TRAINING_STARTED, { type: 'job', id: job.id }, payload, {
+      modelId: registerModelId,
+    });
+  }
+}
+
+/** The configuration with its features, checked against the dataset, and what is to be said of it. */
+function completed(asked: ReturnType<typeof parseTrainingConfig>, dataset: DatasetProfile) {
+  const { features, warnings } = asked.features
+    ? { features: asked.features, warnings: [] }
+    : defaultFeatures(asked, dataset);
+  const training: TrainingConfig = { ...asked, features };
+  checkConfigAgainstSchema(training, dataset);
+  return { training, warnings: [...warnings, ...unusedHyperparameters(training)] };
+}
+
+/** Fields of the configuration as the client wrote them: below `input`. */
+function belowInput<T>(check: () => T): T {
+  try {
+    return check();
+  } catch (error) {
+    if (!(error instanceof AppError) || error.details.field === undefined) throw error;
+    const { field, expected = '', got = '' } = error.details;
+    throw new AppError(error.code, `input.${field}: expected ${expected}, got ${got}.`, {
+      ...error.details,
+      field: `input.${field}`,
+    });
+  }
+}
+
+declare module '../jobs/job-results.js' {
+  interface JobResults {
+    /** Without the reference samples of the training, which are as large as the rest of a page. */
+    TRAINING: Omit<TrainingResult, 'reference'>;
+  }
+}

@@ -1,0 +1,4 @@
+export { DirectUploads } from './direct-uploads.js';
+export { sha256Of } from './file-hash.js';
+export { StagedObjects } from './staged-objects.js';
+export { UploadService } from './upload.service.js';

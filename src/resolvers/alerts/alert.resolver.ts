@@ -1,0 +1,139 @@
+import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
+import type { EventType, EventRow } from '../../modules/platform/index.js';
+import { followEvents } from '../platform/event.resolver.js';
+import { ModelType } from '../registry/model.types.js';
+import type { RequestContext } from '../request-context.js';
+import { DeploymentType } from '../serving/deployment.types.js';
+import { EndpointType } from '../serving/endpoint.types.js';
+import { OrderDirection } from '../types/common.types.js';
+import { PageArgs, toConnection } from '../types/connection.js';
+import { SafeInt } from '../types/scalars.js';
+import {
+  ALERT_CHANGES,
+  AlertConnection,
+  AlertEvent,
+  AlertFilterInput,
+  AlertOrderInput,
+  AlertPayload,
+  AlertType,
+  ResolveAlertInput,
+} from './alert.types.js';
+
+@Resolver(() => AlertType)
+export class AlertResolver {
+  @Query(() => AlertType, { description: 'One alert. NOT_FOUND when there is none with this id.' })
+  alert(
+    @Ctx() ctx: RequestContext,
+    @Arg('id', () => ID, {
+      description: 'Id (UUID) of the alert; NOT_FOUND for one of another tenant, as for one that never was.',
+    })
+    id: string,
+  ): Promise<AlertType> {
+    return ctx.run((session) => ctx.services.alerts.get(session, id));
+  }
+
+  @Query(() => AlertConnection, {
+    description: 'Alerts of the tenant, the last opened first unless ordered otherwise.',
+  })
+  async alerts(
+    @Ctx() ctx: RequestContext,
+    @Args(() => PageArgs) page: PageArgs,
+    @Arg('filter', () => AlertFilterInput, { nullable: true, description: 'Which alerts; all when absent.' })
+    filter?: AlertFilterInput,
+    @Arg('orderBy', () => AlertOrderInput, { nullable: true, description: 'Order; the last opened first when absent.' })
+    orderBy?: AlertOrderInput,
+  ): Promise<object> {
+    const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
+    const result = await ctx.run((session) => ctx.services.alerts.list(session, filter ?? {}, page, order));
+    return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
+  }
+
+  @Mutation(() => AlertPayload, {
+    description: 'Resolves an open alert by hand. The next window that breaches opens another.',
+  })
+  async resolveAlert(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => ResolveAlertInput, { description: 'The alert and the reason.' }) input: ResolveAlertInput,
+  ): Promise<AlertPayload> {
+    return { alert: await ctx.run((session) => ctx.services.alerts.resolve(session, input.alertId, input.reason)) };
+  }
+
+  @FieldResolver(() => ModelType, { description: 'The model whose version it is about.' })
+  model(@Root() alert: AlertType, @Ctx() ctx: RequestContext): Promise<ModelType | null> {
+    return ctx.loaders.model.load(alert.modelId);
+  }
+
+  @FieldResolver(() => EndpointType, { description: 'Where the traffic comes in that it is about.' })
+  endpoint(@Root() alert: AlertType, @Ctx() ctx: RequestContext): Promise<EndpointType | null> {
+    return ctx.loaders.endpoint.load(alert.endpointId);
+  }
+
+  @FieldResolver(() => DeploymentType, { description: 'Whose live traffic it warns of.' })
+  deployment(@Root() alert: AlertType, @Ctx() ctx: RequestContext): Promise<DeploymentType | null> {
+    return ctx.loaders.deployment.load(alert.deploymentId);
+  }
+
+  @Subscription(() => AlertEvent, {
+    description:
+      'Alerts as they open, change and resolve, each change exactly once and in the order of `seq`. ' +
+      'Reconnect with the last `seq` as `after`. BAD_USER_INPUT when changes after it are no longer kept ' +
+      '(EVENT_LOG_DAYS).',
+    subscribe: ({ args, context }) =>
+      followAlerts(context as RequestContext, args as { modelId?: string; after?: number }),
+  })
+  alertEvents(
+    @Root() event: EventRow,
+    @Arg('modelId', () => ID, {
+      nullable: true,
+      description: 'Alerts about this model alone. NOT_FOUND when there is none.',
+    })
+    _modelId?: string,
+    @Arg('after', () => SafeInt, {
+      nullable: true,
+      description:
+        'Changes with a greater `seq` are sent, past ones first; 0 for all that are kept; only new ones when absent.',
+    })
+    _after?: number,
+  ): AlertEvent {
+    // The alert service writes the payload with these figures.
+    const { kind, value, threshold, message } = event.payload as unknown as Pick<
+      AlertEvent,
+      'kind' | 'value' | 'threshold' | 'message'
+    >;
+    const change = ALERT_CHANGES[event.type as keyof typeof ALERT_CHANGES];
+    return {
+      seq: event.seq,
+      change,
+      kind,
+      value,
+      threshold,
+      message,
+      createdAt: event.createdAt,
+      alertId: event.subjectId,
+    };
+  }
+}
+
+@Resolver(() => DeploymentType)
+export class DeploymentAlertsResolver {
+  @FieldResolver(() => [AlertType], { description: 'Its open alerts, at most one of each kind.' })
+  openAlerts(@Root() deployment: DeploymentType, @Ctx() ctx: RequestContext): Promise<AlertType[]> {
+    return ctx.loaders.deploymentAlerts.load(deployment.id);
+  }
+}
+
+@Resolver(() => AlertEvent)
+export class AlertEventResolver {
+  /** Not through a loader: those of a subscription live as long as it, and would show the alert as it was long ago. */
+  @FieldResolver(() => AlertType, { description: 'The alert, which may have changed again since this event.' })
+  alert(@Root() event: AlertEvent, @Ctx() ctx: RequestContext): Promise<AlertType> {
+    return ctx.run((session) => ctx.services.alerts.get(session, event.alertId));
+  }
+}
+
+function followAlerts(
+  ctx: RequestContext,
+  { modelId, after }: { modelId?: string; after?: number },
+): Promise<AsyncIterableIterator<EventRow>> {
+  return followEvents(ctx, { filter: { types: Object.keys(ALERT_CHANGES) as EventType[], modelId }, after });
+}

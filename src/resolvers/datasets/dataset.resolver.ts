@@ -1,0 +1,105 @@
+import { Arg, Args, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
+import type { Dataset } from '../../db/entities/datasets/dataset.entity.js';
+import { badInput } from '../../errors.js';
+import { requireOneWay } from '../look-up.js';
+import type { RequestContext } from '../request-context.js';
+import { OrderDirection } from '../types/common.types.js';
+import { PageArgs, toConnection } from '../types/connection.js';
+import { Json } from '../types/scalars.js';
+import {
+  DatasetConnection,
+  DatasetFilterInput,
+  DatasetOrderInput,
+  DatasetPayload,
+  DatasetRunUse,
+  DatasetType,
+  RegisterDatasetInput,
+} from './dataset.types.js';
+
+@Resolver(() => DatasetType)
+export class DatasetResolver {
+  @Query(() => DatasetType, {
+    description: 'One version of a dataset, by exactly one of `id` and `name`. NOT_FOUND when there is none.',
+  })
+  dataset(
+    @Ctx() ctx: RequestContext,
+    @Arg('id', () => ID, {
+      nullable: true,
+      description: 'Id (UUID) of the version; NOT_FOUND for one of another tenant, as for one that never was.',
+    })
+    id?: string | null,
+    @Arg('name', () => String, {
+      nullable: true,
+      description: 'Exact name of the dataset, instead of `id`; case matters.',
+    })
+    name?: string | null,
+    @Arg('version', () => Int, {
+      nullable: true,
+      description: 'Number of the version under `name`, from 1; the newest when absent.',
+    })
+    version?: number | null,
+  ): Promise<DatasetType> {
+    requireOneWay({ id, name });
+    if (version != null && name == null) throw badInput('version', 'a version together with name', version);
+    const { datasets } = ctx.services;
+    return ctx.run((session) =>
+      id == null ? datasets.getByName(session, name!, version ?? null) : datasets.get(session, id),
+    );
+  }
+
+  @Query(() => DatasetConnection, { description: 'Datasets of the tenant, newest first unless ordered otherwise.' })
+  async datasets(
+    @Ctx() ctx: RequestContext,
+    @Args(() => PageArgs) page: PageArgs,
+    @Arg('filter', () => DatasetFilterInput, {
+      nullable: true,
+      description: 'Which datasets; every version of all when absent.',
+    })
+    filter?: DatasetFilterInput,
+    @Arg('orderBy', () => DatasetOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    orderBy?: DatasetOrderInput,
+  ): Promise<object> {
+    const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
+    const result = await ctx.run((session) => ctx.services.datasets.list(session, filter ?? {}, page, order));
+    return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
+  }
+
+  @Mutation(() => DatasetPayload, {
+    description:
+      'Copies a CSV, JSON or Parquet file into the service and decides, once and over the whole file, how ' +
+      'each column is read. BAD_USER_INPUT names the line of a malformed file, or column and row of a value ' +
+      'that a given or an earlier reading does not fit.',
+  })
+  async registerDataset(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => RegisterDatasetInput, { description: 'The dataset and its file.' }) input: RegisterDatasetInput,
+  ): Promise<DatasetPayload> {
+    return { dataset: await ctx.services.datasets.register(ctx, input) };
+  }
+
+  @FieldResolver(() => [Json], {
+    description:
+      'The first rows, each an object by column; timestamps in ISO 8601 (UTC), missing values null, long ' +
+      'texts cut and ended with "…".',
+  })
+  preview(
+    @Root() dataset: DatasetType,
+    @Ctx() ctx: RequestContext,
+    @Arg('first', () => Int, { defaultValue: 10, description: 'How many rows, 1 to 100.' }) first: number,
+  ): Promise<object[]> {
+    return ctx.services.datasets.preview(dataset as Dataset, first);
+  }
+
+  @FieldResolver(() => [DatasetRunUse], {
+    description:
+      'The newest 100 runs that used this version, newest first; `runs` with the filter `datasetIds` lists all.',
+  })
+  async runs(@Root() dataset: DatasetType, @Ctx() ctx: RequestContext): Promise<DatasetRunUse[]> {
+    const uses = await ctx.loaders.datasetRuns.load(dataset.id);
+    const runs = await ctx.loaders.run.loadMany(uses.map(({ runId }) => runId));
+    return uses.flatMap(({ role }, i) => {
+      const run = runs[i];
+      return run && !(run instanceof Error) ? [{ role, run }] : [];
+    });
+  }
+}

@@ -1,0 +1,164 @@
+import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import type { LossComparison } from '../../modules/model-quality/index.js';
+import { JobPayload } from '../jobs/job.types.js';
+import type { RequestContext } from '../request-context.js';
+import { DatasetType } from '../datasets/dataset.types.js';
+import { SafeInt } from '../types/scalars.js';
+import {
+  CalibrationType,
+  ConfusionMatrix,
+  EvaluateModelVersionInput,
+  EvaluationSlice,
+  EvaluationType,
+  LossComparisonType,
+  MetricEstimateType,
+  SliceOmission,
+  ValidateModelVersionInput,
+} from './evaluation.types.js';
+import { ModelVersionType } from '../registry/model-version.types.js';
+import { ModelTaskEnum } from '../registry/model.types.js';
+
+@Resolver(() => EvaluationType)
+export class EvaluationResolver {
+  @Query(() => EvaluationType, { description: 'One evaluation. NOT_FOUND when there is none with this id.' })
+  evaluation(
+    @Ctx() ctx: RequestContext,
+    @Arg('id', () => ID, {
+      description: 'Id (UUID) of the evaluation; NOT_FOUND for one of another tenant, as for one that never was.',
+    })
+    id: string,
+  ): Promise<EvaluationType> {
+    return ctx.run((session) => ctx.services.evaluations.get(session, id));
+  }
+
+  @Mutation(() => JobPayload, {
+    description:
+      'Queues the measurement of a version on rows that it never saw, beside the version in PRODUCTION and ' +
+      'the base rate. Its result is the gate EVALUATION; the report is `evaluation(id: <job id>)`.',
+  })
+  async evaluateModelVersion(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => EvaluateModelVersionInput, { description: 'The version, the rows and the baseline.' })
+    input: EvaluateModelVersionInput,
+  ): Promise<JobPayload> {
+    return { job: await ctx.run((session) => ctx.services.evaluations.start(session, input)) };
+  }
+
+  @Mutation(() => JobPayload, {
+    description:
+      'Queues the validation pipeline: signature, sample predictions, holdout metrics, latency, agreement. ' +
+      'Its result is the gate VALIDATION.',
+  })
+  async validateModelVersion(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => ValidateModelVersionInput, {
+      description: 'The READY version that is put through the pipeline.',
+    })
+    input: ValidateModelVersionInput,
+  ): Promise<JobPayload> {
+    return { job: await ctx.run((session) => ctx.services.validations.start(session, input.modelVersionId)) };
+  }
+
+  @FieldResolver(() => ModelVersionType, { description: 'The version that was measured.' })
+  modelVersion(@Root() evaluation: EvaluationType, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> {
+    return ctx.loaders.modelVersion.load(evaluation.modelVersionId);
+  }
+
+  @FieldResolver(() => ModelVersionType, {
+    nullable: true,
+    description: 'The version that it was compared with; null without one.',
+  })
+  baselineVersion(
+    @Root() evaluation: EvaluationType,
+    @Ctx() ctx: RequestContext,
+  ): Promise<ModelVersionType | null> | null {
+    return evaluation.baselineVersionId ? ctx.loaders.modelVersion.load(evaluation.baselineVersionId) : null;
+  }
+
+  @FieldResolver(() => DatasetType, { description: 'Where the judged rows come from.' })
+  dataset(@Root() evaluation: EvaluationType, @Ctx() ctx: RequestContext): Promise<DatasetType | null> {
+    return ctx.loaders.dataset.load(evaluation.datasetId);
+  }
+
+  @FieldResolver(() => ModelTaskEnum, { description: 'What the version was judged as.' })
+  task(@Root() { report }: EvaluationType): keyof typeof ModelTaskEnum {
+    return report.task;
+  }
+
+  @FieldResolver(() => SafeInt, { description: 'How many judged rows its figures rest on.' })
+  rows(@Root() { report }: EvaluationType): number {
+    return report.rows;
+  }
+
+  @FieldResolver(() => [MetricEstimateType], {
+    description: 'Metrics with their intervals; undefined ones are absent.',
+  })
+  metrics(@Root() { report }: EvaluationType): MetricEstimateType[] {
+    const baseline = report.task === 'CLUSTERING' ? null : report.baselineMetrics;
+    return Object.entries(report.metrics).map(([name, estimate]) => ({
+      name,
+      ...estimate,
+      baseline: baseline?.[name] ?? null,
+    }));
+  }
+
+  @FieldResolver(() => LossComparisonType, {
+    nullable: true,
+    description: 'Against answering every row with the training’s class shares or mean; null for clustering.',
+  })
+  againstBaseRate(@Root() { report }: EvaluationType): LossComparisonType | null {
+    return report.task === 'CLUSTERING' ? null : flat(report.baseRate);
+  }
+
+  @FieldResolver(() => LossComparisonType, {
+    nullable: true,
+    description: 'Against the baseline version; null without one.',
+  })
+  againstBaseline(@Root() { report }: EvaluationType): LossComparisonType | null {
+    return report.task === 'CLUSTERING' || !report.baseline ? null : flat(report.baseline);
+  }
+
+  @FieldResolver(() => ConfusionMatrix, {
+    nullable: true,
+    description: 'True against predicted classes; null unless CLASSIFICATION.',
+  })
+  confusionMatrix(@Root() { report }: EvaluationType): ConfusionMatrix | null {
+    return report.task === 'CLASSIFICATION' ? { classNames: report.classNames, counts: report.confusion } : null;
+  }
+
+  @FieldResolver(() => CalibrationType, {
+    nullable: true,
+    description: 'How far promised probabilities come true; null unless CLASSIFICATION.',
+  })
+  calibration(@Root() { report }: EvaluationType): CalibrationType | null {
+    return report.task === 'CLASSIFICATION' ? report.calibration : null;
+  }
+
+  @FieldResolver(() => [EvaluationSlice], {
+    description: 'Metrics by value of the categorical inputs, at most twenty values a column, the largest first.',
+  })
+  slices(@Root() { report }: EvaluationType): EvaluationSlice[] {
+    if (report.task === 'CLUSTERING') return [];
+    return report.slices.slices.map(({ metrics, ...slice }) => ({
+      ...slice,
+      metrics: Object.entries(metrics).map(([name, value]) => ({ name, value })),
+    }));
+  }
+
+  @FieldResolver(() => [SliceOmission], { description: 'Columns of which some values have no slice.' })
+  omittedSlices(@Root() { report }: EvaluationType): SliceOmission[] {
+    return report.task === 'CLUSTERING' ? [] : report.slices.omitted;
+  }
+}
+
+function flat({ metric, candidate, reference, difference, verdict }: LossComparison): LossComparisonType {
+  return {
+    metric,
+    candidate,
+    reference,
+    difference: difference.mean,
+    low: difference.low,
+    high: difference.high,
+    verdict,
+  };
+}

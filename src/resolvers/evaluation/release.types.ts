@@ -1,0 +1,42 @@
+import { Field, ID, InputType, Int } from 'type-graphql';
+import { EvaluationTargetInput } from './evaluation.types.js';
+import { PromotionStageEnum } from '../registry/stage.types.js';
+
+@InputType({ description: 'Which version goes where, judged by which rows.' })
+export class ReleaseModelVersionInput {
+  @Field(() => ID, { description: 'The version, which must be READY and not ARCHIVED. NOT_FOUND when there is none.' })
+  modelVersionId!: string;
+
+  @Field(() => ID, {
+    nullable: true,
+    description:
+      'All rows of this dataset judge; the holdout of the version’s training when absent. Uploaded versions need it.',
+  })
+  datasetId?: string | null;
+
+  @Field(() => EvaluationTargetInput, {
+    nullable: true,
+    description: 'For uploaded versions: what they predict. BAD_USER_INPUT for others, whose training tells it.',
+  })
+  target?: EvaluationTargetInput | null;
+
+  @Field(() => PromotionStageEnum, {
+    description: 'Where to. A version that is there already, or past it, stays where it is.',
+  })
+  targetStage!: keyof typeof PromotionStageEnum;
+
+  @Field(() => ID, {
+    nullable: true,
+    description:
+      'To PRODUCTION: id of the version that is there now, which will be archived; null or absent for none. ' +
+      'CONFLICT when it is another, now or when its turn comes.',
+  })
+  expectedProductionVersionId?: string | null;
+
+  @Field(() => Int, {
+    nullable: true,
+    description:
+      'Answers when the release has ended, at the latest after so many milliseconds: 0 to 60,000, at once when absent.',
+  })
+  waitMs?: number | null;
+}

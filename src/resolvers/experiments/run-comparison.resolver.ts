@@ -1,0 +1,90 @@
+import { Arg, Ctx, FieldResolver, Int, Query, Resolver, Root } from 'type-graphql';
+import { GROUP_TEST_METHOD } from '../../modules/statistics/index.js';
+import type { ComparedMetric as Metric } from '../../modules/experiments/index.js';
+import type { RequestContext } from '../request-context.js';
+import { DatasetType } from '../datasets/dataset.types.js';
+import {
+  ComparedDataset,
+  ComparedMetric,
+  CompareRunsInput,
+  CurveAxis,
+  CurveSeries,
+  GroupComparison,
+  MetricCurves,
+  RunComparison,
+} from './run-comparison.types.js';
+import { RunType } from './run.types.js';
+
+@Resolver(() => RunComparison)
+export class RunComparisonResolver {
+  @Query(() => RunComparison, {
+    description:
+      'Runs side by side: parameters, tags and data that differ, metrics against a baseline, aligned curves, ' +
+      'tests over seeds.',
+  })
+  compareRuns(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => CompareRunsInput, { description: 'Which runs, against which one, on which metrics.' })
+    input: CompareRunsInput,
+  ): Promise<object> {
+    return ctx.run((session) => ctx.services.runComparisons.compare(session, input));
+  }
+
+  @FieldResolver(() => [MetricCurves], {
+    description:
+      'Courses of metrics on one axis for all runs. With more than `maxPoints` points the axis is parted ' +
+      'into equal stretches in the database, each with its last, smallest and largest value. Of long ' +
+      'histories, from 65,536 points on, those points take part that `metricHistory` would show.',
+  })
+  curves(
+    @Root() { runs }: RunComparison,
+    @Ctx() ctx: RequestContext,
+    @Arg('metricKeys', () => [String], { description: '1 to 20 metrics, by name.' }) metricKeys: string[],
+    @Arg('axis', () => CurveAxis, { defaultValue: 'STEP', description: 'What to lay them along.' })
+    axis: keyof typeof CurveAxis,
+    @Arg('maxPoints', () => Int, { defaultValue: 200, description: 'Places on the axis at most, 2 to 2,000.' })
+    maxPoints: number,
+  ): Promise<object[]> {
+    const runIds = runs.map(({ id }) => id);
+    return ctx.run((session) => ctx.services.runComparisons.curves(session, runIds, metricKeys, axis, maxPoints));
+  }
+}
+
+@Resolver(() => ComparedMetric)
+export class ComparedMetricResolver {
+  @FieldResolver(() => [GroupComparison], {
+    description:
+      'Each setting’s repetitions against those of the baseline’s setting, where seeds were repeated; empty ' +
+      'when all runs have one setting. For at most 50 metrics at once.',
+  })
+  significance(@Root() metric: ComparedMetric): Promise<object[]> {
+    return (metric as unknown as Metric).significance();
+  }
+}
+
+@Resolver(() => GroupComparison)
+export class GroupComparisonResolver {
+  @FieldResolver(() => String, { description: 'Statistical procedures that `result` comes from, by name.' })
+  method(): string {
+    return GROUP_TEST_METHOD;
+  }
+}
+
+@Resolver(() => ComparedDataset)
+export class ComparedDatasetResolver {
+  @FieldResolver(() => DatasetType, {
+    nullable: true,
+    description: 'The registered dataset that it is; null for data that only a client knows.',
+  })
+  dataset(@Root() { datasetId }: ComparedDataset, @Ctx() ctx: RequestContext): Promise<object | null> | null {
+    return datasetId === null ? null : ctx.loaders.dataset.load(datasetId);
+  }
+}
+
+@Resolver(() => CurveSeries)
+export class CurveSeriesResolver {
+  @FieldResolver(() => RunType, { description: 'Whose course it is.' })
+  run(@Root() { runId }: CurveSeries, @Ctx() ctx: RequestContext): Promise<object | null> {
+    return ctx.loaders.run.load(runId);
+  }
+}

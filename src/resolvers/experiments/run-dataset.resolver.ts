@@ -1,0 +1,54 @@
+import { Arg, Ctx, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
+import { CONTEXT_TAG } from '../../modules/experiments/index.js';
+import type { RequestContext } from '../request-context.js';
+import { KeyValue, toKeyValues } from '../types/common.types.js';
+import { DatasetType } from '../datasets/dataset.types.js';
+import { LoggedDataset, LogRunDatasetsInput } from './run-dataset.types.js';
+import { RunPayload, RunType } from './run.types.js';
+
+@Resolver(() => LoggedDataset)
+export class LoggedDatasetResolver {
+  @Mutation(() => RunPayload, { description: 'Says which data a run read and made.' })
+  async logRunDatasets(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => LogRunDatasetsInput, { description: 'The run and its data.' }) input: LogRunDatasetsInput,
+  ): Promise<RunPayload> {
+    return {
+      run: await ctx.run(async (session) => {
+        await ctx.services.runDatasets.log(session, input.runId, input.datasets);
+        return ctx.services.runs.get(session, input.runId);
+      }),
+    };
+  }
+
+  @FieldResolver(() => String, {
+    nullable: true,
+    description: 'What it was used for, e.g. `training`, when the client said.',
+  })
+  context(@Root() logged: LoggedDataset): string | null {
+    return logged.tags[CONTEXT_TAG] ?? null;
+  }
+
+  @FieldResolver(() => [KeyValue], { description: 'Labels of this use; its context is a field, not shown here.' })
+  tags(@Root() logged: LoggedDataset): KeyValue[] {
+    return toKeyValues(logged.tags).filter(({ key }) => key !== CONTEXT_TAG);
+  }
+
+  @FieldResolver(() => DatasetType, {
+    nullable: true,
+    description: 'The registered dataset that it is; null when it is none of them.',
+  })
+  dataset(@Root() logged: LoggedDataset, @Ctx() ctx: RequestContext): Promise<DatasetType | null> | null {
+    return logged.datasetId == null ? null : ctx.loaders.dataset.load(logged.datasetId);
+  }
+}
+
+@Resolver(() => RunType)
+export class RunDatasetsResolver {
+  @FieldResolver(() => [LoggedDataset], {
+    description: 'Data that its code said it read and made, in the order of logging.',
+  })
+  loggedDatasets(@Root() run: RunType, @Ctx() ctx: RequestContext): Promise<LoggedDataset[]> {
+    return ctx.loaders.runLoggedDatasets.load(run.id);
+  }
+}

@@ -1,0 +1,30 @@
+import { abortable, type Sequenced } from '../../modules/platform/index.js';
+import type { Session } from '../../db/database.js';
+import type { RequestContext } from '../request-context.js';
+
+export interface RunFeedArgs {
+  runId: string;
+  after?: number | null;
+  follow?: boolean | null;
+}
+
+export const FOLLOW = 'True keeps it open after the run has ended, for the case that it is resumed; false when absent.';
+
+/** Follows numbered rows of a run past `after`, to its end; NOT_FOUND when there is no such run. */
+export async function followRun<T extends Sequenced>(
+  ctx: RequestContext,
+  { runId, after, follow }: RunFeedArgs,
+  topic: string,
+  readRows: (session: Session, seq: number, limit: number) => Promise<T[]>,
+): Promise<AsyncIterableIterator<T>> {
+  const { feeds, runs } = ctx.services;
+  const key = `${ctx.principal.tenant}/${topic}`;
+  await feeds.together(key, () => ctx.run((session) => runs.get(session, runId)));
+  const read = (seq: number, limit: number) =>
+    ctx.run(async (session) => {
+      // Asked first: what was written before the end is among the rows.
+      const hasEnded = await runs.hasEnded(session, runId);
+      return { rows: await readRows(session, seq, limit), hasEnded };
+    });
+  return abortable((signal) => feeds.follow(key, topic, read, after ?? null, signal, follow ?? false));
+}

@@ -1,0 +1,59 @@
+import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Resolver, Root, Subscription } from 'type-graphql';
+import { logsTopic } from '../../modules/platform/index.js';
+import type { RequestContext } from '../request-context.js';
+import { toConnection } from '../types/connection.js';
+import { SafeInt } from '../types/scalars.js';
+import { FOLLOW, followRun, type RunFeedArgs } from './run-feed.js';
+import { AppendRunLogsInput, AppendRunLogsPayload, RunLogArgs, RunLogConnection, RunLogLine } from './run-log.types.js';
+import { RunType } from './run.types.js';
+
+@Resolver(() => RunType)
+export class RunLogResolver {
+  @Mutation(() => AppendRunLogsPayload, {
+    description: 'Appends lines to the log of a run; its followers see them within milliseconds.',
+  })
+  async appendRunLogs(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => AppendRunLogsInput, { description: 'The run and its lines.' }) input: AppendRunLogsInput,
+  ): Promise<AppendRunLogsPayload> {
+    return { lastSeq: await ctx.run((session) => ctx.services.runLogs.append(session, input.runId, input.lines)) };
+  }
+
+  @Subscription(() => RunLogLine, {
+    description:
+      'Lines of a run as they are logged, each exactly once and in the order of `seq`; completes when the ' +
+      'run has ended and all were sent. Reconnect with the last `seq` as `after`.',
+    subscribe: ({ args, context }) => followLogs(context as RequestContext, args as RunFeedArgs),
+  })
+  runLogs(
+    @Root() line: RunLogLine,
+    @Arg('runId', () => ID, { description: 'The run. NOT_FOUND when there is none.' }) _runId: string,
+    @Arg('after', () => SafeInt, {
+      nullable: true,
+      description: 'Lines with a greater `seq` are sent, past ones first; 0 for all; only new ones when absent.',
+    })
+    _after?: number,
+    @Arg('follow', () => Boolean, { nullable: true, description: FOLLOW }) _follow?: boolean,
+  ): RunLogLine {
+    return line;
+  }
+
+  @FieldResolver(() => RunLogConnection, {
+    description: 'What it printed, oldest line first; cursors are the lines’ `seq`.',
+  })
+  async logs(
+    @Root() run: RunType,
+    @Ctx() ctx: RequestContext,
+    @Args(() => RunLogArgs) page: RunLogArgs,
+  ): Promise<object> {
+    const result = await ctx.loaders.runLogPages.load({ runId: run.id, page });
+    return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
+  }
+}
+
+function followLogs(ctx: RequestContext, args: RunFeedArgs): Promise<AsyncIterableIterator<RunLogLine>> {
+  const { runId } = args;
+  return followRun(ctx, args, logsTopic(runId), (session, seq, limit) =>
+    ctx.services.runLogs.after(session, runId, seq, limit),
+  );
+}

@@ -1,0 +1,236 @@
+import { Field, Float, ID, InputType, ObjectType } from 'type-graphql';
+import type { TrainingWarningCode } from '../../modules/algorithms/index.js';
+import { describeEnum, KeyValueInput } from '../types/common.types.js';
+import { connectionOf } from '../types/connection.js';
+import { RunSourceInput } from './run-source.types.js';
+import { DateTime, MetricValue, SafeInt } from '../types/scalars.js';
+
+export const RunStatus = describeEnum('RunStatus', 'Where a run stands.', {
+  QUEUED: 'Waits for a worker.',
+  RUNNING: 'Logs are still coming.',
+  FINISHED: 'Ended well.',
+  FAILED: 'Ended with an error.',
+  KILLED: 'Was cancelled.',
+});
+
+export const FinalRunStatus = describeEnum('FinalRunStatus', 'How a run can end.', {
+  FINISHED: 'Ended well.',
+  FAILED: 'Ended with an error.',
+  KILLED: 'Was cancelled.',
+});
+
+export const RunState = describeEnum('RunState', 'Whether a run is in use.', {
+  ACTIVE: 'Shown in lists; can be logged to.',
+  DELETED: 'Put aside until it is restored or collected as garbage.',
+});
+
+@ObjectType({ description: 'One logged value of a metric.' })
+export class MetricPoint {
+  @Field(() => String, { description: 'Name of the metric, e.g. `validation.loss`.' })
+  key!: string;
+
+  @Field(() => MetricValue, { description: 'The value; may be NaN or infinite.' })
+  value!: number;
+
+  @Field(() => SafeInt, { description: 'Step it was logged at, 0 or more; an epoch in trainings of this service.' })
+  step!: number;
+
+  @Field(() => DateTime, { description: 'When it was measured, UTC.' })
+  loggedAt!: Date;
+
+  @Field(() => SafeInt, {
+    description: 'Sequence number within the run; pass the last one as `after` to go on with a subscription.',
+  })
+  seq!: number;
+}
+
+@ObjectType({ description: 'The newest value of a metric: that of the greatest step.' })
+export class LatestMetric {
+  @Field(() => String, { description: 'Name of the metric.' })
+  key!: string;
+
+  @Field(() => MetricValue, { description: 'The value; may be NaN or infinite.' })
+  value!: number;
+
+  @Field(() => SafeInt, { description: 'Greatest step that the metric was logged at, 0 to 2^53 - 1.' })
+  step!: number;
+
+  @Field(() => DateTime, { description: 'When it was measured, UTC.' })
+  loggedAt!: Date;
+}
+
+export const RunWarningCode = describeEnum<TrainingWarningCode>('RunWarningCode', 'What a training warns of.', {
+  COLUMN_LEFT_OUT: 'No features were named, and this column cannot help.',
+  HYPERPARAMETER_UNUSED: 'A hyperparameter was given that this kind of model does not use.',
+  NOT_CONVERGED: 'A solver or k-means reached its limit of iterations first.',
+  LOSS_STILL_FALLING: 'The validation loss was still falling when the epochs were over.',
+  LOSS_DIVERGED: 'The loss rose, or was no finite number any more.',
+  OVERFITTED: 'The validation loss had been lower in an earlier epoch, which was not kept.',
+  WORSE_THAN_BASE_RATE:
+    'On the holdout the model is no better than the shares of the classes, or the mean, of the training rows.',
+  CLASS_RARELY_PREDICTED: 'A class of the holdout is hardly ever predicted.',
+});
+
+@ObjectType({ description: 'A number that a warning rests on.' })
+export class RunWarningFigure {
+  @Field(() => String, { description: 'What it is, e.g. `lastLoss`.' })
+  name!: string;
+
+  @Field(() => Float, { description: 'The number that the sentence speaks of, in the unit of its key; finite.' })
+  value!: number;
+}
+
+@ObjectType({
+  description: 'What a training tells of itself beside its metrics: something to look at before its model is used.',
+})
+export class RunWarning {
+  @Field(() => RunWarningCode, { description: 'What it is about, for programs.' })
+  code!: TrainingWarningCode;
+
+  @Field(() => String, { description: 'The same for people, in one sentence, with what to do next.' })
+  message!: string;
+
+  @Field(() => [RunWarningFigure], { description: 'What it rests on; may be empty.' })
+  figures!: RunWarningFigure[];
+}
+
+@ObjectType('Run', {
+  description:
+    'One execution: what it was made with (parameters), what came out (metrics, artifacts), when and by whom.',
+})
+export class RunType {
+  @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
+  id!: string;
+
+  @Field(() => String, { description: 'Name for people; need not be unique.' })
+  name!: string;
+
+  @Field(() => RunStatus, { description: 'Where it stands.' })
+  status!: keyof typeof RunStatus;
+
+  @Field(() => String, { description: 'Subject of the token that started it.' })
+  createdBy!: string;
+
+  @Field(() => DateTime, { description: 'When it was created, UTC.' })
+  createdAt!: Date;
+
+  @Field(() => DateTime, { description: 'When it started, UTC.' })
+  startedAt!: Date;
+
+  @Field(() => DateTime, { nullable: true, description: 'When it ended, UTC; null while it goes on.' })
+  endedAt?: Date | null;
+
+  @Field(() => RunState, { description: 'Whether it is in use, or was put aside.' })
+  state!: keyof typeof RunState;
+
+  @Field(() => DateTime, { nullable: true, description: 'When it was put aside, UTC; null for one in use.' })
+  deletedAt?: Date | null;
+
+  @Field(() => [RunWarning], {
+    description: 'Warnings of a training, in the order in which they arose; empty for runs of outside code.',
+  })
+  warnings!: RunWarning[];
+
+  /** Shown as `experiment`. */
+  experimentId!: string;
+  /** Shown as `parent`. */
+  parentRunId?: string | null;
+}
+
+export const RunConnection = connectionOf(RunType, 'Run', 'runs');
+
+@InputType({ description: 'A new run of code outside this service.' })
+export class CreateRunInput {
+  @Field(() => ID, { description: 'Experiment that it belongs to. NOT_FOUND when there is none.' })
+  experimentId!: string;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'Name: 1 to 250 visible characters; made from the time when absent.',
+  })
+  name?: string | null;
+
+  @Field(() => ID, { nullable: true, description: 'Run that the new one is a part of. NOT_FOUND when there is none.' })
+  parentRunId?: string | null;
+
+  @Field(() => DateTime, { nullable: true, description: 'When it started, UTC; now when absent.' })
+  startedAt?: Date | null;
+
+  @Field(() => String, { nullable: true, description: 'Notes for people, as Markdown, at most 8,000 characters.' })
+  description?: string | null;
+
+  @Field(() => RunSourceInput, { nullable: true, description: 'Where its code comes from.' })
+  source?: RunSourceInput | null;
+
+  @Field(() => [KeyValueInput], { nullable: true, description: 'Parameters, at most 100; they do not change later.' })
+  params?: KeyValueInput[] | null;
+
+  @Field(() => [KeyValueInput], { nullable: true, description: 'Tags, at most 100.' })
+  tags?: KeyValueInput[] | null;
+}
+
+@InputType({ description: 'One point: a value with its step and time. The same point again adds nothing.' })
+export class MetricInput {
+  @Field(() => String, { description: 'Name of the metric: 1 to 250 visible characters.' })
+  key!: string;
+
+  @Field(() => MetricValue, { description: 'The value; NaN and infinities as strings.' })
+  value!: number;
+
+  @Field(() => SafeInt, { nullable: true, description: 'Step, 0 or more; 0 when absent.' })
+  step?: number | null;
+
+  @Field(() => DateTime, { nullable: true, description: 'When it was measured; now when absent.' })
+  loggedAt?: Date | null;
+}
+
+@InputType({ description: 'Metric values of a run, in bulk.' })
+export class LogMetricsInput {
+  @Field(() => ID, { description: 'The run. NOT_FOUND when there is none.' })
+  runId!: string;
+
+  @Field(() => [MetricInput], {
+    description:
+      '1 to 10,000 points. The same point again (key, step, time, value) adds nothing, so that a call can be repeated.',
+  })
+  metrics!: MetricInput[];
+}
+
+@ObjectType({ description: 'What logging metrics did.' })
+export class LogMetricsPayload {
+  @Field(() => SafeInt, { description: 'Points that were new.' })
+  addedCount!: number;
+}
+
+@InputType({ description: 'Parameters of a run.' })
+export class LogParamsInput {
+  @Field(() => ID, { description: 'The run. NOT_FOUND when there is none.' })
+  runId!: string;
+
+  @Field(() => [KeyValueInput], { description: 'At most 100. CONFLICT when a key already has another value.' })
+  params!: KeyValueInput[];
+}
+
+@InputType({ description: 'Labels to add or to change.' })
+export class SetRunTagsInput {
+  @Field(() => ID, { description: 'The run. NOT_FOUND when there is none.' })
+  runId!: string;
+
+  @Field(() => [KeyValueInput], { description: 'At most 100; a key that exists gets the new value.' })
+  tags!: KeyValueInput[];
+}
+
+@InputType({ description: 'Which run is over, and how it went.' })
+export class FinishRunInput {
+  @Field(() => ID, { description: 'The run. NOT_FOUND when there is none.' })
+  runId!: string;
+
+  @Field(() => FinalRunStatus, { description: 'How it ended.' })
+  status!: keyof typeof FinalRunStatus;
+}
+
+@ObjectType({ description: 'The run after the mutation.' })
+export class RunPayload {
+  @Field(() => RunType, { description: 'The run after this change, as a query would show it now.' })
+  run!: RunType;
+}

@@ -1,0 +1,141 @@
+import { Arg, Args, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
+import { jobTopic } from '../../modules/jobs/index.js';
+import { abortable, withoutGap } from '../../modules/platform/index.js';
+import type { RequestContext } from '../request-context.js';
+import { OrderDirection } from '../types/common.types.js';
+import { PageArgs, toConnection } from '../types/connection.js';
+import {
+  CancelJobInput,
+  JobConnection,
+  JobEvent,
+  JobFilterInput,
+  JobOrderInput,
+  JobPayload,
+  JobType,
+} from './job.types.js';
+import { RunType } from '../experiments/run.types.js';
+import { Json, SafeInt } from '../types/scalars.js';
+import { outcomeOf } from './job-outcome.js';
+import { JobOutcome } from './job-outcome.types.js';
+
+@Resolver(() => JobType)
+export class JobResolver {
+  @Query(() => JobType, {
+    description:
+      'One background job; with `waitMs`, once it has ended, so that a script need not ask again and again. ' +
+      'NOT_FOUND when there is none with this id.',
+  })
+  job(
+    @Ctx() ctx: RequestContext,
+    @Arg('id', () => ID, {
+      description: 'Id (UUID) of the job; NOT_FOUND for one of another tenant, as for one that never was.',
+    })
+    id: string,
+    @Arg('waitMs', () => Int, {
+      nullable: true,
+      description:
+        'Answers when the job has ended, at the latest after so many milliseconds with the job as it is ' +
+        'then: 0 to 60,000, at once when absent. RESOURCE_EXHAUSTED when 200 calls of the tenant wait ' +
+        'already.',
+    })
+    waitMs?: number | null,
+  ): Promise<JobType> {
+    return ctx.services.jobs.afterWait(ctx, id, waitMs ?? 0);
+  }
+
+  @Query(() => JobConnection, { description: 'Background jobs of the tenant, newest first unless ordered otherwise.' })
+  jobs(
+    @Ctx() ctx: RequestContext,
+    @Args(() => PageArgs) page: PageArgs,
+    @Arg('filter', () => JobFilterInput, { nullable: true, description: 'Which jobs; all when absent.' })
+    filter?: JobFilterInput,
+    @Arg('orderBy', () => JobOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    orderBy?: JobOrderInput,
+  ): Promise<object> {
+    return listJobs(ctx, page, filter ?? {}, orderBy);
+  }
+
+  @Mutation(() => JobPayload, { description: 'Ends a queued or running job at once. CONFLICT when it has ended.' })
+  async cancelJob(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => CancelJobInput, { description: 'The job to end: QUEUED or RUNNING, of any kind.' })
+    input: CancelJobInput,
+  ): Promise<JobPayload> {
+    return { job: await ctx.run((session) => ctx.services.jobs.cancel(session, input.jobId)) };
+  }
+
+  @Subscription(() => JobEvent, {
+    description:
+      'Steps of a job as they happen, each exactly once and in the order of `seq`; ends with the job. ' +
+      'Reconnect with the last `seq` as `after`. BAD_USER_INPUT when steps after it are no longer kept ' +
+      '(EVENT_LOG_DAYS).',
+    subscribe: ({ args, context }) => followJob(context as RequestContext, args as { jobId: string; after?: number }),
+  })
+  jobProgress(
+    @Root() event: JobEvent,
+    @Arg('jobId', () => ID, { description: 'The job. NOT_FOUND when there is none.' }) _jobId: string,
+    @Arg('after', () => SafeInt, {
+      nullable: true,
+      description: 'Steps with a greater `seq` are sent, past ones first; all that are kept when absent or 0.',
+    })
+    _after?: number,
+  ): JobEvent {
+    return event;
+  }
+
+  @FieldResolver(() => JobOutcome, {
+    nullable: true,
+    description: 'What came out, by the kind of job; null until it has succeeded.',
+  })
+  async outcome(@Root() job: JobType, @Ctx() ctx: RequestContext): Promise<typeof JobOutcome | null> {
+    const found = await ctx.loaders.jobResult.load(job.id);
+    return found?.status === 'SUCCEEDED' ? outcomeOf(found) : null;
+  }
+
+  @FieldResolver(() => Json, {
+    nullable: true,
+    deprecationReason: '`outcome` tells the same, typed and as much of it as you select.',
+    description:
+      'What came out, as open JSON, without the reference samples of a training; null until it has ' +
+      'succeeded, except for jobs that tell how far they are.',
+  })
+  async result(@Root() job: JobType, @Ctx() ctx: RequestContext): Promise<object | null> {
+    return (await ctx.loaders.jobResult.load(job.id))?.result ?? null;
+  }
+
+  @FieldResolver(() => RunType, {
+    nullable: true,
+    description: 'The run that it writes to; null for jobs without one.',
+  })
+  run(@Root() job: JobType, @Ctx() ctx: RequestContext): Promise<RunType | null> | null {
+    return job.runId ? ctx.loaders.run.load(job.runId) : null;
+  }
+}
+
+/** Shared by `jobs` and the lists of one kind. */
+export async function listJobs(
+  ctx: RequestContext,
+  page: PageArgs,
+  filter: JobFilterInput,
+  orderBy?: JobOrderInput,
+): Promise<object> {
+  const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
+  const result = await ctx.run((session) => ctx.services.jobs.list(session, filter, page, order));
+  return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
+}
+
+async function followJob(
+  ctx: RequestContext,
+  { jobId, after }: { jobId: string; after?: number },
+): Promise<AsyncIterableIterator<JobEvent>> {
+  const key = `${ctx.principal.tenant}/${jobTopic(jobId)}`;
+  const { feeds, jobs } = ctx.services;
+  await feeds.together(key, () => ctx.run((session) => jobs.hasEnded(session, jobId)));
+  const read = (seq: number, limit: number) =>
+    ctx.run(async (session) => {
+      // Asked first: the last step is among the rows.
+      const hasEnded = await jobs.hasEnded(session, jobId);
+      return { rows: withoutGap(seq, await jobs.eventsAfter(session, jobId, seq, limit)), hasEnded };
+    });
+  return abortable((signal) => feeds.follow(key, jobTopic(jobId), read, after ?? 0, signal));
+}

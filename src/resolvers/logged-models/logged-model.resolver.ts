@@ -1,0 +1,139 @@
+import { Arg, Args, Ctx, FieldResolver, ID, Query, Resolver, Root } from 'type-graphql';
+import { toHexId } from '../../modules/core/index.js';
+import type { RequestContext } from '../request-context.js';
+import { KeyValue, OrderDirection, toKeyValues } from '../types/common.types.js';
+import { PageArgs, toConnection } from '../types/connection.js';
+import { ArtifactType } from '../artifacts/artifact.types.js';
+import { ExperimentType } from '../experiments/experiment.types.js';
+import {
+  LoggedModelConnection,
+  LoggedModelFilterInput,
+  LoggedModelMetricType,
+  LoggedModelOrderInput,
+  LoggedModelType,
+  RunLoggedModel,
+} from './logged-model.types.js';
+import { RunType } from '../experiments/run.types.js';
+
+@Resolver(() => LoggedModelType)
+export class LoggedModelResolver {
+  @Query(() => LoggedModelType, {
+    description: 'One logged model, deleted ones too. NOT_FOUND when there is none with this id.',
+  })
+  loggedModel(
+    @Ctx() ctx: RequestContext,
+    @Arg('id', () => ID, {
+      description:
+        'Id (UUID) of the logged model: MLflow’s m-… with hyphens. NOT_FOUND for one of another tenant, as ' +
+        'for one that never was.',
+    })
+    id: string,
+  ): Promise<LoggedModelType> {
+    return ctx.run((session) => ctx.services.loggedModels.get(session, id));
+  }
+
+  @Query(() => LoggedModelConnection, {
+    description: 'Logged models of the tenant that are in use, newest first unless ordered otherwise.',
+  })
+  async loggedModels(
+    @Ctx() ctx: RequestContext,
+    @Args(() => PageArgs) page: PageArgs,
+    @Arg('filter', () => LoggedModelFilterInput, {
+      nullable: true,
+      description: 'Which logged models; all when absent.',
+    })
+    filter?: LoggedModelFilterInput,
+    @Arg('orderBy', () => LoggedModelOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    orderBy?: LoggedModelOrderInput,
+  ): Promise<object> {
+    const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
+    const result = await ctx.run((session) => ctx.services.loggedModels.list(session, filter ?? {}, page, order));
+    return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
+  }
+
+  @FieldResolver(() => String, {
+    description: 'What MLflow’s clients call it: `m-` and the id as 32 hexadecimal digits.',
+  })
+  mlflowId(@Root() model: LoggedModelType): string {
+    return `m-${toHexId(model.id)}`;
+  }
+
+  @FieldResolver(() => ExperimentType, { description: 'The named group that it was logged in.' })
+  experiment(@Root() model: LoggedModelType, @Ctx() ctx: RequestContext): Promise<ExperimentType | null> {
+    return ctx.loaders.experiment.load(model.experimentId);
+  }
+
+  @FieldResolver(() => RunType, {
+    nullable: true,
+    description: 'The run that made it; null when its code named none, or the run is gone.',
+  })
+  run(@Root() model: LoggedModelType, @Ctx() ctx: RequestContext): Promise<RunType | null> | null {
+    return model.runId ? ctx.loaders.run.load(model.runId) : null;
+  }
+
+  @FieldResolver(() => [KeyValue], {
+    description: 'What it was made with, each key once; values of up to 100,000 characters.',
+  })
+  params(@Root() model: LoggedModelType): KeyValue[] {
+    return toKeyValues(model.params);
+  }
+
+  @FieldResolver(() => [KeyValue], { description: 'Free labels, each key once; values of up to 100,000 characters.' })
+  tags(@Root() model: LoggedModelType): KeyValue[] {
+    return toKeyValues(model.tags);
+  }
+
+  @FieldResolver(() => [LoggedModelMetricType], {
+    description:
+      'The value measured last of each metric on each dataset, by key: of the latest time, then the greatest step.',
+  })
+  metrics(@Root() model: LoggedModelType, @Ctx() ctx: RequestContext): Promise<LoggedModelMetricType[]> {
+    return ctx.loaders.loggedModelMetrics.load(model.id);
+  }
+
+  @FieldResolver(() => [LoggedModelMetricType], {
+    description:
+      'The newest thousand values of one metric, by all runs and on all datasets, in the order of their times.',
+  })
+  metricHistory(
+    @Root() model: LoggedModelType,
+    @Ctx() ctx: RequestContext,
+    @Arg('key', () => String, { description: 'Name of the metric; one that was never logged has no values.' })
+    key: string,
+  ): Promise<LoggedModelMetricType[]> {
+    return ctx.loaders.loggedModelHistory.load({ loggedModelId: model.id, key });
+  }
+
+  @FieldResolver(() => [ArtifactType], { description: 'Its files by path, the MLmodel file among them.' })
+  artifacts(@Root() model: LoggedModelType, @Ctx() ctx: RequestContext): Promise<ArtifactType[]> {
+    return ctx.loaders.loggedModelArtifacts.load(model.id);
+  }
+}
+
+@Resolver(() => LoggedModelMetricType)
+export class LoggedModelMetricResolver {
+  @FieldResolver(() => RunType, {
+    description: 'The run that measured it, which need not be the one that made the model.',
+  })
+  run(@Root() metric: LoggedModelMetricType, @Ctx() ctx: RequestContext): Promise<RunType | null> {
+    return ctx.loaders.run.load(metric.runId);
+  }
+}
+
+/** What a run did with logged models. */
+@Resolver(() => RunType)
+export class RunLoggedModelsResolver {
+  @FieldResolver(() => [RunLoggedModel], {
+    description:
+      'Logged models in use that it made or read, the newest hundred, in the order of their making; one per ' +
+      'step at which it did.',
+  })
+  async loggedModels(@Root() run: RunType, @Ctx() ctx: RequestContext): Promise<RunLoggedModel[]> {
+    const uses = await ctx.loaders.runLoggedModels.load(run.id);
+    const models = await Promise.all(uses.map(({ loggedModelId }) => ctx.loaders.loggedModel.load(loggedModelId)));
+    return uses.flatMap(({ direction, step }, i) => {
+      const loggedModel = models[i];
+      return loggedModel ? [{ direction, step, loggedModel }] : [];
+    });
+  }
+}
