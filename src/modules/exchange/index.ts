@@ -1,6 +1,5 @@
 export { ArchiveExportService } from './archive-export.service.js';
 export { ArchiveImportService } from './archive-import.service.js';
-export type { ImportTally } from './import-work.js';
 export { markTouched } from './mirror-tasks.js';
 export { MirrorService, type MirrorTarget } from './mirror.service.js';
 export { MlflowImportService } from './mlflow-import.service.js';
