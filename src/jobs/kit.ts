@@ -6,7 +6,7 @@ import type { Actor, Database } from '../db/database.js';
 import {
   JOB_CATALOG,
   type JobKind,
-  type JobRun,
+  type Attempt,
   jobTopic,
   StaleAttempt,
   type JobService,
@@ -14,7 +14,7 @@ import {
 import { Role } from '../modules/core/index.js';
 import { AppError, ErrorCode } from '../errors.js';
 
-export type JobHandler = (run: JobRun) => Promise<void>;
+export type JobHandler = (attempt: Attempt) => Promise<void>;
 export type JobHandlers = Record<JobKind, JobHandler>;
 
 export interface JobRuntime {
@@ -52,8 +52,8 @@ export async function consumeJobs(runtime: JobRuntime, handlers: JobHandlers, ma
 async function runAttempt(runtime: JobRuntime, job: Job, handler: JobHandler): Promise<void> {
   const { db, jobs, live } = runtime;
   const { timeoutMs } = JOB_CATALOG[job.kind];
-  const attempt = job.attempt;
-  const logger = runtime.logger.child({ jobId: job.id, kind: job.kind, attempt });
+  const number = job.attempt;
+  const logger = runtime.logger.child({ jobId: job.id, kind: job.kind, attempt: number });
   const actor: Actor = {
     principal: {
       subject: job.createdBy,
@@ -66,36 +66,36 @@ async function runAttempt(runtime: JobRuntime, job: Job, handler: JobHandler): P
   const stale = new AbortController();
   const signal = AbortSignal.any([stale.signal, AbortSignal.timeout(timeoutMs), runtime.leaving]);
   const beat = () =>
-    void jobs.heartbeat(job.id, attempt).then(
-      (alive) => alive || stale.abort(new StaleAttempt(job.id, attempt)),
+    void jobs.heartbeat(job.id, number).then(
+      (alive) => alive || stale.abort(new StaleAttempt(job.id, number)),
       (error: unknown) => logger.warn({ err: error }, 'no heartbeat'),
     );
   const timer = setInterval(beat, Math.min(MAX_HEARTBEAT_MS, runtime.heartbeatTimeoutMs / HEARTBEATS_PER_TIMEOUT));
   const unsubscribe = live.subscribe(jobTopic(job.id), beat);
   const report = throttledProgress(runtime, actor, job, logger);
-  const run: JobRun = {
+  const attempt: Attempt = {
     job,
-    attempt,
+    number,
     logger,
     signal,
     read: (work) => db.transact(actor, work),
     write: (work) =>
       db.transact(actor, async (session) => {
-        await jobs.fence(session, job.id, attempt);
+        await jobs.fence(session, job.id, number);
         return work(session);
       }),
     progress: report.progress,
     succeed: async (result, work) => {
       await report.flush();
       await db.transact(actor, async (session) => {
-        await jobs.succeed(session, job.id, attempt, result);
+        await jobs.succeed(session, job.id, number, result);
         await work?.(session);
       });
     },
   };
   logger.info('job started');
   try {
-    await handler(run);
+    await handler(attempt);
     logger.info('job done');
   } catch (error) {
     if (stale.signal.aborted || error instanceof StaleAttempt) {
@@ -108,7 +108,7 @@ async function runAttempt(runtime: JobRuntime, job: Job, handler: JobHandler): P
       return;
     }
     // A process that was frozen wakes to broken connections before it hears that it has been overtaken.
-    if (!(await jobs.heartbeat(job.id, attempt).catch(() => true))) {
+    if (!(await jobs.heartbeat(job.id, number).catch(() => true))) {
       logger.info({ err: error }, 'attempt ended: cancelled or overtaken');
       return;
     }

@@ -6,7 +6,7 @@ import { Role } from '../../src/modules/core/rules/principal.js';
 import { AppError, ErrorCode } from '../../src/errors.js';
 import { JOB_CATALOG } from '../../src/modules/jobs/rules/job-catalog.js';
 import { consumeJobs, type JobHandlers } from '../../src/jobs/kit.js';
-import type { JobRun } from '../../src/modules/jobs/job-run.js';
+import type { Attempt } from '../../src/modules/jobs/attempt.js';
 import { startTestService, type TestService } from '../support/service.js';
 
 let service: TestService;
@@ -63,8 +63,10 @@ describe('a job', () => {
     const worker = await startTestService({ ROLE: 'api', RECONCILE_INTERVAL_MS: '60000' });
     try {
       const { context } = worker.app;
-      const handler = (run: JobRun) =>
-        new Promise<void>((_resolve, reject) => run.signal.addEventListener('abort', () => reject(new Error('ended'))));
+      const handler = (attempt: Attempt) =>
+        new Promise<void>((_resolve, reject) =>
+          attempt.signal.addEventListener('abort', () => reject(new Error('ended'))),
+        );
       const handlers = Object.fromEntries(Object.keys(JOB_CATALOG).map((kind) => [kind, handler])) as JobHandlers;
       const runtime = { ...context, jobs: context.services.jobs, heartbeatTimeoutMs: 20_000, leaving: leaving.signal };
       const ids = await context.db.transact(actor, async (session) =>

@@ -6,7 +6,7 @@ import { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { isEnded, prepareHistories, type LogLine } from '../experiments/index.js';
-import type { JobRun, JobService } from '../jobs/index.js';
+import type { Attempt, JobService } from '../jobs/index.js';
 import type { StagedObjects } from '../uploads/index.js';
 import type { ArtifactService } from './artifact.service.js';
 
@@ -56,21 +56,21 @@ export class RunArchiveService {
     if (needed) this.deps.jobs.create(session, { kind: 'RUN_ARCHIVE', config: {}, runId });
   }
 
-  async execute(run: JobRun): Promise<void> {
-    const runId = run.job.runId!;
-    const start = await run.read((session) => session.em.findOneOrFail(Run, { id: runId, tenant: session.tenant }));
+  async execute(attempt: Attempt): Promise<void> {
+    const runId = attempt.job.runId!;
+    const start = await attempt.read((session) => session.em.findOneOrFail(Run, { id: runId, tenant: session.tenant }));
     // Resumed or put aside meanwhile: its next end asks again, its restoration finds it as it was.
     if (!isEnded(start.status) || start.state === 'DELETED')
-      return run.succeed({ skipped: start.state === 'DELETED' ? 'DELETED' : start.status });
-    await run.write((session) => prepareHistories(session, runId));
-    const keys = [LOG_PATH, HISTORY_PATH].map((path) => keyOf(run, runId, path));
+      return attempt.succeed({ skipped: start.state === 'DELETED' ? 'DELETED' : start.status });
+    await attempt.write((session) => prepareHistories(session, runId));
+    const keys = [LOG_PATH, HISTORY_PATH].map((path) => keyOf(attempt, runId, path));
     try {
       const files = [
-        await this.store(run, runId, LOG_PATH, (count) => this.logText(run, runId, count)),
-        await this.store(run, runId, HISTORY_PATH, (count) => this.historyJson(run, runId, count)),
+        await this.store(attempt, runId, LOG_PATH, (count) => this.logText(attempt, runId, count)),
+        await this.store(attempt, runId, HISTORY_PATH, (count) => this.historyJson(attempt, runId, count)),
       ].filter((file) => file !== null);
       const result = { files: files.map(({ path, rows, stored }) => ({ path, rows, ...stored })) };
-      await run.succeed(result, (session) => this.record(session, run, files));
+      await attempt.succeed(result, (session) => this.record(session, attempt, files));
     } finally {
       // What no row names: this attempt failed or was overtaken, or a later archive of the run was faster.
       await this.deps.staged.discardAll(keys);
@@ -78,12 +78,12 @@ export class RunArchiveService {
   }
 
   /** In place of what an earlier end of the run has left. */
-  private async record(session: Session, run: JobRun, files: Archived[]): Promise<void> {
+  private async record(session: Session, attempt: Attempt, files: Archived[]): Promise<void> {
     const { artifacts, staged } = this.deps;
-    const runId = run.job.runId!;
+    const runId = attempt.job.runId!;
     // Two archives of one run, each from another worker, take turns.
     await sql(session.em, 'select id from run where tenant = ? and id = ? for update', [session.tenant, runId]);
-    const later = { kind: 'RUN_ARCHIVE', status: 'SUCCEEDED', id: { $gt: run.job.id } } as const;
+    const later = { kind: 'RUN_ARCHIVE', status: 'SUCCEEDED', id: { $gt: attempt.job.id } } as const;
     if ((await session.em.count(Job, { tenant: session.tenant, runId, ...later })) > 0) return;
     for (const { path, objectKey, stored } of files) {
       const earlier = await session.em.findOne(Artifact, { tenant: session.tenant, runId, path });
@@ -98,19 +98,19 @@ export class RunArchiveService {
 
   /** Null when there is nothing to store, or the run's own code has put a file there. */
   private async store(
-    run: JobRun,
+    attempt: Attempt,
     runId: string,
     path: string,
     content: (count: (rows: number) => void) => AsyncGenerator<string>,
   ): Promise<Archived | null> {
-    const objectKey = keyOf(run, runId, path);
+    const objectKey = keyOf(attempt, runId, path);
     let rows = 0;
     const text = content((more) => {
       rows += more;
     });
     const first = await text.next();
     if (first.done) return null;
-    const isFree = await run.write(async (session) => {
+    const isFree = await attempt.write(async (session) => {
       const present = await session.em.findOne(Artifact, { tenant: session.tenant, runId, path });
       if (present && !isArchived(present)) return false;
       await this.deps.staged.stage(session, objectKey);
@@ -124,10 +124,10 @@ export class RunArchiveService {
     return { path, objectKey, rows, stored };
   }
 
-  private async *logText(run: JobRun, runId: string, count: (rows: number) => void): AsyncGenerator<string> {
+  private async *logText(attempt: Attempt, runId: string, count: (rows: number) => void): AsyncGenerator<string> {
     for (let seq = 0; ;) {
-      run.signal.throwIfAborted();
-      const lines = await run.read((session) =>
+      attempt.signal.throwIfAborted();
+      const lines = await attempt.read((session) =>
         sql<Pick<LogLine, 'seq' | 'line' | 'stream' | 'loggedAt'>>(
           session.em,
           `select seq::float8 as seq, line, stream, logged_at as "loggedAt" from run_log where tenant = ? and run_id = ? and seq > ?
@@ -147,11 +147,11 @@ export class RunArchiveService {
    * `{"runId", "metrics": {"loss": [{"step", "loggedAt", "value"}, …]}}`; values that JSON has no number for are
    * strings.
    */
-  private async *historyJson(run: JobRun, runId: string, count: (rows: number) => void): AsyncGenerator<string> {
+  private async *historyJson(attempt: Attempt, runId: string, count: (rows: number) => void): AsyncGenerator<string> {
     let last: PointRow | null = null;
     for (;;) {
-      run.signal.throwIfAborted();
-      const points: PointRow[] = await run.read((session) => pointsAfter(session, runId, last));
+      attempt.signal.throwIfAborted();
+      const points: PointRow[] = await attempt.read((session) => pointsAfter(session, runId, last));
       if (points.length === 0) break;
       count(points.length);
       const parts: string[] = [];
@@ -169,9 +169,9 @@ export class RunArchiveService {
 }
 
 /** Each attempt's own: what a worker that was frozen sends late replaces nothing. */
-function keyOf({ job, attempt }: JobRun, runId: string, path: string): string {
+function keyOf({ job, number }: Attempt, runId: string, path: string): string {
   const [folder, name] = path.split('/');
-  return `${job.tenant}/runs/${runId}/${folder}/${job.id}-${attempt}/${name}`;
+  return `${job.tenant}/runs/${runId}/${folder}/${job.id}-${number}/${name}`;
 }
 
 /** Files that others put at such a path are in a folder of their own. */

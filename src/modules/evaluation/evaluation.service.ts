@@ -13,7 +13,7 @@ import { decideGate, type GateService, type ModelVersionService, trainingOf, sib
 import type { Task } from '../algorithms/index.js';
 import { type AppError, badInput, conflict, notFound } from '../../errors.js';
 import type { JudgedData, ModelEvaluator, ModelFile, TargetColumn } from '../../adapters/evaluator/port.js';
-import type { JobRun, JobService } from '../jobs/index.js';
+import type { Attempt, JobService } from '../jobs/index.js';
 import type { StagedObjects } from '../uploads/index.js';
 import type { ArtifactService } from '../artifacts/index.js';
 import type { DatasetService } from '../datasets/index.js';
@@ -112,46 +112,46 @@ export class EvaluationService {
   }
 
   /** One attempt. The evaluation has the job's id, so that it exists once however often the job is tried. */
-  async execute(run: JobRun): Promise<void> {
+  async execute(attempt: Attempt): Promise<void> {
     const { objects, staged, evaluator } = this.deps;
-    const config = run.job.config as unknown as EvaluationJobConfig;
-    const plan = await run.read((session) => this.plan(session, run.job, config));
+    const config = attempt.job.config as unknown as EvaluationJobConfig;
+    const plan = await attempt.read((session) => this.plan(session, attempt.job, config));
     using held = new DisposableStack();
-    run.progress(0.1, `Measuring version ${plan.version.version} on ${plan.dataset.name}`);
+    attempt.progress(0.1, `Measuring version ${plan.version.version} on ${plan.dataset.name}`);
     const { report, baselineProblem, reference } = await evaluator.evaluate(
       {
         candidate: await this.candidateOf(plan, held),
         baseline: plan.baseline && { ...(await this.fileOf(plan.baseline, held)), versionId: plan.baseline.id },
         data: await this.dataOf(plan, config, held),
       },
-      run.signal,
+      attempt.signal,
     );
     if (baselineProblem !== null && config.baselineRequired)
       throw badInput('input.baselineVersionId', 'a version that can answer for the same rows', baselineProblem);
-    run.progress(0.9, 'Writing the report');
-    const path = `evaluations/${run.job.id}.md`;
+    attempt.progress(0.9, 'Writing the report');
+    const path = `evaluations/${attempt.job.id}.md`;
     const markdownKey = siblingKey(plan.version, path);
-    await run.write((session) => staged.stage(session, markdownKey));
-    const stored = await objects.put(markdownKey, Buffer.from(this.markdown(plan, report, run.job.createdAt)));
+    await attempt.write((session) => staged.stage(session, markdownKey));
+    const stored = await objects.put(markdownKey, Buffer.from(this.markdown(plan, report, attempt.job.createdAt)));
     const policy = gatePolicyOf(plan.model);
     const decision = decideGate({ gate: 'EVALUATION', report }, policy);
     const metrics = Object.fromEntries(Object.entries(report.metrics).map(([name, { value }]) => [name, value]));
     const result = {
-      evaluationId: run.job.id,
+      evaluationId: attempt.job.id,
       passed: decision.passed,
       rows: report.rows,
       metrics,
       baselineVersionId: config.baselineVersionId,
       baselineProblem,
     };
-    await run.succeed(result, async (session) => {
+    await attempt.succeed(result, async (session) => {
       const { version, dataset } = plan;
       await this.deps.gates.requireUnchanged(session, version, plan.model);
       if (reference)
         await session.em.nativeUpdate(ModelVersion, { id: version.id, tenant: session.tenant }, { reference });
       await this.deps.artifacts.record(session, { modelVersionId: version.id }, path, markdownKey, stored);
       session.em.create(Evaluation, {
-        id: run.job.id,
+        id: attempt.job.id,
         tenant: session.tenant,
         modelVersionId: version.id,
         baselineVersionId: comparedWith(report),
@@ -168,7 +168,7 @@ export class EvaluationService {
         policy,
         comparedWithId,
       });
-      const payload = { evaluationId: run.job.id, passed: decision.passed, metrics };
+      const payload = { evaluationId: attempt.job.id, passed: decision.passed, metrics };
       emitEvent(session, this.deps.live, EventType.MODEL_EVALUATED, { type: 'modelVersion', id: version.id }, payload, {
         modelId: version.modelId,
       });

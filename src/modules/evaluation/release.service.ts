@@ -14,7 +14,7 @@ import {
   type StageService,
 } from '../registry/index.js';
 import { conflict } from '../../errors.js';
-import { type JobRun, jobTopic, type JobService } from '../jobs/index.js';
+import { type Attempt, jobTopic, type JobService } from '../jobs/index.js';
 import { requireOwn, audit, lookUntil } from '../platform/index.js';
 import type { EvaluationInput, EvaluationService } from './evaluation.service.js';
 import type { ValidationService } from './validation.service.js';
@@ -116,21 +116,21 @@ export class ReleaseService {
    * One attempt. Each step is a transaction of its own that this attempt alone can make, and the jobs begun so far are
    * in the row.
    */
-  async execute(run: JobRun): Promise<void> {
-    const input = run.job.config as unknown as ReleaseInput;
-    const work: Work = { ...(run.job.result as Work | null) };
+  async execute(attempt: Attempt): Promise<void> {
+    const input = attempt.job.config as unknown as ReleaseInput;
+    const work: Work = { ...(attempt.job.result as Work | null) };
     for (;;) {
       for (const jobId of [work.evaluationJobId, work.validationJobId]) {
-        const problem = jobId === undefined ? null : await this.endOf(run, jobId);
-        if (problem) return this.end(run, input, work, problem);
+        const problem = jobId === undefined ? null : await this.endOf(attempt, jobId);
+        if (problem) return this.end(attempt, input, work, problem);
       }
-      const step = await run.write((session) => this.step(session, run, input, work));
-      if (step === 'STOP') return this.end(run, input, work, null);
+      const step = await attempt.write((session) => this.step(session, attempt, input, work));
+      if (step === 'STOP') return this.end(attempt, input, work, null);
     }
   }
 
   /** One step: promotes the version, or begins a job and records it, or ends the release. */
-  private async step(session: Session, run: JobRun, input: ReleaseInput, work: Work): Promise<'GO_ON' | 'STOP'> {
+  private async step(session: Session, attempt: Attempt, input: ReleaseInput, work: Work): Promise<'GO_ON' | 'STOP'> {
     const { jobs, stages, evaluations, validations } = this.deps;
     const ahead = await stages.ahead(session, input.modelVersionId, input.targetStage);
     if (ahead.to === null) return 'STOP';
@@ -141,13 +141,13 @@ export class ReleaseService {
       case 'EVALUATION': {
         const job = await evaluations.start(session, { modelVersionId, datasetId, target });
         work.evaluationJobId = job.id;
-        run.progress(0.2, `Evaluating version ${ahead.version.version} (job ${job.id})`);
+        attempt.progress(0.2, `Evaluating version ${ahead.version.version} (job ${job.id})`);
         break;
       }
       case 'VALIDATION': {
         const job = await validations.start(session, modelVersionId);
         work.validationJobId = job.id;
-        run.progress(0.5, `Validating version ${ahead.version.version} (job ${job.id})`);
+        attempt.progress(0.5, `Validating version ${ahead.version.version} (job ${job.id})`);
         break;
       }
       case 'PROMOTE': {
@@ -156,15 +156,15 @@ export class ReleaseService {
           modelVersionId,
           toStage: ahead.to,
           expectedProductionVersionId,
-          reason: `Release ${run.job.id}`,
+          reason: `Release ${attempt.job.id}`,
         });
-        run.progress(0.8, `Version ${ahead.version.version} is in ${ahead.to}`);
+        attempt.progress(0.8, `Version ${ahead.version.version} is in ${ahead.to}`);
         break;
       }
       case 'STOP':
         return 'STOP';
     }
-    await jobs.forgiveFailures(session, run.job.id, work);
+    await jobs.forgiveFailures(session, attempt.job.id, work);
     return 'GO_ON';
   }
 
@@ -191,17 +191,17 @@ export class ReleaseService {
   }
 
   /** Waits for a job of the release; null when it has done its work, else what keeps the version back. */
-  private async endOf(run: JobRun, jobId: string): Promise<MissingGate | null> {
+  private async endOf(attempt: Attempt, jobId: string): Promise<MissingGate | null> {
     const { live, jobs } = this.deps;
     await lookUntil(
       live,
       jobTopic(jobId),
-      () => run.read((session) => jobs.hasEnded(session, jobId)),
+      () => attempt.read((session) => jobs.hasEnded(session, jobId)),
       Boolean,
-      run.signal,
+      attempt.signal,
     );
-    run.signal.throwIfAborted();
-    const { kind, status, errorMessage } = await run.read((session) => jobs.get(session, jobId));
+    attempt.signal.throwIfAborted();
+    const { kind, status, errorMessage } = await attempt.read((session) => jobs.get(session, jobId));
     if (status === 'SUCCEEDED') return null;
     return {
       gate: kind === 'EVALUATION' ? 'EVALUATION' : 'VALIDATION',
@@ -213,14 +213,14 @@ export class ReleaseService {
     };
   }
 
-  private async end(run: JobRun, input: ReleaseInput, work: Work, problem: MissingGate | null): Promise<void> {
+  private async end(attempt: Attempt, input: ReleaseInput, work: Work, problem: MissingGate | null): Promise<void> {
     const { modelVersionId, targetStage } = input;
-    const { version, to, missing } = await run.read((session) =>
+    const { version, to, missing } = await attempt.read((session) =>
       this.deps.stages.ahead(session, modelVersionId, targetStage),
     );
     const firstMissing = to === null ? null : (problem ?? missing[0] ?? null);
     const result: ReleaseResult = { targetStage, stage: version.stage, reached: to === null, firstMissing, ...work };
-    await run.succeed({ ...result });
+    await attempt.succeed({ ...result });
   }
 }
 

@@ -7,7 +7,7 @@ import { EventType, audit, emitEvent } from '../platform/index.js';
 import { gatePolicyOf } from '../model-quality/index.js';
 import { decideGate, type GateService, type ModelVersionService, trainingOf } from '../registry/index.js';
 import type { ModelEvaluator } from '../../adapters/evaluator/port.js';
-import type { JobRun, JobService } from '../jobs/index.js';
+import type { Attempt, JobService } from '../jobs/index.js';
 import type { DatasetService } from '../datasets/index.js';
 import type { EvaluationService } from './evaluation.service.js';
 
@@ -49,7 +49,7 @@ export class ValidationService {
     return job;
   }
 
-  async execute(run: JobRun): Promise<void> {
+  async execute(attempt: Attempt): Promise<void> {
     const { versions, datasets, evaluations, evaluator, gates, live } = this.deps;
     const {
       version,
@@ -57,21 +57,21 @@ export class ValidationService {
       policy,
       dataset,
       holdoutMetrics,
-    } = await run.read(async (session) => {
-      const found = await versions.getReady(session, run.job.modelVersionId ?? '');
+    } = await attempt.read(async (session) => {
+      const found = await versions.getReady(session, attempt.job.modelVersionId ?? '');
       const report = (await evaluations.latest(session, found.id))?.report;
       const model = await session.em.findOneOrFail(Model, { id: found.modelId, tenant: session.tenant });
       return {
         version: found,
         model,
         policy: gatePolicyOf(model),
-        dataset: run.job.datasetId ? await datasets.get(session, run.job.datasetId) : null,
+        dataset: attempt.job.datasetId ? await datasets.get(session, attempt.job.datasetId) : null,
         holdoutMetrics: report
           ? Object.fromEntries(Object.entries(report.metrics).map(([name, { value }]) => [name, value]))
           : holdoutMetricsOf(found),
       };
     });
-    run.progress(0.1, `Trying version ${version.version} on sample rows`);
+    attempt.progress(0.1, `Trying version ${version.version} on sample rows`);
     using model = await versions.modelFile(version);
     using data = dataset && (await datasets.localTable(dataset));
     const { signatureProblems, sample, latencyP95Ms } = await evaluator.probe(
@@ -79,7 +79,7 @@ export class ValidationService {
         model: { path: model.path, sha256: version.sha256, signature: version.signature },
         data: data?.table ?? null,
       },
-      run.signal,
+      attempt.signal,
     );
     const agreementMaxAbsDiff = version.agreementMaxAbsDiff ?? null;
     const decision = decideGate(
@@ -94,7 +94,7 @@ export class ValidationService {
       latencyP95Ms: Number.isFinite(latencyP95Ms) ? latencyP95Ms : null,
       sampleRows: sample.rows,
     };
-    await run.succeed(result, async (session) => {
+    await attempt.succeed(result, async (session) => {
       await gates.requireUnchanged(session, version, of);
       gates.record(session, {
         modelVersionId: version.id,

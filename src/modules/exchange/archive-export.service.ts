@@ -16,7 +16,7 @@ import {
   type Manifest,
   noCounts,
 } from './rules/experiment-archive.js';
-import type { JobRun, JobService } from '../jobs/index.js';
+import type { Attempt, JobService } from '../jobs/index.js';
 import type { StagedObjects } from '../uploads/index.js';
 import { audit, refuseUnfinished } from '../platform/index.js';
 import type { ArtifactService } from '../artifacts/index.js';
@@ -46,26 +46,26 @@ export class ArchiveExportService {
     return job;
   }
 
-  async execute(run: JobRun): Promise<void> {
+  async execute(attempt: Attempt): Promise<void> {
     const { objects, staged, artifacts, experiments } = this.deps;
-    const { experimentId } = run.job.config as { experimentId: string };
-    const experiment = await run.read((session) => experiments.get(session, experimentId));
+    const { experimentId } = attempt.job.config as { experimentId: string };
+    const experiment = await attempt.read((session) => experiments.get(session, experimentId));
     const { id, name, description, tags, createdAt } = experiment;
     const manifest: Manifest = {
       ...{ format: ARCHIVE_FORMAT, version: ARCHIVE_VERSION, exportedAt: new Date().toISOString() },
       experiment: { id, name, description, tags, createdAt: createdAt.toISOString() },
     };
     const artifactId = uuidv7();
-    const objectKey = `${run.job.tenant}/jobs/${run.job.id}/${artifactId}/experiment.tar`;
-    await run.write((session) => staged.stage(session, objectKey));
+    const objectKey = `${attempt.job.tenant}/jobs/${attempt.job.id}/${artifactId}/experiment.tar`;
+    await attempt.write((session) => staged.stage(session, objectKey));
     try {
-      const archive = new ArchiveWriter(run, objects);
+      const archive = new ArchiveWriter(attempt, objects);
       const [stored] = await Promise.all([
         objects.put(objectKey, archive.stream),
-        archive.write(manifest, new ArchiveRows(run, id)),
+        archive.write(manifest, new ArchiveRows(attempt, id)),
       ]);
-      await run.succeed({ artifactId, ...stored, ...archive.counts }, async (session) => {
-        await artifacts.record(session, { jobId: run.job.id }, 'experiment.tar', objectKey, stored, artifactId);
+      await attempt.succeed({ artifactId, ...stored, ...archive.counts }, async (session) => {
+        await artifacts.record(session, { jobId: attempt.job.id }, 'experiment.tar', objectKey, stored, artifactId);
       });
     } catch (error) {
       await staged.discard(objectKey);
@@ -81,7 +81,7 @@ class ArchiveWriter {
   private readonly now = new Date();
 
   constructor(
-    private readonly run: JobRun,
+    private readonly attempt: Attempt,
     private readonly objects: ObjectStore,
   ) {
     this.stream = Readable.from(this.tar as AsyncIterable<Buffer>, { objectMode: false });
@@ -123,13 +123,13 @@ class ArchiveWriter {
       if (bytes >= LINES_BYTES) await end();
     }
     await end();
-    this.run.progress(0.5, `${this.counts.runs} runs are in the archive`);
+    this.attempt.progress(0.5, `${this.counts.runs} runs are in the archive`);
   }
 
   /** Each line just before the contents that it tells of. */
   private async files(rows: ArchiveRows): Promise<void> {
     for await (const { objectKey, ...line } of rows.files()) {
-      this.run.signal.throwIfAborted();
+      this.attempt.signal.throwIfAborted();
       this.counts.files += 1;
       const file: Line<'files'> = { ...line, content: this.counts.files };
       await this.entry(

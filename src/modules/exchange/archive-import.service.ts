@@ -7,7 +7,7 @@ import type { Database, Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { checkName } from '../core/index.js';
 import { AppError, conflict, ErrorCode } from '../../errors.js';
-import type { JobRun, JobService } from '../jobs/index.js';
+import type { Attempt, JobService } from '../jobs/index.js';
 import type { StagedObjects, UploadService } from '../uploads/index.js';
 import {
   audit,
@@ -64,29 +64,29 @@ export class ArchiveImportService {
     return job;
   }
 
-  async execute(run: JobRun): Promise<void> {
+  async execute(attempt: Attempt): Promise<void> {
     const { objects, staged, artifacts } = this.deps;
-    const config = run.job.config as unknown as ImportConfig;
+    const config = attempt.job.config as unknown as ImportConfig;
     const check = new ArchiveCheck();
-    run.progress(0, 'Checking the archive');
-    const counts = await readArchive(await objects.get(config.objectKey), check, run.signal);
+    attempt.progress(0, 'Checking the archive');
+    const counts = await readArchive(await objects.get(config.objectKey), check, attempt.signal);
     check.finish();
     const server = archiveServer(config.sha256);
     const externalId = `${check.ids.experiment} ${config.name ?? ''}`;
-    const begun = await this.begin(run, check, { server, externalId, name: config.name });
+    const begun = await this.begin(attempt, check, { server, externalId, name: config.name });
     const { experimentId, keepIds } = begun;
-    if (begun.done) return run.succeed({ experimentId, keptIds: keepIds, unchanged: true });
-    run.progress(0.3, `${counts.runs} runs are being written`);
+    if (begun.done) return attempt.succeed({ experimentId, keptIds: keepIds, unchanged: true });
+    attempt.progress(0.3, `${counts.runs} runs are being written`);
     const placement = new ArchivePlacement(
-      { run, jobs: this.deps.jobs, objects, staged, artifacts },
+      { attempt, jobs: this.deps.jobs, objects, staged, artifacts },
       ...([experimentId, keepIds, new Date(begun.hiddenAt), check.ids.runs] as const),
     );
-    await readArchive(await objects.get(config.objectKey), placement, run.signal);
+    await readArchive(await objects.get(config.objectKey), placement, attempt.signal);
     const runIds = [...check.ids.runs].map((id) => placement.idOf(id));
-    for (const id of runIds) await run.write((session) => latestOf(session, id));
-    await run.succeed({ experimentId, keptIds: keepIds, unchanged: false, ...counts }, async (session) => {
+    for (const id of runIds) await attempt.write((session) => latestOf(session, id));
+    await attempt.succeed({ experimentId, keptIds: keepIds, unchanged: false, ...counts }, async (session) => {
       await reveal(session, experimentId, placement);
-      const synced: SyncedArchive = { keepIds, hiddenAt: begun.hiddenAt, jobId: run.job.id, done: true };
+      const synced: SyncedArchive = { keepIds, hiddenAt: begun.hiddenAt, jobId: attempt.job.id, done: true };
       await setSynced(session, server, 'EXPERIMENT', externalId, synced);
       audit(session, 'importExperiment', { type: 'experiment', id: experimentId }, null, {
         runs: counts.runs,
@@ -102,19 +102,19 @@ export class ArchiveImportService {
    * failure leaves.
    */
   private async begin(
-    run: JobRun,
+    attempt: Attempt,
     check: ArchiveCheck,
     of: { server: string; externalId: string; name: string | null },
   ): Promise<Begun> {
     const { server, externalId } = of;
     const keepIds = await this.allFree(check);
-    return run.write(async (session) => {
+    return attempt.write(async (session) => {
       await takeTurns(session, server);
       const known = await findByExternal<SyncedArchive>(session, server, 'EXPERIMENT', externalId);
       if (known) {
         const synced = known.synced as SyncedArchive;
         if (!synced.done)
-          await this.takeOver(session, { server, externalId, experimentId: known.localId, synced }, run.job.id);
+          await this.takeOver(session, { server, externalId, experimentId: known.localId, synced }, attempt.job.id);
         return { ...synced, experimentId: known.localId };
       }
       const name = of.name ?? (await this.freeName(session, check.name));
@@ -133,7 +133,7 @@ export class ArchiveImportService {
       });
       await session.em.flush();
       await bind(session, server, 'EXPERIMENT', externalId, experiment.id);
-      const synced: SyncedArchive = { keepIds, hiddenAt: hiddenAt.toISOString(), jobId: run.job.id, done: false };
+      const synced: SyncedArchive = { keepIds, hiddenAt: hiddenAt.toISOString(), jobId: attempt.job.id, done: false };
       await setSynced(session, server, 'EXPERIMENT', externalId, synced);
       return { ...synced, experimentId: experiment.id };
     });

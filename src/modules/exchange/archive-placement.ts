@@ -8,13 +8,13 @@ import { sql } from '../../db/sql.js';
 import type { Line, LineKind } from './rules/experiment-archive.js';
 import { fromHexId, toHexId } from '../core/index.js';
 import { RUN_TAGS } from '../experiments/index.js';
-import type { JobRun, JobService } from '../jobs/index.js';
+import type { Attempt, JobService } from '../jobs/index.js';
 import type { StagedObjects } from '../uploads/index.js';
 import type { ArtifactService } from '../artifacts/index.js';
 import type { ArchiveVisitor } from './archive-reader.js';
 
 interface Parts {
-  run: JobRun;
+  attempt: Attempt;
   jobs: JobService;
   objects: ObjectStore;
   staged: StagedObjects;
@@ -51,31 +51,33 @@ export class ArchivePlacement implements ArchiveVisitor {
   async lines<K extends LineKind>(kind: K, lines: Line<K>[]): Promise<void> {
     for (let from = 0; from < lines.length; from += ROWS_PER_WRITE) {
       const group = lines.slice(from, from + ROWS_PER_WRITE);
-      await this.parts.run.write(async (session) => {
+      await this.parts.attempt.write(async (session) => {
         this.added = 0;
         await this.place(session, kind, group);
         // What is here for good does not count as a failure when the worker is lost; what was here already proves
         // nothing.
-        if (this.added > 0) await this.parts.jobs.forgiveFailures(session, this.parts.run.job.id);
+        if (this.added > 0) await this.parts.jobs.forgiveFailures(session, this.parts.attempt.job.id);
       });
     }
   }
 
   async content(_content: number, bytes: AsyncIterable<Buffer>): Promise<void> {
-    const { run, objects, staged, artifacts } = this.parts;
+    const { attempt, objects, staged, artifacts } = this.parts;
     const { path, run: runId, model } = this.awaited!;
     const owner = runId === null ? { loggedModelId: this.idOf(model!) } : { runId: this.idOf(runId) };
-    const present = await run.read((session) => session.em.count(Artifact, { tenant: session.tenant, ...owner, path }));
+    const present = await attempt.read((session) =>
+      session.em.count(Artifact, { tenant: session.tenant, ...owner, path }),
+    );
     if (present > 0) {
       await finished(Readable.from(bytes).resume());
       return;
     }
     const folder = 'runId' in owner ? `runs/${owner.runId}` : `logged-models/${owner.loggedModelId}`;
-    const objectKey = `${run.job.tenant}/${folder}/artifacts/${uuidv7()}/file`;
-    await run.write((session) => staged.stage(session, objectKey));
+    const objectKey = `${attempt.job.tenant}/${folder}/artifacts/${uuidv7()}/file`;
+    await attempt.write((session) => staged.stage(session, objectKey));
     try {
       const stored = await objects.put(objectKey, Readable.from(bytes, { objectMode: false }));
-      await run.write((session) => artifacts.record(session, owner, path, objectKey, stored));
+      await attempt.write((session) => artifacts.record(session, owner, path, objectKey, stored));
     } catch (error) {
       await staged.discard(objectKey);
       throw error;

@@ -1,6 +1,6 @@
 import type { Line } from './rules/experiment-archive.js';
 import { sql } from '../../db/sql.js';
-import type { JobRun } from '../jobs/index.js';
+import type { Attempt } from '../jobs/index.js';
 
 /** Rows that are in memory at once. */
 const RUNS_PER_PAGE = 200;
@@ -16,7 +16,7 @@ type FileRow = Omit<Line<'files'>, 'content'> & { objectKey: string };
  */
 export class ArchiveRows {
   constructor(
-    private readonly run: JobRun,
+    private readonly attempt: Attempt,
     private readonly experimentId: string,
   ) {}
 
@@ -133,8 +133,8 @@ export class ArchiveRows {
   }
 
   private page<T extends object>(text: string, params: unknown[]): Promise<T[]> {
-    this.run.signal.throwIfAborted();
-    return this.run.read((session) => sql<T>(session.em, text, [session.tenant, ...params]));
+    this.attempt.signal.throwIfAborted();
+    return this.attempt.read((session) => sql<T>(session.em, text, [session.tenant, ...params]));
   }
 }
 

@@ -37,7 +37,7 @@ export class ExperimentImport {
     const known = await work.find<Synced>('EXPERIMENT', externalId);
     if (known?.synced.deleted && isDeleted) return work.unchanged('EXPERIMENT');
     const id = known?.localId ?? (await this.create(theirs));
-    await work.run.write(async (session) => {
+    await work.attempt.write(async (session) => {
       const experiment = await services.experiments.get(session, id);
       if (experiment.state === 'DELETED') await services.experiments.restore(session, id);
       if (known?.synced.print === print) return;
@@ -57,7 +57,7 @@ export class ExperimentImport {
     const runs = new RunImport(this.services, work);
     const linked: { runId: string; theirs: Pick<TheirRun, 'inputs' | 'outputs'> & { id: string } }[] = [];
     for await (const run of work.reader.runs(theirs.experiment_id, work.config.withDeleted)) {
-      work.run.signal.throwIfAborted();
+      work.attempt.signal.throwIfAborted();
       await work.leniently(`run ${run.info.run_id}`, async () => {
         const runId = await runs.bring(id, run);
         const { inputs, outputs, info } = run;
@@ -68,7 +68,7 @@ export class ExperimentImport {
     }
     await runs.joinFamilies(id);
     for await (const model of work.reader.loggedModels(theirs.experiment_id)) {
-      work.run.signal.throwIfAborted();
+      work.attempt.signal.throwIfAborted();
       await work.leniently(`logged model ${model.info.model_id}`, () => this.bringModel(id, model));
     }
     for (const { runId, theirs: run } of linked)
@@ -146,7 +146,7 @@ export class ExperimentImport {
       return found.flatMap(({ known, step }) => (known ? [{ loggedModelId: known.localId, step }] : []));
     };
     const [read, made] = [await here(inputs.model_inputs), await here(outputs.model_outputs)];
-    await this.work.run.write(async (session) => {
+    await this.work.attempt.write(async (session) => {
       await this.services.loggedModels.linkToRun(session, runId, 'INPUT', read);
       await this.services.loggedModels.linkToRun(session, runId, 'OUTPUT', made);
     });

@@ -3,7 +3,7 @@ import { UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { Actor, Session } from '../../db/database.js';
 import { fromHexId } from '../core/index.js';
 import { AppError, ErrorCode } from '../../errors.js';
-import type { JobService, JobRun } from '../jobs/index.js';
+import type { JobService, Attempt } from '../jobs/index.js';
 import { bind, findByExternal, setSynced, type KnownThing, type ThingKind } from '../platform/index.js';
 import type { MlflowReader } from './mlflow-reader.js';
 
@@ -56,7 +56,7 @@ export class ImportWork {
   readonly tally: ImportTally;
 
   constructor(
-    readonly run: JobRun,
+    readonly attempt: Attempt,
     readonly config: ImportConfig,
     readonly reader: MlflowReader,
     readonly actor: Actor,
@@ -71,7 +71,7 @@ export class ImportWork {
         modelVersions: NOTHING(),
       },
       ...{ metricPoints: 0, artifacts: 0, artifactBytes: 0, aliases: 0, stages: 0 },
-      ...(run.job.result as Partial<ImportTally> | null),
+      ...(attempt.job.result as Partial<ImportTally> | null),
       // Those are met again.
       ...{ problems: [], problemCount: 0 },
     };
@@ -83,7 +83,7 @@ export class ImportWork {
   }
 
   find<Synced>(kind: ThingKind, externalId: string): Promise<KnownThing<Synced> | null> {
-    return this.run.read((session) => findByExternal<Synced>(session, this.config.server, kind, externalId));
+    return this.attempt.read((session) => findByExternal<Synced>(session, this.config.server, kind, externalId));
   }
 
   /** Makes a thing and binds it, in one transaction, under its own id where that is free here. */
@@ -94,7 +94,7 @@ export class ImportWork {
   ): Promise<string> {
     const own = fromHexId(externalId.replace(/^m-/, '')) ?? undefined;
     const attempt = (id: string | undefined) =>
-      this.run.write(async (session) => {
+      this.attempt.write(async (session) => {
         const localId = await make(session, id);
         await session.em.flush();
         await bind(session, this.config.server, kind, externalId, localId);
@@ -122,10 +122,10 @@ export class ImportWork {
   ): Promise<void> {
     const counted = COUNTED[kind];
     const tally = { ...this.tally, [counted]: { ...this.tally[counted], [outcome]: this.tally[counted][outcome] + 1 } };
-    await this.run.write(async (session) => {
+    await this.attempt.write(async (session) => {
       await work?.(session);
       await setSynced(session, this.config.server, kind, externalId, synced);
-      await this.jobs.forgiveFailures(session, this.run.job.id, tally);
+      await this.jobs.forgiveFailures(session, this.attempt.job.id, tally);
     });
     Object.assign(this.tally, tally);
   }
@@ -154,7 +154,7 @@ export class ImportWork {
   progress(fraction: number): void {
     const { runs, modelVersions } = this.tally;
     const done = (outcomes: Outcomes) => outcomes.added + outcomes.changed + outcomes.unchanged;
-    this.run.progress(fraction, `${done(runs)} runs and ${done(modelVersions)} model versions are here`);
+    this.attempt.progress(fraction, `${done(runs)} runs and ${done(modelVersions)} model versions are here`);
   }
 }
 

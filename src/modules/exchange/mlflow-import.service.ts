@@ -5,7 +5,7 @@ import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { Role, checkOutboundUrl, type OutboundPolicy } from '../core/index.js';
 import { AppError, badInput, conflict, ErrorCode } from '../../errors.js';
-import type { JobRun, JobService } from '../jobs/index.js';
+import type { Attempt, JobService } from '../jobs/index.js';
 import { audit } from '../platform/index.js';
 import { ExperimentImport, type ExperimentImportServices } from './experiment-import.js';
 import { type ImportConfig, ImportWork } from './import-work.js';
@@ -68,17 +68,17 @@ export class MlflowImportService {
     return job;
   }
 
-  async execute(run: JobRun): Promise<void> {
-    const config = run.job.config as unknown as ImportConfig;
-    const { actor, credentials } = await run.read(async (session) => ({
+  async execute(attempt: Attempt): Promise<void> {
+    const config = attempt.job.config as unknown as ImportConfig;
+    const { actor, credentials } = await attempt.read(async (session) => ({
       actor: { principal: session.principal, requestId: session.requestId },
-      credentials: await secretOf(session, run.job.id),
+      credentials: await secretOf(session, attempt.job.id),
     }));
-    const server = this.deps.connect(config.server, credentials, run.signal);
+    const server = this.deps.connect(config.server, credentials, attempt.signal);
     try {
-      const work = new ImportWork(run, config, new MlflowReader(server), actor, this.deps.jobs);
+      const work = new ImportWork(attempt, config, new MlflowReader(server), actor, this.deps.jobs);
       await this.bringAll(work);
-      await run.succeed({ ...work.tally });
+      await attempt.succeed({ ...work.tally });
     } finally {
       server.close();
     }

@@ -55,7 +55,7 @@ export class ModelImport {
     const modelId = known?.localId ?? (await this.create(theirs));
     const versions = new Map<string, string>();
     for await (const version of work.reader.versions(theirs.name)) {
-      work.run.signal.throwIfAborted();
+      work.attempt.signal.throwIfAborted();
       await work.leniently(`version ${version.version} of model ${theirs.name}`, async () => {
         versions.set(String(version.version), await this.bringVersion(modelId, version));
       });
@@ -66,7 +66,7 @@ export class ModelImport {
       const modelVersionId = versions.get(version);
       if (modelVersionId === undefined) continue;
       await work.leniently(`alias ${alias} of model ${theirs.name}`, async () => {
-        await work.run.write((session) => services.aliases.set(session, { modelId, alias, modelVersionId }));
+        await work.attempt.write((session) => services.aliases.set(session, { modelId, alias, modelVersionId }));
         work.tally.aliases += 1;
       });
     }
@@ -123,7 +123,7 @@ export class ModelImport {
   private async register(modelId: string, theirs: TheirVersion, externalId: string): Promise<string> {
     const { work, services } = this;
     const source = await this.sourceOf(theirs);
-    await work.run.write(async (session) => {
+    await work.attempt.write(async (session) => {
       const model = await services.models.lock(session, modelId);
       // Numbers go on where theirs do: those that were deleted there are left out here.
       model.lastVersion = Math.max(model.lastVersion, theirs.version - 1);

@@ -64,7 +64,7 @@ export class RunImport {
     const synced = known?.synced ?? {};
     const isSame = synced.print === print && synced.ended === true;
     const runId = known?.localId ?? (await this.create(experimentId, theirs));
-    if (!isSame) await work.run.write((session) => this.describe(session, runId, theirs));
+    if (!isSame) await work.attempt.write((session) => this.describe(session, runId, theirs));
     const metrics = isSame ? (synced.metrics ?? {}) : await this.bringMetrics(runId, theirs, synced);
     const place = { artifactUri: theirs.info.artifact_uri, runId: externalId };
     // They may change without their run.
@@ -91,13 +91,13 @@ export class RunImport {
 
   /** Once all runs of an experiment are here, those of earlier attempts among them. */
   async joinFamilies(experimentId: string): Promise<void> {
-    const { run, config } = this.work;
-    for (const { runId, parentId } of await run.read((session) =>
+    const { attempt, config } = this.work;
+    for (const { runId, parentId } of await attempt.read((session) =>
       childrenToJoin(session, config.server, experimentId),
     )) {
-      run.signal.throwIfAborted();
+      attempt.signal.throwIfAborted();
       await this.work.leniently(`parent of run ${runId}`, () =>
-        run.write((session) => this.join(session, runId, parentId)),
+        attempt.write((session) => this.join(session, runId, parentId)),
       );
     }
   }
@@ -155,7 +155,7 @@ export class RunImport {
       const place = `${point.step} ${point.timestamp} ${point.value}`;
       if (!before?.ended || before.metrics?.[key] !== place) {
         for await (const points of work.reader.history(info.run_id, key)) {
-          work.tally.metricPoints += await work.run.write((session) =>
+          work.tally.metricPoints += await work.attempt.write((session) =>
             services.runs.logMetrics(session, runId, points.map(toPoint), Number.MIN_SAFE_INTEGER),
           );
         }
@@ -200,7 +200,7 @@ export async function bringFiles(
     work.problem(thing, `they are at ${place.artifactUri.split('?')[0]}, which the server does not hand out`);
     return { brought, synced: {} };
   }
-  const present = await work.run.read((session) =>
+  const present = await work.attempt.read((session) =>
     session.em.find(
       Artifact,
       { tenant: session.tenant, ...owner },
@@ -212,7 +212,7 @@ export async function bringFiles(
     filesAt !== undefined && (createdAt > new Date(filesAt) || ownFiles?.includes(path) === true);
   const isWhole = await work.leniently(thing, async () => {
     for await (const { path: theirPath, sizeBytes } of work.reader.files(place)) {
-      work.run.signal.throwIfAborted();
+      work.attempt.signal.throwIfAborted();
       const path = freeArtifactPath(theirPath);
       if (!path) {
         work.problem(thing, `a path leads out of its folder: ${theirPath.slice(0, 100)}`);

@@ -5,7 +5,7 @@ import { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { badInput } from '../../errors.js';
-import type { JobRun, JobService } from '../jobs/index.js';
+import type { Attempt, JobService } from '../jobs/index.js';
 import { requireOwn, audit } from '../platform/index.js';
 import type { StagedObjects } from '../uploads/index.js';
 import { checkStorage, type StorageReport } from './storage-check.js';
@@ -106,9 +106,9 @@ export class GarbageService {
     return this.deps.jobs.resume(session, 'resumeGarbageCollection', jobId, 'GARBAGE_COLLECTION');
   }
 
-  async execute(run: JobRun): Promise<void> {
-    const { checkStorage: check, ...scope } = run.job.config as unknown as GarbageScope & { checkStorage: boolean };
-    await new Collection(this.deps, run, scope).execute(check);
+  async execute(attempt: Attempt): Promise<void> {
+    const { checkStorage: check, ...scope } = attempt.job.config as unknown as GarbageScope & { checkStorage: boolean };
+    await new Collection(this.deps, attempt, scope).execute(check);
   }
 }
 
@@ -121,22 +121,22 @@ class Collection {
 
   constructor(
     private readonly deps: Dependencies,
-    private readonly run: JobRun,
+    private readonly attempt: Attempt,
     private readonly scope: GarbageScope,
   ) {
-    this.tally = { ...NOTHING, ...(run.job.result as Partial<Tally> | null) };
+    this.tally = { ...NOTHING, ...(attempt.job.result as Partial<Tally> | null) };
   }
 
   async execute(check: boolean): Promise<void> {
-    const { run, scope } = this;
-    this.total = await run.read((session) => countDeleted(session, scope));
+    const { attempt, scope } = this;
+    this.total = await attempt.read((session) => countDeleted(session, scope));
     await this.each(deletedRuns, (candidate) => this.collectRun(candidate));
     if (takesExperiments(scope)) {
       await this.each(deletedModels, (candidate) => this.collectModel(candidate));
       await this.each(deletedExperiments, (candidate) => this.collectExperiment(candidate));
     }
-    const storage: StorageReport | null = check ? await checkStorage(run, this.deps.objects) : null;
-    await run.succeed({ ...this.tally, kept: this.kept, keptCount: this.keptCount, storage });
+    const storage: StorageReport | null = check ? await checkStorage(attempt, this.deps.objects) : null;
+    await attempt.succeed({ ...this.tally, kept: this.kept, keptCount: this.keptCount, storage });
   }
 
   private async each(
@@ -144,13 +144,13 @@ class Collection {
     collect: (candidate: Candidate) => Promise<void>,
   ): Promise<void> {
     for (let afterId = FIRST_ID; ;) {
-      const candidates = await this.run.read((session) => next(session, this.scope, afterId, BATCH));
+      const candidates = await this.attempt.read((session) => next(session, this.scope, afterId, BATCH));
       for (const candidate of candidates) {
-        this.run.signal.throwIfAborted();
+        this.attempt.signal.throwIfAborted();
         await collect(candidate);
         afterId = candidate.id;
         const done = this.tally.runs + this.tally.experiments + this.keptCount;
-        this.run.progress(
+        this.attempt.progress(
           done / Math.max(done, this.total),
           `${this.tally.runs} runs and ${this.tally.experiments} experiments are gone`,
         );
@@ -161,7 +161,7 @@ class Collection {
 
   private async collectRun(candidate: Candidate): Promise<void> {
     const { id } = candidate;
-    const begun = await this.run.write(async (session) => {
+    const begun = await this.attempt.write(async (session) => {
       if (!(await lockDeletedRun(session, id, this.scope.deletedBefore))) return null;
       const versions = await versionsFromRun(session, id);
       if (versions.length > 0) return this.keep({ ...candidate, type: 'run', reason: cameFrom(versions) });
@@ -217,8 +217,8 @@ class Collection {
     counted: 'metricPoints' | 'logLines',
   ): Promise<boolean> {
     for (;;) {
-      this.run.signal.throwIfAborted();
-      const rows = await this.run.write(async (session) => {
+      this.attempt.signal.throwIfAborted();
+      const rows = await this.attempt.write(async (session) => {
         if (!(await lockDeletedRun(session, runId, this.scope.deletedBefore))) return null;
         const deleted = await deleteChunk(session, table, runId, CHUNK_ROWS);
         if (deleted > 0) await this.count(session, counted, deleted);
@@ -235,7 +235,7 @@ class Collection {
    * sweeper.
    */
   private async remove(work: (session: Session) => Promise<Removed | null>): Promise<void> {
-    const removed = await this.run.write(async (session) => {
+    const removed = await this.attempt.write(async (session) => {
       const done = await work(session);
       if (!done) return null;
       await this.deps.staged.stageAll(session, done.keys);
@@ -258,7 +258,7 @@ class Collection {
     await sql(session.em, 'update job set result = ? where tenant = ? and id = ?', [
       JSON.stringify(tally),
       session.tenant,
-      this.run.job.id,
+      this.attempt.job.id,
     ]);
   }
 

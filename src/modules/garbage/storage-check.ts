@@ -2,7 +2,7 @@ import type { ObjectStore } from '../../adapters/object-store/port.js';
 import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { AppError, ErrorCode } from '../../errors.js';
-import type { JobRun } from '../jobs/index.js';
+import type { Attempt } from '../jobs/index.js';
 
 export interface StorageReport {
   objects: number;
@@ -50,7 +50,7 @@ const STORED = `
 const STORED_TABLES = STORED.split('?').length - 1;
 
 /** Looks for orphans both ways among the tenant's files, and changes nothing. */
-export async function checkStorage(run: JobRun, objects: ObjectStore): Promise<StorageReport> {
+export async function checkStorage(attempt: Attempt, objects: ObjectStore): Promise<StorageReport> {
   const report: StorageReport = {
     objects: 0,
     rows: 0,
@@ -60,27 +60,27 @@ export async function checkStorage(run: JobRun, objects: ObjectStore): Promise<S
   const found: Sums = new Map();
   let batch: string[] = [];
   const look = async () => {
-    run.signal.throwIfAborted();
-    for (const key of await unnamed(run, batch)) note(report.objectsWithoutRow, key);
-    add(found, await sumsOf(run, batch));
+    attempt.signal.throwIfAborted();
+    for (const key of await unnamed(attempt, batch)) note(report.objectsWithoutRow, key);
+    add(found, await sumsOf(attempt, batch));
     report.objects += batch.length;
-    run.progress(1, `${report.objects} files looked at`);
+    attempt.progress(1, `${report.objects} files looked at`);
     batch = [];
   };
-  for await (const key of objects.list(`${run.job.tenant}/`)) {
+  for await (const key of objects.list(`${attempt.job.tenant}/`)) {
     if (batch.push(key) >= BATCH) await look();
   }
   await look();
-  const named = await sumsOf(run);
+  const named = await sumsOf(attempt);
   for (const { rows } of named.values()) report.rows += rows;
   // Where all files of a bucket were found, its rows need no look of their own.
   const doubtful = [...named].filter(([bucket, { sum }]) => sum !== found.get(bucket)?.sum).map(([bucket]) => bucket);
   for (let after = ''; doubtful.length > 0;) {
-    run.signal.throwIfAborted();
-    const keys = await storedKeys(run, doubtful, after);
+    attempt.signal.throwIfAborted();
+    const keys = await storedKeys(attempt, doubtful, after);
     // What was removed meanwhile is no orphan.
-    for (const key of await stillStored(run, await absent(objects, keys))) note(report.rowsWithoutObject, key);
-    run.progress(1, `${report.rows} rows looked at`);
+    for (const key of await stillStored(attempt, await absent(objects, keys))) note(report.rowsWithoutObject, key);
+    attempt.progress(1, `${report.rows} rows looked at`);
     if (keys.length < BATCH) break;
     after = keys.at(-1)!;
   }
@@ -95,9 +95,9 @@ function add(all: Sums, more: Sums): void {
 }
 
 /** Of the rows whose files must be there, or of those among some keys: equal sums are of equal keys. */
-async function sumsOf(run: JobRun, among?: string[]): Promise<Sums> {
+async function sumsOf(attempt: Attempt, among?: string[]): Promise<Sums> {
   const keys = among ? `select key from unnest(?::text[]) as k(key) join (${STORED}) s using (key)` : STORED;
-  const rows = await run.read((session) =>
+  const rows = await attempt.read((session) =>
     sql<{ bucket: number; rows: number; sum: string }>(
       session.em,
       `select (hash & ${BUCKETS - 1})::int as bucket, count(*)::int as rows, sum(hash::numeric)::text as sum
@@ -110,12 +110,12 @@ async function sumsOf(run: JobRun, among?: string[]): Promise<Sums> {
 
 const tenants = ({ tenant }: Session) => Array.from({ length: STORED_TABLES }, () => tenant);
 
-async function unnamed(run: JobRun, keys: string[]): Promise<string[]> {
+async function unnamed(attempt: Attempt, keys: string[]): Promise<string[]> {
   if (keys.length === 0) return [];
   const known = NAMED.map(
     ([table, column]) => `not exists (select from ${table} where tenant = ? and ${column} = k.key)`,
   ).join(' and ');
-  const rows = await run.read((session) =>
+  const rows = await attempt.read((session) =>
     sql<{ key: string }>(session.em, `select key from unnest(?::text[]) as k(key) where ${known}`, [
       keys,
       ...NAMED.map(() => session.tenant),
@@ -124,8 +124,8 @@ async function unnamed(run: JobRun, keys: string[]): Promise<string[]> {
   return rows.map(({ key }) => key);
 }
 
-async function storedKeys(run: JobRun, buckets: number[], after: string): Promise<string[]> {
-  const rows = await run.read((session) =>
+async function storedKeys(attempt: Attempt, buckets: number[], after: string): Promise<string[]> {
+  const rows = await attempt.read((session) =>
     sql<{ key: string }>(
       session.em,
       `select key from (${STORED}) stored where (hashtextextended(key, 0) & ${BUCKETS - 1}) = any(?::bigint[])
@@ -136,9 +136,9 @@ async function storedKeys(run: JobRun, buckets: number[], after: string): Promis
   return rows.map(({ key }) => key);
 }
 
-async function stillStored(run: JobRun, keys: string[]): Promise<string[]> {
+async function stillStored(attempt: Attempt, keys: string[]): Promise<string[]> {
   if (keys.length === 0) return [];
-  const rows = await run.read((session) =>
+  const rows = await attempt.read((session) =>
     sql<{ key: string }>(session.em, `select key from unnest(?::text[]) as k(key) join (${STORED}) s using (key)`, [
       keys,
       ...tenants(session),

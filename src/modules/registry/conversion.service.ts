@@ -24,7 +24,7 @@ import { type LoggedFiles, readMlmodel } from './rules/mlmodel.js';
 import { AppError, conflict, ErrorCode } from '../../errors.js';
 import type { DatasetFiles } from '../../adapters/dataset-files/port.js';
 import type { ModelChecker } from '../../inference/port.js';
-import type { JobRun, JobService } from '../jobs/index.js';
+import type { Attempt, JobService } from '../jobs/index.js';
 import type { StagedObjects } from '../uploads/index.js';
 import type { ArtifactService } from '../artifacts/index.js';
 import type { DatasetService } from '../datasets/index.js';
@@ -86,45 +86,46 @@ export class ConversionService {
     this.begin(session, version, null);
   }
 
-  async execute(run: JobRun): Promise<void> {
+  async execute(attempt: Attempt): Promise<void> {
     const { objects, converter, checkModel, versions } = this.deps;
-    const { version, files } = await run.read(async (session) => {
-      const found = await versions.get(session, run.job.modelVersionId ?? '');
+    const { version, files } = await attempt.read(async (session) => {
+      const found = await versions.get(session, attempt.job.modelVersionId ?? '');
       return { version: found, files: await sourceFiles(session, found) };
     });
     const folder = await mkdtemp(join(tmpdir(), 'matih-source-'));
     try {
-      run.progress(0.1, `Fetching ${files.length} files`);
+      attempt.progress(0.1, `Fetching ${files.length} files`);
       const modelDir = join(folder, 'model');
-      for (const file of files) await this.fetch(file, modelDir, run.signal);
-      run.progress(0.3, 'Converting');
+      for (const file of files) await this.fetch(file, modelDir, attempt.signal);
+      attempt.progress(0.3, 'Converting');
       const outputPath = join(folder, 'model.onnx');
       const problem = await converter.problem();
-      const sample = await this.sampleRows(run);
+      const sample = await this.sampleRows(attempt);
       const outcome: ConversionOutcome | { state: 'NOT_CONFIGURED'; reason: string } = problem
         ? { state: 'NOT_CONFIGURED', reason: problem }
-        : await converter.convert({ modelDir, outputPath, sample, tolerance: CONVERSION_TOLERANCE }, run.signal);
-      if (outcome.state !== 'CONVERTED') return await this.giveUp(run, version, { ...outcome, jobId: run.job.id });
-      run.progress(0.8, 'Checking model.onnx');
+        : await converter.convert({ modelDir, outputPath, sample, tolerance: CONVERSION_TOLERANCE }, attempt.signal);
+      if (outcome.state !== 'CONVERTED')
+        return await this.giveUp(attempt, version, { ...outcome, jobId: attempt.job.id });
+      attempt.progress(0.8, 'Checking model.onnx');
       const found = await checkModel(outputPath).catch((error: unknown) => {
         if (!(error instanceof AppError) || error.code !== ErrorCode.INVALID_MODEL) throw error;
         const reason =
           `It was converted, but its model.onnx cannot be served: ${error.message} An encoder that refuses ` +
           'categories it does not know must ignore them (handle_unknown="ignore").';
-        return this.giveUp(run, version, { state: 'FAILED', reason, jobId: run.job.id });
+        return this.giveUp(attempt, version, { state: 'FAILED', reason, jobId: attempt.job.id });
       });
       const logged = await this.logged(modelDir);
       const signature = knownSignature(found.signature, outcome, logged);
       const content = await readFile(outputPath);
-      const sourceKey = `${run.job.tenant}/conversions/${attemptOf(run)}/model.onnx`;
-      await run.write((session) => this.deps.staged.stage(session, sourceKey));
+      const sourceKey = `${attempt.job.tenant}/conversions/${attemptOf(attempt)}/model.onnx`;
+      await attempt.write((session) => this.deps.staged.stage(session, sourceKey));
       try {
         const { sizeBytes, sha256 } = await objects.put(sourceKey, content);
         await this.finish(
-          run,
+          attempt,
           version.id,
           { sourceKey, sizeBytes, sha256, signature },
-          { ...outcome, jobId: run.job.id },
+          { ...outcome, jobId: attempt.job.id },
           logged,
         );
       } finally {
@@ -169,11 +170,11 @@ export class ConversionService {
     await pipeline(await this.deps.objects.get(objectKey), createWriteStream(target), { signal });
   }
 
-  private async sampleRows(run: JobRun): Promise<SampleRows | null> {
-    const { datasetId } = run.job;
+  private async sampleRows(attempt: Attempt): Promise<SampleRows | null> {
+    const { datasetId } = attempt.job;
     if (datasetId == null) return null;
     const { datasets, files } = this.deps;
-    const dataset = await run.read((session) => datasets.get(session, datasetId));
+    const dataset = await attempt.read((session) => datasets.get(session, datasetId));
     using file = await datasets.localTable(dataset);
     const rows = await files.firstRows(file.table, MAX_SAMPLE_ROWS);
     const columns = dataset.columns.map(({ name }) => name);
@@ -181,8 +182,8 @@ export class ConversionService {
   }
 
   /** The state says what to do; the job has failed. */
-  private async giveUp(run: JobRun, version: ModelVersion, conversion: Conversion): Promise<never> {
-    await run.write(async (session) => {
+  private async giveUp(attempt: Attempt, version: ModelVersion, conversion: Conversion): Promise<never> {
+    await attempt.write(async (session) => {
       await session.em.nativeUpdate(ModelVersion, { id: version.id, tenant: session.tenant }, { conversion });
     });
     const reason = conversionProblem(conversion) ?? '';
@@ -190,14 +191,14 @@ export class ConversionService {
   }
 
   private async finish(
-    run: JobRun,
+    attempt: Attempt,
     id: string,
     source: Pick<OnnxVersion, 'sourceKey' | 'sizeBytes' | 'sha256' | 'signature'>,
     conversion: Conversion & { state: 'CONVERTED' },
     logged: LoggedFiles | null,
   ): Promise<void> {
     const { objects, staged, artifacts, live, follower } = this.deps;
-    const { converted, keys, facts } = await run.write(async (session) => {
+    const { converted, keys, facts } = await attempt.write(async (session) => {
       const version = await session.em.findOneOrFail(
         ModelVersion,
         { id, tenant: session.tenant },
@@ -210,7 +211,9 @@ export class ConversionService {
       const plainKey = `${folder}/model.onnx`;
       // An earlier attempt that has begun to write there may do so still, frozen as it was; what it leaves is the
       // sweeper's.
-      const objectKey = (await staged.stage(session, plainKey)) ? plainKey : `${folder}/${attemptOf(run)}/model.onnx`;
+      const objectKey = (await staged.stage(session, plainKey))
+        ? plainKey
+        : `${folder}/${attemptOf(attempt)}/model.onnx`;
       const onnx: OnnxVersion = Object.assign(version, { ...source, objectKey });
       const files = versionKeys(onnx);
       for (const key of Object.values(files)) await staged.stage(session, key);
@@ -218,7 +221,7 @@ export class ConversionService {
     });
     const stored = await storeVersionFiles(objects, converted, facts);
     const { maxAbsDiff, maxScaledDiff, framework } = conversion;
-    await run.succeed({ framework, maxAbsDiff, maxScaledDiff, sha256: source.sha256 }, async (session) => {
+    await attempt.succeed({ framework, maxAbsDiff, maxScaledDiff, sha256: source.sha256 }, async (session) => {
       await follower.lock(session, converted.modelId);
       const { objectKey } = converted;
       const change = { ...source, sourceKey: objectKey, objectKey, framework, conversion, updatedAt: new Date() };
@@ -253,7 +256,7 @@ function knownSignature(
     : named;
 }
 
-const attemptOf = ({ job, attempt }: JobRun) => `${job.id}-${attempt}`;
+const attemptOf = ({ job, number }: Attempt) => `${job.id}-${number}`;
 
 function hasOnnx({ id, version }: ModelVersion): AppError {
   return conflict(`Version ${version} has its model.onnx already.`, {

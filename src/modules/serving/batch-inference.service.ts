@@ -24,7 +24,7 @@ import { EventType, audit, emitEvent } from '../platform/index.js';
 import { Role } from '../core/index.js';
 import { AppError, badInput, ErrorCode, notFound } from '../../errors.js';
 import type { DatasetFiles, OutputColumn } from '../../adapters/dataset-files/port.js';
-import type { JobRun, JobService } from '../jobs/index.js';
+import type { Attempt, JobService } from '../jobs/index.js';
 import type { StagedObjects } from '../uploads/index.js';
 import type { ArtifactService } from '../artifacts/index.js';
 import type { DatasetService } from '../datasets/index.js';
@@ -82,19 +82,19 @@ export class BatchInferenceService {
     return job;
   }
 
-  async execute(run: JobRun): Promise<void> {
-    const { job } = run;
-    const { version, dataset } = await run.read(async (session) => ({
+  async execute(attempt: Attempt): Promise<void> {
+    const { job } = attempt;
+    const { version, dataset } = await attempt.read(async (session) => ({
       version: requireOnnx(
         await session.em.findOneOrFail(ModelVersion, { id: job.modelVersionId!, tenant: job.tenant }),
       ),
       dataset: await session.em.findOneOrFail(Dataset, { id: job.datasetId!, tenant: job.tenant }),
     }));
-    const rowsDone = await this.keepSoundParts(run);
+    const rowsDone = await this.keepSoundParts(attempt);
     const workDir = await mkdtemp(join(tmpdir(), 'matih-batch-'));
     try {
-      await this.predictFrom(run, rowsDone, version, dataset, workDir);
-      await this.finish(run, version, dataset, workDir);
+      await this.predictFrom(attempt, rowsDone, version, dataset, workDir);
+      await this.finish(attempt, version, dataset, workDir);
     } finally {
       await rm(workDir, { recursive: true, force: true });
     }
@@ -121,21 +121,21 @@ export class BatchInferenceService {
   }
 
   /** Rows that earlier attempts have stored. A damaged part goes, and those behind it. */
-  private async keepSoundParts(run: JobRun): Promise<number> {
-    const parts = await run.read((session) => partsOf(session, run.job.id));
+  private async keepSoundParts(attempt: Attempt): Promise<number> {
+    const parts = await attempt.read((session) => partsOf(session, attempt.job.id));
     let sound = 0;
     for (const { objectKey, sizeBytes } of parts) {
       if ((await this.deps.objects.sizeBytes(objectKey).catch(() => -1)) !== sizeBytes) break;
       sound++;
     }
     const damaged = parts.slice(sound);
-    if (damaged.length > 0) await run.write((session) => this.release(session, damaged));
-    if (parts.length > 0) run.logger.info({ sound, damaged: damaged.length }, 'batch inference resumed');
+    if (damaged.length > 0) await attempt.write((session) => this.release(session, damaged));
+    if (parts.length > 0) attempt.logger.info({ sound, damaged: damaged.length }, 'batch inference resumed');
     return parts[sound - 1]?.epoch ?? 0;
   }
 
   private async predictFrom(
-    run: JobRun,
+    attempt: Attempt,
     rowsDone: number,
     version: OnnxVersion,
     dataset: Dataset,
@@ -150,7 +150,7 @@ export class BatchInferenceService {
       const named = new Map(batch.columns.map((column) => [column.name, column]));
       const inputs = toTensors(named, version.signature, batch.rowNumbers);
       const { outputs } = await untilAborted(
-        run.signal,
+        attempt.signal,
         models.infer(version, inputs, { deadlineMs: PART_DEADLINE_MS }),
       );
       const predicted = [
@@ -164,8 +164,8 @@ export class BatchInferenceService {
       };
       await files.writeParquet([rowNumbers, ...predicted], local);
       rows += batch.rowCount;
-      await this.storePart(run, rows, local);
-      run.progress((rows / dataset.rowCount) * 0.98, `${rows} of ${dataset.rowCount} rows`);
+      await this.storePart(attempt, rows, local);
+      attempt.progress((rows / dataset.rowCount) * 0.98, `${rows} of ${dataset.rowCount} rows`);
     }
   }
 
@@ -173,18 +173,18 @@ export class BatchInferenceService {
    * A part is known by the row behind its last. Its key carries the attempt: a worker that was thought dead replaces
    * nothing.
    */
-  private async storePart(run: JobRun, endRow: number, local: string): Promise<void> {
+  private async storePart(attempt: Attempt, endRow: number, local: string): Promise<void> {
     const { staged, objects, jobs } = this.deps;
-    const { job, attempt } = run;
-    const objectKey = `${folderOf(job)}/parts/${endRow}-attempt-${attempt}.parquet`;
-    await run.write((session) => staged.stage(session, objectKey));
+    const { job, number } = attempt;
+    const objectKey = `${folderOf(job)}/parts/${endRow}-attempt-${number}.parquet`;
+    await attempt.write((session) => staged.stage(session, objectKey));
     const stored = await objects.put(objectKey, createReadStream(local));
-    await run.write(async (session) => {
+    await attempt.write(async (session) => {
       await staged.settle(session, [objectKey]);
       session.em.create(Checkpoint, {
         tenant: job.tenant,
         jobId: job.id,
-        attempt,
+        attempt: number,
         epoch: endRow,
         objectKey,
         ...stored,
@@ -194,10 +194,10 @@ export class BatchInferenceService {
     });
   }
 
-  private async finish(run: JobRun, version: OnnxVersion, dataset: Dataset, workDir: string): Promise<void> {
+  private async finish(attempt: Attempt, version: OnnxVersion, dataset: Dataset, workDir: string): Promise<void> {
     const { files, objects, staged, artifacts, live, datasets } = this.deps;
-    const { job } = run;
-    const parts = await run.read((session) => partsOf(session, job.id));
+    const { job } = attempt;
+    const parts = await attempt.read((session) => partsOf(session, job.id));
     const whole = join(workDir, RESULT_PATH);
     using held = new DisposableStack();
     const local: string[] = [];
@@ -210,8 +210,8 @@ export class BatchInferenceService {
     });
     if (rows !== dataset.rowCount)
       throw new AppError(ErrorCode.INTERNAL, `The result has ${rows} rows where the dataset has ${dataset.rowCount}.`);
-    const objectKey = `${folderOf(job)}/${run.attempt}/${RESULT_PATH}`;
-    await run.write((session) => staged.stage(session, objectKey));
+    const objectKey = `${folderOf(job)}/${attempt.number}/${RESULT_PATH}`;
+    await attempt.write((session) => staged.stage(session, objectKey));
     const stored = await objects.put(objectKey, createReadStream(whole));
     const artifactId = uuidv7();
     const result = {
@@ -222,7 +222,7 @@ export class BatchInferenceService {
       parts: parts.length,
       downloadUrl: `/artifacts/${artifactId}`,
     };
-    await run.succeed(result, async (session) => {
+    await attempt.succeed(result, async (session) => {
       await artifacts.record(session, { jobId: job.id }, RESULT_PATH, objectKey, stored, artifactId);
       await this.release(session, parts);
       const payload = { modelVersionId: version.id, datasetId: dataset.id, ...result };

@@ -6,7 +6,7 @@ import { Checkpoint } from '../../db/entities/training/checkpoint.entity.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { CheckpointReport } from '../../training/port.js';
 import { sha256Of, type StagedObjects } from '../uploads/index.js';
-import type { JobRun, JobService } from '../jobs/index.js';
+import type { Attempt, JobService } from '../jobs/index.js';
 
 /** The newest, and others to fall back on when it is damaged. */
 const KEPT_CHECKPOINTS = 3;
@@ -20,22 +20,22 @@ export class CheckpointService {
   ) {}
 
   /** Keeps a checkpoint for later attempts. From now on earlier failures do not count against the job. */
-  async save(run: JobRun, runId: string, report: CheckpointReport): Promise<void> {
-    const { job, attempt } = run;
-    const objectKey = `${job.tenant}/runs/${runId}/checkpoints/epoch-${report.epoch}-attempt-${attempt}.ckpt`;
-    await run.write((session) => this.staged.stage(session, objectKey));
+  async save(attempt: Attempt, runId: string, report: CheckpointReport): Promise<void> {
+    const { job, number } = attempt;
+    const objectKey = `${job.tenant}/runs/${runId}/checkpoints/epoch-${report.epoch}-attempt-${number}.ckpt`;
+    await attempt.write((session) => this.staged.stage(session, objectKey));
     const stored = await this.objects.put(objectKey, createReadStream(report.path));
     if (stored.sha256 !== report.sha256)
       throw new AppError(
         ErrorCode.UNAVAILABLE,
         `The checkpoint of epoch ${report.epoch} changed on its way to the object store.`,
       );
-    await run.write(async (session) => {
+    await attempt.write(async (session) => {
       await this.staged.settle(session, [objectKey]);
       session.em.create(Checkpoint, {
         tenant: job.tenant,
         jobId: job.id,
-        attempt,
+        attempt: number,
         epoch: report.epoch,
         objectKey,
         ...stored,
@@ -49,11 +49,11 @@ export class CheckpointService {
   /**
    * Copies the newest sound checkpoint of the job to `target`; null when there is none. Damaged ones are passed over.
    */
-  async restore(run: JobRun, target: string): Promise<Checkpoint | null> {
-    for (const checkpoint of await run.read((session) => this.newestFirst(session, run.job.id))) {
+  async restore(attempt: Attempt, target: string): Promise<Checkpoint | null> {
+    for (const checkpoint of await attempt.read((session) => this.newestFirst(session, attempt.job.id))) {
       const damage = await this.copySound(checkpoint, target);
       if (damage === null) return checkpoint;
-      run.logger.warn({ epoch: checkpoint.epoch, damage }, 'checkpoint not usable');
+      attempt.logger.warn({ epoch: checkpoint.epoch, damage }, 'checkpoint not usable');
     }
     return null;
   }

@@ -10,7 +10,7 @@ import { EventType, emitEvent } from '../platform/index.js';
 import type { TrainingWarning, TrainingResult } from '../algorithms/index.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { EpochReport, TrainingBackend, TrainingOutcome } from '../../training/port.js';
-import type { JobRun } from '../jobs/index.js';
+import type { Attempt } from '../jobs/index.js';
 import type { StagedObjects } from '../uploads/index.js';
 import type { ArtifactService } from '../artifacts/index.js';
 import type { DatasetService } from '../datasets/index.js';
@@ -58,18 +58,18 @@ export class TrainingAttempt {
 
   constructor(
     private readonly parts: TrainingParts,
-    private readonly run: JobRun,
+    private readonly attempt: Attempt,
     private readonly workDir: string,
   ) {
     // A TRAINING job is only ever made together with its run, dataset and config.
-    this.runId = run.job.runId!;
-    this.config = run.job.config as unknown as TrainingJobConfig;
+    this.runId = attempt.job.runId!;
+    this.config = attempt.job.config as unknown as TrainingJobConfig;
   }
 
   async execute(): Promise<void> {
     await mkdir(this.workDir, { recursive: true });
     try {
-      await this.run.write((session) => this.begin(session));
+      await this.attempt.write((session) => this.begin(session));
       const outcome = await this.train();
       await this.finish(outcome);
     } catch (error) {
@@ -90,15 +90,15 @@ export class TrainingAttempt {
   }
 
   private async train(): Promise<TrainingOutcome> {
-    const { run, parts } = this;
-    const dataset = await run.read((session) => parts.datasets.get(session, run.job.datasetId!));
+    const { attempt, parts } = this;
+    const dataset = await attempt.read((session) => parts.datasets.get(session, attempt.job.datasetId!));
     using data = await parts.datasets.localTable(dataset);
-    this.note(`attempt ${run.attempt} on ${dataset.name}, version ${dataset.version}, SHA-256 ${dataset.sha256}`);
+    this.note(`attempt ${attempt.number} on ${dataset.name}, version ${dataset.version}, SHA-256 ${dataset.sha256}`);
     const resumePath = join(this.workDir, 'resume.ckpt');
-    const checkpoint = await parts.checkpoints.restore(run, resumePath);
+    const checkpoint = await parts.checkpoints.restore(attempt, resumePath);
     if (checkpoint)
       this.note(`continued from the checkpoint of epoch ${checkpoint.epoch}, SHA-256 ${checkpoint.sha256}`);
-    run.signal.throwIfAborted();
+    attempt.signal.throwIfAborted();
     const training = parts.backend.start(
       {
         config: this.config.training,
@@ -107,18 +107,18 @@ export class TrainingAttempt {
         ...(checkpoint && { resumeFromPath: resumePath }),
       },
       {
-        onProgress: (fraction, message) => run.progress(fraction, message),
+        onProgress: (fraction, message) => attempt.progress(fraction, message),
         onEpoch: (report) => this.logEpoch(report),
-        onCheckpoint: (report) => parts.checkpoints.save(run, this.runId, report),
+        onCheckpoint: (report) => parts.checkpoints.save(attempt, this.runId, report),
         onWarning: (warning) => this.keepWarning(warning),
         onUsage: (usage) => void this.logUsage(usage),
       },
     );
-    run.signal.addEventListener('abort', training.cancel, { once: true });
+    attempt.signal.addEventListener('abort', training.cancel, { once: true });
     try {
       return await training.outcome;
     } finally {
-      run.signal.removeEventListener('abort', training.cancel);
+      attempt.signal.removeEventListener('abort', training.cancel);
     }
   }
 
@@ -128,14 +128,14 @@ export class TrainingAttempt {
         .map(([key, value]) => `${key}=${value}`)
         .join(' ')}`,
     );
-    await this.run.write(async (session) => {
+    await this.attempt.write(async (session) => {
       await this.parts.runs.logStep(session, this.runId, epoch, metrics);
       await this.showLog(session);
     });
   }
 
   private async keepWarning(warning: TrainingWarning): Promise<void> {
-    await this.run.write(async (session) => {
+    await this.attempt.write(async (session) => {
       const run = await this.parts.runs.get(session, this.runId);
       run.warnings = [...run.warnings, warning];
     });
@@ -143,9 +143,9 @@ export class TrainingAttempt {
 
   /** A look that comes when the attempt is over, or while the database is away, is one look less. */
   private async logUsage(usage: Record<string, number>): Promise<void> {
-    const { run, parts, runId } = this;
+    const { attempt, parts, runId } = this;
     try {
-      await run.write(async (session) => {
+      await attempt.write(async (session) => {
         const [latest] = await sql<{ step: number }>(
           session.em,
           'select max(step)::float8 as step from metric_latest where tenant = ? and run_id = ? and key = ' +
@@ -160,13 +160,13 @@ export class TrainingAttempt {
         );
       });
     } catch (error) {
-      run.logger.debug({ err: error }, 'system metrics not logged');
+      attempt.logger.debug({ err: error }, 'system metrics not logged');
     }
   }
 
   private async finish(outcome: TrainingOutcome): Promise<void> {
-    const { run, parts } = this;
-    const history = await run.read((session) => parts.runs.stepHistory(session, this.runId));
+    const { attempt, parts } = this;
+    const history = await attempt.read((session) => parts.runs.stepHistory(session, this.runId));
     this.note(
       `trained ${outcome.epochsRun} epochs, the best was ` +
         `${outcome.bestEpoch}${outcome.stoppedEarly ? '; stopped early' : ''}`,
@@ -182,7 +182,7 @@ export class TrainingAttempt {
       await this.store('metrics/history.json', () =>
         Buffer.from(JSON.stringify({ epochs: history, final: outcome.metrics }, null, 2)),
       ),
-      await this.store(`logs/attempt-${run.attempt}.log`, () =>
+      await this.store(`logs/attempt-${attempt.number}.log`, () =>
         Buffer.from(this.log.map(({ line, loggedAt }) => `${loggedAt.toISOString()} ${line}\n`).join('')),
       ),
     ];
@@ -195,7 +195,7 @@ export class TrainingAttempt {
       ...{ signature, metrics, reference, agreementMaxAbsDiff, rows, epochsRun, bestEpoch, stoppedEarly, warnings },
       config: this.config.training,
     };
-    await run.succeed({ ...result }, async (session) => {
+    await attempt.succeed({ ...result }, async (session) => {
       for (const { path, key, stored } of files)
         await parts.artifacts.record(session, { runId: this.runId }, path, key, stored);
       await parts.runs.logStep(session, this.runId, epochsRun, metrics);
@@ -207,10 +207,10 @@ export class TrainingAttempt {
       parts.runs.tellStatus(session, this.runId);
       session.touch('run', this.runId);
       const modelId = this.config.registerModelId;
-      const subject = { type: 'job', id: run.job.id };
+      const subject = { type: 'job', id: attempt.job.id };
       const payload = {
         runId: this.runId,
-        datasetId: run.job.datasetId,
+        datasetId: attempt.job.datasetId,
         sha256: model.stored.sha256,
         metrics,
         epochsRun,
@@ -230,13 +230,13 @@ export class TrainingAttempt {
     } catch (error) {
       if (!(error instanceof AppError) || (error.code !== ErrorCode.NOT_FOUND && error.code !== ErrorCode.CONFLICT))
         throw error;
-      this.run.logger.warn({ err: error, modelId }, 'trained, but not registered');
+      this.attempt.logger.warn({ err: error, modelId }, 'trained, but not registered');
     }
   }
 
   private async store(path: string, content: () => Parameters<ObjectStore['put']>[1]): Promise<RunFile> {
-    const key = `${this.run.job.tenant}/runs/${this.runId}/${path}`;
-    await this.run.write((session) => this.parts.staged.stage(session, key));
+    const key = `${this.attempt.job.tenant}/runs/${this.runId}/${path}`;
+    await this.attempt.write((session) => this.parts.staged.stage(session, key));
     return { path, key, stored: await this.parts.objects.put(key, content()) };
   }
 
@@ -261,11 +261,11 @@ export class TrainingAttempt {
   /** The last line of an attempt that failed; one that was overtaken says nothing more. */
   private async tellWhy(error: unknown): Promise<void> {
     const reason = error instanceof AppError ? error.message : 'an unexpected error';
-    this.note(`attempt ${this.run.attempt} failed: ${reason}`);
+    this.note(`attempt ${this.attempt.number} failed: ${reason}`);
     try {
-      await this.run.write((session) => this.showLog(session));
+      await this.attempt.write((session) => this.showLog(session));
     } catch (refusal) {
-      this.run.logger.debug({ err: refusal }, 'last log line not shown');
+      this.attempt.logger.debug({ err: refusal }, 'last log line not shown');
     }
   }
 }

@@ -19,7 +19,7 @@ import {
   type TrainingConfigInput,
 } from '../algorithms/index.js';
 import { AppError, badInput, notFound } from '../../errors.js';
-import type { JobRun, JobService } from '../jobs/index.js';
+import type { Attempt, JobService } from '../jobs/index.js';
 import { requireWritable } from '../experiments/index.js';
 import { TrainingAttempt, type TrainingParts } from './training-attempt.js';
 import type { TrainingJobConfig } from './training-job-config.js';
@@ -97,8 +97,12 @@ export class TrainingService {
   }
 
   /** One attempt; ends when the model is stored, the training failed, or `run.signal` aborted. */
-  execute(run: JobRun): Promise<void> {
-    return new TrainingAttempt(this.parts, run, join(this.workRoot, `${run.job.id}-${run.attempt}`)).execute();
+  execute(attempt: Attempt): Promise<void> {
+    return new TrainingAttempt(
+      this.parts,
+      attempt,
+      join(this.workRoot, `${attempt.job.id}-${attempt.number}`),
+    ).execute();
   }
 
   /** Removes what attempts left behind when their process was killed. */

@@ -3,9 +3,10 @@ import type { Job } from '../../db/entities/jobs/job.entity.js';
 import type { Session } from '../../db/database.js';
 
 /** One attempt at a job, as its handler sees it. */
-export interface JobRun {
+export interface Attempt {
   job: Job;
-  attempt: number;
+  /** Counts from 1. */
+  number: number;
   logger: Logger;
   /**
    * Aborts when the job was cancelled, overtaken by another attempt, ran out of time, or goes on elsewhere as this
