@@ -1,13 +1,9 @@
+import { MLFLOW_RUN_FILTER, MLFLOW_RUN_ORDER } from '../../src/protocols/mlflow/filters/grammars.js';
 import { describe, expect, it } from 'vitest';
 import type { Comparator, Comparison } from '../../src/modules/core/rules/filter.js';
-import {
-  parseMlflowFilter,
-  parseMlflowOrder,
-  type MlflowGrammar,
-} from '../../src/modules/experiments/rules/mlflow-filter.js';
-import * as grammars from '../../src/modules/experiments/rules/mlflow-grammars.js';
-import { pythonText } from '../../src/modules/experiments/rules/mlflow-words.js';
-import { MLFLOW_RUN_FILTER, MLFLOW_RUN_ORDER } from '../../src/modules/experiments/rules/run-filter.js';
+import { parseMlflowFilter, parseMlflowOrder, type MlflowGrammar } from '../../src/protocols/mlflow/filters/filter.js';
+import * as grammars from '../../src/protocols/mlflow/filters/grammars.js';
+import { pythonText } from '../../src/protocols/mlflow/filters/messages.js';
 
 const term = (entity: string, key: string, comparator: Comparator, value: Comparison['value']) => ({
   type: 'comparison' as const,

@@ -1,3 +1,4 @@
+import { MLFLOW_RUN_FILTER } from '../../src/protocols/mlflow/filters/grammars.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
@@ -7,13 +8,8 @@ import {
   type Comparison,
   type Filter,
 } from '../../src/modules/core/rules/filter.js';
-import { parseMlflowFilter } from '../../src/modules/experiments/rules/mlflow-filter.js';
-import {
-  MLFLOW_RUN_FILTER,
-  RUN_FILTER,
-  RUN_ORDER,
-  type RunEntity,
-} from '../../src/modules/experiments/rules/run-filter.js';
+import { parseMlflowFilter } from '../../src/protocols/mlflow/filters/filter.js';
+import { RUN_FILTER, RUN_ORDER, type RunEntity } from '../../src/modules/experiments/rules/run-filter.js';
 import { AppError } from '../../src/errors.js';
 
 const ours = (text: string) => parseFilter('filter', text, RUN_FILTER);

@@ -10,19 +10,8 @@ export {
   type MetricPage,
   type MetricPoint,
 } from './metric-pages.js';
-export { searchRunsAsMlflow } from './mlflow-run-search.js';
+export { searchRuns } from './run-search.js';
 export { columnCondition, entryCondition } from './record-filter-sql.js';
-export { parseMlflowFilter, parseMlflowOrder } from './rules/mlflow-filter.js';
-export {
-  MLFLOW_EXPERIMENT_FILTER,
-  MLFLOW_EXPERIMENT_ORDER,
-  MLFLOW_LOGGED_MODEL_FILTER,
-  MLFLOW_MODEL_VERSION_FILTER,
-  MLFLOW_MODEL_VERSION_ORDER,
-  MLFLOW_REGISTERED_MODEL_FILTER,
-  MLFLOW_REGISTERED_MODEL_ORDER,
-} from './rules/mlflow-grammars.js';
-export { pythonText } from './rules/mlflow-words.js';
 export { randomName } from './rules/random-name.js';
 export { isEnded } from './rules/run-status.js';
 export { CONTEXT_TAG, RUN_TAGS, SHOWN_AS_FIELDS, sourceOf } from './rules/run-tags.js';
@@ -36,3 +25,4 @@ export { RunLogService, type LogLine } from './run-log.service.js';
 export { requireWritable, type ParamChange } from './run-pairs.js';
 export { RunSearchService } from './run-search.service.js';
 export { RunService } from './run.service.js';
+export { RUN_PREFIXES, type RunEntity } from './rules/run-filter.js';

@@ -1,5 +1,6 @@
 import { type Comparison, type Filter, fromHexId } from '../core/index.js';
 import type { RunEntity } from './rules/run-filter.js';
+import { RUN_TAGS } from './rules/run-tags.js';
 
 /** A piece of SQL with `?` for its parameters, which travel apart. */
 export interface Fragment {
@@ -34,33 +35,49 @@ export const RUN_COLUMNS: AttributeColumns = {
   start_time: { type: 'TIME', sql: 'r.started_at' },
   end_time: { type: 'TIME', sql: 'r.ended_at', isNullable: true },
   created_at: { type: 'TIME', sql: 'r.created_at' },
+  // As clients of other trackers know them.
+  client_status: { type: 'TEXT', sql: `case r.status when 'QUEUED' then 'SCHEDULED' else r.status end` },
+  client_user: {
+    type: 'TEXT',
+    sql:
+      'coalesce((select u.value from run_tag u where u.run_id = r.id and u.tenant = r.tenant and u.key = ' +
+      `'${RUN_TAGS.user}'), r.created_by)`,
+  },
+  artifact_uri: {
+    type: 'TEXT',
+    sql: `(select coalesce(
+        case when e.artifact_location not like 'mlflow-artifacts:%' then rtrim(e.artifact_location, '/') end,
+        'mlflow-artifacts:/' || case when e.is_default then '0' else replace(e.id::text, '-', '') end)
+      || '/' || replace(r.id::text, '-', '') || '/artifacts'
+      from experiment e where e.id = r.experiment_id and e.tenant = r.tenant)`,
+  },
 };
 
 /**
  * A condition on the run `r`, true or false and never null. What a run has many of is asked for by EXISTS, which the
  * planner turns into a join from whichever side is smaller.
  */
-export function toCondition(filter: Filter<RunEntity>, tenant: string, columns: AttributeColumns): Fragment {
+export function toCondition(filter: Filter<RunEntity>, tenant: string): Fragment {
   switch (filter.type) {
     case 'and':
     case 'or': {
       if (filter.terms.length === 0) return fragment(filter.type === 'and' ? 'true' : 'false');
       const inner = joined(
-        filter.terms.map((term) => toCondition(term, tenant, columns)),
+        filter.terms.map((term) => toCondition(term, tenant)),
         ` ${filter.type} `,
       );
       return { ...inner, text: `(${inner.text})` };
     }
     case 'not': {
-      const inner = toCondition(filter.term, tenant, columns);
+      const inner = toCondition(filter.term, tenant);
       return { ...inner, text: `not (${inner.text})` };
     }
     case 'comparison':
-      return comparisonCondition(filter, tenant, columns);
+      return comparisonCondition(filter, tenant);
   }
 }
 
-function comparisonCondition(comparison: Comparison<RunEntity>, tenant: string, columns: AttributeColumns): Fragment {
+function comparisonCondition(comparison: Comparison<RunEntity>, tenant: string): Fragment {
   const { entity, key, comparator } = comparison;
   const isMissing = comparator === 'IS NULL';
   const isPresent = comparator === 'IS NOT NULL';
@@ -82,7 +99,7 @@ function comparisonCondition(comparison: Comparison<RunEntity>, tenant: string, 
     case 'dataset':
       return datasetCondition(comparison, tenant);
     case 'attribute': {
-      const column = columns[key];
+      const column = RUN_COLUMNS[key];
       if (!column) throw new Error(`no column for the attribute ${key}`);
       if (isMissing || isPresent) return fragment(`${column.sql} is ${isMissing ? '' : 'not '}null`);
       const condition = attributeCondition(comparison, column);

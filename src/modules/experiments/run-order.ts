@@ -1,14 +1,7 @@
 import { UUID, type OrderKey } from '../core/index.js';
 import type { RunEntity } from './rules/run-filter.js';
 import { badInput } from '../../errors.js';
-import {
-  fragment,
-  joined,
-  TABLES,
-  type AttributeColumn,
-  type AttributeColumns,
-  type Fragment,
-} from './run-filter-sql.js';
+import { fragment, joined, RUN_COLUMNS, TABLES, type AttributeColumn, type Fragment } from './run-filter-sql.js';
 
 /** Where a value stands whatever the direction: numbers, then NaN, then runs that lack it, as MLflow has it. */
 type Rank = 0 | 1 | 2;
@@ -42,7 +35,6 @@ export interface Stretch {
 interface OrderOptions {
   order: readonly OrderKey<RunEntity>[];
   ties: readonly OrderKey<RunEntity>[];
-  columns: AttributeColumns;
   tenant: string;
   /** What the caller calls a cursor. */
   cursorField?: string | undefined;
@@ -64,10 +56,10 @@ export class RunOrder {
   private readonly cursorField: string;
 
   /** `ties` are the last keys; they end with the run's id, so that every run has one place. */
-  constructor({ order, ties, columns, tenant, cursorField = 'after' }: OrderOptions) {
+  constructor({ order, ties, tenant, cursorField = 'after' }: OrderOptions) {
     const named = (wanted: OrderKey) => order.some(({ entity, key }) => entity === wanted.entity && key === wanted.key);
     const all = [...order, ...ties.filter((tie) => !named(tie))];
-    this.keys = all.map((key, i) => toSortKey(key, `k${i}`, columns));
+    this.keys = all.map((key, i) => toSortKey(key, `k${i}`));
     this.signature = JSON.stringify(all.map(({ entity, key, direction }) => [entity, key, direction]));
     this.tenant = tenant;
     this.cursorField = cursorField;
@@ -222,7 +214,7 @@ function isPlace([rank, value]: unknown[], key: SortKey): boolean {
   }
 }
 
-function toSortKey({ entity, key, direction }: OrderKey<RunEntity>, alias: string, columns: AttributeColumns): SortKey {
+function toSortKey({ entity, key, direction }: OrderKey<RunEntity>, alias: string): SortKey {
   switch (entity) {
     case 'metric': {
       const value = `${alias}.value`;
@@ -241,7 +233,7 @@ function toSortKey({ entity, key, direction }: OrderKey<RunEntity>, alias: strin
       };
     }
     case 'attribute': {
-      const column: AttributeColumn | undefined = columns[key];
+      const column: AttributeColumn | undefined = RUN_COLUMNS[key];
       if (!column) throw new Error(`no column for the attribute ${key}`);
       return { direction, type: column.type, value: column.sql, ...(column.isNullable && { rank: textRank }) };
     }

@@ -4,7 +4,7 @@ import type { Page } from '../../db/pagination.js';
 import { sql } from '../../db/sql.js';
 import type { Filter, OrderKey } from '../core/index.js';
 import type { RunEntity } from './rules/run-filter.js';
-import { fragment, joined, RUN_COLUMNS, toCondition, type AttributeColumns, type Fragment } from './run-filter-sql.js';
+import { fragment, joined, toCondition, type Fragment } from './run-filter-sql.js';
 import { RunOrder } from './run-order.js';
 
 export interface RunSearch {
@@ -16,8 +16,6 @@ export interface RunSearch {
   order: readonly OrderKey<RunEntity>[];
   /** The last keys, that end with the run's id. */
   ties: readonly OrderKey<RunEntity>[];
-  /** What the attributes mean where it is not what they mean here. */
-  columns?: AttributeColumns;
   /** What its caller calls a cursor. */
   cursorField?: string;
 }
@@ -30,9 +28,8 @@ export async function searchRuns(
   search: RunSearch,
   page: { first: number; after: string | null },
 ): Promise<Page<Run>> {
-  const columns = search.columns ?? RUN_COLUMNS;
-  const order = new RunOrder({ ...search, columns, tenant: session.tenant });
-  const conditions = conditionsOf(search, columns, session.tenant);
+  const order = new RunOrder({ ...search, tenant: session.tenant });
+  const conditions = conditionsOf(search, session.tenant);
   const properties = Object.values(session.em.getMetadata().get(Run).properties);
   const selected = properties.map(({ name, fieldNames }) => `r.${fieldNames[0]} as "${name}"`).join(', ');
   const shownColumns = properties.map(({ name }) => `"${name}"`).join(', ');
@@ -68,16 +65,12 @@ async function countRuns(session: Session, conditions: Fragment[]): Promise<numb
   return counted?.count ?? 0;
 }
 
-function conditionsOf(
-  { filters, experimentIds, states }: RunSearch,
-  columns: AttributeColumns,
-  tenant: string,
-): Fragment[] {
+function conditionsOf({ filters, experimentIds, states }: RunSearch, tenant: string): Fragment[] {
   return [
     fragment('r.tenant = ?', tenant),
     amongst('r.state', 'text', states),
     ...(experimentIds ? [amongst('r.experiment_id', 'uuid', experimentIds)] : []),
-    ...filters.map((filter) => toCondition(filter, tenant, columns)),
+    ...filters.map((filter) => toCondition(filter, tenant)),
   ];
 }
 

@@ -1,4 +1,4 @@
-import { pythonText } from '../../modules/experiments/index.js';
+import { pythonText } from './filters/messages.js';
 
 // JSON as Python's json module writes it: MLflow's server shows it in messages and keeps it in tags.
 

@@ -1,6 +1,4 @@
 import type { FilterGrammar, ValueRule } from '../../core/index.js';
-import type { MlflowGrammar } from './mlflow-filter.js';
-import { RUN_ORDER_WORDS, RUN_WORDS } from './mlflow-words.js';
 
 /** What a run can be found by. */
 export type RunEntity = 'metric' | 'param' | 'tag' | 'attribute' | 'dataset';
@@ -14,7 +12,7 @@ const text: ValueRule = { type: 'STRING', comparators: [...TEXTUAL, ...LISTED] }
 const optionalText: ValueRule = { type: 'STRING', comparators: [...TEXTUAL, ...LISTED, ...PRESENCE] };
 const time: ValueRule = { type: 'TIME', comparators: NUMERIC };
 
-const PREFIXES = {
+export const RUN_PREFIXES = {
   metric: ['metrics', 'metric'],
   param: ['params', 'param', 'parameters', 'parameter'],
   tag: ['tags', 'tag'],
@@ -36,11 +34,11 @@ const NAME_ALIASES = (rule: ValueRule): Record<string, ValueRule> => ({
 export const RUN_FILTER: FilterGrammar<RunEntity> = {
   bare: 'attribute',
   entities: {
-    metric: { prefixes: PREFIXES.metric, others: { type: 'NUMBER', comparators: [...NUMERIC, ...PRESENCE] } },
-    param: { prefixes: PREFIXES.param, others: optionalText },
-    tag: { prefixes: PREFIXES.tag, others: optionalText },
+    metric: { prefixes: RUN_PREFIXES.metric, others: { type: 'NUMBER', comparators: [...NUMERIC, ...PRESENCE] } },
+    param: { prefixes: RUN_PREFIXES.param, others: optionalText },
+    tag: { prefixes: RUN_PREFIXES.tag, others: optionalText },
     attribute: {
-      prefixes: PREFIXES.attribute,
+      prefixes: RUN_PREFIXES.attribute,
       keys: {
         run_id: text,
         run_name: text,
@@ -56,7 +54,7 @@ export const RUN_FILTER: FilterGrammar<RunEntity> = {
         ...NAME_ALIASES(text),
       },
     },
-    dataset: { prefixes: PREFIXES.dataset, keys: { name: text, digest: text, context: text } },
+    dataset: { prefixes: RUN_PREFIXES.dataset, keys: { name: text, digest: text, context: text } },
   },
 };
 
@@ -65,45 +63,4 @@ export const RUN_ORDER: FilterGrammar<RunEntity> = {
   ...RUN_FILTER,
   // Runs have several datasets, and so no order by them.
   entities: { ...RUN_FILTER.entities, dataset: { prefixes: [] } },
-};
-
-const mlflowText: ValueRule = { type: 'STRING', comparators: TEXTUAL };
-const mlflowOptional: ValueRule = { type: 'STRING', comparators: [...TEXTUAL, ...PRESENCE] };
-
-const mlflowAttributes: Record<string, ValueRule> = {
-  run_id: text,
-  run_name: mlflowText,
-  status: mlflowText,
-  user_id: mlflowText,
-  artifact_uri: mlflowText,
-  start_time: time,
-  end_time: time,
-  ...TIME_ALIASES(time),
-};
-
-/** As MLflow 3.17 reads filters of runs. */
-export const MLFLOW_RUN_FILTER: MlflowGrammar<RunEntity> = {
-  words: RUN_WORDS,
-  bare: 'attribute',
-  entities: {
-    metric: { prefixes: PREFIXES.metric, others: { type: 'NUMBER', comparators: NUMERIC } },
-    param: { prefixes: PREFIXES.param, others: mlflowOptional },
-    tag: { prefixes: PREFIXES.tag, others: mlflowOptional },
-    attribute: {
-      prefixes: PREFIXES.attribute,
-      keys: { ...mlflowAttributes, ...NAME_ALIASES(mlflowText) },
-    },
-    dataset: { prefixes: PREFIXES.dataset, keys: { name: text, digest: text, context: text } },
-  },
-};
-
-export const MLFLOW_RUN_ORDER: MlflowGrammar<RunEntity> = {
-  words: RUN_ORDER_WORDS,
-  bare: 'attribute',
-  entities: {
-    ...MLFLOW_RUN_FILTER.entities,
-    attribute: { prefixes: PREFIXES.attribute, keys: mlflowAttributes },
-    // Runs have several datasets, and so no order by them.
-    dataset: { prefixes: PREFIXES.dataset },
-  },
 };

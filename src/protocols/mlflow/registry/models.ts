@@ -1,10 +1,6 @@
+import { parseMlflowFilter, parseMlflowOrder } from '../filters/filter.js';
+import { MLFLOW_REGISTERED_MODEL_FILTER, MLFLOW_REGISTERED_MODEL_ORDER } from '../filters/grammars.js';
 import { z } from 'zod';
-import {
-  parseMlflowFilter,
-  parseMlflowOrder,
-  MLFLOW_REGISTERED_MODEL_FILTER,
-  MLFLOW_REGISTERED_MODEL_ORDER,
-} from '../../../modules/experiments/index.js';
 import { Role } from '../../../modules/core/index.js';
 import { AppError, ErrorCode } from '../../../errors.js';
 import { newestOfStages, searchModels } from '../../../modules/registry/index.js';

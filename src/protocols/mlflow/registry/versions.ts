@@ -1,12 +1,8 @@
+import { parseMlflowFilter, parseMlflowOrder } from '../filters/filter.js';
+import { MLFLOW_MODEL_VERSION_FILTER, MLFLOW_MODEL_VERSION_ORDER } from '../filters/grammars.js';
 import { z } from 'zod';
 import type { Session } from '../../../db/database.js';
 import { type OrderKey, Role } from '../../../modules/core/index.js';
-import {
-  parseMlflowFilter,
-  parseMlflowOrder,
-  MLFLOW_MODEL_VERSION_FILTER,
-  MLFLOW_MODEL_VERSION_ORDER,
-} from '../../../modules/experiments/index.js';
 import { namesOf, searchVersions } from '../../../modules/registry/index.js';
 import { artifactUri } from '../tracking/views.js';
 import { download } from '../artifacts/proxy.js';

@@ -1,6 +1,8 @@
 import { z } from 'zod';
-import { Role } from '../../../modules/core/index.js';
-import { searchRunsAsMlflow } from '../../../modules/experiments/index.js';
+import { Role, type OrderKey } from '../../../modules/core/index.js';
+import { searchRuns, type RunEntity } from '../../../modules/experiments/index.js';
+import { parseMlflowFilter, parseMlflowOrder } from '../filters/filter.js';
+import { MLFLOW_RUN_FILTER, MLFLOW_RUN_ORDER } from '../filters/grammars.js';
 import { jsonEndpoint, type Endpoint } from '../endpoint.js';
 import { atMost, checkMaxResults, refusedToken } from '../pages.js';
 import { repeated, string } from '../protobuf-json.js';
@@ -9,6 +11,12 @@ import { viewType } from './search.js';
 
 const MAX_RESULTS = 50_000;
 const DEFAULT_RESULTS = 1_000;
+
+/** MLflow's own: runs that are equal in all keys come newest first, and then by id. */
+const TIES: readonly OrderKey<RunEntity>[] = [
+  { entity: 'attribute', key: 'start_time', direction: 'DESC' },
+  { entity: 'attribute', key: 'run_id', direction: 'ASC' },
+];
 
 export const runSearchEndpoints: Endpoint[] = [
   jsonEndpoint(
@@ -28,11 +36,16 @@ export const runSearchEndpoints: Endpoint[] = [
       checkMaxResults(first, MAX_RESULTS);
       return call.run(async (session) => {
         const experimentIds = await fromExperimentIds(session, call.services, input.experiment_ids);
-        const search = { experimentIds, filter: input.filter, orderBy: input.order_by, states: input.run_view_type };
+        const search = {
+          filters: parseMlflowFilter(input.filter, MLFLOW_RUN_FILTER),
+          experimentIds,
+          states: input.run_view_type,
+          order: parseMlflowOrder(input.order_by, MLFLOW_RUN_ORDER),
+          ties: TIES,
+          cursorField: 'page_token',
+        };
         const { page_token: token } = input;
-        const page = await searchRunsAsMlflow(session, search, { first, after: token || null }).catch(
-          refusedToken(token),
-        );
+        const page = await searchRuns(session, search, { first, after: token || null }).catch(refusedToken(token));
         const runs = await showRuns(session, call.services, page.nodes);
         return { ...(runs.length > 0 && { runs }), ...(page.hasNextPage && { next_page_token: page.cursors.at(-1) }) };
       });

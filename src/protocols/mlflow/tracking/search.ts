@@ -1,12 +1,7 @@
+import { parseMlflowFilter, parseMlflowOrder } from '../filters/filter.js';
+import { MLFLOW_EXPERIMENT_FILTER, MLFLOW_EXPERIMENT_ORDER, MLFLOW_LOGGED_MODEL_FILTER } from '../filters/grammars.js';
 import { z } from 'zod';
-import {
-  parseMlflowFilter,
-  parseMlflowOrder,
-  MLFLOW_EXPERIMENT_FILTER,
-  MLFLOW_EXPERIMENT_ORDER,
-  MLFLOW_LOGGED_MODEL_FILTER,
-  searchExperiments,
-} from '../../../modules/experiments/index.js';
+import { searchExperiments } from '../../../modules/experiments/index.js';
 import { Role } from '../../../modules/core/index.js';
 import { searchLoggedModels } from '../../../modules/logged-models/index.js';
 import { jsonEndpoint, type Endpoint } from '../endpoint.js';

@@ -10,15 +10,15 @@ import {
   type FilterGrammar,
   type OrderKey,
   type ValueRule,
-} from '../../core/index.js';
-import { isWord, MAX_FILTER_LENGTH, piecesOf, type Piece } from './mlflow-filter-pieces.js';
-import type { FoundKey, MlflowWords } from './mlflow-words.js';
+} from '../../../modules/core/index.js';
+import { isWord, MAX_FILTER_LENGTH, tokensOf, type Token } from './lexer.js';
+import type { FoundKey, FilterMessages } from './messages.js';
 
 // Filters and orders as MLflow's server reads them: comparisons joined by AND alone. What it refuses is told in its
-// words, which its users know, and which stand in the answers that people search for.
+// messages, which its users know, and which stand in the answers that people search for.
 
 export interface MlflowGrammar<Entity extends string> extends FilterGrammar<Entity> {
-  words: MlflowWords;
+  messages: FilterMessages;
   /** A comparator that a key has not is told before a value of the wrong type. */
   comparatorsFirst?: true;
   /** Texts need no quotes. */
@@ -30,21 +30,21 @@ export interface MlflowGrammar<Entity extends string> extends FilterGrammar<Enti
 const OPERATORS = ['=', '!=', '<', '<=', '>', '>=', 'LIKE', 'ILIKE'] as const;
 
 interface Clause {
-  left: Piece;
+  left: Token;
   operator: string;
-  right: Piece | null;
+  right: Token | null;
 }
 
 const refuse = (field: string, message: string) => new AppError(ErrorCode.BAD_USER_INPUT, message, { field });
 
 export function parseMlflowFilter<E extends string>(filter: string, grammar: MlflowGrammar<E>): Comparison<E>[] {
   if (filter.length > MAX_FILTER_LENGTH) throw badInput('filter', `at most ${MAX_FILTER_LENGTH} characters`, filter);
-  const { words } = grammar;
-  const pieces = piecesOf(filter);
-  const semicolon = pieces.findIndex(({ text }) => text === ';');
-  if (semicolon >= 0 && semicolon < pieces.length - 1) throw refuse('filter', words.statements(filter));
-  const { clauses, rest } = clausesOf(pieces);
-  if (rest.length > 0) throw refuse('filter', words.clauses(rest, filter));
+  const { messages } = grammar;
+  const tokens = tokensOf(filter);
+  const semicolon = tokens.findIndex(({ text }) => text === ';');
+  if (semicolon >= 0 && semicolon < tokens.length - 1) throw refuse('filter', messages.statements(filter));
+  const { clauses, rest } = clausesOf(tokens);
+  if (rest.length > 0) throw refuse('filter', messages.clauses(rest, filter));
   if (clauses.length > MAX_COMPARISONS)
     throw badInput('filter', `at most ${MAX_COMPARISONS} comparisons`, clauses.length);
   return clauses.map((clause) => comparisonOf(clause, grammar)).map((finish) => finish());
@@ -55,7 +55,7 @@ export function parseMlflowOrder<E extends string>(texts: readonly string[], gra
   return orderOf('order_by', texts, (text) => {
     const unreadable = `Invalid order_by clause '${text}'. Could not be parsed.`;
     if (text.length > MAX_FILTER_LENGTH) throw badInput('order_by', `at most ${MAX_FILTER_LENGTH} characters`, text);
-    const [key, direction, more] = piecesOf(text);
+    const [key, direction, more] = tokensOf(text);
     if (key?.kind !== 'name' || more || (direction && direction.kind !== 'name')) throw refuse('order_by', unreadable);
     if (direction && !isWord(direction, 'ASC') && !isWord(direction, 'DESC')) {
       throw refuse('order_by', `Invalid ordering key in order_by clause '${text}'.`);
@@ -65,16 +65,16 @@ export function parseMlflowOrder<E extends string>(texts: readonly string[], gra
   });
 }
 
-const isOperand = (piece: Piece | undefined): piece is Piece =>
-  piece !== undefined && piece.kind !== 'operator' && piece.kind !== 'word' && piece.kind !== 'other';
+const isOperand = (token: Token | undefined): token is Token =>
+  token !== undefined && token.kind !== 'operator' && token.kind !== 'word' && token.kind !== 'other';
 
 /** The comparisons of a filter, and what is neither a comparison nor an AND. */
-function clausesOf(pieces: readonly Piece[]): { clauses: Clause[]; rest: string[] } {
+function clausesOf(tokens: readonly Token[]): { clauses: Clause[]; rest: string[] } {
   const [clauses, rest]: [Clause[], string[]] = [[], []];
-  for (let i = 0; i < pieces.length;) {
-    const left = pieces[i]!;
-    const [second, third, fourth] = [pieces[i + 1], pieces[i + 2], pieces[i + 3]];
-    const take = (operator: string, right: Piece | null, length: number) => {
+  for (let i = 0; i < tokens.length;) {
+    const left = tokens[i]!;
+    const [second, third, fourth] = [tokens[i + 1], tokens[i + 2], tokens[i + 3]];
+    const take = (operator: string, right: Token | null, length: number) => {
       clauses.push({ left, operator, right });
       i += length;
     };
@@ -102,16 +102,16 @@ function comparisonOf<E extends string>(
   { left, operator, right }: Clause,
   grammar: MlflowGrammar<E>,
 ): () => Comparison<E> {
-  const { words } = grammar;
+  const { messages } = grammar;
   const found = keyOf('filter', left, grammar);
   const { entity, rule, written } = found;
   const comparator = comparatorOf(operator);
   const isPossible = comparator !== undefined && rule.comparators.includes(comparator);
-  if (right === null && !isPossible) throw refuse('filter', words.presence(found, operator));
-  if (grammar.comparatorsFirst && !isPossible) throw refuse('filter', words.comparator(found, operator));
+  if (right === null && !isPossible) throw refuse('filter', messages.presence(found, operator));
+  if (grammar.comparatorsFirst && !isPossible) throw refuse('filter', messages.comparator(found, operator));
   const value = right && valueOf(found, operator, right, grammar);
   return () => {
-    if (!isPossible) throw refuse('filter', words.comparator(found, operator));
+    if (!isPossible) throw refuse('filter', messages.comparator(found, operator));
     if (typeof value === 'string' && (comparator === 'LIKE' || comparator === 'ILIKE')) {
       const wanted = refusedPattern(value);
       if (wanted) throw badInput('filter', wanted, value);
@@ -128,49 +128,49 @@ function comparatorOf(operator: string): Comparator | undefined {
 
 function keyOf<E extends string>(
   field: string,
-  piece: Piece,
-  { entities, bare, words }: MlflowGrammar<E>,
+  token: Token,
+  { entities, bare, messages }: MlflowGrammar<E>,
 ): FoundKey & { entity: E; rule: ValueRule } {
-  if (piece.kind !== 'name')
-    throw refuse(field, `Invalid comparison clause. Expected 'Identifier' found '${piece.text}'`);
-  const { prefix, key: written } = piece;
+  if (token.kind !== 'name')
+    throw refuse(field, `Invalid comparison clause. Expected 'Identifier' found '${token.text}'`);
+  const { prefix, key: written } = token;
   const known = Object.keys(entities) as E[];
   const entity = prefix === null ? bare : known.find((one) => entities[one].prefixes.includes(prefix));
-  if (entity === undefined) throw refuse(field, words.entity(piece));
+  if (entity === undefined) throw refuse(field, messages.entity(token));
   const { keys = {}, others } = entities[entity];
   const rule = Object.hasOwn(keys, written) ? keys[written] : others;
-  if (!rule) throw refuse(field, words.key({ entity, written, text: piece.text }, Object.keys(keys)));
-  return { entity, rule, written, text: piece.text };
+  if (!rule) throw refuse(field, messages.key({ entity, written, text: token.text }, Object.keys(keys)));
+  return { entity, rule, written, text: token.text };
 }
 
 function valueOf<E extends string>(
   found: FoundKey & { rule: ValueRule },
   operator: string,
-  piece: Piece,
-  { words, bareTexts, quotedNumbers }: MlflowGrammar<E>,
+  token: Token,
+  { messages, bareTexts, quotedNumbers }: MlflowGrammar<E>,
 ): number | string | string[] {
   const { rule } = found;
-  const refused = () => refuse('filter', words.value(found, piece));
+  const refused = () => refuse('filter', messages.value(found, token));
   if (rule.type === 'STRING') {
-    if (piece.kind === 'list' && rule.comparators.includes('IN') && operator.endsWith('IN')) return listOf(piece);
-    const text = textOf(piece) ?? (bareTexts && piece.kind !== 'list' ? piece.text : null);
+    if (token.kind === 'list' && rule.comparators.includes('IN') && operator.endsWith('IN')) return listOf(token);
+    const text = textOf(token) ?? (bareTexts && token.kind !== 'list' ? token.text : null);
     if (text === null) throw refused();
     if (text.length > MAX_TEXT_LENGTH)
       throw badInput('filter', `a text of at most ${MAX_TEXT_LENGTH} characters`, text);
     return text;
   }
-  if (piece.kind === 'number' && Number.isFinite(piece.value)) return piece.value;
-  if (quotedNumbers && piece.kind === 'string' && /^\d{1,15}$/.test(piece.value)) return Number(piece.value);
+  if (token.kind === 'number' && Number.isFinite(token.value)) return token.value;
+  if (quotedNumbers && token.kind === 'string' && /^\d{1,15}$/.test(token.value)) return Number(token.value);
   throw refused();
 }
 
 /** What is in single or double quotes. */
-function textOf(piece: Piece): string | null {
-  if (piece.kind === 'string') return piece.value;
-  return piece.kind === 'name' ? piece.quoted : null;
+function textOf(token: Token): string | null {
+  if (token.kind === 'string') return token.value;
+  return token.kind === 'name' ? token.quoted : null;
 }
 
-function listOf({ items }: Piece & { kind: 'list' }): string[] {
+function listOf({ items }: Token & { kind: 'list' }): string[] {
   const begin = 'While parsing a list in the query, expected';
   if (items.length === 0) throw refuse('filter', `${begin} a non-empty list of string values, but got empty list`);
   if (items.length > 2 * MAX_LIST_LENGTH)

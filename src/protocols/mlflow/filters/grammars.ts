@@ -1,17 +1,20 @@
-import type { EntityRule, ValueRule } from '../../core/index.js';
-import type { MlflowGrammar } from './mlflow-filter.js';
+import type { EntityRule, ValueRule } from '../../../modules/core/index.js';
+import { RUN_PREFIXES, type RunEntity } from '../../../modules/experiments/index.js';
+import type { MlflowGrammar } from './filter.js';
 import {
-  EXPERIMENT_ORDER_WORDS,
-  EXPERIMENT_WORDS,
-  LOGGED_MODEL_WORDS,
-  MODEL_VERSION_ORDER_WORDS,
-  MODEL_VERSION_WORDS,
-  REGISTERED_MODEL_ORDER_WORDS,
-  REGISTERED_MODEL_WORDS,
-  type MlflowWords,
-} from './mlflow-words.js';
+  EXPERIMENT_ORDER_MESSAGES,
+  EXPERIMENT_MESSAGES,
+  LOGGED_MODEL_MESSAGES,
+  MODEL_VERSION_ORDER_MESSAGES,
+  MODEL_VERSION_MESSAGES,
+  REGISTERED_MODEL_ORDER_MESSAGES,
+  REGISTERED_MODEL_MESSAGES,
+  RUN_MESSAGES,
+  RUN_ORDER_MESSAGES,
+  type FilterMessages,
+} from './messages.js';
 
-/** What MLflow 3.17 takes in the filters and orders of each of its searches, beside that of runs. */
+/** What MLflow 3.17 takes in the filters and orders of each of its searches. */
 
 const NUMERIC = ['=', '!=', '<', '<=', '>', '>='] as const;
 const TEXTUAL = ['=', '!=', 'LIKE', 'ILIKE'] as const;
@@ -27,15 +30,15 @@ type Entity = 'attribute' | 'tag';
 const attributes = (keys: Record<string, ValueRule>): EntityRule => ({ prefixes: ['attribute'], keys });
 const tags = (rule: ValueRule): EntityRule => ({ prefixes: ['tags', 'tag'], others: rule });
 
-const ordered = (words: MlflowWords, attribute: EntityRule): MlflowGrammar<'attribute'> => ({
-  words,
+const ordered = (messages: FilterMessages, attribute: EntityRule): MlflowGrammar<'attribute'> => ({
+  messages,
   bare: 'attribute',
   entities: { attribute },
 });
 const byTexts = (...keys: string[]) => Object.fromEntries(keys.map((key) => [key, text]));
 
 export const MLFLOW_EXPERIMENT_FILTER: MlflowGrammar<Entity> = {
-  words: EXPERIMENT_WORDS,
+  messages: EXPERIMENT_MESSAGES,
   bare: 'attribute',
   entities: {
     attribute: attributes({
@@ -48,22 +51,22 @@ export const MLFLOW_EXPERIMENT_FILTER: MlflowGrammar<Entity> = {
   },
 };
 export const MLFLOW_EXPERIMENT_ORDER = ordered(
-  EXPERIMENT_ORDER_WORDS,
+  EXPERIMENT_ORDER_MESSAGES,
   attributes(byTexts('name', 'experiment_id', 'creation_time', 'last_update_time')),
 );
 
 export const MLFLOW_REGISTERED_MODEL_FILTER: MlflowGrammar<Entity> = {
-  words: REGISTERED_MODEL_WORDS,
+  messages: REGISTERED_MODEL_MESSAGES,
   bare: 'attribute',
   entities: { attribute: attributes({ name: listedText }), tag: tags(text) },
 };
-export const MLFLOW_REGISTERED_MODEL_ORDER = ordered(REGISTERED_MODEL_ORDER_WORDS, {
+export const MLFLOW_REGISTERED_MODEL_ORDER = ordered(REGISTERED_MODEL_ORDER_MESSAGES, {
   prefixes: [],
   keys: { ...byTexts('name', 'last_updated_timestamp'), timestamp: { ...text, aliasOf: 'last_updated_timestamp' } },
 });
 
 export const MLFLOW_MODEL_VERSION_FILTER: MlflowGrammar<Entity> = {
-  words: MODEL_VERSION_WORDS,
+  messages: MODEL_VERSION_MESSAGES,
   quotedNumbers: true,
   bare: 'attribute',
   entities: {
@@ -72,7 +75,7 @@ export const MLFLOW_MODEL_VERSION_FILTER: MlflowGrammar<Entity> = {
   },
 };
 export const MLFLOW_MODEL_VERSION_ORDER = ordered(
-  MODEL_VERSION_ORDER_WORDS,
+  MODEL_VERSION_ORDER_MESSAGES,
   attributes(byTexts('name', 'version_number', 'creation_timestamp', 'last_updated_timestamp')),
 );
 
@@ -80,7 +83,7 @@ const creationTime: ValueRule = { ...time, aliasOf: 'creation_timestamp' };
 const updateTime: ValueRule = { ...time, aliasOf: 'last_updated_timestamp' };
 
 export const MLFLOW_LOGGED_MODEL_FILTER: MlflowGrammar<Entity | 'metric' | 'param'> = {
-  words: LOGGED_MODEL_WORDS,
+  messages: LOGGED_MODEL_MESSAGES,
   comparatorsFirst: true,
   bareTexts: true,
   bare: 'attribute',
@@ -102,5 +105,48 @@ export const MLFLOW_LOGGED_MODEL_FILTER: MlflowGrammar<Entity | 'metric' | 'para
     metric: { prefixes: ['metrics'], others: number },
     param: { prefixes: ['params'], others: listedText },
     tag: { prefixes: ['tags'], others: listedText },
+  },
+};
+
+const started: ValueRule = { ...time, aliasOf: 'start_time' };
+const TIME_ALIASES = { created: started, Created: started };
+const runName: ValueRule = { ...text, aliasOf: 'run_name' };
+const NAME_ALIASES = { 'run name': runName, 'Run name': runName, 'Run Name': runName };
+
+const runAttributes: Record<string, ValueRule> = {
+  run_id: listedText,
+  run_name: text,
+  status: { ...text, aliasOf: 'client_status' },
+  user_id: { ...text, aliasOf: 'client_user' },
+  artifact_uri: text,
+  start_time: time,
+  end_time: time,
+  ...TIME_ALIASES,
+};
+
+/** As MLflow 3.17 reads filters of runs. */
+export const MLFLOW_RUN_FILTER: MlflowGrammar<RunEntity> = {
+  messages: RUN_MESSAGES,
+  bare: 'attribute',
+  entities: {
+    metric: { prefixes: RUN_PREFIXES.metric, others: { type: 'NUMBER', comparators: NUMERIC } },
+    param: { prefixes: RUN_PREFIXES.param, others: optionalText },
+    tag: { prefixes: RUN_PREFIXES.tag, others: optionalText },
+    attribute: {
+      prefixes: RUN_PREFIXES.attribute,
+      keys: { ...runAttributes, ...NAME_ALIASES },
+    },
+    dataset: { prefixes: RUN_PREFIXES.dataset, keys: { name: listedText, digest: listedText, context: listedText } },
+  },
+};
+
+export const MLFLOW_RUN_ORDER: MlflowGrammar<RunEntity> = {
+  messages: RUN_ORDER_MESSAGES,
+  bare: 'attribute',
+  entities: {
+    ...MLFLOW_RUN_FILTER.entities,
+    attribute: { prefixes: RUN_PREFIXES.attribute, keys: runAttributes },
+    // Runs have several datasets, and so no order by them.
+    dataset: { prefixes: RUN_PREFIXES.dataset },
   },
 };

@@ -1,6 +1,6 @@
-// A filter in pieces, as the SQL parser of MLflow's server cuts it: refusals name them.
+// A filter in tokens, as the SQL parser of MLflow's server cuts it: refusals name them.
 
-export type Piece = { text: string } & (
+export type Token = { text: string } & (
   | {
       kind: 'name';
       /** What stands before the first dot. */
@@ -12,7 +12,7 @@ export type Piece = { text: string } & (
   | { kind: 'string'; value: string }
   | { kind: 'number'; value: number }
   /** What is in parentheses. */
-  | { kind: 'list'; items: Piece[] }
+  | { kind: 'list'; items: Token[] }
   /** Of the grammar itself. */
   | { kind: 'word' }
   | { kind: 'operator' | 'other' }
@@ -32,29 +32,29 @@ const NUMBER = /-?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE]-?\d+)?(?![\p{L}\p{N}_])/uy;
 /** What begins with a digit and is no number, e.g. 0x10. */
 const OTHER = /[\p{L}\p{N}_]+|[^]/uy;
 
-/** The pieces of a filter, what is between a pair of parentheses as one. */
-export function piecesOf(text: string): Piece[] {
-  const open: { at: number; items: Piece[] }[] = [];
-  let items: Piece[] = [];
+/** The tokens of a filter, what is between a pair of parentheses as one. */
+export function tokensOf(text: string): Token[] {
+  const open: { at: number; items: Token[] }[] = [];
+  let items: Token[] = [];
   for (let at = 0; at < text.length;) {
     const space = match(SPACE, text, at);
     if (space) {
       at += space[0].length;
       continue;
     }
-    const piece = pieceAt(text, at);
-    at += piece.text.length;
-    const list = piece.text === ')' ? open.pop() : undefined;
-    if (piece.text === '(') {
+    const token = tokenAt(text, at);
+    at += token.text.length;
+    const list = token.text === ')' ? open.pop() : undefined;
+    if (token.text === '(') {
       open.push({ at: at - 1, items });
       items = [];
     } else if (list) {
       list.items.push({ kind: 'list', text: text.slice(list.at, at), items });
       items = list.items;
-    } else items.push(piece);
+    } else items.push(token);
   }
-  // Parentheses without an end are pieces themselves.
-  return open.flatMap(({ items: before }): Piece[] => [...before, { kind: 'other', text: '(' }]).concat(items);
+  // Parentheses without an end are tokens themselves.
+  return open.flatMap(({ items: before }): Token[] => [...before, { kind: 'other', text: '(' }]).concat(items);
 }
 
 function match(pattern: RegExp, text: string, at: number): RegExpExecArray | null {
@@ -62,7 +62,7 @@ function match(pattern: RegExp, text: string, at: number): RegExpExecArray | nul
   return pattern.exec(text);
 }
 
-function pieceAt(text: string, at: number): Piece {
+function tokenAt(text: string, at: number): Token {
   const found = (pattern: RegExp) => match(pattern, text, at)?.[0];
   const operator = found(OPERATOR);
   if (operator !== undefined) return { kind: 'operator', text: operator };
@@ -99,5 +99,5 @@ function pieceAt(text: string, at: number): Piece {
     : { kind: 'other', text: other };
 }
 
-export const isWord = (piece: Piece | undefined, word: string): boolean =>
-  (piece?.kind === 'word' || piece?.kind === 'name') && piece.text.toUpperCase() === word;
+export const isWord = (token: Token | undefined, word: string): boolean =>
+  (token?.kind === 'word' || token?.kind === 'name') && token.text.toUpperCase() === word;

@@ -1,7 +1,7 @@
-import type { ValueRule } from '../../core/index.js';
-import type { Piece } from './mlflow-filter-pieces.js';
+import type { ValueRule } from '../../../modules/core/index.js';
+import type { Token } from './lexer.js';
 
-// What MLflow's server says of filters and orders that it refuses: each of its searches has words of its own
+// What MLflow's server says of filters and orders that it refuses: each of its searches has messages of its own
 // (mlflow/utils/search_utils.py, search_logged_model_utils.py, and the stores).
 
 export interface FoundKey {
@@ -14,14 +14,14 @@ export interface FoundKey {
 
 type RuledKey = FoundKey & { rule: ValueRule };
 
-export interface MlflowWords {
+export interface FilterMessages {
   /** What is there beside comparisons and ANDs. */
   clauses(rest: readonly string[], filter: string): string;
   /** Several statements, with semicolons between them. */
   statements(filter: string): string;
-  entity(name: Piece & { kind: 'name' }): string;
+  entity(name: Token & { kind: 'name' }): string;
   key(found: FoundKey, keys: readonly string[]): string;
-  value(found: RuledKey, value: Piece): string;
+  value(found: RuledKey, value: Token): string;
   comparator(found: RuledKey, comparator: string): string;
   /** IS NULL and IS NOT NULL of a key that is always there. */
   presence(found: RuledKey, comparator: string): string;
@@ -49,8 +49,8 @@ const nameOf = (entity: string) => ENTITY_NAMES[entity] ?? entity;
  * `listed`: the attributes that can be compared with a list, as Python shows them; `texts`: what else an attribute is
  * compared with.
  */
-const valueWords =
-  (listed: string, texts: string): MlflowWords['value'] =>
+const valueMessage =
+  (listed: string, texts: string): FilterMessages['value'] =>
   ({ entity, written, rule }, { kind, text }) => {
     if (rule.type !== 'STRING' && entity === 'metric') return `Expected numeric value type for metric. Found ${text}`;
     if (rule.type !== 'STRING') return `Expected numeric value type for numeric attribute: ${written}. Found ${text}`;
@@ -69,14 +69,14 @@ const valueWords =
     return `Expected a quoted string value${texts} for attributes. Got value ${text}`;
   };
 
-export const RUN_WORDS: MlflowWords = {
+export const RUN_MESSAGES: FilterMessages = {
   clauses: (rest) => `Invalid clause(s) in filter string: ${rest.map((clause) => `'${clause}'`).join(', ')}`,
   statements: (filter) =>
     `Search filter contained multiple expression ${pythonText(filter)}. Provide AND-ed expression list.`,
   entity: ({ prefix }) =>
     `Invalid entity type '${prefix}'. Valid values are ['metric', 'parameter', 'tag', 'attribute', 'dataset']`,
   key: ({ entity, written }, keys) => `Invalid ${entity} key '${written}' specified. Valid keys are '${setOf(keys)}'`,
-  value: valueWords("['run_id']", ''),
+  value: valueMessage("['run_id']", ''),
   comparator: ({ entity, rule }, comparator) => {
     const known = rule.type === 'STRING' && entity === 'attribute' ? LISTED : rule.comparators;
     // Some of its sentences lack the last quotation mark.
@@ -87,38 +87,39 @@ export const RUN_WORDS: MlflowWords = {
     `IS NULL / IS NOT NULL is only supported for tags and params, not for '${nameOf(entity)}' '${written}'`,
 };
 
-export const RUN_ORDER_WORDS: MlflowWords = {
-  ...RUN_WORDS,
-  key: (found, keys) => (found.entity === 'dataset' ? "Invalid identifier type 'dataset'" : RUN_WORDS.key(found, keys)),
+export const RUN_ORDER_MESSAGES: FilterMessages = {
+  ...RUN_MESSAGES,
+  key: (found, keys) =>
+    found.entity === 'dataset' ? "Invalid identifier type 'dataset'" : RUN_MESSAGES.key(found, keys),
 };
 
-export const EXPERIMENT_WORDS: MlflowWords = {
-  ...RUN_WORDS,
+export const EXPERIMENT_MESSAGES: FilterMessages = {
+  ...RUN_MESSAGES,
   clauses: (rest) => `Invalid clause(s) in filter string: ${rest.join(', ')}`,
   entity: ({ prefix }) => `Invalid entity type '${prefix}'. Valid entity types are ('attribute', 'tag', 'tags')`,
-  value: valueWords("['experiment_id']", ''),
+  value: valueMessage("['experiment_id']", ''),
   comparator: (found, comparator) => {
     if (found.entity === 'tag') return `Invalid comparator for tag: ${comparator}`;
     return found.written === 'experiment_id'
       ? `Invalid comparator for experiment_id: ${comparator}`
-      : RUN_WORDS.comparator(found, comparator);
+      : RUN_MESSAGES.comparator(found, comparator);
   },
   presence: ({ written }) => `IS NULL / IS NOT NULL is only supported for tags, not for attribute '${written}'`,
 };
 
 const isTag = (prefix: string | null) => prefix === 'tag' || prefix === 'tags';
 
-export const EXPERIMENT_ORDER_WORDS: MlflowWords = {
-  ...EXPERIMENT_WORDS,
-  entity: (key) => (isTag(key.prefix) ? 'Invalid order_by entity: tag' : EXPERIMENT_WORDS.entity(key)),
+export const EXPERIMENT_ORDER_MESSAGES: FilterMessages = {
+  ...EXPERIMENT_MESSAGES,
+  entity: (key) => (isTag(key.prefix) ? 'Invalid order_by entity: tag' : EXPERIMENT_MESSAGES.entity(key)),
 };
 
 const registryComparator = ({ entity, written, rule }: RuledKey, comparator: string) =>
   `Invalid comparator for ${entity}${rule.type === 'NUMBER' ? ` ${written}` : ''}: ${comparator.toUpperCase()}`;
 
-export const REGISTERED_MODEL_WORDS: MlflowWords = {
-  ...EXPERIMENT_WORDS,
-  value: valueWords("['name']", ' or a list of quoted string values'),
+export const REGISTERED_MODEL_MESSAGES: FilterMessages = {
+  ...EXPERIMENT_MESSAGES,
+  value: valueMessage("['name']", ' or a list of quoted string values'),
   comparator: registryComparator,
   presence: registryComparator,
 };
@@ -126,17 +127,17 @@ export const REGISTERED_MODEL_WORDS: MlflowWords = {
 const unknownOrder = ({ text }: { text: string }) =>
   `Invalid order by key '${text}' specified. Valid keys are '${setOf(['name', 'timestamp'])}'`;
 
-export const REGISTERED_MODEL_ORDER_WORDS: MlflowWords = {
-  ...REGISTERED_MODEL_WORDS,
+export const REGISTERED_MODEL_ORDER_MESSAGES: FilterMessages = {
+  ...REGISTERED_MODEL_MESSAGES,
   entity: unknownOrder,
   key: unknownOrder,
 };
 
 const MODEL_VERSION_NUMBERS = setOf(['version_number', 'creation_timestamp', 'last_updated_timestamp']);
-const versionValue = valueWords("['name', 'run_id']", ' or a list of quoted string values');
+const versionValue = valueMessage("['name', 'run_id']", ' or a list of quoted string values');
 
-export const MODEL_VERSION_WORDS: MlflowWords = {
-  ...REGISTERED_MODEL_WORDS,
+export const MODEL_VERSION_MESSAGES: FilterMessages = {
+  ...REGISTERED_MODEL_MESSAGES,
   value: (found, value) => {
     if (found.entity === 'attribute' && found.rule.type === 'STRING' && value.kind === 'number') {
       return `Only the '${MODEL_VERSION_NUMBERS}' attributes support comparison with numeric values.`;
@@ -149,20 +150,20 @@ export const MODEL_VERSION_WORDS: MlflowWords = {
 
 const VERSION_ORDERS = setOf(['name', 'version_number', 'creation_timestamp', 'last_updated_timestamp']);
 
-export const MODEL_VERSION_ORDER_WORDS: MlflowWords = {
-  ...MODEL_VERSION_WORDS,
+export const MODEL_VERSION_ORDER_MESSAGES: FilterMessages = {
+  ...MODEL_VERSION_MESSAGES,
   entity: (key) =>
     isTag(key.prefix)
       ? `Invalid order by key '${key.key}' specified. Valid keys are ${VERSION_ORDERS}`
-      : MODEL_VERSION_WORDS.entity(key),
+      : MODEL_VERSION_MESSAGES.entity(key),
 };
 
 /** The entities of logged models have the names of their prefixes. */
 const pluralOf = (entity: string) => `${entity}s`;
 const tupleOf = (texts: readonly string[]) => `(${texts.map((text) => `'${text}'`).join(', ')})`;
 
-export const LOGGED_MODEL_WORDS: MlflowWords = {
-  ...RUN_WORDS,
+export const LOGGED_MODEL_MESSAGES: FilterMessages = {
+  ...RUN_MESSAGES,
   clauses: (_rest, filter) =>
     `Invalid filter string: ${pythonText(filter)}. Expected a list of comparisons separated by 'AND' (e.g. ` +
     `'metrics.loss > 0.1 AND params.lr = 0.01').`,
