@@ -1,5 +1,5 @@
-import type { TheirExperiment, TheirLoggedModel, TheirRun } from './rules/mlflow-things.js';
-import { visibleName } from './rules/mlflow-things.js';
+import type { TheirExperiment, TheirLoggedModel, TheirRun } from './rules/mlflow-records.js';
+import { visibleName } from './rules/mlflow-records.js';
 import type { ExperimentService } from '../experiments/index.js';
 import type { LoggedModelService } from '../logged-models/index.js';
 import { inGroups, type ImportWork, printOf } from './import-work.js';

@@ -1,5 +1,5 @@
 import { Experiment } from '../../db/entities/experiments/experiment.entity.js';
-import { ANSWERS } from './rules/mlflow-things.js';
+import { ANSWERS } from './rules/mlflow-records.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import { MIRROR_TAGS, type MirrorRemote, tagChanges, type TagPrints } from './mirror-remote.js';
 

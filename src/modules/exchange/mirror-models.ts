@@ -3,7 +3,7 @@ import { ModelAlias } from '../../db/entities/registry/model-alias.entity.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
-import { ANSWERS } from './rules/mlflow-things.js';
+import { ANSWERS } from './rules/mlflow-records.js';
 import type { Stage } from '../registry/index.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import { MIRROR_TAGS, type MirrorRemote, tagChanges, type TagPrints } from './mirror-remote.js';

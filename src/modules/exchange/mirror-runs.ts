@@ -1,7 +1,7 @@
 import { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
-import { ANSWERS } from './rules/mlflow-things.js';
+import { ANSWERS } from './rules/mlflow-records.js';
 import { fromHexId } from '../core/index.js';
 import { RUN_TAGS, type TagEntry } from '../experiments/index.js';
 import { ensureExperiment } from './mirror-experiments.js';

@@ -11,7 +11,7 @@ import {
   type TheirRun,
   type TheirVersion,
   proxyPath,
-} from './rules/mlflow-things.js';
+} from './rules/mlflow-records.js';
 import { AppError, ErrorCode, quote } from '../../errors.js';
 
 const PAGE = 100;

@@ -1,7 +1,13 @@
 import { Model } from '../../db/entities/registry/model.entity.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Session } from '../../db/database.js';
-import { sourceWithin, stageOfTheirs, type TheirModel, type TheirVersion, visibleName } from './rules/mlflow-things.js';
+import {
+  sourceWithin,
+  stageOfTheirs,
+  type TheirModel,
+  type TheirVersion,
+  visibleName,
+} from './rules/mlflow-records.js';
 import { Role, freeArtifactPath } from '../core/index.js';
 import {
   type SourceFolder,

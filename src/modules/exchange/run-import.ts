@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import type { Session } from '../../db/database.js';
 import { Artifact } from '../../db/entities/artifacts/artifact.entity.js';
 import { sql } from '../../db/sql.js';
-import { statusOfTheirs, type TheirPoint, type TheirRun, visibleName } from './rules/mlflow-things.js';
+import { statusOfTheirs, type TheirPoint, type TheirRun, visibleName } from './rules/mlflow-records.js';
 import {
   isEnded,
   CONTEXT_TAG,

@@ -12,7 +12,6 @@ export {
 } from './metric-pages.js';
 export { searchRuns } from './run-search.js';
 export { columnCondition, entryCondition } from './record-filter-sql.js';
-export { randomName } from './rules/random-name.js';
 export { isEnded } from './rules/run-status.js';
 export { CONTEXT_TAG, RUN_TAGS, SHOWN_AS_FIELDS, sourceOf } from './rules/run-tags.js';
 export { RunAnalysisService } from './run-analysis.service.js';

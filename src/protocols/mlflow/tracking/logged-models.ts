@@ -1,8 +1,9 @@
+import { randomName } from '../random-name.js';
 import { pythonText } from '../filters/messages.js';
 import { z } from 'zod';
 import type { Session } from '../../../db/database.js';
 import type { LoggedModel } from '../../../db/entities/logged-models/logged-model.entity.js';
-import { randomName, type ExperimentPlace } from '../../../modules/experiments/index.js';
+import { type ExperimentPlace } from '../../../modules/experiments/index.js';
 import { Role, toHexId } from '../../../modules/core/index.js';
 import type { Services } from '../../../services.js';
 import { jsonEndpoint, type Call, type Endpoint } from '../endpoint.js';

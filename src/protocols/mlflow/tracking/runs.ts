@@ -1,6 +1,7 @@
+import { randomName } from '../random-name.js';
 import { z } from 'zod';
 import { Role } from '../../../modules/core/index.js';
-import { randomName, RUN_TAGS, readRunDetails } from '../../../modules/experiments/index.js';
+import { RUN_TAGS, readRunDetails } from '../../../modules/experiments/index.js';
 import { jsonEndpoint, type Endpoint } from '../endpoint.js';
 import { invalidParameter } from '../errors.js';
 import { integer, keyValue, MORE, optionalString, repeated, string } from '../protobuf-json.js';
