@@ -28,6 +28,7 @@ import { OnnxEngine } from './inference/onnx/onnx-engine.js';
 import type { InferenceEngine, ModelChecker } from './inference/port.js';
 import { LocalTrainingBackend } from './training/local-backend.js';
 import { markTouched, type MirrorTarget } from './modules/exchange/index.js';
+import { SmallObjects } from './modules/uploads/index.js';
 import type { TrainingBackend } from './training/port.js';
 
 /** What services work with, as the settings choose it. */
@@ -93,7 +94,7 @@ export async function createImplementations(
     db,
     live: await createLiveEvents(config, options.databaseUrl, logger),
     queue: await createJobQueue(config, options.databaseUrl, logger),
-    objects: await createObjectStore(config),
+    objects: await createObjectStore(config, db),
     tokens: await createTokenVerifier(config),
     metrics: new ServiceMetrics(),
     files: duckDbDatasets,
@@ -151,8 +152,8 @@ async function createJobQueue(config: Config, databaseUrl: string, logger: Logge
   return config.REDIS_URL ? createRedisJobQueue(config.REDIS_URL, logger) : createPostgresJobQueue(databaseUrl, logger);
 }
 
-async function createObjectStore(config: Config): Promise<ObjectStore> {
-  const store = await chooseObjectStore(config);
+async function createObjectStore(config: Config, db: Database): Promise<ObjectStore> {
+  const store = new SmallObjects(await chooseObjectStore(config), db);
   await store.prepare();
   return store;
 }

@@ -1,7 +1,7 @@
 import type { SessionContext } from '@mikro-orm/core';
 import { Migrator } from '@mikro-orm/migrations';
 import { MikroORM, type EntityManager } from '@mikro-orm/postgresql';
-import type { Pool } from 'pg';
+import type { Pool, QueryResult } from 'pg';
 import type { Principal } from '../modules/core/index.js';
 import { AppError, ErrorCode } from '../errors.js';
 import { entities } from './entities/index.js';
@@ -18,8 +18,16 @@ import { Migration0010 } from './migrations/0010-releases.js';
 import { Migration0011 } from './migrations/0011-access.js';
 import { Migration0011GroundTruth } from './migrations/0011-ground-truth.js';
 import { Migration0012 } from './migrations/0012-artifact-paths.js';
+import { Migration0013 } from './migrations/0013-small-objects.js';
 import { asOutage } from './outage.js';
-import { giveBackDeadConnections, prepareMarked, sendAtOnce, sendBeginWithNext, watchStatements } from './pool.js';
+import {
+  giveBackDeadConnections,
+  prepareMarked,
+  type Prepared,
+  sendAtOnce,
+  sendBeginWithNext,
+  watchStatements,
+} from './pool.js';
 import { APP_ROLE, checkServer, ensureRoles, explainRefusal, isRace, SYSTEM_ROLE } from './preparation.js';
 import { sql } from './sql.js';
 
@@ -76,6 +84,7 @@ const MIGRATIONS = [
   { name: '0011-access', class: Migration0011 },
   { name: '0011-ground-truth', class: Migration0011GroundTruth },
   { name: '0012-artifact-paths', class: Migration0012 },
+  { name: '0013-small-objects', class: Migration0013 },
 ];
 /**
  * What the planner is told: the tables that searches read are in memory, where a page costs less than the rows on it;
@@ -185,17 +194,42 @@ export class Database {
     return result;
   }
 
+  /** One statement as by `sendAtOnce` that does not wait for the disk: a power cut may undo it. */
+  async sendUnflushed(actor: Actor, statement: Prepared): Promise<void> {
+    await this.send(actor, { synchronous_commit: 'off' }, [statement]);
+  }
+
   /**
-   * One statement as the actor's tenant, in a transaction of its own that takes one way to the server and does not wait
-   * for the disk: a power cut may undo it. `?` stand for texts.
+   * Statements as the actor's tenant, in a transaction of their own that takes one way to the server. The answer is the
+   * rows of the last. Mirrors hear nothing of it: not for what they follow when there are any.
    */
-  async sendUnflushed({ principal }: Actor, text: string, params: readonly string[]): Promise<void> {
-    const settings = { 'matih.tenant': principal.tenant, role: APP_ROLE, synchronous_commit: 'off' };
+  async sendAtOnce(actor: Actor, statements: readonly Prepared[]): Promise<object[]> {
+    return (await this.send(actor, {}, statements)).rows as object[];
+  }
+
+  private async send(
+    { principal }: Actor,
+    settings: Record<string, string>,
+    statements: readonly Prepared[],
+  ): Promise<QueryResult> {
     try {
-      await sendAtOnce(await this.orm.driver.getConnection().getNativeClient(), settings, text, params);
+      const pool = await this.orm.driver.getConnection().getNativeClient();
+      // What is sent so is planned once for all parameters, on each connection.
+      const all = {
+        'matih.tenant': principal.tenant,
+        role: APP_ROLE,
+        plan_cache_mode: 'force_generic_plan',
+        ...settings,
+      };
+      return await sendAtOnce(pool, all, statements);
     } catch (error) {
       throw asOutage(error);
     }
+  }
+
+  /** Whether something hears what transactions touch. */
+  get isMirrored(): boolean {
+    return this.onTouched !== undefined;
   }
 
   /** For work of the service itself, which has no session. */

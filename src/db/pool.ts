@@ -83,27 +83,53 @@ function withLiterals(text: string, values: readonly unknown[]): string | null {
   return text.replaceAll(/\$(\d+)/g, (_, n: string) => escapeLiteral(String(values[Number(n) - 1])));
 }
 
+/** A statement that a connection prepares once, under this name; `?` stand for parameters. */
+export interface Prepared {
+  name: string;
+  text: string;
+  params: readonly Param[];
+}
+
+type Param = string | number | null | readonly string[] | Buffer;
+
+/** The names that a connection knows. */
+const preparedBy = new WeakMap<PoolClient, Set<string>>();
+
 /**
- * One statement in a transaction of its own with these settings, in one message to the server: a message is a
- * transaction.
+ * Statements in a transaction of their own with these settings, in one message to the server: a message is a
+ * transaction. The answer is of the last.
  */
 export async function sendAtOnce(
   pool: Pool,
   settings: Record<string, string>,
-  text: string,
-  values: readonly string[],
-): Promise<void> {
-  const sets = Object.entries(settings).map(
-    ([name, value]) => `set_config(${escapeLiteral(name)}, ${escapeLiteral(value)}, true)`,
-  );
-  let n = 0;
-  const statement = text.replaceAll('?', () => escapeLiteral(values[n++] ?? ''));
+  statements: readonly Prepared[],
+): Promise<QueryResult> {
+  const sets = Object.entries(settings).map(([name, value]) => `set_config(${literal(name)}, ${literal(value)}, true)`);
+  const begin = `select ${sets.join(', ')}`;
   const client = await pool.connect();
   try {
-    await client.query(`select ${sets.join(', ')}; ${statement}`);
+    const known = preparedBy.get(client) ?? new Set();
+    preparedBy.set(client, known);
+    for (const { name, text } of statements) {
+      if (known.has(name)) continue;
+      let n = 0;
+      await client.query(`${begin}; prepare ${name} as ${text.replaceAll('?', () => `$${++n}`)}`);
+      known.add(name);
+    }
+    const calls = statements.map(({ name, params }) => `execute ${name}(${params.map(literal).join(', ')})`);
+    const results: unknown = await client.query([begin, ...calls].join('; '));
+    return (results as QueryResult[]).at(-1) ?? NOTHING;
   } finally {
     client.release();
   }
+}
+
+function literal(value: Param): string {
+  if (value === null) return 'null';
+  if (typeof value === 'string') return escapeLiteral(value);
+  if (typeof value === 'number') return String(value);
+  if (Buffer.isBuffer(value)) return `decode('${value.toString('hex')}', 'hex')`;
+  return `array[${(value as readonly string[]).map(literal).join(', ')}]::text[]`;
 }
 
 const NOTHING: QueryResult = { command: '', rowCount: null, oid: 0, fields: [], rows: [] };

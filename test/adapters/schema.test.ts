@@ -149,6 +149,7 @@ function valueFor(type: string, n: number): string {
     bigint: `${n}`,
     'double precision': `${n}`,
     'timestamp with time zone': `'2026-01-01'::timestamptz + ${n} * interval '1 hour'`,
+    bytea: `'\\x0${n}'`,
     'bigint[]': `'{}'`,
   };
   const value = values[type];

@@ -1,6 +1,8 @@
 // one file because its tests share one running service, which takes longer to start than most of them to run.
 import { createHash, randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { sql } from '../support/embedded.js';
@@ -201,6 +203,63 @@ describe('the artifact proxy', () => {
     await call('DELETE', `${PROXY}/artifacts/${own}/artifacts/`);
     await expect.poll(keys).toEqual([]);
     expect(await sql(service.database.url, 'select * from staged_object')).toEqual([]);
+  });
+
+  it('keeps a file of a few bytes in the database, where all that reads files finds it', async () => {
+    const own = await newRun();
+    const runId = own.split('/')[1]!.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+    const { objects } = service.app.context;
+    const rows = () => sql(service.database.url, `select 1 from small_object where key like '%/${runId}/%'`);
+    const keyOf = async (path: string) =>
+      (await sql(
+        service.database.url,
+        `select object_key from artifact where run_id = '${runId}' and path = '${path}'`,
+      )) as [{ object_key: string }];
+    const longest = randomBytes(8_192);
+    for (const [path, content] of Object.entries({ empty: '', 'it\'s "$1"?.txt': '0123456789', longest })) {
+      expect((await put(encodeURIComponent(path), content, own)).status, path).toBe(200);
+      expect((await get(encodeURIComponent(path), own)).bytes, path).toEqual(Buffer.from(content));
+    }
+    expect(await rows()).toHaveLength(3);
+    await put('longer', randomBytes(8_193), own);
+    expect(await rows()).toHaveLength(3);
+    expect(await stored(`acme/runs/${runId}`)).toHaveLength(4);
+
+    const [{ object_key: key }] = await keyOf('longest');
+    expect(await objects.sizeBytes(key)).toBe(8_192);
+    expect(await buffer(await objects.get(key, { start: 8_190, end: 9_000 }))).toEqual(longest.subarray(8_190));
+    await expect(objects.get(key, { start: 8_192, end: 9_000 })).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
+    {
+      using local = await objects.localFile(key);
+      expect(await readFile(local.path)).toEqual(longest);
+      expect(local.path).not.toContain(service.app.context.config.DATA_DIR);
+    }
+    const presigned = (await call('GET', `${PROXY}/presigned/${own}/artifacts/longest`)).json as { url: string };
+    const ranged = await fetch(presigned.url, { headers: { range: 'bytes=10-19' } });
+    expect([ranged.status, Buffer.from(await ranged.arrayBuffer())]).toEqual([206, longest.subarray(10, 20)]);
+
+    // From the database to the disk and back: nothing stays behind on either side.
+    for (const content of [randomBytes(20_000), Buffer.from('short'), Buffer.from('other')]) {
+      await put('longest', content, own);
+      expect((await get('longest', own)).bytes).toEqual(content);
+      await expect.poll(() => stored(`acme/runs/${runId}`)).toHaveLength(4);
+    }
+    await expect(objects.sizeBytes(key)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await call('DELETE', `${PROXY}/artifacts/${own}/artifacts/`);
+    await expect.poll(() => stored(`acme/runs/${runId}`)).toEqual([]);
+    expect(await rows()).toEqual([]);
+    expect(await sql(service.database.url, 'select * from staged_object')).toEqual([]);
+  });
+
+  it('places a new small file in one way to the database', async () => {
+    const own = await newRun();
+    const runId = own.split('/')[1]!.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+    for (const name of ['first', 'second']) await put(name, 'x', own);
+    service.statements.length = 0;
+    await put('third', 'x', own);
+    const about = service.statements.filter((text) => text.includes(runId));
+    expect(about).toHaveLength(1);
+    expect(about[0]).toMatch(/^select set_config.*third/s);
   });
 
   it('deletes a folder of very many files step by step, and nothing beside it', async () => {

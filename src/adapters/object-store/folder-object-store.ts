@@ -119,7 +119,7 @@ export class FolderObjectStore implements ObjectStore {
 
   async partUrl(key: string, uploadId: string, partNumber: number, expiresInSeconds: number): Promise<string> {
     checkPartNumber(partNumber);
-    return this.sign('PUT', { key: checkKey(key), uploadId, partNumber }, expiresInSeconds);
+    return this.signedRequests.sign('PUT', { key: checkKey(key), uploadId, partNumber }, expiresInSeconds);
   }
 
   async listParts(key: string, uploadId: string): Promise<StoredPart[]> {
@@ -139,11 +139,15 @@ export class FolderObjectStore implements ObjectStore {
 
   async downloadUrl(key: string, expiresInSeconds: number): Promise<string> {
     await this.stat(key);
-    return this.sign('GET', { key, uploadId: '', partNumber: 0 }, expiresInSeconds);
+    return this.signedRequests.sign('GET', { key, uploadId: '', partNumber: 0 }, expiresInSeconds);
   }
 
   readonly signedRequests: SignedRequests = {
     prefix: SIGNED_PREFIX,
+    sign: (method, request, expiresInSeconds) => {
+      if (!this.secret) throw new Error('The store was not prepared.');
+      return signUrl(this.secret, method, request, Math.floor(Date.now() / 1000) + expiresInSeconds);
+    },
     verify: (method, url) => {
       // Without one, nothing was ever signed here: any answers no.
       return verifyUrl(this.secret ?? randomBytes(32), method, url);
@@ -167,11 +171,6 @@ export class FolderObjectStore implements ObjectStore {
     });
     await rm(own);
     return readFile(path);
-  }
-
-  private sign(method: string, request: SignedRequest, expiresInSeconds: number): string {
-    if (!this.secret) throw new Error('The store was not prepared.');
-    return signUrl(this.secret, method, request, Math.floor(Date.now() / 1000) + expiresInSeconds);
   }
 
   private async stat(key: string): Promise<Stats> {

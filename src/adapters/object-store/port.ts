@@ -47,6 +47,8 @@ export interface LocalFile extends Disposable {
 export interface SignedRequests {
   /** Every signed path begins with it. */
   readonly prefix: string;
+  /** A path of this service for one request, whether there is such a file or not. */
+  sign(method: 'GET' | 'PUT', request: SignedRequest, expiresInSeconds: number): string;
   /** Whether the address was signed by this store for this method and has not expired; FORBIDDEN otherwise. */
   verify(method: 'GET' | 'PUT', url: URL): SignedRequest;
   /**

@@ -1,4 +1,5 @@
 import { contentTypeOf } from '../core/index.js';
+import { hash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { v7 as uuidv7 } from 'uuid';
@@ -7,7 +8,7 @@ import { Artifact } from '../../db/entities/artifacts/artifact.entity.js';
 import type { DirectUpload } from '../../db/entities/uploads/direct-upload.entity.js';
 import type { Actor, Database, Session } from '../../db/database.js';
 import { preparedSql, sql } from '../../db/sql.js';
-import { type StagedObjects, type DirectUploads } from '../uploads/index.js';
+import { addSmall, type DirectUploads, MAX_SMALL_BYTES, smallKey, type StagedObjects } from '../uploads/index.js';
 import { AppError, ErrorCode, notFound } from '../../errors.js';
 import { audit, auditRow } from '../platform/index.js';
 import { type ArtifactService, isOwnFolder, refuseOwnFolders } from './artifact.service.js';
@@ -25,6 +26,16 @@ export interface FolderPlace {
 /** A place with what has to hold for it besides. */
 export interface CheckedPlace extends FolderPlace {
   check(session: Session, experiment: ExperimentPlace): Promise<void>;
+  /** An id, DEFAULT or ANY: `check` has nothing against an owner in it. Null where only `check` can tell. */
+  experiment: string | null;
+}
+
+/** What a file is when it comes to its place. */
+interface NewFile {
+  objectKey: string;
+  stored: StoredObject;
+  /** Of one that is a row of the database; the object store has others. */
+  content: Buffer | null;
 }
 
 /** A file, or a folder with files in it. */
@@ -64,35 +75,38 @@ export class ArtifactFolderService {
   /** Streams a file in, in place of one at its path. */
   async put(
     actor: Actor,
-    { owner, path, check }: CheckedPlace,
+    place: CheckedPlace,
     content: Readable,
     sizeBytes = Number.POSITIVE_INFINITY,
   ): Promise<StoredObject> {
     const { db, objects, staged, maxBytes } = this.deps;
-    const isSmall = sizeBytes <= SMALL_BYTES;
-    const objectKey = keyOf(actor, owner, path);
+    const { owner, path, check } = place;
     // Of a small file, nothing is lost when its place is refused after it has come.
-    if (!isSmall) {
+    const bytes = sizeBytes <= SMALL_BYTES ? await buffer(content) : null;
+    // A store with a server of its own gives its addresses to clients, where the database has none.
+    if (bytes && bytes.length <= Math.min(MAX_SMALL_BYTES, maxBytes) && objects.signedRequests) {
+      const stored = { sizeBytes: bytes.length, sha256: hash('sha256', bytes) };
+      await this.place(actor, place, { objectKey: keyOf(actor, owner, path, smallKey), stored, content: bytes });
+      return stored;
+    }
+    if (!bytes) {
       await db.transact(actor, async (session) => {
         await check(session, await this.experimentOf(session, owner));
         await this.requirePlace(session, owner, path);
       });
     }
+    const objectKey = keyOf(actor, owner, path);
     await staged.stageUnflushed(actor, objectKey);
-    let flushed = Promise.resolve();
     try {
       let stored: StoredObject;
-      if (isSmall) ({ stored, flushed } = await objects.write(objectKey, await buffer(content), { maxBytes }));
-      else stored = await objects.put(objectKey, content, { maxBytes });
-      await db.transact(actor, async (session) => {
-        await check(session, await this.lock(session, owner));
-        if (!(await placeNew(session, owner, path, objectKey, stored)))
-          await this.replace(session, owner, path, objectKey, stored);
-        await flushed;
-      });
+      if (bytes) {
+        const written = await objects.write(objectKey, bytes, { maxBytes });
+        await written.flushed;
+        stored = written.stored;
+      } else stored = await objects.put(objectKey, content, { maxBytes });
+      await this.place(actor, place, { objectKey, stored, content: null });
       return stored;
     } catch (error) {
-      await flushed.catch(() => undefined);
       await staged.discard(objectKey);
       throw error;
     }
@@ -216,6 +230,22 @@ export class ArtifactFolderService {
     return upload;
   }
 
+  /** In one way to the database where it can be, which is for most files. */
+  private async place(actor: Actor, place: CheckedPlace, file: NewFile): Promise<void> {
+    const { db, staged } = this.deps;
+    const { owner, path, check } = place;
+    const { objectKey, stored, content } = file;
+    if (!db.isMirrored && (await placeNew(db, actor, place, file))) return;
+    await db.transact(actor, async (session) => {
+      await check(session, await this.lock(session, owner));
+      if (content) {
+        await staged.stage(session, objectKey);
+        await addSmall(session, objectKey, content);
+      }
+      await this.replace(session, owner, path, objectKey, stored);
+    });
+  }
+
   /** Row and object in one transaction: the file that was there goes after the commit. The owner is locked. */
   private async replace(
     session: Session,
@@ -248,7 +278,7 @@ export class ArtifactFolderService {
       session.em,
       `met_by_${column}`,
       `${metBy(column)} limit 1`,
-      metParams(session, id, path),
+      metParams(session.tenant, id, path),
     );
     if (!met) return null;
     if (met.path === path) return met;
@@ -275,7 +305,8 @@ async function readExperiment(
   owner: FolderOwner,
   lock: '' | 'for update of o',
 ): Promise<ExperimentPlace> {
-  const [table, id] = 'runId' in owner ? ['run', owner.runId] : ['logged_model', owner.loggedModelId];
+  const table = tableOf(owner);
+  const [, id] = columnOf(owner);
   const [experiment] = await preparedSql<ExperimentPlace>(
     session.em,
     `${lock === '' ? 'experiment_of' : 'lock'}_${table}`,
@@ -302,45 +333,61 @@ const metBy = (column: string) => `select id, path, object_key as "objectKey", s
 const placesOf = (path: string) => path.split('/').map((_, i, segments) => segments.slice(0, i + 1).join('/'));
 
 /** The parameters of `metBy`; of bytes, a zero is the next after a slash. */
-const metParams = (session: Session, id: string, path: string) => [
-  ...[session.tenant, id, placesOf(path)],
-  ...[session.tenant, id, `${path}/`, `${path}0`],
+const metParams = (tenant: string, id: string, path: string) => [
+  ...[tenant, id, placesOf(path)],
+  ...[tenant, id, `${path}/`, `${path}0`],
 ];
 
 /**
- * Row, settlement and audit entry of a file at a free path in one statement, which is what most files need; false, and
- * nothing is done, where `replace` has to look closer. The owner is locked.
+ * The owner's lock, and then row, settlement and audit entry of a file at a free path, which is what most files need;
+ * false, and nothing is done, where `replace` has to look closer.
  */
 async function placeNew(
-  session: Session,
-  owner: FolderOwner,
-  path: string,
-  objectKey: string,
-  stored: StoredObject,
+  db: Database,
+  actor: Actor,
+  { owner, path, experiment }: CheckedPlace,
+  { objectKey, stored, content }: NewFile,
 ): Promise<boolean> {
-  if ('runId' in owner && isOwnFolder(path)) return false;
+  if (experiment === null || ('runId' in owner && isOwnFolder(path))) return false;
   const [column, id] = columnOf(owner);
-  const note = auditRow(session, 'logArtifact', subjectOf(owner), null, { path, sha256: stored.sha256 });
-  const made = await preparedSql(
-    session.em,
-    `place_new_by_${column}`,
-    `with met as (${metBy(column)}),
-     settled as (
-       delete from staged_object where tenant = ? and object_key = ? and not exists (select from met) returning object_key),
-     made as (
-       insert into artifact (id, tenant, created_at, ${column}, path, object_key, size_bytes, sha256, content_type)
-       select ?::uuid, ?, clock_timestamp(), ?::uuid, ?, object_key, ?::bigint, ?, ? from settled returning id),
-     noted as (
-       insert into audit_log (id, tenant, created_at, actor, role, action, subject_type, subject_id, after, request_id)
-       select ?::uuid, ?, clock_timestamp(), ?, ?, ?, ?, ?, ?::jsonb, ? from made)
-     select id from made`,
-    [
-      ...[...metParams(session, id, path), session.tenant, objectKey],
-      ...[uuidv7(), session.tenant, id, path, stored.sizeBytes, stored.sha256, contentTypeOf(path)],
-      ...[uuidv7(), note.tenant, note.actor, note.role, note.action, note.subjectType, note.subjectId],
-      ...[JSON.stringify(note.after), note.requestId],
-    ],
-  );
+  const table = tableOf(owner);
+  const { tenant } = actor.principal;
+  const note = auditRow(actor, 'logArtifact', subjectOf(owner), null, { path, sha256: stored.sha256 });
+  const isFree = 'exists (select from owner) and not exists (select from met)';
+  const claim = content
+    ? `insert into small_object (tenant, key, content) select ?, ?, ? where ${isFree} returning key`
+    : `delete from staged_object where tenant = ? and object_key = ? and ${isFree} returning object_key as key`;
+  const made = await db.sendAtOnce(actor, [
+    // Apart from what comes after: that sees what others did while this waited.
+    {
+      name: `hold_${table}`,
+      text: `select from ${table} where tenant = ? and id = ? for update`,
+      params: [tenant, id],
+    },
+    {
+      name: `place_${content ? 'small' : 'stored'}_by_${column}`,
+      text: `with owner as (
+         select from ${table} o join experiment e on e.tenant = o.tenant and e.id = o.experiment_id
+         where o.tenant = ? and o.id = ? and ? in ('ANY', e.id::text, case when e.is_default then 'DEFAULT' end)),
+       met as (${metBy(column)}),
+       claimed as (${claim}),
+       made as (
+         insert into artifact (id, tenant, created_at, ${column}, path, object_key, size_bytes, sha256, content_type)
+         select ?::uuid, ?, clock_timestamp(), ?::uuid, ?, key, ?::bigint, ?, ? from claimed returning id),
+       noted as (
+         insert into audit_log (id, tenant, created_at, actor, role, action, subject_type, subject_id, after, request_id)
+         select ?::uuid, ?, clock_timestamp(), ?, ?, ?, ?, ?, ?::jsonb, ? from made)
+       select id from made`,
+      params: [
+        ...[tenant, id, experiment],
+        ...metParams(tenant, id, path),
+        ...[tenant, objectKey, ...(content ? [content] : [])],
+        ...[uuidv7(), tenant, id, path, stored.sizeBytes, stored.sha256, contentTypeOf(path)],
+        ...[uuidv7(), note.tenant, note.actor, note.role, note.action, note.subjectType, note.subjectId],
+        ...[JSON.stringify(note.after), note.requestId],
+      ],
+    },
+  ]);
   return made.length > 0;
 }
 
@@ -363,15 +410,19 @@ function filesAt(
 const columnOf = (owner: FolderOwner): [column: string, id: string] =>
   'runId' in owner ? ['run_id', owner.runId] : ['logged_model_id', owner.loggedModelId];
 
+const tableOf = (owner: FolderOwner) => ('runId' in owner ? 'run' : 'logged_model');
+
 const subjectOf = (owner: FolderOwner) =>
   'runId' in owner ? { type: 'run', id: owner.runId } : { type: 'loggedModel', id: owner.loggedModelId };
 
 /** The user's path only gives it a readable end: what tells files apart is the id. */
-function keyOf({ principal }: Actor, owner: FolderOwner, path: string): string {
+function keyOf({ principal }: Actor, owner: FolderOwner, path: string, keyIn = fileKey): string {
   const place = 'runId' in owner ? `runs/${owner.runId}` : `logged-models/${owner.loggedModelId}`;
   const name = (path.split('/').at(-1) ?? '')
     .replace(/[^A-Za-z0-9._-]/g, '_')
     .replace(/^\./, '_')
     .slice(-100);
-  return `${principal.tenant}/${place}/artifacts/${uuidv7()}-${name || 'file'}`;
+  return keyIn(`${principal.tenant}/${place}`, `${uuidv7()}-${name || 'file'}`);
 }
+
+const fileKey = (owner: string, name: string) => `${owner}/artifacts/${name}`;

@@ -224,7 +224,7 @@ export async function bringFiles(
         if (ours && !(await hasChanged(ours, sizeBytes, () => work.reader.content(place, theirPath)))) return;
         const stored = await folders.put(
           work.actor,
-          { owner, path, check: async () => undefined },
+          { owner, path, check: async () => undefined, experiment: 'ANY' },
           await work.reader.content(place, theirPath),
         );
         brought += 1;

@@ -1,6 +1,6 @@
 import { AuditLog } from '../../db/entities/platform/audit-log.entity.js';
 import { Event } from '../../db/entities/platform/event.entity.js';
-import type { Session } from '../../db/database.js';
+import type { Actor, Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import type { EventType } from './rules/events.js';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
@@ -34,28 +34,28 @@ export function audit(
   before: object | null,
   after: object | null,
 ): void {
+  session.touch(subject.type, subject.id);
   session.em.create(AuditLog, auditRow(session, action, subject, before, after));
 }
 
 /** The row of `audit` for a statement that writes it itself. */
 export function auditRow(
-  session: Session,
+  { principal, requestId }: Actor,
   action: string,
   subject: Subject,
   before: object | null,
   after: object | null,
 ) {
-  session.touch(subject.type, subject.id);
   return {
-    tenant: session.tenant,
-    actor: session.principal.subject,
-    role: session.principal.role,
+    tenant: principal.tenant,
+    actor: principal.subject,
+    role: principal.role,
     action,
     subjectType: subject.type,
     subjectId: subject.id,
     before: before && { ...before },
     after: after && { ...after },
-    requestId: session.requestId,
+    requestId,
   };
 }
 

@@ -3,6 +3,7 @@ import type { ObjectStore } from '../../adapters/object-store/port.js';
 import type { Actor, Database, Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { AppError, ErrorCode } from '../../errors.js';
+import { isSmallKey } from './small-objects.js';
 
 /** Longer than any file may take to be stored. */
 const SWEPT_AFTER_MS = 24 * 60 * 60 * 1000;
@@ -42,10 +43,11 @@ export class StagedObjects {
    * a power cut between the two can lose is the note, and with it the space of a file that nothing names.
    */
   async stageUnflushed(actor: Actor, key: string): Promise<void> {
-    await this.db.sendUnflushed(actor, 'insert into staged_object (tenant, object_key) values (?, ?)', [
-      actor.principal.tenant,
-      key,
-    ]);
+    await this.db.sendUnflushed(actor, {
+      name: 'stage',
+      text: 'insert into staged_object (tenant, object_key) values (?, ?)',
+      params: [actor.principal.tenant, key],
+    });
   }
 
   /** UNAVAILABLE when the sweeper was faster: the file is gone. */
@@ -152,7 +154,9 @@ export class StagedObjects {
         [key, olderThanMs],
       );
       // The row goes with the file or not at all: a failure here keeps it for the sweeper.
-      if (staged.length > 0) await this.objects.delete(key);
+      if (staged.length === 0) return;
+      if (isSmallKey(key)) await sql(em, 'delete from small_object where key = ?', [key]);
+      else await this.objects.delete(key);
     });
   }
 }

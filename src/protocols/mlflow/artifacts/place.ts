@@ -1,9 +1,17 @@
 import type { Session } from '../../../db/database.js';
-import { toHexId, freeArtifactPath } from '../../../modules/core/index.js';
+import { freeArtifactPath, fromHexId, toHexId } from '../../../modules/core/index.js';
 import type { Services } from '../../../services.js';
 import type { CheckedPlace, FolderOwner, FolderPlace } from '../../../modules/artifacts/index.js';
 import { invalidParameter, whenAbsent } from '../errors.js';
-import { loggedModelIdOf, noLoggedModel, noRun, runIdOf, toExperimentId, toModelId } from '../ids.js';
+import {
+  DEFAULT_EXPERIMENT,
+  loggedModelIdOf,
+  noLoggedModel,
+  noRun,
+  runIdOf,
+  toExperimentId,
+  toModelId,
+} from '../ids.js';
 import { findExperiment } from '../tracking/lookup.js';
 import { artifactUri } from '../tracking/views.js';
 
@@ -35,7 +43,8 @@ export function namedPlace(services: Services, text: string): CheckedPlace {
       throw noOwner(owner, name);
   };
   // Once more, for what is only a trap at the begin.
-  return { owner, path: safePath(rest.join('/')), check };
+  const experiment = given === DEFAULT_EXPERIMENT ? 'DEFAULT' : fromHexId(given);
+  return { owner, path: safePath(rest.join('/')), check, experiment };
 }
 
 export async function findPlace(session: Session, services: Services, text: string): Promise<FolderPlace> {
