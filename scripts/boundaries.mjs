@@ -17,5 +17,5 @@ registerHooks({
   },
 });
 
-process.argv.push('src', '--config', '.dependency-cruiser.mjs', '--output-type', 'err-long');
+process.argv.push('src', 'demo', '--config', '.dependency-cruiser.mjs', '--output-type', 'err-long');
 await import(new URL('../node_modules/dependency-cruiser/bin/dependency-cruiser.mjs', import.meta.url).href);

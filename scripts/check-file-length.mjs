@@ -3,7 +3,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 const LIMIT_LINES = 500;
-const files = ['src', 'test', 'bench', 'scripts', 'graphiql'].flatMap((folder) =>
+const files = ['src', 'demo', 'test', 'bench', 'scripts', 'graphiql'].flatMap((folder) =>
   readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter(
       (entry) => entry.isFile() && !entry.parentPath.includes('node_modules') && /\.(ts|tsx|mjs)$/.test(entry.name),

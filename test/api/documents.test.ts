@@ -96,8 +96,8 @@ describe('the documents', () => {
   });
 
   it('and the operations that they share are all used', () => {
-    const demo = readdirSync('src/demo')
-      .map((file) => readFileSync(join('src/demo', file), 'utf8'))
+    const demo = readdirSync('demo')
+      .map((file) => readFileSync(join('demo', file), 'utf8'))
       .join('\n');
     const unused = [...operations.keys()].filter(
       (name) => !guide.used.has(name) && !new RegExp(`['"\`/]${name}['"\`.]`).test(demo),

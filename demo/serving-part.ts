@@ -1,9 +1,9 @@
-import { document } from './documents.js';
-import type { Flight } from './flights.js';
-import { Part } from './part.js';
-import { bar, count, duration } from './terminal.js';
-import { failedChecks, pause, round, type DeploymentView, type Gate, type Version } from './views.js';
-import { must, type Figures } from './walk.js';
+import { document } from './documents.ts';
+import type { Flight } from './flights.ts';
+import { Part } from './part.ts';
+import { bar, count, duration } from './terminal.ts';
+import { failedChecks, pause, round, type DeploymentView, type Gate, type Version } from './views.ts';
+import { must, type Figures } from './walk.ts';
 
 const ROWS_PER_REQUEST = 5;
 const REQUESTS_AT_ONCE = 8;

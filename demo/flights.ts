@@ -13,7 +13,11 @@ const OTHER_AIRPORTS = ['HNL', 'OGG', 'LIH', 'KOA', 'ITO', 'ANC', 'SJU', 'FAI', 
 
 /** Three million real US flights of January to June 2001, as the npm package vega-datasets ships them. */
 export class Flights {
-  private constructor(private readonly connection: DuckDBConnection) {}
+  private readonly connection: DuckDBConnection;
+
+  private constructor(connection: DuckDBConnection) {
+    this.connection = connection;
+  }
 
   static async open(parquetPath: string): Promise<Flights> {
     const connection = await (await DuckDBInstance.create(':memory:')).connect();

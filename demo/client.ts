@@ -6,12 +6,13 @@ import WebSocket from 'ws';
 
 /** A client of the public API, with nothing but addresses and a token. */
 export class ApiClient {
+  private readonly url: string;
+  private readonly token: string;
   private readonly socket: Client;
 
-  constructor(
-    private readonly url: string,
-    private readonly token: string,
-  ) {
+  constructor(url: string, token: string) {
+    this.url = url;
+    this.token = token;
     this.socket = createClient({
       url: `${url.replace('http', 'ws')}/graphql`,
       webSocketImpl: WebSocket,
@@ -63,11 +64,11 @@ export class ApiClient {
 }
 
 export class ApiError extends Error {
-  constructor(
-    message: string,
-    readonly code: string,
-  ) {
+  readonly code: string;
+
+  constructor(message: string, code: string) {
     super(message);
     this.name = 'ApiError';
+    this.code = code;
   }
 }

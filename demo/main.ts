@@ -2,14 +2,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ApiClient } from './client.js';
-import { Flights } from './flights.js';
-import { Scenario } from './scenario.js';
-import { startService, type ServiceProcess } from './service.js';
-import { duration, Terminal } from './terminal.js';
-import { Walk } from './walk.js';
+import { ApiClient } from './client.ts';
+import { Flights } from './flights.ts';
+import { Scenario } from './scenario.ts';
+import { startService, type ServiceProcess } from './service.ts';
+import { duration, Terminal } from './terminal.ts';
+import { Walk } from './walk.ts';
 
-const FLIGHTS = fileURLToPath(new URL('../../node_modules/vega-datasets/data/flights-3m.parquet', import.meta.url));
+const FLIGHTS = fileURLToPath(new URL('../node_modules/vega-datasets/data/flights-3m.parquet', import.meta.url));
 /** Beside the data of `npm start`, never in them. */
 const DEMO_DATA_DIR = '.data-demo';
 const FLAGS = ['--once', '--json', '--help'];

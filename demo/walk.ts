@@ -1,4 +1,4 @@
-import type { Terminal } from './terminal.js';
+import type { Terminal } from './terminal.ts';
 
 export type Figures = Record<string, string | number | boolean>;
 
@@ -13,7 +13,11 @@ export interface StepResult {
 export class Walk {
   readonly steps: StepResult[] = [];
 
-  constructor(private readonly terminal: Terminal) {}
+  private readonly terminal: Terminal;
+
+  constructor(terminal: Terminal) {
+    this.terminal = terminal;
+  }
 
   async step(name: string, work: () => Promise<Figures>): Promise<void> {
     this.terminal.step(this.steps.length + 1, name);

@@ -1,9 +1,9 @@
 import { rm } from 'node:fs/promises';
-import { document } from './documents.js';
-import { Part } from './part.js';
-import { bar, count, sparkline } from './terminal.js';
-import { round, type DatasetView } from './views.js';
-import { must, type Figures } from './walk.js';
+import { document } from './documents.ts';
+import { Part } from './part.ts';
+import { bar, count, sparkline } from './terminal.ts';
+import { round, type DatasetView } from './views.ts';
+import { must, type Figures } from './walk.ts';
 
 const FEATURES = [
   { column: 'date', kind: 'TIMESTAMP' },

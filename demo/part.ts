@@ -1,9 +1,9 @@
-import type { ApiClient } from './client.js';
-import { document } from './documents.js';
-import type { Flights } from './flights.js';
-import { bar, type Terminal } from './terminal.js';
-import { failedChecks, type Gate, type JobView, type Version } from './views.js';
-import { must, type Walk } from './walk.js';
+import type { ApiClient } from './client.ts';
+import { document } from './documents.ts';
+import type { Flights } from './flights.ts';
+import { bar, type Terminal } from './terminal.ts';
+import { failedChecks, type Gate, type JobView, type Version } from './views.ts';
+import { must, type Walk } from './walk.ts';
 
 export interface ScenarioOptions {
   api: ApiClient;
@@ -30,10 +30,13 @@ export interface State {
 
 /** What the parts of the demo share. */
 export class Part {
-  constructor(
-    protected readonly options: ScenarioOptions,
-    protected readonly state: State,
-  ) {}
+  protected readonly options: ScenarioOptions;
+  protected readonly state: State;
+
+  constructor(options: ScenarioOptions, state: State) {
+    this.options = options;
+    this.state = state;
+  }
 
   protected async awaitJob(jobId: string): Promise<JobView> {
     const { api, terminal } = this.options;

@@ -1,4 +1,4 @@
-import { must } from './walk.js';
+import { must } from './walk.ts';
 
 export interface Version {
   id: string;

@@ -1,22 +1,24 @@
-import { document } from './documents.js';
-import { MonitoringPart } from './monitoring-part.js';
-import type { ScenarioOptions, State } from './part.js';
-import { RegistryPart } from './registry-part.js';
-import { ServingPart } from './serving-part.js';
-import { duration } from './terminal.js';
-import { TrainingPart } from './training-part.js';
-import { present, type Version } from './views.js';
-import { must, type Figures } from './walk.js';
+import { document } from './documents.ts';
+import { MonitoringPart } from './monitoring-part.ts';
+import type { ScenarioOptions, State } from './part.ts';
+import { RegistryPart } from './registry-part.ts';
+import { ServingPart } from './serving-part.ts';
+import { duration } from './terminal.ts';
+import { TrainingPart } from './training-part.ts';
+import { present, type Version } from './views.ts';
+import { must, type Figures } from './walk.ts';
 
 /** Will this flight be more than 15 minutes late? A model's whole life, through the public API alone. */
 export class Scenario {
+  private readonly options: ScenarioOptions;
   private readonly state: State;
   private readonly training: TrainingPart;
   private readonly registry: RegistryPart;
   private readonly serving: ServingPart;
   private readonly monitoring: MonitoringPart;
 
-  constructor(private readonly options: ScenarioOptions) {
+  constructor(options: ScenarioOptions) {
+    this.options = options;
     const name = `flight-delay${options.suffix}`;
     this.state = {
       experimentId: '',

@@ -3,7 +3,11 @@ export class Terminal {
   private readonly fancy = process.stdout.isTTY === true;
   private liveLines = 0;
 
-  constructor(private readonly silent: boolean) {}
+  private readonly silent: boolean;
+
+  constructor(silent: boolean) {
+    this.silent = silent;
+  }
 
   title(text: string): void {
     this.line(`\n${this.style('1', text)}`);

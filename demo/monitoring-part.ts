@@ -1,8 +1,8 @@
-import { document } from './documents.js';
-import { Part } from './part.js';
-import { count } from './terminal.js';
-import { pause, type Version } from './views.js';
-import { must, type Figures } from './walk.js';
+import { document } from './documents.ts';
+import { Part } from './part.ts';
+import { count } from './terminal.ts';
+import { pause, type Version } from './views.ts';
+import { must, type Figures } from './walk.ts';
 
 /** Windows, alerts, retraining. */
 export class MonitoringPart extends Part {

@@ -1,8 +1,8 @@
-import { ApiError } from './client.js';
-import { document } from './documents.js';
-import { Part } from './part.js';
-import { interval, round, type Comparison, type Version } from './views.js';
-import { must, type Figures } from './walk.js';
+import { ApiError } from './client.ts';
+import { document } from './documents.ts';
+import { Part } from './part.ts';
+import { interval, round, type Comparison, type Version } from './views.ts';
+import { must, type Figures } from './walk.ts';
 
 /** Versions, their evidence and their stages. */
 export class RegistryPart extends Part {
