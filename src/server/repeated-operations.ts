@@ -19,7 +19,9 @@ export interface OperationOptions {
   schema: GraphQLSchema;
   limits: QueryLimits;
   logger: Logger;
-  /** Told of each operation over HTTP: its first root field, OK or the code of its first error, and how long it took. */
+  /**
+   * Told of each operation over HTTP: its first root field, OK or the code of its first error, and how long it took.
+   */
   observe(field: string, code: string, seconds: number): void;
 }
 
@@ -41,9 +43,9 @@ const JSON_TYPE = 'application/json; charset=utf-8';
 const PLAIN_ACCEPT = new Set([undefined, '*/*', 'application/json']);
 
 /**
- * Answers documents that Apollo has parsed and validated before, without Apollo's own steps, which take longer than a prediction:
- * same schema, limits, context and errors. Only what does not depend on the request is kept; the operation is looked up each time.
- * Whatever is unusual, a refusal included, is left to Apollo.
+ * Answers documents that Apollo has parsed and validated before, without Apollo's own steps, which take longer than a
+ * prediction: same schema, limits, context and errors. Only what does not depend on the request is kept; the operation
+ * is looked up each time. Whatever is unusual, a refusal included, is left to Apollo.
  */
 export class RepeatedOperations {
   private readonly known = new LRUCache<string, KnownDocument>({
@@ -113,7 +115,9 @@ export class RepeatedOperations {
   }
 }
 
-/** The first root field: a name of the schema, since the operation is valid; operations that are not have no such name. */
+/**
+ * The first root field: a name of the schema, since the operation is valid; operations that are not have no such name.
+ */
 export function rootField(operation: OperationDefinitionNode | undefined): string {
   const [first] = operation?.selectionSet.selections ?? [];
   return first?.kind === Kind.FIELD ? first.name.value : 'other';

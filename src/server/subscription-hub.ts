@@ -131,7 +131,7 @@ export class SubscriptionHub {
 const tooSlow = () =>
   new AppError(
     ErrorCode.RESOURCE_EXHAUSTED,
-    'This subscriber took nothing for ten seconds while events waited. Subscribe again with `after` set to ' +
+    'This subscriber read nothing for ten seconds while events waited. Subscribe again with `after` set to ' +
       'the last `seq` you have: nothing is lost.',
   );
 

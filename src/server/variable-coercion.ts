@@ -17,9 +17,10 @@ const SUFFIX = '__compiled';
 const INTROSPECTION = /\b__(schema|type)\b/;
 
 /**
- * Coerces input objects in variables with functions compiled from their types. graphql-js walks the types again for every value, which
- * is a third of the time of a request with thousands of points. It still executes the document: beside each input type of `schema`
- * stands a scalar that coerces it. A value that is not plainly right is refused without a reason; graphql-js gives the reason.
+ * Coerces input objects in variables with functions compiled from their types. graphql-js walks the types again for
+ * every value, which is a third of the time of a request with thousands of points. It still executes the document:
+ * beside each input type of `schema` stands a scalar that coerces it. A value that is not plainly right is refused
+ * without a reason; graphql-js gives the reason.
  */
 export class VariableCoercion {
   readonly schema: GraphQLSchema;

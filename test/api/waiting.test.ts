@@ -110,7 +110,9 @@ describe('a job that is waited for', () => {
     await pause(1_500);
     const refused = await tess.fails(JOB, { id, waitMs: 60_000 });
     expect(refused).toMatchObject({
-      message: `${MOST} calls of your tenant wait already, which is the most. Call again later, or without waitMs.`,
+      message:
+        `${MOST} calls of your tenant are waiting already, which is the maximum. Call again later, or ` +
+        'without waitMs.',
       extensions: { code: 'RESOURCE_EXHAUSTED', field: 'waitMs' },
     });
     // Who does not wait is answered, and another tenant waits on its own account.

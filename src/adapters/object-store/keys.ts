@@ -35,7 +35,7 @@ export function absent(key: string, cause?: unknown): AppError {
 export function pathTaken(key: string, cause?: unknown): AppError {
   return new AppError(
     ErrorCode.INVALID_PATH,
-    `Path ${quote(key)} crosses another stored file: one would be a folder of the other.`,
+    `Path ${quote(key)} cannot be stored: another stored file has a path that lies above or below it.`,
     { field: 'path', got: quote(key) },
     { cause },
   );

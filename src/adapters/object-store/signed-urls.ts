@@ -33,7 +33,7 @@ export function verifyUrl(secret: Buffer, method: string, url: URL): SignedReque
   const got = Buffer.from(url.searchParams.get('signature') ?? '', 'hex');
   const isOurs = got.length === expected.length && timingSafeEqual(got, expected);
   if (!isOurs || Number(query.get('expires')) * 1000 < Date.now())
-    throw new AppError(ErrorCode.FORBIDDEN, 'This address is not valid, or not any more: ask for a new one.');
+    throw new AppError(ErrorCode.FORBIDDEN, 'This signed address is not valid or has expired. Ask for a new one.');
   return { key, uploadId: query.get('uploadId') ?? '', partNumber: Number(query.get('partNumber')) };
 }
 

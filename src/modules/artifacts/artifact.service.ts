@@ -126,7 +126,7 @@ export async function refuseOwnFolders(session: Session, runId: string, path: st
   if (!isOwnFolder(path)) return;
   if ((await session.em.count(Job, { tenant: session.tenant, runId, kind: 'TRAINING' })) === 0) return;
   const expected = `a path outside ${OWN_FOLDERS.join('/, ')}/`;
-  throw conflict(`The training of this run writes there itself: ${path}.`, {
+  throw conflict(`The training of this run stores a file of its own there: ${path}.`, {
     field: 'input.path',
     expected,
     got: path,

@@ -198,7 +198,11 @@ export class EvaluationService {
   ): Promise<TargetColumn | null> {
     if (isTrained) {
       if (input.target)
-        throw badInput('input.target', 'nothing: the training of the version tells the target', input.target.column);
+        throw badInput(
+          'input.target',
+          'no target, because the training of the version defines it',
+          input.target.column,
+        );
       return null;
     }
     const model = await session.em.findOneOrFail(Model, { id: version.modelId, tenant: session.tenant });

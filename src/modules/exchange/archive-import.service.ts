@@ -155,11 +155,12 @@ export class ArchiveImportService {
     if (!there)
       throw new AppError(
         ErrorCode.UNAVAILABLE,
-        'What an earlier import has left was just collected as garbage; another attempt begins anew.',
+        'Garbage collection removed the rest of an earlier import while this one ran. The next attempt ' +
+          'starts from the beginning.',
       );
     const atWork = { tenant: session.tenant, id: synced.jobId, status: { $in: ['QUEUED', 'RUNNING'] } } as const;
     if (synced.jobId !== undefined && (await session.em.count(Job, atWork)) > 0) {
-      throw conflict(`Job ${synced.jobId} imports this archive just now: wait for it, or cancel it first.`, {
+      throw conflict(`Job ${synced.jobId} is importing this archive: wait for it, or cancel it first.`, {
         expected: 'an archive without an import under way',
         got: synced.jobId,
       });

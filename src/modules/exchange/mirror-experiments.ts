@@ -48,7 +48,7 @@ async function makeExperiment(remote: MirrorRemote, id: string): Promise<string 
   }
   throw new AppError(
     ErrorCode.CONFLICT,
-    `The MLflow server has other experiments with every name for "${experiment.name}".`,
+    `The MLflow server already has other experiments with each name that can be given to "${experiment.name}".`,
   );
 }
 

@@ -61,7 +61,10 @@ async function makeModel(remote: MirrorRemote, id: string): Promise<string | nul
     await remote.remember('MODEL', id, name, { name: model.name, description: '' });
     return name;
   }
-  throw new AppError(ErrorCode.CONFLICT, `The MLflow server has other models with every name for "${model.name}".`);
+  throw new AppError(
+    ErrorCode.CONFLICT,
+    `The MLflow server already has other models with each name that can be given to "${model.name}".`,
+  );
 }
 
 export async function mirrorModel(remote: MirrorRemote, id: string): Promise<void> {

@@ -45,11 +45,7 @@ export class MlflowImportService {
     if (url.search !== '') throw badInput('input.trackingUri', 'an address without a query', input.trackingUri);
     if (input.keepStages && session.principal.role !== Role.ADMIN) {
       const details = { field: 'input.keepStages', expected: Role.ADMIN, got: session.principal.role };
-      throw new AppError(
-        ErrorCode.FORBIDDEN,
-        'To apply the stages of another server past the gates needs the role ADMIN.',
-        details,
-      );
+      throw new AppError(ErrorCode.FORBIDDEN, 'Importing stages past the gates needs the role ADMIN.', details);
     }
     const config: ImportConfig = {
       server: `${url.origin}${url.pathname.replace(/\/+$/, '')}`,
@@ -152,7 +148,11 @@ async function secretOf(session: Session, jobId: string): Promise<MlflowCredenti
     'select secret from job_secret where tenant = ? and job_id = ?',
     [session.tenant, jobId],
   );
-  if (!row) throw conflict('The credentials of this import are gone: begin it anew, it goes on where it stopped.');
+  if (!row)
+    throw conflict(
+      'The credentials of this import are no longer stored. Start the import again: it continues where it ' +
+        'stopped.',
+    );
   return row.secret;
 }
 

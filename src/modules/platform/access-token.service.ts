@@ -196,7 +196,7 @@ async function requireRoom(session: Session): Promise<void> {
     expiresAt: { $gt: new Date() },
   });
   if (active >= MAX_ACTIVE) {
-    throw conflict(`There are ${MAX_ACTIVE} tokens that hold, which is the most: revoke some first.`, {
+    throw conflict(`There are ${MAX_ACTIVE} valid tokens already, which is the maximum: revoke some first.`, {
       expected: `fewer than ${MAX_ACTIVE}`,
       got: String(active),
     });

@@ -93,7 +93,7 @@ export async function refuseUnfinished(session: Session, experimentId: string): 
   );
   if (!half) return;
   throw conflict(
-    `Experiment ${experimentId} is here only in part: its import is not done. Import the archive again, or ` +
+    `Experiment ${experimentId} is not complete: its import has not finished. Import the archive again, or ` +
       'have it collected as garbage.',
     {
       expected: 'an experiment that is whole',

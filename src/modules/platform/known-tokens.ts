@@ -143,7 +143,8 @@ export class KnownTokens implements TokenVerifier {
     if (Date.now() - known.checkedAt > MAX_AGE_WITHOUT_DATABASE_MS) {
       throw new AppError(
         ErrorCode.UNAVAILABLE,
-        'The database that says whether this token still holds cannot be reached. Try again soon.',
+        'The service cannot check whether this token is still valid, because the database does not answer. ' +
+          'Try again in some seconds.',
       );
     }
     known.usedAt = Date.now();

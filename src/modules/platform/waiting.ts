@@ -71,7 +71,7 @@ export class Waiting {
     if (others >= MAX_WAITING_PER_TENANT) {
       throw new AppError(
         ErrorCode.RESOURCE_EXHAUSTED,
-        `${others} calls of your tenant wait already, which is the most. Call again later, or without ` +
+        `${others} calls of your tenant are waiting already, which is the maximum. Call again later, or without ` +
           `${field.split('.').at(-1)}.`,
         { field, expected: `at most ${MAX_WAITING_PER_TENANT} calls that wait at once` },
       );

@@ -156,7 +156,7 @@ export class WebhookService {
     // Two who ask at once get one each.
     const webhook = await this.lock(session, webhookId);
     if (delivery.status === 'PENDING') {
-      throw conflict(`Delivery ${deliveryId} is still on its way.`, {
+      throw conflict(`Delivery ${deliveryId} has not ended yet.`, {
         expected: 'a delivery that has ended',
         got: delivery.status,
       });
@@ -235,7 +235,7 @@ export class WebhookService {
     const description = checkDescription(input.description);
     await this.requireFreeName(session, name);
     if ((await session.em.count(Webhook, { tenant: session.tenant })) >= MAX_WEBHOOKS) {
-      throw conflict(`There are ${MAX_WEBHOOKS} webhooks, which is the most: delete one first.`, {
+      throw conflict(`There are ${MAX_WEBHOOKS} webhooks already, which is the maximum: delete one first.`, {
         expected: `fewer than ${MAX_WEBHOOKS}`,
       });
     }

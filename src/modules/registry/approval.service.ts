@@ -49,7 +49,8 @@ export class ApprovalService {
 
   /** Keeps the version back until the same person approves, an ADMIN overrides, or the version leaves its stage. */
   async reject(session: Session, input: ApprovalInput): Promise<ModelVersion> {
-    if (input.reason?.trim() === '') throw badInput('input.reason', 'a reason that somebody can act on', input.reason);
+    if (input.reason?.trim() === '')
+      throw badInput('input.reason', 'a reason that says what has to change', input.reason);
     return this.decide(session, input, 'REJECTED');
   }
 

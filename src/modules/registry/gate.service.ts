@@ -70,7 +70,7 @@ export class GateService {
       sameInstant(now.evidenceFrom, version.evidenceFrom) && sameInstant(modelNow.evidenceFrom, model.evidenceFrom);
     if (!isSame)
       throw conflict(
-        'The columns, classes or the task were changed while the version was measured: ask for it again.',
+        'The columns, classes or the task were changed while the version was measured: start the measurement again.',
         {
           got: version.id,
         },

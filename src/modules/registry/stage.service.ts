@@ -312,7 +312,7 @@ export class StageService {
 export function requireProduction(production: ModelVersion | null, expected: string | null): void {
   if ((production?.id ?? null) === expected) return;
   const present = production ? `version ${production.version} (${production.id})` : 'no version';
-  throw conflict(`In PRODUCTION is ${present}, not what was expected: look again before you replace it.`, {
+  throw conflict(`In PRODUCTION is ${present}, not the version that was expected: check before you replace it.`, {
     field: 'input.expectedProductionVersionId',
     expected: expected ?? 'none',
     got: production?.id ?? 'none',

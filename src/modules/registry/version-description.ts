@@ -44,7 +44,7 @@ export async function describedSignature(
   if (of.sourceUri == null && (await trainingOf(session, of.runId)))
     throw badInput(
       field,
-      'nothing: the training of the version tells its columns and classes',
+      'none, because the training of the version defines its columns and classes',
       inputColumns ?? classes,
     );
   const mapped = inputColumns == null ? of.signature : withColumns(of.signature, 'input.inputColumns', inputColumns);

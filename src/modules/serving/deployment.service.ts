@@ -227,7 +227,8 @@ function isFollowing({ followedStage, followedAlias }: Deployment, { followStage
 /** A shadow answers nobody, and a live deployment without a wish takes over only where nothing serves yet. */
 function checkWeight({ mode, weightBps }: DeployInput): number {
   if (weightBps == null) return 0;
-  if (mode === 'SHADOW') throw badInput('input.weightBps', 'no weight for a shadow, which answers nobody', weightBps);
+  if (mode === 'SHADOW')
+    throw badInput('input.weightBps', 'no weight for a shadow, whose answers are not returned', weightBps);
   if (weightBps < 0 || weightBps > FULL_WEIGHT_BPS)
     throw badInput('input.weightBps', `an integer from 0 to ${FULL_WEIGHT_BPS} basis points`, weightBps);
   return weightBps;

@@ -119,7 +119,7 @@ async function withinDeadline<T>(work: Promise<T>, deadlineMs: number): Promise<
         reject(
           new AppError(
             ErrorCode.DEADLINE_EXCEEDED,
-            `The model was not loaded within ${deadlineMs} ms; it may be at the next call.`,
+            `The model was not loaded within ${deadlineMs} ms. Loading continues: try again in some seconds.`,
           ),
         ),
       deadlineMs,

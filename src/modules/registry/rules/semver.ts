@@ -22,7 +22,7 @@ export function nextSemanticVersion(previous: string | null, change: VersionChan
   if (parts === null) throw badInput('semanticVersion', 'MAJOR.MINOR.PATCH', previous);
   const next = raised(parts.slice(1).map(Number) as [number, number, number], change);
   if (SEMANTIC_VERSION.test(next)) return next;
-  throw conflict(`No semantic version follows ${previous} by itself: give one by hand.`, {
+  throw conflict(`No semantic version follows ${previous} by itself: give one yourself.`, {
     field: 'input.semanticVersion',
     got: previous,
   });

@@ -79,7 +79,7 @@ export function requireDeletable(stage: Stage): void {
 /** Callers and reports know a version by its number once it has served. */
 export function requireRenumberable(stage: Stage): void {
   if (stage === 'DEVELOPMENT' || stage === 'STAGING') return;
-  throw conflict(`The semantic version of a version in ${stage} stays: callers may know it by that.`, {
+  throw conflict(`The semantic version of a version in ${stage} cannot change, because clients may use it.`, {
     field: 'input.semanticVersion',
     expected: 'a version in DEVELOPMENT or STAGING',
     got: stage,
