@@ -4,6 +4,7 @@ import { MikroORM, type EntityManager } from '@mikro-orm/postgresql';
 import type { Pool, QueryResult } from 'pg';
 import type { Principal } from '../modules/core/index.js';
 import { AppError, ErrorCode } from '../errors.js';
+import { columnTypes } from './column-types.js';
 import { entities } from './entities/index.js';
 import { Migration0001 } from './migrations/0001-foundation.js';
 import { Migration0002 } from './migrations/0002-tracking-and-registry.js';
@@ -22,7 +23,7 @@ import { Migration0013 } from './migrations/0013-small-objects.js';
 import { asOutage } from './outage.js';
 import {
   giveBackDeadConnections,
-  prepareMarked,
+  prepareNamed,
   type Prepared,
   sendAtOnce,
   sendBeginWithNext,
@@ -124,10 +125,11 @@ export class Database {
         connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
         keepAlive: true,
         options: PLANNER,
+        types: columnTypes(),
         onPoolCreated: (pool: Pool) => {
           giveBackDeadConnections(pool);
           sendBeginWithNext(pool);
-          prepareMarked(pool);
+          prepareNamed(pool);
           if (options.onStatement) watchStatements(pool, options.onStatement);
         },
       },

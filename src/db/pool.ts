@@ -24,19 +24,26 @@ export function giveBackDeadConnections(pool: Pool): void {
   Object.assign(pool, { connect: connectAndWatch });
 }
 
-const PREPARED = /^\/\*prepared:(\w+)\*\//;
+/** The names under which connections prepare a text; all other texts are parsed and planned each time. */
+const preparedNames = new Map<string, string>();
 
-/** Begins a statement that connections are to prepare once: the layers between know only of texts. */
-export const asPrepared = (name: string): string => `/*prepared:${name}*/`;
+/** Has every connection prepare this text once, under this name. */
+export function prepareAs(name: string, text: string): void {
+  const known = preparedNames.get(text);
+  if (known === name) return;
+  if (known !== undefined || [...preparedNames.values()].includes(name))
+    throw new Error(`A prepared statement needs a text of its own and a name of its own: ${name}.`);
+  preparedNames.set(text, name);
+}
 
-/** Has each connection prepare the statements that are marked so. */
-export function prepareMarked(pool: Pool): void {
+/** Has each connection of the pool prepare what `prepareAs` names. */
+export function prepareNamed(pool: Pool): void {
   pool.on('connect', (client) => {
     const query = client.query.bind(client) as (...args: unknown[]) => unknown;
     Object.assign(client, {
       query: (...args: unknown[]) => {
         const [text, values] = args;
-        const name = typeof text === 'string' ? PREPARED.exec(text)?.[1] : undefined;
+        const name = typeof text === 'string' ? preparedNames.get(text) : undefined;
         return name === undefined ? query(...args) : query({ name, text, values });
       },
     });

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { CompiledQuery } from 'kysely';
-import { asPrepared } from './pool.js';
+import { prepareAs } from './pool.js';
 
 /**
  * Runs SQL of our own in the transaction of `em`, for bulk and windowed statements that an ORM would only get in the
@@ -8,9 +8,7 @@ import { asPrepared } from './pool.js';
  * end in `At` are timestamps and come back as Dates.
  */
 export async function sql<T extends object>(em: EntityManager, text: string, params: unknown[] = []): Promise<T[]> {
-  let n = 0;
-  const numbered = text.replaceAll('?', () => `$${++n}`);
-  const { rows } = await em.getKysely().executeQuery<T>(CompiledQuery.raw(numbered, params));
+  const { rows } = await em.getKysely().executeQuery<T>(CompiledQuery.raw(numbered(text), params));
   for (const row of rows) toDates(row as Record<string, unknown>);
   return rows;
 }
@@ -25,7 +23,13 @@ export function preparedSql<T extends object>(
   text: string,
   params: unknown[],
 ): Promise<T[]> {
-  return sql<T>(em, `${asPrepared(name)} ${text}`, params);
+  prepareAs(name, numbered(text));
+  return sql<T>(em, text, params);
+}
+
+function numbered(text: string): string {
+  let n = 0;
+  return text.replaceAll('?', () => `$${++n}`);
 }
 
 function toDates(row: Record<string, unknown>): void {

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { MikroORM } from '@mikro-orm/postgresql';
 import { Client } from 'pg';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Database } from '../../src/db/database.js';
+import { entities } from '../../src/db/entities/index.js';
 import { NAMED } from '../../src/modules/garbage/storage-check.js';
 import { sql } from '../../src/db/sql.js';
 import { Role } from '../../src/modules/core/rules/principal.js';
@@ -106,6 +108,69 @@ describe('migrations', () => {
     );
   });
 });
+
+/** What the migrator keeps for itself. */
+const WITHOUT_ENTITY = ['schema_migration'];
+
+interface ColumnDescription {
+  column: string;
+  type: string;
+  isNullable: boolean;
+  isGenerated: boolean;
+}
+
+describe('entities', () => {
+  it('are there for every table, with the columns, types and nullability that the database has', async () => {
+    const { database, admin } = await newDatabase();
+    const { rows } = await admin.query<ColumnDescription & { table: string; hasDefault: boolean }>(
+      `select c.relname as table, a.attname as column, format_type(a.atttypid, null) as type,
+         not a.attnotnull as "isNullable", a.attgenerated <> '' as "isGenerated", a.atthasdef as "hasDefault"
+       from pg_attribute a join pg_class c on c.oid = a.attrelid
+       where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and a.attnum > 0 and not a.attisdropped
+         and c.relname <> all($1) order by 1, 2`,
+      [WITHOUT_ENTITY],
+    );
+    const inDatabase: Record<string, ColumnDescription[]> = {};
+    const withDefault = new Set<string>();
+    for (const { table, hasDefault, ...column } of rows) {
+      (inDatabase[table] ??= []).push(column);
+      if (hasDefault) withDefault.add(`${table}.${column.column}`);
+    }
+    const orm = await MikroORM.init({ clientUrl: database.url, entities });
+    cleanups.push(() => orm.close(true));
+    const inEntities: Record<string, ColumnDescription[]> = {};
+    const withoutDefault: string[] = [];
+    for (const { tableName, props } of orm.getMetadata()) {
+      const columns = props.map((prop) => ({
+        column: prop.fieldNames[0] ?? '',
+        type: columnType(prop.columnTypes[0] ?? ''),
+        isNullable: prop.nullable ?? false,
+        isGenerated: prop.generated !== undefined,
+      }));
+      const byName = (a: ColumnDescription, b: ColumnDescription) => (a.column < b.column ? -1 : 1);
+      inEntities[tableName] = columns.sort(byName);
+      for (const prop of props) {
+        const name = `${tableName}.${prop.fieldNames[0]}`;
+        const leavesIt = prop.default !== undefined || prop.defaultRaw !== undefined;
+        if (leavesIt && !withDefault.has(name)) withoutDefault.push(name);
+      }
+    }
+    expect(inEntities).toEqual(inDatabase);
+    // A column that an insert may leave out has a value from the database.
+    expect(withoutDefault).toEqual([]);
+    console.log(`${Object.keys(inEntities).length} entities agree with ${rows.length} columns`);
+  });
+});
+
+/** What PostgreSQL calls the type of an entity's column. */
+function columnType(declared: string): string {
+  const names: Record<string, string> = {
+    int: 'integer',
+    timestamptz: 'timestamp with time zone',
+  };
+  const [, name = '', array = ''] = /^([^([]+)(?:\(\d+\))?(\[\])?$/.exec(declared) ?? [];
+  return `${names[name] ?? name}${array}`;
+}
 
 /** No request may touch these: a policy that lets nothing through stands behind the missing grants. */
 const SYSTEM_ONLY = ['signing_key'];

@@ -31,6 +31,22 @@ import { ExternalRef } from './platform/external-ref.entity.js';
 import { Event } from './platform/event.entity.js';
 import { AccessToken } from './platform/access-token.entity.js';
 import { AuditLog } from './platform/audit-log.entity.js';
+import { RunParam, RunTag } from './experiments/run-pair.entity.js';
+import { RunCounter } from './experiments/run-counter.entity.js';
+import { MetricPoint } from './experiments/metric-point.entity.js';
+import { MetricLatest } from './experiments/metric-latest.entity.js';
+import { MetricSummary, MetricBlock } from './experiments/metric-block.entity.js';
+import { RunLog } from './experiments/run-log.entity.js';
+import { LoggedModelMetric } from './logged-models/logged-model-metric.entity.js';
+import { JobEvent } from './jobs/job-event.entity.js';
+import { JobSecret } from './jobs/job-secret.entity.js';
+import { DeploymentMinute } from './serving/deployment-minute.entity.js';
+import { MonitoringCursor } from './monitoring/monitoring-cursor.entity.js';
+import { StagedObject } from './uploads/staged-object.entity.js';
+import { SmallObject } from './uploads/small-object.entity.js';
+import { LogFloor } from './platform/log-floor.entity.js';
+import { SigningKey } from './platform/signing-key.entity.js';
+import { MirrorTask } from './exchange/mirror-task.entity.js';
 
 /** Every entity, for the ORM's discovery. */
 export const entities = [
@@ -67,4 +83,22 @@ export const entities = [
   AccessToken,
   AuditLog,
   ExternalRef,
+  RunParam,
+  RunTag,
+  RunCounter,
+  MetricPoint,
+  MetricLatest,
+  MetricSummary,
+  MetricBlock,
+  RunLog,
+  LoggedModelMetric,
+  JobEvent,
+  JobSecret,
+  DeploymentMinute,
+  MonitoringCursor,
+  StagedObject,
+  SmallObject,
+  LogFloor,
+  SigningKey,
+  MirrorTask,
 ];

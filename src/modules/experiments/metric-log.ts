@@ -1,8 +1,9 @@
 import type { Session } from '../../db/database.js';
-import { preparedSql, sql } from '../../db/sql.js';
+import { sql } from '../../db/sql.js';
+import { statement } from '../../db/statement.js';
 import { checkName } from '../core/index.js';
 import { badInput } from '../../errors.js';
-import { ACTIVE_RUN, refuseWrite } from './run-pairs.js';
+import { refuseWrite } from './run-pairs.js';
 
 export interface MetricInput {
   key: string;
@@ -39,48 +40,65 @@ export async function appendMetrics(
   // only those pay for it whose insert has failed.
   await sql(session.em, 'savepoint append_metrics');
   try {
-    return await insert(session, runId, columns, '');
+    return await insert(session, runId, columns, false);
   } catch (error) {
     if ((error as { code?: string }).code !== UNIQUE_VIOLATION) throw error;
     await sql(session.em, 'rollback to savepoint append_metrics');
-    return insert(session, runId, columns, 'on conflict do nothing');
+    return insert(session, runId, columns, true);
   }
 }
 
 const UNIQUE_VIOLATION = '23505';
 
-async function insert(session: Session, runId: string, columns: Columns, onConflict: string): Promise<number> {
+async function insert(session: Session, runId: string, columns: Columns, mayBeThere: boolean): Promise<number> {
   const { keys, keyNumbers, steps, timesMs, values, latest } = columns;
   const pick = (column: number[]) => list(latest.map((at) => column[at] ?? 0));
-  const [appended] = await preparedSql<{ run: number; added: number }>(
-    session.em,
-    onConflict === '' ? 'append_metrics' : 'append_new_metrics',
-    `with counter as (
-       update run_counter set last_seq = last_seq + ?::bigint where tenant = ? and run_id = (${ACTIVE_RUN}) returning tenant, run_id, last_seq - ?::bigint as base),
-     added as (
-       insert into metric_point (tenant, run_id, key, step, logged_at, value, seq)
-       select tenant, run_id, (?::text[])[k], step, ${TIME}, value, base + n
-       from counter, unnest(?::int[], ?::bigint[], ?::float8[], ?::float8[]) with ordinality as p(k, step, ms, value, n)
-       ${onConflict} returning 1),
-     latest as (
-       insert into metric_latest (tenant, run_id, key, step, logged_at, value)
-       select tenant, run_id, key, step, ${TIME}, value
-       from counter, unnest(?::text[], ?::bigint[], ?::float8[], ?::float8[]) as p(key, step, ms, value)
-       on conflict (run_id, key) do update set step = excluded.step, logged_at = excluded.logged_at, value = excluded.value
-       where (excluded.step, excluded.logged_at, excluded.value) > (metric_latest.step, metric_latest.logged_at, metric_latest.value))
-     select (select count(*) from counter)::int as run, (select count(*) from added)::int as added`,
-    [
-      ...[values.length, session.tenant, session.tenant, runId, values.length],
-      ...[keys, list(keyNumbers), list(steps), list(timesMs), list(values)],
-      ...[keys, pick(steps), pick(timesMs), pick(values)],
-    ],
-  );
+  const append = mayBeThere ? appendNewPoints : appendPoints;
+  const [appended] = await append(session.em, [
+    ...[session.tenant, runId, values.length],
+    ...[keys, list(keyNumbers), list(steps), list(timesMs), list(values)],
+    ...[pick(steps), pick(timesMs), pick(values)],
+  ]);
   if (!appended?.run) return refuseWrite(session, runId);
   return appended.added;
 }
 
 /** Milliseconds since 1970 as a timestamp: to read a number costs the server a fraction of reading a date. */
 const TIME = `timestamptz 'epoch' + ms * interval '1 millisecond'`;
+
+/** $4 are the distinct keys; $5 to $8 all points; $9 to $11 the latest point of each key. */
+const appendText = (onConflict: string) => `
+  with counter as (
+    update run_counter set last_seq = last_seq + $3::bigint
+    where tenant = $1 and run_id = (select id from run where tenant = $1 and id = $2 and state = 'ACTIVE')
+    returning tenant, run_id, last_seq - $3::bigint as base),
+  added as (
+    insert into metric_point (tenant, run_id, key, step, logged_at, value, seq)
+    select tenant, run_id, ($4::text[])[k], step, ${TIME}, value, base + n
+    from counter, unnest($5::int[], $6::bigint[], $7::float8[], $8::float8[]) with ordinality as p(k, step, ms, value, n)
+    ${onConflict} returning 1),
+  latest as (
+    insert into metric_latest (tenant, run_id, key, step, logged_at, value)
+    select tenant, run_id, key, step, ${TIME}, value
+    from counter, unnest($4::text[], $9::bigint[], $10::float8[], $11::float8[]) as p(key, step, ms, value)
+    on conflict (run_id, key) do update set step = excluded.step, logged_at = excluded.logged_at, value = excluded.value
+    where (excluded.step, excluded.logged_at, excluded.value) > (metric_latest.step, metric_latest.logged_at, metric_latest.value))
+  select (select count(*) from counter)::int as run, (select count(*) from added)::int as added`;
+
+const appendPoints = statement({
+  name: 'append_metrics',
+  text: appendText(''),
+  row: { run: 'integer', added: 'integer' },
+  isPrepared: true,
+});
+
+/** The same where points may be there already. */
+const appendNewPoints = statement({
+  name: 'append_new_metrics',
+  text: appendText('on conflict do nothing'),
+  row: { run: 'integer', added: 'integer' },
+  isPrepared: true,
+});
 
 /** A PostgreSQL array of numbers in one step, where the driver would quote each. */
 const list = (numbers: number[]) => `{${numbers.join(',')}}`;

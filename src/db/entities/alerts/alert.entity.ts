@@ -1,5 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
+import { double } from '../../columns.js';
 
 export const Alert = defineEntity({
   name: 'Alert',
@@ -16,8 +17,8 @@ export const Alert = defineEntity({
     modelId: p.uuid(),
     endpointId: p.uuid(),
     deploymentId: p.uuid(),
-    value: p.float(),
-    threshold: p.float(),
+    value: double(),
+    threshold: double(),
     message: p.text(),
     details: p.json<Record<string, unknown>>().onCreate(() => ({})),
     cleanWindows: p.integer().default(0),

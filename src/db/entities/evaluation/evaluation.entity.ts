@@ -15,7 +15,7 @@ export const Evaluation = defineEntity({
     modelVersionId: p.uuid(),
     baselineVersionId: p.uuid().nullable(),
     datasetId: p.uuid(),
-    report: p.json<EvaluationReport>(),
+    report: p.json<EvaluationReport>().columnType('json'),
     markdownKey: p.text(),
     createdBy: p.text(),
   },

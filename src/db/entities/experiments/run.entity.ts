@@ -21,6 +21,8 @@ export const Run = defineEntity({
     state: p.enum(['ACTIVE', 'DELETED']).default('ACTIVE'),
     deletedAt: p.datetime().nullable(),
     createdBy: p.text(),
+    /** The number of the last line of its log; who adds lines holds the lock of the run's row. */
+    lastLogSeq: p.bigint('number').default(0).lazy(),
     /** Of a training. */
     warnings: p.json<TrainingWarning[]>().onCreate(() => []),
   },

@@ -1,5 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
+import { double } from '../../columns.js';
 
 export const Job = defineEntity({
   name: 'Job',
@@ -35,7 +36,7 @@ export const Job = defineEntity({
     config: p.json<Record<string, unknown>>(),
     /** Large for a training: read where it is asked for. */
     result: p.json<Record<string, unknown>>().nullable().lazy(),
-    progress: p.float().default(0),
+    progress: double().default(0),
     message: p.text().default(''),
     errorCode: p.text().nullable(),
     errorMessage: p.text().nullable(),

@@ -1,5 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
+import { double } from '../../columns.js';
 
 /** What was recorded before another truth took its place. */
 export interface FormerTruth {
@@ -29,10 +30,10 @@ export const GroundTruth = defineEntity({
     rowIndex: p.integer(),
     predictedAt: p.datetime(),
     label: p.text().nullable(),
-    value: p.float().nullable(),
+    value: double().nullable(),
     predictedLabel: p.text().nullable(),
-    predictedValue: p.float().nullable(),
-    logLoss: p.float().nullable(),
+    predictedValue: double().nullable(),
+    logLoss: double().nullable(),
     observedAt: p.datetime().nullable(),
     history: p.json<FormerTruth[]>(),
     createdBy: p.text(),

@@ -1,5 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
+import { double } from '../../columns.js';
 
 export const WebhookDelivery = defineEntity({
   name: 'WebhookDelivery',
@@ -24,7 +25,7 @@ export const WebhookDelivery = defineEntity({
     /** Its beginning. */
     responseBody: p.text().nullable(),
     error: p.text().nullable(),
-    durationMs: p.float().nullable(),
+    durationMs: double().nullable(),
     endedAt: p.datetime().nullable(),
   },
 });

@@ -1,5 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
+import { double } from '../../columns.js';
 import type { ReferenceProfile, Conversion, Signature } from '../../../modules/model-contract/index.js';
 import type { SourceFolder } from '../../../modules/registry/index.js';
 
@@ -41,10 +42,13 @@ export const ModelVersion = defineEntity({
     framework: p.text().nullable(),
     /** Gates decided before count no more: its columns or classes were others. */
     evidenceFrom: p.datetime().nullable(),
-    metrics: p.json<Record<string, number>>().onCreate(() => ({})),
+    metrics: p
+      .json<Record<string, number>>()
+      .columnType('json')
+      .onCreate(() => ({})),
     /** As large as the rest of a page of versions: read where it is asked for. */
     reference: p.json<ReferenceProfile>().nullable().lazy(),
-    agreementMaxAbsDiff: p.float().nullable(),
+    agreementMaxAbsDiff: double().nullable(),
     tags: p.json<Record<string, string>>().onCreate(() => ({})),
     createdBy: p.text(),
     updatedAt: p

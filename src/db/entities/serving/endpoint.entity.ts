@@ -1,5 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
+import { double } from '../../columns.js';
 
 export const Endpoint = defineEntity({
   name: 'Endpoint',
@@ -16,8 +17,8 @@ export const Endpoint = defineEntity({
     followStage: p.enum(['STAGING', 'PRODUCTION']).nullable(),
     /** Never beside a stage. */
     followAlias: p.text().nullable(),
-    slaLatencyP95Ms: p.float().fieldName('sla_latency_p95_ms'),
-    logSampleRate: p.float(),
+    slaLatencyP95Ms: double().fieldName('sla_latency_p95_ms'),
+    logSampleRate: double(),
     /** What becomes of a request with a category that the model never saw. */
     unknownCategories: p.enum(['ACCEPT', 'REFUSE']).default('ACCEPT'),
     /** Whether its requests may run together. */

@@ -1,5 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
+import { double } from '../../columns.js';
 
 /**
  * What was answered, row by row; the value of a regression, and of two classes the second's probability, are the
@@ -30,7 +31,7 @@ export const PredictionLog = defineEntity({
     mode: p.text(),
     requestId: p.text(),
     rows: p.integer(),
-    latencyMs: p.float(),
+    latencyMs: double(),
     errorCode: p.text().nullable(),
     inputs: p.json<Record<string, unknown[]>>(),
     scores: p.json<(number | null)[]>(),

@@ -1,0 +1,16 @@
+import { defineEntity, p } from '@mikro-orm/core';
+
+/** A row that has changed since it was last mirrored to the other tracking server. */
+export const MirrorTask = defineEntity({
+  name: 'MirrorTask',
+  tableName: 'mirror_task',
+  properties: {
+    tenant: p.text().primary(),
+    kind: p.text().primary(),
+    localId: p.uuid().primary(),
+    changedAt: p.datetime().defaultRaw('clock_timestamp()'),
+    failures: p.integer().default(0),
+    notBefore: p.datetime().defaultRaw('clock_timestamp()'),
+    error: p.text().nullable(),
+  },
+});

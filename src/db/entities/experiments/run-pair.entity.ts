@@ -1,0 +1,18 @@
+import { defineEntity, p } from '@mikro-orm/core';
+import { computedBigint, computedText } from '../../columns.js';
+
+/** Parameters and tags have the same columns. */
+const PAIR_COLUMNS = {
+  tenant: p.text(),
+  runId: p.uuid().primary(),
+  key: p.text().primary(),
+  value: p.text(),
+  /** Values can be longer than an index takes: what one begins with is indexed. */
+  valueStart: computedText('left(value, 100)'),
+  /** One number of tenant, key and value: it finds the runs that have the pair. */
+  pairHash: computedBigint('hashtextextended(value, hashtextextended(key, hashtextextended(tenant, 0)))'),
+};
+
+export const RunParam = defineEntity({ name: 'RunParam', tableName: 'run_param', properties: PAIR_COLUMNS });
+
+export const RunTag = defineEntity({ name: 'RunTag', tableName: 'run_tag', properties: PAIR_COLUMNS });

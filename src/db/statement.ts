@@ -1,0 +1,74 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { CompiledQuery, type Compilable } from 'kysely';
+import { prepareAs } from './pool.js';
+
+/** What each type of a column is in JavaScript, as `columnTypes` reads it. */
+interface TypesInJavaScript {
+  text: string;
+  uuid: string;
+  integer: number;
+  bigint: number;
+  'double precision': number;
+  boolean: boolean;
+  'timestamp with time zone': Date;
+  /** Whatever it holds: parse it. */
+  jsonb: unknown;
+  json: unknown;
+  'text[]': string[];
+  'uuid[]': string[];
+  'integer[]': number[];
+  'bigint[]': number[];
+  'double precision[]': number[];
+}
+
+type ColumnType = keyof TypesInJavaScript;
+
+/** The columns of a row by name, each with PostgreSQL's name of its type; `?` after it says that it may be null. */
+export type RowShape = Readonly<Record<string, ColumnType | `${ColumnType}?`>>;
+
+export type RowOf<Shape extends RowShape> = {
+  -readonly [Name in keyof Shape]: Shape[Name] extends `${infer Type extends ColumnType}?`
+    ? TypesInJavaScript[Type] | null
+    : Shape[Name] extends ColumnType
+      ? TypesInJavaScript[Shape[Name]]
+      : never;
+};
+
+export interface StatementText {
+  /** Of its own in the whole service. */
+  name: string;
+  /** With $1, $2 … for its parameters. */
+  text: string;
+  row: RowShape;
+}
+
+/** Every statement that is written as SQL: a test asks the database what each gives. */
+export const statements: StatementText[] = [];
+
+/**
+ * A statement that the query builder cannot say, in SQL of our own. Its row is stated here once, and a test compares it
+ * with what the database says of the statement. With `isPrepared`, each connection parses and plans it once: not for one
+ * whose best plan depends on what its parameters are.
+ */
+export function statement<const Shape extends RowShape>(definition: {
+  name: string;
+  text: string;
+  row: Shape;
+  isPrepared?: boolean;
+}): (em: EntityManager, params: readonly unknown[]) => Promise<RowOf<Shape>[]> {
+  const { name, text, row, isPrepared = false } = definition;
+  statements.push({ name, text, row });
+  if (isPrepared) prepareAs(name, text);
+  return async (em, params) => {
+    const { rows } = await em.getKysely().executeQuery<RowOf<Shape>>(CompiledQuery.raw(text, [...params]));
+    return rows;
+  };
+}
+
+/** Runs a query of the builder, whose text is always the same, as a statement that each connection prepares once. */
+export async function runPrepared<Row>(em: EntityManager, name: string, query: Compilable<Row>): Promise<Row[]> {
+  const compiled = query.compile();
+  prepareAs(name, compiled.sql);
+  const { rows } = await em.getKysely().executeQuery<Row>(compiled);
+  return rows;
+}

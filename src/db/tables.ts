@@ -1,0 +1,46 @@
+import type { EntitySchemaWithMeta } from '@mikro-orm/core';
+import type { EntityManager, InferKyselyTable } from '@mikro-orm/postgresql';
+import { sql, type ColumnType, type Generated, type RawBuilder } from 'kysely';
+
+declare const JSON_TEXT: unique symbol;
+
+/** A value on its way to a json column: only `toJson` makes one. */
+export interface Json<T> {
+  readonly [JSON_TEXT]: T;
+}
+
+/** A json column is read as its value, and written through `toJson`: the driver would send an array as an array of SQL. */
+type Column<T> =
+  T extends Generated<infer Value>
+    ? IsJson<Value> extends true
+      ? ColumnType<Value, Json<Value> | undefined, Json<Value>>
+      : T
+    : IsJson<T> extends true
+      ? null extends T
+        ? ColumnType<T, Json<NonNullable<T>> | null | undefined, Json<NonNullable<T>> | null>
+        : ColumnType<T, Json<T>, Json<T>>
+      : T;
+
+type IsJson<T> = [NonNullable<T>] extends [Date | string | number | boolean | number[] | Uint8Array] ? false : true;
+
+type AnyEntity = EntitySchemaWithMeta & { readonly tableName?: string };
+
+/** The tables of these entities, as Kysely wants them: column names and types as the entities say. */
+export type TablesOf<E extends AnyEntity> = {
+  [Entity in E as NonNullable<Entity['tableName']>]: {
+    [Name in keyof InferKyselyTable<Entity>]: Column<InferKyselyTable<Entity>[Name]>;
+  };
+};
+
+/**
+ * The query builder over the tables of these entities, in the transaction of `em`. A store makes one of what it reads
+ * and writes: `const tables = tablesOf(Run, RunTag)`, then `tables(session.em).selectFrom('run')`.
+ */
+export function tablesOf<const E extends readonly AnyEntity[]>(..._entities: E) {
+  return (em: EntityManager) => em.getKysely<TablesOf<E[number]>>();
+}
+
+/** A value for a json column. */
+export function toJson<T>(value: T): RawBuilder<Json<T>> {
+  return sql<Json<T>>`${JSON.stringify(value)}`;
+}
