@@ -192,8 +192,7 @@ function read(args: string[]) {
     if (rest.length > 0) throw new Error(`Nothing is expected after "${id}"`);
     return { command, id, flags };
   } catch (error) {
-    const message =
-      `${error instanceof Error ? error.message.split('.')[0] : String(error)}. See npm run -s token -- ` + '--help.';
+    const message = `${error instanceof Error ? error.message.split('.')[0] : String(error)}. See npm run -s token -- --help.`;
     throw new AppError(ErrorCode.BAD_USER_INPUT, message, {}, { cause: error });
   }
 }

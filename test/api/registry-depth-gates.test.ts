@@ -32,8 +32,7 @@ const POLICY = `isDefault authorMayApprove staging { gates approvals } productio
   evaluation { minImprovement minRows minSilhouette }
   validation { maxDisagreement maxLatencyP95Ms metrics { name min max } requireHoldoutMetrics }
   shadow { minRequests maxErrors maxDisagreementShare maxLossIncrease requireEvaluation }`;
-const SET =
-  `mutation ($input: SetGatePolicyInput!) { setGatePolicy(input: $input) { model { gatePolicy { ${POLICY} } ` + '} } }';
+const SET = `mutation ($input: SetGatePolicyInput!) { setGatePolicy(input: $input) { model { gatePolicy { ${POLICY} } } } }`;
 const APPROVE =
   'mutation ($input: ApproveModelVersionInput!) { approveModelVersion(input: $input) { modelVersion { id } } }';
 const REJECT = `mutation ($input: RejectModelVersionInput!) { rejectModelVersion(input: $input) { modelVersion { id } } }`;

@@ -125,41 +125,38 @@ it('features that nobody named are the columns that can help', async () => {
   expect(run.metrics.find(({ key }) => key === 'holdout.r2')!.value).toBeGreaterThan(0.8);
 });
 
-it(
-  'a version of a training on all rows is judged by the model before, and its threshold stands in the ' + 'signature',
-  async () => {
-    const birds = await registerDataset(tess, {
-      name: 'birds',
-      uploadId: (await tess.upload('birds.csv', fixtureBytes('penguins.csv'))).uploadId,
-    });
-    const config = {
-      modelType: 'LOGISTIC_REGRESSION',
-      target: { column: 'body_mass', greaterThan: 4500 },
-      split: { by: 'RATIO', validation: 0.2, holdout: 0.2 },
-      decisionThreshold: { by: 'COST', falsePositive: 1, falseNegative: 3 },
-      refit: true,
-    };
-    const { createModel } = await tess.ok<{ createModel: { model: { id: string } } }>(
-      `mutation { createModel(input: { name: "heavy birds", task: CLASSIFICATION, modelType: "x" }) { model { id } } }`,
-    );
-    const { jobId } = await startTraining(tess, {
-      experimentId,
-      datasetId: birds,
-      config,
-      registerModelId: createModel.model.id,
-    });
-    const { result } = await trainingEnd(tess, jobId);
-    const version = await readyVersion(createModel.model.id);
-    expect(version.signature.decisionThreshold).toBe(result!.metrics['decision_threshold']);
-    const { evaluateModelVersion } = await tess.ok<{ evaluateModelVersion: { job: { id: string } } }>(
-      `mutation ($id: ID!) { evaluateModelVersion(input: { modelVersionId: $id }) { job { id } } }`,
-      { id: version.id },
-    );
-    const evaluated = await jobEnd(evaluateModelVersion.job.id);
-    for (const name of ['accuracy', 'recall', 'f1', 'log_loss'])
-      expect(evaluated.metrics[name], name).toBeCloseTo(result!.metrics[`holdout.${name}`]!, 6);
-  },
-);
+it('a version of a training on all rows is judged by the model before; the signature has its threshold', async () => {
+  const birds = await registerDataset(tess, {
+    name: 'birds',
+    uploadId: (await tess.upload('birds.csv', fixtureBytes('penguins.csv'))).uploadId,
+  });
+  const config = {
+    modelType: 'LOGISTIC_REGRESSION',
+    target: { column: 'body_mass', greaterThan: 4500 },
+    split: { by: 'RATIO', validation: 0.2, holdout: 0.2 },
+    decisionThreshold: { by: 'COST', falsePositive: 1, falseNegative: 3 },
+    refit: true,
+  };
+  const { createModel } = await tess.ok<{ createModel: { model: { id: string } } }>(
+    `mutation { createModel(input: { name: "heavy birds", task: CLASSIFICATION, modelType: "x" }) { model { id } } }`,
+  );
+  const { jobId } = await startTraining(tess, {
+    experimentId,
+    datasetId: birds,
+    config,
+    registerModelId: createModel.model.id,
+  });
+  const { result } = await trainingEnd(tess, jobId);
+  const version = await readyVersion(createModel.model.id);
+  expect(version.signature.decisionThreshold).toBe(result!.metrics['decision_threshold']);
+  const { evaluateModelVersion } = await tess.ok<{ evaluateModelVersion: { job: { id: string } } }>(
+    `mutation ($id: ID!) { evaluateModelVersion(input: { modelVersionId: $id }) { job { id } } }`,
+    { id: version.id },
+  );
+  const evaluated = await jobEnd(evaluateModelVersion.job.id);
+  for (const name of ['accuracy', 'recall', 'f1', 'log_loss'])
+    expect(evaluated.metrics[name], name).toBeCloseTo(result!.metrics[`holdout.${name}`]!, 6);
+});
 
 async function readyVersion(modelId: string): Promise<{ id: string; signature: { decisionThreshold: number } }> {
   for (;;) {

@@ -426,27 +426,21 @@ describe('a message that a receiver does not take', () => {
     expect(refused.extensions.code).toBe('CONFLICT');
   });
 
-  it(
-    'is given up when its webhook has been disabled, and never goes to an address that is not allowed any ' + 'more',
-    async () => {
-      receiver.answer = () => 500;
-      const { id } = await newWebhook('/disabled');
-      await emit();
-      await receiver.wait('/disabled', 1);
-      await mutate(admin, 'updateWebhook', { id, enabled: false }, 'webhook { id }');
-      expect(await newest(id, ended)).toMatchObject({ status: 'FAILED', error: 'The webhook is disabled.' });
-      receiver.answer = () => 204;
-      const moved = await newWebhook('/moved');
-      await db.query(`update webhook set url = $1 where id = $2`, [
-        `http://localhost:${receiver.port}/moved`,
-        moved.id,
-      ]);
-      await emit();
-      const refused = await newest(moved.id, ({ error }) => error !== null);
-      expect(refused.error).toMatch(/^url: expected a public host name/);
-      expect(receiver.at('/moved')).toEqual([]);
-    },
-  );
+  it('is given up when its webhook is disabled, and never goes to an address that is not allowed any more', async () => {
+    receiver.answer = () => 500;
+    const { id } = await newWebhook('/disabled');
+    await emit();
+    await receiver.wait('/disabled', 1);
+    await mutate(admin, 'updateWebhook', { id, enabled: false }, 'webhook { id }');
+    expect(await newest(id, ended)).toMatchObject({ status: 'FAILED', error: 'The webhook is disabled.' });
+    receiver.answer = () => 204;
+    const moved = await newWebhook('/moved');
+    await db.query(`update webhook set url = $1 where id = $2`, [`http://localhost:${receiver.port}/moved`, moved.id]);
+    await emit();
+    const refused = await newest(moved.id, ({ error }) => error !== null);
+    expect(refused.error).toMatch(/^url: expected a public host name/);
+    expect(receiver.at('/moved')).toEqual([]);
+  });
 });
 
 describe('a ping', () => {

@@ -103,78 +103,71 @@ async function resultOf({ result }: JobView): Promise<Record<string, Float64Arra
 }
 
 describe('batch inference', () => {
-  it(
-    'goes on after kill -9 of its worker and after SIGTERM of the next, and comes to the same as an unbroken ' + 'run',
-    async () => {
-      const id = await start({ modelVersionId: version, datasetId: flights, keyColumns: ['delay', 'distance'] });
-      const steps = tess.collect<{ seq: number; status: string; progress: number }>(
-        `subscription ($id: ID!) { jobProgress(jobId: $id) { seq status attempt progress message } }`,
-        { id },
-        (items) => items.at(-1)?.status === 'SUCCEEDED',
-        60_000,
-      );
-      const first = await group.start('worker');
-      await expect
-        .poll(async () => (await parts(id)).length, { timeout: 30_000, interval: 5 })
-        .toBeGreaterThanOrEqual(3);
-      await first.end('SIGKILL');
-      const stored = (await parts(id)).length;
-      expect((await job(id)).status).toBe('RUNNING');
-      const second = await group.start('worker');
-      await expect
-        .poll(async () => (await parts(id)).length, { timeout: 30_000, interval: 5 })
-        .toBeGreaterThanOrEqual(stored + 2);
-      expect(await second.end('SIGTERM')).toBe(0);
-      const handedOn = (await parts(id)).length;
-      const handedOnAt = Date.now();
-      await group.start('worker');
-      const broken = await ended(id);
-      const resumedMs = Date.now() - handedOnAt;
-      expect(broken).toMatchObject({ status: 'SUCCEEDED', attempt: 3, progress: 1 });
-      const kept = new Set((await steps).map(({ progress }) => progress));
-      const whole = await ended(
-        await start({ modelVersionId: version, datasetId: flights, keyColumns: ['delay', 'distance'] }),
-      );
-      expect(whole).toMatchObject({ status: 'SUCCEEDED', attempt: 1 });
-      const [a, b] = [await resultOf(broken), await resultOf(whole)];
-      expect(a).toEqual(b);
-      expect(a['row_number']).toEqual(Float64Array.from({ length: broken.result!.rows }, (_, i) => i));
-      a['prediction_value']!.forEach((value, i) => {
-        if (value !== a['delay']![i]! + a['distance']![i]!) expect.fail(`row ${i}: ${value}`);
-      });
-      expect(await parts(id)).toEqual([]);
-      console.log(
-        `batch inference of ${broken.result!.rows} rows: killed after ${stored} of ${broken.result!.parts} ` +
-          `parts, handed on after ${handedOn}, done ${(resumedMs / 1000).toFixed(1)} s later, same content as ` +
-          `unbroken; equal bytes: ${broken.result!.sha256 === whole.result!.sha256}; ${kept.size} steps of ` +
-          'progress seen',
-      );
-      const { events } = await tess.ok<{ events: { nodes: { type: string; payload: { rows: number } }[] } }>(
-        `query ($id: ID!) { events(filter: { subjectId: $id }) { nodes { type payload } } }`,
-        { id },
-      );
-      expect(events.nodes).toMatchObject([
-        { type: 'BATCH_INFERENCE_COMPLETED', payload: { rows: broken.result!.rows } },
-      ]);
-      const listed = await tess.ok<{ batchInferenceJobs: { totalCount: number; nodes: { kind: string }[] } }>(
-        'query ($d: ID!) { batchInferenceJobs(filter: { datasetId: $d, kind: TRAINING, status: [SUCCEEDED] }) ' +
-          '{ totalCount nodes { kind } } }',
-        { d: flights },
-      );
-      expect(listed.batchInferenceJobs).toEqual({
-        totalCount: 2,
-        nodes: [{ kind: 'BATCH_INFERENCE' }, { kind: 'BATCH_INFERENCE' }],
-      });
-      const stranger = await service.as({ tenant: 'other' });
-      expect(
-        (await stranger.fails(`query ($id: ID!) { batchInferenceJob(id: $id) { id } }`, { id })).extensions.code,
-      ).toBe('NOT_FOUND');
-      const response = await fetch(`${service.url}${broken.result!.downloadUrl}`, {
-        headers: { authorization: `Bearer ${stranger.token}` },
-      });
-      expect(response.status).toBe(404);
-    },
-  );
+  it('goes on after kill -9 of its worker and SIGTERM of the next, with the result of an unbroken run', async () => {
+    const id = await start({ modelVersionId: version, datasetId: flights, keyColumns: ['delay', 'distance'] });
+    const steps = tess.collect<{ seq: number; status: string; progress: number }>(
+      `subscription ($id: ID!) { jobProgress(jobId: $id) { seq status attempt progress message } }`,
+      { id },
+      (items) => items.at(-1)?.status === 'SUCCEEDED',
+      60_000,
+    );
+    const first = await group.start('worker');
+    await expect.poll(async () => (await parts(id)).length, { timeout: 30_000, interval: 5 }).toBeGreaterThanOrEqual(3);
+    await first.end('SIGKILL');
+    const stored = (await parts(id)).length;
+    expect((await job(id)).status).toBe('RUNNING');
+    const second = await group.start('worker');
+    await expect
+      .poll(async () => (await parts(id)).length, { timeout: 30_000, interval: 5 })
+      .toBeGreaterThanOrEqual(stored + 2);
+    expect(await second.end('SIGTERM')).toBe(0);
+    const handedOn = (await parts(id)).length;
+    const handedOnAt = Date.now();
+    await group.start('worker');
+    const broken = await ended(id);
+    const resumedMs = Date.now() - handedOnAt;
+    expect(broken).toMatchObject({ status: 'SUCCEEDED', attempt: 3, progress: 1 });
+    const kept = new Set((await steps).map(({ progress }) => progress));
+    const whole = await ended(
+      await start({ modelVersionId: version, datasetId: flights, keyColumns: ['delay', 'distance'] }),
+    );
+    expect(whole).toMatchObject({ status: 'SUCCEEDED', attempt: 1 });
+    const [a, b] = [await resultOf(broken), await resultOf(whole)];
+    expect(a).toEqual(b);
+    expect(a['row_number']).toEqual(Float64Array.from({ length: broken.result!.rows }, (_, i) => i));
+    a['prediction_value']!.forEach((value, i) => {
+      if (value !== a['delay']![i]! + a['distance']![i]!) expect.fail(`row ${i}: ${value}`);
+    });
+    expect(await parts(id)).toEqual([]);
+    console.log(
+      `batch inference of ${broken.result!.rows} rows: killed after ${stored} of ${broken.result!.parts} ` +
+        `parts, handed on after ${handedOn}, done ${(resumedMs / 1000).toFixed(1)} s later, same content as ` +
+        `unbroken; equal bytes: ${broken.result!.sha256 === whole.result!.sha256}; ${kept.size} steps of ` +
+        'progress seen',
+    );
+    const { events } = await tess.ok<{ events: { nodes: { type: string; payload: { rows: number } }[] } }>(
+      `query ($id: ID!) { events(filter: { subjectId: $id }) { nodes { type payload } } }`,
+      { id },
+    );
+    expect(events.nodes).toMatchObject([{ type: 'BATCH_INFERENCE_COMPLETED', payload: { rows: broken.result!.rows } }]);
+    const listed = await tess.ok<{ batchInferenceJobs: { totalCount: number; nodes: { kind: string }[] } }>(
+      'query ($d: ID!) { batchInferenceJobs(filter: { datasetId: $d, kind: TRAINING, status: [SUCCEEDED] }) ' +
+        '{ totalCount nodes { kind } } }',
+      { d: flights },
+    );
+    expect(listed.batchInferenceJobs).toEqual({
+      totalCount: 2,
+      nodes: [{ kind: 'BATCH_INFERENCE' }, { kind: 'BATCH_INFERENCE' }],
+    });
+    const stranger = await service.as({ tenant: 'other' });
+    expect(
+      (await stranger.fails(`query ($id: ID!) { batchInferenceJob(id: $id) { id } }`, { id })).extensions.code,
+    ).toBe('NOT_FOUND');
+    const response = await fetch(`${service.url}${broken.result!.downloadUrl}`, {
+      headers: { authorization: `Bearer ${stranger.token}` },
+    });
+    expect(response.status).toBe(404);
+  });
 
   it('ends at once when cancelled, even in a run that never ends, and its parts are swept', async () => {
     const hanging = (

@@ -105,8 +105,7 @@ export function unusedHyperparameters({ modelType, hyperparameters }: TrainingCo
   const asked = (['learningRate', 'batchSize'] as const).filter((name) => hyperparameters[name] !== undefined);
   const remedy = modelType === 'KMEANS' ? '' : ', or set optimizer to ADAM';
   return asked.map((name) => {
-    const message =
-      `hyperparameters.${name} has no meaning for ${modelType}, which converges by itself: leave it ` + `out${remedy}.`;
+    const message = `hyperparameters.${name} has no meaning for ${modelType}, which converges by itself: leave it out${remedy}.`;
     return trainingWarning('HYPERPARAMETER_UNUSED', message, { [name]: hyperparameters[name]! });
   });
 }

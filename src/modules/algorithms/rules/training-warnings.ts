@@ -98,8 +98,7 @@ export function curveWarnings({ curve, epochs, finished, converges, keepsBest }:
 
 /** A training that left the numbers. */
 export function divergedWarning(epoch: number, learningRate: number): TrainingWarning {
-  const message =
-    `The training loss was no finite number any more after epoch ${epoch}: lower ` + 'hyperparameters.learningRate.';
+  const message = `The training loss was no finite number any more after epoch ${epoch}: lower hyperparameters.learningRate.`;
   return trainingWarning('LOSS_DIVERGED', message, { epoch, learningRate });
 }
 
