@@ -119,9 +119,16 @@ export default {
       name: 'engines-stand-alone',
       severity: 'error',
       comment:
-        'Engines and adapters know pure modules, errors, their SDK and what they are handed, so that one can be replaced without the others.',
+        'Engines and adapters know pure modules, child processes, errors, their SDK and what they are handed, so that one can be replaced without the others.',
       from: { path: '^src/(training|inference|adapters)/' },
-      to: outside(PURE, 'training/', 'inference/', 'adapters/', errors),
+      to: outside(PURE, 'training/', 'inference/', 'adapters/', 'child-task/', errors),
+    },
+    {
+      name: 'child-task-stands-alone',
+      severity: 'error',
+      comment: 'Child processes of every kind are started by it, so it may know none of them.',
+      from: { path: '^src/child-task/' },
+      to: outside('child-task/', errors),
     },
     {
       name: 'engines-do-not-know-each-other',

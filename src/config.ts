@@ -124,6 +124,15 @@ export const SETTINGS = {
     whole(1).default(8 * 1024 ** 3),
     'Address space that one conversion may take, in bytes.',
   ),
+  CHILD_MEMORY_BYTES: setting(
+    whole(64 * 1024 ** 2).optional(),
+    'Resident memory that one child process may reach (a training, an evaluation, a reading of a file), in bytes; ' +
+      'absent: three quarters of the memory of the machine.',
+  ),
+  CHILD_FILE_BYTES: setting(
+    whole(1024 ** 2).default(64 * 1024 ** 3),
+    'Largest file that one child process may write, in bytes.',
+  ),
   WORKER_CONCURRENCY: setting(whole(1, 64).default(2), 'Background jobs that run at once in this process.'),
   INFERENCE_HOSTS: setting(whole(1, 64).default(2), 'Processes that run models for online predictions.'),
   INFERENCE_MEMORY_BYTES: setting(
@@ -145,7 +154,8 @@ export const SETTINGS = {
   ),
   JOB_HEARTBEAT_TIMEOUT_MS: setting(
     whole(1_000).default(20_000),
-    'A running job without a sign of life for so long is given to another worker, in milliseconds.',
+    'A running job without a sign of life for so long is given to another worker, and a child process is ended, in ' +
+      'milliseconds.',
   ),
   WEBHOOK_ALLOW_HTTP: setting(flag, 'Whether webhooks may call http:// addresses besides https://.'),
   WEBHOOK_ALLOWED_HOSTS: setting(

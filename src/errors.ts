@@ -87,3 +87,19 @@ export function unauthenticated(cause?: unknown): AppError {
     { cause },
   );
 }
+
+/** A full disk, or a used-up quota, as the operating system and PostgreSQL name it. */
+const DISK_FULL = ['ENOSPC', 'EDQUOT', '53100'];
+
+/** UNAVAILABLE with a sentence of its own when a write failed because a disk is full; undefined for any other error. */
+export function diskFull(error: unknown): AppError | undefined {
+  for (let at = error, depth = 0; at instanceof Error && depth < 5; depth++) {
+    const { code, cause } = at as Error & { code?: unknown };
+    if (typeof code === 'string' && DISK_FULL.includes(code)) {
+      const message = 'The disk is full, so nothing can be written: ask who runs the service to free space on it.';
+      return new AppError(ErrorCode.UNAVAILABLE, message, {}, { cause: error });
+    }
+    at = cause;
+  }
+  return undefined;
+}

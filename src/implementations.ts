@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { TokenVerifier } from './adapters/auth/port.js';
@@ -14,6 +15,7 @@ import { PythonModelConverter } from './adapters/model-converter/python-model-co
 import type { ObjectStore } from './adapters/object-store/port.js';
 import { HttpWebhookSender } from './adapters/webhook-sender/http-webhook-sender.js';
 import type { WebhookSender } from './adapters/webhook-sender/port.js';
+import type { ProcessLimits } from './child-task/limited-process.js';
 import type { Config } from './config.js';
 import { Database } from './db/database.js';
 import { checkAllowedHosts, type OutboundPolicy } from './modules/core/index.js';
@@ -90,6 +92,7 @@ export async function createImplementations(
     ...(config.MLFLOW_TRACKING_URI && { onTouched: markTouched }),
   });
   await db.migrate();
+  const limits = childLimits(config);
   return {
     db,
     live: await createLiveEvents(config, options.databaseUrl, logger),
@@ -98,7 +101,7 @@ export async function createImplementations(
     tokens: await createTokenVerifier(config),
     metrics: new ServiceMetrics(),
     files: duckDbDatasets,
-    backend: new LocalTrainingBackend(config.SYSTEM_METRICS_INTERVAL_MS),
+    backend: new LocalTrainingBackend({ limits, usageIntervalMs: config.SYSTEM_METRICS_INTERVAL_MS }),
     evaluator: new LocalEvaluator(),
     importance: new ImportanceApart(),
     checkModel,
@@ -115,6 +118,21 @@ export async function createImplementations(
     mirrorTarget: createMirrorTarget(config),
     engine: createEngine(config, config.INFERENCE_HOSTS),
     backgroundEngine: createEngine(config, BACKGROUND_HOSTS),
+  };
+}
+
+/** Private memory that Node.js maps at its start and hardly touches, as room for compiled JavaScript. */
+const NODE_DATA_BYTES = 1280 * 1024 ** 2;
+const DEFAULT_MEMORY_SHARE = 0.75;
+
+/** What one child process of the service may take. */
+function childLimits(config: Config): ProcessLimits {
+  const residentBytes = config.CHILD_MEMORY_BYTES ?? Math.floor(DEFAULT_MEMORY_SHARE * totalmem());
+  return {
+    silenceMs: config.JOB_HEARTBEAT_TIMEOUT_MS,
+    residentBytes,
+    dataBytes: residentBytes + NODE_DATA_BYTES,
+    fileBytes: config.CHILD_FILE_BYTES,
   };
 }
 

@@ -1,8 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
-
-/** Linux counts process time in hundredths of a second, whatever the kernel's own tick. */
-const TICKS_PER_SECOND = 100;
+import { processorTicksMs, readIfThere, residentBytes } from '../child-task/process-facts.js';
 
 interface Counters {
   atMs: number;
@@ -29,13 +26,13 @@ export class SystemUsage {
     const { last } = this;
     this.last = now;
     const used = totalmem() - freeBytes();
-    const residentBytes = residentOf(this.pid);
+    const resident = residentBytes(this.pid);
     const usage: Record<string, number> = {
       'system/cpu_utilization_percentage': percentage(now.busyMs - last.busyMs, now.totalMs - last.totalMs),
       'system/system_memory_usage_megabytes': rounded(used / 1e6),
       'system/system_memory_usage_percentage': percentage(used, totalmem()),
     };
-    if (residentBytes !== null) usage['system/process_memory_usage_megabytes'] = rounded(residentBytes / 1e6);
+    if (resident !== null) usage['system/process_memory_usage_megabytes'] = rounded(resident / 1e6);
     if (now.processCpuMs !== null && last.processCpuMs !== null) {
       const possibleMs = (now.atMs - last.atMs) * availableParallelism();
       usage['system/process_cpu_utilization_percentage'] = percentage(now.processCpuMs - last.processCpuMs, possibleMs);
@@ -52,7 +49,7 @@ function countersOf(pid: number): Counters {
     atMs: performance.now(),
     totalMs,
     busyMs: totalMs - sum(({ idle }) => idle),
-    processCpuMs: processCpuOf(pid),
+    processCpuMs: processorTicksMs(pid),
   };
 }
 
@@ -60,25 +57,6 @@ function countersOf(pid: number): Counters {
 function freeBytes(): number {
   const available = /^MemAvailable:\s+(\d+) kB$/m.exec(readIfThere('/proc/meminfo') ?? '')?.[1];
   return available === undefined ? freemem() : Number(available) * 1024;
-}
-
-function residentOf(pid: number): number | null {
-  const resident = /^VmRSS:\s+(\d+) kB$/m.exec(readIfThere(`/proc/${pid}/status`) ?? '')?.[1];
-  return resident === undefined ? null : Number(resident) * 1024;
-}
-
-function processCpuOf(pid: number): number | null {
-  // The name in parentheses may hold spaces; the figures begin behind it.
-  const fields = readIfThere(`/proc/${pid}/stat`)?.split(') ').at(-1)?.split(' ');
-  return fields ? ((Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND) * 1000 : null;
-}
-
-function readIfThere(path: string): string | null {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return null;
-  }
 }
 
 const rounded = (value: number) => Math.round(value * 10) / 10;

@@ -149,7 +149,7 @@ describe('a local training', () => {
       script,
       `import { LocalTrainingBackend } from ${JSON.stringify(backend.href)};
        const request = ${JSON.stringify({ config, data: cars, workDir })};
-       const training = new LocalTrainingBackend().start(request, {
+       const training = new LocalTrainingBackend({ limits: { silenceMs: 20_000 }, usageIntervalMs: 0 }).start(request, {
          onProgress() {},
          async onCheckpoint() {},
          async onEpoch({ epoch }) { if (epoch === 1) process.send(training.pid); },

@@ -18,7 +18,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 /** The training process runs from dist: build it where `npm test` has not, or where a source is newer. */
 export function ensureBuilt(): void {
   const entry = path.join(root, 'dist/training/local-child.js');
-  const sources = globSync('src/{training,features,onnx,domain}/**/*.ts', { cwd: root });
+  const sources = globSync('src/{training,child-task,adapters,inference,modules}/**/*.ts', { cwd: root });
   const newest = Math.max(...sources.map((source) => statSync(path.join(root, source)).mtimeMs));
   if (existsSync(entry) && newest <= statSync(path.join(root, 'dist/.tsbuildinfo')).mtimeMs) return;
   const { stdout } = spawnSync(
@@ -66,6 +66,8 @@ export interface Started extends Omit<Finished, 'outcome'> {
   progress: number[];
 }
 
+const backend = new LocalTrainingBackend({ limits: { silenceMs: 20_000 }, usageIntervalMs: 0 });
+
 export function start(
   dataset: Table,
   input: ConfigInput,
@@ -78,7 +80,7 @@ export function start(
   const checkpoints: CheckpointReport[] = [];
   const progress: number[] = [];
   const request = { config, data: dataset, workDir, resumeFromPath };
-  const running = new LocalTrainingBackend().start(request, {
+  const running = backend.start(request, {
     onProgress(fraction, message) {
       progress.push(fraction);
       hooks.onProgress?.(fraction, message);

@@ -1,0 +1,253 @@
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import type { z } from 'zod';
+import { AppError, ErrorCode } from '../errors.js';
+import { encodeFrame, FrameReader } from './frames.js';
+import { type EndReason, LimitedProcess, type ProcessLimits } from './limited-process.js';
+import { type FromChild, fromChildSchema, type ToChild } from './messages.js';
+
+/** A program that runs in a child process; its entry calls `serveParent` with the same types. */
+export interface ChildProgram<Request, Report, Result> {
+  /** As errors name it, e.g. `training` for "The training process ended by signal SIGKILL". */
+  name: string;
+  /** Compiled file below the folder of the service's code, e.g. `training/local-child.js`. */
+  entry: string;
+  /** A message of any other shape ends the process. */
+  report: z.ZodType<Report>;
+  result: z.ZodType<Result>;
+  /** Carries the type alone. */
+  request?: Request;
+}
+
+export interface ChildOptions {
+  limits: ProcessLimits;
+  /** The folder for temporary files of the system when absent. */
+  cwd?: string;
+  env?: NodeJS.ProcessEnv;
+  /** Heap of JavaScript objects, in MiB. */
+  maxHeapMib?: number;
+}
+
+export interface AskOptions<Report> {
+  /** Ended after so long. */
+  timeLimitMs?: number;
+  /** Ends the process; the answer then rejects with the signal's reason. */
+  signal?: AbortSignal;
+  /** Reports are handled one after the other; while one is handled, no other is read. */
+  onReport?: (report: Report) => Promise<void> | void;
+}
+
+/** The process ended before it answered, or was ended. */
+export class ChildLost extends Error {
+  constructor(
+    readonly reason: EndReason,
+    /** E.g. `signal SIGKILL`. */
+    readonly how: string,
+    /** What it wrote to its standard error last. */
+    complaint: string,
+  ) {
+    super(`${reason}: ${how}`, { cause: complaint });
+    this.name = 'ChildLost';
+  }
+}
+
+interface Asked<Report, Result> {
+  onReport: AskOptions<Report>['onReport'];
+  resolve(result: Result): void;
+  reject(error: unknown): void;
+}
+
+const MAX_MESSAGE_BYTES = 256 * 1024 ** 2;
+
+/** The compiled child, wherever this module runs from: dist, or src under a test runner. */
+function entryPath({ name, entry }: { name: string; entry: string }): string {
+  const root = import.meta.url.endsWith('.ts') ? '../../dist/' : '../';
+  const path = fileURLToPath(new URL(root + entry, import.meta.url));
+  if (!existsSync(path))
+    throw new AppError(ErrorCode.INTERNAL, `The ${name} process is not built: run \`node scripts/prepare.mjs\`.`);
+  return path;
+}
+
+/** One child process of the service, asked one thing at a time. */
+export class ChildTask<Request, Report, Result> {
+  /** Resolves when the process is gone. */
+  readonly closed: Promise<void>;
+  private readonly process: LimitedProcess;
+  private readonly frames = new FrameReader(MAX_MESSAGE_BYTES);
+  private readonly arrived: FromChild[] = [];
+  private asked: Asked<Report, Result> | undefined;
+  private lost: ChildLost | undefined;
+  private isHandling = false;
+
+  constructor(
+    private readonly program: ChildProgram<Request, Report, Result>,
+    options: ChildOptions,
+  ) {
+    const { limits, cwd = tmpdir(), env = {}, maxHeapMib } = options;
+    const heap = maxHeapMib === undefined ? [] : [`--max-old-space-size=${maxHeapMib}`];
+    const command = [process.execPath, ...heap, entryPath(program)];
+    this.process = new LimitedProcess({ command, cwd, env, limits, hasChannel: true });
+    this.process.channel!.on('data', (chunk: Buffer) => this.receive(chunk));
+    this.closed = this.process.ended.then(({ reason, how, complaint }) => {
+      this.lost = new ChildLost(reason, how, complaint);
+      this.asked?.reject(this.lost);
+    });
+  }
+
+  get pid(): number | undefined {
+    return this.process.pid;
+  }
+
+  get isAlive(): boolean {
+    return this.lost === undefined;
+  }
+
+  /**
+   * Rejects with the AppError that the program threw, with ChildLost when the process ended, and with whatever
+   * `onReport` threw, which ends the process.
+   */
+  async ask(request: Request, { timeLimitMs, signal, onReport }: AskOptions<Report> = {}): Promise<Result> {
+    if (this.asked) throw new Error('A child process is asked one thing at a time.');
+    signal?.throwIfAborted();
+    if (this.lost) throw this.lost;
+    const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    this.asked = { onReport, resolve, reject };
+    const timer = timeLimitMs === undefined ? undefined : setTimeout(() => this.process.kill('TIME'), timeLimitMs);
+    const cancel = () => this.process.kill('CLOSED');
+    signal?.addEventListener('abort', cancel, { once: true });
+    try {
+      this.tell({ kind: 'ask', request });
+      return await promise;
+    } catch (error) {
+      if (signal?.aborted && error instanceof ChildLost) throw signal.reason;
+      throw error;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', cancel);
+      this.asked = undefined;
+    }
+  }
+
+  /** Ends the process and all that it started. */
+  kill(): void {
+    this.process.kill('CLOSED');
+  }
+
+  private tell(message: ToChild): void {
+    // To a process that has just died nothing can be said: its end is what will be told.
+    if (this.process.channel!.writable) this.process.channel!.write(encodeFrame(message));
+  }
+
+  private receive(chunk: Buffer): void {
+    if (this.process.isEnding) return;
+    try {
+      for (const value of this.frames.push(chunk)) this.arrived.push(fromChildSchema.parse(value));
+    } catch {
+      return this.process.kill('PROTOCOL');
+    }
+    this.process.heard();
+    if (!this.isHandling) void this.handleArrived();
+  }
+
+  /** In order. Nothing more is read meanwhile, so that a child that says too much waits. */
+  private async handleArrived(): Promise<void> {
+    this.isHandling = true;
+    for (let message = this.arrived.shift(); message && !this.process.isEnding; message = this.arrived.shift()) {
+      const handled = this.handle(message);
+      if (!handled) continue;
+      this.process.channel!.pause();
+      this.process.isUnheard = true;
+      await handled;
+      this.process.isUnheard = false;
+      this.process.channel!.resume();
+    }
+    this.isHandling = false;
+  }
+
+  private handle(message: FromChild): Promise<void> | void {
+    switch (message.kind) {
+      case 'beat':
+        return;
+      case 'report':
+        return this.handleReport(message.report, message.isAwaited);
+      case 'done': {
+        const { success, data } = this.program.result.safeParse(message.result);
+        if (!success) return this.process.kill('PROTOCOL');
+        return this.asked?.resolve(data);
+      }
+      case 'refused':
+        return this.asked?.reject(new AppError(message.code, message.message, message.details));
+      case 'failed':
+        return this.asked?.reject(
+          new AppError(ErrorCode.INTERNAL, `The ${this.program.name} failed.`, {}, { cause: message.stack }),
+        );
+    }
+  }
+
+  private handleReport(value: unknown, isAwaited: boolean): Promise<void> | void {
+    const { success, data: report } = this.program.report.safeParse(value);
+    if (!success) return this.process.kill('PROTOCOL');
+    const { asked } = this;
+    const fail = (error: unknown) => {
+      asked?.reject(error);
+      this.kill();
+    };
+    const acknowledge = () => {
+      if (isAwaited) this.tell({ kind: 'received' });
+    };
+    try {
+      const handled = asked?.onReport?.(report);
+      if (handled) return handled.then(acknowledge, fail);
+      acknowledge();
+    } catch (error) {
+      fail(error);
+    }
+  }
+}
+
+/** A process for one question alone, which is gone when the answer comes. */
+export async function askOnce<Request, Report, Result>(
+  program: ChildProgram<Request, Report, Result>,
+  options: ChildOptions,
+  request: Request,
+  ask: AskOptions<Report>,
+): Promise<Result> {
+  const task = new ChildTask(program, options);
+  try {
+    return await task.ask(request, ask);
+  } finally {
+    task.kill();
+    await task.closed;
+  }
+}
+
+/** What the loss of a child process means to who asked; any other error passes. */
+export function explainLoss(error: unknown, name: string): unknown {
+  if (!(error instanceof ChildLost)) return error;
+  const { code, sentence } = MEANING[error.reason];
+  const message = `The ${name} process ${sentence.replace('{how}', error.how)}`;
+  return new AppError(code, message, { got: error.how }, { cause: error.cause });
+}
+
+const MEANING: Record<EndReason, { code: ErrorCode; sentence: string }> = {
+  START: { code: ErrorCode.UNAVAILABLE, sentence: 'could not be started.' },
+  EXIT: { code: ErrorCode.UNAVAILABLE, sentence: 'ended by {how}.' },
+  SIGNAL: { code: ErrorCode.UNAVAILABLE, sentence: 'ended by {how}.' },
+  MEMORY: {
+    code: ErrorCode.RESOURCE_EXHAUSTED,
+    sentence: 'needed more memory than it may take and was ended: use fewer rows or columns.',
+  },
+  CPU: {
+    code: ErrorCode.RESOURCE_EXHAUSTED,
+    sentence: 'needed more processor time than it may take and was ended: use fewer rows or columns.',
+  },
+  TIME: {
+    code: ErrorCode.RESOURCE_EXHAUSTED,
+    sentence: 'took longer than it may and was ended: use fewer rows or columns.',
+  },
+  SILENCE: { code: ErrorCode.UNAVAILABLE, sentence: 'gave no sign of life and was ended.' },
+  OUTPUT: { code: ErrorCode.UNAVAILABLE, sentence: 'wrote too many error messages and was ended.' },
+  PROTOCOL: { code: ErrorCode.UNAVAILABLE, sentence: 'sent a message that is not valid and was ended.' },
+  CLOSED: { code: ErrorCode.UNAVAILABLE, sentence: 'was ended.' },
+};

@@ -1,0 +1,233 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import type { Readable } from 'node:stream';
+import type { Socket } from 'node:net';
+import { processorTime, processTree, residentBytes } from './process-facts.js';
+
+/** What a child process may take. What is absent is not limited. */
+export interface ProcessLimits {
+  /** Ended after so long without a sign of life: see ADR 0025. */
+  silenceMs: number;
+  /** Resident memory; looked at several times a second, so that it may be exceeded for a moment. */
+  residentBytes?: number;
+  /** Private writable memory: an allocation beyond it fails at once. */
+  dataBytes?: number;
+  /** All that is mapped. Not for Node.js, which reserves much more than it uses. */
+  addressBytes?: number;
+  /** Processor time of all threads. */
+  cpuMs?: number;
+  /** Largest file that may be written. */
+  fileBytes?: number;
+  openFiles?: number;
+}
+
+export interface LimitedProcessOptions {
+  command: readonly string[];
+  cwd: string;
+  env: NodeJS.ProcessEnv;
+  limits: ProcessLimits;
+  /** A command that runs the command line that follows it, e.g. one that takes the network away. */
+  wrapper?: readonly string[];
+  /** Opens a socket to the process, its file descriptor 3. */
+  hasChannel?: boolean;
+  /** Whether processes that it starts are looked at for signs of life as well. */
+  watchesTree?: boolean;
+  /** When the system lacks memory, it ends this process before the service. */
+  isFirstVictim?: boolean;
+}
+
+/**
+ * Why a child process ended. EXIT and SIGNAL: by itself, or by somebody else. CLOSED: its owner needs it no more. The
+ * others: it was ended for what they name.
+ */
+export type EndReason =
+  | 'START'
+  | 'EXIT'
+  | 'SIGNAL'
+  | 'MEMORY'
+  | 'CPU'
+  | 'TIME'
+  | 'SILENCE'
+  | 'OUTPUT'
+  | 'PROTOCOL'
+  | 'CLOSED';
+
+export interface ProcessEnd {
+  reason: EndReason;
+  /** E.g. `signal SIGKILL`. */
+  how: string;
+  /** The end of what it wrote to its standard error. */
+  complaint: string;
+}
+
+const COMPLAINT_CHARACTERS = 4_000;
+/** More than any warning; a process that writes more does nothing else. */
+const MAX_COMPLAINT_BYTES = 16 * 1024 ** 2;
+const LOOKS_PER_SILENCE = 5;
+const MAX_LOOK_INTERVAL_MS = 500;
+const MIN_LOOK_INTERVAL_MS = 50;
+const KIBIBYTE = 1024;
+const FILE_BLOCK_BYTES = 512;
+/** Time to end in peace after its processor time is used up, before it is killed. */
+const CPU_GRACE_SECONDS = 5;
+const OUT_OF_MEMORY = /heap out of memory|Fatal process out of memory|bad_alloc|failed to reserve|MemoryError/i;
+
+/** The shell sets the limits, and then becomes the process. */
+function limitingShell(limits: ProcessLimits, isFirstVictim: boolean): string[] {
+  const { dataBytes, addressBytes, cpuMs, fileBytes, openFiles } = limits;
+  const lines = ['ulimit -c 0'];
+  if (isFirstVictim) lines.push('echo 1000 >/proc/self/oom_score_adj');
+  if (fileBytes !== undefined) lines.push(`ulimit -f ${Math.ceil(fileBytes / FILE_BLOCK_BYTES)}`);
+  if (openFiles !== undefined) lines.push(`ulimit -n ${openFiles}`);
+  if (dataBytes !== undefined) lines.push(`ulimit -d ${Math.ceil(dataBytes / KIBIBYTE)}`);
+  if (addressBytes !== undefined) lines.push(`ulimit -v ${Math.ceil(addressBytes / KIBIBYTE)}`);
+  if (cpuMs !== undefined) {
+    const seconds = Math.ceil(cpuMs / 1000);
+    lines.push(`ulimit -S -t ${seconds}`, `ulimit -H -t ${seconds + CPU_GRACE_SECONDS}`);
+  }
+  // A limit that cannot be set is one that is lower already.
+  const script = lines.map((line) => `{ ${line}; } 2>/dev/null`).join('; ');
+  return ['/bin/sh', '-c', `${script}; exec "$@"`, 'sh'];
+}
+
+let endsWithParent: readonly string[] | undefined;
+
+/** The command by which the kernel ends a process with its parent, however the parent ends; empty where it is absent. */
+function endingWithParent(): readonly string[] {
+  const command = ['setpriv', '--pdeathsig', 'KILL'];
+  endsWithParent ??=
+    spawnSync(command[0]!, [...command.slice(1), 'true'], { stdio: 'ignore', timeout: 2_000 }).status === 0
+      ? command
+      : [];
+  return endsWithParent;
+}
+
+/**
+ * One child process with an environment of its own, within limits, in a process group of its own that ends with it. It
+ * is ended when it shows no sign of life, floods its standard error, or its parent is gone.
+ */
+export class LimitedProcess {
+  /** Never rejects. */
+  readonly ended: Promise<ProcessEnd>;
+  /** Null unless it was asked for. */
+  readonly channel: Socket | null;
+  /** Whoever reads its messages sets this while it does not, as a message is a sign of life. */
+  isUnheard = false;
+  private readonly child: ChildProcess;
+  private readonly looks: NodeJS.Timeout;
+  private complaint = '';
+  private complaintBytes = 0;
+  private endedFor: EndReason | undefined;
+  private isOver = false;
+  private hasSpoken = false;
+  private lastMs: number | undefined;
+  private silentLooks = 0;
+
+  constructor(private readonly options: LimitedProcessOptions) {
+    const { limits, wrapper = [], isFirstVictim = false, hasChannel = false } = options;
+    const [command, ...args] =
+      process.platform === 'win32'
+        ? options.command
+        : [...wrapper, ...limitingShell(limits, isFirstVictim), ...endingWithParent(), ...options.command];
+    this.child = spawn(command!, args, {
+      cwd: options.cwd,
+      env: options.env,
+      stdio: ['ignore', 'ignore', 'pipe', ...(hasChannel ? (['pipe'] as const) : [])],
+      detached: true,
+    });
+    this.channel = hasChannel ? (this.child.stdio[3] as Socket) : null;
+    // An error here is the process's end, which is told by `ended`.
+    this.channel?.on('error', () => undefined);
+    this.readComplaint(this.child.stderr!);
+    this.looks = setInterval(() => this.look(), this.lookIntervalMs).unref();
+    this.ended = new Promise((resolve) => {
+      const end = (reason: EndReason, how: string) => {
+        this.isOver = true;
+        clearInterval(this.looks);
+        this.channel?.destroy();
+        resolve({ reason, how, complaint: this.complaint });
+      };
+      this.child.once('error', (error) => end('START', error.message));
+      // What it started may hold its standard error open.
+      this.child.once('exit', () => this.killGroup());
+      this.child.once('close', (code, signal) =>
+        end(this.reasonOf(code, signal), signal ? `signal ${signal}` : `exit code ${code}`),
+      );
+    });
+  }
+
+  get pid(): number | undefined {
+    return this.child.pid;
+  }
+
+  /** Told to end: what it still says is said no more. */
+  get isEnding(): boolean {
+    return this.endedFor !== undefined;
+  }
+
+  /** Ends the whole group at once. */
+  kill(reason: EndReason = 'CLOSED'): void {
+    if (this.isOver) return;
+    this.endedFor ??= reason;
+    this.killGroup();
+  }
+
+  /** A message came: the process lives. */
+  heard(): void {
+    this.hasSpoken = true;
+  }
+
+  private killGroup(): void {
+    const { pid } = this.child;
+    if (pid === undefined) return;
+    try {
+      process.kill(-pid, 'SIGKILL');
+    } catch {
+      // It has just ended.
+    }
+  }
+
+  private get lookIntervalMs(): number {
+    const { silenceMs } = this.options.limits;
+    return Math.max(MIN_LOOK_INTERVAL_MS, Math.min(MAX_LOOK_INTERVAL_MS, silenceMs / LOOKS_PER_SILENCE));
+  }
+
+  /**
+   * Silence is counted in looks: a service that stood still itself, or its whole machine, has looked once meanwhile and
+   * takes nobody for dead.
+   */
+  private look(): void {
+    const { pid } = this.child;
+    if (pid === undefined || this.isOver) return;
+    const { limits, hasChannel = false, watchesTree = false } = this.options;
+    const processes = watchesTree ? processTree(pid) : [pid];
+    if (limits.residentBytes !== undefined) {
+      const bytes = processes.reduce((sum, one) => sum + (residentBytes(one) ?? 0), 0);
+      if (bytes > limits.residentBytes) return this.kill('MEMORY');
+    }
+    const times = processes.flatMap((one) => processorTime(one) ?? []);
+    const ms = times.reduce((sum, time) => sum + time.ms, 0);
+    const isKnown = times.length > 0 && times.every(({ isExact }) => isExact);
+    // Without exact figures a process that waits shows nothing: only its messages tell, where it sends any.
+    const cannotTell = !isKnown && (!hasChannel || this.isUnheard);
+    const lives = this.hasSpoken || cannotTell || ms !== this.lastMs;
+    this.hasSpoken = false;
+    this.lastMs = ms;
+    this.silentLooks = lives ? 0 : this.silentLooks + 1;
+    if (this.silentLooks * this.lookIntervalMs >= limits.silenceMs) this.kill('SILENCE');
+  }
+
+  private readComplaint(stderr: Readable): void {
+    stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.complaint = (this.complaint + text).slice(-COMPLAINT_CHARACTERS);
+      this.complaintBytes += text.length;
+      if (this.complaintBytes > MAX_COMPLAINT_BYTES) this.kill('OUTPUT');
+    });
+  }
+
+  private reasonOf(code: number | null, signal: NodeJS.Signals | null): EndReason {
+    if (this.endedFor) return this.endedFor;
+    if (signal === 'SIGXCPU') return 'CPU';
+    if (OUT_OF_MEMORY.test(this.complaint) && code !== 0) return 'MEMORY';
+    return signal ? 'SIGNAL' : 'EXIT';
+  }
+}

@@ -1,0 +1,52 @@
+import { z } from 'zod';
+import type { ChildProgram } from '../child-task/child-task.js';
+import type { TrainingWarning } from '../modules/algorithms/index.js';
+import type { CheckpointReport, EpochReport, TrainingOutcome, TrainingRequest } from './port.js';
+
+/** What a training says to the service while it runs. */
+export type TrainingReport =
+  | { type: 'progress'; fraction: number; message: string }
+  | { type: 'epoch'; report: EpochReport }
+  | { type: 'checkpoint'; report: CheckpointReport }
+  | { type: 'warning'; warning: TrainingWarning };
+
+const epoch = z.strictObject({
+  epoch: z.int().min(1),
+  epochs: z.int().min(1),
+  metrics: z.record(z.string(), z.number()),
+});
+const checkpoint = z.strictObject({
+  epoch: z.int().min(0),
+  path: z.string(),
+  sizeBytes: z.int().min(0),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+});
+const warning = z.custom<TrainingWarning>(
+  (value) => z.looseObject({ code: z.string(), message: z.string() }).safeParse(value).success,
+);
+
+const outcomeShape = z.looseObject({
+  modelPath: z.string(),
+  signature: z.looseObject({ inputs: z.array(z.unknown()), outputs: z.array(z.unknown()) }),
+  metrics: z.record(z.string(), z.number()),
+  epochsRun: z.int().min(0),
+  bestEpoch: z.int().min(0),
+  stoppedEarly: z.boolean(),
+  warnings: z.array(warning),
+  rows: z.strictObject({ train: z.int(), validation: z.int(), holdout: z.int() }),
+  agreementMaxAbsDiff: z.number(),
+  reference: z.looseObject({}),
+});
+
+/** One training, in a process of its own. */
+export const TRAINING_PROGRAM: ChildProgram<TrainingRequest, TrainingReport, TrainingOutcome> = {
+  name: 'training',
+  entry: 'training/local-child.js',
+  report: z.discriminatedUnion('type', [
+    z.strictObject({ type: z.literal('progress'), fraction: z.number(), message: z.string() }),
+    z.strictObject({ type: z.literal('epoch'), report: epoch }),
+    z.strictObject({ type: z.literal('checkpoint'), report: checkpoint }),
+    z.strictObject({ type: z.literal('warning'), warning }),
+  ]),
+  result: z.custom<TrainingOutcome>((value) => outcomeShape.safeParse(value).success),
+};

@@ -1,0 +1,34 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { expect } from 'vitest';
+
+/** Processes of a program of the service, e.g. `training/local-child.js`, that `parentPid` started. */
+export function childPids(program: string, parentPid = process.pid): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => parentOf(pid) === parentPid && commandLine(pid).includes(program));
+}
+
+/** Stops the first such process as soon as it is there; gives its id. */
+export async function stopChild(program: string, parentPid = process.pid, timeoutMs = 15_000): Promise<number> {
+  let pid: number | undefined;
+  await expect.poll(() => (pid = childPids(program, parentPid)[0]), { timeout: timeoutMs, interval: 5 }).toBeDefined();
+  process.kill(pid!, 'SIGSTOP');
+  return pid!;
+}
+
+export function isAlive(pid: number): boolean {
+  return !['', 'Z'].includes(fields(pid)[0] ?? '');
+}
+
+const parentOf = (pid: number): number => Number(fields(pid)[1]);
+const commandLine = (pid: number): string => read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ');
+const fields = (pid: number): string[] => (read(`/proc/${pid}/stat`).split(') ').at(-1) ?? '').split(' ');
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
