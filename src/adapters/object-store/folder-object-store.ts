@@ -22,6 +22,9 @@ import {
 } from './port.js';
 import { SIGNED_PREFIX, signUrl, verifyUrl } from './signed-urls.js';
 
+/** What comes while the disk is busy goes to it in one write. */
+const AHEAD_BYTES = 1024 * 1024;
+
 /** Files in a folder: written beside, synced and renamed, so that a key is whole or absent. */
 export class FolderObjectStore implements ObjectStore {
   readonly name = 'folder';
@@ -61,7 +64,7 @@ export class FolderObjectStore implements ObjectStore {
       await pipeline(
         Buffer.isBuffer(content) ? Readable.from([content]) : content,
         meter,
-        createWriteStream(partial, { flush: true }),
+        createWriteStream(partial, { flush: true, highWaterMark: AHEAD_BYTES }),
       );
       await withFolder(target, () => rename(partial, target));
       await sync(dirname(target));
