@@ -4,12 +4,16 @@ import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/db/embedded.js';
 import { ensureTemplate } from './database.js';
+import { readStatements } from './sent-statements.js';
+import { checkOwnership } from './table-ownership.js';
 import { buildTemplate } from './template.js';
 
 declare module 'vitest' {
   export interface ProvidedContext {
     /** Superuser's address of the run's PostgreSQL; each test file makes its own database there from the template. */
     MATIH_TEST_DATABASE_ADMIN_URL: string;
+    /** A folder for the statements that the run sends to PostgreSQL. */
+    MATIH_TEST_STATEMENTS: string;
   }
 }
 
@@ -21,6 +25,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const log = { info: () => undefined, warn: (message: string) => console.warn(message) };
   // Nothing outlives the run, so nothing needs to reach the disk.
   const settings = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
+  const statements = await mkdtemp(join(tmpdir(), 'matih-statements-'));
   let server: EmbeddedPostgres | null = null;
   const tearDown = async () => {
     await server?.stop();
@@ -30,9 +35,17 @@ export default async function setup(project: TestProject): Promise<() => Promise
     server = await startEmbeddedPostgres({ dataDir, log, settings });
     await ensureTemplate(server.url, buildTemplate);
     project.provide('MATIH_TEST_DATABASE_ADMIN_URL', server.url);
+    project.provide('MATIH_TEST_STATEMENTS', statements);
   } catch (error) {
     await tearDown();
     throw error;
   }
-  return tearDown;
+  return async () => {
+    await tearDown();
+    try {
+      await checkOwnership(await readStatements(statements));
+    } finally {
+      await rm(statements, { recursive: true, force: true });
+    }
+  };
 }

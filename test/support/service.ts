@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { createClient, type Client } from 'graphql-ws';
 import { pino } from 'pino';
 import WebSocket from 'ws';
-import { expect } from 'vitest';
+import { expect, inject } from 'vitest';
 import { SecretTokenVerifier } from '../../src/adapters/auth/token-verifier.js';
 import { startApp, type RunningApp } from '../../src/app.js';
 import { readConfig } from '../../src/config.js';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { createDatabaseFromTemplate, type TestDatabase } from './database.js';
 import { engineSettings } from './engine-settings.js';
+import { statementRecorder } from './sent-statements.js';
 
 export const SECRET = 'a-secret-for-tests-of-at-least-32-characters';
 
@@ -148,7 +149,9 @@ export async function startTestService(
   });
   const statements: string[] = [];
   const queries: TestService['queries'] = [];
+  const record = statementRecorder(inject('MATIH_TEST_STATEMENTS'));
   const onStatement = (text: string, params: readonly unknown[]) => {
+    record(text);
     statements.push(text);
     if (params.length > 0) queries.push({ text, params });
   };

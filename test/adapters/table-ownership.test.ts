@@ -1,0 +1,60 @@
+import { glob, readFile } from 'node:fs/promises';
+import { expect, it } from 'vitest';
+import { tableOwners, tablesIn } from '../support/sent-statements.js';
+import { ANY, FOREIGN_READS, FOREIGN_WRITES } from '../support/table-exceptions.js';
+import { foreignUses } from '../support/table-ownership.js';
+
+it('finds the tables that a statement writes and reads, in all its parts', async () => {
+  const of = async (text: string) => {
+    const { written, read } = await tablesIn(text);
+    return { written: [...written].sort(), read: [...read].sort() };
+  };
+  expect(
+    await of(`with gone as (delete from run_tag t using run r where r.id = t.run_id returning t.run_id),
+      moved as (insert into run_param (tenant) select tenant from model on conflict do nothing returning 1)
+      update job j set message = '' from gone join dataset d on true where exists (select from alert)`),
+  ).toEqual({ written: ['job', 'run_param', 'run_tag'], read: ['alert', 'dataset', 'model', 'run'] });
+  expect(await of(`merge into endpoint using deployment on true when matched then update set name = ''`)).toEqual({
+    written: ['endpoint'],
+    read: ['deployment'],
+  });
+  expect(await of(`begin; select set_config('a', 'b', true); prepare p as insert into event (id) values ($1)`)).toEqual(
+    {
+      written: ['event'],
+      read: [],
+    },
+  );
+});
+
+it('tells whose table a module has written or read', async () => {
+  const owners = await tableOwners();
+  expect(owners.size).toBeGreaterThan(50);
+  const sent = [
+    { module: 'experiments', text: 'update run set name = $1' },
+    { module: 'alerts', text: 'update run set name = $1' },
+    { module: 'alerts', text: 'select id from model' },
+  ];
+  expect(await foreignUses(sent, owners)).toEqual([
+    'alerts reads model of registry: select id from model',
+    'alerts writes run of experiments: update run set name = $1',
+  ]);
+});
+
+it('lists no exception that no code needs any more', async () => {
+  const entities = new Map<string, string>();
+  for await (const file of glob('src/db/entities/*/*.entity.ts')) {
+    const text = await readFile(file, 'utf8');
+    for (const [, entity = '', table = ''] of text.matchAll(/name: '(\w+)',\s*tableName: '(\w+)'/g))
+      entities.set(table, entity);
+  }
+  const unused: string[] = [];
+  for (const { module, tables } of [...FOREIGN_READS, ...FOREIGN_WRITES]) {
+    if (tables === ANY) continue;
+    let code = '';
+    for await (const file of glob(`src/modules/${module}/**/*.ts`)) code += await readFile(file, 'utf8');
+    for (const table of tables) {
+      if (!new RegExp(`\\b(?:${table}|${entities.get(table)})\\b`).test(code)) unused.push(`${module}: ${table}`);
+    }
+  }
+  expect(unused).toEqual([]);
+});

@@ -1,0 +1,98 @@
+import { appendFileSync } from 'node:fs';
+import { glob, readFile } from 'node:fs/promises';
+import { join, sep } from 'node:path';
+import { parse } from 'libpg-query';
+
+/** A statement that was sent to PostgreSQL, and the module that sent it. */
+export interface SentStatement {
+  module: string;
+  text: string;
+}
+
+const MODULE_FRAME = /[/\\]src[/\\]modules[/\\]([\w-]+)[/\\]/;
+/** What the ORM writes at the end of a transaction is sent by whoever opened it, not by whoever changed the entity. */
+const ORM_FRAME = /UnitOfWork|ChangeSetPersister/;
+const DEEP = 60;
+
+/**
+ * Writes each different statement of a module once into a file of this process, for the check at the end of the run.
+ * Who sends a statement is the innermost module on the call stack.
+ */
+export function statementRecorder(folder: string): (text: string) => void {
+  const file = join(folder, `${process.pid}.ndjson`);
+  const seen = new Set<string>();
+  return (text) => {
+    if (!isWorthParsing(text)) return;
+    const module = sendingModule();
+    if (module === null) return;
+    const normal = normalised(text);
+    const key = `${module} ${normal}`;
+    if (seen.has(key)) return;
+    seen.add(key);
+    appendFileSync(file, `${JSON.stringify({ module, text: normal } satisfies SentStatement)}\n`);
+  };
+}
+
+const isWorthParsing = (text: string) => /\b(select|insert|update|delete|merge)\b/i.test(text);
+
+/** The same statement with other values, or for more rows, is no other. */
+const normalised = (text: string) =>
+  text.replaceAll(/'(?:[^']|'')*'/g, "''").replaceAll(/(\([^()]*\))(?:, \([^()]*\))+/g, '$1');
+
+function sendingModule(): string | null {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = DEEP;
+  const stack = new Error().stack ?? '';
+  Error.stackTraceLimit = limit;
+  if (ORM_FRAME.test(stack)) return null;
+  return MODULE_FRAME.exec(stack)?.[1] ?? null;
+}
+
+/** Which module owns a table: the one in whose folder of entities it is declared. */
+export async function tableOwners(): Promise<Map<string, string>> {
+  const owners = new Map<string, string>();
+  for await (const file of glob('src/db/entities/*/*.entity.ts')) {
+    const module = file.split(sep).at(-2) ?? '';
+    for (const [, table = ''] of (await readFile(file, 'utf8')).matchAll(/tableName: '(\w+)'/g))
+      owners.set(table, module);
+  }
+  return owners;
+}
+
+const WRITES = ['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'];
+
+/** The tables that a text writes and reads, in all its parts. */
+export async function tablesIn(text: string): Promise<{ written: Set<string>; read: Set<string> }> {
+  const written = new Set<string>();
+  const read = new Set<string>();
+  const named = new Set<string>();
+  const visit = (node: unknown): void => {
+    if (Array.isArray(node)) return node.forEach(visit);
+    if (typeof node !== 'object' || node === null) return;
+    for (const [kind, value] of Object.entries(node)) {
+      if (WRITES.includes(kind)) {
+        const { relation, ...rest } = value as { relation?: { relname?: string } };
+        if (relation?.relname) written.add(relation.relname);
+        visit(rest);
+        continue;
+      }
+      if (kind === 'RangeVar') read.add((value as { relname: string }).relname);
+      if (kind === 'CommonTableExpr') named.add((value as { ctename: string }).ctename);
+      visit(value);
+    }
+  };
+  visit(await parse(text));
+  for (const name of named) read.delete(name);
+  return { written, read };
+}
+
+/** The statements of all processes of a run. */
+export async function readStatements(folder: string): Promise<SentStatement[]> {
+  const all = new Map<string, SentStatement>();
+  for await (const file of glob(join(folder, '*.ndjson'))) {
+    for (const line of (await readFile(file, 'utf8')).split('\n')) {
+      if (line !== '') all.set(line, JSON.parse(line) as SentStatement);
+    }
+  }
+  return [...all.values()];
+}

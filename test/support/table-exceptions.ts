@@ -1,0 +1,120 @@
+export const ANY = 'any';
+
+/** Tables of other modules that a module uses all the same. */
+export interface TableException {
+  module: string;
+  tables: readonly string[] | typeof ANY;
+  why: string;
+}
+
+/** Each of these is to become a call of the owner. */
+export const FOREIGN_WRITES: readonly TableException[] = [
+  {
+    module: 'artifacts',
+    tables: ['audit_log', 'small_object', 'staged_object'],
+    why: 'A small file is placed by one statement that is one way to the database.',
+  },
+  { module: 'evaluation', tables: ['model_version'], why: 'A new evaluation touches its version.' },
+  {
+    module: 'exchange',
+    tables: [
+      ...['external_ref', 'job_secret', 'experiment', 'run', 'run_param', 'run_tag', 'run_counter', 'run_log'],
+      ...['run_model', 'logged_dataset', 'logged_model', 'logged_model_metric', 'metric_point', 'metric_latest'],
+      ...['artifact'],
+    ],
+    why: 'An archive is placed in bulk, with the ids and times that it holds.',
+  },
+  {
+    module: 'garbage',
+    tables: [
+      ...['artifact', 'experiment', 'external_ref', 'job', 'logged_model', 'metric_point', 'mirror_task', 'run'],
+      ...['run_counter', 'run_log'],
+    ],
+    why: 'What is collected goes in one transaction with all that hangs on it.',
+  },
+  { module: 'jobs', tables: ['event', 'run'], why: 'A job and its run change in one transaction.' },
+  {
+    module: 'platform',
+    tables: ['deployment_minute', 'job_event', 'job'],
+    why: 'One setting says how long old rows stay, and one sweep forgets them.',
+  },
+  { module: 'registry', tables: ['deployment'], why: 'With a version go its stopped deployments.' },
+  { module: 'serving', tables: ['checkpoint'], why: 'Parts of a batch inference are kept as checkpoints.' },
+  { module: 'training', tables: ['run', 'run_dataset'], why: 'A training writes the end of its run.' },
+];
+
+export const FOREIGN_READS: readonly TableException[] = [
+  {
+    module: 'artifacts',
+    tables: ['experiment', 'job', 'logged_model', 'metric_point', 'run', 'run_counter', 'run_log'],
+    why: 'The folder of an owner is found, and the archive of a run is read, in one statement each.',
+  },
+  {
+    module: 'datasets',
+    tables: ['staged_object'],
+    why: 'A table that is being made is looked for among staged files.',
+  },
+  {
+    module: 'evaluation',
+    tables: ['job', 'model', 'model_version'],
+    why: 'The version that is judged, with its model.',
+  },
+  {
+    module: 'exchange',
+    tables: [
+      ...['artifact', 'experiment', 'external_ref', 'job', 'job_secret', 'logged_dataset', 'logged_model'],
+      ...['logged_model_metric', 'metric_latest', 'metric_point', 'model', 'model_alias', 'model_version', 'run'],
+      ...['run_counter', 'run_log', 'run_model', 'run_param', 'run_tag', 'dataset'],
+    ],
+    why: 'An archive and a mirror hold all that an experiment has, read in bulk.',
+  },
+  {
+    module: 'experiments',
+    tables: ['dataset', 'job', 'run_model'],
+    why: 'Run search and the details of many runs are one statement each; a run with an unfinished job is not deleted.',
+  },
+  {
+    module: 'garbage',
+    tables: [
+      ...['artifact', 'checkpoint', 'dataset', 'direct_upload', 'evaluation', 'experiment', 'external_ref', 'job'],
+      ...['logged_model', 'metric_point', 'mirror_task', 'model', 'model_version', 'run', 'run_counter', 'run_log'],
+      ...['staged_object', 'upload'],
+    ],
+    why: 'What nobody names any more is found by asking all tables at once.',
+  },
+  { module: 'jobs', tables: ['run'], why: 'A job is listed by the experiment of its run.' },
+  {
+    module: 'lineage',
+    tables: [
+      ...['alert', 'artifact', 'dataset', 'deployment', 'deployment_minute', 'endpoint', 'job', 'logged_dataset'],
+      ...['logged_model', 'model', 'model_version', 'prediction_log', 'run', 'run_dataset', 'run_model'],
+    ],
+    why: 'The graph is one walk over everything that it links.',
+  },
+  { module: 'logged-models', tables: ['experiment', 'run'], why: 'The owner of a logged model is locked.' },
+  {
+    module: 'monitoring',
+    tables: [
+      ...['alert', 'dataset', 'deployment', 'deployment_minute', 'endpoint', 'job', 'model', 'model_version'],
+      ...['prediction_log', 'run'],
+    ],
+    why: 'A window is judged from the traffic of its deployment in one statement.',
+  },
+  {
+    module: 'platform',
+    tables: ANY,
+    why: 'Batches, pages and look-ups are written once, for tables that their callers name.',
+  },
+  {
+    module: 'registry',
+    tables: ['artifact', 'dataset', 'deployment', 'endpoint', 'evaluation', 'job', 'logged_model', 'run'],
+    why: 'A version is registered from, and removed with regard to, what names it.',
+  },
+  {
+    module: 'serving',
+    tables: ['checkpoint', 'dataset', 'evaluation', 'job', 'model', 'model_alias', 'model_version', 'stage_transition'],
+    why: 'Deployments are read with the versions that they serve, on the road of every prediction.',
+  },
+  { module: 'training', tables: ['dataset', 'job', 'metric_latest', 'model'], why: 'A training is read with its job.' },
+  { module: 'uploads', tables: ['job'], why: 'An upload that an unfinished job names is not swept.' },
+];
