@@ -105,6 +105,10 @@ export const SETTINGS = {
   ),
   MAX_UPLOAD_BYTES: setting(whole(1).default(5 * 1024 ** 3), 'Largest uploaded file, in bytes.'),
   MAX_BODY_BYTES: setting(whole(1).default(8 * 1024 ** 2), 'Largest GraphQL request, in bytes.'),
+  MAX_ANSWER_BYTES: setting(
+    whole(1024, 256 * 1024 ** 2).default(16 * 1024 ** 2),
+    'Largest answer to a GraphQL operation, in bytes; the rows behind it may have twice as many.',
+  ),
   MAX_QUERY_DEPTH: setting(whole(1).default(14), 'Deepest nesting of a GraphQL document.'),
   MAX_QUERY_COST: setting(
     whole(1).default(50_000),

@@ -29,6 +29,7 @@ import {
   sendBeginWithNext,
   watchStatements,
 } from './pool.js';
+import { countRows, letRowsBeCounted, type OnRow } from './row-count.js';
 import { APP_ROLE, checkServer, ensureRoles, explainRefusal, isRace, SYSTEM_ROLE } from './preparation.js';
 import { sql } from './sql.js';
 
@@ -47,6 +48,8 @@ export interface Session {
 export interface Actor {
   principal: Principal;
   requestId: string;
+  /** Told of every row that is read; what it throws ends the transaction. */
+  onRow?: OnRow | undefined;
 }
 
 export interface DatabaseOptions {
@@ -127,6 +130,7 @@ export class Database {
         options: PLANNER,
         types: columnTypes(),
         onPoolCreated: (pool: Pool) => {
+          letRowsBeCounted(pool);
           giveBackDeadConnections(pool);
           sendBeginWithNext(pool);
           prepareNamed(pool);
@@ -183,7 +187,8 @@ export class Database {
     const tenant = actor.principal.tenant;
     const actions: (() => void)[] = [];
     // The role as a variable, so that both are set in one statement.
-    const result = await this.run({ variables: { 'matih.tenant': tenant, role: APP_ROLE } }, async (em) => {
+    const settings = { variables: { 'matih.tenant': tenant, role: APP_ROLE } };
+    const inTransaction = async (em: EntityManager) => {
       const touched: Touched[] = [];
       const { principal, requestId } = actor;
       const afterCommit = (action: () => void) => void actions.push(action);
@@ -191,7 +196,10 @@ export class Database {
       const done = await work({ em, tenant, principal, requestId, afterCommit, touch });
       await this.tellTouched(em, tenant, touched);
       return done;
-    });
+    };
+    const { onRow } = actor;
+    const run = () => this.run(settings, inTransaction);
+    const result = await (onRow ? countRows(onRow, run) : run());
     for (const action of actions) action();
     return result;
   }

@@ -1,7 +1,21 @@
+import type { OperationTypeNode } from 'graphql';
 import type { Session } from '../db/database.js';
 import type { Principal } from '../modules/core/index.js';
 import type { Services } from '../services.js';
 import type { Loaders } from '../loaders.js';
+import type { AppError } from '../errors.js';
+
+/** Counts the bytes of an answer while it is made. */
+export interface AnswerCount {
+  /** Why the answer is no longer made; null while it fits. */
+  readonly refusal: AppError | null;
+  /** What to wait for before more is made. Throws `refusal` when the answer becomes too large. */
+  addAnswered(bytes: number, operation: OperationTypeNode): Promise<void> | null;
+  /** Why nothing of the finished answer, whose JSON `text` gives, may be sent. */
+  refusalOf(operation: OperationTypeNode, text: () => string): AppError | null;
+  /** Called when the answer has been sent, or will never be. */
+  end(): void;
+}
 
 /** What every resolver is handed. */
 export interface RequestContext {
@@ -9,6 +23,8 @@ export interface RequestContext {
   requestId: string;
   services: Services;
   loaders: Loaders;
+  /** Counts the answer to one operation, or to one event of a subscription; null for a subscription itself. */
+  bytes: AnswerCount | null;
   /** Whether the client's connection is gone, so that nobody will read the answer. */
   isGone(): boolean;
   /** Calls `onEnd` when the caller's token is revoked; returns how to stop. */

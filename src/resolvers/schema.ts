@@ -16,6 +16,7 @@ import { DatasetResolver } from './datasets/dataset.resolver.js';
 import { TrainingResolver } from './training/training.resolver.js';
 import { ExperimentResolver } from './experiments/experiment.resolver.js';
 import { EventResolver } from './platform/event.resolver.js';
+import { meterSchema } from './answer-meter.js';
 import { guardSchema } from './guard.js';
 import { JobResolver } from './jobs/job.resolver.js';
 import { LoggedDatasetResolver, RunDatasetsResolver } from './experiments/run-dataset.resolver.js';
@@ -154,6 +155,7 @@ function describeRoots(schema: GraphQLSchema): GraphQLSchema {
 export function createSchema(): Promise<GraphQLSchema> {
   built ??= buildSchema({ resolvers: RESOLVERS, validate: false, emitSchemaFile: false, pubSub: NO_PUB_SUB })
     .then(describeRoots)
-    .then(guardSchema);
+    .then(guardSchema)
+    .then(meterSchema);
   return built;
 }

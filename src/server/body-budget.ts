@@ -4,12 +4,11 @@ import { CloseCode } from 'graphql-ws';
 import type { WebSocket } from 'ws';
 import type { TokenVerifier } from '../adapters/auth/port.js';
 import { AppError, ErrorCode, unauthenticated } from '../errors.js';
+import { FairBudget, type Release } from './fair-budget.js';
 import { tokenOf } from '../protocols/mlflow/credentials.js';
 
 /** Of all bodies that are held at once; what is made of one takes several times its text. */
 const BUDGET_BYTES = 96 * 1024 ** 2;
-/** Of the budget, and of the places to wait: what one tenant takes leaves room for others. */
-const TENANT_SHARE = 0.5;
 /** Bodies up to this are never counted: thousands of them fit. */
 const FREE_BYTES = 64 * 1024;
 const WAIT_MS = 10_000;
@@ -28,87 +27,11 @@ const TRY_AGAIN_LATER = 1013;
 /** Time for a client to answer the closing of its socket. */
 const CLOSE_GRACE_MS = 3_000;
 
-type Release = () => void;
 type Done = (error: Error | null, payload?: RequestPayload) => void;
-
-interface Waiting {
-  tenant: string;
-  bytes: number;
-  start(): void;
-}
-
-/**
- * Bytes that large bodies may hold together, those of a tenant its share of them; of those that wait, the smallest goes
- * first.
- */
-export class ByteBudget {
-  private used = 0;
-  private readonly usedBy = new Map<string, number>();
-  private readonly waiting = new Set<Waiting>();
-
-  constructor(private readonly limits: { bytes: number; waitMs: number; waiting: number }) {}
-
-  /**
-   * Resolves to what gives the bytes back; null when there was no room in time. What is larger than a share counts as
-   * one.
-   */
-  async take(tenant: string, bytes: number): Promise<Release | null> {
-    const held = this.takeNow(tenant, bytes);
-    if (held) return held;
-    const own = [...this.waiting].filter((one) => one.tenant === tenant).length;
-    if (this.waiting.size >= this.limits.waiting || own >= this.limits.waiting * TENANT_SHARE) return null;
-    return new Promise((resolve) => {
-      const start = () => end(this.hold(tenant, bytes));
-      const one = { tenant, bytes, start };
-      const timer = setTimeout(() => end(null), this.limits.waitMs);
-      const end = (release: Release | null) => {
-        clearTimeout(timer);
-        this.waiting.delete(one);
-        resolve(release);
-      };
-      this.waiting.add(one);
-    });
-  }
-
-  /** Null when there is no room at this moment. */
-  takeNow(tenant: string, bytes: number): Release | null {
-    return this.fits(tenant, bytes) ? this.hold(tenant, bytes) : null;
-  }
-
-  private fits(tenant: string, bytes: number): boolean {
-    const counted = this.counted(bytes);
-    return this.used + counted <= this.limits.bytes && (this.usedBy.get(tenant) ?? 0) + counted <= this.shareBytes;
-  }
-
-  private hold(tenant: string, bytes: number): Release {
-    this.count(tenant, this.counted(bytes));
-    return () => {
-      this.count(tenant, -this.counted(bytes));
-      for (const one of [...this.waiting].sort((a, b) => a.bytes - b.bytes)) {
-        if (this.fits(one.tenant, one.bytes)) one.start();
-      }
-    };
-  }
-
-  private count(tenant: string, bytes: number): void {
-    this.used += bytes;
-    const own = (this.usedBy.get(tenant) ?? 0) + bytes;
-    if (own > 0) this.usedBy.set(tenant, own);
-    else this.usedBy.delete(tenant);
-  }
-
-  private counted(bytes: number): number {
-    return Math.min(bytes, this.shareBytes);
-  }
-
-  private get shareBytes(): number {
-    return this.limits.bytes * TENANT_SHARE;
-  }
-}
 
 /** Keeps the bodies that are read into memory within one budget for the process; those that are streamed pass. */
 export class BodyGate {
-  private readonly budget = new ByteBudget({ bytes: BUDGET_BYTES, waitMs: WAIT_MS, waiting: MAX_WAITING });
+  private readonly budget = new FairBudget({ amount: BUDGET_BYTES, waitMs: WAIT_MS, waiting: MAX_WAITING });
   private readonly held = new Map<FastifyRequest, Release>();
 
   constructor(private readonly tokens: TokenVerifier) {}

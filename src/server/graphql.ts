@@ -4,8 +4,17 @@ import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
 import { unwrapResolverError } from '@apollo/server/errors';
 import { ApolloServerPluginCacheControlDisabled } from '@apollo/server/plugin/disabled';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { GraphQLError, Kind, parse, specifiedRules, validate, type DocumentNode } from 'graphql';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import {
+  getOperationAST,
+  GraphQLError,
+  OperationTypeNode,
+  Kind,
+  parse,
+  specifiedRules,
+  validate,
+  type DocumentNode,
+} from 'graphql';
 import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
 import { LRUCache } from 'lru-cache';
 import { WebSocketServer, type WebSocket } from 'ws';
@@ -14,6 +23,7 @@ import type { KnownTokens } from '../modules/platform/index.js';
 import { AppError, badInput, ErrorCode, unauthenticated } from '../errors.js';
 import type { RequestContext } from '../resolvers/request-context.js';
 import { bearerOf, type Principal } from '../modules/core/index.js';
+import type { AnswerBudget, AnswerBytes } from './answer-bytes.js';
 import type { BodyGate } from './body-budget.js';
 import { toClientError } from './client-error.js';
 import { checkQueryLimits, MAX_TOKENS } from './query-limits.js';
@@ -30,7 +40,13 @@ export interface GraphQLOptions extends OperationOptions {
   maxBodyBytes: number;
   bodies: BodyGate;
   /** `connection` is that of a client who waits for one answer. */
-  newContext(principal: Principal, requestId: string, connection?: Connection): RequestContext;
+  newContext(
+    principal: Principal,
+    requestId: string,
+    bytes: AnswerBytes | null,
+    connection?: Connection,
+  ): RequestContext;
+  answers: AnswerBudget;
   newRequestId(): string;
 }
 
@@ -43,18 +59,29 @@ const LAST_WORDS_MS = 100;
 
 /** GraphQL over HTTP at POST /graphql. */
 export async function registerGraphQL(app: FastifyInstance, options: GraphQLOptions): Promise<void> {
-  const contextOf = (request: FastifyRequest) => {
+  const contextOf = (request: FastifyRequest, reply: FastifyReply) => {
+    const newContext = (principal: Principal) => {
+      // Whatever an answer holds, it holds until it is sent.
+      const bytes = options.answers.open(principal.tenant, (large) => {
+        if (reply.raw.closed) large.end();
+        else reply.raw.once('close', () => large.end());
+      });
+      return options.newContext(principal, request.id, bytes, request.raw.socket);
+    };
     const principal = authenticate(options.tokens, request.headers.authorization);
-    return principal instanceof Promise
-      ? principal.then((verified) => options.newContext(verified, request.id, request.raw.socket))
-      : options.newContext(principal, request.id, request.raw.socket);
+    return principal instanceof Promise ? principal.then(newContext) : newContext(principal);
   };
   const limitsPlugin: ApolloServerPlugin<RequestContext> = {
     async requestDidStart() {
       const startedAt = performance.now();
       return {
-        async willSendResponse({ operation, response }) {
+        async willSendResponse({ operation, response, contextValue }) {
           const result = response.body.kind === 'single' ? response.body.singleResult : response.body.initialResult;
+          const refusal = operation && contextValue.bytes?.refusalOf(operation.operation, () => JSON.stringify(result));
+          if (refusal) {
+            const shown = toClientError(refusal, options.logger, contextValue.requestId);
+            Object.assign(result, { errors: [shown.toJSON()], data: null });
+          }
           const code = String(result.errors?.[0]?.extensions?.['code'] ?? 'OK');
           options.observe(rootField(operation), code, (performance.now() - startedAt) / 1000);
         },
@@ -91,7 +118,7 @@ export async function registerGraphQL(app: FastifyInstance, options: GraphQLOpti
     },
   });
   await apollo.start();
-  const viaApollo = fastifyApolloHandler(apollo, { context: async (request) => contextOf(request) });
+  const viaApollo = fastifyApolloHandler(apollo, { context: async (request, reply) => contextOf(request, reply) });
   const repeated = new RepeatedOperations(options, contextOf, (request, reply) => viaApollo.call(app, request, reply));
   app.post('/graphql', (request, reply) => repeated.answer(request, reply));
 }
@@ -134,7 +161,8 @@ export function attachSubscriptions(
   const budget = new TurnBudget();
   const writers = new WeakMap<WebSocket, SocketWriter>();
   const hub = new SubscriptionHub({
-    newContext: ({ principal, requestId }) => options.newContext(principal, requestId),
+    newContext: ({ principal, requestId }) =>
+      options.newContext(principal, requestId, options.answers.open(principal.tenant)),
     toClientErrors: (errors, { requestId }) => errors.map((error) => toClientError(error, options.logger, requestId)),
   });
   server.on('upgrade', (request, socket, head) => {
@@ -155,7 +183,12 @@ export function attachSubscriptions(
       });
     }
   });
-  const perSocket = new WeakMap<object, Set<string>>();
+  /** Operations by their ids; those that have one answer, with its bytes. */
+  const perSocket = new WeakMap<object, Map<string, AnswerBytes | null>>();
+  const end = ({ socket }: SocketExtra, id: string) => {
+    perSocket.get(socket)?.get(id)?.end();
+    perSocket.get(socket)?.delete(id);
+  };
   /** Valid documents by their text; each takes some two hundred times its text. */
   const documents = new LRUCache<string, DocumentNode>({
     maxSize: 1024 ** 2,
@@ -183,8 +216,11 @@ export function attachSubscriptions(
     onSubscribe: ({ extra }, id, payload) => {
       const requestId = options.newRequestId();
       try {
-        const open = perSocket.get(extra.socket) ?? new Set();
-        perSocket.set(extra.socket, open);
+        const open = perSocket.get(extra.socket) ?? new Map<string, AnswerBytes | null>();
+        if (!perSocket.has(extra.socket)) {
+          perSocket.set(extra.socket, open);
+          extra.socket.once('close', () => open.forEach((bytes) => bytes?.end()));
+        }
         if (open.size >= MAX_SUBSCRIPTIONS_PER_SOCKET) {
           throw new AppError(
             ErrorCode.RESOURCE_EXHAUSTED,
@@ -204,13 +240,17 @@ export function attachSubscriptions(
         documents.set(payload.query, document);
         // graphql-ws keeps the message as long as the operation lives.
         Object.assign(payload, { variables: variableValues, extensions: null });
-        open.add(id);
+        const operation = getOperationAST(document, payload.operationName);
+        const isSubscription = operation?.operation === OperationTypeNode.SUBSCRIPTION;
+        // Each event of a subscription is an answer of its own.
+        const bytes = isSubscription ? null : options.answers.open(principal.tenant);
+        open.set(id, bytes);
         return {
           schema: options.schema,
           document,
           operationName: payload.operationName,
           variableValues,
-          contextValue: options.newContext(principal, requestId, extra.request.socket),
+          contextValue: options.newContext(principal, requestId, bytes, extra.request.socket),
           query: payload.query,
           id,
           writer: writers.get(extra.socket),
@@ -219,16 +259,17 @@ export function attachSubscriptions(
         return [toClientError(error instanceof GraphQLError ? error : wrap(error), options.logger, requestId)];
       }
     },
-    onComplete: ({ extra }, id) => {
-      perSocket.get(extra.socket)?.delete(id);
-    },
+    onComplete: ({ extra }, id) => end(extra, id),
     onNext: (_context, _id, _payload, args, result) => {
+      const { requestId, bytes } = args.contextValue as RequestContext;
+      const operation = getOperationAST(args.document, args.operationName)?.operation ?? OperationTypeNode.QUERY;
+      const refusal = bytes?.refusalOf(operation, () => JSON.stringify(result));
+      if (refusal) return { errors: [toClientError(refusal, options.logger, requestId)], data: null };
       if (!result.errors) return undefined;
-      const { requestId } = args.contextValue as RequestContext;
       return { ...result, errors: result.errors.map((error) => toClientError(error, options.logger, requestId)) };
     },
     onError: ({ extra }, id, _payload, errors) => {
-      perSocket.get(extra.socket)?.delete(id);
+      end(extra, id);
       return errors.map((error) =>
         toClientError(
           error,

@@ -19,6 +19,7 @@ import { createLoaders, type Loaders } from '../loaders.js';
 import type { RequestContext } from '../resolvers/request-context.js';
 import { createSchema } from '../resolvers/schema.js';
 import type { Services } from '../services.js';
+import { AnswerBudget, type AnswerBytes } from './answer-bytes.js';
 import { BodyGate } from './body-budget.js';
 import { drain } from './drain.js';
 import { attachSubscriptions, registerGraphQL, type Connection, type GraphQLOptions } from './graphql.js';
@@ -107,7 +108,11 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
     logger,
     newRequestId: randomUUID,
     observe: (field, code, seconds) => app.metrics.observeOperation(field, code, seconds),
-    newContext: (principal, requestId, connection) => new OperationContext(app, principal, requestId, connection),
+    answers: new AnswerBudget({
+      maxAnswerBytes: config.MAX_ANSWER_BYTES,
+      connections: config.DATABASE_POOL_SIZE,
+    }),
+    newContext: (...args) => new OperationContext(app, ...args),
   };
   await registerGraphQL(fastify, graphql);
   const subscriptions = attachSubscriptions(fastify.server, graphql);
@@ -143,6 +148,7 @@ class OperationContext implements RequestContext {
     private readonly app: AppContext,
     readonly principal: Principal,
     readonly requestId: string,
+    readonly bytes: AnswerBytes | null,
     private readonly connection: Connection | undefined,
   ) {
     this.services = app.services;
@@ -161,7 +167,11 @@ class OperationContext implements RequestContext {
   }
 
   run<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    return this.app.db.transact({ principal: this.principal, requestId: this.requestId }, work);
+    const { principal, requestId, bytes } = this;
+    const { db } = this.app;
+    if (!bytes) return db.transact({ principal, requestId }, work);
+    const onRow = (rowBytes: number) => bytes.addRead(rowBytes);
+    return bytes.transact(() => db.transact({ principal, requestId, onRow }, work));
   }
 }
 

@@ -57,7 +57,10 @@ export class RepeatedOperations {
 
   constructor(
     private readonly options: OperationOptions,
-    private readonly contextOf: (request: FastifyRequest) => RequestContext | Promise<RequestContext>,
+    private readonly contextOf: (
+      request: FastifyRequest,
+      reply: FastifyReply,
+    ) => RequestContext | Promise<RequestContext>,
     private readonly viaApollo: (request: FastifyRequest, reply: FastifyReply) => unknown,
   ) {
     this.coercion = new VariableCoercion(options.schema);
@@ -79,7 +82,7 @@ export class RepeatedOperations {
     const { schema, limits, logger, observe } = this.options;
     let contextValue;
     try {
-      const context = this.contextOf(request);
+      const context = this.contextOf(request, reply);
       contextValue = context instanceof Promise ? await context : context;
       if (known.costsByVariables) checkQueryLimits(schema, document, variables, limits);
     } catch {
@@ -93,14 +96,20 @@ export class RepeatedOperations {
     });
     // The variables were refused, and nothing has run.
     if (result.data === undefined) return this.viaApollo(request, reply);
-    const shown = result.errors?.map((error) => toClientError(error, logger, request.id));
+    let shown = result.errors?.map((error) => toClientError(error, logger, request.id));
+    let text = JSON.stringify({ errors: shown, data: result.data });
+    const refusal = contextValue.bytes?.refusalOf(operation.operation, () => text);
+    if (refusal) {
+      shown = [toClientError(refusal, logger, request.id)];
+      text = JSON.stringify({ errors: shown, data: null });
+    }
     observe(
       rootField(operation),
       String(shown?.[0]?.extensions['code'] ?? 'OK'),
       (performance.now() - startedAt) / 1000,
     );
     reply.header('content-type', JSON_TYPE);
-    return JSON.stringify({ errors: shown, data: result.data });
+    return text;
   }
 
   private find({ body, headers }: FastifyRequest): KnownRequest | null {

@@ -1,12 +1,13 @@
 import {
   createSourceEventStream,
   execute,
+  GraphQLError,
   Kind,
+  OperationTypeNode,
   visit,
   type DocumentNode,
   type ExecutionArgs,
   type ExecutionResult,
-  type GraphQLError,
 } from 'graphql';
 import { AppError, ErrorCode } from '../errors.js';
 import type { RequestContext } from '../resolvers/request-context.js';
@@ -107,8 +108,15 @@ export class SubscriptionHub {
 
   private execute(args: SubscriptionArgs, rootValue: unknown): string | Promise<string> {
     const contextValue = this.options.newContext(args.contextValue);
-    const toText = ({ errors, ...result }: ExecutionResult) =>
-      JSON.stringify(errors ? { ...result, errors: this.options.toClientErrors(errors, contextValue) } : result);
+    const toText = ({ errors, ...result }: ExecutionResult) => {
+      const shown = (found: readonly GraphQLError[]) => this.options.toClientErrors(found, contextValue);
+      const text = JSON.stringify(errors ? { ...result, errors: shown(errors) } : result);
+      const refusal = contextValue.bytes?.refusalOf(OperationTypeNode.SUBSCRIPTION, () => text);
+      contextValue.bytes?.end();
+      return refusal
+        ? JSON.stringify({ errors: shown([new GraphQLError(refusal.message, { originalError: refusal })]), data: null })
+        : text;
+    };
     const result = execute({ ...args, rootValue, contextValue });
     return 'then' in result ? result.then(toText) : toText(result);
   }

@@ -4,7 +4,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SecretTokenVerifier } from '../../src/adapters/auth/token-verifier.js';
-import { BodyGate, ByteBudget } from '../../src/server/body-budget.js';
+import { BodyGate } from '../../src/server/body-budget.js';
+import { FairBudget } from '../../src/server/fair-budget.js';
 import { SECRET, tokenFor } from '../support/service.js';
 
 /** All that is held at once. */
@@ -12,7 +13,7 @@ const WHOLE_BYTES = 96 * 1024 ** 2;
 
 describe('a budget of bytes', () => {
   // A tenant may hold 100 of it.
-  const budget = (waitMs = 60_000) => new ByteBudget({ bytes: 200, waitMs, waiting: 6 });
+  const budget = (waitMs = 60_000) => new FairBudget({ amount: 200, waitMs, waiting: 6 });
 
   it('is shared, and who waits goes on by size when there is room', async () => {
     const shared = budget();

@@ -1,0 +1,162 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Role } from '../../src/modules/core/index.js';
+import { startTestService, type Caller, type TestService } from '../support/service.js';
+
+const MAX_ANSWER_BYTES = 1_000_000;
+const EXPERIMENTS = 40;
+const TAGS = 10;
+const TAG_LENGTH = 2_000;
+const DESCRIPTION_LENGTH = 20_000;
+
+let service: TestService;
+let engineer: Caller;
+let viewer: Caller;
+let other: Caller;
+
+const CREATE =
+  'mutation ($input: CreateExperimentInput!) { createExperiment(input: $input) { experiment { id description tags { value } } } }';
+
+const tagsOf = (count: number, length: number) =>
+  Array.from({ length: count }, (_, i) => ({ key: `tag${i}`, value: 'v'.repeat(length) }));
+
+beforeAll(async () => {
+  service = await startTestService({ MAX_ANSWER_BYTES: String(MAX_ANSWER_BYTES) });
+  engineer = await service.as();
+  viewer = await service.as({ role: Role.VIEWER });
+  other = await service.as({ tenant: 'other' });
+  for (let i = 0; i < EXPERIMENTS; i++) {
+    const description = 'd'.repeat(DESCRIPTION_LENGTH);
+    await engineer.ok(CREATE, { input: { name: `e${i}`, description, tags: tagsOf(TAGS, TAG_LENGTH) } });
+  }
+  await other.ok(CREATE, { input: { name: 'small' } });
+});
+afterAll(() => service?.close());
+
+const TOO_LARGE = 'QUERY_TOO_COMPLEX';
+const SENTENCE = /^This answer is larger than 1000000 bytes .*MAX_ANSWER_BYTES.*`first`.*`after`\.$/;
+const page = (first: number, fields = 'description tags { value }') =>
+  `experiments(first: ${first}) { nodes { ${fields} } }`;
+const aliased = (count: number, field: string) =>
+  `{ ${Array.from({ length: count }, (_, i) => `a${i}: ${field}`).join(' ')} }`;
+
+/** Its whole answer is one error; the second time it goes another way than the first. */
+async function expectRefused(query: string, message: RegExp): Promise<void> {
+  for (let time = 1; time <= 3; time++) {
+    const { data, errors } = await viewer.send(query);
+    expect(data).toBeNull();
+    expect(errors).toHaveLength(1);
+    expect(errors?.[0]).toMatchObject({
+      message: expect.stringMatching(message),
+      extensions: { code: TOO_LARGE, expected: expect.stringMatching(/^at most \d+ bytes$/) },
+    });
+  }
+}
+
+describe('an answer past the limit', () => {
+  it('is refused, and one below it is not', async () => {
+    for (let time = 1; time <= 2; time++) await viewer.ok(`{ ${page(20)} }`);
+    await expectRefused(`{ ${page(28)} }`, SENTENCE);
+  });
+
+  it('is refused however it is divided', async () => {
+    for (const count of [2, 10, 30]) await expectRefused(aliased(count, page(14)), /larger than \d+ bytes/);
+    await expectRefused(`{ a: ${page(4, aliased(29, 'description').slice(1, -1))} }`, SENTENCE);
+    const edges = `experiments(first: 14) { nodes { description tags { value } } edges { node { description tags { value } } } }`;
+    await expectRefused(`{ ${edges} }`, SENTENCE);
+  });
+
+  it('is refused where the rows alone are too large', async () => {
+    await expectRefused(`{ ${page(100, 'name')} }`, /^The rows behind this answer are larger than 2000000 bytes/);
+  });
+
+  it('is measured as it is sent', async () => {
+    const description = '\u0001'.repeat(18_000);
+    await other.ok(CREATE, { input: { name: 'escapes', description } });
+    for (let time = 1; time <= 2; time++) {
+      await other.ok(aliased(9, 'experiment(name: "escapes") { description }'));
+      const { data, errors } = await other.send(aliased(10, 'experiment(name: "escapes") { description }'));
+      expect(data).toBeNull();
+      expect(errors?.[0]?.message).toMatch(SENTENCE);
+    }
+  });
+
+  it('is refused when it is about the schema', async () => {
+    const types = '__schema { types { name description fields { name description type { name } } } }';
+    await viewer.ok(`{ ${types} }`);
+    await expectRefused(aliased(20, types), SENTENCE);
+  });
+
+  it('is refused over a WebSocket', async () => {
+    const client = viewer.socket();
+    try {
+      for (const first of [28, 4]) {
+        const results = [];
+        for await (const result of client.iterate({ query: `{ ${page(first)} }` })) results.push(result);
+        expect(results).toHaveLength(1);
+        if (first === 28)
+          expect(results[0]).toMatchObject({ data: null, errors: [{ extensions: { code: TOO_LARGE } }] });
+        else expect(results[0]?.errors).toBeUndefined();
+      }
+    } finally {
+      await client.dispose();
+    }
+  });
+
+  it('does not undo a change, and says so', async () => {
+    const input = { name: 'changed', description: 'd'.repeat(90_000) };
+    const fields = Array.from({ length: 20 }, (_, i) => `d${i}: description`).join(' ');
+    const query = `mutation ($input: CreateExperimentInput!) { createExperiment(input: $input) { experiment { id ${fields} } } }`;
+    const { data, errors } = await engineer.send(query, { input });
+    expect(data).toBeNull();
+    expect(errors).toHaveLength(1);
+    expect(errors?.[0]).toMatchObject({
+      message: expect.stringMatching(/^The change was made, but its answer is larger than 1000000 bytes/),
+      extensions: { code: TOO_LARGE },
+    });
+    await viewer.ok('{ experiment(name: "changed") { id } }');
+  });
+});
+
+describe('many large answers at once', () => {
+  it('of one tenant come one after the other, and nobody else waits for them', async () => {
+    const query = aliased(4, page(15));
+    let isOver = false;
+    const waitsMs: number[] = [];
+    const others = (async () => {
+      while (!isOver) {
+        const startedAt = performance.now();
+        const { experiments } = await other.ok<{ experiments: { totalCount: number } }>(
+          '{ experiments { totalCount } }',
+        );
+        expect(experiments.totalCount).toBeGreaterThan(0);
+        waitsMs.push(performance.now() - startedAt);
+      }
+    })();
+    const answers = await Promise.all(Array.from({ length: 30 }, () => viewer.send(query)));
+    isOver = true;
+    await others;
+    expect(new Set(answers.map(({ errors }) => errors?.[0]?.extensions.code))).toEqual(new Set([TOO_LARGE]));
+    expect(Math.max(...waitsMs)).toBeLessThan(5_000);
+  });
+
+  it('are all made when each fits', async () => {
+    const answers = await Promise.all(Array.from({ length: 20 }, () => viewer.send(`{ ${page(20)} }`)));
+    expect(answers.map(({ errors }) => errors)).toEqual(answers.map(() => undefined));
+  });
+
+  it('give their room back when their clients leave', async () => {
+    const leave = async () => {
+      const abort = new AbortController();
+      const sent = fetch(`${service.url}/graphql`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${viewer.token}` },
+        body: JSON.stringify({ query: `{ ${page(20)} }` }),
+        signal: abort.signal,
+      });
+      setTimeout(() => abort.abort(), Math.random() * 60);
+      await sent.then((response) => response.text()).catch(() => undefined);
+    };
+    await Promise.all(Array.from({ length: 40 }, leave));
+    await viewer.ok(`{ ${page(20)} }`);
+  });
+});
