@@ -40,11 +40,14 @@ function meterField(field: GraphQLField<unknown, RequestContext | undefined>): v
     }
     const nameBytes = String(info.path.key).length + PUNCTUATION_BYTES;
     const value: unknown = resolve(source, args, context, info);
-    const count = (leaf: unknown) => {
-      const turn = bytes.addAnswered(isLeaf ? nameBytes + sizeOf(leaf) : nameBytes, operation);
-      return turn ? turn.then(() => leaf) : leaf;
-    };
-    return isLeaf && value instanceof Promise ? value.then(count) : count(value);
+    if (isLeaf && value instanceof Promise) {
+      return value.then(async (settled: unknown) => {
+        await bytes.addAnswered(nameBytes + sizeOf(settled), operation);
+        return settled;
+      });
+    }
+    const turn = bytes.addAnswered(isLeaf ? nameBytes + sizeOf(value) : nameBytes, operation);
+    return turn ? turn.then(() => value) : value;
   };
 }
 

@@ -70,11 +70,14 @@ function describe(error: unknown, logger: Logger, requestId: string): GraphQLErr
   });
 }
 
-/** The parser and the validation of a document call themselves once per level; an execution has a path. */
+const STACK_OVERFLOW = 'Maximum call stack size exceeded';
+
+/**
+ * The parser and the validation of a document call themselves once per level; an execution has a path. Other range
+ * errors are about sizes.
+ */
 function isTooDeepToRead({ originalError, message, path }: GraphQLError): boolean {
-  return (
-    path === undefined && (originalError instanceof RangeError || message.endsWith('Maximum call stack size exceeded'))
-  );
+  return path === undefined && (message.endsWith(STACK_OVERFLOW) || originalError?.message === STACK_OVERFLOW);
 }
 
 /**

@@ -1,5 +1,8 @@
+import { GraphQLError } from 'graphql';
+import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/index.js';
+import { toClientError } from '../../src/server/client-error.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 
 const MAX_ANSWER_BYTES = 1_000_000;
@@ -115,6 +118,15 @@ describe('an answer past the limit', () => {
     });
     await viewer.ok('{ experiment(name: "changed") { id } }');
   });
+});
+
+it('only a full call stack means that a document is nested too deep', () => {
+  const codeOf = (error: Error) =>
+    toClientError(new GraphQLError(error.message, { originalError: error }), pino({ level: 'silent' }), 'r').extensions
+      .code;
+  expect(codeOf(new RangeError('Maximum call stack size exceeded'))).toBe(TOO_LARGE);
+  expect(codeOf(new RangeError('Invalid string length'))).toBe('INTERNAL');
+  expect(codeOf(new RangeError('Array buffer allocation failed'))).toBe('INTERNAL');
 });
 
 describe('many large answers at once', () => {
