@@ -19,8 +19,8 @@ import type { ProcessLimits } from './child-task/limited-process.js';
 import type { Config } from './config.js';
 import { Database } from './db/database.js';
 import { checkAllowedHosts, type OutboundPolicy } from './modules/core/index.js';
-import { ImportanceApart } from './adapters/evaluator/importance-apart.js';
 import { LocalEvaluator } from './adapters/evaluator/local-evaluator.js';
+import { LocalImportanceAnalyst } from './adapters/evaluator/local-importance-analyst.js';
 import type { ImportanceAnalyst, ModelEvaluator } from './adapters/evaluator/port.js';
 import { duckDbDatasets } from './adapters/dataset-files/duckdb-datasets.js';
 import type { DatasetFiles } from './adapters/dataset-files/port.js';
@@ -100,10 +100,10 @@ export async function createImplementations(
     objects: await createObjectStore(config, db),
     tokens: await createTokenVerifier(config),
     metrics: new ServiceMetrics(),
-    files: duckDbDatasets,
+    files: duckDbDatasets(limits),
     backend: new LocalTrainingBackend({ limits, usageIntervalMs: config.SYSTEM_METRICS_INTERVAL_MS }),
-    evaluator: new LocalEvaluator(),
-    importance: new ImportanceApart(),
+    evaluator: new LocalEvaluator(limits),
+    importance: new LocalImportanceAnalyst(limits),
     checkModel,
     converter: new PythonModelConverter({
       pythonPath: config.PYTHON_PATH,

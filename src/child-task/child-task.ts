@@ -143,8 +143,8 @@ export class ChildTask<Request, Report, Result> {
     if (this.process.isEnding) return;
     try {
       for (const value of this.frames.push(chunk)) this.arrived.push(fromChildSchema.parse(value));
-    } catch {
-      return this.process.kill('PROTOCOL');
+    } catch (error) {
+      return this.process.kill('PROTOCOL', String(error));
     }
     this.process.heard();
     if (!this.isHandling) void this.handleArrived();
@@ -172,8 +172,8 @@ export class ChildTask<Request, Report, Result> {
       case 'report':
         return this.handleReport(message.report, message.isAwaited);
       case 'done': {
-        const { success, data } = this.program.result.safeParse(message.result);
-        if (!success) return this.process.kill('PROTOCOL');
+        const { error, data } = this.program.result.safeParse(message.result);
+        if (error) return this.process.kill('PROTOCOL', error.message);
         return this.asked?.resolve(data);
       }
       case 'refused':
@@ -186,8 +186,8 @@ export class ChildTask<Request, Report, Result> {
   }
 
   private handleReport(value: unknown, isAwaited: boolean): Promise<void> | void {
-    const { success, data: report } = this.program.report.safeParse(value);
-    if (!success) return this.process.kill('PROTOCOL');
+    const { error: refusal, data: report } = this.program.report.safeParse(value);
+    if (refusal) return this.process.kill('PROTOCOL', refusal.message);
     const { asked } = this;
     const fail = (error: unknown) => {
       asked?.reject(error);

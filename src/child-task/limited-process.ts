@@ -165,8 +165,9 @@ export class LimitedProcess {
   }
 
   /** Ends the whole group at once. */
-  kill(reason: EndReason = 'CLOSED'): void {
+  kill(reason: EndReason = 'CLOSED', why = ''): void {
     if (this.isOver) return;
+    this.complaint += why;
     this.endedFor ??= reason;
     this.killGroup();
   }

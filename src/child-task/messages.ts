@@ -18,3 +18,6 @@ export const fromChildSchema = z.discriminatedUnion('kind', [
 ]);
 
 export type FromChild = z.infer<typeof fromChildSchema>;
+
+/** NaN and the infinities too, which `z.number()` refuses. */
+export const anyNumber = z.custom<number>((value) => typeof value === 'number');

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { ChildProgram } from '../child-task/child-task.js';
+import { anyNumber } from '../child-task/messages.js';
 import type { TrainingWarning } from '../modules/algorithms/index.js';
 import type { CheckpointReport, EpochReport, TrainingOutcome, TrainingRequest } from './port.js';
 
@@ -13,7 +14,7 @@ export type TrainingReport =
 const epoch = z.strictObject({
   epoch: z.int().min(1),
   epochs: z.int().min(1),
-  metrics: z.record(z.string(), z.number()),
+  metrics: z.record(z.string(), anyNumber),
 });
 const checkpoint = z.strictObject({
   epoch: z.int().min(0),
@@ -28,13 +29,13 @@ const warning = z.custom<TrainingWarning>(
 const outcomeShape = z.looseObject({
   modelPath: z.string(),
   signature: z.looseObject({ inputs: z.array(z.unknown()), outputs: z.array(z.unknown()) }),
-  metrics: z.record(z.string(), z.number()),
+  metrics: z.record(z.string(), anyNumber),
   epochsRun: z.int().min(0),
   bestEpoch: z.int().min(0),
   stoppedEarly: z.boolean(),
   warnings: z.array(warning),
   rows: z.strictObject({ train: z.int(), validation: z.int(), holdout: z.int() }),
-  agreementMaxAbsDiff: z.number(),
+  agreementMaxAbsDiff: anyNumber,
   reference: z.looseObject({}),
 });
 
@@ -43,7 +44,7 @@ export const TRAINING_PROGRAM: ChildProgram<TrainingRequest, TrainingReport, Tra
   name: 'training',
   entry: 'training/local-child.js',
   report: z.discriminatedUnion('type', [
-    z.strictObject({ type: z.literal('progress'), fraction: z.number(), message: z.string() }),
+    z.strictObject({ type: z.literal('progress'), fraction: anyNumber, message: z.string() }),
     z.strictObject({ type: z.literal('epoch'), report: epoch }),
     z.strictObject({ type: z.literal('checkpoint'), report: checkpoint }),
     z.strictObject({ type: z.literal('warning'), warning }),

@@ -9,7 +9,7 @@ import { readColumns } from '../../src/adapters/dataset-files/dataset-reader.js'
 import { concatParquet, writeParquet } from '../../src/adapters/dataset-files/dataset-writer.js';
 import { withDuckDb } from '../../src/adapters/dataset-files/duckdb.js';
 import type { ImportRequest } from '../../src/adapters/dataset-files/port.js';
-import { importApart } from '../../src/adapters/dataset-files/reader-process.js';
+import { ReaderProcesses } from '../../src/adapters/dataset-files/reader-process.js';
 import { importFile, type Imported } from '../support/tables.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'matih-files-'));
@@ -371,6 +371,7 @@ it('no file whatever is an error of the service', async () => {
     PARQUET: readFileSync(parquetFile),
   };
   const outcomes = new Map<string, number>();
+  const readers = new ReaderProcesses({ silenceMs: 20_000 });
   await fc.assert(
     fc.asyncProperty(
       fc.constantFrom<DatasetFormat>('CSV', 'JSON', 'PARQUET'),
@@ -387,11 +388,13 @@ it('no file whatever is an error of the service', async () => {
         for (const [where, value] of flips)
           if (bytes.length > 0) bytes[Math.min(bytes.length - 1, Math.floor(where * bytes.length))] = value;
         const file = written(isPacked && kind !== 'PARQUET' ? gzipSync(bytes) : bytes);
-        const outcome = await importApart({ path: file, format, tablePath: path.join(folder, 'fuzzed.parquet') }).then(
-          () => 'read',
-          (error: { code?: string; message: string }) =>
-            `${error.code} ${error.message.includes(folder) ? error.message : ''}`,
-        );
+        const outcome = await readers
+          .import({ path: file, format, tablePath: path.join(folder, 'fuzzed.parquet') })
+          .then(
+            () => 'read',
+            (error: { code?: string; message: string }) =>
+              `${error.code} ${error.message.includes(folder) ? error.message : ''}`,
+          );
         outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
         expect(['read', 'BAD_USER_INPUT ']).toContain(outcome);
       },

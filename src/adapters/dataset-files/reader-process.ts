@@ -1,11 +1,10 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { askOnce, ChildLost, type ChildProgram, ChildTask, explainLoss } from '../../child-task/child-task.js';
+import type { ProcessLimits } from '../../child-task/limited-process.js';
 import { AppError, badInput, ErrorCode } from '../../errors.js';
 import { FairTurns } from './fair-turns.js';
 import type { ImportOutcome, ImportRequest, PreviewValue, Table } from './port.js';
-import type { ReaderAnswer, ReaderRequest } from './reader-child.js';
+import type { ReaderRequest } from './reader-child.js';
 
 /** New files that are read at once, and those of one tenant among them; others wait. */
 const PROCESSES = 3;
@@ -16,115 +15,75 @@ const LONGEST_PREVIEW_MS = 60_000;
 const IDLE_MS = 20_000;
 const MAX_HEAP_MIB = 2_048;
 
-const imports = new FairTurns(PROCESSES, PROCESSES_PER_OWNER);
-const previews = new FairTurns(1, 1);
-let previewer: ReaderProcess | undefined;
+type Preview = Record<string, PreviewValue>[];
 
-/**
- * `importDataset` in a process of its own: nobody has read the file before, and it may be made to end its reader.
- * Errors: as there, and RESOURCE_EXHAUSTED for a file that takes too long.
- */
-export function importApart(request: ImportRequest): Promise<ImportOutcome> {
-  return imports.run(request.owner ?? '', async () => {
-    const reader = new ReaderProcess();
-    try {
-      return (await reader.ask({ kind: 'IMPORT', request }, LONGEST_IMPORT_MS)) as ImportOutcome;
-    } finally {
-      reader.end();
-    }
-  });
-}
+const reader = { name: 'dataset', entry: 'adapters/dataset-files/reader-child.js', report: z.never() };
+const outcome = z.strictObject({ profile: z.looseObject({}), reading: z.looseObject({}), hasTable: z.boolean() });
 
-/** `preview` in a process of its own: a few bytes of Parquet may be gigabytes of text. */
-export function previewApart(table: Table, limit: number): Promise<Record<string, PreviewValue>[]> {
-  return previews.run('', async () => {
-    if (!previewer?.isAlive) previewer = new ReaderProcess();
-    const reader = previewer;
-    try {
-      return (await reader.ask({ kind: 'PREVIEW', table, limit }, LONGEST_PREVIEW_MS)) as Record<
-        string,
-        PreviewValue
-      >[];
-    } finally {
-      reader.endAfter(IDLE_MS);
-    }
-  });
-}
+const isPreviewValue = (value: unknown) => value === null || ['number', 'string', 'boolean'].includes(typeof value);
 
-/** The compiled child, wherever this module runs from: beside it in dist, or src under a test runner. */
-function childEntry(): string {
-  const compiled = import.meta.url.endsWith('.ts')
-    ? '../../../dist/adapters/dataset-files/reader-child.js'
-    : './reader-child.js';
-  const entry = fileURLToPath(new URL(compiled, import.meta.url));
-  if (!existsSync(entry))
-    throw new AppError(ErrorCode.INTERNAL, 'The dataset process is not built: run `node scripts/prepare.mjs`.');
-  return entry;
-}
+const IMPORT_PROGRAM: ChildProgram<ReaderRequest, never, ImportOutcome> = {
+  ...reader,
+  result: z.custom<ImportOutcome>((value) => outcome.safeParse(value).success),
+};
 
-/** Asked one thing at a time. */
-class ReaderProcess {
-  private readonly child: ChildProcess;
+const PREVIEW_PROGRAM: ChildProgram<ReaderRequest, never, Preview> = {
+  ...reader,
+  result: z.array(z.record(z.string(), z.custom<PreviewValue>(isPreviewValue))),
+};
+
+/** Reads users' files in processes of their own: a file may be made to end its reader. */
+export class ReaderProcesses {
+  private readonly imports = new FairTurns(PROCESSES, PROCESSES_PER_OWNER);
+  private readonly previews = new FairTurns(1, 1);
+  private previewer: ChildTask<ReaderRequest, never, Preview> | undefined;
   private idle: NodeJS.Timeout | undefined;
-  isAlive = true;
 
-  constructor() {
-    this.child = fork(childEntry(), [], {
-      serialization: 'advanced',
-      cwd: tmpdir(),
-      env: {},
-      execArgv: [`--max-old-space-size=${MAX_HEAP_MIB}`],
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+  constructor(private readonly limits: ProcessLimits) {}
+
+  /** `importDataset`. Errors: as there, and RESOURCE_EXHAUSTED for a file that takes too much time or memory. */
+  import(request: ImportRequest): Promise<ImportOutcome> {
+    return this.imports.run(request.owner ?? '', () =>
+      askOnce(IMPORT_PROGRAM, this.options, { kind: 'IMPORT', request }, { timeLimitMs: LONGEST_IMPORT_MS }).catch(
+        refuse,
+      ),
+    );
+  }
+
+  /** `preview`: a few bytes of Parquet may be gigabytes of text. */
+  preview(table: Table, limit: number): Promise<Preview> {
+    return this.previews.run('', async () => {
+      clearTimeout(this.idle);
+      if (!this.previewer?.isAlive) this.previewer = new ChildTask(PREVIEW_PROGRAM, this.options);
+      const { previewer } = this;
+      try {
+        return await previewer.ask({ kind: 'PREVIEW', table, limit }, { timeLimitMs: LONGEST_PREVIEW_MS });
+      } catch (error) {
+        return refuse(error);
+      } finally {
+        this.idle = setTimeout(() => previewer.kill(), IDLE_MS).unref();
+      }
     });
-    this.child.on('close', () => {
-      this.isAlive = false;
-    });
   }
 
-  async ask(request: ReaderRequest, longestMs: number): Promise<unknown> {
-    clearTimeout(this.idle);
-    const { child } = this;
-    const timer = setTimeout(() => child.kill('SIGKILL'), longestMs);
-    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    const onMessage = (answer: ReaderAnswer): void => {
-      if ('value' in answer) resolve(answer.value);
-      else if ('code' in answer) reject(new AppError(answer.code, answer.message, answer.details));
-      else reject(new Error(answer.unexpected));
-    };
-    const onError = (error: Error): void =>
-      reject(new AppError(ErrorCode.UNAVAILABLE, 'The dataset process could not run.', {}, { cause: error }));
-    const onClose = (exitCode: number | null, killedBy: string | null): void => {
-      if (killedBy === 'SIGKILL')
-        reject(
-          new AppError(ErrorCode.RESOURCE_EXHAUSTED, 'Reading this file takes too much time or memory.', {
-            field: 'file',
-          }),
-        );
-      else
-        reject(
-          badInput(
-            'file',
-            'a file that can be read',
-            `one that ended its reader (${killedBy ?? `exit code ${exitCode}`})`,
-          ),
-        );
-    };
-    child.on('message', onMessage).on('error', onError).on('close', onClose);
-    try {
-      child.send(request, (error) => error && onError(error));
-      return await promise;
-    } finally {
-      clearTimeout(timer);
-      child.off('message', onMessage).off('error', onError).off('close', onClose);
-    }
+  private get options() {
+    return { limits: this.limits, maxHeapMib: MAX_HEAP_MIB };
   }
+}
 
-  end(): void {
-    this.isAlive = false;
-    if (this.child.connected) this.child.disconnect();
-  }
-
-  endAfter(ms: number): void {
-    this.idle = setTimeout(() => this.end(), ms).unref();
-  }
+/** What the end of a reader says of the file. */
+function refuse(error: unknown): never {
+  if (!(error instanceof ChildLost)) throw error;
+  const { reason, how } = error;
+  if (['SILENCE', 'START', 'CLOSED'].includes(reason)) throw explainLoss(error, reader.name);
+  // Without a limit of ours, the system ends what takes too much.
+  const tookTooMuch = ['MEMORY', 'CPU', 'TIME'].includes(reason) || how === 'signal SIGKILL';
+  if (tookTooMuch)
+    throw new AppError(
+      ErrorCode.RESOURCE_EXHAUSTED,
+      'Reading this file takes too much time or memory.',
+      { field: 'file' },
+      { cause: error },
+    );
+  throw badInput('file', 'a file that can be read', `one that ended its reader (${how})`);
 }

@@ -1,0 +1,45 @@
+import { z } from 'zod';
+import type { ChildProgram } from '../../child-task/child-task.js';
+import { anyNumber } from '../../child-task/messages.js';
+import type { ImportanceRequest, ParameterImportance } from '../../modules/statistics/index.js';
+import type { EvaluationOutcome, EvaluationRequest, ProbeOutcome, ProbeRequest } from './port.js';
+
+/** What is asked of an evaluation process: one thing. */
+export type Work = { kind: 'EVALUATE'; request: EvaluationRequest } | { kind: 'PROBE'; request: ProbeRequest };
+
+const evaluation = z.looseObject({
+  report: z.looseObject({}),
+  baselineProblem: z.string().nullable(),
+  reference: z.looseObject({}).nullable(),
+});
+const importance = z.looseObject({
+  method: z.string(),
+  outOfBagR2: anyNumber.nullable(),
+  params: z.array(z.looseObject({ key: z.string(), importance: anyNumber })),
+  interactions: z.array(z.looseObject({ importance: anyNumber })),
+  rest: anyNumber,
+  leftOut: z.array(z.strictObject({ key: z.string(), reason: z.string() })),
+});
+
+const evaluator = { name: 'evaluation', entry: 'adapters/evaluator/evaluation-child.js', report: z.never() };
+
+export const EVALUATION_PROGRAM: ChildProgram<Work, never, EvaluationOutcome> = {
+  ...evaluator,
+  result: z.custom<EvaluationOutcome>((value) => evaluation.safeParse(value).success),
+};
+
+export const PROBE_PROGRAM: ChildProgram<Work, never, ProbeOutcome> = {
+  ...evaluator,
+  result: z.strictObject({
+    signatureProblems: z.array(z.string()),
+    sample: z.strictObject({ rows: z.int().min(0), failures: z.int().min(0) }),
+    latencyP95Ms: anyNumber,
+  }),
+};
+
+export const IMPORTANCE_PROGRAM: ChildProgram<ImportanceRequest, never, ParameterImportance> = {
+  name: 'analysis',
+  entry: 'adapters/evaluator/importance-child.js',
+  report: z.never(),
+  result: z.custom<ParameterImportance>((value) => importance.safeParse(value).success),
+};
