@@ -30,6 +30,7 @@ import {
   watchStatements,
 } from './pool.js';
 import { countRows, letRowsBeCounted, type OnRow } from './row-count.js';
+import { asRefusedValue } from './refused-value.js';
 import { APP_ROLE, checkServer, ensureRoles, explainRefusal, isRace, SYSTEM_ROLE } from './preparation.js';
 import { sql } from './sql.js';
 
@@ -233,7 +234,7 @@ export class Database {
       };
       return await sendAtOnce(pool, all, statements);
     } catch (error) {
-      throw asOutage(error);
+      throw asRefusedValue(asOutage(error));
     }
   }
 
@@ -256,7 +257,7 @@ export class Database {
     try {
       return await this.orm.em.fork().transactional((em) => work(em), { sessionContext });
     } catch (error) {
-      throw asOutage(error);
+      throw asRefusedValue(asOutage(error));
     }
   }
 

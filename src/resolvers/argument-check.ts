@@ -7,7 +7,7 @@ import {
   type GraphQLInputObjectType,
   type GraphQLInputType,
 } from 'graphql';
-import { UUID, checkJson, checkText, pathOf, type Place } from '../modules/core/index.js';
+import { UUID, checkJson, checkText, checkTimeMs, pathOf, type Place } from '../modules/core/index.js';
 import { badInput } from '../errors.js';
 
 /** Items of a list of ids, names or numbers; lists of rows and points have limits of their own. */
@@ -65,9 +65,7 @@ function compileNonNull(type: GraphQLInputType): Check {
       };
     case 'DateTimeISO':
       return (value, parent, key) => {
-        // PostgreSQL has no year 0, which ISO 8601 has.
-        if ((value as Date).getUTCFullYear() < 1)
-          throw badInput(pathOf(parent, key), 'a time from the year 1 to 9999', value);
+        checkTimeMs(pathOf(parent, key), (value as Date).getTime());
       };
     case 'JSON':
       return (value, parent, key) => checkJson(value, parent, key);

@@ -4,6 +4,7 @@ import { buffer } from 'node:stream/consumers';
 import { extract, pack, type Header } from 'tar-stream';
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { Role } from '../../src/modules/core/rules/principal.js';
+import { smallArchive, writeArchive } from '../support/archive.js';
 import { holdPut } from '../support/held-put.js';
 import { MlflowCaller, type MlflowRun } from '../support/mlflow.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
@@ -376,4 +377,20 @@ it('an archive stays while an import waits for it, however long', async () => {
   } finally {
     await idle.close();
   }
+});
+
+it('ids of another tenant and ids of nobody look the same to who sends them', async () => {
+  const curious = await service.as({ tenant: 'curious' });
+  const [taken, free] = [smallArchive(), smallArchive()];
+  // A run that another tenant has.
+  taken.runs[1]!['id'] = uuidOf(childId);
+  const outcomes = [];
+  for (const parts of [taken, free]) {
+    const { uploadId } = await curious.upload('experiment.tar', await writeArchive(parts));
+    const { experimentId: id, ...result } = await succeeded(curious, 'importExperiment', { uploadId });
+    expect(id).not.toBe(parts.experiment['id']);
+    outcomes.push(result);
+  }
+  expect(outcomes[0]).toEqual(outcomes[1]);
+  expect(outcomes[0]).toMatchObject({ keptIds: false, runs: 2 });
 });

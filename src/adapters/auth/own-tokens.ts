@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { exportJWK, generateKeyPair, importJWK, type JWK, jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
-import { UUID } from '../../modules/core/index.js';
+import { isSubject, Role, TENANT, UUID } from '../../modules/core/index.js';
 import { AppError, unauthenticated } from '../../errors.js';
 import type { OwnClaims, OwnTokenCodec, SigningKey } from './port.js';
 
@@ -15,9 +15,9 @@ const START = Buffer.from(`{"alg":"${ALGORITHM}","typ":"${TYPE}"`).toString('bas
 
 const claimsSchema = z.object({
   jti: z.string().regex(UUID),
-  sub: z.string(),
-  tenant: z.string(),
-  role: z.string(),
+  sub: z.string().refine(isSubject),
+  tenant: z.string().regex(TENANT),
+  role: z.enum(Role),
   exp: z.number(),
 });
 

@@ -1,16 +1,16 @@
 import { createRemoteJWKSet, errors, jwtVerify, SignJWT, type JWTPayload } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
-import { isVisible, Role, TENANT, type Principal } from '../../modules/core/index.js';
+import { isSubject, Role, TENANT, type Principal } from '../../modules/core/index.js';
 import { AppError, ErrorCode, unauthenticated } from '../../errors.js';
 import type { TokenVerifier } from './port.js';
 
 /** The last second that a Date can hold. */
 const MAX_SECONDS = 8.64e12;
 
-/** A subject becomes part of rows and log lines: what cannot be stored or seen is refused with its token. */
+/** What cannot be stored or seen is refused with its token. */
 const claimsSchema = z.object({
-  sub: z.string().min(1).max(200).refine(isVisible),
+  sub: z.string().refine(isSubject),
   tenant: z.string().regex(TENANT),
   role: z.enum(Role),
   exp: z.number().positive().max(MAX_SECONDS),

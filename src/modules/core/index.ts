@@ -15,11 +15,12 @@ export {
   type ValueRule,
 } from './rules/filter.js';
 export { UUID, fromHexId, toHexId } from './rules/ids.js';
-export { checkModelName, checkName, checkPathName, checkTags, isVisible } from './rules/names.js';
+export { checkModelName, checkName, checkPathName, checkTag, checkTags, cutText } from './rules/names.js';
 export { checkAllowedHosts, checkOutboundUrl, checkResolved, type OutboundPolicy } from './rules/outbound-url.js';
 export { parseInput } from './rules/parse.js';
 export { checkJson, checkText, pathOf, type Place } from './rules/plain-json.js';
-export { Role, TENANT, bearerOf, includesRole, type Principal } from './rules/principal.js';
+export { Role, TENANT, bearerOf, includesRole, isSubject, type Principal } from './rules/principal.js';
+export { checkTimeMs, timeOf } from './rules/times.js';
 export { tagChanges, withTags, withoutTag } from './rules/tags.js';
 export {
   SCOPES,

@@ -1,4 +1,4 @@
-import type { ArchiveCounts } from './rules/experiment-archive.js';
+import type { ArchiveCounts } from './archive-format.js';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { pack, type Pack } from 'tar-stream';
@@ -15,7 +15,7 @@ import {
   MANIFEST,
   type Manifest,
   noCounts,
-} from './rules/experiment-archive.js';
+} from './archive-format.js';
 import type { Attempt, JobService } from '../jobs/index.js';
 import type { StagedObjects } from '../uploads/index.js';
 import { audit, refuseUnfinished } from '../platform/index.js';

@@ -1,11 +1,11 @@
-import type { ArchiveCounts } from './rules/experiment-archive.js';
+import type { ArchiveCounts } from './archive-format.js';
 import { LockMode } from '@mikro-orm/core';
 import type { ObjectStore } from '../../adapters/object-store/port.js';
 import { Experiment } from '../../db/entities/experiments/experiment.entity.js';
 import { Job } from '../../db/entities/jobs/job.entity.js';
 import type { Database, Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
-import { checkName } from '../core/index.js';
+import { checkName, cutText } from '../core/index.js';
 import { AppError, conflict, ErrorCode } from '../../errors.js';
 import type { Attempt, JobService } from '../jobs/index.js';
 import type { StagedObjects, UploadService } from '../uploads/index.js';
@@ -73,7 +73,7 @@ export class ArchiveImportService {
     check.finish();
     const server = archiveServer(config.sha256);
     const externalId = `${check.ids.experiment} ${config.name ?? ''}`;
-    const begun = await this.begin(attempt, check, { server, externalId, name: config.name });
+    const begun = await this.begin(attempt, check, { server, externalId, name: config.name, sha256: config.sha256 });
     const { experimentId, keepIds } = begun;
     if (begun.done) return attempt.succeed({ experimentId, keptIds: keepIds, unchanged: true });
     attempt.progress(0.3, `${counts.runs} runs are being written`);
@@ -104,10 +104,10 @@ export class ArchiveImportService {
   private async begin(
     attempt: Attempt,
     check: ArchiveCheck,
-    of: { server: string; externalId: string; name: string | null },
+    of: { server: string; externalId: string; name: string | null; sha256: string },
   ): Promise<Begun> {
     const { server, externalId } = of;
-    const keepIds = await this.allFree(check);
+    const keepIds = (await this.isOwnExport(attempt, of.sha256)) && (await this.allFree(check));
     return attempt.write(async (session) => {
       await takeTurns(session, server);
       const known = await findByExternal<SyncedArchive>(session, server, 'EXPERIMENT', externalId);
@@ -168,7 +168,18 @@ export class ArchiveImportService {
     await setSynced(session, server, 'EXPERIMENT', externalId, { ...synced, jobId } satisfies SyncedArchive);
   }
 
-  /** Whether no tenant has any of the ids; who has one is not told. */
+  /**
+   * Whether this very archive was exported by the tenant, so that its ids were the tenant's. Ids of any other archive
+   * are not even looked for: who sends made-up ones would learn which of them another tenant has.
+   */
+  private isOwnExport(attempt: Attempt, sha256: string): Promise<boolean> {
+    return attempt.read(async (session) => {
+      const exports = { tenant: session.tenant, kind: 'EXPERIMENT_EXPORT', status: 'SUCCEEDED' } as const;
+      return (await session.em.count(Job, { ...exports, result: { sha256 } })) > 0;
+    });
+  }
+
+  /** Whether none of the ids is taken again. */
   private async allFree({ ids }: ArchiveCheck): Promise<boolean> {
     const groups = [
       ['experiment', [ids.experiment]],
@@ -189,7 +200,7 @@ export class ArchiveImportService {
 
   private async freeName(session: Session, name: string): Promise<string> {
     if ((await this.deps.experiments.findByName(session, name)) === null) return name;
-    return `${name.slice(0, 200)} (imported ${new Date().toISOString().slice(0, 19)})`;
+    return `${cutText(name, 200)} (imported ${new Date().toISOString().slice(0, 19)})`;
   }
 }
 

@@ -5,7 +5,7 @@ import type { ObjectStore } from '../../adapters/object-store/port.js';
 import { Artifact } from '../../db/entities/artifacts/artifact.entity.js';
 import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
-import type { Line, LineKind } from './rules/experiment-archive.js';
+import type { Line, LineKind } from './archive-format.js';
 import { fromHexId, toHexId } from '../core/index.js';
 import { RUN_TAGS } from '../experiments/index.js';
 import type { Attempt, JobService } from '../jobs/index.js';

@@ -17,13 +17,14 @@ import {
   MAX_LINES_BYTES,
   MAX_RUNS,
   noCounts,
-} from './rules/experiment-archive.js';
+} from './archive-format.js';
 import { AppError, badInput, ErrorCode, quote } from '../../errors.js';
 
 /** Told what is in an archive, in its order. */
 export interface ArchiveVisitor {
   manifest(manifest: Manifest): Promise<void>;
-  lines<K extends LineKind>(kind: K, lines: Line<K>[]): Promise<void>;
+  /** `file` is the name of the file that the lines stand in, in their order. */
+  lines<K extends LineKind>(kind: K, lines: Line<K>[], file: string): Promise<void>;
   content(content: number, bytes: AsyncIterable<Buffer>): Promise<void>;
 }
 
@@ -66,7 +67,7 @@ export async function readArchive(
         counts[kind] += lines.length;
         if (counts.runs > MAX_RUNS) throw notOurs(`it has more than ${MAX_RUNS} runs`);
         if (counts.files > MAX_FILES) throw notOurs(`it has more than ${MAX_FILES} files`);
-        await visitor.lines(kind, lines);
+        await visitor.lines(kind, lines, name);
       }
     }
   } catch (error) {
@@ -93,6 +94,10 @@ export class ArchiveCheck implements ArchiveVisitor {
   name = '';
   experiment!: Manifest['experiment'];
   private readonly paths = new Set<string>();
+  /** Of each run that has one: its parent, and where that is said. */
+  private readonly parents = new Map<string, { parent: string; where: string }>();
+  /** Of each run with logs, the number of its last line. */
+  private readonly lastLogLines = new Map<string, number>();
   private awaited: Line<'files'> | null = null;
 
   manifest({ experiment }: Manifest): Promise<void> {
@@ -102,8 +107,8 @@ export class ArchiveCheck implements ArchiveVisitor {
     return Promise.resolve();
   }
 
-  lines<K extends LineKind>(kind: K, lines: Line<K>[]): Promise<void> {
-    for (const line of lines) this.check(kind, line as Line<LineKind>);
+  lines<K extends LineKind>(kind: K, lines: Line<K>[], file: string): Promise<void> {
+    lines.forEach((line, i) => this.check(`${file} line ${i + 1}`, kind, line as Line<LineKind>));
     return Promise.resolve();
   }
 
@@ -126,33 +131,62 @@ export class ArchiveCheck implements ArchiveVisitor {
     }
   }
 
-  private check(kind: LineKind, line: Line<LineKind>): void {
+  private check(where: string, kind: LineKind, line: Line<LineKind>): void {
     if (this.awaited) throw notOurs(`the content of ${quote(this.awaited.path)} is missing`);
     const { runs, models } = this.ids;
     const add = (ids: Set<string>, id: string) => {
-      if (ids.has(id)) throw notOurs(`the id ${id} stands there twice`);
+      if (ids.has(id)) throw notOurs(`${where}: id: the id ${id} stands there twice`);
       ids.add(id);
     };
+    const absent = (field: string, id: string) =>
+      notOurs(`${where}: ${field}: expected one of the archive, got ${id}, which is not there`);
     if ('id' in line) add(kind === 'runs' ? runs : models, line.id);
-    if ('run' in line && line.run !== null && !runs.has(line.run))
-      throw notOurs(`${kind} names run ${line.run}, which is not there`);
-    if ('model' in line && line.model !== null && !models.has(line.model))
-      throw notOurs(`${kind} names model ${line.model}, which is not there`);
-    if ('runId' in line && line.runId !== null && !runs.has(line.runId))
-      throw notOurs(`${kind} names run ${line.runId}, which is not there`);
+    if ('run' in line && line.run !== null && !runs.has(line.run)) throw absent('run', line.run);
+    if ('model' in line && line.model !== null && !models.has(line.model)) throw absent('model', line.model);
+    if ('runId' in line && line.runId !== null && !runs.has(line.runId)) throw absent('runId', line.runId);
+    if ('parentRunId' in line && line.parentRunId !== null)
+      this.parents.set(line.id, { parent: line.parentRunId, where });
+    if ('lines' in line) this.checkOrder(where, line);
     if ('path' in line) {
       if ((line.run === null) === (line.model === null))
-        throw notOurs(`${quote(line.path)} belongs to a run or a logged model`);
+        throw notOurs(`${where}: run: ${quote(line.path)} belongs to a run or a logged model`);
       const place = `${line.run ?? line.model} ${line.path}`;
-      if (this.paths.has(place)) throw notOurs(`there are two files at ${quote(line.path)}`);
+      if (this.paths.has(place)) throw notOurs(`${where}: path: there are two files at ${quote(line.path)}`);
       this.paths.add(place);
       this.awaited = line;
+    }
+  }
+
+  private checkOrder(where: string, { run, lines }: Line<'logs'>): void {
+    let last = this.lastLogLines.get(run) ?? 0;
+    for (const [i, [seq]] of lines.entries()) {
+      if (seq <= last) throw notOurs(`${where}: lines.${i}.0: expected a number above ${last}, got ${seq}`);
+      last = seq;
+    }
+    this.lastLogLines.set(run, last);
+  }
+
+  /** No run may be above itself. A parent outside the archive is none. */
+  private checkParents(): void {
+    const sound = new Set<string>();
+    for (const start of this.parents.keys()) {
+      const line = new Set<string>();
+      for (let id = start; !sound.has(id);) {
+        line.add(id);
+        const above = this.parents.get(id);
+        if (!above) break;
+        if (line.has(above.parent))
+          throw notOurs(`${above.where}: parentRunId: expected a run that is not below this one, got ${above.parent}`);
+        id = above.parent;
+      }
+      for (const id of line) sound.add(id);
     }
   }
 
   /** After the last entry. */
   finish(): void {
     if (this.awaited) throw notOurs(`the content of ${quote(this.awaited.path)} is missing`);
+    this.checkParents();
   }
 }
 
@@ -186,7 +220,7 @@ async function readText(name: string, size: number, bytes: AsyncIterable<Buffer>
 
 function parseJson(where: string, text: string): unknown {
   try {
-    return JSON.parse(text, storable) as unknown;
+    return JSON.parse(text, (key, value: unknown) => storable(where, key, value)) as unknown;
   } catch (error) {
     if (error instanceof AppError) throw error;
     throw notOurs(`${where} is no JSON`);
@@ -194,9 +228,10 @@ function parseJson(where: string, text: string): unknown {
 }
 
 /** A database keeps no NUL and no half of a character. */
-function storable(_: string, value: unknown): unknown {
-  if (typeof value === 'string' && (value.includes('\0') || !value.isWellFormed()))
-    throw notOurs('a text in it has a NUL or half a character');
+function storable(where: string, key: string, value: unknown): unknown {
+  const isWrong = (text: string) => text.includes('\0') || !text.isWellFormed();
+  if (isWrong(key) || (typeof value === 'string' && isWrong(value)))
+    throw notOurs(`${where}: ${quote(key)}: a text has a NUL or half a character`);
   return value;
 }
 

@@ -1,5 +1,6 @@
-import type { Line } from './rules/experiment-archive.js';
+import type { Line } from './archive-format.js';
 import { sql } from '../../db/sql.js';
+import type { LogStream } from '../experiments/index.js';
 import type { Attempt } from '../jobs/index.js';
 
 /** Rows that are in memory at once. */
@@ -60,7 +61,7 @@ export class ArchiveRows {
   async *logs(): AsyncGenerator<Line<'logs'>> {
     for await (const id of this.runIds()) {
       for (let seq = 0; ;) {
-        const lines = await this.page<{ seq: number; ms: number; stream: string; line: string }>(
+        const lines = await this.page<{ seq: number; ms: number; stream: LogStream; line: string }>(
           `select seq::float8 as seq, ${MS} as ms, stream, line from run_log
            where tenant = ? and run_id = ? and seq > ? order by seq limit ${ROWS_PER_PAGE}`,
           [id, seq],

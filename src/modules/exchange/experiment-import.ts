@@ -1,5 +1,6 @@
 import type { TheirExperiment, TheirLoggedModel, TheirRun } from './rules/mlflow-records.js';
 import { visibleName } from './rules/mlflow-records.js';
+import { timeOf } from '../core/index.js';
 import type { ExperimentService } from '../experiments/index.js';
 import type { LoggedModelService } from '../logged-models/index.js';
 import { inGroups, type ImportWork, printOf } from './import-work.js';
@@ -83,7 +84,7 @@ export class ExperimentImport {
       const name = visibleName(theirs.name, `experiment ${theirs.experiment_id}`);
       const free = (await experiments.findByName(session, name)) === null ? name : `${name} (from ${this.work.origin})`;
       const experiment = await experiments.create(session, { ...(id && { id }), name: free });
-      if (theirs.creation_time !== undefined) experiment.createdAt = new Date(theirs.creation_time);
+      if (theirs.creation_time !== undefined) experiment.createdAt = timeOf('creation_time', theirs.creation_time);
       return experiment.id;
     });
   }
@@ -102,7 +103,8 @@ export class ExperimentImport {
           ...(own && { id: own }),
           ...{ experimentId, runId, name: visibleName(info.name, info.model_id), modelType: info.model_type || null },
         });
-        if (info.creation_timestamp_ms !== undefined) model.createdAt = new Date(info.creation_timestamp_ms);
+        if (info.creation_timestamp_ms !== undefined)
+          model.createdAt = timeOf('creation_timestamp_ms', info.creation_timestamp_ms);
         return model.id;
       }));
     const place = { artifactUri: info.artifact_uri, runId: null };

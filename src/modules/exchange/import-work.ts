@@ -6,6 +6,7 @@ import { AppError, ErrorCode } from '../../errors.js';
 import type { JobService, Attempt } from '../jobs/index.js';
 import { bind, findByExternal, setSynced, type KnownThing, type ThingKind } from '../platform/index.js';
 import type { MlflowReader } from './mlflow-reader.js';
+import { visibleName } from './rules/mlflow-records.js';
 
 interface Outcomes {
   added: number;
@@ -47,7 +48,12 @@ const COUNTED: Record<ThingKind, 'experiments' | 'runs' | 'loggedModels' | 'mode
   MODEL_VERSION: 'modelVersions',
 };
 const MAX_PROBLEMS_SHOWN = 100;
+/** Of a thing or a reason: ids and names of another server are as long as it likes. */
+const MAX_PROBLEM_CHARACTERS = 1_000;
 const ITEMS_PER_CALL = 100;
+/** Ids of this service are UUIDs of version 7, those of MLflow's server of version 4. */
+const UUID_VERSION_AT = 14;
+const OWN_UUID_VERSION = '7';
 
 const NOTHING = (): Outcomes => ({ added: 0, changed: 0, unchanged: 0 });
 
@@ -92,7 +98,9 @@ export class ImportWork {
     externalId: string,
     make: (session: Session, id: string | undefined) => Promise<string>,
   ): Promise<string> {
-    const own = fromHexId(externalId.replace(/^m-/, '')) ?? undefined;
+    const theirs = fromHexId(externalId.replace(/^m-/, '')) ?? undefined;
+    // One that this service may have made is never asked for: another tenant can have it, and who has it is not told.
+    const own = theirs?.charAt(UUID_VERSION_AT) === OWN_UUID_VERSION ? undefined : theirs;
     const attempt = (id: string | undefined) =>
       this.attempt.write(async (session) => {
         const localId = await make(session, id);
@@ -148,7 +156,9 @@ export class ImportWork {
 
   problem(thing: string, reason: string): void {
     this.tally.problemCount += 1;
-    if (this.tally.problems.length < MAX_PROBLEMS_SHOWN) this.tally.problems.push({ thing, reason });
+    if (this.tally.problems.length >= MAX_PROBLEMS_SHOWN) return;
+    const shown = (text: string) => visibleName(text, 'one without a name', MAX_PROBLEM_CHARACTERS);
+    this.tally.problems.push({ thing: shown(thing), reason: shown(reason) });
   }
 
   progress(fraction: number): void {

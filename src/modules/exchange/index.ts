@@ -3,4 +3,4 @@ export { ArchiveImportService } from './archive-import.service.js';
 export { markTouched } from './mirror-tasks.js';
 export { MirrorService, type MirrorTarget } from './mirror.service.js';
 export { MlflowImportService } from './mlflow-import.service.js';
-export { LINE_KINDS } from './rules/experiment-archive.js';
+export { LINE_KINDS } from './archive-format.js';

@@ -8,7 +8,7 @@ import {
   type TheirVersion,
   visibleName,
 } from './rules/mlflow-records.js';
-import { Role, freeArtifactPath } from '../core/index.js';
+import { Role, freeArtifactPath, timeOf } from '../core/index.js';
 import {
   type SourceFolder,
   stepsTo,
@@ -91,7 +91,8 @@ export class ModelImport {
       const isTaken = (await session.em.count(Model, { tenant: session.tenant, name })) > 0;
       const free = isTaken ? `${name} (from ${this.work.origin.replaceAll(':', ' ')})` : name;
       const model = await models.create(session, { name: free, modelType: 'MLFLOW', framework: 'mlflow' });
-      if (theirs.creation_timestamp !== undefined) model.createdAt = new Date(theirs.creation_timestamp);
+      if (theirs.creation_timestamp !== undefined)
+        model.createdAt = timeOf('creation_timestamp', theirs.creation_timestamp);
       return model.id;
     });
   }
@@ -138,7 +139,8 @@ export class ModelImport {
       work.actor,
       { modelId, source },
       async (session, version: ModelVersion) => {
-        if (theirs.creation_timestamp !== undefined) version.createdAt = new Date(theirs.creation_timestamp);
+        if (theirs.creation_timestamp !== undefined)
+          version.createdAt = timeOf('creation_timestamp', theirs.creation_timestamp);
         await session.em.flush();
         await bind(session, work.config.server, 'MODEL_VERSION', externalId, version.id);
       },

@@ -5,6 +5,7 @@ import { Artifact } from '../../db/entities/artifacts/artifact.entity.js';
 import { sql } from '../../db/sql.js';
 import { statusOfTheirs, type TheirPoint, type TheirRun, visibleName } from './rules/mlflow-records.js';
 import {
+  ANY_STEP,
   isEnded,
   CONTEXT_TAG,
   RUN_TAGS,
@@ -13,7 +14,7 @@ import {
   type RunLifecycleService,
   type RunService,
 } from '../experiments/index.js';
-import { toHexId, freeArtifactPath } from '../core/index.js';
+import { toHexId, freeArtifactPath, timeOf } from '../core/index.js';
 import type { ArtifactFolderService, FolderOwner } from '../artifacts/index.js';
 import { inGroups, type ImportWork, printOf } from './import-work.js';
 import type { TheirPlace } from './mlflow-reader.js';
@@ -81,7 +82,8 @@ export class RunImport {
     await work.finish('RUN', externalId, outcome, isSame ? { ...synced, ...files.synced } : after, async (session) => {
       if (isSame) return;
       const run = await this.services.runs.get(session, runId);
-      const endedAt = isEnded(status) ? new Date(theirs.info.end_time ?? theirs.info.start_time ?? Date.now()) : null;
+      const { end_time: end, start_time: start } = theirs.info;
+      const endedAt = isEnded(status) ? timeOf('end_time', end ?? start ?? Date.now()) : null;
       Object.assign(run, { status, endedAt });
       await session.em.flush();
       if (stage === 'deleted') await this.services.lifecycle.remove(session, runId);
@@ -114,7 +116,7 @@ export class RunImport {
   }
 
   private create(experimentId: string, { info }: TheirRun): Promise<string> {
-    const startedAt = new Date(info.start_time ?? Date.now());
+    const startedAt = timeOf('start_time', info.start_time ?? Date.now());
     const name = visibleName(info.run_name, `run-${info.run_id.slice(0, 8)}`);
     return this.work.make('RUN', info.run_id, async (session, id) => {
       const run = await this.services.runs.create(session, { ...(id && { id }), experimentId, name, startedAt });
@@ -156,7 +158,7 @@ export class RunImport {
       if (!before?.ended || before.metrics?.[key] !== place) {
         for await (const points of work.reader.history(info.run_id, key)) {
           work.tally.metricPoints += await work.attempt.write((session) =>
-            services.runs.logMetrics(session, runId, points.map(toPoint), Number.MIN_SAFE_INTEGER),
+            services.runs.logMetrics(session, runId, points.map(toPoint), ANY_STEP),
           );
         }
       }

@@ -12,7 +12,20 @@ export {
 } from './metric-pages.js';
 export { searchRuns } from './run-search.js';
 export { columnCondition, entryCondition } from './record-filter-sql.js';
-export { isEnded } from './rules/run-status.js';
+export {
+  ANY_STEP,
+  LOG_STREAMS,
+  MAX_LINES_PER_RUN,
+  MAX_LOGGED_MODEL_VALUE_CHARACTERS,
+  checkDatasetText,
+  checkExperimentTag,
+  checkLogLine,
+  checkModelMetric,
+  checkStep,
+  type DatasetText,
+  type LogStream,
+} from './rules/logged-values.js';
+export { RUN_STATUSES, isEnded } from './rules/run-status.js';
 export { CONTEXT_TAG, RUN_TAGS, SHOWN_AS_FIELDS, sourceOf } from './rules/run-tags.js';
 export { RunAnalysisService } from './run-analysis.service.js';
 export { RunComparisonService, type ComparedMetric } from './run-comparison.service.js';

@@ -1,8 +1,8 @@
 import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { statement } from '../../db/statement.js';
-import { checkName } from '../core/index.js';
-import { badInput } from '../../errors.js';
+import { checkName, checkTimeMs } from '../core/index.js';
+import { checkStep } from './rules/logged-values.js';
 import { refuseWrite } from './run-pairs.js';
 
 export interface MetricInput {
@@ -109,10 +109,8 @@ function toColumns(metrics: MetricInput[], minStep: number): Columns {
   const columns: Columns = { keys: [], keyNumbers: [], steps: [], timesMs: [], values: [], latest: [] };
   const { steps, timesMs, values, latest } = columns;
   metrics.forEach(({ key, value, step, loggedAt }, i) => {
-    if (step != null && step < minStep)
-      throw badInput(`input.metrics[${i}].step`, 'an integer from 0 to 2^53 - 1', step);
-    steps.push(step ?? 0);
-    timesMs.push(loggedAt?.getTime() ?? now);
+    steps.push(step == null ? 0 : checkStep(`input.metrics[${i}].step`, step, minStep));
+    timesMs.push(loggedAt == null ? now : checkTimeMs(`input.metrics[${i}].loggedAt`, loggedAt.getTime()));
     values.push(value);
     let number = numbers.get(key);
     if (number === undefined) {

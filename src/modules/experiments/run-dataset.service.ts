@@ -4,6 +4,7 @@ import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { checkTags } from '../core/index.js';
 import { CONTEXT_TAG } from './rules/run-tags.js';
+import { checkDatasetText } from './rules/logged-values.js';
 import { badInput } from '../../errors.js';
 import { requireOwn, audit } from '../platform/index.js';
 import type { TagEntry } from './experiment.service.js';
@@ -46,15 +47,7 @@ export interface LoggedDatasetRow {
 }
 
 const MAX_PER_CALL = 1_000;
-/** As MLflow bounds them. */
-const MAX_LENGTHS = {
-  name: 500,
-  digest: 36,
-  sourceType: 36,
-  source: 65_535,
-  schema: 1_048_575,
-  profile: 16_777_215,
-} as const;
+const DIGEST_CHARACTERS = 36;
 /** Shorter ones are not SHA-256 but hashes of a client's own, and would match by chance. */
 const SHA256_PREFIX = /^[0-9a-f]{16,64}$/;
 
@@ -147,7 +140,7 @@ export class RunDatasetService {
 function toRow(input: NewLoggedDataset, field: string, registered: Dataset | undefined): LoggedDatasetRow {
   const given = {
     name: input.name ?? registered?.name,
-    digest: input.digest ?? registered?.sha256.slice(0, MAX_LENGTHS.digest),
+    digest: input.digest ?? registered?.sha256.slice(0, DIGEST_CHARACTERS),
     sourceType: input.sourceType ?? (registered && 'registered'),
     source:
       input.source ??
@@ -159,19 +152,14 @@ function toRow(input: NewLoggedDataset, field: string, registered: Dataset | und
     const value = given[key];
     if (value === undefined)
       throw badInput(`${field}.${key}`, `a ${key}, or the datasetId of a registered dataset`, value ?? null);
-    return within(`${field}.${key}`, value, MAX_LENGTHS[key], key === 'source' ? 0 : 1);
+    return checkDatasetText(`${field}.${key}`, key, value);
   };
   const tags = checkTags(`${field}.tags`, input.tags ?? []);
-  if (input.context != null) tags[CONTEXT_TAG] = within(`${field}.context`, input.context, 500, 1);
+  if (input.context != null) tags[CONTEXT_TAG] = checkDatasetText(`${field}.context`, 'context', input.context);
   return {
     ...{ id: uuidv7(), direction: input.direction, datasetId: registered?.id ?? null, tags },
     ...{ name: text('name'), digest: text('digest'), sourceType: text('sourceType'), source: text('source') },
-    schema: given.schema == null ? null : within(`${field}.schema`, given.schema, MAX_LENGTHS.schema, 0),
-    profile: given.profile == null ? null : within(`${field}.profile`, given.profile, MAX_LENGTHS.profile, 0),
+    schema: given.schema == null ? null : checkDatasetText(`${field}.schema`, 'schema', given.schema),
+    profile: given.profile == null ? null : checkDatasetText(`${field}.profile`, 'profile', given.profile),
   };
-}
-
-function within(field: string, text: string, max: number, min: number): string {
-  if (text.length < min || text.length > max) throw badInput(field, `${min} to ${max} characters`, text.slice(0, 200));
-  return text;
 }

@@ -3,7 +3,8 @@ import { checkPageSize, type Page } from '../../db/pagination.js';
 import { sql } from '../../db/sql.js';
 import { badInput } from '../../errors.js';
 import { likePattern } from '../platform/index.js';
-import { LOG_LINE, type LogLine, type LogStream } from './run-log.service.js';
+import type { LogStream } from './rules/logged-values.js';
+import { LOG_LINE, type LogLine } from './run-log.service.js';
 
 export interface LogPageRequest {
   first?: number | null;

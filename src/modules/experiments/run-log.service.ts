@@ -3,9 +3,8 @@ import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { AppError, badInput, ErrorCode } from '../../errors.js';
 import { type Sequenced, logsTopic } from '../platform/index.js';
+import { checkLogLine, type LogStream, MAX_LINES_PER_RUN } from './rules/logged-values.js';
 import { refuseWrite } from './run-pairs.js';
-
-export type LogStream = 'STDOUT' | 'STDERR' | 'SYSTEM';
 
 export interface LogLineInput {
   line: string;
@@ -21,9 +20,6 @@ export interface LogLine extends Sequenced {
 }
 
 const MAX_LINES_PER_CALL = 1_000;
-const MAX_LINE_BYTES = 8_192;
-const MAX_LINES_PER_RUN = 1_000_000;
-const LINE_BREAK = /[\n\r]/;
 export const LOG_LINE = 'run_id as "runId", seq::float8 as seq, logged_at as "loggedAt", stream, line';
 
 /** What runs print, line by line, for those who watch and those who search later. */
@@ -35,7 +31,7 @@ export class RunLogService {
     if (lines.length === 0 || lines.length > MAX_LINES_PER_CALL) {
       throw badInput('input.lines', `1 to ${MAX_LINES_PER_CALL} lines`, lines.length);
     }
-    lines.forEach(({ line }, i) => checkLine(`input.lines[${i}].line`, line));
+    lines.forEach(({ line }, i) => checkLogLine(`input.lines[${i}].line`, line));
     const now = new Date();
     // The run's row is locked first, so that sequence numbers commit in order.
     const [appended] = await sql<{ last: number }>(
@@ -76,10 +72,4 @@ export class RunLogService {
       [session.tenant, runId, seq, limit],
     );
   }
-}
-
-function checkLine(field: string, line: string): void {
-  const bytes = Buffer.byteLength(line);
-  if (bytes > MAX_LINE_BYTES) throw badInput(field, `at most ${MAX_LINE_BYTES} bytes`, `${bytes} bytes`);
-  if (LINE_BREAK.test(line)) throw badInput(field, 'one line, without line breaks', line.slice(0, 200));
 }

@@ -4,7 +4,7 @@ import type { LiveEvents } from '../../adapters/live-events/port.js';
 import { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Session } from '../../db/database.js';
 import { preparedSql, sql } from '../../db/sql.js';
-import { checkName, toHexId } from '../core/index.js';
+import { checkName, timeOf, toHexId } from '../core/index.js';
 import { RUN_TAGS, tagsOfSource, type RunSource } from './rules/run-tags.js';
 import { isEnded } from './rules/run-status.js';
 import { badInput, notFound } from '../../errors.js';
@@ -53,7 +53,7 @@ export class RunService {
     const name = nameOf(input);
     const run = session.em.create(Run, {
       ...(input.id != null && { id: input.id }),
-      ...(input.startedAt != null && { startedAt: input.startedAt }),
+      ...(input.startedAt != null && { startedAt: timeOf('input.startedAt', input.startedAt.getTime()) }),
       tenant: session.tenant,
       experimentId: experiment.id,
       name,

@@ -9,7 +9,15 @@ import { sql } from '../../db/sql.js';
 import { checkName, checkTags } from '../core/index.js';
 import { badInput, notFound } from '../../errors.js';
 import { requireOwn, containsText, audit } from '../platform/index.js';
-import { type ExperimentService, type TagEntry, requireWritable } from '../experiments/index.js';
+import {
+  ANY_STEP,
+  checkModelMetric,
+  checkStep,
+  type ExperimentService,
+  MAX_LOGGED_MODEL_VALUE_CHARACTERS as MAX_VALUE_LENGTH,
+  type TagEntry,
+  requireWritable,
+} from '../experiments/index.js';
 
 export interface NewLoggedModel {
   /** Only of an import, which keeps the ids of what it brings. */
@@ -53,9 +61,6 @@ export interface LoggedModelMetric {
   datasetName: string;
   datasetDigest: string;
 }
-
-/** MLflow has no bound on them. */
-const MAX_VALUE_LENGTH = 100_000;
 
 /** Models as runs made them, before anybody registers them: files, parameters, tags and metrics of their own. */
 export class LoggedModelService {
@@ -178,6 +183,7 @@ export class LoggedModelService {
     models: { loggedModelId: string; step: number }[],
   ): Promise<void> {
     if (models.length === 0) return;
+    models.forEach(({ step }, i) => checkStep(`models[${i}].step`, step, ANY_STEP));
     await requireWritable(session, runId);
     const ids = models.map(({ loggedModelId }) => loggedModelId);
     await requireOwn(session, LoggedModel, 'logged model', ids);
@@ -197,6 +203,12 @@ export class LoggedModelService {
   /** The same point again adds nothing. */
   async logMetrics(session: Session, runId: string, metrics: LoggedModelMetricInput[]): Promise<void> {
     if (metrics.length === 0) return;
+    metrics.forEach(({ key, step, loggedAt, datasetName, datasetDigest }, i) =>
+      checkModelMetric(`metrics[${i}].`, {
+        ...{ key, step, timeMs: loggedAt.getTime() },
+        ...{ datasetName: datasetName ?? '', datasetDigest: datasetDigest ?? '' },
+      }),
+    );
     await requireOwn(
       session,
       LoggedModel,

@@ -23,9 +23,10 @@ export class ArchiveResolver {
 
   @Mutation(() => ImportExperimentPayload, {
     description:
-      'Brings an archived experiment in, under its old ids where all are free and new ones otherwise. The ' +
-      'archive is checked as a whole first, and nothing is seen before everything is there; the same archive ' +
-      'again changes nothing.',
+      'Brings an archived experiment in. It keeps its ids when this tenant exported this very archive here and ' +
+      'none of the ids is in use; otherwise everything gets new ids. The archive is checked as a whole first, by ' +
+      'the rules of all other inputs: a wrong value fails the job with BAD_USER_INPUT, naming file, line and ' +
+      'field. Nothing is seen before everything is there; the same archive again changes nothing.',
   })
   async importExperiment(
     @Ctx() ctx: RequestContext,

@@ -279,7 +279,10 @@ export class ExperimentImportOutcome {
   @Field(() => ID, { description: 'The experiment that holds what was brought.' })
   experimentId!: string;
 
-  @Field(() => Boolean, { description: 'Whether everything has the id that it had where it came from.' })
+  @Field(() => Boolean, {
+    description:
+      'Whether everything has the id that it had when this tenant exported it here. False for archives of others.',
+  })
   keptIds!: boolean;
 
   @Field(() => Boolean, { description: 'Whether the same archive had been brought before, so that nothing was to do.' })

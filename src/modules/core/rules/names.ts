@@ -1,4 +1,5 @@
 import { badInput } from '../../../errors.js';
+import { checkText } from './plain-json.js';
 
 const MAX_NAME_LENGTH = 250;
 // Control characters, zero-width and direction marks make two names look alike.
@@ -24,21 +25,33 @@ export function checkPathName(field: string, name: string): string {
   return name;
 }
 
+/** At most `max` UTF-16 units of a text, without half of a character at its end. */
+export function cutText(text: string, max: number): string {
+  return text.slice(0, max).replace(/\p{Cs}$/u, '');
+}
+
 const MAX_TAGS = 100;
+const MAX_TAG_CHARACTERS = 8_000;
+
+/** One tag or parameter; `field` is what holds it. */
+export function checkTag(field: string, key: string, value: string, maxValueLength = MAX_TAG_CHARACTERS): void {
+  checkName(`${field}.key`, key);
+  if (value.length > maxValueLength)
+    throw badInput(`${field}.value`, `at most ${maxValueLength} characters`, value.length);
+  checkText(value, null, `${field}.value`);
+}
 
 /** Tags or parameters as a checked, plain record. */
 export function checkTags(
   field: string,
   entries: { key: string; value: string }[],
-  maxValueLength = 8_000,
+  maxValueLength = MAX_TAG_CHARACTERS,
 ): Record<string, string> {
   if (entries.length > MAX_TAGS) throw badInput(field, `at most ${MAX_TAGS} entries`, entries.length);
   // fromEntries makes `__proto__` a key like any other.
   return Object.fromEntries(
     entries.map(({ key, value }, i) => {
-      checkName(`${field}[${i}].key`, key);
-      if (value.length > maxValueLength)
-        throw badInput(`${field}[${i}].value`, `at most ${maxValueLength} characters`, value.length);
+      checkTag(`${field}[${i}]`, key, value, maxValueLength);
       return [key, value];
     }),
   );

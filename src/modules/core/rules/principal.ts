@@ -1,3 +1,4 @@
+import { isVisible } from './names.js';
 import type { TokenScope } from './token-scope.js';
 
 /** What a token's bearer may do; each role includes the ones before it. */
@@ -15,6 +16,13 @@ export function includesRole(held: Role, needed: Role): boolean {
 
 /** How a tenant may be called. */
 export const TENANT = /^[a-z0-9][a-z0-9-]{0,62}$/;
+
+const MAX_SUBJECT_LENGTH = 200;
+
+/** Whether a text can name who acts: it becomes part of rows and log lines. */
+export function isSubject(text: string): boolean {
+  return text.length > 0 && text.length <= MAX_SUBJECT_LENGTH && isVisible(text);
+}
 
 /** The token of an Authorization header; null for any other header. */
 export function bearerOf(header: unknown): string | null {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { cutText } from '../../core/index.js';
 import type { Stage } from '../../registry/index.js';
 
 /** What MLflow's REST protocol answers, as far as it is carried over. Lists that are empty are left out there. */
@@ -147,7 +148,7 @@ const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
 /** A name of theirs as names are here: visible, not too long, `instead` for one of which nothing is left. */
 export function visibleName(name: string, instead: string, maxLength = 200): string {
-  return name.replace(INVISIBLE, '').trim().slice(0, maxLength).trim() || instead;
+  return cutText(name.replace(INVISIBLE, '').trim(), maxLength).trim() || instead;
 }
 
 /** The path behind MLflow's artifact proxy; null for files that the other server does not hand out itself. */

@@ -1,4 +1,5 @@
-type RunStatus = 'QUEUED' | 'RUNNING' | 'FINISHED' | 'FAILED' | 'KILLED';
+export const RUN_STATUSES = ['QUEUED', 'RUNNING', 'FINISHED', 'FAILED', 'KILLED'] as const;
+type RunStatus = (typeof RUN_STATUSES)[number];
 
 const ENDED: readonly RunStatus[] = ['FINISHED', 'FAILED', 'KILLED'];
 

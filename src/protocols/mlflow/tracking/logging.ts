@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { Role } from '../../../modules/core/index.js';
 import { AppError, ErrorCode } from '../../../errors.js';
-import { type TagEntry, requireWritable, type ParamChange } from '../../../modules/experiments/index.js';
+import { ANY_STEP, type TagEntry, requireWritable, type ParamChange } from '../../../modules/experiments/index.js';
 import { jsonEndpoint, type Call, type Endpoint } from '../endpoint.js';
 import { doesNotExist, invalidParameter, whenAbsent } from '../errors.js';
 import { absentLoggedModels, loggedModelIdOf, toModelId } from '../ids.js';
@@ -96,7 +96,7 @@ function log(call: Call, run: string, { metrics, params, tags }: Batch, isBatch 
     call.run(async (session) => {
       if (points.length + params.length + tags.length === 0) await requireWritable(session, id);
       if (params.length > 0) await runs.logParams(session, id, params).catch(asChangedParam(run, isBatch));
-      if (points.length > 0) await runs.logMetrics(session, id, points, Number.MIN_SAFE_INTEGER);
+      if (points.length > 0) await runs.logMetrics(session, id, points, ANY_STEP);
       const named = ofModels.map(({ loggedModelId }) => toModelId(loggedModelId));
       await loggedModels.logMetrics(session, id, ofModels).catch(absentLoggedModels(named));
       if (tags.length > 0) await runs.setTags(session, id, tags);
