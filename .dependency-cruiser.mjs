@@ -9,7 +9,9 @@ const outside = (...allowed) => ({ path: '^src/', pathNot: allowed.map((path) =>
 const errors = 'errors\\.ts$';
 /** Modules of pure rules and types: engines and tables may use them, as they bring no service with them. */
 const PURE = 'modules/(core|statistics|model-contract|algorithms|model-quality)/';
-const COMPOSITION = '(main|app|token|loaders|services|composition|implementations|schema-print)\\.ts$';
+/** What builds the service out of its modules. */
+const COMPOSITION =
+  '(main|app|token|context|composition|modules|define-module|implementations|loaders|services|schema-print)\\.ts$';
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 export default {
@@ -35,6 +37,32 @@ export default {
       comment: 'A module is changed without reading who uses it, as only what its index.ts names is used.',
       from: { path: '^src/(?:modules/([^/]+)/|)' },
       to: { path: '^src/modules/', pathNot: ['^src/modules/[^/]+/(index|module)\\.ts$', '^src/modules/$1/'] },
+    },
+    {
+      name: 'module-ts-is-listed-only',
+      severity: 'error',
+      comment: 'module.ts joins a module with its edges, so only the list of modules may know it.',
+      from: { pathNot: '^src/modules\\.ts$' },
+      to: { path: '^src/modules/[^/]+/module\\.ts$' },
+    },
+    {
+      name: 'module-ts-knows-its-own-edges',
+      severity: 'error',
+      comment:
+        'module.ts sees its own module by its face, its own tables, resolvers and jobs, and the protocols; what it is ' +
+        'handed it may know as a type.',
+      from: { path: '^src/modules/([^/]+)/module\\.ts$' },
+      to: {
+        ...outside(
+          'modules/$1/index\\.ts$',
+          'db/entities/$1/',
+          'resolvers/$1/',
+          'jobs/',
+          'protocols/',
+          'define-module\\.ts$',
+        ),
+        dependencyTypesNot: ['type-only'],
+      },
     },
     {
       name: 'errors-import-nothing',
@@ -170,9 +198,9 @@ export default {
       comment: 'Only the entry points build the world; whoever else imports it takes what it should be handed.',
       from: {
         path: '^src/',
-        pathNot: [`^src/${COMPOSITION}`, '^src/context\\.ts$', '^src/worker\\.ts$', '^src/server/'],
+        pathNot: [`^src/${COMPOSITION}`, '^src/modules/[^/]+/module\\.ts$', '^src/server/'],
       },
-      to: { path: '^src/(main|app|worker|context|composition|implementations)\\.ts$' },
+      to: { path: '^src/(main|app|context|composition|modules|define-module|implementations)\\.ts$' },
     },
     {
       name: 'config-is-read-once',
@@ -180,7 +208,7 @@ export default {
       comment: 'config.ts is the only reader of the environment; the composition root hands out its values.',
       from: {
         path: '^src/',
-        pathNot: [`^src/${COMPOSITION}`, '^src/(context|config|worker)\\.ts$', '^src/server/'],
+        pathNot: [`^src/${COMPOSITION}`, '^src/config\\.ts$', '^src/server/'],
       },
       to: { path: '^src/config\\.ts$', dependencyTypesNot: ['type-only'] },
     },

@@ -1,17 +1,19 @@
 import type { Registry } from '@prometheus-io/client';
 import type { Logger } from 'pino';
 import { SecretTokenVerifier } from './adapters/auth/token-verifier.js';
-import type { JobQueue } from './adapters/job-queue/port.js';
 import type { LiveEvents } from './adapters/live-events/port.js';
+import type { JobQueue } from './adapters/job-queue/port.js';
 import type { ServiceMetrics } from './adapters/metrics/service-metrics.js';
 import type { ObjectStore } from './adapters/object-store/port.js';
+import { createLoaders, createServices } from './composition.js';
 import type { Config } from './config.js';
-import { createImplementations, type ContextOptions } from './implementations.js';
-import { createServices } from './composition.js';
 import type { Database } from './db/database.js';
-import { readFigures, type KnownTokens } from './modules/platform/index.js';
+import type { BackgroundWork, Module } from './define-module.js';
+import { createImplementations, type ContextOptions } from './implementations.js';
+import type { Tick } from './jobs/worker.js';
+import type { Loaders } from './loaders.js';
+import { readFigures, type KnownTokens, type RunInSession } from './modules/platform/index.js';
 import type { Services } from './services.js';
-import type { Serving } from './modules/serving/index.js';
 
 /** Everything a process of the service is made of. */
 export interface AppContext {
@@ -21,22 +23,31 @@ export interface AppContext {
   live: LiveEvents;
   queue: JobQueue;
   objects: ObjectStore;
+  modules: readonly Module[];
+  services: Services;
+  ticks: readonly Tick[];
+  backgroundWork: readonly BackgroundWork[];
   tokens: KnownTokens;
   /** Issues tokens of the installation's own secret; null where others issue them. */
   localTokens: SecretTokenVerifier | null;
-  services: Services;
-  serving: Serving;
   metrics: ServiceMetrics;
+  createLoaders(run: RunInSession): Loaders;
   /** Adds what this process counts to what /metrics shows. */
   registerMetrics(registry: Registry, websockets: { sockets(): number; running(): number }): void;
-  close(): Promise<void>;
 }
 
 /** The composition root: the only place that chooses implementations. */
-export async function createContext(config: Config, logger: Logger, options: ContextOptions): Promise<AppContext> {
-  const implementations = await createImplementations(config, logger, options);
+export async function createContext(
+  config: Config,
+  logger: Logger,
+  modules: readonly Module[],
+  options: Omit<ContextOptions, 'entities'>,
+): Promise<AppContext> {
+  const entities = modules.flatMap((module) => module.entities);
+  const implementations = await createImplementations(config, logger, { ...options, entities });
   const { db, live, queue, objects, metrics, engine, backgroundEngine } = implementations;
-  const { services, serving, tokens } = createServices(config, logger, implementations);
+  const services = createServices(modules, { ...implementations, config, logger });
+  const parts = { ...implementations, config, logger, services };
   return {
     config,
     logger,
@@ -44,29 +55,22 @@ export async function createContext(config: Config, logger: Logger, options: Con
     live,
     queue,
     objects,
-    tokens,
-    localTokens: implementations.tokens instanceof SecretTokenVerifier ? implementations.tokens : null,
+    modules,
     services,
-    serving,
+    ticks: modules.flatMap((module) => module.createTicks(parts)),
+    backgroundWork: modules.flatMap((module) => module.createBackgroundWork(parts)),
+    tokens: services.knownTokens,
+    localTokens: implementations.tokens instanceof SecretTokenVerifier ? implementations.tokens : null,
     metrics,
+    createLoaders: createLoaders(modules),
     registerMetrics: (registry, websockets) =>
       metrics.register(registry, {
         figures: () => readFigures(db),
         engines: { online: () => engine.stats(), background: () => backgroundEngine.stats() },
         pool: () => db.poolUse(),
-        dropped: () => serving.dropped(),
+        dropped: () => services.serving.dropped(),
         sockets: () => websockets.sockets(),
         subscriptions: () => websockets.running(),
       }),
-    close: async () => {
-      await serving.stop();
-      await queue.close();
-      // What the last jobs have begun and told.
-      await services.versionStorage.idle();
-      await services.events.stop();
-      await tokens.close();
-      await live.close();
-      await db.close();
-    },
   };
 }

@@ -3,7 +3,8 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import type { TokenVerifier } from './adapters/auth/port.js';
+import { ownTokens } from './adapters/auth/own-tokens.js';
+import type { OwnTokenCodec, TokenVerifier } from './adapters/auth/port.js';
 import { JwksTokenVerifier, SecretTokenVerifier } from './adapters/auth/token-verifier.js';
 import type { JobQueue } from './adapters/job-queue/port.js';
 import type { LiveEvents } from './adapters/live-events/port.js';
@@ -17,7 +18,7 @@ import { HttpWebhookSender } from './adapters/webhook-sender/http-webhook-sender
 import type { WebhookSender } from './adapters/webhook-sender/port.js';
 import type { ProcessLimits } from './child-task/limited-process.js';
 import type { Config } from './config.js';
-import { Database } from './db/database.js';
+import { Database, type Entities } from './db/database.js';
 import { checkAllowedHosts, type OutboundPolicy } from './modules/core/index.js';
 import { LocalEvaluator } from './adapters/evaluator/local-evaluator.js';
 import { LocalImportanceAnalyst } from './adapters/evaluator/local-importance-analyst.js';
@@ -39,7 +40,9 @@ export interface Implementations {
   live: LiveEvents;
   queue: JobQueue;
   objects: ObjectStore;
+  /** Of tokens that others issue. */
   tokens: TokenVerifier;
+  tokenCodec: OwnTokenCodec;
   metrics: ServiceMetrics;
   files: DatasetFiles;
   backend: TrainingBackend;
@@ -61,6 +64,7 @@ export interface Implementations {
 
 export interface ContextOptions {
   databaseUrl: string;
+  entities: Entities;
   onStatement?: (sql: string, params: readonly unknown[]) => void;
 }
 
@@ -86,6 +90,7 @@ export async function createImplementations(
   };
   const db = await Database.connect({
     url: options.databaseUrl,
+    entities: options.entities,
     poolSize: config.DATABASE_POOL_SIZE,
     idleInTransactionTimeoutMs: Math.max(MIN_IDLE_IN_TRANSACTION_MS, config.JOB_HEARTBEAT_TIMEOUT_MS),
     onStatement: options.onStatement,
@@ -99,6 +104,7 @@ export async function createImplementations(
     queue: await createJobQueue(config, options.databaseUrl, logger),
     objects: await createObjectStore(config, db),
     tokens: await createTokenVerifier(config),
+    tokenCodec: ownTokens,
     metrics: new ServiceMetrics(),
     files: duckDbDatasets(limits),
     backend: new LocalTrainingBackend({ limits, usageIntervalMs: config.SYSTEM_METRICS_INTERVAL_MS }),

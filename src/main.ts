@@ -4,6 +4,7 @@ import type { RunningApp } from './app.js';
 import { describeSettings, readConfig, readFlags, type CommandLine, type Config } from './config.js';
 import type { EmbeddedPostgres } from './db/embedded.js';
 import { Role } from './modules/core/index.js';
+import { loadModules } from './modules.js';
 import { AppError } from './errors.js';
 
 const TOKEN_LIFETIME_SECONDS = 12 * 60 * 60;
@@ -41,13 +42,13 @@ async function main(): Promise<void> {
   process.on('SIGINT', () => stop('SIGINT'));
   try {
     // A wrong setting is told at once; what takes long to load is loaded while the database starts.
-    const loading = import('./app.js');
+    const loading = Promise.all([import('./app.js'), loadModules()]);
     if (config.DATABASE_URL === undefined) {
       const { startEmbeddedPostgres } = await import('./db/embedded.js');
       const log = { info: (message: string) => logger.info(message), warn: (message: string) => logger.warn(message) };
       embedded = await startEmbeddedPostgres({ dataDir: config.DATA_DIR, log });
     }
-    const { startApp } = await loading;
+    const [{ startApp }] = await loading;
     app = await startApp(config, logger, { databaseUrl: embedded?.url ?? config.DATABASE_URL ?? '' });
   } catch (error) {
     await embedded?.stop();

@@ -1,13 +1,13 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { lexicographicSortSchema, printSchema } from 'graphql';
-import { createSchema } from './resolvers/schema.js';
+import { serviceSchema } from './composition.js';
 
 const PATH = fileURLToPath(new URL('../schema/schema.graphql', import.meta.url));
 
 /** The schema as text, in an order that does not depend on how the code is written. */
 export async function printedSchema(): Promise<string> {
-  return `${printSchema(lexicographicSortSchema(await createSchema()))}\n`;
+  return `${printSchema(lexicographicSortSchema(await serviceSchema()))}\n`;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

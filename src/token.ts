@@ -9,6 +9,7 @@ import { Database, type Actor } from './db/database.js';
 import { runningEmbedded, startEmbeddedPostgres } from './db/embedded.js';
 import { UUID, Role, TENANT, SCOPES } from './modules/core/index.js';
 import { AppError, badInput, ErrorCode } from './errors.js';
+import { loadModules } from './modules.js';
 import { AccessTokenService, SigningKeys } from './modules/platform/index.js';
 
 const HELP = `npm run -s token -- issue|list|revoke|rotate-key [flags]
@@ -59,7 +60,8 @@ async function main(): Promise<void> {
   const config = readConfig({ ...process.env, ROLE: 'all', ...NO_OTHER_TOKENS });
   const database = await openDatabase(config);
   try {
-    const db = await Database.connect({ url: database.url, poolSize: 2 });
+    const entities = (await loadModules()).flatMap((module) => module.entities);
+    const db = await Database.connect({ url: database.url, entities, poolSize: 2 });
     const live = await createLiveEvents(config, database.url, pino({ level: 'silent' }));
     try {
       await db.migrate();

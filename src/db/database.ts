@@ -1,11 +1,10 @@
-import type { SessionContext } from '@mikro-orm/core';
+import type { Options, SessionContext } from '@mikro-orm/core';
 import { Migrator } from '@mikro-orm/migrations';
 import { MikroORM, type EntityManager } from '@mikro-orm/postgresql';
 import type { Pool, QueryResult } from 'pg';
 import type { Principal } from '../modules/core/index.js';
 import { AppError, ErrorCode } from '../errors.js';
 import { columnTypes } from './column-types.js';
-import { entities } from './entities/index.js';
 import { Migration0001 } from './migrations/0001-foundation.js';
 import { Migration0002 } from './migrations/0002-tracking-and-registry.js';
 import { Migration0003 } from './migrations/0003-retention.js';
@@ -53,8 +52,12 @@ export interface Actor {
   onRow?: OnRow | undefined;
 }
 
+export type Entities = NonNullable<Options['entities']>;
+
 export interface DatabaseOptions {
   url: string;
+  /** What its sessions find and write as objects; none for one that only migrates or sends SQL. */
+  entities: Entities;
   poolSize: number;
   /**
    * A transaction that does nothing for so long is ended: a frozen process must not keep its locks. Never when absent.
@@ -117,7 +120,8 @@ export class Database {
   static async connect(options: DatabaseOptions): Promise<Database> {
     const orm = await MikroORM.init({
       clientUrl: options.url,
-      entities,
+      entities: [...options.entities],
+      discovery: { warnWhenNoEntities: false },
       pool: { min: 0, max: options.poolSize, idleTimeoutMillis: 30_000 },
       extensions: [Migrator],
       migrations: { migrationsList: MIGRATIONS, snapshot: false, silent: true, tableName: MIGRATION_TABLE },

@@ -10,7 +10,7 @@ export interface Tick {
 }
 
 /** Repeats each tick, never overlapping with itself; a failed one is logged and tried at its next turn. */
-export function startTicks(ticks: Tick[], logger: Logger): { stop(): Promise<void> } {
+export function startTicks(ticks: readonly Tick[], logger: Logger): { stop(): Promise<void> } {
   let stopped = false;
   const loops = ticks.map(({ name, intervalMs, run }) => {
     let timer: NodeJS.Timeout | undefined;
@@ -42,13 +42,16 @@ export function startTicks(ticks: Tick[], logger: Logger): { stop(): Promise<voi
 }
 
 /** Carries new jobs to the queue as soon as their transaction has committed. */
-export function startDispatch(jobs: JobService, live: LiveEvents, logger: Logger): { stop(): Promise<void> } {
+export function dispatcher(jobs: JobService, live: LiveEvents, logger: Logger) {
   const dispatch = coalesced(() =>
     jobs.dispatch().catch((error: unknown) => logger.warn({ err: error }, 'jobs not dispatched yet')),
   );
-  const unsubscribe = live.subscribe(JOBS_WAITING, dispatch.kick);
-  dispatch.kick();
+  let unsubscribe = () => {};
   return {
+    start: () => {
+      unsubscribe = live.subscribe(JOBS_WAITING, dispatch.kick);
+      dispatch.kick();
+    },
     stop: async () => {
       unsubscribe();
       await dispatch.idle();

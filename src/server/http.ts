@@ -15,7 +15,7 @@ import { registerOps } from '../protocols/ops.js';
 import { registerRest } from '../protocols/rest/register.js';
 import { registerSignedObjects } from '../protocols/signed-objects.js';
 import { registerUploads } from '../protocols/uploads.js';
-import { createLoaders, type Loaders } from '../loaders.js';
+import type { Loaders } from '../loaders.js';
 import type { RequestContext } from '../resolvers/request-context.js';
 import { createSchema } from '../resolvers/schema.js';
 import type { Services } from '../services.js';
@@ -94,12 +94,12 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
   registerUploads(fastify, app);
   registerArtifacts(fastify, app);
   registerSignedObjects(fastify, app);
-  registerMlflow(fastify, app);
-  registerRest(fastify, { ...app, toHttpError });
+  registerMlflow(fastify, { ...app, endpoints: app.modules.flatMap((module) => module.mlflowEndpoints) });
+  registerRest(fastify, { ...app, operations: app.modules.flatMap((module) => module.restOperations), toHttpError });
   await registerGraphiql(fastify);
 
   const graphql: GraphQLOptions = {
-    schema: await createSchema(),
+    schema: await createSchema(app.modules.flatMap(({ resolvers }) => resolvers)),
     tokens: app.tokens,
     limits: { maxDepth: config.MAX_QUERY_DEPTH, maxCost: config.MAX_QUERY_COST, maxAliases: 30, maxDirectives: 50 },
     allowedOrigins: config.ALLOWED_ORIGINS,
@@ -155,7 +155,7 @@ class OperationContext implements RequestContext {
   }
 
   get loaders(): Loaders {
-    return (this.made ??= createLoaders((work) => this.run(work)));
+    return (this.made ??= this.app.createLoaders((work) => this.run(work)));
   }
 
   isGone(): boolean {

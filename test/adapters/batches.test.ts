@@ -11,7 +11,12 @@ const statements: string[] = [];
 
 beforeAll(async () => {
   database = await createDatabaseFromTemplate();
-  db = await Database.connect({ url: database.url, poolSize: 4, onStatement: (text) => void statements.push(text) });
+  db = await Database.connect({
+    url: database.url,
+    entities: [],
+    poolSize: 4,
+    onStatement: (text) => void statements.push(text),
+  });
 });
 afterAll(async () => {
   await db?.close();

@@ -47,7 +47,7 @@ export function databaseOwnerContract(name: string, adminUrl: () => string): voi
     }
 
     async function migrate(url: string): Promise<void> {
-      const db = await Database.connect({ url, poolSize: 2 });
+      const db = await Database.connect({ url, entities: [], poolSize: 2 });
       try {
         await db.migrate();
       } finally {

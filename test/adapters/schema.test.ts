@@ -3,7 +3,7 @@ import { MikroORM } from '@mikro-orm/postgresql';
 import { Client } from 'pg';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Database } from '../../src/db/database.js';
-import { entities } from '../../src/db/entities/index.js';
+import { loadModules } from '../../src/modules.js';
 import { NAMED } from '../../src/modules/garbage/storage-check.js';
 import { sql } from '../../src/db/sql.js';
 import { Role } from '../../src/modules/core/rules/principal.js';
@@ -26,7 +26,7 @@ async function newDatabase(): Promise<{ database: TestDatabase; admin: Client }>
 }
 
 async function connect(database: TestDatabase, poolSize = 2): Promise<Database> {
-  const db = await Database.connect({ url: database.url, poolSize });
+  const db = await Database.connect({ url: database.url, entities: [], poolSize });
   cleanups.push(() => db.close());
   return db;
 }
@@ -136,6 +136,7 @@ describe('entities', () => {
       (inDatabase[table] ??= []).push(column);
       if (hasDefault) withDefault.add(`${table}.${column.column}`);
     }
+    const entities = (await loadModules()).flatMap((module) => module.entities);
     const orm = await MikroORM.init({ clientUrl: database.url, entities });
     cleanups.push(() => orm.close(true));
     const inEntities: Record<string, ColumnDescription[]> = {};

@@ -13,9 +13,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import WebSocket from 'ws';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import type { TokenScope } from '../../src/modules/core/rules/token-scope.js';
-import { ENDPOINTS } from '../../src/protocols/mlflow/endpoints.js';
+import { loadModules } from '../../src/modules.js';
 import { scopedEndpoints } from '../../src/protocols/mlflow/run-scope.js';
-import { createSchema } from '../../src/resolvers/schema.js';
+import { serviceSchema } from '../../src/composition.js';
 import { checkScope, narrowRules } from '../../src/resolvers/scope-rules.js';
 import { linear } from '../fixtures/models/build.js';
 import { ServiceGroup, type ServiceProcess } from '../support/processes.js';
@@ -327,7 +327,7 @@ describe('revoking a token', () => {
 
 describe('a scope', () => {
   it('names only fields, types and endpoints that there are', async () => {
-    const schema = await createSchema();
+    const schema = await serviceSchema();
     const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()].flatMap((type) =>
       Object.keys(type!.getFields()),
     );
@@ -339,12 +339,13 @@ describe('a scope', () => {
         if (names !== '*') for (const name of names) expect(known, type).toContain(name);
       }
     }
-    const endpoints = ENDPOINTS.map(({ methods, path }) => `${methods.join()} ${path}`);
+    const all = (await loadModules()).flatMap((module) => module.mlflowEndpoints);
+    const endpoints = all.map(({ methods, path }) => `${methods.join()} ${path}`);
     for (const name of scopedEndpoints) expect(endpoints).toContain(name);
   });
 
   it('refuses every root field that its rules do not name, a new one too', async () => {
-    const schema = await createSchema();
+    const schema = await serviceSchema();
     const runId = randomUUID();
     const scopes: [TokenScope, (type: string, field: string) => boolean][] = [
       [{ kind: 'READ' }, (type) => type !== 'Mutation'],
@@ -390,7 +391,7 @@ describe('a scope', () => {
   });
 
   it('PREDICT predicts at its endpoints, by GraphQL and REST, and does nothing else', async () => {
-    const schema = await createSchema();
+    const schema = await serviceSchema();
     const [own, foreign] = [`own-${randomUUID()}`, `foreign-${randomUUID()}`];
     const model = { bytes: linear([2], 0), signature: xToY(1) };
     const mine = await serve(service, admin, model, { name: own });

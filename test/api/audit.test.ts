@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createSchema } from '../../src/resolvers/schema.js';
+import { serviceSchema } from '../../src/composition.js';
 import { callOf } from '../support/id-sites.js';
 import { startTestService, type TestService } from '../support/service.js';
 import { TrafficWriter } from '../support/traffic.js';
@@ -29,7 +29,7 @@ afterAll(async () => {
 
 describe('the audit log', () => {
   it('has a row of every mutation that was made, with its request', async () => {
-    const mutations = Object.values((await createSchema()).getMutationType()!.getFields());
+    const mutations = Object.values((await serviceSchema()).getMutationType()!.getFields());
     const wrong: string[] = [];
     let audited = 0;
     for (const mutation of mutations) {

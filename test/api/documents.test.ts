@@ -19,7 +19,7 @@ import { DEFAULT_DRIFT_THRESHOLDS } from '../../src/modules/monitoring/rules/dri
 import { DEFAULT_GATE_POLICY } from '../../src/modules/model-quality/rules/gate-policy.js';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { ErrorCode } from '../../src/errors.js';
-import { createSchema } from '../../src/resolvers/schema.js';
+import { serviceSchema } from '../../src/composition.js';
 import { writeGuide } from '../support/guide.js';
 import { normalised, operations, type Guide } from '../support/guide/recorder.js';
 import { followPage } from '../support/guide/page.js';
@@ -108,7 +108,7 @@ describe('the documents', () => {
 
 it('every query behind a link of MLflow fits the schema', async () => {
   const [experiment, id] = ['a'.repeat(32), '0123456789abcdef'.repeat(2)];
-  const schema = await createSchema();
+  const schema = await serviceSchema();
   for (const hash of ['', '/runs/' + id, '/models/m-' + id].flatMap((end) => [
     `#/experiments/0${end}`,
     `#/experiments/${experiment}${end}?x=1`,
@@ -124,7 +124,7 @@ it('every query behind a link of MLflow fits the schema', async () => {
 });
 
 it('every shared operation fits the schema', async () => {
-  for (const [name, document] of operations) expect(validate(await createSchema(), parse(document)), name).toEqual([]);
+  for (const [name, document] of operations) expect(validate(await serviceSchema(), parse(document)), name).toEqual([]);
 });
 
 it('the table of settings is that of the code', () => {
@@ -176,7 +176,7 @@ it('every part of the schema is described by more than its name', async () => {
     if (wordsOf(description ?? '').filter((word) => !FILLERS.has(word) && !own.has(word)).length < 2)
       bare.push(`${path}: ${description}`);
   };
-  for (const type of Object.values((await createSchema()).getTypeMap())) {
+  for (const type of Object.values((await serviceSchema()).getTypeMap())) {
     if (type.name.startsWith('__') || isSpecifiedScalarType(type)) continue;
     look(type.name, type.name, type.description);
     if (isEnumType(type))

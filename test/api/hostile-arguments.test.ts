@@ -10,7 +10,7 @@ import {
   isNonNullType,
 } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createSchema } from '../../src/resolvers/schema.js';
+import { serviceSchema } from '../../src/composition.js';
 import { callOf, siteName, valueAt, withValueAt, type IdSite } from '../support/id-sites.js';
 import { startTestService, type GraphQLErrorShape, type TestService } from '../support/service.js';
 import { TrafficWriter } from '../support/traffic.js';
@@ -24,7 +24,7 @@ let world: World;
 beforeAll(async () => {
   service = await startTestService({ MONITORING_INTERVAL_MS: '3600000' });
   traffic = await TrafficWriter.connect(service.database.url);
-  [schema, world] = await Promise.all([createSchema(), World.create(service, traffic, 'acme')]);
+  [schema, world] = await Promise.all([serviceSchema(), World.create(service, traffic, 'acme')]);
 });
 afterAll(async () => {
   await world?.close();

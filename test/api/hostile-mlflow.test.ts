@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import type { Endpoint } from '../../src/protocols/mlflow/endpoint.js';
-import { ENDPOINTS } from '../../src/protocols/mlflow/endpoints.js';
+import { loadModules } from '../../src/modules.js';
 import { urlsOf } from '../../src/protocols/mlflow/register.js';
 import { sql } from '../support/embedded.js';
 import { MlflowCaller } from '../support/mlflow.js';
@@ -22,6 +22,9 @@ interface Things {
   /** In names of what calls make, so that two series of calls do not meet. */
   label: string;
 }
+
+/** Every endpoint of the protocol that this service has. */
+const ENDPOINTS = (await loadModules()).flatMap((module) => module.mlflowEndpoints);
 
 const ABSENT: Things = {
   experiment: 'e'.repeat(32),

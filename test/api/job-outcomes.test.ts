@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { isEnumType, isObjectType, isScalarType, isUnionType, getNamedType, type GraphQLObjectType } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/rules/principal.js';
-import { createSchema } from '../../src/resolvers/schema.js';
+import { serviceSchema } from '../../src/composition.js';
 import { createModel, register, trainTumours } from '../support/registry.js';
 import { LOG_METRICS, newRun } from '../support/runs.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
@@ -29,7 +29,7 @@ beforeAll(async () => {
   admin = await service.as({ role: Role.ADMIN });
   trained = await trainTumours(admin);
   versionId = (await register(admin, { modelId: await createModel(admin), runId: trained.runId })).id;
-  const union = (await createSchema()).getType('JobOutcome');
+  const union = (await serviceSchema()).getType('JobOutcome');
   everything = isUnionType(union)
     ? union
         .getTypes()

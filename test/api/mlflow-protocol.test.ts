@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/rules/principal.js';
-import { ENDPOINTS } from '../../src/protocols/mlflow/endpoints.js';
+import { loadModules } from '../../src/modules.js';
 import { urlsOf } from '../../src/protocols/mlflow/register.js';
 import { MlflowCaller } from '../support/mlflow.js';
 import { startTestService, tokenFor, type TestService } from '../support/service.js';
@@ -14,6 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
+const ENDPOINTS = (await loadModules()).flatMap((module) => module.mlflowEndpoints);
 /** Every endpoint under every prefix, with something in the place of its parameters. */
 const URLS = ENDPOINTS.flatMap((endpoint) =>
   urlsOf(endpoint).flatMap((url) =>

@@ -1,7 +1,7 @@
 import { getNamedType, type GraphQLObjectType, isObjectType } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/rules/principal.js';
-import { createSchema } from '../../src/resolvers/schema.js';
+import { serviceSchema } from '../../src/composition.js';
 import { linear } from '../fixtures/models/build.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
 import { serve, x, xToY } from '../support/serving.js';
@@ -41,7 +41,7 @@ const predict = (body: unknown, headers?: Record<string, string>) =>
 describe('POST /v1/endpoints/{name}/predict', () => {
   it('answers as GraphQL does, by rows and by tensors, whatever content type curl names', async () => {
     const { endpointId } = await serve(service, tess, { bytes: linear([2], 1), signature: xToY(1) }, { name });
-    const schema = await createSchema();
+    const schema = await serviceSchema();
     // All that GraphQL tells: what is added there is missed here.
     const selection = (type: string): string =>
       Object.values((schema.getType(type) as GraphQLObjectType).getFields())

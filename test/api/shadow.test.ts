@@ -227,7 +227,8 @@ describe('a shadow', () => {
       modelVersionId: candidate.versionId,
       mode: 'SHADOW',
     });
-    const { services, serving } = service.app.context;
+    const { services } = service.app.context;
+    const { serving } = services;
     const principal = {
       subject: 'tess',
       tenant: 'acme',

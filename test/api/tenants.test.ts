@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { GraphQLSchema } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createSchema } from '../../src/resolvers/schema.js';
+import { serviceSchema } from '../../src/composition.js';
 import { callOf, type IdSite, idSites, nestedIdSites, siteName, valueAt, withValueAt } from '../support/id-sites.js';
 import type { Caller, GraphQLErrorShape } from '../support/service.js';
 import { startTestService, type TestService } from '../support/service.js';
@@ -23,7 +23,7 @@ beforeAll(async () => {
   service = await startTestService({ MONITORING_INTERVAL_MS: '3600000' });
   traffic = await TrafficWriter.connect(service.database.url);
   [schema, owner, stranger] = await Promise.all([
-    createSchema(),
+    serviceSchema(),
     World.create(service, traffic, 'owner'),
     World.create(service, traffic, 'stranger'),
   ]);

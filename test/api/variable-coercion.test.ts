@@ -12,14 +12,14 @@ import {
   type GraphQLSchema,
 } from 'graphql';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { createSchema } from '../../src/resolvers/schema.js';
+import { serviceSchema } from '../../src/composition.js';
 import { VariableCoercion } from '../../src/server/variable-coercion.js';
 
 let schema: GraphQLSchema;
 let coercion: VariableCoercion;
 
 beforeAll(async () => {
-  schema = await createSchema();
+  schema = await serviceSchema();
   coercion = new VariableCoercion(schema);
 });
 

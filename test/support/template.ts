@@ -2,7 +2,7 @@ import { Database } from '../../src/db/database.js';
 
 /** What every test database starts as: the migrated schema. */
 export async function buildTemplate(url: string): Promise<void> {
-  const database = await Database.connect({ url, poolSize: 2 });
+  const database = await Database.connect({ url, entities: [], poolSize: 2 });
   try {
     await database.migrate();
   } finally {

@@ -22,17 +22,19 @@ export interface RunUpdate {
   description?: string | null;
 }
 
-/** Stores what a run logged as files when it ends; called in the transaction that ends it. */
-export interface RunArchive {
-  request(session: Session, runId: string): Promise<void>;
-}
+/** Called in the transaction that ends a run. What it throws undoes the end. */
+type OnRunEnd = (session: Session, runId: string) => Promise<void>;
 
 /** What becomes of a run after it was created: it ends, goes on, is cloned, put aside and brought back. */
 export class RunLifecycleService {
-  constructor(
-    private readonly runs: RunService,
-    private readonly archive: RunArchive,
-  ) {}
+  private readonly listeners: OnRunEnd[] = [];
+
+  constructor(private readonly runs: RunService) {}
+
+  /** For modules above, which do something with every run that ends. */
+  onEnd(listener: OnRunEnd): void {
+    this.listeners.push(listener);
+  }
 
   async update(session: Session, input: RunUpdate): Promise<Run> {
     const run = await this.writable(session, input.runId);
@@ -146,7 +148,7 @@ export class RunLifecycleService {
     run.status = status;
     run.endedAt = isEnded(status) ? (endedAt ?? run.endedAt ?? new Date()) : null;
     this.runs.tellStatus(session, run.id);
-    if (isEnded(status)) await this.archive.request(session, run.id);
+    if (isEnded(status)) for (const listener of this.listeners) await listener(session, run.id);
   }
 
   private async dropNote(session: Session, runId: string): Promise<void> {

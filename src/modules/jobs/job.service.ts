@@ -24,7 +24,6 @@ import {
 } from '../platform/index.js';
 import { JOB_CATALOG } from './rules/job-catalog.js';
 import { AppError, conflict, ErrorCode, notFound } from '../../errors.js';
-import type { TrainingJobConfig } from '../training/index.js';
 import type { JobEventRow, JobFilter, JobKind, JobStatus, NewJob } from './job-rows.js';
 
 /** Why an attempt ended; a final failure would come again in the same way. */
@@ -337,7 +336,7 @@ export class JobService {
           type: EventType.MODEL_TRAINING_FAILED,
           subjectType: 'job',
           subjectId: id,
-          modelId: (job.config as unknown as TrainingJobConfig).registerModelId,
+          modelId: (job.config as { registerModelId?: string | null }).registerModelId ?? null,
           payload: { runId: job.runId, errorCode: code, errorMessage: message },
         });
       }

@@ -30,6 +30,6 @@ export { StageMoves } from './stage-moves.js';
 export { StageService, requireProduction, type Ahead } from './stage.service.js';
 export { trainingOf } from './training-source.js';
 export { siblingKey } from './version-files.js';
-export type { VersionFollower } from './version-follower.js';
+export { VersionFollowers, type VersionFollower } from './version-follower.js';
 export { VersionRemoval } from './version-removal.js';
 export { VersionStorage } from './version-storage.js';

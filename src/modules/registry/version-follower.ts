@@ -18,3 +18,28 @@ export interface VersionFollower {
    */
   versionStored(session: Session, version: Pick<ModelVersion, 'id' | 'modelId'>): Promise<void>;
 }
+
+/** Everybody who follows versions: modules above the registry add themselves. */
+export class VersionFollowers implements VersionFollower {
+  private readonly followers: VersionFollower[] = [];
+
+  add(follower: VersionFollower): void {
+    this.followers.push(follower);
+  }
+
+  async stageChanged(session: Session, modelId: string): Promise<void> {
+    for (const follower of this.followers) await follower.stageChanged(session, modelId);
+  }
+
+  async aliasChanged(session: Session, modelId: string, alias: string): Promise<void> {
+    for (const follower of this.followers) await follower.aliasChanged(session, modelId, alias);
+  }
+
+  async lock(session: Session, modelId: string): Promise<void> {
+    for (const follower of this.followers) await follower.lock(session, modelId);
+  }
+
+  async versionStored(session: Session, version: Pick<ModelVersion, 'id' | 'modelId'>): Promise<void> {
+    for (const follower of this.followers) await follower.versionStored(session, version);
+  }
+}

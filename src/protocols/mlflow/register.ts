@@ -10,7 +10,6 @@ import { unauthenticated } from '../../errors.js';
 import type { Services } from '../../services.js';
 import { discardRest } from '../body.js';
 import { tokenOf } from './credentials.js';
-import { ENDPOINTS } from './endpoints.js';
 import type { Call, Endpoint, JsonEndpoint, StreamEndpoint } from './endpoint.js';
 import { invalidParameter, MlflowError, toMlflowError, WRONG_CONTENT_TYPE } from './errors.js';
 import { queryOf } from './query.js';
@@ -18,6 +17,8 @@ import { requireMlflowScope, requireOwnRun } from './run-scope.js';
 import { fromBody, fromQuery, parseRequest, refuseUnstorable } from './protobuf-json.js';
 
 export interface MlflowParts {
+  /** Every endpoint of the protocol that this service has; what is not here is ENDPOINT_NOT_FOUND. */
+  endpoints: readonly Endpoint[];
   tokens: TokenVerifier;
   db: Database;
   services: Services;
@@ -66,8 +67,8 @@ export function registerMlflow(fastify: FastifyInstance, parts: MlflowParts): vo
       if (!URL.canParse(origin)) throw invalidParameter('The Host header names no host.');
       return { ...actor, origin, services: parts.services, run: (work) => parts.db.transact(actor, work) };
     };
-    await scope.register(async (json) => registerJson(json, open));
-    await scope.register(async (streams) => registerStreams(streams, open));
+    await scope.register(async (json) => registerJson(json, parts.endpoints, open));
+    await scope.register(async (streams) => registerStreams(streams, parts.endpoints, open));
     // Traces, prompts, gateways; another version, or a method that an endpoint does not have.
     for (const path of PREFIXES.flatMap((prefix) => [prefix, `${prefix}/*`])) {
       scope.all(path, async (request) => {
@@ -87,10 +88,10 @@ type Open = (request: FastifyRequest, endpoint: Endpoint) => Call;
 export const urlsOf = ({ path, version = '2.0' }: Endpoint) =>
   version === 'ROOT' ? [path] : PREFIXES.map((prefix) => `${prefix}/${version}${path}`);
 
-function registerJson(scope: FastifyInstance, open: Open): void {
+function registerJson(scope: FastifyInstance, endpoints: readonly Endpoint[], open: Open): void {
   scope.removeAllContentTypeParsers();
   scope.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body));
-  for (const endpoint of ENDPOINTS.filter((any): any is JsonEndpoint => any.kind === 'JSON')) {
+  for (const endpoint of endpoints.filter((any): any is JsonEndpoint => any.kind === 'JSON')) {
     const { methods, schema, handle } = endpoint;
     for (const url of urlsOf(endpoint)) {
       scope.route({
@@ -128,11 +129,11 @@ function checkContentType({ method, headers }: FastifyRequest): void {
   }
 }
 
-function registerStreams(scope: FastifyInstance, open: Open): void {
+function registerStreams(scope: FastifyInstance, endpoints: readonly Endpoint[], open: Open): void {
   scope.removeAllContentTypeParsers();
   scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
   scope.addHook('onError', async (request) => discardRest(request.raw));
-  for (const endpoint of ENDPOINTS.filter((any): any is StreamEndpoint => any.kind === 'STREAM')) {
+  for (const endpoint of endpoints.filter((any): any is StreamEndpoint => any.kind === 'STREAM')) {
     for (const url of urlsOf(endpoint)) {
       scope.route({
         method: endpoint.methods,

@@ -7,12 +7,12 @@ import { checkJson, checkText, pathOf, type Place } from '../../modules/core/ind
 import { AppError, badInput, ErrorCode } from '../../errors.js';
 import type { Services } from '../../services.js';
 import { callerOf } from '../caller.js';
-import { groundTruthOperation, readPredictionOperation } from './ground-truth.js';
 import { openApi } from './openapi.js';
 import { inWordsOfBody, type Operation } from './operation.js';
-import { predictOperation } from './predict.js';
 
 export interface RestParts {
+  /** Every operation; what is not here is NOT_FOUND. */
+  operations: readonly Operation[];
   tokens: TokenVerifier;
   db: Database;
   services: Services;
@@ -24,11 +24,9 @@ export interface RestParts {
   ): { status: number; retryAfterSeconds: number | null; body: { message: string; [detail: string]: unknown } };
 }
 
-/** Every operation; what is not here is NOT_FOUND. */
-const OPERATIONS: Operation[] = [predictOperation, groundTruthOperation, readPredictionOperation];
-
 /** Predictions for clients that have only HTTP, described at /v1/openapi.json. */
-export function registerRest(fastify: FastifyInstance, { tokens, db, services, logger, toHttpError }: RestParts): void {
+export function registerRest(fastify: FastifyInstance, parts: RestParts): void {
+  const { operations, tokens, db, services, logger, toHttpError } = parts;
   void fastify.register(
     async (scope) => {
       scope.setErrorHandler((error, request, reply) => {
@@ -50,9 +48,9 @@ export function registerRest(fastify: FastifyInstance, { tokens, db, services, l
       scope.removeAllContentTypeParsers();
       // Whatever the type says: curl calls every body a form.
       scope.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body));
-      const description = openApi(OPERATIONS);
+      const description = openApi(operations);
       scope.get('/openapi.json', async () => description);
-      for (const operation of OPERATIONS) {
+      for (const operation of operations) {
         scope.route({
           method: operation.method,
           url: operation.path.replaceAll(/\{(\w+)\}/g, ':$1'),

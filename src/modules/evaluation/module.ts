@@ -1,0 +1,41 @@
+import { Evaluation } from '../../db/entities/evaluation/evaluation.entity.js';
+import { defineModule } from '../../define-module.js';
+import { EvaluationResolver } from '../../resolvers/evaluation/evaluation.resolver.js';
+import { ReleaseResolver } from '../../resolvers/evaluation/release.resolver.js';
+import { EvaluationService, ReleaseService, ValidationService } from './index.js';
+
+interface EvaluationServices {
+  evaluations: EvaluationService;
+  releases: ReleaseService;
+  validations: ValidationService;
+}
+
+declare module '../../services.js' {
+  interface Services extends EvaluationServices {}
+}
+
+export default defineModule({
+  name: 'evaluation',
+  entities: [Evaluation],
+  createServices: ({ live, objects, evaluator, services }): EvaluationServices => {
+    const { jobs, staged, artifacts, datasets, modelVersions: versions, gates, stages } = services;
+    const evaluations = new EvaluationService({
+      live,
+      jobs,
+      objects,
+      staged,
+      artifacts,
+      datasets,
+      versions,
+      gates,
+      evaluator,
+    });
+    const validations = new ValidationService({ live, jobs, datasets, versions, evaluations, gates, evaluator });
+    return {
+      evaluations,
+      releases: new ReleaseService({ live, jobs, stages, evaluations, validations, gates }),
+      validations,
+    };
+  },
+  resolvers: [EvaluationResolver, ReleaseResolver],
+});

@@ -1,0 +1,56 @@
+import { MirrorTask } from '../../db/entities/exchange/mirror-task.entity.js';
+import { defineModule } from '../../define-module.js';
+import { ArchiveResolver } from '../../resolvers/exchange/archive.resolver.js';
+import { MirrorResolver } from '../../resolvers/exchange/mirror.resolver.js';
+import { MlflowImportResolver } from '../../resolvers/exchange/mlflow-import.resolver.js';
+import { ArchiveExportService, ArchiveImportService, MirrorService, MlflowImportService } from './index.js';
+
+interface ExchangeServices {
+  archiveExports: ArchiveExportService;
+  archiveImports: ArchiveImportService;
+  mirror: MirrorService;
+  mlflowImports: MlflowImportService;
+}
+
+declare module '../../services.js' {
+  interface Services extends ExchangeServices {}
+}
+
+const MIRROR_INTERVAL_MS = 500;
+
+export default defineModule({
+  name: 'exchange',
+  entities: [MirrorTask],
+  createServices: ({ db, objects, logger, mirrorTarget, connectMlflow, importPolicy, services }): ExchangeServices => {
+    const { jobs, staged, uploads, artifacts, artifactFolders, experiments, runs, runLifecycle } = services;
+    const { runDatasets, loggedModels, models, modelVersions, sourcedVersions, registryTags, aliases, stages } =
+      services;
+    return {
+      archiveExports: new ArchiveExportService({ objects, staged, jobs, artifacts, experiments }),
+      archiveImports: new ArchiveImportService({ db, objects, staged, jobs, artifacts, experiments, uploads }),
+      mirror: new MirrorService(db, logger, mirrorTarget),
+      mlflowImports: new MlflowImportService({
+        jobs,
+        experiments,
+        runs,
+        lifecycle: runLifecycle,
+        datasets: runDatasets,
+        loggedModels,
+        folders: artifactFolders,
+        models,
+        modelVersions,
+        sourcedVersions,
+        registryTags,
+        aliases,
+        stages,
+        policy: importPolicy,
+        connect: connectMlflow,
+      }),
+    };
+  },
+  resolvers: [ArchiveResolver, MirrorResolver, MlflowImportResolver],
+  createTicks: ({ services: { mirror } }) => [
+    { name: 'mirror', intervalMs: MIRROR_INTERVAL_MS, run: () => mirror.tick() },
+  ],
+  createBackgroundWork: ({ services: { mirror } }) => [{ in: 'worker', stop: () => mirror.stop() }],
+});

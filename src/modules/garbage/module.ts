@@ -1,0 +1,19 @@
+import { defineModule } from '../../define-module.js';
+import { GarbageResolver } from '../../resolvers/garbage/garbage.resolver.js';
+import { GarbageService } from './index.js';
+
+interface GarbageServices {
+  garbage: GarbageService;
+}
+
+declare module '../../services.js' {
+  interface Services extends GarbageServices {}
+}
+
+export default defineModule({
+  name: 'garbage',
+  createServices: ({ objects, services: { staged, jobs } }): GarbageServices => {
+    return { garbage: new GarbageService({ objects, staged, jobs }) };
+  },
+  resolvers: [GarbageResolver],
+});

@@ -1,0 +1,115 @@
+import { DeploymentMinute } from '../../db/entities/serving/deployment-minute.entity.js';
+import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
+import { Deployment } from '../../db/entities/serving/deployment.entity.js';
+import { PredictionLog } from '../../db/entities/serving/prediction-log.entity.js';
+import { defineModule } from '../../define-module.js';
+import { predictOperation } from '../../protocols/rest/predict.js';
+import { BatchInferenceResolver } from '../../resolvers/serving/batch-inference.resolver.js';
+import { DeploymentResolver } from '../../resolvers/serving/deployment.resolver.js';
+import { EndpointResolver } from '../../resolvers/serving/endpoint.resolver.js';
+import { PredictResolver } from '../../resolvers/serving/predict.resolver.js';
+import {
+  BatchInferenceService,
+  DeploymentRows,
+  DeploymentService,
+  EndpointService,
+  LoggedPredictionService,
+  RolloutService,
+  Serving,
+  ShadowService,
+  VersionFollowing,
+  createServingLoaders,
+  type PredictService,
+  type TrafficRecorder,
+} from './index.js';
+
+interface ServingServices {
+  batchInference: BatchInferenceService;
+  deployments: DeploymentService;
+  endpoints: EndpointService;
+  loggedPredictions: LoggedPredictionService;
+  predictions: PredictService;
+  rollouts: RolloutService;
+  serving: Serving;
+  shadows: ShadowService;
+  traffic: TrafficRecorder;
+}
+
+type ServingLoaders = ReturnType<typeof createServingLoaders>;
+
+declare module '../../services.js' {
+  interface Services extends ServingServices {}
+}
+declare module '../../loaders.js' {
+  interface Loaders extends ServingLoaders {}
+}
+
+const MINUTE_MS = 60_000;
+
+export default defineModule({
+  name: 'serving',
+  entities: [Endpoint, Deployment, PredictionLog, DeploymentMinute],
+  createServices: ({
+    db,
+    live,
+    objects,
+    files,
+    engine,
+    backgroundEngine,
+    metrics,
+    logger,
+    config,
+    services,
+  }): ServingServices => {
+    const { jobs, staged, artifacts, datasets, gates, waiting, versionFollowers } = services;
+    const rows = new DeploymentRows(live, engine.name);
+    const following = new VersionFollowing(rows);
+    versionFollowers.add(following);
+    const deployments = new DeploymentService(rows);
+    const endpoints = new EndpointService(rows, following);
+    const serving = new Serving({
+      db,
+      live,
+      objects,
+      logger,
+      deployments,
+      engine,
+      backgroundEngine,
+      predictDeadlineMs: config.PREDICT_DEADLINE_MS,
+      observe: metrics,
+    });
+    const { backgroundModels: models, predictions, traffic } = serving;
+    return {
+      batchInference: new BatchInferenceService({
+        db,
+        live,
+        objects,
+        staged,
+        artifacts,
+        datasets,
+        jobs,
+        files,
+        models,
+      }),
+      deployments,
+      endpoints,
+      loggedPredictions: new LoggedPredictionService(db, traffic),
+      predictions,
+      rollouts: new RolloutService(db, waiting, endpoints, deployments),
+      serving,
+      shadows: new ShadowService(live, deployments, gates),
+      traffic,
+    };
+  },
+  createLoaders: createServingLoaders,
+  resolvers: [BatchInferenceResolver, DeploymentResolver, EndpointResolver, PredictResolver],
+  createTicks: ({ services: { batchInference } }) => [
+    { name: 'sweep-batch-inference', intervalMs: MINUTE_MS, run: () => batchInference.sweep() },
+  ],
+  createBackgroundWork: ({ services: { serving } }) => [
+    { in: 'api', start: () => serving.start() },
+    // Jobs use its models, too.
+    { in: 'all', close: () => serving.stop() },
+  ],
+  restOperations: [predictOperation],
+});

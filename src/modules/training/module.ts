@@ -1,0 +1,48 @@
+import { join } from 'node:path';
+import { Checkpoint } from '../../db/entities/training/checkpoint.entity.js';
+import { defineModule } from '../../define-module.js';
+import { TrainingResolver } from '../../resolvers/training/training.resolver.js';
+import { CheckpointService, TrainingService, createTrainingLoaders } from './index.js';
+
+interface TrainingServices {
+  trainings: TrainingService;
+}
+
+type TrainingLoaders = ReturnType<typeof createTrainingLoaders>;
+
+declare module '../../services.js' {
+  interface Services extends TrainingServices {}
+}
+declare module '../../loaders.js' {
+  interface Loaders extends TrainingLoaders {}
+}
+
+const MINUTE_MS = 60_000;
+
+export default defineModule({
+  name: 'training',
+  entities: [Checkpoint],
+  createServices: ({ db, live, objects, backend, config, services }): TrainingServices => {
+    const { jobs, staged, runs, runLogs, datasets, artifacts, modelVersions } = services;
+    const checkpoints = new CheckpointService(objects, staged, jobs);
+    const training = {
+      live,
+      objects,
+      staged,
+      backend,
+      runs,
+      runLogs,
+      datasets,
+      artifacts,
+      checkpoints,
+      registrar: modelVersions,
+    };
+    return { trainings: new TrainingService(db, jobs, training, join(config.DATA_DIR, 'work')) };
+  },
+  createLoaders: createTrainingLoaders,
+  resolvers: [TrainingResolver],
+  createTicks: ({ services: { trainings } }) => [
+    { name: 'sweep-trainings', intervalMs: MINUTE_MS, run: () => trainings.sweep() },
+  ],
+  createBackgroundWork: ({ services: { trainings } }) => [{ in: 'worker', start: () => trainings.sweep() }],
+});
