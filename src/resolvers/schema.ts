@@ -14,8 +14,8 @@ const NO_PUB_SUB = {
 const ABOUT_ROOTS: Record<string, string> = {
   Query: 'Reads of the token’s tenant. Lists are connections: `first` and `after` page through them. Needs VIEWER.',
   Mutation:
-    'Changes, one business action each, with one `input` and a payload of its own. Needs ENGINEER unless a ' +
-    'field says otherwise.',
+    'Changes: one business action per mutation, with one `input` and its own payload. Needs ' +
+    'ENGINEER unless a field says otherwise.',
   Subscription:
     'Live logs over WebSocket (graphql-transport-ws). Whoever reconnects with the last `seq` as `after` gets ' +
     'every item exactly once. Needs VIEWER.',

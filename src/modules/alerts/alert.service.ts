@@ -18,7 +18,7 @@ export interface AlertFilter {
   deploymentId?: string | null;
 }
 
-/** What an alert warns of. */
+/** Kind of problem that an alert reports. */
 export interface AlertSubject {
   modelId: string;
   endpointId: string;

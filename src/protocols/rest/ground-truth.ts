@@ -13,7 +13,7 @@ const groundTruthBody = z
           requestId: z.string().describe('Id of the request, as predict answered it.'),
           row: z.int().nullish().describe('Position of the row in the request, from 0; 0 when absent.'),
           label: z.string().nullish().describe('Of a classification: the true class, as the model names it.'),
-          value: z.number().nullish().describe('Of a regression: the true value.'),
+          value: z.number().nullish().describe('True value of a regression.'),
           observedAt: z.iso.datetime({ offset: true }).nullish().describe('When it became known, ISO 8601.'),
         }),
       )
@@ -70,10 +70,10 @@ const loggedPrediction = z
     requestId: z.string().describe('Id of the request.'),
     loggedAt: z.iso.datetime().describe('When it was written to the log, a second or two after the answer.'),
     rows: z.int().describe('Rows that the log has, at most 1,000.'),
-    latencyMs: z.number().describe('How long the answer took, in milliseconds.'),
-    errorCode: z.string().nullable().describe('Code of the error that it was answered with; null for a prediction.'),
-    modelVersion: z.object({ id: z.string() }).describe('What computed the answer.'),
-    deployment: z.object({ id: z.string() }).describe('What answered.'),
+    latencyMs: z.number().describe('Latency of the answer, in milliseconds.'),
+    errorCode: z.string().nullable().describe('Error code of the answer; null for a successful prediction.'),
+    modelVersion: z.object({ id: z.string() }).describe('Version that computed the answer.'),
+    deployment: z.object({ id: z.string() }).describe('Deployment that answered.'),
     inputs: z.record(z.string(), z.array(z.unknown())).describe('A list per column with a value per row.'),
     answers: z
       .array(

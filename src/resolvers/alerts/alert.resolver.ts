@@ -58,17 +58,17 @@ export class AlertResolver {
     return { alert: await ctx.run((session) => ctx.services.alerts.resolve(session, input.alertId, input.reason)) };
   }
 
-  @FieldResolver(() => ModelType, { description: 'The model whose version it is about.' })
+  @FieldResolver(() => ModelType, { description: 'Model of the deployed version.' })
   model(@Root() alert: AlertType, @Ctx() ctx: RequestContext): Promise<ModelType | null> {
     return ctx.loaders.model.load(alert.modelId);
   }
 
-  @FieldResolver(() => EndpointType, { description: 'Where the traffic comes in that it is about.' })
+  @FieldResolver(() => EndpointType, { description: 'Endpoint of the deployment.' })
   endpoint(@Root() alert: AlertType, @Ctx() ctx: RequestContext): Promise<EndpointType | null> {
     return ctx.loaders.endpoint.load(alert.endpointId);
   }
 
-  @FieldResolver(() => DeploymentType, { description: 'Whose live traffic it warns of.' })
+  @FieldResolver(() => DeploymentType, { description: 'Deployment whose live traffic caused the alert.' })
   deployment(@Root() alert: AlertType, @Ctx() ctx: RequestContext): Promise<DeploymentType | null> {
     return ctx.loaders.deployment.load(alert.deploymentId);
   }
@@ -116,7 +116,7 @@ export class AlertResolver {
 
 @Resolver(() => DeploymentType)
 export class DeploymentAlertsResolver {
-  @FieldResolver(() => [AlertType], { description: 'Its open alerts, at most one of each kind.' })
+  @FieldResolver(() => [AlertType], { description: 'Open alerts of the deployment, at most one of each kind.' })
   openAlerts(@Root() deployment: DeploymentType, @Ctx() ctx: RequestContext): Promise<AlertType[]> {
     return ctx.loaders.deploymentAlerts.load(deployment.id);
   }
@@ -125,7 +125,9 @@ export class DeploymentAlertsResolver {
 @Resolver(() => AlertEvent)
 export class AlertEventResolver {
   /** Not through a loader: those of a subscription live as long as it, and would show the alert as it was long ago. */
-  @FieldResolver(() => AlertType, { description: 'The alert, which may have changed again since this event.' })
+  @FieldResolver(() => AlertType, {
+    description: 'The alert in its current state; it may have changed since this event.',
+  })
   alert(@Root() event: AlertEvent, @Ctx() ctx: RequestContext): Promise<AlertType> {
     return ctx.run((session) => ctx.services.alerts.get(session, event.alertId));
   }

@@ -4,68 +4,73 @@ import { describeEnum, describeOrderFields, OrderDirection } from '../types/comm
 import { connectionOf } from '../types/connection.js';
 import { DateTime, Json, SafeInt } from '../types/scalars.js';
 
-export const AlertKindEnum = describeEnum('AlertKind', 'What an alert warns of.', {
-  DRIFT: 'A feature or the predictions differ from what the version was trained on.',
-  LATENCY: 'The 95th percentile of the latency is above what the endpoint promises.',
-  ERROR_RATE: 'More than one request in a hundred fails, with 95 % confidence.',
+export const AlertKindEnum = describeEnum('AlertKind', 'Kind of problem that an alert reports.', {
+  DRIFT: 'A feature or the predictions differ from those of the training data.',
+  LATENCY: 'The 95th percentile of the latency is above the limit of the endpoint.',
+  ERROR_RATE: 'More than 1 % of the requests fail, with 95 % confidence.',
 });
 
-export const AlertStatusEnum = describeEnum('AlertStatus', 'Where an alert stands.', {
-  OPEN: 'What it warns of goes on.',
-  RESOLVED: 'Two clean windows in a row, a person, or the end of the deployment ended it.',
+export const AlertStatusEnum = describeEnum('AlertStatus', 'Status of an alert.', {
+  OPEN: 'The problem continues.',
+  RESOLVED: 'The alert was resolved by two clean windows in a row, by a person, or because the deployment ended.',
 });
 
 export const AlertOrderField = describeOrderFields<'createdAt' | 'updatedAt'>(
   'AlertOrderField',
-  'What alerts can be ordered by.',
+  'Fields by which alerts can be sorted.',
   {
-    CREATED_AT: ['createdAt', 'When they opened.'],
-    UPDATED_AT: ['updatedAt', 'When their figures or state last changed.'],
+    CREATED_AT: ['createdAt', 'Time of opening.'],
+    UPDATED_AT: ['updatedAt', 'Time of the last change of values or status.'],
   },
 );
 
 @ObjectType('Alert', {
   description:
-    'A warning about a deployment. At most one of a kind is open per deployment: it gets new figures while ' +
-    'the trouble lasts, and resolves.',
+    'A warning about a deployment. At most one alert per kind is open for a deployment. An open ' +
+    'alert is updated while the problem lasts, and is then resolved.',
 })
 export class AlertType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
   id!: string;
 
-  @Field(() => AlertKindEnum, { description: 'What it warns of.' })
+  @Field(() => AlertKindEnum, { description: 'Kind of problem.' })
   kind!: keyof typeof AlertKindEnum;
 
-  @Field(() => AlertStatusEnum, { description: 'Where it stands.' })
+  @Field(() => AlertStatusEnum, { description: 'Current status.' })
   status!: keyof typeof AlertStatusEnum;
 
   @Field(() => Float, {
     description:
-      'Newest figure: DRIFT the largest population stability index, or the shift in standard deviations when ' +
-      'the predictions drifted; LATENCY milliseconds; ERROR_RATE a share, 0 to 1.',
+      'Newest measured value. DRIFT: the largest population stability index, or the shift in ' +
+      'standard deviations when the predictions drifted. LATENCY: milliseconds. ERROR_RATE: a ' +
+      'fraction, 0 to 1.',
   })
   value!: number;
 
-  @Field(() => Float, { description: 'The limit that the figure is above, in the same unit.' })
+  @Field(() => Float, { description: 'Limit that the value exceeds, in the same unit as `value`.' })
   threshold!: number;
 
-  @Field(() => String, { description: 'The finding in one sentence.' })
+  @Field(() => String, { description: 'Description of the problem in one sentence.' })
   message!: string;
 
   @Field(() => Json, {
     description:
-      'Evidence: `windowId` of the newest breached window, drifted `features`, `predictionSigmas`, ' +
-      '`retraining` (what it led to), `resolution` (who or what ended it).',
+      'Evidence as JSON: `windowId` of the newest window that exceeded the limit, `features` that ' +
+      'drifted, `predictionSigmas`, `retraining` (the retraining that the alert led to), ' +
+      '`resolution` (who or what resolved the alert).',
   })
   details!: Record<string, unknown>;
 
-  @Field(() => DateTime, { description: 'When it opened, UTC.' })
+  @Field(() => DateTime, { description: 'Time when the alert was opened, UTC.' })
   createdAt!: Date;
 
-  @Field(() => DateTime, { description: 'When its figures or state last changed, UTC.' })
+  @Field(() => DateTime, { description: 'Time of the last change of values or status, UTC.' })
   updatedAt!: Date;
 
-  @Field(() => DateTime, { nullable: true, description: 'When it was resolved, UTC; null while it is open.' })
+  @Field(() => DateTime, {
+    nullable: true,
+    description: 'Time when the alert was resolved, UTC; null while the alert is open.',
+  })
   resolvedAt?: Date | null;
 
   /** Shown as objects. */
@@ -76,39 +81,38 @@ export class AlertType {
 
 export const AlertConnection = connectionOf(AlertType, 'Alert', 'alerts');
 
-@InputType({ description: 'Which alerts; every given field must hold.' })
+@InputType({ description: 'Filter for alerts; all given fields must match.' })
 export class AlertFilterInput {
-  @Field(() => AlertStatusEnum, { nullable: true, description: 'Alerts that stand here.' })
+  @Field(() => AlertStatusEnum, { nullable: true, description: 'Alerts with this status.' })
   status?: keyof typeof AlertStatusEnum | null;
 
-  @Field(() => AlertKindEnum, { nullable: true, description: 'Alerts about this alone: drift, latency or errors.' })
+  @Field(() => AlertKindEnum, { nullable: true, description: 'Alerts of this kind: drift, latency or errors.' })
   kind?: keyof typeof AlertKindEnum | null;
 
   @Field(() => ID, {
     nullable: true,
-    description: 'Alerts about versions of this model. NOT_FOUND when there is none.',
+    description: 'Alerts about versions of this model. NOT_FOUND when it does not exist.',
   })
   modelId?: string | null;
 
   @Field(() => ID, {
     nullable: true,
-    description: 'Alerts about deployments of this endpoint. NOT_FOUND when there is none.',
+    description: 'Alerts about deployments of this endpoint. NOT_FOUND when it does not exist.',
   })
   endpointId?: string | null;
 
-  @Field(() => ID, { nullable: true, description: 'Alerts about this deployment. NOT_FOUND when there is none.' })
+  @Field(() => ID, { nullable: true, description: 'Alerts about this deployment. NOT_FOUND when it does not exist.' })
   deploymentId?: string | null;
 }
 
 @InputType({
-  description:
-    'The order of a list of alerts: by what, and which end comes first. Equal ones are in the order of their ids.',
+  description: 'Sort order of a list of alerts: field and direction. Items with equal values are sorted by id.',
 })
 export class AlertOrderInput {
-  @Field(() => AlertOrderField, { description: 'What to order by.' })
+  @Field(() => AlertOrderField, { description: 'Field to sort by.' })
   field!: 'createdAt' | 'updatedAt';
 
-  @Field(() => OrderDirection, { description: 'Which end comes first.' })
+  @Field(() => OrderDirection, { description: 'Direction of the order.' })
   direction!: OrderDirection;
 }
 
@@ -127,33 +131,35 @@ export class AlertPayload {
   alert!: AlertType;
 }
 
-export const AlertChangeEnum = describeEnum('AlertChange', 'What happened to an alert.', {
-  OPENED: 'It was opened.',
-  UPDATED: 'A further window breached; the figures are its.',
-  RESOLVED: 'Clean windows, a person, or the end of the deployment ended it.',
+export const AlertChangeEnum = describeEnum('AlertChange', 'Kind of change of an alert.', {
+  OPENED: 'The alert was opened.',
+  UPDATED: 'Another window exceeded the limit; the alert has the values of that window.',
+  RESOLVED: 'The alert was resolved by clean windows, by a person, or because the deployment ended.',
 });
 
-@ObjectType({ description: 'A change of an alert, with its figures at that time.' })
+@ObjectType({ description: 'A change of an alert, with the values of the alert at that time.' })
 export class AlertEvent {
-  @Field(() => SafeInt, { description: 'Sequence number, growing with gaps; pass the last one as `after` to go on.' })
+  @Field(() => SafeInt, {
+    description: 'Sequence number; it grows and may have gaps. Pass the last one as `after` to continue.',
+  })
   seq!: number;
 
-  @Field(() => AlertChangeEnum, { description: 'What happened.' })
+  @Field(() => AlertChangeEnum, { description: 'Kind of change.' })
   change!: keyof typeof AlertChangeEnum;
 
-  @Field(() => AlertKindEnum, { description: 'What the alert warns of.' })
+  @Field(() => AlertKindEnum, { description: 'Kind of problem that the alert reports.' })
   kind!: keyof typeof AlertKindEnum;
 
-  @Field(() => Float, { description: 'Its figure then, in the unit of `Alert.value`.' })
+  @Field(() => Float, { description: 'Measured value at that time, in the unit of `Alert.value`.' })
   value!: number;
 
-  @Field(() => Float, { description: 'The limit then, in the same unit.' })
+  @Field(() => Float, { description: 'Limit at that time, in the same unit as `value`.' })
   threshold!: number;
 
-  @Field(() => String, { description: 'The finding then, in one sentence.' })
+  @Field(() => String, { description: 'Description of the problem at that time, in one sentence.' })
   message!: string;
 
-  @Field(() => DateTime, { description: 'When it happened, UTC.' })
+  @Field(() => DateTime, { description: 'Time of the event, UTC.' })
   createdAt!: Date;
 
   /** Shown as `alert`. */

@@ -17,7 +17,9 @@ export class ArtifactResolver {
   }
 
   @FieldResolver(() => String, {
-    description: 'Path on this service to GET the content from, with the same bearer token; a Range header is heeded.',
+    description:
+      'Path on this service from which to GET the content, with the same bearer token. Range ' +
+      'requests are supported.',
   })
   downloadUrl(@Root() artifact: ArtifactType): string {
     return `/artifacts/${artifact.id}`;

@@ -79,20 +79,21 @@ export class DatasetResolver {
 
   @FieldResolver(() => [Json], {
     description:
-      'The first rows, each an object by column; timestamps in ISO 8601 (UTC), missing values null, long ' +
-      'texts cut and ended with "…".',
+      'First rows of the dataset, each an object by column. Timestamps in ISO 8601 (UTC), missing ' +
+      'values null; long texts are cut and end with "…".',
   })
   preview(
     @Root() dataset: DatasetType,
     @Ctx() ctx: RequestContext,
-    @Arg('first', () => Int, { defaultValue: 10, description: 'How many rows, 1 to 100.' }) first: number,
+    @Arg('first', () => Int, { defaultValue: 10, description: 'Number of rows, 1 to 100.' }) first: number,
   ): Promise<object[]> {
     return ctx.services.datasets.preview(dataset as Dataset, first);
   }
 
   @FieldResolver(() => [DatasetRunUse], {
     description:
-      'The newest 100 runs that used this version, newest first; `runs` with the filter `datasetIds` lists all.',
+      'The newest 100 runs that used this version, newest first. `runs` with the filter ' +
+      '`datasetIds` lists all of them.',
   })
   async runs(@Root() dataset: DatasetType, @Ctx() ctx: RequestContext): Promise<DatasetRunUse[]> {
     const uses = await ctx.loaders.datasetRuns.load(dataset.id);

@@ -5,166 +5,177 @@ import { connectionOf } from '../types/connection.js';
 import { DateTime, SafeInt } from '../types/scalars.js';
 import { RunType } from '../experiments/run.types.js';
 
-export const DatasetFormatEnum = describeEnum('DatasetFormat', 'How the file of a dataset is written.', {
-  CSV: 'Text with a header line; comma, semicolon, tab or bar between the values.',
-  JSON: 'A list of objects, or one object per line.',
+export const DatasetFormatEnum = describeEnum('DatasetFormat', 'File format of a dataset.', {
+  CSV: 'Text with a header line; values are separated by comma, semicolon, tab or vertical bar.',
+  JSON: 'A JSON list of objects, or one JSON object per line.',
   PARQUET: 'Apache Parquet.',
 });
 
-export const ColumnTypeEnum = describeEnum('ColumnType', 'What the values of a column are.', {
-  NUMBER: 'Integers or fractions, as 64-bit floats.',
-  STRING: 'Text, and whatever is nothing else.',
+export const ColumnTypeEnum = describeEnum('ColumnType', 'Type of the values of a column.', {
+  NUMBER: 'Integers or decimal numbers, as 64-bit floats.',
+  STRING: 'Text; also the type of all columns that fit no other type.',
   BOOLEAN: 'True or false.',
-  TIMESTAMP: 'Days or instants, UTC.',
+  TIMESTAMP: 'Dates or times, UTC.',
 });
 
 export const DatasetRoleEnum = describeEnum('DatasetRole', 'What a run used a dataset for.', {
-  TRAINING: 'It learnt from it.',
-  EVALUATION: 'It was measured on it.',
-  BATCH_INPUT: 'It predicted for its rows.',
+  TRAINING: 'The run trained a model on the rows.',
+  EVALUATION: 'The run evaluated a model on the rows.',
+  BATCH_INPUT: 'The run predicted for the rows.',
 });
 
 type DatasetOrderBy = 'createdAt' | 'name' | 'rowCount' | 'sizeBytes';
 
 export const DatasetOrderField = describeOrderFields<DatasetOrderBy>(
   'DatasetOrderField',
-  'What datasets can be ordered by.',
+  'Fields by which datasets can be sorted.',
   {
-    CREATED_AT: ['createdAt', 'When they were registered.'],
-    NAME: ['name', 'Their names, in code point order.'],
-    ROW_COUNT: ['rowCount', 'How many rows they have.'],
-    SIZE_BYTES: ['sizeBytes', 'How large their files are.'],
+    CREATED_AT: ['createdAt', 'Time of the registration.'],
+    NAME: ['name', 'Name, in code point order.'],
+    ROW_COUNT: ['rowCount', 'Number of rows.'],
+    SIZE_BYTES: ['sizeBytes', 'File size.'],
   },
 );
 
-@ObjectType('MissingWord', { description: 'A text that was taken as "no value".' })
+@ObjectType('MissingWord', { description: 'A text that was read as a missing value.' })
 export class MissingWordType {
   @Field(() => String, { description: 'The text; empty for empty fields.' })
   text!: string;
 
-  @Field(() => SafeInt, { description: 'Rows that have it.' })
+  @Field(() => SafeInt, { description: 'Number of rows with this text.' })
   count!: number;
 }
 
 @ObjectType('DatasetColumn', {
   description:
-    'A column of a dataset and how its texts are read: found out over the whole file, or given at ' +
-    'registration. Later versions of the dataset, and what models trained on it are given, are read the same ' +
-    'way.',
+    'A column of a dataset and the rules for reading its texts. The rules were detected from the ' +
+    'whole file or given at registration. Later versions of the dataset, and inputs of models ' +
+    'that were trained on it, are read by the same rules.',
 })
 export class DatasetColumn {
-  @Field(() => String, { description: 'What the header or schema of the file calls it; case matters.' })
+  @Field(() => String, { description: 'Column name in the header or schema of the file; case-sensitive.' })
   name!: string;
 
-  @Field(() => ColumnTypeEnum, { description: 'What its values are.' })
+  @Field(() => ColumnTypeEnum, { description: 'Type of the values.' })
   type!: ColumnSchema['type'];
 
   @Field(() => [String], {
     nullable: true,
     description:
-      'Texts that mean "no value" besides the empty one; null for text columns, unless some were given, and ' +
-      'for Parquet’s own types.',
+      'Texts that mean "missing value", in addition to the empty text; null for text columns, ' +
+      'unless given at registration, and for typed Parquet columns.',
   })
   nullValues?: string[] | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'The sign before the decimals of a NUMBER column, such as "," in 1.234,5; null for the point.',
+    description: 'Decimal separator of a NUMBER column, such as "," in 1.234,5; null for the point.',
   })
   decimalSeparator?: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'The sign between the thousands of a NUMBER column, such as "." in 1.234,5; null for none.',
+    description: 'Thousands separator of a NUMBER column, such as "." in 1.234,5; null when it has none.',
   })
   thousandsSeparator?: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'A sign beside the numbers of a NUMBER column that is left out, such as "€" or "%"; null for none.',
+    description:
+      'Unit sign next to the numbers of a NUMBER column, which is ignored, such as "€" or "%"; null ' +
+      'when it has none.',
   })
   unit?: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Of times: their format in strptime’s letters, such as "%d/%m/%Y"; null for ISO 8601.',
+    description: 'Format of a TIMESTAMP column in strptime notation, such as "%d/%m/%Y"; null for ISO 8601.',
   })
   format?: string | null;
 
-  @Field(() => SafeInt, { description: 'Rows without a value.' })
+  @Field(() => SafeInt, { description: 'Number of rows without a value.' })
   missingCount!: number;
 
   @Field(() => [MissingWordType], {
     nullable: true,
     description:
-      'What stands there instead of a value, the most frequent of at most 20 first; null where the file has ' +
-      'types of its own.',
+      'Texts in the file that were read as missing values, at most 20, the most frequent first; ' +
+      'null for file formats with typed columns.',
   })
   missingWords?: MissingWordType[] | null;
 
-  @Field(() => SafeInt, { description: 'Different values; approximate above a few thousand.' })
+  @Field(() => SafeInt, { description: 'Number of different values; approximate above a few thousand.' })
   distinctCount!: number;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Smallest value as text, at most 200 characters; null when every value is missing.',
+    description: 'Smallest value as text, at most 200 characters; null when all values are missing.',
   })
   min!: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Largest value as text, at most 200 characters; null when every value is missing.',
+    description: 'Largest value as text, at most 200 characters; null when all values are missing.',
   })
   max!: string | null;
 }
 
-@ObjectType('FileReading', { description: 'How a file was read.' })
+@ObjectType('FileReading', { description: 'How the service read a file.' })
 export class FileReadingType {
   @Field(() => String, {
     nullable: true,
-    description: 'Encoding of its text, such as "utf-8" or "windows-1252"; null for Parquet.',
+    description: 'Text encoding, such as "utf-8" or "windows-1252"; null for Parquet.',
   })
   encoding!: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Sign between the values of a row; null for all but CSV.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Delimiter between the values of a row; null for formats other than CSV.',
+  })
   delimiter!: string | null;
 
-  @Field(() => String, { nullable: true, description: '"gzip" for a packed file; null for others.' })
+  @Field(() => String, { nullable: true, description: '"gzip" for a compressed file; null for others.' })
   compression!: string | null;
 
-  @Field(() => SafeInt, { description: 'Lines that are no rows: blank ones, comments before the header, "sep=;".' })
+  @Field(() => SafeInt, {
+    description: 'Number of lines that are not rows: blank lines, comments before the header, "sep=;".',
+  })
   skippedLines!: number;
 
   @Field(() => [String], {
-    description: 'What was decided where the file leaves a doubt, in sentences, each with what to do about it.',
+    description: 'Decisions in cases where the file is ambiguous, as sentences, each with what to do about it.',
   })
   notes!: string[];
 }
 
-@ObjectType('Dataset', { description: 'One version of a named table: a file that never changes, with its columns.' })
+@ObjectType('Dataset', {
+  description: 'One version of a named dataset: a table file that never changes, with its columns.',
+})
 export class DatasetType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7) of this version.' })
   id!: string;
 
-  @Field(() => String, { description: 'Name that all its versions share: letters, digits and ._-, at most 128.' })
+  @Field(() => String, {
+    description: 'Name, shared by all versions of the dataset: letters, digits and ._-, at most 128.',
+  })
   name!: string;
 
-  @Field(() => Int, { description: 'Version under this name, from 1; numbers may be missing.' })
+  @Field(() => Int, { description: 'Version number under this name, from 1; numbers may be missing.' })
   version!: number;
 
-  @Field(() => String, { description: 'What it holds, as Markdown; may be empty.' })
+  @Field(() => String, { description: 'Description of the content, as Markdown; may be empty.' })
   description!: string;
 
-  @Field(() => DatasetFormatEnum, { description: 'How its file is written.' })
+  @Field(() => DatasetFormatEnum, { description: 'File format.' })
   format!: keyof typeof DatasetFormatEnum;
 
-  @Field(() => SafeInt, { description: 'Bytes of the stored file.' })
+  @Field(() => SafeInt, { description: 'Size of the stored file in bytes.' })
   sizeBytes!: number;
 
-  @Field(() => String, { description: 'SHA-256 of the file, hexadecimal; checked whenever it is read.' })
+  @Field(() => String, { description: 'SHA-256 of the file, hexadecimal; checked at each read.' })
   sha256!: string;
 
-  @Field(() => SafeInt, { description: 'Rows of data, at least 1.' })
+  @Field(() => SafeInt, { description: 'Number of rows, at least 1.' })
   rowCount!: number;
 
   @Field(() => [DatasetColumn], { description: 'Columns in the order of the file.' })
@@ -172,17 +183,17 @@ export class DatasetType {
 
   @Field(() => FileReadingType, {
     nullable: true,
-    description: 'How the file was read; null for one that was registered before this was recorded.',
+    description: 'How the file was read; null for datasets that were registered before this was recorded.',
   })
   reading?: FileReadingType | null;
 
-  @Field(() => String, { description: 'Where the file came from, in words.' })
+  @Field(() => String, { description: 'Source of the file, as text.' })
   source!: string;
 
-  @Field(() => String, { description: 'Subject of the token that registered it.' })
+  @Field(() => String, { description: 'Subject of the token that made the registration.' })
   createdBy!: string;
 
-  @Field(() => DateTime, { description: 'When it was registered, UTC.' })
+  @Field(() => DateTime, { description: 'Time of the registration, UTC.' })
   createdAt!: Date;
 }
 
@@ -190,114 +201,117 @@ export const DatasetConnection = connectionOf(DatasetType, 'Dataset', 'datasets'
 
 @ObjectType({ description: 'Lineage: what a run read, and for what.' })
 export class RunDatasetUse {
-  @Field(() => DatasetRoleEnum, { description: 'Whether it was learnt from, judged on or predicted for.' })
+  @Field(() => DatasetRoleEnum, { description: 'Whether the run trained, evaluated or predicted with the dataset.' })
   role!: keyof typeof DatasetRoleEnum;
 
   @Field(() => DatasetType, { description: 'The version that was used.' })
   dataset!: DatasetType;
 }
 
-@ObjectType({ description: 'Lineage: who read the dataset, and for what.' })
+@ObjectType({ description: 'Lineage: a run that read the dataset, and its purpose.' })
 export class DatasetRunUse {
-  @Field(() => DatasetRoleEnum, { description: 'Whether it was learnt from, judged on or predicted for.' })
+  @Field(() => DatasetRoleEnum, { description: 'Whether the run trained, evaluated or predicted with the dataset.' })
   role!: keyof typeof DatasetRoleEnum;
 
-  @Field(() => RunType, { description: 'What read it, with its parameters and metrics.' })
+  @Field(() => RunType, { description: 'Run that read the dataset, with its parameters and metrics.' })
   run!: RunType;
 }
 
-@InputType({ description: 'Which datasets to list; every given field must hold.' })
+@InputType({ description: 'Filter for datasets; all given fields must match.' })
 export class DatasetFilterInput {
   @Field(() => String, {
     nullable: true,
-    description: 'Text that the name contains, whatever its case; at most 200 characters.',
+    description: 'Text that the name contains, case-insensitive; at most 200 characters.',
   })
   search?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Exactly this name: all versions of one dataset.' })
+  @Field(() => String, { nullable: true, description: 'Exact name: all versions of one dataset.' })
   name?: string | null;
 
-  @Field(() => [DatasetFormatEnum], { nullable: true, description: 'Files written in one of these ways.' })
+  @Field(() => [DatasetFormatEnum], { nullable: true, description: 'Files in one of these formats.' })
   format?: (keyof typeof DatasetFormatEnum)[] | null;
 
-  @Field(() => Boolean, { nullable: true, description: 'True for the newest version of each name alone.' })
+  @Field(() => Boolean, { nullable: true, description: 'True: only the newest version of each name.' })
   latestOnly?: boolean | null;
 }
 
 @InputType({
-  description:
-    'The order of a list of datasets: by what, and which end comes first. Equal ones are in the order of their ids.',
+  description: 'Sort order of a list of datasets: field and direction. Items with equal values are sorted by id.',
 })
 export class DatasetOrderInput {
-  @Field(() => DatasetOrderField, { description: 'What to order by.' })
+  @Field(() => DatasetOrderField, { description: 'Field to sort by.' })
   field!: DatasetOrderBy;
 
-  @Field(() => OrderDirection, { description: 'Which end comes first.' })
+  @Field(() => OrderDirection, { description: 'Direction of the order.' })
   direction!: OrderDirection;
 }
 
-@InputType({ description: 'Where the file of a dataset is; exactly one of the fields.' })
+@InputType({ description: 'Source of the file of a dataset; give exactly one of the fields.' })
 export class DatasetSourceInput {
   @Field(() => ID, {
     nullable: true,
-    description: '`uploadId` that POST /uploads answered. NOT_FOUND when there is none.',
+    description: '`uploadId` from the answer of POST /uploads. NOT_FOUND when it does not exist.',
   })
   uploadId?: string | null;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'Absolute path on the machine of the service, inside one of the folders of the setting DATASET_DIRS; ' +
-      'INVALID_PATH anywhere else.',
+      'Absolute path on the machine of the service, inside one of the folders of the setting ' +
+      'DATASET_DIRS; INVALID_PATH for other paths.',
   })
   path?: string | null;
 
   @Field(() => ID, {
     nullable: true,
     description:
-      'A dataset whose file is read anew, with corrections, as another version. NOT_FOUND when there is none.',
+      'A dataset whose file is read again, with other reading rules, as a new version. NOT_FOUND ' +
+      'when it does not exist.',
   })
   datasetId?: string | null;
 }
 
-@InputType({ description: 'How a column is read where it shall not be found out; what is absent is.' })
+@InputType({ description: 'Rules for reading one column. Rules that are absent are detected from the file.' })
 export class DatasetColumnInput {
   @Field(() => String, {
-    description: 'Name of the column, as the dataset shows it; BAD_USER_INPUT when there is none.',
+    description: 'Column name, as the dataset shows it; BAD_USER_INPUT when the file has no such column.',
   })
   name!: string;
 
   @Field(() => ColumnTypeEnum, {
     nullable: true,
-    description: 'What its values are; BAD_USER_INPUT names the first value that is not.',
+    description: 'Type of the values; BAD_USER_INPUT names the first value that does not have this type.',
   })
   type?: keyof typeof ColumnTypeEnum | null;
 
   @Field(() => [String], {
     nullable: true,
-    description: 'Texts that mean "no value", besides the empty one; at most 100 of at most 200 characters.',
+    description:
+      'Texts that mean "missing value", in addition to the empty text; at most 100 texts of at most ' +
+      '200 characters.',
   })
   nullValues?: string[] | null;
 
-  @Field(() => String, { nullable: true, description: 'The sign before the decimals of a NUMBER column: "." or ",".' })
+  @Field(() => String, { nullable: true, description: 'Decimal separator of a NUMBER column: "." or ",".' })
   decimalSeparator?: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'The sign between the thousands of a NUMBER column: a comma, point, space or apostrophe.',
+    description: 'Thousands separator of a NUMBER column: a comma, point, space or apostrophe.',
   })
   thousandsSeparator?: string | null;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'A sign beside the numbers of a NUMBER column that is left out, such as "€" or "%"; at most 20 characters.',
+      'Unit sign next to the numbers of a NUMBER column, which is ignored, such as "€" or "%"; at ' +
+      'most 20 characters.',
   })
   unit?: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Of times: their format in strptime’s letters, such as "%d/%m/%Y %H:%M"; at most 200 characters.',
+    description: 'Format of a TIMESTAMP column in strptime notation, such as "%d/%m/%Y %H:%M"; at most 200 characters.',
   })
   format?: string | null;
 }

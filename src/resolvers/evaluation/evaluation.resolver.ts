@@ -59,14 +59,14 @@ export class EvaluationResolver {
     return { job: await ctx.run((session) => ctx.services.validations.start(session, input.modelVersionId)) };
   }
 
-  @FieldResolver(() => ModelVersionType, { description: 'The version that was measured.' })
+  @FieldResolver(() => ModelVersionType, { description: 'Version that was evaluated.' })
   modelVersion(@Root() evaluation: EvaluationType, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> {
     return ctx.loaders.modelVersion.load(evaluation.modelVersionId);
   }
 
   @FieldResolver(() => ModelVersionType, {
     nullable: true,
-    description: 'The version that it was compared with; null without one.',
+    description: 'Baseline version; null without one.',
   })
   baselineVersion(
     @Root() evaluation: EvaluationType,
@@ -75,23 +75,23 @@ export class EvaluationResolver {
     return evaluation.baselineVersionId ? ctx.loaders.modelVersion.load(evaluation.baselineVersionId) : null;
   }
 
-  @FieldResolver(() => DatasetType, { description: 'Where the judged rows come from.' })
+  @FieldResolver(() => DatasetType, { description: 'Dataset of the evaluated rows.' })
   dataset(@Root() evaluation: EvaluationType, @Ctx() ctx: RequestContext): Promise<DatasetType | null> {
     return ctx.loaders.dataset.load(evaluation.datasetId);
   }
 
-  @FieldResolver(() => ModelTaskEnum, { description: 'What the version was judged as.' })
+  @FieldResolver(() => ModelTaskEnum, { description: 'Task for which the version was evaluated.' })
   task(@Root() { report }: EvaluationType): keyof typeof ModelTaskEnum {
     return report.task;
   }
 
-  @FieldResolver(() => SafeInt, { description: 'How many judged rows its figures rest on.' })
+  @FieldResolver(() => SafeInt, { description: 'Number of evaluated rows.' })
   rows(@Root() { report }: EvaluationType): number {
     return report.rows;
   }
 
   @FieldResolver(() => [MetricEstimateType], {
-    description: 'Metrics with their intervals; undefined ones are absent.',
+    description: 'Metrics with their confidence intervals; metrics that are undefined are left out.',
   })
   metrics(@Root() { report }: EvaluationType): MetricEstimateType[] {
     const baseline = report.task === 'CLUSTERING' ? null : report.baselineMetrics;
@@ -104,7 +104,9 @@ export class EvaluationResolver {
 
   @FieldResolver(() => LossComparisonType, {
     nullable: true,
-    description: 'Against answering every row with the training’s class shares or mean; null for clustering.',
+    description:
+      'Comparison with the base rate: the class fractions, or the mean, of the training rows as the ' +
+      'answer to every row. Null for clustering.',
   })
   againstBaseRate(@Root() { report }: EvaluationType): LossComparisonType | null {
     return report.task === 'CLUSTERING' ? null : flat(report.baseRate);
@@ -112,7 +114,7 @@ export class EvaluationResolver {
 
   @FieldResolver(() => LossComparisonType, {
     nullable: true,
-    description: 'Against the baseline version; null without one.',
+    description: 'Comparison with the baseline version; null without a baseline version.',
   })
   againstBaseline(@Root() { report }: EvaluationType): LossComparisonType | null {
     return report.task === 'CLUSTERING' || !report.baseline ? null : flat(report.baseline);
@@ -120,7 +122,7 @@ export class EvaluationResolver {
 
   @FieldResolver(() => ConfusionMatrix, {
     nullable: true,
-    description: 'True against predicted classes; null unless CLASSIFICATION.',
+    description: 'Confusion matrix of true and predicted classes; null unless the task is CLASSIFICATION.',
   })
   confusionMatrix(@Root() { report }: EvaluationType): ConfusionMatrix | null {
     return report.task === 'CLASSIFICATION' ? { classNames: report.classNames, counts: report.confusion } : null;
@@ -128,14 +130,17 @@ export class EvaluationResolver {
 
   @FieldResolver(() => CalibrationType, {
     nullable: true,
-    description: 'How far promised probabilities come true; null unless CLASSIFICATION.',
+    description:
+      'Calibration: how well predicted probabilities match observed frequencies; null unless the ' +
+      'task is CLASSIFICATION.',
   })
   calibration(@Root() { report }: EvaluationType): CalibrationType | null {
     return report.task === 'CLASSIFICATION' ? report.calibration : null;
   }
 
   @FieldResolver(() => [EvaluationSlice], {
-    description: 'Metrics by value of the categorical inputs, at most twenty values a column, the largest first.',
+    description:
+      'Metrics by value of the categorical inputs: at most twenty values per column, the most frequent first.',
   })
   slices(@Root() { report }: EvaluationType): EvaluationSlice[] {
     if (report.task === 'CLUSTERING') return [];
@@ -145,7 +150,7 @@ export class EvaluationResolver {
     }));
   }
 
-  @FieldResolver(() => [SliceOmission], { description: 'Columns of which some values have no slice.' })
+  @FieldResolver(() => [SliceOmission], { description: 'Columns for which some values have no slice.' })
   omittedSlices(@Root() { report }: EvaluationType): SliceOmission[] {
     return report.task === 'CLUSTERING' ? [] : report.slices.omitted;
   }

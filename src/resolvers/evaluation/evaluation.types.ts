@@ -9,60 +9,69 @@ export const VerdictEnum = describeEnum('Verdict', 'What the 95 % interval of a 
   NO_DIFFERENCE: 'The interval holds 0.',
 });
 
-@ObjectType('MetricEstimate', { description: 'A metric of the judged rows with its 95 % bootstrap interval.' })
+@ObjectType('MetricEstimate', { description: 'Metric of the evaluated rows with its 95 % bootstrap interval.' })
 export class MetricEstimateType {
   @Field(() => String, {
     description:
-      'Name: accuracy, precision, recall, f1, roc_auc, average_precision, log_loss, brier; rmse, mae, r2; ' +
-      'silhouette, inertia.',
+      'Name of the metric: accuracy, precision, recall, f1, roc_auc, average_precision, log_loss, ' +
+      'brier; rmse, mae, r2; silhouette, inertia.',
   })
   name!: string;
 
-  @Field(() => Float, { description: 'Its value on the judged rows, in the unit of the metric.' })
+  @Field(() => Float, { description: 'Value of the metric on the evaluated rows, in its unit.' })
   value!: number;
 
-  @Field(() => Float, { nullable: true, description: 'Lower end of its interval; null where there is none.' })
+  @Field(() => Float, { nullable: true, description: 'Lower bound of the interval; null without an interval.' })
   low?: number | null;
 
-  @Field(() => Float, { nullable: true, description: 'Upper end of its interval; null where there is none.' })
+  @Field(() => Float, { nullable: true, description: 'Upper bound of the interval; null without an interval.' })
   high?: number | null;
 
-  @Field(() => Float, { nullable: true, description: 'The baseline version’s on the same rows; null without one.' })
+  @Field(() => Float, {
+    nullable: true,
+    description: 'Metric of the baseline version on the same rows; null without a baseline version.',
+  })
   baseline?: number | null;
 }
 
-@ObjectType('LossComparison', { description: 'The candidate beside a reference on the same rows.' })
+@ObjectType('LossComparison', {
+  description: 'Comparison of the loss of a candidate and a reference, on the same rows.',
+})
 export class LossComparisonType {
-  @Field(() => String, { description: '`log_loss` (nats) or `rmse` (units of the target).' })
+  @Field(() => String, { description: 'Name of the metric: `log_loss` (nats) or `rmse` (units of the target).' })
   metric!: string;
 
-  @Field(() => Float, { description: 'The candidate’s metric.' })
+  @Field(() => Float, { description: 'Metric of the candidate.' })
   candidate!: number;
 
-  @Field(() => Float, { description: 'The reference’s metric.' })
+  @Field(() => Float, { description: 'Metric of the reference.' })
   reference!: number;
 
   @Field(() => Float, {
-    description: 'The candidate’s metric less the reference’s, in the metric’s units; below 0 the candidate is better.',
+    description:
+      'Metric of the candidate minus metric of the reference, in the units of the metric; below 0 ' +
+      'the candidate is better.',
   })
   difference!: number;
 
-  @Field(() => Float, { description: 'Lower end of the difference’s 95 % bootstrap interval.' })
+  @Field(() => Float, { description: 'Lower bound of the 95 % bootstrap interval of the difference.' })
   low!: number;
 
-  @Field(() => Float, { description: 'Upper end of the difference’s 95 % bootstrap interval.' })
+  @Field(() => Float, { description: 'Upper bound of the 95 % bootstrap interval of the difference.' })
   high!: number;
 
-  @Field(() => VerdictEnum, { description: 'What the interval says.' })
+  @Field(() => VerdictEnum, { description: 'Conclusion from the interval.' })
   verdict!: keyof typeof VerdictEnum;
 }
 
-@ObjectType({ description: 'Counts of true and predicted classes.' })
+@ObjectType({ description: 'Confusion matrix: counts of true and predicted classes.' })
 export class ConfusionMatrix {
-  @Field(() => [String], { description: 'Names of the classes, in the order of rows and columns.' })
+  @Field(() => [String], { description: 'Class names, in the order of rows and columns.' })
   classNames!: string[];
 
-  @Field(() => [[SafeInt]], { description: 'Rows of judged data by true class (outer) and predicted class (inner).' })
+  @Field(() => [[SafeInt]], {
+    description: 'Number of evaluated rows by true class (outer list) and predicted class (inner list).',
+  })
   counts!: number[][];
 }
 
@@ -80,43 +89,52 @@ export class ReliabilityBinType {
 
 @ObjectType('Calibration', {
   description:
-    'How far promised probabilities come true: of the second class for two classes, of the predicted class for more.',
+    'Calibration: how well predicted probabilities match observed frequencies. For two classes: ' +
+    'of the second class; for more: of the predicted class.',
 })
 export class CalibrationType {
-  @Field(() => [ReliabilityBinType], { description: 'At most ten bins of equal counts, in ascending order of score.' })
+  @Field(() => [ReliabilityBinType], {
+    description: 'At most ten bins with equal row counts, in ascending order of the score.',
+  })
   bins!: ReliabilityBinType[];
 
-  @Field(() => Float, { description: 'Mean distance between promise and outcome, weighted by rows, 0 to 1.' })
+  @Field(() => Float, {
+    description:
+      'Expected calibration error: mean distance between predicted probability and observed ' +
+      'fraction, weighted by rows, 0 to 1.',
+  })
   expectedCalibrationError!: number;
 }
 
-@ObjectType({ description: 'Metrics of the rows that share a value of a categorical input; at least 100 rows.' })
+@ObjectType({
+  description: 'A slice: metrics of the rows with the same value of a categorical input; at least 100 rows.',
+})
 export class EvaluationSlice {
-  @Field(() => String, { description: 'Column of the dataset whose values make the slices.' })
+  @Field(() => String, { description: 'Column of the dataset that the slice is based on.' })
   column!: string;
 
-  @Field(() => String, { nullable: true, description: 'The value; null for the rows without one.' })
+  @Field(() => String, { nullable: true, description: 'Value of the column; null for rows without a value.' })
   value?: string | null;
 
-  @Field(() => SafeInt, { description: 'How many judged rows had this value.' })
+  @Field(() => SafeInt, { description: 'Number of evaluated rows with this value.' })
   rows!: number;
 
-  @Field(() => [MetricEstimateType], { description: 'Their metrics, without intervals.' })
+  @Field(() => [MetricEstimateType], { description: 'Metrics of the slice, without confidence intervals.' })
   metrics!: MetricEstimateType[];
 }
 
-@ObjectType('Evaluation', { description: 'A version measured on rows that it never saw.' })
+@ObjectType('Evaluation', { description: 'An evaluation: a version measured on rows that it was not trained on.' })
 export class EvaluationType {
-  @Field(() => ID, { description: 'Opaque id; that of the job which made it.' })
+  @Field(() => ID, { description: 'Opaque id; the same as the id of the job that made the evaluation.' })
   id!: string;
 
-  @Field(() => String, { description: 'Subject of the token that asked for it.' })
+  @Field(() => String, { description: 'Subject of the token that made the request.' })
   createdBy!: string;
 
   @Field(() => DateTime, { description: 'When it was made, UTC.' })
   createdAt!: Date;
 
-  @Field(() => Json, { description: 'The whole report, as it was stored.' })
+  @Field(() => Json, { description: 'Complete report as stored, as JSON.' })
   report!: EvaluationReport;
 
   /** Shown as objects. */
@@ -125,47 +143,50 @@ export class EvaluationType {
   datasetId!: string;
 }
 
-@InputType({ description: 'The column that an uploaded model predicts.' })
+@InputType({ description: 'Target: the column that an uploaded model predicts.' })
 export class EvaluationTargetInput {
-  @Field(() => String, { description: 'Name of the column. BAD_USER_INPUT when the dataset has none of that name.' })
+  @Field(() => String, { description: 'Name of the column. BAD_USER_INPUT when the dataset has no such column.' })
   column!: string;
 
   @Field(() => Float, {
     nullable: true,
-    description: 'Makes two classes of a number: the second where it is greater than this.',
+    description: 'Makes two classes of a numeric column: the second class where the value is greater than this number.',
   })
   greaterThan?: number | null;
 }
 
-@InputType({ description: 'Which version to measure, on which rows, beside which other.' })
+@InputType({ description: 'Version to evaluate, with the rows and the baseline.' })
 export class EvaluateModelVersionInput {
-  @Field(() => ID, { description: 'The version, which must be READY. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'The version, which must be READY. NOT_FOUND when it does not exist.' })
   modelVersionId!: string;
 
   @Field(() => ID, {
     nullable: true,
     description:
-      'All rows of this dataset judge; the holdout of the version’s training when absent. Uploaded versions need it.',
+      'Dataset whose rows are all used for the evaluation; the holdout of the version’s training ' +
+      'when absent. Required for uploaded versions.',
   })
   datasetId?: string | null;
 
   @Field(() => ID, {
     nullable: true,
     description:
-      'Version of the same model to compare with; the one in PRODUCTION when absent, and the base rate in any case.',
+      'Version of the same model to compare with; the version in PRODUCTION when absent. The base ' +
+      'rate is always compared too.',
   })
   baselineVersionId?: string | null;
 
   @Field(() => EvaluationTargetInput, {
     nullable: true,
-    description: 'For uploaded versions: the target. BAD_USER_INPUT for others, whose training tells it.',
+    description:
+      'Target, for uploaded versions only. BAD_USER_INPUT for other versions, whose training defines the target.',
   })
   target?: EvaluationTargetInput | null;
 }
 
 @InputType({ description: 'Which version goes through the checks before STAGING.' })
 export class ValidateModelVersionInput {
-  @Field(() => ID, { description: 'The version, which must be READY. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'The version, which must be READY. NOT_FOUND when it does not exist.' })
   modelVersionId!: string;
 }
 

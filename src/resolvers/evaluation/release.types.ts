@@ -10,7 +10,8 @@ export class ReleaseModelVersionInput {
   @Field(() => ID, {
     nullable: true,
     description:
-      'All rows of this dataset judge; the holdout of the version’s training when absent. Uploaded versions need it.',
+      'Dataset whose rows are all used for the evaluation; the holdout of the version’s training ' +
+      'when absent. Required for uploaded versions.',
   })
   datasetId?: string | null;
 

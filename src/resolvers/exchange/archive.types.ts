@@ -1,44 +1,44 @@
 import { Field, ID, InputType, ObjectType } from 'type-graphql';
 import { JobType } from '../jobs/job.types.js';
 
-@InputType({ description: 'What to put into an archive.' })
+@InputType({ description: 'Experiment to export.' })
 export class ExportExperimentInput {
-  @Field(() => ID, { description: 'The experiment, deleted or not. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'The experiment; it may be deleted. NOT_FOUND when it does not exist.' })
   experimentId!: string;
 }
 
-@InputType({ description: 'An archive to bring in.' })
+@InputType({ description: 'Archive to import.' })
 export class ImportExperimentInput {
   @Field(() => ID, {
-    description: 'The uploaded archive, as `exportExperiment` made it. NOT_FOUND when there is no such upload.',
+    description: 'Uploaded archive, made by `exportExperiment`. NOT_FOUND when the upload does not exist.',
   })
   uploadId!: string;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'What to call the experiment, 1 to 250 characters; its own name when absent, with the time behind it ' +
-      'where that is taken.',
+      'Name of the experiment, 1 to 250 characters; its original name when absent, with the time ' +
+      'added when that name is taken.',
   })
   name?: string | null;
 }
 
-@ObjectType({ description: 'The work that writes the archive.' })
+@ObjectType({ description: 'The export job.' })
 export class ExportExperimentPayload {
   @Field(() => JobType, {
     description:
-      'The job. Its `result` has the `artifactId` to GET at /artifacts/:id, size, SHA-256, and how many ' +
-      'runs, points and files are in it.',
+      'The job. Its `result` has the `artifactId` to GET at /artifacts/:id, the size, the SHA-256, ' +
+      'and the numbers of runs, points and files in the archive.',
   })
   job!: JobType;
 }
 
-@ObjectType({ description: 'The work that reads the archive.' })
+@ObjectType({ description: 'The import job.' })
 export class ImportExperimentPayload {
   @Field(() => JobType, {
     description:
-      'The job. Its `result` has the `experimentId`, whether ids were kept, and counts; a wrong archive ' +
-      'FAILS it with what is wrong, and nothing is written.',
+      'The job. Its `result` has the `experimentId`, whether ids were kept, and counts. With a ' +
+      'wrong archive the job has the status FAILED and says what is wrong; nothing is imported.',
   })
   job!: JobType;
 }

@@ -1,68 +1,75 @@
 import { Field, InputType, ObjectType } from 'type-graphql';
 import { JobType } from '../jobs/job.types.js';
 
-@InputType({ description: 'Another tracking server, and what of it to bring over.' })
+@InputType({ description: 'MLflow tracking server to import from, and what to import.' })
 export class ImportFromMlflowInput {
   @Field(() => String, {
     description:
-      'Its address as clients have it in MLFLOW_TRACKING_URI, such as https://mlflow.example.com. ' +
-      'URL_NOT_ALLOWED for http:// and private addresses unless the installation allows them.',
+      'Address of the server, as in MLFLOW_TRACKING_URI of its clients, such as ' +
+      'https://mlflow.example.com. URL_NOT_ALLOWED for http:// and private addresses, unless the ' +
+      'installation allows them.',
   })
   trackingUri!: string;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Bearer token for it. Kept until the job ends and shown nowhere.',
+    description: 'Bearer token for the server. It is kept until the job ends and never shown.',
   })
   token?: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'User there, for Basic authentication; together with `password`.',
+    description: 'User name for Basic authentication; requires `password`.',
   })
   username?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Of the user. Kept until the job ends and shown nowhere.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Password of the user. It is kept until the job ends and never shown.',
+  })
   password?: string | null;
 
   @Field(() => [String], {
     nullable: true,
-    description: 'Only experiments with these exact names, at most 1,000; all when absent.',
+    description: 'Only experiments with these exact names, at most 1,000; all experiments when absent.',
   })
   experimentNames?: string[] | null;
 
   @Field(() => [String], {
     nullable: true,
-    description: 'Only registered models with these exact names, at most 1,000; all when absent.',
+    description: 'Only registered models with these exact names, at most 1,000; all models when absent.',
   })
   modelNames?: string[] | null;
 
-  @Field(() => Boolean, { defaultValue: true, description: 'Whether files of runs and logged models come too.' })
+  @Field(() => Boolean, {
+    defaultValue: true,
+    description: 'Whether to import the files of runs and logged models too.',
+  })
   withArtifacts!: boolean;
 
   @Field(() => Boolean, {
     defaultValue: false,
-    description: 'Whether deleted experiments and runs come too, and are deleted here then.',
+    description: 'Whether to import deleted experiments and runs too; they are then deleted here.',
   })
   withDeleted!: boolean;
 
   @Field(() => Boolean, {
     defaultValue: false,
     description:
-      'Whether versions move to their stages of there, past gates that they have not passed; each such step ' +
-      'is an override in history and audit log. Needs ADMIN. Otherwise stages come as the tag ' +
-      'matih.importedStage.',
+      'Whether versions keep their stages from the other server, without passing the gates; each ' +
+      'such change is recorded as an override in history and audit log. Needs ADMIN. Otherwise the ' +
+      'stage is stored in the tag matih.importedStage.',
   })
   keepStages!: boolean;
 }
 
-@ObjectType({ description: 'The import that was begun.' })
+@ObjectType({ description: 'The import job.' })
 export class MlflowImportPayload {
   @Field(() => JobType, {
     description:
-      'The job. Its `result` counts what was added, changed and found unchanged: experiments, runs, ' +
-      'loggedModels, models, modelVersions; metricPoints, artifacts, aliases, stages; and lists what was ' +
-      'left out under problems.',
+      'The job. Its `result` counts added, changed and unchanged objects (experiments, runs, ' +
+      'loggedModels, models, modelVersions), also metricPoints, artifacts, aliases and stages, and ' +
+      'lists what was left out under `problems`.',
   })
   job!: JobType;
 }

@@ -143,7 +143,8 @@ export class ExperimentResolver {
   }
 
   @FieldResolver(() => [KeyValue], {
-    description: 'Tags, in the order they were given; the description is a field, not shown here.',
+    description:
+      'Tags, in the order in which they were set. The description has its own field and is not in this list.',
   })
   tags(@Root() experiment: ExperimentType): KeyValue[] {
     return toKeyValues(experiment.tags).filter(({ key }) => key !== RUN_TAGS.note);

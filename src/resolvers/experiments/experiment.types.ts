@@ -3,22 +3,24 @@ import { connectionOf } from '../types/connection.js';
 import { describeEnum, describeOrderFields, KeyValueInput, OrderDirection } from '../types/common.types.js';
 import { DateTime } from '../types/scalars.js';
 
-export const ExperimentState = describeEnum('ExperimentState', 'Whether an experiment is in use.', {
-  ACTIVE: 'Takes new runs.',
-  DELETED: 'Put aside with its runs until it is restored or collected as garbage; its name stays taken.',
+export const ExperimentState = describeEnum('ExperimentState', 'Whether an experiment is active or deleted.', {
+  ACTIVE: 'In use: new runs can be added.',
+  DELETED:
+    'Deleted together with its runs, until it is restored or removed by the garbage collection. ' +
+    'Its name stays taken.',
 });
 
 export const ExperimentOrderField = describeOrderFields<'createdAt' | 'updatedAt' | 'name'>(
   'ExperimentOrderField',
-  'What experiments can be ordered by.',
+  'Fields by which experiments can be sorted.',
   {
-    CREATED_AT: ['createdAt', 'When they were created.'],
-    UPDATED_AT: ['updatedAt', 'When they last changed.'],
-    NAME: ['name', 'Their names, in code point order.'],
+    CREATED_AT: ['createdAt', 'Time of creation.'],
+    UPDATED_AT: ['updatedAt', 'Time of the last change.'],
+    NAME: ['name', 'Name, in code point order.'],
   },
 );
 
-@ObjectType('Experiment', { description: 'A named group of runs that answer one question.' })
+@ObjectType('Experiment', { description: 'An experiment: a named group of runs that answer one question.' })
 export class ExperimentType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
   id!: string;
@@ -26,27 +28,29 @@ export class ExperimentType {
   @Field(() => String, { description: 'Name, unique in the tenant; 1 to 250 characters.' })
   name!: string;
 
-  @Field(() => String, { description: 'What the experiment is about, as Markdown; may be empty.' })
+  @Field(() => String, { description: 'Description of the experiment, as Markdown; may be empty.' })
   description!: string;
 
-  @Field(() => ExperimentState, { description: 'Whether the experiment is in use.' })
+  @Field(() => ExperimentState, { description: 'Whether the experiment is active or deleted.' })
   state!: keyof typeof ExperimentState;
 
   @Field(() => Boolean, {
-    description: 'Whether it is the one that every tenant has, for runs that name none (MLflow’s experiment 0).',
+    description:
+      'Whether this is the default experiment of the tenant, for runs without an experiment ' +
+      '(MLflow’s experiment 0).',
   })
   isDefault!: boolean;
 
-  @Field(() => DateTime, { nullable: true, description: 'When it was put aside, UTC; null for one in use.' })
+  @Field(() => DateTime, { nullable: true, description: 'Time of the deletion, UTC; null when not deleted.' })
   deletedAt?: Date | null;
 
-  @Field(() => String, { description: 'Subject of the token that created it.' })
+  @Field(() => String, { description: 'Subject of the token that made the creation request.' })
   createdBy!: string;
 
-  @Field(() => DateTime, { description: 'When it was created, UTC.' })
+  @Field(() => DateTime, { description: 'Time of creation, UTC.' })
   createdAt!: Date;
 
-  @Field(() => DateTime, { description: 'When it last changed, UTC.' })
+  @Field(() => DateTime, { description: 'Time of the last change, UTC.' })
   updatedAt!: Date;
 
   /** Shown as entries. */
@@ -55,11 +59,11 @@ export class ExperimentType {
 
 export const ExperimentConnection = connectionOf(ExperimentType, 'Experiment', 'experiments');
 
-@InputType({ description: 'Which experiments to list; every given field must hold.' })
+@InputType({ description: 'Filter for experiments; all given fields must match.' })
 export class ExperimentFilterInput {
   @Field(() => String, {
     nullable: true,
-    description: 'Text that the name contains, whatever its case; at most 200 characters.',
+    description: 'Text that the name contains, case-insensitive; at most 200 characters.',
   })
   search?: string | null;
 
@@ -68,23 +72,22 @@ export class ExperimentFilterInput {
 }
 
 @InputType({
-  description:
-    'The order of a list of experiments: by what, and which end comes first. Equal ones are in the order of their ids.',
+  description: 'Sort order of a list of experiments: field and direction. Items with equal values are sorted by id.',
 })
 export class ExperimentOrderInput {
-  @Field(() => ExperimentOrderField, { description: 'What to order by.' })
+  @Field(() => ExperimentOrderField, { description: 'Field to sort by.' })
   field!: 'createdAt' | 'updatedAt' | 'name';
 
-  @Field(() => OrderDirection, { description: 'Which end comes first.' })
+  @Field(() => OrderDirection, { description: 'Direction of the order.' })
   direction!: OrderDirection;
 }
 
-@InputType({ description: 'A named group for runs to come.' })
+@InputType({ description: 'A new experiment: a named group of runs.' })
 export class CreateExperimentInput {
   @Field(() => String, { description: 'Name, unique in the tenant: 1 to 250 visible characters.' })
   name!: string;
 
-  @Field(() => String, { nullable: true, description: 'What it is about, as Markdown.' })
+  @Field(() => String, { nullable: true, description: 'Description, as Markdown.' })
   description?: string | null;
 
   @Field(() => [KeyValueInput], { nullable: true, description: 'At most 100 tags.' })
@@ -112,10 +115,12 @@ export class UpdateExperimentInput {
   state?: keyof typeof ExperimentState | null;
 }
 
-@InputType({ description: 'An experiment to put aside.' })
+@InputType({ description: 'Experiment to delete; it can be restored.' })
 export class DeleteExperimentInput {
   @Field(() => ID, {
-    description: 'The experiment. NOT_FOUND when there is none, CONFLICT when it is deleted or a training works in it.',
+    description:
+      'The experiment. NOT_FOUND when it does not exist, CONFLICT when it is already deleted or a ' +
+      'training runs in it.',
   })
   id!: string;
 }
@@ -128,19 +133,19 @@ export class RestoreExperimentInput {
 
 @InputType({ description: 'Tags that an experiment shall carry beside those that it has.' })
 export class SetExperimentTagsInput {
-  @Field(() => ID, { description: 'The experiment. NOT_FOUND when there is none, CONFLICT when it is deleted.' })
+  @Field(() => ID, { description: 'The experiment. NOT_FOUND when it does not exist, CONFLICT when it is deleted.' })
   experimentId!: string;
 
   @Field(() => [KeyValueInput], { description: 'At most 100; a key that exists gets the new value.' })
   tags!: KeyValueInput[];
 }
 
-@InputType({ description: 'A tag that shall go from an experiment.' })
+@InputType({ description: 'Tag to delete from an experiment.' })
 export class DeleteExperimentTagInput {
-  @Field(() => ID, { description: 'The experiment. NOT_FOUND when there is none, CONFLICT when it is deleted.' })
+  @Field(() => ID, { description: 'The experiment. NOT_FOUND when it does not exist, CONFLICT when it is deleted.' })
   experimentId!: string;
 
-  @Field(() => String, { description: 'Key of the tag. NOT_FOUND when the experiment has none with it.' })
+  @Field(() => String, { description: 'Key of the tag. NOT_FOUND when the experiment has no tag with this key.' })
   key!: string;
 }
 
@@ -150,8 +155,8 @@ export class ExperimentPayload {
   experiment!: ExperimentType;
 }
 
-@ObjectType({ description: 'The experiment of a name, and whether this call made it.' })
+@ObjectType({ description: 'Experiment with the given name, and whether this call created it.' })
 export class GetOrCreateExperimentPayload extends ExperimentPayload {
-  @Field(() => Boolean, { description: 'True when there was none of this name; false for one that was there before.' })
+  @Field(() => Boolean, { description: 'True when this call created it; false when it already existed.' })
   created!: boolean;
 }

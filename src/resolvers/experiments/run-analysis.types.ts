@@ -4,15 +4,17 @@ import { MetricDirection } from './run-comparison.types.js';
 import { RunFilterInput } from './run-filter.types.js';
 import { RunType } from './run.types.js';
 
-export const AxisKind = describeEnum('AxisKind', 'How the values of a parameter or metric are laid out.', {
-  LINEAR: 'Numbers, evenly.',
-  LOG: 'Positive numbers over two powers of ten or more that lie more evenly on a logarithmic scale.',
-  CATEGORICAL: 'Texts, in the order of their code points.',
+export const AxisKind = describeEnum('AxisKind', 'Scale of an axis that shows a parameter or metric.', {
+  LINEAR: 'Numbers on a linear scale.',
+  LOG:
+    'Positive numbers on a logarithmic scale: they span two powers of ten or more and are more ' +
+    'even on this scale.',
+  CATEGORICAL: 'Texts, in code point order.',
 });
 
-export const AxisSource = describeEnum('AxisSource', 'Where the values of an axis come from.', {
-  PARAMETER: 'What runs were made with.',
-  METRIC: 'What came out of them: newest values.',
+export const AxisSource = describeEnum('AxisSource', 'Source of the values of an axis.', {
+  PARAMETER: 'Values of a parameter.',
+  METRIC: 'Newest values of a metric.',
 });
 
 @InputType({ description: 'What to show as parallel coordinates.' })
@@ -41,51 +43,55 @@ export class ParallelCoordinatesInput {
   limit!: number;
 }
 
-@ObjectType({ description: 'One upright of a plot of parallel coordinates.' })
+@ObjectType({ description: 'One axis of a parallel-coordinates plot.' })
 export class CoordinateAxis {
-  @Field(() => AxisSource, { description: 'Whether it shows a parameter or a metric.' })
+  @Field(() => AxisSource, { description: 'Whether the axis shows a parameter or a metric.' })
   source!: keyof typeof AxisSource;
 
   @Field(() => String, { description: 'Name of the parameter or metric.' })
   key!: string;
 
-  @Field(() => AxisKind, { description: 'Scale that its values are laid out on.' })
+  @Field(() => AxisKind, { description: 'Scale of the axis.' })
   kind!: keyof typeof AxisKind;
 
   @Field(() => Number, {
     nullable: true,
-    description: 'Smallest number shown, at position 0; null for texts, and when no run has one.',
+    description: 'Smallest number shown, at position 0; null for texts, and when no run has a value.',
   })
   low?: number | null;
 
-  @Field(() => Number, { nullable: true, description: 'Largest number shown, at position 1; null as `low`.' })
+  @Field(() => Number, {
+    nullable: true,
+    description: 'Largest number shown, at position 1; null in the same cases as `low`.',
+  })
   high?: number | null;
 
-  @Field(() => [String], { description: 'The texts, evenly spaced from position 0 to 1; empty for numbers.' })
+  @Field(() => [String], { description: 'Texts of the axis, evenly spaced from position 0 to 1; empty for numbers.' })
   categories!: string[];
 
   @Field(() => MetricDirection, {
     nullable: true,
-    description: 'Better end of a metric, guessed from its name; null for parameters.',
+    description: 'Better direction of a metric, guessed from its name; null for parameters.',
   })
   direction?: keyof typeof MetricDirection | null;
 }
 
-@ObjectType({ description: 'One run’s line through all axes.' })
+@ObjectType({ description: 'Line of one run through all axes.' })
 export class CoordinateLine {
-  @Field(() => RunType, { description: 'Whose values the line joins.' })
+  @Field(() => RunType, { description: 'Run that the line shows.' })
   run!: RunType;
 
   @Field(() => [Number], {
     nullable: 'items',
     description:
-      'Where it crosses each axis, from 0 to 1; null where the run has no value, or one that is NaN or infinite.',
+      'Position of the line on each axis, from 0 to 1; null when the run has no value, or a value ' +
+      'that is NaN or infinite.',
   })
   positions!: (number | null)[];
 
   @Field(() => [String], {
     nullable: 'items',
-    description: 'The value at each axis as text, at most 250 characters; null where there is none.',
+    description: 'Value on each axis as text, at most 250 characters; null when the run has no value.',
   })
   texts!: (string | null)[];
 }
@@ -131,26 +137,27 @@ export class ParameterImportanceInput {
   seed!: number;
 }
 
-@ObjectType({ description: 'How much one parameter alone moved the metric.' })
+@ObjectType({ description: 'Effect of one parameter on the metric.' })
 export class ImportantParameter {
   @Field(() => String, { description: 'Name of the parameter.' })
   key!: string;
 
-  @Field(() => AxisKind, { description: 'How its values were taken.' })
+  @Field(() => AxisKind, { description: 'How the values of the parameter were used: as numbers or as categories.' })
   kind!: keyof typeof AxisKind;
 
   @Field(() => Number, {
-    description: 'Share of the metric’s variance that it explains by itself, 0 to 1 (fANOVA’s main effect).',
+    description: 'Fraction of the metric’s variance that the parameter explains alone, 0 to 1 (main effect of fANOVA).',
   })
   importance!: number;
 
-  @Field(() => Number, { description: 'How much the trees of the forest differ in that share.' })
+  @Field(() => Number, { description: 'Standard deviation of `importance` over the trees of the forest.' })
   standardDeviation!: number;
 
   @Field(() => Number, {
     description:
-      'Growth of the squared error when its values are shuffled, over the metric’s variance; counts its ' +
-      'interactions too. Near 0, and sometimes below, for a parameter that does nothing.',
+      'Permutation importance: increase of the squared error when the values of the parameter are ' +
+      'shuffled, divided by the variance of the metric. It includes interactions. Near 0, sometimes ' +
+      'below 0, for a parameter without effect.',
   })
   permutation!: number;
 }
@@ -163,16 +170,16 @@ export class ParameterInteraction {
   @Field(() => Number, { description: 'Share of the metric’s variance beyond their main effects, 0 to 1.' })
   importance!: number;
 
-  @Field(() => Number, { description: 'How much the trees of the forest differ in that share.' })
+  @Field(() => Number, { description: 'Standard deviation of `importance` over the trees of the forest.' })
   standardDeviation!: number;
 }
 
-@ObjectType({ description: 'A parameter that was not looked at.' })
+@ObjectType({ description: 'A parameter that was left out of the analysis.' })
 export class LeftOutParameter {
   @Field(() => String, { description: 'Name of the parameter.' })
   key!: string;
 
-  @Field(() => String, { description: 'Why it tells nothing, e.g. that it is the same in all runs.' })
+  @Field(() => String, { description: 'Why the parameter was left out, e.g. because it is the same in all runs.' })
   reason!: string;
 }
 

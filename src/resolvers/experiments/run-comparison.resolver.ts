@@ -54,8 +54,8 @@ export class RunComparisonResolver {
 export class ComparedMetricResolver {
   @FieldResolver(() => [GroupComparison], {
     description:
-      'Each setting’s repetitions against those of the baseline’s setting, where seeds were repeated; empty ' +
-      'when all runs have one setting. For at most 50 metrics at once.',
+      'Repetitions of each setting compared with those of the baseline’s setting, where seeds were ' +
+      'repeated; empty when all runs have the same setting. For at most 50 metrics per request.',
   })
   significance(@Root() metric: ComparedMetric): Promise<object[]> {
     return (metric as unknown as Metric).significance();
@@ -64,7 +64,7 @@ export class ComparedMetricResolver {
 
 @Resolver(() => GroupComparison)
 export class GroupComparisonResolver {
-  @FieldResolver(() => String, { description: 'Statistical procedures that `result` comes from, by name.' })
+  @FieldResolver(() => String, { description: 'Names of the statistical procedures behind `result`.' })
   method(): string {
     return GROUP_TEST_METHOD;
   }
@@ -74,7 +74,7 @@ export class GroupComparisonResolver {
 export class ComparedDatasetResolver {
   @FieldResolver(() => DatasetType, {
     nullable: true,
-    description: 'The registered dataset that it is; null for data that only a client knows.',
+    description: 'The registered dataset; null for data that only the client knows.',
   })
   dataset(@Root() { datasetId }: ComparedDataset, @Ctx() ctx: RequestContext): Promise<object | null> | null {
     return datasetId === null ? null : ctx.loaders.dataset.load(datasetId);
@@ -83,7 +83,7 @@ export class ComparedDatasetResolver {
 
 @Resolver(() => CurveSeries)
 export class CurveSeriesResolver {
-  @FieldResolver(() => RunType, { description: 'Whose course it is.' })
+  @FieldResolver(() => RunType, { description: 'Run of the curve.' })
   run(@Root() { runId }: CurveSeries, @Ctx() ctx: RequestContext): Promise<object | null> {
     return ctx.loaders.run.load(runId);
   }

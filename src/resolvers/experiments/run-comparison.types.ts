@@ -3,43 +3,47 @@ import { describeEnum, KeyValue } from '../types/common.types.js';
 import { MetricValue, SafeInt } from '../types/scalars.js';
 import { RunType } from './run.types.js';
 
-export const MetricDirection = describeEnum('MetricDirection', 'Which end of a metric is better.', {
-  MINIMIZE: 'Less is better: losses, errors, latencies.',
-  MAXIMIZE: 'More is better: accuracies and other scores.',
-});
+export const MetricDirection = describeEnum(
+  'MetricDirection',
+  'Whether a larger or a smaller value of a metric is better.',
+  {
+    MINIMIZE: 'Smaller is better: losses, errors, latencies.',
+    MAXIMIZE: 'Larger is better: accuracies and other scores.',
+  },
+);
 
 export const DatasetUse = describeEnum('DatasetUse', 'What a run did with data.', {
-  TRAINING: 'Learnt from the rows of a registered dataset.',
-  EVALUATION: 'Judged a model by a registered dataset.',
+  TRAINING: 'Trained on the rows of a registered dataset.',
+  EVALUATION: 'Evaluated a model on a registered dataset.',
   BATCH_INPUT: 'Predicted for the rows of a registered dataset.',
-  INPUT: 'Read it, as its client logged.',
-  OUTPUT: 'Wrote it, as its client logged.',
+  INPUT: 'Read the data, according to the client.',
+  OUTPUT: 'Wrote the data, according to the client.',
 });
 
-export const CurveAxis = describeEnum('CurveAxis', 'What courses of metrics are laid along.', {
-  STEP: 'The step that a point was logged at.',
-  TIME: 'Seconds since the run’s own start.',
+export const CurveAxis = describeEnum('CurveAxis', 'Horizontal axis of metric curves.', {
+  STEP: 'Step at which a point was logged.',
+  TIME: 'Seconds since the start of the run.',
 });
 
-@InputType({ description: 'Which end of one metric is better, where its name would mislead.' })
+@InputType({ description: 'Better direction of one metric, when the guess from its name would be wrong.' })
 export class MetricDirectionInput {
   @Field(() => String, { description: 'Name of the metric, as it was logged.' })
   key!: string;
 
-  @Field(() => MetricDirection, { description: 'The better end.' })
+  @Field(() => MetricDirection, { description: 'Better direction.' })
   direction!: keyof typeof MetricDirection;
 }
 
-@InputType({ description: 'Runs to lay side by side.' })
+@InputType({ description: 'Runs to compare.' })
 export class CompareRunsInput {
   @Field(() => [ID], {
-    description: '2 to 20 runs, each once; answers keep their order. NOT_FOUND for an id that is none.',
+    description: '2 to 20 different runs; the answer keeps their order. NOT_FOUND when one does not exist.',
   })
   runIds!: string[];
 
   @Field(() => ID, {
     nullable: true,
-    description: 'One of them, which the others are measured against; the first when absent.',
+    description: 'Baseline run, one of `runIds`; the first one when absent.',
   })
   baselineRunId?: string | null;
 
@@ -52,75 +56,79 @@ export class CompareRunsInput {
   @Field(() => [MetricDirectionInput], {
     nullable: true,
     description:
-      'Better ends that are not to be guessed. The guess is MINIMIZE when a word of the name is one such as ' +
-      'loss, error, rmse, mae, inertia, latency or time, and MAXIMIZE otherwise and for scikit-learn’s neg_… ' +
-      'scores.',
+      'Metrics for which to set the better direction. Otherwise it is guessed: MINIMIZE when the ' +
+      'name contains a word such as loss, error, rmse, mae, inertia, latency or time; MAXIMIZE ' +
+      'otherwise, and for scikit-learn’s neg_… scores.',
   })
   directions?: MetricDirectionInput[] | null;
 
   @Field(() => [String], {
     nullable: true,
     description:
-      'Parameters that only seed chance, whatever their case: runs that differ in nothing else are ' +
-      'repetitions. When absent: seed, random_state, random_seed, rng_seed, manual_seed and the like.',
+      'Names of parameters that only set a random seed, case-insensitive. Runs that differ only in ' +
+      'these parameters are repetitions. When absent: seed, random_state, random_seed, rng_seed, ' +
+      'manual_seed and similar names.',
   })
   seedParams?: string[] | null;
 }
 
-@ObjectType({ description: 'A parameter or tag in which runs differ.' })
+@ObjectType({ description: 'A parameter or tag of the compared runs.' })
 export class ComparedText {
-  @Field(() => String, { description: 'The name that it was logged under.' })
+  @Field(() => String, { description: 'Name of the parameter or tag.' })
   key!: string;
 
   @Field(() => [String], {
     nullable: 'items',
-    description: 'One text per run, in the order of `runs`; null for a run without it.',
+    description: 'One text per run, in the order of `runs`; null for a run without this parameter or tag.',
   })
   values!: (string | null)[];
 }
 
-@ObjectType({ description: 'Parameters or tags of several runs, those that differ apart from those that do not.' })
+@ObjectType({ description: 'Parameters or tags of several runs, split into differing and equal ones.' })
 export class ComparedTexts {
-  @Field(() => [ComparedText], { description: 'Not the same in all runs, or missing in some; by name.' })
+  @Field(() => [ComparedText], {
+    description: 'Parameters or tags that differ between runs or are missing in some, sorted by name.',
+  })
   differing!: ComparedText[];
 
-  @Field(() => [KeyValue], { description: 'The same in all runs; by name.' })
+  @Field(() => [KeyValue], { description: 'Parameters or tags that are the same in all runs, sorted by name.' })
   equal!: KeyValue[];
 }
 
-@ObjectType({ description: 'A run’s newest value of a metric, against the baseline’s.' })
+@ObjectType({ description: 'Newest value of a metric in one run, compared with the baseline.' })
 export class ComparedValue {
-  @Field(() => RunType, { description: 'Whose value it is.' })
+  @Field(() => RunType, { description: 'Run that has the value.' })
   run!: RunType;
 
   @Field(() => MetricValue, {
     nullable: true,
-    description: 'The value of the greatest step; null when the run lacks the metric.',
+    description: 'Value at the greatest step; null when the run lacks the metric.',
   })
   value?: number | null;
 
   @Field(() => SafeInt, {
     nullable: true,
-    description: 'Step that it was logged at; null when the run lacks the metric.',
+    description: 'Step of the value; null when the run lacks the metric.',
   })
   step?: number | null;
 
   @Field(() => MetricValue, {
     nullable: true,
-    description: 'Value minus the baseline’s; null when either is missing, NaN or infinite.',
+    description: 'Value minus the value of the baseline; null when either is missing, NaN or infinite.',
   })
   delta?: number | null;
 
   @Field(() => MetricValue, {
     nullable: true,
     description:
-      'Delta over the absolute value of the baseline’s, as a share; null where there is no delta, or the ' +
-      'baseline has 0.',
+      'Delta divided by the absolute value of the baseline, as a fraction; null when there is no ' +
+      'delta, or the value of the baseline is 0.',
   })
   relativeDelta?: number | null;
 
   @Field(() => Boolean, {
-    description: 'Whether no other run has a better finite value; false for all when only one run has one.',
+    description:
+      'Whether no other run has a better finite value; false for all runs when only one run has a finite value.',
   })
   isBest!: boolean;
 }
@@ -142,64 +150,76 @@ export class RunGroup {
   seeds!: (string | null)[];
 }
 
-@ObjectType({ description: 'The two ends of a range that holds the true value with 95 % confidence.' })
+@ObjectType({ description: 'Bounds of a 95 % confidence interval.' })
 export class ConfidenceInterval {
-  @Field(() => MetricValue, { description: 'Lower end.' })
+  @Field(() => MetricValue, { description: 'Lower bound.' })
   low!: number;
 
-  @Field(() => MetricValue, { description: 'Upper end.' })
+  @Field(() => MetricValue, { description: 'Upper bound.' })
   high!: number;
 }
 
-@ObjectType({ description: 'How surely two settings differ: Welch’s t-test and Hedges’ g over their repetitions.' })
+@ObjectType({
+  description: 'Statistical difference of two settings: Welch’s t-test and Hedges’ g over their repetitions.',
+})
 export class GroupTestResult {
-  @Field(() => MetricValue, { description: 'Mean of the group minus mean of the baseline’s group.' })
+  @Field(() => MetricValue, { description: 'Mean of the group minus mean of the baseline group.' })
   difference!: number;
 
-  @Field(() => ConfidenceInterval, { description: '95 % of the difference, with Welch’s degrees of freedom.' })
+  @Field(() => ConfidenceInterval, {
+    description: '95 % confidence interval of the difference, with Welch’s degrees of freedom.',
+  })
   differenceInterval!: ConfidenceInterval;
 
-  @Field(() => MetricValue, { description: 'Difference over its standard error.' })
+  @Field(() => MetricValue, { description: 't statistic: difference divided by its standard error.' })
   t!: number;
 
-  @Field(() => MetricValue, { description: 'Degrees of freedom by Satterthwaite; need not be whole.' })
+  @Field(() => MetricValue, { description: 'Degrees of freedom by Satterthwaite; may be a fraction.' })
   dof!: number;
 
-  @Field(() => MetricValue, { description: 'Two-sided: how likely so great a |t| is when the settings do not differ.' })
+  @Field(() => MetricValue, {
+    description: 'Two-sided p-value: probability of an equal or larger |t| when the settings do not differ.',
+  })
   pValue!: number;
 
   @Field(() => MetricValue, {
-    description: 'p-value adjusted by Holm over all groups that were compared on this metric.',
+    description: 'p-value after Holm’s correction over all groups that are compared on this metric.',
   })
   pValueAdjusted!: number;
 
   @Field(() => MetricValue, {
     description:
-      'Hedges’ g: the difference in pooled standard deviations, corrected for few runs. About 0.2 is small, 0.8 large.',
+      'Effect size Hedges’ g: the difference in pooled standard deviations, corrected for a small ' +
+      'number of runs. About 0.2 is small, 0.8 is large.',
   })
   hedgesG!: number;
 
-  @Field(() => ConfidenceInterval, { description: '95 % of Hedges’ g, exact for normal values of equal variance.' })
+  @Field(() => ConfidenceInterval, {
+    description: '95 % confidence interval of Hedges’ g, exact for normal values of equal variance.',
+  })
   hedgesGInterval!: ConfidenceInterval;
 }
 
-@ObjectType({ description: 'A group’s repetitions against those of the baseline’s group, on one metric.' })
+@ObjectType({ description: 'Comparison of a group’s repetitions with those of the baseline group, on one metric.' })
 export class GroupComparison {
-  @Field(() => RunGroup, { description: 'The setting that is judged.' })
+  @Field(() => RunGroup, { description: 'The group (setting) that is compared.' })
   group!: RunGroup;
 
   @Field(() => MetricValue, {
     nullable: true,
-    description: 'Mean over the group’s runs; null when none has the metric.',
+    description: 'Mean over the runs of the group; null when none has the metric.',
   })
   mean?: number | null;
 
-  @Field(() => MetricValue, { nullable: true, description: 'The same over the baseline’s group.' })
+  @Field(() => MetricValue, {
+    nullable: true,
+    description: 'Mean over the runs of the baseline group; null when none has the metric.',
+  })
   baselineMean?: number | null;
 
   @Field(() => GroupTestResult, {
     nullable: true,
-    description: 'What the tests found; null when they cannot be made, see `reason`.',
+    description: 'Test result; null when the test is not possible, see `reason`.',
   })
   result?: GroupTestResult | null;
 
@@ -210,32 +230,35 @@ export class GroupComparison {
   reason?: string | null;
 }
 
-@ObjectType({ description: 'One metric over the compared runs.' })
+@ObjectType({ description: 'One metric of the compared runs.' })
 export class ComparedMetric {
-  @Field(() => String, { description: 'Name that it was logged under.' })
+  @Field(() => String, { description: 'Name of the metric.' })
   key!: string;
 
-  @Field(() => MetricDirection, { description: 'The better end: given in the input, or guessed from the name.' })
+  @Field(() => MetricDirection, { description: 'Better direction: given in the input, or guessed from the name.' })
   direction!: keyof typeof MetricDirection;
 
-  @Field(() => [ComparedValue], { description: 'One per run, in the order of `runs`.' })
+  @Field(() => [ComparedValue], { description: 'One value per run, in the order of `runs`.' })
   values!: ComparedValue[];
 }
 
-@ObjectType({ description: 'Data that at least one of the runs read or wrote.' })
+@ObjectType({ description: 'Data that at least one of the compared runs read or wrote.' })
 export class ComparedDataset {
-  @Field(() => String, { description: 'Name that it was registered or logged under.' })
+  @Field(() => String, { description: 'Name under which the data was registered or logged.' })
   name!: string;
 
   @Field(() => String, {
-    description: 'Digest of its content: SHA-256 of a registered dataset, else what the client gave.',
+    description:
+      'Digest of the content: the SHA-256 of a registered dataset, otherwise the digest that the client gave.',
   })
   digest!: string;
 
-  @Field(() => DatasetUse, { description: 'What it served for.' })
+  @Field(() => DatasetUse, { description: 'What the runs used the data for.' })
   use!: keyof typeof DatasetUse;
 
-  @Field(() => [Boolean], { description: 'One per run, in the order of `runs`: whether it used this data so.' })
+  @Field(() => [Boolean], {
+    description: 'One value per run, in the order of `runs`: whether the run used the data in this way.',
+  })
   usedBy!: boolean[];
 
   /** Shown as `dataset`. */
@@ -243,24 +266,24 @@ export class ComparedDataset {
 }
 
 @ObjectType({
-  description: 'One run’s course of a metric, at the places of `MetricCurves.places`; null where nothing was logged.',
+  description: 'Metric curve of one run at the positions of `MetricCurves.places`; null where nothing was logged.',
 })
 export class CurveSeries {
   @Field(() => [MetricValue], {
     nullable: 'items',
-    description: 'The last value up to each place, since the place before.',
+    description: 'Last value between the previous position and this position.',
   })
   values!: (number | null)[];
 
   @Field(() => [MetricValue], {
     nullable: 'items',
-    description: 'The smallest number in each stretch, so that dips stay visible.',
+    description: 'Smallest number in each interval, so that dips stay visible.',
   })
   lows!: (number | null)[];
 
   @Field(() => [MetricValue], {
     nullable: 'items',
-    description: 'The largest number in each stretch, so that peaks stay visible.',
+    description: 'Largest number in each interval, so that peaks stay visible.',
   })
   highs!: (number | null)[];
 
@@ -268,20 +291,21 @@ export class CurveSeries {
   runId!: string;
 }
 
-@ObjectType({ description: 'Courses of one metric over all compared runs, on one axis.' })
+@ObjectType({ description: 'Curves of one metric for all compared runs, on one axis.' })
 export class MetricCurves {
   @Field(() => String, { description: 'Name of the metric.' })
   key!: string;
 
-  @Field(() => CurveAxis, { description: 'What `places` counts.' })
+  @Field(() => CurveAxis, { description: 'Unit of `places`.' })
   axis!: keyof typeof CurveAxis;
 
   @Field(() => [MetricValue], {
-    description: 'Steps, or seconds since each run’s start; ascending, shared by all series.',
+    description:
+      'Positions on the axis: steps, or seconds since the start of each run; ascending, shared by all curves.',
   })
   places!: number[];
 
-  @Field(() => [CurveSeries], { description: 'One per run, in the order of the compared runs.' })
+  @Field(() => [CurveSeries], { description: 'One curve per run, in the order of the compared runs.' })
   series!: CurveSeries[];
 }
 

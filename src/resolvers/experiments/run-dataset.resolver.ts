@@ -23,20 +23,22 @@ export class LoggedDatasetResolver {
 
   @FieldResolver(() => String, {
     nullable: true,
-    description: 'What it was used for, e.g. `training`, when the client said.',
+    description: 'Purpose of the data, e.g. `training`; null when the client did not give it.',
   })
   context(@Root() logged: LoggedDataset): string | null {
     return logged.tags[CONTEXT_TAG] ?? null;
   }
 
-  @FieldResolver(() => [KeyValue], { description: 'Labels of this use; its context is a field, not shown here.' })
+  @FieldResolver(() => [KeyValue], {
+    description: 'Tags of this record. The context has its own field and is not in this list.',
+  })
   tags(@Root() logged: LoggedDataset): KeyValue[] {
     return toKeyValues(logged.tags).filter(({ key }) => key !== CONTEXT_TAG);
   }
 
   @FieldResolver(() => DatasetType, {
     nullable: true,
-    description: 'The registered dataset that it is; null when it is none of them.',
+    description: 'The registered dataset with the same content; null when there is none.',
   })
   dataset(@Root() logged: LoggedDataset, @Ctx() ctx: RequestContext): Promise<DatasetType | null> | null {
     return logged.datasetId == null ? null : ctx.loaders.dataset.load(logged.datasetId);

@@ -1,42 +1,42 @@
 import { Field, ID, InputType, ObjectType } from 'type-graphql';
 import { describeEnum, KeyValueInput } from '../types/common.types.js';
 
-export const DatasetDirection = describeEnum('DatasetDirection', 'Which way data went.', {
-  INPUT: 'The run read it.',
-  OUTPUT: 'The run made it.',
+export const DatasetDirection = describeEnum('DatasetDirection', 'Direction of a data flow.', {
+  INPUT: 'The run read the data.',
+  OUTPUT: 'The run made the data.',
 });
 
 @ObjectType({
-  description: 'Data that a run read or made, as its code said: a reference with a digest, not a stored file.',
+  description: 'Data that a run read or wrote, according to its code: a reference with a digest, not a stored file.',
 })
 export class LoggedDataset {
-  @Field(() => ID, { description: 'Opaque id (UUIDv7) of this use.' })
+  @Field(() => ID, { description: 'Opaque id (UUIDv7) of this record.' })
   id!: string;
 
-  @Field(() => DatasetDirection, { description: 'Whether the run read it or made it.' })
+  @Field(() => DatasetDirection, { description: 'Whether the run read or wrote the data.' })
   direction!: keyof typeof DatasetDirection;
 
-  @Field(() => String, { description: 'What the code calls it; at most 500 characters.' })
+  @Field(() => String, { description: 'Name of the data in the code; at most 500 characters.' })
   name!: string;
 
-  @Field(() => String, { description: 'Hash of its content, of a kind that the client chose; at most 36 characters.' })
+  @Field(() => String, { description: 'Hash of the content; the client chooses the algorithm; at most 36 characters.' })
   digest!: string;
 
-  @Field(() => String, { description: 'Kind of place where it lies, e.g. `local`, `s3`, `http`, `registered`.' })
+  @Field(() => String, { description: 'Type of the location, e.g. `local`, `s3`, `http`, `registered`.' })
   sourceType!: string;
 
-  @Field(() => String, { description: 'Where it lies, in the form that its kind of place has; often JSON.' })
+  @Field(() => String, { description: 'Location of the data; the format depends on `sourceType`; often JSON.' })
   source!: string;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Columns and types as JSON of the client’s own form, when it said.',
+    description: 'Columns and types as JSON in a format that the client chooses; null when not given.',
   })
   schema?: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Figures about it, such as the number of rows, as JSON of the client’s own form.',
+    description: 'Statistics of the data, such as the number of rows, as JSON in a format that the client chooses.',
   })
   profile?: string | null;
 
@@ -46,67 +46,70 @@ export class LoggedDataset {
   datasetId?: string | null;
 }
 
-@InputType({ description: 'Data that a run read or made: a registered dataset, or a reference to any other.' })
+@InputType({ description: 'Data that a run read or wrote: a registered dataset, or a reference to other data.' })
 export class LoggedDatasetInput {
-  @Field(() => DatasetDirection, { defaultValue: 'INPUT', description: 'Whether the run read it or made it.' })
+  @Field(() => DatasetDirection, { defaultValue: 'INPUT', description: 'Whether the run read or wrote the data.' })
   direction!: keyof typeof DatasetDirection;
 
   @Field(() => ID, {
     nullable: true,
-    description: 'A registered dataset, from which whatever is not given here is taken. NOT_FOUND when there is none.',
+    description:
+      'A registered dataset. Its values are used for all fields that are absent here. NOT_FOUND ' +
+      'when it does not exist.',
   })
   datasetId?: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'What the code calls it: 1 to 500 characters; needed without `datasetId`.',
+    description: 'Name of the data in the code: 1 to 500 characters; required without `datasetId`.',
   })
   name?: string | null;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'Hash of its content, 1 to 36 characters; needed without `datasetId`. 16 or more digits of a ' +
-      'registered dataset’s SHA-256 link it to that.',
+      'Hash of the content, 1 to 36 characters; required without `datasetId`. 16 or more digits of ' +
+      'a registered dataset’s SHA-256 link the data to that dataset.',
   })
   digest?: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Kind of place where it lies, at most 36 characters; needed without `datasetId`.',
+    description: 'Type of the location, at most 36 characters; required without `datasetId`.',
   })
   sourceType?: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Where it lies, at most 65,535 characters; needed without `datasetId`.',
+    description: 'Location of the data, at most 65,535 characters; required without `datasetId`.',
   })
   source?: string | null;
 
   @Field(() => String, { nullable: true, description: 'Columns and types, at most 1,048,575 characters.' })
   schema?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Figures about it, at most 16,777,215 characters.' })
+  @Field(() => String, { nullable: true, description: 'Statistics of the data, at most 16,777,215 characters.' })
   profile?: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'What it was used for, e.g. `training` (tag mlflow.data.context).',
+    description: 'Purpose of the data, e.g. `training` (tag mlflow.data.context).',
   })
   context?: string | null;
 
-  @Field(() => [KeyValueInput], { nullable: true, description: 'Labels of this use, at most 100.' })
+  @Field(() => [KeyValueInput], { nullable: true, description: 'Tags of this record, at most 100.' })
   tags?: KeyValueInput[] | null;
 }
 
-@InputType({ description: 'What a run read and made.' })
+@InputType({ description: 'Data that a run read and wrote.' })
 export class LogRunDatasetsInput {
-  @Field(() => ID, { description: 'The run. NOT_FOUND when there is none, CONFLICT when it is deleted.' })
+  @Field(() => ID, { description: 'The run. NOT_FOUND when it does not exist, CONFLICT when it is deleted.' })
   runId!: string;
 
   @Field(() => [LoggedDatasetInput], {
     description:
-      '1 to 1,000. The same name and digest again in one direction adds only tags, so that a call can be repeated.',
+      '1 to 1,000 datasets. If a dataset with the same name, digest and direction exists, only tags ' +
+      'are added, so you can safely repeat a call.',
   })
   datasets!: LoggedDatasetInput[];
 }

@@ -6,10 +6,10 @@ import { RunState, RunStatus } from './run.types.js';
 type OrderField = 'createdAt' | 'startedAt' | 'endedAt' | 'name' | 'status' | 'createdBy' | 'metric' | 'param' | 'tag';
 
 const RunOrderField = describeOrderFields<OrderField>('RunOrderField', 'What runs can be ordered by.', {
-  CREATED_AT: ['createdAt', 'When they were created.'],
+  CREATED_AT: ['createdAt', 'Time of creation.'],
   STARTED_AT: ['startedAt', 'When they started.'],
   ENDED_AT: ['endedAt', 'When they ended; those that go on come last.'],
-  NAME: ['name', 'Their names, in code point order.'],
+  NAME: ['name', 'Name, in code point order.'],
   STATUS: ['status', 'Where they stand, in the order of the words.'],
   CREATED_BY: ['createdBy', 'Subject of the token that started them.'],
   METRIC: ['metric', 'Newest value of the metric named by `key`; NaN after all numbers, runs without it last.'],
@@ -19,21 +19,21 @@ const RunOrderField = describeOrderFields<OrderField>('RunOrderField', 'What run
 
 @InputType({
   description:
-    'A bound on the newest value of a metric. NaN is within none; with neither bound the metric must be there.',
+    'Condition on the newest value of a metric. NaN matches no bound. Without bounds: the metric must exist.',
 })
 class MetricFilterInput {
   @Field(() => String, { description: 'Name of the metric.' })
   key!: string;
 
-  @Field(() => Number, { nullable: true, description: 'Smallest value, inclusive; none when absent.' })
+  @Field(() => Number, { nullable: true, description: 'Smallest value, inclusive; no lower bound when absent.' })
   min?: number | null;
 
-  @Field(() => Number, { nullable: true, description: 'Largest value, inclusive; none when absent.' })
+  @Field(() => Number, { nullable: true, description: 'Largest value, inclusive; no upper bound when absent.' })
   max?: number | null;
 
   @Field(() => Boolean, {
     nullable: true,
-    description: 'False for runs that never logged it, true for those that did.',
+    description: 'False: runs that never logged the metric. True: runs that logged it.',
   })
   isSet?: boolean | null;
 }
@@ -87,7 +87,7 @@ class RunConditionInput {
 
   @Field(() => String, {
     nullable: true,
-    description: 'Text that the name contains, whatever its case; at most 200 characters.',
+    description: 'Text that the name contains, case-insensitive; at most 200 characters.',
   })
   search?: string | null;
 
@@ -166,7 +166,7 @@ export class RunFilterInput extends RunConditionInput {
   description: 'One key of the order of a list of runs. Runs that are equal in all keys are in the order of their ids.',
 })
 export class RunOrderInput {
-  @Field(() => RunOrderField, { description: 'What to order by.' })
+  @Field(() => RunOrderField, { description: 'Field to sort by.' })
   field!: OrderField;
 
   @Field(() => String, {
@@ -175,6 +175,6 @@ export class RunOrderInput {
   })
   key?: string | null;
 
-  @Field(() => OrderDirection, { description: 'Which end comes first.' })
+  @Field(() => OrderDirection, { description: 'Direction of the order.' })
   direction!: OrderDirection;
 }

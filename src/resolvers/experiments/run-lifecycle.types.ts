@@ -4,7 +4,7 @@ import { RunStatus } from './run.types.js';
 
 @InputType({ description: 'Changes to a run; absent fields stay as they are.' })
 export class UpdateRunInput {
-  @Field(() => ID, { description: 'The run. NOT_FOUND when there is none, CONFLICT when it is deleted.' })
+  @Field(() => ID, { description: 'The run. NOT_FOUND when it does not exist, CONFLICT when it is deleted.' })
   runId!: string;
 
   @Field(() => String, { nullable: true, description: 'New name: 1 to 250 visible characters.' })
@@ -34,24 +34,33 @@ export class ResumeRunInput {
   runId!: string;
 }
 
-@InputType({ description: 'A run to make another one from.' })
+@InputType({ description: 'Run to clone.' })
 export class CloneRunInput {
-  @Field(() => ID, { description: 'Run whose parameters and tags the new one gets. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'Run from which parameters and tags are copied. NOT_FOUND when it does not exist.' })
   runId!: string;
 
-  @Field(() => String, { nullable: true, description: 'Name of the new run; that of the original when absent.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Name of the new run; the name of the original run when absent.',
+  })
   name?: string | null;
 
-  @Field(() => ID, { nullable: true, description: 'Experiment of the new run; that of the original when absent.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'Experiment of the new run; the experiment of the original run when absent.',
+  })
   experimentId?: string | null;
 
-  @Field(() => Boolean, { defaultValue: true, description: 'Whether it is said to read the same data.' })
+  @Field(() => Boolean, {
+    defaultValue: true,
+    description: 'Whether the new run is recorded as reading the same data.',
+  })
   withDatasets!: boolean;
 }
 
-@InputType({ description: 'A run to put aside.' })
+@InputType({ description: 'Run to delete; it can be restored.' })
 export class DeleteRunInput {
-  @Field(() => ID, { description: 'The run. NOT_FOUND when there is none, CONFLICT while a training works on it.' })
+  @Field(() => ID, { description: 'The run. NOT_FOUND when it does not exist, CONFLICT while a training runs in it.' })
   runId!: string;
 }
 
@@ -61,11 +70,11 @@ export class RestoreRunInput {
   runId!: string;
 }
 
-@InputType({ description: 'A label to take off a run.' })
+@InputType({ description: 'Tag to delete from a run.' })
 export class DeleteRunTagInput {
-  @Field(() => ID, { description: 'The run. NOT_FOUND when there is none, CONFLICT when it is deleted.' })
+  @Field(() => ID, { description: 'The run. NOT_FOUND when it does not exist, CONFLICT when it is deleted.' })
   runId!: string;
 
-  @Field(() => String, { description: 'Key of the tag. NOT_FOUND when the run has none with it.' })
+  @Field(() => String, { description: 'Key of the tag. NOT_FOUND when the run has no tag with this key.' })
   key!: string;
 }

@@ -10,7 +10,7 @@ import { RunType } from './run.types.js';
 @Resolver(() => RunType)
 export class RunLogResolver {
   @Mutation(() => AppendRunLogsPayload, {
-    description: 'Appends lines to the log of a run; its followers see them within milliseconds.',
+    description: 'Appends lines to the log of a run; subscribers receive them within milliseconds.',
   })
   async appendRunLogs(
     @Ctx() ctx: RequestContext,
@@ -27,7 +27,7 @@ export class RunLogResolver {
   })
   runLogs(
     @Root() line: RunLogLine,
-    @Arg('runId', () => ID, { description: 'The run. NOT_FOUND when there is none.' }) _runId: string,
+    @Arg('runId', () => ID, { description: 'The run. NOT_FOUND when it does not exist.' }) _runId: string,
     @Arg('after', () => SafeInt, {
       nullable: true,
       description: 'Lines with a greater `seq` are sent, past ones first; 0 for all; only new ones when absent.',

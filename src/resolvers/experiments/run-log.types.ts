@@ -3,10 +3,10 @@ import { describeEnum } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
 import { DateTime, SafeInt } from '../types/scalars.js';
 
-export const LogStreamEnum = describeEnum('LogStream', 'Where a log line came from.', {
+export const LogStreamEnum = describeEnum('LogStream', 'Source of a log line.', {
   STDOUT: 'Standard output of the code.',
   STDERR: 'Standard error of the code.',
-  SYSTEM: 'This service, about the run.',
+  SYSTEM: 'A message of this service about the run.',
 });
 
 @ObjectType({ description: 'What a run printed up to a line break, with its place in the run’s log.' })
@@ -19,7 +19,7 @@ export class RunLogLine {
   @Field(() => String, { description: 'The text, at most 8 KiB, without a line break.' })
   line!: string;
 
-  @Field(() => LogStreamEnum, { description: 'Where it came from.' })
+  @Field(() => LogStreamEnum, { description: 'Source of the line.' })
   stream!: keyof typeof LogStreamEnum;
 
   @Field(() => DateTime, { description: 'When it was printed, UTC.' })
@@ -60,31 +60,31 @@ export class RunLogArgs {
   streams?: (keyof typeof LogStreamEnum)[] | null;
 }
 
-@InputType({ description: 'One more line of text that the code printed.' })
+@InputType({ description: 'A line of text that the code printed.' })
 export class LogLineInput {
-  @Field(() => String, { description: 'The text: at most 8,192 bytes of UTF-8, no line break.' })
+  @Field(() => String, { description: 'Text of the line: at most 8,192 bytes of UTF-8, without a line break.' })
   line!: string;
 
-  @Field(() => LogStreamEnum, { defaultValue: 'STDOUT', description: 'Where it came from.' })
+  @Field(() => LogStreamEnum, { defaultValue: 'STDOUT', description: 'Source of the line.' })
   stream!: keyof typeof LogStreamEnum;
 
-  @Field(() => DateTime, { nullable: true, description: 'When it was printed; now when absent.' })
+  @Field(() => DateTime, { nullable: true, description: 'Time when the line was printed; now when absent.' })
   loggedAt?: Date | null;
 }
 
-@InputType({ description: 'What a run printed since the last call.' })
+@InputType({ description: 'Log lines that a run has printed since the last call.' })
 export class AppendRunLogsInput {
-  @Field(() => ID, { description: 'The run. NOT_FOUND when there is none, CONFLICT when it is deleted.' })
+  @Field(() => ID, { description: 'The run. NOT_FOUND when it does not exist, CONFLICT when it is deleted.' })
   runId!: string;
 
   @Field(() => [LogLineInput], {
-    description: '1 to 1,000 lines, in order. A run keeps at most 1,000,000; then it is RESOURCE_EXHAUSTED.',
+    description: '1 to 1,000 lines, in order. A run keeps at most 1,000,000 lines; RESOURCE_EXHAUSTED beyond that.',
   })
   lines!: LogLineInput[];
 }
 
-@ObjectType({ description: 'What appending log lines did.' })
+@ObjectType({ description: 'Result of appending log lines.' })
 export class AppendRunLogsPayload {
-  @Field(() => SafeInt, { description: 'Sequence number that the last of the lines got.' })
+  @Field(() => SafeInt, { description: 'Sequence number of the last appended line.' })
   lastSeq!: number;
 }

@@ -146,7 +146,7 @@ export class RunResolver {
   })
   runMetrics(
     @Root() point: MetricPoint,
-    @Arg('runId', () => ID, { description: 'The run. NOT_FOUND when there is none.' }) _runId: string,
+    @Arg('runId', () => ID, { description: 'The run. NOT_FOUND when it does not exist.' }) _runId: string,
     @Arg('after', () => SafeInt, {
       nullable: true,
       description: 'Points with a greater `seq` are sent, past ones first; 0 for all; only new ones when absent.',

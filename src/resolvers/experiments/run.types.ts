@@ -6,17 +6,17 @@ import { RunSourceInput } from './run-source.types.js';
 import { DateTime, MetricValue, SafeInt } from '../types/scalars.js';
 
 export const RunStatus = describeEnum('RunStatus', 'Where a run stands.', {
-  QUEUED: 'Waits for a worker.',
+  QUEUED: 'Waiting for a worker.',
   RUNNING: 'Logs are still coming.',
-  FINISHED: 'Ended well.',
-  FAILED: 'Ended with an error.',
-  KILLED: 'Was cancelled.',
+  FINISHED: 'The run ended successfully.',
+  FAILED: 'The run ended with an error.',
+  KILLED: 'The run was cancelled.',
 });
 
-export const FinalRunStatus = describeEnum('FinalRunStatus', 'How a run can end.', {
-  FINISHED: 'Ended well.',
-  FAILED: 'Ended with an error.',
-  KILLED: 'Was cancelled.',
+export const FinalRunStatus = describeEnum('FinalRunStatus', 'Final status of a run.', {
+  FINISHED: 'The run ended successfully.',
+  FAILED: 'The run ended with an error.',
+  KILLED: 'The run was cancelled.',
 });
 
 export const RunState = describeEnum('RunState', 'Whether a run is in use.', {
@@ -29,33 +29,33 @@ export class MetricPoint {
   @Field(() => String, { description: 'Name of the metric, e.g. `validation.loss`.' })
   key!: string;
 
-  @Field(() => MetricValue, { description: 'The value; may be NaN or infinite.' })
+  @Field(() => MetricValue, { description: 'Value of the metric; may be NaN or infinite.' })
   value!: number;
 
-  @Field(() => SafeInt, { description: 'Step it was logged at, 0 or more; an epoch in trainings of this service.' })
+  @Field(() => SafeInt, { description: 'Step, 0 or more; the epoch in trainings of this service.' })
   step!: number;
 
-  @Field(() => DateTime, { description: 'When it was measured, UTC.' })
+  @Field(() => DateTime, { description: 'Time of the measurement, UTC.' })
   loggedAt!: Date;
 
   @Field(() => SafeInt, {
-    description: 'Sequence number within the run; pass the last one as `after` to go on with a subscription.',
+    description: 'Sequence number within the run; pass the last one as `after` to continue a subscription.',
   })
   seq!: number;
 }
 
-@ObjectType({ description: 'The newest value of a metric: that of the greatest step.' })
+@ObjectType({ description: 'Newest value of a metric: the value at the greatest step.' })
 export class LatestMetric {
   @Field(() => String, { description: 'Name of the metric.' })
   key!: string;
 
-  @Field(() => MetricValue, { description: 'The value; may be NaN or infinite.' })
+  @Field(() => MetricValue, { description: 'Value of the metric; may be NaN or infinite.' })
   value!: number;
 
-  @Field(() => SafeInt, { description: 'Greatest step that the metric was logged at, 0 to 2^53 - 1.' })
+  @Field(() => SafeInt, { description: 'Greatest step at which the metric was logged, 0 to 2^53 - 1.' })
   step!: number;
 
-  @Field(() => DateTime, { description: 'When it was measured, UTC.' })
+  @Field(() => DateTime, { description: 'Time of the measurement, UTC.' })
   loggedAt!: Date;
 }
 
@@ -102,16 +102,16 @@ export class RunType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
   id!: string;
 
-  @Field(() => String, { description: 'Name for people; need not be unique.' })
+  @Field(() => String, { description: 'Name; need not be unique.' })
   name!: string;
 
-  @Field(() => RunStatus, { description: 'Where it stands.' })
+  @Field(() => RunStatus, { description: 'Current status.' })
   status!: keyof typeof RunStatus;
 
   @Field(() => String, { description: 'Subject of the token that started it.' })
   createdBy!: string;
 
-  @Field(() => DateTime, { description: 'When it was created, UTC.' })
+  @Field(() => DateTime, { description: 'Time of creation, UTC.' })
   createdAt!: Date;
 
   @Field(() => DateTime, { description: 'When it started, UTC.' })
@@ -123,7 +123,7 @@ export class RunType {
   @Field(() => RunState, { description: 'Whether it is in use, or was put aside.' })
   state!: keyof typeof RunState;
 
-  @Field(() => DateTime, { nullable: true, description: 'When it was put aside, UTC; null for one in use.' })
+  @Field(() => DateTime, { nullable: true, description: 'Time of the deletion, UTC; null when not deleted.' })
   deletedAt?: Date | null;
 
   @Field(() => [RunWarning], {
@@ -139,93 +139,101 @@ export class RunType {
 
 export const RunConnection = connectionOf(RunType, 'Run', 'runs');
 
-@InputType({ description: 'A new run of code outside this service.' })
+@InputType({ description: 'A new run of code that runs outside this service.' })
 export class CreateRunInput {
-  @Field(() => ID, { description: 'Experiment that it belongs to. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'Experiment of the run. NOT_FOUND when it does not exist.' })
   experimentId!: string;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Name: 1 to 250 visible characters; made from the time when absent.',
+    description: 'Name: 1 to 250 visible characters; generated from the time when absent.',
   })
   name?: string | null;
 
-  @Field(() => ID, { nullable: true, description: 'Run that the new one is a part of. NOT_FOUND when there is none.' })
+  @Field(() => ID, { nullable: true, description: 'Parent run. NOT_FOUND when it does not exist.' })
   parentRunId?: string | null;
 
-  @Field(() => DateTime, { nullable: true, description: 'When it started, UTC; now when absent.' })
+  @Field(() => DateTime, { nullable: true, description: 'Start time, UTC; now when absent.' })
   startedAt?: Date | null;
 
-  @Field(() => String, { nullable: true, description: 'Notes for people, as Markdown, at most 8,000 characters.' })
+  @Field(() => String, { nullable: true, description: 'Notes, as Markdown, at most 8,000 characters.' })
   description?: string | null;
 
-  @Field(() => RunSourceInput, { nullable: true, description: 'Where its code comes from.' })
+  @Field(() => RunSourceInput, { nullable: true, description: 'Source of the code.' })
   source?: RunSourceInput | null;
 
-  @Field(() => [KeyValueInput], { nullable: true, description: 'Parameters, at most 100; they do not change later.' })
+  @Field(() => [KeyValueInput], {
+    nullable: true,
+    description: 'Parameters, at most 100; they cannot be changed later.',
+  })
   params?: KeyValueInput[] | null;
 
   @Field(() => [KeyValueInput], { nullable: true, description: 'Tags, at most 100.' })
   tags?: KeyValueInput[] | null;
 }
 
-@InputType({ description: 'One point: a value with its step and time. The same point again adds nothing.' })
+@InputType({
+  description: 'One point: a value with its step and time. A point that already exists is not added again.',
+})
 export class MetricInput {
   @Field(() => String, { description: 'Name of the metric: 1 to 250 visible characters.' })
   key!: string;
 
-  @Field(() => MetricValue, { description: 'The value; NaN and infinities as strings.' })
+  @Field(() => MetricValue, { description: 'Value of the metric; NaN and infinities as strings.' })
   value!: number;
 
   @Field(() => SafeInt, { nullable: true, description: 'Step, 0 or more; 0 when absent.' })
   step?: number | null;
 
-  @Field(() => DateTime, { nullable: true, description: 'When it was measured; now when absent.' })
+  @Field(() => DateTime, { nullable: true, description: 'Time of the measurement; now when absent.' })
   loggedAt?: Date | null;
 }
 
-@InputType({ description: 'Metric values of a run, in bulk.' })
+@InputType({ description: 'Metric values of a run.' })
 export class LogMetricsInput {
-  @Field(() => ID, { description: 'The run. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'The run. NOT_FOUND when it does not exist.' })
   runId!: string;
 
   @Field(() => [MetricInput], {
     description:
-      '1 to 10,000 points. The same point again (key, step, time, value) adds nothing, so that a call can be repeated.',
+      '1 to 10,000 points. A point that already exists (same key, step, time, value) is not added ' +
+      'again, so you can safely repeat a call.',
   })
   metrics!: MetricInput[];
 }
 
-@ObjectType({ description: 'What logging metrics did.' })
+@ObjectType({ description: 'Result of logging metrics.' })
 export class LogMetricsPayload {
-  @Field(() => SafeInt, { description: 'Points that were new.' })
+  @Field(() => SafeInt, { description: 'Number of new points.' })
   addedCount!: number;
 }
 
 @InputType({ description: 'Parameters of a run.' })
 export class LogParamsInput {
-  @Field(() => ID, { description: 'The run. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'The run. NOT_FOUND when it does not exist.' })
   runId!: string;
 
-  @Field(() => [KeyValueInput], { description: 'At most 100. CONFLICT when a key already has another value.' })
+  @Field(() => [KeyValueInput], {
+    description: 'At most 100 parameters. CONFLICT when a key already has another value.',
+  })
   params!: KeyValueInput[];
 }
 
 @InputType({ description: 'Labels to add or to change.' })
 export class SetRunTagsInput {
-  @Field(() => ID, { description: 'The run. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'The run. NOT_FOUND when it does not exist.' })
   runId!: string;
 
   @Field(() => [KeyValueInput], { description: 'At most 100; a key that exists gets the new value.' })
   tags!: KeyValueInput[];
 }
 
-@InputType({ description: 'Which run is over, and how it went.' })
+@InputType({ description: 'Run to finish, with its final status.' })
 export class FinishRunInput {
-  @Field(() => ID, { description: 'The run. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'The run. NOT_FOUND when it does not exist.' })
   runId!: string;
 
-  @Field(() => FinalRunStatus, { description: 'How it ended.' })
+  @Field(() => FinalRunStatus, { description: 'Final state.' })
   status!: keyof typeof FinalRunStatus;
 }
 

@@ -2,35 +2,34 @@ import { Field, Float, ID, InputType, ObjectType } from 'type-graphql';
 import { JobType } from '../jobs/job.types.js';
 
 @InputType({
-  description: 'What to remove for good: runs, experiments and logged models that were deleted long enough ago.',
+  description: 'What to remove permanently: runs, experiments and logged models that were deleted long enough ago.',
 })
 export class CollectGarbageInput {
   @Field(() => Float, {
     defaultValue: 30,
-    description:
-      'How many days ago they must have been deleted at least, 0 to 36,500; 0 takes everything that is deleted now.',
+    description: 'Minimum number of days since the deletion, 0 to 36,500; 0 removes everything that is deleted now.',
   })
   olderThanDays!: number;
 
   @Field(() => [ID], {
     nullable: true,
-    description: 'Only these experiments and what is in them, at most 1,000. NOT_FOUND for an id that is none.',
+    description: 'Only these experiments and their content, at most 1,000. NOT_FOUND when one does not exist.',
   })
   experimentIds?: string[] | null;
 
   @Field(() => [ID], {
     nullable: true,
     description:
-      'Only these runs, at most 1,000; together with `experimentIds`, runs of either. NOT_FOUND for an id ' +
-      'that is none.',
+      'Only these runs, at most 1,000. With `experimentIds`: runs that are in either list. ' +
+      'NOT_FOUND when one does not exist.',
   })
   runIds?: string[] | null;
 
   @Field(() => Boolean, {
     defaultValue: false,
     description:
-      'Whether to look for orphans too: files that no row names and rows whose file is gone. They are ' +
-      'reported, not removed.',
+      'Whether to search for orphans too: stored files without a database row, and rows whose file ' +
+      'is missing. They are reported, not removed.',
   })
   checkStorage!: boolean;
 }
@@ -43,12 +42,12 @@ export class ResumeGarbageCollectionInput {
   jobId!: string;
 }
 
-@ObjectType({ description: 'The work that the mutation has begun.' })
+@ObjectType({ description: 'The garbage collection job.' })
 export class GarbageCollectionPayload {
   @Field(() => JobType, {
     description:
-      'The job. Its `result` counts what is gone so far (runs, loggedModels, experiments, metricPoints, ' +
-      'logLines, files) and at the end lists what was kept and why.',
+      'The job. Its `result` counts the removed objects (runs, loggedModels, experiments, ' +
+      'metricPoints, logLines, files), and lists at the end what was kept and why.',
   })
   job!: JobType;
 }

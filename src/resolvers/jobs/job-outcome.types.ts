@@ -7,11 +7,11 @@ import { RunWarning } from '../experiments/run.types.js';
 import { describeEnum } from '../types/common.types.js';
 import { Json, MetricValue, SafeInt } from '../types/scalars.js';
 
-export const HurdleEnum = describeEnum('Hurdle', 'What can keep a version from its next stage.', {
-  EVALUATION: 'The gate that asks for a measurement on rows that it never saw.',
-  VALIDATION: 'The gate of signature, sample predictions, holdout metrics and latency.',
-  SHADOW: 'The gate that asks for a time beside the version in PRODUCTION.',
-  APPROVALS: 'People who have yet to agree, or have refused.',
+export const HurdleEnum = describeEnum('Hurdle', 'A requirement that a version can fail for its next stage.', {
+  EVALUATION: 'The gate EVALUATION: metrics on rows that were not used for training.',
+  VALIDATION: 'The gate VALIDATION: signature, sample predictions, holdout metrics and latency.',
+  SHADOW: 'The gate SHADOW: comparison with the version in PRODUCTION on its traffic.',
+  APPROVALS: 'Approvals are missing, or a person has rejected the version.',
 });
 
 @ObjectType({ description: 'What a TRAINING left.' })
@@ -57,29 +57,29 @@ export class TrainingOutcome {
   warnings!: RunWarning[];
 }
 
-@ObjectType({ description: 'What an EVALUATION left; `evaluation(id: evaluationId)` is the whole report.' })
+@ObjectType({ description: 'Outcome of an EVALUATION job; `evaluation(id: evaluationId)` has the complete report.' })
 export class EvaluationOutcome {
-  @Field(() => ID, { description: 'Id of the report, the same as the job’s.' })
+  @Field(() => ID, { description: 'Id of the evaluation, the same as the id of the job.' })
   evaluationId!: string;
 
-  @Field(() => Boolean, { description: 'Whether the gate EVALUATION is passed by it.' })
+  @Field(() => Boolean, { description: 'Whether the evaluation passes the gate EVALUATION.' })
   passed!: boolean;
 
-  @Field(() => SafeInt, { description: 'How many rows judged.' })
+  @Field(() => SafeInt, { description: 'Number of evaluated rows.' })
   rows!: number;
 
-  @Field(() => [NamedMetric], { description: 'What was measured, by name, e.g. `roc_auc`.' })
+  @Field(() => [NamedMetric], { description: 'Measured metrics by name, e.g. `roc_auc`.' })
   metrics!: NamedMetric[];
 
   @Field(() => ID, {
     nullable: true,
-    description: 'The version that it was to be compared with; null for the base rate alone.',
+    description: 'Baseline version; null when only the base rate was compared.',
   })
   baselineVersionId!: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Why that one could not answer for the same rows; null when it could.',
+    description: 'Why the baseline version could not answer the same rows; null when it could.',
   })
   baselineProblem!: string | null;
 }
@@ -102,27 +102,29 @@ export class ValidationOutcome {
   sampleRows!: number;
 }
 
-@ObjectType({ description: 'What a BATCH_INFERENCE left: one Parquet file.' })
+@ObjectType({ description: 'Outcome of a BATCH_INFERENCE job: one Parquet file.' })
 export class BatchInferenceOutcome {
-  @Field(() => ID, { description: 'Id of the file among the artifacts.' })
+  @Field(() => ID, { description: 'Artifact id of the file.' })
   artifactId!: string;
 
-  @Field(() => String, { description: 'Path to GET with your token, below the address of this service.' })
+  @Field(() => String, {
+    description: 'Path to GET the file with your token, relative to the address of this service.',
+  })
   downloadUrl!: string;
 
-  @Field(() => SafeInt, { description: 'Rows of the file, as many as the dataset has.' })
+  @Field(() => SafeInt, { description: 'Number of rows in the file, as many as the dataset has.' })
   rows!: number;
 
-  @Field(() => SafeInt, { description: 'Bytes of the Parquet file, as `downloadUrl` gives it.' })
+  @Field(() => SafeInt, { description: 'Size of the Parquet file in bytes, as downloaded from `downloadUrl`.' })
   sizeBytes!: number;
 
   @Field(() => String, { description: 'SHA-256 of the file, hexadecimal.' })
   sha256!: string;
 }
 
-@ObjectType({ description: 'What a CONVERSION left: the version’s model.onnx.' })
+@ObjectType({ description: 'Outcome of a CONVERSION job: the model.onnx of the version.' })
 export class ConversionOutcome {
-  @Field(() => String, { description: 'What was converted, e.g. `sklearn`.' })
+  @Field(() => String, { description: 'Framework of the original model, e.g. `sklearn`.' })
   framework!: string;
 
   @Field(() => String, { description: 'SHA-256 of the model.onnx, hexadecimal.' })
@@ -130,26 +132,28 @@ export class ConversionOutcome {
 
   @Field(() => MetricValue, {
     nullable: true,
-    description: 'Largest absolute difference between the two models’ answers; null where none was compared.',
+    description: 'Largest absolute difference between the answers of the two models; null when no rows were compared.',
   })
   maxAbsDiff!: number | null;
 
   @Field(() => MetricValue, {
     nullable: true,
-    description: 'The same in units of the answers’ spread; null where none was compared.',
+    description:
+      'Largest difference between the answers of the two models, divided by max(1, |answer|); null ' +
+      'when no rows were compared.',
   })
   maxScaledDiff!: number | null;
 }
 
-@ObjectType({ description: 'What keeps a version from its next stage.' })
+@ObjectType({ description: 'A requirement that keeps a version from its next stage.' })
 export class MissingStep {
-  @Field(() => HurdleEnum, { description: 'Which gate, or people.' })
+  @Field(() => HurdleEnum, { description: 'The gate, or the approvals.' })
   gate!: keyof typeof HurdleEnum;
 
-  @Field(() => String, { description: 'What is wrong with it, to be read after the name of the gate.' })
+  @Field(() => String, { description: 'What is wrong, as text that follows the name of the gate.' })
   problem!: string;
 
-  @Field(() => String, { description: 'What to call so that it can be passed.' })
+  @Field(() => String, { description: 'Call that helps to meet the requirement.' })
   next!: string;
 }
 
@@ -197,52 +201,52 @@ export class RunArchiveOutcome {
   skipped!: string | null;
 }
 
-@ObjectType({ description: 'What a GARBAGE_COLLECTION kept, and why.' })
+@ObjectType({ description: 'An object that a GARBAGE_COLLECTION kept, and the reason.' })
 export class KeptThing {
-  @Field(() => String, { description: 'What it is: run, loggedModel or experiment.' })
+  @Field(() => String, { description: 'Type of the object: run, loggedModel or experiment.' })
   type!: string;
 
-  @Field(() => ID, { description: 'Opaque id (UUIDv7) of what stays.' })
+  @Field(() => ID, { description: 'Opaque id (UUIDv7) of the object.' })
   id!: string;
 
-  @Field(() => String, { description: 'What it is called.' })
+  @Field(() => String, { description: 'Name of the object.' })
   name!: string;
 
-  @Field(() => String, { description: 'What needs it still.' })
+  @Field(() => String, { description: 'What still needs the object.' })
   reason!: string;
 }
 
-@ObjectType({ description: 'What a GARBAGE_COLLECTION removed for good.' })
+@ObjectType({ description: 'Outcome of a GARBAGE_COLLECTION job: what it removed permanently.' })
 export class GarbageCollectionOutcome {
-  @Field(() => SafeInt, { description: 'Runs that are gone.' })
+  @Field(() => SafeInt, { description: 'Number of removed runs.' })
   runs!: number;
 
-  @Field(() => SafeInt, { description: 'Logged models that are gone.' })
+  @Field(() => SafeInt, { description: 'Number of removed logged models.' })
   loggedModels!: number;
 
-  @Field(() => SafeInt, { description: 'Experiments that are gone.' })
+  @Field(() => SafeInt, { description: 'Number of removed experiments.' })
   experiments!: number;
 
-  @Field(() => SafeInt, { description: 'Metric points that went with them.' })
+  @Field(() => SafeInt, { description: 'Number of removed metric points.' })
   metricPoints!: number;
 
-  @Field(() => SafeInt, { description: 'Lines of logs that went with them.' })
+  @Field(() => SafeInt, { description: 'Number of removed log lines.' })
   logLines!: number;
 
-  @Field(() => SafeInt, { description: 'Files that went with them.' })
+  @Field(() => SafeInt, { description: 'Number of removed files.' })
   files!: number;
 
-  @Field(() => [KeptThing], { description: 'The first hundred things that stay although they were deleted.' })
+  @Field(() => [KeptThing], { description: 'The first hundred deleted objects that were kept.' })
   kept!: KeptThing[];
 
-  @Field(() => SafeInt, { description: 'How many things stay although they were deleted.' })
+  @Field(() => SafeInt, { description: 'Number of deleted objects that were kept.' })
   keptCount!: number;
 
   @Field(() => Json, {
     nullable: true,
     description:
-      'With `checkStorage`: {objects, rows, objectsWithoutRow: {count, keys}, rowsWithoutObject: {count, ' +
-      'keys}}; null without.',
+      'With `checkStorage`: {objects, rows, objectsWithoutRow: {count, keys}, rowsWithoutObject: ' +
+      '{count, keys}}; null otherwise.',
   })
   storage!: object | null;
 }
@@ -256,90 +260,100 @@ export class ThingCount {
   count!: number;
 }
 
-@ObjectType({ description: 'What an EXPERIMENT_EXPORT left: one tar archive.' })
+@ObjectType({ description: 'Outcome of an EXPERIMENT_EXPORT job: one tar archive.' })
 export class ExperimentExportOutcome {
-  @Field(() => ID, { description: 'Id of the archive among the artifacts.' })
+  @Field(() => ID, { description: 'Artifact id of the archive.' })
   artifactId!: string;
 
-  @Field(() => String, { description: 'Path to GET with your token, below the address of this service.' })
+  @Field(() => String, {
+    description: 'Path to GET the file with your token, relative to the address of this service.',
+  })
   downloadUrl!: string;
 
-  @Field(() => SafeInt, { description: 'Bytes of the tar archive, as `downloadUrl` gives it.' })
+  @Field(() => SafeInt, { description: 'Size of the tar archive in bytes, as downloaded from `downloadUrl`.' })
   sizeBytes!: number;
 
   @Field(() => String, { description: 'SHA-256 of the archive, hexadecimal.' })
   sha256!: string;
 
-  @Field(() => [ThingCount], { description: 'How many things of each kind are in it.' })
+  @Field(() => [ThingCount], { description: 'Number of objects of each kind in the archive.' })
   counts!: ThingCount[];
 }
 
-@ObjectType({ description: 'What an EXPERIMENT_IMPORT left.' })
+@ObjectType({ description: 'Outcome of an EXPERIMENT_IMPORT job.' })
 export class ExperimentImportOutcome {
-  @Field(() => ID, { description: 'The experiment that holds what was brought.' })
+  @Field(() => ID, { description: 'Experiment with the imported content.' })
   experimentId!: string;
 
   @Field(() => Boolean, {
     description:
-      'Whether everything has the id that it had when this tenant exported it here. False for archives of others.',
+      'Whether all objects kept the ids with which this tenant exported them here. False for archives of others.',
   })
   keptIds!: boolean;
 
-  @Field(() => Boolean, { description: 'Whether the same archive had been brought before, so that nothing was to do.' })
+  @Field(() => Boolean, {
+    description: 'Whether the same archive had been imported before, so that the import changed nothing.',
+  })
   unchanged!: boolean;
 
-  @Field(() => [ThingCount], { description: 'How many things of each kind were brought; empty when unchanged.' })
+  @Field(() => [ThingCount], {
+    description: 'Number of imported objects of each kind; empty when the import changed nothing.',
+  })
   counts!: ThingCount[];
 }
 
-@ObjectType({ description: 'How many things of one kind an import has met.' })
+@ObjectType({ description: 'Counters of an import for one kind of object.' })
 export class ImportCount {
-  @Field(() => String, { description: 'What they are: experiments, runs, loggedModels, models or modelVersions.' })
+  @Field(() => String, { description: 'Kind of object: experiments, runs, loggedModels, models or modelVersions.' })
   kind!: string;
 
-  @Field(() => SafeInt, { description: 'Those that are new here.' })
+  @Field(() => SafeInt, { description: 'Number of objects that are new here.' })
   added!: number;
 
-  @Field(() => SafeInt, { description: 'Those that had changed there since the last import.' })
+  @Field(() => SafeInt, {
+    description: 'Number of objects that had changed on the other server since the last import.',
+  })
   changed!: number;
 
-  @Field(() => SafeInt, { description: 'Those that were here as they are there.' })
+  @Field(() => SafeInt, { description: 'Number of objects that are the same here and there.' })
   unchanged!: number;
 }
 
-@ObjectType({ description: 'Something that an import has left out.' })
+@ObjectType({ description: 'An object that an import has left out.' })
 export class ImportProblem {
-  @Field(() => String, { description: 'What it is, e.g. `run 3f…`.' })
+  @Field(() => String, { description: 'The object, e.g. `run 3f…`.' })
   thing!: string;
 
-  @Field(() => String, { description: 'Why it was left out, in words.' })
+  @Field(() => String, { description: 'Why the object was left out, as a sentence.' })
   reason!: string;
 }
 
-@ObjectType({ description: 'What an MLFLOW_IMPORT has brought over all its attempts.' })
+@ObjectType({ description: 'Outcome of an MLFLOW_IMPORT job: what it has imported in all attempts.' })
 export class MlflowImportOutcome {
-  @Field(() => [ImportCount], { description: 'By kind: experiments, runs, loggedModels, models, modelVersions.' })
+  @Field(() => [ImportCount], {
+    description: 'Counters by kind: experiments, runs, loggedModels, models, modelVersions.',
+  })
   imported!: ImportCount[];
 
-  @Field(() => SafeInt, { description: 'Metric points that were brought.' })
+  @Field(() => SafeInt, { description: 'Number of imported metric points.' })
   metricPoints!: number;
 
-  @Field(() => SafeInt, { description: 'Files that were brought.' })
+  @Field(() => SafeInt, { description: 'Number of imported files.' })
   artifacts!: number;
 
-  @Field(() => SafeInt, { description: 'Bytes of these files.' })
+  @Field(() => SafeInt, { description: 'Total size of the imported files in bytes.' })
   artifactBytes!: number;
 
-  @Field(() => [ImportProblem], { description: 'The first hundred things that were left out.' })
+  @Field(() => [ImportProblem], { description: 'The first hundred objects that were left out.' })
   problems!: ImportProblem[];
 
-  @Field(() => SafeInt, { description: 'How many things were left out.' })
+  @Field(() => SafeInt, { description: 'Number of objects that were left out.' })
   problemCount!: number;
 }
 
 export const JobOutcome = createUnionType({
   name: 'JobOutcome',
-  description: 'What came out of a job, by its kind: select it with `... on TrainingOutcome { … }`.',
+  description: 'Result of a job, by its kind. Select it with `... on TrainingOutcome { … }`.',
   types: () =>
     [
       TrainingOutcome,

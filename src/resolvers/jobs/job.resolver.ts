@@ -85,7 +85,7 @@ export class JobResolver {
 
   @FieldResolver(() => JobOutcome, {
     nullable: true,
-    description: 'What came out, by the kind of job; null until it has succeeded.',
+    description: 'Result of the job, typed by its kind; null until the job has succeeded.',
   })
   async outcome(@Root() job: JobType, @Ctx() ctx: RequestContext): Promise<typeof JobOutcome | null> {
     const found = await ctx.loaders.jobResult.load(job.id);
@@ -96,8 +96,8 @@ export class JobResolver {
     nullable: true,
     deprecationReason: '`outcome` tells the same, typed and as much of it as you select.',
     description:
-      'What came out, as open JSON, without the reference samples of a training; null until it has ' +
-      'succeeded, except for jobs that tell how far they are.',
+      'Result of the job as JSON, without the reference samples of a training. Null until the job ' +
+      'has succeeded, except for kinds of jobs that report intermediate results.',
   })
   async result(@Root() job: JobType, @Ctx() ctx: RequestContext): Promise<object | null> {
     return (await ctx.loaders.jobResult.load(job.id))?.result ?? null;
@@ -105,7 +105,7 @@ export class JobResolver {
 
   @FieldResolver(() => RunType, {
     nullable: true,
-    description: 'The run that it writes to; null for jobs without one.',
+    description: 'Run that the job writes to; null for jobs without a run.',
   })
   run(@Root() job: JobType, @Ctx() ctx: RequestContext): Promise<RunType | null> | null {
     return job.runId ? ctx.loaders.run.load(job.runId) : null;

@@ -3,73 +3,77 @@ import { describeEnum, describeOrderFields, OrderDirection } from '../types/comm
 import { connectionOf } from '../types/connection.js';
 import { DateTime, Json, SafeInt } from '../types/scalars.js';
 
-export const JobKindEnum = describeEnum('JobKind', 'What a background job does.', {
+export const JobKindEnum = describeEnum('JobKind', 'Kind of work of a background job.', {
   TRAINING: 'Trains a model from a dataset.',
-  EVALUATION: 'Measures a version on a holdout and compares it with its baseline.',
-  VALIDATION: 'Checks a version: signature, sample predictions, thresholds, latency, agreement.',
+  EVALUATION: 'Evaluates a version on a holdout and compares it with its baseline.',
+  VALIDATION:
+    'Validates a version: signature, sample predictions, metric bounds, latency, agreement of ' +
+    'trainer and runtime.',
   BATCH_INFERENCE: 'Predicts for every row of a dataset.',
-  CONVERSION: 'Makes a model.onnx of another framework’s files and compares the two.',
-  RELEASE: 'Validates, evaluates and promotes a version as far as its gates let it.',
-  RUN_ARCHIVE: 'Stores log and metric histories of a run that has ended as files of it.',
-  GARBAGE_COLLECTION: 'Removes for good what was deleted long ago.',
-  EXPERIMENT_EXPORT: 'Writes an experiment into an archive.',
-  EXPERIMENT_IMPORT: 'Brings an archived experiment in.',
-  MLFLOW_IMPORT: 'Brings over what another tracking server holds.',
+  CONVERSION: 'Converts files of another framework to model.onnx and compares the two models.',
+  RELEASE: 'Validates, evaluates and promotes a version as far as its gates allow.',
+  RUN_ARCHIVE: 'Stores the log and the metric histories of an ended run as files of the run.',
+  GARBAGE_COLLECTION: 'Permanently removes objects that were deleted long enough ago.',
+  EXPERIMENT_EXPORT: 'Exports an experiment into an archive.',
+  EXPERIMENT_IMPORT: 'Imports an experiment from an archive.',
+  MLFLOW_IMPORT: 'Imports the content of another MLflow tracking server.',
 });
 
-export const JobStatusEnum = describeEnum('JobStatus', 'Where a background job stands.', {
-  QUEUED: 'Waits for a worker.',
-  RUNNING: 'A worker is at it.',
-  SUCCEEDED: 'Done; `outcome` holds what came out.',
-  FAILED: 'Given up; `errorCode` and `errorMessage` say why.',
-  CANCELLED: 'Ended by a person.',
+export const JobStatusEnum = describeEnum('JobStatus', 'Status of a background job.', {
+  QUEUED: 'Waiting for a worker.',
+  RUNNING: 'A worker runs the job.',
+  SUCCEEDED: 'The job succeeded; `outcome` has its result.',
+  FAILED: 'The job failed; `errorCode` and `errorMessage` say why.',
+  CANCELLED: 'A person cancelled the job.',
 });
 
-export const JobOrderField = describeOrderFields<'createdAt'>('JobOrderField', 'What jobs can be ordered by.', {
-  CREATED_AT: ['createdAt', 'When they were created.'],
+export const JobOrderField = describeOrderFields<'createdAt'>('JobOrderField', 'Fields by which jobs can be sorted.', {
+  CREATED_AT: ['createdAt', 'Time of creation.'],
 });
 
 @ObjectType('Job', {
-  description: 'A piece of background work that survives crashes, shows its progress and can be cancelled.',
+  description: 'A background job that survives crashes, reports its progress and can be cancelled.',
 })
 export class JobType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
   id!: string;
 
-  @Field(() => JobKindEnum, { description: 'What it does.' })
+  @Field(() => JobKindEnum, { description: 'Kind of work.' })
   kind!: keyof typeof JobKindEnum;
 
-  @Field(() => JobStatusEnum, { description: 'Where it stands.' })
+  @Field(() => JobStatusEnum, { description: 'Current status.' })
   status!: keyof typeof JobStatusEnum;
 
-  @Field(() => Float, { description: 'Share of the work that is done, 0 to 1.' })
+  @Field(() => Float, { description: 'Fraction of the work that is done, 0 to 1.' })
   progress!: number;
 
-  @Field(() => String, { description: 'What it is doing, in words.' })
+  @Field(() => String, { description: 'Current activity, as a sentence.' })
   message!: string;
 
-  @Field(() => Int, { description: 'Number of the present attempt, from 1; a lost worker leads to another attempt.' })
+  @Field(() => Int, {
+    description: 'Number of the current attempt, from 1. When a worker is lost, a new attempt starts.',
+  })
   attempt!: number;
 
-  @Field(() => Json, { description: 'What was asked for.' })
+  @Field(() => Json, { description: 'Configuration of the job, as requested.' })
   config!: Record<string, unknown>;
 
-  @Field(() => String, { nullable: true, description: 'Code of the error that ended it; null unless FAILED.' })
+  @Field(() => String, { nullable: true, description: 'Code of the error; null unless the status is FAILED.' })
   errorCode?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'What went wrong, in words; null unless FAILED.' })
+  @Field(() => String, { nullable: true, description: 'Error message; null unless the status is FAILED.' })
   errorMessage?: string | null;
 
-  @Field(() => String, { description: 'Subject of the token that asked for it.' })
+  @Field(() => String, { description: 'Subject of the token that made the request.' })
   createdBy!: string;
 
-  @Field(() => DateTime, { description: 'When it was asked for, UTC.' })
+  @Field(() => DateTime, { description: 'Time of the request, UTC.' })
   createdAt!: Date;
 
-  @Field(() => DateTime, { nullable: true, description: 'When a worker first took it, UTC.' })
+  @Field(() => DateTime, { nullable: true, description: 'Time when a worker first started the job, UTC.' })
   startedAt?: Date | null;
 
-  @Field(() => DateTime, { nullable: true, description: 'When it ended, UTC.' })
+  @Field(() => DateTime, { nullable: true, description: 'Time of the end, UTC.' })
   endedAt?: Date | null;
 
   /** Shown as objects. */
@@ -80,63 +84,64 @@ export class JobType {
 
 export const JobConnection = connectionOf(JobType, 'Job', 'jobs');
 
-@ObjectType({ description: 'What became of a job at one moment: its status, progress and message then.' })
+@ObjectType({ description: 'One step of a job: status, progress and message at that time.' })
 export class JobEvent {
-  @Field(() => ID, { description: 'The job that took this step.' })
+  @Field(() => ID, { description: 'Id of the job.' })
   jobId!: string;
 
-  @Field(() => SafeInt, { description: 'Sequence number within the job; pass the last one as `after` to go on.' })
+  @Field(() => SafeInt, { description: 'Sequence number within the job; pass the last one as `after` to continue.' })
   seq!: number;
 
-  @Field(() => JobStatusEnum, { description: 'Where the job stood then.' })
+  @Field(() => JobStatusEnum, { description: 'Status of the job at that time.' })
   status!: keyof typeof JobStatusEnum;
 
-  @Field(() => Int, { description: 'Which try took the step, from 1; a lost or failed one is followed by the next.' })
+  @Field(() => Int, {
+    description: 'Number of the attempt, from 1. A lost or failed attempt is followed by the next one.',
+  })
   attempt!: number;
 
-  @Field(() => Float, { description: 'Share of the work done, 0 to 1.' })
+  @Field(() => Float, { description: 'Fraction of the work that was done, 0 to 1.' })
   progress!: number;
 
-  @Field(() => String, { description: 'What happened, in words.' })
+  @Field(() => String, { description: 'What happened, as a sentence.' })
   message!: string;
 
-  @Field(() => DateTime, { description: 'When, UTC.' })
+  @Field(() => DateTime, { description: 'Time, UTC.' })
   loggedAt!: Date;
 }
 
-@InputType({ description: 'Which jobs to list; every given field must hold.' })
+@InputType({ description: 'Filter for jobs; all given fields must match.' })
 export class JobFilterInput {
-  @Field(() => JobKindEnum, { nullable: true, description: 'Only trainings, only evaluations, and so on.' })
+  @Field(() => JobKindEnum, { nullable: true, description: 'Jobs of this kind, e.g. only trainings.' })
   kind?: keyof typeof JobKindEnum | null;
 
-  @Field(() => [JobStatusEnum], { nullable: true, description: 'Jobs in one of these states.' })
+  @Field(() => [JobStatusEnum], { nullable: true, description: 'Jobs with one of these statuses.' })
   status?: (keyof typeof JobStatusEnum)[] | null;
 
-  @Field(() => ID, { nullable: true, description: 'Jobs of this run. NOT_FOUND when there is none.' })
+  @Field(() => ID, { nullable: true, description: 'Jobs with this run. NOT_FOUND when it does not exist.' })
   runId?: string | null;
 
-  @Field(() => ID, { nullable: true, description: 'Jobs of this model version. NOT_FOUND when there is none.' })
+  @Field(() => ID, { nullable: true, description: 'Jobs with this model version. NOT_FOUND when it does not exist.' })
   modelVersionId?: string | null;
 
-  @Field(() => ID, { nullable: true, description: 'Jobs over this dataset. NOT_FOUND when there is none.' })
+  @Field(() => ID, { nullable: true, description: 'Jobs with this dataset. NOT_FOUND when it does not exist.' })
   datasetId?: string | null;
 }
 
 @InputType({
-  description:
-    'The order of a list of jobs: by what, and which end comes first. Equal ones are in the order of their ids.',
+  description: 'Sort order of a list of jobs: field and direction. Items with equal values are sorted by id.',
 })
 export class JobOrderInput {
-  @Field(() => JobOrderField, { description: 'What to order by.' })
+  @Field(() => JobOrderField, { description: 'Field to sort by.' })
   field!: 'createdAt';
 
-  @Field(() => OrderDirection, { description: 'Which end comes first.' })
+  @Field(() => OrderDirection, { description: 'Direction of the order.' })
   direction!: OrderDirection;
 }
 
-@InputType({ description: 'Which background work to end before it is done.' })
+@InputType({ description: 'Background job to cancel.' })
 export class CancelJobInput {
-  @Field(() => ID, { description: 'The job. NOT_FOUND when there is none, CONFLICT when it has ended.' })
+  @Field(() => ID, { description: 'The job. NOT_FOUND when it does not exist, CONFLICT when it has ended.' })
   jobId!: string;
 }
 

@@ -5,116 +5,126 @@ import { DateTime } from '../types/scalars.js';
 
 export const LineageType = describeEnum<NodeType>(
   'LineageType',
-  'What a node of a lineage graph is; its id finds it by the query of that name.',
+  'Type of a node in a lineage graph. The query with the same name finds its id.',
   {
-    DATASET: 'A registered dataset version.',
+    DATASET: 'A version of a registered dataset.',
     LOGGED_DATASET:
-      'Data that clients said they read or wrote: one node for all runs that logged the same name and digest.',
-    RUN: 'One execution that was tracked.',
-    LOGGED_MODEL: 'A model as a run made it, before anybody registered it.',
-    MODEL_VERSION: 'A version in the registry.',
-    JOB: 'Work of this service: training, evaluation, validation, batch inference, conversion.',
+      'Data that clients recorded as read or written: one node for all runs that logged the same name and digest.',
+    RUN: 'A tracked run.',
+    LOGGED_MODEL: 'A logged model: made by a run and not yet registered.',
+    MODEL_VERSION: 'A version in the model registry.',
+    JOB: 'A job of this service: training, evaluation, validation, batch inference, conversion.',
     ARTIFACT: 'A file that a job wrote, such as the predictions of a batch inference.',
-    DEPLOYMENT: 'A version on an engine.',
-    ENDPOINT: 'The stable name that clients call.',
-    PREDICTION_LOG: 'All logged predictions of a deployment as one node, which has the deployment’s id.',
-    ALERT: 'A warning about a deployment’s traffic, which may have started a retraining.',
+    DEPLOYMENT: 'A deployed version.',
+    ENDPOINT: 'An endpoint: the stable name that clients call.',
+    PREDICTION_LOG: 'All logged predictions of a deployment as one node; its id is the id of the deployment.',
+    ALERT: 'An alert about the traffic of a deployment; it may have started a retraining.',
   },
 );
 
-export const LineageEdgeKind = describeEnum<EdgeKind>('LineageEdgeKind', 'How one thing led to another.', {
-  INPUT: 'Data or a model that was read.',
-  OUTPUT: 'Data, a model or a file that was made.',
-  SAME_DATA: 'A registered dataset and what a client logged are the same data.',
-  REGISTERED_AS: 'Became a version of a model.',
-  DEPLOYED_AS: 'Was put on an engine.',
-  SERVED_AT: 'Answered the calls to an endpoint.',
-  LOGGED: 'Left its predictions.',
-  RAISED: 'Gave cause for an alert.',
-  TRIGGERED: 'Started a retraining.',
-  RAN: 'A job whose work is that run.',
-});
+export const LineageEdgeKind = describeEnum<EdgeKind>(
+  'LineageEdgeKind',
+  'Kind of relation between two nodes of a lineage graph.',
+  {
+    INPUT: 'The data or the model was read.',
+    OUTPUT: 'The data, the model or the file was made.',
+    SAME_DATA: 'A registered dataset and a dataset that a client logged are the same data.',
+    REGISTERED_AS: 'The model was registered as a version.',
+    DEPLOYED_AS: 'The version was deployed.',
+    SERVED_AT: 'The deployment answered requests of the endpoint.',
+    LOGGED: 'The deployment logged predictions.',
+    RAISED: 'The deployment caused an alert.',
+    TRIGGERED: 'The alert started a retraining.',
+    RAN: 'The job executed the run.',
+  },
+);
 
-export const LineageDirection = describeEnum('LineageDirection', 'Which way to follow from where one starts.', {
-  UPSTREAM: 'To what it came from.',
-  DOWNSTREAM: 'To what came of it.',
-  BOTH: 'Both ways; not to other things that came from the same origins.',
-});
+export const LineageDirection = describeEnum(
+  'LineageDirection',
+  'Direction in which to follow the lineage from the start.',
+  {
+    UPSTREAM: 'To the objects that the start was made from.',
+    DOWNSTREAM: 'To the objects that were made from the start.',
+    BOTH: 'Both directions. Other objects that were made from the same origins are not included.',
+  },
+);
 
-@InputType({ description: 'Where to start in the lineage, and how far to go.' })
+@InputType({ description: 'Start and depth of a lineage query.' })
 export class LineageInput {
-  @Field(() => ID, { description: 'Id of the thing to start from; NOT_FOUND when there is none of this type.' })
+  @Field(() => ID, { description: 'Id of the object at the start; NOT_FOUND when no object of this type has this id.' })
   id!: string;
 
-  @Field(() => LineageType, { description: 'What the id stands for.' })
+  @Field(() => LineageType, { description: 'Type of the object with this id.' })
   type!: NodeType;
 
-  @Field(() => LineageDirection, { defaultValue: 'BOTH', description: 'Which way to follow.' })
+  @Field(() => LineageDirection, { defaultValue: 'BOTH', description: 'Direction to follow.' })
   direction!: keyof typeof LineageDirection;
 
-  @Field(() => Int, { defaultValue: 5, description: 'Steps from the start at most, 1 to 10.' })
+  @Field(() => Int, { defaultValue: 5, description: 'Maximum number of steps from the start, 1 to 10.' })
   depth!: number;
 }
 
-@ObjectType({ description: 'A thing in a lineage graph.' })
+@ObjectType({ description: 'An object in a lineage graph.' })
 export class LineageNode {
-  @Field(() => String, { description: 'Unique within the graph, which edges name it by: type and id.' })
+  @Field(() => String, { description: 'Key of the node, unique within the graph and used by the edges: type and id.' })
   key!: string;
 
-  @Field(() => ID, { description: 'Opaque id (UUID) of the thing itself, for other queries.' })
+  @Field(() => ID, { description: 'Opaque id (UUID) of the object, for other queries.' })
   id!: string;
 
-  @Field(() => LineageType, { description: 'Kind of thing, which says by which query its id is found.' })
+  @Field(() => LineageType, { description: 'Type of the object; it says which query finds the id.' })
   type!: NodeType;
 
-  @Field(() => String, { description: 'For people, e.g. `cars v2` of a dataset.' })
+  @Field(() => String, { description: 'Name for people, e.g. `cars v2` for a dataset.' })
   name!: string;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Where a run, job, version, deployment or alert stands; null for what has no state.',
+    description: 'Status of a run, job, deployment or alert, or stage of a version; null for types without a status.',
   })
   status?: string | null;
 
-  @Field(() => DateTime, { description: 'When it came to be, UTC; of a prediction log its oldest entry.' })
+  @Field(() => DateTime, { description: 'Time of creation, UTC; for a prediction log, the time of its oldest entry.' })
   createdAt!: Date;
 
   @Field(() => [KeyValue], {
     description:
-      'What else is worth showing, by type: stage of a version, rows of a dataset, requests and rows of a ' +
-      'prediction log …',
+      'More properties, by type: stage of a version, number of rows of a dataset, numbers of ' +
+      'requests and rows of a prediction log …',
   })
   properties!: KeyValue[];
 
-  @Field(() => Int, { description: 'Steps from the start: negative upstream, positive downstream.' })
+  @Field(() => Int, { description: 'Number of steps from the start: negative upstream, positive downstream.' })
   distance!: number;
 }
 
-@ObjectType({ description: 'An arrow of a lineage graph, from what was there before to what came of it.' })
+@ObjectType({ description: 'An edge of a lineage graph, from the earlier object to the later one.' })
 export class LineageEdge {
-  @Field(() => String, { description: '`key` of the node that it begins at.' })
+  @Field(() => String, { description: '`key` of the node where the edge starts.' })
   from!: string;
 
-  @Field(() => String, { description: '`key` of the node that it leads to.' })
+  @Field(() => String, { description: '`key` of the node where the edge ends.' })
   to!: string;
 
-  @Field(() => LineageEdgeKind, { description: 'How the one led to the other.' })
+  @Field(() => LineageEdgeKind, { description: 'Kind of relation.' })
   kind!: EdgeKind;
 }
 
-@ObjectType({ description: 'Where something came from, and what came of it.' })
+@ObjectType({ description: 'Lineage graph: where an object came from, and what was made from it.' })
 export class Lineage {
-  @Field(() => LineageNode, { description: 'Where the graph starts.' })
+  @Field(() => LineageNode, { description: 'Node where the graph starts.' })
   start!: LineageNode;
 
-  @Field(() => [LineageNode], { description: 'At most 1,000, the nearest first, the start included.' })
+  @Field(() => [LineageNode], { description: 'At most 1,000 nodes, the nearest first, including the start.' })
   nodes!: LineageNode[];
 
-  @Field(() => [LineageEdge], { description: 'Arrows between the nodes.' })
+  @Field(() => [LineageEdge], { description: 'Edges between the nodes.' })
   edges!: LineageEdge[];
 
   @Field(() => Boolean, {
-    description: 'Whether there is more than 1,000 nodes hold: ask with less depth, or in one direction.',
+    description:
+      'Whether nodes are missing because there are more than 1,000; query again with less depth, or ' +
+      'in one direction.',
   })
   isCut!: boolean;
 }

@@ -52,59 +52,63 @@ export class LoggedModelResolver {
   }
 
   @FieldResolver(() => String, {
-    description: 'What MLflow’s clients call it: `m-` and the id as 32 hexadecimal digits.',
+    description: 'Id in MLflow clients: `m-` and the id as 32 hexadecimal digits.',
   })
   mlflowId(@Root() model: LoggedModelType): string {
     return `m-${toHexId(model.id)}`;
   }
 
-  @FieldResolver(() => ExperimentType, { description: 'The named group that it was logged in.' })
+  @FieldResolver(() => ExperimentType, { description: 'Experiment in which the model was logged.' })
   experiment(@Root() model: LoggedModelType, @Ctx() ctx: RequestContext): Promise<ExperimentType | null> {
     return ctx.loaders.experiment.load(model.experimentId);
   }
 
   @FieldResolver(() => RunType, {
     nullable: true,
-    description: 'The run that made it; null when its code named none, or the run is gone.',
+    description: 'Run that made the model; null when the code named no run, or the run was deleted for good.',
   })
   run(@Root() model: LoggedModelType, @Ctx() ctx: RequestContext): Promise<RunType | null> | null {
     return model.runId ? ctx.loaders.run.load(model.runId) : null;
   }
 
   @FieldResolver(() => [KeyValue], {
-    description: 'What it was made with, each key once; values of up to 100,000 characters.',
+    description: 'Parameters of the model, each key once; values of up to 100,000 characters.',
   })
   params(@Root() model: LoggedModelType): KeyValue[] {
     return toKeyValues(model.params);
   }
 
-  @FieldResolver(() => [KeyValue], { description: 'Free labels, each key once; values of up to 100,000 characters.' })
+  @FieldResolver(() => [KeyValue], { description: 'Tags, each key once; values of up to 100,000 characters.' })
   tags(@Root() model: LoggedModelType): KeyValue[] {
     return toKeyValues(model.tags);
   }
 
   @FieldResolver(() => [LoggedModelMetricType], {
     description:
-      'The value measured last of each metric on each dataset, by key: of the latest time, then the greatest step.',
+      'Newest value of each metric on each dataset, by key: the value with the latest time, then ' +
+      'with the greatest step.',
   })
   metrics(@Root() model: LoggedModelType, @Ctx() ctx: RequestContext): Promise<LoggedModelMetricType[]> {
     return ctx.loaders.loggedModelMetrics.load(model.id);
   }
 
   @FieldResolver(() => [LoggedModelMetricType], {
-    description:
-      'The newest thousand values of one metric, by all runs and on all datasets, in the order of their times.',
+    description: 'The newest thousand values of one metric, from all runs and on all datasets, in the order of time.',
   })
   metricHistory(
     @Root() model: LoggedModelType,
     @Ctx() ctx: RequestContext,
-    @Arg('key', () => String, { description: 'Name of the metric; one that was never logged has no values.' })
+    @Arg('key', () => String, {
+      description: 'Name of the metric; the list is empty when the metric was never logged.',
+    })
     key: string,
   ): Promise<LoggedModelMetricType[]> {
     return ctx.loaders.loggedModelHistory.load({ loggedModelId: model.id, key });
   }
 
-  @FieldResolver(() => [ArtifactType], { description: 'Its files by path, the MLmodel file among them.' })
+  @FieldResolver(() => [ArtifactType], {
+    description: 'Files of the logged model by path, including the MLmodel file.',
+  })
   artifacts(@Root() model: LoggedModelType, @Ctx() ctx: RequestContext): Promise<ArtifactType[]> {
     return ctx.loaders.loggedModelArtifacts.load(model.id);
   }
@@ -113,7 +117,7 @@ export class LoggedModelResolver {
 @Resolver(() => LoggedModelMetricType)
 export class LoggedModelMetricResolver {
   @FieldResolver(() => RunType, {
-    description: 'The run that measured it, which need not be the one that made the model.',
+    description: 'Run that measured the value; it may differ from the run that made the model.',
   })
   run(@Root() metric: LoggedModelMetricType, @Ctx() ctx: RequestContext): Promise<RunType | null> {
     return ctx.loaders.run.load(metric.runId);

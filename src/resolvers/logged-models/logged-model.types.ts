@@ -3,56 +3,55 @@ import { connectionOf } from '../types/connection.js';
 import { describeEnum, describeOrderFields, OrderDirection } from '../types/common.types.js';
 import { DateTime, MetricValue, SafeInt } from '../types/scalars.js';
 
-export const LoggedModelStatus = describeEnum(
-  'LoggedModelStatus',
-  'Whether the files of a logged model are all there.',
-  {
-    PENDING: 'Its code is still sending them.',
-    READY: 'Complete: it can be registered.',
-    FAILED: 'Its code gave up; `statusMessage` may say why.',
-  },
-);
+export const LoggedModelStatus = describeEnum('LoggedModelStatus', 'Whether all files of a logged model are stored.', {
+  PENDING: 'The code is still sending files.',
+  READY: 'All files are stored: the model can be registered.',
+  FAILED: 'The code that logs the model failed; `statusMessage` may say why.',
+});
 
-export const LoggedModelDirection = describeEnum('LoggedModelDirection', 'What a run did with a logged model.', {
-  INPUT: 'Read it, e.g. to evaluate it.',
-  OUTPUT: 'Made it, at the step that is told.',
+export const LoggedModelDirection = describeEnum('LoggedModelDirection', 'Whether a run read or made a logged model.', {
+  INPUT: 'The run read the model, e.g. to evaluate it.',
+  OUTPUT: 'The run made the model, at the given step.',
 });
 
 type LoggedModelOrderBy = 'createdAt' | 'updatedAt' | 'name';
 
 export const LoggedModelOrderField = describeOrderFields<LoggedModelOrderBy>(
   'LoggedModelOrderField',
-  'What logged models can be ordered by.',
+  'Fields by which logged models can be sorted.',
   {
-    CREATED_AT: ['createdAt', 'When they were logged.'],
-    UPDATED_AT: ['updatedAt', 'When they, their tags or parameters last changed.'],
-    NAME: ['name', 'Their names, in code point order.'],
+    CREATED_AT: ['createdAt', 'Time when the model was logged.'],
+    UPDATED_AT: ['updatedAt', 'Time of the last change of the model, its tags or its parameters.'],
+    NAME: ['name', 'Name, in code point order.'],
   },
 );
 
 @ObjectType('LoggedModelMetric', {
-  description: 'A value that a run measured of a logged model, maybe on one dataset.',
+  description: 'Metric value that a run measured for a logged model, with or without a dataset.',
 })
 export class LoggedModelMetricType {
   @Field(() => String, { description: 'Name of the metric, e.g. `validation.loss`.' })
   key!: string;
 
-  @Field(() => MetricValue, { description: 'The value; may be NaN or infinite.' })
+  @Field(() => MetricValue, { description: 'Value of the metric; may be NaN or infinite.' })
   value!: number;
 
-  @Field(() => SafeInt, { description: 'Step it was logged at.' })
+  @Field(() => SafeInt, { description: 'Step of the value.' })
   step!: number;
 
-  @Field(() => DateTime, { description: 'When it was measured, UTC.' })
+  @Field(() => DateTime, { description: 'Time of the measurement, UTC.' })
   loggedAt!: Date;
 
   @Field(() => String, {
     nullable: true,
-    description: 'What the code calls the data it was measured on; null when it did not say.',
+    description: 'Name of the dataset in the code; null when not given.',
   })
   datasetName?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Hash of that data, as the code gave it; null when it did not.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Hash of the dataset, as given by the code; null when not given.',
+  })
   datasetDigest?: string | null;
 
   /** Shown as an object. */
@@ -61,40 +60,43 @@ export class LoggedModelMetricType {
 
 @ObjectType('LoggedModel', {
   description:
-    'A model as a run made it, with files, parameters, tags and metrics of its own, before anybody registers ' +
-    'it: MLflow’s LoggedModel. `registerModelVersion` makes a version of it.',
+    'A logged model: a model as a run has made it, with its own files, parameters, tags and ' +
+    'metrics, before registration. MLflow calls it LoggedModel. `registerModelVersion` makes a ' +
+    'version from it.',
 })
 export class LoggedModelType {
   @Field(() => ID, { description: 'Opaque id (UUID).' })
   id!: string;
 
-  @Field(() => String, { description: 'Name for people; need not be unique.' })
+  @Field(() => String, { description: 'Name; need not be unique.' })
   name!: string;
 
-  @Field(() => LoggedModelStatus, { description: 'Whether its files are all there.' })
+  @Field(() => LoggedModelStatus, { description: 'Whether all files of the model are stored.' })
   status!: keyof typeof LoggedModelStatus;
 
-  @Field(() => String, { nullable: true, description: 'What its code said about the status; null when nothing.' })
+  @Field(() => String, { nullable: true, description: 'Message of the code about the status; null when not given.' })
   statusMessage?: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Kind of model in the code’s own words, e.g. `agent`; null when it did not say.',
+    description: 'Kind of model, as given by the code, e.g. `agent`; null when not given.',
   })
   modelType?: string | null;
 
-  @Field(() => String, { description: 'Subject of the token that logged it.' })
+  @Field(() => String, { description: 'Subject of the token that logged the model.' })
   createdBy!: string;
 
-  @Field(() => DateTime, { description: 'When it was logged, UTC.' })
+  @Field(() => DateTime, { description: 'Time when the model was logged, UTC.' })
   createdAt!: Date;
 
-  @Field(() => DateTime, { description: 'When it, its tags or parameters last changed, UTC.' })
+  @Field(() => DateTime, { description: 'Time of the last change of the model, its tags or its parameters, UTC.' })
   updatedAt!: Date;
 
   @Field(() => DateTime, {
     nullable: true,
-    description: 'When it was deleted, UTC: it is in no list, and garbage collection removes it. Null for one in use.',
+    description:
+      'Time of the deletion, UTC; null when not deleted. A deleted logged model is in no list, and ' +
+      'garbage collection removes it.',
   })
   deletedAt?: Date | null;
 
@@ -119,39 +121,37 @@ export class RunLoggedModel {
   loggedModel!: LoggedModelType;
 }
 
-@InputType({ description: 'Which logged models to list; every given field must hold.' })
+@InputType({ description: 'Filter for logged models; all given fields must match.' })
 export class LoggedModelFilterInput {
   @Field(() => String, {
     nullable: true,
-    description: 'Text that the name contains, whatever its case; at most 200 characters.',
+    description: 'Text that the name contains, case-insensitive; at most 200 characters.',
   })
   search?: string | null;
 
   @Field(() => [ID], {
     nullable: true,
-    description: 'Models logged in any of these experiments. NOT_FOUND when one is not there.',
+    description: 'Models that were logged in one of these experiments. NOT_FOUND when one does not exist.',
   })
   experimentIds?: string[] | null;
 
-  @Field(() => ID, { nullable: true, description: 'Models that this run made. NOT_FOUND when there is none.' })
+  @Field(() => ID, { nullable: true, description: 'Models that this run made. NOT_FOUND when it does not exist.' })
   runId?: string | null;
 
-  @Field(() => [LoggedModelStatus], { nullable: true, description: 'Models whose files are in one of these states.' })
+  @Field(() => [LoggedModelStatus], { nullable: true, description: 'Models with one of these statuses.' })
   status?: (keyof typeof LoggedModelStatus)[] | null;
 
-  @Field(() => String, { nullable: true, description: 'Models of exactly this kind.' })
+  @Field(() => String, { nullable: true, description: 'Models with exactly this `modelType`.' })
   modelType?: string | null;
 }
 
 @InputType({
-  description:
-    'The order of a list of logged models: by what, and which end comes first. Equal ones are in the order ' +
-    'of their ids.',
+  description: 'Sort order of a list of logged models: field and direction. Items with equal values are sorted by id.',
 })
 export class LoggedModelOrderInput {
-  @Field(() => LoggedModelOrderField, { description: 'What to order by.' })
+  @Field(() => LoggedModelOrderField, { description: 'Field to sort by.' })
   field!: LoggedModelOrderBy;
 
-  @Field(() => OrderDirection, { description: 'Which end comes first.' })
+  @Field(() => OrderDirection, { description: 'Direction of the order.' })
   direction!: OrderDirection;
 }

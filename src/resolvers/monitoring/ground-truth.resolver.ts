@@ -113,7 +113,7 @@ export class GroundTruthResolver {
     );
   }
 
-  @FieldResolver(() => [LoggedRow], { description: 'What was answered, row by row; empty for a request that failed.' })
+  @FieldResolver(() => [LoggedRow], { description: 'Answers, row by row; empty for a failed request.' })
   async answers(@Root() logged: PredictionLog, @Ctx() ctx: RequestContext): Promise<object[]> {
     const truths = await ctx.loaders.groundTruths.load(logged.id);
     return loggedAnswersOf(logged).map((answer) => ({
@@ -122,7 +122,7 @@ export class GroundTruthResolver {
     }));
   }
 
-  @FieldResolver(() => DeploymentType, { description: 'What answered.' })
+  @FieldResolver(() => DeploymentType, { description: 'Deployment that answered.' })
   deployment(
     @Root() { deploymentId }: LoggedPredictionType,
     @Ctx() ctx: RequestContext,
@@ -130,7 +130,7 @@ export class GroundTruthResolver {
     return ctx.loaders.deployment.load(deploymentId);
   }
 
-  @FieldResolver(() => ModelVersionType, { description: 'What computed the answer.' })
+  @FieldResolver(() => ModelVersionType, { description: 'Version that computed the answer.' })
   modelVersion(
     @Root() { modelVersionId }: LoggedPredictionType,
     @Ctx() ctx: RequestContext,

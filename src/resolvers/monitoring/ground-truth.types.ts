@@ -6,9 +6,9 @@ import { EndpointType } from '../serving/endpoint.types.js';
 
 const ONE_OF_TWO = 'Exactly one of endpointId and endpointName.';
 
-@InputType({ description: 'What turned out to be true of one row of a request.' })
+@InputType({ description: 'Ground truth of one row of a request.' })
 export class GroundTruthInput {
-  @Field(() => String, { description: 'Id of the request, as `predict` answered it: 1 to 250 characters.' })
+  @Field(() => String, { description: 'Id of the request, as in the answer of `predict`: 1 to 250 characters.' })
   requestId!: string;
 
   @Field(() => Int, { nullable: true, description: 'Position of the row in the request, from 0; 0 when absent.' })
@@ -17,15 +17,15 @@ export class GroundTruthInput {
   @Field(() => String, {
     nullable: true,
     description:
-      'Of a classification: the true class, as the model names it. BAD_USER_INPUT for one that its signature ' +
-      'does not list.',
+      'True class of a classification, named as in the model. BAD_USER_INPUT when its signature ' +
+      'does not list the class.',
   })
   label?: string | null;
 
-  @Field(() => Float, { nullable: true, description: 'Of a regression: the true value.' })
+  @Field(() => Float, { nullable: true, description: 'True value of a regression.' })
   value?: number | null;
 
-  @Field(() => DateTime, { nullable: true, description: 'When it became known, UTC.' })
+  @Field(() => DateTime, { nullable: true, description: 'Time when the truth became known, UTC.' })
   observedAt?: Date | null;
 }
 
@@ -86,104 +86,108 @@ export class RecordGroundTruthPayload {
   rejected!: RejectedGroundTruth[];
 }
 
-@ObjectType({ description: 'What was recorded before another truth took its place.', simpleResolvers: true })
+@ObjectType({ description: 'A former ground truth that a newer one has replaced.', simpleResolvers: true })
 export class FormerGroundTruth {
-  @Field(() => String, { nullable: true, description: 'The class; null for a regression.' })
+  @Field(() => String, { nullable: true, description: 'True class; null for a regression.' })
   label!: string | null;
 
-  @Field(() => Float, { nullable: true, description: 'The value; null for a classification.' })
+  @Field(() => Float, { nullable: true, description: 'True value; null for a classification.' })
   value!: number | null;
 
-  @Field(() => String, { nullable: true, description: 'When it became known, ISO 8601; null when nobody said.' })
+  @Field(() => String, { nullable: true, description: 'Time when it became known, ISO 8601; null when not given.' })
   observedAt!: string | null;
 
-  @Field(() => String, { description: 'When it was recorded, ISO 8601.' })
+  @Field(() => String, { description: 'Time when it was recorded, ISO 8601.' })
   recordedAt!: string;
 
   @Field(() => String, { description: 'Subject of the token that recorded it.' })
   recordedBy!: string;
 }
 
-@ObjectType('GroundTruth', { description: 'What turned out to be true of a row.' })
+@ObjectType('GroundTruth', { description: 'Ground truth: the true class or value of a row.' })
 export class GroundTruthType {
-  @Field(() => String, { nullable: true, description: 'The class, as the model names it; null for a regression.' })
+  @Field(() => String, { nullable: true, description: 'True class, named as in the model; null for a regression.' })
   label?: string | null;
 
-  @Field(() => Float, { nullable: true, description: 'The value; null for a classification.' })
+  @Field(() => Float, { nullable: true, description: 'True value; null for a classification.' })
   value?: number | null;
 
-  @Field(() => DateTime, { nullable: true, description: 'When it became known, UTC; null when nobody said.' })
+  @Field(() => DateTime, { nullable: true, description: 'Time when the truth became known, UTC; null when not given.' })
   observedAt?: Date | null;
 
   @Field(() => String, { description: 'Subject of the token that recorded it.' })
   createdBy!: string;
 
-  @Field(() => DateTime, { description: 'When it was recorded, UTC.' })
+  @Field(() => DateTime, { description: 'Time when the truth was recorded, UTC.' })
   updatedAt!: Date;
 
-  @Field(() => [FormerGroundTruth], { description: 'What was recorded before, oldest first: the last 20.' })
+  @Field(() => [FormerGroundTruth], { description: 'Former ground truths of the row, oldest first: the last 20.' })
   history!: FormerGroundTruth[];
 }
 
-@ObjectType({ description: 'The answer to one row of a logged request.' })
+@ObjectType({ description: 'Answer to one row of a logged request.' })
 export class LoggedRow {
-  @Field(() => Int, { description: 'Position in the request, from 0.' })
+  @Field(() => Int, { description: 'Position of the row in the request, from 0.' })
   row!: number;
 
-  @Field(() => String, { nullable: true, description: 'Predicted class; null unless it is a classification.' })
+  @Field(() => String, { nullable: true, description: 'Predicted class; null unless the task is classification.' })
   label!: string | null;
 
   @Field(() => Float, {
     nullable: true,
-    description: 'Predicted value, or distance to the cluster’s centre; null for classifications.',
+    description: 'Predicted value, or distance to the centre of the cluster; null for classifications.',
   })
   value!: number | null;
 
   @Field(() => [Float], {
     nullable: true,
     description:
-      'Probability of each class in the model’s order, 0 to 1; null unless it is a classification with 2 to ' +
-      '64 of them.',
+      'Probability of each class, in the order of the model’s classes, 0 to 1; null unless the task ' +
+      'is classification with 2 to 64 classes.',
   })
   probabilities!: number[] | null;
 
   @Field(() => GroundTruthType, {
     nullable: true,
-    description: 'What turned out to be true; null as long as nobody has said.',
+    description: 'Ground truth; null until it is recorded.',
   })
   truth!: GroundTruthType | null;
 }
 
 @ObjectType('LoggedPrediction', {
-  description: 'A request as the prediction log has it, for 30 days; of one with more than 1,000 rows the first.',
+  description:
+    'One request in the prediction log, which keeps it for 30 days. For a request with more than ' +
+    '1,000 rows, the log has the first 1,000.',
 })
 export class LoggedPredictionType {
-  @Field(() => ID, { description: 'Opaque id (UUIDv7) of the entry.' })
+  @Field(() => ID, { description: 'Opaque id (UUIDv7) of the log entry.' })
   id!: string;
 
-  @Field(() => String, { description: 'Id of the request: the caller’s own, or the one that was made up.' })
+  @Field(() => String, { description: 'Id of the request: given by the caller, or generated.' })
   requestId!: string;
 
-  @Field(() => Int, { description: 'Rows of it that the log has.' })
+  @Field(() => Int, { description: 'Number of logged rows of the request.' })
   rows!: number;
 
-  @Field(() => Float, { description: 'How long the answer took, in milliseconds.' })
+  @Field(() => Float, { description: 'Latency of the answer, in milliseconds.' })
   latencyMs!: number;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Code of the error that it was answered with; null for a prediction.',
+    description: 'Error code of the answer; null for a successful prediction.',
   })
   errorCode?: string | null;
 
   @Field(() => Json, {
     description:
-      'A list per column with a value per row; null for a missing one. Texts beyond 200 characters are cut, ' +
-      'with a hash of the whole.',
+      'Inputs: a list per column with one value per row; null for a missing value. Texts beyond 200 ' +
+      'characters are cut, and a hash of the whole text is added.',
   })
   inputs!: Record<string, unknown[]>;
 
-  @Field(() => DateTime, { description: 'When it was written to the log, UTC: a second or two after the answer.' })
+  @Field(() => DateTime, {
+    description: 'Time when the entry was written to the log, UTC: one or two seconds after the answer.',
+  })
   createdAt!: Date;
 
   /** Shown row by row. */
@@ -195,77 +199,79 @@ export class LoggedPredictionType {
 
 export const LoggedPredictionConnection = connectionOf(LoggedPredictionType, 'LoggedPrediction', 'logged predictions');
 
-@InputType({ description: 'Which logged predictions; every given field must hold.' })
+@InputType({ description: 'Filter for logged predictions; all given fields must match.' })
 export class LoggedPredictionFilterInput {
   @Field(() => String, {
     nullable: true,
-    description: 'Those of this request id: more than one when it was used more than once.',
+    description: 'Requests with this id; several when the id was used several times.',
   })
   requestId?: string | null;
 
   @Field(() => ID, {
     nullable: true,
-    description: 'Those that this deployment has answered. NOT_FOUND when there is none.',
+    description: 'Requests that this deployment answered. NOT_FOUND when it does not exist.',
   })
   deploymentId?: string | null;
 
-  @Field(() => DateTime, { nullable: true, description: 'Logged from this time on, inclusive.' })
+  @Field(() => DateTime, { nullable: true, description: 'Logged from this time on (inclusive).' })
   from?: Date | null;
 
-  @Field(() => DateTime, { nullable: true, description: 'Logged before this time.' })
+  @Field(() => DateTime, { nullable: true, description: 'Logged before this time (exclusive).' })
   to?: Date | null;
 }
 
 @ObjectType({ description: 'How good the answers to the rows of one window turned out to be.', simpleResolvers: true })
 export class QualityWindow {
-  @Field(() => DateTime, { description: 'Rows that were predicted from this time on, UTC, inclusive.' })
+  @Field(() => DateTime, { description: 'Start of the time range: rows predicted from this time on, UTC, inclusive.' })
   from!: Date;
 
-  @Field(() => DateTime, { description: 'Rows that were predicted before this time, UTC.' })
+  @Field(() => DateTime, { description: 'End of the time range: rows predicted before this time, UTC.' })
   to!: Date;
 
-  @Field(() => Int, { description: 'Rows whose truth is known; the figures are about these alone.' })
+  @Field(() => Int, { description: 'Number of rows with a known ground truth; all metrics are about these rows.' })
   labelledRows!: number;
 
   @Field(() => Float, {
     nullable: true,
-    description: 'Share of them with the right class, 0 to 1; null for a regression.',
+    description: 'Accuracy: fraction of the labelled rows with the correct class, 0 to 1; null for a regression.',
   })
   accuracy!: number | null;
 
   @Field(() => Float, {
     nullable: true,
-    description: 'F1 of the second of two classes, or its unweighted mean over more; null for a regression.',
+    description: 'F1 score of the second class for two classes, unweighted mean for more; null for a regression.',
   })
   f1!: number | null;
 
   @Field(() => Float, {
     nullable: true,
-    description: 'Mean log loss in nats, of the rows with probabilities; null without any.',
+    description: 'Mean log loss in nats, over the rows with probabilities; null without such rows.',
   })
   logLoss!: number | null;
 
   @Field(() => Float, {
     nullable: true,
-    description: 'Root of the mean squared error, in the target’s unit; null for a classification.',
+    description: 'Root mean squared error, in units of the target; null for a classification.',
   })
   rmse!: number | null;
 
   @Field(() => Float, {
     nullable: true,
-    description: 'Mean absolute error, in the target’s unit; null for a classification.',
+    description: 'Mean absolute error, in units of the target; null for a classification.',
   })
   mae!: number | null;
 }
 
 @ObjectType({
-  description: 'How good live answers turned out to be, as far as truths are known, in total and window by window.',
+  description: 'Quality of live predictions where the ground truth is known, in total and by time window.',
   simpleResolvers: true,
 })
 export class LiveQualityReport extends QualityWindow {
-  @Field(() => SafeInt, { description: 'Rows that were answered in the whole minutes of this time, logged or not.' })
+  @Field(() => SafeInt, {
+    description: 'Number of rows that were answered in the whole minutes of this time range, logged or not.',
+  })
   servedRows!: number;
 
-  @Field(() => [QualityWindow], { description: 'Windows that have labelled rows, oldest first.' })
+  @Field(() => [QualityWindow], { description: 'Time windows with labelled rows, oldest first.' })
   windows!: QualityWindow[];
 }

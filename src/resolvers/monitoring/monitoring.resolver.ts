@@ -39,7 +39,8 @@ export class MonitoringResolver {
   @FieldResolver(() => DriftFindings, {
     nullable: true,
     description:
-      'Drift of features and predictions; null with too few logged rows, or when the version has no reference profile.',
+      'Drift of features and predictions; null when there are too few logged rows, or the version ' +
+      'has no reference profile.',
   })
   drift(@Root() { report }: MonitoringWindowType): DriftFindings | null {
     return report.drift && { ...report.drift, from: new Date(report.drift.from) };
@@ -47,7 +48,7 @@ export class MonitoringResolver {
 
   @FieldResolver(() => TrafficFindings, {
     nullable: true,
-    description: 'Latency and errors; null with too few requests.',
+    description: 'Latency and errors; null when there are too few requests.',
   })
   traffic(@Root() { report }: MonitoringWindowType): TrafficFindings | null {
     return report.traffic && { ...report.traffic, from: new Date(report.traffic.from) };

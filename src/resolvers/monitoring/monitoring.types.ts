@@ -5,48 +5,53 @@ import { describeEnum } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
 import { DateTime, SafeInt } from '../types/scalars.js';
 
-export const DriftFeatureKind = describeEnum('DriftFeatureKind', 'How a feature is compared.', {
-  NUMERIC: 'By deciles and the Kolmogorov–Smirnov test.',
-  CATEGORICAL: 'By categories and the chi-square test.',
+export const DriftFeatureKind = describeEnum('DriftFeatureKind', 'How a feature is compared with the training data.', {
+  NUMERIC: 'By deciles, with the Kolmogorov–Smirnov test.',
+  CATEGORICAL: 'By categories, with the chi-square test.',
 });
 
-@ObjectType({ description: 'One feature of a window against what the version was trained on.' })
+@ObjectType({ description: 'Drift of one feature in a window, compared with the training data.' })
 export class FeatureDrift {
   @Field(() => String, { description: 'Name of the column.' })
   feature!: string;
 
-  @Field(() => DriftFeatureKind, { description: 'How it was compared.' })
+  @Field(() => DriftFeatureKind, { description: 'How the feature was compared.' })
   kind!: keyof typeof DriftFeatureKind;
 
   @Field(() => Float, { description: 'Population stability index, 0 or more; above 0.2 counts as a shift.' })
   psi!: number;
 
   @Field(() => Float, {
-    description: 'Kolmogorov–Smirnov distance (0 to 1) of a numeric feature, chi-square of a categorical one.',
+    description:
+      'Test statistic: Kolmogorov–Smirnov distance (0 to 1) for a numeric feature, chi-square for a ' +
+      'categorical one.',
   })
   statistic!: number;
 
-  @Field(() => Float, { description: 'p-value of the test, 0 to 1, for this feature alone.' })
+  @Field(() => Float, { description: 'p-value of the test for this feature alone, 0 to 1.' })
   pValue!: number;
 
   @Field(() => Float, {
-    description: 'p-value adjusted over the window’s features by Holm’s method, 0 to 1; below 0.01 counts.',
+    description: 'p-value after Holm’s correction over the features of the window, 0 to 1; significant below 0.01.',
   })
   adjustedPValue!: number;
 
-  @Field(() => Float, { description: 'Share of rows without a value, 0 to 1.' })
+  @Field(() => Float, { description: 'Fraction of rows without a value, 0 to 1.' })
   missingShare!: number;
 
   @Field(() => Int, {
     nullable: true,
     description:
-      'Rows of a CATEGORICAL feature whose category the model never saw in its training; null for other ' +
-      'features, for models whose categories nobody recorded, and in windows of earlier releases.',
+      'Number of rows of a CATEGORICAL feature whose category the training data did not contain. ' +
+      'Null for other features, for models whose categories were not recorded, and in windows of ' +
+      'earlier releases.',
   })
   unknownCount?: number | null;
 
   @Field(() => Boolean, {
-    description: 'True when both the index and the adjusted p-value say so, over at least 100 rows.',
+    description:
+      'True when both the population stability index and the adjusted p-value exceed their limits, ' +
+      'with at least 100 rows.',
   })
   drifted!: boolean;
 }
@@ -72,23 +77,23 @@ export class PredictionShift {
   drifted!: boolean;
 }
 
-@ObjectType({ description: 'Drift of a window: its logged rows against the reference profile of the version.' })
+@ObjectType({ description: 'Drift of a window: its logged rows compared with the reference profile of the version.' })
 export class DriftFindings {
-  @Field(() => DateTime, { description: 'Logged requests after this time were compared, UTC.' })
+  @Field(() => DateTime, { description: 'Start of the compared requests: requests logged after this time, UTC.' })
   from!: Date;
 
-  @Field(() => Int, { description: 'Rows compared: the newest, at most 5,000.' })
+  @Field(() => Int, { description: 'Number of compared rows: the newest rows, at most 5,000.' })
   rows!: number;
 
   @Field(() => Boolean, { description: 'True when a feature or the predictions drifted.' })
   drifted!: boolean;
 
   @Field(() => [FeatureDrift], {
-    description: 'One result per feature. Timestamps are left out, since time always moves on.',
+    description: 'One result per feature, without timestamp features, because time always moves on.',
   })
   features!: FeatureDrift[];
 
-  @Field(() => PredictionShift, { description: 'How far their mean moved from that of the training data.' })
+  @Field(() => PredictionShift, { description: 'Shift of the mean prediction from the mean on the training data.' })
   prediction!: PredictionShift;
 }
 
@@ -111,17 +116,17 @@ export class TrafficFindings {
 
 @ObjectType('MonitoringWindow', {
   description:
-    'A stretch of a deployment’s live traffic and what it was found to be. A part without enough traffic is ' +
-    'null, and its traffic goes into a later window.',
+    'A monitoring window: a period of a deployment’s live traffic, and its analysis. A part of ' +
+    'the analysis without enough traffic is null, and its traffic goes into a later window.',
 })
 export class MonitoringWindowType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
   id!: string;
 
-  @Field(() => DateTime, { description: 'Beginning of the traffic, UTC.' })
+  @Field(() => DateTime, { description: 'Start of the traffic, UTC.' })
   windowFrom!: Date;
 
-  @Field(() => DateTime, { description: 'When it was judged, UTC.' })
+  @Field(() => DateTime, { description: 'Time of the analysis, UTC.' })
   windowTo!: Date;
 
   /** Shown as `drift` and `traffic`. */

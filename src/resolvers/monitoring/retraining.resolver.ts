@@ -17,7 +17,7 @@ export class RetrainingResolver {
   })
   retrainingPolicy(
     @Ctx() ctx: RequestContext,
-    @Arg('modelId', () => ID, { description: 'The model. NOT_FOUND when there is none.' }) modelId: string,
+    @Arg('modelId', () => ID, { description: 'The model. NOT_FOUND when it does not exist.' }) modelId: string,
   ): Promise<RetrainingPolicyType | null> {
     return ctx.run((session) => ctx.services.retrainingPolicies.get(session, modelId));
   }
@@ -51,7 +51,7 @@ export class RetrainingResolver {
 export class ModelRetrainingResolver {
   @FieldResolver(() => RetrainingPolicyType, {
     nullable: true,
-    description: 'Which alerts start a training of it; null when none does.',
+    description: 'Policy that says which alerts start a retraining; null without a policy.',
   })
   retrainingPolicy(@Root() model: ModelType, @Ctx() ctx: RequestContext): Promise<RetrainingPolicyType | null> {
     return ctx.loaders.retrainingPolicy.load(model.id);

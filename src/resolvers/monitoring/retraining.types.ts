@@ -37,7 +37,7 @@ export class RetrainingPolicyType {
 
 @InputType({ description: 'A retraining policy; it replaces the one that the model has.' })
 export class SetRetrainingPolicyInput {
-  @Field(() => ID, { description: 'The model. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'The model. NOT_FOUND when it does not exist.' })
   modelId!: string;
 
   @Field(() => String, {
@@ -78,14 +78,14 @@ export class RetrainingPolicyPayload {
   policy!: RetrainingPolicyType;
 }
 
-@InputType({ description: 'A model whose retraining policy is to go.' })
+@InputType({ description: 'Model whose retraining policy to delete.' })
 export class DeleteRetrainingPolicyInput {
-  @Field(() => ID, { description: 'The model. NOT_FOUND when there is none, or when it has no policy.' })
+  @Field(() => ID, { description: 'The model. NOT_FOUND when it does not exist or has no retraining policy.' })
   modelId!: string;
 }
 
-@ObjectType({ description: 'What was deleted.' })
+@ObjectType({ description: 'Result of the deletion.' })
 export class DeleteRetrainingPolicyPayload {
-  @Field(() => ID, { description: 'The model that has no retraining policy now.' })
+  @Field(() => ID, { description: 'Model whose retraining policy was deleted.' })
   modelId!: string;
 }

@@ -83,8 +83,8 @@ export class AccessTokenResolver {
 
   @FieldResolver(() => [EndpointType], {
     description:
-      'Endpoints at which a token of the scope PREDICT may predict, as far as they still exist; empty for ' +
-      'other scopes.',
+      'Endpoints at which a token with the scope PREDICT may predict, without deleted endpoints; ' +
+      'empty for other scopes.',
   })
   async endpoints(@Root() token: AccessTokenType, @Ctx() ctx: RequestContext): Promise<EndpointType[]> {
     const found = await Promise.all(token.endpointIds.map((id) => ctx.loaders.endpoint.load(id)));
@@ -94,8 +94,8 @@ export class AccessTokenResolver {
   @FieldResolver(() => RunType, {
     nullable: true,
     description:
-      'The run that a token of the scope WRITE_RUN may log to; null for other scopes, and when the run is ' +
-      'gone for good.',
+      'Run to which a token with the scope WRITE_RUN may log; null for other scopes, and when the ' +
+      'run has been deleted for good.',
   })
   run(@Root() token: AccessTokenType, @Ctx() ctx: RequestContext): Promise<RunType | null> | null {
     return token.runId == null ? null : ctx.loaders.run.load(token.runId);

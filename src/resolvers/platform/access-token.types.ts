@@ -5,59 +5,72 @@ import { connectionOf } from '../types/connection.js';
 import { DateTime } from '../types/scalars.js';
 import { RoleEnum } from './audit-log.types.js';
 
-export const AccessScope = describeEnum('AccessScope', 'What a token may be used for; its role bounds it besides.', {
-  EVERYTHING: 'Everything that its role may do.',
-  READ: 'Queries, subscriptions and downloads; nothing that changes anything, and no predictions.',
-  PREDICT: 'Predictions at named endpoints, over GraphQL or REST, and nothing else.',
-  WRITE_RUN: 'Logging to one run over GraphQL or MLflow, its files included, ending it and reading it; nothing else.',
-});
+export const AccessScope = describeEnum(
+  'AccessScope',
+  'Operations that a token allows, within the limits of its role.',
+  {
+    EVERYTHING: 'All operations that the role of the token allows.',
+    READ: 'Queries, subscriptions and downloads. No changes and no predictions.',
+    PREDICT: 'Predictions at the named endpoints, over GraphQL or REST. No other operations.',
+    WRITE_RUN:
+      'Logging to one run over GraphQL or MLflow, with files, reading the run and ending it. No other operations.',
+  },
+);
 
 type AccessTokenOrderBy = 'createdAt' | 'expiresAt' | 'name';
 
 export const AccessTokenOrderField = describeOrderFields<AccessTokenOrderBy>(
   'AccessTokenOrderField',
-  'What access tokens can be ordered by.',
+  'Fields by which access tokens can be sorted.',
   {
-    CREATED_AT: ['createdAt', 'When they were issued.'],
-    EXPIRES_AT: ['expiresAt', 'When they end.'],
-    NAME: ['name', 'Their names, in code point order.'],
+    CREATED_AT: ['createdAt', 'Time of issue.'],
+    EXPIRES_AT: ['expiresAt', 'Time of expiry.'],
+    NAME: ['name', 'Name, in code point order.'],
   },
 );
 
 @ObjectType('AccessToken', {
-  description: 'A token that this service has issued. The token itself is not kept and cannot be shown again.',
+  description:
+    'An access token that this service has issued. The service does not store the token itself ' +
+    'and cannot show it again.',
 })
 export class AccessTokenType {
-  @Field(() => ID, { description: 'Opaque id (UUIDv7); it stands in the token as `jti`.' })
+  @Field(() => ID, { description: 'Opaque id (UUIDv7); the `jti` claim of the token.' })
   id!: string;
 
   @Field(() => String, {
-    description: 'What it is for. Whoever acts with it is `token:` and this name in the audit log. Need not be unique.',
+    description:
+      'Purpose of the token. The audit log names the bearer `token:` followed by this text. Need not be unique.',
   })
   name!: string;
 
-  @Field(() => RoleEnum, { description: 'What its bearer may do at most.' })
+  @Field(() => RoleEnum, { description: 'Role of the bearer: the upper limit of the rights.' })
   role!: keyof typeof RoleEnum;
 
-  @Field(() => AccessScope, { description: 'What it may be used for within that role.' })
+  @Field(() => AccessScope, { description: 'Operations that the token allows within its role.' })
   scope!: keyof typeof AccessScope;
 
-  @Field(() => DateTime, { description: 'When it ends by itself, UTC.' })
+  @Field(() => DateTime, { description: 'Time of expiry, UTC.' })
   expiresAt!: Date;
 
   @Field(() => DateTime, {
     nullable: true,
-    description: 'When it was last used, UTC, to about a minute; null when never.',
+    description: 'Time of the last use, UTC, accurate to about a minute; null when the token was never used.',
   })
   lastUsedAt?: Date | null;
 
-  @Field(() => DateTime, { nullable: true, description: 'When it was revoked, UTC; null when it was not.' })
+  @Field(() => DateTime, {
+    nullable: true,
+    description: 'Time of the revocation, UTC; null when the token was not revoked.',
+  })
   revokedAt?: Date | null;
 
-  @Field(() => String, { description: 'Subject of the token that issued it; `operator` for the command line.' })
+  @Field(() => String, {
+    description: 'Subject of the token with which this token was issued; `operator` for the command line.',
+  })
   createdBy!: string;
 
-  @Field(() => DateTime, { description: 'When it was issued, UTC.' })
+  @Field(() => DateTime, { description: 'Time of issue, UTC.' })
   createdAt!: Date;
 
   /** Shown as objects. */
@@ -67,67 +80,72 @@ export class AccessTokenType {
 
 export const AccessTokenConnection = connectionOf(AccessTokenType, 'AccessToken', 'access tokens');
 
-@InputType({ description: 'Which access tokens to list; every given field must hold.' })
+@InputType({ description: 'Filter for access tokens; all given fields must match.' })
 export class AccessTokenFilterInput {
   @Field(() => String, {
     nullable: true,
-    description: 'Text that the name contains, whatever its case; at most 200 characters.',
+    description: 'Text that the name contains, case-insensitive; at most 200 characters.',
   })
   search?: string | null;
 
-  @Field(() => RoleEnum, { nullable: true, description: 'Only those whose bearers have exactly this role.' })
+  @Field(() => RoleEnum, { nullable: true, description: 'Tokens with exactly this role.' })
   role?: Role | null;
 
-  @Field(() => AccessScope, { nullable: true, description: 'Only those that may be used for exactly this.' })
+  @Field(() => AccessScope, { nullable: true, description: 'Tokens with exactly this scope.' })
   scope?: keyof typeof AccessScope | null;
 
-  @Field(() => Boolean, { nullable: true, description: 'True: neither revoked nor expired. False: one of the two.' })
+  @Field(() => Boolean, {
+    nullable: true,
+    description: 'True: tokens that are neither revoked nor expired. False: revoked or expired tokens.',
+  })
   active?: boolean | null;
 }
 
 @InputType({
-  description:
-    'The order of a list of access tokens: by what, and which end comes first. Equal ones are in the order ' +
-    'of their ids.',
+  description: 'Sort order of a list of access tokens: field and direction. Items with equal values are sorted by id.',
 })
 export class AccessTokenOrderInput {
-  @Field(() => AccessTokenOrderField, { description: 'What to order by.' })
+  @Field(() => AccessTokenOrderField, { description: 'Field to sort by.' })
   field!: AccessTokenOrderBy;
 
-  @Field(() => OrderDirection, { description: 'Which end comes first.' })
+  @Field(() => OrderDirection, { description: 'Direction of the order.' })
   direction!: OrderDirection;
 }
 
-@InputType({ description: 'A new token of the caller’s tenant.' })
+@InputType({ description: 'Token to issue for the caller’s tenant.' })
 export class IssueAccessTokenInput {
-  @Field(() => String, { description: 'What it is for: 1 to 128 visible characters. Need not be unique.' })
+  @Field(() => String, { description: 'Purpose of the token: 1 to 128 visible characters. Need not be unique.' })
   name!: string;
 
   @Field(() => RoleEnum, {
-    description: 'Role of its bearer. FORBIDDEN above the caller’s own; WRITE_RUN needs ENGINEER.',
+    description: 'Role of the bearer. FORBIDDEN above the caller’s own role; the scope WRITE_RUN needs ENGINEER.',
   })
   role!: Role;
 
-  @Field(() => AccessScope, { nullable: true, description: 'What it may be used for; EVERYTHING when absent.' })
+  @Field(() => AccessScope, {
+    nullable: true,
+    description: 'Operations that the token allows; EVERYTHING when absent.',
+  })
   scope?: keyof typeof AccessScope | null;
 
   @Field(() => [String], {
     nullable: true,
     description:
-      'For PREDICT, and for no other scope: names of 1 to 100 endpoints. NOT_FOUND when there is none of a ' +
-      'name. An endpoint that is deleted and made anew is another one.',
+      'Required for the scope PREDICT, not allowed otherwise: names of 1 to 100 endpoints. ' +
+      'NOT_FOUND when one does not exist. If an endpoint is deleted and created again, the token ' +
+      'does not apply to the new endpoint.',
   })
   endpointNames?: string[] | null;
 
   @Field(() => ID, {
     nullable: true,
-    description: 'For WRITE_RUN, and for no other scope: the run. NOT_FOUND when there is none.',
+    description: 'Required for the scope WRITE_RUN, not allowed otherwise: the run. NOT_FOUND when it does not exist.',
   })
   runId?: string | null;
 
   @Field(() => Float, {
     nullable: true,
-    description: 'How long it holds, in seconds: 60 to 316,224,000 (ten years); 90 days when absent.',
+    description: 'Lifetime in seconds: 60 to 316,224,000 (ten years); 90 days when absent.',
   })
   lifeSeconds?: number | null;
 }
@@ -140,15 +158,17 @@ export class RevokeAccessTokenInput {
 
 @ObjectType({ description: 'A token that was just issued.' })
 export class IssueAccessTokenPayload {
-  @Field(() => String, { description: 'The bearer token: shown this once, so keep it.' })
+  @Field(() => String, { description: 'The bearer token. It is shown only once, so store it.' })
   token!: string;
 
-  @Field(() => AccessTokenType, { description: 'What is kept of it.' })
+  @Field(() => AccessTokenType, { description: 'Metadata of the token.' })
   accessToken!: AccessTokenType;
 }
 
 @ObjectType({ description: 'The token after the mutation.' })
 export class AccessTokenPayload {
-  @Field(() => AccessTokenType, { description: 'What is kept of it, as a query would show it now.' })
+  @Field(() => AccessTokenType, {
+    description: 'Metadata of the token after this change, as a query would show it now.',
+  })
   accessToken!: AccessTokenType;
 }

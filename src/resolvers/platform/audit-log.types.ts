@@ -11,24 +11,27 @@ export const RoleEnum = describeEnum('Role', 'What a token’s bearer may do; ea
 
 export const AuditOrderField = describeOrderFields<'createdAt'>(
   'AuditOrderField',
-  'What audit entries can be ordered by.',
+  'Fields by which audit entries can be sorted.',
   {
-    CREATED_AT: ['createdAt', 'When it was done.'],
+    CREATED_AT: ['createdAt', 'Time of the change.'],
   },
 );
 
 @ObjectType('AuditEntry', {
   description:
-    'One change that somebody made. Entries are written in the transaction of the change and cannot be altered.',
+    'One change that somebody made. The entry is written in the same transaction as the change ' +
+    'and cannot be altered.',
 })
 export class AuditEntryType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
   id!: string;
 
-  @Field(() => String, { description: 'Subject of the token that acted; `monitoring` for the service itself.' })
+  @Field(() => String, {
+    description: 'Subject of the token that made the change; `monitoring` for changes by the service itself.',
+  })
   actor!: string;
 
-  @Field(() => RoleEnum, { description: 'Role that the token had.' })
+  @Field(() => RoleEnum, { description: 'Role of the token.' })
   role!: keyof typeof RoleEnum;
 
   @Field(() => String, {
@@ -36,60 +39,60 @@ export class AuditEntryType {
   })
   action!: string;
 
-  @Field(() => String, { description: 'Kind of thing that was changed, e.g. `model`.' })
+  @Field(() => String, { description: 'Type of the changed object, e.g. `model`.' })
   subjectType!: string;
 
-  @Field(() => ID, { description: 'Id of the thing that was changed; it may be gone by now.' })
+  @Field(() => ID, { description: 'Id of the changed object, which may have been deleted since.' })
   subjectId!: string;
 
-  @Field(() => Json, { nullable: true, description: 'What was changed, as it was; null for something new.' })
+  @Field(() => Json, { nullable: true, description: 'State before the change; null for a creation.' })
   before?: Record<string, unknown> | null;
 
-  @Field(() => Json, { nullable: true, description: 'What was changed, as it became; null for a deletion.' })
+  @Field(() => Json, { nullable: true, description: 'State after the change; null for a deletion.' })
   after?: Record<string, unknown> | null;
 
-  @Field(() => ID, { description: 'Request that did it, as in the `x-request-id` header and the log.' })
+  @Field(() => ID, {
+    description: 'Id of the request that made the change, as in the `x-request-id` header and the log.',
+  })
   requestId!: string;
 
-  @Field(() => DateTime, { description: 'When, UTC.' })
+  @Field(() => DateTime, { description: 'Time, UTC.' })
   createdAt!: Date;
 }
 
 export const AuditEntryConnection = connectionOf(AuditEntryType, 'AuditEntry', 'audit entries');
 
-@InputType({ description: 'Which audit entries; every given field must hold.' })
+@InputType({ description: 'Filter for audit entries; all given fields must match.' })
 export class AuditFilterInput {
-  @Field(() => String, { nullable: true, description: 'Entries of this token subject, exactly.' })
+  @Field(() => String, { nullable: true, description: 'Entries of exactly this token subject.' })
   actor?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Entries of this mutation, by its exact name.' })
+  @Field(() => String, { nullable: true, description: 'Entries of this mutation (exact name).' })
   action?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Entries about this kind of thing, e.g. `model`.' })
+  @Field(() => String, { nullable: true, description: 'Entries about objects of this type, e.g. `model`.' })
   subjectType?: string | null;
 
   @Field(() => ID, {
     nullable: true,
-    description: 'Entries about this thing. NOT_FOUND when nothing was ever done to it.',
+    description: 'Entries about this object. NOT_FOUND when the log has no entry about it.',
   })
   subjectId?: string | null;
 
-  @Field(() => DateTime, { nullable: true, description: 'Entries from this time on, inclusive.' })
+  @Field(() => DateTime, { nullable: true, description: 'Entries from this time on (inclusive).' })
   from?: Date | null;
 
-  @Field(() => DateTime, { nullable: true, description: 'Entries before this time.' })
+  @Field(() => DateTime, { nullable: true, description: 'Entries before this time (exclusive).' })
   to?: Date | null;
 }
 
 @InputType({
-  description:
-    'The order of a list of audit entries: by what, and which end comes first. Equal ones are in the order ' +
-    'of their ids.',
+  description: 'Sort order of a list of audit entries: field and direction. Items with equal values are sorted by id.',
 })
 export class AuditOrderInput {
-  @Field(() => AuditOrderField, { description: 'What to order by.' })
+  @Field(() => AuditOrderField, { description: 'Field to sort by.' })
   field!: 'createdAt';
 
-  @Field(() => OrderDirection, { description: 'Which end comes first.' })
+  @Field(() => OrderDirection, { description: 'Direction of the order.' })
   direction!: OrderDirection;
 }

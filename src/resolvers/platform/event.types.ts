@@ -6,110 +6,121 @@ import { DateTime, Json, SafeInt } from '../types/scalars.js';
 
 registerEnumType(EventType, {
   name: 'EventType',
-  description: 'What happens in a model’s life.',
+  description: 'Type of an event in the lifecycle of a model.',
   valuesConfig: {
-    MODEL_TRAINING_STARTED: { description: 'A training was asked for and queued.' },
-    MODEL_TRAINING_COMPLETED: { description: 'A training ended well; its model is stored with the run.' },
-    MODEL_TRAINING_FAILED: { description: 'A training was given up.' },
-    MODEL_CREATED: { description: 'A model was created, as yet without versions.' },
+    MODEL_TRAINING_STARTED: { description: 'A training was requested and queued.' },
+    MODEL_TRAINING_COMPLETED: { description: 'A training succeeded; its model is stored with the run.' },
+    MODEL_TRAINING_FAILED: { description: 'A training failed.' },
+    MODEL_CREATED: { description: 'A model was created; it has no versions yet.' },
     MODEL_REGISTERED: { description: 'A model version was registered.' },
-    MODEL_EVALUATED: { description: 'A version was measured on a holdout and compared with its baseline.' },
-    MODEL_VALIDATED: { description: 'The validation pipeline of a version ended, passed or not.' },
+    MODEL_EVALUATED: { description: 'A version was evaluated on a holdout and compared with its baseline.' },
+    MODEL_VALIDATED: { description: 'The validation pipeline of a version ended; it passed or failed.' },
     MODEL_CONVERTED: {
-      description: 'A version of another framework got its model.onnx, which answers like the original.',
+      description: 'A version of another framework was converted: it has a model.onnx that gives the same answers.',
     },
-    MODEL_STAGE_CHANGED: { description: 'A version went to another stage.' },
-    MODEL_TAG_CHANGED: { description: 'A tag of a model or a version was set, or deleted (`value` is null).' },
+    MODEL_STAGE_CHANGED: { description: 'A version moved to another stage.' },
+    MODEL_TAG_CHANGED: { description: 'A tag of a model or a version was set or deleted (`value` null).' },
     MODEL_ALIAS_CHANGED: {
-      description: 'An alias was pointed to a version, or taken from it (payload: version null).',
+      description: 'An alias was set to a version, or removed (payload: version null).',
     },
-    MODEL_APPROVED: { description: 'Somebody approved a version’s way to a stage; the payload counts the approvals.' },
-    MODEL_REJECTED: { description: 'Somebody rejected a version’s way to a stage, which keeps it back.' },
+    MODEL_APPROVED: {
+      description: 'A person approved the next stage of a version; the payload has the number of approvals.',
+    },
+    MODEL_REJECTED: { description: 'A person rejected the next stage of a version, which blocks its promotion.' },
     MODEL_COMMENTED: {
-      description: 'Somebody wrote about a model or a version; the payload has the comment’s id and first words.',
+      description:
+        'A person commented on a model or a version; the payload has the id and the first words of the comment.',
     },
-    MODEL_DEPLOYED: { description: 'A deployment became ready to serve.' },
+    MODEL_DEPLOYED: { description: 'A deployment is READY to serve.' },
     MODEL_UNDEPLOYED: { description: 'A deployment was stopped.' },
     MODEL_DEPLOYMENT_FAILED: { description: 'A deployment could not be loaded; the payload says why.' },
-    TRAFFIC_CHANGED: { description: 'An endpoint’s traffic was split anew among its live deployments.' },
-    MODEL_DRIFT_DETECTED: { description: 'Live traffic differs from the training data.' },
-    SHADOW_EVALUATED: { description: 'The shadow gate of a version was decided, passed or not.' },
-    BATCH_INFERENCE_COMPLETED: { description: 'A batch inference ended well.' },
+    TRAFFIC_CHANGED: { description: 'The traffic weights of an endpoint’s live deployments changed.' },
+    MODEL_DRIFT_DETECTED: { description: 'Live traffic differs from the training data (drift).' },
+    SHADOW_EVALUATED: { description: 'The gate SHADOW of a version was decided; it passed or failed.' },
+    BATCH_INFERENCE_COMPLETED: { description: 'A batch inference succeeded.' },
     ALERT_OPENED: { description: 'An alert was opened.' },
-    ALERT_UPDATED: { description: 'An open alert has new figures.' },
-    ALERT_RESOLVED: { description: 'An alert was resolved: what it warned of is over.' },
-    RETRAINING_STARTED: { description: 'An alert started a training by policy.' },
-    RETRAINING_SKIPPED: { description: 'An alert did not start a training; the payload says why.' },
+    ALERT_UPDATED: { description: 'An open alert has new values.' },
+    ALERT_RESOLVED: { description: 'An alert was resolved: the problem has ended.' },
+    RETRAINING_STARTED: { description: 'An alert started a retraining, according to the policy.' },
+    RETRAINING_SKIPPED: { description: 'An alert did not start a retraining; the payload says why.' },
   },
 });
 
 @ObjectType('LifecycleEvent', {
-  description: 'Something that happened in a model’s life, written in the transaction that made it true.',
+  description: 'An event in the lifecycle of a model. It is written in the same transaction as the change.',
 })
 export class LifecycleEventType {
-  @Field(() => ID, { description: 'Unique id (UUIDv7), the same on every channel.' })
+  @Field(() => ID, { description: 'Unique event id (UUIDv7), the same on every channel.' })
   id!: string;
 
-  @Field(() => EventType, { description: 'What happened.' })
+  @Field(() => EventType, { description: 'Kind of change.' })
   type!: EventType;
 
   @Field(() => SafeInt, {
     nullable: true,
-    description: 'Sequence number, growing over all tenants with gaps; null for the instant before it is numbered.',
+    description:
+      'Sequence number; it grows over all tenants and may have gaps. Null for a moment, until the ' +
+      'event is numbered.',
   })
   seq?: number | null;
 
-  @Field(() => String, { description: 'Kind of thing that it happened to, e.g. `modelVersion`.' })
+  @Field(() => String, { description: 'Type of the object that the event happened to, e.g. `modelVersion`.' })
   subjectType!: string;
 
-  @Field(() => ID, { description: 'Id of the thing that it happened to.' })
+  @Field(() => ID, { description: 'Id of the object that the event happened to.' })
   subjectId!: string;
 
-  @Field(() => ID, { nullable: true, description: 'Model that it concerns, if any.' })
+  @Field(() => ID, { nullable: true, description: 'Id of the model that the event is about; null when there is none.' })
   modelId?: string | null;
 
-  @Field(() => ID, { nullable: true, description: 'Endpoint that it concerns, if any.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'Id of the endpoint that the event is about; null when there is none.',
+  })
   endpointId?: string | null;
 
-  @Field(() => Json, { description: 'Details, by type.' })
+  @Field(() => Json, { description: 'Details as JSON; the fields depend on the event type.' })
   payload!: Record<string, unknown>;
 
-  @Field(() => DateTime, { description: 'When it happened, UTC.' })
+  @Field(() => DateTime, { description: 'Time of the event, UTC.' })
   createdAt!: Date;
 }
 
 export const LifecycleEventConnection = connectionOf(LifecycleEventType, 'LifecycleEvent', 'lifecycle events');
 
-@InputType({ description: 'Which events; every given field must hold.' })
+@InputType({ description: 'Filter for events; all given fields must match.' })
 export class EventFilterInput {
   @Field(() => [EventType], { nullable: true, description: 'Events of one of these types.' })
   types?: EventType[] | null;
 
-  @Field(() => ID, { nullable: true, description: 'Events that concern this model. NOT_FOUND when there is none.' })
+  @Field(() => ID, { nullable: true, description: 'Events about this model. NOT_FOUND when it does not exist.' })
   modelId?: string | null;
 
-  @Field(() => ID, { nullable: true, description: 'Events that concern this endpoint. NOT_FOUND when there is none.' })
+  @Field(() => ID, { nullable: true, description: 'Events about this endpoint. NOT_FOUND when it does not exist.' })
   endpointId?: string | null;
 
   @Field(() => ID, {
     nullable: true,
-    description: 'Events that happened to this thing. NOT_FOUND when nothing ever did.',
+    description: 'Events about the object with this id. NOT_FOUND when there is no event about it.',
   })
   subjectId?: string | null;
 }
 
-export const EventOrderField = describeOrderFields<'createdAt'>('EventOrderField', 'What events can be ordered by.', {
-  CREATED_AT: ['createdAt', 'When they happened.'],
-});
+export const EventOrderField = describeOrderFields<'createdAt'>(
+  'EventOrderField',
+  'Fields by which events can be sorted.',
+  {
+    CREATED_AT: ['createdAt', 'Time of the event.'],
+  },
+);
 
 @InputType({
-  description:
-    'The order of a list of events: by what, and which end comes first. Equal ones are in the order of their ids.',
+  description: 'Sort order of a list of events: field and direction. Items with equal values are sorted by id.',
 })
 export class EventOrderInput {
-  @Field(() => EventOrderField, { description: 'What to order by.' })
+  @Field(() => EventOrderField, { description: 'Field to sort by.' })
   field!: 'createdAt';
 
-  @Field(() => OrderDirection, { description: 'Which end comes first.' })
+  @Field(() => OrderDirection, { description: 'Direction of the order.' })
   direction!: OrderDirection;
 }

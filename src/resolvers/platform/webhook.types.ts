@@ -149,37 +149,40 @@ export class WebhookFilterInput {
     'The order of a list of webhooks: by what, and which end comes first. Equal ones are in the order of their ids.',
 })
 export class WebhookOrderInput {
-  @Field(() => WebhookOrderField, { description: 'What to order by.' })
+  @Field(() => WebhookOrderField, { description: 'Field to sort by.' })
   field!: 'createdAt' | 'name';
 
-  @Field(() => OrderDirection, { description: 'Which end comes first.' })
+  @Field(() => OrderDirection, { description: 'Direction of the order.' })
   direction!: OrderDirection;
 }
 
 const ABOUT_URL =
-  'An https address of a public host, without user name, password or fragment, at most 2,000 characters. ' +
-  'URL_NOT_ALLOWED for private, loopback and link-local addresses and for other spellings of them; what a ' +
-  'name resolves to is checked again before each message.';
+  'An https address of a public host, without user name, password or fragment, at most 2,000 ' +
+  'characters. URL_NOT_ALLOWED for private, loopback and link-local addresses in any notation. ' +
+  'The IP address of the host is checked again before each message.';
 
-@InputType({ description: 'A new webhook: who is told of what.' })
+@InputType({ description: 'A new webhook: the address and the events that it receives.' })
 export class CreateWebhookInput {
-  @Field(() => String, { description: 'What people will call it: 1 to 250 visible characters. CONFLICT when taken.' })
+  @Field(() => String, { description: 'Name: 1 to 250 visible characters. CONFLICT when the name is taken.' })
   name!: string;
 
   @Field(() => String, { description: ABOUT_URL })
   url!: string;
 
-  @Field(() => String, { nullable: true, description: 'What it is for, at most 5,000 characters; empty when absent.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Purpose of the webhook, at most 5,000 characters; empty when absent.',
+  })
   description?: string | null;
 
-  @Field(() => [EventType], { description: 'Events to send, at least one type.' })
+  @Field(() => [EventType], { description: 'Types of the events to send, at least one.' })
   eventTypes!: EventType[];
 
   @Field(() => ID, {
     nullable: true,
     description:
-      'Only events that concern this model; all models when absent. The webhook goes when the model is ' +
-      'deleted. NOT_FOUND when there is none.',
+      'Send only events of this model; events of all models when absent. The webhook is deleted ' +
+      'together with the model. NOT_FOUND when it does not exist.',
   })
   modelId?: string | null;
 }
@@ -219,9 +222,9 @@ export class RotateWebhookSecretInput {
   id!: string;
 }
 
-@InputType({ description: 'Names the address that is no longer told of anything.' })
+@InputType({ description: 'Webhook to delete.' })
 export class DeleteWebhookInput {
-  @Field(() => ID, { description: 'The webhook to remove, with its log of deliveries. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'The webhook; its delivery log is deleted too. NOT_FOUND when it does not exist.' })
   id!: string;
 }
 

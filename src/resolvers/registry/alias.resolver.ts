@@ -52,12 +52,12 @@ export class AliasResolver {
     return { deletedId: id };
   }
 
-  @FieldResolver(() => ModelType, { description: 'The model among whose versions it points.' })
+  @FieldResolver(() => ModelType, { description: 'Model of the alias.' })
   model(@Root() alias: ModelAliasType, @Ctx() ctx: RequestContext): Promise<ModelType | null> {
     return ctx.loaders.model.load(alias.modelId);
   }
 
-  @FieldResolver(() => ModelVersionType, { description: 'Where it leads at present.' })
+  @FieldResolver(() => ModelVersionType, { description: 'Version that the alias points to.' })
   modelVersion(@Root() alias: ModelAliasType, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> {
     return ctx.loaders.modelVersion.load(alias.modelVersionId);
   }
@@ -66,7 +66,7 @@ export class AliasResolver {
 /** Aliases of a model. */
 @Resolver(() => ModelType)
 export class ModelAliasesResolver {
-  @FieldResolver(() => [ModelAliasType], { description: 'Names that point to its versions, in code point order.' })
+  @FieldResolver(() => [ModelAliasType], { description: 'Aliases of the model’s versions, in code point order.' })
   aliases(@Root() model: ModelType, @Ctx() ctx: RequestContext): Promise<ModelAliasType[]> {
     return ctx.loaders.modelAliases.load(model.id);
   }
@@ -75,7 +75,7 @@ export class ModelAliasesResolver {
 /** Aliases of a version. */
 @Resolver(() => ModelVersionType)
 export class VersionAliasesResolver {
-  @FieldResolver(() => [String], { description: 'Names of its model that point to it, in code point order.' })
+  @FieldResolver(() => [String], { description: 'Aliases that point to this version, in code point order.' })
   async aliases(@Root() version: ModelVersionType, @Ctx() ctx: RequestContext): Promise<string[]> {
     return (await ctx.loaders.versionAliases.load(version.id)).map(({ alias }) => alias);
   }

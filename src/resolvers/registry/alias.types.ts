@@ -2,22 +2,22 @@ import { Field, ID, InputType, ObjectType } from 'type-graphql';
 import { DateTime } from '../types/scalars.js';
 
 @ObjectType('ModelAlias', {
-  description: 'A name that points to one version of a model, such as `champion`, until it is pointed elsewhere.',
+  description: 'An alias: a name such as `champion` that points to one version of a model and can be changed.',
 })
 export class ModelAliasType {
-  @Field(() => ID, { description: 'Opaque id (UUIDv7); stays when the alias is pointed to another version.' })
+  @Field(() => ID, { description: 'Opaque id (UUIDv7); it stays the same when the alias is set to another version.' })
   id!: string;
 
-  @Field(() => String, { description: 'The name, unique in its model; case matters.' })
+  @Field(() => String, { description: 'Name of the alias, unique in its model; case-sensitive.' })
   alias!: string;
 
   @Field(() => String, { description: 'Subject of the token that first set it.' })
   createdBy!: string;
 
-  @Field(() => DateTime, { description: 'When it was first set, UTC.' })
+  @Field(() => DateTime, { description: 'Time when the alias was first set, UTC.' })
   createdAt!: Date;
 
-  @Field(() => DateTime, { description: 'When it was last pointed somewhere, UTC.' })
+  @Field(() => DateTime, { description: 'Time when the alias was last set, UTC.' })
   updatedAt!: Date;
 
   /** Shown as objects. */
@@ -27,7 +27,7 @@ export class ModelAliasType {
 
 @InputType({ description: 'An alias and the version that it points to from now on.' })
 export class SetModelAliasInput {
-  @Field(() => ID, { description: 'The model. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'The model. NOT_FOUND when it does not exist.' })
   modelId!: string;
 
   @Field(() => ID, {
@@ -43,17 +43,17 @@ export class SetModelAliasInput {
   alias!: string;
 }
 
-@InputType({ description: 'An alias that shall point nowhere any more.' })
+@InputType({ description: 'Alias to delete.' })
 export class DeleteModelAliasInput {
-  @Field(() => ID, { description: 'The model. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'The model. NOT_FOUND when it does not exist.' })
   modelId!: string;
 
-  @Field(() => String, { description: 'The name to free. NOT_FOUND when the model has no such alias.' })
+  @Field(() => String, { description: 'Name of the alias. NOT_FOUND when the model has no such alias.' })
   alias!: string;
 }
 
 @ObjectType({ description: 'The alias after the mutation.' })
 export class ModelAliasPayload {
-  @Field(() => ModelAliasType, { description: 'The alias, with the version that it points to now.' })
+  @Field(() => ModelAliasType, { description: 'The alias, with its current version.' })
   modelAlias!: ModelAliasType;
 }

@@ -41,7 +41,7 @@ export class ApprovalResolver {
 @Resolver(() => ModelVersionType)
 export class VersionApprovalsResolver {
   @FieldResolver(() => [ApprovalType], {
-    description: 'Approvals and rejections of all its stages, newest first, at most a hundred.',
+    description: 'Approvals and rejections for all stages, newest first, at most a hundred.',
   })
   approvals(@Root() version: ModelVersionType, @Ctx() ctx: RequestContext): Promise<ApprovalType[]> {
     return ctx.loaders.versionApprovals.load(version.id);
@@ -50,7 +50,8 @@ export class VersionApprovalsResolver {
   @FieldResolver(() => ApprovalStateType, {
     nullable: true,
     description:
-      'Who agrees to its next stage and how many are missing; null in PRODUCTION and ARCHIVED, from where none leads.',
+      'Approvals for the next stage and the number of missing ones; null in PRODUCTION and ' +
+      'ARCHIVED, which have no next stage.',
   })
   async approvalState(
     @Root() version: ModelVersionType,

@@ -5,71 +5,74 @@ import { PromotionStageEnum } from './stage.types.js';
 
 export const ApprovalDecisionEnum = describeEnum(
   'ApprovalDecision',
-  'What somebody said about a version’s next stage.',
+  'Kind of decision about the next stage of a version.',
   {
-    APPROVED: 'It may go there.',
-    REJECTED: 'It shall not: promotions are refused until the same person approves or an ADMIN overrides.',
+    APPROVED: 'The version may move to the stage.',
+    REJECTED:
+      'The version must not move to the stage. Promotions are refused until the same person ' +
+      'approves or an ADMIN overrides.',
   },
 );
 
 @ObjectType('Approval', {
-  description: 'What somebody decided about a version’s way to a stage; the newest word of each person counts.',
+  description:
+    'Decision of a person about the next stage of a version. Only the newest decision of each person counts.',
 })
 export class ApprovalType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
   id!: string;
 
-  @Field(() => PromotionStageEnum, { description: 'The stage that was decided about.' })
+  @Field(() => PromotionStageEnum, { description: 'Stage that the decision is about.' })
   toStage!: keyof typeof PromotionStageEnum;
 
-  @Field(() => ApprovalDecisionEnum, { description: 'Yes or no.' })
+  @Field(() => ApprovalDecisionEnum, { description: 'Approved or rejected.' })
   decision!: keyof typeof ApprovalDecisionEnum;
 
-  @Field(() => String, { description: 'Reason that was given; may be empty for an approval.' })
+  @Field(() => String, { description: 'Reason that the person gave; may be empty for an approval.' })
   reason!: string;
 
-  @Field(() => String, { description: 'Subject of the token that decided.' })
+  @Field(() => String, { description: 'Subject of the token that made the decision.' })
   createdBy!: string;
 
-  @Field(() => DateTime, { description: 'When, UTC.' })
+  @Field(() => DateTime, { description: 'Time, UTC.' })
   createdAt!: Date;
 }
 
 @ObjectType('ApprovalState', {
   description:
-    'Where a version stands with those who decide about its next stage. Words count from its arrival in its ' +
-    'present stage on.',
+    'State of the approvals for the next stage of a version. Decisions count only when they were ' +
+    'made after the version entered its current stage.',
 })
 export class ApprovalStateType {
-  @Field(() => PromotionStageEnum, { description: 'The next stage, which they decide about.' })
+  @Field(() => PromotionStageEnum, { description: 'Next stage, which the approvals are about.' })
   toStage!: keyof typeof PromotionStageEnum;
 
-  @Field(() => Int, { description: 'Approvals that the model’s gate policy asks for, 0 to 20.' })
+  @Field(() => Int, { description: 'Number of approvals that the gate policy of the model requires, 0 to 20.' })
   needed!: number;
 
-  @Field(() => [String], { description: 'Subjects whose approval counts now, in code point order.' })
+  @Field(() => [String], { description: 'Subjects whose approval currently counts, in code point order.' })
   approvedBy!: string[];
 
-  @Field(() => [String], { description: 'Subjects whose rejection keeps the version back now, in code point order.' })
+  @Field(() => [String], { description: 'Subjects whose rejection currently blocks the version, in code point order.' })
   rejectedBy!: string[];
 
-  @Field(() => Int, { description: 'Approvals still to come; 0 when there are enough.' })
+  @Field(() => Int, { description: 'Number of approvals that are still missing; 0 when there are enough.' })
   missing!: number;
 }
 
-@InputType({ description: 'A yes to a version’s next stage.' })
+@InputType({ description: 'Approval of the next stage of a version.' })
 export class ApproveModelVersionInput {
   @Field(() => ID, {
     description:
-      'The version. NOT_FOUND when there is none; FORBIDDEN for one that the same person registered, unless ' +
-      'the model’s gate policy allows it.',
+      'The version. NOT_FOUND when it does not exist; FORBIDDEN when the same person registered it, ' +
+      'unless the gate policy of the model allows that.',
   })
   modelVersionId!: string;
 
-  @Field(() => PromotionStageEnum, { description: 'Its next stage. CONFLICT for any other.' })
+  @Field(() => PromotionStageEnum, { description: 'The next stage of the version. CONFLICT for any other stage.' })
   toStage!: keyof typeof PromotionStageEnum;
 
-  @Field(() => String, { nullable: true, description: 'Why, for those who look later; at most 2,000 characters.' })
+  @Field(() => String, { nullable: true, description: 'Reason, for later readers; at most 2,000 characters.' })
   reason?: string | null;
 }
 
@@ -80,7 +83,7 @@ export class RejectModelVersionInput {
   })
   modelVersionId!: string;
 
-  @Field(() => PromotionStageEnum, { description: 'Its next stage. CONFLICT for any other.' })
+  @Field(() => PromotionStageEnum, { description: 'The next stage of the version. CONFLICT for any other stage.' })
   toStage!: keyof typeof PromotionStageEnum;
 
   @Field(() => String, { description: 'Why, so that somebody can mend it: 1 to 2,000 characters, not blank.' })

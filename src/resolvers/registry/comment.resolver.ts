@@ -75,14 +75,16 @@ export class CommentResolver {
     return { deletedId: input.id };
   }
 
-  @FieldResolver(() => ModelType, { description: 'The model that it is about, as a whole or by one version.' })
+  @FieldResolver(() => ModelType, {
+    description: 'Model that the comment is about, as a whole or through one version.',
+  })
   model(@Root() comment: ModelCommentType, @Ctx() ctx: RequestContext): Promise<ModelType | null> {
     return ctx.loaders.model.load(comment.modelId);
   }
 
   @FieldResolver(() => ModelVersionType, {
     nullable: true,
-    description: 'The version that it is about; null for the model as a whole.',
+    description: 'Version that the comment is about; null when it is about the model as a whole.',
   })
   modelVersion(@Root() comment: ModelCommentType, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> | null {
     return comment.modelVersionId ? ctx.loaders.modelVersion.load(comment.modelVersionId) : null;

@@ -3,23 +3,25 @@ import { describeOrderFields, OrderDirection } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
 import { DateTime } from '../types/scalars.js';
 
-@ObjectType('ModelComment', { description: 'What somebody wrote about a model or one of its versions.' })
+@ObjectType('ModelComment', { description: 'A comment on a model or on one of its versions.' })
 export class ModelCommentType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
   id!: string;
 
   @Field(() => String, {
-    description: 'The text as it was written: plain text, which a page must escape like any other.',
+    description: 'Text as written: plain text, which a web page must escape.',
   })
   body!: string;
 
-  @Field(() => String, { description: 'Subject of the token that wrote it.' })
+  @Field(() => String, { description: 'Subject of the token that wrote the comment.' })
   createdBy!: string;
 
-  @Field(() => DateTime, { description: 'When it was written, UTC.' })
+  @Field(() => DateTime, { description: 'Time when the comment was written, UTC.' })
   createdAt!: Date;
 
-  @Field(() => DateTime, { description: 'When its author last changed it, UTC; as `createdAt` when never.' })
+  @Field(() => DateTime, {
+    description: 'Time when the author last changed the comment, UTC; equal to `createdAt` when never changed.',
+  })
   updatedAt!: Date;
 
   /** Shown as objects. */
@@ -31,49 +33,51 @@ export const ModelCommentConnection = connectionOf(ModelCommentType, 'ModelComme
 
 export const ModelCommentOrderField = describeOrderFields<'createdAt' | 'updatedAt'>(
   'ModelCommentOrderField',
-  'What comments can be ordered by.',
+  'Fields by which comments can be sorted.',
   {
-    CREATED_AT: ['createdAt', 'When they were written.'],
-    UPDATED_AT: ['updatedAt', 'When their authors last changed them.'],
+    CREATED_AT: ['createdAt', 'Time when the comment was written.'],
+    UPDATED_AT: ['updatedAt', 'Time when the author last changed the comment.'],
   },
 );
 
-@InputType({ description: 'Which comments; every given field must hold.' })
+@InputType({ description: 'Filter for comments; all given fields must match.' })
 export class ModelCommentFilterInput {
   @Field(() => String, {
     nullable: true,
-    description: 'Comments whose text contains this, whatever its case; at most 200 characters.',
+    description: 'Comments whose text contains this text, case-insensitive; at most 200 characters.',
   })
   search?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Comments of this token subject, exactly.' })
+  @Field(() => String, { nullable: true, description: 'Comments of exactly this token subject.' })
   createdBy?: string | null;
 }
 
 @InputType({
-  description:
-    'The order of a list of comments: by what, and which end comes first. Equal ones are in the order of their ids.',
+  description: 'Sort order of a list of comments: field and direction. Items with equal values are sorted by id.',
 })
 export class ModelCommentOrderInput {
-  @Field(() => ModelCommentOrderField, { description: 'What to order by.' })
+  @Field(() => ModelCommentOrderField, { description: 'Field to sort by.' })
   field!: 'createdAt' | 'updatedAt';
 
-  @Field(() => OrderDirection, { description: 'Which end comes first.' })
+  @Field(() => OrderDirection, { description: 'Direction of the order.' })
   direction!: OrderDirection;
 }
 
-@InputType({ description: 'A comment to write, on a model or on a version: exactly one of the two.' })
+@InputType({ description: 'Comment to write on a model or on a version: give exactly one of the two ids.' })
 export class CreateModelCommentInput {
   @Field(() => ID, {
     nullable: true,
-    description: 'The model that it is about as a whole. NOT_FOUND when there is none.',
+    description: 'Model that the comment is about. NOT_FOUND when it does not exist.',
   })
   modelId?: string | null;
 
-  @Field(() => ID, { nullable: true, description: 'The version that it is about. NOT_FOUND when there is none.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'Version that the comment is about. NOT_FOUND when it does not exist.',
+  })
   modelVersionId?: string | null;
 
-  @Field(() => String, { description: 'Plain text, 1 to 10,000 characters, not all blank.' })
+  @Field(() => String, { description: 'Plain text, 1 to 10,000 characters, not only white space.' })
   body!: string;
 }
 
@@ -82,20 +86,20 @@ export class UpdateModelCommentInput {
   @Field(() => ID, { description: 'The comment. NOT_FOUND when there is none; FORBIDDEN for others than its author.' })
   id!: string;
 
-  @Field(() => String, { description: 'Plain text, 1 to 10,000 characters, not all blank.' })
+  @Field(() => String, { description: 'Plain text, 1 to 10,000 characters, not only white space.' })
   body!: string;
 }
 
-@InputType({ description: 'Which text shall be gone.' })
+@InputType({ description: 'Comment to delete.' })
 export class DeleteModelCommentInput {
   @Field(() => ID, {
-    description: 'The comment. NOT_FOUND when there is none; FORBIDDEN for others than its author and ADMIN.',
+    description: 'The comment. NOT_FOUND when it does not exist; FORBIDDEN for everybody except its author and ADMIN.',
   })
   id!: string;
 }
 
 @ObjectType({ description: 'The comment after the mutation.' })
 export class ModelCommentPayload {
-  @Field(() => ModelCommentType, { description: 'The comment as it stands now.' })
+  @Field(() => ModelCommentType, { description: 'The comment after this change.' })
   comment!: ModelCommentType;
 }

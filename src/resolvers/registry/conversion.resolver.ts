@@ -24,7 +24,8 @@ export class ConversionResolver {
   @FieldResolver(() => ConversionType, {
     nullable: true,
     description:
-      'How its conversion to ONNX ended; null for a version that came as ONNX, and before the first try has ended.',
+      'Result of the conversion to ONNX; null for a version that was registered as ONNX, and until ' +
+      'the first attempt has ended.',
   })
   conversion(@Root() version: ModelVersionType): ConversionType | null {
     return version.conversion ? shown(version.conversion) : null;

@@ -23,7 +23,7 @@ export class GatePolicyResolver {
   }
 
   @FieldResolver(() => GatePolicyType, {
-    description: 'What its gates demand and how many must approve, defaults filled in.',
+    description: 'Gate policy: conditions of the gates and numbers of approvals, with the defaults filled in.',
   })
   gatePolicy(@Root() model: ModelType): GatePolicyType {
     const policy = gatePolicyOf(model);
@@ -42,8 +42,8 @@ export class GateResultResolver {
   @FieldResolver(() => ModelVersionType, {
     nullable: true,
     description:
-      'The version that it was measured against; null for the gates that measure alone. A promotion asks ' +
-      'that it be the one in PRODUCTION.',
+      'Version that it was compared with; null for gates without a comparison. A promotion requires ' +
+      'that this is the version in PRODUCTION.',
   })
   comparedWith(@Root() result: GateResultType, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> | null {
     return result.comparedWithId ? ctx.loaders.modelVersion.load(result.comparedWithId) : null;

@@ -11,19 +11,19 @@ export const SoloGateEnum = describeEnum(
   },
 );
 
-@ObjectType('MetricBound', { description: 'Bounds on a holdout metric.' })
+@ObjectType('MetricBound', { description: 'Bounds of a holdout metric.' })
 export class MetricBoundType {
-  @Field(() => String, { description: 'The metric, e.g. `roc_auc`.' })
+  @Field(() => String, { description: 'Name of the metric, e.g. `roc_auc`.' })
   name!: string;
 
-  @Field(() => Float, { nullable: true, description: 'Least value that passes; null for no lower bound.' })
+  @Field(() => Float, { nullable: true, description: 'Smallest value that passes; null without a lower bound.' })
   min?: number | null;
 
-  @Field(() => Float, { nullable: true, description: 'Greatest value that passes; null for no upper bound.' })
+  @Field(() => Float, { nullable: true, description: 'Largest value that passes; null without an upper bound.' })
   max?: number | null;
 }
 
-@ObjectType('StagingPolicy', { description: 'What STAGING asks for.' })
+@ObjectType('StagingPolicy', { description: 'Requirements for STAGING.' })
 export class StagingPolicyType {
   @Field(() => [SoloGateEnum], {
     description: 'Gates that must have passed; VALIDATION by default, and an empty list for none.',
@@ -34,7 +34,7 @@ export class StagingPolicyType {
   approvals!: number;
 }
 
-@ObjectType('ProductionPolicy', { description: 'What PRODUCTION asks for.' })
+@ObjectType('ProductionPolicy', { description: 'Requirements for PRODUCTION.' })
 export class ProductionPolicyType {
   @Field(() => [GateEnum], {
     description:
@@ -49,21 +49,23 @@ export class ProductionPolicyType {
   approvals!: number;
 }
 
-@ObjectType('EvaluationPolicy', { description: 'Numbers of the gate EVALUATION.' })
+@ObjectType('EvaluationPolicy', { description: 'Settings of the gate EVALUATION.' })
 export class EvaluationPolicyType {
   @Field(() => Float, {
-    description: 'The 95 % interval of the loss difference must lie below minus this, in nats or units of the target.',
+    description:
+      'Minimum improvement: the 95 % interval of the loss difference must lie below minus this ' +
+      'number, in nats or units of the target.',
   })
   minImprovement!: number;
 
-  @Field(() => Int, { description: 'Holdout rows below which nothing is proven; 100 by default.' })
+  @Field(() => Int, { description: 'Minimum number of holdout rows; 100 by default.' })
   minRows!: number;
 
-  @Field(() => Float, { description: 'Least mean silhouette of a clustering, -1 to 1; 0.05 by default.' })
+  @Field(() => Float, { description: 'Minimum mean silhouette of a clustering, -1 to 1; 0.05 by default.' })
   minSilhouette!: number;
 }
 
-@ObjectType('ValidationPolicy', { description: 'Numbers of the gate VALIDATION.' })
+@ObjectType('ValidationPolicy', { description: 'Settings of the gate VALIDATION.' })
 export class ValidationPolicyType {
   @Field(() => Float, {
     description: 'Largest absolute difference between the trainer’s outputs and the runtime’s; 0.0001 by default.',
@@ -84,7 +86,7 @@ export class ValidationPolicyType {
   requireHoldoutMetrics!: boolean;
 }
 
-@ObjectType('ShadowPolicy', { description: 'Numbers of the gate SHADOW.' })
+@ObjectType('ShadowPolicy', { description: 'Settings of the gate SHADOW.' })
 export class ShadowPolicyType {
   @Field(() => Int, { description: 'Mirrored requests below which nothing is proven; 200 by default.' })
   minRequests!: number;
@@ -108,39 +110,43 @@ export class ShadowPolicyType {
   requireEvaluation!: boolean;
 }
 
-@ObjectType('GatePolicy', { description: 'Everything that the gates of a model demand, the defaults included.' })
+@ObjectType('GatePolicy', {
+  description: 'Gate policy: all conditions of a model’s gates, with the defaults filled in.',
+})
 export class GatePolicyType {
-  @Field(() => Boolean, { description: 'True while nothing departs from the defaults.' })
+  @Field(() => Boolean, { description: 'True when all settings have their default.' })
   isDefault!: boolean;
 
-  @Field(() => Boolean, { description: 'Whether the approval of who registered a version counts.' })
+  @Field(() => Boolean, { description: 'Whether the approval of the person who registered a version counts.' })
   authorMayApprove!: boolean;
 
-  @Field(() => StagingPolicyType, { description: 'What STAGING asks for.' })
+  @Field(() => StagingPolicyType, { description: 'Requirements for STAGING.' })
   staging!: StagingPolicyType;
 
-  @Field(() => ProductionPolicyType, { description: 'What PRODUCTION asks for.' })
+  @Field(() => ProductionPolicyType, { description: 'Requirements for PRODUCTION.' })
   production!: ProductionPolicyType;
 
-  @Field(() => EvaluationPolicyType, { description: 'Numbers of the gate EVALUATION.' })
+  @Field(() => EvaluationPolicyType, { description: 'Settings of the gate EVALUATION.' })
   evaluation!: EvaluationPolicyType;
 
-  @Field(() => ValidationPolicyType, { description: 'Numbers of the gate VALIDATION.' })
+  @Field(() => ValidationPolicyType, { description: 'Settings of the gate VALIDATION.' })
   validation!: ValidationPolicyType;
 
-  @Field(() => ShadowPolicyType, { description: 'Numbers of the gate SHADOW.' })
+  @Field(() => ShadowPolicyType, { description: 'Settings of the gate SHADOW.' })
   shadow!: ShadowPolicyType;
 }
 
-@InputType({ description: 'Bounds on a holdout metric: at least one of the two, min not above max.' })
+@InputType({ description: 'Bounds of a holdout metric: at least one of the two; min must not be above max.' })
 export class MetricBoundInput {
-  @Field(() => String, { description: 'The metric, e.g. `roc_auc`, each once: 1 to 250 visible characters.' })
+  @Field(() => String, {
+    description: 'Name of the metric, e.g. `roc_auc`, without repetition: 1 to 250 visible characters.',
+  })
   name!: string;
 
-  @Field(() => Float, { nullable: true, description: 'Least value that passes.' })
+  @Field(() => Float, { nullable: true, description: 'Smallest value that passes.' })
   min?: number | null;
 
-  @Field(() => Float, { nullable: true, description: 'Greatest value that passes.' })
+  @Field(() => Float, { nullable: true, description: 'Largest value that passes.' })
   max?: number | null;
 }
 
@@ -175,22 +181,22 @@ export class ProductionPolicyInput {
   approvals?: number | null;
 }
 
-@InputType({ description: 'Numbers of the gate EVALUATION. What is absent stays at its default.' })
+@InputType({ description: 'Settings of the gate EVALUATION. Absent fields keep their default.' })
 export class EvaluationPolicyInput {
   @Field(() => Float, {
     nullable: true,
     description:
-      'The 95 % interval of the loss difference must lie below minus this, in nats or units of the target; 0 ' +
-      'unless set.',
+      'Minimum improvement: the 95 % interval of the loss difference must lie below minus this ' +
+      'number, in nats or units of the target; 0 by default.',
   })
   minImprovement?: number | null;
 
-  @Field(() => Int, { nullable: true, description: 'Holdout rows below which nothing is proven; 100 unless set.' })
+  @Field(() => Int, { nullable: true, description: 'Minimum number of holdout rows; 100 by default.' })
   minRows?: number | null;
 
   @Field(() => Float, {
     nullable: true,
-    description: 'Least mean silhouette of a clustering, -1 to 1; 0.05 unless set.',
+    description: 'Minimum mean silhouette of a clustering, -1 to 1; 0.05 by default.',
   })
   minSilhouette?: number | null;
 }
@@ -251,33 +257,35 @@ export class ShadowPolicyInput {
   requireEvaluation?: boolean | null;
 }
 
-@InputType({ description: 'Where a model departs from the default gates; what is absent is the default again.' })
+@InputType({
+  description: 'Gate settings of a model that differ from the defaults. Absent fields are reset to their default.',
+})
 export class GatePolicyInput {
   @Field(() => Boolean, {
     nullable: true,
-    description: 'Whether the approval of who registered a version counts; false unless set.',
+    description: 'Whether the approval of the person who registered a version counts; false by default.',
   })
   authorMayApprove?: boolean | null;
 
-  @Field(() => StagingPolicyInput, { nullable: true, description: 'What STAGING asks for.' })
+  @Field(() => StagingPolicyInput, { nullable: true, description: 'Requirements for STAGING.' })
   staging?: StagingPolicyInput | null;
 
-  @Field(() => ProductionPolicyInput, { nullable: true, description: 'What PRODUCTION asks for.' })
+  @Field(() => ProductionPolicyInput, { nullable: true, description: 'Requirements for PRODUCTION.' })
   production?: ProductionPolicyInput | null;
 
-  @Field(() => EvaluationPolicyInput, { nullable: true, description: 'Numbers of the gate EVALUATION.' })
+  @Field(() => EvaluationPolicyInput, { nullable: true, description: 'Settings of the gate EVALUATION.' })
   evaluation?: EvaluationPolicyInput | null;
 
-  @Field(() => ValidationPolicyInput, { nullable: true, description: 'Numbers of the gate VALIDATION.' })
+  @Field(() => ValidationPolicyInput, { nullable: true, description: 'Settings of the gate VALIDATION.' })
   validation?: ValidationPolicyInput | null;
 
-  @Field(() => ShadowPolicyInput, { nullable: true, description: 'Numbers of the gate SHADOW.' })
+  @Field(() => ShadowPolicyInput, { nullable: true, description: 'Settings of the gate SHADOW.' })
   shadow?: ShadowPolicyInput | null;
 }
 
 @InputType({ description: 'The gate policy of a model, in place of the one that it has.' })
 export class SetGatePolicyInput {
-  @Field(() => ID, { description: 'The model. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'The model. NOT_FOUND when it does not exist.' })
   modelId!: string;
 
   @Field(() => GatePolicyInput, {

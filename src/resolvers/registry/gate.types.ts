@@ -2,45 +2,46 @@ import { Field, ID, ObjectType } from 'type-graphql';
 import { describeEnum } from '../types/common.types.js';
 import { DateTime } from '../types/scalars.js';
 
-export const GateEnum = describeEnum('Gate', 'Evidence that a stage asks for.', {
-  EVALUATION: 'Better than the baseline on rows that it never saw; for the first production version.',
-  VALIDATION: 'Signature, sample predictions, holdout metrics, latency and agreement; for STAGING.',
-  SHADOW: 'Answered a copy of production’s traffic well; for PRODUCTION beside a version that is there.',
+export const GateEnum = describeEnum('Gate', 'A gate: evidence that a promotion requires.', {
+  EVALUATION:
+    'Better than the baseline on rows that were not used for training; required for the first production version.',
+  VALIDATION: 'Signature, sample predictions, holdout metrics, latency and agreement; required for STAGING.',
+  SHADOW: 'Good answers to a copy of the production traffic; required for PRODUCTION when another version is there.',
 });
 
-@ObjectType('GateCheck', { description: 'One thing that was demanded, with what was found.' })
+@ObjectType('GateCheck', { description: 'One condition of a gate, with its measured value.' })
 export class GateCheckType {
-  @Field(() => String, { description: 'Stable name, e.g. `latency_p95_ms`.' })
+  @Field(() => String, { description: 'Stable name of the check, e.g. `latency_p95_ms`.' })
   name!: string;
 
-  @Field(() => Boolean, { description: 'Whether it holds.' })
+  @Field(() => Boolean, { description: 'Whether the check passed.' })
   passed!: boolean;
 
-  @Field(() => String, { description: 'What would have been enough.' })
+  @Field(() => String, { description: 'Value that would pass.' })
   expected!: string;
 
-  @Field(() => String, { description: 'What was found.' })
+  @Field(() => String, { description: 'Measured value.' })
   got!: string;
 
-  @Field(() => String, { description: 'The finding as a sentence.' })
+  @Field(() => String, { description: 'Result of the check as a sentence.' })
   message!: string;
 }
 
-@ObjectType('GateResult', { description: 'The newest decision of a gate about a version.' })
+@ObjectType('GateResult', { description: 'Newest result of a gate for a version.' })
 export class GateResultType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
   id!: string;
 
-  @Field(() => GateEnum, { description: 'What was judged: evaluation, validation or shadow.' })
+  @Field(() => GateEnum, { description: 'Which gate: evaluation, validation or shadow.' })
   gate!: keyof typeof GateEnum;
 
   @Field(() => Boolean, { description: 'True when every check passed.' })
   passed!: boolean;
 
-  @Field(() => [GateCheckType], { description: 'Its conditions, in order.' })
+  @Field(() => [GateCheckType], { description: 'Checks of the gate, in order.' })
   checks!: GateCheckType[];
 
-  @Field(() => DateTime, { description: 'When it was decided, UTC.' })
+  @Field(() => DateTime, { description: 'Time of the decision, UTC.' })
   createdAt!: Date;
 
   /** Shown as an object. */

@@ -145,53 +145,57 @@ export class ModelVersionResolver {
     return sourcedVersions.registerLogged(ctx, { ...rest, logged: { ...ofRun, path: artifactPath } });
   }
 
-  @FieldResolver(() => ModelType, { description: 'The name under which it succeeds others.' })
+  @FieldResolver(() => ModelType, { description: 'Model of the version.' })
   model(@Root() version: ModelVersionType, @Ctx() ctx: RequestContext): Promise<ModelType | null> {
     return ctx.loaders.model.load(version.modelId);
   }
 
-  @FieldResolver(() => RunType, { nullable: true, description: 'The run that trained it; null for an uploaded file.' })
+  @FieldResolver(() => RunType, {
+    nullable: true,
+    description: 'Run that trained the version; null for an uploaded file.',
+  })
   run(@Root() version: ModelVersionType, @Ctx() ctx: RequestContext): Promise<RunType | null> | null {
     return version.runId ? ctx.loaders.run.load(version.runId) : null;
   }
 
   @FieldResolver(() => String, {
-    description: 'What it was made with, e.g. `sklearn`; that of its model unless it came with its own.',
+    description: 'Framework of the version, e.g. `sklearn`; the framework of its model unless given at registration.',
   })
   async framework(@Root() version: ModelVersionType, @Ctx() ctx: RequestContext): Promise<string> {
     return version.framework ?? (await ctx.loaders.model.load(version.modelId))?.framework ?? '';
   }
 
   @FieldResolver(() => [NamedMetric], {
-    description: 'What its training measured, by name; empty for an uploaded file.',
+    description: 'Metrics of its training, by name; empty for an uploaded file.',
   })
   metrics(@Root() version: ModelVersionType): NamedMetric[] {
     return Object.entries(version.metrics).map(([name, value]) => ({ name, value }));
   }
 
-  @FieldResolver(() => [KeyValue], { description: 'Its tags, each key once.' })
+  @FieldResolver(() => [KeyValue], { description: 'Tags, each key once.' })
   tags(@Root() version: ModelVersionType): KeyValue[] {
     return toKeyValues(version.tags);
   }
 
-  @FieldResolver(() => [GateResultType], { description: 'The newest result of each gate that it has met.' })
+  @FieldResolver(() => [GateResultType], { description: 'Newest result of each gate.' })
   gates(@Root() version: ModelVersionType, @Ctx() ctx: RequestContext): Promise<GateResultType[]> {
     return ctx.loaders.versionGates.load(version.id);
   }
 
-  @FieldResolver(() => [StageTransitionType], { description: 'Its steps from stage to stage, newest first.' })
+  @FieldResolver(() => [StageTransitionType], { description: 'Stage changes of the version, newest first.' })
   stageHistory(@Root() version: ModelVersionType, @Ctx() ctx: RequestContext): Promise<StageTransitionType[]> {
     return ctx.loaders.versionTransitions.load(version.id);
   }
 
   @FieldResolver(() => [ArtifactType], {
-    description: 'Its files, by path: model.onnx, requirements.txt, model_card.md, and a report per evaluation.',
+    description:
+      'Files of the version, by path: model.onnx, requirements.txt, model_card.md, and one report per evaluation.',
   })
   artifacts(@Root() version: ModelVersionType, @Ctx() ctx: RequestContext): Promise<ArtifactType[]> {
     return ctx.loaders.versionArtifacts.load(version.id);
   }
 
-  @FieldResolver(() => [EvaluationType], { description: 'Its evaluations, newest first, at most twenty.' })
+  @FieldResolver(() => [EvaluationType], { description: 'Evaluations of the version, newest first, at most twenty.' })
   evaluations(@Root() version: ModelVersionType, @Ctx() ctx: RequestContext): Promise<EvaluationType[]> {
     return ctx.loaders.versionEvaluations.load(version.id);
   }
@@ -202,7 +206,7 @@ export class ModelVersionResolver {
 export class JobModelVersionResolver {
   @FieldResolver(() => ModelVersionType, {
     nullable: true,
-    description: 'The version that it is about; null for jobs without one, and when it has been deleted.',
+    description: 'Model version of the job; null for jobs without a version, and when the version has been deleted.',
   })
   modelVersion(@Root() job: JobType, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> | null {
     return job.modelVersionId ? ctx.loaders.modelVersion.load(job.modelVersionId) : null;

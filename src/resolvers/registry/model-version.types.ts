@@ -8,9 +8,9 @@ import { ColumnTypeEnum } from '../datasets/dataset.types.js';
 import { StageEnum, type StageName } from './model.types.js';
 
 export const VersionStatusEnum = describeEnum('ModelVersionStatus', 'Whether the files of a version are stored.', {
-  PENDING: 'Being stored; after a crash the service goes on by itself.',
-  READY: 'Stored whole: it can be evaluated, promoted and deployed.',
-  FAILED: 'Given up; `error` says why.',
+  PENDING: 'The files are being stored; after a crash the service continues by itself.',
+  READY: 'All files are stored: the version can be evaluated, promoted and deployed.',
+  FAILED: 'Storing failed; `error` says why.',
 });
 
 export const TensorSemanticEnum = describeEnum(
@@ -23,17 +23,21 @@ export const TensorSemanticEnum = describeEnum(
   },
 );
 
-export const DatatypeEnum = describeEnum('Datatype', 'Element type of a tensor, by its Open Inference Protocol name.', {
-  BOOL: 'True or false.',
-  INT8: 'Integers of 8 bits.',
-  INT16: 'Integers of 16 bits.',
-  INT32: 'Integers of 32 bits.',
-  INT64: 'Integers of 64 bits; in JSON up to 2^53 - 1, outputs beyond that as decimal strings.',
-  UINT8: 'Integers from 0 to 255.',
-  FP32: 'Floats of 32 bits.',
-  FP64: 'Floats of 64 bits.',
-  BYTES: 'Text in UTF-8.',
-});
+export const DatatypeEnum = describeEnum(
+  'Datatype',
+  'Element type of a tensor, named as in the Open Inference Protocol.',
+  {
+    BOOL: 'True or false.',
+    INT8: 'Integers of 8 bits.',
+    INT16: 'Integers of 16 bits.',
+    INT32: 'Integers of 32 bits.',
+    INT64: 'Integers of 64 bits; in JSON up to 2^53 - 1. Larger output values are decimal strings.',
+    UINT8: 'Integers from 0 to 255.',
+    FP32: 'Floats of 32 bits.',
+    FP64: 'Floats of 64 bits.',
+    BYTES: 'Text in UTF-8.',
+  },
+);
 
 const OutputMeaningEnum = describeEnum('OutputMeaning', 'What an output of a model is.', {
   LABEL: 'A class for each row.',
@@ -45,30 +49,30 @@ const OutputMeaningEnum = describeEnum('OutputMeaning', 'What an output of a mod
 
 export const ModelVersionOrderField = describeOrderFields<'createdAt' | 'updatedAt' | 'version'>(
   'ModelVersionOrderField',
-  'What model versions can be ordered by.',
+  'Fields by which model versions can be sorted.',
   {
-    CREATED_AT: ['createdAt', 'When they were registered.'],
-    UPDATED_AT: ['updatedAt', 'When they last changed, stages included.'],
-    VERSION: ['version', 'Their numbers, which begin with 1 in each model.'],
+    CREATED_AT: ['createdAt', 'Time of the registration.'],
+    UPDATED_AT: ['updatedAt', 'Time of the last change, stage changes included.'],
+    VERSION: ['version', 'Version number, which starts at 1 in each model.'],
   },
 );
 
 @ObjectType('InputColumn', {
-  description: 'The column of a dataset, or of a named row, that fills one element of an input.',
+  description: 'Column of a dataset, or of a named row, for one element of an input.',
 })
 export class InputColumnType {
-  @Field(() => String, { description: 'Name of the column, as in datasets and in the rows of `predict`.' })
+  @Field(() => String, { description: 'Column name, as in datasets and in the rows of `predict`.' })
   name!: string;
 
-  @Field(() => ColumnTypeEnum, { description: 'What its values are.' })
+  @Field(() => ColumnTypeEnum, { description: 'Type of the values.' })
   type!: keyof typeof ColumnTypeEnum;
 
   @Field(() => [String], {
     nullable: true,
     description:
-      'The categories that the training rows had, as the file spells them, the most frequent first: at most ' +
-      '2,000. `predict`, batch inference and monitoring tell of any other. Null for numbers and times, and ' +
-      'where nobody recorded them.',
+      'Categories of the training rows, spelled as in the file, the most frequent first: at most ' +
+      '2,000. `predict`, batch inference and monitoring report all other categories as unknown. ' +
+      'Null for numbers and times, and when categories were not recorded.',
   })
   categories?: string[] | null;
 }
@@ -131,34 +135,35 @@ export class RowIndependenceType {
   reason!: string | null;
 }
 
-@ObjectType('ModelSignature', { description: 'What a model takes and gives.' })
+@ObjectType('ModelSignature', { description: 'Signature: inputs and outputs of a model.' })
 export class ModelSignatureType {
-  @Field(() => [TensorSpecType], { description: 'Inputs, in the file’s order.' })
+  @Field(() => [TensorSpecType], { description: 'Inputs, in the order of the file.' })
   inputs!: TensorSpecType[];
 
-  @Field(() => [TensorSpecType], { description: 'Outputs, in the file’s order.' })
+  @Field(() => [TensorSpecType], { description: 'Outputs, in the order of the file.' })
   outputs!: TensorSpecType[];
 
   @Field(() => [String], {
     nullable: true,
     description:
-      'Of a classifier: the class of each probability, in order. Null when neither the file nor anybody says.',
+      'For a classifier: class names in the order of the probabilities. Null when neither the file ' +
+      'nor a user gives them.',
   })
   classes?: string[] | null;
 
   @Field(() => Float, {
     nullable: true,
     description:
-      'Of a classifier of two classes: the label is the second one from this probability on. Null when it is ' +
-      'the more probable one, or nobody says.',
+      'For a classifier with two classes: the label is the second class from this probability on. ' +
+      'Null: the label is the more probable class, or the threshold is not known.',
   })
   decisionThreshold?: number | null;
 
   @Field(() => RowIndependenceType, {
     nullable: true,
     description:
-      'Whether requests may run together; null for a version that was registered before this was recorded, ' +
-      'though it is found out again whenever the model is loaded.',
+      'Whether requests may run in one batch. Null for versions that were registered before this ' +
+      'was recorded; the service then determines it when it loads the model.',
   })
   rowIndependence?: RowIndependence | null;
 }
@@ -172,46 +177,46 @@ export class NamedMetric {
   value!: number;
 }
 
-@ObjectType('ModelVersion', { description: 'One model file with what is known about it; the file never changes.' })
+@ObjectType('ModelVersion', { description: 'A model version: one model file, which never changes, with its metadata.' })
 export class ModelVersionType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
   id!: string;
 
-  @Field(() => Int, { description: 'Number within the model, from 1, never given twice.' })
+  @Field(() => Int, { description: 'Number within the model, from 1; a number is never reused.' })
   version!: number;
 
   @Field(() => String, {
     description:
-      'MAJOR.MINOR.PATCH, unique in the model: major for a signature to which callers must adapt, minor for ' +
-      'a new training, patch for the same training again, or as somebody set it.',
+      'MAJOR.MINOR.PATCH, unique in the model: major for a signature that callers must adapt to, ' +
+      'minor for a new training, patch for a repeated training; or a value that a user has set.',
   })
   semanticVersion!: string;
 
-  @Field(() => StageEnum, { description: 'Where it stands.' })
+  @Field(() => StageEnum, { description: 'Current status.' })
   stage!: StageName;
 
-  @Field(() => VersionStatusEnum, { description: 'Whether its files are stored.' })
+  @Field(() => VersionStatusEnum, { description: 'Whether the files of the version are stored.' })
   status!: keyof typeof VersionStatusEnum;
 
-  @Field(() => String, { nullable: true, description: 'Why it FAILED; null otherwise.' })
+  @Field(() => String, { nullable: true, description: 'Why the status is FAILED; null otherwise.' })
   error?: string | null;
 
-  @Field(() => String, { description: 'What is particular about it, as Markdown; may be empty.' })
+  @Field(() => String, { description: 'Description of the version, as Markdown; may be empty.' })
   description!: string;
 
-  @Field(() => SafeInt, { nullable: true, description: 'Size of model.onnx in bytes; null as long as there is none.' })
+  @Field(() => SafeInt, { nullable: true, description: 'Size of model.onnx in bytes; null when there is none yet.' })
   sizeBytes?: number | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'SHA-256 of model.onnx, hexadecimal; null as long as there is none.',
+    description: 'SHA-256 of model.onnx, hexadecimal; null when there is none yet.',
   })
   sha256?: string | null;
 
   @Field(() => ModelSignatureType, {
     nullable: true,
     description:
-      'What model.onnx takes and gives; null as long as there is none, for a version that came with files of ' +
+      'Inputs and outputs of model.onnx; null when there is none yet, for a version with files of ' +
       'another framework.',
   })
   signature?: Signature | null;
@@ -222,26 +227,26 @@ export class ModelVersionType {
   @Field(() => MetricValue, {
     nullable: true,
     description:
-      'Largest absolute difference between the trainer’s outputs and the runtime’s; null for an uploaded ' +
-      'file, which has no trainer here.',
+      'Largest absolute difference between the outputs of the trainer and the runtime; null for an ' +
+      'uploaded file, which was not trained here.',
   })
   agreementMaxAbsDiff?: number | null;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'Where the files it was registered with are, e.g. `models:/m-…` or `runs:/…`; null for a training or ' +
-      'an upload of this service.',
+      'Location of the files from which the version was registered, e.g. `models:/m-…` or ' +
+      '`runs:/…`; null for a training or an upload in this service.',
   })
   sourceUri?: string | null;
 
-  @Field(() => String, { description: 'Subject of the token that registered it.' })
+  @Field(() => String, { description: 'Subject of the token that made the registration.' })
   createdBy!: string;
 
-  @Field(() => DateTime, { description: 'When it was registered, UTC.' })
+  @Field(() => DateTime, { description: 'Time of the registration, UTC.' })
   createdAt!: Date;
 
-  @Field(() => DateTime, { description: 'When it last changed, stages included, UTC.' })
+  @Field(() => DateTime, { description: 'Time of the last change, stage changes included, UTC.' })
   updatedAt!: Date;
 
   /** Shown otherwise. */
@@ -256,19 +261,19 @@ export class ModelVersionType {
 
 export const ModelVersionConnection = connectionOf(ModelVersionType, 'ModelVersion', 'model versions');
 
-@InputType({ description: 'Which model versions to list; every given field must hold.' })
+@InputType({ description: 'Filter for model versions; all given fields must match.' })
 export class ModelVersionFilterInput {
   @Field(() => String, {
     nullable: true,
     description:
-      'Text that the description, semantic version, a tag’s key or value, or the model’s name contains, ' +
-      'whatever its case; at most 200 characters.',
+      'Text that the description, the semantic version, the key or value of a tag, or the model ' +
+      'name contains, case-insensitive; at most 200 characters.',
   })
   search?: string | null;
 
   @Field(() => ID, {
     nullable: true,
-    description: 'Versions under this name alone; NOT_FOUND when the tenant has no such model.',
+    description: 'Versions of this model; NOT_FOUND when it does not exist.',
   })
   modelId?: string | null;
 
@@ -278,56 +283,57 @@ export class ModelVersionFilterInput {
   @Field(() => [StageEnum], { nullable: true, description: 'Versions in one of these stages.' })
   stage?: StageName[] | null;
 
-  @Field(() => VersionStatusEnum, { nullable: true, description: 'Versions whose files are so far.' })
+  @Field(() => VersionStatusEnum, { nullable: true, description: 'Versions with this status.' })
   status?: keyof typeof VersionStatusEnum | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Versions with exactly this framework, their own or else their model’s, e.g. `sklearn`.',
+    description: 'Versions with exactly this framework (their own, or the framework of their model), e.g. `sklearn`.',
   })
   framework?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Versions of models of exactly this kind.' })
+  @Field(() => String, { nullable: true, description: 'Versions of models with exactly this `modelType`.' })
   modelType?: string | null;
 
   @Field(() => [KeyValueInput], {
     nullable: true,
-    description: 'Tags that the version carries, all of them; at most 100.',
+    description: 'Tags that the version must have, all of them; at most 100.',
   })
   tags?: KeyValueInput[] | null;
 }
 
 @InputType({
-  description:
-    'The order of a list of model versions: by what, and which end comes first. Equal ones are in the order ' +
-    'of their ids.',
+  description: 'Sort order of a list of model versions: field and direction. Items with equal values are sorted by id.',
 })
 export class ModelVersionOrderInput {
-  @Field(() => ModelVersionOrderField, { description: 'What to order by.' })
+  @Field(() => ModelVersionOrderField, { description: 'Field to sort by.' })
   field!: 'createdAt' | 'updatedAt' | 'version';
 
-  @Field(() => OrderDirection, { description: 'Which end comes first.' })
+  @Field(() => OrderDirection, { description: 'Direction of the order.' })
   direction!: OrderDirection;
 }
 
-@InputType({ description: 'What is to be known of one input of a model, beyond its file.' })
+@InputType({ description: 'Additional facts about one input of a model that the model file does not contain.' })
 export class InputColumnsInput {
-  @Field(() => String, { nullable: true, description: 'Name of the input in the signature; the only one when absent.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Name of the input in the signature; optional when the model has only one input.',
+  })
   input?: string | null;
 
   @Field(() => [String], {
     nullable: true,
     description:
-      'Columns that fill the elements of a row, in the order that the model was trained with: as many as a ' +
-      'row of the input has, each once, 1 to 1,000 characters. Unchanged when absent.',
+      'Columns for the elements of a row, in the order of the training: exactly as many as a row of ' +
+      'the input has, without repetition, each 1 to 1,000 characters. Unchanged when absent.',
   })
   columns?: string[] | null;
 
   @Field(() => Boolean, {
     nullable: true,
     description:
-      'Whether the model takes missing values there: NaN in inputs of floats, the empty text in those of ' +
-      'text. Unchanged when absent; the service tries it at registration.',
+      'Whether the model accepts missing values in this input: NaN in float inputs, the empty text ' +
+      'in text inputs. Unchanged when absent; the service tries it at registration.',
   })
   acceptsMissing?: boolean | null;
 }
@@ -341,7 +347,7 @@ const CLASSES =
 
 @InputType({ description: 'A version to register: from a run, a logged model or an upload, exactly one of the three.' })
 export class RegisterModelVersionInput {
-  @Field(() => ID, { description: 'The model. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'The model. NOT_FOUND when it does not exist.' })
   modelId!: string;
 
   @Field(() => ID, {
@@ -410,15 +416,15 @@ export class RegisterModelVersionInput {
   @Field(() => Float, {
     nullable: true,
     description:
-      'Of a classifier of two classes: the label is the second one from this probability on. Null when it is ' +
-      'the more probable one, or nobody says.',
+      'For a classifier with two classes: the label is the second class from this probability on. ' +
+      'Null: the label is the more probable class, or the threshold is not known.',
   })
   decisionThreshold?: number | null;
 }
 
 @InputType({ description: 'Changes to a version; absent fields stay as they are.' })
 export class UpdateModelVersionInput {
-  @Field(() => ID, { description: 'The version. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'The version. NOT_FOUND when it does not exist.' })
   id!: string;
 
   @Field(() => String, {
@@ -454,18 +460,18 @@ export class UpdateModelVersionInput {
   @Field(() => Float, {
     nullable: true,
     description:
-      'Of a classifier of two classes: the label is the second one from this probability on. Null when it is ' +
-      'the more probable one, or nobody says.',
+      'For a classifier with two classes: the label is the second class from this probability on. ' +
+      'Null: the label is the more probable class, or the threshold is not known.',
   })
   decisionThreshold?: number | null;
 }
 
-@InputType({ description: 'Which version to remove together with its files.' })
+@InputType({ description: 'Version to delete, together with its files.' })
 export class DeleteModelVersionInput {
   @Field(() => ID, {
     description:
-      'The version. NOT_FOUND when there is none; CONFLICT unless it is in DEVELOPMENT or STAGING, never was ' +
-      'in PRODUCTION, and is neither deployed nor at work.',
+      'The version. NOT_FOUND when it does not exist; CONFLICT unless it is in DEVELOPMENT or ' +
+      'STAGING, was never in PRODUCTION, is not deployed, and is not used by a running job.',
   })
   id!: string;
 }

@@ -64,7 +64,7 @@ export class ModelResolver {
   })
   productionVersionAt(
     @Ctx() ctx: RequestContext,
-    @Arg('modelId', () => ID, { description: 'The model. NOT_FOUND when there is none.' }) modelId: string,
+    @Arg('modelId', () => ID, { description: 'The model. NOT_FOUND when it does not exist.' }) modelId: string,
     @Arg('at', () => DateTime, { description: 'The instant, UTC; a change counts from its own instant on.' }) at: Date,
   ): Promise<ModelVersionType | null> {
     return ctx.run((session) => ctx.services.stages.productionAt(session, modelId, at));
@@ -76,7 +76,7 @@ export class ModelResolver {
   })
   stageAt(
     @Ctx() ctx: RequestContext,
-    @Arg('modelVersionId', () => ID, { description: 'The version. NOT_FOUND when there is none.' })
+    @Arg('modelVersionId', () => ID, { description: 'The version. NOT_FOUND when it does not exist.' })
     modelVersionId: string,
     @Arg('at', () => DateTime, { description: 'The instant, UTC; a change counts from its own instant on.' }) at: Date,
   ): Promise<StageName | null> {
@@ -89,7 +89,7 @@ export class ModelResolver {
   })
   async modelHistory(
     @Ctx() ctx: RequestContext,
-    @Arg('modelId', () => ID, { description: 'The model. NOT_FOUND when there is none.' }) modelId: string,
+    @Arg('modelId', () => ID, { description: 'The model. NOT_FOUND when it does not exist.' }) modelId: string,
     @Args(() => PageArgs) page: PageArgs,
     @Arg('filter', () => StageTransitionFilterInput, { nullable: true, description: 'Which steps; all when absent.' })
     filter?: StageTransitionFilterInput,
@@ -153,18 +153,21 @@ export class ModelResolver {
     return { deletedId: input.id };
   }
 
-  @FieldResolver(() => [KeyValue], { description: 'Its tags, each key once.' })
+  @FieldResolver(() => [KeyValue], { description: 'Tags, each key once.' })
   tags(@Root() model: ModelType): KeyValue[] {
     return toKeyValues(model.tags);
   }
 
-  @FieldResolver(() => ModelVersionType, { nullable: true, description: 'The version in PRODUCTION; null for none.' })
+  @FieldResolver(() => ModelVersionType, {
+    nullable: true,
+    description: 'Version in PRODUCTION; null when there is none.',
+  })
   productionVersion(@Root() model: ModelType, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> {
     return ctx.loaders.productionVersion.load(model.id);
   }
 
   @FieldResolver(() => ModelVersionConnection, {
-    description: 'Its versions, highest number first unless ordered otherwise.',
+    description: 'Versions, highest number first by default.',
   })
   async versions(
     @Root() model: ModelType,
@@ -172,7 +175,7 @@ export class ModelResolver {
     @Args(() => PageArgs) page: PageArgs,
     @Arg('orderBy', () => ModelVersionOrderInput, {
       nullable: true,
-      description: 'Order; highest number first when absent.',
+      description: 'Sort order; highest number first when absent.',
     })
     orderBy?: ModelVersionOrderInput,
   ): Promise<object> {

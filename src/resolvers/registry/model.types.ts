@@ -11,25 +11,25 @@ export const StageEnum = describeEnum('Stage', 'Where a model version stands on 
 });
 export type StageName = keyof typeof StageEnum;
 
-export const ModelTaskEnum = describeEnum('ModelTask', 'What a model’s answers are.', {
+export const ModelTaskEnum = describeEnum('ModelTask', 'Task of a model: the kind of its answers.', {
   CLASSIFICATION: 'One of several classes, with probabilities.',
-  REGRESSION: 'Predicts a quantity, as a number per row.',
-  CLUSTERING: 'The cluster that a row lies in.',
-  OTHER: 'Anything else; such versions cannot be evaluated here.',
+  REGRESSION: 'A number per row.',
+  CLUSTERING: 'The cluster of each row.',
+  OTHER: 'Any other task; the service cannot evaluate such versions.',
 });
 
 export const ModelOrderField = describeOrderFields<'createdAt' | 'updatedAt' | 'name' | 'lastVersion'>(
   'ModelOrderField',
-  'What models can be ordered by.',
+  'Fields by which models can be sorted.',
   {
-    CREATED_AT: ['createdAt', 'When they were created.'],
-    UPDATED_AT: ['updatedAt', 'When they last changed, new versions included.'],
-    NAME: ['name', 'Their names, in code point order.'],
-    LAST_VERSION: ['lastVersion', 'How many versions they have had: the number that was given last.'],
+    CREATED_AT: ['createdAt', 'Time of creation.'],
+    UPDATED_AT: ['updatedAt', 'Time of the last change, new versions included.'],
+    NAME: ['name', 'Name, in code point order.'],
+    LAST_VERSION: ['lastVersion', 'Number of the last version.'],
   },
 );
 
-@ObjectType('Model', { description: 'A registered model: the name under which versions succeed each other.' })
+@ObjectType('Model', { description: 'A registered model: a name with numbered versions.' })
 export class ModelType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
   id!: string;
@@ -37,33 +37,36 @@ export class ModelType {
   @Field(() => String, { description: 'Name, unique in the tenant and part of addresses such as `models:/churn/1`.' })
   name!: string;
 
-  @Field(() => String, { description: 'What the model is for, as Markdown; may be empty.' })
+  @Field(() => String, { description: 'Purpose of the model, as Markdown; may be empty.' })
   description!: string;
 
-  @Field(() => ModelTaskEnum, { description: 'What its answers are.' })
+  @Field(() => ModelTaskEnum, { description: 'Task of the model.' })
   task!: keyof typeof ModelTaskEnum;
 
   @Field(() => Boolean, {
     description:
-      'Whether nobody has said the task: it is OTHER, or what the outputs of the first version tell. ' +
-      '`updateModel`, or the tag `matih.task` of the model or of a version, says it.',
+      'True when nobody has set the task: it is then OTHER, or guessed from the outputs of the ' +
+      'first version. `updateModel`, or the tag `matih.task` of the model or of a version, sets the ' +
+      'task.',
   })
   taskGuessed!: boolean;
 
   @Field(() => String, { description: 'Kind of model, e.g. `MLP_CLASSIFIER`; free text, 1 to 250 characters.' })
   modelType!: string;
 
-  @Field(() => String, { description: 'What its versions are stored as, e.g. `onnx`.' })
+  @Field(() => String, { description: 'Format in which the versions are stored, e.g. `onnx`.' })
   framework!: string;
 
-  @Field(() => String, { description: 'Subject of the token that created it.' })
+  @Field(() => String, { description: 'Subject of the token that made the creation request.' })
   createdBy!: string;
 
-  @Field(() => DateTime, { description: 'When it was created, UTC.' })
+  @Field(() => DateTime, { description: 'Time of creation, UTC.' })
   createdAt!: Date;
 
   @Field(() => DateTime, {
-    description: 'When it last changed, UTC: a version more, less or in another stage counts; single tags do not.',
+    description:
+      'Time of the last change, UTC. New versions, deleted versions and stage changes count; ' +
+      'changes of single tags do not.',
   })
   updatedAt!: Date;
 
@@ -74,13 +77,13 @@ export class ModelType {
 
 export const ModelConnection = connectionOf(ModelType, 'Model', 'models');
 
-@InputType({ description: 'Which models to list; every given field must hold.' })
+@InputType({ description: 'Filter for models; all given fields must match.' })
 export class ModelFilterInput {
   @Field(() => String, {
     nullable: true,
     description:
-      'Text that the name, the description or a tag’s key or value contains, whatever its case; at most 200 ' +
-      'characters.',
+      'Text that the name, the description, or the key or value of a tag contains, ' +
+      'case-insensitive; at most 200 characters.',
   })
   search?: string | null;
 
@@ -106,48 +109,47 @@ export class ModelFilterInput {
 
   @Field(() => ModelTaskEnum, {
     nullable: true,
-    description: 'Only models that predict classes, numbers or clusters, or do something else.',
+    description: 'Models with this task.',
   })
   task?: keyof typeof ModelTaskEnum | null;
 
   @Field(() => [KeyValueInput], {
     nullable: true,
-    description: 'Tags that the model carries, all of them; at most 100.',
+    description: 'Tags that the model must have, all of them; at most 100.',
   })
   tags?: KeyValueInput[] | null;
 }
 
 @InputType({
-  description:
-    'The order of a list of models: by what, and which end comes first. Equal ones are in the order of their ids.',
+  description: 'Sort order of a list of models: field and direction. Items with equal values are sorted by id.',
 })
 export class ModelOrderInput {
-  @Field(() => ModelOrderField, { description: 'What to order by.' })
+  @Field(() => ModelOrderField, { description: 'Field to sort by.' })
   field!: 'createdAt' | 'updatedAt' | 'name' | 'lastVersion';
 
-  @Field(() => OrderDirection, { description: 'Which end comes first.' })
+  @Field(() => OrderDirection, { description: 'Direction of the order.' })
   direction!: OrderDirection;
 }
 
-@InputType({ description: 'A name for versions to come, and what they will be for.' })
+@InputType({ description: 'A new model: a name for versions, and the purpose of the model.' })
 export class CreateModelInput {
   @Field(() => String, {
     description: 'Name, unique in the tenant: 1 to 256 visible characters without / and :, such as `churn`.',
   })
   name!: string;
 
-  @Field(() => String, { nullable: true, description: 'What it is for, as Markdown.' })
+  @Field(() => String, { nullable: true, description: 'Purpose of the model, as Markdown.' })
   description?: string | null;
 
   @Field(() => ModelTaskEnum, {
-    description: 'What its answers are; versions from runs must agree, unless it is OTHER.',
+    description: 'Task of the model. Versions from runs must have the same task, unless it is OTHER.',
   })
   task!: keyof typeof ModelTaskEnum;
 
   @Field(() => String, { description: 'Kind of model, e.g. `MLP_CLASSIFIER`: 1 to 250 visible characters.' })
   modelType!: string;
 
-  @Field(() => String, { nullable: true, description: 'What its versions are stored as; `onnx` when absent.' })
+  @Field(() => String, { nullable: true, description: 'Format in which the versions are stored; `onnx` when absent.' })
   framework?: string | null;
 
   @Field(() => [KeyValueInput], { nullable: true, description: 'At most 100 tags.' })
@@ -156,7 +158,7 @@ export class CreateModelInput {
 
 @InputType({ description: 'Changes to a model; absent fields stay as they are.' })
 export class UpdateModelInput {
-  @Field(() => ID, { description: 'The model. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'The model. NOT_FOUND when it does not exist.' })
   id!: string;
 
   @Field(() => String, {
@@ -180,12 +182,13 @@ export class UpdateModelInput {
   tags?: KeyValueInput[] | null;
 }
 
-@InputType({ description: 'Which model to remove together with its versions.' })
+@InputType({ description: 'Model to delete, together with its versions.' })
 export class DeleteModelInput {
   @Field(() => ID, {
     description:
-      'The model. NOT_FOUND when there is none; CONFLICT when an endpoint serves it or a version is or was ' +
-      'in PRODUCTION, is ARCHIVED, deployed or at work.',
+      'The model. NOT_FOUND when it does not exist; CONFLICT when an endpoint serves it, or when ' +
+      'one of its versions is or was in PRODUCTION, is ARCHIVED, is deployed, or is used by a ' +
+      'running job.',
   })
   id!: string;
 }
@@ -196,9 +199,9 @@ export class ModelPayload {
   model!: ModelType;
 }
 
-@ObjectType({ description: 'What was deleted.' })
+@ObjectType({ description: 'Result of the deletion.' })
 export class DeletedPayload {
-  @Field(() => ID, { description: 'Id of what is gone.' })
+  @Field(() => ID, { description: 'Id of the deleted object.' })
   deletedId!: string;
 }
 
@@ -219,7 +222,7 @@ export class StageTransitionType {
   @Field(() => Boolean, { description: 'True when an ADMIN passed gates without their evidence.' })
   override!: boolean;
 
-  @Field(() => String, { description: 'Subject of the token that asked for it.' })
+  @Field(() => String, { description: 'Subject of the token that made the request.' })
   createdBy!: string;
 
   @Field(() => DateTime, { description: 'When, UTC; all steps of one change share the instant.' })
@@ -262,15 +265,15 @@ export const StageTransitionOrderField = describeOrderFields<'createdAt'>(
   description: 'The order of a history: by what, and which end comes first. Equal ones are in the order of their ids.',
 })
 export class StageTransitionOrderInput {
-  @Field(() => StageTransitionOrderField, { description: 'What to order by.' })
+  @Field(() => StageTransitionOrderField, { description: 'Field to sort by.' })
   field!: 'createdAt';
 
-  @Field(() => OrderDirection, { description: 'Which end comes first.' })
+  @Field(() => OrderDirection, { description: 'Direction of the order.' })
   direction!: OrderDirection;
 }
 
-@ObjectType({ description: 'The model of a name, and whether this call made it.' })
+@ObjectType({ description: 'Model with the given name, and whether this call created it.' })
 export class GetOrCreateModelPayload extends ModelPayload {
-  @Field(() => Boolean, { description: 'True when there was none of this name; false for one that was there before.' })
+  @Field(() => Boolean, { description: 'True when this call created it; false when it already existed.' })
   created!: boolean;
 }

@@ -3,7 +3,7 @@ import { KeyValueInput } from '../types/common.types.js';
 
 @InputType({ description: 'Tags that a model shall carry beside those that it has.' })
 export class SetModelTagsInput {
-  @Field(() => ID, { description: 'The model. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'The model. NOT_FOUND when it does not exist.' })
   modelId!: string;
 
   @Field(() => [KeyValueInput], {
@@ -14,7 +14,7 @@ export class SetModelTagsInput {
 
 @InputType({ description: 'Tags that a version shall carry beside those that it has.' })
 export class SetModelVersionTagsInput {
-  @Field(() => ID, { description: 'The version. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'The version. NOT_FOUND when it does not exist.' })
   modelVersionId!: string;
 
   @Field(() => [KeyValueInput], {
@@ -23,20 +23,20 @@ export class SetModelVersionTagsInput {
   tags!: KeyValueInput[];
 }
 
-@InputType({ description: 'A tag that shall go from a model.' })
+@InputType({ description: 'Tag to delete from a model.' })
 export class DeleteModelTagInput {
-  @Field(() => ID, { description: 'The model. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'The model. NOT_FOUND when it does not exist.' })
   modelId!: string;
 
-  @Field(() => String, { description: 'Key of the tag. NOT_FOUND when the model has none with it.' })
+  @Field(() => String, { description: 'Key of the tag. NOT_FOUND when the model has no tag with this key.' })
   key!: string;
 }
 
-@InputType({ description: 'A tag that shall go from a version.' })
+@InputType({ description: 'Tag to delete from a version.' })
 export class DeleteModelVersionTagInput {
-  @Field(() => ID, { description: 'The version. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'The version. NOT_FOUND when it does not exist.' })
   modelVersionId!: string;
 
-  @Field(() => String, { description: 'Key of the tag. NOT_FOUND when the version has none with it.' })
+  @Field(() => String, { description: 'Key of the tag. NOT_FOUND when the version has no tag with this key.' })
   key!: string;
 }

@@ -11,7 +11,7 @@ export const PromotionStageEnum = describeEnum('PromotionStage', 'Where a promot
 
 @InputType({ description: 'A step towards production.' })
 export class PromoteModelVersionInput {
-  @Field(() => ID, { description: 'The version, which must be READY. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'The version, which must be READY. NOT_FOUND when it does not exist.' })
   modelVersionId!: string;
 
   @Field(() => PromotionStageEnum, { description: 'Where to. CONFLICT when it is not the next stage.' })
@@ -38,14 +38,15 @@ export class PromoteModelVersionInput {
   override?: boolean | null;
 }
 
-@InputType({ description: 'A version to send back or to archive.' })
+@InputType({ description: 'Version to move back to DEVELOPMENT or to archive.' })
 export class DemoteModelVersionInput {
   @Field(() => ID, {
-    description: 'The version. NOT_FOUND when there is none; CONFLICT when its stage does not lead there.',
+    description:
+      'The version. NOT_FOUND when it does not exist; CONFLICT when this change is not possible from its stage.',
   })
   modelVersionId!: string;
 
-  @Field(() => String, { nullable: true, description: 'Why, for the history; at most 2,000 characters are kept.' })
+  @Field(() => String, { nullable: true, description: 'Reason, for the history; at most 2,000 characters are kept.' })
   reason?: string | null;
 }
 
@@ -63,7 +64,7 @@ export class RollbackModelInput {
   })
   expectedProductionVersionId?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Why, for the history; at most 2,000 characters are kept.' })
+  @Field(() => String, { nullable: true, description: 'Reason, for the history; at most 2,000 characters are kept.' })
   reason?: string | null;
 }
 

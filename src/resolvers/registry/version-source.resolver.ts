@@ -47,7 +47,8 @@ export class VersionSourceResolver {
 export class VersionOriginResolver {
   @FieldResolver(() => LoggedModelType, {
     nullable: true,
-    description: 'The logged model that it was registered from; null when it came from a run, an upload or elsewhere.',
+    description:
+      'Logged model from which the version was registered; null when it came from a run, an upload or elsewhere.',
   })
   loggedModel(@Root() version: ModelVersionType, @Ctx() ctx: RequestContext): Promise<LoggedModelType | null> | null {
     return version.loggedModelId ? ctx.loaders.loggedModel.load(version.loggedModelId) : null;
@@ -56,8 +57,8 @@ export class VersionOriginResolver {
   @FieldResolver(() => VersionSourceType, {
     nullable: true,
     description:
-      'Where the files it was registered with are; null when they are not among those of this service, and ' +
-      'for a training or an upload of it.',
+      'Folder with the files from which the version was registered; null when the files are not ' +
+      'stored in this service, and for a training or an upload in this service.',
   })
   sourceFolder(@Root() { sourceFolder }: ModelVersionType): VersionSourceType | null {
     return sourceFolder ? { path: sourceFolder.path, runId: null, loggedModelId: null, ...sourceFolder.owner } : null;
@@ -68,7 +69,7 @@ export class VersionOriginResolver {
 @Resolver(() => LoggedModelType)
 export class LoggedModelVersionsResolver {
   @FieldResolver(() => [ModelVersionType], {
-    description: 'Versions registered from it, of any model, the newest hundred, newest first.',
+    description: 'The newest hundred versions that were registered from this logged model, in any model, newest first.',
   })
   versions(@Root() model: LoggedModelType, @Ctx() ctx: RequestContext): Promise<ModelVersionType[]> {
     return ctx.loaders.loggedModelVersions.load(model.id);

@@ -128,7 +128,8 @@ export class DeploymentResolver {
   })
   deploymentEvents(
     @Root() event: LifecycleEventType,
-    @Arg('endpointId', () => ID, { description: 'The endpoint. NOT_FOUND when there is none.' }) _endpointId: string,
+    @Arg('endpointId', () => ID, { description: 'The endpoint. NOT_FOUND when it does not exist.' })
+    _endpointId: string,
     @Arg('after', () => SafeInt, {
       nullable: true,
       description:
@@ -139,17 +140,19 @@ export class DeploymentResolver {
     return event;
   }
 
-  @FieldResolver(() => EndpointType, { description: 'Whose requests it gets.' })
+  @FieldResolver(() => EndpointType, { description: 'Endpoint whose requests the deployment receives.' })
   endpoint(@Root() deployment: DeploymentType, @Ctx() ctx: RequestContext): Promise<EndpointType | null> {
     return ctx.loaders.endpoint.load(deployment.endpointId);
   }
 
-  @FieldResolver(() => ModelVersionType, { description: 'What answers them.' })
+  @FieldResolver(() => ModelVersionType, { description: 'Version that answers the requests.' })
   modelVersion(@Root() deployment: DeploymentType, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> {
     return ctx.loaders.modelVersion.load(deployment.modelVersionId);
   }
 
-  @FieldResolver(() => DeploymentTraffic, { description: 'What it has served, in a period or since its beginning.' })
+  @FieldResolver(() => DeploymentTraffic, {
+    description: 'Traffic counters of the deployment, for a period or since its start.',
+  })
   traffic(
     @Root() deployment: DeploymentType,
     @Ctx() ctx: RequestContext,

@@ -5,68 +5,75 @@ import { DateTime, SafeInt } from '../types/scalars.js';
 import { GateResultType } from '../registry/gate.types.js';
 import { BatchingPolicy, EndpointType } from './endpoint.types.js';
 
-export const DeploymentMode = describeEnum('DeploymentMode', 'What a deployment does with traffic.', {
-  LIVE: 'Answers its share of the requests.',
-  SHADOW: 'Gets a copy of every answered request; its answers are compared with the live ones and never returned.',
+export const DeploymentMode = describeEnum('DeploymentMode', 'How a deployment uses the traffic.', {
+  LIVE: 'Answers its fraction of the requests.',
+  SHADOW:
+    'Receives a copy of every answered request. Its answers are compared with the live answers ' +
+    'and never returned to the caller.',
 });
 
-export const DeploymentStatus = describeEnum('DeploymentStatus', 'Where a deployment stands.', {
-  PENDING: 'Its model is being loaded.',
-  READY: 'Loaded, and answering what its mode and weight give it.',
-  FAILED: 'Its model could not be loaded; `error` says why.',
-  STOPPED: 'Was undeployed, or gave way to a newer version.',
+export const DeploymentStatus = describeEnum('DeploymentStatus', 'Status of a deployment.', {
+  PENDING: 'The model is being loaded.',
+  READY: 'The model is loaded and answers requests according to mode and weight.',
+  FAILED: 'The model could not be loaded; `error` says why.',
+  STOPPED: 'The deployment was stopped, or replaced by a newer version.',
 });
 
 type DeploymentOrderBy = 'createdAt' | 'updatedAt';
 
 export const DeploymentOrderField = describeOrderFields<DeploymentOrderBy>(
   'DeploymentOrderField',
-  'What deployments can be ordered by.',
+  'Fields by which deployments can be sorted.',
   {
-    CREATED_AT: ['createdAt', 'When they were asked for.'],
-    UPDATED_AT: ['updatedAt', 'When they last changed.'],
+    CREATED_AT: ['createdAt', 'Time of the request.'],
+    UPDATED_AT: ['updatedAt', 'Time of the last change.'],
   },
 );
 
-@ObjectType('Deployment', { description: 'A model version at an endpoint.' })
+@ObjectType('Deployment', { description: 'A deployment: one model version that runs at an endpoint.' })
 export class DeploymentType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
   id!: string;
 
-  @Field(() => DeploymentMode, { description: 'What it does with traffic.' })
+  @Field(() => DeploymentMode, { description: 'How the deployment uses the traffic.' })
   mode!: keyof typeof DeploymentMode;
 
-  @Field(() => DeploymentStatus, { description: 'Where it stands.' })
+  @Field(() => DeploymentStatus, { description: 'Current status.' })
   status!: keyof typeof DeploymentStatus;
 
   @Field(() => Int, {
     description:
-      'Share of the endpoint’s requests in basis points, 0 to 10,000; while PENDING the share that it will ' +
-      'take. 0 for shadows and stopped ones.',
+      'Fraction of the endpoint’s requests in basis points, 0 to 10,000; while PENDING, the ' +
+      'fraction that it will receive. 0 for shadow and stopped deployments.',
   })
   weightBps!: number;
 
   @Field(() => BatchingPolicy, {
-    description: 'Whether its requests may run together; its endpoint’s NEVER counts too.',
+    description: 'Whether requests may run in one batch. NEVER on the endpoint applies too.',
   })
   batching!: keyof typeof BatchingPolicy;
 
-  @Field(() => String, { description: 'Engine that runs it: `onnx`.' })
+  @Field(() => String, { description: 'Inference engine that runs the model: `onnx`.' })
   engine!: string;
 
-  @Field(() => String, { nullable: true, description: 'Why it FAILED, in words; null otherwise.' })
+  @Field(() => String, { nullable: true, description: 'Why the deployment FAILED, as a sentence; null otherwise.' })
   error?: string | null;
 
-  @Field(() => String, { description: 'Subject of the token that deployed the version, or promoted it.' })
+  @Field(() => String, {
+    description: 'Subject of the token that deployed the version, or promoted it at an endpoint that follows a stage.',
+  })
   createdBy!: string;
 
-  @Field(() => DateTime, { description: 'When it was asked for, UTC.' })
+  @Field(() => DateTime, { description: 'Time of the request, UTC.' })
   createdAt!: Date;
 
-  @Field(() => DateTime, { description: 'When it last changed, UTC.' })
+  @Field(() => DateTime, { description: 'Time of the last change, UTC.' })
   updatedAt!: Date;
 
-  @Field(() => DateTime, { nullable: true, description: 'When it failed or was stopped, UTC; null while it serves.' })
+  @Field(() => DateTime, {
+    nullable: true,
+    description: 'Time when the deployment failed or was stopped, UTC; null while it serves.',
+  })
   endedAt?: Date | null;
 
   /** Shown as objects. */
@@ -80,90 +87,96 @@ export const DeploymentConnection = connectionOf(DeploymentType, 'Deployment', '
 export class TrafficArgs {
   @Field(() => DateTime, {
     nullable: true,
-    description: 'Count minutes that begin at or after this; from the first when absent.',
+    description: 'Count minutes that begin at or after this time; from the first minute when absent.',
   })
   from?: Date | null;
 
   @Field(() => DateTime, {
     nullable: true,
-    description: 'Count minutes that begin before this; to the last when absent.',
+    description: 'Count minutes that begin before this time; to the last minute when absent.',
   })
   to?: Date | null;
 }
 
 @ObjectType('DeploymentTraffic', {
-  description: 'What a deployment has served, by exact counters of whole minutes that are at most some seconds behind.',
+  description:
+    'Traffic counters of a deployment. They are exact, cover whole minutes, and are up to date ' +
+    'within some seconds.',
 })
 export class DeploymentTraffic {
-  @Field(() => SafeInt, { description: 'Requests answered or failed; a shadow’s are copies.' })
+  @Field(() => SafeInt, { description: 'Number of requests that were answered or failed; for a shadow, of copies.' })
   requests!: number;
 
-  @Field(() => SafeInt, { description: 'Rows of the requests that were answered.' })
+  @Field(() => SafeInt, { description: 'Number of rows in the answered requests.' })
   rows!: number;
 
   @Field(() => SafeInt, {
-    description: 'Requests that failed by fault of the model or of this service; wrong inputs do not count.',
+    description:
+      'Number of requests that failed because of the model or this service; requests with wrong ' +
+      'input do not count.',
   })
   errors!: number;
 
-  @Field(() => Float, { nullable: true, description: 'Errors per request, 0 to 1; null without requests.' })
+  @Field(() => Float, { nullable: true, description: 'Errors divided by requests, 0 to 1; null without requests.' })
   errorRate!: number | null;
 
   @Field(() => Float, {
     nullable: true,
-    description: 'Median latency in milliseconds, within 19 %; null without requests.',
+    description: 'Median latency in milliseconds, accurate to 19 %; null without requests.',
   })
   latencyP50Ms!: number | null;
 
   @Field(() => Float, {
     nullable: true,
-    description: '95th percentile of the latency in milliseconds, within 19 %; null without requests.',
+    description: '95th percentile of the latency in milliseconds, accurate to 19 %; null without requests.',
   })
   latencyP95Ms!: number | null;
 
   @Field(() => SafeInt, {
-    description: 'Rows that a shadow and the live version both answered; 0 for live deployments.',
+    description: 'Number of rows that both a shadow and the live version answered; 0 for live deployments.',
   })
   comparedRows!: number;
 
   @Field(() => SafeInt, {
     description:
-      'Of those, rows that the shadow answered differently: another class, a value off by half a standard ' +
-      'deviation, another cluster.',
+      'Number of compared rows that the shadow answered differently: another class, a value that ' +
+      'differs by half a standard deviation, or another cluster.',
   })
   disagreements!: number;
 
   @Field(() => Float, {
     nullable: true,
-    description: 'Disagreements per compared row, 0 to 1; null when no row was compared.',
+    description: 'Disagreements divided by compared rows, 0 to 1; null when no row was compared.',
   })
   disagreementRate!: number | null;
 }
 
-@InputType({ description: 'Which deployments to list; every given field must hold.' })
+@InputType({ description: 'Filter for deployments; all given fields must match.' })
 export class DeploymentFilterInput {
-  @Field(() => ID, { nullable: true, description: 'Deployments at this endpoint. NOT_FOUND when there is none.' })
+  @Field(() => ID, { nullable: true, description: 'Deployments at this endpoint. NOT_FOUND when it does not exist.' })
   endpointId?: string | null;
 
-  @Field(() => ID, { nullable: true, description: 'Deployments of this model version. NOT_FOUND when there is none.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'Deployments of this model version. NOT_FOUND when it does not exist.',
+  })
   modelVersionId?: string | null;
 
-  @Field(() => [DeploymentStatus], { nullable: true, description: 'Deployments in one of these states.' })
+  @Field(() => [DeploymentStatus], { nullable: true, description: 'Deployments with one of these statuses.' })
   status?: (keyof typeof DeploymentStatus)[] | null;
 
-  @Field(() => DeploymentMode, { nullable: true, description: 'Live or shadow deployments alone.' })
+  @Field(() => DeploymentMode, { nullable: true, description: 'Only live or only shadow deployments.' })
   mode?: keyof typeof DeploymentMode | null;
 }
 
 @InputType({
-  description:
-    'The order of a list of deployments: by what, and which end comes first. Equal ones are in the order of their ids.',
+  description: 'Sort order of a list of deployments: field and direction. Items with equal values are sorted by id.',
 })
 export class DeploymentOrderInput {
-  @Field(() => DeploymentOrderField, { description: 'What to order by.' })
+  @Field(() => DeploymentOrderField, { description: 'Field to sort by.' })
   field!: DeploymentOrderBy;
 
-  @Field(() => OrderDirection, { description: 'Which end comes first.' })
+  @Field(() => OrderDirection, { description: 'Direction of the order.' })
   direction!: OrderDirection;
 }
 
@@ -171,50 +184,53 @@ export class DeploymentOrderInput {
 export class DeployModelVersionInput {
   @Field(() => ID, {
     description:
-      'The endpoint. NOT_FOUND when there is none; CONFLICT for a LIVE deployment at one that follows a stage.',
+      'The endpoint. NOT_FOUND when it does not exist; CONFLICT for a LIVE deployment at an ' +
+      'endpoint that follows a stage.',
   })
   endpointId!: string;
 
   @Field(() => ID, {
     description:
-      'A READY version, in any stage, of the endpoint’s model. NOT_FOUND when there is none, CONFLICT when ' +
-      'it is deployed there already.',
+      'A READY version of the endpoint’s model, in any stage. NOT_FOUND when it does not exist, ' +
+      'CONFLICT when it is already deployed there.',
   })
   modelVersionId!: string;
 
-  @Field(() => DeploymentMode, { description: 'Whether it answers requests or shadows them.' })
+  @Field(() => DeploymentMode, {
+    description: 'Whether the deployment answers requests (LIVE) or receives copies of them (SHADOW).',
+  })
   mode!: keyof typeof DeploymentMode;
 
   @Field(() => Int, {
     nullable: true,
     description:
-      'Share that a LIVE deployment takes once it is ready, in basis points, 0 to 10,000; the others keep ' +
-      'their proportions. 0 when absent. Where nothing else is live it takes all.',
+      'Fraction of the requests that a LIVE deployment receives when it is ready, in basis points, ' +
+      '0 to 10,000; the other deployments share the rest in their proportions. 0 when absent. If no ' +
+      'other deployment is live, it receives all requests.',
   })
   weightBps?: number | null;
 
   @Field(() => BatchingPolicy, {
     nullable: true,
     description:
-      'Whether its requests may run together; AUTO when absent. It stays so: deploy the version anew to change it.',
+      'Whether requests may run in one batch; AUTO when absent. To change it later, deploy the version again.',
   })
   batching?: keyof typeof BatchingPolicy | null;
 
   @Field(() => Int, {
     nullable: true,
     description:
-      'Answers when its model is loaded or has failed, at the latest after so many milliseconds: 0 to ' +
-      '60,000, at once when absent.',
+      'Time to wait until the model is loaded or has failed to load, in milliseconds, 0 to 60,000; 0 when absent.',
   })
   waitMs?: number | null;
 }
 
-@InputType({ description: 'A live deployment’s share of its endpoint’s requests.' })
+@InputType({ description: 'Traffic weight of one live deployment.' })
 export class DeploymentWeightInput {
-  @Field(() => ID, { description: 'A live, ready deployment of the endpoint. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'A live, READY deployment of the endpoint. NOT_FOUND when it does not exist.' })
   deploymentId!: string;
 
-  @Field(() => Int, { description: 'Basis points, 0 to 10,000.' })
+  @Field(() => Int, { description: 'Weight in basis points, 0 to 10,000.' })
   weightBps!: number;
 }
 
@@ -238,10 +254,12 @@ export class UndeployInput {
   deploymentId!: string;
 }
 
-@InputType({ description: 'A shadow deployment to judge.' })
+@InputType({ description: 'Shadow deployment to evaluate.' })
 export class DecideShadowInput {
   @Field(() => ID, {
-    description: 'The shadow, running or stopped. NOT_FOUND when there is none, CONFLICT for a live deployment.',
+    description:
+      'The shadow deployment, running or stopped. NOT_FOUND when it does not exist, CONFLICT for a ' +
+      'live deployment.',
   })
   deploymentId!: string;
 }
@@ -250,17 +268,20 @@ export class DecideShadowInput {
 export class DeploymentPayload {
   @Field(() => DeploymentType, {
     description:
-      'The deployment after this change, as a query would show it now. PENDING at first: `waitMs` waits ' +
-      'until it is ready.',
+      'The deployment after this change, as a query would show it now. Its status is PENDING at ' +
+      'first; `waitMs` waits until it is READY.',
   })
   deployment!: DeploymentType;
 
-  @Field(() => Boolean, { description: 'Whether it gets requests now; a shadow gets copies of them.' })
+  @Field(() => Boolean, {
+    description: 'Whether the deployment receives requests now; a shadow deployment receives copies.',
+  })
   serves!: boolean;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Why it gets none, and what to do, as a sentence; null when it gets some.',
+    description:
+      'Why the deployment receives no requests and what to do, as a sentence; null when it receives requests.',
   })
   servingProblem!: string | null;
 }
@@ -271,8 +292,8 @@ export class SetTrafficWeightsPayload {
   endpoint!: EndpointType;
 }
 
-@ObjectType({ description: 'What became of the shadow gate.' })
+@ObjectType({ description: 'Result of the gate SHADOW.' })
 export class DecideShadowPayload {
-  @Field(() => GateResultType, { description: 'The decision, with every condition and what was found.' })
+  @Field(() => GateResultType, { description: 'The gate result, with every condition and its measured value.' })
   gateResult!: GateResultType;
 }

@@ -117,7 +117,7 @@ export class EndpointResolver {
   }
 
   @FieldResolver(() => [DeploymentType], {
-    description: 'Deployments that are PENDING or READY, oldest first; `deployments` lists past ones too.',
+    description: 'Deployments that are PENDING or READY, oldest first; `deployments` also lists past ones.',
   })
   deployments(@Root() endpoint: EndpointType, @Ctx() ctx: RequestContext): Promise<DeploymentType[]> {
     return ctx.loaders.endpointDeployments.load(endpoint.id);
@@ -126,8 +126,9 @@ export class EndpointResolver {
   @FieldResolver(() => ModelVersionType, {
     nullable: true,
     description:
-      'The version in the stage, or under the alias, that it follows now; null when there is none, and when ' +
-      'it follows neither. `followProblem` says why another one serves.',
+      'Version that is now in the followed stage or under the followed alias; null when there is no ' +
+      'such version, and when the endpoint follows nothing. `followProblem` says why another ' +
+      'version serves.',
   })
   async followedVersion(@Root() endpoint: EndpointType, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> {
     const { versionId } = await ctx.loaders.endpointFollowed.load(endpoint.id);
@@ -137,15 +138,15 @@ export class EndpointResolver {
   @FieldResolver(() => String, {
     nullable: true,
     description:
-      'Why what serves it is not the version that it follows, and what to do: the alias was deleted, the ' +
-      'version is being loaded, or has no model.onnx. Null when it is, and when it follows neither a stage ' +
-      'nor an alias.',
+      'Why the deployed version is not the followed version, and what to do: the alias was deleted, ' +
+      'or the version is being loaded or has no model.onnx. Null when they are the same, and when ' +
+      'the endpoint follows neither a stage nor an alias.',
   })
   async followProblem(@Root() endpoint: EndpointType, @Ctx() ctx: RequestContext): Promise<string | null> {
     return (await ctx.loaders.endpointFollowed.load(endpoint.id)).problem;
   }
 
-  @FieldResolver(() => ModelType, { description: 'The model whose versions serve it.' })
+  @FieldResolver(() => ModelType, { description: 'Model whose versions the endpoint serves.' })
   model(@Root() endpoint: EndpointType, @Ctx() ctx: RequestContext): Promise<ModelType | null> {
     return ctx.loaders.model.load(endpoint.modelId);
   }

@@ -3,8 +3,8 @@ import { connectionOf } from '../types/connection.js';
 import { describeEnum, describeOrderFields, OrderDirection } from '../types/common.types.js';
 import { DateTime } from '../types/scalars.js';
 
-export const FollowedStage = describeEnum('FollowedStage', 'A stage whose version an endpoint can follow.', {
-  STAGING: 'The highest version in STAGING.',
+export const FollowedStage = describeEnum('FollowedStage', 'A stage that an endpoint can follow.', {
+  STAGING: 'The version with the highest number in STAGING.',
   PRODUCTION: 'The version in PRODUCTION.',
 });
 
@@ -19,12 +19,12 @@ export const UnknownCategoryPolicy = describeEnum(
 
 export const BatchingPolicy = describeEnum(
   'BatchingPolicy',
-  'Whether requests that wait at one time may run together.',
+  'Whether requests that wait at the same time may run in one batch.',
   {
     AUTO:
-      'Together where the model’s signature says that its rows are proven independent (`signature { ' +
+      'In one batch where the signature of the model proves that rows are independent (`signature { ' +
       'rowIndependence { proven } }`).',
-    NEVER: 'Each request alone, always: slower under load.',
+    NEVER: 'Every request runs alone; slower under load.',
   },
 );
 
@@ -32,16 +32,16 @@ type EndpointOrderBy = 'createdAt' | 'updatedAt' | 'name';
 
 export const EndpointOrderField = describeOrderFields<EndpointOrderBy>(
   'EndpointOrderField',
-  'What endpoints can be ordered by.',
+  'Fields by which endpoints can be sorted.',
   {
-    CREATED_AT: ['createdAt', 'When they were created.'],
-    UPDATED_AT: ['updatedAt', 'When their settings last changed.'],
-    NAME: ['name', 'Their names, in code point order.'],
+    CREATED_AT: ['createdAt', 'Time of creation.'],
+    UPDATED_AT: ['updatedAt', 'Time of the last change of settings.'],
+    NAME: ['name', 'Name, in code point order.'],
   },
 );
 
 @ObjectType('Endpoint', {
-  description: 'The stable name under which clients call a model, whatever versions serve it.',
+  description: 'A stable name under which clients call a model, independent of the deployed versions.',
 })
 export class EndpointType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
@@ -53,47 +53,51 @@ export class EndpointType {
   @Field(() => FollowedStage, {
     nullable: true,
     description:
-      'Stage whose version serves it: a promotion or rollback moves its traffic, the new version loaded ' +
-      'before the old one leaves. Null when it follows an alias, or people decide.',
+      'Stage whose version the endpoint serves. A promotion or rollback moves the traffic; the new ' +
+      'version is loaded before the old one stops. Null when the endpoint follows an alias, or ' +
+      'follows nothing.',
   })
   followStage?: keyof typeof FollowedStage | null;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'Alias of the model, e.g. `champion`, whose version serves it: pointing the alias elsewhere moves its ' +
-      'traffic, the new version loaded before the old one leaves. When the alias is deleted, what serves ' +
-      'goes on. Null when it follows a stage, or people decide.',
+      'Alias of the model, e.g. `champion`, whose version the endpoint serves. When the alias is ' +
+      'set to another version, the traffic moves to it; the new version is loaded before the old ' +
+      'one stops. When the alias is deleted, the deployed version continues. Null when the endpoint ' +
+      'follows a stage, or follows nothing.',
   })
   followAlias?: string | null;
 
   @Field(() => Float, {
     description:
-      'What it promises: 95 % of the requests answered within so many milliseconds. Alerts and the shadow ' +
-      'gate hold it against this.',
+      'Latency limit in milliseconds: 95 % of the requests must be answered within it. Alerts and ' +
+      'the gate SHADOW use it.',
   })
   slaLatencyP95Ms!: number;
 
   @Field(() => Float, {
-    description: 'Share of its requests, 0 to 1, whose inputs and scores are logged for monitoring.',
+    description: 'Fraction of the requests whose inputs and answers are logged for monitoring, 0 to 1.',
   })
   logSampleRate!: number;
 
-  @Field(() => UnknownCategoryPolicy, { description: 'What it does with categories that its model never saw.' })
+  @Field(() => UnknownCategoryPolicy, {
+    description: 'How the endpoint handles categories that the training data did not contain.',
+  })
   unknownCategories!: keyof typeof UnknownCategoryPolicy;
 
   @Field(() => BatchingPolicy, {
-    description: 'Whether its requests may run together; a deployment can say NEVER for itself.',
+    description: 'Whether requests may run in one batch; a deployment can set NEVER for itself.',
   })
   batching!: keyof typeof BatchingPolicy;
 
-  @Field(() => String, { description: 'Subject of the token that created it.' })
+  @Field(() => String, { description: 'Subject of the token that made the creation request.' })
   createdBy!: string;
 
-  @Field(() => DateTime, { description: 'When it was created, UTC.' })
+  @Field(() => DateTime, { description: 'Time of creation, UTC.' })
   createdAt!: Date;
 
-  @Field(() => DateTime, { description: 'When its settings last changed, UTC.' })
+  @Field(() => DateTime, { description: 'Time of the last change of settings, UTC.' })
   updatedAt!: Date;
 
   /** Shown as an object. */
@@ -102,69 +106,67 @@ export class EndpointType {
 
 export const EndpointConnection = connectionOf(EndpointType, 'Endpoint', 'endpoints');
 
-@InputType({ description: 'Which endpoints to list; every given field must hold.' })
+@InputType({ description: 'Filter for endpoints; all given fields must match.' })
 export class EndpointFilterInput {
   @Field(() => String, {
     nullable: true,
-    description: 'Text that the name contains, whatever its case; at most 200 characters.',
+    description: 'Text that the name contains, case-insensitive; at most 200 characters.',
   })
   search?: string | null;
 
-  @Field(() => ID, { nullable: true, description: 'Endpoints of this model. NOT_FOUND when there is none.' })
+  @Field(() => ID, { nullable: true, description: 'Endpoints of this model. NOT_FOUND when it does not exist.' })
   modelId?: string | null;
 }
 
 @InputType({
-  description:
-    'The order of a list of endpoints: by what, and which end comes first. Equal ones are in the order of their ids.',
+  description: 'Sort order of a list of endpoints: field and direction. Items with equal values are sorted by id.',
 })
 export class EndpointOrderInput {
-  @Field(() => EndpointOrderField, { description: 'What to order by.' })
+  @Field(() => EndpointOrderField, { description: 'Field to sort by.' })
   field!: EndpointOrderBy;
 
-  @Field(() => OrderDirection, { description: 'Which end comes first.' })
+  @Field(() => OrderDirection, { description: 'Direction of the order.' })
   direction!: OrderDirection;
 }
 
-@InputType({ description: 'A stable name for clients to call, and what it promises them.' })
+@InputType({ description: 'A stable name that clients call, with its latency limit and its settings.' })
 export class CreateEndpointInput {
   @Field(() => String, {
-    description: 'Name, unique in the tenant: letters, digits and ._-, at most 128, a letter or digit first.',
+    description: 'Name, unique in the tenant: letters, digits and ._-, at most 128; the first is a letter or digit.',
   })
   name!: string;
 
-  @Field(() => ID, { description: 'Model whose versions serve it. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'Model whose versions the endpoint serves. NOT_FOUND when it does not exist.' })
   modelId!: string;
 
   @Field(() => FollowedStage, {
     nullable: true,
     description:
-      'Stage to follow: its version, if there is one, is deployed at once. Absent, without an alias too: ' +
-      'deploy versions yourself.',
+      'Stage to follow. Its version, if there is one, is deployed at once. Without a stage and an ' +
+      'alias, you deploy versions yourself.',
   })
   followStage?: keyof typeof FollowedStage | null;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'Alias to follow instead: its version is deployed at once, or, when the model has no such alias yet, ' +
-      'as soon as it is set. BAD_USER_INPUT beside a stage.',
+      'Alias to follow instead of a stage. Its version is deployed at once; if the model has no ' +
+      'such alias yet, when the alias is set. BAD_USER_INPUT together with a stage.',
   })
   followAlias?: string | null;
 
   @Field(() => Float, {
     nullable: true,
-    description:
-      '95th percentile of the latency to promise, in milliseconds: above 0, at most 600,000; 100 when absent.',
+    description: 'Latency limit: 95th percentile in milliseconds, above 0, at most 600,000; 100 when absent.',
   })
   slaLatencyP95Ms?: number | null;
 
-  @Field(() => Float, { nullable: true, description: 'Share of requests to log, 0 to 1; 1 when absent.' })
+  @Field(() => Float, { nullable: true, description: 'Fraction of requests to log, 0 to 1; 1 when absent.' })
   logSampleRate?: number | null;
 
   @Field(() => UnknownCategoryPolicy, {
     nullable: true,
-    description: 'What to do with categories that the model never saw; ACCEPT when absent.',
+    description: 'How to handle categories that the training data did not contain; ACCEPT when absent.',
   })
   unknownCategories?: keyof typeof UnknownCategoryPolicy | null;
 
@@ -174,15 +176,15 @@ export class CreateEndpointInput {
   @Field(() => Int, {
     nullable: true,
     description:
-      'Answers when the endpoint serves, when it will not by itself, or at the latest after so many ' +
-      'milliseconds: 0 to 60,000, at once when absent.',
+      'Time to wait until the endpoint serves, in milliseconds, 0 to 60,000; 0 when absent. The ' +
+      'call returns earlier when the endpoint serves or cannot serve without your action.',
   })
   waitMs?: number | null;
 }
 
 @InputType({ description: 'Changes to an endpoint; absent fields stay as they are.' })
 export class UpdateEndpointInput {
-  @Field(() => ID, { description: 'The endpoint. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'The endpoint. NOT_FOUND when it does not exist.' })
   id!: string;
 
   @Field(() => FollowedStage, {
@@ -219,9 +221,9 @@ export class UpdateEndpointInput {
   batching?: keyof typeof BatchingPolicy | null;
 }
 
-@InputType({ description: 'Which endpoint to remove together with its deployments, counters and logs.' })
+@InputType({ description: 'Endpoint to delete, together with its deployments, counters and logs.' })
 export class DeleteEndpointInput {
-  @Field(() => ID, { description: 'The endpoint. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'The endpoint. NOT_FOUND when it does not exist.' })
   id!: string;
 }
 
@@ -230,27 +232,28 @@ export class EndpointPayload {
   @Field(() => EndpointType, { description: 'The endpoint after this change, as a query would show it now.' })
   endpoint!: EndpointType;
 
-  @Field(() => Boolean, { description: 'Whether it answers predictions now.' })
+  @Field(() => Boolean, { description: 'Whether the endpoint answers predictions now.' })
   serves!: boolean;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'Why it does not serve, or not what it follows, and what to do, as a sentence; null when it serves as it should.',
+      'Why the endpoint does not serve, or does not serve the followed version, and what to do, as ' +
+      'a sentence; null when there is no problem.',
   })
   servingProblem!: string | null;
 }
 
-@ObjectType({ description: 'The endpoint of a name, and whether this call made it.' })
+@ObjectType({ description: 'Endpoint with the given name, and whether this call created it.' })
 export class GetOrCreateEndpointPayload extends EndpointPayload {
-  @Field(() => Boolean, { description: 'True when there was none of this name; false for one that was there before.' })
+  @Field(() => Boolean, { description: 'True when this call created it; false when it already existed.' })
   created!: boolean;
 }
 
-@ObjectType({ description: 'What was deleted.' })
+@ObjectType({ description: 'Result of the deletion.' })
 export class DeleteEndpointPayload {
   @Field(() => ID, {
-    description: 'Id of the endpoint that is gone, with its deployments, their counters, logs and alerts.',
+    description: 'Id of the deleted endpoint. Its deployments and their counters, logs and alerts are deleted too.',
   })
   deletedId!: string;
 }

@@ -58,12 +58,12 @@ export class PredictInput {
   requestId?: string | null;
 }
 
-@ObjectType({ description: 'What a model gives a class.', simpleResolvers: true })
+@ObjectType({ description: 'Probability that a model gives to a class.', simpleResolvers: true })
 export class ClassProbability {
   @Field(() => String, { description: 'Name of the class, as in `signature { classes }`.' })
   label!: string;
 
-  @Field(() => Float, { description: 'Its probability, 0 to 1.' })
+  @Field(() => Float, { description: 'Probability of the class, 0 to 1.' })
   probability!: number;
 }
 

@@ -76,7 +76,7 @@ export class TrainingResolver {
 
   @FieldResolver(() => DatasetType, {
     nullable: true,
-    description: 'The dataset that it works on; null for jobs without one.',
+    description: 'Dataset of the job; null for jobs without a dataset.',
   })
   dataset(@Root() job: JobType, @Ctx() ctx: RequestContext): Promise<DatasetType | null> | null {
     return job.datasetId ? ctx.loaders.dataset.load(job.datasetId) : null;

@@ -5,7 +5,7 @@ import { RunType } from '../experiments/run.types.js';
 import { describeEnum } from '../types/common.types.js';
 import { DateTime, SafeInt } from '../types/scalars.js';
 
-export const ModelTypeEnum = describeEnum<(typeof MODEL_TYPES)[number]>('ModelType', 'What is trained.', {
+export const ModelTypeEnum = describeEnum<(typeof MODEL_TYPES)[number]>('ModelType', 'Algorithm of a training.', {
   LOGISTIC_REGRESSION: 'Classification by a linear softmax; probabilities per class.',
   LINEAR_REGRESSION: 'Regression by a linear function with an L2 penalty (ridge).',
   MLP_CLASSIFIER: 'Classification by a multilayer perceptron.',
@@ -21,13 +21,15 @@ export const OptimizerEnum = describeEnum<Optimizer>('Optimizer', 'How a model i
 
 export const FeatureKindEnum = describeEnum<(typeof FEATURE_KINDS)[number]>(
   'FeatureKind',
-  'How a column enters a model.',
+  'How a column is encoded as a feature.',
   {
-    NUMERIC: 'A NUMBER or BOOLEAN column, imputed by its median and scaled.',
+    NUMERIC: 'A NUMBER or BOOLEAN column; missing values are replaced by the median, and values are scaled.',
     CATEGORICAL:
-      'A column of any type, one indicator per category: the texts of the file, or of its numbers, truth ' +
-      'values or times.',
-    TIMESTAMP: 'A TIMESTAMP column, as its parts that differ (UTC): hour, weekday, month, day of year, year and age.',
+      'A column of any type, as one indicator per category. The categories are the texts of the ' +
+      'file; numbers, booleans and times are used as texts.',
+    TIMESTAMP:
+      'A TIMESTAMP column, as those of its parts that vary (UTC): hour, weekday, month, day of ' +
+      'year, year and age.',
   },
 );
 
@@ -50,27 +52,28 @@ export class TargetInput {
   greaterThan?: number | null;
 }
 
-@InputType({ description: 'A column that the model is given.' })
+@InputType({ description: 'A feature: a column that is an input of the model.' })
 export class FeatureInput {
-  @Field(() => String, { description: 'Column of the dataset; an input of the model by the same name.' })
+  @Field(() => String, { description: 'Column of the dataset. The input of the model has the same name.' })
   column!: string;
 
-  @Field(() => FeatureKindEnum, { description: 'How it enters the model; must suit the type of the column.' })
+  @Field(() => FeatureKindEnum, { description: 'Encoding of the column; it must fit the type of the column.' })
   kind!: keyof typeof FeatureKindEnum;
 }
 
-export const ClassWeightsBy = describeEnum('ClassWeightsBy', 'Where the weights of classes come from.', {
-  BALANCED: 'The rarer a class in the training rows, the more its rows count: all classes weigh the same.',
-  GIVEN: 'From `weights`.',
+export const ClassWeightsBy = describeEnum('ClassWeightsBy', 'Source of the class weights.', {
+  BALANCED:
+    'The total weight of each class in the training rows is the same: rows of rare classes have a larger weight.',
+  GIVEN: 'The weights in the field `weights`.',
 });
 
 export const DecisionThresholdBy = describeEnum(
   'DecisionThresholdBy',
-  'How a threshold is chosen, on the validation rows.',
+  'Rule by which the decision threshold is chosen on the validation rows.',
   {
-    F1: 'Highest F1 of the second class.',
-    COST: 'Lowest cost of false positives and false negatives.',
-    FIXED: 'As given by `value`.',
+    F1: 'Highest F1 score of the second class.',
+    COST: 'Lowest total cost of false positives and false negatives.',
+    FIXED: 'Fixed: the threshold in `value`.',
   },
 );
 
@@ -92,54 +95,58 @@ export class SplitValuesInput {
   holdout!: string[];
 }
 
-@InputType({ description: 'What a row of one class counts.' })
+@InputType({ description: 'Weight of the rows of one class.' })
 export class ClassWeightInput {
-  @Field(() => String, { description: 'The class, as the file spells it; 0 or 1 with `target.greaterThan`.' })
+  @Field(() => String, { description: 'The class, spelled as in the file; 0 or 1 with `target.greaterThan`.' })
   class!: string;
 
-  @Field(() => Float, { description: 'What a row of it counts, above 0, at most 10^6; 1 is what others count.' })
+  @Field(() => Float, { description: 'Weight of a row of this class, above 0, at most 10^6. The default weight is 1.' })
   weight!: number;
 }
 
 @InputType({
-  description: 'What a row counts in the loss. Weights shift the probabilities towards the heavier classes.',
+  description:
+    'Class weights: the weight of a row in the loss. Larger weights shift the probabilities towards that class.',
 })
 export class ClassWeightsInput {
-  @Field(() => ClassWeightsBy, { description: 'Where the weights come from.' })
+  @Field(() => ClassWeightsBy, { description: 'Source of the weights.' })
   by!: keyof typeof ClassWeightsBy;
 
   @Field(() => [ClassWeightInput], {
     nullable: true,
-    description: 'With GIVEN only, and then needed: 1 to 1,000 classes. Others count 1.',
+    description: 'Required with GIVEN, not allowed otherwise: 1 to 1,000 classes. Other classes have weight 1.',
   })
   weights?: ClassWeightInput[] | null;
 }
 
 @InputType({
   description:
-    'From which probability on the label is the second of two classes. The exported model answers by it, and ' +
-    'metrics count by it.',
+    'Decision threshold: the probability from which the label is the second of two classes. The ' +
+    'exported model and the metrics use it.',
 })
 export class DecisionThresholdInput {
-  @Field(() => DecisionThresholdBy, { description: 'How it is chosen.' })
+  @Field(() => DecisionThresholdBy, { description: 'Rule by which the threshold is chosen.' })
   by!: keyof typeof DecisionThresholdBy;
 
-  @Field(() => Float, { nullable: true, description: 'With FIXED only, and then needed: above 0 and below 1.' })
+  @Field(() => Float, {
+    nullable: true,
+    description: 'Required with FIXED, not allowed otherwise: the threshold, above 0 and below 1.',
+  })
   value?: number | null;
 
   @Field(() => Float, {
     nullable: true,
     description:
-      'With COST only, and then needed: what a row of the first class costs that is called the second; above ' +
-      '0, at most 10^9.',
+      'Required with COST, not allowed otherwise: cost of a false positive (a row of the first ' +
+      'class that is predicted as the second); above 0, at most 10^9.',
   })
   falsePositive?: number | null;
 
   @Field(() => Float, {
     nullable: true,
     description:
-      'With COST only, and then needed: what a row of the second class costs that is called the first; above ' +
-      '0, at most 10^9.',
+      'Required with COST, not allowed otherwise: cost of a false negative (a row of the second ' +
+      'class that is predicted as the first); above 0, at most 10^9.',
   })
   falseNegative?: number | null;
 }
@@ -194,66 +201,73 @@ export class TimeWindowInput {
   to?: Date | null;
 }
 
-@InputType({ description: 'How the model is fitted; each has a default.' })
+@InputType({ description: 'Hyperparameters of the training; each has a default.' })
 export class HyperparametersInput {
   @Field(() => OptimizerEnum, {
     nullable: true,
     description:
-      'How to fit: SOLVER for linear and logistic regression and ADAM for perceptrons when absent. Nothing for KMEANS.',
+      'Optimizer; when absent, SOLVER for linear and logistic regression and ADAM for perceptrons. ' +
+      'Not used by KMEANS.',
   })
   optimizer?: Optimizer | null;
 
   @Field(() => Int, {
     nullable: true,
     description:
-      'Passes over the training rows with ADAM, else the most iterations of SOLVER or k-means; 1 to 10,000. ' +
-      'When absent: 500 for perceptrons, which then stop by themselves (see earlyStopping), 20 for linear ' +
-      'models with ADAM, 1,000 else.',
+      'Number of epochs (passes over the training rows) of ADAM, or maximum number of iterations of ' +
+      'SOLVER and k-means, 1 to 10,000. When absent: 500 for perceptrons, with early stopping (see ' +
+      'earlyStopping); 20 for linear models with ADAM; 1,000 otherwise.',
   })
   epochs?: number | null;
 
   @Field(() => Int, {
     nullable: true,
-    description: 'Rows per step of ADAM, 1 to 65,536; when absent 128, down to 16 for fewer than 2,560 training rows.',
+    description:
+      'Batch size of ADAM, in rows, 1 to 65,536; when absent 128, reduced down to 16 for fewer than ' +
+      '2,560 training rows.',
   })
   batchSize?: number | null;
 
-  @Field(() => Float, { nullable: true, description: 'Step size of ADAM, above 0, at most 10; 0.001 when absent.' })
+  @Field(() => Float, { nullable: true, description: 'Learning rate of ADAM, above 0, at most 10; 0.001 when absent.' })
   learningRate?: number | null;
 
   @Field(() => Float, {
     nullable: true,
     description:
-      'L2 penalty on weights, beside the mean loss of a row, 0 to 10. When absent: 0 with ADAM; with SOLVER ' +
-      'that of scikit-learn (alpha = 1, C = 1) on standardised columns.',
+      'L2 penalty on the weights, added to the mean loss of a row, 0 to 10. When absent: 0 with ' +
+      'ADAM; with SOLVER the value of scikit-learn (alpha = 1, C = 1) on standardised columns.',
   })
   l2?: number | null;
 
   @Field(() => [Int], {
     nullable: true,
-    description: 'Widths of the hidden layers of a perceptron, at most 8 of 1 to 4,096; [64, 32] when absent.',
+    description:
+      'Sizes of the hidden layers of a perceptron, at most 8 layers of 1 to 4,096 units; [64, 32] when absent.',
   })
   hiddenLayers?: number[] | null;
 
-  @Field(() => Int, { nullable: true, description: 'Clusters of k-means, 2 to 1,000; 8 when absent.' })
+  @Field(() => Int, { nullable: true, description: 'Number of clusters of k-means, 2 to 1,000; 8 when absent.' })
   clusters?: number | null;
 
   @Field(() => Int, {
     nullable: true,
     description:
-      'Categories that are told apart per column, most frequent first, 1 to 2,000; 100 when absent. The rest is one.',
+      'Maximum number of categories per column, the most frequent first, 1 to 2,000; 100 when ' +
+      'absent. All other categories form one category.',
   })
   maxCategories?: number | null;
 }
 
-@InputType({ description: 'When to stop before the last epoch; the best epoch’s weights are kept.' })
+@InputType({
+  description: 'Early stopping: when to stop before the last epoch. The weights of the best epoch are kept.',
+})
 export class EarlyStoppingInput {
-  @Field(() => Int, { description: 'Epochs without improvement of the validation loss, 1 to 1,000.' })
+  @Field(() => Int, { description: 'Number of epochs without improvement after which training stops, 1 to 1,000.' })
   patience!: number;
 
   @Field(() => Float, {
     nullable: true,
-    description: 'Smallest decrease that counts as improvement, 0 or more; 0 when absent.',
+    description: 'Smallest decrease of the validation loss that counts as an improvement, 0 or more; 0 when absent.',
   })
   minDelta?: number | null;
 }
@@ -401,7 +415,7 @@ export class TrainingCheckpoint {
   })
   sha256!: string;
 
-  @Field(() => DateTime, { description: 'When it was stored, UTC.' })
+  @Field(() => DateTime, { description: 'Time when the file was stored, UTC.' })
   createdAt!: Date;
 }
 

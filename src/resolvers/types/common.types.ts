@@ -2,26 +2,26 @@ import { Field, InputType, ObjectType, registerEnumType } from 'type-graphql';
 
 @ObjectType({ description: 'A key and its text: a tag or a parameter.' })
 export class KeyValue {
-  @Field(() => String, { description: 'The key, unique where it stands; 1 to 250 characters.' })
+  @Field(() => String, { description: 'Key, unique among the tags or parameters of its owner; 1 to 250 characters.' })
   key!: string;
 
   @Field(() => String, {
     description:
-      'The text: at most 8,000 characters for runs, 20,000 for experiments, 100,000 for models, versions and ' +
-      'logged models.',
+      'Text of the tag or parameter: at most 8,000 characters for runs, 20,000 for experiments, ' +
+      '100,000 for models, versions and logged models.',
   })
   value!: string;
 }
 
 @InputType({ description: 'A key and its text: a tag or a parameter.' })
 export class KeyValueInput {
-  @Field(() => String, { description: 'The key: 1 to 250 visible characters.' })
+  @Field(() => String, { description: 'Key: 1 to 250 visible characters.' })
   key!: string;
 
   @Field(() => String, {
     description:
-      'The text: at most 8,000 characters for runs, 20,000 for experiments, 100,000 for models, versions and ' +
-      'logged models.',
+      'Text of the tag or parameter: at most 8,000 characters for runs, 20,000 for experiments, ' +
+      '100,000 for models, versions and logged models.',
   })
   value!: string;
 }

@@ -2,26 +2,26 @@ import { ArgsType, Field, Int, ObjectType, type ClassType } from 'type-graphql';
 import type { Page } from '../../db/pagination.js';
 import { SafeInt } from './scalars.js';
 
-@ObjectType({ description: 'Where a page ends and whether another follows.' })
+@ObjectType({ description: 'Cursor of the next page, and whether there is one.' })
 export class PageInfo {
   @Field(() => String, {
     nullable: true,
-    description: 'Cursor of the last edge; pass it as `after` for the next page. Null on an empty page.',
+    description: 'Cursor of the last edge; pass it as `after` for the next page. Null for an empty page.',
   })
   endCursor!: string | null;
 
-  @Field(() => Boolean, { description: 'True when a page follows.' })
+  @Field(() => Boolean, { description: 'True when another page follows.' })
   hasNextPage!: boolean;
 }
 
 @ArgsType()
 export class PageArgs {
-  @Field(() => Int, { nullable: true, description: 'Edges per page, 1 to 500; 50 when absent.' })
+  @Field(() => Int, { nullable: true, description: 'Number of items per page, 1 to 500; 50 when absent.' })
   first?: number | null;
 
   @Field(() => String, {
     nullable: true,
-    description: '`pageInfo.endCursor` of the page before; absent for the first page.',
+    description: '`pageInfo.endCursor` of the previous page; absent for the first page.',
   })
   after?: string | null;
 }
@@ -31,30 +31,30 @@ export class PageArgs {
  * selected.
  */
 export function connectionOf<T extends object>(node: ClassType<T>, name: string, plural: string): ClassType<object> {
-  @ObjectType(`${name}Edge`, { description: `One of the ${plural} on a page.` })
+  @ObjectType(`${name}Edge`, { description: `One item on a page of ${plural}.` })
   class Edge {
-    @Field(() => String, { description: 'Opaque position of the node in this order.' })
+    @Field(() => String, { description: 'Opaque cursor: the position of the item in this order.' })
     cursor!: string;
 
-    @Field(() => node, { description: 'The item itself.' })
+    @Field(() => node, { description: 'The item.' })
     node!: T;
   }
 
   @ObjectType(`${name}Connection`, {
-    description: `Up to \`first\` ${plural} of a list, with where to go on.`,
+    description: `One page of ${plural}, with the cursor of the next page.`,
     simpleResolvers: true,
   })
   class PageOf {
-    @Field(() => [Edge], { description: 'The items with their cursors, in order.' })
+    @Field(() => [Edge], { description: 'Items with their cursors, in order.' })
     edges!: Edge[];
 
-    @Field(() => [node], { description: 'The items alone, in order.' })
+    @Field(() => [node], { description: 'Items without cursors, in order.' })
     nodes!: T[];
 
-    @Field(() => PageInfo, { description: 'Where the page ends.' })
+    @Field(() => PageInfo, { description: 'Cursor of the next page.' })
     pageInfo!: PageInfo;
 
-    @Field(() => SafeInt, { description: 'Items on all pages; counted only when selected.' })
+    @Field(() => SafeInt, { description: 'Number of items on all pages; counted only when selected.' })
     totalCount!: number | (() => Promise<number>);
   }
   return PageOf;

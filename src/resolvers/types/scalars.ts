@@ -40,8 +40,8 @@ function metricValue(value: unknown): number {
 export const MetricValue = new GraphQLScalarType<number, number | string>({
   name: 'MetricValue',
   description:
-    'A 64-bit float, where NaN and the infinities, which a diverging training logs, are written as the ' +
-    'strings "NaN", "Infinity" and "-Infinity".',
+    'A 64-bit float. NaN and infinities, which can occur in a diverging training, are written as ' +
+    'the strings "NaN", "Infinity" and "-Infinity".',
   parseValue: metricValue,
   parseLiteral: (node) => {
     if (node.kind === Kind.STRING) return metricValue(node.value);

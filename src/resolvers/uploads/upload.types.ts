@@ -1,13 +1,13 @@
 import { Field, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { DateTime, SafeInt } from '../types/scalars.js';
 
-@InputType({ description: 'A file that its client will send straight to the object store.' })
+@InputType({ description: 'A file that the client will send directly to the object store.' })
 export class CreateUploadInput {
-  @Field(() => String, { description: 'Its name, e.g. `flights.parquet`; folders before it are dropped.' })
+  @Field(() => String, { description: 'File name, e.g. `flights.parquet`; a folder before the name is removed.' })
   fileName!: string;
 
   @Field(() => SafeInt, {
-    description: 'Its exact size in bytes. RESOURCE_EXHAUSTED above the largest upload that this service takes.',
+    description: 'Exact size in bytes. RESOURCE_EXHAUSTED above the upload limit of this service.',
   })
   sizeBytes!: number;
 }
@@ -36,18 +36,20 @@ export class CreateUploadPayload {
   @Field(() => ID, { description: 'Id for `completeUpload`, and then for the mutation that uses the file.' })
   uploadId!: string;
 
-  @Field(() => [UploadPartType], { description: 'Every piece of the file, in its order.' })
+  @Field(() => [UploadPartType], { description: 'All parts of the file, in order.' })
   parts!: UploadPartType[];
 
   @Field(() => DateTime, {
-    description: 'When the addresses end, UTC; parts that were sent by then can still be completed for some hours.',
+    description:
+      'Time when the upload addresses expire, UTC. Parts that were sent before can still be ' +
+      'completed for some hours.',
   })
   expiresAt!: Date;
 }
 
-@InputType({ description: 'Which upload has all its parts.' })
+@InputType({ description: 'Upload of which all parts have been sent.' })
 export class CompleteUploadInput {
-  @Field(() => ID, { description: '`uploadId` of `createUpload`. NOT_FOUND when there is none, or it has expired.' })
+  @Field(() => ID, { description: '`uploadId` of `createUpload`. NOT_FOUND when it does not exist or has expired.' })
   uploadId!: string;
 }
 

@@ -21,7 +21,7 @@ export const Dataset = defineEntity({
     sha256: p.text(),
     rowCount: p.bigint('number'),
     columns: p.json<ColumnSchema[]>(),
-    /** How the file was read; null for one that was registered before this was recorded. */
+    /** How the file was read; null for datasets that were registered before this was recorded. */
     reading: p.json<FileReading>().nullable(),
     /**
      * The table that was made of a CSV or JSON file; null for Parquet, and until the first use of one that was

@@ -2,7 +2,7 @@ import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
 import { double } from '../../columns.js';
 
-/** What was recorded before another truth took its place. */
+/** A former ground truth that a newer one has replaced. */
 export interface FormerTruth {
   label: string | null;
   value: number | null;

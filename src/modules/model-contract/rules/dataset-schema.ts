@@ -53,7 +53,7 @@ export interface MissingWord {
 
 /** A column of a dataset as it was inferred from the file. */
 export interface ColumnSchema extends ColumnReading {
-  /** Rows without a value. */
+  /** Number of rows without a value. */
   missingCount: number;
   /** What stood there instead; absent where the file has types of its own. */
   missingWords?: MissingWord[];

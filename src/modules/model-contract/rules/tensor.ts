@@ -41,7 +41,7 @@ export interface RowIndependence {
   reason: string | null;
 }
 
-/** What a model takes and gives. */
+/** Signature: inputs and outputs of a model. */
 export interface Signature {
   inputs: TensorSpec[];
   outputs: TensorSpec[];

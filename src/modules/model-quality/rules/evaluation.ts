@@ -27,7 +27,7 @@ export interface MetricEstimate {
 
 export type Verdict = 'BETTER' | 'WORSE' | 'NO_DIFFERENCE';
 
-/** The candidate beside a reference on the same rows. */
+/** Comparison of the loss of a candidate and a reference, on the same rows. */
 export interface LossComparison {
   /**
    * BASE_RATE: the training data's class frequencies, or its mean, for every row. VERSION: another version of the

@@ -31,7 +31,7 @@ export const gatePolicySchema = z.strictObject({
       approvals: approvalsSchema,
     })
     .prefault({}),
-  /** Whether the approval of who registered a version counts. */
+  /** Whether the approval of the person who registered a version counts. */
   authorMayApprove: z.boolean().default(false),
   evaluation: z
     .strictObject({

@@ -47,7 +47,7 @@ export interface DeploymentStand {
 export function deploymentReadiness({ mode, status, weightBps, error }: DeploymentStand): Readiness {
   switch (status) {
     case 'PENDING':
-      return { serves: false, problem: 'Its model is being loaded.', isOnItsWay: true };
+      return { serves: false, problem: 'The model is being loaded.', isOnItsWay: true };
     case 'FAILED':
       return { serves: false, problem: `Its model could not be loaded: ${error ?? ''}`, isOnItsWay: false };
     case 'STOPPED':
