@@ -1,0 +1,2 @@
+export { createNoteLoaders } from './loaders.js';
+export { NoteService } from './note.service.js';

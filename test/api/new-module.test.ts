@@ -1,0 +1,97 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+import { afterEach, expect, it } from 'vitest';
+import { SecretTokenVerifier } from '../../src/adapters/auth/token-verifier.js';
+import { Role } from '../../src/modules/core/rules/principal.js';
+import { createDatabaseFromTemplate } from '../support/database.js';
+import { Caller, SECRET } from '../support/service.js';
+
+const run = promisify(execFile);
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+/** A copy of the service with the example of CONTRIBUTING.md in it, under the checkout, where the packages are found. */
+function copyWithNotes(): string {
+  mkdirSync('.cache', { recursive: true });
+  const copy = mkdtempSync(join('.cache', 'new-module-'));
+  cleanups.push(() => rmSync(copy, { recursive: true, force: true }));
+  for (const name of ['src', 'demo', 'tsconfig.json', '.dependency-cruiser.mjs'])
+    cpSync(name, join(copy, name), { recursive: true });
+  cpSync('docs/examples/notes/src', join(copy, 'src'), { recursive: true });
+  edit(join(copy, 'src/modules.ts'), /\n\];/, `\n  () => import('./modules/notes/module.js'),\n];`);
+  const database = join(copy, 'src/db/database.ts');
+  edit(database, /(const MIGRATIONS = \[[^\]]*)\]/, `$1  { name: '0099-notes', class: Migration0099Notes },\n]`);
+  edit(database, /^/, `import { Migration0099Notes } from './migrations/0099-notes.js';\n`);
+  return copy;
+}
+
+function edit(file: string, place: RegExp, text: string): void {
+  const before = readFileSync(file, 'utf8');
+  const after = before.replace(place, text);
+  expect(after, `${file} has ${place}`).not.toBe(before);
+  writeFileSync(file, after);
+}
+
+async function start(copy: string): Promise<{ url: string }> {
+  const database = await createDatabaseFromTemplate();
+  cleanups.push(() => database.drop());
+  const child = spawn(process.execPath, ['dist/main.js', '--json'], {
+    cwd: copy,
+    env: {
+      PATH: process.env['PATH'],
+      LOG_LEVEL: 'warn',
+      PORT: '0',
+      DATABASE_URL: database.url,
+      AUTH_JWT_SECRET: SECRET,
+    },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = once(child, 'exit');
+  cleanups.push(async () => {
+    child.kill('SIGKILL');
+    await ended;
+  });
+  const [line] = await Promise.race([
+    once(createInterface({ input: child.stdout }), 'line'),
+    ended.then(([code]) => Promise.reject(new Error(`It ended with code ${code} before it was ready.`))),
+  ]);
+  return JSON.parse(String(line)) as { url: string };
+}
+
+it('the module of CONTRIBUTING.md needs one line in the list of modules and its migration, and then works', async () => {
+  const copy = copyWithNotes();
+  await run('node_modules/.bin/tsc', ['-p', join(copy, 'tsconfig.json')]);
+  await run(process.execPath, ['../../scripts/boundaries.mjs'], { cwd: copy });
+  const { url } = await start(copy);
+  const verifier = new SecretTokenVerifier(SECRET, { issuer: 'matih', audience: 'matih-ml' });
+  const as = async (tenant: string) =>
+    new Caller(url, await verifier.issue({ subject: 'tess', tenant, role: Role.ENGINEER }, 600));
+  const [tess, other] = await Promise.all([as('acme'), as('other')]);
+
+  const { createExperiment } = await tess.ok<{ createExperiment: { experiment: { id: string } } }>(
+    'mutation { createExperiment(input: { name: "flights" }) { experiment { id } } }',
+  );
+  const { id } = createExperiment.experiment;
+  const CREATE =
+    'mutation ($id: ID!, $body: String!) { createNote(input: { experimentId: $id, body: $body }) { note { body } } }';
+  await tess.ok(CREATE, { id, body: 'Rows of January are missing.' });
+  await tess.ok(CREATE, { id, body: 'They are there now.' });
+  expect(await tess.ok('query ($id: ID!) { experiment(id: $id) { notes { body createdBy } } }', { id })).toEqual({
+    experiment: {
+      notes: [
+        { body: 'Rows of January are missing.', createdBy: 'tess' },
+        { body: 'They are there now.', createdBy: 'tess' },
+      ],
+    },
+  });
+  expect(await tess.fails(CREATE, { id, body: ' ' })).toMatchObject({
+    extensions: { code: 'BAD_USER_INPUT', field: 'input.body' },
+  });
+  expect(await other.fails(CREATE, { id, body: 'x' })).toMatchObject({ extensions: { code: 'NOT_FOUND' } });
+}, 600_000);
