@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { LiveEvents } from '../adapters/live-events/port.js';
-import { coalesced } from '../modules/platform/index.js';
 import { JOBS_WAITING, type JobService } from '../modules/jobs/index.js';
+import { Ticker } from '../modules/platform/index.js';
 
 export interface Tick {
   name: string;
@@ -9,52 +9,28 @@ export interface Tick {
   run(): Promise<unknown>;
 }
 
-/** Repeats each tick, never overlapping with itself; a failed one is logged and tried at its next turn. */
-export function startTicks(ticks: readonly Tick[], logger: Logger): { stop(): Promise<void> } {
-  let stopped = false;
-  const loops = ticks.map(({ name, intervalMs, run }) => {
-    let timer: NodeJS.Timeout | undefined;
-    let wake: () => void = () => undefined;
-    const loop = (async () => {
-      while (!stopped) {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-          timer = setTimeout(resolve, intervalMs);
-        });
-        if (stopped) return;
-        await run().catch((error: unknown) => logger.error({ err: error, tick: name }, 'tick failed'));
-      }
-    })();
-    return {
-      end: async () => {
-        clearTimeout(timer);
-        wake();
-        await loop;
-      },
-    };
-  });
+/** A wake-up can be lost; then the next look finds the jobs. */
+const DISPATCH_INTERVAL_MS = 30_000;
+
+export function startTicks(ticks: Tick[], logger: Logger): { stop(): Promise<void> } {
+  const tickers = ticks.map((tick) => new Ticker({ ...tick, logger }));
+  for (const ticker of tickers) ticker.start();
   return {
     stop: async () => {
-      stopped = true;
-      await Promise.all(loops.map((loop) => loop.end()));
+      await Promise.all(tickers.map((ticker) => ticker.stop()));
     },
   };
 }
 
 /** Carries new jobs to the queue as soon as their transaction has committed. */
-export function dispatcher(jobs: JobService, live: LiveEvents, logger: Logger) {
-  const dispatch = coalesced(() =>
-    jobs.dispatch().catch((error: unknown) => logger.warn({ err: error }, 'jobs not dispatched yet')),
-  );
-  let unsubscribe = () => {};
-  return {
-    start: () => {
-      unsubscribe = live.subscribe(JOBS_WAITING, dispatch.kick);
-      dispatch.kick();
-    },
-    stop: async () => {
-      unsubscribe();
-      await dispatch.idle();
-    },
-  };
+export function dispatcher(jobs: JobService, live: LiveEvents, logger: Logger): { start(): void; stop(): Promise<void> } {
+  const ticker = new Ticker({
+    name: 'dispatch',
+    intervalMs: DISPATCH_INTERVAL_MS,
+    wakeOn: { live, topic: JOBS_WAITING },
+    atStart: true,
+    logger,
+    run: () => jobs.dispatch(),
+  });
+  return { start: () => ticker.start(), stop: () => ticker.stop() };
 }

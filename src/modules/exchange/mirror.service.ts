@@ -5,6 +5,7 @@ import { sql } from '../../db/sql.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import { mirrorExperiment } from './mirror-experiments.js';
 import { mirrorModel, mirrorVersion } from './mirror-models.js';
+import { LeasedConsumer } from '../platform/index.js';
 import { Busy, MirrorRemote } from './mirror-remote.js';
 import { mirrorRun } from './mirror-runs.js';
 import {
@@ -14,7 +15,6 @@ import {
   type MirrorKind,
   type MirrorTask,
   postponeTask,
-  renewTask,
   StaleLease,
 } from './mirror-tasks.js';
 
@@ -33,8 +33,7 @@ export interface MirrorStatus {
   errors: { kind: MirrorKind; id: string; error: string; failures: number; nextAttemptAt: Date }[];
 }
 
-const BATCH = 20;
-const ORDER: MirrorKind[] = ['EXPERIMENT', 'RUN', 'MODEL', 'MODEL_VERSION'];
+const POLL_MS = 500;
 /** Until another worker has made what a thing needs. */
 const BUSY_DELAY_MS = 1_000;
 const FIRST_DELAY_MS = 5_000;
@@ -46,40 +45,39 @@ const ERRORS_SHOWN = 20;
 
 /** Carries what has changed here to another tracking server, at least once each; requests never wait for it. */
 export class MirrorService {
+  private readonly consumer: LeasedConsumer<MirrorTask> | null;
   private pausedUntilMs = 0;
   private pauseMs = FIRST_PAUSE_MS;
   private hasMarked = false;
-  private stopped = false;
+  private isStopped = false;
 
   constructor(
     private readonly db: Database,
     private readonly logger: Logger,
     private readonly target: MirrorTarget | null,
-  ) {}
-
-  /** What is due, until nothing is or the server is away. */
-  async tick(): Promise<void> {
-    const { target } = this;
-    if (!target || Date.now() < this.pausedUntilMs) return;
-    if (!this.hasMarked) await this.db.asSystem((em) => markMissing(em, target.address));
-    this.hasMarked = true;
-    while (!this.stopped) {
-      const tasks = await this.db.asSystem((em) => claimTasks(em, BATCH));
-      if (tasks.length === 0) return;
-      // Ids are in the order of creation.
-      tasks.sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind) || (a.localId < b.localId ? -1 : 1));
-      for (const [i, task] of tasks.entries()) {
-        const away = this.stopped ? 'this process stops' : await this.work(target, task);
-        if (away === null) continue;
-        await this.giveBack(tasks.slice(i), away);
-        return;
-      }
-    }
+  ) {
+    this.consumer =
+      target &&
+      new LeasedConsumer({
+        name: 'mirror',
+        // One after the other: experiments and models come before what is in them.
+        concurrency: 1,
+        pollMs: POLL_MS,
+        logger,
+        claim: (limit) => this.claim(target, limit),
+        idOf: ({ kind, localId }) => `${kind} ${localId}`,
+        handle: (task) => this.work(target, task),
+      });
   }
 
-  stop(): void {
-    this.stopped = true;
+  start(): void {
+    this.consumer?.start();
+  }
+
+  async stop(): Promise<void> {
+    this.isStopped = true;
     this.target?.server.close();
+    await this.consumer?.stop();
   }
 
   /** Nothing waits where nothing is mirrored. */
@@ -104,32 +102,36 @@ export class MirrorService {
     };
   }
 
-  /** Null when the next task may be tried; otherwise why none can be. */
-  private async work(target: MirrorTarget, task: MirrorTask): Promise<string | null> {
+  private async claim({ address }: MirrorTarget, limit: number): Promise<MirrorTask[]> {
+    if (Date.now() < this.pausedUntilMs) return [];
+    if (!this.hasMarked) await this.db.asSystem((em) => markMissing(em, address));
+    this.hasMarked = true;
+    return this.db.asSystem((em) => claimTasks(em, limit));
+  }
+
+  private async work(target: MirrorTarget, task: MirrorTask): Promise<void> {
     try {
-      // Those before it may have taken long.
-      await this.db.asSystem((em) => renewTask(em, task));
       await this.mirror(target, task);
       await this.db.asSystem((em) => endTask(em, task));
       this.pauseMs = FIRST_PAUSE_MS;
-      return null;
     } catch (error) {
-      if (this.stopped) return 'this process stops';
+      if (this.isStopped) return this.postpone(task, 0, null, false);
       if (error instanceof StaleLease || error instanceof Busy) {
         this.logger.info(
           { err: error, kind: task.kind, localId: task.localId },
           'mirrored by another worker meanwhile',
         );
-        await this.db.asSystem((em) => postponeTask(em, task, BUSY_DELAY_MS, null, false));
-        return null;
+        return this.postpone(task, BUSY_DELAY_MS, null, false);
       }
       const reason = (error instanceof Error ? error.message : String(error)).slice(0, MAX_ERROR_LENGTH);
-      if (isOutage(error)) return reason;
+      if (isOutage(error)) return this.pause(task, reason);
       this.logger.warn({ err: error, kind: task.kind, localId: task.localId }, 'not mirrored yet');
-      const delayMs = Math.min(FIRST_DELAY_MS * 2 ** task.failures, MAX_DELAY_MS);
-      await this.db.asSystem((em) => postponeTask(em, task, delayMs, reason, true));
-      return null;
+      await this.postpone(task, Math.min(FIRST_DELAY_MS * 2 ** task.failures, MAX_DELAY_MS), reason, true);
     }
+  }
+
+  private postpone(task: MirrorTask, delayMs: number, reason: string | null, failed: boolean): Promise<void> {
+    return this.db.asSystem((em) => postponeTask(em, task, delayMs, reason, failed));
   }
 
   private mirror(target: MirrorTarget, task: MirrorTask): Promise<void> {
@@ -146,15 +148,12 @@ export class MirrorService {
     }
   }
 
-  /** One look at a time while the server is away, each later than the one before; no task pays for that. */
-  private async giveBack(tasks: MirrorTask[], reason: string): Promise<void> {
-    const error = this.stopped ? null : reason;
-    for (const [i, task] of tasks.entries())
-      await this.db.asSystem((em) => postponeTask(em, task, 0, i === 0 ? error : null, false));
-    if (this.stopped) return;
-    this.logger.warn({ reason, pauseMs: this.pauseMs }, 'the MLflow server that is mirrored to is away');
+  /** One try at a time while the server does not answer, each later than the one before; no task is blamed for it. */
+  private async pause(task: MirrorTask, reason: string): Promise<void> {
+    this.logger.warn({ reason, pauseMs: this.pauseMs }, 'the MLflow server that is mirrored to does not answer');
     this.pausedUntilMs = Date.now() + this.pauseMs;
     this.pauseMs = Math.min(this.pauseMs * 2, MAX_PAUSE_MS);
+    await this.postpone(task, 0, reason, false);
   }
 }
 

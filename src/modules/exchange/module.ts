@@ -16,8 +16,6 @@ declare module '../../services.js' {
   interface Services extends ExchangeServices {}
 }
 
-const MIRROR_INTERVAL_MS = 500;
-
 export default defineModule({
   name: 'exchange',
   entities: [MirrorTask],
@@ -49,8 +47,7 @@ export default defineModule({
     };
   },
   resolvers: [ArchiveResolver, MirrorResolver, MlflowImportResolver],
-  createTicks: ({ services: { mirror } }) => [
-    { name: 'mirror', intervalMs: MIRROR_INTERVAL_MS, run: () => mirror.tick() },
+  createBackgroundWork: ({ services: { mirror } }) => [
+    { in: 'worker', start: () => mirror.start(), stop: () => mirror.stop() },
   ],
-  createBackgroundWork: ({ services: { mirror } }) => [{ in: 'worker', stop: () => mirror.stop() }],
 });

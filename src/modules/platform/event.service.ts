@@ -2,15 +2,15 @@ import type { LiveEvents } from '../../adapters/live-events/port.js';
 import { Event } from '../../db/entities/platform/event.entity.js';
 import { Model } from '../../db/entities/registry/model.entity.js';
 import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
+import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Database, Session } from '../../db/database.js';
 import type { Logger } from 'pino';
 import type { EventType } from './rules/events.js';
 import { notFound } from '../../errors.js';
-import { coalesced } from './coalesced.js';
 import { noLongerKept, type Sequenced } from './live-feed.js';
 import { requireOwn } from './ownership.js';
 import { EVENTS_WAITING } from './use-case.js';
-import { createDeliveries, DELIVERIES_WAITING } from './webhook-deliveries.js';
+import { Ticker } from './ticker.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { sql } from '../../db/sql.js';
 import type { FilterQuery } from '@mikro-orm/core';
@@ -35,6 +35,12 @@ export interface EventRow extends Sequenced {
   createdAt: Date;
 }
 
+/** Is told of events in the transaction that numbers them, and so misses none. */
+export interface EventSubscriber {
+  /** Writes what there is to do for these events, in their order; returns the topic to wake, null when there is none. */
+  onNumbered(em: EntityManager, eventIds: readonly string[]): Promise<string | null>;
+}
+
 const POLL_MS = 1_000;
 /** One transaction numbers no more, and makes their deliveries: after a standstill there may be very many. */
 const NUMBERED_AT_ONCE = 250;
@@ -44,28 +50,34 @@ const NUMBERED_AT_ONCE = 250;
  * behind its back.
  */
 export class EventService {
-  private readonly stops: (() => void)[] = [];
-  private readonly relay = coalesced(() => this.relayWaiting());
-  private stopped = false;
+  private readonly relay: Ticker;
+  private isStopping = false;
 
   constructor(
     private readonly db: Database,
     private readonly live: LiveEvents,
-    private readonly logger: Logger,
-  ) {}
-
-  start(): void {
-    this.stops.push(this.live.subscribe(EVENTS_WAITING, () => this.relay.kick()));
-    const poll = setInterval(() => this.relay.kick(), POLL_MS);
-    this.stops.push(() => clearInterval(poll));
+    logger: Logger,
+    private readonly subscribers: readonly EventSubscriber[],
+  ) {
+    this.relay = new Ticker({
+      name: 'events',
+      intervalMs: POLL_MS,
+      wakeOn: { live, topic: EVENTS_WAITING },
+      logger,
+      run: () => this.relayWaiting(),
+    });
   }
 
-  /** What is left of many another process numbers, or the next start. */
+  start(): void {
+    this.relay.start();
+  }
+
+  /** Numbers what waits once more. What is left of very many another process numbers, or the next start. */
   async stop(): Promise<void> {
-    this.stopped = true;
-    for (const stop of this.stops) stop();
+    this.isStopping = true;
     this.relay.kick();
     await this.relay.idle();
+    await this.relay.stop();
   }
 
   /** NOT_FOUND for a filter by something that the tenant does not have, or to which nothing ever happened. */
@@ -128,23 +140,19 @@ export class EventService {
   }
 
   private async relayWaiting(): Promise<void> {
-    try {
-      const { tenants, hasDeliveries, hasMore } = await this.number();
-      for (const tenant of tenants) this.live.publish(eventTopic(tenant));
-      if (hasDeliveries) this.live.publish(DELIVERIES_WAITING);
-      if (hasMore && !this.stopped) this.relay.kick();
-    } catch (error) {
-      this.logger.warn({ err: error }, 'events not numbered yet');
-    }
+    const { tenants, wakeUps, hasMore } = await this.number();
+    for (const tenant of tenants) this.live.publish(eventTopic(tenant));
+    for (const topic of wakeUps) this.live.publish(topic);
+    if (hasMore && !this.isStopping) this.relay.kick();
   }
 
-  private async number(): Promise<{ tenants: string[]; hasDeliveries: boolean; hasMore: boolean }> {
+  private async number(): Promise<{ tenants: string[]; wakeUps: string[]; hasMore: boolean }> {
     return this.db.asSystem(async (em) => {
       const [waiting] = await sql<{ some: boolean }>(
         em,
         'select exists(select 1 from event where seq is null) as some',
       );
-      if (!waiting?.some) return { tenants: [], hasDeliveries: false, hasMore: false };
+      if (!waiting?.some) return { tenants: [], wakeUps: [], hasMore: false };
       await sql(em, `select pg_advisory_xact_lock(hashtext('matih.events'))`);
       const rows = await sql<{ id: string; tenant: string }>(
         em,
@@ -153,13 +161,15 @@ export class EventService {
          ) numbered where event.id = numbered.id returning event.id, event.tenant`,
         [NUMBERED_AT_ONCE],
       );
-      const hasDeliveries = await createDeliveries(
-        em,
-        rows.map(({ id }) => id),
-      );
+      const ids = rows.map(({ id }) => id);
+      const wakeUps: string[] = [];
+      for (const subscriber of this.subscribers) {
+        const topic = await subscriber.onNumbered(em, ids);
+        if (topic !== null) wakeUps.push(topic);
+      }
       return {
         tenants: [...new Set(rows.map((row) => row.tenant))],
-        hasDeliveries,
+        wakeUps,
         hasMore: rows.length === NUMBERED_AT_ONCE,
       };
     });

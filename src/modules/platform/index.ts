@@ -1,7 +1,8 @@
 export { AccessTokenService } from './access-token.service.js';
 export { AuditLogService } from './audit-log.service.js';
 export { Batches, newest, type RunInSession } from './batches.js';
-export { coalesced } from './coalesced.js';
+export { LeasedConsumer } from './leased-consumer.js';
+export { Ticker } from './ticker.js';
 export { EventService, eventTopic, type EventFilter, type EventRow } from './event.service.js';
 export {
   archiveServer,
@@ -30,3 +31,4 @@ export { EVENTS_WAITING, audit, auditRow, emitEvent, takeTurns, type Subject } f
 export { Waiting, checkWait, lookUntil, type Waiter } from './waiting.js';
 export { WebhookDeliveryService } from './webhook-delivery.service.js';
 export { WebhookService } from './webhook.service.js';
+export { webhookSubscriber } from './webhook-deliveries.js';

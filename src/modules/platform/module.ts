@@ -24,6 +24,7 @@ import {
   WebhookDeliveryService,
   WebhookService,
   createPlatformLoaders,
+  webhookSubscriber,
 } from './index.js';
 
 interface PlatformServices {
@@ -66,7 +67,7 @@ export default defineModule({
     return {
       accessTokens: new AccessTokenService(db, live, keys, tokenCodec),
       auditLog: new AuditLogService(),
-      events: new EventService(db, live, logger),
+      events: new EventService(db, live, logger, [webhookSubscriber]),
       feeds: new LiveFeeds(live),
       knownTokens: new KnownTokens({ db, live, logger, codec: tokenCodec, keys, others: tokens }),
       retention: new RetentionService(db, {

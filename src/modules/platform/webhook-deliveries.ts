@@ -2,6 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { v7 as uuidv7 } from 'uuid';
 import type { WebhookDelivery } from '../../db/entities/platform/webhook-delivery.entity.js';
 import { sql } from '../../db/sql.js';
+import type { EventSubscriber } from './event.service.js';
 import { toMlflowMessage, type MlflowWebhookEvent } from './rules/mlflow-webhooks.js';
 
 /** Topic on which every worker hears that there is something to send. */
@@ -34,11 +35,12 @@ export interface ClaimedDelivery {
   happenedAt: Date | null;
 }
 
-/**
- * In the transaction that numbers events: one delivery for each event and each webhook that wants it. True when there
- * are any.
- */
-export async function createDeliveries(em: EntityManager, eventIds: readonly string[]): Promise<boolean> {
+/** One delivery for each event and each webhook that wants it. */
+export const webhookSubscriber: EventSubscriber = {
+  onNumbered: async (em, eventIds) => ((await createDeliveries(em, eventIds)) ? DELIVERIES_WAITING : null),
+};
+
+async function createDeliveries(em: EntityManager, eventIds: readonly string[]): Promise<boolean> {
   const matching = await sql<{
     tenant: string;
     webhookId: string;

@@ -13,7 +13,7 @@ import {
   WEBHOOK_TIMEOUT_MS,
 } from '../core/index.js';
 import { AppError } from '../../errors.js';
-import { coalesced } from './coalesced.js';
+import { LeasedConsumer } from './leased-consumer.js';
 import { audit } from './use-case.js';
 import {
   claimDue,
@@ -47,32 +47,37 @@ const OUTCOME_RETRY_MS = 1_000;
  * for.
  */
 export class WebhookDeliveryService {
-  private readonly stops: (() => void)[] = [];
-  private readonly work = coalesced(() => this.takeDue());
-  private readonly underWay = new Map<string, Promise<void>>();
-  private readonly perWebhook = new Map<string, number>();
-  private stopped = false;
+  private readonly consumer: LeasedConsumer<ClaimedDelivery>;
 
   constructor(
     private readonly db: Database,
-    private readonly live: LiveEvents,
+    live: LiveEvents,
     private readonly sender: WebhookSender,
     private readonly logger: Logger,
     private readonly options: WebhookDeliveryOptions,
-  ) {}
+  ) {
+    this.consumer = new LeasedConsumer({
+      name: 'webhook-deliveries',
+      concurrency: options.concurrency,
+      perGroup: PER_WEBHOOK,
+      pollMs: POLL_MS,
+      wakeOn: { live, topic: DELIVERIES_WAITING },
+      logger,
+      claim: (limit, busy) =>
+        db.asSystem((em) => claimDue(em, { limit, perWebhook: PER_WEBHOOK, busy, leaseMs: LEASE_MS })),
+      idOf: ({ id }) => id,
+      groupOf: ({ webhookId }) => webhookId,
+      handle: (delivery) => this.deliver(delivery),
+    });
+  }
 
   start(): void {
-    this.stops.push(this.live.subscribe(DELIVERIES_WAITING, () => this.work.kick()));
-    const poll = setInterval(() => this.work.kick(), POLL_MS);
-    this.stops.push(() => clearInterval(poll));
+    this.consumer.start();
   }
 
   /** Takes nothing new; what is on its way may arrive. */
-  async stop(): Promise<void> {
-    this.stopped = true;
-    for (const stop of this.stops) stop();
-    await this.work.idle();
-    await Promise.all(this.underWay.values());
+  stop(): Promise<void> {
+    return this.consumer.stop();
   }
 
   /** Forgets deliveries that ended long ago. */
@@ -85,37 +90,6 @@ export class WebhookDeliveryService {
         [this.options.keepDays],
       ),
     );
-  }
-
-  private async takeDue(): Promise<void> {
-    const limit = this.options.concurrency - this.underWay.size;
-    if (this.stopped || limit <= 0) return;
-    const busy = [...this.perWebhook].filter(([, count]) => count >= PER_WEBHOOK).map(([id]) => id);
-    try {
-      const claimed = await this.db.asSystem((em) =>
-        claimDue(em, { limit, perWebhook: PER_WEBHOOK, busy, leaseMs: LEASE_MS }),
-      );
-      for (const delivery of claimed) this.launch(delivery);
-    } catch (error) {
-      this.logger.warn({ err: error }, 'webhook deliveries not taken yet');
-    }
-  }
-
-  private launch(delivery: ClaimedDelivery): void {
-    const { id, webhookId } = delivery;
-    this.perWebhook.set(webhookId, (this.perWebhook.get(webhookId) ?? 0) + 1);
-    const done = this.deliver(delivery)
-      .catch((error: unknown) =>
-        this.logger.warn({ err: error, deliveryId: id, webhookId }, 'outcome of a webhook delivery not written'),
-      )
-      .finally(() => {
-        this.underWay.delete(id);
-        const left = (this.perWebhook.get(webhookId) ?? 1) - 1;
-        if (left > 0) this.perWebhook.set(webhookId, left);
-        else this.perWebhook.delete(webhookId);
-        this.work.kick();
-      });
-    this.underWay.set(id, done);
   }
 
   private async deliver(delivery: ClaimedDelivery): Promise<void> {

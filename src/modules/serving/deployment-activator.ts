@@ -5,57 +5,51 @@ import { Deployment } from '../../db/entities/serving/deployment.entity.js';
 import type { Actor, Database } from '../../db/database.js';
 import { Role } from '../core/index.js';
 import { AppError, ErrorCode } from '../../errors.js';
-import { coalesced } from '../platform/index.js';
+import { LeasedConsumer } from '../platform/index.js';
 import { requireOnnx } from '../registry/index.js';
 import { DEPLOYMENTS_WAITING } from './deployment-rows.js';
 import type { DeploymentService } from './deployment.service.js';
 import type { LoadedModels } from './loaded-models.js';
 
 const POLL_MS = 1_000;
+const MAX_LOADING = 100;
 /** A fault that may pass (a store or an engine out of reach) is waited out for so long. */
 const PATIENCE_MS = 60_000;
 
 /** Loads waiting deployments in every process that serves; the first to have one loaded makes it READY. */
 export class DeploymentActivator {
-  private readonly underWay = new Map<string, Promise<void>>();
-  private readonly look = coalesced(() => this.activateWaiting());
-  private stops: (() => void)[] = [];
+  private readonly consumer: LeasedConsumer<Deployment>;
 
   constructor(
     private readonly db: Database,
-    private readonly live: LiveEvents,
+    live: LiveEvents,
     private readonly deployments: DeploymentService,
     private readonly models: Record<Deployment['mode'], LoadedModels>,
     private readonly logger: Logger,
-  ) {}
+  ) {
+    // Not leased: each process loads the model for itself.
+    this.consumer = new LeasedConsumer({
+      name: 'deployments',
+      concurrency: MAX_LOADING,
+      pollMs: POLL_MS,
+      wakeOn: { live, topic: DEPLOYMENTS_WAITING },
+      atStart: true,
+      logger,
+      claim: () =>
+        db.asSystem((em) =>
+          em.find(Deployment, { status: 'PENDING' }, { orderBy: { createdAt: 'ASC' }, limit: MAX_LOADING }),
+        ),
+      idOf: ({ id }) => id,
+      handle: (deployment) => this.activate(deployment),
+    });
+  }
 
   start(): void {
-    const poll = setInterval(() => this.look.kick(), POLL_MS);
-    this.stops = [this.live.subscribe(DEPLOYMENTS_WAITING, () => this.look.kick()), () => clearInterval(poll)];
-    this.look.kick();
+    this.consumer.start();
   }
 
-  async stop(): Promise<void> {
-    for (const stop of this.stops) stop();
-    await this.look.idle();
-    await Promise.all(this.underWay.values());
-  }
-
-  private async activateWaiting(): Promise<void> {
-    try {
-      const waiting = await this.db.asSystem((em) =>
-        em.find(Deployment, { status: 'PENDING' }, { orderBy: { createdAt: 'ASC' }, limit: 100 }),
-      );
-      for (const deployment of waiting) {
-        if (this.underWay.has(deployment.id)) continue;
-        this.underWay.set(
-          deployment.id,
-          this.activate(deployment).finally(() => this.underWay.delete(deployment.id)),
-        );
-      }
-    } catch (error) {
-      this.logger.warn({ err: error }, 'waiting deployments not read');
-    }
+  stop(): Promise<void> {
+    return this.consumer.stop();
   }
 
   private async activate({ id, tenant, mode, modelVersionId, createdBy, createdAt }: Deployment): Promise<void> {

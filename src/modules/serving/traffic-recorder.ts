@@ -3,7 +3,7 @@ import { type Answers, readAnswers, scoresOf } from './rules/answers.js';
 import { inSample } from './rules/traffic.js';
 import type { Tensor } from '../model-contract/index.js';
 import { AppError, ErrorCode } from '../../errors.js';
-import { coalesced } from '../platform/index.js';
+import { Ticker } from '../platform/index.js';
 import type { PredictionLogBuffer } from './prediction-log.js';
 import type { Target } from './routes.js';
 import type { Counted, TrafficCounters } from './traffic-counters.js';
@@ -46,23 +46,24 @@ export function isFault(error: unknown): boolean {
  * database.
  */
 export class TrafficRecorder {
-  private readonly writing = coalesced(() => this.write());
-  private timer: NodeJS.Timeout | null = null;
+  private readonly writing: Ticker;
 
   constructor(
     readonly counters: TrafficCounters,
     readonly log: PredictionLogBuffer,
     private readonly observer: PredictionObserver,
-    private readonly logger: Logger,
-  ) {}
+    logger: Logger,
+  ) {
+    this.writing = new Ticker({ name: 'traffic', intervalMs: FLUSH_MS, logger, run: () => this.write() });
+  }
 
   start(): void {
-    this.timer = setInterval(() => this.writing.kick(), FLUSH_MS);
+    this.writing.start();
   }
 
   async stop(): Promise<void> {
-    if (this.timer) clearInterval(this.timer);
     await this.flush();
+    await this.writing.stop();
   }
 
   /** Writes all that was recorded before. */
@@ -114,11 +115,7 @@ export class TrafficRecorder {
   }
 
   private async write(): Promise<void> {
-    try {
-      await this.counters.flush();
-      await this.log.flush();
-    } catch (error) {
-      this.logger.warn({ err: error }, 'traffic not written yet');
-    }
+    await this.counters.flush();
+    await this.log.flush();
   }
 }
