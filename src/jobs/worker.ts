@@ -12,7 +12,7 @@ export interface Tick {
 /** A wake-up can be lost; then the next look finds the jobs. */
 const DISPATCH_INTERVAL_MS = 30_000;
 
-export function startTicks(ticks: Tick[], logger: Logger): { stop(): Promise<void> } {
+export function startTicks(ticks: readonly Tick[], logger: Logger): { stop(): Promise<void> } {
   const tickers = ticks.map((tick) => new Ticker({ ...tick, logger }));
   for (const ticker of tickers) ticker.start();
   return {
@@ -23,7 +23,11 @@ export function startTicks(ticks: Tick[], logger: Logger): { stop(): Promise<voi
 }
 
 /** Carries new jobs to the queue as soon as their transaction has committed. */
-export function dispatcher(jobs: JobService, live: LiveEvents, logger: Logger): { start(): void; stop(): Promise<void> } {
+export function dispatcher(
+  jobs: JobService,
+  live: LiveEvents,
+  logger: Logger,
+): { start(): void; stop(): Promise<void> } {
   const ticker = new Ticker({
     name: 'dispatch',
     intervalMs: DISPATCH_INTERVAL_MS,
