@@ -1,4 +1,5 @@
-// Makes the checkout ready to run: installs what the lockfile names, compiles src/, builds the GraphiQL page.
+// Makes the checkout ready to run: installs what the lockfile names, compiles src/, writes the types of the GraphQL documents, builds the GraphiQL
+// page.
 // Plain JavaScript for Node 20 without dependencies, because it runs before there are any. A check that finds nothing
 // to do takes < 150 ms.
 import { spawn } from 'node:child_process';
@@ -18,6 +19,19 @@ const BUILDS = [
     stamp: at('dist', '.service-sources'),
     // A compiled file whose source is gone would still be found by imports and by migration lists.
     before: () => removeOrphans(at('dist')),
+  },
+  {
+    name: "the operations' types",
+    command: ['node', 'scripts/generate-operations.mjs'],
+    sources: [
+      'schema/schema.graphql',
+      'schema/operations',
+      'test/operations',
+      'scripts/generate-operations.mjs',
+      'package-lock.json',
+    ],
+    stamp: at('dist', '.operations-sources'),
+    before: () => {},
   },
   {
     name: 'the GraphiQL page',

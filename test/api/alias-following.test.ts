@@ -2,7 +2,16 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { linear } from '../fixtures/models/build.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
-import { createEndpoint, deploy, DEPLOY, makeVersion, PREDICT, predict, xToY } from '../support/serving.js';
+import { createEndpoint, deploy, makeVersion, predict, xToY } from '../support/serving.js';
+import { CreateEndpointDocument } from '../../schema/generated/operations.js';
+import {
+  DeleteModelAliasDetailsDocument,
+  DeployModelVersionDetailsDocument,
+  EndpointDetailsDocument,
+  PredictDetailsDocument,
+  SetModelAliasDetailsDocument,
+  UpdateEndpointDetailsDocument,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -27,32 +36,26 @@ interface Following {
   deployments: { id: string; mode: string; status: string; modelVersion: { id: string } }[];
 }
 
-const FOLLOWING =
-  'followStage followAlias followProblem followedVersion { id } deployments { id mode status modelVersion { id } }';
-const UPDATE = `mutation ($input: UpdateEndpointInput!) { updateEndpoint(input: $input) { endpoint { ${FOLLOWING} } } }`;
-const CREATE = 'mutation ($input: CreateEndpointInput!) { createEndpoint(input: $input) { endpoint { id } } }';
-
 const times = (weight: number) => ({ bytes: linear([weight], 0), signature: xToY(1) });
 
 const setAlias = (modelId: string, modelVersionId: string, alias = 'champion') =>
-  tess.ok('mutation ($input: SetModelAliasInput!) { setModelAlias(input: $input) { modelAlias { id } } }', {
+  tess.ok(SetModelAliasDetailsDocument, {
     input: { modelId, modelVersionId, alias },
   });
 const deleteAlias = (modelId: string, alias = 'champion') =>
-  tess.ok('mutation ($input: DeleteModelAliasInput!) { deleteModelAlias(input: $input) { deletedId } }', {
+  tess.ok(DeleteModelAliasDetailsDocument, {
     input: { modelId, alias },
   });
 
 async function following(id: string): Promise<Following> {
-  return (await tess.ok<{ endpoint: Following }>(`query ($id: ID!) { endpoint(id: $id) { ${FOLLOWING} } }`, { id }))
-    .endpoint;
+  return (await tess.ok(EndpointDetailsDocument, { id })).endpoint;
 }
 
 async function serves(endpointId: string, versionId: string): Promise<void> {
   await expect
     .poll(
       async () => {
-        const { data } = await tess.send<{ predict: { modelVersion: { id: string } } }>(PREDICT, {
+        const { data } = await tess.send(PredictDetailsDocument, {
           input: { endpointId, rows: [{ x: 1 }] },
         });
         return data?.predict.modelVersion.id;
@@ -74,11 +77,11 @@ describe('an endpoint that follows an alias', () => {
     let done = false;
     const callers = Array.from({ length: 4 }, async () => {
       while (!done) {
-        const { data, errors } = await tess.send<{ predict: { outputs: { data: number[] }[] } }>(PREDICT, {
+        const { data, errors } = await tess.send(PredictDetailsDocument, {
           input: { endpointId, rows: [{ x: 1 }] },
         });
         if (errors) failures.push(errors);
-        else seen.push(data!.predict.outputs[0]!.data[0]!);
+        else seen.push(data!.predict.outputs[0]!.data[0] as number);
       }
     });
     const until = async (value: number) => {
@@ -118,7 +121,9 @@ describe('an endpoint that follows an alias', () => {
       followedVersion: null,
       deployments: [],
     });
-    expect((await tess.fails(PREDICT, { input: { endpointId, rows: [{ x: 1 }] } })).extensions.code).toBeTruthy();
+    expect(
+      (await tess.fails(PredictDetailsDocument, { input: { endpointId, rows: [{ x: 1 }] } })).extensions.code,
+    ).toBeTruthy();
     await setAlias(first.modelId, second.versionId, 'challenger');
     expect((await following(endpointId)).deployments).toEqual([]);
     await setAlias(first.modelId, first.versionId);
@@ -129,7 +134,9 @@ describe('an endpoint that follows an alias', () => {
     expect(followedVersion).toBeNull();
     expect(deployments).toMatchObject([{ status: 'READY', modelVersion: { id: first.versionId } }]);
     expect((await predict(tess, { endpointId, rows: [{ x: 1 }] })).modelVersion.id).toBe(first.versionId);
-    const refused = await tess.fails(DEPLOY, { input: { endpointId, modelVersionId: second.versionId, mode: 'LIVE' } });
+    const refused = await tess.fails(DeployModelVersionDetailsDocument, {
+      input: { endpointId, modelVersionId: second.versionId, mode: 'LIVE' },
+    });
     expect(refused).toMatchObject({
       message: expect.stringContaining('follows alias "champion"'),
       extensions: { code: 'CONFLICT' },
@@ -144,31 +151,35 @@ describe('an endpoint that follows an alias', () => {
     const second = await makeVersion(service, { ...times(2), modelId: first.modelId });
     await setAlias(first.modelId, second.versionId);
     const both = { modelId: first.modelId, name: 'both', followStage: 'STAGING', followAlias: 'champion' };
-    expect((await tess.fails(CREATE, { input: both })).extensions).toMatchObject({
+    expect((await tess.fails(CreateEndpointDocument, { input: both })).extensions).toMatchObject({
       code: 'BAD_USER_INPUT',
       field: 'input.followAlias',
     });
     for (const followAlias of ['latest', 'v1', '', 'a b', '../x', 'x'.repeat(256)]) {
       const input = { modelId: first.modelId, name: 'bad', followAlias };
-      expect((await tess.fails(CREATE, { input })).extensions).toMatchObject({
+      expect((await tess.fails(CreateEndpointDocument, { input })).extensions).toMatchObject({
         code: 'BAD_USER_INPUT',
         field: 'input.followAlias',
       });
     }
     const { id } = await createEndpoint(tess, { modelId: first.modelId, followStage: 'STAGING' });
     await serves(id, first.versionId);
-    await tess.ok(UPDATE, { input: { id, followAlias: 'champion' } });
+    await tess.ok(UpdateEndpointDetailsDocument, { input: { id, followAlias: 'champion' } });
     await serves(id, second.versionId);
     expect(await following(id)).toMatchObject({ followStage: null, followAlias: 'champion' });
     expect(
-      (await tess.fails(UPDATE, { input: { id, followStage: 'STAGING', followAlias: 'champion' } })).extensions.code,
+      (
+        await tess.fails(UpdateEndpointDetailsDocument, {
+          input: { id, followStage: 'STAGING', followAlias: 'champion' },
+        })
+      ).extensions.code,
     ).toBe('BAD_USER_INPUT');
-    await tess.ok(UPDATE, { input: { id, followStage: 'STAGING' } });
+    await tess.ok(UpdateEndpointDetailsDocument, { input: { id, followStage: 'STAGING' } });
     await serves(id, first.versionId);
     expect(await following(id)).toMatchObject({ followStage: 'STAGING', followAlias: null });
-    await tess.ok(UPDATE, { input: { id, followAlias: 'champion' } });
+    await tess.ok(UpdateEndpointDetailsDocument, { input: { id, followAlias: 'champion' } });
     await serves(id, second.versionId);
-    await tess.ok(UPDATE, { input: { id, followAlias: null } });
+    await tess.ok(UpdateEndpointDetailsDocument, { input: { id, followAlias: null } });
     await setAlias(first.modelId, first.versionId);
     expect(await following(id)).toMatchObject({ followAlias: null, followProblem: null, followedVersion: null });
     await deploy(tess, { endpointId: id, modelVersionId: first.versionId });

@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { createExperiment } from '../support/training.js';
+import { CreateRunDocument, LogArtifactDocument } from '../../schema/generated/operations.js';
+import { RunDetailsDocument } from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -13,16 +15,9 @@ beforeAll(async () => {
 afterAll(() => service?.close());
 
 describe('artifacts of a run', () => {
-  const LOG =
-    'mutation ($input: LogArtifactInput!) { logArtifact(input: $input) { artifact { id path sizeBytes sha256 ' +
-    'contentType downloadUrl } } }';
-
   async function newRun(caller = tess): Promise<string> {
     const experimentId = await createExperiment(caller);
-    const { createRun } = await caller.ok<{ createRun: { run: { id: string } } }>(
-      `mutation ($e: ID!) { createRun(input: { experimentId: $e }) { run { id } } }`,
-      { e: experimentId },
-    );
+    const { createRun } = await caller.ok(CreateRunDocument, { input: { experimentId } });
     return createRun.run.id;
   }
 
@@ -34,7 +29,7 @@ describe('artifacts of a run', () => {
     const bytes = Buffer.from(Array.from({ length: 1000 }, (_, i) => i % 256));
     const { uploadId } = await tess.upload('x', bytes);
     const input = { runId, path: 'plots/roc curve (1).html', uploadId };
-    const { logArtifact } = await tess.ok<{ logArtifact: { artifact: { id: string; downloadUrl: string } } }>(LOG, {
+    const { logArtifact } = await tess.ok(LogArtifactDocument, {
       input,
     });
     const { artifact } = logArtifact;
@@ -74,18 +69,15 @@ describe('artifacts of a run', () => {
         ).toBe(true);
     }
     // The same again changes nothing; other bytes there are refused.
-    const again = await tess.ok<{ logArtifact: { artifact: { id: string } } }>(LOG, { input });
+    const again = await tess.ok(LogArtifactDocument, { input });
     expect(again.logArtifact.artifact.id).toBe(artifact.id);
     const different = await tess.upload('x', 'other');
-    expect((await tess.fails(LOG, { input: { ...input, uploadId: different.uploadId } })).extensions.code).toBe(
-      'CONFLICT',
-    );
-    const { run } = await tess.ok<{ run: { artifacts: object[] } }>(
-      `query ($id: ID!) { run(id: $id) { artifacts { id path } } }`,
-      {
-        id: runId,
-      },
-    );
+    expect(
+      (await tess.fails(LogArtifactDocument, { input: { ...input, uploadId: different.uploadId } })).extensions.code,
+    ).toBe('CONFLICT');
+    const { run } = await tess.ok(RunDetailsDocument, {
+      id: runId,
+    });
     expect(run.artifacts).toEqual([{ id: artifact.id, path: input.path }]);
   });
 
@@ -93,9 +85,7 @@ describe('artifacts of a run', () => {
     const runId = await newRun();
     const { uploadId } = await tess.upload('x', 'same');
     const both = await Promise.all(
-      [1, 2, 3].map(() =>
-        tess.ok<{ logArtifact: { artifact: { id: string } } }>(LOG, { input: { runId, path: 'a.txt', uploadId } }),
-      ),
+      [1, 2, 3].map(() => tess.ok(LogArtifactDocument, { input: { runId, path: 'a.txt', uploadId } })),
     );
     expect(new Set(both.map(({ logArtifact }) => logArtifact.artifact.id)).size).toBe(1);
   });
@@ -121,7 +111,10 @@ describe('artifacts of a run', () => {
       'C:/x',
       'a'.repeat(501),
     ]) {
-      expect((await tess.fails(LOG, { input: { runId, path, uploadId } })).extensions, path).toMatchObject({
+      expect(
+        (await tess.fails(LogArtifactDocument, { input: { runId, path, uploadId } })).extensions,
+        path,
+      ).toMatchObject({
         code: 'INVALID_PATH',
         field: 'input.path',
       });
@@ -129,13 +122,14 @@ describe('artifacts of a run', () => {
     const other = await service.as({ tenant: 'other' });
     const theirUpload = await other.upload('x', 'theirs');
     const theirRun = await newRun(other);
-    expect((await tess.fails(LOG, { input: { runId: theirRun, path: 'x', uploadId } })).extensions.code).toBe(
-      'NOT_FOUND',
-    );
     expect(
-      (await tess.fails(LOG, { input: { runId, path: 'x', uploadId: theirUpload.uploadId } })).extensions.code,
+      (await tess.fails(LogArtifactDocument, { input: { runId: theirRun, path: 'x', uploadId } })).extensions.code,
     ).toBe('NOT_FOUND');
-    const { logArtifact } = await tess.ok<{ logArtifact: { artifact: { downloadUrl: string } } }>(LOG, {
+    expect(
+      (await tess.fails(LogArtifactDocument, { input: { runId, path: 'x', uploadId: theirUpload.uploadId } }))
+        .extensions.code,
+    ).toBe('NOT_FOUND');
+    const { logArtifact } = await tess.ok(LogArtifactDocument, {
       input: { runId, path: 'x', uploadId },
     });
     const { downloadUrl } = logArtifact.artifact;

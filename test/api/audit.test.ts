@@ -4,6 +4,7 @@ import { callOf } from '../support/id-sites.js';
 import { startTestService, type TestService } from '../support/service.js';
 import { TrafficWriter } from '../support/traffic.js';
 import { argumentsFrom, MUTATION_ARGUMENTS, World } from '../support/world.js';
+import { AuditLogDocument } from '../../schema/generated/operations.js';
 
 let service: TestService;
 let traffic: TrafficWriter;
@@ -44,10 +45,7 @@ describe('the audit log', () => {
         wrong.push(`${mutation.name}: ${errors[0]!.message}`);
         continue;
       }
-      const { auditLog } = await world.caller.ok<{ auditLog: { nodes: { actor: string; requestId: string }[] } }>(
-        `query ($action: String!) { auditLog(first: 1, filter: { action: $action }) { nodes { actor requestId } } }`,
-        { action: mutation.name },
-      );
+      const { auditLog } = await world.caller.ok(AuditLogDocument, { first: 1, filter: { action: mutation.name } });
       const found = auditLog.nodes[0]?.actor === 'owner-of-acme';
       if (found === mutation.name in WITHOUT_AUDIT)
         wrong.push(`${mutation.name}: ${found ? 'an audit row, though listed as without' : 'no audit row'}`);

@@ -2,8 +2,18 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SeededRandom } from '../../src/modules/statistics/rules/random.js';
 import { batchOf, columnsOf } from '../support/batch.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
-import { createEndpoint, deploy, PREDICT } from '../support/serving.js';
+import { createEndpoint, deploy } from '../support/serving.js';
 import { createExperiment, registerDataset, startTraining, trainingEnd } from '../support/training.js';
+import { CreateModelDocument } from '../../schema/generated/operations.js';
+import {
+  ModelVersionDetailsDocument,
+  PredictDetailsDocument,
+  RegisterModelVersionDetailsDocument,
+  RunMonitoringDetailsDocument,
+  UpdateEndpointDetailsDocument,
+  type UnknownCategoryPolicy,
+  type FeatureInput,
+} from '../generated/operations.js';
 
 // What a column means is recorded once, when a model is trained on it: online, batch and monitoring read it so.
 
@@ -46,7 +56,7 @@ interface Served {
 /** Trains on the columns but the target, registers and serves. */
 async function serve(
   columns: Record<string, readonly Cell[]>,
-  features: { column: string; kind: string }[],
+  features: FeatureInput[],
   settings: Record<string, unknown> = {},
 ): Promise<Served> {
   const datasetId = await dataset(columns);
@@ -62,15 +72,11 @@ async function serve(
     },
   });
   await trainingEnd(tess, jobId);
-  const { createModel } = await tess.ok<{ createModel: { model: { id: string } } }>(
-    'mutation ($input: CreateModelInput!) { createModel(input: $input) { model { id } } }',
-    { input: { name: `model-${made}`, task: 'CLASSIFICATION', modelType: 'LOGISTIC_REGRESSION' } },
-  );
+  const { createModel } = await tess.ok(CreateModelDocument, {
+    input: { name: `model-${made}`, task: 'CLASSIFICATION', modelType: 'LOGISTIC_REGRESSION' },
+  });
   const modelId = createModel.model.id;
-  const { registerModelVersion } = await tess.ok<{ registerModelVersion: { modelVersion: { id: string } } }>(
-    'mutation ($input: RegisterModelVersionInput!) { registerModelVersion(input: $input) { modelVersion { id } } }',
-    { input: { modelId, runId } },
-  );
+  const { registerModelVersion } = await tess.ok(RegisterModelVersionDetailsDocument, { input: { modelId, runId } });
   const modelVersionId = registerModelVersion.modelVersion.id;
   const { id: endpointId } = await createEndpoint(tess, { modelId, ...settings });
   return { datasetId, modelVersionId, endpointId, deploymentId: await deploy(tess, { endpointId, modelVersionId }) };
@@ -82,11 +88,8 @@ interface Answer {
   predictions: { label: string; probabilities: number[] }[];
 }
 
-const ASK = `mutation ($input: PredictInput!) { predict(input: $input) {
-  unknownCategories { row column value } unknownCategoryCount predictions { label probabilities } } }`;
-
 const ask = async (endpointId: string, rows: Record<string, unknown>[]): Promise<Answer> =>
-  (await tess.ok<{ predict: Answer }>(ASK, { input: { endpointId, rows } })).predict;
+  (await tess.ok(PredictDetailsDocument, { input: { endpointId, rows } })).predict as Answer;
 
 /** Row objects of these columns. */
 const rowsOf = (columns: Record<string, readonly unknown[]>): Record<string, unknown>[] =>
@@ -97,7 +100,7 @@ const rowsOf = (columns: Record<string, readonly unknown[]>): Record<string, unk
 const featuresOf = <T>(columns: Record<string, T>): Record<string, T> =>
   Object.fromEntries(Object.entries(columns).filter(([name]) => name !== 'target'));
 
-const CATEGORY = 'CATEGORICAL';
+const CATEGORY = 'CATEGORICAL' as const;
 
 describe('a category that the model never saw', () => {
   const city = ['Ulm', 'Köln', 'ulm', '__proto__', null] as const;
@@ -106,7 +109,7 @@ describe('a category that the model never saw', () => {
     ['__proto__']: Array.from({ length: rows }, (_, i) => (i % 3 === 0 ? 'x' : 'y')),
     target: Array.from({ length: rows }, (_, i) => (i % 5 < 2 ? 'near' : 'far')),
   });
-  const features = [
+  const features: FeatureInput[] = [
     { column: 'constructor', kind: CATEGORY },
     { column: '__proto__', kind: CATEGORY },
   ];
@@ -147,16 +150,8 @@ describe('a category that the model never saw', () => {
 
       for (let i = 0; i < 5; i++) await ask(endpointId, rowsOf(featuresOf(table(40))));
       await service.app.context.services.traffic.flush();
-      const { runMonitoring } = await tess.ok<{
-        runMonitoring: {
-          window: { drift: { rows: number; features: { feature: string; unknownCount: number; drifted: boolean }[] } };
-        };
-      }>(
-        'mutation ($id: ID!) { runMonitoring(input: { deploymentId: $id }) { window { drift { rows features { ' +
-          'feature unknownCount drifted } } } } }',
-        { id: deploymentId },
-      );
-      const { rows: compared, features: found } = runMonitoring.window.drift;
+      const { runMonitoring } = await tess.ok(RunMonitoringDetailsDocument, { input: { deploymentId } });
+      const { rows: compared, features: found } = runMonitoring.window!.drift!;
       expect(compared).toBe(354);
       expect(Object.fromEntries(found.map(({ feature, unknownCount }) => [feature, unknownCount]))).toEqual(
         Object.fromEntries([
@@ -165,24 +160,26 @@ describe('a category that the model never saw', () => {
         ]),
       );
 
-      const policy = async (unknownCategories: string) =>
-        tess.ok(
-          'mutation ($input: UpdateEndpointInput!) { updateEndpoint(input: $input) { endpoint { ' +
-            'unknownCategories } } }',
-          {
-            input: { id: endpointId, unknownCategories },
-          },
-        );
+      const policy = async (unknownCategories: UnknownCategoryPolicy) =>
+        tess.ok(UpdateEndpointDetailsDocument, {
+          input: { id: endpointId, unknownCategories },
+        });
       expect(await policy('REFUSE')).toEqual({ updateEndpoint: { endpoint: { unknownCategories: 'REFUSE' } } });
       await expect
-        .poll(async () => (await tess.send(PREDICT, { input: { endpointId, rows } })).errors?.[0]?.extensions, {
-          timeout: 5_000,
-        })
+        .poll(
+          async () =>
+            (await tess.send(PredictDetailsDocument, { input: { endpointId, rows } })).errors?.[0]?.extensions,
+          {
+            timeout: 5_000,
+          },
+        )
         .toMatchObject({ code: 'INVALID_TENSOR', field: 'rows[1].constructor', got: '"Bonn"' });
       expect((await ask(endpointId, [rows[0]!, rows[2]!])).unknownCategoryCount).toBe(0);
       await policy('ACCEPT');
       await expect
-        .poll(async () => (await tess.send(PREDICT, { input: { endpointId, rows } })).errors, { timeout: 5_000 })
+        .poll(async () => (await tess.send(PredictDetailsDocument, { input: { endpointId, rows } })).errors, {
+          timeout: 5_000,
+        })
         .toBeUndefined();
     },
   );
@@ -202,14 +199,10 @@ describe('long categories', () => {
       expect(answer.predictions.map(({ label }) => label)).toEqual(rows(60).target);
     }
     await service.app.context.services.traffic.flush();
-    const { runMonitoring } = await tess.ok<{
-      runMonitoring: { window: { drift: { drifted: boolean; features: object[] } } };
-    }>(
-      'mutation ($id: ID!) { runMonitoring(input: { deploymentId: $id }) { window { drift { drifted features ' +
-        '{ feature psi unknownCount drifted } } } } }',
-      { id: deploymentId },
-    );
-    expect(runMonitoring.window.drift).toMatchObject({ features: [{ feature: 'c', unknownCount: 0, drifted: false }] });
+    const { runMonitoring } = await tess.ok(RunMonitoringDetailsDocument, { input: { deploymentId } });
+    expect(runMonitoring.window!.drift).toMatchObject({
+      features: [{ feature: 'c', unknownCount: 0, drifted: false }],
+    });
   });
 });
 
@@ -392,7 +385,8 @@ describe('a later file', () => {
       [{ size: 1, member: 'TRUE', plan: 'yes' }, 'rows[0].member'],
     ] as const)
       expect(
-        (await tess.fails(ASK, { input: { endpointId: (await served()).endpointId, rows: [row] } })).extensions,
+        (await tess.fails(PredictDetailsDocument, { input: { endpointId: (await served()).endpointId, rows: [row] } }))
+          .extensions,
       ).toMatchObject({
         code: 'INVALID_TENSOR',
         field,
@@ -418,23 +412,15 @@ describe('every spelling', () => {
     const batch = await columnsOf(service, tess, await batchOf(tess, { modelVersionId, datasetId }));
     expect(batch['prediction_label']).toEqual(columns['target']);
     expect(batch['prediction_unknown_columns']).toEqual(Array.from({ length: rows }, () => null));
-    const { modelVersion } = await tess.ok<{
-      modelVersion: {
-        signature: { classes: string[]; inputs: { name: string; columns: { name: string; categories: string[] }[] }[] };
-      };
-    }>(
-      'query ($id: ID!) { modelVersion(id: $id) { signature { classes inputs { name columns { name ' +
-        'categories } } } } }',
-      {
-        id: modelVersionId,
-      },
-    );
-    expect(modelVersion.signature.classes).toEqual(['F', 'T']);
+    const { modelVersion } = await tess.ok(ModelVersionDetailsDocument, {
+      id: modelVersionId,
+    });
+    expect(modelVersion.signature!.classes).toEqual(['F', 'T']);
     // Words that the file means no value by are the only ones that are no categories.
     const missing = new Set(['NA', '?', 'NaN']);
-    for (const [i, { columns: filled }] of modelVersion.signature.inputs.entries())
-      expect(new Set(filled[0]!.categories), JSON.stringify(SPELLINGS[i])).toEqual(
-        new Set(SPELLINGS[i]!.filter((text) => !missing.has(text) || filled[0]!.categories.includes(text))),
+    for (const [i, { columns: filled }] of modelVersion.signature!.inputs.entries())
+      expect(new Set(filled![0]!.categories!), JSON.stringify(SPELLINGS[i])).toEqual(
+        new Set(SPELLINGS[i]!.filter((text) => !missing.has(text) || filled![0]!.categories!.includes(text))),
       );
   });
 });

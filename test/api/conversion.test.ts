@@ -9,8 +9,11 @@ import { MlflowCaller } from '../support/mlflow.js';
 import { linear } from '../fixtures/models/build.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { query } from '../support/tracking.js';
-
-const CONVERT = 'mutation ($id: ID!) { convertModelVersion(input: { modelVersionId: $id }) { job { id } } }';
+import {
+  CancelJobDetailsDocument,
+  ConvertModelVersionDetailsDocument,
+  ModelVersionsDetailsDocument,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -37,23 +40,23 @@ async function registerSklearn(caller: Caller, name: string): Promise<string> {
   });
   await mlflow.post('registered-models/create', { name });
   await mlflow.post('model-versions/create', { name, source: `runs:/${runId}/model`, run_id: runId });
-  const { modelVersions } = await caller.ok<{ modelVersions: { nodes: { id: string }[] } }>(
-    '{ modelVersions { nodes { id } } }',
-  );
+  const { modelVersions } = await caller.ok(ModelVersionsDetailsDocument);
   return modelVersions.nodes[0]!.id;
 }
 
 it('a version is converted by one job at a time', async () => {
   const id = await registerSklearn(tess, 'twice');
   const answers = await Promise.all(
-    [1, 2, 3].map(() => tess.send<{ convertModelVersion: { job: { id: string } } }>(CONVERT, { id })),
+    [1, 2, 3].map(() => tess.send(ConvertModelVersionDetailsDocument, { input: { modelVersionId: id } })),
   );
   const begun = answers.flatMap(({ data }) => data?.convertModelVersion.job.id ?? []);
   expect(begun).toHaveLength(1);
-  const [jobId] = begun;
-  expect(await tess.fails(CONVERT, { id })).toMatchObject({ extensions: { code: 'CONFLICT', got: jobId } });
-  await tess.ok('mutation ($jobId: ID!) { cancelJob(input: { jobId: $jobId }) { job { status } } }', { jobId });
-  expect(await tess.ok(CONVERT, { id })).toBeDefined();
+  const jobId = begun[0]!;
+  expect(await tess.fails(ConvertModelVersionDetailsDocument, { input: { modelVersionId: id } })).toMatchObject({
+    extensions: { code: 'CONFLICT', got: jobId },
+  });
+  await tess.ok(CancelJobDetailsDocument, { input: { jobId } });
+  expect(await tess.ok(ConvertModelVersionDetailsDocument, { input: { modelVersionId: id } })).toBeDefined();
 });
 
 /** A program in the place of Python that says of any model that this is its conversion. */

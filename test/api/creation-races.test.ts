@@ -2,11 +2,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { MlflowCaller, type MlflowRun } from '../support/mlflow.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
+import { AuditLogDocument, CreateWebhookDocument } from '../../schema/generated/operations.js';
+import { WebhooksDetailsDocument } from '../generated/operations.js';
 
 const AT_ONCE = 8;
 const ROUNDS = 10;
-const CREATE_WEBHOOK = `mutation ($name: String!) {
-  createWebhook(input: { name: $name, url: "https://hooks.example.com/x", eventTypes: [MODEL_REGISTERED] }) { webhook { id } } }`;
 const all = <T>(make: (i: number) => Promise<T>) => Promise.all(Array.from({ length: AT_ONCE }, (_, i) => make(i)));
 
 let service: TestService;
@@ -22,7 +22,11 @@ describe(`${AT_ONCE} who make the same at once`, () => {
   it('make one webhook of a name, and the others are told that it is taken', async () => {
     for (let round = 0; round < ROUNDS; round++) {
       const name = `hook-${round}`;
-      const answers = await all(() => ada.send(CREATE_WEBHOOK, { name }));
+      const answers = await all(() =>
+        ada.send(CreateWebhookDocument, {
+          input: { name, url: 'https://hooks.example.com/x', eventTypes: ['MODEL_REGISTERED'] },
+        }),
+      );
       const errors = answers.flatMap(({ errors: found }) => found ?? []);
       expect(errors).toHaveLength(AT_ONCE - 1);
       for (const error of errors) {
@@ -35,13 +39,18 @@ describe(`${AT_ONCE} who make the same at once`, () => {
   });
 
   it('make no more webhooks than there may be', async () => {
-    const { webhooks } = await ada.ok<{ webhooks: { totalCount: number } }>('{ webhooks { totalCount } }');
-    for (let i = webhooks.totalCount; i < 97; i++) await ada.ok(CREATE_WEBHOOK, { name: `filler-${i}` });
-    const answers = await all((i) => ada.send(CREATE_WEBHOOK, { name: `last-${i}` }));
+    const { webhooks } = await ada.ok(WebhooksDetailsDocument);
+    for (let i = webhooks.totalCount; i < 97; i++)
+      await ada.ok(CreateWebhookDocument, {
+        input: { name: `filler-${i}`, url: 'https://hooks.example.com/x', eventTypes: ['MODEL_REGISTERED'] },
+      });
+    const answers = await all((i) =>
+      ada.send(CreateWebhookDocument, {
+        input: { name: `last-${i}`, url: 'https://hooks.example.com/x', eventTypes: ['MODEL_REGISTERED'] },
+      }),
+    );
     expect(answers.filter(({ errors }) => !errors)).toHaveLength(3);
-    expect(
-      (await ada.ok<{ webhooks: { totalCount: number } }>('{ webhooks { totalCount } }')).webhooks.totalCount,
-    ).toBe(100);
+    expect((await ada.ok(WebhooksDetailsDocument)).webhooks.totalCount).toBe(100);
   });
 
   it('give a tenant one default experiment, once in its audit log', async () => {
@@ -54,9 +63,7 @@ describe(`${AT_ONCE} who make the same at once`, () => {
       expect(runs.map(({ status }) => status)).toEqual(runs.map(() => 200));
       expect(new Set(runs.map(({ body }) => body.run.info.experiment_id)).size).toBe(1);
       const owner = await service.as({ tenant, role: Role.ADMIN });
-      const { auditLog } = await owner.ok<{ auditLog: { nodes: { action: string }[] } }>(
-        '{ auditLog(first: 50) { nodes { action } } }',
-      );
+      const { auditLog } = await owner.ok(AuditLogDocument, { first: 50 });
       expect(auditLog.nodes.filter(({ action }) => action === 'createExperiment')).toHaveLength(1);
     }
   });

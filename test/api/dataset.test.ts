@@ -14,6 +14,13 @@ import {
   startTraining,
   vegaPath,
 } from '../support/training.js';
+import { SearchRunsDocument } from '../../schema/generated/operations.js';
+import {
+  DatasetDetailsDocument,
+  DatasetsDetailsDocument,
+  RegisterDatasetDetailsDocument,
+  type RegisterDatasetInput,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -30,9 +37,6 @@ afterAll(async () => {
   await service?.close();
   for (const path of [folder, outside]) await rm(path, { recursive: true, force: true });
 });
-
-const REGISTER = `mutation ($input: RegisterDatasetInput!) { registerDataset(input: $input) {
-  dataset { id name version format sizeBytes sha256 rowCount source columns { name type missingCount distinctCount min max } preview(first: 2) } } }`;
 
 interface DatasetView {
   id: string;
@@ -53,8 +57,8 @@ interface DatasetView {
   preview: Record<string, unknown>[];
 }
 
-async function register(input: object): Promise<DatasetView> {
-  return (await tess.ok<{ registerDataset: { dataset: DatasetView } }>(REGISTER, { input })).registerDataset.dataset;
+async function register(input: RegisterDatasetInput): Promise<DatasetView> {
+  return (await tess.ok(RegisterDatasetDetailsDocument, { input })).registerDataset.dataset as DatasetView;
 }
 
 const storedKey = (name: string, version: number, extension: string) =>
@@ -118,19 +122,23 @@ describe('a registered dataset', () => {
       Array.from({ length: 18 }, (_, i) => i + 1),
     );
     expect(new Set(many.map(({ sha256 }) => sha256)).size).toBe(2);
-    const list =
-      'query ($filter: DatasetFilterInput) { datasets(filter: $filter, orderBy: { field: NAME, direction: ' +
-      'ASC }) { totalCount nodes { name version } } }';
-    const { datasets } = await tess.ok<{ datasets: { totalCount: number; nodes: object[] } }>(list, {
+    const { datasets } = await tess.ok(DatasetsDetailsDocument, {
       filter: { name: 'numbers', latestOnly: true },
+      orderBy: { field: 'NAME', direction: 'ASC' },
     });
     expect(datasets).toEqual({ totalCount: 1, nodes: [{ name: 'numbers', version: 18 }] });
-    const { datasets: all } = await tess.ok<{ datasets: { totalCount: number } }>(list, {
+    const { datasets: all } = await tess.ok(DatasetsDetailsDocument, {
       filter: { search: 'UMBER', format: ['CSV'] },
+      orderBy: { field: 'NAME', direction: 'ASC' },
     });
     expect(all.totalCount).toBe(12);
     expect(
-      (await tess.ok<{ datasets: { totalCount: number } }>(list, { filter: { search: '%' } })).datasets.totalCount,
+      (
+        await tess.ok(DatasetsDetailsDocument, {
+          filter: { search: '%' },
+          orderBy: { field: 'NAME', direction: 'ASC' },
+        })
+      ).datasets.totalCount,
     ).toBe(0);
   });
 
@@ -139,16 +147,15 @@ describe('a registered dataset', () => {
     await writeFile(path, 'a\n1\n');
     const { id } = await register({ name: 'changing', source: { path } });
     await writeFile(path, 'a\n2\n');
-    const preview = `query ($id: ID!) { dataset(id: $id) { preview } }`;
-    expect(await tess.ok(preview, { id })).toEqual({ dataset: { preview: [{ a: 1 }] } });
+    expect(await tess.ok(DatasetDetailsDocument, { id })).toEqual({ dataset: { preview: [{ a: 1 }] } });
     const { objects } = service.app.context;
     await objects.put(storedKey('changing', 1, 'csv'), Buffer.from('a\n3\n'));
-    expect(await tess.fails(preview, { id })).toMatchObject({
+    expect(await tess.fails(DatasetDetailsDocument, { id })).toMatchObject({
       message: expect.stringContaining('SHA-256'),
       extensions: { code: 'UNAVAILABLE' },
     });
     await objects.delete(storedKey('changing', 1, 'csv'));
-    expect(await tess.fails(preview, { id })).toMatchObject({
+    expect(await tess.fails(DatasetDetailsDocument, { id })).toMatchObject({
       message: expect.stringContaining('gone'),
       extensions: { code: 'UNAVAILABLE' },
     });
@@ -187,13 +194,11 @@ describe('a dataset that cannot be registered leaves nothing behind', () => {
     it(what, async () => {
       const path = join(folder, fileName);
       await writeFile(path, content);
-      const error = await tess.fails(REGISTER, { input: { name: 'refused', source: { path } } });
+      const error = await tess.fails(RegisterDatasetDetailsDocument, { input: { name: 'refused', source: { path } } });
       expect(error.extensions.code).toBe(code);
       expect(error.message).not.toContain(service.app.context.config.DATA_DIR);
       if (message) expect(error.message).toMatch(message);
-      const { datasets } = await tess.ok<{ datasets: { totalCount: number } }>(
-        `{ datasets(filter: { name: "refused" }) { totalCount } }`,
-      );
+      const { datasets } = await tess.ok(DatasetsDetailsDocument, { filter: { name: 'refused' } });
       expect(datasets.totalCount).toBe(0);
       for (const extension of ['csv', 'json', 'parquet']) expect(await stored('refused', 1, extension)).toBe(false);
     });
@@ -219,7 +224,9 @@ describe('a dataset that cannot be registered leaves nothing behind', () => {
     ];
     const messages = new Set<string>();
     for (const path of paths) {
-      const error = await tess.fails(REGISTER, { input: { name: 'stolen', format: 'CSV', source: { path } } });
+      const error = await tess.fails(RegisterDatasetDetailsDocument, {
+        input: { name: 'stolen', format: 'CSV', source: { path } },
+      });
       expect(error.extensions, path).toMatchObject({ code: 'INVALID_PATH', field: 'input.source.path' });
       messages.add(error.message);
     }
@@ -227,14 +234,19 @@ describe('a dataset that cannot be registered leaves nothing behind', () => {
     expect(messages.size).toBe(1);
     const path = join(folder, 'fine.csv');
     for (const name of ['', '..', 'a/b', 'ünder', ' x', 'a'.repeat(129), 'x\u200b', "x'; drop table dataset; --"]) {
-      expect((await tess.fails(REGISTER, { input: { name, source: { path } } })).extensions, name).toMatchObject({
+      expect(
+        (await tess.fails(RegisterDatasetDetailsDocument, { input: { name, source: { path } } })).extensions,
+        name,
+      ).toMatchObject({
         code: 'BAD_USER_INPUT',
         field: 'input.name',
       });
     }
     const { uploadId } = await tess.upload('fine.csv', 'a\n1\n');
     for (const source of [{}, { path, uploadId }, { path: null, uploadId: null }]) {
-      expect((await tess.fails(REGISTER, { input: { name: 'fine', source } })).extensions).toMatchObject({
+      expect(
+        (await tess.fails(RegisterDatasetDetailsDocument, { input: { name: 'fine', source } })).extensions,
+      ).toMatchObject({
         code: 'BAD_USER_INPUT',
         field: 'input.source',
       });
@@ -255,30 +267,29 @@ describe('a dataset that cannot be registered leaves nothing behind', () => {
   it('the uploads and datasets of other tenants, which look like none', async () => {
     const other = await service.as({ tenant: 'other' });
     const { uploadId } = await other.upload('theirs.csv', 'a\n1\n');
-    expect((await tess.fails(REGISTER, { input: { name: 'theirs', source: { uploadId } } })).extensions.code).toBe(
-      'NOT_FOUND',
-    );
+    expect(
+      (await tess.fails(RegisterDatasetDetailsDocument, { input: { name: 'theirs', source: { uploadId } } })).extensions
+        .code,
+    ).toBe('NOT_FOUND');
     const theirs = await registerDataset(other, { name: 'theirs', uploadId });
-    const foreign = await tess.fails(`query ($id: ID!) { dataset(id: $id) { name } }`, { id: theirs });
-    const absent = await tess.fails(`query ($id: ID!) { dataset(id: $id) { name } }`, {
+    const foreign = await tess.fails(DatasetDetailsDocument, { id: theirs });
+    const absent = await tess.fails(DatasetDetailsDocument, {
       id: '00000000-0000-7000-8000-000000000000',
     });
     expect(foreign.extensions.code).toBe('NOT_FOUND');
     expect(foreign.message.replace(theirs, '')).toBe(
       absent.message.replace('00000000-0000-7000-8000-000000000000', ''),
     );
-    expect(
-      (await tess.fails(`query ($id: ID!) { runs(filter: { datasetIds: [$id] }) { nodes { id } } }`, { id: theirs }))
-        .extensions.code,
-    ).toBe('NOT_FOUND');
-    const { datasets } = await tess.ok<{ datasets: { totalCount: number } }>(
-      `{ datasets(filter: { name: "theirs" }) { totalCount } }`,
+    expect((await tess.fails(SearchRunsDocument, { filter: { datasetIds: [theirs] } })).extensions.code).toBe(
+      'NOT_FOUND',
     );
+    const { datasets } = await tess.ok(DatasetsDetailsDocument, { filter: { name: 'theirs' } });
     expect(datasets.totalCount).toBe(0);
     const viewer = await service.as({ role: Role.VIEWER });
-    expect((await viewer.fails(REGISTER, { input: { name: 'x', source: { uploadId } } })).extensions.code).toBe(
-      'FORBIDDEN',
-    );
+    expect(
+      (await viewer.fails(RegisterDatasetDetailsDocument, { input: { name: 'x', source: { uploadId } } })).extensions
+        .code,
+    ).toBe('FORBIDDEN');
   });
 });
 
@@ -298,9 +309,7 @@ describe('files that a crash left', () => {
     await expect(objects.sizeBytes(key)).rejects.toMatchObject({ code: 'NOT_FOUND' });
     // As after a commit whose answer was lost.
     await staged.discard('acme/datasets/penguins/1/data.csv');
-    const { datasets } = await tess.ok<{ datasets: { nodes: { preview: object[] }[] } }>(
-      `{ datasets(first: 1, filter: { name: "penguins" }) { nodes { preview } } }`,
-    );
+    const { datasets } = await tess.ok(DatasetsDetailsDocument, { first: 1, filter: { name: 'penguins' } });
     expect(datasets.nodes[0]?.preview.length).toBeGreaterThan(0);
     // One who comes back after the sweep is told.
     await expect(context.db.transact(actor, (session) => staged.settle(session, [key]))).rejects.toMatchObject({
@@ -431,8 +440,7 @@ describe('how columns are read', () => {
       ),
     );
     await objects.delete('acme/datasets/old/1/table.parquet');
-    const shown = `query ($id: ID!) { dataset(id: $id) { preview reading { encoding } } }`;
-    const seen = () => tess.ok<{ dataset: { preview: object[]; reading: { encoding: string } | null } }>(shown, { id });
+    const seen = () => tess.ok(DatasetDetailsDocument, { id });
     for (const { dataset } of await Promise.all([seen(), seen()])) {
       expect(dataset.preview).toEqual([
         { a: 1, b: 'yes' },

@@ -2,7 +2,18 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ModelVersion } from '../../src/db/entities/registry/model-version.entity.js';
 import { linear } from '../fixtures/models/build.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
-import { createEndpoint, deploy, DEPLOY, makeVersion, PREDICT, predict, serve, xToY } from '../support/serving.js';
+import { createEndpoint, deploy, makeVersion, predict, serve, xToY } from '../support/serving.js';
+import { FollowDeploymentsDocument } from '../../schema/generated/operations.js';
+import {
+  DeployModelVersionDetailsDocument,
+  DeploymentDetailsDocument,
+  DeploymentsDetailsDocument,
+  EndpointDetailsDocument,
+  EndpointsDetailsDocument,
+  PredictDetailsDocument,
+  SetTrafficWeightsDetailsDocument,
+  UndeployDetailsDocument,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -14,16 +25,9 @@ beforeAll(async () => {
 afterAll(() => service?.close());
 
 const times = (weight: number) => ({ bytes: linear([weight], 0), signature: xToY(1) });
-const WEIGHTS =
-  'mutation ($input: SetTrafficWeightsInput!) { setTrafficWeights(input: $input) { endpoint { deployments { ' +
-  'id weightBps } } } }';
-const UNDEPLOY = `mutation ($id: ID!) { undeploy(input: { deploymentId: $id }) { deployment { status weightBps endedAt } } }`;
 
 async function weights(endpointId: string): Promise<Record<string, number>> {
-  const { endpoint } = await tess.ok<{ endpoint: { deployments: { id: string; weightBps: number }[] } }>(
-    `query ($id: ID!) { endpoint(id: $id) { deployments { id weightBps } } }`,
-    { id: endpointId },
-  );
+  const { endpoint } = await tess.ok(EndpointDetailsDocument, { id: endpointId });
   return Object.fromEntries(endpoint.deployments.map(({ id, weightBps }) => [id, weightBps]));
 }
 
@@ -55,7 +59,7 @@ describe('traffic', () => {
     expect(share).toBeLessThan(0.28);
     expect(before).not.toContain(c);
     const split = { [first.deploymentId]: 4_875, [b]: 1_625, [c]: 3_500 };
-    await tess.ok(WEIGHTS, {
+    await tess.ok(SetTrafficWeightsDetailsDocument, {
       input: {
         endpointId,
         weights: Object.entries(split).map(([deploymentId, weightBps]) => ({ deploymentId, weightBps })),
@@ -69,7 +73,7 @@ describe('traffic', () => {
       `weights 75/25: ${(share * 100).toFixed(1)} % to the second; 35 % for a third moved ${moved.length} of ` +
         '2000 keys, all to it',
     );
-    await tess.ok(UNDEPLOY, { id: first.deploymentId });
+    await tess.ok(UndeployDetailsDocument, { input: { deploymentId: first.deploymentId } });
     const rest = await weights(endpointId);
     expect(rest).toEqual({ [b]: 3_171, [c]: 6_829 });
     expect(new Set(await route())).toEqual(new Set([b, c]));
@@ -82,7 +86,7 @@ describe('traffic', () => {
     const third = await makeVersion(service, { ...times(3), modelId });
     const shadow = await deploy(tess, { endpointId, modelVersionId: third.versionId, mode: 'SHADOW' });
     const set = (...list: [string, number][]) =>
-      tess.fails(WEIGHTS, {
+      tess.fails(SetTrafficWeightsDetailsDocument, {
         input: { endpointId, weights: list.map(([id, weightBps]) => ({ deploymentId: id, weightBps })) },
       });
     expect((await set([deploymentId, 5_000], [b, 4_999])).extensions).toMatchObject({
@@ -103,7 +107,8 @@ describe('traffic', () => {
       field: 'input.weights',
     });
     expect((await set([deploymentId, 5_000], [b, 4_000], [shadow, 1_000])).extensions.code).toBe('CONFLICT');
-    const deployed = (input: object) => tess.fails(DEPLOY, { input: { endpointId, ...input } });
+    const deployed = (input: object) =>
+      tess.fails(DeployModelVersionDetailsDocument, { input: { endpointId, ...input } });
     expect((await deployed({ modelVersionId: versionId, mode: 'SHADOW' })).extensions).toMatchObject({
       code: 'CONFLICT',
       field: 'input.modelVersionId',
@@ -127,36 +132,32 @@ describe('traffic', () => {
       field: 'input.weightBps',
     });
     expect(await weights(endpointId)).toEqual({ [deploymentId]: 5_000, [b]: 5_000, [shadow]: 0 });
-    await tess.ok(UNDEPLOY, { id: shadow });
-    expect((await tess.fails(UNDEPLOY, { id: shadow })).extensions).toMatchObject({ code: 'CONFLICT', got: 'STOPPED' });
+    await tess.ok(UndeployDetailsDocument, { input: { deploymentId: shadow } });
+    expect((await tess.fails(UndeployDetailsDocument, { input: { deploymentId: shadow } })).extensions).toMatchObject({
+      code: 'CONFLICT',
+      got: 'STOPPED',
+    });
   });
 
   it('never goes to a version that cannot be loaded, which says why', async () => {
     const { endpointId, deploymentId, modelId } = await serve(service, tess, times(1));
     const broken = await makeVersion(service, { bytes: Buffer.from('no model'), signature: xToY(1), modelId });
-    const { deployModelVersion } = await tess.ok<{ deployModelVersion: { deployment: { id: string } } }>(DEPLOY, {
+    const { deployModelVersion } = await tess.ok(DeployModelVersionDetailsDocument, {
       input: { endpointId, modelVersionId: broken.versionId, mode: 'LIVE', weightBps: 10_000 },
     });
-    const events = await tess.collect<{ type: string; payload: { deploymentId: string; error?: string } }>(
-      `subscription ($id: ID!) { deploymentEvents(endpointId: $id, after: 0) { seq type payload } }`,
-      { id: endpointId },
-      (items) => items.some(({ type }) => type === 'MODEL_DEPLOYMENT_FAILED'),
+    const events = await tess.collect(FollowDeploymentsDocument, { endpointId, after: 0 }, (items) =>
+      items.some(({ type }) => type === 'MODEL_DEPLOYMENT_FAILED'),
     );
     expect(events.map(({ type }) => type)).toEqual(['MODEL_DEPLOYED', 'MODEL_DEPLOYMENT_FAILED']);
-    expect(events[1]!.payload.deploymentId).toBe(deployModelVersion.deployment.id);
-    const { deployment } = await tess.ok<{ deployment: { status: string; error: string } }>(
-      `query ($id: ID!) { deployment(id: $id) { status error endedAt } }`,
-      { id: deployModelVersion.deployment.id },
-    );
+    expect(events[1]!.payload).toMatchObject({ deploymentId: deployModelVersion.deployment.id }); //).toBe(deployModelVersion.deployment.id);
+    const { deployment } = await tess.ok(DeploymentDetailsDocument, { id: deployModelVersion.deployment.id });
     expect(deployment.status).toBe('FAILED');
-    expect(deployment.error.length).toBeGreaterThan(10);
+    expect(deployment.error!.length).toBeGreaterThan(10);
     expect(await weights(endpointId)).toEqual({ [deploymentId]: 10_000 });
     expect((await predict(tess, { endpointId, rows: [{ x: 3 }] })).deployment.id).toBe(deploymentId);
-    const listed = await tess.ok<{ deployments: { nodes: { status: string }[] } }>(
-      'query ($id: ID!) { deployments(filter: { endpointId: $id, status: [FAILED], mode: LIVE }) { nodes { ' +
-        'status } } }',
-      { id: endpointId },
-    );
+    const listed = await tess.ok(DeploymentsDetailsDocument, {
+      filter: { endpointId, status: ['FAILED'], mode: 'LIVE' },
+    });
     expect(listed.deployments.nodes).toEqual([{ status: 'FAILED' }]);
   });
 
@@ -167,16 +168,10 @@ describe('traffic', () => {
     const version = await db.asSystem((em) => em.findOneOrFail(ModelVersion, { id: versionId }));
     // A model of the same shape, which the runtime would take.
     await objects.put(version.objectKey!, Buffer.from(linear([3], 0)));
-    const { deployModelVersion } = await tess.ok<{ deployModelVersion: { deployment: { id: string } } }>(DEPLOY, {
+    const { deployModelVersion } = await tess.ok(DeployModelVersionDetailsDocument, {
       input: { endpointId, modelVersionId: versionId, mode: 'LIVE', weightBps: 10_000 },
     });
-    const ended = async () =>
-      (
-        await tess.ok<{ deployment: { status: string; error: string | null } }>(
-          `query ($id: ID!) { deployment(id: $id) { status error } }`,
-          deployModelVersion.deployment,
-        )
-      ).deployment;
+    const ended = async () => (await tess.ok(DeploymentDetailsDocument, deployModelVersion.deployment)).deployment;
     await expect.poll(ended, { timeout: 20_000 }).toEqual({
       status: 'FAILED',
       error:
@@ -210,26 +205,22 @@ describe('traffic', () => {
   it('without a live deployment is UNAVAILABLE, not an error of the service', async () => {
     const { modelId, versionId } = await makeVersion(service, times(1));
     const { id: endpointId } = await createEndpoint(tess, { modelId });
-    expect((await tess.fails(PREDICT, { input: { endpointId, rows: [{ x: 3 }] } })).extensions.code).toBe(
-      'UNAVAILABLE',
-    );
+    expect(
+      (await tess.fails(PredictDetailsDocument, { input: { endpointId, rows: [{ x: 3 }] } })).extensions.code,
+    ).toBe('UNAVAILABLE');
     const deployment = await deploy(tess, { endpointId, modelVersionId: versionId });
     expect((await predict(tess, { endpointId, rows: [{ x: 3 }] })).deployment.id).toBe(deployment);
-    await tess.ok(UNDEPLOY, { id: deployment });
-    expect((await tess.fails(PREDICT, { input: { endpointId, rows: [{ x: 3 }] } })).extensions.code).toBe(
-      'UNAVAILABLE',
-    );
+    await tess.ok(UndeployDetailsDocument, { input: { deploymentId: deployment } });
+    expect(
+      (await tess.fails(PredictDetailsDocument, { input: { endpointId, rows: [{ x: 3 }] } })).extensions.code,
+    ).toBe('UNAVAILABLE');
   });
 
   it('needs the same few statements for one endpoint as for many', async () => {
     for (let i = 0; i < 4; i++) await serve(service, tess, times(i + 1));
-    const query =
-      'query ($n: Int!) { endpoints(first: $n) { nodes { model { name } deployments { status modelVersion { ' +
-      'version } endpoint { id } traffic { requests } lastMinute: traffic(from: "2026-01-01T00:00:00Z") { ' +
-      'rows } } } } }';
     const once = async (n: number) => {
       service.statements.length = 0;
-      await tess.ok(query, { n });
+      await tess.ok(EndpointsDetailsDocument, { first: n });
       return service.statements.filter(
         (sql) =>
           /^(select|with)/i.test(sql) && /\b(endpoint|deployment|model|model_version|deployment_minute)\b/.test(sql),

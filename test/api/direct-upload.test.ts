@@ -3,13 +3,10 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { sql } from '../support/embedded.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
+import { CompleteUploadDocument, CreateUploadDocument } from '../../schema/generated/operations.js';
+import { RegisterDatasetDetailsDocument } from '../generated/operations.js';
 
 const MIB = 1024 ** 2;
-const CREATE =
-  'mutation ($input: CreateUploadInput!) { createUpload(input: $input) { uploadId expiresAt parts { ' +
-  'partNumber offsetBytes sizeBytes url } } }';
-const COMPLETE =
-  'mutation ($id: ID!) { completeUpload(input: { uploadId: $id }) { upload { id fileName sizeBytes sha256 } } }';
 
 interface Part {
   partNumber: number;
@@ -27,9 +24,7 @@ beforeAll(async () => {
 afterAll(() => service?.close());
 
 async function create(sizeBytes: number, fileName = 'table.csv'): Promise<{ uploadId: string; parts: Part[] }> {
-  return (
-    await caller.ok<{ createUpload: { uploadId: string; parts: Part[] } }>(CREATE, { input: { fileName, sizeBytes } })
-  ).createUpload;
+  return (await caller.ok(CreateUploadDocument, { input: { fileName, sizeBytes } })).createUpload;
 }
 
 /** As a client without any token does it. */
@@ -56,7 +51,7 @@ it('goes part by part to addresses without a token, and becomes one file with it
     [2, 64, 64],
     [3, 128, 2],
   ]);
-  const early = await caller.fails(COMPLETE, { id: uploadId });
+  const early = await caller.fails(CompleteUploadDocument, { input: { uploadId } });
   expect(early).toMatchObject({
     message: 'parts: expected 3 parts, got "no part 1 yet".',
     extensions: { code: 'BAD_USER_INPUT' },
@@ -64,11 +59,11 @@ it('goes part by part to addresses without a token, and becomes one file with it
   const answers = await Promise.all(parts.toReversed().map((part) => send(part, content)));
   expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
   const expected = { id: uploadId, fileName: 'table.csv', sizeBytes: content.length };
-  const { completeUpload } = await caller.ok(COMPLETE, { id: uploadId });
+  const { completeUpload } = await caller.ok(CompleteUploadDocument, { input: { uploadId } });
   expect(completeUpload).toEqual({
     upload: { ...expected, sha256: createHash('sha256').update(content).digest('hex') },
   });
-  expect(await caller.ok(COMPLETE, { id: uploadId })).toEqual({ completeUpload });
+  expect(await caller.ok(CompleteUploadDocument, { input: { uploadId } })).toEqual({ completeUpload });
   expect(await traces()).toEqual([]);
   // Nobody changes it any more with an address that he kept.
   expect((await send(parts[0]!, randomBytes(10))).status).toBe(404);
@@ -78,13 +73,14 @@ it('is used like any upload, and completed once when two ask at once', async () 
   const content = Buffer.from('a,b\n1,2\n');
   const { uploadId, parts } = await create(content.length, 'folder/table.csv');
   await send(parts[0]!, content);
-  const both = await Promise.all([caller.ok(COMPLETE, { id: uploadId }), caller.ok(COMPLETE, { id: uploadId })]);
+  const both = await Promise.all([
+    caller.ok(CompleteUploadDocument, { input: { uploadId } }),
+    caller.ok(CompleteUploadDocument, { input: { uploadId } }),
+  ]);
   expect(both[0]).toEqual(both[1]);
-  const { registerDataset } = await caller.ok<{ registerDataset: { dataset: { rowCount: number } } }>(
-    'mutation ($id: ID!) { registerDataset(input: { name: "direct", source: { uploadId: $id } }) { dataset { ' +
-      'rowCount } } }',
-    { id: uploadId },
-  );
+  const { registerDataset } = await caller.ok(RegisterDatasetDetailsDocument, {
+    input: { name: 'direct', source: { uploadId } },
+  });
   expect(registerDataset.dataset.rowCount).toBe(1);
 });
 
@@ -92,31 +88,34 @@ it('takes an empty file', async () => {
   const { uploadId, parts } = await create(0);
   expect(parts).toHaveLength(1);
   await send(parts[0]!, Buffer.alloc(0));
-  await caller.ok(COMPLETE, { id: uploadId });
+  await caller.ok(CompleteUploadDocument, { input: { uploadId } });
 });
 
 it('refuses what was not announced, is too large, or is another tenant’s', async () => {
   const { uploadId, parts } = await create(100);
   await send(parts[0]!, randomBytes(99));
-  expect((await caller.fails(COMPLETE, { id: uploadId })).message).toBe(
+  expect((await caller.fails(CompleteUploadDocument, { input: { uploadId } })).message).toBe(
     'sizeBytes: expected 100 bytes, as announced, got 99.',
   );
   await send(parts[0]!, randomBytes(100));
   const stranger = await service.as({ tenant: 'globex' });
-  expect((await stranger.fails(COMPLETE, { id: uploadId })).extensions.code).toBe('NOT_FOUND');
+  expect((await stranger.fails(CompleteUploadDocument, { input: { uploadId } })).extensions.code).toBe('NOT_FOUND');
   const viewer = await service.as({ role: Role.VIEWER });
-  expect((await viewer.fails(CREATE, { input: { fileName: 'a', sizeBytes: 1 } })).extensions.code).toBe('FORBIDDEN');
-  const large = await caller.fails(CREATE, { input: { fileName: 'a', sizeBytes: 300 * MIB } });
+  expect((await viewer.fails(CreateUploadDocument, { input: { fileName: 'a', sizeBytes: 1 } })).extensions.code).toBe(
+    'FORBIDDEN',
+  );
+  const large = await caller.fails(CreateUploadDocument, { input: { fileName: 'a', sizeBytes: 300 * MIB } });
   expect(large.extensions).toMatchObject({ code: 'RESOURCE_EXHAUSTED', expected: `at most ${200 * MIB} bytes` });
   for (const [fileName, sizeBytes] of [
     ['', 1],
     ['a\0', 1],
     ['a', -1],
   ] as const)
-    expect((await caller.fails(CREATE, { input: { fileName, sizeBytes } })).extensions.code, fileName).toBe(
-      'BAD_USER_INPUT',
-    );
-  await caller.ok(COMPLETE, { id: uploadId });
+    expect(
+      (await caller.fails(CreateUploadDocument, { input: { fileName, sizeBytes } })).extensions.code,
+      fileName,
+    ).toBe('BAD_USER_INPUT');
+  await caller.ok(CompleteUploadDocument, { input: { uploadId } });
 });
 
 it('leaves nothing of one that is never completed', async () => {
@@ -129,7 +128,7 @@ it('leaves nothing of one that is never completed', async () => {
   expect(await service.app.context.services.directUploads.sweep()).toBe(1);
   expect(await traces()).toEqual([]);
   expect((await send(parts[0]!, randomBytes(100))).status).toBe(404);
-  expect((await caller.fails(COMPLETE, { id: uploadId })).extensions.code).toBe('NOT_FOUND');
+  expect((await caller.fails(CompleteUploadDocument, { input: { uploadId } })).extensions.code).toBe('NOT_FOUND');
 });
 
 it('answers nothing at addresses that it has not signed', async () => {

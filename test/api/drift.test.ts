@@ -3,6 +3,7 @@ import { preview, readColumns } from '../../src/adapters/dataset-files/dataset-r
 import { parquetTable } from '../support/tables.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
 import { createExperiment, registerDataset, startTraining, trainingEnd, vegaPath } from '../support/training.js';
+import { AlertEventsDetailsDocument, MonitoringWindowsDetailsDocument } from '../generated/operations.js';
 
 const FLIGHTS = vegaPath('flights-3m.parquet');
 const WEST = new Set(['HNL', 'OGG', 'ANC', 'LIH', 'KOA', 'SEA', 'PDX', 'SJC', 'OAK', 'SAN', 'SMF']);
@@ -65,11 +66,7 @@ interface WindowShape {
 }
 
 async function windows(deploymentId: string): Promise<WindowShape[]> {
-  const { monitoringWindows } = await tess.ok<{ monitoringWindows: { nodes: WindowShape[] } }>(
-    'query ($d: ID!) { monitoringWindows(deploymentId: $d) { nodes { drift { rows drifted features { feature ' +
-      'psi drifted } prediction { sigmas } } } } }',
-    { d: deploymentId },
-  );
+  const { monitoringWindows } = await tess.ok(MonitoringWindowsDetailsDocument, { deploymentId });
   return monitoringWindows.nodes.filter(({ drift }) => drift !== null);
 }
 
@@ -131,9 +128,9 @@ it(
     await expect.poll(status('deployment', deployment.id), { timeout: 20_000 }).toBe('READY');
 
     const flights = await april();
-    const alerts = tess.collect<{ change: string; kind: string; message: string; createdAt: string }>(
-      `subscription ($m: ID!) { alertEvents(modelId: $m, after: 0) { change kind message createdAt } }`,
-      { m: model.id },
+    const alerts = tess.collect(
+      AlertEventsDetailsDocument,
+      { modelId: model.id, after: 0 },
       (items) => items.some(({ change }) => change === 'RESOLVED'),
       60_000,
     );

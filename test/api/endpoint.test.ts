@@ -1,7 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { linear } from '../fixtures/models/build.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
-import { createEndpoint, DEPLOY, makeVersion, PREDICT, predict, serve, xToY } from '../support/serving.js';
+import { createEndpoint, DEPLOY, makeVersion, predict, serve, xToY } from '../support/serving.js';
+import { CreateEndpointDocument, FollowDeploymentsDocument } from '../../schema/generated/operations.js';
+import {
+  DeleteEndpointDetailsDocument,
+  EndpointDetailsDocument,
+  EndpointsDetailsDocument,
+  EventsDetailsDocument,
+  PredictDetailsDocument,
+  UpdateEndpointDetailsDocument,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -16,15 +25,9 @@ const times = (weight: number) => ({ bytes: linear([weight], 0), signature: xToY
 const WEIGHTS =
   'mutation ($input: SetTrafficWeightsInput!) { setTrafficWeights(input: $input) { endpoint { deployments { ' +
   'id weightBps } } } }';
-const UPDATE =
-  'mutation ($input: UpdateEndpointInput!) { updateEndpoint(input: $input) { endpoint { name followStage ' +
-  'slaLatencyP95Ms logSampleRate } } }';
 
 async function weights(endpointId: string): Promise<Record<string, number>> {
-  const { endpoint } = await tess.ok<{ endpoint: { deployments: { id: string; weightBps: number }[] } }>(
-    `query ($id: ID!) { endpoint(id: $id) { deployments { id weightBps } } }`,
-    { id: endpointId },
-  );
+  const { endpoint } = await tess.ok(EndpointDetailsDocument, { id: endpointId });
   return Object.fromEntries(endpoint.deployments.map(({ id, weightBps }) => [id, weightBps]));
 }
 
@@ -35,60 +38,41 @@ describe('endpoints', () => {
       slaLatencyP95Ms: 40,
       logSampleRate: 0.5,
     });
-    const found = await tess.ok<{
-      endpoints: {
-        totalCount: number;
-        nodes: {
-          id: string;
-          model: { id: string };
-          deployments: { mode: string; modelVersion: { version: number } }[];
-        }[];
-      };
-    }>(
-      'query ($m: ID!) { endpoints(filter: { modelId: $m, search: "LIFE" }, orderBy: { field: NAME, ' +
-        'direction: ASC }) { totalCount nodes { id model { id } deployments { mode modelVersion { version } } ' +
-        '} } }',
-      { m: modelId },
-    );
+    const found = await tess.ok(EndpointsDetailsDocument, {
+      filter: { modelId, search: 'LIFE' },
+      orderBy: { field: 'NAME', direction: 'ASC' },
+    });
     expect(found.endpoints).toMatchObject({
       totalCount: 1,
       nodes: [{ id: endpointId, model: { id: modelId }, deployments: [{ mode: 'LIVE' }] }],
     });
-    expect(await tess.ok(UPDATE, { input: { id: endpointId, slaLatencyP95Ms: 20 } })).toMatchObject({
+    expect(
+      await tess.ok(UpdateEndpointDetailsDocument, { input: { id: endpointId, slaLatencyP95Ms: 20 } }),
+    ).toMatchObject({
       updateEndpoint: { endpoint: { slaLatencyP95Ms: 20, logSampleRate: 0.5, followStage: null } },
     });
     expect(
-      (
-        await tess.fails(
-          `mutation ($m: ID!) { createEndpoint(input: { name: "life-cycle", modelId: $m }) { endpoint { id } } }`,
-          {
-            m: modelId,
-          },
-        )
-      ).extensions,
+      (await tess.fails(CreateEndpointDocument, { input: { name: 'life-cycle', modelId } })).extensions,
     ).toMatchObject({ code: 'CONFLICT', field: 'input.name' });
     await predict(tess, { endpointId, rows: [{ x: 1 }] });
-    expect(
-      await tess.ok(`mutation ($id: ID!) { deleteEndpoint(input: { id: $id }) { deletedId } }`, { id: endpointId }),
-    ).toEqual({
+    expect(await tess.ok(DeleteEndpointDetailsDocument, { input: { id: endpointId } })).toEqual({
       deleteEndpoint: { deletedId: endpointId },
     });
-    expect((await tess.fails(PREDICT, { input: { endpointId, rows: [{ x: 1 }] } })).extensions.code).toBe('NOT_FOUND');
     expect(
-      (await tess.fails(PREDICT, { input: { endpointName: 'life-cycle', rows: [{ x: 1 }] } })).extensions.code,
+      (await tess.fails(PredictDetailsDocument, { input: { endpointId, rows: [{ x: 1 }] } })).extensions.code,
+    ).toBe('NOT_FOUND');
+    expect(
+      (await tess.fails(PredictDetailsDocument, { input: { endpointName: 'life-cycle', rows: [{ x: 1 }] } })).extensions
+        .code,
     ).toBe('NOT_FOUND');
     // What was counted of it has nowhere to go and stops nobody.
     await service.app.context.services.traffic.flush();
-    const { events } = await tess.ok<{ events: { nodes: { type: string }[] } }>(
-      `query ($id: ID!) { events(filter: { modelId: $id }) { nodes { type } } }`,
-      { id: modelId },
-    );
+    const { events } = await tess.ok(EventsDetailsDocument, { filter: { modelId } });
     expect(events.nodes.map(({ type }) => type)).toEqual(['MODEL_UNDEPLOYED', 'MODEL_DEPLOYED']);
   });
 
   it('refuse wrong settings with the field', async () => {
     const { modelId } = await makeVersion(service, times(1));
-    const CREATE = `mutation ($input: CreateEndpointInput!) { createEndpoint(input: $input) { endpoint { id } } }`;
     for (const [input, field] of [
       [{ name: '../up' }, 'input.name'],
       [{ name: '' }, 'input.name'],
@@ -98,7 +82,9 @@ describe('endpoints', () => {
       [{ logSampleRate: 1.01 }, 'input.logSampleRate'],
       [{ logSampleRate: -0.1 }, 'input.logSampleRate'],
     ] as const) {
-      expect((await tess.fails(CREATE, { input: { name: 'fine', modelId, ...input } })).extensions).toMatchObject({
+      expect(
+        (await tess.fails(CreateEndpointDocument, { input: { name: 'fine', modelId, ...input } })).extensions,
+      ).toMatchObject({
         code: 'BAD_USER_INPUT',
         field,
       });
@@ -144,12 +130,7 @@ describe('endpoints', () => {
     for (const [query, variables] of calls)
       expect((await other.fails(query, variables)).extensions.code, query).toBe('NOT_FOUND');
     await expect(
-      other.collect(
-        `subscription ($id: ID!) { deploymentEvents(endpointId: $id, after: 0) { seq } }`,
-        { id: endpointId },
-        () => false,
-        3_000,
-      ),
+      other.collect(FollowDeploymentsDocument, { endpointId, after: 0 }, () => false, 3_000),
     ).rejects.toThrow('NOT_FOUND');
     expect(await weights(endpointId)).toEqual({ [deploymentId]: 10_000 });
   });

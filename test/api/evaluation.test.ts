@@ -16,6 +16,16 @@ import {
 } from '../support/registry.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { CARS_CONFIG, fixtureBytes, registerDataset, vegaPath } from '../support/training.js';
+import { EvaluationDocument } from '../../schema/generated/operations.js';
+import {
+  CancelJobDetailsDocument,
+  EvaluateModelVersionDetailsDocument,
+  EvaluationDetailsDocument,
+  EventsDetailsDocument,
+  ModelVersionDetailsDocument,
+  ValidateModelVersionDetailsDocument,
+  type TrainingConfigInput,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -31,9 +41,6 @@ beforeAll(async () => {
   cars = await registerDataset(tess, { name: 'cars', path: vegaPath('cars.json') });
 });
 afterAll(() => service?.close());
-
-const START_EVALUATION =
-  'mutation ($input: EvaluateModelVersionInput!) { evaluateModelVersion(input: $input) { job { id } } }';
 
 interface Metric {
   name: string;
@@ -75,20 +82,12 @@ interface GateView {
   checks: { name: string; passed: boolean; expected: string; got: string }[];
 }
 
-const EVALUATION = `query ($id: ID!) { evaluation(id: $id) { task rows metrics { name value low high baseline }
-  againstBaseRate { metric candidate reference low high verdict } againstBaseline { candidate reference verdict }
-  confusionMatrix { classNames counts } calibration { bins { rows } expectedCalibrationError } slices { column value rows metrics { name } }
-  baselineVersion { id } dataset { id }
-  modelVersion { metrics { name value } gates { gate passed checks { name passed expected got } } artifacts { path downloadUrl } evaluations { id } } } }`;
-
 async function evaluationOf(id: string): Promise<EvaluationView> {
-  return (await tess.ok<{ evaluation: EvaluationView }>(EVALUATION, { id })).evaluation;
+  return (await tess.ok(EvaluationDetailsDocument, { id })).evaluation as EvaluationView;
 }
 
 async function gatesOf(id: string): Promise<GateView[]> {
-  const query =
-    'query ($id: ID!) { modelVersion(id: $id) { gates { gate passed checks { name passed expected got } } } }';
-  return (await tess.ok<{ modelVersion: { gates: GateView[] } }>(query, { id })).modelVersion.gates;
+  return (await tess.ok(ModelVersionDetailsDocument, { id })).modelVersion.gates;
 }
 
 const metricOf = (evaluation: EvaluationView, name: string): Metric =>
@@ -140,10 +139,7 @@ describe('an evaluation', () => {
       '## Calibration',
     ])
       expect(text).toContain(part);
-    const { events } = await tess.ok<{ events: { nodes: { payload: unknown }[] } }>(
-      'query ($id: ID!) { events(filter: { types: [MODEL_EVALUATED], modelId: $id }) { nodes { payload } } }',
-      { id: modelId },
-    );
+    const { events } = await tess.ok(EventsDetailsDocument, { filter: { types: ['MODEL_EVALUATED'], modelId } });
     expect(events.nodes).toMatchObject([{ payload: { evaluationId: job.id, passed: true } }]);
   });
 
@@ -204,7 +200,7 @@ describe('an evaluation', () => {
     expect(onAll.dataset).toEqual({ id: whole });
     expect(onAll.slices[0]).toMatchObject({ column: 'Origin', value: 'USA' });
     expect(onAll.slices[0]!.metrics.map(({ name }) => name)).toEqual(['rmse', 'mae', 'r2']);
-    const foreign = await tess.fails(START_EVALUATION, {
+    const foreign = await tess.fails(EvaluateModelVersionDetailsDocument, {
       input: { modelVersionId: version.id, datasetId: tumours.datasetId },
     });
     expect(foreign.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.datasetId' });
@@ -216,9 +212,9 @@ describe('an evaluation', () => {
     const datasetId = await registerDataset(tess, { name: 'iris', uploadId });
     const features = ['sepal_length', 'sepal_width', 'petal_length', 'petal_width'].map((column) => ({
       column,
-      kind: 'NUMERIC',
+      kind: 'NUMERIC' as const,
     }));
-    const config = {
+    const config: TrainingConfigInput = {
       modelType: 'KMEANS',
       features,
       split: { by: 'RATIO', validation: 0.1, holdout: 0.5 },
@@ -246,11 +242,15 @@ describe('an evaluation', () => {
     const datasetId = await registerDataset(tess, { name: 'points', uploadId });
     const version = await registerUpload(tess, modelId, linear([2], 3));
     expect(
-      (await tess.fails(START_EVALUATION, { input: { modelVersionId: version.id, target: { column: 'y' } } }))
-        .extensions,
+      (
+        await tess.fails(EvaluateModelVersionDetailsDocument, {
+          input: { modelVersionId: version.id, target: { column: 'y' } },
+        })
+      ).extensions,
     ).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.datasetId' });
     expect(
-      (await tess.fails(START_EVALUATION, { input: { modelVersionId: version.id, datasetId } })).extensions,
+      (await tess.fails(EvaluateModelVersionDetailsDocument, { input: { modelVersionId: version.id, datasetId } }))
+        .extensions,
     ).toMatchObject({
       code: 'BAD_USER_INPUT',
       field: 'input.target',
@@ -260,7 +260,7 @@ describe('an evaluation', () => {
     expect(found.rows).toBe(300);
     expect(metricOf(found, 'rmse').value).toBeCloseTo(0.71, 1);
     expect(await validate(tess, version.id)).toMatchObject({ result: { passed: true, sampleRows: 200 } });
-    const unknown = await tess.fails(START_EVALUATION, {
+    const unknown = await tess.fails(EvaluateModelVersionDetailsDocument, {
       input: { modelVersionId: version.id, datasetId, target: { column: 'nothing' } },
     });
     expect(unknown.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.target.column' });
@@ -288,26 +288,20 @@ describe('an evaluation', () => {
     ];
     for (const [input, expected] of refusals)
       expect(
-        (await tess.fails(START_EVALUATION, { input: { modelVersionId: version.id, ...input } })).extensions,
+        (await tess.fails(EvaluateModelVersionDetailsDocument, { input: { modelVersionId: version.id, ...input } }))
+          .extensions,
       ).toMatchObject(expected);
     const globex = await service.as({ tenant: 'globex' });
-    expect((await globex.fails(START_EVALUATION, { input: { modelVersionId: version.id } })).extensions.code).toBe(
-      'NOT_FOUND',
-    );
     expect(
-      (
-        await globex.fails(
-          'mutation ($id: ID!) { validateModelVersion(input: { modelVersionId: $id }) { job { id } } }',
-          {
-            id: version.id,
-          },
-        )
-      ).extensions.code,
+      (await globex.fails(EvaluateModelVersionDetailsDocument, { input: { modelVersionId: version.id } })).extensions
+        .code,
+    ).toBe('NOT_FOUND');
+    expect(
+      (await globex.fails(ValidateModelVersionDetailsDocument, { input: { modelVersionId: version.id } })).extensions
+        .code,
     ).toBe('NOT_FOUND');
     const { id } = await evaluate(tess, { modelVersionId: version.id });
-    expect((await globex.fails('query ($id: ID!) { evaluation(id: $id) { rows } }', { id })).extensions.code).toBe(
-      'NOT_FOUND',
-    );
+    expect((await globex.fails(EvaluationDocument, { id })).extensions.code).toBe('NOT_FOUND');
   });
 });
 
@@ -356,16 +350,13 @@ describe('the validation pipeline', () => {
     const version = await registerUpload(tess, modelId, hangsAbove1000());
     const { uploadId } = await tess.upload('huge.csv', `x,y\n${'5000,1\n'.repeat(50)}`);
     const datasetId = await registerDataset(tess, { name: 'huge', uploadId });
-    const { evaluateModelVersion } = await tess.ok<{ evaluateModelVersion: { job: { id: string } } }>(
-      START_EVALUATION,
-      {
-        input: { modelVersionId: version.id, datasetId, target: { column: 'y' } },
-      },
-    );
+    const { evaluateModelVersion } = await tess.ok(EvaluateModelVersionDetailsDocument, {
+      input: { modelVersionId: version.id, datasetId, target: { column: 'y' } },
+    });
     const { id } = evaluateModelVersion.job;
     await new Promise((resolve) => setTimeout(resolve, 2_000));
     const startedAt = performance.now();
-    await tess.ok('mutation ($id: ID!) { cancelJob(input: { jobId: $id }) { job { id } } }', { id });
+    await tess.ok(CancelJobDetailsDocument, { input: { jobId: id } });
     await jobEnd(tess, id, 'CANCELLED');
     expect(performance.now() - startedAt).toBeLessThan(2_000);
     // The worker is free for the next.

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { TrafficWriter } from '../support/traffic.js';
+import { FollowEventsDocument } from '../../schema/generated/operations.js';
 
 const EVENTS = 2_000;
 const MOST_AT_ONCE = 250;
@@ -33,12 +34,10 @@ it(
      from generate_series(1, $1::int) n`,
       [EVENTS],
     );
-    const followed = await tess.collect<{ payload: { n: number } }>(
-      'subscription { lifecycleEvents(after: 0) { payload } }',
-      {},
-      (rows) => rows.length === EVENTS,
+    const followed = await tess.collect(FollowEventsDocument, { after: 0 }, (rows) => rows.length === EVENTS);
+    expect(followed.map(({ payload }) => (payload as { n: number }).n)).toEqual(
+      Array.from({ length: EVENTS }, (_, i) => i + 1),
     );
-    expect(followed.map(({ payload }) => payload.n)).toEqual(Array.from({ length: EVENTS }, (_, i) => i + 1));
     // What one transaction has written has its number.
     const [event] = await admin.query<{ most: number }>(
       `select max(count)::int as most from (select count(*) from event group by xmin::text) by_transaction`,

@@ -7,8 +7,17 @@ import { Role } from '../../src/modules/core/rules/principal.js';
 import { smallArchive, writeArchive } from '../support/archive.js';
 import { holdPut } from '../support/held-put.js';
 import { MlflowCaller, type MlflowRun } from '../support/mlflow.js';
-import { startTestService, type Caller, type TestService } from '../support/service.js';
+import { startTestService, type Caller, type TestService, type TypedDocument } from '../support/service.js';
 import { mutate, query, refused } from '../support/tracking.js';
+import { ExportExperimentDocument, ImportExperimentDocument } from '../../schema/generated/operations.js';
+import {
+  AppendRunLogsDetailsDocument,
+  CancelJobDetailsDocument,
+  DeleteExperimentDetailsDocument,
+  JobDetailsDocument,
+  RestoreExperimentDetailsDocument,
+  RunDetailsDocument,
+} from '../generated/operations.js';
 
 interface Ended {
   status: string;
@@ -29,23 +38,28 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-const begin = async (caller: Caller, name: string, input: object): Promise<string> =>
-  (await mutate<{ job: { id: string } }>(caller, name, input, 'job { id }')).job.id;
+/** A mutation that starts a job. */
+type Start<Input> = TypedDocument<Record<string, { job: { id: string } }>, { input: Input }>;
 
-async function ended(caller: Caller, name: string, input: object): Promise<Ended> {
-  const id = await begin(caller, name, input);
+const begin = async <Input>(caller: Caller, document: Start<Input>, input: Input): Promise<string> =>
+  (await mutate(caller, document, input)).job.id;
+
+async function ended<Input>(caller: Caller, document: Start<Input>, input: Input): Promise<Ended> {
+  const id = await begin(caller, document, input);
   for (;;) {
-    const answer = await caller.ok<{ job: Ended }>(
-      'query ($id: ID!) { job(id: $id) { status errorCode errorMessage result } }',
-      { id },
-    );
-    if (!['QUEUED', 'RUNNING'].includes(answer.job.status)) return answer.job;
+    const answer = await caller.ok(JobDetailsDocument, { id });
+    if (!['QUEUED', 'RUNNING'].includes(answer.job.status))
+      return { ...answer.job, result: answer.job.result as Ended['result'] };
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
 
-async function succeeded(caller: Caller, name: string, input: object): Promise<Record<string, unknown>> {
-  const { status, errorMessage, result } = await ended(caller, name, input);
+async function succeeded<Input>(
+  caller: Caller,
+  document: Start<Input>,
+  input: Input,
+): Promise<Record<string, unknown>> {
+  const { status, errorMessage, result } = await ended(caller, document, input);
   expect(status, errorMessage ?? '').toBe('SUCCEEDED');
   return result;
 }
@@ -128,12 +142,10 @@ it('puts an experiment with all that is in it into one archive', async () => {
       },
     ],
   });
-  await mutate(
-    root,
-    'appendRunLogs',
-    { runId: uuidOf(childId), lines: [{ line: 'hello' }, { line: 'öops', stream: 'STDERR' }] },
-    '__typename',
-  );
+  await mutate(root, AppendRunLogsDetailsDocument, {
+    runId: uuidOf(childId),
+    lines: [{ line: 'hello' }, { line: 'öops', stream: 'STDERR' }],
+  });
   expect(
     (await put(`${experimentId}/${parentId}/artifacts/deep/a%20b.bin`, Buffer.alloc(3_000_000, 'abc'))).status,
   ).toBe(200);
@@ -163,7 +175,7 @@ it('and brings it back as it was after it was collected as garbage, once', async
   expect(await query(service, 'select 1 from run where id = $1', [uuidOf(parentId)])).toEqual([]);
 
   const { uploadId } = await root.upload('experiment.tar', archive);
-  const result = await succeeded(root, 'importExperiment', { uploadId });
+  const result = await succeeded(root, ImportExperimentDocument, { uploadId });
   expect(result).toMatchObject({ experimentId: uuidOf(experimentId), keptIds: true, unchanged: false, runs: 3 });
   const gone = (before[2] as { run: MlflowRun }).run.info.run_id;
   expect([await runOf(mlflow, parentId), await runOf(mlflow, childId), await runOf(mlflow, gone)]).toEqual(before);
@@ -173,10 +185,7 @@ it('and brings it back as it was after it was collected as garbage, once', async
     lifecycle_stage: 'active',
     tags: [{ key: 'team', value: 'air' }],
   });
-  const { run } = await root.ok<{ run: { parent: object; logs: { nodes: object[] } } }>(
-    'query ($id: ID!) { run(id: $id) { parent { id } logs { nodes { line stream } } } }',
-    { id: uuidOf(childId) },
-  );
+  const { run } = await root.ok(RunDetailsDocument, { id: uuidOf(childId) });
   expect(run).toEqual({
     parent: { id: uuidOf(parentId) },
     logs: {
@@ -197,14 +206,16 @@ it('and brings it back as it was after it was collected as garbage, once', async
   expect(model.info).toMatchObject({ name: 'net', source_run_id: childId });
 
   const again = await root.upload('experiment.tar', archive);
-  expect(await succeeded(root, 'importExperiment', { uploadId: again.uploadId })).toMatchObject({ unchanged: true });
+  expect(await succeeded(root, ImportExperimentDocument, { uploadId: again.uploadId })).toMatchObject({
+    unchanged: true,
+  });
   expect(await query(service, `select 1 from experiment where name like 'archived%'`)).toHaveLength(1);
 });
 
 it('in another tenant everything has ids of its own', async () => {
   const other = await service.as({ tenant: 'other', role: Role.ENGINEER });
   const { uploadId } = await other.upload('experiment.tar', archive);
-  const result = await succeeded(other, 'importExperiment', { uploadId, name: 'a copy' });
+  const result = await succeeded(other, ImportExperimentDocument, { uploadId, name: 'a copy' });
   expect(result).toMatchObject({ keptIds: false, runs: 3 });
   expect(result['experimentId']).not.toBe(uuidOf(experimentId));
   const there = await MlflowCaller.of(service, { tenant: 'other' });
@@ -278,7 +289,7 @@ it('refuses whatever is not such an archive, and writes nothing of it', async ()
   const stranger = await service.as({ tenant: 'stranger' });
   for (const [reason, body] of cases) {
     const { uploadId } = await stranger.upload('experiment.tar', await body);
-    const { status, errorCode, errorMessage } = await ended(stranger, 'importExperiment', { uploadId });
+    const { status, errorCode, errorMessage } = await ended(stranger, ImportExperimentDocument, { uploadId });
     expect({ status, errorCode, errorMessage }, reason).toEqual({
       ...{ status: 'FAILED', errorCode: 'BAD_USER_INPUT' },
       errorMessage: expect.stringMatching(new RegExp(`^The archive cannot be imported: .*(${reason})`)),
@@ -286,11 +297,11 @@ it('refuses whatever is not such an archive, and writes nothing of it', async ()
   }
   for (const table of ['experiment', 'run', 'artifact', 'metric_point', 'external_ref'])
     expect(await query(service, `select 1 from ${table} where tenant = 'stranger'`), table).toEqual([]);
-  expect((await refused(stranger, 'exportExperiment', { experimentId: uuidOf(experimentId) })).extensions.code).toBe(
-    'NOT_FOUND',
-  );
+  expect(
+    (await refused(stranger, ExportExperimentDocument, { experimentId: uuidOf(experimentId) })).extensions.code,
+  ).toBe('NOT_FOUND');
   const { uploadId } = await root.upload('experiment.tar', archive);
-  expect((await refused(stranger, 'importExperiment', { uploadId })).extensions.code).toBe('NOT_FOUND');
+  expect((await refused(stranger, ImportExperimentDocument, { uploadId })).extensions.code).toBe('NOT_FOUND');
 });
 
 it('one that is here only in part is neither restored nor exported nor collected while its import is at it', async () => {
@@ -298,7 +309,7 @@ it('one that is here only in part is neither restored nor exported nor collected
   const client = await MlflowCaller.of(service, { tenant: 'half', role: Role.ADMIN });
   const { uploadId } = await half.upload('experiment.tar', archive);
   const held = holdPut(service, /half\/runs\/.*\/artifacts\//);
-  const jobId = await begin(half, 'importExperiment', { uploadId });
+  const jobId = await begin(half, ImportExperimentDocument, { uploadId });
   await held.key;
   const [experiment] = await query<{ id: string }>(service, `select id from experiment where tenant = 'half'`);
   const [run] = await query<{ id: string }>(service, `select id from run where tenant = 'half' and name = 'parent'`);
@@ -333,7 +344,7 @@ it('one that is here only in part is neither restored nor exported nor collected
     service.database,
   );
   try {
-    const second = await ended(half, 'importExperiment', { uploadId });
+    const second = await ended(half, ImportExperimentDocument, { uploadId });
     expect(second).toMatchObject({
       status: 'FAILED',
       errorCode: 'CONFLICT',
@@ -342,16 +353,16 @@ it('one that is here only in part is neither restored nor exported nor collected
   } finally {
     await worker.close();
   }
-  await half.ok('mutation ($jobId: ID!) { cancelJob(input: { jobId: $jobId }) { job { status } } }', { jobId });
+  await half.ok(CancelJobDetailsDocument, { input: { jobId } });
   await held.release();
   await refuse();
-  expect(await succeeded(half, 'importExperiment', { uploadId })).toMatchObject({
+  expect(await succeeded(half, ImportExperimentDocument, { uploadId })).toMatchObject({
     experimentId: experiment!.id,
     unchanged: false,
   });
   expect(await query(service, `select 1 from run where tenant = 'half' and state = 'ACTIVE'`)).toHaveLength(2);
-  await mutate(half, 'deleteExperiment', { id: experiment!.id }, '__typename');
-  await mutate(half, 'restoreExperiment', { id: experiment!.id }, '__typename');
+  await mutate(half, DeleteExperimentDetailsDocument, { id: experiment!.id });
+  await mutate(half, RestoreExperimentDetailsDocument, { id: experiment!.id });
 });
 
 it('an archive stays while an import waits for it, however long', async () => {
@@ -363,13 +374,13 @@ it('an archive stays while an import waits for it, however long', async () => {
       await caller.upload('experiment.tar', archive),
       await caller.upload('experiment.tar', archive),
     ];
-    const jobId = await begin(caller, 'importExperiment', { uploadId: waiting.uploadId });
+    const jobId = await begin(caller, ImportExperimentDocument, { uploadId: waiting.uploadId });
     await query(idle, `update upload set created_at = now() - interval '2 days'`);
     const { uploads } = idle.app.context.services;
     const left = () => query<{ id: string }>(idle, 'select id from upload');
     expect(await uploads.sweep()).toBe(1);
     expect(await left()).toEqual([{ id: waiting.uploadId }]);
-    await caller.ok('mutation ($jobId: ID!) { cancelJob(input: { jobId: $jobId }) { job { status } } }', { jobId });
+    await caller.ok(CancelJobDetailsDocument, { input: { jobId } });
     expect(await uploads.sweep()).toBe(1);
     expect(await left()).toEqual([]);
     for await (const key of idle.app.context.objects.list('acme')) expect.fail(`${key} is left of ${unused.uploadId}`);

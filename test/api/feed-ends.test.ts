@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { LOG_METRICS, newRun } from '../support/runs.js';
+import { newRun } from '../support/runs.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { mutate } from '../support/tracking.js';
 import {
@@ -11,6 +11,13 @@ import {
   trainingWhen,
   vegaPath,
 } from '../support/training.js';
+import { AppendRunLogsDocument, FinishRunDocument, LogMetricsDocument } from '../../schema/generated/operations.js';
+import {
+  CancelJobDetailsDocument,
+  ResumeRunDetailsDocument,
+  RunDetailsDocument,
+  type FinalRunStatus,
+} from '../generated/operations.js';
 
 const METRICS =
   'subscription ($runId: ID!, $after: SafeInt, $follow: Boolean) { runMetrics(runId: $runId, after: $after, ' +
@@ -36,17 +43,16 @@ interface Row {
 }
 
 const log = (runId: string, count: number) =>
-  tess.ok(LOG_METRICS, {
+  tess.ok(LogMetricsDocument, {
     input: { runId, metrics: Array.from({ length: count }, () => ({ key: 'loss', value: 1, step: nextStep++ })) },
   });
 const print = (runId: string, count: number) =>
-  mutate(
-    tess,
-    'appendRunLogs',
-    { runId, lines: Array.from({ length: count }, (_, i) => ({ line: `line ${i}` })) },
-    'lastSeq',
-  );
-const finish = (runId: string, status = 'FINISHED') => mutate(tess, 'finishRun', { runId, status }, 'run { status }');
+  mutate(tess, AppendRunLogsDocument, {
+    runId,
+    lines: Array.from({ length: count }, (_, i) => ({ line: `line ${i}` })),
+  });
+const finish = (runId: string, status: FinalRunStatus = 'FINISHED') =>
+  mutate(tess, FinishRunDocument, { runId, status });
 /** Rows until the feed completes. */
 const toEnd = (query: string, variables: object) => tess.collect<Row>(query, { ...variables }, never);
 const upTo = (count: number) => Array.from({ length: count }, (_, i) => ({ seq: i + 1 }));
@@ -131,7 +137,7 @@ describe('the metrics and the log of a run', () => {
     await expect.poll(() => staying.seen.length).toBe(3);
     // Who comes after the late write gets it, and the end.
     expect(await toEnd(METRICS, { runId, after: 0 })).toEqual(upTo(3));
-    await mutate(tess, 'resumeRun', { runId }, 'run { status }');
+    await mutate(tess, ResumeRunDetailsDocument, { runId });
     // The end that others have read does not end those who come after the resumption.
     const resumed = toEnd(METRICS, { runId, after: 0 });
     await log(runId, 2);
@@ -149,10 +155,7 @@ describe('the metrics and the log of a run', () => {
     const datasetId = await registerDataset(tess, { name: 'cars', path: vegaPath('cars.json') });
     const { runId } = await startTraining(tess, { experimentId, datasetId, config: CARS_CONFIG });
     const [points, lines] = await Promise.all([toEnd(METRICS, { runId, after: 0 }), toEnd(LOGS, { runId, after: 0 })]);
-    const { run } = await tess.ok<{ run: { status: string; logs: { totalCount: number } } }>(
-      'query ($runId: ID!) { run(id: $runId) { status logs { totalCount } } }',
-      { runId },
-    );
+    const { run } = await tess.ok(RunDetailsDocument, { id: runId });
     expect(run.status).toBe('FINISHED');
     expect(lines).toHaveLength(run.logs.totalCount);
     const traffic = await service.app.context.db.asSystem((em) =>
@@ -163,7 +166,7 @@ describe('the metrics and the log of a run', () => {
     const cancelled = await startTraining(tess, { experimentId, datasetId, config: long });
     const following = toEnd(METRICS, { runId: cancelled.runId, after: 0 });
     await trainingWhen(tess, cancelled.jobId, ({ progress }) => progress > 0);
-    await mutate(tess, 'cancelJob', { jobId: cancelled.jobId }, 'job { status }');
+    await mutate(tess, CancelJobDetailsDocument, { jobId: cancelled.jobId });
     expect((await following).length).toBeGreaterThan(0);
   }, 60_000);
 });

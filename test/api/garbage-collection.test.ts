@@ -13,6 +13,21 @@ import {
   trainingEnd,
   vegaPath,
 } from '../support/training.js';
+import { CollectGarbageDocument, CreateModelDocument, SearchRunsDocument } from '../../schema/generated/operations.js';
+import {
+  AppendRunLogsDetailsDocument,
+  CreateExperimentDetailsDocument,
+  DeleteExperimentDetailsDocument,
+  DeleteRunDetailsDocument,
+  JobDetailsDocument,
+  LogArtifactDetailsDocument,
+  LogMetricsDetailsDocument,
+  LogRunDatasetsDetailsDocument,
+  RegisterModelVersionDetailsDocument,
+  RestoreExperimentDetailsDocument,
+  RestoreRunDetailsDocument,
+  RunDetailsDocument,
+} from '../generated/operations.js';
 
 let service: TestService;
 let root: Caller;
@@ -44,17 +59,14 @@ interface Collection {
 
 async function ended(jobId: string): Promise<Collection> {
   for (const deadline = Date.now() + 60_000; ; await new Promise((resolve) => setTimeout(resolve, 30))) {
-    const { job } = await root.ok<{ job: Collection }>(
-      `query ($id: ID!) { job(id: $id) { status errorMessage result } }`,
-      { id: jobId },
-    );
-    if (!['QUEUED', 'RUNNING'].includes(job.status)) return job;
+    const { job } = await root.ok(JobDetailsDocument, { id: jobId });
+    if (!['QUEUED', 'RUNNING'].includes(job.status)) return { ...job, result: job.result as Collection['result'] };
     if (Date.now() > deadline) throw new Error(`The collection is ${job.status}.`);
   }
 }
 
 async function collect(input: object, caller = root): Promise<Collection['result']> {
-  const { job } = await mutate<{ job: { id: string } }>(caller, 'collectGarbage', input, 'job { id }');
+  const { job } = await mutate(caller, CollectGarbageDocument, input);
   const { status, result, errorMessage } = await ended(job.id);
   expect(status, errorMessage ?? '').toBe('SUCCEEDED');
   return result;
@@ -91,17 +103,15 @@ const isThere = (key: string) =>
 
 async function fullRun(experimentId: string): Promise<{ runId: string; key: string }> {
   const runId = await createRun(root, { experimentId, params: [{ key: 'a', value: 'b' }] });
-  await mutate(
-    root,
-    'logMetrics',
-    { runId, metrics: [1, 2, 3].map((step) => ({ key: 'loss', value: step, step })) },
-    '__typename',
-  );
-  await mutate(root, 'appendRunLogs', { runId, lines: [{ line: 'x' }, { line: 'y' }] }, '__typename');
+  await mutate(root, LogMetricsDetailsDocument, {
+    runId,
+    metrics: [1, 2, 3].map((step) => ({ key: 'loss', value: step, step })),
+  });
+  await mutate(root, AppendRunLogsDetailsDocument, { runId, lines: [{ line: 'x' }, { line: 'y' }] });
   const dataset = { name: 'd', digest: '1', sourceType: 'local', source: '' };
-  await mutate(root, 'logRunDatasets', { runId, datasets: [dataset] }, '__typename');
+  await mutate(root, LogRunDatasetsDetailsDocument, { runId, datasets: [dataset] });
   const { uploadId } = await root.upload('plot.txt', 'a plot');
-  await mutate(root, 'logArtifact', { runId, path: 'plot.txt', uploadId }, '__typename');
+  await mutate(root, LogArtifactDetailsDocument, { runId, path: 'plot.txt', uploadId });
   const [artifact] = await query<{ object_key: string }>(service, 'select object_key from artifact where run_id = $1', [
     runId,
   ]);
@@ -115,7 +125,7 @@ describe('collecting garbage', () => {
     const kept = await fullRun(experimentId);
     const child = await createRun(root, { experimentId, parentRunId: runId });
     expect(await isThere(key)).toBe(true);
-    await mutate(root, 'deleteRun', { runId }, '__typename');
+    await mutate(root, DeleteRunDetailsDocument, { runId });
     expect(await collect({ olderThanDays: 1 })).toMatchObject({ runs: 0 });
     const result = await collect({ olderThanDays: 0, runIds: [runId] });
     expect(result).toMatchObject({
@@ -130,10 +140,10 @@ describe('collecting garbage', () => {
     expect(await rowsOf(runId)).toEqual({});
     expect(await isThere(key)).toBe(false);
     expect(await query(service, 'select object_key from staged_object')).toEqual([]);
-    expect((await refused(root, 'restoreRun', { runId })).extensions.code).toBe('NOT_FOUND');
+    expect((await refused(root, RestoreRunDetailsDocument, { runId })).extensions.code).toBe('NOT_FOUND');
     expect(await isThere(kept.key)).toBe(true);
     expect(await rowsOf(kept.runId)).toMatchObject({ run: 1, metric_point: 3, run_log: 2, artifact: 1 });
-    const { run } = await root.ok<{ run: object }>(`query ($id: ID!) { run(id: $id) { state parent { id } } }`, {
+    const { run } = await root.ok(RunDetailsDocument, {
       id: child,
     });
     expect(run).toEqual({ state: 'ACTIVE', parent: null });
@@ -141,22 +151,19 @@ describe('collecting garbage', () => {
 
   it('removes a deleted experiment and makes its name free', async () => {
     const input = { name: 'to be collected' };
-    const { experiment } = await mutate<{ experiment: { id: string } }>(
-      root,
-      'createExperiment',
-      input,
-      'experiment { id }',
-    );
+    const { experiment } = await mutate(root, CreateExperimentDetailsDocument, input);
     await fullRun(experiment.id);
-    await mutate(root, 'deleteExperiment', { id: experiment.id }, '__typename');
-    expect((await refused(root, 'createExperiment', input)).extensions.code).toBe('CONFLICT');
+    await mutate(root, DeleteExperimentDetailsDocument, { id: experiment.id });
+    expect((await refused(root, CreateExperimentDetailsDocument, input)).extensions.code).toBe('CONFLICT');
     expect(await collect({ olderThanDays: 0, experimentIds: [experiment.id] })).toMatchObject({
       runs: 1,
       experiments: 1,
       kept: [],
     });
-    await mutate(root, 'createExperiment', input, '__typename');
-    expect((await refused(root, 'restoreExperiment', { id: experiment.id })).extensions.code).toBe('NOT_FOUND');
+    await mutate(root, CreateExperimentDetailsDocument, input);
+    expect((await refused(root, RestoreExperimentDetailsDocument, { id: experiment.id })).extensions.code).toBe(
+      'NOT_FOUND',
+    );
   });
 
   it('takes a training with its checkpoints, but not one that a registered version came from', async () => {
@@ -170,18 +177,17 @@ describe('collecting garbage', () => {
     const used = await startTraining(root, { experimentId, datasetId, config });
     const unused = await startTraining(root, { experimentId, datasetId, config });
     for (const { jobId } of [used, unused]) await trainingEnd(root, jobId);
-    const { model } = await mutate<{ model: { id: string } }>(
-      root,
-      'createModel',
-      { name: 'kept-model', task: 'REGRESSION', modelType: 'MLP_REGRESSOR' },
-      'model { id }',
-    );
-    await mutate(root, 'registerModelVersion', { modelId: model.id, runId: used.runId }, '__typename');
+    const { model } = await mutate(root, CreateModelDocument, {
+      name: 'kept-model',
+      task: 'REGRESSION',
+      modelType: 'MLP_REGRESSOR',
+    });
+    await mutate(root, RegisterModelVersionDetailsDocument, { modelId: model.id, runId: used.runId });
     const keys = await query<{ key: string }>(service, 'select object_key as key from checkpoint where job_id = $1', [
       unused.jobId,
     ]);
     expect(keys.length).toBeGreaterThan(0);
-    await mutate(root, 'deleteExperiment', { id: experimentId }, '__typename');
+    await mutate(root, DeleteExperimentDetailsDocument, { id: experimentId });
     const result = await collect({ olderThanDays: 0, experimentIds: [experimentId] });
     expect(result).toMatchObject({ runs: 1, experiments: 0, keptCount: 2 });
     expect(result.kept).toMatchObject([
@@ -190,7 +196,7 @@ describe('collecting garbage', () => {
     ]);
     expect(await rowsOf(unused.runId)).toEqual({});
     for (const { key } of keys) expect(await isThere(key)).toBe(false);
-    await mutate(root, 'restoreExperiment', { id: experimentId }, '__typename');
+    await mutate(root, RestoreExperimentDetailsDocument, { id: experimentId });
     expect(await rowsOf(used.runId)).toMatchObject({ run: 1 });
   });
 
@@ -198,17 +204,14 @@ describe('collecting garbage', () => {
     const experimentId = await createExperiment(root);
     const { runId } = await fullRun(experimentId);
     const other = await createRun(root, { experimentId });
-    await mutate(root, 'deleteExperiment', { id: experimentId }, '__typename');
+    await mutate(root, DeleteExperimentDetailsDocument, { id: experimentId });
     // As a collection leaves it that was killed in the middle of the points.
     await query(service, 'delete from run_counter where run_id = $1', [runId]);
     await query(service, 'delete from metric_point where run_id = $1 and step = 1', [runId]);
-    await mutate(root, 'restoreExperiment', { id: experimentId }, '__typename');
-    const { runs } = await root.ok<{ runs: { nodes: object[] } }>(
-      `query ($filter: RunFilterInput) { runs(filter: $filter) { nodes { id } } }`,
-      { filter: { experimentIds: [experimentId] } },
-    );
+    await mutate(root, RestoreExperimentDetailsDocument, { id: experimentId });
+    const { runs } = await root.ok(SearchRunsDocument, { filter: { experimentIds: [experimentId] } });
     expect(runs.nodes).toEqual([{ id: other }]);
-    expect((await refused(root, 'restoreRun', { runId })).message).toContain('being collected');
+    expect((await refused(root, RestoreRunDetailsDocument, { runId })).message).toContain('being collected');
     expect(await collect({ olderThanDays: 0, runIds: [runId] })).toMatchObject({ runs: 1, metricPoints: 2 });
     expect(await rowsOf(runId)).toEqual({});
   });
@@ -218,20 +221,12 @@ describe('collecting garbage', () => {
     const experimentId = await createExperiment(tenant);
     const runId = await createRun(tenant, { experimentId });
     const { uploadId } = await tenant.upload('plot.txt', 'a plot');
-    await mutate(tenant, 'logArtifact', { runId, path: 'plot.txt', uploadId }, '__typename');
+    await mutate(tenant, LogArtifactDetailsDocument, { runId, path: 'plot.txt', uploadId });
     const check = async () => {
-      const { job } = await mutate<{ job: { id: string } }>(
-        tenant,
-        'collectGarbage',
-        { checkStorage: true },
-        'job { id }',
-      );
+      const { job } = await mutate(tenant, CollectGarbageDocument, { checkStorage: true });
       for (;;) {
-        const { job: now } = await tenant.ok<{ job: Collection }>(
-          `query ($id: ID!) { job(id: $id) { status result } }`,
-          { id: job.id },
-        );
-        if (now.status === 'SUCCEEDED') return now.result.storage!;
+        const { job: now } = await tenant.ok(JobDetailsDocument, { id: job.id });
+        if (now.status === 'SUCCEEDED') return (now.result as Collection['result']).storage!;
         await new Promise((resolve) => setTimeout(resolve, 30));
       }
     };
@@ -265,15 +260,8 @@ describe('collecting garbage', () => {
   it('tells its progress by what it may take', async () => {
     const experimentId = await createExperiment(root);
     const runIds = await Promise.all([1, 2, 3].map(() => createRun(root, { experimentId })));
-    for (const runId of runIds) await mutate(root, 'deleteRun', { runId }, '__typename');
-    const jobId = (
-      await mutate<{ job: { id: string } }>(
-        root,
-        'collectGarbage',
-        { olderThanDays: 0, runIds: runIds.slice(0, 1) },
-        'job { id }',
-      )
-    ).job.id;
+    for (const runId of runIds) await mutate(root, DeleteRunDetailsDocument, { runId });
+    const jobId = (await mutate(root, CollectGarbageDocument, { olderThanDays: 0, runIds: runIds.slice(0, 1) })).job.id;
     expect((await ended(jobId)).status).toBe('SUCCEEDED');
     const told = `select progress from job_event where job_id = $1 and message like '1 runs%'`;
     expect(await query(service, told, [jobId])).toEqual([{ progress: 1 }]);
@@ -281,20 +269,20 @@ describe('collecting garbage', () => {
 
   it('is for administrators, and refuses what makes no sense', async () => {
     const engineer = await service.as({ role: Role.ENGINEER });
-    expect((await refused(engineer, 'collectGarbage', {})).extensions.code).toBe('FORBIDDEN');
+    expect((await refused(engineer, CollectGarbageDocument, {})).extensions.code).toBe('FORBIDDEN');
     for (const [input, field] of [
       [{ olderThanDays: -1 }, 'input.olderThanDays'],
       [{ olderThanDays: 1e9 }, 'input.olderThanDays'],
       [{ runIds: [] }, 'input.runIds'],
     ] as const) {
-      expect((await refused(root, 'collectGarbage', input)).extensions).toMatchObject({
+      expect((await refused(root, CollectGarbageDocument, input)).extensions).toMatchObject({
         code: 'BAD_USER_INPUT',
         field,
       });
     }
     const other = await service.as({ tenant: 'other', role: Role.ADMIN });
     const foreign = await createRun(other);
-    expect((await refused(root, 'collectGarbage', { runIds: [foreign] })).extensions.code).toBe('NOT_FOUND');
+    expect((await refused(root, CollectGarbageDocument, { runIds: [foreign] })).extensions.code).toBe('NOT_FOUND');
   });
 
   it('leaves others their turn while it removes many points', async () => {
@@ -307,7 +295,7 @@ describe('collecting garbage', () => {
        select 'acme', $1, 'loss', n, timestamptz '2026-01-01', n, n from generate_series(1, $2::int) n`,
       [runId, points],
     );
-    await mutate(root, 'deleteRun', { runId }, '__typename');
+    await mutate(root, DeleteRunDetailsDocument, { runId });
     const startedMs = performance.now();
     let over = false;
     const collection = collect({ olderThanDays: 0, runIds: [runId] }).finally(() => {
@@ -316,7 +304,7 @@ describe('collecting garbage', () => {
     let slowestMs = 0;
     for (let step = 0; !over; step++) {
       const beganMs = performance.now();
-      await mutate(root, 'logMetrics', { runId: busy, metrics: [{ key: 'loss', value: 1, step }] }, '__typename');
+      await mutate(root, LogMetricsDetailsDocument, { runId: busy, metrics: [{ key: 'loss', value: 1, step }] });
       slowestMs = Math.max(slowestMs, performance.now() - beganMs);
     }
     expect(await collection).toMatchObject({ runs: 1, metricPoints: points });

@@ -8,6 +8,15 @@ import { linear, linearClassifier } from '../fixtures/models/build.js';
 import { type Caller, type GraphQLErrorShape, startTestService, type TestService } from '../support/service.js';
 import { type NewVersion, predict, serve, xToY } from '../support/serving.js';
 import { TrafficWriter } from '../support/traffic.js';
+import {
+  LiveQualityDetailsDocument,
+  PredictDetailsDocument,
+  PredictionDetailsDocument,
+  PredictionsDetailsDocument,
+  RecordGroundTruthDetailsDocument,
+  type GroundTruthInput,
+  type PredictionsDetailsQuery,
+} from '../generated/operations.js';
 
 let service: TestService;
 let traffic: TrafficWriter;
@@ -23,36 +32,13 @@ afterAll(async () => {
   await service?.close();
 });
 
-interface Recorded {
-  added: number;
-  replaced: number;
-  unchanged: number;
-  rejected: { index: number; requestId: string; row: number; code: string; message: string }[];
-}
+const record = async (endpointName: string, records: GroundTruthInput[]) =>
+  (await tess.ok(RecordGroundTruthDetailsDocument, { input: { endpointName, records } })).recordGroundTruth;
+const refusal = (endpointName: string, records: object[]) =>
+  tess.fails(RecordGroundTruthDetailsDocument, { input: { endpointName, records } });
 
-const RECORD =
-  'mutation ($input: RecordGroundTruthInput!) { recordGroundTruth(input: $input) { added replaced unchanged ' +
-  'rejected { index requestId row code message } } }';
-const record = async (endpointName: string, records: object[]) =>
-  (await tess.ok<{ recordGroundTruth: Recorded }>(RECORD, { input: { endpointName, records } })).recordGroundTruth;
-const refusal = (endpointName: string, records: object[]) => tess.fails(RECORD, { input: { endpointName, records } });
-
-const PREDICTION = `query ($name: String!, $id: String!) { prediction(endpointName: $name, requestId: $id) { requestId rows errorCode inputs createdAt
-  answers { row label value probabilities truth { label value createdBy observedAt history { label value recordedBy } } } deployment { id } modelVersion { id } } }`;
-
-interface Read {
-  rows: number;
-  inputs: Record<string, unknown[]>;
-  answers: {
-    row: number;
-    label: string | null;
-    value: number | null;
-    probabilities: number[] | null;
-    truth: null | { label: string | null; history: object[] };
-  }[];
-}
 const read = async (name: string, id: string) =>
-  (await tess.ok<{ prediction: Read }>(PREDICTION, { name, id })).prediction;
+  (await tess.ok(PredictionDetailsDocument, { endpointName: name, requestId: id })).prediction;
 
 const FIGURES = 'labelledRows accuracy f1 logLoss rmse mae';
 const QUALITY = `query ($name: String!, $deploymentId: ID, $from: DateTimeISO, $to: DateTimeISO, $windowMinutes: Int) {
@@ -123,9 +109,13 @@ describe('predictions', () => {
       history: [],
     });
     const viewer = await service.as({ role: Role.VIEWER });
-    expect((await viewer.fails(PREDICTION, { name, id: 'first' })).extensions.code).toBe('FORBIDDEN');
+    expect(
+      (await viewer.fails(PredictionDetailsDocument, { endpointName: name, requestId: 'first' })).extensions.code,
+    ).toBe('FORBIDDEN');
     const stranger = await service.as({ tenant: 'other' });
-    expect((await stranger.fails(PREDICTION, { name, id: 'first' })).extensions.code).toBe('NOT_FOUND');
+    expect(
+      (await stranger.fails(PredictionDetailsDocument, { endpointName: name, requestId: 'first' })).extensions.code,
+    ).toBe('NOT_FOUND');
   });
 
   it('are listed newest first, in pages, by deployment and time', async () => {
@@ -135,28 +125,21 @@ describe('predictions', () => {
       await predict(tess, { endpointName: name, rows: [{ x: i }], requestId: `r${i}` });
       await service.app.context.services.traffic.flush();
     }
-    interface Listed {
-      predictions: {
-        nodes: { requestId: string }[];
-        pageInfo: { endCursor: string; hasNextPage: boolean };
-        totalCount: number;
-      };
-    }
-    const LIST =
-      'query ($name: String!, $first: Int, $after: String, $filter: LoggedPredictionFilterInput) { ' +
-      'predictions(endpointName: $name, first: $first, after: $after, filter: $filter) { nodes { requestId ' +
-      'answers { value } } pageInfo { endCursor hasNextPage } totalCount } }';
     const ids: string[] = [];
     let after: string | null = null;
     do {
-      const { predictions }: Listed = await tess.ok<Listed>(LIST, { name, first: 2, after });
+      const { predictions }: PredictionsDetailsQuery = await tess.ok(PredictionsDetailsDocument, {
+        endpointName: name,
+        first: 2,
+        after,
+      });
       ids.push(...predictions.nodes.map(({ requestId }) => requestId));
       expect(predictions.totalCount).toBe(5);
       after = predictions.pageInfo.hasNextPage ? predictions.pageInfo.endCursor : null;
     } while (after);
     expect(ids).toEqual(['r4', 'r3', 'r2', 'r1', 'r0']);
-    const { predictions } = await tess.ok<{ predictions: { nodes: object[] } }>(LIST, {
-      name,
+    const { predictions } = await tess.ok(PredictionsDetailsDocument, {
+      endpointName: name,
       filter: { requestId: 'r3', deploymentId },
     });
     expect(predictions.nodes).toEqual([{ requestId: 'r3', answers: [{ value: 7 }] }]);
@@ -167,15 +150,15 @@ describe('predictions', () => {
     await serve(service, tess, LINE, { name: sampled, logSampleRate: 0 });
     const { endpointId, deploymentId } = await serve(service, tess, LINE, { name });
     await predict(tess, { endpointName: sampled, rows: [{ x: 1 }], requestId: 'unlogged' });
-    const unlogged = await tess.fails(PREDICTION, { name: sampled, id: 'unlogged' });
+    const unlogged = await tess.fails(PredictionDetailsDocument, { endpointName: sampled, requestId: 'unlogged' });
     expect(unlogged).toMatchObject({ extensions: { code: 'NOT_FOUND', got: '"unlogged"' } });
     expect(unlogged.message).toContain('logs 0 of its requests, and this one is not among them');
-    const absent = await tess.fails(PREDICTION, { name, id: 'never' });
+    const absent = await tess.fails(PredictionDetailsDocument, { endpointName: name, requestId: 'never' });
     expect(absent.extensions.code).toBe('NOT_FOUND');
     expect(absent.message).toContain('was made more than 30 days ago');
     // In this process the second one is told at once; another process would answer it, and log it.
     await predict(tess, { endpointName: name, rows: [{ x: 1 }], requestId: 'twice' });
-    const second = await tess.fails(`mutation ($input: PredictInput!) { predict(input: $input) { rows } }`, {
+    const second = await tess.fails(PredictDetailsDocument, {
       input: { endpointName: name, rows: [{ x: 2 }], requestId: 'twice' },
     });
     expect(second).toMatchObject({ extensions: { code: 'CONFLICT', field: 'input.requestId', got: '"twice"' } });
@@ -186,7 +169,7 @@ describe('predictions', () => {
       [endpointId],
     );
     for (const error of [
-      await tess.fails(PREDICTION, { name, id: 'twice' }),
+      await tess.fails(PredictionDetailsDocument, { endpointName: name, requestId: 'twice' }),
       await refusal(name, [{ requestId: 'twice', value: 1 }]),
     ]) {
       expect(error.extensions.code).toBe('CONFLICT');
@@ -195,7 +178,7 @@ describe('predictions', () => {
     // The same id at another endpoint is another request.
     await predict(tess, { endpointName: sampled, rows: [{ x: 1 }], requestId: 'twice' });
     // A request that was refused has used nothing up.
-    const refused = await tess.send(`mutation ($input: PredictInput!) { predict(input: $input) { rows } }`, {
+    const refused = await tess.send(PredictDetailsDocument, {
       input: { endpointName: name, rows: [{ x: 'one' }], requestId: 'again' },
     });
     expect(refused.errors?.[0]?.extensions.code).toBe('INVALID_TENSOR');
@@ -355,7 +338,9 @@ describe('ground truth', () => {
     expect(found).toMatchObject({ labelledRows: 50, accuracy: null, f1: null, logLoss: null });
     expect(found.rmse).toBeCloseTo(expected.rmse!, 9);
     expect(found.mae).toBeCloseTo(expected.mae!, 9);
-    expect((await tess.fails(QUALITY, { name, windowMinutes: 1 })).extensions).toMatchObject({
+    expect(
+      (await tess.fails(LiveQualityDetailsDocument, { endpointName: name, windowMinutes: 1 })).extensions,
+    ).toMatchObject({
       code: 'BAD_USER_INPUT',
       field: 'windowMinutes',
     });

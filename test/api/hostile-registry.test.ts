@@ -9,6 +9,8 @@ import { linear } from '../fixtures/models/build.js';
 import { MlflowCaller } from '../support/mlflow.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { mutate, query } from '../support/tracking.js';
+import { CollectGarbageDocument } from '../../schema/generated/operations.js';
+import { SetGatePolicyDetailsDocument } from '../generated/operations.js';
 
 const PROXY = '/api/2.0/mlflow-artifacts';
 const MIB = 1024 ** 2;
@@ -68,12 +70,7 @@ const register = (name: string, modelId: string) =>
   );
 
 async function collect(input: object): Promise<Record<string, unknown>> {
-  const { job } = await mutate<{ job: { id: string } }>(
-    root,
-    'collectGarbage',
-    { olderThanDays: 0, ...input },
-    'job { id }',
-  );
+  const { job } = await mutate(root, CollectGarbageDocument, { olderThanDays: 0, ...input });
   for (const deadline = Date.now() + 60_000; ; await new Promise((resolve) => setTimeout(resolve, 30))) {
     const { job: now } = await root.ok<{
       job: { status: string; errorMessage: string | null; result: Record<string, unknown> };
@@ -438,7 +435,7 @@ describe('stages that a client of MLflow sets', () => {
       { id: string },
     ];
     const policy = { staging: { gates: [] }, production: { gates: [], firstGates: [] } };
-    await mutate(root, 'setGatePolicy', { modelId: id, policy }, '__typename');
+    await mutate(root, SetGatePolicyDetailsDocument, { modelId: id, policy });
     const moves = Array.from({ length: 18 }, (_, i) =>
       move(1 + (i % 3), ['Production', 'Staging', 'Archived', 'None'][i % 4]!),
     );

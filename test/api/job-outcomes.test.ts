@@ -4,9 +4,27 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { serviceSchema } from '../../src/composition.js';
 import { createModel, register, trainTumours } from '../support/registry.js';
-import { LOG_METRICS, newRun } from '../support/runs.js';
-import { startTestService, type Caller, type TestService } from '../support/service.js';
+import { newRun } from '../support/runs.js';
+import { startTestService, type Caller, type TestService, type TypedDocument } from '../support/service.js';
 import { mutate } from '../support/tracking.js';
+import {
+  FinishRunDocument,
+  LogMetricsDocument,
+  CollectGarbageDocument,
+  ExportExperimentDocument,
+  ImportExperimentDocument,
+  ReleaseModelVersionDocument,
+  StartBatchInferenceDocument,
+} from '../../schema/generated/operations.js';
+import {
+  CancelJobDetailsDocument,
+  DeleteRunDetailsDocument,
+  JobDetailsDocument,
+  JobsDetailsDocument,
+  RunDetailsDocument,
+  EvaluateModelVersionDetailsDocument,
+  ValidateModelVersionDetailsDocument,
+} from '../generated/operations.js';
 
 let service: TestService;
 let admin: Caller;
@@ -56,8 +74,10 @@ async function outcomeOf(id: string): Promise<Job['outcome']> {
   return job.outcome;
 }
 
-const begin = async (name: string, input: object) =>
-  (await mutate<{ job: { id: string } }>(admin, name, input, 'job { id }')).job.id;
+const begin = async <Input>(
+  document: TypedDocument<Record<string, { job: { id: string } }>, { input: Input }>,
+  input: Input,
+) => (await mutate(admin, document, input)).job.id;
 
 describe('what came out of a job is typed and selected', () => {
   it('of a training', async () => {
@@ -71,26 +91,26 @@ describe('what came out of a job is typed and selected', () => {
   });
 
   it('of an evaluation, a validation, a batch and a release', async () => {
-    const evaluation = await begin('evaluateModelVersion', { modelVersionId: versionId });
+    const evaluation = await begin(EvaluateModelVersionDetailsDocument, { modelVersionId: versionId });
     expect(await outcomeOf(evaluation)).toMatchObject({
       __typename: 'EvaluationOutcome',
       evaluationId: evaluation,
       passed: true,
     });
-    const validation = await begin('validateModelVersion', { modelVersionId: versionId });
+    const validation = await begin(ValidateModelVersionDetailsDocument, { modelVersionId: versionId });
     expect(await outcomeOf(validation)).toMatchObject({
       __typename: 'ValidationOutcome',
       passed: true,
       failedChecks: [],
     });
-    const batch = await begin('startBatchInference', { modelVersionId: versionId, datasetId: trained.datasetId });
+    const batch = await begin(StartBatchInferenceDocument, { modelVersionId: versionId, datasetId: trained.datasetId });
     const file = await outcomeOf(batch);
     expect(file).toMatchObject({ __typename: 'BatchInferenceOutcome', rows: 569 });
     const answer = await fetch(`${service.url}${String(file!['downloadUrl'])}`, {
       headers: { authorization: `Bearer ${admin.token}` },
     });
     expect((await answer.arrayBuffer()).byteLength).toBe(file!['sizeBytes']);
-    const release = await begin('releaseModelVersion', { modelVersionId: versionId, targetStage: 'STAGING' });
+    const release = await begin(ReleaseModelVersionDocument, { modelVersionId: versionId, targetStage: 'STAGING' });
     expect(await outcomeOf(release)).toMatchObject({
       __typename: 'ReleaseOutcome',
       stage: 'STAGING',
@@ -101,22 +121,16 @@ describe('what came out of a job is typed and selected', () => {
 
   it('of an archive that goes out and comes in, of a run’s files and of garbage', async () => {
     const runId = await newRun(admin);
-    await admin.ok(LOG_METRICS, { input: { runId, metrics: [{ key: 'loss', value: 1, step: 1 }] } });
-    await mutate(admin, 'finishRun', { runId, status: 'FINISHED' }, 'run { id }');
-    const { jobs } = await admin.ok<{ jobs: { nodes: Job[] } }>(
-      'query ($runId: ID!) { jobs(filter: { kind: RUN_ARCHIVE, runId: $runId }) { nodes { id } } }',
-      { runId },
-    );
+    await admin.ok(LogMetricsDocument, { input: { runId, metrics: [{ key: 'loss', value: 1, step: 1 }] } });
+    await mutate(admin, FinishRunDocument, { runId, status: 'FINISHED' });
+    const { jobs } = await admin.ok(JobsDetailsDocument, { filter: { kind: 'RUN_ARCHIVE', runId } });
     expect(await outcomeOf(jobs.nodes[0]!.id)).toMatchObject({
       __typename: 'RunArchiveOutcome',
       skipped: null,
       paths: [expect.any(String)],
     });
-    const { run } = await admin.ok<{ run: { experiment: { id: string } } }>(
-      'query ($runId: ID!) { run(id: $runId) { experiment { id } } }',
-      { runId },
-    );
-    const archive = await outcomeOf(await begin('exportExperiment', { experimentId: run.experiment.id }));
+    const { run } = await admin.ok(RunDetailsDocument, { id: runId });
+    const archive = await outcomeOf(await begin(ExportExperimentDocument, { experimentId: run.experiment.id }));
     expect(archive).toMatchObject({
       __typename: 'ExperimentExportOutcome',
       counts: expect.arrayContaining([
@@ -128,14 +142,14 @@ describe('what came out of a job is typed and selected', () => {
       headers: { authorization: `Bearer ${admin.token}` },
     });
     const { uploadId } = await admin.upload('experiment.tar', Buffer.from(await bytes.arrayBuffer()));
-    const imported = await outcomeOf(await begin('importExperiment', { uploadId, name: 'again' }));
+    const imported = await outcomeOf(await begin(ImportExperimentDocument, { uploadId, name: 'again' }));
     expect(imported).toMatchObject({
       __typename: 'ExperimentImportOutcome',
       unchanged: false,
       counts: expect.arrayContaining([{ kind: 'runs', count: 1 }]),
     });
-    await mutate(admin, 'deleteRun', { runId }, 'run { id }');
-    const garbage = await outcomeOf(await begin('collectGarbage', { olderThanDays: 0, checkStorage: true }));
+    await mutate(admin, DeleteRunDetailsDocument, { runId });
+    const garbage = await outcomeOf(await begin(CollectGarbageDocument, { olderThanDays: 0, checkStorage: true }));
     expect(garbage).toMatchObject({
       __typename: 'GarbageCollectionOutcome',
       runs: 1,
@@ -152,11 +166,8 @@ describe('what came out of a job is typed and selected', () => {
       },
       async (session) => service.app.context.services.jobs.create(session, { kind: 'CONVERSION', config: {} }),
     );
-    await admin.send('mutation ($id: ID!) { cancelJob(input: { jobId: $id }) { job { id } } }', { id });
-    const { job } = await admin.ok<{ job: object }>(
-      'query ($id: ID!) { job(id: $id) { outcome { __typename } result } }',
-      { id },
-    );
+    await admin.send(CancelJobDetailsDocument, { input: { jobId: id } });
+    const { job } = await admin.ok(JobDetailsDocument, { id });
     expect(job).toEqual({ outcome: null, result: null });
   });
 });
@@ -171,7 +182,7 @@ describe('a page of jobs', () => {
         trained.jobId,
       ]),
     );
-    const { data: withJson } = await admin.send('query ($id: ID!) { job(id: $id) { result } }', { id: trained.jobId });
+    const { data: withJson } = await admin.send(JobDetailsDocument, { id: trained.jobId });
     const jsonBytes = Buffer.byteLength(JSON.stringify(withJson));
     console.log(
       `the Job document of a training: ${documentBytes} bytes, its open JSON ${jsonBytes}, stored ${stored!.bytes}`,
@@ -179,12 +190,12 @@ describe('a page of jobs', () => {
     expect(documentBytes).toBeLessThan(4_000);
     expect(jsonBytes).toBeLessThan(8_000);
     service.statements.length = 0;
-    await admin.ok('{ jobs(first: 100) { nodes { id kind status modelVersion { id version } run { id } } } }');
+    await admin.ok(JobsDetailsDocument, { first: 100 });
     const selected = service.statements.filter((text) => /from "(job|model_version)"/.test(text));
     expect(selected.length).toBeGreaterThan(0);
     for (const text of selected) expect(text).not.toMatch(/"result"|"reference"/);
     service.statements.length = 0;
-    await admin.ok('{ jobs(first: 100) { nodes { id outcome { __typename } } } }');
+    await admin.ok(JobsDetailsDocument, { first: 100 });
     expect(service.statements.filter((text) => text.includes(`result - 'reference'`))).toHaveLength(1);
   });
 });

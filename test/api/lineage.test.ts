@@ -4,6 +4,16 @@ import { startTestService } from '../support/service.js';
 import { TrafficWriter } from '../support/traffic.js';
 import { registerDataset, trainingEnd, vegaPath } from '../support/training.js';
 import { World } from '../support/world.js';
+import { JobDocument, SetRetrainingPolicyDocument } from '../../schema/generated/operations.js';
+import {
+  LineageDetailsDocument,
+  LogRunDatasetsDetailsDocument,
+  PredictDetailsDocument,
+  ResolveAlertDetailsDocument,
+  type LineageInput,
+  type DatasetDirection,
+  type LoggedDatasetInput,
+} from '../generated/operations.js';
 
 let service: TestService;
 let traffic: TrafficWriter;
@@ -39,17 +49,14 @@ interface Graph {
   isCut: boolean;
 }
 
-const LINEAGE = `query ($input: LineageInput!) { lineage(input: $input) { isCut start { key } edges { from to kind }
-  nodes { key id type name status distance createdAt properties { key value } } } }`;
-
-async function lineageOf(input: { id: string; type: string; direction?: string; depth?: number }): Promise<Graph> {
-  return (await tess.ok<{ lineage: Graph }>(LINEAGE, { input })).lineage;
+async function lineageOf(input: LineageInput): Promise<Graph> {
+  return (await tess.ok(LineageDetailsDocument, { input })).lineage;
 }
 
 const shown = ({ edges }: Graph): string[] => edges.map(({ from, to, kind }) => `${from} ${kind} ${to}`);
 
-async function logDatasets(runId: string, direction: string, datasets: object[]): Promise<void> {
-  await tess.ok(`mutation ($input: LogRunDatasetsInput!) { logRunDatasets(input: $input) { run { id } } }`, {
+async function logDatasets(runId: string, direction: DatasetDirection, datasets: LoggedDatasetInput[]): Promise<void> {
+  await tess.ok(LogRunDatasetsDetailsDocument, {
     input: { runId, datasets: datasets.map((dataset) => ({ direction, ...dataset })) },
   });
 }
@@ -57,11 +64,9 @@ async function logDatasets(runId: string, direction: string, datasets: object[])
 describe('lineage', () => {
   it('leads from the data of a training to what its model served and wrote', async () => {
     const { datasetId, runId, jobId, versionId, deploymentId, endpointId, batchJobId, alertId } = world.things;
-    const batchStatus = async () =>
-      (await tess.ok<{ job: { status: string } }>('query ($id: ID!) { job(id: $id) { status } }', { id: batchJobId }))
-        .job.status;
+    const batchStatus = async () => (await tess.ok(JobDocument, { id: batchJobId })).job.status;
     await expect.poll(batchStatus, { timeout: 20_000 }).toBe('SUCCEEDED');
-    await tess.ok(`mutation ($input: PredictInput!) { predict(input: $input) { predictions { __typename } } }`, {
+    await tess.ok(PredictDetailsDocument, {
       input: {
         endpointId,
         rows: [{ Horsepower: 130, Weight_in_lbs: 3504, Origin: 'USA', Year: '1970-01-01T00:00:00.000Z' }],
@@ -165,15 +170,10 @@ describe('lineage', () => {
 
   it('closes the circle of a retraining', async () => {
     const { modelId, deploymentId, versionId } = world.things;
-    await tess.ok(`mutation ($id: ID!) { resolveAlert(input: { alertId: $id, reason: "next" }) { alert { id } } }`, {
-      id: world.things.alertId,
+    await tess.ok(ResolveAlertDetailsDocument, { input: { alertId: world.things.alertId, reason: 'next' } });
+    await tess.ok(SetRetrainingPolicyDocument, {
+      input: { modelId, datasetName: 'cars', alertKinds: ['LATENCY'] },
     });
-    await tess.ok(
-      `mutation ($input: SetRetrainingPolicyInput!) { setRetrainingPolicy(input: $input) { policy { enabled } } }`,
-      {
-        input: { modelId, datasetName: 'cars', alertKinds: ['LATENCY'] },
-      },
-    );
     const fresh = await registerDataset(tess, { name: 'cars', path: vegaPath('cars.json') });
     const alertId = await world.newAlert(deploymentId);
     await service.app.context.services.retraining.tick();
@@ -235,7 +235,7 @@ describe('lineage', () => {
 
   it('knows only what is there', async () => {
     const { runId } = world.things;
-    const refused = async (input: object) => (await tess.fails(LINEAGE, { input })).extensions;
+    const refused = async (input: object) => (await tess.fails(LineageDetailsDocument, { input })).extensions;
     expect((await refused({ id: runId, type: 'DATASET' })).code).toBe('NOT_FOUND');
     expect((await refused({ id: runId, type: 'PREDICTION_LOG' })).code).toBe('NOT_FOUND');
     expect(await refused({ id: runId, type: 'RUN', depth: 11 })).toMatchObject({
@@ -269,7 +269,7 @@ describe('lineage', () => {
       runId,
     ];
     for (const [i, type] of types.entries()) {
-      const error = await stranger.fails(LINEAGE, { input: { id: ids[i], type } });
+      const error = await stranger.fails(LineageDetailsDocument, { input: { id: ids[i], type } });
       expect(error.extensions.code).toBe('NOT_FOUND');
     }
   });

@@ -2,6 +2,8 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PLANNER } from '../../src/db/database.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
+import { SearchRunsDocument } from '../../schema/generated/operations.js';
+import { CreateExperimentDetailsDocument } from '../generated/operations.js';
 
 const RUNS = 100_000;
 const RUN_SEARCH = /^select .* from run r /s;
@@ -15,7 +17,7 @@ beforeAll(async () => {
   tess = await service.as();
   admin = new pg.Client({ connectionString: service.database.url, options: PLANNER });
   await admin.connect();
-  await tess.ok('mutation { createExperiment(input: { name: "large" }) { experiment { id } } }');
+  await tess.ok(CreateExperimentDetailsDocument, { input: { name: 'large' } });
   await admin.query(
     `insert into run (id, tenant, experiment_id, name, status, created_by, created_at)
      select gen_random_uuid(), 'acme', e.id, 'run-' || n, 'FINISHED', 'tess', timestamptz '2026-01-01' + n * interval '1 second'
@@ -70,10 +72,7 @@ describe('runs of an experiment with 100,000', () => {
 
   it('walk the index of a metric from where a page ended', async () => {
     const page = (after: string | null) =>
-      tess.ok<{ runs: { pageInfo: { endCursor: string } } }>(
-        `query ($after: String) { runs(first: 50, after: $after, ${byLoss}) { pageInfo { endCursor } } }`,
-        { after },
-      );
+      tess.ok(SearchRunsDocument, { first: 50, after, orderBy: [{ field: 'METRIC', key: 'loss', direction: 'DESC' }] });
     const { runs } = await page(null);
     await page(runs.pageInfo.endCursor);
     expect(await planOf(RUN_SEARCH)).toMatch(/metric_latest_by_value[\s\S]*Index Cond: .*value <= /);
@@ -82,9 +81,9 @@ describe('runs of an experiment with 100,000', () => {
   it('are counted only when the count is selected', async () => {
     const counts = () => service.statements.filter((statement) => /count\(/i.test(statement)).length;
     service.statements.length = 0;
-    await tess.ok('{ runs(first: 1) { nodes { id } } }');
+    await tess.ok(SearchRunsDocument, { first: 1 });
     expect(counts()).toBe(0);
-    expect(await tess.ok('{ runs(first: 1) { totalCount } }')).toEqual({ runs: { totalCount: RUNS } });
+    expect(await tess.ok(SearchRunsDocument, { first: 1 })).toEqual({ runs: { totalCount: RUNS } });
     expect(counts()).toBe(1);
   });
 });

@@ -2,6 +2,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MlflowCaller } from '../support/mlflow.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
 import { createExperiment } from '../support/training.js';
+import { CreateModelDocument } from '../../schema/generated/operations.js';
+import {
+  LoggedModelDetailsDocument,
+  LoggedModelsDetailsDocument,
+  RegisterModelVersionDetailsDocument,
+  RunDetailsDocument,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -37,16 +44,7 @@ async function put(owner: string, path: string, body: string, inExperiment = exp
   expect(status).toBe(200);
 }
 
-interface Listed {
-  loggedModels: {
-    totalCount: number;
-    nodes: { id: string; name: string }[];
-    pageInfo: { hasNextPage: boolean; endCursor: string };
-  };
-}
-const LIST = `query ($filter: LoggedModelFilterInput, $orderBy: LoggedModelOrderInput, $first: Int, $after: String) {
-  loggedModels(filter: $filter, orderBy: $orderBy, first: $first, after: $after) { totalCount nodes { id name } pageInfo { hasNextPage endCursor } } }`;
-const list = async (variables: object) => (await tess.ok<Listed>(LIST, { ...variables })).loggedModels;
+const list = async (variables: object) => (await tess.ok(LoggedModelsDetailsDocument, { ...variables })).loggedModels;
 const idsOf = async (filter: object) => (await list({ filter })).nodes.map(({ id }) => id);
 
 describe('logged models', () => {
@@ -75,26 +73,19 @@ describe('logged models', () => {
     await log('acc', 0.9, 1_500, 1, { dataset_name: 'cars', dataset_digest: 'abc' });
     await log('loss', 'NaN', 1_000, 0);
     await mlflow.ok('PATCH', `logged-models/m-${hex(id)}`, { status: 'LOGGED_MODEL_READY' });
-    const { createModel } = await tess.ok<{ createModel: { model: { id: string } } }>(
-      'mutation { createModel(input: { name: "trees", modelType: "TREE", task: OTHER }) { model { id } } }',
-    );
-    const { registerModelVersion } = await tess.ok<{ registerModelVersion: { modelVersion: { id: string } } }>(
-      `mutation ($input: RegisterModelVersionInput!) { registerModelVersion(input: $input) { modelVersion { id sourceUri loggedModel { id name }
-        sourceFolder { path run { id } loggedModel { id } artifacts { path } } } } }`,
-      { input: { modelId: createModel.model.id, loggedModelId: id } },
-    );
+    const { createModel } = await tess.ok(CreateModelDocument, {
+      input: { name: 'trees', modelType: 'TREE', task: 'OTHER' },
+    });
+    const { registerModelVersion } = await tess.ok(RegisterModelVersionDetailsDocument, {
+      input: { modelId: createModel.model.id, loggedModelId: id },
+    });
     const files = [{ path: 'MLmodel' }, { path: 'data/x.txt' }];
     expect(registerModelVersion.modelVersion).toMatchObject({
       sourceUri: `models:/m-${hex(id)}`,
       loggedModel: { id, name: 'tree' },
       sourceFolder: { path: '', run: null, loggedModel: { id }, artifacts: files },
     });
-    const { loggedModel } = await tess.ok<{ loggedModel: object }>(
-      `query ($id: ID!) { loggedModel(id: $id) { id mlflowId name status statusMessage modelType createdBy deletedAt experiment { id } run { id }
-        params { key value } tags { key value } artifacts { path sizeBytes } versions { id version model { name } }
-        metrics { key value step loggedAt datasetName datasetDigest run { id } } acc: metricHistory(key: "acc") { value } none: metricHistory(key: "x") { value } } }`,
-      { id },
-    );
+    const { loggedModel } = await tess.ok(LoggedModelDetailsDocument, { id });
     const at = (timeMs: number) => new Date(timeMs).toISOString();
     const plain = { datasetName: null, datasetDigest: null, run: { id: runId } };
     expect(loggedModel).toEqual({
@@ -129,14 +120,12 @@ describe('logged models', () => {
     const runId = await newRun();
     for (const path of ['model/MLmodel', 'model/data/w.bin', 'modelling.txt'])
       await put(hex(runId), path, 'flavors:\n  sklearn: {}\n');
-    const { createModel } = await tess.ok<{ createModel: { model: { id: string } } }>(
-      'mutation { createModel(input: { name: "of a folder", modelType: "TREE", task: OTHER }) { model { id } } }',
-    );
-    const { registerModelVersion } = await tess.ok<{ registerModelVersion: object }>(
-      `mutation ($input: RegisterModelVersionInput!) { registerModelVersion(input: $input) { modelVersion { loggedModel { id }
-        sourceFolder { path run { id } loggedModel { id } artifacts { path } } } } }`,
-      { input: { modelId: createModel.model.id, runId, artifactPath: 'model' } },
-    );
+    const { createModel } = await tess.ok(CreateModelDocument, {
+      input: { name: 'of a folder', modelType: 'TREE', task: 'OTHER' },
+    });
+    const { registerModelVersion } = await tess.ok(RegisterModelVersionDetailsDocument, {
+      input: { modelId: createModel.model.id, runId, artifactPath: 'model' },
+    });
     expect(registerModelVersion).toEqual({
       modelVersion: {
         loggedModel: null,
@@ -160,13 +149,7 @@ describe('logged models', () => {
       { model_id: `m-${hex(steps)}`, step: 2 },
     ]);
     await link('runs/log-inputs', reader, [{ model_id: `m-${hex(made)}` }]);
-    const of = async (id: string) =>
-      (
-        await tess.ok<{ run: { loggedModels: object[] } }>(
-          'query ($id: ID!) { run(id: $id) { loggedModels { direction step loggedModel { id } } } }',
-          { id },
-        )
-      ).run.loggedModels;
+    const of = async (id: string) => (await tess.ok(RunDetailsDocument, { id })).run.loggedModels;
     const all = [
       { direction: 'OUTPUT', step: 0, loggedModel: { id: made } },
       { direction: 'OUTPUT', step: 1, loggedModel: { id: steps } },
@@ -182,18 +165,14 @@ describe('logged models', () => {
     await mlflow.ok('DELETE', `logged-models/m-${hex(made)}`);
     expect(await of(reader)).toEqual([]);
     expect(await idsOf({ runId: maker })).toEqual([steps]);
-    const { loggedModel } = await tess.ok<{ loggedModel: { deletedAt: string | null } }>(
-      'query ($id: ID!) { loggedModel(id: $id) { deletedAt } }',
-      { id: made },
-    );
+    const { loggedModel } = await tess.ok(LoggedModelDetailsDocument, { id: made });
     expect(loggedModel.deletedAt).not.toBeNull();
-    const { createModel } = await tess.ok<{ createModel: { model: { id: string } } }>(
-      'mutation { createModel(input: { name: "of the deleted", modelType: "TREE", task: OTHER }) { model { id } } }',
-    );
-    const refused = await tess.fails(
-      'mutation ($input: RegisterModelVersionInput!) { registerModelVersion(input: $input) { modelVersion { id } } }',
-      { input: { modelId: createModel.model.id, loggedModelId: made } },
-    );
+    const { createModel } = await tess.ok(CreateModelDocument, {
+      input: { name: 'of the deleted', modelType: 'TREE', task: 'OTHER' },
+    });
+    const refused = await tess.fails(RegisterModelVersionDetailsDocument, {
+      input: { modelId: createModel.model.id, loggedModelId: made },
+    });
     expect(refused.extensions).toMatchObject({ code: 'CONFLICT', field: 'input.loggedModelId' });
   });
 
@@ -226,31 +205,26 @@ describe('logged models', () => {
       [{ runId: apart }, 'NOT_FOUND'],
       [{ search: 'x'.repeat(201) }, 'BAD_USER_INPUT'],
     ] as const)
-      expect((await tess.fails(LIST, { filter: bad })).extensions.code).toBe(code);
+      expect((await tess.fails(LoggedModelsDetailsDocument, { filter: bad })).extensions.code).toBe(code);
     const other = await service.as({ tenant: 'globex' });
-    expect((await other.ok<Listed>(LIST)).loggedModels.totalCount).toBe(0);
-    expect(
-      (await other.fails('query ($id: ID!) { loggedModel(id: $id) { id } }', { id: ids[0] })).extensions.code,
-    ).toBe('NOT_FOUND');
+    expect((await other.ok(LoggedModelsDetailsDocument)).loggedModels.totalCount).toBe(0);
+    expect((await other.fails(LoggedModelDetailsDocument, { id: ids[0] })).extensions.code).toBe('NOT_FOUND');
   });
 
   it('need the same few statements for one as for many', async () => {
     const apart = await createExperiment(tess);
-    const { createModel } = await tess.ok<{ createModel: { model: { id: string } } }>(
-      'mutation { createModel(input: { name: "of many", modelType: "TREE", task: OTHER }) { model { id } } }',
-    );
+    const { createModel } = await tess.ok(CreateModelDocument, {
+      input: { name: 'of many', modelType: 'TREE', task: 'OTHER' },
+    });
     for (let i = 0; i < 4; i++) {
       const runId = uuid(await mlflow.newRun({ experiment_id: hex(apart) }));
       const id = await logModel({ source_run_id: hex(runId) }, apart);
       const metric = { run_id: hex(runId), key: 'acc', value: i, timestamp: 1, model_id: `m-${hex(id)}` };
       await mlflow.post('runs/log-metric', metric);
       await put(`models/m-${hex(id)}`, 'MLmodel', 'flavors: {}', apart);
-      await tess.ok(
-        'mutation ($input: RegisterModelVersionInput!) { registerModelVersion(input: $input) { modelVersion { id } } }',
-        {
-          input: { modelId: createModel.model.id, loggedModelId: id },
-        },
-      );
+      await tess.ok(RegisterModelVersionDetailsDocument, {
+        input: { modelId: createModel.model.id, loggedModelId: id },
+      });
     }
     const ofModels = `query ($e: ID!, $n: Int!) { loggedModels(filter: { experimentIds: [$e] }, first: $n) { nodes { id experiment { name } run { name }
       metrics { key run { name } } metricHistory(key: "acc") { value } artifacts { path }

@@ -5,6 +5,17 @@ import { type Caller, startTestService, type TestService } from '../support/serv
 import { createEndpoint, deploy } from '../support/serving.js';
 import { registerDataset } from '../support/training.js';
 import { batchOf, columnsOf } from '../support/batch.js';
+import { StartBatchInferenceDocument } from '../../schema/generated/operations.js';
+import {
+  EvaluateModelVersionDetailsDocument,
+  ModelVersionDetailsDocument,
+  PredictDetailsDocument,
+  PromoteModelVersionDetailsDocument,
+  RegisterModelVersionDetailsDocument,
+  RunMonitoringDetailsDocument,
+  UpdateModelVersionDetailsDocument,
+  type PredictInput,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -39,19 +50,10 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-interface Window {
-  drift: { drifted: boolean; features: { feature: string; drifted: boolean }[] } | null;
-}
-
-const SIGNATURE =
-  'query ($id: ID!) { modelVersion(id: $id) { signature { classes inputs { name shape acceptsMissing columns ' +
-  '{ name type } } } } }';
-const UPDATE = `mutation ($input: UpdateModelVersionInput!) { updateModelVersion(input: $input) { modelVersion { id } } }`;
-
 it('a matrix of numbers is filled by named columns on the whole way to production', async () => {
   const modelId = await createModel(tess);
   const { id } = await registerUpload(tess, modelId, MODEL, { inputColumns: [{ input: 'X', columns: COLUMNS }] });
-  const { modelVersion } = await tess.ok<{ modelVersion: unknown }>(SIGNATURE, { id });
+  const { modelVersion } = await tess.ok(ModelVersionDetailsDocument, { id });
   expect(modelVersion).toMatchObject({
     signature: {
       classes: ['big', 'small'],
@@ -69,16 +71,11 @@ it('a matrix of numbers is filled by named columns on the whole way to productio
   const deploymentId = await deploy(tess, { endpointId: endpoint.id, modelVersionId: id });
   const rows = ROWS.slice(0, 120).map(({ weight, width, length }) => ({ weight, width, length }));
   const predict = async (asked: object[]) =>
-    (
-      await tess.ok<{ predict: { predictions: { label: string; probabilities: number[] }[] } }>(
-        `mutation ($input: PredictInput!) { predict(input: $input) { predictions { label probabilities } } }`,
-        { input: { endpointId: endpoint.id, rows: asked } },
-      )
-    ).predict.predictions;
+    (await tess.ok(PredictDetailsDocument, { input: { endpointId: endpoint.id, rows: asked } })).predict.predictions;
   const named = await predict(rows);
   for (const [i, { label, probabilities }] of named.entries()) {
     expect(label).toBe(ROWS[i]!.kind);
-    expect(probabilities[0]).toBeCloseTo(bigOf(ROWS[i]!), 5);
+    expect(probabilities![0]).toBeCloseTo(bigOf(ROWS[i]!), 5);
   }
   // The flat array of before goes on working, in the model's order.
   expect(await predict(rows.map(({ length, width, weight }) => ({ X: [length, width, weight] })))).toEqual(named);
@@ -98,11 +95,7 @@ it('a matrix of numbers is filled by named columns on the whole way to productio
   // The rows that it was judged by are what its traffic is compared with: the same ones, then others in one column.
   const driftedColumns = async () => {
     await service.app.context.services.traffic.flush();
-    const { runMonitoring } = await tess.ok<{ runMonitoring: { window: Window | null; reason: string | null } }>(
-      `mutation ($deploymentId: ID!) { runMonitoring(input: { deploymentId: $deploymentId }) {
-         reason window { drift { drifted features { feature drifted } } } } }`,
-      { deploymentId },
-    );
+    const { runMonitoring } = await tess.ok(RunMonitoringDetailsDocument, { input: { deploymentId } });
     const { features } = runMonitoring.window!.drift!;
     expect(features.map(({ feature }) => feature).toSorted()).toEqual(COLUMNS.toSorted());
     return features.filter(({ drifted }) => drifted).map(({ feature }) => feature);
@@ -115,25 +108,19 @@ it('without a mapping every way refuses, and the call that it names is the way o
   const modelId = await createModel(tess);
   const { id } = await registerUpload(tess, modelId, MODEL);
   const target = { column: 'kind' };
-  const refused = await tess.fails(
-    'mutation ($input: EvaluateModelVersionInput!) { evaluateModelVersion(input: $input) { job { id } } }',
-    {
-      input: { modelVersionId: id, datasetId, target },
-    },
-  );
+  const refused = await tess.fails(EvaluateModelVersionDetailsDocument, {
+    input: { modelVersionId: id, datasetId, target },
+  });
   expect(refused.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.datasetId' });
   expect(refused.message).toContain(
     `updateModelVersion(input: {id: "${id}", inputColumns: [{input: "X", columns: ["weight", "width", "length"]}]})`,
   );
-  const batch = await tess.fails(
-    'mutation ($input: StartBatchInferenceInput!) { startBatchInference(input: $input) { job { id } } }',
-    {
-      input: { modelVersionId: id, datasetId },
-    },
-  );
+  const batch = await tess.fails(StartBatchInferenceDocument, {
+    input: { modelVersionId: id, datasetId },
+  });
   expect(batch.message).toContain('updateModelVersion');
 
-  await tess.ok(UPDATE, { input: { id, inputColumns: [{ columns: COLUMNS }] } });
+  await tess.ok(UpdateModelVersionDetailsDocument, { input: { id, inputColumns: [{ columns: COLUMNS }] } });
   expect((await evaluate(tess, { modelVersionId: id, datasetId, target })).result).toMatchObject({
     metrics: { accuracy: 1 },
   });
@@ -141,11 +128,12 @@ it('without a mapping every way refuses, and the call that it names is the way o
   await promote(tess, id, 'STAGING');
 
   // Another mapping makes another model of it: what was measured counts no more.
-  await tess.ok(UPDATE, { input: { id, inputColumns: [{ columns: ['weight', 'width', 'length'] }] } });
-  const stale = await tess.fails(
-    'mutation ($input: PromoteModelVersionInput!) { promoteModelVersion(input: $input) { modelVersion { id } } }',
-    { input: { modelVersionId: id, toStage: 'PRODUCTION' } },
-  );
+  await tess.ok(UpdateModelVersionDetailsDocument, {
+    input: { id, inputColumns: [{ columns: ['weight', 'width', 'length'] }] },
+  });
+  const stale = await tess.fails(PromoteModelVersionDetailsDocument, {
+    input: { modelVersionId: id, toStage: 'PRODUCTION' },
+  });
   expect(stale.extensions).toMatchObject({ code: 'GATE_NOT_PASSED' });
   expect(stale.message).toContain('before its columns or classes were changed');
   const worse = await evaluate(tess, { modelVersionId: id, datasetId, target });
@@ -160,12 +148,9 @@ it.each([
 ])('a mapping that does not fit is refused: %j', async (inputColumns, field) => {
   const modelId = await createModel(tess);
   const { uploadId } = await tess.upload('model.onnx', Buffer.from(MODEL));
-  const refused = await tess.fails(
-    'mutation ($input: RegisterModelVersionInput!) { registerModelVersion(input: $input) { modelVersion { id } } }',
-    {
-      input: { modelId, uploadId, inputColumns },
-    },
-  );
+  const refused = await tess.fails(RegisterModelVersionDetailsDocument, {
+    input: { modelId, uploadId, inputColumns },
+  });
   expect(refused.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field });
   expect(await register(tess, { modelId, uploadId })).toMatchObject({ version: 1 });
 });
@@ -183,28 +168,25 @@ it(
     );
     const { uploadId } = await tess.upload('holes.csv', Buffer.from(['length,width,weight,kind', ...lines].join('\n')));
     const holes = await registerDataset(tess, { name: 'holes', uploadId });
-    const asked = (endpointId: string, width: number | null) => [
+    const asked = (endpointId: string, width: number | null): PredictInput[] => [
       { endpointId, rows: [{ length: 1, weight: 1, width }] },
       { endpointId, rows: [{ X: [1, width, 1] }] },
       { endpointId, tensors: [{ name: 'X', datatype: 'FP32', shape: [1, 3], data: [1, width, 1] }] },
     ];
-    const PREDICT = `mutation ($input: PredictInput!) { predict(input: $input) { predictions { label probabilities } } }`;
     const served = async (bytes: Uint8Array) => {
       const modelId = await createModel(tess);
       const { id } = await registerUpload(tess, modelId, bytes, { inputColumns: [{ columns: COLUMNS }] });
       const endpoint = await createEndpoint(tess, { modelId });
       await deploy(tess, { endpointId: endpoint.id, modelVersionId: id });
-      const { modelVersion } = await tess.ok<{
-        modelVersion: { signature: { inputs: [{ acceptsMissing: boolean }] } };
-      }>(SIGNATURE, { id });
-      return { id, endpointId: endpoint.id, acceptsMissing: modelVersion.signature.inputs[0].acceptsMissing };
+      const { modelVersion } = await tess.ok(ModelVersionDetailsDocument, { id });
+      return { id, endpointId: endpoint.id, acceptsMissing: modelVersion.signature!.inputs[0]!.acceptsMissing };
     };
 
     const imputing = await served(linearClassifier(['big', 'small'], weights, [0, 0], [0, 0.25, 0]));
     expect(imputing.acceptsMissing).toBe(true);
     for (const [i, input] of asked(imputing.endpointId, null).entries()) {
-      const filled = await tess.ok(PREDICT, { input: asked(imputing.endpointId, 0.25)[i] });
-      expect(await tess.ok(PREDICT, { input })).toEqual(filled);
+      const filled = await tess.ok(PredictDetailsDocument, { input: asked(imputing.endpointId, 0.25)[i]! });
+      expect(await tess.ok(PredictDetailsDocument, { input })).toEqual(filled);
     }
     const target = { column: 'kind' };
     expect((await evaluate(tess, { modelVersionId: imputing.id, datasetId: holes, target })).result).toMatchObject({
@@ -223,7 +205,7 @@ it(
     const strict = await served(linearClassifier(['big', 'small'], weights, [0, 0]));
     expect(strict.acceptsMissing).toBe(false);
     for (const input of asked(strict.endpointId, null)) {
-      const refused = await tess.fails(PREDICT, { input });
+      const refused = await tess.fails(PredictDetailsDocument, { input });
       expect(refused.extensions.code).toBe('INVALID_TENSOR');
     }
     const evaluated = await evaluate(tess, { modelVersionId: strict.id, datasetId: holes, target }, 'FAILED');

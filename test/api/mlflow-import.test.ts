@@ -5,6 +5,8 @@ import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { mutate, query } from '../support/tracking.js';
+import { ImportFromMlflowDocument } from '../../schema/generated/operations.js';
+import { JobDetailsDocument } from '../generated/operations.js';
 
 type Answer = { status: number; body: unknown; headers?: Record<string, string> };
 type Answers = (path: string, authorization?: string) => Answer;
@@ -46,22 +48,11 @@ afterAll(async () => {
 async function bring(answer: Answers, input: object = {}) {
   answers = answer;
   asked = [];
-  const { job } = await mutate<{ job: { id: string } }>(
-    tess,
-    'importFromMlflow',
-    { trackingUri, ...input },
-    'job { id }',
-  );
+  const { job } = await mutate(tess, ImportFromMlflowDocument, { trackingUri, ...input });
   for (;;) {
-    const found = await tess.ok<{
-      job: {
-        status: string;
-        errorCode: string;
-        errorMessage: string;
-        result: { problems: { thing: string; reason: string }[] };
-      };
-    }>('query ($id: ID!) { job(id: $id) { status errorCode errorMessage result } }', { id: job.id });
-    if (!['QUEUED', 'RUNNING'].includes(found.job.status)) return found.job;
+    const found = await tess.ok(JobDetailsDocument, { id: job.id });
+    if (!['QUEUED', 'RUNNING'].includes(found.job.status))
+      return { ...found.job, result: found.job.result as { problems: { thing: string; reason: string }[] } };
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

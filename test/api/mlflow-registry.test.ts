@@ -6,6 +6,8 @@ import { externalTensor, float, linear, model, node } from '../fixtures/models/b
 import { sql } from '../support/embedded.js';
 import { MlflowCaller, type MlflowErrorShape } from '../support/mlflow.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
+import { CreateModelDocument } from '../../schema/generated/operations.js';
+import { ModelVersionsDetailsDocument, RegisterModelVersionDetailsDocument } from '../generated/operations.js';
 
 let service: TestService;
 let mlflow: MlflowCaller;
@@ -232,9 +234,7 @@ describe('registered models', () => {
     );
     expect(keys).toHaveLength(2);
     await ok('DELETE', 'registered-models/delete', { name: 'shared' });
-    const { modelVersions } = await tess.ok<{
-      modelVersions: { nodes: { model: { name: string }; artifacts: { downloadUrl: string }[] }[] };
-    }>('{ modelVersions(filter: { search: "shared before" }) { nodes { model { name } artifacts { downloadUrl } } } }');
+    const { modelVersions } = await tess.ok(ModelVersionsDetailsDocument, { filter: { search: 'shared before' } });
     for (const { downloadUrl } of modelVersions.nodes[0]!.artifacts) {
       const response = await fetch(`${service.url}${downloadUrl}`, {
         headers: { authorization: `Bearer ${tess.token}` },
@@ -298,10 +298,10 @@ describe('model versions', () => {
     await register(name, { source: `models:/${second}`, model_id: second });
     const third = await logModel({ MLmodel: `${SKLEARN}${SIGNATURE('a', 'b', 'c')}` });
     await register(name, { source: `models:/${third}`, model_id: third });
-    const { modelVersions } = await tess.ok<{ modelVersions: { nodes: object[] } }>(
-      `{ modelVersions(filter: { search: "${name}" }, orderBy: { field: VERSION, direction: ASC }) {
-        nodes { version semanticVersion status framework signature { inputs { name datatype shape } outputs { name datatype } } } } }`,
-    );
+    const { modelVersions } = await tess.ok(ModelVersionsDetailsDocument, {
+      filter: { search: 'versions' },
+      orderBy: { field: 'VERSION', direction: 'ASC' },
+    });
     const inputs = ['a', 'b'].map((column) => ({ name: column, datatype: 'FP64', shape: [-1] }));
     expect(modelVersions.nodes[0]).toEqual({
       version: 1,
@@ -389,10 +389,10 @@ describe('model versions', () => {
     expect(await register('with onnx', { source: `models:/${escaping}`, model_id: escaping })).toMatchObject({
       status_message: 'The MLmodel file names a model.onnx that is not there.',
     });
-    const { modelVersions } = await tess.ok<{ modelVersions: { nodes: { artifacts: { path: string }[] }[] } }>(
-      '{ modelVersions(filter: { search: "with onnx" }, orderBy: { field: VERSION, direction: ASC }) { nodes ' +
-        '{ framework artifacts { path } } } }',
-    );
+    const { modelVersions } = await tess.ok(ModelVersionsDetailsDocument, {
+      filter: { search: 'with onnx' },
+      orderBy: { field: 'VERSION', direction: 'ASC' },
+    });
     expect(modelVersions.nodes).toEqual([
       { framework: 'onnx', artifacts: ['model.onnx', 'model_card.md', 'requirements.txt'].map((path) => ({ path })) },
       { framework: 'onnx', artifacts: [] },
@@ -406,15 +406,13 @@ describe('model versions', () => {
 
   it('are registered through GraphQL too', async () => {
     const id = (text: string) => text.replace(/^(?:m-)?(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
-    const { createModel } = await tess.ok<{ createModel: { model: { id: string } } }>(
-      'mutation { createModel(input: { name: "by GraphQL", modelType: "TREE", task: OTHER }) { model { id } } }',
-    );
+    const { createModel } = await tess.ok(CreateModelDocument, {
+      input: { name: 'by GraphQL', modelType: 'TREE', task: 'OTHER' },
+    });
     const modelId = createModel.model.id;
-    const mutation = `mutation ($input: RegisterModelVersionInput!) {
-      registerModelVersion(input: $input) { modelVersion { version status framework sourceUri run { id } } } }`;
     const versionOf = async (input: object) =>
-      (await tess.ok<{ registerModelVersion: { modelVersion: object } }>(mutation, { input: { modelId, ...input } }))
-        .registerModelVersion.modelVersion;
+      (await tess.ok(RegisterModelVersionDetailsDocument, { input: { modelId, ...input } })).registerModelVersion
+        .modelVersion;
     const made = { status: 'READY', framework: 'sklearn', run: { id: id(runId) } };
     expect(await versionOf({ loggedModelId: id(first) })).toEqual({
       ...made,
@@ -428,7 +426,7 @@ describe('model versions', () => {
       sourceUri: `runs:/${runId}/by graphql`,
     });
     const codeOf = async (input: object) =>
-      (await tess.fails(mutation, { input: { modelId, ...input } })).extensions.code;
+      (await tess.fails(RegisterModelVersionDetailsDocument, { input: { modelId, ...input } })).extensions.code;
     expect(await codeOf({ runId: id(runId), artifactPath: 'none' })).toBe('CONFLICT');
     for (const artifactPath of ['../x', '%2e%2e/x', '/x', ''])
       expect(await codeOf({ runId: id(runId), artifactPath }), artifactPath).toBe('INVALID_PATH');

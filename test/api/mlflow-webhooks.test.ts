@@ -4,6 +4,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { Receiver, type Received } from '../support/receiver.js';
 import { startTestService, tokenFor, type Caller, type TestService } from '../support/service.js';
+import { CreateModelDocument } from '../../schema/generated/operations.js';
+import { UpdateWebhookDetailsDocument, WebhooksDetailsDocument } from '../generated/operations.js';
 
 interface MlflowWebhook {
   webhook_id: string;
@@ -117,18 +119,15 @@ describe('webhooks of MLflow’s protocol', () => {
       status: 404,
       error_code: 'RESOURCE_DOES_NOT_EXIST',
     });
-    const { webhooks } = await admin.ok<{ webhooks: { nodes: object[] } }>(
-      '{ webhooks { nodes { name format eventTypes } } }',
-    );
+    const { webhooks } = await admin.ok(WebhooksDetailsDocument);
     expect(webhooks.nodes).toEqual([{ name: 'hook', format: 'MLFLOW', eventTypes: ['MODEL_REGISTERED'] }]);
   });
 
   it('send what MLflow’s server would send, and nothing that was not asked for', async () => {
     const { webhook_id: id } = await newWebhook();
-    const { createModel } = await admin.ok<{ createModel: { model: { id: string } } }>(
-      'mutation { createModel(input: { name: "hooked", task: OTHER, modelType: "x", tags: [{ key: "a", ' +
-        'value: "b" }] }) { model { id } } }',
-    );
+    const { createModel } = await admin.ok(CreateModelDocument, {
+      input: { name: 'hooked', task: 'OTHER', modelType: 'x', tags: [{ key: 'a', value: 'b' }] },
+    });
     await receiver.wait('/hook', 1);
     const event = (type: string, payload: object) =>
       db.query(
@@ -240,10 +239,7 @@ describe('webhooks of MLflow’s protocol', () => {
         error_code: 'PERMISSION_DENIED',
       });
     }
-    const refused = await admin.fails(
-      'mutation ($id: ID!) { updateWebhook(input: { id: $id, eventTypes: [MODEL_DEPLOYED] }) { webhook { id } } }',
-      { id },
-    );
+    const refused = await admin.fails(UpdateWebhookDetailsDocument, { input: { id, eventTypes: ['MODEL_DEPLOYED'] } });
     expect(refused.extensions).toMatchObject({ code: 'CONFLICT', field: 'input.eventTypes' });
   });
 });

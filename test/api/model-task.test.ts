@@ -12,6 +12,16 @@ import {
 } from '../support/registry.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
 import { registerDataset } from '../support/training.js';
+import {
+  DemoteModelVersionDetailsDocument,
+  EvaluateModelVersionDetailsDocument,
+  ModelDetailsDocument,
+  ModelVersionDetailsDocument,
+  ModelsDetailsDocument,
+  PromoteModelVersionDetailsDocument,
+  UpdateModelDetailsDocument,
+  UpdateModelVersionDetailsDocument,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -27,9 +37,6 @@ const CLASSIFIER = linearClassifier(
   ],
   [0, 0],
 );
-const UPDATE =
-  'mutation ($input: UpdateModelInput!) { updateModel(input: $input) { model { task taskGuessed tags { key ' +
-  'value } } } }';
 
 interface Registered {
   modelId: string;
@@ -67,39 +74,25 @@ async function logAndRegister(
   await put('model.onnx', Uint8Array.from(onnx));
   await mlflow.post('registered-models/create', { name, tags });
   await mlflow.post('model-versions/create', { name, source: `runs:/${runId}/model`, run_id: runId });
-  const { models } = await tess.ok<{ models: { nodes: { id: string; versions: { nodes: { id: string }[] } }[] } }>(
-    'query ($name: String!) { models(filter: { search: $name }) { nodes { id versions { nodes { id } } } } }',
-    { name },
-  );
+  const { models } = await tess.ok(ModelsDetailsDocument, { filter: { search: name } });
   return { modelId: models.nodes[0]!.id, versionId: models.nodes[0]!.versions.nodes[0]!.id };
 }
 
 async function taskOf(id: string): Promise<{ task: string; taskGuessed: boolean }> {
-  return (
-    await tess.ok<{ model: { task: string; taskGuessed: boolean } }>(
-      'query ($id: ID!) { model(id: $id) { task taskGuessed } }',
-      { id },
-    )
-  ).model;
+  return (await tess.ok(ModelDetailsDocument, { id })).model;
 }
 
 it('a model registered by MLflow has the columns of its signature and a guessed task, and passes the gates', async () => {
   const { modelId, versionId } = await logAndRegister('guessed', CLASSIFIER, 'string');
   expect(await taskOf(modelId)).toEqual({ task: 'CLASSIFICATION', taskGuessed: true });
-  const { modelVersion } = await tess.ok<{ modelVersion: { signature: { inputs: object[] } } }>(
-    'query ($id: ID!) { modelVersion(id: $id) { signature { inputs { name columns { name type } } } } }',
-    { id: versionId },
-  );
-  expect(modelVersion.signature.inputs).toEqual([
+  const { modelVersion } = await tess.ok(ModelVersionDetailsDocument, { id: versionId });
+  expect(modelVersion.signature!.inputs).toEqual([
     { name: 'X', columns: ['height', 'age'].map((name) => ({ name, type: 'NUMBER' })) },
   ]);
   const classes = ['tall', 'old'];
-  await tess.ok(
-    'mutation ($input: UpdateModelVersionInput!) { updateModelVersion(input: $input) { modelVersion { id } } }',
-    {
-      input: { id: versionId, classes },
-    },
-  );
+  await tess.ok(UpdateModelVersionDetailsDocument, {
+    input: { id: versionId, classes },
+  });
   expect(
     (await evaluate(tess, { modelVersionId: versionId, datasetId, target: { column: 'kind' } })).result,
   ).toMatchObject({
@@ -125,12 +118,11 @@ it('a tag of MLflow says the task, of the model or of a version, and a wrong one
   const later = await logAndRegister('later', linear([2, 1], 0), 'double');
   expect(await taskOf(later.modelId)).toEqual({ task: 'OTHER', taskGuessed: true });
   const evaluateIt = { input: { modelVersionId: later.versionId, datasetId, target: { column: 'sum' } } };
-  const START = 'mutation ($input: EvaluateModelVersionInput!) { evaluateModelVersion(input: $input) { job { id } } }';
-  const refused = await tess.fails(START, evaluateIt);
+  const refused = await tess.fails(EvaluateModelVersionDetailsDocument, evaluateIt);
   expect(refused.message).toContain(`updateModel(input: {id: "${later.modelId}", task: CLASSIFICATION})`);
   await mlflow.post('model-versions/set-tag', { name: 'later', version: '1', key: 'matih.task', value: 'REGRESSION' });
   expect(await taskOf(later.modelId)).toEqual({ task: 'REGRESSION', taskGuessed: false });
-  await tess.ok(START, evaluateIt);
+  await tess.ok(EvaluateModelVersionDetailsDocument, evaluateIt);
   const odd = await mlflow.send<{ message: string }>('POST', 'registered-models/set-tag', {
     body: { name: 'later', key: 'matih.task', value: 'ranking' },
   });
@@ -147,30 +139,24 @@ it('another task takes the evidence with it, and is refused where a training or 
   await evaluate(tess, { modelVersionId: id, datasetId, target: { column: 'kind' } });
   await validate(tess, id);
   await promote(tess, id, 'STAGING');
-  const inTheWay = await tess.fails(UPDATE, { input: { id: modelId, task: 'REGRESSION' } });
+  const inTheWay = await tess.fails(UpdateModelDetailsDocument, { input: { id: modelId, task: 'REGRESSION' } });
   expect(inTheWay.extensions).toMatchObject({ code: 'CONFLICT', field: 'input.task' });
-  await tess.ok(
-    'mutation ($input: DemoteModelVersionInput!) { demoteModelVersion(input: $input) { modelVersion { id } } }',
-    {
-      input: { modelVersionId: id },
-    },
-  );
-  const { updateModel } = await tess.ok<{ updateModel: object }>(UPDATE, {
+  await tess.ok(DemoteModelVersionDetailsDocument, {
+    input: { modelVersionId: id },
+  });
+  const { updateModel } = await tess.ok(UpdateModelDetailsDocument, {
     input: { id: modelId, task: 'REGRESSION' },
   });
   expect(updateModel).toMatchObject({ model: { task: 'REGRESSION', taskGuessed: false } });
-  const stale = await tess.fails(
-    'mutation ($input: PromoteModelVersionInput!) { promoteModelVersion(input: $input) { modelVersion { id } } }',
-    {
-      input: { modelVersionId: id, toStage: 'STAGING' },
-    },
-  );
+  const stale = await tess.fails(PromoteModelVersionDetailsDocument, {
+    input: { modelVersionId: id, toStage: 'STAGING' },
+  });
   expect(stale.message).toContain('before the model’s task became REGRESSION');
 
   const { runId } = await trainTumours(tess);
   const trained = await createModel(tess, { task: 'CLASSIFICATION' });
   await register(tess, { modelId: trained, runId });
-  expect((await tess.fails(UPDATE, { input: { id: trained, task: 'REGRESSION' } })).message).toContain(
-    'was trained for CLASSIFICATION',
-  );
+  expect(
+    (await tess.fails(UpdateModelDetailsDocument, { input: { id: trained, task: 'REGRESSION' } })).message,
+  ).toContain('was trained for CLASSIFICATION');
 });

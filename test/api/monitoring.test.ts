@@ -2,6 +2,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
 import { type Flight, type FlightWorld, flightWorld, type ServedModel, TrafficWriter } from '../support/traffic.js';
+import { AuditLogDocument, FollowAlertsDocument } from '../../schema/generated/operations.js';
+import {
+  AlertDetailsDocument,
+  AlertsDetailsDocument,
+  EventsDetailsDocument,
+  MonitoringWindowsDetailsDocument,
+  ResolveAlertDetailsDocument,
+  RunMonitoringDetailsDocument,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -46,14 +55,8 @@ interface Look {
   alerts: AlertShape[];
 }
 
-const WINDOW = `id windowFrom windowTo traffic { from requests errors latencyP95Ms }
-  drift { from rows drifted features { feature kind psi statistic pValue adjustedPValue missingShare drifted } prediction { mean referenceMean sigmas drifted } }`;
-const LOOK =
-  `mutation ($id: ID!) { runMonitoring(input: { deploymentId: $id }) { window { ${WINDOW} } reason alerts { ` +
-  'id kind status value message details } } }';
-
 async function look({ deploymentId }: ServedModel): Promise<Look> {
-  return (await tess.ok<{ runMonitoring: Look }>(LOOK, { id: deploymentId })).runMonitoring;
+  return (await tess.ok(RunMonitoringDetailsDocument, { input: { deploymentId } })).runMonitoring as Look;
 }
 
 /** The next flights that no window has had. */
@@ -67,11 +70,8 @@ const kinds = ({ alerts }: Look) => alerts.map(({ kind, status }) => `${kind} ${
 describe('drift of real flights', () => {
   it('stays quiet on the same distribution, opens one alert on other airports, updates it and resolves it', async () => {
     const served = await traffic.serve(world.reference);
-    const events = tess.collect<{ seq: number; change: string; alert: { id: string } }>(
-      'subscription ($m: ID!) { alertEvents(modelId: $m, after: 0) { seq change kind value message alert { ' +
-        'id status } } }',
-      { m: served.modelId },
-      (items) => items.some(({ change }) => change === 'RESOLVED'),
+    const events = tess.collect(FollowAlertsDocument, { modelId: served.modelId, after: 0 }, (items) =>
+      items.some(({ change }) => change === 'RESOLVED'),
     );
     for (let quiet = 0; quiet < 3; quiet++) {
       await traffic.log(served, usual(500));
@@ -96,20 +96,14 @@ describe('drift of real flights', () => {
     expect(kinds(await look(served))).toEqual(['DRIFT RESOLVED']);
     expect((await events).map(({ change }) => change)).toEqual(['OPENED', 'UPDATED', 'RESOLVED']);
 
-    const found = await tess.ok<{ events: { nodes: { type: string; payload: { features: unknown[] } }[] } }>(
-      `query ($m: ID!) { events(filter: { modelId: $m, types: [MODEL_DRIFT_DETECTED] }) { nodes { type payload } } }`,
-      { m: served.modelId },
-    );
+    const found = await tess.ok(EventsDetailsDocument, {
+      filter: { modelId: served.modelId, types: ['MODEL_DRIFT_DETECTED'] },
+    });
     expect(found.events.nodes).toHaveLength(1);
-    const { monitoringWindows } = await tess.ok<{
-      monitoringWindows: { totalCount: number; nodes: WindowShape[]; pageInfo: { hasNextPage: boolean } };
-    }>(
-      `query ($d: ID!) { monitoringWindows(deploymentId: $d, first: 3) { totalCount nodes { ${WINDOW} } ` +
-        'pageInfo { hasNextPage } } }',
-      {
-        d: served.deploymentId,
-      },
-    );
+    const { monitoringWindows } = await tess.ok(MonitoringWindowsDetailsDocument, {
+      deploymentId: served.deploymentId,
+      first: 3,
+    });
     expect(monitoringWindows).toMatchObject({ totalCount: 7, pageInfo: { hasNextPage: true } });
     const origin = drift!.features.find(({ feature }) => feature === 'origin')!;
     console.log(
@@ -246,21 +240,26 @@ describe('alerts', () => {
     const breach = () => traffic.count(served, { requests: 60, latencyMs: 90 });
     await breach();
     const [alert] = (await look(served)).alerts;
-    const resolve =
-      'mutation ($id: ID!, $reason: String!) { resolveAlert(input: { alertId: $id, reason: $reason }) { ' +
-      'alert { status resolvedAt details } } }';
-    expect((await tess.fails(resolve, { id: alert!.id, reason: ' ' })).extensions).toMatchObject({
+    expect(
+      (await tess.fails(ResolveAlertDetailsDocument, { input: { alertId: alert!.id, reason: ' ' } })).extensions,
+    ).toMatchObject({
       code: 'BAD_USER_INPUT',
       field: 'input.reason',
     });
     const viewer = await service.as({ role: Role.VIEWER });
-    expect((await viewer.fails(resolve, { id: alert!.id, reason: 'known' })).extensions.code).toBe('FORBIDDEN');
-    const done = await tess.ok<{ resolveAlert: { alert: AlertShape } }>(resolve, { id: alert!.id, reason: 'known' });
+    expect(
+      (await viewer.fails(ResolveAlertDetailsDocument, { input: { alertId: alert!.id, reason: 'known' } })).extensions
+        .code,
+    ).toBe('FORBIDDEN');
+    const done = await tess.ok(ResolveAlertDetailsDocument, { input: { alertId: alert!.id, reason: 'known' } });
     expect(done.resolveAlert.alert).toMatchObject({
       status: 'RESOLVED',
       details: { resolution: { by: 'tess', reason: 'known' } },
     });
-    expect((await tess.fails(resolve, { id: alert!.id, reason: 'again' })).extensions.code).toBe('CONFLICT');
+    expect(
+      (await tess.fails(ResolveAlertDetailsDocument, { input: { alertId: alert!.id, reason: 'again' } })).extensions
+        .code,
+    ).toBe('CONFLICT');
     await breach();
     const [next] = (await look(served)).alerts;
     expect(next).toMatchObject({ status: 'OPEN' });
@@ -272,12 +271,14 @@ describe('alerts', () => {
     await traffic.count(served, { requests: 60, latencyMs: 90 });
     const [alert] = (await look(served)).alerts;
     await traffic.query(`update deployment set status = 'STOPPED' where id = $1`, [served.deploymentId]);
-    expect((await tess.fails(LOOK, { id: served.deploymentId })).extensions).toMatchObject({
+    expect(
+      (await tess.fails(RunMonitoringDetailsDocument, { input: { deploymentId: served.deploymentId } })).extensions,
+    ).toMatchObject({
       code: 'CONFLICT',
       got: 'LIVE, STOPPED',
     });
     await service.app.context.services.monitoring.tick();
-    const after = await tess.ok<{ alert: AlertShape }>(`query ($id: ID!) { alert(id: $id) { status details } }`, {
+    const after = await tess.ok(AlertDetailsDocument, {
       id: alert!.id,
     });
     expect(after.alert).toMatchObject({ status: 'RESOLVED', details: { resolution: { by: 'monitoring' } } });
@@ -287,18 +288,29 @@ describe('alerts', () => {
     const served = await traffic.serve(null, { slaMs: 1 });
     await traffic.count(served, { requests: 60, errors: 60, latencyMs: 90 });
     await look(served);
-    const list =
-      'query ($filter: AlertFilterInput) { alerts(filter: $filter, orderBy: { field: UPDATED_AT, direction: ' +
-      'ASC }) { totalCount nodes { kind } } }';
     const count = async (filter: object) =>
-      (await tess.ok<{ alerts: { totalCount: number } }>(list, { filter })).alerts.totalCount;
+      (await tess.ok(AlertsDetailsDocument, { filter, orderBy: { field: 'UPDATED_AT', direction: 'ASC' } })).alerts
+        .totalCount;
     expect(await count({ modelId: served.modelId })).toBe(2);
     expect(await count({ endpointId: served.endpointId, kind: 'LATENCY' })).toBe(1);
     expect(await count({ deploymentId: served.deploymentId, status: 'RESOLVED' })).toBe(0);
     const stranger = await service.as({ tenant: 'other' });
-    expect((await stranger.fails(list, { filter: { modelId: served.modelId } })).extensions.code).toBe('NOT_FOUND');
-    expect((await stranger.fails(LOOK, { id: served.deploymentId })).extensions.code).toBe('NOT_FOUND');
-    expect((await stranger.ok<{ alerts: { totalCount: number } }>(list)).alerts.totalCount).toBe(0);
+    expect(
+      (
+        await stranger.fails(AlertsDetailsDocument, {
+          filter: { modelId: served.modelId },
+          orderBy: { field: 'UPDATED_AT', direction: 'ASC' },
+        })
+      ).extensions.code,
+    ).toBe('NOT_FOUND');
+    expect(
+      (await stranger.fails(RunMonitoringDetailsDocument, { input: { deploymentId: served.deploymentId } })).extensions
+        .code,
+    ).toBe('NOT_FOUND');
+    expect(
+      (await stranger.ok(AlertsDetailsDocument, { orderBy: { field: 'UPDATED_AT', direction: 'ASC' } })).alerts
+        .totalCount,
+    ).toBe(0);
   });
 });
 
@@ -306,32 +318,31 @@ describe('the audit log', () => {
   it('shows who looked, to administrators alone', async () => {
     const served = await traffic.serve(null);
     await look(served);
-    const query =
-      'query ($filter: AuditFilterInput) { auditLog(filter: $filter) { totalCount nodes { actor role action ' +
-      'subjectType subjectId after requestId createdAt } } }';
     const filter = {
       subjectId: served.deploymentId,
       action: 'runMonitoring',
       actor: 'tess',
       subjectType: 'deployment',
     };
-    expect((await tess.fails(query, { filter })).extensions.code).toBe('FORBIDDEN');
+    expect((await tess.fails(AuditLogDocument, { filter })).extensions.code).toBe('FORBIDDEN');
     const admin = await service.as({ role: Role.ADMIN, subject: 'ada' });
-    const { auditLog } = await admin.ok<{ auditLog: { totalCount: number; nodes: object[] } }>(query, { filter });
+    const { auditLog } = await admin.ok(AuditLogDocument, { filter });
     expect(auditLog).toMatchObject({
       totalCount: 1,
       nodes: [{ actor: 'tess', role: 'ENGINEER', action: 'runMonitoring', subjectId: served.deploymentId }],
     });
     const range = { from: '2020-01-01T00:00:00.000Z', to: '2020-01-02T00:00:00.000Z' };
-    expect((await admin.ok<{ auditLog: { totalCount: number } }>(query, { filter: range })).auditLog.totalCount).toBe(
-      0,
-    );
-    expect((await admin.fails(query, { filter: { from: range.to, to: range.from } })).extensions).toMatchObject({
+    expect((await admin.ok(AuditLogDocument, { filter: range })).auditLog.totalCount).toBe(0);
+    expect(
+      (await admin.fails(AuditLogDocument, { filter: { from: range.to, to: range.from } })).extensions,
+    ).toMatchObject({
       code: 'BAD_USER_INPUT',
       field: 'filter.to',
     });
-    expect((await admin.fails(query, { filter: { subjectId: served.modelId } })).extensions.code).toBe('NOT_FOUND');
+    expect((await admin.fails(AuditLogDocument, { filter: { subjectId: served.modelId } })).extensions.code).toBe(
+      'NOT_FOUND',
+    );
     const foreign = await service.as({ role: Role.ADMIN, tenant: 'other' });
-    expect((await foreign.ok<{ auditLog: { totalCount: number } }>(query)).auditLog.totalCount).toBe(0);
+    expect((await foreign.ok(AuditLogDocument)).auditLog.totalCount).toBe(0);
   });
 });

@@ -13,13 +13,13 @@ import {
   deploy,
   floats,
   makeVersion,
-  PREDICT,
   predict,
   serve,
   x,
   xToY,
 } from '../support/serving.js';
 import { startTcpProxy } from '../support/tcp-proxy.js';
+import { EndpointDetailsDocument, PredictDetailsDocument } from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -57,12 +57,9 @@ describe('predict', () => {
     });
     expect(byTensor.latencyMs).toBeGreaterThan(0);
     const rows = Array.from({ length: 10 }, (_, row) => ({ x: values.slice(row * 3, row * 3 + 3) }));
-    const { endpoint } = await tess.ok<{ endpoint: { name: string } }>(
-      `query ($id: ID!) { endpoint(id: $id) { name } }`,
-      {
-        id: endpointId,
-      },
-    );
+    const { endpoint } = await tess.ok(EndpointDetailsDocument, {
+      id: endpointId,
+    });
     const byName = await predict(tess, { endpointName: endpoint.name, rows });
     expect(byName.outputs).toEqual(byTensor.outputs);
     const literal = await tess.ok<{ predict: Answer }>(
@@ -111,7 +108,7 @@ describe('predict', () => {
       [{ rows: [[1, 2]] }, 'rows[0]', 'a list for a row'],
     ];
     for (const [input, field, what] of cases) {
-      const error = await tess.fails(PREDICT, { input: { endpointId, ...input } });
+      const error = await tess.fails(PredictDetailsDocument, { input: { endpointId, ...input } });
       expect(error.extensions, what).toMatchObject({ code: 'INVALID_TENSOR', field });
       expect(error.extensions.expected, what).toBeTruthy();
     }
@@ -121,7 +118,7 @@ describe('predict', () => {
     });
     const other = await createEndpoint(tess, { modelId: wide.modelId });
     await deploy(tess, { endpointId: other.id, modelVersionId: wide.versionId });
-    const beyond = await tess.fails(PREDICT, {
+    const beyond = await tess.fails(PredictDetailsDocument, {
       input: { endpointId: other.id, tensors: [{ ...x([1]), datatype: 'INT64', data: [2 ** 53 + 2] }] },
     });
     expect(beyond.extensions).toMatchObject({ code: 'INVALID_TENSOR', field: 'inputs[0].data[0]' });
@@ -133,12 +130,14 @@ describe('predict', () => {
       [{ rows: [{ x: [1, 2] }], requestId: '' }, 'input.requestId'],
       [{ rows: [{ x: [1, 2] }], routingKey: 'k'.repeat(300) }, 'input.routingKey'],
     ] as const) {
-      expect((await tess.fails(PREDICT, { input: { endpointId, ...input } })).extensions).toMatchObject({
+      expect((await tess.fails(PredictDetailsDocument, { input: { endpointId, ...input } })).extensions).toMatchObject({
         code: 'BAD_USER_INPUT',
         field,
       });
     }
-    const notAList = await tess.fails(PREDICT, { input: { endpointId, tensors: [{ ...x([1, 2], 2), data: 3 }] } });
+    const notAList = await tess.fails(PredictDetailsDocument, {
+      input: { endpointId, tensors: [{ ...x([1, 2], 2), data: 3 }] },
+    });
     expect(notAList.extensions.code).toBe('BAD_USER_INPUT');
     const { deployments } = await trafficOf(endpointId);
     expect(deployments[0]!.traffic).toMatchObject({ requests: 0, errors: 0 });
@@ -150,9 +149,9 @@ describe('predict', () => {
     expect(y(await predict(vera, { endpointId: inProduction.endpointId, rows: [{ x: 5 }] }))).toEqual([5]);
     for (const stage of ['DEVELOPMENT', 'STAGING', 'ARCHIVED'] as const) {
       const { endpointId } = await serve(service, tess, { bytes: linear([1], 0), signature: xToY(1), stage });
-      expect((await vera.fails(PREDICT, { input: { endpointId, rows: [{ x: 5 }] } })).extensions.code).toBe(
-        'FORBIDDEN',
-      );
+      expect(
+        (await vera.fails(PredictDetailsDocument, { input: { endpointId, rows: [{ x: 5 }] } })).extensions.code,
+      ).toBe('FORBIDDEN');
       expect(y(await predict(tess, { endpointId, rows: [{ x: 5 }] }))).toEqual([5]);
     }
     const candidate = await makeVersion(service, {
@@ -162,7 +161,8 @@ describe('predict', () => {
     });
     await deploy(tess, { endpointId: inProduction.endpointId, modelVersionId: candidate.versionId, weightBps: 1 });
     expect(
-      (await vera.fails(PREDICT, { input: { endpointId: inProduction.endpointId, rows: [{ x: 5 }] } })).extensions.code,
+      (await vera.fails(PredictDetailsDocument, { input: { endpointId: inProduction.endpointId, rows: [{ x: 5 }] } }))
+        .extensions.code,
     ).toBe('FORBIDDEN');
     expect(
       (
@@ -182,14 +182,15 @@ describe('predict', () => {
     );
     await predict(tess, { endpointName: 'shared-name', rows: [{ x: 1 }] });
     const other = await service.as({ tenant: 'other' });
-    const absent = await other.fails(PREDICT, {
+    const absent = await other.fails(PredictDetailsDocument, {
       input: { endpointId: endpointId.replace(/^./, (digit) => (digit === '0' ? '1' : '0')), rows: [{ x: 1 }] },
     });
-    const foreign = await other.fails(PREDICT, { input: { endpointId, rows: [{ x: 1 }] } });
+    const foreign = await other.fails(PredictDetailsDocument, { input: { endpointId, rows: [{ x: 1 }] } });
     expect(foreign.extensions.code).toBe('NOT_FOUND');
     expect(absent.extensions.code).toBe('NOT_FOUND');
     expect(
-      (await other.fails(PREDICT, { input: { endpointName: 'shared-name', rows: [{ x: 1 }] } })).extensions.code,
+      (await other.fails(PredictDetailsDocument, { input: { endpointName: 'shared-name', rows: [{ x: 1 }] } }))
+        .extensions.code,
     ).toBe('NOT_FOUND');
     const own = await makeVersion(service, { bytes: linear([-1], 0), signature: xToY(1), tenant: 'other' });
     const theirs = await createEndpoint(other, { modelId: own.modelId, name: 'shared-name' });
@@ -221,7 +222,9 @@ describe('predict', () => {
     expect(y(await predict(tess, { endpointId: hanging.endpointId, rows: [{ x: 1 }] }))).toEqual([1]);
     let done = false;
     const guilty = tess
-      .fails(PREDICT, { input: { endpointId: hanging.endpointId, rows: [{ x: 5000 }], deadlineMs: 1500 } })
+      .fails(PredictDetailsDocument, {
+        input: { endpointId: hanging.endpointId, rows: [{ x: 5000 }], deadlineMs: 1500 },
+      })
       .finally(() => (done = true));
     let neighbours = 0;
     let slowestMs = 0;
@@ -236,7 +239,7 @@ describe('predict', () => {
     expect(neighbours).toBeGreaterThan(3);
     const again = () =>
       tess
-        .send(PREDICT, { input: { endpointId: hanging.endpointId, rows: [{ x: 7 }] } })
+        .send(PredictDetailsDocument, { input: { endpointId: hanging.endpointId, rows: [{ x: 7 }] } })
         .then(({ errors }) => errors?.[0]?.extensions.code ?? 'answered');
     await expect.poll(again, { timeout: 10_000 }).toBe('answered');
     const { deployments } = await trafficOf(hanging.endpointId);
@@ -249,7 +252,9 @@ describe('predict', () => {
     const beside = Array.from({ length: 20 }, (_, i) =>
       predict(tess, { endpointId: healthy.endpointId, rows: [{ x: i }] }),
     );
-    const guilty = await tess.fails(PREDICT, { input: { endpointId: hog.endpointId, rows: [{ x: 5000 }] } });
+    const guilty = await tess.fails(PredictDetailsDocument, {
+      input: { endpointId: hog.endpointId, rows: [{ x: 5000 }] },
+    });
     expect(guilty.extensions.code).toBe('RESOURCE_EXHAUSTED');
     expect((await Promise.all(beside)).map(y)).toEqual(Array.from({ length: 20 }, (_, i) => [2 * i]));
     expect(y(await predict(tess, { endpointId: healthy.endpointId, rows: [{ x: 4 }] }))).toEqual([8]);
@@ -363,11 +368,7 @@ interface TrafficShape {
 
 async function trafficOf(endpointId: string): Promise<{ deployments: { id: string; traffic: TrafficShape }[] }> {
   await service.app.context.services.traffic.flush();
-  const { endpoint } = await tess.ok<{ endpoint: { deployments: { id: string; traffic: TrafficShape }[] } }>(
-    'query ($id: ID!) { endpoint(id: $id) { deployments { id traffic { requests rows errors errorRate ' +
-      'latencyP50Ms latencyP95Ms comparedRows disagreementRate } } } }',
-    { id: endpointId },
-  );
+  const { endpoint } = await tess.ok(EndpointDetailsDocument, { id: endpointId });
   return endpoint;
 }
 

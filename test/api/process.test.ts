@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createDatabaseFromTemplate } from '../support/database.js';
 import { Caller, SECRET } from '../support/service.js';
+import { CreateExperimentDetailsDocument, ExperimentsDetailsDocument } from '../generated/operations.js';
 
 const cleanups: (() => Promise<unknown> | unknown)[] = [];
 afterEach(async () => {
@@ -135,7 +136,7 @@ describe('the process', () => {
       };
       expect(Object.keys(ready).toSorted()).toEqual(['graphqlUrl', 'token', 'url', 'wsUrl']);
       const admin = new Caller(ready.url, ready.token);
-      await admin.ok('mutation { createExperiment(input: { name: "kept" }) { experiment { id } } }');
+      await admin.ok(CreateExperimentDetailsDocument, { input: { name: 'kept' } });
       first.child.kill('SIGKILL');
       await first.ended;
 
@@ -144,7 +145,7 @@ describe('the process', () => {
       const again = JSON.parse(await second.firstLine) as { url: string; token: string };
       console.log(`ready ${Date.now() - startedAt} ms after kill -9, with the orphaned database server adopted`);
       const survivor = new Caller(again.url, again.token);
-      expect(await survivor.ok('{ experiments { nodes { name } } }')).toEqual({
+      expect(await survivor.ok(ExperimentsDetailsDocument)).toEqual({
         experiments: { nodes: [{ name: 'kept' }] },
       });
       const subscription = survivor.socket();

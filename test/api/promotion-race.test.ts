@@ -1,7 +1,13 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/rules/principal.js';
-import { createModel, PROMOTE, promote, register, trainTumours } from '../support/registry.js';
+import { createModel, promote, register, trainTumours } from '../support/registry.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
+import { ModelVersionDocument } from '../../schema/generated/operations.js';
+import {
+  DemoteModelVersionDetailsDocument,
+  ModelVersionsDetailsDocument,
+  PromoteModelVersionDetailsDocument,
+} from '../generated/operations.js';
 
 /** `npm run test:faults` runs 1,000. */
 const RACES = Number(process.env['MATIH_FAULT_RACES'] ?? 50);
@@ -33,22 +39,16 @@ it(
       // The third is in production from the first race on; the other two, back in DEVELOPMENT, run for its place.
       const rivals: string[] = ids.filter((id) => id !== production).slice(0, 2);
       for (const id of rivals) {
-        const { modelVersion } = await ada.ok<{ modelVersion: { stage: string } }>(
-          'query ($id: ID!) { modelVersion(id: $id) { stage } }',
-          {
-            id,
-          },
-        );
+        const { modelVersion } = await ada.ok(ModelVersionDocument, {
+          id,
+        });
         if (modelVersion.stage === 'ARCHIVED')
-          await ada.ok(
-            'mutation ($id: ID!) { demoteModelVersion(input: { modelVersionId: $id }) { modelVersion { id } } }',
-            { id },
-          );
+          await ada.ok(DemoteModelVersionDetailsDocument, { input: { modelVersionId: id } });
         if (modelVersion.stage !== 'STAGING') await promote(ada, id, 'STAGING', OVERRIDE);
       }
       const answers = await Promise.all(
         rivals.map((modelVersionId) =>
-          ada.send<{ promoteModelVersion: { modelVersion: { id: string } } }>(PROMOTE, {
+          ada.send(PromoteModelVersionDetailsDocument, {
             input: { modelVersionId, toStage: 'PRODUCTION', expectedProductionVersionId: production, ...OVERRIDE },
           }),
         ),
@@ -60,10 +60,9 @@ it(
         if (errors?.[0]?.extensions.code === 'CONFLICT') conflicts++;
         else if (errors) others.push(JSON.stringify(errors[0]));
       }
-      const { modelVersions } = await ada.ok<{ modelVersions: { nodes: { id: string }[] } }>(
-        'query ($m: ID!) { modelVersions(filter: { modelId: $m, stage: [PRODUCTION] }) { nodes { id } } }',
-        { m: modelId },
-      );
+      const { modelVersions } = await ada.ok(ModelVersionsDetailsDocument, {
+        filter: { modelId, stage: ['PRODUCTION'] },
+      });
       expect(winners, others.join('\n')).toHaveLength(1);
       expect(modelVersions.nodes.map(({ id }) => id)).toEqual(winners);
       production = winners[0]!;

@@ -2,6 +2,16 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { createModel, register, trainTumours } from '../support/registry.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
+import { AuditLogDocument } from '../../schema/generated/operations.js';
+import {
+  DeleteModelAliasDetailsDocument,
+  DeleteModelDetailsDocument,
+  DeleteModelVersionDetailsDocument,
+  EventsDetailsDocument,
+  ModelDetailsDocument,
+  ModelVersionByAliasDetailsDocument,
+  SetModelAliasDetailsDocument,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -14,18 +24,6 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-const SET = `mutation ($input: SetModelAliasInput!) {
-  setModelAlias(input: $input) { modelAlias { id alias createdBy model { id } modelVersion { id aliases } } } }`;
-const DELETE = 'mutation ($input: DeleteModelAliasInput!) { deleteModelAlias(input: $input) { deletedId } }';
-const BY_ALIAS = `query ($alias: String!, $modelId: ID, $modelName: String) {
-  modelVersionByAlias(alias: $alias, modelId: $modelId, modelName: $modelName) { id } }`;
-
-interface Answer {
-  setModelAlias: {
-    modelAlias: { id: string; alias: string; createdBy: string; modelVersion: { id: string; aliases: string[] } };
-  };
-}
-
 async function modelWith(versions: number): Promise<{ modelId: string; ids: string[] }> {
   const modelId = await createModel(tess);
   const ids: string[] = [];
@@ -34,7 +32,7 @@ async function modelWith(versions: number): Promise<{ modelId: string; ids: stri
 }
 
 const set = async (modelId: string, modelVersionId: string, alias: string) =>
-  (await tess.ok<Answer>(SET, { input: { modelId, modelVersionId, alias } })).setModelAlias.modelAlias;
+  (await tess.ok(SetModelAliasDetailsDocument, { input: { modelId, modelVersionId, alias } })).setModelAlias.modelAlias;
 
 describe('aliases', () => {
   it('point to one version at a time, move, and are told by model, version, id and name', async () => {
@@ -48,14 +46,12 @@ describe('aliases', () => {
       modelVersion: { id: first, aliases: ['champion'] },
     });
     await set(modelId, first, 'Blue_2-x');
-    expect(await tess.ok(BY_ALIAS, { alias: 'champion', modelId })).toEqual({ modelVersionByAlias: { id: first } });
+    expect(await tess.ok(ModelVersionByAliasDetailsDocument, { alias: 'champion', modelId })).toEqual({
+      modelVersionByAlias: { id: first },
+    });
     const moved = await set(modelId, second, 'champion');
     expect(moved).toMatchObject({ id: made.id, modelVersion: { id: second, aliases: ['champion'] } });
-    const { model } = await tess.ok<{ model: { name: string; aliases: unknown[]; versions: { nodes: unknown[] } } }>(
-      'query ($id: ID!) { model(id: $id) { name aliases { alias modelVersion { id } } versions { nodes { id ' +
-        'aliases } } } }',
-      { id: modelId },
-    );
+    const { model } = await tess.ok(ModelDetailsDocument, { id: modelId });
     expect(model.aliases).toEqual([
       { alias: 'Blue_2-x', modelVersion: { id: first } },
       { alias: 'champion', modelVersion: { id: second } },
@@ -64,11 +60,13 @@ describe('aliases', () => {
       { id: second, aliases: ['champion'] },
       { id: first, aliases: ['Blue_2-x'] },
     ]);
-    expect(await tess.ok(BY_ALIAS, { alias: 'champion', modelName: model.name })).toEqual({
+    expect(await tess.ok(ModelVersionByAliasDetailsDocument, { alias: 'champion', modelName: model.name })).toEqual({
       modelVersionByAlias: { id: second },
     });
     // Case matters.
-    expect((await tess.fails(BY_ALIAS, { alias: 'Champion', modelId })).extensions.code).toBe('NOT_FOUND');
+    expect((await tess.fails(ModelVersionByAliasDetailsDocument, { alias: 'Champion', modelId })).extensions.code).toBe(
+      'NOT_FOUND',
+    );
   });
 
   it('are events and audit rows, once per change', async () => {
@@ -78,32 +76,26 @@ describe('aliases', () => {
     await set(modelId, first, 'live');
     await set(modelId, second, 'live');
     const { id } = await set(modelId, second, 'live');
-    expect(await tess.ok(DELETE, { input: { modelId, alias: 'live' } })).toEqual({
+    expect(await tess.ok(DeleteModelAliasDetailsDocument, { input: { modelId, alias: 'live' } })).toEqual({
       deleteModelAlias: { deletedId: id },
     });
-    expect((await tess.fails(DELETE, { input: { modelId, alias: 'live' } })).extensions.code).toBe('NOT_FOUND');
-    const { events } = await tess.ok<{ events: { nodes: { subjectId: string; payload: Record<string, unknown> }[] } }>(
-      'query ($id: ID!) { events(filter: { types: [MODEL_ALIAS_CHANGED], modelId: $id }) { nodes { subjectId ' +
-        'payload } } }',
-      { id: modelId },
-    );
-    const told = events.nodes.map(({ subjectId, payload }) => [
-      subjectId,
-      payload['alias'],
-      payload['version'],
-      payload['previousVersionId'],
-    ]);
+    expect(
+      (await tess.fails(DeleteModelAliasDetailsDocument, { input: { modelId, alias: 'live' } })).extensions.code,
+    ).toBe('NOT_FOUND');
+    const { events } = await tess.ok(EventsDetailsDocument, { filter: { types: ['MODEL_ALIAS_CHANGED'], modelId } });
+    const told = events.nodes.map(({ subjectId, payload }) => {
+      const { alias, version, previousVersionId } = payload as Record<string, unknown>;
+      return [subjectId, alias, version, previousVersionId];
+    });
     expect(told.reverse()).toEqual([
       [first, 'live', 1, null],
       [second, 'live', 2, first],
       [second, 'live', null, second],
     ]);
     const admin = await service.as({ role: Role.ADMIN });
-    const { auditLog } = await admin.ok<{ auditLog: { nodes: unknown[] } }>(
-      'query ($id: ID!) { auditLog(filter: { subjectId: $id, action: "deleteModelAlias" }) { nodes { before ' +
-        'after } } }',
-      { id: second },
-    );
+    const { auditLog } = await admin.ok(AuditLogDocument, {
+      filter: { subjectId: second, action: 'deleteModelAlias' },
+    });
     expect(auditLog.nodes).toEqual([{ before: { alias: 'live', modelVersionId: second }, after: null }]);
   });
 
@@ -124,7 +116,9 @@ describe('aliases', () => {
       '%',
       "'; drop table model",
     ]) {
-      const error = await tess.fails(SET, { input: { modelId, modelVersionId: ids[0], alias } });
+      const error = await tess.fails(SetModelAliasDetailsDocument, {
+        input: { modelId, modelVersionId: ids[0], alias },
+      });
       expect(error.extensions, JSON.stringify(alias)).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.alias' });
     }
     for (const alias of ['v', 'v1x', 'latest2', '-', '_', '0', 'x'.repeat(255)]) await set(modelId, ids[0]!, alias);
@@ -134,7 +128,8 @@ describe('aliases', () => {
     const { modelId, ids } = await modelWith(2);
     const other = await modelWith(1);
     expect(
-      (await tess.fails(SET, { input: { modelId, modelVersionId: other.ids[0], alias: 'a' } })).extensions,
+      (await tess.fails(SetModelAliasDetailsDocument, { input: { modelId, modelVersionId: other.ids[0], alias: 'a' } }))
+        .extensions,
     ).toMatchObject({
       code: 'BAD_USER_INPUT',
       field: 'input.modelVersionId',
@@ -142,15 +137,19 @@ describe('aliases', () => {
     await set(modelId, ids[1]!, 'gone');
     await set(modelId, ids[0]!, 'kept');
     const globex = await service.as({ tenant: 'globex' });
-    expect((await globex.fails(BY_ALIAS, { alias: 'gone', modelId })).extensions.code).toBe('NOT_FOUND');
+    expect((await globex.fails(ModelVersionByAliasDetailsDocument, { alias: 'gone', modelId })).extensions.code).toBe(
+      'NOT_FOUND',
+    );
     for (const which of [{}, { modelId, modelName: 'x' }])
-      expect((await tess.fails(BY_ALIAS, { alias: 'kept', ...which })).extensions.code).toBe('BAD_USER_INPUT');
-    await tess.ok('mutation ($id: ID!) { deleteModelVersion(input: { id: $id }) { deletedId } }', { id: ids[1] });
-    const { model } = await tess.ok<{ model: unknown }>('query ($id: ID!) { model(id: $id) { aliases { alias } } }', {
+      expect((await tess.fails(ModelVersionByAliasDetailsDocument, { alias: 'kept', ...which })).extensions.code).toBe(
+        'BAD_USER_INPUT',
+      );
+    await tess.ok(DeleteModelVersionDetailsDocument, { input: { id: ids[1]! } });
+    const { model } = await tess.ok(ModelDetailsDocument, {
       id: modelId,
     });
     expect(model).toEqual({ aliases: [{ alias: 'kept' }] });
-    await tess.ok('mutation ($id: ID!) { deleteModel(input: { id: $id }) { deletedId } }', { id: modelId });
+    await tess.ok(DeleteModelDetailsDocument, { input: { id: modelId } });
   });
 
   it('set by many at once are one row', async () => {

@@ -3,6 +3,24 @@ import { Role } from '../../src/modules/core/rules/principal.js';
 import { linear } from '../fixtures/models/build.js';
 import { createModel, forceToProduction, registerUpload } from '../support/registry.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
+import { AuditLogDocument, CreateEndpointDocument, StageAtDocument } from '../../schema/generated/operations.js';
+import {
+  ApproveModelVersionDetailsDocument,
+  ArchiveModelVersionDetailsDocument,
+  CreateModelCommentDetailsDocument,
+  DeleteEndpointDetailsDocument,
+  DeleteModelCommentDetailsDocument,
+  DeleteModelDetailsDocument,
+  DeleteModelVersionDetailsDocument,
+  DeployModelVersionDetailsDocument,
+  EventsDetailsDocument,
+  ModelCommentsDetailsDocument,
+  ModelVersionDetailsDocument,
+  SetModelAliasDetailsDocument,
+  UndeployDetailsDocument,
+  UpdateModelCommentDetailsDocument,
+  type CreateModelCommentInput,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -26,7 +44,6 @@ const REMOVE = 'mutation ($id: ID!) { deleteModelComment(input: { id: $id }) { d
 const LIST = `query ($modelId: ID, $modelVersionId: ID, $first: Int, $after: String) {
   modelComments(modelId: $modelId, modelVersionId: $modelVersionId, first: $first, after: $after) {
     totalCount nodes { id body createdBy } pageInfo { hasNextPage endCursor } } }`;
-const STAGE_AT = 'query ($id: ID!, $at: DateTimeISO!) { stageAt(modelVersionId: $id, at: $at) }';
 
 interface Comments {
   modelComments: {
@@ -36,9 +53,8 @@ interface Comments {
   };
 }
 
-async function add(caller: Caller, input: Record<string, unknown>): Promise<{ id: string } & Record<string, unknown>> {
-  return (await caller.ok<{ createModelComment: { comment: { id: string } } }>(ADD, { input })).createModelComment
-    .comment;
+async function add(caller: Caller, input: CreateModelCommentInput): Promise<{ id: string } & Record<string, unknown>> {
+  return (await caller.ok(CreateModelCommentDetailsDocument, { input })).createModelComment.comment;
 }
 
 describe('comments', () => {
@@ -55,15 +71,19 @@ describe('comments', () => {
       model: { id: modelId },
       modelVersion: { id: modelVersionId },
     });
-    const first = await tess.ok<Comments>(LIST, { modelId, first: 1 });
+    const first = await tess.ok(ModelCommentsDetailsDocument, { modelId, first: 1 });
     expect(first.modelComments).toMatchObject({
       totalCount: 2,
       nodes: [{ id: special.id, body: script }],
       pageInfo: { hasNextPage: true },
     });
-    const next = await tess.ok<Comments>(LIST, { modelId, first: 1, after: first.modelComments.pageInfo.endCursor });
+    const next = await tess.ok(ModelCommentsDetailsDocument, {
+      modelId,
+      first: 1,
+      after: first.modelComments.pageInfo.endCursor,
+    });
     expect(next.modelComments).toMatchObject({ nodes: [{ id: general.id }], pageInfo: { hasNextPage: false } });
-    expect((await tess.ok<Comments>(LIST, { modelVersionId })).modelComments).toMatchObject({
+    expect((await tess.ok(ModelCommentsDetailsDocument, { modelVersionId })).modelComments).toMatchObject({
       totalCount: 1,
       nodes: [{ id: special.id }],
     });
@@ -81,11 +101,7 @@ describe('comments', () => {
     expect(await chosen('filter: { search: "%" }')).toEqual([]);
     expect(await chosen('orderBy: { field: CREATED_AT, direction: ASC }')).toEqual([general.id, special.id]);
     expect(await chosen('orderBy: { field: UPDATED_AT, direction: DESC }')).toEqual([special.id, general.id]);
-    const { events } = await tess.ok<{ events: { nodes: unknown[] } }>(
-      'query ($id: ID!) { events(filter: { types: [MODEL_COMMENTED], modelId: $id }) { nodes { subjectType ' +
-        'subjectId payload } } }',
-      { id: modelId },
-    );
+    const { events } = await tess.ok(EventsDetailsDocument, { filter: { types: ['MODEL_COMMENTED'], modelId } });
     expect(events.nodes).toMatchObject([
       {
         subjectType: 'modelVersion',
@@ -99,28 +115,30 @@ describe('comments', () => {
   it('are changed by their author, and removed by him or an ADMIN', async () => {
     const modelId = await createModel(tess);
     const { id, createdAt } = await add(tess, { modelId, body: 'firts' });
-    expect((await bob.fails(EDIT, { input: { id, body: 'mine now' } })).extensions).toMatchObject({
+    expect(
+      (await bob.fails(UpdateModelCommentDetailsDocument, { input: { id, body: 'mine now' } })).extensions,
+    ).toMatchObject({
       code: 'FORBIDDEN',
       expected: 'tess',
     });
-    expect((await admin.fails(EDIT, { input: { id, body: 'mine now' } })).extensions.code).toBe('FORBIDDEN');
-    expect((await bob.fails(REMOVE, { id })).extensions.code).toBe('FORBIDDEN');
-    const { updateModelComment } = await tess.ok<{
-      updateModelComment: { comment: { body: string; createdAt: string; updatedAt: string } };
-    }>(EDIT, {
+    expect(
+      (await admin.fails(UpdateModelCommentDetailsDocument, { input: { id, body: 'mine now' } })).extensions.code,
+    ).toBe('FORBIDDEN');
+    expect((await bob.fails(DeleteModelCommentDetailsDocument, { input: { id } })).extensions.code).toBe('FORBIDDEN');
+    const { updateModelComment } = await tess.ok(UpdateModelCommentDetailsDocument, {
       input: { id, body: 'first' },
     });
     expect(updateModelComment.comment).toMatchObject({ body: 'first', createdAt });
     expect(Date.parse(updateModelComment.comment.updatedAt)).toBeGreaterThanOrEqual(Date.parse(createdAt as string));
-    await admin.ok(REMOVE, { id });
-    expect((await tess.fails(REMOVE, { id })).extensions.code).toBe('NOT_FOUND');
+    await admin.ok(DeleteModelCommentDetailsDocument, { input: { id } });
+    expect((await tess.fails(DeleteModelCommentDetailsDocument, { input: { id } })).extensions.code).toBe('NOT_FOUND');
     const own = await add(tess, { modelId, body: 'x' });
-    expect(await tess.ok(REMOVE, { id: own.id })).toEqual({ deleteModelComment: { deletedId: own.id } });
-    const { auditLog } = await admin.ok<{ auditLog: { nodes: unknown[] } }>(
-      'query ($id: ID!) { auditLog(filter: { subjectId: $id, action: "deleteModelComment" }) { nodes { actor ' +
-        'before after } } }',
-      { id: modelId },
-    );
+    expect(await tess.ok(DeleteModelCommentDetailsDocument, { input: { id: own.id } })).toEqual({
+      deleteModelComment: { deletedId: own.id },
+    });
+    const { auditLog } = await admin.ok(AuditLogDocument, {
+      filter: { subjectId: modelId, action: 'deleteModelComment' },
+    });
     expect(auditLog.nodes).toMatchObject([
       { actor: 'tess', before: { body: 'x' } },
       { actor: 'ada', before: { commentId: id, body: 'first', createdBy: 'tess' }, after: null },
@@ -132,14 +150,16 @@ describe('comments', () => {
     const { id: modelVersionId } = await registerUpload(tess, modelId, linear([1], 0));
     for (const body of ['', ' \n\t ', 'x'.repeat(10_001), 'a\0b', '\ud800'])
       expect(
-        (await tess.fails(ADD, { input: { modelId, body } })).extensions,
+        (await tess.fails(CreateModelCommentDetailsDocument, { input: { modelId, body } })).extensions,
         JSON.stringify(body.slice(0, 9)),
       ).toMatchObject({
         code: 'BAD_USER_INPUT',
         field: 'input.body',
       });
     for (const on of [{}, { modelId, modelVersionId }])
-      expect((await tess.fails(ADD, { input: { ...on, body: 'x' } })).extensions).toMatchObject({
+      expect(
+        (await tess.fails(CreateModelCommentDetailsDocument, { input: { ...on, body: 'x' } })).extensions,
+      ).toMatchObject({
         code: 'BAD_USER_INPUT',
         field: 'input',
       });
@@ -155,25 +175,23 @@ describe('comments', () => {
     ] as const)
       expect((await globex.fails(query, variables)).extensions.code).toBe('NOT_FOUND');
     expect(
-      (await (await service.as({ role: Role.VIEWER })).fails(ADD, { input: { modelId, body: 'x' } })).extensions.code,
+      (
+        await (
+          await service.as({ role: Role.VIEWER })
+        ).fails(CreateModelCommentDetailsDocument, { input: { modelId, body: 'x' } })
+      ).extensions.code,
     ).toBe('FORBIDDEN');
   });
 });
 
 describe('what a model leaves behind', () => {
-  const APPROVE =
-    'mutation ($id: ID!) { approveModelVersion(input: { modelVersionId: $id, toStage: STAGING }) { ' +
-    'modelVersion { id } } }';
-  const ALIAS = `mutation ($modelId: ID!, $id: ID!, $alias: String!) {
-    setModelAlias(input: { modelId: $modelId, modelVersionId: $id, alias: $alias }) { modelAlias { id } } }`;
-
   async function commented(): Promise<{ modelId: string; id: string }> {
     const modelId = await createModel(tess, { task: 'OTHER' });
     const { id } = await registerUpload(tess, modelId, linear([1], 0));
     await add(tess, { modelVersionId: id, body: 'about the version' });
     await add(tess, { modelId, body: 'about the model' });
-    await bob.ok(APPROVE, { id });
-    await tess.ok(ALIAS, { modelId, id, alias: 'champion' });
+    await bob.ok(ApproveModelVersionDetailsDocument, { input: { modelVersionId: id, toStage: 'STAGING' } });
+    await tess.ok(SetModelAliasDetailsDocument, { input: { modelId, modelVersionId: id, alias: 'champion' } });
     return { modelId, id };
   }
 
@@ -185,29 +203,29 @@ describe('what a model leaves behind', () => {
 
   it('a version goes with its aliases, approvals and comments, and who follows an alias hears of it', async () => {
     const { modelId, id } = await commented();
-    await tess.ok('mutation ($id: ID!) { deleteModelVersion(input: { id: $id }) { deletedId } }', { id });
+    await tess.ok(DeleteModelVersionDetailsDocument, { input: { id } });
     expect(await left('approval', modelId, id)).toBe(0);
     expect(await left('model_alias', modelId, id)).toBe(0);
-    expect((await tess.ok<Comments>(LIST, { modelId })).modelComments.nodes.map(({ body }) => body)).toEqual([
-      'about the model',
-    ]);
-    const { events } = await tess.ok<{ events: { nodes: unknown[] } }>(
-      'query ($id: ID!) { events(filter: { types: [MODEL_ALIAS_CHANGED], modelId: $id }, first: 1) { nodes { ' +
-        'payload } } }',
-      { id: modelId },
-    );
+    expect(
+      (await tess.ok(ModelCommentsDetailsDocument, { modelId })).modelComments.nodes.map(({ body }) => body),
+    ).toEqual(['about the model']);
+    const { events } = await tess.ok(EventsDetailsDocument, {
+      filter: { types: ['MODEL_ALIAS_CHANGED'], modelId },
+      first: 1,
+    });
     expect(events.nodes).toMatchObject([{ payload: { alias: 'champion', version: null, previousVersionId: id } }]);
   });
 
   it('a version that goes while people write about it leaves nothing half done', async () => {
-    const REMOVE_VERSION = 'mutation ($id: ID!) { deleteModelVersion(input: { id: $id }) { deletedId } }';
     for (let round = 0; round < 5; round++) {
       const { modelId, id } = await commented();
       const answers = await Promise.all([
-        ...Array.from({ length: 4 }, () => tess.send(ADD, { input: { modelVersionId: id, body: 'too late?' } })),
-        tess.send(REMOVE_VERSION, { id }),
-        bob.send(APPROVE, { id }),
-        tess.send(ALIAS, { modelId, id, alias: 'late' }),
+        ...Array.from({ length: 4 }, () =>
+          tess.send(CreateModelCommentDetailsDocument, { input: { modelVersionId: id, body: 'too late?' } }),
+        ),
+        tess.send(DeleteModelVersionDetailsDocument, { input: { id } }),
+        bob.send(ApproveModelVersionDetailsDocument, { input: { modelVersionId: id, toStage: 'STAGING' } }),
+        tess.send(SetModelAliasDetailsDocument, { input: { modelId, modelVersionId: id, alias: 'late' } }),
       ]);
       for (const { errors } of answers) expect([undefined, 'NOT_FOUND']).toContain(errors?.[0]?.extensions.code);
       expect(await left('model_alias', modelId, id)).toBe(0);
@@ -218,35 +236,30 @@ describe('what a model leaves behind', () => {
 
   it('a model goes with all of that; one whose version is deployed or was in production stays', async () => {
     const { modelId, id } = await commented();
-    const DELETE = 'mutation ($id: ID!) { deleteModel(input: { id: $id }) { deletedId } }';
-    const endpoint = await tess.ok<{ createEndpoint: { endpoint: { id: string } } }>(
-      'mutation ($input: CreateEndpointInput!) { createEndpoint(input: $input) { endpoint { id } } }',
-      { input: { name: `e-${Math.random().toString(36).slice(2)}`, modelId } },
-    );
-    const { deployModelVersion } = await tess.ok<{ deployModelVersion: { deployment: { id: string } } }>(
-      'mutation ($input: DeployModelVersionInput!) { deployModelVersion(input: $input) { deployment { id } } }',
-      { input: { endpointId: endpoint.createEndpoint.endpoint.id, modelVersionId: id, mode: 'LIVE' } },
-    );
-    const deployed = await tess.fails('mutation ($id: ID!) { deleteModelVersion(input: { id: $id }) { deletedId } }', {
-      id,
+    const endpoint = await tess.ok(CreateEndpointDocument, {
+      input: { name: `e-${Math.random().toString(36).slice(2)}`, modelId },
     });
+    const { deployModelVersion } = await tess.ok(DeployModelVersionDetailsDocument, {
+      input: { endpointId: endpoint.createEndpoint.endpoint.id, modelVersionId: id, mode: 'LIVE' },
+    });
+    const deployed = await tess.fails(DeleteModelVersionDetailsDocument, { input: { id } });
     expect(deployed.extensions.code).toBe('CONFLICT');
     expect(deployed.message).toContain('is deployed');
-    expect((await tess.fails(DELETE, { id: modelId })).message).toContain('served by endpoints');
+    expect((await tess.fails(DeleteModelDetailsDocument, { input: { id: modelId } })).message).toContain(
+      'served by endpoints',
+    );
     expect(await left('model_alias', modelId, id)).toBe(1);
-    await tess.ok('mutation ($id: ID!) { undeploy(input: { deploymentId: $id }) { deployment { id } } }', {
-      id: deployModelVersion.deployment.id,
-    });
-    await tess.ok('mutation ($id: ID!) { deleteEndpoint(input: { id: $id }) { deletedId } }', {
-      id: endpoint.createEndpoint.endpoint.id,
-    });
-    await tess.ok(DELETE, { id: modelId });
+    await tess.ok(UndeployDetailsDocument, { input: { deploymentId: deployModelVersion.deployment.id } });
+    await tess.ok(DeleteEndpointDetailsDocument, { input: { id: endpoint.createEndpoint.endpoint.id } });
+    await tess.ok(DeleteModelDetailsDocument, { input: { id: modelId } });
     for (const table of ['approval', 'model_alias', 'model_comment', 'model_version'])
       expect(await left(table, modelId, id), table).toBe(0);
 
     const served = await commented();
     await forceToProduction(admin, served.id, null);
-    expect((await tess.fails(DELETE, { id: served.modelId })).extensions.code).toBe('CONFLICT');
+    expect((await tess.fails(DeleteModelDetailsDocument, { input: { id: served.modelId } })).extensions.code).toBe(
+      'CONFLICT',
+    );
     expect(await left('model_comment', served.modelId, served.id)).toBe(2);
   });
 });
@@ -257,15 +270,10 @@ describe('the stage of a version', () => {
     const before = new Date(Date.now() - 1_000);
     const { id } = await registerUpload(tess, modelId, linear([1], 0));
     await forceToProduction(admin, id, null);
-    await tess.ok(
-      'mutation ($id: ID!) { archiveModelVersion(input: { modelVersionId: $id }) { modelVersion { id } } }',
-      { id },
-    );
-    const { modelVersion } = await tess.ok<{
-      modelVersion: { createdAt: string; stageHistory: { toStage: string; createdAt: string }[] };
-    }>('query ($id: ID!) { modelVersion(id: $id) { createdAt stageHistory { toStage createdAt } } }', { id });
+    await tess.ok(ArchiveModelVersionDetailsDocument, { input: { modelVersionId: id } });
+    const { modelVersion } = await tess.ok(ModelVersionDetailsDocument, { id });
     const at = async (instant: number | string | Date) =>
-      (await tess.ok<{ stageAt: string | null }>(STAGE_AT, { id, at: new Date(instant).toISOString() })).stageAt;
+      (await tess.ok(StageAtDocument, { modelVersionId: id, at: new Date(instant).toISOString() })).stageAt;
     expect(await at(before)).toBeNull();
     expect(await at(modelVersion.createdAt)).toBe('DEVELOPMENT');
     let earlier = 'DEVELOPMENT';
@@ -277,6 +285,8 @@ describe('the stage of a version', () => {
     expect(earlier).toBe('ARCHIVED');
     expect(await at('9999-01-01T00:00:00Z')).toBe('ARCHIVED');
     const globex = await service.as({ tenant: 'globex' });
-    expect((await globex.fails(STAGE_AT, { id, at: before.toISOString() })).extensions.code).toBe('NOT_FOUND');
+    expect(
+      (await globex.fails(StageAtDocument, { modelVersionId: id, at: before.toISOString() })).extensions.code,
+    ).toBe('NOT_FOUND');
   });
 });

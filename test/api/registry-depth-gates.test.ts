@@ -6,12 +6,22 @@ import {
   evaluate,
   forceToProduction,
   promote,
-  PROMOTE,
   register,
   trainTumours,
   validate,
 } from '../support/registry.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
+import { AuditLogDocument } from '../../schema/generated/operations.js';
+import {
+  ApproveModelVersionDetailsDocument,
+  DemoteModelVersionDetailsDocument,
+  ModelDetailsDocument,
+  ModelVersionDetailsDocument,
+  ModelsDetailsDocument,
+  PromoteModelVersionDetailsDocument,
+  RejectModelVersionDetailsDocument,
+  SetGatePolicyDetailsDocument,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -28,20 +38,10 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-const POLICY = `isDefault authorMayApprove staging { gates approvals } production { gates firstGates approvals }
-  evaluation { minImprovement minRows minSilhouette }
-  validation { maxDisagreement maxLatencyP95Ms metrics { name min max } requireHoldoutMetrics }
-  shadow { minRequests maxErrors maxDisagreementShare maxLossIncrease requireEvaluation }`;
-const SET = `mutation ($input: SetGatePolicyInput!) { setGatePolicy(input: $input) { model { gatePolicy { ${POLICY} } } } }`;
-const APPROVE =
-  'mutation ($input: ApproveModelVersionInput!) { approveModelVersion(input: $input) { modelVersion { id } } }';
-const REJECT = `mutation ($input: RejectModelVersionInput!) { rejectModelVersion(input: $input) { modelVersion { id } } }`;
 const OF_THE_LIST = /^select[^]* from "?\(?(model|model_version|model_alias|approval|gate_result|stage_transition)\b/;
-const STATE =
-  'query ($id: ID!) { modelVersion(id: $id) { approvalState { toStage needed approvedBy rejectedBy missing } } }';
 
 async function setPolicy(modelId: string, policy: Record<string, unknown> | null): Promise<Record<string, unknown>> {
-  const { setGatePolicy } = await admin.ok<{ setGatePolicy: { model: { gatePolicy: Record<string, unknown> } } }>(SET, {
+  const { setGatePolicy } = await admin.ok(SetGatePolicyDetailsDocument, {
     input: { modelId, policy },
   });
   return setGatePolicy.model.gatePolicy;
@@ -54,11 +54,11 @@ async function newVersion(policy: Record<string, unknown> | null = null): Promis
 }
 
 async function stateOf(id: string): Promise<unknown> {
-  return (await tess.ok<{ modelVersion: { approvalState: unknown } }>(STATE, { id })).modelVersion.approvalState;
+  return (await tess.ok(ModelVersionDetailsDocument, { id })).modelVersion.approvalState;
 }
 
 const missingOf = async (caller: Caller, input: Record<string, unknown>) => {
-  const { extensions } = await caller.fails(PROMOTE, { input });
+  const { extensions } = await caller.fails(PromoteModelVersionDetailsDocument, { input });
   expect(extensions.code).toBe('GATE_NOT_PASSED');
   return (extensions as unknown as { missing: { gate: string; problem: string; next: string }[] }).missing;
 };
@@ -66,10 +66,7 @@ const missingOf = async (caller: Caller, input: Record<string, unknown>) => {
 describe('the gate policy of a model', () => {
   it('is the default one until an ADMIN sets another, shown with its effective values, and audited', async () => {
     const modelId = await createModel(tess);
-    const { model } = await tess.ok<{ model: { gatePolicy: Record<string, unknown> } }>(
-      `query ($id: ID!) { model(id: $id) { gatePolicy { ${POLICY} } } }`,
-      { id: modelId },
-    );
+    const { model } = await tess.ok(ModelDetailsDocument, { id: modelId });
     const { staging, production, shadow, evaluation } = DEFAULT_GATE_POLICY;
     expect(model.gatePolicy).toMatchObject({
       isDefault: true,
@@ -96,17 +93,13 @@ describe('the gate policy of a model', () => {
       shadow: { minRequests: 7 },
     });
     expect(await setPolicy(modelId, null)).toEqual(model.gatePolicy);
-    const { auditLog } = await admin.ok<{ auditLog: { nodes: unknown[] } }>(
-      'query ($id: ID!) { auditLog(filter: { subjectId: $id, action: "setGatePolicy" }) { nodes { actor ' +
-        'before after } } }',
-      { id: modelId },
-    );
+    const { auditLog } = await admin.ok(AuditLogDocument, { filter: { subjectId: modelId, action: 'setGatePolicy' } });
     expect(auditLog.nodes[0]).toEqual({
       actor: 'ada',
       before: { gatePolicy: { shadow: { minRequests: 7 } } },
       after: { gatePolicy: null },
     });
-    expect((await tess.fails(SET, { input: { modelId } })).extensions.code).toBe('FORBIDDEN');
+    expect((await tess.fails(SetGatePolicyDetailsDocument, { input: { modelId } })).extensions.code).toBe('FORBIDDEN');
   });
 
   it('refuses what makes no sense, naming the field', async () => {
@@ -135,12 +128,16 @@ describe('the gate policy of a model', () => {
       [{ validation: { metrics: [{ name: ' ', min: 0 }] } }, 'input.policy.validation.metrics[0].name'],
     ];
     for (const [policy, field] of wrong) {
-      const error = await admin.fails(SET, { input: { modelId, policy } });
+      const error = await admin.fails(SetGatePolicyDetailsDocument, { input: { modelId, policy } });
       expect(error.extensions, JSON.stringify(policy)).toMatchObject({ code: 'BAD_USER_INPUT', field });
     }
     // A version that is alone has nothing to run beside.
     expect(
-      (await admin.fails(SET, { input: { modelId, policy: { staging: { gates: ['SHADOW'] } } } })).extensions.code,
+      (
+        await admin.fails(SetGatePolicyDetailsDocument, {
+          input: { modelId, policy: { staging: { gates: ['SHADOW'] } } },
+        })
+      ).extensions.code,
     ).toBe('BAD_USER_INPUT');
   });
 
@@ -186,10 +183,7 @@ describe('the gate policy of a model', () => {
     await evaluate(tess, { modelVersionId: second });
     // The same model is no better than itself.
     expect((await missingOf(tess, input))[0]!.problem).toContain('log_loss_below_baseline');
-    const { modelVersion } = await tess.ok<{ modelVersion: unknown }>(
-      'query ($id: ID!) { modelVersion(id: $id) { gates { gate comparedWith { id } } } }',
-      { id: second },
-    );
+    const { modelVersion } = await tess.ok(ModelVersionDetailsDocument, { id: second });
     expect(modelVersion).toEqual({ gates: [{ gate: 'EVALUATION', comparedWith: { id: first } }] });
     await forceToProduction(admin, third, first);
     expect((await missingOf(tess, { ...input, expectedProductionVersionId: third }))[0]!.problem).toBe(
@@ -205,12 +199,10 @@ describe('what a list shows of gates', () => {
       for (let i = 0; i < models; i++) {
         const modelId = await createModel(tess, { framework: `counted${models}` });
         const { id } = await register(tess, { modelId, runId });
-        await bob.ok(APPROVE, { input: { modelVersionId: id, toStage: 'STAGING' } });
+        await bob.ok(ApproveModelVersionDetailsDocument, { input: { modelVersionId: id, toStage: 'STAGING' } });
       }
       service.statements.length = 0;
-      const query = `query ($f: String) { models(filter: { framework: $f }) { nodes { gatePolicy { isDefault } aliases { alias modelVersion { id } }
-        versions { nodes { framework aliases approvals { decision } approvalState { approvedBy } gates { gate comparedWith { id } } } } } } }`;
-      const { models: found } = await tess.ok<{ models: { nodes: unknown[] } }>(query, { f: `counted${models}` });
+      const { models: found } = await tess.ok(ModelsDetailsDocument, { filter: { framework: `counted${models}` } });
       expect(found.nodes).toHaveLength(models);
       counts.push(service.statements.filter((statement) => OF_THE_LIST.test(statement)).length);
     }
@@ -222,11 +214,14 @@ describe('what a list shows of gates', () => {
 describe('approvals', () => {
   it('are counted by person, the author’s own apart, and a promotion says what is missing', async () => {
     const { id } = await newVersion({ staging: { gates: [], approvals: 2 } });
-    const input = { modelVersionId: id, toStage: 'STAGING' };
-    expect((await tess.fails(APPROVE, { input })).extensions).toMatchObject({ code: 'FORBIDDEN', got: 'tess' });
+    const input = { modelVersionId: id, toStage: 'STAGING' } as const;
+    expect((await tess.fails(ApproveModelVersionDetailsDocument, { input })).extensions).toMatchObject({
+      code: 'FORBIDDEN',
+      got: 'tess',
+    });
     expect(await stateOf(id)).toEqual({ toStage: 'STAGING', needed: 2, approvedBy: [], rejectedBy: [], missing: 2 });
-    await bob.ok(APPROVE, { input: { ...input, reason: 'looks good' } });
-    await bob.ok(APPROVE, { input });
+    await bob.ok(ApproveModelVersionDetailsDocument, { input: { ...input, reason: 'looks good' } });
+    await bob.ok(ApproveModelVersionDetailsDocument, { input });
     expect(await missingOf(tess, input)).toEqual([
       {
         gate: 'APPROVALS',
@@ -234,8 +229,8 @@ describe('approvals', () => {
         next: `approveModelVersion(input: {modelVersionId: "${id}", toStage: STAGING}) by somebody other than tess`,
       },
     ]);
-    await admin.ok(APPROVE, { input });
-    await bob.ok(REJECT, { input: { ...input, reason: 'found a leak' } });
+    await admin.ok(ApproveModelVersionDetailsDocument, { input });
+    await bob.ok(RejectModelVersionDetailsDocument, { input: { ...input, reason: 'found a leak' } });
     expect(await stateOf(id)).toEqual({
       toStage: 'STAGING',
       needed: 2,
@@ -243,9 +238,9 @@ describe('approvals', () => {
       rejectedBy: ['bob'],
       missing: 1,
     });
-    const refused = await tess.fails(PROMOTE, { input });
+    const refused = await tess.fails(PromoteModelVersionDetailsDocument, { input });
     expect(refused.message).toContain('it has 1 of 2 approvals, 1 missing and is rejected by bob');
-    await bob.ok(APPROVE, { input: { ...input, reason: 'was none' } });
+    await bob.ok(ApproveModelVersionDetailsDocument, { input: { ...input, reason: 'was none' } });
     expect(await promote(tess, id, 'STAGING')).toMatchObject({ stage: 'STAGING' });
     const { modelVersion, events } = await tess.ok<{
       modelVersion: { approvals: unknown[] };
@@ -277,24 +272,24 @@ describe('approvals', () => {
 
   it('are given up when the version leaves the stage, and are for its next stage alone', async () => {
     const { id } = await newVersion({ staging: { gates: [] }, production: { firstGates: [], approvals: 1 } });
-    const early = await bob.fails(APPROVE, { input: { modelVersionId: id, toStage: 'PRODUCTION' } });
+    const early = await bob.fails(ApproveModelVersionDetailsDocument, {
+      input: { modelVersionId: id, toStage: 'PRODUCTION' },
+    });
     expect(early.extensions).toMatchObject({ code: 'CONFLICT', field: 'input.toStage' });
     await promote(tess, id, 'STAGING');
-    await bob.ok(APPROVE, { input: { modelVersionId: id, toStage: 'PRODUCTION' } });
+    await bob.ok(ApproveModelVersionDetailsDocument, { input: { modelVersionId: id, toStage: 'PRODUCTION' } });
     expect(await stateOf(id)).toMatchObject({ toStage: 'PRODUCTION', approvedBy: ['bob'], missing: 0 });
-    await tess.ok(
-      'mutation ($id: ID!) { demoteModelVersion(input: { modelVersionId: $id }) { modelVersion { id } } }',
-      { id },
-    );
+    await tess.ok(DemoteModelVersionDetailsDocument, { input: { modelVersionId: id } });
     await promote(tess, id, 'STAGING');
     expect(await stateOf(id)).toMatchObject({ toStage: 'PRODUCTION', approvedBy: [], missing: 1 });
     expect(await missingOf(tess, { modelVersionId: id, toStage: 'PRODUCTION' })).toMatchObject([{ gate: 'APPROVALS' }]);
-    await bob.ok(APPROVE, { input: { modelVersionId: id, toStage: 'PRODUCTION' } });
+    await bob.ok(ApproveModelVersionDetailsDocument, { input: { modelVersionId: id, toStage: 'PRODUCTION' } });
     expect(await promote(tess, id, 'PRODUCTION')).toMatchObject({ stage: 'PRODUCTION' });
     expect(await stateOf(id)).toBeNull();
-    expect((await bob.fails(APPROVE, { input: { modelVersionId: id, toStage: 'PRODUCTION' } })).extensions.code).toBe(
-      'CONFLICT',
-    );
+    expect(
+      (await bob.fails(ApproveModelVersionDetailsDocument, { input: { modelVersionId: id, toStage: 'PRODUCTION' } }))
+        .extensions.code,
+    ).toBe('CONFLICT');
   });
 
   it(
@@ -302,48 +297,47 @@ describe('approvals', () => {
       'overrides',
     async () => {
       const { modelId, id } = await newVersion({ authorMayApprove: true, staging: { gates: [], approvals: 1 } });
-      const input = { modelVersionId: id, toStage: 'STAGING' };
-      await tess.ok(APPROVE, { input });
+      const input = { modelVersionId: id, toStage: 'STAGING' } as const;
+      await tess.ok(ApproveModelVersionDetailsDocument, { input });
       expect(await stateOf(id)).toMatchObject({ approvedBy: ['tess'], missing: 0 });
       // What counted no longer does once the policy says otherwise.
       await setPolicy(modelId, { staging: { gates: [], approvals: 1 } });
       expect(await stateOf(id)).toMatchObject({ approvedBy: [], missing: 1 });
       await setPolicy(modelId, { staging: { gates: [] } });
-      await tess.ok(REJECT, { input: { ...input, reason: 'my mistake' } });
+      await tess.ok(RejectModelVersionDetailsDocument, { input: { ...input, reason: 'my mistake' } });
       expect(await missingOf(bob, input)).toMatchObject([{ gate: 'APPROVALS', problem: 'is rejected by tess' }]);
       await promote(admin, id, 'STAGING', { override: true, reason: 'tess is on holiday' });
-      const { auditLog } = await admin.ok<{ auditLog: { nodes: { after: unknown }[] } }>(
-        'query ($id: ID!) { auditLog(filter: { subjectId: $id, action: "promoteModelVersion" }) { nodes { after } } }',
-        { id },
-      );
+      const { auditLog } = await admin.ok(AuditLogDocument, {
+        filter: { subjectId: id, action: 'promoteModelVersion' },
+      });
       expect(auditLog.nodes[0]!.after).toMatchObject({ override: true, gatesNotPassed: ['APPROVALS'] });
     },
   );
 
   it('are refused to viewers and other tenants, and without a reason for a no', async () => {
     const { id } = await newVersion();
-    const input = { modelVersionId: id, toStage: 'STAGING' };
-    expect((await (await service.as({ role: Role.VIEWER })).fails(APPROVE, { input })).extensions.code).toBe(
-      'FORBIDDEN',
-    );
+    const input = { modelVersionId: id, toStage: 'STAGING' } as const;
+    expect(
+      (await (await service.as({ role: Role.VIEWER })).fails(ApproveModelVersionDetailsDocument, { input })).extensions
+        .code,
+    ).toBe('FORBIDDEN');
     const globex = await service.as({ tenant: 'globex', role: Role.ADMIN });
-    expect((await globex.fails(APPROVE, { input })).extensions.code).toBe('NOT_FOUND');
+    expect((await globex.fails(ApproveModelVersionDetailsDocument, { input })).extensions.code).toBe('NOT_FOUND');
     for (const reason of ['', '  ', 'x'.repeat(2_001)])
-      expect((await bob.fails(REJECT, { input: { ...input, reason } })).extensions.field).toBe('input.reason');
+      expect(
+        (await bob.fails(RejectModelVersionDetailsDocument, { input: { ...input, reason } })).extensions.field,
+      ).toBe('input.reason');
   });
 
   it('given by many at once and a promotion beside them leave one truth', async () => {
     const { id } = await newVersion({ staging: { gates: [], approvals: 3 } });
-    const input = { modelVersionId: id, toStage: 'STAGING' };
+    const input = { modelVersionId: id, toStage: 'STAGING' } as const;
     const people = await Promise.all(['p1', 'p2', 'p3', 'p4'].map((subject) => service.as({ subject })));
     await Promise.allSettled([
-      ...people.map((person) => person.send(APPROVE, { input })),
-      tess.send(PROMOTE, { input }),
+      ...people.map((person) => person.send(ApproveModelVersionDetailsDocument, { input })),
+      tess.send(PromoteModelVersionDetailsDocument, { input }),
     ]);
-    const { modelVersion } = await tess.ok<{ modelVersion: { stage: string; approvals: { createdBy: string }[] } }>(
-      'query ($id: ID!) { modelVersion(id: $id) { stage approvals { createdBy } } }',
-      { id },
-    );
+    const { modelVersion } = await tess.ok(ModelVersionDetailsDocument, { id });
     if (modelVersion.stage === 'DEVELOPMENT') await promote(tess, id, 'STAGING');
     expect(new Set(modelVersion.approvals.map(({ createdBy }) => createdBy)).size).toBeGreaterThanOrEqual(3);
   });

@@ -1,9 +1,16 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { linear } from '../fixtures/models/build.js';
-import { promote, PROMOTE } from '../support/registry.js';
+import { promote } from '../support/registry.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { deploy, makeVersion, predict, serve, x, xToY } from '../support/serving.js';
+import {
+  DecideShadowDetailsDocument,
+  DeploymentDetailsDocument,
+  PromoteModelVersionDetailsDocument,
+  SetGatePolicyDetailsDocument,
+  SetTrafficWeightsDetailsDocument,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -16,9 +23,6 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-const DECIDE = `mutation ($id: ID!) { decideShadow(input: { deploymentId: $id }) {
-  gateResult { passed comparedWith { id } checks { name passed got } } } }`;
-
 interface Gate {
   passed: boolean;
   comparedWith: { id: string } | null;
@@ -26,7 +30,7 @@ interface Gate {
 }
 
 async function decide(id: string): Promise<Gate> {
-  return (await tess.ok<{ decideShadow: { gateResult: Gate } }>(DECIDE, { id })).decideShadow.gateResult;
+  return (await tess.ok(DecideShadowDetailsDocument, { input: { deploymentId: id } })).decideShadow.gateResult;
 }
 
 const failing = ({ checks }: Gate) => checks.filter(({ passed }) => !passed).map(({ name, got }) => [name, got]);
@@ -35,10 +39,7 @@ async function mirror(endpointId: string, shadow: string, requests: number, all:
   for (let i = 0; i < requests; i++) await predict(tess, { endpointId, tensors: [x([i])] });
   const counted = async () => {
     await service.app.context.services.traffic.flush();
-    const { deployment } = await tess.ok<{ deployment: { traffic: { requests: number } } }>(
-      'query ($id: ID!) { deployment(id: $id) { traffic { requests } } }',
-      { id: shadow },
-    );
+    const { deployment } = await tess.ok(DeploymentDetailsDocument, { id: shadow });
     return deployment.traffic.requests;
   };
   await expect.poll(counted, { timeout: 20_000 }).toBe(all);
@@ -48,7 +49,7 @@ it('a shadow proves something beside the version in production alone, and since 
   const version = { bytes: linear([1], 0), signature: xToY(1) };
   const live = await serve(service, tess, { ...version, stage: 'PRODUCTION' }, { slaLatencyP95Ms: 5_000 });
   const { modelId, endpointId } = live;
-  await admin.ok('mutation ($input: SetGatePolicyInput!) { setGatePolicy(input: $input) { model { id } } }', {
+  await admin.ok(SetGatePolicyDetailsDocument, {
     input: { modelId, policy: { shadow: { minRequests: 20, requireEvaluation: false } } },
   });
   const candidate = await makeVersion(service, { ...version, stage: 'STAGING', modelId });
@@ -70,7 +71,7 @@ it('a shadow proves something beside the version in production alone, and since 
     toStage: 'PRODUCTION',
     expectedProductionVersionId: other.versionId,
   };
-  const refused = await tess.fails(PROMOTE, { input });
+  const refused = await tess.fails(PromoteModelVersionDetailsDocument, { input });
   expect(refused.extensions).toMatchObject({ code: 'GATE_NOT_PASSED', missing: [{ gate: 'SHADOW' }] });
   expect(refused.message).toMatch(/was measured against version \d+, and version \d+ is in PRODUCTION now/);
 
@@ -86,7 +87,7 @@ it('a shadow proves something beside the version in production alone, and since 
   expect(again.comparedWith).toEqual({ id: other.versionId });
 
   const taking = await deploy(tess, { endpointId, modelVersionId: other.versionId, mode: 'LIVE' });
-  await tess.ok('mutation ($input: SetTrafficWeightsInput!) { setTrafficWeights(input: $input) { endpoint { id } } }', {
+  await tess.ok(SetTrafficWeightsDetailsDocument, {
     input: {
       endpointId,
       weights: [

@@ -1,15 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  createModel,
-  forceToProduction,
-  register,
-  REGISTER,
-  registerUpload,
-  trainTumours,
-} from '../support/registry.js';
+import { createModel, forceToProduction, register, registerUpload, trainTumours } from '../support/registry.js';
 import { linear } from '../fixtures/models/build.js';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
+import {
+  ModelVersionsDetailsDocument,
+  ModelsDetailsDocument,
+  RegisterModelVersionDetailsDocument,
+  UpdateModelVersionDetailsDocument,
+  type ModelFilterInput,
+  type ModelOrderInput,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -21,10 +22,6 @@ beforeAll(async () => {
   ({ runId } = await trainTumours(tess, { hyperparameters: { epochs: 1, batchSize: 64, learningRate: 0.02 } }));
 });
 afterAll(() => service?.close());
-
-const UPDATE =
-  'mutation ($input: UpdateModelVersionInput!) { updateModelVersion(input: $input) { modelVersion { ' +
-  'semanticVersion } } }';
 const tag = (key: string, value: string) => ({ key, value });
 
 describe('tags', () => {
@@ -109,7 +106,7 @@ describe('semantic versions', () => {
     expect(await semantic({ semanticVersion: '9.9.9' })).toBe('9.9.9');
     expect(await semantic()).toBe('10.2.1');
     const input = { modelId, runId, semanticVersion: '9.9.9' };
-    expect((await tess.fails(REGISTER, { input })).extensions).toMatchObject({
+    expect((await tess.fails(RegisterModelVersionDetailsDocument, { input })).extensions).toMatchObject({
       code: 'CONFLICT',
       field: 'input.semanticVersion',
       got: '9.9.9',
@@ -128,7 +125,7 @@ describe('semantic versions', () => {
       '１.2.3',
     ])
       expect(
-        (await tess.fails(REGISTER, { input: { ...input, semanticVersion } })).extensions,
+        (await tess.fails(RegisterModelVersionDetailsDocument, { input: { ...input, semanticVersion } })).extensions,
         semanticVersion,
       ).toMatchObject({
         code: 'BAD_USER_INPUT',
@@ -142,20 +139,22 @@ describe('semantic versions', () => {
     const first = await register(tess, { modelId, runId });
     const second = await register(tess, { modelId, runId });
     const change = (id: string, semanticVersion: string) => ({ input: { id, semanticVersion } });
-    expect(await tess.ok(UPDATE, change(second.id, '3.0.0'))).toEqual({
+    expect(await tess.ok(UpdateModelVersionDetailsDocument, change(second.id, '3.0.0'))).toEqual({
       updateModelVersion: { modelVersion: { semanticVersion: '3.0.0' } },
     });
     // Its own again is no change.
-    await tess.ok(UPDATE, change(second.id, '3.0.0'));
-    expect((await tess.fails(UPDATE, change(first.id, '3.0.0'))).extensions.code).toBe('CONFLICT');
+    await tess.ok(UpdateModelVersionDetailsDocument, change(second.id, '3.0.0'));
+    expect((await tess.fails(UpdateModelVersionDetailsDocument, change(first.id, '3.0.0'))).extensions.code).toBe(
+      'CONFLICT',
+    );
     const admin = await service.as({ role: Role.ADMIN, subject: 'ada' });
     await forceToProduction(admin, first.id, null);
-    expect((await tess.fails(UPDATE, change(first.id, '4.0.0'))).extensions).toMatchObject({
+    expect((await tess.fails(UpdateModelVersionDetailsDocument, change(first.id, '4.0.0'))).extensions).toMatchObject({
       code: 'CONFLICT',
       field: 'input.semanticVersion',
       got: 'PRODUCTION',
     });
-    await tess.ok(UPDATE, change(first.id, '1.0.0'));
+    await tess.ok(UpdateModelVersionDetailsDocument, change(first.id, '1.0.0'));
   });
 
   it('are one per number, however many register at once', async () => {
@@ -194,12 +193,11 @@ describe('search', () => {
     const boosted = await registerUpload(caller, onnx, linear([2], 0), { framework: 'xgboost' });
     const own = await registerUpload(caller, sklearn, linear([3], 0), { semanticVersion: '7.7.7' });
 
-    const models = async (filter: object, orderBy?: object) => {
-      const found = await caller.ok<{ models: { totalCount: number; nodes: { name: string }[] } }>(
-        'query ($filter: ModelFilterInput, $orderBy: ModelOrderInput) { models(filter: $filter, orderBy: ' +
-          '$orderBy) { totalCount nodes { name } } }',
-        { filter, orderBy: orderBy ?? { field: 'NAME', direction: 'ASC' } },
-      );
+    const models = async (filter: ModelFilterInput, orderBy?: ModelOrderInput) => {
+      const found = await caller.ok(ModelsDetailsDocument, {
+        filter,
+        orderBy: orderBy ?? { field: 'NAME', direction: 'ASC' },
+      });
       expect(found.models.totalCount).toBe(found.models.nodes.length);
       return found.models.nodes.map(({ name }) => name);
     };
@@ -223,11 +221,10 @@ describe('search', () => {
     expect(await models({ latestStage: 'PRODUCTION' })).toEqual(['fraud']);
 
     const versions = async (filter: object) => {
-      const found = await caller.ok<{ modelVersions: { nodes: { id: string; framework: string }[] } }>(
-        `query ($filter: ModelVersionFilterInput) { modelVersions(filter: $filter, orderBy: { field: CREATED_AT, direction: ASC }) {
-           totalCount nodes { id framework } } }`,
-        { filter },
-      );
+      const found = await caller.ok(ModelVersionsDetailsDocument, {
+        filter,
+        orderBy: { field: 'CREATED_AT', direction: 'ASC' },
+      });
       return found.modelVersions.nodes.map(({ id, framework }) => [id, framework]);
     };
     expect(await versions({ framework: 'onnx' })).toEqual([[plain.id, 'onnx']]);
@@ -241,12 +238,7 @@ describe('search', () => {
       [boosted.id, 'xgboost'],
     ]);
     expect(await versions({ search: "' or 1=1 --" })).toEqual([]);
-    const error = await caller.fails(
-      'query ($f: ModelVersionFilterInput) { modelVersions(filter: $f) { totalCount } }',
-      {
-        f: { search: 'x'.repeat(201) },
-      },
-    );
+    const error = await caller.fails(ModelVersionsDetailsDocument, { filter: { search: 'x'.repeat(201) } });
     expect(error.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'filter.search' });
   });
 });

@@ -23,6 +23,22 @@ import {
   type VersionView,
 } from '../support/registry.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
+import { CreateModelDocument, CreateRunDocument } from '../../schema/generated/operations.js';
+import {
+  DatasetDetailsDocument,
+  DeleteModelDetailsDocument,
+  DeleteModelVersionDetailsDocument,
+  DemoteModelVersionDetailsDocument,
+  EventsDetailsDocument,
+  ModelDetailsDocument,
+  ModelVersionDetailsDocument,
+  ModelVersionsDetailsDocument,
+  ModelsDetailsDocument,
+  RegisterModelVersionDetailsDocument,
+  UpdateModelDetailsDocument,
+  ValidateModelVersionDetailsDocument,
+  type ModelFilterInput,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -60,48 +76,46 @@ describe('models', () => {
       framework: 'onnx',
       tags: [{ key: 'team', value: 'air' }],
     });
-    const find =
-      'query ($filter: ModelFilterInput) { models(filter: $filter, orderBy: { field: NAME, direction: ASC }) ' +
-      '{ totalCount nodes { id name tags { key value } } } }';
-    for (const filter of [
+    for (const filter of <ModelFilterInput[]>[
       { search: 'LATE' },
       { modelType: 'LINEAR_REGRESSION' },
       { tags: [{ key: 'team', value: 'air' }] },
       { task: 'REGRESSION' },
     ]) {
-      const { models } = await tess.ok<{ models: { totalCount: number; nodes: { id: string }[] } }>(find, { filter });
+      const { models } = await tess.ok(ModelsDetailsDocument, { filter, orderBy: { field: 'NAME', direction: 'ASC' } });
       expect(
         models.nodes.map((found) => found.id),
         JSON.stringify(filter),
       ).toEqual([id]);
       expect(models.totalCount).toBe(1);
     }
-    for (const filter of [
+    for (const filter of <ModelFilterInput[]>[
       { search: 'l%e' },
       { framework: 'torch' },
       { tags: [{ key: 'team', value: 'sea' }] },
       { stage: 'PRODUCTION', search: 'late' },
     ]) {
       expect(
-        (await tess.ok<{ models: { nodes: unknown[] } }>(find, { filter })).models.nodes,
+        (await tess.ok(ModelsDetailsDocument, { filter, orderBy: { field: 'NAME', direction: 'ASC' } })).models.nodes,
         JSON.stringify(filter),
       ).toEqual([]);
     }
-    const { updateModel } = await tess.ok<{ updateModel: unknown }>(
-      'mutation ($id: ID!) { updateModel(input: { id: $id, description: "**late?**", tags: [] }) { model { ' +
-        'name description tags { key } } } }',
-      { id },
-    );
+    const { updateModel } = await tess.ok(UpdateModelDetailsDocument, {
+      input: { id, description: '**late?**', tags: [] },
+    });
     expect(updateModel).toEqual({ model: { name, description: '**late?**', tags: [] } });
-    const again = await tess.fails(
-      'mutation { createModel(input: { name: "late-flights", task: OTHER, modelType: "x" }) { model { id } } }',
-    );
+    const again = await tess.fails(CreateModelDocument, {
+      input: { name: 'late-flights', task: 'OTHER', modelType: 'x' },
+    });
     expect(again.extensions).toMatchObject({ code: 'CONFLICT', field: 'input.name' });
   });
 
   it('of one name are made once, however many ask at the same moment', async () => {
-    const create = 'mutation { createModel(input: { name: "at-once", task: OTHER, modelType: "x" }) { model { id } } }';
-    const answers = await Promise.all(Array.from({ length: 8 }, () => tess.send(create)));
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, () =>
+        tess.send(CreateModelDocument, { input: { name: 'at-once', task: 'OTHER', modelType: 'x' } }),
+      ),
+    );
     const codes = answers.map(({ errors }) => errors?.[0]?.extensions.code ?? 'OK').sort();
     expect(codes).toEqual([...new Array<string>(7).fill('CONFLICT'), 'OK']);
   });
@@ -142,11 +156,7 @@ describe('models', () => {
 
   it('refuse names that nobody can see, or that have a part in addresses', async () => {
     for (const name of ['', ' ', ' a', '.', '..', '../x', 'a/b', 'a:b', 'a\u200bb', 'a\nb', 'x'.repeat(257)]) {
-      const error = await tess.fails(
-        'mutation ($name: String!) { createModel(input: { name: $name, task: OTHER, modelType: "x" }) { ' +
-          'model { id } } }',
-        { name },
-      );
+      const error = await tess.fails(CreateModelDocument, { input: { name, task: 'OTHER', modelType: 'x' } });
       expect(error.extensions, JSON.stringify(name)).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.name' });
     }
   });
@@ -174,17 +184,9 @@ describe('models', () => {
     expect(new Set(keys).size).toBe(keys.length);
     expect(keys.length).toBeGreaterThanOrEqual(names.length);
     const modelId = await createModel(tess, { name: 'before' });
-    const { updateModel } = await tess.ok<{ updateModel: unknown }>(
-      'mutation ($id: ID!) { updateModel(input: { id: $id, name: "after" }) { model { name } } }',
-      { id: modelId },
-    );
+    const { updateModel } = await tess.ok(UpdateModelDetailsDocument, { input: { id: modelId, name: 'after' } });
     expect(updateModel).toEqual({ model: { name: 'after' } });
-    const taken = await tess.fails(
-      'mutation ($id: ID!) { updateModel(input: { id: $id, name: ".hidden" }) { model { id } } }',
-      {
-        id: modelId,
-      },
-    );
+    const taken = await tess.fails(UpdateModelDetailsDocument, { input: { id: modelId, name: '.hidden' } });
     expect(taken.extensions).toMatchObject({ code: 'CONFLICT', field: 'input.name' });
   });
 });
@@ -205,18 +207,7 @@ describe('a version from a run', () => {
       status: 'READY',
       error: null,
     });
-    const { modelVersion } = await tess.ok<{
-      modelVersion: Record<string, never> & {
-        artifacts: { path: string; downloadUrl: string; sha256: string }[];
-        sha256: string;
-        metrics: { name: string; value: number }[];
-      };
-    }>(
-      `query ($id: ID!) { modelVersion(id: $id) { model { name productionVersion { id } } run { id } sha256 sizeBytes agreementMaxAbsDiff tags { key value }
-        signature { inputs { name datatype shape semantic } outputs { name datatype shape } } metrics { name value } gates { gate } stageHistory { id }
-        artifacts { path downloadUrl sha256 } evaluations { id } } }`,
-      { id: version.id },
-    );
+    const { modelVersion } = await tess.ok(ModelVersionDetailsDocument, { id: version.id });
     expect(modelVersion).toMatchObject({
       model: { name: 'tumours', productionVersion: null },
       run: { id: runId },
@@ -244,10 +235,7 @@ describe('a version from a run', () => {
     expect(createHash('sha256').update(file!).digest('hex')).toBe(modelVersion.sha256);
     expect(onnx.ModelProto.decode(file!).graph?.output?.map(({ name }) => name)).toEqual(['label', 'probabilities']);
     expect(requirements!.toString()).toContain('onnxruntime');
-    const { dataset } = await tess.ok<{ dataset: { name: string; sha256: string } }>(
-      'query ($id: ID!) { dataset(id: $id) { name sha256 } }',
-      { id: datasetId },
-    );
+    const { dataset } = await tess.ok(DatasetDetailsDocument, { id: datasetId });
     const text = card!.toString();
     for (const part of [
       '# tumours, version 1 (1.0.0)',
@@ -266,11 +254,7 @@ describe('a version from a run', () => {
     expect(keys.sort()).toEqual(
       ['model.onnx', 'model_card.md', 'requirements.txt'].map((path) => `acme/models/tumours/1/${path}`),
     );
-    const { events } = await tess.ok<{ events: { nodes: unknown[] } }>(
-      'query ($id: ID!) { events(filter: { types: [MODEL_REGISTERED], modelId: $id }) { nodes { subjectId ' +
-        'payload } } }',
-      { id: modelId },
-    );
+    const { events } = await tess.ok(EventsDetailsDocument, { filter: { types: ['MODEL_REGISTERED'], modelId } });
     expect(events.nodes).toEqual([
       {
         subjectId: version.id,
@@ -293,42 +277,49 @@ describe('a version from a run', () => {
     const trained = await trainTumours(tess, { seed: 9 });
     expect((await register(tess, { modelId, runId: trained.runId })).semanticVersion).toBe('1.1.0');
     expect((await registerUpload(tess, modelId, linear([1, 2], 0))).semanticVersion).toBe('2.0.0');
-    const { modelVersions } = await tess.ok<{ modelVersions: { totalCount: number; nodes: { version: number }[] } }>(
-      'query ($f: ModelVersionFilterInput) { modelVersions(filter: $f, first: 3, orderBy: { field: VERSION, ' +
-        'direction: DESC }) { totalCount nodes { version } } }',
-      { f: { modelId, stage: ['DEVELOPMENT'], framework: 'onnx', modelType: 'LOGISTIC_REGRESSION', status: 'READY' } },
-    );
+    const { modelVersions } = await tess.ok(ModelVersionsDetailsDocument, {
+      filter: { modelId, stage: ['DEVELOPMENT'], framework: 'onnx', modelType: 'LOGISTIC_REGRESSION', status: 'READY' },
+      first: 3,
+      orderBy: { field: 'VERSION', direction: 'DESC' },
+    });
     expect(modelVersions).toEqual({ totalCount: 7, nodes: [{ version: 7 }, { version: 6 }, { version: 5 }] });
   });
 
   it('is refused without a finished training, for another task, and without exactly one source', async () => {
     const modelId = await createModel(tess);
-    const { createRun } = await tess.ok<{ createRun: { run: { id: string } } }>(
-      'mutation ($e: ID!) { createRun(input: { experimentId: $e }) { run { id } } }',
-      {
-        e: (
+    const { createRun } = await tess.ok(CreateRunDocument, {
+      input: {
+        experimentId: (
           await tess.ok<{ run: { experiment: { id: string } } }>(
             'query ($id: ID!) { run(id: $id) { experiment { id } } }',
             { id: runId },
           )
         ).run.experiment.id,
       },
-    );
-    expect((await tess.fails(REGISTER, { input: { modelId, runId: createRun.run.id } })).extensions).toMatchObject({
+    });
+    expect(
+      (await tess.fails(RegisterModelVersionDetailsDocument, { input: { modelId, runId: createRun.run.id } }))
+        .extensions,
+    ).toMatchObject({
       code: 'CONFLICT',
       field: 'input.runId',
     });
     const regression = await createModel(tess, { task: 'REGRESSION' });
-    expect((await tess.fails(REGISTER, { input: { modelId: regression, runId } })).extensions).toMatchObject({
+    expect(
+      (await tess.fails(RegisterModelVersionDetailsDocument, { input: { modelId: regression, runId } })).extensions,
+    ).toMatchObject({
       code: 'CONFLICT',
       expected: 'REGRESSION',
       got: 'CLASSIFICATION',
     });
-    expect((await tess.fails(REGISTER, { input: { modelId } })).extensions).toMatchObject({
+    expect((await tess.fails(RegisterModelVersionDetailsDocument, { input: { modelId } })).extensions).toMatchObject({
       code: 'BAD_USER_INPUT',
       field: 'input',
     });
-    expect((await tess.fails(REGISTER, { input: { modelId, runId, uploadId: runId } })).extensions).toMatchObject({
+    expect(
+      (await tess.fails(RegisterModelVersionDetailsDocument, { input: { modelId, runId, uploadId: runId } }))
+        .extensions,
+    ).toMatchObject({
       code: 'BAD_USER_INPUT',
     });
   });
@@ -360,11 +351,7 @@ describe('an uploaded file', () => {
     const modelId = await createModel(tess);
     const version = await registerUpload(tess, modelId, linear([0.5, -1], 2));
     expect(version).toMatchObject({ status: 'READY', version: 1 });
-    const { modelVersion } = await tess.ok<{ modelVersion: unknown }>(
-      'query ($id: ID!) { modelVersion(id: $id) { run { id } metrics { name } agreementMaxAbsDiff signature ' +
-        '{ inputs { name datatype shape semantic } outputs { name shape } } } }',
-      { id: version.id },
-    );
+    const { modelVersion } = await tess.ok(ModelVersionDetailsDocument, { id: version.id });
     expect(modelVersion).toEqual({
       run: null,
       metrics: [],
@@ -401,13 +388,10 @@ describe('an uploaded file', () => {
   it.each(Object.entries(hostile))('of %s is INVALID_MODEL, and nothing is registered', async (_name, bytes) => {
     const modelId = await createModel(tess);
     const { uploadId } = await tess.upload('model.onnx', Buffer.from(bytes));
-    const error = await tess.fails(REGISTER, { input: { modelId, uploadId } });
+    const error = await tess.fails(RegisterModelVersionDetailsDocument, { input: { modelId, uploadId } });
     expect(error.extensions.code).toBe('INVALID_MODEL');
     expect(error.message).not.toMatch(/\/tmp|node_modules|at Object|\.ts/);
-    const { model: untouched } = await tess.ok<{ model: { versions: { totalCount: number } } }>(
-      'query ($id: ID!) { model(id: $id) { versions { totalCount } } }',
-      { id: modelId },
-    );
+    const { model: untouched } = await tess.ok(ModelDetailsDocument, { id: modelId });
     expect(untouched.versions.totalCount).toBe(0);
   });
 });
@@ -417,14 +401,16 @@ describe('deletion', () => {
     const modelId = await createModel(tess, { name: 'short-lived' });
     const first = await register(tess, { modelId, runId });
     const second = await register(tess, { modelId, runId });
-    await tess.ok(deleteVersion, { id: second.id });
-    expect((await tess.fails(versionById, { id: second.id })).extensions.code).toBe('NOT_FOUND');
-    expect((await tess.fails(deleteVersion, { id: second.id })).extensions.code).toBe('NOT_FOUND');
+    await tess.ok(DeleteModelVersionDetailsDocument, { input: { id: second.id } });
+    expect((await tess.fails(ModelVersionDetailsDocument, { id: second.id })).extensions.code).toBe('NOT_FOUND');
+    expect((await tess.fails(DeleteModelVersionDetailsDocument, { input: { id: second.id } })).extensions.code).toBe(
+      'NOT_FOUND',
+    );
     await expect.poll(() => keysBelow('acme/models/short-lived/2')).toEqual([]);
     expect((await keysBelow('acme/models/short-lived/1')).length).toBe(3);
     expect((await register(tess, { modelId, runId })).version).toBe(3);
-    await tess.ok(deleteModel, { id: modelId });
-    expect((await tess.fails(versionById, { id: first.id })).extensions.code).toBe('NOT_FOUND');
+    await tess.ok(DeleteModelDetailsDocument, { input: { id: modelId } });
+    expect((await tess.fails(ModelVersionDetailsDocument, { id: first.id })).extensions.code).toBe('NOT_FOUND');
     await expect.poll(() => keysBelow('acme/models/short-lived')).toEqual([]);
     const reborn = await createModel(tess, { name: 'short-lived' });
     expect(await register(tess, { modelId: reborn, runId })).toMatchObject({ status: 'READY', version: 1 });
@@ -435,23 +421,24 @@ describe('deletion', () => {
     const first = await register(tess, { modelId, runId });
     const second = await register(tess, { modelId, runId });
     await forceToProduction(admin, first.id, null);
-    expect((await tess.fails(deleteVersion, { id: first.id })).extensions).toMatchObject({
-      code: 'CONFLICT',
-      got: 'PRODUCTION',
-    });
-    await forceToProduction(admin, second.id, first.id);
-    expect((await tess.fails(deleteVersion, { id: first.id })).extensions).toMatchObject({
-      code: 'CONFLICT',
-      got: 'ARCHIVED',
-    });
-    await tess.ok(
-      'mutation ($id: ID!) { demoteModelVersion(input: { modelVersionId: $id }) { modelVersion { stage } } }',
+    expect((await tess.fails(DeleteModelVersionDetailsDocument, { input: { id: first.id } })).extensions).toMatchObject(
       {
-        id: first.id,
+        code: 'CONFLICT',
+        got: 'PRODUCTION',
       },
     );
-    expect((await tess.fails(deleteVersion, { id: first.id })).message).toContain('history');
-    expect((await tess.fails(deleteModel, { id: modelId })).extensions.code).toBe('CONFLICT');
+    await forceToProduction(admin, second.id, first.id);
+    expect((await tess.fails(DeleteModelVersionDetailsDocument, { input: { id: first.id } })).extensions).toMatchObject(
+      {
+        code: 'CONFLICT',
+        got: 'ARCHIVED',
+      },
+    );
+    await tess.ok(DemoteModelVersionDetailsDocument, { input: { modelVersionId: first.id } });
+    expect((await tess.fails(DeleteModelVersionDetailsDocument, { input: { id: first.id } })).message).toContain(
+      'history',
+    );
+    expect((await tess.fails(DeleteModelDetailsDocument, { input: { id: modelId } })).extensions.code).toBe('CONFLICT');
   });
 });
 
@@ -472,18 +459,15 @@ describe('a crash between the row and its files', () => {
     const modelId = await createModel(tess);
     const left = await leavePending(modelId);
     expect(
-      (
-        await tess.fails(
-          'mutation ($id: ID!) { validateModelVersion(input: { modelVersionId: $id }) { job { id } } }',
-          { id: left.id },
-        )
-      ).extensions,
+      (await tess.fails(ValidateModelVersionDetailsDocument, { input: { modelVersionId: left.id } })).extensions,
     ).toMatchObject({ code: 'CONFLICT', got: 'PENDING' });
-    expect((await tess.fails(deleteVersion, { id: left.id })).extensions.code).toBe('CONFLICT');
+    expect((await tess.fails(DeleteModelVersionDetailsDocument, { input: { id: left.id } })).extensions.code).toBe(
+      'CONFLICT',
+    );
     const { versionStorage } = service.app.context.services;
     expect(await versionStorage.sweep()).toBe(0);
     expect(await versionStorage.sweep(0)).toBe(1);
-    expect((await tess.ok<{ modelVersion: unknown }>(versionById, { id: left.id })).modelVersion).toMatchObject({
+    expect((await tess.ok(ModelVersionDetailsDocument, { id: left.id })).modelVersion).toMatchObject({
       status: 'READY',
     });
     expect((await keysBelow(`acme/models/${await nameOf(modelId)}/1`)).length).toBe(3);
@@ -502,14 +486,16 @@ describe('a crash between the row and its files', () => {
       const left = await leavePending(modelId);
       await db.asSystem((em) => em.execute('update model_version set source_key = ? where id = ?', [source, left.id]));
       await versionStorage.sweep(0);
-      const { modelVersion } = await tess.ok<{ modelVersion: { status: string; error: string } }>(versionById, {
+      const { modelVersion } = await tess.ok(ModelVersionDetailsDocument, {
         id: left.id,
       });
       expect(modelVersion.status).toBe('FAILED');
       expect(modelVersion.error).toContain(reason);
       const folder = `acme/models/${await nameOf(modelId)}`;
       await expect.poll(() => keysBelow(folder)).toEqual([]);
-      expect(await tess.ok(deleteVersion, { id: left.id })).toEqual({ deleteModelVersion: { deletedId: left.id } });
+      expect(await tess.ok(DeleteModelVersionDetailsDocument, { input: { id: left.id } })).toEqual({
+        deleteModelVersion: { deletedId: left.id },
+      });
     }
   });
 });
@@ -521,6 +507,5 @@ async function keysBelow(folder: string): Promise<string[]> {
 }
 
 async function nameOf(modelId: string): Promise<string> {
-  return (await tess.ok<{ model: { name: string } }>('query ($id: ID!) { model(id: $id) { name } }', { id: modelId }))
-    .model.name;
+  return (await tess.ok(ModelDetailsDocument, { id: modelId })).model.name;
 }

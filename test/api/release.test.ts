@@ -5,6 +5,17 @@ import { createModel, forceToProduction, jobEnd, register, registerUpload, train
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { mutate } from '../support/tracking.js';
 import { registerDataset } from '../support/training.js';
+import { CreateEndpointDocument } from '../../schema/generated/operations.js';
+import {
+  ApproveModelVersionDetailsDocument,
+  CancelJobDetailsDocument,
+  DeployModelVersionDetailsDocument,
+  JobsDetailsDocument,
+  ModelVersionDetailsDocument,
+  ReleaseModelVersionDetailsDocument,
+  SetGatePolicyDetailsDocument,
+  type ReleaseModelVersionInput,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -32,28 +43,24 @@ interface Release {
   result: { stage: string; reached: boolean; firstMissing: Missing | null } | null;
 }
 
-const RELEASE = `mutation ($input: ReleaseModelVersionInput!) {
-  releaseModelVersion(input: $input) { job { id status errorCode result } } }`;
-
-async function release(input: Record<string, unknown>): Promise<Release> {
-  const answer = await tess.ok<{ releaseModelVersion: { job: Release } }>(RELEASE, {
+async function release(
+  input: Omit<ReleaseModelVersionInput, 'targetStage'> & Partial<ReleaseModelVersionInput>,
+): Promise<Release> {
+  const answer = await tess.ok(ReleaseModelVersionDetailsDocument, {
     input: { targetStage: 'PRODUCTION', waitMs: 60_000, ...input },
   });
-  return answer.releaseModelVersion.job;
+  return answer.releaseModelVersion.job as Release;
 }
 
 /** How often each kind of work was done for a version. */
 async function workOf(modelVersionId: string): Promise<Record<string, number>> {
-  const { jobs } = await tess.ok<{ jobs: { nodes: { kind: string }[] } }>(
-    'query ($id: ID!) { jobs(first: 100, filter: { modelVersionId: $id }) { nodes { kind } } }',
-    { id: modelVersionId },
-  );
+  const { jobs } = await tess.ok(JobsDetailsDocument, { first: 100, filter: { modelVersionId } });
   return Object.fromEntries([...Map.groupBy(jobs.nodes, ({ kind }) => kind)].map(([kind, all]) => [kind, all.length]));
 }
 
 async function newVersion(policy?: object): Promise<{ modelId: string; id: string }> {
   const modelId = await createModel(tess);
-  if (policy) await mutate(admin, 'setGatePolicy', { modelId, policy }, 'model { id }');
+  if (policy) await mutate(admin, SetGatePolicyDetailsDocument, { modelId, policy });
   return { modelId, id: (await register(tess, { modelId, runId })).id };
 }
 
@@ -69,10 +76,7 @@ describe('a release', () => {
     const second = await release({ modelVersionId: id, datasetId });
     expect(second.result).toMatchObject({ stage: 'PRODUCTION', reached: true, firstMissing: null });
     expect(await workOf(id)).toEqual({ RELEASE: 2, EVALUATION: 1, VALIDATION: 1 });
-    const { modelVersion } = await tess.ok<{ modelVersion: { stageHistory: object[] } }>(
-      'query ($id: ID!) { modelVersion(id: $id) { stageHistory { toStage override reason createdBy } } }',
-      { id },
-    );
+    const { modelVersion } = await tess.ok(ModelVersionDetailsDocument, { id });
     expect(modelVersion.stageHistory).toEqual(
       ['PRODUCTION', 'STAGING'].map((toStage) => ({
         toStage,
@@ -116,24 +120,14 @@ describe('a release', () => {
     );
     expect(await workOf(second)).toEqual({ RELEASE: 1, EVALUATION: 1, VALIDATION: 1 });
     // The step that it names is taken, and the next one is told.
-    const endpoint = { name: `e-${Math.random().toString(36).slice(2)}`, modelId, followStage: 'PRODUCTION' };
-    const { endpoint: made } = await mutate<{ endpoint: { id: string } }>(
-      tess,
-      'createEndpoint',
-      endpoint,
-      'endpoint { id }',
-    );
+    const endpoint = { name: `e-${Math.random().toString(36).slice(2)}`, modelId, followStage: 'PRODUCTION' } as const;
+    const { endpoint: made } = await mutate(tess, CreateEndpointDocument, endpoint);
     const again = await release(input);
     expect(again.result!.firstMissing!.next).toContain(
       `deployModelVersion(input: {endpointId: "${made.id}", modelVersionId: "${second}", mode: SHADOW})`,
     );
-    const shadow = { endpointId: made.id, modelVersionId: second, mode: 'SHADOW' };
-    const { deployment } = await mutate<{ deployment: { id: string } }>(
-      tess,
-      'deployModelVersion',
-      shadow,
-      'deployment { id }',
-    );
+    const shadow = { endpointId: made.id, modelVersionId: second, mode: 'SHADOW' } as const;
+    const { deployment } = await mutate(tess, DeployModelVersionDetailsDocument, shadow);
     expect((await release(input)).result!.firstMissing!.next).toBe(
       `decideShadow(input: {deploymentId: "${deployment.id}"}) once it has had 200 requests of the endpoint`,
     );
@@ -147,7 +141,7 @@ describe('a release', () => {
     await forceToProduction(admin, first, null);
     for (const expectedProductionVersionId of [null, undefined, third]) {
       const input = { modelVersionId: second, targetStage: 'PRODUCTION', expectedProductionVersionId };
-      expect((await tess.fails(RELEASE, { input })).extensions).toMatchObject({
+      expect((await tess.fails(ReleaseModelVersionDetailsDocument, { input })).extensions).toMatchObject({
         code: 'CONFLICT',
         field: 'input.expectedProductionVersionId',
         got: first,
@@ -172,7 +166,7 @@ describe('a release', () => {
         next: `approveModelVersion(input: {modelVersionId: "${id}", toStage: STAGING}) by somebody other than tess`,
       },
     });
-    await mutate(admin, 'approveModelVersion', { modelVersionId: id, toStage: 'STAGING' }, 'modelVersion { id }');
+    await mutate(admin, ApproveModelVersionDetailsDocument, { modelVersionId: id, toStage: 'STAGING' });
     expect((await release({ modelVersionId: id })).result).toMatchObject({ stage: 'PRODUCTION', reached: true });
     expect(await workOf(id)).toEqual({ RELEASE: 2, VALIDATION: 1, EVALUATION: 1 });
   });
@@ -194,12 +188,14 @@ describe('a release', () => {
     const points = await registerDataset(tess, { name: 'release-points', uploadId });
     const { id } = await registerUpload(tess, modelId, linear([2], 3));
     const bare = { modelVersionId: id, targetStage: 'STAGING' };
-    expect((await tess.fails(RELEASE, { input: { ...bare, target: { column: 'y' } } })).extensions.field).toBe(
-      'input.datasetId',
-    );
-    expect((await tess.fails(RELEASE, { input: { ...bare, datasetId: points } })).extensions.field).toBe(
-      'input.target',
-    );
+    expect(
+      (await tess.fails(ReleaseModelVersionDetailsDocument, { input: { ...bare, target: { column: 'y' } } })).extensions
+        .field,
+    ).toBe('input.datasetId');
+    expect(
+      (await tess.fails(ReleaseModelVersionDetailsDocument, { input: { ...bare, datasetId: points } })).extensions
+        .field,
+    ).toBe('input.target');
     const done = await release({ modelVersionId: id, datasetId: points, target: { column: 'y' } });
     expect(done.result).toMatchObject({ stage: 'PRODUCTION', reached: true });
     expect(await workOf(id)).toEqual({ RELEASE: 1, VALIDATION: 1, EVALUATION: 1 });
@@ -209,7 +205,9 @@ describe('a release', () => {
     const { id } = await newVersion();
     const all = await Promise.all(Array.from({ length: 5 }, () => release({ modelVersionId: id, waitMs: 0 })));
     expect(new Set(all.map(({ id: jobId }) => jobId)).size).toBe(1);
-    const other = await tess.fails(RELEASE, { input: { modelVersionId: id, targetStage: 'STAGING' } });
+    const other = await tess.fails(ReleaseModelVersionDetailsDocument, {
+      input: { modelVersionId: id, targetStage: 'STAGING' },
+    });
     expect(other).toMatchObject({
       message: expect.stringContaining(`(job ${all[0]!.id})`),
       extensions: { code: 'CONFLICT' },
@@ -224,24 +222,15 @@ describe('a release', () => {
     const { jobs } = await expect
       .poll(
         () =>
-          tess.ok<{ jobs: { nodes: { id: string }[] } }>(
-            'query ($id: ID!) { jobs(filter: { modelVersionId: $id, kind: VALIDATION, status: [QUEUED, ' +
-              'RUNNING] }) { nodes { id } } }',
-            { id },
-          ),
+          tess.ok(JobsDetailsDocument, {
+            filter: { modelVersionId: id, kind: 'VALIDATION', status: ['QUEUED', 'RUNNING'] },
+          }),
         { timeout: 20_000, interval: 5 },
       )
       .toMatchObject({ jobs: { nodes: [{}] } })
-      .then(() =>
-        tess.ok<{ jobs: { nodes: { id: string }[] } }>(
-          'query ($id: ID!) { jobs(filter: { modelVersionId: $id, kind: VALIDATION }) { nodes { id } } }',
-          { id },
-        ),
-      );
+      .then(() => tess.ok(JobsDetailsDocument, { filter: { modelVersionId: id, kind: 'VALIDATION' } }));
     const validation = jobs.nodes[0]!.id;
-    const { errors } = await tess.send('mutation ($id: ID!) { cancelJob(input: { jobId: $id }) { job { id } } }', {
-      id: validation,
-    });
+    const { errors } = await tess.send(CancelJobDetailsDocument, { input: { jobId: validation } });
     const { result } = await jobEnd(tess, begun.id);
     if (!errors)
       expect(result).toMatchObject({

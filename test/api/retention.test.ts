@@ -5,11 +5,10 @@ import { LATENCY_BUCKETS } from '../../src/modules/model-contract/rules/latency-
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { newExperiment } from '../support/runs.js';
 import { TrafficWriter } from '../support/traffic.js';
+import { AuditLogDocument, FollowEventsDocument, FollowJobDocument } from '../../schema/generated/operations.js';
+import { EndpointDetailsDocument } from '../generated/operations.js';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-const EVENTS = 'subscription ($after: SafeInt) { lifecycleEvents(after: $after) { seq } }';
-const STEPS =
-  'subscription ($jobId: ID!, $after: SafeInt) { jobProgress(jobId: $jobId, after: $after) { seq status } }';
 
 let service: TestService;
 let admin: TrafficWriter;
@@ -27,7 +26,7 @@ afterAll(async () => {
 
 const prune = () => service.app.context.services.retention.prune();
 const idFrom = (daysAgo: number) => uuidv7({ msecs: Date.now() - daysAgo * DAY_MS });
-const seqs = (rows: { seq: number }[]) => rows.map(({ seq }) => seq);
+const seqs = (rows: { seq: number | null }[]) => rows.map(({ seq }) => seq);
 
 /** Numbered events as they would be after so many days, oldest first. */
 async function addEvents(tenant: string, ...daysAgo: number[]): Promise<number[]> {
@@ -58,22 +57,22 @@ describe('what is older than it shall be kept', () => {
         `gen_random_uuid(), 'acme', $1, id, 'DELIVERED', now() from event where tenant = 'acme'`,
       [webhookId],
     );
-    expect(seqs(await tess.collect<{ seq: number }>(EVENTS, { after: 0 }, (rows) => rows.length === 4))).toEqual([
+    expect(seqs(await tess.collect(FollowEventsDocument, { after: 0 }, (rows) => rows.length === 4))).toEqual([
       first,
       second,
       third,
       fourth,
     ]);
     await prune();
-    expect(seqs(await tess.collect<{ seq: number }>(EVENTS, { after: 0 }, (rows) => rows.length === 2))).toEqual([
+    expect(seqs(await tess.collect(FollowEventsDocument, { after: 0 }, (rows) => rows.length === 2))).toEqual([
       third,
       fourth,
     ]);
-    expect(seqs(await tess.collect<{ seq: number }>(EVENTS, { after: second }, (rows) => rows.length === 2))).toEqual([
+    expect(seqs(await tess.collect(FollowEventsDocument, { after: second }, (rows) => rows.length === 2))).toEqual([
       third,
       fourth,
     ]);
-    await expect(tess.collect(EVENTS, { after: first }, () => false)).rejects.toThrow(
+    await expect(tess.collect(FollowEventsDocument, { after: first }, () => false)).rejects.toThrow(
       new RegExp(`after: expected 0 for all that is still kept, or ${second} or more.*got ${first}.*BAD_USER_INPUT`),
     );
     expect(
@@ -81,7 +80,7 @@ describe('what is older than it shall be kept', () => {
     ).toEqual([{ count: 2 }]);
     // A tenant to which nothing happens keeps its newest event, and misses nothing.
     const still = await service.as({ tenant: 'quiet' });
-    expect(seqs(await still.collect<{ seq: number }>(EVENTS, { after: 0 }, (found) => found.length === 1))).toEqual([
+    expect(seqs(await still.collect(FollowEventsDocument, { after: 0 }, (found) => found.length === 1))).toEqual([
       quiet,
     ]);
   });
@@ -104,8 +103,7 @@ describe('what is older than it shall be kept', () => {
       );
     }
     await prune();
-    const steps = (jobId: string, after?: number) =>
-      tess.collect<{ seq: number }>(STEPS, { jobId, after }, () => false);
+    const steps = (jobId: string, after?: number) => tess.collect(FollowJobDocument, { jobId, after }, () => false);
     expect(seqs(await steps(recent))).toEqual([1, 2, 3]);
     expect(seqs(await steps(old))).toEqual([3]);
     expect(seqs(await steps(old, 2))).toEqual([3]);
@@ -142,10 +140,7 @@ describe('what is older than it shall be kept', () => {
       [deploymentId, new Array(LATENCY_BUCKETS).fill(0)],
     );
     await prune();
-    const { endpoint } = await tess.ok<{ endpoint: { deployments: { traffic: { requests: number } }[] } }>(
-      'query ($id: ID!) { endpoint(id: $id) { deployments { traffic { requests } } } }',
-      { id: endpointId },
-    );
+    const { endpoint } = await tess.ok(EndpointDetailsDocument, { id: endpointId });
     expect(endpoint.deployments).toEqual([{ traffic: { requests: 1500 } }]);
   });
 
@@ -157,7 +152,7 @@ describe('what is older than it shall be kept', () => {
       [idFrom(3 * 365)],
     );
     const count = async () => {
-      const { auditLog } = await tess.ok<{ auditLog: { totalCount: number } }>('{ auditLog { totalCount } }');
+      const { auditLog } = await tess.ok(AuditLogDocument);
       return auditLog.totalCount;
     };
     const before = await count();

@@ -3,6 +3,14 @@ import { startTestService, type TestService } from '../support/service.js';
 import { TrafficWriter } from '../support/traffic.js';
 import { registerDataset, trainingEnd, vegaPath } from '../support/training.js';
 import { World } from '../support/world.js';
+import {
+  AlertsDetailsDocument,
+  DeleteRetrainingPolicyDetailsDocument,
+  EventsDetailsDocument,
+  ModelVersionsDetailsDocument,
+  ResolveAlertDetailsDocument,
+  SetRetrainingPolicyDetailsDocument,
+} from '../generated/operations.js';
 
 let service: TestService;
 let traffic: TrafficWriter;
@@ -27,32 +35,23 @@ interface RetrainingEvent {
   payload: { alertId: string; reason: string; jobId?: string; datasetVersion?: number };
 }
 
-const SET =
-  'mutation ($input: SetRetrainingPolicyInput!) { setRetrainingPolicy(input: $input) { policy { datasetName ' +
-  'alertKinds cooldownMs budgetPer30Days enabled createdBy } } }';
-
 async function setPolicy(settings: object): Promise<void> {
-  await world.caller.ok(SET, {
+  await world.caller.ok(SetRetrainingPolicyDetailsDocument, {
     input: { modelId: world.things.modelId, datasetName: 'cars', alertKinds: ['LATENCY'], ...settings },
   });
 }
 
 async function resolve(alertId: string): Promise<void> {
-  await world.caller.ok(
-    `mutation ($id: ID!) { resolveAlert(input: { alertId: $id, reason: "next" }) { alert { id } } }`,
-    { id: alertId },
-  );
+  await world.caller.ok(ResolveAlertDetailsDocument, { input: { alertId, reason: 'next' } });
 }
 
 const tick = () => service.app.context.services.retraining.tick();
 
 async function eventsOf(alertId: string): Promise<RetrainingEvent[]> {
-  const { events } = await world.caller.ok<{ events: { nodes: RetrainingEvent[] } }>(
-    'query ($id: ID!) { events(filter: { subjectId: $id, types: [RETRAINING_STARTED, RETRAINING_SKIPPED] }) ' +
-      '{ nodes { type payload } } }',
-    { id: alertId },
-  );
-  return events.nodes.toReversed();
+  const { events } = await world.caller.ok(EventsDetailsDocument, {
+    filter: { subjectId: alertId, types: ['RETRAINING_STARTED', 'RETRAINING_SKIPPED'] },
+  });
+  return events.nodes.map((event) => ({ ...event, payload: event.payload as RetrainingEvent['payload'] })).toReversed();
 }
 
 async function jobsOf(alertId: string): Promise<{ id: string; dataset_id: string; config: object }[]> {
@@ -82,12 +81,7 @@ it('an alert trains once on the newest data, however many processes look, and th
   });
   await trainingEnd(world.caller, jobs[0]!.id);
   const newest = async () =>
-    (
-      await world.caller.ok<{ modelVersions: { nodes: { version: number; stage: string; status: string }[] } }>(
-        `query ($m: ID!) { modelVersions(first: 1, filter: { modelId: $m }) { nodes { version stage status } } }`,
-        { m: modelId },
-      )
-    ).modelVersions.nodes[0];
+    (await world.caller.ok(ModelVersionsDetailsDocument, { first: 1, filter: { modelId } })).modelVersions.nodes[0];
   await expect.poll(newest, { timeout: 20_000 }).toEqual({ version: 2, stage: 'DEVELOPMENT', status: 'READY' });
   await other.close();
   console.log(`retraining: 7 looks from 2 processes at one alert started 1 training; version 2 awaits its gates`);
@@ -135,7 +129,11 @@ it('a dataset without the columns starts nothing and says which is missing', asy
 it('a policy is checked, shown with its model, changed and deleted', async () => {
   const { modelId } = world.things;
   const refused = async (settings: object) =>
-    (await world.caller.fails(SET, { input: { modelId, datasetName: 'cars', ...settings } })).extensions;
+    (
+      await world.caller.fails(SetRetrainingPolicyDetailsDocument, {
+        input: { modelId, datasetName: 'cars', ...settings },
+      })
+    ).extensions;
   expect(await refused({ datasetName: 'nothing' })).toMatchObject({
     code: 'BAD_USER_INPUT',
     field: 'input.datasetName',
@@ -146,7 +144,7 @@ it('a policy is checked, shown with its model, changed and deleted', async () =>
     code: 'BAD_USER_INPUT',
     field: 'input.budgetPer30Days',
   });
-  await world.caller.ok(SET, { input: { modelId, datasetName: 'cars' } });
+  await world.caller.ok(SetRetrainingPolicyDetailsDocument, { input: { modelId, datasetName: 'cars' } });
   const query =
     'query ($m: ID!) { model(id: $m) { retrainingPolicy { datasetName alertKinds cooldownMs budgetPer30Days ' +
     'enabled } } retrainingPolicy(modelId: $m) { datasetName } }';
@@ -162,22 +160,20 @@ it('a policy is checked, shown with its model, changed and deleted', async () =>
     },
     retrainingPolicy: { datasetName: 'cars' },
   });
-  const remove = `mutation ($m: ID!) { deleteRetrainingPolicy(input: { modelId: $m }) { modelId } }`;
-  await world.caller.ok(remove, { m: modelId });
+  await world.caller.ok(DeleteRetrainingPolicyDetailsDocument, { input: { modelId } });
   expect(await world.caller.ok(query, { m: modelId })).toEqual({
     model: { retrainingPolicy: null },
     retrainingPolicy: null,
   });
-  expect((await world.caller.fails(remove, { m: modelId })).extensions.code).toBe('NOT_FOUND');
+  expect(
+    (await world.caller.fails(DeleteRetrainingPolicyDetailsDocument, { input: { modelId } })).extensions.code,
+  ).toBe('NOT_FOUND');
 });
 
 it('alerts show what they are about, in as many statements for many as for one', async () => {
-  const query =
-    'query ($n: Int!) { alerts(first: $n) { nodes { id model { name retrainingPolicy { enabled } } endpoint ' +
-    '{ name } deployment { id openAlerts { kind } modelVersion { version } } } } }';
   const count = async (n: number) => {
     service.statements.length = 0;
-    const { alerts } = await world.caller.ok<{ alerts: { nodes: object[] } }>(query, { n });
+    const { alerts } = await world.caller.ok(AlertsDetailsDocument, { first: n });
     expect(alerts.nodes).toHaveLength(n);
     return service.statements.filter(
       (sql) =>

@@ -3,12 +3,17 @@ import { Role } from '../../src/modules/core/rules/principal.js';
 import { createModel, forceToProduction, register, trainTumours } from '../support/registry.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { mutate } from '../support/tracking.js';
+import { GetOrCreateEndpointDocument } from '../../schema/generated/operations.js';
+import {
+  CreateEndpointDetailsDocument,
+  DeployModelVersionDetailsDocument,
+  EndpointDetailsDocument,
+  PredictDetailsDocument,
+  UndeployDetailsDocument,
+  type DeployModelVersionInput,
+} from '../generated/operations.js';
 
 const AT_ONCE = 6;
-const PAYLOAD = 'endpoint { id name } serves servingProblem';
-const PREDICT = `mutation ($endpoint: String!) {
-  predict(input: { endpointName: $endpoint, rows: [{ radius: 14, texture: 19, smoothness: 0.1, concavity: 0.1, symmetry: 0.2 }] }) {
-    predictions { label } } }`;
 
 let service: TestService;
 let tess: Caller;
@@ -28,26 +33,22 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-interface Served {
-  endpoint: { id: string; name: string };
-  serves: boolean;
-  servingProblem: string | null;
-  created?: boolean;
-}
-
 const newName = () => `e-${Math.random().toString(36).slice(2)}`;
 
 describe('an endpoint that is waited for', () => {
   it('serves when the answer says so, for everybody at once', async () => {
-    const made = await mutate<Served>(
-      tess,
-      'createEndpoint',
-      { name: newName(), modelId, followStage: 'PRODUCTION', waitMs: 60_000 },
-      PAYLOAD,
-    );
+    const made = await mutate(tess, CreateEndpointDetailsDocument, {
+      name: newName(),
+      modelId,
+      followStage: 'PRODUCTION',
+      waitMs: 60_000,
+    });
     expect(made).toMatchObject({ serves: true, servingProblem: null });
-    const { predict } = await tess.ok<{ predict: { predictions: object[] } }>(PREDICT, {
-      endpoint: made.endpoint.name,
+    const { predict } = await tess.ok(PredictDetailsDocument, {
+      input: {
+        endpointName: made.endpoint.name,
+        rows: [{ radius: 14, texture: 19, smoothness: 0.1, concavity: 0.1, symmetry: 0.2 }],
+      },
     });
     expect(predict.predictions).toHaveLength(1);
   });
@@ -55,33 +56,25 @@ describe('an endpoint that is waited for', () => {
   it('says at once what is missing when waiting cannot help', async () => {
     const startedMs = performance.now();
     const other = await createModel(tess);
-    const input = { name: newName(), modelId: other, followStage: 'PRODUCTION', waitMs: 60_000 };
-    const made = await mutate<Served>(tess, 'createEndpoint', input, PAYLOAD);
+    const input = { name: newName(), modelId: other, followStage: 'PRODUCTION', waitMs: 60_000 } as const;
+    const made = await mutate(tess, CreateEndpointDetailsDocument, input);
     expect(made).toMatchObject({
       serves: false,
       servingProblem: 'No version is in PRODUCTION: nothing serves until one is promoted.',
     });
     expect(performance.now() - startedMs).toBeLessThan(5_000);
-    const manual = await mutate<Served>(tess, 'createEndpoint', { name: newName(), modelId, waitMs: 60_000 }, PAYLOAD);
+    const manual = await mutate(tess, CreateEndpointDetailsDocument, { name: newName(), modelId, waitMs: 60_000 });
     expect(manual).toMatchObject({ serves: false, servingProblem: expect.stringContaining('deployModelVersion') });
     expect(
-      (
-        await tess.fails(
-          `mutation ($id: ID!) { createEndpoint(input: { name: "x", modelId: $id, waitMs: 60001 }) { serves } }`,
-          {
-            id: modelId,
-          },
-        )
-      ).extensions,
+      (await tess.fails(CreateEndpointDetailsDocument, { input: { name: 'x', modelId, waitMs: 60001 } })).extensions,
     ).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.waitMs' });
-    expect((await tess.fails('{ endpoint(name: "x") { id } }')).extensions.code).toBe('NOT_FOUND');
+    expect((await tess.fails(EndpointDetailsDocument, { name: 'x' })).extensions.code).toBe('NOT_FOUND');
   });
 
   it('is deployed to by hand, live and as a shadow', async () => {
-    const { endpoint } = await mutate<Served>(tess, 'createEndpoint', { name: newName(), modelId }, PAYLOAD);
-    const select = 'deployment { id status } serves servingProblem';
-    const deploy = (rest: object) =>
-      mutate<object>(tess, 'deployModelVersion', { endpointId: endpoint.id, waitMs: 60_000, ...rest }, select);
+    const { endpoint } = await mutate(tess, CreateEndpointDetailsDocument, { name: newName(), modelId });
+    const deploy = (rest: Pick<DeployModelVersionInput, 'modelVersionId' | 'mode'>) =>
+      mutate(tess, DeployModelVersionDetailsDocument, { endpointId: endpoint.id, waitMs: 60_000, ...rest });
     expect(await deploy({ modelVersionId: versionId, mode: 'LIVE' })).toMatchObject({
       deployment: { status: 'READY' },
       serves: true,
@@ -93,27 +86,26 @@ describe('an endpoint that is waited for', () => {
       serves: true,
     });
     const third = (await register(tess, { modelId, runId })).id;
-    const idle = await mutate<{ deployment: { id: string } }>(
-      tess,
-      'deployModelVersion',
-      { endpointId: endpoint.id, modelVersionId: third, mode: 'LIVE', waitMs: 60_000 },
-      select,
-    );
+    const idle = await mutate(tess, DeployModelVersionDetailsDocument, {
+      endpointId: endpoint.id,
+      modelVersionId: third,
+      mode: 'LIVE',
+      waitMs: 60_000,
+    });
     expect(idle).toMatchObject({
       serves: false,
       servingProblem: 'It is loaded and has no share of the traffic: setTrafficWeights.',
     });
-    expect(await mutate(tess, 'undeploy', { deploymentId: idle.deployment.id }, select)).toMatchObject({
+    expect(await mutate(tess, UndeployDetailsDocument, { deploymentId: idle.deployment.id })).toMatchObject({
       serves: false,
       servingProblem: expect.stringContaining('stopped'),
     });
   });
 
   it(`is got or created: ${AT_ONCE} at once get the same, and another one of its name is refused`, async () => {
-    const get = `mutation ($input: CreateEndpointInput!) { getOrCreateEndpoint(input: $input) { created ${PAYLOAD} } }`;
-    const input = { name: newName(), modelId, followStage: 'PRODUCTION', waitMs: 60_000 };
+    const input = { name: newName(), modelId, followStage: 'PRODUCTION', waitMs: 60_000 } as const;
     const all = await Promise.all(
-      Array.from({ length: AT_ONCE }, () => tess.ok<{ getOrCreateEndpoint: Served }>(get, { input })),
+      Array.from({ length: AT_ONCE }, () => tess.ok(GetOrCreateEndpointDocument, { input })),
     );
     const served = all.map(({ getOrCreateEndpoint }) => getOrCreateEndpoint);
     expect(served.filter(({ created }) => created)).toHaveLength(1);
@@ -124,7 +116,9 @@ describe('an endpoint that is waited for', () => {
       [{ modelId: other }, 'input.modelId'],
       [{ followStage: null, followAlias: 'champion' }, 'input.followStage'],
     ] as const) {
-      expect((await tess.fails(get, { input: { ...input, ...changed } })).extensions).toMatchObject({
+      expect(
+        (await tess.fails(GetOrCreateEndpointDocument, { input: { ...input, ...changed } })).extensions,
+      ).toMatchObject({
         code: 'CONFLICT',
         field,
       });
@@ -138,14 +132,9 @@ describe('an endpoint that is waited for', () => {
       em.execute<{ key: string }[]>('select object_key as key from model_version where id = ?', [broken]),
     );
     await objects.delete(row!.key);
-    const { endpoint } = await mutate<Served>(tess, 'createEndpoint', { name: newName(), modelId }, PAYLOAD);
-    const input = { endpointId: endpoint.id, modelVersionId: broken, mode: 'LIVE', waitMs: 1_000 };
-    const late = await mutate<{ serves: boolean; servingProblem: string }>(
-      tess,
-      'deployModelVersion',
-      input,
-      'serves servingProblem',
-    );
+    const { endpoint } = await mutate(tess, CreateEndpointDetailsDocument, { name: newName(), modelId });
+    const input = { endpointId: endpoint.id, modelVersionId: broken, mode: 'LIVE', waitMs: 1_000 } as const;
+    const late = await mutate(tess, DeployModelVersionDetailsDocument, input);
     expect(late.serves).toBe(false);
     expect(late.servingProblem).toMatch(/is being loaded|could not be loaded/);
   });

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Caller, TestService } from '../support/service.js';
 import { startTestService } from '../support/service.js';
 import { newExperiment, newRunOf } from '../support/runs.js';
+import { ParallelCoordinatesDetailsDocument, ParameterImportanceDetailsDocument } from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -31,34 +32,14 @@ describe('many runs', () => {
   });
 
   it('are lines through parallel axes', async () => {
-    const { parallelCoordinates } = await tess.ok<{
-      parallelCoordinates: {
-        axes: {
-          key: string;
-          kind: string;
-          low: number | null;
-          high: number | null;
-          categories: string[];
-          direction: string | null;
-        }[];
-        lines: {
-          run: { params: { key: string; value: string }[] };
-          positions: (number | null)[];
-          texts: (string | null)[];
-        }[];
-      };
-    }>(
-      `query ($input: ParallelCoordinatesInput!) { parallelCoordinates(input: $input) {
-        axes { source key kind low high categories direction } lines { run { params { key value } } positions texts } } }`,
-      {
-        input: {
-          filter: { experimentIds: [experimentId] },
-          paramKeys: ['lr', 'optimizer'],
-          metricKeys: ['loss'],
-          limit: 20,
-        },
+    const { parallelCoordinates } = await tess.ok(ParallelCoordinatesDetailsDocument, {
+      input: {
+        filter: { experimentIds: [experimentId] },
+        paramKeys: ['lr', 'optimizer'],
+        metricKeys: ['loss'],
+        limit: 20,
       },
-    );
+    });
     const { axes, lines } = parallelCoordinates;
     expect(axes).toMatchObject([
       { source: 'PARAMETER', key: 'lr', kind: 'LOG', low: 1e-6, high: 0.1, categories: [], direction: null },
@@ -75,21 +56,9 @@ describe('many runs', () => {
   });
 
   it('tell which parameters moved a metric, the same every time', async () => {
-    const query = `query ($input: ParameterImportanceInput!) { parameterImportance(input: $input) { metricKey method trees seed runCount runsLeftOut
-      outOfBagR2 rest params { key kind importance standardDeviation permutation } interactions { keys importance } leftOut { key reason } } }`;
     const input = { filter: { experimentIds: [experimentId] }, metricKey: 'loss' };
-    interface Answer {
-      parameterImportance: {
-        method: string;
-        runCount: number;
-        runsLeftOut: number;
-        outOfBagR2: number;
-        params: { key: string; kind: string; importance: number }[];
-        leftOut: { key: string; reason: string }[];
-      };
-    }
     const startedMs = performance.now();
-    const answer = await tess.ok<Answer>(query, { input });
+    const answer = await tess.ok(ParameterImportanceDetailsDocument, { input });
     console.log(`importance over 24 runs: ${(performance.now() - startedMs).toFixed(0)} ms`);
     const { parameterImportance: found } = answer;
     expect(found).toMatchObject({ runCount: 23, runsLeftOut: 1, leftOut: [] });
@@ -97,13 +66,15 @@ describe('many runs', () => {
     expect(found.params[0]).toMatchObject({ key: 'lr', kind: 'LOG' });
     expect(found.params[0]!.importance).toBeGreaterThan(0.7);
     expect(found.outOfBagR2).toBeGreaterThan(0.7);
-    expect(await tess.ok<Answer>(query, { input })).toEqual(answer);
-    const named = await tess.ok<Answer>(query, { input: { ...input, paramKeys: ['optimizer', 'same', 'absent'] } });
+    expect(await tess.ok(ParameterImportanceDetailsDocument, { input })).toEqual(answer);
+    const named = await tess.ok(ParameterImportanceDetailsDocument, {
+      input: { ...input, paramKeys: ['optimizer', 'same', 'absent'] },
+    });
     expect(named.parameterImportance.leftOut).toEqual([
       { key: 'same', reason: 'the same in all runs' },
       { key: 'absent', reason: 'the same in all runs' },
     ]);
-    const few = await tess.fails(query, { input: { ...input, metricKey: 'unknown' } });
+    const few = await tess.fails(ParameterImportanceDetailsDocument, { input: { ...input, metricKey: 'unknown' } });
     expect(few.extensions).toMatchObject({
       code: 'BAD_USER_INPUT',
       expected: '10 to 1000 runs with a finite value of the metric',

@@ -3,6 +3,14 @@ import { holdPut } from '../support/held-put.js';
 import type { Caller, TestService } from '../support/service.js';
 import { startTestService } from '../support/service.js';
 import { createRun, mutate, query } from '../support/tracking.js';
+import { AppendRunLogsDocument } from '../../schema/generated/operations.js';
+import {
+  FinishRunDetailsDocument,
+  LogArtifactDetailsDocument,
+  LogMetricsDetailsDocument,
+  ResumeRunDetailsDocument,
+  RunDetailsDocument,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -12,10 +20,6 @@ beforeAll(async () => {
   tess = await service.as();
 });
 afterAll(() => service?.close());
-
-interface Archived {
-  artifacts: { id: string; path: string; sizeBytes: number; sha256: string }[];
-}
 
 /** The files of a run once its archive jobs have ended. */
 async function archived(runId: string, jobs = 1): Promise<Map<string, string>> {
@@ -30,12 +34,9 @@ async function archived(runId: string, jobs = 1): Promise<Map<string, string>> {
     if (Date.now() > deadline) throw new Error(`archive jobs: ${JSON.stringify(rows)}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  const { run } = await tess.ok<{ run: Archived }>(
-    `query ($id: ID!) { run(id: $id) { artifacts { id path sizeBytes sha256 } } }`,
-    {
-      id: runId,
-    },
-  );
+  const { run } = await tess.ok(RunDetailsDocument, {
+    id: runId,
+  });
   const files = new Map<string, string>();
   for (const { id, path, sizeBytes } of run.artifacts) {
     const response = await fetch(`${service.url}/artifacts/${id}`, {
@@ -48,7 +49,7 @@ async function archived(runId: string, jobs = 1): Promise<Map<string, string>> {
   return files;
 }
 
-const finish = (runId: string) => mutate(tess, 'finishRun', { runId, status: 'FINISHED' }, '__typename');
+const finish = (runId: string) => mutate(tess, FinishRunDetailsDocument, { runId, status: 'FINISHED' });
 const keysOf = (runId: string) =>
   query<{ object_key: string }>(service, 'select object_key from artifact where run_id = $1 order by path', [runId]);
 
@@ -56,25 +57,20 @@ describe('a run of outside code that ends', () => {
   it('has its log and its histories as files, and again after it was resumed', async () => {
     const runId = await createRun(tess);
     const loggedAt = '2026-01-01T00:00:00.000Z';
-    await mutate(
-      tess,
-      'appendRunLogs',
-      {
-        runId,
-        lines: [
-          { line: 'début', loggedAt },
-          { line: 'oops', loggedAt, stream: 'STDERR' },
-        ],
-      },
-      'lastSeq',
-    );
+    await mutate(tess, AppendRunLogsDocument, {
+      runId,
+      lines: [
+        { line: 'début', loggedAt },
+        { line: 'oops', loggedAt, stream: 'STDERR' },
+      ],
+    });
     const metrics = [
       { key: 'loss', value: 0.5, step: 0, loggedAt },
       { key: 'loss', value: 'NaN', step: 1, loggedAt },
       { key: 'loss', value: '-Infinity', step: 2, loggedAt },
       { key: 'a "quoted" key', value: 1, step: 7, loggedAt },
     ];
-    await mutate(tess, 'logMetrics', { runId, metrics }, '__typename');
+    await mutate(tess, LogMetricsDetailsDocument, { runId, metrics });
     await finish(runId);
     const files = await archived(runId);
     expect([...files.keys()]).toEqual(['logs/run.log', 'metrics/history.json']);
@@ -94,8 +90,8 @@ describe('a run of outside code that ends', () => {
       expect((await keysOf(runId))[i]).toMatchObject({
         object_key: expect.stringContaining(`acme/runs/${runId}/${folder}/`),
       });
-    await mutate(tess, 'resumeRun', { runId }, '__typename');
-    await mutate(tess, 'appendRunLogs', { runId, lines: [{ line: 'more', loggedAt }] }, 'lastSeq');
+    await mutate(tess, ResumeRunDetailsDocument, { runId });
+    await mutate(tess, AppendRunLogsDocument, { runId, lines: [{ line: 'more', loggedAt }] });
     await finish(runId);
     const again = await archived(runId, 2);
     expect(again.get('logs/run.log')).toMatch(/début[^]*oops[^]*more\n$/);
@@ -109,8 +105,8 @@ describe('a run of outside code that ends', () => {
     expect(await query(service, 'select id from job where run_id = $1', [empty])).toEqual([]);
     const runId = await createRun(tess);
     const { uploadId } = await tess.upload('run.log', 'my own');
-    await mutate(tess, 'logArtifact', { runId, path: 'logs/run.log', uploadId }, '__typename');
-    await mutate(tess, 'appendRunLogs', { runId, lines: [{ line: 'x' }] }, 'lastSeq');
+    await mutate(tess, LogArtifactDetailsDocument, { runId, path: 'logs/run.log', uploadId });
+    await mutate(tess, AppendRunLogsDocument, { runId, lines: [{ line: 'x' }] });
     await finish(runId);
     const files = await archived(runId);
     expect([...files]).toEqual([['logs/run.log', 'my own']]);
@@ -142,7 +138,7 @@ describe('a run of outside code that ends', () => {
   it('with a long history: its blocks are made before anybody reads it', async () => {
     const runId = await createRun(tess);
     const metrics = ['long', 'short'].map((key) => ({ key, value: 1, step: 1 }));
-    await mutate(tess, 'logMetrics', { runId, metrics }, '__typename');
+    await mutate(tess, LogMetricsDetailsDocument, { runId, metrics });
     await query(
       service,
       `insert into metric_point (tenant, run_id, key, step, logged_at, value, seq)
@@ -162,7 +158,7 @@ describe('a run of outside code that ends', () => {
 
   it('and whose worker was frozen: what it sends late replaces nothing and leaves nothing', async () => {
     const runId = await createRun(tess);
-    await mutate(tess, 'appendRunLogs', { runId, lines: [{ line: 'early' }] }, 'lastSeq');
+    await mutate(tess, AppendRunLogsDocument, { runId, lines: [{ line: 'early' }] });
     const frozen = holdPut(service, new RegExp(`${runId}/logs/`));
     await finish(runId);
     const lateKey = await frozen.key;

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Caller, TestService } from '../support/service.js';
 import { startTestService } from '../support/service.js';
-import { LOG_METRICS, newExperiment, newRunOf } from '../support/runs.js';
+import { newExperiment, newRunOf } from '../support/runs.js';
+import { LogMetricsDocument } from '../../schema/generated/operations.js';
+import { CompareRunsDetailsDocument, RunDetailsDocument } from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -52,13 +54,9 @@ describe('runs side by side', () => {
         { key: 'odd', value: 1 },
       ],
     });
-    const { compareRuns } = await tess.ok<{ compareRuns: unknown }>(
-      `query ($input: CompareRunsInput!) { compareRuns(input: $input) { runs { id } baseline { id } isCut
-        params { differing { key values } equal { key value } } tags { differing { key } equal { key } } datasets { name }
-        metrics { key direction values { run { id } value step delta relativeDelta isBest } significance { reason } }
-        groups { params { key value } seeds runs { id } } } }`,
-      { input: { runIds: [first, second], directions: [{ key: 'odd', direction: 'MINIMIZE' }] } },
-    );
+    const { compareRuns } = await tess.ok(CompareRunsDetailsDocument, {
+      input: { runIds: [first, second], directions: [{ key: 'odd', direction: 'MINIMIZE' }] },
+    });
     expect(compareRuns).toEqual({
       runs: [{ id: first }, { id: second }],
       baseline: { id: first },
@@ -138,17 +136,7 @@ describe('runs side by side', () => {
           }),
         );
     }
-    const { compareRuns } = await tess.ok<{
-      compareRuns: {
-        groups: { seeds: string[]; runs: unknown[] }[];
-        metrics: { key: string; significance: Record<string, never>[] }[];
-      };
-    }>(
-      `query ($input: CompareRunsInput!) { compareRuns(input: $input) { groups { seeds runs { id } }
-        metrics { key significance { group { params { key value } } mean baselineMean method reason
-          result { difference differenceInterval { low high } t dof pValue pValueAdjusted hedgesG hedgesGInterval { low high } } } } } }`,
-      { input: { runIds } },
-    );
+    const { compareRuns } = await tess.ok(CompareRunsDetailsDocument, { input: { runIds } });
     expect(compareRuns.groups.map(({ seeds }) => seeds)).toEqual([
       ['0', '1', '2', '3'],
       ['0', '1', '2', '3'],
@@ -175,18 +163,14 @@ describe('runs side by side', () => {
     expect(loss!.result!.hedgesGInterval.low).toBeGreaterThan(0.8);
     expect(loss!.result!.hedgesGInterval.high).toBeGreaterThan(loss!.result!.hedgesG);
     // With another idea of what a seed is, every run stands for itself.
-    const alone = await tess.ok<{ compareRuns: { groups: unknown[] } }>(
-      `query ($input: CompareRunsInput!) { compareRuns(input: $input) { groups { seeds } } }`,
-      { input: { runIds, seedParams: ['nothing'] } },
-    );
+    const alone = await tess.ok(CompareRunsDetailsDocument, { input: { runIds, seedParams: ['nothing'] } });
     expect(alone.compareRuns.groups.length).toBe(8);
   });
 
   it('refuse what cannot be compared', async () => {
     const experimentId = await newExperiment(tess);
     const runIds = [await newRunOf(tess, experimentId, {}), await newRunOf(tess, experimentId, {})];
-    const query = `query ($input: CompareRunsInput!) { compareRuns(input: $input) { isCut } }`;
-    const refused = async (input: object) => (await tess.fails(query, { input })).extensions;
+    const refused = async (input: object) => (await tess.fails(CompareRunsDetailsDocument, { input })).extensions;
     expect(await refused({ runIds: [runIds[0]] })).toMatchObject({
       code: 'BAD_USER_INPUT',
       field: 'input.runIds',
@@ -265,10 +249,7 @@ describe('curves of compared runs', () => {
     const experimentId = await newExperiment(tess);
     const run = async () => {
       const id = await newRunOf(tess, experimentId, {});
-      const { run: made } = await tess.ok<{ run: { startedAt: string } }>(
-        'query ($id: ID!) { run(id: $id) { startedAt } }',
-        { id },
-      );
+      const { run: made } = await tess.ok(RunDetailsDocument, { id });
       const at = (seconds: number) => new Date(Date.parse(made.startedAt) + seconds * 1000).toISOString();
       const metrics = [1, 2, 4].map((seconds) => ({
         key: 'loss',
@@ -276,7 +257,7 @@ describe('curves of compared runs', () => {
         step: seconds,
         loggedAt: at(seconds),
       }));
-      await tess.ok(LOG_METRICS, { input: { runId: id, metrics } });
+      await tess.ok(LogMetricsDocument, { input: { runId: id, metrics } });
       return id;
     };
     const { places, series } = await curvesOf([await run(), await run()], { axis: 'TIME' });

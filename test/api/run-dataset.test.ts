@@ -3,6 +3,12 @@ import type { Caller, TestService } from '../support/service.js';
 import { startTestService } from '../support/service.js';
 import { createRun, mutate, refused } from '../support/tracking.js';
 import { registerDataset, vegaPath } from '../support/training.js';
+import { LogRunDatasetsDocument } from '../../schema/generated/operations.js';
+import {
+  DatasetDetailsDocument,
+  LogRunDatasetsDetailsDocument,
+  type LoggedDatasetInput,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -20,12 +26,9 @@ describe('data of a run', () => {
   it('is logged once, with its context, and linked by its digest', async () => {
     const runId = await createRun(tess);
     const datasetId = await registerDataset(tess, { name: 'linked', path: vegaPath('cars.json') });
-    const { dataset } = await tess.ok<{ dataset: { sha256: string } }>(
-      `query ($id: ID!) { dataset(id: $id) { sha256 } }`,
-      {
-        id: datasetId,
-      },
-    );
+    const { dataset } = await tess.ok(DatasetDetailsDocument, {
+      id: datasetId,
+    });
     const reference = {
       name: 'other',
       digest: 'ab12cd34',
@@ -34,18 +37,16 @@ describe('data of a run', () => {
       schema: '{}',
       profile: '{}',
     };
-    const datasets = [
+    const datasets: LoggedDatasetInput[] = [
       { ...reference, context: 'eval' },
       { ...reference, name: 'same', digest: dataset.sha256.slice(0, 36) },
       { datasetId, direction: 'OUTPUT', tags: [{ key: 'k', value: 'v' }] },
     ];
-    await mutate(tess, 'logRunDatasets', { runId, datasets }, '__typename');
-    await mutate(
-      tess,
-      'logRunDatasets',
-      { runId, datasets: [{ ...reference, tags: [{ key: 'more', value: '1' }] }] },
-      '__typename',
-    );
+    await mutate(tess, LogRunDatasetsDetailsDocument, { runId, datasets });
+    await mutate(tess, LogRunDatasetsDetailsDocument, {
+      runId,
+      datasets: [{ ...reference, tags: [{ key: 'more', value: '1' }] }],
+    });
     const { loggedDatasets } = await read<{ loggedDatasets: object[] }>(
       runId,
       'loggedDatasets { name digest direction context source tags { key value } dataset { id } }',
@@ -82,10 +83,10 @@ describe('data of a run', () => {
       [{ ...good, source: undefined }, 'source'],
       [{ ...good, tags: [{ key: '', value: 'v' }] }, 'tags[0].key'],
     ] as const) {
-      const { extensions } = await refused(tess, 'logRunDatasets', { runId, datasets: [good, dataset] });
+      const { extensions } = await refused(tess, LogRunDatasetsDocument, { runId, datasets: [good, dataset] });
       expect(extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: `input.datasets[1].${field}` });
     }
-    expect((await refused(tess, 'logRunDatasets', { runId, datasets: [] })).extensions).toMatchObject({
+    expect((await refused(tess, LogRunDatasetsDocument, { runId, datasets: [] })).extensions).toMatchObject({
       field: 'input.datasets',
     });
     expect(await read(runId, 'loggedDatasets { id }')).toEqual({ loggedDatasets: [] });

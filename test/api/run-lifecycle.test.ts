@@ -3,6 +3,29 @@ import type { Caller, TestService } from '../support/service.js';
 import { startTestService } from '../support/service.js';
 import { createRun, mutate, query, refused } from '../support/tracking.js';
 import { createExperiment, registerDataset, startTraining, CARS_CONFIG, vegaPath } from '../support/training.js';
+import { CreateRunDocument, SearchRunsDocument, SetRunTagsDocument } from '../../schema/generated/operations.js';
+import {
+  CancelJobDetailsDocument,
+  CloneRunDetailsDocument,
+  CreateExperimentDetailsDocument,
+  DeleteExperimentDetailsDocument,
+  DeleteExperimentTagDetailsDocument,
+  DeleteRunDetailsDocument,
+  DeleteRunTagDetailsDocument,
+  FinishRunDetailsDocument,
+  LogMetricsDetailsDocument,
+  LogRunDatasetsDetailsDocument,
+  RestoreExperimentDetailsDocument,
+  RestoreRunDetailsDocument,
+  ResumeRunDetailsDocument,
+  ResumeTrainingDetailsDocument,
+  RunsDetailsDocument,
+  SetExperimentTagsDetailsDocument,
+  SetRunTagsDetailsDocument,
+  UpdateExperimentDetailsDocument,
+  UpdateRunDetailsDocument,
+  type RunFilterInput,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -16,12 +39,8 @@ afterAll(() => service?.close());
 const read = async <T>(id: string, selection: string): Promise<T> =>
   (await tess.ok<{ run: T }>(`query ($id: ID!) { run(id: $id) { ${selection} } }`, { id })).run;
 
-const listed = async (filter: object): Promise<string[]> => {
-  const { runs } = await tess.ok<{ runs: { nodes: { id: string }[] } }>(
-    'query ($filter: RunFilterInput!) { runs(filter: $filter, orderBy: { field: CREATED_AT, direction: ASC ' +
-      '}) { nodes { id } } }',
-    { filter },
-  );
+const listed = async (filter: RunFilterInput): Promise<string[]> => {
+  const { runs } = await tess.ok(SearchRunsDocument, { filter, orderBy: [{ field: 'CREATED_AT', direction: 'ASC' }] });
   return runs.nodes.map(({ id }) => id);
 };
 
@@ -29,7 +48,7 @@ describe('nested runs', () => {
   it('show their parent and their children, page by page', async () => {
     const experimentId = await createExperiment(tess);
     const parent = await createRun(tess, { experimentId, name: 'sweep' });
-    const children = [];
+    const children: string[] = [];
     for (let i = 0; i < 5; i++)
       children.push(await createRun(tess, { experimentId, name: `trial-${i}`, parentRunId: parent }));
     const page = `id children(first: 2) { nodes { name parent { name } } totalCount pageInfo { endCursor hasNextPage } }`;
@@ -51,7 +70,7 @@ describe('nested runs', () => {
       pageInfo: { hasNextPage: false },
     });
     expect(await listed({ parentRunId: parent })).toEqual(children);
-    await mutate(tess, 'deleteRun', { runId: children[0] }, '__typename');
+    await mutate(tess, DeleteRunDetailsDocument, { runId: children[0]! });
     expect(await listed({ parentRunId: parent })).toEqual(children.slice(1));
     expect(await read(parent, 'children { totalCount }')).toEqual({ children: { totalCount: 4 } });
   });
@@ -62,13 +81,9 @@ describe('nested runs', () => {
       await createRun(tess, { experimentId, parentRunId: await createRun(tess, { experimentId }) });
     const count = async (first: number) => {
       service.statements.length = 0;
-      await tess.ok(
-        'query ($first: Int!) { runs(first: $first) { nodes { parent { id } children { nodes { id } } ' +
-          'description source { name } } } }',
-        {
-          first,
-        },
-      );
+      await tess.ok(RunsDetailsDocument, {
+        first,
+      });
       return service.statements.filter((sql) => /^select/i.test(sql) && /\brun(_tag)?\b/.test(sql)).length;
     };
     expect(await count(8)).toBe(await count(2));
@@ -78,21 +93,21 @@ describe('nested runs', () => {
     const [a, b] = [await createRun(tess, { name: 'a' }), await createRun(tess, { name: 'b' })];
     const hex = (id: string) => id.replaceAll('-', '');
     const tag = (runId: string, value: string) =>
-      mutate(tess, 'setRunTags', { runId, tags: [{ key: 'mlflow.parentRunId', value }] }, '__typename');
+      mutate(tess, SetRunTagsDetailsDocument, { runId, tags: [{ key: 'mlflow.parentRunId', value }] });
     await tag(b, hex(a));
     expect(await read(b, 'parent { id } tags { key }')).toEqual({ parent: { id: a }, tags: [] });
     await tag(a, hex(b));
     expect(await read(a, 'parent { id }')).toEqual({ parent: null });
     await tag(a, hex(a));
     expect(await read(a, 'parent { id }')).toEqual({ parent: null });
-    await mutate(tess, 'deleteRunTag', { runId: b, key: 'mlflow.parentRunId' }, '__typename');
+    await mutate(tess, DeleteRunTagDetailsDocument, { runId: b, key: 'mlflow.parentRunId' });
     expect(await read(b, 'parent { id }')).toEqual({ parent: null });
     const other = await service.as({ tenant: 'other' });
     const foreign = await createRun(other);
     await tag(b, hex(foreign));
     expect(await read(b, 'parent { id }')).toEqual({ parent: null });
     const experimentId = await createExperiment(tess);
-    expect((await refused(tess, 'createRun', { experimentId, parentRunId: foreign })).extensions.code).toBe(
+    expect((await refused(tess, CreateRunDocument, { experimentId, parentRunId: foreign })).extensions.code).toBe(
       'NOT_FOUND',
     );
   });
@@ -101,19 +116,19 @@ describe('nested runs', () => {
     const experimentId = await createExperiment(tess);
     const id = await createRun(tess, { experimentId, tags: [{ key: 'mlflow.runName', value: 'tagged' }] });
     expect(await read(id, 'name')).toEqual({ name: 'tagged' });
-    await mutate(tess, 'setRunTags', { runId: id, tags: [{ key: 'mlflow.runName', value: 'again' }] }, '__typename');
+    await mutate(tess, SetRunTagsDetailsDocument, { runId: id, tags: [{ key: 'mlflow.runName', value: 'again' }] });
     expect(await read(id, 'name')).toEqual({ name: 'again' });
-    await mutate(tess, 'updateRun', { runId: id, name: 'third' }, '__typename');
+    await mutate(tess, UpdateRunDetailsDocument, { runId: id, name: 'third' });
     expect(
       await query(service, `select value from run_tag where run_id = $1 and key = 'mlflow.runName'`, [id]),
     ).toEqual([{ value: 'third' }]);
-    const error = await refused(tess, 'createRun', {
+    const error = await refused(tess, CreateRunDocument, {
       experimentId,
       name: 'x',
       tags: [{ key: 'mlflow.runName', value: 'y' }],
     });
     expect(error.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.name' });
-    const blank = await refused(tess, 'setRunTags', { runId: id, tags: [{ key: 'mlflow.runName', value: '' }] });
+    const blank = await refused(tess, SetRunTagsDocument, { runId: id, tags: [{ key: 'mlflow.runName', value: '' }] });
     expect(blank.extensions.code).toBe('BAD_USER_INPUT');
   });
 });
@@ -121,18 +136,15 @@ describe('nested runs', () => {
 describe('a run that has ended', () => {
   it('goes on after resumeRun and ends again', async () => {
     const id = await createRun(tess);
-    expect((await refused(tess, 'resumeRun', { runId: id })).extensions).toMatchObject({ code: 'CONFLICT' });
-    await mutate(tess, 'finishRun', { runId: id, status: 'FAILED' }, '__typename');
-    const { run } = await mutate<{ run: object }>(tess, 'resumeRun', { runId: id }, 'run { status endedAt }');
+    expect((await refused(tess, ResumeRunDetailsDocument, { runId: id })).extensions).toMatchObject({
+      code: 'CONFLICT',
+    });
+    await mutate(tess, FinishRunDetailsDocument, { runId: id, status: 'FAILED' });
+    const { run } = await mutate(tess, ResumeRunDetailsDocument, { runId: id });
     expect(run).toEqual({ status: 'RUNNING', endedAt: null });
-    await mutate(tess, 'logMetrics', { runId: id, metrics: [{ key: 'loss', value: 1 }] }, '__typename');
+    await mutate(tess, LogMetricsDetailsDocument, { runId: id, metrics: [{ key: 'loss', value: 1 }] });
     const endedAt = '2026-01-02T03:04:05.000Z';
-    const updated = await mutate<{ run: object }>(
-      tess,
-      'updateRun',
-      { runId: id, status: 'FINISHED', endedAt },
-      'run { status endedAt }',
-    );
+    const updated = await mutate(tess, UpdateRunDetailsDocument, { runId: id, status: 'FINISHED', endedAt });
     expect(updated.run).toEqual({ status: 'FINISHED', endedAt });
   });
 
@@ -151,13 +163,13 @@ describe('a run that has ended', () => {
       const error = await refused(tess, name, input);
       expect(error.extensions).toMatchObject({ code: 'CONFLICT', got: `training ${jobId}` });
     }
-    await mutate(tess, 'cancelJob', { jobId }, '__typename');
-    expect((await refused(tess, 'resumeRun', { runId })).message).toContain('resumeTraining');
-    await mutate(tess, 'deleteRun', { runId }, '__typename');
-    expect((await refused(tess, 'resumeTraining', { jobId })).extensions.code).toBe('CONFLICT');
-    await mutate(tess, 'restoreRun', { runId }, '__typename');
-    await mutate(tess, 'resumeTraining', { jobId }, '__typename');
-    await mutate(tess, 'cancelJob', { jobId }, '__typename');
+    await mutate(tess, CancelJobDetailsDocument, { jobId });
+    expect((await refused(tess, ResumeRunDetailsDocument, { runId })).message).toContain('resumeTraining');
+    await mutate(tess, DeleteRunDetailsDocument, { runId });
+    expect((await refused(tess, ResumeTrainingDetailsDocument, { jobId })).extensions.code).toBe('CONFLICT');
+    await mutate(tess, RestoreRunDetailsDocument, { runId });
+    await mutate(tess, ResumeTrainingDetailsDocument, { jobId });
+    await mutate(tess, CancelJobDetailsDocument, { jobId });
   });
 
   it('is cloned with parameters, tags, notes, source and data, not with what came out', async () => {
@@ -171,11 +183,9 @@ describe('a run that has ended', () => {
       params: [{ key: 'lr', value: '0.1' }],
       tags: [{ key: 'team', value: 'a' }],
     });
-    await mutate(tess, 'logRunDatasets', { runId: id, datasets: [{ datasetId, context: 'training' }] }, '__typename');
-    await mutate(tess, 'logMetrics', { runId: id, metrics: [{ key: 'loss', value: 1 }] }, '__typename');
-    const selection = `run { id name status description source { name gitCommit user } clonedFrom { id } params { key value }
-      tags { key value } metrics { key } loggedDatasets { name context dataset { id } } }`;
-    const { run } = await mutate<{ run: Record<string, unknown> }>(tess, 'cloneRun', { runId: id }, selection);
+    await mutate(tess, LogRunDatasetsDetailsDocument, { runId: id, datasets: [{ datasetId, context: 'training' }] });
+    await mutate(tess, LogMetricsDetailsDocument, { runId: id, metrics: [{ key: 'loss', value: 1 }] });
+    const { run } = await mutate(tess, CloneRunDetailsDocument, { runId: id });
     expect(run).toMatchObject({
       name: 'original',
       status: 'RUNNING',
@@ -187,12 +197,7 @@ describe('a run that has ended', () => {
       loggedDatasets: [{ name: 'cars-too', context: 'training', dataset: { id: datasetId } }],
     });
     expect(run['tags']).toContainEqual({ key: 'team', value: 'a' });
-    const bare = await mutate<{ run: object }>(
-      tess,
-      'cloneRun',
-      { runId: id, withDatasets: false, name: 'bare' },
-      'run { name loggedDatasets { name } }',
-    );
+    const bare = await mutate(tess, CloneRunDetailsDocument, { runId: id, withDatasets: false, name: 'bare' });
     expect(bare.run).toEqual({ name: 'bare', loggedDatasets: [] });
   });
 });
@@ -200,24 +205,18 @@ describe('a run that has ended', () => {
 describe('notes', () => {
   it('of a run are MLflow’s tag', async () => {
     const id = await createRun(tess);
-    await mutate(tess, 'updateRun', { runId: id, description: 'a note' }, '__typename');
+    await mutate(tess, UpdateRunDetailsDocument, { runId: id, description: 'a note' });
     expect(await read(id, 'description tags { key value }')).toEqual({
       description: 'a note',
       tags: [{ key: 'mlflow.note.content', value: 'a note' }],
     });
-    await mutate(tess, 'updateRun', { runId: id, description: '' }, '__typename');
+    await mutate(tess, UpdateRunDetailsDocument, { runId: id, description: '' });
     expect(await read(id, 'description tags { key }')).toEqual({ description: '', tags: [] });
   });
 
   it('of an experiment are kept equal to MLflow’s tag', async () => {
     const id = await createExperiment(tess);
-    const change = (input: object) =>
-      mutate<{ experiment: object }>(
-        tess,
-        'updateExperiment',
-        { id, ...input },
-        'experiment { description tags { key value } }',
-      );
+    const change = (input: object) => mutate(tess, UpdateExperimentDetailsDocument, { id, ...input });
     const tags = [{ key: 'team', value: 'a' }];
     expect((await change({ description: 'about', tags })).experiment).toEqual({ description: 'about', tags });
     expect((await change({ tags: [] })).experiment).toEqual({ description: 'about', tags: [] });
@@ -230,22 +229,18 @@ describe('notes', () => {
 
   it('of an experiment take tags one by one, the others staying', async () => {
     const experimentId = await createExperiment(tess);
-    const shown = 'experiment { tags { key value } }';
     const set = (key: string, value: string) =>
-      mutate<{ experiment: object }>(tess, 'setExperimentTags', { experimentId, tags: [{ key, value }] }, shown);
+      mutate(tess, SetExperimentTagsDetailsDocument, { experimentId, tags: [{ key, value }] });
     await Promise.all(['a', 'b', 'c'].map((key) => set(key, '1')));
     await set('a', '2');
-    const { experiment } = await mutate<{ experiment: { tags: { key: string }[] } }>(
-      tess,
-      'deleteExperimentTag',
-      { experimentId, key: 'b' },
-      shown,
-    );
+    const { experiment } = await mutate(tess, DeleteExperimentTagDetailsDocument, { experimentId, key: 'b' });
     expect(experiment.tags.toSorted((x, y) => (x.key < y.key ? -1 : 1))).toEqual([
       { key: 'a', value: '2' },
       { key: 'c', value: '1' },
     ]);
-    expect((await refused(tess, 'deleteExperimentTag', { experimentId, key: 'b' })).extensions.code).toBe('NOT_FOUND');
+    expect((await refused(tess, DeleteExperimentTagDetailsDocument, { experimentId, key: 'b' })).extensions.code).toBe(
+      'NOT_FOUND',
+    );
   });
 });
 
@@ -254,17 +249,12 @@ describe('deleted runs', () => {
     const experimentId = await createExperiment(tess);
     const runId = await createRun(tess, { experimentId, tags: [{ key: 'k', value: 'v' }] });
     const { uploadId } = await tess.upload('a.txt', 'a');
-    const { run } = await mutate<{ run: { deletedAt: string | null } }>(
-      tess,
-      'deleteRun',
-      { runId },
-      'run { state deletedAt }',
-    );
+    const { run } = await mutate(tess, DeleteRunDetailsDocument, { runId });
     expect(run).toMatchObject({ state: 'DELETED', deletedAt: expect.any(String) });
     expect(await listed({ experimentIds: [experimentId] })).toEqual([]);
     expect(await listed({ experimentIds: [experimentId], states: ['DELETED'] })).toEqual([runId]);
     expect(await listed({ experimentIds: [experimentId], states: ['DELETED', 'ACTIVE'] })).toEqual([runId]);
-    const again = await mutate<{ run: object }>(tess, 'deleteRun', { runId }, 'run { deletedAt }');
+    const again = await mutate(tess, DeleteRunDetailsDocument, { runId });
     expect(again.run).toEqual({ deletedAt: run.deletedAt });
     const writes: Record<string, object> = {
       logMetrics: { runId, metrics: [{ key: 'loss', value: 1 }] },
@@ -281,43 +271,38 @@ describe('deleted runs', () => {
       const { extensions } = await refused(tess, name, input);
       expect(extensions, name).toMatchObject({ code: 'CONFLICT', expected: 'an active run', got: 'DELETED' });
     }
-    await mutate(tess, 'restoreRun', { runId }, '__typename');
+    await mutate(tess, RestoreRunDetailsDocument, { runId });
     expect(await read(runId, 'state deletedAt status tags { key } metrics { key } artifacts { path }')).toEqual({
       ...{ state: 'ACTIVE', deletedAt: null, status: 'RUNNING', tags: [{ key: 'k' }], metrics: [], artifacts: [] },
     });
-    await mutate(tess, 'logMetrics', writes['logMetrics']!, '__typename');
+    await mutate(tess, LogMetricsDetailsDocument, { runId, metrics: [{ key: 'loss', value: 1 }] });
   });
 });
 
 describe('deleted experiments', () => {
   it('take their active runs with them and bring exactly those back', async () => {
-    const { experiment } = await mutate<{ experiment: { id: string } }>(
-      tess,
-      'createExperiment',
-      { name: 'taken' },
-      'experiment { id }',
-    );
+    const { experiment } = await mutate(tess, CreateExperimentDetailsDocument, { name: 'taken' });
     const { id } = experiment;
     const before = await createRun(tess, { experimentId: id });
     const kept = [await createRun(tess, { experimentId: id }), await createRun(tess, { experimentId: id })];
-    await mutate(tess, 'deleteRun', { runId: before }, '__typename');
-    await mutate(tess, 'deleteExperiment', { id }, '__typename');
+    await mutate(tess, DeleteRunDetailsDocument, { runId: before });
+    await mutate(tess, DeleteExperimentDetailsDocument, { id });
     expect(await listed({ experimentIds: [id] })).toEqual([]);
     expect(await listed({ experimentIds: [id], states: ['DELETED'] })).toEqual([before, ...kept]);
-    expect((await refused(tess, 'deleteExperiment', { id })).extensions).toMatchObject({
+    expect((await refused(tess, DeleteExperimentDetailsDocument, { id })).extensions).toMatchObject({
       code: 'CONFLICT',
       got: 'DELETED',
     });
-    expect((await refused(tess, 'updateExperiment', { id, name: 'other' })).extensions).toMatchObject({
+    expect((await refused(tess, UpdateExperimentDetailsDocument, { id, name: 'other' })).extensions).toMatchObject({
       code: 'CONFLICT',
     });
-    expect((await refused(tess, 'createRun', { experimentId: id })).extensions).toMatchObject({
+    expect((await refused(tess, CreateRunDocument, { experimentId: id })).extensions).toMatchObject({
       field: 'input.experimentId',
     });
-    const taken = await refused(tess, 'createExperiment', { name: 'taken' });
+    const taken = await refused(tess, CreateExperimentDetailsDocument, { name: 'taken' });
     expect(taken.message).toContain('deleted');
-    await mutate(tess, 'restoreExperiment', { id }, '__typename');
-    expect((await refused(tess, 'restoreExperiment', { id })).extensions).toMatchObject({
+    await mutate(tess, RestoreExperimentDetailsDocument, { id });
+    expect((await refused(tess, RestoreExperimentDetailsDocument, { id })).extensions).toMatchObject({
       code: 'CONFLICT',
       got: 'ACTIVE',
     });
@@ -327,10 +312,8 @@ describe('deleted experiments', () => {
   it('get no new run, however the two calls meet', async () => {
     for (let i = 0; i < 10; i++) {
       const id = await createExperiment(tess);
-      const create = tess.send(`mutation ($e: ID!) { createRun(input: { experimentId: $e }) { run { id } } }`, {
-        e: id,
-      });
-      const remove = mutate(tess, 'deleteExperiment', { id }, '__typename');
+      const create = tess.send(CreateRunDocument, { input: { experimentId: id } });
+      const remove = mutate(tess, DeleteExperimentDetailsDocument, { id });
       await Promise.all([create, remove]);
       expect(await listed({ experimentIds: [id] })).toEqual([]);
     }

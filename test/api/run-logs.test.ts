@@ -3,6 +3,8 @@ import type { Caller, TestService } from '../support/service.js';
 import { startTestService } from '../support/service.js';
 import { createRun, mutate, refused } from '../support/tracking.js';
 import { createExperiment } from '../support/training.js';
+import { AppendRunLogsDocument, FollowRunLogsDocument } from '../../schema/generated/operations.js';
+import { RunsDetailsDocument } from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -14,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => service?.close());
 
 const append = (runId: string, ...lines: string[]) =>
-  mutate<{ lastSeq: number }>(tess, 'appendRunLogs', { runId, lines: lines.map((line) => ({ line })) }, 'lastSeq');
+  mutate(tess, AppendRunLogsDocument, { runId, lines: lines.map((line) => ({ line })) });
 
 interface Logs {
   nodes: { seq: number; line: string; stream: string; loggedAt: string }[];
@@ -37,12 +39,10 @@ describe('logs of a run', () => {
   it('are paged from both ends, and searched', async () => {
     const runId = await createRun(tess);
     const loggedAt = '2026-01-01T00:00:00.000Z';
-    await mutate(
-      tess,
-      'appendRunLogs',
-      { runId, lines: [{ line: 'Begin 100% _x_', loggedAt, stream: 'STDERR' }] },
-      'lastSeq',
-    );
+    await mutate(tess, AppendRunLogsDocument, {
+      runId,
+      lines: [{ line: 'Begin 100% _x_', loggedAt, stream: 'STDERR' }],
+    });
     expect(await append(runId, ...Array.from({ length: 9 }, (_, i) => `line ${i}`))).toEqual({ lastSeq: 10 });
     const first = await logs(runId, '(first: 3)');
     expect(first).toMatchObject({ totalCount: 10, pageInfo: { endCursor: '3', hasNextPage: true } });
@@ -61,19 +61,14 @@ describe('logs of a run', () => {
   it('stream to followers, each line once, across a reconnection', async () => {
     const runId = await createRun(tess);
     await append(runId, 'a', 'b', 'c');
-    const document = `subscription ($runId: ID!, $after: SafeInt) { runLogs(runId: $runId, after: $after) { seq line } }`;
-    const following = tess.collect<{ seq: number; line: string }>(
-      document,
-      { runId, after: 1 },
-      (items) => items.length === 4,
-    );
+    const following = tess.collect(FollowRunLogsDocument, { runId, after: 1 }, (items) => items.length === 4);
     await new Promise((resolve) => setTimeout(resolve, 200));
     await append(runId, 'd', 'e');
     const seen = await following;
     expect(seen.map(({ line }) => line)).toEqual(['b', 'c', 'd', 'e']);
     await append(runId, 'f');
-    const again = await tess.collect<{ line: string }>(
-      document,
+    const again = await tess.collect(
+      FollowRunLogsDocument,
       { runId, after: seen.at(-1)!.seq },
       (items) => items.length === 1,
     );
@@ -95,11 +90,10 @@ describe('logs of a run', () => {
     const experimentId = await createExperiment(tess);
     for (let i = 0; i < 5; i++) await append(await createRun(tess, { experimentId }), `of ${i}`);
     service.statements.length = 0;
-    const { runs } = await tess.ok<{ runs: { nodes: { logs: { nodes: { line: string }[] } }[] } }>(
-      'query ($filter: RunFilterInput) { runs(filter: $filter, orderBy: { field: CREATED_AT, direction: ASC ' +
-        '}) { nodes { logs(last: 1) { nodes { line } } } } }',
-      { filter: { experimentIds: [experimentId] } },
-    );
+    const { runs } = await tess.ok(RunsDetailsDocument, {
+      filter: { experimentIds: [experimentId] },
+      orderBy: [{ field: 'CREATED_AT', direction: 'ASC' }],
+    });
     expect(runs.nodes.map((run) => run.logs.nodes[0]!.line)).toEqual(['of 0', 'of 1', 'of 2', 'of 3', 'of 4']);
     expect(service.statements.filter((text) => text.includes('from run_log'))).toHaveLength(1);
   });
@@ -111,13 +105,13 @@ describe('logs of a run', () => {
       ['progress\r', 'one line, without line breaks'],
       ['ü'.repeat(4_097), 'at most 8192 bytes'],
     ]) {
-      const { extensions } = await refused(tess, 'appendRunLogs', { runId, lines: [{ line: 'good' }, { line }] });
+      const { extensions } = await refused(tess, AppendRunLogsDocument, { runId, lines: [{ line: 'good' }, { line }] });
       expect(extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.lines[1].line', expected });
     }
     const many = Array.from({ length: 1_001 }, () => ({ line: '' }));
-    expect((await refused(tess, 'appendRunLogs', { runId, lines: many })).extensions.code).toBe('BAD_USER_INPUT');
-    expect((await refused(tess, 'appendRunLogs', { runId, lines: [] })).extensions.field).toBe('input.lines');
-    expect((await refused(tess, 'appendRunLogs', { runId, lines: [{ line: 'a\0b' }] })).extensions.code).toBe(
+    expect((await refused(tess, AppendRunLogsDocument, { runId, lines: many })).extensions.code).toBe('BAD_USER_INPUT');
+    expect((await refused(tess, AppendRunLogsDocument, { runId, lines: [] })).extensions.field).toBe('input.lines');
+    expect((await refused(tess, AppendRunLogsDocument, { runId, lines: [{ line: 'a\0b' }] })).extensions.code).toBe(
       'BAD_USER_INPUT',
     );
     expect(await logs(runId, '')).toMatchObject({ nodes: [], totalCount: 0 });
@@ -128,7 +122,7 @@ describe('logs of a run', () => {
       expect(error.extensions.code, args).toBe('BAD_USER_INPUT');
     }
     const other = await service.as({ tenant: 'other' });
-    expect((await refused(other, 'appendRunLogs', { runId, lines: [{ line: 'x' }] })).extensions.code).toBe(
+    expect((await refused(other, AppendRunLogsDocument, { runId, lines: [{ line: 'x' }] })).extensions.code).toBe(
       'NOT_FOUND',
     );
   });

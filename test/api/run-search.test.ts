@@ -3,6 +3,19 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
+import {
+  CreateRunDocument,
+  FinishRunDocument,
+  LogMetricsDocument,
+  SearchRunsDocument,
+  SetRunTagsDocument,
+} from '../../schema/generated/operations.js';
+import {
+  CreateExperimentDetailsDocument,
+  LogRunDatasetsDetailsDocument,
+  type RunOrderInput,
+  type FinalRunStatus,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -18,7 +31,7 @@ interface Sample {
   params?: Record<string, string>;
   tags?: Record<string, string>;
   metrics?: Record<string, number | string>;
-  status?: string;
+  status?: FinalRunStatus;
 }
 
 const SAMPLES: Sample[] = [
@@ -42,24 +55,21 @@ beforeAll(async () => {
   tess = await service.as();
   admin = new pg.Client({ connectionString: service.database.url });
   await admin.connect();
-  const made = await tess.ok<{ createExperiment: { experiment: { id: string } } }>(
-    'mutation { createExperiment(input: { name: "search" }) { experiment { id } } }',
-  );
+  const made = await tess.ok(CreateExperimentDetailsDocument, { input: { name: 'search' } });
   experimentId = made.createExperiment.experiment.id;
   const entries = (record: Record<string, string> = {}) =>
     Object.entries(record).map(([key, value]) => ({ key, value }));
   for (const [i, { name, params, tags, metrics, status }] of SAMPLES.entries()) {
-    const { createRun } = await tess.ok<{ createRun: { run: { id: string } } }>(
-      'mutation ($input: CreateRunInput!) { createRun(input: $input) { run { id } } }',
-      { input: { experimentId, name, params: entries(params), tags: entries(tags) } },
-    );
+    const { createRun } = await tess.ok(CreateRunDocument, {
+      input: { experimentId, name, params: entries(params), tags: entries(tags) },
+    });
     const { id } = createRun.run;
     ids[name] = id;
-    await tess.ok('mutation ($input: LogMetricsInput!) { logMetrics(input: $input) { addedCount } }', {
+    await tess.ok(LogMetricsDocument, {
       input: { runId: id, metrics: Object.entries(metrics ?? {}).map(([key, value]) => ({ key, value })) },
     });
     if (status) {
-      await tess.ok('mutation ($input: FinishRunInput!) { finishRun(input: $input) { run { id } } }', {
+      await tess.ok(FinishRunDocument, {
         input: { runId: id, status },
       });
     }
@@ -74,21 +84,18 @@ afterAll(async () => {
   await service?.close();
 });
 
-const QUERY = `query ($filter: RunFilterInput, $where: String, $orderBy: [RunOrderInput!], $first: Int, $after: String) {
-  runs(filter: $filter, where: $where, orderBy: $orderBy, first: $first, after: $after) { nodes { name } totalCount pageInfo { endCursor hasNextPage } } }`;
-
 interface Found {
   runs: { nodes: { name: string }[]; totalCount: number; pageInfo: { endCursor: string | null; hasNextPage: boolean } };
 }
 
 /** Names of the runs found, in their order, read one per page and all at once. */
 async function names(variables: Record<string, unknown>): Promise<string> {
-  const { runs } = await tess.ok<Found>(QUERY, variables);
+  const { runs } = await tess.ok(SearchRunsDocument, variables);
   const whole = runs.nodes.map(({ name }) => name);
   expect(runs.totalCount).toBe(whole.length);
   const paged: string[] = [];
   for (let after: string | null = null; ;) {
-    const page: Found = await tess.ok<Found>(QUERY, { ...variables, first: 2, after });
+    const page: Found = await tess.ok(SearchRunsDocument, { ...variables, first: 2, after });
     paged.push(...page.runs.nodes.map(({ name }) => name));
     if (!page.runs.pageInfo.hasNextPage) break;
     after = page.runs.pageInfo.endCursor;
@@ -145,11 +152,14 @@ describe('a filter string', () => {
   });
 
   it('finds runs by the data that they read', async () => {
-    await tess.ok(
-      'mutation ($r: ID!) { logRunDatasets(input: { runId: $r, datasets: [{ direction: INPUT, name: "iris", ' +
-        'digest: "abc", sourceType: "local", source: "x", context: "training" }] }) { run { id } } }',
-      { r: ids['c'] },
-    );
+    await tess.ok(LogRunDatasetsDetailsDocument, {
+      input: {
+        runId: ids['c']!,
+        datasets: [
+          { direction: 'INPUT', name: 'iris', digest: 'abc', sourceType: 'local', source: 'x', context: 'training' },
+        ],
+      },
+    });
     expect(await names({ where: "datasets.name = 'iris' AND dataset.context LIKE 'train%'" })).toBe('c');
     expect(await names({ where: "NOT datasets.digest IN ('abc')", orderBy: byName })).toBe('abdefg');
     expect(await names({ filter: { datasets: [{ name: 'iris', context: 'training' }] } })).toBe('c');
@@ -201,8 +211,8 @@ describe('a typed filter', () => {
       e: `${'x'.repeat(100)}2`,
     };
     for (const [name, value] of Object.entries(long)) {
-      const input = { runId: ids[name], tags: [{ key: 'long', value }] };
-      await tess.ok('mutation ($input: SetRunTagsInput!) { setRunTags(input: $input) { run { id } } }', { input });
+      const input = { runId: ids[name]!, tags: [{ key: 'long', value }] };
+      await tess.ok(SetRunTagsDocument, { input });
     }
     const by = (filter: object) => names({ filter, orderBy: byName });
     for (const [name, value] of Object.entries(long)) {
@@ -264,14 +274,14 @@ describe('orders', () => {
   }
 
   it('take one object for a list of one', async () => {
-    const { runs } = await tess.ok<Found>(
+    const { runs } = await tess.ok<{ runs: { nodes: object[] } }>(
       '{ runs(orderBy: { field: NAME, direction: DESC }, first: 1) { nodes { name } } }',
     );
     expect(runs.nodes).toEqual([{ name: 'g' }]);
   });
 
   it('need a key where one is meant, and only there', async () => {
-    const order = (orderBy: object[]) => tess.fails(QUERY, { orderBy });
+    const order = (orderBy: object[]) => tess.fails(SearchRunsDocument, { orderBy });
     expect((await order([{ field: 'METRIC', direction: 'ASC' }])).extensions).toMatchObject({
       field: 'orderBy[0].key',
     });
@@ -309,20 +319,20 @@ describe('hostile searches', () => {
   for (const [what, variables, field] of refused) {
     it(`are refused at once: ${what}`, async () => {
       const started = performance.now();
-      const error = await tess.fails(QUERY, variables);
+      const error = await tess.fails(SearchRunsDocument, variables);
       expect(error.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field });
       expect(performance.now() - started).toBeLessThan(1_000);
     });
   }
 
   it('cannot forge values that a column does not hold', async () => {
-    const orders: [object[], unknown[]][] = [
+    const orders: [RunOrderInput[], unknown[]][] = [
       [[{ field: 'CREATED_AT', direction: 'ASC' }], ['99999999999999999999', '1e5', 'x', 5, null]],
       [[{ field: 'METRIC', key: 'loss', direction: 'ASC' }], ['1e999', 'NaN', '0x1', "1'::text", 'Infinity5']],
       [[{ field: 'NAME', direction: 'ASC' }], ['\0', '\ud800', 3]],
     ];
     for (const [orderBy, values] of orders) {
-      const { runs } = await tess.ok<Found>(QUERY, { orderBy, first: 1 });
+      const { runs } = await tess.ok(SearchRunsDocument, { orderBy, first: 1 });
       const [signature, places] = JSON.parse(Buffer.from(runs.pageInfo.endCursor ?? '', 'base64url').toString()) as [
         string,
         unknown[][],
@@ -330,21 +340,23 @@ describe('hostile searches', () => {
       const forge = (place: unknown, id: unknown = places[1]) =>
         Buffer.from(JSON.stringify([signature, [place, id]])).toString('base64url');
       for (const value of values) {
-        const error = await tess.fails(QUERY, { orderBy, after: forge([0, value]) });
+        const error = await tess.fails(SearchRunsDocument, { orderBy, after: forge([0, value]) });
         expect(error.extensions, JSON.stringify(value)).toMatchObject({ code: 'BAD_USER_INPUT', field: 'after' });
       }
       for (const place of [[3, 'x'], [1, null, 1, 2].slice(0, 0), null, [-1, '1'], 'x']) {
-        expect((await tess.fails(QUERY, { orderBy, after: forge(place) })).extensions.code).toBe('BAD_USER_INPUT');
+        expect((await tess.fails(SearchRunsDocument, { orderBy, after: forge(place) })).extensions.code).toBe(
+          'BAD_USER_INPUT',
+        );
       }
-      expect((await tess.fails(QUERY, { orderBy, after: forge(places[0], [0, 'no id']) })).extensions.code).toBe(
-        'BAD_USER_INPUT',
-      );
+      expect(
+        (await tess.fails(SearchRunsDocument, { orderBy, after: forge(places[0], [0, 'no id']) })).extensions.code,
+      ).toBe('BAD_USER_INPUT');
     }
   });
 
   it("see nothing of another tenant's", async () => {
     const stranger = await service.as({ tenant: 'other' });
-    const seen = await stranger.ok<Found>(QUERY, {
+    const seen = await stranger.ok(SearchRunsDocument, {
       where: `run_id = '${ids['a']}' OR metrics.loss < 1 OR name LIKE '%'`,
     });
     expect(seen.runs.nodes).toEqual([]);

@@ -1,6 +1,23 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Caller, TestService } from '../support/service.js';
 import { startTestService } from '../support/service.js';
+import {
+  CreateRunDocument,
+  FollowRunMetricsDocument,
+  LogMetricsDocument,
+  SearchRunsDocument,
+  type RunOrderInput,
+  type SearchRunsQuery,
+} from '../../schema/generated/operations.js';
+import {
+  CreateExperimentDetailsDocument,
+  ExperimentsDetailsDocument,
+  LogParamsDetailsDocument,
+  RunDetailsDocument,
+  RunsDetailsDocument,
+  UpdateExperimentDetailsDocument,
+  type ExperimentState,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -12,19 +29,14 @@ beforeAll(async () => {
 afterAll(() => service?.close());
 
 async function newRun(name = 'r'): Promise<string> {
-  const { createExperiment } = await tess.ok<{ createExperiment: { experiment: { id: string } } }>(
-    `mutation ($name: String!) { createExperiment(input: { name: $name }) { experiment { id } } }`,
-    { name: `e-${Math.random()}` },
-  );
-  const { createRun } = await tess.ok<{ createRun: { run: { id: string } } }>(
-    'mutation ($e: ID!, $name: String!) { createRun(input: { experimentId: $e, name: $name, params: [{ key: ' +
-      '"lr", value: "0.1" }] }) { run { id } } }',
-    { e: createExperiment.experiment.id, name },
-  );
+  const { createExperiment } = await tess.ok(CreateExperimentDetailsDocument, {
+    input: { name: `e-${Math.random()}` },
+  });
+  const { createRun } = await tess.ok(CreateRunDocument, {
+    input: { experimentId: createExperiment.experiment.id, name, params: [{ key: 'lr', value: '0.1' }] },
+  });
   return createRun.run.id;
 }
-
-const LOG = `mutation ($input: LogMetricsInput!) { logMetrics(input: $input) { addedCount } }`;
 
 describe('metrics of a run', () => {
   it('are logged once, however often the call is repeated, and keep NaN and infinities', async () => {
@@ -36,13 +48,9 @@ describe('metrics of a run', () => {
       { key: 'loss', value: 'Infinity', step: 3, loggedAt },
       { key: 'f1', value: 0.25, step: 1, loggedAt },
     ];
-    expect(await tess.ok(LOG, { input: { runId, metrics } })).toEqual({ logMetrics: { addedCount: 4 } });
-    expect(await tess.ok(LOG, { input: { runId, metrics } })).toEqual({ logMetrics: { addedCount: 0 } });
-    const { run } = await tess.ok<{ run: { metrics: unknown; metricHistory: unknown; params: unknown } }>(
-      'query ($id: ID!) { run(id: $id) { params { key value } metrics { key value step } metricHistory(key: ' +
-        '"loss") { step value } } }',
-      { id: runId },
-    );
+    expect(await tess.ok(LogMetricsDocument, { input: { runId, metrics } })).toEqual({ logMetrics: { addedCount: 4 } });
+    expect(await tess.ok(LogMetricsDocument, { input: { runId, metrics } })).toEqual({ logMetrics: { addedCount: 0 } });
+    const { run } = await tess.ok(RunDetailsDocument, { id: runId });
     expect(run.params).toEqual([{ key: 'lr', value: '0.1' }]);
     expect(run.metrics).toEqual([
       { key: 'f1', value: 0.25, step: 1 },
@@ -57,19 +65,12 @@ describe('metrics of a run', () => {
 
   it('stream to a subscriber, past ones first, and go on after a sequence number', async () => {
     const runId = await newRun();
-    await tess.ok(LOG, {
+    await tess.ok(LogMetricsDocument, {
       input: { runId, metrics: [1, 2, 3].map((step) => ({ key: 'loss', value: 1 / step, step })) },
     });
-    const query =
-      'subscription ($runId: ID!, $after: SafeInt) { runMetrics(runId: $runId, after: $after) { seq step ' +
-      'value } }';
-    const following = tess.collect<{ seq: number; step: number }>(
-      query,
-      { runId, after: 1 },
-      (items) => items.length === 5,
-    );
+    const following = tess.collect(FollowRunMetricsDocument, { runId, after: 1 }, (items) => items.length === 5);
     await new Promise((resolve) => setTimeout(resolve, 300));
-    await tess.ok(LOG, {
+    await tess.ok(LogMetricsDocument, {
       input: { runId, metrics: [4, 5, 6].map((step) => ({ key: 'loss', value: 1 / step, step })) },
     });
     expect((await following).map((point) => point.step)).toEqual([2, 3, 4, 5, 6]);
@@ -82,7 +83,7 @@ describe('metrics of a run', () => {
       value: step === 3333 ? 99 : Math.sin(step / 50),
       step,
     }));
-    await tess.ok(LOG, { input: { runId, metrics } });
+    await tess.ok(LogMetricsDocument, { input: { runId, metrics } });
     const { run } = await tess.ok<{ run: { metricHistory: { step: number; value: number }[] } }>(
       `query ($id: ID!) { run(id: $id) { metricHistory(key: "m", maxPoints: 100) { step value } } }`,
       { id: runId },
@@ -94,46 +95,36 @@ describe('metrics of a run', () => {
 
   it('refuse wrong input with the field, what was expected and what came', async () => {
     const runId = await newRun();
-    const negative = await tess.fails(LOG, { input: { runId, metrics: [{ key: 'loss', value: 1, step: -1 }] } });
+    const negative = await tess.fails(LogMetricsDocument, {
+      input: { runId, metrics: [{ key: 'loss', value: 1, step: -1 }] },
+    });
     expect(negative.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.metrics[0].step', got: '-1' });
-    const fractional = await tess.fails(LOG, { input: { runId, metrics: [{ key: 'loss', value: 1, step: 0.5 }] } });
+    const fractional = await tess.fails(LogMetricsDocument, {
+      input: { runId, metrics: [{ key: 'loss', value: 1, step: 0.5 }] },
+    });
     expect(fractional.extensions.code).toBe('BAD_USER_INPUT');
     expect(fractional.message).toContain('input.metrics[0].step');
-    const changed = await tess.fails(
-      `mutation ($r: ID!) { logParams(input: { runId: $r, params: [{ key: "lr", value: "0.2" }] }) { run { id } } }`,
-      { r: runId },
-    );
+    const changed = await tess.fails(LogParamsDetailsDocument, {
+      input: { runId, params: [{ key: 'lr', value: '0.2' }] },
+    });
     expect(changed.extensions).toMatchObject({ code: 'CONFLICT', expected: '0.1', got: '0.2' });
     const foreign = await (
       await service.as({ tenant: 'other' })
-    ).fails(LOG, { input: { runId, metrics: [{ key: 'loss', value: 1 }] } });
+    ).fails(LogMetricsDocument, { input: { runId, metrics: [{ key: 'loss', value: 1 }] } });
     expect(foreign.extensions.code).toBe('NOT_FOUND');
   });
 });
 
 describe('an experiment that is put aside', () => {
   it('takes no new runs, leaves the list, and comes back', async () => {
-    const { createExperiment } = await tess.ok<{ createExperiment: { experiment: { id: string } } }>(
-      'mutation { createExperiment(input: { name: "aside" }) { experiment { id } } }',
-    );
+    const { createExperiment } = await tess.ok(CreateExperimentDetailsDocument, { input: { name: 'aside' } });
     const { id } = createExperiment.experiment;
-    const put = (state: string) =>
-      tess.ok(
-        'mutation ($id: ID!, $state: ExperimentState) { updateExperiment(input: { id: $id, state: $state }) ' +
-          '{ experiment { state } } }',
-        { id, state },
-      );
+    const put = (state: ExperimentState) => tess.ok(UpdateExperimentDetailsDocument, { input: { id, state } });
     const listed = async () =>
-      (
-        await tess.ok<{ experiments: { nodes: { id: string }[] } }>(
-          '{ experiments(filter: { search: "aside" }) { nodes { id } } }',
-        )
-      ).experiments.nodes;
+      (await tess.ok(ExperimentsDetailsDocument, { filter: { search: 'aside' } })).experiments.nodes;
     expect(await put('DELETED')).toEqual({ updateExperiment: { experiment: { state: 'DELETED' } } });
     expect(await listed()).toEqual([]);
-    const refused = await tess.fails('mutation ($e: ID!) { createRun(input: { experimentId: $e }) { run { id } } }', {
-      e: id,
-    });
+    const refused = await tess.fails(CreateRunDocument, { input: { experimentId: id } });
     expect(refused.extensions).toMatchObject({
       code: 'BAD_USER_INPUT',
       field: 'input.experimentId',
@@ -149,36 +140,38 @@ describe('lists of runs', () => {
     const ids = [];
     for (let i = 0; i < 7; i++) {
       const id = await newRun(`paged-${i}`);
-      await tess.ok(LOG, { input: { runId: id, metrics: [{ key: 'score', value: i }] } });
+      await tess.ok(LogMetricsDocument, { input: { runId: id, metrics: [{ key: 'score', value: i }] } });
       ids.push(id);
     }
-    const query = `query ($after: String) { runs(first: 2, after: $after, filter: { search: "PAGED-", params: [{ key: "lr", value: "0.1" }], metrics: [{ key: "score", min: 2 }] },
-      orderBy: { field: NAME, direction: ASC }) { nodes { id name } totalCount pageInfo { endCursor hasNextPage } } }`;
     const seen: string[] = [];
+    const orderBy: RunOrderInput[] = [{ field: 'NAME', direction: 'ASC' }];
     let after: string | null = null;
     for (;;) {
-      const {
-        runs,
-      }: {
-        runs: { nodes: { id: string }[]; totalCount: number; pageInfo: { endCursor: string; hasNextPage: boolean } };
-      } = await tess.ok(query, { after });
+      const { runs }: SearchRunsQuery = await tess.ok(SearchRunsDocument, {
+        first: 2,
+        after,
+        filter: { search: 'PAGED-', params: [{ key: 'lr', value: '0.1' }], metrics: [{ key: 'score', min: 2 }] },
+        orderBy,
+      });
       expect(runs.totalCount).toBe(5);
       seen.push(...runs.nodes.map((node) => node.id));
       if (!runs.pageInfo.hasNextPage) break;
       after = runs.pageInfo.endCursor;
     }
     expect(seen).toEqual(ids.slice(2));
-    const forged = await tess.fails(query, { after: Buffer.from('["name","DESC","x","y"]').toString('base64url') });
+    const forged = await tess.fails(SearchRunsDocument, {
+      first: 2,
+      after: Buffer.from('["name","DESC","x","y"]').toString('base64url'),
+      filter: { search: 'PAGED-', params: [{ key: 'lr', value: '0.1' }], metrics: [{ key: 'score', min: 2 }] },
+      orderBy: [{ field: 'NAME', direction: 'ASC' }],
+    });
     expect(forged.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'after' });
   });
 
   it('need the same few statements for one run as for many', async () => {
-    const query =
-      'query ($n: Int!) { runs(first: $n) { nodes { id experiment { name } params { key } tags { key } ' +
-      'metrics { key value } } } }';
     const count = async (n: number) => {
       service.statements.length = 0;
-      await tess.ok(query, { n });
+      await tess.ok(RunsDetailsDocument, { first: n });
       return service.statements.filter(
         (sql) => /^select/i.test(sql) && /\b(run|experiment|run_param|run_tag|metric_latest)\b/.test(sql),
       ).length;

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
+import { JobsDetailsDocument } from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -33,7 +34,7 @@ it('the script of the documents leads to a prediction, and to the same one when 
   const second = await runScript();
   console.log(`the script of the documents, run again: ${(performance.now() - startedMs).toFixed(0)} ms`);
   expect(second).toEqual(first);
-  const { jobs } = await tess.ok<{ jobs: { nodes: { kind: string }[] } }>('{ jobs(first: 100) { nodes { kind } } }');
+  const { jobs } = await tess.ok(JobsDetailsDocument, { first: 100 });
   expect(jobs.nodes.map(({ kind }) => kind).toSorted()).toEqual([
     'EVALUATION',
     'RELEASE',

@@ -7,6 +7,11 @@ import { buildPredictionReference } from '../../src/modules/model-contract/rules
 import { hangsAbove1000, linear } from '../fixtures/models/build.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
 import { deploy, type MadeVersion, makeVersion, predict, serve, x, xToY } from '../support/serving.js';
+import {
+  DecideShadowDetailsDocument,
+  DeploymentDetailsDocument,
+  EventsDetailsDocument,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -41,11 +46,7 @@ interface Traffic {
 
 async function traffic(deploymentId: string): Promise<Traffic> {
   await service.app.context.services.traffic.flush();
-  const found = await tess.ok<{ deployment: { traffic: Traffic } }>(
-    'query ($id: ID!) { deployment(id: $id) { traffic { requests rows errors comparedRows disagreements ' +
-      'disagreementRate } } }',
-    { id: deploymentId },
-  );
+  const found = await tess.ok(DeploymentDetailsDocument, { id: deploymentId });
   return found.deployment.traffic;
 }
 
@@ -61,11 +62,7 @@ interface Gate {
 }
 
 async function decide(deploymentId: string): Promise<Gate> {
-  const decided = await tess.ok<{ decideShadow: { gateResult: Gate } }>(
-    'mutation ($id: ID!) { decideShadow(input: { deploymentId: $id }) { gateResult { id gate passed checks { ' +
-      'name passed expected got message } } } }',
-    { id: deploymentId },
-  );
+  const decided = await tess.ok(DecideShadowDetailsDocument, { input: { deploymentId } });
   return decided.decideShadow.gateResult;
 }
 
@@ -292,27 +289,21 @@ describe('the shadow gate', () => {
     const passed = await decide(shadow);
     expect(passed).toMatchObject({ gate: 'SHADOW', passed: true });
     console.log(`shadow gate: ${passed.checks.map(({ name, got }) => `${name} ${got}`).join(', ')}`);
-    const { events } = await tess.ok<{
-      events: { nodes: { type: string; subjectId: string; payload: { passed: boolean; gateResultId: string } }[] };
-    }>(
-      'query ($e: ID!) { events(filter: { endpointId: $e, types: [SHADOW_EVALUATED] }) { nodes { type ' +
-        'subjectId payload } } }',
-      {
-        e: live.endpointId,
-      },
-    );
-    expect(events.nodes.map(({ payload }) => payload.passed)).toEqual([true, false, false, false]);
+    const { events } = await tess.ok(EventsDetailsDocument, {
+      filter: { endpointId: live.endpointId, types: ['SHADOW_EVALUATED'] },
+    });
+    expect(events.nodes.map(({ payload }) => (payload as { passed: boolean }).passed)).toEqual([
+      true,
+      false,
+      false,
+      false,
+    ]);
     expect(events.nodes[0]).toMatchObject({ subjectId: candidate.versionId, payload: { gateResultId: passed.id } });
   });
 
   it('is not for live deployments', async () => {
     const live = await serve(service, tess, production);
-    const refused = await tess.fails(
-      `mutation ($id: ID!) { decideShadow(input: { deploymentId: $id }) { gateResult { id } } }`,
-      {
-        id: live.deploymentId,
-      },
-    );
+    const refused = await tess.fails(DecideShadowDetailsDocument, { input: { deploymentId: live.deploymentId } });
     expect(refused.extensions).toMatchObject({ code: 'CONFLICT', field: 'input.deploymentId', got: 'LIVE' });
   });
 });

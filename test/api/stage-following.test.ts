@@ -2,7 +2,20 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { linear } from '../fixtures/models/build.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
-import { createEndpoint, deploy, DEPLOY, makeVersion, PREDICT, predict, untilReady, xToY } from '../support/serving.js';
+import { createEndpoint, deploy, makeVersion, predict, untilReady, xToY } from '../support/serving.js';
+import {
+  DemoteModelVersionDetailsDocument,
+  DeployModelVersionDetailsDocument,
+  DeploymentDetailsDocument,
+  EndpointDetailsDocument,
+  PredictDetailsDocument,
+  PromoteModelVersionDetailsDocument,
+  RollbackModelDetailsDocument,
+  SetTrafficWeightsDetailsDocument,
+  UndeployDetailsDocument,
+  UpdateEndpointDetailsDocument,
+  type PromotionStage,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -16,39 +29,25 @@ beforeAll(async () => {
 afterAll(() => service?.close());
 
 const times = (weight: number) => ({ bytes: linear([weight], 0), signature: xToY(1) });
-const WEIGHTS =
-  'mutation ($input: SetTrafficWeightsInput!) { setTrafficWeights(input: $input) { endpoint { deployments { ' +
-  'id weightBps } } } }';
-const UNDEPLOY = `mutation ($id: ID!) { undeploy(input: { deploymentId: $id }) { deployment { status weightBps endedAt } } }`;
-const UPDATE =
-  'mutation ($input: UpdateEndpointInput!) { updateEndpoint(input: $input) { endpoint { name followStage ' +
-  'slaLatencyP95Ms logSampleRate } } }';
 
 async function weights(endpointId: string): Promise<Record<string, number>> {
-  const { endpoint } = await tess.ok<{ endpoint: { deployments: { id: string; weightBps: number }[] } }>(
-    `query ($id: ID!) { endpoint(id: $id) { deployments { id weightBps } } }`,
-    { id: endpointId },
-  );
+  const { endpoint } = await tess.ok(EndpointDetailsDocument, { id: endpointId });
   return Object.fromEntries(endpoint.deployments.map(({ id, weightBps }) => [id, weightBps]));
 }
 
 describe('an endpoint that follows a stage', () => {
   /** Past the gates, which are not the matter here. */
-  const promote = (modelVersionId: string, toStage: string, expectedProductionVersionId?: string) =>
-    ada.ok(
-      `mutation ($input: PromoteModelVersionInput!) { promoteModelVersion(input: $input) { modelVersion { stage } } }`,
-      {
-        input: {
-          modelVersionId,
-          toStage,
-          expectedProductionVersionId,
-          override: true,
-          reason: 'a test of following endpoints',
-        },
+  const promote = (modelVersionId: string, toStage: PromotionStage, expectedProductionVersionId?: string) =>
+    ada.ok(PromoteModelVersionDetailsDocument, {
+      input: {
+        modelVersionId,
+        toStage,
+        expectedProductionVersionId,
+        override: true,
+        reason: 'a test of following endpoints',
       },
-    );
-  const rollback = (modelId: string) =>
-    ada.ok(`mutation ($id: ID!) { rollbackModel(input: { modelId: $id }) { restored { stage } } }`, { id: modelId });
+    });
+  const rollback = (modelId: string) => ada.ok(RollbackModelDetailsDocument, { input: { modelId } });
 
   it('moves its traffic on promotion and back on rollback, with no request failing, for viewers too', async () => {
     const first = await makeVersion(service, { ...times(1), stage: 'PRODUCTION' });
@@ -56,9 +55,7 @@ describe('an endpoint that follows a stage', () => {
     const { id: endpointId } = await createEndpoint(tess, { modelId: first.modelId, followStage: 'PRODUCTION' });
     const current = async () =>
       (
-        await tess.ok<{
-          endpoint: { deployments: { id: string; mode: string; status: string; modelVersion: { id: string } }[] };
-        }>(`query ($id: ID!) { endpoint(id: $id) { deployments { id mode status modelVersion { id } } } }`, {
+        await tess.ok(EndpointDetailsDocument, {
           id: endpointId,
         })
       ).endpoint.deployments;
@@ -70,11 +67,11 @@ describe('an endpoint that follows a stage', () => {
     let done = false;
     const callers = Array.from({ length: 4 }, async () => {
       while (!done) {
-        const { data, errors } = await vera.send<{ predict: { outputs: { data: number[] }[] } }>(PREDICT, {
+        const { data, errors } = await vera.send(PredictDetailsDocument, {
           input: { endpointId, rows: [{ x: 1 }] },
         });
         if (errors) failures++;
-        else seen.push(data!.predict.outputs[0]!.data[0]!);
+        else seen.push(data!.predict.outputs[0]!.data[0] as number);
       }
     });
     const until = async (value: number) => {
@@ -98,7 +95,7 @@ describe('an endpoint that follows a stage', () => {
     expect(failures).toBe(0);
     expect(
       (
-        await tess.ok<{ deployment: { status: string } }>(`query ($id: ID!) { deployment(id: $id) { status } }`, {
+        await tess.ok(DeploymentDetailsDocument, {
           id: shadow,
         })
       ).deployment.status,
@@ -111,28 +108,34 @@ describe('an endpoint that follows a stage', () => {
     const second = await makeVersion(service, { ...times(2), modelId: first.modelId });
     const { id: endpointId } = await createEndpoint(tess, { modelId: first.modelId });
     const manual = await deploy(tess, { endpointId, modelVersionId: second.versionId });
-    await tess.ok(UPDATE, { input: { id: endpointId, followStage: 'STAGING' } });
+    await tess.ok(UpdateEndpointDetailsDocument, { input: { id: endpointId, followStage: 'STAGING' } });
     await expect
       .poll(async () => (await predict(tess, { endpointId, rows: [{ x: 1 }] })).modelVersion.id, { timeout: 10_000 })
       .toBe(first.versionId);
     expect(
-      (await tess.fails(DEPLOY, { input: { endpointId, modelVersionId: second.versionId, mode: 'LIVE' } })).extensions
-        .code,
+      (
+        await tess.fails(DeployModelVersionDetailsDocument, {
+          input: { endpointId, modelVersionId: second.versionId, mode: 'LIVE' },
+        })
+      ).extensions.code,
     ).toBe('CONFLICT');
-    expect((await tess.fails(UNDEPLOY, { id: manual })).extensions.code).toBe('CONFLICT');
-    const [live] = Object.keys(await weights(endpointId));
-    expect((await tess.fails(UNDEPLOY, { id: live })).extensions.code).toBe('CONFLICT');
-    expect(
-      (await tess.fails(WEIGHTS, { input: { endpointId, weights: [{ deploymentId: live, weightBps: 10_000 }] } }))
-        .extensions.code,
-    ).toBe('CONFLICT');
-    await ada.ok(
-      'mutation ($id: ID!) { demoteModelVersion(input: { modelVersionId: $id, reason: "a test" }) { ' +
-        'modelVersion { stage } } }',
-      { id: first.versionId },
+    expect((await tess.fails(UndeployDetailsDocument, { input: { deploymentId: manual } })).extensions.code).toBe(
+      'CONFLICT',
     );
+    const [live] = Object.keys(await weights(endpointId));
+    expect((await tess.fails(UndeployDetailsDocument, { input: { deploymentId: live } })).extensions.code).toBe(
+      'CONFLICT',
+    );
+    expect(
+      (
+        await tess.fails(SetTrafficWeightsDetailsDocument, {
+          input: { endpointId, weights: [{ deploymentId: live, weightBps: 10_000 }] },
+        })
+      ).extensions.code,
+    ).toBe('CONFLICT');
+    await ada.ok(DemoteModelVersionDetailsDocument, { input: { modelVersionId: first.versionId, reason: 'a test' } });
     expect(await weights(endpointId)).toEqual({});
-    await tess.ok(UPDATE, { input: { id: endpointId, followStage: null } });
+    await tess.ok(UpdateEndpointDetailsDocument, { input: { id: endpointId, followStage: null } });
     await deploy(tess, { endpointId, modelVersionId: second.versionId });
     expect((await predict(tess, { endpointId, rows: [{ x: 1 }] })).modelVersion.id).toBe(second.versionId);
   });

@@ -6,13 +6,19 @@ import {
   evaluate,
   forceToProduction,
   promote,
-  PROMOTE,
   register,
-  ROLL_BACK,
   trainTumours,
   validate,
 } from '../support/registry.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
+import { ModelVersionDocument, ProductionVersionAtDocument } from '../../schema/generated/operations.js';
+import {
+  ArchiveModelVersionDetailsDocument,
+  EventsDetailsDocument,
+  ModelHistoryDetailsDocument,
+  PromoteModelVersionDetailsDocument,
+  RollbackModelDetailsDocument,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -27,11 +33,8 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-const STAGE = 'query ($id: ID!) { modelVersion(id: $id) { stage } }';
-const AT = 'query ($id: ID!, $at: DateTimeISO!) { productionVersionAt(modelId: $id, at: $at) { id } }';
-
 async function stageOf(id: string): Promise<string> {
-  return (await tess.ok<{ modelVersion: { stage: string } }>(STAGE, { id })).modelVersion.stage;
+  return (await tess.ok(ModelVersionDocument, { id })).modelVersion.stage;
 }
 
 async function newModel(versions: number): Promise<{ modelId: string; ids: string[] }> {
@@ -61,7 +64,9 @@ describe('promotion', () => {
   it('is refused without evidence, naming each gate and what to call next, and goes on once it is there', async () => {
     const { modelId, ids } = await newModel(2);
     const [first, second] = ids as [string, string];
-    const refused = await tess.fails(PROMOTE, { input: { modelVersionId: first, toStage: 'STAGING' } });
+    const refused = await tess.fails(PromoteModelVersionDetailsDocument, {
+      input: { modelVersionId: first, toStage: 'STAGING' },
+    });
     expect(refused.extensions).toMatchObject({
       code: 'GATE_NOT_PASSED',
       missing: [{ gate: 'VALIDATION', problem: 'has no result yet' }],
@@ -72,7 +77,9 @@ describe('promotion', () => {
     expect(validated.result).toMatchObject({ passed: true, failedChecks: [] });
     expect(await promote(tess, first, 'STAGING')).toMatchObject({ stage: 'STAGING' });
 
-    const early = await tess.fails(PROMOTE, { input: { modelVersionId: first, toStage: 'PRODUCTION' } });
+    const early = await tess.fails(PromoteModelVersionDetailsDocument, {
+      input: { modelVersionId: first, toStage: 'PRODUCTION' },
+    });
     expect(early.extensions).toMatchObject({ code: 'GATE_NOT_PASSED', missing: [{ gate: 'EVALUATION' }] });
     expect(early.message).toContain('evaluateModelVersion');
     expect((await evaluate(tess, { modelVersionId: first })).result).toMatchObject({ passed: true });
@@ -81,7 +88,7 @@ describe('promotion', () => {
     await validate(tess, second);
     await promote(tess, second, 'STAGING');
     await evaluate(tess, { modelVersionId: second });
-    const unshadowed = await tess.fails(PROMOTE, {
+    const unshadowed = await tess.fails(PromoteModelVersionDetailsDocument, {
       input: { modelVersionId: second, toStage: 'PRODUCTION', expectedProductionVersionId: first },
     });
     expect(unshadowed.extensions).toMatchObject({ code: 'GATE_NOT_PASSED', missing: [{ gate: 'SHADOW' }] });
@@ -117,7 +124,8 @@ describe('promotion', () => {
     const { ids } = await newModel(1);
     const [id] = ids as [string];
     expect(
-      (await tess.fails(PROMOTE, { input: { modelVersionId: id, toStage: 'PRODUCTION' } })).extensions,
+      (await tess.fails(PromoteModelVersionDetailsDocument, { input: { modelVersionId: id, toStage: 'PRODUCTION' } }))
+        .extensions,
     ).toMatchObject({
       code: 'CONFLICT',
       field: 'input.toStage',
@@ -126,14 +134,15 @@ describe('promotion', () => {
     await forceToProduction(admin, id, null);
     expect(
       (
-        await tess.fails(PROMOTE, {
+        await tess.fails(PromoteModelVersionDetailsDocument, {
           input: { modelVersionId: id, toStage: 'PRODUCTION', expectedProductionVersionId: id },
         })
       ).extensions.code,
     ).toBe('CONFLICT');
-    expect((await tess.fails(PROMOTE, { input: { modelVersionId: id, toStage: 'STAGING' } })).extensions.code).toBe(
-      'CONFLICT',
-    );
+    expect(
+      (await tess.fails(PromoteModelVersionDetailsDocument, { input: { modelVersionId: id, toStage: 'STAGING' } }))
+        .extensions.code,
+    ).toBe('CONFLICT');
   });
 
   it('over something that changed meanwhile is CONFLICT', async () => {
@@ -143,7 +152,7 @@ describe('promotion', () => {
     const rest = { override: true, reason: 'a fixture of the tests' };
     await promote(admin, second, 'STAGING', rest);
     for (const expectedProductionVersionId of [null, undefined, third]) {
-      const error = await admin.fails(PROMOTE, {
+      const error = await admin.fails(PromoteModelVersionDetailsDocument, {
         input: { modelVersionId: second, toStage: 'PRODUCTION', expectedProductionVersionId, ...rest },
       });
       expect(error.extensions).toMatchObject({
@@ -160,11 +169,14 @@ describe('promotion', () => {
     const { ids } = await newModel(1);
     const [id] = ids as [string];
     const input = { modelVersionId: id, toStage: 'STAGING', override: true };
-    expect((await tess.fails(PROMOTE, { input: { ...input, reason: 'because I can, really' } })).extensions.code).toBe(
-      'FORBIDDEN',
-    );
+    expect(
+      (await tess.fails(PromoteModelVersionDetailsDocument, { input: { ...input, reason: 'because I can, really' } }))
+        .extensions.code,
+    ).toBe('FORBIDDEN');
     for (const reason of [undefined, null, '', 'soon', '          x']) {
-      expect((await admin.fails(PROMOTE, { input: { ...input, reason } })).extensions).toMatchObject({
+      expect(
+        (await admin.fails(PromoteModelVersionDetailsDocument, { input: { ...input, reason } })).extensions,
+      ).toMatchObject({
         code: 'BAD_USER_INPUT',
         field: 'input.reason',
       });
@@ -206,23 +218,27 @@ describe('promotion', () => {
     expect(await steps('filter: { override: false }')).toEqual([]);
     expect(await steps('filter: { createdBy: "tess" }')).toEqual([]);
     expect(await steps('filter: { from: "2000-01-01T00:00:00Z", to: "2001-01-01T00:00:00Z" }')).toEqual([]);
-    const backwards = await tess.fails(
-      'query ($id: ID!) { modelHistory(modelId: $id, filter: { from: "2001-01-01T00:00:00Z", to: ' +
-        '"2000-01-01T00:00:00Z" }) { totalCount } }',
-      { id: modelId },
-    );
+    const backwards = await tess.fails(ModelHistoryDetailsDocument, {
+      modelId,
+      filter: { from: '2001-01-01T00:00:00Z', to: '2000-01-01T00:00:00Z' },
+    });
     expect(backwards.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'filter.to' });
   });
 
   it('is refused to viewers and to other tenants', async () => {
     const { ids } = await newModel(1);
     const input = { modelVersionId: ids[0]!, toStage: 'STAGING' };
-    expect((await (await service.as({ role: Role.VIEWER })).fails(PROMOTE, { input })).extensions.code).toBe(
-      'FORBIDDEN',
-    );
+    expect(
+      (await (await service.as({ role: Role.VIEWER })).fails(PromoteModelVersionDetailsDocument, { input })).extensions
+        .code,
+    ).toBe('FORBIDDEN');
     const globex = await service.as({ tenant: 'globex', role: Role.ADMIN });
     expect(
-      (await globex.fails(PROMOTE, { input: { ...input, override: true, reason: 'a good reason' } })).extensions.code,
+      (
+        await globex.fails(PromoteModelVersionDetailsDocument, {
+          input: { ...input, override: true, reason: 'a good reason' },
+        })
+      ).extensions.code,
     ).toBe('NOT_FOUND');
   });
 });
@@ -231,22 +247,27 @@ describe('rollback', () => {
   it('goes there and back again on the earlier evidence', async () => {
     const { modelId, ids } = await newModel(2);
     const [first, second] = ids as [string, string];
-    expect((await tess.fails(ROLL_BACK, { input: { modelId } })).extensions.code).toBe('CONFLICT');
+    expect((await tess.fails(RollbackModelDetailsDocument, { input: { modelId } })).extensions.code).toBe('CONFLICT');
     await forceToProduction(admin, first, null);
-    expect((await tess.fails(ROLL_BACK, { input: { modelId } })).message).toContain('No other version');
+    expect((await tess.fails(RollbackModelDetailsDocument, { input: { modelId } })).message).toContain(
+      'No other version',
+    );
     for (const id of ids) await validate(tess, id);
     await promote(tess, second, 'STAGING');
     await passShadow(second, first);
     await promote(tess, second, 'PRODUCTION', { expectedProductionVersionId: first });
 
     expect(
-      (await tess.fails(ROLL_BACK, { input: { modelId, expectedProductionVersionId: first } })).extensions,
+      (await tess.fails(RollbackModelDetailsDocument, { input: { modelId, expectedProductionVersionId: first } }))
+        .extensions,
     ).toMatchObject({
       code: 'CONFLICT',
       got: second,
     });
     expect(
-      await tess.ok(ROLL_BACK, { input: { modelId, expectedProductionVersionId: second, reason: 'too slow' } }),
+      await tess.ok(RollbackModelDetailsDocument, {
+        input: { modelId, expectedProductionVersionId: second, reason: 'too slow' },
+      }),
     ).toEqual({
       rollbackModel: { restored: { id: first, stage: 'PRODUCTION' }, replaced: { id: second, stage: 'DEVELOPMENT' } },
     });
@@ -259,7 +280,7 @@ describe('rollback', () => {
       [first, second],
       [second, first],
     ]) {
-      expect(await tess.ok(ROLL_BACK, { input: { modelId } })).toEqual({
+      expect(await tess.ok(RollbackModelDetailsDocument, { input: { modelId } })).toEqual({
         rollbackModel: {
           restored: { id: restored, stage: 'PRODUCTION' },
           replaced: { id: replaced, stage: 'DEVELOPMENT' },
@@ -276,23 +297,17 @@ describe('history', () => {
     const before = new Date();
     await forceToProduction(admin, first, null);
     await forceToProduction(admin, second, first);
-    await tess.ok(ROLL_BACK, { input: { modelId } });
-    const archived = await tess.ok<{ archiveModelVersion: unknown }>(
-      'mutation ($id: ID!) { archiveModelVersion(input: { modelVersionId: $id, reason: "retired" }) { ' +
-        'modelVersion { stage } } }',
-      { id: first },
-    );
-    expect(archived.archiveModelVersion).toEqual({ modelVersion: { stage: 'ARCHIVED' } });
-    const { modelHistory } = await tess.ok<{
-      modelHistory: { nodes: { toStage: string; createdAt: string; modelVersion: { id: string } }[] };
-    }>('query ($id: ID!) { modelHistory(modelId: $id) { nodes { toStage createdAt modelVersion { id } } } }', {
-      id: modelId,
+    await tess.ok(RollbackModelDetailsDocument, { input: { modelId } });
+    const archived = await tess.ok(ArchiveModelVersionDetailsDocument, {
+      input: { modelVersionId: first, reason: 'retired' },
     });
+    expect(archived.archiveModelVersion).toEqual({ modelVersion: { stage: 'ARCHIVED' } });
+    const { modelHistory } = await tess.ok(ModelHistoryDetailsDocument, { modelId });
     const changes = modelHistory.nodes.filter(({ toStage }) => toStage === 'PRODUCTION').reverse();
     expect(changes.map(({ modelVersion }) => modelVersion.id)).toEqual([first, second, first]);
     const at = async (instant: Date) =>
-      (await tess.ok<{ productionVersionAt: { id: string } | null }>(AT, { id: modelId, at: instant.toISOString() }))
-        .productionVersionAt?.id ?? null;
+      (await tess.ok(ProductionVersionAtDocument, { modelId, at: instant.toISOString() })).productionVersionAt?.id ??
+      null;
     expect(await at(before)).toBeNull();
     for (const { createdAt, modelVersion } of changes) {
       expect(await at(new Date(createdAt))).toBe(modelVersion.id);
@@ -307,12 +322,8 @@ describe('history', () => {
     const [first, second] = ids as [string, string];
     await forceToProduction(admin, first, null);
     await forceToProduction(admin, second, first);
-    const { events } = await tess.ok<{ events: { nodes: { subjectId: string; payload: { toStage: string } }[] } }>(
-      'query ($id: ID!) { events(filter: { types: [MODEL_STAGE_CHANGED], modelId: $id }) { nodes { subjectId ' +
-        'payload } } }',
-      { id: modelId },
-    );
-    expect(events.nodes.map(({ payload }) => payload.toStage).sort()).toEqual([
+    const { events } = await tess.ok(EventsDetailsDocument, { filter: { types: ['MODEL_STAGE_CHANGED'], modelId } });
+    expect(events.nodes.map(({ payload }) => (payload as { toStage: string }).toStage).sort()).toEqual([
       'ARCHIVED',
       'PRODUCTION',
       'PRODUCTION',

@@ -1,8 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { RawSocket } from '../support/raw-socket.js';
-import { LOG_METRICS, newRun } from '../support/runs.js';
+import { newRun } from '../support/runs.js';
 import { startTestService } from '../support/service.js';
+import { LogMetricsDocument } from '../../schema/generated/operations.js';
 
 const CUTS = Number(process.env['MATIH_FAULT_CUTS'] ?? 20);
 const QUERY = 'subscription ($runId: ID!, $after: SafeInt) { runMetrics(runId: $runId, after: $after) { seq step } }';
@@ -19,7 +20,7 @@ it(`${CUTS} cuts of a subscription lose nothing and repeat nothing`, { timeout: 
       for (; logging; await pause(5)) {
         const size = 1 + Math.floor(Math.random() * 40);
         const metrics = Array.from({ length: size }, () => ({ key: 'loss', value: Math.random(), step: ++logged }));
-        await tess.ok(LOG_METRICS, { input: { runId, metrics } });
+        await tess.ok(LogMetricsDocument, { input: { runId, metrics } });
       }
     };
     const follow = async () => {

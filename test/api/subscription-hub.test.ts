@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { RawSocket, type Frame } from '../support/raw-socket.js';
-import { LOG_METRICS, newRun } from '../support/runs.js';
+import { newRun } from '../support/runs.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
+import { FollowRunMetricsDocument, LogMetricsDocument } from '../../schema/generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -16,7 +17,7 @@ afterAll(() => service?.close());
 it('subscriptions that ask the same share answers, and all others get their own', async () => {
   const runId = await newRun(tess);
   const metrics = (from: number) => [0, 1, 2].map((i) => ({ key: 'loss', value: 0.5, step: from + i }));
-  await tess.ok(LOG_METRICS, { input: { runId, metrics: metrics(1) } });
+  await tess.ok(LogMetricsDocument, { input: { runId, metrics: metrics(1) } });
   const same = 'subscription ($runId: ID!, $after: SafeInt) { runMetrics(runId: $runId, after: $after) { seq value } }';
   const by =
     'subscription ($runId: ID!, $named: Boolean!) { runMetrics(runId: $runId, after: 0) { seq key ' +
@@ -40,7 +41,7 @@ it('subscriptions that ask the same share answers, and all others get their own'
     }),
   );
   await expect.poll(() => Object.keys(items).length).toBe(asked.length);
-  await tess.ok(LOG_METRICS, { input: { runId, metrics: metrics(4) } });
+  await tess.ok(LogMetricsDocument, { input: { runId, metrics: metrics(4) } });
   await expect.poll(() => Object.values(items).reduce((sum, list) => sum + list.length, 0)).toBe(6 * asked.length - 2);
   const seqs = (from: number) => [1, 2, 3, 4, 5, 6].filter((seq) => seq > from);
   expect(items).toEqual({
@@ -56,9 +57,10 @@ it('subscriptions that ask the same share answers, and all others get their own'
 
 it('another tenant gets NOT_FOUND for the same document and variables', async () => {
   const runId = await newRun(tess);
-  const query = 'subscription ($runId: ID!) { runMetrics(runId: $runId, after: 0) { seq } }';
-  await tess.ok(LOG_METRICS, { input: { runId, metrics: [{ key: 'loss', value: 1 }] } });
-  await tess.collect(query, { runId }, (items) => items.length === 1);
+  await tess.ok(LogMetricsDocument, { input: { runId, metrics: [{ key: 'loss', value: 1 }] } });
+  await tess.collect(FollowRunMetricsDocument, { runId, after: 0 }, (items) => items.length === 1);
   const other = await service.as({ tenant: 'other' });
-  await expect(other.collect(query, { runId }, () => true)).rejects.toThrow('"code":"NOT_FOUND"');
+  await expect(other.collect(FollowRunMetricsDocument, { runId, after: 0 }, () => true)).rejects.toThrow(
+    '"code":"NOT_FOUND"',
+  );
 });

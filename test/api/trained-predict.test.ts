@@ -2,8 +2,16 @@ import * as ort from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Caller, TestService } from '../support/service.js';
 import { startTestService } from '../support/service.js';
-import { createEndpoint, deploy, PREDICT, predict } from '../support/serving.js';
+import { createEndpoint, deploy, predict } from '../support/serving.js';
 import { createExperiment, fixtureBytes, registerDataset, startTraining, trainingEnd } from '../support/training.js';
+import { CreateModelDocument } from '../../schema/generated/operations.js';
+import {
+  PredictDetailsDocument,
+  RegisterModelVersionDetailsDocument,
+  type ModelTask,
+  type TrainingConfigInput,
+  type FeatureInput,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -25,25 +33,18 @@ interface Served {
 }
 
 /** Trains, registers and serves, all through the API; and the same file in a session of its own. */
-async function serveTrained(task: string, config: Record<string, unknown>): Promise<Served> {
+async function serveTrained(task: ModelTask, config: Omit<TrainingConfigInput, 'split'>): Promise<Served> {
   const { runId, jobId } = await startTraining(tess, {
     experimentId,
     datasetId,
     config: { split: { by: 'RATIO', validation: 0.2, holdout: 0.2 }, seed: 3, ...config },
   });
   await trainingEnd(tess, jobId);
-  const { createModel } = await tess.ok<{ createModel: { model: { id: string } } }>(
-    `mutation ($input: CreateModelInput!) { createModel(input: $input) { model { id } } }`,
-    { input: { name: `penguins-${task.toLowerCase()}`, task, modelType: String(config['modelType']) } },
-  );
+  const { createModel } = await tess.ok(CreateModelDocument, {
+    input: { name: `penguins-${task.toLowerCase()}`, task, modelType: config.modelType },
+  });
   const modelId = createModel.model.id;
-  const { registerModelVersion } = await tess.ok<{
-    registerModelVersion: { modelVersion: { id: string; status: string } };
-  }>(
-    'mutation ($input: RegisterModelVersionInput!) { registerModelVersion(input: $input) { modelVersion { id ' +
-      'status } } }',
-    { input: { modelId, runId } },
-  );
+  const { registerModelVersion } = await tess.ok(RegisterModelVersionDetailsDocument, { input: { modelId, runId } });
   const version = registerModelVersion.modelVersion;
   expect(version.status).toBe('READY');
   const { id: endpointId } = await createEndpoint(tess, { modelId });
@@ -66,7 +67,7 @@ const BIRDS: { flipper_length: number | null; body_mass: number | null; island: 
     { flipper_length: 195, body_mass: null, island: null, sex: 'FEMALE' },
     { flipper_length: null, body_mass: 3600, island: 'an island that nobody saw', sex: null },
   ];
-const features = [
+const features: FeatureInput[] = [
   { column: 'flipper_length', kind: 'NUMERIC' },
   { column: 'body_mass', kind: 'NUMERIC' },
   { column: 'island', kind: 'CATEGORICAL' },
@@ -118,11 +119,13 @@ describe('a model trained here', () => {
     ];
     expect((await predict(tess, { endpointId, tensors })).outputs).toEqual(answer.outputs);
     const odd = { ...tensors[2]!, data: ['Dream', 'Dream', 'Dream', 'nul\0'] };
-    const refused = await tess.fails(PREDICT, {
+    const refused = await tess.fails(PredictDetailsDocument, {
       input: { endpointId, tensors: [tensors[0], tensors[1], odd, tensors[3]] },
     });
     expect(refused.extensions).toMatchObject({ code: 'INVALID_TENSOR', field: 'inputs[2].data[3]' });
-    const wrong = await tess.fails(PREDICT, { input: { endpointId, rows: [{ ...BIRDS[0], body_mass: 'heavy' }] } });
+    const wrong = await tess.fails(PredictDetailsDocument, {
+      input: { endpointId, rows: [{ ...BIRDS[0], body_mass: 'heavy' }] },
+    });
     expect(wrong.extensions).toMatchObject({ code: 'INVALID_TENSOR', field: 'rows[0].body_mass', got: '"heavy"' });
     const [logged] = await service.app.context.db.asSystem(async (em) => {
       await service.app.context.services.traffic.flush();

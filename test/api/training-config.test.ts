@@ -4,11 +4,11 @@ import {
   CARS_CONFIG,
   createExperiment,
   registerDataset,
-  START,
   startTraining,
   trainingEnd,
   vegaPath,
 } from '../support/training.js';
+import { StartTrainingDetailsDocument, TrainingJobsDetailsDocument } from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -30,7 +30,7 @@ describe('a configuration that is wrong', () => {
     (config) => ({ ...config, hyperparameters: { ...config.hyperparameters, ...change } });
   const feature =
     (change: object): Change =>
-    (config) => ({ ...config, features: config.features.map((one, i) => (i === 2 ? { ...one, ...change } : one)) });
+    (config) => ({ ...config, features: config.features!.map((one, i) => (i === 2 ? { ...one, ...change } : one)) });
   const having =
     (change: object): Change =>
     (config) => ({ ...config, ...change });
@@ -150,7 +150,7 @@ describe('a configuration that is wrong', () => {
     ['a negative seed', having({ seed: -1 }), 'seed', /at least 0/, /^-1$/],
   ];
   it.each(cases)('%s', async (_what, change, field, expected, got) => {
-    const { message, extensions } = await tess.fails(START, {
+    const { message, extensions } = await tess.fails(StartTrainingDetailsDocument, {
       input: { experimentId, datasetId: cars, config: change(CARS_CONFIG) },
     });
     expect(extensions, message).toMatchObject({ code: 'BAD_USER_INPUT', field: `input.config.${field}` });
@@ -171,7 +171,9 @@ describe('a configuration that is wrong', () => {
       { datasetId: theirs.datasetId },
       { registerModelId: theirs.datasetId },
     ]) {
-      const error = await tess.fails(START, { input: { experimentId, datasetId: cars, config: CARS_CONFIG, ...ids } });
+      const error = await tess.fails(StartTrainingDetailsDocument, {
+        input: { experimentId, datasetId: cars, config: CARS_CONFIG, ...ids },
+      });
       expect(error.extensions.code).toBe('NOT_FOUND');
     }
     const { jobId } = await startTraining(other, { ...theirs, config: CARS_CONFIG });
@@ -187,6 +189,5 @@ describe('a configuration that is wrong', () => {
 });
 
 async function countTrainings(): Promise<number> {
-  return (await tess.ok<{ trainingJobs: { totalCount: number } }>(`{ trainingJobs { totalCount } }`)).trainingJobs
-    .totalCount;
+  return (await tess.ok(TrainingJobsDetailsDocument)).trainingJobs.totalCount;
 }

@@ -9,6 +9,13 @@ import {
   trainingEnd,
   vegaPath,
 } from '../support/training.js';
+import { CreateModelDocument, StartTrainingDocument } from '../../schema/generated/operations.js';
+import {
+  EvaluateModelVersionDetailsDocument,
+  JobDetailsDocument,
+  ModelVersionsDetailsDocument,
+  type TrainingConfigInput,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -44,7 +51,7 @@ it('a linear regression needs no hyperparameter, and none of a minibatch', async
   const rows = Array.from({ length: 400 }, (_, i) => `${i / 10},${100 * i}`);
   const { uploadId } = await tess.upload('line.csv', ['x,y', ...rows].join('\n'));
   const datasetId = await registerDataset(tess, { name: 'line', uploadId });
-  const config = {
+  const config: TrainingConfigInput = {
     modelType: 'LINEAR_REGRESSION',
     target: { column: 'y' },
     features: [{ column: 'x', kind: 'NUMERIC' }],
@@ -69,7 +76,10 @@ it('a linear regression needs no hyperparameter, and none of a minibatch', async
     [{ name: 'batchSize', value: 32 }],
   ]);
 
-  const asked = { ...config, hyperparameters: { ...hyperparameters, optimizer: 'ADAM', epochs: 3 } };
+  const asked: TrainingConfigInput = {
+    ...config,
+    hyperparameters: { ...hyperparameters, optimizer: 'ADAM', epochs: 3 },
+  };
   const adam = await startTraining(tess, { experimentId, datasetId, config: asked });
   await trainingEnd(tess, adam.jobId);
   expect((await warningsOf(adam.runId)).map(({ code }) => code)).toEqual(['LOSS_STILL_FALLING']);
@@ -89,13 +99,10 @@ it('a training that fails by diverging leaves its warning', async () => {
 });
 
 it('an optimizer that the model does not have is refused', async () => {
-  const config = { ...CARS_CONFIG, hyperparameters: { optimizer: 'SOLVER' } };
-  const { extensions } = await tess.fails(
-    'mutation ($input: StartTrainingInput!) { startTraining(input: $input) { job { id } } }',
-    {
-      input: { experimentId, datasetId: cars, config },
-    },
-  );
+  const config: TrainingConfigInput = { ...CARS_CONFIG, hyperparameters: { optimizer: 'SOLVER' } };
+  const { extensions } = await tess.fails(StartTrainingDocument, {
+    input: { experimentId, datasetId: cars, config },
+  });
   expect(extensions).toMatchObject({
     code: 'BAD_USER_INPUT',
     field: 'input.config.hyperparameters.optimizer',
@@ -104,7 +111,7 @@ it('an optimizer that the model does not have is refused', async () => {
 });
 
 it('features that nobody named are the columns that can help', async () => {
-  const config = {
+  const config: TrainingConfigInput = {
     modelType: 'LINEAR_REGRESSION',
     target: { column: 'Miles_per_Gallon' },
     split: { by: 'RATIO', validation: 0.2, holdout: 0.2 },
@@ -130,16 +137,16 @@ it('a version of a training on all rows is judged by the model before; the signa
     name: 'birds',
     uploadId: (await tess.upload('birds.csv', fixtureBytes('penguins.csv'))).uploadId,
   });
-  const config = {
+  const config: TrainingConfigInput = {
     modelType: 'LOGISTIC_REGRESSION',
     target: { column: 'body_mass', greaterThan: 4500 },
     split: { by: 'RATIO', validation: 0.2, holdout: 0.2 },
     decisionThreshold: { by: 'COST', falsePositive: 1, falseNegative: 3 },
     refit: true,
   };
-  const { createModel } = await tess.ok<{ createModel: { model: { id: string } } }>(
-    `mutation { createModel(input: { name: "heavy birds", task: CLASSIFICATION, modelType: "x" }) { model { id } } }`,
-  );
+  const { createModel } = await tess.ok(CreateModelDocument, {
+    input: { name: 'heavy birds', task: 'CLASSIFICATION', modelType: 'x' },
+  });
   const { jobId } = await startTraining(tess, {
     experimentId,
     datasetId: birds,
@@ -148,31 +155,22 @@ it('a version of a training on all rows is judged by the model before; the signa
   });
   const { result } = await trainingEnd(tess, jobId);
   const version = await readyVersion(createModel.model.id);
-  expect(version.signature.decisionThreshold).toBe(result!.metrics['decision_threshold']);
-  const { evaluateModelVersion } = await tess.ok<{ evaluateModelVersion: { job: { id: string } } }>(
-    `mutation ($id: ID!) { evaluateModelVersion(input: { modelVersionId: $id }) { job { id } } }`,
-    { id: version.id },
-  );
+  expect(version.decisionThreshold).toBe(result!.metrics['decision_threshold']);
+  const { evaluateModelVersion } = await tess.ok(EvaluateModelVersionDetailsDocument, {
+    input: { modelVersionId: version.id },
+  });
   const evaluated = await jobEnd(evaluateModelVersion.job.id);
   for (const name of ['accuracy', 'recall', 'f1', 'log_loss'])
     expect(evaluated.metrics[name], name).toBeCloseTo(result!.metrics[`holdout.${name}`]!, 6);
 });
 
-async function readyVersion(modelId: string): Promise<{ id: string; signature: { decisionThreshold: number } }> {
+async function readyVersion(modelId: string): Promise<{ id: string; decisionThreshold: number | null }> {
   for (;;) {
-    const { modelVersions } = await tess.ok<{
-      modelVersions: {
-        nodes: { id: string; status: string; signature: { decisionThreshold: number; rowIndependence: object } }[];
-      };
-    }>(
-      'query ($m: ID!) { modelVersions(filter: { modelId: $m }) { nodes { id status signature { ' +
-        'decisionThreshold rowIndependence { proven reason } } } } }',
-      { m: modelId },
-    );
+    const { modelVersions } = await tess.ok(ModelVersionsDetailsDocument, { filter: { modelId } });
     const [version] = modelVersions.nodes;
     if (version?.status === 'READY') {
-      expect(version.signature.rowIndependence).toEqual({ proven: true, reason: null });
-      return version;
+      expect(version.signature?.rowIndependence).toEqual({ proven: true, reason: null });
+      return { id: version.id, decisionThreshold: version.signature!.decisionThreshold };
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
@@ -180,10 +178,8 @@ async function readyVersion(modelId: string): Promise<{ id: string; signature: {
 
 async function jobEnd(id: string): Promise<{ metrics: Record<string, number> }> {
   for (;;) {
-    const { job } = await tess.ok<{
-      job: { status: string; errorMessage: string | null; result: { metrics: Record<string, number> } };
-    }>(`query ($id: ID!) { job(id: $id) { status errorMessage result } }`, { id });
-    if (job.status === 'SUCCEEDED') return job.result;
+    const { job } = await tess.ok(JobDetailsDocument, { id });
+    if (job.status === 'SUCCEEDED') return job.result as { metrics: Record<string, number> };
     if (job.status === 'FAILED') throw new Error(job.errorMessage ?? 'the job failed');
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
@@ -191,9 +187,9 @@ async function jobEnd(id: string): Promise<{ metrics: Record<string, number> }> 
 
 it('a wrong decision or split is named', async () => {
   const refused = async (change: object): Promise<object> => {
-    const config = { ...CARS_CONFIG, ...change };
+    const config: TrainingConfigInput = { ...CARS_CONFIG, ...change };
     return (
-      await tess.fails('mutation ($input: StartTrainingInput!) { startTraining(input: $input) { job { id } } }', {
+      await tess.fails(StartTrainingDocument, {
         input: { experimentId, datasetId: cars, config },
       })
     ).extensions;
@@ -240,10 +236,10 @@ it('numbers and targets that single precision cannot hold are evaluated and vali
   const rows = Array.from({ length: 300 }, (_, i) => `${1_700_000_000 + i},${1_600_000_000.5 + 2 * i}`);
   const { uploadId } = await tess.upload('seconds.csv', ['at_second,y', ...rows].join('\n'));
   const datasetId = await registerDataset(tess, { name: 'seconds', uploadId });
-  const { createModel } = await tess.ok<{ createModel: { model: { id: string } } }>(
-    `mutation { createModel(input: { name: "seconds", task: REGRESSION, modelType: "x" }) { model { id } } }`,
-  );
-  const config = {
+  const { createModel } = await tess.ok(CreateModelDocument, {
+    input: { name: 'seconds', task: 'REGRESSION', modelType: 'x' },
+  });
+  const config: TrainingConfigInput = {
     modelType: 'LINEAR_REGRESSION',
     target: { column: 'y' },
     split: { by: 'RATIO', validation: 0.2, holdout: 0.2 },

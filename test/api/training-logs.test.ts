@@ -9,6 +9,7 @@ import {
   trainingEnd,
   vegaPath,
 } from '../support/training.js';
+import { FollowRunLogsDocument } from '../../schema/generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -38,8 +39,7 @@ describe('a training', () => {
     const datasetId = await registerDataset(tess, { name: 'cars', path: vegaPath('cars.json') });
     const config = { ...CARS_CONFIG, hyperparameters: { ...CARS_CONFIG.hyperparameters, epochs: 150 } };
     const { jobId, runId } = await startTraining(tess, { experimentId, datasetId, config });
-    const document = `subscription ($runId: ID!, $after: SafeInt) { runLogs(runId: $runId, after: $after) { seq line } }`;
-    const live = await tess.collect<{ line: string }>(document, { runId, after: 0 }, (items) => items.length === 4);
+    const live = await tess.collect(FollowRunLogsDocument, { runId, after: 0 }, (items) => items.length === 4);
     expect(live[0]!.line).toMatch(/^attempt 1 on cars, version 1, SHA-256 /);
     expect(live[1]!.line).toMatch(/^epoch 1 of 150: train\.loss=/);
     await trainingEnd(tess, jobId);

@@ -8,13 +8,26 @@ import {
   createExperiment,
   fixtureBytes,
   registerDataset,
-  START,
   startTraining,
   trainingEnd,
   trainingJob,
   trainingWhen,
   vegaPath,
 } from '../support/training.js';
+import {
+  CreateModelDocument,
+  FollowJobDocument,
+  FollowRunMetricsDocument,
+  LogArtifactDocument,
+} from '../../schema/generated/operations.js';
+import {
+  CancelJobDetailsDocument,
+  DeleteModelDetailsDocument,
+  EventsDetailsDocument,
+  ModelVersionsDetailsDocument,
+  ResumeTrainingDetailsDocument,
+  StartTrainingDetailsDocument,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -28,14 +41,6 @@ beforeAll(async () => {
   cars = await registerDataset(tess, { name: 'cars', path: vegaPath('cars.json') });
 });
 afterAll(() => service?.close());
-
-interface Point {
-  key: string;
-  step: number;
-  value: number;
-}
-
-const FOLLOW_METRICS = `subscription ($runId: ID!) { runMetrics(runId: $runId, after: 0) { key step value } }`;
 
 describe('a training', () => {
   it('runs from the mutation to the stored model, its epochs streaming live', async () => {
@@ -62,9 +67,9 @@ describe('a training', () => {
       },
     });
     const seen = new Set<string>();
-    const points = await tess.collect<Point>(
-      FOLLOW_METRICS,
-      { runId },
+    const points = await tess.collect(
+      FollowRunMetricsDocument,
+      { runId, after: 0 },
       (items) => items.at(-1)?.key === 'validation.loss' && items.at(-1)?.step === epochs,
     );
     for (const { key, step } of points) {
@@ -81,7 +86,7 @@ describe('a training', () => {
     const accuracy = job.run.metrics.find(({ key }) => key === 'holdout.accuracy');
     expect(accuracy?.value).toBeGreaterThan(0.9);
     expect(job.checkpoints.map(({ epoch }) => epoch)).toEqual([15, 14, 12]);
-    console.log(`penguins: ${epochs} epochs, holdout accuracy ${accuracy?.value.toFixed(3)}`);
+    console.log(`penguins: ${epochs} epochs, holdout accuracy ${Number(accuracy?.value).toFixed(3)}`);
   });
 
   it('learns regression from JSON, and keeps its parameters, files and history with the run', async () => {
@@ -122,11 +127,10 @@ describe('a training', () => {
     ]);
     // What a training keeps is its own.
     const { uploadId } = await tess.upload('x', 'mine');
-    const log = `mutation ($input: LogArtifactInput!) { logArtifact(input: $input) { artifact { id } } }`;
-    expect((await tess.fails(log, { input: { runId, path: 'model/model.onnx', uploadId } })).extensions.code).toBe(
-      'CONFLICT',
-    );
-    await tess.ok(log, { input: { runId, path: 'plots/mine.txt', uploadId } });
+    expect(
+      (await tess.fails(LogArtifactDocument, { input: { runId, path: 'model/model.onnx', uploadId } })).extensions.code,
+    ).toBe('CONFLICT');
+    await tess.ok(LogArtifactDocument, { input: { runId, path: 'plots/mine.txt', uploadId } });
   });
 
   it('splits by time, so that the holdout lies after all it learns from', async () => {
@@ -149,11 +153,10 @@ describe('a training', () => {
   });
 
   it('registers a version when asked to, and is no failure when its model is gone by then', async () => {
-    const create =
-      'mutation ($name: String!) { createModel(input: { name: $name, task: REGRESSION, modelType: ' +
-      '"MLP_REGRESSOR" }) { model { id } } }';
     const [kept, deleted] = await Promise.all(
-      ['kept', 'deleted'].map((name) => tess.ok<{ createModel: { model: { id: string } } }>(create, { name })),
+      ['kept', 'deleted'].map((name) =>
+        tess.ok(CreateModelDocument, { input: { name, task: 'REGRESSION', modelType: 'MLP_REGRESSOR' } }),
+      ),
     );
     const register = (model: typeof kept) =>
       startTraining(tess, {
@@ -164,18 +167,15 @@ describe('a training', () => {
       });
     const first = await register(kept);
     const second = await register(deleted);
-    await tess.ok(`mutation ($id: ID!) { deleteModel(input: { id: $id }) { deletedId } }`, {
-      id: deleted!.createModel.model.id,
-    });
+    await tess.ok(DeleteModelDetailsDocument, { input: { id: deleted!.createModel.model.id } });
     const job = await trainingEnd(tess, first.jobId);
     await trainingEnd(tess, second.jobId);
-    const { modelVersions } = await tess.ok<{ modelVersions: { nodes: object[] } }>(
-      `query ($m: ID!) { modelVersions(filter: { modelId: $m }) { nodes { version sha256 run { id } } } }`,
-      { m: kept!.createModel.model.id },
-    );
+    const { modelVersions } = await tess.ok(ModelVersionsDetailsDocument, {
+      filter: { modelId: kept!.createModel.model.id },
+    });
     expect(modelVersions.nodes).toEqual([{ version: 1, sha256: job.result!.sha256, run: { id: first.runId } }]);
     const clustering = { ...CARS_CONFIG, modelType: 'KMEANS', target: null };
-    const wrong = await tess.fails(START, {
+    const wrong = await tess.fails(StartTrainingDetailsDocument, {
       input: { experimentId, datasetId: cars, config: clustering, registerModelId: kept!.createModel.model.id },
     });
     expect(wrong.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.registerModelId' });
@@ -210,9 +210,7 @@ const stored = async (key: string) => buffer(await service.app.context.objects.g
 const ENDLESS = { ...CARS_CONFIG, hyperparameters: { ...CARS_CONFIG.hyperparameters, epochs: 10_000 } };
 
 describe('a training that is interrupted', () => {
-  const cancel = (jobId: string) =>
-    tess.ok(`mutation ($id: ID!) { cancelJob(input: { jobId: $id }) { job { status } } }`, { id: jobId });
-  const RESUME = `mutation ($id: ID!) { resumeTraining(input: { jobId: $id }) { job { status attempt } run { status } } }`;
+  const cancel = (jobId: string) => tess.ok(CancelJobDetailsDocument, { input: { jobId } });
 
   it('by a person ends at once, and its worker is free', async () => {
     const { jobId, runId } = await startTraining(tess, { experimentId, datasetId: cars, config: ENDLESS });
@@ -256,12 +254,12 @@ describe('a training that is interrupted', () => {
     const altered = await stored(key(second));
     altered[altered.length - 50]! ^= 1;
     await objects.put(key(second), altered);
-    expect(await tess.ok(RESUME, { id: jobId })).toEqual({
+    expect(await tess.ok(ResumeTrainingDetailsDocument, { input: { jobId } })).toEqual({
       resumeTraining: { job: { status: 'QUEUED', attempt: 2 }, run: { status: 'QUEUED' } },
     });
-    const steps = await tess.collect<{ seq: number; status: string }>(
-      `subscription ($id: ID!) { jobProgress(jobId: $id, after: 0) { seq status } }`,
-      { id: jobId },
+    const steps = await tess.collect(
+      FollowJobDocument,
+      { jobId, after: 0 },
       (items) => items.at(-1)?.status === 'SUCCEEDED',
     );
     // The cancellation is in the middle of the log, not its end.
@@ -274,7 +272,9 @@ describe('a training that is interrupted', () => {
       `continued from the checkpoint of epoch ${third},`,
     );
     for (const wrong of [jobId, whole.jobId])
-      expect((await tess.fails(RESUME, { id: wrong })).extensions.code).toBe('CONFLICT');
+      expect((await tess.fails(ResumeTrainingDetailsDocument, { input: { jobId: wrong } })).extensions.code).toBe(
+        'CONFLICT',
+      );
     console.log(`checkpoints of epochs ${newest} and ${second} damaged: continued from ${third}, same model`);
   });
 
@@ -291,17 +291,14 @@ describe('a training that is interrupted', () => {
       errorMessage: 'The stored file of dataset poison, version 1, is gone.',
       run: { status: 'FAILED' },
     });
-    const { events } = await tess.ok<{ events: { nodes: { type: string; payload: object }[] } }>(
-      `query ($id: ID!) { events(filter: { subjectId: $id }) { nodes { type payload } } }`,
-      { id: poison.jobId },
-    );
+    const { events } = await tess.ok(EventsDetailsDocument, { filter: { subjectId: poison.jobId } });
     expect(events.nodes.filter(({ type }) => type === 'MODEL_TRAINING_FAILED')).toMatchObject([
       { payload: { runId: poison.runId, errorCode: 'UNAVAILABLE' } },
     ]);
     console.log(`poison job: FAILED after ${job.attempt} attempts, another training done meanwhile`);
     // Mended, it can be resumed.
     await service.app.context.objects.put('acme/datasets/poison/1/data.json', await readFile(vegaPath('cars.json')));
-    await tess.ok(RESUME, { id: poison.jobId });
+    await tess.ok(ResumeTrainingDetailsDocument, { input: { jobId: poison.jobId } });
     const mended = await trainingEnd(tess, poison.jobId);
     expect(mended).toMatchObject({ attempt: 4, errorCode: null, errorMessage: null });
   });

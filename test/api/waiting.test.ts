@@ -2,9 +2,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { CARS_CONFIG, createExperiment, registerDataset, startTraining, vegaPath } from '../support/training.js';
+import { CancelJobDetailsDocument, ExperimentsDetailsDocument, JobDetailsDocument } from '../generated/operations.js';
 
 const JOB = 'query ($id: ID!, $waitMs: Int) { job(id: $id, waitMs: $waitMs) { status endedAt } }';
-const CANCEL = 'mutation ($id: ID!) { cancelJob(input: { jobId: $id }) { job { status } } }';
 const MOST = 200;
 /** The service looks again after so long, however few wake-ups come. */
 const POLL_MS = 2_000;
@@ -38,12 +38,12 @@ async function timed<T>(work: Promise<T>): Promise<{ answer: T; ms: number }> {
 describe('a job that is waited for', () => {
   it('answers when it ends, for all who wait, while nobody asks the database again and again', async () => {
     const id = await newTraining();
-    const waiting = Array.from({ length: 20 }, () => timed(tess.ok<JobAnswer>(JOB, { id, waitMs: 30_000 })));
+    const waiting = Array.from({ length: 20 }, () => timed(tess.ok(JobDetailsDocument, { id, waitMs: 30_000 })));
     await pause(1_000);
     const before = jobStatements();
     // Four connections of the database, twenty who wait: others are served at once.
-    const { ms: otherMs } = await timed(tess.ok('{ experiments { totalCount } }'));
-    await tess.ok(CANCEL, { id });
+    const { ms: otherMs } = await timed(tess.ok(ExperimentsDetailsDocument));
+    await tess.ok(CancelJobDetailsDocument, { input: { jobId: id } });
     const cancelledAtMs = performance.now();
     const answers = await Promise.all(waiting);
     const lateMs = performance.now() - cancelledAtMs;
@@ -58,12 +58,12 @@ describe('a job that is waited for', () => {
 
   it('answers at once when it has ended, and no later than asked when it has not', async () => {
     const id = await newTraining();
-    const late = await timed(tess.ok<JobAnswer>(JOB, { id, waitMs: 400 }));
+    const late = await timed(tess.ok(JobDetailsDocument, { id, waitMs: 400 }));
     expect(late.answer.job).toEqual({ status: 'QUEUED', endedAt: null });
     expect(late.ms).toBeGreaterThanOrEqual(399);
     expect(late.ms).toBeLessThan(1_500);
-    await tess.ok(CANCEL, { id });
-    const ended = await timed(tess.ok<JobAnswer>(JOB, { id, waitMs: 60_000 }));
+    await tess.ok(CancelJobDetailsDocument, { input: { jobId: id } });
+    const ended = await timed(tess.ok(JobDetailsDocument, { id, waitMs: 60_000 }));
     expect(ended.answer.job.status).toBe('CANCELLED');
     expect(ended.ms).toBeLessThan(1_000);
   });
@@ -71,13 +71,13 @@ describe('a job that is waited for', () => {
   it('is refused for a time that nobody may wait, and for a job of others', async () => {
     const id = await newTraining();
     for (const waitMs of [-1, 60_001]) {
-      expect(await tess.fails(JOB, { id, waitMs })).toMatchObject({
+      expect(await tess.fails(JobDetailsDocument, { id, waitMs })).toMatchObject({
         message: `waitMs: expected milliseconds from 0 to 60000, got ${waitMs}.`,
         extensions: { code: 'BAD_USER_INPUT', field: 'waitMs' },
       });
     }
     const stranger = await api.as({ tenant: 'stranger' });
-    const { ms } = await timed(stranger.fails(JOB, { id, waitMs: 30_000 }));
+    const { ms } = await timed(stranger.fails(JobDetailsDocument, { id, waitMs: 30_000 }));
     expect(ms).toBeLessThan(1_000);
   });
 
@@ -91,7 +91,7 @@ describe('a job that is waited for', () => {
       ),
     );
     await pause(300);
-    await tess.ok(CANCEL, { id });
+    await tess.ok(CancelJobDetailsDocument, { input: { jobId: id } });
     expect(await answer).toBe('CANCELLED');
     await client.dispose();
   });
@@ -108,7 +108,7 @@ describe('a job that is waited for', () => {
       });
     const waiting = Array.from({ length: MOST }, () => ask(gone.signal).catch(() => null));
     await pause(1_500);
-    const refused = await tess.fails(JOB, { id, waitMs: 60_000 });
+    const refused = await tess.fails(JobDetailsDocument, { id, waitMs: 60_000 });
     expect(refused).toMatchObject({
       message:
         `${MOST} calls of your tenant are waiting already, which is the maximum. Call again later, or ` +
@@ -116,18 +116,18 @@ describe('a job that is waited for', () => {
       extensions: { code: 'RESOURCE_EXHAUSTED', field: 'waitMs' },
     });
     // Who does not wait is answered, and another tenant waits on its own account.
-    expect((await tess.ok<JobAnswer>(JOB, { id })).job.status).toBe('QUEUED');
+    expect((await tess.ok(JobDetailsDocument, { id })).job.status).toBe('QUEUED');
     const other = await api.as({ tenant: 'other' });
-    expect((await other.fails(JOB, { id, waitMs: 50 })).extensions.code).toBe('NOT_FOUND');
+    expect((await other.fails(JobDetailsDocument, { id, waitMs: 50 })).extensions.code).toBe('NOT_FOUND');
     gone.abort();
     await Promise.all(waiting);
     await pause(POLL_MS + 1_000);
-    expect((await tess.ok<JobAnswer>(JOB, { id, waitMs: 50 })).job.status).toBe('QUEUED');
+    expect((await tess.ok(JobDetailsDocument, { id, waitMs: 50 })).job.status).toBe('QUEUED');
   }, 30_000);
 
   it('is told by another process that works on it', async () => {
     const { jobId: id } = await startTraining(tess, { experimentId, datasetId, config: CARS_CONFIG });
-    const waiting = timed(tess.ok<JobAnswer>(JOB, { id, waitMs: 60_000 }));
+    const waiting = timed(tess.ok(JobDetailsDocument, { id, waitMs: 60_000 }));
     const worker = await startTestService(
       { ROLE: 'worker', DATA_DIR: api.app.context.config.DATA_DIR, DATASET_DIRS: vegaPath('') },
       api.database,
@@ -147,7 +147,7 @@ describe('a job that is waited for', () => {
     const stopping = await startTestService({ ROLE: 'api', DATA_DIR: api.app.context.config.DATA_DIR }, api.database);
     const caller = await stopping.as();
     const id = await newTraining();
-    const waiting = caller.ok<JobAnswer>(JOB, { id, waitMs: 60_000 });
+    const waiting = caller.ok(JobDetailsDocument, { id, waitMs: 60_000 });
     await pause(500);
     const { ms } = await timed(stopping.close());
     expect((await waiting).job.status).toBe('QUEUED');

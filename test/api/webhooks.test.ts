@@ -14,6 +14,18 @@ import {
   trainingEnd,
   vegaPath,
 } from '../support/training.js';
+import { AuditLogDocument, CreateModelDocument, CreateWebhookDocument } from '../../schema/generated/operations.js';
+import {
+  CreateWebhookDetailsDocument,
+  DeleteWebhookDetailsDocument,
+  EventDetailsDocument,
+  RedeliverWebhookDeliveryDetailsDocument,
+  RotateWebhookSecretDetailsDocument,
+  TestWebhookDetailsDocument,
+  UpdateWebhookDetailsDocument,
+  WebhooksDetailsDocument,
+  type CreateWebhookInput,
+} from '../generated/operations.js';
 
 interface Delivery {
   id: string;
@@ -68,16 +80,16 @@ afterAll(async () => {
 
 async function newWebhook(
   path: string,
-  input: { eventTypes?: string[]; modelId?: string; url?: string } = {},
+  input: Partial<CreateWebhookInput> = {},
   caller = admin,
 ): Promise<{ id: string; secret: string }> {
-  const given = { name: `w-${names++}`, url: receiver.url(path), eventTypes: ['MODEL_REGISTERED'], ...input };
-  const { webhook, secret } = await mutate<{ webhook: { id: string }; secret: string }>(
-    caller,
-    'createWebhook',
-    given,
-    'secret webhook { id }',
-  );
+  const given: CreateWebhookInput = {
+    name: `w-${names++}`,
+    url: receiver.url(path),
+    eventTypes: ['MODEL_REGISTERED'],
+    ...input,
+  };
+  const { webhook, secret } = await mutate(caller, CreateWebhookDocument, given);
   return { id: webhook.id, secret };
 }
 
@@ -145,11 +157,7 @@ describe('a webhook', () => {
       });
       expect(Math.abs(Number(message.headers['webhook-timestamp']) - Date.now() / 1000)).toBeLessThan(60);
       const { subject, ...body } = JSON.parse(message.body) as { id: string; subject: { type: string; id: string } };
-      const { event } = await tess.ok<{ event: { subjectType: string; subjectId: string } }>(
-        'query ($id: ID!) { event(id: $id) { id type createdAt seq subjectType subjectId modelId endpointId ' +
-          'payload } }',
-        { id: body.id },
-      );
+      const { event } = await tess.ok(EventDetailsDocument, { id: body.id });
       const { subjectType, subjectId, ...same } = event;
       expect([body, subject]).toEqual([same, { type: subjectType, id: subjectId }]);
     }
@@ -186,12 +194,9 @@ describe('a webhook', () => {
 
   it('gets each event that it asked for exactly once, and nothing else', async () => {
     const [modelId] = await Promise.all([
-      mutate<{ model: { id: string } }>(
-        admin,
-        'createModel',
-        { name: `m-${names++}`, task: 'OTHER', modelType: 'x' },
-        'model { id }',
-      ).then(({ model }) => model.id),
+      mutate(admin, CreateModelDocument, { name: `m-${names++}`, task: 'OTHER', modelType: 'x' }).then(
+        ({ model }) => model.id,
+      ),
       newWebhook('/all'),
     ]);
     await newWebhook('/model', { modelId });
@@ -199,7 +204,7 @@ describe('a webhook', () => {
     const stranger = await service.as({ tenant: 'stranger', role: Role.ADMIN });
     await newWebhook('/stranger', {}, stranger);
     const off = await newWebhook('/off');
-    await mutate(admin, 'updateWebhook', { id: off.id, enabled: false }, 'webhook { id }');
+    await mutate(admin, UpdateWebhookDetailsDocument, { id: off.id, enabled: false });
     const all = [];
     for (let i = 0; i < 60; i++) all.push(await emit({ modelId: i % 3 ? null : modelId }));
     await emit({ type: 'MODEL_VALIDATED' });
@@ -217,13 +222,10 @@ describe('a webhook', () => {
   it('hands out its secret once; no query, list or audit row shows it', async () => {
     const { id, secret } = await newWebhook('/secret');
     expect(secret).toMatch(/^whsec_[A-Za-z0-9+/]{43}=$/);
-    const rotated = await mutate<{ secret: string }>(admin, 'rotateWebhookSecret', { id }, 'secret');
-    await mutate(admin, 'updateWebhook', { id, name: `w-${names++}` }, 'webhook { id }');
-    await mutate(admin, 'deleteWebhook', { id }, 'deletedId');
-    const { auditLog } = await admin.ok<{ auditLog: { nodes: { action: string }[] } }>(
-      `query ($id: ID!) { auditLog(filter: { subjectId: $id }) { nodes { action before after } } }`,
-      { id },
-    );
+    const rotated = await mutate(admin, RotateWebhookSecretDetailsDocument, { id });
+    await mutate(admin, UpdateWebhookDetailsDocument, { id, name: `w-${names++}` });
+    await mutate(admin, DeleteWebhookDetailsDocument, { id });
+    const { auditLog } = await admin.ok(AuditLogDocument, { filter: { subjectId: id } });
     expect(auditLog.nodes.map(({ action }) => action)).toEqual([
       'deleteWebhook',
       'updateWebhook',
@@ -239,7 +241,7 @@ describe('a webhook', () => {
 
   it('signs with both secrets after a rotation, so that no message is lost between', async () => {
     const { id, secret } = await newWebhook('/rotate');
-    const { secret: second } = await mutate<{ secret: string }>(admin, 'rotateWebhookSecret', { id }, 'secret');
+    const { secret: second } = await mutate(admin, RotateWebhookSecretDetailsDocument, { id });
     await emit();
     const [message] = await receiver.wait('/rotate', 1);
     expect([signaturesBy(second, message!), signaturesBy(secret, message!)]).toEqual([
@@ -254,10 +256,10 @@ describe('a webhook', () => {
 
   it('is for admins alone', async () => {
     const engineer = await service.as();
-    expect(await engineer.fails('{ webhooks { nodes { url } } }')).toMatchObject({ extensions: { code: 'FORBIDDEN' } });
+    expect(await engineer.fails(WebhooksDetailsDocument)).toMatchObject({ extensions: { code: 'FORBIDDEN' } });
     const input = { name: 'x', url: 'https://hooks.example.com/', eventTypes: ['MODEL_REGISTERED'] };
     expect(
-      await engineer.fails('mutation ($input: CreateWebhookInput!) { createWebhook(input: $input) { secret } }', {
+      await engineer.fails(CreateWebhookDocument, {
         input,
       }),
     ).toMatchObject({
@@ -266,25 +268,21 @@ describe('a webhook', () => {
   });
 
   it('says what it is for', async () => {
-    const SHOWN = 'webhook { id description }';
-    const given = {
+    const given: CreateWebhookInput = {
       name: `w-${names++}`,
       url: receiver.url('/told'),
       eventTypes: ['MODEL_REGISTERED'],
       description: 'Tells the pager.',
     };
-    const { webhook } = await mutate<{ webhook: { id: string } }>(admin, 'createWebhook', given, SHOWN);
+    const { webhook } = await mutate(admin, CreateWebhookDetailsDocument, given);
     expect(webhook).toMatchObject({ description: 'Tells the pager.' });
-    const changed = await mutate(admin, 'updateWebhook', { id: webhook.id, description: '' }, SHOWN);
+    const changed = await mutate(admin, UpdateWebhookDetailsDocument, { id: webhook.id, description: '' });
     expect(changed).toMatchObject({ webhook: { description: '' } });
-    const long = await admin.fails(
-      'mutation ($input: UpdateWebhookInput!) { updateWebhook(input: $input) { webhook { id } } }',
-      {
-        input: { id: webhook.id, description: 'x'.repeat(5_001) },
-      },
-    );
+    const long = await admin.fails(UpdateWebhookDetailsDocument, {
+      input: { id: webhook.id, description: 'x'.repeat(5_001) },
+    });
     expect(long.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.description' });
-    await mutate(admin, 'deleteWebhook', { id: webhook.id }, 'deletedId');
+    await mutate(admin, DeleteWebhookDetailsDocument, { id: webhook.id });
   });
 
   it('may not have an address that the service must not call, a taken name or no events', async () => {
@@ -292,11 +290,11 @@ describe('a webhook', () => {
     const LOOK = `{ webhook(id: "${id}") { name url enabled eventTypes } }`;
     const { webhook: before } = await admin.ok<{ webhook: { name: string } }>(LOOK);
     const create = (input: object) =>
-      admin.fails('mutation ($input: CreateWebhookInput!) { createWebhook(input: $input) { secret } }', {
+      admin.fails(CreateWebhookDocument, {
         input: { name: 'hostile', url: 'https://hooks.example.com/', eventTypes: ['MODEL_REGISTERED'], ...input },
       });
     const update = (input: object) =>
-      admin.fails('mutation ($input: UpdateWebhookInput!) { updateWebhook(input: $input) { webhook { id } } }', {
+      admin.fails(UpdateWebhookDetailsDocument, {
         input: { id, ...input },
       });
     for (const url of [
@@ -320,7 +318,7 @@ describe('a webhook', () => {
     }
     expect((await create({ name: before.name })).extensions).toMatchObject({ code: 'CONFLICT', field: 'input.name' });
     expect((await admin.ok<{ webhook: object }>(LOOK)).webhook).toEqual(before);
-    expect(await admin.ok('{ webhooks { totalCount } }')).toEqual({ webhooks: { totalCount: 1 } });
+    expect(await admin.ok(WebhooksDetailsDocument)).toEqual({ webhooks: { totalCount: 1 } });
   });
 });
 
@@ -358,12 +356,7 @@ describe('a message that a receiver does not take', () => {
     expect(dead.error).toBe('The receiver answered 503; only 200 to 299 count as received. Given up after 8 attempts.');
     expect(dead.responseBody).toBe(`busy\uFFFD${'x'.repeat(1_019)}`);
     receiver.answer = () => 200;
-    const again = await mutate<{ delivery: Delivery }>(
-      admin,
-      'redeliverWebhookDelivery',
-      { deliveryId: dead.id },
-      `delivery { ${DELIVERY} }`,
-    );
+    const again = await mutate(admin, RedeliverWebhookDeliveryDetailsDocument, { deliveryId: dead.id });
     expect(again.delivery).toMatchObject({ status: 'PENDING', attempts: 0, redelivery: 1 });
     const [last] = (await receiver.wait('/dead', 9)).slice(-1);
     expect(idOf(last!)).toBe(again.delivery.id);
@@ -372,14 +365,7 @@ describe('a message that a receiver does not take', () => {
     expect((await log(id, 'FAILED')).map((delivery) => delivery.id)).toEqual([dead.id]);
     // Two more at once get a number each.
     const [one, two] = await Promise.all(
-      [1, 2].map(() =>
-        mutate<{ delivery: Delivery }>(
-          admin,
-          'redeliverWebhookDelivery',
-          { deliveryId: dead.id },
-          'delivery { redelivery }',
-        ),
-      ),
+      [1, 2].map(() => mutate(admin, RedeliverWebhookDeliveryDetailsDocument, { deliveryId: dead.id })),
     );
     expect([one!.delivery.redelivery, two!.delivery.redelivery].toSorted()).toEqual([2, 3]);
     await receiver.wait('/dead', 11);
@@ -410,19 +396,13 @@ describe('a message that a receiver does not take', () => {
     expect((await admin.ok<{ webhook: object }>(`{ webhook(id: "${id}") { enabled } }`)).webhook).toEqual({
       enabled: false,
     });
-    const { auditLog } = await admin.ok<{ auditLog: { nodes: object[] } }>(
-      `query ($id: ID!) { auditLog(filter: { subjectId: $id, action: "disableWebhook" }) { nodes { actor after } } }`,
-      { id },
-    );
+    const { auditLog } = await admin.ok(AuditLogDocument, { filter: { subjectId: id, action: 'disableWebhook' } });
     expect(auditLog.nodes).toEqual([
       { actor: 'webhook-delivery', after: { enabled: false, reason: 'the receiver answered 410 (gone)' } },
     ]);
-    const refused = await admin.fails(
-      'mutation ($id: ID!) { redeliverWebhookDelivery(input: { deliveryId: $id }) { delivery { id } } }',
-      {
-        id: (await log(id))[0]!.id,
-      },
-    );
+    const refused = await admin.fails(RedeliverWebhookDeliveryDetailsDocument, {
+      input: { deliveryId: (await log(id))[0]!.id },
+    });
     expect(refused.extensions.code).toBe('CONFLICT');
   });
 
@@ -431,7 +411,7 @@ describe('a message that a receiver does not take', () => {
     const { id } = await newWebhook('/disabled');
     await emit();
     await receiver.wait('/disabled', 1);
-    await mutate(admin, 'updateWebhook', { id, enabled: false }, 'webhook { id }');
+    await mutate(admin, UpdateWebhookDetailsDocument, { id, enabled: false });
     expect(await newest(id, ended)).toMatchObject({ status: 'FAILED', error: 'The webhook is disabled.' });
     receiver.answer = () => 204;
     const moved = await newWebhook('/moved');
@@ -446,8 +426,8 @@ describe('a message that a receiver does not take', () => {
 describe('a ping', () => {
   it('tries a webhook out, even a disabled one, once', async () => {
     const { id, secret } = await newWebhook('/ping');
-    await mutate(admin, 'updateWebhook', { id, enabled: false }, 'webhook { id }');
-    const { delivery } = await mutate<{ delivery: Delivery }>(admin, 'testWebhook', { id }, `delivery { ${DELIVERY} }`);
+    await mutate(admin, UpdateWebhookDetailsDocument, { id, enabled: false });
+    const { delivery } = await mutate(admin, TestWebhookDetailsDocument, { id });
     const [message] = await receiver.wait('/ping', 1);
     expect(signaturesBy(secret, message!)).toEqual([true]);
     expect(JSON.parse(message!.body)).toMatchObject({
@@ -459,7 +439,7 @@ describe('a ping', () => {
     });
     expect(await newest(id, ended)).toMatchObject({ id: delivery.id, status: 'DELIVERED', attempts: 1, event: null });
     receiver.answer = () => 500;
-    await mutate(admin, 'testWebhook', { id }, 'delivery { id }');
+    await mutate(admin, TestWebhookDetailsDocument, { id });
     expect(await newest(id, ({ responseStatus }) => responseStatus === 500)).toMatchObject({
       status: 'FAILED',
       attempts: 1,

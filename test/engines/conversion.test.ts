@@ -3,6 +3,17 @@ import { startTestService, type Caller, type TestService } from '../support/serv
 import { registerDataset, vegaPath } from '../support/training.js';
 import { engine } from './engines.js';
 import { runPython } from './mlflow/python.js';
+import { CreateEndpointDocument } from '../../schema/generated/operations.js';
+import {
+  ConvertModelVersionDetailsDocument,
+  DeployModelVersionDetailsDocument,
+  DeploymentDetailsDocument,
+  EndpointDetailsDocument,
+  JobsDetailsDocument,
+  ModelVersionDetailsDocument,
+  PredictDetailsDocument,
+  SetModelAliasDetailsDocument,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -65,10 +76,7 @@ async function converted(name: string): Promise<Version> {
       { name },
     );
     const version = models.nodes.find((model) => model.name === name)!.versions.nodes[0]!;
-    const { jobs } = await tess.ok<{ jobs: { nodes: { status: string }[] } }>(
-      `query ($id: ID!) { jobs(filter: { modelVersionId: $id, kind: CONVERSION }) { nodes { status } } }`,
-      { id: version.id },
-    );
+    const { jobs } = await tess.ok(JobsDetailsDocument, { filter: { modelVersionId: version.id, kind: 'CONVERSION' } });
     if (jobs.nodes.length > 0 && jobs.nodes.every(({ status }) => status === 'SUCCEEDED' || status === 'FAILED'))
       return version;
   }
@@ -77,60 +85,44 @@ async function converted(name: string): Promise<Version> {
 
 /** What an endpoint with the version answers. */
 async function predict(version: Version, name: string, rows: object[]): Promise<{ name: string; data: number[] }[]> {
-  const { modelVersion } = await tess.ok<{ modelVersion: { model: { id: string } } }>(
-    'query ($id: ID!) { modelVersion(id: $id) { model { id } } }',
-    { id: version.id },
-  );
-  const { createEndpoint } = await tess.ok<{ createEndpoint: { endpoint: { id: string } } }>(
-    'mutation ($input: CreateEndpointInput!) { createEndpoint(input: $input) { endpoint { id } } }',
-    { input: { name, modelId: modelVersion.model.id } },
-  );
+  const { modelVersion } = await tess.ok(ModelVersionDetailsDocument, { id: version.id });
+  const { createEndpoint } = await tess.ok(CreateEndpointDocument, { input: { name, modelId: modelVersion.model.id } });
   const endpointId = createEndpoint.endpoint.id;
-  const { deployModelVersion } = await tess.ok<{ deployModelVersion: { deployment: { id: string } } }>(
-    'mutation ($input: DeployModelVersionInput!) { deployModelVersion(input: $input) { deployment { id } } }',
-    { input: { endpointId, modelVersionId: version.id, mode: 'LIVE' } },
-  );
+  const { deployModelVersion } = await tess.ok(DeployModelVersionDetailsDocument, {
+    input: { endpointId, modelVersionId: version.id, mode: 'LIVE' },
+  });
   const { id } = deployModelVersion.deployment;
   await expect
     .poll(
       async () =>
         (
-          await tess.ok<{ deployment: { status: string } }>('query ($id: ID!) { deployment(id: $id) { status } }', {
+          await tess.ok(DeploymentDetailsDocument, {
             id,
           })
         ).deployment.status,
       { timeout: 20_000 },
     )
     .toBe('READY');
-  const { predict: answer } = await tess.ok<{ predict: { outputs: { name: string; data: number[] }[] } }>(
-    'mutation ($input: PredictInput!) { predict(input: $input) { outputs { name data } } }',
-    { input: { endpointId, rows } },
-  );
-  return answer.outputs;
+  const { predict: answer } = await tess.ok(PredictDetailsDocument, { input: { endpointId, rows } });
+  return answer.outputs.map(({ name, data }) => ({ name, data: data as number[] }));
 }
 
 /** An endpoint that follows an alias of the version, which cannot be deployed yet. */
 async function followedBy(version: Version, name: string): Promise<string> {
-  const { modelVersion } = await tess.ok<{ modelVersion: { model: { id: string } } }>(
-    'query ($id: ID!) { modelVersion(id: $id) { model { id } } }',
-    { id: version.id },
-  );
+  const { modelVersion } = await tess.ok(ModelVersionDetailsDocument, { id: version.id });
   const modelId = modelVersion.model.id;
-  await tess.ok('mutation ($input: SetModelAliasInput!) { setModelAlias(input: $input) { modelAlias { id } } }', {
+  await tess.ok(SetModelAliasDetailsDocument, {
     input: { modelId, modelVersionId: version.id, alias: 'champion' },
   });
-  const { createEndpoint } = await tess.ok<{ createEndpoint: { endpoint: { id: string } } }>(
-    'mutation ($input: CreateEndpointInput!) { createEndpoint(input: $input) { endpoint { id } } }',
-    { input: { name, modelId, followAlias: 'champion' } },
-  );
+  const { createEndpoint } = await tess.ok(CreateEndpointDocument, {
+    input: { name, modelId, followAlias: 'champion' },
+  });
   expect(await problemOf(createEndpoint.endpoint.id)).toContain('has no model.onnx');
   return createEndpoint.endpoint.id;
 }
 
 async function problemOf(endpointId: string): Promise<string | null> {
-  const query = 'query ($id: ID!) { endpoint(id: $id) { followProblem } }';
-  return (await tess.ok<{ endpoint: { followProblem: string | null } }>(query, { id: endpointId })).endpoint
-    .followProblem;
+  return (await tess.ok(EndpointDetailsDocument, { id: endpointId })).endpoint.followProblem;
 }
 
 const expectClose = (got: number[], wanted: number[]) => {
@@ -183,12 +175,9 @@ it(
     });
     const endpointId = await followedBy(first, 'waits-for-cars');
     const datasetId = await registerDataset(tess, { name: 'cars', path: vegaPath('cars.json') });
-    await tess.ok(
-      'mutation ($input: ConvertModelVersionInput!) { convertModelVersion(input: $input) { job { id } } }',
-      {
-        input: { modelVersionId: first.id, sampleDatasetId: datasetId },
-      },
-    );
+    await tess.ok(ConvertModelVersionDetailsDocument, {
+      input: { modelVersionId: first.id, sampleDatasetId: datasetId },
+    });
     const version = await converted('cars');
     expect(version.conversion).toMatchObject({ state: 'CONVERTED', problem: null, sampleSource: 'DATASET' });
     expect(version.signature!.inputs.map(({ name }) => name)).toEqual(['Horsepower', 'Weight_in_lbs', 'Origin']);
@@ -218,9 +207,7 @@ it('a hostile pickle finds nothing to steal, and its version says that the conve
 
 it('a version with a model.onnx is not converted again', async () => {
   const { id } = await converted('logistic');
-  expect(
-    await tess.fails('mutation ($id: ID!) { convertModelVersion(input: { modelVersionId: $id }) { job { id } } }', {
-      id,
-    }),
-  ).toMatchObject({ extensions: { code: 'CONFLICT' } });
+  expect(await tess.fails(ConvertModelVersionDetailsDocument, { input: { modelVersionId: id } })).toMatchObject({
+    extensions: { code: 'CONFLICT' },
+  });
 });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startTestService, tokenFor, type Caller, type TestService } from '../support/service.js';
 import { runPython } from './mlflow/python.js';
+import { RunDetailsDocument } from '../generated/operations.js';
 
 let service: TestService;
 
@@ -19,9 +20,7 @@ interface Done {
 const toId = (hex: string) => hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 
 async function check(tess: Caller, { run_id: runId, children }: Done): Promise<void> {
-  const { run } = await tess.ok<{
-    run: { name: string; status: string; params: object[]; metrics: { key: string; value: unknown }[] };
-  }>('query ($id: ID!) { run(id: $id) { name status params { key value } metrics { key value } } }', {
+  const { run } = await tess.ok(RunDetailsDocument, {
     id: toId(runId),
   });
   expect(run).toMatchObject({ name: 'parent', status: 'FINISHED' });
@@ -29,7 +28,7 @@ async function check(tess: Caller, { run_id: runId, children }: Done): Promise<v
   // What MLflow shows as its largest numbers is kept as it was logged.
   expect(run.metrics).toContainEqual({ key: 'best', value: 'Infinity' });
   expect(run.metrics).toContainEqual({ key: 'auc', value: 'NaN' });
-  const { run: child } = await tess.ok<{ run: { name: string } }>('query ($id: ID!) { run(id: $id) { name } }', {
+  const { run: child } = await tess.ok(RunDetailsDocument, {
     id: toId(children[0]!),
   });
   expect(child.name).toBe('depth-1');

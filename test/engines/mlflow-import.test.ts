@@ -7,6 +7,8 @@ import { mutate, query, refused } from '../support/tracking.js';
 import { sql } from '../support/embedded.js';
 import { runPython } from './mlflow/python.js';
 import { RealMlflow } from './mlflow/server.js';
+import { ImportFromMlflowDocument, SearchModelVersionsDocument } from '../../schema/generated/operations.js';
+import { JobDetailsDocument } from '../generated/operations.js';
 
 const SETTINGS = { MLFLOW_IMPORT_ALLOW_HTTP: 'true', MLFLOW_IMPORT_ALLOWED_HOSTS: '127.0.0.1' };
 const SECRET = 'a-password-that-nobody-may-see';
@@ -47,17 +49,15 @@ async function end(
   id: string,
 ): Promise<{ status: string; errorMessage: string | null; config: object; result: Result }> {
   for (const deadline = Date.now() + 100_000; ; await new Promise((resolve) => setTimeout(resolve, 100))) {
-    const { job } = await caller.ok<{ job: Awaited<ReturnType<typeof end>> }>(
-      'query ($id: ID!) { job(id: $id) { status errorMessage config result } }',
-      { id },
-    );
-    if (!['QUEUED', 'RUNNING'].includes(job.status) || Date.now() > deadline) return job;
+    const { job } = await caller.ok(JobDetailsDocument, { id });
+    if (!['QUEUED', 'RUNNING'].includes(job.status) || Date.now() > deadline)
+      return { ...job, config: job.config as object, result: job.result as Result };
   }
 }
 
 async function bring(caller: Caller, input: object = {}): Promise<Result> {
   const given = { trackingUri: theirs.url, username: 'tess', password: SECRET, ...input };
-  const { job } = await mutate<{ job: { id: string } }>(caller, 'importFromMlflow', given, 'job { id }');
+  const { job } = await mutate(caller, ImportFromMlflowDocument, given);
   const { status, errorMessage, result } = await end(caller, job.id);
   expect(status, errorMessage ?? '').toBe('SUCCEEDED');
   return result;
@@ -180,9 +180,7 @@ it('brings over everything as it was, once, and then only what has changed', asy
     stages: 2,
   });
   expect(await runOf(ours, ids.failed)).toEqual(await runOf(theirs, ids.failed));
-  const { nodes } = (
-    await root.ok<{ modelVersions: { nodes: object[] } }>('{ modelVersions { nodes { version stage } } }')
-  ).modelVersions;
+  const { nodes } = (await root.ok(SearchModelVersionsDocument)).modelVersions;
   expect(nodes).toEqual(
     expect.arrayContaining([
       { version: 2, stage: 'PRODUCTION' },
@@ -210,7 +208,7 @@ it('another tenant of the same service gets ids of its own', async () => {
 it('refuses addresses and stages, and shows no credentials', async () => {
   const engineer = await service.as();
   const input = { trackingUri: theirs.url };
-  expect((await refused(engineer, 'importFromMlflow', { ...input, keepStages: true })).extensions.code).toBe(
+  expect((await refused(engineer, ImportFromMlflowDocument, { ...input, keepStages: true })).extensions.code).toBe(
     'FORBIDDEN',
   );
   for (const trackingUri of [
@@ -219,17 +217,14 @@ it('refuses addresses and stages, and shows no credentials', async () => {
     'file:///etc/passwd',
     'http://u:p@example.com',
   ])
-    expect((await refused(engineer, 'importFromMlflow', { trackingUri })).extensions.code).toBe('URL_NOT_ALLOWED');
+    expect((await refused(engineer, ImportFromMlflowDocument, { trackingUri })).extensions.code).toBe(
+      'URL_NOT_ALLOWED',
+    );
   for (const bad of [{ token: 'a\nb' }, { token: 'a', username: 'b', password: 'c' }, { username: 'b' }]) {
-    const error = await refused(engineer, 'importFromMlflow', { ...input, ...bad });
+    const error = await refused(engineer, ImportFromMlflowDocument, { ...input, ...bad });
     expect(error.extensions.code).toBe('BAD_USER_INPUT');
   }
-  const none = await mutate<{ job: { id: string } }>(
-    engineer,
-    'importFromMlflow',
-    { ...input, experimentNames: ['none'] },
-    'job { id }',
-  );
+  const none = await mutate(engineer, ImportFromMlflowDocument, { ...input, experimentNames: ['none'] });
   expect(await end(engineer, none.job.id)).toMatchObject({
     status: 'FAILED',
     errorMessage: expect.stringContaining('no experiment named "none"'),
@@ -244,12 +239,7 @@ it('goes on after kill -9 without doubling anything', async () => {
   try {
     const api = await group.start('api', SETTINGS);
     const caller = await group.as(api, { role: Role.ADMIN });
-    const { job } = await mutate<{ job: { id: string } }>(
-      caller,
-      'importFromMlflow',
-      { trackingUri: theirs.url, withDeleted: true },
-      'job { id }',
-    );
+    const { job } = await mutate(caller, ImportFromMlflowDocument, { trackingUri: theirs.url, withDeleted: true });
     const counts = async () =>
       (await sql(
         group.database.url,

@@ -6,6 +6,8 @@ import { startTestService, type Caller, type TestService } from '../support/serv
 import { sql } from '../support/embedded.js';
 import { mutate } from '../support/tracking.js';
 import { RealMlflow } from './mlflow/server.js';
+import { MirrorStatusDocument } from '../../schema/generated/operations.js';
+import { ModelVersionsDetailsDocument, PromoteModelVersionDetailsDocument } from '../generated/operations.js';
 
 interface Status {
   waiting: number;
@@ -33,9 +35,7 @@ afterAll(async () => {
 });
 
 async function status(caller: Caller = root): Promise<Status> {
-  const answer = await caller.ok<{ mirrorStatus: Status }>(
-    '{ mirrorStatus { waiting failing errors { kind id error failures } } }',
-  );
+  const answer = await caller.ok(MirrorStatusDocument);
   return answer.mirrorStatus;
 }
 
@@ -181,17 +181,15 @@ it('models, versions, stages and aliases too', async () => {
   await ours.post('model-versions/create', { name: 'delays', source, description: 'second' });
   await ours.post('registered-models/alias', { name: 'delays', alias: 'champion', version: '1' });
   await settled();
-  const { modelVersions } = await root.ok<{ modelVersions: { nodes: { id: string; version: number }[] } }>(
-    '{ modelVersions { nodes { id version } } }',
-  );
+  const { modelVersions } = await root.ok(ModelVersionsDetailsDocument);
   const second = modelVersions.nodes.find(({ version }) => version === 2)!.id;
-  for (const toStage of ['STAGING', 'PRODUCTION'])
-    await mutate(
-      root,
-      'promoteModelVersion',
-      { modelVersionId: second, toStage, override: true, reason: 'needed by a test' },
-      '__typename',
-    );
+  for (const toStage of ['STAGING', 'PRODUCTION'] as const)
+    await mutate(root, PromoteModelVersionDetailsDocument, {
+      modelVersionId: second,
+      toStage,
+      override: true,
+      reason: 'needed by a test',
+    });
   await ours.post('registered-models/alias', { name: 'delays', alias: 'champion', version: '2' });
   await ours.post('registered-models/alias', { name: 'delays', alias: 'old', version: '1' });
   await settled();

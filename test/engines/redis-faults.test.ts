@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { sql } from '../support/embedded.js';
 import { ServiceGroup, type ServiceProcess } from '../support/processes.js';
-import { LOG_METRICS, newRun } from '../support/runs.js';
+import { newRun } from '../support/runs.js';
 import type { Caller } from '../support/service.js';
 import {
   CARS_CONFIG,
@@ -14,6 +14,8 @@ import {
   vegaPath,
 } from '../support/training.js';
 import { RedisServer } from './redis-server.js';
+import { FollowRunMetricsDocument, LogMetricsDocument } from '../../schema/generated/operations.js';
+import type { TrainingConfigInput } from '../generated/operations.js';
 
 let redis: RedisServer;
 let group: ServiceGroup;
@@ -42,7 +44,7 @@ const LONG = {
   hyperparameters: { ...CARS_CONFIG.hyperparameters, epochs: 100 },
   checkpointEveryEpochs: 5,
 };
-const train = (config: object) => startTraining(tess, { experimentId, datasetId, config });
+const train = (config: TrainingConfigInput) => startTraining(tess, { experimentId, datasetId, config });
 
 async function waitingInRedis(): Promise<number> {
   const [row] = (await sql(
@@ -75,15 +77,11 @@ it('Redis killed: what needs none of it goes on, trainings are taken, and run wh
   await trainingWhen(tess, running.jobId, ({ checkpoints }) => checkpoints.length > 0);
   await redis.kill();
   const runId = await newRun(tess);
-  const following = tess.collect<{ step: number }>(
-    'subscription ($runId: ID!) { runMetrics(runId: $runId, after: 0) { step } }',
-    { runId },
-    (points) => points.length === 3,
-  );
+  const following = tess.collect(FollowRunMetricsDocument, { runId, after: 0 }, (points) => points.length === 3);
   let slowestMs = 0;
   for (const step of [1, 2, 3]) {
     const begun = performance.now();
-    await tess.ok(LOG_METRICS, { input: { runId, metrics: [{ key: 'loss', value: 1, step }] } });
+    await tess.ok(LogMetricsDocument, { input: { runId, metrics: [{ key: 'loss', value: 1, step }] } });
     slowestMs = Math.max(slowestMs, performance.now() - begun);
     await sleep(300);
   }

@@ -8,12 +8,19 @@ import { json } from 'node:stream/consumers';
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { ServiceProcess } from '../support/processes.js';
-import { LOG_METRICS, newRun } from '../support/runs.js';
+import { newRun } from '../support/runs.js';
 import { Caller, SECRET, tokenFor } from '../support/service.js';
 import { createEndpoint, deploy, predict } from '../support/serving.js';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.js';
 import { createExperiment, fixtureBytes, registerDataset, startTraining, trainingEnd } from '../support/training.js';
 import { engine } from './engines.js';
+import {
+  CreateModelDocument,
+  FollowJobDocument,
+  FollowRunMetricsDocument,
+  LogMetricsDocument,
+} from '../../schema/generated/operations.js';
+import { RegisterModelVersionDetailsDocument } from '../generated/operations.js';
 
 // As in production: processes that share no disk, on PostgreSQL, Redis and S3; the database user is no superuser.
 const processes: ServiceProcess[] = [];
@@ -72,19 +79,15 @@ it('metrics logged at one api reach a subscriber of the other', async () => {
   const COUNT = 60;
   const sentAt = new Map<number, number>();
   const delays: number[] = [];
-  const following = second!.collect<{ step: number }>(
-    'subscription ($runId: ID!) { runMetrics(runId: $runId, after: 0) { step } }',
-    { runId },
-    (points) => {
-      const { step } = points.at(-1)!;
-      delays.push(performance.now() - (sentAt.get(step) ?? 0));
-      return points.length === COUNT;
-    },
-  );
+  const following = second!.collect(FollowRunMetricsDocument, { runId, after: 0 }, (points) => {
+    const { step } = points.at(-1)!;
+    delays.push(performance.now() - (sentAt.get(step) ?? 0));
+    return points.length === COUNT;
+  });
   await new Promise((resolve) => setTimeout(resolve, 300));
   for (let step = 1; step <= COUNT; step++) {
     sentAt.set(step, performance.now());
-    await first!.ok(LOG_METRICS, { input: { runId, metrics: [{ key: 'loss', value: 1 / step, step }] } });
+    await first!.ok(LogMetricsDocument, { input: { runId, metrics: [{ key: 'loss', value: 1 / step, step }] } });
   }
   expect((await following).map(({ step }) => step)).toEqual(Array.from({ length: COUNT }, (_, i) => i + 1));
   const sorted = delays.toSorted((a, b) => a - b);
@@ -113,21 +116,15 @@ it('a file uploaded at one api trains on a worker and is served by the other, al
       seed: 3,
     },
   });
-  const steps = first!.collect<{ status: string }>(
-    'subscription ($id: ID!) { jobProgress(jobId: $id, after: 0) { status } }',
-    { id: jobId },
-    (items) => items.at(-1)?.status === 'SUCCEEDED',
-  );
+  const steps = first!.collect(FollowJobDocument, { jobId, after: 0 }, (items) => items.at(-1)?.status === 'SUCCEEDED');
   await trainingEnd(first!, jobId);
   expect((await steps).length).toBeGreaterThan(2);
-  const { createModel } = await first!.ok<{ createModel: { model: { id: string } } }>(
-    'mutation ($input: CreateModelInput!) { createModel(input: $input) { model { id } } }',
-    { input: { name: 'penguins', task: 'CLASSIFICATION', modelType: 'MLP_CLASSIFIER' } },
-  );
-  const { registerModelVersion } = await first!.ok<{ registerModelVersion: { modelVersion: { id: string } } }>(
-    'mutation ($input: RegisterModelVersionInput!) { registerModelVersion(input: $input) { modelVersion { id } } }',
-    { input: { modelId: createModel.model.id, runId } },
-  );
+  const { createModel } = await first!.ok(CreateModelDocument, {
+    input: { name: 'penguins', task: 'CLASSIFICATION', modelType: 'MLP_CLASSIFIER' },
+  });
+  const { registerModelVersion } = await first!.ok(RegisterModelVersionDetailsDocument, {
+    input: { modelId: createModel.model.id, runId },
+  });
   const { id: endpointId } = await createEndpoint(first!, { modelId: createModel.model.id });
   await deploy(first!, { endpointId, modelVersionId: registerModelVersion.modelVersion.id });
   for (const caller of [first!, second!]) {

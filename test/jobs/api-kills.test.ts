@@ -5,11 +5,17 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { ServiceProcess } from '../support/processes.js';
 import { Caller, SECRET, tokenFor } from '../support/service.js';
+import {
+  CollectGarbageDocument,
+  CreateRunDocument,
+  LogMetricsDocument,
+  SearchRunsDocument,
+} from '../../schema/generated/operations.js';
+import { CreateExperimentDetailsDocument, JobDetailsDocument } from '../generated/operations.js';
 
 /** How often the whole service is killed; the full count runs with `npm run test:faults`. */
 const KILLS = Number(process.env['MATIH_FAULT_KILLS'] ?? 3);
 const CLIENTS = 4;
-const LOG = `mutation ($input: LogMetricsInput!) { logMetrics(input: $input) { addedCount } }`;
 
 let dataDir: string;
 let service: ServiceProcess;
@@ -36,15 +42,8 @@ afterAll(async () => {
 
 async function newRun(): Promise<string> {
   const tess = await caller();
-  const { createExperiment } = await tess.ok<{ createExperiment: { experiment: { id: string } } }>(
-    'mutation { createExperiment(input: { name: "kills" }) { experiment { id } } }',
-  );
-  const { createRun } = await tess.ok<{ createRun: { run: { id: string } } }>(
-    'mutation ($e: ID!) { createRun(input: { experimentId: $e }) { run { id } } }',
-    {
-      e: createExperiment.experiment.id,
-    },
-  );
+  const { createExperiment } = await tess.ok(CreateExperimentDetailsDocument, { input: { name: 'kills' } });
+  const { createRun } = await tess.ok(CreateRunDocument, { input: { experimentId: createExperiment.experiment.id } });
   return createRun.run.id;
 }
 
@@ -64,7 +63,7 @@ describe('the service, killed at random', () => {
         while (!killed) {
           const next = step++;
           const metrics = [{ key: `loss-${kill}`, value: next, step: next }];
-          const answer = await tess.send(LOG, { input: { runId, metrics } }).catch(() => null);
+          const answer = await tess.send(LogMetricsDocument, { input: { runId, metrics } }).catch(() => null);
           if (answer?.data) mine.push(next);
         }
       });
@@ -150,14 +149,12 @@ describe('the service, killed at random', () => {
       expect(wrong).toEqual([]);
       // What a kill left half done has a note by which the sweeper finds it.
       const root = new Caller(service.url, await tokenFor({ role: Role.ADMIN }));
-      const { collectGarbage } = await root.ok<{ collectGarbage: { job: { id: string } } }>(
-        'mutation { collectGarbage(input: { checkStorage: true }) { job { id } } }',
-      );
+      const { collectGarbage } = await root.ok(CollectGarbageDocument, { input: { checkStorage: true } });
       await expect
         .poll(
           async () =>
             (
-              await root.ok<{ job: object }>('query ($id: ID!) { job(id: $id) { status result } }', {
+              await root.ok(JobDetailsDocument, {
                 id: collectGarbage.job.id,
               })
             ).job,
@@ -174,9 +171,7 @@ describe('the service, killed at random', () => {
 
   it('finishes what is in flight when it is asked to end under load', async () => {
     const runId = await newRun().catch(async () => {
-      const { runs } = await (
-        await caller()
-      ).ok<{ runs: { nodes: { id: string }[] } }>('{ runs(first: 1) { nodes { id } } }');
+      const { runs } = await (await caller()).ok(SearchRunsDocument, { first: 1 });
       return runs.nodes[0]?.id ?? '';
     });
     const tess = await caller();
@@ -194,7 +189,9 @@ describe('the service, killed at random', () => {
       for (let n = 0; ; n++) {
         const late = asked;
         try {
-          const answer = await tess.send(LOG, { input: { runId, metrics: [{ key: 'drain', value: n, step: n }] } });
+          const answer = await tess.send(LogMetricsDocument, {
+            input: { runId, metrics: [{ key: 'drain', value: n, step: n }] },
+          });
           if (answer.errors) throw answer.errors[0];
         } catch (error) {
           // A request sent after the signal may find the door closed; one sent before must be answered.

@@ -10,6 +10,14 @@ import { type Caller, startTestService, type TestService } from '../support/serv
 import { floats, makeVersion, xToY } from '../support/serving.js';
 import { parquetTable } from '../support/tables.js';
 import { registerDataset, vegaPath } from '../support/training.js';
+import { type StartBatchInferenceInput, StartBatchInferenceDocument } from '../../schema/generated/operations.js';
+import {
+  BatchInferenceJobDetailsDocument,
+  BatchInferenceJobsDetailsDocument,
+  CancelJobDetailsDocument,
+  EventsDetailsDocument,
+  JobProgressDetailsDocument,
+} from '../generated/operations.js';
 
 let group: ServiceGroup;
 let service: TestService;
@@ -34,19 +42,13 @@ interface JobView {
   } | null;
 }
 
-const START = `mutation ($input: StartBatchInferenceInput!) { startBatchInference(input: $input) { job { id status } } }`;
-
-async function start(input: Record<string, unknown>): Promise<string> {
-  return (await tess.ok<{ startBatchInference: { job: { id: string } } }>(START, { input })).startBatchInference.job.id;
+async function start(input: StartBatchInferenceInput): Promise<string> {
+  return (await tess.ok(StartBatchInferenceDocument, { input })).startBatchInference.job.id;
 }
 
 async function job(id: string): Promise<JobView> {
-  return (
-    await tess.ok<{ batchInferenceJob: JobView }>(
-      `query ($id: ID!) { batchInferenceJob(id: $id) { id status attempt progress errorCode errorMessage result } }`,
-      { id },
-    )
-  ).batchInferenceJob;
+  const { batchInferenceJob: found } = await tess.ok(BatchInferenceJobDetailsDocument, { id });
+  return { ...found, result: found.result as JobView['result'] };
 }
 
 async function ended(id: string): Promise<JobView> {
@@ -105,9 +107,9 @@ async function resultOf({ result }: JobView): Promise<Record<string, Float64Arra
 describe('batch inference', () => {
   it('goes on after kill -9 of its worker and SIGTERM of the next, with the result of an unbroken run', async () => {
     const id = await start({ modelVersionId: version, datasetId: flights, keyColumns: ['delay', 'distance'] });
-    const steps = tess.collect<{ seq: number; status: string; progress: number }>(
-      `subscription ($id: ID!) { jobProgress(jobId: $id) { seq status attempt progress message } }`,
-      { id },
+    const steps = tess.collect(
+      JobProgressDetailsDocument,
+      { jobId: id },
       (items) => items.at(-1)?.status === 'SUCCEEDED',
       60_000,
     );
@@ -145,24 +147,17 @@ describe('batch inference', () => {
         `unbroken; equal bytes: ${broken.result!.sha256 === whole.result!.sha256}; ${kept.size} steps of ` +
         'progress seen',
     );
-    const { events } = await tess.ok<{ events: { nodes: { type: string; payload: { rows: number } }[] } }>(
-      `query ($id: ID!) { events(filter: { subjectId: $id }) { nodes { type payload } } }`,
-      { id },
-    );
+    const { events } = await tess.ok(EventsDetailsDocument, { filter: { subjectId: id } });
     expect(events.nodes).toMatchObject([{ type: 'BATCH_INFERENCE_COMPLETED', payload: { rows: broken.result!.rows } }]);
-    const listed = await tess.ok<{ batchInferenceJobs: { totalCount: number; nodes: { kind: string }[] } }>(
-      'query ($d: ID!) { batchInferenceJobs(filter: { datasetId: $d, kind: TRAINING, status: [SUCCEEDED] }) ' +
-        '{ totalCount nodes { kind } } }',
-      { d: flights },
-    );
+    const listed = await tess.ok(BatchInferenceJobsDetailsDocument, {
+      filter: { datasetId: flights, kind: 'TRAINING', status: ['SUCCEEDED'] },
+    });
     expect(listed.batchInferenceJobs).toEqual({
       totalCount: 2,
       nodes: [{ kind: 'BATCH_INFERENCE' }, { kind: 'BATCH_INFERENCE' }],
     });
     const stranger = await service.as({ tenant: 'other' });
-    expect(
-      (await stranger.fails(`query ($id: ID!) { batchInferenceJob(id: $id) { id } }`, { id })).extensions.code,
-    ).toBe('NOT_FOUND');
+    expect((await stranger.fails(BatchInferenceJobDetailsDocument, { id })).extensions.code).toBe('NOT_FOUND');
     const response = await fetch(`${service.url}${broken.result!.downloadUrl}`, {
       headers: { authorization: `Bearer ${stranger.token}` },
     });
@@ -180,7 +175,7 @@ describe('batch inference', () => {
     await expect.poll(async () => (await parts(id)).length, { timeout: 30_000 }).toBe(1);
     await new Promise((resolve) => setTimeout(resolve, 300));
     const [part] = await parts(id);
-    await tess.ok(`mutation ($id: ID!) { cancelJob(input: { jobId: $id }) { job { status } } }`, { id });
+    await tess.ok(CancelJobDetailsDocument, { input: { jobId: id } });
     expect((await job(id)).status).toBe('CANCELLED');
     const { services, objects } = service.app.context;
     expect(await objects.sizeBytes(part!.object_key)).toBeGreaterThan(0);
@@ -207,6 +202,9 @@ describe('batch inference', () => {
       ],
     ];
     for (const [input, expected] of cases)
-      expect((await tess.fails(START, { input })).extensions).toMatchObject({ code: 'BAD_USER_INPUT', ...expected });
+      expect((await tess.fails(StartBatchInferenceDocument, { input })).extensions).toMatchObject({
+        code: 'BAD_USER_INPUT',
+        ...expected,
+      });
   });
 });

@@ -2,9 +2,11 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { sql } from '../support/embedded.js';
 import { ServiceGroup } from '../support/processes.js';
-import type { Caller } from '../support/service.js';
+import type { Caller, TypedDocument } from '../support/service.js';
 import { createRun, mutate } from '../support/tracking.js';
 import { createExperiment } from '../support/training.js';
+import { JobDetailsDocument, LogArtifactDetailsDocument } from '../generated/operations.js';
+import { ExportExperimentDocument, ImportExperimentDocument } from '../../schema/generated/operations.js';
 
 const RUNS = 10;
 const POINTS = 20_000;
@@ -25,16 +27,16 @@ beforeAll(async () => {
 });
 afterAll(() => group?.close());
 
-const begin = async (caller: Caller, name: string, input: object) =>
-  (await mutate<{ job: { id: string } }>(caller, name, input, 'job { id }')).job.id;
+const begin = async <Input>(
+  caller: Caller,
+  document: TypedDocument<Record<string, { job: { id: string } }>, { input: Input }>,
+  input: Input,
+) => (await mutate(caller, document, input)).job.id;
 
 async function end(caller: Caller, id: string): Promise<Job> {
   for (;;) {
-    const { job } = await caller.ok<{ job: Job }>(
-      'query ($id: ID!) { job(id: $id) { status errorMessage attempt result } }',
-      { id },
-    );
-    if (!['QUEUED', 'RUNNING'].includes(job.status)) return job;
+    const { job } = await caller.ok(JobDetailsDocument, { id });
+    if (!['QUEUED', 'RUNNING'].includes(job.status)) return { ...job, result: job.result as Job['result'] };
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
@@ -56,7 +58,7 @@ it('an import whose worker is killed with -9 again and again is whole in the end
   for (let i = 0; i < RUNS; i++) {
     const runId = await createRun(root, { experimentId });
     for (let n = 0; n < FILES; n++)
-      await mutate(root, 'logArtifact', { runId, path: `f-${n}.txt`, uploadId }, '__typename');
+      await mutate(root, LogArtifactDetailsDocument, { runId, path: `f-${n}.txt`, uploadId });
     await sql(
       group.database.url,
       `insert into metric_point (tenant, run_id, key, step, logged_at, value, seq)
@@ -64,7 +66,7 @@ it('an import whose worker is killed with -9 again and again is whole in the end
     );
   }
   const first = await group.start('worker');
-  const { result } = await end(root, await begin(root, 'exportExperiment', { experimentId }));
+  const { result } = await end(root, await begin(root, ExportExperimentDocument, { experimentId }));
   await first.end();
   const artifact = await fetch(`${root.url}/artifacts/${String(result['artifactId'])}`, {
     headers: { authorization: `Bearer ${root.token}` },
@@ -72,7 +74,7 @@ it('an import whose worker is killed with -9 again and again is whole in the end
   const archive = Buffer.from(await artifact.arrayBuffer());
 
   const other = await group.as({ url: root.url } as Parameters<ServiceGroup['as']>[0], { tenant: 'other' });
-  const jobId = await begin(other, 'importExperiment', {
+  const jobId = await begin(other, ImportExperimentDocument, {
     uploadId: (await other.upload('experiment.tar', archive)).uploadId,
   });
   let kills = 0;

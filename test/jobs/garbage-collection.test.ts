@@ -7,6 +7,12 @@ import { ServiceGroup } from '../support/processes.js';
 import type { Caller } from '../support/service.js';
 import { createRun, mutate } from '../support/tracking.js';
 import { createExperiment } from '../support/training.js';
+import { CollectGarbageDocument } from '../../schema/generated/operations.js';
+import {
+  DeleteExperimentDetailsDocument,
+  JobDetailsDocument,
+  LogArtifactDetailsDocument,
+} from '../generated/operations.js';
 
 const RUNS = 12;
 const POINTS = 60_000;
@@ -45,7 +51,7 @@ it('a collection whose worker is killed with -9 again and again removes everythi
     const runId = await createRun(root, { experimentId });
     await Promise.all(
       Array.from({ length: FILES }, (_, n) =>
-        mutate(root, 'logArtifact', { runId, path: `f-${n}.txt`, uploadId }, '__typename'),
+        mutate(root, LogArtifactDetailsDocument, { runId, path: `f-${n}.txt`, uploadId }),
       ),
     );
     await sql(
@@ -55,13 +61,11 @@ it('a collection whose worker is killed with -9 again and again removes everythi
     );
   }
   const bystander = await createRun(root);
-  await mutate(root, 'logArtifact', { runId: bystander, path: 'f.txt', uploadId }, '__typename');
-  await mutate(root, 'deleteExperiment', { id: experimentId }, '__typename');
+  await mutate(root, LogArtifactDetailsDocument, { runId: bystander, path: 'f.txt', uploadId });
+  await mutate(root, DeleteExperimentDetailsDocument, { id: experimentId });
   expect(await runFiles()).toBe(RUNS * FILES + 1);
-  const { job } = await mutate<{ job: { id: string } }>(root, 'collectGarbage', { olderThanDays: 0 }, 'job { id }');
-  const status = async () =>
-    (await root.ok<{ job: Progress }>(`query ($id: ID!) { job(id: $id) { status attempt result } }`, { id: job.id }))
-      .job;
+  const { job } = await mutate(root, CollectGarbageDocument, { olderThanDays: 0 });
+  const status = async () => (await root.ok(JobDetailsDocument, { id: job.id })).job as Progress;
   const until = async (holds: (now: Progress) => boolean) => {
     for (const deadline = Date.now() + 60_000; ; await new Promise((resolve) => setTimeout(resolve, 2))) {
       const now = await status();
@@ -98,14 +102,13 @@ it('a collection whose worker is killed with -9 again and again removes everythi
   const left = await runFiles();
   expect(left).toBeLessThanOrEqual(1 + staged);
   await sql(group.database.url, `update staged_object set created_at = now() - interval '2 days'`);
-  const check = await mutate<{ job: { id: string } }>(root, 'collectGarbage', { checkStorage: true }, 'job { id }');
+  const check = await mutate(root, CollectGarbageDocument, { checkStorage: true });
   for (;;) {
-    const { job: now } = await root.ok<{ job: { status: string; result: { storage: object } } }>(
-      `query ($id: ID!) { job(id: $id) { status result } }`,
-      { id: check.job.id },
-    );
+    const { job: now } = await root.ok(JobDetailsDocument, { id: check.job.id });
     if (now.status === 'SUCCEEDED') {
-      expect(now.result.storage).toMatchObject({ objectsWithoutRow: { count: 0 }, rowsWithoutObject: { count: 0 } });
+      expect(now.result).toMatchObject({
+        storage: { objectsWithoutRow: { count: 0 }, rowsWithoutObject: { count: 0 } },
+      });
       break;
     }
     await new Promise((resolve) => setTimeout(resolve, 50));

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/db/embedded.js';
 import { sql } from '../support/embedded.js';
-import { LOG_METRICS, newRun } from '../support/runs.js';
+import { newRun } from '../support/runs.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import {
   CARS_CONFIG,
@@ -16,6 +16,8 @@ import {
   trainingWhen,
   vegaPath,
 } from '../support/training.js';
+import { FollowRunMetricsDocument, LogMetricsDocument } from '../../schema/generated/operations.js';
+import { ExperimentsDetailsDocument } from '../generated/operations.js';
 
 let dataDir: string;
 let server: EmbeddedPostgres;
@@ -57,8 +59,6 @@ async function replaceServer(signal: NodeJS.Signals): Promise<void> {
     .toEqual([{ one: 1 }]);
 }
 
-const FOLLOW = 'subscription ($runId: ID!, $after: SafeInt) { runMetrics(runId: $runId, after: $after) { seq step } }';
-
 /**
  * Logs a step at a time, each until it is acknowledged; tells how long the longest took and what was refused meanwhile.
  */
@@ -71,7 +71,7 @@ function startWriter(runId: string) {
     for (let step = 0; !stopped; step++) {
       const begun = performance.now();
       for (;;) {
-        const { errors } = await tess.send(LOG_METRICS, {
+        const { errors } = await tess.send(LogMetricsDocument, {
           input: { runId, metrics: [{ key: 'loss', value: 1, step, loggedAt: '2026-01-01T00:00:00.000Z' }] },
         });
         if (!errors) break;
@@ -102,7 +102,7 @@ function startFollower(runId: string) {
     let after = 0;
     while (!stopped) {
       await tess
-        .collect<{ seq: number; step: number }>(FOLLOW, { runId, after }, (items) => {
+        .collect(FollowRunMetricsDocument, { runId, after }, (items) => {
           const item = items.at(-1);
           if (item) seen.push(item.step);
           if (item) after = item.seq;
@@ -138,7 +138,7 @@ describe.each([
     await expect.poll(() => follower.seen.length, { timeout: 10_000 }).toBe(acknowledged.length);
     // One more wakes the follower to its end.
     const ending = follower.stop();
-    await tess.ok(LOG_METRICS, {
+    await tess.ok(LogMetricsDocument, {
       input: {
         runId,
         metrics: [{ key: 'loss', value: 1, step: acknowledged.length, loggedAt: '2026-01-01T00:00:00.000Z' }],
@@ -229,14 +229,14 @@ it('connections cut again and again under load are all replaced, and none is los
   expect(results.flatMap(({ refusals }) => [...refusals.keys()]).filter((code) => code !== 'UNAVAILABLE')).toEqual([]);
   await expect.poll(() => service.app.context.db.poolUse(), { timeout: 10_000 }).toEqual({ inUse: 0, waiting: 0 });
   // The whole pool still serves.
-  await Promise.all(Array.from({ length: 30 }, () => tess.ok('{ experiments(first: 1) { nodes { id } } }')));
+  await Promise.all(Array.from({ length: 30 }, () => tess.ok(ExperimentsDetailsDocument, { first: 1 })));
 });
 
 it('without its database a service is not ready, answers UNAVAILABLE, and ends in time', async () => {
   await server.stop();
   expect((await fetch(`${service.url}/readyz`)).status).toBe(503);
   expect((await fetch(`${service.url}/healthz`)).status).toBe(200);
-  expect((await tess.fails('{ experiments(first: 1) { nodes { id } } }')).extensions.code).toBe('UNAVAILABLE');
+  expect((await tess.fails(ExperimentsDetailsDocument, { first: 1 })).extensions.code).toBe('UNAVAILABLE');
   const begun = performance.now();
   await service.close();
   const tookMs = performance.now() - begun;

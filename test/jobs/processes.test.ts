@@ -13,6 +13,7 @@ import {
   trainingWhen,
   vegaPath,
 } from '../support/training.js';
+import { FollowJobDocument } from '../../schema/generated/operations.js';
 
 let group: ServiceGroup;
 let api: ServiceProcess;
@@ -167,9 +168,9 @@ describe('two api and two worker processes on one database', () => {
     }
     // Followed at one api, started at the other.
     const last = started.at(-1)!;
-    const follow = other.collect<{ seq: number; status: string }>(
-      `subscription ($id: ID!) { jobProgress(jobId: $id) { seq status } }`,
-      { id: last.jobId },
+    const follow = other.collect(
+      FollowJobDocument,
+      { jobId: last.jobId },
       (steps) => steps.at(-1)?.status === 'SUCCEEDED',
       90_000,
     );

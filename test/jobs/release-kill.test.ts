@@ -3,6 +3,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createModel, jobEnd, register, trainTumours } from '../support/registry.js';
 import { ServiceGroup, type ServiceProcess } from '../support/processes.js';
 import type { Caller } from '../support/service.js';
+import { ReleaseModelVersionDocument } from '../../schema/generated/operations.js';
+import { JobsDetailsDocument, ModelVersionDetailsDocument } from '../generated/operations.js';
 
 let group: ServiceGroup;
 let tess: Caller;
@@ -13,29 +15,14 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => group?.close());
 
-interface JobRow {
-  id: string;
-  kind: string;
-  status: string;
-  attempt: number;
-}
-
 it('a release whose worker is killed again and again is done once', async () => {
   let worker: ServiceProcess = await group.start('worker');
   const { runId } = await trainTumours(tess);
   const { id } = await register(tess, { modelId: await createModel(tess), runId });
-  const { releaseModelVersion } = await tess.ok<{ releaseModelVersion: { job: { id: string } } }>(
-    'mutation ($id: ID!) { releaseModelVersion(input: { modelVersionId: $id, targetStage: PRODUCTION }) { ' +
-      'job { id } } }',
-    { id },
-  );
-  const jobs = async () =>
-    (
-      await tess.ok<{ jobs: { nodes: JobRow[] } }>(
-        'query ($id: ID!) { jobs(filter: { modelVersionId: $id }) { nodes { id kind status attempt } } }',
-        { id },
-      )
-    ).jobs.nodes;
+  const { releaseModelVersion } = await tess.ok(ReleaseModelVersionDocument, {
+    input: { modelVersionId: id, targetStage: 'PRODUCTION' },
+  });
+  const jobs = async () => (await tess.ok(JobsDetailsDocument, { filter: { modelVersionId: id } })).jobs.nodes;
   const killed: string[] = [];
   // As soon as each of its jobs is at work, the worker goes.
   for (const kind of ['VALIDATION', 'EVALUATION']) {
@@ -64,9 +51,6 @@ it('a release whose worker is killed again and again is done once', async () => 
   );
   expect(killed.length).toBeGreaterThan(0);
   expect(attempts['RELEASE']).toBeGreaterThan(1);
-  const { modelVersion } = await tess.ok<{ modelVersion: { stageHistory: { toStage: string }[] } }>(
-    'query ($id: ID!) { modelVersion(id: $id) { stageHistory { toStage } } }',
-    { id },
-  );
+  const { modelVersion } = await tess.ok(ModelVersionDetailsDocument, { id });
   expect(modelVersion.stageHistory.map(({ toStage }) => toStage)).toEqual(['PRODUCTION', 'STAGING']);
 }, 180_000);

@@ -2,7 +2,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { linear } from '../fixtures/models/build.js';
 import { ServiceGroup } from '../support/processes.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
-import { createEndpoint, deploy, makeVersion, PREDICT, predict, serve, xToY } from '../support/serving.js';
+import { createEndpoint, deploy, makeVersion, predict, serve, xToY } from '../support/serving.js';
+import {
+  DeleteEndpointDetailsDocument,
+  DeploymentDetailsDocument,
+  PredictDetailsDocument,
+  SetTrafficWeightsDetailsDocument,
+  UndeployDetailsDocument,
+} from '../generated/operations.js';
 
 let group: ServiceGroup;
 let service: TestService;
@@ -23,7 +30,7 @@ afterAll(async () => {
 const times = (weight: number) => ({ bytes: linear([weight], 0), signature: xToY(1) });
 
 async function answer(caller: Caller, endpointId: string): Promise<unknown> {
-  const { data, errors } = await caller.send<{ predict: { outputs: { data: unknown[] }[] } }>(PREDICT, {
+  const { data, errors } = await caller.send(PredictDetailsDocument, {
     input: { endpointId, rows: [{ x: 1 }] },
   });
   return errors?.[0]?.extensions.code ?? data!.predict.outputs[0]!.data[0];
@@ -35,25 +42,22 @@ describe('two API processes', () => {
     expect(await answer(there, endpointId)).toBe(1);
     const second = await makeVersion(service, { ...times(2), modelId });
     const newer = await deploy(there, { endpointId, modelVersionId: second.versionId });
-    await there.ok(
-      `mutation ($input: SetTrafficWeightsInput!) { setTrafficWeights(input: $input) { endpoint { id } } }`,
-      {
-        input: {
-          endpointId,
-          weights: [
-            { deploymentId, weightBps: 0 },
-            { deploymentId: newer, weightBps: 10_000 },
-          ],
-        },
+    await there.ok(SetTrafficWeightsDetailsDocument, {
+      input: {
+        endpointId,
+        weights: [
+          { deploymentId, weightBps: 0 },
+          { deploymentId: newer, weightBps: 10_000 },
+        ],
       },
-    );
+    });
     const startedAt = performance.now();
     await expect.poll(() => answer(here, endpointId), { timeout: 5_000, interval: 5 }).toBe(2);
     const heardMs = performance.now() - startedAt;
     expect(await answer(there, endpointId)).toBe(2);
     console.log(`weights set in one process were heard in the other after ${heardMs.toFixed(0)} ms`);
     expect(heardMs).toBeLessThan(2_000);
-    await here.ok(`mutation ($id: ID!) { deleteEndpoint(input: { id: $id }) { deletedId } }`, { id: endpointId });
+    await here.ok(DeleteEndpointDetailsDocument, { input: { id: endpointId } });
     await expect.poll(() => answer(there, endpointId), { timeout: 5_000, interval: 5 }).toBe('NOT_FOUND');
   });
 
@@ -73,9 +77,7 @@ describe('two API processes', () => {
         modelVersionId: version.versionId,
         weightBps: 10_000,
       });
-      await here.ok(`mutation ($id: ID!) { undeploy(input: { deploymentId: $id }) { deployment { id } } }`, {
-        id: live,
-      });
+      await here.ok(UndeployDetailsDocument, { input: { deploymentId: live } });
       live = next;
       for (const caller of [here, there])
         await expect.poll(() => answer(caller, first.endpointId), { timeout: 10_000, interval: 10 }).toBe(round);
@@ -92,12 +94,7 @@ describe('two API processes', () => {
       Array.from({ length: 60 }, (_, i) => predict(i % 2 ? here : there, { endpointId, rows: [{ x: i }] })),
     );
     const requests = async () =>
-      (
-        await there.ok<{ deployment: { traffic: { requests: number } } }>(
-          `query ($id: ID!) { deployment(id: $id) { traffic { requests } } }`,
-          { id: deploymentId },
-        )
-      ).deployment.traffic.requests;
+      (await there.ok(DeploymentDetailsDocument, { id: deploymentId })).deployment.traffic.requests;
     await expect.poll(requests, { timeout: 5_000 }).toBe(60);
     const other = await makeVersion(service, { ...times(3), tenant: 'other' });
     const stranger = await service.as({ tenant: 'other' });

@@ -6,6 +6,7 @@ import { ServiceGroup } from '../support/processes.js';
 import { newRun } from '../support/runs.js';
 import type { Caller } from '../support/service.js';
 import { mutate } from '../support/tracking.js';
+import { LogArtifactDocument } from '../../schema/generated/operations.js';
 
 const FILE_BYTES = 64 * 1024 ** 2;
 const GRACE_MS = 8_000;
@@ -21,12 +22,7 @@ beforeAll(async () => {
   const tess = await group.as(api);
   const { uploadId } = await tess.upload('large', Buffer.alloc(FILE_BYTES, 1));
   const input = { runId: await newRun(tess), path: 'large', uploadId };
-  const { artifact } = await mutate<{ artifact: { downloadUrl: string } }>(
-    tess,
-    'logArtifact',
-    input,
-    'artifact { downloadUrl }',
-  );
+  const { artifact } = await mutate(tess, LogArtifactDocument, input);
   path = artifact.downloadUrl;
   await api.end('SIGTERM');
 });

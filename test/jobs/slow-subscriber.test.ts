@@ -2,8 +2,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { ServiceGroup, type ServiceProcess } from '../support/processes.js';
 import { RawSocket } from '../support/raw-socket.js';
-import { LOG_METRICS, newRun } from '../support/runs.js';
+import { newRun } from '../support/runs.js';
 import type { Caller, GraphQLErrorShape } from '../support/service.js';
+import { LogMetricsDocument } from '../../schema/generated/operations.js';
 
 // A long key many times over makes an event of 7 kB, so that the network's own buffers are soon full.
 const KEY = 'k'.repeat(250);
@@ -54,7 +55,7 @@ class Follower {
 async function logAll(runId: string): Promise<void> {
   for (let step = 0; step < POINTS; step += 1_000) {
     const metrics = Array.from({ length: 1_000 }, (_, i) => ({ key: KEY, value: 1, step: step + i }));
-    await tess.ok(LOG_METRICS, { input: { runId, metrics } });
+    await tess.ok(LogMetricsDocument, { input: { runId, metrics } });
   }
 }
 

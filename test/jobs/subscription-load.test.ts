@@ -2,7 +2,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { ServiceGroup } from '../support/processes.js';
 import { RawSocket } from '../support/raw-socket.js';
-import { LOG_METRICS, newRun } from '../support/runs.js';
+import { newRun } from '../support/runs.js';
+import { LogMetricsDocument } from '../../schema/generated/operations.js';
 
 const SUBSCRIPTIONS = Number(process.env['MATIH_FAULT_SUBSCRIPTIONS'] ?? 1_000);
 const PER_SOCKET = 100;
@@ -33,11 +34,11 @@ it(`${SUBSCRIPTIONS} subscriptions get every event within ${MAX_P99_MS} ms`, { t
       }
     }
     // The first point says who is there.
-    await tess.ok(LOG_METRICS, { input: { runId, metrics: [{ key: 'loss', value: 1, step: 0 }] } });
+    await tess.ok(LogMetricsDocument, { input: { runId, metrics: [{ key: 'loss', value: 1, step: 0 }] } });
     await expect.poll(() => opened, { timeout: 120_000, interval: 200 }).toBe(SUBSCRIPTIONS);
     for (let step = 1; step <= POINTS; step++) {
       sentAt[step] = performance.now();
-      await tess.ok(LOG_METRICS, { input: { runId, metrics: [{ key: 'loss', value: Math.random(), step }] } });
+      await tess.ok(LogMetricsDocument, { input: { runId, metrics: [{ key: 'loss', value: Math.random(), step }] } });
       await pause(500);
     }
     await expect.poll(() => latenciesMs.length, { timeout: 60_000, interval: 200 }).toBe(SUBSCRIPTIONS * POINTS);

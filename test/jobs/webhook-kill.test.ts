@@ -4,6 +4,8 @@ import { Role } from '../../src/modules/core/rules/principal.js';
 import { ServiceGroup } from '../support/processes.js';
 import { Receiver, signaturesBy } from '../support/receiver.js';
 import type { Caller } from '../support/service.js';
+import { CreateWebhookDocument } from '../../schema/generated/operations.js';
+import { WebhookDetailsDocument } from '../generated/operations.js';
 
 const SETTINGS = { WEBHOOK_ALLOW_HTTP: 'true', WEBHOOK_ALLOWED_HOSTS: '127.0.0.1' };
 const MESSAGES = 20;
@@ -27,11 +29,9 @@ afterEach(async () => {
 });
 
 async function newWebhook(): Promise<{ id: string; secret: string }> {
-  const { createWebhook } = await admin.ok<{ createWebhook: { webhook: { id: string }; secret: string } }>(
-    'mutation ($url: String!) { createWebhook(input: { name: "w", url: $url, eventTypes: [MODEL_REGISTERED] ' +
-      '}) { secret webhook { id } } }',
-    { url: receiver.url('/hook') },
-  );
+  const { createWebhook } = await admin.ok(CreateWebhookDocument, {
+    input: { name: 'w', url: receiver.url('/hook'), eventTypes: ['MODEL_REGISTERED'] },
+  });
   return { id: createWebhook.webhook.id, secret: createWebhook.secret };
 }
 
@@ -44,10 +44,7 @@ async function emit(count: number): Promise<void> {
 }
 
 async function statuses(id: string): Promise<Record<string, number>> {
-  const { webhook } = await admin.ok<{ webhook: { deliveries: { nodes: { status: string }[] } } }>(
-    `query ($id: ID!) { webhook(id: $id) { deliveries(first: 100) { nodes { status } } } }`,
-    { id },
-  );
+  const { webhook } = await admin.ok(WebhookDetailsDocument, { id });
   return Object.fromEntries(
     Object.entries(Object.groupBy(webhook.deliveries.nodes, ({ status }) => status)).map(([status, all]) => [
       status,

@@ -5,13 +5,11 @@ import { preview } from '../../src/adapters/dataset-files/dataset-reader.js';
 import { jobEnd, type JobView } from './registry.js';
 import type { Caller, TestService } from './service.js';
 import { parquetTable } from './tables.js';
+import { StartBatchInferenceDocument, type StartBatchInferenceInput } from '../../schema/generated/operations.js';
 
 /** A batch inference and its end. */
-export async function batchOf(caller: Caller, input: Record<string, unknown>, status?: string): Promise<JobView> {
-  const { startBatchInference } = await caller.ok<{ startBatchInference: { job: { id: string } } }>(
-    'mutation ($input: StartBatchInferenceInput!) { startBatchInference(input: $input) { job { id } } }',
-    { input },
-  );
+export async function batchOf(caller: Caller, input: StartBatchInferenceInput, status?: string): Promise<JobView> {
+  const { startBatchInference } = await caller.ok(StartBatchInferenceDocument, { input });
   return jobEnd(caller, startBatchInference.job.id, status);
 }
 

@@ -1,6 +1,19 @@
 import { expect } from 'vitest';
 import type { Caller } from './service.js';
 import { createExperiment, fixtureBytes, registerDataset, startTraining, trainingEnd } from './training.js';
+import { CreateModelDocument, type CreateModelInput } from '../../schema/generated/operations.js';
+import {
+  type EvaluateModelVersionInput,
+  type PromoteModelVersionInput,
+  type PromotionStage,
+  type RegisterModelVersionInput,
+  type TrainingConfigInput,
+  EvaluateModelVersionDetailsDocument,
+  JobDetailsDocument,
+  PromoteModelVersionDetailsDocument,
+  RegisterModelVersionDetailsDocument,
+  ValidateModelVersionDetailsDocument,
+} from '../generated/operations.js';
 
 export interface VersionView {
   id: string;
@@ -24,7 +37,7 @@ export const ROLL_BACK =
   'id stage } } }';
 
 /** Whether a tumour is benign, by logistic regression: good after an epoch or two. */
-export const TUMOUR_CONFIG = {
+export const TUMOUR_CONFIG: TrainingConfigInput = {
   modelType: 'LOGISTIC_REGRESSION',
   target: { column: 'target' },
   features: ['radius', 'texture', 'smoothness', 'concavity', 'symmetry'].map((column) => ({ column, kind: 'NUMERIC' })),
@@ -33,24 +46,21 @@ export const TUMOUR_CONFIG = {
   seed: 3,
 };
 
-export async function createModel(caller: Caller, input: Record<string, unknown> = {}): Promise<string> {
-  const { createModel: created } = await caller.ok<{ createModel: { model: { id: string } } }>(
-    `mutation ($input: CreateModelInput!) { createModel(input: $input) { model { id } } }`,
-    {
-      input: {
-        name: `m-${Math.random().toString(36).slice(2)}`,
-        task: 'CLASSIFICATION',
-        modelType: 'LOGISTIC_REGRESSION',
-        ...input,
-      },
+export async function createModel(caller: Caller, input: Partial<CreateModelInput> = {}): Promise<string> {
+  const { createModel: created } = await caller.ok(CreateModelDocument, {
+    input: {
+      name: `m-${Math.random().toString(36).slice(2)}`,
+      task: 'CLASSIFICATION',
+      modelType: 'LOGISTIC_REGRESSION',
+      ...input,
     },
-  );
+  });
   return created.model.id;
 }
 
 export async function trainTumours(
   caller: Caller,
-  overrides: Record<string, unknown> = {},
+  overrides: Partial<TrainingConfigInput> = {},
 ): Promise<{ runId: string; datasetId: string; jobId: string }> {
   const { uploadId } = await caller.upload('tumours.csv', fixtureBytes('breast-cancer.csv'));
   const datasetId = await registerDataset(caller, { name: `tumours-${Math.random().toString(36).slice(2)}`, uploadId });
@@ -60,15 +70,15 @@ export async function trainTumours(
 export async function trainOn(
   caller: Caller,
   datasetId: string,
-  config: Record<string, unknown>,
+  config: TrainingConfigInput,
 ): Promise<{ runId: string; jobId: string }> {
   const started = await startTraining(caller, { experimentId: await createExperiment(caller), datasetId, config });
   await trainingEnd(caller, started.jobId);
   return started;
 }
 
-export async function register(caller: Caller, input: Record<string, unknown>): Promise<VersionView> {
-  const { registerModelVersion } = await caller.ok<{ registerModelVersion: { modelVersion: VersionView } }>(REGISTER, {
+export async function register(caller: Caller, input: RegisterModelVersionInput): Promise<VersionView> {
+  const { registerModelVersion } = await caller.ok(RegisterModelVersionDetailsDocument, {
     input,
   });
   return registerModelVersion.modelVersion;
@@ -78,7 +88,7 @@ export async function registerUpload(
   caller: Caller,
   modelId: string,
   bytes: Uint8Array,
-  rest: Record<string, unknown> = {},
+  rest: Partial<RegisterModelVersionInput> = {},
 ): Promise<VersionView> {
   const { uploadId } = await caller.upload('model.onnx', Buffer.from(bytes));
   return register(caller, { modelId, uploadId, ...rest });
@@ -94,13 +104,10 @@ export interface JobView {
 export async function jobEnd(caller: Caller, id: string, status = 'SUCCEEDED', timeoutMs = 60_000): Promise<JobView> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
-    const { job } = await caller.ok<{ job: JobView }>(
-      'query ($id: ID!) { job(id: $id) { status result errorCode errorMessage } }',
-      { id },
-    );
+    const { job } = await caller.ok(JobDetailsDocument, { id });
     if (['SUCCEEDED', 'FAILED', 'CANCELLED'].includes(job.status)) {
       expect(job.status, `${job.errorCode}: ${job.errorMessage}`).toBe(status);
-      return job;
+      return { ...job, result: job.result as JobView['result'] };
     }
     if (Date.now() > deadline) throw new Error(`The job is still ${job.status} after ${timeoutMs} ms.`);
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -109,31 +116,25 @@ export async function jobEnd(caller: Caller, id: string, status = 'SUCCEEDED', t
 
 export async function evaluate(
   caller: Caller,
-  input: Record<string, unknown>,
+  input: EvaluateModelVersionInput,
   status?: string,
 ): Promise<JobView & { id: string }> {
-  const { evaluateModelVersion } = await caller.ok<{ evaluateModelVersion: { job: { id: string } } }>(
-    'mutation ($input: EvaluateModelVersionInput!) { evaluateModelVersion(input: $input) { job { id } } }',
-    { input },
-  );
+  const { evaluateModelVersion } = await caller.ok(EvaluateModelVersionDetailsDocument, { input });
   return { id: evaluateModelVersion.job.id, ...(await jobEnd(caller, evaluateModelVersion.job.id, status)) };
 }
 
 export async function validate(caller: Caller, modelVersionId: string): Promise<JobView> {
-  const { validateModelVersion } = await caller.ok<{ validateModelVersion: { job: { id: string } } }>(
-    'mutation ($id: ID!) { validateModelVersion(input: { modelVersionId: $id }) { job { id } } }',
-    { id: modelVersionId },
-  );
+  const { validateModelVersion } = await caller.ok(ValidateModelVersionDetailsDocument, { input: { modelVersionId } });
   return jobEnd(caller, validateModelVersion.job.id);
 }
 
 export async function promote(
   caller: Caller,
   modelVersionId: string,
-  toStage: string,
-  rest: Record<string, unknown> = {},
+  toStage: PromotionStage,
+  rest: Partial<PromoteModelVersionInput> = {},
 ): Promise<VersionView> {
-  const { promoteModelVersion } = await caller.ok<{ promoteModelVersion: { modelVersion: VersionView } }>(PROMOTE, {
+  const { promoteModelVersion } = await caller.ok(PromoteModelVersionDetailsDocument, {
     input: { modelVersionId, toStage, ...rest },
   });
   return promoteModelVersion.modelVersion;

@@ -1,4 +1,6 @@
 import type { Caller } from './service.js';
+import { CreateRunDocument, LogMetricsDocument } from '../../schema/generated/operations.js';
+import { CreateExperimentDetailsDocument } from '../generated/operations.js';
 
 export const LOG_METRICS = 'mutation ($input: LogMetricsInput!) { logMetrics(input: $input) { addedCount } }';
 
@@ -13,10 +15,9 @@ interface NewRun {
 }
 
 export async function newExperiment(caller: Caller): Promise<string> {
-  const { createExperiment } = await caller.ok<{ createExperiment: { experiment: { id: string } } }>(
-    'mutation ($name: String!) { createExperiment(input: { name: $name }) { experiment { id } } }',
-    { name: `e-${Math.random()}` },
-  );
+  const { createExperiment } = await caller.ok(CreateExperimentDetailsDocument, {
+    input: { name: `e-${Math.random()}` },
+  });
   return createExperiment.experiment.id;
 }
 
@@ -26,11 +27,10 @@ export async function newRunOf(
   experimentId: string,
   { params = {}, metrics = [] }: NewRun,
 ): Promise<string> {
-  const { createRun } = await caller.ok<{ createRun: { run: { id: string } } }>(
-    'mutation ($input: CreateRunInput!) { createRun(input: $input) { run { id } } }',
-    { input: { experimentId, params: Object.entries(params).map(([key, value]) => ({ key, value })) } },
-  );
+  const { createRun } = await caller.ok(CreateRunDocument, {
+    input: { experimentId, params: Object.entries(params).map(([key, value]) => ({ key, value })) },
+  });
   const runId = createRun.run.id;
-  if (metrics.length > 0) await caller.ok(LOG_METRICS, { input: { runId, metrics } });
+  if (metrics.length > 0) await caller.ok(LogMetricsDocument, { input: { runId, metrics } });
   return runId;
 }

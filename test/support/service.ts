@@ -34,6 +34,15 @@ export interface CallerOptions {
   lifetimeSeconds?: number;
 }
 
+/** A generated document of schema/operations or test/operations: its text, with the types of its variables and answer. */
+export interface TypedDocument<Result, Variables> {
+  __apiType?: (variables: Variables) => Result;
+  toString(): string;
+}
+
+type OfVariables<Variables> =
+  Record<string, never> extends Variables ? [variables?: Variables] : [variables: Variables];
+
 /** A client of the service as one principal, speaking GraphQL over HTTP and WebSocket. */
 export class Caller {
   constructor(
@@ -41,28 +50,35 @@ export class Caller {
     readonly token: string,
   ) {}
 
-  async send<T = Record<string, never>>(
-    query: string,
-    variables: Record<string, unknown> = {},
-  ): Promise<GraphQLResult<T>> {
+  send<T = Record<string, never>>(query: string, variables?: Record<string, unknown>): Promise<GraphQLResult<T>>;
+  send<Result, Variables>(
+    document: TypedDocument<Result, Variables>,
+    ...[variables]: OfVariables<Variables>
+  ): Promise<GraphQLResult<Result>>;
+  async send(document: { toString(): string }, variables: object = {}): Promise<GraphQLResult<unknown>> {
     const response = await fetch(`${this.url}/graphql`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', authorization: `Bearer ${this.token}` },
-      body: JSON.stringify({ query, variables }),
+      body: JSON.stringify({ query: document.toString(), variables }),
     });
-    return { status: response.status, ...((await response.json()) as Omit<GraphQLResult<T>, 'status'>) };
+    return { status: response.status, ...((await response.json()) as Omit<GraphQLResult<unknown>, 'status'>) };
   }
 
   /** The data of a request that must succeed. */
-  async ok<T = Record<string, never>>(query: string, variables: Record<string, unknown> = {}): Promise<T> {
-    const { data, errors } = await this.send<T>(query, variables);
+  ok<T = Record<string, never>>(query: string, variables?: Record<string, unknown>): Promise<T>;
+  ok<Result, Variables>(
+    document: TypedDocument<Result, Variables>,
+    ...[variables]: OfVariables<Variables>
+  ): Promise<Result>;
+  async ok(document: { toString(): string }, variables: Record<string, unknown> = {}): Promise<unknown> {
+    const { data, errors } = await this.send<unknown>(document.toString(), variables);
     expect(errors, JSON.stringify(errors)).toBeUndefined();
-    return data as T;
+    return data;
   }
 
-  /** The first error of a request that must fail. */
-  async fails(query: string, variables: Record<string, unknown> = {}): Promise<GraphQLErrorShape> {
-    const { errors } = await this.send(query, variables);
+  /** The first error of a request that must fail; its variables may be of wrong types. */
+  async fails(document: { toString(): string }, variables: Record<string, unknown> = {}): Promise<GraphQLErrorShape> {
+    const { errors } = await this.send(document.toString(), variables);
     expect(errors, 'the request was expected to fail').toBeDefined();
     return errors?.[0] as GraphQLErrorShape;
   }
@@ -91,15 +107,27 @@ export class Caller {
   }
 
   /** Items of a subscription until `enough` of them have come; closes its socket. */
-  async collect<T>(
+  collect<T>(
     query: string,
+    variables: Record<string, unknown>,
+    enough: (items: T[]) => boolean,
+    timeoutMs?: number,
+  ): Promise<T[]>;
+  collect<Result extends object, Variables>(
+    document: TypedDocument<Result, Variables>,
+    variables: Variables,
+    enough: (items: Result[keyof Result][]) => boolean,
+    timeoutMs?: number,
+  ): Promise<Result[keyof Result][]>;
+  async collect<T>(
+    document: { toString(): string },
     variables: Record<string, unknown>,
     enough: (items: T[]) => boolean,
     timeoutMs = 30_000,
   ): Promise<T[]> {
     const client = this.socket();
     const items: T[] = [];
-    const subscription = client.iterate<Record<string, T>>({ query, variables });
+    const subscription = client.iterate<Record<string, T>>({ query: document.toString(), variables });
     const timer = setTimeout(() => void client.dispose(), timeoutMs);
     try {
       for await (const { data, errors } of subscription) {

@@ -6,6 +6,12 @@ import { Role } from '../../src/modules/core/rules/principal.js';
 import type { ReferenceProfile } from '../../src/modules/model-contract/rules/drift.js';
 import type { Signature, TensorSpec } from '../../src/modules/model-contract/rules/tensor.js';
 import type { Caller, TestService } from './service.js';
+import { CreateEndpointDocument, type CreateEndpointInput } from '../../schema/generated/operations.js';
+import {
+  DeployModelVersionDetailsDocument,
+  DeploymentDetailsDocument,
+  PredictDetailsDocument,
+} from '../generated/operations.js';
 
 export interface NewVersion {
   bytes: Uint8Array;
@@ -78,12 +84,11 @@ export const xToY = (inputs: number, outputs = 1): Signature => ({
 
 export async function createEndpoint(
   caller: Caller,
-  input: Record<string, unknown>,
+  input: Omit<CreateEndpointInput, 'name'> & { name?: string },
 ): Promise<{ id: string; name: string }> {
-  const { createEndpoint: created } = await caller.ok<{ createEndpoint: { endpoint: { id: string; name: string } } }>(
-    `mutation ($input: CreateEndpointInput!) { createEndpoint(input: $input) { endpoint { id name } } }`,
-    { input: { name: `endpoint-${++made}`, ...input } },
-  );
+  const { createEndpoint: created } = await caller.ok(CreateEndpointDocument, {
+    input: { name: `endpoint-${++made}`, ...input },
+  });
   return created.endpoint;
 }
 
@@ -101,7 +106,7 @@ export async function deploy(
     batching?: 'AUTO' | 'NEVER';
   },
 ): Promise<string> {
-  const { deployModelVersion } = await caller.ok<{ deployModelVersion: { deployment: { id: string } } }>(DEPLOY, {
+  const { deployModelVersion } = await caller.ok(DeployModelVersionDetailsDocument, {
     input: { mode: 'LIVE', ...input },
   });
   const { id } = deployModelVersion.deployment;
@@ -112,7 +117,7 @@ export async function deploy(
 export async function untilReady(caller: Caller, deploymentId: string): Promise<void> {
   const status = async () =>
     (
-      await caller.ok<{ deployment: { status: string } }>(`query ($id: ID!) { deployment(id: $id) { status error } }`, {
+      await caller.ok(DeploymentDetailsDocument, {
         id: deploymentId,
       })
     ).deployment.status;
@@ -146,7 +151,7 @@ export const PREDICT = `mutation ($input: PredictInput!) { predict(input: $input
   outputs { name datatype shape data } predictions { label value probabilities } modelVersion { id version } deployment { id } } }`;
 
 export async function predict(caller: Caller, input: Record<string, unknown>): Promise<Answer> {
-  return (await caller.ok<{ predict: Answer }>(PREDICT, { input })).predict;
+  return (await caller.ok(PredictDetailsDocument, { input })).predict;
 }
 
 /** A tensor `x` of floats, as the API takes it. */

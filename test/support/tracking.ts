@@ -1,23 +1,21 @@
 import { Client } from 'pg';
-import type { Caller, TestService } from './service.js';
+import { CreateRunDocument, type CreateRunInput } from '../../schema/generated/operations.js';
+import type { Caller, TestService, TypedDocument } from './service.js';
 import { createExperiment } from './training.js';
 
 /** A mutation with one input; answers its payload. */
-export async function mutate<T>(caller: Caller, name: string, input: object, selection: string): Promise<T> {
-  const inputType = `${name[0]!.toUpperCase()}${name.slice(1)}Input`;
-  const answer = await caller.ok<Record<string, T>>(
-    `mutation ($input: ${inputType}!) { ${name}(input: $input) { ${selection} } }`,
-    {
-      input,
-    },
-  );
-  return answer[name]!;
+export async function mutate<Payload, Input>(
+  caller: Caller,
+  document: TypedDocument<Record<string, Payload>, { input: Input }>,
+  input: Input,
+): Promise<Payload> {
+  const [payload] = Object.values(await caller.ok(document, { input }));
+  return payload!;
 }
 
-/** The error of a mutation that must fail. */
-export function refused(caller: Caller, name: string, input: object) {
-  const inputType = `${name[0]!.toUpperCase()}${name.slice(1)}Input`;
-  return caller.fails(`mutation ($input: ${inputType}!) { ${name}(input: $input) { __typename } }`, { input });
+/** The error of a mutation that must fail; its input may be of wrong types. */
+export function refused(caller: Caller, document: TypedDocument<object, never>, input: object) {
+  return caller.fails(document, { input });
 }
 
 /** Rows as the database has them, whatever the tenant. */
@@ -35,10 +33,8 @@ export async function query<T extends object>(
   }
 }
 
-export async function createRun(
-  caller: Caller,
-  input: { experimentId?: string; [field: string]: unknown } = {},
-): Promise<string> {
+export async function createRun(caller: Caller, input: Partial<CreateRunInput> = {}): Promise<string> {
   const experimentId = input.experimentId ?? (await createExperiment(caller));
-  return (await mutate<{ run: { id: string } }>(caller, 'createRun', { ...input, experimentId }, 'run { id }')).run.id;
+  const { createRun: created } = await caller.ok(CreateRunDocument, { input: { ...input, experimentId } });
+  return created.run.id;
 }

@@ -2,16 +2,19 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import type { Caller } from './service.js';
+import {
+  CreateExperimentDetailsDocument,
+  RegisterDatasetDetailsDocument,
+  StartTrainingDetailsDocument,
+  TrainingJobDetailsDocument,
+  type RegisterDatasetInput,
+  type StartTrainingInput,
+  type TrainingConfigInput,
+  type TrainingJobDetailsQuery,
+} from '../generated/operations.js';
 
 /** A training as the tests see it. */
-export interface TrainingView {
-  id: string;
-  status: string;
-  attempt: number;
-  progress: number;
-  message: string;
-  errorCode: string | null;
-  errorMessage: string | null;
+export interface TrainingView extends Omit<TrainingJobDetailsQuery['trainingJob'], 'result' | 'run'> {
   result: {
     modelKey: string;
     sha256: string;
@@ -21,12 +24,8 @@ export interface TrainingView {
     agreementMaxAbsDiff: number;
     config: { features: { column: string; kind: string }[] };
   } | null;
-  checkpoints: { epoch: number; attempt: number; sizeBytes: number; sha256: string }[];
-  run: { id: string; status: string; metrics: { key: string; value: number; step: number }[] };
+  run: NonNullable<TrainingJobDetailsQuery['trainingJob']['run']>;
 }
-
-export const JOB_FIELDS = `id status attempt progress message errorCode errorMessage result checkpoints { epoch attempt sizeBytes sha256 }
-  run { id status metrics { key value step } }`;
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -34,27 +33,25 @@ export const fixtureBytes = (name: string): Buffer => readFileSync(`${root}/test
 export const vegaPath = (name: string): string => `${root}/node_modules/vega-datasets/data/${name}`;
 
 export async function createExperiment(caller: Caller): Promise<string> {
-  const { createExperiment: created } = await caller.ok<{ createExperiment: { experiment: { id: string } } }>(
-    `mutation ($name: String!) { createExperiment(input: { name: $name }) { experiment { id } } }`,
-    { name: `trainings ${Math.random()}` },
-  );
+  const { createExperiment: created } = await caller.ok(CreateExperimentDetailsDocument, {
+    input: { name: `trainings ${Math.random()}` },
+  });
   return created.experiment.id;
 }
 
 export async function registerDataset(
   caller: Caller,
-  input: { name: string; path?: string; uploadId?: string; format?: string },
+  input: Pick<RegisterDatasetInput, 'name' | 'format'> & RegisterDatasetInput['source'],
 ): Promise<string> {
   const { path, uploadId, ...rest } = input;
-  const { registerDataset: registered } = await caller.ok<{ registerDataset: { dataset: { id: string } } }>(
-    `mutation ($input: RegisterDatasetInput!) { registerDataset(input: $input) { dataset { id } } }`,
-    { input: { ...rest, source: { path, uploadId } } },
-  );
+  const { registerDataset: registered } = await caller.ok(RegisterDatasetDetailsDocument, {
+    input: { ...rest, source: { path, uploadId } },
+  });
   return registered.dataset.id;
 }
 
 /** Miles per gallon of cars, by a small network. */
-export const CARS_CONFIG = {
+export const CARS_CONFIG: TrainingConfigInput = {
   modelType: 'MLP_REGRESSOR',
   target: { column: 'Miles_per_Gallon' },
   features: [
@@ -68,27 +65,17 @@ export const CARS_CONFIG = {
   seed: 7,
 };
 
-export const START =
-  'mutation ($input: StartTrainingInput!) { startTraining(input: $input) { job { id status } run { id status ' +
-  '} } }';
-
 export async function startTraining(
   caller: Caller,
-  input: Record<string, unknown>,
+  input: StartTrainingInput,
 ): Promise<{ jobId: string; runId: string }> {
-  const { startTraining: started } = await caller.ok<{ startTraining: { job: { id: string }; run: { id: string } } }>(
-    START,
-    { input },
-  );
+  const { startTraining: started } = await caller.ok(StartTrainingDetailsDocument, { input });
   return { jobId: started.job.id, runId: started.run.id };
 }
 
 export async function trainingJob(caller: Caller, id: string): Promise<TrainingView> {
-  const { trainingJob: job } = await caller.ok<{ trainingJob: TrainingView }>(
-    `query ($id: ID!) { trainingJob(id: $id) { ${JOB_FIELDS} } }`,
-    { id },
-  );
-  return job;
+  const { trainingJob: job } = await caller.ok(TrainingJobDetailsDocument, { id });
+  return { ...job, result: job.result as TrainingView['result'], run: job.run! };
 }
 
 /** Asks until the training is as wanted. */

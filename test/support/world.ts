@@ -5,6 +5,13 @@ import { MlflowCaller } from './mlflow.js';
 import type { Caller, TestService } from './service.js';
 import type { TrafficWriter } from './traffic.js';
 import { CARS_CONFIG, createExperiment, registerDataset, startTraining, trainingEnd, vegaPath } from './training.js';
+import { CreateUploadDocument } from '../../schema/generated/operations.js';
+import {
+  CancelJobDetailsDocument,
+  EventsDetailsDocument,
+  JobsDetailsDocument,
+  ModelVersionDetailsDocument,
+} from '../generated/operations.js';
 
 const QUICK_CONFIG = {
   ...CARS_CONFIG,
@@ -61,10 +68,7 @@ export class World {
       'job { id }',
     );
     await world.reach('job', evaluateModelVersion!.job.id, 'SUCCEEDED');
-    const { modelVersion } = await caller.ok<{ modelVersion: { evaluations: { id: string }[] } }>(
-      `query ($id: ID!) { modelVersion(id: $id) { evaluations { id } } }`,
-      { id: versionId },
-    );
+    const { modelVersion } = await caller.ok(ModelVersionDetailsDocument, { id: versionId });
     const { startBatchInference } = await world.mutate<{ job: { id: string } }>(
       'startBatchInference',
       'StartBatchInferenceInput',
@@ -73,9 +77,7 @@ export class World {
     );
     const batchJobId = startBatchInference!.job.id;
     const evaluationId = modelVersion.evaluations[0]!.id;
-    const { events } = await caller.ok<{ events: { nodes: { id: string }[] } }>(
-      `{ events(first: 1) { nodes { id } } }`,
-    );
+    const { events } = await caller.ok(EventsDetailsDocument, { first: 1 });
     world.things = {
       experimentId,
       datasetId,
@@ -97,11 +99,11 @@ export class World {
 
   /** Ends what still runs, so that the service can close. */
   async close(): Promise<void> {
-    const { jobs } = await this.caller.ok<{ jobs: { nodes: { id: string }[] } }>(
-      `{ jobs(first: 500, filter: { status: [QUEUED, RUNNING] }) { nodes { id } } }`,
-    );
-    for (const { id } of jobs.nodes)
-      await this.caller.send(`mutation ($id: ID!) { cancelJob(input: { jobId: $id }) { job { id } } }`, { id });
+    const { jobs } = await this.caller.ok(JobsDetailsDocument, {
+      first: 500,
+      filter: { status: ['QUEUED', 'RUNNING'] },
+    });
+    for (const { id } of jobs.nodes) await this.caller.send(CancelJobDetailsDocument, { input: { jobId: id } });
   }
 
   newExperiment(): Promise<string> {
@@ -177,9 +179,9 @@ export class World {
 
   /** An upload that has all its parts. */
   async sentUpload(): Promise<string> {
-    const { createUpload } = await this.caller.ok<{ createUpload: { uploadId: string; parts: { url: string }[] } }>(
-      `mutation { createUpload(input: { fileName: "table.csv", sizeBytes: 8 }) { uploadId parts { url } } }`,
-    );
+    const { createUpload } = await this.caller.ok(CreateUploadDocument, {
+      input: { fileName: 'table.csv', sizeBytes: 8 },
+    });
     await fetch(new URL(createUpload.parts[0]!.url, this.caller.url), { method: 'PUT', body: 'a,b\n1,2\n' });
     return createUpload.uploadId;
   }
@@ -211,10 +213,7 @@ export class World {
         'job { id }',
       );
       const jobId = collectGarbage!.job.id;
-      const { errors } = await this.caller.send(
-        `mutation ($id: ID!) { cancelJob(input: { jobId: $id }) { job { id } } }`,
-        { id: jobId },
-      );
+      const { errors } = await this.caller.send(CancelJobDetailsDocument, { input: { jobId } });
       if (!errors) return jobId;
     }
   }

@@ -1,0 +1,57 @@
+// Writes the typed form of GraphQL documents: schema/generated/operations.ts of schema/operations, which tests, demo
+// and benchmarks share, and test/generated/operations.ts of the documents that only tests send. Run by prepare.mjs.
+import { readFileSync, readdirSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { codegen } from '@graphql-codegen/core';
+import { preset } from '@graphql-codegen/client-preset';
+import { buildSchema, parse } from 'graphql';
+
+const OUTPUTS = [
+  { documents: 'schema/operations', file: 'schema/generated/operations.ts' },
+  { documents: 'test/operations', file: 'test/generated/operations.ts' },
+];
+
+/** The scalars of the schema as JSON carries them. */
+const CONFIG = {
+  documentMode: 'string',
+  useTypeImports: true,
+  arrayInputCoercion: false,
+  strictScalars: true,
+  scalars: {
+    ID: 'string',
+    DateTimeISO: 'string',
+    JSON: 'unknown',
+    MetricValue: 'number | string',
+    SafeInt: 'number',
+    TensorData: 'unknown[]',
+  },
+};
+
+const sdl = readFileSync('schema/schema.graphql', 'utf8');
+const schema = parse(sdl);
+const schemaAst = buildSchema(sdl);
+
+for (const { documents: folder, file } of OUTPUTS) {
+  const documents = readdirSync(folder)
+    .filter((name) => name.endsWith('.graphql'))
+    .sort()
+    .map((name) => {
+      const location = join(folder, name);
+      const rawSDL = readFileSync(location, 'utf8');
+      return { location, rawSDL, document: parse(rawSDL) };
+    });
+  // The preset also offers a function that finds a document by its text; documents are imported by name here.
+  const [output] = await preset.buildGeneratesSection({
+    baseOutputDir: `${dirname(file)}/`,
+    schema,
+    schemaAst,
+    documents,
+    config: CONFIG,
+    presetConfig: { fragmentMasking: false },
+    plugins: [],
+    pluginMap: {},
+    pluginContext: {},
+  });
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, await codegen(output));
+}
