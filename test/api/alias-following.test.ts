@@ -7,10 +7,10 @@ import { CreateEndpointDocument } from '../../schema/generated/operations.js';
 import {
   DeleteModelAliasDetailsDocument,
   DeployModelVersionDetailsDocument,
-  EndpointDetailsDocument,
   PredictDetailsDocument,
-  SetModelAliasDetailsDocument,
   UpdateEndpointDetailsDocument,
+  SetModelAliasIdDocument,
+  EndpointForAliasFollowingDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -39,7 +39,7 @@ interface Following {
 const times = (weight: number) => ({ bytes: linear([weight], 0), signature: xToY(1) });
 
 const setAlias = (modelId: string, modelVersionId: string, alias = 'champion') =>
-  tess.ok(SetModelAliasDetailsDocument, {
+  tess.ok(SetModelAliasIdDocument, {
     input: { modelId, modelVersionId, alias },
   });
 const deleteAlias = (modelId: string, alias = 'champion') =>
@@ -48,7 +48,7 @@ const deleteAlias = (modelId: string, alias = 'champion') =>
   });
 
 async function following(id: string): Promise<Following> {
-  return (await tess.ok(EndpointDetailsDocument, { id })).endpoint;
+  return (await tess.ok(EndpointForAliasFollowingDocument, { id })).endpoint;
 }
 
 async function serves(endpointId: string, versionId: string): Promise<void> {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { createExperiment } from '../support/training.js';
 import { CreateRunDocument, LogArtifactDocument } from '../../schema/generated/operations.js';
-import { RunDetailsDocument } from '../generated/operations.js';
+import { RunIdPathDocument } from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -75,7 +75,7 @@ describe('artifacts of a run', () => {
     expect(
       (await tess.fails(LogArtifactDocument, { input: { ...input, uploadId: different.uploadId } })).extensions.code,
     ).toBe('CONFLICT');
-    const { run } = await tess.ok(RunDetailsDocument, {
+    const { run } = await tess.ok(RunIdPathDocument, {
       id: runId,
     });
     expect(run.artifacts).toEqual([{ id: artifact.id, path: input.path }]);

@@ -6,13 +6,15 @@ import { createEndpoint, deploy } from '../support/serving.js';
 import { createExperiment, registerDataset, startTraining, trainingEnd } from '../support/training.js';
 import { CreateModelDocument } from '../../schema/generated/operations.js';
 import {
-  ModelVersionDetailsDocument,
   PredictDetailsDocument,
   RegisterModelVersionDetailsDocument,
   RunMonitoringDetailsDocument,
-  UpdateEndpointDetailsDocument,
   type UnknownCategoryPolicy,
   type FeatureInput,
+  PredictForColumnMeaningDocument,
+  PredictForColumnMeaning2Document,
+  UpdateEndpointUnknownCategoriesDocument,
+  ModelVersionClassesNameCategoriesDocument,
 } from '../generated/operations.js';
 
 // What a column means is recorded once, when a model is trained on it: online, batch and monitoring read it so.
@@ -89,7 +91,7 @@ interface Answer {
 }
 
 const ask = async (endpointId: string, rows: Record<string, unknown>[]): Promise<Answer> =>
-  (await tess.ok(PredictDetailsDocument, { input: { endpointId, rows } })).predict as Answer;
+  (await tess.ok(PredictForColumnMeaningDocument, { input: { endpointId, rows } })).predict as Answer;
 
 /** Row objects of these columns. */
 const rowsOf = (columns: Record<string, readonly unknown[]>): Record<string, unknown>[] =>
@@ -161,14 +163,15 @@ describe('a category that the model never saw', () => {
       );
 
       const policy = async (unknownCategories: UnknownCategoryPolicy) =>
-        tess.ok(UpdateEndpointDetailsDocument, {
+        tess.ok(UpdateEndpointUnknownCategoriesDocument, {
           input: { id: endpointId, unknownCategories },
         });
       expect(await policy('REFUSE')).toEqual({ updateEndpoint: { endpoint: { unknownCategories: 'REFUSE' } } });
       await expect
         .poll(
           async () =>
-            (await tess.send(PredictDetailsDocument, { input: { endpointId, rows } })).errors?.[0]?.extensions,
+            (await tess.send(PredictForColumnMeaning2Document, { input: { endpointId, rows } })).errors?.[0]
+              ?.extensions,
           {
             timeout: 5_000,
           },
@@ -177,7 +180,7 @@ describe('a category that the model never saw', () => {
       expect((await ask(endpointId, [rows[0]!, rows[2]!])).unknownCategoryCount).toBe(0);
       await policy('ACCEPT');
       await expect
-        .poll(async () => (await tess.send(PredictDetailsDocument, { input: { endpointId, rows } })).errors, {
+        .poll(async () => (await tess.send(PredictForColumnMeaning2Document, { input: { endpointId, rows } })).errors, {
           timeout: 5_000,
         })
         .toBeUndefined();
@@ -412,7 +415,7 @@ describe('every spelling', () => {
     const batch = await columnsOf(service, tess, await batchOf(tess, { modelVersionId, datasetId }));
     expect(batch['prediction_label']).toEqual(columns['target']);
     expect(batch['prediction_unknown_columns']).toEqual(Array.from({ length: rows }, () => null));
-    const { modelVersion } = await tess.ok(ModelVersionDetailsDocument, {
+    const { modelVersion } = await tess.ok(ModelVersionClassesNameCategoriesDocument, {
       id: modelVersionId,
     });
     expect(modelVersion.signature!.classes).toEqual(['F', 'T']);

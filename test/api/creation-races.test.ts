@@ -3,7 +3,7 @@ import { Role } from '../../src/modules/core/rules/principal.js';
 import { MlflowCaller, type MlflowRun } from '../support/mlflow.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { AuditLogDocument, CreateWebhookDocument } from '../../schema/generated/operations.js';
-import { WebhooksDetailsDocument } from '../generated/operations.js';
+import { WebhooksDetailsDocument, CreateWebhookIdDocument } from '../generated/operations.js';
 
 const AT_ONCE = 8;
 const ROUNDS = 10;
@@ -23,7 +23,7 @@ describe(`${AT_ONCE} who make the same at once`, () => {
     for (let round = 0; round < ROUNDS; round++) {
       const name = `hook-${round}`;
       const answers = await all(() =>
-        ada.send(CreateWebhookDocument, {
+        ada.send(CreateWebhookIdDocument, {
           input: { name, url: 'https://hooks.example.com/x', eventTypes: ['MODEL_REGISTERED'] },
         }),
       );
@@ -45,7 +45,7 @@ describe(`${AT_ONCE} who make the same at once`, () => {
         input: { name: `filler-${i}`, url: 'https://hooks.example.com/x', eventTypes: ['MODEL_REGISTERED'] },
       });
     const answers = await all((i) =>
-      ada.send(CreateWebhookDocument, {
+      ada.send(CreateWebhookIdDocument, {
         input: { name: `last-${i}`, url: 'https://hooks.example.com/x', eventTypes: ['MODEL_REGISTERED'] },
       }),
     );

@@ -13,6 +13,7 @@ import {
   PredictDetailsDocument,
   SetTrafficWeightsDetailsDocument,
   UndeployDetailsDocument,
+  DeploymentStatusErrorDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -171,7 +172,7 @@ describe('traffic', () => {
     const { deployModelVersion } = await tess.ok(DeployModelVersionDetailsDocument, {
       input: { endpointId, modelVersionId: versionId, mode: 'LIVE', weightBps: 10_000 },
     });
-    const ended = async () => (await tess.ok(DeploymentDetailsDocument, deployModelVersion.deployment)).deployment;
+    const ended = async () => (await tess.ok(DeploymentStatusErrorDocument, deployModelVersion.deployment)).deployment;
     await expect.poll(ended, { timeout: 20_000 }).toEqual({
       status: 'FAILED',
       error:

@@ -22,9 +22,9 @@ import {
   EvaluateModelVersionDetailsDocument,
   EvaluationDetailsDocument,
   EventsDetailsDocument,
-  ModelVersionDetailsDocument,
   ValidateModelVersionDetailsDocument,
   type TrainingConfigInput,
+  ModelVersionForEvaluationDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -87,7 +87,7 @@ async function evaluationOf(id: string): Promise<EvaluationView> {
 }
 
 async function gatesOf(id: string): Promise<GateView[]> {
-  return (await tess.ok(ModelVersionDetailsDocument, { id })).modelVersion.gates;
+  return (await tess.ok(ModelVersionForEvaluationDocument, { id })).modelVersion.gates;
 }
 
 const metricOf = (evaluation: EvaluationView, name: string): Metric =>

@@ -16,7 +16,7 @@ import {
   DeleteExperimentDetailsDocument,
   JobDetailsDocument,
   RestoreExperimentDetailsDocument,
-  RunDetailsDocument,
+  RunIdLineStreamDocument,
 } from '../generated/operations.js';
 
 interface Ended {
@@ -185,7 +185,7 @@ it('and brings it back as it was after it was collected as garbage, once', async
     lifecycle_stage: 'active',
     tags: [{ key: 'team', value: 'air' }],
   });
-  const { run } = await root.ok(RunDetailsDocument, { id: uuidOf(childId) });
+  const { run } = await root.ok(RunIdLineStreamDocument, { id: uuidOf(childId) });
   expect(run).toEqual({
     parent: { id: uuidOf(parentId) },
     logs: {

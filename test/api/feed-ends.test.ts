@@ -11,12 +11,13 @@ import {
   trainingWhen,
   vegaPath,
 } from '../support/training.js';
-import { AppendRunLogsDocument, FinishRunDocument, LogMetricsDocument } from '../../schema/generated/operations.js';
+import { AppendRunLogsDocument, LogMetricsDocument } from '../../schema/generated/operations.js';
 import {
   CancelJobDetailsDocument,
   ResumeRunDetailsDocument,
   RunDetailsDocument,
   type FinalRunStatus,
+  FinishRunStatusDocument,
 } from '../generated/operations.js';
 
 const METRICS =
@@ -52,7 +53,7 @@ const print = (runId: string, count: number) =>
     lines: Array.from({ length: count }, (_, i) => ({ line: `line ${i}` })),
   });
 const finish = (runId: string, status: FinalRunStatus = 'FINISHED') =>
-  mutate(tess, FinishRunDocument, { runId, status });
+  mutate(tess, FinishRunStatusDocument, { runId, status });
 /** Rows until the feed completes. */
 const toEnd = (query: string, variables: object) => tess.collect<Row>(query, { ...variables }, never);
 const upTo = (count: number) => Array.from({ length: count }, (_, i) => ({ seq: i + 1 }));

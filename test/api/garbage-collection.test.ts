@@ -13,7 +13,7 @@ import {
   trainingEnd,
   vegaPath,
 } from '../support/training.js';
-import { CollectGarbageDocument, CreateModelDocument, SearchRunsDocument } from '../../schema/generated/operations.js';
+import { CollectGarbageDocument, CreateModelDocument } from '../../schema/generated/operations.js';
 import {
   AppendRunLogsDetailsDocument,
   CreateExperimentDetailsDocument,
@@ -26,7 +26,8 @@ import {
   RegisterModelVersionDetailsDocument,
   RestoreExperimentDetailsDocument,
   RestoreRunDetailsDocument,
-  RunDetailsDocument,
+  RunStateIdDocument,
+  RunsIdDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -143,7 +144,7 @@ describe('collecting garbage', () => {
     expect((await refused(root, RestoreRunDetailsDocument, { runId })).extensions.code).toBe('NOT_FOUND');
     expect(await isThere(kept.key)).toBe(true);
     expect(await rowsOf(kept.runId)).toMatchObject({ run: 1, metric_point: 3, run_log: 2, artifact: 1 });
-    const { run } = await root.ok(RunDetailsDocument, {
+    const { run } = await root.ok(RunStateIdDocument, {
       id: child,
     });
     expect(run).toEqual({ state: 'ACTIVE', parent: null });
@@ -209,7 +210,7 @@ describe('collecting garbage', () => {
     await query(service, 'delete from run_counter where run_id = $1', [runId]);
     await query(service, 'delete from metric_point where run_id = $1 and step = 1', [runId]);
     await mutate(root, RestoreExperimentDetailsDocument, { id: experimentId });
-    const { runs } = await root.ok(SearchRunsDocument, { filter: { experimentIds: [experimentId] } });
+    const { runs } = await root.ok(RunsIdDocument, { filter: { experimentIds: [experimentId] } });
     expect(runs.nodes).toEqual([{ id: other }]);
     expect((await refused(root, RestoreRunDetailsDocument, { runId })).message).toContain('being collected');
     expect(await collect({ olderThanDays: 0, runIds: [runId] })).toMatchObject({ runs: 1, metricPoints: 2 });

@@ -24,6 +24,7 @@ import {
   RunDetailsDocument,
   EvaluateModelVersionDetailsDocument,
   ValidateModelVersionDetailsDocument,
+  JobTypenameResultDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -167,7 +168,7 @@ describe('what came out of a job is typed and selected', () => {
       async (session) => service.app.context.services.jobs.create(session, { kind: 'CONVERSION', config: {} }),
     );
     await admin.send(CancelJobDetailsDocument, { input: { jobId: id } });
-    const { job } = await admin.ok(JobDetailsDocument, { id });
+    const { job } = await admin.ok(JobTypenameResultDocument, { id });
     expect(job).toEqual({ outcome: null, result: null });
   });
 });

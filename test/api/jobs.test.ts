@@ -8,7 +8,7 @@ import { JOB_CATALOG } from '../../src/modules/jobs/rules/job-catalog.js';
 import { consumeJobs, type JobHandlers } from '../../src/jobs/kit.js';
 import type { Attempt } from '../../src/modules/jobs/attempt.js';
 import { startTestService, type TestService } from '../support/service.js';
-import { FollowJobDocument } from '../../schema/generated/operations.js';
+import { JobProgressSeqDocument } from '../generated/operations.js';
 
 let service: TestService;
 let actor: Actor;
@@ -54,10 +54,10 @@ describe('a job', () => {
     const { eventSeq } = await db().transact(actor, (session) => jobs().cancel(session, id));
     const tess = await service.as();
     const never = () => false;
-    expect(await tess.collect(FollowJobDocument, { jobId: id, after: eventSeq - 1 }, never)).toEqual([
+    expect(await tess.collect(JobProgressSeqDocument, { jobId: id, after: eventSeq - 1 }, never)).toEqual([
       { seq: eventSeq },
     ]);
-    expect(await tess.collect(FollowJobDocument, { jobId: id, after: eventSeq }, never)).toEqual([]);
+    expect(await tess.collect(JobProgressSeqDocument, { jobId: id, after: eventSeq }, never)).toEqual([]);
   }, 10_000);
 
   it('of any kind is handed back when its process stops, and nothing counts as a failure', async () => {

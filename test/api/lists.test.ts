@@ -3,7 +3,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PLANNER } from '../../src/db/database.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { SearchRunsDocument } from '../../schema/generated/operations.js';
-import { CreateExperimentDetailsDocument } from '../generated/operations.js';
+import {
+  CreateExperimentDetailsDocument,
+  RunsEndCursorDocument,
+  RunsTotalCountDocument,
+} from '../generated/operations.js';
 
 const RUNS = 100_000;
 const RUN_SEARCH = /^select .* from run r /s;
@@ -72,7 +76,11 @@ describe('runs of an experiment with 100,000', () => {
 
   it('walk the index of a metric from where a page ended', async () => {
     const page = (after: string | null) =>
-      tess.ok(SearchRunsDocument, { first: 50, after, orderBy: [{ field: 'METRIC', key: 'loss', direction: 'DESC' }] });
+      tess.ok(RunsEndCursorDocument, {
+        first: 50,
+        after,
+        orderBy: [{ field: 'METRIC', key: 'loss', direction: 'DESC' }],
+      });
     const { runs } = await page(null);
     await page(runs.pageInfo.endCursor);
     expect(await planOf(RUN_SEARCH)).toMatch(/metric_latest_by_value[\s\S]*Index Cond: .*value <= /);
@@ -83,7 +91,7 @@ describe('runs of an experiment with 100,000', () => {
     service.statements.length = 0;
     await tess.ok(SearchRunsDocument, { first: 1 });
     expect(counts()).toBe(0);
-    expect(await tess.ok(SearchRunsDocument, { first: 1 })).toEqual({ runs: { totalCount: RUNS } });
+    expect(await tess.ok(RunsTotalCountDocument, { first: 1 })).toEqual({ runs: { totalCount: RUNS } });
     expect(counts()).toBe(1);
   });
 });

@@ -7,7 +7,8 @@ import {
   LoggedModelDetailsDocument,
   LoggedModelsDetailsDocument,
   RegisterModelVersionDetailsDocument,
-  RunDetailsDocument,
+  RegisterModelVersionIdPathDocument,
+  RunDirectionStepIdDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -123,7 +124,7 @@ describe('logged models', () => {
     const { createModel } = await tess.ok(CreateModelDocument, {
       input: { name: 'of a folder', modelType: 'TREE', task: 'OTHER' },
     });
-    const { registerModelVersion } = await tess.ok(RegisterModelVersionDetailsDocument, {
+    const { registerModelVersion } = await tess.ok(RegisterModelVersionIdPathDocument, {
       input: { modelId: createModel.model.id, runId, artifactPath: 'model' },
     });
     expect(registerModelVersion).toEqual({
@@ -149,7 +150,7 @@ describe('logged models', () => {
       { model_id: `m-${hex(steps)}`, step: 2 },
     ]);
     await link('runs/log-inputs', reader, [{ model_id: `m-${hex(made)}` }]);
-    const of = async (id: string) => (await tess.ok(RunDetailsDocument, { id })).run.loggedModels;
+    const of = async (id: string) => (await tess.ok(RunDirectionStepIdDocument, { id })).run.loggedModels;
     const all = [
       { direction: 'OUTPUT', step: 0, loggedModel: { id: made } },
       { direction: 'OUTPUT', step: 1, loggedModel: { id: steps } },

@@ -15,6 +15,7 @@ import {
   RunMonitoringDetailsDocument,
   UpdateModelVersionDetailsDocument,
   type PredictInput,
+  PredictLabelProbabilitiesDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -71,7 +72,8 @@ it('a matrix of numbers is filled by named columns on the whole way to productio
   const deploymentId = await deploy(tess, { endpointId: endpoint.id, modelVersionId: id });
   const rows = ROWS.slice(0, 120).map(({ weight, width, length }) => ({ weight, width, length }));
   const predict = async (asked: object[]) =>
-    (await tess.ok(PredictDetailsDocument, { input: { endpointId: endpoint.id, rows: asked } })).predict.predictions;
+    (await tess.ok(PredictLabelProbabilitiesDocument, { input: { endpointId: endpoint.id, rows: asked } })).predict
+      .predictions;
   const named = await predict(rows);
   for (const [i, { label, probabilities }] of named.entries()) {
     expect(label).toBe(ROWS[i]!.kind);
@@ -185,8 +187,8 @@ it(
     const imputing = await served(linearClassifier(['big', 'small'], weights, [0, 0], [0, 0.25, 0]));
     expect(imputing.acceptsMissing).toBe(true);
     for (const [i, input] of asked(imputing.endpointId, null).entries()) {
-      const filled = await tess.ok(PredictDetailsDocument, { input: asked(imputing.endpointId, 0.25)[i]! });
-      expect(await tess.ok(PredictDetailsDocument, { input })).toEqual(filled);
+      const filled = await tess.ok(PredictLabelProbabilitiesDocument, { input: asked(imputing.endpointId, 0.25)[i]! });
+      expect(await tess.ok(PredictLabelProbabilitiesDocument, { input })).toEqual(filled);
     }
     const target = { column: 'kind' };
     expect((await evaluate(tess, { modelVersionId: imputing.id, datasetId: holes, target })).result).toMatchObject({

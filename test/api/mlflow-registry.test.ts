@@ -7,7 +7,13 @@ import { sql } from '../support/embedded.js';
 import { MlflowCaller, type MlflowErrorShape } from '../support/mlflow.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { CreateModelDocument } from '../../schema/generated/operations.js';
-import { ModelVersionsDetailsDocument, RegisterModelVersionDetailsDocument } from '../generated/operations.js';
+import {
+  ModelVersionsDetailsDocument,
+  RegisterModelVersionDetailsDocument,
+  ModelVersionsForMlflowRegistryDocument,
+  ModelVersionsFrameworkPathDocument,
+  RegisterModelVersionForMlflowRegistryDocument,
+} from '../generated/operations.js';
 
 let service: TestService;
 let mlflow: MlflowCaller;
@@ -298,7 +304,7 @@ describe('model versions', () => {
     await register(name, { source: `models:/${second}`, model_id: second });
     const third = await logModel({ MLmodel: `${SKLEARN}${SIGNATURE('a', 'b', 'c')}` });
     await register(name, { source: `models:/${third}`, model_id: third });
-    const { modelVersions } = await tess.ok(ModelVersionsDetailsDocument, {
+    const { modelVersions } = await tess.ok(ModelVersionsForMlflowRegistryDocument, {
       filter: { search: 'versions' },
       orderBy: { field: 'VERSION', direction: 'ASC' },
     });
@@ -389,7 +395,7 @@ describe('model versions', () => {
     expect(await register('with onnx', { source: `models:/${escaping}`, model_id: escaping })).toMatchObject({
       status_message: 'The MLmodel file names a model.onnx that is not there.',
     });
-    const { modelVersions } = await tess.ok(ModelVersionsDetailsDocument, {
+    const { modelVersions } = await tess.ok(ModelVersionsFrameworkPathDocument, {
       filter: { search: 'with onnx' },
       orderBy: { field: 'VERSION', direction: 'ASC' },
     });
@@ -411,8 +417,8 @@ describe('model versions', () => {
     });
     const modelId = createModel.model.id;
     const versionOf = async (input: object) =>
-      (await tess.ok(RegisterModelVersionDetailsDocument, { input: { modelId, ...input } })).registerModelVersion
-        .modelVersion;
+      (await tess.ok(RegisterModelVersionForMlflowRegistryDocument, { input: { modelId, ...input } }))
+        .registerModelVersion.modelVersion;
     const made = { status: 'READY', framework: 'sklearn', run: { id: id(runId) } };
     expect(await versionOf({ loggedModelId: id(first) })).toEqual({
       ...made,

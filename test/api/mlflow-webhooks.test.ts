@@ -5,7 +5,7 @@ import { Role } from '../../src/modules/core/rules/principal.js';
 import { Receiver, type Received } from '../support/receiver.js';
 import { startTestService, tokenFor, type Caller, type TestService } from '../support/service.js';
 import { CreateModelDocument } from '../../schema/generated/operations.js';
-import { UpdateWebhookDetailsDocument, WebhooksDetailsDocument } from '../generated/operations.js';
+import { UpdateWebhookDetailsDocument, WebhooksNameFormatEventTypesDocument } from '../generated/operations.js';
 
 interface MlflowWebhook {
   webhook_id: string;
@@ -119,7 +119,7 @@ describe('webhooks of MLflow’s protocol', () => {
       status: 404,
       error_code: 'RESOURCE_DOES_NOT_EXIST',
     });
-    const { webhooks } = await admin.ok(WebhooksDetailsDocument);
+    const { webhooks } = await admin.ok(WebhooksNameFormatEventTypesDocument);
     expect(webhooks.nodes).toEqual([{ name: 'hook', format: 'MLFLOW', eventTypes: ['MODEL_REGISTERED'] }]);
   });
 

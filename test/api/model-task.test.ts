@@ -15,12 +15,12 @@ import { registerDataset } from '../support/training.js';
 import {
   DemoteModelVersionDetailsDocument,
   EvaluateModelVersionDetailsDocument,
-  ModelDetailsDocument,
-  ModelVersionDetailsDocument,
   ModelsDetailsDocument,
   PromoteModelVersionDetailsDocument,
   UpdateModelDetailsDocument,
   UpdateModelVersionDetailsDocument,
+  ModelTaskTaskGuessedDocument,
+  ModelVersionNameTypeDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -79,13 +79,13 @@ async function logAndRegister(
 }
 
 async function taskOf(id: string): Promise<{ task: string; taskGuessed: boolean }> {
-  return (await tess.ok(ModelDetailsDocument, { id })).model;
+  return (await tess.ok(ModelTaskTaskGuessedDocument, { id })).model;
 }
 
 it('a model registered by MLflow has the columns of its signature and a guessed task, and passes the gates', async () => {
   const { modelId, versionId } = await logAndRegister('guessed', CLASSIFIER, 'string');
   expect(await taskOf(modelId)).toEqual({ task: 'CLASSIFICATION', taskGuessed: true });
-  const { modelVersion } = await tess.ok(ModelVersionDetailsDocument, { id: versionId });
+  const { modelVersion } = await tess.ok(ModelVersionNameTypeDocument, { id: versionId });
   expect(modelVersion.signature!.inputs).toEqual([
     { name: 'X', columns: ['height', 'age'].map((name) => ({ name, type: 'NUMBER' })) },
   ]);

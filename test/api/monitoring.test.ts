@@ -10,6 +10,7 @@ import {
   MonitoringWindowsDetailsDocument,
   ResolveAlertDetailsDocument,
   RunMonitoringDetailsDocument,
+  RunMonitoringForMonitoringDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -56,7 +57,7 @@ interface Look {
 }
 
 async function look({ deploymentId }: ServedModel): Promise<Look> {
-  return (await tess.ok(RunMonitoringDetailsDocument, { input: { deploymentId } })).runMonitoring as Look;
+  return (await tess.ok(RunMonitoringForMonitoringDocument, { input: { deploymentId } })).runMonitoring as Look;
 }
 
 /** The next flights that no window has had. */

@@ -19,7 +19,12 @@ import {
   xToY,
 } from '../support/serving.js';
 import { startTcpProxy } from '../support/tcp-proxy.js';
-import { EndpointDetailsDocument, PredictDetailsDocument } from '../generated/operations.js';
+import {
+  EndpointDetailsDocument,
+  PredictDetailsDocument,
+  EndpointForPredictDocument,
+  PredictForPredictDocument,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -239,7 +244,7 @@ describe('predict', () => {
     expect(neighbours).toBeGreaterThan(3);
     const again = () =>
       tess
-        .send(PredictDetailsDocument, { input: { endpointId: hanging.endpointId, rows: [{ x: 7 }] } })
+        .send(PredictForPredictDocument, { input: { endpointId: hanging.endpointId, rows: [{ x: 7 }] } })
         .then(({ errors }) => errors?.[0]?.extensions.code ?? 'answered');
     await expect.poll(again, { timeout: 10_000 }).toBe('answered');
     const { deployments } = await trafficOf(hanging.endpointId);
@@ -368,7 +373,7 @@ interface TrafficShape {
 
 async function trafficOf(endpointId: string): Promise<{ deployments: { id: string; traffic: TrafficShape }[] }> {
   await service.app.context.services.traffic.flush();
-  const { endpoint } = await tess.ok(EndpointDetailsDocument, { id: endpointId });
+  const { endpoint } = await tess.ok(EndpointForPredictDocument, { id: endpointId });
   return endpoint;
 }
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createDatabaseFromTemplate } from '../support/database.js';
 import { Caller, SECRET } from '../support/service.js';
-import { CreateExperimentDetailsDocument, ExperimentsDetailsDocument } from '../generated/operations.js';
+import { CreateExperimentDetailsDocument, ExperimentsNameDocument } from '../generated/operations.js';
 
 const cleanups: (() => Promise<unknown> | unknown)[] = [];
 afterEach(async () => {
@@ -145,7 +145,7 @@ describe('the process', () => {
       const again = JSON.parse(await second.firstLine) as { url: string; token: string };
       console.log(`ready ${Date.now() - startedAt} ms after kill -9, with the orphaned database server adopted`);
       const survivor = new Caller(again.url, again.token);
-      expect(await survivor.ok(ExperimentsDetailsDocument)).toEqual({
+      expect(await survivor.ok(ExperimentsNameDocument)).toEqual({
         experiments: { nodes: [{ name: 'kept' }] },
       });
       const subscription = survivor.socket();

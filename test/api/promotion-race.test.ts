@@ -6,7 +6,7 @@ import { ModelVersionDocument } from '../../schema/generated/operations.js';
 import {
   DemoteModelVersionDetailsDocument,
   ModelVersionsDetailsDocument,
-  PromoteModelVersionDetailsDocument,
+  PromoteModelVersionForPromotionRaceDocument,
 } from '../generated/operations.js';
 
 /** `npm run test:faults` runs 1,000. */
@@ -48,7 +48,7 @@ it(
       }
       const answers = await Promise.all(
         rivals.map((modelVersionId) =>
-          ada.send(PromoteModelVersionDetailsDocument, {
+          ada.send(PromoteModelVersionForPromotionRaceDocument, {
             input: { modelVersionId, toStage: 'PRODUCTION', expectedProductionVersionId: production, ...OVERRIDE },
           }),
         ),

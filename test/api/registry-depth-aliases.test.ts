@@ -2,15 +2,16 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { createModel, register, trainTumours } from '../support/registry.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
-import { AuditLogDocument } from '../../schema/generated/operations.js';
 import {
   DeleteModelAliasDetailsDocument,
   DeleteModelDetailsDocument,
   DeleteModelVersionDetailsDocument,
   EventsDetailsDocument,
-  ModelDetailsDocument,
   ModelVersionByAliasDetailsDocument,
   SetModelAliasDetailsDocument,
+  ModelForRegistryDepthAliasesDocument,
+  ModelAliasDocument,
+  AuditLogBeforeAfterDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -51,7 +52,7 @@ describe('aliases', () => {
     });
     const moved = await set(modelId, second, 'champion');
     expect(moved).toMatchObject({ id: made.id, modelVersion: { id: second, aliases: ['champion'] } });
-    const { model } = await tess.ok(ModelDetailsDocument, { id: modelId });
+    const { model } = await tess.ok(ModelForRegistryDepthAliasesDocument, { id: modelId });
     expect(model.aliases).toEqual([
       { alias: 'Blue_2-x', modelVersion: { id: first } },
       { alias: 'champion', modelVersion: { id: second } },
@@ -93,7 +94,7 @@ describe('aliases', () => {
       [second, 'live', null, second],
     ]);
     const admin = await service.as({ role: Role.ADMIN });
-    const { auditLog } = await admin.ok(AuditLogDocument, {
+    const { auditLog } = await admin.ok(AuditLogBeforeAfterDocument, {
       filter: { subjectId: second, action: 'deleteModelAlias' },
     });
     expect(auditLog.nodes).toEqual([{ before: { alias: 'live', modelVersionId: second }, after: null }]);
@@ -145,7 +146,7 @@ describe('aliases', () => {
         'BAD_USER_INPUT',
       );
     await tess.ok(DeleteModelVersionDetailsDocument, { input: { id: ids[1]! } });
-    const { model } = await tess.ok(ModelDetailsDocument, {
+    const { model } = await tess.ok(ModelAliasDocument, {
       id: modelId,
     });
     expect(model).toEqual({ aliases: [{ alias: 'kept' }] });

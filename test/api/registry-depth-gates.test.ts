@@ -15,12 +15,16 @@ import { AuditLogDocument } from '../../schema/generated/operations.js';
 import {
   ApproveModelVersionDetailsDocument,
   DemoteModelVersionDetailsDocument,
-  ModelDetailsDocument,
   ModelVersionDetailsDocument,
   ModelsDetailsDocument,
   PromoteModelVersionDetailsDocument,
   RejectModelVersionDetailsDocument,
   SetGatePolicyDetailsDocument,
+  SetGatePolicyForRegistryDepthGatesDocument,
+  ModelVersionForRegistryDepthGatesDocument,
+  ModelVersionGateIdDocument,
+  ModelForRegistryDepthGatesDocument,
+  AuditLogActorBeforeAfterDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -41,7 +45,7 @@ afterAll(() => service?.close());
 const OF_THE_LIST = /^select[^]* from "?\(?(model|model_version|model_alias|approval|gate_result|stage_transition)\b/;
 
 async function setPolicy(modelId: string, policy: Record<string, unknown> | null): Promise<Record<string, unknown>> {
-  const { setGatePolicy } = await admin.ok(SetGatePolicyDetailsDocument, {
+  const { setGatePolicy } = await admin.ok(SetGatePolicyForRegistryDepthGatesDocument, {
     input: { modelId, policy },
   });
   return setGatePolicy.model.gatePolicy;
@@ -54,7 +58,7 @@ async function newVersion(policy: Record<string, unknown> | null = null): Promis
 }
 
 async function stateOf(id: string): Promise<unknown> {
-  return (await tess.ok(ModelVersionDetailsDocument, { id })).modelVersion.approvalState;
+  return (await tess.ok(ModelVersionForRegistryDepthGatesDocument, { id })).modelVersion.approvalState;
 }
 
 const missingOf = async (caller: Caller, input: Record<string, unknown>) => {
@@ -66,7 +70,7 @@ const missingOf = async (caller: Caller, input: Record<string, unknown>) => {
 describe('the gate policy of a model', () => {
   it('is the default one until an ADMIN sets another, shown with its effective values, and audited', async () => {
     const modelId = await createModel(tess);
-    const { model } = await tess.ok(ModelDetailsDocument, { id: modelId });
+    const { model } = await tess.ok(ModelForRegistryDepthGatesDocument, { id: modelId });
     const { staging, production, shadow, evaluation } = DEFAULT_GATE_POLICY;
     expect(model.gatePolicy).toMatchObject({
       isDefault: true,
@@ -93,7 +97,9 @@ describe('the gate policy of a model', () => {
       shadow: { minRequests: 7 },
     });
     expect(await setPolicy(modelId, null)).toEqual(model.gatePolicy);
-    const { auditLog } = await admin.ok(AuditLogDocument, { filter: { subjectId: modelId, action: 'setGatePolicy' } });
+    const { auditLog } = await admin.ok(AuditLogActorBeforeAfterDocument, {
+      filter: { subjectId: modelId, action: 'setGatePolicy' },
+    });
     expect(auditLog.nodes[0]).toEqual({
       actor: 'ada',
       before: { gatePolicy: { shadow: { minRequests: 7 } } },
@@ -183,7 +189,7 @@ describe('the gate policy of a model', () => {
     await evaluate(tess, { modelVersionId: second });
     // The same model is no better than itself.
     expect((await missingOf(tess, input))[0]!.problem).toContain('log_loss_below_baseline');
-    const { modelVersion } = await tess.ok(ModelVersionDetailsDocument, { id: second });
+    const { modelVersion } = await tess.ok(ModelVersionGateIdDocument, { id: second });
     expect(modelVersion).toEqual({ gates: [{ gate: 'EVALUATION', comparedWith: { id: first } }] });
     await forceToProduction(admin, third, first);
     expect((await missingOf(tess, { ...input, expectedProductionVersionId: third }))[0]!.problem).toBe(

@@ -5,11 +5,11 @@ import { promote } from '../support/registry.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { deploy, makeVersion, predict, serve, x, xToY } from '../support/serving.js';
 import {
-  DecideShadowDetailsDocument,
-  DeploymentDetailsDocument,
   PromoteModelVersionDetailsDocument,
   SetGatePolicyDetailsDocument,
   SetTrafficWeightsDetailsDocument,
+  DecideShadowForRegistryDepthShadowDocument,
+  DeploymentRequestsDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -30,7 +30,8 @@ interface Gate {
 }
 
 async function decide(id: string): Promise<Gate> {
-  return (await tess.ok(DecideShadowDetailsDocument, { input: { deploymentId: id } })).decideShadow.gateResult;
+  return (await tess.ok(DecideShadowForRegistryDepthShadowDocument, { input: { deploymentId: id } })).decideShadow
+    .gateResult;
 }
 
 const failing = ({ checks }: Gate) => checks.filter(({ passed }) => !passed).map(({ name, got }) => [name, got]);
@@ -39,7 +40,7 @@ async function mirror(endpointId: string, shadow: string, requests: number, all:
   for (let i = 0; i < requests; i++) await predict(tess, { endpointId, tensors: [x([i])] });
   const counted = async () => {
     await service.app.context.services.traffic.flush();
-    const { deployment } = await tess.ok(DeploymentDetailsDocument, { id: shadow });
+    const { deployment } = await tess.ok(DeploymentRequestsDocument, { id: shadow });
     return deployment.traffic.requests;
   };
   await expect.poll(counted, { timeout: 20_000 }).toBe(all);

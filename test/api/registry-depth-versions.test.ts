@@ -10,6 +10,7 @@ import {
   UpdateModelVersionDetailsDocument,
   type ModelFilterInput,
   type ModelOrderInput,
+  UpdateModelVersionSemanticVersionDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -139,7 +140,7 @@ describe('semantic versions', () => {
     const first = await register(tess, { modelId, runId });
     const second = await register(tess, { modelId, runId });
     const change = (id: string, semanticVersion: string) => ({ input: { id, semanticVersion } });
-    expect(await tess.ok(UpdateModelVersionDetailsDocument, change(second.id, '3.0.0'))).toEqual({
+    expect(await tess.ok(UpdateModelVersionSemanticVersionDocument, change(second.id, '3.0.0'))).toEqual({
       updateModelVersion: { modelVersion: { semanticVersion: '3.0.0' } },
     });
     // Its own again is no change.

@@ -29,15 +29,19 @@ import {
   DeleteModelDetailsDocument,
   DeleteModelVersionDetailsDocument,
   DemoteModelVersionDetailsDocument,
-  EventsDetailsDocument,
   ModelDetailsDocument,
   ModelVersionDetailsDocument,
-  ModelVersionsDetailsDocument,
-  ModelsDetailsDocument,
   RegisterModelVersionDetailsDocument,
   UpdateModelDetailsDocument,
   ValidateModelVersionDetailsDocument,
   type ModelFilterInput,
+  ModelsForRegistryDocument,
+  UpdateModelNameDescriptionKeyDocument,
+  UpdateModelNameDocument,
+  CreateModelIdDocument,
+  ModelVersionForRegistryDocument,
+  EventsSubjectIdPayloadDocument,
+  ModelVersionsTotalCountVersionDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -82,7 +86,10 @@ describe('models', () => {
       { tags: [{ key: 'team', value: 'air' }] },
       { task: 'REGRESSION' },
     ]) {
-      const { models } = await tess.ok(ModelsDetailsDocument, { filter, orderBy: { field: 'NAME', direction: 'ASC' } });
+      const { models } = await tess.ok(ModelsForRegistryDocument, {
+        filter,
+        orderBy: { field: 'NAME', direction: 'ASC' },
+      });
       expect(
         models.nodes.map((found) => found.id),
         JSON.stringify(filter),
@@ -96,11 +103,12 @@ describe('models', () => {
       { stage: 'PRODUCTION', search: 'late' },
     ]) {
       expect(
-        (await tess.ok(ModelsDetailsDocument, { filter, orderBy: { field: 'NAME', direction: 'ASC' } })).models.nodes,
+        (await tess.ok(ModelsForRegistryDocument, { filter, orderBy: { field: 'NAME', direction: 'ASC' } })).models
+          .nodes,
         JSON.stringify(filter),
       ).toEqual([]);
     }
-    const { updateModel } = await tess.ok(UpdateModelDetailsDocument, {
+    const { updateModel } = await tess.ok(UpdateModelNameDescriptionKeyDocument, {
       input: { id, description: '**late?**', tags: [] },
     });
     expect(updateModel).toEqual({ model: { name, description: '**late?**', tags: [] } });
@@ -113,7 +121,7 @@ describe('models', () => {
   it('of one name are made once, however many ask at the same moment', async () => {
     const answers = await Promise.all(
       Array.from({ length: 8 }, () =>
-        tess.send(CreateModelDocument, { input: { name: 'at-once', task: 'OTHER', modelType: 'x' } }),
+        tess.send(CreateModelIdDocument, { input: { name: 'at-once', task: 'OTHER', modelType: 'x' } }),
       ),
     );
     const codes = answers.map(({ errors }) => errors?.[0]?.extensions.code ?? 'OK').sort();
@@ -184,7 +192,7 @@ describe('models', () => {
     expect(new Set(keys).size).toBe(keys.length);
     expect(keys.length).toBeGreaterThanOrEqual(names.length);
     const modelId = await createModel(tess, { name: 'before' });
-    const { updateModel } = await tess.ok(UpdateModelDetailsDocument, { input: { id: modelId, name: 'after' } });
+    const { updateModel } = await tess.ok(UpdateModelNameDocument, { input: { id: modelId, name: 'after' } });
     expect(updateModel).toEqual({ model: { name: 'after' } });
     const taken = await tess.fails(UpdateModelDetailsDocument, { input: { id: modelId, name: '.hidden' } });
     expect(taken.extensions).toMatchObject({ code: 'CONFLICT', field: 'input.name' });
@@ -254,7 +262,9 @@ describe('a version from a run', () => {
     expect(keys.sort()).toEqual(
       ['model.onnx', 'model_card.md', 'requirements.txt'].map((path) => `acme/models/tumours/1/${path}`),
     );
-    const { events } = await tess.ok(EventsDetailsDocument, { filter: { types: ['MODEL_REGISTERED'], modelId } });
+    const { events } = await tess.ok(EventsSubjectIdPayloadDocument, {
+      filter: { types: ['MODEL_REGISTERED'], modelId },
+    });
     expect(events.nodes).toEqual([
       {
         subjectId: version.id,
@@ -277,7 +287,7 @@ describe('a version from a run', () => {
     const trained = await trainTumours(tess, { seed: 9 });
     expect((await register(tess, { modelId, runId: trained.runId })).semanticVersion).toBe('1.1.0');
     expect((await registerUpload(tess, modelId, linear([1, 2], 0))).semanticVersion).toBe('2.0.0');
-    const { modelVersions } = await tess.ok(ModelVersionsDetailsDocument, {
+    const { modelVersions } = await tess.ok(ModelVersionsTotalCountVersionDocument, {
       filter: { modelId, stage: ['DEVELOPMENT'], framework: 'onnx', modelType: 'LOGISTIC_REGRESSION', status: 'READY' },
       first: 3,
       orderBy: { field: 'VERSION', direction: 'DESC' },
@@ -351,7 +361,7 @@ describe('an uploaded file', () => {
     const modelId = await createModel(tess);
     const version = await registerUpload(tess, modelId, linear([0.5, -1], 2));
     expect(version).toMatchObject({ status: 'READY', version: 1 });
-    const { modelVersion } = await tess.ok(ModelVersionDetailsDocument, { id: version.id });
+    const { modelVersion } = await tess.ok(ModelVersionForRegistryDocument, { id: version.id });
     expect(modelVersion).toEqual({
       run: null,
       metrics: [],

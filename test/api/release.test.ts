@@ -11,10 +11,11 @@ import {
   CancelJobDetailsDocument,
   DeployModelVersionDetailsDocument,
   JobsDetailsDocument,
-  ModelVersionDetailsDocument,
   ReleaseModelVersionDetailsDocument,
   SetGatePolicyDetailsDocument,
   type ReleaseModelVersionInput,
+  JobsIdDocument,
+  ModelVersionForReleaseDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -76,7 +77,7 @@ describe('a release', () => {
     const second = await release({ modelVersionId: id, datasetId });
     expect(second.result).toMatchObject({ stage: 'PRODUCTION', reached: true, firstMissing: null });
     expect(await workOf(id)).toEqual({ RELEASE: 2, EVALUATION: 1, VALIDATION: 1 });
-    const { modelVersion } = await tess.ok(ModelVersionDetailsDocument, { id });
+    const { modelVersion } = await tess.ok(ModelVersionForReleaseDocument, { id });
     expect(modelVersion.stageHistory).toEqual(
       ['PRODUCTION', 'STAGING'].map((toStage) => ({
         toStage,
@@ -222,13 +223,13 @@ describe('a release', () => {
     const { jobs } = await expect
       .poll(
         () =>
-          tess.ok(JobsDetailsDocument, {
+          tess.ok(JobsIdDocument, {
             filter: { modelVersionId: id, kind: 'VALIDATION', status: ['QUEUED', 'RUNNING'] },
           }),
         { timeout: 20_000, interval: 5 },
       )
       .toMatchObject({ jobs: { nodes: [{}] } })
-      .then(() => tess.ok(JobsDetailsDocument, { filter: { modelVersionId: id, kind: 'VALIDATION' } }));
+      .then(() => tess.ok(JobsIdDocument, { filter: { modelVersionId: id, kind: 'VALIDATION' } }));
     const validation = jobs.nodes[0]!.id;
     const { errors } = await tess.send(CancelJobDetailsDocument, { input: { jobId: validation } });
     const { result } = await jobEnd(tess, begun.id);

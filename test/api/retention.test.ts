@@ -5,8 +5,8 @@ import { LATENCY_BUCKETS } from '../../src/modules/model-contract/rules/latency-
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { newExperiment } from '../support/runs.js';
 import { TrafficWriter } from '../support/traffic.js';
-import { AuditLogDocument, FollowEventsDocument, FollowJobDocument } from '../../schema/generated/operations.js';
-import { EndpointDetailsDocument } from '../generated/operations.js';
+import { AuditLogDocument, FollowEventsDocument } from '../../schema/generated/operations.js';
+import { JobProgressSeqStatusDocument, EndpointRequestsDocument } from '../generated/operations.js';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
@@ -103,7 +103,8 @@ describe('what is older than it shall be kept', () => {
       );
     }
     await prune();
-    const steps = (jobId: string, after?: number) => tess.collect(FollowJobDocument, { jobId, after }, () => false);
+    const steps = (jobId: string, after?: number) =>
+      tess.collect(JobProgressSeqStatusDocument, { jobId, after }, () => false);
     expect(seqs(await steps(recent))).toEqual([1, 2, 3]);
     expect(seqs(await steps(old))).toEqual([3]);
     expect(seqs(await steps(old, 2))).toEqual([3]);
@@ -140,7 +141,7 @@ describe('what is older than it shall be kept', () => {
       [deploymentId, new Array(LATENCY_BUCKETS).fill(0)],
     );
     await prune();
-    const { endpoint } = await tess.ok(EndpointDetailsDocument, { id: endpointId });
+    const { endpoint } = await tess.ok(EndpointRequestsDocument, { id: endpointId });
     expect(endpoint.deployments).toEqual([{ traffic: { requests: 1500 } }]);
   });
 

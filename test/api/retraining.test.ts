@@ -7,9 +7,9 @@ import {
   AlertsDetailsDocument,
   DeleteRetrainingPolicyDetailsDocument,
   EventsDetailsDocument,
-  ModelVersionsDetailsDocument,
   ResolveAlertDetailsDocument,
   SetRetrainingPolicyDetailsDocument,
+  ModelVersionsVersionStageStatusDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -81,7 +81,8 @@ it('an alert trains once on the newest data, however many processes look, and th
   });
   await trainingEnd(world.caller, jobs[0]!.id);
   const newest = async () =>
-    (await world.caller.ok(ModelVersionsDetailsDocument, { first: 1, filter: { modelId } })).modelVersions.nodes[0];
+    (await world.caller.ok(ModelVersionsVersionStageStatusDocument, { first: 1, filter: { modelId } })).modelVersions
+      .nodes[0];
   await expect.poll(newest, { timeout: 20_000 }).toEqual({ version: 2, stage: 'DEVELOPMENT', status: 'READY' });
   await other.close();
   console.log(`retraining: 7 looks from 2 processes at one alert started 1 training; version 2 awaits its gates`);

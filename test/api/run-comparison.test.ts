@@ -3,7 +3,11 @@ import type { Caller, TestService } from '../support/service.js';
 import { startTestService } from '../support/service.js';
 import { newExperiment, newRunOf } from '../support/runs.js';
 import { LogMetricsDocument } from '../../schema/generated/operations.js';
-import { CompareRunsDetailsDocument, RunDetailsDocument } from '../generated/operations.js';
+import {
+  CompareRunsDetailsDocument,
+  RunDetailsDocument,
+  CompareRunsForRunComparisonDocument,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -54,7 +58,7 @@ describe('runs side by side', () => {
         { key: 'odd', value: 1 },
       ],
     });
-    const { compareRuns } = await tess.ok(CompareRunsDetailsDocument, {
+    const { compareRuns } = await tess.ok(CompareRunsForRunComparisonDocument, {
       input: { runIds: [first, second], directions: [{ key: 'odd', direction: 'MINIMIZE' }] },
     });
     expect(compareRuns).toEqual({

@@ -25,6 +25,10 @@ import {
   UpdateExperimentDetailsDocument,
   UpdateRunDetailsDocument,
   type RunFilterInput,
+  DeleteRunStateDeletedAtDocument,
+  DeleteRunDeletedAtDocument,
+  UpdateRunStatusEndedAtDocument,
+  CloneRunNameDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -144,7 +148,7 @@ describe('a run that has ended', () => {
     expect(run).toEqual({ status: 'RUNNING', endedAt: null });
     await mutate(tess, LogMetricsDetailsDocument, { runId: id, metrics: [{ key: 'loss', value: 1 }] });
     const endedAt = '2026-01-02T03:04:05.000Z';
-    const updated = await mutate(tess, UpdateRunDetailsDocument, { runId: id, status: 'FINISHED', endedAt });
+    const updated = await mutate(tess, UpdateRunStatusEndedAtDocument, { runId: id, status: 'FINISHED', endedAt });
     expect(updated.run).toEqual({ status: 'FINISHED', endedAt });
   });
 
@@ -197,7 +201,7 @@ describe('a run that has ended', () => {
       loggedDatasets: [{ name: 'cars-too', context: 'training', dataset: { id: datasetId } }],
     });
     expect(run['tags']).toContainEqual({ key: 'team', value: 'a' });
-    const bare = await mutate(tess, CloneRunDetailsDocument, { runId: id, withDatasets: false, name: 'bare' });
+    const bare = await mutate(tess, CloneRunNameDocument, { runId: id, withDatasets: false, name: 'bare' });
     expect(bare.run).toEqual({ name: 'bare', loggedDatasets: [] });
   });
 });
@@ -249,12 +253,12 @@ describe('deleted runs', () => {
     const experimentId = await createExperiment(tess);
     const runId = await createRun(tess, { experimentId, tags: [{ key: 'k', value: 'v' }] });
     const { uploadId } = await tess.upload('a.txt', 'a');
-    const { run } = await mutate(tess, DeleteRunDetailsDocument, { runId });
+    const { run } = await mutate(tess, DeleteRunStateDeletedAtDocument, { runId });
     expect(run).toMatchObject({ state: 'DELETED', deletedAt: expect.any(String) });
     expect(await listed({ experimentIds: [experimentId] })).toEqual([]);
     expect(await listed({ experimentIds: [experimentId], states: ['DELETED'] })).toEqual([runId]);
     expect(await listed({ experimentIds: [experimentId], states: ['DELETED', 'ACTIVE'] })).toEqual([runId]);
-    const again = await mutate(tess, DeleteRunDetailsDocument, { runId });
+    const again = await mutate(tess, DeleteRunDeletedAtDocument, { runId });
     expect(again.run).toEqual({ deletedAt: run.deletedAt });
     const writes: Record<string, object> = {
       logMetrics: { runId, metrics: [{ key: 'loss', value: 1 }] },

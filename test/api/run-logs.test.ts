@@ -4,7 +4,7 @@ import { startTestService } from '../support/service.js';
 import { createRun, mutate, refused } from '../support/tracking.js';
 import { createExperiment } from '../support/training.js';
 import { AppendRunLogsDocument, FollowRunLogsDocument } from '../../schema/generated/operations.js';
-import { RunsDetailsDocument } from '../generated/operations.js';
+import { RunsDetailsDocument, RunLogsSeqLineDocument } from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -68,7 +68,7 @@ describe('logs of a run', () => {
     expect(seen.map(({ line }) => line)).toEqual(['b', 'c', 'd', 'e']);
     await append(runId, 'f');
     const again = await tess.collect(
-      FollowRunLogsDocument,
+      RunLogsSeqLineDocument,
       { runId, after: seen.at(-1)!.seq },
       (items) => items.length === 1,
     );

@@ -11,12 +11,12 @@ import {
 } from '../../schema/generated/operations.js';
 import {
   CreateExperimentDetailsDocument,
-  ExperimentsDetailsDocument,
   LogParamsDetailsDocument,
-  RunDetailsDocument,
   RunsDetailsDocument,
-  UpdateExperimentDetailsDocument,
   type ExperimentState,
+  RunKeyValueStepDocument,
+  UpdateExperimentStateDocument,
+  ExperimentsIdDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -50,7 +50,7 @@ describe('metrics of a run', () => {
     ];
     expect(await tess.ok(LogMetricsDocument, { input: { runId, metrics } })).toEqual({ logMetrics: { addedCount: 4 } });
     expect(await tess.ok(LogMetricsDocument, { input: { runId, metrics } })).toEqual({ logMetrics: { addedCount: 0 } });
-    const { run } = await tess.ok(RunDetailsDocument, { id: runId });
+    const { run } = await tess.ok(RunKeyValueStepDocument, { id: runId });
     expect(run.params).toEqual([{ key: 'lr', value: '0.1' }]);
     expect(run.metrics).toEqual([
       { key: 'f1', value: 0.25, step: 1 },
@@ -119,9 +119,9 @@ describe('an experiment that is put aside', () => {
   it('takes no new runs, leaves the list, and comes back', async () => {
     const { createExperiment } = await tess.ok(CreateExperimentDetailsDocument, { input: { name: 'aside' } });
     const { id } = createExperiment.experiment;
-    const put = (state: ExperimentState) => tess.ok(UpdateExperimentDetailsDocument, { input: { id, state } });
+    const put = (state: ExperimentState) => tess.ok(UpdateExperimentStateDocument, { input: { id, state } });
     const listed = async () =>
-      (await tess.ok(ExperimentsDetailsDocument, { filter: { search: 'aside' } })).experiments.nodes;
+      (await tess.ok(ExperimentsIdDocument, { filter: { search: 'aside' } })).experiments.nodes;
     expect(await put('DELETED')).toEqual({ updateExperiment: { experiment: { state: 'DELETED' } } });
     expect(await listed()).toEqual([]);
     const refused = await tess.fails(CreateRunDocument, { input: { experimentId: id } });

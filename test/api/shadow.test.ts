@@ -9,8 +9,9 @@ import { type Caller, startTestService, type TestService } from '../support/serv
 import { deploy, type MadeVersion, makeVersion, predict, serve, x, xToY } from '../support/serving.js';
 import {
   DecideShadowDetailsDocument,
-  DeploymentDetailsDocument,
   EventsDetailsDocument,
+  DeploymentForShadowDocument,
+  DecideShadowForShadowDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -46,7 +47,7 @@ interface Traffic {
 
 async function traffic(deploymentId: string): Promise<Traffic> {
   await service.app.context.services.traffic.flush();
-  const found = await tess.ok(DeploymentDetailsDocument, { id: deploymentId });
+  const found = await tess.ok(DeploymentForShadowDocument, { id: deploymentId });
   return found.deployment.traffic;
 }
 
@@ -62,7 +63,7 @@ interface Gate {
 }
 
 async function decide(deploymentId: string): Promise<Gate> {
-  const decided = await tess.ok(DecideShadowDetailsDocument, { input: { deploymentId } });
+  const decided = await tess.ok(DecideShadowForShadowDocument, { input: { deploymentId } });
   return decided.decideShadow.gateResult;
 }
 

@@ -9,12 +9,13 @@ import {
   DeploymentDetailsDocument,
   EndpointDetailsDocument,
   PredictDetailsDocument,
-  PromoteModelVersionDetailsDocument,
-  RollbackModelDetailsDocument,
   SetTrafficWeightsDetailsDocument,
   UndeployDetailsDocument,
   UpdateEndpointDetailsDocument,
   type PromotionStage,
+  EndpointIdModeStatusDocument,
+  PromoteModelVersionStageDocument,
+  RollbackModelStageDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -38,7 +39,7 @@ async function weights(endpointId: string): Promise<Record<string, number>> {
 describe('an endpoint that follows a stage', () => {
   /** Past the gates, which are not the matter here. */
   const promote = (modelVersionId: string, toStage: PromotionStage, expectedProductionVersionId?: string) =>
-    ada.ok(PromoteModelVersionDetailsDocument, {
+    ada.ok(PromoteModelVersionStageDocument, {
       input: {
         modelVersionId,
         toStage,
@@ -47,7 +48,7 @@ describe('an endpoint that follows a stage', () => {
         reason: 'a test of following endpoints',
       },
     });
-  const rollback = (modelId: string) => ada.ok(RollbackModelDetailsDocument, { input: { modelId } });
+  const rollback = (modelId: string) => ada.ok(RollbackModelStageDocument, { input: { modelId } });
 
   it('moves its traffic on promotion and back on rollback, with no request failing, for viewers too', async () => {
     const first = await makeVersion(service, { ...times(1), stage: 'PRODUCTION' });
@@ -55,7 +56,7 @@ describe('an endpoint that follows a stage', () => {
     const { id: endpointId } = await createEndpoint(tess, { modelId: first.modelId, followStage: 'PRODUCTION' });
     const current = async () =>
       (
-        await tess.ok(EndpointDetailsDocument, {
+        await tess.ok(EndpointIdModeStatusDocument, {
           id: endpointId,
         })
       ).endpoint.deployments;

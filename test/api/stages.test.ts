@@ -13,11 +13,11 @@ import {
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { ModelVersionDocument, ProductionVersionAtDocument } from '../../schema/generated/operations.js';
 import {
-  ArchiveModelVersionDetailsDocument,
   EventsDetailsDocument,
   ModelHistoryDetailsDocument,
   PromoteModelVersionDetailsDocument,
   RollbackModelDetailsDocument,
+  ArchiveModelVersionStageDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -298,7 +298,7 @@ describe('history', () => {
     await forceToProduction(admin, first, null);
     await forceToProduction(admin, second, first);
     await tess.ok(RollbackModelDetailsDocument, { input: { modelId } });
-    const archived = await tess.ok(ArchiveModelVersionDetailsDocument, {
+    const archived = await tess.ok(ArchiveModelVersionStageDocument, {
       input: { modelVersionId: first, reason: 'retired' },
     });
     expect(archived.archiveModelVersion).toEqual({ modelVersion: { stage: 'ARCHIVED' } });

@@ -14,19 +14,16 @@ import {
   trainingWhen,
   vegaPath,
 } from '../support/training.js';
+import { FollowJobDocument, FollowRunMetricsDocument, LogArtifactDocument } from '../../schema/generated/operations.js';
 import {
-  CreateModelDocument,
-  FollowJobDocument,
-  FollowRunMetricsDocument,
-  LogArtifactDocument,
-} from '../../schema/generated/operations.js';
-import {
-  CancelJobDetailsDocument,
   DeleteModelDetailsDocument,
   EventsDetailsDocument,
-  ModelVersionsDetailsDocument,
   ResumeTrainingDetailsDocument,
   StartTrainingDetailsDocument,
+  CreateModelIdDocument,
+  ModelVersionsVersionSha256IdDocument,
+  CancelJobStatusDocument,
+  ResumeTrainingStatusAttemptDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -155,7 +152,7 @@ describe('a training', () => {
   it('registers a version when asked to, and is no failure when its model is gone by then', async () => {
     const [kept, deleted] = await Promise.all(
       ['kept', 'deleted'].map((name) =>
-        tess.ok(CreateModelDocument, { input: { name, task: 'REGRESSION', modelType: 'MLP_REGRESSOR' } }),
+        tess.ok(CreateModelIdDocument, { input: { name, task: 'REGRESSION', modelType: 'MLP_REGRESSOR' } }),
       ),
     );
     const register = (model: typeof kept) =>
@@ -170,7 +167,7 @@ describe('a training', () => {
     await tess.ok(DeleteModelDetailsDocument, { input: { id: deleted!.createModel.model.id } });
     const job = await trainingEnd(tess, first.jobId);
     await trainingEnd(tess, second.jobId);
-    const { modelVersions } = await tess.ok(ModelVersionsDetailsDocument, {
+    const { modelVersions } = await tess.ok(ModelVersionsVersionSha256IdDocument, {
       filter: { modelId: kept!.createModel.model.id },
     });
     expect(modelVersions.nodes).toEqual([{ version: 1, sha256: job.result!.sha256, run: { id: first.runId } }]);
@@ -210,7 +207,7 @@ const stored = async (key: string) => buffer(await service.app.context.objects.g
 const ENDLESS = { ...CARS_CONFIG, hyperparameters: { ...CARS_CONFIG.hyperparameters, epochs: 10_000 } };
 
 describe('a training that is interrupted', () => {
-  const cancel = (jobId: string) => tess.ok(CancelJobDetailsDocument, { input: { jobId } });
+  const cancel = (jobId: string) => tess.ok(CancelJobStatusDocument, { input: { jobId } });
 
   it('by a person ends at once, and its worker is free', async () => {
     const { jobId, runId } = await startTraining(tess, { experimentId, datasetId: cars, config: ENDLESS });
@@ -254,7 +251,7 @@ describe('a training that is interrupted', () => {
     const altered = await stored(key(second));
     altered[altered.length - 50]! ^= 1;
     await objects.put(key(second), altered);
-    expect(await tess.ok(ResumeTrainingDetailsDocument, { input: { jobId } })).toEqual({
+    expect(await tess.ok(ResumeTrainingStatusAttemptDocument, { input: { jobId } })).toEqual({
       resumeTraining: { job: { status: 'QUEUED', attempt: 2 }, run: { status: 'QUEUED' } },
     });
     const steps = await tess.collect(

@@ -8,11 +8,11 @@ import {
   ConvertModelVersionDetailsDocument,
   DeployModelVersionDetailsDocument,
   DeploymentDetailsDocument,
-  EndpointDetailsDocument,
   JobsDetailsDocument,
   ModelVersionDetailsDocument,
   PredictDetailsDocument,
   SetModelAliasDetailsDocument,
+  EndpointFollowProblemDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -122,7 +122,7 @@ async function followedBy(version: Version, name: string): Promise<string> {
 }
 
 async function problemOf(endpointId: string): Promise<string | null> {
-  return (await tess.ok(EndpointDetailsDocument, { id: endpointId })).endpoint.followProblem;
+  return (await tess.ok(EndpointFollowProblemDocument, { id: endpointId })).endpoint.followProblem;
 }
 
 const expectClose = (got: number[], wanted: number[]) => {

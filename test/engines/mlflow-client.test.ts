@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startTestService, tokenFor, type Caller, type TestService } from '../support/service.js';
 import { runPython } from './mlflow/python.js';
-import { RunDetailsDocument } from '../generated/operations.js';
+import { RunDetailsDocument, RunForMlflowClientDocument } from '../generated/operations.js';
 
 let service: TestService;
 
@@ -20,7 +20,7 @@ interface Done {
 const toId = (hex: string) => hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 
 async function check(tess: Caller, { run_id: runId, children }: Done): Promise<void> {
-  const { run } = await tess.ok(RunDetailsDocument, {
+  const { run } = await tess.ok(RunForMlflowClientDocument, {
     id: toId(runId),
   });
   expect(run).toMatchObject({ name: 'parent', status: 'FINISHED' });

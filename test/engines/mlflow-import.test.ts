@@ -7,8 +7,8 @@ import { mutate, query, refused } from '../support/tracking.js';
 import { sql } from '../support/embedded.js';
 import { runPython } from './mlflow/python.js';
 import { RealMlflow } from './mlflow/server.js';
-import { ImportFromMlflowDocument, SearchModelVersionsDocument } from '../../schema/generated/operations.js';
-import { JobDetailsDocument } from '../generated/operations.js';
+import { ImportFromMlflowDocument } from '../../schema/generated/operations.js';
+import { JobDetailsDocument, ModelVersionsVersionStageDocument } from '../generated/operations.js';
 
 const SETTINGS = { MLFLOW_IMPORT_ALLOW_HTTP: 'true', MLFLOW_IMPORT_ALLOWED_HOSTS: '127.0.0.1' };
 const SECRET = 'a-password-that-nobody-may-see';
@@ -180,7 +180,7 @@ it('brings over everything as it was, once, and then only what has changed', asy
     stages: 2,
   });
   expect(await runOf(ours, ids.failed)).toEqual(await runOf(theirs, ids.failed));
-  const { nodes } = (await root.ok(SearchModelVersionsDocument)).modelVersions;
+  const { nodes } = (await root.ok(ModelVersionsVersionStageDocument)).modelVersions;
   expect(nodes).toEqual(
     expect.arrayContaining([
       { version: 2, stage: 'PRODUCTION' },

@@ -6,8 +6,11 @@ import { startTestService, type Caller, type TestService } from '../support/serv
 import { sql } from '../support/embedded.js';
 import { mutate } from '../support/tracking.js';
 import { RealMlflow } from './mlflow/server.js';
-import { MirrorStatusDocument } from '../../schema/generated/operations.js';
-import { ModelVersionsDetailsDocument, PromoteModelVersionDetailsDocument } from '../generated/operations.js';
+import {
+  ModelVersionsDetailsDocument,
+  PromoteModelVersionDetailsDocument,
+  MirrorStatusForMlflowMirrorDocument,
+} from '../generated/operations.js';
 
 interface Status {
   waiting: number;
@@ -35,7 +38,7 @@ afterAll(async () => {
 });
 
 async function status(caller: Caller = root): Promise<Status> {
-  const answer = await caller.ok(MirrorStatusDocument);
+  const answer = await caller.ok(MirrorStatusForMlflowMirrorDocument);
   return answer.mirrorStatus;
 }
 

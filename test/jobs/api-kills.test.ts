@@ -11,7 +11,7 @@ import {
   LogMetricsDocument,
   SearchRunsDocument,
 } from '../../schema/generated/operations.js';
-import { CreateExperimentDetailsDocument, JobDetailsDocument } from '../generated/operations.js';
+import { CreateExperimentDetailsDocument, JobStatusResultDocument } from '../generated/operations.js';
 
 /** How often the whole service is killed; the full count runs with `npm run test:faults`. */
 const KILLS = Number(process.env['MATIH_FAULT_KILLS'] ?? 3);
@@ -154,7 +154,7 @@ describe('the service, killed at random', () => {
         .poll(
           async () =>
             (
-              await root.ok(JobDetailsDocument, {
+              await root.ok(JobStatusResultDocument, {
                 id: collectGarbage.job.id,
               })
             ).job,

@@ -12,6 +12,7 @@ import {
   DeleteExperimentDetailsDocument,
   JobDetailsDocument,
   LogArtifactDetailsDocument,
+  JobStatusAttemptResultDocument,
 } from '../generated/operations.js';
 
 const RUNS = 12;
@@ -65,7 +66,7 @@ it('a collection whose worker is killed with -9 again and again removes everythi
   await mutate(root, DeleteExperimentDetailsDocument, { id: experimentId });
   expect(await runFiles()).toBe(RUNS * FILES + 1);
   const { job } = await mutate(root, CollectGarbageDocument, { olderThanDays: 0 });
-  const status = async () => (await root.ok(JobDetailsDocument, { id: job.id })).job as Progress;
+  const status = async () => (await root.ok(JobStatusAttemptResultDocument, { id: job.id })).job as Progress;
   const until = async (holds: (now: Progress) => boolean) => {
     for (const deadline = Date.now() + 60_000; ; await new Promise((resolve) => setTimeout(resolve, 2))) {
       const now = await status();

@@ -17,7 +17,7 @@ import {
   vegaPath,
 } from '../support/training.js';
 import { FollowRunMetricsDocument, LogMetricsDocument } from '../../schema/generated/operations.js';
-import { ExperimentsDetailsDocument } from '../generated/operations.js';
+import { ExperimentsDetailsDocument, ExperimentsIdDocument } from '../generated/operations.js';
 
 let dataDir: string;
 let server: EmbeddedPostgres;
@@ -229,7 +229,7 @@ it('connections cut again and again under load are all replaced, and none is los
   expect(results.flatMap(({ refusals }) => [...refusals.keys()]).filter((code) => code !== 'UNAVAILABLE')).toEqual([]);
   await expect.poll(() => service.app.context.db.poolUse(), { timeout: 10_000 }).toEqual({ inUse: 0, waiting: 0 });
   // The whole pool still serves.
-  await Promise.all(Array.from({ length: 30 }, () => tess.ok(ExperimentsDetailsDocument, { first: 1 })));
+  await Promise.all(Array.from({ length: 30 }, () => tess.ok(ExperimentsIdDocument, { first: 1 })));
 });
 
 it('without its database a service is not ready, answers UNAVAILABLE, and ends in time', async () => {

@@ -4,7 +4,7 @@ import { createModel, jobEnd, register, trainTumours } from '../support/registry
 import { ServiceGroup, type ServiceProcess } from '../support/processes.js';
 import type { Caller } from '../support/service.js';
 import { ReleaseModelVersionDocument } from '../../schema/generated/operations.js';
-import { JobsDetailsDocument, ModelVersionDetailsDocument } from '../generated/operations.js';
+import { ModelVersionDetailsDocument, JobsForReleaseKillDocument } from '../generated/operations.js';
 
 let group: ServiceGroup;
 let tess: Caller;
@@ -22,7 +22,7 @@ it('a release whose worker is killed again and again is done once', async () => 
   const { releaseModelVersion } = await tess.ok(ReleaseModelVersionDocument, {
     input: { modelVersionId: id, targetStage: 'PRODUCTION' },
   });
-  const jobs = async () => (await tess.ok(JobsDetailsDocument, { filter: { modelVersionId: id } })).jobs.nodes;
+  const jobs = async () => (await tess.ok(JobsForReleaseKillDocument, { filter: { modelVersionId: id } })).jobs.nodes;
   const killed: string[] = [];
   // As soon as each of its jobs is at work, the worker goes.
   for (const kind of ['VALIDATION', 'EVALUATION']) {

@@ -5,10 +5,10 @@ import { type Caller, startTestService, type TestService } from '../support/serv
 import { createEndpoint, deploy, makeVersion, predict, serve, xToY } from '../support/serving.js';
 import {
   DeleteEndpointDetailsDocument,
-  DeploymentDetailsDocument,
   PredictDetailsDocument,
   SetTrafficWeightsDetailsDocument,
   UndeployDetailsDocument,
+  DeploymentRequestsDocument,
 } from '../generated/operations.js';
 
 let group: ServiceGroup;
@@ -94,7 +94,7 @@ describe('two API processes', () => {
       Array.from({ length: 60 }, (_, i) => predict(i % 2 ? here : there, { endpointId, rows: [{ x: i }] })),
     );
     const requests = async () =>
-      (await there.ok(DeploymentDetailsDocument, { id: deploymentId })).deployment.traffic.requests;
+      (await there.ok(DeploymentRequestsDocument, { id: deploymentId })).deployment.traffic.requests;
     await expect.poll(requests, { timeout: 5_000 }).toBe(60);
     const other = await makeVersion(service, { ...times(3), tenant: 'other' });
     const stranger = await service.as({ tenant: 'other' });
