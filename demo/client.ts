@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { Readable } from 'node:stream';
 import { createClient, type Client } from 'graphql-ws';
 import WebSocket from 'ws';
+import type { TypedDocument, VariablesOf } from '../schema/typed-document.ts';
 
 /** A client of the public API, with nothing but addresses and a token. */
 export class ApiClient {
@@ -21,14 +22,17 @@ export class ApiClient {
     });
   }
 
-  async request<T>(query: string, variables: Record<string, unknown> = {}): Promise<T> {
+  async request<Answer, Variables>(
+    document: TypedDocument<Answer, Variables>,
+    ...[variables]: VariablesOf<Variables>
+  ): Promise<Answer> {
     const response = await fetch(`${this.url}/graphql`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', authorization: `Bearer ${this.token}` },
-      body: JSON.stringify({ query, variables }),
+      body: JSON.stringify({ query: document.toString(), variables }),
     });
     const { data, errors } = (await response.json()) as {
-      data: T;
+      data: Answer;
       errors?: { message: string; extensions?: { code?: string } }[];
     };
     const error = errors?.[0];
@@ -37,8 +41,13 @@ export class ApiClient {
   }
 
   /** Items of a subscription; `handle` returns true when it has seen enough. */
-  async follow<T>(query: string, variables: Record<string, unknown>, handle: (item: T) => boolean): Promise<void> {
-    for await (const { data, errors } of this.socket.iterate<Record<string, T>>({ query, variables })) {
+  async follow<Item, Variables extends Record<string, unknown>>(
+    document: TypedDocument<Record<string, Item>, Variables>,
+    variables: Variables,
+    handle: (item: Item) => boolean,
+  ): Promise<void> {
+    const query = document.toString();
+    for await (const { data, errors } of this.socket.iterate<Record<string, Item>>({ query, variables })) {
       if (errors?.[0]) throw new ApiError(errors[0].message, String(errors[0].extensions?.['code'] ?? 'UNKNOWN'));
       const item = Object.values(data ?? {})[0];
       if (item !== undefined && handle(item)) return;

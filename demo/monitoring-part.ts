@@ -1,4 +1,12 @@
-import { document } from './documents.ts';
+import {
+  AlertsDocument,
+  FollowAlertsDocument,
+  MonitoringWindowsDocument,
+  NewestEventDocument,
+  RetrainingEventsDocument,
+  RunMonitoringDocument,
+  VersionsOfModelDocument,
+} from '../schema/generated/operations.ts';
 import { Part } from './part.ts';
 import { count } from './terminal.ts';
 import { pause, type Version } from './views.ts';
@@ -8,18 +16,9 @@ import { must, type Figures } from './walk.ts';
 export class MonitoringPart extends Part {
   /** The window of traffic since the last one; null while there is not enough. */
   async monitor(): Promise<{ drifted: boolean; table: string[][] } | null> {
-    const { runMonitoring } = await this.options.api.request<{
-      runMonitoring: {
-        window: {
-          drift: {
-            rows: number;
-            drifted: boolean;
-            prediction: { sigmas: number; drifted: boolean };
-            features: { feature: string; psi: number; adjustedPValue: number; drifted: boolean }[];
-          } | null;
-        } | null;
-      };
-    }>(document('runMonitoring'), { deploymentId: this.state.deploymentId });
+    const { runMonitoring } = await this.options.api.request(RunMonitoringDocument, {
+      deploymentId: this.state.deploymentId,
+    });
     const drift = runMonitoring.window?.drift;
     if (!drift) return null;
     const table = [
@@ -47,13 +46,10 @@ export class MonitoringPart extends Part {
       await pause(500);
       window = await this.monitor();
     }
-    const { monitoringWindows } = await api.request<{ monitoringWindows: { totalCount: number } }>(
-      document('monitoringWindows'),
-      {
-        deploymentId: this.state.deploymentId,
-      },
-    );
-    const { alerts } = await api.request<{ alerts: { totalCount: number } }>(document('alerts'), {
+    const { monitoringWindows } = await api.request(MonitoringWindowsDocument, {
+      deploymentId: this.state.deploymentId,
+    });
+    const { alerts } = await api.request(AlertsDocument, {
       filter: { endpointId: this.state.endpointId, status: 'OPEN' },
     });
     if (window) terminal.table(window.table);
@@ -67,9 +63,9 @@ export class MonitoringPart extends Part {
     const { api, terminal } = this.options;
     let alertId = '';
     let message = '';
-    const { events } = await api.request<{ events: { nodes: { seq: number | null }[] } }>(document('newestEvent'));
-    const noticed = api.follow<{ change: string; kind: string; message: string; alert: { id: string } }>(
-      document('followAlerts'),
+    const { events } = await api.request(NewestEventDocument);
+    const noticed = api.follow(
+      FollowAlertsDocument,
       { modelId: this.state.modelId, after: events.nodes[0]?.seq ?? 0 },
       (event) => {
         if (event.change !== 'OPENED' || event.kind !== 'DRIFT') return false;
@@ -95,23 +91,18 @@ export class MonitoringPart extends Part {
     const { api, terminal } = this.options;
     let jobId = '';
     for (let tries = 0; tries < 120 && !jobId; tries++) {
-      const { events } = await api.request<{ events: { nodes: { type: string; payload: Record<string, unknown> }[] } }>(
-        document('retrainingEvents'),
-        { alertId },
-      );
+      const { events } = await api.request(RetrainingEventsDocument, { alertId });
       const event = events.nodes[0];
-      must(event?.type !== 'RETRAINING_SKIPPED', `the retraining was skipped: ${String(event?.payload['reason'])}`);
-      jobId = String(event?.payload['jobId'] ?? '');
+      const payload = event?.payload as { reason?: string; jobId?: string } | undefined;
+      must(event?.type !== 'RETRAINING_SKIPPED', `the retraining was skipped: ${payload?.reason}`);
+      jobId = payload?.jobId ?? '';
       if (!jobId) await pause(500);
     }
     must(jobId !== '', 'the alert started no training');
     await this.awaitJob(jobId);
     let version: Version | undefined;
     for (let tries = 0; tries < 60 && !version; tries++) {
-      const { modelVersions } = await api.request<{ modelVersions: { nodes: (Version & { status: string })[] } }>(
-        document('versionsOfModel'),
-        { modelId: this.state.modelId },
-      );
+      const { modelVersions } = await api.request(VersionsOfModelDocument, { modelId: this.state.modelId });
       version = modelVersions.nodes.find((candidate) => candidate.version === 2 && candidate.status === 'READY');
       if (!version) await pause(250);
     }

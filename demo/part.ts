@@ -1,5 +1,5 @@
+import { FollowJobDocument, GatesDocument, JobDocument } from '../schema/generated/operations.ts';
 import type { ApiClient } from './client.ts';
-import { document } from './documents.ts';
 import type { Flights } from './flights.ts';
 import { bar, type Terminal } from './terminal.ts';
 import { failedChecks, type Gate, type JobView, type Version } from './views.ts';
@@ -40,25 +40,21 @@ export class Part {
 
   protected async awaitJob(jobId: string): Promise<JobView> {
     const { api, terminal } = this.options;
-    await api.follow<{ status: string; progress: number; message: string }>(
-      document('followJob'),
-      { jobId },
-      (step) => {
-        terminal.live([`${bar(step.progress)}  ${step.message.slice(0, 70)}`]);
-        return ['SUCCEEDED', 'FAILED', 'CANCELLED'].includes(step.status);
-      },
-    );
+    await api.follow(FollowJobDocument, { jobId }, (step) => {
+      terminal.live([`${bar(step.progress)}  ${step.message.slice(0, 70)}`]);
+      return ['SUCCEEDED', 'FAILED', 'CANCELLED'].includes(step.status);
+    });
     return this.succeeded(jobId);
   }
 
   protected async succeeded(jobId: string): Promise<JobView> {
-    const { job } = await this.options.api.request<{ job: JobView }>(document('job'), { id: jobId });
+    const { job } = await this.options.api.request(JobDocument, { id: jobId });
     must(job.status === 'SUCCEEDED', `the job is ${job.status}: ${job.errorMessage ?? 'no reason given'}`);
     return job;
   }
 
   protected async passedGate(version: Version, name: string): Promise<Gate> {
-    const { modelVersion } = await this.options.api.request<{ modelVersion: { gates: Gate[] } }>(document('gates'), {
+    const { modelVersion } = await this.options.api.request(GatesDocument, {
       modelVersionId: version.id,
     });
     const gate = modelVersion.gates.find((candidate) => candidate.gate === name);

@@ -1,14 +1,24 @@
+import {
+  CreateModelDocument,
+  EvaluateModelVersionDocument,
+  EvaluationDocument,
+  ModelHistoryDocument,
+  PromoteModelVersionDocument,
+  RegisterModelVersionDocument,
+  ValidateModelVersionDocument,
+  type PromoteModelVersionMutation,
+  type PromotionStage,
+} from '../schema/generated/operations.ts';
 import { ApiError } from './client.ts';
-import { document } from './documents.ts';
 import { Part } from './part.ts';
-import { interval, round, type Comparison, type Version } from './views.ts';
+import { interval, round, type Version } from './views.ts';
 import { must, type Figures } from './walk.ts';
 
 /** Versions, their evidence and their stages. */
 export class RegistryPart extends Part {
   async registerModel(runId: string): Promise<Version> {
     const { api, terminal } = this.options;
-    const { createModel } = await api.request<{ createModel: { model: { id: string } } }>(document('createModel'), {
+    const { createModel } = await api.request(CreateModelDocument, {
       input: {
         name: this.state.modelName,
         task: 'CLASSIFICATION',
@@ -18,10 +28,10 @@ export class RegistryPart extends Part {
       },
     });
     this.state.modelId = createModel.model.id;
-    const { registerModelVersion } = await api.request<{ registerModelVersion: { modelVersion: Version } }>(
-      document('registerModelVersion'),
-      { modelId: this.state.modelId, runId },
-    );
+    const { registerModelVersion } = await api.request(RegisterModelVersionDocument, {
+      modelId: this.state.modelId,
+      runId,
+    });
     const version = registerModelVersion.modelVersion;
     terminal.note(`${this.state.modelName} version ${version.version} (${version.semanticVersion}), ${version.stage}`);
     return version;
@@ -43,19 +53,10 @@ export class RegistryPart extends Part {
 
   async evaluate(version: Version, against: string): Promise<Figures> {
     const { api, terminal } = this.options;
-    const { evaluateModelVersion } = await api.request<{ evaluateModelVersion: { job: { id: string } } }>(
-      document('evaluateModelVersion'),
-      { modelVersionId: version.id },
-    );
+    const { evaluateModelVersion } = await api.request(EvaluateModelVersionDocument, { modelVersionId: version.id });
     const job = await this.awaitJob(evaluateModelVersion.job.id);
-    const { evaluation } = await api.request<{
-      evaluation: {
-        rows: number;
-        metrics: { name: string; value: number; low: number | null; high: number | null; baseline: number | null }[];
-        againstBaseRate: Comparison | null;
-        againstBaseline: Comparison | null;
-      };
-    }>(document('evaluation'), { id: job.outcome?.evaluationId });
+    must(job.outcome?.__typename === 'EvaluationOutcome', 'an evaluation is expected');
+    const { evaluation } = await api.request(EvaluationDocument, { id: job.outcome.evaluationId });
     terminal.table([
       ['metric', 'value', '95 % interval', 'production'],
       ...evaluation.metrics.map((metric) => [
@@ -96,10 +97,7 @@ export class RegistryPart extends Part {
 
   async validate(version: Version): Promise<Figures> {
     const { api, terminal } = this.options;
-    const { validateModelVersion } = await api.request<{ validateModelVersion: { job: { id: string } } }>(
-      document('validateModelVersion'),
-      { modelVersionId: version.id },
-    );
+    const { validateModelVersion } = await api.request(ValidateModelVersionDocument, { modelVersionId: version.id });
     await this.awaitJob(validateModelVersion.job.id);
     const gate = await this.passedGate(version, 'VALIDATION');
     terminal.table([
@@ -116,25 +114,22 @@ export class RegistryPart extends Part {
     return { version: promoted.version, stage: promoted.stage };
   }
 
-  async promoteTo(version: Version, toStage: string, expectedProductionVersionId: string | null): Promise<Version> {
-    const { promoteModelVersion } = await this.options.api.request<{ promoteModelVersion: { modelVersion: Version } }>(
-      document('promoteModelVersion'),
-      {
-        modelVersionId: version.id,
-        toStage,
-        expectedProductionVersionId,
-      },
-    );
+  async promoteTo(
+    version: Version,
+    toStage: PromotionStage,
+    expectedProductionVersionId: string | null,
+  ): Promise<PromoteModelVersionMutation['promoteModelVersion']['modelVersion']> {
+    const { promoteModelVersion } = await this.options.api.request(PromoteModelVersionDocument, {
+      modelVersionId: version.id,
+      toStage,
+      expectedProductionVersionId,
+    });
     return promoteModelVersion.modelVersion;
   }
 
   async readHistory(): Promise<Figures> {
     const { api, terminal } = this.options;
-    const { modelHistory } = await api.request<{
-      modelHistory: {
-        nodes: { fromStage: string; toStage: string; createdAt: string; modelVersion: { version: number } }[];
-      };
-    }>(document('modelHistory'), { modelId: this.state.modelId });
+    const { modelHistory } = await api.request(ModelHistoryDocument, { modelId: this.state.modelId });
     const history = modelHistory.nodes.toReversed();
     terminal.table([
       ['version', 'from', 'to', 'at'],

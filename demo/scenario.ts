@@ -1,4 +1,4 @@
-import { document } from './documents.ts';
+import { RollbackModelDocument, SetRetrainingPolicyDocument } from '../schema/generated/operations.ts';
 import { MonitoringPart } from './monitoring-part.ts';
 import type { ScenarioOptions, State } from './part.ts';
 import { RegistryPart } from './registry-part.ts';
@@ -85,7 +85,7 @@ export class Scenario {
     await walk.step('Watch: live traffic is like the training data', () => this.monitoring.monitorQuiet());
     await walk.step('Let an alert retrain: fresh flights and a policy', async () => {
       const { figures } = await this.training.registerDataset(this.state.datasetName, '2001-01-01', '2001-06-16', true);
-      await this.options.api.request(document('setRetrainingPolicy'), {
+      await this.options.api.request(SetRetrainingPolicyDocument, {
         input: {
           modelId: this.state.modelId,
           datasetName: this.state.datasetName,
@@ -176,7 +176,7 @@ export class Scenario {
 
   private async rollBackAndForward(earlier: Version, later: Version): Promise<Figures> {
     const { api, terminal } = this.options;
-    const { rollbackModel } = await api.request<{ rollbackModel: { restored: Version } }>(document('rollbackModel'), {
+    const { rollbackModel } = await api.request(RollbackModelDocument, {
       modelId: this.state.modelId,
       expectedProductionVersionId: later.id,
       reason: 'The demo shows the way back',

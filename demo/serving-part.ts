@@ -1,4 +1,11 @@
-import { document } from './documents.ts';
+import {
+  CreateEndpointDocument,
+  DecideShadowDocument,
+  DeployModelVersionDocument,
+  EndpointTrafficDocument,
+  PredictDocument,
+  StartBatchInferenceDocument,
+} from '../schema/generated/operations.ts';
 import type { Flight } from './flights.ts';
 import { Part } from './part.ts';
 import { bar, count, duration } from './terminal.ts';
@@ -14,18 +21,15 @@ export class ServingPart extends Part {
 
   async deploy(): Promise<Figures> {
     const { api, terminal } = this.options;
-    const { createEndpoint } = await api.request<{ createEndpoint: { endpoint: { id: string; name: string } } }>(
-      document('createEndpoint'),
-      {
-        input: {
-          name: this.state.endpointName,
-          modelId: this.state.modelId,
-          followStage: 'PRODUCTION',
-          slaLatencyP95Ms: 200,
-          logSampleRate: 1,
-        },
+    const { createEndpoint } = await api.request(CreateEndpointDocument, {
+      input: {
+        name: this.state.endpointName,
+        modelId: this.state.modelId,
+        followStage: 'PRODUCTION',
+        slaLatencyP95Ms: 200,
+        logSampleRate: 1,
       },
-    );
+    });
     this.state.endpointId = createEndpoint.endpoint.id;
     const startedAt = performance.now();
     const deployment = await this.awaitLive(1);
@@ -38,12 +42,9 @@ export class ServingPart extends Part {
   }
 
   private async deployments(): Promise<DeploymentView[]> {
-    const { endpoint } = await this.options.api.request<{ endpoint: { deployments: DeploymentView[] } }>(
-      document('endpointTraffic'),
-      {
-        endpointId: this.state.endpointId,
-      },
-    );
+    const { endpoint } = await this.options.api.request(EndpointTrafficDocument, {
+      endpointId: this.state.endpointId,
+    });
     return endpoint.deployments;
   }
 
@@ -61,16 +62,10 @@ export class ServingPart extends Part {
   }
 
   async predict(rows: Flight[]): Promise<{ latencyMs: number; version: number; late: number }> {
-    const { predict } = await this.options.api.request<{
-      predict: {
-        latencyMs: number;
-        modelVersion: { version: number };
-        predictions: { label: string; probabilities: number[] }[];
-      };
-    }>(document('predict'), { endpoint: this.state.endpointName, rows });
+    const { predict } = await this.options.api.request(PredictDocument, { endpoint: this.state.endpointName, rows });
     must(predict.predictions.length === rows.length, 'a prediction per row is expected');
     const late =
-      predict.predictions.reduce((sum, prediction) => sum + (prediction.probabilities[1] ?? 0), 0) / rows.length;
+      predict.predictions.reduce((sum, prediction) => sum + (prediction.probabilities?.[1] ?? 0), 0) / rows.length;
     return { latencyMs: predict.latencyMs, version: predict.modelVersion.version, late };
   }
 
@@ -130,14 +125,11 @@ export class ServingPart extends Part {
 
   async shadow(version: Version): Promise<Figures> {
     const { api, terminal } = this.options;
-    const { deployModelVersion } = await api.request<{ deployModelVersion: { deployment: { id: string } } }>(
-      document('deployModelVersion'),
-      {
-        endpointId: this.state.endpointId,
-        modelVersionId: version.id,
-        mode: 'SHADOW',
-      },
-    );
+    const { deployModelVersion } = await api.request(DeployModelVersionDocument, {
+      endpointId: this.state.endpointId,
+      modelVersionId: version.id,
+      mode: 'SHADOW',
+    });
     const deploymentId = deployModelVersion.deployment.id;
     for (let tries = 0; ; tries++) {
       const shadow = (await this.deployments()).find((deployment) => deployment.id === deploymentId);
@@ -149,7 +141,7 @@ export class ServingPart extends Part {
     let gate: Gate | null = null;
     for (let tries = 0; tries < 20 && !gate?.passed; tries++) {
       await pause(500);
-      const { decideShadow } = await api.request<{ decideShadow: { gateResult: Gate } }>(document('decideShadow'), {
+      const { decideShadow } = await api.request(DecideShadowDocument, {
         deploymentId,
       });
       gate = decideShadow.gateResult;
@@ -165,15 +157,13 @@ export class ServingPart extends Part {
 
   async batch(version: Version, dataset: { id: string; rowCount: number }): Promise<Figures> {
     const { api, terminal } = this.options;
-    const { startBatchInference } = await api.request<{ startBatchInference: { job: { id: string } } }>(
-      document('startBatchInference'),
-      {
-        input: { modelVersionId: version.id, datasetId: dataset.id, keyColumns: ['date', 'origin', 'destination'] },
-      },
-    );
+    const { startBatchInference } = await api.request(StartBatchInferenceDocument, {
+      input: { modelVersionId: version.id, datasetId: dataset.id, keyColumns: ['date', 'origin', 'destination'] },
+    });
     const startedAt = performance.now();
     const job = await this.awaitJob(startBatchInference.job.id);
-    const rows = Number(job.outcome?.rows);
+    must(job.outcome?.__typename === 'BatchInferenceOutcome', 'a batch inference is expected');
+    const { rows } = job.outcome;
     must(rows === dataset.rowCount, `${rows} predictions for ${dataset.rowCount} rows`);
     const perSecond = rows / ((performance.now() - startedAt) / 1000);
     terminal.note(`${count(rows)} flights predicted, ${count(Math.round(perSecond))} a second, as Parquet`);

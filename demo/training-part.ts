@@ -1,11 +1,20 @@
+import {
+  CreateExperimentDocument,
+  FollowJobDocument,
+  FollowRunMetricsDocument,
+  RegisterDatasetDocument,
+  RunsOfExperimentDocument,
+  SearchDatasetsDocument,
+  StartTrainingDocument,
+  type FeatureInput,
+} from '../schema/generated/operations.ts';
 import { rm } from 'node:fs/promises';
-import { document } from './documents.ts';
 import { Part } from './part.ts';
 import { bar, count, sparkline } from './terminal.ts';
 import { round, type DatasetView } from './views.ts';
 import { must, type Figures } from './walk.ts';
 
-const FEATURES = [
+const FEATURES: FeatureInput[] = [
   { column: 'date', kind: 'TIMESTAMP' },
   { column: 'distance', kind: 'NUMERIC' },
   { column: 'origin', kind: 'CATEGORICAL' },
@@ -41,9 +50,7 @@ export class TrainingPart extends Part {
     const { path, rows } = await flights.export(folder, `${name}-${from}-${to}`, from, to, withOthers);
     const uploadId = await api.upload(path);
     await rm(path);
-    const { dataset } = (
-      await api.request<{ registerDataset: { dataset: DatasetView } }>(document('registerDataset'), { name, uploadId })
-    ).registerDataset;
+    const { dataset } = (await api.request(RegisterDatasetDocument, { name, uploadId })).registerDataset;
     must(dataset.rowCount === rows, `the service counted ${dataset.rowCount} rows, the file has ${rows}`);
     terminal.table([
       ['column', 'type', 'missing', 'different', 'from', 'to'],
@@ -63,39 +70,35 @@ export class TrainingPart extends Part {
   async train(name: string, modelType: keyof typeof FITTING): Promise<{ runId: string; figures: Figures }> {
     const { api, terminal } = this.options;
     if (!this.state.experimentId) {
-      const { createExperiment } = await api.request<{ createExperiment: { experiment: { id: string } } }>(
-        document('createExperiment'),
-        {
-          name: `Late flights${this.options.suffix}`,
-          description: 'Which flights are more than 15 minutes late?',
-        },
-      );
+      const { createExperiment } = await api.request(CreateExperimentDocument, {
+        name: `Late flights${this.options.suffix}`,
+        description: 'Which flights are more than 15 minutes late?',
+      });
       this.state.experimentId = createExperiment.experiment.id;
     }
-    const { datasets } = await api.request<{ datasets: { nodes: { id: string }[] } }>(document('searchDatasets'), {
+    const { datasets } = await api.request(SearchDatasetsDocument, {
       filter: { search: this.state.datasetName, latestOnly: true },
     });
-    const { startTraining } = await api.request<{ startTraining: { job: { id: string }; run: { id: string } } }>(
-      document('startTraining'),
-      {
-        input: {
-          experimentId: this.state.experimentId,
-          datasetId: datasets.nodes[0]?.id,
-          runName: name,
-          config: {
-            modelType,
-            target: { column: 'delay', greaterThan: 15 },
-            features: FEATURES,
-            split: { by: 'TIME', column: 'date', validation: 0.15, holdout: 0.15 },
-            sampleRows: 300_000,
-            ...FITTING[modelType],
-            // One flight in five is late: from one half on, hardly any would be called so.
-            decisionThreshold: { by: 'F1' },
-            seed: 7,
-          },
+    const [dataset] = datasets.nodes;
+    must(dataset !== undefined, 'the dataset is not found');
+    const { startTraining } = await api.request(StartTrainingDocument, {
+      input: {
+        experimentId: this.state.experimentId,
+        datasetId: dataset.id,
+        runName: name,
+        config: {
+          modelType,
+          target: { column: 'delay', greaterThan: 15 },
+          features: FEATURES,
+          split: { by: 'TIME', column: 'date', validation: 0.15, holdout: 0.15 },
+          sampleRows: 300_000,
+          ...FITTING[modelType],
+          // One flight in five is late: from one half on, hardly any would be called so.
+          decisionThreshold: { by: 'F1' },
+          seed: 7,
         },
       },
-    );
+    });
     const { job, run } = startTraining;
     await this.followTraining(job.id, run.id);
     const { metrics, warnings } = await this.resultOf(run.id);
@@ -125,26 +128,18 @@ export class TrainingPart extends Part {
         `${bar(progress)}  ${message.slice(0, 60)}`,
       ]);
     let ended = false;
-    const metrics = api.follow<{ key: string; value: number }>(
-      document('followRunMetrics'),
-      { runId, after: 0 },
-      ({ key, value }) => {
-        if (key === 'train.loss') losses.train.push(value);
-        if (key === 'validation.loss') losses.validation.push(value);
-        draw();
-        return ended || key.startsWith('holdout.');
-      },
-    );
+    const metrics = api.follow(FollowRunMetricsDocument, { runId, after: 0 }, ({ key, value }) => {
+      if (key === 'train.loss') losses.train.push(Number(value));
+      if (key === 'validation.loss') losses.validation.push(Number(value));
+      draw();
+      return ended || key.startsWith('holdout.');
+    });
     metrics.catch(() => undefined);
-    await api.follow<{ status: string; progress: number; message: string }>(
-      document('followJob'),
-      { jobId },
-      (step) => {
-        ({ progress, message } = step);
-        draw();
-        return ['SUCCEEDED', 'FAILED', 'CANCELLED'].includes(step.status);
-      },
-    );
+    await api.follow(FollowJobDocument, { jobId }, (step) => {
+      ({ progress, message } = step);
+      draw();
+      return ['SUCCEEDED', 'FAILED', 'CANCELLED'].includes(step.status);
+    });
     ended = true;
     await this.succeeded(jobId);
     await metrics;
@@ -159,14 +154,12 @@ export class TrainingPart extends Part {
 
   async compareRuns(): Promise<{ bestRunId: string; figures: Figures }> {
     const { api, terminal } = this.options;
-    const { runs } = await api.request<{
-      runs: { nodes: { id: string; name: string; metrics: { key: string; value: number }[] }[] };
-    }>(document('runsOfExperiment'), {
+    const { runs } = await api.request(RunsOfExperimentDocument, {
       experimentId: this.state.experimentId,
     });
     const shown = ['holdout.log_loss', 'holdout.roc_auc', 'holdout.accuracy', 'holdout.f1'];
     const of = (run: (typeof runs.nodes)[number], key: string) =>
-      run.metrics.find((metric) => metric.key === key)?.value ?? NaN;
+      Number(run.metrics.find((metric) => metric.key === key)?.value ?? NaN);
     terminal.table([
       ['run', ...shown],
       ...runs.nodes.map((run) => [run.name, ...shown.map((key) => of(run, key).toFixed(4))]),
@@ -186,18 +179,12 @@ export class TrainingPart extends Part {
   private async resultOf(
     runId: string,
   ): Promise<{ metrics: Map<string, number>; warnings: { code: string; message: string }[] }> {
-    const { runs } = await this.options.api.request<{
-      runs: {
-        nodes: {
-          id: string;
-          metrics: { key: string; value: number }[];
-          warnings: { code: string; message: string }[];
-        }[];
-      };
-    }>(document('runsOfExperiment'), { experimentId: this.state.experimentId });
+    const { runs } = await this.options.api.request(RunsOfExperimentDocument, {
+      experimentId: this.state.experimentId,
+    });
     const run = runs.nodes.find((candidate) => candidate.id === runId);
     return {
-      metrics: new Map(run?.metrics.map((metric) => [metric.key, metric.value])),
+      metrics: new Map(run?.metrics.map((metric) => [metric.key, Number(metric.value)])),
       warnings: run?.warnings ?? [],
     };
   }

@@ -1,3 +1,9 @@
+import type {
+  EndpointTrafficQuery,
+  GatesQuery,
+  JobQuery,
+  RegisterDatasetMutation,
+} from '../schema/generated/operations.ts';
 import { must } from './walk.ts';
 
 export interface Version {
@@ -7,49 +13,10 @@ export interface Version {
   stage: string;
 }
 
-export interface DatasetView {
-  id: string;
-  version: number;
-  rowCount: number;
-  sha256: string;
-  columns: {
-    name: string;
-    type: string;
-    missingCount: number;
-    distinctCount: number;
-    min: string | null;
-    max: string | null;
-  }[];
-}
-
-export interface JobView {
-  status: string;
-  /** What came out, as far as this kind of job has it. */
-  outcome: { evaluationId?: string; rows?: number } | null;
-  errorMessage: string | null;
-}
-
-export interface Gate {
-  gate: string;
-  passed: boolean;
-  checks: { name: string; passed: boolean; expected: string; got: string }[];
-}
-
-export interface Comparison {
-  candidate: number;
-  reference: number;
-  difference: number;
-  low: number;
-  high: number;
-}
-
-export interface DeploymentView {
-  id: string;
-  mode: string;
-  status: string;
-  weightBps: number;
-  modelVersion: { version: number };
-}
+export type DatasetView = RegisterDatasetMutation['registerDataset']['dataset'];
+export type JobView = JobQuery['job'];
+export type Gate = GatesQuery['modelVersion']['gates'][number];
+export type DeploymentView = EndpointTrafficQuery['endpoint']['deployments'][number];
 
 export function interval(low: number | null, high: number | null): string {
   return low === null || high === null ? '' : `${low.toFixed(4)} – ${high.toFixed(4)}`;

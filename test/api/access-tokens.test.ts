@@ -20,8 +20,9 @@ import { checkScope, narrowRules } from '../../src/resolvers/scope-rules.js';
 import { linear } from '../fixtures/models/build.js';
 import { ServiceGroup, type ServiceProcess } from '../support/processes.js';
 import { Caller, SECRET, startTestService, type TestService } from '../support/service.js';
-import { PREDICT, serve, xToY } from '../support/serving.js';
+import { serve, xToY } from '../support/serving.js';
 import { createExperiment } from '../support/training.js';
+import { PredictDetailsDocument } from '../generated/operations.js';
 
 let group: ServiceGroup;
 let service: TestService;
@@ -400,7 +401,7 @@ describe('a scope', () => {
     const caller = here(issued);
     const rows = [{ x: 4 }];
     for (const ref of [{ endpointName: own }, { endpointId: mine.endpointId }]) {
-      const { predict } = await caller.ok<{ predict: { predictions: { value: number }[] } }>(PREDICT, {
+      const { predict } = await caller.ok(PredictDetailsDocument, {
         input: { ...ref, rows },
       });
       expect(predict.predictions[0]!.value).toBe(8);
@@ -422,7 +423,9 @@ describe('a scope', () => {
       { endpointName: 'absent' },
       { endpointId: randomUUID() },
     ])
-      expect((await caller.fails(PREDICT, { input: { ...ref, rows } })).extensions.code).toBe('FORBIDDEN');
+      expect((await caller.fails(PredictDetailsDocument, { input: { ...ref, rows } })).extensions.code).toBe(
+        'FORBIDDEN',
+      );
     const everything = (name: string): string =>
       Object.values((schema.getType(name) as GraphQLObjectType).getFields())
         .map((field) => {
@@ -468,7 +471,7 @@ describe('a scope', () => {
     await admin.ok(`mutation ($id: ID!) { deleteEndpoint(input: { id: $id }) { deletedId } }`, { id: mine.endpointId });
     await serve(service, admin, model, { name: own });
     const late = async () =>
-      (await caller.send(PREDICT, { input: { endpointName: own, rows } })).errors?.[0]?.extensions.code;
+      (await caller.send(PredictDetailsDocument, { input: { endpointName: own, rows } })).errors?.[0]?.extensions.code;
     await expect.poll(late, { timeout: 5_000, interval: 50 }).toBe('FORBIDDEN');
   });
 

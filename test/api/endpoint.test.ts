@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { linear } from '../fixtures/models/build.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
-import { createEndpoint, DEPLOY, makeVersion, predict, serve, xToY } from '../support/serving.js';
+import { createEndpoint, makeVersion, predict, serve, xToY } from '../support/serving.js';
 import { CreateEndpointDocument, FollowDeploymentsDocument } from '../../schema/generated/operations.js';
 import {
   DeleteEndpointDetailsDocument,
@@ -10,6 +10,7 @@ import {
   EventsDetailsDocument,
   PredictDetailsDocument,
   UpdateEndpointDetailsDocument,
+  DeployModelVersionDetailsDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -101,7 +102,7 @@ describe('endpoints', () => {
     const other = await service.as({ tenant: 'other' });
     const own = await makeVersion(service, { ...times(1), tenant: 'other' });
     const theirs = await createEndpoint(other, { modelId: own.modelId });
-    const calls: [string, Record<string, unknown>][] = [
+    const calls: [{ toString(): string }, Record<string, unknown>][] = [
       [`query ($id: ID!) { endpoint(id: $id) { id } }`, { id: endpointId }],
       [`query ($id: ID!) { deployment(id: $id) { id } }`, { id: deploymentId }],
       [`query ($id: ID!) { endpoints(filter: { modelId: $id }) { nodes { id } } }`, { id: modelId }],
@@ -118,8 +119,11 @@ describe('endpoints', () => {
         `mutation ($id: ID!) { decideShadow(input: { deploymentId: $id }) { gateResult { id } } }`,
         { id: deploymentId },
       ],
-      [DEPLOY, { input: { endpointId, modelVersionId: own.versionId, mode: 'LIVE' } }],
-      [DEPLOY, { input: { endpointId: theirs.id, modelVersionId: versionId, mode: 'SHADOW' } }],
+      [DeployModelVersionDetailsDocument, { input: { endpointId, modelVersionId: own.versionId, mode: 'LIVE' } }],
+      [
+        DeployModelVersionDetailsDocument,
+        { input: { endpointId: theirs.id, modelVersionId: versionId, mode: 'SHADOW' } },
+      ],
       [WEIGHTS, { input: { endpointId, weights: [] } }],
       [WEIGHTS, { input: { endpointId: theirs.id, weights: [{ deploymentId, weightBps: 10_000 }] } }],
       [
@@ -128,7 +132,7 @@ describe('endpoints', () => {
       ],
     ];
     for (const [query, variables] of calls)
-      expect((await other.fails(query, variables)).extensions.code, query).toBe('NOT_FOUND');
+      expect((await other.fails(query, variables)).extensions.code, query.toString()).toBe('NOT_FOUND');
     await expect(
       other.collect(FollowDeploymentsDocument, { endpointId, after: 0 }, () => false, 3_000),
     ).rejects.toThrow('NOT_FOUND');

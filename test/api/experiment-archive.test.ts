@@ -7,7 +7,8 @@ import { Role } from '../../src/modules/core/rules/principal.js';
 import { smallArchive, writeArchive } from '../support/archive.js';
 import { holdPut } from '../support/held-put.js';
 import { MlflowCaller, type MlflowRun } from '../support/mlflow.js';
-import { startTestService, type Caller, type TestService, type TypedDocument } from '../support/service.js';
+import { startTestService, type Caller, type TestService } from '../support/service.js';
+import type { TypedDocument } from '../../schema/typed-document.js';
 import { mutate, query, refused } from '../support/tracking.js';
 import { ExportExperimentDocument, ImportExperimentDocument } from '../../schema/generated/operations.js';
 import {

@@ -5,7 +5,8 @@ import { Role } from '../../src/modules/core/rules/principal.js';
 import { serviceSchema } from '../../src/composition.js';
 import { createModel, register, trainTumours } from '../support/registry.js';
 import { newRun } from '../support/runs.js';
-import { startTestService, type Caller, type TestService, type TypedDocument } from '../support/service.js';
+import { startTestService, type Caller, type TestService } from '../support/service.js';
+import type { TypedDocument } from '../../schema/typed-document.js';
 import { mutate } from '../support/tracking.js';
 import {
   FinishRunDocument,

@@ -17,7 +17,6 @@ import {
   createModel,
   forceToProduction,
   register,
-  REGISTER,
   registerUpload,
   trainTumours,
   type VersionView,
@@ -344,14 +343,14 @@ describe('a version from a run', () => {
       ['query ($id: ID!) { model(id: $id) { id } }', { id: modelId }],
       ['query ($id: ID!) { modelHistory(modelId: $id) { totalCount } }', { id: modelId }],
       ['query ($id: ID!) { productionVersionAt(modelId: $id, at: "2026-01-01T00:00:00Z") { id } }', { id: modelId }],
-      [REGISTER, { input: { modelId, runId } }],
-      [REGISTER, { input: { modelId: theirs, runId } }],
+      [RegisterModelVersionDetailsDocument, { input: { modelId, runId } }],
+      [RegisterModelVersionDetailsDocument, { input: { modelId: theirs, runId } }],
       ['query ($f: ModelVersionFilterInput) { modelVersions(filter: $f) { nodes { id } } }', { f: { modelId } }],
       ['query ($f: ModelVersionFilterInput) { modelVersions(filter: $f) { nodes { id } } }', { f: { runId } }],
       [deleteVersion, { id }],
       [deleteModel, { id: modelId }],
     ] as const) {
-      expect((await other.fails(query, variables)).extensions.code, query).toBe('NOT_FOUND');
+      expect((await other.fails(query, variables)).extensions.code, query.toString()).toBe('NOT_FOUND');
     }
   });
 });

@@ -104,7 +104,7 @@ async function predict(version: Version, name: string, rows: object[]): Promise<
     )
     .toBe('READY');
   const { predict: answer } = await tess.ok(PredictDetailsDocument, { input: { endpointId, rows } });
-  return answer.outputs.map(({ name, data }) => ({ name, data: data as number[] }));
+  return answer.outputs.map((output) => ({ name: output.name, data: output.data as number[] }));
 }
 
 /** An endpoint that follows an alias of the version, which cannot be deployed yet. */

@@ -6,6 +6,7 @@ import {
   type EvaluateModelVersionInput,
   type PromoteModelVersionInput,
   type PromotionStage,
+  type PromoteModelVersionDetailsMutation,
   type RegisterModelVersionInput,
   type TrainingConfigInput,
   EvaluateModelVersionDetailsDocument,
@@ -15,26 +16,7 @@ import {
   ValidateModelVersionDetailsDocument,
 } from '../generated/operations.js';
 
-export interface VersionView {
-  id: string;
-  version: number;
-  semanticVersion: string;
-  stage: string;
-  status: string;
-  error: string | null;
-}
-
-export const VERSION_FIELDS = 'id version semanticVersion stage status error';
-
-export const REGISTER =
-  'mutation ($input: RegisterModelVersionInput!) { registerModelVersion(input: $input) { modelVersion { ' +
-  `${VERSION_FIELDS} } } }`;
-export const PROMOTE =
-  'mutation ($input: PromoteModelVersionInput!) { promoteModelVersion(input: $input) { modelVersion { ' +
-  `${VERSION_FIELDS} } } }`;
-export const ROLL_BACK =
-  'mutation ($input: RollbackModelInput!) { rollbackModel(input: $input) { restored { id stage } replaced { ' +
-  'id stage } } }';
+export type VersionView = PromoteModelVersionDetailsMutation['promoteModelVersion']['modelVersion'];
 
 /** Whether a tumour is benign, by logistic regression: good after an epoch or two. */
 export const TUMOUR_CONFIG: TrainingConfigInput = {

@@ -2,8 +2,6 @@ import type { Caller } from './service.js';
 import { CreateRunDocument, LogMetricsDocument } from '../../schema/generated/operations.js';
 import { CreateExperimentDetailsDocument } from '../generated/operations.js';
 
-export const LOG_METRICS = 'mutation ($input: LogMetricsInput!) { logMetrics(input: $input) { addedCount } }';
-
 /** A run to log to. */
 export async function newRun(caller: Caller): Promise<string> {
   return newRunOf(caller, await newExperiment(caller), {});

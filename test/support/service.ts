@@ -9,6 +9,7 @@ import { SecretTokenVerifier } from '../../src/adapters/auth/token-verifier.js';
 import { startApp, type RunningApp } from '../../src/app.js';
 import { readConfig } from '../../src/config.js';
 import { Role } from '../../src/modules/core/rules/principal.js';
+import type { TypedDocument, VariablesOf } from '../../schema/typed-document.js';
 import { createDatabaseFromTemplate, type TestDatabase } from './database.js';
 import { engineSettings } from './engine-settings.js';
 import { statementRecorder } from './sent-statements.js';
@@ -34,15 +35,6 @@ export interface CallerOptions {
   lifetimeSeconds?: number;
 }
 
-/** A generated document of schema/operations or test/operations: its text, with the types of its variables and answer. */
-export interface TypedDocument<Result, Variables> {
-  __apiType?: (variables: Variables) => Result;
-  toString(): string;
-}
-
-type OfVariables<Variables> =
-  Record<string, never> extends Variables ? [variables?: Variables] : [variables: Variables];
-
 /** A client of the service as one principal, speaking GraphQL over HTTP and WebSocket. */
 export class Caller {
   constructor(
@@ -53,7 +45,7 @@ export class Caller {
   send<T = Record<string, never>>(query: string, variables?: Record<string, unknown>): Promise<GraphQLResult<T>>;
   send<Result, Variables>(
     document: TypedDocument<Result, Variables>,
-    ...[variables]: OfVariables<Variables>
+    ...[variables]: VariablesOf<Variables>
   ): Promise<GraphQLResult<Result>>;
   async send(document: { toString(): string }, variables: object = {}): Promise<GraphQLResult<unknown>> {
     const response = await fetch(`${this.url}/graphql`, {
@@ -68,7 +60,7 @@ export class Caller {
   ok<T = Record<string, never>>(query: string, variables?: Record<string, unknown>): Promise<T>;
   ok<Result, Variables>(
     document: TypedDocument<Result, Variables>,
-    ...[variables]: OfVariables<Variables>
+    ...[variables]: VariablesOf<Variables>
   ): Promise<Result>;
   async ok(document: { toString(): string }, variables: Record<string, unknown> = {}): Promise<unknown> {
     const { data, errors } = await this.send<unknown>(document.toString(), variables);

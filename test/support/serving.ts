@@ -11,6 +11,7 @@ import {
   DeployModelVersionDetailsDocument,
   DeploymentDetailsDocument,
   PredictDetailsDocument,
+  type PredictDetailsMutation,
 } from '../generated/operations.js';
 
 export interface NewVersion {
@@ -92,9 +93,6 @@ export async function createEndpoint(
   return created.endpoint;
 }
 
-export const DEPLOY =
-  'mutation ($input: DeployModelVersionInput!) { deployModelVersion(input: $input) { deployment { id status } } }';
-
 /** Deploys and waits until it serves. */
 export async function deploy(
   caller: Caller,
@@ -136,19 +134,7 @@ export async function serve(
   return { ...found, endpointId, deploymentId: await deploy(caller, { endpointId, modelVersionId: found.versionId }) };
 }
 
-export interface Answer {
-  requestId: string;
-  rows: number;
-  latencyMs: number;
-  batchRows: number;
-  outputs: { name: string; datatype: string; shape: number[]; data: unknown[] }[];
-  predictions: { label: string | null; value: number | null; probabilities: number[] | null }[];
-  modelVersion: { id: string; version: number };
-  deployment: { id: string };
-}
-
-export const PREDICT = `mutation ($input: PredictInput!) { predict(input: $input) { requestId rows latencyMs batchRows
-  outputs { name datatype shape data } predictions { label value probabilities } modelVersion { id version } deployment { id } } }`;
+export type Answer = PredictDetailsMutation['predict'];
 
 export async function predict(caller: Caller, input: Record<string, unknown>): Promise<Answer> {
   return (await caller.ok(PredictDetailsDocument, { input })).predict;

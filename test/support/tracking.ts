@@ -1,6 +1,7 @@
 import { Client } from 'pg';
 import { CreateRunDocument, type CreateRunInput } from '../../schema/generated/operations.js';
-import type { Caller, TestService, TypedDocument } from './service.js';
+import type { Caller, TestService } from './service.js';
+import type { TypedDocument } from '../../schema/typed-document.js';
 import { createExperiment } from './training.js';
 
 /** A mutation with one input; answers its payload. */
