@@ -55,7 +55,7 @@ export class RegistryPart extends Part {
     const { api, terminal } = this.options;
     const { evaluateModelVersion } = await api.request(EvaluateModelVersionDocument, { modelVersionId: version.id });
     const job = await this.awaitJob(evaluateModelVersion.job.id);
-    must(job.outcome?.__typename === 'EvaluationOutcome', 'an evaluation is expected');
+    must(job.outcome !== null && 'evaluationId' in job.outcome, 'an evaluation is expected');
     const { evaluation } = await api.request(EvaluationDocument, { id: job.outcome.evaluationId });
     terminal.table([
       ['metric', 'value', '95 % interval', 'production'],

@@ -162,7 +162,7 @@ export class ServingPart extends Part {
     });
     const startedAt = performance.now();
     const job = await this.awaitJob(startBatchInference.job.id);
-    must(job.outcome?.__typename === 'BatchInferenceOutcome', 'a batch inference is expected');
+    must(job.outcome !== null && 'rows' in job.outcome, 'a batch inference is expected');
     const { rows } = job.outcome;
     must(rows === dataset.rowCount, `${rows} predictions for ${dataset.rowCount} rows`);
     const perSecond = rows / ((performance.now() - startedAt) / 1000);

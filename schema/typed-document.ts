@@ -1,8 +1,8 @@
-/** A generated document, which is its text, with the types of its variables and answer. */
-export interface TypedDocument<Answer, Variables> {
+/** A generated document: its text, with the types of its variables and answer. A plain string is none. */
+export type TypedDocument<Answer, Variables> = object & {
   __apiType?: (variables: Variables) => Answer;
   toString(): string;
-}
+};
 
 /** The variables as arguments of a call: none are needed where the document has none that must be given. */
 export type VariablesOf<Variables> =

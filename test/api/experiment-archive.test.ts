@@ -10,7 +10,11 @@ import { MlflowCaller, type MlflowRun } from '../support/mlflow.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import type { TypedDocument } from '../../schema/typed-document.js';
 import { mutate, query, refused } from '../support/tracking.js';
-import { ExportExperimentDocument, ImportExperimentDocument } from '../../schema/generated/operations.js';
+import {
+  ExportExperimentDocument,
+  ImportExperimentDocument,
+  CollectGarbageDocument,
+} from '../../schema/generated/operations.js';
 import {
   AppendRunLogsDetailsDocument,
   CancelJobDetailsDocument,
@@ -18,6 +22,8 @@ import {
   JobDetailsDocument,
   RestoreExperimentDetailsDocument,
   RunIdLineStreamDocument,
+  UpdateExperimentDetailsDocument,
+  RestoreRunDetailsDocument,
 } from '../generated/operations.js';
 
 interface Ended {
@@ -164,7 +170,7 @@ it('puts an experiment with all that is in it into one archive', async () => {
   await mlflow.post('runs/delete', { run_id: gone });
   before = [await runOf(mlflow, parentId), await runOf(mlflow, childId), await runOf(mlflow, gone)];
 
-  const result = await succeeded(root, 'exportExperiment', { experimentId: uuidOf(experimentId) });
+  const result = await succeeded(root, ExportExperimentDocument, { experimentId: uuidOf(experimentId) });
   expect(result).toMatchObject({ runs: 3, datasets: 1, logs: 1, models: 1, sizeBytes: expect.any(Number) });
   archive = await download(root, result['artifactId'] as string);
   expect(archive.length).toBe(result['sizeBytes']);
@@ -172,7 +178,7 @@ it('puts an experiment with all that is in it into one archive', async () => {
 
 it('and brings it back as it was after it was collected as garbage, once', async () => {
   await mlflow.post('experiments/delete', { experiment_id: experimentId });
-  await succeeded(root, 'collectGarbage', { olderThanDays: 0 });
+  await succeeded(root, CollectGarbageDocument, { olderThanDays: 0 });
   expect(await query(service, 'select 1 from run where id = $1', [uuidOf(parentId)])).toEqual([]);
 
   const { uploadId } = await root.upload('experiment.tar', archive);
@@ -315,13 +321,13 @@ it('one that is here only in part is neither restored nor exported nor collected
   const [experiment] = await query<{ id: string }>(service, `select id from experiment where tenant = 'half'`);
   const [run] = await query<{ id: string }>(service, `select id from run where tenant = 'half' and name = 'parent'`);
   const refuse = async () => {
-    for (const [name, input] of [
-      ['restoreExperiment', { id: experiment!.id }],
-      ['updateExperiment', { id: experiment!.id, state: 'ACTIVE' }],
-      ['restoreRun', { runId: run!.id }],
-      ['exportExperiment', { experimentId: experiment!.id }],
+    for (const [document, input] of [
+      [RestoreExperimentDetailsDocument, { id: experiment!.id }],
+      [UpdateExperimentDetailsDocument, { id: experiment!.id, state: 'ACTIVE' }],
+      [RestoreRunDetailsDocument, { runId: run!.id }],
+      [ExportExperimentDocument, { experimentId: experiment!.id }],
     ] as const)
-      expect(await refused(half, name, input), name).toMatchObject({
+      expect(await refused(half, document, input), document.toString()).toMatchObject({
         message: expect.stringContaining('here only in part'),
         extensions: { code: 'CONFLICT' },
       });
@@ -334,7 +340,7 @@ it('one that is here only in part is neither restored nor exported nor collected
   await refuse();
   const rows = () => query(service, `select id from run where tenant = 'half'`);
   const runsBefore = await rows();
-  expect(await succeeded(half, 'collectGarbage', { olderThanDays: 0 })).toMatchObject({
+  expect(await succeeded(half, CollectGarbageDocument, { olderThanDays: 0 })).toMatchObject({
     ...{ runs: 0, loggedModels: 0, experiments: 0 },
     kept: [{ type: 'experiment', id: experiment!.id, reason: 'an import is writing it' }],
   });

@@ -29,6 +29,10 @@ import {
   DeleteRunDeletedAtDocument,
   UpdateRunStatusEndedAtDocument,
   CloneRunNameDocument,
+  type UpdateExperimentInput,
+  LogParamsDetailsDocument,
+  LogArtifactDetailsDocument,
+  UpdateExperimentDescriptionTagsDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -160,11 +164,11 @@ describe('a run that has ended', () => {
       hyperparameters: { epochs: 10_000, batchSize: 64, learningRate: 0.01, hiddenLayers: [4] },
     };
     const { jobId, runId } = await startTraining(tess, { experimentId, datasetId, config });
-    for (const [name, input] of [
-      ['deleteRun', { runId }],
-      ['deleteExperiment', { id: experimentId }],
+    for (const [document, input] of [
+      [DeleteRunDetailsDocument, { runId }],
+      [DeleteExperimentDetailsDocument, { id: experimentId }],
     ] as const) {
-      const error = await refused(tess, name, input);
+      const error = await refused(tess, document, input);
       expect(error.extensions).toMatchObject({ code: 'CONFLICT', got: `training ${jobId}` });
     }
     await mutate(tess, CancelJobDetailsDocument, { jobId });
@@ -220,7 +224,8 @@ describe('notes', () => {
 
   it('of an experiment are kept equal to MLflow’s tag', async () => {
     const id = await createExperiment(tess);
-    const change = (input: object) => mutate(tess, UpdateExperimentDetailsDocument, { id, ...input });
+    const change = (input: Omit<UpdateExperimentInput, 'id'>) =>
+      mutate(tess, UpdateExperimentDescriptionTagsDocument, { id, ...input });
     const tags = [{ key: 'team', value: 'a' }];
     expect((await change({ description: 'about', tags })).experiment).toEqual({ description: 'about', tags });
     expect((await change({ tags: [] })).experiment).toEqual({ description: 'about', tags: [] });
@@ -260,20 +265,27 @@ describe('deleted runs', () => {
     expect(await listed({ experimentIds: [experimentId], states: ['DELETED', 'ACTIVE'] })).toEqual([runId]);
     const again = await mutate(tess, DeleteRunDeletedAtDocument, { runId });
     expect(again.run).toEqual({ deletedAt: run.deletedAt });
-    const writes: Record<string, object> = {
-      logMetrics: { runId, metrics: [{ key: 'loss', value: 1 }] },
-      logParams: { runId, params: [{ key: 'a', value: 'b' }] },
-      setRunTags: { runId, tags: [{ key: 'a', value: 'b' }] },
-      deleteRunTag: { runId, key: 'k' },
-      finishRun: { runId, status: 'FINISHED' },
-      updateRun: { runId, name: 'x' },
-      resumeRun: { runId },
-      logRunDatasets: { runId, datasets: [{ name: 'd', digest: '1', sourceType: 'local', source: '' }] },
-      logArtifact: { runId, path: 'a.txt', uploadId },
-    };
-    for (const [name, input] of Object.entries(writes)) {
-      const { extensions } = await refused(tess, name, input);
-      expect(extensions, name).toMatchObject({ code: 'CONFLICT', expected: 'an active run', got: 'DELETED' });
+    const writes = [
+      [LogMetricsDetailsDocument, { runId, metrics: [{ key: 'loss', value: 1 }] }],
+      [LogParamsDetailsDocument, { runId, params: [{ key: 'a', value: 'b' }] }],
+      [SetRunTagsDetailsDocument, { runId, tags: [{ key: 'a', value: 'b' }] }],
+      [DeleteRunTagDetailsDocument, { runId, key: 'k' }],
+      [FinishRunDetailsDocument, { runId, status: 'FINISHED' }],
+      [UpdateRunDetailsDocument, { runId, name: 'x' }],
+      [ResumeRunDetailsDocument, { runId }],
+      [
+        LogRunDatasetsDetailsDocument,
+        { runId, datasets: [{ name: 'd', digest: '1', sourceType: 'local', source: '' }] },
+      ],
+      [LogArtifactDetailsDocument, { runId, path: 'a.txt', uploadId }],
+    ] as const;
+    for (const [document, input] of writes) {
+      const { extensions } = await refused(tess, document, input);
+      expect(extensions, document.toString()).toMatchObject({
+        code: 'CONFLICT',
+        expected: 'an active run',
+        got: 'DELETED',
+      });
     }
     await mutate(tess, RestoreRunDetailsDocument, { runId });
     expect(await read(runId, 'state deletedAt status tags { key } metrics { key } artifacts { path }')).toEqual({
