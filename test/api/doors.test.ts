@@ -7,6 +7,23 @@ import { MlflowCaller } from '../support/mlflow.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { createRun, mutate, query, refused } from '../support/tracking.js';
 import { createExperiment } from '../support/training.js';
+import {
+  CreateRunDocument,
+  ImportExperimentDocument,
+  ImportFromMlflowDocument,
+} from '../../schema/generated/operations.js';
+import type { TypedDocument } from '../../schema/typed-document.js';
+import {
+  AppendRunLogsDetailsDocument,
+  CreateExperimentDetailsDocument,
+  JobDetailsDocument,
+  LogArtifactDetailsDocument,
+  LogMetricsDetailsDocument,
+  LogParamsDetailsDocument,
+  LogRunDatasetsDetailsDocument,
+  SetRunTagsDetailsDocument,
+  UpdateRunDetailsDocument,
+} from '../generated/operations.js';
 
 interface Ended {
   status: string;
@@ -56,14 +73,14 @@ afterAll(async () => {
   await service?.close();
 });
 
-async function ended(name: string, input: object): Promise<Ended> {
-  const { job } = await mutate<{ job: { id: string } }>(tess, name, input, 'job { id }');
+async function ended<Input>(
+  document: TypedDocument<Record<string, { job: { id: string } }>, { input: Input }>,
+  input: Input,
+): Promise<Ended> {
+  const { job } = await mutate(tess, document, input);
   for (;;) {
-    const answer = await tess.ok<{ job: Ended }>(
-      'query ($id: ID!) { job(id: $id) { status attempt errorCode errorMessage result } }',
-      { id: job.id },
-    );
-    if (!['QUEUED', 'RUNNING'].includes(answer.job.status)) return answer.job;
+    const { job: now } = await tess.ok(JobDetailsDocument, { id: job.id });
+    if (!['QUEUED', 'RUNNING'].includes(now.status)) return { ...now, result: now.result as Ended['result'] };
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
@@ -72,7 +89,7 @@ async function importOf(change: (parts: ArchiveParts) => void): Promise<Ended> {
   const parts = smallArchive();
   change(parts);
   const { uploadId } = await tess.upload('experiment.tar', await writeArchive(parts));
-  return ended('importExperiment', { uploadId });
+  return ended(ImportExperimentDocument, { uploadId });
 }
 
 let number = 0;
@@ -119,12 +136,12 @@ async function importFrom(change: (things: ReturnType<typeof theirThings>) => vo
   const things = theirThings();
   change(things);
   theirs = things;
-  return ended('importFromMlflow', { trackingUri, modelNames: [] });
+  return ended(ImportFromMlflowDocument, { trackingUri, modelNames: [] });
 }
 
 interface BadValue {
   what: string;
-  graphql?: () => [mutation: string, input: object];
+  graphql?: () => [mutation: TypedDocument<object, never>, input: object];
   mlflow?: () => [path: string, body: object];
   /** What is changed in a sound archive, and where the refusal says that it is. */
   archive?: [change: (parts: ArchiveParts) => void, place: RegExp];
@@ -143,14 +160,14 @@ const BAD: BadValue[] = [
     ['a run name without a character', ''],
   ].map(([what, name]): BadValue => ({
     what: what!,
-    graphql: () => ['createRun', { experimentId, name }],
+    graphql: () => [CreateRunDocument, { experimentId, name }],
     // An empty name is none there.
     ...(name !== '' && { mlflow: () => ['runs/create', { experiment_id: hexOf(experimentId), run_name: name }] }),
     archive: [({ runs }) => void (runs[1]!['name'] = name), /runs\/00001\.ndjson line 2: name: /],
   })),
   {
     what: 'an experiment name with a direction mark',
-    graphql: () => ['createExperiment', { name: 'a\u202eb' }],
+    graphql: () => [CreateExperimentDetailsDocument, { name: 'a\u202eb' }],
     mlflow: () => ['experiments/create', { name: 'a\u202eb' }],
     archive: [({ experiment }) => void (experiment['name'] = 'a\u202eb'), /manifest\.json: experiment\.name: /],
   },
@@ -162,7 +179,10 @@ const BAD: BadValue[] = [
       ['a value of 9,000 characters', 'k', 'v'.repeat(9_000)],
     ].map(([what, key, value]): BadValue => ({
       what: `${what} among ${kind}`,
-      graphql: () => [kind === 'params' ? 'logParams' : 'setRunTags', { runId, [kind]: [pair(key!, value)] }],
+      graphql: () => [
+        kind === 'params' ? LogParamsDetailsDocument : SetRunTagsDetailsDocument,
+        { runId, [kind]: [pair(key!, value)] },
+      ],
       // Long values are cut there, as MLflow's server does.
       ...(value === 'v' && { mlflow: () => ['runs/log-batch', { run_id: hexOf(runId), [kind]: [pair(key!, value)] }] }),
       archive: [
@@ -182,7 +202,7 @@ const BAD: BadValue[] = [
   ].map(([what, key, step, ms]): BadValue => ({
     what: `a metric with ${what}`,
     ...(Math.abs(ms as number) < LATE_MS && {
-      graphql: () => ['logMetrics', { runId, metrics: [{ key, value: 1, step }] }],
+      graphql: () => [LogMetricsDetailsDocument, { runId, metrics: [{ key, value: 1, step }] }],
     }),
     mlflow: () => ['runs/log-metric', { run_id: hexOf(runId), key, value: 1, step, timestamp: ms }],
     archive: [
@@ -200,7 +220,7 @@ const BAD: BadValue[] = [
   })),
   {
     what: 'a log line of a stream that does not exist',
-    graphql: () => ['appendRunLogs', { runId, lines: [{ line: 'x', stream: 'NOPE' }] }],
+    graphql: () => [AppendRunLogsDetailsDocument, { runId, lines: [{ line: 'x', stream: 'NOPE' }] }],
     archive: [
       ({ logs }) => void (logs[0]!['lines'] = [[1, 1, 'NOPE', 'x']]),
       /logs\/00001\.ndjson line 1: lines\.0\.2/,
@@ -208,7 +228,7 @@ const BAD: BadValue[] = [
   },
   {
     what: 'a log line with a line feed',
-    graphql: () => ['appendRunLogs', { runId, lines: [{ line: 'a\nb' }] }],
+    graphql: () => [AppendRunLogsDetailsDocument, { runId, lines: [{ line: 'a\nb' }] }],
     archive: [
       ({ logs }) => void (logs[0]!['lines'] = [[1, 1, 'STDOUT', 'a\nb']]),
       /logs\/00001\.ndjson line 1: lines\.0\.3/,
@@ -262,7 +282,7 @@ const BAD: BadValue[] = [
   },
   {
     what: 'a run status that does not exist',
-    graphql: () => ['updateRun', { runId, status: 'NOPE' }],
+    graphql: () => [UpdateRunDetailsDocument, { runId, status: 'NOPE' }],
     mlflow: () => ['runs/update', { run_id: hexOf(runId), status: 'NOPE' }],
     archive: [({ runs }) => void (runs[0]!['status'] = 'NOPE'), /runs\/00001\.ndjson line 1: status/],
   },
@@ -279,7 +299,7 @@ const BAD: BadValue[] = [
   },
   {
     what: 'a run whose name is not that of its tag',
-    graphql: () => ['createRun', { experimentId, name: 'a', tags: [pair('mlflow.runName', 'b')] }],
+    graphql: () => [CreateRunDocument, { experimentId, name: 'a', tags: [pair('mlflow.runName', 'b')] }],
     archive: [({ runs }) => void (runs[0]!['tags'] = { 'mlflow.runName': 'b' }), /runs\/00001\.ndjson line 1: tags/],
   },
   {
@@ -289,7 +309,7 @@ const BAD: BadValue[] = [
   {
     what: 'a dataset with a digest of 100 characters',
     graphql: () => [
-      'logRunDatasets',
+      LogRunDatasetsDetailsDocument,
       { runId, datasets: [{ direction: 'INPUT', name: 'd', digest: 'x'.repeat(100), sourceType: 's', source: '{}' }] },
     ],
     mlflow: () => [
@@ -335,7 +355,7 @@ const BAD: BadValue[] = [
   },
   {
     what: 'a NUL in a value',
-    graphql: () => ['setRunTags', { runId, tags: [pair('k', 'a\0b')] }],
+    graphql: () => [SetRunTagsDetailsDocument, { runId, tags: [pair('k', 'a\0b')] }],
     mlflow: () => ['runs/set-tag', { run_id: hexOf(runId), key: 'k', value: 'a\0b' }],
     archive: [({ runs }) => void (runs[0]!['tags'] = { k: 'a\0b' }), /runs\/00001\.ndjson line 1: "k"/],
     theirs: ({ runs }) => void runs[0]!.data.tags.push(pair('k', 'a\0b')),
@@ -350,7 +370,7 @@ const BAD: BadValue[] = [
   },
   {
     what: 'a file at a path of 5,000 characters',
-    graphql: () => ['logArtifact', { runId, path: 'x'.repeat(5_000), uploadId: runId }],
+    graphql: () => [LogArtifactDetailsDocument, { runId, path: 'x'.repeat(5_000), uploadId: runId }],
     archive: [({ files }) => void (files[0]!['path'] = 'x'.repeat(5_000)), /files\/00001\.ndjson line 1: path/],
   },
 ];

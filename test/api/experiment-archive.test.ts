@@ -405,7 +405,7 @@ it('ids of another tenant and ids of nobody look the same to who sends them', as
   const outcomes = [];
   for (const parts of [taken, free]) {
     const { uploadId } = await curious.upload('experiment.tar', await writeArchive(parts));
-    const { experimentId: id, ...result } = await succeeded(curious, 'importExperiment', { uploadId });
+    const { experimentId: id, ...result } = await succeeded(curious, ImportExperimentDocument, { uploadId });
     expect(id).not.toBe(parts.experiment['id']);
     outcomes.push(result);
   }
