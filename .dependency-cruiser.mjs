@@ -36,14 +36,15 @@ export default {
       severity: 'error',
       comment: 'A module is changed without reading who uses it, as only what its index.ts names is used.',
       from: { path: '^src/(?:modules/([^/]+)/|)' },
-      to: { path: '^src/modules/', pathNot: ['^src/modules/[^/]+/(index|module)\\.ts$', '^src/modules/$1/'] },
+      to: { path: '^src/modules/', pathNot: ['^src/modules/[^/]+/(index|module|settings)\\.ts$', '^src/modules/$1/'] },
     },
     {
       name: 'module-ts-is-listed-only',
       severity: 'error',
-      comment: 'module.ts joins a module with its edges, so only the list of modules may know it.',
+      comment:
+        'module.ts joins a module with its edges, so only the list of modules may know it; settings.ts reaches its module as values.',
       from: { pathNot: '^src/modules\\.ts$' },
-      to: { path: '^src/modules/[^/]+/module\\.ts$' },
+      to: { path: '^src/modules/[^/]+/(module|settings)\\.ts$' },
     },
     {
       name: 'module-ts-knows-its-own-edges',
@@ -198,7 +199,7 @@ export default {
       comment: 'Only the entry points build the world; whoever else imports it takes what it should be handed.',
       from: {
         path: '^src/',
-        pathNot: [`^src/${COMPOSITION}`, '^src/modules/[^/]+/module\\.ts$', '^src/server/'],
+        pathNot: [`^src/${COMPOSITION}`, '^src/config\\.ts$', '^src/modules/[^/]+/module\\.ts$', '^src/server/'],
       },
       to: { path: '^src/(main|app|context|composition|modules|define-module|implementations)\\.ts$' },
     },

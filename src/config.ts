@@ -1,41 +1,11 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { AppError, ErrorCode, quote } from './errors.js';
+import { MODULE_SETTINGS } from './modules.js';
+import { list, setting, url, whole, type Settings, type SettingValues } from './settings.js';
 
-/** A whole number in a range; the sentence is the same whatever is wrong with what came. */
-const whole = (min: number, max = Number.MAX_SAFE_INTEGER) => {
-  const error = max === Number.MAX_SAFE_INTEGER ? `a whole number from ${min}` : `a whole number from ${min} to ${max}`;
-  return z.coerce.number({ error }).int(error).min(min, error).max(max, error);
-};
-const url = (...protocols: string[]) =>
-  z
-    .string()
-    .refine(
-      (text) => URL.canParse(text) && protocols.includes(new URL(text).protocol),
-      `an address that begins with ${protocols.join(' or ')}//`,
-    );
-const list = z.string().transform((text) =>
-  text
-    .split(',')
-    .map((item) => item.trim())
-    .filter(Boolean),
-);
-
-const flag = z
-  .enum(['true', 'false'], { error: 'true or false' })
-  .default('false')
-  .transform((text) => text === 'true');
-
-interface Setting<T extends z.ZodType = z.ZodType> {
-  schema: T;
-  /** One sentence; units and default included where the name does not say them. */
-  about: string;
-}
-
-const setting = <T extends z.ZodType>(schema: T, about: string): Setting<T> => ({ schema, about });
-
-/** Every setting of the service: the name in the environment, how it is read, what it is for. */
-export const SETTINGS = {
+/** Settings of the process as a whole; those of a module stand in its settings.ts. */
+const CORE_SETTINGS = {
   ROLE: setting(
     z.enum(['all', 'api', 'worker']).default('all'),
     'What this process does: everything, only the API, or only background jobs.',
@@ -95,15 +65,10 @@ export const SETTINGS = {
     list.default(['http://localhost:3001', 'http://127.0.0.1:3001']),
     'Web origins that may call from a browser, separated by commas.',
   ),
-  DATASET_DIRS: setting(
-    list.default([]).transform((paths) => paths.map((path) => resolve(path))),
-    'Folders on this machine whose files may be registered as datasets, separated by commas.',
-  ),
   LOG_LEVEL: setting(
     z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
     'Least severity that is logged.',
   ),
-  MAX_UPLOAD_BYTES: setting(whole(1).default(5 * 1024 ** 3), 'Largest uploaded file, in bytes.'),
   MAX_BODY_BYTES: setting(whole(1).default(8 * 1024 ** 2), 'Largest GraphQL request, in bytes.'),
   MAX_ANSWER_BYTES: setting(
     whole(1024, 256 * 1024 ** 2).default(16 * 1024 ** 2),
@@ -114,20 +79,6 @@ export const SETTINGS = {
     whole(1).default(50_000),
     'Largest estimated cost of a GraphQL document (fields, times page sizes).',
   ),
-  PYTHON_PATH: setting(
-    z.string().min(1).optional(),
-    'Python that converts models of other frameworks to ONNX, with the extras of python/ installed; absent: ' +
-      'none are converted.',
-  ),
-  CONVERSION_SANDBOX: setting(
-    z.enum(['bubblewrap', 'process']).default('bubblewrap'),
-    'What a model that must be unpickled is kept in: bubblewrap, or only a process of its own, for models ' +
-      'that you trust.',
-  ),
-  CONVERSION_MEMORY_BYTES: setting(
-    whole(1).default(8 * 1024 ** 3),
-    'Address space that one conversion may take, in bytes.',
-  ),
   CHILD_MEMORY_BYTES: setting(
     whole(64 * 1024 ** 2).optional(),
     'Resident memory that one child process may reach (a training, an evaluation, a reading of a file), in bytes; ' +
@@ -137,85 +88,18 @@ export const SETTINGS = {
     whole(1024 ** 2).default(64 * 1024 ** 3),
     'Largest file that one child process may write, in bytes.',
   ),
-  WORKER_CONCURRENCY: setting(whole(1, 64).default(2), 'Background jobs that run at once in this process.'),
-  INFERENCE_HOSTS: setting(whole(1, 64).default(2), 'Processes that run models for online predictions.'),
-  INFERENCE_MEMORY_BYTES: setting(
-    whole(1).default(2 * 1024 ** 3),
-    'Resident memory that one of them may reach, in bytes.',
-  ),
-  PREDICT_DEADLINE_MS: setting(
-    whole(1, 600_000).default(5_000),
-    'Longest that one prediction may take, in milliseconds.',
-  ),
-  MONITORING_INTERVAL_MS: setting(
-    whole(200).default(15_000),
-    'Time between two looks at live traffic, in milliseconds.',
-  ),
-  MONITORING_MIN_ROWS: setting(whole(1).default(200), 'Fewest logged rows that make a window for drift.'),
-  RECONCILE_INTERVAL_MS: setting(
-    whole(100).default(5_000),
-    'Time between two looks for lost or stalled jobs, in milliseconds.',
-  ),
-  JOB_HEARTBEAT_TIMEOUT_MS: setting(
-    whole(1_000).default(20_000),
-    'A running job without a sign of life for so long is given to another worker, and a child process is ended, in ' +
-      'milliseconds.',
-  ),
-  WEBHOOK_ALLOW_HTTP: setting(flag, 'Whether webhooks may call http:// addresses besides https://.'),
-  WEBHOOK_ALLOWED_HOSTS: setting(
-    list.default([]),
-    'Host names, IP addresses and networks (10.1.0.0/16) that webhooks may call though they are private, ' +
-      'separated by commas.',
-  ),
-  WEBHOOK_CONCURRENCY: setting(whole(1, 256).default(16), 'Webhook messages on their way at once from this process.'),
-  WEBHOOK_BACKOFF_MS: setting(
-    whole(1, 600_000).default(10_000),
-    'Time between the first two attempts at a webhook delivery, in milliseconds; each further wait is four ' +
-      'times as long.',
-  ),
-  WEBHOOK_LOG_DAYS: setting(whole(1, 3_650).default(30), 'How long ended webhook deliveries are kept, in days.'),
-  EVENT_LOG_DAYS: setting(
-    whole(0, 36_500).default(90),
-    'How long lifecycle events and the steps of ended jobs are kept, in days; 0 for ever. Webhook deliveries ' +
-      'go with their events.',
-  ),
-  TRAFFIC_LOG_DAYS: setting(
-    whole(0, 36_500).default(400),
-    'How long the counters of each minute of traffic are kept, in days; 0 for ever.',
-  ),
-  AUDIT_LOG_DAYS: setting(whole(0, 36_500).default(0), 'How long audit rows are kept, in days; 0 for ever.'),
-  MLFLOW_TRACKING_URI: setting(
-    url('http:', 'https:').optional(),
-    'Another MLflow server, to which experiments, runs, versions, stages and aliases of all tenants are ' +
-      'mirrored; absent: to none.',
-  ),
-  MLFLOW_TRACKING_TOKEN: setting(z.string().min(1).optional(), 'Bearer token for MLFLOW_TRACKING_URI.'),
-  MLFLOW_TRACKING_USERNAME: setting(z.string().min(1).optional(), 'User at MLFLOW_TRACKING_URI, instead of a token.'),
-  MLFLOW_TRACKING_PASSWORD: setting(z.string().min(1).optional(), 'Password of MLFLOW_TRACKING_USERNAME.'),
-  MLFLOW_IMPORT_ALLOW_HTTP: setting(
-    flag,
-    'Whether imports may read MLflow servers at http:// addresses besides https://.',
-  ),
-  MLFLOW_IMPORT_ALLOWED_HOSTS: setting(
-    list.default([]),
-    'Host names, IP addresses and networks (10.1.0.0/16) that imports from MLflow may call though they are ' +
-      'private, separated by commas.',
-  ),
-  SYSTEM_METRICS_INTERVAL_MS: setting(
-    whole(0, 3_600_000).default(10_000),
-    'Time between two looks of a training at its machine, logged as system metrics of its run, in ' +
-      'milliseconds; 0 for none.',
-  ),
   SHUTDOWN_GRACE_MS: setting(
     whole(1).default(20_000),
     'Longest that work in flight may take after SIGTERM, in milliseconds.',
   ),
-} as const satisfies Record<string, Setting>;
+} as const satisfies Settings;
 
-type SettingName = keyof typeof SETTINGS;
-type RawConfig = { [K in SettingName]: z.output<(typeof SETTINGS)[K]['schema']> };
+const SETTINGS: Settings = { ...CORE_SETTINGS, ...MODULE_SETTINGS };
 
-export interface Config extends RawConfig {
+type CoreSettings = SettingValues<typeof CORE_SETTINGS>;
+
+/** Each module adds its own settings. */
+export interface Config extends CoreSettings {
   /** True when this process brings its own PostgreSQL. */
   embedded: boolean;
 }
@@ -238,7 +122,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     values[name] = parsed.data;
   }
   // The loop above has parsed each value with the schema of its own name.
-  const config = { ...(values as RawConfig), embedded: values['DATABASE_URL'] === undefined };
+  const config = { ...(values as Omit<Config, 'embedded'>), embedded: values['DATABASE_URL'] === undefined };
   checkTogether(config);
   return config;
 }

@@ -1,31 +1,49 @@
 // Before any resolver: type-graphql's decorators need it.
 import 'reflect-metadata';
 import type { Module } from './define-module.js';
+import { PLATFORM_SETTINGS } from './modules/platform/settings.js';
+import { JOBS_SETTINGS } from './modules/jobs/settings.js';
+import { UPLOADS_SETTINGS } from './modules/uploads/settings.js';
+import { DATASETS_SETTINGS } from './modules/datasets/settings.js';
+import { REGISTRY_SETTINGS } from './modules/registry/settings.js';
+import { TRAINING_SETTINGS } from './modules/training/settings.js';
+import { SERVING_SETTINGS } from './modules/serving/settings.js';
+import { MONITORING_SETTINGS } from './modules/monitoring/settings.js';
+import { EXCHANGE_SETTINGS } from './modules/exchange/settings.js';
+import type { Settings } from './settings.js';
+
+interface ListedModule {
+  load(): Promise<{ default: Module }>;
+  /** Known before its code is loaded, so that a wrong one is told at once. */
+  settings?: Settings;
+}
 
 /** Every module, a line each, in the order in which their services are built: each may use those of the ones above. */
-const MODULES: (() => Promise<{ default: Module }>)[] = [
-  () => import('./modules/platform/module.js'),
-  () => import('./modules/jobs/module.js'),
-  () => import('./modules/uploads/module.js'),
-  () => import('./modules/datasets/module.js'),
-  () => import('./modules/experiments/module.js'),
-  () => import('./modules/artifacts/module.js'),
-  () => import('./modules/logged-models/module.js'),
-  () => import('./modules/registry/module.js'),
-  () => import('./modules/training/module.js'),
-  () => import('./modules/evaluation/module.js'),
-  () => import('./modules/serving/module.js'),
-  () => import('./modules/alerts/module.js'),
-  () => import('./modules/monitoring/module.js'),
-  () => import('./modules/lineage/module.js'),
-  () => import('./modules/exchange/module.js'),
-  () => import('./modules/garbage/module.js'),
+const MODULES: ListedModule[] = [
+  { load: () => import('./modules/platform/module.js'), settings: PLATFORM_SETTINGS },
+  { load: () => import('./modules/jobs/module.js'), settings: JOBS_SETTINGS },
+  { load: () => import('./modules/uploads/module.js'), settings: UPLOADS_SETTINGS },
+  { load: () => import('./modules/datasets/module.js'), settings: DATASETS_SETTINGS },
+  { load: () => import('./modules/experiments/module.js') },
+  { load: () => import('./modules/artifacts/module.js') },
+  { load: () => import('./modules/logged-models/module.js') },
+  { load: () => import('./modules/registry/module.js'), settings: REGISTRY_SETTINGS },
+  { load: () => import('./modules/training/module.js'), settings: TRAINING_SETTINGS },
+  { load: () => import('./modules/evaluation/module.js') },
+  { load: () => import('./modules/serving/module.js'), settings: SERVING_SETTINGS },
+  { load: () => import('./modules/alerts/module.js') },
+  { load: () => import('./modules/monitoring/module.js'), settings: MONITORING_SETTINGS },
+  { load: () => import('./modules/lineage/module.js') },
+  { load: () => import('./modules/exchange/module.js'), settings: EXCHANGE_SETTINGS },
+  { load: () => import('./modules/garbage/module.js') },
 ];
+
+export const MODULE_SETTINGS: Settings = Object.assign({}, ...MODULES.map(({ settings }) => settings));
 
 let loaded: Promise<Module[]> | undefined;
 
 /** Loads their code, which takes a second: main.ts begins before it needs them. */
 export function loadModules(): Promise<Module[]> {
-  loaded ??= Promise.all(MODULES.map(async (load) => (await load()).default));
+  loaded ??= Promise.all(MODULES.map(async ({ load }) => (await load()).default));
   return loaded;
 }

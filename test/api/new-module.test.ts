@@ -24,7 +24,7 @@ function copyWithNotes(): string {
   for (const name of ['src', 'demo', 'tsconfig.json', '.dependency-cruiser.mjs'])
     cpSync(name, join(copy, name), { recursive: true });
   cpSync('docs/examples/notes/src', join(copy, 'src'), { recursive: true });
-  edit(join(copy, 'src/modules.ts'), /\n\];/, `\n  () => import('./modules/notes/module.js'),\n];`);
+  edit(join(copy, 'src/modules.ts'), /\n\];/, `\n  { load: () => import('./modules/notes/module.js') },\n];`);
   const database = join(copy, 'src/db/database.ts');
   edit(database, /(const MIGRATIONS = \[[^\]]*)\]/, `$1  { name: '0099-notes', class: Migration0099Notes },\n]`);
   edit(database, /^/, `import { Migration0099Notes } from './migrations/0099-notes.js';\n`);

@@ -1,0 +1,15 @@
+import { setting, whole, type Settings, type SettingValues } from '../../settings.js';
+
+export const MONITORING_SETTINGS = {
+  MONITORING_INTERVAL_MS: setting(
+    whole(200).default(15_000),
+    'Time between two looks at live traffic, in milliseconds.',
+  ),
+  MONITORING_MIN_ROWS: setting(whole(1).default(200), 'Fewest logged rows that make a window for drift.'),
+} as const satisfies Settings;
+
+type MonitoringSettings = SettingValues<typeof MONITORING_SETTINGS>;
+
+declare module '../../config.js' {
+  interface Config extends MonitoringSettings {}
+}
