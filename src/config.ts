@@ -30,6 +30,14 @@ const CORE_SETTINGS = {
     'Your PostgreSQL (15 or newer); absent: an embedded one in DATA_DIR.',
   ),
   DATABASE_POOL_SIZE: setting(whole(2).max(500).default(20), 'Connections that this process may hold to PostgreSQL.'),
+  DATABASE_TIMEOUT_MS: setting(
+    whole(100, 600_000).default(15_000),
+    'Longest that a request waits for a connection to PostgreSQL, and for the answer to each statement, in milliseconds.',
+  ),
+  DATABASE_BACKGROUND_TIMEOUT_MS: setting(
+    whole(100, 86_400_000).default(120_000),
+    'Longest that background work waits for the answer to a statement, in milliseconds.',
+  ),
   REDIS_URL: setting(
     url('redis:', 'rediss:').optional(),
     'Your Redis, for queues, wake-ups and caches; absent: PostgreSQL does it.',

@@ -92,6 +92,8 @@ export async function createImplementations(
     url: options.databaseUrl,
     entities: options.entities,
     poolSize: config.DATABASE_POOL_SIZE,
+    timeoutMs: config.DATABASE_TIMEOUT_MS,
+    backgroundTimeoutMs: config.DATABASE_BACKGROUND_TIMEOUT_MS,
     idleInTransactionTimeoutMs: Math.max(MIN_IDLE_IN_TRANSACTION_MS, config.JOB_HEARTBEAT_TIMEOUT_MS),
     onStatement: options.onStatement,
     ...(config.MLFLOW_TRACKING_URI && { onTouched: markTouched }),

@@ -1,4 +1,4 @@
-import type { Options, SessionContext } from '@mikro-orm/core';
+import type { Options } from '@mikro-orm/core';
 import { Migrator } from '@mikro-orm/migrations';
 import { MikroORM, type EntityManager } from '@mikro-orm/postgresql';
 import type { Pool, QueryResult } from 'pg';
@@ -19,6 +19,7 @@ import { Migration0011 } from './migrations/0011-access.js';
 import { Migration0011GroundTruth } from './migrations/0011-ground-truth.js';
 import { Migration0012 } from './migrations/0012-artifact-paths.js';
 import { Migration0013 } from './migrations/0013-small-objects.js';
+import { DatabaseProbe } from './database-probe.js';
 import { asOutage } from './outage.js';
 import {
   giveBackDeadConnections,
@@ -28,6 +29,7 @@ import {
   sendBeginWithNext,
   watchStatements,
 } from './pool.js';
+import { giveUpSilentServer, withStatementLimit } from './statement-limit.js';
 import { countRows, letRowsBeCounted, type OnRow } from './row-count.js';
 import { asRefusedValue } from './refused-value.js';
 import { APP_ROLE, checkServer, ensureRoles, explainRefusal, isRace, SYSTEM_ROLE } from './preparation.js';
@@ -48,6 +50,8 @@ export interface Session {
 export interface Actor {
   principal: Principal;
   requestId: string;
+  /** Nobody waits for it: its statements may take longer. */
+  isBackground?: boolean;
   /** Told of every row that is read; what it throws ends the transaction. */
   onRow?: OnRow | undefined;
 }
@@ -59,6 +63,10 @@ export interface DatabaseOptions {
   /** What its sessions find and write as objects; none for one that only migrates or sends SQL. */
   entities: Entities;
   poolSize: number;
+  /** Longest wait for a connection, and for the answer to a statement. Default 15 s. */
+  timeoutMs?: number;
+  /** The same for a statement of background work. Default 2 minutes. */
+  backgroundTimeoutMs?: number;
   /**
    * A transaction that does nothing for so long is ended: a frozen process must not keep its locks. Never when absent.
    */
@@ -108,16 +116,23 @@ export const PLANNER = Object.entries({
 })
   .map(([name, value]) => `-c ${name}=${value}`)
   .join(' ');
-/** Longest wait for a connection, new or out of the pool. */
-const CONNECT_TIMEOUT_MS = 15_000;
+const DEFAULT_TIMEOUT_MS = 15_000;
+const DEFAULT_BACKGROUND_TIMEOUT_MS = 120_000;
+/** Longest step of a migration, and longest wait for another process that migrates. */
+const MIGRATION_TIMEOUT_MS = 30 * 60_000;
+const MIGRATION_LOCK_TIMEOUT_MS = 10 * 60_000;
+const LOCK_NOT_AVAILABLE = '55P03';
 
 export class Database {
   private constructor(
     private readonly orm: MikroORM,
     private readonly onTouched: OnTouched | undefined,
+    private readonly backgroundTimeoutMs: number,
+    private readonly probe: DatabaseProbe,
   ) {}
 
   static async connect(options: DatabaseOptions): Promise<Database> {
+    const { timeoutMs = DEFAULT_TIMEOUT_MS, backgroundTimeoutMs = DEFAULT_BACKGROUND_TIMEOUT_MS } = options;
     const orm = await MikroORM.init({
       clientUrl: options.url,
       entities: [...options.entities],
@@ -130,12 +145,14 @@ export class Database {
         // With all that it says: of `clientUrl` the ORM takes no more than host, port, user, password and database.
         connectionString: options.url,
         idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs,
-        connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+        connectionTimeoutMillis: timeoutMs,
+        statement_timeout: timeoutMs,
         keepAlive: true,
         options: PLANNER,
         types: columnTypes(),
         onPoolCreated: (pool: Pool) => {
           letRowsBeCounted(pool);
+          giveUpSilentServer(pool, timeoutMs);
           giveBackDeadConnections(pool);
           sendBeginWithNext(pool);
           prepareNamed(pool);
@@ -156,11 +173,15 @@ export class Database {
         },
       );
     }
-    return new Database(orm, options.onTouched);
+    return new Database(orm, options.onTouched, backgroundTimeoutMs, new DatabaseProbe(options.url));
   }
 
   /** Makes the roles and brings the schema up to date; several processes may call it at once. */
   async migrate(): Promise<void> {
+    await withStatementLimit(MIGRATION_TIMEOUT_MS, () => this.bringUpToDate());
+  }
+
+  private async bringUpToDate(): Promise<void> {
     const em = this.orm.em.fork();
     await checkServer(em);
     for (let tries = 3; ; tries--) {
@@ -173,11 +194,23 @@ export class Database {
     }
     try {
       await em.transactional(async (locked) => {
+        await locked.execute(
+          `select set_config('lock_timeout', '${MIGRATION_LOCK_TIMEOUT_MS}', true), ` +
+            `set_config('statement_timeout', '${MIGRATION_TIMEOUT_MS}', true)`,
+        );
         await locked.execute(`select pg_advisory_xact_lock(hashtext('matih.migrate'))`);
         await refuseNewer(locked);
         await this.orm.migrator.up({ transaction: locked.getTransactionContext() });
       });
     } catch (error) {
+      if ((error as { code?: string }).code === LOCK_NOT_AVAILABLE)
+        throw new AppError(
+          ErrorCode.UNAVAILABLE,
+          'Another process has been setting up the tables of the database for 10 minutes: wait for it or end it, then ' +
+            'start again.',
+          {},
+          { cause: error },
+        );
       throw await explainRefusal(em, error);
     }
   }
@@ -192,7 +225,7 @@ export class Database {
     const tenant = actor.principal.tenant;
     const actions: (() => void)[] = [];
     // The role as a variable, so that both are set in one statement.
-    const settings = { variables: { 'matih.tenant': tenant, role: APP_ROLE } };
+    const settings = { 'matih.tenant': tenant, role: APP_ROLE };
     const inTransaction = async (em: EntityManager) => {
       const touched: Touched[] = [];
       const { principal, requestId } = actor;
@@ -202,8 +235,8 @@ export class Database {
       await this.tellTouched(em, tenant, touched);
       return done;
     };
-    const { onRow } = actor;
-    const run = () => this.run(settings, inTransaction);
+    const { onRow, isBackground = false } = actor;
+    const run = () => (isBackground ? this.runPatiently(settings, inTransaction) : this.run(settings, inTransaction));
     const result = await (onRow ? countRows(onRow, run) : run());
     for (const action of actions) action();
     return result;
@@ -238,6 +271,7 @@ export class Database {
       };
       return await sendAtOnce(pool, all, statements);
     } catch (error) {
+      this.probe.noteFailure(error);
       throw asRefusedValue(asOutage(error));
     }
   }
@@ -254,13 +288,20 @@ export class Database {
 
   /** Work of the service itself, over all tenants: relays, reconcilers, sweepers. Never on behalf of a request. */
   async asSystem<T>(work: (em: EntityManager) => Promise<T>): Promise<T> {
-    return this.run({ role: SYSTEM_ROLE }, work);
+    return this.runPatiently({ role: SYSTEM_ROLE }, work);
   }
 
-  private async run<T>(sessionContext: SessionContext, work: (em: EntityManager) => Promise<T>): Promise<T> {
+  /** With the limits of work that nobody waits for. */
+  private runPatiently<T>(variables: Record<string, string>, work: (em: EntityManager) => Promise<T>): Promise<T> {
+    const limitMs = this.backgroundTimeoutMs;
+    return withStatementLimit(limitMs, () => this.run({ ...variables, statement_timeout: String(limitMs) }, work));
+  }
+
+  private async run<T>(variables: Record<string, string>, work: (em: EntityManager) => Promise<T>): Promise<T> {
     try {
-      return await this.orm.em.fork().transactional((em) => work(em), { sessionContext });
+      return await this.orm.em.fork().transactional((em) => work(em), { sessionContext: { variables } });
     } catch (error) {
+      this.probe.noteFailure(error);
       throw asRefusedValue(asOutage(error));
     }
   }
@@ -271,12 +312,14 @@ export class Database {
     return { inUse: pool.totalCount - pool.idleCount, waiting: pool.waitingCount };
   }
 
-  async ping(): Promise<boolean> {
-    return (await this.orm.checkConnection()).ok;
+  /** What is wrong with it now, within 2 s; nothing when all is well. */
+  problems(): Promise<string[]> {
+    return this.probe.problems();
   }
 
-  close(): Promise<void> {
-    return this.orm.close(true);
+  async close(): Promise<void> {
+    await this.probe.close();
+    await this.orm.close(true);
   }
 }
 

@@ -1,4 +1,4 @@
-import { AppError, ErrorCode } from '../errors.js';
+import { AppError, diskFull, ErrorCode } from '../errors.js';
 
 /**
  * PostgreSQL's own: connection lost (08), no resources (53), taken back by an operator (57), ended as idle (25P03), try
@@ -24,6 +24,8 @@ const MESSAGES =
  * harmless. Others pass.
  */
 export function asOutage(error: unknown): unknown {
+  const full = error instanceof AppError ? undefined : diskFull(error);
+  if (full) return full;
   for (let at = error, depth = 0; at instanceof Error && !(at instanceof AppError) && depth < 5; depth++) {
     const { code, message, cause } = at as Error & { code?: unknown };
     if (

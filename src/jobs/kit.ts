@@ -62,6 +62,7 @@ async function runAttempt(runtime: JobRuntime, job: Job, handler: JobHandler): P
       expiresAt: new Date(Date.now() + timeoutMs),
     },
     requestId: job.id,
+    isBackground: true,
   };
   const stale = new AbortController();
   const signal = AbortSignal.any([stale.signal, AbortSignal.timeout(timeoutMs), runtime.leaving]);

@@ -13,7 +13,6 @@ const WAIT_MS = 10_000;
 const MAX_WAITING = 256;
 /** Of the database's connections: what one tenant's requests take leaves some for others. */
 const TENANT_SHARE_OF_CONNECTIONS = 0.75;
-const CONNECTION_WAIT_MS = 15_000;
 const MAX_WAITING_FOR_CONNECTIONS = 2_000;
 /** Text with escapes, and numbers, may take so many times what was counted for them. */
 const ESTIMATE_FACTOR = 6;
@@ -24,6 +23,8 @@ export interface AnswerBudgetOptions {
   maxAnswerBytes: number;
   /** Connections of this process to its database. */
   connections: number;
+  /** Longest wait for one of them. */
+  connectionWaitMs: number;
 }
 
 /** What all answers that are made at the same time may take. */
@@ -38,7 +39,7 @@ export class AnswerBudget {
     this.large = new FairBudget({ amount: LARGE_AT_ONCE, waitMs: WAIT_MS, waiting: MAX_WAITING });
     this.connections = new FairBudget({
       amount: options.connections,
-      waitMs: CONNECTION_WAIT_MS,
+      waitMs: options.connectionWaitMs,
       waiting: MAX_WAITING_FOR_CONNECTIONS,
       tenantShare: TENANT_SHARE_OF_CONNECTIONS,
     });

@@ -89,7 +89,7 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
   collectDefaultMetrics({ register: registry });
   registerOps(fastify, {
     registry,
-    notReady: async () => (draining ? ['draining'] : (await app.db.ping()) ? [] : ['database']),
+    notReady: async () => (draining ? ['draining'] : app.db.problems()),
   });
   registerUploads(fastify, app);
   registerArtifacts(fastify, app);
@@ -111,6 +111,7 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
     answers: new AnswerBudget({
       maxAnswerBytes: config.MAX_ANSWER_BYTES,
       connections: config.DATABASE_POOL_SIZE,
+      connectionWaitMs: config.DATABASE_TIMEOUT_MS,
     }),
     newContext: (...args) => new OperationContext(app, ...args),
   };

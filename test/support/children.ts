@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'vitest';
+import { processTree } from '../../src/child-task/process-facts.js';
 
 /** Processes of a program of the service, e.g. `training/local-child.js`, that `parentPid` started. */
 export function childPids(program: string, parentPid = process.pid): number[] {
@@ -15,6 +16,11 @@ export async function stopChild(program: string, parentPid = process.pid, timeou
   await expect.poll(() => (pid = childPids(program, parentPid)[0]), { timeout: timeoutMs, interval: 5 }).toBeDefined();
   process.kill(pid!, 'SIGSTOP');
   return pid!;
+}
+
+/** A signal to a process and all that came from it. */
+export function signalTree(pid: number, signal: NodeJS.Signals): void {
+  for (const one of processTree(pid)) process.kill(one, signal);
 }
 
 export function isAlive(pid: number): boolean {

@@ -1,0 +1,76 @@
+import pg from 'pg';
+import { diskFull } from '../errors.js';
+
+/** Readiness is asked every few seconds, and its answer is wanted at once. */
+const LONGEST_MS = 1_500;
+/** More than fits into what a file has left: it must grow. In a temporary table, which leaves nothing behind. */
+const WRITE =
+  'create temporary table matih_disk_probe on commit drop as ' +
+  "select repeat('x', 1900) as filling from generate_series(1, 300)";
+
+/**
+ * Whether the database answers, and whether it can be written to, asked on a connection of its own: neither a busy pool
+ * nor a server that stands still holds up the answer.
+ */
+export class DatabaseProbe {
+  private client: pg.Client | null = null;
+  private looking: Promise<string[]> | null = null;
+  private diskWasFull = false;
+
+  constructor(private readonly url: string) {}
+
+  /** A write failed for this; until one succeeds, writes fail. */
+  noteFailure(error: unknown): void {
+    if (diskFull(error)) this.diskWasFull = true;
+  }
+
+  /** What is wrong with the database; nothing when all is well. Never rejects. */
+  problems(): Promise<string[]> {
+    this.looking ??= this.look().finally(() => {
+      this.looking = null;
+    });
+    return this.looking;
+  }
+
+  async close(): Promise<void> {
+    await this.client?.end().catch(() => undefined);
+  }
+
+  private async look(): Promise<string[]> {
+    const client = this.client ?? this.newClient();
+    const timer = setTimeout(() => client.connection.stream.destroy(), LONGEST_MS);
+    try {
+      if (this.client === null) await client.connect();
+      this.client = client;
+      await client.query('select 1');
+      if (this.diskWasFull) this.diskWasFull = await cannotWrite(client);
+      return this.diskWasFull ? ['database: the disk is full'] : [];
+    } catch {
+      this.client = null;
+      client.connection.stream.destroy();
+      return ['database'];
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  private newClient(): pg.Client {
+    const client = new pg.Client({ connectionString: this.url, application_name: 'matih-readiness', keepAlive: true });
+    // A connection that ends between two looks is made anew at the next.
+    const forget = () => {
+      if (this.client === client) this.client = null;
+    };
+    client.on('error', forget).on('end', forget);
+    return client;
+  }
+}
+
+/** Of any other refusal, such as a missing right, nothing is to be learnt. */
+async function cannotWrite(client: pg.Client): Promise<boolean> {
+  try {
+    await client.query(WRITE);
+    return false;
+  } catch (error) {
+    return diskFull(error) !== undefined;
+  }
+}

@@ -1,0 +1,45 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Pool } from 'pg';
+
+/** How long each statement of the work that runs now may take; the pool's own limit when there is none. */
+const limitMs = new AsyncLocalStorage<number>();
+
+/** The server ends a statement at its limit; who gets no answer for so much longer gives the server up. */
+const GRACE_MS = 500;
+
+export function withStatementLimit<T>(ms: number, work: () => Promise<T>): Promise<T> {
+  return limitMs.run(ms, work);
+}
+
+/**
+ * Ends a connection whose server does not answer a statement: it stands still, or the network swallows what is sent.
+ * What waits on that connection fails at once, and the pool makes a new one.
+ */
+export function giveUpSilentServer(pool: Pool, defaultLimitMs: number): void {
+  pool.on('connect', (client) => {
+    const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>;
+    const { stream } = client.connection;
+    Object.assign(client, {
+      query: async (...args: unknown[]) => {
+        const timer = setTimeout(
+          () => stream.destroy(new SilentServer()),
+          (limitMs.getStore() ?? defaultLimitMs) + GRACE_MS,
+        );
+        try {
+          return await query(...args);
+        } finally {
+          clearTimeout(timer);
+        }
+      },
+    });
+  });
+}
+
+/** Has the code of the system's own error for a peer that does not answer. */
+class SilentServer extends Error {
+  readonly code = 'ETIMEDOUT';
+
+  constructor() {
+    super('The database did not answer in time.');
+  }
+}
