@@ -5,8 +5,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Database } from '../../src/db/database.js';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/db/embedded.js';
+import { LogMetricsDocument } from '../../schema/generated/operations.js';
 import { signalTree } from '../support/children.js';
-import { LOG_METRICS, newRun } from '../support/runs.js';
+import { newRun } from '../support/runs.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { startTcpProxy } from '../support/tcp-proxy.js';
 
@@ -57,13 +58,15 @@ describe('a database that stands still', () => {
     const metric = (step: number) => ({
       input: { runId, metrics: [{ key: 'loss', value: 1, step, loggedAt: '2026-01-01T00:00:00.000Z' }] },
     });
-    await tess.ok(LOG_METRICS, metric(0));
+    await tess.ok(LogMetricsDocument, metric(0));
     expect((await ready()).answer).toBe(200);
     const pid = await serverPid();
     signalTree(pid, 'SIGSTOP');
     try {
       // More than the pool has connections.
-      const writes = Array.from({ length: 12 }, (_, step) => timed(() => tess.send(LOG_METRICS, metric(step + 1))));
+      const writes = Array.from({ length: 12 }, (_, step) =>
+        timed(() => tess.send(LogMetricsDocument, metric(step + 1))),
+      );
       const looks = [await ready(), await ready(), await ready()];
       const outcomes = await Promise.all(writes);
       const longest = Math.max(...outcomes.map(({ ms }) => ms));
@@ -85,7 +88,7 @@ describe('a database that stands still', () => {
     const goesOnAt = performance.now();
     await expect.poll(async () => (await ready()).answer, { timeout: 10_000, interval: 50 }).toBe(200);
     const ms = performance.now() - goesOnAt;
-    await tess.ok(LOG_METRICS, metric(20));
+    await tess.ok(LogMetricsDocument, metric(20));
     console.log(`ready again ${ms.toFixed(0)} ms after it goes on`);
   });
 });
