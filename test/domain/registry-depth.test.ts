@@ -17,7 +17,7 @@ import {
 } from '../../src/modules/model-quality/rules/gate-policy.js';
 import { checkSemanticVersion, nextSemanticVersion } from '../../src/modules/registry/rules/semver.js';
 import { canTransition, requiredGates, STAGES } from '../../src/modules/registry/rules/stages.js';
-import { withoutTag, withTags } from '../../src/modules/core/rules/tags.js';
+import { checkSetSize, setSizeOf } from '../../src/modules/core/rules/tags.js';
 import { AppError, ErrorCode } from '../../src/errors.js';
 
 function codeOf(action: () => unknown): ErrorCode | null {
@@ -200,33 +200,12 @@ describe('approvals', () => {
 });
 
 describe('tags', () => {
-  const key = fc.stringMatching(/^[a-z]{1,3}$/);
-
-  it('are set and taken off one by one like those of a map', () => {
-    const step = fc.record({ key, value: fc.option(fc.string()) });
-    fc.assert(
-      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
-        const model = new Map<string, string>();
-        let tags: Record<string, string> = {};
-        for (const { key: name, value } of steps) {
-          if (value === null) {
-            const left = withoutTag(tags, name);
-            expect(left === null).toBe(!model.delete(name));
-            tags = left ?? tags;
-          } else {
-            model.set(name, value);
-            tags = withTags(tags, 'tags', [{ key: name, value }]);
-          }
-          expect(tags).toEqual(Object.fromEntries(model));
-        }
-      }),
-    );
-  });
-
-  it('are at most a thousand', () => {
-    const full = Object.fromEntries(Array.from({ length: 1_000 }, (_, i) => [`k${i}`, '']));
-    expect(codeOf(() => withTags(full, 'tags', [{ key: 'k1', value: 'new' }]))).toBeNull();
-    expect(codeOf(() => withTags(full, 'tags', [{ key: 'one more', value: '' }]))).toBe(ErrorCode.BAD_USER_INPUT);
+  it('are at most a thousand, and of a mebibyte together', () => {
+    const sizeOf = (count: number, length: number) =>
+      setSizeOf(Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, 'ä'.repeat(length)])));
+    const code = (count: number, length: number) => codeOf(() => checkSetSize('tags', sizeOf(count, length)));
+    expect([code(1_000, 0), code(1_001, 0)]).toEqual([null, ErrorCode.BAD_USER_INPUT]);
+    expect([code(10, 52_000), code(11, 52_000)]).toEqual([null, ErrorCode.BAD_USER_INPUT]);
   });
 });
 

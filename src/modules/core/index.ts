@@ -21,7 +21,7 @@ export { parseInput } from './rules/parse.js';
 export { checkJson, checkText, pathOf, type Place } from './rules/plain-json.js';
 export { Role, TENANT, bearerOf, includesRole, isSubject, type Principal } from './rules/principal.js';
 export { checkTimeMs, timeOf } from './rules/times.js';
-export { tagChanges, withTags, withoutTag } from './rules/tags.js';
+export { checkSetSize, registryTags, setSizeOf, tagChanges } from './rules/tags.js';
 export {
   SCOPES,
   outsideScope,

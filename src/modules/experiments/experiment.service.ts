@@ -4,8 +4,9 @@ import { Experiment } from '../../db/entities/experiments/experiment.entity.js';
 import { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
+import { changeRecord, type RecordChange } from '../../db/json-record.js';
 import { preparedSql, sql } from '../../db/sql.js';
-import { checkName, checkTags } from '../core/index.js';
+import { checkName, checkSetSize, checkTags, setSizeOf } from '../core/index.js';
 import { RUN_TAGS } from './rules/run-tags.js';
 import { conflict, notFound, notFoundByName } from '../../errors.js';
 import { refuseUnfinished, audit, takeTurns, containsText } from '../platform/index.js';
@@ -77,6 +78,7 @@ export class ExperimentService {
   private async add(session: Session, input: NewExperiment, action: string): Promise<Experiment> {
     const { name } = input;
     const tags = checkTags('input.tags', input.tags ?? [], MAX_TAG_LENGTH);
+    checkSetSize('input.tags', setSizeOf(tags));
     const description = input.description ?? tags[NOTE] ?? '';
     const experiment = session.em.create(Experiment, {
       ...(input.id != null && { id: input.id }),
@@ -131,6 +133,7 @@ export class ExperimentService {
       const tags = input.tags == null ? experiment.tags : checkTags('input.tags', input.tags, MAX_TAG_LENGTH);
       // The description stays unless it is named: the tags that a client sees do not have it.
       const description = input.description ?? (input.tags == null ? undefined : tags[NOTE]) ?? experiment.description;
+      if (input.tags != null) checkSetSize('input.tags', setSizeOf(tags));
       Object.assign(experiment, { description, tags: withNote(tags, description) });
     }
     await session.em.flush();
@@ -141,16 +144,17 @@ export class ExperimentService {
 
   /** Adds or changes some tags and leaves the others. */
   async setTags(session: Session, id: string, tags: TagEntry[]): Promise<void> {
-    const record = checkTags('input.tags', tags, MAX_TAG_LENGTH);
-    await this.changeTags(session, id, 'setExperimentTags', (before) => ({ ...before, ...record }));
+    const after = checkTags('input.tags', tags, MAX_TAG_LENGTH);
+    const { before, ...size } = await this.writeTags(session, id, after);
+    checkSetSize('input.tags', size);
+    audit(session, 'setExperimentTags', { type: 'experiment', id }, { tags: before }, { tags: after });
   }
 
   /** NOT_FOUND when it has no such tag. */
   async deleteTag(session: Session, id: string, key: string): Promise<void> {
-    await this.changeTags(session, id, 'deleteExperimentTag', (before) => {
-      if (!Object.hasOwn(before, key)) throw notFound('tag', key);
-      return Object.fromEntries(Object.entries(before).filter(([other]) => other !== key));
-    });
+    const { before } = await this.writeTags(session, id, {}, [key]);
+    if (!Object.hasOwn(before, key)) throw notFound('tag', key);
+    audit(session, 'deleteExperimentTag', { type: 'experiment', id }, { tags: before }, { tags: {} });
   }
 
   /** Puts it aside with its active runs, all at one instant, by which `restore` knows them. */
@@ -248,18 +252,22 @@ export class ExperimentService {
     return name;
   }
 
-  private async changeTags(
+  /** The description follows its tag. */
+  private async writeTags(
     session: Session,
     id: string,
-    action: string,
-    change: (before: Record<string, string>) => Record<string, string>,
-  ): Promise<void> {
+    set: Record<string, string>,
+    drop: string[] = [],
+  ): Promise<RecordChange> {
     const experiment = await this.locked(session, id);
     this.requireActive(experiment);
-    const before = experiment.tags;
-    const tags = change(before);
-    Object.assign(experiment, { tags, description: tags[NOTE] ?? '' });
-    audit(session, action, { type: 'experiment', id }, { tags: before }, { tags });
+    experiment.updatedAt = new Date();
+    if (Object.hasOwn(set, NOTE) || drop.includes(NOTE)) experiment.description = set[NOTE] ?? '';
+    await session.em.flush();
+    const place = { table: 'experiment', column: 'tags', tenant: session.tenant, id } as const;
+    const change = await changeRecord(session.em, place, set, drop);
+    await session.em.refresh(experiment);
+    return change;
   }
 
   /** Locked, so that of two changes at once the second sees the first. */

@@ -1,7 +1,7 @@
 import { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
-import { checkName, checkTags, fromHexId } from '../core/index.js';
+import { checkName, checkSetSize, checkTags, fromHexId, setSizeOf } from '../core/index.js';
 import { RUN_TAGS } from './rules/run-tags.js';
 import { conflict, notFound } from '../../errors.js';
 import { takeTurns } from '../platform/index.js';
@@ -13,6 +13,9 @@ export async function refuseWrite(session: Session, runId: string): Promise<neve
   if (!run) throw notFound('run', runId);
   throw conflict(`Run ${runId} is deleted; restore it to write to it.`, { expected: 'an active run', got: run.state });
 }
+
+/** How many parameters a run has at most, and of how many bytes together; as many tags. */
+const MAX_PAIRS = [10_000, 16 * 1024 ** 2] as const;
 
 /** A condition that every write to a run stands under; its parameters are the tenant and the run's id. */
 export const ACTIVE_RUN = `select id from run where tenant = ? and id = ? and state = 'ACTIVE'`;
@@ -122,13 +125,22 @@ async function insertPairs(
 ): Promise<void> {
   // In one order, so that two calls with the same keys never wait for each other.
   const keys = Object.keys(record).sort();
-  const [inserted] = await sql<{ found: number }>(
+  const [inserted] = await sql<{ found: number; count: number; sizeBytes: number }>(
     session.em,
     `with target as (${ACTIVE_RUN}),
      pairs as (insert into ${table} (tenant, run_id, key, value)
        select ?, target.id, p.key, p.value from target, unnest(?::text[], ?::text[]) as p(key, value) ${onConflict})
-     select count(*)::int as found from target`,
-    [session.tenant, runId, session.tenant, keys, keys.map((key) => record[key])],
+     select (select count(*) from target)::int as found, count(*)::int as count,
+       coalesce(sum(octet_length(key) + octet_length(value)), 0)::float8 as "sizeBytes"
+     from ${table} where tenant = ? and run_id = ? and not key = any(?::text[])`,
+    [
+      ...[session.tenant, runId, session.tenant, keys, keys.map((key) => record[key])],
+      ...[session.tenant, runId, keys],
+    ],
   );
-  if (!inserted?.found) await refuseWrite(session, runId);
+  if (!inserted?.found) return refuseWrite(session, runId);
+  // The others as they were, and these: a statement does not see what it inserts.
+  const own = setSizeOf(record);
+  const size = { count: inserted.count + own.count, sizeBytes: inserted.sizeBytes + own.sizeBytes };
+  checkSetSize(table === 'run_param' ? 'input.params' : 'input.tags', size, MAX_PAIRS);
 }

@@ -5,8 +5,9 @@ import { LoggedModel } from '../../db/entities/logged-models/logged-model.entity
 import { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
+import { changeRecord, type RecordChange } from '../../db/json-record.js';
 import { sql } from '../../db/sql.js';
-import { checkName, checkTags } from '../core/index.js';
+import { checkName, checkSetSize, checkTags, setSizeOf } from '../core/index.js';
 import { badInput, notFound } from '../../errors.js';
 import { requireOwn, containsText, audit } from '../platform/index.js';
 import {
@@ -70,6 +71,10 @@ export class LoggedModelService {
     const experiment = await this.experiments.get(session, input.experimentId, LockMode.PESSIMISTIC_READ);
     if (experiment.state !== 'ACTIVE') throw badInput('experimentId', 'an active experiment', experiment.state);
     await requireOwn(session, Run, 'run', [input.runId]);
+    const params = checkTags('params', input.params ?? [], MAX_VALUE_LENGTH);
+    const tags = checkTags('tags', input.tags ?? [], MAX_VALUE_LENGTH);
+    checkSetSize('params', setSizeOf(params));
+    checkSetSize('tags', setSizeOf(tags));
     const model = session.em.create(LoggedModel, {
       ...(input.id != null && { id: input.id }),
       tenant: session.tenant,
@@ -77,8 +82,8 @@ export class LoggedModelService {
       runId: input.runId ?? null,
       name: checkName('name', input.name),
       modelType: input.modelType == null ? null : checkName('model_type', input.modelType),
-      params: checkTags('params', input.params ?? [], MAX_VALUE_LENGTH),
-      tags: checkTags('tags', input.tags ?? [], MAX_VALUE_LENGTH),
+      params,
+      tags,
       createdBy: session.principal.subject,
     });
     audit(session, 'createLoggedModel', { type: 'loggedModel', id: model.id }, null, {
@@ -134,9 +139,10 @@ export class LoggedModelService {
 
   async setTags(session: Session, id: string, tags: TagEntry[]): Promise<void> {
     const model = await this.locked(session, id);
-    const before = model.tags;
-    model.tags = { ...before, ...checkTags('tags', tags, MAX_VALUE_LENGTH) };
-    audit(session, 'setLoggedModelTags', { type: 'loggedModel', id }, { tags: before }, { tags: model.tags });
+    const after = checkTags('tags', tags, MAX_VALUE_LENGTH);
+    const { before, ...size } = await this.write(session, model, 'tags', after);
+    checkSetSize('tags', size);
+    audit(session, 'setLoggedModelTags', { type: 'loggedModel', id }, { tags: before }, { tags: after });
   }
 
   /** Makes a tag's new value of its old one (null for none), one caller after the other. */
@@ -148,23 +154,37 @@ export class LoggedModelService {
   /** NOT_FOUND when it has no such tag. */
   async deleteTag(session: Session, id: string, key: string): Promise<void> {
     const model = await this.locked(session, id);
-    const before = model.tags;
+    const { before } = await this.write(session, model, 'tags', {}, [key]);
     if (!Object.hasOwn(before, key)) throw notFound('tag', key);
-    model.tags = Object.fromEntries(Object.entries(before).filter(([other]) => other !== key));
-    audit(session, 'deleteLoggedModelTag', { type: 'loggedModel', id }, { tags: before }, { tags: model.tags });
+    audit(session, 'deleteLoggedModelTag', { type: 'loggedModel', id }, { tags: before }, { tags: {} });
   }
 
   /** A parameter says what it was made with: the same value again changes nothing, another one is refused. */
   async logParams(session: Session, id: string, params: TagEntry[]): Promise<void> {
     const model = await this.locked(session, id);
     const added = checkTags('params', params, MAX_VALUE_LENGTH);
-    for (const [key, value] of Object.entries(added)) {
-      const known = Object.hasOwn(model.params, key) ? model.params[key] : undefined;
-      if (known !== undefined && known !== value)
-        throw badInput(`params.${key}`, `its value ${known.slice(0, 80)}`, value);
+    const { before, ...size } = await this.write(session, model, 'params', added);
+    for (const [key, known] of Object.entries(before)) {
+      const value = added[key]!;
+      if (known !== value) throw badInput(`params.${key}`, `its value ${known.slice(0, 80)}`, value);
     }
-    model.params = { ...model.params, ...added };
+    checkSetSize('params', size);
     audit(session, 'logLoggedModelParams', { type: 'loggedModel', id }, null, added);
+  }
+
+  private async write(
+    session: Session,
+    model: LoggedModel,
+    column: 'tags' | 'params',
+    set: Record<string, string>,
+    drop: string[] = [],
+  ): Promise<RecordChange> {
+    model.updatedAt = new Date();
+    await session.em.flush();
+    const place = { table: 'logged_model', column, tenant: session.tenant, id: model.id } as const;
+    const change = await changeRecord(session.em, place, set, drop);
+    await session.em.refresh(model);
+    return change;
   }
 
   /** Puts it aside until garbage is collected. */

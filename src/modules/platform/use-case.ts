@@ -2,6 +2,7 @@ import { AuditLog } from '../../db/entities/platform/audit-log.entity.js';
 import { Event } from '../../db/entities/platform/event.entity.js';
 import type { Actor, Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
+import { auditDifference } from './rules/audit-difference.js';
 import type { EventType } from './rules/events.js';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 
@@ -26,7 +27,10 @@ export async function takeTurns(session: Session, what: string): Promise<void> {
   await sql(session.em, `select pg_advisory_xact_lock(hashtextextended(? || ' of ' || ?, 0))`, [what, session.tenant]);
 }
 
-/** Leaves the audit row of a mutation, in its transaction, and tells mirrors of the change. */
+/**
+ * Leaves the audit row of a mutation, in its transaction, and tells mirrors of the change. Of `before` and `after` the
+ * row has what differs.
+ */
 export function audit(
   session: Session,
   action: string,
@@ -53,8 +57,7 @@ export function auditRow(
     action,
     subjectType: subject.type,
     subjectId: subject.id,
-    before: before && { ...before },
-    after: after && { ...after },
+    ...auditDifference(before, after),
     requestId,
   };
 }

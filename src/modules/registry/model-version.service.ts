@@ -7,7 +7,7 @@ import { ModelVersion, type OnnxVersion } from '../../db/entities/registry/model
 import { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Actor, Database, Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
-import { checkName, checkTags, tagChanges, withTags } from '../core/index.js';
+import { checkName, checkTags, registryTags, tagChanges } from '../core/index.js';
 import { signaturesDiffer, type VersionChange } from './rules/semver.js';
 import { requireRenumberable, type Stage } from './rules/stages.js';
 import { TASK_OF } from '../algorithms/index.js';
@@ -170,7 +170,7 @@ export class ModelVersionService {
     });
     const before = shown(version);
     if (input.description != null) version.description = input.description;
-    if (input.tags != null) version.tags = withTags({}, 'input.tags', input.tags);
+    if (input.tags != null) version.tags = registryTags('input.tags', input.tags);
     if (input.semanticVersion != null && input.semanticVersion !== version.semanticVersion) {
       requireRenumberable(version.stage);
       version.semanticVersion = await freeSemanticVersion(session, modelId, input.semanticVersion);
@@ -328,7 +328,7 @@ export class ModelVersionService {
       semanticVersion,
       framework: attributes.framework == null ? null : checkName('input.framework', attributes.framework),
       description: attributes.description ?? '',
-      tags: withTags({}, 'input.tags', attributes.tags ?? []),
+      tags: registryTags('input.tags', attributes.tags ?? []),
       createdBy: session.principal.subject,
     });
     audit(session, 'registerModelVersion', { type: 'modelVersion', id: version.id }, null, {

@@ -7,7 +7,7 @@ import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { EventType, likePattern, audit, emitEvent, takeTurns } from '../platform/index.js';
-import { checkName, checkModelName, checkTags, tagChanges, withTags } from '../core/index.js';
+import { checkName, checkModelName, checkTags, registryTags, tagChanges } from '../core/index.js';
 import { type GatePolicyEntries, parseGatePolicy } from '../model-quality/index.js';
 import { guessTask, type TaskHints, taskOfTags } from './rules/model-task.js';
 import type { Stage } from './rules/stages.js';
@@ -106,7 +106,7 @@ export class ModelService {
       framework: checkName('input.framework', input.framework ?? 'onnx'),
       task: task ?? 'OTHER',
       taskGuessed: task === null,
-      tags: withTags({}, 'input.tags', input.tags ?? []),
+      tags: registryTags('input.tags', input.tags ?? []),
       createdBy: session.principal.subject,
     });
     const subject = { type: 'model', id: model.id };
@@ -135,7 +135,7 @@ export class ModelService {
       model.name = input.name;
     }
     if (input.description != null) model.description = input.description;
-    if (input.tags != null) model.tags = withTags({}, 'input.tags', input.tags);
+    if (input.tags != null) model.tags = registryTags('input.tags', input.tags);
     const task = input.task ?? taskOfTags('input.tags', input.tags ?? []);
     if (task !== null) await changeTask(session, model, task, 'input.task');
     audit(session, 'updateModel', { type: 'model', id: model.id }, before, shown(model));

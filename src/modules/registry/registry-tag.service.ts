@@ -3,8 +3,8 @@ import type { Model } from '../../db/entities/registry/model.entity.js';
 import type { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Session } from '../../db/database.js';
 import { taskOfTags } from './rules/model-task.js';
-import { sql } from '../../db/sql.js';
-import { withoutTag, withTags } from '../core/index.js';
+import { changeRecord, type RecordChange } from '../../db/json-record.js';
+import { checkSetSize, registryTags } from '../core/index.js';
 import { AppError, ErrorCode, quote } from '../../errors.js';
 import { audit } from '../platform/index.js';
 import type { TagEntry } from '../experiments/index.js';
@@ -60,10 +60,9 @@ export class RegistryTagService {
     of: T,
     entries: TagEntry[],
   ): Promise<T> {
-    const keys = entries.map(({ key }) => key);
-    const before = pick(of.tags, keys);
-    await this.write(session, tagged, of, withTags(of.tags, 'input.tags', entries));
-    const after = pick(of.tags, keys);
+    const after = registryTags('input.tags', entries);
+    const { before, ...size } = await this.write(session, tagged, of, after);
+    checkSetSize('input.tags', size);
     audit(session, action, tagged.subject, { tags: before }, { tags: after });
     tellTags(session, this.live, tagged, after);
     return of;
@@ -76,15 +75,14 @@ export class RegistryTagService {
     of: T,
     key: string,
   ): Promise<T> {
-    const tags = withoutTag(of.tags, key);
-    if (tags === null)
+    const { before } = await this.write(session, tagged, of, {}, [key]);
+    if (!Object.hasOwn(before, key))
       throw new AppError(ErrorCode.NOT_FOUND, `No tag with key ${quote(key)}.`, {
         field: 'input.key',
         got: quote(key),
       });
-    audit(session, action, tagged.subject, { tags: pick(of.tags, [key]) }, { tags: {} });
+    audit(session, action, tagged.subject, { tags: before }, { tags: {} });
     tellTags(session, this.live, tagged, { [key]: null });
-    await this.write(session, tagged, of, tags);
     return of;
   }
 
@@ -93,20 +91,15 @@ export class RegistryTagService {
     session: Session,
     { subject }: Tagged,
     of: Model | ModelVersion,
-    tags: Record<string, string>,
-  ): Promise<void> {
+    set: Record<string, string>,
+    drop: string[] = [],
+  ): Promise<RecordChange> {
     // What else was changed of it is not to be lost below.
     await session.em.flush();
     const table = subject.type === 'model' ? 'model' : 'model_version';
-    await sql(session.em, `update ${table} set tags = ?::jsonb where tenant = ? and id = ?`, [
-      JSON.stringify(tags),
-      session.tenant,
-      of.id,
-    ]);
+    const place = { table, column: 'tags', tenant: session.tenant, id: of.id } as const;
+    const change = await changeRecord(session.em, place, set, drop);
     await session.em.refresh(of);
+    return change;
   }
-}
-
-function pick(tags: Record<string, string>, keys: readonly string[]): Record<string, string> {
-  return Object.fromEntries(Object.entries(tags).filter(([key]) => keys.includes(key)));
 }

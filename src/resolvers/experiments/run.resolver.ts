@@ -109,7 +109,9 @@ export class RunResolver {
   }
 
   @Mutation(() => RunPayload, {
-    description: 'Logs parameters of a run. The same value again is allowed, another is CONFLICT.',
+    description:
+      'Logs parameters of a run. The same value again is allowed, another is CONFLICT. A run has at most 10,000, of ' +
+      '16 MiB together: BAD_USER_INPUT beyond.',
   })
   async logParams(
     @Ctx() ctx: RequestContext,
@@ -124,7 +126,9 @@ export class RunResolver {
   }
 
   @Mutation(() => RunPayload, {
-    description: 'Adds tags to a run, or gives them other values; tags that are not named stay.',
+    description:
+      'Adds tags to a run, or gives them other values; tags that are not named stay. A run has at most 10,000, of 16 ' +
+      'MiB together: BAD_USER_INPUT beyond.',
   })
   async setRunTags(
     @Ctx() ctx: RequestContext,

@@ -45,10 +45,15 @@ export class AuditEntryType {
   @Field(() => ID, { description: 'Id of the changed object, which may have been deleted since.' })
   subjectId!: string;
 
-  @Field(() => Json, { nullable: true, description: 'State before the change; null for a creation.' })
+  @Field(() => Json, {
+    nullable: true,
+    description:
+      'State before the change; null for a creation. An update has only the values that differ. A text of more than ' +
+      '2,000 characters is replaced by its beginning, its size in bytes and its SHA-256.',
+  })
   before?: Record<string, unknown> | null;
 
-  @Field(() => Json, { nullable: true, description: 'State after the change; null for a deletion.' })
+  @Field(() => Json, { nullable: true, description: 'State after the change, likewise; null for a deletion.' })
   after?: Record<string, unknown> | null;
 
   @Field(() => ID, {

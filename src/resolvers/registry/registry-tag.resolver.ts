@@ -12,7 +12,9 @@ import {
 @Resolver()
 export class RegistryTagResolver {
   @Mutation(() => ModelPayload, {
-    description: 'Sets some tags of a model; the others stay. `updateModel` replaces all.',
+    description:
+      'Sets some tags of a model; the others stay. `updateModel` replaces all. A model has at most 1,000 tags, of ' +
+      '1,048,576 bytes together (keys and values): BAD_USER_INPUT beyond.',
   })
   async setModelTags(
     @Ctx() ctx: RequestContext,
@@ -30,7 +32,9 @@ export class RegistryTagResolver {
   }
 
   @Mutation(() => ModelVersionPayload, {
-    description: 'Sets some tags of a version; the others stay. `updateModelVersion` replaces all.',
+    description:
+      'Sets some tags of a version; the others stay. `updateModelVersion` replaces all. A version has at most 1,000 ' +
+      'tags, of 1,048,576 bytes together (keys and values): BAD_USER_INPUT beyond.',
   })
   async setModelVersionTags(
     @Ctx() ctx: RequestContext,

@@ -1,33 +1,50 @@
 import { badInput } from '../../../errors.js';
-import { checkName } from './names.js';
+import { checkTag } from './names.js';
 
 const MAX_VALUE_CHARACTERS = 100_000;
 const MAX_ENTRIES_AT_ONCE = 100;
 const MAX_TAGS = 1_000;
+const MAX_SET_BYTES = 1024 ** 2;
 
-/** The tags of a model or version with some set anew, by MLflow's limits of its registry. */
-export function withTags(
-  present: Readonly<Record<string, string>>,
+interface SetSize {
+  count: number;
+  sizeBytes: number;
+}
+
+/** All tags of one thing are read with it, and so have a limit together. */
+export function checkSetSize(
+  field: string,
+  { count, sizeBytes }: SetSize,
+  [maxCount, maxBytes]: readonly [number, number] = [MAX_TAGS, MAX_SET_BYTES],
+): void {
+  const refuse = (expected: string, got: string) =>
+    badInput(field, `${expected} on one thing: delete some first, or log long texts as artifacts`, got);
+  if (count > maxCount) throw refuse(`at most ${maxCount} entries`, `${count} entries`);
+  if (sizeBytes > maxBytes)
+    throw refuse(`entries of at most ${maxBytes} bytes together, keys and values`, `${sizeBytes} bytes`);
+}
+
+export function setSizeOf(record: Readonly<Record<string, string>>): SetSize {
+  const entries = Object.entries(record);
+  const sizeBytes = entries.reduce((sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(value), 0);
+  return { count: entries.length, sizeBytes };
+}
+
+/** Tags of a model or version as a checked, plain record, by MLflow's limits of its registry. */
+export function registryTags(
   field: string,
   entries: readonly { key: string; value: string }[],
 ): Record<string, string> {
   if (entries.length > MAX_ENTRIES_AT_ONCE)
     throw badInput(field, `at most ${MAX_ENTRIES_AT_ONCE} entries`, entries.length);
-  const tags = new Map(Object.entries(present));
-  entries.forEach(({ key, value }, i) => {
-    checkName(`${field}[${i}].key`, key);
-    if (value.length > MAX_VALUE_CHARACTERS)
-      throw badInput(`${field}[${i}].value`, `at most ${MAX_VALUE_CHARACTERS} characters`, value.length);
-    tags.set(key, value);
-  });
-  if (tags.size > MAX_TAGS) throw badInput(field, `at most ${MAX_TAGS} tags on one thing`, tags.size);
-  return Object.fromEntries(tags);
-}
-
-/** The tags without one; null when it is not among them. */
-export function withoutTag(present: Readonly<Record<string, string>>, key: string): Record<string, string> | null {
-  if (!Object.hasOwn(present, key)) return null;
-  return Object.fromEntries(Object.entries(present).filter(([other]) => other !== key));
+  const tags = Object.fromEntries(
+    entries.map(({ key, value }, i) => {
+      checkTag(`${field}[${i}]`, key, value, MAX_VALUE_CHARACTERS);
+      return [key, value];
+    }),
+  );
+  checkSetSize(field, setSizeOf(tags));
+  return tags;
 }
 
 /** What became of each tag that was set anew or went: null for one that is gone. */
