@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MlflowCaller } from '../support/mlflow.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
-import { createRun, mutate, query, refused } from '../support/tracking.js';
+import { createRun, query } from '../support/tracking.js';
 import { createExperiment } from '../support/training.js';
 
 let service: TestService;
@@ -13,6 +13,15 @@ beforeAll(async () => {
   mlflow = await MlflowCaller.of(service);
 });
 afterAll(() => service?.close());
+
+const callOf = (name: string, selection: string) =>
+  `mutation ($input: ${name[0]!.toUpperCase()}${name.slice(1)}Input!) { ${name}(input: $input) { ${selection} } }`;
+
+async function mutate<T>(caller: Caller, name: string, input: object, selection: string): Promise<T> {
+  return (await caller.ok<Record<string, T>>(callOf(name, selection), { input }))[name]!;
+}
+
+const refused = (caller: Caller, name: string, input: object) => caller.fails(callOf(name, '__typename'), { input });
 
 interface Tag {
   key: string;
@@ -76,10 +85,7 @@ const SETS: Record<string, { of(): Promise<string>; set(id: string, tags: Tag[])
 };
 
 async function setBy(name: string, input: object): Promise<string | null> {
-  const inputType = `${name[0]!.toUpperCase()}${name.slice(1)}Input`;
-  const { errors } = await tess.send(`mutation ($input: ${inputType}!) { ${name}(input: $input) { __typename } }`, {
-    input,
-  });
+  const { errors } = await tess.send(callOf(name, '__typename'), { input });
   return errors?.[0]?.message ?? null;
 }
 

@@ -1,27 +1,56 @@
 import { AppError, ErrorCode } from '../../errors.js';
 
-/** Runs one piece of work after the other; past `maxWaiting` of them the next is refused with RESOURCE_EXHAUSTED. */
+interface Waiting {
+  owner: string;
+  start(): void;
+}
+
+/**
+ * Runs one piece of work after the other. Owners take turns, so that the many pieces of one keep another waiting for
+ * one of them at most. Past `maxWaiting` of one owner the next is refused with RESOURCE_EXHAUSTED.
+ */
 export class InTurn {
-  private last: Promise<unknown> = Promise.resolve();
-  private waiting = 0;
+  private readonly waiting: Waiting[] = [];
+  /** When each owner that waits was last served. */
+  private readonly served = new Map<string, number>();
+  private turns = 0;
+  /** Whose work is under way. */
+  private running: string | null = null;
 
   constructor(
     private readonly what: string,
     private readonly maxWaiting: number,
   ) {}
 
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.waiting >= this.maxWaiting) {
+  async run<T>(owner: string, work: () => Promise<T>): Promise<T> {
+    const own = this.waiting.filter((other) => other.owner === owner).length + (this.running === owner ? 1 : 0);
+    if (own >= this.maxWaiting) {
       throw new AppError(
         ErrorCode.RESOURCE_EXHAUSTED,
         `${this.maxWaiting} ${this.what} are waiting; try again in a minute.`,
       );
     }
-    this.waiting += 1;
-    const turn = this.last.then(work);
-    this.last = turn.catch(() => undefined);
-    return turn.finally(() => {
-      this.waiting -= 1;
-    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.waiting.push({ owner, start: resolve });
+    this.startNext();
+    await promise;
+    try {
+      return await work();
+    } finally {
+      this.running = null;
+      this.startNext();
+    }
+  }
+
+  private startNext(): void {
+    const [first] = this.waiting;
+    if (this.running !== null || !first) return;
+    const lastOf = ({ owner }: Waiting) => this.served.get(owner) ?? 0;
+    const next = this.waiting.reduce((best, other) => (lastOf(other) < lastOf(best) ? other : best), first);
+    this.waiting.splice(this.waiting.indexOf(next), 1);
+    this.running = next.owner;
+    this.served.set(next.owner, ++this.turns);
+    if (this.waiting.length === 0) this.served.clear();
+    next.start();
   }
 }

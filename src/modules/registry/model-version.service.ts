@@ -135,7 +135,7 @@ export class ModelVersionService {
       return uploads.get(session, input.uploadId);
     });
     using file = await objects.localFile(upload.objectKey);
-    const { signature } = await this.check(file.path);
+    const { signature } = await this.check(actor.principal.tenant, file.path);
     const { objectKey, sizeBytes, sha256 } = upload;
     return db.transact(actor, async (session) =>
       this.register(
@@ -147,9 +147,9 @@ export class ModelVersionService {
     );
   }
 
-  /** Tries a model file in a process of its own. INVALID_MODEL with what is wrong and what to do. */
-  check(path: string): ReturnType<ModelChecker> {
-    return this.checks.run(() => this.deps.checkModel(path));
+  /** Tries a model file in a process of its own, one after the other; tenants take turns. INVALID_MODEL with what is wrong and what to do. */
+  check(tenant: string, path: string): ReturnType<ModelChecker> {
+    return this.checks.run(tenant, () => this.deps.checkModel(path));
   }
 
   /** The version once this process has stored its files, or has failed to for now. */

@@ -152,7 +152,7 @@ export class SourcedVersionService {
     if (!file) return { error: 'The MLmodel file names a model.onnx that is not there.' };
     try {
       using local = await this.deps.objects.localFile(file.objectKey);
-      const { signature } = await this.deps.versions.check(local.path);
+      const { signature } = await this.deps.versions.check(actor.principal.tenant, local.path);
       const named = withKnownColumns(signature, columns ?? []);
       return { sourceKey: file.objectKey, sizeBytes: file.sizeBytes, sha256: file.sha256, signature: named };
     } catch (error) {
