@@ -23,7 +23,6 @@ export { createPlatformLoaders } from './loaders.js';
 export { requireOwn } from './ownership.js';
 export { RetentionService } from './retention.service.js';
 export { EventType } from './rules/events.js';
-export { MLFLOW_WEBHOOK_EVENTS, type MlflowWebhookEvent } from './rules/mlflow-webhooks.js';
 export { logsTopic, metricsTopic, publishRun } from './run-topics.js';
 export { containsText, likePattern, within } from './search.js';
 export { SigningKeys } from './signing-keys.js';
@@ -31,4 +30,5 @@ export { EVENTS_WAITING, audit, auditRow, emitEvent, takeTurns, type Subject } f
 export { Waiting, checkWait, lookUntil, type Waiter } from './waiting.js';
 export { WebhookDeliveryService } from './webhook-delivery.service.js';
 export { WebhookService } from './webhook.service.js';
-export { webhookSubscriber } from './webhook-deliveries.js';
+export { webhookSubscriber, type ClaimedDelivery } from './webhook-deliveries.js';
+export type { WebhookFormat, WebhookMessage } from './webhook-message.js';

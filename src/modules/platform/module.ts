@@ -7,6 +7,7 @@ import { Event } from '../../db/entities/platform/event.entity.js';
 import { AccessToken } from '../../db/entities/platform/access-token.entity.js';
 import { AuditLog } from '../../db/entities/platform/audit-log.entity.js';
 import { defineModule } from '../../define-module.js';
+import { mlflowWebhooks } from '../../protocols/mlflow/webhook-format.js';
 import { webhookEndpoints } from '../../protocols/mlflow/webhooks.js';
 import { AccessTokenResolver } from '../../resolvers/platform/access-token.resolver.js';
 import { AuditLogResolver } from '../../resolvers/platform/audit-log.resolver.js';
@@ -49,6 +50,7 @@ declare module '../../loaders.js' {
 }
 
 const MINUTE_MS = 60_000;
+const WEBHOOK_FORMATS = { MLFLOW: mlflowWebhooks };
 
 export default defineModule({
   name: 'platform',
@@ -67,7 +69,7 @@ export default defineModule({
     return {
       accessTokens: new AccessTokenService(db, live, keys, tokenCodec),
       auditLog: new AuditLogService(),
-      events: new EventService(db, live, logger, [webhookSubscriber]),
+      events: new EventService(db, live, logger, [webhookSubscriber(WEBHOOK_FORMATS)]),
       feeds: new LiveFeeds(live),
       knownTokens: new KnownTokens({ db, live, logger, codec: tokenCodec, keys, others: tokens }),
       retention: new RetentionService(db, {
@@ -77,6 +79,7 @@ export default defineModule({
       }),
       waiting: new Waiting(live),
       webhookDeliveries: new WebhookDeliveryService(db, live, webhookSender, logger, {
+        formats: WEBHOOK_FORMATS,
         concurrency: config.WEBHOOK_CONCURRENCY,
         backoffMs: config.WEBHOOK_BACKOFF_MS,
         keepDays: config.WEBHOOK_LOG_DAYS,

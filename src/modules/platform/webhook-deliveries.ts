@@ -3,7 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import type { WebhookDelivery } from '../../db/entities/platform/webhook-delivery.entity.js';
 import { sql } from '../../db/sql.js';
 import type { EventSubscriber } from './event.service.js';
-import { toMlflowMessage, type MlflowWebhookEvent } from './rules/mlflow-webhooks.js';
+import type { WebhookFormats } from './webhook-message.js';
 
 /** Topic on which every worker hears that there is something to send. */
 export const DELIVERIES_WAITING = 'webhook-deliveries-waiting';
@@ -19,7 +19,7 @@ export interface ClaimedDelivery {
   url: string;
   enabled: boolean;
   format: 'STANDARD' | 'MLFLOW';
-  mlflowEvents: MlflowWebhookEvent[] | null;
+  mlflowEvents: string[] | null;
   secret: string;
   /** Null when there is none that still counts. */
   previousSecret: string | null;
@@ -36,28 +36,34 @@ export interface ClaimedDelivery {
 }
 
 /** One delivery for each event and each webhook that wants it. */
-export const webhookSubscriber: EventSubscriber = {
-  onNumbered: async (em, eventIds) => ((await createDeliveries(em, eventIds)) ? DELIVERIES_WAITING : null),
-};
+export const webhookSubscriber = (formats: WebhookFormats): EventSubscriber => ({
+  onNumbered: async (em, eventIds) => ((await createDeliveries(em, eventIds, formats)) ? DELIVERIES_WAITING : null),
+});
 
-async function createDeliveries(em: EntityManager, eventIds: readonly string[]): Promise<boolean> {
+async function createDeliveries(
+  em: EntityManager,
+  eventIds: readonly string[],
+  formats: WebhookFormats,
+): Promise<boolean> {
   const matching = await sql<{
     tenant: string;
     webhookId: string;
     eventId: string;
-    mlflowEvents: MlflowWebhookEvent[] | null;
+    format: ClaimedDelivery['format'];
+    mlflowEvents: string[] | null;
     type: string;
     payload: Record<string, unknown>;
   }>(
     em,
-    `select e.tenant, w.id as "webhookId", e.id as "eventId", w.mlflow_events as "mlflowEvents", e.type, e.payload from event e join webhook w on w.tenant = e.tenant
+    `select e.tenant, w.id as "webhookId", e.id as "eventId", w.format, w.mlflow_events as "mlflowEvents", e.type, e.payload from event e join webhook w on w.tenant = e.tenant
      where e.id = any(?::uuid[]) and w.enabled and w.event_types @> to_jsonb(e.type) and (w.model_id is null or w.model_id = e.model_id)
      order by e.seq`,
     [[...eventIds]],
   );
-  const wanted = matching.filter(({ mlflowEvents, type, payload }) => {
-    const message = mlflowEvents && toMlflowMessage(type, payload);
-    return !mlflowEvents || (message && mlflowEvents.includes(message.event));
+  const wanted = matching.filter(({ format, mlflowEvents, type, payload }) => {
+    if (format === 'STANDARD') return true;
+    const name = formats[format].nameOf(type, payload);
+    return name !== null && mlflowEvents?.includes(name);
   });
   if (wanted.length === 0) return false;
   await sql(

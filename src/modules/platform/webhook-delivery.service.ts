@@ -22,9 +22,10 @@ import {
   type ClaimedDelivery,
   type Outcome,
 } from './webhook-deliveries.js';
-import { messageOf } from './webhook-message.js';
+import { messageOf, type WebhookFormats } from './webhook-message.js';
 
 export interface WebhookDeliveryOptions {
+  formats: WebhookFormats;
   /** Messages on their way at once, in this process. */
   concurrency: number;
   /** Before the second attempt; each further wait is four times as long. */
@@ -116,7 +117,7 @@ export class WebhookDeliveryService {
       return ended({ status: 'FAILED', responseStatus: null, responseBody: null, error: 'The webhook is disabled.' });
     }
     try {
-      const { headers, body } = messageOf(delivery, new Date());
+      const { headers, body } = messageOf(delivery, new Date(), this.options.formats);
       const { status, body: answer } = await this.sender.send(delivery.url, headers, body);
       const seen = { responseStatus: status, responseBody: answer };
       switch (judgeStatus(status)) {

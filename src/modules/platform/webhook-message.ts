@@ -1,24 +1,33 @@
-import { MLFLOW_EXAMPLES, mlflowBody, mlflowHeaders, toMlflowMessage } from './rules/mlflow-webhooks.js';
 import { signedHeaders } from '../core/index.js';
-import { AppError, ErrorCode } from '../../errors.js';
 import type { ClaimedDelivery } from './webhook-deliveries.js';
+
+export interface WebhookMessage {
+  headers: Record<string, string>;
+  body: string;
+}
+
+/** How the messages of other services' webhooks look, which clients of these services expect. */
+export interface WebhookFormat {
+  /** The format's own name of an event; null when the format does not tell of it. */
+  nameOf(type: string, payload: Record<string, unknown>): string | null;
+  /** What goes over the wire, signed for this attempt. */
+  messageOf(delivery: ClaimedDelivery, sentAt: Date): WebhookMessage;
+}
+
+/** By the `format` of a webhook. */
+export type WebhookFormats = Record<Exclude<ClaimedDelivery['format'], 'STANDARD'>, WebhookFormat>;
 
 const COMMON = { 'content-type': 'application/json', 'user-agent': 'matih-ml-webhooks/1' };
 
-/** What goes over the wire, signed for this attempt. */
-export function messageOf(delivery: ClaimedDelivery, sentAt: Date): { headers: Record<string, string>; body: string } {
-  const { id, secret, previousSecret } = delivery;
-  switch (delivery.format) {
-    case 'STANDARD': {
-      const body = JSON.stringify(standardBody(delivery));
-      const secrets = [secret, ...(previousSecret ? [previousSecret] : [])];
-      return { headers: { ...COMMON, ...signedHeaders(id, sentAt, body, secrets) }, body };
-    }
-    case 'MLFLOW': {
-      const body = mlflowBodyOf(delivery);
-      return { headers: { ...COMMON, ...mlflowHeaders(id, sentAt, body, secret) }, body };
-    }
+export function messageOf(delivery: ClaimedDelivery, sentAt: Date, formats: WebhookFormats): WebhookMessage {
+  const { id, secret, previousSecret, format } = delivery;
+  if (format !== 'STANDARD') {
+    const { headers, body } = formats[format].messageOf(delivery, sentAt);
+    return { headers: { ...COMMON, ...headers }, body };
   }
+  const body = JSON.stringify(standardBody(delivery));
+  const secrets = [secret, ...(previousSecret ? [previousSecret] : [])];
+  return { headers: { ...COMMON, ...signedHeaders(id, sentAt, body, secrets) }, body };
 }
 
 /** The event as the API shows it. */
@@ -58,13 +67,4 @@ function standardBody(delivery: ClaimedDelivery): Record<string, unknown> {
     endpointId,
     payload,
   };
-}
-
-function mlflowBodyOf({ type, payload, mlflowEvents, createdAt, happenedAt }: ClaimedDelivery): string {
-  const [first] = mlflowEvents ?? [];
-  if (type === null && first) return mlflowBody({ event: first, data: MLFLOW_EXAMPLES[first] }, createdAt);
-  const message = type === null ? null : toMlflowMessage(type, payload ?? {});
-  // Deliveries are made only for events that MLflow tells.
-  if (!message) throw new AppError(ErrorCode.INTERNAL, 'This event has no form in MLflow’s words.');
-  return mlflowBody(message, happenedAt ?? createdAt);
 }

@@ -7,7 +7,6 @@ import { Model } from '../../db/entities/registry/model.entity.js';
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import type { EventType } from './rules/events.js';
-import { MLFLOW_WEBHOOK_EVENTS, type MlflowWebhookEvent } from './rules/mlflow-webhooks.js';
 import {
   checkName,
   checkOutboundUrl,
@@ -33,7 +32,9 @@ export interface NewWebhook {
 export interface NewMlflowWebhook {
   name: string;
   url: string;
-  events: MlflowWebhookEvent[];
+  /** The format's own names of the events, and the event types behind them. */
+  mlflowEvents: string[];
+  eventTypes: EventType[];
   description: string;
   secret: string;
   enabled: boolean;
@@ -42,8 +43,8 @@ export interface NewMlflowWebhook {
 export interface WebhookChange {
   id: string;
   description?: string | null;
-  /** Of a webhook in MLflow's format; its `eventTypes` follow. */
-  mlflowEvents?: MlflowWebhookEvent[] | null;
+  /** Of a webhook in MLflow's format, together with the event types behind them. */
+  mlflow?: { mlflowEvents: string[]; eventTypes: EventType[] } | null;
   /** Of a webhook in MLflow's format. */
   secret?: string | null;
   name?: string | null;
@@ -90,10 +91,7 @@ export class WebhookService {
   }
 
   createForMlflow(session: Session, input: NewMlflowWebhook): Promise<Webhook> {
-    const { name, url, events, description, secret, enabled } = input;
-    const mlflowEvents = [...new Set(events)];
-    const eventTypes = eventTypesOf(mlflowEvents);
-    return this.add(session, { name, url, eventTypes, format: 'MLFLOW', mlflowEvents, description, secret, enabled });
+    return this.add(session, { ...input, format: 'MLFLOW' });
   }
 
   /** What waits to be sent goes to the new address. */
@@ -114,10 +112,7 @@ export class WebhookService {
       }
       webhook.eventTypes = checkEventTypes(input.eventTypes);
     }
-    if (input.mlflowEvents != null) {
-      webhook.mlflowEvents = [...new Set(input.mlflowEvents)];
-      webhook.eventTypes = eventTypesOf(webhook.mlflowEvents);
-    }
+    if (input.mlflow != null) Object.assign(webhook, input.mlflow);
     if (input.secret != null) webhook.secret = input.secret;
     if (input.enabled != null) webhook.enabled = input.enabled;
     audit(session, 'updateWebhook', { type: 'webhook', id: webhook.id }, before, view(webhook));
@@ -267,10 +262,6 @@ export class WebhookService {
 function checkEventTypes(types: EventType[]): EventType[] {
   if (types.length === 0) throw badInput('input.eventTypes', 'at least one type of event', types);
   return [...new Set(types)];
-}
-
-function eventTypesOf(events: readonly MlflowWebhookEvent[]): EventType[] {
-  return [...new Set(events.map((event) => MLFLOW_WEBHOOK_EVENTS[event]))];
 }
 
 /** What the audit log may show: everything but the secrets. */

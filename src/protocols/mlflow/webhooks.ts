@@ -2,7 +2,8 @@ import { z } from 'zod';
 import type { Webhook } from '../../db/entities/platform/webhook.entity.js';
 import type { WebhookDelivery } from '../../db/entities/platform/webhook-delivery.entity.js';
 import { UUID, Role } from '../../modules/core/index.js';
-import { MLFLOW_WEBHOOK_EVENTS, type MlflowWebhookEvent } from '../../modules/platform/index.js';
+import { MLFLOW_WEBHOOK_EVENTS, type MlflowWebhookEvent } from './webhook-format.js';
+import type { EventType } from '../../modules/platform/index.js';
 import { ErrorCode } from '../../errors.js';
 import { jsonEndpoint, type Call, type Endpoint } from './endpoint.js';
 import { doesNotExist, instead, invalidParameter, MlflowError, whenAbsent } from './errors.js';
@@ -26,7 +27,7 @@ export const webhookEndpoints: Endpoint[] = [
     Role.ADMIN,
     z.object({ name: requiredString, url: requiredString, events: repeated(sentEvent), ...changes }),
     async (call, { name, url, events, description, secret, status }) => {
-      const mlflow = { events: eventsOf(events), description: description ?? '', secret: secret ?? '' };
+      const mlflow = { ...eventsOf(events), description: description ?? '', secret: secret ?? '' };
       const enabled = enabledOf(status) ?? true;
       const create = call.run((session) =>
         call.services.webhooks.createForMlflow(session, { name, url, enabled, ...mlflow }),
@@ -63,8 +64,8 @@ export const webhookEndpoints: Endpoint[] = [
     async (call, { webhook_id: text, name, url, events, description, secret, status }) => {
       const { id } = await find(call, text);
       const change = { id, name: name || null, url: url || null, description, secret, enabled: enabledOf(status) };
-      const mlflowEvents = events.length > 0 ? eventsOf(events) : null;
-      const update = call.run((session) => call.services.webhooks.update(session, { ...change, mlflowEvents }));
+      const mlflow = events.length > 0 ? eventsOf(events) : null;
+      const update = call.run((session) => call.services.webhooks.update(session, { ...change, mlflow }));
       return { webhook: toWebhook(await update.catch(alreadyExists(name))) };
     },
   ),
@@ -98,18 +99,23 @@ async function find(call: Call, id: string): Promise<Webhook> {
   return webhook;
 }
 
-function eventsOf(sent: { entity: string; action: string }[]): MlflowWebhookEvent[] {
+function eventsOf(sent: { entity: string; action: string }[]): {
+  mlflowEvents: MlflowWebhookEvent[];
+  eventTypes: EventType[];
+} {
   if (sent.length === 0)
     throw invalidParameter(
       "Missing value for required parameter 'events'. See the API docs for more information about request parameters.",
     );
-  return sent.map(({ entity, action }) => {
+  const names = sent.map(({ entity, action }) => {
     const name = `${entity}.${action}`.toLowerCase();
     if (Object.hasOwn(MLFLOW_WEBHOOK_EVENTS, name)) return name as MlflowWebhookEvent;
     throw invalidParameter(
       `This service has no event '${name}'. Webhooks may be told of ${Object.keys(MLFLOW_WEBHOOK_EVENTS).join(', ')}.`,
     );
   });
+  const mlflowEvents = [...new Set(names)];
+  return { mlflowEvents, eventTypes: [...new Set(mlflowEvents.map((name) => MLFLOW_WEBHOOK_EVENTS[name]))] };
 }
 
 function enabledOf(status: string | null | undefined): boolean | null {

@@ -1,6 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
-import type { EventType, MlflowWebhookEvent } from '../../../modules/platform/index.js';
+import type { EventType } from '../../../modules/platform/index.js';
 
 export const Webhook = defineEntity({
   name: 'Webhook',
@@ -19,7 +19,7 @@ export const Webhook = defineEntity({
     format: p.enum(['STANDARD', 'MLFLOW']).default('STANDARD'),
     eventTypes: p.json<EventType[]>(),
     /** Of those events, what MLflow calls by these names; null in the format STANDARD. */
-    mlflowEvents: p.json<MlflowWebhookEvent[]>().nullable(),
+    mlflowEvents: p.json<string[]>().nullable(),
     /** Events of this model alone. */
     modelId: p.uuid().nullable(),
     /**

@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
-import { toHexId } from '../../core/index.js';
-import { EventType } from './events.js';
+import { AppError, ErrorCode } from '../../errors.js';
+import { toHexId } from '../../modules/core/index.js';
+import { EventType, type ClaimedDelivery, type WebhookFormat } from '../../modules/platform/index.js';
 
 /** What MLflow's webhooks can be told of, as far as it happens here, and our event behind each. */
 export const MLFLOW_WEBHOOK_EVENTS = {
@@ -33,7 +34,7 @@ interface MlflowMessage {
 }
 
 /** One of our events in MLflow's words; null for what MLflow does not tell. */
-export function toMlflowMessage(type: string, payload: Record<string, unknown>): MlflowMessage | null {
+function toMlflowMessage(type: string, payload: Record<string, unknown>): MlflowMessage | null {
   const {
     modelName: name,
     version: number,
@@ -70,7 +71,7 @@ export function toMlflowMessage(type: string, payload: Record<string, unknown>):
 }
 
 /** What a test sends: the payload that MLflow's own server sends then. */
-export const MLFLOW_EXAMPLES: Record<MlflowWebhookEvent, Record<string, unknown>> = {
+const MLFLOW_EXAMPLES: Record<string, Record<string, unknown>> = {
   'registered_model.created': {
     name: 'example_model',
     tags: { example_key: 'example_value' },
@@ -90,13 +91,13 @@ export const MLFLOW_EXAMPLES: Record<MlflowWebhookEvent, Record<string, unknown>
   'model_version_alias.deleted': { name: 'example_model', alias: 'example_alias' },
 };
 
-export function mlflowBody({ event, data }: MlflowMessage, at: Date): string {
+function mlflowBody({ event, data }: MlflowMessage, at: Date): string {
   const [entity, action] = event.split('.');
   return JSON.stringify({ entity, action, timestamp: at.toISOString(), data });
 }
 
 /** The same signature as everywhere, by the secret's own text as the key; none without a secret. */
-export function mlflowHeaders(deliveryId: string, sentAt: Date, body: string, secret: string): Record<string, string> {
+function mlflowHeaders(deliveryId: string, sentAt: Date, body: string, secret: string): Record<string, string> {
   const timestamp = String(Math.floor(sentAt.getTime() / 1000));
   const signature = createHmac('sha256', secret).update(`${deliveryId}.${timestamp}.${body}`).digest('base64');
   return {
@@ -105,3 +106,22 @@ export function mlflowHeaders(deliveryId: string, sentAt: Date, body: string, se
     ...(secret !== '' && { 'x-mlflow-signature': `v1,${signature}` }),
   };
 }
+
+function bodyOf({ type, payload, mlflowEvents, createdAt, happenedAt }: ClaimedDelivery): string {
+  const [first] = mlflowEvents ?? [];
+  const example = first === undefined ? undefined : MLFLOW_EXAMPLES[first as MlflowWebhookEvent];
+  if (type === null && example) return mlflowBody({ event: first as MlflowWebhookEvent, data: example }, createdAt);
+  const message = type === null ? null : toMlflowMessage(type, payload ?? {});
+  // Deliveries are made only for events that MLflow tells.
+  if (!message) throw new AppError(ErrorCode.INTERNAL, 'MLflow has no webhook message for this event.');
+  return mlflowBody(message, happenedAt ?? createdAt);
+}
+
+/** Webhooks that MLflow's clients made get the messages of MLflow's own server. */
+export const mlflowWebhooks: WebhookFormat = {
+  nameOf: (type, payload) => toMlflowMessage(type, payload)?.event ?? null,
+  messageOf: (delivery, sentAt) => {
+    const body = bodyOf(delivery);
+    return { headers: mlflowHeaders(delivery.id, sentAt, body, delivery.secret), body };
+  },
+};
