@@ -3,12 +3,13 @@ import {
   isInputObjectType,
   isListType,
   isNonNullType,
-  type GraphQLArgument,
+  type GraphQLField,
   type GraphQLInputObjectType,
   type GraphQLInputType,
 } from 'graphql';
 import { UUID, checkJson, checkText, checkTimeMs, pathOf, type Place } from '../modules/core/index.js';
 import { badInput } from '../errors.js';
+import { isWithin, rangeOfArgument, rangeOfField, rangeText, type InputRange } from './types/range.js';
 
 /** Items of a list of ids, names or numbers; lists of rows and points have limits of their own. */
 const MAX_PLAIN_ITEMS = 1_000;
@@ -19,20 +20,32 @@ const compiled = new WeakMap<GraphQLInputObjectType, [name: string, check: Check
 
 /**
  * Checks what the types of a field's arguments cannot say: forms of ids, text that is really text, finite numbers, tame
- * JSON.
+ * JSON, and the ranges that are declared.
  */
-export function compileArgumentCheck(args: readonly GraphQLArgument[]): (values: Record<string, unknown>) => void {
-  const checks = args.map((arg): [string, Check] => [arg.name, compile(arg.type)]);
+export function compileArgumentCheck(field: GraphQLField<unknown, never>): (values: Record<string, unknown>) => void {
+  const checks = field.args.map((arg): [string, Check] => [
+    arg.name,
+    compile(arg.type, rangeOfArgument(field, arg.name)),
+  ]);
   return (values) => {
     for (const [name, check] of checks) check(values[name], null, name);
   };
 }
 
-function compile(type: GraphQLInputType): Check {
+function compile(type: GraphQLInputType, range?: InputRange): Check {
   const check = compileNonNull(isNonNullType(type) ? type.ofType : type);
   return (value, parent, key) => {
-    if (value !== null && value !== undefined) check(value, parent, key);
+    if (value === null || value === undefined) return;
+    if (range) checkRange(range, value, parent, key);
+    check(value, parent, key);
   };
+}
+
+function checkRange(range: InputRange, value: unknown, parent: Place | null, key: string | number): void {
+  const amount = typeof value === 'number' ? value : (value as string | unknown[]).length;
+  if (isWithin(range, amount)) return;
+  const got = typeof value === 'number' ? value : `${amount} ${typeof value === 'string' ? 'characters' : 'items'}`;
+  throw badInput(pathOf(parent, key), rangeText(range), got);
 }
 
 function compileNonNull(type: GraphQLInputType): Check {
@@ -80,7 +93,7 @@ function compileNonNull(type: GraphQLInputType): Check {
 function fieldChecks(type: GraphQLInputObjectType): [string, Check][] {
   let checks = compiled.get(type);
   if (!checks) {
-    checks = Object.values(type.getFields()).map((field) => [field.name, compile(field.type)]);
+    checks = Object.values(type.getFields()).map((field) => [field.name, compile(field.type, rangeOfField(field))]);
     compiled.set(type, checks);
   }
   return checks;

@@ -27,7 +27,7 @@ export type DirectResolver = (context: RequestContext, input: never) => unknown;
 function guardField(type: GraphQLObjectType, field: GraphQLField<unknown, RequestContext>): void {
   const needed =
     (field.extensions['minRole'] as Role | undefined) ?? (type.name === 'Mutation' ? Role.ENGINEER : Role.VIEWER);
-  const checkArguments = compileArgumentCheck(field.args);
+  const checkArguments = compileArgumentCheck(field);
   const check = (args: Record<string, unknown>, context: RequestContext, info: GraphQLResolveInfo) => {
     if (!includesRole(context.principal.role, needed)) {
       throw new AppError(

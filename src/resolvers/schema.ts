@@ -2,6 +2,7 @@ import type { GraphQLSchema } from 'graphql';
 import { buildSchema } from 'type-graphql';
 import { meterSchema } from './answer-meter.js';
 import { guardSchema } from './guard.js';
+import { describeRanges } from './types/range.js';
 
 /** type-graphql demands one; here every subscription brings its own stream, because a replay cannot come from a bus. */
 const NO_PUB_SUB = {
@@ -34,6 +35,7 @@ export function createSchema(resolvers: readonly Function[]): Promise<GraphQLSch
   if (!first) throw new Error('A schema needs a resolver.');
   built ??= buildSchema({ resolvers: [first, ...others], validate: false, emitSchemaFile: false, pubSub: NO_PUB_SUB })
     .then(describeRoots)
+    .then(describeRanges)
     .then(guardSchema)
     .then(meterSchema);
   return built;

@@ -65,8 +65,6 @@ export class RunAnalysisService {
 
   async parallelCoordinates(session: Session, input: ParallelCoordinatesInput): Promise<ParallelCoordinates> {
     const { limit } = input;
-    if (limit < 1 || limit > MAX_IMPORTANCE_RUNS)
-      throw badInput('input.limit', `an integer from 1 to ${MAX_IMPORTANCE_RUNS}`, limit);
     const metricKeys = keysOf('input.metricKeys', input.metricKeys, 1, MAX_METRICS);
     const paramKeys = input.paramKeys && keysOf('input.paramKeys', input.paramKeys, 0, MAX_AXES);
     const found = await newestRuns(session, this.search, input, limit);

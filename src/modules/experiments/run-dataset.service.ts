@@ -46,7 +46,7 @@ export interface LoggedDatasetRow {
   datasetId: string | null;
 }
 
-const MAX_PER_CALL = 1_000;
+export const MAX_DATASETS_PER_CALL = 1_000;
 const DIGEST_CHARACTERS = 36;
 /** Shorter ones are not SHA-256 but hashes of a client's own, and would match by chance. */
 const SHA256_PREFIX = /^[0-9a-f]{16,64}$/;
@@ -58,8 +58,8 @@ export class RunDatasetService {
    * MLflow.
    */
   async log(session: Session, runId: string, datasets: NewLoggedDataset[]): Promise<void> {
-    if (datasets.length === 0 || datasets.length > MAX_PER_CALL) {
-      throw badInput('input.datasets', `1 to ${MAX_PER_CALL} datasets`, datasets.length);
+    if (datasets.length === 0 || datasets.length > MAX_DATASETS_PER_CALL) {
+      throw badInput('input.datasets', `1 to ${MAX_DATASETS_PER_CALL} datasets`, datasets.length);
     }
     await requireWritable(session, runId);
     const rows = await this.rows(session, datasets);

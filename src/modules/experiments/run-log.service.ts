@@ -19,7 +19,7 @@ export interface LogLine extends Sequenced {
   loggedAt: Date;
 }
 
-const MAX_LINES_PER_CALL = 1_000;
+export const MAX_LINES_PER_CALL = 1_000;
 export const LOG_LINE = 'run_id as "runId", seq::float8 as seq, logged_at as "loggedAt", stream, line';
 
 /** What runs print, line by line, for those who watch and those who search later. */

@@ -1,1 +1,1 @@
-export { GarbageService } from './garbage.service.js';
+export { GarbageService, MAX_DAYS, MAX_IDS } from './garbage.service.js';

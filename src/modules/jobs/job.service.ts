@@ -18,7 +18,6 @@ import {
   requireOwn,
   audit,
   EVENTS_WAITING,
-  checkWait,
   type Waiter,
   type Waiting,
 } from '../platform/index.js';
@@ -73,9 +72,8 @@ export class JobService {
     return job;
   }
 
-  /** Begins a job and answers when it has ended, or after `input.waitMs`, which is checked first. */
+  /** Begins a job and answers when it has ended, or after `waitMs`. */
   async begunAndWaited(who: Waiter, waitMs: number, start: (session: Session) => Promise<Job>): Promise<Job> {
-    checkWait('input.waitMs', waitMs);
     const job = await this.db.transact(who, start);
     return waitMs === 0 ? job : this.afterWait(who, job.id, waitMs, 'input.waitMs');
   }

@@ -2,7 +2,7 @@ export { GroundTruthService, MAX_TRUTHS } from './ground-truth.service.js';
 export { readLiveQuality } from './live-quality.service.js';
 export { createMonitoringLoaders } from './loaders.js';
 export { MonitoringService } from './monitoring.service.js';
-export { RetrainingPolicyService } from './retraining-policy.service.js';
+export { MAX_BUDGET, MAX_COOLDOWN_MS, RetrainingPolicyService } from './retraining-policy.service.js';
 export { RetrainingService } from './retraining.service.js';
 export { DEFAULT_RETRAINING_POLICY } from './rules/retraining.js';
 export type { WindowReport } from './rules/traffic-window.js';

@@ -1,4 +1,4 @@
-export { AccessTokenService } from './access-token.service.js';
+export { AccessTokenService, MAX_LIFE_SECONDS, MIN_LIFE_SECONDS } from './access-token.service.js';
 export { AuditLogService } from './audit-log.service.js';
 export { Batches, newest, type RunInSession } from './batches.js';
 export { LeasedConsumer } from './leased-consumer.js';
@@ -27,7 +27,7 @@ export { logsTopic, metricsTopic, publishRun } from './run-topics.js';
 export { containsText, likePattern, within } from './search.js';
 export { SigningKeys } from './signing-keys.js';
 export { EVENTS_WAITING, audit, auditRow, emitEvent, takeTurns, type Subject } from './use-case.js';
-export { Waiting, checkWait, lookUntil, type Waiter } from './waiting.js';
+export { Waiting, MAX_WAIT_MS, lookUntil, type Waiter } from './waiting.js';
 export { WebhookDeliveryService } from './webhook-delivery.service.js';
 export { WebhookService } from './webhook.service.js';
 export { webhookSubscriber, type ClaimedDelivery } from './webhook-deliveries.js';

@@ -229,8 +229,6 @@ function checkWeight({ mode, weightBps }: DeployInput): number {
   if (weightBps == null) return 0;
   if (mode === 'SHADOW')
     throw badInput('input.weightBps', 'no weight for a shadow, whose answers are not returned', weightBps);
-  if (weightBps < 0 || weightBps > FULL_WEIGHT_BPS)
-    throw badInput('input.weightBps', `an integer from 0 to ${FULL_WEIGHT_BPS} basis points`, weightBps);
   return weightBps;
 }
 

@@ -1,7 +1,7 @@
 export { BatchInferenceService } from './batch-inference.service.js';
 export { DeploymentRows } from './deployment-rows.js';
 export { DeploymentService } from './deployment.service.js';
-export { EndpointService } from './endpoint.service.js';
+export { EndpointService, MAX_SLA_MS } from './endpoint.service.js';
 export { createServingLoaders } from './loaders.js';
 export {
   LoggedPredictionService,
@@ -21,3 +21,4 @@ export { ShadowService } from './shadow.service.js';
 export type { TrafficRecorder } from './traffic-recorder.js';
 export { readTraffic } from './traffic.service.js';
 export { VersionFollowing } from './version-following.js';
+export { FULL_WEIGHT_BPS } from './rules/traffic.js';

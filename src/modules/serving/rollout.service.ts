@@ -2,7 +2,7 @@ import type { Database, Session } from '../../db/database.js';
 import type { Deployment } from '../../db/entities/serving/deployment.entity.js';
 import type { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import { deploymentReadiness, type Readiness } from './rules/readiness.js';
-import { checkWait, type Waiter, type Waiting } from '../platform/index.js';
+import type { Waiter, Waiting } from '../platform/index.js';
 import { routeTopic } from './deployment-rows.js';
 import type { DeployInput, DeploymentService } from './deployment.service.js';
 import type { EndpointService } from './endpoint.service.js';
@@ -28,7 +28,6 @@ export class RolloutService {
     waitMs: number,
     work: (session: Session) => Promise<T>,
   ): Promise<T & { readiness: Readiness }> {
-    checkWait(FIELD, waitMs);
     const done = await this.db.transact(who, work);
     const { id } = done.endpoint;
     const readiness = await this.until(who, id, waitMs, (session) => readReadiness(session, id));
@@ -41,7 +40,6 @@ export class RolloutService {
     waitMs: number,
     input: DeployInput,
   ): Promise<{ deployment: Deployment; readiness: Readiness }> {
-    checkWait(FIELD, waitMs);
     const { id, endpointId } = await this.db.transact(who, (session) => this.deployments.deploy(session, input));
     const get = (session: Session) => this.deployments.get(session, id);
     const readiness = await this.until(who, endpointId, waitMs, async (session) =>

@@ -1,6 +1,8 @@
 import { Field, ID, InputType, Int } from 'type-graphql';
 import { EvaluationTargetInput } from './evaluation.types.js';
 import { PromotionStageEnum } from '../registry/stage.types.js';
+import { Range } from '../types/range.js';
+import { MAX_WAIT_MS } from '../../modules/platform/index.js';
 
 @InputType({ description: 'Which version goes where, judged by which rows.' })
 export class ReleaseModelVersionInput {
@@ -34,10 +36,10 @@ export class ReleaseModelVersionInput {
   })
   expectedProductionVersionId?: string | null;
 
+  @Range({ min: 0, max: MAX_WAIT_MS, unit: 'milliseconds' })
   @Field(() => Int, {
     nullable: true,
-    description:
-      'Answers when the release has ended, at the latest after so many milliseconds: 0 to 60,000, at once when absent.',
+    description: 'Maximum time to wait for the end of the release; without it the call returns at once.',
   })
   waitMs?: number | null;
 }

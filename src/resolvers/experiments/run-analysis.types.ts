@@ -3,6 +3,8 @@ import { describeEnum } from '../types/common.types.js';
 import { MetricDirection } from './run-comparison.types.js';
 import { RunFilterInput } from './run-filter.types.js';
 import { RunType } from './run.types.js';
+import { Range } from '../types/range.js';
+import { MAX_IMPORTANCE_RUNS } from '../../modules/statistics/index.js';
 
 export const AxisKind = describeEnum('AxisKind', 'Scale of an axis that shows a parameter or metric.', {
   LINEAR: 'Numbers on a linear scale.',
@@ -39,7 +41,8 @@ export class ParallelCoordinatesInput {
   @Field(() => [String], { description: '1 to 10 metrics, shown after the parameters.' })
   metricKeys!: string[];
 
-  @Field(() => Int, { defaultValue: 200, description: 'Runs at most, 1 to 1,000.' })
+  @Range({ min: 1, max: MAX_IMPORTANCE_RUNS, unit: 'runs' })
+  @Field(() => Int, { defaultValue: 200, description: 'Maximum number of runs.' })
   limit!: number;
 }
 

@@ -2,6 +2,8 @@ import { Field, ID, InputType, ObjectType } from 'type-graphql';
 import { describeEnum, KeyValue } from '../types/common.types.js';
 import { MetricValue, SafeInt } from '../types/scalars.js';
 import { RunType } from './run.types.js';
+import { Range } from '../types/range.js';
+import { MAX_COMPARED_RUNS } from '../../modules/experiments/index.js';
 
 export const MetricDirection = describeEnum(
   'MetricDirection',
@@ -36,8 +38,9 @@ export class MetricDirectionInput {
 
 @InputType({ description: 'Runs to compare.' })
 export class CompareRunsInput {
+  @Range({ min: 2, max: MAX_COMPARED_RUNS, unit: 'runs' })
   @Field(() => [ID], {
-    description: '2 to 20 different runs; the answer keeps their order. NOT_FOUND when one does not exist.',
+    description: 'Different runs; the answer keeps their order. NOT_FOUND when one does not exist.',
   })
   runIds!: string[];
 

@@ -1,5 +1,7 @@
 import { Field, ID, InputType, ObjectType } from 'type-graphql';
 import { describeEnum, KeyValueInput } from '../types/common.types.js';
+import { Range } from '../types/range.js';
+import { MAX_DATASETS_PER_CALL } from '../../modules/experiments/index.js';
 
 export const DatasetDirection = describeEnum('DatasetDirection', 'Direction of a data flow.', {
   INPUT: 'The run read the data.',
@@ -106,9 +108,10 @@ export class LogRunDatasetsInput {
   @Field(() => ID, { description: 'The run. NOT_FOUND when it does not exist, CONFLICT when it is deleted.' })
   runId!: string;
 
+  @Range({ min: 1, max: MAX_DATASETS_PER_CALL, unit: 'datasets' })
   @Field(() => [LoggedDatasetInput], {
     description:
-      '1 to 1,000 datasets. If a dataset with the same name, digest and direction exists, only tags ' +
+      'Datasets that the run reads or writes. If a dataset with the same name, digest and direction exists, only tags ' +
       'are added, so you can safely repeat a call.',
   })
   datasets!: LoggedDatasetInput[];

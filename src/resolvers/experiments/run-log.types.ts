@@ -2,6 +2,8 @@ import { ArgsType, Field, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { describeEnum } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
 import { DateTime, SafeInt } from '../types/scalars.js';
+import { Range } from '../types/range.js';
+import { MAX_LINES_PER_CALL } from '../../modules/experiments/index.js';
 
 export const LogStreamEnum = describeEnum('LogStream', 'Source of a log line.', {
   STDOUT: 'Standard output of the code.',
@@ -77,8 +79,9 @@ export class AppendRunLogsInput {
   @Field(() => ID, { description: 'The run. NOT_FOUND when it does not exist, CONFLICT when it is deleted.' })
   runId!: string;
 
+  @Range({ min: 1, max: MAX_LINES_PER_CALL, unit: 'lines' })
   @Field(() => [LogLineInput], {
-    description: '1 to 1,000 lines, in order. A run keeps at most 1,000,000 lines; RESOURCE_EXHAUSTED beyond that.',
+    description: 'Lines in order. A run keeps at most 1,000,000 lines; RESOURCE_EXHAUSTED beyond that.',
   })
   lines!: LogLineInput[];
 }

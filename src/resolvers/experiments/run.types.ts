@@ -4,6 +4,8 @@ import { describeEnum, KeyValueInput } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
 import { RunSourceInput } from './run-source.types.js';
 import { DateTime, MetricValue, SafeInt } from '../types/scalars.js';
+import { Range } from '../types/range.js';
+import { MAX_METRICS_PER_CALL } from '../../modules/experiments/index.js';
 
 export const RunStatus = describeEnum('RunStatus', 'Where a run stands.', {
   QUEUED: 'Waiting for a worker.',
@@ -194,9 +196,10 @@ export class LogMetricsInput {
   @Field(() => ID, { description: 'The run. NOT_FOUND when it does not exist.' })
   runId!: string;
 
+  @Range({ min: 1, max: MAX_METRICS_PER_CALL, unit: 'points' })
   @Field(() => [MetricInput], {
     description:
-      '1 to 10,000 points. A point that already exists (same key, step, time, value) is not added ' +
+      'Points to log. A point that already exists (same key, step, time, value) is not added ' +
       'again, so you can safely repeat a call.',
   })
   metrics!: MetricInput[];

@@ -1,27 +1,31 @@
 import { Field, Float, ID, InputType, ObjectType } from 'type-graphql';
 import { JobType } from '../jobs/job.types.js';
+import { Range } from '../types/range.js';
+import { MAX_DAYS, MAX_IDS } from '../../modules/garbage/index.js';
 
 @InputType({
   description: 'What to remove permanently: runs, experiments and logged models that were deleted long enough ago.',
 })
 export class CollectGarbageInput {
+  @Range({ min: 0, max: MAX_DAYS, unit: 'days' })
   @Field(() => Float, {
     defaultValue: 30,
-    description: 'Minimum number of days since the deletion, 0 to 36,500; 0 removes everything that is deleted now.',
+    description: 'Minimum time since the deletion; 0 removes everything that is deleted now.',
   })
   olderThanDays!: number;
 
+  @Range({ min: 1, max: MAX_IDS, unit: 'ids' })
   @Field(() => [ID], {
     nullable: true,
-    description: 'Only these experiments and their content, at most 1,000. NOT_FOUND when one does not exist.',
+    description: 'Only these experiments and their content. NOT_FOUND when one does not exist.',
   })
   experimentIds?: string[] | null;
 
+  @Range({ min: 1, max: MAX_IDS, unit: 'ids' })
   @Field(() => [ID], {
     nullable: true,
     description:
-      'Only these runs, at most 1,000. With `experimentIds`: runs that are in either list. ' +
-      'NOT_FOUND when one does not exist.',
+      'Only these runs. With `experimentIds`: runs that are in either list. ' + 'NOT_FOUND when one does not exist.',
   })
   runIds?: string[] | null;
 

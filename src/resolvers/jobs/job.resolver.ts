@@ -1,6 +1,6 @@
 import { Arg, Args, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
 import { jobTopic } from '../../modules/jobs/index.js';
-import { abortable, withoutGap } from '../../modules/platform/index.js';
+import { abortable, withoutGap, MAX_WAIT_MS } from '../../modules/platform/index.js';
 import type { RequestContext } from '../request-context.js';
 import { OrderDirection } from '../types/common.types.js';
 import { PageArgs, toConnection } from '../types/connection.js';
@@ -17,6 +17,7 @@ import { RunType } from '../experiments/run.types.js';
 import { Json, SafeInt } from '../types/scalars.js';
 import { outcomeOf } from './job-outcome.js';
 import { JobOutcome } from './job-outcome.types.js';
+import { ArgumentRange } from '../types/range.js';
 
 @Resolver(() => JobType)
 export class JobResolver {
@@ -25,6 +26,7 @@ export class JobResolver {
       'One background job; with `waitMs`, once it has ended, so that a script need not ask again and again. ' +
       'NOT_FOUND when there is none with this id.',
   })
+  @ArgumentRange('waitMs', { min: 0, max: MAX_WAIT_MS, unit: 'milliseconds' })
   job(
     @Ctx() ctx: RequestContext,
     @Arg('id', () => ID, {
@@ -34,9 +36,8 @@ export class JobResolver {
     @Arg('waitMs', () => Int, {
       nullable: true,
       description:
-        'Answers when the job has ended, at the latest after so many milliseconds with the job as it is ' +
-        'then: 0 to 60,000, at once when absent. RESOURCE_EXHAUSTED when 200 calls of the tenant wait ' +
-        'already.',
+        'Maximum time to wait for the end of the job; without it the call returns at once. ' +
+        'RESOURCE_EXHAUSTED when 200 calls of the tenant wait already.',
     })
     waitMs?: number | null,
   ): Promise<JobType> {

@@ -2,6 +2,8 @@ import { Field, ID, InputType, Int, ObjectType } from 'type-graphql';
 import type { LineageEdgeKind as EdgeKind, LineageType as NodeType } from '../../modules/lineage/index.js';
 import { describeEnum, KeyValue } from '../types/common.types.js';
 import { DateTime } from '../types/scalars.js';
+import { Range } from '../types/range.js';
+import { MAX_LINEAGE_DEPTH } from '../../modules/lineage/index.js';
 
 export const LineageType = describeEnum<NodeType>(
   'LineageType',
@@ -60,7 +62,8 @@ export class LineageInput {
   @Field(() => LineageDirection, { defaultValue: 'BOTH', description: 'Direction to follow.' })
   direction!: keyof typeof LineageDirection;
 
-  @Field(() => Int, { defaultValue: 5, description: 'Maximum number of steps from the start, 1 to 10.' })
+  @Range({ min: 1, max: MAX_LINEAGE_DEPTH, unit: 'steps' })
+  @Field(() => Int, { defaultValue: 5, description: 'Maximum distance from the start.' })
   depth!: number;
 }
 

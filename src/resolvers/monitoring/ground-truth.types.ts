@@ -3,6 +3,8 @@ import { describeEnum } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
 import { DateTime, Json, SafeInt } from '../types/scalars.js';
 import { EndpointType } from '../serving/endpoint.types.js';
+import { Range } from '../types/range.js';
+import { MAX_TRUTHS } from '../../modules/monitoring/index.js';
 
 const ONE_OF_TWO = 'Exactly one of endpointId and endpointName.';
 
@@ -37,7 +39,8 @@ export class RecordGroundTruthInput {
   @Field(() => String, { nullable: true, description: 'The endpoint by its name. NOT_FOUND when there is none.' })
   endpointName?: string | null;
 
-  @Field(() => [GroundTruthInput], { description: '1 to 10,000 records.' })
+  @Range({ min: 1, max: MAX_TRUTHS, unit: 'records' })
+  @Field(() => [GroundTruthInput], { description: 'True values of logged predictions.' })
   records!: GroundTruthInput[];
 }
 

@@ -1,7 +1,8 @@
 import { Field, ID, InputType, Int, ObjectType } from 'type-graphql';
-import { DEFAULT_RETRAINING_POLICY } from '../../modules/monitoring/index.js';
+import { DEFAULT_RETRAINING_POLICY, MAX_BUDGET, MAX_COOLDOWN_MS } from '../../modules/monitoring/index.js';
 import { DateTime, SafeInt } from '../types/scalars.js';
 import { AlertKindEnum } from '../alerts/alert.types.js';
+import { Range } from '../types/range.js';
 
 @ObjectType('RetrainingPolicy', {
   description:
@@ -47,21 +48,25 @@ export class SetRetrainingPolicyInput {
   })
   datasetName!: string;
 
+  @Range({ min: 1, unit: 'kinds' })
   @Field(() => [AlertKindEnum], {
     defaultValue: [...DEFAULT_RETRAINING_POLICY.alertKinds],
-    description: 'Alerts that may start a training, at least one; DRIFT when absent.',
+    description: 'Alerts that may start a training; DRIFT when absent.',
   })
   alertKinds!: (keyof typeof AlertKindEnum)[];
 
+  @Range({ min: 0, max: MAX_COOLDOWN_MS, unit: 'milliseconds' })
   @Field(() => SafeInt, {
     defaultValue: DEFAULT_RETRAINING_POLICY.cooldownMs,
-    description: 'Least time between the starts of two retrainings in milliseconds, 0 to 365 days; a day when absent.',
+    description: 'Least time between the starts of two retrainings, up to 365 days; a day when absent.',
   })
   cooldownMs!: number;
 
+  @Range({ min: 1, max: MAX_BUDGET, unit: 'retrainings' })
   @Field(() => Int, {
     defaultValue: DEFAULT_RETRAINING_POLICY.budgetPer30Days,
-    description: 'Most retrainings within 30 days, 1 to 1,000, failed ones included; 4 when absent.',
+    description:
+      'Maximum number of retrainings within 30 days, failed ones included; 4 when absent. To stop retraining, set `enabled` to false.',
   })
   budgetPer30Days!: number;
 

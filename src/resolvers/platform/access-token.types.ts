@@ -4,6 +4,8 @@ import { describeEnum, describeOrderFields, OrderDirection } from '../types/comm
 import { connectionOf } from '../types/connection.js';
 import { DateTime } from '../types/scalars.js';
 import { RoleEnum } from './audit-log.types.js';
+import { Range } from '../types/range.js';
+import { MAX_LIFE_SECONDS, MIN_LIFE_SECONDS } from '../../modules/platform/index.js';
 
 export const AccessScope = describeEnum(
   'AccessScope',
@@ -143,9 +145,10 @@ export class IssueAccessTokenInput {
   })
   runId?: string | null;
 
+  @Range({ min: MIN_LIFE_SECONDS, max: MAX_LIFE_SECONDS, unit: 'seconds' })
   @Field(() => Float, {
     nullable: true,
-    description: 'Lifetime in seconds: 60 to 316,224,000 (ten years); 90 days when absent.',
+    description: 'Lifetime, up to ten years; 90 days when absent.',
   })
   lifeSeconds?: number | null;
 }

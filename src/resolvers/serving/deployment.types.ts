@@ -4,6 +4,9 @@ import { describeEnum, describeOrderFields, OrderDirection } from '../types/comm
 import { DateTime, SafeInt } from '../types/scalars.js';
 import { GateResultType } from '../registry/gate.types.js';
 import { BatchingPolicy, EndpointType } from './endpoint.types.js';
+import { Range } from '../types/range.js';
+import { MAX_WAIT_MS } from '../../modules/platform/index.js';
+import { FULL_WEIGHT_BPS } from '../../modules/serving/index.js';
 
 export const DeploymentMode = describeEnum('DeploymentMode', 'How a deployment uses the traffic.', {
   LIVE: 'Answers its fraction of the requests.',
@@ -201,11 +204,12 @@ export class DeployModelVersionInput {
   })
   mode!: keyof typeof DeploymentMode;
 
+  @Range({ min: 0, max: FULL_WEIGHT_BPS, unit: 'basis points' })
   @Field(() => Int, {
     nullable: true,
     description:
-      'Fraction of the requests that a LIVE deployment receives when it is ready, in basis points, ' +
-      '0 to 10,000; the other deployments share the rest in their proportions. 0 when absent. If no ' +
+      'Fraction of the requests that a LIVE deployment receives when it is ready; the ' +
+      'other deployments share the rest in their proportions. 0 when absent. If no ' +
       'other deployment is live, it receives all requests.',
   })
   weightBps?: number | null;
@@ -217,10 +221,10 @@ export class DeployModelVersionInput {
   })
   batching?: keyof typeof BatchingPolicy | null;
 
+  @Range({ min: 0, max: MAX_WAIT_MS, unit: 'milliseconds' })
   @Field(() => Int, {
     nullable: true,
-    description:
-      'Time to wait until the model is loaded or has failed to load, in milliseconds, 0 to 60,000; 0 when absent.',
+    description: 'Time to wait until the model is loaded or has failed to load; 0 when absent.',
   })
   waitMs?: number | null;
 }
@@ -230,7 +234,8 @@ export class DeploymentWeightInput {
   @Field(() => ID, { description: 'A live, READY deployment of the endpoint. NOT_FOUND when it does not exist.' })
   deploymentId!: string;
 
-  @Field(() => Int, { description: 'Weight in basis points, 0 to 10,000.' })
+  @Range({ min: 0, max: FULL_WEIGHT_BPS, unit: 'basis points' })
+  @Field(() => Int, { description: 'Fraction of the traffic.' })
   weightBps!: number;
 }
 

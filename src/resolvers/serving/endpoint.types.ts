@@ -2,6 +2,9 @@ import { Field, Float, ID, InputType, ObjectType, Int } from 'type-graphql';
 import { connectionOf } from '../types/connection.js';
 import { describeEnum, describeOrderFields, OrderDirection } from '../types/common.types.js';
 import { DateTime } from '../types/scalars.js';
+import { Range } from '../types/range.js';
+import { MAX_WAIT_MS } from '../../modules/platform/index.js';
+import { MAX_SLA_MS } from '../../modules/serving/index.js';
 
 export const FollowedStage = describeEnum('FollowedStage', 'A stage that an endpoint can follow.', {
   STAGING: 'The version with the highest number in STAGING.',
@@ -155,13 +158,15 @@ export class CreateEndpointInput {
   })
   followAlias?: string | null;
 
+  @Range({ above: 0, max: MAX_SLA_MS, unit: 'milliseconds' })
   @Field(() => Float, {
     nullable: true,
-    description: 'Latency limit: 95th percentile in milliseconds, above 0, at most 600,000; 100 when absent.',
+    description: 'Latency limit: 95th percentile; 100 when absent.',
   })
   slaLatencyP95Ms?: number | null;
 
-  @Field(() => Float, { nullable: true, description: 'Fraction of requests to log, 0 to 1; 1 when absent.' })
+  @Range({ min: 0, max: 1 })
+  @Field(() => Float, { nullable: true, description: 'Fraction of requests to log; 1 when absent.' })
   logSampleRate?: number | null;
 
   @Field(() => UnknownCategoryPolicy, {
@@ -173,10 +178,11 @@ export class CreateEndpointInput {
   @Field(() => BatchingPolicy, { nullable: true, description: 'Whether requests may run together; AUTO when absent.' })
   batching?: keyof typeof BatchingPolicy | null;
 
+  @Range({ min: 0, max: MAX_WAIT_MS, unit: 'milliseconds' })
   @Field(() => Int, {
     nullable: true,
     description:
-      'Time to wait until the endpoint serves, in milliseconds, 0 to 60,000; 0 when absent. The ' +
+      'Time to wait until the endpoint serves; 0 when absent. The ' +
       'call returns earlier when the endpoint serves or cannot serve without your action.',
   })
   waitMs?: number | null;
@@ -202,13 +208,15 @@ export class UpdateEndpointInput {
   })
   followAlias?: string | null;
 
+  @Range({ above: 0, max: MAX_SLA_MS, unit: 'milliseconds' })
   @Field(() => Float, {
     nullable: true,
-    description: '95th percentile of the latency to promise, in milliseconds: above 0, at most 600,000.',
+    description: 'Latency limit: 95th percentile.',
   })
   slaLatencyP95Ms?: number | null;
 
-  @Field(() => Float, { nullable: true, description: 'Share of requests to log, 0 to 1.' })
+  @Range({ min: 0, max: 1 })
+  @Field(() => Float, { nullable: true, description: 'Fraction of requests to log.' })
   logSampleRate?: number | null;
 
   @Field(() => UnknownCategoryPolicy, {

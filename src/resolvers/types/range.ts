@@ -1,0 +1,74 @@
+import { isInputObjectType, isObjectType, type GraphQLInputField, type GraphQLSchema } from 'graphql';
+import { Extensions } from 'type-graphql';
+
+/** The range of an input: of a number its value, of text its characters, of a list its items. All bounds are allowed. */
+export interface InputRange {
+  min?: number;
+  /** In place of `min`: a bound that is not allowed itself. */
+  above?: number;
+  max?: number;
+  /** What is counted: "rows", "milliseconds", "characters". */
+  unit?: string;
+}
+
+const RANGE = 'range';
+const ofArgument = (name: string): string => `range of ${name}`;
+
+/**
+ * Declares the range of an input field, once for both: the schema's description says it in its last sentence, and the
+ * check of the arguments refuses what lies outside with BAD_USER_INPUT.
+ */
+export function Range(range: InputRange): PropertyDecorator {
+  return Extensions({ [RANGE]: range });
+}
+
+/** The same for an argument of a root field. */
+export function ArgumentRange(name: string, range: InputRange): MethodDecorator & PropertyDecorator {
+  return Extensions({ [ofArgument(name)]: range });
+}
+
+type Extended = Readonly<Record<string, unknown>> | undefined | null;
+
+export function rangeOfField(field: { extensions?: Extended }): InputRange | undefined {
+  return field.extensions?.[RANGE] as InputRange | undefined;
+}
+
+export function rangeOfArgument(field: { extensions?: Extended }, name: string): InputRange | undefined {
+  return field.extensions?.[ofArgument(name)] as InputRange | undefined;
+}
+
+const numberText = (value: number): string => value.toLocaleString('en-US', { maximumFractionDigits: 20 });
+
+/** "1 to 10,000 rows", "above 0, at most 10", "at most 200 characters". */
+export function rangeText({ min, above, max, unit }: InputRange): string {
+  const bounds =
+    above !== undefined
+      ? [`above ${numberText(above)}`, max !== undefined && `at most ${numberText(max)}`].filter(Boolean).join(', ')
+      : min === undefined
+        ? `at most ${numberText(max!)}`
+        : max === undefined
+          ? `at least ${numberText(min)}`
+          : `${numberText(min)} to ${numberText(max)}`;
+  return unit ? `${bounds} ${unit}` : bounds;
+}
+
+export function isWithin({ min = -Infinity, above, max = Infinity }: InputRange, amount: number): boolean {
+  return amount >= min && amount <= max && (above === undefined || amount > above);
+}
+
+/** Ends the description of every input that has a range with the sentence about it. */
+export function describeRanges(schema: GraphQLSchema): GraphQLSchema {
+  const describe = (input: Pick<GraphQLInputField, 'description'>, range: InputRange | undefined) => {
+    if (!range) return;
+    const text = rangeText(range);
+    input.description = `${input.description ?? ''} ${text[0]!.toUpperCase()}${text.slice(1)}.`.trim();
+  };
+  for (const type of Object.values(schema.getTypeMap())) {
+    if (isInputObjectType(type))
+      for (const field of Object.values(type.getFields())) describe(field, rangeOfField(field));
+    if (isObjectType(type))
+      for (const field of Object.values(type.getFields()))
+        for (const arg of field.args) describe(arg, rangeOfArgument(field, arg.name));
+  }
+  return schema;
+}
