@@ -25,7 +25,7 @@ export class CollectGarbageInput {
   @Field(() => [ID], {
     nullable: true,
     description:
-      'Only these runs. With `experimentIds`: runs that are in either list. ' + 'NOT_FOUND when one does not exist.',
+      'Only these runs. With `experimentIds`: runs that are in either list. NOT_FOUND when one does not exist.',
   })
   runIds?: string[] | null;
 
