@@ -1,3 +1,4 @@
+import './node-version.js';
 import './production.js';
 import { pino } from 'pino';
 import type { RunningApp } from './app.js';

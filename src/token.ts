@@ -1,3 +1,4 @@
+import './node-version.js';
 import './production.js';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';

@@ -4,7 +4,7 @@ import { link, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } fro
 import { dirname, join, relative, sep } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { AppError, ErrorCode } from '../../errors.js';
+import { AppError, diskFull, ErrorCode } from '../../errors.js';
 import { checkPartNumber, FolderParts } from './folder-parts.js';
 import { absent, checkFolder, checkKey, checkRange, pastTheEnd, pathTaken } from './keys.js';
 import { Meter } from './meter.js';
@@ -240,7 +240,7 @@ function fault(key: string): (error: unknown) => never {
         throw pathTaken(key, error);
       case 'ENOSPC':
       case 'EDQUOT':
-        throw new AppError(ErrorCode.RESOURCE_EXHAUSTED, 'The disk of the artifacts is full.', {}, { cause: error });
+        throw diskFull(error);
       case 'EACCES':
       case 'EPERM':
       case 'EROFS':
